@@ -1,0 +1,43 @@
+package main
+
+import (
+	"fmt"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// check reads scenarios and lists their mistakes, all of every file.
+func (p *program) check(arguments []string) status {
+	set := newFlagSet("check")
+	sets := set.StringArray("set", nil, "fill ${NAME} in the scenario: `NAME=VALUE`; may be repeated")
+	quiet := set.Bool("quiet", false, "print nothing about scenarios without a mistake")
+	help := helpOf(set, "sim check [flags] SCENARIO...", "Reads scenarios and lists their mistakes.")
+	if err := set.Parse(arguments); err != nil {
+		return p.refuseFlags("check", help, err)
+	}
+	vars, err := variables(*sets)
+	if err != nil {
+		return p.refuseFlags("check", help, err)
+	}
+	files, worst := p.selected(set.Args())
+	for _, file := range files {
+		s, err := p.load(file, scenarios.Options{Vars: vars})
+		switch {
+		case err != nil:
+			p.complain(err, "")
+			worst = max(worst, statusOfLoading(err))
+		case !*quiet:
+			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Plain(file), contents(s))))
+		}
+	}
+	return worst
+}
+
+func contents(s *scenarios.Scenario) string {
+	phones := 0
+	for _, g := range s.Phones {
+		phones += g.Count
+	}
+	return fmt.Sprintf("%d phones, %d steps, %d expectations, %d thresholds", phones, len(s.Script), len(s.Expect), len(s.Thresholds))
+}

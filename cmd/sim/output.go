@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"bluetrace/reports"
+)
+
+// report prints what was asked for about r, and writes its files.
+func (b *batch) report(r *reports.Run) {
+	if b.text {
+		if b.printed && !b.quiet {
+			b.toStdout(func(w io.Writer) error { _, err := io.WriteString(w, "\n"); return err })
+		}
+		b.toStdout(func(w io.Writer) error {
+			return reports.Text(w, r, reports.TextOptions{Color: b.colour && !b.noColor, Quiet: b.quiet})
+		})
+	}
+	b.printed = b.text
+	if b.json && b.out == "" {
+		b.toStdout(func(w io.Writer) error { return reports.JSON(w, []*reports.Run{r}) })
+	}
+	b.runs = append(b.runs, r)
+	if b.out != "" {
+		b.writeFiles(r)
+	}
+}
+
+// finish writes what is about all runs.
+func (b *batch) finish() {
+	junit := func(w io.Writer) error { return reports.JUnit(w, b.runs) }
+	switch {
+	case b.out != "":
+		b.writeFile("junit.xml", junit)
+	case b.junit:
+		b.toStdout(junit)
+	}
+}
+
+func (b *batch) writeFiles(r *reports.Run) {
+	name := b.names.take(r.Scenario)
+	b.writeFile(name+".txt", func(w io.Writer) error { return reports.Text(w, r, reports.TextOptions{}) })
+	b.writeFile(name+".json", func(w io.Writer) error { return reports.JSON(w, []*reports.Run{r}) })
+	b.writeFile(name+".openmetrics.txt", func(w io.Writer) error {
+		registry := prometheus.NewRegistry()
+		if err := reports.Register(registry, r); err != nil {
+			return err
+		}
+		return reports.OpenMetrics(w, registry)
+	})
+}
+
+// writeFile writes a report in the folder of --out. The first that fails is
+// complained of, and no other is written.
+func (b *batch) writeFile(name string, write func(io.Writer) error) {
+	if b.full {
+		return
+	}
+	err := reports.WriteFile(filepath.Join(b.out, name), write)
+	if err == nil {
+		return
+	}
+	hint := "no further report was written"
+	if errors.Is(err, syscall.ENOSPC) {
+		hint = "free some space, or name another folder with --out; " + hint
+	}
+	b.complain(err, hint)
+	b.full, b.worst = true, impossible
+}
+
+// toStdout complains once when standard output takes no more.
+func (b *batch) toStdout(write func(io.Writer) error) {
+	if b.stdoutBroken {
+		return
+	}
+	if err := write(b.stdout); err != nil {
+		b.complain(fmt.Errorf("printing to standard output: %w", err), "")
+		b.stdoutBroken, b.worst = true, impossible
+	}
+}

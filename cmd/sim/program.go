@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+// program is the command with everything of the world outside that it uses.
+type program struct {
+	name           string // how the user called it, as a shell would take it
+	stdout, stderr io.Writer
+	colour         bool // stdout takes colours
+	terminal       bool // stderr is a terminal, columns() wide
+	columns        func() int
+	now            func() time.Time
+
+	find   func(paths []string) (files, manualLeftOut []string, err error)
+	load   func(path string, o scenarios.Options) (*scenarios.Scenario, error)
+	schema func() []byte
+	engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
+}
+
+const usage = `Sim runs scenarios of BlueTrace phones and their server in virtual time.
+
+  sim run [flags] SCENARIO...     run scenarios and check what they expect
+  sim check [flags] SCENARIO...   only read them and list their mistakes
+  sim schema                      print the JSON Schema of a scenario, for editors
+  sim help [COMMAND]              print this, or the flags of a command
+
+SCENARIO is a file, or a folder: then each .yaml and .yml file in it that is not marked manual.
+
+Exit status: 0 all held, 99 a check failed, 104 a scenario, trace or flag is invalid or missing,
+105 interrupted, 107 the run could not be done. Over several files the largest is the answer.
+`
+
+// command does what the arguments ask for.
+func (p *program) command(ctx context.Context, arguments []string) status {
+	if len(arguments) == 0 {
+		p.complain(fmt.Errorf("no command"), "the commands are run, check, schema and help")
+		return invalid
+	}
+	rest := arguments[1:]
+	switch arguments[0] {
+	case "run":
+		return p.run(ctx, rest)
+	case "check":
+		return p.check(rest)
+	case "schema":
+		return p.printSchema(rest)
+	case "help", "--help", "-h":
+		return p.help(ctx, rest)
+	}
+	p.complain(fmt.Errorf("unknown command %q", arguments[0]), "the commands are run, check, schema and help")
+	return invalid
+}
+
+func (p *program) help(ctx context.Context, arguments []string) status {
+	if len(arguments) > 0 && arguments[0] != "help" {
+		return p.command(ctx, []string{arguments[0], "--help"})
+	}
+	return p.print(usage)
+}
+
+// print writes text to standard output.
+func (p *program) print(text string) status {
+	if _, err := io.WriteString(p.stdout, text); err != nil {
+		p.complain(fmt.Errorf("writing to standard output: %w", err), "")
+		return impossible
+	}
+	return held
+}

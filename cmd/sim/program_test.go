@@ -1,0 +1,283 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+// bench is a program whose scenarios and engine are made up: a file's name
+// says what comes of it.
+type bench struct {
+	program
+	out, err bytes.Buffer
+	ran      []string // files that the engine was given
+	options  []scenarios.Options
+}
+
+func newBench() *bench {
+	b := &bench{}
+	b.program = program{
+		name: "sim", stdout: &b.out, stderr: &b.err,
+		columns: func() int { return 80 },
+		now:     func() time.Time { return time.Unix(0, 0) },
+		find:    b.find, load: b.load, engine: b.engine,
+		schema: func() []byte { return []byte("{}\n") },
+	}
+	return b
+}
+
+func (b *bench) find(paths []string) (files, manual []string, err error) {
+	for _, path := range paths {
+		switch path {
+		case "folder":
+			files, manual = append(files, "folder/held.yaml", "folder/failed.yaml"), append(manual, "folder/crowd\x1b.yaml")
+		case "manuals":
+			manual = append(manual, "manuals/crowd.yaml")
+		case "empty":
+			return nil, nil, errors.New("finding scenarios: folder \"empty\" holds no .yaml file")
+		case "locked":
+			return nil, nil, fmt.Errorf("finding scenarios: %w", &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission})
+		case "absent":
+			return nil, nil, fmt.Errorf("reading %q: %w", path, fs.ErrNotExist)
+		default:
+			files = append(files, path)
+		}
+	}
+	return files, manual, nil
+}
+
+func (b *bench) load(path string, o scenarios.Options) (*scenarios.Scenario, error) {
+	b.options = append(b.options, o)
+	switch filepath.Base(path) {
+	case "mistaken.yaml":
+		return nil, &scenarios.Mistakes{List: []scenarios.Mistake{
+			{File: path, Pos: scenarios.Pos{Line: 3, Col: 1}, Message: "unknown key `phnes`; did you mean `phones`?"},
+			{File: path, Pos: scenarios.Pos{Line: 9, Col: 4}, Message: "bad \x1b[2J"},
+		}}
+	case "missing.yaml":
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
+	case "unreadable.yaml":
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
+	}
+	name := strings.TrimSuffix(filepath.Base(path), ".yaml")
+	return &scenarios.Scenario{File: path, Name: name, Seed: 5, Phones: []scenarios.PhoneGroup{{Count: 25}, {Count: 2}}}, nil
+}
+
+func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+	b.ran = append(b.ran, s.File)
+	r := reports.Run{Scenario: s.Name, File: s.File, World: "virtual", Seed: s.Seed, Digest: "00000000000000ff", Verdict: reports.Passed,
+		Checks: []reports.Check{{Kind: reports.ExpectationCheck, Name: "events > 0", Place: s.File + ":9:5", Verdict: reports.Passed}}}
+	if o.Trace != nil {
+		fmt.Fprintln(o.Trace, "0s the run begins")
+	}
+	switch s.Name {
+	case "failed":
+		r.Verdict, r.Checks[0].Verdict = reports.Failed, reports.Failed
+	case "traceless":
+		return nil, &sim.Invalid{Place: s.File + ":7:3", Err: errors.New("the trace \"day.gz\" is missing")}
+	case "broken":
+		return nil, errors.New("reading the trace: input/output error")
+	}
+	if ctx.Err() != nil {
+		r.Verdict, r.Checks[0].Verdict = reports.Interrupted, reports.Unknown
+	}
+	return &sim.Result{Run: r}, nil
+}
+
+func TestExitStatuses(t *testing.T) {
+	for _, c := range []struct {
+		arguments string
+		want      status
+		ran       string
+	}{
+		{"run held.yaml", held, "held.yaml"},
+		{"run failed.yaml", failed, "failed.yaml"},
+		{"run mistaken.yaml", invalid, ""},
+		{"run missing.yaml", invalid, ""},
+		{"run absent", invalid, ""},
+		{"run empty", invalid, ""},
+		{"run manuals", invalid, ""},
+		{"run locked", impossible, ""},
+		{"run locked held.yaml", impossible, "held.yaml"},
+		{"run traceless.yaml", invalid, "traceless.yaml"},
+		{"run unreadable.yaml", impossible, ""},
+		{"run broken.yaml", impossible, "broken.yaml"},
+		{"run mistaken.yaml absent failed.yaml held.yaml", invalid, "failed.yaml held.yaml"},
+		{"run broken.yaml mistaken.yaml failed.yaml", impossible, "broken.yaml failed.yaml"},
+		{"run folder", failed, "folder/held.yaml folder/failed.yaml"},
+		{"run folder folder/held.yaml ./folder/held.yaml", failed, "folder/held.yaml folder/failed.yaml"},
+		{"run held.yaml --seed 7 --quiet", held, "held.yaml"},
+		{"run", invalid, ""},
+		{"run --sed 1 held.yaml", invalid, ""},
+		{"run --seed -1 held.yaml", invalid, ""},
+		{"run --seed x held.yaml", invalid, ""},
+		{"run --set N held.yaml", invalid, ""},
+		{"run --set =3 held.yaml", invalid, ""},
+		{"run --set N=1 --set N=2 held.yaml", invalid, ""},
+		{"run --report html held.yaml", invalid, ""},
+		{"run --report= held.yaml", invalid, ""},
+		{"run --out= held.yaml", invalid, ""},
+		{"run --trace t.txt held.yaml failed.yaml", invalid, ""},
+		{"run --trace t.txt folder", invalid, ""},
+		{"check held.yaml failed.yaml", held, ""},
+		{"check mistaken.yaml held.yaml", invalid, ""},
+		{"check unreadable.yaml mistaken.yaml", impossible, ""},
+		{"check", invalid, ""},
+		{"check --seed 3 held.yaml", invalid, ""},
+		{"schema", held, ""},
+		{"schema x", invalid, ""},
+		{"help", held, ""},
+		{"help run", held, ""},
+		{"help help", held, ""},
+		{"help nothing", invalid, ""},
+		{"run --help", held, ""},
+		{"", invalid, ""},
+		{"walk", invalid, ""},
+	} {
+		b := newBench()
+		got := b.command(context.Background(), strings.Fields(c.arguments))
+		if got != c.want || strings.Join(b.ran, " ") != c.ran {
+			t.Errorf("sim %s: status %d, want %d; ran %q, want %q\n%s", c.arguments, got, c.want, b.ran, c.ran, b.err.String())
+		}
+		if complained := strings.Contains(b.err.String(), ": "); (c.want == invalid || c.want == impossible) != complained && !strings.Contains(c.arguments, "folder") {
+			t.Errorf("sim %s: standard error is %q", c.arguments, b.err.String())
+		}
+		if strings.ContainsRune(b.err.String()+b.out.String(), 0x1b) {
+			t.Errorf("sim %s: an escape character was printed", c.arguments)
+		}
+	}
+}
+
+func TestStatusNumbers(t *testing.T) {
+	got := []status{held, failed, invalid, interrupted, impossible}
+	if diff := cmp.Diff([]status{0, 99, 104, 105, 107}, got); diff != "" {
+		t.Error(diff)
+	}
+	for verdict, want := range map[reports.Verdict]status{
+		reports.Passed: 0, reports.Failed: 99, reports.Interrupted: 105, reports.Unknown: 107, "": 107,
+	} {
+		if got := statusOfVerdict(verdict); got != want {
+			t.Errorf("%q: status %d, want %d", verdict, got, want)
+		}
+	}
+}
+
+func TestComplaints(t *testing.T) {
+	for _, c := range []struct{ arguments, want string }{
+		{"run mistaken.yaml", "mistaken.yaml:3:1: unknown key `phnes`; did you mean `phones`?\nmistaken.yaml:9:4: bad \\x1b[2J\n"},
+		{"run traceless.yaml", "traceless.yaml:7:3: the trace \"day.gz\" is missing\n"},
+		{"run unreadable.yaml", "sim: open unreadable.yaml: permission denied\n"},
+		{"run --set x held.yaml", "sim: run: --set \"x\" is not of the form NAME=VALUE\nhint: sim run --help lists the flags\n"},
+		{"run --report text,pdf held.yaml", "sim: run: \"pdf\" is no report: there are text, json and junit\nhint: sim run --help lists the flags\n"},
+		{"run --trace t held.yaml failed.yaml", "sim: --trace takes the events of one scenario, and 2 are named\nhint: name one file\n"},
+		{"run folder", "left out, being manual: folder/crowd\\x1b.yaml\n"},
+		{"run manuals", "left out, being manual: manuals/crowd.yaml\nsim: every scenario found is manual\nhint: name its file to have it\n"},
+		{"run manuals manuals/crowd.yaml", ""},
+		{"run empty", "sim: finding scenarios: folder \"empty\" holds no .yaml file\n"},
+		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, check, schema and help\n"},
+	} {
+		b := newBench()
+		b.command(context.Background(), strings.Fields(c.arguments))
+		if diff := cmp.Diff(c.want, b.err.String()); diff != "" {
+			t.Errorf("sim %s:\n%s", c.arguments, diff)
+		}
+	}
+}
+
+func TestSeedAndVariablesReachTheScenario(t *testing.T) {
+	b := newBench()
+	b.command(context.Background(), []string{"run", "held.yaml", "--set", "A=b c,d", "--set=E=", "--seed", "18446744073709551615"})
+	seed := uint64(18446744073709551615)
+	want := []scenarios.Options{{Vars: map[string]string{"A": "b c,d", "E": ""}, Seed: &seed}}
+	if diff := cmp.Diff(want, b.options); diff != "" {
+		t.Error(diff)
+	}
+	if !strings.Contains(b.out.String(), "  repeat      sim run --seed 5 --set 'A=b c,d' --set E= held.yaml\n") {
+		t.Errorf("no repeat command in\n%s", b.out.String())
+	}
+	b = newBench()
+	b.command(context.Background(), []string{"run", "held.yaml"})
+	if b.options[0].Seed != nil {
+		t.Errorf("seed %d was set unasked", *b.options[0].Seed)
+	}
+}
+
+func TestInterruptedRunIsReportedAndTheRestIsNot(t *testing.T) {
+	b := newBench()
+	ctx, cancel := context.WithCancel(context.Background())
+	engine := b.program.engine
+	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		cancel()
+		return engine(ctx, s, o)
+	}
+	folder := t.TempDir()
+	if got := b.command(ctx, []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != interrupted {
+		t.Errorf("status %d, want 105", got)
+	}
+	if !strings.HasPrefix(b.out.String(), "INTERRUPTED  held: 0 of 1 checks held, 1 undecided\n") {
+		t.Errorf("printed %q", b.out.String())
+	}
+	if got := b.err.String(); got != "not run, being interrupted: failed.yaml\n" {
+		t.Errorf("standard error %q", got)
+	}
+	if diff := cmp.Diff([]string{"held.json", "held.openmetrics.txt", "held.txt", "junit.xml"}, namesIn(t, folder)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestFirstSignalCancelsSecondExits(t *testing.T) {
+	stop := make(chan os.Signal)
+	exited := make(chan int)
+	ctx := untilSignal(stop, func(code int) { exited <- code })
+	if ctx.Err() != nil {
+		t.Fatal("cancelled without a signal")
+	}
+	stop <- os.Interrupt
+	<-ctx.Done()
+	stop <- os.Interrupt
+	if code := <-exited; code != 105 {
+		t.Errorf("exit status %d, want 105", code)
+	}
+}
+
+func TestCheckSchemaAndHelpPrint(t *testing.T) {
+	for _, c := range []struct{ arguments, want string }{
+		{"check held.yaml", "ok  held.yaml: 27 phones, 0 steps, 0 expectations, 0 thresholds\n"},
+		{"check --quiet held.yaml", ""},
+		{"schema", "{}\n"},
+		{"help", usage},
+		{"--help", usage},
+	} {
+		b := newBench()
+		b.command(context.Background(), strings.Fields(c.arguments))
+		if diff := cmp.Diff(c.want, b.out.String()); diff != "" {
+			t.Errorf("sim %s:\n%s", c.arguments, diff)
+		}
+	}
+	b := newBench()
+	b.command(context.Background(), []string{"help", "run"})
+	for _, flag := range []string{"--seed N", "--set NAME=VALUE", "--out DIR", "--report FORMS", "--trace FILE", "--quiet", "--no-color"} {
+		if !strings.Contains(b.out.String(), flag+" ") {
+			t.Errorf("the help of run does not show %q:\n%s", flag, b.out.String())
+		}
+	}
+	for line := range strings.Lines(b.out.String() + usage) {
+		if len(line) > 101 {
+			t.Errorf("%d columns: %s", len(line)-1, line)
+		}
+	}
+}

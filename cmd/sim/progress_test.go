@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+func TestProgressIsOneRedrawnLine(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(100, 0)
+	p := &progress{w: &out, columns: func() int { return 80 }, now: func() time.Time { return now }, name: "day\x1b", started: now}
+	half := sim.Progress{At: 30 * time.Minute, Length: time.Hour, Events: 1234}
+
+	now = now.Add(999 * time.Millisecond)
+	p.show(half)
+	if out.Len() > 0 {
+		t.Errorf("drew %q before a second", out.String())
+	}
+	now = now.Add(time.Millisecond)
+	p.show(half)
+	now = now.Add(99 * time.Millisecond)
+	p.show(half)
+	if got, want := out.String(), "\r"+`day\x1b  50 %  30m0s of 1h0m0s  1234 events  1s left`+"\x1b[K"; got != want {
+		t.Errorf("drew %q, want %q", got, want)
+	}
+	out.Reset()
+	now = now.Add(time.Millisecond)
+	p.show(sim.Progress{At: time.Minute, Events: 5})
+	p.clear()
+	if got, want := out.String(), "\r"+`day\x1b  1m0s  5 events`+"\x1b[K\r\x1b[K"; got != want {
+		t.Errorf("drew %q, want %q", got, want)
+	}
+}
+
+func TestProgressKeepsToTheTerminal(t *testing.T) {
+	var out bytes.Buffer
+	now := time.Unix(100, 0)
+	p := &progress{w: &out, columns: func() int { return 20 }, now: func() time.Time { return now }, name: strings.Repeat("é", 50)}
+	p.show(sim.Progress{At: 1, Length: 2})
+	if got, want := out.String(), "\r"+strings.Repeat("é", 19)+"\x1b[K"; got != want {
+		t.Errorf("drew %q, want %q", got, want)
+	}
+}
+
+func TestProgressOnlyOnATerminalAndNotQuiet(t *testing.T) {
+	for _, c := range []struct {
+		terminal bool
+		flags    []string
+		want     bool
+	}{{true, nil, true}, {true, []string{"--quiet"}, false}, {false, nil, false}} {
+		b := newBench()
+		b.terminal = c.terminal
+		asked := false
+		engine := b.program.engine
+		b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+			asked = o.Progress != nil
+			return engine(ctx, s, o)
+		}
+		b.command(context.Background(), append([]string{"run", "held.yaml"}, c.flags...))
+		if asked != c.want || b.err.Len() > 0 {
+			t.Errorf("terminal %v, %v: progress %v, want %v; standard error %q", c.terminal, c.flags, asked, c.want, b.err.String())
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package nodes
+
+import (
+	"fmt"
+	"time"
+
+	"bluetrace/protocol"
+)
+
+// Contact is one entry of a contact log.
+type Contact struct {
+	TempID        protocol.TempID
+	Start, Expiry protocol.LocalTime
+	Received      time.Duration // elapsed time of the verdict
+}
+
+// ContactLog holds the valid beacons that a phone has received, oldest first,
+// each for its own retention. It is a ring: since the retention is constant,
+// what came first goes first. The zero value is an empty log.
+type ContactLog struct {
+	ring []logEntry
+	head uint32 // place of the oldest
+	n    uint32
+	// oldest is received of the entry at head, when there is one: most inputs
+	// look at it, and few at the ring.
+	oldest int64
+}
+
+// logEntry is a Contact in 40 bytes; a phone has many of them.
+type logEntry struct {
+	received      int64
+	id            protocol.TempID
+	start, expiry [5]byte // seconds since year 0, big endian
+}
+
+// yearZero is 01/01/0000 00:00:00; the year 9999 ends below yearZero + 2^40.
+const yearZero protocol.LocalTime = -62_167_219_200
+
+func packTime(t protocol.LocalTime) [5]byte {
+	s := uint64(t - yearZero)
+	return [5]byte{byte(s >> 32), byte(s >> 24), byte(s >> 16), byte(s >> 8), byte(s)}
+}
+
+func unpackTime(b [5]byte) protocol.LocalTime {
+	s := uint64(b[0])<<32 | uint64(b[1])<<24 | uint64(b[2])<<16 | uint64(b[3])<<8 | uint64(b[4])
+	return protocol.LocalTime(s) + yearZero
+}
+
+// Len is the number of entries.
+func (l *ContactLog) Len() int { return int(l.n) }
+
+// At is the entry at i, 0 the oldest. It panics when there is none.
+func (l *ContactLog) At(i int) Contact {
+	if i < 0 || i >= int(l.n) {
+		panic(fmt.Sprintf("contact log: entry %d of %d", i, l.n))
+	}
+	e := &l.ring[l.place(uint32(i))]
+	return Contact{
+		TempID:   e.id,
+		Start:    unpackTime(e.start),
+		Expiry:   unpackTime(e.expiry),
+		Received: time.Duration(e.received),
+	}
+}
+
+// Oldest is the reception of the entry that goes next; false: the log is empty.
+func (l *ContactLog) Oldest() (received time.Duration, ok bool) {
+	if l.n == 0 {
+		return 0, false
+	}
+	return time.Duration(l.oldest), true
+}
+
+// AppendText appends the log as a file holds it: TempID, start and expiry of
+// each entry, a line each (PROTOCOL.md section 3).
+func (l *ContactLog) AppendText(dst []byte) []byte {
+	for i := range l.Len() {
+		c := l.At(i)
+		dst = append(dst, c.TempID[:]...)
+		dst = append(dst, '\n')
+		dst = append(c.Start.Append(dst), '\n')
+		dst = append(c.Expiry.Append(dst), '\n')
+	}
+	return dst
+}
+
+// place is where the ring keeps entry i.
+func (l *ContactLog) place(i uint32) uint32 {
+	at := l.head + i
+	if size := uint32(len(l.ring)); at >= size {
+		at -= size
+	}
+	return at
+}
+
+// push appends an entry received at received, not before any other.
+func (l *ContactLog) push(b *protocol.Beacon, received time.Duration) {
+	if int(l.n) == len(l.ring) {
+		l.resize()
+	}
+	l.ring[l.place(l.n)] = logEntry{
+		received: int64(received),
+		id:       b.TempID,
+		start:    packTime(b.Start),
+		expiry:   packTime(b.Expiry),
+	}
+	if l.n == 0 {
+		l.oldest = int64(received)
+	}
+	l.n++
+}
+
+// expire removes what is at or past its retention and counts it.
+func (l *ContactLog) expire(now, retention time.Duration) int {
+	gone := 0
+	for l.n > 0 && now-time.Duration(l.oldest) >= retention {
+		l.head = l.place(1)
+		l.n--
+		l.oldest = l.ring[l.head].received
+		gone++
+	}
+	if gone > 0 && l.n == 0 && len(l.ring) > smallRing {
+		*l = ContactLog{}
+	}
+	return gone
+}
+
+// smallRing is the largest ring that an empty log keeps.
+const smallRing = 64
+
+// resize grows a full ring by an eighth and 8 places, and takes what the
+// allocator rounds up to.
+func (l *ContactLog) resize() {
+	grown := append([]logEntry(nil), make([]logEntry, len(l.ring)+len(l.ring)/8+8)...)
+	grown = grown[:cap(grown)]
+	n := copy(grown, l.ring[l.head:])
+	copy(grown[n:], l.ring[:l.head])
+	l.ring, l.head = grown, 0
+}

@@ -1,0 +1,130 @@
+package nodes
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bluetrace/protocol"
+)
+
+func TestPhonePausesBetweenUsernameAndPassword(t *testing.T) {
+	r := newPhoneRig(t, nil)
+	equal(t, "stage", r.p.Stage(), StageOffline)
+	same(t, "open", r.open(), "(connect)", "? Username: ")
+	equal(t, "stage", r.p.Stage(), StageConnecting)
+	same(t, "connected", r.connected())
+	equal(t, "stage", r.p.Stage(), StageAtUsername)
+	same(t, "username", r.at(time.Second).typed(alice), "> "+alice, "? Password: ")
+	equal(t, "stage", r.p.Stage(), StageAtPassword)
+	same(t, "password", r.typed(alicePassword))
+	equal(t, "stage", r.p.Stage(), StageWaitingLogin)
+	equal(t, "due", r.next(), 1050*time.Millisecond)
+	same(t, "a nanosecond before", r.at(1050*time.Millisecond-1).wake())
+	same(t, "after the pause", r.at(1050*time.Millisecond).wake(), "> "+alicePassword)
+	same(t, "half an answer", r.read(welcome[:9]))
+	same(t, "answer", r.at(2*time.Second).read(welcome[9:]), welcome, "login: ok", "? input the command: ")
+	equal(t, "began", r.done[0].Began, 1050*time.Millisecond)
+	equal(t, "stage", r.p.Stage(), StageReady)
+	equal(t, "nothing is due", r.next(), -1)
+}
+
+func TestPasswordGoesAtOnceAfterThePause(t *testing.T) {
+	r := newPhoneRig(t, nil)
+	r.open()
+	same(t, "typed before the connection is there", r.typed(alice), "? Password: ")
+	same(t, "and the password", r.typed(alicePassword))
+	same(t, "connected", r.at(time.Second).connected(), "> "+alice)
+	same(t, "due", r.at(1050*time.Millisecond).wake(), "> "+alicePassword)
+	same(t, "wrong", r.read(tryAgain), tryAgain, "login: wrong password", "? Password: ")
+	equal(t, "stage", r.p.Stage(), StageAtPassword)
+	same(t, "the password alone, at once", r.typed("second"), "> second")
+	same(t, "wrong", r.read(tryAgain), tryAgain, "login: wrong password", "? Password: ")
+	equal(t, "began", r.done[1].Began, 1050*time.Millisecond)
+
+	late := newPhoneRig(t, nil)
+	late.open()
+	late.connected()
+	late.typed(alice)
+	same(t, "typed at the end of the pause", late.at(50*time.Millisecond).typed(alicePassword), "> "+alicePassword)
+}
+
+// Some servers send the second text for the third wrong password too.
+func TestEitherBlockedTextIsTheEnd(t *testing.T) {
+	for _, text := range []string{protocol.NowBlocked, protocol.IsBlocked} {
+		r := newPhoneRig(t, func(s *PhoneSettings) { s.PasswordPause = 0 })
+		r.open()
+		r.connected()
+		r.typed(alice)
+		same(t, "no pause", r.typed("bad"), "> bad")
+		same(t, "answer", r.read(text), text, "(close)", "login: blocked")
+		equal(t, "stage", r.p.Stage(), StageOffline)
+		same(t, "the server closes too", r.closed())
+		same(t, "again", r.open(), "(connect)", "? Username: ")
+	}
+}
+
+func TestPhoneTriesOnceMoreWithALongerPause(t *testing.T) {
+	r := newPhoneRig(t, nil)
+	r.open()
+	r.connected()
+	r.typed(alice)
+	r.typed(alicePassword)
+	r.at(50 * time.Millisecond).wake()
+	limit := 10050 * time.Millisecond
+	same(t, "a nanosecond before the limit", r.at(limit-1).wake())
+	same(t, "at the limit", r.at(limit).read(welcome), "(close)", "(connect)")
+	equal(t, "stage", r.p.Stage(), StageWaitingLogin)
+	same(t, "connected", r.connected(), "> "+alice)
+	same(t, "not after the short pause", r.at(limit+50*time.Millisecond).wake())
+	same(t, "after the long one", r.at(limit+500*time.Millisecond).wake(), "> "+alicePassword)
+	same(t, "no answer again", r.at(limit+10500*time.Millisecond).wake(), "no answer from the server", "(close)", "login: no answer")
+	equal(t, "began with the first try", r.done[0].Began, 50*time.Millisecond)
+	equal(t, "stage", r.p.Stage(), StageOffline)
+	equal(t, "nothing is due", r.next(), -1)
+}
+
+func TestLoginsThatFail(t *testing.T) {
+	start := func() *phoneRig {
+		r := newPhoneRig(t, nil)
+		r.open()
+		return r
+	}
+	r := start()
+	r.p.ConnectFailed(r.now, "connection refused", &r.out)
+	same(t, "refused", r.take(), "cannot connect to the server: connection refused", "login: connection lost")
+
+	r = start()
+	r.connected()
+	r.typed(alice)
+	same(t, "closed", r.closed(), "the server closed the connection", "(close)", "login: connection lost")
+
+	r = start()
+	r.connected()
+	r.typed(alice)
+	r.typed("x")
+	r.at(time.Second).wake()
+	same(t, "strange", r.read("hello\x1b"), `strange answer from the server: "hello\x1b"`, "(close)", "login: strange answer")
+
+	r = start()
+	r.connected()
+	same(t, "a welcome before any password", r.read(welcome), `strange answer from the server: "`+welcome+`"`, "(close)",
+		"login: strange answer")
+
+	r = start()
+	same(t, "no username", r.typed(""), "? Username: ")
+	same(t, "too long", r.typed(strings.Repeat("x", 1025)), "longer than a message of 1024 bytes", "? Username: ")
+	same(t, "the longest", r.typed(strings.Repeat("x", 1024)), "? Password: ")
+	same(t, "no password", r.typed(""), "? Password: ")
+	same(t, "the end of input", r.inputEnded(), "(close)", "(quit)")
+}
+
+func TestASecondProgramGoesOnWithTheSession(t *testing.T) {
+	first := newPhoneRig(t, nil).ready()
+	r := newPhoneRig(t, nil)
+	first.typed("Download_tempID")
+	r.p.TakeSession(&first.p)
+	same(t, "answer", r.read(someID), "TempID:\n"+someID, "download: ok", "? input the command: ")
+	equal(t, "the first is offline", first.p.Stage(), StageOffline)
+	equal(t, "and waits for nothing", first.next(), -1)
+}

@@ -1,0 +1,110 @@
+package nodes
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"bluetrace/protocol"
+)
+
+// restart feeds what r stored to a new server, at a moment of both clocks.
+func restart(t *testing.T, r *serverRig, now Now) *serverRig {
+	t.Helper()
+	next := newServerRig(t, nil)
+	next.now = now
+	for _, rec := range r.stored {
+		if err := next.s.Restore(now, rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return next
+}
+
+// Across a restart a block goes on by wall time; elapsed time begins anew.
+func TestBlockSurvivesARestart(t *testing.T) {
+	tests := []struct {
+		title string
+		down  time.Duration // wall time from the block's begin to the restart
+		left  time.Duration
+	}{
+		{"at once", 0, time.Minute},
+		{"in the middle", 20 * time.Second, 40 * time.Second},
+		{"a nanosecond before the end", time.Minute - 1, 1},
+		{"at the end", time.Minute, 0},
+		{"long after", time.Hour, 0},
+		{"the wall clock went back: never above its full length", -time.Hour, time.Minute},
+	}
+	for _, e := range tests {
+		t.Run(e.title, func(t *testing.T) {
+			r := newServerRig(t, nil)
+			for i := range 3 {
+				r.try(Conn(i), alice, "bad")
+				r.try(Conn(i)+10, "nobody", "bad")
+			}
+			up := Now{Elapsed: 7 * time.Second, Wall: startWall + int64(e.down)}
+			next := restart(t, r, up)
+			moment := func(d time.Duration) *serverRig {
+				next.now = Now{Elapsed: up.Elapsed + d, Wall: up.Wall + int64(d)}
+				return next
+			}
+			if e.left > 0 {
+				equal(t, "known, before", moment(e.left-1).try(0, alice, alicePassword), refused)
+				equal(t, "unknown, before", moment(e.left-1).try(1, "nobody", "x"), refused)
+			}
+			equal(t, "known, at the end", moment(e.left).try(2, alice, alicePassword), welcome)
+			equal(t, "unknown, at the end", moment(e.left).try(3, "nobody", "x"), tryAgain)
+		})
+	}
+}
+
+func TestCountSurvivesARestart(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.try(0, alice, "a")
+	r.try(1, alice, "b")
+	r.try(2, bob, "a")
+	r.try(3, bob, bobPassword)
+	next := restart(t, r, at(time.Hour))
+	equal(t, "third", next.try(0, alice, "c"), blocks)
+	equal(t, "reset", next.try(1, bob, "b"), tryAgain)
+}
+
+func TestTempIDsSurviveARestart(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.login(0, alice, alicePassword)
+	first := r.download(0)
+	next := restart(t, r, at(time.Hour))
+	issue, ok := next.s.Resolve(first)
+	equal(t, "resolves", ok && issue == r.stored[0].Issue, true)
+	// The same entropy would draw the same TempID again.
+	next.login(0, bob, bobPassword)
+	if again := next.download(0); again == first {
+		t.Errorf("TempID %s was issued twice", again)
+	}
+}
+
+func TestRestoreRefuses(t *testing.T) {
+	id := protocol.TempID([]byte("12345678901234567890"))
+	issue := func(user string, start, expiry int64) Record {
+		return Record{Kind: RecordIssue, Issue: Issue{User: user, TempID: id, Start: start, Expiry: expiry}}
+	}
+	r := newServerRig(t, nil)
+	for range 2 { // the same line twice is one issue
+		if err := r.s.Restore(r.now, issue(alice, 0, 900)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := map[string]Record{
+		"it was issued to":   issue(bob, 0, 900),
+		"from 900 to 900":    issue(bob, 900, 900),
+		"valid from 0 to 99": issue(bob, 0, 999_999_999_999),
+		"-1 wrong passwords": {Kind: RecordAttempts, Attempts: Attempts{User: alice, Known: true, Wrong: -1}},
+		"a block of 0s":      {Kind: RecordAttempts, Attempts: Attempts{User: alice, Known: true, BlockedUntil: 5}},
+		"kind 9":             {Kind: 9},
+	}
+	for want, rec := range tests {
+		if err := r.s.Restore(r.now, rec); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("restoring %+v: got %v, want %q", rec, err, want)
+		}
+	}
+}

@@ -1,0 +1,70 @@
+package protocol
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"math/rand/v2"
+)
+
+// TempIDSize is the length of a TempID on the wire, in bytes.
+const TempIDSize = 20
+
+// TempID is 20 ASCII digits (PROTOCOL.md section 1). The zero value is no
+// TempID.
+type TempID [TempIDSize]byte
+
+// ParseTempID takes exactly 20 ASCII digits. A leading zero is accepted: only
+// our own TempIDs promise not to have one. The error is ErrTempID.
+func ParseTempID(b []byte) (TempID, error) {
+	if len(b) != TempIDSize || !allDigits((*[TempIDSize]byte)(b)) {
+		return TempID{}, ErrTempID
+	}
+	return TempID(b), nil
+}
+
+// DrawTempID draws a TempID from src, uniformly from all 20-digit numbers whose
+// first digit is 1 to 9. Whether it was issued before is the caller's to know.
+// A source that is stuck at one value can keep it from returning.
+func DrawTempID(src rand.Source) TempID {
+	const half = 10_000_000_000 // ten digits
+	var id TempID
+	putDigits(id[:10], half/10+drawBelow(src, half-half/10))
+	putDigits(id[10:], drawBelow(src, half))
+	return id
+}
+
+func (id TempID) String() string { return string(id[:]) }
+
+// drawBelow draws uniformly from 0 to n-1. The draws that would make some
+// results likelier than others are thrown away (Lemire's method).
+func drawBelow(src rand.Source, n uint64) uint64 {
+	threshold := -n % n
+	for {
+		hi, lo := bits.Mul64(src.Uint64(), n)
+		if lo >= threshold {
+			return hi
+		}
+	}
+}
+
+// putDigits fills dst with the last len(dst) decimal digits of v.
+func putDigits(dst []byte, v uint64) {
+	for i := len(dst) - 1; i >= 0; i-- {
+		dst[i] = '0' + byte(v%10)
+		v /= 10
+	}
+}
+
+// allDigits looks at eight bytes at a time; the last two loads overlap.
+func allDigits(b *[TempIDSize]byte) bool {
+	return digitWord(binary.LittleEndian.Uint64(b[0:])) &&
+		digitWord(binary.LittleEndian.Uint64(b[8:])) &&
+		digitWord(binary.LittleEndian.Uint64(b[12:]))
+}
+
+// digitWord says whether all eight bytes are '0' to '9': 0x30 to 0x3f, and
+// still so with 6 added.
+func digitWord(w uint64) bool {
+	const high, zeros, sixes = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030, 0x0606060606060606
+	return w&high == zeros && (w+sixes)&high == zeros
+}

@@ -1,0 +1,159 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// figure is one count of a row, with its name.
+type figure struct {
+	name  string
+	count uint64
+}
+
+// counts shows a row for each subject of which there was anything.
+func (p *page) counts(r *Run) {
+	p.gap()
+	p.row("beacons", figure{"sent", r.Beacons.Sent}, figure{"delivered", r.Beacons.Delivered},
+		figure{"valid", r.Beacons.Valid}, figure{"invalid", r.Beacons.Invalid},
+		figure{"kept", r.Beacons.Kept}, figure{"expired", r.Beacons.Expired})
+	p.row("datagrams", figure{"sent", r.Datagrams.Sent}, figure{"delivered", r.Datagrams.Delivered},
+		figure{"lost", r.Datagrams.Lost}, figure{"in flight", r.Datagrams.InFlight})
+	p.row("sessions", figure{"opened", r.Sessions.Opened}, figure{"closed", r.Sessions.Closed})
+	p.row("logins", figure{"welcomed", r.Logins.Welcomed}, figure{"wrong", r.Logins.Wrong},
+		figure{"blocked", r.Logins.Blocked}, figure{"refused", r.Logins.Refused})
+	p.row("tempids", figure{"issued", r.TempIDs.Issued})
+	p.row("uploads", figure{"complete", r.Uploads.Complete}, figure{"broken", r.Uploads.Broken},
+		figure{"entries", r.Uploads.Entries}, figure{"resolved", r.Uploads.Resolved})
+}
+
+// row is left out when all its figures are 0; it is broken where it would grow
+// wider than the page.
+func (p *page) row(name string, figures ...figure) {
+	const indent = 14
+	any, width := false, indent
+	var b strings.Builder
+	for _, f := range figures {
+		any = any || f.count > 0
+		text := fmt.Sprintf("%s %s  ", f.name, grouped(f.count))
+		if width+len(text)-2 > textWidth {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			width = indent
+		}
+		b.WriteString(text)
+		width += len(text)
+	}
+	if any {
+		p.line("  %-12s%s", name, trimLines(b.String()))
+	}
+}
+
+// trimLines takes the spaces off the ends of lines.
+func trimLines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// delays is a table of milliseconds, a row for each operation.
+func (p *page) delays(r *Run) {
+	head := false
+	for _, o := range r.Operations {
+		if o.Count() == 0 {
+			continue
+		}
+		if !head {
+			head = true
+			p.gap()
+			p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", "delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
+		}
+		d := o.Delays()
+		p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", fit(Plain(o.Name), 12), grouped(uint64(o.Count())),
+			figures(d.Mean), figures(d.P50), figures(d.P90), figures(d.P95), figures(d.P99), figures(d.Max))
+	}
+}
+
+func (p *page) speed(r *Run) {
+	t := r.Throughput()
+	p.gap()
+	if r.Beacons.Delivered > 0 {
+		p.field("throughput", fmt.Sprintf("%s beacons delivered per virtual second, %s per wall second",
+			figures(t.BeaconsPerVirtualSecond), figures(t.BeaconsPerWallSecond)))
+	}
+	p.field("time", fmt.Sprintf("%s virtual in %s wall (%s times as fast as life)",
+		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), figures(t.VirtualPerWall)))
+	size := plural(r.Phones, "phone", "phones")
+	if r.PeakRSSBytes > 0 {
+		size += fmt.Sprintf(", %.1f MiB at most", float64(r.PeakRSSBytes)/(1<<20))
+	}
+	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", grouped(r.Events), figures(t.EventsPerWallSecond), size))
+}
+
+// identity is what tells this run from others, and how to have it again.
+func (p *page) identity(r *Run) {
+	p.gap()
+	p.field("seed", strconv.FormatUint(r.Seed, 10))
+	p.field("digest", r.Digest)
+	if tallyOf(r).failed == 0 {
+		p.field("repeat", r.Repeat)
+	}
+}
+
+// grouped is n with a comma between groups of three digits.
+func grouped(n uint64) string {
+	digits := strconv.FormatUint(n, 10)
+	var b strings.Builder
+	for i, d := range digits {
+		if i > 0 && (len(digits)-i)%3 == 0 {
+			b.WriteByte(',')
+		}
+		b.WriteRune(d)
+	}
+	return b.String()
+}
+
+// figures is x, not negative, with about four digits that count.
+func figures(x float64) string {
+	x = max(0, finite(x))
+	switch {
+	case x == 0:
+		return "0"
+	case x >= 1e18:
+		return strconv.FormatFloat(x, 'g', 4, 64)
+	case x >= 999.5:
+		return grouped(uint64(x + 0.5))
+	case x >= 100:
+		return strconv.FormatFloat(x, 'f', 1, 64)
+	case x >= 10:
+		return strconv.FormatFloat(x, 'f', 2, 64)
+	}
+	return strconv.FormatFloat(x, 'f', 3, 64)
+}
+
+// virtualTime is exact to the nanosecond: boundaries are told apart by one.
+func virtualTime(seconds float64) string {
+	s := strconv.FormatFloat(finite(seconds), 'f', -1, 64) + " s"
+	if seconds < 60 || seconds > 1e9 {
+		return s
+	}
+	return s + " (" + time.Duration(math.Round(seconds*float64(time.Second))).String() + ")"
+}
+
+func wallTime(seconds float64) string {
+	if seconds < 1 {
+		return figures(seconds*1000) + " ms"
+	}
+	return figures(seconds) + " s"
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return grouped(uint64(n)) + " " + many
+}

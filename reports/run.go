@@ -1,0 +1,131 @@
+// Package reports turns the results of runs into documents: text, JSON, JUnit
+// and OpenMetrics. It knows no engine: rows and counts come in, documents go
+// out.
+package reports
+
+import (
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// Verdict of a run, or of one check.
+type Verdict string
+
+const (
+	Passed      Verdict = "passed"
+	Failed      Verdict = "failed"
+	Interrupted Verdict = "interrupted" // stopped before its end: what was not decided is unknown
+	Unknown     Verdict = "unknown"     // of a check: the run ended before it was decided
+	NotRun      Verdict = "not run"     // of a run: it could not be done; see Run.Error
+)
+
+// Run is what one scenario came to. Its JSON form is stable: names are only
+// ever added.
+type Run struct {
+	Scenario string  `json:"scenario"`
+	File     string  `json:"file"`
+	About    string  `json:"about,omitempty"`
+	World    string  `json:"world"` // virtual
+	Seed     uint64  `json:"seed"`
+	Digest   string  `json:"digest"` // of the ordered events, 16 hexadecimal digits
+	Verdict  Verdict `json:"verdict"`
+	// Repeat is the command that repeats the run.
+	Repeat string `json:"repeat"`
+
+	VirtualSeconds float64 `json:"virtual_seconds"`
+	WallSeconds    float64 `json:"wall_seconds"`
+	Events         uint64  `json:"events"`
+	Phones         int     `json:"phones"`
+	PeakRSSBytes   int64   `json:"peak_rss_bytes"`
+
+	Beacons   Beacons   `json:"beacons"`
+	Datagrams Datagrams `json:"datagrams"`
+	Sessions  Sessions  `json:"sessions"`
+	Logins    Logins    `json:"logins"`
+	TempIDs   TempIDs   `json:"tempids"`
+	Uploads   Uploads   `json:"uploads"`
+
+	// Operations are the delays, in the order of their names: beacon, login,
+	// logout, tempid, upload. One without a sample is left out.
+	Operations []Operation `json:"operations"`
+
+	Checks []Check `json:"checks"`
+
+	// Notes are things that the user should know about the run: odd lines of a
+	// trace, names that were not used.
+	Notes []string `json:"notes,omitempty"`
+
+	// Error is why a run could not be done (its Verdict is NotRun). Only the
+	// JUnit document shows such a run.
+	Error string `json:"-"`
+}
+
+type Beacons struct {
+	Sent      uint64 `json:"sent"`
+	Delivered uint64 `json:"delivered"`
+	Valid     uint64 `json:"valid"`
+	Invalid   uint64 `json:"invalid"`
+	Kept      uint64 `json:"kept"`
+	Expired   uint64 `json:"expired"`
+}
+
+type Datagrams struct {
+	Sent      uint64 `json:"sent"`
+	Delivered uint64 `json:"delivered"`
+	Lost      uint64 `json:"lost"`
+	InFlight  uint64 `json:"in_flight"` // at the end of the run
+}
+
+type Sessions struct {
+	Opened uint64 `json:"opened"`
+	Closed uint64 `json:"closed"`
+}
+
+type Logins struct {
+	Welcomed uint64 `json:"welcomed"`
+	Wrong    uint64 `json:"wrong"`
+	Blocked  uint64 `json:"blocked"`
+	Refused  uint64 `json:"refused"`
+}
+
+type TempIDs struct {
+	Issued uint64 `json:"issued"`
+}
+
+type Uploads struct {
+	Complete uint64 `json:"complete"`
+	Broken   uint64 `json:"broken"`
+	Entries  uint64 `json:"entries"`
+	Resolved uint64 `json:"resolved"`
+}
+
+// Operation is the delay of one kind of operation. The quantiles in the JSON
+// document are made from Histogram, whose values are nanoseconds.
+type Operation struct {
+	Name      string                  `json:"name"`
+	Histogram *hdrhistogram.Histogram `json:"-"`
+}
+
+// CheckKind says where a check came from.
+type CheckKind string
+
+const (
+	ExpectationCheck CheckKind = "expectation"
+	ThresholdCheck   CheckKind = "threshold"
+	InvariantCheck   CheckKind = "invariant"
+)
+
+// Check is one thing that had to hold.
+type Check struct {
+	Kind    CheckKind `json:"kind"`
+	Name    string    `json:"name"`            // one line: the expectation as it stands in the file, the invariant's name
+	Place   string    `json:"place,omitempty"` // file:line:column; none for an invariant
+	Verdict Verdict   `json:"verdict"`
+	// Times says how often it was looked at (an invariant: at how many events).
+	Times    uint64 `json:"times"`
+	Expected string `json:"expected,omitempty"` // of a failure
+	Found    string `json:"found,omitempty"`
+	// AtSeconds is the virtual time of the failure, from the start of the run.
+	AtSeconds *float64 `json:"at_seconds,omitempty"`
+	// Around are the last events before the failure, one line each.
+	Around []string `json:"around,omitempty"`
+}

@@ -1,0 +1,234 @@
+package reports
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// textWidth is the number of columns that a line keeps to, except for what
+// must be whole: the texts of a failure and the command that repeats a run.
+const textWidth = 100
+
+// TextOptions says how a summary is written.
+type TextOptions struct {
+	Color bool // ANSI colours for the verdicts
+	Quiet bool // the verdict and what failed, nothing else
+}
+
+// Text writes a run's summary for a person: the verdict first, then what
+// failed, what was checked, counts, throughput, delays, times. What came from
+// a scenario or a peer is written with Plain.
+func Text(w io.Writer, r *Run, o TextOptions) error {
+	p := &page{color: o.Color}
+	p.verdict(r)
+	if r.About != "" && !o.Quiet {
+		p.line("  %s", fit(Plain(r.About), textWidth-2))
+	}
+	p.failures(r)
+	if !o.Quiet {
+		p.checks(r)
+		p.counts(r)
+		p.delays(r)
+		p.speed(r)
+		p.identity(r)
+		p.notes(r)
+	}
+	if _, err := w.Write(p.Bytes()); err != nil {
+		return fmt.Errorf("writing the summary of %q: %w", r.Scenario, err)
+	}
+	return nil
+}
+
+type page struct {
+	bytes.Buffer
+	color bool
+}
+
+// gap is an empty line, unless there is one already.
+func (p *page) gap() {
+	if !bytes.HasSuffix(p.Bytes(), []byte("\n\n")) {
+		p.line("")
+	}
+}
+
+func (p *page) line(format string, arguments ...any) {
+	fmt.Fprintf(p, format+"\n", arguments...)
+}
+
+// word is a verdict, padded to width, in its colour.
+func (p *page) word(v Verdict, text string, width int) string {
+	padded := text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
+	if !p.color {
+		return padded
+	}
+	code := "33" // yellow
+	switch v {
+	case Passed:
+		code = "32" // green
+	case Failed, NotRun:
+		code = "31" // red
+	}
+	return "\x1b[1;" + code + "m" + padded + "\x1b[0m"
+}
+
+func (p *page) verdict(r *Run) {
+	t := tallyOf(r)
+	said := fmt.Sprintf("%s held", plural(t.held, "check", "checks"))
+	switch {
+	case t.failed > 0 && t.undecided > 0:
+		said = fmt.Sprintf("%d of %d checks failed, %d undecided", t.failed, t.all(), t.undecided)
+	case t.failed > 0:
+		said = fmt.Sprintf("%d of %d checks failed", t.failed, t.all())
+	case t.undecided > 0:
+		said = fmt.Sprintf("%d of %d checks held, %d undecided", t.held, t.all(), t.undecided)
+	}
+	p.line("%s  %s: %s", p.word(r.Verdict, strings.ToUpper(string(r.Verdict)), 0), Plain(r.Scenario), said)
+}
+
+// tally counts checks by their verdict.
+type tally struct {
+	held, failed, undecided int
+	times                   uint64 // how often they were looked at
+}
+
+func (t tally) all() int { return t.held + t.failed + t.undecided }
+
+func tallyOf(r *Run, kinds ...CheckKind) (t tally) {
+	for _, c := range r.Checks {
+		if len(kinds) > 0 && c.Kind != kinds[0] {
+			continue
+		}
+		t.times += c.Times
+		switch c.Verdict {
+		case Passed:
+			t.held++
+		case Failed:
+			t.failed++
+		default:
+			t.undecided++
+		}
+	}
+	return t
+}
+
+// failures shows each failed check in full, and how to see it again.
+func (p *page) failures(r *Run) {
+	any := false
+	for _, c := range r.Checks {
+		if c.Verdict == Failed {
+			any = true
+			p.failure(c)
+		}
+	}
+	if any {
+		p.gap()
+		p.field("repeat", r.Repeat)
+	}
+}
+
+func (p *page) failure(c Check) {
+	p.gap()
+	p.line("  %s  %s %s", p.word(Failed, "failed", 0), c.Kind, Plain(c.Place))
+	p.line("    %s", Plain(c.Name))
+	p.detail("expected", c.Expected)
+	p.detail("found", c.Found)
+	if c.AtSeconds != nil {
+		p.detail("at", virtualTime(*c.AtSeconds)+" of virtual time")
+	}
+	if len(c.Around) > 0 {
+		p.line("    last events")
+		for _, event := range c.Around {
+			p.line("      %s", Plain(event))
+		}
+	}
+}
+
+// detail writes a named text of a failure, whole; further lines of it stand
+// below the first.
+func (p *page) detail(name, text string) {
+	if text == "" {
+		return
+	}
+	for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if i > 0 {
+			name = ""
+		}
+		p.line("    %-10s%s", name, Plain(line))
+	}
+}
+
+// heldListed is how many checks of one kind are listed one by one.
+const heldListed = 20
+
+// checks lists what was checked and did not fail.
+func (p *page) checks(r *Run) {
+	for _, kind := range []CheckKind{ExpectationCheck, ThresholdCheck, InvariantCheck} {
+		t := tallyOf(r, kind)
+		if t.all() == 0 {
+			continue
+		}
+		p.gap()
+		p.line("  %s", t.title(kind))
+		p.listed(r, kind)
+	}
+}
+
+func (t tally) title(kind CheckKind) string {
+	title := fmt.Sprintf("%ss  %d of %d held", kind, t.held, t.all())
+	if t.undecided > 0 {
+		title += fmt.Sprintf(", %d undecided", t.undecided)
+	}
+	if kind == InvariantCheck {
+		title += fmt.Sprintf(", looked at %s times", grouped(t.times))
+	}
+	return title
+}
+
+func (p *page) listed(r *Run, kind CheckKind) {
+	listed, more := 0, 0
+	for _, c := range r.Checks {
+		switch {
+		case c.Kind != kind || c.Verdict == Failed:
+			continue
+		case listed == heldListed:
+			more++
+			continue
+		}
+		listed++
+		p.held(c)
+	}
+	if more > 0 {
+		p.line("    and %d more", more)
+	}
+}
+
+func (p *page) held(c Check) {
+	said, text := "ok", Plain(c.Name)
+	if c.Verdict != Passed {
+		said = "?"
+	}
+	if c.Found != "" {
+		text += " (" + Plain(c.Found) + ")"
+	}
+	p.line("    %s  %s", p.word(c.Verdict, said, 2), fit(text, textWidth-8))
+}
+
+// notes come last: what the user should know about the run.
+func (p *page) notes(r *Run) {
+	for i, note := range r.Notes {
+		name := ""
+		if i == 0 {
+			p.gap()
+			name = "notes"
+		}
+		p.field(name, note)
+	}
+}
+
+// field is one line: a name and a text, whole.
+func (p *page) field(name, text string) {
+	p.line("  %-12s%s", name, Plain(text))
+}

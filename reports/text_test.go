@@ -1,0 +1,222 @@
+package reports
+
+import (
+	"errors"
+	"regexp"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func textOf(t *testing.T, r *Run, o TextOptions) string {
+	t.Helper()
+	var b strings.Builder
+	if err := Text(&b, r, o); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestTextOfAPassedRun(t *testing.T) {
+	want := `PASSED  classroom: 3 checks held
+  A lesson.
+
+  expectations  1 of 1 held
+    ok  beacons.valid > 1000
+
+  thresholds  1 of 1 held
+    ok  beacon_delay: p(95)<6
+
+  invariants  1 of 1 held, looked at 1,234,567 times
+    ok  nobody is welcomed during a block
+
+  beacons     sent 14,100  delivered 14,000  valid 13,999  invalid 1  kept 13,998  expired 13,001
+  datagrams   sent 56,400  delivered 55,800  lost 598  in flight 2
+  sessions    opened 26  closed 3
+  logins      welcomed 25  wrong 4  blocked 5  refused 6
+  tempids     issued 104
+  uploads     complete 8  broken 9  entries 72  resolved 71
+
+  delay, ms         samples      mean       p50       p90       p95       p99       max
+  beacon                  4     2.500     2.001     4.002     4.002     4.002     4.002
+  tempid                  1     20.00     20.00     20.00     20.00     20.00     20.00
+
+  throughput  5.185 beacons delivered per virtual second, 280,000 per wall second
+  time        2700 s (45m0s) virtual in 50.00 ms wall (54,000 times as fast as life)
+  events      1,234,567, 24,691,340 per wall second; 27 phones, 20.0 MiB at most
+
+  seed        7
+  digest      00c0ffee00c0ffee
+  repeat      sim run --seed 7 scenarios/classroom.yaml
+`
+	if diff := cmp.Diff(want, textOf(t, passedRun(t), TextOptions{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTextOfAFailedRun(t *testing.T) {
+	want := `FAILED  blocking: 1 of 3 checks failed, 1 undecided
+
+  failed  expectation scenarios/blocking.yaml:18:5
+    {at: blocked + 59.999999999s, phone: owner, login: right}
+    expected  reply "Your account is blocked"
+    found     reply "Welcome"
+    at        61.999999999 s (1m1.999999999s) of virtual time
+    last events
+      1m1.9s owner sends password
+      1m1.99s server says Welcome
+
+  repeat      sim run --seed 1 scenarios/blocking.yaml
+
+  expectations  0 of 2 held, 1 undecided
+    ?   {at: blocked + 60s, phone: owner, login: right}
+
+  invariants  1 of 1 held, looked at 90 times
+    ok  a block lasts exactly block_duration
+
+  time        62.05 s (1m2.05s) virtual in 2.000 ms wall (31,025 times as fast as life)
+  events      90, 45,000 per wall second; 2 phones
+
+  seed        1
+  digest      0000000000000001
+
+  notes       the trace has 2 odd lines
+`
+	if diff := cmp.Diff(want, textOf(t, failedRun(), TextOptions{})); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestQuietTextIsTheVerdictAndWhatFailed(t *testing.T) {
+	if got, want := textOf(t, passedRun(t), TextOptions{Quiet: true}), "PASSED  classroom: 3 checks held\n"; got != want {
+		t.Errorf("passed: %q, want %q", got, want)
+	}
+	full := textOf(t, failedRun(), TextOptions{})
+	end := strings.Index(full, "\n  expectations")
+	if diff := cmp.Diff(full[:end], textOf(t, failedRun(), TextOptions{Quiet: true})); diff != "" {
+		t.Errorf("failed:\n%s", diff)
+	}
+}
+
+func TestVerdictOfAnInterruptedRunSaysWhatIsUndecided(t *testing.T) {
+	r := passedRun(t)
+	r.Verdict = Interrupted
+	r.Checks[1].Verdict = Unknown
+	got := textOf(t, r, TextOptions{Quiet: true})
+	if want := "INTERRUPTED  classroom: 2 of 3 checks held, 1 undecided\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestColourOnlyWhenAsked(t *testing.T) {
+	plain := textOf(t, failedRun(), TextOptions{})
+	if strings.ContainsRune(plain, 0x1b) {
+		t.Error("an escape character without colour")
+	}
+	coloured := textOf(t, failedRun(), TextOptions{Color: true})
+	if !strings.HasPrefix(coloured, "\x1b[1;31mFAILED\x1b[0m  blocking") {
+		t.Errorf("begins with %.40q", coloured)
+	}
+	if stripped := regexp.MustCompile("\x1b\\[[0-9;]*m").ReplaceAllString(coloured, ""); stripped != plain {
+		t.Errorf("without its colours the text differs:\n%s", cmp.Diff(plain, stripped))
+	}
+}
+
+func TestTextKeepsToItsWidth(t *testing.T) {
+	r := passedRun(t)
+	big := uint64(18_446_744_073_709_551_615)
+	r.Beacons = Beacons{big, big, big, big, big, big}
+	r.Datagrams = Datagrams{big, big, big, big}
+	r.About = strings.Repeat("words ", 50)
+	r.Checks[0].Name = strings.Repeat("x", 300)
+	r.Events, r.VirtualSeconds, r.WallSeconds = big, 1e9, 1e-9
+	for line := range strings.Lines(textOf(t, r, TextOptions{})) {
+		if n := utf8.RuneCountInString(line) - 1; n > 100 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+}
+
+func TestOnlySomeOfManyHeldChecksAreListed(t *testing.T) {
+	r := passedRun(t)
+	for range 25 {
+		r.Checks = append(r.Checks, Check{Kind: ExpectationCheck, Name: "again", Verdict: Passed})
+	}
+	got := textOf(t, r, TextOptions{})
+	if n := strings.Count(got, "    ok  again\n"); n != 19 {
+		t.Errorf("%d listed, want 19 (with the first: 20)", n)
+	}
+	if !strings.Contains(got, "    and 6 more\n") {
+		t.Errorf("the rest is not counted:\n%s", got)
+	}
+}
+
+func hostileRun() *Run {
+	at := 1.0
+	return &Run{
+		Scenario: hostile, File: hostile, About: hostile, World: hostile, Digest: hostile, Verdict: Failed, Repeat: hostile,
+		Notes: []string{hostile},
+		Checks: []Check{
+			{Kind: ExpectationCheck, Name: hostile, Place: hostile + ":3:4", Verdict: Failed, Expected: hostile, Found: hostile, AtSeconds: &at, Around: []string{hostile}},
+			{Kind: ThresholdCheck, Name: hostile, Place: hostile, Verdict: Passed, Found: hostile},
+			{Kind: InvariantCheck, Name: hostile, Verdict: Unknown},
+		},
+	}
+}
+
+func TestNothingUnprintableReachesTheTerminal(t *testing.T) {
+	var machine strings.Builder
+	if err := JSON(&machine, []*Run{hostileRun()}); err != nil {
+		t.Fatal(err)
+	}
+	if err := JUnit(&machine, []*Run{hostileRun(), {Verdict: NotRun, Scenario: hostile, Error: hostile}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{textOf(t, hostileRun(), TextOptions{}), machine.String()} {
+		for _, r := range text {
+			if r != '\n' && (r == utf8.RuneError || !isPlain(string(r))) && r != '\ufffd' {
+				t.Errorf("%U in the text", r)
+			}
+		}
+	}
+	for line := range strings.Lines(textOf(t, hostileRun(), TextOptions{})) {
+		if strings.HasPrefix(line, "\x07") || strings.HasPrefix(line, "]]>") {
+			t.Errorf("a line was faked: %q", line)
+		}
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+func TestWritersErrorsAreReturned(t *testing.T) {
+	broken := errors.New("broken")
+	w := failing{broken}
+	for name, err := range map[string]error{
+		"text":  Text(w, passedRun(t), TextOptions{}),
+		"json":  JSON(w, []*Run{passedRun(t)}),
+		"junit": JUnit(w, []*Run{passedRun(t)}),
+	} {
+		if !errors.Is(err, broken) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{grouped(0), "0"}, {grouped(999), "999"}, {grouped(1000), "1,000"}, {grouped(1234567), "1,234,567"},
+		{figures(0), "0"}, {figures(0.0125), "0.013"}, {figures(9.9994), "9.999"}, {figures(12.345), "12.35"},
+		{figures(123.45), "123.5"}, {figures(999.5), "1,000"}, {figures(1e18), "1e+18"}, {figures(-1), "0"},
+		{virtualTime(0), "0 s"}, {virtualTime(59.999999999), "59.999999999 s"}, {virtualTime(179.999999999), "179.999999999 s (2m59.999999999s)"},
+		{wallTime(0.0002), "0.200 ms"}, {wallTime(1.5), "1.500 s"},
+		{plural(1, "check", "checks"), "1 check"}, {plural(2000, "check", "checks"), "2,000 checks"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%q, want %q", c.got, c.want)
+		}
+	}
+}

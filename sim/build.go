@@ -1,0 +1,246 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+	"bluetrace/sim/virtual"
+)
+
+// account is whom a phone logs in as. An empty user: it has no account.
+type account struct {
+	user, password string
+}
+
+// run is one scenario under way.
+type run struct {
+	scenario *scenarios.Scenario
+	options  Options
+	world    *virtual.World
+	rules    *check.Invariants
+	near     *nearness
+	begin    time.Duration // zero or negative
+	length   time.Duration // 0: until the script is done
+
+	accounts []account
+	seconds  []second
+	phones   []phoneState
+	routines []routine
+	steps    []step
+	active   []*wait
+	moments  map[string]moment
+	taken    map[*scenarios.Path][]float64 // values at named moments
+	broken   []check.Violation
+	around   map[check.Invariant][]string
+	idle     []uint64 // by routine: how often a phone was not logged in
+	err      error    // why the run cannot go on
+}
+
+// phoneState is what the run keeps of each phone beside the world's.
+type phoneState struct {
+	routine int32 // whose list of commands is under way; -1: none
+	next    int32 // the next command of that list
+	opening bool  // the password of a script's login has not been typed yet
+}
+
+// second is a program that a phone has beside its own, for a login that begins
+// while another of the same phone is under way.
+type second struct {
+	phone   int // whose
+	program uint32
+}
+
+func newRun(s *scenarios.Scenario, o Options) (*run, error) {
+	r := &run{
+		scenario: s, options: o, length: s.Length,
+		moments: map[string]moment{},
+		taken:   map[*scenarios.Path][]float64{},
+		around:  map[check.Invariant][]string{},
+	}
+	names := s.PhoneNames()
+	r.accounts = accountsOf(s, names)
+	if err := r.seat(names); err != nil {
+		return nil, err
+	}
+	r.readScript()
+	r.addSeconds(len(names))
+	r.phones = make([]phoneState, len(names)+len(r.seconds))
+	for i := range r.phones {
+		r.phones[i].routine = -1
+	}
+	zone := protocol.NewZone(s.Zone)
+	config, retention := r.config(names, zone)
+	r.rules = check.New(r.invariantRules(retention), r.violated)
+	config.Watcher, config.Story = r.rules, r
+	w, err := virtual.New(config)
+	if err != nil {
+		return nil, &Invalid{Place: s.File, Err: err}
+	}
+	r.world = w
+	for i := range r.steps {
+		r.watchScreens(&r.steps[i])
+	}
+	r.startContacts()
+	r.startRoutines(names)
+	r.startScript()
+	return r, nil
+}
+
+// accountsOf gives each phone its account: an own one, none, or that of
+// another phone.
+func accountsOf(s *scenarios.Scenario, names []string) []account {
+	all := make([]account, 0, len(names))
+	byName := make(map[string]int, len(names))
+	for i, n := range names {
+		byName[n] = i
+	}
+	var shared []struct{ phone, owner int }
+	for _, g := range s.Phones {
+		for range g.Count {
+			i := len(all)
+			switch g.Account {
+			case "own":
+				a := account{g.User, g.Password}
+				if a.user == "" {
+					a.user = fmt.Sprintf("+614%08d", 10000001+i)
+				}
+				if a.password == "" {
+					a.password = fmt.Sprintf("comp%d", 3331+i)
+				}
+				all = append(all, a)
+			case "none":
+				all = append(all, account{})
+			default:
+				all = append(all, account{})
+				shared = append(shared, struct{ phone, owner int }{i, byName[g.Account]})
+			}
+		}
+	}
+	for _, sh := range shared {
+		all[sh.phone] = all[sh.owner]
+	}
+	return all
+}
+
+// config turns the scenario into a world's configuration.
+func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []time.Duration) {
+	s := r.scenario
+	server := nodes.DefaultServerSettings()
+	server.BlockDuration = s.Server.BlockDuration
+	server.TempIDLifetime = s.Server.TempIDLifetime
+	server.LoginTimeout = s.Server.LoginTimeout
+	server.IdleTimeout = s.Server.IdleTimeout
+	server.MaxUploadLines = s.Server.MaxUpload
+	c := virtual.Config{
+		Seed: s.Seed, Start: s.Start, Begin: r.begin, Zone: zone,
+		Server: server, DiskDelay: delayOf(s.Server.DiskDelay),
+		Credentials: r.credentials(),
+		Phones:      make([]virtual.PhoneConfig, 0, len(names)),
+		TCP:         virtual.TCP{Delay: delayOf(s.Network.TCP.Delay), Split: s.Network.TCP.Split, Join: s.Network.TCP.Join},
+		UDP:         virtual.UDP{Delay: delayOf(s.Network.UDP.Delay), Lose: s.Network.UDP.Lose},
+		Trace:       r.options.Trace,
+	}
+	retention := make([]time.Duration, 0, len(names))
+	for _, g := range s.Phones {
+		settings := nodes.DefaultPhoneSettings()
+		settings.Zone = zone
+		settings.Retention = g.Retention
+		settings.PasswordPause = g.PasswordPause
+		settings.TempIDLifetime = s.Server.TempIDLifetime
+		settings.Form = formOf(g.Form)
+		for range g.Count {
+			c.Phones = append(c.Phones, virtual.PhoneConfig{Name: names[len(c.Phones)], Settings: &settings})
+			retention = append(retention, g.Retention)
+		}
+	}
+	for i, sec := range r.seconds {
+		of := c.Phones[sec.phone]
+		of.Name = fmt.Sprintf("%s (program %d)", of.Name, i+2)
+		c.Phones = append(c.Phones, of)
+		retention = append(retention, retention[sec.phone])
+	}
+	return c, retention
+}
+
+func formOf(f scenarios.Form) protocol.Form {
+	if f == scenarios.FormSingle {
+		return protocol.Single
+	}
+	return protocol.Split
+}
+
+func delayOf(d scenarios.Distribution) virtual.Delay {
+	return virtual.Delay{Min: d.Min, Max: d.Max, Mean: d.Mean}
+}
+
+// credentials lists every account once.
+// credentials lists every account once.
+func (r *run) credentials() []nodes.Credential {
+	var list []nodes.Credential
+	seen := map[string]bool{}
+	for _, a := range r.accounts {
+		if a.user != "" && !seen[a.user] {
+			seen[a.user] = true
+			list = append(list, nodes.Credential{User: a.user, Password: a.password})
+		}
+	}
+	return list
+}
+
+func (r *run) invariantRules(retention []time.Duration) check.Rules {
+	s := r.scenario
+	rules := check.Rules{
+		Start: s.Start, Location: s.Zone,
+		BlockDuration: s.Server.BlockDuration,
+		Lifetime:      s.Server.TempIDLifetime,
+		Accounts:      map[string]string{},
+		Retention:     retention,
+	}
+	for _, a := range r.accounts {
+		if a.user != "" {
+			rules.Accounts[a.user] = a.password
+		}
+	}
+	return rules
+}
+
+// eventsAround is how many events are shown around a failure.
+const eventsAround = 12
+
+func (r *run) violated(v check.Violation) {
+	r.broken = append(r.broken, v)
+	r.around[v.Invariant] = r.world.Recent(v.Phone, eventsAround)
+}
+
+// place renders a position for reports.
+func (r *run) place(p scenarios.Pos) string {
+	return fmt.Sprintf("%s:%d:%d", r.scenario.File, p.Line, p.Col)
+}
+
+// failure is why the run could not be done.
+func (r *run) failure() error {
+	if r.err != nil {
+		return r.err
+	}
+	if err := r.world.TraceError(); err != nil {
+		return fmt.Errorf("writing the trace: %w", err)
+	}
+	return nil
+}
+
+// addSeconds gives a phone one more program for each login of the script after
+// its first.
+func (r *run) addSeconds(phones int) {
+	logins := map[int]int{}
+	for i := range r.steps {
+		if st := &r.steps[i]; st.Login != nil {
+			if logins[st.Phone]++; logins[st.Phone] > 1 {
+				r.seconds = append(r.seconds, second{st.Phone, uint32(phones + len(r.seconds))})
+			}
+		}
+	}
+}

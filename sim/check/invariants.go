@@ -1,0 +1,166 @@
+// Package check holds what must be true of a run: invariants that are looked
+// at on every event, the expectations of a scenario, and its thresholds.
+//
+// The invariants are a second, simpler model beside the system: they read the
+// bytes on the wire and the lines on the screens, count for themselves, and
+// never ask the server or a phone what it thinks.
+package check
+
+import (
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/reports"
+	"bluetrace/sim/virtual"
+)
+
+// Invariant names one.
+type Invariant int
+
+const (
+	NoWelcomeDuringBlock Invariant = iota
+	BlockLastsExactly
+	ThirdWrongBlocks
+	NothingStays
+	NothingLeavesEarly
+	NothingInvalidKept
+	NothingValidMissing
+	IssuedOnce
+	ResolvesToOwner
+	DatagramsBalance
+	invariants // their number
+)
+
+var names = [invariants]string{
+	"nobody is welcomed during a block",
+	"a block lasts exactly block_duration",
+	"the third wrong password in a row blocks, and no other",
+	"no entry is in a log at or past its retention",
+	"no entry leaves a log before its retention",
+	"nothing invalid is kept",
+	"nothing valid is missing",
+	"every TempID was issued once",
+	"every TempID resolves to its owner",
+	"datagrams: sent = delivered + lost + in flight",
+}
+
+func (i Invariant) String() string { return names[i] }
+
+// Violation is the first time that an invariant did not hold.
+type Violation struct {
+	Invariant Invariant
+	At        int64 // virtual nanoseconds
+	Phone     int   // whom it concerns; -1: nobody alone
+	Expected  string
+	Found     string
+}
+
+// Rules are the settings that the invariants hold a run to.
+type Rules struct {
+	Start         int64 // wall time at virtual time zero, Unix seconds
+	Location      *time.Location
+	BlockDuration time.Duration
+	Lifetime      time.Duration // of a TempID
+	Accounts      map[string]string
+	Retention     []time.Duration // of each phone
+}
+
+// Invariants watches a run. Its zero value is not ready: use New.
+type Invariants struct {
+	rules    Rules
+	times    [invariants]uint64
+	failed   [invariants]bool
+	violated func(Violation)
+
+	accounts accounts
+	logs     logs
+	tempIDs  tempIDs
+}
+
+var _ virtual.Watcher = (*Invariants)(nil)
+
+// New makes the watcher of one run. violated is called once for each invariant
+// that does not hold, at its first violation.
+func New(r Rules, violated func(Violation)) *Invariants {
+	v := &Invariants{rules: r, violated: violated}
+	v.accounts.init(v)
+	v.logs.init(v)
+	v.tempIDs.init(v)
+	return v
+}
+
+// Times says how often the invariant was looked at.
+func (v *Invariants) Times(i Invariant) uint64 { return v.times[i] }
+
+// All lists the invariants in the order of their reports.
+func All() []Invariant {
+	all := make([]Invariant, invariants)
+	for i := range all {
+		all[i] = Invariant(i)
+	}
+	return all
+}
+
+// Check starts the report of one invariant, as one that held.
+func (v *Invariants) Check(i Invariant) reports.Check {
+	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Times: v.times[i]}
+}
+
+func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found string) {
+	if v.failed[i] {
+		return
+	}
+	v.failed[i] = true
+	v.violated(Violation{i, at, phone, expected, found})
+}
+
+// Accepted follows a connection.
+func (v *Invariants) Accepted(_ int64, conn nodes.Conn) { v.accounts.accepted(conn) }
+
+// ServerRead follows what the server was told.
+func (v *Invariants) ServerRead(at int64, conn nodes.Conn, p []byte) {
+	v.accounts.read(at, conn, p)
+}
+
+// ServerSent follows what the server answered.
+func (v *Invariants) ServerSent(at int64, conn nodes.Conn, p []byte) {
+	s := v.accounts.session(conn)
+	if s.stage == inSession {
+		v.tempIDs.sent(at, s, p)
+		return
+	}
+	v.accounts.answered(at, s, p)
+}
+
+// ServerPrinted follows the server's output.
+func (v *Invariants) ServerPrinted(at int64, text string) { v.tempIDs.printed(at, text) }
+
+// ServerRestarted follows a kill.
+func (v *Invariants) ServerRestarted(int64) { v.accounts.restarted() }
+
+// BeaconSent follows what a phone put on the wire.
+func (v *Invariants) BeaconSent(_ int64, phone uint32, raw *[protocol.BeaconSize]byte) {
+	v.logs.sent(phone, raw)
+}
+
+// DatagramsForged follows a script that sends datagrams of its own.
+func (v *Invariants) DatagramsForged(_ int64, phone uint32) { v.logs.forged(phone) }
+
+// Judged follows a verdict.
+func (v *Invariants) Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
+	v.logs.judged(at, phone, sender, e)
+}
+
+// Stepped compares a phone's log with the model's.
+func (v *Invariants) Stepped(at int64, phone uint32, log *nodes.ContactLog) {
+	v.logs.stepped(at, phone, log)
+}
+
+// Counted checks the balance of datagrams.
+func (v *Invariants) Counted(at int64, d virtual.Datagrams) {
+	v.times[DatagramsBalance]++
+	if d.Sent != d.Delivered+d.Lost+d.InFlight {
+		v.violate(DatagramsBalance, at, -1, "sent = delivered + lost + in flight", datagramsText(d))
+	}
+}

@@ -1,0 +1,271 @@
+package check
+
+import (
+	"encoding/binary"
+	"fmt"
+	"sort"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/sim/virtual"
+)
+
+// logs is the model of the contact logs. It judges every beacon for itself and
+// keeps, for each retention, one queue of what was kept and when it must go:
+// the delay is constant, so that the queue is in order of time, and walking it
+// touches memory in order. Of each phone it keeps only a count and a sum.
+type logs struct {
+	v      *Invariants
+	wire   beaconReader
+	queues []*goneQueue
+	byWho  []uint8 // index into queues
+	phones []phoneLog
+}
+
+// phoneLog is what the model knows of one phone.
+type phoneLog struct {
+	count uint32
+	sum   uint32 // of the marks of its entries
+	// Marks of the last two beacons that it put on the wire; wild: also
+	// datagrams that were never announced as a beacon.
+	sent [2]uint32
+	wild bool
+}
+
+// kept is one entry and the moment at which it must go.
+type kept struct {
+	due   int64
+	phone uint32
+	mark  uint32
+}
+
+const blockOfKept = 4096
+
+// goneQueue is a FIFO of entries with one retention, in blocks that are used
+// again.
+type goneQueue struct {
+	retention time.Duration
+	blocks    [][]kept
+	head      int // in blocks[0]
+	spare     [][]kept
+}
+
+func (q *goneQueue) push(k kept) {
+	n := len(q.blocks)
+	if n == 0 || len(q.blocks[n-1]) == blockOfKept {
+		var b []kept
+		if m := len(q.spare); m > 0 {
+			b, q.spare = q.spare[m-1][:0], q.spare[:m-1]
+		} else {
+			b = make([]kept, 0, blockOfKept)
+		}
+		q.blocks = append(q.blocks, b)
+		n++
+	}
+	q.blocks[n-1] = append(q.blocks[n-1], k)
+}
+
+func (q *goneQueue) first() *kept {
+	if len(q.blocks) == 0 || q.head == len(q.blocks[0]) {
+		return nil
+	}
+	return &q.blocks[0][q.head]
+}
+
+func (q *goneQueue) drop() {
+	q.head++
+	if q.head == blockOfKept {
+		q.spare = append(q.spare, q.blocks[0])
+		copy(q.blocks, q.blocks[1:])
+		q.blocks = q.blocks[:len(q.blocks)-1]
+		q.head = 0
+	}
+}
+
+func (l *logs) init(v *Invariants) {
+	l.v = v
+	l.wire.location = v.rules.Location
+	l.phones = make([]phoneLog, len(v.rules.Retention))
+	l.byWho = make([]uint8, len(v.rules.Retention))
+	for who, r := range v.rules.Retention {
+		l.byWho[who] = l.queueOf(r)
+	}
+}
+
+func (l *logs) queueOf(r time.Duration) uint8 {
+	for i, q := range l.queues {
+		if q.retention == r {
+			return uint8(i)
+		}
+	}
+	if len(l.queues) == 256 {
+		panic("check: more than 256 different retentions in one run")
+	}
+	l.queues = append(l.queues, &goneQueue{retention: r})
+	return uint8(len(l.queues) - 1)
+}
+
+// advance takes what must be gone at the given time out of the model.
+func (l *logs) advance(at int64) {
+	for _, q := range l.queues {
+		for k := q.first(); k != nil && k.due <= at; k = q.first() {
+			p := &l.phones[k.phone]
+			p.count--
+			p.sum -= k.mark
+			q.drop()
+		}
+	}
+}
+
+// markOf is a small hash of the fields of a beacon.
+func markOf(fields []byte) uint32 {
+	le := binary.LittleEndian
+	h := le.Uint64(fields)*0x9e3779b97f4a7c15 ^ le.Uint64(fields[8:])
+	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[16:])
+	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[31:])
+	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[50:])
+	h *= 0x9e3779b97f4a7c15
+	return uint32(h >> 32)
+}
+
+// entryMark is a small hash of what a log entry is known by.
+func entryMark(id []byte, received int64) uint32 {
+	le := binary.LittleEndian
+	h := le.Uint64(id)*0x9e3779b97f4a7c15 ^ le.Uint64(id[8:])
+	h = h*0x9e3779b97f4a7c15 ^ uint64(le.Uint32(id[16:])) ^ uint64(received)
+	h *= 0x9e3779b97f4a7c15
+	return uint32(h >> 32)
+}
+
+func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
+	p := &l.phones[phone]
+	if mark := markOf(raw[:]); mark != p.sent[0] {
+		p.sent[0], p.sent[1] = mark, p.sent[0]
+	}
+}
+
+func (l *logs) forged(phone uint32) { l.phones[phone].wild = true }
+
+func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
+	l.advance(at)
+	v := l.v
+	v.times[NothingInvalidKept]++
+	v.times[NothingValidMissing]++
+	wall := v.rules.Start*int64(time.Second) + at
+	why := "its datagrams are no beacon"
+	if !e.Broken {
+		why = l.wire.refusal(&e.Raw, e.Version, wall)
+	}
+	if why == "" && int(sender) < len(l.phones) {
+		if s := &l.phones[sender]; !s.wild {
+			if mark := markOf(e.Raw[:]); mark != s.sent[0] && mark != s.sent[1] {
+				why = "its sender never sent it"
+			}
+		}
+	}
+	valid := !e.Broken && e.Err == nil
+	switch {
+	case valid && why != "":
+		v.violate(NothingInvalidKept, at, int(phone), "invalid: "+why, fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]))
+	case !valid && why == "":
+		v.violate(NothingValidMissing, at, int(phone), fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]), "invalid: "+errorText(e.Err))
+	}
+	if why != "" {
+		return
+	}
+	q := l.queues[l.byWho[phone]]
+	k := kept{at + int64(q.retention), phone, entryMark(e.Raw[:protocol.TempIDSize], at)}
+	q.push(k)
+	p := &l.phones[phone]
+	p.count++
+	p.sum += k.mark
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return "no beacon"
+	}
+	return err.Error()
+}
+
+func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
+	l.advance(at)
+	v, p := l.v, &l.phones[phone]
+	v.times[NothingStays]++
+	v.times[NothingLeavesEarly]++
+	retention := l.queues[l.byWho[phone]].retention
+	if received, ok := log.Oldest(); ok && time.Duration(at)-received >= retention {
+		v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention),
+			fmt.Sprintf("one of %s", time.Duration(at)-received))
+		return
+	}
+	if n := uint32(log.Len()); n != p.count {
+		l.differs(at, phone, log)
+	}
+}
+
+// differs says how a log and the model came apart.
+func (l *logs) differs(at int64, phone uint32, log *nodes.ContactLog) {
+	p := &l.phones[phone]
+	expected, found := fmt.Sprintf("%d entries", p.count), fmt.Sprintf("%d entries", log.Len())
+	i := NothingInvalidKept
+	if uint32(log.Len()) < p.count {
+		i = NothingLeavesEarly
+		if newest := l.newest(phone); newest != nil && newest.due-int64(l.queues[l.byWho[phone]].retention) == at {
+			i = NothingValidMissing
+		}
+	}
+	l.v.violate(i, at, int(phone), expected, found)
+}
+
+// newest is the last entry that the model holds of a phone.
+func (l *logs) newest(phone uint32) *kept {
+	q := l.queues[l.byWho[phone]]
+	for b := len(q.blocks) - 1; b >= 0; b-- {
+		low := 0
+		if b == 0 {
+			low = q.head
+		}
+		for i := len(q.blocks[b]) - 1; i >= low; i-- {
+			if q.blocks[b][i].phone == phone {
+				return &q.blocks[b][i]
+			}
+		}
+	}
+	return nil
+}
+
+// Compare looks at the whole content of a phone's log, not only at its length.
+func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
+	l := &v.logs
+	l.advance(at)
+	var sum uint32
+	ordered := true
+	for i := range log.Len() {
+		c := log.At(i)
+		sum += entryMark(c.TempID[:], int64(c.Received))
+		ordered = ordered && (i == 0 || log.At(i-1).Received <= c.Received)
+	}
+	v.times[NothingLeavesEarly]++
+	if sum != l.phones[phone].sum || !ordered {
+		v.violate(NothingLeavesEarly, at, int(phone), "the entries that were received last", l.describe(log))
+	}
+}
+
+func (l *logs) describe(log *nodes.ContactLog) string {
+	var received []string
+	for i := range log.Len() {
+		received = append(received, virtual.Seconds(int64(log.At(i).Received)))
+	}
+	const shown = 8
+	if len(received) > shown {
+		received = received[:shown]
+	}
+	sort.Strings(received)
+	return fmt.Sprintf("%d entries, received at %v", log.Len(), received)
+}
+
+func datagramsText(d virtual.Datagrams) string {
+	return fmt.Sprintf("%d sent, %d delivered + %d lost + %d in flight", d.Sent, d.Delivered, d.Lost, d.InFlight)
+}

@@ -1,0 +1,76 @@
+package check
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/scenarios"
+)
+
+// Compare applies an operator of the language.
+func Compare(left float64, op string, right float64) bool {
+	switch op {
+	case "==", "===":
+		return left == right
+	case "!=":
+		return left != right
+	case "<":
+		return left < right
+	case "<=":
+		return left <= right
+	case ">":
+		return left > right
+	case ">=":
+		return left >= right
+	}
+	panic(fmt.Sprintf("check: operator %q is none of the language", op))
+}
+
+// Sample is what a threshold looks at: the delays of a trend, in nanoseconds,
+// or a count with its rate.
+type Sample struct {
+	Trend       *hdrhistogram.Histogram // nil for a counter
+	Count, Rate float64
+}
+
+// Threshold evaluates one. ok is false when a trend has no sample: then there
+// is nothing that could hold.
+func Threshold(t *scenarios.Threshold, s Sample) (value float64, held, ok bool) {
+	switch {
+	case s.Trend != nil && s.Trend.TotalCount() == 0:
+		return 0, false, false
+	case s.Trend != nil:
+		value = trend(t, s.Trend)
+	case t.Method == "count":
+		value = s.Count
+	default:
+		value = s.Rate
+	}
+	return value, Compare(value, t.Op, t.Value), true
+}
+
+// trend is an aggregate of delays, in milliseconds.
+func trend(t *scenarios.Threshold, h *hdrhistogram.Histogram) float64 {
+	ms := func(ns int64) float64 { return float64(ns) / float64(time.Millisecond) }
+	switch t.Method {
+	case "avg":
+		return h.Mean() / float64(time.Millisecond)
+	case "min":
+		return ms(h.Min())
+	case "max":
+		return ms(h.Max())
+	case "med":
+		return ms(h.ValueAtQuantile(50))
+	case "p":
+		return ms(h.ValueAtQuantile(t.Quantile))
+	case "count":
+		return float64(h.TotalCount())
+	}
+	panic(fmt.Sprintf("check: method %q is none of a trend", t.Method))
+}
+
+// Number renders a value as a person would write it.
+func Number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

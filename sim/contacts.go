@@ -1,0 +1,402 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"gonum.org/v1/gonum/stat/distuv"
+
+	"bluetrace/scenarios"
+	"bluetrace/sim/virtual"
+)
+
+// nearness says who is near whom at this moment. Several kinds of contact may
+// say so of one pair: it ends when the last of them does.
+type nearness struct {
+	of       [][]meeting // by phone
+	visits   []*visit
+	mixings  []*mixing
+	replays  []*replay
+	notes    []string
+	traceEnd time.Duration
+}
+
+// meeting is one phone's side of a pair.
+type meeting struct {
+	with  uint32
+	kinds uint32 // how many kinds of contact say so
+}
+
+func (n *nearness) meet(a, b int) {
+	n.add(a, b)
+	n.add(b, a)
+}
+
+func (n *nearness) add(a, b int) {
+	for i := range n.of[a] {
+		if m := &n.of[a][i]; m.with == uint32(b) {
+			m.kinds++
+			return
+		}
+	}
+	n.of[a] = append(n.of[a], meeting{uint32(b), 1})
+}
+
+func (n *nearness) part(a, b int) {
+	n.remove(a, b)
+	n.remove(b, a)
+}
+
+func (n *nearness) remove(a, b int) {
+	list := n.of[a]
+	for i := range list {
+		if m := &list[i]; m.with == uint32(b) {
+			if m.kinds--; m.kinds == 0 {
+				list[i] = list[len(list)-1]
+				n.of[a] = list[:len(list)-1]
+			}
+			return
+		}
+	}
+}
+
+func (n *nearness) has(a, b int) bool {
+	for _, m := range n.of[a] {
+		if m.with == uint32(b) {
+			return true
+		}
+	}
+	return false
+}
+
+// maxStanding is how many standing pairs a run may have: 16 bytes each, on
+// both sides.
+const maxStanding = 1 << 26
+
+// seat works out the contacts that stand for the whole run, and prepares those
+// that change.
+func (r *run) seat(names []string) error {
+	c := &r.scenario.Contacts
+	n := &nearness{of: make([][]meeting, len(names))}
+	r.near = n
+	standing := 0
+	for _, e := range c.Everyone {
+		standing += len(e.Phones) * (len(e.Phones) - 1) / 2
+		if standing > maxStanding {
+			return &Invalid{r.place(e.Pos), fmt.Errorf(
+				"everyone near everyone: %d phones are %d pairs, which need %d MiB; at most %d pairs (use mixing for a crowd)",
+				len(e.Phones), standing, standing>>16, maxStanding)}
+		}
+		n.all(e.Phones)
+	}
+	for _, l := range c.Lists {
+		n.all(l.Phones)
+	}
+	for _, d := range c.Desks {
+		n.desks(d)
+	}
+	for i, v := range c.Visits {
+		n.visits = append(n.visits, &visit{v: v, now: -1,
+			src: virtual.Stream(r.scenario.Seed, names[v.Phone], fmt.Sprintf("visits %d", i))})
+	}
+	for i, m := range c.Mixing {
+		n.mixings = append(n.mixings, &mixing{m: m,
+			src: virtual.Stream(r.scenario.Seed, fmt.Sprintf("mixing %d", i), "pairs")})
+	}
+	for i := range c.Trace {
+		p, err := r.openTrace(&c.Trace[i])
+		if err != nil {
+			return err
+		}
+		n.replays = append(n.replays, p)
+	}
+	if r.length == 0 && len(n.replays) > 0 {
+		r.length = n.traceEnd
+	}
+	return nil
+}
+
+func (n *nearness) all(phones []int) {
+	for i, a := range phones {
+		for _, b := range phones[i+1:] {
+			if a != b {
+				n.of[a] = append(n.of[a], meeting{uint32(b), 1})
+				n.of[b] = append(n.of[b], meeting{uint32(a), 1})
+			}
+		}
+	}
+}
+
+func (n *nearness) desks(d scenarios.Desks) {
+	for i, a := range d.Phones {
+		row, col := i/d.Columns, i%d.Columns
+		for r := row; r <= row+d.Reach; r++ {
+			for c := max(0, col-d.Reach); c <= min(d.Columns-1, col+d.Reach); c++ {
+				if j := r*d.Columns + c; j > i && j < len(d.Phones) {
+					n.meet(a, d.Phones[j])
+				}
+			}
+		}
+	}
+}
+
+// Kinds of Tick: the highest bits of its argument.
+const (
+	tickRoutine = iota << 28
+	tickVisit
+	tickMixing
+	tickReplay
+	tickKind = 0xf << 28
+)
+
+func (r *run) startContacts() {
+	for i := range r.near.visits {
+		r.world.Tick(r.begin, uint32(i), tickVisit)
+	}
+	for i, m := range r.near.mixings {
+		r.startMixing(i, m)
+	}
+	for i := range r.near.replays {
+		r.nextInterval(uint32(i))
+	}
+}
+
+// visit is one phone that goes from one to the next.
+type visit struct {
+	v   scenarios.Visits
+	now int // whom it is with; -1: nobody yet
+	src rand.PCG
+}
+
+func (r *run) moveOn(i uint32) {
+	v := r.near.visits[i]
+	rnd := rand.New(&v.src)
+	next := v.v.To[rnd.IntN(len(v.v.To))]
+	for len(v.v.To) > 1 && next == v.now {
+		next = v.v.To[rnd.IntN(len(v.v.To))]
+	}
+	if v.now >= 0 {
+		r.near.part(v.v.Phone, v.now)
+	}
+	if next != v.v.Phone {
+		r.near.meet(v.v.Phone, next)
+		v.now = next
+	} else {
+		v.now = -1
+	}
+	r.world.Tick(r.world.Now()+max(delayOf(v.v.Stay).Draw(&v.src), 1), i, tickVisit)
+}
+
+// mixing keeps a constant number of meetings: one that ends is followed by one
+// of another pair, drawn at random.
+type mixing struct {
+	m     scenarios.Mixing
+	pairs [][2]int32
+	src   rand.PCG
+}
+
+func (r *run) startMixing(i int, m *mixing) {
+	n := len(m.m.Phones)
+	m.pairs = make([][2]int32, int(m.m.Degree*float64(n)/2+0.5))
+	for p := range m.pairs {
+		r.draw(m, p)
+		r.world.Tick(r.begin+m.dwell(), uint32(p), tickMixing|uint32(i))
+	}
+}
+
+func (m *mixing) dwell() time.Duration {
+	return max(time.Duration(distuv.Exponential{Rate: 1 / float64(m.m.Dwell), Src: &m.src}.Rand()), 1)
+}
+
+// draw lets a pair that is not near yet meet; in a small or full crowd it may
+// be one that is.
+func (r *run) draw(m *mixing, p int) {
+	const tries = 8
+	rnd := rand.New(&m.src)
+	n := len(m.m.Phones)
+	var a, b int
+	for range tries {
+		i, j := rnd.IntN(n), rnd.IntN(n-1)
+		if j >= i {
+			j++
+		}
+		a, b = m.m.Phones[i], m.m.Phones[j]
+		if !r.near.has(a, b) {
+			break
+		}
+	}
+	m.pairs[p] = [2]int32{int32(a), int32(b)}
+	r.near.meet(a, b)
+}
+
+func (r *run) mix(pair, i uint32) {
+	m := r.near.mixings[i]
+	old := m.pairs[pair]
+	r.near.part(int(old[0]), int(old[1]))
+	r.draw(m, int(pair))
+	r.world.Tick(r.world.Now()+m.dwell(), pair, tickMixing|i)
+}
+
+// replay plays a recorded trace, read as a stream: no more of it is in memory
+// than one interval.
+type replay struct {
+	t      *scenarios.Trace
+	place  string
+	reader *scenarios.TraceReader
+	people map[string]int // the phone that has a person's place
+	ahead  scenarios.Contact
+	more   bool
+	now    []recorded // near at this moment
+	ending []recorded // room for those that part
+}
+
+// recorded is one pair that the trace has near each other until end.
+type recorded struct {
+	a, b int
+	end  time.Duration
+}
+
+// openTrace reads the trace once for its people, its length and its odd lines,
+// and opens it a second time for the run.
+func (r *run) openTrace(t *scenarios.Trace) (*replay, error) {
+	p := &replay{t: t, place: r.place(t.Pos)}
+	if err := p.survey(r.near); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.reader, err = scenarios.OpenTrace(t); err != nil {
+		return nil, p.fault(err)
+	}
+	return p, p.readAhead()
+}
+
+// fault tells a trace that is wrong from one that cannot be read.
+func (p *replay) fault(err error) error {
+	var mistake *scenarios.TraceMistake
+	if errors.As(err, &mistake) || errors.Is(err, fs.ErrNotExist) {
+		return &Invalid{p.place, err}
+	}
+	return fmt.Errorf("%s: %w", p.place, err)
+}
+
+func (p *replay) survey(n *nearness) (err error) {
+	reader, err := scenarios.OpenTrace(p.t)
+	if err != nil {
+		return p.fault(err)
+	}
+	defer func() { err = errors.Join(err, reader.Close()) }()
+	p.people = map[string]int{}
+	contacts := 0
+	for {
+		c, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return p.fault(err)
+		}
+		contacts++
+		n.traceEnd = max(n.traceEnd, c.End)
+		p.seatPerson(c.I)
+		p.seatPerson(c.J)
+	}
+	if len(p.people) > len(p.t.Phones) {
+		return &Invalid{p.place, fmt.Errorf("trace %q has %d people, the scenario has %d phones for them; give it at least as many",
+			p.t.File, len(p.people), len(p.t.Phones))}
+	}
+	n.notes = append(n.notes, fmt.Sprintf("trace %s: %d contacts of %d people", p.t.File, contacts, len(p.people)))
+	for _, o := range reader.Oddities() {
+		n.notes = append(n.notes, o.String())
+	}
+	return nil
+}
+
+// seatPerson gives a person the next free phone.
+func (p *replay) seatPerson(id string) {
+	if _, ok := p.people[id]; ok {
+		return
+	}
+	phone := -1
+	if len(p.people) < len(p.t.Phones) {
+		phone = p.t.Phones[len(p.people)]
+	}
+	p.people[strings.Clone(id)] = phone
+}
+
+func (p *replay) readAhead() error {
+	c, err := p.reader.Next()
+	if errors.Is(err, io.EOF) {
+		p.more = false
+		return nil
+	}
+	if err != nil {
+		return p.fault(err)
+	}
+	p.ahead, p.more = c, true
+	return nil
+}
+
+// nextInterval asks for the moment at which contacts next begin or end.
+func (r *run) nextInterval(i uint32) {
+	p := r.near.replays[i]
+	next := time.Duration(math.MaxInt64)
+	if p.more {
+		next = p.ahead.Begin
+	}
+	for _, c := range p.now {
+		next = min(next, c.end)
+	}
+	if next != math.MaxInt64 {
+		r.world.Tick(next, i, tickReplay)
+	}
+}
+
+// interval lets those meet whose contact begins now, and then those part whose
+// contact ends: one that goes on is never interrupted.
+func (r *run) interval(i uint32) {
+	p := r.near.replays[i]
+	now := r.world.Now()
+	going := p.now[:0]
+	ending := p.ending[:0]
+	for _, c := range p.now {
+		if c.end <= now {
+			ending = append(ending, c)
+		} else {
+			going = append(going, c)
+		}
+	}
+	for p.more && p.ahead.Begin <= now {
+		c := recorded{p.people[p.ahead.I], p.people[p.ahead.J], p.ahead.End}
+		r.near.meet(c.a, c.b)
+		going = append(going, c)
+		if err := p.readAhead(); err != nil {
+			r.fail(err)
+			return
+		}
+	}
+	for _, c := range ending {
+		r.near.part(c.a, c.b)
+	}
+	p.now, p.ending = going, ending
+	r.nextInterval(i)
+}
+
+func (n *nearness) close() {
+	for _, p := range n.replays {
+		_ = p.reader.Close() // it was only read
+	}
+}
+
+// fail ends a run that cannot go on.
+func (r *run) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	r.world.Stop()
+}

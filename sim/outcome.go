@@ -1,0 +1,141 @@
+package sim
+
+import (
+	"context"
+	"math"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/reports"
+	"bluetrace/sim/check"
+)
+
+// play handles the whole run; its error is the context's.
+func (r *run) play(ctx context.Context) error {
+	until := time.Duration(math.MaxInt64)
+	if r.length > 0 {
+		until = r.length
+	} else if len(r.steps) == 0 {
+		until = 0
+	}
+	var poll func()
+	if r.options.Progress != nil {
+		poll = func() {
+			r.options.Progress(Progress{At: r.world.Now() - r.begin, Length: r.length, Events: r.world.Events()})
+		}
+	}
+	return r.world.Run(ctx, until, poll)
+}
+
+// outcome closes what is open and reports the run.
+func (r *run) outcome(interrupted bool) *Result {
+	w, s := r.world, r.scenario
+	for who := range r.phones {
+		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
+	}
+	out := reports.Run{
+		Scenario: s.Name, File: s.File, About: s.About, World: "virtual",
+		Seed:           s.Seed,
+		VirtualSeconds: (w.Now() - r.begin).Seconds(),
+		Events:         w.Events(),
+		Phones:         len(r.accounts),
+		Operations:     r.operations(),
+		Notes:          append(append([]string(nil), r.near.notes...), r.routineNotes()...),
+	}
+	r.counts(&out)
+	out.Checks = r.checks(interrupted)
+	out.Digest = w.Digest()
+	out.Verdict = verdict(out.Checks, interrupted)
+	return &Result{Run: out}
+}
+
+func verdict(checks []reports.Check, interrupted bool) reports.Verdict {
+	v := reports.Passed
+	if interrupted {
+		v = reports.Interrupted
+	}
+	for i := range checks {
+		if checks[i].Verdict == reports.Failed {
+			return reports.Failed
+		}
+	}
+	return v
+}
+
+func (r *run) counts(out *reports.Run) {
+	n := &r.world.Counts
+	out.Beacons = reports.Beacons(n.Beacons)
+	out.Datagrams = reports.Datagrams(n.Datagrams)
+	out.Sessions = reports.Sessions(n.Sessions)
+	out.Logins = reports.Logins(n.Logins)
+	out.TempIDs = reports.TempIDs(n.TempIDs)
+	out.Uploads = reports.Uploads(n.Uploads)
+}
+
+func (r *run) operations() []reports.Operation {
+	d := &r.world.Delays
+	var ops []reports.Operation
+	for _, o := range []struct {
+		name string
+		h    *hdrhistogram.Histogram
+	}{{"beacon", d.Beacon}, {"login", d.Login}, {"logout", d.Logout}, {"tempid", d.TempID}, {"upload", d.Upload}} {
+		if o.h.TotalCount() > 0 {
+			ops = append(ops, reports.Operation{Name: o.name, Histogram: o.h})
+		}
+	}
+	return ops
+}
+
+// checks lists everything that had to hold: the script's expectations in their
+// order, the run's, its thresholds, and the invariants.
+func (r *run) checks(interrupted bool) []reports.Check {
+	var all []reports.Check
+	for i := range r.steps {
+		for _, w := range r.steps[i].waits {
+			r.closeWait(w, interrupted)
+			all = append(all, w.check)
+		}
+	}
+	for i := range r.scenario.Expect {
+		all = append(all, r.expectation(&r.scenario.Expect[i], interrupted))
+	}
+	for i := range r.scenario.Thresholds {
+		all = append(all, r.threshold(&r.scenario.Thresholds[i], interrupted))
+	}
+	for _, i := range check.All() {
+		all = append(all, r.invariant(i))
+	}
+	return all
+}
+
+// closeWait decides an expectation that is open at the end of the run.
+func (r *run) closeWait(w *wait, interrupted bool) {
+	if w.over {
+		return
+	}
+	w.check.Place = r.place(w.expect.Pos)
+	switch {
+	case interrupted:
+		w.over = true
+	case w.step.stage == waiting:
+		why := "the run ended before its time"
+		if m := w.step.At.Moment; m != "" && !r.moments[m].known {
+			why = "its moment " + m + " never came"
+		}
+		w.fail(r, "the step takes place", why)
+	default:
+		w.timeIsUp(r)
+	}
+}
+
+func (r *run) invariant(i check.Invariant) reports.Check {
+	c := r.rules.Check(i)
+	for _, v := range r.broken {
+		if v.Invariant == i {
+			at := time.Duration(v.At).Seconds()
+			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.Around = reports.Failed, v.Expected, v.Found, &at, r.around[i]
+		}
+	}
+	return c
+}

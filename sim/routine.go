@@ -1,0 +1,167 @@
+package sim
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/scenarios"
+	"bluetrace/sim/virtual"
+)
+
+// routine is what a selection of phones does by itself, with a random stream
+// for each of them.
+type routine struct {
+	*scenarios.Routine
+	streams []rand.PCG // by place in Phones
+}
+
+func (r *run) startRoutines(names []string) {
+	r.routines = make([]routine, len(r.scenario.Routine))
+	r.idle = make([]uint64, len(r.routines))
+	for i := range r.routines {
+		ro := &r.routines[i]
+		ro.Routine = &r.scenario.Routine[i]
+		ro.streams = make([]rand.PCG, len(ro.Phones))
+		purpose := fmt.Sprintf("routine %d", i)
+		for k, who := range ro.Phones {
+			ro.streams[k] = virtual.Stream(r.scenario.Seed, names[who], purpose)
+			spread := ro.Every
+			if ro.Within > 0 {
+				spread = ro.Within
+			}
+			r.tickRoutine(i, k, ro.From+virtual.Delay{Max: spread - 1}.Draw(&ro.streams[k]))
+		}
+	}
+}
+
+func (r *run) tickRoutine(i, k int, at time.Duration) {
+	if ro := &r.routines[i]; ro.Until > 0 && at >= ro.Until {
+		return
+	}
+	r.world.Tick(at, uint32(k), tickRoutine|uint32(i))
+}
+
+// Tick is a moment of a routine or of a contact that changes.
+func (r *run) Tick(who, arg uint32) {
+	switch arg & tickKind {
+	case tickRoutine:
+		r.routineTicks(int(arg&^tickKind), int(who))
+	case tickVisit:
+		r.moveOn(who)
+	case tickMixing:
+		r.mix(who, arg&^tickKind)
+	case tickReplay:
+		r.interval(who)
+	}
+}
+
+func (r *run) routineTicks(i, k int) {
+	ro := &r.routines[i]
+	if ro.Every > 0 {
+		r.tickRoutine(i, k, r.world.Now()+period(ro.Every, ro.Jitter, &ro.streams[k]))
+	}
+	who := uint32(ro.Phones[k])
+	if len(ro.Do) == 1 {
+		r.command(who, i, &ro.Do[0])
+		return
+	}
+	ph := &r.phones[who]
+	if ph.routine >= 0 {
+		r.idle[i]++ // it is still at another list
+		return
+	}
+	ph.routine, ph.next = int32(i), 0
+	r.continueList(who)
+}
+
+// period draws one period of every ± jitter.
+func period(every time.Duration, jitter float64, src rand.Source) time.Duration {
+	half := time.Duration(float64(every) * jitter)
+	return max(virtual.Delay{Min: every - half, Max: every + half}.Draw(src), 1)
+}
+
+// continueList goes on with a phone's list of commands until one has to be
+// waited for.
+func (r *run) continueList(who uint32) {
+	ph := &r.phones[who]
+	for ph.routine >= 0 {
+		do := r.routines[ph.routine].Do
+		if int(ph.next) == len(do) {
+			ph.routine = -1
+			return
+		}
+		c := &do[ph.next]
+		i := int(ph.routine)
+		ph.next++
+		if r.command(who, i, c) {
+			return
+		}
+	}
+}
+
+// command has a phone do one thing; it answers whether an answer must be
+// waited for.
+func (r *run) command(who uint32, i int, c *scenarios.Command) bool {
+	w := r.world
+	switch c.Verb {
+	case scenarios.VerbBeacon:
+		if c.Contacts {
+			for _, m := range r.near.of[who] {
+				w.SendBeacon(who, m.with)
+			}
+			return false
+		}
+		for _, to := range c.To {
+			w.SendBeacon(who, uint32(to))
+		}
+		return false
+	case scenarios.VerbLogin:
+		if st := w.Stage(who); st != nodes.StageOffline && st != nodes.StageLoggedOut {
+			r.idle[i]++
+			return false
+		}
+		a := r.accounts[who]
+		w.Open(who)
+		w.Type(who, a.user)
+		w.Type(who, a.password)
+		return true
+	}
+	if st := w.Stage(who); st != nodes.StageReady && st != nodes.StageBusy {
+		r.idle[i]++
+		return false
+	}
+	if c.Verb == scenarios.VerbType {
+		w.Type(who, c.Text)
+		return false
+	}
+	w.Type(who, string(c.Verb))
+	return true
+}
+
+// Done goes on with the list of a phone whose operation is through.
+func (r *run) Done(phone uint32, e *nodes.PhoneEffect) {
+	r.scriptDone(phone, e)
+	ph := &r.phones[phone]
+	if ph.routine < 0 {
+		return
+	}
+	if e.Outcome != nodes.OutcomeOK {
+		ph.routine = -1
+		return
+	}
+	r.world.Call(r.world.Now(), func() { r.continueList(phone) })
+}
+
+// routineNotes say what routines could not do.
+func (r *run) routineNotes() []string {
+	var notes []string
+	for i, n := range r.idle {
+		if n > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %d times a phone was not at its prompt, and this routine did nothing",
+				r.place(r.routines[i].Pos), n))
+		}
+	}
+	return notes
+}

@@ -1,0 +1,70 @@
+// Package sim runs scenarios: it builds a world from a scenario, tells the
+// script to it, watches every event with the checkers of sim/check, and
+// answers with what the run came to.
+package sim
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// Options of one run.
+type Options struct {
+	// Trace gets one readable line for each event; nil: none.
+	Trace io.Writer
+	// Progress is called every few thousand events; nil: never.
+	Progress func(Progress)
+}
+
+// Progress says how far a run is.
+type Progress struct {
+	At, Length time.Duration // virtual; Length 0: not known beforehand
+	Events     uint64
+}
+
+// Result is what one scenario came to.
+type Result struct {
+	Run reports.Run
+}
+
+// Invalid is the error of a run whose input, found good by the parser, turned
+// out not to be: a trace file that is missing or has too many people.
+type Invalid struct {
+	Place string // file:line:column of what named it
+	Err   error
+}
+
+func (e *Invalid) Error() string {
+	if e.Place == "" {
+		return e.Err.Error()
+	}
+	return fmt.Sprintf("%s: %s", e.Place, e.Err)
+}
+
+func (e *Invalid) Unwrap() error { return e.Err }
+
+// Run runs a scenario in virtual time. When ctx is cancelled the run stops and
+// what was found until then is the result, with the verdict Interrupted.
+// An *Invalid error means that the scenario's input is wrong; any other, that
+// the run could not be done.
+func Run(ctx context.Context, s *scenarios.Scenario, o Options) (*Result, error) {
+	began := time.Now()
+	r, err := newRun(s, o)
+	if err != nil {
+		return nil, err
+	}
+	defer r.near.close()
+	interrupted := r.play(ctx) != nil
+	if err := r.failure(); err != nil {
+		return nil, err
+	}
+	result := r.outcome(interrupted)
+	result.Run.WallSeconds = time.Since(began).Seconds()
+	result.Run.PeakRSSBytes = peakRSS()
+	return result, nil
+}

@@ -1,0 +1,260 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+)
+
+// counter is a count of the run by the name that the language gives it.
+func (r *run) counter(name string) float64 {
+	n := &r.world.Counts
+	all := map[string]uint64{
+		"events":              r.world.Events(),
+		"beacons.sent":        n.Beacons.Sent,
+		"beacons.delivered":   n.Beacons.Delivered,
+		"beacons.valid":       n.Beacons.Valid,
+		"beacons.invalid":     n.Beacons.Invalid,
+		"beacons.kept":        n.Beacons.Kept,
+		"beacons.expired":     n.Beacons.Expired,
+		"datagrams.sent":      n.Datagrams.Sent,
+		"datagrams.delivered": n.Datagrams.Delivered,
+		"datagrams.lost":      n.Datagrams.Lost,
+		"logins.welcomed":     n.Logins.Welcomed,
+		"logins.wrong":        n.Logins.Wrong,
+		"logins.blocked":      n.Logins.Blocked,
+		"logins.refused":      n.Logins.Refused,
+		"tempids.issued":      n.TempIDs.Issued,
+		"uploads.complete":    n.Uploads.Complete,
+		"uploads.broken":      n.Uploads.Broken,
+		"uploads.entries":     n.Uploads.Entries,
+		"uploads.resolved":    n.Uploads.Resolved,
+		"sessions.opened":     n.Sessions.Opened,
+		"sessions.closed":     n.Sessions.Closed,
+	}
+	v, ok := all[name]
+	if !ok {
+		panic(fmt.Sprintf("sim: the language has a counter %q that the run does not", name))
+	}
+	return float64(v)
+}
+
+// stepValue is a field of a named step; NaN when the step came to none.
+func (r *run) stepValue(i int, field string) float64 {
+	st := &r.steps[i]
+	res := st.result
+	switch {
+	case field == "at" && st.moment.known:
+		return st.moment.at.Seconds()
+	case field == "entries" && res.upload:
+		return float64(res.entries)
+	case field == "resolved" && res.upload:
+		return float64(res.resolved)
+	case field == "delay" && res.answered:
+		return res.delay.Seconds()
+	}
+	return math.NaN()
+}
+
+func (r *run) phoneValue(phone int, field string) float64 {
+	who := uint32(phone)
+	n := r.world.Phone(who)
+	switch field {
+	case "log":
+		return float64(r.world.Log(who).Len())
+	case "log.age_max":
+		return time.Duration(n.AgeMax).Seconds()
+	case "beacons.sent":
+		return float64(n.Sent)
+	case "beacons.valid":
+		return float64(n.Valid)
+	case "beacons.invalid":
+		return float64(n.Invalid)
+	}
+	panic(fmt.Sprintf("sim: the language has a phone's value %q that the run does not", field))
+}
+
+// values are what a path stands for at this moment: one value, or one for each
+// phone of a pattern.
+func (r *run) values(p *scenarios.Path) []float64 {
+	switch {
+	case p.Counter != "":
+		return []float64{r.counter(p.Counter)}
+	case p.Step >= 0:
+		return []float64{r.stepValue(p.Step, p.Field)}
+	}
+	all := make([]float64, len(p.Phones))
+	for i, phone := range p.Phones {
+		all[i] = r.phoneValue(phone, p.Field)
+	}
+	return all
+}
+
+// paths calls f for each path of the run's expectations.
+func (r *run) paths(f func(*scenarios.Path)) {
+	for i := range r.scenario.Expect {
+		e := &r.scenario.Expect[i]
+		for _, s := range []scenarios.Sum{e.Left, e.Right} {
+			for _, t := range s.Terms {
+				if t.Operand.Path != nil {
+					f(t.Operand.Path)
+				}
+			}
+		}
+	}
+}
+
+// takeValues keeps what expectations ask for at a named moment.
+func (r *run) takeValues(name string) {
+	r.paths(func(p *scenarios.Path) {
+		if p.At == name {
+			r.taken[p] = r.values(p)
+		}
+	})
+}
+
+// side is a sum of operands, with as many values as its widest operand has.
+type side struct {
+	values []float64
+	phones []int // whose values, when there is one for each phone
+	absent string
+}
+
+func (r *run) sum(s scenarios.Sum) side {
+	out := side{values: []float64{0}}
+	for _, t := range s.Terms {
+		vs := []float64{t.Operand.Number}
+		if p := t.Operand.Path; p != nil {
+			vs = r.taken[p]
+			if p.At == "" {
+				vs = r.values(p)
+			}
+			if len(vs) == 0 || math.IsNaN(vs[0]) {
+				out.absent = p.Text
+				return out
+			}
+			if len(p.Phones) > 1 {
+				out.phones = p.Phones
+			}
+		}
+		if len(vs) > len(out.values) {
+			wide := make([]float64, len(vs))
+			for i := range wide {
+				wide[i] = out.values[0]
+			}
+			out.values = wide
+		}
+		for i := range out.values {
+			v := vs[min(i, len(vs)-1)]
+			if t.Negative {
+				v = -v
+			}
+			out.values[i] += v
+		}
+	}
+	return out
+}
+
+// expectation evaluates one line of the run's expect.
+func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Check {
+	c := reports.Check{Kind: reports.ExpectationCheck, Name: e.Text, Place: r.place(e.Pos), Verdict: reports.Passed, Times: 1}
+	if interrupted {
+		c.Verdict = reports.Unknown
+		return c
+	}
+	left, right := r.sum(e.Left), r.sum(e.Right)
+	if absent := strings.TrimPrefix(left.absent+" and "+right.absent, " and "); absent != "" {
+		absent = strings.TrimSuffix(absent, " and ")
+		c.Verdict, c.Expected, c.Found = reports.Failed, e.Text, "no value for "+absent+": its step never came to one"
+		return c
+	}
+	c.Times = uint64(max(len(left.values), len(right.values)))
+	for i := range int(c.Times) {
+		l, rt := left.values[min(i, len(left.values)-1)], right.values[min(i, len(right.values)-1)]
+		if check.Compare(l, e.Op, rt) {
+			continue
+		}
+		who := ""
+		if left.phones != nil && i < len(left.phones) {
+			who = " for " + r.world.Name(uint32(left.phones[i]))
+		} else if right.phones != nil && i < len(right.phones) {
+			who = " for " + r.world.Name(uint32(right.phones[i]))
+		}
+		c.Verdict, c.Expected = reports.Failed, e.Text
+		c.Found = fmt.Sprintf("%s %s %s%s", check.Number(l), negated(e.Op), check.Number(rt), who)
+		return c
+	}
+	return c
+}
+
+// negated is the operator that holds when op does not.
+func negated(op string) string {
+	switch op {
+	case "==", "===":
+		return "!="
+	case "!=":
+		return "=="
+	case "<":
+		return ">="
+	case "<=":
+		return ">"
+	case ">":
+		return "<="
+	}
+	return "<"
+}
+
+// sample is what a threshold's metric came to.
+func (r *run) sample(metric string) check.Sample {
+	w := r.world
+	trends := map[string]*hdrhistogram.Histogram{
+		"beacon_delay": w.Delays.Beacon, "login_delay": w.Delays.Login, "tempid_delay": w.Delays.TempID,
+		"upload_delay": w.Delays.Upload, "logout_delay": w.Delays.Logout,
+	}
+	if h := trends[metric]; h != nil {
+		return check.Sample{Trend: h}
+	}
+	n := &w.Counts
+	share := func(part, of uint64) check.Sample {
+		return check.Sample{Count: float64(part), Rate: float64(part) / float64(max(of, 1))}
+	}
+	switch metric {
+	case "datagrams_lost":
+		return share(n.Datagrams.Lost, n.Datagrams.Sent)
+	case "logins_failed":
+		failed := n.Logins.Wrong + n.Logins.Refused
+		return share(failed, failed+n.Logins.Welcomed)
+	}
+	v := r.counter(metric)
+	elapsed := (w.Now() - r.begin).Seconds()
+	if elapsed <= 0 {
+		return check.Sample{Count: v}
+	}
+	return check.Sample{Count: v, Rate: v / elapsed}
+}
+
+func (r *run) threshold(t *scenarios.Threshold, interrupted bool) reports.Check {
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Place: r.place(t.Pos), Verdict: reports.Passed, Times: 1}
+	if interrupted {
+		c.Verdict = reports.Unknown
+		return c
+	}
+	value, held, ok := check.Threshold(t, r.sample(t.Metric))
+	if held {
+		return c
+	}
+	c.Verdict, c.Expected, c.Found = reports.Failed, t.Text, check.Number(value)
+	if !ok {
+		c.Found = "no sample: nothing of this kind happened"
+	} else if strings.HasSuffix(t.Metric, "_delay") && t.Method != "count" {
+		c.Found += " ms"
+	}
+	return c
+}

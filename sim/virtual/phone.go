@@ -1,0 +1,282 @@
+package virtual
+
+import (
+	"math/rand/v2"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// phone hosts one phone's machine.
+type phone struct {
+	machine nodes.Phone
+	wakeAt  int64 // the wake-up that counts; never when none is in the queue
+	single  int64 // when the whole beacon that is being handed over was sent
+	ageMax  int64
+	sent    uint32
+	valid   uint32
+	invalid uint32
+	conn    uint32 // of its program
+	lanes   []lane
+	firsts  []first
+	net     rand.PCG // delays and losses of its datagrams
+	up      rand.PCG // delays of its streams
+	down    rand.PCG
+	watched bool
+	script  *rawConn // what a script does on a connection of its own
+}
+
+// rawConn is a connection that a script drives byte for byte.
+type rawConn struct {
+	conn   uint32
+	queued [][]byte // sends that wait for the connection
+	fin    bool
+	reset  bool
+	ready  bool
+}
+
+func (p *phone) init(seed uint64, c PhoneConfig) {
+	p.machine.Init(c.Settings)
+	p.wakeAt, p.single, p.conn = never, -1<<63, noConn
+	p.net = stream(seed, c.Name, "datagrams")
+	p.up = stream(seed, c.Name, "tcp up")
+	p.down = stream(seed, c.Name, "tcp down")
+}
+
+func (w *World) wakePhone(who uint32) {
+	ph := &w.phones[who]
+	ph.wakeAt = never
+	ph.machine.Wake(w.time(), &w.phoneOut)
+	w.phoneActs(who)
+}
+
+// phoneActs carries out what a phone's machine asked for, and arms its next
+// wake-up.
+func (w *World) phoneActs(who uint32) {
+	for i := range w.phoneOut.Effects {
+		w.phoneAct(who, &w.phoneOut.Effects[i])
+	}
+	w.phoneOut.Effects = w.phoneOut.Effects[:0]
+	ph := &w.phones[who]
+	if d, ok := ph.machine.NextWake(); ok && int64(d) < ph.wakeAt {
+		ph.wakeAt = max(int64(d), w.now)
+		w.queue.push(ph.wakeAt, 0, kindWakePhone, who, 0)
+	}
+	log := ph.machine.Log()
+	if received, ok := log.Oldest(); ok {
+		ph.ageMax = max(ph.ageMax, w.now-int64(received))
+	}
+	w.watcher.Stepped(w.now, who, log)
+}
+
+func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
+	ph := &w.phones[who]
+	switch e.Kind {
+	case nodes.PhoneJudged:
+		w.judged(who, e)
+	case nodes.PhoneSendBeacon:
+		w.putBeacon(who, e)
+		w.show(who, e)
+	case nodes.PhoneExpired:
+		w.Counts.Beacons.Expired += uint64(e.Expired)
+		w.note(entriesExpired, who, nobody, uint64(e.Expired), uint64(ph.machine.Log().Len()))
+	case nodes.PhoneConnect:
+		if ph.conn != noConn {
+			w.phoneCloses(ph.conn)
+		}
+		ph.conn = w.open(who, false)
+	case nodes.PhoneSendTCP:
+		if ph.conn != noConn {
+			w.noteText(phoneSent, who, nobody, uint64(ph.conn), uint64(len(e.Bytes)), string(e.Bytes))
+			w.send(ph.conn, false, e.Bytes, false, false)
+		}
+	case nodes.PhoneCloseTCP:
+		if ph.conn != noConn {
+			w.phoneCloses(ph.conn)
+			ph.conn = noConn
+		}
+	case nodes.PhonePrint:
+		w.noteText(phonePrinted, who, nobody, 0, 0, e.Text)
+		w.show(who, e)
+	case nodes.PhoneDone:
+		w.done(who, e)
+	}
+}
+
+// show renders what stands on the screen of a phone that is watched.
+func (w *World) show(who uint32, e *nodes.PhoneEffect) {
+	if w.phones[who].watched {
+		w.text = e.AppendText(w.text[:0], w.zone)
+		w.story.Printed(who, string(w.text))
+	}
+}
+
+func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
+	ph := &w.phones[who]
+	sender, ok := w.phoneAt(&e.From)
+	if !ok {
+		sender = nobody
+	}
+	w.Counts.Beacons.Delivered++
+	switch {
+	case e.Broken:
+		w.note(judgedBroken, who, sender, 0, 0)
+	case e.Err != nil:
+		a, b := glimpse(e.Raw[:])
+		w.noteText(judgedInvalid, who, sender, a, b, e.Err.Error())
+	default:
+		a, b := glimpse(e.Raw[:])
+		w.note(judgedValid, who, sender, a, b)
+	}
+	if e.Broken || e.Err != nil {
+		w.Counts.Beacons.Invalid++
+		ph.invalid++
+	} else {
+		w.Counts.Beacons.Valid++
+		w.Counts.Beacons.Kept++
+		ph.valid++
+	}
+	if !e.Broken {
+		if sent, ok := ph.sentAt(e); ok {
+			record3(w.Delays.Beacon, w.now-sent)
+		}
+	}
+	w.watcher.Judged(w.now, who, sender, e)
+	w.story.Judged(who, sender, e)
+	w.show(who, e)
+}
+
+func (w *World) done(who uint32, e *nodes.PhoneEffect) {
+	if e.Outcome != nodes.OutcomeNoAnswer && e.Outcome != nodes.OutcomeConnectionLost {
+		d := w.now - int64(e.Began)
+		switch e.Op {
+		case nodes.OpLogin:
+			record3(w.Delays.Login, d)
+		case nodes.OpDownload:
+			record3(w.Delays.TempID, d)
+		case nodes.OpUpload:
+			record3(w.Delays.Upload, d)
+		case nodes.OpLogout:
+			record3(w.Delays.Logout, d)
+		}
+	}
+	w.story.Done(who, e)
+}
+
+// Watch has the story told what stands on the phone's screen.
+func (w *World) Watch(who uint32) { w.phones[who].watched = true }
+
+// Open starts the session of the phone's program: it connects and asks for a
+// username.
+func (w *World) Open(who uint32) {
+	w.phones[who].machine.Open(w.time(), &w.phoneOut)
+	w.phoneActs(who)
+}
+
+// Type types a line at the prompt of the phone's program.
+func (w *World) Type(who uint32, line string) {
+	w.phones[who].machine.Typed(w.time(), line, &w.phoneOut)
+	w.phoneActs(who)
+}
+
+// TakeOver lets a phone's program go on with the session of another program of
+// the same phone, as a person does who started it twice.
+func (w *World) TakeOver(who, second uint32) {
+	a, b := &w.phones[who], &w.phones[second]
+	if a.conn != noConn {
+		w.phoneCloses(a.conn)
+	}
+	a.conn, b.conn = b.conn, noConn
+	if a.conn != noConn {
+		w.conns[a.conn].phone = who
+	}
+	a.machine.TakeSession(&b.machine)
+	w.phoneActs(who)
+}
+
+// Stage says what the phone's program waits for.
+func (w *World) Stage(who uint32) nodes.Stage { return w.phones[who].machine.Stage() }
+
+// TempID is what the phone's program would send.
+func (w *World) TempID(who uint32) (protocol.Beacon, bool) { return w.phones[who].machine.TempID() }
+
+// Log is the phone's contact log, with what is due at this moment gone.
+func (w *World) Log(who uint32) *nodes.ContactLog {
+	ph := &w.phones[who]
+	if d, ok := ph.machine.NextWake(); ok && int64(d) <= w.now {
+		w.wakePhone(who)
+	}
+	return ph.machine.Log()
+}
+
+// PhoneCounts are the counts of one phone.
+type PhoneCounts struct {
+	Sent, Valid, Invalid uint64
+	AgeMax               int64 // nanoseconds: the greatest age of an entry after any event
+}
+
+// Phone answers with the counts of one phone.
+func (w *World) Phone(who uint32) PhoneCounts {
+	ph := &w.phones[who]
+	return PhoneCounts{uint64(ph.sent), uint64(ph.valid), uint64(ph.invalid), ph.ageMax}
+}
+
+// RawOpen opens a connection that the script drives; one that was open stays
+// open, silently.
+func (w *World) RawOpen(who uint32) {
+	c := w.open(who, true)
+	w.phones[who].script = &rawConn{conn: c}
+}
+
+// RawIsOpen says whether the script has a connection.
+func (w *World) RawIsOpen(who uint32) bool {
+	s := w.phones[who].script
+	return s != nil && s.conn != noConn
+}
+
+// RawSend sends bytes on the script's connection, as soon as it stands.
+func (w *World) RawSend(who uint32, p []byte) {
+	s := w.phones[who].script
+	s.queued = append(s.queued, p)
+	if s.ready {
+		w.flushRaw(who)
+	}
+}
+
+// RawEnd ends the script's side after all that was sent: half-closed, or reset.
+func (w *World) RawEnd(who uint32, reset bool) {
+	s := w.phones[who].script
+	s.fin, s.reset = true, reset
+	if s.ready {
+		w.flushRaw(who)
+	}
+}
+
+func (w *World) flushRaw(who uint32) {
+	s := w.phones[who].script
+	if s.conn == noConn {
+		return
+	}
+	s.ready = true
+	for _, p := range s.queued {
+		w.noteText(phoneSent, who, nobody, uint64(s.conn), uint64(len(p)), string(p))
+		w.send(s.conn, false, p, false, false)
+	}
+	s.queued = nil
+	if s.fin {
+		s.fin = false
+		w.noteText(phoneEnded, who, nobody, uint64(s.conn), 0, "is ended by the script")
+		w.send(s.conn, false, nil, true, s.reset)
+	}
+}
+
+// RawClose closes the script's connection wholly.
+func (w *World) RawClose(who uint32) {
+	s := w.phones[who].script
+	if s == nil || s.conn == noConn {
+		return
+	}
+	c := s.conn
+	s.conn = noConn
+	w.phoneCloses(c)
+}

@@ -1,0 +1,211 @@
+package virtual
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"bluetrace/nodes"
+)
+
+// serverHost hosts the server's machine and its disk.
+type serverHost struct {
+	machine     *nodes.Server // nil while it is down
+	settings    nodes.ServerSettings
+	credentials []nodes.Credential
+	out         nodes.ServerOutbox
+	wakeAt      int64
+	reading     uint32
+
+	entropy   rand.PCG
+	disk      rand.PCG
+	diskDelay Delay
+	stores    []store
+	storeFree []uint32
+	onDisk    []nodes.Record
+	life      uint32 // how often it was started
+}
+
+// store is a Store that is on its way to the disk.
+type store struct {
+	id      nodes.StoreID
+	conn    nodes.Conn
+	life    uint32
+	records []nodes.Record
+}
+
+func (h *serverHost) init(c Config) error {
+	h.entropy = stream(c.Seed, "server", "TempIDs")
+	h.disk = stream(c.Seed, "server", "disk")
+	h.diskDelay = c.DiskDelay
+	h.settings = c.Server
+	h.settings.Entropy = &h.entropy
+	h.settings.Zone = c.Zone
+	key := stream(c.Seed, "server", "key of unknown names")
+	for i := 0; i < len(h.settings.NameKey); i += 8 {
+		binary.LittleEndian.PutUint64(h.settings.NameKey[i:], key.Uint64())
+	}
+	h.credentials = c.Credentials
+	if _, err := nodes.NewServer(h.settings); err != nil {
+		return fmt.Errorf("building the server: %w", err)
+	}
+	return nil
+}
+
+// startServer makes a new machine and feeds it what is on the disk.
+func (w *World) startServer() {
+	h := &w.host
+	m, err := nodes.NewServer(h.settings)
+	if err != nil {
+		panic(fmt.Sprintf("virtual: settings that were good are refused: %v", err))
+	}
+	h.machine, h.wakeAt = m, never
+	h.life++
+	m.SetCredentials(h.credentials)
+	for _, r := range h.onDisk {
+		if err := m.Restore(w.time(), r); err != nil {
+			panic(fmt.Sprintf("virtual: the server refuses its own record %+v: %v", r, err))
+		}
+	}
+	m.Start(w.time(), &h.out)
+	w.serverActs()
+}
+
+// RestartServer stops the server as a kill would: connections break, what was
+// not on the disk is gone. It comes back after down.
+func (w *World) RestartServer(down time.Duration) {
+	h := &w.host
+	if h.machine == nil {
+		return
+	}
+	w.noteText(restarted, nobody, nobody, 0, 0, "is killed")
+	h.machine = nil
+	w.watcher.ServerRestarted(w.now)
+	for c := range w.conns {
+		if cn := &w.conns[c]; cn.used && cn.serverOpen {
+			cn.serverOpen = false
+			cn.up.inbox = cn.up.inbox[:0]
+			w.Counts.Sessions.Closed++
+			w.send(uint32(c), true, nil, false, true)
+		}
+	}
+	if down <= 0 {
+		w.comeBack()
+		return
+	}
+	w.Call(time.Duration(w.now)+down, w.comeBack)
+}
+
+func (w *World) comeBack() {
+	w.noteText(restarted, nobody, nobody, 0, 0, "is started again")
+	w.startServer()
+}
+
+func (w *World) wakeServer() {
+	h := &w.host
+	h.wakeAt = never
+	if h.machine == nil {
+		return
+	}
+	h.machine.Wake(w.time(), &h.out)
+	w.serverActs()
+}
+
+// serverActs carries out what the server's machine asked for, and arms its
+// next wake-up.
+func (w *World) serverActs() {
+	h := &w.host
+	for i := range h.out.Effects {
+		w.serverAct(&h.out.Effects[i])
+	}
+	h.out.Effects = h.out.Effects[:0]
+	if h.machine == nil {
+		return
+	}
+	if d, ok := h.machine.NextWake(); ok && int64(d) < h.wakeAt {
+		h.wakeAt = max(int64(d), w.now)
+		w.queue.push(h.wakeAt, 0, kindWakeServer, nobody, 0)
+	}
+}
+
+func (w *World) serverAct(e *nodes.ServerEffect) {
+	c := uint32(e.Conn)
+	switch e.Kind {
+	case nodes.EffectSend:
+		cn := &w.conns[c]
+		if !cn.serverOpen {
+			return
+		}
+		w.noteText(serverSent, nobody, cn.phone, uint64(c), uint64(len(e.Bytes)), string(e.Bytes))
+		w.watcher.ServerSent(w.now, e.Conn, e.Bytes)
+		w.send(c, true, e.Bytes, false, false)
+	case nodes.EffectClose:
+		w.serverCloses(c)
+	case nodes.EffectPrint:
+		w.noteText(serverPrinted, nobody, nobody, 0, 0, e.Text)
+		w.watcher.ServerPrinted(w.now, e.Text)
+		w.story.ServerPrinted(e.Text)
+	case nodes.EffectStore:
+		w.store(e)
+	case nodes.EffectEvent:
+		w.decided(e)
+	}
+}
+
+// store sends records to the disk.
+func (w *World) store(e *nodes.ServerEffect) {
+	h := &w.host
+	var slot uint32
+	if n := len(h.storeFree); n > 0 {
+		slot = h.storeFree[n-1]
+		h.storeFree = h.storeFree[:n-1]
+	} else {
+		slot = uint32(len(h.stores))
+		h.stores = append(h.stores, store{})
+	}
+	s := &h.stores[slot]
+	*s = store{id: e.Store, conn: e.Conn, life: h.life, records: append(s.records[:0], e.Records...)}
+	w.queue.push(w.now+int64(h.diskDelay.Draw(&h.disk)), inputClass, kindStored, 0, slot)
+}
+
+func (w *World) storedOnDisk(slot uint32) {
+	h := &w.host
+	s := &h.stores[slot]
+	h.storeFree = append(h.storeFree, slot)
+	if s.life != h.life || h.machine == nil {
+		return // the server that asked was killed before this reached the disk
+	}
+	h.onDisk = append(h.onDisk, s.records...)
+	w.note(stored, nobody, nobody, uint64(s.id), uint64(len(s.records)))
+	c := uint32(s.conn)
+	h.machine.Stored(w.time(), s.id, nil, &h.out)
+	w.serverActs()
+	if int(c) < len(w.conns) && w.conns[c].used {
+		w.feedServer(c)
+	}
+}
+
+func (w *World) decided(e *nodes.ServerEffect) {
+	n := &w.Counts
+	switch ev := &e.Event; ev.Kind {
+	case nodes.EventLoggedIn:
+		n.Logins.Welcomed++
+	case nodes.EventWrongPassword:
+		n.Logins.Wrong++
+	case nodes.EventBlockBegan:
+		n.Logins.Blocked++
+	case nodes.EventRefused:
+		n.Logins.Refused++
+	case nodes.EventIssued:
+		n.TempIDs.Issued++
+	case nodes.EventUploadDone:
+		n.Uploads.Complete++
+		n.Uploads.Entries += uint64(ev.Entries)
+		n.Uploads.Resolved += uint64(ev.Resolved)
+	case nodes.EventUploadBroken:
+		n.Uploads.Broken++
+	}
+	cn := &w.conns[e.Conn]
+	w.story.Decided(cn.phone, cn.raw, &e.Event)
+}

@@ -1,0 +1,288 @@
+package virtual
+
+import (
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// conn is one TCP connection between a phone and the server: two streams of
+// bytes. The program of a phone has one at a time; a script may hold another.
+type conn struct {
+	phone      uint32
+	raw        bool
+	used       bool
+	phoneOpen  bool
+	serverOpen bool
+	underway   int // segments and answers to the opening that have not arrived
+	up, down   byteStream
+}
+
+// byteStream is one direction.
+type byteStream struct {
+	last  int64 // nothing arrives before this
+	inbox []byte
+	eof   bool // behind the bytes of inbox
+	due   bool // a held-back read is in the queue
+}
+
+// segment is a piece of a stream that is under way.
+type segment struct {
+	conn       uint32
+	down       bool
+	fin, reset bool
+	data       []byte
+}
+
+const noConn = ^uint32(0)
+
+func (w *World) newConn(phone uint32, raw bool) uint32 {
+	var c uint32
+	if n := len(w.spare); n > 0 {
+		c = w.spare[n-1]
+		w.spare = w.spare[:n-1]
+	} else {
+		c = uint32(len(w.conns))
+		w.conns = append(w.conns, conn{})
+	}
+	w.conns[c] = conn{phone: phone, raw: raw, used: true, phoneOpen: true}
+	return c
+}
+
+// open begins a connection: the server hears of it one delay later, and the
+// phone of the server's answer another delay later.
+func (w *World) open(phone uint32, raw bool) uint32 {
+	c := w.newConn(phone, raw)
+	cn := &w.conns[c]
+	w.note(connecting, phone, nobody, uint64(c), 0)
+	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[phone].up))
+	cn.up.last = at
+	cn.underway++
+	w.queue.push(at, inputClass, kindAccept, c, 0)
+	return c
+}
+
+func (w *World) accept(c uint32) {
+	cn := &w.conns[c]
+	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[cn.phone].down))
+	cn.down.last = at
+	if w.host.machine == nil {
+		w.queue.push(at, inputClass, kindRefused, c, 0)
+		return
+	}
+	cn.serverOpen = true
+	w.Counts.Sessions.Opened++
+	w.note(accepted, nobody, cn.phone, uint64(c), 0)
+	w.watcher.Accepted(w.now, nodes.Conn(c))
+	w.host.machine.Accept(w.time(), nodes.Conn(c), &w.host.out)
+	w.queue.push(at, inputClass, kindConnected, c, 0)
+	w.serverActs()
+}
+
+func (w *World) connected(c uint32) {
+	cn := &w.conns[c]
+	cn.underway--
+	if !cn.phoneOpen {
+		w.release(c)
+		return
+	}
+	w.note(connected, cn.phone, nobody, uint64(c), 0)
+	if cn.raw {
+		w.flushRaw(cn.phone)
+		return
+	}
+	who := cn.phone
+	w.phones[who].machine.Connected(w.time(), &w.phoneOut)
+	w.phoneActs(who)
+}
+
+func (w *World) refused(c uint32) {
+	cn := &w.conns[c]
+	cn.underway--
+	who, raw, open := cn.phone, cn.raw, cn.phoneOpen
+	cn.phoneOpen = false
+	w.release(c)
+	if !open {
+		return
+	}
+	w.note(connectRefused, who, nobody, uint64(c), 0)
+	if raw {
+		w.phones[who].script.conn = noConn
+		w.story.Ended(who, true)
+		return
+	}
+	w.phones[who].conn = noConn
+	w.phones[who].machine.ConnectFailed(w.time(), "connection refused", &w.phoneOut)
+	w.phoneActs(who)
+}
+
+// release gives a connection's number back once nothing of it is left.
+func (w *World) release(c uint32) {
+	cn := &w.conns[c]
+	if cn.used && !cn.phoneOpen && !cn.serverOpen && cn.underway == 0 {
+		cn.used = false
+		w.spare = append(w.spare, c)
+	}
+}
+
+// send puts bytes, or the end of the stream, on the way.
+func (w *World) send(c uint32, down bool, p []byte, fin, reset bool) {
+	for w.tcp.Split > 0 && len(p) > w.tcp.Split {
+		w.sendSegment(c, down, p[:w.tcp.Split], false, false)
+		p = p[w.tcp.Split:]
+	}
+	w.sendSegment(c, down, p, fin, reset)
+}
+
+func (w *World) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
+	cn := &w.conns[c]
+	way, src := &cn.up, &w.phones[cn.phone].up
+	if down {
+		way, src = &cn.down, &w.phones[cn.phone].down
+	}
+	at := max(w.now+int64(w.tcp.Delay.Draw(src)), way.last)
+	way.last = at
+	cn.underway++
+	var slot uint32
+	if n := len(w.segFree); n > 0 {
+		slot = w.segFree[n-1]
+		w.segFree = w.segFree[:n-1]
+	} else {
+		slot = uint32(len(w.segs))
+		w.segs = append(w.segs, segment{})
+	}
+	s := &w.segs[slot]
+	*s = segment{conn: c, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
+	w.queue.push(at, inputClass, kindSegment, c, slot)
+}
+
+func (w *World) segmentArrives(slot uint32) {
+	s := &w.segs[slot]
+	c, down := s.conn, s.down
+	cn := &w.conns[c]
+	cn.underway--
+	way, open := &cn.up, cn.serverOpen
+	if down {
+		way, open = &cn.down, cn.phoneOpen
+	}
+	if open {
+		if s.reset {
+			way.inbox = way.inbox[:0]
+		}
+		way.inbox = append(way.inbox, s.data...)
+		way.eof = way.eof || s.fin || s.reset
+	}
+	w.segFree = append(w.segFree, slot)
+	switch {
+	case !open:
+		if down && (s.fin || s.reset) {
+			w.story.Ended(cn.phone, cn.raw)
+		}
+		w.release(c)
+	case w.tcp.Join > 0 && !way.eof:
+		w.holdBack(c, down, way)
+	case down:
+		w.feedPhone(c)
+	default:
+		w.feedServer(c)
+	}
+}
+
+func (w *World) holdBack(c uint32, down bool, way *byteStream) {
+	if way.due {
+		return
+	}
+	way.due = true
+	k := kindReadUp
+	if down {
+		k = kindReadDown
+	}
+	w.queue.push(w.now+int64(w.tcp.Join), inputClass, k, c, 0)
+}
+
+// feedServer lets the server read what has come, as long as it reads.
+func (w *World) feedServer(c uint32) {
+	for {
+		cn := &w.conns[c]
+		if !cn.serverOpen || w.host.machine == nil || !w.host.machine.Reading(nodes.Conn(c)) {
+			w.release(c)
+			return
+		}
+		if len(cn.up.inbox) == 0 {
+			break
+		}
+		n := min(len(cn.up.inbox), protocol.MaxMessage)
+		p := cn.up.inbox[:n]
+		who, raw := cn.phone, cn.raw
+		w.noteText(serverRead, nobody, who, uint64(c), uint64(n), string(p))
+		w.watcher.ServerRead(w.now, nodes.Conn(c), p)
+		w.host.reading = c
+		w.host.machine.Read(w.time(), nodes.Conn(c), p, &w.host.out)
+		w.story.Read(who, raw, n)
+		w.serverActs()
+		way := &w.conns[c].up
+		way.inbox = append(way.inbox[:0], way.inbox[n:]...)
+	}
+	if cn := &w.conns[c]; cn.up.eof {
+		w.noteText(serverEnded, nobody, cn.phone, uint64(c), 0, "ends: end of file")
+		w.host.machine.EOF(w.time(), nodes.Conn(c), &w.host.out)
+		w.serverActs()
+		w.serverCloses(c)
+	}
+}
+
+// feedPhone lets the phone's program, or the script, read what has come.
+func (w *World) feedPhone(c uint32) {
+	cn := &w.conns[c]
+	who, raw := cn.phone, cn.raw
+	if !cn.phoneOpen {
+		w.release(c)
+		return
+	}
+	if len(cn.down.inbox) > 0 {
+		p := cn.down.inbox
+		w.noteText(phoneRead, who, nobody, uint64(c), uint64(len(p)), string(p))
+		w.story.Replied(who, raw, p)
+		if !raw {
+			w.phones[who].machine.Read(w.time(), p, &w.phoneOut)
+			w.phoneActs(who)
+		}
+		cn = &w.conns[c]
+		cn.down.inbox = cn.down.inbox[:0]
+	}
+	if cn.phoneOpen && cn.down.eof {
+		cn.down.eof = false
+		w.noteText(phoneEnded, who, nobody, uint64(c), 0, "is closed by the server")
+		w.story.Ended(who, raw)
+		if raw {
+			w.RawClose(who)
+			return
+		}
+		w.phones[who].conn = noConn
+		w.phoneCloses(c)
+		w.phones[who].machine.Closed(w.time(), &w.phoneOut)
+		w.phoneActs(who)
+	}
+}
+
+// phoneCloses ends the phone's side.
+func (w *World) phoneCloses(c uint32) {
+	cn := &w.conns[c]
+	if !cn.phoneOpen {
+		return
+	}
+	cn.phoneOpen = false
+	w.noteText(phoneEnded, cn.phone, nobody, uint64(c), 0, "is closed by the phone")
+	w.send(c, false, nil, true, false)
+}
+
+// serverCloses ends the server's side.
+func (w *World) serverCloses(c uint32) {
+	cn := &w.conns[c]
+	if !cn.serverOpen {
+		return
+	}
+	cn.serverOpen = false
+	w.Counts.Sessions.Closed++
+	w.noteText(serverEnded, nobody, cn.phone, uint64(c), 0, "is closed by the server")
+	w.send(c, true, nil, true, false)
+}

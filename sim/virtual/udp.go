@@ -1,0 +1,228 @@
+package virtual
+
+import (
+	"fmt"
+
+	"github.com/cespare/xxhash/v2"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// PhonePort is the UDP port of every phone; each has an IP address of its own.
+const PhonePort = 14000
+
+// maxPhones is how many addresses 10.0.0.0/8 has room for, with 10.0.0.0 and
+// the server's 10.0.0.1 left out.
+const maxPhones = 1<<24 - 3
+
+// Address of a phone: 10.0.0.2 and up, port PhonePort.
+func Address(phone uint32) protocol.Address {
+	n := phone + 2
+	a := protocol.Address{Port: PhonePort}
+	a.IP[10], a.IP[11] = 0xff, 0xff
+	a.IP[12], a.IP[13], a.IP[14], a.IP[15] = 10, byte(n>>16), byte(n>>8), byte(n)
+	return a
+}
+
+// phoneAt finds the phone that has the address, whatever the port.
+func (w *World) phoneAt(a *protocol.Address) (uint32, bool) {
+	if a.IP[12] != 10 || a.IP[10] != 0xff || a.IP[11] != 0xff {
+		return 0, false
+	}
+	n := uint32(a.IP[13])<<16 | uint32(a.IP[14])<<8 | uint32(a.IP[15])
+	if n < 2 || int(n-2) >= len(w.phones) {
+		return 0, false
+	}
+	return n - 2, true
+}
+
+// roomOfDatagram is the payload that a datagram holds by itself: a beacon, and
+// what little more a forger sends.
+const roomOfDatagram = 62
+
+// datagram is one that is under way.
+type datagram struct {
+	sent   int64
+	sender uint32
+	n      uint16
+	from   protocol.Address
+	data   [roomOfDatagram]byte
+}
+
+// lane is the order of the datagrams from one phone to another: nothing
+// arrives before last.
+type lane struct {
+	last int64
+	to   uint32
+}
+
+// inOrder moves an arrival behind the one before it on the same way. Ways on
+// which nothing is under way are forgotten.
+func (p *phone) inOrder(now int64, to uint32, at int64) int64 {
+	lanes := p.lanes
+	for i := len(lanes) - 1; i >= 0; i-- {
+		l := &lanes[i]
+		if l.to == to {
+			at = max(at, l.last)
+			l.last = at
+			return at
+		}
+		if l.last < now {
+			lanes[i] = lanes[len(lanes)-1]
+			lanes = lanes[:len(lanes)-1]
+		}
+	}
+	p.lanes = append(lanes, lane{at, to})
+	return at
+}
+
+// transmit puts one datagram on the way to an address.
+func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
+	w.Counts.Datagrams.Sent++
+	ph := &w.phones[who]
+	dest, ok := w.phoneAt(to)
+	if !ok || to.Port != PhonePort || chance(w.udp.Lose, &ph.net) {
+		w.Counts.Datagrams.Lost++
+		if !ok {
+			dest = nobody
+		}
+		w.note(datagramLost, who, dest, uint64(len(p)), 0)
+		w.watcher.Counted(w.now, w.Counts.Datagrams)
+		return
+	}
+	at := ph.inOrder(w.now, dest, w.now+int64(w.udp.Delay.Draw(&ph.net)))
+	var slot uint32
+	if n := len(w.free); n > 0 {
+		slot = w.free[n-1]
+		w.free = w.free[:n-1]
+	} else {
+		slot = uint32(len(w.mail))
+		w.mail = append(w.mail, datagram{})
+	}
+	d := &w.mail[slot]
+	d.sent, d.sender, d.from, d.n = w.now, who, *from, uint16(len(p))
+	if copy(d.data[:], p) < len(p) {
+		w.large[slot] = append([]byte(nil), p...)
+	}
+	w.Counts.Datagrams.InFlight++
+	w.note(datagramSent, who, dest, uint64(slot)<<16|uint64(len(p)), uint64(at))
+	w.queue.push(at, inputClass, kindDatagram, dest, slot)
+	w.watcher.Counted(w.now, w.Counts.Datagrams)
+}
+
+// arrive hands a datagram to its phone.
+func (w *World) arrive(who, slot uint32) {
+	d := &w.mail[slot]
+	p := d.data[:min(int(d.n), roomOfDatagram)]
+	if int(d.n) > roomOfDatagram {
+		p = w.large[slot]
+		delete(w.large, slot)
+	}
+	w.Counts.Datagrams.Delivered++
+	w.Counts.Datagrams.InFlight--
+	w.note(datagramArrived, who, d.sender, uint64(slot)<<16|uint64(d.n), xxhash.Sum64(p))
+	ph := &w.phones[who]
+	switch len(p) {
+	case protocol.BeaconSize:
+		ph.single = d.sent
+	case protocol.TempIDSize:
+		ph.began(w.now, d.from, d.sent)
+	}
+	ph.machine.Datagram(w.time(), d.from, p, &w.phoneOut)
+	w.free = append(w.free, slot)
+	w.phoneActs(who)
+	ph.single = -1 << 63
+	w.watcher.Counted(w.now, w.Counts.Datagrams)
+}
+
+// first is when the first part of a split beacon was sent.
+type first struct {
+	sent, arrived int64
+	from          protocol.Address
+}
+
+const firstsKept = 2 * protocol.ForgetAfter
+
+func (p *phone) began(now int64, from protocol.Address, sent int64) {
+	for i := 0; i < len(p.firsts); i++ {
+		if f := &p.firsts[i]; f.from == from || now-f.arrived > int64(firstsKept) {
+			p.firsts[i] = p.firsts[len(p.firsts)-1]
+			p.firsts = p.firsts[:len(p.firsts)-1]
+			i--
+		}
+	}
+	p.firsts = append(p.firsts, first{sent, now, from})
+}
+
+// sentAt is when the first datagram of a beacon that is now judged was sent.
+func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
+	if p.single >= 0 || p.single != -1<<63 {
+		if e.First == e.At.Elapsed {
+			return p.single, true
+		}
+	}
+	for i := range p.firsts {
+		if f := &p.firsts[i]; f.from == e.From && f.arrived == int64(e.First) {
+			sent := f.sent
+			p.firsts[i] = p.firsts[len(p.firsts)-1]
+			p.firsts = p.firsts[:len(p.firsts)-1]
+			return sent, true
+		}
+	}
+	return 0, false
+}
+
+// SendBeacon has the phone's program send its beacon to another phone.
+func (w *World) SendBeacon(who, to uint32) {
+	w.phones[who].machine.Beacon(w.time(), Address(to), &w.phoneOut)
+	w.phoneActs(who)
+}
+
+// putBeacon carries out a phone's SendBeacon.
+func (w *World) putBeacon(who uint32, e *nodes.PhoneEffect) {
+	w.announce(who, e.To, &e.Raw)
+	from := Address(who)
+	if e.Form == protocol.Single {
+		w.transmit(who, &from, &e.To, e.Raw[:])
+		return
+	}
+	for i := range protocol.Parts {
+		w.transmit(who, &from, &e.To, protocol.Part(&e.Raw, i))
+	}
+}
+
+func (w *World) announce(who uint32, to protocol.Address, raw *[protocol.BeaconSize]byte) {
+	w.Counts.Beacons.Sent++
+	w.phones[who].sent++
+	dest, ok := w.phoneAt(&to)
+	if !ok {
+		dest = nobody
+	}
+	a, b := glimpse(raw[:])
+	w.note(beaconSent, who, dest, a, b)
+	w.watcher.BeaconSent(w.now, who, raw)
+}
+
+// AnnounceForged counts a beacon that a script puts together from datagrams of
+// its own.
+func (w *World) AnnounceForged(who, to uint32, raw *[protocol.BeaconSize]byte) {
+	w.announce(who, Address(to), raw)
+}
+
+// SendDatagram sends bytes from the phone's address, without its program. Port
+// 0 is the phone's own.
+func (w *World) SendDatagram(who, to uint32, port uint16, p []byte) {
+	if len(p) > maxDatagram {
+		panic(fmt.Sprintf("virtual: a datagram of %d bytes, at most %d", len(p), maxDatagram))
+	}
+	from, dest := Address(who), Address(to)
+	if port != 0 {
+		from.Port = port
+	}
+	w.watcher.DatagramsForged(w.now, who)
+	w.transmit(who, &from, &dest, p)
+}
+
+// maxDatagram is the largest UDP payload over IPv4.
+const maxDatagram = 65507

@@ -1,0 +1,361 @@
+// Package virtual is the world in which a run takes no real time: one event
+// queue, one goroutine, one seed. It hosts the state machines of package nodes
+// (a server and any number of phones), carries their real bytes over a
+// simulated network, and records every event in a digest.
+//
+// Same configuration, same seed, same build: the same events in the same order.
+// Nothing here reads a real clock, global randomness or a map's order.
+package virtual
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"math/rand/v2"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// Config is all that a world is made from.
+type Config struct {
+	Seed  uint64
+	Start int64         // wall time at virtual time zero, Unix seconds
+	Begin time.Duration // where the run begins; zero or negative
+	Zone  *protocol.Zone
+
+	// Server is complete but for Entropy, NameKey and Zone, which the world
+	// fills in from the seed.
+	Server      nodes.ServerSettings
+	Credentials []nodes.Credential
+	DiskDelay   Delay // from a Store to its Stored
+
+	Phones []PhoneConfig
+
+	TCP TCP
+	UDP UDP
+
+	Trace   io.Writer // nil: none
+	Watcher Watcher   // not nil
+	Story   Story     // not nil
+}
+
+// PhoneConfig is one phone. Settings may be shared by many.
+type PhoneConfig struct {
+	Name     string
+	Settings *nodes.PhoneSettings
+}
+
+// TCP says how byte streams behave.
+type TCP struct {
+	Delay Delay
+	// Split cuts each send into pieces of at most this many bytes, each with
+	// its own delay; 0: none.
+	Split int
+	// Join holds a read back this long after the first unread byte, so that it
+	// takes all that has come since; 0: none.
+	Join time.Duration
+}
+
+// UDP says how datagrams behave. Datagrams from one phone to another keep
+// their order.
+type UDP struct {
+	Delay Delay
+	Lose  float64 // 0 to 1
+}
+
+// Watcher is told of everything that the bytes on the wire and the screens
+// show; checkers of the run are built on it. Byte slices are valid during the
+// call only.
+type Watcher interface {
+	Accepted(at int64, conn nodes.Conn)
+	ServerRead(at int64, conn nodes.Conn, p []byte)
+	ServerSent(at int64, conn nodes.Conn, p []byte)
+	ServerPrinted(at int64, text string)
+	ServerRestarted(at int64)
+	// BeaconSent: the phone put this whole beacon on the wire.
+	BeaconSent(at int64, phone uint32, raw *[protocol.BeaconSize]byte)
+	// DatagramsForged: the phone sent datagrams that are no whole beacon of its
+	// own.
+	DatagramsForged(at int64, phone uint32)
+	// Judged: the phone gave its verdict on what came from sender.
+	Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect)
+	// Stepped: the phone has handled an event and this is its log now.
+	Stepped(at int64, phone uint32, log *nodes.ContactLog)
+	// Counted follows every event that moved a datagram.
+	Counted(at int64, d Datagrams)
+}
+
+// Story is told what a script may wait for. Its methods must not call a node:
+// they use World.Call to act later in the same instant.
+type Story interface {
+	// Tick is a moment that was asked for with World.Tick.
+	Tick(who, arg uint32)
+	// Printed: lines on the screen of a phone that is watched.
+	Printed(phone uint32, text string)
+	// Replied: bytes of the server reached the phone.
+	Replied(phone uint32, raw bool, p []byte)
+	// Ended: the server's side of the connection ended for the phone.
+	Ended(phone uint32, raw bool)
+	// Done: the phone's program is through with an operation.
+	Done(phone uint32, e *nodes.PhoneEffect)
+	// Decided: the server decided something about a session of the phone.
+	Decided(phone uint32, raw bool, e *nodes.ServerEvent)
+	// Read: the server has read bytes of the phone.
+	Read(phone uint32, raw bool, n int)
+	ServerPrinted(text string)
+	// Judged: the phone gave its verdict on what came from sender.
+	Judged(phone, sender uint32, e *nodes.PhoneEffect)
+}
+
+type kind uint8
+
+const (
+	kindWakePhone kind = iota
+	kindWakeServer
+	kindDatagram
+	kindTick
+	kindCall
+	kindAccept
+	kindConnected
+	kindRefused
+	kindSegment
+	kindReadUp
+	kindReadDown
+	kindStored
+)
+
+const never = math.MaxInt64
+
+// World is one run.
+type World struct {
+	now   int64 // virtual nanoseconds from time zero
+	start int64 // wall time of time zero, Unix nanoseconds
+	zone  *protocol.Zone
+	clock Clock
+	queue queue
+
+	phones []phone
+	names  []string
+
+	udp     UDP
+	mail    []datagram
+	free    []uint32
+	large   map[uint32][]byte // payloads that do not fit a datagram's room
+	tcp     TCP
+	conns   []conn
+	spare   []uint32 // free connections
+	segs    []segment
+	segFree []uint32
+
+	host serverHost
+
+	phoneOut nodes.PhoneOutbox
+	calls    []func()
+	callFree []uint32
+	watcher  Watcher
+	story    Story
+	ledger   ledger
+	text     []byte
+
+	Counts Counts
+	Delays Delays
+	events uint64
+	stop   bool
+}
+
+// Counts of the run so far.
+type Counts struct {
+	Beacons   Beacons
+	Datagrams Datagrams
+	Sessions  struct{ Opened, Closed uint64 }
+	Logins    struct{ Welcomed, Wrong, Blocked, Refused uint64 }
+	TempIDs   struct{ Issued uint64 }
+	Uploads   struct{ Complete, Broken, Entries, Resolved uint64 }
+}
+
+// Beacons: Delivered = Valid + Invalid are those a receiver judged.
+type Beacons struct {
+	Sent, Delivered, Valid, Invalid, Kept, Expired uint64
+}
+
+// Datagrams: Sent = Delivered + Lost + InFlight, always.
+type Datagrams struct {
+	Sent, Delivered, Lost, InFlight uint64
+}
+
+// Delays hold nanoseconds of virtual time, with three significant digits.
+type Delays struct {
+	Beacon, Login, TempID, Upload, Logout *hdrhistogram.Histogram
+}
+
+func newDelays() Delays {
+	h := func() *hdrhistogram.Histogram {
+		return hdrhistogram.New(1, int64(24*time.Hour), 3)
+	}
+	return Delays{h(), h(), h(), h(), h()}
+}
+
+func record3(h *hdrhistogram.Histogram, d int64) {
+	if h.RecordValue(min(max(d, 0), h.HighestTrackableValue())) != nil {
+		panic(fmt.Sprintf("virtual: a delay of %d ns is outside 0 to %d", d, h.HighestTrackableValue()))
+	}
+}
+
+// New builds a world; its server listens from Begin on.
+func New(c Config) (*World, error) {
+	if len(c.Phones) > maxPhones {
+		return nil, fmt.Errorf("building the world: %d phones, at most %d have an address", len(c.Phones), maxPhones)
+	}
+	w := &World{
+		now:     int64(c.Begin),
+		start:   c.Start * int64(time.Second),
+		zone:    c.Zone,
+		phones:  make([]phone, len(c.Phones)),
+		names:   make([]string, len(c.Phones)),
+		udp:     c.UDP,
+		tcp:     c.TCP,
+		large:   map[uint32][]byte{},
+		watcher: c.Watcher,
+		story:   c.Story,
+		Delays:  newDelays(),
+	}
+	w.clock.world = w
+	w.ledger.init(c.Trace)
+	for i, pc := range c.Phones {
+		w.names[i] = pc.Name
+		w.phones[i].init(c.Seed, pc)
+	}
+	if err := w.host.init(c); err != nil {
+		return nil, err
+	}
+	w.startServer()
+	return w, nil
+}
+
+// Clock reads the world's time.
+func (w *World) Clock() *Clock { return &w.clock }
+
+// Now is the virtual time since time zero.
+func (w *World) Now() time.Duration { return time.Duration(w.now) }
+
+// Events is how many events were handled.
+func (w *World) Events() uint64 { return w.events }
+
+// Name of a phone.
+func (w *World) Name(phone uint32) string { return w.names[phone] }
+
+func (w *World) wall(at int64) int64 { return w.start + at }
+
+func (w *World) time() nodes.Now {
+	return nodes.Now{Elapsed: time.Duration(w.now), Wall: w.wall(w.now)}
+}
+
+// Call runs f at the given time, or at once in its turn when that has passed.
+func (w *World) Call(at time.Duration, f func()) {
+	var slot uint32
+	if n := len(w.callFree); n > 0 {
+		slot = w.callFree[n-1]
+		w.callFree = w.callFree[:n-1]
+		w.calls[slot] = f
+	} else {
+		slot = uint32(len(w.calls))
+		w.calls = append(w.calls, f)
+	}
+	w.queue.push(max(int64(at), w.now), inputClass, kindCall, 0, slot)
+}
+
+// Tick has the story told at the given time.
+func (w *World) Tick(at time.Duration, who, arg uint32) {
+	w.queue.push(max(int64(at), w.now), inputClass, kindTick, who, arg)
+}
+
+// Stop ends Run after the event that is being handled.
+func (w *World) Stop() { w.stop = true }
+
+// Stopped says whether Stop was called.
+func (w *World) Stopped() bool { return w.stop }
+
+// pollEvents is how many events lie between two looks at the context.
+const pollEvents = 1 << 12
+
+// Run handles every event up to and including the time until, in order. It
+// returns early when Stop was called, when nothing is left to happen, or with
+// the context's error when that is done. poll is called now and then; it may
+// be nil.
+func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error {
+	for n := 1; !w.stop && w.queue.len() > 0; n++ {
+		if w.queue.heap[0].at > int64(until) {
+			break
+		}
+		if n%pollEvents == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if poll != nil {
+				poll()
+			}
+		}
+		e := w.queue.pop()
+		if e.at < w.now {
+			panic(fmt.Sprintf("virtual: event at %d ns is before now, %d ns", e.at, w.now))
+		}
+		w.now = e.at
+		w.handle(&e)
+	}
+	if !w.stop && w.now < int64(until) && int64(until) != never {
+		w.now = int64(until)
+	}
+	return ctx.Err()
+}
+
+func (w *World) handle(e *event) {
+	if k := e.kind(); k == kindWakePhone {
+		if w.phones[e.who].wakeAt != e.at {
+			return // an earlier wake-up took its place
+		}
+	} else if k == kindWakeServer && w.host.wakeAt != e.at {
+		return
+	}
+	w.events++
+	switch e.kind() {
+	case kindWakePhone:
+		w.wakePhone(e.who)
+	case kindWakeServer:
+		w.wakeServer()
+	case kindDatagram:
+		w.arrive(e.who, e.arg)
+	case kindTick:
+		w.story.Tick(e.who, e.arg)
+	case kindCall:
+		f := w.calls[e.arg]
+		w.calls[e.arg] = nil
+		w.callFree = append(w.callFree, e.arg)
+		f()
+	case kindAccept:
+		w.accept(e.who)
+	case kindConnected:
+		w.connected(e.who)
+	case kindRefused:
+		w.refused(e.who)
+	case kindSegment:
+		w.segmentArrives(e.arg)
+	case kindReadUp:
+		w.conns[e.who].up.due = false
+		w.feedServer(e.who)
+	case kindReadDown:
+		w.conns[e.who].down.due = false
+		w.feedPhone(e.who)
+	case kindStored:
+		w.storedOnDisk(e.arg)
+	}
+}
+
+// Quiet says whether nothing is left to happen.
+func (w *World) Quiet() bool { return w.queue.len() == 0 }
+
+func stream(seed uint64, entity, purpose string) rand.PCG { return Stream(seed, entity, purpose) }

@@ -1,0 +1,353 @@
+package sim
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// wait is one expectation of a step: it looks at what comes from the step's
+// beginning on, until all of it has come or its time is over.
+type wait struct {
+	step   *step
+	expect *scenarios.StepExpect
+	over   bool
+	check  reports.Check
+
+	deadline    time.Duration
+	got         []byte // answers of the server that no pattern has taken yet
+	chunks      []string
+	replies     int // patterns that have been met
+	lines       []string
+	prints      int
+	serverLines []string
+	serverSeen  int
+	ended       bool
+	looked      bool // at the log
+}
+
+// Time limits of an expectation that gives none.
+const (
+	waitFor      = 10 * time.Second
+	waitForQuiet = time.Second
+)
+
+func newWait(st *step, e *scenarios.StepExpect) *wait {
+	return &wait{step: st, expect: e, check: reports.Check{
+		Kind: reports.ExpectationCheck, Name: st.Text, Verdict: reports.Unknown,
+	}}
+}
+
+// quiet says whether something must not happen: then the whole time has to
+// pass.
+func (w *wait) quiet() bool {
+	e := w.expect
+	return e.NoReply || e.PrintsNothing || e.Closed != nil && !*e.Closed
+}
+
+func (w *wait) begin(r *run) {
+	w.check.Place = r.place(w.expect.Pos)
+	w.check.Times = 1
+	limit := w.expect.Within
+	if limit == 0 {
+		limit = waitFor
+		if w.quiet() {
+			limit = waitForQuiet
+		}
+	}
+	w.deadline = r.world.Now() + limit
+	r.world.Call(w.deadline, func() { w.timeIsUp(r) })
+	if w.step.looksOnly() {
+		w.lookAtLog(r)
+	}
+}
+
+// lookAtEffect looks at what is fixed by the moment at which the step took
+// effect.
+func (w *wait) lookAtEffect(r *run) {
+	if w.step.stage == began {
+		w.lookAtLog(r)
+		w.maybe(r)
+	}
+}
+
+func (w *wait) lookAtLog(r *run) {
+	l := w.expect.Log
+	if l == nil || w.looked || w.over {
+		return
+	}
+	w.looked = true
+	log := r.world.Log(uint32(w.expect.Phone))
+	name := r.world.Name(uint32(w.expect.Phone))
+	if l.Entries >= 0 && log.Len() != l.Entries {
+		w.fail(r, fmt.Sprintf("%d entries in the log of %s", l.Entries, name), strconv.Itoa(log.Len()))
+		return
+	}
+	if l.TempIDs == nil {
+		return
+	}
+	var ids []string
+	for i := range log.Len() {
+		ids = append(ids, log.At(i).TempID.String())
+	}
+	same := len(ids) == len(l.TempIDs)
+	for i := 0; same && i < len(ids); i++ {
+		same = l.TempIDs[i].Match(ids[i])
+	}
+	if !same {
+		w.fail(r, fmt.Sprintf("TempIDs %s in the log of %s", patternsText(l.TempIDs), name), strings.Join(ids, ", "))
+	}
+}
+
+func patternsText(ps []scenarios.Pattern) string {
+	var texts []string
+	for _, p := range ps {
+		texts = append(texts, p.String())
+	}
+	return strings.Join(texts, ", ")
+}
+
+// replied takes bytes of the server.
+func (w *wait) replied(r *run, p []byte) {
+	if w.over {
+		return
+	}
+	if w.expect.NoReply {
+		w.fail(r, "no reply", strconv.Quote(string(p)))
+		return
+	}
+	if w.expect.Replies == nil {
+		return
+	}
+	w.got = append(w.got, p...)
+	w.chunks = append(w.chunks, string(p))
+	for w.replies < len(w.expect.Replies) {
+		n, ok := takeReply(w.expect.Replies[w.replies], w.got, string(p))
+		if !ok {
+			w.failReplies(r)
+			return
+		}
+		if n == 0 {
+			return
+		}
+		w.got = w.got[n:]
+		w.replies++
+	}
+	if len(w.got) > 0 {
+		w.failReplies(r)
+		return
+	}
+	w.maybe(r)
+}
+
+func (w *wait) failReplies(r *run) {
+	w.fail(r, "replies "+patternsText(w.expect.Replies), quoted(w.chunks))
+}
+
+// takeReply says how many bytes of got the pattern takes: 0 when more must
+// come. It is not ok when nothing that can still come would fit.
+func takeReply(p scenarios.Pattern, got []byte, last string) (n int, ok bool) {
+	if p.Re == nil {
+		if len(got) < len(p.Text) {
+			return 0, strings.HasPrefix(p.Text, string(got))
+		}
+		return len(p.Text), strings.HasPrefix(string(got), p.Text)
+	}
+	if string(got) == last && p.Match(last) {
+		return len(got), true
+	}
+	for n := 1; n <= len(got); n++ {
+		if p.Match(string(got[:n])) {
+			return n, true
+		}
+	}
+	return 0, true
+}
+
+func quoted(texts []string) string {
+	if len(texts) == 0 {
+		return "nothing"
+	}
+	var q []string
+	for _, t := range texts {
+		q = append(q, strconv.Quote(t))
+	}
+	return strings.Join(q, ", ")
+}
+
+// printed takes lines of a screen.
+func (w *wait) printed(r *run, text string) {
+	if w.over {
+		return
+	}
+	if w.expect.PrintsNothing {
+		w.fail(r, "nothing on the screen", strconv.Quote(text))
+		return
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimSuffix(line, "\n")
+		w.lines = append(w.lines, line)
+		if w.prints < len(w.expect.Prints) && w.expect.Prints[w.prints].Match(line) {
+			w.prints++
+		}
+	}
+	w.maybe(r)
+}
+
+func (w *wait) serverPrinted(r *run, text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		w.serverLines = append(w.serverLines, line)
+		if w.serverSeen < len(w.expect.ServerPrints) && w.expect.ServerPrints[w.serverSeen].Match(line) {
+			w.serverSeen++
+		}
+	}
+	w.maybe(r)
+}
+
+func (w *wait) connectionEnded(r *run) {
+	w.ended = true
+	if w.expect.Closed != nil && !*w.expect.Closed {
+		w.fail(r, "the connection stays open", "closed by the server")
+		return
+	}
+	w.maybe(r)
+}
+
+func (w *wait) uploaded(r *run) {
+	res, e := w.step.result, w.expect
+	if e.Entries != nil && res.entries != *e.Entries {
+		w.fail(r, fmt.Sprintf("%d entries uploaded", *e.Entries), strconv.Itoa(res.entries))
+		return
+	}
+	if e.Resolved != nil && res.resolved != *e.Resolved {
+		w.fail(r, fmt.Sprintf("%d entries resolved", *e.Resolved), strconv.Itoa(res.resolved))
+		return
+	}
+	w.maybe(r)
+}
+
+// missing says what has not come yet; both are "" when nothing is missing.
+func (w *wait) missing() (expected, found string) {
+	e := w.expect
+	switch {
+	case w.replies < len(e.Replies):
+		return "replies " + patternsText(e.Replies), quoted(w.chunks)
+	case w.prints < len(e.Prints):
+		return fmt.Sprintf("%q on the screen", e.Prints[w.prints].String()), tail(w.lines)
+	case w.serverSeen < len(e.ServerPrints):
+		return fmt.Sprintf("%q in the server's output", e.ServerPrints[w.serverSeen].String()), tail(w.serverLines)
+	case e.Closed != nil && *e.Closed && !w.ended:
+		return "the connection is closed by the server", "it is open"
+	case (e.Entries != nil || e.Resolved != nil) && !w.step.result.upload:
+		return "an upload that ends", "none"
+	case e.Log != nil && !w.looked:
+		return "a look at the log when the step took effect", "it never did"
+	}
+	return "", ""
+}
+
+// tail shows the last lines of many.
+func tail(lines []string) string {
+	const shown = 12
+	if len(lines) > shown {
+		lines = lines[len(lines)-shown:]
+	}
+	return quoted(lines)
+}
+
+// maybe passes an expectation of which nothing is missing, unless something
+// must go on not to happen.
+func (w *wait) maybe(r *run) {
+	if w.over || w.quiet() || w.step.stage != began {
+		return
+	}
+	if expected, _ := w.missing(); expected == "" {
+		w.end(r, reports.Passed)
+	}
+}
+
+func (w *wait) timeIsUp(r *run) {
+	if w.over {
+		return
+	}
+	if expected, found := w.missing(); expected != "" {
+		w.fail(r, expected, found)
+		return
+	}
+	w.end(r, reports.Passed)
+}
+
+func (w *wait) fail(r *run, expected, found string) {
+	if w.over {
+		return
+	}
+	if w.check.Place == "" {
+		w.check.Place, w.check.Times = r.place(w.expect.Pos), 1
+	}
+	at := r.world.Now().Seconds()
+	w.check.Expected, w.check.Found, w.check.AtSeconds = expected, found, &at
+	phone := w.expect.Phone
+	if phone < 0 {
+		phone = w.step.Phone
+	}
+	w.check.Around = r.world.Recent(phone, eventsAround)
+	w.end(r, reports.Failed)
+}
+
+func (w *wait) end(r *run, v reports.Verdict) {
+	w.over = true
+	w.check.Verdict = v
+	for i, a := range r.active {
+		if a == w {
+			r.active = append(r.active[:i:i], r.active[i+1:]...)
+			break
+		}
+	}
+	r.progress(w.step)
+}
+
+// Replied: bytes of the server reached the phone.
+func (r *run) Replied(phone uint32, raw bool, p []byte) {
+	for _, w := range r.active {
+		if w.listens(phone, raw) {
+			w.replied(r, p)
+		}
+	}
+}
+
+// listens says whether the expectation is about this connection: that of the
+// step's own phone, which its program has or the script itself.
+func (w *wait) listens(phone uint32, raw bool) bool {
+	return w.step.program == phone && raw == (w.step.TCP != nil)
+}
+
+// Ended: the server's side of a connection ended for the phone.
+func (r *run) Ended(phone uint32, raw bool) {
+	for _, w := range r.active {
+		if w.listens(phone, raw) {
+			w.connectionEnded(r)
+		}
+	}
+}
+
+// Printed: lines on a watched screen.
+func (r *run) Printed(phone uint32, text string) {
+	for _, w := range r.active {
+		if w.expect.Phone == int(phone) && (w.expect.PrintsNothing || len(w.expect.Prints) > 0) {
+			w.printed(r, text)
+		}
+	}
+}
+
+// ServerPrinted: lines of the server's output.
+func (r *run) ServerPrinted(text string) {
+	for _, w := range r.active {
+		if len(w.expect.ServerPrints) > 0 {
+			w.serverPrinted(r, text)
+		}
+	}
+}
