@@ -31,7 +31,7 @@ func (r *run) startRoutines(names []string) {
 			if ro.Within > 0 {
 				spread = ro.Within
 			}
-			r.tickRoutine(i, k, ro.From+virtual.Delay{Max: spread - 1}.Draw(&ro.streams[k]))
+			r.tickRoutine(i, k, ro.From+virtual.Delay{Max: max(spread-1, 0)}.Draw(&ro.streams[k]))
 		}
 	}
 }
@@ -107,15 +107,7 @@ func (r *run) command(who uint32, i int, c *scenarios.Command) bool {
 	w := r.world
 	switch c.Verb {
 	case scenarios.VerbBeacon:
-		if c.Contacts {
-			for _, m := range r.near.of[who] {
-				w.SendBeacon(who, m.with)
-			}
-			return false
-		}
-		for _, to := range c.To {
-			w.SendBeacon(who, uint32(to))
-		}
+		r.sendBeacons(who, c)
 		return false
 	case scenarios.VerbLogin:
 		if st := w.Stage(who); st != nodes.StageOffline && st != nodes.StageLoggedOut {
@@ -132,12 +124,28 @@ func (r *run) command(who uint32, i int, c *scenarios.Command) bool {
 		r.idle[i]++
 		return false
 	}
+	text := string(c.Verb)
 	if c.Verb == scenarios.VerbType {
-		w.Type(who, c.Text)
-		return false
+		text = c.Text
 	}
-	w.Type(who, string(c.Verb))
-	return true
+	for range c.Count {
+		w.Type(who, text)
+	}
+	return c.Verb != scenarios.VerbType
+}
+
+// sendBeacons has a phone send its beacon to whom the command names.
+func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
+	for range c.Count {
+		if c.Contacts {
+			for _, m := range r.near.of[who] {
+				r.world.SendBeacon(who, m.with)
+			}
+		}
+		for _, to := range c.To {
+			r.world.SendBeacon(who, uint32(to))
+		}
+	}
 }
 
 // Done goes on with the list of a phone whose operation is through.

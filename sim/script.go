@@ -77,8 +77,7 @@ func (r *run) lead(st *step) time.Duration {
 	if st.Login == nil {
 		return 0
 	}
-	tcp := r.scenario.Network.TCP
-	return r.pause(st.Phone) + 2*delayOf(tcp.Delay).Bound()
+	return r.scenario.LoginLead(st.Phone)
 }
 
 func (r *run) pause(phone int) time.Duration {
@@ -296,18 +295,12 @@ func (r *run) actCommand(st *step, who uint32) string {
 		r.world.Type(who, a.password)
 		return ""
 	case scenarios.VerbBeacon:
-		to := c.To
-		if c.Contacts {
-			for _, m := range r.near.of[who] {
-				to = append(to, int(m.with))
-			}
-		}
-		for _, t := range to {
-			r.world.SendBeacon(who, uint32(t))
-		}
+		r.sendBeacons(who, c)
 		return ""
 	case scenarios.VerbType:
-		r.world.Type(who, c.Text)
+		for range c.Count {
+			r.world.Type(who, c.Text)
+		}
 		r.tookEffect(st)
 		return ""
 	}
@@ -318,7 +311,9 @@ func (r *run) actCommand(st *step, who uint32) string {
 	if c.Verb == scenarios.VerbUpload {
 		r.tookEffect(st) // the phone fixes at this moment what it uploads
 	}
-	r.world.Type(who, string(c.Verb))
+	for range c.Count {
+		r.world.Type(who, string(c.Verb))
+	}
 	return ""
 }
 

@@ -44,15 +44,6 @@ func (d Delay) Draw(src rand.Source) time.Duration {
 	}
 }
 
-// Bound is a delay that is never exceeded (for an exponential one: by fewer
-// than one draw in 10^8).
-func (d Delay) Bound() time.Duration {
-	if d.Mean > 0 {
-		return 19 * d.Mean
-	}
-	return d.Max
-}
-
 // chance is true with probability p; certain outcomes draw nothing.
 func chance(p float64, src rand.Source) bool {
 	switch {

@@ -1,0 +1,145 @@
+package scenarios
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	yaml "go.yaml.in/yaml/v4"
+)
+
+// maxFile is the largest scenario file, in bytes.
+const maxFile = 4 << 20
+
+// document turns the bytes of a file into its one YAML document, or complains.
+func document(c *complaints, text []byte) *yaml.Node {
+	text = bytes.TrimPrefix(text, []byte("\ufeff"))
+	if len(text) > maxFile {
+		c.at(Pos{}, "the file is larger than %d MiB, the most a scenario may have", maxFile>>20)
+		return nil
+	}
+	if !printable(c, text) {
+		return nil
+	}
+	loader, err := yaml.NewLoader(bytes.NewReader(text))
+	if err != nil {
+		c.at(Pos{}, "reading YAML: %v", err)
+		return nil
+	}
+	var first, second yaml.Node
+	switch err := loader.Load(&first); {
+	case errors.Is(err, io.EOF):
+		c.at(Pos{1, 1}, "the file holds nothing; a scenario begins with `name: …`")
+		return nil
+	case err != nil:
+		complainOfYAML(c, text, err)
+		return nil
+	}
+	switch err := loader.Load(&second); {
+	case err == nil:
+		c.at(Pos{second.Line, second.Column}, "a second document begins here; a file holds one scenario")
+	case !errors.Is(err, io.EOF):
+		complainOfYAML(c, text, err)
+		return nil
+	}
+	if len(first.Content) == 0 {
+		c.at(Pos{1, 1}, "the file holds nothing; a scenario begins with `name: …`")
+		return nil
+	}
+	return first.Content[0]
+}
+
+// printable finds bytes that are no text, which YAML would refuse without a
+// place.
+func printable(c *complaints, text []byte) bool {
+	line, col := 1, 1
+	for i := 0; i < len(text); {
+		r, size := utf8.DecodeRune(text[i:])
+		switch {
+		case r == utf8.RuneError && size == 1:
+			c.at(Pos{line, col}, "byte 0x%02x is no UTF-8; a scenario is UTF-8 text", text[i])
+			return false
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f, 0xfffe <= r && r <= 0xffff, 0x80 <= r && r < 0xa0 && r != 0x85:
+			c.at(Pos{line, col}, "found the control character %U; in a text between double quotes it can be written \\x%02X", r, r)
+			return false
+		}
+		i += size
+		col++
+		if r == '\n' {
+			line, col = line+1, 1
+		}
+	}
+	return true
+}
+
+func complainOfYAML(c *complaints, text []byte, err error) {
+	var le *yaml.LoadError
+	if !errors.As(err, &le) {
+		c.at(Pos{}, "reading YAML: %s", plain(err.Error()))
+		return
+	}
+	p := Pos{le.Mark.Line, le.Mark.Column}
+	if p.Line < 1 || p.Col < 1 {
+		p = Pos{}
+	}
+	found := plain(le.Message)
+	if le.ContextMsg != "" {
+		found = plain(le.ContextMsg) + ": " + found
+		if m := le.ContextMark; m.Line > 0 && m.Line != p.Line {
+			found += fmt.Sprintf(" (it begins in line %d)", m.Line)
+		}
+	}
+	c.at(p, "this is no YAML: %s%s", found, hint(text, p, le))
+}
+
+// hint names the usual reasons for what YAML refuses.
+func hint(text []byte, p Pos, le *yaml.LoadError) string {
+	rest := restOfLine(text, p)
+	switch {
+	case strings.HasPrefix(rest, "\t"):
+		return "; found a tab where YAML wants blanks"
+	case strings.HasPrefix(rest, "`"), strings.HasPrefix(rest, "@"), strings.HasPrefix(rest, "%"):
+		return fmt.Sprintf("; a text that begins with %q needs quotes", rest[:1])
+	case strings.Contains(le.Message, "mapping values are not allowed"):
+		return "; a text with a colon and a blank in it needs quotes"
+	case strings.Contains(le.ContextMsg, "scanning an alias"), strings.Contains(le.Message, "unknown anchor"):
+		return "; a text that begins with * needs quotes"
+	case strings.Contains(le.ContextMsg, "scanning an anchor"):
+		return "; a text that begins with & needs quotes"
+	}
+	return ""
+}
+
+// plain makes a message of the YAML reader, which may quote the file, fit for a
+// terminal.
+func plain(message string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) || r == utf8.RuneError {
+			return '?'
+		}
+		return r
+	}, message)
+}
+
+// restOfLine is the text of the file from p to the end of the line.
+func restOfLine(text []byte, p Pos) string {
+	for range p.Line - 1 {
+		i := bytes.IndexByte(text, '\n')
+		if i < 0 {
+			return ""
+		}
+		text = text[i+1:]
+	}
+	if i := bytes.IndexByte(text, '\n'); i >= 0 {
+		text = text[:i]
+	}
+	for range p.Col - 1 {
+		_, size := utf8.DecodeRune(text)
+		text = text[size:]
+	}
+	return string(text)
+}

@@ -1,0 +1,101 @@
+package scenarios
+
+import (
+	"testing"
+	"time"
+)
+
+func TestParseDuration(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want time.Duration
+		err  string // "" when there is none; "-": only what was expected
+	}{
+		{"59.999999999s", 59*time.Second + 999_999_999, ""},
+		{"2m59.999999999s", 3*time.Minute - 1, ""},
+		{"1h2m3s4ms5us6ns", time.Hour + 2*time.Minute + 3*time.Second + 4*time.Millisecond + 5*time.Microsecond + 6, ""},
+		{"-50ms", -50 * time.Millisecond, ""},
+		{"0.5h", 30 * time.Minute, ""},
+		{"1.000000000000s", time.Second, ""},
+		{"0.0000000001s", 0, "it is finer than a nanosecond"},
+		{"0.5ns", 0, "it is finer than a nanosecond"},
+		{"1.0001us", 0, "it is finer than a nanosecond"},
+		{"87600h", 87600 * time.Hour, ""},
+		{"87600h1ns", 0, "it is longer than the longest, 87600h"},
+		{"9999999999999999h", 0, "it is longer than the longest, 87600h"},
+		{"60", 0, "a number needs a unit, as in 60s"},
+		{"", 0, "-"}, {"s", 0, "-"}, {"1 s", 0, "-"}, {"1d", 0, "-"}, {"+-1s", 0, "-"}, {"1s ", 0, "-"},
+	} {
+		got, err := parseDuration(c.text)
+		switch {
+		case c.err == "" && (err != nil || got != c.want):
+			t.Errorf("%q: got %v, %v; want %v", c.text, got, err, c.want)
+		case c.err == "-" && err != errExpected, c.err != "" && c.err != "-" && (err == nil || err.Error() != c.err):
+			t.Errorf("%q: got error %v, want %q", c.text, err, c.err)
+		}
+	}
+}
+
+func TestShortDuration(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		3 * time.Minute: "3m", time.Hour: "1h", 90 * time.Second: "1m30s", 10 * time.Second: "10s",
+		61 * time.Minute: "1h1m", 50 * time.Millisecond: "50ms", 0: "0s", time.Hour + time.Second: "1h0m1s",
+	} {
+		if got := shortDuration(d); got != want {
+			t.Errorf("%d ns: got %s, want %s", d, got, want)
+		}
+	}
+}
+
+// TestInZone: gaps are refused, of a repeat it is the first, at both ends.
+func TestInZone(t *testing.T) {
+	for _, c := range []struct {
+		zone, wall string
+		want       string // in UTC; "": there is no such time
+	}{
+		{"UTC", "30/07/2020 16:58:12", "2020-07-30T16:58:12Z"},
+		{"Australia/Sydney", "30/07/2020 16:58:12", "2020-07-30T06:58:12Z"},
+		{"Australia/Sydney", "04/10/2020 01:59:59", "2020-10-03T15:59:59Z"},
+		{"Australia/Sydney", "04/10/2020 02:00:00", ""},
+		{"Australia/Sydney", "04/10/2020 02:59:59", ""},
+		{"Australia/Sydney", "04/10/2020 03:00:00", "2020-10-03T16:00:00Z"},
+		{"Australia/Sydney", "05/04/2020 01:59:59", "2020-04-04T14:59:59Z"},
+		{"Australia/Sydney", "05/04/2020 02:00:00", "2020-04-04T15:00:00Z"},
+		{"Australia/Sydney", "05/04/2020 02:59:59", "2020-04-04T15:59:59Z"},
+		{"Australia/Sydney", "05/04/2020 03:00:00", "2020-04-04T17:00:00Z"},
+		{"Australia/Lord_Howe", "04/10/2020 02:15:00", ""},
+		{"Australia/Lord_Howe", "05/04/2020 01:45:00", "2020-04-04T14:45:00Z"},
+		{"Pacific/Apia", "30/12/2011 12:00:00", ""},
+		{"Pacific/Apia", "31/12/2011 00:00:00", "2011-12-30T10:00:00Z"},
+	} {
+		zone, err := loadZone(c.zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wall, err := parseWallTime(c.wall)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := inZone(wall, zone)
+		if c.want == "" {
+			if err == nil {
+				t.Errorf("%s in %s: got %s, want none", c.wall, c.zone, time.Unix(got, 0).UTC())
+			}
+			continue
+		}
+		if want, _ := time.Parse(time.RFC3339, c.want); err != nil || got != want.Unix() {
+			t.Errorf("%s in %s: got %s, %v; want %s", c.wall, c.zone, time.Unix(got, 0).UTC(), err, c.want)
+		}
+	}
+}
+
+func TestNearest(t *testing.T) {
+	words := []string{"phones", "prints", "Download_tempID"}
+	for text, want := range map[string]string{
+		"phnes": "phones", "phoens": "phones", "PHONES": "phones", "download_tempid": "Download_tempID", "x": "", "weather": "", "": "",
+	} {
+		if got, ok := nearest(text, words); got != want || ok != (want != "") {
+			t.Errorf("%q: got %q, want %q", text, got, want)
+		}
+	}
+}

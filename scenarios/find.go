@@ -1,0 +1,85 @@
+package scenarios
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	yaml "go.yaml.in/yaml/v4"
+)
+
+// Find lists the scenario files that paths name: a file as it is named, of a
+// folder its *.yaml and *.yml in the order of their names, without its folders.
+// Files of a folder with `manual: true` are left out and listed apart. The
+// error wraps the operating system's, or says that a folder holds none.
+func Find(paths []string) (files []string, manualLeftOut []string, err error) {
+	for _, path := range paths {
+		at, err := os.Stat(path)
+		if err != nil {
+			return nil, nil, fmt.Errorf("finding scenarios: %w", err)
+		}
+		if !at.IsDir() {
+			files = append(files, path)
+			continue
+		}
+		found, err := inFolder(path)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, f := range found {
+			if isManual(f) {
+				manualLeftOut = append(manualLeftOut, f)
+			} else {
+				files = append(files, f)
+			}
+		}
+	}
+	return files, manualLeftOut, nil
+}
+
+func inFolder(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		return nil, fmt.Errorf("finding scenarios: %w", err)
+	}
+	var files []string
+	for _, e := range entries {
+		if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
+			files = append(files, filepath.Join(folder, e.Name()))
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("finding scenarios: folder %q holds no .yaml file", folder)
+	}
+	slices.Sort(files)
+	return files, nil
+}
+
+// isManual reads no more than `manual`: a file with mistakes is not left out,
+// so that they are reported.
+func isManual(path string) bool {
+	f, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return false
+	}
+	loader, err := yaml.NewLoader(bytes.NewReader(text))
+	var root yaml.Node
+	if err != nil || loader.Load(&root) != nil || len(root.Content) == 0 {
+		return false
+	}
+	top := root.Content[0]
+	for i := 0; i+1 < len(top.Content) && top.Kind == yaml.MappingNode; i += 2 {
+		if top.Content[i].Value == "manual" {
+			return top.Content[i+1].Value == "true"
+		}
+	}
+	return false
+}

@@ -1,0 +1,116 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Mistake is one thing that is wrong with a scenario: what was found, and what
+// could stand there.
+type Mistake struct {
+	File    string
+	Pos     Pos // zero: of no place in the file
+	Message string
+}
+
+func (m Mistake) String() string {
+	if m.Pos.Line == 0 {
+		return fmt.Sprintf("%s: %s", m.File, m.Message)
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", m.File, m.Pos.Line, m.Pos.Col, m.Message)
+}
+
+// Mistakes is every mistake of a file, in the order of their places.
+type Mistakes struct {
+	List []Mistake
+}
+
+func (m *Mistakes) Error() string {
+	lines := make([]string, len(m.List))
+	for i, one := range m.List {
+		lines[i] = one.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// maxMistakes is how many are listed; the rest is counted.
+const maxMistakes = 200
+
+// complaints gathers the mistakes of one file.
+type complaints struct {
+	file  string
+	list  []Mistake
+	total int
+}
+
+func (c *complaints) at(p Pos, format string, args ...any) {
+	c.total++
+	if len(c.list) < maxMistakes {
+		c.list = append(c.list, Mistake{c.file, p, fmt.Sprintf(format, args...)})
+	}
+}
+
+// full says that a further mistake is only counted: nothing is worth looking up
+// for its message.
+func (c *complaints) full() bool { return c.total >= maxMistakes }
+
+func (c *complaints) nearest(text string, candidates []string) (string, bool) {
+	if c.full() {
+		return "", false
+	}
+	return nearest(text, candidates)
+}
+
+// didYouMean is "; did you mean `x`?" or nothing.
+func (c *complaints) didYouMean(text string, candidates []string) string {
+	if near, ok := c.nearest(text, candidates); ok {
+		return "; did you mean `" + near + "`?"
+	}
+	return ""
+}
+
+func (c *complaints) err() error {
+	if c.total == 0 {
+		return nil
+	}
+	slices.SortStableFunc(c.list, func(a, b Mistake) int {
+		if a.Pos.Line != b.Pos.Line {
+			return a.Pos.Line - b.Pos.Line
+		}
+		return a.Pos.Col - b.Pos.Col
+	})
+	c.list = slices.Compact(c.list)
+	if more := c.total - maxMistakes; more > 0 {
+		c.list = append(c.list, Mistake{c.file, Pos{}, fmt.Sprintf("and %d more", more)})
+	}
+	return &Mistakes{c.list}
+}
+
+// maxQuoted is how much of a text of the file a message shows, in bytes.
+const maxQuoted = 60
+
+// quoted shows a text of the file in a message: in quotes, cut, with everything
+// unprintable escaped.
+func quoted(text string) string {
+	cut := ""
+	if len(text) > maxQuoted {
+		end := maxQuoted
+		for end > 0 && !utf8.RuneStart(text[end]) {
+			end--
+		}
+		text, cut = text[:end], "..."
+	}
+	return strconv.QuoteToGraphic(text) + cut
+}
+
+// keyQuoted shows a key between backquotes, escaped when it needs to be.
+func keyQuoted(key string) string {
+	q := quoted(key)
+	if q == `"`+key+`"` && !strings.Contains(key, "`") {
+		return "`" + key + "`"
+	}
+	return q
+}

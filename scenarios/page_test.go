@@ -1,0 +1,117 @@
+package scenarios
+
+import (
+	"os"
+	"strings"
+	"testing"
+)
+
+const page = "../docs/SCENARIOS.md"
+
+// example is one fenced block of the page.
+type example struct {
+	line  int
+	whole bool
+	text  string
+}
+
+// examples finds the fenced YAML blocks: "yaml run" is a whole scenario that
+// can be run, "yaml fragment" needs the rest of one around it.
+func examples(t *testing.T) []example {
+	t.Helper()
+	raw, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []example
+	var now *example
+	for i, line := range strings.Split(string(raw), "\n") {
+		switch {
+		case now == nil && strings.HasPrefix(line, "```yaml"):
+			kind := strings.TrimPrefix(line, "```yaml ")
+			if kind != "run" && kind != "fragment" {
+				t.Errorf("%s:%d: an example is marked %q; expected run or fragment", page, i+1, kind)
+			}
+			now = &example{line: i + 2, whole: kind == "run"}
+		case now != nil && line == "```":
+			list = append(list, *now)
+			now = nil
+		case now != nil:
+			now.text += line + "\n"
+		}
+	}
+	if len(list) < 10 {
+		t.Fatalf("%s has %d examples, want at least 10", page, len(list))
+	}
+	return list
+}
+
+// around is what a fragment of the page lacks.
+var around = []struct{ key, text string }{
+	{"name", "name: fragment\n"},
+	{"phones", "phones: [{name: owner}, {name: guesser, account: owner}, {name: teacher}, {name: pupil, count: 25}, {name: stranger, account: none}]\n"},
+	{"length", "length: 45m\n"},
+	{"contacts", "contacts: {everyone: pupil}\n"},
+	{"expect", "expect: [beacons.sent >= 0]\n"},
+}
+
+func TestExamplesOfThePage(t *testing.T) {
+	whole := 0
+	for _, e := range examples(t) {
+		text := e.text
+		if e.whole {
+			whole++
+		} else {
+			for _, a := range around {
+				if !strings.Contains("\n"+text, "\n"+a.key+":") {
+					text += a.text
+				}
+			}
+		}
+		if taken(t, page, []byte(text), Options{}) == nil {
+			t.Errorf("the example at %s:%d is refused", page, e.line)
+		}
+	}
+	if whole == 0 {
+		t.Errorf("%s has no example marked `yaml run`", page)
+	}
+}
+
+// TestThePageNamesEverything: every key, value and metric stands on it.
+func TestThePageNamesEverything(t *testing.T) {
+	raw, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(raw)
+	var walk func(s *shape)
+	walk = func(s *shape) {
+		if s == nil {
+			return
+		}
+		walk(s.list)
+		if s.mapping == nil {
+			return
+		}
+		walk(s.mapping.open)
+		for _, f := range s.mapping.fields {
+			if !strings.Contains(text, "`"+f.name+"`") && !strings.Contains(text, " "+f.name+": ") && !strings.Contains(text, "{"+f.name+": ") {
+				t.Errorf("the page does not name the key %q (%s)", f.name, f.doc)
+			}
+			walk(f.is)
+		}
+		for _, k := range s.mapping.keyOf {
+			if !strings.Contains(text, "`"+k+"`") {
+				t.Errorf("the page does not name %q", k)
+			}
+		}
+	}
+	walk(language())
+	for prefix, list := range map[string][]Name{"": Counters, "STEP.": StepFields, "PHONE.": PhoneFields} {
+		for _, n := range list {
+			if !strings.Contains(text, "`"+prefix+n.Name+"`") {
+				t.Errorf("the page does not name the value %q", prefix+n.Name)
+			}
+		}
+	}
+}

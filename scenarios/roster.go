@@ -1,0 +1,287 @@
+package scenarios
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// maxSelected is how many phones all selections of a file may name together; a
+// selection written twice counts once.
+const maxSelected = 16_000_000
+
+// roster finds phones by their names.
+type roster struct {
+	groups []PhoneGroup
+	first  []int // the index of each group's first phone
+	byName map[string]int
+	total  int
+	chosen map[string][]int // by the text of the selection
+	left   int
+	unsure bool // a group was refused: unknown names may be its
+}
+
+func newRoster() *roster {
+	return &roster{byName: map[string]int{}, chosen: map[string][]int{}, left: maxSelected}
+}
+
+func (r *roster) add(g PhoneGroup) {
+	if _, twice := r.byName[g.Name]; !twice {
+		r.byName[g.Name] = len(r.groups)
+	}
+	r.groups = append(r.groups, g)
+	r.first = append(r.first, r.total)
+	r.total += g.Count
+}
+
+// groupOf is the group that phone belongs to.
+func (r *roster) groupOf(phone int) int {
+	i, found := slices.BinarySearch(r.first, phone)
+	if !found {
+		i--
+	}
+	return i
+}
+
+func (r *roster) name(phone int) string {
+	g := r.groupOf(phone)
+	return r.groups[g].PhoneName(phone - r.first[g])
+}
+
+// numbered splits a name such as pupil-3.
+func (r *roster) numbered(name string) (group, index int, ok bool) {
+	cut := strings.LastIndexByte(name, '-')
+	if cut < 0 {
+		return 0, 0, false
+	}
+	group, ok = r.byName[name[:cut]]
+	n, err := strconv.Atoi(name[cut+1:])
+	if !ok || err != nil || !r.groups[group].Counted || n < 1 || n > r.groups[group].Count || strconv.Itoa(n) != name[cut+1:] {
+		return 0, 0, false
+	}
+	return group, n - 1, true
+}
+
+// one finds a single phone.
+func (r *roster) one(name string) (int, bool) {
+	if g, ok := r.byName[name]; ok && !r.groups[g].Counted {
+		return r.first[g], true
+	}
+	if g, i, ok := r.numbered(name); ok {
+		return r.first[g] + i, true
+	}
+	return 0, false
+}
+
+// match finds the phones that a name, a group or a pattern names, in the order
+// of the roster. within is false when the file names too many in all.
+func (r *roster) match(text string) (phones []int, within bool) {
+	if known, ok := r.chosen[text]; ok {
+		return known, true
+	}
+	if p, ok := r.one(text); ok {
+		phones = []int{p}
+	} else if g, ok := r.byName[text]; ok {
+		if r.left -= r.groups[g].Count; r.left < 0 {
+			return nil, false
+		}
+		phones = make([]int, r.groups[g].Count)
+		for i := range phones {
+			phones[i] = r.first[g] + i
+		}
+	} else if strings.ContainsAny(text, "*?") {
+		if r.left -= r.total; r.left < 0 {
+			return nil, false
+		}
+		phones = r.glob(text)
+	}
+	r.chosen[text] = phones
+	return phones, true
+}
+
+func (r *roster) glob(pattern string) []int {
+	var phones []int
+	var name []byte
+	for g := range r.groups {
+		group := &r.groups[g]
+		for i := range group.Count {
+			name = append(name[:0], group.Name...)
+			if group.Counted {
+				name = append(name, '-')
+				name = strconv.AppendInt(name, int64(i+1), 10)
+			}
+			if globMatch(pattern, name) {
+				phones = append(phones, r.first[g]+i)
+			}
+		}
+	}
+	return phones
+}
+
+// globMatch: * is any number of characters, ? is one.
+func globMatch(pattern string, name []byte) bool {
+	p, n, star, mark := 0, 0, -1, 0
+	for n < len(name) {
+		switch {
+		case p < len(pattern) && pattern[p] == '*':
+			star, mark = p, n
+			p++
+		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
+			p++
+			n++
+		case star >= 0:
+			mark++
+			p, n = star+1, mark
+		default:
+			return false
+		}
+	}
+	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// unknownPhone complains of a name that nobody has.
+func (b *builder) unknownPhone(p Pos, text, expected string) {
+	r := b.roster
+	if r.unsure {
+		return
+	}
+	if b.full() {
+		b.total++
+		return
+	}
+	if g, ok := r.byName[text]; ok && r.groups[g].Counted {
+		b.at(p, "`%s` is a group of %d phones; expected the name of one, such as `%s-1`", text, r.groups[g].Count, text)
+		return
+	}
+	if cut := strings.LastIndexByte(text, '-'); cut > 0 {
+		if g, ok := r.byName[text[:cut]]; ok && r.groups[g].Counted {
+			b.at(p, "there is no phone %s: group `%s` goes from %s-1 to %s-%d", keyQuoted(text), text[:cut], text[:cut], text[:cut], r.groups[g].Count)
+			return
+		}
+	}
+	names := make([]string, 0, len(r.groups))
+	for i := range r.groups {
+		names = append(names, r.groups[i].Name)
+	}
+	if head, number, ok := cutNumber(text); ok {
+		if c, ok := b.nearest(head, names); ok {
+			b.at(p, "there is no phone %s; did you mean `%s-%s`?", keyQuoted(text), c, number)
+			return
+		}
+	}
+	if s := b.didYouMean(text, names); s != "" {
+		b.at(p, "there is no phone %s%s", keyQuoted(text), s)
+		return
+	}
+	b.at(p, "there is no phone %s; expected %s; there are %s", keyQuoted(text), expected, shortList(names))
+}
+
+// cutNumber splits a name such as pupil-3.
+func cutNumber(name string) (head, number string, ok bool) {
+	cut := strings.LastIndexByte(name, '-')
+	if cut < 0 || cut+1 == len(name) || strings.Trim(name[cut+1:], "0123456789") != "" {
+		return "", "", false
+	}
+	return name[:cut], name[cut+1:], true
+}
+
+// shortList shows at most ten names.
+func shortList(names []string) string {
+	if len(names) > 10 {
+		return backquoted(names[:10]) + fmt.Sprintf(" and %d more", len(names)-10)
+	}
+	return backquoted(names)
+}
+
+// one resolves the name of a single phone; -1 after a complaint.
+func (b *builder) one(v *value) int {
+	if v == nil {
+		return -1
+	}
+	p, ok := b.roster.one(v.text)
+	if !ok {
+		b.unknownPhone(v.pos, v.text, v.shape.doc)
+		return -1
+	}
+	return p
+}
+
+// selection resolves names, groups and patterns; each phone is in it once. It
+// must not be changed: it is shared with the same selection elsewhere.
+func (b *builder) selection(v *value) []int {
+	parts := v.each()
+	var key strings.Builder
+	for _, p := range parts {
+		key.WriteString(p.text + ",")
+	}
+	if known, ok := b.roster.chosen[key.String()]; ok {
+		return known
+	}
+	var all [][]int
+	total := 0
+	for _, p := range parts {
+		if some := b.named(p); len(some) > 0 {
+			all, total = append(all, some), total+len(some)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	if len(parts) == 0 && v != nil {
+		b.at(v.pos, "names no phone; expected %s", v.shape.doc)
+	}
+	if b.roster.left -= total; b.roster.left < 0 {
+		b.tooManySelected(v.pos)
+		return nil
+	}
+	phones := union(all, total, b.roster.total)
+	b.roster.chosen[key.String()] = phones
+	return phones
+}
+
+// union keeps the order in which phones are first named.
+func union(all [][]int, total, of int) []int {
+	phones := make([]int, 0, min(total, of))
+	few, many := map[int]bool{}, []bool(nil)
+	if total > of/16 {
+		many = make([]bool, of)
+	}
+	for _, some := range all {
+		for _, p := range some {
+			switch {
+			case many != nil && !many[p]:
+				many[p] = true
+			case many == nil && !few[p]:
+				few[p] = true
+			default:
+				continue
+			}
+			phones = append(phones, p)
+		}
+	}
+	return phones
+}
+
+// named resolves one name, group or pattern.
+func (b *builder) named(v *value) []int {
+	phones, within := b.roster.match(v.text)
+	switch {
+	case !within:
+		b.tooManySelected(v.pos)
+	case len(phones) == 0 && strings.ContainsAny(v.text, "*?"):
+		if !b.roster.unsure {
+			b.at(v.pos, "no phone's name is like %s", keyQuoted(v.text))
+		}
+	case len(phones) == 0:
+		b.unknownPhone(v.pos, v.text, "a phone, a group or a pattern")
+	}
+	return phones
+}
+
+func (b *builder) tooManySelected(p Pos) {
+	if !b.roster.unsure {
+		b.at(p, "the selections of this file name more than %d phones together", maxSelected)
+	}
+	b.roster.unsure = true
+}

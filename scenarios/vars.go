@@ -1,0 +1,165 @@
+package scenarios
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
+)
+
+const varPattern = `^[A-Za-z_][A-Za-z0-9_]*$`
+
+var varName = regexp.MustCompile(varPattern)
+
+// variables are the ${NAME} of one file.
+type variables struct {
+	set      map[string]string // --set
+	defaults map[string]string
+	place    map[string]Pos // of each default
+	used     map[string]bool
+	refused  map[string]bool // complained of already
+	left     int             // bytes that may still be filled in
+}
+
+// maxFilled is how many bytes all uses of variables may come to.
+const maxFilled = 4 * maxFile
+
+// newVariables reads `vars` of the document's root, before anything else is
+// read. What is wrong with its form is complained of when the root is.
+func newVariables(root *yaml.Node, set map[string]string) *variables {
+	v := &variables{
+		set: set, defaults: map[string]string{}, place: map[string]Pos{},
+		used: map[string]bool{}, refused: map[string]bool{}, left: maxFilled,
+	}
+	if root.Kind != yaml.MappingNode {
+		return v
+	}
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		k, m := root.Content[i], root.Content[i+1]
+		if m.Kind == yaml.AliasNode {
+			m = m.Alias
+		}
+		if k.Value != "vars" || m.Kind != yaml.MappingNode {
+			continue
+		}
+		for j := 0; j+1 < len(m.Content); j += 2 {
+			name, text := m.Content[j], m.Content[j+1]
+			if text.Kind == yaml.ScalarNode {
+				v.defaults[name.Value] = text.Value
+				v.place[name.Value] = place(name)
+			}
+		}
+	}
+	return v
+}
+
+func (v *variables) value(name string) (string, bool) {
+	if text, ok := v.set[name]; ok {
+		return text, true
+	}
+	text, ok := v.defaults[name]
+	return text, ok
+}
+
+// fill replaces each ${NAME} of text; $${ stands for ${ itself. filled says
+// that there was one, ok that each had a value.
+func (v *variables) fill(c *complaints, p Pos, text string) (out string, filled, ok bool) {
+	var b strings.Builder
+	ok = true
+	for {
+		before, rest, found := strings.Cut(text, "${")
+		if !found {
+			b.WriteString(text)
+			return b.String(), filled, ok
+		}
+		if strings.HasSuffix(before, "$") {
+			b.WriteString(before + "{")
+			text = rest
+			continue
+		}
+		b.WriteString(before)
+		name, after, closed := strings.Cut(rest, "}")
+		if !closed || !varName.MatchString(name) {
+			c.at(p, "${ begins a variable, as in ${NAME}; found %s; write $${ for the characters themselves", quoted("${"+rest))
+			return "", false, false
+		}
+		filled, text = true, after
+		if !v.one(c, p, name, &b) {
+			ok = false
+		}
+	}
+}
+
+func (v *variables) one(c *complaints, p Pos, name string, b *strings.Builder) bool {
+	v.used[name] = true
+	text, known := v.value(name)
+	if !known {
+		if !v.refused[name] {
+			v.refused[name] = true
+			c.at(p, "${%s} has no value; give it one with --set %s=VALUE, or a default under `vars`%s",
+				name, name, c.didYouMean(name, v.names()))
+		}
+		return false
+	}
+	if v.left -= len(text); v.left < 0 {
+		c.at(p, "the variables of the file come to more than %d MiB", maxFilled>>20)
+		return false
+	}
+	b.WriteString(text)
+	return true
+}
+
+func (v *variables) names() []string {
+	var names []string
+	for name := range v.defaults {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// unused complains of values that nothing asks for: a slip in their names.
+func (v *variables) unused(c *complaints) {
+	var used []string
+	for name := range v.used {
+		used = append(used, name)
+	}
+	slices.Sort(used)
+	var set []string
+	for name := range v.set {
+		set = append(set, name)
+	}
+	slices.Sort(set)
+	for _, name := range set {
+		if !v.used[name] {
+			c.at(Pos{}, "--set %s: the file does not use ${%s}%s", quoted(name), plain(name), orUses(c, name, used))
+		}
+	}
+	for _, name := range v.names() {
+		if _, given := v.set[name]; !v.used[name] && !given {
+			c.at(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name), c.didYouMean(name, used))
+		}
+	}
+}
+
+func orUses(c *complaints, name string, used []string) string {
+	if s := c.didYouMean(name, used); s != "" {
+		return s
+	}
+	if len(used) == 0 {
+		return "; it has no variables"
+	}
+	return "; it uses " + shortList(used)
+}
+
+// resolved is the value of every variable that the file uses.
+func (v *variables) resolved() map[string]string {
+	out := map[string]string{}
+	for name := range v.used {
+		if text, ok := v.value(name); ok {
+			out[name] = text
+		}
+	}
+	return out
+}
