@@ -203,7 +203,7 @@ func (b *builder) loginLead(v *value, s *Step) {
 	}
 	way := ""
 	if d := b.s.Network.TCP.Delay.Longest(); d > 0 {
-		way = " and TCP may delay it by " + shortDuration(d)
+		way = " and the opening of its connection takes up to " + shortDuration(2*d)
 	}
 	b.at(s.At.Pos, "the password leaves %s after `%s`, but the username goes %s earlier%s: that is before `%s`; write `login: half` in a step before it, then `password:` here, or at least `%s + %s`",
 		shortDuration(s.At.Offset), s.At.Moment, shortDuration(b.pause(s.Phone)), way, s.At.Moment, s.At.Moment, shortDuration(lead))
