@@ -3,6 +3,7 @@ package nodes
 import (
 	"fmt"
 	"time"
+	"unsafe"
 
 	"bluetrace/protocol"
 )
@@ -136,4 +137,14 @@ func (l *ContactLog) resize() {
 	n := copy(grown, l.ring[l.head:])
 	copy(grown[n:], l.ring[:l.head])
 	l.ring, l.head = grown, 0
+}
+
+// Ends points at the memory of the oldest entry and of the place of the next
+// one, for a host that wants it near before it is needed; nil when there is
+// none.
+func (l *ContactLog) Ends() (oldest, next unsafe.Pointer) {
+	if len(l.ring) == 0 {
+		return nil, nil
+	}
+	return unsafe.Pointer(&l.ring[l.head]), unsafe.Pointer(&l.ring[l.place(min(l.n, uint32(len(l.ring)-1)))])
 }

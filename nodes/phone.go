@@ -18,10 +18,12 @@ type Phone struct {
 	stage    Stage // StageConnecting stands for all stages of a login
 	link     link
 	hasID    bool
-	raw      [protocol.BeaconSize]byte // what it sends, once hasID
 
+	// What stands above, and the head of the assembler, is all that a whole
+	// beacon's reception and an expiry need.
 	assembler protocol.Assembler
-	session   *session // nil: nothing is in progress and nothing waits
+	session   *session                  // nil: nothing is in progress and nothing waits
+	raw       [protocol.BeaconSize]byte // what it sends, once hasID
 }
 
 // timer is what a phone waits for beside its log and its assembler; it never

@@ -28,8 +28,8 @@ type Assembled struct {
 // Times are elapsed times and must not go back. A source that sent a part out of
 // turn is known too, until its next 20 bytes or until the limits push it out.
 type Assembler struct {
-	known sources
 	next  time.Duration // what NextWake answers; means something only while a beacon is begun
+	known sources
 }
 
 // Datagram takes one datagram that arrived at now, and appends to out what is to

@@ -67,19 +67,22 @@ const linearSources = 8
 // the last freed first. It grows as it must, to MaxSources; when it empties and
 // has been far too large since it last did, it starts again from nothing.
 type sources struct {
-	slots []source
-	index *sourceIndex // nil up to linearSources slots
+	begun, complete, all chain
 
-	all, begun, complete chain
-
-	free  ref // first unused slot
 	count uint16
 	peak  uint16 // of count, since it was last 0
+	free  ref    // first unused slot
+
+	slots []source
+	index *sourceIndex // nil up to linearSources slots
 }
 
 func (t *sources) at(r ref) *source { return &t.slots[r-1] }
 
 func (t *sources) find(from Address) ref {
+	if t.count == 0 {
+		return none
+	}
 	if t.index != nil {
 		return t.index.find(t, from)
 	}

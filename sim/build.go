@@ -30,6 +30,7 @@ type run struct {
 	seconds  []second
 	phones   []phoneState
 	routines []routine
+	dests    []uint32 // room for whom a beacon goes to
 	steps    []step
 	active   []*wait
 	moments  map[string]moment

@@ -14,7 +14,7 @@ import (
 // for each of them.
 type routine struct {
 	*scenarios.Routine
-	streams []rand.PCG // by place in Phones
+	streams []rand.PCG // by phone
 }
 
 func (r *run) startRoutines(names []string) {
@@ -23,31 +23,31 @@ func (r *run) startRoutines(names []string) {
 	for i := range r.routines {
 		ro := &r.routines[i]
 		ro.Routine = &r.scenario.Routine[i]
-		ro.streams = make([]rand.PCG, len(ro.Phones))
+		ro.streams = make([]rand.PCG, len(names))
 		purpose := fmt.Sprintf("routine %d", i)
-		for k, who := range ro.Phones {
-			ro.streams[k] = virtual.Stream(r.scenario.Seed, names[who], purpose)
+		for _, who := range ro.Phones {
+			ro.streams[who] = virtual.Stream(r.scenario.Seed, names[who], purpose)
 			spread := ro.Every
 			if ro.Within > 0 {
 				spread = ro.Within
 			}
-			r.tickRoutine(i, k, ro.From+virtual.Delay{Max: max(spread-1, 0)}.Draw(&ro.streams[k]))
+			r.tickRoutine(i, uint32(who), ro.From+virtual.Delay{Max: max(spread-1, 0)}.Draw(&ro.streams[who]))
 		}
 	}
 }
 
-func (r *run) tickRoutine(i, k int, at time.Duration) {
+func (r *run) tickRoutine(i int, who uint32, at time.Duration) {
 	if ro := &r.routines[i]; ro.Until > 0 && at >= ro.Until {
 		return
 	}
-	r.world.Tick(at, uint32(k), tickRoutine|uint32(i))
+	r.world.Tick(at, who, tickRoutine|uint32(i))
 }
 
 // Tick is a moment of a routine or of a contact that changes.
 func (r *run) Tick(who, arg uint32) {
 	switch arg & tickKind {
 	case tickRoutine:
-		r.routineTicks(int(arg&^tickKind), int(who))
+		r.routineTicks(int(arg&^tickKind), who)
 	case tickVisit:
 		r.moveOn(who)
 	case tickMixing:
@@ -57,12 +57,11 @@ func (r *run) Tick(who, arg uint32) {
 	}
 }
 
-func (r *run) routineTicks(i, k int) {
+func (r *run) routineTicks(i int, who uint32) {
 	ro := &r.routines[i]
 	if ro.Every > 0 {
-		r.tickRoutine(i, k, r.world.Now()+period(ro.Every, ro.Jitter, &ro.streams[k]))
+		r.tickRoutine(i, who, r.world.Now()+period(ro.Every, ro.Jitter, &ro.streams[who]))
 	}
-	who := uint32(ro.Phones[k])
 	if len(ro.Do) == 1 {
 		r.command(who, i, &ro.Do[0])
 		return
@@ -136,15 +135,18 @@ func (r *run) command(who uint32, i int, c *scenarios.Command) bool {
 
 // sendBeacons has a phone send its beacon to whom the command names.
 func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
+	to := r.dests[:0]
+	if c.Contacts {
+		for _, m := range r.near.of[who] {
+			to = append(to, m.with)
+		}
+	}
+	for _, t := range c.To {
+		to = append(to, uint32(t))
+	}
+	r.dests = to
 	for range c.Count {
-		if c.Contacts {
-			for _, m := range r.near.of[who] {
-				r.world.SendBeacon(who, m.with)
-			}
-		}
-		for _, to := range c.To {
-			r.world.SendBeacon(who, uint32(to))
-		}
+		r.world.SendBeacons(who, to)
 	}
 }
 

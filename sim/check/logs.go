@@ -21,15 +21,24 @@ type logs struct {
 	queues []*goneQueue
 	byWho  []uint8 // index into queues
 	phones []phoneLog
+	sends  []phoneSends
+	// lately holds the marks of what was sent last, by anybody: most verdicts
+	// find theirs here and need not look at the sender.
+	lately [latelyKept]uint32
 }
+
+const latelyKept = 4096
 
 // phoneLog is what the model knows of one phone.
 type phoneLog struct {
 	count uint32
 	sum   uint32 // of the marks of its entries
-	// Marks of the last two beacons that it put on the wire; wild: also
-	// datagrams that were never announced as a beacon.
-	sent [2]uint32
+}
+
+// phoneSends are the marks of the last two beacons that a phone put on the
+// wire; wild: it also sent datagrams that were never announced as a beacon.
+type phoneSends struct {
+	last [2]uint32
 	wild bool
 }
 
@@ -87,6 +96,7 @@ func (l *logs) init(v *Invariants) {
 	l.v = v
 	l.wire.location = v.rules.Location
 	l.phones = make([]phoneLog, len(v.rules.Retention))
+	l.sends = make([]phoneSends, len(v.rules.Retention))
 	l.byWho = make([]uint8, len(v.rules.Retention))
 	for who, r := range v.rules.Retention {
 		l.byWho[who] = l.queueOf(r)
@@ -118,10 +128,11 @@ func (l *logs) advance(at int64) {
 	}
 }
 
-// markOf is a small hash of the fields of a beacon.
-func markOf(fields []byte) uint32 {
+// markOf is a small hash of a sender and the fields of its beacon.
+func markOf(phone uint32, fields []byte) uint32 {
 	le := binary.LittleEndian
-	h := le.Uint64(fields)*0x9e3779b97f4a7c15 ^ le.Uint64(fields[8:])
+	h := uint64(phone) ^ le.Uint64(fields)
+	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[8:])
 	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[16:])
 	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[31:])
 	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[50:])
@@ -139,13 +150,27 @@ func entryMark(id []byte, received int64) uint32 {
 }
 
 func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
-	p := &l.phones[phone]
-	if mark := markOf(raw[:]); mark != p.sent[0] {
-		p.sent[0], p.sent[1] = mark, p.sent[0]
+	mark := markOf(phone, raw[:])
+	if seen := &l.lately[mark%latelyKept]; *seen != mark {
+		*seen = mark
+		p := &l.sends[phone]
+		if p.last[0] != mark {
+			p.last[0], p.last[1] = mark, p.last[0]
+		}
 	}
 }
 
-func (l *logs) forged(phone uint32) { l.phones[phone].wild = true }
+func (l *logs) forged(phone uint32) { l.sends[phone].wild = true }
+
+// wasSent says whether the phone put this beacon on the wire.
+func (l *logs) wasSent(phone uint32, fields []byte) bool {
+	mark := markOf(phone, fields)
+	if l.lately[mark%latelyKept] == mark {
+		return true
+	}
+	p := &l.sends[phone]
+	return p.wild || mark == p.last[0] || mark == p.last[1]
+}
 
 func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	l.advance(at)
@@ -157,12 +182,8 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	if !e.Broken {
 		why = l.wire.refusal(&e.Raw, e.Version, wall)
 	}
-	if why == "" && int(sender) < len(l.phones) {
-		if s := &l.phones[sender]; !s.wild {
-			if mark := markOf(e.Raw[:]); mark != s.sent[0] && mark != s.sent[1] {
-				why = "its sender never sent it"
-			}
-		}
+	if why == "" && int(sender) < len(l.phones) && !l.wasSent(sender, e.Raw[:]) {
+		why = "its sender never sent it"
 	}
 	valid := !e.Broken && e.Err == nil
 	switch {

@@ -7,22 +7,22 @@ import (
 	"bluetrace/protocol"
 )
 
-// phone hosts one phone's machine.
+// phone hosts one phone's machine. What a reception or an expiry needs stands
+// first: with the head of the machine it fills two cache lines.
 type phone struct {
-	machine nodes.Phone
 	wakeAt  int64 // the wake-up that counts; never when none is in the queue
 	single  int64 // when the whole beacon that is being handed over was sent
 	ageMax  int64
-	sent    uint32
 	valid   uint32
 	invalid uint32
-	conn    uint32 // of its program
-	lanes   []lane
-	firsts  []first
+	sent    uint32
+	watched bool
+	machine nodes.Phone
 	net     rand.PCG // delays and losses of its datagrams
+	firsts  []first
+	conn    uint32   // of its program
 	up      rand.PCG // delays of its streams
 	down    rand.PCG
-	watched bool
 	script  *rawConn // what a script does on a connection of its own
 }
 

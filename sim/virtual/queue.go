@@ -1,86 +1,84 @@
 package virtual
 
-// An event is what happens to one entity at one moment. It is a value of 24
-// bytes without pointers: at 100,000 pending events memory decides the speed.
-type event struct {
-	at int64 // virtual nanoseconds from the start of the run; may be negative
-	// ord breaks ties: the class (wake-ups 0, inputs 1) in the highest bit, then
-	// the sequence number, then the kind in the lowest 8 bits.
-	ord uint64
-	who uint32 // the entity: a phone, a connection
-	arg uint32 // what: a datagram's slot, a segment's, a call's
-}
-
-const (
-	inputClass = 1 << 63
-	kindBits   = 8
-)
-
-func (e *event) kind() kind { return kind(e.ord & (1<<kindBits - 1)) }
-
-func (e *event) before(f *event) bool {
-	if e.at != f.at {
-		return e.at < f.at
-	}
-	return e.ord < f.ord
-}
-
-// queue is a 4-ary heap of events ordered by (time, wake-ups before inputs,
+// queue is the pending events, ordered by (time, wake-ups before inputs,
 // sequence).
+//
+// What comes soon is in a heap. What comes later waits, unordered, in the slot
+// of its time on a wheel, and moves to the heap when its slot begins: pushing
+// it costs one store instead of a way through a heap that no cache holds. What
+// lies beyond the wheel waits in a second heap.
 type queue struct {
-	heap []event
-	seq  uint64
+	near    heap
+	wheel   [][]event
+	far     heap
+	horizon int64 // near holds what is before it; a multiple of slotTime
+	onWheel int
+	seq     uint64
 }
+
+// The wheel spans slots × slotTime, 275 s: more than the retention of a contact
+// log, which is the longest delay of which there are many.
+const (
+	slotTimeBits = 24 // 16.8 ms
+	slotTime     = 1 << slotTimeBits
+	slots        = 1 << 14
+	wheelSpan    = slots * slotTime
+)
 
 // push adds an event and gives it the next sequence number.
 func (q *queue) push(at int64, class uint64, k kind, who, arg uint32) {
 	q.seq++
 	e := event{at: at, ord: class | q.seq<<kindBits | uint64(k), who: who, arg: arg}
-	q.heap = append(q.heap, e)
-	h := q.heap
-	i := len(h) - 1
-	for i > 0 {
-		up := (i - 1) / 4
-		if !e.before(&h[up]) {
-			break
-		}
-		h[i] = h[up]
-		i = up
+	if q.wheel == nil {
+		q.wheel = make([][]event, slots)
+		q.horizon = (at &^ (slotTime - 1)) + slotTime
 	}
-	h[i] = e
+	q.place(e)
 }
 
-func (q *queue) len() int { return len(q.heap) }
+func (q *queue) place(e event) {
+	switch {
+	case e.at < q.horizon:
+		q.near.push(e)
+	case e.at-q.horizon < wheelSpan:
+		slot := &q.wheel[e.at>>slotTimeBits&(slots-1)]
+		*slot = append(*slot, e)
+		q.onWheel++
+	default:
+		q.far.push(e)
+	}
+}
+
+func (q *queue) len() int { return len(q.near) + q.onWheel + len(q.far) }
+
+// first is the earliest event. The queue must not be empty.
+func (q *queue) first() *event {
+	for len(q.near) == 0 {
+		q.advance()
+	}
+	return &q.near[0]
+}
 
 // pop takes the earliest event. The queue must not be empty.
 func (q *queue) pop() event {
-	h := q.heap
-	top := h[0]
-	n := len(h) - 1
-	e := h[n]
-	q.heap = h[:n]
-	h = h[:n]
-	i := 0
-	for {
-		first := 4*i + 1
-		if first >= n {
-			break
-		}
-		least := first
-		last := min(first+4, n)
-		for c := first + 1; c < last; c++ {
-			if h[c].before(&h[least]) {
-				least = c
-			}
-		}
-		if !h[least].before(&e) {
-			break
-		}
-		h[i] = h[least]
-		i = least
+	q.first()
+	return q.near.pop()
+}
+
+// advance moves the horizon by one slot, or, when the wheel is empty, to the
+// first event that lies beyond it.
+func (q *queue) advance() {
+	if q.onWheel == 0 {
+		q.horizon = q.far[0].at &^ (slotTime - 1)
 	}
-	if n > 0 {
-		h[i] = e
+	slot := &q.wheel[q.horizon>>slotTimeBits&(slots-1)]
+	q.horizon += slotTime
+	q.onWheel -= len(*slot)
+	for _, e := range *slot {
+		q.near.push(e)
 	}
-	return top
+	*slot = (*slot)[:0]
+	for len(q.far) > 0 && q.far[0].at-q.horizon < wheelSpan {
+		q.place(q.far.pop())
+	}
 }

@@ -44,6 +44,9 @@ func (d Delay) Draw(src rand.Source) time.Duration {
 	}
 }
 
+// constant says whether every draw is the same.
+func (d Delay) constant() bool { return d.Mean <= 0 && d.Min == d.Max }
+
 // chance is true with probability p; certain outcomes draw nothing.
 func chance(p float64, src rand.Source) bool {
 	switch {

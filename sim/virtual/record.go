@@ -56,7 +56,7 @@ type record struct {
 }
 
 // recentRecords is how many of the last records are kept for reports.
-const recentRecords = 1 << 13
+const recentRecords = 1 << 11
 
 // ledger collects records.
 type ledger struct {

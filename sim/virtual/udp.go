@@ -2,6 +2,7 @@ package virtual
 
 import (
 	"fmt"
+	"maps"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -50,30 +51,58 @@ type datagram struct {
 	data   [roomOfDatagram]byte
 }
 
-// lane is the order of the datagrams from one phone to another: nothing
-// arrives before last.
-type lane struct {
-	last int64
-	to   uint32
+// sendSerial keeps the order of the datagrams from one phone to another when
+// their delays differ: it remembers when the last one on each way arrives. A way
+// on which nothing is under way may be forgotten, so that a small table holds
+// nearly all; what finds its place taken by a way that is in use goes to a map.
+type sendSerial struct {
+	ways [waysKept]way
+	more map[[2]uint32]int64
+	// sweep is the size of more at which the ways that are over go: twice what
+	// was left the last time.
+	sweep int
 }
 
-// inOrder moves an arrival behind the one before it on the same way. Ways on
-// which nothing is under way are forgotten.
-func (p *phone) inOrder(now int64, to uint32, at int64) int64 {
-	lanes := p.lanes
-	for i := len(lanes) - 1; i >= 0; i-- {
-		l := &lanes[i]
-		if l.to == to {
-			at = max(at, l.last)
-			l.last = at
+type way struct {
+	last     int64 // nothing arrives before it
+	from, to uint32
+}
+
+const waysKept = 4096
+
+// arrival moves an arrival behind the one before it on the same way.
+func (s *sendSerial) arrival(now int64, from, to uint32, at int64) int64 {
+	w := &s.ways[(from*2654435761^to*2246822519)>>7%waysKept]
+	if len(s.more) > 0 {
+		if last, ok := s.more[[2]uint32{from, to}]; ok {
+			at = max(at, last)
+			s.more[[2]uint32{from, to}] = at
 			return at
 		}
-		if l.last < now {
-			lanes[i] = lanes[len(lanes)-1]
-			lanes = lanes[:len(lanes)-1]
-		}
 	}
-	p.lanes = append(lanes, lane{at, to})
+	if w.from != from || w.to != to {
+		if w.last >= now {
+			return s.overflow(now, from, to, at)
+		}
+		w.from, w.to = from, to
+	} else if w.last >= now {
+		at = max(at, w.last)
+	}
+	w.last = at
+	return at
+}
+
+// overflow remembers a way in the map, and forgets those that are over when
+// there are many.
+func (s *sendSerial) overflow(now int64, from, to uint32, at int64) int64 {
+	if s.more == nil {
+		s.more = map[[2]uint32]int64{}
+	}
+	if len(s.more) >= max(s.sweep, waysKept) {
+		maps.DeleteFunc(s.more, func(_ [2]uint32, last int64) bool { return last < now })
+		s.sweep = 2 * len(s.more)
+	}
+	s.more[[2]uint32{from, to}] = at
 	return at
 }
 
@@ -91,7 +120,10 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 		w.watcher.Counted(w.now, w.Counts.Datagrams)
 		return
 	}
-	at := ph.inOrder(w.now, dest, w.now+int64(w.udp.Delay.Draw(&ph.net)))
+	at := w.now + int64(w.udp.Delay.Draw(&ph.net))
+	if !w.udp.Delay.constant() {
+		at = w.serial.arrival(w.now, who, dest, at)
+	}
 	var slot uint32
 	if n := len(w.free); n > 0 {
 		slot = w.free[n-1]
@@ -173,9 +205,13 @@ func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
 	return 0, false
 }
 
-// SendBeacon has the phone's program send its beacon to another phone.
-func (w *World) SendBeacon(who, to uint32) {
-	w.phones[who].machine.Beacon(w.time(), Address(to), &w.phoneOut)
+// SendBeacons has the phone's program send its beacon to other phones, one
+// after the other in one instant.
+func (w *World) SendBeacons(who uint32, to []uint32) {
+	m := &w.phones[who].machine
+	for _, t := range to {
+		m.Beacon(w.time(), Address(t), &w.phoneOut)
+	}
 	w.phoneActs(who)
 }
 

@@ -14,6 +14,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"time"
+	"unsafe"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
@@ -146,6 +147,7 @@ type World struct {
 	mail    []datagram
 	free    []uint32
 	large   map[uint32][]byte // payloads that do not fit a datagram's room
+	serial  sendSerial
 	tcp     TCP
 	conns   []conn
 	spare   []uint32 // free connections
@@ -166,6 +168,7 @@ type World struct {
 	Delays Delays
 	events uint64
 	stop   bool
+	asked  [askedKept]uint64 // by lookAhead
 }
 
 // Counts of the run so far.
@@ -289,7 +292,7 @@ const pollEvents = 1 << 12
 // be nil.
 func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error {
 	for n := 1; !w.stop && w.queue.len() > 0; n++ {
-		if w.queue.heap[0].at > int64(until) {
+		if w.queue.first().at > int64(until) {
 			break
 		}
 		if n%pollEvents == 0 {
@@ -301,6 +304,7 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 			}
 		}
 		e := w.queue.pop()
+		w.lookAhead()
 		if e.at < w.now {
 			panic(fmt.Sprintf("virtual: event at %d ns is before now, %d ns", e.at, w.now))
 		}
@@ -311,6 +315,43 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 		w.now = int64(until)
 	}
 	return ctx.Err()
+}
+
+// lookAhead asks for the memory of the events that come soon. In a large crowd
+// every event is about another phone, and waiting for its memory takes longer
+// than the work.
+func (w *World) lookAhead() {
+	h := w.queue.near
+	for i := 1; i < min(5, len(h)); i++ {
+		e := &h[i]
+		if seen := &w.asked[e.ord>>kindBits%askedKept]; *seen != e.ord {
+			*seen = e.ord
+			w.askForPhone(e)
+		}
+	}
+	if len(h) > 0 && h[0].kind() <= kindDatagram && int(h[0].who) < len(w.phones) {
+		oldest, next := w.phones[h[0].who].machine.Log().Ends()
+		prefetch(oldest)
+		prefetch(next)
+	}
+}
+
+// askedKept is how many events lookAhead remembers to have asked for.
+const askedKept = 64
+
+// askForPhone asks for the lines of a phone that an event of this kind uses.
+func (w *World) askForPhone(e *event) {
+	if e.kind() > kindTick || int(e.who) >= len(w.phones) {
+		return
+	}
+	p := unsafe.Pointer(&w.phones[e.who])
+	prefetch(p)
+	prefetch(unsafe.Add(p, 64))
+	if e.kind() == kindTick {
+		prefetch(unsafe.Add(p, 128))
+		prefetch(unsafe.Add(p, 192))
+		prefetch(unsafe.Add(p, 256))
+	}
 }
 
 func (w *World) handle(e *event) {
@@ -346,9 +387,11 @@ func (w *World) handle(e *event) {
 		w.segmentArrives(e.arg)
 	case kindReadUp:
 		w.conns[e.who].up.due = false
+		w.conns[e.who].underway--
 		w.feedServer(e.who)
 	case kindReadDown:
 		w.conns[e.who].down.due = false
+		w.conns[e.who].underway--
 		w.feedPhone(e.who)
 	case kindStored:
 		w.storedOnDisk(e.arg)
