@@ -76,10 +76,8 @@ func TestAPartThatNeverComes(t *testing.T) {
 
 	r = newPhoneRig(t, nil)
 	r.hear(sender, beacon[0])
-	equal(t, "forgotten", r.next(), time.Second)
-	r.at(time.Second).wake()
-	equal(t, "nothing more is due", r.next(), -1)
-	got := r.hear(sender, beacon[1])
+	equal(t, "nothing that can be seen is due", r.next(), -1)
+	got := r.at(time.Second).hear(sender, beacon[1])
 	equal(t, "a late part is out of turn", len(got) == 1 && got[0].Broken && got[0].Err == protocol.ErrOutOfTurn, true)
 }
 

@@ -79,9 +79,11 @@ func (p *Phone) Datagram(now Now, from protocol.Address, b []byte, out *PhoneOut
 // Wake does what is due at now.
 func (p *Phone) Wake(now Now, out *PhoneOutbox) { p.due(now, out) }
 
-// NextWake is the elapsed time at which something is due; false: nothing is.
+// NextWake is the elapsed time at which something is due that can be seen;
+// false: nothing is. That a begun beacon is forgotten shows only when more of it
+// comes, and is done then.
 func (p *Phone) NextWake() (time.Duration, bool) {
-	at, ok := p.assembler.NextWake()
+	at, ok := p.assembler.NextJudgement()
 	if received, any := p.log.Oldest(); any {
 		if gone := later(received, p.settings.Retention); !ok || gone < at {
 			at, ok = gone, true

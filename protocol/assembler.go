@@ -73,6 +73,17 @@ func (a *Assembler) NextWake() (time.Duration, bool) {
 	return a.next, a.known.begun.oldest != none
 }
 
+// NextJudgement is the elapsed time at which a beacon without its fourth part is
+// judged; false when none is that far. A host that calls Wake only then misses
+// nothing that can be seen: forgetting is done before whatever arrives next.
+func (a *Assembler) NextJudgement() (time.Duration, bool) {
+	r := a.known.complete.oldest
+	if r == none {
+		return 0, false
+	}
+	return a.known.at(r).third + JudgeAfter, true
+}
+
 // schedule keeps NextWake right after a change.
 func (a *Assembler) schedule() {
 	if r := a.known.begun.oldest; r != none {

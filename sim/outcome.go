@@ -96,6 +96,9 @@ func (r *run) checks(interrupted bool) []reports.Check {
 			r.closeWait(w, interrupted)
 			all = append(all, w.check)
 		}
+		if c, undone := r.undone(&r.steps[i], interrupted); undone {
+			all = append(all, c)
+		}
 	}
 	for i := range r.scenario.Expect {
 		all = append(all, r.expectation(&r.scenario.Expect[i], interrupted))
@@ -109,6 +112,28 @@ func (r *run) checks(interrupted bool) []reports.Check {
 	return all
 }
 
+// undone reports a step that expects nothing and did not take place: it is not
+// skipped in silence.
+func (r *run) undone(st *step, interrupted bool) (c reports.Check, undone bool) {
+	if len(st.waits) > 0 || interrupted || st.stage != waiting && st.because == "" {
+		return c, false
+	}
+	c = reports.Check{Kind: reports.ExpectationCheck, Name: st.Text, Place: r.place(st.Pos), Verdict: reports.Failed, Times: 1,
+		Expected: "the step takes place", Found: st.because}
+	if st.because == "" {
+		c.Found = r.whyWaiting(st)
+	}
+	return c, true
+}
+
+// whyWaiting says why a step never began.
+func (r *run) whyWaiting(st *step) string {
+	if m := st.At.Moment; m != "" && !r.moments[m].known {
+		return "its moment " + m + " never came"
+	}
+	return "the run ended before its time"
+}
+
 // closeWait decides an expectation that is open at the end of the run.
 func (r *run) closeWait(w *wait, interrupted bool) {
 	if w.over {
@@ -119,11 +144,7 @@ func (r *run) closeWait(w *wait, interrupted bool) {
 	case interrupted:
 		w.over = true
 	case w.step.stage == waiting:
-		why := "the run ended before its time"
-		if m := w.step.At.Moment; m != "" && !r.moments[m].known {
-			why = "its moment " + m + " never came"
-		}
-		w.fail(r, "the step takes place", why)
+		w.fail(r, "the step takes place", r.whyWaiting(w.step))
 	default:
 		w.timeIsUp(r)
 	}

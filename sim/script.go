@@ -47,6 +47,7 @@ type stepResult struct {
 	upload            bool
 	delay             time.Duration
 	answered          bool
+	lost              bool // it ended without a decision of the server
 }
 
 // effectLimit is how long a step without a time limit of its own may take to
@@ -239,7 +240,7 @@ func (r *run) act(st *step) string {
 	who := uint32(st.Phone)
 	switch {
 	case st.Login != nil:
-		r.actLogin(st)
+		return r.actLogin(st)
 	case st.Password != nil:
 		if r.world.Stage(who) != nodes.StageAtPassword {
 			return fmt.Sprintf("%s waits for no password: it is %s", r.world.Name(who), r.world.Stage(who))
@@ -270,9 +271,12 @@ func (r *run) passwordText(who uint32, kind string) string {
 	return kind
 }
 
-func (r *run) actLogin(st *step) {
+func (r *run) actLogin(st *step) string {
 	l := st.Login
 	r.phones[st.program].opening = false
+	if r.world.Stage(st.program) == nodes.StageOffline {
+		return r.world.Name(st.program) + " has no connection to log in on: it was refused, or has ended"
+	}
 	switch {
 	case l.Kind == "half":
 		r.tookEffect(st)
@@ -283,6 +287,7 @@ func (r *run) actLogin(st *step) {
 	default:
 		r.world.Type(st.program, r.passwordText(uint32(st.Phone), "wrong"))
 	}
+	return ""
 }
 
 func (r *run) actCommand(st *step, who uint32) string {
@@ -489,7 +494,7 @@ func (r *run) progress(st *step) {
 	if st.operation() != noOperation && !st.result.answered {
 		return
 	}
-	if st.moment.known || len(st.waits) > 0 && st.As == "" {
+	if st.moment.known || st.result.lost || len(st.waits) > 0 && st.As == "" {
 		r.settle(st)
 	}
 }
@@ -533,6 +538,7 @@ func (r *run) scriptDone(phone uint32, e *nodes.PhoneEffect) {
 		}
 		st.result.answered = true
 		st.result.delay = r.world.Now() - e.Began
+		st.result.lost = e.Outcome == nodes.OutcomeNoAnswer || e.Outcome == nodes.OutcomeConnectionLost
 		r.progress(st)
 		break
 	}

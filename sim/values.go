@@ -137,7 +137,7 @@ func (r *run) sum(s scenarios.Sum) side {
 				vs = r.values(p)
 			}
 			if len(vs) == 0 || math.IsNaN(vs[0]) {
-				out.absent = p.Text
+				out.absent = pathText(p)
 				return out
 			}
 			if len(p.Phones) > 1 {
@@ -160,6 +160,14 @@ func (r *run) sum(s scenarios.Sum) side {
 		}
 	}
 	return out
+}
+
+// pathText is a path with its moment.
+func pathText(p *scenarios.Path) string {
+	if p.At == "" {
+		return p.Text
+	}
+	return p.Text + " at " + p.At
 }
 
 // expectation evaluates one line of the run's expect.
@@ -190,6 +198,9 @@ func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Ch
 		c.Verdict, c.Expected = reports.Failed, e.Text
 		c.Found = fmt.Sprintf("%s %s %s%s", check.Number(l), negated(e.Op), check.Number(rt), who)
 		return c
+	}
+	if c.Times == 1 {
+		c.Found = check.Number(left.values[0])
 	}
 	return c
 }
@@ -247,14 +258,15 @@ func (r *run) threshold(t *scenarios.Threshold, interrupted bool) reports.Check 
 		return c
 	}
 	value, held, ok := check.Threshold(t, r.sample(t.Metric))
-	if held {
-		return c
+	c.Found = check.Number(value)
+	if strings.HasSuffix(t.Metric, "_delay") && t.Method != "count" {
+		c.Found += " ms"
 	}
-	c.Verdict, c.Expected, c.Found = reports.Failed, t.Text, check.Number(value)
 	if !ok {
 		c.Found = "no sample: nothing of this kind happened"
-	} else if strings.HasSuffix(t.Metric, "_delay") && t.Method != "count" {
-		c.Found += " ms"
+	}
+	if !held {
+		c.Verdict, c.Expected = reports.Failed, t.Text
 	}
 	return c
 }

@@ -75,3 +75,22 @@ func (hp *heap) pop() event {
 	}
 	return top
 }
+
+// Yardstick is the bare heap, without a wheel, a world or anything that
+// happens: what the benchmarks hold a crowd's events per second against.
+type Yardstick struct {
+	heap heap
+	seq  uint64
+}
+
+// Push adds an event at the given virtual time.
+func (y *Yardstick) Push(at int64) {
+	y.seq++
+	y.heap.push(event{at: at, ord: inputClass | y.seq<<kindBits})
+}
+
+// Pop takes the earliest event and answers with its time.
+func (y *Yardstick) Pop() int64 {
+	e := y.heap.pop()
+	return e.at
+}

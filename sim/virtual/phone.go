@@ -11,6 +11,7 @@ import (
 // first: with the head of the machine it fills two cache lines.
 type phone struct {
 	wakeAt  int64 // the wake-up that counts; never when none is in the queue
+	later   int64 // one that is in the queue as well, behind it; never when none is
 	single  int64 // when the whole beacon that is being handed over was sent
 	ageMax  int64
 	valid   uint32
@@ -37,15 +38,15 @@ type rawConn struct {
 
 func (p *phone) init(seed uint64, c PhoneConfig) {
 	p.machine.Init(c.Settings)
-	p.wakeAt, p.single, p.conn = never, -1<<63, noConn
-	p.net = stream(seed, c.Name, "datagrams")
-	p.up = stream(seed, c.Name, "tcp up")
-	p.down = stream(seed, c.Name, "tcp down")
+	p.wakeAt, p.later, p.single, p.conn = never, never, -1<<63, noConn
+	p.net = Stream(seed, c.Name, "datagrams")
+	p.up = Stream(seed, c.Name, "tcp up")
+	p.down = Stream(seed, c.Name, "tcp down")
 }
 
 func (w *World) wakePhone(who uint32) {
 	ph := &w.phones[who]
-	ph.wakeAt = never
+	ph.wakeAt, ph.later = ph.later, never
 	ph.machine.Wake(w.time(), &w.phoneOut)
 	w.phoneActs(who)
 }
@@ -59,6 +60,7 @@ func (w *World) phoneActs(who uint32) {
 	w.phoneOut.Effects = w.phoneOut.Effects[:0]
 	ph := &w.phones[who]
 	if d, ok := ph.machine.NextWake(); ok && int64(d) < ph.wakeAt {
+		ph.later = ph.wakeAt
 		ph.wakeAt = max(int64(d), w.now)
 		w.queue.push(ph.wakeAt, 0, kindWakePhone, who, 0)
 	}

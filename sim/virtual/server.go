@@ -16,11 +16,11 @@ type serverHost struct {
 	credentials []nodes.Credential
 	out         nodes.ServerOutbox
 	wakeAt      int64
-	reading     uint32
 
 	entropy   rand.PCG
 	disk      rand.PCG
 	diskDelay Delay
+	lastStore int64 // stores reach the disk in their order
 	stores    []store
 	storeFree []uint32
 	onDisk    []nodes.Record
@@ -36,13 +36,13 @@ type store struct {
 }
 
 func (h *serverHost) init(c Config) error {
-	h.entropy = stream(c.Seed, "server", "TempIDs")
-	h.disk = stream(c.Seed, "server", "disk")
+	h.entropy = Stream(c.Seed, "server", "TempIDs")
+	h.disk = Stream(c.Seed, "server", "disk")
 	h.diskDelay = c.DiskDelay
 	h.settings = c.Server
 	h.settings.Entropy = &h.entropy
 	h.settings.Zone = c.Zone
-	key := stream(c.Seed, "server", "key of unknown names")
+	key := Stream(c.Seed, "server", "key of unknown names")
 	for i := 0; i < len(h.settings.NameKey); i += 8 {
 		binary.LittleEndian.PutUint64(h.settings.NameKey[i:], key.Uint64())
 	}
@@ -166,7 +166,8 @@ func (w *World) store(e *nodes.ServerEffect) {
 	}
 	s := &h.stores[slot]
 	*s = store{id: e.Store, conn: e.Conn, life: h.life, records: append(s.records[:0], e.Records...)}
-	w.queue.push(w.now+int64(h.diskDelay.Draw(&h.disk)), inputClass, kindStored, 0, slot)
+	h.lastStore = max(h.lastStore, w.now+int64(h.diskDelay.Draw(&h.disk)))
+	w.queue.push(h.lastStore, inputClass, kindStored, 0, slot)
 }
 
 func (w *World) storedOnDisk(slot uint32) {

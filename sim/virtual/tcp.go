@@ -13,7 +13,7 @@ type conn struct {
 	used       bool
 	phoneOpen  bool
 	serverOpen bool
-	underway   int // segments and answers to the opening that have not arrived
+	underway   int // events that name it: segments, answers to the opening, reads held back
 	up, down   byteStream
 }
 
@@ -87,7 +87,9 @@ func (w *World) connected(c uint32) {
 	}
 	w.note(connected, cn.phone, nobody, uint64(c), 0)
 	if cn.raw {
-		w.flushRaw(cn.phone)
+		if w.scripted(c) {
+			w.flushRaw(cn.phone)
+		}
 		return
 	}
 	who := cn.phone
@@ -106,8 +108,10 @@ func (w *World) refused(c uint32) {
 	}
 	w.note(connectRefused, who, nobody, uint64(c), 0)
 	if raw {
-		w.phones[who].script.conn = noConn
-		w.story.Ended(who, true)
+		if s := w.phones[who].script; s.conn == c {
+			s.conn = noConn
+			w.story.Ended(who, true)
+		}
 		return
 	}
 	w.phones[who].conn = noConn
@@ -174,7 +178,7 @@ func (w *World) segmentArrives(slot uint32) {
 	w.segFree = append(w.segFree, slot)
 	switch {
 	case !open:
-		if down && (s.fin || s.reset) {
+		if down && (s.fin || s.reset) && (!cn.raw || w.scripted(c)) {
 			w.story.Ended(cn.phone, cn.raw)
 		}
 		w.release(c)
@@ -192,6 +196,7 @@ func (w *World) holdBack(c uint32, down bool, way *byteStream) {
 		return
 	}
 	way.due = true
+	w.conns[c].underway++
 	k := kindReadUp
 	if down {
 		k = kindReadDown
@@ -215,7 +220,6 @@ func (w *World) feedServer(c uint32) {
 		who, raw := cn.phone, cn.raw
 		w.noteText(serverRead, nobody, who, uint64(c), uint64(n), string(p))
 		w.watcher.ServerRead(w.now, nodes.Conn(c), p)
-		w.host.reading = c
 		w.host.machine.Read(w.time(), nodes.Conn(c), p, &w.host.out)
 		w.story.Read(who, raw, n)
 		w.serverActs()
@@ -241,7 +245,9 @@ func (w *World) feedPhone(c uint32) {
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
 		w.noteText(phoneRead, who, nobody, uint64(c), uint64(len(p)), string(p))
-		w.story.Replied(who, raw, p)
+		if !raw || w.scripted(c) {
+			w.story.Replied(who, raw, p)
+		}
 		if !raw {
 			w.phones[who].machine.Read(w.time(), p, &w.phoneOut)
 			w.phoneActs(who)
@@ -252,6 +258,10 @@ func (w *World) feedPhone(c uint32) {
 	if cn.phoneOpen && cn.down.eof {
 		cn.down.eof = false
 		w.noteText(phoneEnded, who, nobody, uint64(c), 0, "is closed by the server")
+		if raw && !w.scripted(c) {
+			w.phoneCloses(c)
+			return
+		}
 		w.story.Ended(who, raw)
 		if raw {
 			w.RawClose(who)
@@ -263,6 +273,10 @@ func (w *World) feedPhone(c uint32) {
 		w.phoneActs(who)
 	}
 }
+
+// scripted says whether the connection is the one that the script speaks on,
+// not one that it left open.
+func (w *World) scripted(c uint32) bool { return w.phones[w.conns[c].phone].script.conn == c }
 
 // phoneCloses ends the phone's side.
 func (w *World) phoneCloses(c uint32) {

@@ -58,8 +58,7 @@ type datagram struct {
 type sendSerial struct {
 	ways [waysKept]way
 	more map[[2]uint32]int64
-	// sweep is the size of more at which the ways that are over go: twice what
-	// was left the last time.
+	// sweep is the number of entries of more at which those that are over go.
 	sweep int
 }
 
@@ -68,42 +67,44 @@ type way struct {
 	from, to uint32
 }
 
-const waysKept = 4096
+const (
+	waysKept   = 4096
+	firstSweep = 64
+)
 
 // arrival moves an arrival behind the one before it on the same way.
 func (s *sendSerial) arrival(now int64, from, to uint32, at int64) int64 {
-	w := &s.ways[(from*2654435761^to*2246822519)>>7%waysKept]
 	if len(s.more) > 0 {
-		if last, ok := s.more[[2]uint32{from, to}]; ok {
+		if last, ok := s.more[[2]uint32{from, to}]; ok && last >= now {
 			at = max(at, last)
 			s.more[[2]uint32{from, to}] = at
 			return at
 		}
 	}
-	if w.from != from || w.to != to {
-		if w.last >= now {
-			return s.overflow(now, from, to, at)
+	w := &s.ways[(from*2654435761^to*2246822519)>>7%waysKept]
+	if w.last >= now {
+		if w.from != from || w.to != to {
+			s.overflow(now, from, to, at)
+			return at
 		}
-		w.from, w.to = from, to
-	} else if w.last >= now {
 		at = max(at, w.last)
 	}
-	w.last = at
+	*w = way{at, from, to}
 	return at
 }
 
-// overflow remembers a way in the map, and forgets those that are over when
-// there are many.
-func (s *sendSerial) overflow(now int64, from, to uint32, at int64) int64 {
+// overflow remembers a way in the map. Those that are over go when there are
+// twice as many as were in use the last time.
+func (s *sendSerial) overflow(now int64, from, to uint32, at int64) {
 	if s.more == nil {
 		s.more = map[[2]uint32]int64{}
 	}
-	if len(s.more) >= max(s.sweep, waysKept) {
-		maps.DeleteFunc(s.more, func(_ [2]uint32, last int64) bool { return last < now })
-		s.sweep = 2 * len(s.more)
-	}
 	s.more[[2]uint32{from, to}] = at
-	return at
+	if len(s.more) < max(s.sweep, firstSweep) {
+		return
+	}
+	maps.DeleteFunc(s.more, func(_ [2]uint32, last int64) bool { return last < now })
+	s.sweep = 2 * len(s.more)
 }
 
 // transmit puts one datagram on the way to an address.

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"math/rand/v2"
 	"time"
 	"unsafe"
 
@@ -398,7 +397,5 @@ func (w *World) handle(e *event) {
 	}
 }
 
-// Quiet says whether nothing is left to happen.
-func (w *World) Quiet() bool { return w.queue.len() == 0 }
-
-func stream(seed uint64, entity, purpose string) rand.PCG { return Stream(seed, entity, purpose) }
+// Pending is how many events are left to happen, so far.
+func (w *World) Pending() int { return w.queue.len() }

@@ -1,0 +1,273 @@
+package sim
+
+import (
+	"testing"
+
+	"bluetrace/reports"
+)
+
+// TestEveryExpectCanFail: one wrong expectation in each scenario, which fails
+// at its place, with what was expected and what was found, and alone.
+func TestEveryExpectCanFail(t *testing.T) {
+	const in = `script:
+  - {at: 0s, phone: a, do: [login, Download_tempID]}
+  - {at: 1s, phone: b, do: [login, Download_tempID]}
+  - {at: 2s, phone: b, do: Beacon, to: a, as: heard}
+`
+	for _, c := range []struct {
+		name, text, place, expected, found string
+		at                                 float64
+	}{
+		{"reply", `script:
+  - {at: 0s, phone: a, login: wrong,
+     expect: {reply: Welcome to the BlueTrace Simulator!}}
+`, "test.yaml:5:14", "replies Welcome to the BlueTrace Simulator!", `"Invalid Password. Please try again"`, 0},
+		{"reply that never comes", `script:
+  - {at: 0s, phone: a, login: half, expect: {reply: /./, within: 2s}}
+`, "test.yaml:4:45", "replies /./", "nothing", 2},
+		{"reply by an expression", `script:
+  - {at: 1s, phone: a, login: wrong, expect: {reply: /^Welcome/}}
+`, "test.yaml:4:46", "replies /^Welcome/", `"Invalid Password. Please try again"`, 11},
+		{"replies, one too few", `script:
+  - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {replies: [/Welcome/, /./]}}
+`, "test.yaml:4:96", "replies /Welcome/, /./", `"Welcome to the BlueTrace Simulator!"`, 10},
+		{"replies, one too many", `script:
+  - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
+  - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: "/^[0-9]{20}$/", closed: true}}
+`, "test.yaml:5:77", "replies /^[0-9]{20}$/", "", 1},
+		{"silent", `script:
+  - {at: 0s, phone: a, login: wrong, expect: {silent: true}}
+`, "test.yaml:4:46", "no reply", `"Invalid Password. Please try again"`, 0},
+		{"closed", `script:
+  - {at: 0s, phone: a, login: right, expect: {closed: true}}
+`, "test.yaml:4:46", "the connection is closed by the server", "it is open", 10},
+		{"closed: false", `script:
+  - {at: 0s, phone: a, tcp: {connect: true, send: "{user}", close: true}, expect: {closed: false}}
+`, "test.yaml:4:83", "the connection stays open", "closed by the server", 0},
+		{"prints", in + `  - {at: 3s, phone: b, do: Beacon, to: a, expect: {phone: a, prints: [The beacon is valid., The beacon is valid.], within: 1s}}
+`, "test.yaml:7:51", `"The beacon is valid." on the screen`, "", 4},
+		{"prints in another order", `script:
+  - {at: 0s, phone: a, do: login}
+  - {at: 1s, phone: a, do: Download_tempID, expect: {prints: ["/^[0-9]{20}$/", "TempID:"]}}
+`, "test.yaml:5:53", `"TempID:" on the screen`, "", 11},
+		{"prints_nothing", `script:
+  - {at: 0s, phone: a, login: right, expect: {prints_nothing: true}}
+`, "test.yaml:4:46", "nothing on the screen", `"Welcome to the BlueTrace Simulator!\n"`, 0},
+		{"server_prints", `script:
+  - {at: 0s, phone: a, login: right, expect: {server_prints: /logout/}}
+`, "test.yaml:4:46", `"/logout/" in the server's output`, `"users: +61410000001"`, 10},
+		{"log", in + `  - {at: 3s, phone: a, expect: {log: 2}}
+`, "test.yaml:7:32", "2 entries in the log of a", "1", 3},
+		{"log, a nanosecond early", in + `  - {at: heard + 2m59.999999999s, phone: a, expect: {log: 0}}
+`, "test.yaml:7:53", "0 entries in the log of a", "1", 181.999999999},
+		{"log, a nanosecond late", in + `  - {at: heard + 3m, phone: a, expect: {log: 1}}
+`, "test.yaml:7:40", "1 entries in the log of a", "0", 182},
+		{"log of another phone", in + `  - {at: 3s, expect: {phone: b, log: {entries: 1}}}
+`, "test.yaml:7:22", "1 entries in the log of b", "0", 3},
+		{"log with other TempIDs", `script:
+  - {at: 1s, phone: ghost, forge: {to: a, tempid: "12345678901234567890"}}
+  - {at: 2s, phone: a, expect: {log: {tempids: "12345678901234567891"}}}
+`, "test.yaml:5:32", "TempIDs 12345678901234567891 in the log of a", "12345678901234567890", 2},
+		{"entries", in + `  - {at: 3s, phone: a, do: Upload_contact_log, expect: {entries: 2}}
+`, "test.yaml:7:56", "2 entries uploaded", "1", 3},
+		{"resolved", in + `  - {at: 3s, phone: a, do: Upload_contact_log, expect: {resolved: 0}}
+`, "test.yaml:7:56", "0 entries resolved", "1", 3},
+		{"an upload that never ends", `network: {tcp: {delay: 10ms}}
+script:
+  - {at: 0s, phone: ghost, forge: {to: a}}
+  - {at: 1s, phone: a, do: login}
+  - {at: 2s, phone: a, do: Upload_contact_log, expect: {entries: 1}}
+  - {at: 2015ms, restart: {}}
+`, "test.yaml:7:54", "an upload that ends", "none", 12},
+		{"a command without a prompt", `script:
+  - {at: 1s, phone: a, do: Download_tempID, expect: {prints: "TempID:"}}
+`, "test.yaml:4:53", "the step could be done", "a is not at its prompt: it is offline", 1},
+		{"a password that nobody asked for", `script:
+  - {at: 1s, phone: a, password: right, expect: {reply: /./}}
+`, "test.yaml:4:49", "the step could be done", "a waits for no password: it is offline", 1},
+		{"tcp without a connection", `script:
+  - {at: 1s, phone: a, tcp: {send: x}, expect: {silent: true}}
+`, "test.yaml:4:48", "the step could be done", "a has no open connection for tcp: write connect: true first", 1},
+		{"a login while the server is down", `script:
+  - {at: 1s, restart: {down: 10s}}
+  - {at: 2s, phone: a, login: right, expect: {reply: /./}}
+`, "test.yaml:5:46", "the step could be done", "a has no connection to log in on: it was refused, or has ended", 2},
+		{"a moment that never comes", `network: {udp: {lose: 100%}}
+script:
+  - {at: 0s, phone: ghost, forge: {to: a}, as: heard}
+  - {at: heard + 1s, phone: a, expect: {log: 1}}
+`, "test.yaml:6:40", "the step takes place", "its moment heard never came", 10},
+		{"the run ends before", `length: 5s
+script:
+  - {at: 3s, phone: ghost, forge: {to: a}, as: heard}
+  - {at: heard + 4s, phone: a, expect: {log: 1}}
+`, "test.yaml:6:40", "the step takes place", "the run ended before its time", 5},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := play(t, head+c.text)
+			if r.Verdict != reports.Failed {
+				t.Errorf("verdict %s, want failed", r.Verdict)
+			}
+			var failed []reports.Check
+			for _, k := range r.Checks {
+				if k.Verdict != reports.Passed {
+					failed = append(failed, k)
+				}
+			}
+			if len(failed) != 1 {
+				t.Fatalf("%d checks failed, want one: %+v", len(failed), failed)
+			}
+			f := failed[0]
+			if f.Kind != reports.ExpectationCheck || f.Verdict != reports.Failed || f.Place != c.place || f.Expected != c.expected || c.found != "" && f.Found != c.found {
+				t.Errorf("%s %s at %s: expected %q, found %q;\nwant it at %s: expected %q, found %q", f.Kind, f.Verdict, f.Place, f.Expected, f.Found, c.place, c.expected, c.found)
+			}
+			if f.AtSeconds == nil || *f.AtSeconds != c.at {
+				t.Errorf("it failed at %v, want %g s", at(f), c.at)
+			}
+			if len(f.Around) == 0 || f.Name == "" {
+				t.Errorf("name %q, %d events around it", f.Name, len(f.Around))
+			}
+		})
+	}
+}
+
+func at(c reports.Check) any {
+	if c.AtSeconds == nil {
+		return "no time"
+	}
+	return *c.AtSeconds
+}
+
+// TestStepsThatAreNotDone fail also when they expect nothing.
+func TestStepsThatAreNotDone(t *testing.T) {
+	r := play(t, head+`length: 20s
+network: {udp: {lose: 100%}}
+script:
+  - {at: 1s, phone: a, do: Download_tempID}
+  - {at: 2s, phone: ghost, forge: {to: a}, as: heard}
+  - {at: heard + 1s, phone: a, do: login}
+expect: [events > 0]
+`)
+	var got [][3]string
+	for _, c := range r.Checks {
+		if c.Verdict == reports.Failed {
+			got = append(got, [3]string{c.Place, c.Expected, c.Found})
+		}
+	}
+	want := [][3]string{
+		{"test.yaml:6:5", "the step takes place", "a is not at its prompt: it is offline"},
+		{"test.yaml:8:5", "the step takes place", "its moment heard never came"},
+	}
+	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
+		t.Errorf("failed: %q, want %q", got, want)
+	}
+}
+
+// TestRunExpectations: values at the end and at moments, patterns over phones,
+// sums; each one that fails says with which numbers.
+func TestRunExpectations(t *testing.T) {
+	const text = head + `script:
+  - {at: 0s, phone: a, do: [login, Download_tempID]}
+  - {at: 1s, phone: ghost, forge: {to: [a, b, c]}, as: first}
+  - {at: 2s, phone: ghost, forge: {to: [a, b]}, as: second}
+  - {at: 3s, phone: a, do: Upload_contact_log, as: up}
+  - {at: first + 3m, as: gone}
+  - {at: 200s, phone: a, expect: {log: 0}}
+  - {at: 201s, phone: a, do: {type: x}, as: typed}
+  - {at: 202s, phone: ghost, forge: {to: ghost, omit: [3, 4]}, as: unheard}
+expect:
+`
+	for _, c := range []struct{ line, found string }{
+		{"beacons.valid == 5", ""},
+		{"beacons.valid != 5", "5 == 5"},
+		{"beacons.valid < 5", "5 >= 5"},
+		{"beacons.valid <= 4", "5 > 4"},
+		{"beacons.valid > 5", "5 <= 5"},
+		{"beacons.valid >= 6", "5 < 6"},
+		{"beacons.valid + beacons.invalid == beacons.delivered", ""},
+		{"beacons.valid - 2 + 1 == 4", ""},
+		{"beacons.valid - 2 + 1 == 5", "4 != 5"},
+		{"a.log at first == 1", ""},
+		{"a.log at second == 2", ""},
+		{"a.log at gone == 1", ""},
+		{"a.log == 0", ""},
+		{"a.log at first == 2", "1 != 2"},
+		{"up.entries == a.log at up", ""},
+		{"up.entries == 3", "2 != 3"},
+		{"up.resolved == 0", ""},
+		{"up.resolved == up.entries", "0 != 2"},
+		{"up.at == 3s", ""},
+		{"up.delay < 1s", ""},
+		{"up.delay > 1s", "0 <= 1"},
+		{"gone.at == first.at + 3m", ""},
+		{"gone.at == 181s + 1ns", "181 != 181.000000001"},
+		{`"?.log at second == 2"`, "1 != 2 for b"},
+		{`"?.log at second <= 2"`, ""},
+		{"a.log.age_max < 3m", ""},
+		{"a.log.age_max < 2m", "179 >= 120"},
+		{"b.beacons.valid == 2", ""},
+		{"ghost.beacons.sent == 6", ""},
+		{"unheard.at > 0s", "no value for unheard.at: its step never came to one"},
+		{"a.log at unheard == 0", "no value for a.log at unheard: its step never came to one"},
+		{"unheard.at == unheard.at", "no value for unheard.at and unheard.at: its step never came to one"},
+		{"typed.at == 201s", ""},
+	} {
+		r := play(t, text+"  - "+c.line+"\n")
+		list := checksOf(r, reports.ExpectationCheck)
+		last := list[len(list)-1]
+		want := reports.Failed
+		if c.found == "" {
+			want = reports.Passed
+		}
+		if last.Verdict != want || c.found != "" && last.Found != c.found || r.Verdict != want {
+			t.Errorf("%s: %s, found %q; want %s, found %q", c.line, last.Verdict, last.Found, want, c.found)
+		}
+		if last.Place != "test.yaml:13:5" || want == reports.Failed && last.Expected != last.Name {
+			t.Errorf("%s: it stands at %s and expects %q (name %q)", c.line, last.Place, last.Expected, last.Name)
+		}
+	}
+}
+
+// TestThresholdsOfARun: of trends, shares and counters, that hold and that fail.
+func TestThresholdsOfARun(t *testing.T) {
+	const text = head + `length: 100s
+network: {udp: {delay: 4ms}, tcp: {delay: 10ms}}
+script:
+  - {at: 0s, phone: a, login: wrong}
+  - {at: 1s, phone: a, password: right}
+  - {at: 2s, phone: a, do: Download_tempID}
+  - {at: 3s, phone: a, do: Beacon, to: [b, c]}
+  - {at: 4s, phone: a, do: Upload_contact_log}
+  - {at: 5s, phone: ghost, datagrams: {to: a, send: x}}
+thresholds:
+`
+	for _, c := range []struct{ line, found string }{
+		{`beacon_delay: ["p(95)<=4.002", "max>=3.99"]`, ""},
+		{`beacon_delay: p(95)<3`, "4.001791 ms"},
+		{`login_delay: avg<21`, ""},
+		{`login_delay: avg<20`, ""},
+		{`tempid_delay: med>20`, ""},
+		{`upload_delay: min>39`, ""},
+		{`logout_delay: max<1000`, "no sample: nothing of this kind happened"},
+		{`datagrams_lost: rate<0.01`, ""},
+		{`datagrams_lost: count>0`, "0"},
+		{`logins_failed: rate==0.5`, ""},
+		{`logins_failed: rate<0.5`, "0.5"},
+		{`logins_failed: count==1`, ""},
+		{`beacons.valid: count>=2`, ""},
+		{`beacons.valid: count>2`, "2"},
+		{`tempids.issued: rate>0.009`, ""},
+		{`tempids.issued: rate>0.01`, "0.0099930048965724"},
+	} {
+		r := play(t, text+"  "+c.line+"\n")
+		for _, k := range checksOf(r, reports.ThresholdCheck) {
+			want := reports.Failed
+			if c.found == "" {
+				want = reports.Passed
+			}
+			if k.Verdict != want || c.found != "" && k.Found != c.found || r.Verdict != want {
+				t.Errorf("%s: %s, found %q; want %s, found %q", c.line, k.Verdict, k.Found, want, c.found)
+			}
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package sim
+
+import (
+	"context"
+	"strings"
+	"testing"
+	_ "time/tzdata"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// head is who takes part in the scenarios of the tests: a and thief share an
+// account, ghost has none.
+const head = `name: test
+phones: [{name: a}, {name: b}, {name: c, beacon: single}, {name: thief, account: a}, {name: ghost, account: none}]
+`
+
+func parse(t *testing.T, text string) *scenarios.Scenario {
+	t.Helper()
+	s, err := scenarios.Parse("test.yaml", []byte(text), scenarios.Options{})
+	if err != nil {
+		t.Fatalf("the test's own scenario is refused:\n%v\n%s", err, text)
+	}
+	return s
+}
+
+// play runs a scenario that can be run.
+func play(t *testing.T, text string) *reports.Run {
+	t.Helper()
+	r, err := Run(context.Background(), parse(t, text), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &r.Run
+}
+
+// checksOf lists the checks of a kind.
+func checksOf(r *reports.Run, k reports.CheckKind) []reports.Check {
+	var list []reports.Check
+	for _, c := range r.Checks {
+		if c.Kind == k {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
+// passes runs a scenario in which everything must hold.
+func passes(t *testing.T, text string) *reports.Run {
+	t.Helper()
+	r := play(t, text)
+	if r.Verdict != reports.Passed {
+		t.Errorf("verdict %s", r.Verdict)
+	}
+	for _, c := range r.Checks {
+		if c.Verdict != reports.Passed {
+			t.Errorf("%s at %s: %s: %s; expected %s, found %s\n%s", c.Kind, c.Place, c.Verdict, c.Name, c.Expected, c.Found, strings.Join(c.Around, "\n"))
+		}
+	}
+	if n := len(checksOf(r, reports.InvariantCheck)); n != 10 {
+		t.Errorf("%d invariants, want 10", n)
+	}
+	return r
+}
