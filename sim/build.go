@@ -24,7 +24,8 @@ type run struct {
 	rules    *check.Invariants
 	near     *nearness
 	begin    time.Duration // zero or negative
-	length   time.Duration // 0: until the script is done
+	length   time.Duration // 0: until the script is done, and not before atLeast
+	atLeast  time.Duration // when traces and routines with an end are over
 
 	accounts []account
 	seconds  []second

@@ -85,21 +85,8 @@ func (r *run) seat(names []string) error {
 	c := &r.scenario.Contacts
 	n := &nearness{of: make([][]meeting, len(names))}
 	r.near = n
-	standing := 0
-	for _, e := range c.Everyone {
-		standing += len(e.Phones) * (len(e.Phones) - 1) / 2
-		if standing > maxStanding {
-			return &Invalid{r.place(e.Pos), fmt.Errorf(
-				"everyone near everyone: %d phones are %d pairs, which need %d MiB; at most %d pairs (use mixing for a crowd)",
-				len(e.Phones), standing, standing>>16, maxStanding)}
-		}
-		n.all(e.Phones)
-	}
-	for _, l := range c.Lists {
-		n.all(l.Phones)
-	}
-	for _, d := range c.Desks {
-		n.desks(d)
+	if err := r.seatStanding(n); err != nil {
+		return err
 	}
 	for i, v := range c.Visits {
 		n.visits = append(n.visits, &visit{v: v, now: -1,
@@ -116,16 +103,55 @@ func (r *run) seat(names []string) error {
 		}
 		n.replays = append(n.replays, p)
 	}
-	if r.length == 0 && len(n.replays) > 0 {
-		r.length = n.traceEnd
+	r.atLeast = max(r.atLeast, n.traceEnd)
+	return nil
+}
+
+// seatStanding seats those who stay near each other for the whole run.
+func (r *run) seatStanding(n *nearness) error {
+	c := &r.scenario.Contacts
+	standing := 0
+	room := func(what string, at scenarios.Pos, phones, pairs int) error {
+		if standing += pairs; standing <= maxStanding {
+			return nil
+		}
+		return &Invalid{r.place(at), fmt.Errorf("%s: %d phones are %d pairs, which need %d MiB; at most %d pairs (use mixing for a crowd)",
+			what, phones, standing, standing>>16, maxStanding)}
+	}
+	for _, e := range c.Everyone {
+		if err := room("everyone near everyone", e.Pos, len(e.Phones), len(e.Phones)*(len(e.Phones)-1)/2); err != nil {
+			return err
+		}
+		n.all(e.Phones)
+	}
+	for _, l := range c.Lists {
+		if err := room("each near each of a list", l.Pos, len(l.Phones), len(l.Phones)*(len(l.Phones)-1)/2); err != nil {
+			return err
+		}
+		n.all(l.Phones)
+	}
+	for _, d := range c.Desks {
+		across := min(2*d.Reach+1, d.Columns)
+		along := min(2*d.Reach+1, (len(d.Phones)+d.Columns-1)/d.Columns)
+		if err := room("desks within reach", d.Pos, len(d.Phones), len(d.Phones)*(across*along-1)/2); err != nil {
+			return err
+		}
+		n.desks(d)
 	}
 	return nil
 }
 
 func (n *nearness) all(phones []int) {
+	fresh := true
+	for _, a := range phones {
+		fresh = fresh && len(n.of[a]) == 0
+	}
 	for i, a := range phones {
 		for _, b := range phones[i+1:] {
-			if a != b {
+			switch {
+			case !fresh:
+				n.meet(a, b) // they may be near already
+			case a != b:
 				n.of[a] = append(n.of[a], meeting{uint32(b), 1})
 				n.of[b] = append(n.of[b], meeting{uint32(a), 1})
 			}

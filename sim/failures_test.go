@@ -78,7 +78,7 @@ script:
   - {at: 1s, phone: a, do: login}
   - {at: 2s, phone: a, do: Upload_contact_log, expect: {entries: 1}}
   - {at: 2015ms, restart: {}}
-`, "test.yaml:7:54", "an upload that ends", "none", 12},
+`, "test.yaml:7:56", "an upload that ends", "none", 12},
 		{"a command without a prompt", `script:
   - {at: 1s, phone: a, do: Download_tempID, expect: {prints: "TempID:"}}
 `, "test.yaml:4:53", "the step could be done", "a is not at its prompt: it is offline", 1},

@@ -16,13 +16,11 @@ func (r *run) play(ctx context.Context) error {
 	until := time.Duration(math.MaxInt64)
 	if r.length > 0 {
 		until = r.length
-	} else if len(r.steps) == 0 {
-		until = 0
 	}
 	var poll func()
 	if r.options.Progress != nil {
 		poll = func() {
-			r.options.Progress(Progress{At: r.world.Now() - r.begin, Length: r.length, Events: r.world.Events()})
+			r.options.Progress(Progress{At: r.world.Now() - r.begin, Length: max(r.length, r.atLeast), Events: r.world.Events()})
 		}
 	}
 	return r.world.Run(ctx, until, poll)

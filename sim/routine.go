@@ -23,6 +23,7 @@ func (r *run) startRoutines(names []string) {
 	for i := range r.routines {
 		ro := &r.routines[i]
 		ro.Routine = &r.scenario.Routine[i]
+		r.atLeast = max(r.atLeast, ro.Until, ro.From+ro.Within)
 		ro.streams = make([]rand.PCG, len(names))
 		purpose := fmt.Sprintf("routine %d", i)
 		for _, who := range ro.Phones {

@@ -101,6 +101,7 @@ func (r *run) watchScreens(st *step) {
 }
 
 func (r *run) startScript() {
+	r.world.Call(r.atLeast, r.stopWhenDone)
 	for i := range r.steps {
 		st := &r.steps[i]
 		switch {
@@ -516,9 +517,10 @@ func (r *run) settle(st *step) {
 	r.stopWhenDone()
 }
 
-// stopWhenDone ends a run without a length when every step is settled.
+// stopWhenDone ends a run without a length when every step is settled, and
+// what goes on beside the script is over.
 func (r *run) stopWhenDone() {
-	if r.length > 0 {
+	if r.length > 0 || r.world.Now() < r.atLeast {
 		return
 	}
 	for i := range r.steps {

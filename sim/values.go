@@ -258,7 +258,7 @@ func (r *run) threshold(t *scenarios.Threshold, interrupted bool) reports.Check 
 		return c
 	}
 	value, held, ok := check.Threshold(t, r.sample(t.Metric))
-	c.Found = check.Number(value)
+	c.Found = check.Number(math.Round(value*1e3) / 1e3)
 	if strings.HasSuffix(t.Metric, "_delay") && t.Method != "count" {
 		c.Found += " ms"
 	}
