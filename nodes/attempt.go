@@ -47,7 +47,7 @@ func (s *Server) username(now Now, c Conn, read []byte, out *ServerOutbox) {
 	}
 	n := s.accounts.nameOf(user)
 	v := s.decide(now, &n, password)
-	s.report(now, c, &n, v, ReasonJoined, out)
+	s.report(c, &n, v, ReasonJoined, out)
 	switch v {
 	case verdictRight:
 		x.name = n
@@ -68,7 +68,7 @@ func (s *Server) username(now Now, c Conn, read []byte, out *ServerOutbox) {
 func (s *Server) attempt(now Now, c Conn, password []byte, out *ServerOutbox) {
 	n := s.connections[c].name
 	v := s.decide(now, &n, password)
-	s.report(now, c, &n, v, "", out)
+	s.report(c, &n, v, "", out)
 	switch v {
 	case verdictRight:
 		s.welcome(now, c, out)
@@ -85,7 +85,7 @@ func (s *Server) attempt(now Now, c Conn, password []byte, out *ServerOutbox) {
 }
 
 // report tells the host of a verdict at the moment from which it holds.
-func (s *Server) report(now Now, c Conn, n *name, v verdict, reason string, out *ServerOutbox) {
+func (s *Server) report(c Conn, n *name, v verdict, reason string, out *ServerOutbox) {
 	switch v {
 	case verdictRefused:
 		if reason == "" {

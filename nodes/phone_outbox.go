@@ -9,6 +9,7 @@ import (
 // PhoneEffectKind says which fields of a PhoneEffect are meant.
 type PhoneEffectKind uint8
 
+// Kinds of a PhoneEffect, with the fields that each has.
 const (
 	PhoneConnect    PhoneEffectKind = iota // open the TCP connection to the server
 	PhoneSendTCP                           // Bytes: one send
@@ -29,6 +30,7 @@ func (k PhoneEffectKind) String() string {
 // Operation is one of the things a phone asks of the server.
 type Operation uint8
 
+// The operations.
 const (
 	OpLogin Operation = iota
 	OpDownload
@@ -43,6 +45,7 @@ func (o Operation) String() string {
 // Outcome is how an operation ended.
 type Outcome uint8
 
+// The outcomes.
 const (
 	OutcomeOK             Outcome = iota
 	OutcomeWrongPassword          // the server asks for another password

@@ -9,6 +9,7 @@ import (
 // RecordKind says which half of a Record is meant.
 type RecordKind uint8
 
+// The two kinds of a Record.
 const (
 	RecordIssue RecordKind = iota
 	RecordAttempts

@@ -12,6 +12,7 @@ type StoreID uint64
 // ServerEffectKind says which fields of a ServerEffect are meant.
 type ServerEffectKind uint8
 
+// Kinds of a ServerEffect, with the fields that each has.
 const (
 	EffectSend  ServerEffectKind = iota // Conn, Bytes: one send
 	EffectClose                         // Conn: send what is unsent, then close; exactly one for every session
@@ -44,6 +45,7 @@ type ServerOutbox struct {
 // ServerEventKind says what happened.
 type ServerEventKind uint8
 
+// Kinds of a ServerEvent, with the fields that each has beside User.
 const (
 	EventLoggedIn      ServerEventKind = iota // the welcome went out
 	EventWrongPassword                        // counted; also before EventBlockBegan

@@ -3,6 +3,7 @@ package nodes
 // Stage is where a phone's program stands.
 type Stage uint8
 
+// The stages.
 const (
 	StageOffline      Stage = iota // no session with the server
 	StageConnecting                // the connection is not there yet

@@ -17,6 +17,7 @@ const (
 // Form is how a beacon is put on the wire. A receiver takes both.
 type Form uint8
 
+// The two forms (PROTOCOL.md section 3).
 const (
 	Split  Form = iota // four datagrams of 20, 19, 19 and 1 bytes
 	Single             // one datagram of 59 bytes

@@ -3,6 +3,7 @@ package protocol
 // Expecting is what a server's session waits for.
 type Expecting uint8
 
+// What a Reader may expect.
 const (
 	ExpectUsername Expecting = iota
 	ExpectPassword
@@ -22,6 +23,7 @@ func (e Expecting) String() string {
 // MessageKind is what one Message is.
 type MessageKind uint8
 
+// The kinds of messages.
 const (
 	Username MessageKind = iota
 	Password

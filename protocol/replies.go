@@ -3,6 +3,7 @@ package protocol
 // Reply is what a phone makes of the server's bytes.
 type Reply uint8
 
+// The answers of a server (PROTOCOL.md section 2).
 const (
 	NoReply         Reply = iota // not yet: more bytes must come
 	ReplyWelcome                 // Welcome

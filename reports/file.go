@@ -32,8 +32,8 @@ func replaceFile(path string, write func(io.Writer) error) (err error) {
 	kept := false
 	defer func() {
 		if !kept {
-			f.Close()
-			os.Remove(f.Name())
+			_ = f.Close() // the first error is the one to tell
+			_ = os.Remove(f.Name())
 		}
 	}()
 	if err := fill(f, write); err != nil {

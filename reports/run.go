@@ -10,6 +10,7 @@ import (
 // Verdict of a run, or of one check.
 type Verdict string
 
+// The verdicts.
 const (
 	Passed      Verdict = "passed"
 	Failed      Verdict = "failed"
@@ -59,6 +60,7 @@ type Run struct {
 	Error string `json:"-"`
 }
 
+// Beacons counts them: Delivered, those judged by a receiver, are Valid or Invalid.
 type Beacons struct {
 	Sent      uint64 `json:"sent"`
 	Delivered uint64 `json:"delivered"`
@@ -68,6 +70,7 @@ type Beacons struct {
 	Expired   uint64 `json:"expired"`
 }
 
+// Datagrams counts them: Sent = Delivered + Lost + InFlight.
 type Datagrams struct {
 	Sent      uint64 `json:"sent"`
 	Delivered uint64 `json:"delivered"`
@@ -75,11 +78,13 @@ type Datagrams struct {
 	InFlight  uint64 `json:"in_flight"` // at the end of the run
 }
 
+// Sessions counts TCP connections that the server accepted.
 type Sessions struct {
 	Opened uint64 `json:"opened"`
 	Closed uint64 `json:"closed"`
 }
 
+// Logins counts answers to passwords, and blocks that began.
 type Logins struct {
 	Welcomed uint64 `json:"welcomed"`
 	Wrong    uint64 `json:"wrong"`
@@ -87,10 +92,12 @@ type Logins struct {
 	Refused  uint64 `json:"refused"`
 }
 
+// TempIDs counts those that the server issued.
 type TempIDs struct {
 	Issued uint64 `json:"issued"`
 }
 
+// Uploads counts them, and the entries of the complete ones.
 type Uploads struct {
 	Complete uint64 `json:"complete"`
 	Broken   uint64 `json:"broken"`
@@ -108,6 +115,7 @@ type Operation struct {
 // CheckKind says where a check came from.
 type CheckKind string
 
+// The kinds of checks.
 const (
 	ExpectationCheck CheckKind = "expectation"
 	ThresholdCheck   CheckKind = "threshold"

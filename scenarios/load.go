@@ -24,7 +24,7 @@ func Load(path string, o Options) (*Scenario, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading scenario: %w", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }() // it was only read
 	text, err := io.ReadAll(io.LimitReader(f, maxFile+4))
 	if err != nil {
 		return nil, fmt.Errorf("reading scenario: %w", err)

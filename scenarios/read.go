@@ -53,7 +53,7 @@ func (r *reader) read(n *yaml.Node, s *shape, what string, depth int) *value {
 	case n.Kind == yaml.ScalarNode && s.scalar != nil:
 		ok = r.readScalar(v, what)
 	case n.Kind == yaml.MappingNode && s.mapping != nil:
-		ok = r.readMapping(v, what, depth)
+		ok = r.readMapping(v, depth)
 	case n.Kind == yaml.SequenceNode && s.list != nil:
 		for _, item := range n.Content {
 			if one := r.read(item, s.list, what, depth+1); one != nil {
@@ -169,7 +169,7 @@ func (r *reader) stands(p Pos, text string) bool {
 	return false
 }
 
-func (r *reader) readMapping(v *value, what string, depth int) bool {
+func (r *reader) readMapping(v *value, depth int) bool {
 	m := v.shape.mapping
 	first := map[string]int{}
 	for i := 0; i+1 < len(v.node.Content); i += 2 {

@@ -62,8 +62,8 @@ type Network struct {
 	UDP UDPNetwork
 }
 
-// TCPNetwork: bytes always arrive, in order; only when and in which pieces is
-// a setting.
+// TCPNetwork carries bytes that always arrive, in order; only when and in which
+// pieces is a setting.
 type TCPNetwork struct {
 	Delay Distribution
 	// Split cuts each send into pieces of at most this many bytes, each with a
@@ -74,7 +74,7 @@ type TCPNetwork struct {
 	Join time.Duration
 }
 
-// UDPNetwork: each datagram is lost with probability Lose, else delayed.
+// UDPNetwork loses each datagram with probability Lose, and delays the others.
 type UDPNetwork struct {
 	Delay Distribution
 	Lose  float64 // 0 to 1
@@ -83,6 +83,7 @@ type UDPNetwork struct {
 // Form is how a phone puts its beacons on the wire.
 type Form string
 
+// The two forms (PROTOCOL.md section 3).
 const (
 	FormSplit  Form = "split"
 	FormSingle Form = "single"
@@ -125,7 +126,7 @@ type Everyone struct {
 	Phones []int // indexes into PhoneNames
 }
 
-// List: each phone of the list is near each other one of it, always.
+// List is phones of which each is near each other one, always.
 type List struct {
 	Pos    Pos
 	Phones []int
@@ -139,7 +140,7 @@ type Desks struct {
 	Columns, Reach int
 }
 
-// Visits: Phone goes from one of To to the next, drawn at random, and stays
+// Visits has Phone go from one of To to the next, drawn at random, and stay
 // uniformly between Stay.Min and Stay.Max at each.
 type Visits struct {
 	Pos   Pos
@@ -148,7 +149,7 @@ type Visits struct {
 	Stay  Distribution
 }
 
-// Mixing: Phones meet at random; each is near Degree others at a time on
+// Mixing has Phones meet at random; each is near Degree others at a time on
 // average, and a meeting lasts Dwell on average (exponential).
 type Mixing struct {
 	Pos    Pos
@@ -200,6 +201,7 @@ type Command struct {
 // Verb is a command of the phone, or a login with the right password.
 type Verb string
 
+// The verbs.
 const (
 	VerbLogin    Verb = "login"
 	VerbDownload Verb = "Download_tempID"

@@ -25,7 +25,6 @@ type scalar struct {
 	pattern    string   // of a text, as a regular expression that JSON Schema knows
 	enum       []string // the only texts
 	min, max   uint64   // of a whole number
-	realMin    float64  // of a number
 	parse      func(text string) (any, error)
 	onlyTrue   bool // `false` would say nothing
 	rawBytes   bool // may be a YAML !!binary

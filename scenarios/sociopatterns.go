@@ -108,7 +108,7 @@ func OpenTrace(t *Trace) (*TraceReader, error) {
 	}
 	r, err := NewTraceReader(f, t)
 	if err != nil {
-		f.Close()
+		_ = f.Close() // it was only read
 		return nil, err
 	}
 	r.close = f.Close

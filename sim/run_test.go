@@ -1,0 +1,250 @@
+package sim
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+const library = "../scenarios"
+
+// TestLibrary: every scenario that a run over the folder takes passes, twice
+// with the same digest, the same trace and the same checks.
+func TestLibrary(t *testing.T) {
+	files, leftOut, err := scenarios.Find([]string{library})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 2 || len(leftOut) < 1 {
+		t.Fatalf("%d scenarios and %d manual ones in %s", len(files), len(leftOut), library)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			var runs [2]*Result
+			var traces [2]bytes.Buffer
+			for i := range runs {
+				s, err := scenarios.Load(file, scenarios.Options{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if runs[i], err = Run(context.Background(), s, Options{Trace: &traces[i]}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			one, two := &runs[0].Run, &runs[1].Run
+			if one.Verdict != reports.Passed {
+				for _, c := range one.Checks {
+					if c.Verdict != reports.Passed {
+						t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name, c.Expected, c.Found)
+					}
+				}
+			}
+			if one.Digest != two.Digest || one.Events != two.Events || fmt.Sprint(one.Checks) != fmt.Sprint(two.Checks) {
+				t.Errorf("digest %s with %d events, then %s with %d", one.Digest, one.Events, two.Digest, two.Events)
+			}
+			if !bytes.Equal(traces[0].Bytes(), traces[1].Bytes()) || traces[0].Len() == 0 {
+				t.Errorf("two traces of %d and %d bytes differ", traces[0].Len(), traces[1].Len())
+			}
+		})
+	}
+}
+
+// TestSeed: another seed is another run, where there is any chance.
+func TestSeed(t *testing.T) {
+	digest := func(seed uint64) string {
+		s, err := scenarios.Load(filepath.Join(library, "classroom.yaml"), scenarios.Options{Seed: &seed})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(context.Background(), s, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Run.Seed != seed || r.Run.Verdict != reports.Passed {
+			t.Errorf("seed %d: the run says %d, verdict %s", seed, r.Run.Seed, r.Run.Verdict)
+		}
+		return r.Run.Digest
+	}
+	if one, two := digest(8), digest(9); one == two {
+		t.Errorf("seeds 8 and 9 have one digest, %s", one)
+	}
+}
+
+// TestExamplesOfThePage: every example marked `yaml run` passes.
+func TestExamplesOfThePage(t *testing.T) {
+	const page = "../docs/SCENARIOS.md"
+	raw, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := 0
+	for i, block := range strings.Split(string(raw), "```yaml run\n")[1:] {
+		text, _, closed := strings.Cut(block, "\n```")
+		if !closed {
+			t.Fatalf("example %d of %s has no end", i+1, page)
+		}
+		passes(t, text+"\n")
+		ran++
+	}
+	if ran == 0 {
+		t.Errorf("%s has no example marked `yaml run`", page)
+	}
+}
+
+// TestPrimarySchool: a day of 242 people.
+func TestPrimarySchool(t *testing.T) {
+	data := os.Getenv("BLUETRACE_DATA")
+	if data == "" {
+		t.Skip("BLUETRACE_DATA is not set: the recorded day of a primary school is not played; set it to the folder that has primaryschool.csv.gz")
+	}
+	file := filepath.Join(library, "primaryschool.yaml")
+	s, err := scenarios.Load(file, scenarios.Options{Vars: map[string]string{"TRACE": filepath.Join(data, "primaryschool.csv.gz")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Manual {
+		t.Errorf("%s is not manual: a run over the folder would need its trace", file)
+	}
+	r, err := Run(context.Background(), s, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Run.Checks {
+		if c.Verdict != reports.Passed {
+			t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name, c.Expected, c.Found)
+		}
+	}
+	if notes := strings.Join(r.Run.Notes, "\n"); !strings.Contains(notes, "242 people") {
+		t.Errorf("the notes do not say 242 people: %s", notes)
+	}
+}
+
+// busy is a scenario with many events.
+const busy = `name: busy
+length: 10m
+phones: [{name: p, count: 20}]
+contacts: {everyone: p}
+routine:
+  - {phones: p, within: 1s, do: [login, Download_tempID]}
+  - {phones: p, every: 5s, from: 2s, do: Beacon, to: contacts}
+script:
+  - {at: 1s, phone: p-1, expect: {log: 0}}
+  - {at: 9m, phone: p-1, expect: {log: 5}}
+expect: [beacons.valid > 1]
+thresholds: {beacons.valid: count>1}
+`
+
+// TestInterrupted: what was done until then is reported; what was not decided
+// is unknown.
+func TestInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var seen []Progress
+	r, err := Run(ctx, parse(t, busy), Options{Progress: func(p Progress) {
+		seen = append(seen, p)
+		if len(seen) == 2 {
+			cancel()
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := &r.Run
+	if run.Verdict != reports.Interrupted {
+		t.Errorf("verdict %s, want interrupted", run.Verdict)
+	}
+	if run.Beacons.Valid == 0 || run.VirtualSeconds <= 1 || run.VirtualSeconds >= 540 || len(run.Digest) != 16 || run.Events == 0 {
+		t.Errorf("%d valid beacons after %g s, digest %q: want what was done until then", run.Beacons.Valid, run.VirtualSeconds, run.Digest)
+	}
+	var got []string
+	for _, c := range run.Checks {
+		if c.Kind != reports.InvariantCheck {
+			got = append(got, string(c.Verdict))
+		} else if c.Verdict != reports.Passed {
+			t.Errorf("%s: %s", c.Name, c.Verdict)
+		}
+	}
+	if want := "[passed unknown unknown unknown]"; fmt.Sprint(got) != want {
+		t.Errorf("the checks came to %v, want %s", got, want)
+	}
+	for i, p := range seen {
+		if p.Length.Minutes() != 10 || p.At <= 0 || p.Events == 0 || i > 0 && (p.At < seen[i-1].At || p.Events <= seen[i-1].Events) {
+			t.Errorf("progress %d is %+v", i, p)
+		}
+	}
+}
+
+// TestInterruptedBeforeItBegan is interrupted all the same.
+func TestInterruptedBeforeItBegan(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	r, err := Run(ctx, parse(t, busy), Options{})
+	if err != nil || r.Run.Verdict != reports.Interrupted || r.Run.VirtualSeconds >= 540 {
+		t.Errorf("%+v, %v; want an interrupted run", r, err)
+	}
+}
+
+// TestInterruptedAfterAFailure has failed: that is known.
+func TestInterruptedAfterAFailure(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	r, err := Run(ctx, parse(t, strings.Replace(busy, "expect: {log: 0}", "expect: {log: 7}", 1)), Options{Progress: func(Progress) { cancel() }})
+	if err != nil || r.Run.Verdict != reports.Failed {
+		t.Errorf("%v, %v; want a failed run", r.Run.Verdict, err)
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
+
+// TestTraceThatCannotBeWritten: the run could not be done, and that is not the
+// scenario's fault.
+func TestTraceThatCannotBeWritten(t *testing.T) {
+	r, err := Run(context.Background(), parse(t, busy), Options{Trace: fullDisk{}})
+	var invalid *Invalid
+	if r != nil || !errors.Is(err, io.ErrShortWrite) || errors.As(err, &invalid) {
+		t.Errorf("%v, %v; want the error of the trace", r, err)
+	}
+}
+
+// TestResultOfARun: what the report has beside its checks.
+func TestResultOfARun(t *testing.T) {
+	r := passes(t, busy[:strings.Index(busy, "script:")]+"expect: [beacons.valid > 1]\n")
+	if r.Scenario != "busy" || r.File != "test.yaml" || r.World != "virtual" || r.Seed != 1 || r.Phones != 20 || r.VirtualSeconds != 600 {
+		t.Errorf("%+v", r)
+	}
+	b, d := r.Beacons, r.Datagrams
+	if b.Delivered != b.Valid+b.Invalid || b.Kept != b.Valid || b.Sent < 20*19*118 || d.Sent != 4*b.Sent || d.Sent != d.Delivered+d.Lost+d.InFlight {
+		t.Errorf("%+v %+v", b, d)
+	}
+	var names []string
+	for _, o := range r.Operations {
+		names = append(names, o.Name)
+		if o.Histogram.TotalCount() == 0 {
+			t.Errorf("operation %s has no sample", o.Name)
+		}
+	}
+	if fmt.Sprint(names) != "[beacon login tempid]" {
+		t.Errorf("operations %v, want beacon, login and tempid", names)
+	}
+	if r.WallSeconds <= 0 || r.Events == 0 || len(r.Digest) != 16 {
+		t.Errorf("%g s of wall time, %d events, digest %q", r.WallSeconds, r.Events, r.Digest)
+	}
+	kinds := map[reports.CheckKind]int{}
+	for _, c := range r.Checks {
+		kinds[c.Kind]++
+	}
+	if kinds[reports.ExpectationCheck] != 1 || kinds[reports.InvariantCheck] != 10 {
+		t.Errorf("checks %v", kinds)
+	}
+}
