@@ -180,7 +180,6 @@ func delayOf(d scenarios.Distribution) virtual.Delay {
 }
 
 // credentials lists every account once.
-// credentials lists every account once.
 func (r *run) credentials() []nodes.Credential {
 	var list []nodes.Credential
 	seen := map[string]bool{}

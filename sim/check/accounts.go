@@ -187,15 +187,17 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 	if acc.blocked {
 		expected += fmt.Sprintf(", %s after the third wrong password", time.Duration(at-acc.since))
 	}
+	v.violate(broken(acc, s.awaited, got), at, -1, expected, found)
 	s.awaited = ""
-	v.violate(broken(acc, expected, got), at, -1, expected, found)
 }
 
 // broken names the invariant that an unexpected answer breaks.
-func broken(acc *account, _, got string) Invariant {
+func broken(acc *account, awaited, got string) Invariant {
 	switch {
 	case acc.blocked && got == protocol.Welcome:
 		return NoWelcomeDuringBlock
+	case awaited == protocol.NowBlocked:
+		return ThirdWrongBlocks
 	case got == protocol.IsBlocked, acc.blocked && got != protocol.NowBlocked:
 		return BlockLastsExactly
 	default:

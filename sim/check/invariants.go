@@ -18,6 +18,7 @@ import (
 // Invariant names one.
 type Invariant int
 
+// The invariants, in the order of their reports.
 const (
 	NoWelcomeDuringBlock Invariant = iota
 	BlockLastsExactly

@@ -19,7 +19,7 @@ type logs struct {
 	v      *Invariants
 	wire   beaconReader
 	queues []*goneQueue
-	byWho  []uint8 // index into queues
+	byWho  []uint32 // index into queues
 	phones []phoneLog
 	sends  []phoneSends
 	// lately holds the marks of what was sent last, by anybody: most verdicts
@@ -97,23 +97,20 @@ func (l *logs) init(v *Invariants) {
 	l.wire.location = v.rules.Location
 	l.phones = make([]phoneLog, len(v.rules.Retention))
 	l.sends = make([]phoneSends, len(v.rules.Retention))
-	l.byWho = make([]uint8, len(v.rules.Retention))
+	l.byWho = make([]uint32, len(v.rules.Retention))
 	for who, r := range v.rules.Retention {
 		l.byWho[who] = l.queueOf(r)
 	}
 }
 
-func (l *logs) queueOf(r time.Duration) uint8 {
+func (l *logs) queueOf(r time.Duration) uint32 {
 	for i, q := range l.queues {
 		if q.retention == r {
-			return uint8(i)
+			return uint32(i)
 		}
 	}
-	if len(l.queues) == 256 {
-		panic("check: more than 256 different retentions in one run")
-	}
 	l.queues = append(l.queues, &goneQueue{retention: r})
-	return uint8(len(l.queues) - 1)
+	return uint32(len(l.queues) - 1)
 }
 
 // advance takes what must be gone at the given time out of the model.

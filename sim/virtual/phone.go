@@ -206,7 +206,11 @@ func (w *World) TempID(who uint32) (protocol.Beacon, bool) { return w.phones[who
 func (w *World) Log(who uint32) *nodes.ContactLog {
 	ph := &w.phones[who]
 	if d, ok := ph.machine.NextWake(); ok && int64(d) <= w.now {
+		// The story may ask in the middle of another phone's effects.
+		others := w.phoneOut
+		w.phoneOut = nodes.PhoneOutbox{}
 		w.wakePhone(who)
+		w.phoneOut = others
 	}
 	return ph.machine.Log()
 }

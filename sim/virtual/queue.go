@@ -9,7 +9,9 @@ package virtual
 // lies beyond the wheel waits in a second heap.
 type queue struct {
 	near    heap
-	wheel   [][]event
+	wheel   []int32 // by slot: its newest chunk; 0: none
+	chunks  []chunk // chunks[0] is nobody's
+	spare   int32   // a chunk that is free, and through next all others
 	far     heap
 	horizon int64 // near holds what is before it; a multiple of slotTime
 	onWheel int
@@ -25,12 +27,21 @@ const (
 	wheelSpan    = slots * slotTime
 )
 
+// chunk holds some events of one slot. Chunks are used again by any slot, so
+// that the wheel takes the memory of what is pending and no more.
+type chunk struct {
+	events [15]event
+	n      int32
+	next   int32 // an older chunk of the same slot; 0: none
+}
+
 // push adds an event and gives it the next sequence number.
 func (q *queue) push(at int64, class uint64, k kind, who, arg uint32) {
 	q.seq++
 	e := event{at: at, ord: class | q.seq<<kindBits | uint64(k), who: who, arg: arg}
 	if q.wheel == nil {
-		q.wheel = make([][]event, slots)
+		q.wheel = make([]int32, slots)
+		q.chunks = make([]chunk, 1)
 		q.horizon = (at &^ (slotTime - 1)) + slotTime
 	}
 	q.place(e)
@@ -42,11 +53,28 @@ func (q *queue) place(e event) {
 		q.near.push(e)
 	case e.at-q.horizon < wheelSpan:
 		slot := &q.wheel[e.at>>slotTimeBits&(slots-1)]
-		*slot = append(*slot, e)
+		if *slot == 0 || int(q.chunks[*slot].n) == len(chunk{}.events) {
+			*slot = q.newChunk(*slot)
+		}
+		c := &q.chunks[*slot]
+		c.events[c.n] = e
+		c.n++
 		q.onWheel++
 	default:
 		q.far.push(e)
 	}
+}
+
+func (q *queue) newChunk(next int32) int32 {
+	i := q.spare
+	if i == 0 {
+		i = int32(len(q.chunks))
+		q.chunks = append(q.chunks, chunk{})
+	} else {
+		q.spare = q.chunks[i].next
+	}
+	q.chunks[i].n, q.chunks[i].next = 0, next
+	return i
 }
 
 func (q *queue) len() int { return len(q.near) + q.onWheel + len(q.far) }
@@ -73,11 +101,15 @@ func (q *queue) advance() {
 	}
 	slot := &q.wheel[q.horizon>>slotTimeBits&(slots-1)]
 	q.horizon += slotTime
-	q.onWheel -= len(*slot)
-	for _, e := range *slot {
-		q.near.push(e)
+	for i := *slot; i != 0; {
+		c := &q.chunks[i]
+		for _, e := range c.events[:c.n] {
+			q.near.push(e)
+		}
+		q.onWheel -= int(c.n)
+		i, c.next, q.spare = c.next, q.spare, i
 	}
-	*slot = (*slot)[:0]
+	*slot = 0
 	for len(q.far) > 0 && q.far[0].at-q.horizon < wheelSpan {
 		q.place(q.far.pop())
 	}

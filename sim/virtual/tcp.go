@@ -255,7 +255,11 @@ func (w *World) feedPhone(c uint32) {
 		cn = &w.conns[c]
 		cn.down.inbox = cn.down.inbox[:0]
 	}
-	if cn.phoneOpen && cn.down.eof {
+	if !cn.phoneOpen && cn.down.eof {
+		w.story.Ended(who, raw) // what it read made it hang up itself
+		return
+	}
+	if cn.down.eof {
 		cn.down.eof = false
 		w.noteText(phoneEnded, who, nobody, uint64(c), 0, "is closed by the server")
 		if raw && !w.scripted(c) {

@@ -1,0 +1,530 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/sim/virtual"
+)
+
+const (
+	second = time.Second
+	start  = 1596099600 // 30/07/2020 09:00:00 UTC
+)
+
+// witness is an Invariants that is fed by hand, as if by a system with a bug.
+type witness struct {
+	*Invariants
+	t      *testing.T
+	broken []Violation
+	zone   *protocol.Zone
+}
+
+// newWitness watches three phones with a retention of 3, 3 and 1 minutes, two
+// accounts, blocks of 60 s.
+func newWitness(t *testing.T) *witness {
+	t.Helper()
+	w := &witness{t: t, zone: protocol.NewZone(time.UTC)}
+	w.Invariants = New(Rules{
+		Start: start, Location: time.UTC, BlockDuration: 60 * second, Lifetime: 900 * second,
+		Accounts:  map[string]string{"anna": "right", "ben": "comp1", "annabel": "other"},
+		Retention: []time.Duration{3 * time.Minute, 3 * time.Minute, time.Minute},
+	}, func(v Violation) { w.broken = append(w.broken, v) })
+	return w
+}
+
+// opens connects c, which types the name of anna.
+func (w *witness) opens(at time.Duration, conns ...nodes.Conn) {
+	for _, c := range conns {
+		w.Accepted(int64(at), c)
+		w.ServerRead(int64(at), c, []byte("anna"))
+	}
+}
+
+// says: the server reads a text on a connection and answers with others.
+func (w *witness) says(at time.Duration, c nodes.Conn, text string, answers ...string) {
+	w.ServerRead(int64(at), c, []byte(text))
+	for _, a := range answers {
+		w.ServerSent(int64(at), c, []byte(a))
+	}
+}
+
+// blocked has anna blocked at 2 s, on connection 0.
+func (w *witness) blocked() {
+	w.opens(0, 0)
+	w.says(0, 0, "wrong", protocol.TryAgain)
+	w.says(second, 0, "wrong", protocol.TryAgain)
+	w.says(2*second, 0, "wrong", protocol.NowBlocked)
+}
+
+// attempt is a whole login of anna on a connection of its own.
+func (w *witness) attempt(at time.Duration, c nodes.Conn, password, answer string) {
+	w.opens(at, c)
+	w.says(at, c, password, answer)
+}
+
+// heard is the effect of a phone that judges a beacon of this start and life.
+func (w *witness) heard(id byte, start, lifetime time.Duration, err error) *nodes.PhoneEffect {
+	b := protocol.Beacon{Start: w.zone.Local(1596099600 + int64(start/second)), Expiry: w.zone.Local(1596099600 + int64((start+lifetime)/second))}
+	for i := range b.TempID {
+		b.TempID[i] = id
+	}
+	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Version: true, Err: err}
+	b.Encode(&e.Raw)
+	return e
+}
+
+// logOf is a contact log with beacons of these TempIDs (a digit each) received
+// at these times: that of a phone that keeps everything.
+func (w *witness) logOf(entries ...entry) *nodes.ContactLog {
+	w.t.Helper()
+	settings := nodes.DefaultPhoneSettings()
+	settings.Retention, settings.Form = 1000*time.Hour, protocol.Single
+	phone := new(nodes.Phone)
+	phone.Init(&settings)
+	for _, en := range entries {
+		e := w.heard(en.id, -time.Hour, 24*time.Hour, nil)
+		var out nodes.PhoneOutbox
+		phone.Datagram(nodes.Now{Elapsed: en.at, Wall: start * int64(second)}, protocol.Address{}, e.Raw[:], &out)
+	}
+	if phone.Log().Len() != len(entries) {
+		w.t.Fatalf("the test's own log has %d entries, want %d", phone.Log().Len(), len(entries))
+	}
+	return phone.Log()
+}
+
+type entry struct {
+	id byte
+	at time.Duration
+}
+
+// keeps has phone 0 judge a beacon valid, and keep it.
+func (w *witness) keeps(at time.Duration, id byte, log *nodes.ContactLog) {
+	w.Judged(int64(at), 0, 9, w.heard(id, at-second, 900*second, nil))
+	w.Stepped(int64(at), 0, log)
+}
+
+var (
+	idOne   = strings.Repeat("1", 20)
+	idTwo   = strings.Repeat("2", 20)
+	atStart = "30/07/2020 09:00:00"
+)
+
+// downloads logs a name in on a connection and has it given a TempID.
+func (w *witness) downloads(at time.Duration, c nodes.Conn, name, password, id string) {
+	w.Accepted(int64(at), c)
+	w.says(at, c, name)
+	w.says(at, c, password, protocol.Welcome)
+	w.says(at, c, protocol.CommandDownload, id)
+}
+
+func upload(name string, lines, resolved []string) string {
+	all := append([]string{"received contact log from " + name}, lines...)
+	return strings.Join(append(append(all, "Contact log checking"), resolved...), "\n")
+}
+
+// three lines of an entry that was uploaded.
+func uploaded(id string) []string { return []string{id, atStart, "30/07/2020 09:15:00"} }
+
+func TestHistories(t *testing.T) {
+	const min = time.Minute
+	for _, c := range []struct {
+		name string
+		feed func(w *witness)
+		want []Invariant
+	}{
+		// logins
+		{"a right password", func(w *witness) { w.attempt(0, 0, "right", protocol.Welcome) }, nil},
+		{"three wrong ones block", func(w *witness) { w.blocked() }, nil},
+		{"refused to the last nanosecond", func(w *witness) {
+			w.blocked()
+			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
+			w.attempt(62*second, 2, "right", protocol.Welcome)
+		}, nil},
+		{"refusals do not prolong a block", func(w *witness) {
+			w.blocked()
+			w.attempt(60*second, 1, "wrong", protocol.IsBlocked)
+			w.attempt(62*second, 2, "wrong", protocol.TryAgain)
+			w.says(62*second, 2, "wrong", protocol.TryAgain)
+			w.says(62*second, 2, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"welcomed a nanosecond early", func(w *witness) {
+			w.blocked()
+			w.attempt(62*second-1, 1, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"a wrong password answered as wrong during a block", func(w *witness) {
+			w.blocked()
+			w.attempt(30*second, 1, "wrong", protocol.TryAgain)
+		}, []Invariant{BlockLastsExactly}},
+		{"still blocked at its end", func(w *witness) {
+			w.blocked()
+			w.attempt(62*second, 1, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"the fourth wrong password blocks", func(w *witness) {
+			w.opens(0, 0)
+			for range 3 {
+				w.says(0, 0, "wrong", protocol.TryAgain)
+			}
+		}, []Invariant{ThirdWrongBlocks}},
+		{"the second wrong password blocks", func(w *witness) {
+			w.opens(0, 0)
+			w.says(0, 0, "wrong", protocol.TryAgain)
+			w.says(0, 0, "wrong", protocol.NowBlocked)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"the third is refused with the words of a block", func(w *witness) {
+			w.opens(0, 0)
+			w.says(0, 0, "wrong", protocol.TryAgain)
+			w.says(0, 0, "wrong", protocol.TryAgain)
+			w.says(0, 0, "wrong", protocol.IsBlocked)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"counted across connections", func(w *witness) {
+			w.attempt(0, 0, "wrong", protocol.TryAgain)
+			w.attempt(1, 1, "wrong", protocol.TryAgain)
+			w.attempt(2, 2, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"counted for each connection", func(w *witness) {
+			w.attempt(0, 0, "wrong", protocol.TryAgain)
+			w.attempt(1, 1, "wrong", protocol.TryAgain)
+			w.attempt(2, 2, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"a right password sets the count to zero", func(w *witness) {
+			w.attempt(0, 0, "wrong", protocol.TryAgain)
+			w.attempt(1, 1, "wrong", protocol.TryAgain)
+			w.attempt(2, 2, "right", protocol.Welcome)
+			w.attempt(3, 3, "wrong", protocol.TryAgain)
+		}, nil},
+		{"the count is not set to zero", func(w *witness) {
+			w.attempt(0, 0, "wrong", protocol.TryAgain)
+			w.attempt(1, 1, "wrong", protocol.TryAgain)
+			w.attempt(2, 2, "right", protocol.Welcome)
+			w.attempt(3, 3, "wrong", protocol.NowBlocked)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"another account is blocked as well", func(w *witness) {
+			w.blocked()
+			w.Accepted(int64(3*second), 1)
+			w.says(3*second, 1, "ben")
+			w.says(3*second, 1, "comp1", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"a right password is refused", func(w *witness) { w.attempt(0, 0, "right", protocol.TryAgain) }, []Invariant{ThirdWrongBlocks}},
+		{"a wrong password is welcomed", func(w *witness) { w.attempt(0, 0, "wrong", protocol.Welcome) }, []Invariant{ThirdWrongBlocks}},
+		{"an unknown name is blocked in the same way", func(w *witness) {
+			for i, answer := range []string{protocol.TryAgain, protocol.TryAgain, protocol.NowBlocked, protocol.IsBlocked} {
+				w.Accepted(0, nodes.Conn(i))
+				w.says(0, nodes.Conn(i), "nobody")
+				w.says(0, nodes.Conn(i), "x", answer)
+			}
+		}, nil},
+		{"an unknown name is never blocked", func(w *witness) {
+			for i := range nodes.Conn(3) {
+				w.Accepted(0, i)
+				w.says(0, i, "nobody")
+				w.says(0, i, "x", protocol.TryAgain)
+			}
+		}, []Invariant{ThirdWrongBlocks}},
+		{"an unknown name is welcomed", func(w *witness) {
+			w.Accepted(0, 0)
+			w.says(0, 0, "nobody")
+			w.says(0, 0, "x", protocol.Welcome)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"name and password in one read", func(w *witness) {
+			w.Accepted(0, 0)
+			w.says(0, 0, "annaright", protocol.Welcome)
+		}, nil},
+		{"of two names in one read, the longest", func(w *witness) {
+			w.Accepted(0, 0)
+			w.says(0, 0, "annabelother", protocol.Welcome)
+		}, nil},
+		{"a wrong one in one read counts, unanswered", func(w *witness) {
+			for i := range nodes.Conn(2) {
+				w.Accepted(0, i)
+				w.says(0, i, "annawrong")
+			}
+			w.attempt(0, 2, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"a wrong one in one read is answered", func(w *witness) {
+			w.Accepted(0, 0)
+			w.says(0, 0, "annawrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"a restart keeps the block", func(w *witness) {
+			w.blocked()
+			w.ServerRestarted(int64(10 * second))
+			w.attempt(20*second, 1, "right", protocol.IsBlocked)
+		}, nil},
+		{"a restart forgets the block", func(w *witness) {
+			w.blocked()
+			w.ServerRestarted(int64(10 * second))
+			w.attempt(20*second, 1, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"a kill before the answer leaves the count open", func(w *witness) {
+			w.attempt(0, 0, "wrong", protocol.TryAgain)
+			w.opens(0, 1)
+			w.says(0, 1, "wrong")
+			w.ServerRestarted(1)
+			w.attempt(2, 2, "wrong", protocol.NowBlocked)
+			w.attempt(3, 3, "right", protocol.IsBlocked)
+		}, nil},
+		{"a session that is open goes on during a block", func(w *witness) {
+			w.attempt(0, 5, "right", protocol.Welcome)
+			w.blocked()
+			w.says(3*second, 5, protocol.CommandDownload, idOne)
+		}, nil},
+
+		// TempIDs
+		{"two TempIDs", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.says(0, 0, protocol.CommandDownload, idTwo)
+		}, nil},
+		{"a TempID twice for one account", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.says(0, 0, protocol.CommandDownload, idOne)
+		}, []Invariant{IssuedOnce}},
+		{"a TempID for two accounts", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.downloads(0, 1, "ben", "comp1", idOne)
+		}, []Invariant{IssuedOnce}},
+		{"an upload that resolves", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, upload("ben", uploaded(idOne), []string{"anna", atStart, "30/07/2020 09:15:00"}))
+		}, nil},
+		{"unknown TempIDs print nothing", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, upload("ben", append(uploaded(idTwo), uploaded(idOne)...), []string{"anna", atStart, "30/07/2020 09:15:00"}))
+			w.ServerPrinted(0, upload("ben", nil, nil))
+		}, nil},
+		{"an upload that broke off resolves nothing", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, "received contact log from ben\n"+idOne+"\nben: incomplete upload: 1 of 3 lines")
+		}, nil},
+		{"resolved to another", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, upload("ben", uploaded(idOne), []string{"ben", atStart, "30/07/2020 09:15:00"}))
+		}, []Invariant{ResolvesToOwner}},
+		{"resolved with another start", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, upload("ben", uploaded(idOne), []string{"anna", "30/07/2020 09:00:01", "30/07/2020 09:15:01"}))
+		}, []Invariant{ResolvesToOwner}},
+		{"resolved with another expiry", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, upload("ben", uploaded(idOne), []string{"anna", atStart, "30/07/2020 09:14:59"}))
+		}, []Invariant{ResolvesToOwner}},
+		{"not resolved", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, upload("ben", uploaded(idOne), nil))
+		}, []Invariant{ResolvesToOwner}},
+		{"one too many resolved", func(w *witness) {
+			w.downloads(0, 0, "anna", "right", idOne)
+			w.ServerPrinted(0, upload("ben", uploaded(idTwo), []string{"anna", atStart, "30/07/2020 09:15:00"}))
+		}, []Invariant{ResolvesToOwner}},
+		{"the server's time lies between the asking and the answer", func(w *witness) {
+			w.attempt(0, 0, "right", protocol.Welcome)
+			w.ServerRead(int64(500*time.Millisecond), 0, []byte(protocol.CommandDownload))
+			w.ServerSent(int64(2500*time.Millisecond), 0, []byte(idOne))
+			w.ServerPrinted(0, upload("ben", uploaded(idOne), []string{"anna", "30/07/2020 09:00:01", "30/07/2020 09:15:01"}))
+		}, nil},
+		{"the server's time lies after the answer", func(w *witness) {
+			w.attempt(0, 0, "right", protocol.Welcome)
+			w.ServerRead(int64(500*time.Millisecond), 0, []byte(protocol.CommandDownload))
+			w.ServerSent(int64(2500*time.Millisecond), 0, []byte(idOne))
+			w.ServerPrinted(0, upload("ben", uploaded(idOne), []string{"anna", "30/07/2020 09:00:03", "30/07/2020 09:15:03"}))
+		}, []Invariant{ResolvesToOwner}},
+
+		// logs
+		{"kept for its time", func(w *witness) {
+			one := w.logOf(entry{'1', 0})
+			w.keeps(0, '1', one)
+			w.Stepped(int64(3*min-1), 0, one)
+			w.Stepped(int64(3*min), 0, w.logOf())
+			w.Compare(int64(3*min), 0, w.logOf())
+		}, nil},
+		{"each phone has its own time", func(w *witness) {
+			one := w.logOf(entry{'1', 0})
+			for phone := range uint32(3) {
+				w.Judged(0, phone, 9, w.heard('1', 0, 900*second, nil))
+				w.Stepped(0, phone, one)
+			}
+			w.Stepped(int64(min), 2, w.logOf())
+			w.Stepped(int64(min), 1, one)
+			w.Compare(int64(min), 0, one)
+		}, nil},
+		{"a nanosecond too long", func(w *witness) {
+			one := w.logOf(entry{'1', 0})
+			w.keeps(0, '1', one)
+			w.Stepped(int64(3*min), 0, one)
+		}, []Invariant{NothingStays}},
+		{"a nanosecond too short", func(w *witness) {
+			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.Stepped(int64(3*min-1), 0, w.logOf())
+		}, []Invariant{NothingLeavesEarly}},
+		{"the same TempID twice is two entries", func(w *witness) {
+			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.keeps(second, '1', w.logOf(entry{'1', 0}, entry{'1', second}))
+			w.Stepped(int64(3*min), 0, w.logOf(entry{'1', second}))
+			w.Compare(int64(3*min), 0, w.logOf(entry{'1', second}))
+			w.Stepped(int64(3*min+second), 0, w.logOf())
+		}, nil},
+		{"deleted by TempID instead of by age", func(w *witness) {
+			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.keeps(second, '1', w.logOf(entry{'1', 0}, entry{'1', second}))
+			w.Stepped(int64(3*min), 0, w.logOf())
+		}, []Invariant{NothingLeavesEarly}},
+		{"the wrong one of two has gone", func(w *witness) {
+			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.keeps(second, '2', w.logOf(entry{'1', 0}, entry{'2', second}))
+			w.Stepped(int64(2*second), 0, w.logOf(entry{'1', 0}, entry{'1', second}))
+			w.Compare(int64(2*second), 0, w.logOf(entry{'1', 0}, entry{'1', second}))
+		}, []Invariant{NothingLeavesEarly}},
+		{"out of order", func(w *witness) {
+			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.keeps(second, '2', w.logOf(entry{'1', 0}, entry{'2', second}))
+			w.Compare(int64(2*second), 0, w.logOf(entry{'2', second}, entry{'1', 0}))
+		}, []Invariant{NothingLeavesEarly}},
+		{"received at another moment", func(w *witness) {
+			w.keeps(second, '1', w.logOf(entry{'1', second}))
+			w.Compare(int64(2*second), 0, w.logOf(entry{'1', second + 1}))
+		}, []Invariant{NothingLeavesEarly}},
+		{"invalid, and not kept", func(w *witness) {
+			w.Judged(0, 0, 9, w.heard('1', -900*second, 900*second, protocol.ErrExpired))
+			w.Stepped(0, 0, w.logOf())
+			w.Judged(0, 0, 9, &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Broken: true, Err: protocol.ErrOutOfTurn})
+			w.Stepped(0, 0, w.logOf())
+		}, nil},
+		{"expired, and judged valid", func(w *witness) {
+			w.Judged(0, 0, 9, w.heard('1', -900*second, 900*second, nil))
+		}, []Invariant{NothingInvalidKept}},
+		{"invalid, and kept all the same", func(w *witness) {
+			w.Judged(0, 0, 9, w.heard('1', -900*second, 900*second, protocol.ErrExpired))
+			w.Stepped(0, 0, w.logOf(entry{'1', 0}))
+		}, []Invariant{NothingInvalidKept}},
+		{"another version, and judged valid", func(w *witness) {
+			e := w.heard('1', 0, 900*second, nil)
+			e.Raw[58] = '2'
+			w.Judged(0, 0, 9, e)
+		}, []Invariant{NothingInvalidKept}},
+		{"valid, and judged invalid", func(w *witness) {
+			w.Judged(0, 0, 9, w.heard('1', 0, 900*second, protocol.ErrEarly))
+		}, []Invariant{NothingValidMissing}},
+		{"valid, and not kept", func(w *witness) {
+			w.keeps(0, '1', w.logOf())
+		}, []Invariant{NothingValidMissing}},
+		{"what its sender sent", func(w *witness) {
+			e := w.heard('1', 0, 900*second, nil)
+			w.BeaconSent(0, 1, &e.Raw)
+			w.Judged(0, 0, 1, e)
+			w.Stepped(0, 0, w.logOf(entry{'1', 0}))
+		}, nil},
+		{"two beacons mixed into one", func(w *witness) {
+			one, two := w.heard('1', 0, 900*second, nil), w.heard('2', 0, 900*second, nil)
+			w.BeaconSent(0, 1, &one.Raw)
+			w.BeaconSent(0, 2, &two.Raw)
+			w.Judged(0, 0, 1, two)
+		}, []Invariant{NothingInvalidKept}},
+		{"datagrams of its own from a forger", func(w *witness) {
+			w.DatagramsForged(0, 1)
+			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.Judged(0, 0, 1, w.heard('2', 0, 900*second, nil))
+		}, nil},
+
+		// datagrams
+		{"balanced", func(w *witness) {
+			w.Counted(0, virtual.Datagrams{Sent: 5, Delivered: 2, Lost: 1, InFlight: 2})
+		}, nil},
+		{"one that is nowhere", func(w *witness) {
+			w.Counted(0, virtual.Datagrams{Sent: 5, Delivered: 2, Lost: 1, InFlight: 1})
+		}, []Invariant{DatagramsBalance}},
+		{"one that came twice", func(w *witness) {
+			w.Counted(0, virtual.Datagrams{Sent: 5, Delivered: 4, Lost: 1, InFlight: 1})
+		}, []Invariant{DatagramsBalance}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWitness(t)
+			c.feed(w)
+			var got []Invariant
+			for _, v := range w.broken {
+				got = append(got, v.Invariant)
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("%v were violated, want %v: %+v", got, c.want, w.broken)
+			}
+		})
+	}
+}
+
+// TestViolationSaysWhat: the first one of each invariant, with its time and
+// whom it concerns.
+func TestViolationSaysWhat(t *testing.T) {
+	w := newWitness(t)
+	w.blocked()
+	w.attempt(32*second, 1, "right", protocol.Welcome)
+	w.attempt(33*second, 2, "right", protocol.Welcome) // not told again
+	w.Judged(int64(40*second), 2, 9, w.heard('1', 0, 900*second, protocol.ErrEarly))
+	w.Counted(int64(41*second), virtual.Datagrams{Sent: 1})
+	want := []Violation{
+		{NoWelcomeDuringBlock, int64(32 * second), -1, fmt.Sprintf("%q, 30s after the third wrong password", protocol.IsBlocked),
+			fmt.Sprintf("%q to anna", protocol.Welcome)},
+		{NothingValidMissing, int64(40 * second), 2, `valid: "1111111111111111111130/07/2020 09:00:0030/07/2020 09:15:00"`, "invalid: " + protocol.ErrEarly.Error()},
+		{DatagramsBalance, int64(41 * second), -1, "sent = delivered + lost + in flight", "1 sent, 0 delivered + 0 lost + 0 in flight"},
+	}
+	if !slices.Equal(w.broken, want) {
+		t.Errorf("violations\n%+v\nwant\n%+v", w.broken, want)
+	}
+}
+
+// TestAllInvariants: ten, each with a name of its own and a count of looks.
+func TestAllInvariants(t *testing.T) {
+	w := newWitness(t)
+	for _, i := range All() {
+		if w.Times(i) != 0 {
+			t.Errorf("%s was looked at %d times before anything happened", i, w.Times(i))
+		}
+	}
+	w.downloads(0, 0, "anna", "right", idOne)
+	w.keeps(0, '1', w.logOf(entry{'1', 0}))
+	w.Counted(0, virtual.Datagrams{})
+	w.ServerPrinted(0, upload("ben", uploaded(idOne), []string{"anna", atStart, "30/07/2020 09:15:00"}))
+	seen := map[string]bool{}
+	for _, i := range All() {
+		if w.Times(i) != 1 {
+			t.Errorf("%s was looked at %d times, want once", i, w.Times(i))
+		}
+		c := w.Check(i)
+		if c.Name != i.String() || c.Times != 1 || c.Verdict != "passed" || c.Kind != "invariant" || c.Place != "" {
+			t.Errorf("its report is %+v", c)
+		}
+		seen[c.Name] = true
+	}
+	if len(seen) != 10 || len(w.broken) != 0 {
+		t.Errorf("%d names and %d violations, want 10 and none", len(seen), len(w.broken))
+	}
+}
+
+// TestManyRetentions: each phone may have its own.
+func TestManyRetentions(t *testing.T) {
+	const phones = 1000
+	rules := Rules{Start: start, Location: time.UTC}
+	for i := range phones {
+		rules.Retention = append(rules.Retention, time.Duration(i+1)*second)
+	}
+	w := &witness{t: t, zone: protocol.NewZone(time.UTC)}
+	w.Invariants = New(rules, func(v Violation) { w.broken = append(w.broken, v) })
+	one := w.logOf(entry{'1', 0})
+	for phone := range uint32(phones) {
+		w.Judged(0, phone, 9999, w.heard('1', 0, 900*second, nil))
+		w.Stepped(0, phone, one)
+	}
+	for phone := range uint32(phones) {
+		w.Stepped(int64(time.Duration(phone+1)*second)-1, phone, one)
+		w.Stepped(int64(time.Duration(phone+1)*second), phone, w.logOf())
+	}
+	if len(w.broken) != 0 {
+		t.Errorf("%+v", w.broken[0])
+	}
+	w.Stepped(int64(phones*second), 0, one)
+	if len(w.broken) != 1 || w.broken[0].Invariant != NothingStays {
+		t.Errorf("%+v, want the entry that stays", w.broken)
+	}
+}
