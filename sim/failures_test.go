@@ -28,7 +28,7 @@ func TestEveryExpectCanFail(t *testing.T) {
 `, "test.yaml:4:45", "replies /./", "nothing", 2},
 		{"reply by an expression", `script:
   - {at: 1s, phone: a, login: wrong, expect: {reply: /^Welcome/}}
-`, "test.yaml:4:46", "replies /^Welcome/", `"Invalid Password. Please try again"`, 11},
+`, "test.yaml:4:46", "replies /^Welcome/", `"Invalid Password. Please try again"`, 1},
 		{"replies, one too few", `script:
   - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {replies: [/Welcome/, /./]}}
 `, "test.yaml:4:96", "replies /Welcome/, /./", `"Welcome to the BlueTrace Simulator!"`, 10},

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -116,6 +117,10 @@ func (r *run) startScript() {
 
 // schedule begins a step at its time, or what leads up to it before that.
 func (r *run) schedule(st *step, at time.Duration) {
+	if st.looksOnly() {
+		r.world.CallLast(at, func() { r.beginStep(st) })
+		return
+	}
 	if st.Login == nil {
 		r.world.Call(at, func() { r.beginStep(st) })
 		return
@@ -243,10 +248,10 @@ func (r *run) act(st *step) string {
 	case st.Login != nil:
 		return r.actLogin(st)
 	case st.Password != nil:
-		if r.world.Stage(who) != nodes.StageAtPassword {
+		if !r.atPassword(st) {
 			return fmt.Sprintf("%s waits for no password: it is %s", r.world.Name(who), r.world.Stage(who))
 		}
-		r.world.Type(who, r.passwordText(who, *st.Password))
+		r.world.Type(st.program, r.passwordText(who, *st.Password))
 	case st.Do != nil:
 		return r.actCommand(st, who)
 	case st.Forge != nil:
@@ -260,6 +265,18 @@ func (r *run) act(st *step) string {
 		r.tookEffect(st)
 	}
 	return ""
+}
+
+// atPassword finds the program of the phone that waits for a password: of
+// several the one that was started last.
+func (r *run) atPassword(st *step) bool {
+	for _, s := range slices.Backward(r.seconds) {
+		if s.phone == st.Phone && r.world.Stage(s.program) == nodes.StageAtPassword {
+			st.program = s.program
+			return true
+		}
+	}
+	return r.world.Stage(st.program) == nodes.StageAtPassword
 }
 
 func (r *run) passwordText(who uint32, kind string) string {
@@ -624,20 +641,21 @@ func (r *run) Read(phone uint32, raw bool, n int) {
 	}
 }
 
-// Judged: a receiver gave its verdict.
-func (r *run) Judged(phone, sender uint32, _ *nodes.PhoneEffect) {
-	if len(r.steps) == 0 {
-		return
-	}
+// Judged: a receiver gave its verdict. It is that of the sender's last step
+// before the sending; when that is not known, of its first that waits for one.
+func (r *run) Judged(phone, sender uint32, sent time.Duration, _ *nodes.PhoneEffect) {
+	var found *step
 	for i := range r.steps {
 		st := &r.steps[i]
-		if st.stage != began || st.moment.known || st.Phone != int(sender) {
+		if st.stage != began || st.moment.known || st.Phone != int(sender) || !st.reaches(int(phone)) {
 			continue
 		}
-		if st.reaches(int(phone)) {
-			r.tookEffect(st)
-			return
+		if found == nil || st.at <= sent && st.at >= found.at {
+			found = st
 		}
+	}
+	if found != nil {
+		r.tookEffect(found)
 	}
 }
 

@@ -1,7 +1,9 @@
 package virtual
 
 import (
+	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -12,7 +14,6 @@ import (
 type phone struct {
 	wakeAt  int64 // the wake-up that counts; never when none is in the queue
 	later   int64 // one that is in the queue as well, behind it; never when none is
-	single  int64 // when the whole beacon that is being handed over was sent
 	ageMax  int64
 	valid   uint32
 	invalid uint32
@@ -38,7 +39,7 @@ type rawConn struct {
 
 func (p *phone) init(seed uint64, c PhoneConfig) {
 	p.machine.Init(c.Settings)
-	p.wakeAt, p.later, p.single, p.conn = never, never, -1<<63, noConn
+	p.wakeAt, p.later, p.conn = never, never, noConn
 	p.net = Stream(seed, c.Name, "datagrams")
 	p.up = Stream(seed, c.Name, "tcp up")
 	p.down = Stream(seed, c.Name, "tcp down")
@@ -60,8 +61,12 @@ func (w *World) phoneActs(who uint32) {
 	w.phoneOut.Effects = w.phoneOut.Effects[:0]
 	ph := &w.phones[who]
 	if d, ok := ph.machine.NextWake(); ok && int64(d) < ph.wakeAt {
+		if int64(d) <= w.now {
+			panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
+				w.names[who], Seconds(int64(d)), Seconds(w.now)))
+		}
 		ph.later = ph.wakeAt
-		ph.wakeAt = max(int64(d), w.now)
+		ph.wakeAt = int64(d)
 		w.queue.push(ph.wakeAt, 0, kindWakePhone, who, 0)
 	}
 	log := ph.machine.Log()
@@ -138,13 +143,12 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 		w.Counts.Beacons.Kept++
 		ph.valid++
 	}
-	if !e.Broken {
-		if sent, ok := ph.sentAt(e); ok {
-			record3(w.Delays.Beacon, w.now-sent)
-		}
+	sent, ok := w.sentAt(ph, e)
+	if ok && !e.Broken {
+		record3(w.Delays.Beacon, w.now-sent)
 	}
 	w.watcher.Judged(w.now, who, sender, e)
-	w.story.Judged(who, sender, e)
+	w.story.Judged(who, sender, time.Duration(sent), e)
 	w.show(who, e)
 }
 

@@ -155,7 +155,7 @@ func (s *tale) Read(uint32, bool, int) {}
 
 func (s *tale) ServerPrinted(text string) { s.printed = append(s.printed, text) }
 
-func (s *tale) Judged(uint32, uint32, *nodes.PhoneEffect) {}
+func (s *tale) Judged(uint32, uint32, time.Duration, *nodes.PhoneEffect) {}
 
 func (s *tale) replyText(raw bool) string {
 	var b strings.Builder

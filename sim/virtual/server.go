@@ -84,7 +84,7 @@ func (w *World) RestartServer(down time.Duration) {
 	w.watcher.ServerRestarted(w.now)
 	for c := range w.conns {
 		if cn := &w.conns[c]; cn.used && cn.serverOpen {
-			cn.serverOpen = false
+			cn.serverOpen, cn.byServer = false, true
 			cn.up.inbox = cn.up.inbox[:0]
 			w.Counts.Sessions.Closed++
 			w.send(uint32(c), true, nil, false, true)
@@ -124,7 +124,11 @@ func (w *World) serverActs() {
 		return
 	}
 	if d, ok := h.machine.NextWake(); ok && int64(d) < h.wakeAt {
-		h.wakeAt = max(int64(d), w.now)
+		if int64(d) <= w.now {
+			panic(fmt.Sprintf("virtual: the server wants to be woken at %s, and it is %s: it has not done what is due",
+				Seconds(int64(d)), Seconds(w.now)))
+		}
+		h.wakeAt = int64(d)
 		w.queue.push(h.wakeAt, 0, kindWakeServer, nobody, 0)
 	}
 }

@@ -16,15 +16,15 @@ import (
 // quietStory is a Story that keeps nothing.
 type quietStory struct{}
 
-func (quietStory) Tick(uint32, uint32)                       {}
-func (quietStory) Printed(uint32, string)                    {}
-func (quietStory) Replied(uint32, bool, []byte)              {}
-func (quietStory) Ended(uint32, bool)                        {}
-func (quietStory) Done(uint32, *nodes.PhoneEffect)           {}
-func (quietStory) Decided(uint32, bool, *nodes.ServerEvent)  {}
-func (quietStory) Read(uint32, bool, int)                    {}
-func (quietStory) ServerPrinted(string)                      {}
-func (quietStory) Judged(uint32, uint32, *nodes.PhoneEffect) {}
+func (quietStory) Tick(uint32, uint32)                                      {}
+func (quietStory) Printed(uint32, string)                                   {}
+func (quietStory) Replied(uint32, bool, []byte)                             {}
+func (quietStory) Ended(uint32, bool)                                       {}
+func (quietStory) Done(uint32, *nodes.PhoneEffect)                          {}
+func (quietStory) Decided(uint32, bool, *nodes.ServerEvent)                 {}
+func (quietStory) Read(uint32, bool, int)                                   {}
+func (quietStory) ServerPrinted(string)                                     {}
+func (quietStory) Judged(uint32, uint32, time.Duration, *nodes.PhoneEffect) {}
 
 // crowd is a world of phones that beacon round and round, watched by the
 // checkers of a real run.

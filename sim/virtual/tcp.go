@@ -13,7 +13,9 @@ type conn struct {
 	used       bool
 	phoneOpen  bool
 	serverOpen bool
-	underway   int // events that name it: segments, answers to the opening, reads held back
+	ended      bool // the server has read the end of the phone's stream
+	byServer   bool // the server closed before it had read that
+	underway   int  // events that name it: segments, answers to the opening, reads held back
 	up, down   byteStream
 }
 
@@ -178,7 +180,7 @@ func (w *World) segmentArrives(slot uint32) {
 	w.segFree = append(w.segFree, slot)
 	switch {
 	case !open:
-		if down && (s.fin || s.reset) && (!cn.raw || w.scripted(c)) {
+		if down && (s.fin || s.reset) && cn.byServer && (!cn.raw || w.scripted(c)) {
 			w.story.Ended(cn.phone, cn.raw)
 		}
 		w.release(c)
@@ -228,6 +230,7 @@ func (w *World) feedServer(c uint32) {
 	}
 	if cn := &w.conns[c]; cn.up.eof {
 		w.noteText(serverEnded, nobody, cn.phone, uint64(c), 0, "ends: end of file")
+		cn.ended = true
 		w.host.machine.EOF(w.time(), nodes.Conn(c), &w.host.out)
 		w.serverActs()
 		w.serverCloses(c)
@@ -256,7 +259,9 @@ func (w *World) feedPhone(c uint32) {
 		cn.down.inbox = cn.down.inbox[:0]
 	}
 	if !cn.phoneOpen && cn.down.eof {
-		w.story.Ended(who, raw) // what it read made it hang up itself
+		if cn.byServer {
+			w.story.Ended(who, raw) // what it read made it hang up as well
+		}
 		return
 	}
 	if cn.down.eof {
@@ -299,7 +304,7 @@ func (w *World) serverCloses(c uint32) {
 	if !cn.serverOpen {
 		return
 	}
-	cn.serverOpen = false
+	cn.serverOpen, cn.byServer = false, !cn.ended
 	w.Counts.Sessions.Closed++
 	w.noteText(serverEnded, nobody, cn.phone, uint64(c), 0, "is closed by the server")
 	w.send(c, true, nil, true, false)

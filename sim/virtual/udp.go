@@ -144,6 +144,13 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 	w.watcher.Counted(w.now, w.Counts.Datagrams)
 }
 
+// handing is the datagram that is being handed to a phone, while is.
+type handing struct {
+	sent  int64
+	is    bool
+	whole bool // it is a whole beacon
+}
+
 // arrive hands a datagram to its phone.
 func (w *World) arrive(who, slot uint32) {
 	d := &w.mail[slot]
@@ -156,16 +163,14 @@ func (w *World) arrive(who, slot uint32) {
 	w.Counts.Datagrams.InFlight--
 	w.note(datagramArrived, who, d.sender, uint64(slot)<<16|uint64(d.n), xxhash.Sum64(p))
 	ph := &w.phones[who]
-	switch len(p) {
-	case protocol.BeaconSize:
-		ph.single = d.sent
-	case protocol.TempIDSize:
+	w.handing = handing{d.sent, true, len(p) == protocol.BeaconSize}
+	if len(p) == protocol.TempIDSize {
 		ph.began(w.now, d.from, d.sent)
 	}
 	ph.machine.Datagram(w.time(), d.from, p, &w.phoneOut)
 	w.free = append(w.free, slot)
 	w.phoneActs(who)
-	ph.single = -1 << 63
+	w.handing.is = false
 	w.watcher.Counted(w.now, w.Counts.Datagrams)
 }
 
@@ -188,12 +193,12 @@ func (p *phone) began(now int64, from protocol.Address, sent int64) {
 	p.firsts = append(p.firsts, first{sent, now, from})
 }
 
-// sentAt is when the first datagram of a beacon that is now judged was sent.
-func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
-	if p.single >= 0 || p.single != -1<<63 {
-		if e.First == e.At.Elapsed {
-			return p.single, true
-		}
+// sentAt is when the first datagram of what is now judged was sent; of what is
+// no beacon, when the datagram was that showed it.
+func (w *World) sentAt(p *phone, e *nodes.PhoneEffect) (int64, bool) {
+	h := &w.handing
+	if h.is && (e.Broken || h.whole && e.First == e.At.Elapsed) {
+		return h.sent, true
 	}
 	for i := range p.firsts {
 		if f := &p.firsts[i]; f.from == e.From && f.arrived == int64(e.First) {

@@ -108,8 +108,9 @@ type Story interface {
 	// Read: the server has read bytes of the phone.
 	Read(phone uint32, raw bool, n int)
 	ServerPrinted(text string)
-	// Judged: the phone gave its verdict on what came from sender.
-	Judged(phone, sender uint32, e *nodes.PhoneEffect)
+	// Judged: the phone gave its verdict on what came from sender, the first of
+	// it sent at the given time (0 when that is not known).
+	Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneEffect)
 }
 
 type kind uint8
@@ -147,6 +148,7 @@ type World struct {
 	free    []uint32
 	large   map[uint32][]byte // payloads that do not fit a datagram's room
 	serial  sendSerial
+	handing handing
 	tcp     TCP
 	conns   []conn
 	spare   []uint32 // free connections
@@ -269,6 +271,25 @@ func (w *World) Call(at time.Duration, f func()) {
 		w.calls = append(w.calls, f)
 	}
 	w.queue.push(max(int64(at), w.now), inputClass, kindCall, 0, slot)
+}
+
+// lastTries is how often a CallLast lets what happens in the same instant go
+// first: more than any chain of such events has links, and less than for ever
+// when two of them wait for each other.
+const lastTries = 16
+
+// CallLast runs f at the given time, after what else happens in that instant.
+func (w *World) CallLast(at time.Duration, f func()) {
+	tries := 0
+	var again func()
+	again = func() {
+		if tries++; tries < lastTries && w.queue.len() > 0 && w.queue.first().at == w.now {
+			w.Call(time.Duration(w.now), again)
+			return
+		}
+		f()
+	}
+	w.Call(at, again)
 }
 
 // Tick has the story told at the given time.

@@ -1,0 +1,91 @@
+package sim
+
+import (
+	"testing"
+
+	"bluetrace/reports"
+)
+
+func TestAPasswordGoesToTheProgramThatWaits(t *testing.T) {
+	passes(t, head+`script:
+  - {at: 0s, phone: thief, login: wrong}
+  - {at: 1s, phone: thief, password: wrong}
+  - {at: 2s, phone: thief, password: wrong, as: shut}
+  - {at: shut + 59.999999999s, phone: a, login: right, expect: {reply: /is blocked/}}
+  - {at: shut + 60s, phone: a, login: wrong, expect: {reply: /try again/}}
+  - {at: shut + 61s, phone: a, password: right, expect: {reply: /Welcome/}}
+`)
+}
+
+func TestAVerdictBelongsToTheStepThatSent(t *testing.T) {
+	passes(t, head+`script:
+  - {at: 1s, phone: ghost, datagrams: {to: a, send: "11111111111111111111"}}
+  - {at: 3s, phone: ghost, forge: {to: a}, as: heard, expect: {phone: a, log: 1}}
+expect: [heard.at == 3s]
+`)
+}
+
+func TestAStepThatOnlyLooksSeesTheWholeInstant(t *testing.T) {
+	passes(t, head+`script:
+  - {at: 1s, phone: a, expect: {log: 1}}
+  - {at: 1s, phone: ghost, forge: {to: a}}
+  - {at: 999.999999ms, phone: a, expect: {log: 0}}
+`)
+}
+
+func TestAnAnswerMayComeInTheInstantOfTheDeadline(t *testing.T) {
+	const script = `network: {tcp: {delay: 10ms}}
+script:
+  - {at: 0s, phone: a, login: right}
+  - {at: 1s, phone: a, do: Download_tempID, expect: {reply: "/^[1-9][0-9]{19}$/", within: `
+	passes(t, head+script+"20ms}}\n")
+	if r := play(t, head+script+"19.999999ms}}\n"); r.Verdict != reports.Failed {
+		t.Errorf("an answer after 20 ms is within 19.999999 ms: %s", r.Verdict)
+	}
+}
+
+func TestSilenceEndsBeforeTheDeadline(t *testing.T) {
+	const script = `network: {tcp: {delay: 10ms}}
+script:
+  - {at: 0s, phone: a, login: right}
+  - {at: 1s, phone: a, do: Download_tempID, expect: {silent: true, within: `
+	passes(t, head+script+"20ms}}\n")
+	if r := play(t, head+script+"20.000001ms}}\n"); r.Verdict != reports.Failed {
+		t.Errorf("an answer after 20 ms is silence for 20.000001 ms: %s", r.Verdict)
+	}
+}
+
+// What the phone hangs up itself is not closed by the server, which only
+// follows.
+func TestClosedMeansByTheServer(t *testing.T) {
+	r := play(t, head+`script:
+  - {at: 0s, phone: a, login: right}
+  - {at: 1s, phone: a, login: {kind: right, user: "+61499999999"}}
+  - {at: 0s, phone: b, login: half, expect: {closed: true, within: 3m}}
+`)
+	if r.Verdict != reports.Passed {
+		t.Errorf("a login that is never finished: %+v", checksOf(r, reports.ExpectationCheck))
+	}
+	r = play(t, head+`script:
+  - {at: 0s, phone: a, login: half, expect: {closed: true, within: 5s}}
+  - {at: 1s, phone: a, login: right, expect: {reply: /Welcome/}}
+`)
+	if c := checksOf(r, reports.ExpectationCheck)[0]; c.Verdict != reports.Failed || c.Expected != "the connection is closed by the server" {
+		t.Errorf("a connection that the phone left for another: %+v", c)
+	}
+}
+
+// Where the network joins nothing, two answers in one send are not two replies.
+func TestRepliesAreCountedSendBySend(t *testing.T) {
+	r := play(t, head+`script:
+  - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
+  - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {reply: "/^[0-9]{40}$/"}}
+`)
+	if c := checksOf(r, reports.ExpectationCheck)[0]; c.Verdict != reports.Failed {
+		t.Errorf("two TempIDs as one reply: %+v", c)
+	}
+	passes(t, head+`script:
+  - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
+  - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: ["/^[0-9]{20}$/", "/^[0-9]{20}$/"]}}
+`)
+}
