@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"bluetrace/nodes"
@@ -139,7 +140,7 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 	server.MaxUploadLines = s.Server.MaxUpload
 	c := virtual.Config{
 		Seed: s.Seed, Start: s.Start, Begin: r.begin, Zone: zone,
-		Server: server, DiskDelay: delayOf(s.Server.DiskDelay),
+		Server: server, DiskDelay: delayOf(s.Server.DiskDelay), Restarts: r.restarts(),
 		Credentials: r.credentials(),
 		Phones:      make([]virtual.PhoneConfig, 0, len(names)),
 		TCP:         virtual.TCP{Delay: delayOf(s.Network.TCP.Delay), Split: s.Network.TCP.Split, Join: s.Network.TCP.Join},
@@ -166,6 +167,10 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 		retention = append(retention, retention[sec.phone])
 	}
 	return c, retention
+}
+
+func (r *run) restarts() bool {
+	return slices.ContainsFunc(r.steps, func(st step) bool { return st.Restart != nil })
 }
 
 func formOf(f scenarios.Form) protocol.Form {

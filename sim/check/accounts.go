@@ -60,6 +60,7 @@ func (a *accounts) init(v *Invariants) {
 		a.known[name] = &account{password: password, exists: true}
 		a.longest = max(a.longest, len(name))
 	}
+	v.rules.Accounts = nil // they are the model's now, and there may be many
 }
 
 func (a *accounts) session(c nodes.Conn) *session {

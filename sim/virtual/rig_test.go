@@ -212,7 +212,7 @@ func newRig(t *testing.T, c virtual.Config) *rig {
 			c.Credentials = append(c.Credentials, nodes.Credential{User: p.Name, Password: "pw-" + p.Name})
 		}
 	}
-	c.Watcher, c.Story = r.wire, r.story
+	c.Watcher, c.Story, c.Restarts = r.wire, r.story, true
 	if c.Trace == nil {
 		c.Trace = &r.trace
 	}

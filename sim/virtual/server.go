@@ -24,6 +24,7 @@ type serverHost struct {
 	stores    []store
 	storeFree []uint32
 	onDisk    []nodes.Record
+	restarts  bool
 	life      uint32 // how often it was started
 }
 
@@ -39,6 +40,7 @@ func (h *serverHost) init(c Config) error {
 	h.entropy = Stream(c.Seed, "server", "TempIDs")
 	h.disk = Stream(c.Seed, "server", "disk")
 	h.diskDelay = c.DiskDelay
+	h.restarts = c.Restarts
 	h.settings = c.Server
 	h.settings.Entropy = &h.entropy
 	h.settings.Zone = c.Zone
@@ -76,6 +78,9 @@ func (w *World) startServer() {
 // not on the disk is gone. It comes back after down.
 func (w *World) RestartServer(down time.Duration) {
 	h := &w.host
+	if !h.restarts {
+		panic("virtual: RestartServer in a world that was built without Restarts")
+	}
 	if h.machine == nil {
 		return
 	}
@@ -181,7 +186,9 @@ func (w *World) storedOnDisk(slot uint32) {
 	if s.life != h.life || h.machine == nil {
 		return // the server that asked was killed before this reached the disk
 	}
-	h.onDisk = append(h.onDisk, s.records...)
+	if h.restarts {
+		h.onDisk = append(h.onDisk, s.records...)
+	}
 	w.note(stored, nobody, nobody, uint64(s.id), uint64(len(s.records)))
 	c := uint32(s.conn)
 	h.machine.Stored(w.time(), s.id, nil, &h.out)

@@ -226,7 +226,7 @@ func (w *World) feedServer(c uint32) {
 		w.story.Read(who, raw, n)
 		w.serverActs()
 		way := &w.conns[c].up
-		way.inbox = append(way.inbox[:0], way.inbox[n:]...)
+		way.inbox = rest(way.inbox, n)
 	}
 	if cn := &w.conns[c]; cn.up.eof {
 		w.noteText(serverEnded, nobody, cn.phone, uint64(c), 0, "ends: end of file")
@@ -235,6 +235,15 @@ func (w *World) feedServer(c uint32) {
 		w.serverActs()
 		w.serverCloses(c)
 	}
+}
+
+// rest is what is left of an inbox behind n bytes. An empty one keeps no memory:
+// a crowd has many, and reads little.
+func rest(inbox []byte, n int) []byte {
+	if n == len(inbox) {
+		return nil
+	}
+	return append(inbox[:0], inbox[n:]...)
 }
 
 // feedPhone lets the phone's program, or the script, read what has come.
@@ -256,7 +265,7 @@ func (w *World) feedPhone(c uint32) {
 			w.phoneActs(who)
 		}
 		cn = &w.conns[c]
-		cn.down.inbox = cn.down.inbox[:0]
+		cn.down.inbox = nil
 	}
 	if !cn.phoneOpen && cn.down.eof {
 		if cn.byServer {

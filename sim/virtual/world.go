@@ -33,6 +33,9 @@ type Config struct {
 	Server      nodes.ServerSettings
 	Credentials []nodes.Credential
 	DiskDelay   Delay // from a Store to its Stored
+	// Restarts says that RestartServer will be called: only then what reaches
+	// the disk is kept.
+	Restarts bool
 
 	Phones []PhoneConfig
 

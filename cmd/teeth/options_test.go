@@ -1,0 +1,64 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions([]string{"--run", "^a block is a nanosecond (short|long)$", "--jobs", "3", "--keep"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.bugs) != 2 || o.bugs[0].name != "a block is a nanosecond short" || o.bugs[1].name != "a block is a nanosecond long" {
+		t.Errorf("chosen %+v, want the two of a block's length", o.bugs)
+	}
+	if o.jobs != 3 || !o.keep {
+		t.Errorf("%d jobs, keep %v; want 3, true", o.jobs, o.keep)
+	}
+	if o, err = parseOptions(nil); err != nil || len(o.bugs) != len(allBugs()) || o.jobs < 1 || o.keep {
+		t.Errorf("without flags: %d bugs, %d jobs, keep %v and %v", len(o.bugs), o.jobs, o.keep, err)
+	}
+}
+
+func TestBadOptionsAreRefused(t *testing.T) {
+	for want, arguments := range map[string][]string{
+		"--jobs 0: want at least 1":                {"--jobs", "0"},
+		`unknown argument "block"`:                 {"block"},
+		"--run: error parsing regexp: missing":     {"--run", "("},
+		`--run "no such bug" matches none of the `: {"--run", "no such bug"},
+		"unknown flag: --bug":                      {"--bug"},
+	} {
+		if _, err := parseOptions(arguments); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", arguments, err, want)
+		}
+	}
+}
+
+func TestHelpNamesEveryFlag(t *testing.T) {
+	o, err := parseOptions([]string{"--help"})
+	if !errors.Is(err, pflag.ErrHelp) {
+		t.Fatalf("error %v, want %v", err, pflag.ErrHelp)
+	}
+	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep"} {
+		if !strings.Contains(o.help, flag) {
+			t.Errorf("%q is not in\n%s", flag, o.help)
+		}
+	}
+}
+
+func TestCommandAnswersWithAStatus(t *testing.T) {
+	var stdout, stderr strings.Builder
+	if got := command(t.Context(), []string{"--jobs", "0"}, &stdout, &stderr); got != misused {
+		t.Errorf("status %d, want %d", got, misused)
+	}
+	if want := "teeth: --jobs 0: want at least 1\nhint: teeth --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
+		t.Errorf("printed %q and %q, want %q", stdout.String(), stderr.String(), want)
+	}
+	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != allCaught || !strings.HasPrefix(stdout.String(), "Teeth plants bugs") {
+		t.Errorf("status %d, printed %q", got, stdout.String())
+	}
+}
