@@ -1,19 +1,24 @@
 package virtual
 
+import "slices"
+
 // queue is the pending events, ordered by (time, wake-ups before inputs,
 // sequence).
 //
-// What comes soon is in a heap. What comes later waits, unordered, in the slot
-// of its time on a wheel, and moves to the heap when its slot begins: pushing
-// it costs one store instead of a way through a heap that no cache holds. What
-// lies beyond the wheel waits in a second heap.
+// What comes later waits, unordered, in the slot of its time on a wheel: pushing
+// it costs one store instead of a way through a heap that no cache holds. When
+// its slot begins, the slot is sorted and handed out from the front. What is
+// pushed for a slot that has begun goes to a heap, which stays small, and what
+// lies beyond the wheel waits in another.
 type queue struct {
+	slot    []event // of the time that has begun, sorted
+	at      int     // the first of slot that is left
 	near    heap
 	wheel   []int32 // by slot: its newest chunk; 0: none
 	chunks  []chunk // chunks[0] is nobody's
 	spare   int32   // a chunk that is free, and through next all others
 	far     heap
-	horizon int64 // near holds what is before it; a multiple of slotTime
+	horizon int64 // slot and near hold what is before it; a multiple of slotTime
 	onWheel int
 	seq     uint64
 }
@@ -77,19 +82,26 @@ func (q *queue) newChunk(next int32) int32 {
 	return i
 }
 
-func (q *queue) len() int { return len(q.near) + q.onWheel + len(q.far) }
+func (q *queue) len() int { return len(q.slot) - q.at + len(q.near) + q.onWheel + len(q.far) }
 
 // first is the earliest event. The queue must not be empty.
 func (q *queue) first() *event {
-	for len(q.near) == 0 {
+	for q.at == len(q.slot) && len(q.near) == 0 {
 		q.advance()
+	}
+	if q.at < len(q.slot) && (len(q.near) == 0 || q.slot[q.at].before(&q.near[0])) {
+		return &q.slot[q.at]
 	}
 	return &q.near[0]
 }
 
 // pop takes the earliest event. The queue must not be empty.
 func (q *queue) pop() event {
-	q.first()
+	e := q.first()
+	if q.at < len(q.slot) && e == &q.slot[q.at] {
+		q.at++
+		return *e
+	}
 	return q.near.pop()
 }
 
@@ -99,17 +111,22 @@ func (q *queue) advance() {
 	if q.onWheel == 0 {
 		q.horizon = q.far[0].at &^ (slotTime - 1)
 	}
-	slot := &q.wheel[q.horizon>>slotTimeBits&(slots-1)]
+	first := &q.wheel[q.horizon>>slotTimeBits&(slots-1)]
 	q.horizon += slotTime
-	for i := *slot; i != 0; {
+	q.slot, q.at = q.slot[:0], 0
+	for i := *first; i != 0; {
 		c := &q.chunks[i]
-		for _, e := range c.events[:c.n] {
-			q.near.push(e)
-		}
-		q.onWheel -= int(c.n)
+		q.slot = append(q.slot, c.events[:c.n]...)
 		i, c.next, q.spare = c.next, q.spare, i
 	}
-	*slot = 0
+	*first = 0
+	q.onWheel -= len(q.slot)
+	slices.SortFunc(q.slot, func(a, b event) int {
+		if a.before(&b) {
+			return -1
+		}
+		return 1
+	})
 	for len(q.far) > 0 && q.far[0].at-q.horizon < wheelSpan {
 		q.place(q.far.pop())
 	}

@@ -344,7 +344,14 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 // every event is about another phone, and waiting for its memory takes longer
 // than the work.
 func (w *World) lookAhead() {
-	h := w.queue.near
+	q := &w.queue
+	if i := q.at + askAhead; i < len(q.slot) {
+		w.askForPhone(&q.slot[i])
+	}
+	if i := q.at + askAhead/2; i < len(q.slot) {
+		w.askForLog(&q.slot[i])
+	}
+	h := q.near
 	for i := 1; i < min(5, len(h)); i++ {
 		e := &h[i]
 		if seen := &w.asked[e.ord>>kindBits%askedKept]; *seen != e.ord {
@@ -352,8 +359,19 @@ func (w *World) lookAhead() {
 			w.askForPhone(e)
 		}
 	}
-	if len(h) > 0 && h[0].kind() <= kindDatagram && int(h[0].who) < len(w.phones) {
-		oldest, next := w.phones[h[0].who].machine.Log().Ends()
+	if len(h) > 0 {
+		w.askForLog(&h[0])
+	}
+}
+
+// askAhead is how many events ahead a phone's memory is asked for, and at half
+// the way that of its log.
+const askAhead = 8
+
+// askForLog asks for the ends of a phone's log; the phone itself must be near.
+func (w *World) askForLog(e *event) {
+	if e.kind() <= kindDatagram && int(e.who) < len(w.phones) {
+		oldest, next := w.phones[e.who].machine.Log().Ends()
 		prefetch(oldest)
 		prefetch(next)
 	}
