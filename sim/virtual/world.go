@@ -13,9 +13,6 @@ import (
 	"io"
 	"math"
 	"time"
-	"unsafe"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -175,44 +172,6 @@ type World struct {
 	asked  [askedKept]uint64 // by lookAhead
 }
 
-// Counts of the run so far.
-type Counts struct {
-	Beacons   Beacons
-	Datagrams Datagrams
-	Sessions  struct{ Opened, Closed uint64 }
-	Logins    struct{ Welcomed, Wrong, Blocked, Refused uint64 }
-	TempIDs   struct{ Issued uint64 }
-	Uploads   struct{ Complete, Broken, Entries, Resolved uint64 }
-}
-
-// Beacons counts them: Delivered = Valid + Invalid are those a receiver judged.
-type Beacons struct {
-	Sent, Delivered, Valid, Invalid, Kept, Expired uint64
-}
-
-// Datagrams counts them: Sent = Delivered + Lost + InFlight, always.
-type Datagrams struct {
-	Sent, Delivered, Lost, InFlight uint64
-}
-
-// Delays hold nanoseconds of virtual time, with three significant digits.
-type Delays struct {
-	Beacon, Login, TempID, Upload, Logout *hdrhistogram.Histogram
-}
-
-func newDelays() Delays {
-	h := func() *hdrhistogram.Histogram {
-		return hdrhistogram.New(1, int64(24*time.Hour), 3)
-	}
-	return Delays{h(), h(), h(), h(), h()}
-}
-
-func record3(h *hdrhistogram.Histogram, d int64) {
-	if h.RecordValue(min(max(d, 0), h.HighestTrackableValue())) != nil {
-		panic(fmt.Sprintf("virtual: a delay of %d ns is outside 0 to %d", d, h.HighestTrackableValue()))
-	}
-}
-
 // New builds a world; its server listens from Begin on.
 func New(c Config) (*World, error) {
 	if len(c.Phones) > maxPhones {
@@ -338,61 +297,6 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 		w.now = int64(until)
 	}
 	return ctx.Err()
-}
-
-// lookAhead asks for the memory of the events that come soon. In a large crowd
-// every event is about another phone, and waiting for its memory takes longer
-// than the work.
-func (w *World) lookAhead() {
-	q := &w.queue
-	if i := q.at + askAhead; i < len(q.slot) {
-		w.askForPhone(&q.slot[i])
-	}
-	if i := q.at + askAhead/2; i < len(q.slot) {
-		w.askForLog(&q.slot[i])
-	}
-	h := q.near
-	for i := 1; i < min(5, len(h)); i++ {
-		e := &h[i]
-		if seen := &w.asked[e.ord>>kindBits%askedKept]; *seen != e.ord {
-			*seen = e.ord
-			w.askForPhone(e)
-		}
-	}
-	if len(h) > 0 {
-		w.askForLog(&h[0])
-	}
-}
-
-// askAhead is how many events ahead a phone's memory is asked for, and at half
-// the way that of its log.
-const askAhead = 8
-
-// askForLog asks for the ends of a phone's log; the phone itself must be near.
-func (w *World) askForLog(e *event) {
-	if e.kind() <= kindDatagram && int(e.who) < len(w.phones) {
-		oldest, next := w.phones[e.who].machine.Log().Ends()
-		prefetch(oldest)
-		prefetch(next)
-	}
-}
-
-// askedKept is how many events lookAhead remembers to have asked for.
-const askedKept = 64
-
-// askForPhone asks for the lines of a phone that an event of this kind uses.
-func (w *World) askForPhone(e *event) {
-	if e.kind() > kindTick || int(e.who) >= len(w.phones) {
-		return
-	}
-	p := unsafe.Pointer(&w.phones[e.who])
-	prefetch(p)
-	prefetch(unsafe.Add(p, 64))
-	if e.kind() == kindTick {
-		prefetch(unsafe.Add(p, 128))
-		prefetch(unsafe.Add(p, 192))
-		prefetch(unsafe.Add(p, 256))
-	}
 }
 
 func (w *World) handle(e *event) {

@@ -1,0 +1,146 @@
+package sim
+
+import (
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/scenarios"
+)
+
+// moment is when a step took effect.
+type moment struct {
+	at    time.Duration
+	known bool
+}
+
+// tookEffect fixes the moment of a step, and begins those that wait for it.
+func (r *run) tookEffect(st *step) {
+	if st.moment.known {
+		return
+	}
+	now := r.world.Now()
+	st.moment = moment{now, true}
+	for _, w := range st.waits {
+		w.lookAtEffect(r)
+	}
+	if st.As != "" {
+		r.moments[st.As] = st.moment
+		r.takeValues(st.As)
+		for i := range r.steps {
+			if next := &r.steps[i]; next.At.Moment == st.As && next.stage == waiting {
+				r.schedule(next, now+next.At.Offset)
+			}
+		}
+	}
+	r.progress(st)
+}
+
+// scriptDone: a phone's program is through with an operation.
+func (r *run) scriptDone(phone uint32, e *nodes.PhoneEffect) {
+	for i := range r.steps {
+		st := &r.steps[i]
+		if st.stage == waiting || st.program != phone || st.result.answered || st.operation() != e.Op {
+			continue
+		}
+		st.result.answered = true
+		st.result.delay = r.world.Now() - e.Began
+		st.result.lost = e.Outcome == nodes.OutcomeNoAnswer || e.Outcome == nodes.OutcomeConnectionLost
+		r.progress(st)
+		break
+	}
+	if int(phone) >= len(r.accounts) && e.Op == nodes.OpLogin && e.Outcome == nodes.OutcomeOK {
+		r.world.Call(r.world.Now(), func() { r.takeOver(phone) })
+	}
+}
+
+// Decided: the server decided something about a session of the phone.
+func (r *run) Decided(phone uint32, raw bool, e *nodes.ServerEvent) {
+	if len(r.steps) == 0 {
+		return
+	}
+	for i := range r.steps {
+		st := &r.steps[i]
+		if st.stage != began || st.program != phone || raw != (st.TCP != nil) {
+			continue
+		}
+		if e.Kind == nodes.EventUploadDone && !st.result.upload && (raw || st.operation() == nodes.OpUpload) {
+			st.result.upload, st.result.entries, st.result.resolved = true, e.Entries, e.Resolved
+			for _, w := range st.waits {
+				w.uploaded(r)
+			}
+			r.progress(st)
+		}
+		if !raw && decides(e.Kind, st.operation()) {
+			r.tookEffect(st)
+		}
+	}
+}
+
+func decides(k nodes.ServerEventKind, op nodes.Operation) bool {
+	switch k {
+	case nodes.EventLoggedIn, nodes.EventWrongPassword, nodes.EventBlockBegan, nodes.EventRefused:
+		return op == nodes.OpLogin
+	case nodes.EventIssued:
+		return op == nodes.OpDownload
+	case nodes.EventSessionEnded:
+		return op == nodes.OpLogout
+	}
+	return false
+}
+
+// Read: the server has read bytes of the phone.
+func (r *run) Read(phone uint32, raw bool, n int) {
+	if !raw {
+		return
+	}
+	for i := range r.steps {
+		st := &r.steps[i]
+		if st.stage != began || st.TCP == nil || st.Phone != int(phone) || st.toRead == 0 {
+			continue
+		}
+		if st.toRead -= min(n, st.toRead); st.toRead == 0 {
+			r.tookEffect(st)
+		}
+		return
+	}
+}
+
+// Judged: a receiver gave its verdict. It is that of the sender's last step
+// before the sending; when that is not known, of its first that waits for one.
+func (r *run) Judged(phone, sender uint32, sent time.Duration, _ *nodes.PhoneEffect) {
+	var found *step
+	for i := range r.steps {
+		st := &r.steps[i]
+		if st.stage != began || st.moment.known || st.Phone != int(sender) || !st.reaches(int(phone)) {
+			continue
+		}
+		if found == nil || st.at <= sent && st.at >= found.at {
+			found = st
+		}
+	}
+	if found != nil {
+		r.tookEffect(found)
+	}
+}
+
+// reaches says whether the step sends something to the phone.
+func (st *step) reaches(phone int) bool {
+	var to []int
+	switch {
+	case st.Do != nil && st.Do.Verb == scenarios.VerbBeacon:
+		if st.Do.Contacts {
+			return true
+		}
+		to = st.Do.To
+	case st.Forge != nil:
+		to = st.Forge.To
+	case st.Datagrams != nil:
+		to = st.Datagrams.To
+	}
+	for _, t := range to {
+		if t == phone {
+			return true
+		}
+	}
+	return false
+}

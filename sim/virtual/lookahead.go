@@ -1,0 +1,60 @@
+package virtual
+
+import (
+	"unsafe"
+)
+
+// lookAhead asks for the memory of the events that come soon. In a large crowd
+// every event is about another phone, and waiting for its memory takes longer
+// than the work.
+func (w *World) lookAhead() {
+	q := &w.queue
+	if i := q.at + askAhead; i < len(q.slot) {
+		w.askForPhone(&q.slot[i])
+	}
+	if i := q.at + askAhead/2; i < len(q.slot) {
+		w.askForLog(&q.slot[i])
+	}
+	h := q.near
+	for i := 1; i < min(5, len(h)); i++ {
+		e := &h[i]
+		if seen := &w.asked[e.ord>>kindBits%askedKept]; *seen != e.ord {
+			*seen = e.ord
+			w.askForPhone(e)
+		}
+	}
+	if len(h) > 0 {
+		w.askForLog(&h[0])
+	}
+}
+
+// askAhead is how many events ahead a phone's memory is asked for, and at half
+// the way that of its log.
+const askAhead = 8
+
+// askForLog asks for the ends of a phone's log; the phone itself must be near.
+func (w *World) askForLog(e *event) {
+	if e.kind() <= kindDatagram && int(e.who) < len(w.phones) {
+		oldest, next := w.phones[e.who].machine.Log().Ends()
+		prefetch(oldest)
+		prefetch(next)
+	}
+}
+
+// askedKept is how many events lookAhead remembers to have asked for.
+const askedKept = 64
+
+// askForPhone asks for the lines of a phone that an event of this kind uses.
+func (w *World) askForPhone(e *event) {
+	if e.kind() > kindTick || int(e.who) >= len(w.phones) {
+		return
+	}
+	p := unsafe.Pointer(&w.phones[e.who])
+	prefetch(p)
+	prefetch(unsafe.Add(p, 64))
+	if e.kind() == kindTick {
+		prefetch(unsafe.Add(p, 128))
+		prefetch(unsafe.Add(p, 192))
+		prefetch(unsafe.Add(p, 256))
+	}
+}
