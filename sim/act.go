@@ -50,6 +50,9 @@ func (r *run) actCommand(st *step, who uint32) string {
 		r.world.Type(who, a.password)
 		return ""
 	case scenarios.VerbBeacon:
+		if _, ok := r.world.TempID(who); !ok && len(st.waits) == 0 {
+			return r.world.Name(who) + " has no TempID to send: it has downloaded none"
+		}
 		r.sendBeacons(who, c)
 		return ""
 	case scenarios.VerbType:

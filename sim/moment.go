@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"bluetrace/nodes"
@@ -125,22 +126,21 @@ func (r *run) Judged(phone, sender uint32, sent time.Duration, _ *nodes.PhoneEff
 
 // reaches says whether the step sends something to the phone.
 func (st *step) reaches(phone int) bool {
-	var to []int
+	if st.Do != nil && st.Do.Verb == scenarios.VerbBeacon && st.Do.Contacts {
+		return true
+	}
+	return slices.Contains(st.receivers(), phone)
+}
+
+// receivers are the phones that the step names as those it sends to.
+func (st *step) receivers() []int {
 	switch {
-	case st.Do != nil && st.Do.Verb == scenarios.VerbBeacon:
-		if st.Do.Contacts {
-			return true
-		}
-		to = st.Do.To
+	case st.Do != nil:
+		return st.Do.To
 	case st.Forge != nil:
-		to = st.Forge.To
+		return st.Forge.To
 	case st.Datagrams != nil:
-		to = st.Datagrams.To
+		return st.Datagrams.To
 	}
-	for _, t := range to {
-		if t == phone {
-			return true
-		}
-	}
-	return false
+	return nil
 }

@@ -114,7 +114,7 @@ func (r *run) refuse(st *step, why string) {
 	st.at = r.world.Now()
 	st.stage = began
 	for _, w := range st.waits {
-		w.fail(r, "the step could be done", why)
+		w.fail(r, "the step takes place", why)
 	}
 	r.settle(st)
 }

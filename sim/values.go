@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,13 +197,24 @@ func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Ch
 			who = " for " + r.world.Name(uint32(right.phones[i]))
 		}
 		c.Verdict, c.Expected = reports.Failed, e.Text
-		c.Found = fmt.Sprintf("%s %s %s%s", check.Number(l), negated(e.Op), check.Number(rt), who)
+		c.Found = fmt.Sprintf("%s %s %s%s", valueText(e, l), negated(e.Op), valueText(e, rt), who)
 		return c
 	}
 	if c.Times == 1 {
-		c.Found = check.Number(left.values[0])
+		c.Found = valueText(e, left.values[0])
 	}
 	return c
+}
+
+// valueText renders one side of a comparison: a count, or a time when either
+// side is one.
+func valueText(e *scenarios.Expectation, v float64) string {
+	for _, t := range slices.Concat(e.Left.Terms, e.Right.Terms) {
+		if p := t.Operand.Path; p != nil && (p.Field == "at" || p.Field == "delay" || p.Field == "log.age_max") {
+			return time.Duration(math.Round(v * float64(time.Second))).String()
+		}
+	}
+	return check.Number(v)
 }
 
 // negated is the operator that holds when op does not.

@@ -2,10 +2,12 @@ package sim
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
+	"bluetrace/nodes"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
@@ -89,7 +91,7 @@ func (w *wait) lookAtLog(r *run) {
 	log := r.world.Log(uint32(w.expect.Phone))
 	name := r.world.Name(uint32(w.expect.Phone))
 	if l.Entries >= 0 && log.Len() != l.Entries {
-		w.fail(r, fmt.Sprintf("%d entries in the log of %s", l.Entries, name), strconv.Itoa(log.Len()))
+		w.fail(r, fmt.Sprintf("%s in the log of %s", entriesText(l.Entries), name), entriesText(log.Len())+r.agesText(log))
 		return
 	}
 	if l.TempIDs == nil {
@@ -106,6 +108,29 @@ func (w *wait) lookAtLog(r *run) {
 	if !same {
 		w.fail(r, fmt.Sprintf("TempIDs %s in the log of %s", patternsText(l.TempIDs), name), strings.Join(ids, ", "))
 	}
+}
+
+func entriesText(n int) string {
+	if n == 1 {
+		return "1 entry"
+	}
+	return strconv.Itoa(n) + " entries"
+}
+
+// agesText lists how old the entries of a log are, the oldest first.
+func (r *run) agesText(log *nodes.ContactLog) string {
+	const shown = 6
+	var ages []string
+	for i := range min(log.Len(), shown) {
+		ages = append(ages, (r.world.Now() - log.At(i).Received).String())
+	}
+	switch {
+	case log.Len() == 0:
+		return ""
+	case log.Len() > shown:
+		ages = append(ages, "…")
+	}
+	return ", received " + strings.Join(ages, ", ") + " ago"
 }
 
 func patternsText(ps []scenarios.Pattern) string {
@@ -165,7 +190,7 @@ func (w *wait) repliedWhole(r *run, reply string) {
 }
 
 func (w *wait) failReplies(r *run) {
-	w.fail(r, "replies "+patternsText(w.expect.Replies), quoted(w.chunks))
+	w.fail(r, "replies "+patternsText(w.expect.Replies)+hint(w.expect.Replies, w.chunks), quoted(w.chunks))
 }
 
 // takeReply says how many bytes of got the pattern takes: 0 when more must
@@ -186,6 +211,19 @@ func takeReply(p scenarios.Pattern, got []byte, last string) (n int, ok bool) {
 		}
 	}
 	return 0, true
+}
+
+// hint says how to match a part, when a text that was expected is only a part of
+// what came.
+func hint(ps []scenarios.Pattern, got []string) string {
+	for _, p := range ps {
+		for _, g := range got {
+			if p.Re == nil && g != p.Text && strings.Contains(g, p.Text) {
+				return fmt.Sprintf(" (a text must be equal; /%s/ matches a part)", regexp.QuoteMeta(p.Text))
+			}
+		}
+	}
+	return ""
 }
 
 func quoted(texts []string) string {
@@ -257,7 +295,7 @@ func (w *wait) missing() (expected, found string) {
 	case w.replies < len(e.Replies):
 		return "replies " + patternsText(e.Replies), quoted(w.chunks)
 	case w.prints < len(e.Prints):
-		return fmt.Sprintf("%q on the screen", e.Prints[w.prints].String()), tail(w.lines)
+		return fmt.Sprintf("%q on the screen", e.Prints[w.prints].String()) + hint(e.Prints[w.prints:], w.lines), tail(w.lines)
 	case w.serverSeen < len(e.ServerPrints):
 		return fmt.Sprintf("%q in the server's output", e.ServerPrints[w.serverSeen].String()), tail(w.serverLines)
 	case e.Closed != nil && *e.Closed && !w.ended:
@@ -310,12 +348,25 @@ func (w *wait) fail(r *run, expected, found string) {
 	}
 	at := r.world.Now().Seconds()
 	w.check.Expected, w.check.Found, w.check.AtSeconds = expected, found, &at
-	phone := w.expect.Phone
-	if phone < 0 {
-		phone = w.step.Phone
-	}
-	w.check.Around = r.world.Recent(phone, eventsAround)
+	w.check.Around = r.aroundStep(w)
 	w.end(r, reports.Failed)
+}
+
+// aroundStep shows what happened since the step began to its phone, to the one
+// that it looks at, and to those that it sends to.
+func (r *run) aroundStep(w *wait) []string {
+	st := w.step
+	phones := append([]int{int(st.program), st.Phone, w.expect.Phone}, st.receivers()...)
+	from := st.at
+	if st.Login != nil {
+		from -= r.lead(st)
+	}
+	if !st.looksOnly() && st.stage != waiting {
+		if lines := r.world.Since(from, phones, eventsAround); len(lines) > 0 {
+			return lines
+		}
+	}
+	return r.world.Recent(max(w.expect.Phone, st.Phone), eventsAround)
 }
 
 func (w *wait) end(r *run, v reports.Verdict) {

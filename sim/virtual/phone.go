@@ -94,7 +94,7 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 		ph.conn = w.open(who, false)
 	case nodes.PhoneSendTCP:
 		if ph.conn != noConn {
-			w.noteText(phoneSent, who, nobody, uint64(ph.conn), uint64(len(e.Bytes)), string(e.Bytes))
+			w.noteText(phoneSent, who, nobody, w.conns[ph.conn].serial, uint64(len(e.Bytes)), string(e.Bytes))
 			w.send(ph.conn, false, e.Bytes, false, false)
 		}
 	case nodes.PhoneCloseTCP:
@@ -269,13 +269,13 @@ func (w *World) flushRaw(who uint32) {
 	}
 	s.ready = true
 	for _, p := range s.queued {
-		w.noteText(phoneSent, who, nobody, uint64(s.conn), uint64(len(p)), string(p))
+		w.noteText(phoneSent, who, nobody, w.conns[s.conn].serial, uint64(len(p)), string(p))
 		w.send(s.conn, false, p, false, false)
 	}
 	s.queued = nil
 	if s.fin {
 		s.fin = false
-		w.noteText(phoneEnded, who, nobody, uint64(s.conn), 0, "is ended by the script")
+		w.noteText(phoneEnded, who, nobody, w.conns[s.conn].serial, 0, "is ended by the script")
 		w.send(s.conn, false, nil, true, s.reset)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -144,6 +145,29 @@ func (w *World) Recent(phone, n int) []string {
 	return lines
 }
 
+// Since renders the records from a virtual time on that concern any of the
+// phones: all of them when they are at most n, else the first and the last.
+func (w *World) Since(from time.Duration, phones []int, n int) []string {
+	l := &w.ledger
+	var found []*record
+	for i := l.next - min(l.next, recentRecords); i < l.next; i++ {
+		r := &l.recent[i%recentRecords]
+		if r.at >= int64(from) && slices.ContainsFunc(phones, func(p int) bool { return r.who == uint32(p) || r.peer == uint32(p) }) {
+			found = append(found, r)
+		}
+	}
+	var lines []string
+	for i, r := range found {
+		switch {
+		case len(found) <= n, i < n/2, i >= len(found)-n/2:
+			lines = append(lines, string(w.appendRecord(nil, r)))
+		case i == n/2:
+			lines = append(lines, fmt.Sprintf("(%d more)", len(found)-n/2*2))
+		}
+	}
+	return lines
+}
+
 func (w *World) recent(phone, n int) []string {
 	l := &w.ledger
 	var lines []string
@@ -197,7 +221,7 @@ func (w *World) appendRecord(dst []byte, r *record) []byte {
 	case datagramSent:
 		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, due %s", who, peer, r.a>>16, r.a&0xffff, Seconds(int64(r.b)))
 	case datagramLost:
-		return fmt.Appendf(dst, "%s -> %s: datagram, %d bytes, lost", who, peer, r.a&0xffff)
+		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, lost", who, peer, r.a>>16, r.a&0xffff)
 	case datagramArrived:
 		return fmt.Appendf(dst, "%s <- %s: datagram %d, %d bytes", who, peer, r.a>>16, r.a&0xffff)
 	case judgedValid:
@@ -207,7 +231,7 @@ func (w *World) appendRecord(dst []byte, r *record) []byte {
 	case judgedBroken:
 		return fmt.Appendf(dst, "%s: datagrams of %s are no beacon", who, peer)
 	case entriesExpired:
-		return fmt.Appendf(dst, "%s: %d log entries expire, %d left", who, r.a, r.b)
+		return fmt.Appendf(dst, "%s: log entries that expire: %d, left: %d", who, r.a, r.b)
 	case connecting:
 		return fmt.Appendf(dst, "%s: connects (c%d)", who, r.a)
 	case accepted:
@@ -231,7 +255,7 @@ func (w *World) appendRecord(dst []byte, r *record) []byte {
 	case serverPrinted:
 		return fmt.Appendf(dst, "server: prints %q", r.text)
 	case stored:
-		return fmt.Appendf(dst, "server: store %d is on disk, %d records", r.a, r.b)
+		return fmt.Appendf(dst, "server: store %d is on disk, records: %d", r.a, r.b)
 	case restarted:
 		return fmt.Appendf(dst, "server: %s", r.text)
 	case phonePrinted:

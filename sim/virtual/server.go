@@ -146,7 +146,7 @@ func (w *World) serverAct(e *nodes.ServerEffect) {
 		if !cn.serverOpen {
 			return
 		}
-		w.noteText(serverSent, nobody, cn.phone, uint64(c), uint64(len(e.Bytes)), string(e.Bytes))
+		w.noteText(serverSent, nobody, cn.phone, w.conns[c].serial, uint64(len(e.Bytes)), string(e.Bytes))
 		w.watcher.ServerSent(w.now, e.Conn, e.Bytes)
 		w.send(c, true, e.Bytes, false, false)
 	case nodes.EffectClose:

@@ -8,6 +8,7 @@ import (
 // conn is one TCP connection between a phone and the server: two streams of
 // bytes. The program of a phone has one at a time; a script may hold another.
 type conn struct {
+	serial     uint64 // counts the connections of the run, from 1: a number is used again, this is not
 	phone      uint32
 	raw        bool
 	used       bool
@@ -46,7 +47,8 @@ func (w *World) newConn(phone uint32, raw bool) uint32 {
 		c = uint32(len(w.conns))
 		w.conns = append(w.conns, conn{})
 	}
-	w.conns[c] = conn{phone: phone, raw: raw, used: true, phoneOpen: true}
+	w.opened++
+	w.conns[c] = conn{serial: w.opened, phone: phone, raw: raw, used: true, phoneOpen: true}
 	return c
 }
 
@@ -55,7 +57,7 @@ func (w *World) newConn(phone uint32, raw bool) uint32 {
 func (w *World) open(phone uint32, raw bool) uint32 {
 	c := w.newConn(phone, raw)
 	cn := &w.conns[c]
-	w.note(connecting, phone, nobody, uint64(c), 0)
+	w.note(connecting, phone, nobody, w.conns[c].serial, 0)
 	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[phone].up))
 	cn.up.last = at
 	cn.underway++
@@ -73,7 +75,7 @@ func (w *World) accept(c uint32) {
 	}
 	cn.serverOpen = true
 	w.Counts.Sessions.Opened++
-	w.note(accepted, nobody, cn.phone, uint64(c), 0)
+	w.note(accepted, nobody, cn.phone, w.conns[c].serial, 0)
 	w.watcher.Accepted(w.now, nodes.Conn(c))
 	w.host.machine.Accept(w.time(), nodes.Conn(c), &w.host.out)
 	w.queue.push(at, inputClass, kindConnected, c, 0)
@@ -87,7 +89,7 @@ func (w *World) connected(c uint32) {
 		w.release(c)
 		return
 	}
-	w.note(connected, cn.phone, nobody, uint64(c), 0)
+	w.note(connected, cn.phone, nobody, w.conns[c].serial, 0)
 	if cn.raw {
 		if w.scripted(c) {
 			w.flushRaw(cn.phone)
@@ -108,7 +110,7 @@ func (w *World) refused(c uint32) {
 	if !open {
 		return
 	}
-	w.note(connectRefused, who, nobody, uint64(c), 0)
+	w.note(connectRefused, who, nobody, w.conns[c].serial, 0)
 	if raw {
 		if s := w.phones[who].script; s.conn == c {
 			s.conn = noConn
@@ -220,7 +222,7 @@ func (w *World) feedServer(c uint32) {
 		n := min(len(cn.up.inbox), protocol.MaxMessage)
 		p := cn.up.inbox[:n]
 		who, raw := cn.phone, cn.raw
-		w.noteText(serverRead, nobody, who, uint64(c), uint64(n), string(p))
+		w.noteText(serverRead, nobody, who, w.conns[c].serial, uint64(n), string(p))
 		w.watcher.ServerRead(w.now, nodes.Conn(c), p)
 		w.host.machine.Read(w.time(), nodes.Conn(c), p, &w.host.out)
 		w.story.Read(who, raw, n)
@@ -229,7 +231,7 @@ func (w *World) feedServer(c uint32) {
 		way.inbox = rest(way.inbox, n)
 	}
 	if cn := &w.conns[c]; cn.up.eof {
-		w.noteText(serverEnded, nobody, cn.phone, uint64(c), 0, "ends: end of file")
+		w.noteText(serverEnded, nobody, cn.phone, w.conns[c].serial, 0, "ends: end of file")
 		cn.ended = true
 		w.host.machine.EOF(w.time(), nodes.Conn(c), &w.host.out)
 		w.serverActs()
@@ -256,7 +258,7 @@ func (w *World) feedPhone(c uint32) {
 	}
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
-		w.noteText(phoneRead, who, nobody, uint64(c), uint64(len(p)), string(p))
+		w.noteText(phoneRead, who, nobody, w.conns[c].serial, uint64(len(p)), string(p))
 		if !raw || w.scripted(c) {
 			w.story.Replied(who, raw, p)
 		}
@@ -275,7 +277,7 @@ func (w *World) feedPhone(c uint32) {
 	}
 	if cn.down.eof {
 		cn.down.eof = false
-		w.noteText(phoneEnded, who, nobody, uint64(c), 0, "is closed by the server")
+		w.noteText(phoneEnded, who, nobody, w.conns[c].serial, 0, "is closed by the server")
 		if raw && !w.scripted(c) {
 			w.phoneCloses(c)
 			return
@@ -303,7 +305,7 @@ func (w *World) phoneCloses(c uint32) {
 		return
 	}
 	cn.phoneOpen = false
-	w.noteText(phoneEnded, cn.phone, nobody, uint64(c), 0, "is closed by the phone")
+	w.noteText(phoneEnded, cn.phone, nobody, w.conns[c].serial, 0, "is closed by the phone")
 	w.send(c, false, nil, true, false)
 }
 
@@ -315,6 +317,6 @@ func (w *World) serverCloses(c uint32) {
 	}
 	cn.serverOpen, cn.byServer = false, !cn.ended
 	w.Counts.Sessions.Closed++
-	w.noteText(serverEnded, nobody, cn.phone, uint64(c), 0, "is closed by the server")
+	w.noteText(serverEnded, nobody, cn.phone, w.conns[c].serial, 0, "is closed by the server")
 	w.send(c, true, nil, true, false)
 }

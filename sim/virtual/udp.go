@@ -45,6 +45,7 @@ const roomOfDatagram = 62
 // datagram is one that is under way.
 type datagram struct {
 	sent   int64
+	serial uint64 // counts the datagrams of the run, from 1
 	sender uint32
 	n      uint16
 	from   protocol.Address
@@ -117,7 +118,7 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 		if !ok {
 			dest = nobody
 		}
-		w.note(datagramLost, who, dest, uint64(len(p)), 0)
+		w.note(datagramLost, who, dest, w.Counts.Datagrams.Sent<<16|uint64(len(p)), 0)
 		w.watcher.Counted(w.now, w.Counts.Datagrams)
 		return
 	}
@@ -139,7 +140,8 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 		w.large[slot] = append([]byte(nil), p...)
 	}
 	w.Counts.Datagrams.InFlight++
-	w.note(datagramSent, who, dest, uint64(slot)<<16|uint64(len(p)), uint64(at))
+	d.serial = w.Counts.Datagrams.Sent
+	w.note(datagramSent, who, dest, d.serial<<16|uint64(len(p)), uint64(at))
 	w.queue.push(at, inputClass, kindDatagram, dest, slot)
 	w.watcher.Counted(w.now, w.Counts.Datagrams)
 }
@@ -161,7 +163,7 @@ func (w *World) arrive(who, slot uint32) {
 	}
 	w.Counts.Datagrams.Delivered++
 	w.Counts.Datagrams.InFlight--
-	w.note(datagramArrived, who, d.sender, uint64(slot)<<16|uint64(d.n), xxhash.Sum64(p))
+	w.note(datagramArrived, who, d.sender, d.serial<<16|uint64(d.n), xxhash.Sum64(p))
 	ph := &w.phones[who]
 	w.handing = handing{d.sent, true, len(p) == protocol.BeaconSize}
 	if len(p) == protocol.TempIDSize {

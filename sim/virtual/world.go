@@ -152,6 +152,7 @@ type World struct {
 	tcp     TCP
 	conns   []conn
 	spare   []uint32 // free connections
+	opened  uint64   // connections so far
 	segs    []segment
 	segFree []uint32
 
