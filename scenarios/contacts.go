@@ -51,7 +51,7 @@ func (b *builder) contacts(v *value) {
 // several is a selection in which somebody can be near somebody.
 func (b *builder) several(v *value) []int {
 	phones := b.selection(v)
-	if len(phones) == 1 {
+	if len(phones) == 1 && !b.roster.unsure {
 		b.at(v.pos, "names one phone, and nobody else is there to be near; expected two or more")
 	}
 	return phones
@@ -66,15 +66,15 @@ func (b *builder) visits(v *value) {
 	for _, p := range who {
 		b.s.Contacts.Visits = append(b.s.Contacts.Visits, Visits{v.pos, p, to, get[Distribution](v, "stay")})
 	}
-	if len(to) == 1 && len(who) == 1 && to[0] == who[0] {
+	if len(to) == 1 && len(who) == 1 && to[0] == who[0] && !b.roster.unsure {
 		b.at(v.at("to").pos, "nobody visits himself; expected other phones")
 	}
 }
 
 func (b *builder) mixing(v *value) {
 	m := Mixing{v.pos, b.several(v.at("phones")), get[float64](v, "degree"), duration(v, "dwell")}
-	if n := len(m.Phones); n > 1 && m.Degree > float64(n-1) {
-		b.at(v.at("degree").pos, "`degree` is %s, and each of %d phones can be near %d others at most", v.at("degree").text, n, n-1)
+	if n := len(m.Phones); n > 1 && m.Degree > float64(n-1) && !b.roster.unsure {
+		b.at(v.at("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most", v.at("degree").text, n, numberOf(n-1, "other"))
 	}
 	b.s.Contacts.Mixing = append(b.s.Contacts.Mixing, m)
 }

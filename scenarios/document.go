@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -99,17 +100,48 @@ func complainOfYAML(c *complaints, text []byte, err error) {
 // hint names the usual reasons for what YAML refuses.
 func hint(text []byte, p Pos, le *yaml.LoadError) string {
 	rest := restOfLine(text, p)
+	before := strings.TrimSuffix(restOfLine(text, Pos{p.Line, 1}), rest)
+	notFound := strings.Contains(le.Message, "did not find expected")
+	notAllowed := strings.Contains(le.Message, "mapping values are not allowed")
 	switch {
 	case strings.HasPrefix(rest, "\t"):
 		return "; found a tab where YAML wants blanks"
 	case strings.HasPrefix(rest, "`"), strings.HasPrefix(rest, "@"), strings.HasPrefix(rest, "%"):
 		return fmt.Sprintf("; a text that begins with %q needs quotes", rest[:1])
-	case strings.Contains(le.Message, "mapping values are not allowed"):
+	case strings.Contains(le.Message, "did not find expected ',' or"):
+		return flowHint(before, rest, strings.Contains(le.Message, "'}'"))
+	case notFound && strings.ContainsAny(rest[:min(1, len(rest))], "}]"):
+		return fmt.Sprintf("; this %s is one too many", rest[:1])
+	case notFound && strings.TrimSpace(before) == "", notAllowed && keyAlone.MatchString(before):
+		return "; check the indentation: keys of one mapping, and the - of one list, begin in the same column"
+	case notAllowed:
 		return "; a text with a colon and a blank in it needs quotes"
 	case strings.Contains(le.ContextMsg, "scanning an alias"), strings.Contains(le.Message, "unknown anchor"):
 		return "; a text that begins with * needs quotes"
 	case strings.Contains(le.ContextMsg, "scanning an anchor"):
 		return "; a text that begins with & needs quotes"
+	}
+	return ""
+}
+
+// keyAlone is what stands before the first colon of a line that begins with a
+// key.
+var keyAlone = regexp.MustCompile(`^ *(- +)?[A-Za-z_]+$`)
+
+// flowHint names the usual reasons for which a mapping between braces, or a
+// list between brackets, does not go on between before and rest.
+func flowHint(before, rest string, braces bool) string {
+	where := "brackets"
+	if braces {
+		where = "braces"
+	}
+	switch {
+	case strings.HasPrefix(rest, "{") && strings.HasSuffix(before, "$"):
+		return "; a ${NAME} between " + where + " needs quotes"
+	case strings.HasPrefix(rest, ":"):
+		return "; a text with a comma in it, or with a colon and a blank, needs quotes between " + where
+	case strings.HasPrefix(rest, "{"), strings.HasPrefix(rest, "["):
+		return fmt.Sprintf("; a text with a comma or a %s in it needs quotes between %s", rest[:1], where)
 	}
 	return ""
 }

@@ -89,6 +89,35 @@ func TestInZone(t *testing.T) {
 	}
 }
 
+func TestMoments(t *testing.T) {
+	for text, want := range map[string]momentText{
+		"5s":                        {"", 5 * time.Second},
+		"-50ms":                     {"", -50 * time.Millisecond},
+		"3m - 1ns":                  {"", 3*time.Minute - 1},
+		"-50ms + 1m  -  1ns + 2ns":  {"", time.Minute - 50*time.Millisecond + 1},
+		"blocked":                   {"blocked", 0},
+		"at-10 - 1s":                {"at-10", -time.Second},
+		"blocked + 60s":             {"blocked", time.Minute},
+		"blocked + 30s - 1ns":       {"blocked", 30*time.Second - 1},
+		"blocked - 1ns + 30s - 1µs": {"blocked", 30*time.Second - 1001},
+		"s + 87600h - 87600h":       {"s", 0},
+		"-87600h + 87600h + 87600h": {"", maxDuration},
+	} {
+		if got, err := parseMoment(text); err != nil || got != want {
+			t.Errorf("%q: got %v, %v; want %v", text, got, err, want)
+		}
+	}
+	got := parsed(t, "vars: {B: 60s}\nserver: {block_duration: \"${B}\"}\nlength: 5m\nscript:\n"+
+		"  - {at: 1s, phone: a, login: wrong, as: blocked}\n  - {at: \"blocked + ${B} - 1ns\", phone: a, login: right}\n  - {at: 3m - 1ns, phone: a, expect: {log: 0}}\n",
+		Options{Vars: map[string]string{"B": "30s"}})
+	if at := got.Script[1].At; at.Moment != "blocked" || at.Offset != 30*time.Second-1 {
+		t.Errorf("with a variable: %+v, want 29.999999999s after blocked", at)
+	}
+	if at := got.Script[2].At; at.Moment != "" || at.Offset != 3*time.Minute-1 {
+		t.Errorf("from the start: %+v, want 2m59.999999999s", at)
+	}
+}
+
 func TestNearest(t *testing.T) {
 	words := []string{"phones", "prints", "Download_tempID"}
 	for text, want := range map[string]string{

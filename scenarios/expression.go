@@ -167,7 +167,7 @@ func (b *builder) expectations(v *value) {
 		if n := groupsIn(x.Left) + groupsIn(x.Right); n > 1 {
 			b.at(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of its phones", n)
 		}
-		if !names(x.Left) && !names(x.Right) {
+		if !names(x.Left) && !names(x.Right) && !b.roster.unsure {
 			b.at(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
 		}
 	}
@@ -359,7 +359,7 @@ func (b *builder) noPath(p spot, text, head string) {
 		return
 	}
 	if len(family) > 0 {
-		b.at(p.pos(), "unknown value %s; of these there are %s", keyQuoted(text), backquoted(family))
+		b.at(p.pos(), "unknown value %s; of these %s", keyQuoted(text), thereAre(family))
 		return
 	}
 	heads := slices.Clone(b.names)

@@ -55,8 +55,9 @@ func TestFind(t *testing.T) {
 			}
 		})
 	}
-	if _, _, err := Find(in("nowhere")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("a missing path: got %v, want it to wrap fs.ErrNotExist", err)
+	_, _, err := Find([]string{"nosuch.yaml"})
+	if want := `there is no scenario "nosuch.yaml"`; !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+		t.Errorf("a missing path: got %v, want %s, wrapping fs.ErrNotExist", err, want)
 	}
 	if _, _, err := Find(in("empty")); err == nil || !strings.Contains(err.Error(), "holds no .yaml file") {
 		t.Errorf("a folder without scenarios: got %v", err)
@@ -76,6 +77,10 @@ func TestLoad(t *testing.T) {
 	var m *Mistakes
 	if _, err := Load(filepath.Join(dir, "bad.yaml"), Options{}); !errors.As(err, &m) || len(m.List) != 5 {
 		t.Errorf("a wrong file: got %v, want five mistakes", err)
+	}
+	_, err = Load("nosuch.yaml", Options{})
+	if want := `there is no scenario "nosuch.yaml"`; !errors.Is(err, fs.ErrNotExist) || err.Error() != want {
+		t.Errorf("a missing file: got %v, want %s, wrapping fs.ErrNotExist", err, want)
 	}
 	for _, path := range []string{filepath.Join(dir, "none.yaml"), dir} {
 		if _, err := Load(path, Options{}); err == nil || errors.As(err, &m) {

@@ -119,7 +119,7 @@ func routineShape() *shape {
 		{name: "jitter", doc: "Each period is drawn from every ± this share.", is: percentWord(), def: "0%"},
 		{name: "from", doc: "When it begins, from the start of the run.", is: durationWord(), def: "0s"},
 		{name: "until", doc: "When it ends, from the start of the run; without it: at the end of the run.", is: positiveWord()},
-		{name: "do", doc: "What is typed, one or more commands.", is: orList("a command or a list of commands", commandWord()), required: true},
+		{name: "do", doc: "What is typed, one or more commands.", is: commandsWord(), required: true},
 		{name: "to", doc: "Where beacons go: `contacts` or phones.", is: targetWord()},
 		{name: "times", doc: "How many beacons at a time.", is: timesWord(), def: "1"},
 	}}}
@@ -132,7 +132,7 @@ func stepShape() *shape {
 		{name: "as", doc: "Names the moment at which the step took effect on the node that decided it.", is: name("a name")},
 		{name: "login", doc: "A login on a new connection.", is: loginShape()},
 		{name: "password", doc: "A password typed at the prompt: right, wrong, or the text itself.", is: anyText("`right`, `wrong` or a password")},
-		{name: "do", doc: "What is typed, one or more commands.", is: orList("a command or a list of commands", commandWord())},
+		{name: "do", doc: "What is typed, one or more commands.", is: commandsWord()},
 		{name: "to", doc: "Where a Beacon goes: `contacts` or phones.", is: targetWord()},
 		{name: "times", doc: "How many beacons.", is: timesWord(), def: "1"},
 		{name: "forge", doc: "A beacon that the phone's own program would not send.", is: forgeShape()},
@@ -210,10 +210,11 @@ func stepExpectShape() *shape {
 		{name: "prints", doc: "Lines on the phone's screen, in this order, from the step on.", is: patternsWord("a line, a /regular expression/, or a list of these")},
 		{name: "prints_nothing", doc: "Nothing new on the phone's screen.", is: onlyTrue()},
 		{name: "server_prints", doc: "Lines of the server's output, in this order, from the step on.", is: patternsWord("a line, a /regular expression/, or a list of these")},
+		{name: "server_prints_nothing", doc: "Nothing new in the server's output.", is: onlyTrue()},
 		{name: "log", doc: "What the phone's contact log holds at the instant of the step.", is: log},
 		{name: "entries", doc: "Of an upload: how many entries.", is: whole("a number of entries", 0, math.MaxInt32)},
 		{name: "resolved", doc: "Of an upload: how many entries the server resolved.", is: whole("a number of entries", 0, math.MaxInt32)},
-		{name: "within", doc: "How long it may take; 10s unless written, 1s for silent and prints_nothing.", is: positiveWord()},
+		{name: "within", doc: "How long it may take; 10s unless written, 1s for silent, prints_nothing and server_prints_nothing.", is: positiveWord()},
 	}}}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"regexp"
 	"time"
@@ -21,6 +22,9 @@ type Options struct {
 // was read but is no scenario, else it wraps the operating system's.
 func Load(path string, o Options) (*Scenario, error) {
 	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &notThere{path, err}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading scenario: %w", err)
 	}

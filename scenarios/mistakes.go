@@ -89,6 +89,22 @@ func (c *complaints) err() error {
 	return &Mistakes{c.list}
 }
 
+// numberOf is "1 phone" or "3 phones".
+func numberOf(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// thereAre is "there is `a`" or "there are `a` and `b`".
+func thereAre(names []string) string {
+	if len(names) == 1 {
+		return "there is " + shortList(names)
+	}
+	return "there are " + shortList(names)
+}
+
 // maxQuoted is how much of a text of the file a message shows, in bytes.
 const maxQuoted = 60
 

@@ -2,45 +2,70 @@ package scenarios
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 	"time"
 )
 
-// momentText is a moment as it is written: a named one, an offset, or both.
+// momentText is a moment as it is written: a named one or none, and the sum of
+// the durations with their signs.
 type momentText struct {
 	name   string
 	offset time.Duration
 }
 
 var (
-	momentForm = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9_-]*)(?: +([+-]) +(\S+))?$`)
-	glued      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*( *[+-]|[+]) *[0-9.]`)
+	momentForm = regexp.MustCompile(`^([^ ]+)((?: +[+-] +[^ ]+)*)$`)
+	glued      = regexp.MustCompile(`[^ ]\+|[^ ][+-] |[^ +-] +[+-][^ ]|[0-9.](ns|us|µs|μs|ms|s|m|h)-`)
 )
 
-const momentPattern = `^([+-]?` + unsignedPattern + `|[A-Za-z][A-Za-z0-9_-]*( +[+-] +` + unsignedPattern + `)?)$`
+const momentPattern = `^([+-]?` + unsignedPattern + `|[A-Za-z][A-Za-z0-9_-]*)( +[+-] +` + unsignedPattern + `)*$`
 
 func whenWord() *shape {
-	return formed("moment", "a moment such as 5s, -50ms, blocked or blocked + 59.999999999s", momentPattern,
+	return formed("moment", "a moment such as 5s, -50ms, blocked or blocked + 60s - 1ns", momentPattern,
 		func(t string) (any, error) { return boxed(parseMoment(t)) })
 }
 
+// parseMoment reads a name or a duration, and any number of + DURATION and
+// - DURATION.
 func parseMoment(text string) (momentText, error) {
 	m := momentForm.FindStringSubmatch(text)
-	switch {
-	case m == nil && glued.MatchString(text):
-		return momentText{}, errors.New("+ and - need blanks on both sides")
-	case m == nil:
-		d, err := parseDuration(text)
-		return momentText{offset: d}, err
-	case m[2] == "":
-		return momentText{name: m[1]}, nil
+	if m == nil {
+		return momentText{}, whyNoMoment(text, errExpected)
 	}
-	d, err := parseUnsigned(m[3])
-	if m[2] == "-" {
-		d = -d
+	var moment momentText
+	if nameForm.MatchString(m[1]) {
+		moment.name = m[1]
+	} else {
+		d, err := parseDuration(m[1])
+		if err != nil {
+			return momentText{}, whyNoMoment(text, err)
+		}
+		moment.offset = d
 	}
-	return momentText{name: m[1], offset: d}, err
+	terms := strings.Fields(m[2])
+	for i := 0; i < len(terms); i += 2 {
+		d, err := parseUnsigned(terms[i+1])
+		if err != nil {
+			return momentText{}, whyNoMoment(text, err)
+		}
+		if terms[i] == "-" {
+			d = -d
+		}
+		if moment.offset += d; moment.offset.Abs() > maxDuration {
+			return momentText{}, fmt.Errorf("its sum is longer than the longest, %s", shortDuration(maxDuration))
+		}
+	}
+	return moment, nil
+}
+
+// whyNoMoment is err, unless a blank is what is missing.
+func whyNoMoment(text string, err error) error {
+	if glued.MatchString(text) {
+		return errors.New("+ and - need blanks on both sides")
+	}
+	return err
 }
 
 func wireTimeWord() *shape {
@@ -98,7 +123,7 @@ func (b *builder) when(v *value, i int) When {
 	if m.name != "" && !b.known(at.pos, m.name) {
 		w.Moment = ""
 	}
-	if m.name != "" && m.offset < 0 {
+	if w.Moment != "" && m.offset < 0 {
 		b.at(at.pos, "the run cannot know %s before `%s` has come; expected `%s` or `%s +` and a duration", shortDuration(-m.offset), m.name, m.name, m.name)
 	}
 	if b.s.Length > 0 && m.offset > b.s.Length {
@@ -118,7 +143,7 @@ func (b *builder) known(p Pos, name string) bool {
 	case len(b.names) == 0:
 		b.at(p, "no step names a moment `%s`; a step names one with `as: %s`", name, name)
 	default:
-		b.at(p, "no step names a moment `%s`; there are %s", name, shortList(b.names))
+		b.at(p, "no step names a moment `%s`; %s", name, thereAre(b.names))
 	}
 	return false
 }
@@ -173,7 +198,7 @@ func (b *builder) cycle(steps []int) {
 		b.at(at.Pos, "the step waits for `%s`, which it names itself", at.Moment)
 		return
 	}
-	b.at(at.Pos, "the step waits for itself: its `at` leads through %d other steps back to it", len(steps)-1)
+	b.at(at.Pos, "the step waits for itself: its `at` leads through %s back to it", numberOf(len(steps)-1, "other step"))
 }
 
 // LoginLead is how long before its password a login of the phone begins: the

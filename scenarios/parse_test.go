@@ -128,6 +128,7 @@ func TestSteps(t *testing.T) {
   - {phone: mute, datagrams: {to: a, send: [!!binary "/w==", ab]}}
   - {phone: a, tcp: {connect: true, send: "{user}", close: true}}
   - {restart: {down: 5s}, expect: [{server_prints: ready}, {phone: a, prints_nothing: true, within: 2s}]}
+  - {at: x + 60s - 1ns, expect: [{server_prints_nothing: true}, {server_prints_nothing: true, within: 3s}]}
   - {phone: a, expect: {log: 3}}
 `, Options{})
 	right := func(n int) *int { return &n }
@@ -149,6 +150,8 @@ func TestSteps(t *testing.T) {
 		{At: When{AfterPrevious: true}, Phone: -1, Restart: &Restart{Down: 5 * time.Second},
 			Expect: []StepExpect{{Within: 10 * time.Second, Phone: -1, ServerPrints: []Pattern{{Text: "ready"}}},
 				{Within: 2 * time.Second, Phone: 0, PrintsNothing: true}}},
+		{At: When{Moment: "x", Offset: time.Minute - 1}, Phone: -1,
+			Expect: []StepExpect{{Within: time.Second, Phone: -1, ServerPrintsNothing: true}, {Within: 3 * time.Second, Phone: -1, ServerPrintsNothing: true}}},
 		{At: When{AfterPrevious: true}, Phone: 0, Expect: []StepExpect{{Within: 10 * time.Second, Phone: 0, Log: &LogExpect{Entries: 3}}}},
 	}
 	if diff := cmp.Diff(want, got.Script, noPlaces, cmpopts.IgnoreFields(Step{}, "Text"), cmpopts.IgnoreFields(Pattern{}, "Re")); diff != "" {
@@ -205,7 +208,11 @@ about: "$${N} is ${N}${ODD}"
 	if diff := cmp.Diff(map[string]string{"N": "5", "WHO": "p", "ODD": "1"}, got.Vars); diff != "" {
 		t.Error(diff)
 	}
-	_, err := Parse("f", []byte(completed(text)), Options{Vars: map[string]string{"n": "5", "X\x1b": "1"}})
+	_, err := Parse("f", []byte(completed("vars: {PHONES: 3}\nabout: ${PHOENS}\n")), Options{Vars: map[string]string{"PHONES": "5"}})
+	if want := "f:2:8: `${PHOENS}` has no value; did you mean `PHONES`?"; err == nil || err.Error() != want {
+		t.Errorf("got\n%v\nwant\n%s", err, want)
+	}
+	_, err = Parse("f", []byte(completed(text)), Options{Vars: map[string]string{"n": "5", "X\x1b": "1"}})
 	want := "f: --set \"X\\x1b\": the file does not use ${X?}; it uses `N`, `ODD` and `WHO`\nf: --set \"n\": the file does not use ${n}; did you mean `N`?"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)

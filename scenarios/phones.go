@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
 )
 
 // maxPhones is how many phones a scenario may have.
@@ -76,6 +78,7 @@ func credentialWord(doc string) *shape {
 func (b *builder) phones(v *value) {
 	names := map[string]Pos{}
 	total := 0
+	b.roster.unsure = v == nil || v.empty() || v.kind == yaml.SequenceNode && len(v.items) < len(v.node.Content)
 	for _, p := range v.each() {
 		g := PhoneGroup{
 			Pos: p.pos, Name: get[string](p, "name"), Counted: p.has("count"), Count: 1,
@@ -113,7 +116,9 @@ var reserved = []string{"contacts", "own", "none", "start", "end", "at"}
 func (b *builder) phoneName(p *value, name string, names map[string]Pos) {
 	pos := p.at("name").pos
 	if first, ok := names[name]; ok {
-		b.at(pos, "phone `%s` is there twice, first in line %d", name, first.Line)
+		b.at(pos, "a phone `%s` is there already, at %d:%d; expected another name", name, first.Line, first.Col)
+		b.roster.unsure = true
+		return
 	}
 	names[name] = pos
 	b.freeName(pos, name)
@@ -154,7 +159,7 @@ func (b *builder) accounts() {
 	users := map[string]string{}
 	for i := range b.s.Phones {
 		g := &b.s.Phones[i]
-		if first, ok := users[g.User]; ok && g.User != "" {
+		if first, ok := users[g.User]; ok && g.User != "" && first != g.Name {
 			b.at(g.Pos, "username %s is already the one of `%s`; to share an account write account: %s", quoted(g.User), first, first)
 		}
 		users[g.User] = g.Name

@@ -227,5 +227,8 @@ func (m *mapping) couldBe() string {
 	if m.open != nil {
 		return m.keyDoc
 	}
-	return "one of " + backquoted(m.keys())
+	if keys := m.keys(); len(keys) > 1 {
+		return "one of " + backquoted(keys)
+	}
+	return backquoted(m.keys())
 }

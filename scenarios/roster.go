@@ -19,7 +19,7 @@ type roster struct {
 	total  int
 	chosen map[string][]int // by the text of the selection
 	left   int
-	unsure bool // a group was refused: unknown names may be its
+	unsure bool // a group was refused: unknown names may be its, and counts are not known
 }
 
 func newRoster() *roster {
@@ -151,7 +151,7 @@ func (b *builder) unknownPhone(p Pos, text, expected string) {
 		return
 	}
 	if g, ok := r.byName[text]; ok && r.groups[g].Counted {
-		b.at(p, "`%s` is a group of %d phones; expected the name of one, such as `%s-1`", text, r.groups[g].Count, text)
+		b.at(p, "`%s` is a group of %s; expected the name of one, such as `%s-1`", text, numberOf(r.groups[g].Count, "phone"), text)
 		return
 	}
 	if cut := strings.LastIndexByte(text, '-'); cut > 0 {
@@ -174,7 +174,7 @@ func (b *builder) unknownPhone(p Pos, text, expected string) {
 		b.at(p, "there is no phone %s%s", keyQuoted(text), s)
 		return
 	}
-	b.at(p, "there is no phone %s; expected %s; there are %s", keyQuoted(text), expected, shortList(names))
+	b.at(p, "there is no phone %s; expected %s; %s", keyQuoted(text), expected, thereAre(names))
 }
 
 // cutNumber splits a name such as pupil-3.

@@ -1,6 +1,11 @@
 package scenarios
 
-import yaml "go.yaml.in/yaml/v4"
+import (
+	"fmt"
+	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
+)
 
 // commands are what a phone's prompt knows, and `login`.
 func commands() []string {
@@ -11,10 +16,43 @@ func commandWord() *shape {
 	words := commands()
 	s := oneOf("", words...)
 	s.doc += ", or {type: …} for any other line"
+	exact := s.scalar.parse
+	s.scalar.parse = func(t string) (any, error) {
+		got, err := exact(t)
+		if command, ok := commandBegun(t); err != nil && ok {
+			return nil, told{fmt.Errorf("did you mean `%s`?", command)}
+		}
+		return got, err
+	}
 	s.mapping = &mapping{fields: []field{
 		{name: "type", doc: "A line that is typed as it is.", is: anyText("a text"), required: true},
 	}}
 	return s
+}
+
+// commandsWord is one command or a list of them.
+func commandsWord() *shape {
+	s := commandWord()
+	return orList("a command ("+s.doc+") or a list of commands", s)
+}
+
+// commandBegun is the only command that has the first word of text in it, as
+// upload and upload-log are words of Upload_contact_log.
+func commandBegun(text string) (command string, ok bool) {
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" _-", r) })
+	if len(words) == 0 || len(words[0]) < 3 {
+		return "", false
+	}
+	for _, c := range commands() {
+		if !strings.Contains(strings.ToLower(c), words[0]) {
+			continue
+		}
+		if ok {
+			return "", false
+		}
+		command, ok = c, true
+	}
+	return command, ok
 }
 
 // command builds one element of `do`; to and times stand beside it in v.

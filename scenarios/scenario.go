@@ -324,18 +324,19 @@ func (p Pattern) String() string { return p.Text }
 // then.
 type StepExpect struct {
 	Pos    Pos
-	Within time.Duration // 0: the default, 10 s (1 s for NoReply and PrintsNothing)
+	Within time.Duration // 0: the default, 10 s (1 s for NoReply and the PrintsNothing forms)
 	Phone  int           // whose screen or log; the step's own phone unless written
 
-	Replies       []Pattern // what the server answered, send by send
-	NoReply       bool
-	Closed        *bool
-	Prints        []Pattern // lines on the phone's screen, in this order, from the step on
-	PrintsNothing bool
-	ServerPrints  []Pattern
-	Log           *LogExpect // at the instant of the step
-	Entries       *int       // of the upload
-	Resolved      *int
+	Replies             []Pattern // what the server answered, send by send
+	NoReply             bool
+	Closed              *bool
+	Prints              []Pattern // lines on the phone's screen, in this order, from the step on
+	PrintsNothing       bool
+	ServerPrints        []Pattern
+	ServerPrintsNothing bool       // nothing in the server's output, from the step on
+	Log                 *LogExpect // at the instant of the step
+	Entries             *int       // of the upload
+	Resolved            *int
 }
 
 // LogExpect is what a phone's contact log holds at the instant of the step.

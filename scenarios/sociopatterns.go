@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strconv"
@@ -103,6 +104,9 @@ type TraceReader struct {
 // or is a *TraceMistake.
 func OpenTrace(t *Trace) (*TraceReader, error) {
 	f, err := os.Open(t.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading trace: %w (a relative path begins at the scenario's folder; give an absolute path)", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading trace: %w", err)
 	}

@@ -209,8 +209,10 @@ func TestADiskThatFailsIsNoMistakeOfTheTrace(t *testing.T) {
 	if !errors.Is(err, broken) || errors.As(err, &m) {
 		t.Errorf("got %v, want it to wrap %v and to be no mistake of the trace", err, broken)
 	}
-	if _, err := OpenTrace(&Trace{File: filepath.Join(t.TempDir(), "none")}); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("got %v, want it to wrap fs.ErrNotExist", err)
+	_, err = OpenTrace(&Trace{File: filepath.Join(t.TempDir(), "none")})
+	hint := "(a relative path begins at the scenario's folder; give an absolute path)"
+	if !errors.Is(err, fs.ErrNotExist) || !strings.HasSuffix(err.Error(), hint) {
+		t.Errorf("got %v, want it to wrap fs.ErrNotExist and to end with %s", err, hint)
 	}
 }
 

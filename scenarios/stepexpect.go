@@ -17,7 +17,7 @@ func (b *builder) stepExpects(v *value, s *Step, commands []Command) []StepExpec
 	for _, e := range v.at("expect").each() {
 		one := StepExpect{
 			Pos: e.pos, Within: duration(e, "within"), Phone: s.Phone,
-			NoReply: e.has("silent"), PrintsNothing: e.has("prints_nothing"),
+			NoReply: e.has("silent"), PrintsNothing: e.has("prints_nothing"), ServerPrintsNothing: e.has("server_prints_nothing"),
 			Prints: patterns(e.at("prints")), ServerPrints: patterns(e.at("server_prints")),
 			Replies: append(patterns(e.at("reply")), patterns(e.at("replies"))...),
 			Entries: count(e, "entries"), Resolved: count(e, "resolved"), Log: b.logExpect(e.at("log")),
@@ -31,7 +31,7 @@ func (b *builder) stepExpects(v *value, s *Step, commands []Command) []StepExpec
 		}
 		if one.Within == 0 {
 			one.Within = defaultWithin
-			if one.NoReply || one.PrintsNothing {
+			if one.NoReply || one.PrintsNothing || one.ServerPrintsNothing {
 				one.Within = defaultSilentWithin
 			}
 		}
@@ -93,7 +93,10 @@ func (b *builder) stepExpectFits(e, step *value, commands []Command) {
 	if asks == 0 && e.whole() {
 		b.at(e.pos, "this expects nothing; expected one of %s", backquoted(e.shape.mapping.keys()))
 	}
-	for _, pair := range [][2]string{{"reply", "replies"}, {"reply", "silent"}, {"replies", "silent"}, {"prints", "prints_nothing"}} {
+	for _, pair := range [][2]string{
+		{"reply", "replies"}, {"reply", "silent"}, {"replies", "silent"},
+		{"prints", "prints_nothing"}, {"server_prints", "server_prints_nothing"},
+	} {
 		if e.has(pair[0]) && e.has(pair[1]) {
 			b.at(e.keyPos(pair[1]), "`%s` and `%s` cannot both be; expected one of them", pair[0], pair[1])
 		}

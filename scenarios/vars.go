@@ -19,6 +19,7 @@ type variables struct {
 	place    map[string]Pos // of each default
 	used     map[string]bool
 	refused  map[string]bool // complained of already
+	meant    map[string]bool // named to somebody who wrote one that has no value
 	left     int             // bytes that may still be filled in
 }
 
@@ -30,7 +31,7 @@ const maxFilled = 4 * maxFile
 func newVariables(root *yaml.Node, set map[string]string) *variables {
 	v := &variables{
 		set: set, defaults: map[string]string{}, place: map[string]Pos{},
-		used: map[string]bool{}, refused: map[string]bool{}, left: maxFilled,
+		used: map[string]bool{}, refused: map[string]bool{}, meant: map[string]bool{}, left: maxFilled,
 	}
 	if root.Kind != yaml.MappingNode {
 		return v
@@ -95,11 +96,7 @@ func (v *variables) one(c *complaints, p Pos, name string, b *strings.Builder) b
 	v.used[name] = true
 	text, known := v.value(name)
 	if !known {
-		if !v.refused[name] {
-			v.refused[name] = true
-			c.at(p, "${%s} has no value; give it one with --set %s=VALUE, or a default under `vars`%s",
-				name, name, c.didYouMean(name, v.names()))
-		}
+		v.noValue(c, p, name)
 		return false
 	}
 	if v.left -= len(text); v.left < 0 {
@@ -108,6 +105,19 @@ func (v *variables) one(c *complaints, p Pos, name string, b *strings.Builder) b
 	}
 	b.WriteString(text)
 	return true
+}
+
+func (v *variables) noValue(c *complaints, p Pos, name string) {
+	if v.refused[name] {
+		return
+	}
+	v.refused[name] = true
+	if near, ok := c.nearest(name, v.names()); ok {
+		v.meant[near] = true
+		c.at(p, "`${%s}` has no value; did you mean `%s`?", name, near)
+		return
+	}
+	c.at(p, "`${%s}` has no value; give it one with --set %s=VALUE, or a default under `vars`", name, name)
 }
 
 func (v *variables) names() []string {
@@ -119,26 +129,31 @@ func (v *variables) names() []string {
 	return names
 }
 
-// unused complains of values that nothing asks for: a slip in their names.
+// unused complains of values that nothing asks for: a slip in their names. One
+// that was meant by a name without a value is not complained of again.
 func (v *variables) unused(c *complaints) {
-	var used []string
+	var used, valued []string
 	for name := range v.used {
 		used = append(used, name)
+		if !v.refused[name] {
+			valued = append(valued, name)
+		}
 	}
 	slices.Sort(used)
+	slices.Sort(valued)
 	var set []string
 	for name := range v.set {
 		set = append(set, name)
 	}
 	slices.Sort(set)
 	for _, name := range set {
-		if !v.used[name] {
+		if !v.used[name] && !v.meant[name] {
 			c.at(Pos{}, "--set %s: the file does not use ${%s}%s", quoted(name), plain(name), orUses(c, name, used))
 		}
 	}
 	for _, name := range v.names() {
-		if _, given := v.set[name]; !v.used[name] && !given {
-			c.at(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name), c.didYouMean(name, used))
+		if _, given := v.set[name]; !v.used[name] && !v.meant[name] && !given {
+			c.at(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name), c.didYouMean(name, valued))
 		}
 	}
 }

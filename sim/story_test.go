@@ -89,3 +89,20 @@ func TestRepliesAreCountedSendBySend(t *testing.T) {
   - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: ["/^[0-9]{20}$/", "/^[0-9]{20}$/"]}}
 `)
 }
+
+func TestServerPrintsNothing(t *testing.T) {
+	passes(t, head+`script:
+  - {at: 0s, phone: a, login: right}
+  - {at: 2s, expect: {server_prints_nothing: true, within: 1s}}
+  - {at: 3s, phone: a, do: Download_tempID}
+`)
+	r := play(t, head+`script:
+  - {at: 0s, phone: a, login: right}
+  - {at: 2s, expect: {server_prints_nothing: true, within: 1.000000001s}}
+  - {at: 3s, phone: a, do: Download_tempID}
+`)
+	c := checksOf(r, reports.ExpectationCheck)[0]
+	if c.Verdict != reports.Failed || c.Expected != "nothing in the server's output" || *c.AtSeconds != 3 {
+		t.Errorf("a download is not nothing: %+v", c)
+	}
+}

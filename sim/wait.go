@@ -48,7 +48,7 @@ func newWait(st *step, e *scenarios.StepExpect) *wait {
 // pass.
 func (w *wait) quiet() bool {
 	e := w.expect
-	return e.NoReply || e.PrintsNothing || e.Closed != nil && !*e.Closed
+	return e.NoReply || e.PrintsNothing || e.ServerPrintsNothing || e.Closed != nil && !*e.Closed
 }
 
 func (w *wait) begin(r *run) {
@@ -257,6 +257,10 @@ func (w *wait) printed(r *run, text string) {
 }
 
 func (w *wait) serverPrinted(r *run, text string) {
+	if w.expect.ServerPrintsNothing {
+		w.fail(r, "nothing in the server's output", strconv.Quote(text))
+		return
+	}
 	for line := range strings.SplitSeq(text, "\n") {
 		w.serverLines = append(w.serverLines, line)
 		if w.serverSeen < len(w.expect.ServerPrints) && w.expect.ServerPrints[w.serverSeen].Match(line) {
@@ -417,7 +421,7 @@ func (r *run) Printed(phone uint32, text string) {
 // ServerPrinted: lines of the server's output.
 func (r *run) ServerPrinted(text string) {
 	for _, w := range r.active {
-		if len(w.expect.ServerPrints) > 0 {
+		if len(w.expect.ServerPrints) > 0 || w.expect.ServerPrintsNothing {
 			w.serverPrinted(r, text)
 		}
 	}
