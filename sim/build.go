@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +20,7 @@ type account struct {
 
 // run is one scenario under way.
 type run struct {
+	ctx      context.Context
 	scenario *scenarios.Scenario
 	options  Options
 	world    *virtual.World
@@ -28,19 +30,21 @@ type run struct {
 	length   time.Duration // 0: until the script is done, and not before atLeast
 	atLeast  time.Duration // when traces and routines with an end are over
 
-	accounts []account
-	seconds  []second
-	phones   []phoneState
-	routines []routine
-	dests    []uint32 // room for whom a beacon goes to
-	steps    []step
-	active   []*wait
-	moments  map[string]moment
-	taken    map[*scenarios.Path][]float64 // values at named moments
-	broken   []check.Violation
-	around   map[check.Invariant][]string
-	idle     []uint64 // by routine: how often a phone was not logged in
-	err      error    // why the run cannot go on
+	accounts  []account
+	seconds   []second
+	phones    []phoneState
+	routines  []routine
+	dests     []uint32 // room for whom a beacon goes to
+	steps     []step
+	open      []*step // those that have begun and not settled, in the order of their beginning
+	unsettled int
+	active    []*wait
+	moments   map[string]moment
+	taken     map[*scenarios.Path][]float64 // values at named moments
+	broken    []check.Violation
+	around    map[check.Invariant][]string
+	idle      []uint64 // by routine: how often a phone was not logged in
+	err       error    // why the run cannot go on
 }
 
 // phoneState is what the run keeps of each phone beside the world's.
@@ -57,8 +61,9 @@ type second struct {
 	program uint32
 }
 
-func newRun(s *scenarios.Scenario, o Options) (*run, error) {
+func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error) {
 	r := &run{
+		ctx:      ctx,
 		scenario: s, options: o, length: s.Length,
 		moments: map[string]moment{},
 		taken:   map[*scenarios.Path][]float64{},

@@ -79,6 +79,12 @@ func (n *nearness) has(a, b int) bool {
 // both sides.
 const maxStanding = 1 << 26
 
+// maxMeetings is how many meetings of random mixing a run may have at a time.
+const (
+	maxMeetings     = 1 << 24
+	bytesPerMeeting = 64
+)
+
 // seat works out the contacts that stand for the whole run, and prepares those
 // that change.
 func (r *run) seat(names []string) error {
@@ -93,6 +99,10 @@ func (r *run) seat(names []string) error {
 			src: virtual.Stream(r.scenario.Seed, names[v.Phone], fmt.Sprintf("visits %d", i))})
 	}
 	for i, m := range c.Mixing {
+		if pairs := m.Degree * float64(len(m.Phones)) / 2; pairs > maxMeetings {
+			return &Invalid{r.place(m.Pos), fmt.Errorf("mixing: %d phones of degree %g are %.0f meetings at a time, which need %.0f MiB; at most %d",
+				len(m.Phones), m.Degree, pairs, pairs*bytesPerMeeting/(1<<20), maxMeetings)}
+		}
 		n.mixings = append(n.mixings, &mixing{m: m,
 			src: virtual.Stream(r.scenario.Seed, fmt.Sprintf("mixing %d", i), "pairs")})
 	}
@@ -292,7 +302,7 @@ type recorded struct {
 // and opens it a second time for the run.
 func (r *run) openTrace(t *scenarios.Trace) (*replay, error) {
 	p := &replay{t: t, place: r.place(t.Pos)}
-	if err := p.survey(r.near); err != nil {
+	if err := p.survey(r); err != nil {
 		return nil, err
 	}
 	var err error
@@ -311,7 +321,11 @@ func (p *replay) fault(err error) error {
 	return fmt.Errorf("%s: %w", p.place, err)
 }
 
-func (p *replay) survey(n *nearness) (err error) {
+// surveyPoll is how many lines lie between two looks at the context.
+const surveyPoll = 1 << 12
+
+func (p *replay) survey(r *run) (err error) {
+	n := r.near
 	reader, err := scenarios.OpenTrace(p.t)
 	if err != nil {
 		return p.fault(err)
@@ -320,6 +334,9 @@ func (p *replay) survey(n *nearness) (err error) {
 	p.people = map[string]int{}
 	contacts := 0
 	for {
+		if contacts%surveyPoll == 0 && r.ctx.Err() != nil {
+			return r.ctx.Err()
+		}
 		c, err := reader.Next()
 		if errors.Is(err, io.EOF) {
 			break

@@ -23,7 +23,7 @@ func crowdAt(b *testing.B, form string, at time.Duration) *run {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r, err := newRun(s, Options{})
+	r, err := newRun(b.Context(), s, Options{})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,7 +16,7 @@ type moment struct {
 
 // tookEffect fixes the moment of a step, and begins those that wait for it.
 func (r *run) tookEffect(st *step) {
-	if st.moment.known {
+	if st.moment.known || st.stage == settled {
 		return
 	}
 	now := r.world.Now()
@@ -38,9 +38,8 @@ func (r *run) tookEffect(st *step) {
 
 // scriptDone: a phone's program is through with an operation.
 func (r *run) scriptDone(phone uint32, e *nodes.PhoneEffect) {
-	for i := range r.steps {
-		st := &r.steps[i]
-		if st.stage == waiting || st.program != phone || st.result.answered || st.operation() != e.Op {
+	for _, st := range r.open {
+		if st.program != phone || st.result.answered || st.operation() != e.Op {
 			continue
 		}
 		st.result.answered = true
@@ -56,11 +55,7 @@ func (r *run) scriptDone(phone uint32, e *nodes.PhoneEffect) {
 
 // Decided: the server decided something about a session of the phone.
 func (r *run) Decided(phone uint32, raw bool, e *nodes.ServerEvent) {
-	if len(r.steps) == 0 {
-		return
-	}
-	for i := range r.steps {
-		st := &r.steps[i]
+	for _, st := range slices.Clone(r.open) {
 		if st.stage != began || st.program != phone || raw != (st.TCP != nil) {
 			continue
 		}
@@ -94,9 +89,8 @@ func (r *run) Read(phone uint32, raw bool, n int) {
 	if !raw {
 		return
 	}
-	for i := range r.steps {
-		st := &r.steps[i]
-		if st.stage != began || st.TCP == nil || st.Phone != int(phone) || st.toRead == 0 {
+	for _, st := range r.open {
+		if st.TCP == nil || st.Phone != int(phone) || st.toRead == 0 {
 			continue
 		}
 		if st.toRead -= min(n, st.toRead); st.toRead == 0 {
@@ -110,9 +104,8 @@ func (r *run) Read(phone uint32, raw bool, n int) {
 // before the sending; when that is not known, of its first that waits for one.
 func (r *run) Judged(phone, sender uint32, sent time.Duration, _ *nodes.PhoneEffect) {
 	var found *step
-	for i := range r.steps {
-		st := &r.steps[i]
-		if st.stage != began || st.moment.known || st.Phone != int(sender) || !st.reaches(int(phone)) {
+	for _, st := range r.open {
+		if st.moment.known || st.Phone != int(sender) || !st.reaches(int(phone)) {
 			continue
 		}
 		if found == nil || st.at <= sent && st.at >= found.at {

@@ -32,6 +32,7 @@ func (r *run) outcome(interrupted bool) *Result {
 	for who := range r.phones {
 		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
 	}
+	r.rules.Balance(int64(w.Now()), w.Counts.Datagrams, w.UnderWay())
 	out := reports.Run{
 		Scenario: s.Name, File: s.File, About: s.About, World: "virtual",
 		Seed:           s.Seed,

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"bluetrace/scenarios"
@@ -41,15 +42,21 @@ type stepResult struct {
 	lost              bool // it ended without a decision of the server
 }
 
-// effectLimit is how long a step without a time limit of its own may take to
-// have its effect before the script goes on.
-const effectLimit = 10 * time.Second
+const leastEffectLimit = 10 * time.Second
+
+// effectLimit is how long a step without an answer of its own may take to have
+// its effect before the script goes on without it.
+func (r *run) effectLimit() time.Duration {
+	n := &r.scenario.Network
+	return leastEffectLimit + 4*(n.TCP.Delay.Longest()+n.UDP.Delay.Longest()+n.TCP.Join)
+}
 
 // readScript prepares the steps, and moves the begin of the run before time
 // zero when the first ones need it.
 func (r *run) readScript() {
 	s := r.scenario
 	r.steps = make([]step, len(s.Script))
+	r.unsettled = len(r.steps)
 	for i := range s.Script {
 		st := &r.steps[i]
 		st.Step, st.index, st.program = &s.Script[i], i, uint32(s.Script[i].Phone)
@@ -69,6 +76,11 @@ func (r *run) watchScreens(st *step) {
 	for _, w := range st.waits {
 		if len(w.expect.Prints) > 0 || w.expect.PrintsNothing {
 			r.world.Watch(uint32(w.expect.Phone))
+			for _, sec := range r.seconds {
+				if sec.phone == w.expect.Phone {
+					r.world.Watch(sec.program)
+				}
+			}
 		}
 	}
 }
@@ -110,6 +122,9 @@ func (r *run) schedule(st *step, at time.Duration) {
 }
 
 func (r *run) refuse(st *step, why string) {
+	if st.stage == waiting {
+		r.open = append(r.open, st)
+	}
 	st.because = why
 	st.at = r.world.Now()
 	st.stage = began
@@ -122,6 +137,7 @@ func (r *run) refuse(st *step, why string) {
 // beginStep carries a step out; its expectations look from now on.
 func (r *run) beginStep(st *step) {
 	st.stage, st.at = began, r.world.Now()
+	r.open = append(r.open, st)
 	r.active = append(r.active, st.waits...)
 	for _, w := range st.waits {
 		w.begin(r)
@@ -134,7 +150,7 @@ func (r *run) beginStep(st *step) {
 		r.tookEffect(st)
 	}
 	if st.operation() == noOperation && (len(st.waits) == 0 || st.As != "") {
-		r.world.Call(st.at+effectLimit, func() { r.settle(st) })
+		r.world.Call(st.at+r.effectLimit(), func() { r.settle(st) })
 	}
 	r.progress(st)
 }
@@ -168,6 +184,9 @@ func (r *run) settle(st *step) {
 		}
 	}
 	st.stage = settled
+	r.unsettled--
+	r.open = slices.DeleteFunc(r.open, func(o *step) bool { return o == st })
+	r.giveUpWaiting(st)
 	if next := st.index + 1; next < len(r.steps) && r.steps[next].At.AfterPrevious {
 		r.schedule(&r.steps[next], r.world.Now())
 	}
@@ -180,10 +199,19 @@ func (r *run) stopWhenDone() {
 	if r.length > 0 || r.world.Now() < r.atLeast {
 		return
 	}
+	if r.unsettled == 0 {
+		r.world.Stop()
+	}
+}
+
+// giveUpWaiting fails the steps that wait for a moment that will not come.
+func (r *run) giveUpWaiting(st *step) {
+	if st.As == "" || st.moment.known {
+		return
+	}
 	for i := range r.steps {
-		if r.steps[i].stage != settled {
-			return
+		if next := &r.steps[i]; next.stage == waiting && next.At.Moment == st.As {
+			r.refuse(next, "its moment "+st.As+" never came")
 		}
 	}
-	r.world.Stop()
 }

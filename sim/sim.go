@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"time"
 
 	"bluetrace/reports"
@@ -48,13 +49,30 @@ func (e *Invalid) Error() string {
 
 func (e *Invalid) Unwrap() error { return e.Err }
 
+// Broken is the error of a run that found the program itself wrong: a state
+// machine or the world broke a rule of its own and stopped, with the numbers.
+type Broken struct {
+	Why   string
+	Stack []byte
+}
+
+func (e *Broken) Error() string {
+	return "the program itself is wrong, not the scenario; please report it with the scenario and its seed: " + e.Why
+}
+
 // Run runs a scenario in virtual time. When ctx is cancelled the run stops and
-// what was found until then is the result, with the verdict Interrupted.
-// An *Invalid error means that the scenario's input is wrong; any other, that
-// the run could not be done.
-func Run(ctx context.Context, s *scenarios.Scenario, o Options) (*Result, error) {
+// what was found until then is the result, with the verdict Interrupted; when
+// that was before its first event, the error is the context's. An *Invalid error
+// means that the scenario's input is wrong, a *Broken one that the program is;
+// any other, that the run could not be done.
+func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result, err error) {
 	began := time.Now()
-	r, err := newRun(s, o)
+	defer func() {
+		if p := recover(); p != nil {
+			result, err = nil, &Broken{fmt.Sprint(p), debug.Stack()}
+		}
+	}()
+	r, err := newRun(ctx, s, o)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +81,7 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (*Result, error)
 	if err := r.failure(); err != nil {
 		return nil, err
 	}
-	result := r.outcome(interrupted)
+	result = r.outcome(interrupted)
 	result.Run.WallSeconds = time.Since(began).Seconds()
 	result.Run.PeakRSSBytes = peakRSS()
 	return result, nil

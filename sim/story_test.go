@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"bluetrace/reports"
@@ -106,3 +108,58 @@ func TestServerPrintsNothing(t *testing.T) {
 		t.Errorf("a download is not nothing: %+v", c)
 	}
 }
+
+// However TCP is cut or joined, an expression is held against one whole send.
+func TestAnExpressionSeesWholeReplies(t *testing.T) {
+	for _, tcp := range []string{"split: 3", "join: 20ms"} {
+		passes(t, head+`network: {tcp: {`+tcp+`}}
+script:
+  - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{wrong}"], gap: 50ms}, expect: {reply: /Password/}}
+`)
+	}
+}
+
+// A step that waits for a moment that never comes fails, and the run ends, also
+// when people go on moving about.
+func TestARunEndsWhenAMomentNeverComes(t *testing.T) {
+	r := play(t, head+`network: {udp: {lose: 100%}}
+contacts: {mixing: {phones: [a, b, c], degree: 1, dwell: 1s}, visits: {phone: a, to: [b, c], stay: 1s}}
+script:
+  - {at: 1s, phone: ghost, forge: {to: a}, as: heard}
+  - {at: heard + 1s, phone: a, expect: {log: 1}}
+`)
+	c := checksOf(r, reports.ExpectationCheck)
+	if last := c[len(c)-1]; last.Verdict != reports.Failed || last.Found != "its moment heard never came" {
+		t.Errorf("the step that waits: %+v", last)
+	}
+	if r.VirtualSeconds > 60 {
+		t.Errorf("the run lasted %g s", r.VirtualSeconds)
+	}
+}
+
+func TestTooManyMeetings(t *testing.T) {
+	s := parse(t, `name: test
+phones: [{name: p, count: 200000}]
+length: 1s
+contacts: {mixing: {phones: p, degree: 199999, dwell: 1s}}
+expect: [beacons.sent == 0]
+`)
+	_, err := Run(t.Context(), s, Options{})
+	var invalid *Invalid
+	if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "200000 phones of degree 199999 are 19999900000 meetings") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestAMachineThatIsWrongStopsTheRun(t *testing.T) {
+	s := parse(t, head+"script: [{at: 0s, phone: a, login: right, expect: {reply: /Welcome/}}]\n")
+	_, err := Run(t.Context(), s, Options{Trace: writerThatPanics{}})
+	var broken *Broken
+	if !errors.As(err, &broken) || broken.Why != "out of range [3]" || len(broken.Stack) == 0 {
+		t.Errorf("got %v", err)
+	}
+}
+
+type writerThatPanics struct{}
+
+func (writerThatPanics) Write([]byte) (int, error) { panic("out of range [3]") }

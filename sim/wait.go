@@ -21,9 +21,8 @@ type wait struct {
 	check  reports.Check
 
 	deadline    time.Duration
-	got         []byte // answers of the server that no pattern has taken yet
-	chunks      []string
-	replies     int // patterns that have been met
+	chunks      []string // answers of the server
+	replies     int      // patterns that have been met
 	lines       []string
 	prints      int
 	serverLines []string
@@ -141,7 +140,7 @@ func patternsText(ps []scenarios.Pattern) string {
 	return strings.Join(texts, ", ")
 }
 
-// replied takes bytes of the server.
+// replied takes one send of the server.
 func (w *wait) replied(r *run, p []byte) {
 	if w.over {
 		return
@@ -153,34 +152,8 @@ func (w *wait) replied(r *run, p []byte) {
 	if w.expect.Replies == nil {
 		return
 	}
-	w.chunks = append(w.chunks, string(p))
-	if tcp := r.scenario.Network.TCP; tcp.Split == 0 && tcp.Join == 0 {
-		w.repliedWhole(r, string(p))
-		return
-	}
-	w.got = append(w.got, p...)
-	for w.replies < len(w.expect.Replies) {
-		n, ok := takeReply(w.expect.Replies[w.replies], w.got, string(p))
-		if !ok {
-			w.failReplies(r)
-			return
-		}
-		if n == 0 {
-			return
-		}
-		w.got = w.got[n:]
-		w.replies++
-	}
-	if len(w.got) > 0 {
-		w.failReplies(r)
-		return
-	}
-	w.maybe(r)
-}
-
-// repliedWhole takes one reply: where the network neither splits nor joins,
-// what arrives is what was one send.
-func (w *wait) repliedWhole(r *run, reply string) {
+	reply := string(p)
+	w.chunks = append(w.chunks, reply)
 	if w.replies == len(w.expect.Replies) || !w.expect.Replies[w.replies].Match(reply) {
 		w.failReplies(r)
 		return
@@ -191,26 +164,6 @@ func (w *wait) repliedWhole(r *run, reply string) {
 
 func (w *wait) failReplies(r *run) {
 	w.fail(r, "replies "+patternsText(w.expect.Replies)+hint(w.expect.Replies, w.chunks), quoted(w.chunks))
-}
-
-// takeReply says how many bytes of got the pattern takes: 0 when more must
-// come. It is not ok when nothing that can still come would fit.
-func takeReply(p scenarios.Pattern, got []byte, last string) (n int, ok bool) {
-	if p.Re == nil {
-		if len(got) < len(p.Text) {
-			return 0, strings.HasPrefix(p.Text, string(got))
-		}
-		return len(p.Text), strings.HasPrefix(string(got), p.Text)
-	}
-	if string(got) == last && p.Match(last) {
-		return len(got), true
-	}
-	for n := 1; n <= len(got); n++ {
-		if p.Match(string(got[:n])) {
-			return n, true
-		}
-	}
-	return 0, true
 }
 
 // hint says how to match a part, when a text that was expected is only a part of
@@ -385,7 +338,7 @@ func (w *wait) end(r *run, v reports.Verdict) {
 	r.progress(w.step)
 }
 
-// Replied: bytes of the server reached the phone.
+// Replied: one send of the server reached the phone.
 func (r *run) Replied(phone uint32, raw bool, p []byte) {
 	for _, w := range r.active {
 		if w.listens(phone, raw) {
@@ -409,10 +362,19 @@ func (r *run) Ended(phone uint32, raw bool) {
 	}
 }
 
+// screen is the program whose screen the expectation looks at: of the step's own
+// phone the one that does the step.
+func (w *wait) screen() uint32 {
+	if w.expect.Phone == w.step.Phone {
+		return w.step.program
+	}
+	return uint32(w.expect.Phone)
+}
+
 // Printed: lines on a watched screen.
 func (r *run) Printed(phone uint32, text string) {
 	for _, w := range r.active {
-		if w.expect.Phone == int(phone) && (w.expect.PrintsNothing || len(w.expect.Prints) > 0) {
+		if w.screen() == phone && (w.expect.PrintsNothing || len(w.expect.Prints) > 0) {
 			w.printed(r, text)
 		}
 	}

@@ -26,8 +26,10 @@ type account struct {
 	blocked  bool
 	since    int64 // of the block
 	// unsure: a kill fell between an attempt and its answer, so that its count
-	// may or may not have been saved.
+	// may or may not have been saved. Answers that were worked out in an epoch
+	// before it was settled again say nothing.
 	unsure bool
+	epoch  int
 }
 
 type stage uint8
@@ -44,7 +46,11 @@ type session struct {
 	name     string
 	account  *account
 	awaited  string // the answer that must come next; "" is none
+	epoch    int    // of the account when that was worked out
 	lastRead int64
+	// silent is the account on which a joined username and password was counted
+	// without an answer.
+	silent *account
 }
 
 const (
@@ -107,6 +113,7 @@ func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
 	case atPassword:
 		if s.account != nil {
 			s.awaited = a.attempt(at, s.account, string(p))
+			s.epoch = s.account.epoch
 		}
 	}
 }
@@ -123,8 +130,10 @@ func (a *accounts) joined(at int64, s *session) {
 			s.name = s.name[:n]
 			s.account = acc
 			s.awaited = a.attempt(at, acc, acc.password)
+			s.epoch = acc.epoch
 		} else if free {
 			a.attempt(at, acc, "")
+			s.silent = acc
 		}
 		return
 	}
@@ -165,12 +174,16 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 	if acc == nil {
 		return
 	}
-	if acc.unsure {
-		a.settle(at, acc, got)
+	if acc.unsure || s.epoch != acc.epoch {
+		a.settle(s.lastRead, acc, got)
 		s.awaited = ""
 		return
 	}
 	v := a.v
+	// Others may have blocked the account while this answer waited for the disk.
+	if s.awaited == protocol.Welcome && a.blockedAt(acc, at) {
+		s.awaited = protocol.IsBlocked
+	}
 	v.times[NoWelcomeDuringBlock]++
 	v.times[BlockLastsExactly]++
 	v.times[ThirdWrongBlocks]++
@@ -207,13 +220,18 @@ func broken(acc *account, awaited, got string) Invariant {
 }
 
 // settle takes the system's word for an account after a kill left its count
-// open.
-func (a *accounts) settle(at int64, acc *account, got string) {
+// open. The attempt was read at the given time.
+func (a *accounts) settle(read int64, acc *account, got string) {
+	if !acc.unsure {
+		return
+	}
 	switch got {
 	case protocol.Welcome:
 		acc.wrong, acc.blocked, acc.unsure = 0, false, false
+		acc.epoch++
 	case protocol.NowBlocked:
-		acc.wrong, acc.blocked, acc.since, acc.unsure = 0, true, at, false
+		acc.wrong, acc.blocked, acc.since, acc.unsure = 0, true, read, false
+		acc.epoch++
 	}
 }
 
@@ -224,6 +242,9 @@ func (a *accounts) restarted() {
 		s := &a.sessions[i]
 		if s.awaited != "" && s.account != nil {
 			s.account.unsure = true
+		}
+		if s.silent != nil {
+			s.silent.unsure = true
 		}
 		a.sessions[i] = session{}
 	}

@@ -100,6 +100,13 @@ func (r *beaconReader) instant(text []byte) (unix int64, plain, ok bool) {
 	return h.unix + 60*minute + second, h.plain, true
 }
 
+// plain says whether both times of a beacon are in hours without a clock change.
+func (r *beaconReader) plain(fields []byte) bool {
+	_, start, _ := r.instant(fields[startAt:expiryAt])
+	_, expiry, _ := r.instant(fields[expiryAt:versionAt])
+	return start && expiry
+}
+
 func sixty(tens, ones byte) (int64, bool) {
 	if tens < '0' || tens > '5' || ones < '0' || ones > '9' {
 		return 0, false

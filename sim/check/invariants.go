@@ -77,6 +77,7 @@ type Invariants struct {
 	accounts accounts
 	logs     logs
 	tempIDs  tempIDs
+	flights  flights
 }
 
 var _ virtual.Watcher = (*Invariants)(nil)
@@ -88,6 +89,7 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.accounts.init(v)
 	v.logs.init(v)
 	v.tempIDs.init(v)
+	v.flights.v = v
 	return v
 }
 
@@ -156,12 +158,4 @@ func (v *Invariants) Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect
 // Stepped compares a phone's log with the model's.
 func (v *Invariants) Stepped(at int64, phone uint32, log *nodes.ContactLog) {
 	v.logs.stepped(at, phone, log)
-}
-
-// Counted checks the balance of datagrams.
-func (v *Invariants) Counted(at int64, d virtual.Datagrams) {
-	v.times[DatagramsBalance]++
-	if d.Sent != d.Delivered+d.Lost+d.InFlight {
-		v.violate(DatagramsBalance, at, -1, "sent = delivered + lost + in flight", datagramsText(d))
-	}
 }

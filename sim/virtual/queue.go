@@ -84,6 +84,27 @@ func (q *queue) newChunk(next int32) int32 {
 
 func (q *queue) len() int { return len(q.slot) - q.at + len(q.near) + q.onWheel + len(q.far) }
 
+// count is how many events of one kind are pending.
+func (q *queue) count(k kind) int {
+	n := 0
+	in := func(events []event) {
+		for i := range events {
+			if events[i].kind() == k {
+				n++
+			}
+		}
+	}
+	in(q.slot[q.at:])
+	in(q.near)
+	in(q.far)
+	for _, i := range q.wheel {
+		for ; i != 0; i = q.chunks[i].next {
+			in(q.chunks[i].events[:q.chunks[i].n])
+		}
+	}
+	return n
+}
+
 // first is the earliest event. The queue must not be empty.
 func (q *queue) first() *event {
 	for q.at == len(q.slot) && len(q.near) == 0 {

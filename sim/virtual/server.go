@@ -148,6 +148,7 @@ func (w *World) serverAct(e *nodes.ServerEffect) {
 		}
 		w.noteText(serverSent, nobody, cn.phone, w.conns[c].serial, uint64(len(e.Bytes)), string(e.Bytes))
 		w.watcher.ServerSent(w.now, e.Conn, e.Bytes)
+		cn.sends = append(cn.sends, len(e.Bytes))
 		w.send(c, true, e.Bytes, false, false)
 	case nodes.EffectClose:
 		w.serverCloses(c)

@@ -14,9 +14,11 @@ type conn struct {
 	used       bool
 	phoneOpen  bool
 	serverOpen bool
-	ended      bool // the server has read the end of the phone's stream
-	byServer   bool // the server closed before it had read that
-	underway   int  // events that name it: segments, answers to the opening, reads held back
+	ended      bool   // the server has read the end of the phone's stream
+	byServer   bool   // the server closed before it had read that
+	underway   int    // events that name it: segments, answers to the opening, reads held back
+	sends      []int  // lengths of what the server sent and the phone has not read
+	got        []byte // of the first of them
 	up, down   byteStream
 }
 
@@ -260,7 +262,7 @@ func (w *World) feedPhone(c uint32) {
 		p := cn.down.inbox
 		w.noteText(phoneRead, who, nobody, w.conns[c].serial, uint64(len(p)), string(p))
 		if !raw || w.scripted(c) {
-			w.story.Replied(who, raw, p)
+			w.replied(c, p)
 		}
 		if !raw {
 			w.phones[who].machine.Read(w.time(), p, &w.phoneOut)
@@ -291,6 +293,22 @@ func (w *World) feedPhone(c uint32) {
 		w.phoneCloses(c)
 		w.phones[who].machine.Closed(w.time(), &w.phoneOut)
 		w.phoneActs(who)
+	}
+}
+
+// replied tells the story of every send of the server that the phone has now
+// read whole, however the network cut or joined it.
+func (w *World) replied(c uint32, p []byte) {
+	cn := &w.conns[c]
+	cn.got = append(cn.got, p...)
+	for len(cn.sends) > 0 && len(cn.got) >= cn.sends[0] {
+		n := cn.sends[0]
+		w.story.Replied(cn.phone, cn.raw, cn.got[:n])
+		cn.sends = cn.sends[1:]
+		cn.got = cn.got[n:]
+	}
+	if len(cn.sends) == 0 {
+		cn.sends, cn.got = nil, nil
 	}
 }
 

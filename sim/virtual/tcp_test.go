@@ -3,6 +3,7 @@ package virtual_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -86,12 +87,22 @@ func TestSplitPieces(t *testing.T) {
 		t.Errorf("the server read %q, want %q", pieces, want)
 	}
 	var lengths []int
-	for _, re := range r.story.replies {
-		lengths = append(lengths, len(re.text))
+	for _, text := range phoneReads(r) {
+		lengths = append(lengths, len(text))
 	}
 	if want := []int{4, 4, 4, 4, 4, 4, 4, 4, 3, 4, 4, 4, 4, 4}; !slices.Equal(lengths, want) {
 		t.Errorf("the phone read pieces of %v bytes, want %v", lengths, want)
 	}
+}
+
+// phoneReads are the texts that a's side of its connection read, as the trace
+// shows them.
+func phoneReads(r *rig) []string {
+	var texts []string
+	for _, m := range regexp.MustCompile(`(?m)a: reads c\d+ "(.*)"$`).FindAllStringSubmatch(r.trace.String(), -1) {
+		texts = append(texts, m[1])
+	}
+	return texts
 }
 
 // TestJoinedReads: a receiver reads 5 ms after the first unread byte came, and
@@ -113,8 +124,11 @@ func TestJoinedReads(t *testing.T) {
 		t.Errorf("the server read %v, want %v", got, want)
 	}
 	got := r.story.replies[answers:]
-	if len(got) != 1 || len(got[0].text) != 60 || got[0].at != began+10*ms {
-		t.Errorf("the phone read %v, want three TempIDs at once, 5 ms later", got)
+	if len(got) != 3 || len(got[0].text) != 20 || got[0].at != began+10*ms || got[2].at != began+10*ms {
+		t.Errorf("the answers were %v, want three TempIDs, 5 ms later", got)
+	}
+	if reads := phoneReads(r); len(reads[len(reads)-1]) != 60 {
+		t.Errorf("the phone read %q, want three TempIDs at once", reads)
 	}
 }
 

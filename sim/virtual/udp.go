@@ -119,7 +119,7 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 			dest = nobody
 		}
 		w.note(datagramLost, who, dest, w.Counts.Datagrams.Sent<<16|uint64(len(p)), 0)
-		w.watcher.Counted(w.now, w.Counts.Datagrams)
+		w.watcher.DatagramLost(w.now)
 		return
 	}
 	at := w.now + int64(w.udp.Delay.Draw(&ph.net))
@@ -143,7 +143,7 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 	d.serial = w.Counts.Datagrams.Sent
 	w.note(datagramSent, who, dest, d.serial<<16|uint64(len(p)), uint64(at))
 	w.queue.push(at, inputClass, kindDatagram, dest, slot)
-	w.watcher.Counted(w.now, w.Counts.Datagrams)
+	w.watcher.DatagramSent(w.now, at)
 }
 
 // handing is the datagram that is being handed to a phone, while is.
@@ -163,6 +163,7 @@ func (w *World) arrive(who, slot uint32) {
 	}
 	w.Counts.Datagrams.Delivered++
 	w.Counts.Datagrams.InFlight--
+	w.watcher.DatagramArrived(w.now)
 	w.note(datagramArrived, who, d.sender, d.serial<<16|uint64(d.n), xxhash.Sum64(p))
 	ph := &w.phones[who]
 	w.handing = handing{d.sent, true, len(p) == protocol.BeaconSize}
@@ -173,7 +174,6 @@ func (w *World) arrive(who, slot uint32) {
 	w.free = append(w.free, slot)
 	w.phoneActs(who)
 	w.handing.is = false
-	w.watcher.Counted(w.now, w.Counts.Datagrams)
 }
 
 // first is when the first part of a split beacon was sent.

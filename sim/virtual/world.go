@@ -86,8 +86,10 @@ type Watcher interface {
 	Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect)
 	// Stepped: the phone has handled an event and this is its log now.
 	Stepped(at int64, phone uint32, log *nodes.ContactLog)
-	// Counted follows every event that moved a datagram.
-	Counted(at int64, d Datagrams)
+	// DatagramSent: one is on its way, and must arrive at due.
+	DatagramSent(at, due int64)
+	DatagramLost(at int64)
+	DatagramArrived(at int64)
 }
 
 // Story is told what a script may wait for. Its methods must not call a node:
@@ -97,7 +99,7 @@ type Story interface {
 	Tick(who, arg uint32)
 	// Printed: lines on the screen of a phone that is watched.
 	Printed(phone uint32, text string)
-	// Replied: bytes of the server reached the phone.
+	// Replied: one send of the server reached the phone whole.
 	Replied(phone uint32, raw bool, p []byte)
 	// Ended: the server's side of the connection ended for the phone.
 	Ended(phone uint32, raw bool)
@@ -343,6 +345,9 @@ func (w *World) handle(e *event) {
 		w.storedOnDisk(e.arg)
 	}
 }
+
+// UnderWay counts the datagrams that the queue holds.
+func (w *World) UnderWay() int { return w.queue.count(kindDatagram) }
 
 // Pending is how many events are left to happen, so far.
 func (w *World) Pending() int { return w.queue.len() }
