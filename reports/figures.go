@@ -38,7 +38,7 @@ func (p *page) row(name string, figures ...figure) {
 	var b strings.Builder
 	for _, f := range figures {
 		any = any || f.count > 0
-		text := fmt.Sprintf("%s %s  ", f.name, grouped(f.count))
+		text := fmt.Sprintf("%s %s  ", f.name, Grouped(f.count))
 		if width+len(text)-2 > textWidth {
 			b.WriteString("\n" + strings.Repeat(" ", indent))
 			width = indent
@@ -73,7 +73,7 @@ func (p *page) delays(r *Run) {
 			p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", "delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
 		}
 		d := o.Delays()
-		p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", fit(Plain(o.Name), 12), grouped(uint64(o.Count())),
+		p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", fit(Plain(o.Name), 12), Grouped(uint64(o.Count())),
 			figures(d.Mean), figures(d.P50), figures(d.P90), figures(d.P95), figures(d.P99), figures(d.Max))
 	}
 }
@@ -87,11 +87,11 @@ func (p *page) speed(r *Run) {
 	}
 	p.field("time", fmt.Sprintf("%s virtual in %s wall (%s times as fast as life)",
 		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), figures(t.VirtualPerWall)))
-	size := plural(r.Phones, "phone", "phones")
+	size := Plural(r.Phones, "phone", "phones")
 	if r.PeakRSSBytes > 0 {
 		size += fmt.Sprintf(", %.1f MiB at most", float64(r.PeakRSSBytes)/(1<<20))
 	}
-	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", grouped(r.Events), figures(t.EventsPerWallSecond), size))
+	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", Grouped(r.Events), figures(t.EventsPerWallSecond), size))
 }
 
 // identity is what tells this run from others, and how to have it again.
@@ -104,8 +104,8 @@ func (p *page) identity(r *Run) {
 	}
 }
 
-// grouped is n with a comma between groups of three digits.
-func grouped(n uint64) string {
+// Grouped is n with a comma between groups of three digits.
+func Grouped(n uint64) string {
 	digits := strconv.FormatUint(n, 10)
 	var b strings.Builder
 	for i, d := range digits {
@@ -126,7 +126,7 @@ func figures(x float64) string {
 	case x >= 1e18:
 		return strconv.FormatFloat(x, 'g', 4, 64)
 	case x >= 999.5:
-		return grouped(uint64(x + 0.5))
+		return Grouped(uint64(x + 0.5))
 	case x >= 100:
 		return strconv.FormatFloat(x, 'f', 1, 64)
 	case x >= 10:
@@ -151,9 +151,10 @@ func wallTime(seconds float64) string {
 	return figures(seconds) + " s"
 }
 
-func plural(n int, one, many string) string {
+// Plural is n with the word for one or for many; n is not negative.
+func Plural[N int | uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return grouped(uint64(n)) + " " + many
+	return Grouped(uint64(n)) + " " + many
 }

@@ -12,63 +12,120 @@ import (
 )
 
 // WriteFile replaces the file at path by what write writes, whole or not at
-// all: a new file in the same folder is filled, synced and renamed over path,
-// and the folder is synced. After an error the new file is gone and the old
-// one is as it was (unless only the folder's sync failed: then the new one
-// stands, perhaps not yet for good). The error is one sentence that names path.
+// all (see Draft). The error is one sentence that names path.
 func WriteFile(path string, write func(io.Writer) error) error {
-	if err := replaceFile(path, write); err != nil {
-		return fmt.Errorf("writing %q: %w", path, reason(err))
+	d, err := NewDraft(path)
+	if err != nil {
+		return err
+	}
+	defer d.Discard()
+	if err := write(d); err != nil {
+		return d.explain(err)
+	}
+	return d.Publish()
+}
+
+// Draft is what a file is going to be: a new file in the same folder, which
+// takes the file's place when it is published. Until then, and after an error,
+// the old file is as it was. Writes are buffered.
+type Draft struct {
+	path string
+	file *os.File
+	w    *bufio.Writer
+	done bool
+}
+
+// NewDraft begins a draft of the file at path. The error is one sentence that
+// names path, as are those of the other methods.
+func NewDraft(path string) (*Draft, error) {
+	d := &Draft{path: path}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+temporaryPrefix(path)+".*")
+	if err != nil {
+		return nil, d.explain(err)
+	}
+	d.file, d.w = f, bufio.NewWriterSize(f, draftBuffer)
+	return d, nil
+}
+
+const draftBuffer = 1 << 16
+
+// Write adds p to the draft.
+func (d *Draft) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	if err != nil {
+		err = d.explain(err)
+	}
+	return n, err
+}
+
+// Publish syncs the draft, renames it over the file and syncs the folder. After
+// an error the draft is gone (unless only the folder's sync failed: then it
+// stands, perhaps not yet for good). The permissions of a file that was there
+// are kept; a new one's are 0644.
+func (d *Draft) Publish() error {
+	defer d.Discard()
+	if err := d.fill(); err != nil {
+		return d.explain(err)
+	}
+	if err := os.Rename(d.file.Name(), d.path); err != nil {
+		return d.explain(err)
+	}
+	d.done = true
+	if err := syncFolder(filepath.Dir(d.path)); err != nil {
+		return d.explain(err)
 	}
 	return nil
 }
 
-func replaceFile(path string, write func(io.Writer) error) (err error) {
-	folder := filepath.Dir(path)
-	f, err := os.CreateTemp(folder, "."+temporaryPrefix(path)+".*")
-	if err != nil {
-		return err
+// Discard takes the draft away, unless it was published.
+func (d *Draft) Discard() {
+	if d.done {
+		return
 	}
-	kept := false
-	defer func() {
-		if !kept {
-			_ = f.Close() // the first error is the one to tell
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := fill(f, write); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return err
-	}
-	kept = true
-	return syncFolder(folder)
+	d.done = true
+	_ = d.file.Close() // the first error is the one to tell
+	_ = os.Remove(d.file.Name())
 }
+
+// fill writes what is buffered, syncs and closes the draft.
+func (d *Draft) fill() error {
+	if err := d.w.Flush(); err != nil {
+		return err
+	}
+	mode := fs.FileMode(0o644)
+	if old, err := os.Stat(d.path); err == nil && old.Mode().IsRegular() {
+		mode = old.Mode().Perm()
+	}
+	if err := d.file.Chmod(mode); err != nil {
+		return err
+	}
+	if err := d.file.Sync(); err != nil {
+		return err
+	}
+	return d.file.Close()
+}
+
+func (d *Draft) explain(err error) error {
+	if e, ok := errors.AsType[*draftError](err); ok && e.path == d.path {
+		return err
+	}
+	return &draftError{d.path, reason(err)}
+}
+
+// draftError names the file that was to be, not the draft.
+type draftError struct {
+	path string
+	err  error
+}
+
+func (e *draftError) Error() string { return fmt.Sprintf("writing %q: %v", e.path, e.err) }
+func (e *draftError) Unwrap() error { return e.err }
 
 // temporaryPrefix is short enough that the temporary name fits where path's
 // own does, and has no star, which would mean the random part.
 func temporaryPrefix(path string) string {
 	base := strings.ReplaceAll(filepath.Base(path), "*", "")
 	return base[:min(len(base), 100)]
-}
-
-// fill writes, syncs and closes f.
-func fill(f *os.File, write func(io.Writer) error) error {
-	b := bufio.NewWriter(f)
-	if err := write(b); err != nil {
-		return err
-	}
-	if err := b.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	return f.Close()
 }
 
 func syncFolder(folder string) error {

@@ -75,6 +75,43 @@ func TestWriteFileLeavesNothingHalfWritten(t *testing.T) {
 	}
 }
 
+func TestDraftSaysOnceWhatItCouldNotWrite(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "a.json")
+	if err := WriteFile(path, writing("old")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewDraft(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.file.Close(); err != nil { // so that it takes no more
+		t.Fatal(err)
+	}
+	_, first := d.Write(make([]byte, draftBuffer+1))
+	want := `writing "` + path + `": file already closed`
+	for _, err := range []error{first, d.Publish()} {
+		if err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "old" {
+		t.Errorf("%q, %v; want the old text", got, err)
+	}
+	if diff := cmp.Diff([]string{"a.json"}, namesIn(t, folder)); diff != "" {
+		t.Error(diff)
+	}
+	if err := WriteFile(path, writing("new")); err != nil {
+		t.Fatal(err)
+	}
+	if stat, err := os.Stat(path); err != nil || stat.Mode() != 0o640 {
+		t.Errorf("mode %v, %v; want that of the old file", stat.Mode(), err)
+	}
+}
+
 func TestWriteFileCleansUpAfterAPanic(t *testing.T) {
 	folder := t.TempDir()
 	func() {

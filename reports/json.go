@@ -13,7 +13,16 @@ import (
 // document is the JSON form of a run: its fields and what follows from them.
 type document struct {
 	*Run
-	Throughput Throughput `json:"throughput"`
+	Checks     []checkDocument `json:"checks"`
+	Throughput Throughput      `json:"throughput"`
+}
+
+// checkDocument is the JSON form of a check: of a failed one, what it expected
+// and found stand there even when they are empty.
+type checkDocument struct {
+	Check
+	Expected *string `json:"expected,omitempty"`
+	Found    *string `json:"found,omitempty"`
 }
 
 // JSON writes one indented object for each run, each ending with a line feed.
@@ -38,27 +47,39 @@ func encodeRun(r *Run) ([]byte, error) {
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(document{Run: encodable(r), Throughput: r.Throughput()}); err != nil {
+	if err := e.Encode(documentOf(r)); err != nil {
 		return nil, err
 	}
 	return escapeUnprintable(b.Bytes()), nil
 }
 
-// encodable is a copy of r without numbers that JSON cannot write and without
-// lists that would be null.
-func encodable(r *Run) *Run {
+// documentOf is r without numbers that JSON cannot write and without lists
+// that would be null.
+func documentOf(r *Run) document {
 	c := *r
 	c.VirtualSeconds = finite(r.VirtualSeconds)
 	c.WallSeconds = finite(r.WallSeconds)
 	c.Operations = append([]Operation{}, r.Operations...)
-	c.Checks = append([]Check{}, r.Checks...)
-	for i, check := range c.Checks {
-		if check.AtSeconds != nil {
-			at := finite(*check.AtSeconds)
-			c.Checks[i].AtSeconds = &at
-		}
+	d := document{Run: &c, Checks: make([]checkDocument, 0, len(r.Checks)), Throughput: r.Throughput()}
+	for _, check := range r.Checks {
+		d.Checks = append(d.Checks, checkDocumentOf(check))
 	}
-	return &c
+	return d
+}
+
+func checkDocumentOf(c Check) checkDocument {
+	if c.AtSeconds != nil {
+		at := finite(*c.AtSeconds)
+		c.AtSeconds = &at
+	}
+	d := checkDocument{Check: c}
+	if c.Verdict == Failed || c.Expected != "" {
+		d.Expected = &c.Expected
+	}
+	if c.Verdict == Failed || c.Found != "" {
+		d.Found = &c.Found
+	}
+	return d
 }
 
 // MarshalJSON writes the name, the number of samples and the delays.

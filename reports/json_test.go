@@ -86,6 +86,21 @@ func TestJSONNumbersAreFiniteAndListsAreLists(t *testing.T) {
 	}
 }
 
+func TestJSONHasExpectedAndFoundOfEveryFailedCheck(t *testing.T) {
+	r := &Run{Checks: []Check{{Verdict: Failed}, {Verdict: Passed}, {Verdict: Passed, Found: "2 < 3"}, {Verdict: Unknown}}}
+	var got struct{ Checks []map[string]any }
+	if err := json.Unmarshal(jsonOf(t, r), &got); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []map[string]any{{"expected": "", "found": ""}, {}, {"found": "2 < 3"}, {}} {
+		for _, name := range []string{"expected", "found"} {
+			if diff := cmp.Diff(want[name], got.Checks[i][name]); diff != "" {
+				t.Errorf("check %d, %s: %s", i, name, diff)
+			}
+		}
+	}
+}
+
 func TestJSONOfSeveralRunsIsAStreamOfObjects(t *testing.T) {
 	d := json.NewDecoder(bytes.NewReader(jsonOf(t, passedRun(t), failedRun())))
 	var names []string

@@ -157,7 +157,7 @@ func failureOf(r *Run, c Check) *junitTrouble {
 	}
 	add("place", c.Place)
 	add("expected", c.Expected)
-	add("found", c.Found)
+	add("found", c.found())
 	if c.AtSeconds != nil {
 		add("virtual time", virtualTime(*c.AtSeconds))
 	}
@@ -167,7 +167,7 @@ func failureOf(r *Run, c Check) *junitTrouble {
 	add("repeat", r.Repeat)
 	message := c.Name
 	if c.Expected != "" || c.Found != "" {
-		message = fmt.Sprintf("expected %s, found %s", c.Expected, c.Found)
+		message = fmt.Sprintf("expected %s, found %s", c.Expected, c.found())
 	}
 	return &junitTrouble{Message: Plain(message), Type: string(c.Kind), Text: plainLines(lines)}
 }

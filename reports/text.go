@@ -2,6 +2,7 @@ package reports
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +16,7 @@ const textWidth = 100
 // TextOptions says how a summary is written.
 type TextOptions struct {
 	Color bool // ANSI colours for the verdicts
-	Quiet bool // the verdict and what failed, nothing else
+	Quiet bool // the verdict with the digest, and what failed, nothing else
 }
 
 // Text writes a run's summary for a person: the verdict first, then what
@@ -23,7 +24,7 @@ type TextOptions struct {
 // a scenario or a peer is written with Plain.
 func Text(w io.Writer, r *Run, o TextOptions) error {
 	p := &page{color: o.Color}
-	p.verdict(r)
+	p.verdict(r, o.Quiet)
 	if r.About != "" && !o.Quiet {
 		p.line("  %s", fit(Plain(r.About), textWidth-2))
 	}
@@ -74,16 +75,20 @@ func (p *page) word(v Verdict, text string, width int) string {
 	return "\x1b[1;" + code + "m" + padded + "\x1b[0m"
 }
 
-func (p *page) verdict(r *Run) {
+func (p *page) verdict(r *Run, withDigest bool) {
 	t := tallyOf(r)
-	said := fmt.Sprintf("%s held", plural(t.held, "check", "checks"))
+	all := Plural(t.all(), "check", "checks")
+	said := fmt.Sprintf("%s held", Plural(t.held, "check", "checks"))
 	switch {
 	case t.failed > 0 && t.undecided > 0:
-		said = fmt.Sprintf("%d of %d checks failed, %d undecided", t.failed, t.all(), t.undecided)
+		said = fmt.Sprintf("%d of %s failed, %d undecided", t.failed, all, t.undecided)
 	case t.failed > 0:
-		said = fmt.Sprintf("%d of %d checks failed", t.failed, t.all())
+		said = fmt.Sprintf("%d of %s failed", t.failed, all)
 	case t.undecided > 0:
-		said = fmt.Sprintf("%d of %d checks held, %d undecided", t.held, t.all(), t.undecided)
+		said = fmt.Sprintf("%d of %s held, %d undecided", t.held, all, t.undecided)
+	}
+	if withDigest && r.Digest != "" {
+		said += "  digest " + Plain(r.Digest)
 	}
 	p.line("%s  %s: %s", p.word(r.Verdict, strings.ToUpper(string(r.Verdict)), 0), Plain(r.Scenario), said)
 }
@@ -131,10 +136,10 @@ func (p *page) failures(r *Run) {
 
 func (p *page) failure(c Check) {
 	p.gap()
-	p.line("  %s  %s %s", p.word(Failed, "failed", 0), c.Kind, Plain(c.Place))
+	p.line("  %s  %s", p.word(Failed, "failed", 0), strings.TrimSuffix(string(c.Kind)+" "+Plain(c.Place), " "))
 	p.line("    %s", Plain(c.Name))
 	p.detail("expected", c.Expected)
-	p.detail("found", c.Found)
+	p.detail("found", c.found())
 	if c.AtSeconds != nil {
 		p.detail("at", virtualTime(*c.AtSeconds)+" of virtual time")
 	}
@@ -145,6 +150,9 @@ func (p *page) failure(c Check) {
 		}
 	}
 }
+
+// found is what a failed check found, in words.
+func (c Check) found() string { return cmp.Or(c.Found, "nothing") }
 
 // detail writes a named text of a failure, whole; further lines of it stand
 // below the first.
@@ -182,7 +190,7 @@ func (t tally) title(kind CheckKind) string {
 		title += fmt.Sprintf(", %d undecided", t.undecided)
 	}
 	if kind == InvariantCheck {
-		title += fmt.Sprintf(", looked at %s times", grouped(t.times))
+		title += fmt.Sprintf(", looked at %s", Plural(t.times, "time", "times"))
 	}
 	return title
 }

@@ -90,12 +90,13 @@ func TestTextOfAFailedRun(t *testing.T) {
 }
 
 func TestQuietTextIsTheVerdictAndWhatFailed(t *testing.T) {
-	if got, want := textOf(t, passedRun(t), TextOptions{Quiet: true}), "PASSED  classroom: 3 checks held\n"; got != want {
+	if got, want := textOf(t, passedRun(t), TextOptions{Quiet: true}), "PASSED  classroom: 3 checks held  digest 00c0ffee00c0ffee\n"; got != want {
 		t.Errorf("passed: %q, want %q", got, want)
 	}
 	full := textOf(t, failedRun(), TextOptions{})
 	end := strings.Index(full, "\n  expectations")
-	if diff := cmp.Diff(full[:end], textOf(t, failedRun(), TextOptions{Quiet: true})); diff != "" {
+	want := strings.Replace(full[:end], "1 undecided\n", "1 undecided  digest 0000000000000001\n", 1)
+	if diff := cmp.Diff(want, textOf(t, failedRun(), TextOptions{Quiet: true})); diff != "" {
 		t.Errorf("failed:\n%s", diff)
 	}
 }
@@ -105,8 +106,32 @@ func TestVerdictOfAnInterruptedRunSaysWhatIsUndecided(t *testing.T) {
 	r.Verdict = Interrupted
 	r.Checks[1].Verdict = Unknown
 	got := textOf(t, r, TextOptions{Quiet: true})
-	if want := "INTERRUPTED  classroom: 2 of 3 checks held, 1 undecided\n"; got != want {
+	if want := "INTERRUPTED  classroom: 2 of 3 checks held, 1 undecided  digest 00c0ffee00c0ffee\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestFailureThatFoundNothingSaysSo(t *testing.T) {
+	r := &Run{Scenario: "s", Verdict: Failed, Checks: []Check{
+		{Kind: InvariantCheck, Name: "all is well", Verdict: Failed, Times: 1, Expected: "a reply"},
+	}}
+	got := textOf(t, r, TextOptions{})
+	want := `FAILED  s: 1 of 1 check failed
+
+  failed  invariant
+    all is well
+    expected  a reply
+    found     nothing
+
+  repeat      
+
+  invariants  0 of 1 held, looked at 1 time
+`
+	if !strings.HasPrefix(got, want) {
+		t.Errorf("got\n%s", got)
+	}
+	if text, _ := junitOf(t, r); !strings.Contains(text, `message="expected a reply, found nothing"`) || !strings.Contains(text, "\nfound: nothing\n") {
+		t.Errorf("JUnit:\n%s", text)
 	}
 }
 
@@ -208,12 +233,12 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{grouped(0), "0"}, {grouped(999), "999"}, {grouped(1000), "1,000"}, {grouped(1234567), "1,234,567"},
+		{Grouped(0), "0"}, {Grouped(999), "999"}, {Grouped(1000), "1,000"}, {Grouped(1234567), "1,234,567"},
 		{figures(0), "0"}, {figures(0.0125), "0.013"}, {figures(9.9994), "9.999"}, {figures(12.345), "12.35"},
 		{figures(123.45), "123.5"}, {figures(999.5), "1,000"}, {figures(1e18), "1e+18"}, {figures(-1), "0"},
 		{virtualTime(0), "0 s"}, {virtualTime(59.999999999), "59.999999999 s"}, {virtualTime(179.999999999), "179.999999999 s (2m59.999999999s)"},
 		{wallTime(0.0002), "0.200 ms"}, {wallTime(1.5), "1.500 s"},
-		{plural(1, "check", "checks"), "1 check"}, {plural(2000, "check", "checks"), "2,000 checks"},
+		{Plural(1, "check", "checks"), "1 check"}, {Plural(2000, "check", "checks"), "2,000 checks"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%q, want %q", c.got, c.want)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -12,7 +13,7 @@ func (p *program) check(arguments []string) status {
 	set := newFlagSet("check")
 	sets := set.StringArray("set", nil, "fill ${NAME} in the scenario: `NAME=VALUE`; may be repeated")
 	quiet := set.Bool("quiet", false, "print nothing about scenarios without a mistake")
-	help := helpOf(set, "sim check [flags] SCENARIO...", "Reads scenarios and lists their mistakes.")
+	help := helpOf(set, "sim check [flags] SCENARIO...", "Reads scenarios and lists their mistakes.") + "\n" + statuses
 	if err := set.Parse(arguments); err != nil {
 		return p.refuseFlags("check", help, err)
 	}
@@ -39,5 +40,8 @@ func contents(s *scenarios.Scenario) string {
 	for _, g := range s.Phones {
 		phones += g.Count
 	}
-	return fmt.Sprintf("%d phones, %d steps, %d expectations, %d thresholds", phones, len(s.Script), len(s.Expect), len(s.Thresholds))
+	return strings.Join([]string{
+		reports.Plural(phones, "phone", "phones"), reports.Plural(len(s.Script), "step", "steps"),
+		reports.Plural(len(s.Expect), "expectation", "expectations"), reports.Plural(len(s.Thresholds), "threshold", "thresholds"),
+	}, ", ")
 }

@@ -36,7 +36,7 @@ func parseRunFlags(arguments []string) (f runFlags, help string, err error) {
 	set.StringVar(&f.trace, "trace", "", "write one line an event to `FILE`; only with one scenario")
 	set.BoolVar(&f.quiet, "quiet", false, "print only the verdict and what failed; no progress")
 	set.BoolVar(&f.noColor, "no-color", false, "no colours (nor with NO_COLOR set, nor when not on a terminal)")
-	help = helpOf(set, "sim run [flags] SCENARIO...", "Runs scenarios and checks what they expect.")
+	help = helpOf(set, "sim run [flags] SCENARIO...", "Runs scenarios and checks what they expect.") + "\n" + statuses
 	if err := set.Parse(arguments); err != nil {
 		return f, help, err
 	}

@@ -12,23 +12,26 @@ import (
 	"bluetrace/reports"
 )
 
-// report prints what was asked for about r, and writes its files.
-func (b *batch) report(r *reports.Run) {
-	if b.text {
-		if b.printed && !b.quiet {
+// report prints what was asked for about r, and writes its files, whose names
+// begin with name. When everything asked for goes to files, the verdict is
+// printed all the same.
+func (b *batch) report(r *reports.Run, name string) {
+	text, quiet := b.text || b.out != "", b.quiet || !b.text
+	if text {
+		if b.printed && !quiet {
 			b.toStdout(func(w io.Writer) error { _, err := io.WriteString(w, "\n"); return err })
 		}
 		b.toStdout(func(w io.Writer) error {
-			return reports.Text(w, r, reports.TextOptions{Color: b.colour && !b.noColor, Quiet: b.quiet})
+			return reports.Text(w, r, reports.TextOptions{Color: b.colour && !b.noColor, Quiet: quiet})
 		})
 	}
-	b.printed = b.text
+	b.printed = text
 	if b.json && b.out == "" {
 		b.toStdout(func(w io.Writer) error { return reports.JSON(w, []*reports.Run{r}) })
 	}
 	b.runs = append(b.runs, r)
 	if b.out != "" {
-		b.writeFiles(r)
+		b.writeFiles(r, name)
 	}
 }
 
@@ -37,17 +40,30 @@ func (b *batch) finish() {
 	junit := func(w io.Writer) error { return reports.JUnit(w, b.runs) }
 	switch {
 	case b.out != "":
-		b.writeFile("junit.xml", junit)
+		b.writeFile(junitFile, junit)
 	case b.junit:
 		b.toStdout(junit)
 	}
 }
 
-func (b *batch) writeFiles(r *reports.Run) {
-	name := b.names.take(r.Scenario)
-	b.writeFile(name+".txt", func(w io.Writer) error { return reports.Text(w, r, reports.TextOptions{}) })
-	b.writeFile(name+".json", func(w io.Writer) error { return reports.JSON(w, []*reports.Run{r}) })
-	b.writeFile(name+".openmetrics.txt", func(w io.Writer) error {
+// junitFile has the cases of every scenario.
+const junitFile = "junit.xml"
+
+const (
+	textEnd    = ".txt"
+	jsonEnd    = ".json"
+	metricsEnd = ".openmetrics.txt"
+)
+
+// reportFiles are the names of a scenario's own reports.
+func reportFiles(name string) []string {
+	return []string{name + textEnd, name + jsonEnd, name + metricsEnd}
+}
+
+func (b *batch) writeFiles(r *reports.Run, name string) {
+	b.writeFile(name+textEnd, func(w io.Writer) error { return reports.Text(w, r, reports.TextOptions{}) })
+	b.writeFile(name+jsonEnd, func(w io.Writer) error { return reports.JSON(w, []*reports.Run{r}) })
+	b.writeFile(name+metricsEnd, func(w io.Writer) error {
 		registry := prometheus.NewRegistry()
 		if err := reports.Register(registry, r); err != nil {
 			return err
@@ -60,6 +76,11 @@ func (b *batch) writeFiles(r *reports.Run) {
 // complained of, and no other is written.
 func (b *batch) writeFile(name string, write func(io.Writer) error) {
 	if b.full {
+		return
+	}
+	if err := b.refuseOverwriting(name); err != nil { // of a scenario that was read later
+		b.complain(err, "")
+		b.worst = max(b.worst, invalid)
 		return
 	}
 	err := reports.WriteFile(filepath.Join(b.out, name), write)

@@ -90,8 +90,25 @@ func TestReportsOnStandardOutput(t *testing.T) {
 
 	b = newBench()
 	b.command(context.Background(), []string{"run", "--report", "text,json", "--quiet", "held.yaml"})
-	if got := b.out.String(); !strings.HasPrefix(got, "PASSED  held: 1 check held\n{\n") {
+	if got := b.out.String(); !strings.HasPrefix(got, "PASSED  held: 1 check held  digest 00000000000000ff\n{\n") {
 		t.Errorf("printed\n%s", got)
+	}
+}
+
+func TestVerdictsArePrintedWhenEveryReportIsAFile(t *testing.T) {
+	b := newBench()
+	b.command(context.Background(), []string{"run", "--out", t.TempDir(), "--report", "json,junit", "held.yaml", "failed.yaml"})
+	want := `PASSED  held: 1 check held  digest 00000000000000ff
+FAILED  failed: 1 of 1 check failed  digest 00000000000000ff
+
+  failed  expectation failed.yaml:9:5
+    events > 0
+    found     nothing
+
+  repeat      sim run --seed 5 failed.yaml
+`
+	if diff := cmp.Diff(want, b.out.String()); diff != "" {
+		t.Error(diff)
 	}
 }
 
@@ -107,39 +124,6 @@ func TestColourOnTerminalsUnlessRefused(t *testing.T) {
 		if got := strings.HasPrefix(b.out.String(), "\x1b[1;32mPASSED\x1b[0m"); got != c.want {
 			t.Errorf("terminal %v, %v: %.20q", c.terminal, c.flags, b.out.String())
 		}
-	}
-}
-
-func TestTraceFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "trace.txt")
-	if got := newBench().command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != held {
-		t.Errorf("status %d", got)
-	}
-	if got := contentOf(t, path); got != "0s the run begins\n" {
-		t.Errorf("trace %q", got)
-	}
-	if newBench().command(context.Background(), []string{"run", "--trace", path, "mistaken.yaml"}); contentOf(t, path) == "" {
-		t.Error("a scenario that could not be read emptied an old trace")
-	}
-	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--trace", filepath.Join(path, "x"), "held.yaml"}); got != impossible || len(b.ran) > 0 {
-		t.Errorf("status %d, ran %v; want 107 and nothing", got, b.ran)
-	}
-}
-
-func TestFullDisk(t *testing.T) {
-	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip("no /dev/full on this system")
-	}
-	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--trace", "/dev/full", "failed.yaml"}); got != impossible {
-		t.Errorf("trace: status %d, want 107", got)
-	}
-	if got := b.err.String(); got != "sim: writing the trace: write /dev/full: no space left on device\n" {
-		t.Errorf("trace: standard error %q", got)
-	}
-	if !strings.HasPrefix(b.out.String(), "FAILED  failed") {
-		t.Error("the run was not reported")
 	}
 }
 

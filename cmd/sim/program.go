@@ -34,8 +34,17 @@ const usage = `Sim runs scenarios of BlueTrace phones and their server in virtua
 
 SCENARIO is a file, or a folder: then each .yaml and .yml file in it that is not marked manual.
 
-Exit status: 0 all held, 99 a check failed, 104 a scenario, trace or flag is invalid or missing,
-105 interrupted, 107 the run could not be done. Over several files the largest is the answer.
+` + statuses
+
+// statuses ends every help text of a command that runs or reads scenarios.
+const statuses = `Exit status; over several files the largest is the answer:
+  0    everything that was checked held
+  99   an expectation, a threshold or an invariant failed
+  104  a scenario, a trace or a flag is invalid or missing
+  105  interrupted; what was found until then is reported
+  107  the run could not be done: a disk is full, a file cannot be read
+"go run" hides it: it prints the status and ends with 1 whatever failed. Where the status counts,
+build the program: go build -o sim ./cmd/sim
 `
 
 // command does what the arguments ask for.

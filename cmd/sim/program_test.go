@@ -74,6 +74,10 @@ func (b *bench) load(path string, o scenarios.Options) (*scenarios.Scenario, err
 		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
 	}
 	name := strings.TrimSuffix(filepath.Base(path), ".yaml")
+	if name == "one" {
+		return &scenarios.Scenario{File: path, Name: name, Phones: []scenarios.PhoneGroup{{Count: 1}},
+			Script: make([]scenarios.Step, 1), Expect: make([]scenarios.Expectation, 1), Thresholds: make([]scenarios.Threshold, 1)}, nil
+	}
 	return &scenarios.Scenario{File: path, Name: name, Seed: 5, Phones: []scenarios.PhoneGroup{{Count: 25}, {Count: 2}}}, nil
 }
 
@@ -228,7 +232,7 @@ func TestInterruptedRunIsReportedAndTheRestIsNot(t *testing.T) {
 	if got := b.command(ctx, []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != interrupted {
 		t.Errorf("status %d, want 105", got)
 	}
-	if !strings.HasPrefix(b.out.String(), "INTERRUPTED  held: 0 of 1 checks held, 1 undecided\n") {
+	if !strings.HasPrefix(b.out.String(), "INTERRUPTED  held: 0 of 1 check held, 1 undecided\n") {
 		t.Errorf("printed %q", b.out.String())
 	}
 	if got := b.err.String(); got != "not run, being interrupted: failed.yaml\n" {
@@ -257,6 +261,7 @@ func TestFirstSignalCancelsSecondExits(t *testing.T) {
 func TestCheckSchemaAndHelpPrint(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
 		{"check held.yaml", "ok  held.yaml: 27 phones, 0 steps, 0 expectations, 0 thresholds\n"},
+		{"check one.yaml", "ok  one.yaml: 1 phone, 1 step, 1 expectation, 1 threshold\n"},
 		{"check --quiet held.yaml", ""},
 		{"schema", "{}\n"},
 		{"help", usage},
@@ -273,6 +278,16 @@ func TestCheckSchemaAndHelpPrint(t *testing.T) {
 	for _, flag := range []string{"--seed N", "--set NAME=VALUE", "--out DIR", "--report FORMS", "--trace FILE", "--quiet", "--no-color"} {
 		if !strings.Contains(b.out.String(), flag+" ") {
 			t.Errorf("the help of run does not show %q:\n%s", flag, b.out.String())
+		}
+	}
+	for _, text := range []string{b.out.String(), usage} {
+		for _, want := range []string{"0 ", "99 ", "104 ", "105 ", "107 "} {
+			if !strings.Contains(text, "\n  "+want) {
+				t.Errorf("no exit status %sin\n%s", want, text)
+			}
+		}
+		if !strings.Contains(text, "\"go run\" hides it") || !strings.Contains(text, "go build -o sim ./cmd/sim\n") {
+			t.Errorf("nothing of go run and its status in\n%s", text)
 		}
 	}
 	for line := range strings.Lines(b.out.String() + usage) {

@@ -37,12 +37,12 @@ func (p *progress) show(at sim.Progress) {
 }
 
 func (p *progress) line(at sim.Progress, now time.Time) string {
-	name := reports.Plain(p.name)
+	name, events := reports.Plain(p.name), reports.Plural(at.Events, "event", "events")
 	if at.Length <= 0 {
-		return fmt.Sprintf("%s  %s  %d events", name, at.At.Round(time.Second), at.Events)
+		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), events)
 	}
 	part := min(1, max(0, float64(at.At)/float64(at.Length)))
-	line := fmt.Sprintf("%s  %.0f %%  %s of %s  %d events", name, 100*part, at.At.Round(time.Second), at.Length, at.Events)
+	line := fmt.Sprintf("%s  %.0f %%  %s of %s  %s", name, 100*part, at.At.Round(time.Second), at.Length, events)
 	if part > 0 {
 		left := time.Duration(float64(now.Sub(p.started)) * (1 - part) / part)
 		line += fmt.Sprintf("  %s left", left.Round(time.Second))

@@ -26,14 +26,14 @@ func TestProgressIsOneRedrawnLine(t *testing.T) {
 	p.show(half)
 	now = now.Add(99 * time.Millisecond)
 	p.show(half)
-	if got, want := out.String(), "\r"+`day\x1b  50 %  30m0s of 1h0m0s  1234 events  1s left`+"\x1b[K"; got != want {
+	if got, want := out.String(), "\r"+`day\x1b  50 %  30m0s of 1h0m0s  1,234 events  1s left`+"\x1b[K"; got != want {
 		t.Errorf("drew %q, want %q", got, want)
 	}
 	out.Reset()
 	now = now.Add(time.Millisecond)
-	p.show(sim.Progress{At: time.Minute, Events: 5})
+	p.show(sim.Progress{At: time.Minute, Events: 1})
 	p.clear()
-	if got, want := out.String(), "\r"+`day\x1b  1m0s  5 events`+"\x1b[K\r\x1b[K"; got != want {
+	if got, want := out.String(), "\r"+`day\x1b  1m0s  1 event`+"\x1b[K\r\x1b[K"; got != want {
 		t.Errorf("drew %q, want %q", got, want)
 	}
 }

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bufio"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,6 +17,7 @@ type batch struct {
 	*program
 	runFlags
 	names   fileNames
+	inputs  []input // files that must not be overwritten
 	runs    []*reports.Run
 	worst   status
 	printed bool // a summary stands on standard output
@@ -42,7 +41,11 @@ func (p *program) run(ctx context.Context, arguments []string) status {
 		p.complain(fmt.Errorf("--trace takes the events of one scenario, and %d are named", len(files)), "name one file")
 		return invalid
 	}
-	b := &batch{program: p, runFlags: flags, names: fileNames{}, worst: worst}
+	b := &batch{program: p, runFlags: flags, names: fileNames{}, inputs: scenarioInputs(files), worst: worst}
+	if err := b.refuseOverwriting(junitFile); err != nil {
+		p.complain(err, "")
+		return invalid
+	}
 	if err := b.makeFolder(); err != nil {
 		p.complain(err, "name a folder that can be written with --out")
 		return impossible
@@ -71,6 +74,12 @@ func (b *batch) one(ctx context.Context, file string) {
 		b.notRun(file, file, err, statusOfLoading(err))
 		return
 	}
+	b.addContacts(s)
+	name := b.names.take(s.Name)
+	if err := b.refuseOverwriting(append(reportFiles(name), junitFile)...); err != nil {
+		b.notRun(s.Name, file, err, invalid)
+		return
+	}
 	r, err := b.drive(ctx, s)
 	if err != nil {
 		b.notRun(s.Name, file, err, statusOfRunning(err))
@@ -78,7 +87,7 @@ func (b *batch) one(ctx context.Context, file string) {
 	}
 	r.Repeat = repeatCommand(b.name, r.Seed, b.sets, file)
 	b.worst = max(b.worst, statusOfVerdict(r.Verdict))
-	b.report(r)
+	b.report(r, name)
 }
 
 func (b *batch) notRun(name, file string, err error, s status) {
@@ -87,19 +96,32 @@ func (b *batch) notRun(name, file string, err error, s status) {
 	b.runs = append(b.runs, &reports.Run{Scenario: name, File: file, Verdict: reports.NotRun, Error: err.Error()})
 }
 
-// drive lets the engine run s, with the trace file and the progress line that
-// were asked for.
+// drive lets the engine run s, with the trace that was asked for.
 func (b *batch) drive(ctx context.Context, s *scenarios.Scenario) (*reports.Run, error) {
-	var o sim.Options
-	if b.trace != "" {
-		f, err := os.Create(b.trace)
-		if err != nil {
-			return nil, fmt.Errorf("creating the trace: %w", err)
-		}
-		w := bufio.NewWriterSize(f, 1<<16)
-		o.Trace = w
-		defer b.closeTrace(w, f)
+	if b.trace == "" {
+		return b.watch(ctx, s, sim.Options{})
 	}
+	t, err := b.openTrace(b.trace)
+	if err != nil {
+		return nil, err
+	}
+	defer t.drop() // of no effect on a trace that was kept
+	r, err := b.watch(ctx, s, sim.Options{Trace: t})
+	switch {
+	case err != nil && t.err != nil:
+		return nil, t.err
+	case err != nil:
+		return nil, err
+	}
+	if err := t.keep(); err != nil {
+		b.complain(err, "") // the run still counts
+		b.worst = impossible
+	}
+	return r, nil
+}
+
+// watch lets the engine run s, with the progress line if there is to be one.
+func (b *batch) watch(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*reports.Run, error) {
 	if b.terminal && !b.quiet {
 		p := &progress{w: b.stderr, columns: b.columns, now: b.now, name: s.Name, started: b.now()}
 		o.Progress = p.show
@@ -110,14 +132,6 @@ func (b *batch) drive(ctx context.Context, s *scenarios.Scenario) (*reports.Run,
 		return nil, err
 	}
 	return &result.Run, nil
-}
-
-// closeTrace complains of a trace that is not whole; the run still counts.
-func (b *batch) closeTrace(w *bufio.Writer, f *os.File) {
-	if err := cmp.Or(w.Flush(), f.Close()); err != nil {
-		b.complain(fmt.Errorf("writing the trace: %w", err), "")
-		b.worst = impossible
-	}
 }
 
 // makeFolder makes the folder of --out and tries to write there, before hours

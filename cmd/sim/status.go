@@ -75,7 +75,11 @@ func (p *program) complain(err error, hint string) {
 	if e, ok := errors.AsType[*sim.Invalid](err); ok && e.Place != "" {
 		prefix = ""
 	}
-	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
+	text := err.Error()
+	if e, ok := errors.AsType[*sim.Broken](err); ok {
+		text += "\n" + string(e.Stack)
+	}
+	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
 		fmt.Fprintln(p.stderr, prefix+reports.Plain(line))
 	}
 	if hint != "" {

@@ -272,8 +272,9 @@ func (w *World) Stopped() bool { return w.stop }
 const pollEvents = 1 << 12
 
 // Run handles every event up to and including the time until, in order. It
-// returns early when Stop was called, when nothing is left to happen, or with
-// the context's error when that is done. poll is called now and then; it may
+// returns early when Stop was called, when nothing is left to happen, when the
+// trace cannot be written (TraceError), or with the context's error when that is
+// done. poll is called now and then; it may
 // be nil.
 func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error {
 	for n := 1; !w.stop && w.queue.len() > 0; n++ {
@@ -281,7 +282,7 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 			break
 		}
 		if n%pollEvents == 0 {
-			if err := ctx.Err(); err != nil {
+			if err := ctx.Err(); err != nil || w.ledger.err != nil {
 				return err
 			}
 			if poll != nil {
