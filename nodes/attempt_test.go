@@ -144,6 +144,24 @@ func TestUnknownNamesAreLimited(t *testing.T) {
 	equal(t, "known accounts stay", r.try(1, alice, alicePassword), welcome)
 }
 
+// In the order in which they were first tried, also after the limit was reached.
+func TestTheOldestUnknownNameGoes(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxUnknownNames = 3 })
+	for _, n := range []string{"n0", "n1", "n2", "n3", "n4"} {
+		for range 2 {
+			equal(t, n, r.try(0, n, "x"), tryAgain)
+			r.eof(0)
+		}
+	}
+	for _, n := range []string{"n2", "n3", "n4"} {
+		equal(t, n+" is one of the newest three", r.try(0, n, "x"), blocks)
+	}
+	equal(t, "n1 went after n0", r.try(0, "n1", "x"), tryAgain)
+	r.eof(0)
+	equal(t, "n2 went for n1", r.try(0, "n2", "x"), tryAgain)
+	equal(t, "n4 stays", r.try(1, "n4", "x"), refused)
+}
+
 func TestUnknownNamesAreNeitherPrintedNorStored(t *testing.T) {
 	r := newServerRig(t, nil)
 	for i := range 3 {

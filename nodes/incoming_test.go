@@ -128,3 +128,19 @@ func TestBrokenUploads(t *testing.T) {
 		})
 	}
 }
+
+// A TempID that was issued has an owner, whom a broken upload does not tell.
+func TestABrokenUploadNamesNoOwner(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.login(0, alice, alicePassword)
+	r.login(1, bob, bobPassword)
+	issued := r.download(1).String()
+	r.read(0, "Upload_contact_log")
+	r.read(0, "6")
+	for _, line := range []string{issued, someStart, someEnd, issued} {
+		same(t, "the answer is all", r.read(0, line), "0> 1")
+	}
+	same(t, "end of file", r.eof(0),
+		alice+": incomplete upload: 4 of 6 lines\n"+strings.Join([]string{issued, someStart, someEnd, issued}, "\n"),
+		alice+" logout", "0> FIN")
+}

@@ -37,12 +37,13 @@ func TestBlockSurvivesARestart(t *testing.T) {
 	}
 	for _, e := range tests {
 		t.Run(e.title, func(t *testing.T) {
-			r := newServerRig(t, nil)
+			const begun = 700*time.Millisecond + 1 // no whole second: nothing is cut
+			r := newServerRig(t, nil).at(begun)
 			for i := range 3 {
 				r.try(Conn(i), alice, "bad")
 				r.try(Conn(i)+10, "nobody", "bad")
 			}
-			up := Now{Elapsed: 7 * time.Second, Wall: startWall + int64(e.down)}
+			up := Now{Elapsed: 7 * time.Second, Wall: startWall + int64(begun+e.down)}
 			next := restart(t, r, up)
 			moment := func(d time.Duration) *serverRig {
 				next.now = Now{Elapsed: up.Elapsed + d, Wall: up.Wall + int64(d)}

@@ -163,6 +163,10 @@ func (b *builder) accounts() {
 			b.at(g.Pos, "username %s is already the one of `%s`; to share an account write account: %s", quoted(g.User), first, first)
 		}
 		users[g.User] = g.Name
+		if phone, ok := b.roster.madeFor(g.User); ok && !b.roster.unsure {
+			name := b.roster.name(phone)
+			b.at(g.Pos, "username %s is the one that `%s` gets, for which none is written; expected another, or account: %s to share it", quoted(g.User), name, name)
+		}
 		if g.Account == "own" || g.Account == "none" {
 			continue
 		}

@@ -49,6 +49,28 @@ func (r *roster) name(phone int) string {
 	return r.groups[g].PhoneName(phone - r.first[g])
 }
 
+// A username that is made from a phone's number: a prefix and eight digits.
+const (
+	userPrefix = "+614"
+	firstUser  = 10_000_001 // of a file's first phone
+)
+
+// AccountUser is the username of phone i's own account, counted from 0 over all
+// groups, when none is written.
+func AccountUser(i int) string { return fmt.Sprintf("%s%08d", userPrefix, firstUser+i) }
+
+// madeFor finds the phone whose own account gets this username, none being
+// written.
+func (r *roster) madeFor(user string) (phone int, ok bool) {
+	n, err := strconv.Atoi(strings.TrimPrefix(user, userPrefix))
+	phone = n - firstUser
+	if err != nil || phone < 0 || phone >= r.total || AccountUser(phone) != user {
+		return 0, false
+	}
+	g := &r.groups[r.groupOf(phone)]
+	return phone, g.Account == "own" && g.User == ""
+}
+
 // numbered splits a name such as pupil-3.
 func (r *roster) numbered(name string) (group, index int, ok bool) {
 	cut := strings.LastIndexByte(name, '-')

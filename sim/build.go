@@ -114,7 +114,7 @@ func accountsOf(s *scenarios.Scenario, names []string) []account {
 			case "own":
 				a := account{g.User, g.Password}
 				if a.user == "" {
-					a.user = fmt.Sprintf("+614%08d", 10000001+i)
+					a.user = scenarios.AccountUser(i)
 				}
 				if a.password == "" {
 					a.password = fmt.Sprintf("comp%d", 3331+i)

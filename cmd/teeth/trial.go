@@ -61,7 +61,7 @@ func (b *bench) try(ctx context.Context, bug *bug) result {
 	}
 	folder := filepath.Join(b.temp, bug.folder())
 	if !b.keep {
-		defer os.RemoveAll(folder) // leave tries again, and says why it cannot
+		defer func() { _ = os.RemoveAll(folder) }() // leave tries again, and says why it cannot
 	}
 	program, fate, err := b.plant(ctx, bug, folder)
 	if err != nil {
