@@ -32,12 +32,18 @@ func (w *World) lookAhead() {
 // the way that of its log.
 const askAhead = 8
 
-// askForLog asks for the ends of a phone's log; the phone itself must be near.
+// askForLog asks for the end of a phone's log that the event is about: a wake-up
+// takes from the one, a reception adds to the other. The phone itself must be
+// near.
 func (w *World) askForLog(e *event) {
-	if e.kind() <= kindDatagram && int(e.who) < len(w.phones) {
-		oldest, next := w.phones[e.who].machine.Log().Ends()
-		prefetch(oldest)
+	if e.kind() > kindDatagram || int(e.who) >= len(w.phones) {
+		return
+	}
+	oldest, next := w.phones[e.who].machine.Log().Ends()
+	if e.kind() == kindDatagram {
 		prefetch(next)
+	} else {
+		prefetch(oldest)
 	}
 }
 
