@@ -16,13 +16,6 @@ func (w *World) lookAhead() {
 		w.askForLog(&q.slot[i])
 	}
 	h := q.near
-	for i := 1; i < min(5, len(h)); i++ {
-		e := &h[i]
-		if seen := &w.asked[e.ord>>kindBits%askedKept]; *seen != e.ord {
-			*seen = e.ord
-			w.askForPhone(e)
-		}
-	}
 	if len(h) > 0 {
 		w.askForLog(&h[0])
 	}
@@ -47,9 +40,6 @@ func (w *World) askForLog(e *event) {
 	}
 }
 
-// askedKept is how many events lookAhead remembers to have asked for.
-const askedKept = 64
-
 // askForPhone asks for the lines of a phone that an event of this kind uses.
 func (w *World) askForPhone(e *event) {
 	if e.kind() > kindTick || int(e.who) >= len(w.phones) {
@@ -63,4 +53,12 @@ func (w *World) askForPhone(e *event) {
 		prefetch(unsafe.Add(p, 192))
 		prefetch(unsafe.Add(p, 256))
 	}
+}
+
+// askForReceiver asks for the lines of a phone that a datagram is on its way to:
+// it arrives so soon that they will still be near.
+func (w *World) askForReceiver(who uint32) {
+	p := unsafe.Pointer(&w.phones[who])
+	prefetch(p)
+	prefetch(unsafe.Add(p, 64))
 }

@@ -134,6 +134,7 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 		slot = uint32(len(w.mail))
 		w.mail = append(w.mail, datagram{})
 	}
+	w.askForReceiver(dest)
 	d := &w.mail[slot]
 	d.sent, d.sender, d.from, d.n = w.now, who, *from, uint16(len(p))
 	if copy(d.data[:], p) < len(p) {

@@ -172,7 +172,6 @@ type World struct {
 	Delays Delays
 	events uint64
 	stop   bool
-	asked  [askedKept]uint64 // by lookAhead
 }
 
 // New builds a world; its server listens from Begin on.
