@@ -319,12 +319,12 @@ func (p Pattern) Match(line string) bool {
 
 func (p Pattern) String() string { return p.Text }
 
-// StepExpect is what must come of a step. Replies, prints and closed are
-// waited for up to Within; Log and the Nothing forms are looked at exactly
-// then.
+// StepExpect is what must come of a step. Replies, prints and closed are waited
+// for up to and in the instant of Within; silence must last up to it; Log is
+// looked at when the step takes effect.
 type StepExpect struct {
 	Pos    Pos
-	Within time.Duration // 0: the default, 10 s (1 s for NoReply and the PrintsNothing forms)
+	Within time.Duration // above 0
 	Phone  int           // whose screen or log; the step's own phone unless written
 
 	Replies             []Pattern // what the server answered, send by send

@@ -5,7 +5,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/reports"
@@ -20,7 +19,6 @@ type wait struct {
 	over   bool
 	check  reports.Check
 
-	deadline    time.Duration
 	chunks      []string // answers of the server
 	replies     int      // patterns that have been met
 	lines       []string
@@ -30,12 +28,6 @@ type wait struct {
 	ended       bool
 	looked      bool // at the log
 }
-
-// Time limits of an expectation that gives none.
-const (
-	waitFor      = 10 * time.Second
-	waitForQuiet = time.Second
-)
 
 func newWait(st *step, e *scenarios.StepExpect) *wait {
 	return &wait{step: st, expect: e, check: reports.Check{
@@ -53,20 +45,13 @@ func (w *wait) quiet() bool {
 func (w *wait) begin(r *run) {
 	w.check.Place = r.place(w.expect.Pos)
 	w.check.Times = 1
-	limit := w.expect.Within
-	if limit == 0 {
-		limit = waitFor
-		if w.quiet() {
-			limit = waitForQuiet
-		}
-	}
-	w.deadline = r.world.Now() + limit
+	deadline := r.world.Now() + w.expect.Within
 	// Silence is asked for up to the deadline, an answer may come in that instant.
 	call := r.world.CallLast
 	if w.quiet() {
 		call = r.world.Call
 	}
-	call(w.deadline, func() { w.timeIsUp(r) })
+	call(deadline, func() { w.timeIsUp(r) })
 	if w.step.looksOnly() {
 		w.lookAtLog(r)
 	}
