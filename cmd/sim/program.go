@@ -44,7 +44,7 @@ const statuses = `Exit status; over several files the largest is the answer:
   105  interrupted; what was found until then is reported
   107  the run could not be done: a disk is full, a file cannot be read
 "go run" hides it: it prints the status and ends with 1 whatever failed. Where the status counts,
-build the program: go build -o sim ./cmd/sim
+build the program: go build -o bin/sim ./cmd/sim
 `
 
 // command does what the arguments ask for.

@@ -286,7 +286,7 @@ func TestCheckSchemaAndHelpPrint(t *testing.T) {
 				t.Errorf("no exit status %sin\n%s", want, text)
 			}
 		}
-		if !strings.Contains(text, "\"go run\" hides it") || !strings.Contains(text, "go build -o sim ./cmd/sim\n") {
+		if !strings.Contains(text, "\"go run\" hides it") || !strings.Contains(text, "go build -o bin/sim ./cmd/sim\n") {
 			t.Errorf("nothing of go run and its status in\n%s", text)
 		}
 	}
