@@ -429,6 +429,25 @@ func TestHistories(t *testing.T) {
 			w.Judged(0, 0, 1, w.heard('2', 0, 900*second, nil))
 		}, nil},
 
+		// a right password whose answer waits for the disk while others block
+		{"refused after the wait", func(w *witness) {
+			w.opens(0, 1)
+			w.says(0, 1, "right")
+			w.blocked()
+			w.ServerSent(int64(5*second), 1, []byte(protocol.IsBlocked))
+		}, nil},
+		{"welcomed after the wait, during the block", func(w *witness) {
+			w.opens(0, 1)
+			w.says(0, 1, "right")
+			w.blocked()
+			w.ServerSent(int64(5*second), 1, []byte(protocol.Welcome))
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"welcomed after the wait, at the end of the block", func(w *witness) {
+			w.opens(0, 1)
+			w.says(0, 1, "right")
+			w.blocked()
+			w.ServerSent(int64(62*second), 1, []byte(protocol.Welcome))
+		}, nil},
 		// datagrams
 		{"balanced", func(w *witness) {
 			w.DatagramSent(0, 5)
