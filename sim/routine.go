@@ -134,6 +134,13 @@ func (r *run) command(who uint32, i int, c *scenarios.Command) bool {
 	return c.Verb != scenarios.VerbType
 }
 
+// maxAtOnce is how many beacons one command may send in one instant: each is
+// four events and four datagrams under way.
+const (
+	maxAtOnce      = 1 << 20
+	bytesPerBeacon = 4 * (24 + 112)
+)
+
 // sendBeacons has a phone send its beacon to whom the command names.
 func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
 	to := r.dests[:0]
@@ -146,6 +153,11 @@ func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
 		to = append(to, uint32(t))
 	}
 	r.dests = to
+	if n := len(to) * c.Count; n > maxAtOnce {
+		r.fail(&Invalid{r.place(c.Pos), fmt.Errorf("%d times to %d phones are %d beacons in one instant, which need about %d MiB; at most %d",
+			c.Count, len(to), n, n*bytesPerBeacon>>20, maxAtOnce)})
+		return
+	}
 	for range c.Count {
 		r.world.SendBeacons(who, to)
 	}

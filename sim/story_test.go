@@ -163,3 +163,18 @@ func TestAMachineThatIsWrongStopsTheRun(t *testing.T) {
 type writerThatPanics struct{}
 
 func (writerThatPanics) Write([]byte) (int, error) { panic("out of range [3]") }
+
+func TestTooManyBeaconsAtOnce(t *testing.T) {
+	s := parse(t, head+`contacts: {everyone: [a, b, c]}
+script:
+  - {at: 0s, phone: a, do: [login, Download_tempID]}
+  - {at: 1s, phone: a, do: Beacon, to: contacts, times: 600000}
+expect: [beacons.sent > 0]
+`)
+	_, err := Run(t.Context(), s, Options{})
+	var invalid *Invalid
+	if !errors.As(err, &invalid) || invalid.Place != "test.yaml:6:28" ||
+		!strings.Contains(err.Error(), "600000 times to 2 phones are 1200000 beacons in one instant, which need about 622 MiB") {
+		t.Errorf("got %v", err)
+	}
+}
