@@ -264,9 +264,6 @@ func (w *World) Tick(at time.Duration, who, arg uint32) {
 // Stop ends Run after the event that is being handled.
 func (w *World) Stop() { w.stop = true }
 
-// Stopped says whether Stop was called.
-func (w *World) Stopped() bool { return w.stop }
-
 // pollEvents is how many events lie between two looks at the context.
 const pollEvents = 1 << 12
 
