@@ -66,11 +66,13 @@ func (a *accounts) has(user []byte) bool {
 	return ok
 }
 
+// nameOf takes the same time whether the name has an account or not.
 func (a *accounts) nameOf(read []byte) name {
+	n := a.stranger(read)
 	if a.has(read) {
-		return name{user: string(read), known: true}
+		n = name{user: string(read), known: true}
 	}
-	return a.stranger(read)
+	return n
 }
 
 // stranger is the name of somebody without an account: not kept in clear, since

@@ -30,7 +30,9 @@ type connection struct {
 
 func (x *connection) loggedIn() bool { return x.stage >= connAtCommand }
 
-// Accept begins a session. It panics when c is still in use.
+// Accept begins a session. At MaxConnections the oldest that has not logged in is
+// closed for it; when all have, it is the new one. It panics when c is still in
+// use.
 func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
 	s.begin(now, out)
 	for int(c) >= len(s.connections) {
@@ -42,7 +44,16 @@ func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
 	}
 	x.stage = connAtUsername
 	s.wait(c, &s.login, later(now.Elapsed, s.settings.LoginTimeout))
+	s.sessions++
+	if limit := s.settings.MaxConnections; limit > 0 && s.sessions > limit {
+		oldest := Conn(s.login.first - 1)
+		out.print(fmt.Sprintf("%d sessions at once, and no more: the oldest that is not logged in is closed", limit))
+		s.end(oldest, ReasonTooMany, out)
+	}
 }
+
+// LoggedIn says whether the session was welcomed, and goes on.
+func (s *Server) LoggedIn(c Conn) bool { return s.open(c) && s.connections[c].loggedIn() }
 
 // Reading says whether the host may bring bytes, or their orderly end; while the
 // session waits for Stored they stay unread.
@@ -148,6 +159,7 @@ func (s *Server) end(c Conn, reason string, out *ServerOutbox) {
 	user := x.name.user
 	s.stopWaiting(c)
 	*x = connection{}
+	s.sessions--
 	out.Effects = append(out.Effects, ServerEffect{Kind: EffectClose, Conn: c})
 	out.event(c, ServerEvent{Kind: EventSessionEnded, User: user, Reason: reason})
 }

@@ -71,6 +71,29 @@ func TestDeadlinesStayInOrder(t *testing.T) {
 	}
 }
 
+// Beyond the limit the oldest session that is not logged in goes.
+func TestMaxConnections(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = 3 })
+	r.accept(0, 1)
+	r.login(2, alice, alicePassword)
+	r.at(time.Second).accept(3)
+	equal(t, "the oldest", r.closed[0], true)
+	equal(t, "the next", r.closed[1] || r.closed[2] || r.closed[3], false)
+	equal(t, "reason", r.lastEvent(EventSessionEnded), ServerEvent{Kind: EventSessionEnded, Reason: ReasonTooMany})
+	equal(t, "it may be used again", r.s.Reading(0), false)
+	r.read(1, alice)
+	same(t, "welcome", r.read(1, alicePassword), "1> "+welcome, "users: "+alice)
+	equal(t, "logged in", r.s.LoggedIn(1) && r.s.LoggedIn(2) && !r.s.LoggedIn(3) && !r.s.LoggedIn(0), true)
+	r.read(3, bob)
+	r.read(3, bobPassword)
+	r.accept(0)
+	equal(t, "all are logged in: the new one", r.closed[0], true)
+	equal(t, "the others go on", r.closed[1] || r.closed[2] || r.closed[3], false)
+	r.eof(2)
+	r.accept(2)
+	equal(t, "there is room again", r.closed[2], false)
+}
+
 func TestMisusePanics(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.accept(0)
@@ -95,6 +118,7 @@ func TestServerSettingsAreRefused(t *testing.T) {
 		"server settings: idle timeout 0s is not positive":                                func(s *ServerSettings) { s.IdleTimeout = 0 },
 		"server settings: 0 attempts before a block, want at least 1":                     func(s *ServerSettings) { s.Attempts = 0 },
 		"server settings: limit of -1 upload lines, want 0 to 9999999":                    func(s *ServerSettings) { s.MaxUploadLines = -1 },
+		"server settings: limit of -1 connections, want at least 1, or 0 for none":        func(s *ServerSettings) { s.MaxConnections = -1 },
 		"server settings: limit of 0 unknown names, want at least 1":                      func(s *ServerSettings) { s.MaxUnknownNames = 0 },
 		"server settings: no zone":                                                        func(s *ServerSettings) { s.Zone = nil },
 		"server settings: no source of entropy for TempIDs":                               func(s *ServerSettings) { s.Entropy = nil },

@@ -6,22 +6,12 @@ import (
 	"bluetrace/protocol"
 )
 
-// issues is every TempID that was drawn or restored; none is issued twice.
-type issues map[protocol.TempID]drawn
-
-// drawn is a TempID's owner and times; it resolves once it is stored. One whose
-// store failed stays here: it may be on disk all the same.
-type drawn struct {
-	Issue
-	stored bool
-}
-
 // maxDraws is how often in a row a TempID may come up that exists already.
 // Honest sources never reach 2 of the 9*10^19.
 const maxDraws = 128
 
-func (s issues) resolve(id protocol.TempID) (Issue, bool) {
-	d, ok := s[id]
+func (x *tempIDIndex) resolve(id protocol.TempID) (Issue, bool) {
+	d, ok := x.get(id)
 	if !ok || !d.stored {
 		return Issue{}, false
 	}
@@ -34,15 +24,15 @@ const (
 	latestIssue   = 253_370_764_799
 )
 
-func (s issues) restore(i Issue) error {
+func (x *tempIDIndex) restore(i Issue) error {
 	if i.Start < earliestIssue || i.Expiry > latestIssue || i.Expiry <= i.Start {
 		return fmt.Errorf("restoring TempID %q of %q: valid from %d to %d, in Unix seconds", i.TempID, i.User, i.Start, i.Expiry)
 	}
-	if before, ok := s[i.TempID]; ok && before.Issue != i {
+	if before, ok := x.get(i.TempID); ok && before.Issue != i {
 		return fmt.Errorf("restoring TempID %q of %q: it was issued to %q from %d to %d", i.TempID, i.User,
 			before.User, before.Start, before.Expiry)
 	}
-	s[i.TempID] = drawn{Issue: i, stored: true}
+	x.put(drawn{Issue: i, stored: true})
 	return nil
 }
 
@@ -50,11 +40,11 @@ func (s issues) restore(i Issue) error {
 func (s *Server) draw() protocol.TempID {
 	for range maxDraws {
 		id := protocol.DrawTempID(s.settings.Entropy)
-		if _, taken := s.issues[id]; !taken {
+		if _, taken := s.tempIDs.get(id); !taken {
 			return id
 		}
 	}
-	panic(fmt.Sprintf("drawing a TempID: the source gave %d in a row of the %d that exist", maxDraws, len(s.issues)))
+	panic(fmt.Sprintf("drawing a TempID: the source gave %d in a row of the %d that exist", maxDraws, s.tempIDs.size()))
 }
 
 // download draws a TempID and asks for it to be stored; only then the phone
@@ -67,7 +57,7 @@ func (s *Server) download(now Now, c Conn, out *ServerOutbox) {
 		Start:  start,
 		Expiry: start + int64(s.settings.TempIDLifetime.Seconds()),
 	}
-	s.issues[i.TempID] = drawn{Issue: i}
+	s.tempIDs.put(drawn{Issue: i})
 	s.store(c, Record{Kind: RecordIssue, Issue: i}, pending{user: i.User, issue: i, issues: true}, out)
 }
 
@@ -79,7 +69,7 @@ func (s *Server) issued(p pending, err error, waits bool, out *ServerOutbox) {
 		out.event(p.conn, ServerEvent{Kind: EventNotIssued, User: i.User, TempID: i.TempID})
 		return
 	}
-	s.issues[i.TempID] = drawn{Issue: i, stored: true}
+	s.tempIDs.put(drawn{Issue: i, stored: true})
 	if waits {
 		s.send(p.conn, i.TempID.String(), out)
 		out.print("user: " + i.User + "\nTempID:\n" + i.TempID.String())

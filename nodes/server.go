@@ -12,8 +12,9 @@ import (
 type Server struct {
 	settings    ServerSettings
 	accounts    accounts
-	issues      issues
+	tempIDs     tempIDIndex
 	connections []connection // by Conn
+	sessions    int          // connections that are in use
 	login, idle deadlines
 	pending     map[StoreID]pending
 	lastStore   StoreID
@@ -29,7 +30,6 @@ func NewServer(settings ServerSettings) (*Server, error) {
 	return &Server{
 		settings: settings,
 		accounts: newAccounts(settings.NameKey, settings.MaxUnknownNames),
-		issues:   issues{},
 		pending:  map[StoreID]pending{},
 	}, nil
 }
@@ -39,7 +39,7 @@ func NewServer(settings ServerSettings) (*Server, error) {
 func (s *Server) Restore(now Now, r Record) error {
 	switch r.Kind {
 	case RecordIssue:
-		return s.issues.restore(r.Issue)
+		return s.tempIDs.restore(r.Issue)
 	case RecordAttempts:
 		return s.accounts.restore(now, &r.Attempts)
 	}
@@ -64,7 +64,7 @@ func (s *Server) NextWake() (time.Duration, bool) {
 
 // Resolve is who a TempID was issued to; a TempID counts as issued once it is
 // stored.
-func (s *Server) Resolve(id protocol.TempID) (Issue, bool) { return s.issues.resolve(id) }
+func (s *Server) Resolve(id protocol.TempID) (Issue, bool) { return s.tempIDs.resolve(id) }
 
 // begin opens every input: what is due at now comes before what arrives.
 func (s *Server) begin(now Now, out *ServerOutbox) {

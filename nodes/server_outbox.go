@@ -72,6 +72,7 @@ const (
 	ReasonIdleTimeout  = "idle timeout"  // no input for IdleTimeout
 	ReasonBlocked      = "blocked"       // the account is blocked
 	ReasonCount        = "bad count"     // an upload announced no count it may have
+	ReasonTooMany      = "too many"      // MaxConnections is reached, and it was the oldest not logged in
 	ReasonJoined       = "joined"        // a name and a wrong password in one read: not answered
 )
 

@@ -15,6 +15,7 @@ type ServerSettings struct {
 	LoginTimeout    time.Duration  // from Accept until the welcome; > 0
 	IdleTimeout     time.Duration  // of a logged-in session, from its last input; > 0
 	Attempts        int            // wrong passwords in a row that begin a block; >= 1
+	MaxConnections  int            // sessions at once; 0: no limit
 	MaxUploadLines  int            // largest count that an upload may announce; 0..9999999
 	MaxUnknownNames int            // names without an account whose attempts are kept; >= 1
 	NameKey         [32]byte       // key of the HMAC under which such names are kept
@@ -50,6 +51,8 @@ func (s *ServerSettings) Validate() error {
 		return fmt.Errorf("server settings: idle timeout %v is not positive", s.IdleTimeout)
 	case s.Attempts < 1:
 		return fmt.Errorf("server settings: %d attempts before a block, want at least 1", s.Attempts)
+	case s.MaxConnections < 0:
+		return fmt.Errorf("server settings: limit of %d connections, want at least 1, or 0 for none", s.MaxConnections)
 	case s.MaxUploadLines < 0 || s.MaxUploadLines > 9_999_999:
 		return fmt.Errorf("server settings: limit of %d upload lines, want 0 to 9999999", s.MaxUploadLines)
 	case s.MaxUnknownNames < 1:
