@@ -1,0 +1,258 @@
+package files
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"bluetrace/nodes"
+)
+
+// The key of the test's options, in hex.
+const (
+	keyText  = "key of unknown nameskey of unkno"
+	keyHex   = "6b6579206f6620756e6b6e6f776e206e616d65736b6579206f6620756e6b6e6f"
+	firstRow = attemptsMark + keyHex + "\n"
+)
+
+func attemptsRecord(a nodes.Attempts) nodes.Record {
+	return nodes.Record{Kind: nodes.RecordAttempts, Attempts: a}
+}
+
+func TestAttemptsAreKept(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	equal(t, "key", s.NameKey(), [32]byte([]byte(keyText)))
+	store(t, s, wrong(alice, 1), stranger(0xfe, 2))
+	store(t, s, wrong(alice, 2))
+	store(t, s, blocked(alice), wrong(bob, 1))
+	store(t, s, wrong("a b\n%\xff\x00é", 1), wrong(bob, 0))
+	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+
+		"known "+alice+" 1 0 0\n"+
+		"unknown feab0000000000000000000000000000 2 0 0\n"+
+		"known "+alice+" 2 0 0\n"+
+		"known "+alice+" 0 1795415618000000001 60000000000\n"+
+		"known "+bob+" 1 0 0\n"+
+		"known a%20b%0A%25%FF%00%C3%A9 1 0 0\n"+
+		"known "+bob+" 0 0 0\n")
+	if st, err := m.Stat(attemptsName); err != nil || st.Mode != 0o600 {
+		t.Errorf("mode %v, %v", st.Mode, err)
+	}
+	m.Crash()
+	o := options()
+	o.Entropy = strings.NewReader("") // no key is drawn where there is one
+	s, err := OpenServer(m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "key after a restart", s.NameKey(), [32]byte([]byte(keyText)))
+	equal(t, "restored", restoredRecords(t, s), []nodes.Record{blocked(alice), wrong("a b\n%\xff\x00é", 1), stranger(0xfe, 2)})
+	equal(t, "notes", s.Notes(), nil)
+}
+
+func TestNoKeyCanBeDrawn(t *testing.T) {
+	o := options()
+	o.Entropy = strings.NewReader("too short")
+	m := NewMemory()
+	_, err := OpenServer(m, o)
+	contains(t, "opening", err, "key", "unexpected EOF")
+	openServer(t, m) // the lock was given back
+}
+
+// After a failure, what could not be saved goes with the next: a count never
+// comes back too low once the disk works again.
+func TestWhatCouldNotBeSavedGoesWithTheNext(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, wrong(bob, 1))
+	m.SetRoom(0)
+	for i := 1; i <= 2; i++ {
+		_, attempts := s.Store([]nodes.Record{wrong(alice, i), stranger(7, i)})
+		contains(t, "a full disk", attempts, "saving", `"attempts.txt"`, "no space left")
+	}
+	m.SetRoom(-1)
+	store(t, s, wrong(bob, 2))
+	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+
+		"known "+bob+" 1 0 0\n"+
+		"known "+alice+" 2 0 0\n"+
+		"unknown 07ab0000000000000000000000000000 2 0 0\n"+
+		"known "+bob+" 2 0 0\n")
+	store(t, s, wrong(bob, 0))
+	if text := content(t, m, attemptsName); strings.Count(text, alice) != 1 {
+		t.Errorf("saved again: %q", text)
+	}
+}
+
+func TestTornAttemptIsDropped(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, wrong(alice, 1))
+	closeAll(t, s)
+	writeTo(t, m, attemptsName, "known "+alice+" 2 0 0")
+	s = openServer(t, m)
+	equal(t, "notes", s.Notes(), []string{`attempts.txt: the last line was torn, and is dropped: "known +61410888888 2 0 0"`})
+	equal(t, "restored", restoredRecords(t, s), []nodes.Record{wrong(alice, 1)})
+	store(t, s, wrong(bob, 1))
+	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
+}
+
+// A damaged file is never lost: a copy is put aside, and what reads goes on.
+func TestDamagedAttemptsArePutAside(t *testing.T) {
+	const good = "known " + alice + " 1 0 0\n"
+	const other = "unknown feab0000000000000000000000000000 2 0 0\n"
+	tests := []struct {
+		title, text, after string
+		note               string
+	}{
+		{"no mark", good + other, firstRow, "line 1 is damaged, and with it the key"},
+		{"key cut off", firstRow[:40] + "\n" + good + other, firstRow + good, "key of all names"},
+		{"key in capitals", strings.ToUpper(firstRow) + good, firstRow + good, "key of all names"},
+		{"only a torn mark", firstRow[:50], firstRow, "key of all names"},
+		{"a later version", "bluetrace attempts 2 " + keyHex + "\n" + good, firstRow + good, "key of all names"},
+		{"a line in the middle", firstRow + good + "kn\x00wn x 1 0 0\n" + other, firstRow + good + other, `line 3 is damaged, and not used: "kn\x00wn x 1 0 0"`},
+		{"a count below zero", firstRow + "known x -1 0 0\n", firstRow, "line 2 is damaged"},
+		{"another way to write it", firstRow + "known %61 01 0 0\n", firstRow, "line 2 is damaged"},
+		{"a block without a length", firstRow + "known x 0 5 0\n", firstRow, "line 2 is damaged"},
+		{"too many passwords", firstRow + "known x 9999999999 0 0\n", firstRow, "line 2 is damaged"},
+	}
+	for _, test := range tests {
+		t.Run(test.title, func(t *testing.T) {
+			m := NewMemory()
+			m.WriteFile(damagedName, []byte("an older one"), 0o600)
+			m.WriteFile(attemptsName, []byte(test.text), 0o600)
+			s := openServer(t, m)
+			m.Crash()
+			equal(t, "aside", content(t, m, damagedName+"-2"), test.text)
+			equal(t, "older", content(t, m, damagedName), "an older one")
+			equal(t, "attempts.txt", content(t, m, attemptsName), test.after)
+			notes := s.Notes()
+			if len(notes) != 2 || !strings.Contains(notes[0], test.note) ||
+				notes[1] != "attempts.txt was damaged: it is kept as attempts.txt.damaged-2, and a new one has what could be read of it" {
+				t.Errorf("notes: %q", notes)
+			}
+			if st, _ := m.Stat(damagedName + "-2"); st.Mode != 0o600 {
+				t.Errorf("mode %v", st.Mode)
+			}
+			equal(t, "the second time", openServer(t, m).Notes(), nil)
+		})
+	}
+}
+
+func TestEmptyAttemptsAreNone(t *testing.T) {
+	m := NewMemory()
+	m.WriteFile(attemptsName, nil, 0o600)
+	s := openServer(t, m)
+	equal(t, "notes", s.Notes(), nil)
+	store(t, s, wrong(alice, 1))
+	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+alice+" 1 0 0\n")
+}
+
+func TestPuttingAsideSurvivesACrashAnywhere(t *testing.T) {
+	t.Parallel()
+	damaged := firstRow[:30] + "\nknown " + alice + " 2 0 0\n"
+	m := NewMemory()
+	m.WriteFile(attemptsName, []byte(damaged), 0o600)
+	everyCrash(t, m, everyCut, storing(), func(left *Memory, _ *promises) error {
+		s, err := OpenServer(left, options())
+		if err != nil {
+			return err
+		}
+		var got []nodes.Record
+		if err := s.Restore(startWall, func(r nodes.Record) error { got = append(got, r); return nil }); err != nil {
+			return err
+		}
+		if len(got) != 1 || got[0] != wrong(alice, 2) {
+			return fmt.Errorf("there is %v", got)
+		}
+		for _, name := range []string{damagedName, damagedName + "-2"} {
+			if p, _ := left.ReadFile(name); string(p) == damaged {
+				return nil
+			}
+		}
+		return fmt.Errorf("the damaged file is nowhere")
+	})
+}
+
+// However many attempts, the file stays of a size with the names: known ones that
+// are reset leave it, and unknown ones are 65,536 at most, the oldest going.
+func TestAttemptsStayOfASize(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	hash := func(i int) nodes.Record {
+		return attemptsRecord(nodes.Attempts{Hash: [16]byte{byte(i >> 16), byte(i >> 8), byte(i)}, Wrong: 1})
+	}
+	const extra = 100
+	var batch []nodes.Record
+	for i := range maxUnknown + extra {
+		batch = append(batch, hash(i))
+		if len(batch) == 1000 {
+			store(t, s, batch...)
+			batch = batch[:0]
+		}
+	}
+	store(t, s, batch...)
+	most := 0
+	for i := range 40 {
+		batch = batch[:0]
+		for range 10_000 {
+			batch = append(batch, wrong(alice, i%3))
+		}
+		store(t, s, batch...)
+		most = max(most, strings.Count(content(t, m, attemptsName), "\n"))
+	}
+	if limit := 2*(maxUnknown+1) + attemptSlack + 1; most > limit {
+		t.Errorf("%d lines at most, want up to %d", most, limit)
+	}
+	m.Crash()
+	got := restoredRecords(t, openServer(t, m))
+	if len(got) != maxUnknown {
+		t.Fatalf("%d states, want %d", len(got), maxUnknown)
+	}
+	equal(t, "oldest", got[0], hash(extra))
+	equal(t, "newest", got[len(got)-1], hash(maxUnknown+extra-1))
+}
+
+// A rewrite that fails because the disk is full leaves a file that goes on.
+func TestCompactionIsPutOffWhileTheDiskIsFull(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	for i := range 100 {
+		store(t, s, wrong(fmt.Sprintf("user%d", i), 1))
+	}
+	s.tries.rewriteAt = s.tries.lines
+	m.SetRoom(200)
+	store(t, s, wrong(alice, 1), wrong(bob, 1))
+	if s.tries.rewriteAt != s.tries.lines-2+attemptSlack {
+		t.Errorf("next at %d lines, of %d", s.tries.rewriteAt, s.tries.lines)
+	}
+	m.SetRoom(-1)
+	m.Crash()
+	equal(t, "states", len(restoredRecords(t, openServer(t, m))), 102)
+}
+
+func TestAttemptsThatCannotBeWritten(t *testing.T) {
+	s := openServer(t, NewMemory())
+	for _, a := range []nodes.Attempts{
+		{Known: true, User: strings.Repeat("x", 1025)},
+		{Known: true, User: "x", Wrong: -1},
+		{Known: true, User: "x", BlockDuration: -time.Second},
+		{Known: true, User: "x", BlockedUntil: 1},
+	} {
+		_, err := s.Store([]nodes.Record{attemptsRecord(a), wrong(alice, 1)})
+		contains(t, fmt.Sprint(a), err, "writing the attempts")
+	}
+	equal(t, "restored", restoredRecords(t, s), nil)
+}
+
+func TestAttemptsRemovedWhileTheServerRuns(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, wrong(alice, 1))
+	if err := m.Remove(attemptsName); err != nil {
+		t.Fatal(err)
+	}
+	store(t, s, wrong(bob, 1))
+	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
+	equal(t, "notes", s.Notes(), []string{"attempts.txt was changed or removed while the server ran: it is written anew"})
+}

@@ -1,0 +1,312 @@
+package files
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"sync"
+
+	"github.com/cespare/xxhash/v2"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// ContactLog is a phone's contact log on the disk, with the journal of when its
+// entries were received (PROTOCOL.md section 3).
+//
+// Nothing stands in the log that does not stand in the journal, durably, with its
+// reception, and an entry leaves the log before it leaves the journal. So no
+// entry ever counts as received later than it was, whenever a crash comes.
+// Received and Notes may be called during a Write, and do not wait for it.
+type ContactLog struct {
+	fs     FS
+	name   string
+	unlock func() error
+	notes  notes
+
+	mu       sync.Mutex
+	received []nodes.Kept // since the last Write began
+
+	writing   sync.Mutex
+	journal   ledger
+	log       ledger
+	known     []nodes.Kept // all that the journal has or will have, in order of arrival
+	journaled int          // so many of known stand in it
+	digest    uint64       // of the text of the log, while it is trusted
+	text      []byte
+}
+
+// OpenContactLog takes a contact log, which may not exist yet, for one phone, and
+// reads it and its journal. It refuses one that another phone has. Nothing is
+// written before the first Write.
+func OpenContactLog(fsys FS, name string) (*ContactLog, error) {
+	unlock, err := fsys.Lock(name + ".lock")
+	if errors.Is(err, ErrLocked) {
+		return nil, fmt.Errorf("another client uses the contact log %q; give this one another file", fsys.Path(name))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("locking the contact log %q: %w", fsys.Path(name), err)
+	}
+	l := &ContactLog{
+		fs:      fsys,
+		name:    name,
+		unlock:  unlock,
+		journal: ledger{fs: fsys, name: name + journalSuffix, mode: openMode},
+		log:     ledger{fs: fsys, name: name, mode: openMode},
+	}
+	if err := l.read(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *ContactLog) read() error {
+	if err := errors.Join(removeNew(l.fs, l.journal.name), removeNew(l.fs, l.name)); err != nil {
+		return err
+	}
+	if _, err := l.readFile(l.journal.name, l.readJournal); err != nil {
+		return err
+	}
+	in := countOf(l.known)
+	var others []nodes.Kept
+	modified, err := l.readFile(l.name, func(t *lines) error {
+		odd := strange{notes: &l.notes, file: fmt.Sprintf("contact log %q", l.name)}
+		return readLog(t, &odd, func(b protocol.Beacon) {
+			if !in.take(b) {
+				others = append(others, nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry})
+			}
+		})
+	})
+	if err != nil {
+		return err
+	}
+	l.insert(others, modified)
+	return nil
+}
+
+// readFile has a file read, if there is one, and tells when it was modified.
+func (l *ContactLog) readFile(name string, read func(*lines) error) (modified int64, err error) {
+	f, err := l.fs.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("opening %q: %w", l.fs.Path(name), err)
+	}
+	st, err := f.Stat()
+	if err == nil {
+		err = read(newLines(f, st.Size))
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return 0, fmt.Errorf("reading %q: %w", l.fs.Path(name), err)
+	}
+	return st.Modified, nil
+}
+
+func (l *ContactLog) readJournal(t *lines) error {
+	odd := strange{notes: &l.notes, file: fmt.Sprintf("contact journal %q", l.journal.name)}
+	for {
+		line, ok := t.next()
+		if !ok {
+			odd.done()
+			return t.err
+		}
+		k, err := readJournal(line)
+		switch {
+		case t.number == 1 && t.whole && string(line) == journalMark:
+		case !t.whole:
+			l.notes.add("%s: the last line was torn, and is dropped: %s", odd.file, quoted(line))
+		case err == nil:
+			l.known = append(l.known, k)
+		case t.number == 1:
+			odd.line(1, fmt.Sprintf("is dropped: %s: %v", quoted(line), errJournalMark))
+		default:
+			odd.line(t.number, fmt.Sprintf("is dropped: %s: %v", quoted(line), err))
+		}
+	}
+}
+
+// insert puts entries that the journal does not know where they belong by their
+// reception: when the log was modified.
+func (l *ContactLog) insert(others []nodes.Kept, modified int64) {
+	for i := range others {
+		others[i].Received = modified
+	}
+	at := len(l.known)
+	for at > 0 && l.known[at-1].Received > modified {
+		at--
+	}
+	l.known = slices.Insert(l.known, at, others...)
+}
+
+// Kept is what the files held and Received has brought, in order of arrival: what
+// is in the journal, and entries of the log that it does not know, received when
+// the log was modified. Some may be past their retention.
+func (l *ContactLog) Kept() []nodes.Kept {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Concat(l.known, l.received)
+}
+
+// Notes are what was torn or could not be read in the files, a sentence each,
+// since the last call. What was found is quoted.
+func (l *ContactLog) Notes() []string { return l.notes.take() }
+
+// Received tells of an entry that the phone keeps, in order of arrival. It is
+// remembered, and goes to the journal with the next Write.
+func (l *ContactLog) Received(k nodes.Kept) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.received = append(l.received, k)
+}
+
+// Write brings the files to the state of log: the journal first, then the log,
+// and at last, if entries have left the log, the journal again. A log that has
+// not changed costs no write. When it fails, the files are as sound as before,
+// and the next Write tries again.
+//
+// log is the phone's, or a copy, at a moment after the last Write ended; it may
+// be older than what Received told since.
+func (l *ContactLog) Write(log *nodes.ContactLog) error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	before := len(l.known)
+	l.mu.Lock()
+	l.known = append(l.known, l.received...)
+	l.received = l.received[:0]
+	l.mu.Unlock()
+
+	if err := l.writeJournal(); err != nil {
+		return fmt.Errorf("saving the journal of contact log %q: %w", l.fs.Path(l.name), err)
+	}
+	if err := l.writeLog(log); err != nil {
+		return fmt.Errorf("saving contact log %q: %w", l.fs.Path(l.name), err)
+	}
+	if err := l.compact(log, before); err != nil {
+		return fmt.Errorf("taking what has left contact log %q from its journal: %w", l.fs.Path(l.name), err)
+	}
+	return nil
+}
+
+// writeJournal makes everything known durable.
+func (l *ContactLog) writeJournal() error {
+	state, err := l.journal.look()
+	if err != nil {
+		return err
+	}
+	if state != stateSame || !l.journal.trusted {
+		return l.renewJournal(l.known)
+	}
+	if l.journaled == len(l.known) {
+		return nil
+	}
+	l.text = l.text[:0]
+	for i := range l.known[l.journaled:] {
+		l.text = appendJournal(l.text, &l.known[l.journaled+i])
+	}
+	if err := l.journal.append(l.text); err != nil {
+		return err
+	}
+	l.journaled = len(l.known)
+	return nil
+}
+
+// renewJournal replaces the journal by one with these entries, which are all that
+// is known from then on.
+func (l *ContactLog) renewJournal(entries []nodes.Kept) error {
+	err := l.journal.rewrite(func(w *bufio.Writer) error {
+		if _, err := w.WriteString(journalMark + "\n"); err != nil {
+			return err
+		}
+		var line [beforeReceived + 24]byte
+		for i := range entries {
+			if _, err := w.Write(appendJournal(line[:0], &entries[i])); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	l.known, l.journaled = entries, len(entries)
+	return nil
+}
+
+// writeLog replaces the log, unless it is already as it should be.
+func (l *ContactLog) writeLog(log *nodes.ContactLog) error {
+	state, err := l.log.look()
+	if err != nil {
+		return err
+	}
+	l.text = log.AppendText(l.text[:0])
+	digest := xxhash.Sum64(l.text)
+	if state == stateSame && l.log.trusted && digest == l.digest && int64(len(l.text)) == l.log.good {
+		return nil
+	}
+	err = l.log.rewrite(func(w *bufio.Writer) error {
+		_, err := w.Write(l.text)
+		return err
+	})
+	if err == nil {
+		l.digest = digest
+	}
+	return err
+}
+
+// compact takes from the journal what is not in the log any more. What Received
+// brought after the first before entries stays: the log may be older than that.
+func (l *ContactLog) compact(log *nodes.ContactLog, before int) error {
+	in := make(counts, log.Len())
+	for i := range log.Len() {
+		c := log.At(i)
+		in[protocol.Beacon{TempID: c.TempID, Start: c.Start, Expiry: c.Expiry}]++
+	}
+	stay := make([]nodes.Kept, 0, len(l.known))
+	for i := before - 1; i >= 0; i-- { // of equal entries, the later ones stay
+		if k := &l.known[i]; in.take(beaconOf(k)) {
+			stay = append(stay, *k)
+		}
+	}
+	if len(stay) == before {
+		return nil
+	}
+	slices.Reverse(stay)
+	return l.renewJournal(append(stay, l.known[before:]...))
+}
+
+// counts is how often each entry is there.
+type counts map[protocol.Beacon]int
+
+func countOf(kept []nodes.Kept) counts {
+	c := make(counts, len(kept))
+	for i := range kept {
+		c[beaconOf(&kept[i])]++
+	}
+	return c
+}
+
+// take takes one away; false: there was none.
+func (c counts) take(b protocol.Beacon) bool {
+	if c[b] == 0 {
+		return false
+	}
+	c[b]--
+	return true
+}
+
+func beaconOf(k *nodes.Kept) protocol.Beacon {
+	return protocol.Beacon{TempID: k.TempID, Start: k.Start, Expiry: k.Expiry}
+}
+
+// Close gives the log up. It writes nothing.
+func (l *ContactLog) Close() error {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return errors.Join(l.journal.close(), l.log.close(), l.unlock())
+}

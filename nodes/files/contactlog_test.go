@@ -1,0 +1,276 @@
+package files
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"bluetrace/nodes"
+)
+
+func TestContactLogIsWrittenAndKept(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	equal(t, "kept", l.Kept(), nil)
+	a, b := entry(1, 10), entry(2, 20)
+	l.Received(a)
+	l.Received(b)
+	write(t, l, a, b)
+	equal(t, "log", content(t, m, logName),
+		"10000000000000000001\n23/11/2026 06:32:39\n23/11/2026 06:47:39\n10000000000000000002\n23/11/2026 06:32:40\n23/11/2026 06:47:40\n")
+	equal(t, "journal", content(t, m, logName+".journal"), "bluetrace contact journal 1\n"+
+		"10000000000000000001 23/11/2026 06:32:39 23/11/2026 06:47:39 1795415568000000001\n"+
+		"10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40 1795415578000000001\n")
+	write(t, l, b)
+	equal(t, "log", content(t, m, logName), textOf(b))
+	equal(t, "journal", content(t, m, logName+".journal"), "bluetrace contact journal 1\n"+
+		"10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40 1795415578000000001\n")
+	write(t, l)
+	equal(t, "log", content(t, m, logName), "")
+	equal(t, "journal", content(t, m, logName+".journal"), "bluetrace contact journal 1\n")
+	closeAll(t, l)
+}
+
+func TestAnUnchangedLogIsNotWritten(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	l.Received(entry(1, 10))
+	write(t, l, entry(1, 10))
+	before := m.Operations()
+	write(t, l, entry(1, 10))
+	equal(t, "operations", m.Operations()-before, 2) // a look at each file
+	m.WriteFile(logName, []byte("somebody else's"), 0o644)
+	write(t, l, entry(1, 10))
+	equal(t, "log", content(t, m, logName), textOf(entry(1, 10)))
+}
+
+// The journal is durable before the log has an entry, and the log before the
+// journal forgets one.
+func TestContactLogOrderOfWrites(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	a, b := entry(1, 10), entry(2, 20)
+	l.Received(a)
+	write(t, l, a)
+	l.Received(b)
+	var seen []string
+	m.Fail(func(o Operation) error {
+		if o.Verb != VerbStat {
+			seen = append(seen, o.String())
+		}
+		return nil
+	})
+	write(t, l, b)
+	equal(t, "operations", seen, []string{
+		`write "z5272202_contactlog.txt.journal.new" (81 bytes)`, `sync "z5272202_contactlog.txt.journal.new"`, // the open journal; it was made by renaming
+
+		`create "z5272202_contactlog.txt.new"`, `write "z5272202_contactlog.txt.new" (61 bytes)`,
+		`sync "z5272202_contactlog.txt.new"`, `rename "z5272202_contactlog.txt.new"`, "sync names", `close "z5272202_contactlog.txt.new"`,
+
+		`create "z5272202_contactlog.txt.journal.new"`, `write "z5272202_contactlog.txt.journal.new" (109 bytes)`,
+		`sync "z5272202_contactlog.txt.journal.new"`, `rename "z5272202_contactlog.txt.journal.new"`, "sync names", `close "z5272202_contactlog.txt.journal.new"`,
+	})
+}
+
+// What the journal does not know counts as received when the log was modified,
+// each entry as often as the log has it more.
+func TestJournalAndLogAreMatched(t *testing.T) {
+	at := func(k nodes.Kept, seconds int64) nodes.Kept {
+		k.Received = startWall + seconds*second
+		return k
+	}
+	a1, a2, b, late := entry(1, 10), entry(1, 20), entry(2, 30), entry(3, 900)
+	const modified = 100
+	tests := []struct {
+		title        string
+		journal, log []nodes.Kept
+		want         []nodes.Kept
+	}{
+		{"nothing", nil, nil, nil},
+		{"only a log", nil, []nodes.Kept{b, a1}, []nodes.Kept{at(b, modified), at(a1, modified)}},
+		{"only a journal", []nodes.Kept{a1, b}, nil, []nodes.Kept{a1, b}},
+		{"the same", []nodes.Kept{a1, b}, []nodes.Kept{a1, b}, []nodes.Kept{a1, b}},
+		{"one more in the log", []nodes.Kept{a1, b}, []nodes.Kept{a1, a1, b}, []nodes.Kept{a1, b, at(a1, modified)}},
+		{"twice in both", []nodes.Kept{a1, a2}, []nodes.Kept{a1, a1}, []nodes.Kept{a1, a2}},
+		{"three times and twice", []nodes.Kept{a1, a2}, []nodes.Kept{a1, a1, a1}, []nodes.Kept{a1, a2, at(a1, modified)}},
+		{"twice and three times", []nodes.Kept{a1, a2, b}, []nodes.Kept{a1}, []nodes.Kept{a1, a2, b}},
+		{"before what came later", []nodes.Kept{a1, late}, []nodes.Kept{b, a1}, []nodes.Kept{a1, at(b, modified), late}},
+		{"in another order", []nodes.Kept{a1, b}, []nodes.Kept{b, a1}, []nodes.Kept{a1, b}},
+	}
+	for _, test := range tests {
+		t.Run(test.title, func(t *testing.T) {
+			m := NewMemory()
+			text := journalMark + "\n"
+			for _, k := range test.journal {
+				text += string(appendJournal(nil, &k))
+			}
+			m.WriteFile(logName+journalSuffix, []byte(text), 0o644)
+			m.SetTime(startWall + modified*second)
+			m.WriteFile(logName, []byte(textOf(test.log...)), 0o644)
+			l := openLog(t, m)
+			equal(t, "kept", l.Kept(), test.want)
+			equal(t, "notes", l.Notes(), nil)
+			m.SetTime(startWall + 10_000*second)
+			write(t, l, test.want...)
+			m.Crash()
+			equal(t, "kept after a write", openLog(t, m).Kept(), test.want)
+		})
+	}
+}
+
+func TestWhatReadsOfALogIsKept(t *testing.T) {
+	a, b := textOf(entry(1, 0)), textOf(entry(2, 0))
+	tests := []struct {
+		title, text string
+		want, notes int
+	}{
+		{"whole", a + b, 2, 0},
+		{"without the last line feed", a + b[:len(b)-1], 2, 0},
+		{"carriage returns", strings.ReplaceAll(a+b, "\n", "\r\n"), 2, 0},
+		{"cut off in a time", a + b[:len(b)-3], 1, 3},
+		{"cut off in a TempID", a + b[:5], 1, 1},
+		{"an empty line between", a + "\n" + b, 2, 1},
+		{"a line lost", a[21:] + b, 1, 2},
+		{"garbage between", a + "hello\n\x1b[2J\x00\n" + b, 2, 2},
+		{"zeros", a + strings.Repeat("\x00", 100), 1, 1},
+		{"a long line", strings.Repeat("9", 3*lineBuffer) + "\n" + a, 1, 1},
+		{"only garbage", strings.Repeat("x\n", 1000), 0, shownStrange + 1},
+		{"times that are none", strings.ReplaceAll(a, "2026", "2o26") + b, 1, 3},
+	}
+	for _, test := range tests {
+		t.Run(test.title, func(t *testing.T) {
+			m := NewMemory()
+			m.WriteFile(logName, []byte(test.text), 0o644)
+			l := openLog(t, m)
+			equal(t, "entries", len(l.Kept()), test.want)
+			notes := l.Notes()
+			equal(t, "notes", len(notes), test.notes)
+			for _, n := range notes {
+				if strings.ContainsAny(n, "\x1b\x00\n") || len(n) > 450 || !strings.Contains(n, logName) {
+					t.Errorf("note %q", n)
+				}
+			}
+		})
+	}
+}
+
+func TestWhatReadsOfAJournalIsKept(t *testing.T) {
+	line := func(n int) string { k := entry(n, 0); return string(appendJournal(nil, &k)) }
+	const mark = journalMark + "\n"
+	tests := []struct {
+		title, text string
+		want, notes int
+	}{
+		{"whole", mark + line(1) + line(2), 2, 0},
+		{"torn", mark + line(1) + line(2)[:70], 1, 1},
+		{"all but the line feed", mark + line(1) + strings.TrimSuffix(line(2), "\n"), 1, 1},
+		{"another mark", "bluetrace contact journal 2\n" + line(1), 1, 1},
+		{"no mark", line(1) + line(2), 2, 0},
+		{"garbage", mark + "x\n" + line(1) + "\x00\n", 1, 2},
+		{"a reception that is none", mark + strings.Replace(line(1), " 179", " +179", 1) + line(2), 1, 1},
+		{"a reception that is too large", mark + strings.Replace(line(1), " 179", " 179179179179", 1) + line(2), 1, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.title, func(t *testing.T) {
+			m := NewMemory()
+			m.WriteFile(logName+journalSuffix, []byte(test.text), 0o644)
+			l := openLog(t, m)
+			equal(t, "entries", len(l.Kept()), test.want)
+			equal(t, "notes", len(l.Notes()), test.notes)
+		})
+	}
+}
+
+func TestAContactLogThatCannotBeWritten(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	a, b := entry(1, 10), entry(2, 20)
+	l.Received(a)
+	write(t, l, a)
+	m.SetRoom(0)
+	l.Received(b)
+	contains(t, "a full disk", l.Write(logOf(a, b)), "saving the journal of contact log", logName, "no space left")
+	equal(t, "log", content(t, m, logName), textOf(a))
+	m.SetRoom(90) // for the journal, not for the log
+	contains(t, "a disk with a little room", l.Write(logOf(a, b)), "saving contact log", "no space left")
+	equal(t, "log", content(t, m, logName), textOf(a))
+	m.SetRoom(-1)
+	write(t, l, a, b)
+	equal(t, "log", content(t, m, logName), textOf(a, b))
+	equal(t, "kept", l.Kept(), []nodes.Kept{a, b})
+}
+
+func TestASecondPhoneIsRefused(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	_, err := OpenContactLog(m, logName)
+	contains(t, "second", err, "another client uses the contact log", `"z5272202_contactlog.txt"`)
+	other, err := OpenContactLog(m, "other.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeAll(t, other)
+	closeAll(t, l)
+	closeAll(t, openLog(t, m))
+}
+
+// A phone may receive while its log is being written.
+func TestReceivedDuringAWrite(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	var all []nodes.Kept
+	m.Fail(func(Operation) error {
+		k := entry(len(all), int64(len(all)))
+		all = append(all, k)
+		l.Received(k)
+		return nil
+	})
+	for range 20 {
+		write(t, l, all...)
+	}
+	m.Fail(nil)
+	write(t, l, all...)
+	m.Crash()
+	equal(t, "kept", openLog(t, m).Kept(), all)
+}
+
+// Entries of a log that no Received told of are in the log, and nowhere else.
+func TestEntriesThatNobodyToldOf(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	write(t, l, entry(1, 10))
+	equal(t, "log", content(t, m, logName), textOf(entry(1, 10)))
+	equal(t, "kept", l.Kept(), nil)
+}
+
+// The work of a Write grows with the log, not with its square: the bytes written
+// for ten times the entries are ten times as many, and so are the operations.
+func TestAHugeLogIsWrittenInOnePass(t *testing.T) {
+	cost := func(n int) (operations, bytes int) {
+		m := NewMemory()
+		l := openLog(t, m)
+		var all []nodes.Kept
+		for i := range n {
+			all = append(all, entry(i%7, int64(i)))
+			l.Received(all[i])
+		}
+		write(t, l, all...)
+		m.Fail(func(o Operation) error {
+			operations++
+			if o.Verb == VerbWrite {
+				bytes += o.Bytes
+			}
+			return nil
+		})
+		write(t, l, all[n/2:]...)
+		if !slices.Equal(l.Kept(), all[n/2:]) {
+			t.Errorf("of %d entries, %d are kept", n, len(l.Kept()))
+		}
+		return operations, bytes
+	}
+	o1, b1 := cost(10_000)
+	o10, b10 := cost(100_000)
+	if o10 > 11*o1 || b10 > 11*b1 || b10 < 9*b1 {
+		t.Errorf("%d operations and %d bytes for 10,000 entries, %d and %d for 100,000", o1, b1, o10, b10)
+	}
+}

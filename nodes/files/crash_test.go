@@ -1,0 +1,219 @@
+package files
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// clone is a Memory in the same state, that no program has open.
+func (m *Memory) clone() *Memory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := NewMemory()
+	c.time, c.room, c.files = m.time, m.room, m.files
+	same := map[*memoryFile]*memoryFile{}
+	copyOf := func(f *memoryFile) *memoryFile {
+		if f == nil {
+			return nil
+		}
+		if same[f] == nil {
+			n := *f
+			n.data, n.durable, n.unsynced = bytes.Clone(f.data), bytes.Clone(f.durable), nil
+			for _, c := range f.unsynced {
+				n.unsynced = append(n.unsynced, change{bytes: bytes.Clone(c.bytes), cut: c.cut})
+			}
+			same[f] = &n
+		}
+		return same[f]
+	}
+	for name, f := range m.names {
+		c.names[name] = copyOf(f)
+	}
+	for name, f := range m.durable {
+		c.durable[name] = copyOf(f)
+	}
+	for _, r := range m.renames {
+		c.renames = append(c.renames, nameChange{from: r.from, to: r.to, file: copyOf(r.file)})
+	}
+	return c
+}
+
+// crashes hands out every state in which the disk may be when the machine stops
+// now: the process alone is killed; or so many changes of names are durable, and
+// of one file so many of its unsynced steps, as they were written or as zeros,
+// while of the others nothing or everything is. few: not every number of steps.
+func crashes(m *Memory, few bool, try func(how string, left *Memory)) {
+	seen := map[string]bool{}
+	once := func(how string, left *Memory) {
+		if d := left.dump(); !seen[d] {
+			seen[d] = true
+			try(how, left)
+		}
+	}
+	if killed := m.clone(); !killed.deceives() {
+		killed.Kill()
+		once("the process is killed", killed)
+	}
+	renames, _ := m.Unsynced("")
+	for names := 0; names <= renames; names++ {
+		for _, rest := range []int{0, 1 << 30} {
+			crashesOfOneFile(m, few, names, rest, once)
+		}
+	}
+}
+
+func crashesOfOneFile(m *Memory, few bool, names, rest int, try func(how string, left *Memory)) {
+	try(fmt.Sprintf("%d changes of names left, %d steps of every file", names, rest), crashed(m, Left{
+		Names: names, Bytes: func(string, int) int { return rest },
+	}))
+	for _, name := range slices.Sorted(maps.Keys(m.names)) {
+		_, steps := m.Unsynced(name)
+		for _, kept := range cuts(steps, few) {
+			for _, zeros := range []bool{false, true} {
+				try(fmt.Sprintf("%d changes of names left, %d of %d steps of %q (zeros: %v), %d of other files", names, kept, steps, name, zeros, rest),
+					crashed(m, Left{Names: names, Zeros: zeros, Bytes: func(n string, _ int) int {
+						if n == name {
+							return kept
+						}
+						return rest
+					}}))
+			}
+		}
+	}
+}
+
+// dump is all that a program can find.
+func (m *Memory) dump() string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(m.names)) {
+		f := m.names[name]
+		fmt.Fprintf(&b, "%s %d %d %t\n%s\n", name, f.modified, len(f.data), bytes.Equal(f.data, f.durable), f.data)
+	}
+	return b.String()
+}
+
+// deceives says whether a file shows what a failed sync has lost. In the moment
+// before the program cuts that off, it must not be killed alone: whoever opens
+// the file next has no means to know.
+func (m *Memory) deceives() bool {
+	for _, f := range m.names {
+		synced := *f
+		synced.durable = bytes.Clone(f.durable)
+		synced.sync(f.steps(), false)
+		if !bytes.Equal(synced.durable, f.data) {
+			return true
+		}
+	}
+	return false
+}
+
+// cuts is every number of steps up to 200; of more, the first and last hundred
+// and some in between. few: five of them.
+func cuts(steps int, few bool) []int {
+	if steps == 0 {
+		return nil
+	}
+	if few {
+		return []int{0, 1, steps / 2, steps - 1, steps}
+	}
+	var c []int
+	for k := 0; k <= steps; k++ {
+		if k <= 100 || steps-k <= 100 || k%97 == 0 {
+			c = append(c, k)
+		}
+	}
+	return c
+}
+
+func crashed(m *Memory, left Left) *Memory {
+	c := m.clone()
+	c.CrashLeaving(left)
+	return c
+}
+
+// fault makes one operation fail.
+type fault struct {
+	at    int // the operation, 1 the first; 0: none
+	short int // when it is a write: so many bytes are written
+}
+
+var errFault = errors.New("the test's fault")
+
+func (f fault) on(m *Memory) {
+	if f.at == 0 {
+		return
+	}
+	n := 0
+	m.Fail(func(o Operation) error {
+		n++
+		if n != f.at {
+			return nil
+		}
+		if o.Verb == VerbWrite && f.short >= 0 {
+			return ShortWrite{Bytes: f.short}
+		}
+		return errFault
+	})
+}
+
+func (f fault) String() string {
+	if f.at == 0 {
+		return "no fault"
+	}
+	return fmt.Sprintf("operation %d fails (if a write, after %d bytes)", f.at, f.short)
+}
+
+// thorough is how much of what can happen everyCrash tries.
+type thorough uint8
+
+const (
+	fewCuts   thorough = iota // stop before each operation; not every number of unsynced steps is left
+	everyCut                  // every number
+	andFaults                 // every number, and few with each operation failing
+)
+
+// everyCrash runs a program on copies of a disk, stopped before each of its
+// operations, and has check look at every state in which the disk may be after
+// that. run answers with what it was promised, which check is given.
+func everyCrash[P any](t *testing.T, disk *Memory, how thorough, run func(m *Memory) P, check func(left *Memory, promised P) error) {
+	t.Helper()
+	if testing.Short() {
+		how = fewCuts
+	}
+	states := 0
+	stops := func(f fault, few bool) int {
+		for stop := 1; ; stop++ {
+			m := disk.clone()
+			m.StopBefore(stop)
+			f.on(m)
+			promised := run(m)
+			m.Fail(nil)
+			crashes(m, few, func(how string, left *Memory) {
+				states++
+				if err := check(left, promised); err != nil {
+					t.Fatalf("%v, stopped before operation %d, %s: %v", f, stop, how, err)
+				}
+			})
+			if m.Operations() < stop {
+				return stop - 1
+			}
+		}
+	}
+	operations := stops(fault{}, how == fewCuts)
+	if how == andFaults {
+		for at := 1; at <= operations; at++ {
+			for _, short := range []int{-1, 1, 70} {
+				stops(fault{at: at, short: short}, true)
+			}
+		}
+	}
+	if operations == 0 || states == 0 {
+		t.Fatal("no crash was tried")
+	}
+	t.Logf("%d operations, %d states of the disk after a crash", operations, states)
+}

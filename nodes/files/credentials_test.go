@@ -1,0 +1,129 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"bluetrace/nodes"
+)
+
+func accounts(pairs ...string) (list []nodes.Credential) {
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, nodes.Credential{User: pairs[i], Password: pairs[i+1]})
+	}
+	return list
+}
+
+// credentialsAre asks once.
+func credentialsAre(t *testing.T, s *Server, changed bool, pairs ...string) {
+	t.Helper()
+	list, c, err := s.Credentials()
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "accounts", list, accounts(pairs...))
+	equal(t, "changed", c, changed)
+}
+
+func TestCredentialsAreReadAgainWhenTheyChange(t *testing.T) {
+	m := NewMemory()
+	m.WriteFile(credentialsName, []byte("+61410888888 comp3331\n+61410999999 comp9331"), 0o644)
+	s := openServer(t, m)
+	credentialsAre(t, s, true, alice, "comp3331", "+61410999999", "comp9331")
+	before := m.Operations()
+	credentialsAre(t, s, false, alice, "comp3331", "+61410999999", "comp9331")
+	equal(t, "operations for an unchanged file", m.Operations()-before, 1)
+	m.WriteFile(credentialsName, []byte("\ufeffa b\r\n\r\n \nc d\r\n"), 0o644)
+	credentialsAre(t, s, true, "a", "b", "c", "d")
+	m.SetTime(7)
+	m.WriteFile(credentialsName, []byte("a b\nc d\n"), 0o644)
+	credentialsAre(t, s, false, "a", "b", "c", "d") // others bytes, the same accounts
+	equal(t, "notes", s.Notes(), nil)
+}
+
+func TestBrokenCredentialsAreSkipped(t *testing.T) {
+	m := NewMemory()
+	m.WriteFile(credentialsName, []byte(strings.Join([]string{
+		"alice secret1", "secret2", " secret3", "bob secret4 secret5", "bob  secret6", "carol ", "d\tave secret7", "\x1b[2Jeve secret8",
+		"x " + strings.Repeat("secret", 1000), strings.Repeat("y", 1025) + " secret9", "frank s\x00e"}, "\n")), 0o644)
+	s := openServer(t, m)
+	credentialsAre(t, s, true, "alice", "secret1", "frank", "s\x00e")
+	notes := s.Notes()
+	equal(t, "notes", notes, []string{
+		"credentials.txt line 2 is skipped: it is not a username, one space and a password",
+		"credentials.txt line 3 is skipped: the username is empty, longer than 1024 bytes, or has a space or an unprintable character",
+		"credentials.txt line 4 is skipped: it is not a username, one space and a password",
+		"credentials.txt line 5 is skipped: it is not a username, one space and a password",
+		"credentials.txt line 6 is skipped: it is not a username, one space and a password",
+		"credentials.txt: 4 more such lines",
+	})
+}
+
+func TestTheFirstCredentialsMustBeThere(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	_, _, err := s.Credentials()
+	contains(t, "absent", err, `the server needs the file "credentials.txt"`, "username and password with one space", `"+61410888888 comp3331"`)
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v is not fs.ErrNotExist", err)
+	}
+	for _, text := range []string{"", "\n\n", "broken\n"} {
+		m.WriteFile(credentialsName, []byte(text), 0o644)
+		for range 2 {
+			_, _, err = s.Credentials()
+			contains(t, "no account", err, "needs the file", "it has no account")
+		}
+	}
+	equal(t, "notes", s.Notes(), []string{"credentials.txt line 1 is skipped: it is not a username, one space and a password"})
+	m.WriteFile(credentialsName, []byte("a b\n"), 0o644)
+	credentialsAre(t, s, true, "a", "b")
+}
+
+func TestTheLastGoodCredentialsHold(t *testing.T) {
+	m := NewMemory()
+	good := func() {
+		m.SetTime(m.time + 1)
+		m.WriteFile(credentialsName, []byte("a b\n"), 0o644)
+	}
+	good()
+	s := openServer(t, m)
+	credentialsAre(t, s, true, "a", "b")
+	twice := func(note string) {
+		t.Helper()
+		credentialsAre(t, s, false, "a", "b")
+		credentialsAre(t, s, false, "a", "b")
+		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0], note) || !strings.Contains(notes[0], "stay in force") {
+			t.Errorf("notes: %q, want %q", notes, note)
+		}
+	}
+	m.WriteFile(credentialsName, nil, 0o644)
+	twice("no account")
+	good()
+	credentialsAre(t, s, false, "a", "b")
+	if err := m.Remove(credentialsName); err != nil {
+		t.Fatal(err)
+	}
+	twice("file does not exist")
+	good()
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbOpen {
+			return fs.ErrPermission
+		}
+		return nil
+	})
+	twice("permission denied")
+	m.Fail(nil)
+	credentialsAre(t, s, false, "a", "b")
+	m.WriteFile(credentialsName, []byte("c d\n"), 0o644)
+	credentialsAre(t, s, true, "c", "d")
+	equal(t, "notes", s.Notes(), nil)
+}
+
+func TestCredentialsOfAnySizeAreBounded(t *testing.T) {
+	m := NewMemory()
+	m.WriteFile(credentialsName, make([]byte, maxCredentials+1), 0o644)
+	_, _, err := openServer(t, m).Credentials()
+	contains(t, "too large", err, "67108865 bytes")
+}

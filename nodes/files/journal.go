@@ -1,0 +1,63 @@
+package files
+
+import (
+	"bytes"
+	"errors"
+	"strconv"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// The journal of a contact log: its first line is journalMark; every other line
+// is an entry of the log, TempID, start and expiry, and its reception in Unix
+// nanoseconds, with one space between them, in order of arrival.
+const (
+	journalMark   = "bluetrace contact journal 1"
+	journalSuffix = ".journal"
+	// beforeReceived is the length of an entry up to its reception.
+	beforeReceived = protocol.TempIDSize + 1 + protocol.TimeSize + 1 + protocol.TimeSize + 1
+)
+
+var (
+	errJournalMark = errors.New("it is not " + strconv.Quote(journalMark))
+	errJournalLine = errors.New("it is not a TempID, a start, an expiry and a reception")
+)
+
+func appendJournal(dst []byte, k *nodes.Kept) []byte {
+	dst = append(append(dst, k.TempID[:]...), ' ')
+	dst = append(k.Start.Append(dst), ' ')
+	dst = append(k.Expiry.Append(dst), ' ')
+	return append(strconv.AppendInt(dst, k.Received, 10), '\n')
+}
+
+// readJournal takes a line without its line feed, and only as appendJournal
+// writes it.
+func readJournal(line []byte) (k nodes.Kept, err error) {
+	if len(line) <= beforeReceived || line[20] != ' ' || line[40] != ' ' || line[60] != ' ' {
+		return k, errJournalLine
+	}
+	b, err := readEntry(line[:20], line[21:40], line[41:60])
+	if err != nil {
+		return k, err
+	}
+	received := line[beforeReceived:]
+	n, err := strconv.ParseInt(string(received), 10, 64)
+	var again [24]byte
+	if err != nil || !bytes.Equal(strconv.AppendInt(again[:0], n, 10), received) {
+		return k, errJournalLine
+	}
+	return nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: n}, nil
+}
+
+// readEntry reads the three fields of an entry.
+func readEntry(id, start, expiry []byte) (b protocol.Beacon, err error) {
+	if b.TempID, err = protocol.ParseTempID(id); err != nil {
+		return b, err
+	}
+	if b.Start, err = protocol.ParseTime(start); err != nil {
+		return b, err
+	}
+	b.Expiry, err = protocol.ParseTime(expiry)
+	return b, err
+}

@@ -1,0 +1,157 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"testing"
+)
+
+func mustWrite(t *testing.T, f File, text string) {
+	t.Helper()
+	if _, err := f.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mustAppend(t *testing.T, m *Memory, name string) File {
+	t.Helper()
+	f, err := m.Append(name, 0o644)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func must(t *testing.T, errs ...error) {
+	t.Helper()
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// All that a crash can leave of bytes written and cut off in turns.
+func TestACrashKeepsWhatWasSyncedAndABeginningOfTheRest(t *testing.T) {
+	for steps, want := range []string{"synced", "synceda", "syncedab", "sync", "syncc", "syncc"} {
+		m := NewMemory()
+		f := mustAppend(t, m, "x")
+		mustWrite(t, f, "synced")
+		must(t, f.Sync(), m.SyncNames())
+		mustWrite(t, f, "ab")
+		must(t, f.Truncate(4))
+		mustWrite(t, f, "c")
+		equal(t, "before", content(t, m, "x"), "syncc")
+		if _, unsynced := m.Unsynced("x"); unsynced != 4 {
+			t.Errorf("%d steps unsynced", unsynced)
+		}
+		m.CrashLeaving(Left{Bytes: func(string, int) int { return steps }})
+		equal(t, "after", content(t, m, "x"), want)
+		m.Crash()
+		equal(t, "after another crash", content(t, m, "x"), want)
+		if _, err := f.Write([]byte("z")); !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("a file of before the crash: %v", err)
+		}
+	}
+}
+
+func TestACrashMayLeaveZeros(t *testing.T) {
+	m := NewMemory()
+	f := mustAppend(t, m, "x")
+	mustWrite(t, f, "ab")
+	must(t, f.Sync(), m.SyncNames())
+	mustWrite(t, f, "cdef")
+	m.CrashLeaving(Left{Zeros: true, Bytes: func(string, int) int { return 3 }})
+	equal(t, "after", content(t, m, "x"), "ab\x00\x00\x00")
+}
+
+// A name is durable after SyncNames, whatever was synced of the file.
+func TestACrashKeepsABeginningOfTheNames(t *testing.T) {
+	for kept, want := range []string{"old", "old", "new was", "new"} {
+		m := NewMemory()
+		m.WriteFile("a", []byte("old"), 0o644)
+		f := mustAppend(t, m, "b")
+		mustWrite(t, f, "new was")
+		must(t, f.Sync(), f.Truncate(3), m.Rename("b", "a"))
+		names, _ := m.Unsynced("a")
+		equal(t, "unsynced", names, 2)
+		m.CrashLeaving(Left{Names: kept, Bytes: func(string, int) int { return kept % 2 }})
+		equal(t, "a", content(t, m, "a"), want)
+		_, err := m.ReadFile("b")
+		equal(t, "b is there", err == nil, kept == 1)
+	}
+}
+
+func TestAFailedSyncLosesWhatItShouldHaveSaved(t *testing.T) {
+	m := NewMemory()
+	f := mustAppend(t, m, "x")
+	mustWrite(t, f, "ab")
+	must(t, f.Sync(), m.SyncNames())
+	mustWrite(t, f, "cd")
+	m.Fail(func(Operation) error { return errFault })
+	if err := f.Sync(); !errors.Is(err, errFault) {
+		t.Fatal(err)
+	}
+	m.Fail(nil)
+	equal(t, "it reads well", content(t, m, "x"), "abcd")
+	mustWrite(t, f, "e")
+	must(t, f.Sync())
+	m.Crash()
+	equal(t, "and is lost", content(t, m, "x"), "ab\x00\x00e")
+}
+
+func TestRoom(t *testing.T) {
+	m := NewMemory()
+	m.SetRoom(3)
+	f := mustAppend(t, m, "x")
+	n, err := f.Write([]byte("abcd"))
+	if n != 3 || !errors.Is(err, ErrNoRoom) {
+		t.Errorf("%d, %v", n, err)
+	}
+	must(t, f.Truncate(1))
+	mustWrite(t, f, "cd")
+	m.WriteFile("y", nil, 0)
+	must(t, m.Rename("y", "x"))
+	mustWrite(t, mustAppend(t, m, "x"), "abc")
+	must(t, m.Remove("x"))
+	mustWrite(t, mustAppend(t, m, "x"), "abc")
+	m.Crash()
+	mustWrite(t, mustAppend(t, m, "z"), "abc")
+}
+
+func TestStopAndKill(t *testing.T) {
+	m := NewMemory()
+	f := mustAppend(t, m, "x")
+	_, err := m.Lock("l")
+	must(t, err)
+	m.StopBefore(2)
+	mustWrite(t, f, "a")
+	for range 2 {
+		if _, err := f.Write([]byte("b")); !errors.Is(err, ErrStopped) {
+			t.Errorf("after the stop: %v", err)
+		}
+	}
+	equal(t, "operations", m.Operations(), 5)
+	m.Kill()
+	equal(t, "what was written stays", content(t, m, "x"), "a")
+	_, err = m.Lock("l")
+	must(t, err)
+	mustWrite(t, mustAppend(t, m, "x"), "b")
+	m.Crash()
+	if _, err := m.ReadFile("x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its name was never synced: %v", err)
+	}
+}
+
+func TestShortWrite(t *testing.T) {
+	m := NewMemory()
+	f := mustAppend(t, m, "x")
+	m.Fail(func(o Operation) error {
+		equal(t, "operation", o.String(), `write "x" (4 bytes)`)
+		return ShortWrite{Bytes: 2}
+	})
+	n, err := f.Write([]byte("abcd"))
+	if n != 2 || err == nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	m.Fail(nil)
+	equal(t, "x", content(t, m, "x"), "ab")
+}

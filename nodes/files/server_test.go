@@ -1,0 +1,106 @@
+package files
+
+import (
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+func TestASecondServerIsRefused(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	_, err := OpenServer(m, options())
+	contains(t, "second", err, "another server uses this folder", "tempIDs.txt.lock")
+	closeAll(t, s)
+	closeAll(t, openServer(t, m))
+	openServer(t, m)
+	m.Kill()
+	closeAll(t, openServer(t, m))
+}
+
+func TestOptionsAreRequired(t *testing.T) {
+	_, err := OpenServer(NewMemory(), ServerOptions{Zone: protocol.NewZone(time.UTC)})
+	contains(t, "no entropy", err, "entropy")
+	_, err = OpenServer(NewMemory(), ServerOptions{Entropy: strings.NewReader("")})
+	contains(t, "no zone", err, "zone")
+}
+
+// A folder in which nothing was stored has no files but the lock.
+func TestNothingIsWrittenBeforeItIsNeeded(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	equal(t, "restored", restoredRecords(t, s), nil)
+	store(t, s)
+	closeAll(t, s)
+	for name := range m.names {
+		t.Errorf("there is a file %q", name)
+	}
+}
+
+// A file that cannot be read at the start is said then, not at the first login.
+func TestUnreadableFilesStopTheStart(t *testing.T) {
+	for _, name := range []string{tempIDsName, attemptsName} {
+		for _, verb := range []Verb{VerbStat, VerbOpen, VerbAppend, VerbRead} {
+			m := NewMemory()
+			s := openServer(t, m)
+			store(t, s, issue(alice, 1), wrong(alice, 1))
+			closeAll(t, s)
+			m.Fail(func(o Operation) error {
+				if o.Verb == verb && o.Name == name {
+					return errFault
+				}
+				return nil
+			})
+			s, err := OpenServer(m, options())
+			if err == nil {
+				err = s.Restore(0, func(nodes.Record) error { return nil })
+			}
+			if name == attemptsName && verb == VerbAppend { // it is only opened for writing when it is written anew
+				if err != nil {
+					t.Errorf("%v %s: %v", verb, name, err)
+				}
+				continue
+			}
+			contains(t, verb.String()+" "+name, err, name, "the test's fault")
+			if !errors.Is(err, errFault) {
+				t.Errorf("%v does not wrap its cause", err)
+			}
+		}
+	}
+}
+
+// A session asks for the accounts while others wait for the disk.
+func TestCredentialsDoNotWaitForTheDisk(t *testing.T) {
+	m := NewMemory()
+	m.WriteFile(credentialsName, []byte("a b\n"), 0o644)
+	s := openServer(t, m)
+	var wait sync.WaitGroup
+	for g := range 4 {
+		wait.Go(func() {
+			for i := range 100 {
+				store(t, s, issue(alice, 1000*g+i), wrong(alice, 1+i%2))
+				if list, _, err := s.Credentials(); err != nil || len(list) != 1 {
+					t.Errorf("%v, %v", list, err)
+				}
+				s.Notes()
+			}
+		})
+	}
+	wait.Wait()
+	equal(t, "records", len(restoredRecords(t, s)), 401)
+}
+
+func TestNotesAreBounded(t *testing.T) {
+	var n notes
+	for range notesKept + 7 {
+		n.add("x")
+	}
+	lines := n.take()
+	equal(t, "notes", len(lines), notesKept+1)
+	equal(t, "last", lines[notesKept], "and 7 more notes about files")
+}

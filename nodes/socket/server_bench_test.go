@@ -1,0 +1,260 @@
+package socket
+
+import (
+	"crypto/rand"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"bluetrace/nodes"
+	"bluetrace/nodes/files"
+	"bluetrace/protocol"
+)
+
+// benchPhones is how many connections ask at once, as in `redis-benchmark -c 50`.
+const benchPhones = 50
+
+// countedDisk counts what goes to a disk together.
+type countedDisk struct {
+	Disk
+	stores, records atomic.Int64
+}
+
+func (d *countedDisk) Store(records []nodes.Record) (issues, attempts error) {
+	d.stores.Add(1)
+	d.records.Add(int64(len(records)))
+	return d.Disk.Store(records)
+}
+
+// systemRandom draws as the program does.
+type systemRandom struct{ buffer []byte }
+
+func (s *systemRandom) Uint64() uint64 {
+	if len(s.buffer) == 0 {
+		s.buffer = make([]byte, 512)
+		rand.Read(s.buffer)
+	}
+	n := binary.LittleEndian.Uint64(s.buffer)
+	s.buffer = s.buffer[8:]
+	return n
+}
+
+// newBenchRig is a server as the program runs it, in a folder of its own. Its
+// lines go nowhere, and nobody observes it.
+func newBenchRig(b *testing.B, noSync bool) (*rig, *countedDisk) {
+	b.Helper()
+	o := files.ServerOptions{Zone: protocol.NewZone(time.UTC), NoSync: noSync, Entropy: rand.Reader}
+	folder, err := files.OpenServer(files.Disk(b.TempDir()), o)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := folder.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	d := &countedDisk{Disk: folder}
+	return newRig(b, func(_ *rig, c *ServerConfig) {
+		c.Clock = clock.New()
+		c.Disk = d
+		c.Observer = nil
+		c.Output = io.Discard
+		c.Settings.Entropy = &systemRandom{}
+	}), d
+}
+
+// benchPeers are connections that have begun as begin says.
+func benchPeers(b *testing.B, at string, begin func(c net.Conn) error) []net.Conn {
+	b.Helper()
+	peers := make([]net.Conn, benchPhones)
+	for i := range peers {
+		c, err := net.Dial("tcp", at)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { c.Close() })
+		if err := begin(c); err != nil {
+			b.Fatal(err)
+		}
+		peers[i] = c
+	}
+	return peers
+}
+
+// ask has every peer send request and read an answer of size bytes, b.N times in
+// all, and returns how many there were in a second.
+func ask(b *testing.B, peers []net.Conn, request string, size int) float64 {
+	b.Helper()
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var done sync.WaitGroup
+	began := time.Now()
+	for _, c := range peers {
+		done.Go(func() {
+			out, in := []byte(request), make([]byte, size)
+			for left.Add(-1) >= 0 {
+				if err := exchange(c, out, in); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	done.Wait()
+	return float64(b.N) / time.Since(began).Seconds()
+}
+
+// exchange sends a request and reads an answer of a known size.
+func exchange(c net.Conn, request, answer []byte) error {
+	if _, err := c.Write(request); err != nil {
+		return err
+	}
+	_, err := io.ReadFull(c, answer)
+	return err
+}
+
+// joinedLogin sends name and password in one send: they are right, and known.
+func joinedLogin(c net.Conn) error {
+	return exchange(c, []byte(userA+passwordA), make([]byte, len(protocol.Welcome)))
+}
+
+// BenchmarkDownload is Download_tempID on 50 connections, client and server in
+// one process; echo is the bare Go server of the same run, with the same client
+// and as many bytes.
+func BenchmarkDownload(b *testing.B) {
+	for _, row := range []struct {
+		name   string
+		noSync bool
+	}{{"durable", false}, {"not_durable", true}} {
+		b.Run(row.name, func(b *testing.B) {
+			r, d := newBenchRig(b, row.noSync)
+			peers := benchPeers(b, r.at, joinedLogin)
+			bare := benchPeers(b, echo(b), func(net.Conn) error { return nil })
+			b.ResetTimer()
+			rate := ask(b, peers, protocol.CommandDownload, protocol.TempIDSize)
+			b.StopTimer()
+			b.ReportMetric(rate, "downloads/s")
+			b.ReportMetric(float64(d.records.Load())/float64(max(1, d.stores.Load())), "records/store")
+			bareRate := ask(b, bare, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize)
+			b.ReportMetric(bareRate, "echoes/s")
+			b.ReportMetric(rate/bareRate, "of-echo")
+		})
+	}
+}
+
+// echo is the yardstick: a bare Go server that sends back what it reads.
+func echo(b *testing.B) (at string) {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go echoOne(c)
+		}
+	}()
+	return l.Addr().String()
+}
+
+func echoOne(c net.Conn) {
+	defer c.Close()
+	buf := make([]byte, 1024)
+	for {
+		n, err := c.Read(buf)
+		if err != nil {
+			return
+		}
+		if _, err := c.Write(buf[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// BenchmarkSessions is a whole session by 50 phones at once: connect, username, a
+// pause of 1 ms, password, one durable TempID, log out, end of file.
+func BenchmarkSessions(b *testing.B) {
+	r, _ := newBenchRig(b, false)
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	var done sync.WaitGroup
+	b.ResetTimer()
+	for range benchPhones {
+		done.Go(func() {
+			for left.Add(-1) >= 0 {
+				if err := session(r.at); err != nil {
+					b.Error(err)
+					return
+				}
+			}
+		})
+	}
+	done.Wait()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "sessions/s")
+}
+
+func session(at string) error {
+	c, err := net.Dial("tcp", at)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	if _, err := io.WriteString(c, userA); err != nil {
+		return err
+	}
+	time.Sleep(time.Millisecond)
+	welcome := make([]byte, len(protocol.Welcome))
+	if err := exchange(c, []byte(passwordA), welcome); err != nil {
+		return fmt.Errorf("logging in: %q: %w", welcome, err)
+	}
+	if err := exchange(c, []byte(protocol.CommandDownload), make([]byte, protocol.TempIDSize)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(c, protocol.CommandLogout); err != nil {
+		return err
+	}
+	if n, err := c.Read(welcome); n != 0 || err != io.EOF {
+		return fmt.Errorf("%d bytes (%w) after log out", n, err)
+	}
+	return nil
+}
+
+// BenchmarkUpload is 1,000 entries of one phone, line by line, each answered
+// before the next is sent.
+func BenchmarkUpload(b *testing.B) {
+	const entries = 1000
+	r, _ := newBenchRig(b, false)
+	c := benchPeers(b, r.at, joinedLogin)[0]
+	id := make([]byte, protocol.TempIDSize)
+	if err := exchange(c, []byte(protocol.CommandDownload), id); err != nil {
+		b.Fatal(err)
+	}
+	lines := [][]byte{id, []byte("23/11/2026 06:32:38"), []byte("23/11/2026 06:47:38")}
+	one := make([]byte, 1)
+	for b.Loop() {
+		for _, request := range []string{protocol.CommandUpload, fmt.Sprint(3 * entries)} {
+			if err := exchange(c, []byte(request), one); err != nil {
+				b.Fatal(err)
+			}
+		}
+		for i := range 3 * entries {
+			if err := exchange(c, lines[i%3], one); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(b.N*entries)/b.Elapsed().Seconds(), "entries/s")
+}

@@ -1,0 +1,133 @@
+package socket
+
+import (
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// A full disk: the phone gets no TempID, the session goes on, and when there is
+// room the server issues again.
+func TestAFullDisk(t *testing.T) {
+	r := newRig(t, nil)
+	p := r.dial()
+	p.login(userA, passwordA)
+	r.disk.set(func() { r.disk.issues = syscall.ENOSPC })
+	p.piece(protocol.CommandDownload)
+	r.awaitOutput("+61410888888: a TempID could not be saved: no space left on device\n")
+	p.say(protocol.CommandUpload) // the session goes on, and the "1" is its first answer
+	p.hear("1")
+	p.say("0")
+	p.hear("1")
+	r.disk.set(func() { r.disk.issues = nil })
+	p.say(protocol.CommandDownload)
+	id := p.tempID()
+	if got := r.disk.kept(); len(got) != 1 || got[0].Issue.TempID != id {
+		t.Errorf("stored %+v, want only %s", got, id)
+	}
+}
+
+// An error of one file is not that of the other, also when they share a batch.
+func TestAnErrorIsThatOfItsOwnFile(t *testing.T) {
+	issue := nodes.Record{Kind: nodes.RecordIssue}
+	attempts := nodes.Record{Kind: nodes.RecordAttempts}
+	of := errors.New("of issues")
+	for _, row := range []struct {
+		records []nodes.Record
+		i, a    error
+		want    error
+	}{
+		{[]nodes.Record{issue}, of, nil, of},
+		{[]nodes.Record{attempts}, of, nil, nil},
+		{[]nodes.Record{attempts}, nil, of, of},
+		{[]nodes.Record{issue, attempts}, of, nil, of},
+		{[]nodes.Record{issue}, nil, of, nil},
+	} {
+		if got := errorOf(row.records, row.i, row.a); !errors.Is(got, row.want) || got != nil && row.want == nil {
+			t.Errorf("errorOf(%v, %v, %v) = %v, want %v", row.records, row.i, row.a, got, row.want)
+		}
+	}
+}
+
+// While one store is at the disk others gather, and go there together.
+func TestWhoeverWaitsSharesTheNextStore(t *testing.T) {
+	r := newRig(t, nil)
+	peers := make([]*peer, 5)
+	for i := range peers {
+		peers[i] = r.dial()
+		peers[i].login(userA, passwordA)
+	}
+	gate := make(chan struct{})
+	r.disk.set(func() { r.disk.gate = gate })
+	peers[0].say(protocol.CommandDownload)
+	r.awaitDisk(1)
+	for _, p := range peers[1:] {
+		p.piece(protocol.CommandDownload)
+	}
+	slow := r.dial()
+	slow.login(userB, passwordB) // nobody else waits for the disk
+	close(gate)
+	for _, p := range peers {
+		p.tempID()
+	}
+	if got := r.disk.batches; !slices.Equal(got, []int{1, 4}) {
+		t.Errorf("batches of %v, want one, then the four that had come", got)
+	}
+}
+
+// Nothing is promised before it is stored.
+func TestNoTempIDBeforeItIsOnDisk(t *testing.T) {
+	r := newRig(t, nil)
+	p := r.dial()
+	p.login(userA, passwordA)
+	gate := make(chan struct{})
+	r.disk.set(func() { r.disk.gate = gate })
+	p.piece(protocol.CommandDownload)
+	r.awaitDisk(1)
+	p.SetReadDeadline(time.Unix(1, 0))
+	if n, err := p.Read(make([]byte, 20)); n != 0 || !isTimeout(err) {
+		t.Fatalf("read %d bytes (%v) before the TempID was stored", n, err)
+	}
+	p.SetReadDeadline(time.Now().Add(hang))
+	gate <- struct{}{}
+	p.tempID()
+}
+
+func isTimeout(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// An inline disk is called at once, in the goroutine that asked.
+func TestAnInlineDisk(t *testing.T) {
+	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Inline = true })
+	p := r.dial()
+	p.login(userA, passwordA)
+	p.say("Download_tempIDDownload_tempIDDownload_tempIDlog out")
+	for range 3 {
+		p.tempID()
+	}
+	p.hearEnd()
+	if got := r.disk.batches; !slices.Equal(got, []int{1, 1, 1}) {
+		t.Errorf("batches of %v, want each by itself", got)
+	}
+}
+
+// Wrong passwords that cannot be saved count all the same.
+func TestAttemptsThatCannotBeSavedCount(t *testing.T) {
+	r := newRig(t, nil)
+	r.disk.set(func() { r.disk.attempts = syscall.EIO })
+	p := r.dial()
+	p.piece(userA)
+	for _, answer := range []string{protocol.TryAgain, protocol.TryAgain, protocol.NowBlocked} {
+		p.say("wrong")
+		p.hear(answer)
+	}
+	p.hearEnd()
+	r.awaitOutput("attempts of +61410888888 could not be saved: input/output error\n")
+}
