@@ -7,14 +7,17 @@ import (
 // After its last answer the server ends its sending and reads on until the peer
 // has ended too: closing a socket with unread bytes resets the connection, and a
 // reset may destroy answers that the peer has not read yet. A peer is given
-// little for it, in real time and in bytes.
-const (
-	farewellTime  = 2 * time.Second
-	farewellBytes = 64 << 10
-	// Above this many that are closed and not gone yet, each gets less time.
-	farewells     = 1024
-	farewellShort = 50 * time.Millisecond
-)
+// little for it.
+type farewell struct {
+	time  time.Duration // real time
+	bytes int
+	many  int           // that are closed and not gone yet; above it
+	short time.Duration // is all that one gets
+}
+
+func usualFarewell() farewell {
+	return farewell{time: 2 * time.Second, bytes: 64 << 10, many: 1024, short: 50 * time.Millisecond}
+}
 
 // close is EffectClose: the goroutine is to send what is unsent, and end. The
 // lock is held.
@@ -22,9 +25,9 @@ func (x *conn) close() {
 	s := x.server
 	x.closed = true
 	s.lingering++
-	limit := farewellTime
-	if s.lingering > farewells {
-		limit = farewellShort
+	limit := s.farewell.time
+	if s.lingering > s.farewell.many {
+		limit = s.farewell.short
 	}
 	x.ends = s.real.Now().Add(limit)
 	x.hurry()
@@ -66,7 +69,7 @@ func (x *conn) mayDrain() bool {
 
 // drain reads until the end, or as much as a farewell may have.
 func (x *conn) drain() {
-	for left := farewellBytes; left > 0; {
+	for left := x.server.farewell.bytes; left > 0; {
 		n, err := x.tcp.Read(x.in[:])
 		if err != nil {
 			return

@@ -61,10 +61,11 @@ type ServerConfig struct {
 
 // Server hosts the health authority's machine behind a listener.
 type Server struct {
-	config  ServerConfig
-	lock    sync.Locker
-	printer *printer
-	real    clock.Clock // for bounds on the network and the kernel
+	config   ServerConfig
+	lock     sync.Locker
+	printer  *printer
+	real     clock.Clock // for bounds on the network and the kernel
+	farewell farewell
 
 	credentials sync.Mutex // taken before lock
 
@@ -109,14 +110,15 @@ func NewServer(c ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config:  c,
-		lock:    c.Lock,
-		machine: machine,
-		real:    clock.New(),
-		stored:  sync.NewCond(c.Lock),
-		work:    make(chan struct{}, 1),
-		freed:   make(chan struct{}, 1),
-		ended:   make(chan struct{}),
+		config:   c,
+		lock:     c.Lock,
+		machine:  machine,
+		real:     clock.New(),
+		farewell: usualFarewell(),
+		stored:   sync.NewCond(c.Lock),
+		work:     make(chan struct{}, 1),
+		freed:    make(chan struct{}, 1),
+		ended:    make(chan struct{}),
 	}
 	s.alarm = alarm{clock: c.Clock, lock: c.Lock, ring: s.ring}
 	if c.Restore != nil {

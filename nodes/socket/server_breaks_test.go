@@ -2,11 +2,13 @@ package socket
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"bluetrace/protocol"
 )
@@ -99,24 +101,72 @@ func TestAHalfCloseBehindACommand(t *testing.T) {
 	r.awaitOutput("+61410888888 logout\n")
 }
 
-// The last answer survives although the peer goes on sending: a socket that is
-// closed with unread bytes would reset the connection.
-func TestTheLastAnswerSurvivesWhatThePeerStillSends(t *testing.T) {
+// lasting makes every farewell last as long as the peer wants.
+func (r *rig) lasting() {
+	r.lock.Lock()
+	defer r.lock.Unlock()
+	r.server.farewell.time = time.Hour
+}
+
+// The server takes what the peer still sends behind its last answer: a socket
+// that is closed with unread bytes would reset the connection.
+func TestTheEndDoesNotResetTheConnection(t *testing.T) {
 	r := newRig(t, nil)
+	r.lasting()
 	p := r.dial()
-	p.piece(userA)
-	for range 2 {
-		p.say("wrong")
-		p.hear(protocol.TryAgain)
+	p.login(userA, passwordA)
+	p.say(protocol.CommandLogout)
+	if n, err := p.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Fatalf("read %d bytes (%v), want the end of file", n, err)
 	}
-	p.say("wrong")
-	r.awaitReasons("blocked")
-	for range 20 {
+	for range 500 {
 		p.say(protocol.CommandDownload)
+		yield()
 	}
-	p.hear(protocol.NowBlocked)
-	p.hearEnd()
+	r.await("nothing", func() bool { return len(r.server.alive) == 1 })
+	p.Close()
 	r.awaitAlive(0)
+}
+
+// ... but not without end.
+func TestAFarewellIsBoundedInBytes(t *testing.T) {
+	r := newRig(t, nil)
+	r.lasting()
+	p := r.dial()
+	p.login(userA, passwordA)
+	p.say(protocol.CommandLogout)
+	for err := error(nil); err == nil; {
+		_, err = p.Write(make([]byte, 4096))
+	}
+	r.awaitAlive(0)
+}
+
+func TestAFarewellIsBoundedInTime(t *testing.T) {
+	r := newRig(t, nil)
+	r.lock.Lock()
+	r.server.farewell.time = time.Nanosecond
+	r.lock.Unlock()
+	p := r.dial()
+	p.login(userA, passwordA)
+	p.say(protocol.CommandLogout)
+	r.awaitAlive(0) // although p does not close
+}
+
+// With many farewells at once each is short.
+func TestFarewellsAreBoundedInNumber(t *testing.T) {
+	r := newRig(t, nil)
+	r.lasting()
+	r.lock.Lock()
+	r.server.farewell.many = 2
+	r.server.farewell.short = time.Nanosecond
+	r.lock.Unlock()
+	for range 5 {
+		p := r.dial()
+		p.login(userA, passwordA)
+		p.say(protocol.CommandLogout)
+	}
+	r.await("five ends", func() bool { return len(r.watch.reasons) == 5 })
+	r.awaitAlive(2)
 }
 
 // openFiles is how many file descriptors the process has.

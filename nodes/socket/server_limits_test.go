@@ -55,6 +55,19 @@ func TestTwoMinutesToLogIn(t *testing.T) {
 	r.awaitAlive(0)
 }
 
+// A deadline that comes before the one that is waited for is not missed.
+func TestAnEarlierDeadline(t *testing.T) {
+	r := newRig(t, nil)
+	r.dial().login(userA, passwordA)
+	r.mock.Add(2 * time.Minute) // the first alarm rings for nothing; the next is for an hour
+	r.await("the next alarm", func() bool { return r.server.alarm.at == time.Hour })
+	p := r.dial()
+	r.await("the second session", func() bool { return r.watch.accepted == 2 })
+	r.mock.Add(2 * time.Minute)
+	p.hearEnd()
+	r.awaitReasons(nodes.ReasonLoginTimeout)
+}
+
 func TestAnHourIdle(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
