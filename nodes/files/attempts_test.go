@@ -204,6 +204,7 @@ func TestAttemptsStayOfASize(t *testing.T) {
 	if limit := 2*(maxUnknown+1) + attemptSlack + 1; most > limit {
 		t.Errorf("%d lines at most, want up to %d", most, limit)
 	}
+	equal(t, "unknown names in memory", len(s.tries.state.unknown), maxUnknown)
 	m.Crash()
 	got := restoredRecords(t, openServer(t, m))
 	if len(got) != maxUnknown {

@@ -31,6 +31,7 @@ type ContactLog struct {
 	received []nodes.Kept // since the last Write began
 
 	writing   sync.Mutex
+	closed    bool
 	journal   ledger
 	log       ledger
 	known     []nodes.Kept // all that the journal has or will have, in order of arrival
@@ -175,6 +176,9 @@ func (l *ContactLog) Received(k nodes.Kept) {
 func (l *ContactLog) Write(log *nodes.ContactLog) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if l.closed {
+		return fmt.Errorf("saving contact log %q: it was given up: %w", l.fs.Path(l.name), fs.ErrClosed)
+	}
 	before := len(l.known)
 	l.mu.Lock()
 	l.known = append(l.known, l.received...)
@@ -304,9 +308,14 @@ func beaconOf(k *nodes.Kept) protocol.Beacon {
 	return protocol.Beacon{TempID: k.TempID, Start: k.Start, Expiry: k.Expiry}
 }
 
-// Close gives the log up. It writes nothing.
+// Close gives the log up; nothing can be written any more. It writes nothing
+// itself.
 func (l *ContactLog) Close() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
+	if l.closed {
+		return nil
+	}
+	l.closed = true
 	return errors.Join(l.journal.close(), l.log.close(), l.unlock())
 }

@@ -198,6 +198,26 @@ func TestAContactLogThatCannotBeWritten(t *testing.T) {
 	write(t, l, a, b)
 	equal(t, "log", content(t, m, logName), textOf(a, b))
 	equal(t, "kept", l.Kept(), []nodes.Kept{a, b})
+	m.SetRoom(0)
+	contains(t, "what left", l.Write(logOf(b)), "saving contact log", "no space left")
+	m.SetRoom(-1)
+	write(t, l, b)
+	equal(t, "log", content(t, m, logName), textOf(b))
+}
+
+// A log of the same length that could not be written is written the next time.
+func TestALogThatFailedIsTriedAgain(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	a, b := entry(1, 10), entry(2, 20)
+	l.Received(a)
+	l.Received(b)
+	write(t, l, a)
+	m.SetRoom(0)
+	contains(t, "a full disk", l.Write(logOf(b)), "saving contact log", "no space left")
+	m.SetRoom(-1)
+	write(t, l, b)
+	equal(t, "log", content(t, m, logName), textOf(b))
 }
 
 func TestASecondPhoneIsRefused(t *testing.T) {

@@ -301,4 +301,3 @@ func (m *Memory) Lock(name string) (unlock func() error, err error) {
 		return nil
 	}, nil
 }
-

@@ -72,4 +72,3 @@ func (m *Memory) Unsynced(name string) (names, steps int) {
 	}
 	return len(m.renames), steps
 }
-

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"sync"
 
 	"bluetrace/nodes"
@@ -31,6 +32,7 @@ type Server struct {
 	unlock  func() error
 	notes   notes
 	storing sync.Mutex
+	closed  bool
 	tempIDs tempIDs
 	tries   attempts
 
@@ -94,6 +96,10 @@ func (s *Server) Notes() []string { return s.notes.take() }
 func (s *Server) Store(records []nodes.Record) (issues, attempts error) {
 	s.storing.Lock()
 	defer s.storing.Unlock()
+	if s.closed {
+		err := fmt.Errorf("storing %d records: the folder was given up: %w", len(records), fs.ErrClosed)
+		return err, err
+	}
 	return s.tempIDs.store(records), s.tries.store(records)
 }
 
@@ -107,9 +113,13 @@ func (s *Server) Credentials() (list []nodes.Credential, changed bool, err error
 	return s.accounts.read()
 }
 
-// Close gives the folder up.
+// Close gives the folder up; nothing can be stored any more.
 func (s *Server) Close() error {
 	s.storing.Lock()
 	defer s.storing.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
 	return errors.Join(s.tempIDs.close(), s.tries.close(), s.unlock())
 }

@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"sync"
 	"testing"
@@ -21,6 +22,22 @@ func TestASecondServerIsRefused(t *testing.T) {
 	openServer(t, m)
 	m.Kill()
 	closeAll(t, openServer(t, m))
+}
+
+func TestNothingIsWrittenAfterClose(t *testing.T) {
+	m := NewMemory()
+	s, l := openServer(t, m), openLog(t, m)
+	for range 2 {
+		closeAll(t, s)
+		closeAll(t, l)
+	}
+	issues, attempts := s.Store([]nodes.Record{issue(alice, 1), wrong(alice, 1)})
+	for _, err := range []error{issues, attempts, l.Write(logOf())} {
+		if !errors.Is(err, fs.ErrClosed) {
+			t.Errorf("after Close: %v", err)
+		}
+	}
+	equal(t, "files", len(m.names), 0)
 }
 
 func TestOptionsAreRequired(t *testing.T) {

@@ -238,6 +238,67 @@ func TestAfterAFailedSyncTheFileIsWrittenAnew(t *testing.T) {
 	}
 }
 
+// After a failed sync the file still reads well. A server that starts then must
+// not believe it.
+func TestAfterAFailedSyncAKilledServerLeavesNothing(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, issue(alice, 1), wrong(alice, 1))
+	store(t, s, wrong(alice, 2))
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbSync {
+			return errFault
+		}
+		return nil
+	})
+	issues, attempts := s.Store([]nodes.Record{issue(bob, 2), wrong(bob, 1)})
+	contains(t, "issues", issues, "the test's fault")
+	contains(t, "attempts", attempts, "the test's fault")
+	m.Fail(nil)
+	m.Kill()
+	equal(t, "restored", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), wrong(alice, 2)})
+}
+
+// No file that failed to sync is ever written again.
+func TestAfterAFailedSyncNoFileIsTheSame(t *testing.T) {
+	m := NewMemory()
+	s, l := openServer(t, m), openLog(t, m)
+	names := []string{tempIDsName, attemptsName, logName + journalSuffix}
+	identities := func() (all []uint64) {
+		for _, name := range names {
+			st, err := m.Stat(name)
+			must(t, err)
+			all = append(all, st.Identity)
+		}
+		return all
+	}
+	step := func(i int) []error {
+		issues, attempts := s.Store([]nodes.Record{issue(alice, i), wrong(alice, i)})
+		l.Received(entry(i, int64(i)))
+		return []error{issues, attempts, l.Write(logOf(l.Kept()...))}
+	}
+	must(t, step(1)...)
+	before := identities()
+	must(t, step(2)...)
+	equal(t, "as long as all is well", identities(), before)
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbSync {
+			return errFault
+		}
+		return nil
+	})
+	for _, err := range append(step(3), step(4)...) {
+		contains(t, "a failed sync", err, "the test's fault")
+	}
+	m.Fail(nil)
+	must(t, step(5)...)
+	for i, id := range identities() {
+		if id == before[i] {
+			t.Errorf("%s is the file that failed to sync", names[i])
+		}
+	}
+}
+
 // Other programs may do what they like with the file while the server runs.
 func TestTheFileChangesWhileTheServerRuns(t *testing.T) {
 	const added = bob + " 99999999999999999999 23/11/2026 06:32:40 23/11/2026 06:47:40"
