@@ -83,7 +83,7 @@ type Phone struct {
 }
 
 // NewPhone restores the log, and receives beacons from now on. It takes the
-// lock.
+// lock. After an error the socket and the log are still the caller's.
 func NewPhone(c PhoneConfig) (*Phone, error) {
 	if err := c.Settings.Validate(); err != nil {
 		return nil, fmt.Errorf("starting a phone: %w", err)
@@ -95,9 +95,7 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 	p.machine.Init(c.Settings)
 	p.wake = alarm{clock: c.Clock, lock: c.Lock, ring: p.woken}
 	p.saver = saver{file: c.Log, again: alarm{clock: c.Clock, lock: c.Lock, ring: p.save}}
-	if err := c.UDP.SetReadBuffer(receiveBuffer); err != nil {
-		return nil, fmt.Errorf("starting a phone: asking for a receive buffer: %w", err)
-	}
+	askForBuffer(c.UDP)
 	c.Lock.Lock()
 	defer c.Lock.Unlock()
 	if c.Log != nil {

@@ -1,6 +1,7 @@
 package socket
 
 import (
+	"context"
 	"net"
 	"runtime"
 	"testing"
@@ -255,4 +256,75 @@ func TestPhoneRefusesBadSettings(t *testing.T) {
 	defer u.Close()
 	_, err := NewPhone(PhoneConfig{Settings: &nodes.PhoneSettings{}, UDP: u})
 	expect(t, "error", err.Error(), "starting a phone: phone settings: retention 0s is not positive")
+}
+
+// A panic in one of the phone's goroutines is told before it ends the program,
+// with the lock as it may be.
+func TestPhoneTellsOfAPanic(t *testing.T) {
+	told := 0
+	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) { c.Crashed = func() { told++ } })
+	defer func() {
+		expect(t, "the panic goes on", recover(), any("broken"))
+		expect(t, "told", told, 1)
+	}()
+	func() {
+		r.lock.Lock()
+		defer r.lock.Unlock()
+		defer r.phone.crashing()
+		panic("broken")
+	}()
+}
+
+// slowConn is a connection whose writes wait.
+type slowConn struct {
+	*net.TCPConn
+	writing, gate, halfClosed chan struct{}
+}
+
+func (c slowConn) CloseWrite() error {
+	c.halfClosed <- struct{}{}
+	return c.TCPConn.CloseWrite()
+}
+
+func (c slowConn) Write(b []byte) (int, error) {
+	c.writing <- struct{}{}
+	<-c.gate
+	return c.TCPConn.Write(b)
+}
+
+// A write that waits holds nothing up, and what is unsent when the phone hangs up
+// is sent before the end.
+func TestPhoneWritesWithoutTheLock(t *testing.T) {
+	slow := slowConn{writing: make(chan struct{}, 9), gate: make(chan struct{}, 9), halfClosed: make(chan struct{}, 9)}
+	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) {
+		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
+			conn, err := dialServer(ctx, address)
+			if err != nil {
+				return nil, err
+			}
+			slow.TCPConn = conn.(*net.TCPConn)
+			return slow, nil
+		}
+	})
+	for range 2 { // username and password
+		slow.gate <- struct{}{}
+	}
+	r.logIn()
+	for range 2 {
+		<-slow.writing
+	}
+	r.typed("Download_tempID")
+	<-slow.writing
+	r.hear(beacon(someTempID))
+	r.saw("a beacon meanwhile", "> Download_tempID", verdict(someTempID, "06:36:03"))
+	r.mock.Add(10 * time.Second)
+	r.saw("and the limit", "no answer from the server", "download: no answer", "? input the command: ")
+	r.typed("log out")
+	r.await("logout: ok")
+	for range 2 {
+		slow.gate <- struct{}{}
+	}
+	r.receives("Download_tempIDlog out")
+	within(t, "the end of the sending", func() { <-slow.halfClosed })
+	expectEOF(t, r.peer)
 }

@@ -10,8 +10,10 @@ import (
 )
 
 const (
-	// receiveBuffer is what is asked of the kernel for datagrams that wait.
+	// receiveBuffer is what is asked of the kernel for datagrams that wait; less
+	// than leastBuffer is not worth asking for.
 	receiveBuffer = 4 << 20
+	leastBuffer   = 128 << 10
 	// batchSize is how many datagrams are taken at once, and handled under one
 	// lock.
 	batchSize = 64
@@ -87,6 +89,16 @@ func (p *Phone) take(in datagrams, n int) {
 		p.carryOut(now)
 	}
 	p.arm(now)
+}
+
+// askForBuffer takes what it can get: some kernels give less than was asked for,
+// others refuse.
+func askForBuffer(conn *net.UDPConn) {
+	for size := receiveBuffer; size >= leastBuffer; size /= 2 {
+		if conn.SetReadBuffer(size) == nil {
+			return
+		}
+	}
 }
 
 // ReceiveBuffer is how many bytes the kernel granted for datagrams that wait, by

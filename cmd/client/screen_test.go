@@ -1,0 +1,105 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+// slowConsole shows only what it is let to.
+type slowConsole struct {
+	gate  chan error // one for each show
+	shown lockedBuffer
+	begun chan struct{} // one for each show
+}
+
+func newSlowConsole() *slowConsole {
+	return &slowConsole{gate: make(chan error, 100), begun: make(chan struct{}, 100)}
+}
+
+func (c *slowConsole) show(text []byte) error {
+	c.begun <- struct{}{}
+	err := <-c.gate
+	c.shown.Write(text)
+	return err
+}
+
+func (c *slowConsole) readLine(question) (string, error) { return "", errors.New("nobody types") }
+
+func (c *slowConsole) restore() {}
+
+// A prompt is asked when all before it is shown.
+func TestScreenKeepsTheOrder(t *testing.T) {
+	c := newSlowConsole()
+	s := newScreen(c)
+	s.show([]byte("one\n"))
+	s.showBeacon([]byte("two\n"))
+	s.ask("Password: ")
+	s.show([]byte("three\n"))
+	go s.run(func(error) {})
+	within(t, c.begun)
+	expect(t, "asked early", len(s.questions), 0)
+	c.gate <- nil
+	q := <-s.questions
+	expect(t, "question", q, question{prompt: "Password: ", secret: true})
+	expect(t, "shown", c.shown.String(), "one\ntwo\n")
+	c.gate <- nil
+	expect(t, "error", s.close(), nil)
+	expect(t, "shown", c.shown.String(), "one\ntwo\nthree\n")
+}
+
+// A terminal that takes nothing costs a bounded memory, beacons are counted that
+// are not shown, and what the person asked for is shown all the same.
+func TestSlowTerminal(t *testing.T) {
+	c := newSlowConsole()
+	s := newScreen(c)
+	line := []byte(strings.Repeat("x", 1023) + "\n")
+	go s.run(func(error) {})
+	s.showBeacon(line)
+	within(t, c.begun)
+	for range 5000 {
+		s.showBeacon(line)
+	}
+	if s.waiting > screenLimit+len(line) {
+		t.Errorf("%d bytes wait", s.waiting)
+	}
+	s.show([]byte("you have logged out\n"))
+	for range 3 {
+		c.gate <- nil
+	}
+	within(t, c.begun)
+	within(t, c.begun)
+	expect(t, "error", s.close(), nil)
+	shown := c.shown.String()
+	lines := strings.Count(shown, string(line))
+	expect(t, "the end", shown[lines*len(line):], "you have logged out\n3975 beacons are not shown: the terminal was too slow\n")
+	expect(t, "none is missing", lines+3975, 5001)
+}
+
+// One that takes nothing at all does not keep the program from ending.
+func TestStuckTerminal(t *testing.T) {
+	c := newSlowConsole()
+	s := newScreen(c)
+	s.show([]byte("x\n"))
+	go s.run(func(error) {})
+	within(t, c.begun)
+	expect(t, "error", s.close().Error(), "the terminal took no more: what was to be shown at the end is lost")
+	c.gate <- nil
+	<-s.ended
+}
+
+func TestBrokenTerminal(t *testing.T) {
+	c := newSlowConsole()
+	s := newScreen(c)
+	s.show([]byte("x\n"))
+	c.gate <- errors.New("broken pipe")
+	broken := make(chan error, 1)
+	s.run(func(err error) { broken <- err })
+	expect(t, "told", (<-broken).Error(), "broken pipe")
+	s.show([]byte("y\n"))
+	expect(t, "kept", len(s.parts), 0)
+	expect(t, "error", s.close().Error(), "writing to the terminal: broken pipe")
+	if _, open := <-s.questions; open {
+		t.Error("questions go on")
+	}
+}

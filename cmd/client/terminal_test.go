@@ -1,0 +1,245 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+// desk is a terminal with a person at its keys.
+type desk struct {
+	t        testing.TB
+	term     *terminal
+	out      lockedBuffer
+	keys     *io.PipeWriter
+	lines    chan string
+	ends     chan error
+	stopped  chan struct{}
+	restored int
+}
+
+func newDesk(t testing.TB) *desk {
+	in, keys := io.Pipe()
+	d := &desk{t: t, keys: keys, lines: make(chan string, 9), ends: make(chan error, 9), stopped: make(chan struct{}, 9)}
+	d.term = newTerminal(&d.out, func() { d.stopped <- struct{}{} }, func() { d.restored++ })
+	d.term.resize(40, 20)
+	go d.term.keys.pump(in)
+	t.Cleanup(func() { keys.Close() })
+	return d
+}
+
+// asks has a line read, and waits for its prompt.
+func (d *desk) asks(prompt string) {
+	d.reads(prompt)
+	d.shows(prompt + "|")
+}
+
+func (d *desk) reads(prompt string) {
+	go func() {
+		line, err := d.term.readLine(questionOf(prompt))
+		if err != nil {
+			d.ends <- err
+			return
+		}
+		d.lines <- line
+	}()
+}
+
+func (d *desk) types(keys string) {
+	d.t.Helper()
+	if _, err := io.WriteString(d.keys, keys); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+// shows waits until the screen ends with this; "|" is the cursor.
+func (d *desk) shows(want string) {
+	d.t.Helper()
+	for end := time.Now().Add(hang); ; yield() {
+		got := drawn(40, d.out.String())
+		if strings.HasSuffix(got, want) {
+			return
+		}
+		if time.Now().After(end) {
+			d.t.Fatalf("the screen is\n%s\nand not\n%s", got, want)
+		}
+	}
+}
+
+func (d *desk) got(want string) {
+	d.t.Helper()
+	select {
+	case line := <-d.lines:
+		expect(d.t, "line", line, want)
+	case <-time.After(hang):
+		d.t.Fatalf("no line; want %q", want)
+	}
+}
+
+// What was typed stands again below the beacon that came meanwhile.
+func TestTypedLineIsDrawnAgain(t *testing.T) {
+	d := newDesk(t)
+	d.asks("input the command: ")
+	d.types("Upload_co")
+	d.shows("input the command: Upload_co|")
+	d.term.show([]byte(verdict))
+	d.shows(verdict + "input the command: Upload_co|")
+	expect(t, "from the top", drawn(40, d.out.String()), verdict+"input the command: Upload_co|")
+	d.types("ntact_log\r")
+	d.got("Upload_contact_log")
+	d.term.show([]byte("more\n"))
+	expect(t, "the screen", drawn(40, d.out.String()), verdict+"input the command: Upload_contact_log\nmore\n|")
+}
+
+// A line of several rows, with the cursor in its middle.
+func TestLongLineIsDrawnAgain(t *testing.T) {
+	d := newDesk(t)
+	long := strings.Repeat("abcdefghi ", 8)
+	d.asks("input the command: ")
+	d.types(long + strings.Repeat("\x1b[D", 35))
+	const screen = "input the command: abcdefghi abcdefghi a\nbcdefghi abcdefghi abcde|fghi abcdefghi a\nbcdefghi abcdefghi"
+	d.shows(screen)
+	d.term.show([]byte("The beacon is invalid.\n"))
+	d.shows("The beacon is invalid.\n" + screen)
+	d.types("X\r")
+	d.got(long[:45] + "X" + long[45:])
+}
+
+// A password never shows: not when it is typed, not below a beacon, not when the
+// window changes; nor do the arrow keys bring commands into it.
+func TestPasswordIsNotShown(t *testing.T) {
+	d := newDesk(t)
+	d.asks("input the command: ")
+	d.types("whatsthedate\r")
+	d.got("whatsthedate")
+	d.asks("Password: ")
+	d.types("comp")
+	d.term.show([]byte("The beacon is invalid.\n"))
+	d.term.resize(20, 20)
+	d.term.resize(60, 20)
+	d.types("\x1b[A3331\r")
+	d.got("comp3331")
+	d.asks("input the command: ")
+	d.types("\x1b[A")
+	d.shows("input the command: whatsthedate|")
+	d.types("\x1b[A")
+	if strings.Contains(d.out.String(), "comp") || strings.Contains(d.out.String(), "3331") {
+		t.Errorf("the password was shown: %q", d.out.String())
+	}
+}
+
+// The answer to another prompt than that for commands is not remembered.
+func TestUsernameIsNotRemembered(t *testing.T) {
+	d := newDesk(t)
+	d.asks("Username: ")
+	d.types("secret\r")
+	d.got("secret")
+	d.asks("input the command: ")
+	d.types("\x1b[Ax")
+	d.shows("input the command: x|")
+}
+
+func TestHistoryIsBounded(t *testing.T) {
+	h := history{on: true}
+	for range 3 * historyLimit {
+		h.Add("x")
+	}
+	h.Add("last")
+	h.Add("")
+	expect(t, "lines", h.Len(), historyLimit)
+	expect(t, "the last", h.At(0), "last")
+	expect(t, "the one before", h.At(1), "x")
+}
+
+// Ctrl-C is seen at any moment, also while nothing is being read; what is typed
+// ahead waits for its prompt.
+func TestCtrlC(t *testing.T) {
+	d := newDesk(t)
+	d.types("ahead\r")
+	d.types("\x03")
+	within(t, d.stopped)
+	d.reads("input the command: ")
+	d.got("ahead")
+	d.asks("Password: ")
+	d.types("a\x03b\r")
+	within(t, d.stopped)
+	d.got("ab")
+	expect(t, "what was typed", strings.Contains(drawn(40, d.out.String()), "input the command: ahead\n"), true)
+}
+
+func within(t testing.TB, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(hang):
+		t.Fatal("nothing happens")
+	}
+}
+
+func TestCtrlDEndsTheInput(t *testing.T) {
+	d := newDesk(t)
+	d.asks("input the command: ")
+	d.types("x\x04\x7f\x04") // on a line that is not empty it ends nothing
+	expect(t, "error", <-d.ends, io.EOF)
+	d.term.restore()
+	d.term.restore()
+	expect(t, "restored", d.restored, 1)
+	expect(t, "a line of its own for the shell", strings.HasSuffix(d.out.String(), "\n"), true)
+}
+
+// The end of the terminal is the end of the input, after all that was typed.
+func TestTerminalGoesAway(t *testing.T) {
+	d := newDesk(t)
+	d.types("last\rhalf")
+	d.keys.CloseWithError(io.ErrUnexpectedEOF)
+	d.reads("input the command: ")
+	d.got("last")
+	d.reads("input the command: ")
+	expect(t, "error", <-d.ends, io.ErrUnexpectedEOF)
+}
+
+// Keys that mean nothing here (Ctrl-Z, Ctrl-\, an escape sequence without an end)
+// change nothing, and hold nothing up.
+func TestStrangeKeys(t *testing.T) {
+	d := newDesk(t)
+	d.asks("input the command: ")
+	d.types("log\x1a\x1c\x13\x1b[" + strings.Repeat("1;", 400) + "\r")
+	d.got("log" + strings.Repeat("1;", 400)[longestKey-1:])
+}
+
+// Nobody's typing costs memory, however much it is.
+func TestKeysAheadAreBounded(t *testing.T) {
+	k := newKeyboard(func() {})
+	for range 100 {
+		k.take([]byte(strings.Repeat("x", 4096)), nil)
+	}
+	expect(t, "bytes", len(k.waiting), keysAhead)
+	k.take(nil, io.EOF)
+	b, err := io.ReadAll(k)
+	expect(t, "error", err, nil)
+	expect(t, "read", len(b), keysAhead)
+}
+
+func TestPanicRestoresTheTerminal(t *testing.T) {
+	d := newDesk(t)
+	defer func() {
+		expect(t, "the panic goes on", recover(), any("broken"))
+		expect(t, "restored", d.restored, 1)
+	}()
+	func() {
+		defer restoring(d.term)
+		panic("broken")
+	}()
+}
+
+// After the terminal was given back it stays so.
+func TestResumedAfterTheEnd(t *testing.T) {
+	d := newDesk(t)
+	raw := 0
+	d.term.again(func() { raw++ })
+	expect(t, "taken", raw, 1)
+	d.term.restore()
+	d.term.again(func() { raw++ })
+	expect(t, "given back each time", d.restored, raw)
+}
