@@ -81,24 +81,43 @@ func (p *page) delays(r *Run) {
 func (p *page) speed(r *Run) {
 	t := r.Throughput()
 	p.gap()
+	if r.World == Live {
+		p.liveSpeed(r)
+		return
+	}
 	if r.Beacons.Delivered > 0 {
 		p.field("throughput", fmt.Sprintf("%s beacons delivered per virtual second, %s per wall second",
 			figures(t.BeaconsPerVirtualSecond), figures(t.BeaconsPerWallSecond)))
 	}
 	p.field("time", fmt.Sprintf("%s virtual in %s wall (%s times as fast as life)",
 		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), figures(t.VirtualPerWall)))
+	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", Grouped(r.Events), figures(t.EventsPerWallSecond), sizeOf(r)))
+}
+
+func sizeOf(r *Run) string {
 	size := Plural(r.Phones, "phone", "phones")
 	if r.PeakRSSBytes > 0 {
 		size += fmt.Sprintf(", %.1f MiB at most", float64(r.PeakRSSBytes)/(1<<20))
 	}
-	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", Grouped(r.Events), figures(t.EventsPerWallSecond), size))
+	return size
+}
+
+func (p *page) liveSpeed(r *Run) {
+	t := r.Throughput()
+	if r.Beacons.Delivered > 0 {
+		p.field("throughput", figures(t.BeaconsPerVirtualSecond)+" beacons delivered per second")
+	}
+	p.field("time", wallTime(r.VirtualSeconds)+" live, on real sockets")
+	p.field("events", fmt.Sprintf("%s; %s", Grouped(r.Events), sizeOf(r)))
 }
 
 // identity is what tells this run from others, and how to have it again.
 func (p *page) identity(r *Run) {
 	p.gap()
 	p.field("seed", strconv.FormatUint(r.Seed, 10))
-	p.field("digest", r.Digest)
+	if r.Digest != "" {
+		p.field("digest", r.Digest)
+	}
 	if tallyOf(r).failed == 0 {
 		p.field("repeat", r.Repeat)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -104,6 +105,9 @@ func suiteOf(r *Run) junitSuite {
 		{"virtual_seconds", junitSeconds(finite(r.VirtualSeconds))},
 		{"repeat", Plain(r.Repeat)},
 	}
+	if r.Digest == "" {
+		s.Properties = slices.DeleteFunc(s.Properties, func(p junitProperty) bool { return p.Name == "digest" })
+	}
 	seen := map[string]int{}
 	for _, c := range r.Checks {
 		s.Tests++
@@ -159,7 +163,11 @@ func failureOf(r *Run, c Check) *junitTrouble {
 	add("expected", c.Expected)
 	add("found", c.found())
 	if c.AtSeconds != nil {
-		add("virtual time", virtualTime(*c.AtSeconds))
+		name := "virtual time"
+		if r.World == Live {
+			name = "time"
+		}
+		add(name, virtualTime(*c.AtSeconds))
 	}
 	if len(c.Around) > 0 {
 		lines = append(append(lines, "last events:"), c.Around...)

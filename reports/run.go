@@ -19,20 +19,28 @@ const (
 	NotRun      Verdict = "not run"     // of a run: it could not be done; see Run.Error
 )
 
+// The worlds that a run may be in.
+const (
+	Virtual = "virtual"
+	Live    = "live" // real sockets and a real clock
+)
+
 // Run is what one scenario came to. Its JSON form is stable: names are only
 // ever added.
 type Run struct {
-	Scenario string  `json:"scenario"`
-	File     string  `json:"file"`
-	About    string  `json:"about,omitempty"`
-	World    string  `json:"world"` // virtual
-	Seed     uint64  `json:"seed"`
-	Digest   string  `json:"digest"` // of the ordered events, 16 hexadecimal digits
-	Verdict  Verdict `json:"verdict"`
+	Scenario string `json:"scenario"`
+	File     string `json:"file"`
+	About    string `json:"about,omitempty"`
+	World    string `json:"world"` // Virtual or Live
+	Seed     uint64 `json:"seed"`
+	// Digest is of the ordered events, 16 hexadecimal digits; empty of a live run,
+	// which never comes out the same twice.
+	Digest  string  `json:"digest,omitempty"`
+	Verdict Verdict `json:"verdict"`
 	// Repeat is the command that repeats the run.
 	Repeat string `json:"repeat"`
 
-	VirtualSeconds float64 `json:"virtual_seconds"`
+	VirtualSeconds float64 `json:"virtual_seconds"` // of the run's own time, also of a live one
 	WallSeconds    float64 `json:"wall_seconds"`
 	Events         uint64  `json:"events"`
 	Phones         int     `json:"phones"`

@@ -125,7 +125,7 @@ func (p *page) failures(r *Run) {
 	for _, c := range r.Checks {
 		if c.Verdict == Failed {
 			any = true
-			p.failure(c)
+			p.failure(r, c)
 		}
 	}
 	if any {
@@ -134,14 +134,18 @@ func (p *page) failures(r *Run) {
 	}
 }
 
-func (p *page) failure(c Check) {
+func (p *page) failure(r *Run, c Check) {
 	p.gap()
 	p.line("  %s  %s", p.word(Failed, "failed", 0), strings.TrimSuffix(string(c.Kind)+" "+Plain(c.Place), " "))
 	p.line("    %s", Plain(c.Name))
 	p.detail("expected", c.Expected)
 	p.detail("found", c.found())
 	if c.AtSeconds != nil {
-		p.detail("at", virtualTime(*c.AtSeconds)+" of virtual time")
+		of := " of virtual time"
+		if r.World == Live {
+			of = " from the start"
+		}
+		p.detail("at", virtualTime(*c.AtSeconds)+of)
 	}
 	if len(c.Around) > 0 {
 		p.line("    last events")

@@ -81,6 +81,7 @@ func build(c *complaints, v *value, file string) *Scenario {
 			Seed: get[uint64](v, "seed"), Zone: get[*time.Location](v, "zone"), Length: duration(v, "length"),
 		},
 	}
+	b.written(v)
 	b.start(v)
 	b.server(v.at("server"))
 	b.network(v.at("network"))

@@ -28,6 +28,9 @@ type Scenario struct {
 	Manual bool          // left out when a whole folder is run
 
 	Vars map[string]string // the value of every ${NAME}, after --set
+	// Written is where `start`, `zone` and the keys of `server` and `network`
+	// stand, by their path such as network.tcp.delay.
+	Written map[string]Pos
 
 	Server     Server
 	Network    Network

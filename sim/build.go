@@ -6,11 +6,15 @@ import (
 	"slices"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"bluetrace/nodes"
+	"bluetrace/nodes/files"
 	"bluetrace/protocol"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 // account is whom a phone logs in as. An empty user: it has no account.
@@ -23,12 +27,16 @@ type run struct {
 	ctx      context.Context
 	scenario *scenarios.Scenario
 	options  Options
-	world    *virtual.World
-	rules    *check.Invariants
-	near     *nearness
-	begin    time.Duration // zero or negative
-	length   time.Duration // 0: until the script is done, and not before atLeast
-	atLeast  time.Duration // when traces and routines with an end are over
+	world    world.World
+	// closeWorld ends what the world has beside the run; nil: nothing.
+	closeWorld func() error
+	clock      clock.Clock // of a live world
+	start      int64       // wall time at time zero, Unix seconds
+	rules      *check.Invariants
+	near       *nearness
+	begin      time.Duration // zero or negative
+	length     time.Duration // 0: until the script is done, and not before atLeast
+	atLeast    time.Duration // when traces and routines with an end are over
 
 	accounts  []account
 	seconds   []second
@@ -62,20 +70,32 @@ type second struct {
 }
 
 func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error) {
+	if o.Live != nil {
+		if err := refuseLive(s, o.Live); err != nil {
+			return nil, err
+		}
+		s = quieted(s)
+	}
 	r := &run{
 		ctx:      ctx,
-		scenario: s, options: o, length: s.Length,
+		scenario: s, options: o, length: s.Length, start: s.Start,
 		moments: map[string]moment{},
 		taken:   map[*scenarios.Path][]float64{},
 		around:  map[check.Invariant][]string{},
 	}
 	names := s.PhoneNames()
 	r.accounts = accountsOf(s, names)
+	if err := r.lend(names); err != nil {
+		return nil, err
+	}
 	if err := r.seat(names); err != nil {
 		return nil, err
 	}
 	r.readScript()
 	r.addSeconds(len(names))
+	if o.Live != nil {
+		r.setClock(len(names) + len(r.seconds))
+	}
 	r.phones = make([]phoneState, len(names)+len(r.seconds))
 	for i := range r.phones {
 		r.phones[i].routine = -1
@@ -84,11 +104,12 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	config, retention := r.config(names, zone)
 	r.rules = check.New(r.invariantRules(retention), r.violated)
 	config.Watcher, config.Story = r.rules, r
-	w, err := virtual.New(config)
-	if err != nil {
-		return nil, &Invalid{Place: s.File, Err: err}
+	if o.heard != nil {
+		config.Story = o.heard(r)
 	}
-	r.world = w
+	if err := r.make(config); err != nil {
+		return nil, err
+	}
 	for i := range r.steps {
 		r.watchScreens(&r.steps[i])
 	}
@@ -98,40 +119,67 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	return r, nil
 }
 
+// make builds the world.
+func (r *run) make(c virtual.Config) error {
+	if r.options.Live != nil {
+		return r.enliven(c)
+	}
+	w, err := virtual.New(c)
+	if err != nil {
+		return &Invalid{Place: r.scenario.File, Err: err}
+	}
+	r.world = w
+	return nil
+}
+
+// close ends what the run has beside its result.
+func (r *run) close() error {
+	r.near.close()
+	if r.closeWorld == nil {
+		return nil
+	}
+	return r.closeWorld()
+}
+
 // accountsOf gives each phone its account: an own one, none, or that of
 // another phone.
 func accountsOf(s *scenarios.Scenario, names []string) []account {
 	all := make([]account, 0, len(names))
-	byName := make(map[string]int, len(names))
-	for i, n := range names {
-		byName[n] = i
-	}
-	var shared []struct{ phone, owner int }
 	for _, g := range s.Phones {
 		for range g.Count {
 			i := len(all)
-			switch g.Account {
-			case "own":
-				a := account{g.User, g.Password}
+			a := account{}
+			if g.Account == "own" {
+				a = account{g.User, g.Password}
 				if a.user == "" {
 					a.user = scenarios.AccountUser(i)
 				}
 				if a.password == "" {
 					a.password = fmt.Sprintf("comp%d", 3331+i)
 				}
-				all = append(all, a)
-			case "none":
-				all = append(all, account{})
-			default:
-				all = append(all, account{})
-				shared = append(shared, struct{ phone, owner int }{i, byName[g.Account]})
 			}
+			all = append(all, a)
 		}
 	}
-	for _, sh := range shared {
-		all[sh.phone] = all[sh.owner]
-	}
+	shareAccounts(s, names, all)
 	return all
+}
+
+// shareAccounts gives the phones that share one the account of its owner.
+func shareAccounts(s *scenarios.Scenario, names []string, all []account) {
+	byName := make(map[string]int, len(names))
+	for i, n := range names {
+		byName[n] = i
+	}
+	i := 0
+	for _, g := range s.Phones {
+		for range g.Count {
+			if g.Account != "own" && g.Account != "none" {
+				all[i] = all[byName[g.Account]]
+			}
+			i++
+		}
+	}
 }
 
 // config turns the scenario into a world's configuration.
@@ -145,7 +193,7 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 	server.MaxUploadLines = s.Server.MaxUpload
 	c := virtual.Config{
 		Seed: s.Seed, Start: s.Start, Begin: r.begin, Zone: zone,
-		Server: server, DiskDelay: delayOf(s.Server.DiskDelay), Restarts: r.restarts(),
+		Server: server, DiskDelay: delayOf(s.Server.DiskDelay), Folder: r.folder(),
 		Credentials: r.credentials(),
 		Phones:      make([]virtual.PhoneConfig, 0, len(names)),
 		TCP:         virtual.TCP{Delay: delayOf(s.Network.TCP.Delay), Split: s.Network.TCP.Split, Join: s.Network.TCP.Join},
@@ -174,8 +222,15 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 	return c, retention
 }
 
-func (r *run) restarts() bool {
-	return slices.ContainsFunc(r.steps, func(st step) bool { return st.Restart != nil })
+// folder is for the files of the virtual server; nil when nobody will read them.
+func (r *run) folder() *files.Memory {
+	switch {
+	case r.options.folder != nil:
+		return r.options.folder
+	case slices.ContainsFunc(r.steps, func(st step) bool { return st.Restart != nil }):
+		return files.NewMemory()
+	}
+	return nil
 }
 
 func formOf(f scenarios.Form) protocol.Form {
@@ -205,7 +260,7 @@ func (r *run) credentials() []nodes.Credential {
 func (r *run) invariantRules(retention []time.Duration) check.Rules {
 	s := r.scenario
 	rules := check.Rules{
-		Start: s.Start, Location: s.Zone,
+		Start: r.start, Location: s.Zone,
 		BlockDuration: s.Server.BlockDuration,
 		Lifetime:      s.Server.TempIDLifetime,
 		Accounts:      map[string]string{},
@@ -232,10 +287,13 @@ func (r *run) place(p scenarios.Pos) string {
 	return fmt.Sprintf("%s:%d:%d", r.scenario.File, p.Line, p.Col)
 }
 
-// failure is why the run could not be done.
-func (r *run) failure() error {
+// failure is why the run could not be done; played is the error of its end.
+func (r *run) failure(played error) error {
 	if r.err != nil {
 		return r.err
+	}
+	if played != nil && r.ctx.Err() == nil {
+		return played
 	}
 	if err := r.world.TraceError(); err != nil {
 		return fmt.Errorf("writing the trace: %w", err)

@@ -85,7 +85,7 @@ func (r *run) wireTime(t scenarios.WireTime) string {
 	if t.Text != "" {
 		return t.Text
 	}
-	return r.world.Clock().Now().Add(t.Offset).Format(wireLayout)
+	return r.world.Wall().Add(t.Offset).Format(wireLayout)
 }
 
 const wireLayout = "02/01/2006 15:04:05"

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -32,15 +33,15 @@ func (r *run) outcome(interrupted bool) *Result {
 	for who := range r.phones {
 		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
 	}
-	r.rules.Balance(int64(w.Now()), w.Counts.Datagrams, w.UnderWay())
+	r.rules.Balance(int64(w.Now()), w.Totals().Datagrams, w.UnderWay())
 	out := reports.Run{
-		Scenario: s.Name, File: s.File, About: s.About, World: "virtual",
+		Scenario: s.Name, File: s.File, About: s.About, World: r.worldName(),
 		Seed:           s.Seed,
 		VirtualSeconds: (w.Now() - r.begin).Seconds(),
 		Events:         w.Events(),
 		Phones:         len(r.accounts),
 		Operations:     r.operations(),
-		Notes:          append(append([]string(nil), r.near.notes...), r.routineNotes()...),
+		Notes:          slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes()),
 	}
 	r.counts(&out)
 	out.Checks = r.checks(interrupted)
@@ -63,7 +64,7 @@ func verdict(checks []reports.Check, interrupted bool) reports.Verdict {
 }
 
 func (r *run) counts(out *reports.Run) {
-	n := &r.world.Counts
+	n := r.world.Totals()
 	out.Beacons = reports.Beacons(n.Beacons)
 	out.Datagrams = reports.Datagrams(n.Datagrams)
 	out.Sessions = reports.Sessions(n.Sessions)
@@ -73,7 +74,7 @@ func (r *run) counts(out *reports.Run) {
 }
 
 func (r *run) operations() []reports.Operation {
-	d := &r.world.Delays
+	d := r.world.Latencies()
 	var ops []reports.Operation
 	for _, o := range []struct {
 		name string
@@ -100,13 +101,24 @@ func (r *run) checks(interrupted bool) []reports.Check {
 		}
 	}
 	for i := range r.scenario.Expect {
-		all = append(all, r.expectation(&r.scenario.Expect[i], interrupted))
+		if e := &r.scenario.Expect[i]; !r.exactTime(e) {
+			all = append(all, r.expectation(e, interrupted))
+		}
 	}
 	for i := range r.scenario.Thresholds {
 		all = append(all, r.threshold(&r.scenario.Thresholds[i], interrupted))
 	}
-	for _, i := range check.All() {
+	for _, i := range r.watched() {
 		all = append(all, r.invariant(i))
+	}
+	return all
+}
+
+// watched are the invariants that the world shows enough for.
+func (r *run) watched() []check.Invariant {
+	all := check.All()
+	if r.elsewhere() {
+		return slices.DeleteFunc(all, func(i check.Invariant) bool { return slices.Contains(unseen(), i) })
 	}
 	return all
 }

@@ -10,21 +10,31 @@ import (
 	"runtime/debug"
 	"time"
 
+	"bluetrace/nodes/files"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/world"
 )
 
 // Options of one run.
 type Options struct {
 	// Trace gets one readable line for each event; nil: none.
 	Trace io.Writer
-	// Progress is called every few thousand events; nil: never.
+	// Progress is called every few thousand events, or of a live run ten times a
+	// second; nil: never.
 	Progress func(Progress)
+	// Live asks for a run on real sockets; nil: it is in virtual time.
+	Live *Live
+
+	// Of tests: a story that listens in, and a folder for the server's files;
+	// nil: none.
+	heard  func(world.Story) world.Story
+	folder *files.Memory
 }
 
 // Progress says how far a run is.
 type Progress struct {
-	At, Length time.Duration // virtual; Length 0: not known beforehand
+	At, Length time.Duration // of the world's time; Length 0: not known beforehand
 	Events     uint64
 }
 
@@ -60,7 +70,7 @@ func (e *Broken) Error() string {
 	return "the program itself is wrong, not the scenario; please report it with the scenario and its seed: " + e.Why
 }
 
-// Run runs a scenario in virtual time. When ctx is cancelled the run stops and
+// Run runs a scenario, in virtual time or live. When ctx is cancelled the run stops and
 // what was found until then is the result, with the verdict Interrupted; when
 // that was before its first event, the error is the context's. An *Invalid error
 // means that the scenario's input is wrong, a *Broken one that the program is;
@@ -76,12 +86,16 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 	if err != nil {
 		return nil, err
 	}
-	defer r.near.close()
-	interrupted := r.play(ctx) != nil
-	if err := r.failure(); err != nil {
+	defer func() {
+		if e := r.close(); e != nil && err == nil {
+			result, err = nil, e
+		}
+	}()
+	played := r.play(ctx)
+	if err := r.failure(played); err != nil {
 		return nil, err
 	}
-	result = r.outcome(interrupted)
+	result = r.outcome(played != nil)
 	result.Run.WallSeconds = time.Since(began).Seconds()
 	result.Run.PeakRSSBytes = peakRSS()
 	return result, nil

@@ -16,7 +16,7 @@ import (
 
 // counter is a count of the run by the name that the language gives it.
 func (r *run) counter(name string) float64 {
-	n := &r.world.Counts
+	n := r.world.Totals()
 	all := map[string]uint64{
 		"events":              r.world.Events(),
 		"beacons.sent":        n.Beacons.Sent,
@@ -236,15 +236,15 @@ func negated(op string) string {
 
 // sample is what a threshold's metric came to.
 func (r *run) sample(metric string) check.Sample {
-	w := r.world
+	d := r.world.Latencies()
 	trends := map[string]*hdrhistogram.Histogram{
-		"beacon_delay": w.Delays.Beacon, "login_delay": w.Delays.Login, "tempid_delay": w.Delays.TempID,
-		"upload_delay": w.Delays.Upload, "logout_delay": w.Delays.Logout,
+		"beacon_delay": d.Beacon, "login_delay": d.Login, "tempid_delay": d.TempID,
+		"upload_delay": d.Upload, "logout_delay": d.Logout,
 	}
 	if h := trends[metric]; h != nil {
 		return check.Sample{Trend: h}
 	}
-	n := &w.Counts
+	n := r.world.Totals()
 	share := func(part, of uint64) check.Sample {
 		return check.Sample{Count: float64(part), Rate: float64(part) / float64(max(of, 1))}
 	}
@@ -256,7 +256,7 @@ func (r *run) sample(metric string) check.Sample {
 		return share(failed, failed+n.Logins.Welcomed)
 	}
 	v := r.counter(metric)
-	elapsed := (w.Now() - r.begin).Seconds()
+	elapsed := (r.world.Now() - r.begin).Seconds()
 	if elapsed <= 0 {
 		return check.Sample{Count: v}
 	}

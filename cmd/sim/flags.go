@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -13,16 +14,20 @@ import (
 
 // runFlags are the settings of one `sim run`.
 type runFlags struct {
-	options scenarios.Options
-	sets    []string // NAME=VALUE, as given
-	out     string   // folder; empty: none
-	text    bool
-	json    bool
-	junit   bool
-	trace   string // file; empty: none
-	quiet   bool
-	noColor bool
-	paths   []string
+	options   scenarios.Options
+	sets      []string // NAME=VALUE, as given
+	out       string   // folder; empty: none
+	text      bool
+	json      bool
+	junit     bool
+	trace     string // file; empty: none
+	onSockets bool   // --live
+	server    string // host:port of a server elsewhere; empty: none
+	// accounts is the file with the credentials of that server.
+	accounts string
+	quiet    bool
+	noColor  bool
+	paths    []string
 }
 
 // parseRunFlags reads the arguments of run. The error pflag.ErrHelp asks for
@@ -34,6 +39,9 @@ func parseRunFlags(arguments []string) (f runFlags, help string, err error) {
 	set.StringVar(&f.out, "out", "", "write every report of each scenario to the folder `DIR`")
 	forms := set.StringSlice("report", []string{"text"}, "print these `FORMS`, with commas: text, json, junit")
 	set.StringVar(&f.trace, "trace", "", "write one line an event to `FILE`; only with one scenario")
+	set.BoolVar(&f.onSockets, "live", false, "run on real sockets and the real clock instead of in virtual time")
+	set.StringVar(&f.server, "server", "", "with --live: use the server at `HOST:PORT`, not the project's own")
+	set.StringVar(&f.accounts, "credentials", "", "with --server: its accounts are those of `FILE`, one a line")
 	set.BoolVar(&f.quiet, "quiet", false, "print only the verdict and what failed; no progress")
 	set.BoolVar(&f.noColor, "no-color", false, "no colours (nor with NO_COLOR set, nor when not on a terminal)")
 	help = helpOf(set, "sim run [flags] SCENARIO...", "Runs scenarios and checks what they expect.") + "\n" + statuses
@@ -49,7 +57,10 @@ func parseRunFlags(arguments []string) (f runFlags, help string, err error) {
 	if err := f.chooseForms(*forms); err != nil {
 		return f, help, err
 	}
-	for _, name := range []string{"out", "trace"} {
+	if err := f.checkLive(set); err != nil {
+		return f, help, err
+	}
+	for _, name := range []string{"out", "trace", "server", "credentials"} {
 		if set.Changed(name) && set.Lookup(name).Value.String() == "" {
 			return f, help, fmt.Errorf("the flag --%s has no value", name)
 		}
@@ -71,6 +82,22 @@ func helpOf(set *pflag.FlagSet, form, about string) string {
 	const optional = "[=true|false]" // true, but of no use here
 	flags := strings.ReplaceAll(set.FlagUsages(), optional, strings.Repeat(" ", len(optional)))
 	return about + "\n\n  " + form + "\n\n" + flags
+}
+
+// checkLive refuses flags that mean nothing without each other.
+func (f *runFlags) checkLive(set *pflag.FlagSet) error {
+	switch server, accounts := set.Changed("server"), set.Changed("credentials"); {
+	case server && !f.onSockets:
+		return errors.New("--server is of use with --live only: a run in virtual time has a server of its own")
+	case accounts && !server:
+		return errors.New("--credentials is of use with --server only: the project's own server takes the accounts of the scenario")
+	case server && !accounts:
+		return errors.New("--server needs --credentials FILE, the accounts of that server")
+	}
+	if _, _, err := net.SplitHostPort(f.server); f.server != "" && err != nil {
+		return fmt.Errorf("--server %q is not of the form HOST:PORT", f.server)
+	}
+	return nil
 }
 
 func (f *runFlags) chooseForms(forms []string) error {

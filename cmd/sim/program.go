@@ -25,7 +25,7 @@ type program struct {
 	engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
 }
 
-const usage = `Sim runs scenarios of BlueTrace phones and their server in virtual time.
+const usage = `Sim runs scenarios of BlueTrace phones and their server, in virtual time or live.
 
   sim run [flags] SCENARIO...     run scenarios and check what they expect
   sim check [flags] SCENARIO...   only read them and list their mistakes

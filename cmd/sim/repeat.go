@@ -10,11 +10,17 @@ import (
 	"bluetrace/reports"
 )
 
-// repeatCommand is what a shell runs to have the same run again. program is
-// quoted already.
-func repeatCommand(program string, seed uint64, sets []string, file string) string {
+// repeatCommand is what a shell runs to have the same run again, as far as a live
+// one is ever the same. program is quoted already.
+func repeatCommand(program string, seed uint64, f *runFlags, file string) string {
 	words := []string{program, "run", "--seed", strconv.FormatUint(seed, 10)}
-	for _, set := range sets {
+	if f.onSockets {
+		words = append(words, "--live")
+	}
+	if f.server != "" {
+		words = append(words, "--server", shellQuoted(f.server), "--credentials", shellQuoted(f.accounts))
+	}
+	for _, set := range f.sets {
 		words = append(words, "--set", shellQuoted(set))
 	}
 	if strings.HasPrefix(file, "-") {

@@ -23,7 +23,7 @@ func TestShellTakesTheRepeatCommand(t *testing.T) {
 		t.Skip("no bash on this system")
 	}
 	sets := []string{"A=b c", "B=it's $HOME `x`", "C=\x1b[2J\n\xff\\", "D=*"}
-	command := repeatCommand("printf '%s\\0'", 7, sets, "-a b.yaml")
+	command := repeatCommand("printf '%s\\0'", 7, &runFlags{sets: sets}, "-a b.yaml")
 	got, err := exec.Command(bash, "-c", command).Output()
 	if err != nil {
 		t.Fatal(err)

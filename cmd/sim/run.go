@@ -16,6 +16,7 @@ import (
 type batch struct {
 	*program
 	runFlags
+	live    *sim.Live // nil: in virtual time
 	names   fileNames
 	inputs  []input // files that must not be overwritten
 	runs    []*reports.Run
@@ -41,7 +42,12 @@ func (p *program) run(ctx context.Context, arguments []string) status {
 		p.complain(fmt.Errorf("--trace takes the events of one scenario, and %d are named", len(files)), "name one file")
 		return invalid
 	}
-	b := &batch{program: p, runFlags: flags, names: fileNames{}, inputs: scenarioInputs(files), worst: worst}
+	live, err := flags.liveOptions()
+	if err != nil {
+		p.complain(err, "")
+		return statusOfRunning(err)
+	}
+	b := &batch{program: p, live: live, runFlags: flags, names: fileNames{}, inputs: scenarioInputs(files), worst: worst}
 	if err := b.refuseOverwriting(junitFile); err != nil {
 		p.complain(err, "")
 		return invalid
@@ -85,7 +91,7 @@ func (b *batch) one(ctx context.Context, file string) {
 		b.notRun(s.Name, file, err, statusOfRunning(err))
 		return
 	}
-	r.Repeat = repeatCommand(b.name, r.Seed, b.sets, file)
+	r.Repeat = repeatCommand(b.name, r.Seed, &b.runFlags, file)
 	b.worst = max(b.worst, statusOfVerdict(r.Verdict))
 	b.report(r, name)
 }
@@ -99,14 +105,14 @@ func (b *batch) notRun(name, file string, err error, s status) {
 // drive lets the engine run s, with the trace that was asked for.
 func (b *batch) drive(ctx context.Context, s *scenarios.Scenario) (*reports.Run, error) {
 	if b.trace == "" {
-		return b.watch(ctx, s, sim.Options{})
+		return b.watch(ctx, s, sim.Options{Live: b.live})
 	}
 	t, err := b.openTrace(b.trace)
 	if err != nil {
 		return nil, err
 	}
 	defer t.drop() // of no effect on a trace that was kept
-	r, err := b.watch(ctx, s, sim.Options{Trace: t})
+	r, err := b.watch(ctx, s, sim.Options{Trace: t, Live: b.live})
 	switch {
 	case err != nil && t.err != nil:
 		return nil, t.err

@@ -67,7 +67,7 @@ func tempIDBugs() []bug {
 	const issue = "nodes/issue.go"
 	return []bug{
 		{name: "a TempID is issued again", file: issue, by: "tempids",
-			old: "s.issues[i.TempID] = drawn{Issue: i}", new: "for _, d := range s.issues { i = d.Issue }; s.issues[i.TempID] = drawn{Issue: i}"},
+			old: "s.tempIDs.put(drawn{Issue: i})", new: "i.TempID = protocol.TempID([]byte(\"12345678901234567890\")); s.tempIDs.put(drawn{Issue: i})"},
 		{name: "a TempID begins with 0", file: "protocol/tempid.go", by: "tempids",
 			old: "half/10+drawBelow(src, half-half/10)", new: "drawBelow(src, half/10)"},
 		{name: "a TempID lives a second too long", file: issue, by: "tempids",
@@ -75,13 +75,13 @@ func tempIDBugs() []bug {
 		{name: "a TempID lives a second too short", file: issue, by: "tempids",
 			old: "Expiry: start + int64(", new: "Expiry: start - 1 + int64("},
 		{name: "a new TempID makes the former ones of its owner void", file: issue, by: "tempids",
-			old: "i := Issue{", new: "for id, d := range s.issues { if d.User == s.connections[c].name.user { d.stored = false; s.issues[id] = d } }; i := Issue{"},
+			old: "i := Issue{", new: "for t := range s.tempIDs.tables { for k := range s.tempIDs.tables[t].entries { if e := &s.tempIDs.tables[t].entries[k]; !e.free() && s.tempIDs.unpack(protocol.TempID{}, e).User == s.connections[c].name.user { e[2] &^= 8 } } }; i := Issue{"},
 		{name: "a TempID is sent before it is on disk", file: issue, by: "slow-disk",
 			old: "issue: i, issues: true}, out)", new: "issue: i, issues: true}, out); s.send(c, i.TempID.String(), out); s.connections[c].storing = 0"},
 		{name: "a TempID is printed before it is on disk", file: issue, by: "slow-disk",
-			old: "s.issues[i.TempID] = drawn{Issue: i}\n", new: "s.issues[i.TempID] = drawn{Issue: i}; out.print(\"TempID:\\n\" + i.TempID.String())\n"},
+			old: "s.tempIDs.put(drawn{Issue: i})\n", new: "s.tempIDs.put(drawn{Issue: i}); out.print(\"TempID:\\n\" + i.TempID.String())\n"},
 		{name: "a restart forgets the TempIDs", file: "nodes/server.go", by: "tempids",
-			old: "return s.issues.restore(r.Issue)", new: "return nil"},
+			old: "return s.tempIDs.restore(r.Issue)", new: "return nil"},
 	}
 }
 
@@ -113,7 +113,7 @@ func uploadBugs() []bug {
 			old: "lines > s.settings.MaxUploadLines", new: "lines >= s.settings.MaxUploadLines"},
 		{name: "a count that lies does not close the session", file: incoming, by: "uploads",
 			old: "s.end(c, ReasonCount, out)", new: "s.expect(c, connAtCommand, protocol.ExpectCommand)"},
-		{name: "an idle session ends without its logout", file: "nodes/connection.go", by: "joined-and-split",
+		{name: "an idle session ends without its logout", file: "nodes/connection.go", by: "silence",
 			old: "if x.loggedIn() {\n\t\tout.print", new: "if x.loggedIn() && reason != ReasonIdleTimeout {\n\t\tout.print"},
 		{name: "log out does not end a session", file: "nodes/connection.go",
 			old: "s.end(c, ReasonLogout, out)", new: "s.skipped(c, m.Bytes, out)"},

@@ -128,7 +128,7 @@ func joinedLogin(c net.Conn) error {
 
 // BenchmarkDownload is Download_tempID on 50 connections, client and server in
 // one process; echo is the bare Go server of the same run, with the same client
-// and as many bytes.
+// and as many bytes, and INCRs are those of Redis, where it is installed.
 func BenchmarkDownload(b *testing.B) {
 	for _, row := range []struct {
 		name   string
@@ -146,6 +146,13 @@ func BenchmarkDownload(b *testing.B) {
 			bareRate := ask(b, bare, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize)
 			b.ReportMetric(bareRate, "echoes/s")
 			b.ReportMetric(rate/bareRate, "of-echo")
+			if b.N < 1000 || testing.Short() {
+				return // too few to compare
+			}
+			if redisRate, ok := redis(b, !row.noSync); ok {
+				b.ReportMetric(redisRate, "INCRs/s")
+				b.ReportMetric(rate/redisRate, "of-redis")
+			}
 		})
 	}
 }

@@ -3,7 +3,7 @@ package check
 import (
 	"fmt"
 
-	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 // flights is the model of the datagrams: it counts them for itself, and knows
@@ -21,7 +21,7 @@ func (v *Invariants) DatagramSent(at, due int64) {
 	f.sent++
 	f.latest = max(f.latest, due)
 	if due < at {
-		v.violate(DatagramsBalance, at, -1, "an arrival after the sending", fmt.Sprintf("one at %s s", virtual.Seconds(due)))
+		v.violate(DatagramsBalance, at, -1, "an arrival after the sending", fmt.Sprintf("one at %s s", world.Seconds(due)))
 	}
 }
 
@@ -47,13 +47,13 @@ func (f *flights) overdue(at int64) {
 	f.v.times[DatagramsBalance]++
 	if at > f.latest && f.sent != f.delivered+f.lost {
 		f.v.violate(DatagramsBalance, at, -1,
-			fmt.Sprintf("nothing in flight after %s s", virtual.Seconds(f.latest)), f.text())
+			fmt.Sprintf("nothing in flight after %s s", world.Seconds(f.latest)), f.text())
 	}
 }
 
 // Balance compares the model with what the world counted and still has under
 // way.
-func (v *Invariants) Balance(at int64, d virtual.Datagrams, underWay int) {
+func (v *Invariants) Balance(at int64, d world.Datagrams, underWay int) {
 	f := &v.flights
 	f.overdue(at)
 	same := d.Sent == f.sent && d.Delivered == f.delivered && d.Lost == f.lost && d.InFlight == uint64(underWay)

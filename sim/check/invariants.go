@@ -12,7 +12,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/reports"
-	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 // Invariant names one.
@@ -80,7 +80,7 @@ type Invariants struct {
 	flights  flights
 }
 
-var _ virtual.Watcher = (*Invariants)(nil)
+var _ world.Watcher = (*Invariants)(nil)
 
 // New makes the watcher of one run. violated is called once for each invariant
 // that does not hold, at its first violation.

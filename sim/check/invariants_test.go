@@ -9,7 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 const (
@@ -456,7 +456,7 @@ func TestHistories(t *testing.T) {
 			w.DatagramArrived(4)
 			w.DatagramArrived(5)
 			w.DatagramSent(6, 7)
-			w.Balance(6, virtual.Datagrams{Sent: 4, Delivered: 2, Lost: 1, InFlight: 1}, 1)
+			w.Balance(6, world.Datagrams{Sent: 4, Delivered: 2, Lost: 1, InFlight: 1}, 1)
 		}, nil},
 		{"one that never arrives, seen at the next", func(w *witness) {
 			w.DatagramSent(0, 5)
@@ -466,15 +466,15 @@ func TestHistories(t *testing.T) {
 		}, []Invariant{DatagramsBalance}},
 		{"one that never arrives, seen at the end", func(w *witness) {
 			w.DatagramSent(0, 5)
-			w.Balance(6, virtual.Datagrams{Sent: 1, InFlight: 1}, 0)
+			w.Balance(6, world.Datagrams{Sent: 1, InFlight: 1}, 0)
 		}, []Invariant{DatagramsBalance}},
 		{"one that the world counts and nobody saw", func(w *witness) {
-			w.Balance(6, virtual.Datagrams{Sent: 1, Delivered: 1}, 0)
+			w.Balance(6, world.Datagrams{Sent: 1, Delivered: 1}, 0)
 		}, []Invariant{DatagramsBalance}},
 		{"one that arrives before it was sent", func(w *witness) { w.DatagramSent(5, 4) }, []Invariant{DatagramsBalance}},
 		{"one that is nowhere", func(w *witness) {
 			w.DatagramSent(0, 5)
-			w.Balance(3, virtual.Datagrams{Sent: 1, InFlight: 1}, 0)
+			w.Balance(3, world.Datagrams{Sent: 1, InFlight: 1}, 0)
 		}, []Invariant{DatagramsBalance}},
 		{"one that came twice", func(w *witness) {
 			w.DatagramSent(0, 5)

@@ -9,7 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 // logs is the model of the contact logs. It judges every beacon for itself and
@@ -290,7 +290,7 @@ func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 func (l *logs) describe(log *nodes.ContactLog) string {
 	var received []string
 	for i := range log.Len() {
-		received = append(received, virtual.Seconds(int64(log.At(i).Received)))
+		received = append(received, world.Seconds(int64(log.At(i).Received)))
 	}
 	const shown = 8
 	if len(received) > shown {

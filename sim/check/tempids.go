@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"bluetrace/protocol"
-	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 // tempIDs is the model of what the server gave out.
@@ -35,7 +35,7 @@ func (t *tempIDs) sent(at int64, s *session, p []byte) {
 	id := protocol.TempID(p)
 	t.v.times[IssuedOnce]++
 	if was, twice := t.owners[id]; twice {
-		t.v.violate(IssuedOnce, at, -1, fmt.Sprintf("a TempID other than that of %s at %s s", was.owner, virtual.Seconds(was.sent)),
+		t.v.violate(IssuedOnce, at, -1, fmt.Sprintf("a TempID other than that of %s at %s s", was.owner, world.Seconds(was.sent)),
 			fmt.Sprintf("%s again, for %s", id, s.name))
 	}
 	t.owners[id] = issue{s.name, s.lastRead, at}

@@ -1,46 +1,24 @@
 package virtual
 
 import (
-	"fmt"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
+	"bluetrace/sim/world"
 )
 
-// Counts of the run so far.
-type Counts struct {
-	Beacons   Beacons
-	Datagrams Datagrams
-	Sessions  struct{ Opened, Closed uint64 }
-	Logins    struct{ Welcomed, Wrong, Blocked, Refused uint64 }
-	TempIDs   struct{ Issued uint64 }
-	Uploads   struct{ Complete, Broken, Entries, Resolved uint64 }
-}
+var _ world.World = (*World)(nil)
 
-// Beacons counts them: Delivered = Valid + Invalid are those a receiver judged.
-type Beacons struct {
-	Sent, Delivered, Valid, Invalid, Kept, Expired uint64
-}
+// Totals are the counts of the whole run.
+func (w *World) Totals() *world.Counts { return &w.Counts }
 
-// Datagrams counts them: Sent = Delivered + Lost + InFlight, always.
-type Datagrams struct {
-	Sent, Delivered, Lost, InFlight uint64
-}
+// Latencies are the delays of the whole run.
+func (w *World) Latencies() *world.Delays { return &w.Delays }
 
-// Delays hold nanoseconds of virtual time, with three significant digits.
-type Delays struct {
-	Beacon, Login, TempID, Upload, Logout *hdrhistogram.Histogram
-}
+// Wall is the world's wall time in the scenario's zone.
+func (w *World) Wall() time.Time { return w.clock.Now() }
 
-func newDelays() Delays {
-	h := func() *hdrhistogram.Histogram {
-		return hdrhistogram.New(1, int64(24*time.Hour), 3)
-	}
-	return Delays{h(), h(), h(), h(), h()}
-}
-
-func record3(h *hdrhistogram.Histogram, d int64) {
-	if h.RecordValue(min(max(d, 0), h.HighestTrackableValue())) != nil {
-		panic(fmt.Sprintf("virtual: a delay of %d ns is outside 0 to %d", d, h.HighestTrackableValue()))
-	}
+// Phone answers with the counts of one phone.
+func (w *World) Phone(who uint32) world.PhoneCounts {
+	ph := &w.phones[who]
+	return world.PhoneCounts{Sent: uint64(ph.sent), Valid: uint64(ph.valid), Invalid: uint64(ph.invalid), AgeMax: ph.ageMax}
 }

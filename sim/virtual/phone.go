@@ -7,6 +7,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/sim/world"
 )
 
 // phone hosts one phone's machine. What a reception or an expiry needs stands
@@ -63,7 +64,7 @@ func (w *World) phoneActs(who uint32) {
 	if d, ok := ph.machine.NextWake(); ok && int64(d) < ph.wakeAt {
 		if int64(d) <= w.now {
 			panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
-				w.names[who], Seconds(int64(d)), Seconds(w.now)))
+				w.names[who], world.Seconds(int64(d)), world.Seconds(w.now)))
 		}
 		ph.later = ph.wakeAt
 		ph.wakeAt = int64(d)
@@ -129,10 +130,10 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 	case e.Broken:
 		w.note(judgedBroken, who, sender, 0, 0)
 	case e.Err != nil:
-		a, b := glimpse(e.Raw[:])
+		a, b := world.Glimpse(e.Raw[:])
 		w.noteText(judgedInvalid, who, sender, a, b, e.Err.Error())
 	default:
-		a, b := glimpse(e.Raw[:])
+		a, b := world.Glimpse(e.Raw[:])
 		w.note(judgedValid, who, sender, a, b)
 	}
 	if e.Broken || e.Err != nil {
@@ -145,7 +146,7 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 	}
 	sent, ok := w.sentAt(ph, e)
 	if ok && !e.Broken {
-		record3(w.Delays.Beacon, w.now-sent)
+		world.AddDelay(w.Delays.Beacon, w.now-sent)
 	}
 	w.watcher.Judged(w.now, who, sender, e)
 	w.story.Judged(who, sender, time.Duration(sent), e)
@@ -153,19 +154,7 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 }
 
 func (w *World) done(who uint32, e *nodes.PhoneEffect) {
-	if e.Outcome != nodes.OutcomeNoAnswer && e.Outcome != nodes.OutcomeConnectionLost {
-		d := w.now - int64(e.Began)
-		switch e.Op {
-		case nodes.OpLogin:
-			record3(w.Delays.Login, d)
-		case nodes.OpDownload:
-			record3(w.Delays.TempID, d)
-		case nodes.OpUpload:
-			record3(w.Delays.Upload, d)
-		case nodes.OpLogout:
-			record3(w.Delays.Logout, d)
-		}
-	}
+	w.Delays.Done(w.now, e)
 	w.story.Done(who, e)
 }
 
@@ -217,18 +206,6 @@ func (w *World) Log(who uint32) *nodes.ContactLog {
 		w.phoneOut = others
 	}
 	return ph.machine.Log()
-}
-
-// PhoneCounts are the counts of one phone.
-type PhoneCounts struct {
-	Sent, Valid, Invalid uint64
-	AgeMax               int64 // nanoseconds: the greatest age of an entry after any event
-}
-
-// Phone answers with the counts of one phone.
-func (w *World) Phone(who uint32) PhoneCounts {
-	ph := &w.phones[who]
-	return PhoneCounts{uint64(ph.sent), uint64(ph.valid), uint64(ph.invalid), ph.ageMax}
 }
 
 // RawOpen opens a connection that the script drives; one that was open stays

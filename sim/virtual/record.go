@@ -4,46 +4,43 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
 
-	"bluetrace/protocol"
+	"bluetrace/sim/world"
 )
 
 // what a record says happened.
-type what uint8
+type what = world.What
 
 const (
-	beaconSent what = iota + 1
-	datagramSent
-	datagramLost
-	datagramArrived
-	judgedValid
-	judgedInvalid
-	judgedBroken
-	entriesExpired
-	connecting
-	accepted
-	connected
-	connectRefused
-	phoneSent
-	phoneRead
-	phoneEnded
-	serverSent
-	serverRead
-	serverEnded
-	serverPrinted
-	stored
-	restarted
-	phonePrinted
-	remark
+	beaconSent      = world.BeaconSent
+	datagramSent    = world.DatagramSent
+	datagramLost    = world.DatagramLost
+	datagramArrived = world.DatagramArrived
+	judgedValid     = world.JudgedValid
+	judgedInvalid   = world.JudgedInvalid
+	judgedBroken    = world.JudgedBroken
+	entriesExpired  = world.EntriesExpired
+	connecting      = world.Connecting
+	accepted        = world.Accepted
+	connected       = world.Connected
+	connectRefused  = world.ConnectRefused
+	phoneSent       = world.PhoneSent
+	phoneRead       = world.PhoneRead
+	phoneEnded      = world.PhoneEnded
+	serverSent      = world.ServerSent
+	serverRead      = world.ServerRead
+	serverEnded     = world.ServerEnded
+	serverPrinted   = world.ServerPrinted
+	stored          = world.Stored
+	restarted       = world.Restarted
+	phonePrinted    = world.PhonePrinted
 )
 
 // nobody stands in a record for the server, or for no peer.
-const nobody = ^uint32(0)
+const nobody = world.Nobody
 
 // A record is one observable event of the run: the digest is made of all of
 // them, the trace shows them all, and the last of them explain a failure.
@@ -135,146 +132,28 @@ func (w *World) writeTrace(r *record) {
 // TraceError is the first error of writing the trace.
 func (w *World) TraceError() error { return w.ledger.err }
 
-// Recent renders the last records, at most n, the oldest first: those that
-// concern the phone, or every one when phone is negative or none concerns it.
-func (w *World) Recent(phone, n int) []string {
-	lines := w.recent(phone, n)
-	if len(lines) == 0 && phone >= 0 {
-		return w.recent(-1, n)
-	}
-	return lines
-}
+// Recent renders the last records that concern a phone.
+func (w *World) Recent(phone, n int) []string { return w.history().Recent(phone, n) }
 
 // Since renders the records from a virtual time on that concern any of the
-// phones: all of them when they are at most n, else the first and the last.
+// phones.
 func (w *World) Since(from time.Duration, phones []int, n int) []string {
+	return w.history().Since(from, phones, n)
+}
+
+func (w *World) history() *world.History {
 	l := &w.ledger
-	var found []*record
-	for i := l.next - min(l.next, recentRecords); i < l.next; i++ {
-		r := &l.recent[i%recentRecords]
-		if r.at >= int64(from) && slices.ContainsFunc(phones, func(p int) bool { return r.who == uint32(p) || r.peer == uint32(p) }) {
-			found = append(found, r)
-		}
-	}
-	var lines []string
-	for i, r := range found {
-		switch {
-		case len(found) <= n, i < n/2, i >= len(found)-n/2:
-			lines = append(lines, string(w.appendRecord(nil, r)))
-		case i == n/2:
-			lines = append(lines, fmt.Sprintf("(%d more)", len(found)-n/2*2))
-		}
-	}
-	return lines
+	kept := min(l.next, recentRecords)
+	return &world.History{Names: w.names, Len: int(kept), At: func(i int) world.Event {
+		return l.recent[(l.next-kept+uint64(i))%recentRecords].event()
+	}}
 }
 
-func (w *World) recent(phone, n int) []string {
-	l := &w.ledger
-	var lines []string
-	for i := uint64(1); i <= min(l.next, recentRecords) && len(lines) < n; i++ {
-		r := &l.recent[(l.next-i)%recentRecords]
-		if phone >= 0 && r.who != uint32(phone) && r.peer != uint32(phone) {
-			continue
-		}
-		lines = append(lines, string(w.appendRecord(nil, r)))
-	}
-	for i, j := 0, len(lines)-1; i < j; i, j = i+1, j-1 {
-		lines[i], lines[j] = lines[j], lines[i]
-	}
-	return lines
-}
-
-// Seconds renders a virtual time as seconds with nine decimals.
-func Seconds(at int64) string { return string(appendSeconds(nil, at)) }
-
-func appendSeconds(dst []byte, at int64) []byte {
-	if at < 0 {
-		dst = append(dst, '-')
-		at = -at
-	}
-	dst = strconv.AppendInt(dst, at/int64(time.Second), 10)
-	dst = append(dst, '.')
-	frac := at % int64(time.Second)
-	for unit := int64(time.Second) / 10; unit > 0; unit /= 10 {
-		dst = append(dst, byte('0'+frac/unit%10))
-	}
-	return dst
-}
-
-func (w *World) nameOf(who uint32) string {
-	if who == nobody {
-		return "server"
-	}
-	return w.names[who]
+func (r *record) event() world.Event {
+	return world.Event{At: r.at, A: r.a, B: r.b, Text: r.text, Who: r.who, Peer: r.peer, What: r.what}
 }
 
 func (w *World) appendRecord(dst []byte, r *record) []byte {
-	dst = appendSeconds(dst, r.at)
-	dst = append(dst, ' ')
-	who, peer := w.nameOf(r.who), ""
-	if r.peer != nobody {
-		peer = w.names[r.peer]
-	}
-	switch r.what {
-	case beaconSent:
-		return fmt.Appendf(dst, "%s: beacon to %s, TempID %s", who, peer, glimpseText(r.a, r.b))
-	case datagramSent:
-		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, due %s", who, peer, r.a>>16, r.a&0xffff, Seconds(int64(r.b)))
-	case datagramLost:
-		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, lost", who, peer, r.a>>16, r.a&0xffff)
-	case datagramArrived:
-		return fmt.Appendf(dst, "%s <- %s: datagram %d, %d bytes", who, peer, r.a>>16, r.a&0xffff)
-	case judgedValid:
-		return fmt.Appendf(dst, "%s: beacon of %s is valid, TempID %s", who, peer, glimpseText(r.a, r.b))
-	case judgedInvalid:
-		return fmt.Appendf(dst, "%s: beacon of %s is invalid: %s", who, peer, r.text)
-	case judgedBroken:
-		return fmt.Appendf(dst, "%s: datagrams of %s are no beacon", who, peer)
-	case entriesExpired:
-		return fmt.Appendf(dst, "%s: log entries that expire: %d, left: %d", who, r.a, r.b)
-	case connecting:
-		return fmt.Appendf(dst, "%s: connects (c%d)", who, r.a)
-	case accepted:
-		return fmt.Appendf(dst, "server: accepts c%d of %s", r.a, peer)
-	case connected:
-		return fmt.Appendf(dst, "%s: is connected (c%d)", who, r.a)
-	case connectRefused:
-		return fmt.Appendf(dst, "%s: connection refused", who)
-	case phoneSent:
-		return fmt.Appendf(dst, "%s -> server: c%d %q", who, r.a, r.text)
-	case phoneRead:
-		return fmt.Appendf(dst, "%s: reads c%d %q", who, r.a, r.text)
-	case phoneEnded:
-		return fmt.Appendf(dst, "%s: c%d %s", who, r.a, r.text)
-	case serverSent:
-		return fmt.Appendf(dst, "server -> %s: c%d %q", peer, r.a, r.text)
-	case serverRead:
-		return fmt.Appendf(dst, "server: reads c%d of %s %q", r.a, peer, r.text)
-	case serverEnded:
-		return fmt.Appendf(dst, "server: c%d of %s %s", r.a, peer, r.text)
-	case serverPrinted:
-		return fmt.Appendf(dst, "server: prints %q", r.text)
-	case stored:
-		return fmt.Appendf(dst, "server: store %d is on disk, records: %d", r.a, r.b)
-	case restarted:
-		return fmt.Appendf(dst, "server: %s", r.text)
-	case phonePrinted:
-		return fmt.Appendf(dst, "%s: prints %q", who, r.text)
-	default:
-		return fmt.Appendf(dst, "%s", r.text)
-	}
-}
-
-// glimpse keeps the first and the last eight digits of a TempID in two words,
-// so that a record of a beacon needs no pointer.
-func glimpse(raw []byte) (a, b uint64) {
-	return binary.LittleEndian.Uint64(raw), binary.LittleEndian.Uint64(raw[protocol.TempIDSize-8:])
-}
-
-func glimpseText(a, b uint64) string {
-	var t [16]byte
-	binary.LittleEndian.PutUint64(t[:], a)
-	binary.LittleEndian.PutUint64(t[8:], b)
-	head, tail := strconv.QuoteToASCII(string(t[:8])), strconv.QuoteToASCII(string(t[8:]))
-	return head[1:len(head)-1] + ".." + tail[1:len(tail)-1]
+	e := r.event()
+	return e.AppendText(dst, w.names)
 }

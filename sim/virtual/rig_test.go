@@ -10,8 +10,10 @@ import (
 	_ "time/tzdata"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/files"
 	"bluetrace/protocol"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 const (
@@ -46,7 +48,7 @@ type wire struct {
 	beacons  int
 	forged   int
 	verdicts []verdict
-	balance  virtual.Datagrams
+	balance  world.Datagrams
 }
 
 func (w *wire) Accepted(_ int64, c nodes.Conn) { w.accepted = append(w.accepted, c) }
@@ -218,7 +220,7 @@ func newRig(t *testing.T, c virtual.Config) *rig {
 			c.Credentials = append(c.Credentials, nodes.Credential{User: p.Name, Password: "pw-" + p.Name})
 		}
 	}
-	c.Watcher, c.Story, c.Restarts = r.wire, r.story, true
+	c.Watcher, c.Story, c.Folder = r.wire, r.story, files.NewMemory()
 	if c.Trace == nil {
 		c.Trace = &r.trace
 	}

@@ -1,12 +1,13 @@
 package virtual
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/files"
+	"bluetrace/sim/world"
 )
 
 // serverHost hosts the server's machine and its disk.
@@ -23,9 +24,10 @@ type serverHost struct {
 	lastStore int64 // stores reach the disk in their order
 	stores    []store
 	storeFree []uint32
-	onDisk    []nodes.Record
-	restarts  bool
-	life      uint32 // how often it was started
+	memory    *files.Memory // nil: what reaches the disk is not kept
+	folder    *files.Server // in memory, of this life
+	key       rand.PCG      // of unknown names, as it was at first
+	life      uint32        // how often it was started
 }
 
 // store is a Store that is on its way to the disk.
@@ -40,14 +42,13 @@ func (h *serverHost) init(c Config) error {
 	h.entropy = Stream(c.Seed, "server", "TempIDs")
 	h.disk = Stream(c.Seed, "server", "disk")
 	h.diskDelay = c.DiskDelay
-	h.restarts = c.Restarts
+	h.memory = c.Folder
 	h.settings = c.Server
 	h.settings.Entropy = &h.entropy
 	h.settings.Zone = c.Zone
-	key := Stream(c.Seed, "server", "key of unknown names")
-	for i := 0; i < len(h.settings.NameKey); i += 8 {
-		binary.LittleEndian.PutUint64(h.settings.NameKey[i:], key.Uint64())
-	}
+	h.key = Stream(c.Seed, "server", "key of unknown names")
+	key := bytesOf{h.key}
+	_, _ = key.Read(h.settings.NameKey[:]) // it never fails
 	h.credentials = c.Credentials
 	if _, err := nodes.NewServer(h.settings); err != nil {
 		return fmt.Errorf("building the server: %w", err)
@@ -58,6 +59,7 @@ func (h *serverHost) init(c Config) error {
 // startServer makes a new machine and feeds it what is on the disk.
 func (w *World) startServer() {
 	h := &w.host
+	w.openFolder()
 	m, err := nodes.NewServer(h.settings)
 	if err != nil {
 		panic(fmt.Sprintf("virtual: settings that were good are refused: %v", err))
@@ -65,11 +67,7 @@ func (w *World) startServer() {
 	h.machine, h.wakeAt = m, never
 	h.life++
 	m.SetCredentials(h.credentials)
-	for _, r := range h.onDisk {
-		if err := m.Restore(w.time(), r); err != nil {
-			panic(fmt.Sprintf("virtual: the server refuses its own record %+v: %v", r, err))
-		}
-	}
+	w.restore()
 	m.Start(w.time(), &h.out)
 	w.serverActs()
 }
@@ -78,14 +76,15 @@ func (w *World) startServer() {
 // not on the disk is gone. It comes back after down.
 func (w *World) RestartServer(down time.Duration) {
 	h := &w.host
-	if !h.restarts {
-		panic("virtual: RestartServer in a world that was built without Restarts")
+	if h.memory == nil {
+		panic("virtual: RestartServer in a world that was built without a Folder")
 	}
 	if h.machine == nil {
 		return
 	}
 	w.noteText(restarted, nobody, nobody, 0, 0, "is killed")
 	h.machine = nil
+	h.memory.Kill()
 	w.watcher.ServerRestarted(w.now)
 	for c := range w.conns {
 		if cn := &w.conns[c]; cn.used && cn.serverOpen {
@@ -131,7 +130,7 @@ func (w *World) serverActs() {
 	if d, ok := h.machine.NextWake(); ok && int64(d) < h.wakeAt {
 		if int64(d) <= w.now {
 			panic(fmt.Sprintf("virtual: the server wants to be woken at %s, and it is %s: it has not done what is due",
-				Seconds(int64(d)), Seconds(w.now)))
+				world.Seconds(int64(d)), world.Seconds(w.now)))
 		}
 		h.wakeAt = int64(d)
 		w.queue.push(h.wakeAt, 0, kindWakeServer, nobody, 0)
@@ -187,12 +186,10 @@ func (w *World) storedOnDisk(slot uint32) {
 	if s.life != h.life || h.machine == nil {
 		return // the server that asked was killed before this reached the disk
 	}
-	if h.restarts {
-		h.onDisk = append(h.onDisk, s.records...)
-	}
+	err := w.keep(s.records)
 	w.note(stored, nobody, nobody, uint64(s.id), uint64(len(s.records)))
 	c := uint32(s.conn)
-	h.machine.Stored(w.time(), s.id, nil, &h.out)
+	h.machine.Stored(w.time(), s.id, err, &h.out)
 	w.serverActs()
 	if int(c) < len(w.conns) && w.conns[c].used {
 		w.feedServer(c)
@@ -200,25 +197,7 @@ func (w *World) storedOnDisk(slot uint32) {
 }
 
 func (w *World) decided(e *nodes.ServerEffect) {
-	n := &w.Counts
-	switch ev := &e.Event; ev.Kind {
-	case nodes.EventLoggedIn:
-		n.Logins.Welcomed++
-	case nodes.EventWrongPassword:
-		n.Logins.Wrong++
-	case nodes.EventBlockBegan:
-		n.Logins.Blocked++
-	case nodes.EventRefused:
-		n.Logins.Refused++
-	case nodes.EventIssued:
-		n.TempIDs.Issued++
-	case nodes.EventUploadDone:
-		n.Uploads.Complete++
-		n.Uploads.Entries += uint64(ev.Entries)
-		n.Uploads.Resolved += uint64(ev.Resolved)
-	case nodes.EventUploadBroken:
-		n.Uploads.Broken++
-	}
+	w.Counts.Decided(&e.Event)
 	cn := &w.conns[e.Conn]
 	w.story.Decided(cn.phone, cn.raw, &e.Event)
 }

@@ -8,6 +8,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/sim/world"
 )
 
 // PhonePort is the UDP port of every phone; each has an IP address of its own.
@@ -244,7 +245,7 @@ func (w *World) announce(who uint32, to protocol.Address, raw *[protocol.BeaconS
 	if !ok {
 		dest = nobody
 	}
-	a, b := glimpse(raw[:])
+	a, b := world.Glimpse(raw[:])
 	w.note(beaconSent, who, dest, a, b)
 	w.watcher.BeaconSent(w.now, who, raw)
 }

@@ -15,7 +15,9 @@ import (
 	"time"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/sim/world"
 )
 
 // Config is all that a world is made from.
@@ -30,18 +32,18 @@ type Config struct {
 	Server      nodes.ServerSettings
 	Credentials []nodes.Credential
 	DiskDelay   Delay // from a Store to its Stored
-	// Restarts says that RestartServer will be called: only then what reaches
-	// the disk is kept.
-	Restarts bool
+	// Folder is where the server keeps its files. nil: what reaches the disk is
+	// not kept, and RestartServer must not be called.
+	Folder *files.Memory
 
 	Phones []PhoneConfig
 
 	TCP TCP
 	UDP UDP
 
-	Trace   io.Writer // nil: none
-	Watcher Watcher   // not nil
-	Story   Story     // not nil
+	Trace   io.Writer     // nil: none
+	Watcher world.Watcher // not nil
+	Story   world.Story   // not nil
 }
 
 // PhoneConfig is one phone. Settings may be shared by many.
@@ -66,53 +68,6 @@ type TCP struct {
 type UDP struct {
 	Delay Delay
 	Lose  float64 // 0 to 1
-}
-
-// Watcher is told of everything that the bytes on the wire and the screens
-// show; checkers of the run are built on it. Byte slices are valid during the
-// call only.
-type Watcher interface {
-	Accepted(at int64, conn nodes.Conn)
-	ServerRead(at int64, conn nodes.Conn, p []byte)
-	ServerSent(at int64, conn nodes.Conn, p []byte)
-	ServerPrinted(at int64, text string)
-	ServerRestarted(at int64)
-	// BeaconSent: the phone put this whole beacon on the wire.
-	BeaconSent(at int64, phone uint32, raw *[protocol.BeaconSize]byte)
-	// DatagramsForged: the phone sent datagrams that are no whole beacon of its
-	// own.
-	DatagramsForged(at int64, phone uint32)
-	// Judged: the phone gave its verdict on what came from sender.
-	Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect)
-	// Stepped: the phone has handled an event and this is its log now.
-	Stepped(at int64, phone uint32, log *nodes.ContactLog)
-	// DatagramSent: one is on its way, and must arrive at due.
-	DatagramSent(at, due int64)
-	DatagramLost(at int64)
-	DatagramArrived(at int64)
-}
-
-// Story is told what a script may wait for. Its methods must not call a node:
-// they use World.Call to act later in the same instant.
-type Story interface {
-	// Tick is a moment that was asked for with World.Tick.
-	Tick(who, arg uint32)
-	// Printed: lines on the screen of a phone that is watched.
-	Printed(phone uint32, text string)
-	// Replied: one send of the server reached the phone whole.
-	Replied(phone uint32, raw bool, p []byte)
-	// Ended: the server's side of the connection ended for the phone.
-	Ended(phone uint32, raw bool)
-	// Done: the phone's program is through with an operation.
-	Done(phone uint32, e *nodes.PhoneEffect)
-	// Decided: the server decided something about a session of the phone.
-	Decided(phone uint32, raw bool, e *nodes.ServerEvent)
-	// Read: the server has read bytes of the phone.
-	Read(phone uint32, raw bool, n int)
-	ServerPrinted(text string)
-	// Judged: the phone gave its verdict on what came from sender, the first of
-	// it sent at the given time (0 when that is not known).
-	Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneEffect)
 }
 
 type kind uint8
@@ -163,13 +118,13 @@ type World struct {
 	phoneOut nodes.PhoneOutbox
 	calls    []func()
 	callFree []uint32
-	watcher  Watcher
-	story    Story
+	watcher  world.Watcher
+	story    world.Story
 	ledger   ledger
 	text     []byte
 
-	Counts Counts
-	Delays Delays
+	Counts world.Counts
+	Delays world.Delays
 	events uint64
 	stop   bool
 }
@@ -190,7 +145,7 @@ func New(c Config) (*World, error) {
 		large:   map[uint32][]byte{},
 		watcher: c.Watcher,
 		story:   c.Story,
-		Delays:  newDelays(),
+		Delays:  world.NewDelays(),
 	}
 	w.clock.world = w
 	w.ledger.init(c.Trace)

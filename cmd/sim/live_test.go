@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/nodes"
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+// askedLive is the live options that the engine is given, for arguments after
+// run; nil when it is given none or not called.
+func askedLive(t *testing.T, arguments ...string) (*sim.Live, status, string) {
+	t.Helper()
+	b := newBench()
+	var asked *sim.Live
+	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		asked = o.Live
+		return b.engine(ctx, s, o)
+	}
+	got := b.command(t.Context(), append([]string{"run"}, arguments...))
+	return asked, got, b.err.String()
+}
+
+func accountsFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "accounts.txt")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestLiveFlags(t *testing.T) {
+	accounts := accountsFile(t, "+61410888888 comp3331\r\n\nzoe a\n")
+	if l, got, said := askedLive(t, "held.yaml"); l != nil || got != held {
+		t.Errorf("without --live: %+v, status %d, %s", l, got, said)
+	}
+	if l, got, said := askedLive(t, "--live", "held.yaml"); l == nil || l.Server != "" || l.Credentials != nil || got != held {
+		t.Errorf("--live: %+v, status %d, %s", l, got, said)
+	}
+	l, got, said := askedLive(t, "held.yaml", "--live", "--server", "127.0.0.1:13000", "--credentials", accounts)
+	if l == nil || got != held {
+		t.Fatalf("--server: %+v, status %d, %s", l, got, said)
+	}
+	want := []nodes.Credential{{User: "+61410888888", Password: "comp3331"}, {User: "zoe", Password: "a"}}
+	if d := cmp.Diff(want, l.Credentials); d != "" || l.Server != "127.0.0.1:13000" {
+		t.Errorf("server %q, accounts:\n%s", l.Server, d)
+	}
+}
+
+func TestLiveFlagsRefused(t *testing.T) {
+	accounts := accountsFile(t, "zoe a\n")
+	for _, c := range []struct {
+		arguments []string
+		want      string
+	}{
+		{[]string{"--server", "x:1"}, "sim: run: --server is of use with --live only: a run in virtual time has a server of its own"},
+		{[]string{"--credentials", "f"}, "sim: run: --credentials is of use with --server only: the project's own server takes the accounts of the scenario"},
+		{[]string{"--live", "--credentials", "f"}, "sim: run: --credentials is of use with --server only: the project's own server takes the accounts of the scenario"},
+		{[]string{"--live", "--server", "x:1"}, "sim: run: --server needs --credentials FILE, the accounts of that server"},
+		{[]string{"--live", "--server", "x", "--credentials", accounts}, `sim: run: --server "x" is not of the form HOST:PORT`},
+		{[]string{"--live", "--server=", "--credentials", accounts}, "sim: run: the flag --server has no value"},
+		{[]string{"--live", "--server", "x:1", "--credentials", "absent"}, "sim: opening the credentials: open absent: no such file or directory"},
+		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "\n")}, "the credentials have no account"},
+		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a\nyan\x1b\n")}, `accounts.txt:2: "yan\x1b" is no username and password with one blank between`},
+		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a b\n")}, `accounts.txt:1: "zoe a b" is no username and password with one blank between`},
+	} {
+		l, got, said := askedLive(t, append(c.arguments, "held.yaml")...)
+		line, _, _ := strings.Cut(said, "\n")
+		if l != nil || got != invalid || !strings.HasSuffix(line, c.want) {
+			t.Errorf("%q: status %d, said\n%s\nwant\n%s", c.arguments, got, said, c.want)
+		}
+	}
+}
+
+// TestLiveRepeats: the command that repeats a live run is a live one.
+func TestLiveRepeats(t *testing.T) {
+	f := &runFlags{onSockets: true, server: "127.0.0.1:13000", accounts: "my accounts.txt", sets: []string{"A=1"}}
+	want := "sim run --seed 7 --live --server 127.0.0.1:13000 --credentials 'my accounts.txt' --set A=1 x.yaml"
+	if got := repeatCommand("sim", 7, f, "x.yaml"); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+// TestLiveRun: the whole command over sockets.
+func TestLiveRun(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "short.yaml")
+	text := "name: short\nlength: 10ms\nphones: [{name: a}, {name: b}]\n" +
+		"script: [{at: 0s, phone: a, datagrams: {to: b, send: x}, expect: {phone: b, prints: The beacon is invalid.}}]\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := newBench()
+	b.program.find, b.program.load, b.program.engine = scenarios.Find, scenarios.Load, sim.Run
+	if got := b.command(t.Context(), []string{"run", "--live", "--report", "text,json", file}); got != held {
+		t.Fatalf("status %d\n%s%s", got, b.out.String(), b.err.String())
+	}
+	for _, want := range []string{"PASSED  short: 11 checks held\n", " live, on real sockets\n", "\n  \"world\": \"live\",\n", "run --seed 1 --live "} {
+		if !strings.Contains(b.out.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.out.String())
+		}
+	}
+	for _, no := range []string{"digest", "virtual in", "per virtual second,"} {
+		if strings.Contains(b.out.String(), no) {
+			t.Errorf("%q in\n%s", no, b.out.String())
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package socket
+
+import (
+	"context"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"net"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// redisRequests is how many INCR are measured: some seconds.
+const redisRequests = 200_000
+
+// redis is the other yardstick: INCR by `redis-benchmark -c 50` on a server of
+// its own, with every answer on disk before it goes out or with nothing on disk.
+// ok is false where Redis is not installed.
+func redis(b *testing.B, durable bool) (rate float64, ok bool) {
+	b.Helper()
+	for _, program := range []string{"redis-server", "redis-benchmark"} {
+		if _, err := exec.LookPath(program); err != nil {
+			b.Logf("SKIPPED: the yardstick Redis: %v (apt-get install redis-server)", err)
+			return 0, false
+		}
+	}
+	port := freePort(b)
+	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "", "--appendonly", "no"}
+	if durable {
+		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	server := exec.CommandContext(ctx, "redis-server", args...)
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	defer func() { server.Process.Kill(); server.Wait() }()
+	if err := answersPing(ctx, port); err != nil {
+		b.Fatal(err)
+	}
+	got, err := exec.CommandContext(ctx, "redis-benchmark", "-h", "127.0.0.1", "-p", port,
+		"-t", "incr", "-c", strconv.Itoa(benchPhones), "-n", strconv.Itoa(redisRequests), "--csv").Output()
+	if err != nil {
+		b.Fatal(err)
+	}
+	rate, err = incrRate(string(got))
+	if err != nil {
+		b.Fatalf("redis-benchmark: %v:\n%s", err, got)
+	}
+	return rate, true
+}
+
+func freePort(b *testing.B) string {
+	b.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// answersPing waits until the server does.
+func answersPing(ctx context.Context, port string) error {
+	for {
+		err := ping(port)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func ping(port string) error {
+	c, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return exchange(c, []byte("PING\r\n"), make([]byte, len("+PONG\r\n")))
+}
+
+// incrRate reads the requests per second from redis-benchmark's table.
+func incrRate(table string) (float64, error) {
+	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
+	if err != nil {
+		return 0, err
+	}
+	for _, row := range rows {
+		if len(row) > 1 && row[0] == "INCR" {
+			return strconv.ParseFloat(row[1], 64)
+		}
+	}
+	return 0, fmt.Errorf("no row of INCR: %w", io.ErrUnexpectedEOF)
+}

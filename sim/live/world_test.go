@@ -1,0 +1,352 @@
+package live
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"bluetrace/nodes"
+	"bluetrace/nodes/files"
+	"bluetrace/protocol"
+	"bluetrace/sim/world"
+)
+
+const (
+	ms      = time.Millisecond
+	morning = 1596063600 // 30/07/2020 09:00:00 in Sydney, less its offset
+)
+
+// story writes down what it is told.
+type story struct{ lines []string }
+
+func (s *story) add(format string, args ...any) {
+	s.lines = append(s.lines, fmt.Sprintf(format, args...))
+}
+
+func (s *story) Tick(who, arg uint32)                     { s.add("tick %d %d", who, arg) }
+func (s *story) Printed(phone uint32, text string)        { s.add("%d prints %q", phone, text) }
+func (s *story) Replied(phone uint32, raw bool, p []byte) { s.add("%d %v replied %q", phone, raw, p) }
+func (s *story) Ended(phone uint32, raw bool)             { s.add("%d %v ended", phone, raw) }
+func (s *story) Done(phone uint32, e *nodes.PhoneEffect) {
+	s.add("%d done %v %v", phone, e.Op, e.Outcome)
+}
+func (s *story) Read(phone uint32, raw bool, n int) { s.add("%d %v read %d", phone, raw, n) }
+func (s *story) ServerPrinted(text string)          { s.add("server prints %q", text) }
+func (s *story) Decided(p uint32, r bool, e *nodes.ServerEvent) {
+	s.add("%d %v decided %v", p, r, e.Kind)
+}
+func (s *story) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneEffect) {
+	s.add("%d judged what %d sent at %s: %v", phone, sender, sent, e.Err)
+}
+
+// nobody watches.
+type nobody struct{}
+
+func (nobody) Accepted(int64, nodes.Conn)                           {}
+func (nobody) ServerRead(int64, nodes.Conn, []byte)                 {}
+func (nobody) ServerSent(int64, nodes.Conn, []byte)                 {}
+func (nobody) ServerPrinted(int64, string)                          {}
+func (nobody) ServerRestarted(int64)                                {}
+func (nobody) BeaconSent(int64, uint32, *[protocol.BeaconSize]byte) {}
+func (nobody) DatagramsForged(int64, uint32)                        {}
+func (nobody) Judged(int64, uint32, uint32, *nodes.PhoneEffect)     {}
+func (nobody) Stepped(int64, uint32, *nodes.ContactLog)             {}
+func (nobody) DatagramSent(int64, int64)                            {}
+func (nobody) DatagramLost(int64)                                   {}
+func (nobody) DatagramArrived(int64)                                {}
+
+type rig struct {
+	*World
+	t     *testing.T
+	story *story
+	trace bytes.Buffer
+}
+
+// newRig is a stepped world of two phones, a and b, and a server.
+func newRig(t *testing.T, change func(*Config)) *rig {
+	t.Helper()
+	r := &rig{t: t, story: &story{}}
+	settings := nodes.DefaultPhoneSettings()
+	zone := protocol.NewZone(time.UTC)
+	settings.Zone = zone
+	c := Config{
+		Clock: clock.NewMock(), Start: morning, Zone: zone, Server: nodes.DefaultServerSettings(),
+		Credentials: []nodes.Credential{{User: "a", Password: "pw-a"}, {User: "b", Password: "pw-b"}},
+		Folder:      files.NewMemory(),
+		Phones:      []PhoneConfig{{Name: "a", Settings: &settings}, {Name: "b", Settings: &settings}},
+		Trace:       &r.trace, Watcher: nobody{}, Story: r.story,
+	}
+	if change != nil {
+		change(&c)
+	}
+	w, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.World = w
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Errorf("closing the world: %v", err)
+		}
+	})
+	return r
+}
+
+func (r *rig) run(until time.Duration) {
+	r.t.Helper()
+	if err := r.Run(r.t.Context(), until, nil); err != nil {
+		r.t.Fatalf("%v\n%s", err, r.trace.String())
+	}
+}
+
+// told is what the story was told that contains what.
+func (r *rig) told(what string) []string {
+	return slices.DeleteFunc(slices.Clone(r.story.lines), func(l string) bool { return !strings.Contains(l, what) })
+}
+
+func (r *rig) want(got []string, want ...string) {
+	r.t.Helper()
+	if !slices.Equal(got, want) {
+		r.t.Errorf("told %q\nwant %q\n%s", got, want, r.trace.String())
+	}
+}
+
+func (r *rig) login(at time.Duration, who uint32) {
+	r.Call(at, func() {
+		r.Open(who)
+		r.Type(who, r.names[who])
+		r.Type(who, "pw-"+r.names[who])
+	})
+}
+
+// TestStepped: sessions, beacons and expiry, at the nanosecond they are due.
+func TestStepped(t *testing.T) {
+	r := newRig(t, nil)
+	r.login(0, 0)
+	r.Call(time.Second, func() { r.Type(0, "Download_tempID") })
+	r.Call(2*time.Second, func() { r.SendBeacons(0, []uint32{1}) })
+	var lengths []int
+	for _, at := range []time.Duration{2*time.Second - 1, 2 * time.Second, 182*time.Second - 1, 182 * time.Second} {
+		r.CallLast(at, func() { lengths = append(lengths, r.Log(1).Len()) })
+	}
+	r.run(200 * time.Second)
+	if !slices.Equal(lengths, []int{0, 1, 1, 0}) {
+		t.Errorf("lengths of the log %v, want 0 1 1 0", lengths)
+	}
+	r.want(r.told("done"), "0 done login ok", "0 done download ok")
+	r.want(r.told("judged"), "1 judged what 0 sent at 2s: <nil>")
+	if r.Now() != 200*time.Second || r.Wall().Unix() != morning+200 {
+		t.Errorf("the run ended at %s, %s", r.Now(), r.Wall())
+	}
+	n := r.Totals()
+	if n.Beacons != (world.Beacons{Sent: 1, Delivered: 1, Valid: 1, Kept: 1, Expired: 1}) || n.Datagrams != (world.Datagrams{Sent: 4, Delivered: 4}) {
+		t.Errorf("%+v", *n)
+	}
+	if got := r.Phone(1); got.Valid != 1 || got.AgeMax != int64(180*time.Second-1) && got.AgeMax != 0 {
+		t.Errorf("counts of b: %+v", got)
+	}
+	if d := r.Latencies().Login; d.TotalCount() != 1 || d.Max() != 0 {
+		t.Errorf("logins: %d, at most %d ns; the network of a stepped world takes no time", d.TotalCount(), d.Max())
+	}
+}
+
+// TestCallsOfOneInstant: in the order of the asking, and the last ones last.
+func TestCallsOfOneInstant(t *testing.T) {
+	r := newRig(t, nil)
+	var order []string
+	add := func(name string) func() { return func() { order = append(order, name) } }
+	r.CallLast(ms, add("last"))
+	r.Call(ms, func() { order = append(order, "first"); r.Call(0, add("from the first")) })
+	r.Call(2*ms, add("later"))
+	r.Call(ms, add("second"))
+	r.Tick(ms, 7, 8)
+	r.run(ms)
+	if want := []string{"first", "second", "from the first", "last"}; !slices.Equal(order, want) {
+		t.Errorf("order %q, want %q", order, want)
+	}
+	r.want(r.told("tick"), "tick 7 8")
+}
+
+// TestTurns: of two phones that send in one instant the server reads first who
+// sent first, again and again.
+func TestTurns(t *testing.T) {
+	for range 20 {
+		r := newRig(t, nil)
+		r.Call(0, func() { r.RawOpen(0); r.RawOpen(1) })
+		r.Call(ms, func() {
+			r.RawSend(1, []byte("b"))
+			r.RawSend(0, []byte("a"))
+			r.RawSend(1, []byte("pw-b"))
+			r.RawSend(0, []byte("pw-a"))
+		})
+		r.run(2 * ms)
+		r.want(r.told("read"), "1 true read 1", "0 true read 1", "1 true read 4", "0 true read 4")
+		r.want(r.told("replied"), `1 true replied "Welcome to the BlueTrace Simulator!"`, `0 true replied "Welcome to the BlueTrace Simulator!"`)
+	}
+}
+
+// TestScriptsConnection: half-closed, reset and refused ones.
+func TestScriptsConnection(t *testing.T) {
+	r := newRig(t, nil)
+	r.Call(0, func() { r.RawOpen(0); r.RawSend(0, []byte("a")); r.RawEnd(0, false) })
+	r.Call(ms, func() {
+		if r.RawIsOpen(0) {
+			t.Error("the connection is open after both ends were closed")
+		}
+		r.RawOpen(1)
+		r.RawSend(1, []byte("b"))
+		r.RawEnd(1, true)
+	})
+	r.Call(2*ms, func() { r.RestartServer(time.Second) })
+	r.Call(3*ms, func() { r.RawOpen(0) })
+	r.run(4 * ms)
+	r.want(r.told("true ended"), "0 true ended", "1 true ended", "0 true ended")
+	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 2 {
+		t.Errorf("%+v", n)
+	}
+	if got := r.Recent(0, 1); len(got) != 1 || got[0] != "0.003000000 a: connection refused" {
+		t.Errorf("the last event of a: %q", got)
+	}
+}
+
+// TestKill: what is not on the disk is gone, what is survives, and the phone
+// hears of it.
+func TestKill(t *testing.T) {
+	r := newRig(t, func(c *Config) { c.DiskDelay = func() time.Duration { return 10 * ms } })
+	r.login(0, 0)
+	r.Call(time.Second, func() { r.Type(0, "Download_tempID") })
+	r.Call(2*time.Second, func() { r.Type(0, "Download_tempID") })
+	r.Call(2*time.Second+5*ms, func() { r.RestartServer(time.Second) })
+	r.run(10 * time.Second)
+	r.want(r.told("decided"), "0 false decided logged in", "0 false decided issued")
+	r.want(r.told("server prints \"I am"), `server prints "I am listening"`, `server prints "I am listening"`)
+	if b, ok := r.TempID(0); !ok || r.Stage(0) != nodes.StageOffline {
+		t.Errorf("a has TempID %v (%v), and is %v", b.TempID, ok, r.Stage(0))
+	}
+	text, err := r.config.Folder.(*files.Memory).ReadFile("tempIDs.txt")
+	if err != nil || bytes.Count(text, []byte("\n")) != 1 {
+		t.Errorf("tempIDs.txt: %q, %v", text, err)
+	}
+}
+
+// TestOtherPorts: another port of a phone is another source of the same phone.
+func TestOtherPorts(t *testing.T) {
+	r := newRig(t, nil)
+	r.Call(0, func() {
+		r.SendDatagram(0, 1, 4000, bytes.Repeat([]byte{'1'}, 20))
+		r.SendDatagram(0, 1, 4001, []byte("30/07/2020 09:00:00"))
+		r.SendDatagram(0, 1, 4000, bytes.Repeat([]byte{'1'}, 300))
+		r.SendDatagram(0, 1, 0, nil)
+	})
+	r.run(ms)
+	r.want(r.told("judged"),
+		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
+		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
+		"1 judged what 0 sent at 0s: a part of a beacon came out of turn")
+	if n := r.Totals().Datagrams; n != (world.Datagrams{Sent: 4, Delivered: 4}) || r.UnderWay() != 0 {
+		t.Errorf("%+v, %d under way", n, r.UnderWay())
+	}
+}
+
+// TestLost: a datagram that did not come, and one behind it that did.
+func TestLost(t *testing.T) {
+	r := newRig(t, nil)
+	r.Call(0, func() {
+		r.sent(0, 0, &r.phones[0].address, &r.phones[1].address, []byte("never sent"))
+		r.SendDatagram(0, 1, 0, []byte("sent"))
+	})
+	r.run(ms)
+	if n := r.Totals().Datagrams; n != (world.Datagrams{Sent: 2, Delivered: 1, Lost: 1}) {
+		t.Errorf("%+v", n)
+	}
+}
+
+// TestHang: a world that does not come to rest says what it waits for.
+func TestHang(t *testing.T) {
+	r := newRig(t, nil)
+	r.hangOver = ms
+	r.Call(time.Second, func() {
+		r.sent(int64(r.now), 0, &r.phones[0].address, &r.phones[1].address, []byte("never sent"))
+		r.links[&link{serial: 9, phone: 1, dialing: true}] = struct{}{}
+	})
+	err := r.Run(t.Context(), 2*time.Second, nil)
+	want := "at 1s the live world has not come to rest within 1ms of real time; it waits for: " +
+		"1 datagrams from " + r.phones[0].address.String() + " to b; c9 of b: the opening"
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v\nwant  %s", err, want)
+	}
+}
+
+// TestPortTaken: a server that cannot come back ends the run with the reason.
+func TestPortTaken(t *testing.T) {
+	r := newRig(t, nil)
+	r.Call(0, func() { r.RestartServer(time.Second) })
+	r.Call(ms, func() { r.host.address = r.host.address + "0000" })
+	err := r.Run(t.Context(), 2*time.Second, nil)
+	if err == nil || !strings.HasPrefix(err.Error(), "starting the server: listen tcp4") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestRealClock: the same story by a clock that runs by itself.
+func TestRealClock(t *testing.T) {
+	r := newRig(t, func(c *Config) {
+		c.Clock = NewClock(clock.New(), time.Unix(morning, 0).Add(-20*ms))
+	})
+	polls := 0
+	r.login(0, 0)
+	r.Call(10*ms, func() { r.SendDatagram(1, 0, 0, []byte("x")) })
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a bound on a hang
+	defer cancel()
+	if err := r.Run(ctx, 150*ms, func() { polls++ }); err != nil {
+		t.Fatal(err)
+	}
+	r.want(r.told("done"), "0 done login ok")
+	if r.Now() < 150*ms || polls == 0 || r.Totals().Datagrams.Delivered != 1 {
+		t.Errorf("ended at %s after %d polls with %+v", r.Now(), polls, r.Totals().Datagrams)
+	}
+}
+
+// TestClock: it shows what it was put to and follows the other one.
+func TestClock(t *testing.T) {
+	mock := clock.NewMock()
+	c := NewClock(mock, time.Unix(morning, 5))
+	mock.Add(3 * time.Second)
+	if got := c.Now(); !got.Equal(time.Unix(morning+3, 5)) {
+		t.Errorf("it shows %s", got)
+	}
+	if c.Since(time.Unix(morning, 5)) != 3*time.Second || c.Until(time.Unix(morning+4, 5)) != time.Second {
+		t.Errorf("since %s, until %s", c.Since(time.Unix(morning, 5)), c.Until(time.Unix(morning+4, 5)))
+	}
+	ctx, cancel := c.WithDeadline(t.Context(), time.Unix(morning+5, 5))
+	defer cancel()
+	mock.Add(2 * time.Second)
+	<-ctx.Done()
+}
+
+// TestReplyLength: answers of a server elsewhere are told apart by their texts.
+func TestReplyLength(t *testing.T) {
+	digits := strings.Repeat("7", 20)
+	for got, want := range map[string]int{
+		protocol.Welcome:          len(protocol.Welcome),
+		protocol.Welcome + digits: len(protocol.Welcome),
+		"Welcome to":              0,
+		protocol.NowBlocked:       len(protocol.NowBlocked),
+		protocol.TryAgain[:8]:     0,
+		"1":                       1,
+		"11":                      1,
+		digits + digits:           20,
+		digits + "1":              20,
+		"what":                    4,
+	} {
+		if n := replyLength([]byte(got)); n != want {
+			t.Errorf("%q: %d, want %d", got, n, want)
+		}
+	}
+}

@@ -1,0 +1,226 @@
+package sim
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"bluetrace/scenarios"
+)
+
+// finest is how exact a moment on the real clock can be.
+const finest = 10 * time.Millisecond
+
+// fault is something that a live run cannot do.
+type fault struct {
+	at   scenarios.Pos
+	what string
+}
+
+// refuseLive names everything that the file asks and a live run cannot do; nil:
+// there is nothing.
+func refuseLive(s *scenarios.Scenario, o *Live) error {
+	l := limits{scenario: s}
+	l.network()
+	if o.mock == nil {
+		l.moments()
+		l.sockets(o)
+		l.begin(o)
+	}
+	if o.Server != "" {
+		l.elsewhere()
+	}
+	return l.error()
+}
+
+// limits collects faults.
+type limits struct {
+	scenario *scenarios.Scenario
+	faults   []fault
+}
+
+func (l *limits) add(at scenarios.Pos, format string, args ...any) {
+	l.faults = append(l.faults, fault{at, fmt.Sprintf(format, args...)})
+}
+
+func (l *limits) error() error {
+	if len(l.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(l.faults, func(a, b fault) int {
+		return cmp.Or(a.at.Line-b.at.Line, a.at.Col-b.at.Col)
+	})
+	var lines []string
+	for _, f := range l.faults {
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: live: %s", l.scenario.File, f.at.Line, f.at.Col, f.what))
+	}
+	place, first, _ := strings.Cut(slices.Compact(lines)[0], ": ")
+	lines[0] = first
+	return &Invalid{Place: place, Err: errors.New(strings.Join(slices.Compact(lines), "\n"))}
+}
+
+// network: what cuts or joins a stream is the meaning of a scenario; how long it
+// takes is not.
+func (l *limits) network() {
+	n := &l.scenario.Network.TCP
+	if n.Split > 0 {
+		l.add(l.scenario.Written["network.tcp.split"], "real sockets cannot be told to split; say what is split with `tcp`")
+	}
+	if n.Join > 0 {
+		l.add(l.scenario.Written["network.tcp.join"], "real sockets cannot be told to join; say what is joined with `tcp`")
+	}
+}
+
+func (l *limits) moments() {
+	for i := range l.scenario.Script {
+		st := &l.scenario.Script[i]
+		if st.At.Offset%finest != 0 {
+			l.add(st.At.Pos, "the moment is finer than %s, which the real clock is not; put the part of a second into a variable, and round it with --set", finest)
+		}
+		for k := range st.Expect {
+			if e := &st.Expect[k]; e.Within%finest != 0 {
+				l.add(e.Pos, "`within` is finer than %s, which the real clock is not", finest)
+			}
+		}
+	}
+}
+
+// exactTime says whether the expectation wants a time that only virtual time can
+// have: what is measured on the real clock is equal to nothing.
+func (r *run) exactTime(e *scenarios.Expectation) bool {
+	if o := r.options.Live; o == nil || o.mock != nil || e.Op != "==" {
+		return false
+	}
+	return slices.ContainsFunc(slices.Concat(e.Left.Terms, e.Right.Terms), func(t scenarios.Term) bool {
+		p := t.Operand.Path
+		return p != nil && (p.Field == "at" || p.Field == "delay" || p.Field == "log.age_max")
+	})
+}
+
+// Sockets and files of each phone: UDP, TCP, and, inside the process, the
+// server's end of it; spareFiles is for all else.
+const spareFiles = 32
+
+func (l *limits) sockets(o *Live) {
+	each := 3
+	if o.Server != "" {
+		each = 2
+	}
+	names := l.scenario.PhoneNames()
+	need := uint64(each*len(names) + spareFiles)
+	if have, ok := openFiles(); ok && need > have {
+		at := l.scenario.Phones[0].Pos
+		l.add(at, "%d phones need %d file descriptors, and this process may have %d; allow more with: ulimit -n %d", len(names), need, have, need)
+	}
+}
+
+// begin: the clock of a live run shows `start`, as far as a duration reaches.
+func (l *limits) begin(o *Live) {
+	const reach = 250 * 365 * 24 * time.Hour
+	away := time.Until(time.Unix(l.scenario.Start, 0))
+	if o.Server == "" && (away > reach || away < -reach) {
+		l.add(l.scenario.Written["start"], "the start is more than 250 years away, and a clock cannot be put there")
+	}
+}
+
+// elsewhere: of a server that runs elsewhere only the answers show.
+func (l *limits) elsewhere() {
+	s := l.scenario
+	for path, at := range s.Written {
+		if strings.HasPrefix(path, "server.") && path != "server.disk" {
+			l.add(at, "`%s` is a setting of a server elsewhere, which this run cannot change", strings.TrimPrefix(path, "server."))
+		}
+	}
+	for i := range s.Script {
+		st := &s.Script[i]
+		if st.Restart != nil {
+			l.add(st.Restart.Pos, "a server elsewhere cannot be restarted from here")
+		}
+		for k := range st.Expect {
+			l.unseen(&st.Expect[k])
+		}
+		l.writtenTimes(st)
+	}
+	for i := range s.Expect {
+		e := &s.Expect[i]
+		for _, t := range slices.Concat(e.Left.Terms, e.Right.Terms) {
+			if p := t.Operand.Path; p != nil && (p.Counter == "uploads.resolved" || p.Field == "resolved") {
+				l.add(e.Pos, "`%s` is known to the server alone, which runs elsewhere", p.Text)
+			}
+		}
+	}
+	for i := range s.Thresholds {
+		if t := &s.Thresholds[i]; t.Metric == "uploads.resolved" {
+			l.add(t.Pos, "`%s` is known to the server alone, which runs elsewhere", t.Metric)
+		}
+	}
+}
+
+func (l *limits) unseen(e *scenarios.StepExpect) {
+	if len(e.ServerPrints) > 0 || e.ServerPrintsNothing {
+		l.add(e.Pos, "the output of a server elsewhere is not seen here")
+	}
+	if e.Resolved != nil {
+		l.add(e.Pos, "what a server elsewhere resolves is not seen here")
+	}
+}
+
+var wireTimeForm = regexp.MustCompile(`\d\d/\d\d/\d{4} `)
+
+// writtenTimes: with a server elsewhere the time is the real one, not `start`.
+func (l *limits) writtenTimes(st *scenarios.Step) {
+	const why = "a time is written out, and with a server elsewhere the time is the real one"
+	if f := st.Forge; f != nil && (f.Start.Text != "" || f.Expiry.Text != "") {
+		l.add(f.Pos, why)
+	}
+	texts := func(at scenarios.Pos, texts []string) {
+		if slices.ContainsFunc(texts, wireTimeForm.MatchString) {
+			l.add(at, why)
+		}
+	}
+	if st.Datagrams != nil {
+		texts(st.Datagrams.Pos, st.Datagrams.Send)
+	}
+	for k := range st.Expect {
+		e := &st.Expect[k]
+		for _, p := range slices.Concat(e.Prints, e.Replies) {
+			texts(e.Pos, []string{p.Text})
+		}
+	}
+}
+
+// liveNotes say what of the file a live run did not do, and what it did not look
+// at.
+func (r *run) liveNotes() []string {
+	if r.options.Live == nil {
+		return nil
+	}
+	var notes []string
+	written := r.scenario.Written
+	say := func(path, why string) {
+		if at, ok := written[path]; ok {
+			notes = append(notes, fmt.Sprintf("%s: live: %s", r.place(at), why))
+		}
+	}
+	say("network.tcp.delay", "the delay was that of the real network")
+	say("network.udp.delay", "the delay was that of the real network")
+	say("network.udp.lose", "what was lost is what the real network lost")
+	for i := range r.scenario.Expect {
+		if e := &r.scenario.Expect[i]; r.exactTime(e) {
+			notes = append(notes, fmt.Sprintf("%s: live: not looked at, being exact to the nanosecond: %s", r.place(e.Pos), e.Text))
+		}
+	}
+	if !r.elsewhere() {
+		return notes
+	}
+	say("start", "the time was the real one, as that of the server elsewhere")
+	notes = append(notes, "live: the server is elsewhere, so that its decisions were taken from its answers")
+	for _, i := range unseen() {
+		notes = append(notes, fmt.Sprintf("live: not looked at, needing the inside of the server: %s", i))
+	}
+	return notes
+}

@@ -1,0 +1,345 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"bluetrace/nodes"
+	"bluetrace/nodes/files"
+	"bluetrace/nodes/socket"
+	"bluetrace/protocol"
+	"bluetrace/reports"
+)
+
+// short is a story of a few moments, so that it can be played in real time.
+const short = `name: short
+phones:
+  - {name: anna, password_pause: 200ms}
+  - {name: ben, password_pause: 200ms}
+  - {name: thief, account: anna, password_pause: 200ms}
+  - {name: stranger, account: none}
+script:
+  - {at: 0s, phone: anna, do: [login, Download_tempID]}
+  - {at: 0s, phone: ben, do: [login, Download_tempID]}
+  - {at: 100ms, phone: ben, do: Beacon, to: anna, as: heard, expect: {phone: anna, prints: The beacon is valid.}}
+  - {phone: stranger, forge: {to: anna, port: 4000, version: "2"}, expect: {phone: anna, prints: The beacon is invalid.}}
+  - {phone: anna, do: Upload_contact_log, as: upload, expect: {entries: 1}}
+  - {phone: thief, login: wrong, expect: {reply: Invalid Password. Please try again}}
+  - {phone: thief, password: wrong, expect: {reply: /again$/}}
+  - {phone: thief, password: wrong, as: blocked, expect: {reply: /has been blocked/, closed: true}}
+  - {phone: thief, login: right, expect: {reply: /is blocked/, closed: true}}
+  - {phone: ben, tcp: {connect: true, send: ["{user}", "{password}", Download_tempIDDownload_tempID], gap: 200ms},
+     expect: {replies: [/^Welcome/, "/^[0-9]{20}$/", "/^[0-9]{20}$/"]}}
+  - {phone: ben, tcp: {send: Upload_contact_log, reset: true}}
+  - {phone: anna, do: log out, expect: {prints: you have logged out, closed: true}}
+expect:
+  - upload.entries == 1
+  - upload.delay < 10s
+  - logins.welcomed == 3
+  - logins.wrong == 3
+  - logins.blocked == 1
+  - logins.refused == 1
+  - tempids.issued == 4
+  - beacons.valid == 1
+  - beacons.invalid == 1
+  - datagrams.sent == 8
+  - datagrams.delivered == 8
+  - anna.log == 1
+`
+
+func runLive(t *testing.T, text string, l Live) *reports.Run {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a bound on a hang
+	defer cancel()
+	r, err := Run(ctx, parse(t, text), Options{Live: &l})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &r.Run
+}
+
+func mustPass(t *testing.T, r *reports.Run) {
+	t.Helper()
+	for _, c := range r.Checks {
+		if c.Verdict != reports.Passed {
+			t.Errorf("%s: %s %s; expected %s, found %s\n%s", c.Verdict, c.Place, c.Name, c.Expected, c.Found, strings.Join(c.Around, "\n"))
+		}
+	}
+	if r.Verdict != reports.Passed || r.World != "live" || r.Digest != "" {
+		t.Errorf("verdict %s, world %q, digest %q", r.Verdict, r.World, r.Digest)
+	}
+}
+
+// TestLive: a story on the real clock, and nothing of it is left over.
+func TestLive(t *testing.T) {
+	temp := t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	before := runtime.NumGoroutine()
+	r := runLive(t, short, Live{})
+	mustPass(t, r)
+	if got := len(checksOf(r, reports.InvariantCheck)); got != 10 {
+		t.Errorf("%d invariants", got)
+	}
+	if r.Beacons.Kept != 1 || r.Uploads.Resolved != 1 || r.Sessions.Opened != 5 {
+		t.Errorf("%+v %+v %+v", r.Beacons, r.Uploads, r.Sessions)
+	}
+	left, err := os.ReadDir(temp)
+	if err != nil || len(left) != 0 {
+		t.Errorf("left in the folder for temporary files: %v, %v", left, err)
+	}
+	deadline := time.After(10 * time.Second) // a bound on a hang
+	for runtime.NumGoroutine() > before {
+		select {
+		case <-deadline:
+			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+		default:
+			runtime.Gosched()
+		}
+	}
+}
+
+// serverElsewhere is a server that this run knows nothing of.
+func serverElsewhere(t *testing.T, accounts []nodes.Credential) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := files.OpenServer(files.NewMemory(), files.ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("k", 32))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := nodes.DefaultServerSettings()
+	settings.NameKey = folder.NameKey()
+	settings.Entropy = rand.NewPCG(1, 2)
+	s, err := socket.NewServer(socket.ServerConfig{
+		Settings: settings, Listener: l, Disk: folder, Clock: clock.New(), Origin: clock.New().Now(), Lock: &sync.Mutex{},
+		Credentials: func() ([]nodes.Credential, bool) { return accounts, false },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- s.Serve() }()
+	t.Cleanup(func() {
+		if err := errors.Join(s.Close(), <-served, folder.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return l.Addr().String()
+}
+
+// TestLiveElsewhere: the same story with a server that is not this run's own.
+func TestLiveElsewhere(t *testing.T) {
+	accounts := []nodes.Credential{{User: "zoe", Password: "a"}, {User: "yan", Password: "b"}}
+	r := runLive(t, short, Live{Server: serverElsewhere(t, accounts), Credentials: accounts})
+	mustPass(t, r)
+	var names []string
+	for _, c := range checksOf(r, reports.InvariantCheck) {
+		names = append(names, c.Name)
+	}
+	if len(names) != 5 || slices.Contains(names, "every TempID was issued once") {
+		t.Errorf("invariants that were looked at: %q", names)
+	}
+	notes := strings.Join(r.Notes, "\n")
+	for _, want := range unseen() {
+		if !strings.Contains(notes, "not looked at, needing the inside of the server: "+want.String()) {
+			t.Errorf("the notes do not name %q:\n%s", want, notes)
+		}
+	}
+	if r.Uploads.Complete != 1 || r.Uploads.Entries != 1 || r.Uploads.Resolved != 0 {
+		t.Errorf("%+v", r.Uploads)
+	}
+}
+
+// TestLiveElsewhereAccounts: every phone needs an account that the server has.
+func TestLiveElsewhereAccounts(t *testing.T) {
+	for phones, want := range map[string]string{
+		"[{name: a}, {name: b}]":                         "f.yaml:2:21: phone b: the credentials of the server elsewhere have no account left for it",
+		"[{name: a, user: una, password: x}]":            `f.yaml:2:10: phone a: the server elsewhere has no account "una", by its credentials`,
+		"[{name: a, user: zoe, password: x}]":            `f.yaml:2:10: phone a: the account "zoe" of the server elsewhere has another password, by its credentials`,
+		"[{name: a, user: zoe, password: p}, {name: b}]": "f.yaml:2:45: phone b: the credentials of the server elsewhere have no account left for it",
+	} {
+		s := parse(t, "name: x\nphones: "+phones+"\nscript: [{at: 0s, phone: a, login: right, expect: {reply: /W/}}]\n")
+		s.File = "f.yaml"
+		_, err := newRun(t.Context(), s, Options{Live: &Live{Server: "127.0.0.1:9", Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+		if err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", phones, err, want)
+		}
+	}
+}
+
+// TestLiveRefuses: what a live run cannot do is named with its place, all at
+// once, before anything begins.
+func TestLiveRefuses(t *testing.T) {
+	const text = `name: x
+start: 01/01/2200 00:00:00
+server: {block_duration: 20s, disk: {delay: 1ms}}
+network: {tcp: {delay: 5ms, split: 3, join: 4ms}, udp: {lose: 1%}}
+phones: [{name: a, count: 3}]
+script:
+  - {at: 1s, phone: a-1, login: right, expect: [{reply: /W/}, {server_prints: x}]}
+  - {at: 2.999999999s, phone: a-1, do: Upload_contact_log, as: up, expect: {resolved: 0, within: 1ns}}
+  - {at: 3s, phone: a-2, forge: {to: a-1, start: 30/07/2020 09:00:00}, expect: {phone: a-1, prints: 30/07/2020 09:00:00}}
+  - {at: 4s, restart: {}}
+  - {at: 5s, phone: a-2, datagrams: {to: a-1, send: 30/07/2020 09:00:00}, expect: {server_prints_nothing: true}}
+expect: [up.resolved == 0, uploads.resolved == 0, up.at == 3s]
+thresholds: {uploads.resolved: count<1}
+`
+	finer := "the moment is finer than 10ms, which the real clock is not; put the part of a second into a variable, and round it with --set"
+	split := "f.yaml:4:29: live: real sockets cannot be told to split; say what is split with `tcp`"
+	join := "f.yaml:4:39: live: real sockets cannot be told to join; say what is joined with `tcp`"
+	written := "a time is written out, and with a server elsewhere the time is the real one"
+	for name, c := range map[string]struct {
+		live Live
+		want []string
+	}{
+		"stepped": {Live{mock: clock.NewMock()}, []string{split, join}},
+		"here":    {Live{}, []string{split, join, "f.yaml:8:10: live: " + finer, "f.yaml:8:76: live: `within` is finer than 10ms, which the real clock is not"}},
+		"elsewhere": {Live{Server: "x:1"}, []string{
+			"f.yaml:3:10: live: `block_duration` is a setting of a server elsewhere, which this run cannot change",
+			"f.yaml:3:38: live: `disk.delay` is a setting of a server elsewhere, which this run cannot change",
+			split, join,
+			"f.yaml:7:63: live: the output of a server elsewhere is not seen here",
+			"f.yaml:8:10: live: " + finer,
+			"f.yaml:8:76: live: `within` is finer than 10ms, which the real clock is not",
+			"f.yaml:8:76: live: what a server elsewhere resolves is not seen here",
+			"f.yaml:9:33: live: " + written,
+			"f.yaml:9:80: live: " + written,
+			"f.yaml:10:23: live: a server elsewhere cannot be restarted from here",
+			"f.yaml:11:37: live: " + written,
+			"f.yaml:11:83: live: the output of a server elsewhere is not seen here",
+			"f.yaml:12:10: live: `up.resolved` is known to the server alone, which runs elsewhere",
+			"f.yaml:12:28: live: `uploads.resolved` is known to the server alone, which runs elsewhere",
+			"f.yaml:13:32: live: `uploads.resolved` is known to the server alone, which runs elsewhere",
+		}},
+	} {
+		s := parse(t, text)
+		s.File = "f.yaml"
+		_, err := newRun(t.Context(), s, Options{Live: &c.live})
+		if _, ok := errors.AsType[*Invalid](err); !ok || err.Error() != strings.Join(c.want, "\n") {
+			t.Errorf("%s: refused with\n%v\nwant\n%s", name, err, strings.Join(c.want, "\n"))
+		}
+	}
+}
+
+// TestLiveDescriptors: more phones than the process may have sockets for are
+// refused, with the command that allows more.
+func TestLiveDescriptors(t *testing.T) {
+	have, ok := openFiles()
+	if !ok || have > 3*2_000_000 {
+		t.Skipf("this system allows %d open files (known: %v): there is no scenario with too many phones", have, ok)
+	}
+	s := parse(t, "name: x\nlength: 1s\nphones: [{name: a, count: 2000000}]\nexpect: [beacons.sent == 0]\n")
+	_, err := newRun(t.Context(), s, Options{Live: &Live{}})
+	if err == nil || !strings.Contains(err.Error(), "2000000 phones need 6000032 file descriptors") || !strings.HasSuffix(err.Error(), "ulimit -n 6000032") {
+		t.Errorf("refused with %v", err)
+	}
+}
+
+// TestLiveNotes: what only changes the circumstances is a note.
+func TestLiveNotes(t *testing.T) {
+	r := runLive(t, `name: x
+network: {tcp: {delay: 5ms}, udp: {delay: 1ms, lose: 100%}}
+length: 10ms
+phones: [{name: a}, {name: b}]
+script:
+  - {at: 0s, phone: a, datagrams: {to: b, send: x}, as: sent}
+expect: [sent.at == 0s, datagrams.lost == 0]
+`, Live{})
+	mustPass(t, r)
+	want := []string{
+		":2:17: live: the delay was that of the real network",
+		":2:36: live: the delay was that of the real network",
+		":2:48: live: what was lost is what the real network lost",
+		":7:10: live: not looked at, being exact to the nanosecond: sent.at == 0s",
+	}
+	for i, n := range r.Notes {
+		if i >= len(want) || !strings.HasSuffix(n, want[i]) {
+			t.Errorf("note %d: %s", i, n)
+		}
+	}
+	if len(r.Notes) != len(want) {
+		t.Errorf("%d notes, want %d", len(r.Notes), len(want))
+	}
+}
+
+// TestLiveInterrupted: what was found until then is the result.
+func TestLiveInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var once sync.Once
+	r, err := Run(ctx, parse(t, `name: x
+length: 1h
+phones: [{name: a}]
+script: [{at: 30m, phone: a, login: right, expect: {reply: /W/}}]
+`), Options{Live: &Live{}, Progress: func(p Progress) {
+		if p.Length != time.Hour {
+			t.Errorf("length %s", p.Length)
+		}
+		once.Do(cancel)
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Run.Verdict != reports.Interrupted || r.Run.World != "live" || len(r.Run.Checks) != 11 {
+		t.Errorf("verdict %s in world %s, %d checks", r.Run.Verdict, r.Run.World, len(r.Run.Checks))
+	}
+}
+
+// TestLiveSeed: contacts and routines are drawn from the seed, live as well.
+func TestLiveSeed(t *testing.T) {
+	text := `name: x
+seed: 5
+length: 100ms
+phones: [{name: a, count: 5}]
+contacts: {everyone: a}
+routine: [{phones: a, within: 50ms, do: {type: hello}}]
+expect: [beacons.sent == 0]
+`
+	ticks := func(l *Live) []string {
+		var order []string
+		s := parse(t, text)
+		r, err := newRun(t.Context(), s, Options{Live: l, folder: files.NewMemory()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			if err := r.close(); err != nil {
+				t.Error(err)
+			}
+		}()
+		if err := r.failure(r.play(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		for i := range r.routines[0].streams {
+			order = append(order, time.Duration(r.routines[0].streams[i].Uint64()>>1).String())
+		}
+		return order
+	}
+	virtual, live := ticks(nil), ticks(&Live{mock: clock.NewMock()})
+	if !slices.Equal(virtual, live) || len(live) != 5 {
+		t.Errorf("virtual streams stand at %v, live ones at %v", virtual, live)
+	}
+}
+
+// TestLiveFolder: a folder that cannot be made is why a run cannot be done.
+func TestLiveFolder(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
+	_, err := Run(t.Context(), parse(t, short), Options{Live: &Live{}})
+	if err == nil || !strings.Contains(err.Error(), "making a folder for the server's files") {
+		t.Errorf("error %v", err)
+	}
+}
