@@ -67,7 +67,7 @@ func tempIDBugs() []bug {
 	const issue = "nodes/issue.go"
 	return []bug{
 		{name: "a TempID is issued again", file: issue, by: "tempids",
-			old: "s.tempIDs.put(drawn{Issue: i})", new: "i.TempID = protocol.TempID([]byte(\"12345678901234567890\")); s.tempIDs.put(drawn{Issue: i})"},
+			old: "s.tempIDs.put(drawn{Issue: i})", new: "i.TempID = protocol.TempID([]byte(\"12345678901234567890\")); if d, ok := s.tempIDs.get(i.TempID); ok { i = d.Issue }; s.tempIDs.put(drawn{Issue: i})"},
 		{name: "a TempID begins with 0", file: "protocol/tempid.go", by: "tempids",
 			old: "half/10+drawBelow(src, half-half/10)", new: "drawBelow(src, half/10)"},
 		{name: "a TempID lives a second too long", file: issue, by: "tempids",
