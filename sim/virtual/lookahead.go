@@ -8,16 +8,11 @@ import (
 // every event is about another phone, and waiting for its memory takes longer
 // than the work.
 func (w *World) lookAhead() {
-	q := &w.queue
-	if i := q.at + askAhead; i < len(q.slot) {
-		w.askForPhone(&q.slot[i])
+	if e := w.queue.soon(askAhead); e != nil {
+		w.askForPhone(e)
 	}
-	if i := q.at + askAhead/2; i < len(q.slot) {
-		w.askForLog(&q.slot[i])
-	}
-	h := q.near
-	if len(h) > 0 {
-		w.askForLog(&h[0])
+	if e := w.queue.soon(askAhead / 2); e != nil {
+		w.askForLog(e)
 	}
 }
 
