@@ -4,21 +4,61 @@ import (
 	"unsafe"
 )
 
+// Foreseer is what a Watcher or a Story may be besides: it is told of what comes
+// soon, and may ask for the memory that it will need then (Prefetch).
+type Foreseer interface {
+	// Soon: something happens to the phone a few events from now.
+	Soon(phone uint32)
+	// TickSoon: a tick comes in a few events; it is told twice, the second time
+	// when what was asked for the first time is near.
+	TickSoon(who, arg uint32, again bool)
+}
+
+// foreseers are those who want to be told.
+func foreseers(all ...any) []Foreseer {
+	var some []Foreseer
+	for _, a := range all {
+		if f, ok := a.(Foreseer); ok {
+			some = append(some, f)
+		}
+	}
+	return some
+}
+
 // lookAhead asks for the memory of the events that come soon. In a large crowd
 // every event is about another phone, and waiting for its memory takes longer
 // than the work.
 func (w *World) lookAhead() {
 	if e := w.queue.soon(askAhead); e != nil {
 		w.askForPhone(e)
+		w.foretell(e, false)
 	}
 	if e := w.queue.soon(askAhead / 2); e != nil {
 		w.askForLog(e)
+		w.foretell(e, true)
+	}
+}
+
+// foretell tells those who want to know of an event that comes soon.
+func (w *World) foretell(e *event, again bool) {
+	switch k := e.kind(); {
+	case k == kindTick:
+		for _, f := range w.foreseers {
+			f.TickSoon(e.who, e.arg, again)
+		}
+	case k < kindTick && k != kindWakeServer && !again:
+		for _, f := range w.foreseers {
+			f.Soon(e.who)
+		}
 	}
 }
 
 // askAhead is how many events ahead a phone's memory is asked for, and at half
 // the way that of its log.
 const askAhead = 8
+
+// Prefetch asks for the memory at p, without waiting for it.
+func Prefetch(p unsafe.Pointer) { prefetch(p) }
 
 // askForLog asks for the end of a phone's log that the event is about: a wake-up
 // takes from the one, a reception adds to the other. The phone itself must be
