@@ -67,11 +67,11 @@ func (w *World) askForLog(e *event) {
 	if e.kind() > kindDatagram || int(e.who) >= len(w.phones) {
 		return
 	}
-	oldest, next := w.phones[e.who].machine.Log().Ends()
+	second, next := w.phones[e.who].machine.Log().Ends()
 	if e.kind() == kindDatagram {
 		prefetch(next)
 	} else {
-		prefetch(oldest)
+		prefetch(second)
 	}
 }
 
