@@ -29,13 +29,18 @@ func foreseers(all ...any) []Foreseer {
 // every event is about another phone, and waiting for its memory takes longer
 // than the work.
 func (w *World) lookAhead() {
-	if e := w.queue.soon(askAhead); e != nil {
+	q := &w.queue
+	for range q.ask(&q.askedPhone, askAhead) {
+		e := q.soon(q.askedPhone)
 		w.askForPhone(e)
 		w.foretell(e, false)
+		q.askedPhone++
 	}
-	if e := w.queue.soon(askAhead / 2); e != nil {
+	for range q.ask(&q.askedLog, askAhead/2) {
+		e := q.soon(q.askedLog)
 		w.askForLog(e)
 		w.foretell(e, true)
+		q.askedLog++
 	}
 }
 
@@ -53,9 +58,14 @@ func (w *World) foretell(e *event, again bool) {
 	}
 }
 
-// askAhead is how many events ahead a phone's memory is asked for, and at half
-// the way that of its log.
-const askAhead = 8
+// askAhead is how many events ahead a phone's memory is asked for, at the least,
+// and at half the way that of its log. So many events are asked for at once:
+// what is asked for together is waited for together, and an address that has to
+// be looked up in memory holds the processor up even then.
+const (
+	askAhead  = 8
+	askAtOnce = 4
+)
 
 // Prefetch asks for the memory at p, without waiting for it.
 func Prefetch(p unsafe.Pointer) { prefetch(p) }

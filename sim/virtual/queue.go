@@ -30,6 +30,9 @@ type queue struct {
 	chunks  []chunk // chunks[0] is nobody's
 	spare   int32   // a chunk that is free, and through next all others
 	seq     uint64
+
+	// up to which event, as soon counts them, memory has been asked for
+	askedPhone, askedLog int
 }
 
 // The wheel spans slots × slotTime, 275 s: more than the retention of a contact
@@ -172,21 +175,29 @@ func (q *queue) pop() event {
 	return q.near.pop()
 }
 
-// soon is the event i places behind the first, as far as the order is known; nil
-// when it is not.
+// soon is event i counted from the beginning of part, in the order in which they
+// come, unless others are pushed before them.
 func (q *queue) soon(i int) *event {
-	i += q.at
 	if i < len(q.part) {
 		return &q.part[i]
 	}
-	if i -= len(q.part); i < len(q.next) {
-		return &q.next[i]
+	return &q.next[i-len(q.part)]
+}
+
+// ask says for how many events from asked on it is time to ask, when those up to
+// it have been asked for, and the distance is to be kept.
+func (q *queue) ask(asked *int, distance int) int {
+	*asked = max(*asked, q.at)
+	if *asked-q.at >= distance {
+		return 0
 	}
-	return nil
+	return min(askAtOnce, len(q.part)+len(q.next)-*asked)
 }
 
 // advance begins the next part, and sorts the one behind it.
 func (q *queue) advance() {
+	q.askedPhone -= len(q.part)
+	q.askedLog -= len(q.part)
 	q.part, q.next, q.at = q.next, q.part[:0], 0
 	if len(q.part)+len(q.near) == 0 {
 		q.skip()
