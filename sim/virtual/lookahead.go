@@ -96,7 +96,6 @@ func (w *World) askForPhone(e *event) {
 	if e.kind() == kindTick {
 		prefetch(unsafe.Add(p, 128))
 		prefetch(unsafe.Add(p, 192))
-		prefetch(unsafe.Add(p, 256))
 	}
 }
 

@@ -97,8 +97,9 @@ type World struct {
 	clock Clock
 	queue queue
 
-	phones []phone
-	names  []string
+	phones  []phone
+	names   []string
+	watched []bool // by phone: whether its screen is; nil: none is
 
 	udp     UDP
 	mail    []datagram
