@@ -2,6 +2,8 @@ package virtual
 
 import (
 	"unsafe"
+
+	"bluetrace/protocol"
 )
 
 // Foreseer is what a Watcher or a Story may be besides: it is told of what comes
@@ -80,6 +82,14 @@ func (w *World) askForLog(e *event) {
 	second, next := w.phones[e.who].machine.Log().Ends()
 	if e.kind() == kindDatagram {
 		prefetch(next)
+		if w.bringsPart(e) {
+			ph := &w.phones[e.who]
+			prefetch(unsafe.Pointer(unsafe.SliceData(ph.firsts)))
+			if parts := ph.machine.Parts(); parts != nil {
+				prefetch(parts)
+				prefetch(unsafe.Add(parts, 64))
+			}
+		}
 	} else {
 		prefetch(second)
 	}
@@ -96,7 +106,15 @@ func (w *World) askForPhone(e *event) {
 	if e.kind() == kindTick {
 		prefetch(unsafe.Add(p, 128))
 		prefetch(unsafe.Add(p, 192))
+	} else if w.bringsPart(e) {
+		prefetch(unsafe.Add(p, 128))
+		prefetch(unsafe.Add(p, 256))
 	}
+}
+
+// bringsPart says whether the event is the arrival of a part of a beacon.
+func (w *World) bringsPart(e *event) bool {
+	return e.kind() == kindDatagram && w.mail[e.arg].n != protocol.BeaconSize
 }
 
 // askForReceiver asks for the lines of a phone that a datagram is on its way to:

@@ -249,7 +249,7 @@ func (q *queue) deal() {
 
 // fewEvents is up to how many events moving each to its place is the quickest
 // way to sort them.
-const fewEvents = 40
+const fewEvents = 100
 
 func sortEvents(events []event) {
 	if len(events) > fewEvents {
