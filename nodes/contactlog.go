@@ -155,10 +155,10 @@ func (l *ContactLog) expire(now, retention time.Duration) int {
 // smallRing is the largest ring that an empty log keeps.
 const smallRing = 64
 
-// resize grows a full ring by a sixteenth, at least by 8 places, and takes what
+// resize grows a full ring by a sixteenth, at least by 12 places, and takes what
 // the allocator rounds up to: a log keeps its size, and there are many.
 func (l *ContactLog) resize() {
-	grown := append([]logEntry(nil), make([]logEntry, len(l.ring)+max(8, len(l.ring)/16))...)
+	grown := append([]logEntry(nil), make([]logEntry, len(l.ring)+max(12, len(l.ring)/16))...)
 	grown = grown[:cap(grown)]
 	n := copy(grown, l.ring[l.head:])
 	copy(grown[n:], l.ring[:l.head])
