@@ -11,6 +11,7 @@ import (
 const (
 	memoryOfPhone   = 8 << 10 // with a full log, and the checkers' copy; more does no harm
 	worthLargePages = 64 << 20
+	mostLargePages  = 1 << 30 // a kernel that counts what is promised may refuse more
 )
 
 // askForLargePages has the kernel back the memory that so many phones will need
@@ -18,7 +19,7 @@ const (
 // nothing has been written to yet, marks it, and gives it back to be used again.
 // A kernel that has no large pages says so, and nothing is lost.
 func askForLargePages(phones int) {
-	n := phones * memoryOfPhone
+	n := min(phones*memoryOfPhone, mostLargePages)
 	if n < worthLargePages {
 		return
 	}
