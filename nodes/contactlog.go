@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"encoding/binary"
 	"fmt"
 	"time"
 	"unsafe"
@@ -27,11 +28,36 @@ type ContactLog struct {
 	oldest int64
 }
 
-// logEntry is a Contact in 40 bytes; a phone has many of them.
+// logEntry is a Contact in 32 bytes, half a cache line; a phone has many of them.
 type logEntry struct {
 	received      int64
-	id            protocol.TempID
-	start, expiry [5]byte // seconds since year 0, big endian
+	id            [protocol.TempIDSize / 2]byte // two digits each
+	start, expiry [5]byte                       // seconds since year 0, big endian
+}
+
+// packID takes the digits of a TempID in pairs, eight at a time; the last two
+// loads overlap.
+func packID(id *protocol.TempID) (b [protocol.TempIDSize / 2]byte) {
+	le := binary.LittleEndian
+	le.PutUint32(b[0:], packDigits(le.Uint64(id[0:])))
+	le.PutUint32(b[4:], packDigits(le.Uint64(id[8:])))
+	le.PutUint32(b[6:], packDigits(le.Uint64(id[12:])))
+	return b
+}
+
+// packDigits makes four bytes of eight ASCII digits.
+func packDigits(w uint64) uint32 {
+	w &= 0x0f0f0f0f0f0f0f0f
+	w = (w<<4 | w>>8) & 0x00ff00ff00ff00ff
+	w = (w | w>>8) & 0x0000ffff0000ffff
+	return uint32(w | w>>16)
+}
+
+func unpackID(b *[protocol.TempIDSize / 2]byte) (id protocol.TempID) {
+	for i, pair := range b {
+		id[2*i], id[2*i+1] = '0'+pair>>4, '0'+pair&0x0f
+	}
+	return id
 }
 
 // yearZero is 01/01/0000 00:00:00; the year 9999 ends below yearZero + 2^40.
@@ -57,7 +83,7 @@ func (l *ContactLog) At(i int) Contact {
 	}
 	e := &l.ring[l.place(uint32(i))]
 	return Contact{
-		TempID:   e.id,
+		TempID:   unpackID(&e.id),
 		Start:    unpackTime(e.start),
 		Expiry:   unpackTime(e.expiry),
 		Received: time.Duration(e.received),
@@ -101,7 +127,7 @@ func (l *ContactLog) push(b *protocol.Beacon, received time.Duration) {
 	}
 	l.ring[l.place(l.n)] = logEntry{
 		received: int64(received),
-		id:       b.TempID,
+		id:       packID(&b.TempID),
 		start:    packTime(b.Start),
 		expiry:   packTime(b.Expiry),
 	}
@@ -129,22 +155,22 @@ func (l *ContactLog) expire(now, retention time.Duration) int {
 // smallRing is the largest ring that an empty log keeps.
 const smallRing = 64
 
-// resize grows a full ring by a sixteenth, at least by 8 places, and takes what
+// resize grows a full ring by a sixteenth, at least by 12 places, and takes what
 // the allocator rounds up to: a log keeps its size, and there are many.
 func (l *ContactLog) resize() {
-	grown := append([]logEntry(nil), make([]logEntry, len(l.ring)+max(8, len(l.ring)/16))...)
+	grown := append([]logEntry(nil), make([]logEntry, len(l.ring)+max(12, len(l.ring)/16))...)
 	grown = grown[:cap(grown)]
 	n := copy(grown, l.ring[l.head:])
 	copy(grown[n:], l.ring[:l.head])
 	l.ring, l.head = grown, 0
 }
 
-// Ends points at the memory of the oldest entry and of the place of the next
-// one, for a host that wants it near before it is needed; nil when there is
-// none.
-func (l *ContactLog) Ends() (oldest, next unsafe.Pointer) {
-	if len(l.ring) == 0 {
+// Ends points at the memory that the log needs next, for a host that wants it
+// near before: of the entry behind the oldest, which is looked at when that goes,
+// and of the place of the next one; nil when there is none.
+func (l *ContactLog) Ends() (second, next unsafe.Pointer) {
+	if len(l.ring) < 2 {
 		return nil, nil
 	}
-	return unsafe.Pointer(&l.ring[l.head]), unsafe.Pointer(&l.ring[l.place(min(l.n, uint32(len(l.ring)-1)))])
+	return unsafe.Pointer(&l.ring[l.place(1)]), unsafe.Pointer(&l.ring[l.place(min(l.n, uint32(len(l.ring)-1)))])
 }

@@ -48,12 +48,12 @@ func TestContactLogIsAQueue(t *testing.T) {
 }
 
 func TestContactLogMemory(t *testing.T) {
-	equal(t, "bytes of an entry", unsafe.Sizeof(logEntry{}), 40)
+	equal(t, "bytes of an entry", unsafe.Sizeof(logEntry{}), 32)
 	var log ContactLog
 	for i := range 10_000 {
 		log.push(beaconNumber(i), 0)
-		if i > 100 && cap(log.ring)*40 > log.Len()*64 {
-			t.Fatalf("%d entries hold %d bytes, above 64 each", log.Len(), cap(log.ring)*40)
+		if i > 100 && cap(log.ring)*32 > log.Len()*64 {
+			t.Fatalf("%d entries hold %d bytes, above 64 each", log.Len(), cap(log.ring)*32)
 		}
 	}
 	equal(t, "all go at once", log.expire(10, 10), 10_000)

@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"time"
+	"unsafe"
 
 	"bluetrace/protocol"
 )
@@ -51,6 +52,10 @@ func (p *Phone) TempID() (protocol.Beacon, bool) {
 
 // Log is the contact log as the last input left it.
 func (p *Phone) Log() *ContactLog { return &p.log }
+
+// Parts points at the memory of beacons that are not whole yet; nil when there is
+// none.
+func (p *Phone) Parts() unsafe.Pointer { return p.assembler.Memory() }
 
 // Beacon sends the phone's beacon, expired or not, or says that it has none
 // (PROTOCOL.md section 4).

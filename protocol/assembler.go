@@ -1,6 +1,9 @@
 package protocol
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
 // Limits of assembling split beacons (PROTOCOL.md section 3).
 const (
@@ -83,6 +86,10 @@ func (a *Assembler) NextJudgement() (time.Duration, bool) {
 	}
 	return a.known.at(r).third + JudgeAfter, true
 }
+
+// Memory points at what a part of a beacon needs beside the Assembler itself, for
+// a host that wants it near before; nil when there is nothing.
+func (a *Assembler) Memory() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(a.known.slots)) }
 
 // schedule keeps NextWake right after a change.
 func (a *Assembler) schedule() {

@@ -20,7 +20,6 @@ type logs struct {
 	v      *Invariants
 	wire   beaconReader
 	queues []*goneQueue
-	byWho  []uint32 // index into queues
 	phones []phoneLog
 	sends  []phoneSends
 	// lately holds the marks of what was sent last, by anybody: most verdicts
@@ -34,6 +33,7 @@ const latelyKept = 4096
 type phoneLog struct {
 	count uint32
 	sum   uint32 // of the marks of its entries
+	queue uint32 // index into queues, by its retention
 }
 
 // phoneSends are the marks of the last two beacons that a phone put on the
@@ -103,9 +103,8 @@ func (l *logs) init(v *Invariants) {
 	l.wire.location = v.rules.Location
 	l.phones = make([]phoneLog, len(v.rules.Retention))
 	l.sends = make([]phoneSends, len(v.rules.Retention))
-	l.byWho = make([]uint32, len(v.rules.Retention))
 	for who, r := range v.rules.Retention {
-		l.byWho[who] = l.queueOf(r)
+		l.phones[who].queue = l.queueOf(r)
 	}
 }
 
@@ -208,7 +207,7 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	if why != "" {
 		return
 	}
-	q := l.queues[l.byWho[phone]]
+	q := l.queues[l.phones[phone].queue]
 	k := kept{at + int64(q.retention), phone, entryMark(e.Raw[:protocol.TempIDSize], at)}
 	q.push(k)
 	p := &l.phones[phone]
@@ -228,7 +227,7 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 	v, p := l.v, &l.phones[phone]
 	v.times[NothingStays]++
 	v.times[NothingLeavesEarly]++
-	retention := l.queues[l.byWho[phone]].retention
+	retention := l.queues[l.phones[phone].queue].retention
 	if received, ok := log.Oldest(); ok && time.Duration(at)-received >= retention {
 		v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention),
 			fmt.Sprintf("one of %s", time.Duration(at)-received))
@@ -246,7 +245,7 @@ func (l *logs) differs(at int64, phone uint32, log *nodes.ContactLog) {
 	i := NothingInvalidKept
 	if uint32(log.Len()) < p.count {
 		i = NothingLeavesEarly
-		if newest := l.newest(phone); newest != nil && newest.due-int64(l.queues[l.byWho[phone]].retention) == at {
+		if newest := l.newest(phone); newest != nil && newest.due-int64(l.queues[l.phones[phone].queue].retention) == at {
 			i = NothingValidMissing
 		}
 	}
@@ -255,7 +254,7 @@ func (l *logs) differs(at int64, phone uint32, log *nodes.ContactLog) {
 
 // newest is the last entry that the model holds of a phone.
 func (l *logs) newest(phone uint32) *kept {
-	q := l.queues[l.byWho[phone]]
+	q := l.queues[l.phones[phone].queue]
 	for b := len(q.blocks) - 1; b >= 0; b-- {
 		low := 0
 		if b == 0 {

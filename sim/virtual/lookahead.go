@@ -2,28 +2,75 @@ package virtual
 
 import (
 	"unsafe"
+
+	"bluetrace/protocol"
 )
+
+// Foreseer is what a Watcher or a Story may be besides: it is told of what comes
+// soon, and may ask for the memory that it will need then (Prefetch).
+type Foreseer interface {
+	// Soon: something happens to the phone a few events from now.
+	Soon(phone uint32)
+	// TickSoon: a tick comes in a few events; it is told twice, the second time
+	// when what was asked for the first time is near.
+	TickSoon(who, arg uint32, again bool)
+}
+
+// foreseers are those who want to be told.
+func foreseers(all ...any) []Foreseer {
+	var some []Foreseer
+	for _, a := range all {
+		if f, ok := a.(Foreseer); ok {
+			some = append(some, f)
+		}
+	}
+	return some
+}
 
 // lookAhead asks for the memory of the events that come soon. In a large crowd
 // every event is about another phone, and waiting for its memory takes longer
 // than the work.
 func (w *World) lookAhead() {
 	q := &w.queue
-	if i := q.at + askAhead; i < len(q.slot) {
-		w.askForPhone(&q.slot[i])
+	for range q.ask(&q.askedPhone, askAhead) {
+		e := q.soon(q.askedPhone)
+		w.askForPhone(e)
+		w.foretell(e, false)
+		q.askedPhone++
 	}
-	if i := q.at + askAhead/2; i < len(q.slot) {
-		w.askForLog(&q.slot[i])
-	}
-	h := q.near
-	if len(h) > 0 {
-		w.askForLog(&h[0])
+	for range q.ask(&q.askedLog, askAhead/2) {
+		e := q.soon(q.askedLog)
+		w.askForLog(e)
+		w.foretell(e, true)
+		q.askedLog++
 	}
 }
 
-// askAhead is how many events ahead a phone's memory is asked for, and at half
-// the way that of its log.
-const askAhead = 8
+// foretell tells those who want to know of an event that comes soon.
+func (w *World) foretell(e *event, again bool) {
+	switch k := e.kind(); {
+	case k == kindTick:
+		for _, f := range w.foreseers {
+			f.TickSoon(e.who, e.arg, again)
+		}
+	case k < kindTick && k != kindWakeServer && !again:
+		for _, f := range w.foreseers {
+			f.Soon(e.who)
+		}
+	}
+}
+
+// askAhead is how many events ahead a phone's memory is asked for, at the least,
+// and at half the way that of its log. So many events are asked for at once:
+// what is asked for together is waited for together, and an address that has to
+// be looked up in memory holds the processor up even then.
+const (
+	askAhead  = 8
+	askAtOnce = 4
+)
+
+// Prefetch asks for the memory at p, without waiting for it.
+func Prefetch(p unsafe.Pointer) { prefetch(p) }
 
 // askForLog asks for the end of a phone's log that the event is about: a wake-up
 // takes from the one, a reception adds to the other. The phone itself must be
@@ -32,11 +79,19 @@ func (w *World) askForLog(e *event) {
 	if e.kind() > kindDatagram || int(e.who) >= len(w.phones) {
 		return
 	}
-	oldest, next := w.phones[e.who].machine.Log().Ends()
+	second, next := w.phones[e.who].machine.Log().Ends()
 	if e.kind() == kindDatagram {
 		prefetch(next)
+		if w.bringsPart(e) {
+			ph := &w.phones[e.who]
+			prefetch(unsafe.Pointer(unsafe.SliceData(ph.firsts)))
+			if parts := ph.machine.Parts(); parts != nil {
+				prefetch(parts)
+				prefetch(unsafe.Add(parts, 64))
+			}
+		}
 	} else {
-		prefetch(oldest)
+		prefetch(second)
 	}
 }
 
@@ -51,8 +106,15 @@ func (w *World) askForPhone(e *event) {
 	if e.kind() == kindTick {
 		prefetch(unsafe.Add(p, 128))
 		prefetch(unsafe.Add(p, 192))
+	} else if w.bringsPart(e) {
+		prefetch(unsafe.Add(p, 128))
 		prefetch(unsafe.Add(p, 256))
 	}
+}
+
+// bringsPart says whether the event is the arrival of a part of a beacon.
+func (w *World) bringsPart(e *event) bool {
+	return e.kind() == kindDatagram && w.mail[e.arg].n != protocol.BeaconSize
 }
 
 // askForReceiver asks for the lines of a phone that a datagram is on its way to:

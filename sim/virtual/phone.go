@@ -10,8 +10,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// phone hosts one phone's machine. What a reception or an expiry needs stands
-// first: with the head of the machine it fills two cache lines.
+// phone hosts one phone's machine, in five cache lines. What a reception or an
+// expiry needs stands first: with the head of the machine it fills two of them.
 type phone struct {
 	wakeAt  int64 // the wake-up that counts; never when none is in the queue
 	later   int64 // one that is in the queue as well, behind it; never when none is
@@ -19,11 +19,10 @@ type phone struct {
 	valid   uint32
 	invalid uint32
 	sent    uint32
-	watched bool
+	conn    uint32 // of its program
 	machine nodes.Phone
 	net     rand.PCG // delays and losses of its datagrams
 	firsts  []first
-	conn    uint32   // of its program
 	up      rand.PCG // delays of its streams
 	down    rand.PCG
 	script  *rawConn // what a script does on a connection of its own
@@ -113,7 +112,7 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 
 // show renders what stands on the screen of a phone that is watched.
 func (w *World) show(who uint32, e *nodes.PhoneEffect) {
-	if w.phones[who].watched {
+	if w.watched != nil && w.watched[who] {
 		w.text = e.AppendText(w.text[:0], w.zone)
 		w.story.Printed(who, string(w.text))
 	}
@@ -159,7 +158,12 @@ func (w *World) done(who uint32, e *nodes.PhoneEffect) {
 }
 
 // Watch has the story told what stands on the phone's screen.
-func (w *World) Watch(who uint32) { w.phones[who].watched = true }
+func (w *World) Watch(who uint32) {
+	if w.watched == nil {
+		w.watched = make([]bool, len(w.phones))
+	}
+	w.watched[who] = true
+}
 
 // Open starts the session of the phone's program: it connects and asks for a
 // username.

@@ -97,8 +97,9 @@ type World struct {
 	clock Clock
 	queue queue
 
-	phones []phone
-	names  []string
+	phones  []phone
+	names   []string
+	watched []bool // by phone: whether its screen is; nil: none is
 
 	udp     UDP
 	mail    []datagram
@@ -115,13 +116,14 @@ type World struct {
 
 	host serverHost
 
-	phoneOut nodes.PhoneOutbox
-	calls    []func()
-	callFree []uint32
-	watcher  world.Watcher
-	story    world.Story
-	ledger   ledger
-	text     []byte
+	phoneOut  nodes.PhoneOutbox
+	calls     []func()
+	callFree  []uint32
+	watcher   world.Watcher
+	story     world.Story
+	ledger    ledger
+	foreseers []Foreseer
+	text      []byte
 
 	Counts world.Counts
 	Delays world.Delays
@@ -148,6 +150,7 @@ func New(c Config) (*World, error) {
 		Delays:  world.NewDelays(),
 	}
 	w.clock.world = w
+	w.foreseers = foreseers(c.Watcher, c.Story)
 	w.ledger.init(c.Trace)
 	for i, pc := range c.Phones {
 		w.names[i] = pc.Name
