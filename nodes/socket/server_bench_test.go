@@ -126,9 +126,9 @@ func joinedLogin(c net.Conn) error {
 	return exchange(c, []byte(userA+passwordA), make([]byte, len(protocol.Welcome)))
 }
 
-// BenchmarkDownload is Download_tempID on 50 connections, client and server in
-// one process; echo is the bare Go server of the same run, with the same client
-// and as many bytes, and INCRs are those of Redis, where it is installed.
+// BenchmarkDownload is Download_tempID on 50 connections; echoes are those of a
+// bare Go server in the same run, with the same client and as many bytes, and
+// INCRs those of Redis with its own client, where it is installed.
 func BenchmarkDownload(b *testing.B) {
 	for _, row := range []struct {
 		name   string
@@ -136,14 +136,13 @@ func BenchmarkDownload(b *testing.B) {
 	}{{"durable", false}, {"not_durable", true}} {
 		b.Run(row.name, func(b *testing.B) {
 			r, d := newBenchRig(b, row.noSync)
-			peers := benchPeers(b, r.at, joinedLogin)
-			bare := benchPeers(b, echo(b), func(net.Conn) error { return nil })
+			bare := echo(b)
 			b.ResetTimer()
-			rate := ask(b, peers, protocol.CommandDownload, protocol.TempIDSize)
+			rate := leanAsk(b, r.at, userA+passwordA, len(protocol.Welcome), protocol.CommandDownload, protocol.TempIDSize, b.N)
 			b.StopTimer()
 			b.ReportMetric(rate, "downloads/s")
 			b.ReportMetric(float64(d.records.Load())/float64(max(1, d.stores.Load())), "records/store")
-			bareRate := ask(b, bare, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize)
+			bareRate := leanAsk(b, bare, "", 0, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize, b.N)
 			b.ReportMetric(bareRate, "echoes/s")
 			b.ReportMetric(rate/bareRate, "of-echo")
 			if b.N < 1000 || testing.Short() {
