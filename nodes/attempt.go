@@ -104,6 +104,7 @@ func (s *Server) welcome(now Now, c Conn, out *ServerOutbox) {
 	user := s.connections[c].name.user
 	s.expect(c, connAtCommand, protocol.ExpectCommand)
 	s.waitIdle(now, c)
+	s.crowd.came(user)
 	s.send(c, protocol.Welcome, out)
 	out.print("users: " + user)
 	out.event(c, ServerEvent{Kind: EventLoggedIn, User: user})

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -231,4 +232,23 @@ func TestSteppedWallClock(t *testing.T) {
 	r.now = Now{Elapsed: 3 * time.Minute, Wall: startWall - int64(24*time.Hour)}
 	r.wake()
 	equal(t, "gone", r.p.Log().Len(), 0)
+}
+
+// A full log takes what is new, the oldest goes, and that is said once.
+func TestMaxEntries(t *testing.T) {
+	r := newPhoneRig(t, func(s *PhoneSettings) { s.MaxEntries = 2 })
+	for i := range 5 {
+		b := protocol.Beacon{TempID: protocol.TempID([]byte("1234567890123456789" + string(rune('0'+i)))),
+			Start: r.settings.Zone.Local(r.now.Unix()), Expiry: r.settings.Zone.Local(r.now.Unix() + 900)}
+		var raw [protocol.BeaconSize]byte
+		b.Encode(&raw)
+		r.p.Datagram(r.now, sender, raw[:], &r.out)
+		r.take()
+	}
+	equal(t, "entries", r.p.Log().Len(), 2)
+	for i := range 2 {
+		equal(t, "entry", r.p.Log().At(i).TempID.String(), "1234567890123456789"+string(rune('3'+i)))
+	}
+	equal(t, "gone before their time", r.expired, 3)
+	equal(t, "said", strings.Count(r.terminal.String(), "the contact log is full with 2 entries: the oldest go before their time\n"), 1)
 }

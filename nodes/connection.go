@@ -30,9 +30,10 @@ type connection struct {
 
 func (x *connection) loggedIn() bool { return x.stage >= connAtCommand }
 
-// Accept begins a session. At MaxConnections the oldest that has not logged in is
-// closed for it; when all have, it is the new one. It panics when c is still in
-// use.
+// Accept begins a session. At MaxConnections another is closed for it: the oldest
+// that has not logged in; when all have, of the account with the most sessions the
+// one that is idle for longest; when no account has two, the new one itself. It
+// panics when c is still in use.
 func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
 	s.begin(now, out)
 	for int(c) >= len(s.connections) {
@@ -43,12 +44,10 @@ func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
 		panic(fmt.Sprintf("accepting connection %d: it is still in use", c))
 	}
 	x.stage = connAtUsername
-	s.wait(c, &s.login, later(now.Elapsed, s.settings.LoginTimeout))
 	s.sessions++
-	if limit := s.settings.MaxConnections; limit > 0 && s.sessions > limit {
-		oldest := Conn(s.login.first - 1)
-		out.print(fmt.Sprintf("%d sessions at once, and no more: the oldest that is not logged in is closed", limit))
-		s.end(oldest, ReasonTooMany, out)
+	s.limitSessions(c, out)
+	if s.open(c) {
+		s.wait(c, &s.login, later(now.Elapsed, s.settings.LoginTimeout))
 	}
 }
 
@@ -154,6 +153,7 @@ func (s *Server) end(c Conn, reason string, out *ServerOutbox) {
 		s.brokenUpload(c, reason, out)
 	}
 	if x.loggedIn() {
+		s.crowd.left(x.name.user)
 		out.print(x.name.user + " logout")
 	}
 	user := x.name.user

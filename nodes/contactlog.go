@@ -141,15 +141,20 @@ func (l *ContactLog) push(b *protocol.Beacon, received time.Duration) {
 func (l *ContactLog) expire(now, retention time.Duration) int {
 	gone := 0
 	for l.n > 0 && now-time.Duration(l.oldest) >= retention {
-		l.head = l.place(1)
-		l.n--
-		l.oldest = l.ring[l.head].received
+		l.dropOldest()
 		gone++
 	}
 	if gone > 0 && l.n == 0 && len(l.ring) > smallRing {
 		*l = ContactLog{}
 	}
 	return gone
+}
+
+// dropOldest removes the oldest entry, of which there must be one.
+func (l *ContactLog) dropOldest() {
+	l.head = l.place(1)
+	l.n--
+	l.oldest = l.ring[l.head].received
 }
 
 // smallRing is the largest ring that an empty log keeps.

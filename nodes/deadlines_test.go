@@ -1,6 +1,8 @@
 package nodes
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -86,12 +88,91 @@ func TestMaxConnections(t *testing.T) {
 	equal(t, "logged in", r.s.LoggedIn(1) && r.s.LoggedIn(2) && !r.s.LoggedIn(3) && !r.s.LoggedIn(0), true)
 	r.read(3, bob)
 	r.read(3, bobPassword)
-	r.accept(0)
-	equal(t, "all are logged in: the new one", r.closed[0], true)
-	equal(t, "the others go on", r.closed[1] || r.closed[2] || r.closed[3], false)
 	r.eof(2)
 	r.accept(2)
 	equal(t, "there is room again", r.closed[2], false)
+}
+
+// When all are logged in, an account that has more sessions than any other makes
+// room.
+func TestMaxConnectionsWhenAllAreLoggedIn(t *testing.T) {
+	const a, b, carol = alice, bob, "+61411111111"
+	for _, test := range []struct {
+		title  string
+		logins []string
+		active []Conn // who sends something, in order
+		want   Conn   // who goes for connection 5
+	}{
+		{title: "nobody has two", logins: []string{a, b, carol}, want: 5},
+		{title: "one has most", logins: []string{a, b, b, carol}, want: 1},
+		{title: "of that one's, the longest idle", logins: []string{a, b, b, b}, active: []Conn{1, 3}, want: 2},
+		{title: "two have as many", logins: []string{a, b, b, a}, active: []Conn{0}, want: 1},
+		{title: "all of one", logins: []string{a, a, a}, want: 0},
+	} {
+		t.Run(test.title, func(t *testing.T) {
+			r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = len(test.logins) })
+			r.s.SetCredentials([]Credential{{a, "x"}, {b, "x"}, {carol, "x"}})
+			for i, user := range test.logins {
+				r.at(time.Duration(i)*time.Second).login(Conn(i), user, "x")
+			}
+			for i, c := range test.active {
+				r.at(time.Minute+time.Duration(i)*time.Second).read(c, "noise")
+			}
+			r.take()
+			r.at(2 * time.Minute).accept(5)
+			for c, closed := range r.closed {
+				equal(t, fmt.Sprintf("connection %d is closed", c), closed, c == test.want)
+			}
+			equal(t, "reason", r.lastEvent(EventSessionEnded).Reason, ReasonTooMany)
+		})
+	}
+}
+
+// Sessions that end are not counted any more.
+func TestAnAccountWithOneSessionLeftKeepsIt(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = 2 })
+	r.login(0, alice, alicePassword)
+	r.login(1, alice, alicePassword)
+	r.eof(1)
+	r.login(2, bob, bobPassword)
+	r.accept(3)
+	equal(t, "the new one goes", r.closed[3], true)
+	equal(t, "the others stay", r.closed[0] || r.closed[2], false)
+}
+
+// A flood at the limit is told once, and then once per hundred.
+func TestAFloodAtTheLimitIsNoFloodOfLines(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = 1 })
+	r.accept(0)
+	for i := range 250 {
+		r.accept(Conn(1 - i%2))
+	}
+	var lines []string
+	for _, line := range r.take() {
+		if !strings.HasSuffix(line, "> FIN") {
+			lines = append(lines, line)
+		}
+	}
+	same(t, "lines", lines, "1 sessions at once, and no more: the oldest that is not logged in is closed",
+		"1 sessions at once, and no more: 100 were closed so far", "1 sessions at once, and no more: 200 were closed so far")
+}
+
+// A host without means for another connection has the least needed one ended.
+func TestCrowded(t *testing.T) {
+	r := newServerRig(t, nil)
+	crowded := func() []string {
+		r.s.Crowded(r.now, &r.out)
+		return r.take()
+	}
+	same(t, "nobody is there", crowded())
+	r.accept(0, 1)
+	r.login(2, alice, alicePassword)
+	same(t, "the oldest that is not logged in", crowded(), "0> FIN")
+	equal(t, "reason", r.lastEvent(EventSessionEnded).Reason, ReasonTooMany)
+	same(t, "the next", crowded(), "1> FIN")
+	same(t, "one session of one account", crowded())
+	r.login(3, alice, alicePassword)
+	same(t, "the longest idle of two", crowded(), alice+" logout", "2> FIN")
 }
 
 func TestMisusePanics(t *testing.T) {
@@ -112,16 +193,17 @@ func TestMisusePanics(t *testing.T) {
 
 func TestServerSettingsAreRefused(t *testing.T) {
 	bad := map[string]func(*ServerSettings){
-		"server settings: block duration 0s is not positive":                              func(s *ServerSettings) { s.BlockDuration = 0 },
-		"server settings: TempID lifetime 1.5s is not a positive number of whole seconds": func(s *ServerSettings) { s.TempIDLifetime = 1500 * time.Millisecond },
-		"server settings: login timeout -1ns is not positive":                             func(s *ServerSettings) { s.LoginTimeout = -1 },
-		"server settings: idle timeout 0s is not positive":                                func(s *ServerSettings) { s.IdleTimeout = 0 },
-		"server settings: 0 attempts before a block, want at least 1":                     func(s *ServerSettings) { s.Attempts = 0 },
-		"server settings: limit of -1 upload lines, want 0 to 9999999":                    func(s *ServerSettings) { s.MaxUploadLines = -1 },
-		"server settings: limit of -1 connections, want at least 1, or 0 for none":        func(s *ServerSettings) { s.MaxConnections = -1 },
-		"server settings: limit of 0 unknown names, want at least 1":                      func(s *ServerSettings) { s.MaxUnknownNames = 0 },
-		"server settings: no zone":                                                        func(s *ServerSettings) { s.Zone = nil },
-		"server settings: no source of entropy for TempIDs":                               func(s *ServerSettings) { s.Entropy = nil },
+		"server settings: block duration 0s is not positive":                                      func(s *ServerSettings) { s.BlockDuration = 0 },
+		"server settings: TempID lifetime 1.5s is not a positive number of whole seconds":         func(s *ServerSettings) { s.TempIDLifetime = 1500 * time.Millisecond },
+		"server settings: login timeout -1ns is not positive":                                     func(s *ServerSettings) { s.LoginTimeout = -1 },
+		"server settings: idle timeout 0s is not positive":                                        func(s *ServerSettings) { s.IdleTimeout = 0 },
+		"server settings: 0 attempts before a block, want at least 1":                             func(s *ServerSettings) { s.Attempts = 0 },
+		"server settings: limit of -1 upload lines, want 0 to 9999999":                            func(s *ServerSettings) { s.MaxUploadLines = -1 },
+		"server settings: limit of -1 connections, want at least 1, or 0 for none":                func(s *ServerSettings) { s.MaxConnections = -1 },
+		"server settings: limit of -1 bytes of uploads under way, want at least 1, or 0 for none": func(s *ServerSettings) { s.MaxUploading = -1 },
+		"server settings: limit of 0 unknown names, want at least 1":                              func(s *ServerSettings) { s.MaxUnknownNames = 0 },
+		"server settings: no zone":                                                                func(s *ServerSettings) { s.Zone = nil },
+		"server settings: no source of entropy for TempIDs":                                       func(s *ServerSettings) { s.Entropy = nil },
 	}
 	for want, change := range bad {
 		s := DefaultServerSettings()

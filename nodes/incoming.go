@@ -25,7 +25,7 @@ func (s *Server) count(c Conn, b []byte, out *ServerOutbox) {
 	}
 	if err != nil {
 		line := protocol.AppendField([]byte(x.name.user+": upload refused: "), b, false)
-		out.print(fmt.Sprintf("%s: %v", line, err))
+		out.print(fmt.Sprintf("%s is %v", line, err))
 		s.end(c, ReasonCount, out)
 		return
 	}
@@ -44,10 +44,29 @@ func (s *Server) line(c Conn, b []byte, out *ServerOutbox) {
 	u := s.connections[c].upload
 	u.text = append(u.text, b...)
 	u.got++
+	s.uploading += len(b)
+	if limit := s.settings.MaxUploading; limit > 0 && s.uploading > limit && s.endLargestUpload(out) == c {
+		return
+	}
 	s.send(c, protocol.Ack, out)
 	if u.got == u.want {
 		s.uploaded(c, out)
 	}
+}
+
+// endLargestUpload closes the session whose upload takes the most memory, and
+// says which it was: whoever holds many half uploads does not stop the others.
+func (s *Server) endLargestUpload(out *ServerOutbox) Conn {
+	largest, size := Conn(0), -1
+	for c := range s.connections {
+		if u := s.connections[c].upload; u != nil && len(u.text) > size {
+			largest, size = Conn(c), len(u.text)
+		}
+	}
+	out.print(fmt.Sprintf("more than %d bytes of uploads under way: the largest, of %s, is closed",
+		s.settings.MaxUploading, s.connections[largest].name.user))
+	s.end(largest, ReasonUploads, out)
+	return largest
 }
 
 // uploaded ends a whole upload: its lines, then whom they belong to, as one
@@ -56,9 +75,10 @@ func (s *Server) uploaded(c Conn, out *ServerOutbox) {
 	x := &s.connections[c]
 	u := x.upload
 	x.upload = nil
+	s.uploading -= len(u.text)
 	s.expect(c, connAtCommand, protocol.ExpectCommand)
 	text := append([]byte("received contact log from "), x.name.user...)
-	text = u.appendLines(text)
+	text = u.appendLines(text, u.got)
 	text = append(text, "\nContact log checking"...)
 	resolved := 0
 	for at := 0; at < len(u.text); at += entrySize {
@@ -79,10 +99,11 @@ func (s *Server) appendIssue(dst []byte, i *Issue) []byte {
 	return s.settings.Zone.Local(i.Expiry).Append(append(dst, '\n'))
 }
 
-// appendLines appends each line after a line feed, fit for the output.
-func (u *incoming) appendLines(dst []byte) []byte {
+// appendLines appends the first n lines, each after a line feed, fit for the
+// output.
+func (u *incoming) appendLines(dst []byte, n int) []byte {
 	rest := u.text
-	for i := range u.got {
+	for i := range n {
 		dst = append(dst, '\n')
 		if i%3 == 0 {
 			dst = appendTempID(dst, rest[:protocol.TempIDSize])
@@ -95,6 +116,9 @@ func (u *incoming) appendLines(dst []byte) []byte {
 	return dst
 }
 
+// shownOfBroken is how many lines of an incomplete upload are shown.
+const shownOfBroken = 3000
+
 // brokenUpload reports what arrived of an upload that ends in the middle;
 // nothing of it is resolved or kept.
 func (s *Server) brokenUpload(c Conn, reason string, out *ServerOutbox) {
@@ -103,8 +127,12 @@ func (s *Server) brokenUpload(c Conn, reason string, out *ServerOutbox) {
 	switch u := x.upload; {
 	case u != nil:
 		entries = u.got / 3
+		s.uploading -= len(u.text)
 		text := fmt.Appendf(nil, "%s: incomplete upload: %d of %d lines", x.name.user, u.got, u.want)
-		text = u.appendLines(text)
+		text = u.appendLines(text, min(u.got, shownOfBroken))
+		if u.got > shownOfBroken {
+			text = fmt.Appendf(text, "\n(%d more lines)", u.got-shownOfBroken)
+		}
 		if rest := x.reader.Rest(); len(rest) > 0 {
 			text = protocol.AppendField(append(text, '\n'), rest, false)
 		}

@@ -90,7 +90,7 @@ func TestCountsThatLie(t *testing.T) {
 		r := newServerRig(t, nil)
 		r.login(0, alice, alicePassword)
 		r.read(0, "Upload_contact_log")
-		same(t, count, r.read(0, count), fmt.Sprintf("%s: upload refused: %q: the count of lines is invalid: %s", alice, count, why),
+		same(t, count, r.read(0, count), fmt.Sprintf("%s: upload refused: %q is no count of lines: %s", alice, count, why),
 			alice+" logout", "0> FIN")
 		equal(t, count, r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Reason: ReasonCount})
 	}
@@ -143,4 +143,52 @@ func TestABrokenUploadNamesNoOwner(t *testing.T) {
 	same(t, "end of file", r.eof(0),
 		alice+": incomplete upload: 4 of 6 lines\n"+strings.Join([]string{issued, someStart, someEnd, issued}, "\n"),
 		alice+" logout", "0> FIN")
+}
+
+// Half uploads take no more memory than the limit: the largest goes, whoever's
+// line it was, and the others go on.
+func TestMaxUploading(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxUploading = 200 })
+	r.login(0, alice, alicePassword)
+	r.login(1, bob, bobPassword)
+	for _, c := range []Conn{0, 1} {
+		r.read(c, "Upload_contact_log")
+		r.read(c, "9")
+	}
+	entry := someID + someStart + someEnd
+	r.read(0, entry+entry) // 116 bytes
+	r.read(1, entry+someID)
+	equal(t, "194 bytes", r.closed[0] || r.closed[1], false)
+	same(t, "the line beyond", r.read(1, someStart),
+		"more than 200 bytes of uploads under way: the largest, of "+alice+", is closed",
+		alice+": incomplete upload: 6 of 9 lines\n"+strings.TrimSuffix(strings.Repeat(someID+"\n"+someStart+"\n"+someEnd+"\n", 2), "\n"),
+		alice+" logout", "0> FIN", "1> 1")
+	equal(t, "event", r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Entries: 2, Reason: ReasonUploads})
+	r.read(1, someEnd+entry)
+	equal(t, "the other is whole", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: bob, Entries: 3})
+	for range 3 { // what is over takes no room
+		r.read(1, "Upload_contact_log")
+		r.read(1, "9")
+		r.read(1, entry+entry+entry)
+	}
+	equal(t, "uploads", r.count(EventUploadDone), 4)
+	r.read(1, "Upload_contact_log")
+	r.read(1, "9")
+	r.read(1, entry+entry)
+	r.eof(1)
+	equal(t, "nothing is under way", r.s.uploading, 0)
+}
+
+func TestALongBrokenUploadIsNotShownWhole(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.login(0, alice, alicePassword)
+	r.read(0, "Upload_contact_log")
+	r.read(0, "6000")
+	for range 1002 {
+		r.read(0, someID+someStart+someEnd)
+	}
+	said := r.eof(0)[0]
+	equal(t, "head", strings.HasPrefix(said, alice+": incomplete upload: 3006 of 6000 lines\n"+someID+"\n"), true)
+	equal(t, "tail", strings.HasSuffix(said, someEnd+"\n(6 more lines)"), true)
+	equal(t, "lines", strings.Count(said, "\n"), 3001)
 }

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"fmt"
 	"time"
 	"unsafe"
 
@@ -12,13 +13,14 @@ import (
 // the hundred thousand: what only a session in progress needs is behind one
 // pointer. It must not be copied once it has been opened.
 type Phone struct {
-	settings *PhoneSettings
-	log      ContactLog
-	timerAt  time.Duration // elapsed time at which timer is due
-	timer    timer
-	stage    Stage // StageConnecting stands for all stages of a login
-	link     link
-	hasID    bool
+	settings   *PhoneSettings
+	log        ContactLog
+	timerAt    time.Duration // elapsed time at which timer is due
+	timer      timer
+	stage      Stage // StageConnecting stands for all stages of a login
+	link       link
+	hasID      bool
+	overflowed bool // it was said that the log is full
 
 	// What stands above, and the head of the assembler, is all that a whole
 	// beacon's reception and an expiry need.
@@ -134,5 +136,18 @@ func (p *Phone) judge(now Now, out *PhoneOutbox) {
 			continue
 		}
 		p.log.push(&b, now.Elapsed)
+		if limit := p.settings.MaxEntries; limit > 0 && p.log.Len() > limit {
+			p.overflow(out)
+		}
+	}
+}
+
+// overflow makes room: anybody may send valid beacons, and a phone has to last.
+func (p *Phone) overflow(out *PhoneOutbox) {
+	p.log.dropOldest()
+	out.addHot(PhoneExpired).Expired = 1
+	if !p.overflowed {
+		p.overflowed = true
+		out.print(fmt.Sprintf("the contact log is full with %d entries: the oldest go before their time", p.settings.MaxEntries))
 	}
 }

@@ -113,7 +113,7 @@ func TestLoginsThatFail(t *testing.T) {
 
 	r = start()
 	same(t, "no username", r.typed(""), "? Username: ")
-	same(t, "too long", r.typed(strings.Repeat("x", 1025)), "longer than a message of 1024 bytes", "? Username: ")
+	same(t, "too long", r.typed(strings.Repeat("x", 1025)), "what was typed is longer than a message of 1024 bytes", "? Username: ")
 	same(t, "the longest", r.typed(strings.Repeat("x", 1024)), "? Password: ")
 	same(t, "no password", r.typed(""), "? Password: ")
 	same(t, "the end of input", r.inputEnded(), "(close)", "(quit)")

@@ -17,7 +17,8 @@ type Kept struct {
 // arrival; it is called once, after Init and before any input. The retention of
 // an entry goes on by wall time: what is left of it is never below zero nor above
 // its full length, nor more than what is left of an entry that arrived later
-// (PROTOCOL.md section 1, Two clocks). What is past it is dropped. It panics
+// (PROTOCOL.md section 1, Two clocks). What is past it is dropped, and so are the
+// oldest beyond MaxEntries. It panics
 // when the phone has received something already.
 func (p *Phone) Restore(now Now, kept []Kept) {
 	if p.log.Len() > 0 {
@@ -33,6 +34,9 @@ func (p *Phone) Restore(now Now, kept []Kept) {
 	for i := range kept {
 		if age[i] >= full {
 			continue
+		}
+		if limit := p.settings.MaxEntries; limit > 0 && p.log.Len() == limit {
+			p.log.dropOldest()
 		}
 		k := &kept[i]
 		p.log.push(&protocol.Beacon{TempID: k.TempID, Start: k.Start, Expiry: k.Expiry}, now.Elapsed-age[i])

@@ -1,7 +1,6 @@
 package nodes
 
 import (
-	"fmt"
 	"time"
 
 	"bluetrace/protocol"
@@ -71,7 +70,7 @@ func (p *Phone) ConnectFailed(now Now, reason string, out *PhoneOutbox) {
 		return
 	}
 	p.link = linkNone
-	p.end(now, OutcomeConnectionLost, fmt.Sprintf("cannot connect to the server: %s", reason), out)
+	p.end(now, OutcomeConnectionLost, textNoConnection+reason, out)
 }
 
 // Closed says that the server ended the connection, or that it broke.
@@ -238,6 +237,6 @@ func (p *Phone) ring(now Now, out *PhoneOutbox) {
 
 // strange ends a session whose answers are not those of the protocol.
 func (p *Phone) strange(now Now, b []byte, out *PhoneOutbox) {
-	text := protocol.AppendField([]byte("strange answer from the server: "), b, false)
+	text := protocol.AppendField([]byte(textStrange), b, false)
 	p.end(now, OutcomeStrange, string(text), out)
 }

@@ -15,6 +15,7 @@ type PhoneSettings struct {
 	LongPause      time.Duration  // the same at the second try; >= PasswordPause
 	AnswerLimit    time.Duration  // for one answer of the server; > 0
 	TempIDLifetime time.Duration  // whole seconds, > 0
+	MaxEntries     int            // of the contact log, beyond which the oldest goes before its time; 0: no limit
 	Form           protocol.Form  // of the beacons it sends
 	Zone           *protocol.Zone // of the times it writes, reads and prints
 }
@@ -45,6 +46,8 @@ func (s PhoneSettings) Validate() error {
 		return fmt.Errorf("phone settings: answer limit %v is not positive", s.AnswerLimit)
 	case s.TempIDLifetime <= 0 || s.TempIDLifetime%time.Second != 0:
 		return fmt.Errorf("phone settings: TempID lifetime %v is not a positive number of whole seconds", s.TempIDLifetime)
+	case s.MaxEntries < 0:
+		return fmt.Errorf("phone settings: limit of %d log entries, want at least 1, or 0 for none", s.MaxEntries)
 	case s.Form != protocol.Split && s.Form != protocol.Single:
 		return fmt.Errorf("phone settings: form %d of beacons is neither split nor single", s.Form)
 	case s.Zone == nil:

@@ -1,6 +1,10 @@
 package nodes
 
-import "bluetrace/protocol"
+import (
+	"strings"
+
+	"bluetrace/protocol"
+)
 
 // What a phone's terminal shows (PROTOCOL.md sections 3 and 4).
 const (
@@ -16,11 +20,13 @@ const (
 	textInvalid     = "The beacon is invalid."
 	textCurrentTime = "Current time is:"
 
+	textNoConnection = "cannot connect to the server: "
+	textStrange      = "strange answer from the server: "
 	textNoAnswer     = "no answer from the server"
 	textLost         = "the server closed the connection"
 	textLostUpload   = "the connection ended in the middle of the upload"
-	textNotConnected = "not connected to the server"
-	textTooLong      = "longer than a message of 1024 bytes"
+	textNotConnected = "not connected to the server: start the client again to log in"
+	textTooLong      = "what was typed is longer than a message of 1024 bytes"
 	textQueueFull    = "too many lines typed ahead: this one is dropped"
 )
 
@@ -37,6 +43,19 @@ func (e *PhoneEffect) AppendText(dst []byte, z *protocol.Zone) []byte {
 		return e.appendVerdict(dst, z)
 	}
 	return dst
+}
+
+// Trouble is true of a PhonePrint about the connection with the server. It
+// answers no line that was typed.
+func (e *PhoneEffect) Trouble() bool {
+	if e.Kind != PhonePrint {
+		return false
+	}
+	switch e.Text {
+	case textNoAnswer, textLost, textLostUpload:
+		return true
+	}
+	return strings.HasPrefix(e.Text, textNoConnection) || strings.HasPrefix(e.Text, textStrange)
 }
 
 func (e *PhoneEffect) appendVerdict(dst []byte, z *protocol.Zone) []byte {

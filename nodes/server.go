@@ -15,7 +15,9 @@ type Server struct {
 	tempIDs     tempIDIndex
 	connections []connection // by Conn
 	sessions    int          // connections that are in use
+	uploading   int          // bytes of all uploads under way
 	login, idle deadlines
+	crowd       crowd
 	pending     map[StoreID]pending
 	lastStore   StoreID
 	scratch     []byte // what the effects of the current call send

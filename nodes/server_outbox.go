@@ -72,7 +72,8 @@ const (
 	ReasonIdleTimeout  = "idle timeout"  // no input for IdleTimeout
 	ReasonBlocked      = "blocked"       // the account is blocked
 	ReasonCount        = "bad count"     // an upload announced no count it may have
-	ReasonTooMany      = "too many"      // MaxConnections is reached, and it was the oldest not logged in
+	ReasonTooMany      = "too many"      // there was no room for another, and it was least needed (Accept)
+	ReasonUploads      = "uploads"       // MaxUploading is reached, and its upload was the largest
 	ReasonJoined       = "joined"        // a name and a wrong password in one read: not answered
 )
 

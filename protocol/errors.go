@@ -22,7 +22,7 @@ var (
 // What can be wrong with the count of an upload (PROTOCOL.md section 2). Each of
 // the others wraps ErrCount.
 var (
-	ErrCount       = errors.New("the count of lines is invalid")
+	ErrCount       = errors.New("no count of lines")
 	ErrCountDigits = fmt.Errorf("%w: it is not 1 to 7 digits", ErrCount)
 	ErrCountThree  = fmt.Errorf("%w: it is not a multiple of 3", ErrCount)
 	ErrCountLimit  = fmt.Errorf("%w: it is above the limit", ErrCount)

@@ -190,7 +190,7 @@ func TestParseCount(t *testing.T) {
 			t.Errorf("ParseCount(%q): %v is no ErrCount", test.text, err)
 		}
 	}
-	if got := ErrCountThree.Error(); got != "the count of lines is invalid: it is not a multiple of 3" {
+	if got := ErrCountThree.Error(); got != "no count of lines: it is not a multiple of 3" {
 		t.Errorf("the error reads %q", got)
 	}
 }

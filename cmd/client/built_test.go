@@ -222,7 +222,23 @@ func TestBuiltOutputGone(t *testing.T) {
 	u := udpSocket(t)
 	u.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort("127.0.0.1:"+p.udp))
 	p.ends(1)
-	expect(t, "errors", p.errors.String(), "client: writing to the terminal: write /dev/stdout: broken pipe\n")
+	expect(t, "errors", p.errors.String(), "client: writing to the output: broken pipe\n")
+}
+
+// The same when the first prompt cannot be written.
+func TestBuiltOutputFull(t *testing.T) {
+	server, _ := silentServer(t)
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("no full device here: ", err)
+	}
+	defer full.Close()
+	p := newProcess(t, server)
+	p.cmd.Stdin = strings.NewReader(user + "\n" + password + "\n")
+	p.cmd.Stdout = full
+	p.start()
+	p.ends(1)
+	expect(t, "errors", p.errors.String(), "client: writing to the output: no space left on device\n")
 }
 
 // pty is a pair of ends of a terminal.

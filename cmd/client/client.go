@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 
@@ -12,6 +13,10 @@ import (
 
 // textAlone is said when the server is gone and the person was logged in.
 const textAlone = "beacons are still sent and received; start the client again to log in"
+
+// textPause is said when a login got no answer: the server may take username and
+// password as one.
+const textPause = "is the server running? if so, start the client again with a longer --password-pause"
 
 // client stands between a phone and the person who uses it: it shows what the
 // phone says, and reads a line whenever the phone has asked for one. Without a
@@ -79,6 +84,12 @@ func (c *client) read() {
 		line, err := c.screen.console.readLine(q)
 		c.lock.Lock()
 		c.asked = false
+		if errors.Is(err, errOutput) {
+			c.screen.fail(err)
+			c.end(failed)
+			c.lock.Unlock()
+			return
+		}
 		if err != nil {
 			c.phone.InputEnded()
 			c.lock.Unlock()
@@ -106,7 +117,11 @@ func (c *client) Did(_ nodes.Now, e *nodes.PhoneEffect) {
 		c.ask(e.Text)
 	case nodes.PhonePrint, nodes.PhoneSendBeacon:
 		c.text = e.AppendText(c.text[:0], c.zone)
-		c.screen.show(c.text)
+		if e.Trouble() {
+			c.screen.showApart(c.text)
+		} else {
+			c.screen.show(c.text)
+		}
 	case nodes.PhoneJudged:
 		c.text = e.AppendText(c.text[:0], c.zone)
 		c.screen.showBeacon(c.text)
@@ -126,6 +141,9 @@ func (c *client) done(e *nodes.PhoneEffect) {
 	case e.Outcome == nodes.OutcomeOK:
 		c.loggedIn = true
 	default:
+		if e.Outcome == nodes.OutcomeNoAnswer {
+			c.screen.show([]byte(textPause + "\n"))
+		}
 		c.ending = true
 		c.end(failed)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -12,14 +13,26 @@ import (
 // console is what a person sees and types at. show and readLine are called by
 // one goroutine each.
 type console interface {
-	// show shows whole lines, each ended with a line feed.
-	show(text []byte) error
+	// show shows whole lines, each ended with a line feed; apart: on lines of their
+	// own, also right behind a line that was read.
+	show(text []byte, apart bool) error
 	// readLine shows the prompt and reads one line, without its end; io.EOF: there
-	// are no more.
+	// are no more; errOutput: the prompt could not be shown.
 	readLine(q question) (string, error)
 	// restore gives the terminal back as it was, once; anybody may call it, at any
 	// moment.
 	restore()
+}
+
+// errOutput is that the output takes no more.
+var errOutput = errors.New("writing to the output")
+
+// written is the error of a write, without the name of the file.
+func written(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errOutput, withoutName(err))
 }
 
 // question is a prompt, and how the answer is read.
@@ -67,6 +80,7 @@ func openConsole(stdin io.Reader, stdout io.Writer, interrupt func()) (console, 
 		return openTerminal(in, out, interrupt)
 	}
 	p := newPlain(stdin, stdout)
+	p.echoed = typed && shown
 	if typed {
 		state, err := term.GetState(int(in.Fd()))
 		if err != nil {

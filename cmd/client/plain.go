@@ -20,34 +20,36 @@ type plain struct {
 	in       *bufio.Reader
 	password func() (string, error) // reads without an echo; nil: a line as any other
 	back     func()                 // gives the terminal back; nil: there is none
+	echoed   bool                   // the device shows what is typed, with its line end
 
 	mu      sync.Mutex
 	out     io.Writer
-	pending bool // the output ends with a prompt
+	pending bool // the output ends with a prompt that awaits its answer
+	open    bool // the output ends with a prompt
 }
 
 func newPlain(in io.Reader, out io.Writer) *plain {
 	return &plain{in: bufio.NewReaderSize(in, lineLimit), out: out}
 }
 
-func (p *plain) show(text []byte) error {
+func (p *plain) show(text []byte, apart bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.pending {
-		p.pending = false
+	if p.pending || apart && p.open {
 		text = append([]byte{'\n'}, text...)
 	}
+	p.pending, p.open = false, false
 	_, err := p.out.Write(text)
-	return err
+	return written(err)
 }
 
 func (p *plain) readLine(q question) (string, error) {
 	p.mu.Lock()
-	p.pending = q.prompt != ""
+	p.pending, p.open = q.prompt != "", p.open || q.prompt != ""
 	_, err := io.WriteString(p.out, q.prompt)
 	p.mu.Unlock()
 	if err != nil {
-		return "", err
+		return "", written(err)
 	}
 	line, err := p.line(q.secret)
 	if err != nil {
@@ -55,7 +57,7 @@ func (p *plain) readLine(q question) (string, error) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.pending = false
+	p.pending, p.open = false, p.open && !p.echoed
 	return line, nil
 }
 
@@ -75,7 +77,8 @@ func (p *plain) hidden() (string, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	_, err = io.WriteString(p.out, "\n")
-	return line, err
+	p.open = false
+	return line, written(err)
 }
 
 // readLine reads up to a line feed or the end, and of a long line only the

@@ -71,7 +71,7 @@ func TestHiddenPassword(t *testing.T) {
 		expect(t, e.prompt, line, e.want)
 		expect(t, "error", err, nil)
 	}
-	p.show([]byte("Welcome\n"))
+	p.show([]byte("Welcome\n"), false)
 	p.password = func() (string, error) { return "", io.EOF }
 	_, err := p.readLine(questionOf("Password: "))
 	expect(t, "the end", err, io.EOF)

@@ -7,12 +7,11 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
+	"strings"
 
 	"github.com/benbjohnson/clock"
 	"github.com/spf13/pflag"
 
-	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 )
@@ -43,7 +42,10 @@ func (p *program) command(arguments []string) status {
 	o, help, err := parse(arguments)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
-		fmt.Fprint(p.stdout, help)
+		if _, err := io.WriteString(p.stdout, help); err != nil {
+			p.complain(written(err))
+			return failed
+		}
 		return ended
 	case err != nil:
 		fmt.Fprintf(p.stderr, "client: %v; usage: %s\n", err, usage)
@@ -52,14 +54,20 @@ func (p *program) command(arguments []string) status {
 	o.settings.Zone = p.zone
 	result, err := p.run(&o)
 	if err != nil {
-		fmt.Fprintf(p.stderr, "client: %v\n", err)
+		p.complain(err)
 		return failed
 	}
 	return result
 }
 
-// run takes the UDP port and the contact log for this phone alone, connects, and
-// lets the person use the phone.
+func (p *program) complain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(p.stderr, "client: "+strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// run takes the UDP port for this phone alone, connects, takes the contact log,
+// and lets the person use the phone. A server that is not there leaves no trace.
 func (p *program) run(o *options) (result status, err error) {
 	stop := newStopper(p.signals, func() { p.exit(int(failed)) })
 	defer stop.end()
@@ -68,8 +76,16 @@ func (p *program) run(o *options) (result status, err error) {
 		return failed, err
 	}
 	defer closeQuietly(udp) // again, when there was a phone
-	log, err := files.OpenContactLog(files.Disk(filepath.Dir(o.contactLog)), filepath.Base(o.contactLog))
+	conn, err := connect(stop.asked, o.server)
+	if stop.asked.Err() != nil {
+		return ended, nil
+	}
 	if err != nil {
+		return failed, err
+	}
+	log, err := openLog(o.contactLog)
+	if err != nil {
+		closeQuietly(conn)
 		return failed, err
 	}
 	defer func() {
@@ -79,13 +95,6 @@ func (p *program) run(o *options) (result status, err error) {
 		}
 	}()
 	p.tell(log.Notes())
-	conn, err := connect(stop.asked, o.server)
-	if stop.asked.Err() != nil {
-		return ended, nil
-	}
-	if err != nil {
-		return failed, err
-	}
 	return p.use(stop, o, udp, log, conn)
 }
 

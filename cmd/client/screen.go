@@ -34,6 +34,7 @@ type screen struct {
 // part is text to show or, if that is nil, a question.
 type part struct {
 	text     []byte
+	apart    bool // text stands on lines of its own
 	question question
 }
 
@@ -48,6 +49,18 @@ func (s *screen) show(text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.add(text)
+}
+
+// showApart is show for what answers nothing that was typed.
+func (s *screen) showApart(text []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.waiting += len(text)
+	s.parts = append(s.parts, part{text: append([]byte{}, text...), apart: true})
+	s.more.Signal()
 }
 
 // showBeacon is show for what may come without an end.
@@ -66,7 +79,7 @@ func (s *screen) sayWhatIsLeft() {
 	if s.left > 0 {
 		n := s.left
 		s.left = 0
-		s.add(fmt.Appendf(nil, "%d beacons are not shown: the terminal was too slow\n", n))
+		s.add(fmt.Appendf(nil, "%d beacons are not shown: the output was too slow\n", n))
 	}
 }
 
@@ -105,7 +118,7 @@ func (s *screen) run(broken func(error)) {
 			s.questions <- p.question
 			continue
 		}
-		if err := s.console.show(p.text); err != nil {
+		if err := s.console.show(p.text, p.apart); err != nil {
 			s.fail(err)
 			broken(err)
 			return
@@ -133,11 +146,15 @@ func (s *screen) next() (part, bool) {
 	return p, true
 }
 
+// fail ends the screen: the output takes no more.
 func (s *screen) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed, s.parts = true, nil
-	s.err = fmt.Errorf("writing to the terminal: %w", err)
+	if s.err == nil {
+		s.err = err
+	}
+	s.more.Signal()
 }
 
 // close shows what waits, if the console takes it within flushLimit.
@@ -151,7 +168,7 @@ func (s *screen) close() error {
 	select {
 	case <-s.ended:
 	case <-limit.C:
-		return errors.New("the terminal took no more: what was to be shown at the end is lost")
+		return errors.New("the output took no more: what was to be shown at the end is lost")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

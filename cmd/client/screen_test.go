@@ -17,7 +17,7 @@ func newSlowConsole() *slowConsole {
 	return &slowConsole{gate: make(chan error, 100), begun: make(chan struct{}, 100)}
 }
 
-func (c *slowConsole) show(text []byte) error {
+func (c *slowConsole) show(text []byte, _ bool) error {
 	c.begun <- struct{}{}
 	err := <-c.gate
 	c.shown.Write(text)
@@ -72,7 +72,7 @@ func TestSlowTerminal(t *testing.T) {
 	expect(t, "error", s.close(), nil)
 	shown := c.shown.String()
 	lines := strings.Count(shown, string(line))
-	expect(t, "the end", shown[lines*len(line):], "you have logged out\n3975 beacons are not shown: the terminal was too slow\n")
+	expect(t, "the end", shown[lines*len(line):], "you have logged out\n3975 beacons are not shown: the output was too slow\n")
 	expect(t, "none is missing", lines+3975, 5001)
 }
 
@@ -83,7 +83,7 @@ func TestStuckTerminal(t *testing.T) {
 	s.show([]byte("x\n"))
 	go s.run(func(error) {})
 	within(t, c.begun)
-	expect(t, "error", s.close().Error(), "the terminal took no more: what was to be shown at the end is lost")
+	expect(t, "error", s.close().Error(), "the output took no more: what was to be shown at the end is lost")
 	c.gate <- nil
 	<-s.ended
 }
@@ -92,13 +92,13 @@ func TestBrokenTerminal(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)
 	s.show([]byte("x\n"))
-	c.gate <- errors.New("broken pipe")
+	c.gate <- written(errors.New("broken pipe"))
 	broken := make(chan error, 1)
 	s.run(func(err error) { broken <- err })
-	expect(t, "told", (<-broken).Error(), "broken pipe")
+	expect(t, "told", (<-broken).Error(), "writing to the output: broken pipe")
 	s.show([]byte("y\n"))
 	expect(t, "kept", len(s.parts), 0)
-	expect(t, "error", s.close().Error(), "writing to the terminal: broken pipe")
+	expect(t, "error", s.close().Error(), "writing to the output: broken pipe")
 	if _, open := <-s.questions; open {
 		t.Error("questions go on")
 	}

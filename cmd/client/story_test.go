@@ -6,8 +6,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/nodes"
 )
 
 const (
@@ -105,7 +108,7 @@ func TestPipedInput(t *testing.T) {
 	s.keys.Close()
 	s.ends(ended)
 	got := s.screen.String()
-	expect(t, "the login", strings.HasPrefix(got, "Username: Username: Password: longer than a message of 1024 bytes\n"+
+	expect(t, "the login", strings.HasPrefix(got, "Username: Username: Password: what was typed is longer than a message of 1024 bytes\n"+
 		"Password: Invalid Password. Please try again\nPassword: Welcome to the BlueTrace Simulator!\ninput the command: TempID:\n"), true)
 	expect(t, "downloads", strings.Count(got, "TempID:\n"), many)
 	expect(t, "the end", strings.HasSuffix(got, "input the command: Error. Invalid command\ninput the command: \n"), true)
@@ -140,7 +143,7 @@ func TestTheServerGoesAway(t *testing.T) {
 	const said = "the server closed the connection\nbeacons are still sent and received; start the client again to log in\n"
 	s.awaits("input the command: \n" + said)
 	s.pipes("Download_tempID\n")
-	s.awaits(said + "not connected to the server\ninput the command: ")
+	s.awaits(said + "not connected to the server: start the client again to log in\ninput the command: ")
 	s.hears(beacon()...)
 	s.awaits("input the command: \n" + verdict)
 	s.pipes("Beacon 127.0.0.1 1\n")
@@ -158,4 +161,53 @@ func TestTheServerGoesAwayBeforeTheLogin(t *testing.T) {
 	server.Close()
 	s.ends(failed)
 	expect(t, "the screen", s.screen.String(), "Username: \nthe server closed the connection\n")
+}
+
+// mute accepts, and never answers.
+func mute(t *testing.T) *served {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	s := &served{}
+	_, s.port, _ = net.SplitHostPort(l.Addr().String())
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				b := make([]byte, 100)
+				for {
+					n, err := c.Read(b)
+					if err != nil {
+						return
+					}
+					s.Read(nodes.Now{}, 0, b[:n])
+				}
+			}()
+		}
+	}()
+	return s
+}
+
+// A login without an answer says so on a line of its own, and what may help.
+func TestNoAnswer(t *testing.T) {
+	server, c := mute(t), mocked()
+	s := sitDown(t, c, server)
+	s.name()
+	s.pipes(password + "\n")
+	server.reads(t, user+password)
+	c.Add(10 * time.Second)
+	server.reads(t, user+password+user) // the second try
+	c.Add(500 * time.Millisecond)
+	server.reads(t, user+password+user+password)
+	c.Add(10 * time.Second)
+	s.ends(failed)
+	expect(t, "the screen", s.screen.String(), "Username: Password: \nno answer from the server\n"+
+		"is the server running? if so, start the client again with a longer --password-pause\n")
+	expect(t, "errors", s.errors.String(), "")
 }

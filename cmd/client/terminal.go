@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -37,10 +36,13 @@ func newTerminal(out io.Writer, interrupt, back func()) *terminal {
 	return t
 }
 
-func (t *terminal) show(text []byte) error {
+func (t *terminal) show(text []byte, _ bool) error {
 	t.out.hold()
 	_, err := t.editor.Write(text)
-	return errors.Join(err, t.out.release())
+	if released := t.out.release(); err == nil {
+		err = released
+	}
+	return written(err)
 }
 
 func (t *terminal) readLine(q question) (string, error) {

@@ -83,12 +83,12 @@ func TestTypedLineIsDrawnAgain(t *testing.T) {
 	d.asks("input the command: ")
 	d.types("Upload_co")
 	d.shows("input the command: Upload_co|")
-	d.term.show([]byte(verdict))
+	d.term.show([]byte(verdict), false)
 	d.shows(verdict + "input the command: Upload_co|")
 	expect(t, "from the top", drawn(40, d.out.String()), verdict+"input the command: Upload_co|")
 	d.types("ntact_log\r")
 	d.got("Upload_contact_log")
-	d.term.show([]byte("more\n"))
+	d.term.show([]byte("more\n"), false)
 	expect(t, "the screen", drawn(40, d.out.String()), verdict+"input the command: Upload_contact_log\nmore\n|")
 }
 
@@ -100,7 +100,7 @@ func TestLongLineIsDrawnAgain(t *testing.T) {
 	d.types(long + strings.Repeat("\x1b[D", 35))
 	const screen = "input the command: abcdefghi abcdefghi a\nbcdefghi abcdefghi abcde|fghi abcdefghi a\nbcdefghi abcdefghi"
 	d.shows(screen)
-	d.term.show([]byte("The beacon is invalid.\n"))
+	d.term.show([]byte("The beacon is invalid.\n"), false)
 	d.shows("The beacon is invalid.\n" + screen)
 	d.types("X\r")
 	d.got(long[:45] + "X" + long[45:])
@@ -115,7 +115,7 @@ func TestPasswordIsNotShown(t *testing.T) {
 	d.got("whatsthedate")
 	d.asks("Password: ")
 	d.types("comp")
-	d.term.show([]byte("The beacon is invalid.\n"))
+	d.term.show([]byte("The beacon is invalid.\n"), false)
 	d.term.resize(20, 20)
 	d.term.resize(60, 20)
 	d.types("\x1b[A3331\r")

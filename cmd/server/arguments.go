@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"bluetrace/cmd/internal/dashes"
 	"bluetrace/nodes"
 )
 
@@ -23,6 +24,7 @@ const about = `The server of BlueTrace: phones log in, download TempIDs and uplo
 
 server_port is 1 to 65535, or 0 for any that is free; block_duration is what an account is
 blocked for after three wrong passwords in a row: whole seconds, like 60, or a duration, like 1m30s.
+D is a duration.
 
 `
 
@@ -38,6 +40,10 @@ type arguments struct {
 	metrics  string // address; empty: none
 	noFsync  bool
 	settings nodes.ServerSettings // without what only a host has
+
+	// Of fitConnections:
+	sockets int    // connections that there may be, also closed ones; 0: no limit
+	lowered string // says that there may be fewer sessions than asked for
 }
 
 // parseArguments reads the command line. The error pflag.ErrHelp asks for help.
@@ -50,19 +56,26 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 	set.Usage = func() {}
 	set.StringVar(&a.dir, "dir", ".", "keep credentials.txt and tempIDs.txt in the folder `DIR`")
 	host := set.String("host", "", "listen at the address `HOST` (default all interfaces)")
-	set.DurationVar(&s.TempIDLifetime, "tempid-lifetime", s.TempIDLifetime, "how long a TempID is valid, whole seconds")
-	set.DurationVar(&s.LoginTimeout, "login-timeout", s.LoginTimeout, "close a session that has not logged in by then")
-	set.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "close a session from which nothing came for so long")
+	set.DurationVar(&s.TempIDLifetime, "tempid-lifetime", s.TempIDLifetime, "how long a TempID is valid, `D` of whole seconds")
+	set.DurationVar(&s.LoginTimeout, "login-timeout", s.LoginTimeout, "close a session that has not logged in after `D`")
+	set.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "close a session from which nothing came for `D`")
 	set.IntVar(&s.MaxConnections, "max-connections", 10_000, "with more than `N`, the oldest that has not logged in is closed")
 	set.IntVar(&s.MaxUploadLines, "max-upload", s.MaxUploadLines, "refuse an upload of more than `N` lines, three an entry")
 	metrics := set.String("metrics", "", "serve Prometheus metrics at `HOST:PORT`; a port alone is on the loopback (default off)")
 	set.BoolVar(&a.noFsync, "no-fsync", false, "answer before the disk has it: faster, but what was issued or blocked in the last moments\nis lost when the machine (not only the program) stops")
 	const optional = "[=true|false]" // true, but of no use here
 	help = about + strings.ReplaceAll(set.FlagUsages(), optional, strings.Repeat(" ", len(optional))) + statuses
-	if err := set.Parse(line); err != nil {
+	if len(line) == 1 && line[0] == "help" {
+		return a, help, pflag.ErrHelp
+	}
+	flags, words, err := dashes.Split(set, line)
+	if err == nil {
+		err = set.Parse(flags)
+	}
+	if err != nil {
 		return a, help, err
 	}
-	switch n := set.NArg(); {
+	switch n := len(words); {
 	case n == 0:
 		return a, help, errors.New("server_port and block_duration are missing")
 	case n == 1:
@@ -70,10 +83,10 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 	case n > 2:
 		return a, help, fmt.Errorf("%d arguments, want server_port and block_duration only", n)
 	}
-	if a.address, err = addressOf(*host, set.Arg(0)); err != nil {
+	if a.address, err = addressOf(*host, words[0]); err != nil {
 		return a, help, err
 	}
-	if s.BlockDuration, err = blockDuration(set.Arg(1)); err != nil {
+	if s.BlockDuration, err = blockDuration(words[1]); err != nil {
 		return a, help, err
 	}
 	if set.Changed("metrics") {
@@ -107,6 +120,9 @@ func addressOf(host, port string) (string, error) {
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
 		return "", fmt.Errorf("server_port %q is no number from 0 to 65535", port)
+	}
+	if inner, ok := strings.CutPrefix(host, "["); ok {
+		host = strings.TrimSuffix(inner, "]") // as in a URL
 	}
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }

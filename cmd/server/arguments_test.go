@@ -17,6 +17,7 @@ func TestArguments(t *testing.T) {
 		{line: "13000 60", address: ":13000", block: time.Minute},
 		{line: "13000 1m30s", address: ":13000", block: 90 * time.Second},
 		{line: "--host ::1 13000 5", address: "[::1]:13000", block: 5 * time.Second},
+		{line: "13000 5 --host [::1]", address: "[::1]:13000", block: 5 * time.Second},
 		{line: "13000 60 --dir d --no-fsync", address: ":13000", block: time.Minute,
 			check: func(a *arguments) bool { return a.dir == "d" && a.noFsync }},
 		{line: "13000 --tempid-lifetime 20m --login-timeout=1s 60 --idle-timeout 2s", address: ":13000", block: time.Minute,
@@ -59,6 +60,12 @@ func TestWrongArguments(t *testing.T) {
 		"13000 0":                       `block_duration "0" is not 1 to 9223372036 seconds`,
 		"13000 9223372037":              `block_duration "9223372037" is not 1 to 9223372036 seconds`,
 		"13000 -- -5":                   `block_duration "-5" is not 1 to 9223372036 seconds`,
+		"13000 -5":                      `block_duration "-5" is not 1 to 9223372036 seconds`,
+		"-1 60":                         `server_port "-1" is no number from 0 to 65535`,
+		"13000 60 -dir .":               `"-dir" has one dash: the flag is --dir`,
+		"13000 60 -host ::1":            `"-host" has one dash: the flag is --host`,
+		"13000 60 -v":                   `there is no flag "-v": --help shows those that there are`,
+		"help 60":                       `server_port "help" is no number from 0 to 65535`,
 		"13000 1x":                      `block_duration "1x" is neither whole seconds, like 60, nor a duration, like 1m30s`,
 		"13000 0s":                      `block_duration "0s" is not positive`,
 		"13000 60 --verbose":            "unknown flag: --verbose",
@@ -88,8 +95,15 @@ func TestHelp(t *testing.T) {
 	if got := p.command(t.Context(), []string{"--help"}); got != ended || stderr.Len() != 0 {
 		t.Errorf("status %d, errors %q", got, stderr.String())
 	}
+	for _, word := range []string{"help", "-h"} {
+		var again bytes.Buffer
+		p := program{stdout: &again, stderr: &stderr, zone: time.UTC}
+		if got := p.command(t.Context(), []string{word}); got != ended || stderr.Len() != 0 || again.String() != stdout.String() {
+			t.Errorf("%s: status %d, errors %q, printed %q", word, got, stderr.String(), again.String())
+		}
+	}
 	for _, flag := range []string{"--dir", "--host", "--tempid-lifetime", "--login-timeout", "--idle-timeout",
-		"--max-connections", "--max-upload", "--metrics", "--no-fsync", usageLine, "Exit status: 0"} {
+		"--max-connections", "--max-upload", "--metrics HOST:PORT", "--tempid-lifetime D", "--no-fsync", usageLine, "Exit status: 0"} {
 		if !strings.Contains(stdout.String(), flag) {
 			t.Errorf("the help has no %q", flag)
 		}

@@ -4,9 +4,12 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
+	"path/filepath"
 	"sync"
+	"time"
 
 	"github.com/benbjohnson/clock"
 
@@ -15,6 +18,10 @@ import (
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 )
+
+// closeWithin is how long the end waits for a disk that does not answer: with
+// what else there is to do, the program ends within a second.
+const closeWithin = 600 * time.Millisecond
 
 // authority is the server with its folder and its metrics.
 type authority struct {
@@ -37,13 +44,13 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 			return err
 		}
 	}
-	if info, err := os.Stat(a.dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("the folder %q does not exist; make it, or name another with --dir", a.dir)
+	if err := checkFolder(a.dir, p); err != nil {
+		return err
 	}
 	zone := protocol.NewZone(p.zone)
 	h.folder, err = files.OpenServer(files.Disk(a.dir), files.ServerOptions{Zone: zone, NoSync: a.noFsync, Entropy: rand.Reader})
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; name another folder with --dir", err)
 	}
 	if h.first, _, err = h.folder.Credentials(); err != nil {
 		return err
@@ -51,7 +58,7 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	settings := a.settings
 	settings.Zone, settings.NameKey, settings.Entropy = zone, h.folder.NameKey(), &entropy{}
 	config := socket.ServerConfig{
-		Settings: settings, Listener: l, Disk: h, Clock: h.clock, Origin: h.clock.Now(), Lock: &sync.Mutex{},
+		Settings: settings, Listener: l, MaxSockets: a.sockets, CloseWithin: closeWithin, Disk: h, Clock: h.clock, Origin: h.clock.Now(), Lock: &sync.Mutex{},
 		Output: &output{to: p.stdout, complain: p.complain}, Credentials: h.credentials, Restore: h.restore,
 	}
 	if h.metrics != nil {
@@ -62,6 +69,39 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	}
 	h.tell()
 	return nil
+}
+
+// checkFolder looks whether a server can be there, before anything is written.
+func checkFolder(dir string, p *program) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("the folder %q does not exist; make it, or name another with --dir", dir)
+	case err != nil:
+		return fmt.Errorf("the folder %q cannot be used: %w; name another with --dir", dir, reason(err))
+	case !info.IsDir():
+		return fmt.Errorf("%q is no folder; name one with --dir", dir)
+	}
+	remarks, err := files.CheckCredentials(files.Disk(dir))
+	if err == nil {
+		return nil
+	}
+	for _, remark := range remarks {
+		p.complain(errors.New(remark))
+	}
+	whole, absErr := filepath.Abs(dir)
+	if absErr != nil {
+		whole = dir
+	}
+	return fmt.Errorf("%w; it belongs in the folder %q, or name another with --dir", err, whole)
+}
+
+// reason is an error without the name of the file.
+func reason(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func (h *authority) close() error {

@@ -46,8 +46,12 @@ type running struct {
 // start starts it on a free port; it does not wait until it listens.
 func start(t *testing.T, file string, arguments ...string) *running {
 	t.Helper()
-	r := &running{t: t, ended: make(chan error, 1), more: make(chan struct{}, 1)}
-	r.cmd = exec.Command(file, append([]string{"0"}, arguments...)...)
+	return startCommand(t, exec.Command(file, append([]string{"0"}, arguments...)...))
+}
+
+func startCommand(t *testing.T, cmd *exec.Cmd) *running {
+	t.Helper()
+	r := &running{t: t, cmd: cmd, ended: make(chan error, 1), more: make(chan struct{}, 1)}
 	out, err := r.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

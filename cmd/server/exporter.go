@@ -31,7 +31,7 @@ const (
 func export(address string, g prometheus.Gatherer) (*exporter, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, listenError(address, err)
+		return nil, listenError("--metrics", address, err)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g, promhttp.HandlerOpts{

@@ -15,7 +15,7 @@ type output struct {
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.to.Write(p)
 	if err != nil {
-		o.complain(fmt.Errorf("printing: %w; the server goes on, and prints nothing more", err))
+		o.complain(fmt.Errorf("printing: %w; the server goes on, and prints nothing more", reason(err)))
 	}
 	return n, err
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"bluetrace/nodes/socket"
 )
 
 // status is the exit status.
@@ -33,7 +35,10 @@ func (p *program) command(ctx context.Context, line []string) status {
 	a, help, err := parseArguments(line)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
-		fmt.Fprint(p.stdout, help)
+		if _, err := io.WriteString(p.stdout, help); err != nil {
+			p.complain(fmt.Errorf("printing the help: %w", reason(err)))
+			return failed
+		}
 		return ended
 	case err != nil:
 		p.complain(fmt.Errorf("%s; usage: %s", strings.Join(strings.Fields(err.Error()), " "), usageLine))
@@ -56,7 +61,10 @@ func (p *program) complain(err error) {
 func (p *program) serve(ctx context.Context, a *arguments) (err error) {
 	listener, err := net.Listen("tcp", a.address)
 	if err != nil {
-		return listenError(a.address, err)
+		return listenError("--host", a.address, err)
+	}
+	if n, ok := openDescriptors(); ok {
+		a.fitConnections(n)
 	}
 	h := &authority{}
 	opened := make(chan error, 1)
@@ -66,7 +74,11 @@ func (p *program) serve(ctx context.Context, a *arguments) (err error) {
 	case <-ctx.Done(): // while it reads millions of lines: there is nothing to save yet
 		return listener.Close()
 	}
-	defer func() { err = errors.Join(err, h.close()) }()
+	defer func() {
+		if !errors.Is(err, socket.ErrUnsaved) { // the end of the process closes what is stuck
+			err = errors.Join(err, h.close())
+		}
+	}()
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
@@ -88,18 +100,27 @@ func (p *program) introduce(a *arguments, l net.Listener, h *authority) {
 	if h.exporter != nil {
 		fmt.Fprintf(p.stderr, "server: metrics at http://%s/metrics\n", h.exporter.address())
 	}
+	if a.lowered != "" {
+		fmt.Fprintln(p.stderr, "server: "+a.lowered)
+	}
 	if a.noFsync {
 		fmt.Fprintln(p.stderr, "server: --no-fsync: what is answered may not be on the disk yet; when the machine stops, the last TempIDs and blocks are lost")
 	}
 }
 
-// listenError is a sentence with a way out.
-func listenError(address string, err error) error {
+// listenError is a sentence with a way out. flag is what names the address.
+func listenError(flag, address string, err error) error {
+	_, unknown := errors.AsType[*net.DNSError](err)
+	host, _, _ := net.SplitHostPort(address)
 	switch {
+	case unknown:
+		return fmt.Errorf("listening at %q: no machine is known by the name %q; take another %s", address, host, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("listening at %q: %s is no address of this machine; take another %s", address, host, flag)
 	case errors.Is(err, syscall.EADDRINUSE):
 		return fmt.Errorf("listening at %q: another program uses this port; stop it or take another port", address)
 	case errors.Is(err, syscall.EACCES):
 		return fmt.Errorf("listening at %q: this port needs permission; take one above 1023", address)
 	}
-	return fmt.Errorf("listening at %q: %w", address, err)
+	return fmt.Errorf("listening at %q: %s; take another %s", address, socket.Reason(err), flag)
 }

@@ -48,7 +48,14 @@ func TestItCannotStart(t *testing.T) {
 		{port + " 60 --host 127.0.0.1 --dir " + good, []string{`listening at "` + address + `": another program uses this port`}},
 		{"0 60 --host 127.0.0.1 --metrics " + port + " --dir " + good, []string{`listening at "` + address + `": another program uses this port`}},
 		{"0 60 --host 127.0.0.1 --dir " + missing, []string{"the folder " + strconv.Quote(missing) + " does not exist"}},
-		{"0 60 --host 127.0.0.1 --dir " + empty, []string{strconv.Quote(filepath.Join(empty, "credentials.txt")), `"+61410888888 comp3331"`}},
+		{"0 60 --host 127.0.0.1 --dir " + empty, []string{strconv.Quote(filepath.Join(empty, "credentials.txt")), `"+61410888888 comp3331"`,
+			": no such file or directory; it belongs in the folder " + strconv.Quote(empty) + ", or name another with --dir\n"}},
+		{"0 60 --host 127.0.0.1 --dir " + good + "/credentials.txt", []string{strconv.Quote(good+"/credentials.txt") + " is no folder; name one with --dir\n"}},
+		{"0 60 --dir " + good + " --host 192.0.2.1", []string{`server: listening at "192.0.2.1:0": 192.0.2.1 is no address of this machine; take another --host` + "\n"}},
+		{"0 60 --dir " + good + " --host nobody.invalid", []string{
+			`server: listening at "nobody.invalid:0": no machine is known by the name "nobody.invalid"; take another --host` + "\n"}},
+		{"0 60 --host 127.0.0.1 --dir " + good + " --metrics 192.0.2.1:1", []string{
+			`server: listening at "192.0.2.1:1": 192.0.2.1 is no address of this machine; take another --metrics` + "\n"}},
 	} {
 		got, text := failing(t, strings.Fields(row.line)...)
 		if got != failed || strings.Count(text, "\n") != 1 {
@@ -60,6 +67,39 @@ func TestItCannotStart(t *testing.T) {
 			}
 		}
 	}
+	for dir, want := range map[string]int{good: 1, empty: 0} { // credentials.txt, and no litter
+		if names, err := os.ReadDir(dir); err != nil || len(names) != want {
+			t.Errorf("%s has %v (%v), want %d files", dir, names, err, want)
+		}
+	}
+}
+
+// Broken lines are named also when there is none that is good.
+func TestOnlyBrokenCredentials(t *testing.T) {
+	dir := folder(t, "secret", "phone secret ")
+	got, text := failing(t, "0", "60", "--host", "127.0.0.1", "--dir", dir)
+	want := "server: credentials.txt line 1 is skipped: it is not a username, one space and a password\n" +
+		"server: credentials.txt line 2 is skipped: it ends with a space\n" +
+		"server: the server needs the file " + strconv.Quote(dir+"/credentials.txt") + " with an account a line, username and password with one space between them, " +
+		`like "+61410888888 comp3331": it has no account; it belongs in the folder ` + strconv.Quote(dir) + ", or name another with --dir\n"
+	if got != failed || text != want {
+		t.Errorf("status %d, %q, want %q", got, text, want)
+	}
+}
+
+// full takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+func TestHelpThatCannotBePrinted(t *testing.T) {
+	var stderr bytes.Buffer
+	p := program{stdout: full{}, stderr: &stderr, zone: time.UTC}
+	if got := p.command(t.Context(), []string{"--help"}); got != failed || stderr.String() != "server: printing the help: no space left on device\n" {
+		t.Errorf("status %d, %q", got, stderr.String())
+	}
 }
 
 // Two servers in one folder: the second is refused, and the first goes on.
@@ -68,7 +108,7 @@ func TestASecondServerInTheFolder(t *testing.T) {
 	first := start(t, file, "60", "--host", "127.0.0.1", "--dir", dir)
 	first.listens()
 	got, text := failing(t, "0", "60", "--host", "127.0.0.1", "--dir", dir)
-	if got != failed || !strings.Contains(text, "another server uses this folder") {
+	if got != failed || text != "server: another server uses this folder: "+strconv.Quote(dir+"/tempIDs.txt.lock")+" is locked; name another folder with --dir\n" {
 		t.Errorf("status %d, %q", got, text)
 	}
 	if c, err := first.login("phone", "secret"); err != nil {

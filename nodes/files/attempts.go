@@ -12,10 +12,6 @@ import (
 
 const (
 	attemptsName = "attempts.txt"
-	// damagedName is the first of the names under which a damaged attempts.txt
-	// is put aside.
-	damagedName = "attempts.txt.damaged"
-	maxDamaged  = 1000
 	// attemptSlack is how many lines more than twice the names attempts.txt may
 	// have before it is written anew.
 	attemptSlack = 4096
@@ -112,42 +108,19 @@ func (t *attempts) readLine(l *lines, line []byte, odd *strange) {
 // replaceDamaged puts a copy of the file aside and writes a new one with what
 // could be read.
 func (t *attempts) replaceDamaged(f File) error {
-	name, err := t.freeName()
+	st, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	aside := ledger{fs: t.fs, name: name, mode: secretMode}
-	err = aside.rewrite(func(w *bufio.Writer) error {
-		st, err := f.Stat()
-		if err == nil {
-			_, err = io.Copy(w, io.NewSectionReader(f, 0, st.Size))
-		}
+	name, err := putAside(t.fs, t.name, f, spans{{0, st.Size}}, secretMode)
+	if err != nil {
 		return err
-	})
-	if err = errors.Join(err, aside.close()); err != nil {
-		return fmt.Errorf("putting it aside as %q: %w", t.fs.Path(name), err)
 	}
 	if err := t.renew(); err != nil {
 		return err
 	}
 	t.notes.add("%s was damaged: it is kept as %s, and a new one has what could be read of it", t.name, name)
 	return nil
-}
-
-// freeName is the first name for a damaged file that no file has.
-func (t *attempts) freeName() (string, error) {
-	name := damagedName
-	for i := 2; i <= maxDamaged; i++ {
-		_, err := t.fs.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return name, nil
-		}
-		if err != nil {
-			return "", err
-		}
-		name = fmt.Sprintf("%s-%d", damagedName, i)
-	}
-	return "", fmt.Errorf("putting it aside: there are %d files %q to %q already", maxDamaged-1, damagedName, name)
 }
 
 // store appends the states among records: all, or none. Whatever it returns, the

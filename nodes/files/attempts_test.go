@@ -119,19 +119,19 @@ func TestDamagedAttemptsArePutAside(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.title, func(t *testing.T) {
 			m := NewMemory()
-			m.WriteFile(damagedName, []byte("an older one"), 0o600)
+			m.WriteFile(attemptsName+damagedSuffix, []byte("an older one"), 0o600)
 			m.WriteFile(attemptsName, []byte(test.text), 0o600)
 			s := openServer(t, m)
 			m.Crash()
-			equal(t, "aside", content(t, m, damagedName+"-2"), test.text)
-			equal(t, "older", content(t, m, damagedName), "an older one")
+			equal(t, "aside", content(t, m, attemptsName+damagedSuffix+"-2"), test.text)
+			equal(t, "older", content(t, m, attemptsName+damagedSuffix), "an older one")
 			equal(t, "attempts.txt", content(t, m, attemptsName), test.after)
 			notes := s.Notes()
 			if len(notes) != 2 || !strings.Contains(notes[0], test.note) ||
 				notes[1] != "attempts.txt was damaged: it is kept as attempts.txt.damaged-2, and a new one has what could be read of it" {
 				t.Errorf("notes: %q", notes)
 			}
-			if st, _ := m.Stat(damagedName + "-2"); st.Mode != 0o600 {
+			if st, _ := m.Stat(attemptsName + damagedSuffix + "-2"); st.Mode != 0o600 {
 				t.Errorf("mode %v", st.Mode)
 			}
 			equal(t, "the second time", openServer(t, m).Notes(), nil)
@@ -165,7 +165,7 @@ func TestPuttingAsideSurvivesACrashAnywhere(t *testing.T) {
 		if len(got) != 1 || got[0] != wrong(alice, 2) {
 			return fmt.Errorf("there is %v", got)
 		}
-		for _, name := range []string{damagedName, damagedName + "-2"} {
+		for _, name := range []string{attemptsName + damagedSuffix, attemptsName + damagedSuffix + "-2"} {
 			if p, _ := left.ReadFile(name); string(p) == damaged {
 				return nil
 			}

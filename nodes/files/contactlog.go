@@ -31,6 +31,7 @@ type ContactLog struct {
 	received []nodes.Kept // since the last Write began
 
 	writing   sync.Mutex
+	damaged   []damagedFile // what is not entries of them is not put aside yet
 	closed    bool
 	journal   ledger
 	log       ledger
@@ -41,106 +42,39 @@ type ContactLog struct {
 }
 
 // OpenContactLog takes a contact log, which may not exist yet, for one phone, and
-// reads it and its journal. It refuses one that another phone has. Nothing is
-// written before the first Write.
+// reads it and its journal. It refuses one that another phone has (ErrInUse), and
+// files that are something else (ErrNoContactLog): these are left as they are,
+// and no lock stays beside them. Nothing is written before the first Write.
 func OpenContactLog(fsys FS, name string) (*ContactLog, error) {
+	if err := newContactLog(fsys, name).read(); err != nil {
+		return nil, err
+	}
+	l := newContactLog(fsys, name)
 	unlock, err := fsys.Lock(name + ".lock")
 	if errors.Is(err, ErrLocked) {
-		return nil, fmt.Errorf("another client uses the contact log %q; give this one another file", fsys.Path(name))
+		return nil, fmt.Errorf("%w %q", ErrInUse, fsys.Path(name))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("locking the contact log %q: %w", fsys.Path(name), err)
 	}
-	l := &ContactLog{
-		fs:      fsys,
-		name:    name,
-		unlock:  unlock,
-		journal: ledger{fs: fsys, name: name + journalSuffix, mode: openMode},
-		log:     ledger{fs: fsys, name: name, mode: openMode},
+	l.unlock = unlock
+	err = errors.Join(removeNew(l.fs, l.journal.name), removeNew(l.fs, l.name))
+	if err == nil {
+		err = l.read()
 	}
-	if err := l.read(); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, l.Close())
 	}
 	return l, nil
 }
 
-func (l *ContactLog) read() error {
-	if err := errors.Join(removeNew(l.fs, l.journal.name), removeNew(l.fs, l.name)); err != nil {
-		return err
+func newContactLog(fsys FS, name string) *ContactLog {
+	return &ContactLog{
+		fs:      fsys,
+		name:    name,
+		journal: ledger{fs: fsys, name: name + journalSuffix, mode: openMode},
+		log:     ledger{fs: fsys, name: name, mode: openMode},
 	}
-	if _, err := l.readFile(l.journal.name, l.readJournal); err != nil {
-		return err
-	}
-	in := countOf(l.known)
-	var others []nodes.Kept
-	modified, err := l.readFile(l.name, func(t *lines) error {
-		odd := strange{notes: &l.notes, file: fmt.Sprintf("contact log %q", l.name)}
-		return readLog(t, &odd, func(b protocol.Beacon) {
-			if !in.take(b) {
-				others = append(others, nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry})
-			}
-		})
-	})
-	if err != nil {
-		return err
-	}
-	l.insert(others, modified)
-	return nil
-}
-
-// readFile has a file read, if there is one, and tells when it was modified.
-func (l *ContactLog) readFile(name string, read func(*lines) error) (modified int64, err error) {
-	f, err := l.fs.Open(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("opening %q: %w", l.fs.Path(name), err)
-	}
-	st, err := f.Stat()
-	if err == nil {
-		err = read(newLines(f, st.Size))
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return 0, fmt.Errorf("reading %q: %w", l.fs.Path(name), err)
-	}
-	return st.Modified, nil
-}
-
-func (l *ContactLog) readJournal(t *lines) error {
-	odd := strange{notes: &l.notes, file: fmt.Sprintf("contact journal %q", l.journal.name)}
-	for {
-		line, ok := t.next()
-		if !ok {
-			odd.done()
-			return t.err
-		}
-		k, err := readJournal(line)
-		switch {
-		case t.number == 1 && t.whole && string(line) == journalMark:
-		case !t.whole:
-			l.notes.add("%s: the last line was torn, and is dropped: %s", odd.file, quoted(line))
-		case err == nil:
-			l.known = append(l.known, k)
-		case t.number == 1:
-			odd.line(1, fmt.Sprintf("is dropped: %s: %v", quoted(line), errJournalMark))
-		default:
-			odd.line(t.number, fmt.Sprintf("is dropped: %s: %v", quoted(line), err))
-		}
-	}
-}
-
-// insert puts entries that the journal does not know where they belong by their
-// reception: when the log was modified.
-func (l *ContactLog) insert(others []nodes.Kept, modified int64) {
-	for i := range others {
-		others[i].Received = modified
-	}
-	at := len(l.known)
-	for at > 0 && l.known[at-1].Received > modified {
-		at--
-	}
-	l.known = slices.Insert(l.known, at, others...)
 }
 
 // Kept is what the files held and Received has brought, in order of arrival: what
@@ -178,6 +112,9 @@ func (l *ContactLog) Write(log *nodes.ContactLog) error {
 	defer l.writing.Unlock()
 	if l.closed {
 		return fmt.Errorf("saving contact log %q: it was given up: %w", l.fs.Path(l.name), fs.ErrClosed)
+	}
+	if err := l.keepDamaged(); err != nil {
+		return err
 	}
 	before := len(l.known)
 	l.mu.Lock()

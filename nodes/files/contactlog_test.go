@@ -1,6 +1,7 @@
 package files
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -141,6 +142,7 @@ func TestWhatReadsOfALogIsKept(t *testing.T) {
 		t.Run(test.title, func(t *testing.T) {
 			m := NewMemory()
 			m.WriteFile(logName, []byte(test.text), 0o644)
+			m.WriteFile(logName+journalSuffix, []byte(journalMark+"\n"), 0o644)
 			l := openLog(t, m)
 			equal(t, "entries", len(l.Kept()), test.want)
 			notes := l.Notes()
@@ -164,7 +166,6 @@ func TestWhatReadsOfAJournalIsKept(t *testing.T) {
 		{"whole", mark + line(1) + line(2), 2, 0},
 		{"torn", mark + line(1) + line(2)[:70], 1, 1},
 		{"all but the line feed", mark + line(1) + strings.TrimSuffix(line(2), "\n"), 1, 1},
-		{"another mark", "bluetrace contact journal 2\n" + line(1), 1, 1},
 		{"no mark", line(1) + line(2), 2, 0},
 		{"garbage", mark + "x\n" + line(1) + "\x00\n", 1, 2},
 		{"a reception that is none", mark + strings.Replace(line(1), " 179", " +179", 1) + line(2), 1, 1},
@@ -224,7 +225,10 @@ func TestASecondPhoneIsRefused(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
 	_, err := OpenContactLog(m, logName)
-	contains(t, "second", err, "another client uses the contact log", `"z5272202_contactlog.txt"`)
+	contains(t, "second", err, `another client uses the contact log "z5272202_contactlog.txt"`)
+	if !errors.Is(err, ErrInUse) {
+		t.Errorf("%v is not ErrInUse", err)
+	}
 	other, err := OpenContactLog(m, "other.txt")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ const (
 var (
 	errNoAccount      = errors.New("it has no account")
 	errCredentialLine = errors.New("it is not a username, one space and a password")
+	errSpaceAtEnd     = errors.New("it ends with a space")
 )
 
 // credentials is credentials.txt as it was last good.
@@ -91,6 +92,9 @@ func (c *credentials) load(st Stat) ([]nodes.Credential, error) {
 func (c *credentials) loadLines(l *lines) (list []nodes.Credential, err error) {
 	odd := strange{notes: c.notes, file: credentialsName}
 	defer odd.done()
+	twice := strange{notes: c.notes, file: credentialsName}
+	defer twice.done()
+	first := map[string]int{} // line of each username
 	for {
 		line, ok := l.next()
 		if !ok {
@@ -107,6 +111,10 @@ func (c *credentials) loadLines(l *lines) (list []nodes.Credential, err error) {
 			odd.line(l.number, fmt.Sprintf("is skipped: %v", err))
 			continue
 		}
+		if earlier, ok := first[account.User]; ok {
+			twice.line(l.number, fmt.Sprintf("has the username of line %d: the later one counts", earlier))
+		}
+		first[account.User] = l.number
 		list = append(list, account)
 	}
 }
@@ -117,6 +125,8 @@ func (c *credentials) loadLines(l *lines) (list []nodes.Credential, err error) {
 func readCredential(line []byte) (nodes.Credential, error) {
 	user, password, ok := bytes.Cut(trimReturn(line), []byte(" "))
 	switch {
+	case ok && len(user) > 0 && spacedAtEnd(password):
+		return nodes.Credential{}, errSpaceAtEnd
 	case !ok || len(password) == 0 || bytes.IndexByte(password, ' ') >= 0:
 		return nodes.Credential{}, errCredentialLine
 	case !plain(user):
@@ -125,4 +135,19 @@ func readCredential(line []byte) (nodes.Credential, error) {
 		return nodes.Credential{}, fmt.Errorf("the password is longer than %d bytes", longestUser)
 	}
 	return nodes.Credential{User: string(user), Password: string(password)}, nil
+}
+
+// spacedAtEnd is true of a password that would be good without the spaces at
+// its end.
+func spacedAtEnd(password []byte) bool {
+	trimmed := bytes.TrimRight(password, " ")
+	return len(trimmed) > 0 && len(trimmed) < len(password) && bytes.IndexByte(trimmed, ' ') < 0
+}
+
+// CheckCredentials says whether a server could use credentials.txt, as Credentials
+// would, and what is to be said of its lines. It takes no lock and writes nothing.
+func CheckCredentials(fsys FS) (remarks []string, err error) {
+	c := credentials{fs: fsys, notes: &notes{}}
+	_, _, err = c.read()
+	return c.notes.take(), err
 }

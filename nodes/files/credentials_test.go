@@ -81,6 +81,35 @@ func TestTheFirstCredentialsMustBeThere(t *testing.T) {
 	credentialsAre(t, s, true, "a", "b")
 }
 
+func TestRemarksOnCredentials(t *testing.T) {
+	m := NewMemory()
+	m.WriteFile(credentialsName, []byte("alice secret1\nbob secret2 \nalice secret3\ncarol secret4  \r\nalice secret5\ndave  \n"), 0o644)
+	s := openServer(t, m)
+	credentialsAre(t, s, true, "alice", "secret1", "alice", "secret3", "alice", "secret5")
+	want := []string{
+		"credentials.txt line 2 is skipped: it ends with a space",
+		"credentials.txt line 3 has the username of line 1: the later one counts",
+		"credentials.txt line 4 is skipped: it ends with a space",
+		"credentials.txt line 5 has the username of line 3: the later one counts",
+		"credentials.txt line 6 is skipped: it is not a username, one space and a password",
+	}
+	equal(t, "notes", s.Notes(), want)
+	closeAll(t, s)
+	remarks, err := CheckCredentials(m)
+	equal(t, "error", err, nil)
+	equal(t, "remarks", remarks, want)
+	m.WriteFile(credentialsName, []byte("secret1\nbob secret2 \n"), 0o644)
+	remarks, err = CheckCredentials(m)
+	contains(t, "only broken lines", err, "needs the file", "it has no account")
+	equal(t, "remarks", remarks, []string{
+		"credentials.txt line 1 is skipped: it is not a username, one space and a password",
+		"credentials.txt line 2 is skipped: it ends with a space",
+	})
+	if _, err := m.Stat(lockName); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a lock is there: %v", err)
+	}
+}
+
 func TestTheLastGoodCredentialsHold(t *testing.T) {
 	m := NewMemory()
 	good := func() {

@@ -2,7 +2,6 @@ package files
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -25,9 +24,23 @@ func (d disk) Path(name string) string { return filepath.Join(string(d), name) }
 func (d disk) Stat(name string) (Stat, error) {
 	st, err := os.Stat(d.Path(name))
 	if err != nil {
-		return Stat{}, err
+		return Stat{}, bare(err)
 	}
 	return statOf(st), nil
+}
+
+// errNotRegular is of folders, devices and pipes.
+var errNotRegular = errors.New("it is no regular file")
+
+// bare is an error without the name of the file, which the caller says.
+func bare(err error) error {
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		return e.Err
+	}
+	if e, ok := errors.AsType[*os.LinkError](err); ok {
+		return e.Err
+	}
+	return err
 }
 
 func statOf(st fs.FileInfo) Stat {
@@ -35,16 +48,19 @@ func statOf(st fs.FileInfo) Stat {
 }
 
 func (d disk) open(name string, flag int, mode fs.FileMode) (File, error) {
-	f, err := os.OpenFile(d.Path(name), flag, mode)
+	if st, err := os.Stat(d.Path(name)); err == nil && !st.Mode().IsRegular() {
+		return nil, errNotRegular // opening a pipe would wait for its other end
+	}
+	f, err := os.OpenFile(d.Path(name), flag|withoutWaiting, mode) // it may have become one meanwhile
 	if err != nil {
-		return nil, err
+		return nil, bare(err)
 	}
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		err = errors.Join(err, f.Close())
+		err = errors.Join(bare(err), f.Close())
 		if err == nil {
-			err = errors.New("it is no regular file")
+			err = errNotRegular
 		}
-		return nil, fmt.Errorf("open %s: %w", d.Path(name), err)
+		return nil, err
 	}
 	return &diskFile{f}, nil
 }
@@ -59,23 +75,26 @@ func (d disk) Create(name string, mode fs.FileMode) (File, error) {
 	return d.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, mode)
 }
 
-func (d disk) Rename(from, to string) error { return os.Rename(d.Path(from), d.Path(to)) }
+func (d disk) Rename(from, to string) error { return bare(os.Rename(d.Path(from), d.Path(to))) }
 
-func (d disk) Remove(name string) error { return os.Remove(d.Path(name)) }
+func (d disk) Remove(name string) error { return bare(os.Remove(d.Path(name))) }
 
 func (d disk) SyncNames() error {
 	f, err := os.Open(string(d))
 	if err != nil {
-		return err
+		return bare(err)
 	}
-	return errors.Join(f.Sync(), f.Close())
+	return errors.Join(bare(f.Sync()), f.Close())
 }
 
 func (d disk) Lock(name string) (unlock func() error, err error) {
+	if st, err := os.Stat(d.Path(name)); err == nil && !st.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
 	l := flock.New(d.Path(name))
 	ok, err := l.TryLock()
 	if err != nil {
-		return nil, err
+		return nil, bare(err)
 	}
 	if !ok {
 		return nil, ErrLocked
@@ -92,3 +111,17 @@ func (f *diskFile) Stat() (Stat, error) {
 	}
 	return statOf(st), nil
 }
+
+func (f *diskFile) ReadAt(p []byte, at int64) (int, error) {
+	n, err := f.File.ReadAt(p, at)
+	return n, bare(err)
+}
+
+func (f *diskFile) Write(p []byte) (int, error) {
+	n, err := f.File.Write(p)
+	return n, bare(err)
+}
+
+func (f *diskFile) Truncate(size int64) error { return bare(f.File.Truncate(size)) }
+
+func (f *diskFile) Sync() error { return bare(f.File.Sync()) }

@@ -4,4 +4,6 @@ package files
 
 import "io/fs"
 
+const withoutWaiting = 0
+
 func identity(fs.FileInfo) uint64 { return 0 }

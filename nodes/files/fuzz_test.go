@@ -2,6 +2,7 @@ package files
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -95,8 +96,8 @@ func FuzzCredentials(f *testing.F) {
 	})
 }
 
-// Whatever is in both files, what is kept of them is the same after it was
-// written.
+// Whatever is in both files: they are refused and left alone, or what is kept of
+// them is the same after it was written, and nothing else of the log is lost.
 func FuzzContactLog(f *testing.F) {
 	k := entry(1, 0)
 	line := string(appendJournal(nil, &k))
@@ -106,12 +107,21 @@ func FuzzContactLog(f *testing.F) {
 		m := NewMemory()
 		m.WriteFile(logName, log, 0o644)
 		m.WriteFile(logName+journalSuffix, journal, 0o644)
-		l := openLog(t, m)
+		l, err := OpenContactLog(m, logName)
+		if err != nil {
+			if !errors.Is(err, ErrNoContactLog) || content(t, m, logName) != string(log) || content(t, m, logName+journalSuffix) != string(journal) {
+				t.Fatalf("%v; there is %q and %q", err, content(t, m, logName), content(t, m, logName+journalSuffix))
+			}
+			return
+		}
 		kept := l.Kept()
 		if len(kept) > (len(log)+len(journal))/58 {
 			t.Fatalf("%d entries of %d and %d bytes", len(kept), len(log), len(journal))
 		}
 		write(t, l, kept...)
+		if aside, _ := m.ReadFile(logName + damagedSuffix); len(log) > len(aside)+64*len(kept) {
+			t.Fatalf("%d bytes of log became %d entries, and %q", len(log), len(kept), aside)
+		}
 		closeAll(t, l)
 		l = openLog(t, m)
 		equal(t, "kept", l.Kept(), kept)
@@ -125,7 +135,7 @@ func FuzzJournalLine(f *testing.F) {
 	line := appendJournal(nil, &k)
 	f.Add(line[:len(line)-1])
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if k, err := readJournal(line); err == nil {
+		if k, err := readJournalLine(line); err == nil {
 			if again := appendJournal(nil, &k); string(again) != string(line)+"\n" {
 				t.Fatalf("%q was taken, and is written as %q", line, again)
 			}

@@ -31,9 +31,44 @@ func appendJournal(dst []byte, k *nodes.Kept) []byte {
 	return append(strconv.AppendInt(dst, k.Received, 10), '\n')
 }
 
-// readJournal takes a line without its line feed, and only as appendJournal
+// journalLine is a line of a journal that is no entry.
+type journalLine struct {
+	text   []byte
+	number int
+	at     span
+	torn   bool // it is the last, and has no line feed
+	err    error
+}
+
+// readJournal hands out the entries of a journal, and what is none of them. The
+// error errJournalMark: it is no journal.
+func readJournal(t *lines, take func(nodes.Kept), refuse func(journalLine)) error {
+	begin := int64(0)
+	for {
+		line, ok := t.next()
+		if !ok {
+			return t.err
+		}
+		k, err := readJournalLine(line)
+		isMark := t.number == 1 && string(line) == journalMark
+		switch {
+		case t.number == 1 && err != nil && !isMark:
+			return errJournalMark
+		case !t.whole:
+			refuse(journalLine{text: line, number: t.number, at: span{begin, t.end()}, torn: true})
+		case isMark:
+		case err != nil:
+			refuse(journalLine{text: line, number: t.number, at: span{begin, t.end()}, err: err})
+		default:
+			take(k)
+		}
+		begin = t.end()
+	}
+}
+
+// readJournalLine takes a line without its line feed, and only as appendJournal
 // writes it.
-func readJournal(line []byte) (k nodes.Kept, err error) {
+func readJournalLine(line []byte) (k nodes.Kept, err error) {
 	if len(line) <= beforeReceived || line[20] != ' ' || line[40] != ' ' || line[60] != ' ' {
 		return k, errJournalLine
 	}

@@ -78,6 +78,9 @@ func (l *lines) give(n int, whole bool) []byte {
 	return line
 }
 
+// end is where the line that next gave ends in the file, its line feed with it.
+func (l *lines) end() int64 { return l.at - int64(len(l.rest)) }
+
 // read adds to rest; more is false at the end of the file.
 func (l *lines) read() (more, ok bool) {
 	n := copy(l.buf, l.rest)

@@ -1,49 +1,50 @@
 package files
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 
 	"bluetrace/protocol"
 )
 
-var errEntry = errors.New("it is not part of an entry: TempID, start and expiry on three lines")
+// logLine is a line of a contact log.
+type logLine struct {
+	text   []byte
+	number int
+	at     span
+}
 
 // readLog hands out the entries of a contact log: three lines each, TempID, start
-// and expiry. Where three lines are no entry, the first of them is noted, and the
-// next is looked at.
-func readLog(l *lines, odd *strange, take func(protocol.Beacon)) error {
-	var held [][]byte // up to three lines
-	first := 1        // number of held[0]
+// and expiry. Where three lines are no entry, the first of them is refused, and
+// the next is looked at.
+func readLog(l *lines, take func(protocol.Beacon), refuse func(logLine)) error {
+	var held []logLine // up to three
+	begin := int64(0)
 	for {
 		line, ok := l.next()
 		if ok {
-			held = append(held, slices.Clone(trimReturn(line)))
+			held = append(held, logLine{slices.Clone(trimReturn(line)), l.number, span{begin, l.end()}})
+			begin = l.end()
 		}
 		for len(held) == 3 || !ok && len(held) > 0 {
 			n := 1
-			if b, err := entryOf(held); err == nil {
+			if b, ok := entryOf(held); ok {
 				take(b)
 				n = 3
 			} else {
-				odd.line(first, fmt.Sprintf("is dropped: %s: %v", quoted(held[0]), err))
+				refuse(held[0])
 			}
-			held, first = held[n:], first+n
+			held = held[n:]
 		}
 		if !ok {
-			odd.done()
 			return l.err
 		}
 	}
 }
 
-func entryOf(held [][]byte) (b protocol.Beacon, err error) {
+func entryOf(held []logLine) (protocol.Beacon, bool) {
 	if len(held) < 3 {
-		return b, errEntry
+		return protocol.Beacon{}, false
 	}
-	if b, err = readEntry(held[0], held[1], held[2]); err != nil {
-		return b, errEntry
-	}
-	return b, nil
+	b, err := readEntry(held[0].text, held[1].text, held[2].text)
+	return b, err == nil
 }

@@ -14,6 +14,9 @@ import (
 // lockName is the lock of a server's folder.
 const lockName = "tempIDs.txt.lock"
 
+// ErrFolderInUse is why OpenServer refuses a folder that is good.
+var ErrFolderInUse = errors.New("another server uses this folder")
+
 // ServerOptions are how a Server keeps its files.
 type ServerOptions struct {
 	Zone *protocol.Zone // of the times in tempIDs.txt; required
@@ -49,10 +52,10 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	}
 	unlock, err := fsys.Lock(lockName)
 	if errors.Is(err, ErrLocked) {
-		return nil, fmt.Errorf("another server uses this folder: %q is locked; stop it, or give this one another folder", fsys.Path(lockName))
+		return nil, fmt.Errorf("%w: %q is locked", ErrFolderInUse, fsys.Path(lockName))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("locking %q: %w", fsys.Path(lockName), err)
+		return nil, fmt.Errorf("the server cannot keep its files in this folder: locking %q: %w", fsys.Path(lockName), err)
 	}
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}

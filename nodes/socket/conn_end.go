@@ -26,7 +26,7 @@ func (x *conn) close() {
 	x.closed = true
 	s.lingering++
 	limit := s.farewell.time
-	if s.lingering > s.farewell.many {
+	if s.hasty || s.lingering > s.farewell.many {
 		limit = s.farewell.short
 	}
 	x.ends = s.real.Now().Add(limit)

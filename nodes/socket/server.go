@@ -41,11 +41,15 @@ type ServerObserver interface {
 type ServerConfig struct {
 	Settings nodes.ServerSettings
 	Listener net.Listener // the server closes it
-	Disk     Disk
-	Clock    clock.Clock
-	Origin   time.Time // zero of Elapsed
-	Lock     sync.Locker
-	Observer ServerObserver // nil: none
+	// MaxSockets bounds the sessions and, beside them, the connections that are
+	// closed and wait for their peer's end; 0: nothing does. It is above the
+	// settings' MaxConnections.
+	MaxSockets int
+	Disk       Disk
+	Clock      clock.Clock
+	Origin     time.Time // zero of Elapsed
+	Lock       sync.Locker
+	Observer   ServerObserver // nil: none
 	// Output takes the printed lines, in a goroutine of its own; nil: nobody does.
 	Output io.Writer
 	// Credentials is asked before each read of a session that is not logged in;
@@ -57,6 +61,9 @@ type ServerConfig struct {
 	// Inline says that Disk.Store does not wait for a device: it is called at
 	// once, with the lock held.
 	Inline bool
+	// CloseWithin is for how long, in real time, Close waits for a disk that does
+	// not answer; 0: for ever.
+	CloseWithin time.Duration
 }
 
 // Server hosts the health authority's machine behind a listener.
@@ -79,6 +86,7 @@ type Server struct {
 	running   *conn        // whose goroutine makes the machine call; nil: another does
 	woken     []*conn      // others that this call has something for
 	lingering int          // conns that are closed and not gone yet
+	hasty     bool         // farewells are short
 	inline    []request
 	queue     []request // waits for the committer
 	enough    int       // requests in the queue for which the committer is woken
@@ -90,6 +98,8 @@ type Server struct {
 	freed chan struct{} // a file descriptor may be free again
 	ended chan struct{} // Close or Kill was called
 	tasks sync.WaitGroup
+
+	stopping sync.Once
 }
 
 // phase is how far a server has come.
@@ -119,6 +129,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 		work:     make(chan struct{}, 1),
 		freed:    make(chan struct{}, 1),
 		ended:    make(chan struct{}),
+	}
+	if c.MaxSockets > 0 {
+		s.farewell.many = min(s.farewell.many, max(0, c.MaxSockets-c.Settings.MaxConnections)/2)
 	}
 	s.alarm = alarm{clock: c.Clock, lock: c.Lock, ring: s.ring}
 	if c.Restore != nil {

@@ -11,32 +11,70 @@ import (
 	"bluetrace/nodes"
 )
 
-// acceptRetry is how long the server waits when the system has no file
-// descriptor or memory left for a connection, unless one ends before.
-const acceptRetry = 100 * time.Millisecond
+const (
+	// acceptRetry is how long the server waits when no connection can be accepted,
+	// unless one ends before.
+	acceptRetry = 100 * time.Millisecond
+	// acceptQuiet is how long all must have been well before the server says again
+	// that it cannot accept.
+	acceptQuiet = time.Minute
+)
 
-// accept takes connections until the server ends.
+// accept takes connections until the server ends, or the listener is closed.
 func (s *Server) accept() error {
-	complained := false
+	var trouble time.Time // real time of the last one; zero: there was none
 	for {
 		s.printer.await()
+		s.awaitFarewells()
 		tcp, err := s.config.Listener.Accept()
 		switch {
 		case err == nil:
-			complained = false
 			s.begin(tcp)
+			continue
 		case s.hasEnded():
 			return nil
-		case passes(err):
-			if !complained {
-				complained = true
-				s.Print(fmt.Sprintf("cannot accept a connection at the moment: %v", err))
-			}
-			s.awaitDescriptor()
-		default:
+		case isClosed(err):
 			return fmt.Errorf("accepting a connection: %w", err)
 		}
+		t := s.real.Now()
+		if trouble.IsZero() || t.Sub(trouble) >= acceptQuiet {
+			s.Print(fmt.Sprintf("cannot accept a connection at the moment: %v", err))
+		}
+		trouble = t
+		if exhausted(err) {
+			s.makeRoom()
+		}
+		s.awaitDescriptor()
 	}
+}
+
+// awaitFarewells waits while there are so many that the next connections would
+// take the last file descriptors.
+func (s *Server) awaitFarewells() {
+	for s.config.MaxSockets > 0 && s.sockets() >= s.config.MaxSockets && !s.hasEnded() {
+		s.awaitDescriptor()
+	}
+}
+
+func (s *Server) sockets() int {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	return len(s.alive)
+}
+
+// makeRoom ends the session that is least needed.
+func (s *Server) makeRoom() {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.phase != serving {
+		return
+	}
+	t := s.now()
+	s.hasty = true
+	s.machine.Crowded(t, &s.out)
+	s.carryOut(t)
+	s.hasty = false
+	s.wake()
 }
 
 func (s *Server) hasEnded() bool {
@@ -48,9 +86,9 @@ func (s *Server) hasEnded() bool {
 	}
 }
 
-// passes is true of an error of Accept that is not about the listener.
-func passes(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM, syscall.ECONNABORTED, syscall.EINTR} {
+// exhausted is true of an error of Accept that another connection's end mends.
+func exhausted(err error) bool {
+	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
 		if errors.Is(err, e) {
 			return true
 		}

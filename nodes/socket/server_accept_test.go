@@ -2,6 +2,7 @@ package socket
 
 import (
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"bluetrace/nodes"
 	"bluetrace/protocol"
 )
 
@@ -17,7 +19,7 @@ import (
 type oddListener struct {
 	net.Listener
 	mu     sync.Mutex
-	fails  []error // of the next Accepts
+	fails  []error // of the next Accepts; nil: it works
 	writes []string
 }
 
@@ -26,8 +28,10 @@ func (l *oddListener) Accept() (net.Conn, error) {
 	if len(l.fails) > 0 {
 		err := l.fails[0]
 		l.fails = l.fails[1:]
-		l.mu.Unlock()
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Err: err}
+		if err != nil {
+			l.mu.Unlock()
+			return nil, &net.OpError{Op: "accept", Net: "tcp", Err: err}
+		}
 	}
 	l.mu.Unlock()
 	c, err := l.Listener.Accept()
@@ -35,6 +39,12 @@ func (l *oddListener) Accept() (net.Conn, error) {
 		return nil, err
 	}
 	return &oddConn{c.(*net.TCPConn), l}, nil
+}
+
+func (l *oddListener) failNext(fails ...error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fails = append(l.fails, fails...)
 }
 
 type oddConn struct {
@@ -67,13 +77,94 @@ func TestNoFileDescriptorsLeft(t *testing.T) {
 	}
 }
 
-func TestABrokenListenerEndsServe(t *testing.T) {
-	r, _ := newOddRig(t, syscall.EINVAL)
+// It is not said again with each connection that is accepted in between.
+func TestTroubleThatComesAndGoesIsSaidOnce(t *testing.T) {
+	var fails []error
+	for range 5 {
+		fails = append(fails, syscall.ECONNABORTED, nil)
+	}
+	r, _ := newOddRig(t, fails...)
+	for range 5 {
+		r.dial().login(userA, passwordA)
+	}
+	if n := strings.Count(r.output.String(), "cannot accept"); n != 1 {
+		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
+	}
+}
+
+// Without file descriptors the oldest session that is not logged in makes room,
+// and gets no long farewell.
+func TestNoFileDescriptorsLeftForANewSession(t *testing.T) {
+	r, l := newOddRig(t)
+	r.lasting()
+	in := r.dial()
+	in.login(userA, passwordA)
+	old := r.dial()
+	r.await("the second session", func() bool { return len(r.server.alive) == 2 })
+	l.failNext(syscall.EMFILE)
+	r.dial().login(userB, passwordB) // the Accept that waits takes it
+	young := r.dial()                // the next one fails first
+	old.hearEnd()
+	young.login(userB, passwordB)
+	r.awaitReasons(nodes.ReasonTooMany)
+	in.say(protocol.CommandDownload)
+	in.tempID()
+	r.awaitAlive(3)
+}
+
+// Whatever else Accept answers, the server goes on as long as the listener does.
+func TestAnOddErrorOfAcceptDoesNotEndTheServer(t *testing.T) {
+	r, _ := newOddRig(t, syscall.EINVAL, syscall.EIO, syscall.ENETDOWN, errors.New("no reason"))
+	r.dial().login(userA, passwordA)
+	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: invalid argument\n"); n != 1 ||
+		strings.Count(r.output.String(), "cannot accept") != 1 {
+		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
+	}
+	if got := r.reasons(); len(got) != 0 {
+		t.Errorf("sessions ended with %q", got)
+	}
+}
+
+func TestAClosedListenerEndsServe(t *testing.T) {
+	r, l := newOddRig(t)
+	l.Close()
 	err := <-r.served
 	r.served <- nil
-	if !errors.Is(err, syscall.EINVAL) || !strings.HasPrefix(err.Error(), "accepting a connection: ") {
+	if !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "accepting a connection: ") {
 		t.Errorf("Serve returned %v", err)
 	}
+}
+
+// Connections that wait for their peer's end are bounded too.
+func TestMaxSockets(t *testing.T) {
+	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Settings.MaxConnections, c.MaxSockets = 1, 5 })
+	r.lasting()
+	r.lock.Lock()
+	r.server.farewell.many = 100
+	r.lock.Unlock()
+	var gone []*peer
+	for range 5 {
+		p := r.dial()
+		p.login(userA, passwordA)
+		p.say(protocol.CommandLogout)
+		if n, err := p.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+			t.Fatalf("read %d bytes (%v), want the end of file", n, err)
+		}
+		gone = append(gone, p) // which does not close
+	}
+	next := r.dial() // the kernel takes it; an Accept that had begun before may too
+	last := r.dial()
+	last.say(userB + passwordB)
+	r.awaitStill()
+	r.await("nothing", func() bool { return r.watch.accepted >= 5 })
+	if n := r.watch.accepted; n > 6 {
+		t.Errorf("%d connections were accepted while five wait for their end", n)
+	}
+	for _, p := range gone {
+		p.Close()
+	}
+	next.reset()
+	last.hear(protocol.Welcome)
 }
 
 // TCP keeps no boundaries, but many phones believe that it does.

@@ -228,7 +228,8 @@ func (r *rig) session(i int) {
 		p.SetLinger(0)
 		return
 	case 3:
-		fmt.Fprint(p, userA+passwordA+protocol.CommandDownload)
+		// Of one with an account this would be a wrong password.
+		fmt.Fprint(p, "nobody"+passwordA+protocol.CommandDownload)
 		p.SetLinger(0)
 		return
 	case 6:

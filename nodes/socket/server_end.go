@@ -1,6 +1,8 @@
 package socket
 
 import (
+	"errors"
+	"fmt"
 	"time"
 )
 
@@ -8,11 +10,49 @@ import (
 // answers and to end, and the output to take its lines.
 const closeGrace = 250 * time.Millisecond
 
+// ErrUnsaved is why Close failed: the disk did not answer in time.
+var ErrUnsaved = errors.New("the disk does not answer")
+
 // Close ends the server with nothing lost: what is to be stored is stored, then
 // every session ends; each peer gets what is unsent and the end of file. It
 // returns the first error of closing the listener, when every goroutine has
 // ended. The lock must not be held.
+//
+// After CloseWithin it waits no longer for a goroutine that is stuck in a file,
+// and breaks what is left: with ErrUnsaved if something was to be stored.
 func (s *Server) Close() error {
+	ended := make(chan error, 1)
+	go func() { ended <- s.closeWhole() }()
+	var timeUp <-chan time.Time
+	if limit := s.config.CloseWithin; limit > 0 {
+		timer := s.real.Timer(limit)
+		defer timer.Stop()
+		timeUp = timer.C
+	}
+	var err error
+	select {
+	case err = <-ended:
+	case <-timeUp:
+		err = s.giveUp()
+	}
+	s.printer.close(s.real, closeGrace)
+	return err
+}
+
+// giveUp breaks what Close waits for in vain.
+func (s *Server) giveUp() error {
+	s.lock.Lock()
+	unsaved := s.storing || len(s.queue) > 0
+	s.abandon()
+	s.lock.Unlock()
+	err := s.stop()
+	if unsaved {
+		return errors.Join(fmt.Errorf("%w: what was asked for last is not saved, and nobody was told that it is", ErrUnsaved), err)
+	}
+	return err
+}
+
+func (s *Server) closeWhole() error {
 	s.lock.Lock()
 	if s.phase != serving {
 		s.lock.Unlock()
@@ -32,7 +72,7 @@ func (s *Server) Close() error {
 	s.alarm.off()
 	s.lock.Unlock()
 	err := s.stop()
-	s.printer.close(s.real, closeGrace)
+	s.tasks.Wait()
 	return err
 }
 
@@ -65,7 +105,16 @@ func (s *Server) Kill() {
 		s.tasks.Wait()
 		return
 	}
-	was := s.phase
+	s.abandon()
+	s.lock.Unlock()
+	_ = s.stop() // nobody hears of it: a killed process has no errors
+	s.tasks.Wait()
+	s.printer.kill(s.real, closeGrace)
+}
+
+// abandon breaks every connection, and no machine call comes after it; the lock is
+// held.
+func (s *Server) abandon() {
 	s.phase = killed
 	s.alarm.off()
 	s.printer.release()
@@ -75,19 +124,12 @@ func (s *Server) Kill() {
 		x.goOn()
 	}
 	s.stored.Broadcast() // to a Close under way
-	s.lock.Unlock()
-	if was == serving {
-		_ = s.stop() // nobody hears of it: a killed process has no errors
-	}
-	s.tasks.Wait()
-	s.printer.kill(s.real, closeGrace)
 }
 
-// stop ends the goroutines that accept and store, and waits for all.
+// stop ends the goroutines that accept and store.
 func (s *Server) stop() error {
-	close(s.ended)
+	s.stopping.Do(func() { close(s.ended) })
 	err := s.config.Listener.Close()
-	s.tasks.Wait()
 	if isClosed(err) {
 		return nil
 	}

@@ -174,3 +174,54 @@ func TestNewServerRefuses(t *testing.T) {
 		}
 	}
 }
+
+// With a limit, Close ends also when the disk does not answer: it says so, peers
+// get no answer that is not true, and nothing is stored later that waited.
+func TestCloseIsNotHeldUpByTheDisk(t *testing.T) {
+	r := newRig(t, func(_ *rig, c *ServerConfig) { c.CloseWithin = time.Nanosecond })
+	p, waiting := r.dial(), r.dial()
+	p.login(userA, passwordA)
+	waiting.login(userB, passwordB)
+	gate := make(chan struct{})
+	r.disk.set(func() { r.disk.gate = gate })
+	p.piece(protocol.CommandDownload)
+	r.awaitDisk(1)
+	waiting.piece(protocol.CommandDownload)
+	if err := r.server.Close(); !errors.Is(err, ErrUnsaved) {
+		t.Errorf("Close returned %v", err)
+	}
+	for _, q := range []*peer{p, waiting} {
+		if got, _ := io.ReadAll(q); len(got) != 0 {
+			t.Errorf("%q came out of a server that has saved nothing", got)
+		}
+	}
+	close(gate)
+	r.server.tasks.Wait()
+	if got := r.disk.kept(); len(got) != 1 {
+		t.Errorf("stored %d records, want the one that was at the disk", len(got))
+	}
+}
+
+// ... and also when somebody is stuck reading the accounts, which loses nothing.
+func TestCloseIsNotHeldUpByTheCredentials(t *testing.T) {
+	gate, stuck := make(chan struct{}), make(chan struct{})
+	first := true
+	r := newRig(t, func(_ *rig, c *ServerConfig) {
+		c.CloseWithin = time.Nanosecond
+		c.Credentials = func() ([]nodes.Credential, bool) {
+			if !first {
+				close(stuck)
+				<-gate
+			}
+			first = false
+			return nil, false
+		}
+	})
+	r.dial().say(userA)
+	<-stuck
+	if err := r.server.Close(); err != nil {
+		t.Errorf("Close returned %v", err)
+	}
+	close(gate)
+	r.server.tasks.Wait()
+}
