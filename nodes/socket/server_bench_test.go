@@ -97,29 +97,6 @@ func benchPeers(b *testing.B, at string, begin func(c net.Conn) error) []net.Con
 	return peers
 }
 
-// ask has every peer send request and read an answer of size bytes, b.N times in
-// all, and returns how many there were in a second.
-func ask(b *testing.B, peers []net.Conn, request string, size int) float64 {
-	b.Helper()
-	var left atomic.Int64
-	left.Store(int64(b.N))
-	var done sync.WaitGroup
-	began := time.Now()
-	for _, c := range peers {
-		done.Go(func() {
-			out, in := []byte(request), make([]byte, size)
-			for left.Add(-1) >= 0 {
-				if err := exchange(c, out, in); err != nil {
-					b.Error(err)
-					return
-				}
-			}
-		})
-	}
-	done.Wait()
-	return float64(b.N) / time.Since(began).Seconds()
-}
-
 // exchange sends a request and reads an answer of a known size.
 func exchange(c net.Conn, request, answer []byte) error {
 	if _, err := c.Write(request); err != nil {
