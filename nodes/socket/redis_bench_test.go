@@ -13,45 +13,51 @@ import (
 	"time"
 )
 
-// redisRequests is how many INCR are measured: some seconds.
-const redisRequests = 200_000
-
 // redis is the other yardstick: INCR by `redis-benchmark -c 50` on a server of
-// its own, with every answer on disk before it goes out or with nothing on disk.
-// ok is false where Redis is not installed.
-func redis(b *testing.B, durable bool) (rate float64, ok bool) {
+// its own.
+type redis struct{ port string }
+
+// startRedis starts one with every answer on disk before it goes out, or with
+// nothing on disk; nil where Redis is not installed.
+func startRedis(b *testing.B, durable bool) *redis {
 	b.Helper()
 	for _, program := range []string{"redis-server", "redis-benchmark"} {
 		if _, err := exec.LookPath(program); err != nil {
 			b.Logf("SKIPPED: the yardstick Redis: %v (apt-get install redis-server)", err)
-			return 0, false
+			return nil
 		}
 	}
-	port := freePort(b)
-	args := []string{"--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "", "--appendonly", "no"}
+	r := &redis{freePort(b)}
+	args := []string{"--port", r.port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "", "--appendonly", "no"}
 	if durable {
 		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	server := exec.CommandContext(ctx, "redis-server", args...)
+	server := exec.Command("redis-server", args...)
 	if err := server.Start(); err != nil {
 		b.Fatal(err)
 	}
-	defer func() { server.Process.Kill(); server.Wait() }()
-	if err := answersPing(ctx, port); err != nil {
+	b.Cleanup(func() { server.Process.Kill(); server.Wait() })
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := answersPing(ctx, r.port); err != nil {
 		b.Fatal(err)
 	}
-	got, err := exec.CommandContext(ctx, "redis-benchmark", "-h", "127.0.0.1", "-p", port,
-		"-t", "incr", "-c", strconv.Itoa(benchPhones), "-n", strconv.Itoa(redisRequests), "--csv").Output()
+	return r
+}
+
+// incr is how many of n INCR there were in a second.
+func (r *redis) incr(b *testing.B, n int) float64 {
+	b.Helper()
+	got, err := exec.CommandContext(b.Context(), "redis-benchmark", "-h", "127.0.0.1", "-p", r.port,
+		"-t", "incr", "-c", strconv.Itoa(benchPhones), "-n", strconv.Itoa(n), "--csv").Output()
 	if err != nil {
 		b.Fatal(err)
 	}
-	rate, err = incrRate(string(got))
+	rate, err := incrRate(string(got))
 	if err != nil {
 		b.Fatalf("redis-benchmark: %v:\n%s", err, got)
 	}
-	return rate, true
+	return rate
 }
 
 func freePort(b *testing.B) string {
