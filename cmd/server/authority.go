@@ -29,7 +29,8 @@ type authority struct {
 	folder   *files.Server
 	server   *socket.Server
 	metrics  *metrics
-	exporter *exporter // nil: metrics are off
+	exporter *exporter      // nil: metrics are off
+	behind   *socket.Behind // nil: what is answered is on the disk
 
 	first []nodes.Credential // until the server has asked for them
 }
@@ -63,6 +64,10 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	}
 	if h.metrics != nil {
 		config.Observer = h.metrics
+	}
+	if a.noFsync {
+		h.behind = socket.NewBehind(h)
+		config.Disk, config.Inline = h.behind, true
 	}
 	if h.server, err = socket.NewServer(config); err != nil {
 		return err
@@ -106,6 +111,9 @@ func reason(err error) error {
 
 func (h *authority) close() error {
 	var errs []error
+	if h.behind != nil {
+		h.behind.Close()
+	}
 	if h.folder != nil {
 		errs = append(errs, h.folder.Close())
 	}

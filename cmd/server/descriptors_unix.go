@@ -1,4 +1,4 @@
-//go:build unix
+//go:build unix && !freebsd && !dragonfly
 
 package main
 
@@ -18,5 +18,5 @@ func openDescriptors() (uint64, bool) {
 			limit = raised
 		}
 	}
-	return uint64(limit.Cur), true
+	return limit.Cur, true
 }

@@ -15,6 +15,8 @@ const (
 	// attemptSlack is how many lines more than twice the names attempts.txt may
 	// have before it is written anew.
 	attemptSlack = 4096
+	// maxUnsaved is how many names are kept whose state could not be saved.
+	maxUnsaved = 256
 )
 
 // attempts is attempts.txt: the key of unknown names, and the state of every
@@ -28,8 +30,11 @@ type attempts struct {
 	// unsaved are names whose last state is not in the file, because saving it
 	// failed; it goes with the next that is saved.
 	unsaved   []attemptName
-	lines     int // states in the file
-	rewriteAt int // lines at which it is written anew
+	behind    bool  // they are too many to be named: the file must be written anew
+	pause     int   // stores to come that do not try that,
+	failure   error // since the last time it failed so
+	lines     int   // states in the file
+	rewriteAt int   // lines at which it is written anew
 	buf       []byte
 }
 
@@ -132,7 +137,9 @@ func (t *attempts) store(records []nodes.Record) error {
 	}
 	t.unsaved = append(t.unsaved, names...)
 	if err := t.save(); err != nil {
-		t.unsaved = unique(t.unsaved)
+		if t.unsaved = unique(t.unsaved); len(t.unsaved) > maxUnsaved {
+			t.unsaved, t.behind = nil, true
+		}
 		return fmt.Errorf("saving to %q: %w", t.fs.Path(t.name), err)
 	}
 	t.unsaved = t.unsaved[:0]
@@ -181,7 +188,14 @@ func (t *attempts) save() error {
 		t.notes.add("%s was changed or removed while the server ran: it is written anew", t.name)
 	}
 	if !usable {
-		return t.renew()
+		return t.renewAtTimes()
+	}
+	if t.behind {
+		if err := t.appendUnsaved(); err != nil { // there is no room at all
+			return err
+		}
+		t.unsaved = t.unsaved[:0]
+		return t.renewAtTimes()
 	}
 	if t.lines+len(t.unsaved) > t.rewriteAt {
 		if t.renew() == nil {
@@ -214,6 +228,19 @@ func (t *attempts) appendUnsaved() error {
 	return nil
 }
 
+// renewAtTimes is renew for one who would try it with each store: after a failure
+// as many stores pass that each costs about attemptSlack lines.
+func (t *attempts) renewAtTimes() error {
+	if t.pause > 0 {
+		t.pause--
+		return t.failure
+	}
+	if t.failure = t.renew(); t.failure != nil {
+		t.pause = t.state.len() / attemptSlack
+	}
+	return t.failure
+}
+
 // renew writes the file anew from the state.
 func (t *attempts) renew() error {
 	err := t.rewrite(func(w *bufio.Writer) error {
@@ -228,6 +255,7 @@ func (t *attempts) renew() error {
 	if err != nil {
 		return fmt.Errorf("writing it anew: %w", err)
 	}
+	t.behind = false
 	t.lines = t.state.len()
 	t.rewriteAt = 2*t.lines + attemptSlack
 	return nil

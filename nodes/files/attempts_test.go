@@ -257,3 +257,71 @@ func TestAttemptsRemovedWhileTheServerRuns(t *testing.T) {
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
 	equal(t, "notes", s.Notes(), []string{"attempts.txt was changed or removed while the server ran: it is written anew"})
 }
+
+// While the disk is full, a flood of names takes neither memory nor more and more
+// time; then one store brings them all.
+func TestAFloodOfNamesOnAFullDisk(t *testing.T) {
+	const names = 30_000
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, wrong(bob, 1))
+	m.SetRoom(0)
+	most, written := 0, 0
+	m.Fail(func(o Operation) error {
+		written += o.Bytes
+		return nil
+	})
+	for i := range names {
+		hash := [16]byte{byte(i >> 16), byte(i >> 8), byte(i)}
+		written = 0
+		if _, err := s.Store([]nodes.Record{attemptsRecord(nodes.Attempts{Hash: hash, Wrong: 1})}); err == nil {
+			t.Fatal("stored on a full disk")
+		}
+		most = max(most, written)
+		if n := len(s.tries.unsaved); n > maxUnsaved {
+			t.Fatalf("%d names are kept, want %d at most", n, maxUnsaved)
+		}
+	}
+	if most > 64*(maxUnsaved+1) {
+		t.Errorf("one store tried to write %d bytes", most)
+	}
+	m.SetRoom(-1)
+	store(t, s, wrong(alice, 1))
+	m.Crash()
+	equal(t, "states", len(restoredRecords(t, openServer(t, m))), names+2)
+}
+
+// With room for a line, but not for a new file, the new file is not tried with
+// each store.
+func TestANewFileThatDoesNotFitIsTriedAtTimes(t *testing.T) {
+	const names = 5 * attemptSlack
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, wrong(bob, 1))
+	m.SetRoom(0)
+	for i := range names {
+		_, err := s.Store([]nodes.Record{wrong(fmt.Sprint("user", i), 1)})
+		contains(t, "a full disk", err, "no space left")
+	}
+	m.SetRoom(100_000)
+	tried := 0
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbCreate {
+			tried++
+		}
+		return nil
+	})
+	for range 24 {
+		_, err := s.Store([]nodes.Record{wrong(alice, 1)})
+		contains(t, "a disk that is nearly full", err, "no space left")
+	}
+	equal(t, "new files that were tried", tried, 4)
+	m.SetRoom(-1)
+	for range 6 {
+		if _, err := s.Store([]nodes.Record{wrong(alice, 2)}); err == nil {
+			break
+		}
+	}
+	m.Crash()
+	equal(t, "states", len(restoredRecords(t, openServer(t, m))), names+2)
+}

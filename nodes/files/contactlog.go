@@ -123,6 +123,7 @@ func (l *ContactLog) Write(log *nodes.ContactLog) error {
 	l.mu.Unlock()
 
 	if err := l.writeJournal(); err != nil {
+		l.forget(log, before)
 		return fmt.Errorf("saving the journal of contact log %q: %w", l.fs.Path(l.name), err)
 	}
 	if err := l.writeLog(log); err != nil {
@@ -155,6 +156,30 @@ func (l *ContactLog) writeJournal() error {
 	}
 	l.journaled = len(l.known)
 	return nil
+}
+
+// forget drops what was never written and has left the log, of the first before
+// entries: while nothing can be written, they would be more and more.
+func (l *ContactLog) forget(log *nodes.ContactLog, before int) {
+	stay := standing(log, l.known[l.journaled:before])
+	l.known = slices.Concat(l.known[:l.journaled], stay, l.known[before:])
+}
+
+// standing are those of the entries that are in the log; of equal ones, the later.
+func standing(log *nodes.ContactLog, entries []nodes.Kept) []nodes.Kept {
+	in := make(counts, log.Len())
+	for i := range log.Len() {
+		c := log.At(i)
+		in[protocol.Beacon{TempID: c.TempID, Start: c.Start, Expiry: c.Expiry}]++
+	}
+	stay := make([]nodes.Kept, 0, len(entries))
+	for i := len(entries) - 1; i >= 0; i-- {
+		if k := &entries[i]; in.take(beaconOf(k)) {
+			stay = append(stay, *k)
+		}
+	}
+	slices.Reverse(stay)
+	return stay
 }
 
 // renewJournal replaces the journal by one with these entries, which are all that
@@ -203,21 +228,10 @@ func (l *ContactLog) writeLog(log *nodes.ContactLog) error {
 // compact takes from the journal what is not in the log any more. What Received
 // brought after the first before entries stays: the log may be older than that.
 func (l *ContactLog) compact(log *nodes.ContactLog, before int) error {
-	in := make(counts, log.Len())
-	for i := range log.Len() {
-		c := log.At(i)
-		in[protocol.Beacon{TempID: c.TempID, Start: c.Start, Expiry: c.Expiry}]++
-	}
-	stay := make([]nodes.Kept, 0, len(l.known))
-	for i := before - 1; i >= 0; i-- { // of equal entries, the later ones stay
-		if k := &l.known[i]; in.take(beaconOf(k)) {
-			stay = append(stay, *k)
-		}
-	}
+	stay := standing(log, l.known[:before])
 	if len(stay) == before {
 		return nil
 	}
-	slices.Reverse(stay)
 	return l.renewJournal(append(stay, l.known[before:]...))
 }
 

@@ -298,3 +298,27 @@ func TestAHugeLogIsWrittenInOnePass(t *testing.T) {
 		t.Errorf("%d operations and %d bytes for 10,000 entries, %d and %d for 100,000", o1, b1, o10, b10)
 	}
 }
+
+// While the disk is full, entries that have left the log are forgotten; what is
+// in the log is written when there is room.
+func TestAFullDiskDoesNotKeepWhatHasLeftTheLog(t *testing.T) {
+	m := NewMemory()
+	l := openLog(t, m)
+	l.Received(entry(0, 0))
+	write(t, l, entry(0, 0))
+	m.SetRoom(0)
+	for i := 1; i <= 1000; i++ {
+		l.Received(entry(i, int64(i)))
+		if err := l.Write(logOf(entry(i, int64(i)))); err == nil {
+			t.Fatal("written to a full disk")
+		}
+		if n := len(l.known); n > 3 { // what is in the journal, the one before, and this one
+			t.Fatalf("%d entries are kept after %d writes", n, i)
+		}
+	}
+	m.SetRoom(-1)
+	write(t, l, entry(1000, 1000))
+	closeAll(t, l)
+	m.Crash()
+	equal(t, "kept", openLog(t, m).Kept(), []nodes.Kept{entry(1000, 1000)})
+}
