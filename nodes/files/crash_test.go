@@ -25,7 +25,7 @@ func (m *Memory) clone() *Memory {
 			n := *f
 			n.data, n.durable, n.unsynced = bytes.Clone(f.data), bytes.Clone(f.durable), nil
 			for _, c := range f.unsynced {
-				n.unsynced = append(n.unsynced, change{bytes: bytes.Clone(c.bytes), cut: c.cut})
+				n.unsynced = append(n.unsynced, change{bytes: bytes.Clone(c.bytes), at: c.at, cut: c.cut})
 			}
 			same[f] = &n
 		}

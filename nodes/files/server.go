@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -23,6 +24,8 @@ type ServerOptions struct {
 	// Entropy gives 32 bytes for the key of unknown names when there is none
 	// yet; required.
 	Entropy io.Reader
+
+	aheadSize int64 // bytes of the ahead log; 0: those of every real one
 }
 
 // Server is the folder of one server: credentials.txt, tempIDs.txt and
@@ -57,6 +60,7 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
 	s.tempIDs = tempIDs{ledger: ledger{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync}, zone: o.Zone, notes: &s.notes}
+	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.aheadSize, aheadSize)}
 	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes}
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -121,5 +125,5 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.closed = true
-	return errors.Join(s.tempIDs.close(), s.tries.close(), s.unlock())
+	return errors.Join(s.tempIDs.finish(), s.tries.close(), s.unlock())
 }
