@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -74,7 +75,7 @@ func TestCloseKeepsTheLogWhenTheFileFails(t *testing.T) {
 	m.Fail(nil)
 	s = openServer(t, m)
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1)})
-	equal(t, "notes", s.Notes(), []string{"tempIDs.txt: 1 lines that were missing after a crash came back from tempIDs.txt.ahead"})
+	equal(t, "notes", s.Notes(), []string{"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1"})
 	m.Crash()
 	equal(t, "durably", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1)})
 }
@@ -232,4 +233,71 @@ func TestRecoveryOnADisk(t *testing.T) {
 	s = openServer(t, Disk(dir))
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1), issue(bob, 2)})
 	closeAll(t, s)
+}
+
+// failSyncs has every sync of a file whose name begins so fail.
+func failSyncs(m *Memory, name string) {
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbSync && strings.HasPrefix(o.Name, name) {
+			return errFault
+		}
+		return nil
+	})
+}
+
+// The log is full, and the file fails to sync: all that the log has is in the new
+// one, and nothing of the batch that failed.
+func TestTheFileIsWrittenAnewFromTheLog(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	want := []nodes.Record{issue(alice, 1), issue(bob, 2), issue(alice, 3)}
+	for _, r := range want {
+		store(t, s, r)
+	}
+	failSyncs(m, tempIDsName)
+	issues, _ := s.Store([]nodes.Record{issue(bob, 4)})
+	contains(t, "storing", issues, "the test's fault")
+	equal(t, "what is not sure is not shown", content(t, m, tempIDsName), "")
+	killed := m.clone()
+	killed.Kill()
+	equal(t, "killed", restoredRecords(t, openServer(t, killed)), want)
+	m.Fail(nil)
+	store(t, s, issue(bob, 5))
+	m.Crash()
+	equal(t, "restored", restoredRecords(t, openServer(t, m)), append(want, issue(bob, 5)))
+}
+
+// Log and file fail: what failed is gone when the next batch is stored.
+func TestAFailedLogIsGoneBeforeTheNextBatch(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, issue(alice, 1))
+	failSyncs(m, tempIDsName)
+	issues, _ := s.Store([]nodes.Record{issue(bob, 2)})
+	contains(t, "storing", issues, "the test's fault")
+	m.Fail(nil)
+	seen := operationsOf(m, func() { store(t, s, issue(alice, 3)) })
+	removed, stored := slices.Index(seen, `remove "tempIDs.txt.ahead"`), slices.Index(seen, `write "tempIDs.txt.new" (74 bytes)`)
+	if last := len(seen) - 1 - slices.Index(reversed(seen), `write "tempIDs.txt.new" (74 bytes)`); removed < 0 || stored < 0 || removed > last || seen[removed+1] != "sync names" {
+		t.Errorf("%q", seen)
+	}
+}
+
+func reversed(s []string) []string {
+	s = slices.Clone(s)
+	slices.Reverse(s)
+	return s
+}
+
+// A sync that fails at the start leaves nothing that the next start would take
+// for durable.
+func TestAFailedSyncAtTheStart(t *testing.T) {
+	m, before := leftBehind(t, (*Memory).Kill)
+	failSyncs(m, tempIDsName)
+	_, err := OpenServer(m, options())
+	contains(t, "starting", err, tempIDsName, aheadName, "the test's fault")
+	m.Fail(nil)
+	closeAll(t, openServer(t, m))
+	m.Crash()
+	equal(t, "restored", restoredRecords(t, openServer(t, m)), before)
 }

@@ -93,8 +93,8 @@ func (s *Server) Restore(nowWall int64, take func(nodes.Record) error) error {
 // nothing of credentials.txt is told.
 func (s *Server) Notes() []string { return s.notes.take() }
 
-// Store makes records durable, with one write and one sync for each file that is
-// concerned: all of a file's records, or none, and then its error. A record whose
+// Store makes records durable, with one sync for each kind that is concerned
+// (TempIDs mostly in the ahead log of tempIDs.txt, where they are then too): all of a file's records, or none, and then its error. A record whose
 // error was reported may be on the disk all the same, until the next one is
 // stored.
 func (s *Server) Store(records []nodes.Record) (issues, attempts error) {

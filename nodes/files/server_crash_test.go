@@ -188,7 +188,7 @@ func goesOn(m *Memory, s *Server, before []nodes.Record) error {
 		return fmt.Errorf("after one more crash: %w", err)
 	}
 	for _, n := range s.Notes() {
-		if !strings.Contains(n, ": 1 lines that were missing after a crash came back from tempIDs.txt.ahead") {
+		if !strings.Contains(n, ": lines that were missing after a crash came back from tempIDs.txt.ahead: 1") {
 			return fmt.Errorf("after one more crash: %q", n)
 		}
 	}

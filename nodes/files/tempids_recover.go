@@ -45,7 +45,7 @@ func (t *tempIDs) recoverTo(f File, position int64, lines []byte) error {
 		return errors.Join(err, f.Truncate(g.sure)) // as in a ledger
 	}
 	if n := bytes.Count(g.lines, []byte{'\n'}); n > 0 {
-		t.notes.add("%s: %d lines that were missing after a crash came back from %s", t.name, n, aheadName)
+		t.notes.add("%s: lines that were missing after a crash came back from %s: %d", t.name, aheadName, n)
 	}
 	return nil
 }
