@@ -8,4 +8,7 @@
 // apart from what was not, so that a test or a virtual world can crash it
 // between any two operations. After a failed fsync a file is never trusted
 // again: it is written anew from the part that was durable before.
+//
+// tempIDs.txt.ahead is a log that is written in place: what it has, tempIDs.txt
+// has too, but needs no sync of its own before the log is full.
 package files

@@ -20,6 +20,9 @@ type FS interface {
 	// Create makes an empty file, or empties one, for reading and for writing at
 	// its end.
 	Create(name string, mode fs.FileMode) (File, error)
+	// CreateRewritable makes an empty file, or empties one, that may be
+	// overwritten.
+	CreateRewritable(name string, mode fs.FileMode) (Rewritable, error)
 	// Rename replaces to, if it is there, at one instant.
 	Rename(from, to string) error
 	Remove(name string) error
@@ -41,6 +44,16 @@ type File interface {
 	Sync() error
 	Stat() (Stat, error)
 	Close() error
+}
+
+// Rewritable is an open file that may be overwritten: WriteAt writes within its
+// size, and when it fails, some of it may have been written.
+type Rewritable interface {
+	File
+	io.WriterAt
+	// SyncContent makes the contents durable, and of what is told about the file
+	// only what reading them back needs.
+	SyncContent() error
 }
 
 // Stat is what an FS knows of a file.

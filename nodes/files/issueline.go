@@ -34,10 +34,7 @@ type writtenIssue struct {
 // readIssue takes a line without its line feed. One space and a carriage return
 // at its end, as other programs write them, are no part of it.
 func readIssue(line []byte) (w writtenIssue, err error) {
-	line = trimReturn(line)
-	if n := len(line); n > 0 && line[n-1] == ' ' {
-		line = line[:n-1]
-	}
+	line = trimmed(line)
 	at := len(line) - issueTail
 	if at < 1 {
 		return w, errIssueLine
@@ -60,6 +57,15 @@ func readIssue(line []byte) (w writtenIssue, err error) {
 		return w, errUser
 	}
 	return w, nil
+}
+
+// trimmed is a line without what other programs put at its end.
+func trimmed(line []byte) []byte {
+	line = trimReturn(line)
+	if n := len(line); n > 0 && line[n-1] == ' ' {
+		line = line[:n-1]
+	}
+	return line
 }
 
 func trimReturn(line []byte) []byte {

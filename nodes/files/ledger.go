@@ -39,24 +39,33 @@ type ledger struct {
 // append adds a batch to a trusted file. When it fails, the batch may be on the
 // disk all the same, until the next one is.
 func (l *ledger) append(p []byte) error {
+	if err := l.write(p); err != nil {
+		return err
+	}
 	l.trusted = false
-	n, err := l.f.Write(p)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		cut := l.f.Truncate(l.good)
-		l.trusted = cut == nil
-		return errors.Join(err, cut)
-	}
 	if err := l.sync(l.f); err != nil {
 		// The system may show for ever what is not on the disk: a process that
 		// opens the file after this one must not take it for stored.
 		return errors.Join(err, l.f.Truncate(l.good))
 	}
-	l.good += int64(n)
+	l.good += int64(len(p))
 	l.trusted = true
 	return nil
+}
+
+// write writes a batch behind good, or nothing.
+func (l *ledger) write(p []byte) error {
+	l.trusted = false
+	n, err := l.f.Write(p)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
+	var cut error
+	if err != nil {
+		cut = l.f.Truncate(l.good)
+	}
+	l.trusted = cut == nil
+	return errors.Join(err, cut)
 }
 
 func (l *ledger) sync(f File) error {

@@ -229,6 +229,15 @@ func (m *Memory) Create(name string, mode fs.FileMode) (File, error) {
 	return h, nil
 }
 
+// CreateRewritable is FS.
+func (m *Memory) CreateRewritable(name string, mode fs.FileMode) (Rewritable, error) {
+	f, err := m.Create(name, mode)
+	if err != nil {
+		return nil, err
+	}
+	return f.(*memoryHandle), nil
+}
+
 func (m *Memory) openAppend(name string, mode fs.FileMode) *memoryHandle {
 	f := m.names[name]
 	if f == nil {

@@ -18,9 +18,10 @@ type memoryFile struct {
 	unsynced []change // from durable to data
 }
 
-// change is bytes at the end, or, when cut is not negative, a truncation.
+// change is bytes at a place, or, when cut is not negative, a truncation.
 type change struct {
 	bytes []byte
+	at    int64
 	cut   int64
 }
 
@@ -52,11 +53,17 @@ func (f *memoryFile) sync(n int, zeros bool) {
 		case c.cut >= 0:
 			f.durable = f.durable[:min(c.cut, int64(len(f.durable)))]
 		case zeros:
-			f.durable = append(f.durable, make([]byte, left)...)
+			f.durable = overwritten(f.durable, make([]byte, left), c.at)
 		default:
-			f.durable = append(f.durable, c.bytes[:left]...)
+			f.durable = overwritten(f.durable, c.bytes[:left], c.at)
 		}
 	}
+}
+
+// overwritten is data with p at a place that is not behind its end.
+func overwritten(data, p []byte, at int64) []byte {
+	n := copy(data[at:], p)
+	return append(data, p[n:]...)
 }
 
 func (f *memoryFile) crash(steps int, zeros bool) {
@@ -113,6 +120,20 @@ func (h *memoryHandle) ReadAt(p []byte, at int64) (int, error) {
 func (h *memoryHandle) Write(p []byte) (int, error) {
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()
+	return h.put(p, int64(len(h.f.data)))
+}
+
+// WriteAt is Rewritable.
+func (h *memoryHandle) WriteAt(p []byte, at int64) (int, error) {
+	h.m.mu.Lock()
+	defer h.m.mu.Unlock()
+	if at < 0 || at+int64(len(p)) > int64(len(h.f.data)) {
+		return 0, fmt.Errorf("write %q: %d bytes at %d are not within its %d", h.name, len(p), at, len(h.f.data))
+	}
+	return h.put(p, at)
+}
+
+func (h *memoryHandle) put(p []byte, at int64) (int, error) {
 	err := h.begin(VerbWrite, len(p))
 	n := len(p)
 	var short ShortWrite
@@ -124,18 +145,16 @@ func (h *memoryHandle) Write(p []byte) (int, error) {
 	case !h.writes:
 		return 0, &fs.PathError{Op: "write", Path: h.name, Err: fs.ErrPermission}
 	}
-	if room := h.m.room; room >= 0 && room < int64(n) {
-		n, err = int(room), fmt.Errorf("write %q: %w", h.name, ErrNoRoom)
+	more := max(0, int(at)+n-len(h.f.data))
+	if room := h.m.room; room >= 0 && room < int64(more) {
+		n, err = n-more+int(room), fmt.Errorf("write %q: %w", h.name, ErrNoRoom)
+		more = int(room)
 	}
-	h.write(p[:n])
-	return n, err
-}
-
-func (h *memoryHandle) write(p []byte) {
-	h.f.data = append(h.f.data, p...)
-	h.f.unsynced = append(h.f.unsynced, change{bytes: bytes.Clone(p), cut: -1})
+	h.f.data = overwritten(h.f.data, p[:n], at)
+	h.f.unsynced = append(h.f.unsynced, change{bytes: bytes.Clone(p[:n]), at: at, cut: -1})
 	h.f.modified = h.m.time
-	h.m.use(len(p))
+	h.m.use(more)
+	return n, err
 }
 
 func (h *memoryHandle) Truncate(size int64) error {
@@ -173,6 +192,9 @@ func (h *memoryHandle) Sync() error {
 	h.f.unsynced = h.f.unsynced[:0]
 	return nil
 }
+
+// SyncContent is Rewritable; its Operation is VerbSync too.
+func (h *memoryHandle) SyncContent() error { return h.Sync() }
 
 func (h *memoryHandle) Stat() (Stat, error) {
 	h.m.mu.Lock()

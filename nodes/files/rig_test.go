@@ -18,8 +18,12 @@ import (
 // startWall is 23/11/2026 06:32:38 UTC.
 var startWall = time.Date(2026, 11, 23, 6, 32, 38, 0, time.UTC).UnixNano()
 
+// smallAhead is room for the lines of three TempIDs in three batches, or four in
+// one.
+const smallAhead = 330
+
 func options() ServerOptions {
-	return ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8))}
+	return ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8)), aheadSize: smallAhead}
 }
 
 func openServer(t testing.TB, fsys FS) *Server {

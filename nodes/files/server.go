@@ -1,6 +1,7 @@
 package files
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -26,6 +27,8 @@ type ServerOptions struct {
 	// Entropy gives 32 bytes for the key of unknown names when there is none
 	// yet; required.
 	Entropy io.Reader
+
+	aheadSize int64 // bytes of the ahead log; 0: those of every real one
 }
 
 // Server is the folder of one server: credentials.txt, tempIDs.txt and
@@ -60,6 +63,7 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
 	s.tempIDs = tempIDs{ledger: ledger{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync}, zone: o.Zone, notes: &s.notes}
+	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.aheadSize, aheadSize)}
 	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes}
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -92,8 +96,8 @@ func (s *Server) Restore(nowWall int64, take func(nodes.Record) error) error {
 // nothing of credentials.txt is told.
 func (s *Server) Notes() []string { return s.notes.take() }
 
-// Store makes records durable, with one write and one sync for each file that is
-// concerned: all of a file's records, or none, and then its error. A record whose
+// Store makes records durable, with one sync for each kind that is concerned
+// (TempIDs mostly in the ahead log of tempIDs.txt, where they are then too): all of a file's records, or none, and then its error. A record whose
 // error was reported may be on the disk all the same, until the next one is
 // stored.
 func (s *Server) Store(records []nodes.Record) (issues, attempts error) {
@@ -124,5 +128,5 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.closed = true
-	return errors.Join(s.tempIDs.close(), s.tries.close(), s.unlock())
+	return errors.Join(s.tempIDs.finish(), s.tries.close(), s.unlock())
 }

@@ -155,7 +155,7 @@ func attemptsKept(got, before []nodes.Record, p *promises) error {
 
 func tellsOnlyOfTorn(notes []string) error {
 	for _, n := range notes {
-		if !strings.Contains(n, "torn") && !strings.Contains(n, "had no line feed") {
+		if !strings.Contains(n, "torn") && !strings.Contains(n, "had no line feed") && !strings.Contains(n, "came back from") {
 			return fmt.Errorf("a note that was not expected: %s", n)
 		}
 	}
@@ -187,8 +187,10 @@ func goesOn(m *Memory, s *Server, before []nodes.Record) error {
 	if err := errors.Join(issuesKept(got, slices.Concat(before, more), nobody), attemptsKept(got, slices.Concat(before, more), nobody)); err != nil {
 		return fmt.Errorf("after one more crash: %w", err)
 	}
-	if notes := s.Notes(); len(notes) > 0 {
-		return fmt.Errorf("after one more crash: %q", notes)
+	for _, n := range s.Notes() {
+		if !strings.Contains(n, ": lines that were missing after a crash came back from tempIDs.txt.ahead: 1") {
+			return fmt.Errorf("after one more crash: %q", n)
+		}
 	}
 	return s.Close()
 }

@@ -21,16 +21,29 @@ const (
 // touched (PROTOCOL.md section 2).
 type tempIDs struct {
 	ledger
+	// synced is up to where the file itself is durable; unsynced is what follows
+	// up to good, which the ahead log has.
+	synced   int64
+	unsynced []byte
+	ahead    ahead
+
 	zone  *protocol.Zone
 	notes *notes
 	buf   []byte
 }
 
-// start opens the file if there is one. What is torn at its end is repaired now
-// or, if that fails, before the first line is stored.
+// start opens the file if there is one, and gives it what it lacks of the ahead
+// log. What is torn at its end is repaired now or, if that fails, before the
+// first line is stored.
 func (t *tempIDs) start() error {
 	if err := removeNew(t.fs, t.name); err != nil {
 		return err
+	}
+	if err := t.recover(); err != nil {
+		return err
+	}
+	if err := t.ahead.drop(); err != nil {
+		t.notes.add("%s: no TempID can be saved before this is over: %v", t.name, err)
 	}
 	_, err := t.fs.Stat(t.name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -73,6 +86,7 @@ func (t *tempIDs) adopt(f File) error {
 		return errors.Join(err, f.Close())
 	}
 	t.f, t.good, t.identity, t.trusted = f, good, st.Identity, false
+	t.synced, t.unsynced = good, nil
 	if err := f.Sync(); err != nil {
 		return err
 	}
@@ -168,9 +182,12 @@ func (t *tempIDs) ready() error {
 	case err != nil:
 		return err
 	case state == stateSame && t.trusted:
-		return nil
+		return t.ahead.drop()
 	case state == stateSame:
-		return t.renew()
+		if err := t.renew(); err != nil {
+			return err
+		}
+		return t.leaveAhead()
 	case state == stateAbsent && was:
 		t.notes.add("%s was removed while the server ran: a new one begins", t.name)
 	case state == stateReplaced && was && t.trusted:
@@ -178,22 +195,38 @@ func (t *tempIDs) ready() error {
 	case state == stateChanged:
 		t.notes.add("%s was changed by another program while the server ran", t.name)
 	}
-	return t.open()
+	if err := t.open(); err != nil {
+		return err
+	}
+	return t.leaveAhead()
 }
 
-// renew writes a new file from what was durable of the one that is not trusted.
+// leaveAhead ends the use of a log whose lines are in tempIDs.txt, durably, or
+// were in one that is gone.
+func (t *tempIDs) leaveAhead() error {
+	t.ahead.abandon()
+	return t.ahead.drop()
+}
+
+// renew writes a new file from what was durable of the one that is not trusted,
+// and what the log has.
 func (t *tempIDs) renew() error {
-	f, good := t.f, t.good
+	f, synced := t.f, t.synced
 	err := t.rewrite(func(w *bufio.Writer) error {
-		n, err := io.Copy(w, io.NewSectionReader(f, 0, good))
-		if err == nil && n < good {
+		n, err := io.Copy(w, io.NewSectionReader(f, 0, synced))
+		if err == nil && n < synced {
 			err = io.ErrUnexpectedEOF
 		}
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(t.unsynced)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("writing it anew after a failure of the disk: %w", err)
 	}
+	t.synced, t.unsynced = t.good, nil
 	t.notes.add("%s: after a failure of the disk it was written anew", t.name)
 	return nil
 }

@@ -330,6 +330,7 @@ func TestTheFileChangesWhileTheServerRuns(t *testing.T) {
 			test.change(m)
 			store(t, s, issue(alice, 3))
 			m.Crash()
+			openServer(t, m)
 			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.first+alice+" 10000000000000000003 23/11/2026 06:32:41 23/11/2026 06:47:41\n")
 			if notes := strings.Join(s.Notes(), "\n"); !strings.Contains(notes, test.note) {
 				t.Errorf("notes: %q, want %q", notes, test.note)

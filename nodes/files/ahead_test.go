@@ -1,0 +1,303 @@
+package files
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"bluetrace/nodes"
+)
+
+// operationsOf is what a Memory is asked while f runs.
+func operationsOf(m *Memory, f func()) (seen []string) {
+	m.Fail(func(o Operation) error {
+		seen = append(seen, o.String())
+		return nil
+	})
+	f()
+	m.Fail(nil)
+	return seen
+}
+
+func lineOf(t *testing.T, r nodes.Record) string {
+	t.Helper()
+	p, err := appendIssue(nil, &r.Issue, options().Zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(p)
+}
+
+// While the log has room tempIDs.txt is not synced; when it is full, that is, and
+// the log begins at the front.
+func TestTheLogIsSyncedInsteadOfTempIDs(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, issue(alice, 0))
+	kept := []string{`stat "tempIDs.txt"`, `write "tempIDs.txt" (74 bytes)`, `write "tempIDs.txt.ahead.new" (98 bytes)`, `sync "tempIDs.txt.ahead.new"`}
+	full := []string{`stat "tempIDs.txt"`, `write "tempIDs.txt" (74 bytes)`, `sync "tempIDs.txt"`}
+	for i, want := range [][]string{kept, kept, full, kept, kept, kept, full} {
+		equal(t, "operations", operationsOf(m, func() { store(t, s, issue(alice, i+1)) }), want)
+	}
+	equal(t, "size of the log", len(content(t, m, aheadName)), smallAhead)
+	equal(t, "closing a file that is synced", operationsOf(m, func() { closeAll(t, s) }),
+		[]string{`close "tempIDs.txt.ahead.new"`, `remove "tempIDs.txt.ahead"`, `sync names`, `close "tempIDs.txt"`})
+}
+
+func TestCloseSyncsWhatOnlyTheLogHas(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, issue(alice, 1))
+	closeAll(t, s)
+	m.Crash()
+	equal(t, "tempIDs.txt", content(t, m, tempIDsName), aliceLine+"\n")
+	if _, err := m.ReadFile(aheadName); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the log: %v", err)
+	}
+}
+
+// When the sync at Close fails, the log stays, and the next server repairs the file.
+func TestCloseKeepsTheLogWhenTheFileFails(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, issue(alice, 1))
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbSync {
+			return errFault
+		}
+		return nil
+	})
+	contains(t, "closing", s.Close(), "the test's fault")
+	m.Fail(nil)
+	s = openServer(t, m)
+	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1)})
+	equal(t, "notes", s.Notes(), []string{"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1"})
+	m.Crash()
+	equal(t, "durably", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1)})
+}
+
+// A log that cannot be made, or fails, is done without, and tried again.
+func TestWithoutALogTheFileIsSynced(t *testing.T) {
+	for _, verb := range []Verb{VerbCreate, VerbWrite, VerbSync, VerbRename} {
+		m := NewMemory()
+		s := openServer(t, m)
+		if verb == VerbWrite || verb == VerbSync {
+			store(t, s, issue(bob, 0))
+		}
+		m.Fail(func(o Operation) error {
+			if o.Verb == verb && strings.HasPrefix(o.Name, aheadName) {
+				return errFault
+			}
+			return nil
+		})
+		for i := range 3 {
+			store(t, s, issue(alice, i+1))
+			text := content(t, m, tempIDsName)
+			left := m.clone()
+			left.Crash()
+			equal(t, verb.String(), content(t, left, tempIDsName), text)
+		}
+		m.Fail(nil)
+		for i := range aheadRest + 1 {
+			if _, err := m.ReadFile(aheadName); i > 10 && i < aheadRest-10 && err == nil {
+				t.Fatalf("%v: there is a log after %d stores", verb, i)
+			}
+			store(t, s, issue(alice, 10+i))
+		}
+		if _, err := m.ReadFile(aheadName); err != nil {
+			t.Errorf("%v: the log was not tried again: %v", verb, err)
+		}
+		equal(t, verb.String()+" notes", s.Notes(), nil)
+	}
+}
+
+func TestAFullDiskHasNoRoomForTheLog(t *testing.T) {
+	for _, room := range []int64{74, 100, 74 + smallAhead - 1} {
+		m := NewMemory()
+		s := openServer(t, m)
+		m.SetRoom(room)
+		store(t, s, issue(alice, 1))
+		issues, _ := s.Store([]nodes.Record{issue(alice, 2), issue(alice, 3), issue(alice, 4), issue(alice, 5), issue(alice, 6), issue(alice, 7)})
+		contains(t, "storing", issues, "no space left")
+		m.Crash()
+		s = openServer(t, m)
+		equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1)})
+		equal(t, "notes", s.Notes(), nil)
+	}
+}
+
+// A hand has edited the file after the server was killed, or while the machine
+// was off: its lines stay as they are, and none comes back that is there.
+func TestAHandHasEditedTheFile(t *testing.T) {
+	one, two, three := lineOf(t, issue(alice, 1)), lineOf(t, issue(bob, 2)), lineOf(t, issue(alice, 3))
+	foreign := lineOf(t, issue("mallory", 99))
+	tests := []struct{ title, edited, want, torn string }{
+		{"not at all", one + two + three, one + two + three, ""},
+		{"one line more", one + two + three + foreign, one + two + three + foreign, ""},
+		{"one line more, torn", one + two + three + "x", one + two + three, "x\n"},
+		{"a line in front", foreign + one + two + three, foreign + one + two + three, ""},
+		{"a line between", one + foreign + two + three, one + foreign + two + three, ""},
+		{"another order", three + one + two, three + one + two, ""},
+		{"carriage returns", strings.ReplaceAll(one+two+three, "\n", " \r\n"), strings.ReplaceAll(one+two+three, "\n", " \r\n"), ""},
+		{"a line is gone", one + three, one + three + two, ""},
+		{"the last is torn, behind another", one + two + foreign + three[:30], one + two + foreign + three, three[:30] + "\n"},
+		{"the last has no line feed, behind another", one + foreign + two + three[:len(three)-1], one + foreign + two + three, ""},
+		{"the log's lines in zeros, and another", one + strings.Repeat("\x00", len(two)-1) + "\n" + three + foreign, one + strings.Repeat("\x00", len(two)-1) + "\n" + three + foreign + two, ""},
+		{"emptied", "", one + two + three, ""},
+		{"other lines", foreign, foreign + one + two + three, ""},
+		{"a beginning", one + two[:20], one + two + three, ""},
+		{"zeros", one + strings.Repeat("\x00", 100), one + two + three, ""},
+		{"more zeros than lines", one + strings.Repeat("\x00", 1000), one + two + three, strings.Repeat("\x00", 1000) + "\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.title, func(t *testing.T) {
+			m := NewMemory()
+			s := openServer(t, m)
+			for i, user := range []string{alice, bob, alice} {
+				store(t, s, issue(user, i+1))
+			}
+			m.Kill()
+			m.WriteFile(tempIDsName, []byte(test.edited), 0o644)
+			s = openServer(t, m)
+			m.Crash()
+			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.want)
+			torn, _ := m.ReadFile(tornName)
+			equal(t, "torn", string(torn), test.torn)
+			back := strings.Contains(strings.Join(s.Notes(), "\n"), "came back")
+			equal(t, "noted", back, strings.Count(test.want, "\n") > strings.Count(test.edited, "\n") && !strings.Contains(test.title, "no line feed"))
+		})
+	}
+}
+
+// A log of another generation, and one that is no log, give nothing.
+func TestWhatTheLogHolds(t *testing.T) {
+	record := func(generation uint64, position int64, lines string) string {
+		return string(appendAhead(nil, aheadRecord{generation, position, []byte(lines)}))
+	}
+	tests := []struct {
+		title, log string
+		position   int64
+		lines      string
+	}{
+		{"empty", "", 0, ""},
+		{"zeros", strings.Repeat("\x00", 500), 0, ""},
+		{"one", record(3, 70, "a\n") + "\x00\x00", 70, "a\n"},
+		{"two", record(3, 70, "a\n") + record(3, 72, "b\n"), 70, "a\nb\n"},
+		{"an older one behind it", record(3, 70, "a\n") + record(2, 72, "b\n"), 70, "a\n"},
+		{"one that is elsewhere", record(3, 70, "a\n") + record(3, 73, "b\n"), 70, "a\n"},
+		{"one that is cut off", record(3, 70, "a\n") + record(3, 72, "b\n")[:25], 70, "a\n"},
+		{"one with another byte", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1), 70, "a\n"},
+		{"the first is broken", "x" + record(3, 70, "a\n")[1:] + record(3, 72, "b\n"), 0, ""},
+	}
+	for _, test := range tests {
+		position, lines := generationOf([]byte(test.log))
+		equal(t, test.title, string(lines), test.lines)
+		if len(test.lines) > 0 {
+			equal(t, test.title, position, test.position)
+		}
+	}
+}
+
+// While lines that were promised cannot be written the server does not start.
+func TestTheServerDoesNotStartWithoutItsLines(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, issue(alice, 1), issue(bob, 2))
+	m.Crash()
+	for room := range int64(148) {
+		m.SetRoom(room)
+		_, err := OpenServer(m, options())
+		contains(t, "a full disk", err, tempIDsName, aheadName, "no space left")
+		m.Kill()
+	}
+	m.SetRoom(148)
+	equal(t, "restored", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), issue(bob, 2)})
+}
+
+// On a real disk: the process ends without Close, and the end of the file is lost.
+func TestRecoveryOnADisk(t *testing.T) {
+	dir := t.TempDir()
+	s := openServer(t, Disk(dir))
+	store(t, s, issue(alice, 1))
+	store(t, s, issue(bob, 2))
+	must(t, s.tempIDs.f.Close(), s.unlock())
+	st, err := os.Stat(filepath.Join(dir, aheadName))
+	if err != nil || st.Size() != smallAhead || st.Mode().Perm() != 0o600 {
+		t.Errorf("%+v, %v", st, err)
+	}
+	must(t, os.Truncate(filepath.Join(dir, tempIDsName), 100))
+	s = openServer(t, Disk(dir))
+	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1), issue(bob, 2)})
+	closeAll(t, s)
+}
+
+// failSyncs has every sync of a file whose name begins so fail.
+func failSyncs(m *Memory, name string) {
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbSync && strings.HasPrefix(o.Name, name) {
+			return errFault
+		}
+		return nil
+	})
+}
+
+// The log is full, and the file fails to sync: all that the log has is in the new
+// one, and nothing of the batch that failed.
+func TestTheFileIsWrittenAnewFromTheLog(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	want := []nodes.Record{issue(alice, 1), issue(bob, 2), issue(alice, 3)}
+	for _, r := range want {
+		store(t, s, r)
+	}
+	failSyncs(m, tempIDsName)
+	issues, _ := s.Store([]nodes.Record{issue(bob, 4)})
+	contains(t, "storing", issues, "the test's fault")
+	equal(t, "what is not sure is not shown", content(t, m, tempIDsName), "")
+	killed := m.clone()
+	killed.Kill()
+	equal(t, "killed", restoredRecords(t, openServer(t, killed)), want)
+	m.Fail(nil)
+	store(t, s, issue(bob, 5))
+	m.Crash()
+	equal(t, "restored", restoredRecords(t, openServer(t, m)), append(want, issue(bob, 5)))
+}
+
+// Log and file fail: what failed is gone when the next batch is stored.
+func TestAFailedLogIsGoneBeforeTheNextBatch(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, issue(alice, 1))
+	failSyncs(m, tempIDsName)
+	issues, _ := s.Store([]nodes.Record{issue(bob, 2)})
+	contains(t, "storing", issues, "the test's fault")
+	m.Fail(nil)
+	seen := operationsOf(m, func() { store(t, s, issue(alice, 3)) })
+	removed, stored := slices.Index(seen, `remove "tempIDs.txt.ahead"`), slices.Index(seen, `write "tempIDs.txt.new" (74 bytes)`)
+	if last := len(seen) - 1 - slices.Index(reversed(seen), `write "tempIDs.txt.new" (74 bytes)`); removed < 0 || stored < 0 || removed > last || seen[removed+1] != "sync names" {
+		t.Errorf("%q", seen)
+	}
+}
+
+func reversed(s []string) []string {
+	s = slices.Clone(s)
+	slices.Reverse(s)
+	return s
+}
+
+// A sync that fails at the start leaves nothing that the next start would take
+// for durable.
+func TestAFailedSyncAtTheStart(t *testing.T) {
+	m, before := leftBehind(t, (*Memory).Kill)
+	failSyncs(m, tempIDsName)
+	_, err := OpenServer(m, options())
+	contains(t, "starting", err, tempIDsName, aheadName, "the test's fault")
+	m.Fail(nil)
+	closeAll(t, openServer(t, m))
+	m.Crash()
+	equal(t, "restored", restoredRecords(t, openServer(t, m)), before)
+}
