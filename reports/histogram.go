@@ -26,7 +26,8 @@ type delayMetric struct {
 	histogram *dto.Histogram
 }
 
-// newDelayMetric converts h, whose values are nanoseconds, to seconds.
+// newDelayMetric converts h, whose values are nanoseconds, to seconds, with classic
+// buckets at these bounds.
 //
 // The error of the conversion: h knows of a sample only the cell it fell into,
 // [from, to], no wider than from/1000 when h has three digits. Every sample is
@@ -36,8 +37,7 @@ type delayMetric struct {
 // most the samples of the one cell that the bound cuts: those no more than
 // 0.1 % above it. The sum is made from the middles of the cells and is within
 // 0.05 % of the truth (three digits). The count is exact.
-func newDelayMetric(desc *prometheus.Desc, h *hdrhistogram.Histogram, labels ...string) (*delayMetric, error) {
-	bounds := delayBounds()
+func newDelayMetric(bounds []float64, desc *prometheus.Desc, h *hdrhistogram.Histogram, labels ...string) (*delayMetric, error) {
 	classic := make(map[float64]uint64, len(bounds))
 	for _, bound := range bounds {
 		classic[bound] = 0
@@ -91,12 +91,17 @@ func combine(desc *prometheus.Desc, count uint64, sum float64, classic map[float
 // nativeBucket is the index of the native bucket of a positive value: bucket i
 // holds what is above 2^((i-1)/8) and at most 2^(i/8).
 func nativeBucket(seconds float64) int {
-	bounds := [1 << nativeSchema]float64{
+	bounds := nativeFractions()
+	fraction, exponent := math.Frexp(seconds)
+	return sort.SearchFloat64s(bounds[:], fraction) + (exponent-1)*len(bounds)
+}
+
+// nativeFractions are 2^(i/8) for i from -8 to -1.
+func nativeFractions() [1 << nativeSchema]float64 {
+	return [...]float64{
 		0.5, 0.5452538663326288, 0.5946035575013605, 0.6484197773255048,
 		0.7071067811865475, 0.7711054127039704, 0.8408964152537144, 0.9170040432046711,
 	}
-	fraction, exponent := math.Frexp(seconds)
-	return sort.SearchFloat64s(bounds[:], fraction) + (exponent-1)*len(bounds)
 }
 
 func (m *delayMetric) Desc() *prometheus.Desc { return m.desc }
