@@ -5,6 +5,7 @@ package sim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -23,6 +24,9 @@ type Options struct {
 	// Progress is called every few thousand events, or of a live run ten times a
 	// second; nil: never.
 	Progress func(Progress)
+	// Meter is fed by a load run while it lasts; nil: by none. Any other run is
+	// shown to it by whoever made it, through Progress.
+	Meter *reports.Meter
 	// Live asks for a run on real sockets; nil: it is in virtual time.
 	Live *Live
 
@@ -36,6 +40,10 @@ type Options struct {
 type Progress struct {
 	At, Length time.Duration // of the world's time; Length 0: not known beforehand
 	Events     uint64
+	// Run is what the run has come to, without its checks; nil of a load run. It
+	// must be called before the callback returns, and its histograms be read until
+	// then.
+	Run func() *reports.Run
 }
 
 // Result is what one scenario came to.
@@ -76,6 +84,9 @@ func (e *Broken) Error() string {
 // means that the scenario's input is wrong, a *Broken one that the program is;
 // any other, that the run could not be done.
 func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result, err error) {
+	if s.Load != nil {
+		return nil, &Invalid{fmt.Sprintf("%s:%d:%d", s.File, s.Load.Pos.Line, s.Load.Pos.Col), errors.New("a load is run by package sim/load")}
+	}
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
