@@ -46,6 +46,20 @@ func (m *Meter) Show(r *Run) error {
 	return nil
 }
 
+// Finish takes over how the run ended: its thresholds, that it is in no phase
+// any more and, of one that is no load run, its counts.
+func (m *Meter) Finish(r *Run) error {
+	m.mu.Lock()
+	load := m.shown == nil && len(m.phases) > 0
+	m.mu.Unlock()
+	defer m.Enter(nil)
+	if load {
+		m.judge(r)
+		return nil
+	}
+	return m.Show(r)
+}
+
 // judge takes over what was decided of the run's thresholds.
 func (m *Meter) judge(r *Run) {
 	of := map[Verdict]int{}

@@ -25,6 +25,7 @@ type runFlags struct {
 	server    string // host:port of a server elsewhere; empty: none
 	// accounts is the file with the credentials of that server.
 	accounts string
+	metrics  metricsFlags
 	quiet    bool
 	noColor  bool
 	paths    []string
@@ -42,6 +43,7 @@ func parseRunFlags(arguments []string) (f runFlags, help string, err error) {
 	set.BoolVar(&f.onSockets, "live", false, "run on real sockets and the real clock instead of in virtual time")
 	set.StringVar(&f.server, "server", "", "with --live: use the server at `HOST:PORT`, not the project's own")
 	set.StringVar(&f.accounts, "credentials", "", "with --server: its accounts are those of `FILE`, one a line")
+	f.metrics.define(set)
 	set.BoolVar(&f.quiet, "quiet", false, "print only the verdict and what failed; no progress")
 	set.BoolVar(&f.noColor, "no-color", false, "no colours (nor with NO_COLOR set, nor when not on a terminal)")
 	help = helpOf(set, "sim run [flags] SCENARIO...", "Runs scenarios and checks what they expect.") + "\n" + statuses
@@ -60,10 +62,13 @@ func parseRunFlags(arguments []string) (f runFlags, help string, err error) {
 	if err := f.checkLive(set); err != nil {
 		return f, help, err
 	}
-	for _, name := range []string{"out", "trace", "server", "credentials"} {
+	for _, name := range []string{"out", "trace", "server", "credentials", "metrics"} {
 		if set.Changed(name) && set.Lookup(name).Value.String() == "" {
 			return f, help, fmt.Errorf("the flag --%s has no value", name)
 		}
+	}
+	if err := f.metrics.check(set); err != nil {
+		return f, help, err
 	}
 	f.paths = set.Args()
 	return f, help, nil

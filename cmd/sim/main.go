@@ -25,6 +25,7 @@ func main() {
 		terminal: term.IsTerminal(int(os.Stderr.Fd())),
 		columns:  stderrColumns,
 		now:      time.Now,
+		after:    time.After,
 		find:     scenarios.Find,
 		load:     scenarios.Load,
 		schema:   scenarios.Schema,

@@ -18,6 +18,7 @@ type program struct {
 	terminal       bool // stderr is a terminal, columns() wide
 	columns        func() int
 	now            func() time.Time
+	after          func(time.Duration) <-chan time.Time
 
 	find   func(paths []string) (files, manualLeftOut []string, err error)
 	load   func(path string, o scenarios.Options) (*scenarios.Scenario, error)

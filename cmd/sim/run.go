@@ -17,6 +17,7 @@ type batch struct {
 	*program
 	runFlags
 	live    *sim.Live // nil: in virtual time
+	metrics *exporter // nil: none are served
 	names   fileNames
 	inputs  []input // files that must not be overwritten
 	runs    []*reports.Run
@@ -56,6 +57,10 @@ func (p *program) run(ctx context.Context, arguments []string) status {
 		p.complain(err, "name a folder that can be written with --out")
 		return impossible
 	}
+	if err := b.serveMetrics(); err != nil {
+		p.complain(err, "name a free port with --metrics, or 0 for any")
+		return impossible
+	}
 	for _, file := range files {
 		if ctx.Err() != nil {
 			b.skip(file)
@@ -64,6 +69,7 @@ func (p *program) run(ctx context.Context, arguments []string) status {
 		b.one(ctx, file)
 	}
 	b.finish()
+	b.endMetrics(ctx)
 	return b.worst
 }
 
@@ -133,9 +139,15 @@ func (b *batch) watch(ctx context.Context, s *scenarios.Scenario, o sim.Options)
 		o.Progress = p.show
 		defer p.clear()
 	}
+	meter := b.measure(s, &o)
 	result, err := b.engine(ctx, s, o)
 	if err != nil {
 		return nil, err
+	}
+	if meter != nil {
+		if err := meter.Finish(&result.Run); err != nil {
+			return nil, err
+		}
 	}
 	return &result.Run, nil
 }
