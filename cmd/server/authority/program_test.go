@@ -1,4 +1,4 @@
-package main
+package authority
 
 import (
 	"bytes"
@@ -118,7 +118,7 @@ func TestASignalEndsIt(t *testing.T) {
 
 func TestTheSecondSignalEndsItAtOnce(t *testing.T) {
 	stop, exits := make(chan os.Signal), make(chan int)
-	ctx := untilSignal(stop, func(status int) { exits <- status })
+	ctx := UntilSignal(stop, func(status int) { exits <- status })
 	if ctx.Err() != nil {
 		t.Error("ended without a signal")
 	}

@@ -1,4 +1,4 @@
-package main
+package authority
 
 import (
 	"bufio"
@@ -24,7 +24,7 @@ const hang = 60 * time.Second
 func build(t *testing.T) (file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "server")
-	if out, err := exec.Command("go", "build", "-o", file, ".").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", file, "..").CombinedOutput(); err != nil {
 		t.Fatalf("building the server: %v\n%s", err, out)
 	}
 	return file

@@ -1,4 +1,6 @@
-package main
+// Package authority is the server as a program: its arguments, files, output and
+// metrics. Both the command server and a load run's server of its own are this.
+package authority
 
 import (
 	"context"
@@ -26,6 +28,13 @@ const (
 type program struct {
 	stdout, stderr io.Writer
 	zone           *time.Location
+}
+
+// Run serves as the command line asks until ctx ends, and answers with the exit
+// status. Zone is the one of its files and its output.
+func Run(ctx context.Context, line []string, stdout, stderr io.Writer, zone *time.Location) int {
+	p := program{stdout: stdout, stderr: stderr, zone: zone}
+	return int(p.command(ctx, line))
 }
 
 // command serves until ctx ends.
