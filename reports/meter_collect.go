@@ -28,7 +28,7 @@ func serviceFamily() family {
 }
 
 func lagFamily() family {
-	return family{"bluetrace_operation_lag_seconds", "From when an operation was due to when it was sent.", []string{"operation", "phase"}}
+	return family{"bluetrace_operation_lag_seconds", "How much later an operation was sent than the generator could have sent it: when it was due and what it waits for was there.", []string{"operation", "phase"}}
 }
 
 func beaconDelayFamily() family {

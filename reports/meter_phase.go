@@ -55,15 +55,15 @@ type OperationMeter struct {
 	response, service, lag histogram
 }
 
-// Done counts an operation that was due, sent and done at these times of one
-// clock. The response time is counted from due, the service time from sent; the
-// lag is from due to sent. Of one without an answer done is when the waiting
-// ended: its times are the least that they can have been.
-func (o *OperationMeter) Done(outcome Outcome, due, sent, done time.Duration) {
+// Done counts an operation. The response time is counted from when it was due,
+// the service time from when it was sent; the lag is how much later it was sent
+// than the generator could have. Of one without an answer the times end when the
+// waiting ended: they are the least that they can have been.
+func (o *OperationMeter) Done(outcome Outcome, response, service, lag time.Duration) {
 	o.outcomes[outcome].Add(1)
-	o.response.observe(done - due)
-	o.service.observe(done - sent)
-	o.lag.observe(sent - due)
+	o.response.observe(response)
+	o.service.observe(service)
+	o.lag.observe(lag)
 }
 
 // BeaconMeter counts beacons over real sockets: each one sent is received or

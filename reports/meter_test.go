@@ -34,10 +34,10 @@ func loadMeter() *Meter {
 	steady.Dropped.Add(4)
 	steady.Unknown.Add(1)
 	login := steady.Operation("login")
-	login.Done(OutcomeOK, 0, time.Millisecond, 3*time.Millisecond)
-	login.Done(OutcomeOK, time.Second, time.Second, time.Second+20*time.Microsecond)
-	login.Done(OutcomeFailed, 0, 0, 40*time.Millisecond)
-	login.Done(OutcomeUnknown, 0, 0, 10*time.Second)
+	login.Done(OutcomeOK, 3*time.Millisecond, 2*time.Millisecond, time.Millisecond)
+	login.Done(OutcomeOK, 20*time.Microsecond, 20*time.Microsecond, 0)
+	login.Done(OutcomeFailed, 40*time.Millisecond, 40*time.Millisecond, 0)
+	login.Done(OutcomeUnknown, 10*time.Second, 10*time.Second, 0)
 	b := m.Beacons()
 	b.Sent.Add(1000)
 	b.Received.Add(990)
@@ -391,7 +391,7 @@ func TestMeterIsFedFromManyGoroutines(t *testing.T) {
 			o := p.Operation("login")
 			for i := range each {
 				p.Due.Add(1)
-				o.Done(OutcomeOK, 0, 0, time.Duration(i)*time.Microsecond)
+				o.Done(OutcomeOK, time.Duration(i)*time.Microsecond, 0, 0)
 				m.InFlight(1)
 				m.Beacons().Delay(time.Duration(i))
 				if i%100 == 0 {
@@ -419,7 +419,7 @@ func TestMeasuringDoesNotAllocate(t *testing.T) {
 	d := time.Duration(1)
 	if n := testing.AllocsPerRun(1000, func() {
 		p.Due.Add(1)
-		o.Done(OutcomeUnknown, 0, d, 3*d)
+		o.Done(OutcomeUnknown, 3*d, d, 0)
 		m.InFlight(1)
 		m.Target(float64(d))
 		m.Beacons().Delay(d)
@@ -439,7 +439,7 @@ func BenchmarkMeterOperation(b *testing.B) {
 			p.Due.Add(1)
 			p.Started.Add(1)
 			m.InFlight(1)
-			o.Done(OutcomeOK, 0, 1000, 1000+d)
+			o.Done(OutcomeOK, 1000+d, d, 1000)
 			m.InFlight(-1)
 		}
 	})

@@ -126,7 +126,7 @@ func TestALoadRunFeedsItsMeterItself(t *testing.T) {
 		ran++
 		p := o.Meter.Phase("steady")
 		o.Meter.Enter(p)
-		p.Operation("login").Done(reports.OutcomeOK, 0, time.Millisecond, 2*time.Millisecond)
+		p.Operation("login").Done(reports.OutcomeOK, 2*time.Millisecond, time.Millisecond, 0)
 		o.Progress(sim.Progress{})
 		if ran < 2 {
 			return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed, Checks: []reports.Check{
@@ -168,7 +168,7 @@ bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="s
 
 func TestServedFormsParse(t *testing.T) {
 	m := reports.NewMeter("steady", "r1")
-	m.Phase("steady").Operation("login").Done(reports.OutcomeOK, 0, 0, time.Millisecond)
+	m.Phase("steady").Operation("login").Done(reports.OutcomeOK, time.Millisecond, 0, 0)
 	e, err := export("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -141,7 +141,7 @@ func (e *engine) add(r *Row, measured bool) {
 	}
 	f.add(r)
 	outcome := [...]reports.Outcome{OK: reports.OutcomeOK, Failed: reports.OutcomeFailed, Unknown: reports.OutcomeUnknown}[r.Outcome]
-	e.meters[phaseOf(measured)][r.Operation].Done(outcome, r.Due, r.Sent, r.Done)
+	e.meters[phaseOf(measured)][r.Operation].Done(outcome, r.Response(), r.Service(), r.Lag())
 }
 
 func (s *session) connect() Outcome {
