@@ -29,8 +29,11 @@ func (m *Meter) Show(r *Run) error {
 		}
 		name := Plain(o.Name)
 		f.counter(operationsFamily(), float64(o.Count()), name, showPhase, OutcomeOK.String())
-		f.delay(newDelayMetric(meterBounds(), responseFamily().desc(), o.Histogram, name, showPhase))
-		f.delay(newDelayMetric(meterBounds(), serviceFamily().desc(), o.Histogram, name, showPhase))
+		response, err := newDelayMetric(meterBounds(), responseFamily().desc(), o.Histogram, name, showPhase)
+		f.delay(response, err)
+		if err == nil {
+			f.delay(response.as(serviceFamily().desc()), nil)
+		}
 	}
 	if f.err != nil {
 		return fmt.Errorf("making the metrics of %q: %w", r.Scenario, f.err)

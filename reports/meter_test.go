@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	dto "github.com/prometheus/client_model/go"
@@ -443,4 +444,49 @@ func BenchmarkMeterOperation(b *testing.B) {
 			m.InFlight(-1)
 		}
 	})
+}
+
+func TestCellsAreTheLibrarysDistribution(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	for _, layout := range []struct {
+		least  int64
+		digits int
+	}{{1, 3}, {1, 1}, {1, 2}, {1, 4}, {1000, 3}, {1500, 2}} {
+		h := hdrhistogram.New(layout.least, int64(24*time.Hour), layout.digits)
+		for range 20_000 {
+			if err := h.RecordValue(int64(math.Exp(random.Float64() * math.Log(8e13)))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var want, got []hdrCell
+		for _, b := range h.Distribution() {
+			if b.Count > 0 {
+				want = append(want, hdrCell{b.From, b.From + (b.To-b.From+1)/2, b.Count})
+			}
+		}
+		for c := range cellsOf(h) {
+			got = append(got, c)
+		}
+		if !slices.Equal(got, want) || len(got) < 100 {
+			t.Errorf("%+v: %d cells, want %d", layout, len(got), len(want))
+		}
+	}
+}
+
+func BenchmarkMeterShow(b *testing.B) {
+	r := passedRun(b)
+	for i := range r.Operations {
+		r.Operations[i].Histogram = hdrhistogram.New(1, int64(24*time.Hour), 3)
+		for n := range int64(10_000) {
+			if err := r.Operations[i].Histogram.RecordValue(n * 5000); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	m := NewMeter("classroom", "r2")
+	for b.Loop() {
+		if err := m.Show(r); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
