@@ -48,11 +48,11 @@ type ExpectedTime struct {
 // that failed are not in Response and Service, those without an answer are, with
 // the time for which it was waited.
 type LoadOperation struct {
-	Name                   string
-	OK, Failed, Unknown    uint64
-	Response, Service, Lag *hdrhistogram.Histogram
+	Name                   string                  `json:"-"`
+	OK, Failed, Unknown    uint64                  `json:"-"`
+	Response, Service, Lag *hdrhistogram.Histogram `json:"-"`
 	// Intervals are those of the response time; none when the run was too short.
-	Intervals []Interval
+	Intervals []Interval `json:"-"`
 }
 
 // Interval is a quantile's confidence interval of 95 %.

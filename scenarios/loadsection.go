@@ -55,6 +55,11 @@ func (t *Traffic) Duration() (sum time.Duration) {
 	return sum
 }
 
+// HasBeacons says whether phones need a UDP socket.
+func (t *Traffic) HasBeacons() bool {
+	return slices.Contains(t.Session, VerbBeacon) || slices.ContainsFunc(t.Mix, func(w Weight) bool { return w.Verb == VerbBeacon })
+}
+
 // Waits are the operations of a session that a next one waits for, in the order
 // of LoadOperations.
 func (t *Traffic) Waits() []string {

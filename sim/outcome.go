@@ -21,11 +21,17 @@ func (r *run) play(ctx context.Context) error {
 	var poll func()
 	if r.options.Progress != nil {
 		poll = func() {
-			r.options.Progress(Progress{At: r.world.Now() - r.begin, Length: max(r.length, r.atLeast), Events: r.world.Events(), Run: r.soFar})
+			r.options.Progress(r.howFar(r.world.Now() - r.begin))
 		}
 	}
 	return r.world.Run(ctx, until, poll)
 }
+
+func (r *run) howFar(at time.Duration) Progress {
+	return Progress{At: at, Length: max(r.length, r.atLeast), Events: r.world.Events(), Run: r.soFar}
+}
+
+func (r *run) stepped(at time.Duration) { r.options.Stepped(r.howFar(at)) }
 
 // outcome closes what is open and reports the run.
 func (r *run) outcome(interrupted bool) *Result {
@@ -40,7 +46,7 @@ func (r *run) outcome(interrupted bool) *Result {
 	out.Checks = r.checks(interrupted)
 	out.Digest = w.Digest()
 	out.Verdict = verdict(out.Checks, interrupted)
-	return &Result{Run: *out}
+	return &Result{Run: *out, Ended: w.Now()}
 }
 
 // soFar is what the run has come to, without its checks.

@@ -5,7 +5,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -24,11 +23,18 @@ type Options struct {
 	// Progress is called every few thousand events, or of a live run ten times a
 	// second; nil: never.
 	Progress func(Progress)
+	// Stepped is called at time zero of a run in virtual time and every Step after
+	// it, when all that happens up to then has happened; Step 0: never.
+	Step    time.Duration
+	Stepped func(Progress)
 	// Meter is fed by a load run while it lasts; nil: by none. Any other run is
 	// shown to it by whoever made it, through Progress.
 	Meter *reports.Meter
 	// Live asks for a run on real sockets; nil: it is in virtual time.
 	Live *Live
+	// Load is needed by a scenario with a load, which is on real sockets without
+	// being asked; Live then only names a server elsewhere.
+	Load *Load
 
 	// Of tests: a story that listens in, and a folder for the server's files;
 	// nil: none.
@@ -49,6 +55,9 @@ type Progress struct {
 // Result is what one scenario came to.
 type Result struct {
 	Run reports.Run
+	// Ended is the end on the world's clock, from time zero; of a run that is no
+	// load.
+	Ended time.Duration
 }
 
 // Invalid is the error of a run whose input, found good by the parser, turned
@@ -84,15 +93,15 @@ func (e *Broken) Error() string {
 // means that the scenario's input is wrong, a *Broken one that the program is;
 // any other, that the run could not be done.
 func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result, err error) {
-	if s.Load != nil {
-		return nil, &Invalid{fmt.Sprintf("%s:%d:%d", s.File, s.Load.Pos.Line, s.Load.Pos.Col), errors.New("a load is run by package sim/load")}
-	}
 	began := time.Now()
 	defer func() {
 		if p := recover(); p != nil {
 			result, err = nil, &Broken{fmt.Sprint(p), debug.Stack()}
 		}
 	}()
+	if s.Load != nil {
+		return runLoad(ctx, s, o)
+	}
 	r, err := newRun(ctx, s, o)
 	if err != nil {
 		return nil, err

@@ -94,6 +94,8 @@ func (f *fake) Listen() (Datagrams, error) {
 	return s, nil
 }
 
+func (f *fake) Dropped(ports map[uint16]bool) uint64 { return uint64(len(ports)) }
+
 type datagram struct {
 	from netip.AddrPort
 	p    []byte

@@ -15,6 +15,9 @@ type Network interface {
 	Dial(ctx context.Context) (net.Conn, error)
 	// Listen opens the UDP socket of one phone.
 	Listen() (Datagrams, error)
+	// Dropped is how many datagrams were thrown away because the buffers of the
+	// sockets with these ports were full.
+	Dropped(ports map[uint16]bool) uint64
 }
 
 // Datagrams is the UDP socket of one phone.
@@ -52,6 +55,9 @@ func (s *Sockets) Listen() (Datagrams, error) {
 	}
 	return &socket{c}, nil
 }
+
+// Dropped asks the kernel.
+func (s *Sockets) Dropped(ports map[uint16]bool) uint64 { return DroppedBy(ports) }
 
 type socket struct{ *net.UDPConn }
 

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"bluetrace/protocol"
-	"bluetrace/scenarios"
 )
 
 // phone is one of the run's, busy with one session at a time.
@@ -96,7 +95,7 @@ func (e *engine) makePhones() error {
 	for i := range e.Phones {
 		e.phones = append(e.phones, &phone{Phone: e.Phones[i], wake: make(chan struct{}, 1)})
 	}
-	if !e.beaconing() {
+	if !e.Traffic.HasBeacons() {
 		return nil
 	}
 	for i, p := range e.phones {
@@ -112,20 +111,6 @@ func (e *engine) makePhones() error {
 		e.receivers.Go(func() { e.receive(p) })
 	}
 	return nil
-}
-
-func (e *engine) beaconing() bool {
-	for _, v := range e.Traffic.Session {
-		if v == scenarios.VerbBeacon {
-			return true
-		}
-	}
-	for _, w := range e.Traffic.Mix {
-		if w.Verb == scenarios.VerbBeacon {
-			return true
-		}
-	}
-	return false
 }
 
 // enteringAtOnce is how many phones of a mix log in at a time.

@@ -55,7 +55,7 @@ type Measured struct {
 	Frozen   [operations]bool          // of those, medians of the warm-up
 	Arrivals Arrivals
 	Beacons  Beacons
-	Seconds  time.Duration // of the measured arrivals
+	Length   time.Duration // of the measured arrivals
 	// What was used in that time; Peak and Resident at its end.
 	Own, Server       Use
 	HasOwn, HasServer bool
@@ -139,11 +139,10 @@ func (e *engine) play() (*Measured, error) {
 	e.free = append(e.free, e.phones...)
 	m := &Measured{figures: e.measured, seed: e.Seed}
 	watch := newWatch(e, m)
-	sleep, done := e.Sleep, func() {}
+	sleep := e.Sleep
 	if sleep == nil {
-		sleep, done = preciseSleep()
+		sleep = preciseSleep
 	}
-	defer done()
 	err := e.pace(watch, sleep)
 	if err == nil {
 		watch.ended()
@@ -158,6 +157,7 @@ func (e *engine) play() (*Measured, error) {
 	m.Arrivals = e.arrivals
 	m.Arrivals.InFlightMax = e.inFlightMax
 	m.Beacons = e.beacons.count()
+	m.Beacons.Dropped = e.dropped()
 	e.measured.lost(m.Beacons.Lost)
 	return m, nil
 }
@@ -171,13 +171,13 @@ const quantum = 200 * time.Microsecond
 func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 	end := e.pacer.End()
 	draws := rand.New(rand.NewPCG(e.Seed, 1))
-	for n := 0; ; {
+	for n := 0; e.ctx.Err() == nil; {
 		now := e.now()
 		if err := w.at(now); err != nil {
 			return err
 		}
-		if now >= end || e.ctx.Err() != nil {
-			return nil
+		if now >= end {
+			break
 		}
 		next := min(end, now+quantum)
 		for {
@@ -199,6 +199,7 @@ func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 			sleep(left)
 		}
 	}
+	return nil
 }
 
 // arrive gives the arrival to the phone that has been free the longest.
@@ -281,6 +282,19 @@ func (e *engine) settle(m *Measured) {
 	if m.Beacons.Sent = e.beacons.sent.Load(); m.Beacons.Sent > 0 && !m.Interrupted {
 		e.Clock.Sleep(reception)
 	}
+}
+
+// dropped is what the kernel threw away at the phones' sockets.
+func (e *engine) dropped() uint64 {
+	ports := map[uint16]bool{}
+	for _, p := range e.phones {
+		if p.udp != nil {
+			ports[p.udp.Address().Port()] = true
+		}
+	}
+	n := e.Network.Dropped(ports)
+	e.Meter.Beacons().Dropped.Set(n)
+	return n
 }
 
 // awaitSessions wakes those that wait, until all have ended or time is up.

@@ -108,7 +108,7 @@ func (s *session) step(o Operation, do func() Outcome) bool {
 	row.Done = s.now()
 	s.add(&row, s.measured)
 	s.ready = row.Done
-	s.follow(s.engine.expected.Load()[o])
+	s.follow(s.expected.Load()[o])
 	return row.Outcome == OK
 }
 

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"sync"
 	"time"
 
 	"bluetrace/scenarios"
@@ -14,6 +15,7 @@ type watch struct {
 	begun    bool // the measured part
 	own      Use
 	server   Use
+	looking  sync.WaitGroup // at what has been used
 	nextTell time.Duration
 }
 
@@ -35,8 +37,10 @@ func (w *watch) at(now time.Duration) error {
 			return err
 		}
 		w.Meter.Enter(w.phases[1])
-		w.own, w.m.HasOwn = used(w.OwnUse)
-		w.server, w.m.HasServer = used(w.ServerUse)
+		w.looking.Go(func() { // the pace goes on meanwhile
+			w.own, w.m.HasOwn = used(w.OwnUse)
+			w.server, w.m.HasServer = used(w.ServerUse)
+		})
 	}
 	if now >= w.nextTell {
 		w.nextTell = now + tellEvery
@@ -51,7 +55,8 @@ func (w *watch) at(now time.Duration) error {
 // ended closes what was measured, at the end of the last stage.
 func (w *watch) ended() {
 	w.Meter.Target(0)
-	w.m.Seconds = max(0, min(w.now(), w.pacer.End())-w.warmUp)
+	w.looking.Wait()
+	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
 	if !w.begun {
 		return
 	}
