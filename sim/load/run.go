@@ -144,6 +144,7 @@ func (e *engine) play() (*Measured, error) {
 		sleep = preciseSleep
 	}
 	err := e.pace(watch, sleep)
+	watch.looking.Wait()
 	if err == nil {
 		watch.ended()
 		e.awaitSessions(e.now()+e.Traffic.GracefulStop, sleep)

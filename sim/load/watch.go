@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
 
@@ -17,11 +18,15 @@ type watch struct {
 	server   Use
 	looking  sync.WaitGroup // at what has been used
 	nextTell time.Duration
+	nextLook time.Duration
 }
 
-// tellEvery is how often progress is told and the meters that are not fed by
-// operations are set.
-const tellEvery = 100 * time.Millisecond
+// tellEvery is how often progress and the asked rate are told; lookEvery, how
+// often what the server uses is.
+const (
+	tellEvery = 100 * time.Millisecond
+	lookEvery = time.Second
+)
 
 func newWatch(e *engine, m *Measured) *watch {
 	e.Meter.Enter(e.phases[0])
@@ -49,13 +54,25 @@ func (w *watch) at(now time.Duration) error {
 			w.Progress(now, w.pacer.End())
 		}
 	}
+	if now >= w.nextLook && w.ServerUse != nil {
+		w.nextLook = now + lookEvery
+		w.looking.Go(w.tellUse)
+	}
 	return nil
 }
 
-// ended closes what was measured, at the end of the last stage.
+// tellUse feeds the meter with what the server has used.
+func (w *watch) tellUse() {
+	if u, ok := w.ServerUse(); ok {
+		w.Meter.Server(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
+	}
+}
+
+// ended closes what was measured, at the end of the last stage; nobody looks any
+// more.
 func (w *watch) ended() {
 	w.Meter.Target(0)
-	w.looking.Wait()
 	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
 	if !w.begun {
 		return
