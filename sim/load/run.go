@@ -177,9 +177,6 @@ func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 		if err := w.at(now); err != nil {
 			return err
 		}
-		if now >= end {
-			break
-		}
 		next := min(end, now+quantum)
 		for {
 			due, ok := e.pacer.Due(n)
@@ -192,6 +189,9 @@ func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 			}
 			e.arrive(due, draws)
 			n++
+		}
+		if now >= end {
+			break
 		}
 		if due, ok := e.schedule.due(e.now()); ok {
 			next = min(next, due)

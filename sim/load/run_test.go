@@ -1,6 +1,7 @@
 package load
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -151,6 +152,42 @@ func TestMix(t *testing.T) {
 		}
 		if n := m.figures.kinds[Login].outcomes; n != [3]uint64{} {
 			t.Errorf("logins are not part of a mix: %v", n)
+		}
+	})
+}
+
+// TestSleepTooLongDropsNothing: a generator that is late sends all the same, and
+// says by how much.
+func TestSleepTooLongDropsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		load := steady(1000, 3*time.Second, scenarios.VerbLogin)
+		load.WarmUp, load.Expected = 0, map[string]time.Duration{"connect": time.Millisecond}
+		c := faked(newFake(), 100, load)
+		const late = 7 * time.Millisecond
+		c.Sleep = func(d time.Duration) { time.Sleep(d + late) }
+		m := ran(t, c)
+		if m.Arrivals.Due != 3000 || m.Arrivals.Started != 3000 || m.figures.kinds[Login].outcomes[OK] != 3000 {
+			t.Errorf("%+v, logins %v; want 3000", m.Arrivals, m.figures.kinds[Login].outcomes)
+		}
+		if got := time.Duration(m.figures.kinds[Connect].lag.Max()); got < late-time.Millisecond || got > late+time.Millisecond {
+			t.Errorf("the generator says that it was late by %v, want about %v", got, late)
+		}
+	})
+}
+
+// TestInterruptedRun: what was measured until then is kept, and every goroutine
+// ends (a bubble fails otherwise).
+func TestInterruptedRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		load := steady(10, time.Hour, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(7050*time.Millisecond, cancel)
+		m, err := Run(ctx, faked(newFake(), 10, load))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !m.Interrupted || m.Arrivals.Due != 51 {
+			t.Errorf("interrupted: %v, arrivals %+v; want 51 in 5.05s", m.Interrupted, m.Arrivals)
 		}
 	})
 }
