@@ -107,7 +107,10 @@ func (b *batch) measure(s *scenarios.Scenario, o *sim.Options) *reports.Meter {
 		b.metrics.add(m.Gatherer())
 		b.follow(m, o)
 	}
-	if f.step > 0 && s.Load == nil {
+	switch {
+	case f.step > 0 && s.Load != nil:
+		fmt.Fprintf(b.stderr, "%s: --step writes nothing of a load, which is scraped: use --metrics\n", reports.Plain(s.File))
+	case f.step > 0:
 		b.history = &reports.History{}
 		o.Step = f.step
 		o.Stepped = func(at sim.Progress) {

@@ -122,3 +122,16 @@ func TestMoreStepsThanAHistoryHolds(t *testing.T) {
 		t.Errorf("status %d, %q, files %q", got, b.err.String(), namesIn(t, folder))
 	}
 }
+
+func TestALoadHasNoSteps(t *testing.T) {
+	b := newBench()
+	b.program.load = func(path string, _ scenarios.Options) (*scenarios.Scenario, error) {
+		return &scenarios.Scenario{File: path, Name: "steady", Load: &scenarios.Traffic{}}, nil
+	}
+	folder := t.TempDir()
+	got := b.command(t.Context(), []string{"run", "--quiet", "--out", folder, "--step", "1s", "steady.yaml"})
+	const want = "steady.yaml: --step writes nothing of a load, which is scraped: use --metrics\n"
+	if got != held || b.err.String() != want || slices.Contains(namesIn(t, folder), "steady"+stepsEnd) {
+		t.Errorf("status %d, %q, files %q", got, b.err.String(), namesIn(t, folder))
+	}
+}
