@@ -118,7 +118,7 @@ func TestLiveRun(t *testing.T) {
 func TestLoadFlags(t *testing.T) {
 	b := newBench()
 	var asked *sim.Load
-	b.program.ownServer = []string{"sim", "load-server"}
+	b.ownServer = []string{"sim", "load-server"}
 	b.program.load = func(string, scenarios.Options) (*scenarios.Scenario, error) {
 		return &scenarios.Scenario{Name: "x", Load: &scenarios.Traffic{}}, nil
 	}
