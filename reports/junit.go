@@ -108,6 +108,10 @@ func suiteOf(r *Run) junitSuite {
 	if r.Digest == "" {
 		s.Properties = slices.DeleteFunc(s.Properties, func(p junitProperty) bool { return p.Name == "digest" })
 	}
+	if r.Verdict == Invalid {
+		s.Tests, s.Errors = 1, 1
+		s.Cases = append(s.Cases, unfitCase(r))
+	}
 	seen := map[string]int{}
 	for _, c := range r.Checks {
 		s.Tests++
@@ -127,6 +131,14 @@ func notRunCase(r *Run) junitCase {
 	return junitCase{
 		Name: "the scenario can be run", ClassName: Plain(r.Scenario), File: Plain(r.File), Time: junitSeconds(0),
 		Error: &junitTrouble{Message: Plain(firstLine(r.Error)), Type: "not run", Text: plainLines(strings.Split(r.Error, "\n"))},
+	}
+}
+
+// unfitCase says that the figures of a load run are not the server's.
+func unfitCase(r *Run) junitCase {
+	return junitCase{
+		Name: "the generator is not the bottleneck", ClassName: Plain(r.Scenario), File: Plain(r.File), Time: junitSeconds(0),
+		Error: &junitTrouble{Message: Plain(r.Load.Invalid[0]), Type: "invalid", Text: plainLines(r.Load.Invalid)},
 	}
 }
 

@@ -140,9 +140,9 @@ func (f *finished) delays(r *Run) {
 			continue
 		}
 		if o.Name == "beacon" {
-			f.delay(newDelayMetric(beacon, o.Histogram))
+			f.delay(newDelayMetric(delayBounds(), beacon, o.Histogram))
 		} else {
-			f.delay(newDelayMetric(operation, o.Histogram, Plain(o.Name)))
+			f.delay(newDelayMetric(delayBounds(), operation, o.Histogram, Plain(o.Name)))
 		}
 	}
 }

@@ -16,6 +16,7 @@ const (
 	Failed      Verdict = "failed"
 	Interrupted Verdict = "interrupted" // stopped before its end: what was not decided is unknown
 	Unknown     Verdict = "unknown"     // of a check: the run ended before it was decided
+	Invalid     Verdict = "invalid"     // of a load run: the generator was the bottleneck; see Load.Invalid
 	NotRun      Verdict = "not run"     // of a run: it could not be done; see Run.Error
 )
 
@@ -58,6 +59,10 @@ type Run struct {
 	Operations []Operation `json:"operations"`
 
 	Checks []Check `json:"checks"`
+
+	// Load is what a load run measured; missing of any other. Then the counts and
+	// operations above are empty.
+	Load *Load `json:"load,omitempty"`
 
 	// Notes are things that the user should know about the run: odd lines of a
 	// trace, names that were not used.

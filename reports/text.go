@@ -25,15 +25,20 @@ type TextOptions struct {
 func Text(w io.Writer, r *Run, o TextOptions) error {
 	p := &page{color: o.Color}
 	p.verdict(r, o.Quiet)
+	p.unfit(r)
 	if r.About != "" && !o.Quiet {
 		p.line("  %s", fit(Plain(r.About), textWidth-2))
 	}
 	p.failures(r)
 	if !o.Quiet {
 		p.checks(r)
-		p.counts(r)
-		p.delays(r)
-		p.speed(r)
+		if r.Load != nil {
+			p.load(r)
+		} else {
+			p.counts(r)
+			p.delays(r)
+			p.speed(r)
+		}
 		p.identity(r)
 		p.notes(r)
 	}
@@ -69,7 +74,7 @@ func (p *page) word(v Verdict, text string, width int) string {
 	switch v {
 	case Passed:
 		code = "32" // green
-	case Failed, NotRun:
+	case Failed, Invalid, NotRun:
 		code = "31" // red
 	}
 	return "\x1b[1;" + code + "m" + padded + "\x1b[0m"

@@ -21,6 +21,7 @@ func language() *shape {
 		{name: "contacts", doc: "Who is near whom. Kinds add up.", is: contactsShape()},
 		{name: "routine", doc: "What phones do by themselves.", is: orList("a list of routines", routineShape())},
 		{name: "script", doc: "What happens, step by step.", is: &shape{doc: "a list of steps", list: stepShape()}},
+		{name: "load", doc: "A load: phones that arrive at a rate, on real sockets and the real clock.", is: loadShape()},
 		{name: "expect", doc: "What must hold of the whole run.", is: orList("a comparison such as beacons.valid > 1000, or a list of them", expectationWord())},
 		{name: "thresholds", doc: "What must hold of a metric, in k6's grammar; delays in milliseconds.", is: thresholdsShape()},
 	}}}
@@ -225,6 +226,9 @@ func thresholdsShape() *shape {
 	}
 	for _, c := range Counters {
 		names = append(names, c.Name)
+	}
+	for _, m := range LoadMetrics() {
+		names = append(names, m.Name)
 	}
 	list := orList("a threshold such as \"p(95)<6\", or a list of them", thresholdWord())
 	list.def = "thresholds"

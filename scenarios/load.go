@@ -89,6 +89,7 @@ func build(c *complaints, v *value, file string) *Scenario {
 	b.contacts(v.at("contacts"))
 	b.script(v.at("script"))
 	b.routines(v.at("routine"))
+	b.traffic(v.at("load"), v)
 	b.expectations(v.at("expect"))
 	b.thresholds(v.at("thresholds"))
 	b.length(v)
@@ -167,7 +168,7 @@ func (b *builder) length(v *value) {
 	if b.s.Length > 0 {
 		return
 	}
-	if len(b.s.Contacts.Trace) > 0 || v.has("length") {
+	if len(b.s.Contacts.Trace) > 0 || v.has("length") || v.has("load") {
 		return
 	}
 	for _, r := range b.s.Routine {
@@ -189,6 +190,10 @@ func (b *builder) checksSomething(v *value) {
 		if s.has("expect") {
 			return
 		}
+	}
+	if v.has("load") {
+		b.at(v.pos, "the load checks nothing; write `thresholds`, such as {response_time: [\"p(99)<50\"]}")
+		return
 	}
 	b.at(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, or `thresholds`")
 }

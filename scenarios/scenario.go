@@ -38,6 +38,7 @@ type Scenario struct {
 	Contacts   Contacts
 	Routine    []Routine
 	Script     []Step
+	Load       *Traffic // nil: no load
 	Expect     []Expectation
 	Thresholds []Threshold
 }

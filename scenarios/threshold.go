@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -74,6 +75,7 @@ func (b *builder) thresholds(v *value) {
 	}
 	for _, e := range v.keys {
 		trend, known := trendOf(e.key)
+		b.metricFits(e)
 		for _, t := range e.val.each() {
 			if t.got == nil || !known {
 				continue
@@ -95,9 +97,20 @@ func (b *builder) thresholds(v *value) {
 	}
 }
 
+// metricFits refuses the metrics of another kind of run.
+func (b *builder) metricFits(e entry) {
+	ofLoad := slices.ContainsFunc(LoadMetrics(), func(m Metric) bool { return m.Name == e.key })
+	switch {
+	case ofLoad && b.s.Load == nil:
+		b.at(e.pos, "`%s` is a metric of a load, and the file has no `load`", e.key)
+	case !ofLoad && b.s.Load != nil:
+		b.at(e.pos, "`%s` is no metric of a load; expected one such as `response_time`, `login.service_time` or `operations_unknown`", e.key)
+	}
+}
+
 // trendOf says whether a metric has quantiles.
 func trendOf(metric string) (trend, known bool) {
-	for _, m := range Metrics {
+	for _, m := range slices.Concat(Metrics, LoadMetrics()) {
 		if m.Name == metric {
 			return m.Trend, true
 		}

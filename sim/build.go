@@ -200,6 +200,7 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 		TCP:         virtual.TCP{Delay: delayOf(s.Network.TCP.Delay), Split: s.Network.TCP.Split, Join: s.Network.TCP.Join},
 		UDP:         virtual.UDP{Delay: delayOf(s.Network.UDP.Delay), Lose: s.Network.UDP.Lose},
 		Trace:       r.options.Trace,
+		Step:        r.options.Step, Stepped: r.stepped,
 	}
 	retention := make([]time.Duration, 0, len(names))
 	for _, g := range s.Phones {

@@ -21,11 +21,17 @@ func (r *run) play(ctx context.Context) error {
 	var poll func()
 	if r.options.Progress != nil {
 		poll = func() {
-			r.options.Progress(Progress{At: r.world.Now() - r.begin, Length: max(r.length, r.atLeast), Events: r.world.Events()})
+			r.options.Progress(r.howFar(r.world.Now() - r.begin))
 		}
 	}
 	return r.world.Run(ctx, until, poll)
 }
+
+func (r *run) howFar(at time.Duration) Progress {
+	return Progress{At: at, Length: max(r.length, r.atLeast), Events: r.world.Events(), Run: r.soFar}
+}
+
+func (r *run) stepped(at time.Duration) { r.options.Stepped(r.howFar(at)) }
 
 // outcome closes what is open and reports the run.
 func (r *run) outcome(interrupted bool) *Result {
@@ -34,20 +40,28 @@ func (r *run) outcome(interrupted bool) *Result {
 		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
 	}
 	r.rules.Balance(int64(w.Now()), w.Totals().Datagrams, w.UnderWay())
-	out := reports.Run{
-		Scenario: s.Name, File: s.File, About: s.About, World: r.worldName(),
+	out := r.soFar()
+	out.About = s.About
+	out.Notes = slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes())
+	out.Checks = r.checks(interrupted)
+	out.Digest = w.Digest()
+	out.Verdict = verdict(out.Checks, interrupted)
+	return &Result{Run: *out, Ended: w.Now()}
+}
+
+// soFar is what the run has come to, without its checks.
+func (r *run) soFar() *reports.Run {
+	w, s := r.world, r.scenario
+	out := &reports.Run{
+		Scenario: s.Name, File: s.File, World: r.worldName(),
 		Seed:           s.Seed,
 		VirtualSeconds: (w.Now() - r.begin).Seconds(),
 		Events:         w.Events(),
 		Phones:         len(r.accounts),
 		Operations:     r.operations(),
-		Notes:          slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes()),
 	}
-	r.counts(&out)
-	out.Checks = r.checks(interrupted)
-	out.Digest = w.Digest()
-	out.Verdict = verdict(out.Checks, interrupted)
-	return &Result{Run: out}
+	r.counts(out)
+	return out
 }
 
 func verdict(checks []reports.Check, interrupted bool) reports.Verdict {

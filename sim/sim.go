@@ -23,8 +23,18 @@ type Options struct {
 	// Progress is called every few thousand events, or of a live run ten times a
 	// second; nil: never.
 	Progress func(Progress)
+	// Stepped is called at time zero of a run in virtual time and every Step after
+	// it, when all that happens up to then has happened; Step 0: never.
+	Step    time.Duration
+	Stepped func(Progress)
+	// Meter is fed by a load run while it lasts; nil: by none. Any other run is
+	// shown to it by whoever made it, through Progress.
+	Meter *reports.Meter
 	// Live asks for a run on real sockets; nil: it is in virtual time.
 	Live *Live
+	// Load is needed by a scenario with a load, which is on real sockets without
+	// being asked; Live then only names a server elsewhere.
+	Load *Load
 
 	// Of tests: a story that listens in, and a folder for the server's files;
 	// nil: none.
@@ -36,11 +46,18 @@ type Options struct {
 type Progress struct {
 	At, Length time.Duration // of the world's time; Length 0: not known beforehand
 	Events     uint64
+	// Run is what the run has come to, without its checks; nil of a load run. It
+	// must be called before the callback returns, and its histograms be read until
+	// then.
+	Run func() *reports.Run
 }
 
 // Result is what one scenario came to.
 type Result struct {
 	Run reports.Run
+	// Ended is the end on the world's clock, from time zero; of a run that is no
+	// load.
+	Ended time.Duration
 }
 
 // Invalid is the error of a run whose input, found good by the parser, turned
@@ -82,6 +99,9 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 			result, err = nil, &Broken{fmt.Sprint(p), debug.Stack()}
 		}
 	}()
+	if s.Load != nil {
+		return runLoad(ctx, s, o)
+	}
 	r, err := newRun(ctx, s, o)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bluetrace/scenarios"
+	"bluetrace/sim"
 )
 
 // runFlags are the settings of one `sim run`.
@@ -25,6 +26,8 @@ type runFlags struct {
 	server    string // host:port of a server elsewhere; empty: none
 	// accounts is the file with the credentials of that server.
 	accounts string
+	loading  sim.Load
+	metrics  metricsFlags
 	quiet    bool
 	noColor  bool
 	paths    []string
@@ -42,6 +45,9 @@ func parseRunFlags(arguments []string) (f runFlags, help string, err error) {
 	set.BoolVar(&f.onSockets, "live", false, "run on real sockets and the real clock instead of in virtual time")
 	set.StringVar(&f.server, "server", "", "with --live: use the server at `HOST:PORT`, not the project's own")
 	set.StringVar(&f.accounts, "credentials", "", "with --server: its accounts are those of `FILE`, one a line")
+	set.DurationVar(&f.loading.Duration, "duration", 0, "of a load at a constant rate: go on for this `DURATION`")
+	set.Float64Var(&f.loading.Rate, "rate", 0, "of a load at a constant rate: `N` arrivals per second")
+	f.metrics.define(set)
 	set.BoolVar(&f.quiet, "quiet", false, "print only the verdict and what failed; no progress")
 	set.BoolVar(&f.noColor, "no-color", false, "no colours (nor with NO_COLOR set, nor when not on a terminal)")
 	help = helpOf(set, "sim run [flags] SCENARIO...", "Runs scenarios and checks what they expect.") + "\n" + statuses
@@ -60,10 +66,16 @@ func parseRunFlags(arguments []string) (f runFlags, help string, err error) {
 	if err := f.checkLive(set); err != nil {
 		return f, help, err
 	}
-	for _, name := range []string{"out", "trace", "server", "credentials"} {
+	for _, name := range []string{"out", "trace", "server", "credentials", "metrics"} {
 		if set.Changed(name) && set.Lookup(name).Value.String() == "" {
 			return f, help, fmt.Errorf("the flag --%s has no value", name)
 		}
+	}
+	if err := f.checkLoad(set); err != nil {
+		return f, help, err
+	}
+	if err := f.metrics.check(set); err != nil {
+		return f, help, err
 	}
 	f.paths = set.Args()
 	return f, help, nil
@@ -96,6 +108,18 @@ func (f *runFlags) checkLive(set *pflag.FlagSet) error {
 	}
 	if _, _, err := net.SplitHostPort(f.server); f.server != "" && err != nil {
 		return fmt.Errorf("--server %q is not of the form HOST:PORT", f.server)
+	}
+	return nil
+}
+
+// checkLoad refuses what no load can have.
+func (f *runFlags) checkLoad(set *pflag.FlagSet) error {
+	const rateMax = 1_000_000
+	switch d, r := f.loading.Duration, f.loading.Rate; {
+	case set.Changed("duration") && d <= 0:
+		return fmt.Errorf("--duration %v is not above 0", d)
+	case set.Changed("rate") && !(r > 0 && r <= rateMax):
+		return fmt.Errorf("--rate %v is not above 0 and at most %d", r, rateMax)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -110,6 +111,43 @@ func TestLiveRun(t *testing.T) {
 	for _, no := range []string{"digest", "virtual in", "per virtual second,"} {
 		if strings.Contains(b.out.String(), no) {
 			t.Errorf("%q in\n%s", no, b.out.String())
+		}
+	}
+}
+
+func TestLoadFlags(t *testing.T) {
+	b := newBench()
+	var asked *sim.Load
+	b.ownServer = []string{"sim", "load-server"}
+	b.program.load = func(string, scenarios.Options) (*scenarios.Scenario, error) {
+		return &scenarios.Scenario{Name: "x", Load: &scenarios.Traffic{}}, nil
+	}
+	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		asked = o.Load
+		return b.engine(ctx, s, o)
+	}
+	b.command(t.Context(), []string{"run", "--duration", "90s", "--rate", "2.5", "held.yaml"})
+	if d := cmp.Diff(&sim.Load{Program: []string{"sim", "load-server"}, Duration: 90 * time.Second, Rate: 2.5}, asked); d != "" {
+		t.Errorf("%s\n%s", d, b.err.String())
+	}
+	want := "sim run --seed 7 --duration 1m30s --rate 2.5 x.yaml"
+	f := &runFlags{}
+	f.loading = sim.Load{Duration: 90 * time.Second, Rate: 2.5}
+	if got := repeatCommand("sim", 7, f, "x.yaml"); got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+}
+
+func TestLoadFlagsRefused(t *testing.T) {
+	for _, c := range []struct{ flag, want string }{
+		{"--duration=0s", "sim: run: --duration 0s is not above 0"},
+		{"--rate=-1", "sim: run: --rate -1 is not above 0 and at most 1000000"},
+		{"--rate=NaN", "sim: run: --rate NaN is not above 0 and at most 1000000"},
+		{"--rate=5", "--duration and --rate are of a load, and the file has no `load`"},
+	} {
+		_, got, said := askedLive(t, c.flag, "held.yaml")
+		if line, _, _ := strings.Cut(said, "\n"); got != invalid || !strings.HasSuffix(line, c.want) {
+			t.Errorf("%s: status %d, said\n%s\nwant\n%s", c.flag, got, said, c.want)
 		}
 	}
 }

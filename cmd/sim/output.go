@@ -53,11 +53,12 @@ const (
 	textEnd    = ".txt"
 	jsonEnd    = ".json"
 	metricsEnd = ".openmetrics.txt"
+	stepsEnd   = ".steps.openmetrics.txt" // of --step
 )
 
 // reportFiles are the names of a scenario's own reports.
 func reportFiles(name string) []string {
-	return []string{name + textEnd, name + jsonEnd, name + metricsEnd}
+	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd}
 }
 
 func (b *batch) writeFiles(r *reports.Run, name string) {
@@ -70,6 +71,9 @@ func (b *batch) writeFiles(r *reports.Run, name string) {
 		}
 		return reports.OpenMetrics(w, registry)
 	})
+	if b.history != nil {
+		b.writeFile(name+stepsEnd, b.history.OpenMetrics)
+	}
 }
 
 // writeFile writes a report in the folder of --out. The first that fails is

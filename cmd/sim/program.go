@@ -18,6 +18,10 @@ type program struct {
 	terminal       bool // stderr is a terminal, columns() wide
 	columns        func() int
 	now            func() time.Time
+	after          func(time.Duration) <-chan time.Time
+
+	// ownServer is the command line of the server that a load run starts.
+	ownServer []string
 
 	find   func(paths []string) (files, manualLeftOut []string, err error)
 	load   func(path string, o scenarios.Options) (*scenarios.Scenario, error)
@@ -43,6 +47,7 @@ const statuses = `Exit status; over several files the largest is the answer:
   104  a scenario, a trace or a flag is invalid or missing
   105  interrupted; what was found until then is reported
   107  the run could not be done: a disk is full, a file cannot be read
+  111  a load run says nothing about the server: the generator was the bottleneck
 "go run" hides it: it prints the status and ends with 1 whatever failed. Where the status counts,
 build the program: go build -o bin/sim ./cmd/sim
 `
@@ -61,6 +66,8 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		return p.check(rest)
 	case "schema":
 		return p.printSchema(rest)
+	case serverCommand:
+		return p.serve(ctx, rest)
 	case "help", "--help", "-h":
 		return p.help(ctx, rest)
 	}

@@ -172,7 +172,7 @@ func TestStatusNumbers(t *testing.T) {
 		t.Error(diff)
 	}
 	for verdict, want := range map[reports.Verdict]status{
-		reports.Passed: 0, reports.Failed: 99, reports.Interrupted: 105, reports.Unknown: 107, "": 107,
+		reports.Passed: 0, reports.Failed: 99, reports.Interrupted: 105, reports.Invalid: 111, reports.Unknown: 107, "": 107,
 	} {
 		if got := statusOfVerdict(verdict); got != want {
 			t.Errorf("%q: status %d, want %d", verdict, got, want)

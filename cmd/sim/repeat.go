@@ -20,6 +20,12 @@ func repeatCommand(program string, seed uint64, f *runFlags, file string) string
 	if f.server != "" {
 		words = append(words, "--server", shellQuoted(f.server), "--credentials", shellQuoted(f.accounts))
 	}
+	if d := f.loading.Duration; d > 0 {
+		words = append(words, "--duration", d.String())
+	}
+	if r := f.loading.Rate; r > 0 {
+		words = append(words, "--rate", strconv.FormatFloat(r, 'f', -1, 64))
+	}
 	for _, set := range f.sets {
 		words = append(words, "--set", shellQuoted(set))
 	}

@@ -16,7 +16,9 @@ import (
 type batch struct {
 	*program
 	runFlags
-	live    *sim.Live // nil: in virtual time
+	live    *sim.Live        // nil: in virtual time
+	metrics *exporter        // nil: none are served
+	history *reports.History // of --step; nil: none is kept
 	names   fileNames
 	inputs  []input // files that must not be overwritten
 	runs    []*reports.Run
@@ -56,6 +58,10 @@ func (p *program) run(ctx context.Context, arguments []string) status {
 		p.complain(err, "name a folder that can be written with --out")
 		return impossible
 	}
+	if err := b.serveMetrics(); err != nil {
+		p.complain(err, "name a free port with --metrics, or 0 for any")
+		return impossible
+	}
 	for _, file := range files {
 		if ctx.Err() != nil {
 			b.skip(file)
@@ -64,6 +70,7 @@ func (p *program) run(ctx context.Context, arguments []string) status {
 		b.one(ctx, file)
 	}
 	b.finish()
+	b.endMetrics(ctx)
 	return b.worst
 }
 
@@ -104,15 +111,18 @@ func (b *batch) notRun(name, file string, err error, s status) {
 
 // drive lets the engine run s, with the trace that was asked for.
 func (b *batch) drive(ctx context.Context, s *scenarios.Scenario) (*reports.Run, error) {
+	if err := b.onlyOfLoad(s); err != nil {
+		return nil, err
+	}
 	if b.trace == "" {
-		return b.watch(ctx, s, sim.Options{Live: b.live})
+		return b.watch(ctx, s, sim.Options{Live: b.live, Load: &b.loading})
 	}
 	t, err := b.openTrace(b.trace)
 	if err != nil {
 		return nil, err
 	}
 	defer t.drop() // of no effect on a trace that was kept
-	r, err := b.watch(ctx, s, sim.Options{Trace: t, Live: b.live})
+	r, err := b.watch(ctx, s, sim.Options{Trace: t, Live: b.live, Load: &b.loading})
 	switch {
 	case err != nil && t.err != nil:
 		return nil, t.err
@@ -126,6 +136,16 @@ func (b *batch) drive(ctx context.Context, s *scenarios.Scenario) (*reports.Run,
 	return r, nil
 }
 
+// onlyOfLoad refuses flags that would say nothing of s, and names the server of
+// a load's own.
+func (b *batch) onlyOfLoad(s *scenarios.Scenario) error {
+	if s.Load == nil && (b.loading.Duration > 0 || b.loading.Rate > 0) {
+		return &sim.Invalid{Place: s.File, Err: errors.New("--duration and --rate are of a load, and the file has no `load`")}
+	}
+	b.loading.Program = b.ownServer
+	return nil
+}
+
 // watch lets the engine run s, with the progress line if there is to be one.
 func (b *batch) watch(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*reports.Run, error) {
 	if b.terminal && !b.quiet {
@@ -133,8 +153,12 @@ func (b *batch) watch(ctx context.Context, s *scenarios.Scenario, o sim.Options)
 		o.Progress = p.show
 		defer p.clear()
 	}
+	meter := b.measure(s, &o)
 	result, err := b.engine(ctx, s, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.measured(meter, s, result); err != nil {
 		return nil, err
 	}
 	return &result.Run, nil

@@ -22,6 +22,7 @@ const (
 	invalid     status = 104 // a scenario, trace or flag, or it is missing
 	interrupted status = 105
 	impossible  status = 107 // the run itself could not be done
+	unfit       status = 111 // the generator of a load was the bottleneck
 )
 
 func statusOfVerdict(v reports.Verdict) status {
@@ -32,6 +33,8 @@ func statusOfVerdict(v reports.Verdict) status {
 		return failed
 	case reports.Interrupted:
 		return interrupted
+	case reports.Invalid:
+		return unfit
 	}
 	return impossible
 }

@@ -114,7 +114,7 @@ func uploadBugs() []bug {
 		{name: "a count that lies does not close the session", file: incoming, by: "uploads",
 			old: "s.end(c, ReasonCount, out)", new: "s.expect(c, connAtCommand, protocol.ExpectCommand)"},
 		{name: "an idle session ends without its logout", file: "nodes/connection.go", by: "silence",
-			old: "if x.loggedIn() {\n\t\tout.print", new: "if x.loggedIn() && reason != ReasonIdleTimeout {\n\t\tout.print"},
+			old: "if x.loggedIn() {\n\t\ts.crowd", new: "if x.loggedIn() && reason != ReasonIdleTimeout {\n\t\ts.crowd"},
 		{name: "log out does not end a session", file: "nodes/connection.go",
 			old: "s.end(c, ReasonLogout, out)", new: "s.skipped(c, m.Bytes, out)"},
 	}

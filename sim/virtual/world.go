@@ -44,6 +44,12 @@ type Config struct {
 	Trace   io.Writer     // nil: none
 	Watcher world.Watcher // not nil
 	Story   world.Story   // not nil
+
+	// Stepped is called at time zero and every Step after it, when all that
+	// happens up to then has happened, and before anything later does; it must only
+	// look. Step 0: never.
+	Step    time.Duration
+	Stepped func(at time.Duration)
 }
 
 // PhoneConfig is one phone. Settings may be shared by many.
@@ -129,6 +135,9 @@ type World struct {
 	Delays world.Delays
 	events uint64
 	stop   bool
+
+	nextStep, step int64 // nextStep is never without a step
+	stepped        func(time.Duration)
 }
 
 // New builds a world; its server listens from Begin on.
@@ -148,6 +157,11 @@ func New(c Config) (*World, error) {
 		watcher: c.Watcher,
 		story:   c.Story,
 		Delays:  world.NewDelays(),
+
+		nextStep: never,
+	}
+	if c.Step > 0 {
+		w.nextStep, w.step, w.stepped = 0, int64(c.Step), c.Stepped
 	}
 	w.clock.world = w
 	w.foreseers = foreseers(c.Watcher, c.Story)
@@ -232,8 +246,13 @@ const pollEvents = 1 << 12
 // be nil.
 func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error {
 	for n := 1; !w.stop && w.queue.len() > 0; n++ {
-		if w.queue.first().at > int64(until) {
+		at := w.queue.first().at
+		if at > int64(until) {
 			break
+		}
+		for at > w.nextStep {
+			w.stepped(time.Duration(w.nextStep))
+			w.nextStep += w.step
 		}
 		if n%pollEvents == 0 {
 			if err := ctx.Err(); err != nil || w.ledger.err != nil {

@@ -1,0 +1,23 @@
+package authority
+
+import (
+	"testing"
+)
+
+// Each byte is given once and forgotten; nothing comes twice.
+func TestEntropy(t *testing.T) {
+	e := &entropy{}
+	seen := map[uint64]bool{}
+	for i := range 1000 {
+		n := e.Uint64()
+		if seen[n] {
+			t.Fatalf("draw %d: %d came before", i, n)
+		}
+		seen[n] = true
+		for _, b := range e.buffer[:len(e.buffer)-e.left] {
+			if b != 0 {
+				t.Fatal("what was given is still there")
+			}
+		}
+	}
+}

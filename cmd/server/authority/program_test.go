@@ -1,0 +1,290 @@
+package authority
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bluetrace/protocol"
+)
+
+// failing runs the program to its end, and returns its status and errors.
+func failing(t *testing.T, line ...string) (status, string) {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	p := program{stdout: &stdout, stderr: &stderr, zone: time.UTC}
+	got := p.command(t.Context(), line)
+	if stdout.Len() != 0 {
+		t.Errorf("printed %q", stdout.String())
+	}
+	return got, stderr.String()
+}
+
+func TestItCannotStart(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	address := taken.Addr().String()
+	_, port, _ := net.SplitHostPort(address)
+	good, empty := folder(t, "+61410888888 comp3331"), t.TempDir()
+	missing := filepath.Join(empty, "missing")
+	for _, row := range []struct {
+		line string
+		want []string
+	}{
+		{port + " 60 --host 127.0.0.1 --dir " + good, []string{`listening at "` + address + `": another program uses this port`}},
+		{"0 60 --host 127.0.0.1 --metrics " + port + " --dir " + good, []string{`listening at "` + address + `": another program uses this port`}},
+		{"0 60 --host 127.0.0.1 --dir " + missing, []string{"the folder " + strconv.Quote(missing) + " does not exist"}},
+		{"0 60 --host 127.0.0.1 --dir " + empty, []string{strconv.Quote(filepath.Join(empty, "credentials.txt")), `"+61410888888 comp3331"`,
+			": no such file or directory; it belongs in the folder " + strconv.Quote(empty) + ", or name another with --dir\n"}},
+		{"0 60 --host 127.0.0.1 --dir " + good + "/credentials.txt", []string{strconv.Quote(good+"/credentials.txt") + " is no folder; name one with --dir\n"}},
+		{"0 60 --dir " + good + " --host 192.0.2.1", []string{`server: listening at "192.0.2.1:0": 192.0.2.1 is no address of this machine; take another --host` + "\n"}},
+		{"0 60 --dir " + good + " --host nobody.invalid", []string{
+			`server: listening at "nobody.invalid:0": no machine is known by the name "nobody.invalid"; take another --host` + "\n"}},
+		{"0 60 --host 127.0.0.1 --dir " + good + " --metrics 192.0.2.1:1", []string{
+			`server: listening at "192.0.2.1:1": 192.0.2.1 is no address of this machine; take another --metrics` + "\n"}},
+	} {
+		got, text := failing(t, strings.Fields(row.line)...)
+		if got != failed || strings.Count(text, "\n") != 1 {
+			t.Errorf("%q: status %d, %q, want 1 and one line", row.line, got, text)
+		}
+		for _, want := range row.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q: %q has no %q", row.line, text, want)
+			}
+		}
+	}
+	for dir, want := range map[string]int{good: 1, empty: 0} { // credentials.txt, and no litter
+		if names, err := os.ReadDir(dir); err != nil || len(names) != want {
+			t.Errorf("%s has %v (%v), want %d files", dir, names, err, want)
+		}
+	}
+}
+
+// Broken lines are named also when there is none that is good.
+func TestOnlyBrokenCredentials(t *testing.T) {
+	dir := folder(t, "secret", "phone secret ")
+	got, text := failing(t, "0", "60", "--host", "127.0.0.1", "--dir", dir)
+	want := "server: credentials.txt line 1 is skipped: it is not a username, one space and a password\n" +
+		"server: credentials.txt line 2 is skipped: it ends with a space\n" +
+		"server: the server needs the file " + strconv.Quote(dir+"/credentials.txt") + " with an account a line, username and password with one space between them, " +
+		`like "+61410888888 comp3331": it has no account; it belongs in the folder ` + strconv.Quote(dir) + ", or name another with --dir\n"
+	if got != failed || text != want {
+		t.Errorf("status %d, %q, want %q", got, text, want)
+	}
+}
+
+// full takes nothing.
+type full struct{}
+
+func (full) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
+}
+
+func TestHelpThatCannotBePrinted(t *testing.T) {
+	var stderr bytes.Buffer
+	p := program{stdout: full{}, stderr: &stderr, zone: time.UTC}
+	if got := p.command(t.Context(), []string{"--help"}); got != failed || stderr.String() != "server: printing the help: no space left on device\n" {
+		t.Errorf("status %d, %q", got, stderr.String())
+	}
+}
+
+// Two servers in one folder: the second is refused, and the first goes on.
+func TestASecondServerInTheFolder(t *testing.T) {
+	file, dir := build(t), folder(t, "phone secret")
+	first := start(t, file, "60", "--host", "127.0.0.1", "--dir", dir)
+	first.listens()
+	got, text := failing(t, "0", "60", "--host", "127.0.0.1", "--dir", dir)
+	if got != failed || text != "server: another server uses this folder: "+strconv.Quote(dir+"/tempIDs.txt.lock")+" is locked; name another folder with --dir\n" {
+		t.Errorf("status %d, %q", got, text)
+	}
+	if c, err := first.login("phone", "secret"); err != nil {
+		t.Error(err)
+	} else {
+		c.Close()
+	}
+}
+
+// Ctrl-C and SIGTERM end the program with status 0, with everything saved and
+// every session told.
+func TestASignalEndsIt(t *testing.T) {
+	file := build(t)
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+		dir := folder(t, "phone secret")
+		r := start(t, file, "60", "--host", "127.0.0.1", "--dir", dir)
+		r.listens()
+		c, err := r.login("phone", "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		id := make([]byte, protocol.TempIDSize)
+		io.WriteString(c, protocol.CommandDownload)
+		if _, err := io.ReadFull(c, id); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.cmd.Process.Signal(signal); err != nil {
+			t.Fatal(err)
+		}
+		if rest, err := io.ReadAll(c); err != nil || len(rest) != 0 {
+			t.Errorf("%v: heard %q (%v), want the end of file", signal, rest, err)
+		}
+		c.Close()
+		if err := r.wait(); err != nil {
+			t.Errorf("%v: ended with %v, want status 0", signal, err)
+		}
+		want := []string{"I am listening", "users: phone", "user: phone", "TempID:", string(id), "phone logout"}
+		if got := strings.Join(r.lines, "\n"); got != strings.Join(want, "\n") {
+			t.Errorf("%v: printed %q, want %q", signal, got, want)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "tempIDs.txt"))
+		if err != nil || !strings.HasPrefix(string(text), "phone "+string(id)+" ") {
+			t.Errorf("%v: tempIDs.txt has %q (%v)", signal, text, err)
+		}
+	}
+}
+
+func TestTheSecondSignalEndsItAtOnce(t *testing.T) {
+	stop, exits := make(chan os.Signal), make(chan int)
+	ctx := UntilSignal(stop, func(status int) { exits <- status })
+	if ctx.Err() != nil {
+		t.Error("ended without a signal")
+	}
+	stop <- os.Interrupt
+	<-ctx.Done()
+	stop <- os.Interrupt
+	if got := <-exits; got != int(failed) {
+		t.Errorf("status %d, want 1", got)
+	}
+}
+
+// An output that nobody reads any more takes neither the server nor what it
+// saves with it.
+func TestABrokenStdout(t *testing.T) {
+	dir := folder(t, "phone secret")
+	r := &running{t: t, ended: make(chan error, 1), more: make(chan struct{}, 1)}
+	r.cmd = exec.Command(build(t), "0", "60", "--host", "127.0.0.1", "--dir", dir)
+	out, err := r.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	errs, err := r.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	out.Close() // at once: even its first line has no reader
+	r.lines = []string{"(closed)"}
+	go func() {
+		r.follow(errs, &r.stderr)
+		r.ended <- r.cmd.Wait()
+	}()
+	t.Cleanup(r.kill)
+	r.listens()
+	for range 3 {
+		c, err := r.login("phone", "secret")
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, protocol.CommandDownload)
+		if _, err := io.ReadFull(c, make([]byte, protocol.TempIDSize)); err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	r.cmd.Process.Signal(os.Interrupt)
+	if err := r.wait(); err != nil {
+		t.Errorf("ended with %v, want status 0", err)
+	}
+	if text := strings.Join(r.stderr, "\n"); strings.Count(text, "the server goes on, and prints nothing more") != 1 {
+		t.Errorf("said %q, want that the output is gone, once", text)
+	}
+	text, err := os.ReadFile(filepath.Join(dir, "tempIDs.txt"))
+	if err != nil || strings.Count(string(text), "\n") != 3 {
+		t.Errorf("tempIDs.txt has %q (%v), want three lines", text, err)
+	}
+}
+
+// credentials.txt edited while the server runs is used from the next login on; a
+// broken line is named with its number.
+func TestEditedCredentials(t *testing.T) {
+	dir := folder(t, "phone secret")
+	r := start(t, build(t), "60", "--host", "127.0.0.1", "--dir", dir)
+	r.listens()
+	text := []byte("phone secret\nnonsense\nother password\n")
+	if err := os.WriteFile(filepath.Join(dir, "credentials.txt"), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := r.login("other", "password")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	r.await("the broken line to be named", func(lines []string) bool {
+		return strings.Contains(strings.Join(lines, "\n"), "credentials.txt line 2 ")
+	})
+}
+
+// The metrics of a server that runs, over HTTP, and what the program says about
+// where they are.
+func TestMetricsOverHTTP(t *testing.T) {
+	dir := folder(t, "phone secret")
+	var stdout bytes.Buffer
+	errs, told := io.Pipe()
+	p := program{stdout: &stdout, stderr: told, zone: time.UTC}
+	ctx, cancel := context.WithCancel(t.Context())
+	ends := make(chan status, 1)
+	go func() {
+		ends <- p.command(ctx, []string{"0", "60", "--host", "127.0.0.1", "--dir", dir, "--metrics", "0"})
+	}()
+	text := make([]byte, 4096)
+	var at string
+	for n := 0; at == ""; {
+		k, err := errs.Read(text[n:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		n += k
+		if _, rest, ok := strings.Cut(string(text[:n]), "metrics at "); ok && strings.HasSuffix(rest, "\n") {
+			at = strings.TrimSuffix(rest, "\n")
+		}
+	}
+	if !strings.HasPrefix(at, "http://127.0.0.1:") {
+		t.Fatalf("metrics at %q", at)
+	}
+	got, err := http.Get(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := io.ReadAll(got.Body)
+	if err := errors.Join(err, got.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"bluetrace_server_sessions_open 0\n", "bluetrace_server_tempids_known 0\n", "go_goroutines ", "process_open_fds "} {
+		if !strings.Contains(string(body), "\n"+line) {
+			t.Errorf("the metrics have no line %q", line)
+		}
+	}
+	http.DefaultClient.CloseIdleConnections()
+	cancel()
+	if got := <-ends; got != ended {
+		t.Errorf("status %d, want 0", got)
+	}
+	if stdout.String() != "I am listening\n" {
+		t.Errorf("printed %q", stdout.String())
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+func TestStepFlag(t *testing.T) {
+	for _, c := range []struct{ arguments, want string }{
+		{"--step 1s", "--step is of use with --out only: it writes a file"},
+		{"--step 0s --out x", "--step 0s is not 1ms or more"},
+		{"--step 999us --out x", "--step 999µs is not 1ms or more"},
+		{"--step 1s --out x --live", "--step is of use in virtual time only: a live run is scraped, with --metrics"},
+	} {
+		b := newBench()
+		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
+		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != invalid || b.err.String() != want {
+			t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
+		}
+	}
+}
+
+// lessonSteps runs the classroom with --step; the answer is the file and the
+// run's own report.
+func lessonSteps(t *testing.T, step string) (path string, r *reports.Run) {
+	t.Helper()
+	b := newBench()
+	b.program.load = scenarios.Load
+	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		result, err := sim.Run(ctx, s, o)
+		if err == nil {
+			r = &result.Run
+		}
+		return result, err
+	}
+	folder := t.TempDir()
+	arguments := []string{"run", "--quiet", "--out", folder, "../../scenarios/classroom.yaml"}
+	if step != "" {
+		arguments = append(arguments, "--step", step)
+	}
+	if got := b.command(t.Context(), arguments); got != held {
+		t.Fatalf("status %d: %s", got, b.err.String())
+	}
+	return filepath.Join(folder, "classroom"+stepsEnd), r
+}
+
+func TestStepsAreThoseOfVirtualTime(t *testing.T) {
+	path, stepped := lessonSteps(t, "5m")
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample := regexp.MustCompile(`(?m)^bluetrace_beacons_sent_total\{run_id="19700101T000000Z-1",scenario="classroom"\} (\S+) (\S+)$`)
+	var values, times []float64
+	for _, m := range sample.FindAllStringSubmatch(string(text), -1) {
+		value, _ := strconv.ParseFloat(m[1], 64)
+		at, _ := strconv.ParseFloat(m[2], 64)
+		values, times = append(values, value), append(times, at)
+	}
+	s, err := scenarios.Load("../../scenarios/classroom.yaml", scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want []float64
+	for at := 0; at <= 2700; at += 300 {
+		want = append(want, float64(s.Start+int64(at)))
+	}
+	if !slices.Equal(times, want) {
+		t.Errorf("samples at %v, want %v", times, want)
+	}
+	if last := values[len(values)-1]; last != float64(stepped.Beacons.Sent) || !slices.IsSorted(values) || values[1] < 500 {
+		t.Errorf("beacons sent %v, at the end %d", values, stepped.Beacons.Sent)
+	}
+	if !strings.Contains(string(text), `bluetrace_thresholds{outcome="held",run_id="19700101T000000Z-1",scenario="classroom"} 2.0 `+strconv.FormatFloat(want[9], 'g', -1, 64)) {
+		t.Error("the last sample does not have the thresholds decided")
+	}
+	plain, alone := lessonSteps(t, "")
+	if _, err := os.Stat(plain); !os.IsNotExist(err) {
+		t.Errorf("%s without --step: %v", plain, err)
+	}
+	if alone.Digest != stepped.Digest || alone.Events != stepped.Events {
+		t.Errorf("digest %s with %d events, with --step %s with %d", alone.Digest, alone.Events, stepped.Digest, stepped.Events)
+	}
+}
+
+func TestPromtoolTakesTheSteps(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("SKIPPED: no promtool on this machine (Debian: apt-get install prometheus)")
+	}
+	path, _ := lessonSteps(t, "1m")
+	out, err := exec.CommandContext(t.Context(), promtool, "tsdb", "create-blocks-from", "openmetrics", path, t.TempDir()).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "45m") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestMoreStepsThanAHistoryHolds(t *testing.T) {
+	b := newBench()
+	b.program.engine = func(_ context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		for i := range reports.HistoryMax + 2 {
+			o.Stepped(sim.Progress{At: time.Duration(i) * o.Step, Run: func() *reports.Run { return &reports.Run{Scenario: s.Name} }})
+		}
+		return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed}}, nil
+	}
+	folder := t.TempDir()
+	got := b.command(t.Context(), []string{"run", "--quiet", "--out", folder, "--step", "1s", "held.yaml"})
+	const want = "sim: held.yaml: keeping metrics: the run is longer than 10,000 steps\nhint: choose a longer --step\n"
+	if got != impossible || b.err.String() != want || slices.Contains(namesIn(t, folder), "held"+stepsEnd) {
+		t.Errorf("status %d, %q, files %q", got, b.err.String(), namesIn(t, folder))
+	}
+}
+
+func TestALoadHasNoSteps(t *testing.T) {
+	b := newBench()
+	b.program.load = func(path string, _ scenarios.Options) (*scenarios.Scenario, error) {
+		return &scenarios.Scenario{File: path, Name: "steady", Load: &scenarios.Traffic{}}, nil
+	}
+	folder := t.TempDir()
+	got := b.command(t.Context(), []string{"run", "--quiet", "--out", folder, "--step", "1s", "steady.yaml"})
+	const want = "steady.yaml: --step writes nothing of a load, which is scraped: use --metrics\n"
+	if got != held || b.err.String() != want || slices.Contains(namesIn(t, folder), "steady"+stepsEnd) {
+		t.Errorf("status %d, %q, files %q", got, b.err.String(), namesIn(t, folder))
+	}
+}

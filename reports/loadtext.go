@@ -1,0 +1,132 @@
+package reports
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// unfit says first, before anything else, that a load run cannot be believed.
+func (p *page) unfit(r *Run) {
+	if r.Load == nil {
+		return
+	}
+	for _, why := range r.Load.Invalid {
+		p.line("  the generator was the bottleneck: %s", Plain(why))
+	}
+	if len(r.Load.Invalid) > 0 {
+		p.line("  the figures below are those of the generator, not of the server")
+	}
+}
+
+// load is the part of a load run's summary that no other run has.
+func (p *page) load(r *Run) {
+	l := r.Load
+	p.gap()
+	a := l.Arrivals
+	p.line("  load        %s, %.1f s after a warm-up of %.1f s; server %s", l.Executor, l.Seconds, l.WarmUpSeconds, Plain(l.Server))
+	p.line("  arrivals    %d due (%.1f/s), %d began (%.1f/s), %d dropped; at most %s at a time",
+		a.Due, ratio(float64(a.Due), l.Seconds), a.Started, ratio(float64(a.Started), l.Seconds), a.Dropped, Plural(a.InFlightMax, "session", "sessions"))
+	p.line("  operations  %d (%.1f/s): %d ok, %d failed, %d without an answer",
+		l.All.Count(), ratio(float64(l.All.Count()), l.Seconds), l.All.OK, l.All.Failed, l.All.Unknown)
+	p.times("response time, from when it was due", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Response })
+	p.intervals(l)
+	p.times("service time, from when it was sent", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Service })
+	p.times("schedule lag, the generator's own", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Lag })
+	p.expectedTimes(l)
+	p.loadBeacons(&l.Beacons)
+	p.use("generator", l.Generator)
+	p.use("server", l.ServerUse)
+}
+
+// times is a table of one kind of time, an operation a line, in milliseconds.
+func (p *page) times(title string, l *Load, of func(*LoadOperation) *hdrhistogram.Histogram) {
+	p.gap()
+	p.line("  %-36s %9s %8s %8s %8s %8s %8s %8s", title+"; ms", "samples", "p50", "p95", "p99", "p99.9", "p99.99", "max")
+	for i := range l.Operations {
+		p.timesOf(&l.Operations[i], of(&l.Operations[i]))
+	}
+	if len(l.Operations) > 1 {
+		p.timesOf(&l.All, of(&l.All))
+	}
+}
+
+// timesOf leaves out a quantile that no sample lies beyond.
+func (p *page) timesOf(o *LoadOperation, h *hdrhistogram.Histogram) {
+	if h == nil || h.TotalCount() == 0 {
+		p.line("    %-34s %9d", o.Name, 0)
+		return
+	}
+	line := fmt.Sprintf("    %-34s %9d", o.Name, h.TotalCount())
+	for _, q := range []float64{.5, .95, .99, .999, .9999} {
+		text := "-"
+		if beyond(h, q) >= 1 {
+			text = shortMs(milliseconds(float64(h.ValueAtQuantile(100 * q))))
+		}
+		line += fmt.Sprintf(" %8s", text)
+	}
+	p.line("%s %8s", line, shortMs(milliseconds(float64(h.Max()))))
+}
+
+// shortMs has three digits or so.
+func shortMs(ms float64) string {
+	switch {
+	case ms < 1:
+		return fmt.Sprintf("%.3f", ms)
+	case ms < 100:
+		return fmt.Sprintf("%.2f", ms)
+	}
+	return fmt.Sprintf("%.0f", ms)
+}
+
+func (p *page) intervals(l *Load) {
+	if len(l.All.Intervals) == 0 {
+		p.line("    (too short for confidence intervals)")
+		return
+	}
+	p.gap()
+	p.line("  95 %% confidence of the response time; ms (block bootstrap over seconds)")
+	for _, o := range append(append([]LoadOperation{}, l.Operations...), l.All) {
+		var parts []string
+		for _, i := range o.Intervals {
+			parts = append(parts, fmt.Sprintf("p%g %s to %s", 100*i.Quantile, shortMs(i.LowMs), shortMs(i.HighMs)))
+		}
+		if len(parts) > 0 {
+			p.line("    %-10s %s", o.Name, strings.Join(parts, ", "))
+		}
+	}
+}
+
+func (p *page) expectedTimes(l *Load) {
+	if len(l.Expected) == 0 {
+		return
+	}
+	p.gap()
+	var parts []string
+	for _, e := range l.Expected {
+		from := "given"
+		if e.WarmUp {
+			from = "median of the warm-up"
+		}
+		parts = append(parts, fmt.Sprintf("%s %s ms (%s)", e.Operation, shortMs(e.Ms), from))
+	}
+	p.line("  next operation due after  %s", strings.Join(parts, ", "))
+}
+
+func (p *page) loadBeacons(b *LoadBeacons) {
+	if b.Sent == 0 {
+		return
+	}
+	p.gap()
+	p.line("  beacons     %d sent, %d received, %d lost, %d doubled, %d late, %d malformed; %d datagrams dropped by sockets",
+		b.Sent, b.Received, b.Lost, b.Doubled, b.Late, b.Malformed, b.Dropped)
+}
+
+func (p *page) use(who string, u *ProcessUse) {
+	if u == nil {
+		return
+	}
+	p.line("  %-11s %.1f s user, %.1f s system (%.0f %% of all processors), %.0f MiB (at most %.0f), %.1f ms of GC pauses",
+		who, u.UserSeconds, u.SystemSeconds, 100*u.CPUShare, float64(u.ResidentBytes)/(1<<20), float64(u.PeakBytes)/(1<<20), 1000*u.GCPauseSeconds)
+}

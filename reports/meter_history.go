@@ -1,0 +1,89 @@
+package reports
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"google.golang.org/protobuf/proto"
+)
+
+// History is the metrics of a run at one time after the other, for Prometheus
+// to have as if it had scraped them then.
+type History struct {
+	families []*dto.MetricFamily // with the metrics of all times
+	byName   map[string]*dto.MetricFamily
+	samples  int
+	last     int64 // milliseconds
+}
+
+// HistoryMax is how many times a History can hold.
+const HistoryMax = 10_000
+
+// Add keeps what g gathers now as the metrics at a time, to the millisecond; a
+// time that is not after those before counts as the millisecond after them.
+// Native buckets are left out, the text form having no place for them.
+func (h *History) Add(at time.Time, g prometheus.Gatherer) error {
+	if h.samples == HistoryMax {
+		return fmt.Errorf("keeping metrics: the run is longer than %s steps", Grouped(HistoryMax))
+	}
+	ms := at.UnixMilli()
+	if h.samples > 0 {
+		ms = max(ms, h.last+1)
+	}
+	h.samples, h.last = h.samples+1, ms
+	families, err := g.Gather()
+	if err != nil {
+		return fmt.Errorf("gathering metrics: %w", err)
+	}
+	if h.byName == nil {
+		h.byName = map[string]*dto.MetricFamily{}
+	}
+	for _, f := range families {
+		known := h.byName[f.GetName()]
+		if known == nil {
+			known = &dto.MetricFamily{Name: f.Name, Help: f.Help, Type: f.Type}
+			h.byName[f.GetName()] = known
+			h.families = append(h.families, known)
+		}
+		for _, m := range f.Metric {
+			m = proto.CloneOf(m)
+			m.TimestampMs = &ms
+			if m.Histogram != nil {
+				m.Histogram = &dto.Histogram{SampleCount: m.Histogram.SampleCount, SampleSum: m.Histogram.SampleSum, Bucket: m.Histogram.Bucket}
+			}
+			known.Metric = append(known.Metric, m)
+		}
+	}
+	return nil
+}
+
+// Samples is how many times are kept.
+func (h *History) Samples() int { return h.samples }
+
+// OpenMetrics writes everything in the OpenMetrics text form, with timestamps:
+// each family in one piece, and in it each series from its first time to its
+// last. `promtool tsdb create-blocks-from openmetrics` reads it.
+func (h *History) OpenMetrics(w io.Writer) error {
+	slices.SortFunc(h.families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
+	for _, f := range h.families {
+		slices.SortStableFunc(f.Metric, func(a, b *dto.Metric) int {
+			return slices.CompareFunc(a.Label, b.Label, func(x, y *dto.LabelPair) int {
+				return cmp.Or(strings.Compare(x.GetName(), y.GetName()), strings.Compare(x.GetValue(), y.GetValue()))
+			})
+		})
+		if _, err := expfmt.MetricFamilyToOpenMetrics(w, f); err != nil {
+			return fmt.Errorf("writing metric %q: %w", f.GetName(), err)
+		}
+	}
+	if _, err := expfmt.FinalizeOpenMetrics(w); err != nil {
+		return fmt.Errorf("writing the end of the metrics: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,169 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"bluetrace/protocol"
+	"bluetrace/scenarios"
+)
+
+// fake is a network with a server of its own, in the fake time of a bubble: each
+// answer takes a millisecond, and while the server stalls for a kind of message
+// until the stall is over.
+type fake struct {
+	began time.Time
+	stall func(message string, at time.Duration) (until time.Duration)
+	// lose says of each datagram, counted from 1, whether it is lost; twice,
+	// whether it comes again.
+	lose, twice func(n int) bool
+
+	mu      sync.Mutex
+	issued  int
+	sockets []*fakeSocket
+	sent    int
+	mute    bool // the server answers nothing
+}
+
+const answerTime = time.Millisecond
+
+func newFake() *fake { return &fake{began: time.Now()} }
+
+func (f *fake) Dial(context.Context) (net.Conn, error) {
+	here, there := net.Pipe()
+	go f.serve(there)
+	return here, nil
+}
+
+// serve speaks the server's side for a peer that sends name and password at
+// once.
+func (f *fake) serve(c net.Conn) {
+	defer c.Close()
+	p := make([]byte, 1024)
+	for {
+		n, err := c.Read(p)
+		if err != nil {
+			return
+		}
+		message := string(p[:n])
+		until := time.Since(f.began) + answerTime
+		if f.stall != nil {
+			until = max(until, f.stall(message, time.Since(f.began)))
+		}
+		time.Sleep(until - time.Since(f.began))
+		answer := f.answer(message)
+		if f.mute || message == protocol.CommandLogout {
+			if f.mute {
+				continue
+			}
+			return
+		}
+		if _, err := io.WriteString(c, answer); err != nil {
+			return
+		}
+	}
+}
+
+func (f *fake) answer(message string) string {
+	switch {
+	case strings.HasPrefix(message, "user"):
+		return protocol.Welcome
+	case message == protocol.CommandDownload:
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.issued++
+		return fmt.Sprintf("1%019d", f.issued)
+	}
+	return "1"
+}
+
+func (f *fake) Listen() (Datagrams, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &fakeSocket{fake: f, in: make(chan datagram, 4096), closed: make(chan struct{}), port: uint16(1000 + len(f.sockets))}
+	f.sockets = append(f.sockets, s)
+	return s, nil
+}
+
+func (f *fake) Dropped(ports map[uint16]bool) uint64 { return uint64(len(ports)) }
+
+type datagram struct {
+	from netip.AddrPort
+	p    []byte
+}
+
+type fakeSocket struct {
+	fake   *fake
+	port   uint16
+	in     chan datagram
+	closed chan struct{}
+}
+
+func (s *fakeSocket) Address() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), s.port)
+}
+
+func (s *fakeSocket) Send(to netip.AddrPort, p []byte) error {
+	f := s.fake
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.sent++
+	if f.lose != nil && f.lose(f.sent) {
+		return nil
+	}
+	d := datagram{s.Address(), append([]byte(nil), p...)}
+	target := f.sockets[to.Port()-1000]
+	target.in <- d
+	if f.twice != nil && f.twice(f.sent) {
+		target.in <- d
+	}
+	return nil
+}
+
+func (s *fakeSocket) Receive(p []byte) (int, netip.AddrPort, error) {
+	select {
+	case d := <-s.in:
+		return copy(p, d.p), d.from, nil
+	case <-s.closed:
+		return 0, netip.AddrPort{}, errors.New("closed")
+	}
+}
+
+func (s *fakeSocket) Close() error {
+	close(s.closed)
+	return nil
+}
+
+// faked is a configuration with so many phones.
+func faked(f *fake, phones int, t scenarios.Traffic) Config {
+	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Sleep: time.Sleep, Network: f}
+	for i := range phones {
+		c.Phones = append(c.Phones, Phone{User: fmt.Sprintf("user%d", i), Password: "secret", Single: true})
+	}
+	if t.MaxInFlight == 0 {
+		c.Traffic.MaxInFlight = phones
+	}
+	if t.Timeout == 0 {
+		c.Traffic.Timeout = 10 * time.Second
+	}
+	if t.Beacons == 0 {
+		c.Traffic.Beacons = 1
+	}
+	c.Traffic.GracefulStop = 20 * time.Second
+	return c
+}
+
+// steady is a constant rate after a warm-up of two seconds.
+func steady(rate float64, length time.Duration, session ...scenarios.Verb) scenarios.Traffic {
+	return scenarios.Traffic{StartRate: rate, WarmUp: 2 * time.Second, Session: session,
+		Stages: []scenarios.Stage{{Duration: length, Rate: rate}}}
+}

@@ -1,0 +1,190 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+)
+
+// allOperations is how every operation together is called.
+const allOperations = "all"
+
+// Report is what was measured, for documents.
+func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
+	l := &reports.Load{
+		Executor: t.Executor, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
+		Arrivals: reports.Arrivals(m.Arrivals), Beacons: reports.LoadBeacons(m.Beacons),
+		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{},
+	}
+	for _, name := range t.Waits() {
+		o := operationNamed(name)
+		l.Expected = append(l.Expected, reports.ExpectedTime{Operation: name, Ms: milliseconds(m.Expected[o]), WarmUp: m.Frozen[o]})
+	}
+	var all kind
+	all.response, all.service, all.lag = newHistogram(), newHistogram(), newHistogram()
+	for o := range operations {
+		k := &m.figures.kinds[o]
+		if k.outcomes == [3]uint64{} {
+			continue
+		}
+		l.Operations = append(l.Operations, k.report(scenarios.LoadOperations[o], m.seed))
+		all.merge(k)
+	}
+	l.All = all.report(allOperations, m.seed)
+	if m.HasOwn {
+		l.Generator = useOf(m.Own, m.Length)
+	}
+	if m.HasServer {
+		l.ServerUse = useOf(m.Server, m.Length)
+	}
+	return l
+}
+
+// merge adds more, exactly.
+func (k *kind) merge(more *kind) {
+	for i, n := range more.outcomes {
+		k.outcomes[i] += n
+	}
+	k.response.Merge(more.response)
+	k.service.Merge(more.service)
+	k.lag.Merge(more.lag)
+	for i, s := range more.slices {
+		if i == len(k.slices) {
+			k.slices = append(k.slices, slice{})
+		}
+		for cell, n := range s {
+			k.slices[i][cell] += n
+		}
+	}
+}
+
+func (k *kind) report(name string, seed uint64) reports.LoadOperation {
+	o := reports.LoadOperation{Name: name, OK: k.outcomes[OK], Failed: k.outcomes[Failed], Unknown: k.outcomes[Unknown],
+		Response: k.response, Service: k.service, Lag: k.lag}
+	quantiles := []float64{.5, .95, .99}
+	for i, v := range intervals(k.slices, quantiles, rand.NewPCG(seed, 2)) {
+		o.Intervals = append(o.Intervals, reports.Interval{Quantile: quantiles[i], LowMs: milliseconds(v.Low), HighMs: milliseconds(v.High)})
+	}
+	return o
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+func useOf(u Use, in time.Duration) *reports.ProcessUse {
+	p := &reports.ProcessUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+		ResidentBytes: u.ResidentBytes, PeakBytes: u.PeakBytes, GCPauseSeconds: u.GCPause.Seconds()}
+	if in > 0 {
+		p.CPUShare = (p.UserSeconds + p.SystemSeconds) / in.Seconds() / float64(runtime.NumCPU())
+	}
+	return p
+}
+
+// Unfit is why the figures are the generator's and not the server's; none: they
+// are the server's. Wanting is how many connections the machine had no room for.
+func Unfit(t *scenarios.Traffic, l *reports.Load, wanting uint64) (why []string) {
+	if h := l.All.Lag; h.TotalCount() > 0 {
+		if p99 := time.Duration(h.ValueAtQuantile(99)); p99 > t.LagBudget {
+			why = append(why, fmt.Sprintf("its schedule lag has a p99 of %s ms, above its budget of %s ms; ask for a lower rate, or give it more processors",
+				check.Number(math.Round(milliseconds(p99)*1e3)/1e3), check.Number(milliseconds(t.LagBudget))))
+		}
+	}
+	if g := l.Generator; g != nil && g.CPUShare > t.CPUBudget {
+		why = append(why, fmt.Sprintf("it used %.0f %% of all processors, above its budget of %.0f %%; ask for a lower rate, or give it more processors",
+			100*g.CPUShare, 100*t.CPUBudget))
+	}
+	if wanting > 0 {
+		why = append(why, fmt.Sprintf("this machine had no file descriptor or port for %s", reports.Plural(int(wanting), "connection", "connections")))
+	}
+	return why
+}
+
+// Checks are the thresholds of the scenario and what every load must keep unless
+// a threshold says otherwise: no arrival dropped, no operation failed. place is
+// the place of a threshold in the scenario.
+func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool, place func(scenarios.Pos) string) []reports.Check {
+	var all []reports.Check
+	for i := range s.Thresholds {
+		t := &s.Thresholds[i]
+		c := checkOf(t, l, interrupted)
+		c.Place = place(t.Pos)
+		all = append(all, c)
+	}
+	for _, metric := range []string{"arrivals_dropped", "operations_failed"} {
+		if !slices.ContainsFunc(s.Thresholds, func(t scenarios.Threshold) bool { return t.Metric == metric }) {
+			all = append(all, checkOf(&scenarios.Threshold{Metric: metric, Text: "count==0", Method: "count", Op: "=="}, l, interrupted))
+		}
+	}
+	return all
+}
+
+func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.Check {
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Verdict: reports.Passed, Times: 1}
+	if interrupted {
+		c.Verdict = reports.Unknown
+		return c
+	}
+	s := sampleOf(t.Metric, l)
+	value, held, ok := check.Threshold(t, s)
+	c.Found = check.Number(math.Round(value*1e6) / 1e6)
+	if s.Trend != nil {
+		c.Found = check.Number(math.Round(value*1e3)/1e3) + " ms"
+	}
+	if !ok {
+		c.Found = "no sample: nothing of this kind happened"
+	}
+	if !held {
+		c.Verdict, c.Expected = reports.Failed, t.Text
+	}
+	return c
+}
+
+// sampleOf is what a metric of a load came to.
+func sampleOf(metric string, l *reports.Load) check.Sample {
+	share := func(n, of uint64) check.Sample {
+		return check.Sample{Count: float64(n), Rate: float64(n) / float64(max(1, of))}
+	}
+	switch metric {
+	case "arrivals_dropped":
+		return share(l.Arrivals.Dropped, l.Arrivals.Due)
+	case "operations_failed":
+		return share(l.All.Failed, l.All.Count())
+	case "operations_unknown":
+		return share(l.All.Unknown, l.All.Count())
+	case "beacons_lost":
+		return share(l.Beacons.Lost, l.Beacons.Sent)
+	}
+	name, trend, ofOne := strings.Cut(metric, ".")
+	o := l.All
+	if ofOne {
+		o = reports.LoadOperation{}
+		for _, one := range l.Operations {
+			if one.Name == name {
+				o = one
+			}
+		}
+	} else {
+		trend = metric
+	}
+	return check.Sample{Trend: trendNamed(trend, &o)}
+}
+
+func trendNamed(name string, o *reports.LoadOperation) *hdrhistogram.Histogram {
+	h, ok := map[string]*hdrhistogram.Histogram{"response_time": o.Response, "service_time": o.Service, "schedule_lag": o.Lag}[name]
+	switch {
+	case !ok:
+		panic(fmt.Sprintf("load: %q is no metric", name))
+	case h == nil: // there was no such operation
+		return newHistogram()
+	}
+	return h
+}

@@ -1,0 +1,160 @@
+package load
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// measured has n logins of 1 to n milliseconds, due a tenth of a second apart.
+func measured(n int) *Measured {
+	m := &Measured{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
+	for i := range n {
+		due := time.Duration(i) * 100 * time.Millisecond
+		m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due + time.Millisecond, Done: due + time.Duration(i+1)*time.Millisecond})
+	}
+	return m
+}
+
+func TestCellsAreFine(t *testing.T) {
+	for d := time.Duration(1); d < time.Hour; d += 1 + d/77 {
+		top := cellTop(cellOf(d))
+		if top < d || float64(top-d) > 0.008*float64(d) {
+			t.Fatalf("%d falls into a cell that ends at %d", d, top)
+		}
+		if cellOf(top) != cellOf(d) || cellOf(top+1) != cellOf(d)+1 {
+			t.Fatalf("%d: the cell does not end at %d", d, top)
+		}
+	}
+}
+
+func TestLatenessOfAnAnswerIsNoLag(t *testing.T) {
+	r := Row{Due: 1000, Ready: 1500, Sent: 1600, Done: 2000}
+	if r.Response() != 1000 || r.Service() != 400 || r.Lag() != 100 {
+		t.Errorf("response %d, service %d, lag %d; want 1000, 400, 100", r.Response(), r.Service(), r.Lag())
+	}
+}
+
+func TestFailuresHaveNoResponseTime(t *testing.T) {
+	m := measured(10)
+	m.figures.add(&Row{Operation: Login, Outcome: Failed, Done: time.Nanosecond})
+	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: 5 * time.Second})
+	l := m.Report(&scenarios.Traffic{})
+	o := l.All
+	if o.OK != 10 || o.Failed != 1 || o.Unknown != 1 || o.Response.TotalCount() != 11 || o.Response.Min() < int64(time.Millisecond)-1000 {
+		t.Errorf("%d ok, %d failed, %d unknown, %d response times from %v", o.OK, o.Failed, o.Unknown, o.Response.TotalCount(), time.Duration(o.Response.Min()))
+	}
+	if o.Lag.TotalCount() != 12 {
+		t.Errorf("%d lags, want one for each that was sent, 12", o.Lag.TotalCount())
+	}
+}
+
+// TestIntervalsHoldTheQuantile: of many runs drawn from one distribution about
+// 95 in 100 intervals hold its true median.
+func TestIntervalsHoldTheQuantile(t *testing.T) {
+	draws := rand.New(rand.NewPCG(3, 4))
+	const runs, seconds, each = 100, 40, 50
+	held := 0
+	for run := range runs {
+		list := make([]slice, seconds)
+		for i := range list {
+			list[i] = slice{}
+			for range each {
+				list[i][cellOf(time.Duration(1e6+1e6*draws.Float64()))]++
+			}
+		}
+		got := intervals(list, []float64{.5}, rand.NewPCG(uint64(run), 0))
+		if got[0].Low > got[0].High {
+			t.Fatalf("an interval from %v to %v", got[0].Low, got[0].High)
+		}
+		if got[0].Low <= 1_508_000 && got[0].High >= 1_492_000 {
+			held++
+		}
+	}
+	if held < 88 || held > 100 {
+		t.Errorf("%d of %d intervals hold the median, want about 95", held, runs)
+	}
+	if got := intervals(make([]slice, shortestSlice-1), []float64{.5}, rand.NewPCG(1, 1)); got != nil {
+		t.Errorf("too few seconds have the intervals %v", got)
+	}
+}
+
+func TestChecksOfALoad(t *testing.T) {
+	m := measured(100)
+	m.Arrivals = Arrivals{Due: 200, Started: 100, Dropped: 100}
+	threshold := func(metric, method, op string, quantile, value float64) scenarios.Threshold {
+		return scenarios.Threshold{Metric: metric, Text: method + op, Method: method, Op: op, Quantile: quantile, Value: value}
+	}
+	s := &scenarios.Scenario{Load: &scenarios.Traffic{}, Thresholds: []scenarios.Threshold{
+		threshold("response_time", "p", "<", 50, 51),
+		threshold("login.response_time", "max", "<", 0, 100),
+		threshold("login.service_time", "max", "<", 0, 99.5),
+		threshold("tempid.response_time", "max", "<", 0, 100),
+		threshold("arrivals_dropped", "rate", "<=", 0, 0.5),
+		threshold("operations_unknown", "count", "==", 0, 0),
+		threshold("beacons_lost", "rate", "<", 0, 0.1),
+	}}
+	place := func(scenarios.Pos) string { return "f:1:1" }
+	var got []string
+	for _, c := range Checks(s, m.Report(s.Load), false, place) {
+		got = append(got, fmt.Sprintf("%s %s %s", c.Verdict, c.Name, c.Found))
+	}
+	want := []string{
+		"passed response_time: p< 50.004 ms", "failed login.response_time: max< 100.008 ms", "passed login.service_time: max< 99.025 ms",
+		"failed tempid.response_time: max< no sample: nothing of this kind happened", "passed arrivals_dropped: rate<= 0.5",
+		"passed operations_unknown: count== 0", "passed beacons_lost: rate< 0", "passed operations_failed: count==0 0",
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	s.Thresholds = nil
+	if c := Checks(s, m.Report(s.Load), false, place)[0]; c.Verdict != reports.Failed || c.Found != "100" {
+		t.Errorf("dropped arrivals without a threshold: %+v", c)
+	}
+	if c := Checks(s, m.Report(s.Load), true, place)[0]; c.Verdict != reports.Unknown {
+		t.Errorf("interrupted: %+v", c)
+	}
+}
+
+func TestUnfit(t *testing.T) {
+	traffic := &scenarios.Traffic{LagBudget: 2 * time.Millisecond, CPUBudget: 0.8}
+	m := measured(100)
+	m.HasOwn, m.Own = true, Use{User: time.Second}
+	if why := Unfit(traffic, m.Report(traffic), 0); len(why) > 0 {
+		t.Errorf("a generator that kept its pace: %q", why)
+	}
+	m.Own.User = 1000 * time.Second
+	m.figures.add(&Row{Operation: Beacon, Sent: 20 * time.Millisecond, Done: 20 * time.Millisecond})
+	m.figures.add(&Row{Operation: Beacon, Sent: 20 * time.Millisecond, Done: 20 * time.Millisecond})
+	why := strings.Join(Unfit(traffic, m.Report(traffic), 3), "\n")
+	for _, want := range []string{"p99 of 20.005 ms, above its budget of 2 ms", "of all processors, above its budget of 80 %", "for 3 connections"} {
+		if !strings.Contains(why, want) {
+			t.Errorf("why not: %s\nwant %q", why, want)
+		}
+	}
+}
+
+// TestSummaryOfAnInvalidRun: it says so first.
+func TestSummaryOfAnInvalidRun(t *testing.T) {
+	l := measured(100).Report(&scenarios.Traffic{Executor: scenarios.ConstantArrivalRate})
+	l.Invalid = []string{"it was slow"}
+	var b bytes.Buffer
+	if err := reports.Text(&b, &reports.Run{Scenario: "x", Verdict: reports.Invalid, World: reports.Live, Load: l}, reports.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(b.String(), "\n")
+	if !strings.HasPrefix(lines[0], "INVALID  x") || lines[1] != "  the generator was the bottleneck: it was slow" {
+		t.Errorf("it begins with\n%s\n%s", lines[0], lines[1])
+	}
+	if want := "    login                                    100    50.00    95.03    99.02        -        -      100"; !strings.Contains(b.String(), want) {
+		t.Errorf("no line\n%s\nin\n%s", want, b.String())
+	}
+}

@@ -1,0 +1,95 @@
+package load
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// ownGroup keeps a terminal's Ctrl-C from a child, and ends it when this process
+// is killed.
+func ownGroup() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+}
+
+// tick is the unit in which Linux tells the times of a process, on every
+// architecture that Go knows.
+const tick = 10 * time.Millisecond
+
+// UseOf is what a process has used; false: it is gone.
+func UseOf(pid int) (u Use, ok bool) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return u, false
+	}
+	// Fields are counted behind the name, which may hold anything.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	const user, system = 11, 12
+	if len(fields) <= system {
+		return u, false
+	}
+	for i, to := range map[int]*time.Duration{user: &u.User, system: &u.System} {
+		n, err := strconv.ParseInt(fields[i], 10, 64)
+		if err != nil {
+			return u, false
+		}
+		*to = time.Duration(n) * tick
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return u, false
+	}
+	u.ResidentBytes, u.PeakBytes = kilobytes(status, "VmRSS:"), kilobytes(status, "VmHWM:")
+	return u, true
+}
+
+func kilobytes(status []byte, name string) int64 {
+	_, after, _ := bytes.Cut(status, []byte("\n"+name))
+	line, _, _ := bytes.Cut(after, []byte("\n"))
+	fields := strings.Fields(string(line))
+	if len(fields) == 0 {
+		return 0
+	}
+	n, err := strconv.ParseInt(fields[0], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n << 10
+}
+
+// DroppedBy is how many datagrams the kernel threw away because the buffers of
+// the sockets with these ports were full.
+func DroppedBy(ports map[uint16]bool) uint64 {
+	f, err := os.Open("/proc/net/udp")
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	return droppedIn(f, ports)
+}
+
+func droppedIn(table io.Reader, ports map[uint16]bool) (sum uint64) {
+	lines := bufio.NewScanner(table)
+	for lines.Scan() {
+		fields := strings.Fields(lines.Text())
+		const local, drops = 1, 12
+		if len(fields) <= drops {
+			continue
+		}
+		_, hex, _ := strings.Cut(fields[local], ":")
+		port, err := strconv.ParseUint(hex, 16, 16)
+		if err != nil || !ports[uint16(port)] {
+			continue
+		}
+		if n, err := strconv.ParseUint(fields[drops], 10, 64); err == nil {
+			sum += n
+		}
+	}
+	return sum
+}

@@ -1,0 +1,14 @@
+//go:build !linux
+
+package load
+
+import "syscall"
+
+// ownGroup asks for nothing here.
+func ownGroup() *syscall.SysProcAttr { return nil }
+
+// UseOf is not known here.
+func UseOf(int) (Use, bool) { return Use{}, false }
+
+// DroppedBy is not known here: 0.
+func DroppedBy(map[uint16]bool) uint64 { return 0 }

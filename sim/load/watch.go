@@ -1,0 +1,129 @@
+package load
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// watch sees to what happens once at a time: the end of the warm-up, progress.
+type watch struct {
+	*engine
+	m        *Measured
+	begun    bool // the measured part
+	own      Use
+	server   Use
+	looking  sync.WaitGroup // at what has been used
+	nextTell time.Duration
+	nextLook time.Duration
+}
+
+// tellEvery is how often progress and the asked rate are told; lookEvery, how
+// often what the server uses is.
+const (
+	tellEvery = 100 * time.Millisecond
+	lookEvery = time.Second
+)
+
+func newWatch(e *engine, m *Measured) *watch {
+	e.Meter.Enter(e.phases[0])
+	return &watch{engine: e, m: m}
+}
+
+// at is called with every time that the pacing goroutine sees, before what is
+// due then.
+func (w *watch) at(now time.Duration) error {
+	if !w.begun && now >= w.warmUp {
+		w.begun = true
+		if err := w.freeze(); err != nil {
+			return err
+		}
+		w.Meter.Enter(w.phases[1])
+		w.looking.Go(func() { // the pace goes on meanwhile
+			w.own, w.m.HasOwn = used(w.OwnUse)
+			w.server, w.m.HasServer = used(w.ServerUse)
+		})
+	}
+	if now >= w.nextTell {
+		w.nextTell = now + tellEvery
+		w.Meter.Target(w.pacer.Rate(now))
+		if w.Progress != nil {
+			w.Progress(now, w.pacer.End())
+		}
+	}
+	if now >= w.nextLook && w.ServerUse != nil {
+		w.nextLook = now + lookEvery
+		w.looking.Go(w.tellUse)
+	}
+	return nil
+}
+
+// tellUse feeds the meter with what the server has used.
+func (w *watch) tellUse() {
+	if u, ok := w.ServerUse(); ok {
+		w.Meter.Server(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
+	}
+}
+
+// ended closes what was measured, at the end of the last stage; nobody looks any
+// more.
+func (w *watch) ended() {
+	w.Meter.Target(0)
+	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
+	if !w.begun {
+		return
+	}
+	w.m.Own = difference(w.OwnUse, w.own)
+	w.m.Server = difference(w.ServerUse, w.server)
+}
+
+func used(of func() (Use, bool)) (Use, bool) {
+	if of == nil {
+		return Use{}, false
+	}
+	return of()
+}
+
+// difference is what was used since before.
+func difference(of func() (Use, bool), before Use) Use {
+	u, ok := used(of)
+	if !ok {
+		return Use{}
+	}
+	u.User -= before.User
+	u.System -= before.System
+	u.GCPause -= before.GCPause
+	return u
+}
+
+// freeze decides the expected response times for the measured part.
+func (w *watch) freeze() error {
+	var all [operations]time.Duration
+	for _, name := range w.Traffic.Waits() {
+		o := operationNamed(name)
+		given, ok := w.Traffic.Expected[name]
+		if !ok {
+			if given, ok = w.warm.median(o); !ok {
+				return fmt.Errorf("the warm-up of %v had no answer to %s, whose median says when the next operation is due; make `warm_up` longer, or write `expected: {%s: …}`",
+					w.warmUp, name, name)
+			}
+			w.frozen[o] = true
+		}
+		all[o] = given
+	}
+	w.expected.Store(&all)
+	return nil
+}
+
+func operationNamed(name string) Operation {
+	for i, n := range scenarios.LoadOperations {
+		if n == name {
+			return Operation(i)
+		}
+	}
+	panic(fmt.Sprintf("load: %q is no operation", name))
+}

@@ -1,0 +1,114 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"bluetrace/cmd/server/authority"
+	"bluetrace/nodes"
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// asServer makes the test's program the server that a load run starts.
+const asServer = "BLUETRACE_TEST_AS_SERVER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asServer) != "" {
+		stop := make(chan os.Signal, 2)
+		signal.Notify(stop, syscall.SIGTERM)
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC))
+	}
+	os.Exit(m.Run())
+}
+
+const smallLoad = `name: small
+phones: [{name: a, count: 20, password_pause: 0s}]
+load:
+  executor: constant-arrival-rate
+  rate: 20
+  duration: 1s
+  session: [login, Download_tempID, Beacon, Upload_contact_log, log out]
+  expected: {connect: 10ms, login: 10ms, tempid: 10ms, upload: 10ms}
+  generator: {lag: 1m, cpu: 100%}
+thresholds: {operations_unknown: "count==0", beacons_lost: "count==0"}
+`
+
+func loadScenario(t *testing.T, text string) *scenarios.Scenario {
+	t.Helper()
+	s, err := scenarios.Parse("f.yaml", []byte(text), scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestLoadOnRealSockets: a second of load on the run's own server, in a process
+// of its own. What is counted does not depend on how fast the machine is.
+func TestLoadOnRealSockets(t *testing.T) {
+	t.Setenv(asServer, "1")
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := Run(t.Context(), loadScenario(t, smallLoad), Options{Load: &Load{Program: []string{program}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := r.Run.Load
+	if l.Arrivals.Due != 20 || l.Arrivals.Started+l.Arrivals.Dropped != 20 {
+		t.Errorf("arrivals: %+v", l.Arrivals)
+	}
+	if n := l.Arrivals.Started; l.All.OK != 6*n || l.Beacons.Sent != n || l.Beacons.Received != n {
+		t.Errorf("of %d sessions: %d operations ok, %d failed, %d unknown; beacons %+v", n, l.All.OK, l.All.Failed, l.All.Unknown, l.Beacons)
+	}
+	if r.Run.World != reports.Live || l.ServerUse == nil && l.Generator != nil {
+		t.Errorf("world %q, the server's use %+v", r.Run.World, l.ServerUse)
+	}
+}
+
+func TestLoadIsRefused(t *testing.T) {
+	accounts := []nodes.Credential{{User: "zoe", Password: "a"}}
+	for _, c := range []struct {
+		name, from, to string
+		o              Options
+		want           string
+	}{
+		{"a trace", "", "", Options{Trace: &strings.Builder{}, Load: &Load{}}, "f.yaml:4:3: a load has no trace: its events are only counted; leave --trace out"},
+		{"another rate of a ramp", "constant-arrival-rate\n  rate: 20\n  duration: 1s", "ramping-arrival-rate\n  stages: {duration: 1s, rate: 5}", Options{Load: &Load{Rate: 5}},
+			"f.yaml:4:3: --duration and --rate are of a constant-arrival-rate, and this is a ramping-arrival-rate"},
+		{"an account of its own", "name: a, count: 20", "name: a, user: b, password: c", Options{Load: &Load{}, Live: &Live{Server: "x:1", Credentials: accounts}},
+			"f.yaml:4:3: phone a has an account written out, and the load takes those of --credentials in turn"},
+		{"too many phones", "count: 20,", "count: 2000000,", Options{Load: &Load{}}, "file descriptors"},
+	} {
+		_, err := Run(t.Context(), loadScenario(t, strings.Replace(smallLoad, c.from, c.to, 1)), c.o)
+		if _, ok := errors.AsType[*Invalid](err); !ok || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v\nwant %s", c.name, err, c.want)
+		}
+	}
+}
+
+func TestLoadInAHurry(t *testing.T) {
+	s := loadScenario(t, smallLoad)
+	got, err := hurried(s.Load, &Load{Duration: time.Minute, Rate: 7})
+	if err != nil || got.StartRate != 7 || got.Stages[0] != (scenarios.Stage{Duration: time.Minute, Rate: 7}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if s.Load.StartRate != 20 || s.Load.Stages[0].Rate != 20 {
+		t.Errorf("the scenario was changed: %+v", s.Load)
+	}
+}
+
+// TestServerThatDoesNotStart: its own words are the reason.
+func TestServerThatDoesNotStart(t *testing.T) {
+	_, err := Run(context.Background(), loadScenario(t, smallLoad), Options{Load: &Load{Program: []string{"/bin/sh", "-c", "echo no room >&2; exit 3"}}})
+	if err == nil || !strings.Contains(err.Error(), "the server did not start: no room") {
+		t.Errorf("%v", err)
+	}
+}
