@@ -109,6 +109,9 @@ type Count struct{ n atomic.Uint64 }
 // Add counts n more.
 func (c *Count) Add(n uint64) { c.n.Add(n) }
 
+// Count is what was counted so far.
+func (c *Count) Count() uint64 { return c.n.Load() }
+
 // Set is for a count that somebody else keeps, such as the kernel; less than
 // before is ignored.
 func (c *Count) Set(n uint64) {

@@ -235,6 +235,9 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 	what := e.draw(draws)
 	e.sessions.Go(func() {
 		s.run(due, what)
+		if s.unknown {
+			phase.Unknown.Add(1)
+		}
 		e.release(p)
 	})
 }
@@ -283,6 +286,8 @@ func (e *engine) settle(m *Measured) {
 	if m.Beacons.Sent = e.beacons.sent.Load(); m.Beacons.Sent > 0 && !m.Interrupted {
 		e.Clock.Sleep(reception)
 	}
+	b := e.Meter.Beacons()
+	b.Lost.Set(b.Sent.Count() - min(b.Sent.Count(), b.Received.Count()))
 }
 
 // dropped is what the kernel threw away at the phones' sockets.

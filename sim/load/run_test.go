@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
 
@@ -99,8 +100,13 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		load.WarmUp = 0
 		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond}
 		f.mute = true
-		m := ran(t, faked(f, 10, load))
+		c := faked(f, 10, load)
+		c.Meter = reports.NewMeter("", "")
+		m := ran(t, c)
 		k := &m.figures.kinds[Login]
+		if n := c.Meter.Phase("load").Unknown.Count(); n != m.Arrivals.Started {
+			t.Errorf("the meter has %d arrivals without an answer, of %d", n, m.Arrivals.Started)
+		}
 		if k.outcomes[OK] != 0 || k.outcomes[Unknown] != m.Arrivals.Started || m.Arrivals.Started == 0 {
 			t.Errorf("logins %v, of %d arrivals", k.outcomes, m.Arrivals.Started)
 		}
@@ -125,11 +131,16 @@ func TestBeaconsAreCounted(t *testing.T) {
 		load := steady(20, 5*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon, scenarios.VerbUpload)
 		load.Beacons, load.Entries, load.WarmUp = 4, 3, 0
 		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond, "tempid": time.Millisecond}
-		m := ran(t, faked(f, 30, load))
+		c := faked(f, 30, load)
+		c.Meter = reports.NewMeter("", "")
+		m := ran(t, c)
 		// Of 400 every tenth is lost; every seventh, unless it is lost, comes twice.
 		want := Beacons{Sent: 400, Received: 360, Lost: 40, Doubled: 57 - 5, Dropped: 30} // the fake network drops one a socket
 		if m.Beacons != want {
 			t.Errorf("beacons %+v, want %+v", m.Beacons, want)
+		}
+		if n := c.Meter.Beacons().Lost.Count(); n != 40 {
+			t.Errorf("the meter has %d lost beacons, want 40", n)
 		}
 		if k := &m.figures.kinds[Beacon]; k.outcomes != [3]uint64{360, 0, 40} || k.response.TotalCount() != 360 {
 			t.Errorf("beacons as operations: %v, %d times", k.outcomes, k.response.TotalCount())

@@ -21,6 +21,7 @@ type session struct {
 	measured bool
 	due      time.Duration // of the next operation
 	ready    time.Duration // when what it waits for was there
+	unknown  bool          // one of its operations got no answer
 }
 
 // run does a session, or one operation of a mix, due first at due.
@@ -107,6 +108,7 @@ func (s *session) step(o Operation, do func() Outcome) bool {
 	row.Outcome = do()
 	row.Done = s.now()
 	s.add(&row, s.measured)
+	s.unknown = s.unknown || row.Outcome == Unknown
 	s.ready = row.Done
 	s.follow(s.expected.Load()[o])
 	return row.Outcome == OK
