@@ -157,7 +157,10 @@ func TestMaxSockets(t *testing.T) {
 	last.say(userB + passwordB)
 	r.awaitStill()
 	r.await("nothing", func() bool { return r.watch.accepted >= 5 })
-	if n := r.watch.accepted; n > 6 {
+	r.lock.Lock()
+	n := r.watch.accepted
+	r.lock.Unlock()
+	if n > 6 {
 		t.Errorf("%d connections were accepted while five wait for their end", n)
 	}
 	for _, p := range gone {
