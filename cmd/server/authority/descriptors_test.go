@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,12 +49,8 @@ func TestFewFileDescriptors(t *testing.T) {
 	file := build(t)
 	r := startCommand(t, exec.Command("sh", "-c", `ulimit -n 100; exec "$0" "$@"`, file, "0", "60", "--host", "127.0.0.1", "--dir", dir))
 	r.listens()
-	r.mu.Lock()
-	said := strings.Join(r.stderr, "\n")
-	r.mu.Unlock()
-	if want := "server: --max-connections 10000 is lowered to 36: a process may have 100 files open here; raise that limit (ulimit -n)"; !strings.Contains(said, want) {
-		t.Errorf("said %q, want %q", said, want)
-	}
+	const want = "server: --max-connections 10000 is lowered to 36: a process may have 100 files open here; raise that limit (ulimit -n)"
+	r.await("the lower limit", func([]string) bool { return slices.Contains(r.stderr, want) })
 	var idle []net.Conn
 	for range 120 {
 		c, err := r.dial()
