@@ -107,10 +107,16 @@ func (e *engine) makePhones() error {
 		}
 		p.flights = make([]flight, max(flightsKept, e.Traffic.Beacons))
 	}
-	for _, p := range e.phones {
-		e.receivers.Go(func() { e.receive(p) })
-	}
 	return nil
+}
+
+// hear lets the phones receive beacons.
+func (e *engine) hear() {
+	for _, p := range e.phones {
+		if p.udp != nil {
+			e.receivers.Go(func() { e.receive(p) })
+		}
+	}
 }
 
 // enteringAtOnce is how many phones of a mix log in at a time.

@@ -137,6 +137,7 @@ func (e *engine) play() (*Measured, error) {
 	e.origin = e.Clock.Now()
 	e.expected.Store(&[operations]time.Duration{})
 	e.free = append(e.free, e.phones...)
+	e.hear()
 	m := &Measured{figures: e.measured, seed: e.Seed}
 	watch := newWatch(e, m)
 	sleep := e.Sleep
