@@ -1,12 +1,12 @@
 package main
 
 import (
-	"bufio"
+	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/files"
 	"bluetrace/sim"
 )
 
@@ -26,29 +26,18 @@ func (f *runFlags) liveOptions() (*sim.Live, error) {
 
 // readCredentials reads a file as the server does (PROTOCOL.md section 2), but
 // refuses what the server would skip.
-func readCredentials(path string) (list []nodes.Credential, err error) {
+func readCredentials(path string) ([]nodes.Credential, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, &sim.Invalid{Err: fmt.Errorf("opening the credentials: %w", err)}
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	lines := bufio.NewScanner(file)
-	for n := 1; lines.Scan(); n++ {
-		line := strings.TrimSuffix(lines.Text(), "\r")
-		user, password, ok := strings.Cut(line, " ")
-		switch {
-		case line == "":
-		case !ok || user == "" || password == "" || strings.Contains(password, " "):
-			return nil, &sim.Invalid{Place: fmt.Sprintf("%s:%d", path, n), Err: fmt.Errorf("%q is no username and password with one blank between", line)}
-		default:
-			list = append(list, nodes.Credential{User: user, Password: password})
-		}
+	list, err := files.ReadCredentials(file)
+	if broken, ok := errors.AsType[*files.BrokenCredential](err); ok {
+		return nil, &sim.Invalid{Place: fmt.Sprintf("%s:%d", path, broken.Line), Err: broken.Err}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, &sim.Invalid{Err: fmt.Errorf("reading the credentials %q: %w", path, err)}
-	}
-	if len(list) == 0 {
-		return nil, &sim.Invalid{Place: path, Err: fmt.Errorf("the credentials have no account")}
+	if err != nil {
+		return nil, &sim.Invalid{Place: path, Err: err}
 	}
 	return list, nil
 }

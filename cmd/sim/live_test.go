@@ -69,14 +69,38 @@ func TestLiveFlagsRefused(t *testing.T) {
 		{[]string{"--live", "--server", "x", "--credentials", accounts}, `sim: run: --server "x" is not of the form HOST:PORT`},
 		{[]string{"--live", "--server=", "--credentials", accounts}, "sim: run: the flag --server has no value"},
 		{[]string{"--live", "--server", "x:1", "--credentials", "absent"}, "sim: opening the credentials: open absent: no such file or directory"},
-		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "\n")}, "the credentials have no account"},
-		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a\nyan\x1b\n")}, `accounts.txt:2: "yan\x1b" is no username and password with one blank between`},
-		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a b\n")}, `accounts.txt:1: "zoe a b" is no username and password with one blank between`},
 	} {
 		l, got, said := askedLive(t, append(c.arguments, "held.yaml")...)
 		line, _, _ := strings.Cut(said, "\n")
 		if l != nil || got != invalid || !strings.HasSuffix(line, c.want) {
 			t.Errorf("%q: status %d, said\n%s\nwant\n%s", c.arguments, got, said, c.want)
+		}
+	}
+}
+
+// TestCredentialsRefused: the file and the line are named, and nothing that may
+// be a password is said.
+func TestCredentialsRefused(t *testing.T) {
+	const notOne, atEnd, noUser = "it is not a username, one space and a password", "it ends with a space",
+		"the username is empty, longer than 1024 bytes, or has a space or an unprintable character"
+	for text, want := range map[string]string{
+		"":                                          "accounts.txt: it has no account: one is a username, one space and a password, on a line of its own",
+		"\ufeff\r\n \t\n":                           "accounts.txt: it has no account: one is a username, one space and a password, on a line of its own",
+		"zoe Secret\nyanSecret\x1b\n":               "accounts.txt:2: " + notOne,
+		"zoe  Secret\n":                             "accounts.txt:1: " + notOne,
+		"zoe Secret Secret\n":                       "accounts.txt:1: " + notOne,
+		"\ufeffzoe Secret\r\n\r\nyan\tSecret":       "accounts.txt:3: " + notOne,
+		"zoe Secret  \r\n":                          "accounts.txt:1: " + atEnd,
+		" Secret\n":                                 "accounts.txt:1: " + noUser,
+		"Sec\x00ret Secret\n":                       "accounts.txt:1: " + noUser,
+		"zoe a\n\nyan b\nzoe Secret\n":              "accounts.txt:4: it has the username of line 1 again",
+		"zoe " + strings.Repeat("Secret", 1<<20):    "accounts.txt:1: the password is longer than 1024 bytes",
+		strings.Repeat(" ", 1<<20) + "zoe Secret\n": "accounts.txt:1: " + notOne,
+	} {
+		l, got, said := askedLive(t, "--live", "--server", "x:1", "--credentials", accountsFile(t, text), "held.yaml")
+		line, _, _ := strings.Cut(said, "\n")
+		if l != nil || got != invalid || !strings.HasSuffix(line, "/"+want) || strings.Contains(strings.ToLower(said), "secret") {
+			t.Errorf("%.40q: status %d, said\n%s\nwant\n%s", text, got, said, want)
 		}
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"slices"
 
 	"bluetrace/nodes"
@@ -94,28 +96,92 @@ func (c *credentials) loadLines(l *lines) (list []nodes.Credential, err error) {
 	defer odd.done()
 	twice := strange{notes: c.notes, file: credentialsName}
 	defer twice.done()
-	first := map[string]int{} // line of each username
-	for {
-		line, ok := l.next()
-		if !ok {
-			return list, l.err
-		}
-		if l.number == 1 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
-		}
-		if len(bytes.TrimSpace(line)) == 0 {
+	for line := range credentialLines(l) {
+		switch {
+		case line.err != nil:
+			odd.line(line.number, fmt.Sprintf("is skipped: %v", line.err))
 			continue
+		case line.earlier != 0:
+			twice.line(line.number, fmt.Sprintf("has the username of line %d: the later one counts", line.earlier))
 		}
-		account, err := readCredential(line)
-		if err != nil { // also of a line too long to be given whole
-			odd.line(l.number, fmt.Sprintf("is skipped: %v", err))
-			continue
+		list = append(list, line.account)
+	}
+	return list, l.err
+}
+
+// BrokenCredential is the error about one line of a file of accounts. It tells
+// nothing of what is in the line: it may be a password.
+type BrokenCredential struct {
+	Line int // from 1
+	Err  error
+}
+
+func (e *BrokenCredential) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+
+func (e *BrokenCredential) Unwrap() error { return e.Err }
+
+// ReadCredentials reads accounts as the server does (PROTOCOL.md section 2), but
+// refuses what the server only remarks on: the first broken line and a username
+// that comes again are a *BrokenCredential. It is an error too when there is no
+// account, or more than 64 MiB.
+func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
+	text, err := io.ReadAll(io.LimitReader(from, maxCredentials+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the accounts: %w", err)
+	}
+	if len(text) > maxCredentials {
+		return nil, fmt.Errorf("there are more than the %d bytes that are read at most", maxCredentials)
+	}
+	l := newLines(bytes.NewReader(text), int64(len(text)))
+	for line := range credentialLines(l) {
+		switch {
+		case line.err != nil:
+			return nil, &BrokenCredential{Line: line.number, Err: line.err}
+		case line.earlier != 0:
+			return nil, &BrokenCredential{Line: line.number, Err: fmt.Errorf("it has the username of line %d again", line.earlier)}
 		}
-		if earlier, ok := first[account.User]; ok {
-			twice.line(l.number, fmt.Sprintf("has the username of line %d: the later one counts", earlier))
+		list = append(list, line.account)
+	}
+	if l.err == nil && len(list) == 0 {
+		return nil, fmt.Errorf("%w: one is a username, one space and a password, on a line of its own", errNoAccount)
+	}
+	return list, l.err
+}
+
+// credentialLine is a line that is not blank.
+type credentialLine struct {
+	number  int
+	account nodes.Credential
+	earlier int   // the last line before it with the same username; 0: there is none
+	err     error // why it is no account
+}
+
+// credentialLines gives each line that is not blank; whether it came to the end
+// of the file, l.err says. A byte order mark may come first.
+func credentialLines(l *lines) iter.Seq[credentialLine] {
+	return func(yield func(credentialLine) bool) {
+		last := map[string]int{} // line of each username
+		for {
+			text, ok := l.next()
+			if !ok {
+				return
+			}
+			if l.number == 1 {
+				text = bytes.TrimPrefix(text, []byte("\ufeff"))
+			}
+			if !l.long && len(bytes.TrimSpace(text)) == 0 {
+				continue
+			}
+			line := credentialLine{number: l.number}
+			line.account, line.err = readCredential(text) // the beginning of a long line is too long as well
+			if line.err == nil {
+				line.earlier = last[line.account.User]
+				last[line.account.User] = l.number
+			}
+			if !yield(line) {
+				return
+			}
 		}
-		first[account.User] = l.number
-		list = append(list, account)
 	}
 }
 

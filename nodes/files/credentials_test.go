@@ -2,9 +2,12 @@ package files
 
 import (
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"bluetrace/nodes"
 )
@@ -108,6 +111,53 @@ func TestRemarksOnCredentials(t *testing.T) {
 	if _, err := m.Stat(lockName); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a lock is there: %v", err)
 	}
+}
+
+func TestReadCredentials(t *testing.T) {
+	for text, want := range map[string][]nodes.Credential{
+		"+61410888888 comp3331\r\n\r\n \t\nzoe a":      accounts(alice, "comp3331", "zoe", "a"),
+		"\ufeffzoe \ufeffa\nyan Zoë\x00\x1b\n":         accounts("zoe", "\ufeffa", "yan", "Zoë\x00\x1b"),
+		"x " + strings.Repeat("p", longestUser):        accounts("x", strings.Repeat("p", longestUser)),
+		strings.Repeat(" ", longestLine-1) + "\nzoe a": accounts("zoe", "a"),
+		strings.Repeat("\n", 1<<20) + "zoe a":          accounts("zoe", "a"),
+	} {
+		list, err := ReadCredentials(strings.NewReader(text))
+		if err != nil {
+			t.Errorf("%.40q: %v", text, err)
+		}
+		equal(t, fmt.Sprintf("accounts of %.40q", text), list, want)
+	}
+}
+
+func TestReadCredentialsRefuses(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		line int
+		err  string
+	}{
+		{"zoe Secret\n\nyan Secret \n", 3, "line 3: it ends with a space"},
+		{"zoeSecret", 1, "line 1: it is not a username, one space and a password"},
+		{"zoe Secret\r\nzoe Secret2\r\nzoe Secret3", 2, "line 2: it has the username of line 1 again"},
+		{"Secret\x00 Secret", 1, "line 1: " + errUser.Error()},
+		{"zoe " + strings.Repeat("Secret", 1<<20) + "\n", 1, "line 1: the password is longer than 1024 bytes"},
+		{strings.Repeat(" ", 1<<20) + "zoe Secret", 1, "line 1: it is not a username, one space and a password"},
+	} {
+		list, err := ReadCredentials(strings.NewReader(c.text))
+		broken, ok := errors.AsType[*BrokenCredential](err)
+		if list != nil || !ok || broken.Line != c.line || err.Error() != c.err || strings.Contains(err.Error(), "Secret") {
+			t.Errorf("%.40q: %d accounts, %v, want %s", c.text, len(list), err, c.err)
+		}
+	}
+	_, err := ReadCredentials(strings.NewReader("\ufeff\r\n"))
+	if !errors.Is(err, errNoAccount) {
+		t.Errorf("no account: %v", err)
+	}
+	_, err = ReadCredentials(io.MultiReader(strings.NewReader("zoe a\n"), iotest.ErrReader(fs.ErrPermission)))
+	if !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("unreadable: %v", err)
+	}
+	_, err = ReadCredentials(io.MultiReader(strings.NewReader("zoe a"), strings.NewReader(strings.Repeat("\n", maxCredentials))))
+	contains(t, "too long", err, "more than the 67108864 bytes")
 }
 
 func TestTheLastGoodCredentialsHold(t *testing.T) {

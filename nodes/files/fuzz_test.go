@@ -77,6 +77,7 @@ func FuzzAttemptsFile(f *testing.F) {
 func FuzzCredentials(f *testing.F) {
 	f.Add([]byte("+61410888888 comp3331\r\n\n+61410999999 comp9331"))
 	f.Add([]byte("\ufeffa b\nc d e\n f\n"))
+	f.Add([]byte("a b\na c\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m := NewMemory()
 		m.WriteFile(credentialsName, text, 0o600)
@@ -92,6 +93,13 @@ func FuzzCredentials(f *testing.F) {
 			if !bytes.Contains(text, []byte(c.User+" "+c.Password)) {
 				t.Fatalf("%q %q is not in the file", c.User, c.Password)
 			}
+		}
+		strictly, err := ReadCredentials(bytes.NewReader(text))
+		if remarks := s.Notes(); (err == nil) != (len(list) > 0 && remarks == nil) {
+			t.Fatalf("the server takes %d accounts with the remarks %q, and strictly it is %v", len(list), remarks, err)
+		}
+		if err == nil {
+			equal(t, "accounts read strictly", strictly, list)
 		}
 	})
 }
