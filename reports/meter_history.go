@@ -64,9 +64,6 @@ func (h *History) Add(at time.Time, g prometheus.Gatherer) error {
 	return nil
 }
 
-// Samples is how many times are kept.
-func (h *History) Samples() int { return h.samples }
-
 // OpenMetrics writes everything in the OpenMetrics text form, with timestamps:
 // each family in one piece, and in it each series from its first time to its
 // last. `promtool tsdb create-blocks-from openmetrics` reads it.

@@ -65,8 +65,8 @@ bluetrace_arrivals_target_per_second{run_id="r1",scenario="s"} 0.0 1.59606361000
 			t.Errorf("%d families %s", n, name)
 		}
 	}
-	if !strings.HasSuffix(b.String(), "\n# EOF\n") || h.Samples() != 3 {
-		t.Errorf("%d samples; ends with %q", h.Samples(), b.String()[b.Len()-20:])
+	if !strings.HasSuffix(b.String(), "\n# EOF\n") || h.samples != 3 {
+		t.Errorf("%d samples; ends with %q", h.samples, b.String()[b.Len()-20:])
 	}
 }
 

@@ -88,6 +88,3 @@ func (p *Pacer) End() time.Duration {
 	last := p.pieces[len(p.pieces)-1]
 	return time.Duration((last.begin + last.length) * float64(time.Second))
 }
-
-// Total is the number of arrivals.
-func (p *Pacer) Total() int { return int(math.Ceil(p.total - rounding)) }

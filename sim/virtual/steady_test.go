@@ -114,8 +114,12 @@ func (c *crowd) until(tb testing.TB, at time.Duration) {
 
 // TestNoAllocationPerBeacon: in the steady state, with every check on.
 func TestNoAllocationPerBeacon(t *testing.T) {
+	phones := 200
+	if testing.Short() {
+		phones = 40
+	}
 	for _, form := range []protocol.Form{protocol.Split, protocol.Single} {
-		c := newCrowd(t, 200, form, 20*second)
+		c := newCrowd(t, phones, form, 20*second)
 		c.logIn(t)
 		c.beacon()
 		at := 11 * time.Minute // the queue has gone round its wheel twice
@@ -126,8 +130,8 @@ func TestNoAllocationPerBeacon(t *testing.T) {
 			c.until(t, at)
 		})
 		beacons := (c.world.Counts.Beacons.Valid - before.Valid) / 6 // one run warms up
-		if beacons != 200*others {
-			t.Errorf("%s: %d valid beacons in a period, want %d", form, beacons, 200*others)
+		if beacons != uint64(phones)*others {
+			t.Errorf("%s: %d valid beacons in a period, want %d", form, beacons, phones*others)
 		}
 		if c.world.Counts.Beacons.Expired == before.Expired {
 			t.Errorf("%s: no entry expired: this is no steady state", form)
@@ -152,7 +156,11 @@ func heap() int64 {
 // session and its account at the server, its TempID there, on the server's
 // disk and with the checkers.
 func TestMemory(t *testing.T) {
-	for form, phones := range map[protocol.Form]int{protocol.Single: 20_000, protocol.Split: 4_000} {
+	crowds := map[protocol.Form]int{protocol.Single: 20_000, protocol.Split: 4_000}
+	if testing.Short() {
+		crowds = map[protocol.Form]int{protocol.Single: 2_000, protocol.Split: 2_000}
+	}
+	for form, phones := range crowds {
 		each := func(bytes int64) float64 { return float64(bytes) / float64(phones) }
 		empty := heap()
 		one := newCrowd(t, 1, form, 3*time.Minute)
