@@ -337,7 +337,7 @@ func promtool(t *testing.T, arguments ...string) string {
 	t.Helper()
 	path, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("SKIPPED: no promtool on this machine (Debian: apt-get install prometheus)")
+		t.Skip("SKIPPED: there is no promtool on this machine: apt-get install prometheus (Debian)")
 	}
 	out, err := exec.CommandContext(t.Context(), path, arguments...).CombinedOutput()
 	if err != nil {
@@ -437,7 +437,7 @@ func TestEveryQueryHasAnAnswerInSomeWorld(t *testing.T) {
 func TestPrometheusAnswers(t *testing.T) {
 	base := os.Getenv("BLUETRACE_PROMETHEUS")
 	if base == "" {
-		t.Skip("SKIPPED: BLUETRACE_PROMETHEUS is not set; reports/prometheus/check.sh runs this beside a Prometheus that has seen a run")
+		t.Skip("SKIPPED: BLUETRACE_PROMETHEUS names no Prometheus: reports/prometheus/check.sh runs this beside one that has seen a run")
 	}
 	world := os.Getenv("BLUETRACE_WORLD")
 	has := metricsOf(t, world)

@@ -243,7 +243,7 @@ func TestTraceMemory(t *testing.T) {
 func TestRecordedTraces(t *testing.T) {
 	folder := os.Getenv("BLUETRACE_DATA")
 	if folder == "" {
-		t.Skip("BLUETRACE_DATA names no folder: primaryschool.csv.gz and workplace_InVS_tij.dat.gz (sociopatterns.org) were not read")
+		t.Skip("SKIPPED: no recorded contacts are read: set BLUETRACE_DATA to a folder that has primaryschool.csv.gz and workplace_InVS_tij.dat.gz (sociopatterns.org)")
 	}
 	for _, c := range []struct {
 		file           string

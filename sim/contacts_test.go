@@ -150,17 +150,21 @@ expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 
 // TestMixing: so many others are near on average, and the meetings change.
 func TestMixing(t *testing.T) {
+	phones, seconds := 200, 600
+	if testing.Short() {
+		phones, seconds = 100, 200
+	}
 	for _, degree := range []float64{0.5, 4} {
 		list, run := hearings(t, fmt.Sprintf(`name: mixing
-length: 610s
-phones: [{name: p, count: 200}]
+length: %ds
+phones: [{name: p, count: %d}]
 contacts: {mixing: {phones: p, degree: %g, dwell: 40s}}
 routine:
   - {phones: p, within: 5s, do: [login, Download_tempID]}
   - {phones: p, every: 10s, from: 10s, do: Beacon, to: contacts}
 expect: [beacons.sent == beacons.valid]
-`, degree))
-		mean := float64(run.Beacons.Sent) / (200 * 60)
+`, seconds+10, phones, degree))
+		mean := float64(run.Beacons.Sent) / float64(phones*seconds/10)
 		if math.Abs(mean-degree) > 0.02*degree {
 			t.Errorf("each is near %g others on average, want %g", mean, degree)
 		}
@@ -168,8 +172,8 @@ expect: [beacons.sent == beacons.valid]
 		for _, h := range list {
 			met[h.who+h.whom] = true
 		}
-		// 100·degree meetings at a time, each for 40 s of 600
-		if want := 200 * degree * 600 / 40; float64(len(met)) < want*0.8 || float64(len(met)) > want*1.4 {
+		// phones·degree/2 meetings at a time, each for 40 s of them; both hear
+		if want := float64(phones) * degree * float64(seconds) / 40; float64(len(met)) < want*0.8 || float64(len(met)) > want*1.4 {
 			t.Errorf("degree %g: %d pairs met, want about %g", degree, len(met), want)
 		}
 	}

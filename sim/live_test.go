@@ -240,7 +240,7 @@ thresholds: {uploads.resolved: count<1}
 func TestLiveDescriptors(t *testing.T) {
 	have, ok := openFiles()
 	if !ok || have > 3*2_000_000 {
-		t.Skipf("this system allows %d open files (known: %v): there is no scenario with too many phones", have, ok)
+		t.Skipf("SKIPPED: this system allows %d open files (known: %v), too many for a scenario to ask for more: ulimit -n 10000", have, ok)
 	}
 	s := parse(t, "name: x\nlength: 1s\nphones: [{name: a, count: 2000000}]\nexpect: [beacons.sent == 0]\n")
 	_, err := newRun(t.Context(), s, Options{Live: &Live{}})

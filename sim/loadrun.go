@@ -35,11 +35,11 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	phones, lines, notes, err := loadPhones(s, traffic, o.Live)
-	if err != nil {
+	if err := roomFor(traffic); err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	if err := roomFor(traffic); err != nil {
+	phones, lines, notes, err := loadPhones(s, traffic, o.Live)
+	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
 	network := &load.Sockets{}

@@ -108,7 +108,7 @@ func TestExamplesOfThePage(t *testing.T) {
 func TestPrimarySchool(t *testing.T) {
 	data := os.Getenv("BLUETRACE_DATA")
 	if data == "" {
-		t.Skip("BLUETRACE_DATA is not set: the recorded day of a primary school is not played; set it to the folder that has primaryschool.csv.gz")
+		t.Skip("SKIPPED: no recorded day of a primary school is played: set BLUETRACE_DATA to a folder that has primaryschool.csv.gz (sociopatterns.org)")
 	}
 	file := filepath.Join(library, "primaryschool.yaml")
 	s, err := scenarios.Load(file, scenarios.Options{Vars: map[string]string{"TRACE": filepath.Join(data, "primaryschool.csv.gz")}})

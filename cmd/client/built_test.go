@@ -235,7 +235,7 @@ func TestBuiltOutputFull(t *testing.T) {
 	server, _ := silentServer(t)
 	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
 	if err != nil {
-		t.Skip("no full device here: ", err)
+		t.Skipf("SKIPPED: there is no disk that is always full (%v): run it on Linux", err)
 	}
 	defer full.Close()
 	p := newProcess(t, server)
@@ -251,7 +251,7 @@ func pty(t testing.TB) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("no terminals here: ", err)
+		t.Skipf("SKIPPED: no terminal can be made (%v): run it on Linux, with /dev/ptmx in the container", err)
 	}
 	t.Cleanup(func() { person.Close() })
 	raw, err := person.SyscallConn() // Fd would have Close wait for a Read

@@ -12,6 +12,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
@@ -98,7 +101,7 @@ func TestStepsAreThoseOfVirtualTime(t *testing.T) {
 func TestPromtoolTakesTheSteps(t *testing.T) {
 	promtool, err := exec.LookPath("promtool")
 	if err != nil {
-		t.Skip("SKIPPED: no promtool on this machine (Debian: apt-get install prometheus)")
+		t.Skip("SKIPPED: there is no promtool on this machine: apt-get install prometheus (Debian)")
 	}
 	path, _ := lessonSteps(t, "1m")
 	out, err := exec.CommandContext(t.Context(), promtool, "tsdb", "create-blocks-from", "openmetrics", path, t.TempDir()).CombinedOutput()
@@ -107,19 +110,27 @@ func TestPromtoolTakesTheSteps(t *testing.T) {
 	}
 }
 
+// TestMoreStepsThanAHistoryHolds: it is said once, and none are written.
 func TestMoreStepsThanAHistoryHolds(t *testing.T) {
-	b := newBench()
-	b.program.engine = func(_ context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
-		for i := range reports.HistoryMax + 2 {
-			o.Stepped(sim.Progress{At: time.Duration(i) * o.Step, Run: func() *reports.Run { return &reports.Run{Scenario: s.Name} }})
+	full := &reports.History{}
+	for i := range reports.HistoryMax {
+		if err := full.Add(time.Unix(int64(i), 0), prometheus.NewRegistry()); err != nil {
+			t.Fatal(err)
 		}
-		return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed}}, nil
 	}
-	folder := t.TempDir()
-	got := b.command(t.Context(), []string{"run", "--quiet", "--out", folder, "--step", "1s", "held.yaml"})
+	b := newBench()
+	one := batch{program: &b.program, history: full, names: fileNames{}}
+	one.out = t.TempDir()
+	for i := range 2 {
+		one.keep(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"}, time.Duration(i)*time.Second)
+	}
 	const want = "sim: held.yaml: keeping metrics: the run is longer than 10,000 steps\nhint: choose a longer --step\n"
-	if got != impossible || b.err.String() != want || slices.Contains(namesIn(t, folder), "held"+stepsEnd) {
-		t.Errorf("status %d, %q, files %q", got, b.err.String(), namesIn(t, folder))
+	if b.err.String() != want || one.worst != impossible {
+		t.Errorf("status %d, %q", one.worst, b.err.String())
+	}
+	one.writeFiles(&reports.Run{Scenario: "held"}, "held")
+	if diff := cmp.Diff([]string{"held.json", "held.openmetrics.txt", "held.txt"}, namesIn(t, one.out)); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -124,7 +124,7 @@ func TestTraceThatCannotTakeItsPlaceLeavesNothing(t *testing.T) {
 
 func TestTraceOnAFullDiskIsSaidOnce(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
-		t.Skip("no /dev/full on this system")
+		t.Skipf("SKIPPED: there is no disk that is always full (%v): run it on Linux", err)
 	}
 	const want = "sim: writing the trace \"/dev/full\": no space left on device\n"
 	b := newBench()
@@ -169,7 +169,7 @@ func namedPipe(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "pipe")
 	if err := exec.Command("mkfifo", path).Run(); err != nil {
-		t.Skipf("no named pipe can be made: %v", err)
+		t.Skipf("SKIPPED: no named pipe can be made (mkfifo: %v): run it on Linux, macOS or a BSD", err)
 	}
 	return path
 }
