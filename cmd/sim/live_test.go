@@ -117,7 +117,7 @@ func TestLiveRepeats(t *testing.T) {
 // TestLiveRun: the whole command over sockets.
 func TestLiveRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "short.yaml")
-	text := "name: short\nlength: 10ms\nphones: [{name: a}, {name: b}]\n" +
+	text := "name: short\nlength: 1s\nphones: [{name: a}, {name: b}]\n" +
 		"script: [{at: 0s, phone: a, datagrams: {to: b, send: x}, expect: {phone: b, prints: The beacon is invalid.}}]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
