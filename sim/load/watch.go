@@ -22,7 +22,7 @@ type watch struct {
 }
 
 // tellEvery is how often progress and the asked rate are told; lookEvery, how
-// often what the server uses is.
+// often what the server uses and how the thresholds stand.
 const (
 	tellEvery = 100 * time.Millisecond
 	lookEvery = time.Second
@@ -54,9 +54,14 @@ func (w *watch) at(now time.Duration) error {
 			w.Progress(now, w.pacer.End())
 		}
 	}
-	if now >= w.nextLook && w.ServerUse != nil {
+	if now >= w.nextLook {
 		w.nextLook = now + lookEvery
-		w.looking.Go(w.tellUse)
+		if w.ServerUse != nil {
+			w.looking.Go(w.tellUse)
+		}
+		if w.Judge != nil && w.begun {
+			w.looking.Go(func() { w.Meter.Thresholds(w.Judge(w.present())) })
+		}
 	}
 	return nil
 }
