@@ -69,13 +69,10 @@ func drawBlocks(drawn []int, block int, draws *rand.Rand) {
 // responses are the response times of a metric second by second; false: it is
 // not one of response times.
 func (m *Measured) responses(metric string) ([]slice, bool) {
-	name, trend, ofOne := strings.Cut(metric, ".")
-	if !ofOne {
-		name, trend = "", metric
-	}
-	if trend != "response_time" {
+	if !OfResponseTime(metric) {
 		return nil, false
 	}
+	name, _, ofOne := strings.Cut(metric, ".")
 	var all kind
 	for o := range operations {
 		if !ofOne || scenarios.LoadOperations[o] == name {
@@ -84,6 +81,14 @@ func (m *Measured) responses(metric string) ([]slice, bool) {
 	}
 	return all.slices, true
 }
+
+// OfResponseTime says whether a metric is the response time of one operation, or
+// of all.
+func OfResponseTime(metric string) bool {
+	return metric == responseTime || strings.HasSuffix(metric, "."+responseTime)
+}
+
+const responseTime = "response_time"
 
 // denseTimes are response times second by second, in numbered cells.
 type denseTimes struct {

@@ -49,6 +49,12 @@ func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
 	return l
 }
 
+// Unmeasured is the report of a load of which nothing was measured.
+func Unmeasured(t *scenarios.Traffic) *reports.Load {
+	m := &Measured{figures: newFigures(0), warm: newFigures(0)}
+	return m.Report(t)
+}
+
 // merge adds more, exactly.
 func (k *kind) merge(more *kind) {
 	for i, n := range more.outcomes {

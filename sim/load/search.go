@@ -7,10 +7,10 @@ type Answer int
 
 // The answers.
 const (
-	Holds  Answer = iota // every threshold held
-	Breaks               // one did not
-	Unsure               // they held, but with less confidence than is asked for; of a confirming step
-	Limited              // the generator was the bottleneck: nothing is known of the server
+	Holds   Answer = iota // every threshold held
+	Breaks                // one did not
+	Unsure                // they held, but with less confidence than is asked for; of a confirming step
+	Limited               // the generator was the bottleneck: nothing is known of the server
 )
 
 // Search decides at which rate the next step of a search goes: the rate doubles

@@ -105,6 +105,18 @@ func difference(of func() (Use, bool), before Use) Use {
 	return u
 }
 
+// NoMedian is the error of a run in whose warm-up nothing of a kind was
+// answered.
+type NoMedian struct {
+	WarmUp    time.Duration
+	Operation string
+}
+
+func (e *NoMedian) Error() string {
+	return fmt.Sprintf("the warm-up of %v had no answer to %s, whose median says when the next operation is due; make `warm_up` longer, or write `expected: {%s: …}`",
+		e.WarmUp, e.Operation, e.Operation)
+}
+
 // freeze decides the expected response times for the measured part.
 func (w *watch) freeze() error {
 	var all [operations]time.Duration
@@ -113,8 +125,7 @@ func (w *watch) freeze() error {
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
 			if given, ok = w.warm.median(o); !ok {
-				return fmt.Errorf("the warm-up of %v had no answer to %s, whose median says when the next operation is due; make `warm_up` longer, or write `expected: {%s: …}`",
-					w.warmUp, name, name)
+				return &NoMedian{w.warmUp, name}
 			}
 			w.frozen[o] = true
 		}
