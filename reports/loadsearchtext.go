@@ -1,8 +1,8 @@
 package reports
 
 import (
-	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -90,7 +90,7 @@ func (p *page) beyond(s *Search) {
 
 // search is the table of a search's steps.
 func (p *page) search(s *Search) {
-	if s == nil {
+	if s == nil || len(s.Steps) == 0 {
 		return
 	}
 	p.line("  %-16s %20s %20s %6s", "arrivals/s", "response time, ms", "service time, ms", "lag")
@@ -124,17 +124,14 @@ func (s *SearchStep) said() string {
 	return text
 }
 
-// whyNot is why steps did not hold, each reason of a rate once.
+// whyNot is why steps did not hold: of each rate, the last that did not.
 func (p *page) whyNot(s *Search) {
 	p.gap()
-	said := map[string]bool{}
 	for i, one := range s.Steps {
+		again := slices.ContainsFunc(s.Steps[i+1:], func(later SearchStep) bool { return later.Rate == one.Rate && len(later.Why) > 0 })
 		for _, why := range one.Why {
-			why, _, _ = strings.Cut(why, "; ") // the advice stands above
-			line := fmt.Sprintf("at %s/s (step %d): %s", Rate(one.Rate), i+1, Plain(why))
-			if !said[line] {
-				said[line] = true
-				p.line("    %s", line)
+			if why, _, _ = strings.Cut(why, "; "); !again { // what to do about it stands above
+				p.line("    at %s/s: %s", Rate(one.Rate), Plain(why))
 			}
 		}
 	}

@@ -77,6 +77,10 @@ type loadRun struct {
 	server    string // host:port
 	target    string // how reports call it
 	serverUse func() (load.Use, bool)
+
+	// Of tests: another network and its sleep; nil: real ones.
+	network load.Network
+	sleep   func(time.Duration)
 }
 
 // play measures the load, or searches.
@@ -100,7 +104,7 @@ func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	c := load.Config{
 		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter,
 		OwnUse:    func() (load.Use, bool) { return load.UseOf(os.Getpid()) },
-		ServerUse: r.serverUse,
+		ServerUse: r.serverUse, Sleep: r.sleep,
 		Judge: func(l *reports.Load) (held, broken, undecided int) {
 			return load.Standing(r.scenario, l)
 		},
@@ -120,8 +124,10 @@ type measuredLoad struct {
 }
 
 func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, error) {
-	network := &load.Sockets{Server: r.server}
-	c.Network = network
+	sockets := &load.Sockets{Server: r.server}
+	if c.Network = r.network; c.Network == nil {
+		c.Network = sockets
+	}
 	m, err := load.Run(ctx, c)
 	if err != nil {
 		return nil, err
@@ -129,7 +135,7 @@ func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, er
 	all := &measuredLoad{Measured: m, report: m.Report(c.Traffic)}
 	all.report.Server = r.target
 	all.checks = load.Checks(r.scenario, all.report, m.Interrupted, r.place)
-	all.unfit = load.Unfit(c.Traffic, all.report, network.Wanting.Load())
+	all.unfit = load.Unfit(c.Traffic, all.report, sockets.Wanting.Load())
 	return all, nil
 }
 

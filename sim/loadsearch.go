@@ -69,7 +69,9 @@ const stoppedByUser = "interrupted"
 // probing is the configuration of a phone that asks whether the server is idle.
 func (r *loadRun) probing() load.Config {
 	c := r.config(r.traffic)
-	c.Network = &load.Sockets{Server: r.server}
+	if c.Network = r.network; c.Network == nil {
+		c.Network = &load.Sockets{Server: r.server}
+	}
 	return c
 }
 
