@@ -96,7 +96,9 @@ func TestHeadOfASearch(t *testing.T) {
 			[]string{"  capacity      not found", "  ended early   interrupted"}},
 		{"ended early, with a capacity", func(r *Run, s *Search) { r.Verdict, s.Confidence, s.Stopped = Failed, nil, "it died" },
 			[]string{"  capacity      1,130 arrivals/s", "  ended early   it died"}},
-		{"before its first step was over", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Steps, s.Stopped, s.Shown = Interrupted, 0, nil, "interrupted", 0 },
+		{"before its first step was over", func(r *Run, s *Search) {
+			r.Verdict, s.Capacity, s.Steps, s.Stopped, s.Shown = Interrupted, 0, nil, "interrupted", 0
+		},
 			[]string{"  capacity      not found", "  ended early   interrupted"}},
 	} {
 		r := searched(t)

@@ -45,7 +45,7 @@ func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
 	probing := r.probing()
 	var err error
 	if s.idle, err = load.Probe(ctx, probing); err != nil {
-		return nil, fmt.Errorf("trying the server before the search: %w", err)
+		return nil, fmt.Errorf("trying the server before the search: %w", errors.Join(err, ctx.Err()))
 	}
 	for step, ok := s.state.Next(); ok && s.out.Stopped == ""; step, ok = s.state.Next() {
 		if err := s.step(ctx, step); err != nil {
@@ -81,6 +81,10 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	n := len(s.out.Steps) + 1
 	c.Seed += uint64(n)
 	c.Phase = phaseOfStep(n)
+	if c.Meter != nil {
+		held, broken, undecided := load.Standing(s.scenario, load.Unmeasured(s.traffic))
+		c.Meter.Thresholds(0, 0, held+broken+undecided)
+	}
 	if s.options.Progress != nil {
 		doing := fmt.Sprintf("step %d, %s/s", n, reports.Rate(step.Rate))
 		if step.Confirming {
@@ -91,16 +95,8 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 		}
 	}
 	m, err := s.measure(ctx, c)
-	if e, ok := errors.AsType[*load.NoMedian](err); ok {
-		s.keep(step, nil, load.Breaks, []string{e.Error()}, nil)
-		return nil
-	}
-	if err != nil && ctx.Err() != nil {
-		s.out.Stopped = stoppedByUser
-		return nil
-	}
 	if err != nil {
-		return err
+		return s.unmeasured(ctx, step, err)
 	}
 	if m.Interrupted {
 		s.out.Stopped = stoppedByUser
@@ -109,6 +105,22 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	}
 	answer, why, confidence := s.answer(step, m)
 	s.keep(step, m, answer, why, confidence)
+	return nil
+}
+
+// unmeasured goes on after a step without figures, if that is possible.
+func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) error {
+	e, ok := errors.AsType[*load.NoMedian](err)
+	switch {
+	case ctx.Err() != nil: // while phones logged in
+		s.out.Stopped = stoppedByUser
+	case ok && e.Lag > s.traffic.LagBudget:
+		s.keep(step, nil, load.Limited, []string{fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its budget of %v", e.Lag, s.traffic.LagBudget)}, nil)
+	case ok:
+		s.keep(step, nil, load.Breaks, []string{e.Error()}, nil)
+	default:
+		return err
+	}
 	return nil
 }
 

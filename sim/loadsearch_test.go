@@ -29,6 +29,7 @@ type queue struct {
 
 	second        int64 // of dials, which are counted by the second
 	dials, before int
+	stuck         bool // after the first connection a message takes a minute
 }
 
 func (q *queue) Dial(context.Context) (net.Conn, error) {
@@ -38,6 +39,9 @@ func (q *queue) Dial(context.Context) (net.Conn, error) {
 		q.second, q.before, q.dials = now, q.dials, 0
 	}
 	q.dials++
+	if q.stuck && q.dials+q.before > 1 {
+		q.takes = time.Minute
+	}
 	here, there := net.Pipe()
 	go q.serve(there)
 	return here, nil
@@ -107,7 +111,7 @@ func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *repor
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Minute) // the server's goroutines end
+	time.Sleep(time.Hour) // the server's goroutines end
 	return out
 }
 
@@ -217,7 +221,7 @@ func TestSearchInterrupted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Minute) // the server's goroutines end
+		time.Sleep(time.Hour) // the server's goroutines end
 		var answers []reports.StepAnswer
 		for _, step := range out.Load.Search.Steps {
 			answers = append(answers, step.Answer)
@@ -258,5 +262,27 @@ func TestPhasesOfStepsAreFew(t *testing.T) {
 	}
 	if len(names) != phasesMax || !names["step-1"] || !names["later-steps"] {
 		t.Errorf("%d names: %v", len(names), names)
+	}
+}
+
+// TestSearchOfAServerThatAnswersNobody: a step whose warm-up has no answer says
+// that its rate does not hold, unless the generator was late itself.
+func TestSearchOfAServerThatAnswersNobody(t *testing.T) {
+	for _, late := range []time.Duration{0, 50 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			out := searchIn(t, &queue{takes: time.Millisecond, stuck: true}, smallSearch, func(r *loadRun) {
+				r.sleep = func(d time.Duration) { time.Sleep(d + late) }
+			})
+			s, want := out.Load.Search, reports.StepBreaks
+			if late > 0 {
+				want = reports.StepGenerator
+			}
+			if len(s.Steps) == 0 || s.Steps[0].Answer != want || s.Steps[0].Seconds != 0 {
+				t.Errorf("late by %v: %+v", late, s)
+			}
+			if s.Capacity != 0 || out.Load.All.Count() != 0 {
+				t.Errorf("late by %v: %+v", late, out.Load)
+			}
+		})
 	}
 }

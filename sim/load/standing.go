@@ -2,6 +2,7 @@ package load
 
 import (
 	"slices"
+	"time"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -67,4 +68,15 @@ func (f *figures) copied(o Operation) *kind {
 		return nil
 	}
 	return &kind{outcomes: k.outcomes, response: k.response.Clone(), service: k.service.Clone(), lag: k.lag.Clone()}
+}
+
+// lag is the p99 of the schedule lag of all operations so far.
+func (f *figures) lag() time.Duration {
+	all := newHistogram()
+	for o := range operations {
+		if k := f.copied(o); k != nil {
+			all.Merge(k.lag)
+		}
+	}
+	return time.Duration(all.ValueAtQuantile(99))
 }

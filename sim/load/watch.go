@@ -109,6 +109,7 @@ func difference(of func() (Use, bool), before Use) Use {
 // answered.
 type NoMedian struct {
 	WarmUp    time.Duration
+	Lag       time.Duration // p99 of the generator's own in it
 	Operation string
 }
 
@@ -125,7 +126,7 @@ func (w *watch) freeze() error {
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
 			if given, ok = w.warm.median(o); !ok {
-				return &NoMedian{w.warmUp, name}
+				return &NoMedian{w.warmUp, w.warm.lag(), name}
 			}
 			w.frozen[o] = true
 		}
