@@ -111,7 +111,7 @@ func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *repor
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(time.Hour) // the server's goroutines end
+	time.Sleep(100 * time.Hour) // the server's goroutines end
 	return out
 }
 
@@ -221,7 +221,7 @@ func TestSearchInterrupted(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Hour) // the server's goroutines end
+		time.Sleep(100 * time.Hour) // the server's goroutines end
 		var answers []reports.StepAnswer
 		for _, step := range out.Load.Search.Steps {
 			answers = append(answers, step.Answer)
