@@ -55,12 +55,12 @@ func TestTextOfASearch(t *testing.T) {
 	}
 	for _, want := range []string{`
   arrivals/s          response time, ms     service time, ms    lag
-    asked achieved    p50    p95    p99    p50    p95    p99    p99 dropped failed unknown  answer
-      100     99.5  0.600   1.20   3.10  0.300  0.600   1.55  0.250       1      2       3  holds
+    asked achieved    p50    p95    p99    p50    p95    p99    p99  drop fail unkn  answer
+      100     99.5  0.600   1.20   3.10  0.300  0.600   1.55  0.250     1    2    3  holds
 `, `
-    1,600    1,600    350    890   1300    175    445    650  0.250       1      2       3  generator
+    1,600    1,600    350    890   1300    175    445    650  0.250     1    2    3  generator
 `, `
-    1,130    1,130   1.20   9.40  34.00  0.600   4.70  17.00  0.250       1      2       3  confirmed, 98.7 %
+    1,130    1,130   1.20   9.40  34.00  0.600   4.70  17.00  0.250     1    2    3  confirmed
 
     at 1,600/s: its lag was high
     at 1,190/s: response_time: p(99)<50 (81 ms)

@@ -94,11 +94,11 @@ func (p *page) search(s *Search) {
 		return
 	}
 	p.line("  %-16s %20s %20s %6s", "arrivals/s", "response time, ms", "service time, ms", "lag")
-	p.line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %7s %6s %7s  %s",
-		"asked", "achieved", "p50", "p95", "p99", "p50", "p95", "p99", "p99", "dropped", "failed", "unknown", "answer")
+	p.line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %5s %4s %4s  %s",
+		"asked", "achieved", "p50", "p95", "p99", "p50", "p95", "p99", "p99", "drop", "fail", "unkn", "answer")
 	for i := range s.Steps {
 		one := &s.Steps[i]
-		p.line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %7d %6d %7d  %s", Rate(one.Rate), Rate(one.Achieved),
+		p.line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %5d %4d %4d  %s", Rate(one.Rate), Rate(one.Achieved),
 			shortMs(one.Response.P50), shortMs(one.Response.P95), shortMs(one.Response.P99),
 			shortMs(one.Service.P50), shortMs(one.Service.P95), shortMs(one.Service.P99), shortMs(one.Lag.P99),
 			one.Dropped, one.Failed, one.Unknown, one.said())
@@ -109,26 +109,22 @@ func (p *page) search(s *Search) {
 	p.gap()
 }
 
-// said is what a step says, with its confidence.
+// said is what a step says.
 func (s *SearchStep) said() string {
-	text := string(s.Answer)
 	switch {
 	case s.Confirming && s.Answer == StepHolds:
-		text = "confirmed"
+		return "confirmed"
 	case s.Confirming && s.Answer == StepBreaks:
-		text = "not confirmed"
+		return "not confirmed"
 	}
-	if s.Confidence != nil && (s.Answer == StepHolds || s.Answer == StepUnsure) {
-		text += ", " + Percent(*s.Confidence)
-	}
-	return text
+	return string(s.Answer)
 }
 
-// whyNot is why steps did not hold: of each rate, the last that did not.
+// whyNot is why rates did not hold, by the last step of each.
 func (p *page) whyNot(s *Search) {
 	p.gap()
 	for i, one := range s.Steps {
-		again := slices.ContainsFunc(s.Steps[i+1:], func(later SearchStep) bool { return later.Rate == one.Rate && len(later.Why) > 0 })
+		again := slices.ContainsFunc(s.Steps[i+1:], func(later SearchStep) bool { return later.Rate == one.Rate })
 		for _, why := range one.Why {
 			if why, _, _ = strings.Cut(why, "; "); !again { // what to do about it stands above
 				p.line("    at %s/s: %s", Rate(one.Rate), Plain(why))
