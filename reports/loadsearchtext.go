@@ -53,6 +53,8 @@ func (p *page) capacity(l *Load) {
 		p.line("  capacity      not found")
 	case s.RefusedBy == StepGenerator:
 		p.line("  capacity      not found: the generator is the limit even at %s arrivals/s, the lowest rate", Rate(s.StartRate))
+	case s.RefusedBy == StepUnsure:
+		p.line("  capacity      none: the thresholds hold at %s arrivals/s, the lowest rate, but with too little confidence", Rate(s.StartRate))
 	default:
 		p.line("  capacity      none: the thresholds do not hold even at %s arrivals/s, the lowest rate", Rate(s.StartRate))
 	}

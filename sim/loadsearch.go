@@ -263,6 +263,9 @@ func (s *searching) check(interrupted, limited bool) reports.Check {
 		c.Verdict = reports.Unknown
 	default:
 		c.Verdict, c.Expected, c.Found = reports.Failed, "a rate at which they hold", fmt.Sprintf("not even at %s/s", check.Number(s.out.StartRate))
+		if s.out.RefusedBy == reports.StepUnsure {
+			c.Found += " with the confidence that is asked for"
+		}
 	}
 	if s.out.Stopped != "" && !interrupted {
 		c.Verdict, c.Expected, c.Found = reports.Failed, "a server that recovers from every step", s.out.Stopped
