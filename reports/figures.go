@@ -121,6 +121,9 @@ func (p *page) identity(r *Run) {
 	if tallyOf(r).failed == 0 {
 		p.field("repeat", r.Repeat)
 	}
+	if len(r.Plots) > 0 {
+		p.field("plots", strings.Join(r.Plots, ", "))
+	}
 }
 
 // Grouped is n with a comma between groups of three digits.

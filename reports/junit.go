@@ -105,6 +105,7 @@ func suiteOf(r *Run) junitSuite {
 		{"virtual_seconds", junitSeconds(finite(r.VirtualSeconds))},
 		{"repeat", Plain(r.Repeat)},
 	}
+	s.Properties = append(s.Properties, searchProperties(r)...)
 	if r.Digest == "" {
 		s.Properties = slices.DeleteFunc(s.Properties, func(p junitProperty) bool { return p.Name == "digest" })
 	}
@@ -125,6 +126,22 @@ func suiteOf(r *Run) junitSuite {
 		s.Cases = append(s.Cases, caseOf(r, c, seen))
 	}
 	return s
+}
+
+// searchProperties are what a search found.
+func searchProperties(r *Run) []junitProperty {
+	if r.Load == nil || r.Load.Search == nil {
+		return nil
+	}
+	s := r.Load.Search
+	list := []junitProperty{
+		{"capacity", strconv.FormatFloat(finite(s.Capacity), 'f', -1, 64)},
+		{"capacity_at_least", strconv.FormatBool(s.AtLeast)},
+	}
+	if s.Confidence != nil {
+		list = append(list, junitProperty{"capacity_confidence", strconv.FormatFloat(finite(*s.Confidence), 'f', -1, 64)})
+	}
+	return list
 }
 
 func notRunCase(r *Run) junitCase {

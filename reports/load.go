@@ -27,6 +27,11 @@ type Load struct {
 	Generator *ProcessUse   `json:"generator,omitempty"`
 	// ServerUse is missing when the server is elsewhere.
 	ServerUse *ProcessUse `json:"server_use,omitempty"`
+	// Timeline is the run second by second, its warm-up first.
+	Timeline []LoadSecond `json:"timeline"`
+	// Search is of that executor only. Then the figures above are those of one of
+	// its steps (Search.Shown).
+	Search *Search `json:"search,omitempty"`
 }
 
 // Arrivals counts them: Due = Started + Dropped.

@@ -12,6 +12,10 @@ func (p *page) unfit(r *Run) {
 	if r.Load == nil {
 		return
 	}
+	if r.Load.Search != nil {
+		p.capacity(r.Load)
+		return
+	}
 	for _, why := range r.Load.Invalid {
 		p.line("  the generator was the bottleneck: %s", Plain(why))
 	}
@@ -24,6 +28,7 @@ func (p *page) unfit(r *Run) {
 func (p *page) load(r *Run) {
 	l := r.Load
 	p.gap()
+	p.search(l.Search)
 	a := l.Arrivals
 	p.line("  load        %s, %.1f s after a warm-up of %.1f s; server %s", l.Executor, l.Seconds, l.WarmUpSeconds, Plain(l.Server))
 	p.line("  arrivals    %d due (%.1f/s), %d began (%.1f/s), %d dropped; at most %s at a time",

@@ -64,6 +64,10 @@ type Run struct {
 	// operations above are empty.
 	Load *Load `json:"load,omitempty"`
 
+	// Plots are the names of the files with the run's pictures, beside its other
+	// reports.
+	Plots []string `json:"plots,omitempty"`
+
 	// Notes are things that the user should know about the run: odd lines of a
 	// trace, names that were not used.
 	Notes []string `json:"notes,omitempty"`

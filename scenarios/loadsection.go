@@ -16,6 +16,9 @@ type Traffic struct {
 	// with the rate with which it ends.
 	StartRate float64 // arrivals per second
 	Stages    []Stage
+	// Searched is what `search` looks for; nil: another executor. Its Stages are
+	// those of the first step.
+	Searched *Searched
 	// WarmUp comes before the stages, at StartRate.
 	WarmUp, GracefulStop time.Duration
 	MaxInFlight          int           // sessions
@@ -142,38 +145,6 @@ func (b *builder) withAccounts() (phones []int) {
 		}
 	}
 	return phones
-}
-
-func (b *builder) pacing(v *value, t *Traffic) {
-	mine, others := []string{"rate", "duration"}, []string{"start_rate", "stages"}
-	if t.Executor == RampingArrivalRate {
-		mine, others = []string{"stages"}, []string{"rate", "duration"}
-	}
-	if t.Executor == "" {
-		return // complained of
-	}
-	for _, key := range others {
-		if v.has(key) {
-			b.at(v.keyPos(key), "`%s` is not of `%s`; expected %s", key, t.Executor, backquoted(mine))
-		}
-	}
-	for _, key := range mine {
-		if !v.has(key) || v.at(key).empty() {
-			b.at(v.keyPos(key), "`%s` needs `%s`", t.Executor, key)
-		}
-	}
-	if t.Executor == ConstantArrivalRate {
-		t.StartRate = get[float64](v, "rate")
-		t.Stages = []Stage{{duration(v, "duration"), t.StartRate}}
-		return
-	}
-	t.StartRate = get[float64](v, "start_rate")
-	for _, s := range v.at("stages").each() {
-		t.Stages = append(t.Stages, Stage{duration(s, "duration"), get[float64](s, "rate")})
-	}
-	if t.WarmUp > 0 && t.StartRate == 0 && (!v.has("start_rate") || v.at("start_rate") != nil) {
-		b.at(v.keyPos("warm_up"), "the warm-up goes at `start_rate`, which is 0; write a `start_rate` above 0")
-	}
 }
 
 func (b *builder) whatArrivalsDo(v *value, t *Traffic) {

@@ -48,6 +48,26 @@ thresholds: {beacons_lost: "rate<0.5"}
 			Mix: []Weight{{VerbBeacon, 9}, {VerbDownload, 1}}, Beacons: 1, Entries: 1,
 			Expected: map[string]time.Duration{}, LagBudget: time.Millisecond, CPUBudget: 0.5,
 		}},
+		{"search", `
+name: t
+phones: [{name: a, count: 3}]
+load:
+  executor: search
+  start_rate: 10
+  max_rate: 400
+  duration: 5s
+  confirm: 20s
+  confidence: 99.9%
+  warm_up: 1s
+  session: [login]
+thresholds: {response_time: "p(99)<5"}
+`, Traffic{
+			Pos: Pos{5, 3}, Executor: Search, Phones: []int{0, 1, 2}, StartRate: 10, Stages: []Stage{{5 * time.Second, 10}},
+			Searched: &Searched{MaxRate: 400, Resolution: 0.05, Step: 5 * time.Second, Confirm: 20 * time.Second, Confidence: 0.9990000000000001},
+			WarmUp:   time.Second, GracefulStop: 10 * time.Second, MaxInFlight: 3, Timeout: 10 * time.Second,
+			Session: []Verb{VerbLogin}, Beacons: 1, Entries: 1,
+			Expected: map[string]time.Duration{}, LagBudget: 10 * time.Millisecond, CPUBudget: 0.8,
+		}},
 	} {
 		s := taken(t, "f", []byte(c.text), Options{})
 		if s == nil {

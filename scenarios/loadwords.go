@@ -9,6 +9,7 @@ import (
 const (
 	ConstantArrivalRate = "constant-arrival-rate"
 	RampingArrivalRate  = "ramping-arrival-rate"
+	Search              = "search" // not of k6: the highest rate at which the thresholds hold
 )
 
 // LoadOperations are what is measured of a session, in the order in which it
@@ -29,13 +30,17 @@ func loadShape() *shape {
 		{name: "cpu", doc: "The share of all processors, used by the generator, above which the run says nothing about the server.", is: percentWord(), def: "80%"},
 	}}}
 	return &shape{doc: "a load: `executor`, `rate`, `duration` and `session` or `mix`", mapping: &mapping{fields: []field{
-		{name: "executor", doc: "How arrivals are paced.", is: oneOf("an executor: ", ConstantArrivalRate, RampingArrivalRate), required: true},
+		{name: "executor", doc: "How arrivals are paced.", is: oneOf("an executor: ", ConstantArrivalRate, RampingArrivalRate, Search), required: true},
 		{name: "phones", doc: "Who arrives, each when it is not busy; all phones unless written.", is: phonesWord()},
 		{name: "rate", doc: "Arrivals per second, of constant-arrival-rate.", is: rateWord()},
-		{name: "duration", doc: "How long arrivals go on, of constant-arrival-rate.", is: positiveWord()},
-		{name: "start_rate", doc: "Arrivals per second before the first stage, of ramping-arrival-rate.", is: rateOrZeroWord(), def: "0"},
+		{name: "duration", doc: "How long arrivals go on, of constant-arrival-rate; of each step of search, without its warm-up.", is: positiveWord()},
+		{name: "start_rate", doc: "Arrivals per second before the first stage, of ramping-arrival-rate; of the first step, and the lowest, of search.", is: rateOrZeroWord(), def: "0"},
 		{name: "stages", doc: "How the rate goes on, of ramping-arrival-rate.", is: orList("a stage, or a list of stages", stage)},
-		{name: "warm_up", doc: "Arrivals before the figures begin, at the first rate.", is: durationWord(), def: "0s"},
+		{name: "max_rate", doc: "The highest arrivals per second that are tried, of search.", is: rateWord()},
+		{name: "resolution", doc: "How near the rate that holds and one that does not have to be, of search.", is: shareWord(minResolution, maxResolution), def: "5%"},
+		{name: "confirm", doc: "How long the run at the found rate goes on, without its warm-up, of search.", is: positiveWord(), def: "30s"},
+		{name: "confidence", doc: "The least confidence of a run that confirms, of search.", is: shareWord(minConfidence, maxConfidence), def: "95%"},
+		{name: "warm_up", doc: "Arrivals before the figures begin, at the first rate; of search before each step, at its rate.", is: durationWord(), def: "0s"},
 		{name: "graceful_stop", doc: "How long sessions may take to end after the last arrival.", is: durationWord(), def: "10s"},
 		{name: "max_in_flight", doc: "The most sessions at a time; as many as there are phones unless written.", is: countWord()},
 		{name: "timeout", doc: "How long an answer is waited for.", is: positiveWord(), def: "10s"},

@@ -27,7 +27,7 @@ type Load struct {
 // runLoad runs a scenario with a load.
 func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result, err error) {
 	began := time.Now()
-	place := func(p scenarios.Pos) string { return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col) }
+	place := func(p scenarios.Pos) string { return placeIn(s, p) }
 	if o.Trace != nil {
 		return nil, &Invalid{place(s.Load.Pos), errors.New("a load has no trace: its events are only counted; leave --trace out")}
 	}
@@ -42,17 +42,9 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	network := &load.Sockets{}
-	c := load.Config{
-		Traffic: traffic, Phones: phones, Seed: s.Seed, Clock: clock.New(), Network: network, Meter: o.Meter,
-		OwnUse: func() (load.Use, bool) { return load.UseOf(os.Getpid()) },
-	}
-	if o.Progress != nil {
-		c.Progress = func(at, length time.Duration) { o.Progress(Progress{At: at, Length: length}) }
-	}
-	target := "the run's own, as a process"
+	r := &loadRun{scenario: s, options: o, traffic: traffic, phones: phones, target: "the run's own, as a process"}
 	if o.Live != nil && o.Live.Server != "" {
-		network.Server, target = o.Live.Server, o.Live.Server
+		r.server, r.target = o.Live.Server, o.Live.Server
 	} else {
 		child, failed := load.StartChild(ctx, o.Load.Program, s.Server, len(phones)+spareFiles, lines)
 		if failed != nil {
@@ -63,24 +55,94 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 				result, err = nil, e
 			}
 		}()
-		network.Server, c.ServerUse = child.Address, child.Use
+		r.server, r.serverUse = child.Address, child.Use
+	}
+	out, err := r.play(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out.Scenario, out.File, out.About, out.World, out.Seed = s.Name, s.File, s.About, reports.Live, s.Seed
+	out.Phones, out.Notes = len(phones), notes
+	out.WallSeconds = time.Since(began).Seconds()
+	out.PeakRSSBytes = peakRSS()
+	return &Result{Run: *out}, nil
+}
+
+// loadRun is a load whose server is there.
+type loadRun struct {
+	scenario  *scenarios.Scenario
+	options   Options
+	traffic   *scenarios.Traffic
+	phones    []load.Phone
+	server    string // host:port
+	target    string // how reports call it
+	serverUse func() (load.Use, bool)
+
+	// Of tests: another network and its sleep; nil: real ones.
+	network load.Network
+	sleep   func(time.Duration)
+}
+
+// play measures the load, or searches.
+func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
+	if r.traffic.Searched != nil {
+		return r.search(ctx)
+	}
+	m, err := r.measure(ctx, r.config(r.traffic))
+	if err != nil {
+		return nil, err
+	}
+	out := &reports.Run{Load: m.report, Checks: m.checks, Verdict: verdict(m.checks, m.Interrupted)}
+	out.VirtualSeconds = (r.traffic.WarmUp + m.Length).Seconds()
+	if out.Load.Invalid = m.unfit; len(m.unfit) > 0 && !m.Interrupted {
+		out.Verdict = reports.Invalid
+	}
+	return out, nil
+}
+
+func (r *loadRun) config(t *scenarios.Traffic) load.Config {
+	c := load.Config{
+		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter,
+		OwnUse:    func() (load.Use, bool) { return load.UseOf(os.Getpid()) },
+		ServerUse: r.serverUse, Sleep: r.sleep,
+		Judge: func(l *reports.Load) (held, broken, undecided int) {
+			return load.Standing(r.scenario, l)
+		},
+	}
+	if r.options.Progress != nil {
+		c.Progress = func(at, length time.Duration) { r.options.Progress(Progress{At: at, Length: length}) }
+	}
+	return c
+}
+
+// measuredLoad is one measurement with what follows from it.
+type measuredLoad struct {
+	*load.Measured
+	report *reports.Load
+	checks []reports.Check
+	unfit  []string // what the generator lacked
+}
+
+func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, error) {
+	sockets := &load.Sockets{Server: r.server}
+	if c.Network = r.network; c.Network == nil {
+		c.Network = sockets
 	}
 	m, err := load.Run(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	out := reports.Run{Scenario: s.Name, File: s.File, About: s.About, World: reports.Live, Seed: s.Seed, Phones: len(phones), Notes: notes}
-	out.Load = m.Report(traffic)
-	out.Load.Server = target
-	out.VirtualSeconds = (traffic.WarmUp + m.Length).Seconds()
-	out.Checks = load.Checks(s, out.Load, m.Interrupted, place)
-	out.Verdict = verdict(out.Checks, m.Interrupted)
-	if out.Load.Invalid = load.Unfit(traffic, out.Load, network.Wanting.Load()); len(out.Load.Invalid) > 0 && !m.Interrupted {
-		out.Verdict = reports.Invalid
-	}
-	out.WallSeconds = time.Since(began).Seconds()
-	out.PeakRSSBytes = peakRSS()
-	return &Result{Run: out}, nil
+	all := &measuredLoad{Measured: m, report: m.Report(c.Traffic)}
+	all.report.Server = r.target
+	all.checks = load.Checks(r.scenario, all.report, m.Interrupted, r.place)
+	all.unfit = load.Unfit(c.Traffic, all.report, sockets.Wanting.Load())
+	return all, nil
+}
+
+func (r *loadRun) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
+
+func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
+	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
 }
 
 // hurried is the load with another rate or duration.

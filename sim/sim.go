@@ -46,6 +46,7 @@ type Options struct {
 type Progress struct {
 	At, Length time.Duration // of the world's time; Length 0: not known beforehand
 	Events     uint64
+	Doing      string // of a search: the step; else empty
 	// Run is what the run has come to, without its checks; nil of a load run. It
 	// must be called before the callback returns, and its histograms be read until
 	// then.

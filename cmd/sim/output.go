@@ -17,6 +17,11 @@ import (
 // printed all the same.
 func (b *batch) report(r *reports.Run, name string) {
 	text, quiet := b.text || b.out != "", b.quiet || !b.text
+	if b.out != "" {
+		for _, p := range plotsOf(r, name) {
+			r.Plots = append(r.Plots, p.file)
+		}
+	}
 	if text {
 		if b.printed && !quiet {
 			b.toStdout(func(w io.Writer) error { _, err := io.WriteString(w, "\n"); return err })
@@ -58,7 +63,7 @@ const (
 
 // reportFiles are the names of a scenario's own reports.
 func reportFiles(name string) []string {
-	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd}
+	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd, name + timePlotEnd, name + searchPlotEnd}
 }
 
 func (b *batch) writeFiles(r *reports.Run, name string) {
@@ -71,6 +76,7 @@ func (b *batch) writeFiles(r *reports.Run, name string) {
 		}
 		return reports.OpenMetrics(w, registry)
 	})
+	b.writePlots(r, name)
 	if b.history != nil {
 		b.writeFile(name+stepsEnd, b.history.OpenMetrics)
 	}

@@ -38,10 +38,13 @@ type slice map[int32]uint32
 func newFigures(from time.Duration) *figures {
 	f := &figures{from: from}
 	for i := range f.kinds {
-		k := &f.kinds[i]
-		k.response, k.service, k.lag = newHistogram(), newHistogram(), newHistogram()
+		f.kinds[i] = *newKind()
 	}
 	return f
+}
+
+func newKind() *kind {
+	return &kind{response: newHistogram(), service: newHistogram(), lag: newHistogram()}
 }
 
 func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, longest, significant) }

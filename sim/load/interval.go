@@ -33,15 +33,13 @@ func intervals(seconds []slice, quantiles []float64, src rand.Source) []Interval
 	block := int(math.Round(math.Cbrt(float64(n))))
 	draws := rand.New(src)
 	found := make([][]float64, len(quantiles))
-	sum := make([]uint64, len(cells))
+	sum, drawn := make([]uint64, len(cells)), make([]int, n)
 	for range resamples {
 		clear(sum)
-		for drawn := 0; drawn < n; drawn += block {
-			first := draws.IntN(n)
-			for i := range min(block, n-drawn) {
-				for _, c := range dense[(first+i)%n] {
-					sum[c.cell] += uint64(c.count)
-				}
+		drawBlocks(drawn, block, draws)
+		for _, second := range drawn {
+			for _, c := range dense[second] {
+				sum[c.cell] += uint64(c.count)
 			}
 		}
 		for i, q := range quantiles {

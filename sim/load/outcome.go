@@ -5,7 +5,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,8 +29,7 @@ func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
 		o := operationNamed(name)
 		l.Expected = append(l.Expected, reports.ExpectedTime{Operation: name, Ms: milliseconds(m.Expected[o]), WarmUp: m.Frozen[o]})
 	}
-	var all kind
-	all.response, all.service, all.lag = newHistogram(), newHistogram(), newHistogram()
+	all := newKind()
 	for o := range operations {
 		k := &m.figures.kinds[o]
 		if k.outcomes == [3]uint64{} {
@@ -41,6 +39,7 @@ func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
 		all.merge(k)
 	}
 	l.All = all.report(allOperations, m.seed)
+	l.Timeline = m.timeline(t)
 	if m.HasOwn {
 		l.Generator = useOf(m.Own, m.Length)
 	}
@@ -48,6 +47,12 @@ func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
 		l.ServerUse = useOf(m.Server, m.Length)
 	}
 	return l
+}
+
+// Unmeasured is the report of a load of which nothing was measured.
+func Unmeasured(t *scenarios.Traffic) *reports.Load {
+	m := &Measured{figures: newFigures(0), warm: newFigures(0)}
+	return m.Report(t)
 }
 
 // merge adds more, exactly.
@@ -58,7 +63,12 @@ func (k *kind) merge(more *kind) {
 	k.response.Merge(more.response)
 	k.service.Merge(more.service)
 	k.lag.Merge(more.lag)
-	for i, s := range more.slices {
+	k.addSeconds(more.slices)
+}
+
+// addSeconds adds response times second by second.
+func (k *kind) addSeconds(more []slice) {
+	for i, s := range more {
 		if i == len(k.slices) {
 			k.slices = append(k.slices, slice{})
 		}
@@ -69,13 +79,18 @@ func (k *kind) merge(more *kind) {
 }
 
 func (k *kind) report(name string, seed uint64) reports.LoadOperation {
-	o := reports.LoadOperation{Name: name, OK: k.outcomes[OK], Failed: k.outcomes[Failed], Unknown: k.outcomes[Unknown],
-		Response: k.response, Service: k.service, Lag: k.lag}
+	o := k.times(name)
 	quantiles := []float64{.5, .95, .99}
 	for i, v := range intervals(k.slices, quantiles, rand.NewPCG(seed, 2)) {
 		o.Intervals = append(o.Intervals, reports.Interval{Quantile: quantiles[i], LowMs: milliseconds(v.Low), HighMs: milliseconds(v.High)})
 	}
 	return o
+}
+
+// times are counts and histograms, without intervals.
+func (k *kind) times(name string) reports.LoadOperation {
+	return reports.LoadOperation{Name: name, OK: k.outcomes[OK], Failed: k.outcomes[Failed], Unknown: k.outcomes[Unknown],
+		Response: k.response, Service: k.service, Lag: k.lag}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -113,16 +128,14 @@ func Unfit(t *scenarios.Traffic, l *reports.Load, wanting uint64) (why []string)
 // the place of a threshold in the scenario.
 func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool, place func(scenarios.Pos) string) []reports.Check {
 	var all []reports.Check
-	for i := range s.Thresholds {
-		t := &s.Thresholds[i]
-		c := checkOf(t, l, interrupted)
-		c.Place = place(t.Pos)
+	own, implied := thresholdsOf(s)
+	for i := range own {
+		c := checkOf(&own[i], l, interrupted)
+		c.Place = place(own[i].Pos)
 		all = append(all, c)
 	}
-	for _, metric := range []string{"arrivals_dropped", "operations_failed"} {
-		if !slices.ContainsFunc(s.Thresholds, func(t scenarios.Threshold) bool { return t.Metric == metric }) {
-			all = append(all, checkOf(&scenarios.Threshold{Metric: metric, Text: "count==0", Method: "count", Op: "=="}, l, interrupted))
-		}
+	for i := range implied {
+		all = append(all, checkOf(&implied[i], l, interrupted))
 	}
 	return all
 }

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,6 +27,11 @@ type Config struct {
 	Sleep   func(time.Duration)
 	Network Network
 	Meter   *reports.Meter // nil: nobody looks
+	// Phase is how the measured part is called in the metrics; "": load.
+	Phase string
+	// Judge says of figures so far how many thresholds hold, are broken and cannot
+	// be judged yet: asked once a second for the meter; nil: not at all.
+	Judge func(*reports.Load) (held, broken, undecided int)
 	// Use is what this process and the server have used so far; nil: not known.
 	OwnUse, ServerUse func() (Use, bool)
 	// Progress is called ten times a second; nil: never.
@@ -50,6 +56,8 @@ type Use struct {
 // Measured is what a run came to.
 type Measured struct {
 	figures  *figures
+	warm     *figures    // of the warm-up
+	bySecond [2]bySecond // arrivals of the warm-up, and of the measured part
 	seed     uint64
 	Expected [operations]time.Duration // response times that due times counted from
 	Frozen   [operations]bool          // of those, medians of the warm-up
@@ -95,6 +103,7 @@ type engine struct {
 	inFlight    int
 	inFlightMax int
 	arrivals    Arrivals
+	bySecond    [2]bySecond
 
 	sessions  sync.WaitGroup
 	receivers sync.WaitGroup
@@ -124,7 +133,7 @@ func Run(ctx context.Context, c Config) (m *Measured, err error) {
 }
 
 func (e *engine) meter() {
-	for i, name := range []string{"warm-up", "load"} {
+	for i, name := range []string{"warm-up", cmp.Or(e.Phase, "load")} {
 		e.phases[i] = e.Meter.Phase(name)
 		for o := range operations {
 			e.meters[i][o] = e.phases[i].Operation(scenarios.LoadOperations[o])
@@ -138,7 +147,7 @@ func (e *engine) play() (*Measured, error) {
 	e.expected.Store(&[operations]time.Duration{})
 	e.free = append(e.free, e.phones...)
 	e.hear()
-	m := &Measured{figures: e.measured, seed: e.Seed}
+	m := &Measured{figures: e.measured, warm: e.warm, seed: e.Seed}
 	watch := newWatch(e, m)
 	sleep := e.Sleep
 	if sleep == nil {
@@ -156,7 +165,7 @@ func (e *engine) play() (*Measured, error) {
 		return nil, err
 	}
 	m.Expected, m.Frozen = *e.expected.Load(), e.frozen
-	m.Arrivals = e.arrivals
+	m.Arrivals, m.bySecond = e.arrivals, e.bySecond
 	m.Arrivals.InFlightMax = e.inFlightMax
 	m.Beacons = e.beacons.count()
 	m.Beacons.Dropped = e.dropped()
@@ -225,6 +234,7 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 			e.arrivals.Started++
 		}
 	}
+	e.bySecond[phaseOf(measured)].count(due-e.beginOf(measured), p != nil)
 	e.mu.Unlock()
 	if p == nil {
 		phase.Dropped.Add(1)
@@ -300,7 +310,7 @@ func (e *engine) dropped() uint64 {
 		}
 	}
 	n := e.Network.Dropped(ports)
-	e.Meter.Beacons().Dropped.Set(n)
+	e.Meter.Beacons().Dropped.Add(n) // sockets are a run's own
 	return n
 }
 
@@ -342,6 +352,14 @@ func (e *engine) close() error {
 	}
 	e.receivers.Wait()
 	return errors.Join(errs...)
+}
+
+// beginOf is when the measured part begins, or the warm-up.
+func (e *engine) beginOf(measured bool) time.Duration {
+	if measured {
+		return e.warmUp
+	}
+	return 0
 }
 
 func phaseOf(measured bool) int {

@@ -22,7 +22,7 @@ type watch struct {
 }
 
 // tellEvery is how often progress and the asked rate are told; lookEvery, how
-// often what the server uses is.
+// often what the server uses and how the thresholds stand.
 const (
 	tellEvery = 100 * time.Millisecond
 	lookEvery = time.Second
@@ -54,9 +54,14 @@ func (w *watch) at(now time.Duration) error {
 			w.Progress(now, w.pacer.End())
 		}
 	}
-	if now >= w.nextLook && w.ServerUse != nil {
+	if now >= w.nextLook {
 		w.nextLook = now + lookEvery
-		w.looking.Go(w.tellUse)
+		if w.ServerUse != nil {
+			w.looking.Go(w.tellUse)
+		}
+		if w.Judge != nil && w.begun {
+			w.looking.Go(func() { w.Meter.Thresholds(w.Judge(w.present())) })
+		}
 	}
 	return nil
 }
@@ -100,6 +105,19 @@ func difference(of func() (Use, bool), before Use) Use {
 	return u
 }
 
+// NoMedian is the error of a run in whose warm-up nothing of a kind was
+// answered.
+type NoMedian struct {
+	WarmUp    time.Duration
+	Lag       time.Duration // p99 of the generator's own in it
+	Operation string
+}
+
+func (e *NoMedian) Error() string {
+	return fmt.Sprintf("the warm-up of %v had no answer to %s, whose median says when the next operation is due; make `warm_up` longer, or write `expected: {%s: …}`",
+		e.WarmUp, e.Operation, e.Operation)
+}
+
 // freeze decides the expected response times for the measured part.
 func (w *watch) freeze() error {
 	var all [operations]time.Duration
@@ -108,8 +126,7 @@ func (w *watch) freeze() error {
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
 			if given, ok = w.warm.median(o); !ok {
-				return fmt.Errorf("the warm-up of %v had no answer to %s, whose median says when the next operation is due; make `warm_up` longer, or write `expected: {%s: …}`",
-					w.warmUp, name, name)
+				return &NoMedian{w.warmUp, w.warm.lag(), name}
 			}
 			w.frozen[o] = true
 		}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"image/png"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+// loads makes the engine answer with a load run, of a search when the scenario
+// is called search.
+func (b *bench) loads(verdict reports.Verdict) {
+	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		r, err := b.engine(ctx, s, o)
+		if err != nil {
+			return nil, err
+		}
+		r.Run.World, r.Run.Digest, r.Run.Verdict = reports.Live, "", verdict
+		r.Run.Load = &reports.Load{Executor: "x", Timeline: []reports.LoadSecond{{Seconds: 1, Target: 5, Achieved: 5, Samples: 9, P50Ms: 1, P99Ms: 2}}}
+		if s.Name == "search" {
+			r.Run.Load.Search = &reports.Search{StartRate: 5, MaxRate: 50, Capacity: 5,
+				Steps: []reports.SearchStep{{Rate: 5, Achieved: 5, Confirming: true, Answer: reports.StepHolds, Operations: 9}}}
+		}
+		return r, nil
+	}
+}
+
+func TestPlotsAreWritten(t *testing.T) {
+	b := newBench()
+	b.loads(reports.Passed)
+	folder := t.TempDir()
+	if got := b.command(t.Context(), []string{"run", "--out", folder, "steady.yaml", "search.yaml"}); got != held {
+		t.Fatalf("status %d\n%s", got, b.err.String())
+	}
+	want := []string{"junit.xml", "search.json", "search.openmetrics.txt", "search.search.png", "search.time.png", "search.txt",
+		"steady.json", "steady.openmetrics.txt", "steady.time.png", "steady.txt"}
+	if d := cmp.Diff(want, namesIn(t, folder)); d != "" {
+		t.Error(d)
+	}
+	for _, name := range []string{"search.search.png", "search.time.png", "steady.time.png"} {
+		i, err := png.Decode(bytes.NewReader([]byte(contentOf(t, filepath.Join(folder, name)))))
+		if err != nil || i.Bounds().Empty() {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, want := range []string{"\n  plots       steady.time.png\n", "\n  plots       search.search.png, search.time.png\n"} {
+		if !strings.Contains(b.out.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.out.String())
+		}
+	}
+	if text := contentOf(t, filepath.Join(folder, "search.json")); !strings.Contains(text, `"plots": [`) {
+		t.Errorf("search.json names no plots:\n%s", text)
+	}
+}
+
+// TestNoPlotsWithoutAFolder: they are files.
+func TestNoPlotsWithoutAFolder(t *testing.T) {
+	b := newBench()
+	b.loads(reports.Passed)
+	if got := b.command(t.Context(), []string{"run", "search.yaml"}); got != held || strings.Contains(b.out.String(), ".png") {
+		t.Errorf("status %d\n%s", got, b.out.String())
+	}
+}
+
+// TestPlotOverAScenario: a file of the user's is not replaced by a picture.
+func TestPlotOverAScenario(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"search.search.png", "search.time.png"} {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte("name: search\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		b := newBench()
+		b.loads(reports.Passed)
+		b.program.load = func(path string, _ scenarios.Options) (*scenarios.Scenario, error) {
+			return &scenarios.Scenario{File: path, Name: "search"}, nil
+		}
+		if got := b.command(t.Context(), []string{"run", "--out", folder, path}); got != invalid || !strings.Contains(b.err.String(), "would overwrite the scenario") {
+			t.Errorf("%s: status %d\n%s", name, got, b.err.String())
+		}
+		if contentOf(t, path) != "name: search\n" {
+			t.Errorf("%s was replaced", name)
+		}
+	}
+}
+
+// TestStatusesOfASearch: found, not even at the lowest rate, limited by the
+// generator, interrupted.
+func TestStatusesOfASearch(t *testing.T) {
+	for v, want := range map[reports.Verdict]status{
+		reports.Passed: held, reports.Failed: failed, reports.Invalid: unfit, reports.Interrupted: interrupted,
+	} {
+		b := newBench()
+		b.loads(v)
+		if got := b.command(t.Context(), []string{"run", "search.yaml"}); got != want {
+			t.Errorf("%s: status %d, want %d", v, got, want)
+		}
+	}
+}
+
+func TestProgressOfASearch(t *testing.T) {
+	p := &progress{name: "search"}
+	at := sim.Progress{At: 90_400_000_000, Doing: "step 3, 400/s"}
+	if got, want := p.line(at, p.started), "search  1m30s  step 3, 400/s"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

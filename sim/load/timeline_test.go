@@ -1,0 +1,54 @@
+package load
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// TestTimeline: asked and achieved rates and quantiles of every second, the
+// warm-up's apart, the last second being half of one.
+func TestTimeline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.stall = func(_ string, at time.Duration) time.Duration {
+			if at >= 2*time.Second && at < 3*time.Second {
+				return at + 20*time.Millisecond
+			}
+			return 0
+		}
+		load := steady(100, 3500*time.Millisecond, scenarios.VerbLogin)
+		load.WarmUp, load.MaxInFlight = 1500*time.Millisecond, 1
+		load.Expected = map[string]time.Duration{"connect": time.Millisecond}
+		c := faked(f, 10, load)
+		line := ran(t, c).Report(c.Traffic).Timeline
+		var got []reports.LoadSecond
+		for _, s := range line {
+			s.P50Ms, s.P99Ms, s.Samples = 0, 0, 0
+			got = append(got, s)
+		}
+		want := []reports.LoadSecond{
+			{FromSeconds: 0, Seconds: 1, WarmUp: true, Target: 100, Achieved: 100},
+			{FromSeconds: 1, Seconds: .5, WarmUp: true, Target: 100, Achieved: 100},
+			{FromSeconds: 1.5, Seconds: 1, Target: 100, Achieved: 66}, // two of three are dropped from 2s on
+			{FromSeconds: 2.5, Seconds: 1, Target: 100, Achieved: 66},
+			{FromSeconds: 3.5, Seconds: 1, Target: 100, Achieved: 100},
+			{FromSeconds: 4.5, Seconds: .5, Target: 100, Achieved: 100},
+		}
+		if d := cmp.Diff(want, got, cmpopts.EquateApprox(0, 3)); d != "" {
+			t.Error(d)
+		}
+		if s := line[4]; s.Samples != 200 || s.P99Ms < .9 || s.P99Ms > 1.3 {
+			t.Errorf("a quiet second: %+v; want 100 connections and 100 logins, of 1 ms", s)
+		}
+		if s := line[2]; s.P99Ms < 19 || s.P99Ms > 22 {
+			t.Errorf("a slow second: %+v; want a p99 of 20 ms", s)
+		}
+	})
+}

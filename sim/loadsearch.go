@@ -1,0 +1,274 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+	"bluetrace/sim/load"
+)
+
+// recoveryMax is how long a server may take to recover from a step.
+const recoveryMax = time.Minute
+
+// phasesMax is how many steps of a search have phases of their own in the
+// metrics; those after them share one.
+const phasesMax = 24
+
+func phaseOfStep(n int) string {
+	if n >= phasesMax {
+		return "later-steps"
+	}
+	return fmt.Sprintf("step-%d", n)
+}
+
+// searching is a search under way.
+type searching struct {
+	*loadRun
+	began time.Time
+	state load.Search
+	out   *reports.Search
+	shown *measuredLoad // of the step that is shown; nil: it measured nothing
+	idle  time.Duration // that a probe took before the first step
+}
+
+// search looks for the highest rate at which the thresholds hold.
+func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
+	how := r.traffic.Searched
+	s := &searching{loadRun: r, began: time.Now(), state: load.NewSearch(r.traffic.StartRate, how.MaxRate, how.Resolution)}
+	s.out = &reports.Search{StartRate: r.traffic.StartRate, MaxRate: how.MaxRate, Resolution: how.Resolution, Wanted: how.Confidence,
+		Limits: limitsOf(r.scenario), Steps: []reports.SearchStep{}}
+	probing := r.probing()
+	var err error
+	if s.idle, err = load.Probe(ctx, probing); err != nil {
+		return nil, fmt.Errorf("trying the server before the search: %w", errors.Join(err, ctx.Err()))
+	}
+	for step, ok := s.state.Next(); ok && s.out.Stopped == ""; step, ok = s.state.Next() {
+		if err := s.step(ctx, step); err != nil {
+			return nil, err
+		}
+		if _, more := s.state.Next(); !more || s.out.Stopped != "" {
+			break
+		}
+		if err := load.Recover(ctx, probing, s.idle, recoveryMax); err != nil {
+			s.out.Stopped = fmt.Sprintf("after the step at %s/s: %v", reports.Rate(step.Rate), err)
+			if ctx.Err() != nil {
+				s.out.Stopped = stoppedByUser
+			}
+		}
+	}
+	return s.result(ctx.Err() != nil), nil
+}
+
+const stoppedByUser = "interrupted"
+
+// probing is the configuration of a phone that asks whether the server is idle.
+func (r *loadRun) probing() load.Config {
+	c := r.config(r.traffic)
+	if c.Network = r.network; c.Network == nil {
+		c.Network = &load.Sockets{Server: r.server}
+	}
+	return c
+}
+
+// step measures one rate and tells the search what it says.
+func (s *searching) step(ctx context.Context, step load.Step) error {
+	c := s.config(trafficOf(s.traffic, step))
+	n := len(s.out.Steps) + 1
+	c.Seed += uint64(n)
+	c.Phase = phaseOfStep(n)
+	if c.Meter != nil {
+		held, broken, undecided := load.Standing(s.scenario, load.Unmeasured(s.traffic))
+		c.Meter.Thresholds(0, 0, held+broken+undecided)
+	}
+	if s.options.Progress != nil {
+		doing := fmt.Sprintf("step %d, %s/s", n, reports.Rate(step.Rate))
+		if step.Confirming {
+			doing += ", confirming"
+		}
+		c.Progress = func(time.Duration, time.Duration) {
+			s.options.Progress(Progress{At: time.Since(s.began), Doing: doing})
+		}
+	}
+	m, err := s.measure(ctx, c)
+	if err != nil {
+		return s.unmeasured(ctx, step, err)
+	}
+	if m.Interrupted {
+		s.out.Stopped = stoppedByUser
+		s.keep(step, m, load.Breaks, nil, nil)
+		return nil
+	}
+	answer, why, confidence := s.answer(step, m)
+	s.keep(step, m, answer, why, confidence)
+	return nil
+}
+
+// unmeasured goes on after a step without figures, if that is possible.
+func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) error {
+	e, ok := errors.AsType[*load.NoMedian](err)
+	switch {
+	case ctx.Err() != nil: // while phones logged in
+		s.out.Stopped = stoppedByUser
+	case ok && e.Lag > s.traffic.LagBudget:
+		s.keep(step, nil, load.Limited, []string{fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its budget of %v", e.Lag, s.traffic.LagBudget)}, nil)
+	case ok:
+		s.keep(step, nil, load.Breaks, []string{e.Error()}, nil)
+	default:
+		return err
+	}
+	return nil
+}
+
+// trafficOf is the load of one step.
+func trafficOf(t *scenarios.Traffic, step load.Step) *scenarios.Traffic {
+	c := *t
+	length := t.Searched.Step
+	if step.Confirming {
+		length = t.Searched.Confirm
+	}
+	c.StartRate = step.Rate
+	c.Stages = []scenarios.Stage{{Duration: length, Rate: step.Rate}}
+	return &c
+}
+
+// answer is what a step says of its rate, and why it does not hold.
+func (s *searching) answer(step load.Step, m *measuredLoad) (a load.Answer, why []string, confidence *float64) {
+	if step.Confirming {
+		if share, ok := m.Confidence(s.scenario.Thresholds); ok {
+			confidence = &share
+		}
+	}
+	if len(m.unfit) > 0 {
+		return load.Limited, m.unfit, confidence
+	}
+	for _, c := range m.checks {
+		if c.Verdict == reports.Failed {
+			why = append(why, c.Name+" ("+c.Found+")")
+		}
+	}
+	switch {
+	case len(why) > 0:
+		return load.Breaks, why, confidence
+	case confidence != nil && *confidence < s.out.Wanted:
+		return load.Unsure, []string{fmt.Sprintf("the confidence is %s, below %s", reports.Percent(*confidence), reports.Percent(s.out.Wanted))}, confidence
+	}
+	return load.Holds, nil, confidence
+}
+
+// keep writes a step down and goes on to the next.
+func (s *searching) keep(step load.Step, m *measuredLoad, a load.Answer, why []string, confidence *float64) {
+	row := reports.SearchStep{Rate: step.Rate, Confirming: step.Confirming, Answer: answerName(a), Why: why, Confidence: confidence}
+	if m != nil {
+		row.Seconds = m.Length.Seconds()
+		if row.Seconds > 0 {
+			row.Achieved = float64(m.report.Arrivals.Started) / row.Seconds
+		}
+		all := &m.report.All
+		row.Operations, row.Dropped, row.Failed, row.Unknown = all.Count(), m.report.Arrivals.Dropped, all.Failed, all.Unknown
+		row.Response, row.Service, row.Lag = reports.StepTimesOf(all.Response), reports.StepTimesOf(all.Service), reports.StepTimesOf(all.Lag)
+	}
+	if s.out.Stopped != "" {
+		row.Answer = reports.StepInterrupted
+	}
+	s.out.Steps = append(s.out.Steps, row)
+	holds := step.Confirming && row.Answer == reports.StepHolds
+	if holds || s.out.Capacity == 0 {
+		s.shown, s.out.Shown = m, len(s.out.Steps)-1
+	}
+	if holds {
+		s.out.Capacity, s.out.Confidence = step.Rate, confidence
+	}
+	if s.out.Stopped == "" {
+		s.state = s.state.After(a)
+	}
+}
+
+func answerName(a load.Answer) reports.StepAnswer {
+	return [...]reports.StepAnswer{
+		load.Holds: reports.StepHolds, load.Breaks: reports.StepBreaks, load.Unsure: reports.StepUnsure, load.Limited: reports.StepGenerator,
+	}[a]
+}
+
+// limitsOf are the thresholds on response times that have an upper bound.
+func limitsOf(s *scenarios.Scenario) []reports.SearchLimit {
+	limits := []reports.SearchLimit{}
+	for _, t := range s.Thresholds {
+		if load.OfResponseTime(t.Metric) && (t.Op == "<" || t.Op == "<=") {
+			limits = append(limits, reports.SearchLimit{Name: t.Metric + ": " + t.Text, Ms: t.Value})
+		}
+	}
+	return limits
+}
+
+// result is what the search came to.
+func (s *searching) result(interrupted bool) *reports.Run {
+	found := s.state.Found()
+	out := &reports.Run{VirtualSeconds: time.Since(s.began).Seconds()}
+	if s.shown != nil {
+		out.Load, out.Checks = s.shown.report, s.shown.checks
+	} else {
+		out.Load = load.Unmeasured(s.traffic)
+		out.Load.Server = s.target
+	}
+	out.Load.Search = s.out
+	if found.Refused > 0 {
+		s.out.Refused, s.out.RefusedBy = found.Refused, answerName(found.Why)
+	}
+	limited := s.out.RefusedBy == reports.StepGenerator
+	s.out.AtLeast = s.out.Capacity > 0 && (limited || found.Refused == 0)
+	if limited {
+		out.Load.Invalid = s.whyLimited(found.Refused)
+	}
+	one := s.check(interrupted, limited)
+	out.Checks = append(out.Checks, one)
+	switch {
+	case interrupted:
+		out.Verdict = reports.Interrupted
+	case s.out.Stopped != "":
+		out.Verdict = reports.Failed
+	case limited:
+		out.Verdict = reports.Invalid
+	default:
+		out.Verdict = one.Verdict
+	}
+	return out
+}
+
+// whyLimited is what the generator lacked at a rate.
+func (s *searching) whyLimited(rate float64) (why []string) {
+	for _, step := range s.out.Steps {
+		if step.Rate == rate && step.Answer == reports.StepGenerator {
+			why = why[:0]
+			for _, w := range step.Why {
+				why = append(why, fmt.Sprintf("at %s/s %s", reports.Rate(rate), w))
+			}
+		}
+	}
+	return why
+}
+
+// check is the search as one of the run's checks.
+func (s *searching) check(interrupted, limited bool) reports.Check {
+	c := reports.Check{Kind: reports.ThresholdCheck, Verdict: reports.Passed, Times: uint64(len(s.out.Steps)), Place: s.place(s.traffic.Pos),
+		Name: fmt.Sprintf("search: the thresholds hold at a rate from %s/s to %s/s", check.Number(s.out.StartRate), check.Number(s.out.MaxRate))}
+	switch {
+	case s.out.Capacity > 0:
+		c.Found = s.out.Figure()
+	case interrupted || limited:
+		c.Verdict = reports.Unknown
+	default:
+		c.Verdict, c.Expected, c.Found = reports.Failed, "a rate at which they hold", fmt.Sprintf("not even at %s/s", check.Number(s.out.StartRate))
+		if s.out.RefusedBy == reports.StepUnsure {
+			c.Found += " with the confidence that is asked for"
+		}
+	}
+	if s.out.Stopped != "" && !interrupted {
+		c.Verdict, c.Expected, c.Found = reports.Failed, "a server that recovers from every step", s.out.Stopped
+	}
+	return c
+}

@@ -1,0 +1,288 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/protocol"
+	"bluetrace/reports"
+	"bluetrace/sim/load"
+)
+
+// queue is a network with a server in the fake time of a bubble: one clerk takes
+// every message, each for as long as it takes, one after the other.
+type queue struct {
+	mu    sync.Mutex
+	clerk time.Time // when he is free
+	takes time.Duration
+	dead  bool // from then on it answers nothing
+
+	second        int64 // of dials, which are counted by the second
+	dials, before int
+	stuck         bool // after the first connection a message takes a minute
+}
+
+func (q *queue) Dial(context.Context) (net.Conn, error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if now := time.Now().Unix(); now != q.second {
+		q.second, q.before, q.dials = now, q.dials, 0
+	}
+	q.dials++
+	if q.stuck && q.dials+q.before > 1 {
+		q.takes = time.Minute
+	}
+	here, there := net.Pipe()
+	go q.serve(there)
+	return here, nil
+}
+
+func (q *queue) serve(c net.Conn) {
+	defer c.Close()
+	p := make([]byte, 1024)
+	for {
+		n, err := c.Read(p)
+		if err != nil || q.dead {
+			return
+		}
+		q.mu.Lock()
+		if now := time.Now(); q.clerk.Before(now) {
+			q.clerk = now
+		}
+		q.clerk = q.clerk.Add(q.takes)
+		done := q.clerk
+		q.mu.Unlock()
+		time.Sleep(time.Until(done))
+		answer := protocol.Welcome
+		switch string(p[:n]) {
+		case protocol.CommandDownload:
+			answer = "12345678901234567890"
+		case protocol.CommandLogout:
+			return
+		}
+		if _, err := io.WriteString(c, answer); err != nil {
+			return
+		}
+	}
+}
+
+func (q *queue) Listen() (load.Datagrams, error) { return nil, errors.New("no beacons here") }
+
+func (q *queue) Dropped(map[uint16]bool) uint64 { return 0 }
+
+const smallSearch = `name: small
+phones: [{name: a, count: 400, password_pause: 0s}]
+load:
+  executor: search
+  start_rate: 100
+  max_rate: 5000
+  duration: 3s
+  confirm: 10s
+  warm_up: 1s
+  graceful_stop: 1s
+  timeout: 5s
+  session: [login, Download_tempID]
+thresholds: {response_time: ["p(99)<50"], operations_unknown: "rate<0.01"}
+`
+
+// searchIn runs a search in the fake time of the bubble.
+func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *reports.Run {
+	t.Helper()
+	s := loadScenario(t, text)
+	phones, _, _, err := loadPhones(s, s.Load, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: q, sleep: time.Sleep}
+	if change != nil {
+		change(r)
+	}
+	out, err := r.play(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(100 * time.Hour) // the server's goroutines end
+	return out
+}
+
+// TestSearchFindsTheClerk: a clerk who takes 2 ms for each of two messages of a
+// session takes 250 sessions a second.
+func TestSearchFindsTheClerk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := reports.NewMeter("small", "1")
+		out := searchIn(t, &queue{takes: 2 * time.Millisecond}, smallSearch, func(r *loadRun) { r.options.Meter = m })
+		s := out.Load.Search
+		if out.Verdict != reports.Passed || s.Capacity < 236 || s.Capacity > 253 || s.Refused <= s.Capacity || s.Refused > 1.05*s.Capacity {
+			t.Errorf("verdict %s, capacity %g, refused %g; want 250 within 5 %%", out.Verdict, s.Capacity, s.Refused)
+		}
+		if s.AtLeast || s.RefusedBy != reports.StepBreaks || s.Confidence == nil || *s.Confidence < 0.95 {
+			t.Errorf("%+v", s)
+		}
+		last := s.Steps[s.Shown]
+		if !last.Confirming || last.Rate != s.Capacity || last.Seconds != 10 || last.Achieved < 0.99*last.Rate || last.Response.P99 >= 50 {
+			t.Errorf("the confirming step: %+v", last)
+		}
+		if l := out.Load; l.Seconds != 10 || l.Arrivals.Due != uint64(10*s.Capacity+.5) || len(l.Timeline) != 11 || len(l.All.Intervals) != 3 {
+			t.Errorf("the figures are not those of the confirming step: %.0f s, %+v, %d seconds", l.Seconds, l.Arrivals, len(l.Timeline))
+		}
+		if c := out.Checks[len(out.Checks)-1]; c.Found != s.Figure() || c.Verdict != reports.Passed || c.Place != "f.yaml:4:3" {
+			t.Errorf("%+v", c)
+		}
+		if n := m.Phase("step-1").Due.Count(); n != 300 {
+			t.Errorf("the meter has %d arrivals of the first step, want 300", n)
+		}
+	})
+}
+
+func TestSearchThatFindsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := searchIn(t, &queue{takes: 6 * time.Millisecond}, smallSearch, nil)
+		s := out.Load.Search
+		if out.Verdict != reports.Failed || s.Capacity != 0 || s.Refused != 100 || len(s.Steps) != 2 || s.Steps[1].Answer != reports.StepBreaks {
+			t.Errorf("%s: %+v", out.Verdict, s)
+		}
+		if c := out.Checks[len(out.Checks)-1]; c.Verdict != reports.Failed || c.Found != "not even at 100/s" {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestSearchUpToTheMost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := searchIn(t, &queue{takes: time.Millisecond / 10}, strings.Replace(smallSearch, "5000", "150", 1), nil)
+		if s := out.Load.Search; out.Verdict != reports.Passed || s.Capacity != 150 || !s.AtLeast || s.Refused != 0 {
+			t.Errorf("%s: %+v", out.Verdict, s)
+		}
+	})
+}
+
+// TestSearchLimitedByTheGenerator: what it could not send in time says nothing
+// of the server.
+func TestSearchLimitedByTheGenerator(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{takes: time.Microsecond}
+		out := searchIn(t, q, strings.Replace(smallSearch, "5000", "800", 1), func(r *loadRun) {
+			r.sleep = func(d time.Duration) {
+				q.mu.Lock()
+				if q.before > 300 { // connections in the last second
+					d += 20 * time.Millisecond
+				}
+				q.mu.Unlock()
+				time.Sleep(d)
+			}
+		})
+		s := out.Load.Search
+		if out.Verdict != reports.Invalid || !s.AtLeast || s.Capacity < 285 || s.Capacity > 300 || s.RefusedBy != reports.StepGenerator {
+			t.Errorf("%s: %+v", out.Verdict, s)
+		}
+		if why := strings.Join(out.Load.Invalid, "; "); !strings.HasPrefix(why, "at "+reports.Rate(s.Refused)+"/s its schedule lag has a p99 of ") {
+			t.Errorf("invalid because: %s", why)
+		}
+		if c := out.Checks[len(out.Checks)-1]; c.Verdict != reports.Passed || !strings.HasPrefix(c.Found, "at least ") {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// TestSearchOfAServerThatDies: what was found until then is kept.
+func TestSearchOfAServerThatDies(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := &queue{takes: time.Millisecond}
+		time.AfterFunc(10*time.Second, func() { q.dead = true })
+		out := searchIn(t, q, smallSearch, nil)
+		s := out.Load.Search
+		if out.Verdict != reports.Failed || !strings.Contains(s.Stopped, "the server had not recovered 1m0s later") || len(s.Steps) == 0 {
+			t.Errorf("%s: %+v", out.Verdict, s)
+		}
+	})
+}
+
+func TestSearchInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := loadScenario(t, smallSearch)
+		phones, _, _, err := loadPhones(s, s.Load, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(10*time.Second, cancel)
+		r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: &queue{takes: time.Millisecond}, sleep: time.Sleep}
+		out, err := r.play(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(100 * time.Hour) // the server's goroutines end
+		var answers []reports.StepAnswer
+		for _, step := range out.Load.Search.Steps {
+			answers = append(answers, step.Answer)
+		}
+		want := []reports.StepAnswer{reports.StepHolds, reports.StepHolds, reports.StepInterrupted}
+		if d := cmp.Diff(want, answers); d != "" || out.Verdict != reports.Interrupted || out.Load.Search.Capacity != 0 {
+			t.Errorf("%s: %s", out.Verdict, d)
+		}
+	})
+}
+
+// TestSearchOnRealSockets: on the run's own server, at a rate that any machine
+// holds when time does not count.
+func TestSearchOnRealSockets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes ten seconds of real time")
+	}
+	t.Setenv(asServer, "1")
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("max_rate: 5000", "max_rate: 10\n  generator: {lag: 1m, cpu: 100%}", "start_rate: 100", "start_rate: 10",
+		"duration: 3s", "duration: 1s", "confirm: 10s", "confirm: 8s", "p(99)<50", "p(99)<60000").Replace(smallSearch)
+	r, err := Run(t.Context(), loadScenario(t, text), Options{Load: &Load{Program: []string{program}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := r.Run.Load.Search; r.Run.Verdict != reports.Passed || s.Capacity != 10 || !s.AtLeast || len(s.Steps) != 2 || *s.Confidence != 1 {
+		t.Errorf("%s: %+v", r.Run.Verdict, s)
+	}
+}
+
+func TestPhasesOfStepsAreFew(t *testing.T) {
+	names := map[string]bool{}
+	for n := range 1000 {
+		names[phaseOfStep(n+1)] = true
+	}
+	if len(names) != phasesMax || !names["step-1"] || !names["later-steps"] {
+		t.Errorf("%d names: %v", len(names), names)
+	}
+}
+
+// TestSearchOfAServerThatAnswersNobody: a step whose warm-up has no answer says
+// that its rate does not hold, unless the generator was late itself.
+func TestSearchOfAServerThatAnswersNobody(t *testing.T) {
+	for _, late := range []time.Duration{0, 50 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			out := searchIn(t, &queue{takes: time.Millisecond, stuck: true}, smallSearch, func(r *loadRun) {
+				r.sleep = func(d time.Duration) { time.Sleep(d + late) }
+			})
+			s, want := out.Load.Search, reports.StepBreaks
+			if late > 0 {
+				want = reports.StepGenerator
+			}
+			if len(s.Steps) == 0 || s.Steps[0].Answer != want || s.Steps[0].Seconds != 0 {
+				t.Errorf("late by %v: %+v", late, s)
+			}
+			if s.Capacity != 0 || out.Load.All.Count() != 0 {
+				t.Errorf("late by %v: %+v", late, out.Load)
+			}
+		})
+	}
+}
