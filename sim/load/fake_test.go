@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,6 +20,7 @@ import (
 // answer takes a millisecond, and while the server stalls for a kind of message
 // until the stall is over.
 type fake struct {
+	plain
 	began time.Time
 	stall func(message string, at time.Duration) (until time.Duration)
 	// lose says of each datagram, counted from 1, whether it is lost; twice,
@@ -36,9 +36,14 @@ type fake struct {
 
 const answerTime = time.Millisecond
 
-func newFake() *fake { return &fake{began: time.Now()} }
+func newFake() *fake {
+	f := &fake{began: time.Now()}
+	f.plain.open = f.open
+	return f
+}
 
-func (f *fake) Dial(context.Context) (net.Conn, error) {
+// open is of the plain network under it.
+func (f *fake) open(context.Context) (net.Conn, error) {
 	here, there := net.Pipe()
 	go f.serve(there)
 	return here, nil
@@ -86,15 +91,20 @@ func (f *fake) answer(message string) string {
 	return "1"
 }
 
-func (f *fake) Listen() (Datagrams, error) {
+func (f *fake) Listen(ear DatagramEar) (Datagrams, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := &fakeSocket{fake: f, in: make(chan datagram, 4096), closed: make(chan struct{}), port: uint16(1000 + len(f.sockets))}
+	s := &fakeSocket{fake: f, in: make(chan datagram, 4096), port: uint16(1000 + len(f.sockets))}
 	f.sockets = append(f.sockets, s)
+	f.running.Go(func() {
+		for d := range s.in {
+			ear(d.from, d.p)
+		}
+	})
 	return s, nil
 }
 
-func (f *fake) Dropped(ports map[uint16]bool) uint64 { return uint64(len(ports)) }
+func (f *fake) Dropped(sockets map[netip.AddrPort]bool) uint64 { return uint64(len(sockets)) }
 
 type datagram struct {
 	from netip.AddrPort
@@ -102,10 +112,9 @@ type datagram struct {
 }
 
 type fakeSocket struct {
-	fake   *fake
-	port   uint16
-	in     chan datagram
-	closed chan struct{}
+	fake *fake
+	port uint16
+	in   chan datagram
 }
 
 func (s *fakeSocket) Address() netip.AddrPort {
@@ -129,17 +138,8 @@ func (s *fakeSocket) Send(to netip.AddrPort, p []byte) error {
 	return nil
 }
 
-func (s *fakeSocket) Receive(p []byte) (int, netip.AddrPort, error) {
-	select {
-	case d := <-s.in:
-		return copy(p, d.p), d.from, nil
-	case <-s.closed:
-		return 0, netip.AddrPort{}, errors.New("closed")
-	}
-}
-
 func (s *fakeSocket) Close() error {
-	close(s.closed)
+	close(s.in)
 	return nil
 }
 
