@@ -39,8 +39,15 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	if err := roomFor(traffic); err != nil {
+	warnings, err := thisMachine().roomFor(wantsOf(traffic, phones), o.Live == nil || o.Live.Server == "")
+	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
+	}
+	for _, text := range warnings {
+		notes = append(notes, "load: "+text)
+		if o.Warn != nil {
+			o.Warn(text)
+		}
 	}
 	network := &load.Sockets{}
 	c := load.Config{

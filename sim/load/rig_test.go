@@ -26,22 +26,30 @@ const (
 	asVariable = "BLUETRACE_TEST_AS"
 	asServer   = "server" // the project's
 	asEcho     = "echo"   // one that gives the right answers and does nothing else
+	asPhones   = "phones" // a generator whose memory is measured
 )
 
 func TestMain(m *testing.M) {
 	switch os.Getenv(asVariable) {
+	case "":
+		os.Exit(m.Run())
 	case asServer:
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
 		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC))
 	case asEcho:
-		if err := echo(os.Stdout); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		os.Exit(0)
+		exit(echo(os.Stdout))
+	case asPhones:
+		exit(hold(os.Stdin, os.Stdout))
 	}
-	os.Exit(m.Run())
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
 }
 
 // echo is the yardstick of a server: it answers each message by its first byte,
