@@ -26,6 +26,7 @@ type fake struct {
 	// lose says of each datagram, counted from 1, whether it is lost; twice,
 	// whether it comes again.
 	lose, twice func(n int) bool
+	later       func(n int) time.Duration // how long it is under way; nil: none at all
 
 	mu      sync.Mutex
 	issued  int
@@ -115,6 +116,8 @@ type fakeSocket struct {
 	fake *fake
 	port uint16
 	in   chan datagram
+
+	closed bool // guarded by fake.mu
 }
 
 func (s *fakeSocket) Address() netip.AddrPort {
@@ -131,6 +134,10 @@ func (s *fakeSocket) Send(to netip.AddrPort, p []byte) error {
 	}
 	d := datagram{s.Address(), append([]byte(nil), p...)}
 	target := f.sockets[to.Port()-1000]
+	if f.later != nil {
+		time.AfterFunc(f.later(f.sent), func() { target.take(d) })
+		return nil
+	}
 	target.in <- d
 	if f.twice != nil && f.twice(f.sent) {
 		target.in <- d
@@ -138,7 +145,19 @@ func (s *fakeSocket) Send(to netip.AddrPort, p []byte) error {
 	return nil
 }
 
+// take is for a datagram that comes when the socket may be closed.
+func (s *fakeSocket) take(d datagram) {
+	s.fake.mu.Lock()
+	defer s.fake.mu.Unlock()
+	if !s.closed {
+		s.in <- d
+	}
+}
+
 func (s *fakeSocket) Close() error {
+	s.fake.mu.Lock()
+	defer s.fake.mu.Unlock()
+	s.closed = true
 	close(s.in)
 	return nil
 }

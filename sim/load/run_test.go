@@ -151,6 +151,23 @@ func TestBeaconsAreCounted(t *testing.T) {
 	})
 }
 
+// TestReceptionGoesOn: for two seconds after the last beacon was sent, others are
+// heard; those that come more than a second after their sending are late.
+func TestReceptionGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.later = func(n int) time.Duration {
+			return []time.Duration{10 * time.Millisecond, 1990 * time.Millisecond, 2500 * time.Millisecond}[n%3]
+		}
+		load := scenarios.Traffic{StartRate: 30, Stages: []scenarios.Stage{{Duration: 100 * time.Millisecond, Rate: 30}},
+			Mix: []scenarios.Weight{{Verb: scenarios.VerbBeacon, Weight: 1}}}
+		m := ran(t, faked(f, 3, load))
+		if want := (Beacons{Sent: 3, Received: 2, Lost: 1, Late: 1, Dropped: 3}); m.Beacons != want { // the fake network drops one a socket
+			t.Errorf("%+v, want %+v", m.Beacons, want)
+		}
+	})
+}
+
 // TestMix: weights decide, phones stay logged in.
 func TestMix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
