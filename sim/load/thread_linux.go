@@ -16,23 +16,24 @@ const (
 	turn  = 100 * time.Microsecond
 )
 
-// onThreadOfItsOwn calls do on a thread that does nothing else, with a processor
-// of the runtime's that nobody else waits for, and returns when do has.
+// onThreadOfItsOwn calls do on a thread that does nothing else meanwhile, with a
+// processor of the runtime's that nobody else waits for. The thread lives on as it
+// was: with it the kernel would end the processes that it started (ownGroup).
 func onThreadOfItsOwn(do func()) {
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	defer func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1) }()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends, and its settings with it
-		_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0)
-		if a, err := unix.SchedGetAttr(0, 0); err == nil {
-			a.Runtime = uint64(turn)
-			_ = unix.SchedSetAttr(0, a, 0) // without either the pace is a little less exact
-		}
-		do()
-	}()
-	<-done
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	// Without either of the two the pace is a little less exact.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack), 0, 0, 0)
+	defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }() // the default
+	if was, err := unix.SchedGetAttr(0, 0); err == nil {
+		now := *was
+		now.Runtime = uint64(turn)
+		_ = unix.SchedSetAttr(0, &now, 0)
+		defer func() { _ = unix.SchedSetAttr(0, was, 0) }()
+	}
+	do()
 }
 
 // preciseSleep is exact to some tens of microseconds, where the runtime's timers
