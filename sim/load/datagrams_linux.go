@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -71,9 +72,9 @@ func (u *udp) receive(p []byte) {
 		u.mu.Unlock()
 		return
 	}
-	n, from, err := unix.Recvfrom(u.fd, p, 0)
+	n, from, err := syscall.Recvfrom(u.fd, p, 0) // unix.Recvfrom asks the kernel for more with each
 	u.mu.Unlock()
-	at, ok := from.(*unix.SockaddrInet4)
+	at, ok := from.(*syscall.SockaddrInet4)
 	if err != nil || !ok { // nothing there, or word of a datagram that found no socket
 		return
 	}

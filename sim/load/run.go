@@ -183,8 +183,13 @@ func (e *engine) playOut(w *watch, sleep func(time.Duration)) error {
 }
 
 // quantum is how long the pacing goroutine sleeps at most: what is asked for
-// meanwhile is late by no more.
-const quantum = 200 * time.Microsecond
+// meanwhile is late by no more. It sleeps no less than nap: to sleep and wake
+// costs some microseconds, so that what is due soon after each other waits for
+// the last of it.
+const (
+	quantum = 200 * time.Microsecond
+	nap     = 50 * time.Microsecond
+)
 
 // pace lets arrivals come, and wakes sessions, until the last stage is over.
 func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
@@ -215,7 +220,7 @@ func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 			next = min(next, due)
 		}
 		if left := next - e.now(); left > 0 {
-			sleep(left)
+			sleep(max(left, nap))
 		}
 	}
 	return nil
