@@ -40,11 +40,6 @@ func (r *rates) report(b *testing.B, name string) {
 	}
 }
 
-func middle(of []float64) float64 {
-	of = slices.Sorted(slices.Values(of))
-	return of[len(of)/2]
-}
-
 // BenchmarkCeiling is what the generator can do at most, as operations a second
 // and for each second of its own processor time (user and system), beside
 // redis-benchmark with its own server and a bare loop that sends a datagram and
