@@ -27,6 +27,7 @@ type fake struct {
 	// whether it comes again.
 	lose, twice func(n int) bool
 	later       func(n int) time.Duration // how long it is under way; nil: none at all
+	breaks      func(message string, at time.Duration) bool
 
 	mu      sync.Mutex
 	issued  int
@@ -66,6 +67,9 @@ func (f *fake) serve(c net.Conn) {
 			until = max(until, f.stall(message, time.Since(f.began)))
 		}
 		time.Sleep(until - time.Since(f.began))
+		if f.breaks != nil && f.breaks(message, time.Since(f.began)) {
+			return
+		}
 		answer := f.answer(message)
 		if f.mute || message == protocol.CommandLogout {
 			if f.mute {

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
@@ -118,6 +119,59 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		}
 		if n := m.figures.kinds[TempID].outcomes; n != [3]uint64{} {
 			t.Errorf("downloads after logins without an answer: %v", n)
+		}
+	})
+}
+
+// TestTimeoutIsOfEachAnswer: it counts from the sending of its own request, though
+// the alarm that watches over a phone was set for an earlier one.
+func TestTimeoutIsOfEachAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.stall = func(message string, at time.Duration) time.Duration {
+			if message == protocol.CommandUpload {
+				return at + 5*time.Second
+			}
+			return at + 600*time.Millisecond
+		}
+		load := steady(1, time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbUpload)
+		load.WarmUp, load.Timeout = 0, time.Second
+		load.Expected = map[string]time.Duration{"connect": 0, "login": 0, "tempid": 0}
+		m := ran(t, faked(f, 1, load))
+		time.Sleep(5 * time.Second) // the server's side ends
+		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond, Upload: time.Second} {
+			k := &m.figures.kinds[o]
+			if got := time.Duration(k.service.Max()); k.service.TotalCount() != 1 || !near(got, want) {
+				t.Errorf("%s took %v, want %v", scenarios.LoadOperations[o], got, want)
+			}
+		}
+		if n := m.figures.kinds[TempID].outcomes; n != [3]uint64{1, 0, 0} {
+			t.Errorf("downloads ok, failed, unknown: %v; want one that is ok", n)
+		}
+		if n := m.figures.kinds[Upload].outcomes; n != [3]uint64{0, 0, 1} {
+			t.Errorf("uploads ok, failed, unknown: %v; want one that is unknown", n)
+		}
+	})
+}
+
+// TestBrokenMixComesBack: a phone of a mix whose connection breaks logs in again,
+// which is not measured, and is free then.
+func TestBrokenMixComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.breaks = func(message string, at time.Duration) bool {
+			return message == protocol.CommandDownload && at > 500*time.Millisecond && at < 600*time.Millisecond
+		}
+		load := scenarios.Traffic{StartRate: 100, Stages: []scenarios.Stage{{Duration: 3 * time.Second, Rate: 100}},
+			Mix: []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 1}}}
+		c := faked(f, 20, load)
+		m := ran(t, c)
+		n := m.figures.kinds[TempID].outcomes
+		if n[Unknown] == 0 || n[Unknown] > 10 || n[OK]+n[Unknown] != m.Arrivals.Started || m.Arrivals.Dropped != 0 {
+			t.Errorf("downloads ok, failed, unknown: %v of %+v; want no more than the ten that were due while the server broke connections", n, m.Arrivals)
+		}
+		if n := m.figures.kinds[Login].outcomes; n != [3]uint64{} {
+			t.Errorf("logins are not part of a mix: %v", n)
 		}
 	})
 }

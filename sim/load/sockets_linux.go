@@ -103,29 +103,42 @@ func (s *Sockets) dial(c *tcp) error {
 	return l.add(&c.heard, unix.EPOLLOUT)
 }
 
-// address resolves the server's name, once.
+// address is the server's. A name may have several: one is taken that answers, and
+// kept.
 func (s *Sockets) address() (family int, to unix.Sockaddr, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.server == nil {
-		a, err := net.ResolveTCPAddr("tcp", s.Server)
+		at, err := netip.ParseAddrPort(s.Server)
 		if err != nil {
-			return 0, nil, err
+			if at, err = answering(s.Server); err != nil {
+				return 0, nil, err
+			}
 		}
-		s.family, s.server = sockaddrOf(a.AddrPort())
+		s.family, s.server = sockaddrOf(at)
 	}
 	return s.family, s.server, nil
 }
 
+func answering(server string) (netip.AddrPort, error) {
+	c, err := net.Dial("tcp", server)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	at := c.RemoteAddr().(*net.TCPAddr).AddrPort()
+	return at, c.Close()
+}
+
 func sockaddrOf(a netip.AddrPort) (family int, to unix.Sockaddr) {
 	ip := a.Addr().Unmap()
-	switch {
-	case !ip.IsValid(): // ":port"
-		return unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: [4]byte{127, 0, 0, 1}}
-	case ip.Is4():
+	if ip.Is4() {
 		return unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: ip.As4()}
 	}
-	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.Port()), Addr: ip.As16()}
+	six := &unix.SockaddrInet6{Port: int(a.Port()), Addr: ip.As16()}
+	if link, err := net.InterfaceByName(ip.Zone()); err == nil {
+		six.ZoneId = uint32(link.Index)
+	}
+	return unix.AF_INET6, six
 }
 
 // heard is a socket that a listener waits for.

@@ -123,6 +123,30 @@ func TestRefusedConnection(t *testing.T) {
 	}
 }
 
+// TestServerByName: of the addresses of a name one is taken that answers.
+func TestServerByName(t *testing.T) {
+	for _, host := range []string{"127.0.0.1", "[::1]"} {
+		l, err := net.Listen("tcp", host+":0")
+		if err != nil {
+			t.Logf("no %s on this machine: %v", host, err)
+			continue
+		}
+		_, port, _ := net.SplitHostPort(l.Addr().String())
+		for _, name := range []string{host, "localhost"} {
+			n := &Sockets{Server: name + ":" + port}
+			ear := newOverheard()
+			c := n.Dial(ear)
+			if err := <-ear.opened; err != nil && (name == host || host == "127.0.0.1") {
+				t.Errorf("a server at %s, called %s: %v", host, name, err)
+			}
+			if err := errors.Join(c.Close(), n.Close()); err != nil {
+				t.Error(err)
+			}
+		}
+		l.Close()
+	}
+}
+
 // TestNoNameForTheServer: the ear hears of it, and nothing stays open.
 func TestNoNameForTheServer(t *testing.T) {
 	n := &Sockets{Server: "127.0.0.1:no-such-port"}
