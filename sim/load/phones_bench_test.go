@@ -15,11 +15,12 @@ import (
 	"bluetrace/scenarios"
 )
 
-// held is what a process with so many phones of a mix, logged in and each busy at
-// least once, is to tell of its memory.
+// held is what a process with so many phones, each busy at least once, is to tell
+// of its memory.
 type held struct {
 	Phones  int
 	Beacons bool // each has a UDP socket too
+	InTurn  bool // sessions follow each other; else every phone stays logged in
 	Server  string
 
 	Resident, Heap, Stack int64
@@ -34,6 +35,11 @@ func hold(in io.Reader, out io.Writer) error {
 	c := benched(h.Phones, h.Server, mixed(scenarios.VerbDownload, float64(h.Phones)/2, 2*h.Phones))
 	if h.Beacons {
 		c.Traffic.Mix = append(c.Traffic.Mix, scenarios.Weight{Verb: scenarios.VerbBeacon, Weight: 1})
+	}
+	if h.InTurn {
+		c.Traffic.Mix, c.Traffic.MaxInFlight = nil, 100
+		c.Traffic.Session = []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon, scenarios.VerbLogout}
+		c.Traffic.StartRate, c.Traffic.Stages = 1500, []scenarios.Stage{{Duration: time.Duration(h.Phones) * time.Second / 1500, Rate: 1500}}
 	}
 	looked := false
 	c.Progress = func(at, length time.Duration) {
@@ -61,10 +67,14 @@ func hold(in io.Reader, out io.Writer) error {
 // beacons, and one without.
 func BenchmarkPhones(b *testing.B) {
 	for _, h := range []held{{Phones: 1}, {Phones: 2500}, {Phones: 5000}, {Phones: 9900}, {Phones: 19800},
-		{Phones: 1, Beacons: true}, {Phones: 2500, Beacons: true}, {Phones: 5000, Beacons: true}, {Phones: 9900, Beacons: true}} {
+		{Phones: 1, Beacons: true}, {Phones: 2500, Beacons: true}, {Phones: 5000, Beacons: true}, {Phones: 9900, Beacons: true},
+		{Phones: 19800, Beacons: true, InTurn: true}} {
 		name := fmt.Sprintf("sessions/%d", h.Phones)
 		if h.Beacons {
 			name = fmt.Sprintf("sessions_and_udp/%d", h.Phones)
+		}
+		if h.InTurn {
+			name = fmt.Sprintf("udp_and_sessions_in_turn/%d", h.Phones)
 		}
 		b.Run(name, func(b *testing.B) {
 			h.Server = startServer(b, benched(h.Phones, "", scenarios.Traffic{}).Phones, "--no-fsync").Address
