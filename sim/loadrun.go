@@ -35,12 +35,19 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	if err := roomFor(traffic); err != nil {
-		return nil, &Invalid{place(s.Load.Pos), err}
-	}
 	phones, lines, notes, err := loadPhones(s, traffic, o.Live)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
+	}
+	warnings, err := thisMachine().roomFor(wantsOf(traffic, phones), o.Live == nil || o.Live.Server == "")
+	if err != nil {
+		return nil, &Invalid{place(s.Load.Pos), err}
+	}
+	for _, text := range warnings {
+		notes = append(notes, "load: "+text)
+		if o.Warn != nil {
+			o.Warn(text)
+		}
 	}
 	r := &loadRun{scenario: s, options: o, traffic: traffic, phones: phones, target: "the run's own, as a process"}
 	if o.Live != nil && o.Live.Server != "" {

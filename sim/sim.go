@@ -23,6 +23,9 @@ type Options struct {
 	// Progress is called every few thousand events, or of a live run ten times a
 	// second; nil: never.
 	Progress func(Progress)
+	// Warn is told, before a load begins, what this machine may not hold of it;
+	// nil: nobody is, and it stands in the notes alone.
+	Warn func(text string)
 	// Stepped is called at time zero of a run in virtual time and every Step after
 	// it, when all that happens up to then has happened; Step 0: never.
 	Step    time.Duration

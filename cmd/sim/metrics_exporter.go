@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	dto "github.com/prometheus/client_model/go"
+	"golang.org/x/net/netutil"
 )
 
 // exporter serves the metrics of runs, and those of this process, over HTTP.
@@ -33,6 +34,8 @@ type exporter struct {
 const (
 	scrapeTimeout   = 10 * time.Second
 	scrapesAtOnce   = 4
+	scrapersMax     = 8 // connections; more wait until one is closed
+	scraperIdle     = 30 * time.Second
 	scrapeHeaderMax = 16 << 10
 	scrapeEnd       = 200 * time.Millisecond // for scrapes under way at the end
 )
@@ -57,10 +60,10 @@ func export(address string) (*exporter, error) {
 		}
 	})
 	e.http = http.Server{
-		Handler: mux, ReadTimeout: scrapeTimeout, WriteTimeout: 2 * scrapeTimeout, IdleTimeout: 2 * time.Minute,
+		Handler: mux, ReadTimeout: scrapeTimeout, WriteTimeout: 2 * scrapeTimeout, IdleTimeout: scraperIdle,
 		MaxHeaderBytes: scrapeHeaderMax, ErrorLog: log.New(io.Discard, "", 0),
 	}
-	go func() { e.served <- e.http.Serve(l) }()
+	go func() { e.served <- e.http.Serve(netutil.LimitListener(l, scrapersMax)) }()
 	return e, nil
 }
 

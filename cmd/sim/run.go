@@ -153,6 +153,9 @@ func (b *batch) watch(ctx context.Context, s *scenarios.Scenario, o sim.Options)
 		o.Progress = p.show
 		defer p.clear()
 	}
+	if !b.quiet {
+		o.Warn = func(text string) { fmt.Fprintf(b.stderr, "%s: %s\n", reports.Plain(s.File), text) }
+	}
 	meter := b.measure(s, &o)
 	result, err := b.engine(ctx, s, o)
 	if err != nil {

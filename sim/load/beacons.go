@@ -1,6 +1,7 @@
 package load
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -35,103 +36,92 @@ func (c *beaconCounts) count() Beacons {
 	return b
 }
 
-// beacon sends one to the next phone; its answer is its reception there, which
-// the receiver measures. The next operation is due a gap after it.
-func (s *session) beacon(gap time.Duration) bool {
-	if !s.rest(max(s.due, s.ready)) {
-		return false
+// fly sends a beacon to the next phone, under the next number; its answer is its
+// reception there, which the receiver measures.
+func (p *phone) fly() {
+	s := &p.session
+	if p.flights == nil {
+		p.flights = make([]flight, max(flightsKept, p.Traffic.Beacons))
 	}
-	raw := s.depart()
-	_ = s.transmit(&raw) // what the kernel does not take is lost like any other
-	s.ready = s.now()
+	p.number++
+	b := p.beacon
+	b.Start -= protocol.LocalTime(p.number % sequences)
+	b.Expiry -= protocol.LocalTime(p.number % sequences)
+	p.flights[int(p.number)%len(p.flights)] = flight{id: b.TempID, start: b.Start, measured: s.measured, due: s.due, ready: s.ready, sent: s.sent}
+	if s.measured {
+		p.beacons.sent.Add(1)
+	}
+	p.Meter.Beacons().Sent.Add(1)
+	var raw [protocol.BeaconSize]byte
+	b.Encode(&raw)
+	_ = p.transmit(&raw) // what the kernel does not take is lost like any other
+}
+
+// flown goes on: the next operation is due a gap after the beacon.
+func (p *phone) flown() {
+	s := &p.session
+	s.script = s.script[1:]
+	s.ready = p.now()
 	if !s.measured {
 		s.due = s.ready
 	}
-	s.due += gap
-	if s.due > s.ready {
-		s.ready = s.due
-	}
-	return true
+	s.due += p.Traffic.Gap
+	s.ready = max(s.due, s.ready)
 }
 
-// depart takes the next number and remembers the flight.
-func (s *session) depart() (raw [protocol.BeaconSize]byte) {
-	p := s.phone
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.sent++
-	b := p.beacon
-	b.Start -= protocol.LocalTime(p.sent % sequences)
-	b.Expiry -= protocol.LocalTime(p.sent % sequences)
-	b.Encode(&raw)
-	p.flights[int(p.sent)%len(p.flights)] = flight{id: b.TempID, start: b.Start, measured: s.measured, due: s.due, ready: s.ready, sent: s.now()}
-	if s.measured {
-		s.beacons.sent.Add(1)
-	}
-	s.Meter.Beacons().Sent.Add(1)
-	return raw
-}
-
-func (s *session) transmit(raw *[protocol.BeaconSize]byte) error {
-	to := s.to.udp.Address()
-	if s.Single {
-		return s.udp.Send(to, raw[:])
+func (p *phone) transmit(raw *[protocol.BeaconSize]byte) error {
+	to := p.to.udp.Address()
+	if p.Single {
+		return p.udp.Send(to, raw[:])
 	}
 	for i := range 4 {
-		if err := s.udp.Send(to, protocol.Part(raw, i)); err != nil {
+		if err := p.udp.Send(to, protocol.Part(raw, i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// receive hears what comes to a phone until its socket is closed.
-func (e *engine) receive(p *phone) {
-	var (
-		assembler protocol.Assembler
-		buffer    [protocol.BeaconSize + 1]byte
-		ready     []protocol.Assembled
-	)
-	known := protocol.AddressOf(p.from.udp.Address())
-	for {
-		n, from, err := p.udp.Receive(buffer[:])
-		if err != nil {
-			return
-		}
-		now := e.Clock.Since(e.origin)
-		ready = assembler.Datagram(now, protocol.AddressOf(from), buffer[:n], ready[:0])
-		for i := range ready {
-			e.arrived(p, &ready[i], ready[i].From == known, now)
-		}
+// receive hears what comes to a phone, once all phones have their sockets.
+func (p *phone) receive(from netip.AddrPort, b []byte) {
+	if !p.seated.Load() {
+		return
+	}
+	h := &p.hearing
+	now := p.now()
+	known := protocol.AddressOf(h.from.udp.Address())
+	h.ready = h.assembler.Datagram(now, protocol.AddressOf(from), b, h.ready[:0])
+	for i := range h.ready {
+		p.arrived(&h.ready[i], h.ready[i].From == known, now)
 	}
 }
 
 // arrived finds the flight of what a phone has put together.
-func (e *engine) arrived(p *phone, a *protocol.Assembled, known bool, now time.Duration) {
+func (p *phone) arrived(a *protocol.Assembled, known bool, now time.Duration) {
 	if !a.Version {
 		a.Raw[protocol.BeaconSize-1] = '1' // its fields decide (PROTOCOL.md section 3)
 	}
 	b, err := protocol.DecodeBeacon(a.Raw[:])
 	if a.Broken || err != nil || !known {
-		e.beacons.malformed.Add(1)
-		e.Meter.Beacons().Malformed.Add(1)
+		p.beacons.malformed.Add(1)
+		p.Meter.Beacons().Malformed.Add(1)
 		return
 	}
-	f, twice, ok := p.from.landed(&b)
+	f, twice, ok := p.hearing.from.landed(&b)
 	switch {
 	case !ok: // its flight is forgotten
-		e.beacons.late.Add(1)
-		e.Meter.Beacons().Late.Add(1)
+		p.beacons.late.Add(1)
+		p.Meter.Beacons().Late.Add(1)
 		return
 	case twice:
 		if f.measured {
-			e.beacons.doubled.Add(1)
+			p.beacons.doubled.Add(1)
 		}
-		e.Meter.Beacons().Doubled.Add(1)
+		p.Meter.Beacons().Doubled.Add(1)
 		return
 	}
-	e.counted(&f, now)
-	p.hear(b, e.Traffic.Entries)
+	p.counted(&f, now)
+	p.hearing.keep(b, p.Traffic.Entries)
 }
 
 // counted measures a beacon that came for the first time.
@@ -157,7 +147,7 @@ func (p *phone) landed(b *protocol.Beacon) (f flight, twice, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.flights {
-		one := &p.flights[(int(p.sent)+len(p.flights)-i)%len(p.flights)]
+		one := &p.flights[(int(p.number)+len(p.flights)-i)%len(p.flights)]
 		if one.start == b.Start && one.id == b.TempID {
 			twice = one.seen
 			one.seen = true

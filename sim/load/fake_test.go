@@ -2,7 +2,6 @@ package load
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -21,11 +20,14 @@ import (
 // answer takes a millisecond, and while the server stalls for a kind of message
 // until the stall is over.
 type fake struct {
+	plain
 	began time.Time
 	stall func(message string, at time.Duration) (until time.Duration)
 	// lose says of each datagram, counted from 1, whether it is lost; twice,
 	// whether it comes again.
 	lose, twice func(n int) bool
+	later       func(n int) time.Duration // how long it is under way; nil: none at all
+	breaks      func(message string, at time.Duration) bool
 
 	mu      sync.Mutex
 	issued  int
@@ -36,9 +38,14 @@ type fake struct {
 
 const answerTime = time.Millisecond
 
-func newFake() *fake { return &fake{began: time.Now()} }
+func newFake() *fake {
+	f := &fake{began: time.Now()}
+	f.plain.open = f.open
+	return f
+}
 
-func (f *fake) Dial(context.Context) (net.Conn, error) {
+// open is of the plain network under it.
+func (f *fake) open(context.Context) (net.Conn, error) {
 	here, there := net.Pipe()
 	go f.serve(there)
 	return here, nil
@@ -60,6 +67,9 @@ func (f *fake) serve(c net.Conn) {
 			until = max(until, f.stall(message, time.Since(f.began)))
 		}
 		time.Sleep(until - time.Since(f.began))
+		if f.breaks != nil && f.breaks(message, time.Since(f.began)) {
+			return
+		}
 		answer := f.answer(message)
 		if f.mute || message == protocol.CommandLogout {
 			if f.mute {
@@ -86,15 +96,20 @@ func (f *fake) answer(message string) string {
 	return "1"
 }
 
-func (f *fake) Listen() (Datagrams, error) {
+func (f *fake) Listen(ear DatagramEar) (Datagrams, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	s := &fakeSocket{fake: f, in: make(chan datagram, 4096), closed: make(chan struct{}), port: uint16(1000 + len(f.sockets))}
+	s := &fakeSocket{fake: f, in: make(chan datagram, 4096), port: uint16(1000 + len(f.sockets))}
 	f.sockets = append(f.sockets, s)
+	f.running.Go(func() {
+		for d := range s.in {
+			ear(d.from, d.p)
+		}
+	})
 	return s, nil
 }
 
-func (f *fake) Dropped(ports map[uint16]bool) uint64 { return uint64(len(ports)) }
+func (f *fake) Dropped(sockets map[netip.AddrPort]bool) uint64 { return uint64(len(sockets)) }
 
 type datagram struct {
 	from netip.AddrPort
@@ -102,10 +117,11 @@ type datagram struct {
 }
 
 type fakeSocket struct {
-	fake   *fake
-	port   uint16
-	in     chan datagram
-	closed chan struct{}
+	fake *fake
+	port uint16
+	in   chan datagram
+
+	closed bool // guarded by fake.mu
 }
 
 func (s *fakeSocket) Address() netip.AddrPort {
@@ -122,6 +138,10 @@ func (s *fakeSocket) Send(to netip.AddrPort, p []byte) error {
 	}
 	d := datagram{s.Address(), append([]byte(nil), p...)}
 	target := f.sockets[to.Port()-1000]
+	if f.later != nil {
+		time.AfterFunc(f.later(f.sent), func() { target.take(d) })
+		return nil
+	}
 	target.in <- d
 	if f.twice != nil && f.twice(f.sent) {
 		target.in <- d
@@ -129,17 +149,20 @@ func (s *fakeSocket) Send(to netip.AddrPort, p []byte) error {
 	return nil
 }
 
-func (s *fakeSocket) Receive(p []byte) (int, netip.AddrPort, error) {
-	select {
-	case d := <-s.in:
-		return copy(p, d.p), d.from, nil
-	case <-s.closed:
-		return 0, netip.AddrPort{}, errors.New("closed")
+// take is for a datagram that comes when the socket may be closed.
+func (s *fakeSocket) take(d datagram) {
+	s.fake.mu.Lock()
+	defer s.fake.mu.Unlock()
+	if !s.closed {
+		s.in <- d
 	}
 }
 
 func (s *fakeSocket) Close() error {
-	close(s.closed)
+	s.fake.mu.Lock()
+	defer s.fake.mu.Unlock()
+	s.closed = true
+	close(s.in)
 	return nil
 }
 

@@ -1,73 +1,50 @@
 package load
 
-import (
-	"context"
-	"errors"
-	"net"
-	"net/netip"
-	"sync/atomic"
-	"syscall"
-)
+import "net/netip"
 
-// Network is what phones reach the server and each other by.
+// Network is what phones reach the server and each other by. Nothing in it
+// waits: what happens is brought to ears, by goroutines of the network, one call
+// at a time for each connection and each socket.
 type Network interface {
-	// Dial opens a connection to the server.
-	Dial(ctx context.Context) (net.Conn, error)
+	// Dial begins to open a connection to the server; ear hears what becomes of
+	// it. It never calls ear itself.
+	Dial(ear ConnEar) Conn
 	// Listen opens the UDP socket of one phone.
-	Listen() (Datagrams, error)
-	// Dropped is how many datagrams were thrown away because the buffers of the
-	// sockets with these ports were full.
-	Dropped(ports map[uint16]bool) uint64
+	Listen(ear DatagramEar) (Datagrams, error)
+	// Dropped is how many datagrams were thrown away because the buffers of these
+	// sockets were full.
+	Dropped(addresses map[netip.AddrPort]bool) uint64
+	// Close ends the network's goroutines, when every connection and socket is
+	// closed. It may be used again.
+	Close() error
 }
+
+// ConnEar hears of one connection: that it was opened or not, and then what the
+// server sends until the connection ends. After Close of it what is heard means
+// nothing.
+type ConnEar interface {
+	Opened(err error)
+	Heard(p []byte) // valid during the call
+	Ended(err error)
+}
+
+// Conn is a connection to the server, or one that is being opened.
+type Conn interface {
+	// Write sends a message that a socket's buffer has room for.
+	Write(p []byte) error
+	Close() error
+}
+
+// DatagramEar hears what comes to a UDP socket; p is valid during the call.
+type DatagramEar func(from netip.AddrPort, p []byte)
 
 // Datagrams is the UDP socket of one phone.
 type Datagrams interface {
 	Address() netip.AddrPort
 	Send(to netip.AddrPort, p []byte) error
-	// Receive waits for a datagram; after Close it ends with an error.
-	Receive(p []byte) (n int, from netip.AddrPort, err error)
 	Close() error
 }
 
-// Sockets is the real network.
-type Sockets struct {
-	Server string // host:port
-	// Wanting counts connections that this machine had no file descriptor or no
-	// port for.
-	Wanting atomic.Uint64
-}
-
-// Dial opens a TCP connection.
-func (s *Sockets) Dial(ctx context.Context) (net.Conn, error) {
-	var d net.Dialer
-	c, err := d.DialContext(ctx, "tcp", s.Server)
-	if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL) {
-		s.Wanting.Add(1)
-	}
-	return c, err
-}
-
-// Listen opens a UDP socket on the loopback.
-func (s *Sockets) Listen() (Datagrams, error) {
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-	if err != nil {
-		return nil, err
-	}
-	return &socket{c}, nil
-}
-
-// Dropped asks the kernel.
-func (s *Sockets) Dropped(ports map[uint16]bool) uint64 { return DroppedBy(ports) }
-
-type socket struct{ *net.UDPConn }
-
-func (s *socket) Address() netip.AddrPort {
-	return s.LocalAddr().(*net.UDPAddr).AddrPort()
-}
-
-func (s *socket) Send(to netip.AddrPort, p []byte) error {
-	_, err := s.WriteToUDPAddrPort(p, to)
-	return err
-}
-
-func (s *socket) Receive(p []byte) (int, netip.AddrPort, error) { return s.ReadFromUDPAddrPort(p) }
+// heardAtOnce is how many bytes are taken of a connection or a datagram at once:
+// more than any answer and any part of a beacon has.
+const heardAtOnce = 256

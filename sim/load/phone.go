@@ -2,54 +2,88 @@ package load
 
 import (
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
 	"bluetrace/protocol"
 )
 
-// phone is one of the run's, busy with one session at a time.
+// phone is one of the run's, busy with one session at a time. What happens to it
+// comes from the pacing goroutine (it is time), and from those of the network
+// (something was heard); each takes mu, and none waits for anything under it.
 type phone struct {
 	Phone
-	reader protocol.ReplyReader
-	buffer [256]byte
-	wake   chan struct{}
-	udp    Datagrams // nil: no beacons
-	to     *phone    // who hears its beacons
-	from   *phone    // whose beacons it hears
-
-	// mu guards what others touch: the run's end closes the connection, the
-	// receiver of the phone's own beacons looks for their sending.
+	*engine
 	mu      sync.Mutex
-	conn    net.Conn // nil: none
-	beacon  protocol.Beacon
-	flights []flight
-	sent    uint32
-	heard   []protocol.Beacon // the last ones, as many as an upload has
-	next    int               // the oldest of them
+	session session
+
+	line    *line // the connection; nil: none
+	reader  protocol.ReplyReader
+	depart  alarm // rings when the next operation is due
+	giveUp  alarm // rings when an answer is given up, or before
+	watched bool  // giveUp is set
+
+	udp    Datagrams // nil: no beacons, or not yet
+	to     *phone    // who hears its beacons
+	beacon protocol.Beacon
+	number uint32 // of the last beacon
+
+	flights []flight // of the last beacons; nil before the first
+
+	hearing hearing
 }
 
-func (p *phone) connection() net.Conn {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.conn
+// hearing is what a phone hears over UDP.
+type hearing struct {
+	from      *phone             // whose beacons it hears
+	assembler protocol.Assembler // of the network's goroutine alone
+	ready     []protocol.Assembled
+
+	mu   sync.Mutex
+	kept []protocol.Beacon // the last ones, as many as an upload has
+	next int               // the oldest of them
 }
 
-func (p *phone) take(c net.Conn) {
-	p.reader.Reset()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.conn = c
+// line is a connection of a phone: what is heard of an older one means nothing.
+type line struct {
+	phone *phone
+	conn  Conn
+	early []byte // came when nothing was awaited
+	ended error
+}
+
+// Opened is of a ConnEar.
+func (l *line) Opened(err error) {
+	l.phone.mu.Lock()
+	defer l.phone.mu.Unlock()
+	if l.phone.line == l {
+		l.phone.opened(err)
+	}
+}
+
+// Heard is of a ConnEar.
+func (l *line) Heard(p []byte) {
+	l.phone.mu.Lock()
+	defer l.phone.mu.Unlock()
+	if l.phone.line == l {
+		l.phone.heard(p)
+	}
+}
+
+// Ended is of a ConnEar.
+func (l *line) Ended(err error) {
+	l.phone.mu.Lock()
+	defer l.phone.mu.Unlock()
+	if l.phone.line == l {
+		l.phone.ended(err)
+	}
 }
 
 // hangUp closes the connection, if there is one.
 func (p *phone) hangUp() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.conn != nil {
-		_ = p.conn.Close() // nothing was left to send
-		p.conn = nil
+	if p.line != nil {
+		_ = p.line.conn.Close() // nothing was left to send
+		p.line = nil
 	}
 }
 
@@ -57,29 +91,28 @@ func (p *phone) hangUp() {
 const tempIDLifetime = protocol.LocalTime(15 * time.Minute / time.Second)
 
 func (p *phone) got(id protocol.TempID, at protocol.LocalTime) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.beacon = protocol.Beacon{TempID: id, Start: at, Expiry: at + tempIDLifetime}
 }
 
-// hear keeps a beacon for the next upload.
-func (p *phone) hear(b protocol.Beacon, most int) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+// keep keeps a beacon for the next upload.
+func (h *hearing) keep(b protocol.Beacon, most int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	switch {
-	case len(p.heard) < most:
-		p.heard = append(p.heard, b)
+	case len(h.kept) < most:
+		h.kept = append(h.kept, b)
 	case most > 0:
-		p.heard[p.next] = b
-		p.next = (p.next + 1) % most
+		h.kept[h.next] = b
+		h.next = (h.next + 1) % most
 	}
 }
 
 // entries are n entries of an upload.
 func (p *phone) entries(n int) []protocol.Beacon {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	from := p.heard
+	h := &p.hearing
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	from := h.kept
 	if len(from) == 0 {
 		from = []protocol.Beacon{p.beacon}
 	}
@@ -91,86 +124,31 @@ func (p *phone) entries(n int) []protocol.Beacon {
 }
 
 // makePhones seats the phones in a ring: each beacons to the next one.
-func (e *engine) makePhones() error {
+func (e *engine) makePhones() {
+	made := make([]phone, len(e.Phones))
 	for i := range e.Phones {
-		e.phones = append(e.phones, &phone{Phone: e.Phones[i], wake: make(chan struct{}, 1)})
+		p := &made[i]
+		p.Phone, p.engine = e.Phones[i], e
+		p.depart.ring, p.giveUp.ring = p.due, p.late
+		e.phones = append(e.phones, p)
 	}
+	for i, p := range e.phones {
+		p.to = e.phones[(i+1)%len(e.phones)]
+		p.to.hearing.from = p
+	}
+}
+
+// openSockets lets the phones send and hear beacons.
+func (e *engine) openSockets() error {
 	if !e.Traffic.HasBeacons() {
 		return nil
 	}
 	for i, p := range e.phones {
-		p.to = e.phones[(i+1)%len(e.phones)]
-		p.to.from = p
 		var err error
-		if p.udp, err = e.Network.Listen(); err != nil {
+		if p.udp, err = e.Network.Listen(p.receive); err != nil {
 			return fmt.Errorf("opening the UDP socket of phone %d of %d: %w", i+1, len(e.phones), err)
 		}
-		p.flights = make([]flight, max(flightsKept, e.Traffic.Beacons))
 	}
+	e.seated.Store(true)
 	return nil
-}
-
-// hear lets the phones receive beacons.
-func (e *engine) hear() {
-	for _, p := range e.phones {
-		if p.udp != nil {
-			e.receivers.Go(func() { e.receive(p) })
-		}
-	}
-}
-
-// enteringAtOnce is how many phones of a mix log in at a time.
-const enteringAtOnce = 128
-
-// prepare logs the phones of a mix in.
-func (e *engine) prepare() error {
-	if e.Traffic.Session != nil {
-		return nil
-	}
-	work := make(chan int)
-	failures := make(chan error, len(e.phones))
-	var workers sync.WaitGroup
-	for range min(enteringAtOnce, len(e.phones)) {
-		workers.Go(func() {
-			for i := range work {
-				s := &session{engine: e, phone: e.phones[i]}
-				if err := s.enter(); err != nil {
-					failures <- fmt.Errorf("logging in phone %d of %d, before the load: %w", i+1, len(e.phones), err)
-				}
-			}
-		})
-	}
-	entering := make(chan struct{})
-	var waker sync.WaitGroup
-	waker.Go(func() { e.wakeUntil(entering) })
-	for i := range e.phones {
-		if e.ctx.Err() != nil || len(failures) > 0 {
-			break
-		}
-		work <- i
-	}
-	close(work)
-	workers.Wait()
-	close(entering)
-	waker.Wait()
-	select {
-	case err := <-failures:
-		return err
-	default:
-		return e.ctx.Err()
-	}
-}
-
-// wakeUntil wakes phones that pause in their login.
-func (e *engine) wakeUntil(done <-chan struct{}) {
-	tick := e.Clock.Ticker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-done:
-			return
-		case <-tick.C:
-			e.schedule.due(e.now())
-		}
-	}
 }

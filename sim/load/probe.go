@@ -14,16 +14,14 @@ import (
 func Probe(ctx context.Context, c Config) (took time.Duration, err error) {
 	c.Phones, c.Meter = c.Phones[:1], reports.NewMeter("", "")
 	c.Traffic = &scenarios.Traffic{Timeout: c.Traffic.Timeout, Mix: []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 1}}}
-	e := &engine{Config: c, ctx: ctx, origin: c.Clock.Now(), warm: newFigures(0), measured: newFigures(0)}
+	e := &engine{Config: c, ctx: ctx, origin: c.Clock.Now(), scripts: scriptsOf(c.Traffic), warm: newFigures(0), measured: newFigures(0)}
 	e.expected.Store(&[operations]time.Duration{})
 	defer func() {
 		if closed := e.close(); err == nil {
 			err = closed
 		}
 	}()
-	if err := e.makePhones(); err != nil {
-		return 0, err
-	}
+	e.makePhones()
 	began := e.now()
 	if err := e.prepare(); err != nil {
 		return 0, err

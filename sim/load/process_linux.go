@@ -3,8 +3,10 @@ package load
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -64,17 +66,17 @@ func kilobytes(status []byte, name string) int64 {
 }
 
 // DroppedBy is how many datagrams the kernel threw away because the buffers of
-// the sockets with these ports were full.
-func DroppedBy(ports map[uint16]bool) uint64 {
+// the sockets with these IPv4 addresses were full.
+func DroppedBy(addresses map[netip.AddrPort]bool) uint64 {
 	f, err := os.Open("/proc/net/udp")
 	if err != nil {
 		return 0
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	return droppedIn(f, ports)
+	return droppedIn(f, addresses)
 }
 
-func droppedIn(table io.Reader, ports map[uint16]bool) (sum uint64) {
+func droppedIn(table io.Reader, addresses map[netip.AddrPort]bool) (sum uint64) {
 	lines := bufio.NewScanner(table)
 	for lines.Scan() {
 		fields := strings.Fields(lines.Text())
@@ -82,9 +84,8 @@ func droppedIn(table io.Reader, ports map[uint16]bool) (sum uint64) {
 		if len(fields) <= drops {
 			continue
 		}
-		_, hex, _ := strings.Cut(fields[local], ":")
-		port, err := strconv.ParseUint(hex, 16, 16)
-		if err != nil || !ports[uint16(port)] {
+		at, ok := addressIn(fields[local])
+		if !ok || !addresses[at] {
 			continue
 		}
 		if n, err := strconv.ParseUint(fields[drops], 10, 64); err == nil {
@@ -92,4 +93,21 @@ func droppedIn(table io.Reader, ports map[uint16]bool) (sum uint64) {
 		}
 	}
 	return sum
+}
+
+// addressIn reads an address as the kernel prints it: the four bytes as one
+// number of this machine, and the port, hexadecimal.
+func addressIn(text string) (netip.AddrPort, bool) {
+	host, port, _ := strings.Cut(text, ":")
+	ip, err := strconv.ParseUint(host, 16, 32)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	number, err := strconv.ParseUint(port, 16, 16)
+	if err != nil {
+		return netip.AddrPort{}, false
+	}
+	var raw [4]byte
+	binary.NativeEndian.PutUint32(raw[:], uint32(ip))
+	return netip.AddrPortFrom(netip.AddrFrom4(raw), uint16(number)), true
 }

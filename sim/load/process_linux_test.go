@@ -2,6 +2,7 @@ package load
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"testing"
@@ -23,7 +24,7 @@ func TestDroppedIn(t *testing.T) {
   101: 0100007F:1F91 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 5
   102: 0100007F:1F92 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 11
 `
-	if got := droppedIn(strings.NewReader(table), map[uint16]bool{8080: true, 8082: true}); got != 18 {
+	if got := droppedIn(strings.NewReader(table), map[netip.AddrPort]bool{netip.MustParseAddrPort("127.0.0.1:8080"): true, netip.MustParseAddrPort("127.0.0.1:8082"): true}); got != 18 {
 		t.Errorf("%d dropped, want 7 and 11", got)
 	}
 }
@@ -39,7 +40,7 @@ func TestKernelCountsWhatASocketDrops(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := c.LocalAddr().(*net.UDPAddr)
-	ports := map[uint16]bool{uint16(to.Port): true}
+	ports := map[netip.AddrPort]bool{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(to.Port)): true}
 	if n := DroppedBy(ports); n != 0 {
 		t.Fatalf("%d dropped before anything was sent", n)
 	}

@@ -2,7 +2,10 @@
 
 package load
 
-import "syscall"
+import (
+	"net/netip"
+	"syscall"
+)
 
 // ownGroup asks for nothing here.
 func ownGroup() *syscall.SysProcAttr { return nil }
@@ -11,4 +14,4 @@ func ownGroup() *syscall.SysProcAttr { return nil }
 func UseOf(int) (Use, bool) { return Use{}, false }
 
 // DroppedBy is not known here: 0.
-func DroppedBy(map[uint16]bool) uint64 { return 0 }
+func DroppedBy(map[netip.AddrPort]bool) uint64 { return 0 }

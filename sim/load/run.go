@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -90,6 +91,7 @@ type engine struct {
 	pacer    *Pacer
 	schedule schedule
 	phones   []*phone
+	scripts  scripts
 	warm     *figures
 	measured *figures
 	meters   [2][operations]*reports.OperationMeter // of the warm-up, and of what is measured
@@ -97,6 +99,7 @@ type engine struct {
 	expected atomic.Pointer[[operations]time.Duration]
 	frozen   [operations]bool
 	stopping atomic.Bool // no operation is begun any more
+	seated   atomic.Bool // every phone has its UDP socket
 
 	mu          sync.Mutex
 	free        []*phone // waiting for an arrival, the longest first
@@ -105,9 +108,7 @@ type engine struct {
 	arrivals    Arrivals
 	bySecond    [2]bySecond
 
-	sessions  sync.WaitGroup
-	receivers sync.WaitGroup
-	beacons   beaconCounts
+	beacons beaconCounts
 }
 
 // now is the run's time.
@@ -119,13 +120,12 @@ func Run(ctx context.Context, c Config) (m *Measured, err error) {
 	if c.Meter == nil {
 		c.Meter = reports.NewMeter("", "")
 	}
-	e := &engine{Config: c, ctx: ctx, warmUp: c.Traffic.WarmUp, pacer: NewPacer(c.Traffic), origin: c.Clock.Now()}
+	e := &engine{Config: c, ctx: ctx, warmUp: c.Traffic.WarmUp, pacer: NewPacer(c.Traffic), origin: c.Clock.Now(), scripts: scriptsOf(c.Traffic)}
 	e.warm, e.measured = newFigures(0), newFigures(e.warmUp)
 	e.meter()
 	defer func() { err = errors.Join(err, e.close()) }()
-	if err := e.makePhones(); err != nil {
-		return nil, err
-	}
+	e.makePhones()
+	e.expected.Store(&[operations]time.Duration{})
 	if err := e.prepare(); err != nil {
 		return nil, err
 	}
@@ -143,21 +143,18 @@ func (e *engine) meter() {
 
 // play lets arrivals come until the last stage is over, and sessions end.
 func (e *engine) play() (*Measured, error) {
-	e.origin = e.Clock.Now()
-	e.expected.Store(&[operations]time.Duration{})
+	e.beginTime()
+	if err := e.openSockets(); err != nil {
+		return nil, err
+	}
 	e.free = append(e.free, e.phones...)
-	e.hear()
 	m := &Measured{figures: e.measured, warm: e.warm, seed: e.Seed}
 	watch := newWatch(e, m)
-	sleep := e.Sleep
-	if sleep == nil {
-		sleep = preciseSleep
-	}
-	err := e.pace(watch, sleep)
-	watch.looking.Wait()
-	if err == nil {
-		watch.ended()
-		e.awaitSessions(e.now()+e.Traffic.GracefulStop, sleep)
+	var err error
+	if e.Sleep != nil {
+		err = e.playOut(watch, e.Sleep)
+	} else {
+		onThreadOfItsOwn(func() { err = e.playOut(watch, preciseSleep) })
 	}
 	m.Interrupted = e.ctx.Err() != nil
 	e.settle(m)
@@ -173,12 +170,37 @@ func (e *engine) play() (*Measured, error) {
 	return m, nil
 }
 
-// quantum is how long the pacing goroutine sleeps at most: what is asked for
-// meanwhile is late by no more.
-const quantum = 200 * time.Microsecond
+// beginTime sets the run's time to 0: nothing is under way.
+func (e *engine) beginTime() {
+	e.schedule.clear()
+	for _, p := range e.phones {
+		p.watched = false
+	}
+	e.origin = e.Clock.Now()
+}
 
-// pace is the one goroutine that says when what is due, until the last stage is
-// over.
+// playOut is the one goroutine that says when what is due, from the first arrival
+// to the end of the last session.
+func (e *engine) playOut(w *watch, sleep func(time.Duration)) error {
+	err := e.pace(w, sleep)
+	w.looking.Wait()
+	if err == nil {
+		w.ended()
+		e.awaitSessions(e.now()+e.Traffic.GracefulStop, sleep)
+	}
+	return err
+}
+
+// quantum is how long the pacing goroutine sleeps at most: what is asked for
+// meanwhile is late by no more. It sleeps no less than nap: to sleep and wake
+// costs some microseconds, so that what is due soon after each other waits for
+// the last of it.
+const (
+	quantum = 200 * time.Microsecond
+	nap     = 50 * time.Microsecond
+)
+
+// pace lets arrivals come, and wakes sessions, until the last stage is over.
 func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 	end := e.pacer.End()
 	draws := rand.New(rand.NewPCG(e.Seed, 1))
@@ -207,7 +229,7 @@ func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 			next = min(next, due)
 		}
 		if left := next - e.now(); left > 0 {
-			sleep(left)
+			sleep(max(left, nap))
 		}
 	}
 	return nil
@@ -242,15 +264,13 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 	}
 	phase.Started.Add(1)
 	e.Meter.InFlight(1)
-	s := &session{engine: e, phone: p, measured: measured}
-	what := e.draw(draws)
-	e.sessions.Go(func() {
-		s.run(due, what)
-		if s.unknown {
-			phase.Unknown.Add(1)
-		}
-		e.release(p)
-	})
+	s := session{script: e.scripts.session, measured: measured}
+	if e.Traffic.Session == nil {
+		s.script = e.scripts.single[e.draw(draws)][:]
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.start(s, due)
 }
 
 // draw is an operation of the mix.
@@ -289,11 +309,7 @@ const (
 
 // settle ends what goes on, and then hears beacons that are still under way.
 func (e *engine) settle(m *Measured) {
-	e.stopping.Store(true)
-	e.schedule.close()
-	e.hangUpAll()
-	e.sessions.Wait()
-	e.hangUpAll() // what was connected meanwhile
+	e.abandon()
 	if m.Beacons.Sent = e.beacons.sent.Load(); m.Beacons.Sent > 0 && !m.Interrupted {
 		e.Clock.Sleep(reception)
 	}
@@ -303,13 +319,13 @@ func (e *engine) settle(m *Measured) {
 
 // dropped is what the kernel threw away at the phones' sockets.
 func (e *engine) dropped() uint64 {
-	ports := map[uint16]bool{}
+	sockets := map[netip.AddrPort]bool{}
 	for _, p := range e.phones {
 		if p.udp != nil {
-			ports[p.udp.Address().Port()] = true
+			sockets[p.udp.Address()] = true
 		}
 	}
-	n := e.Network.Dropped(ports)
+	n := e.Network.Dropped(sockets)
 	e.Meter.Beacons().Dropped.Add(n) // sockets are a run's own
 	return n
 }
@@ -331,27 +347,25 @@ func (e *engine) awaitSessions(until time.Duration, sleep func(time.Duration)) {
 	}
 }
 
-func (e *engine) hangUpAll() {
+// abandon ends every session, and lets none go on.
+func (e *engine) abandon() {
+	e.stopping.Store(true)
+	e.schedule.close()
 	for _, p := range e.phones {
-		p.hangUp()
+		p.abandon()
 	}
 }
 
 // close ends everything that the run began.
 func (e *engine) close() error {
-	e.stopping.Store(true)
-	e.schedule.close()
-	e.hangUpAll()
-	e.sessions.Wait()
-	e.hangUpAll()
+	e.abandon()
 	var errs []error
 	for _, p := range e.phones {
 		if p.udp != nil {
 			errs = append(errs, p.udp.Close())
 		}
 	}
-	e.receivers.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.Network.Close())...)
 }
 
 // beginOf is when the measured part begins, or the warm-up.

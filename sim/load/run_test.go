@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
@@ -122,6 +123,59 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	})
 }
 
+// TestTimeoutIsOfEachAnswer: it counts from the sending of its own request, though
+// the alarm that watches over a phone was set for an earlier one.
+func TestTimeoutIsOfEachAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.stall = func(message string, at time.Duration) time.Duration {
+			if message == protocol.CommandUpload {
+				return at + 5*time.Second
+			}
+			return at + 600*time.Millisecond
+		}
+		load := steady(1, time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbUpload)
+		load.WarmUp, load.Timeout = 0, time.Second
+		load.Expected = map[string]time.Duration{"connect": 0, "login": 0, "tempid": 0}
+		m := ran(t, faked(f, 1, load))
+		time.Sleep(5 * time.Second) // the server's side ends
+		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond, Upload: time.Second} {
+			k := &m.figures.kinds[o]
+			if got := time.Duration(k.service.Max()); k.service.TotalCount() != 1 || !near(got, want) {
+				t.Errorf("%s took %v, want %v", scenarios.LoadOperations[o], got, want)
+			}
+		}
+		if n := m.figures.kinds[TempID].outcomes; n != [3]uint64{1, 0, 0} {
+			t.Errorf("downloads ok, failed, unknown: %v; want one that is ok", n)
+		}
+		if n := m.figures.kinds[Upload].outcomes; n != [3]uint64{0, 0, 1} {
+			t.Errorf("uploads ok, failed, unknown: %v; want one that is unknown", n)
+		}
+	})
+}
+
+// TestBrokenMixComesBack: a phone of a mix whose connection breaks logs in again,
+// which is not measured, and is free then.
+func TestBrokenMixComesBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.breaks = func(message string, at time.Duration) bool {
+			return message == protocol.CommandDownload && at > 500*time.Millisecond && at < 600*time.Millisecond
+		}
+		load := scenarios.Traffic{StartRate: 100, Stages: []scenarios.Stage{{Duration: 3 * time.Second, Rate: 100}},
+			Mix: []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 1}}}
+		c := faked(f, 20, load)
+		m := ran(t, c)
+		n := m.figures.kinds[TempID].outcomes
+		if n[Unknown] == 0 || n[Unknown] > 10 || n[OK]+n[Unknown] != m.Arrivals.Started || m.Arrivals.Dropped != 0 {
+			t.Errorf("downloads ok, failed, unknown: %v of %+v; want no more than the ten that were due while the server broke connections", n, m.Arrivals)
+		}
+		if n := m.figures.kinds[Login].outcomes; n != [3]uint64{} {
+			t.Errorf("logins are not part of a mix: %v", n)
+		}
+	})
+}
+
 // TestBeaconsAreCounted: what is lost, what comes twice, what is late.
 func TestBeaconsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -147,6 +201,23 @@ func TestBeaconsAreCounted(t *testing.T) {
 		}
 		if k := &m.figures.kinds[Upload]; k.outcomes[OK] != 100 || !near(time.Duration(k.service.Max()), 11*answerTime) {
 			t.Errorf("uploads: %v, the longest %v; want 100 of 11 answers each", k.outcomes, time.Duration(k.service.Max()))
+		}
+	})
+}
+
+// TestReceptionGoesOn: for two seconds after the last beacon was sent, others are
+// heard; those that come more than a second after their sending are late.
+func TestReceptionGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.later = func(n int) time.Duration {
+			return []time.Duration{10 * time.Millisecond, 1990 * time.Millisecond, 2500 * time.Millisecond}[n%3]
+		}
+		load := scenarios.Traffic{StartRate: 30, Stages: []scenarios.Stage{{Duration: 100 * time.Millisecond, Rate: 30}},
+			Mix: []scenarios.Weight{{Verb: scenarios.VerbBeacon, Weight: 1}}}
+		m := ran(t, faked(f, 3, load))
+		if want := (Beacons{Sent: 3, Received: 2, Lost: 1, Late: 1, Dropped: 3}); m.Beacons != want { // the fake network drops one a socket
+			t.Errorf("%+v, want %+v", m.Beacons, want)
 		}
 	})
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/net/netutil"
 )
 
 // exporter serves metrics over HTTP, in Prometheus' text form.
@@ -24,6 +25,8 @@ type exporter struct {
 const (
 	scrapeTimeout   = 10 * time.Second
 	scrapesAtOnce   = 4
+	scrapersMax     = 8 // connections; more wait until one is closed
+	scraperIdle     = 30 * time.Second
 	scrapeHeaderMax = 16 << 10
 	scrapeEnd       = 200 * time.Millisecond // for scrapes under way when the server ends
 )
@@ -39,10 +42,10 @@ func export(address string, g prometheus.Gatherer) (*exporter, error) {
 	}))
 	e := &exporter{listener: l, ended: make(chan error, 1)}
 	e.http = http.Server{
-		Handler: mux, ReadTimeout: scrapeTimeout, WriteTimeout: 2 * scrapeTimeout, IdleTimeout: 2 * time.Minute,
+		Handler: mux, ReadTimeout: scrapeTimeout, WriteTimeout: 2 * scrapeTimeout, IdleTimeout: scraperIdle,
 		MaxHeaderBytes: scrapeHeaderMax, ErrorLog: log.New(io.Discard, "", 0),
 	}
-	go func() { e.ended <- e.http.Serve(l) }()
+	go func() { e.ended <- e.http.Serve(netutil.LimitListener(l, scrapersMax)) }()
 	return e, nil
 }
 

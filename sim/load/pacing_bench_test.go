@@ -1,0 +1,94 @@
+package load
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/scenarios"
+)
+
+// The pacing is held to a p99 of the lag below a millisecond at pacedRate
+// operations a second.
+const (
+	pacedRate   = 20_000
+	pacedPhones = 1000
+	pacedRound  = 40_000 // operations, two seconds
+)
+
+// BenchmarkPacing is how late the generator sends at 20,000 operations a second:
+// downloads from a server that does nothing else than answer, from the project's,
+// and beacons. Beside it, in turns, the yardstick: a thread that does nothing but
+// sleep until each of as many moments. Where that is late the machine is, whatever
+// a generator does. What is reported is the median of the rounds, and the best.
+func BenchmarkPacing(b *testing.B) {
+	phones := benched(pacedPhones, "", scenarios.Traffic{}).Phones
+	b.Run("echo", func(b *testing.B) { benchmarkPacing(b, startEcho(b), nil, scenarios.VerbDownload) })
+	b.Run("server", func(b *testing.B) {
+		c := startServer(b, phones, "--no-fsync")
+		benchmarkPacing(b, c.Address, c, scenarios.VerbDownload)
+	})
+	b.Run("beacons", func(b *testing.B) {
+		c := startServer(b, phones, "--no-fsync")
+		benchmarkPacing(b, c.Address, c, scenarios.VerbBeacon)
+	})
+}
+
+func benchmarkPacing(b *testing.B, address string, child *Child, verb scenarios.Verb) {
+	var p50, p99, p999, bare, cpu, serverCPU, rate []float64
+	quantile := func(h *hdrhistogram.Histogram, q float64) float64 {
+		return float64(h.ValueAtQuantile(q)) / float64(time.Microsecond)
+	}
+	for left := b.N; left > 0; left -= pacedRound {
+		bare = append(bare, quantile(bareSleeper(min(left, pacedRound)), 99))
+		c := benched(pacedPhones, address, mixed(verb, pacedRate, min(left, pacedRound)))
+		if child != nil {
+			c.ServerUse = child.Use
+		}
+		m, err := Run(b.Context(), c)
+		if err != nil {
+			b.Fatal(err)
+		}
+		all := m.Report(c.Traffic).All
+		perOperation := func(u Use) float64 { return float64((u.User + u.System).Microseconds()) / float64(max(1, all.Count())) }
+		p50, p99, p999 = append(p50, quantile(all.Lag, 50)), append(p99, quantile(all.Lag, 99)), append(p999, quantile(all.Lag, 99.9))
+		cpu, serverCPU = append(cpu, perOperation(m.Own)), append(serverCPU, perOperation(m.Server))
+		rate = append(rate, float64(all.OK)/m.Length.Seconds())
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(middle(rate), "operations/s")
+	b.ReportMetric(middle(p50), "lag-p50-µs")
+	b.ReportMetric(middle(p99), "lag-p99-µs")
+	b.ReportMetric(slices.Min(p99), "lag-p99-µs-best")
+	b.ReportMetric(middle(p999), "lag-p99.9-µs")
+	b.ReportMetric(middle(bare), "bare-p99-µs")
+	b.ReportMetric(slices.Min(bare), "bare-p99-µs-best")
+	b.ReportMetric(middle(cpu), "CPU-µs/operation")
+	if child != nil {
+		b.ReportMetric(middle(serverCPU), "server-CPU-µs/operation")
+	}
+}
+
+// middle is the median.
+func middle(of []float64) float64 {
+	of = slices.Sorted(slices.Values(of))
+	return of[len(of)/2]
+}
+
+// bareSleeper is how late a thread is at n moments of the paced rate.
+func bareSleeper(n int) *hdrhistogram.Histogram {
+	h := newHistogram()
+	onThreadOfItsOwn(func() {
+		began := time.Now()
+		for i := range n {
+			due := time.Duration(i) * time.Second / pacedRate
+			for left := due - time.Since(began); left > 0; left = due - time.Since(began) {
+				preciseSleep(left)
+			}
+			record(h, time.Since(began)-due)
+		}
+	})
+	return h
+}
