@@ -150,7 +150,7 @@ func TestLiveElsewhere(t *testing.T) {
 	for _, c := range checksOf(r, reports.InvariantCheck) {
 		names = append(names, c.Name)
 	}
-	if len(names) != 5 || slices.Contains(names, "every TempID was issued once") {
+	if len(names) != 6 || slices.Contains(names, "every TempID resolves to its owner") {
 		t.Errorf("invariants that were looked at: %q", names)
 	}
 	notes := strings.Join(r.Notes, "\n")
