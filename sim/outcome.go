@@ -55,7 +55,7 @@ func (r *run) soFar() *reports.Run {
 	out := &reports.Run{
 		Scenario: s.Name, File: s.File, World: r.worldName(),
 		Seed:           s.Seed,
-		VirtualSeconds: (w.Now() - r.begin).Seconds(),
+		VirtualSeconds: seconds(w.Now() - r.begin),
 		Events:         w.Events(),
 		Phones:         len(r.accounts),
 		Operations:     r.operations(),

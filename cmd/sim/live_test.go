@@ -73,6 +73,9 @@ func TestLiveFlagsRefused(t *testing.T) {
 		{[]string{"--live", "--server", "x:1", "--credentials", "absent"}, "sim: opening the credentials: open absent: no such file or directory"},
 		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "\n")}, "the credentials have no account"},
 		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a\nyan\x1b\n")}, `accounts.txt:2: "yan\x1b" is no username and password with one blank between`},
+		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a\nyan b\nzoe c\n")}, `accounts.txt:3: the account "zoe" is in line 1 already`},
+		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "\ufeffzoe a\n")}, "accounts.txt:1: the file begins with a byte order mark, which would be part of the first username; save it without"},
+		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a\n"+strings.Repeat("x", 70000))}, "accounts.txt:2: the line is longer than 65536 bytes: this is no file of credentials"},
 		{[]string{"--live", "--server", "x:1", "--credentials", accountsFile(t, "zoe a b\n")}, `accounts.txt:1: "zoe a b" is no username and password with one blank between`},
 	} {
 		l, got, said := askedLive(t, append(c.arguments, "held.yaml")...)
