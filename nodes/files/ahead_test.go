@@ -199,7 +199,7 @@ func TestWhatTheLogHolds(t *testing.T) {
 		{"the first is broken, and older ones", "x" + record(3, 70, "a\n")[1:] + record(2, 72, "b\n") + record(3, 72, "c\n") + record(1, 0, "d\n"), 0, "", "c\n", true},
 		{"one that is broken, or cut off", "x" + record(3, 70, "a\n")[1:], 0, "", "", false},
 		{"something else", "root:x:0:0:root:/root:/bin/sh\n", 0, "", "", true},
-		{"bytes that no line has", strings.Repeat("\x00", 30) + "\x01", 0, "", "", true},
+		{"bytes that no line has", "x" + record(1, 70, "\x01\n")[1:], 0, "", "", true},
 	}
 	for _, test := range tests {
 		left := remainsOf([]byte(test.log))

@@ -93,15 +93,15 @@ func remainsOf(log []byte) (r remains) {
 }
 
 // cutOff says whether a log without a record may be one whose first write was
-// cut off: that of the first generation leaves some of a record in zeros.
+// cut off: that of the first generation leaves some of a record in zeros, that
+// of another some of it among old ones. Zeros may stand for any of it.
 func cutOff(log []byte) bool {
 	log = bytes.TrimRight(log, "\x00")
 	if len(log) <= aheadHeader {
 		return true
 	}
 	const generations = 1 << 32 // more than there ever are
-	generation := binary.LittleEndian.Uint64(log[8:])
-	if generation > 1 {
+	if generation := binary.LittleEndian.Uint64(log[8:]); generation != 1 {
 		return generation < generations
 	}
 	text := func(c rune) bool { return c == 0 || c == '\n' || ' ' <= c && c != 0x7f }
