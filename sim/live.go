@@ -51,8 +51,7 @@ const (
 // unseen are the invariants that need to see what a server reads, sends and
 // prints.
 func unseen() []check.Invariant {
-	return []check.Invariant{check.NoWelcomeDuringBlock, check.BlockLastsExactly, check.ThirdWrongBlocks,
-		check.IssuedOnce, check.ResolvesToOwner}
+	return []check.Invariant{check.NoWelcomeDuringBlock, check.BlockLastsExactly, check.ThirdWrongBlocks, check.ResolvesToOwner}
 }
 
 // quieted is the scenario as the real network has it: with no delays or losses

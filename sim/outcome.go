@@ -55,7 +55,7 @@ func (r *run) soFar() *reports.Run {
 	out := &reports.Run{
 		Scenario: s.Name, File: s.File, World: r.worldName(),
 		Seed:           s.Seed,
-		VirtualSeconds: (w.Now() - r.begin).Seconds(),
+		VirtualSeconds: seconds(w.Now() - r.begin),
 		Events:         w.Events(),
 		Phones:         len(r.accounts),
 		Operations:     r.operations(),
@@ -175,11 +175,14 @@ func (r *run) closeWait(w *wait, interrupted bool) {
 	}
 }
 
+// seconds is the number that is nearest to d; d.Seconds() rounds twice.
+func seconds(d time.Duration) float64 { return float64(d) / float64(time.Second) }
+
 func (r *run) invariant(i check.Invariant) reports.Check {
 	c := r.rules.Check(i)
 	for _, v := range r.broken {
 		if v.Invariant == i {
-			at := time.Duration(v.At).Seconds()
+			at := seconds(time.Duration(v.At))
 			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.Around = reports.Failed, v.Expected, v.Found, &at, r.around[i]
 		}
 	}

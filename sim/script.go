@@ -22,6 +22,7 @@ type step struct {
 	forge   rand.PCG
 	toRead  int // bytes that the server must read before the step has taken effect
 	result  stepResult
+	overdue bool   // it had its time to take effect
 	because string // why it could not begin
 }
 
@@ -150,7 +151,10 @@ func (r *run) beginStep(st *step) {
 		r.tookEffect(st)
 	}
 	if st.operation() == noOperation && (len(st.waits) == 0 || st.As != "") {
-		r.world.Call(st.at+r.effectLimit(), func() { r.settle(st) })
+		r.world.Call(st.at+r.effectLimit(), func() {
+			st.overdue = true
+			r.progress(st)
+		})
 	}
 	r.progress(st)
 }
@@ -168,7 +172,7 @@ func (r *run) progress(st *step) {
 	if st.operation() != noOperation && !st.result.answered {
 		return
 	}
-	if st.moment.known || st.result.lost || len(st.waits) > 0 && st.As == "" {
+	if st.moment.known || st.result.lost || st.overdue || len(st.waits) > 0 && st.As == "" {
 		r.settle(st)
 	}
 }

@@ -120,7 +120,7 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 		return nil, err
 	}
 	result = r.outcome(played != nil)
-	result.Run.WallSeconds = time.Since(began).Seconds()
+	result.Run.WallSeconds = seconds(time.Since(began))
 	result.Run.PeakRSSBytes = peakRSS()
 	return result, nil
 }

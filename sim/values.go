@@ -53,13 +53,13 @@ func (r *run) stepValue(i int, field string) float64 {
 	res := st.result
 	switch {
 	case field == "at" && st.moment.known:
-		return st.moment.at.Seconds()
+		return seconds(st.moment.at)
 	case field == "entries" && res.upload:
 		return float64(res.entries)
 	case field == "resolved" && res.upload:
 		return float64(res.resolved)
 	case field == "delay" && res.answered:
-		return res.delay.Seconds()
+		return seconds(res.delay)
 	}
 	return math.NaN()
 }
@@ -71,7 +71,7 @@ func (r *run) phoneValue(phone int, field string) float64 {
 	case "log":
 		return float64(r.world.Log(who).Len())
 	case "log.age_max":
-		return time.Duration(n.AgeMax).Seconds()
+		return seconds(time.Duration(n.AgeMax))
 	case "beacons.sent":
 		return float64(n.Sent)
 	case "beacons.valid":

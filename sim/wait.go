@@ -288,7 +288,7 @@ func (w *wait) fail(r *run, expected, found string) {
 	if w.check.Place == "" {
 		w.check.Place, w.check.Times = r.place(w.expect.Pos), 1
 	}
-	at := r.world.Now().Seconds()
+	at := seconds(r.world.Now())
 	w.check.Expected, w.check.Found, w.check.AtSeconds = expected, found, &at
 	w.check.Around = r.aroundStep(w)
 	w.end(r, reports.Failed)
@@ -325,6 +325,9 @@ func (w *wait) end(r *run, v reports.Verdict) {
 
 // Replied: one send of the server reached the phone.
 func (r *run) Replied(phone uint32, raw bool, p []byte) {
+	if r.elsewhere() {
+		r.rules.Received(int64(r.world.Now()), r.world.Name(phone), p)
+	}
 	for _, w := range r.active {
 		if w.listens(phone, raw) {
 			w.replied(r, p)

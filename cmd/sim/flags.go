@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -106,8 +107,19 @@ func (f *runFlags) checkLive(set *pflag.FlagSet) error {
 	case server && !accounts:
 		return errors.New("--server needs --credentials FILE, the accounts of that server")
 	}
-	if _, _, err := net.SplitHostPort(f.server); f.server != "" && err != nil {
-		return fmt.Errorf("--server %q is not of the form HOST:PORT", f.server)
+	return checkServer(f.server)
+}
+
+func checkServer(address string) error {
+	if address == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return fmt.Errorf("--server %q is not of the form HOST:PORT", address)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Errorf("--server %q: the port %q is no number from 1 to 65535", address, port)
 	}
 	return nil
 }

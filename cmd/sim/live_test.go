@@ -67,6 +67,8 @@ func TestLiveFlagsRefused(t *testing.T) {
 		{[]string{"--live", "--credentials", "f"}, "sim: run: --credentials is of use with --server only: the project's own server takes the accounts of the scenario"},
 		{[]string{"--live", "--server", "x:1"}, "sim: run: --server needs --credentials FILE, the accounts of that server"},
 		{[]string{"--live", "--server", "x", "--credentials", accounts}, `sim: run: --server "x" is not of the form HOST:PORT`},
+		{[]string{"--live", "--server", "x:65536", "--credentials", accounts}, `sim: run: --server "x:65536": the port "65536" is no number from 1 to 65535`},
+		{[]string{"--live", "--server", "x:0", "--credentials", accounts}, `sim: run: --server "x:0": the port "0" is no number from 1 to 65535`},
 		{[]string{"--live", "--server=", "--credentials", accounts}, "sim: run: the flag --server has no value"},
 		{[]string{"--live", "--server", "x:1", "--credentials", "absent"}, "sim: opening the credentials: open absent: no such file or directory"},
 	} {

@@ -33,6 +33,9 @@ type ahead struct {
 	// stale: the file under the name is of no use any more. It must be gone,
 	// durably, before anything else is stored.
 	stale bool
+	// damaged: it is put aside instead.
+	damaged bool
+	notes   *notes
 }
 
 // keep makes lines durable that tempIDs.txt has from position on, and nothing
@@ -126,10 +129,15 @@ func (a *ahead) abandon() {
 	}
 }
 
-// drop removes a log that is stale.
+// drop removes a log that is stale, or puts it aside.
 func (a *ahead) drop() error {
 	if !a.stale {
 		return nil
+	}
+	if a.damaged {
+		if err := a.putAside(); err != nil {
+			return err
+		}
 	}
 	err := a.fs.Remove(aheadName)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -139,5 +147,19 @@ func (a *ahead) drop() error {
 		return fmt.Errorf("removing %q: %w", a.fs.Path(aheadName), err)
 	}
 	a.stale = false
+	return nil
+}
+
+// putAside gives a damaged log another name.
+func (a *ahead) putAside() error {
+	aside, err := freeName(a.fs, aheadName+damagedSuffix)
+	if err == nil {
+		err = a.fs.Rename(aheadName, aside)
+	}
+	if err != nil {
+		return fmt.Errorf("putting the damaged %q aside: %w", a.fs.Path(aheadName), err)
+	}
+	a.damaged = false
+	a.notes.add("%s is damaged: what can be read of it is in %s, and what only the rest of it had is lost; it is kept as %s", aheadName, tempIDsName, aside)
 	return nil
 }

@@ -182,22 +182,32 @@ func TestWhatTheLogHolds(t *testing.T) {
 		title, log string
 		position   int64
 		lines      string
+		beyond     string
+		damaged    bool
 	}{
-		{"empty", "", 0, ""},
-		{"zeros", strings.Repeat("\x00", 500), 0, ""},
-		{"one", record(3, 70, "a\n") + "\x00\x00", 70, "a\n"},
-		{"two", record(3, 70, "a\n") + record(3, 72, "b\n"), 70, "a\nb\n"},
-		{"an older one behind it", record(3, 70, "a\n") + record(2, 72, "b\n"), 70, "a\n"},
-		{"one that is elsewhere", record(3, 70, "a\n") + record(3, 73, "b\n"), 70, "a\n"},
-		{"one that is cut off", record(3, 70, "a\n") + record(3, 72, "b\n")[:25], 70, "a\n"},
-		{"one with another byte", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1), 70, "a\n"},
-		{"the first is broken", "x" + record(3, 70, "a\n")[1:] + record(3, 72, "b\n"), 0, ""},
+		{"empty", "", 0, "", "", false},
+		{"zeros", strings.Repeat("\x00", 500), 0, "", "", false},
+		{"one", record(3, 70, "a\n") + "\x00\x00", 70, "a\n", "", false},
+		{"two", record(3, 70, "a\n") + record(3, 72, "b\n"), 70, "a\nb\n", "", false},
+		{"an older one behind it", record(3, 70, "a\n") + record(2, 72, "b\n"), 70, "a\n", "", false},
+		{"one that is elsewhere", record(3, 70, "a\n") + record(3, 73, "b\n"), 70, "a\n", "b\n", true},
+		{"one of before", record(3, 70, "a\n") + record(3, 69, "b\n"), 70, "a\n", "", false},
+		{"one that is cut off", record(3, 70, "a\n") + record(3, 72, "b\n")[:25], 70, "a\n", "", false},
+		{"one with another byte", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1), 70, "a\n", "", false},
+		{"one with another byte, and more", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1) + record(3, 74, "d\n") + record(3, 76, "e\n"), 70, "a\n", "d\ne\n", true},
+		{"the first is broken", "x" + record(3, 70, "a\n")[1:] + record(3, 72, "b\n"), 0, "", "b\n", true},
+		{"the first is broken, and older ones", "x" + record(3, 70, "a\n")[1:] + record(2, 72, "b\n") + record(3, 72, "c\n") + record(1, 0, "d\n"), 0, "", "c\n", true},
+		{"one that is broken, or cut off", "x" + record(3, 70, "a\n")[1:], 0, "", "", false},
+		{"something else", "root:x:0:0:root:/root:/bin/sh\n", 0, "", "", true},
+		{"bytes that no line has", "x" + record(1, 70, "\x01\n")[1:], 0, "", "", true},
 	}
 	for _, test := range tests {
-		position, lines := generationOf([]byte(test.log))
-		equal(t, test.title, string(lines), test.lines)
+		left := remainsOf([]byte(test.log))
+		equal(t, test.title, string(left.lines), test.lines)
+		equal(t, test.title+", beyond", string(left.beyond), test.beyond)
+		equal(t, test.title+", damaged", left.damaged, test.damaged)
 		if len(test.lines) > 0 {
-			equal(t, test.title, position, test.position)
+			equal(t, test.title, left.position, test.position)
 		}
 	}
 }
@@ -300,4 +310,82 @@ func TestAFailedSyncAtTheStart(t *testing.T) {
 	closeAll(t, openServer(t, m))
 	m.Crash()
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), before)
+}
+
+// What the log has lost is lost when the disk does not have it: it is said, the
+// log is kept, and all that is left of it is used.
+func TestADamagedLog(t *testing.T) {
+	const said = "tempIDs.txt.ahead is damaged: what can be read of it is in tempIDs.txt, and what only the rest of it had is lost; it is kept as tempIDs.txt.ahead.damaged"
+	lines := []string{lineOf(t, issue(alice, 1)), lineOf(t, issue(bob, 2)), lineOf(t, issue(alice, 3))}
+	all := strings.Join(lines, "")
+	size := aheadHeader + len(lines[0])
+	cameBack := func(n string) string {
+		return "tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: " + n
+	}
+	flip := func(at int) func([]byte) []byte {
+		return func(log []byte) []byte {
+			log[at] ^= 0x40
+			return log
+		}
+	}
+	tests := []struct {
+		title  string
+		before string // of tempIDs.txt
+		damage func(log []byte) []byte
+		after  string
+		notes  []string
+	}{
+		{"the first record", "", flip(30), lines[1] + lines[2], []string{cameBack("2"), said}},
+		{"its length", "", flip(4), lines[1] + lines[2], []string{cameBack("2"), said}},
+		{"one between", "", flip(size + 30), lines[0] + lines[2], []string{cameBack("2"), said}},
+		{"one between, of which nothing is missing", all, flip(size + 30), all, []string{said}},
+		{"the first, of which nothing is missing", all, flip(30), all, nil},
+		{"all of it", "", func([]byte) []byte { return []byte(strings.Repeat("x", smallAhead)) }, "", []string{said}},
+		{"cut short", "", func(log []byte) []byte { return log[:size+5] }, lines[0], []string{cameBack("1"), said}},
+		{"emptied", all, func([]byte) []byte { return nil }, all, []string{said}},
+		{"longer", "", func(log []byte) []byte { return append(log, make([]byte, 100<<10)...) }, all, []string{cameBack("3"), said}},
+		{"the last record", all, flip(2*size + 30), all, nil},
+	}
+	for _, test := range tests {
+		t.Run(test.title, func(t *testing.T) {
+			m := NewMemory()
+			s := openServer(t, m)
+			store(t, s, issue(alice, 1))
+			store(t, s, issue(bob, 2))
+			store(t, s, issue(alice, 3))
+			m.Kill()
+			log := test.damage([]byte(content(t, m, aheadName)))
+			m.WriteFile(aheadName, log, secretMode)
+			m.WriteFile(tempIDsName, []byte(test.before), openMode)
+			s = openServer(t, m)
+			m.Crash()
+			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.after)
+			equal(t, "notes", s.Notes(), test.notes)
+			if slices.Contains(test.notes, said) {
+				equal(t, "put aside", content(t, m, aheadName+damagedSuffix), string(log))
+			}
+			if _, err := m.ReadFile(aheadName); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("the log: %v", err)
+			}
+		})
+	}
+}
+
+// A file that is shorter than what was durable of it has lost lines that the log
+// does not have: a hand, or the disk.
+func TestTheFileWasMadeShorter(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	for i := range 4 { // the log is full after three
+		store(t, s, issue(alice, i))
+	}
+	store(t, s, issue(bob, 4))
+	m.Kill()
+	m.WriteFile(tempIDsName, []byte(lineOf(t, issue(alice, 0))), openMode)
+	s = openServer(t, m)
+	equal(t, "tempIDs.txt", content(t, m, tempIDsName), lineOf(t, issue(alice, 0))+lineOf(t, issue(bob, 4)))
+	equal(t, "notes", s.Notes(), []string{
+		"tempIDs.txt was made shorter after the server ended: of its first 296 bytes there are 74, and TempIDs of the lines that were cut off resolve no more",
+		"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1",
+	})
 }

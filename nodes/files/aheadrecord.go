@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,48 +53,107 @@ func readAhead(p []byte) (r aheadRecord, ok bool) {
 	return r, r.position >= 0
 }
 
-// generationOf is the lines of the generation at the front of a log, and their
-// position in tempIDs.txt.
-func generationOf(log []byte) (position int64, lines []byte) {
+// remains is what a log holds that was left behind.
+type remains struct {
+	position int64  // of lines, in tempIDs.txt
+	lines    []byte // of the generation at the front
+	// beyond is lines of that generation behind something that is no record of
+	// it; when there is none at the front, of the last generation that is left.
+	beyond []byte
+	end    int64 // where the last line ends in tempIDs.txt
+	// damaged: it is not as a crash leaves it.
+	damaged bool
+}
+
+// remainsOf reads a log.
+func remainsOf(log []byte) (r remains) {
 	first, ok := readAhead(log)
-	for r := first; ok && r.generation == first.generation && r.position == first.position+int64(len(lines)); r, ok = readAhead(log) {
-		lines = append(lines, r.lines...)
-		log = log[aheadHeader+len(r.lines):]
+	at := 0
+	for next := first; ok && next.generation == first.generation && next.position == first.position+int64(len(r.lines)); next, ok = readAhead(log[at:]) {
+		r.lines = append(r.lines, next.lines...)
+		at += aheadHeader + len(next.lines)
 	}
-	return first.position, lines
+	r.position, r.end = first.position, first.position+int64(len(r.lines))
+	generation := first.generation
+	for at < len(log) {
+		next, ok := laterRecord(log[at:])
+		if !ok || next.generation < generation || len(r.lines) > 0 && (next.generation > generation || next.position < r.end) {
+			at++
+			continue
+		}
+		if next.generation > generation {
+			generation, r.beyond = next.generation, nil
+		}
+		r.beyond = append(r.beyond, next.lines...)
+		r.end = next.position + int64(len(next.lines))
+		at += aheadHeader + len(next.lines)
+	}
+	r.damaged = len(r.beyond) > 0 || len(r.lines) == 0 && !cutOff(log)
+	return r
+}
+
+// cutOff says whether a log without a record may be one whose first write was
+// cut off: that of the first generation leaves some of a record in zeros, that
+// of another some of it among old ones. Zeros may stand for any of it.
+func cutOff(log []byte) bool {
+	log = bytes.TrimRight(log, "\x00")
+	if len(log) <= aheadHeader {
+		return true
+	}
+	const generations = 1 << 32 // more than there ever are
+	if generation := binary.LittleEndian.Uint64(log[8:]); generation != 1 {
+		return generation < generations
+	}
+	text := func(c rune) bool { return c == 0 || c == '\n' || ' ' <= c && c != 0x7f }
+	return bytes.IndexFunc(log[aheadHeader:], func(c rune) bool { return !text(c) }) < 0
+}
+
+// laterRecord reads the record at the front of p, where there may be anything.
+func laterRecord(p []byte) (r aheadRecord, ok bool) {
+	if len(p) < aheadHeader {
+		return r, false
+	}
+	// Nearly all that is no record ends here, without a checksum over much.
+	size := int64(binary.LittleEndian.Uint32(p[4:]))
+	if size == 0 || size > int64(len(p)-aheadHeader) || p[aheadHeader+size-1] != '\n' {
+		return r, false
+	}
+	return readAhead(p)
 }
 
 // read is what an earlier process left in the log; if there is one, it is stale
 // when tempIDs.txt has these lines, durably.
-func (a *ahead) read() (position int64, lines []byte, err error) {
+func (a *ahead) read() (r remains, err error) {
 	if err := removeNew(a.fs, aheadName); err != nil {
-		return 0, nil, err
+		return r, err
 	}
 	f, err := a.fs.Open(aheadName)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil, nil
+		return r, nil
 	}
 	var log []byte
+	var size int64
 	if err == nil {
-		log, err = wholeOf(f)
+		log, size, err = frontOf(f, a.size)
 	}
 	if err != nil {
-		return 0, nil, fmt.Errorf("reading %q: %w", a.fs.Path(aheadName), err)
+		return r, fmt.Errorf("reading %q: %w", a.fs.Path(aheadName), err)
 	}
 	a.stale = true
-	position, lines = generationOf(log)
-	return position, lines, nil
+	r = remainsOf(log)
+	r.damaged = r.damaged || size != a.size
+	return r, nil
 }
 
-func wholeOf(f File) ([]byte, error) {
+// frontOf is no more than limit bytes of a file, and its size.
+func frontOf(f File, limit int64) (p []byte, size int64, err error) {
 	st, err := f.Stat()
-	var p []byte
 	if err == nil {
-		p = make([]byte, st.Size)
+		p = make([]byte, min(st.Size, limit))
 		_, err = f.ReadAt(p, 0)
 		if errors.Is(err, io.EOF) {
 			err = nil
 		}
 	}
-	return p, errors.Join(err, f.Close())
+	return p, st.Size, errors.Join(err, f.Close())
 }

@@ -63,7 +63,7 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
 	s.tempIDs = tempIDs{ledger: ledger{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync}, zone: o.Zone, notes: &s.notes}
-	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.aheadSize, aheadSize)}
+	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.aheadSize, aheadSize), notes: &s.notes}
 	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes}
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())

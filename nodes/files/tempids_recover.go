@@ -4,20 +4,22 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // recover gives the file the lines that the ahead log has and it lacks, durably.
 // Whatever else is in the file stays.
 func (t *tempIDs) recover() error {
-	position, lines, err := t.ahead.read()
-	if err != nil || len(lines) == 0 {
+	left, err := t.ahead.read()
+	t.ahead.damaged = left.damaged
+	if err != nil || len(left.lines)+len(left.beyond) == 0 {
 		return err
 	}
 	f, err := t.fs.Append(t.name, t.mode)
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", t.fs.Path(t.name), err)
 	}
-	err = errors.Join(t.recoverTo(f, position, lines), f.Close())
+	err = errors.Join(t.recoverTo(f, &left), f.Close())
 	if err == nil {
 		err = t.fs.SyncNames()
 	}
@@ -27,12 +29,12 @@ func (t *tempIDs) recover() error {
 	return nil
 }
 
-func (t *tempIDs) recoverTo(f File, position int64, lines []byte) error {
+func (t *tempIDs) recoverTo(f File, left *remains) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	g, err := t.gap(f, st.Size, position, lines)
+	g, err := t.gap(f, st.Size, left)
 	if err != nil {
 		return err
 	}
@@ -43,6 +45,9 @@ func (t *tempIDs) recoverTo(f File, position int64, lines []byte) error {
 	}
 	if err := f.Sync(); err != nil {
 		return errors.Join(err, f.Truncate(g.sure)) // as in a ledger
+	}
+	if len(left.lines) == 0 && len(g.lines) == 0 && st.Size >= left.end {
+		t.ahead.damaged = false // a generation began with a write that was cut off
 	}
 	if n := bytes.Count(g.lines, []byte{'\n'}); n > 0 {
 		t.notes.add("%s: lines that were missing after a crash came back from %s: %d", t.name, aheadName, n)
@@ -58,26 +63,31 @@ type gap struct {
 }
 
 // gap makes the file one to which what it lacks of the lines can be appended.
-func (t *tempIDs) gap(f File, size, position int64, lines []byte) (g gap, err error) {
-	same, left, err := leftOf(f, size, position, lines)
-	switch {
-	case err != nil:
-		return g, err
-	case left:
-		// What goes is zeros, and of lines that come back.
-		g = gap{end: position + same, sure: position, lines: lines[same:]}
-		if g.end < size {
-			err = f.Truncate(g.end)
+func (t *tempIDs) gap(f File, size int64, r *remains) (g gap, err error) {
+	if len(r.beyond) == 0 {
+		same, left, err := leftOf(f, size, r.position, r.lines)
+		switch {
+		case err != nil:
+			return g, err
+		case left:
+			// What goes is zeros, and of lines that come back.
+			g = gap{end: r.position + same, sure: r.position, lines: r.lines[same:]}
+			if g.end < size {
+				err = f.Truncate(g.end)
+			}
+			return g, err
+		case same == int64(len(r.lines)):
+			return gap{end: size, sure: size}, nil
 		}
-		return g, err
-	case same == int64(len(lines)):
-		return gap{end: size, sure: size}, nil
+	}
+	if len(r.lines) > 0 && size < r.position {
+		t.notes.add("%s was made shorter after the server ended: of its first %d bytes there are %d, and TempIDs of the lines that were cut off resolve no more", t.name, r.position, size)
 	}
 	if g.end, err = t.repair(f, size); err != nil {
 		return g, err
 	}
 	g.sure = g.end
-	g.lines, err = linesNotIn(f, g.end, lines)
+	g.lines, err = linesNotIn(f, g.end, slices.Concat(r.lines, r.beyond))
 	return g, err
 }
 

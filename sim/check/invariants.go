@@ -136,6 +136,13 @@ func (v *Invariants) ServerSent(at int64, conn nodes.Conn, p []byte) {
 	v.accounts.answered(at, s, p)
 }
 
+// Received follows what a phone was answered by a server that is not seen.
+func (v *Invariants) Received(at int64, phone string, p []byte) {
+	if id, err := protocol.ParseTempID(p); err == nil {
+		v.tempIDs.issued(at, id, issue{phone, at, at})
+	}
+}
+
 // ServerPrinted follows the server's output.
 func (v *Invariants) ServerPrinted(at int64, text string) { v.tempIDs.printed(at, text) }
 

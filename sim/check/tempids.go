@@ -32,13 +32,16 @@ func (t *tempIDs) sent(at int64, s *session, p []byte) {
 	if len(p) != protocol.TempIDSize {
 		return
 	}
-	id := protocol.TempID(p)
+	t.issued(at, protocol.TempID(p), issue{s.name, s.lastRead, at})
+}
+
+func (t *tempIDs) issued(at int64, id protocol.TempID, is issue) {
 	t.v.times[IssuedOnce]++
 	if was, twice := t.owners[id]; twice {
 		t.v.violate(IssuedOnce, at, -1, fmt.Sprintf("a TempID other than that of %s at %s s", was.owner, world.Seconds(was.sent)),
-			fmt.Sprintf("%s again, for %s", id, s.name))
+			fmt.Sprintf("%s again, for %s", id, is.owner))
 	}
-	t.owners[id] = issue{s.name, s.lastRead, at}
+	t.owners[id] = is
 }
 
 const (

@@ -125,6 +125,7 @@ func (w *World) phoneEnds(l *link) {
 	if !l.phoneOpen {
 		return
 	}
+	w.cutShort(l)
 	l.phoneOpen = false
 	l.up.endTurn = w.nextTurn()
 	w.note(world.PhoneEnded, l.phone, world.Nobody, l.serial, 0, "is closed by the phone")
@@ -178,6 +179,7 @@ func (w *World) closedByServer(l *link) {
 	if !l.phoneOpen {
 		return
 	}
+	w.cutShort(l)
 	w.note(world.PhoneEnded, l.phone, world.Nobody, l.serial, 0, "is closed by the server")
 	l.phoneOpen = false
 	if !l.raw || w.scripted(l) {

@@ -142,7 +142,7 @@ func (p *phone) Connected(now nodes.Now, _ netip.AddrPort) {
 }
 
 // ConnectFailed says that there is none.
-func (p *phone) ConnectFailed(now nodes.Now, _ string) {
+func (p *phone) ConnectFailed(now nodes.Now, reason string) {
 	w := p.world
 	if w.closing || p.link == nil {
 		return
@@ -152,6 +152,7 @@ func (p *phone) ConnectFailed(now nodes.Now, _ string) {
 	p.link.phoneOpen = false
 	w.forget(p.link)
 	p.link = nil
+	w.absent(reason)
 }
 
 // Read is what the program reads from the server.

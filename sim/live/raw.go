@@ -3,6 +3,7 @@ package live
 import (
 	"net"
 
+	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 	"bluetrace/sim/world"
 )
@@ -98,6 +99,7 @@ func (w *World) rawStands(r *rawConn, tcp net.Conn, err error) bool {
 		if w.scripted(l) {
 			w.story.Ended(l.phone, true)
 		}
+		w.absent(socket.Reason(err))
 		return false
 	}
 	w.note(world.Connected, l.phone, world.Nobody, l.serial, 0, "")

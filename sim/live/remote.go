@@ -3,8 +3,10 @@ package live
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"slices"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -18,6 +20,9 @@ import (
 func (w *World) decidedElsewhere(p *phone, e *nodes.PhoneEffect) {
 	if w.config.Remote == "" {
 		return
+	}
+	if p.link != nil && e.Outcome != nodes.OutcomeOK {
+		w.cutShort(p.link)
 	}
 	if l := p.left; l != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
 		l.dismissed = true
@@ -87,11 +92,13 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answers are the texts that a server sends, as outcomes of a login.
-var answers = []struct {
+type answer struct {
 	text    string
 	outcome nodes.Outcome
-}{
+}
+
+// answers are the texts that a server sends, as outcomes of a login.
+var answers = []answer{
 	{protocol.Welcome, nodes.OutcomeOK},
 	{protocol.TryAgain, nodes.OutcomeWrongPassword},
 	{protocol.NowBlocked, nodes.OutcomeBlocked},
@@ -99,44 +106,85 @@ var answers = []struct {
 }
 
 // repliesOf tells the story of each answer that has come whole on a link: how the
-// server cut them nobody knows, so that they are taken by their texts.
+// server cut them nobody knows, so that those that a script may have asked for at
+// once are taken by their texts. A phone's program asks for one at a time.
 func (w *World) repliesOf(l *link) {
 	for len(l.got) > 0 {
-		n := replyLength(l.got)
+		n := replyLength(l.got, l.raw)
 		if n == 0 {
 			return // the beginning of an answer
 		}
-		reply := l.got[:n]
-		l.got = l.got[n:]
-		if l.raw {
-			w.rawDecisions(l, string(reply))
-		}
-		w.story.Replied(l.phone, l.raw, reply)
+		w.replied(l, l.got[:n])
+	}
+}
+
+// replied tells the story of the first bytes of what came on a link.
+func (w *World) replied(l *link, reply []byte) {
+	l.got = l.got[len(reply):]
+	if l.raw {
+		w.rawDecisions(l, string(reply))
+	}
+	w.story.Replied(l.phone, l.raw, reply)
+}
+
+// cutShort tells the story of the beginning of an answer whose rest never came.
+func (w *World) cutShort(l *link) {
+	if w.config.Remote != "" && len(l.got) > 0 {
+		w.replied(l, l.got)
 	}
 }
 
 // replyLength is how long the first answer of what came is; 0: it is not whole.
-func replyLength(got []byte) int {
+// Bytes that no answer has belong to the one before them. Only when several may
+// have come at once the next one ends the first.
+func replyLength(got []byte, several bool) int {
+	if beginsText(got) && !hasText(got) {
+		return 0
+	}
+	if !several {
+		return len(got)
+	}
+	n := 0
 	for _, a := range answers {
-		text := []byte(a.text)
-		switch {
-		case bytes.HasPrefix(got, text):
-			return len(text)
-		case bytes.HasPrefix(text, got):
-			return 0
+		if bytes.HasPrefix(got, []byte(a.text)) {
+			n = len(a.text)
 		}
 	}
-	digits := 0
-	for digits < len(got) && '0' <= got[digits] && got[digits] <= '9' {
-		digits++
+	if n == 0 {
+		n = numberLength(got)
 	}
+	if n == 0 {
+		return len(got)
+	}
+	for n < len(got) && !beginsText(got[n:]) && (got[n] < '0' || got[n] > '9') {
+		n++
+	}
+	return n
+}
+
+// numberLength is how long the first answer in digits is; 0: there is none.
+func numberLength(got []byte) int {
+	digits := len(got) - len(bytes.TrimLeft(got, "0123456789"))
 	switch {
 	case digits >= protocol.TempIDSize:
 		return protocol.TempIDSize
-	case digits == 0:
-		return len(got)
+	case digits > 0 && len(bytes.Trim(got[:digits], protocol.Ack)) == 0:
+		return len(protocol.Ack)
 	}
-	return 1 // an answer within an upload; a TempID comes in one piece
+	return digits
+}
+
+// beginsText says whether what came begins with a text that a server sends, or
+// is the beginning of one.
+func beginsText(got []byte) bool {
+	return slices.ContainsFunc(answers, func(a answer) bool {
+		n := min(len(got), len(a.text))
+		return n > 0 && string(got[:n]) == a.text[:n]
+	})
+}
+
+func hasText(got []byte) bool {
+	return slices.ContainsFunc(answers, func(a answer) bool { return bytes.HasPrefix(got, []byte(a.text)) })
 }
 
 func (w *World) rawDecisions(l *link, reply string) {
@@ -157,6 +205,14 @@ func (w *World) rawDecisions(l *link, reply string) {
 func (w *World) readElsewhere(l *link, n int) {
 	if w.config.Remote != "" {
 		w.story.Read(l.phone, l.raw, n)
+	}
+}
+
+// absent ends a run whose first connection was refused: the server elsewhere is
+// not there.
+func (w *World) absent(reason string) {
+	if w.config.Remote != "" && w.counts.Sessions.Opened == 0 {
+		w.fail(fmt.Errorf("no connection to the server elsewhere, %q: %s", w.config.Remote, reason))
 	}
 }
 

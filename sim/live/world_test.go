@@ -334,19 +334,31 @@ func TestClock(t *testing.T) {
 func TestReplyLength(t *testing.T) {
 	digits := strings.Repeat("7", 20)
 	for got, want := range map[string]int{
-		protocol.Welcome:          len(protocol.Welcome),
-		protocol.Welcome + digits: len(protocol.Welcome),
-		"Welcome to":              0,
-		protocol.NowBlocked:       len(protocol.NowBlocked),
-		protocol.TryAgain[:8]:     0,
-		"1":                       1,
-		"11":                      1,
-		digits + digits:           20,
-		digits + "1":              20,
-		"what":                    4,
+		protocol.Welcome:             len(protocol.Welcome),
+		protocol.Welcome + digits:    len(protocol.Welcome),
+		protocol.Welcome + "\n1":     len(protocol.Welcome) + 1,
+		protocol.TryAgain + "\nWelc": len(protocol.TryAgain) + 1,
+		"Welcome to":                 0,
+		protocol.NowBlocked:          len(protocol.NowBlocked),
+		protocol.TryAgain[:8]:        0,
+		"1":                          1,
+		"1\n":                        2,
+		"11":                         1,
+		"12":                         2,
+		digits[:19]:                  19,
+		digits + digits:              20,
+		digits + "1":                 20,
+		digits + "\n":                21,
+		"what":                       4,
 	} {
-		if n := replyLength([]byte(got)); n != want {
+		if n := replyLength([]byte(got), true); n != want {
 			t.Errorf("%q: %d, want %d", got, n, want)
+		}
+		if want > 0 {
+			want = len(got)
+		}
+		if n := replyLength([]byte(got), false); n != want {
+			t.Errorf("%q alone: %d, want %d", got, n, want)
 		}
 	}
 }

@@ -50,8 +50,11 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	}
 	zone := protocol.NewZone(p.zone)
 	h.folder, err = files.OpenServer(files.Disk(a.dir), files.ServerOptions{Zone: zone, NoSync: a.noFsync, Entropy: rand.Reader})
-	if err != nil {
+	if errors.Is(err, files.ErrFolderInUse) {
 		return fmt.Errorf("%w; name another folder with --dir", err)
+	}
+	if err != nil {
+		return fmt.Errorf("%w; put that right, or name another folder with --dir", err)
 	}
 	if h.first, _, err = h.folder.Credentials(); err != nil {
 		return err

@@ -1,0 +1,167 @@
+package sim
+
+import (
+	"context"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/reports"
+)
+
+// answers is a server that answers what follows the first read of each connection
+// with these texts in turn, and closes it after the last.
+func answers(t *testing.T, texts ...string) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() { answer(c, texts) })
+		}
+	})
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		serving.Wait()
+	})
+	return l.Addr().String()
+}
+
+func answer(c net.Conn, texts []string) {
+	defer c.Close()
+	b := make([]byte, protocol.MaxMessage)
+	if _, err := c.Read(b); err != nil {
+		return
+	}
+	for _, text := range texts {
+		if _, err := c.Read(b); err != nil {
+			return
+		}
+		if _, err := c.Write([]byte(text)); err != nil {
+			return
+		}
+	}
+}
+
+// faulty runs a script with a server that has its faults.
+func faulty(t *testing.T, server, script string) *reports.Run {
+	t.Helper()
+	return runLive(t, "name: x\nphones: [{name: a}, {name: b}]\nscript:\n"+script,
+		Live{Server: server, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}, {User: "yan", Password: "q"}}})
+}
+
+// found is what the failed checks found.
+func found(r *reports.Run) (found []string) {
+	for _, c := range r.Checks {
+		if c.Verdict != reports.Passed {
+			found = append(found, c.Found)
+		}
+	}
+	return found
+}
+
+// TestLiveFaulty: what a server sends that it should not is shown as it came,
+// and the run ends.
+func TestLiveFaulty(t *testing.T) {
+	const (
+		login = "  - {at: 0s, phone: a, login: wrong, expect: {reply: Invalid Password. Please try again}}\n"
+		fetch = "  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: \"/^[0-9]{20}$/\"}}\n"
+		after = "  - {phone: a, do: Download_tempID, as: got}\n  - {at: got + 1s, phone: a, expect: {log: 0}}\n"
+		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: {replies: [/^Welcome/, \"1\"], within: 1s}}\n"
+		id    = "12345678901234567890"
+	)
+	for name, c := range map[string]struct {
+		texts  []string
+		script string
+		want   []string
+	}{
+		"a line feed too many":      {[]string{protocol.TryAgain + "\n"}, login, []string{`"` + protocol.TryAgain + `\n"`}},
+		"half an answer":            {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
+		"a digit too few":           {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
+		"a digit too many":          {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
+		"another welcome":           {[]string{"Hello"}, fetch + after, []string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline", "its moment got never came"}},
+		"joined, with a line feed":  {[]string{protocol.Welcome + "\n1"}, raw, nil},
+		"closed before the welcome": {nil, fetch, []string{"a has no connection to log in on: it was refused, or has ended", "a is not at its prompt: it is offline"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := faulty(t, answers(t, c.texts...), c.script)
+			if got := found(r); !slices.Equal(got, c.want) {
+				t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(c.want, "\n"))
+			}
+		})
+	}
+}
+
+// TestLiveIssuedTwice: that a TempID was issued twice shows in the answers.
+func TestLiveIssuedTwice(t *testing.T) {
+	const id = "12345678901234567890"
+	r := faulty(t, answers(t, protocol.Welcome, id), `  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: /./}}
+  - {phone: b, do: [login, Download_tempID], expect: {reply: /./}}
+`)
+	if got, want := found(r), []string{id + " again, for b"}; !slices.Equal(got, want) {
+		t.Errorf("found %q, want %q", got, want)
+	}
+}
+
+// TestLiveNobodyThere: without a server there is no run, whoever connects first.
+func TestLiveNobodyThere(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := l.Addr().String()
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, does := range []string{"login: right", "tcp: {connect: true, send: x}"} {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a bound on a hang
+		defer cancel()
+		_, err := Run(ctx, parse(t, "name: x\nlength: 1h\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, "+does+", expect: {reply: /./}}]\n"),
+			Options{Live: &Live{Server: nobody, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+		if want := `no connection to the server elsewhere, "` + nobody + `": connection refused`; err == nil || err.Error() != want {
+			t.Errorf("%s: %v\nwant %s", does, err, want)
+		}
+	}
+}
+
+// TestMomentThatNeverComes: who waits for the moment of a step that had no effect
+// is told so when the step's time is over, and the run ends.
+func TestMomentThatNeverComes(t *testing.T) {
+	r, err := Run(t.Context(), parse(t, `name: x
+phones: [{name: a}, {name: b}]
+script:
+  - {at: 0s, phone: a, do: login}
+  - {at: 1s, phone: b, do: Beacon, to: a, as: heard, expect: {phone: a, prints: The beacon is valid.}}
+  - {at: heard + 1s, phone: a, expect: {log: 1}}
+`), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checks := checksOf(&r.Run, reports.ExpectationCheck)
+	last := checks[len(checks)-1]
+	if last.Found != "its moment heard never came" || *last.AtSeconds != 11 || r.Ended != 11*time.Second {
+		t.Errorf("%s at %v s, the run ended at %s", last.Found, *last.AtSeconds, r.Ended)
+	}
+}
+
+// TestSeconds: a time has no more digits than its nanoseconds.
+func TestSeconds(t *testing.T) {
+	if got := seconds(5_924_701_652); got != 5.924701652 {
+		t.Errorf("%v", got)
+	}
+}
