@@ -27,6 +27,9 @@ type Load struct {
 	Generator *ProcessUse   `json:"generator,omitempty"`
 	// ServerUse is missing when the server is elsewhere.
 	ServerUse *ProcessUse `json:"server_use,omitempty"`
+
+	Conditions *Conditions `json:"conditions,omitempty"`
+	Histograms *Histograms `json:"histograms,omitempty"`
 }
 
 // Arrivals counts them: Due = Started + Dropped.

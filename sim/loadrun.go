@@ -72,6 +72,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	out := reports.Run{Scenario: s.Name, File: s.File, About: s.About, World: reports.Live, Seed: s.Seed, Phones: len(phones), Notes: notes}
 	out.Load = m.Report(traffic)
 	out.Load.Server = target
+	out.Load.Conditions = conditions(s, traffic)
 	out.VirtualSeconds = (traffic.WarmUp + m.Length).Seconds()
 	out.Checks = load.Checks(s, out.Load, m.Interrupted, place)
 	out.Verdict = verdict(out.Checks, m.Interrupted)

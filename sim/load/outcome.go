@@ -41,6 +41,7 @@ func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
 		all.merge(k)
 	}
 	l.All = all.report(allOperations, m.seed)
+	l.Histograms = m.figures.histograms()
 	if m.HasOwn {
 		l.Generator = useOf(m.Own, m.Length)
 	}
