@@ -32,7 +32,7 @@ type estimate struct {
 func (s *series) estimates(c cells, figures []figure, draws *rand.Rand) []estimate {
 	out := make([]estimate, len(figures))
 	for i, f := range figures {
-		value, width, _ := f.of(s.sum, c)
+		value, width, _ := f.of(s.sum, total(s.sum), c)
 		value = max(value, 1)
 		out[i].log = math.Log(value)
 		out[i].cell = width * width / (12 * value * value)
@@ -62,7 +62,7 @@ func (s *series) within(c cells, figures []figure, draws *rand.Rand) (variances 
 	seconds, used, own := 0.0, 0.0, 0.0
 	for i, r := range s.runs {
 		n := len(r.seconds)
-		length := max(1, int(math.Round(math.Cbrt(float64(n)))))
+		length := max(1, int(math.Round(math.Sqrt(float64(n)))))
 		runs[i].drawn = (n + length - 1) / length
 		for first := range n {
 			var block [][]bin
@@ -114,8 +114,9 @@ func resampled(c cells, figures []figure, draw func(sum []uint64)) []float64 {
 	for range resamples {
 		clear(sum)
 		draw(sum)
+		n := total(sum)
 		for i, f := range figures {
-			if v, _, ok := f.of(sum, c); ok {
+			if v, _, ok := f.of(sum, n, c); ok {
 				values[i] = append(values[i], math.Log(max(v, 1)))
 			}
 		}

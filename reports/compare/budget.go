@@ -68,7 +68,7 @@ func (b *Budget) unit(written string) error {
 	case b.timed() && (b.Method == "min" || b.Method == "max"):
 		return fmt.Errorf("the budget %q is of one sample alone, which chance decides; expected avg, med or p(N)", b.Text)
 	case delay == counted:
-		return fmt.Errorf("the budget %q: `%s` has no `%s`", b.Text, b.Metric, b.Method)
+		return fmt.Errorf("the budget %q: `%s` has no `%s`", b.Text, b.Metric, b.Figure())
 	case written == string(Percent):
 		b.Unit = Percent
 	case delay && ms == 0:
@@ -88,6 +88,14 @@ func (b *Budget) timed() bool {
 
 func (b *Budget) figure() figure {
 	return figure{mean: b.Method == "avg", quantile: b.Quantile}
+}
+
+// Figure is the name of what the budget is about, such as p99.
+func (b *Budget) Figure() string {
+	if b.Method == "p" {
+		return b.figure().name()
+	}
+	return b.Method
 }
 
 // BudgetResult is what became of one.
@@ -131,11 +139,12 @@ func (b *Budget) counted(x, y float64, scenario string) (BudgetResult, error) {
 	return b.result(change, change, change, false), nil
 }
 
-// budget judges the budgets that are about this load.
-func (l *Load) budget(o Options, used []bool) error {
+// budget judges the budgets that are about this load; wanted are those of times
+// that it has.
+func (l *Load) budget(o Options, wanted []int, used []bool) error {
 	for i, b := range o.Budgets {
 		if b.timed() {
-			if err := l.timedBudget(b, used[i]); err != nil {
+			if err := l.timedBudget(b, slices.Contains(wanted, i)); err != nil {
 				return err
 			}
 			continue
@@ -158,10 +167,10 @@ func (l *Load) budget(o Options, used []bool) error {
 	return nil
 }
 
-func (l *Load) timedBudget(b Budget, known bool) error {
+func (l *Load) timedBudget(b Budget, wanted bool) error {
 	at := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Metric == b.Metric && r.figure == b.figure() })
 	if at < 0 {
-		if known && l.has(b.Metric) {
+		if wanted {
 			return &Invalid{Err: fmt.Errorf("the budget %q cannot be judged: %s has no sample of it on one side", b.Text, l.Scenario)}
 		}
 		return nil
@@ -184,11 +193,6 @@ func (l *Load) timedBudget(b Budget, known bool) error {
 	}
 	l.Budgets = append(l.Budgets, result)
 	return nil
-}
-
-// has says whether there is any row of a metric.
-func (l *Load) has(metric string) bool {
-	return slices.ContainsFunc(l.Rows, func(r Row) bool { return r.Metric == metric })
 }
 
 // number as a person would write it.

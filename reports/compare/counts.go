@@ -40,8 +40,8 @@ func countsOf(p sides) []CountRow {
 
 // Used is what each run's own server used; no test is made of it.
 type Used struct {
-	What string    `json:"what"`
-	A    []float64 `json:"a"` // one for each run
+	What string    `json:"what"` // with its unit last
+	A    []float64 `json:"a"`    // one for each run
 	B    []float64 `json:"b"`
 }
 
@@ -52,11 +52,11 @@ func usedOf(p sides) []Used {
 		what string
 		of   func(*Result) float64
 	}{
-		{"processor time of the server for an operation, µs", func(r *Result) float64 {
+		{"server_cpu_us_per_operation", func(r *Result) float64 {
 			return 1e6 * (r.Load.ServerUse.UserSeconds + r.Load.ServerUse.SystemSeconds) / float64(max(1, r.Load.All.count()))
 		}},
-		{"peak memory of the server, MiB", func(r *Result) float64 { return float64(r.Load.ServerUse.PeakBytes) / (1 << 20) }},
-		{"pauses of the server for garbage, ms", func(r *Result) float64 { return 1000 * r.Load.ServerUse.GCPauseSeconds }},
+		{"server_peak_mib", func(r *Result) float64 { return float64(r.Load.ServerUse.PeakBytes) / (1 << 20) }},
+		{"server_gc_pause_ms", func(r *Result) float64 { return 1000 * r.Load.ServerUse.GCPauseSeconds }},
 	} {
 		each := func(results []*Result) (values []float64) {
 			for _, r := range results {

@@ -170,10 +170,7 @@ func (e *Exact) budget(a, b *Result, o Options, used []bool) error {
 			continue
 		}
 		if one.Method != "count" {
-			name += ":" + one.figure().name()
-			if one.Method == "min" || one.Method == "max" {
-				name = one.Metric + ":" + one.Method
-			}
+			name += ":" + one.Figure()
 		}
 		named := func(v value) bool { return v.name == name }
 		x, y := slices.IndexFunc(inA, named), slices.IndexFunc(inB, named)

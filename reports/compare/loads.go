@@ -52,10 +52,11 @@ func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 	l := &Load{Scenario: p.scenario, A: sideOf(p.a), B: sideOf(p.b), Rows: []Row{}, Budgets: []BudgetResult{}}
 	l.Unlike = unlike(p.a, p.b)
 	metrics := metricsOf(p, &l.Unlike)
+	var wanted []int
 	for i, b := range o.Budgets {
 		for j := range metrics {
 			if m := &metrics[j]; m.name == b.Metric && b.timed() {
-				used[i] = true
+				used[i], wanted = true, append(wanted, i)
 				m.want(b.figure())
 			}
 		}
@@ -82,7 +83,7 @@ func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 	l.correct(1 - o.Confidence)
 	l.Counts = countsOf(p)
 	l.Used = usedOf(p)
-	return l, l.budget(o, used)
+	return l, l.budget(o, wanted, used)
 }
 
 func sideOf(results []*Result) Side {
@@ -148,14 +149,18 @@ func (m *metric) rows(p sides, o Options, draws *rand.Rand) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	return m.test(c, a, b, o.Confidence, draws), nil
+}
+
+// test makes a row of each figure that both sides have.
+func (m *metric) test(c cells, a, b *series, confidence float64, draws *rand.Rand) (rows []Row) {
 	na, nb := total(a.sum), total(b.sum)
 	short := a.short() || b.short()
-	var rows []Row
 	var tested []int
 	var figures []figure
 	for _, f := range m.figures {
-		va, _, okA := f.of(a.sum, c)
-		vb, _, okB := f.of(b.sum, c)
+		va, _, okA := f.of(a.sum, na, c)
+		vb, _, okB := f.of(b.sum, nb, c)
 		if !okA || !okB {
 			continue
 		}
@@ -173,13 +178,13 @@ func (m *metric) rows(p sides, o Options, draws *rand.Rand) ([]Row, error) {
 		rows = append(rows, r)
 	}
 	if len(tested) == 0 {
-		return rows, nil
+		return rows
 	}
 	ea, eb := a.estimates(c, figures, draws), b.estimates(c, figures, draws)
 	for i, at := range tested {
-		rows[at].Test = testOf(differenceOf(ea[i], eb[i]), o.Confidence)
+		rows[at].Test = testOf(differenceOf(ea[i], eb[i]), confidence)
 	}
-	return rows, nil
+	return rows
 }
 
 // short says whether a run is too short to know its own chance.

@@ -102,7 +102,10 @@ func notJSON(path string, text []byte, begins int64, err error) error {
 		return &Invalid{at(path, text, begins+syntaxOffset(text[begins:], e)), fmt.Errorf("this is no JSON: %w", err)}
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return &Invalid{at(path, text, begins+e.Offset), fmt.Errorf("`%s` is a %s, and a result has none there", e.Field, e.Value)}
+		if e.Field == "" {
+			return &Invalid{at(path, text, begins), fmt.Errorf("a result is an object, and this is a %s", e.Value)}
+		}
+		return &Invalid{at(path, text, begins+e.Offset), fmt.Errorf("`%s` cannot be a %s", e.Field, e.Value)}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Invalid{at(path, text, int64(len(text))), errors.New("the file ends in the middle of a result; it was not written whole")}

@@ -11,51 +11,53 @@ type Result struct {
 	path   string // of the file that it was read from
 	number int    // of the objects in that file, from 1; 0: it is the only one
 
-	Scenario       string
-	World          string
-	Seed           uint64
-	Digest         string
-	Verdict        reports.Verdict
-	VirtualSeconds float64 `json:"virtual_seconds"`
-	Events         uint64
-	Phones         int
+	Scenario       string          `json:"scenario"`
+	World          string          `json:"world"`
+	Seed           uint64          `json:"seed"`
+	Digest         string          `json:"digest"`
+	Verdict        reports.Verdict `json:"verdict"`
+	VirtualSeconds float64         `json:"virtual_seconds"`
+	Events         uint64          `json:"events"`
+	Phones         int             `json:"phones"`
 
-	Beacons   reports.Beacons
-	Datagrams reports.Datagrams
-	Sessions  reports.Sessions
-	Logins    reports.Logins
-	TempIDs   reports.TempIDs
-	Uploads   reports.Uploads
+	Beacons   reports.Beacons   `json:"beacons"`
+	Datagrams reports.Datagrams `json:"datagrams"`
+	Sessions  reports.Sessions  `json:"sessions"`
+	Logins    reports.Logins    `json:"logins"`
+	TempIDs   reports.TempIDs   `json:"tempids"`
+	Uploads   reports.Uploads   `json:"uploads"`
 
-	Operations []delayed
-	Checks     []reports.Check
-	Load       *loaded
+	Operations []delayed       `json:"operations"`
+	Checks     []reports.Check `json:"checks"`
+	Load       *loaded         `json:"load"`
 }
 
 // delayed is an operation of a run without a load.
 type delayed struct {
-	Name    string
-	Count   int64
+	Name    string         `json:"name"`
+	Count   int64          `json:"count"`
 	DelayMs reports.Delays `json:"delay_ms"`
 }
 
 // loaded is the part of a load.
 type loaded struct {
-	Executor      string
-	Server        string
-	WarmUpSeconds float64 `json:"warm_up_seconds"`
-	Seconds       float64
-	Arrivals      reports.Arrivals
-	All           outcomes
-	Beacons       reports.LoadBeacons
+	Executor      string              `json:"executor"`
+	Server        string              `json:"server"`
+	WarmUpSeconds float64             `json:"warm_up_seconds"`
+	Seconds       float64             `json:"seconds"`
+	Arrivals      reports.Arrivals    `json:"arrivals"`
+	All           outcomes            `json:"all"`
+	Beacons       reports.LoadBeacons `json:"beacons"`
 	ServerUse     *reports.ProcessUse `json:"server_use"`
-	Conditions    *reports.Conditions
-	Histograms    *reports.Histograms
+	Conditions    *reports.Conditions `json:"conditions"`
+	Histograms    *reports.Histograms `json:"histograms"`
 }
 
 // outcomes of operations.
 type outcomes struct {
-	OK, Failed, Unknown uint64
+	OK      uint64 `json:"ok"`
+	Failed  uint64 `json:"failed"`
+	Unknown uint64 `json:"unknown"`
 }
 
 func (o outcomes) count() uint64 { return o.OK + o.Failed + o.Unknown }

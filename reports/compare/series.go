@@ -194,10 +194,11 @@ func (f figure) name() string {
 	return "p" + number(math.Round(f.quantile*1e8)/1e6)
 }
 
-// of is the figure of a sum in nanoseconds, and the width of the cell that it is
-// in; false without a sample. In a cell, samples count as spread evenly.
-func (f figure) of(sum []uint64, c cells) (value, width float64, ok bool) {
-	n := float64(total(sum))
+// of is the figure of a sum of so many samples in nanoseconds, and the width of
+// the cell that it is in; false without a sample. In a cell, samples count as
+// spread evenly.
+func (f figure) of(sum []uint64, samples uint64, c cells) (value, width float64, ok bool) {
+	n := float64(samples)
 	if n == 0 {
 		return 0, 0, false
 	}
@@ -208,7 +209,7 @@ func (f figure) of(sum []uint64, c cells) (value, width float64, ok bool) {
 		}
 		return weighted / n, 0, true
 	}
-	want, seen := f.quantile*n, 0.0
+	want, seen := f.quantile*n*(1-1e-12), 0.0 // no sample further by rounding alone
 	for i, k := range sum {
 		if k == 0 {
 			continue

@@ -101,8 +101,11 @@ func (p *page) budgets(budgets []BudgetResult) {
 			text += fmt.Sprintf(" (%s to %s)", changed(b.Low, b.Unit), changed(b.High, b.Unit))
 		}
 		said := string(b.Verdict)
-		if b.Verdict == NotShown {
+		switch {
+		case b.Verdict == NotShown:
 			said = "above it, which may be chance: not shown"
+		case b.Verdict == Held && b.High > b.Limit:
+			said = "held, but more is not ruled out"
 		}
 		p.line("  budget      %s  %s", text, p.word(b.Verdict, said))
 	}
@@ -183,7 +186,7 @@ func (p *page) used(all []Used) {
 			p.gap()
 			p.line("  used, run by run, not tested")
 		}
-		p.line("    %-50s  A %s; B %s", u.What, spread(u.A), spread(u.B))
+		p.line("    %-28s A %s; B %s", u.What, spread(u.A), spread(u.B))
 	}
 }
 
