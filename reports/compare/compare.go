@@ -148,7 +148,7 @@ func (c *Comparison) pairs(a, b []*Result) ([]sides, error) {
 		pairs = append(pairs, *s)
 	}
 	if len(pairs) == 0 {
-		return nil, &Invalid{Err: fmt.Errorf("A and B have no scenario in common: A has %s, B has %s", listed(a), listed(b))}
+		return nil, &Invalid{Err: fmt.Errorf("no scenario is in both A and B: A has %s, B has %s", listed(a), listed(b))}
 	}
 	return pairs, nil
 }

@@ -115,7 +115,7 @@ func TestWhatCannotBeCompared(t *testing.T) {
 		budget string
 		want   string
 	}{
-		{"another scenario", draw(func(r *Result) { r.Scenario = "other" }), "", "A and B have no scenario in common: A has drawn, B has other"},
+		{"another scenario", draw(func(r *Result) { r.Scenario = "other" }), "", "no scenario is in both A and B: A has drawn, B has other"},
 		{"no load", draw(func(r *Result) { r.Load = nil }), "", "drawn.json: drawn is a load in one result and none in another (drawn.json)"},
 		{"an invalid run", draw(func(r *Result) { r.Verdict = reports.Invalid }), "", "drawn.json: this run is invalid, the generator was the bottleneck: it says nothing about the server; repeat it, or leave it out"},
 		{"an old result", draw(func(r *Result) { r.Load.Histograms = nil }), "", "drawn.json: this load has no `load.histograms`: it was written by an older sim; repeat the run"},
