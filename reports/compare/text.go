@@ -138,7 +138,7 @@ func (p *page) rows(l *Load) {
 		before = r.Metric
 		interval, chance := "", ""
 		if r.Test != nil {
-			interval = fmt.Sprintf("%+.1f to %+.1f %%", 100*r.Test.Low, 100*r.Test.High)
+			interval = fmt.Sprintf("%+.1f to %s", 100*r.Test.Low, atMost(r.Test.High))
 			chance = fmt.Sprintf("%.3f", r.Test.PAdjusted)
 			if r.Test.PAdjusted < 0.001 {
 				chance = "<0.001"
@@ -150,6 +150,15 @@ func (p *page) rows(l *Load) {
 	tested, _ := l.tested()
 	p.line("  p is for a change as large by chance alone, adjusted for the %d rows that were tested: of those that", tested)
 	p.line("  moved, %s %% are expected to be chance. Each interval is by itself. Times are within 0.8 %%.", number(math.Round(1e4*p.share)/1e2))
+}
+
+// atMost is the high end of an interval; what is beyond ten times as much says
+// only that nothing is known.
+func atMost(share float64) string {
+	if share > 9.99 {
+		return "over +999 %"
+	}
+	return fmt.Sprintf("%+.1f %%", 100*share)
 }
 
 // shortMs has three digits or so.
