@@ -50,7 +50,7 @@ func encodeRun(r *Run) ([]byte, error) {
 	if err := e.Encode(documentOf(r)); err != nil {
 		return nil, err
 	}
-	return escapeUnprintable(b.Bytes()), nil
+	return EscapeUnprintable(b.Bytes()), nil
 }
 
 // documentOf is r without numbers that JSON cannot write and without lists
@@ -91,10 +91,10 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 	}{o.Name, o.Count(), o.Delays()})
 }
 
-// escapeUnprintable escapes what the JSON encoder leaves alone: DEL, the C1
+// EscapeUnprintable escapes what the JSON encoder leaves alone: DEL, the C1
 // controls, direction marks. Valid on a whole document, since beyond ASCII
 // nothing stands outside its strings.
-func escapeUnprintable(text []byte) []byte {
+func EscapeUnprintable(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)

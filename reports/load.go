@@ -32,6 +32,9 @@ type Load struct {
 	// Search is of that executor only. Then the figures above are those of one of
 	// its steps (Search.Shown).
 	Search *Search `json:"search,omitempty"`
+
+	Conditions *Conditions `json:"conditions,omitempty"`
+	Histograms *Histograms `json:"histograms,omitempty"`
 }
 
 // Arrivals counts them: Due = Started + Dropped.

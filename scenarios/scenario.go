@@ -28,6 +28,7 @@ type Scenario struct {
 	Manual bool          // left out when a whole folder is run
 
 	Vars map[string]string // the value of every ${NAME}, after --set
+	Sum  string            // a hash of the file's text and of Vars, in hexadecimal digits
 	// Written is where `start`, `zone` and the keys of `server` and `network`
 	// stand, by their path such as network.tcp.delay.
 	Written map[string]Pos

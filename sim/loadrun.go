@@ -99,6 +99,7 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.keepForComparison()
 	out := &reports.Run{Load: m.report, Checks: m.checks, Verdict: verdict(m.checks, m.Interrupted)}
 	out.VirtualSeconds = (r.traffic.WarmUp + m.Length).Seconds()
 	if out.Load.Invalid = m.unfit; len(m.unfit) > 0 && !m.Interrupted {
@@ -141,10 +142,15 @@ func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, er
 	}
 	all := &measuredLoad{Measured: m, report: m.Report(c.Traffic)}
 	all.report.Server = r.target
+	all.report.Conditions = conditions(r.scenario, c.Traffic)
 	all.checks = load.Checks(r.scenario, all.report, m.Interrupted, r.place)
 	all.unfit = load.Unfit(c.Traffic, all.report, sockets.Wanting.Load())
 	return all, nil
 }
+
+// keepForComparison adds the histograms of every second, which take some
+// milliseconds each.
+func (m *measuredLoad) keepForComparison() { m.report.Histograms = m.Histograms() }
 
 func (r *loadRun) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
 

@@ -68,6 +68,13 @@ func TestLoadOnRealSockets(t *testing.T) {
 	if n := l.Arrivals.Started; l.All.OK != 6*n || l.Beacons.Sent != n || l.Beacons.Received != n {
 		t.Errorf("of %d sessions: %d operations ok, %d failed, %d unknown; beacons %+v", n, l.All.OK, l.All.Failed, l.All.Unknown, l.Beacons)
 	}
+	if c := l.Conditions; len(c.ScenarioSum) != 32 || c.StartRate != 20 || len(c.Stages) != 1 || c.Stages[0] != (reports.Stage{Seconds: 1, Rate: 20}) ||
+		c.Machine.CPUs < 1 || c.Machine.OS == "" || c.Build.Go == "" {
+		t.Errorf("conditions: %+v", c)
+	}
+	if len(l.Histograms.Operations) != 6 {
+		t.Errorf("second by second, %d operations, want 6", len(l.Histograms.Operations))
+	}
 	if r.Run.World != reports.Live || l.ServerUse == nil && l.Generator != nil {
 		t.Errorf("world %q, the server's use %+v", r.Run.World, l.ServerUse)
 	}

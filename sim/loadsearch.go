@@ -210,6 +210,7 @@ func (s *searching) result(interrupted bool) *reports.Run {
 	found := s.state.Found()
 	out := &reports.Run{VirtualSeconds: time.Since(s.began).Seconds()}
 	if s.shown != nil {
+		s.shown.keepForComparison()
 		out.Load, out.Checks = s.shown.report, s.shown.checks
 	} else {
 		out.Load = load.Unmeasured(s.traffic)

@@ -33,6 +33,7 @@ const usage = `Sim runs scenarios of BlueTrace phones and their server, in virtu
 
   sim run [flags] SCENARIO...     run scenarios and check what they expect
   sim check [flags] SCENARIO...   only read them and list their mistakes
+  sim compare [flags] A B         two sets of results side by side: what moved, which budgets hold
   sim schema                      print the JSON Schema of a scenario, for editors
   sim help [COMMAND]              print this, or the flags of a command
 
@@ -55,7 +56,7 @@ build the program: go build -o bin/sim ./cmd/sim
 // command does what the arguments ask for.
 func (p *program) command(ctx context.Context, arguments []string) status {
 	if len(arguments) == 0 {
-		p.complain(fmt.Errorf("no command"), "the commands are run, check, schema and help")
+		p.complain(fmt.Errorf("no command"), "the commands are run, check, compare, schema and help")
 		return invalid
 	}
 	rest := arguments[1:]
@@ -64,6 +65,8 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		return p.run(ctx, rest)
 	case "check":
 		return p.check(rest)
+	case "compare":
+		return p.compare(rest)
 	case "schema":
 		return p.printSchema(rest)
 	case serverCommand:
@@ -71,7 +74,7 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 	case "help", "--help", "-h":
 		return p.help(ctx, rest)
 	}
-	p.complain(fmt.Errorf("unknown command %q", arguments[0]), "the commands are run, check, schema and help")
+	p.complain(fmt.Errorf("unknown command %q", arguments[0]), "the commands are run, check, compare, schema and help")
 	return invalid
 }
 

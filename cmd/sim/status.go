@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"bluetrace/reports"
+	"bluetrace/reports/compare"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 )
@@ -72,6 +73,9 @@ func statusOfRunning(err error) status {
 // that editors find it.
 func (p *program) complain(err error, hint string) {
 	prefix := "sim: "
+	if e, ok := errors.AsType[*compare.Invalid](err); ok && e.Place != "" {
+		prefix = ""
+	}
 	if _, ok := errors.AsType[*scenarios.Mistakes](err); ok {
 		prefix = ""
 	}

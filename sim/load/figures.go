@@ -30,9 +30,10 @@ type kind struct {
 	outcomes               [Unknown + 1]uint64
 	response, service, lag *hdrhistogram.Histogram
 	slices                 []slice // of the response time, by the second in which it was due
+	serviceSlices          []slice // of the service time, by the same
 }
 
-// slice is how many response times of one second fell into each cell.
+// slice is how many times of one second fell into each cell.
 type slice map[int32]uint32
 
 func newFigures(from time.Duration) *figures {
@@ -63,8 +64,10 @@ func (f *figures) add(r *Row) {
 	second := max(0, int((r.Due-f.from)/time.Second))
 	for second >= len(k.slices) {
 		k.slices = append(k.slices, slice{})
+		k.serviceSlices = append(k.serviceSlices, slice{})
 	}
 	k.slices[second][cellOf(r.Response())]++
+	k.serviceSlices[second][cellOf(r.Service())]++
 }
 
 // lost counts beacons that were sent and never came: nothing was measured of

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	yaml "go.yaml.in/yaml/v4"
+
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+// workflow is what GitHub reads of one, as far as the page's use it.
+type workflow struct {
+	Name string
+	On   any
+	Jobs map[string]struct {
+		RunsOn any `yaml:"runs-on"`
+		Steps  []struct {
+			Uses, Run, Name, If string
+			With                map[string]string
+		}
+	}
+}
+
+var (
+	yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+	simLine   = regexp.MustCompile(`\./sim (run|compare) ([^\n` + "`" + `]*)`)
+	shellWord = regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`)
+)
+
+// TestWorkflowsOfThePage: they are YAML of the form that GitHub takes, and sim
+// has every flag, file and budget in them.
+func TestWorkflowsOfThePage(t *testing.T) {
+	page, err := os.ReadFile("../../docs/CI.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := yamlBlock.FindAllStringSubmatch(string(page), -1)
+	if len(blocks) != 2 {
+		t.Fatalf("%d workflows, want 2", len(blocks))
+	}
+	for _, block := range blocks {
+		var w workflow
+		if err := yaml.Unmarshal([]byte(block[1]), &w); err != nil {
+			t.Fatal(err)
+		}
+		if w.Name == "" || w.On == nil || len(w.Jobs) == 0 {
+			t.Errorf("no name, no trigger or no job in\n%s", block[1])
+		}
+		for name, job := range w.Jobs {
+			if job.RunsOn == nil || len(job.Steps) == 0 {
+				t.Errorf("the job %s says not where it runs, or what", name)
+			}
+			for _, s := range job.Steps {
+				if (s.Run == "") == (s.Uses == "") {
+					t.Errorf("a step of %s has both or neither of run and uses: %+v", name, s)
+				}
+			}
+		}
+	}
+	commands := simLine.FindAllStringSubmatch(string(page), -1)
+	if len(commands) != 4 {
+		t.Errorf("%d commands of sim, want 4: %q", len(commands), commands)
+	}
+	for _, c := range commands {
+		takesCommand(t, c[1], words(c[2]))
+	}
+}
+
+func words(line string) (all []string) {
+	for _, w := range shellWord.FindAllString(line, -1) {
+		all = append(all, strings.Trim(w, `'"`))
+	}
+	return all
+}
+
+// takesCommand says whether sim takes the flags, and whether the files are there.
+func takesCommand(t *testing.T, command string, arguments []string) {
+	t.Helper()
+	if command == "compare" {
+		if _, _, err := parseCompareFlags(arguments); err != nil {
+			t.Errorf("compare %q: %v", arguments, err)
+		}
+		return
+	}
+	f, _, err := parseRunFlags(arguments)
+	if err != nil || len(f.paths) != 1 {
+		t.Errorf("run %q: %q, %v", arguments, f.paths, err)
+		return
+	}
+	path, ok := strings.CutPrefix(f.paths[0], "bluetrace/")
+	if _, err := os.Stat(filepath.Join("../..", path)); !ok || err != nil {
+		t.Errorf("%s: %v", f.paths[0], err)
+	}
+}
+
+// TestScenariosForAServerElsewhere hold in virtual time, and ask nothing that a
+// server elsewhere cannot be asked.
+func TestScenariosForAServerElsewhere(t *testing.T) {
+	files, _, err := scenarios.Find([]string{"../../scenarios/elsewhere"})
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		s, err := scenarios.Load(file, scenarios.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := sim.Run(t.Context(), s, sim.Options{})
+		if err != nil || r.Run.Verdict != "passed" {
+			t.Errorf("%s in virtual time: %v, %+v", file, err, r)
+		}
+		if err := sim.CanElsewhere(s); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}

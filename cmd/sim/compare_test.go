@@ -1,0 +1,115 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"bluetrace/reports"
+)
+
+// loadResult writes the JSON of a made-up load run whose logins take about the
+// given time.
+func loadResult(t *testing.T, path string, nanoseconds int64, verdict reports.Verdict) {
+	t.Helper()
+	var seconds []string
+	for s := range 12 {
+		samples := map[int64]uint64{}
+		for i := range 50 {
+			samples[nanoseconds*int64(100+(i*37+s*11)%50)/100]++
+		}
+		text, err := reports.EncodeSecond(samples)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seconds = append(seconds, text)
+	}
+	r := &reports.Run{Scenario: "steady", World: reports.Live, Verdict: verdict, Load: &reports.Load{Seconds: 12, Conditions: &reports.Conditions{},
+		Histograms: &reports.Histograms{Schema: reports.SecondsSchema, Operations: []reports.OperationHistograms{{Name: "login", Response: seconds, Service: seconds}}}}}
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := reports.JSON(f, []*reports.Run{r}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestCompareStatuses: each exit status, and where the words go.
+func TestCompareStatuses(t *testing.T) {
+	dir := t.TempDir()
+	for i := range int64(3) {
+		loadResult(t, filepath.Join(dir, "a", fmt.Sprint(i), "steady.json"), 1_000_000+20_000*i, reports.Passed)
+		loadResult(t, filepath.Join(dir, "b", fmt.Sprint(i), "steady.json"), 1_500_000+30_000*i, reports.Passed)
+	}
+	loadResult(t, filepath.Join(dir, "unfit.json"), 1_000_000, reports.Invalid)
+	if err := os.WriteFile(filepath.Join(dir, "cut.json"), []byte("{\n  \"scenario\": \"x\","), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(dir)
+	for _, c := range []struct {
+		arguments string
+		want      status
+		out, err  string
+	}{
+		{"a b", held, "COMPARED  steady: 6 of 6 figures moved; 3 runs of A (36 s) and 3 of B (36 s)\n", ""},
+		{"a a", held, "COMPARED  steady: 0 of 6 figures moved; ", ""},
+		{"a b --budget response_time:p50=+10%", failed, "BUDGET EXCEEDED  steady: ", ""},
+		{"a b --budget response_time:p50=+80%", held, "HELD  steady: ", ""},
+		{"--budget login.service_time:p(95)=+2ms a/0/steady.json,a/1/steady.json b/*/*.json", held, "HELD  steady: ", ""},
+		{"a", invalid, "", "sim: compare: two sets of results are compared, and 1 are named"},
+		{"a none", invalid, "", "none: there is no such file or folder"},
+		{"a cut.json", invalid, "", "cut.json:2:19: the file ends in the middle of a result"},
+		{"a unfit.json", invalid, "", "unfit.json: this run is invalid"},
+		{"a b --budget response_time:p50=10", invalid, "", "has a time without a unit"},
+		{"a b --budget x", invalid, "", "is not of the form METRIC:FIGURE=LIMIT"},
+		{"a b --budget tempid.response_time:p50=+1%", invalid, "", "is of something that neither side has"},
+		{"a b --confidence 40%", invalid, "", `--confidence "40%" is not between 50% and 99.99%`},
+		{"a b --report junit", invalid, "", `"junit" is no report of a comparison`},
+		{"--help", held, "  sim compare [flags] A B\n", ""},
+	} {
+		b := newBench()
+		got := b.command(t.Context(), append([]string{"compare"}, strings.Fields(c.arguments)...))
+		if got != c.want || !strings.Contains(b.out.String(), c.out) || !strings.Contains(b.err.String(), c.err) || (c.err == "") != (b.err.String() == "") {
+			t.Errorf("compare %s: status %d, want %d\n%s%s", c.arguments, got, c.want, b.out.String(), b.err.String())
+		}
+	}
+}
+
+func TestCompareAsJSON(t *testing.T) {
+	dir := t.TempDir()
+	loadResult(t, filepath.Join(dir, "a.json"), 1_000_000, reports.Passed)
+	b := newBench()
+	if got := b.command(t.Context(), []string{"compare", filepath.Join(dir, "a.json"), filepath.Join(dir, "a.json"), "--report", "json"}); got != held {
+		t.Fatalf("status %d: %s", got, b.err.String())
+	}
+	var c struct {
+		Verdict string
+		Loads   []struct{ Rows []struct{ Metric string } }
+	}
+	if err := json.Unmarshal(b.out.Bytes(), &c); err != nil || c.Verdict != "held" || len(c.Loads[0].Rows) != 8 || c.Loads[0].Rows[0].Metric != "response_time" {
+		t.Errorf("%v\n%s", err, b.out.String())
+	}
+}
+
+// TestCompareToAFullDisk: what cannot be printed is no comparison.
+func TestCompareToAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	loadResult(t, filepath.Join(dir, "a.json"), 1_000_000, reports.Passed)
+	b := newBench()
+	b.stdout = fullDisk{}
+	if got := b.command(t.Context(), []string{"compare", filepath.Join(dir, "a.json"), filepath.Join(dir, "a.json")}); got != impossible {
+		t.Errorf("status %d", got)
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, os.ErrClosed }

@@ -1,0 +1,258 @@
+package compare
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
+)
+
+// TestMergingIsExact: the quantiles of three runs together are those of all their
+// samples, and no average of theirs.
+func TestMergingIsExact(t *testing.T) {
+	draws := rand.New(rand.NewPCG(1, 2))
+	d := drawing{runs: 3, seconds: 9, each: 100, factor: 1, perRun: 0.5}
+	var results []*Result
+	var all []float64
+	for _, seconds := range d.sample(draws) {
+		var texts []string
+		for _, samples := range seconds {
+			texts = append(texts, encodeSecond(t, samples))
+			for v, n := range samples {
+				for range n {
+					all = append(all, float64(v)/1e6)
+				}
+			}
+		}
+		results = append(results, result(texts))
+	}
+	slices.Sort(all)
+	for _, r := range compareDrawn(t, results, results).Loads[0].Rows {
+		truth := all[int(math.Ceil(r.figure.quantile*float64(len(all))))-1]
+		if r.AMs < truth*0.992 || r.AMs > truth*1.008 || r.AMs != r.BMs || r.Change != 0 {
+			t.Errorf("%s is %g and %g, want %g within 0.8 %%", r.Figure, r.AMs, r.BMs, truth)
+		}
+		if r.Test != nil && (r.Verdict != NotShown || r.Test.P != 1) {
+			t.Errorf("%s against itself: %s, p %g", r.Figure, r.Verdict, r.Test.P)
+		}
+	}
+}
+
+func TestBudgetsOfALoad(t *testing.T) {
+	draws := rand.New(rand.NewPCG(9, 9))
+	base := drawing{runs: 5, seconds: 10, each: 100, factor: 1, perRun: 0.005}
+	slower := base
+	slower.factor = 1.2
+	a, b := base.draw(t, draws), slower.draw(t, draws)
+	for i := range a {
+		a[i].Load.All, b[i].Load.All = outcomes{OK: 990, Failed: 10}, outcomes{OK: 980, Failed: 20}
+	}
+	shift := 100 * compareDrawn(t, a, b).Loads[0].Rows[0].Change
+	for _, c := range []struct {
+		budget string
+		want   Verdict
+	}{
+		{"response_time:p50=+10%", Exceeded},
+		{fmt.Sprintf("response_time:p50=%+.2f%%", shift-0.1), NotShown},
+		{"response_time:p50=+40%", Held},
+		{"login.response_time:med=+0.1ms", Exceeded},
+		{"login.response_time:avg=+500us", Held},
+		{"login.response_time: p(95) = +5%", Exceeded},
+		{"operations_failed:rate=+0.005", Exceeded},
+		{"operations_failed:rate=+0.01", Held},
+		{"operations_failed:rate=+50%", Exceeded},
+		{"operations_unknown:rate=+10%", Held},
+	} {
+		got := compareDrawn(t, a, b, c.budget)
+		if v := got.Loads[0].Budgets[0].Verdict; v != c.want || (got.Verdict == Exceeded) != (c.want == Exceeded) {
+			t.Errorf("%s: %s, and in all %s; want %s (%+v)", c.budget, v, got.Verdict, c.want, got.Loads[0].Budgets[0])
+		}
+	}
+	got := compareDrawn(t, a, b, "response_time:p50=+10%")
+	if r := got.Loads[0].Rows[0]; r.Verdict != Exceeded || r.Figure != "p50" {
+		t.Errorf("the row of the budget: %+v", r)
+	}
+}
+
+func TestBudgetsThatAreNone(t *testing.T) {
+	for text, want := range map[string]string{
+		"response_p99=+10%":                                   "is not of the form METRIC:FIGURE=LIMIT",
+		"response_time:p99=+10":                               "has a time without a unit",
+		"response_time:p100=+1%":                              "a percentile that is not between 0 and 100",
+		"response_time:p1.2.3=+1%":                            "a percentile that is not between 0 and 100",
+		"response_time:rate=+1%":                              "`response_time` has no `rate`",
+		"response_time:max=+1%":                               "is of one sample alone",
+		"schedule_lag:p99=+1%":                                "the generator's own",
+		"operations_failed:p99=+1":                            "`operations_failed` has no `p99`",
+		"operations_failed:rate=1ms":                          "is of a count, which has no unit of time",
+		"response_time:p99=" + strings.Repeat("9", 400) + "%": "too large",
+	} {
+		if _, err := ParseBudget(text); err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\n") {
+			t.Errorf("%.60q: %v, want %q", text, err, want)
+		}
+	}
+}
+
+// TestWhatCannotBeCompared: each is refused with one sentence.
+func TestWhatCannotBeCompared(t *testing.T) {
+	draw := func(change func(*Result)) []*Result {
+		r := drawing{runs: 1, seconds: 9, each: 20, factor: 1}.draw(t, rand.New(rand.NewPCG(1, 1)))
+		change(r[0])
+		return r
+	}
+	same := draw(func(*Result) {})
+	for _, c := range []struct {
+		name   string
+		b      []*Result
+		budget string
+		want   string
+	}{
+		{"another scenario", draw(func(r *Result) { r.Scenario = "other" }), "", "no scenario is in both A and B: A has drawn, B has other"},
+		{"no load", draw(func(r *Result) { r.Load = nil }), "", "drawn.json: drawn is a load in one result and none in another (drawn.json)"},
+		{"an invalid run", draw(func(r *Result) { r.Verdict = reports.Invalid }), "", "drawn.json: this run is invalid, the generator was the bottleneck: it says nothing about the server; repeat it, or leave it out"},
+		{"an old result", draw(func(r *Result) { r.Load.Histograms = nil }), "", "drawn.json: this load has no `load.histograms`: it was written by an older sim; repeat the run"},
+		{"a newer result", draw(func(r *Result) { r.Load.Histograms.Schema = 2 }), "", "drawn.json: `load.histograms.schema` is 2, and this sim reads 1"},
+		{"an unknown metric", same, "logout.response_time:p50=+1%", `the budget "logout.response_time:p50=+1%" is of something that neither side has; the metrics are those of the table, such as response_time:p99`},
+		{"too few samples", same, "response_time:p99=+1%", `the budget "response_time:p99=+1%" cannot be judged: in drawn only 1 samples lie beyond it, and 10 are needed; let the runs go on for longer`},
+		{"no sample", same, "login.service_time:p50=+1%", `the budget "login.service_time:p50=+1%" cannot be judged: drawn has no sample of it on one side`},
+		{"too short", draw(func(r *Result) {
+			r.Load.Histograms.Operations[0].Response = r.Load.Histograms.Operations[0].Response[:7]
+		}),
+			"response_time:p50=+1%", `the budget "response_time:p50=+1%" cannot be judged: in drawn a run is shorter than 8 s; let the runs go on for longer`},
+		{"a broken second", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response[3] = "AAAA" }), "",
+			"drawn.json: reading `load.histograms.operations[0].response[3]`: it is too short for an HDR histogram"},
+	} {
+		o := Options{Confidence: .95}
+		if c.budget != "" {
+			b, err := ParseBudget(c.budget)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Budgets = []Budget{b}
+		}
+		if _, err := Compare(same, c.b, o); err == nil || err.Error() != c.want {
+			t.Errorf("%s: %v\nwant %s", c.name, err, c.want)
+		}
+	}
+}
+
+// TestWhatIsNotAlikeIsSaid: nothing that differs is passed over.
+func TestWhatIsNotAlikeIsSaid(t *testing.T) {
+	draw := func(rate float64, host string) []*Result {
+		r := drawing{runs: 3, seconds: 9, each: 20, factor: 1}.draw(t, rand.New(rand.NewPCG(1, 1)))
+		for _, one := range r {
+			one.Load.Conditions = &reports.Conditions{ScenarioSum: "0123456789abcdef", StartRate: rate, Stages: []reports.Stage{{Seconds: 9, Rate: rate}},
+				Machine: reports.Machine{OS: "linux", Arch: "amd64", CPU: "some", CPUs: 2, Host: host}, Build: reports.Build{Go: "go1.26"}}
+		}
+		return r
+	}
+	if got := compareDrawn(t, draw(5, "x"), draw(5, "x")).Loads[0].Unlike; len(got) > 0 {
+		t.Errorf("alike, and yet: %q", got)
+	}
+	b := draw(6, "y")
+	b[0].Seed, b[1].Verdict, b[0].Load.Server = 2, reports.Interrupted, "h:1"
+	want := []string{
+		"seed: A has 1, B has 1 and 2", "rate: A has 5/s for 9 s, B has 6/s for 9 s",
+		"server: A has none that is known, B has h:1 and none that is known", "machine: A has x, B has y", "drawn.json was interrupted",
+	}
+	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x"), b).Loads[0].Unlike); d != "" {
+		t.Error(d)
+	}
+	want = []string{"a side has 1 run: what differs from one run of the same server to the next is in no interval; give 3 or more a side"}
+	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x")[:1], draw(5, "x")[:1]).Loads[0].Unlike); d != "" {
+		t.Error(d)
+	}
+}
+
+func virtualResult(change func(*Result)) []*Result {
+	r := &Result{path: "v.json", Scenario: "classroom", World: reports.Virtual, Seed: 7, Digest: "aa", Verdict: reports.Passed,
+		Beacons:    reports.Beacons{Sent: 10, Valid: 9},
+		Operations: []delayed{{"beacon", 10, reports.Delays{P95: 5, Max: 9}}},
+		Checks:     []reports.Check{{Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed, Found: "3"}, {Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed}}}
+	change(r)
+	return []*Result{r}
+}
+
+func TestVirtualRunsAreComparedExactly(t *testing.T) {
+	same := virtualResult(func(*Result) {})
+	c := compareDrawn(t, same, virtualResult(func(*Result) {}))
+	if e := c.Exact[0]; !e.Identical || len(e.Differences) > 0 || len(c.Loads) > 0 {
+		t.Errorf("%+v", c)
+	}
+	b := virtualResult(func(r *Result) {
+		r.Digest, r.Verdict, r.Beacons.Valid, r.Operations[0].DelayMs.P95 = "bb", reports.Failed, 8, 6.5
+		r.Checks[1].Verdict, r.Checks[0].Name = reports.Failed, "y"
+	})
+	c = compareDrawn(t, same, b, "beacon_delay:p95=+1ms", "beacons.valid:count=-20%", "beacon_delay:max=+0%")
+	want := []Difference{
+		{"verdict", "passed", "failed"}, {"digest", "aa", "bb"}, {"beacons.valid", "9", "8"}, {"beacon_delay:p95", "5 ms", "6.5 ms"},
+		{"expectation y", "", "passed: 3"}, {"expectation x", "passed: 3", "failed"}, {"expectation x (2)", "passed", ""},
+	}
+	if d := cmp.Diff(want, c.Exact[0].Differences); d != "" {
+		t.Error(d)
+	}
+	var verdicts []string
+	for _, r := range c.Exact[0].Budgets {
+		verdicts = append(verdicts, fmt.Sprintf("%s %s %.2f", r.Budget, r.Verdict, r.Change))
+	}
+	wantVerdicts := []string{"beacon_delay:p95=+1ms budget exceeded 1.50", "beacons.valid:count=-20% budget exceeded -11.11", "beacon_delay:max=+0% held 0.00"}
+	if d := cmp.Diff(wantVerdicts, verdicts); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestTextAndJSON(t *testing.T) {
+	draws := rand.New(rand.NewPCG(5, 6))
+	d := drawing{runs: 3, seconds: 10, each: 40, factor: 1, perRun: 0.005}
+	slower := d
+	slower.factor = 2
+	a, b := d.draw(t, draws), slower.draw(t, draws)
+	for _, r := range append(a, b...) {
+		r.Scenario = "evil\x1b[2J"
+	}
+	c := compareDrawn(t, a, b, "response_time:p50=+10%")
+	var text, doc bytes.Buffer
+	if err := Text(&text, c, false); err != nil {
+		t.Fatal(err)
+	}
+	if err := JSON(&doc, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`BUDGET EXCEEDED  evil\x1b[2J: `, " of 3 figures moved; 3 runs of A (30 s) and 3 of B (30 s)\n", "p99.9 ", "too few samples\n", "adjusted for the 3 rows that were tested"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+	for line := range strings.SplitSeq(text.String(), "\n") {
+		if len([]rune(line)) > 116 {
+			t.Errorf("%d columns: %s", len([]rune(line)), line)
+		}
+	}
+	var back Comparison
+	if err := json.Unmarshal(doc.Bytes(), &back); err != nil {
+		t.Fatal(err)
+	}
+	if back.Schema != Schema || back.Verdict != Exceeded || back.Loads[0].Scenario != "evil\x1b[2J" || back.Loads[0].Rows[0].Test.Low < 0.1 ||
+		back.Loads[0].Budgets[0].Limit != 10 || back.Loads[0].A.Runs != 3 || bytes.ContainsAny(doc.Bytes(), "\x1b") {
+		t.Errorf("%s", doc.String())
+	}
+}
+
+// TestSeedOfTheBootstrap: one seed, one answer, whatever runs at once.
+func TestSeedOfTheBootstrap(t *testing.T) {
+	draws := rand.New(rand.NewPCG(5, 6))
+	d := drawing{runs: 2, seconds: 9, each: 40, factor: 1}
+	a, b := d.draw(t, draws), d.draw(t, draws)
+	first := compareDrawn(t, a, b)
+	if d := cmp.Diff(first, compareDrawn(t, a, b), cmp.AllowUnexported(Row{}, figure{})); d != "" {
+		t.Error(d)
+	}
+}

@@ -1,0 +1,126 @@
+package compare
+
+import (
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"testing"
+
+	"bluetrace/reports"
+)
+
+// drawing makes times up: log-normal ones about a millisecond. Slow seconds come
+// in heaps, and each run has a speed of its own.
+type drawing struct {
+	runs, seconds, each int     // each: samples of a second
+	factor              float64 // of every time
+	tail                float64 // a further one, of the slowest fiftieth
+	perRun              float64 // the deviation of a run's own speed, as a logarithm
+	heaps               float64 // how likely a slow time begins in a second
+}
+
+// sample is how many samples of a second each value has, run by run.
+func (d drawing) sample(draws *rand.Rand) (runs [][]map[int64]uint64) {
+	for range d.runs {
+		speed := d.factor * math.Exp(d.perRun*draws.NormFloat64())
+		var seconds []map[int64]uint64
+		slow := 0
+		for range d.seconds {
+			if slow--; draws.Float64() < d.heaps {
+				slow = 1 + draws.IntN(3)
+			}
+			samples := map[int64]uint64{}
+			for range d.each {
+				z := draws.NormFloat64()
+				v := 1e6 * speed * math.Exp(0.5*z)
+				if z > 2.05 && d.tail > 0 {
+					v *= d.tail
+				}
+				if slow > 0 {
+					v *= 3
+				}
+				samples[int64(v)]++
+			}
+			seconds = append(seconds, samples)
+		}
+		runs = append(runs, seconds)
+	}
+	return runs
+}
+
+// draw is the results of such runs.
+func (d drawing) draw(t testing.TB, draws *rand.Rand) []*Result {
+	t.Helper()
+	var all []*Result
+	for _, seconds := range d.sample(draws) {
+		var texts []string
+		for _, samples := range seconds {
+			texts = append(texts, encodeSecond(t, samples))
+		}
+		all = append(all, result(texts))
+	}
+	return all
+}
+
+// rows compares two sets without the way over JSON.
+func rows(a, b drawing, draws *rand.Rand) *Load {
+	g := &gathering{}
+	side := func(d drawing) *series {
+		s := &series{}
+		for _, seconds := range d.sample(draws) {
+			var run runSeconds
+			for _, samples := range seconds {
+				var found []reports.Cell
+				for v, n := range samples {
+					width := int64(1) << max(0, bits.Len64(uint64(v))-8)
+					found = append(found, reports.Cell{Low: v / width * width, High: v/width*width + width, Count: n})
+				}
+				run.seconds = append(run.seconds, g.place(found))
+			}
+			s.runs = append(s.runs, run)
+		}
+		return s
+	}
+	sa, sb := side(a), side(b)
+	c := g.number(sa, sb)
+	m := metric{name: "response_time", figures: defaultFigures()}
+	l := &Load{Rows: m.test(c, sa, sb, 0.95, draws)}
+	l.correct(0.05)
+	return l
+}
+
+func encodeSecond(t testing.TB, samples map[int64]uint64) string {
+	t.Helper()
+	text, err := reports.EncodeSecond(samples)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+// result of a load of one operation, of which only the response times are known.
+func result(texts []string) *Result {
+	return &Result{path: "drawn.json", Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: &loaded{
+		Seconds: float64(len(texts)),
+		Histograms: &reports.Histograms{Schema: reports.SecondsSchema, Operations: []reports.OperationHistograms{
+			{Name: "login", Response: texts, Service: make([]string, len(texts))},
+		}},
+	}}
+}
+
+func compareDrawn(t testing.TB, a, b []*Result, budgets ...string) *Comparison {
+	t.Helper()
+	o := Options{Confidence: 0.95, Seed: 1}
+	for _, text := range budgets {
+		one, err := ParseBudget(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o.Budgets = append(o.Budgets, one)
+	}
+	c, err := Compare(a, b, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

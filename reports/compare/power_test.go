@@ -1,0 +1,95 @@
+package compare
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// TestNothingMovesByChance: of 200 pairs of sets from one distribution no more
+// than about 5 in 100 have a figure that is said to have moved, and no more of
+// the intervals leave out the truth. Of one run a side whose slow seconds come in
+// heaps it may be twice that (docs/RESULTS.md says so).
+func TestNothingMovesByChance(t *testing.T) {
+	pairs := 200
+	if testing.Short() {
+		pairs = 40
+	}
+	for _, c := range []struct {
+		name string
+		drawing
+		most float64 // in 100 pairs, or intervals
+	}{
+		{"one run a side", drawing{runs: 1, seconds: 30, each: 40, factor: 1}, 5},
+		{"one run a side, slow in heaps", drawing{runs: 1, seconds: 30, each: 40, factor: 1, heaps: 0.1}, 10},
+		{"three runs, each at its own speed", drawing{runs: 3, seconds: 9, each: 40, factor: 1, perRun: 0.05}, 5},
+		{"three runs, slow in heaps", drawing{runs: 3, seconds: 9, each: 40, factor: 1, perRun: 0.02, heaps: 0.1}, 5},
+	} {
+		draws := rand.New(rand.NewPCG(7, 11))
+		moved, outside, all := 0, 0, 0
+		for range pairs {
+			l := rows(c.drawing, c.drawing, draws)
+			if _, some := l.tested(); some > 0 {
+				moved++
+			}
+			for _, r := range l.Rows {
+				if r.Test == nil {
+					continue
+				}
+				all++
+				if r.Test.Low > 0 || r.Test.High < 0 {
+					outside++
+				}
+			}
+		}
+		most := int(c.most / 100 * float64(pairs))
+		if moved > most || 100*float64(outside) > c.most*float64(all) || all < 2*pairs {
+			t.Errorf("%s: in %d of %d pairs something moved, and %d of %d intervals leave out 0; want at most %g in 100", c.name, moved, pairs, outside, all, c.most)
+		}
+		t.Logf("%s: in %d of %d pairs something moved; %d of %d intervals leave out 0", c.name, moved, pairs, outside, all)
+	}
+}
+
+// TestAShiftIsFound: of what is 10 % slower everything moved, and the intervals
+// hold the 10 %; of what is slower in the tail only, the tail.
+func TestAShiftIsFound(t *testing.T) {
+	base := drawing{runs: 5, seconds: 10, each: 100, factor: 1, perRun: 0.01}
+	one := drawing{runs: 1, seconds: 60, each: 100, factor: 1}
+	slower := func(d drawing) drawing { d.factor = 1.1; return d }
+	tail := base
+	tail.tail = 1.5
+	const draws = 20
+	for _, c := range []struct {
+		name  string
+		a, b  drawing
+		moved map[string]int // of figures: how often at least
+		still string         // a figure that does not
+	}{
+		{"five runs a side, 10 %", base, slower(base), map[string]int{"p50": 20, "p95": 20, "p99": 8}, ""},
+		{"one run a side, 10 %", one, slower(one), map[string]int{"p50": 20, "p95": 18}, ""},
+		{"the tail", base, tail, map[string]int{"p99": 20}, "p50"},
+	} {
+		random := rand.New(rand.NewPCG(3, 5))
+		moved, held := map[string]int{}, 0
+		for range draws {
+			for _, r := range rows(c.a, c.b, random).Rows {
+				if r.Verdict == Moved {
+					moved[r.Figure]++
+				}
+				if r.Figure == "p50" && r.Test.Low < 0.1 && r.Test.High > 0.1 {
+					held++
+				}
+			}
+		}
+		for figure, least := range c.moved {
+			if moved[figure] < least {
+				t.Errorf("%s: %s moved in %d of %d pairs, want %d at least", c.name, figure, moved[figure], draws, least)
+			}
+		}
+		if c.still != "" && moved[c.still] > 2 {
+			t.Errorf("%s: %s moved in %d of %d pairs, and it does not", c.name, c.still, moved[c.still], draws)
+		}
+		if c.still == "" && held < draws*8/10 {
+			t.Errorf("%s: %d of %d intervals of p50 hold the 10 %%", c.name, held, draws)
+		}
+	}
+}

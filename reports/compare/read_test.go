@@ -1,0 +1,189 @@
+package compare
+
+import (
+	"bytes"
+	"compress/zlib"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
+)
+
+func write(t *testing.T, path, text string) string {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func scenariosOf(t *testing.T, side string) string {
+	t.Helper()
+	results, err := Read(side)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, r := range results {
+		all = append(all, r.Scenario)
+	}
+	return strings.Join(all, " ")
+}
+
+const minimal = `{"scenario": "NAME", "world": "virtual"}` + "\n"
+
+func named(name string) string { return strings.ReplaceAll(minimal, "NAME", name) }
+
+// TestSides: files, folders and what is below them, patterns, lists. What a
+// report is called until it is whole is no result.
+func TestSides(t *testing.T) {
+	folder := t.TempDir()
+	one := write(t, filepath.Join(folder, "a", "1.json"), named("one"))
+	two := write(t, filepath.Join(folder, "a", "deep", "2.json"), named("two")+named("three"))
+	write(t, filepath.Join(folder, "a", ".1.json.123"), "{")
+	write(t, filepath.Join(folder, "a", ".hidden.json"), "{")
+	write(t, filepath.Join(folder, "a", "1.txt"), "no JSON")
+	comma := write(t, filepath.Join(folder, "b,c.json"), named("comma"))
+	for side, want := range map[string]string{
+		one:                              "one",
+		two:                              "two three",
+		filepath.Join(folder, "a"):       "one two three",
+		filepath.Join(folder, "*", "1*"): "one",
+		one + "," + two + "," + one:      "one two three",
+		comma:                            "comma",
+	} {
+		if strings.Contains(side, "1*") {
+			side = filepath.Join(folder, "*", "1.j*")
+		}
+		if got := scenariosOf(t, side); got != want {
+			t.Errorf("%s: %s, want %s", side, got, want)
+		}
+	}
+}
+
+// TestBrokenFiles: each is refused with the file and the place in it.
+func TestBrokenFiles(t *testing.T) {
+	folder := t.TempDir()
+	for _, c := range []struct{ text, place, want string }{
+		{"", "", "the file is empty: no result was written to it"},
+		{named("one")[:20], ":1:21", "the file ends in the middle of a result; it was not written whole"},
+		{named("one") + "\n  {\"scenario\": }\n", ":3:16", "this is no JSON: invalid character '}' looking for beginning of value"},
+		{"<html>", ":1:1", "this is no JSON: invalid character '<' looking for beginning of value"},
+		{named("one") + "{\"scenario\": 5}", ":2:15", "`scenario` cannot be a number"},
+		{"[]", ":1:1", "a result is an object, and this is a array"},
+		{"{\"name\": \"package\"}", ":1:1", "this is no result of a run: it has no `scenario` or no `world`"},
+		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a", "response": [""]}]}}}`, ":1:1", "a has 1 seconds of response times and 0 of service times"},
+		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a"}, {"name": "a"}]}}}`, ":1:1", "`load.histograms` has the operation \"a\" twice, or without a name"},
+		{strings.Repeat("[", 20_000), ":1:1", "exceeded max depth"},
+	} {
+		path := write(t, filepath.Join(folder, "x.json"), c.text)
+		_, err := Read(path)
+		_, refused := errors.AsType[*Invalid](err)
+		if !refused || !strings.HasPrefix(err.Error(), path+c.place) || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%.60q: %v\nwant %s%s: %s", c.text, err, path, c.place, c.want)
+		}
+	}
+	for side, want := range map[string]string{
+		filepath.Join(folder, "none.json"): "none.json: there is no such file or folder",
+		filepath.Join(folder, "[.json"):    "neither a file nor a pattern",
+		t.TempDir():                        "the folder has no .json file",
+	} {
+		_, err := Read(side)
+		if _, refused := errors.AsType[*Invalid](err); !refused || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", side, err, want)
+		}
+	}
+}
+
+// TestTooLarge: what is too large is not read into memory.
+func TestTooLarge(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "x.json"), named("one"))
+	if _, err := readFile(path, 10); err == nil || !strings.Contains(err.Error(), "too large: one file may have 256 MiB, those of one side together 1024 MiB") {
+		t.Errorf("%v", err)
+	}
+}
+
+// hostileSecond is a histogram with a header of somebody's choice.
+func hostileSecond(t *testing.T, digits int32, highest int64, payload []byte) string {
+	t.Helper()
+	var inner, packed, out bytes.Buffer
+	for _, v := range []any{int32(0x1c849313), int32(len(payload)), int32(0), digits, int64(1), highest, 1.0, payload} {
+		if err := binary.Write(&inner, binary.BigEndian, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	z := zlib.NewWriter(&packed)
+	if _, err := z.Write(inner.Bytes()); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range []any{int32(0x1c849314), int32(packed.Len()), packed.Bytes()} {
+		if err := binary.Write(&out, binary.BigEndian, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return base64.StdEncoding.EncodeToString(out.Bytes())
+}
+
+// TestHostileSeconds: a small text makes nothing large, and a count that would
+// overflow is refused.
+func TestHostileSeconds(t *testing.T) {
+	const hour = 3_600_000_000_000
+	for _, c := range []struct{ name, text, want string }{
+		{"a wide geometry", hostileSecond(t, 5, 1<<62, []byte{2}), "a histogram of 5 digits from 1 to 4611686018427387904; expected 2 digits from 1 to 3600000000000"},
+		{"a bomb", hostileSecond(t, 2, hour, make([]byte, 1<<20)), "exceeds the maximum"},
+		{"a run of zeros beyond the end", hostileSecond(t, 2, hour, []byte{0xff, 0xff, 0xff, 0x7f}), "zero-run"},
+		{"too many samples", hostileSecond(t, 2, hour, []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}), "samples in one cell"},
+		{"no base64", "????", "illegal base64"},
+		{"a long text", strings.Repeat("A", 1<<17), "bytes are too many for the histogram of a second"},
+	} {
+		if _, err := reports.DecodeSecond(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+func TestSecondsComeBack(t *testing.T) {
+	text, err := reports.EncodeSecond(map[int64]uint64{0: 1, 5: 2, 255: 3, 1_000_000: 4, 1_000_001: 1, 1 << 60: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := reports.DecodeSecond(text)
+	want := []reports.Cell{{Low: 0, High: 1, Count: 1}, {Low: 5, High: 6, Count: 2}, {Low: 255, High: 256, Count: 3},
+		{Low: 999424, High: 1003520, Count: 5}, {Low: 3590592659456, High: 3607772528640, Count: 1}}
+	if d := cmp.Diff(want, got); d != "" || err != nil {
+		t.Errorf("%v\n%s", err, d)
+	}
+	if empty, err := reports.EncodeSecond(nil); empty != "" || err != nil {
+		t.Errorf("nothing is %q, %v", empty, err)
+	}
+}
+
+func FuzzDecodeSecond(f *testing.F) {
+	text, err := reports.EncodeSecond(map[int64]uint64{5: 2, 1_000_000: 4})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		cells, err := reports.DecodeSecond(text)
+		for i, c := range cells {
+			if err != nil || c.Low >= c.High || c.Count == 0 || i > 0 && cells[i-1].High > c.Low {
+				t.Errorf("%v of %v, %v", c, cells, err)
+			}
+		}
+	})
+}

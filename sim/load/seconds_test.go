@@ -1,0 +1,51 @@
+package load
+
+import (
+	"testing"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// TestSecondsOfALoad: what is written second by second is every time that was
+// measured, in the second in which it was due; none of what failed.
+func TestSecondsOfALoad(t *testing.T) {
+	m := measured(25) // due a tenth of a second apart, sent 1 ms later, done after 1 to 25 ms
+	m.figures.add(&Row{Operation: Login, Outcome: Failed, Due: time.Second, Done: 2 * time.Second})
+	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Due: 4 * time.Second, Sent: 4 * time.Second, Done: 14 * time.Second})
+	h := m.Report(&scenarios.Traffic{}).Histograms
+	if h.Schema != reports.SecondsSchema || len(h.Operations) != 1 || h.Operations[0].Name != "login" {
+		t.Fatalf("%+v", h)
+	}
+	count := func(text string, within func(reports.Cell) bool) (n, outside uint64) {
+		cells, err := reports.DecodeSecond(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, c := range cells {
+			n += c.Count
+			if !within(c) {
+				outside += c.Count
+			}
+		}
+		return n, outside
+	}
+	for i, want := range []uint64{10, 10, 5, 0, 1} {
+		least, most := time.Duration(10*i+1)*time.Millisecond, time.Duration(10*i+10)*time.Millisecond
+		if i == 4 {
+			least, most = 10*time.Second, 10*time.Second
+		}
+		within := func(c reports.Cell) bool { return c.High > int64(least) && c.Low <= int64(most) }
+		if n, outside := count(h.Operations[0].Response[i], within); n != want || outside > 0 {
+			t.Errorf("second %d has %d response times, %d of them elsewhere; want %d", i, n, outside, want)
+		}
+		if n, _ := count(h.Operations[0].Service[i], within); n != want {
+			t.Errorf("second %d has %d service times, want %d", i, n, want)
+		}
+	}
+	first, err := reports.DecodeSecond(h.Operations[0].Service[0])
+	if err != nil || first[0].Low != 0 || first[0].Count != 1 {
+		t.Errorf("the service time of what was done as it was sent: %+v, %v", first, err)
+	}
+}
