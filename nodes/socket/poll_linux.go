@@ -78,8 +78,6 @@ func (p *poll) run() {
 	defer p.server.tasks.Done()
 	for {
 		events := p.wait()
-		p.server.answering.Lock()
-		p.server.answering.Unlock()
 		p.server.printer.await()
 		if !p.take(events) {
 			break

@@ -94,8 +94,7 @@ type Server struct {
 	stored    *sync.Cond
 	phase     phase
 
-	answering sync.Mutex
-	polls     []*poll // none: every conn has a goroutine
+	polls []*poll // none: every conn has a goroutine
 
 	work  chan struct{} // the queue is not empty
 	freed chan struct{} // a file descriptor may be free again

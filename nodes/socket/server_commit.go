@@ -78,8 +78,8 @@ const maxPatience = 2 * time.Millisecond
 //
 // The disk takes about as long for fifty as for one. So after a batch the
 // committer waits for those whom it answered to ask again, until as many wait as
-// were in the batch and behind it: at most twice as long as the disk took, real
-// time. One phone alone never waits for another.
+// were in the batch and behind it: from the last answer on at most twice as long
+// as the disk took, real time. One phone alone never waits for another.
 func (s *Server) commit() {
 	defer s.tasks.Done()
 	var batch []request
@@ -105,9 +105,7 @@ func (s *Server) commit() {
 		began := s.real.Now()
 		issues, attempts := s.config.Disk.Store(records)
 		took := s.real.Since(began)
-		s.answering.Lock()
 		woken, pass = s.answerAll(batch, issues, attempts, woken, pass)
-		s.answering.Unlock()
 		patience.Reset(min(2*took, maxPatience))
 		clear(batch)
 		clear(records)
