@@ -94,7 +94,7 @@ type Server struct {
 	stored    *sync.Cond
 	phase     phase
 
-	polls []*poll // none: every conn has a goroutine
+	polls []*poll // fixed; none: every conn has a goroutine
 
 	work  chan struct{} // the queue is not empty
 	freed chan struct{} // a file descriptor may be free again
