@@ -3,7 +3,6 @@ package socket
 import (
 	"errors"
 	"io"
-	"net"
 	"os"
 	"time"
 
@@ -11,16 +10,21 @@ import (
 	"bluetrace/protocol"
 )
 
-// conn is one connection of the server and the goroutine that serves it: it
-// reads, brings what it read to the machine, sends the answers, and only then
-// reads again, so that a peer that takes no answers is not read from.
+// conn is one connection of the server. Whoever serves it reads, brings what was
+// read to the machine, sends the answers, and only then reads again, so that a
+// peer that takes no answers is not read from. That is a goroutine of its own or,
+// where there is a poll, a pass (server_pass.go).
 type conn struct {
 	server *Server
-	tcp    net.Conn
 	wake   chan struct{} // holds one: look at what there is to do
 	number nodes.Conn    // until closed
 
 	// With the server's lock held:
+	tcp      stream  // nil: a poll has it
+	poll     *poll   // nil: it has a goroutine
+	taken    bool    // of one that is watched: a pass has it
+	unread   bool    // of one that is watched: something may have come since it was taken
+	ending   bool    // of one that is watched: the peer has ended, behind what is unread
 	place    int     // in alive
 	unsent   answers // not taken by the goroutine yet
 	loggedIn bool
@@ -28,11 +32,21 @@ type conn struct {
 	ends     time.Time // real time at which the farewell ends
 	draining bool
 
-	// The goroutine's own:
-	sending answers
-	over    bool // the peer has ended, or the connection is broken: no farewell
-	known   bool // loggedIn, as it last saw it
-	in      [protocol.MaxMessage]byte
+	// Of the goroutine or the pass that has it:
+	descriptor int // while it is watched
+	sending    answers
+	over       bool   // the peer has ended, or the connection is broken: no farewell
+	known      bool   // loggedIn, as it last saw it
+	slow       bool   // it keeps its goroutine: it cannot be watched, or did not take an answer at once
+	in         []byte // nil: it has no goroutine
+}
+
+// stream is what a goroutine needs of a connection.
+type stream interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
 }
 
 // answers are sends that wait, end to end.
@@ -44,6 +58,24 @@ type answers struct {
 func (a *answers) add(b []byte) {
 	a.bytes = append(a.bytes, b...)
 	a.lengths = append(a.lengths, len(b))
+}
+
+// sent forgets the first n answers, and what was sent of the next: all bytes up
+// to at.
+func (a *answers) sent(n, at int) {
+	before := 0
+	for _, size := range a.lengths[:n+1] {
+		before += size
+	}
+	a.bytes = a.bytes[:copy(a.bytes, a.bytes[at:])]
+	a.lengths = a.lengths[:copy(a.lengths, a.lengths[n:])]
+	a.lengths[0] = before - at
+}
+
+func (a *answers) append(b *answers) {
+	a.bytes = append(a.bytes, b.bytes...)
+	a.lengths = append(a.lengths, b.lengths...)
+	b.empty()
 }
 
 func (a *answers) empty() { a.bytes, a.lengths = a.bytes[:0], a.lengths[:0] }
@@ -58,9 +90,10 @@ const (
 	toVanish // the server is killed
 )
 
-// run serves the connection until it ends.
+// run serves the connection until it ends, or a poll has it.
 func (x *conn) run() {
 	defer x.server.tasks.Done()
+	x.in = make([]byte, protocol.MaxMessage)
 	t := x.look()
 	for {
 		if t != toVanish && x.send() != nil {
@@ -68,6 +101,9 @@ func (x *conn) run() {
 		}
 		switch t {
 		case toRead:
+			if x.join() {
+				return
+			}
 			t = x.read()
 		case toWait:
 			<-x.wake
@@ -91,7 +127,11 @@ func (x *conn) look() turn {
 // turn takes what is to be sent, and says what comes after it; the lock is held.
 func (x *conn) turn() turn {
 	x.known = x.loggedIn
-	x.sending, x.unsent = x.unsent, x.sending
+	if len(x.sending.lengths) == 0 {
+		x.sending, x.unsent = x.unsent, x.sending
+	} else { // it was not taken at once
+		x.sending.append(&x.unsent)
+	}
 	switch s := x.server; {
 	case s.phase == killed:
 		return toVanish
@@ -121,7 +161,7 @@ func (x *conn) send() error {
 func (x *conn) read() turn {
 	s := x.server
 	s.printer.await()
-	n, err := x.tcp.Read(x.in[:])
+	n, err := x.tcp.Read(x.in)
 	if n > 0 && !x.known {
 		s.refreshCredentials()
 	}
@@ -133,12 +173,7 @@ func (x *conn) read() turn {
 	switch {
 	case n > 0: // an error beside it comes again
 		s.running = x
-		t := s.now()
-		if s.config.Observer != nil {
-			s.config.Observer.Read(t, x.number, x.in[:n])
-		}
-		s.machine.Read(t, x.number, x.in[:n], &s.out)
-		s.carryOut(t)
+		s.bring(x, x.in[:n])
 		s.running = nil
 		s.wake()
 	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
@@ -147,6 +182,16 @@ func (x *conn) read() turn {
 		s.wake()
 	}
 	return x.turn()
+}
+
+// bring brings what was read to the machine; the lock is held.
+func (s *Server) bring(x *conn, p []byte) {
+	t := s.now()
+	if s.config.Observer != nil {
+		s.config.Observer.Read(t, x.number, p)
+	}
+	s.machine.Read(t, x.number, p, &s.out)
+	s.carryOut(t)
 }
 
 // broke tells the machine that answers can no longer be sent.
@@ -173,8 +218,17 @@ func (s *Server) hangUp(now nodes.Now, x *conn) {
 	s.carryOut(now)
 }
 
-// goOn lets the goroutine look again, at once or before it waits next.
+// goOn lets the goroutine look again, at once or before it waits next. One that is
+// watched gets a goroutine; a pass that has it looks by itself. The lock is held.
 func (x *conn) goOn() {
+	if x.poll == nil {
+		x.signal()
+	} else if !x.taken {
+		x.leave()
+	}
+}
+
+func (x *conn) signal() {
 	select {
 	case x.wake <- struct{}{}:
 	default:

@@ -42,6 +42,9 @@ func (x *conn) hurry() {
 			x.ends = soon
 		}
 	}
+	if x.poll != nil {
+		return // it waits for nothing
+	}
 	if x.draining {
 		_ = x.tcp.SetDeadline(x.ends) // fails only on one that is closed already
 		return
@@ -70,7 +73,7 @@ func (x *conn) mayDrain() bool {
 // drain reads until the end, or as much as a farewell may have.
 func (x *conn) drain() {
 	for left := x.server.farewell.bytes; left > 0; {
-		n, err := x.tcp.Read(x.in[:])
+		n, err := x.tcp.Read(x.in)
 		if err != nil {
 			return
 		}

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"bluetrace/protocol"
 )
 
 // The lean client is the test program itself, started again with this variable:
@@ -37,8 +39,21 @@ func TestMain(m *testing.M) {
 // answer of loginSize bytes. It returns how many there were in a second.
 func leanAsk(b *testing.B, at, login string, loginSize int, request string, size, n int) float64 {
 	b.Helper()
+	return leanRun(b, fmt.Sprintf("%s\t%s\t%d\t%s\t%d\t%d", at, login, loginSize, request, size, n))
+}
+
+// leanUpload has the lean client upload so many entries n times on one connection,
+// each line answered before the next is sent. It returns how many entries there
+// were in a second.
+func leanUpload(b *testing.B, at, login string, entries, n int) float64 {
+	b.Helper()
+	return leanRun(b, fmt.Sprintf("%s\t%s\t%d\t%d", at, login, entries, n))
+}
+
+func leanRun(b *testing.B, job string) float64 {
+	b.Helper()
 	client := exec.CommandContext(b.Context(), os.Args[0])
-	client.Env = append(os.Environ(), fmt.Sprintf("%s=%s\t%s\t%d\t%s\t%d\t%d", leanClientVariable, at, login, loginSize, request, size, n))
+	client.Env = append(os.Environ(), leanClientVariable+"="+job)
 	client.Stderr = os.Stderr
 	out, err := client.Output()
 	if err != nil {
@@ -55,6 +70,9 @@ func leanAsk(b *testing.B, at, login string, loginSize int, request string, size
 type leanPeer struct{ fd, missing int }
 
 func leanJob(job []string) (rate float64, err error) {
+	if len(job) == 4 {
+		return leanUploads(job)
+	}
 	at, login, request := job[0], job[1], []byte(job[3])
 	var loginSize, size, n int
 	if _, err := fmt.Sscan(job[2], &loginSize); err != nil {
@@ -129,6 +147,52 @@ func leanLoop(poll int, peers []leanPeer, request []byte, size, n int, buf []byt
 	return nil
 }
 
+func leanUploads(job []string) (rate float64, err error) {
+	var entries, n int
+	if _, err := fmt.Sscan(job[2]+" "+job[3], &entries, &n); err != nil {
+		return 0, err
+	}
+	runtime.LockOSThread()
+	buf := make([]byte, 1024)
+	fd, err := leanConnect(job[0], job[1], len(protocol.Welcome), buf)
+	if err != nil {
+		return 0, err
+	}
+	if err := leanSay(fd, protocol.CommandDownload, protocol.TempIDSize, buf); err != nil {
+		return 0, err
+	}
+	lines := []string{string(buf[:protocol.TempIDSize]), "23/11/2026 06:32:38", "23/11/2026 06:47:38"}
+	began := time.Now()
+	for range n {
+		requests := []string{protocol.CommandUpload, strconv.Itoa(3 * entries)}
+		for i := range 3 * entries {
+			requests = append(requests, lines[i%3])
+		}
+		for _, request := range requests {
+			if err := leanSay(fd, request, len(protocol.Ack), buf); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return float64(n*entries) / time.Since(began).Seconds(), nil
+}
+
+// leanSay sends a request and awaits an answer of size bytes, which are in buf
+// then.
+func leanSay(fd int, request string, size int, buf []byte) error {
+	if _, err := unix.Write(fd, []byte(request)); err != nil {
+		return err
+	}
+	for got := 0; got < size; {
+		n, err := unix.Read(fd, buf[got:])
+		if err != nil || n == 0 {
+			return fmt.Errorf("%q is not answered: %w", request, err)
+		}
+		got += n
+	}
+	return nil
+}
+
 func leanConnect(at, login string, answer int, buf []byte) (fd int, err error) {
 	_, port, _ := strings.Cut(at, ":")
 	number, err := strconv.Atoi(port)
@@ -147,15 +211,5 @@ func leanConnect(at, login string, answer int, buf []byte) (fd int, err error) {
 	if login == "" {
 		return fd, nil
 	}
-	if _, err := unix.Write(fd, []byte(login)); err != nil {
-		return 0, err
-	}
-	for answer > 0 {
-		n, err := unix.Read(fd, buf)
-		if err != nil || n == 0 {
-			return 0, fmt.Errorf("logging in: %d bytes are missing: %w", answer, err)
-		}
-		answer -= n
-	}
-	return fd, nil
+	return fd, leanSay(fd, login, answer, buf)
 }

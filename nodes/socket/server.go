@@ -94,6 +94,8 @@ type Server struct {
 	stored    *sync.Cond
 	phase     phase
 
+	polls []*poll // fixed; none: every conn has a goroutine
+
 	work  chan struct{} // the queue is not empty
 	freed chan struct{} // a file descriptor may be free again
 	ended chan struct{} // Close or Kill was called
@@ -146,6 +148,11 @@ func NewServer(c ServerConfig) (*Server, error) {
 		machine.SetCredentials(list)
 	}
 	s.printer = newPrinter(c.Output)
+	s.polls = newPolls(s)
+	for _, p := range s.polls {
+		s.tasks.Add(1)
+		go p.run()
+	}
 	if !c.Inline {
 		s.tasks.Add(1)
 		go s.commit()

@@ -54,9 +54,10 @@ func (s *Server) act(e *nodes.ServerEffect) {
 	}
 }
 
-// touched remembers that another goroutine than this has something to do.
+// touched remembers that there is something to do for a conn that neither the
+// running goroutine nor a pass looks at anyway.
 func (s *Server) touched(x *conn) {
-	if x == nil || x == s.running {
+	if x == nil || x == s.running || x.taken {
 		return
 	}
 	if n := len(s.woken); n > 0 && s.woken[n-1] == x {

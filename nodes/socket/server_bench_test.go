@@ -79,24 +79,6 @@ func newBenchRig(b *testing.B, noSync bool) (*rig, *countedDisk) {
 	}), d
 }
 
-// benchPeers are connections that have begun as begin says.
-func benchPeers(b *testing.B, at string, begin func(c net.Conn) error) []net.Conn {
-	b.Helper()
-	peers := make([]net.Conn, benchPhones)
-	for i := range peers {
-		c, err := net.Dial("tcp", at)
-		if err != nil {
-			b.Fatal(err)
-		}
-		b.Cleanup(func() { c.Close() })
-		if err := begin(c); err != nil {
-			b.Fatal(err)
-		}
-		peers[i] = c
-	}
-	return peers
-}
-
 // exchange sends a request and reads an answer of a known size.
 func exchange(c net.Conn, request, answer []byte) error {
 	if _, err := c.Write(request); err != nil {
@@ -104,11 +86,6 @@ func exchange(c net.Conn, request, answer []byte) error {
 	}
 	_, err := io.ReadFull(c, answer)
 	return err
-}
-
-// joinedLogin sends name and password in one send: they are right, and known.
-func joinedLogin(c net.Conn) error {
-	return exchange(c, []byte(userA+passwordA), make([]byte, len(protocol.Welcome)))
 }
 
 // BenchmarkDownload is Download_tempID on 50 connections; echoes are those of a
@@ -241,28 +218,9 @@ func session(at string) error {
 }
 
 // BenchmarkUpload is 1,000 entries of one phone, line by line, each answered
-// before the next is sent.
+// before the next is sent, by a client in a process of its own.
 func BenchmarkUpload(b *testing.B) {
 	const entries = 1000
 	r, _ := newBenchRig(b, false)
-	c := benchPeers(b, r.at, joinedLogin)[0]
-	id := make([]byte, protocol.TempIDSize)
-	if err := exchange(c, []byte(protocol.CommandDownload), id); err != nil {
-		b.Fatal(err)
-	}
-	lines := [][]byte{id, []byte("23/11/2026 06:32:38"), []byte("23/11/2026 06:47:38")}
-	one := make([]byte, 1)
-	for b.Loop() {
-		for _, request := range []string{protocol.CommandUpload, fmt.Sprint(3 * entries)} {
-			if err := exchange(c, []byte(request), one); err != nil {
-				b.Fatal(err)
-			}
-		}
-		for i := range 3 * entries {
-			if err := exchange(c, lines[i%3], one); err != nil {
-				b.Fatal(err)
-			}
-		}
-	}
-	b.ReportMetric(float64(b.N*entries)/b.Elapsed().Seconds(), "entries/s")
+	b.ReportMetric(leanUpload(b, r.at, userA+passwordA, entries, b.N), "entries/s")
 }

@@ -78,13 +78,13 @@ const maxPatience = 2 * time.Millisecond
 //
 // The disk takes about as long for fifty as for one. So after a batch the
 // committer waits for those whom it answered to ask again, until as many wait as
-// were in the batch and behind it: at most twice as long as the disk took, real
-// time. One phone alone never waits for another.
+// were in the batch and behind it: from the last answer on at most twice as long
+// as the disk took, real time. One phone alone never waits for another.
 func (s *Server) commit() {
 	defer s.tasks.Done()
 	var batch []request
 	var records []nodes.Record
-	var woken []*conn
+	var woken, pass []*conn
 	patience := s.real.Timer(maxPatience)
 	defer patience.Stop()
 	for {
@@ -104,8 +104,9 @@ func (s *Server) commit() {
 		}
 		began := s.real.Now()
 		issues, attempts := s.config.Disk.Store(records)
-		patience.Reset(min(2*s.real.Since(began), maxPatience))
-		woken = s.answerAll(batch, issues, attempts, woken)
+		took := s.real.Since(began)
+		woken, pass = s.answerAll(batch, issues, attempts, woken, pass)
+		patience.Reset(min(2*took, maxPatience))
 		clear(batch)
 		clear(records)
 	}
@@ -124,8 +125,9 @@ func (s *Server) takeQueue(batch []request) []request {
 	return batch
 }
 
-// answerAll answers a batch, and wakes whom it concerns once the lock is free.
-func (s *Server) answerAll(batch []request, issues, attempts error, woken []*conn) []*conn {
+// answerAll answers a batch, in one pass, and wakes whom else it concerns once the
+// lock is free. It returns the two emptied lists.
+func (s *Server) answerAll(batch []request, issues, attempts error, woken, pass []*conn) (_, _ []*conn) {
 	s.lock.Lock()
 	s.storing = false
 	s.stored.Broadcast()
@@ -136,18 +138,19 @@ func (s *Server) answerAll(batch []request, issues, attempts error, woken []*con
 	}
 	if s.phase == killed {
 		s.lock.Unlock()
-		return woken
+		return woken, pass
 	}
 	t := s.now()
 	for i := range batch {
 		s.answer(t, &batch[i], issues, attempts)
 		s.carryOut(t)
 	}
+	pass = s.claim(pass)
 	woken, s.woken = s.woken, woken[:0]
-	s.lock.Unlock()
+	pass = s.settle(pass)
 	for i, x := range woken {
-		x.goOn()
+		x.signal()
 		woken[i] = nil
 	}
-	return woken
+	return woken, pass
 }

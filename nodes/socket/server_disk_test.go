@@ -75,7 +75,7 @@ func TestWhoeverWaitsSharesTheNextStore(t *testing.T) {
 	for _, p := range peers {
 		p.tempID()
 	}
-	if got := r.disk.batches; !slices.Equal(got, []int{1, 4}) {
+	if got := r.disk.sizes(); !slices.Equal(got, []int{1, 4}) {
 		t.Errorf("batches of %v, want one, then the four that had come", got)
 	}
 }
@@ -113,7 +113,7 @@ func TestAnInlineDisk(t *testing.T) {
 		p.tempID()
 	}
 	p.hearEnd()
-	if got := r.disk.batches; !slices.Equal(got, []int{1, 1, 1}) {
+	if got := r.disk.sizes(); !slices.Equal(got, []int{1, 1, 1}) {
 		t.Errorf("batches of %v, want each by itself", got)
 	}
 }

@@ -120,7 +120,9 @@ func (s *Server) abandon() {
 	s.printer.release()
 	s.queue = nil
 	for _, x := range s.alive {
-		closeQuietly(x.tcp)
+		if x.poll == nil {
+			closeQuietly(x.tcp)
+		}
 		x.goOn()
 	}
 	s.stored.Broadcast() // to a Close under way
@@ -128,7 +130,12 @@ func (s *Server) abandon() {
 
 // stop ends the goroutines that accept and store.
 func (s *Server) stop() error {
-	s.stopping.Do(func() { close(s.ended) })
+	s.stopping.Do(func() {
+		close(s.ended)
+		for _, p := range s.polls {
+			p.close()
+		}
+	})
 	err := s.config.Listener.Close()
 	if isClosed(err) {
 		return nil

@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,6 +62,9 @@ func newRig(t testing.TB, change func(*rig, *ServerConfig)) *rig {
 	if change != nil {
 		change(r, &c)
 	}
+	if c.Listener == l && os.Getenv(plainVariable) != "" {
+		c.Listener = plainListener{l}
+	}
 	c.Origin = c.Clock.Now()
 	if r.server, err = NewServer(c); err != nil {
 		t.Fatal(err)
@@ -68,6 +73,22 @@ func newRig(t testing.TB, change func(*rig, *ServerConfig)) *rig {
 	t.Cleanup(r.close)
 	return r
 }
+
+// plainVariable makes the tests' servers ones without polls.
+const plainVariable = "BLUETRACE_PLAIN_CONNECTIONS"
+
+// plainListener gives connections that no poll can watch.
+type plainListener struct{ net.Listener }
+
+func (l plainListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return plainConn{c.(*net.TCPConn)}, nil
+}
+
+type plainConn struct{ *net.TCPConn }
 
 // close ends the server, twice if a test has ended it already.
 func (r *rig) close() {
@@ -182,6 +203,13 @@ func (d *testDisk) kept() []nodes.Record {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return append([]nodes.Record(nil), d.records...)
+}
+
+// sizes are how many records were stored together.
+func (d *testDisk) sizes() []int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.batches)
 }
 
 // peer is the other end of a connection, with plain sockets.

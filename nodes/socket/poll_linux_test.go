@@ -1,0 +1,180 @@
+package socket
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+
+	"bluetrace/protocol"
+)
+
+// Everything is so too where every connection has a goroutine, as on systems
+// without a poll.
+func TestWithoutPolls(t *testing.T) {
+	if os.Getenv(plainVariable) != "" {
+		t.Skip("this is it")
+	}
+	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]") // not of memory: it is measured
+	tests.Env = append(os.Environ(), plainVariable+"=1")
+	out, err := tests.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}
+
+// awaitWatched waits until polls have n connections, and nothing to do for them.
+func (r *rig) awaitWatched(n int) {
+	r.t.Helper()
+	if os.Getenv(plainVariable) != "" {
+		return
+	}
+	r.await(fmt.Sprintf("%d connections to be watched", n), func() bool {
+		watched := 0
+		for _, x := range r.server.alive {
+			if x.poll != nil && !x.taken {
+				watched++
+			}
+		}
+		return watched == n
+	})
+}
+
+// A session that is logged in and quiet has no goroutine; it gets one for its end.
+func TestAWatchedConnectionHasNoGoroutine(t *testing.T) {
+	if os.Getenv(plainVariable) != "" {
+		t.Skip("of polls")
+	}
+	r := newRig(t, nil)
+	r.dial().login(userA, passwordA)
+	r.awaitWatched(1)
+	before := runtime.NumGoroutine()
+	peers := make([]*peer, 20)
+	for i := range peers {
+		peers[i] = r.dial()
+		peers[i].login(userA, passwordA)
+		peers[i].say(protocol.CommandDownload)
+		peers[i].tempID()
+	}
+	r.awaitWatched(21)
+	r.await("their goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
+	for _, p := range peers {
+		p.say(protocol.CommandLogout)
+		p.hearEnd()
+	}
+	r.awaitAlive(1)
+	r.awaitWatched(1)
+}
+
+// What comes while a session waits for the disk, in however many pieces, is read
+// once it may be.
+func TestWhatComesWhileItWaitsIsReadThen(t *testing.T) {
+	r := newRig(t, nil)
+	p := r.dial()
+	p.login(userA, passwordA)
+	r.awaitWatched(1)
+	gate := make(chan struct{})
+	r.disk.set(func() { r.disk.gate = gate })
+	p.piece(protocol.CommandDownload)
+	r.awaitDisk(1)
+	for range 3 {
+		p.say(protocol.CommandDownload)
+		yield()
+	}
+	p.say(protocol.CommandUpload)
+	p.CloseWrite()
+	close(gate)
+	for i := range 4 {
+		if id := p.tempID(); r.disk.kept()[i].Issue.TempID != id {
+			t.Errorf("answer %d is %s, which is not what was stored", i, id)
+		}
+	}
+	p.hear("1")
+	p.hearEnd()
+	r.awaitOutput("+61410888888: incomplete upload: no count of lines\n+61410888888 logout\n")
+}
+
+// More than one read takes at once is read to its end.
+func TestMoreThanOneRead(t *testing.T) {
+	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Inline = true })
+	p := r.dial()
+	p.login(userA, passwordA)
+	r.awaitWatched(1)
+	for _, n := range []int{1, 68, 69, 200} { // 15 bytes each; a read takes 1,024
+		p.say(strings.Repeat(protocol.CommandDownload, n))
+		for range n {
+			p.tempID()
+		}
+	}
+	p.say(strings.Repeat(" ", protocol.MaxMessage-len(protocol.CommandLogout)) + protocol.CommandLogout)
+	p.hearEnd()
+}
+
+// The end of file may come with the last bytes, and before or after anybody looks.
+func TestTheEndWithTheLastBytes(t *testing.T) {
+	r := newRig(t, nil)
+	for range 200 {
+		p := r.dial()
+		p.login(userA, passwordA)
+		p.say(protocol.CommandDownload)
+		p.CloseWrite()
+		p.tempID()
+		p.hearEnd()
+	}
+	r.awaitAlive(0)
+}
+
+// narrowListener gives connections that have little room for answers.
+type narrowListener struct{ net.Listener }
+
+func (l narrowListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		err = c.(*net.TCPConn).SetWriteBuffer(1)
+	}
+	return c, err
+}
+
+// A peer that does not read for long, and then does, gets every answer, in order.
+func TestAPeerThatReadsLate(t *testing.T) {
+	r := newRig(t, func(_ *rig, c *ServerConfig) {
+		c.Inline = true
+		c.Listener = narrowListener{c.Listener}
+	})
+	p := r.dial()
+	if err := p.SetReadBuffer(4096); err != nil {
+		t.Fatal(err)
+	}
+	p.login(userA, passwordA)
+	const asked = 3000
+	flooded := make(chan error, 1)
+	go func() {
+		_, err := io.WriteString(p, strings.Repeat(protocol.CommandDownload, asked))
+		flooded <- err
+	}()
+	r.awaitStill()
+	if n := len(r.disk.kept()); n == asked {
+		t.Error("everything was read, although the answers were not taken")
+	}
+	var got []protocol.TempID
+	for range asked {
+		got = append(got, p.tempID())
+	}
+	if err := <-flooded; err != nil {
+		t.Fatal(err)
+	}
+	if n := len(r.disk.kept()); n != asked {
+		t.Fatalf("%d were stored, want %d", n, asked)
+	}
+	for i, record := range r.disk.kept() {
+		if record.Issue.TempID != got[i] {
+			t.Fatalf("answer %d is %s, but %s was stored", i, got[i], record.Issue.TempID)
+		}
+	}
+	p.say(protocol.CommandLogout)
+	p.hearEnd()
+}
