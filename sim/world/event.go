@@ -36,6 +36,7 @@ const (
 	Stored        // A: store, B: records
 	Restarted     // Text: which half of it
 	PhonePrinted  // Text
+	Faulted       // A: number of the fault, Text: what it did or that it begins or ends
 )
 
 // Nobody stands in an event for the server, or for no peer.
@@ -120,6 +121,8 @@ func (e *Event) AppendText(dst []byte, names []string) []byte {
 		return fmt.Appendf(dst, "server: %s", e.Text)
 	case PhonePrinted:
 		return fmt.Appendf(dst, "%s: prints %q", who, e.Text)
+	case Faulted:
+		return fmt.Appendf(dst, "fault %d: %s", e.A, e.Text)
 	default:
 		return fmt.Appendf(dst, "%s", e.Text)
 	}
