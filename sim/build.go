@@ -49,6 +49,8 @@ type run struct {
 	active    []*wait
 	moments   map[string]moment
 	taken     map[*scenarios.Path][]float64 // values at named moments
+	faults      faults
+	adversaries []adversary
 	broken    []check.Violation
 	around    map[check.Invariant][]string
 	idle      []uint64 // by routine: how often a phone was not logged in
@@ -108,14 +110,19 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	if o.heard != nil {
 		config.Story = o.heard(r)
 	}
+	if o.Listen != nil {
+		config.Watcher, config.Story = o.Listen(config.Watcher, config.Story)
+	}
 	if err := r.make(config); err != nil {
 		return nil, err
 	}
 	for i := range r.steps {
 		r.watchScreens(&r.steps[i])
 	}
+	r.startFaults()
 	r.startContacts()
 	r.startRoutines(names)
+	r.startAdversaries(names)
 	r.startScript()
 	return r, nil
 }

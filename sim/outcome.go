@@ -140,7 +140,7 @@ func (r *run) watched() []check.Invariant {
 // undone reports a step that expects nothing and did not take place: it is not
 // skipped in silence.
 func (r *run) undone(st *step, interrupted bool) (c reports.Check, undone bool) {
-	if len(st.waits) > 0 || interrupted || st.stage != waiting && st.because == "" {
+	if len(st.waits) > 0 || st.Optional || interrupted || st.stage != waiting && st.because == "" {
 		return c, false
 	}
 	c = reports.Check{Kind: reports.ExpectationCheck, Name: st.Text, Place: r.place(st.Pos), Verdict: reports.Failed, Times: 1,

@@ -47,6 +47,8 @@ type Fault struct {
 	Number int // among the faults of the run, from 1: names it in the trace
 	Text   string
 	Kind   FaultKind
+	// Instant: it happens at Begin and is over; no End comes.
+	Instant bool
 
 	Chance      float64
 	Skip, Count int

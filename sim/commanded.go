@@ -1,0 +1,34 @@
+package sim
+
+import (
+	"bluetrace/scenarios"
+)
+
+// commanded tells what is done now as the step that does the same at this time.
+func (r *run) commanded(st scenarios.Step) {
+	if r.options.Commanded == nil {
+		return
+	}
+	now := r.world.Now()
+	st.At = scenarios.When{Pos: st.Pos, Offset: now}
+	st.As, st.Expect = "", nil
+	r.options.Commanded(now, st)
+}
+
+// commandedLogin is a login whose connection is opened now: its moment is that
+// of its password.
+func (r *run) commandedLogin(who uint32, c *scenarios.Command) {
+	st := scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(who), Login: &scenarios.Login{Pos: c.Pos, Kind: "right"}}
+	now := r.world.Now()
+	st.At = scenarios.When{Pos: c.Pos, Offset: now + r.scenario.LoginLead(int(who))}
+	r.options.Commanded(now, st)
+}
+
+// commandedBeacon is a beacon to those whom it goes to now.
+func (r *run) commandedBeacon(who uint32, c *scenarios.Command, to []uint32) {
+	one := scenarios.Command{Pos: c.Pos, Verb: scenarios.VerbBeacon, Count: c.Count}
+	for _, t := range to {
+		one.To = append(one.To, int(t))
+	}
+	r.commanded(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(who), Do: &one})
+}
