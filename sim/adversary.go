@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/virtual"
 )
@@ -206,6 +208,19 @@ func (r *run) doUnasked(s *scenarios.Step) {
 	if why := r.act(st); why != "" {
 		panic(fmt.Sprintf("sim: an adversary cannot %s: %s", s.Text, why))
 	}
+}
+
+// adversaryCounts are how often each kind of adversary acted.
+func (r *run) adversaryCounts() []reports.KindCount {
+	acted := map[scenarios.AdversaryKind]uint64{}
+	for i := range r.adversaries {
+		acted[r.adversaries[i].Kind] += r.adversaries[i].done
+	}
+	var all []reports.KindCount
+	for _, kind := range slices.Sorted(maps.Keys(acted)) {
+		all = append(all, reports.KindCount{Kind: string(kind), Count: acted[kind]})
+	}
+	return all
 }
 
 func digits(rng *rand.Rand, n int) string {

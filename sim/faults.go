@@ -2,10 +2,13 @@ package sim
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
@@ -174,6 +177,33 @@ func (r *run) applied(a world.Applied) {
 	if r.options.Applied != nil {
 		r.options.Applied(a)
 	}
+}
+
+// faultCounts are what faults did, by kind.
+func (r *run) faultCounts() []reports.KindCount {
+	var all []reports.KindCount
+	for _, kind := range slices.Sorted(maps.Keys(r.faults.applied)) {
+		all = append(all, reports.KindCount{Kind: string(kind), Count: r.faults.applied[kind]})
+	}
+	return all
+}
+
+// mischief is a count of faults or adversaries by the name that the language
+// gives it.
+func (r *run) mischief(name string) (n uint64, ok bool) {
+	if name == "adversaries.sent" {
+		for i := range r.adversaries {
+			n += r.adversaries[i].done
+		}
+		return n, true
+	}
+	kind, ok := strings.CutPrefix(name, "faults.")
+	for k, count := range r.faults.applied {
+		if kind == "applied" || string(k) == kind {
+			n += count
+		}
+	}
+	return n, ok
 }
 
 // struckBy is true with probability p; what is certain draws nothing.

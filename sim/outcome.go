@@ -85,6 +85,7 @@ func (r *run) counts(out *reports.Run) {
 	out.Logins = reports.Logins(n.Logins)
 	out.TempIDs = reports.TempIDs(n.TempIDs)
 	out.Uploads = reports.Uploads(n.Uploads)
+	out.Faults, out.Adversaries = r.faultCounts(), r.adversaryCounts()
 }
 
 func (r *run) operations() []reports.Operation {
