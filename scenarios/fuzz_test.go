@@ -41,6 +41,7 @@ func FuzzParse(f *testing.F) {
 		s, err := Parse("f", text, Options{Vars: map[string]string{"N": "2"}})
 		if err == nil {
 			checkTaken(t, s)
+			comesBack(t, s)
 			return
 		}
 		var m *Mistakes

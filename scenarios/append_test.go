@@ -1,0 +1,104 @@
+package scenarios
+
+import (
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// asWritten compares two scenarios but for where something stood in a file.
+var asWritten = cmp.Options{
+	cmpopts.IgnoreTypes(Pos{}),
+	cmpopts.IgnoreFields(Scenario{}, "Vars", "Written"),
+	cmpopts.IgnoreFields(Step{}, "Text"),
+	cmpopts.IgnoreFields(Fault{}, "Text"),
+	cmpopts.IgnoreFields(Adversary{}, "Text"),
+	cmpopts.EquateEmpty(),
+	cmp.FilterValues(func(a, b []int) bool { return len(a)+len(b) > 20 }, cmp.Comparer(slices.Equal[[]int])),
+	cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() }),
+	cmp.Comparer(func(a, b *regexp.Regexp) bool {
+		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
+	}),
+}
+
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// comesBack writes s and reads it again.
+func comesBack(t failer, s *Scenario) []byte {
+	t.Helper()
+	text := s.AppendYAML([]byte("# why\n"))
+	got, err := Parse(s.File, text, Options{})
+	if err != nil {
+		t.Fatalf("what was written is refused:\n%v\n%s", err, text)
+	}
+	if diff := cmp.Diff(s, got, asWritten); diff != "" {
+		t.Fatalf("what was written is another scenario:\n%s\n%s", diff, text)
+	}
+	if again := got.AppendYAML([]byte("# why\n")); string(again) != string(text) {
+		t.Fatalf("written twice:\n%s", cmp.Diff(string(text), string(again)))
+	}
+	return text
+}
+
+// TestTheLibraryIsWritten: every file of the library, and every example of the
+// page, is the same scenario when it is written and read again.
+func TestTheLibraryIsWritten(t *testing.T) {
+	var texts [][2]string
+	for _, pattern := range []string{"*.yaml", "*/*.yaml"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			text, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			texts = append(texts, [2]string{f, string(text)})
+		}
+	}
+	if len(texts) < 10 {
+		t.Fatalf("found %d files", len(texts))
+	}
+	for _, e := range examples(t) {
+		texts = append(texts, [2]string{page, e.inFile()})
+	}
+	for _, one := range texts {
+		s, err := Parse(one[0], []byte(one[1]), Options{Vars: given(one[1])})
+		if err != nil {
+			t.Errorf("%s: %v", one[0], err)
+			continue
+		}
+		text := comesBack(t, s)
+		if schemaRefuses(t, text) {
+			t.Errorf("%s: the schema refuses\n%s", one[0], text)
+		}
+		again, err := Parse(one[0], text, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(keys(s.Written), keys(again.Written)); diff != "" {
+			t.Errorf("%s: keys that were written: %s", one[0], diff)
+		}
+	}
+}
+
+// given are values for variables without one.
+func given(text string) map[string]string {
+	if regexp.MustCompile(`\$\{TRACE\}`).MatchString(text) {
+		return map[string]string{"TRACE": "trace.csv"}
+	}
+	return nil
+}
+
+func keys(m map[string]Pos) []string { return slices.Sorted(maps.Keys(m)) }
