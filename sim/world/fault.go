@@ -1,6 +1,9 @@
 package world
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // FaultKind is what goes wrong in a world. The values are the words of the
 // language.
@@ -91,3 +94,18 @@ type Faulty interface {
 	// End takes it back: what it holds up goes on, who was stopped is started.
 	End(f *Fault)
 }
+
+// Has says whether the node is one of them; Nobody is the server.
+func (n *Nodes) Has(who uint32) bool {
+	switch {
+	case n.Any:
+		return true
+	case who == Nobody:
+		return n.Server
+	}
+	_, found := slices.BinarySearch(n.Phones, who)
+	return found
+}
+
+// Nobody says that no node is named.
+func (n *Nodes) Nobody() bool { return !n.Any && !n.Server && len(n.Phones) == 0 }
