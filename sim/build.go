@@ -38,23 +38,23 @@ type run struct {
 	length     time.Duration // 0: until the script is done, and not before atLeast
 	atLeast    time.Duration // when traces and routines with an end are over
 
-	accounts  []account
-	seconds   []second
-	phones    []phoneState
-	routines  []routine
-	dests     []uint32 // room for whom a beacon goes to
-	steps     []step
-	open      []*step // those that have begun and not settled, in the order of their beginning
-	unsettled int
-	active    []*wait
-	moments   map[string]moment
-	taken     map[*scenarios.Path][]float64 // values at named moments
+	accounts    []account
+	seconds     []second
+	phones      []phoneState
+	routines    []routine
+	dests       []uint32 // room for whom a beacon goes to
+	steps       []step
+	open        []*step // those that have begun and not settled, in the order of their beginning
+	unsettled   int
+	active      []*wait
+	moments     map[string]moment
+	taken       map[*scenarios.Path][]float64 // values at named moments
 	faults      faults
 	adversaries []adversary
-	broken    []check.Violation
-	around    map[check.Invariant][]string
-	idle      []uint64 // by routine: how often a phone was not logged in
-	err       error    // why the run cannot go on
+	broken      []check.Violation
+	around      map[check.Invariant][]string
+	idle        []uint64 // by routine: how often a phone was not logged in
+	err         error    // why the run cannot go on
 }
 
 // phoneState is what the run keeps of each phone beside the world's.
@@ -208,6 +208,7 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 		UDP:         virtual.UDP{Delay: delayOf(s.Network.UDP.Delay), Lose: s.Network.UDP.Lose},
 		Trace:       r.options.Trace,
 		Step:        r.options.Step, Stepped: r.stepped,
+		Applied: r.applied,
 	}
 	retention := make([]time.Duration, 0, len(names))
 	for _, g := range s.Phones {
@@ -222,8 +223,10 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 			retention = append(retention, g.Retention)
 		}
 	}
+	lendFolders(s, c.Phones)
 	for i, sec := range r.seconds {
 		of := c.Phones[sec.phone]
+		of.Folder = nil // the log is that of the phone's own program
 		of.Name = fmt.Sprintf("%s (program %d)", of.Name, i+2)
 		c.Phones = append(c.Phones, of)
 		retention = append(retention, retention[sec.phone])
@@ -236,7 +239,7 @@ func (r *run) folder() *files.Memory {
 	switch {
 	case r.options.folder != nil:
 		return r.options.folder
-	case slices.ContainsFunc(r.steps, func(st step) bool { return st.Restart != nil }):
+	case serverNeedsFolder(r.scenario), slices.ContainsFunc(r.steps, func(st step) bool { return st.Restart != nil }):
 		return files.NewMemory()
 	}
 	return nil

@@ -81,7 +81,7 @@ func (w *World) phoneGone(who uint32) {
 	n.off = true
 	n.life++
 	n.unread = nil
-	ph.machine.Init(w.configs[who].Settings)
+	ph.machine.Init(ph.machine.Settings())
 	ph.wakeAt, ph.later, ph.firsts = never, never, nil
 	for i := range out.Effects {
 		if e := &out.Effects[i]; e.Kind == nodes.PhoneDone {

@@ -34,9 +34,9 @@ type phoneFolder struct {
 }
 
 // openPhoneFolders opens the logs of the phones that have a folder.
-func (w *World) openPhoneFolders() error {
-	for who := range w.configs {
-		m := w.configs[who].Folder
+func (w *World) openPhoneFolders(phones []PhoneConfig) error {
+	for who := range phones {
+		m := phones[who].Folder
 		if m == nil {
 			continue
 		}

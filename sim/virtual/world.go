@@ -127,7 +127,6 @@ type World struct {
 	host serverHost
 
 	seed    uint64
-	configs []PhoneConfig
 	applied func(world.Applied)
 	faults  *faults           // nil: none has begun so far
 	clocks  []world.NodeClock // of the phones and of the server; nil: all are the world's
@@ -168,7 +167,6 @@ func New(c Config) (*World, error) {
 		watcher: c.Watcher,
 		story:   c.Story,
 		seed:    c.Seed,
-		configs: c.Phones,
 		applied: c.Applied,
 		Delays:  world.NewDelays(),
 
@@ -184,7 +182,7 @@ func New(c Config) (*World, error) {
 		w.names[i] = pc.Name
 		w.phones[i].init(c.Seed, pc)
 	}
-	if err := w.openPhoneFolders(); err != nil {
+	if err := w.openPhoneFolders(c.Phones); err != nil {
 		return nil, err
 	}
 	if err := w.host.init(c); err != nil {
