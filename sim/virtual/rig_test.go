@@ -40,7 +40,7 @@ type verdict struct {
 
 // wire is a Watcher that keeps what it is told.
 type wire struct {
-	quiet
+	told
 	t        *testing.T
 	accepted []nodes.Conn
 	reads    []heard
@@ -51,21 +51,6 @@ type wire struct {
 	verdicts []verdict
 	balance  world.Datagrams
 }
-
-// quiet is a FaultWatcher that lets everything pass.
-type quiet struct{}
-
-func (quiet) Doubled(int64, int64)                                  {}
-func (quiet) DatagramDropped(int64)                                 {}
-func (quiet) DatagramChanged(int64, uint32)                         {}
-func (quiet) PhoneStopped(int64, uint32)                            {}
-func (quiet) PhoneStarted(int64, uint32, *nodes.ContactLog)         {}
-func (quiet) Written(int64, uint32, []nodes.Kept)                   {}
-func (quiet) ServerStopped(int64)                                   {}
-func (quiet) ServerStarted(int64)                                   {}
-func (quiet) StoreAsked(int64, []nodes.Record)                      {}
-func (quiet) StoreDone(int64, []nodes.Record, error)                {}
-func (quiet) ClockSet(int64, uint32, time.Duration, int64, float64) {}
 
 func (w *wire) Accepted(_ int64, c nodes.Conn) { w.accepted = append(w.accepted, c) }
 
