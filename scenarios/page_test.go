@@ -17,7 +17,7 @@ type example struct {
 
 // examples finds the fenced YAML blocks: "yaml run" is a whole scenario that
 // can be run, "yaml fragment" needs the rest of one around it.
-func examples(t *testing.T) []example {
+func examples(t testing.TB) []example {
 	t.Helper()
 	raw, err := os.ReadFile(page)
 	if err != nil {
