@@ -50,6 +50,7 @@ type run struct {
 	moments     map[string]moment
 	taken       map[*scenarios.Path][]float64 // values at named moments
 	faults      faults
+	acting      *scenarios.Step // of the script, while it is begun
 	adversaries []adversary
 	broken      []check.Violation
 	around      map[check.Invariant][]string

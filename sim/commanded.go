@@ -5,6 +5,7 @@ import (
 )
 
 // commanded tells what is done now as the step that does the same at this time.
+// Whatever the script does not do by itself is optional.
 func (r *run) commanded(st scenarios.Step) {
 	if r.options.Commanded == nil {
 		return
@@ -12,6 +13,7 @@ func (r *run) commanded(st scenarios.Step) {
 	now := r.world.Now()
 	st.At = scenarios.When{Pos: st.Pos, Offset: now}
 	st.As, st.Expect = "", nil
+	st.Optional = r.acting == nil || r.acting.Optional
 	r.options.Commanded(now, st)
 }
 
@@ -19,6 +21,7 @@ func (r *run) commanded(st scenarios.Step) {
 // of its password.
 func (r *run) commandedLogin(who uint32, c *scenarios.Command) {
 	st := scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(who), Login: &scenarios.Login{Pos: c.Pos, Kind: "right"}}
+	st.Optional = true
 	now := r.world.Now()
 	st.At = scenarios.When{Pos: c.Pos, Offset: now + r.scenario.LoginLead(int(who))}
 	r.options.Commanded(now, st)

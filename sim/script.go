@@ -145,6 +145,8 @@ func (r *run) beginStep(st *step) {
 	for _, w := range st.waits {
 		w.begin(r)
 	}
+	r.acting = st.Step
+	defer func() { r.acting = nil }()
 	if !st.looksOnly() && (st.Do == nil || st.Do.Verb != scenarios.VerbBeacon) {
 		r.commanded(*st.Step)
 	}
