@@ -13,20 +13,34 @@ import (
 // TestRandomScenariosAreWritten: whatever faults, adversaries, steps and
 // settings a program draws, the file says the same.
 func TestRandomScenariosAreWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) { comesBack(t, drawScenario(t)) })
+}
+
+// TestAnyPhonesOfAScenarioAreOne: whichever phones are left, the rest is a
+// scenario.
+func TestAnyPhonesOfAScenarioAreOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		d := newDrawn(t)
-		d.settings()
-		for range d.upTo("faults", 6) {
-			d.s.Faults = append(d.s.Faults, d.fault(false))
-		}
-		for range d.upTo("adversaries", 4) {
-			d.s.Adversaries = append(d.s.Adversaries, d.adversary())
-		}
-		for i := range d.upTo("steps", 8) {
-			d.s.Script = append(d.s.Script, d.step(i))
-		}
-		comesBack(t, d.s)
+		s := drawScenario(t)
+		n := len(s.PhoneNames())
+		keep := rapid.SliceOfN(rapid.Bool(), n, n).Draw(t, "keep")
+		keep[rapid.IntRange(0, n-1).Draw(t, "at least")] = true
+		comesBack(t, s.Only(func(phone int) bool { return keep[phone] }))
 	})
+}
+
+func drawScenario(t *rapid.T) *Scenario {
+	d := newDrawn(t)
+	d.settings()
+	for range d.upTo("faults", 6) {
+		d.s.Faults = append(d.s.Faults, d.fault(false))
+	}
+	for range d.upTo("adversaries", 4) {
+		d.s.Adversaries = append(d.s.Adversaries, d.adversary())
+	}
+	for i := range d.upTo("steps", 8) {
+		d.s.Script = append(d.s.Script, d.step(i))
+	}
+	return d.s
 }
 
 // drawn is a scenario of a few phones that a program draws.
@@ -271,6 +285,9 @@ func (d *drawn) settings() {
 			r.Every, r.Jitter = d.atLeast("every", 1), d.share("jitter")
 		} else {
 			r.Within = d.atLeast("within", 0)
+		}
+		if len(s.Contacts.Everyone) > 0 && d.yes("beacons") {
+			r.Do = append(r.Do, Command{Verb: VerbBeacon, Contacts: true, Count: 1 + d.upTo("times", 2)})
 		}
 		s.Routine = append(s.Routine, r)
 	}

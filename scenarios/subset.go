@@ -12,6 +12,7 @@ func (s *Scenario) Only(keep func(phone int) bool) *Scenario {
 	c := subset{number: make([]int, 0, len(s.PhoneNames()))}
 	t.Phones = c.groups(s, keep)
 	t.Contacts = c.contacts(&s.Contacts)
+	c.alone = emptyContacts(&t.Contacts)
 	t.Routine = nil
 	for _, r := range s.Routine {
 		r.Phones = c.list(r.Phones)
@@ -44,6 +45,7 @@ type subset struct {
 	number []int
 	steps  []int           // of the script, likewise
 	lost   map[string]bool // moments that never come
+	alone  bool            // nobody is near anybody any more
 }
 
 const gone = -1
@@ -109,39 +111,42 @@ func (c *subset) commands(list []Command) []Command {
 func (c *subset) command(from *Command) (*Command, bool) {
 	d := *from
 	d.To = c.list(from.To)
-	return &d, d.Verb != VerbBeacon || d.Contacts || len(d.To) > 0
+	return &d, d.Verb != VerbBeacon || d.Contacts && !c.alone || len(d.To) > 0
 }
 
+// contacts are those of two who are left; a mixing is thinned to as many as there
+// are to meet.
 func (c *subset) contacts(from *Contacts) Contacts {
 	var t Contacts
 	for _, e := range from.Everyone {
-		if e.Phones = c.list(e.Phones); len(e.Phones) > 0 {
+		if e.Phones = c.list(e.Phones); len(e.Phones) > 1 {
 			t.Everyone = append(t.Everyone, e)
 		}
 	}
 	for _, l := range from.Lists {
-		if l.Phones = c.list(l.Phones); len(l.Phones) > 0 {
+		if l.Phones = c.list(l.Phones); len(l.Phones) > 1 {
 			t.Lists = append(t.Lists, l)
 		}
 	}
 	for _, d := range from.Desks {
-		if d.Phones = c.list(d.Phones); len(d.Phones) > 0 {
+		if d.Phones = c.list(d.Phones); len(d.Phones) > 1 {
 			t.Desks = append(t.Desks, d)
 		}
 	}
 	for _, v := range from.Visits {
 		v.To = c.list(v.To)
-		if v.Phone = c.number[v.Phone]; v.Phone != gone && len(v.To) > 0 {
+		if v.Phone = c.number[v.Phone]; v.Phone != gone && len(v.To) > 0 && !slices.Equal(v.To, []int{v.Phone}) {
 			t.Visits = append(t.Visits, v)
 		}
 	}
 	for _, m := range from.Mixing {
 		if m.Phones = c.list(m.Phones); len(m.Phones) > 1 {
+			m.Degree = min(m.Degree, float64(len(m.Phones)-1))
 			t.Mixing = append(t.Mixing, m)
 		}
 	}
 	for _, r := range from.Trace {
-		if r.Phones = c.list(r.Phones); len(r.Phones) > 0 {
+		if r.Phones = c.list(r.Phones); len(r.Phones) > 1 {
 			t.Trace = append(t.Trace, r)
 		}
 	}
@@ -168,7 +173,9 @@ func (c *subset) script(from []Step) []Step {
 			continue
 		}
 		c.steps[i] = len(left)
-		left = append(left, c.step(s))
+		one := c.step(s)
+		one.At.AfterPrevious = one.At.AfterPrevious && len(left) > 0
+		left = append(left, one)
 	}
 	return left
 }
