@@ -14,7 +14,7 @@ import (
 type Plan struct {
 	Seed   uint64        `json:"seed"`
 	Phones int           `json:"phones"`
-	Heal   time.Duration `json:"heal_ns"` // when faults end and liveness begins
+	Heal   time.Duration `json:"heal_ns"` // when faults end
 	Drawn  []string      `json:"drawn"`   // a line each
 }
 
@@ -25,19 +25,25 @@ type hand struct {
 	plan    Plan
 	phones  int   // of the file; those behind are adversaries
 	callers []int // phones with an account
+	// late is how long after the heal a step may still act that waits for the
+	// moment of another.
+	late   time.Duration
+	wrongs []scenarios.Fault // what puts clocks right at the heal
+	names  []string          // of the phones
 }
 
 // Bounds of what is drawn.
 const (
 	leastHeal = time.Minute
 	mostHeal  = 8 * time.Minute
-	fewest    = 3 // phones, unless the file has fewer
-	mostDrawn = 4000
+	wholeHeal = 90 * time.Minute // of a seed that takes the whole of the file
+	fewest    = 3                // phones, unless the file has fewer
+	mostDrawn = 4000             // phones of a group
 )
 
 // Draw makes a scenario of base, with everything drawn from the seed. What base
 // expects is left out: under faults only the invariants hold, and what is said
-// behind Plan.Heal.
+// behind Plan.Heal. The file of that scenario (AppendYAML) is the same run.
 func Draw(base *scenarios.Scenario, seed uint64) (*scenarios.Scenario, Plan) {
 	src := virtual.Stream(seed, "swarm", base.Name)
 	h := &hand{Rand: rand.New(&src)}
@@ -45,7 +51,9 @@ func Draw(base *scenarios.Scenario, seed uint64) (*scenarios.Scenario, Plan) {
 	h.s.Seed, h.plan.Seed = seed, seed
 	h.calm()
 	h.settings()
+	h.beginning()
 	h.safety()
+	h.fit()
 	h.liveness()
 	return h.s, h.plan
 }
@@ -60,12 +68,17 @@ func (h *hand) one(n int) bool { return h.IntN(n) == 0 }
 
 // between draws a duration from least to most, in whole milliseconds.
 func (h *hand) between(least, most time.Duration) time.Duration {
-	return least + time.Duration(h.Int64N(int64((most-least)/time.Millisecond)+1))*time.Millisecond
+	return least + time.Duration(h.Int64N(int64(max(most-least, 0)/time.Millisecond)+1))*time.Millisecond
 }
+
+func (h *hand) duration(all ...time.Duration) time.Duration { return all[h.IntN(len(all))] }
 
 // size draws how many phones of each group take part.
 func (h *hand) size(base *scenarios.Scenario) {
-	all := len(base.PhoneNames())
+	all := 0
+	for _, g := range base.Phones {
+		all += g.Count
+	}
 	share := []float64{1, 0.5, 0.25, 0.1}[h.IntN(4)]
 	left := make([]bool, 0, all)
 	for _, g := range base.Phones {
@@ -79,7 +92,9 @@ func (h *hand) size(base *scenarios.Scenario) {
 		}
 	}
 	h.s = base.Only(func(i int) bool { return left[i] })
-	h.phones = len(h.s.PhoneNames())
+	h.s.Manual = false
+	h.names = h.s.PhoneNames()
+	h.phones = len(h.names)
 	h.plan.Phones = h.phones
 	i := 0
 	for _, g := range h.s.Phones {
@@ -90,73 +105,64 @@ func (h *hand) size(base *scenarios.Scenario) {
 			i++
 		}
 	}
-}
-
-// calm takes out what the file expects, and bounds what goes on by the time at
-// which all heals.
-func (h *hand) calm() {
-	s := h.s
-	s.Expect, s.Thresholds, s.Load = nil, nil, nil
-	least, most := leastHeal, min(mostHeal, max(h.scripted(), 2*time.Minute))
-	h.plan.Heal = h.between(least, most)
-	if h.one(8) {
-		h.plan.Heal = min(max(s.Length, most), 90*time.Minute) // now and then the whole of the file
+	if h.phones < all {
+		h.note("phones: %d of %d", h.phones, all)
 	}
-	heal := h.plan.Heal
-	s.Routine = slices.Clone(s.Routine)
-	for i := range s.Routine {
-		if r := &s.Routine[i]; r.Until == 0 || r.Until > heal {
-			r.Until = heal
-		}
-	}
-	s.Routine = slices.DeleteFunc(s.Routine, func(r scenarios.Routine) bool { return r.From >= heal })
-	s.Script = slices.DeleteFunc(slices.Clone(s.Script), func(st scenarios.Step) bool {
-		return st.At.Moment == "" && !st.At.AfterPrevious && st.At.Offset >= heal
-	})
-	for i := range s.Script {
-		s.Script[i].Expect, s.Script[i].Optional = nil, true
-	}
-	s.Faults, s.Adversaries = slices.Clone(s.Faults), slices.Clone(s.Adversaries)
-}
-
-// scripted is when the last step with a time of its own begins, or the file ends.
-func (h *hand) scripted() time.Duration {
-	last := h.s.Length
-	for i := range h.s.Script {
-		if at := h.s.Script[i].At; at.Moment == "" {
-			last = max(last, at.Offset)
-		}
-	}
-	return last
 }
 
 // settings draws timings, delays and forms.
 func (h *hand) settings() {
 	s := h.s
-	pick := func(all ...time.Duration) time.Duration { return all[h.IntN(len(all))] }
 	if h.one(2) {
-		s.Server.BlockDuration = pick(time.Second, 10*time.Second, 60*time.Second)
-		s.Server.TempIDLifetime = pick(20*time.Second, time.Minute, 15*time.Minute)
-		h.note("server: block %v, TempID lifetime %v", s.Server.BlockDuration, s.Server.TempIDLifetime)
+		s.Server.BlockDuration = h.duration(time.Second, 10*time.Second, 60*time.Second)
+		s.Server.TempIDLifetime = h.duration(leastLifetime, time.Minute, 15*time.Minute)
+		h.note("server: block_duration %v, tempid_lifetime %v", s.Server.BlockDuration, s.Server.TempIDLifetime)
 	}
 	s.Server.TempIDLifetime = max(s.Server.TempIDLifetime, leastLifetime)
+	if h.one(4) {
+		s.Server.LoginTimeout = h.duration(10*time.Second, 30*time.Second, 2*time.Minute)
+		s.Server.IdleTimeout = h.duration(time.Minute, 5*time.Minute, time.Hour)
+		h.note("server: login_timeout %v, idle_timeout %v", s.Server.LoginTimeout, s.Server.IdleTimeout)
+	}
+	s.Server.IdleTimeout = max(s.Server.IdleTimeout, leastIdle)
+	if h.one(6) {
+		s.Server.MaxUpload = []int{3, 30, 3000}[h.IntN(3)]
+		h.note("server: max_upload %d", s.Server.MaxUpload)
+	}
 	if h.one(3) {
 		s.Server.DiskDelay = h.delay(50 * time.Millisecond)
-		h.note("server: disk delay %s", written(s.Server.DiskDelay))
+		h.note("server: disk delay %s", s.Server.DiskDelay)
 	}
+	h.network()
+	h.groups()
+}
+
+func (h *hand) network() {
+	n := &h.s.Network
 	if h.one(2) {
-		s.Network.TCP.Delay, s.Network.UDP.Delay = h.delay(200*time.Millisecond), h.delay(50*time.Millisecond)
-		h.note("network: tcp delay %s, udp delay %s", written(s.Network.TCP.Delay), written(s.Network.UDP.Delay))
+		n.TCP.Delay, n.UDP.Delay = h.delay(200*time.Millisecond), h.delay(50*time.Millisecond)
+		h.note("network: tcp delay %s, udp delay %s", n.TCP.Delay, n.UDP.Delay)
 	}
-	if lose := s.Network.UDP.Lose; lose > 0 {
-		s.Network.UDP.Lose = 0
+	if h.one(6) {
+		n.TCP.Split = 1 + h.IntN(30)
+		h.note("network: tcp split %d", n.TCP.Split)
+	}
+	if h.one(6) {
+		n.TCP.Join = h.between(time.Millisecond, 40*time.Millisecond)
+		h.note("network: tcp join %v", n.TCP.Join)
+	}
+	if lose := n.UDP.Lose; lose > 0 { // also the file's own is over at the heal
+		n.UDP.Lose = 0
 		h.fault(scenarios.Fault{Kind: scenarios.FaultLose, Chance: lose, For: h.plan.Heal, From: anybody(), To: anybody()})
 	}
-	s.Phones = slices.Clone(s.Phones)
-	for i := range s.Phones {
-		g := &s.Phones[i]
+}
+
+func (h *hand) groups() {
+	h.s.Phones = slices.Clone(h.s.Phones)
+	for i := range h.s.Phones {
+		g := &h.s.Phones[i]
 		if h.one(3) {
-			g.Retention = pick(15*time.Second, time.Minute, 3*time.Minute)
+			g.Retention = h.duration(15*time.Second, time.Minute, 3*time.Minute)
 			h.note("%s: retention %v", g.Name, g.Retention)
 		}
 		if h.one(4) {
@@ -166,28 +172,51 @@ func (h *hand) settings() {
 	}
 }
 
+// changing are zones whose clocks change: by an hour to the north and the south,
+// and by half an hour.
+func changing() []string { return []string{"Europe/London", "Australia/Sydney", "Australia/Lord_Howe"} }
+
+// beginning has some seeds begin shortly before clocks change in their zone.
+func (h *hand) beginning() {
+	s := h.s
+	if !h.one(6) {
+		return
+	}
+	zone := s.Zone
+	_, change := time.Unix(s.Start, 0).In(zone).ZoneBounds()
+	if change.IsZero() {
+		var err error
+		if zone, err = scenarios.Zone(changing()[h.IntN(len(changing()))]); err != nil {
+			panic(err) // they are in the program
+		}
+		_, change = time.Unix(s.Start, 0).In(zone).ZoneBounds()
+	}
+	if h.one(2) { // the one after that goes the other way
+		_, change = change.ZoneBounds()
+	}
+	if change.IsZero() {
+		return
+	}
+	s.Zone = zone
+	s.Start = change.Unix() - int64(h.between(time.Second, h.plan.Heal)/time.Second)
+	h.note("start: %s in %s, %v before clocks change", time.Unix(s.Start, 0).In(zone).Format("02/01/2006 15:04:05"), zone,
+		change.Sub(time.Unix(s.Start, 0)))
+}
+
 // delay draws a distribution of delays below most.
 func (h *hand) delay(most time.Duration) scenarios.Distribution {
-	switch d := h.between(0, most); h.IntN(3) {
+	switch d := h.between(time.Millisecond, most); h.IntN(3) {
 	case 0:
 		return scenarios.Distribution{Min: d, Max: d}
 	case 1:
 		return scenarios.Distribution{Min: d / 2, Max: d + time.Millisecond}
 	default:
-		return scenarios.Distribution{Mean: d + time.Millisecond}
+		return scenarios.Distribution{Mean: d}
 	}
-}
-
-func written(d scenarios.Distribution) string {
-	switch {
-	case d.Mean > 0:
-		return fmt.Sprintf("exponential, mean %v", d.Mean)
-	case d.Min == d.Max:
-		return d.Min.String()
-	}
-	return fmt.Sprintf("%v..%v", d.Min, d.Max)
 }
 
 func anybody() scenarios.Nodes { return scenarios.Nodes{Any: true} }
 
 func server() scenarios.Nodes { return scenarios.Nodes{Server: true} }
+
+func phone(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }

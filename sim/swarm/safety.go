@@ -3,7 +3,6 @@ package swarm
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"bluetrace/scenarios"
@@ -12,8 +11,7 @@ import (
 // safety draws errands of the phones, faults and adversaries, all until the heal.
 func (h *hand) safety() {
 	h.errands()
-	kinds := h.kinds()
-	for _, k := range kinds {
+	for _, k := range h.kinds() {
 		for range 1 + h.IntN(3) {
 			h.fault(h.drawFault(k))
 		}
@@ -38,45 +36,77 @@ func (h *hand) kinds() []scenarios.FaultKind {
 	return all[:[]int{0, 1, 1, 2, 3, 4, 6, 10}[h.IntN(8)]]
 }
 
-// errands are commands that people type when they please.
+// errands are commands that people type when they please, some of them with a
+// fault on their heels.
 func (h *hand) errands() {
 	if len(h.callers) == 0 {
 		return
 	}
-	many := h.IntN(4 * min(len(h.callers), 12))
-	words := []scenarios.Verb{scenarios.VerbDownload, scenarios.VerbDownload, scenarios.VerbUpload, scenarios.VerbBeacon, scenarios.VerbLogout}
+	many, struck := h.IntN(4*min(len(h.callers), 12)), 0
+	heels := h.one(2)
 	for range many {
 		st := scenarios.Step{Phone: h.callers[h.IntN(len(h.callers))], Optional: true}
-		st.At.Offset = h.between(0, h.plan.Heal)
-		if h.one(3) {
-			kind := []string{"right", "right", "wrong", "wrong", "half", "unknown"}[h.IntN(6)]
-			st.Login = &scenarios.Login{Kind: kind}
-			st.Text = "login: " + kind
-		} else {
-			c := scenarios.Command{Verb: words[h.IntN(len(words))], Count: 1 + h.IntN(20)/19}
-			if c.Verb == scenarios.VerbBeacon {
-				c.To = []int{h.IntN(h.phones)}
-			}
-			st.Do, st.Text = &c, "do: "+string(c.Verb)
+		st.At.Offset = h.between(0, h.plan.Heal-time.Millisecond)
+		h.errand(&st)
+		if heels && h.one(2) {
+			struck++
+			st.As = fmt.Sprintf("errand-%d", struck)
 		}
 		h.s.Script = append(h.s.Script, st)
+		if st.As != "" {
+			h.onItsHeels(&st)
+		}
 	}
 	if many > 0 {
-		h.note("%d errands", many)
+		h.note("errands: %d, with a fault on the heels of %d", many, struck)
 	}
 }
 
-// fault puts a fault into the file, over by the heal.
-func (h *hand) fault(f scenarios.Fault) {
-	f.Text = h.text(&f)
-	h.note("%s", f.Text)
-	h.s.Faults = append(h.s.Faults, f)
-	if f.Kind == scenarios.FaultClock && f.Step != 0 { // it does not end by itself
-		f.At, f.Step, f.Chance = h.plan.Heal, -f.Step, 1
-		f.Text = h.text(&f)
-		h.s.Faults = append(h.s.Faults, f)
+func (h *hand) errand(st *scenarios.Step) {
+	if h.one(3) {
+		kind := []string{"right", "right", "wrong", "wrong", "half", "unknown"}[h.IntN(6)]
+		st.Login, st.Text = &scenarios.Login{Kind: kind}, "login: "+kind
+		return
 	}
+	words := []scenarios.Verb{scenarios.VerbDownload, scenarios.VerbDownload, scenarios.VerbUpload, scenarios.VerbUpload, scenarios.VerbBeacon, scenarios.VerbLogout}
+	c := scenarios.Command{Verb: words[h.IntN(len(words))], Count: 1}
+	if c.Verb == scenarios.VerbBeacon {
+		c.Count += h.IntN(20) / 19
+		c.To = []int{h.IntN(h.phones)}
+	}
+	st.Do, st.Text = &c, "do: "+string(c.Verb)
 }
+
+// onItsHeels has a fault begin shortly after an errand: while it is under way,
+// or just over.
+func (h *hand) onItsHeels(errand *scenarios.Step) {
+	f := scenarios.Fault{Chance: 1, Of: phone(errand.Phone)}
+	kinds := []scenarios.FaultKind{scenarios.FaultCrash, scenarios.FaultCrash, scenarios.FaultReset, scenarios.FaultCut, scenarios.FaultPause,
+		scenarios.FaultStall, scenarios.FaultHalfClose, scenarios.FaultSwitchOff, scenarios.FaultDisk}
+	f.Kind = kinds[h.IntN(len(kinds))]
+	if f.Kind != scenarios.FaultSwitchOff && h.one(2) {
+		f.Of = server()
+	}
+	f.For = h.between(time.Millisecond, h.duration(50*time.Millisecond, time.Second, 20*time.Second))
+	switch f.Kind {
+	case scenarios.FaultCrash:
+		f.Unsynced = h.unsynced()
+	case scenarios.FaultCut:
+		f.From = anybody()
+	case scenarios.FaultDisk:
+		h.disk(&f)
+	case scenarios.FaultReset, scenarios.FaultHalfClose:
+		f.For = 0
+	}
+	st := scenarios.Step{Phone: -1, Optional: true, Fault: &f}
+	st.At = scenarios.When{Moment: errand.As, Offset: h.between(0, h.duration(10*time.Millisecond, 300*time.Millisecond, 3*time.Second))}
+	f.Text = h.s.FaultText(&f)
+	st.Text = f.Text
+	h.s.Script = append(h.s.Script, st)
+	h.late = max(h.late, st.At.Offset+f.For)
+}
+
+func (h *hand) unsynced() string { return []string{"lost", "kept", "torn", "torn"}[h.IntN(4)] }
 
 // drawFault draws one of a kind.
 func (h *hand) drawFault(k scenarios.FaultKind) scenarios.Fault {
@@ -93,7 +123,14 @@ func (h *hand) drawFault(k scenarios.FaultKind) scenarios.Fault {
 	case scenarios.FaultCrash, scenarios.FaultSwitchOff, scenarios.FaultPause, scenarios.FaultLeave, scenarios.FaultStall, scenarios.FaultCut:
 		h.stop(&f)
 	case scenarios.FaultDisk:
+		f.Of = server()
+		if h.one(3) {
+			f.Of = h.some()
+		}
 		h.disk(&f)
+		if h.one(3) {
+			h.again(&f)
+		}
 	case scenarios.FaultClock:
 		h.clock(&f)
 	default:
@@ -120,12 +157,15 @@ func (h *hand) some() scenarios.Nodes {
 	case 1:
 		all := h.everyone()
 		h.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
-		all = all[:1+h.IntN(len(all))]
+		all = all[:1+h.IntN(min(len(all), mostNamed))]
 		slices.Sort(all)
 		return scenarios.Nodes{Phones: all}
 	}
-	return scenarios.Nodes{Phones: []int{h.IntN(h.phones)}}
+	return phone(h.IntN(h.phones))
 }
+
+// mostNamed are the most phones that are drawn one by one.
+const mostNamed = 20
 
 func (h *hand) everyone() []int {
 	all := make([]int, h.phones)
@@ -137,27 +177,50 @@ func (h *hand) everyone() []int {
 
 // way draws a fault of what is on its way.
 func (h *hand) way(f *scenarios.Fault) {
-	f.From, f.To = anybody(), anybody()
-	if h.one(2) {
-		f.From = h.some()
-	}
-	if h.one(3) {
-		f.To = h.some()
-	}
 	f.Chance = h.strength()
 	switch f.Kind {
 	case scenarios.FaultDelay:
 		f.Delay, f.Stream = h.delay(2*time.Second), h.one(2)
 	case scenarios.FaultReorder:
 		f.Delay = h.delay(200 * time.Millisecond)
+	case scenarios.FaultCorrupt:
+		if h.one(4) {
+			f.Bytes = 1 + h.IntN(20)
+		}
 	case scenarios.FaultTruncate:
 		f.Bytes = -1
+		if h.one(4) {
+			f.Bytes = h.IntN(20)
+		}
 	case scenarios.FaultSlow:
 		f.Chance, f.Stream = 1, h.one(2)
 		f.Bytes = 50 + h.IntN(5000)
 		if h.one(2) && !f.Stream {
 			f.Room = 100 + h.IntN(2000)
 		}
+	}
+	f.From, f.To = anybody(), anybody()
+	if f.Stream {
+		h.streamWay(f)
+		return
+	}
+	if h.one(2) {
+		f.From = h.some()
+	}
+	if h.one(3) {
+		f.To = h.some()
+	}
+}
+
+// streamWay draws ends of streams, which go between phones and the server.
+func (h *hand) streamWay(f *scenarios.Fault) {
+	switch h.IntN(4) {
+	case 0:
+		f.From, f.To = server(), h.some()
+	case 1:
+		f.From, f.To = h.some(), server()
+	case 2:
+		f.To = server()
 	}
 }
 
@@ -169,7 +232,7 @@ func (h *hand) stop(f *scenarios.Fault) {
 	}
 	switch f.Kind {
 	case scenarios.FaultCrash:
-		f.Unsynced = []string{"lost", "kept", "torn", "torn"}[h.IntN(4)]
+		f.Unsynced = h.unsynced()
 	case scenarios.FaultCut:
 		f.OneWay = []string{"", "", "in", "out"}[h.IntN(4)]
 		f.From = anybody()
@@ -182,13 +245,15 @@ func (h *hand) stop(f *scenarios.Fault) {
 	}
 }
 
-// again has a fault come again and again.
+// again has a fault come again and again; none that would outlast the heal.
 func (h *hand) again(f *scenarios.Fault) {
 	f.At = h.between(0, h.plan.Heal/4)
 	f.Every = max(h.length(h.plan.Heal), time.Second)
 	f.For = h.between(time.Millisecond, min(f.Every-time.Millisecond, 20*time.Second))
-	f.Chance = []float64{0.2, 0.5, 1}[h.IntN(3)]
-	f.Until = h.plan.Heal - f.At - f.For // counted from At's zero: none begins that would outlast the heal
+	f.Until = h.plan.Heal - f.For
+	if f.Disk != "full" {
+		f.Chance = []float64{0.2, 0.5, 1}[h.IntN(3)]
+	}
 	if f.Until <= f.At {
 		f.Every, f.Until = 0, 0
 		f.At, f.For = 0, min(f.For, h.plan.Heal)
@@ -196,15 +261,17 @@ func (h *hand) again(f *scenarios.Fault) {
 }
 
 func (h *hand) disk(f *scenarios.Fault) {
-	f.Of = server()
-	if h.one(3) {
-		f.Of = h.some()
-	}
 	f.Disk = []string{"full", "slow", "failing", "fsync"}[h.IntN(4)]
-	if f.Disk == "slow" {
+	switch f.Disk {
+	case "slow":
 		f.Delay = h.delay(3 * time.Second)
-	} else if f.Disk != "full" {
-		f.Chance = h.strength()
+		return
+	case "full":
+		return
+	}
+	f.Chance = h.strength()
+	if h.one(4) {
+		f.Skip, f.Count = h.IntN(4), 1+h.IntN(3)
 	}
 }
 
@@ -213,17 +280,18 @@ func (h *hand) clock(f *scenarios.Fault) {
 	if h.one(3) {
 		f.Of = server()
 	}
-	off := h.between(time.Millisecond, []time.Duration{time.Second, time.Minute, 2 * time.Hour, 48 * time.Hour}[h.IntN(4)])
+	off := h.between(time.Millisecond, h.duration(time.Second, time.Minute, 2*time.Hour, 48*time.Hour))
 	if h.one(2) {
 		off = -off
 	}
+	f.For = 0
 	switch h.IntN(3) {
 	case 0:
-		f.Offset = off
+		f.Offset, f.At = off, 0
 	case 1:
-		f.Step, f.For = off, 0
+		f.Step = off
 	default:
-		f.Drift, f.At, f.For = float64(h.IntN(1001)-500), 0, 0
+		f.Drift, f.At = float64(h.IntN(1001)-500), 0
 		if f.Drift == 0 {
 			f.Drift = 100
 		}
@@ -233,6 +301,9 @@ func (h *hand) clock(f *scenarios.Fault) {
 // stream draws a fault of connections.
 func (h *hand) stream(f *scenarios.Fault) {
 	f.Of = h.some()
+	if h.one(4) {
+		f.Of = server()
+	}
 	switch f.Kind {
 	case scenarios.FaultPieces:
 		f.Bytes = 1 + h.IntN(20)
@@ -240,54 +311,13 @@ func (h *hand) stream(f *scenarios.Fault) {
 		d := h.between(time.Millisecond, 300*time.Millisecond)
 		f.Delay = scenarios.Distribution{Min: d, Max: d}
 	case scenarios.FaultReset:
-		if h.one(2) {
-			f.For = 0
-		} else {
+		if f.For = 0; h.one(2) {
+			f.For = h.length(h.plan.Heal - f.At)
 			f.Chance = h.strength() / 4
 		}
 	case scenarios.FaultHalfClose:
 		f.For = 0
-	case scenarios.FaultRefuse:
+	case scenarios.FaultRefuse, scenarios.FaultTimeOut:
 		f.Chance = h.strength()
-	}
-}
-
-// adversaries draws who is up to no good.
-func (h *hand) adversaries() {
-	name := "mallory"
-	if slices.ContainsFunc(h.s.Phones, func(g scenarios.PhoneGroup) bool { return strings.HasPrefix(g.Name, name) }) {
-		return
-	}
-	by := h.phones
-	h.s.Phones = append(h.s.Phones, scenarios.PhoneGroup{Name: name, Count: 1, Account: "none", Retention: 3 * time.Minute,
-		Form: scenarios.FormSplit, PasswordPause: 50 * time.Millisecond})
-	kinds := []scenarios.AdversaryKind{
-		scenarios.AdversaryReplay, scenarios.AdversaryForge, scenarios.AdversaryFlood, scenarios.AdversaryGuess,
-		scenarios.AdversaryGarbage, scenarios.AdversaryUpload, scenarios.AdversaryHold,
-	}
-	for range 1 + h.IntN(3) {
-		k := kinds[h.IntN(len(kinds))]
-		a := scenarios.Adversary{Kind: k, By: []int{by}, Until: h.plan.Heal}
-		switch k {
-		case scenarios.AdversaryReplay:
-			a.Of, a.To = h.everyone(), h.some().Phones
-			a.After, a.Chance = scenarios.Distribution{Max: h.plan.Heal / 2}, h.strength()
-			a.Until = h.plan.Heal / 2
-		case scenarios.AdversaryForge, scenarios.AdversaryFlood:
-			a.To = h.some().Phones
-		case scenarios.AdversaryGuess:
-			a.Of = h.callers
-		case scenarios.AdversaryUpload:
-			a.By, a.Invented = h.callers[:min(1, len(h.callers))], h.one(2)
-		}
-		if len(a.By) == 0 || k == scenarios.AdversaryGuess && len(a.Of) == 0 {
-			continue
-		}
-		if k != scenarios.AdversaryReplay {
-			a.Every, a.Jitter = h.between(200*time.Millisecond, 20*time.Second), 0.5
-		}
-		a.Text = fmt.Sprintf("%s, every %v", k, a.Every)
-		h.note("adversary: %s", a.Text)
-		h.s.Adversaries = append(h.s.Adversaries, a)
 	}
 }
