@@ -37,7 +37,7 @@ func (w *World) transmitUnderFaults(who, dest uint32, from *protocol.Address, p 
 	if !t.loose {
 		at = w.serial.arrival(w.now, who, dest, at)
 	}
-	if t.changed {
+	if t.changed || t.loose {
 		w.watcher.DatagramChanged(w.now, who)
 	}
 	w.post(who, dest, from, t.payload, at)

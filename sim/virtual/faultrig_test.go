@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
+	"bluetrace/protocol"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -18,6 +19,12 @@ type told struct{ calls []string }
 
 func (w *told) add(at int64, format string, args ...any) {
 	w.calls = append(w.calls, fmt.Sprintf("%v ", time.Duration(at))+fmt.Sprintf(format, args...))
+}
+
+func (w *told) FaultApplied(at int64, inForce bool, what string) {
+	if !inForce {
+		w.add(at, "applied after its end: %s", what)
+	}
 }
 
 func (w *told) Doubled(at, due int64)                   { w.add(at, "doubled, due %v", time.Duration(due)) }
@@ -33,7 +40,9 @@ func (w *told) Written(at int64, phone uint32, kept []nodes.Kept) {
 	w.add(at, "phone %d wrote %d", phone, len(kept))
 }
 func (w *told) ServerStopped(at int64) { w.add(at, "server stopped") }
-func (w *told) ServerStarted(at int64) { w.add(at, "server started") }
+func (w *told) ServerStarted(at int64, _ func(protocol.TempID) (nodes.Issue, bool)) {
+	w.add(at, "server started")
+}
 func (w *told) StoreAsked(at int64, records []nodes.Record) {
 	w.add(at, "store of %d", len(records))
 }

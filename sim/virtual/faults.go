@@ -19,11 +19,15 @@ type faults struct {
 	streams map[streamOf]*rand.PCG
 	sends   sends
 	stuck   []stuck
+	// overtook are the pieces of streams that have arrived before one that was
+	// sent before them: they wait for it.
+	overtook []uint32
 }
 
 // rule is a fault in force.
 type rule struct {
 	*world.Fault
+	over       bool
 	seen, done int              // of what it might have happened to
 	busy       map[uint32]int64 // slow: until when the way out of a node is
 }
@@ -82,6 +86,7 @@ func (w *World) Begin(f *world.Fault) {
 	case world.DiskFault:
 		w.each(&f.Of, w.troubleDisk)
 	}
+	r.over = f.Instant
 }
 
 // strike lets a fault of whole nodes begin for one of them.
@@ -127,6 +132,7 @@ func (w *World) End(f *world.Fault) {
 	if f.Kind == world.Leave || f.Kind == world.Cut || f.Kind == world.TimeOut {
 		w.unstick()
 	}
+	r.over = true
 }
 
 // heal lets a fault of whole nodes end for one of them.
@@ -209,6 +215,7 @@ func (r *rule) drawn(src rand.Source) int64 {
 func (w *World) did(r *rule, who, peer uint32, nth int, amount int64, text string) {
 	r.done++
 	w.noteText(faulted, who, peer, uint64(r.Number), uint64(amount), text)
+	w.watcher.FaultApplied(w.now, !r.over, text)
 	if w.applied != nil {
 		w.applied(world.Applied{At: w.now, Fault: r.Number, Kind: r.Kind, Who: who, Peer: peer, Nth: nth, Amount: amount})
 	}

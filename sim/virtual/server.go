@@ -73,7 +73,7 @@ func (w *World) startServer() error {
 	}
 	h.machine, h.wakeAt = m, never
 	if h.life++; h.life > 1 {
-		w.watcher.ServerStarted(w.now)
+		w.watcher.ServerStarted(w.now, m.Resolve)
 	}
 	w.printNotes()
 	m.Start(w.time(nobody), &h.out)

@@ -55,17 +55,14 @@ func (w *World) keptBack(s *stuck) *rule {
 }
 
 // heldUp keeps what must not cross a connection now, and says whether it does.
-// Behind what is stuck on its way everything is.
 func (w *World) heldUp(s stuck) bool {
 	r := w.keptBack(&s)
-	if r == nil && (s.caught || !w.waitsBehind(&s)) {
+	if r == nil {
 		return false
 	}
-	if r != nil {
-		from, to := w.ends(s.conn, s.down || s.kind == kindConnected || s.kind == kindRefused)
-		nth := w.faults.sends.latest(sendWay{from, to, true})
-		w.did(r, from, to, nth, 0, fmt.Sprintf("%s: c%d is held up", w.between(from, to), w.conns[s.conn].serial))
-	}
+	from, to := w.ends(s.conn, s.down || s.kind == kindConnected || s.kind == kindRefused)
+	nth := w.faults.sends.latest(sendWay{from, to, true})
+	w.did(r, from, to, nth, 0, fmt.Sprintf("%s: c%d is held up", w.between(from, to), w.conns[s.conn].serial))
 	w.faults.stuck = append(w.faults.stuck, s)
 	if s.kind != kindSegment {
 		w.limitConnecting(s.conn)
@@ -73,12 +70,30 @@ func (w *World) heldUp(s stuck) bool {
 	return true
 }
 
-// waitsBehind says whether something that was not on its way yet waits on the
-// same one: only of this is the order lost otherwise.
-func (w *World) waitsBehind(s *stuck) bool {
-	return slices.ContainsFunc(w.faults.stuck, func(t stuck) bool {
-		return !t.caught && t.conn == s.conn && t.down == s.down
-	})
+// early says whether a piece of a stream has overtaken another; it waits then.
+func (w *World) early(slot uint32) bool {
+	s := &w.segs[slot]
+	way := &w.conns[s.conn].up
+	if s.down {
+		way = &w.conns[s.conn].down
+	}
+	if s.number == way.next {
+		return false
+	}
+	w.faults.overtook = append(w.faults.overtook, slot)
+	return true
+}
+
+// follow lets the piece of a stream arrive for which it is the turn now, if it
+// has come already.
+func (w *World) follow(c uint32, down bool, number uint32) {
+	for i, slot := range w.faults.overtook {
+		if s := &w.segs[slot]; s.conn == c && s.down == down && s.number == number {
+			w.faults.overtook = slices.Delete(w.faults.overtook, i, i+1)
+			w.queue.push(w.now, inputClass, kindSegment, c, slot)
+			return
+		}
+	}
 }
 
 // answerWaits is heldUp for the answer to the opening of a connection; also a
@@ -143,26 +158,17 @@ func (w *World) noAnswer(c uint32, serial uint64) {
 	w.connectFails(c, "connection timed out")
 }
 
-// unstick sends on what nothing keeps any more: of each way first what had been
-// caught on it.
+// unstick sends on what nothing keeps any more.
 func (w *World) unstick() {
 	list := w.faults.stuck
 	w.faults.stuck = nil
-	var free []stuck
 	for _, s := range list {
 		t := s
-		t.caught = true // that it is kept back at its sending was decided then
+		t.caught = true // whether it is kept back at its sending was decided then
 		if w.keptBack(&t) != nil || s.kind == kindAccept && !s.caught && w.timesOut(&s) {
 			w.faults.stuck = append(w.faults.stuck, s)
-			continue
-		}
-		free = append(free, s)
-	}
-	for _, caught := range []bool{true, false} {
-		for _, s := range free {
-			if s.caught == caught {
-				w.goesOn(&s)
-			}
+		} else {
+			w.goesOn(&s)
 		}
 	}
 }
@@ -181,13 +187,9 @@ func (w *World) goesOn(s *stuck) {
 	if s.down {
 		way, src = &cn.down, &w.phones[cn.phone].down
 	}
-	at := max(w.now+int64(w.tcp.Delay.Draw(src)), way.last)
-	way.last = at
-	arg := s.slot
-	if s.kind != kindSegment {
-		arg = 0
-	}
-	w.queue.push(at, inputClass, s.kind, s.conn, arg)
+	at := w.now + int64(w.tcp.Delay.Draw(src))
+	way.last = max(way.last, at)
+	w.queue.push(at, inputClass, s.kind, s.conn, s.slot)
 }
 
 // slowed is by how much rules delay n bytes on one direction of a connection.
@@ -231,8 +233,11 @@ func (w *World) pieces(c uint32, down bool, n, split int) int {
 // joined is how long what has just come is held back, so that it is read with
 // what comes meanwhile.
 func (w *World) joined(c uint32, down bool, way *byteStream, join time.Duration) time.Duration {
-	if way.due || way.eof {
+	switch {
+	case way.eof:
 		return join
+	case way.due:
+		return max(join, 1)
 	}
 	from, to := w.ends(c, down)
 	for _, r := range w.faults.rules {

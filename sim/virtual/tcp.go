@@ -34,11 +34,15 @@ type byteStream struct {
 	eof   bool // behind the bytes of inbox
 	due   bool // a held-back read is in the queue
 	shut  bool // a fault has ended it: nothing more is sent
+	// The opening, or its answer, is number 0 of what is sent, the pieces follow.
+	// next is the one that the receiver can take.
+	sent, next uint32
 }
 
 // segment is a piece of a stream that is under way.
 type segment struct {
 	conn       uint32
+	number     uint32
 	down       bool
 	fin, reset bool
 	data       []byte
@@ -84,6 +88,7 @@ func (w *World) accept(c uint32) {
 	if w.faults != nil && w.heldUp(stuck{kind: kindAccept, conn: c, caught: true}) {
 		return
 	}
+	w.took(c, false)
 	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[cn.phone].down))
 	if w.faults != nil {
 		at += w.slowed(c, true, 0)
@@ -117,6 +122,7 @@ func (w *World) connected(c uint32) {
 	cn := &w.conns[c]
 	cn.underway--
 	cn.answered = true
+	w.took(c, true)
 	if !cn.phoneOpen {
 		w.release(c)
 		return
@@ -139,6 +145,7 @@ func (w *World) refused(c uint32) {
 	}
 	cn := &w.conns[c]
 	cn.underway--
+	w.took(c, true)
 	who, open := cn.phone, cn.phoneOpen
 	if open {
 		w.note(connectRefused, who, nobody, w.conns[c].serial, 0)
@@ -213,7 +220,8 @@ func (w *World) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
 		w.segs = append(w.segs, segment{})
 	}
 	s := &w.segs[slot]
-	*s = segment{conn: c, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
+	way.sent++
+	*s = segment{conn: c, number: way.sent, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
 	if w.faults != nil && w.heldUp(stuck{kind: kindSegment, conn: c, slot: slot, down: down}) {
 		return
 	}
@@ -227,6 +235,10 @@ func (w *World) segmentArrives(slot uint32) {
 	if w.faults != nil && w.heldUp(stuck{kind: kindSegment, conn: c, slot: slot, down: down, caught: true}) {
 		return
 	}
+	if w.faults != nil && w.early(slot) {
+		return
+	}
+	w.took(c, down)
 	cn := &w.conns[c]
 	cn.underway--
 	way, open := &cn.up, cn.serverOpen
@@ -304,6 +316,18 @@ func (w *World) feedServer(c uint32) {
 		w.host.machine.EOF(w.time(nobody), nodes.Conn(c), &w.host.out)
 		w.serverActs()
 		w.serverCloses(c)
+	}
+}
+
+// took counts what a receiver takes of a connection.
+func (w *World) took(c uint32, down bool) {
+	way := &w.conns[c].up
+	if down {
+		way = &w.conns[c].down
+	}
+	way.next++
+	if w.faults != nil && len(w.faults.overtook) > 0 {
+		w.follow(c, down, way.next)
 	}
 }
 

@@ -41,8 +41,10 @@ type FaultWatcher interface {
 	Doubled(at, due int64)
 	// DatagramDropped: one that was on its way, and due now, found nobody.
 	DatagramDropped(at int64)
+	// FaultApplied: a fault did one thing, while it was in force or after that.
+	FaultApplied(at int64, inForce bool, what string)
 	// DatagramChanged: the next datagram of sender that is told of is not as it
-	// was sent.
+	// was sent, or need not keep its place.
 	DatagramChanged(at int64, sender uint32)
 
 	// PhoneStopped: the phone's program is gone with its memory. Stepped is told
@@ -54,9 +56,10 @@ type FaultWatcher interface {
 	Written(at int64, phone uint32, kept []nodes.Kept)
 
 	// ServerStopped: the server's program is gone; ServerRestarted was told just
-	// before. ServerStarted: there is another, which has read the files.
+	// before. ServerStarted: there is another, which has read the files; resolve
+	// tells, during the call, whose a TempID is by what it read.
 	ServerStopped(at int64)
-	ServerStarted(at int64)
+	ServerStarted(at int64, resolve func(protocol.TempID) (nodes.Issue, bool))
 	// StoreAsked: the server wants these records on its disk; StoreDone: that
 	// came to err. Of a server that stops meanwhile there is no StoreDone.
 	StoreAsked(at int64, records []nodes.Record)
