@@ -17,10 +17,8 @@ import (
 // `start` in the second of two hours that clocks show alike is written as the
 // first, and a first step without a time as one at 0s.
 func (s *Scenario) AppendYAML(dst []byte) []byte {
-	w := &writer{s: s, out: dst, roster: newRoster(), defaults: defaultsOf(s)}
-	for _, g := range s.Phones {
-		w.roster.add(g)
-	}
+	w := newWriter(s)
+	w.out, w.defaults = dst, defaultsOf(s)
 	w.head()
 	w.server()
 	w.network()
@@ -41,6 +39,14 @@ type writer struct {
 	out      []byte
 	roster   *roster
 	defaults *Scenario // what is there when nothing is written
+}
+
+func newWriter(s *Scenario) *writer {
+	w := &writer{s: s, roster: newRoster()}
+	for _, g := range s.Phones {
+		w.roster.add(g)
+	}
+	return w
 }
 
 // defaultsOf is what s would be with none of its settings written.

@@ -81,33 +81,42 @@ func (w *writer) nodesUnlessAny(f *flowing, key string, n Nodes) {
 func (w *writer) adversaries() {
 	var list []flowing
 	for i := range w.s.Adversaries {
-		a := &w.s.Adversaries[i]
-		var f flowing
-		switch a.Kind {
-		case AdversaryReplay, AdversaryGuess:
-			f.put(string(a.Kind), w.phones(a.Of))
-		case AdversaryForge, AdversaryFlood:
-			f.put(string(a.Kind), w.phones(a.To))
-		case AdversaryUpload:
-			which := "foreign"
-			if a.Invented {
-				which = "invented"
-			}
-			f.put(string(a.Kind), which)
-		default:
-			f.put(string(a.Kind), serverWord)
-		}
-		f.put("by", w.phones(a.By))
-		if a.Kind == AdversaryReplay {
-			f.put("to", w.phones(a.To))
-			f.putIf(a.After != Distribution{}, "after", a.After.String())
-			f.putIf(a.Chance != 1, "chance", percentText(a.Chance))
-		}
-		f.duration("every", a.Every, 0)
-		f.putIf(a.Jitter != 0, "jitter", percentText(a.Jitter))
-		f.duration("from", a.From, 0)
-		f.duration("until", a.Until, 0)
-		list = append(list, f)
+		list = append(list, w.adversary(&w.s.Adversaries[i]))
 	}
 	w.items("adversaries", list)
 }
+
+func (w *writer) adversary(a *Adversary) flowing {
+	var f flowing
+	switch a.Kind {
+	case AdversaryReplay, AdversaryGuess:
+		f.put(string(a.Kind), w.phones(a.Of))
+	case AdversaryForge, AdversaryFlood:
+		f.put(string(a.Kind), w.phones(a.To))
+	case AdversaryUpload:
+		which := "foreign"
+		if a.Invented {
+			which = "invented"
+		}
+		f.put(string(a.Kind), which)
+	default:
+		f.put(string(a.Kind), serverWord)
+	}
+	f.put("by", w.phones(a.By))
+	if a.Kind == AdversaryReplay {
+		f.put("to", w.phones(a.To))
+		f.putIf(a.After != Distribution{}, "after", a.After.String())
+		f.putIf(a.Chance != 1, "chance", percentText(a.Chance))
+	}
+	f.duration("every", a.Every, 0)
+	f.putIf(a.Jitter != 0, "jitter", percentText(a.Jitter))
+	f.duration("from", a.From, 0)
+	f.duration("until", a.Until, 0)
+	return f
+}
+
+// FaultText is f as one entry of `faults` on one line, with the phones of s.
+func (s *Scenario) FaultText(f *Fault) string { return newWriter(s).fault(f).String() }
+
+// AdversaryText is a as one entry of `adversaries` on one line.
+func (s *Scenario) AdversaryText(a *Adversary) string { return newWriter(s).adversary(a).String() }

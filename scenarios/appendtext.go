@@ -55,6 +55,9 @@ func (d Distribution) String() string {
 
 // percentText writes 0.01 as 1%, exactly.
 func percentText(p float64) string {
+	if p == 0 {
+		return "0%"
+	}
 	digits := strconv.FormatFloat(p, 'e', -1, 64)
 	mantissa, exponent, _ := strings.Cut(digits, "e")
 	power, err := strconv.Atoi(exponent)

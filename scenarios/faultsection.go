@@ -59,7 +59,8 @@ func (b *builder) fault(v *value) *Fault {
 func (b *builder) faultKind(v *value) *faultForm {
 	var found []faultForm
 	for _, k := range faultKinds() {
-		if v.has(string(k.kind)) && !(k.kind == FaultDelay && v.has("disk")) {
+		ofDisk := k.kind == FaultDelay && v.has("disk")
+		if v.has(string(k.kind)) && !ofDisk {
 			found = append(found, k)
 		}
 	}
@@ -82,7 +83,7 @@ func (b *builder) faultKeys(v *value, form *faultForm) {
 	for _, e := range v.keys {
 		switch {
 		case e.key == string(form.kind), slices.Contains(may, e.key):
-		case slices.Contains(kinds, e.key) && !(e.key == "delay" && form.kind != FaultDelay):
+		case slices.Contains(kinds, e.key) && e.key != "delay":
 			// a second kind was complained of
 		case e.key == "chance":
 			b.at(e.pos, "the share of `%s` is its chance; expected no `chance` beside it", form.kind)
