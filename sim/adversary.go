@@ -20,7 +20,7 @@ import (
 // done by steps, as a script would.
 type adversary struct {
 	*scenarios.Adversary
-	streams []rand.PCG // by its By
+	streams []rand.PCG  // by its By
 	heard   [][3]string // TempID, start and expiry of overheard beacons
 	done    uint64
 }

@@ -131,7 +131,7 @@ func (r *run) checks(interrupted bool) []reports.Check {
 
 // watched are the invariants that the world shows enough for.
 func (r *run) watched() []check.Invariant {
-	all := check.All()
+	all := slices.DeleteFunc(check.All(), func(i check.Invariant) bool { return i.Rare() && r.rules.Times(i) == 0 })
 	if r.elsewhere() {
 		return slices.DeleteFunc(all, func(i check.Invariant) bool { return slices.Contains(unseen(), i) })
 	}

@@ -93,7 +93,9 @@ func TestReduceLeavesWhatIsNeeded(t *testing.T) {
 }
 
 func TestReduceEnds(t *testing.T) {
-	always := func(context.Context, *scenarios.Scenario, bool) (Tried, error) { return Tried{Causes: []string{"c"}}, nil }
+	always := func(context.Context, *scenarios.Scenario, bool) (Tried, error) {
+		return Tried{Causes: []string{"c"}}, nil
+	}
 	_, report, err := Reduce(context.Background(), failing(), "c", always, Limits{Tries: 5})
 	if err != nil || report.Tries != 5 || report.Complete {
 		t.Errorf("with 5 tries: %+v, %v", report, err)
