@@ -1,6 +1,10 @@
 package scenarios
 
-import "fmt"
+import (
+	"fmt"
+
+	yaml "go.yaml.in/yaml/v4"
+)
 
 func (w *writer) faults() {
 	var list []flowing
@@ -115,8 +119,17 @@ func (w *writer) adversary(a *Adversary) flowing {
 	return f
 }
 
-// FaultText is f as one entry of `faults` on one line, with the phones of s.
-func (s *Scenario) FaultText(f *Fault) string { return newWriter(s).fault(f).String() }
+// FaultText is what Fault.Text of f will be when the file that AppendYAML writes
+// is read.
+func (s *Scenario) FaultText(f *Fault) string { return asRead(newWriter(s).fault(f)) }
 
-// AdversaryText is a as one entry of `adversaries` on one line.
-func (s *Scenario) AdversaryText(a *Adversary) string { return newWriter(s).adversary(a).String() }
+// AdversaryText is the same of an adversary.
+func (s *Scenario) AdversaryText(a *Adversary) string { return asRead(newWriter(s).adversary(a)) }
+
+func asRead(f flowing) string {
+	var n yaml.Node
+	if err := yaml.Load([]byte(f.String()), &n); err != nil {
+		panic(fmt.Sprintf("scenarios: what was written is no YAML: %v in %s", err, f))
+	}
+	return oneLine(n.Content[0])
+}

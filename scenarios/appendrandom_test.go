@@ -13,7 +13,23 @@ import (
 // TestRandomScenariosAreWritten: whatever faults, adversaries, steps and
 // settings a program draws, the file says the same.
 func TestRandomScenariosAreWritten(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) { comesBack(t, drawScenario(t)) })
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawScenario(t)
+		read, err := Parse(s.File, comesBack(t, s), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range s.Faults {
+			if got, want := s.FaultText(&s.Faults[i]), read.Faults[i].Text; got != want {
+				t.Fatalf("a fault's text is %s, and when it is read %s", got, want)
+			}
+		}
+		for i := range s.Adversaries {
+			if got, want := s.AdversaryText(&s.Adversaries[i]), read.Adversaries[i].Text; got != want {
+				t.Fatalf("an adversary's text is %s, and when it is read %s", got, want)
+			}
+		}
+	})
 }
 
 // TestAnyPhonesOfAScenarioAreOne: whichever phones are left, the rest is a
