@@ -143,18 +143,23 @@ func (h *hand) network() {
 		n.TCP.Delay, n.UDP.Delay = h.delay(200*time.Millisecond), h.delay(50*time.Millisecond)
 		h.note("network: tcp delay %s, udp delay %s", n.TCP.Delay, n.UDP.Delay)
 	}
-	if h.one(6) {
-		n.TCP.Split = 1 + h.IntN(30)
-		h.note("network: tcp split %d", n.TCP.Split)
+	h.unlessHealed(n)
+}
+
+// unlessHealed makes faults, which are over at the heal, of what the file's
+// network does for the whole run: a login in pieces is refused, as it should be.
+func (h *hand) unlessHealed(n *scenarios.Network) {
+	heal := h.plan.Heal
+	if lose := n.UDP.Lose; lose > 0 {
+		h.fault(scenarios.Fault{Kind: scenarios.FaultLose, Chance: lose, For: heal, From: anybody(), To: anybody()})
 	}
-	if h.one(6) {
-		n.TCP.Join = h.between(time.Millisecond, 40*time.Millisecond)
-		h.note("network: tcp join %v", n.TCP.Join)
+	if split := n.TCP.Split; split > 0 {
+		h.fault(scenarios.Fault{Kind: scenarios.FaultPieces, Chance: 1, Bytes: split, For: heal, Of: anybody()})
 	}
-	if lose := n.UDP.Lose; lose > 0 { // also the file's own is over at the heal
-		n.UDP.Lose = 0
-		h.fault(scenarios.Fault{Kind: scenarios.FaultLose, Chance: lose, For: h.plan.Heal, From: anybody(), To: anybody()})
+	if d := n.TCP.Join; d > 0 {
+		h.fault(scenarios.Fault{Kind: scenarios.FaultJoin, Chance: 1, Delay: scenarios.Distribution{Min: d, Max: d}, For: heal, Of: anybody()})
 	}
+	n.UDP.Lose, n.TCP.Split, n.TCP.Join = 0, 0, 0
 }
 
 func (h *hand) groups() {

@@ -100,7 +100,7 @@ func (h *hand) onItsHeels(errand *scenarios.Step) {
 	}
 	st := scenarios.Step{Phone: -1, Optional: true, Fault: &f}
 	st.At = scenarios.When{Moment: errand.As, Offset: h.between(0, h.duration(10*time.Millisecond, 300*time.Millisecond, 3*time.Second))}
-	f.Text = h.s.FaultText(&f)
+	f.Text = unbraced(h.s.FaultText(&f))
 	st.Text = f.Text
 	h.s.Script = append(h.s.Script, st)
 	h.late = max(h.late, st.At.Offset+f.For)
@@ -300,9 +300,11 @@ func (h *hand) clock(f *scenarios.Fault) {
 
 // stream draws a fault of connections.
 func (h *hand) stream(f *scenarios.Fault) {
-	f.Of = h.some()
-	if h.one(4) {
+	switch f.Of = h.some(); {
+	case h.one(4):
 		f.Of = server()
+	case h.one(4) && (f.Kind == scenarios.FaultPieces || f.Kind == scenarios.FaultJoin):
+		f.Of = anybody()
 	}
 	switch f.Kind {
 	case scenarios.FaultPieces:
