@@ -56,7 +56,7 @@ var (
 	durations = regexp.MustCompile(`\b([0-9.]+(ns|µs|ms|h|m|s))+\b`)
 	numbers   = regexp.MustCompile(`-?[0-9]+([.:/]+[0-9]+)*`)
 	texts     = regexp.MustCompile(`\+#|"(\\.|[^"\\])*"`)
-	repeated  = regexp.MustCompile(`(?:([#…])(?:, | and )?)(?:[#…](?:, | and )?)+`)
+	repeated  = regexp.MustCompile(`([#…])(?:(?:, | and | )[#…])+`)
 	entries   = regexp.MustCompile(`# entry\b`)
 )
 
@@ -70,8 +70,7 @@ func plain(text string) string {
 	text = numbers.ReplaceAllString(text, "#")
 	text = texts.ReplaceAllString(text, "…")
 	text = entries.ReplaceAllString(text, "# entries")
-	text = repeated.ReplaceAllString(text, "$1 ")
-	text = strings.TrimSpace(strings.ReplaceAll(text, "  ", " "))
+	text = repeated.ReplaceAllString(text, "$1")
 	if len(text) > longestCause {
 		text = strings.ToValidUTF8(text[:longestCause], "") + "…"
 	}
