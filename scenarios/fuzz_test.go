@@ -40,7 +40,9 @@ func FuzzParse(f *testing.F) {
 		s, err := Parse("f", text, Options{Vars: map[string]string{"N": "2"}})
 		if err == nil {
 			checkTaken(t, s)
-			comesBack(t, s)
+			if len(s.PhoneNames()) <= 1000 { // more take long to compare
+				comesBack(t, s)
+			}
 			return
 		}
 		var m *Mistakes
