@@ -136,6 +136,9 @@ func (o *Options) deal(ctx context.Context, jobs chan<- job, queue chan<- pair) 
 
 // one runs a seed; nil when it was interrupted.
 func (o *Options) one(ctx context.Context, j *job) *Outcome {
+	if ctx.Err() != nil {
+		return nil
+	}
 	s, plan := Draw(j.base, j.seed)
 	out := &Outcome{Base: j.base, Plan: plan, Verdict: reports.Failed}
 	var options sim.Options
