@@ -12,7 +12,7 @@ import (
 )
 
 // Summary is what a swarm found. Its JSON form is stable: names are only ever
-// added. Two of the halves of a range, merged, are that of the whole but for what
+// added. Those of the halves of a range, merged, are that of the whole but for what
 // is measured in real time.
 type Summary struct {
 	Verdict   reports.Verdict `json:"verdict"`
