@@ -43,6 +43,9 @@ const (
 // The phone is offline, and receives beacons from now on.
 func (p *Phone) Init(s *PhoneSettings) { *p = Phone{settings: s} }
 
+// Settings are what Init gave it.
+func (p *Phone) Settings() *PhoneSettings { return p.settings }
+
 // TempID is the beacon that the phone would send; false before any download.
 func (p *Phone) TempID() (protocol.Beacon, bool) {
 	if !p.hasID {

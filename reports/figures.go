@@ -28,6 +28,16 @@ func (p *page) counts(r *Run) {
 	p.row("tempids", figure{"issued", r.TempIDs.Issued})
 	p.row("uploads", figure{"complete", r.Uploads.Complete}, figure{"broken", r.Uploads.Broken},
 		figure{"entries", r.Uploads.Entries}, figure{"resolved", r.Uploads.Resolved})
+	p.row("faults", byKind(r.Faults)...)
+	p.row("adversaries", byKind(r.Adversaries)...)
+}
+
+func byKind(counts []KindCount) []figure {
+	var all []figure
+	for _, c := range counts {
+		all = append(all, figure{Plain(c.Kind), c.Count})
+	}
+	return all
 }
 
 // row is left out when all its figures are 0; it is broken where it would grow

@@ -54,6 +54,11 @@ type Run struct {
 	TempIDs   TempIDs   `json:"tempids"`
 	Uploads   Uploads   `json:"uploads"`
 
+	// Faults counts what the faults of the run did, by kind, in the order of the
+	// kinds' names; Adversaries, how often each kind of adversary acted.
+	Faults      []KindCount `json:"faults,omitempty"`
+	Adversaries []KindCount `json:"adversaries,omitempty"`
+
 	// Operations are the delays, in the order of their names: beacon, login,
 	// logout, tempid, upload. One without a sample is left out.
 	Operations []Operation `json:"operations"`
@@ -75,6 +80,12 @@ type Run struct {
 	// Error is why a run could not be done (its Verdict is NotRun). Only the
 	// JUnit document shows such a run.
 	Error string `json:"-"`
+}
+
+// KindCount is a count of things of one kind.
+type KindCount struct {
+	Kind  string `json:"kind"`
+	Count uint64 `json:"count"`
 }
 
 // Beacons counts them: Delivered, those judged by a receiver, are Valid or Invalid.

@@ -95,11 +95,11 @@ func parsePercent(text string) (float64, error) {
 	if !percent.MatchString(text) {
 		return 0, errExpected
 	}
-	p, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64)
-	if err != nil || p > 100 {
+	p, err := strconv.ParseFloat(strings.TrimSuffix(text, "%")+"e-2", 64)
+	if err != nil || p > 1 {
 		return 0, errors.New("it is more than 100%")
 	}
-	return p / 100, nil
+	return p, nil
 }
 
 // shortDuration writes 1m30s, 50ms and 3h, without Go's trailing 0s and 0m.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode"
@@ -14,16 +14,15 @@ import (
 // FuzzParse: no panic; an error is a list of mistakes with a place in the file
 // and nothing unprintable, and what is taken has phones that exist.
 func FuzzParse(f *testing.F) {
-	files, err := filepath.Glob("*.yaml")
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, name := range files {
+	for _, name := range library(f) {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			f.Fatal(err)
 		}
 		f.Add(text)
+	}
+	for _, e := range examples(f) {
+		f.Add([]byte(e.inFile()))
 	}
 	raw, err := os.ReadFile("testdata/mistakes.txt")
 	if err != nil {
@@ -41,6 +40,9 @@ func FuzzParse(f *testing.F) {
 		s, err := Parse("f", text, Options{Vars: map[string]string{"N": "2"}})
 		if err == nil {
 			checkTaken(t, s)
+			if len(s.PhoneNames()) <= 1000 { // more take long to compare
+				comesBack(t, s)
+			}
 			return
 		}
 		var m *Mistakes
@@ -89,10 +91,21 @@ func checkTaken(t *testing.T, s *Scenario) {
 		if step.At.AfterPrevious && (i == 0 || step.At.Moment != "") {
 			t.Fatalf("step %d begins at %+v", i, step.At)
 		}
+		if step.Fault != nil {
+			checkFault(t, step.Fault, within)
+		}
 		for _, e := range step.Expect {
 			if within(e.Phone); e.Within <= 0 {
 				t.Fatalf("step %d waits %v", i, e.Within)
 			}
+		}
+	}
+	for i := range s.Faults {
+		checkFault(t, &s.Faults[i], within)
+	}
+	for _, a := range s.Adversaries {
+		if within(slices.Concat(a.By, a.Of, a.To)...); len(a.By) == 0 || (a.Every > 0) == (a.Kind == AdversaryReplay) {
+			t.Fatalf("adversary %+v", a)
 		}
 	}
 	for _, e := range s.Expect {
@@ -104,6 +117,17 @@ func checkTaken(t *testing.T, s *Scenario) {
 	}
 	if s.Zone == nil || len(s.Phones) == 0 {
 		t.Fatalf("zone %v, %d groups of phones", s.Zone, len(s.Phones))
+	}
+}
+
+func checkFault(t *testing.T, f *Fault, within func(...int)) {
+	t.Helper()
+	for _, n := range []Nodes{f.Of, f.From, f.To} {
+		within(n.Phones...)
+	}
+	nobody := !f.Of.Any && !f.Of.Server && len(f.Of.Phones) == 0 && !f.From.Any && !f.From.Server && len(f.From.Phones) == 0
+	if nobody || f.Chance < 0 || f.Chance > 1 || f.Every > 0 && f.For >= f.Every || f.At < 0 || f.For < 0 || f.Until > 0 && f.Until <= f.At {
+		t.Fatalf("fault %+v", f)
 	}
 }
 

@@ -21,7 +21,10 @@ func language() *shape {
 		{name: "contacts", doc: "Who is near whom. Kinds add up.", is: contactsShape()},
 		{name: "routine", doc: "What phones do by themselves.", is: orList("a list of routines", routineShape())},
 		{name: "script", doc: "What happens, step by step.", is: &shape{doc: "a list of steps", list: stepShape()}},
+		{name: "faults", doc: "What goes wrong; of several that could answer the first does.", is: orList("a list of faults", faultShape())},
+		{name: "adversaries", doc: "Phones that do what no honest program does.", is: orList("a list of adversaries", adversaryShape())},
 		{name: "load", doc: "A load: phones that arrive at a rate, on real sockets and the real clock.", is: loadShape()},
+		{name: "invariants", doc: "true: the invariants, which every run is held to, are all that is checked.", is: onlyTrue()},
 		{name: "expect", doc: "What must hold of the whole run.", is: orList("a comparison such as beacons.valid > 1000, or a list of them", expectationWord())},
 		{name: "thresholds", doc: "What must hold of a metric, in k6's grammar; delays in milliseconds.", is: thresholdsShape()},
 	}}}
@@ -140,6 +143,8 @@ func stepShape() *shape {
 		{name: "datagrams", doc: "These bytes over UDP, one datagram each.", is: datagramsShape()},
 		{name: "tcp", doc: "The server byte for byte, on a connection of its own.", is: tcpShape()},
 		{name: "restart", doc: "The server stops as if it were killed and starts again from what it had stored.", is: restartShape()},
+		{name: "fault", doc: "Any fault, from the step's moment on.", is: faultShape()},
+		{name: "optional", doc: "What cannot be done at its moment is left out, and what does not come of it is no failure.", is: onlyTrue()},
 		{name: "expect", doc: "What must come of it.", is: orList("what must come of it such as {reply: …}, or a list of such", stepExpectShape())},
 	}}}
 }

@@ -90,6 +90,8 @@ func build(c *complaints, v *value, file string) *Scenario {
 	b.contacts(v.at("contacts"))
 	b.script(v.at("script"))
 	b.routines(v.at("routine"))
+	b.faults(v.at("faults"))
+	b.adversaries(v.at("adversaries"))
 	b.traffic(v.at("load"), v)
 	b.expectations(v.at("expect"))
 	b.thresholds(v.at("thresholds"))
@@ -177,18 +179,27 @@ func (b *builder) length(v *value) {
 			b.at(r.Pos, "this routine goes on for ever and nothing ends the run; write `length`, or `until` here")
 		}
 	}
+	for _, a := range b.s.Adversaries {
+		if a.Every > 0 && a.Until == 0 {
+			b.at(a.Pos, "this adversary goes on for ever and nothing ends the run; write `length`, or `until` here")
+		}
+	}
 	if len(b.s.Script) == 0 && !v.has("script") && !v.has("contacts") {
 		b.at(v.pos, "nothing says how long the run lasts; write `length`, a `script` or a trace under `contacts`")
 	}
 }
 
-// checksSomething refuses a scenario that can only pass.
+// checksSomething refuses a scenario that says nothing of what must come of it.
+// What goes wrong in one with faults or adversaries is the invariants' to find.
 func (b *builder) checksSomething(v *value) {
+	if v.has("faults") || v.has("adversaries") || v.has("invariants") {
+		return
+	}
 	if v.has("expect") && !v.at("expect").empty() || v.has("thresholds") && !v.at("thresholds").empty() {
 		return
 	}
 	for _, s := range v.at("script").each() {
-		if s.has("expect") {
+		if s.has("expect") || s.has("fault") {
 			return
 		}
 	}
@@ -196,7 +207,7 @@ func (b *builder) checksSomething(v *value) {
 		b.at(v.pos, "the load checks nothing; write `thresholds`, such as {response_time: [\"p(99)<50\"]}")
 		return
 	}
-	b.at(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, or `thresholds`")
+	b.at(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, `thresholds`, or `invariants: true` when those alone are to be watched")
 }
 
 var fileNameForm = regexp.MustCompile(fileNamePattern)

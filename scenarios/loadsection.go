@@ -107,7 +107,7 @@ func (b *builder) traffic(v, root *value) {
 
 // withoutLoad refuses what belongs to another kind of run.
 func (b *builder) withoutLoad(root *value) {
-	for _, key := range []string{"start", "zone", "length", "network", "contacts", "routine", "script", "expect"} {
+	for _, key := range []string{"start", "zone", "length", "network", "contacts", "routine", "script", "faults", "adversaries", "invariants", "expect"} {
 		if root.has(key) {
 			b.at(root.keyPos(key), "a file with `load` has no `%s`: its phones do what `load` says, on real sockets and the real clock; expected no such key here", key)
 		}

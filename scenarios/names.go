@@ -1,5 +1,7 @@
 package scenarios
 
+import "slices"
+
 // Name is a value that an expression may name, with what it counts.
 type Name struct {
 	Name string
@@ -8,7 +10,9 @@ type Name struct {
 
 // Counters are the values of the whole run that `expect` and thresholds may
 // name.
-var Counters = []Name{
+var Counters = slices.Concat(runCounters, faultCounters())
+
+var runCounters = []Name{
 	{"events", "events of the run"},
 	{"beacons.sent", "beacons that phones sent"},
 	{"beacons.delivered", "beacons that were judged by a receiver"},
@@ -30,6 +34,16 @@ var Counters = []Name{
 	{"uploads.resolved", "of those, entries whose TempID the server issued"},
 	{"sessions.opened", "TCP connections that the server accepted"},
 	{"sessions.closed", "TCP connections that ended"},
+	{"adversaries.sent", "what adversaries did: beacons and floods sent, connections opened"},
+	{"faults.applied", "single things that faults did"},
+}
+
+// faultCounters has one for each kind, such as faults.lose.
+func faultCounters() (list []Name) {
+	for _, k := range kindsOfFaults() {
+		list = append(list, Name{"faults." + k, "of those, by " + k})
+	}
+	return list
 }
 
 // StepFields are the values of a named step.

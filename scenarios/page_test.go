@@ -17,7 +17,7 @@ type example struct {
 
 // examples finds the fenced YAML blocks: "yaml run" is a whole scenario that
 // can be run, "yaml fragment" needs the rest of one around it.
-func examples(t *testing.T) []example {
+func examples(t testing.TB) []example {
 	t.Helper()
 	raw, err := os.ReadFile(page)
 	if err != nil {
@@ -55,24 +55,31 @@ var around = []struct{ key, text string }{
 	{"expect", "expect: [beacons.sent >= 0]\n"},
 }
 
+// inFile is the example in a whole scenario.
+func (e example) inFile() string {
+	text := e.text
+	if e.whole {
+		return text
+	}
+	load := strings.HasPrefix(text, "load:")
+	for _, a := range around {
+		if load && a.key != "name" && a.key != "phones" {
+			continue // of another kind of run
+		}
+		if !strings.Contains("\n"+text, "\n"+a.key+":") {
+			text += a.text
+		}
+	}
+	return text
+}
+
 func TestExamplesOfThePage(t *testing.T) {
 	whole := 0
 	for _, e := range examples(t) {
-		text := e.text
 		if e.whole {
 			whole++
-		} else {
-			load := strings.HasPrefix(text, "load:")
-			for _, a := range around {
-				if load && a.key != "name" && a.key != "phones" {
-					continue // of another kind of run
-				}
-				if !strings.Contains("\n"+text, "\n"+a.key+":") {
-					text += a.text
-				}
-			}
 		}
-		if taken(t, page, []byte(text), Options{}) == nil {
+		if taken(t, page, []byte(e.inFile()), Options{}) == nil {
 			t.Errorf("the example at %s:%d is refused", page, e.line)
 		}
 	}

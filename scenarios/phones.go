@@ -104,6 +104,7 @@ func (b *builder) phones(v *value) {
 		b.roster.add(g)
 	}
 	b.s.Phones = b.roster.groups
+	b.namedLater()
 	if v.empty() {
 		b.at(v.pos, "there are no phones; expected %s", v.shape.doc)
 	}
@@ -124,6 +125,17 @@ func (b *builder) phoneName(p *value, name string, names map[string]Pos) {
 	b.freeName(pos, name)
 	if group, i, ok := b.roster.numbered(name); ok {
 		b.at(pos, "`%s` is also the name of phone %d of group `%s`", name, i+1, b.roster.groups[group].Name)
+	}
+}
+
+// namedLater complains of a group whose phones are called like one above it.
+func (b *builder) namedLater() {
+	for i := range b.s.Phones {
+		name := b.s.Phones[i].Name
+		if group, k, ok := b.roster.numbered(name); ok && group > i {
+			b.at(b.s.Phones[group].Pos, "phone %d of group `%s` is called like the phone `%s` above; expected another name for one of them", k+1, b.s.Phones[group].Name, name)
+			b.roster.unsure = true
+		}
 	}
 }
 

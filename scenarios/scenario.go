@@ -33,15 +33,17 @@ type Scenario struct {
 	// stand, by their path such as network.tcp.delay.
 	Written map[string]Pos
 
-	Server     Server
-	Network    Network
-	Phones     []PhoneGroup
-	Contacts   Contacts
-	Routine    []Routine
-	Script     []Step
-	Load       *Traffic // nil: no load
-	Expect     []Expectation
-	Thresholds []Threshold
+	Server      Server
+	Network     Network
+	Phones      []PhoneGroup
+	Contacts    Contacts
+	Routine     []Routine
+	Script      []Step
+	Faults      []Fault // the first that answers wins
+	Adversaries []Adversary
+	Load        *Traffic // nil: no load
+	Expect      []Expectation
+	Thresholds  []Threshold
 }
 
 // Server holds the settings of the health authority's server.
@@ -242,6 +244,11 @@ type Step struct {
 	Datagrams *Datagrams
 	TCP       *TCP
 	Restart   *Restart
+	Fault     *Fault
+
+	// Optional: what cannot be done at its moment is left out, and what does not
+	// come of it is no failure.
+	Optional bool
 
 	Expect []StepExpect
 }

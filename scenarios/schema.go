@@ -111,6 +111,8 @@ func (s *scalar) schemas() []object {
 		return []object{{{"type", []string{"string", "number", "boolean"}}}}
 	case s.accepts == acceptsWhole:
 		return []object{{{"type", "integer"}, {"minimum", s.min}, {"maximum", s.max}}, filled}
+	case s.bounds != nil:
+		return []object{{{"type", "number"}, {"minimum", s.bounds.least}, {"maximum", s.bounds.most}}, filled}
 	case s.accepts == acceptsReal:
 		return []object{{{"type", "number"}, {"exclusiveMinimum", 0}}, filled}
 	case s.onlyTrue:

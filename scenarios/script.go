@@ -10,7 +10,7 @@ import (
 
 // verbs are the keys of a step of which it has at most one.
 func verbs() []string {
-	return []string{"login", "password", "do", "forge", "datagrams", "tcp", "restart"}
+	return []string{"login", "password", "do", "forge", "datagrams", "tcp", "restart", "fault"}
 }
 
 // script builds the steps. Moments are named first: a step may refer to one
@@ -56,7 +56,7 @@ func (b *builder) moment(s *value, i int) {
 // step builds one written step: as many as it has commands, each but the first
 // as soon as the one before has settled, expectations with the last.
 func (b *builder) step(v *value, first int) {
-	s := Step{Pos: v.pos, Text: oneLine(v.node), Phone: b.one(v.at("phone")), As: get[string](v, "as")}
+	s := Step{Pos: v.pos, Text: oneLine(v.node), Phone: b.one(v.at("phone")), As: get[string](v, "as"), Optional: get[bool](v, "optional")}
 	s.At = b.when(v, first)
 	b.oneVerb(v)
 	b.needPhone(v)
@@ -74,6 +74,8 @@ func (b *builder) step(v *value, first int) {
 		s.TCP = b.tcp(v.at("tcp"), s.Phone)
 	case v.at("restart") != nil:
 		s.Restart = &Restart{v.at("restart").pos, duration(v.at("restart"), "down")}
+	case v.at("fault") != nil:
+		s.Fault = b.stepFault(v.at("fault"))
 	}
 	s.Expect = b.stepExpects(v, &s, commands)
 	b.loginLead(v, &s)
@@ -120,13 +122,16 @@ func (b *builder) oneVerb(v *value) {
 	}
 }
 
-// needPhone: somebody acts in every step but a restart and a look.
+// needPhone: somebody acts in every step but a restart, a fault and a look.
 func (b *builder) needPhone(v *value) {
 	if v.has("restart") && v.has("phone") {
 		b.at(v.keyPos("phone"), "`restart` is the server's; expected no `phone` here")
 	}
+	if v.has("fault") && v.has("phone") {
+		b.at(v.keyPos("phone"), "`fault` is nobody's deed, and says itself to whom it happens; expected no `phone` here")
+	}
 	for _, verb := range verbs() {
-		if verb != "restart" && v.has(verb) && !v.has("phone") {
+		if verb != "restart" && verb != "fault" && v.has(verb) && !v.has("phone") {
 			b.at(v.keyPos(verb), "nobody does this; write `phone` and the name of one phone")
 			return
 		}

@@ -25,12 +25,16 @@ type scalar struct {
 	pattern    string   // of a text, as a regular expression that JSON Schema knows
 	enum       []string // the only texts
 	min, max   uint64   // of a whole number
+	bounds     *bounds  // of a number; nil: above 0
 	parse      func(text string) (any, error)
 	onlyTrue   bool // `false` would say nothing
 	rawBytes   bool // may be a YAML !!binary
 	numbers    bool // a form that may also be a bare number
 	noVariable bool // ${NAME} is not filled in
 }
+
+// bounds are the least and the most that a number may be.
+type bounds struct{ least, most float64 }
 
 // accepts says which YAML scalars are taken.
 type accepts int

@@ -19,6 +19,10 @@ var zoneinfo []byte
 
 const wallLayout = "02/01/2006 15:04:05"
 
+// Zone is the IANA zone of that name as this program knows it, whatever the
+// machine does.
+func Zone(name string) (*time.Location, error) { return loadZone(name) }
+
 // loadZone finds an IANA zone in the database of this binary.
 func loadZone(name string) (*time.Location, error) {
 	if name == "UTC" {

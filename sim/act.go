@@ -11,7 +11,7 @@ import (
 
 func (st *step) looksOnly() bool {
 	return st.Login == nil && st.Password == nil && st.Do == nil && st.Forge == nil &&
-		st.Datagrams == nil && st.TCP == nil && st.Restart == nil
+		st.Datagrams == nil && st.TCP == nil && st.Restart == nil && st.Fault == nil
 }
 
 // act does what the step says; it answers why it cannot.
@@ -36,6 +36,8 @@ func (r *run) act(st *step) string {
 	case st.Restart != nil:
 		r.world.RestartServer(st.Restart.Down)
 		r.tookEffect(st)
+	case st.Fault != nil:
+		r.actFault(st)
 	}
 	return ""
 }

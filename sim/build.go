@@ -38,21 +38,24 @@ type run struct {
 	length     time.Duration // 0: until the script is done, and not before atLeast
 	atLeast    time.Duration // when traces and routines with an end are over
 
-	accounts  []account
-	seconds   []second
-	phones    []phoneState
-	routines  []routine
-	dests     []uint32 // room for whom a beacon goes to
-	steps     []step
-	open      []*step // those that have begun and not settled, in the order of their beginning
-	unsettled int
-	active    []*wait
-	moments   map[string]moment
-	taken     map[*scenarios.Path][]float64 // values at named moments
-	broken    []check.Violation
-	around    map[check.Invariant][]string
-	idle      []uint64 // by routine: how often a phone was not logged in
-	err       error    // why the run cannot go on
+	accounts    []account
+	seconds     []second
+	phones      []phoneState
+	routines    []routine
+	dests       []uint32 // room for whom a beacon goes to
+	steps       []step
+	open        []*step // those that have begun and not settled, in the order of their beginning
+	unsettled   int
+	active      []*wait
+	moments     map[string]moment
+	taken       map[*scenarios.Path][]float64 // values at named moments
+	faults      faults
+	acting      *scenarios.Step // of the script, while it is begun
+	adversaries []adversary
+	broken      []check.Violation
+	around      map[check.Invariant][]string
+	idle        []uint64 // by routine: how often a phone was not logged in
+	err         error    // why the run cannot go on
 }
 
 // phoneState is what the run keeps of each phone beside the world's.
@@ -108,14 +111,19 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	if o.heard != nil {
 		config.Story = o.heard(r)
 	}
+	if o.Listen != nil {
+		config.Watcher, config.Story = o.Listen(config.Watcher, config.Story)
+	}
 	if err := r.make(config); err != nil {
 		return nil, err
 	}
 	for i := range r.steps {
 		r.watchScreens(&r.steps[i])
 	}
+	r.startFaults()
 	r.startContacts()
 	r.startRoutines(names)
+	r.startAdversaries(names)
 	r.startScript()
 	return r, nil
 }
@@ -201,6 +209,7 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 		UDP:         virtual.UDP{Delay: delayOf(s.Network.UDP.Delay), Lose: s.Network.UDP.Lose},
 		Trace:       r.options.Trace,
 		Step:        r.options.Step, Stepped: r.stepped,
+		Applied: r.applied,
 	}
 	retention := make([]time.Duration, 0, len(names))
 	for _, g := range s.Phones {
@@ -215,8 +224,10 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 			retention = append(retention, g.Retention)
 		}
 	}
+	lendFolders(s, c.Phones)
 	for i, sec := range r.seconds {
 		of := c.Phones[sec.phone]
+		of.Folder = nil // the log is that of the phone's own program
 		of.Name = fmt.Sprintf("%s (program %d)", of.Name, i+2)
 		c.Phones = append(c.Phones, of)
 		retention = append(retention, retention[sec.phone])
@@ -229,7 +240,7 @@ func (r *run) folder() *files.Memory {
 	switch {
 	case r.options.folder != nil:
 		return r.options.folder
-	case slices.ContainsFunc(r.steps, func(st step) bool { return st.Restart != nil }):
+	case serverNeedsFolder(r.scenario), slices.ContainsFunc(r.steps, func(st step) bool { return st.Restart != nil }):
 		return files.NewMemory()
 	}
 	return nil

@@ -26,6 +26,7 @@ type fault struct {
 func refuseLive(s *scenarios.Scenario, o *Live) error {
 	l := limits{scenario: s}
 	l.network()
+	l.faulty()
 	if o.mock == nil {
 		l.moments()
 		l.sockets(o)
@@ -72,6 +73,19 @@ func (l *limits) network() {
 	}
 	if n.Join > 0 {
 		l.add(l.scenario.Written["network.tcp.join"], "real sockets cannot be told to join; say what is joined with `tcp`")
+	}
+}
+
+// faulty: real networks, disks and clocks have faults of their own, and take no
+// others.
+func (l *limits) faulty() {
+	for _, f := range l.scenario.Faults {
+		l.add(f.Pos, "the fault `%s` can only be had in virtual time", f.Kind)
+	}
+	for i := range l.scenario.Script {
+		if f := l.scenario.Script[i].Fault; f != nil {
+			l.add(f.Pos, "the fault `%s` can only be had in virtual time", f.Kind)
+		}
 	}
 }
 

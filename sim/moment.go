@@ -102,7 +102,10 @@ func (r *run) Read(phone uint32, raw bool, n int) {
 
 // Judged: a receiver gave its verdict. It is that of the sender's last step
 // before the sending; when that is not known, of its first that waits for one.
-func (r *run) Judged(phone, sender uint32, sent time.Duration, _ *nodes.PhoneEffect) {
+func (r *run) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneEffect) {
+	if len(r.adversaries) > 0 {
+		r.overhear(sender, e)
+	}
 	var found *step
 	for _, st := range r.open {
 		if st.moment.known || st.Phone != int(sender) || !st.reaches(int(phone)) {

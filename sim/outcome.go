@@ -85,6 +85,7 @@ func (r *run) counts(out *reports.Run) {
 	out.Logins = reports.Logins(n.Logins)
 	out.TempIDs = reports.TempIDs(n.TempIDs)
 	out.Uploads = reports.Uploads(n.Uploads)
+	out.Faults, out.Adversaries = r.faultCounts(), r.adversaryCounts()
 }
 
 func (r *run) operations() []reports.Operation {
@@ -130,7 +131,7 @@ func (r *run) checks(interrupted bool) []reports.Check {
 
 // watched are the invariants that the world shows enough for.
 func (r *run) watched() []check.Invariant {
-	all := check.All()
+	all := slices.DeleteFunc(check.All(), func(i check.Invariant) bool { return i.Rare() && r.rules.Times(i) == 0 })
 	if r.elsewhere() {
 		return slices.DeleteFunc(all, func(i check.Invariant) bool { return slices.Contains(unseen(), i) })
 	}
@@ -140,7 +141,7 @@ func (r *run) watched() []check.Invariant {
 // undone reports a step that expects nothing and did not take place: it is not
 // skipped in silence.
 func (r *run) undone(st *step, interrupted bool) (c reports.Check, undone bool) {
-	if len(st.waits) > 0 || interrupted || st.stage != waiting && st.because == "" {
+	if len(st.waits) > 0 || st.Optional || interrupted || st.stage != waiting && st.because == "" {
 		return c, false
 	}
 	c = reports.Check{Kind: reports.ExpectationCheck, Name: st.Text, Place: r.place(st.Pos), Verdict: reports.Failed, Times: 1,

@@ -114,6 +114,9 @@ func (r *run) command(who uint32, i int, c *scenarios.Command) bool {
 			r.idle[i]++
 			return false
 		}
+		if r.options.Commanded != nil {
+			r.commandedLogin(who, c)
+		}
 		a := r.accounts[who]
 		w.Open(who)
 		w.Type(who, a.user)
@@ -123,6 +126,9 @@ func (r *run) command(who uint32, i int, c *scenarios.Command) bool {
 	if st := w.Stage(who); st != nodes.StageReady && st != nodes.StageBusy {
 		r.idle[i]++
 		return false
+	}
+	if r.options.Commanded != nil {
+		r.commanded(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(who), Do: c})
 	}
 	text := string(c.Verb)
 	if c.Verb == scenarios.VerbType {
@@ -157,6 +163,9 @@ func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
 		r.fail(&Invalid{r.place(c.Pos), fmt.Errorf("%d times to %d phones are %d beacons in one instant, which need about %d MiB; at most %d",
 			c.Count, len(to), n, n*bytesPerBeacon>>20, maxAtOnce)})
 		return
+	}
+	if r.options.Commanded != nil && len(to) > 0 {
+		r.commandedBeacon(who, c, to)
 	}
 	for range c.Count {
 		r.world.SendBeacons(who, to)

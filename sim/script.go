@@ -65,6 +65,9 @@ func (r *run) readScript() {
 		if !st.At.AfterPrevious && st.At.Moment == "" {
 			r.begin = min(r.begin, st.At.Offset-r.lead(st))
 		}
+		if st.Optional {
+			continue
+		}
 		for k := range st.Expect {
 			st.waits = append(st.waits, newWait(st, &st.Expect[k]))
 		}
@@ -142,6 +145,11 @@ func (r *run) beginStep(st *step) {
 	r.active = append(r.active, st.waits...)
 	for _, w := range st.waits {
 		w.begin(r)
+	}
+	r.acting = st.Step
+	defer func() { r.acting = nil }()
+	if !st.looksOnly() && (st.Do == nil || st.Do.Verb != scenarios.VerbBeacon) {
+		r.commanded(*st.Step)
 	}
 	if why := r.act(st); why != "" {
 		r.refuse(st, why)

@@ -39,6 +39,15 @@ type Options struct {
 	// being asked; Live then only names a server elsewhere.
 	Load *Load
 
+	// Applied hears of every single thing that a fault did; nil: nobody.
+	Applied func(world.Applied)
+	// Commanded hears of everything that a routine, an adversary or the script did
+	// at the given time, as a step that does the same at that time; nil: nobody.
+	Commanded func(at time.Duration, st scenarios.Step)
+	// Listen wraps those whom the world tells what happens, so that somebody may
+	// listen in; nil: nobody does.
+	Listen func(world.Watcher, world.Story) (world.Watcher, world.Story)
+
 	// Of tests: a story that listens in, and a folder for the server's files;
 	// nil: none.
 	heard  func(world.Story) world.Story

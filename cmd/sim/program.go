@@ -32,6 +32,7 @@ type program struct {
 const usage = `Sim runs scenarios of BlueTrace phones and their server, in virtual time or live.
 
   sim run [flags] SCENARIO...     run scenarios and check what they expect
+  sim swarm [flags] SCENARIO...   run them with many seeds, each of which draws faults
   sim check [flags] SCENARIO...   only read them and list their mistakes
   sim compare [flags] A B         two sets of results side by side: what moved, which budgets hold
   sim schema                      print the JSON Schema of a scenario, for editors
@@ -56,13 +57,15 @@ build the program: go build -o bin/sim ./cmd/sim
 // command does what the arguments ask for.
 func (p *program) command(ctx context.Context, arguments []string) status {
 	if len(arguments) == 0 {
-		p.complain(fmt.Errorf("no command"), "the commands are run, check, compare, schema and help")
+		p.complain(fmt.Errorf("no command"), "the commands are run, swarm, check, compare, schema and help")
 		return invalid
 	}
 	rest := arguments[1:]
 	switch arguments[0] {
 	case "run":
 		return p.run(ctx, rest)
+	case "swarm":
+		return p.swarm(ctx, rest)
 	case "check":
 		return p.check(rest)
 	case "compare":
@@ -74,7 +77,7 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 	case "help", "--help", "-h":
 		return p.help(ctx, rest)
 	}
-	p.complain(fmt.Errorf("unknown command %q", arguments[0]), "the commands are run, check, compare, schema and help")
+	p.complain(fmt.Errorf("unknown command %q", arguments[0]), "the commands are run, swarm, check, compare, schema and help")
 	return invalid
 }
 

@@ -6,6 +6,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/sim/world"
 )
 
 // accounts is the model of logins: it reads the same bytes as the server and
@@ -16,6 +17,11 @@ type accounts struct {
 	unknown  map[string]*account
 	sessions []session
 	longest  int // length of the longest known name
+
+	clock world.NodeClock // the server's
+	// failing: what an unknown name came to could not be saved, so that a crash
+	// forgets it.
+	failing bool
 }
 
 // account is what the model knows of one name.
@@ -24,7 +30,11 @@ type account struct {
 	exists   bool
 	wrong    int
 	blocked  bool
-	since    int64 // of the block
+	since    time.Duration // of the block, by the server's clock
+	until    int64         // its end on the wall, for a server that is started again
+	// asked counts writes that are under way, unsaved says that the last one failed.
+	asked   int
+	unsaved bool
 	// unsure: a kill fell between an attempt and its answer, so that its count
 	// may or may not have been saved. Answers that were worked out in an epoch
 	// before it was settled again say nothing.
@@ -48,9 +58,11 @@ type session struct {
 	awaited  string // the answer that must come next; "" is none
 	epoch    int    // of the account when that was worked out
 	lastRead int64
+	readWall int64 // by the server's clock
 	// silent is the account on which a joined username and password was counted
 	// without an answer.
 	silent *account
+	upload uploading
 }
 
 const (
@@ -60,6 +72,7 @@ const (
 
 func (a *accounts) init(v *Invariants) {
 	a.v = v
+	a.clock.Wall = v.rules.Start * int64(time.Second)
 	a.known = make(map[string]*account, len(v.rules.Accounts))
 	a.unknown = map[string]*account{}
 	for name, password := range v.rules.Accounts {
@@ -101,7 +114,7 @@ func (a *accounts) named(name string) *account {
 
 func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
 	s := a.session(c)
-	s.lastRead = at
+	s.lastRead, s.readWall = at, a.clock.WallAt(at)
 	switch s.stage {
 	case atName:
 		s.stage = atPassword
@@ -140,7 +153,7 @@ func (a *accounts) joined(at int64, s *session) {
 }
 
 func (a *accounts) blockedAt(acc *account, at int64) bool {
-	if acc.blocked && time.Duration(at-acc.since) >= a.v.rules.BlockDuration {
+	if acc.blocked && a.clock.ElapsedAt(at)-acc.since >= a.v.rules.BlockDuration {
 		acc.blocked = false
 		acc.wrong = 0
 	}
@@ -160,8 +173,15 @@ func (a *accounts) attempt(at int64, acc *account, password string) string {
 	if acc.wrong < wrongBeforeBlock {
 		return protocol.TryAgain
 	}
-	acc.wrong, acc.blocked, acc.since = 0, true, at
+	a.block(at, acc)
 	return protocol.NowBlocked
+}
+
+// block begins one.
+func (a *accounts) block(at int64, acc *account) {
+	acc.wrong, acc.blocked = 0, true
+	acc.since = a.clock.ElapsedAt(at)
+	acc.until = a.clock.WallAt(at) + int64(a.v.rules.BlockDuration)
 }
 
 // answered compares the server's answer with the model's.
@@ -199,7 +219,7 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 		found += " to " + s.name
 	}
 	if acc.blocked {
-		expected += fmt.Sprintf(", %s after the third wrong password", time.Duration(at-acc.since))
+		expected += fmt.Sprintf(", %s after the third wrong password", a.clock.ElapsedAt(at)-acc.since)
 	}
 	v.violate(broken(acc, s.awaited, got), at, -1, expected, found)
 	s.awaited = ""
@@ -230,7 +250,8 @@ func (a *accounts) settle(read int64, acc *account, got string) {
 		acc.wrong, acc.blocked, acc.unsure = 0, false, false
 		acc.epoch++
 	case protocol.NowBlocked:
-		acc.wrong, acc.blocked, acc.since, acc.unsure = 0, true, read, false
+		a.block(read, acc)
+		acc.unsure = false
 		acc.epoch++
 	}
 }
@@ -247,5 +268,61 @@ func (a *accounts) restarted() {
 			s.silent.unsure = true
 		}
 		a.sessions[i] = session{}
+	}
+	for _, acc := range a.known {
+		acc.forget(acc.unsaved)
+	}
+	for _, acc := range a.unknown {
+		acc.forget(a.failing)
+	}
+}
+
+// forget: of what was not saved, nobody knows what the disk has.
+func (acc *account) forget(unsaved bool) {
+	if acc.asked > 0 || unsaved {
+		acc.unsure = true
+	}
+	acc.asked, acc.unsaved = 0, false
+}
+
+// started: blocks go on by wall time, with what is left of them, never less than
+// nothing nor more than a whole one (PROTOCOL.md section 1, Two clocks).
+func (a *accounts) started(at int64) {
+	a.failing = false
+	for _, acc := range a.known {
+		a.resume(at, acc)
+	}
+	for _, acc := range a.unknown {
+		a.resume(at, acc)
+	}
+}
+
+func (a *accounts) resume(at int64, acc *account) {
+	if !acc.blocked {
+		return
+	}
+	full := a.v.rules.BlockDuration
+	left := min(max(time.Duration(acc.until-a.clock.WallAt(at)), 0), full)
+	acc.since = a.clock.ElapsedAt(at) - (full - left)
+}
+
+// stores follows what the server saves of its accounts: begun, or done with an
+// error.
+func (a *accounts) stores(records []nodes.Record, begun bool, err error) {
+	for i := range records {
+		r := &records[i]
+		if r.Kind != nodes.RecordAttempts {
+			continue
+		}
+		acc := a.known[r.Attempts.User]
+		switch {
+		case !r.Attempts.Known || acc == nil:
+			a.failing = a.failing || err != nil
+		case begun:
+			acc.asked++
+		default:
+			acc.asked = max(acc.asked-1, 0)
+			acc.unsaved = err != nil
+		}
 	}
 }

@@ -42,6 +42,19 @@ func (v *Invariants) DatagramArrived(at int64) {
 	}
 }
 
+// Doubled follows a datagram that the network has made of another.
+func (v *Invariants) Doubled(at, due int64) { v.DatagramSent(at, due) }
+
+// DatagramDropped follows one that was on its way and found nobody.
+func (v *Invariants) DatagramDropped(at int64) {
+	f := &v.flights
+	f.v.times[DatagramsBalance]++
+	f.lost++
+	if f.delivered+f.lost > f.sent {
+		v.violate(DatagramsBalance, at, -1, "no more delivered and lost than sent", f.text())
+	}
+}
+
 // overdue: past the last arrival nothing is in flight.
 func (f *flights) overdue(at int64) {
 	f.v.times[DatagramsBalance]++

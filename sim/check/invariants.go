@@ -30,6 +30,10 @@ const (
 	IssuedOnce
 	ResolvesToOwner
 	DatagramsBalance
+	TempIDsOutlive
+	UploadsWhole
+	LogsOutlive
+	FaultsEnd
 	invariants // their number
 )
 
@@ -44,6 +48,10 @@ var names = [invariants]string{
 	"every TempID was issued once",
 	"every TempID resolves to its owner",
 	"datagrams: sent = delivered + lost + in flight",
+	"no TempID that was sent is lost by a restart",
+	"an upload whose last line is acknowledged is told of whole",
+	"what a phone's disk holds outlives its program, never its retention",
+	"a fault does nothing once it is over",
 }
 
 func (i Invariant) String() string { return names[i] }
@@ -78,6 +86,7 @@ type Invariants struct {
 	logs     logs
 	tempIDs  tempIDs
 	flights  flights
+	uploads  uploads
 }
 
 var _ world.Watcher = (*Invariants)(nil)
@@ -90,6 +99,7 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.logs.init(v)
 	v.tempIDs.init(v)
 	v.flights.v = v
+	v.uploads.v = v
 	return v
 }
 
@@ -103,6 +113,12 @@ func All() []Invariant {
 		all[i] = Invariant(i)
 	}
 	return all
+}
+
+// Rare says whether an invariant is of what only faults and restarts bring about:
+// where nothing of it happened, there is nothing to report.
+func (i Invariant) Rare() bool {
+	return i == TempIDsOutlive || i == UploadsWhole || i == LogsOutlive || i == FaultsEnd
 }
 
 // Check starts the report of one invariant, as one that held.
@@ -123,6 +139,9 @@ func (v *Invariants) Accepted(_ int64, conn nodes.Conn) { v.accounts.accepted(co
 
 // ServerRead follows what the server was told.
 func (v *Invariants) ServerRead(at int64, conn nodes.Conn, p []byte) {
+	if s := v.accounts.session(conn); s.stage == inSession {
+		v.uploads.read(at, s, p)
+	}
 	v.accounts.read(at, conn, p)
 }
 
@@ -131,6 +150,7 @@ func (v *Invariants) ServerSent(at int64, conn nodes.Conn, p []byte) {
 	s := v.accounts.session(conn)
 	if s.stage == inSession {
 		v.tempIDs.sent(at, s, p)
+		v.uploads.sent(at, s, p)
 		return
 	}
 	v.accounts.answered(at, s, p)
@@ -139,12 +159,15 @@ func (v *Invariants) ServerSent(at int64, conn nodes.Conn, p []byte) {
 // Received follows what a phone was answered by a server that is not seen.
 func (v *Invariants) Received(at int64, phone string, p []byte) {
 	if id, err := protocol.ParseTempID(p); err == nil {
-		v.tempIDs.issued(at, id, issue{phone, at, at})
+		v.tempIDs.issued(at, id, issue{owner: phone, read: at, sent: at})
 	}
 }
 
 // ServerPrinted follows the server's output.
-func (v *Invariants) ServerPrinted(at int64, text string) { v.tempIDs.printed(at, text) }
+func (v *Invariants) ServerPrinted(at int64, text string) {
+	v.tempIDs.printed(at, text)
+	v.uploads.printed(at, text)
+}
 
 // ServerRestarted follows a kill.
 func (v *Invariants) ServerRestarted(int64) { v.accounts.restarted() }

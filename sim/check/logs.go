@@ -25,6 +25,7 @@ type logs struct {
 	// lately holds the marks of what was sent last, by anybody: most verdicts
 	// find theirs here and need not look at the sender.
 	lately [latelyKept]uint32
+	owned  map[uint32]*ownLog // phones that are followed by themselves
 }
 
 const latelyKept = 4096
@@ -33,7 +34,7 @@ const latelyKept = 4096
 type phoneLog struct {
 	count uint32
 	sum   uint32 // of the marks of its entries
-	queue uint32 // index into queues, by its retention
+	queue uint32 // index into queues, by its retention; with owned it has a log of its own
 }
 
 // phoneSends are the marks of the last two beacons that a phone put on the
@@ -122,9 +123,11 @@ func (l *logs) queueOf(r time.Duration) uint32 {
 func (l *logs) advance(at int64) {
 	for _, q := range l.queues {
 		for k := q.first(); k != nil && k.due <= at; k = q.first() {
-			p := &l.phones[k.phone]
-			p.count--
-			p.sum -= k.mark
+			if k.phone != world.Nobody {
+				p := &l.phones[k.phone]
+				p.count--
+				p.sum -= k.mark
+			}
 			q.drop()
 		}
 	}
@@ -190,6 +193,11 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	v.times[NothingInvalidKept]++
 	v.times[NothingValidMissing]++
 	wall := v.rules.Start*int64(time.Second) + at
+	var o *ownLog
+	if l.phones[phone].queue&owned != 0 {
+		o = l.owned[phone]
+		wall = o.clock.WallAt(at)
+	}
 	why := "its datagrams are no beacon"
 	if !e.Broken {
 		why = l.wire.refusal(&e.Raw, e.Version, wall)
@@ -205,6 +213,10 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 		v.violate(NothingValidMissing, at, int(phone), fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]), "invalid: "+errorText(e.Err))
 	}
 	if why != "" {
+		return
+	}
+	if o != nil {
+		o.receive(v, at, e)
 		return
 	}
 	q := l.queues[l.phones[phone].queue]
@@ -227,6 +239,10 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 	v, p := l.v, &l.phones[phone]
 	v.times[NothingStays]++
 	v.times[NothingLeavesEarly]++
+	if p.queue&owned != 0 {
+		l.owned[phone].stepped(v, at, log)
+		return
+	}
 	retention := l.queues[l.phones[phone].queue].retention
 	if received, ok := log.Oldest(); ok && time.Duration(at)-received >= retention {
 		v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention),
@@ -273,6 +289,11 @@ func (l *logs) newest(phone uint32) *kept {
 func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 	l := &v.logs
 	l.advance(at)
+	if o := l.owned[phone]; o != nil {
+		v.times[NothingLeavesEarly]++
+		o.compare(v, at, log)
+		return
+	}
 	var sum uint32
 	ordered := true
 	for i := range log.Len() {

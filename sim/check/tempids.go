@@ -20,6 +20,8 @@ type tempIDs struct {
 type issue struct {
 	owner      string
 	read, sent int64
+	// What the server's wall clock showed at both, Unix nanoseconds.
+	readWall, sentWall int64
 }
 
 func (t *tempIDs) init(v *Invariants) {
@@ -32,7 +34,7 @@ func (t *tempIDs) sent(at int64, s *session, p []byte) {
 	if len(p) != protocol.TempIDSize {
 		return
 	}
-	t.issued(at, protocol.TempID(p), issue{s.name, s.lastRead, at})
+	t.issued(at, protocol.TempID(p), issue{s.name, s.lastRead, at, s.readWall, t.v.accounts.clock.WallAt(at)})
 }
 
 func (t *tempIDs) issued(at int64, id protocol.TempID, is issue) {
@@ -80,7 +82,7 @@ func (t *tempIDs) printed(at int64, text string) {
 			}
 			found = strings.Join(lines[:3], ", ")
 		}
-		t.v.violate(ResolvesToOwner, at, -1, is.owner+", "+t.wireTime(is.sent, 0)+", "+t.wireTime(is.sent, t.v.rules.Lifetime), found)
+		t.v.violate(ResolvesToOwner, at, -1, is.owner+", "+t.wireTime(is.sentWall, 0)+", "+t.wireTime(is.sentWall, t.v.rules.Lifetime), found)
 		return
 	}
 	if len(lines) > 0 {
@@ -95,12 +97,19 @@ func (t *tempIDs) describes(is issue, lines []string) bool {
 	if lines[0] != is.owner {
 		return false
 	}
-	for at := is.read; ; at += int64(time.Second) {
-		at = min(at, is.sent)
-		if lines[1] == t.wireTime(at, 0) && lines[2] == t.wireTime(at, t.v.rules.Lifetime) {
+	took := is.sent - is.read
+	return t.between(is.readWall, is.readWall+took, lines) || t.between(is.sentWall-took, is.sentWall, lines)
+}
+
+// between says whether the lines are the start and expiry of a record that was
+// made in that time of the wall clock. A clock that is stepped has two such times.
+func (t *tempIDs) between(from, to int64, lines []string) bool {
+	for wall := from; ; wall += int64(time.Second) {
+		wall = min(wall, to)
+		if lines[1] == t.wireTime(wall, 0) && lines[2] == t.wireTime(wall, t.v.rules.Lifetime) {
 			return true
 		}
-		if at == is.sent {
+		if wall == to {
 			return false
 		}
 	}
@@ -108,7 +117,7 @@ func (t *tempIDs) describes(is issue, lines []string) bool {
 
 const wireLayout = "02/01/2006 15:04:05"
 
-func (t *tempIDs) wireTime(at int64, plus time.Duration) string {
-	wall := time.Unix(t.v.rules.Start, at)
-	return time.Unix(wall.Unix(), 0).Add(plus).In(t.v.rules.Location).Format(wireLayout)
+// wireTime writes a wall time, Unix nanoseconds, later by plus.
+func (t *tempIDs) wireTime(wall int64, plus time.Duration) string {
+	return time.Unix(floorDiv(wall, int64(time.Second)), 0).Add(plus).In(t.v.rules.Location).Format(wireLayout)
 }

@@ -46,7 +46,7 @@ func (s *story) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneE
 }
 
 // nobody watches.
-type nobody struct{}
+type nobody struct{ world.FaultWatcher }
 
 func (nobody) Accepted(int64, nodes.Conn)                           {}
 func (nobody) ServerRead(int64, nodes.Conn, []byte)                 {}

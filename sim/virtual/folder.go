@@ -3,7 +3,6 @@ package virtual
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 
@@ -13,31 +12,43 @@ import (
 
 // openFolder opens the files of the server, if it has any, with the code that
 // does so on a real disk.
-func (w *World) openFolder() {
+func (w *World) openFolder() error {
 	h := &w.host
 	if h.memory == nil {
-		return
+		return nil
 	}
-	h.memory.SetTime(w.wall(w.now))
+	h.memory.SetTime(w.time(nobody).Wall)
 	folder, err := files.OpenServer(h.memory, files.ServerOptions{Zone: w.zone, Entropy: &bytesOf{h.key}})
 	if err != nil {
-		panic(fmt.Sprintf("virtual: opening the server's files in memory: %v", err))
+		return err
 	}
 	h.folder, h.settings.NameKey = folder, folder.NameKey()
+	return nil
 }
 
 // restore feeds the machine what is in the files.
-func (w *World) restore() {
+func (w *World) restore(m *nodes.Server) error {
+	h := &w.host
+	if h.folder == nil {
+		return nil
+	}
+	now := w.time(nobody)
+	return h.folder.Restore(now.Wall, func(r nodes.Record) error { return m.Restore(now, r) })
+}
+
+// printNotes has the server print what it found amiss in its files. Where there
+// are no faults, nothing is.
+func (w *World) printNotes() {
 	h := &w.host
 	if h.folder == nil {
 		return
 	}
-	err := h.folder.Restore(w.wall(w.now), func(r nodes.Record) error { return h.machine.Restore(w.time(), r) })
-	if err != nil {
-		panic(fmt.Sprintf("virtual: reading the server's files in memory: %v", err))
-	}
-	if notes := h.folder.Notes(); len(notes) > 0 {
+	notes := h.folder.Notes()
+	if w.faults == nil && len(notes) > 0 {
 		panic("virtual: the server does not understand its own files: " + strings.Join(notes, "; "))
+	}
+	for _, n := range notes {
+		w.serverPrints(n)
 	}
 }
 
@@ -47,7 +58,7 @@ func (w *World) keep(records []nodes.Record) error {
 	if h.folder == nil {
 		return nil
 	}
-	h.memory.SetTime(w.wall(w.now))
+	h.memory.SetTime(w.time(nobody).Wall)
 	return errors.Join(h.folder.Store(records))
 }
 

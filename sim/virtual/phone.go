@@ -48,7 +48,10 @@ func (p *phone) init(seed uint64, c PhoneConfig) {
 func (w *World) wakePhone(who uint32) {
 	ph := &w.phones[who]
 	ph.wakeAt, ph.later = ph.later, never
-	ph.machine.Wake(w.time(), &w.phoneOut)
+	if w.faults != nil && w.faults.node(who).paused > 0 {
+		return // it is woken when it goes on
+	}
+	ph.machine.Wake(w.time(who), &w.phoneOut)
 	w.phoneActs(who)
 }
 
@@ -60,20 +63,37 @@ func (w *World) phoneActs(who uint32) {
 	}
 	w.phoneOut.Effects = w.phoneOut.Effects[:0]
 	ph := &w.phones[who]
-	if d, ok := ph.machine.NextWake(); ok && int64(d) < ph.wakeAt {
-		if int64(d) <= w.now {
-			panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
-				w.names[who], world.Seconds(int64(d)), world.Seconds(w.now)))
-		}
-		ph.later = ph.wakeAt
-		ph.wakeAt = int64(d)
-		w.queue.push(ph.wakeAt, 0, kindWakePhone, who, 0)
-	}
+	w.armPhone(who, ph)
 	log := ph.machine.Log()
 	if received, ok := log.Oldest(); ok {
-		ph.ageMax = max(ph.ageMax, w.now-int64(received))
+		ph.ageMax = max(ph.ageMax, int64(w.elapsed(who)-received))
 	}
 	w.watcher.Stepped(w.now, who, log)
+	if w.folders != nil {
+		w.saveWhenDue(who)
+	}
+}
+
+// armPhone puts the next wake-up of a phone in the queue, unless it is there.
+func (w *World) armPhone(who uint32, ph *phone) {
+	d, ok := ph.machine.NextWake()
+	if !ok {
+		return
+	}
+	at := int64(d)
+	if w.clocks != nil {
+		at = w.clock1(who).When(d)
+	}
+	if at >= ph.wakeAt {
+		return
+	}
+	if at <= w.now {
+		panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
+			w.names[who], world.Seconds(at), world.Seconds(w.now)))
+	}
+	ph.later = ph.wakeAt
+	ph.wakeAt = at
+	w.queue.push(at, 0, kindWakePhone, who, 0)
 }
 
 func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
@@ -81,12 +101,18 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 	switch e.Kind {
 	case nodes.PhoneJudged:
 		w.judged(who, e)
+		if w.folders != nil {
+			w.keepBeacon(who, e)
+		}
 	case nodes.PhoneSendBeacon:
 		w.putBeacon(who, e)
 		w.show(who, e)
 	case nodes.PhoneExpired:
 		w.Counts.Beacons.Expired += uint64(e.Expired)
 		w.note(entriesExpired, who, nobody, uint64(e.Expired), uint64(ph.machine.Log().Len()))
+		if w.folders != nil {
+			w.folders[who].changed = true
+		}
 	case nodes.PhoneConnect:
 		if ph.conn != noConn {
 			w.phoneCloses(ph.conn)
@@ -153,6 +179,9 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 }
 
 func (w *World) done(who uint32, e *nodes.PhoneEffect) {
+	if w.clocks != nil {
+		e.Began = time.Duration(w.clock1(who).When(e.Began))
+	}
 	w.Delays.Done(w.now, e)
 	w.story.Done(who, e)
 }
@@ -168,19 +197,28 @@ func (w *World) Watch(who uint32) {
 // Open starts the session of the phone's program: it connects and asks for a
 // username.
 func (w *World) Open(who uint32) {
-	w.phones[who].machine.Open(w.time(), &w.phoneOut)
+	if w.faults != nil && w.holds(who, func() { w.Open(who) }) {
+		return
+	}
+	w.phones[who].machine.Open(w.time(who), &w.phoneOut)
 	w.phoneActs(who)
 }
 
 // Type types a line at the prompt of the phone's program.
 func (w *World) Type(who uint32, line string) {
-	w.phones[who].machine.Typed(w.time(), line, &w.phoneOut)
+	if w.faults != nil && w.holds(who, func() { w.Type(who, line) }) {
+		return
+	}
+	w.phones[who].machine.Typed(w.time(who), line, &w.phoneOut)
 	w.phoneActs(who)
 }
 
 // TakeOver lets a phone's program go on with the session of another program of
 // the same phone, as a person does who started it twice.
 func (w *World) TakeOver(who, second uint32) {
+	if w.faults != nil && w.holds(who, func() { w.TakeOver(who, second) }) {
+		return
+	}
 	a, b := &w.phones[who], &w.phones[second]
 	if a.conn != noConn {
 		w.phoneCloses(a.conn)
@@ -202,7 +240,7 @@ func (w *World) TempID(who uint32) (protocol.Beacon, bool) { return w.phones[who
 // Log is the phone's contact log, with what is due at this moment gone.
 func (w *World) Log(who uint32) *nodes.ContactLog {
 	ph := &w.phones[who]
-	if d, ok := ph.machine.NextWake(); ok && int64(d) <= w.now {
+	if d, ok := ph.machine.NextWake(); ok && d <= w.elapsed(who) {
 		// The story may ask in the middle of another phone's effects.
 		others := w.phoneOut
 		w.phoneOut = nodes.PhoneOutbox{}

@@ -37,6 +37,7 @@ const (
 	stored          = world.Stored
 	restarted       = world.Restarted
 	phonePrinted    = world.PhonePrinted
+	faulted         = world.Faulted
 )
 
 // nobody stands in a record for the server, or for no peer.

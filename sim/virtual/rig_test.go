@@ -40,6 +40,7 @@ type verdict struct {
 
 // wire is a Watcher that keeps what it is told.
 type wire struct {
+	told
 	t        *testing.T
 	accepted []nodes.Conn
 	reads    []heard

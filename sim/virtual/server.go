@@ -24,6 +24,7 @@ type serverHost struct {
 	lastStore int64 // stores reach the disk in their order
 	stores    []store
 	storeFree []uint32
+	asked     []uint32      // the stores that are on their way, in their order
 	memory    *files.Memory // nil: what reaches the disk is not kept
 	folder    *files.Server // in memory, of this life
 	key       rand.PCG      // of unknown names, as it was at first
@@ -57,19 +58,27 @@ func (h *serverHost) init(c Config) error {
 }
 
 // startServer makes a new machine and feeds it what is on the disk.
-func (w *World) startServer() {
+func (w *World) startServer() error {
 	h := &w.host
-	w.openFolder()
+	if err := w.openFolder(); err != nil {
+		return fmt.Errorf("opening its files: %w", err)
+	}
 	m, err := nodes.NewServer(h.settings)
 	if err != nil {
 		panic(fmt.Sprintf("virtual: settings that were good are refused: %v", err))
 	}
-	h.machine, h.wakeAt = m, never
-	h.life++
 	m.SetCredentials(h.credentials)
-	w.restore()
-	m.Start(w.time(), &h.out)
+	if err := w.restore(m); err != nil {
+		return fmt.Errorf("reading its files: %w", err)
+	}
+	h.machine, h.wakeAt = m, never
+	if h.life++; h.life > 1 {
+		w.watcher.ServerStarted(w.now, m.Resolve)
+	}
+	w.printNotes()
+	m.Start(w.time(nobody), &h.out)
 	w.serverActs()
+	return nil
 }
 
 // RestartServer stops the server as a kill would: connections break, what was
@@ -82,18 +91,7 @@ func (w *World) RestartServer(down time.Duration) {
 	if h.machine == nil {
 		return
 	}
-	w.noteText(restarted, nobody, nobody, 0, 0, "is killed")
-	h.machine = nil
-	h.memory.Kill()
-	w.watcher.ServerRestarted(w.now)
-	for c := range w.conns {
-		if cn := &w.conns[c]; cn.used && cn.serverOpen {
-			cn.serverOpen, cn.byServer = false, true
-			cn.up.inbox = cn.up.inbox[:0]
-			w.Counts.Sessions.Closed++
-			w.send(uint32(c), true, nil, false, true)
-		}
-	}
+	w.killServer()
 	if down <= 0 {
 		w.comeBack()
 		return
@@ -101,18 +99,56 @@ func (w *World) RestartServer(down time.Duration) {
 	w.Call(time.Duration(w.now)+down, w.comeBack)
 }
 
+// killServer ends the server's program: its connections break.
+func (w *World) killServer() {
+	h := &w.host
+	w.noteText(restarted, nobody, nobody, 0, 0, "is killed")
+	h.machine = nil
+	if h.memory != nil {
+		h.memory.Kill()
+	}
+	w.watcher.ServerRestarted(w.now)
+	w.watcher.ServerStopped(w.now)
+	for c := range w.conns {
+		if cn := &w.conns[c]; cn.used && cn.serverOpen {
+			cn.serverOpen, cn.byServer = false, true
+			cn.up.inbox = cn.up.inbox[:0]
+			if !cn.backlog {
+				w.Counts.Sessions.Closed++
+			}
+			cn.backlog = false
+			w.send(uint32(c), true, nil, false, true)
+		}
+	}
+}
+
+// startAgain is how long after a server that could not start it is tried again.
+const startAgain = time.Second
+
 func (w *World) comeBack() {
+	if w.faults != nil && w.staysDown() {
+		return
+	}
 	w.noteText(restarted, nobody, nobody, 0, 0, "is started again")
-	w.startServer()
+	err := w.startServer()
+	if err == nil {
+		return
+	}
+	if w.faults == nil {
+		panic(fmt.Sprintf("virtual: the server in memory does not start: %v", err))
+	}
+	w.noteText(restarted, nobody, nobody, 0, 0, "does not start: "+err.Error())
+	w.host.memory.Kill()
+	w.Call(time.Duration(w.now)+startAgain, w.comeBack)
 }
 
 func (w *World) wakeServer() {
 	h := &w.host
 	h.wakeAt = never
-	if h.machine == nil {
+	if h.machine == nil || w.faults != nil && w.faults.node(nobody).paused > 0 {
 		return
 	}
-	h.machine.Wake(w.time(), &h.out)
+	h.machine.Wake(w.time(nobody), &h.out)
 	w.serverActs()
 }
 
@@ -127,14 +163,35 @@ func (w *World) serverActs() {
 	if h.machine == nil {
 		return
 	}
-	if d, ok := h.machine.NextWake(); ok && int64(d) < h.wakeAt {
-		if int64(d) <= w.now {
-			panic(fmt.Sprintf("virtual: the server wants to be woken at %s, and it is %s: it has not done what is due",
-				world.Seconds(int64(d)), world.Seconds(w.now)))
-		}
-		h.wakeAt = int64(d)
-		w.queue.push(h.wakeAt, 0, kindWakeServer, nobody, 0)
+	w.armServer()
+}
+
+// armServer puts the server's next wake-up in the queue, unless it is there.
+func (w *World) armServer() {
+	h := &w.host
+	d, ok := h.machine.NextWake()
+	if !ok {
+		return
 	}
+	at := int64(d)
+	if w.clocks != nil {
+		at = w.clock1(nobody).When(d)
+	}
+	if at >= h.wakeAt {
+		return
+	}
+	if at <= w.now {
+		panic(fmt.Sprintf("virtual: the server wants to be woken at %s, and it is %s: it has not done what is due",
+			world.Seconds(at), world.Seconds(w.now)))
+	}
+	h.wakeAt = at
+	w.queue.push(at, 0, kindWakeServer, nobody, 0)
+}
+
+func (w *World) serverPrints(text string) {
+	w.noteText(serverPrinted, nobody, nobody, 0, 0, text)
+	w.watcher.ServerPrinted(w.now, text)
+	w.story.ServerPrinted(text)
 }
 
 func (w *World) serverAct(e *nodes.ServerEffect) {
@@ -152,9 +209,7 @@ func (w *World) serverAct(e *nodes.ServerEffect) {
 	case nodes.EffectClose:
 		w.serverCloses(c)
 	case nodes.EffectPrint:
-		w.noteText(serverPrinted, nobody, nobody, 0, 0, e.Text)
-		w.watcher.ServerPrinted(w.now, e.Text)
-		w.story.ServerPrinted(e.Text)
+		w.serverPrints(e.Text)
 	case nodes.EffectStore:
 		w.store(e)
 	case nodes.EffectEvent:
@@ -175,7 +230,13 @@ func (w *World) store(e *nodes.ServerEffect) {
 	}
 	s := &h.stores[slot]
 	*s = store{id: e.Store, conn: e.Conn, life: h.life, records: append(s.records[:0], e.Records...)}
-	h.lastStore = max(h.lastStore, w.now+int64(h.diskDelay.Draw(&h.disk)))
+	at := w.now + int64(h.diskDelay.Draw(&h.disk))
+	if w.faults != nil {
+		at += w.diskSlowed(nobody)
+	}
+	h.lastStore = max(h.lastStore, at)
+	h.asked = append(h.asked, slot)
+	w.watcher.StoreAsked(w.now, s.records)
 	w.queue.push(h.lastStore, inputClass, kindStored, 0, slot)
 }
 
@@ -183,14 +244,35 @@ func (w *World) storedOnDisk(slot uint32) {
 	h := &w.host
 	s := &h.stores[slot]
 	h.storeFree = append(h.storeFree, slot)
+	h.asked = h.asked[:copy(h.asked, h.asked[1:])]
 	if s.life != h.life || h.machine == nil {
 		return // the server that asked was killed before this reached the disk
 	}
+	if w.faults != nil {
+		w.beginWriting(nobody)
+	}
 	err := w.keep(s.records)
-	w.note(stored, nobody, nobody, uint64(s.id), uint64(len(s.records)))
-	c := uint32(s.conn)
-	h.machine.Stored(w.time(), s.id, err, &h.out)
+	if err == nil {
+		w.note(stored, nobody, nobody, uint64(s.id), uint64(len(s.records)))
+	} else {
+		w.writeFailed(nobody, err)
+	}
+	w.watcher.StoreDone(w.now, s.records, err)
+	id, c := s.id, uint32(s.conn)
+	if w.faults != nil && w.holds(nobody, func() { w.answerStore(id, c, err) }) {
+		return
+	}
+	w.answerStore(id, c, err)
+}
+
+// answerStore tells the server what became of a Store.
+func (w *World) answerStore(id nodes.StoreID, c uint32, err error) {
+	h := &w.host
+	h.machine.Stored(w.time(nobody), id, err, &h.out)
 	w.serverActs()
+	if w.faults != nil && h.machine != nil {
+		w.printNotes()
+	}
 	if int(c) < len(w.conns) && w.conns[c].used {
 		w.feedServer(c)
 	}

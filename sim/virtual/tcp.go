@@ -1,6 +1,8 @@
 package virtual
 
 import (
+	"time"
+
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 )
@@ -16,6 +18,9 @@ type conn struct {
 	serverOpen bool
 	ended      bool   // the server has read the end of the phone's stream
 	byServer   bool   // the server closed before it had read that
+	backlog    bool   // it stands, and a server that is paused has not accepted it
+	answered   bool   // the phone knows that it stands
+	limited    bool   // it fails when it does not stand soon
 	underway   int    // events that name it: segments, answers to the opening, reads held back
 	sends      []int  // lengths of what the server sent and the phone has not read
 	got        []byte // of the first of them
@@ -28,11 +33,16 @@ type byteStream struct {
 	inbox []byte
 	eof   bool // behind the bytes of inbox
 	due   bool // a held-back read is in the queue
+	shut  bool // a fault has ended it: nothing more is sent
+	// The opening, or its answer, is number 0 of what is sent, the pieces follow.
+	// next is the one that the receiver can take.
+	sent, next uint32
 }
 
 // segment is a piece of a stream that is under way.
 type segment struct {
 	conn       uint32
+	number     uint32
 	down       bool
 	fin, reset bool
 	data       []byte
@@ -61,32 +71,58 @@ func (w *World) open(phone uint32, raw bool) uint32 {
 	cn := &w.conns[c]
 	w.note(connecting, phone, nobody, w.conns[c].serial, 0)
 	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[phone].up))
-	cn.up.last = at
 	cn.underway++
+	if w.faults != nil {
+		at += w.slowed(c, false, 0)
+		if w.heldUp(stuck{kind: kindAccept, conn: c}) {
+			return c
+		}
+	}
+	cn.up.last = at
 	w.queue.push(at, inputClass, kindAccept, c, 0)
 	return c
 }
 
 func (w *World) accept(c uint32) {
 	cn := &w.conns[c]
+	if w.faults != nil && w.heldUp(stuck{kind: kindAccept, conn: c, caught: true}) {
+		return
+	}
+	w.took(c, false)
 	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[cn.phone].down))
+	if w.faults != nil {
+		at += w.slowed(c, true, 0)
+	}
 	cn.down.last = at
-	if w.host.machine == nil {
+	if w.host.machine == nil || w.faults != nil && w.refusedByFault(c) {
 		w.queue.push(at, inputClass, kindRefused, c, 0)
 		return
 	}
 	cn.serverOpen = true
-	w.Counts.Sessions.Opened++
-	w.note(accepted, nobody, cn.phone, w.conns[c].serial, 0)
-	w.watcher.Accepted(w.now, nodes.Conn(c))
-	w.host.machine.Accept(w.time(), nodes.Conn(c), &w.host.out)
+	if w.faults != nil && w.waitsInBacklog(c) {
+		w.queue.push(at, inputClass, kindConnected, c, 0)
+		return
+	}
+	w.hostAccepts(c)
 	w.queue.push(at, inputClass, kindConnected, c, 0)
 	w.serverActs()
 }
 
+func (w *World) hostAccepts(c uint32) {
+	w.Counts.Sessions.Opened++
+	w.note(accepted, nobody, w.conns[c].phone, w.conns[c].serial, 0)
+	w.watcher.Accepted(w.now, nodes.Conn(c))
+	w.host.machine.Accept(w.time(nobody), nodes.Conn(c), &w.host.out)
+}
+
 func (w *World) connected(c uint32) {
+	if w.faults != nil && w.answerWaits(c, kindConnected) {
+		return
+	}
 	cn := &w.conns[c]
 	cn.underway--
+	cn.answered = true
+	w.took(c, true)
 	if !cn.phoneOpen {
 		w.release(c)
 		return
@@ -99,20 +135,33 @@ func (w *World) connected(c uint32) {
 		return
 	}
 	who := cn.phone
-	w.phones[who].machine.Connected(w.time(), &w.phoneOut)
+	w.phones[who].machine.Connected(w.time(who), &w.phoneOut)
 	w.phoneActs(who)
 }
 
 func (w *World) refused(c uint32) {
+	if w.faults != nil && w.answerWaits(c, kindRefused) {
+		return
+	}
 	cn := &w.conns[c]
 	cn.underway--
+	w.took(c, true)
+	who, open := cn.phone, cn.phoneOpen
+	if open {
+		w.note(connectRefused, who, nobody, w.conns[c].serial, 0)
+	}
+	w.connectFails(c, "connection refused")
+}
+
+// connectFails ends a connection that never stood.
+func (w *World) connectFails(c uint32, why string) {
+	cn := &w.conns[c]
 	who, raw, open := cn.phone, cn.raw, cn.phoneOpen
 	cn.phoneOpen = false
 	w.release(c)
 	if !open {
 		return
 	}
-	w.note(connectRefused, who, nobody, w.conns[c].serial, 0)
 	if raw {
 		if s := w.phones[who].script; s.conn == c {
 			s.conn = noConn
@@ -121,7 +170,7 @@ func (w *World) refused(c uint32) {
 		return
 	}
 	w.phones[who].conn = noConn
-	w.phones[who].machine.ConnectFailed(w.time(), "connection refused", &w.phoneOut)
+	w.phones[who].machine.ConnectFailed(w.time(who), why, &w.phoneOut)
 	w.phoneActs(who)
 }
 
@@ -136,9 +185,13 @@ func (w *World) release(c uint32) {
 
 // send puts bytes, or the end of the stream, on the way.
 func (w *World) send(c uint32, down bool, p []byte, fin, reset bool) {
-	for w.tcp.Split > 0 && len(p) > w.tcp.Split {
-		w.sendSegment(c, down, p[:w.tcp.Split], false, false)
-		p = p[w.tcp.Split:]
+	split := w.tcp.Split
+	if w.faults != nil {
+		split = w.pieces(c, down, len(p), split)
+	}
+	for split > 0 && len(p) > split {
+		w.sendSegment(c, down, p[:split], false, false)
+		p = p[split:]
 	}
 	w.sendSegment(c, down, p, fin, reset)
 }
@@ -149,8 +202,14 @@ func (w *World) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
 	if down {
 		way, src = &cn.down, &w.phones[cn.phone].down
 	}
-	at := max(w.now+int64(w.tcp.Delay.Draw(src)), way.last)
-	way.last = at
+	if w.faults != nil && !reset && w.cutShort(c, down, way, len(p)) {
+		return
+	}
+	at := w.now + int64(w.tcp.Delay.Draw(src))
+	if w.faults != nil {
+		at += w.slowed(c, down, len(p))
+	}
+	at = max(at, way.last)
 	cn.underway++
 	var slot uint32
 	if n := len(w.segFree); n > 0 {
@@ -161,13 +220,25 @@ func (w *World) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
 		w.segs = append(w.segs, segment{})
 	}
 	s := &w.segs[slot]
-	*s = segment{conn: c, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
+	way.sent++
+	*s = segment{conn: c, number: way.sent, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
+	if w.faults != nil && w.heldUp(stuck{kind: kindSegment, conn: c, slot: slot, down: down}) {
+		return
+	}
+	way.last = at
 	w.queue.push(at, inputClass, kindSegment, c, slot)
 }
 
 func (w *World) segmentArrives(slot uint32) {
 	s := &w.segs[slot]
 	c, down := s.conn, s.down
+	if w.faults != nil && w.heldUp(stuck{kind: kindSegment, conn: c, slot: slot, down: down, caught: true}) {
+		return
+	}
+	if w.faults != nil && w.early(slot) {
+		return
+	}
+	w.took(c, down)
 	cn := &w.conns[c]
 	cn.underway--
 	way, open := &cn.up, cn.serverOpen
@@ -182,14 +253,18 @@ func (w *World) segmentArrives(slot uint32) {
 		way.eof = way.eof || s.fin || s.reset
 	}
 	w.segFree = append(w.segFree, slot)
+	join := w.tcp.Join
+	if w.faults != nil && open {
+		join = w.joined(c, down, way, join)
+	}
 	switch {
 	case !open:
 		if down && (s.fin || s.reset) && cn.byServer && (!cn.raw || w.scripted(c)) {
 			w.story.Ended(cn.phone, cn.raw)
 		}
 		w.release(c)
-	case w.tcp.Join > 0 && !way.eof:
-		w.holdBack(c, down, way)
+	case join > 0 && !way.eof:
+		w.holdBack(c, down, way, join)
 	case down:
 		w.feedPhone(c)
 	default:
@@ -197,7 +272,7 @@ func (w *World) segmentArrives(slot uint32) {
 	}
 }
 
-func (w *World) holdBack(c uint32, down bool, way *byteStream) {
+func (w *World) holdBack(c uint32, down bool, way *byteStream, join time.Duration) {
 	if way.due {
 		return
 	}
@@ -207,7 +282,7 @@ func (w *World) holdBack(c uint32, down bool, way *byteStream) {
 	if down {
 		k = kindReadDown
 	}
-	w.queue.push(w.now+int64(w.tcp.Join), inputClass, k, c, 0)
+	w.queue.push(w.now+int64(join), inputClass, k, c, 0)
 }
 
 // feedServer lets the server read what has come, as long as it reads.
@@ -218,6 +293,9 @@ func (w *World) feedServer(c uint32) {
 			w.release(c)
 			return
 		}
+		if w.faults != nil && w.deaf(nobody, c) {
+			return
+		}
 		if len(cn.up.inbox) == 0 {
 			break
 		}
@@ -226,7 +304,7 @@ func (w *World) feedServer(c uint32) {
 		who, raw := cn.phone, cn.raw
 		w.noteText(serverRead, nobody, who, w.conns[c].serial, uint64(n), string(p))
 		w.watcher.ServerRead(w.now, nodes.Conn(c), p)
-		w.host.machine.Read(w.time(), nodes.Conn(c), p, &w.host.out)
+		w.host.machine.Read(w.time(nobody), nodes.Conn(c), p, &w.host.out)
 		w.story.Read(who, raw, n)
 		w.serverActs()
 		way := &w.conns[c].up
@@ -235,9 +313,21 @@ func (w *World) feedServer(c uint32) {
 	if cn := &w.conns[c]; cn.up.eof {
 		w.noteText(serverEnded, nobody, cn.phone, w.conns[c].serial, 0, "ends: end of file")
 		cn.ended = true
-		w.host.machine.EOF(w.time(), nodes.Conn(c), &w.host.out)
+		w.host.machine.EOF(w.time(nobody), nodes.Conn(c), &w.host.out)
 		w.serverActs()
 		w.serverCloses(c)
+	}
+}
+
+// took counts what a receiver takes of a connection.
+func (w *World) took(c uint32, down bool) {
+	way := &w.conns[c].up
+	if down {
+		way = &w.conns[c].down
+	}
+	way.next++
+	if w.faults != nil && len(w.faults.overtook) > 0 {
+		w.follow(c, down, way.next)
 	}
 }
 
@@ -258,6 +348,9 @@ func (w *World) feedPhone(c uint32) {
 		w.release(c)
 		return
 	}
+	if w.faults != nil && w.deaf(who, c) {
+		return
+	}
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
 		w.noteText(phoneRead, who, nobody, w.conns[c].serial, uint64(len(p)), string(p))
@@ -265,7 +358,7 @@ func (w *World) feedPhone(c uint32) {
 			w.replied(c, p)
 		}
 		if !raw {
-			w.phones[who].machine.Read(w.time(), p, &w.phoneOut)
+			w.phones[who].machine.Read(w.time(who), p, &w.phoneOut)
 			w.phoneActs(who)
 		}
 		cn = &w.conns[c]
@@ -291,7 +384,7 @@ func (w *World) feedPhone(c uint32) {
 		}
 		w.phones[who].conn = noConn
 		w.phoneCloses(c)
-		w.phones[who].machine.Closed(w.time(), &w.phoneOut)
+		w.phones[who].machine.Closed(w.time(who), &w.phoneOut)
 		w.phoneActs(who)
 	}
 }

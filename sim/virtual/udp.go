@@ -3,6 +3,7 @@ package virtual
 import (
 	"fmt"
 	"maps"
+	"slices"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -114,19 +115,36 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 	w.Counts.Datagrams.Sent++
 	ph := &w.phones[who]
 	dest, ok := w.phoneAt(to)
-	if !ok || to.Port != PhonePort || chance(w.udp.Lose, &ph.net) {
-		w.Counts.Datagrams.Lost++
-		if !ok {
-			dest = nobody
-		}
-		w.note(datagramLost, who, dest, w.Counts.Datagrams.Sent<<16|uint64(len(p)), 0)
-		w.watcher.DatagramLost(w.now)
+	if !ok {
+		dest = nobody
+	}
+	lost := !ok || to.Port != PhonePort || chance(w.udp.Lose, &ph.net)
+	if w.faults != nil {
+		w.transmitUnderFaults(who, dest, from, p, lost)
+		return
+	}
+	if lost {
+		w.lose(who, dest, len(p))
 		return
 	}
 	at := w.now + int64(w.udp.Delay.Draw(&ph.net))
 	if !w.udp.Delay.constant() {
 		at = w.serial.arrival(w.now, who, dest, at)
 	}
+	w.post(who, dest, from, p, at)
+	w.watcher.DatagramSent(w.now, at)
+}
+
+// lose loses the datagram that was counted last.
+func (w *World) lose(who, dest uint32, n int) {
+	w.Counts.Datagrams.Lost++
+	w.note(datagramLost, who, dest, w.Counts.Datagrams.Sent<<16|uint64(n), 0)
+	w.watcher.DatagramLost(w.now)
+}
+
+// post puts the datagram that was counted last on its way, to arrive at the given
+// time.
+func (w *World) post(who, dest uint32, from *protocol.Address, p []byte, at int64) {
 	var slot uint32
 	if n := len(w.free); n > 0 {
 		slot = w.free[n-1]
@@ -145,7 +163,6 @@ func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
 	d.serial = w.Counts.Datagrams.Sent
 	w.note(datagramSent, who, dest, d.serial<<16|uint64(len(p)), uint64(at))
 	w.queue.push(at, inputClass, kindDatagram, dest, slot)
-	w.watcher.DatagramSent(w.now, at)
 }
 
 // handing is the datagram that is being handed to a phone, while is.
@@ -157,6 +174,9 @@ type handing struct {
 
 // arrive hands a datagram to its phone.
 func (w *World) arrive(who, slot uint32) {
+	if w.faults != nil && w.dropped(who, slot) {
+		return
+	}
 	d := &w.mail[slot]
 	p := d.data[:min(int(d.n), roomOfDatagram)]
 	if int(d.n) > roomOfDatagram {
@@ -167,12 +187,16 @@ func (w *World) arrive(who, slot uint32) {
 	w.Counts.Datagrams.InFlight--
 	w.watcher.DatagramArrived(w.now)
 	w.note(datagramArrived, who, d.sender, d.serial<<16|uint64(d.n), xxhash.Sum64(p))
+	if w.faults != nil && w.waitsInSocket(who, d, p) {
+		w.free = append(w.free, slot)
+		return
+	}
 	ph := &w.phones[who]
 	w.handing = handing{d.sent, true, len(p) == protocol.BeaconSize}
 	if len(p) == protocol.TempIDSize {
-		ph.began(w.now, d.from, d.sent)
+		ph.began(int64(w.elapsed(who)), d.from, d.sent)
 	}
-	ph.machine.Datagram(w.time(), d.from, p, &w.phoneOut)
+	ph.machine.Datagram(w.time(who), d.from, p, &w.phoneOut)
 	w.free = append(w.free, slot)
 	w.phoneActs(who)
 	w.handing.is = false
@@ -218,9 +242,15 @@ func (w *World) sentAt(p *phone, e *nodes.PhoneEffect) (int64, bool) {
 // SendBeacons has the phone's program send its beacon to other phones, one
 // after the other in one instant.
 func (w *World) SendBeacons(who uint32, to []uint32) {
+	if w.faults != nil {
+		to := slices.Clone(to)
+		if w.holds(who, func() { w.SendBeacons(who, to) }) {
+			return
+		}
+	}
 	m := &w.phones[who].machine
 	for _, t := range to {
-		m.Beacon(w.time(), Address(t), &w.phoneOut)
+		m.Beacon(w.time(who), Address(t), &w.phoneOut)
 	}
 	w.phoneActs(who)
 }

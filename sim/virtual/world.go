@@ -44,6 +44,8 @@ type Config struct {
 	Trace   io.Writer     // nil: none
 	Watcher world.Watcher // not nil
 	Story   world.Story   // not nil
+	// Applied is told of every single thing that a fault did; nil: nobody is.
+	Applied func(world.Applied)
 
 	// Stepped is called at time zero and every Step after it, when all that
 	// happens up to then has happened, and before anything later does; it must only
@@ -56,6 +58,8 @@ type Config struct {
 type PhoneConfig struct {
 	Name     string
 	Settings *nodes.PhoneSettings
+	// Folder is where the phone keeps its contact log; nil: in its memory only.
+	Folder *files.Memory
 }
 
 // TCP says how byte streams behave.
@@ -122,6 +126,12 @@ type World struct {
 
 	host serverHost
 
+	seed    uint64
+	applied func(world.Applied)
+	faults  *faults           // nil: none has begun so far
+	clocks  []world.NodeClock // of the phones and of the server; nil: all are the world's
+	folders []phoneFolder     // nil: no phone has one
+
 	phoneOut  nodes.PhoneOutbox
 	calls     []func()
 	callFree  []uint32
@@ -156,6 +166,8 @@ func New(c Config) (*World, error) {
 		large:   map[uint32][]byte{},
 		watcher: c.Watcher,
 		story:   c.Story,
+		seed:    c.Seed,
+		applied: c.Applied,
 		Delays:  world.NewDelays(),
 
 		nextStep: never,
@@ -170,10 +182,15 @@ func New(c Config) (*World, error) {
 		w.names[i] = pc.Name
 		w.phones[i].init(c.Seed, pc)
 	}
+	if err := w.openPhoneFolders(c.Phones); err != nil {
+		return nil, err
+	}
 	if err := w.host.init(c); err != nil {
 		return nil, err
 	}
-	w.startServer()
+	if err := w.startServer(); err != nil {
+		return nil, fmt.Errorf("starting the server: %w", err)
+	}
 	return w, nil
 }
 
@@ -191,7 +208,11 @@ func (w *World) Name(phone uint32) string { return w.names[phone] }
 
 func (w *World) wall(at int64) int64 { return w.start + at }
 
-func (w *World) time() nodes.Now {
+// time is what the clocks of a phone, or of the server, show.
+func (w *World) time(who uint32) nodes.Now {
+	if w.clocks != nil {
+		return w.shown(who)
+	}
 	return nodes.Now{Elapsed: time.Duration(w.now), Wall: w.wall(w.now)}
 }
 

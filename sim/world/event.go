@@ -34,8 +34,9 @@ const (
 	ServerEnded   // A: connection, Text: how
 	ServerPrinted // Text
 	Stored        // A: store, B: records
-	Restarted     // Text: which half of it
+	Restarted     // Text: which half of it; of the server, or of a phone
 	PhonePrinted  // Text
+	Faulted       // A: number of the fault, Text: what it did or that it begins or ends
 )
 
 // Nobody stands in an event for the server, or for no peer.
@@ -117,9 +118,11 @@ func (e *Event) AppendText(dst []byte, names []string) []byte {
 	case Stored:
 		return fmt.Appendf(dst, "server: store %d is on disk, records: %d", e.A, e.B)
 	case Restarted:
-		return fmt.Appendf(dst, "server: %s", e.Text)
+		return fmt.Appendf(dst, "%s: %s", who, e.Text)
 	case PhonePrinted:
 		return fmt.Appendf(dst, "%s: prints %q", who, e.Text)
+	case Faulted:
+		return fmt.Appendf(dst, "fault %d: %s", e.A, e.Text)
 	default:
 		return fmt.Appendf(dst, "%s", e.Text)
 	}

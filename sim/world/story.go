@@ -29,6 +29,46 @@ type Watcher interface {
 	DatagramSent(at, due int64)
 	DatagramLost(at int64)
 	DatagramArrived(at int64)
+
+	FaultWatcher
+}
+
+// FaultWatcher is told what only happens where there are faults. The server is
+// Nobody.
+type FaultWatcher interface {
+	// Doubled: the network has made another datagram of one, which must arrive at
+	// due as well. DatagramSent is not told of it.
+	Doubled(at, due int64)
+	// DatagramDropped: one that was on its way, and due now, found nobody.
+	DatagramDropped(at int64)
+	// FaultApplied: a fault did one thing, while it was in force or after that.
+	FaultApplied(at int64, inForce bool, what string)
+	// DatagramChanged: the next datagram of sender that is told of is not as it
+	// was sent, or need not keep its place.
+	DatagramChanged(at int64, sender uint32)
+
+	// PhoneStopped: the phone's program is gone with its memory. Stepped is told
+	// of an empty log from here on, until PhoneStarted, with what its disk gave
+	// back.
+	PhoneStopped(at int64, phone uint32)
+	PhoneStarted(at int64, phone uint32, log *nodes.ContactLog)
+	// Written: what the phone's disk now holds durably, in order of arrival.
+	Written(at int64, phone uint32, kept []nodes.Kept)
+
+	// ServerStopped: the server's program is gone; ServerRestarted was told just
+	// before. ServerStarted: there is another, which has read the files; resolve
+	// tells, during the call, whose a TempID is by what it read.
+	ServerStopped(at int64)
+	ServerStarted(at int64, resolve func(protocol.TempID) (nodes.Issue, bool))
+	// StoreAsked: the server wants these records on its disk; StoreDone: that
+	// came to err. Of a server that stops meanwhile there is no StoreDone.
+	StoreAsked(at int64, records []nodes.Record)
+	StoreDone(at int64, records []nodes.Record, err error)
+
+	// ClockSet: what the node's clocks show at this moment; from here on its
+	// elapsed time runs by drift parts per million faster than the world's. See
+	// NodeClock.
+	ClockSet(at int64, who uint32, elapsed time.Duration, wall int64, drift float64)
 }
 
 // Story is told what a script may wait for. Its methods must not call a node:

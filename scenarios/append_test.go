@@ -1,0 +1,127 @@
+package scenarios
+
+import (
+	"maps"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+// asWritten compares two scenarios but for where something stood in a file.
+var asWritten = cmp.Options{
+	cmpopts.IgnoreTypes(Pos{}),
+	cmpopts.IgnoreFields(Scenario{}, "Vars", "Written", "Sum"),
+	cmpopts.IgnoreFields(Step{}, "Text"),
+	cmpopts.IgnoreFields(Fault{}, "Text"),
+	cmpopts.IgnoreFields(Adversary{}, "Text"),
+	cmpopts.EquateEmpty(),
+	cmp.FilterValues(func(a, b []int) bool { return len(a)+len(b) > 20 }, cmp.Comparer(slices.Equal[[]int])),
+	cmp.Comparer(func(a, b *time.Location) bool { return a.String() == b.String() }),
+	cmp.Comparer(func(a, b *regexp.Regexp) bool {
+		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
+	}),
+}
+
+type failer interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
+// comesBack writes s and reads it again.
+func comesBack(t failer, s *Scenario) []byte {
+	t.Helper()
+	text := s.AppendYAML([]byte("# why\n"))
+	got, err := Parse(s.File, text, Options{})
+	if err != nil {
+		t.Fatalf("what was written is refused:\n%v\n%s", err, text)
+	}
+	if diff := cmp.Diff(s, got, asWritten); diff != "" {
+		t.Fatalf("what was written is another scenario:\n%s\n%s", diff, text)
+	}
+	if again := got.AppendYAML([]byte("# why\n")); string(again) != string(text) {
+		t.Fatalf("written twice:\n%s", cmp.Diff(string(text), string(again)))
+	}
+	return text
+}
+
+// TestTheLibraryIsWritten: every file of the library, and every example of the
+// page, is the same scenario when it is written and read again.
+func TestTheLibraryIsWritten(t *testing.T) {
+	var texts [][2]string
+	for _, f := range library(t) {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts = append(texts, [2]string{f, string(text)})
+	}
+	for _, e := range examples(t) {
+		texts = append(texts, [2]string{page, e.inFile()})
+	}
+	for _, one := range texts {
+		s, err := Parse(one[0], []byte(one[1]), Options{Vars: given(one[1])})
+		if err != nil {
+			t.Errorf("%s: %v", one[0], err)
+			continue
+		}
+		text := comesBack(t, s)
+		if schemaRefuses(t, text) {
+			t.Errorf("%s: the schema refuses\n%s", one[0], text)
+		}
+		again, err := Parse(one[0], text, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(keys(s.Written), keys(again.Written)); diff != "" {
+			t.Errorf("%s: keys that were written: %s", one[0], diff)
+		}
+	}
+}
+
+// given are values for variables without one.
+func given(text string) map[string]string {
+	if regexp.MustCompile(`\$\{TRACE\}`).MatchString(text) {
+		return map[string]string{"TRACE": "trace.csv"}
+	}
+	return nil
+}
+
+func keys(m map[string]Pos) []string { return slices.Sorted(maps.Keys(m)) }
+
+func TestHowValuesAreWritten(t *testing.T) {
+	for _, c := range []struct{ got, want string }{
+		{percentText(0), "0%"}, {percentText(1), "100%"}, {percentText(0.3), "30%"}, {percentText(0.005), "0.5%"},
+		{percentText(0.125), "12.5%"}, {percentText(0.011), "1.1%"}, {percentText(1e-9), "0.0000001%"},
+		{durationText(90 * time.Second), "1m30s"}, {durationText(time.Hour + 5*time.Second), "1h5s"}, {durationText(-50 * time.Millisecond), "-50ms"},
+		{durationText(3*time.Minute - 1), "2m59.999999999s"}, {durationText(0), "0s"},
+		{Distribution{Mean: time.Second}.String(), "exp 1s"}, {Distribution{Min: 1, Max: 2}.String(), "1ns..2ns"},
+		{text("Welcome to the BlueTrace Simulator!"), "Welcome to the BlueTrace Simulator!"}, {text("/^Welcome/"), "/^Welcome/"},
+		{text("007"), `"007"`}, {text("no"), `"no"`}, {text("a, b"), `"a, b"`}, {text(`/^\d+$/`), `'/^\d+$/'`}, {text("${X}"), `"$${X}"`},
+		{text("a\nb\x1b"), `"a\nb\x1B"`}, {bytesText("\xff"), `!!binary "/w=="`}, {text(""), `""`}, {text("30/07/2020 9:00:00"), "30/07/2020 9:00:00"},
+		{lineText("Two phones; one hears {the other}, and so on."), "Two phones; one hears {the other}, and so on."}, {lineText("a: b"), `"a: b"`},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %s, want %s", c.got, c.want)
+		}
+	}
+}
+
+// TestWordsThatMoved: a value is named by what it is called in the file that is
+// written.
+func TestWordsThatMoved(t *testing.T) {
+	s := parsed(t, `script: [{at: 1s, phone: a, do: Upload_contact_log, as: up}]
+expect: [up.entries == group-2.log at up + 1, group-*.log.age_max <= 2m59.5s, up.at >= 1s]
+`, Options{})
+	s.Phones = []PhoneGroup{s.Phones[0], s.Phones[1]}
+	s.Phones[1].Name, s.Script[0].As = "pupil", "sent"
+	for i, want := range []string{"sent.entries == pupil-2.log at up + 1", "pupil.log.age_max <= 2m59.5s", "sent.at >= 1s"} {
+		if got := newWriter(s).comparison(&s.Expect[i]); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+}

@@ -1,0 +1,383 @@
+package scenarios
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestRandomScenariosAreWritten: whatever faults, adversaries, steps and
+// settings a program draws, the file says the same.
+func TestRandomScenariosAreWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawScenario(t)
+		read, err := Parse(s.File, comesBack(t, s), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range s.Faults {
+			if got, want := s.FaultText(&s.Faults[i]), read.Faults[i].Text; got != want {
+				t.Fatalf("a fault's text is %s, and when it is read %s", got, want)
+			}
+		}
+		for i := range s.Adversaries {
+			if got, want := s.AdversaryText(&s.Adversaries[i]), read.Adversaries[i].Text; got != want {
+				t.Fatalf("an adversary's text is %s, and when it is read %s", got, want)
+			}
+		}
+	})
+}
+
+// TestAnyPhonesOfAScenarioAreOne: whichever phones are left, the rest is a
+// scenario.
+func TestAnyPhonesOfAScenarioAreOne(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		s := drawScenario(t)
+		n := len(s.PhoneNames())
+		keep := rapid.SliceOfN(rapid.Bool(), n, n).Draw(t, "keep")
+		keep[rapid.IntRange(0, n-1).Draw(t, "at least")] = true
+		comesBack(t, s.Only(func(phone int) bool { return keep[phone] }))
+	})
+}
+
+func drawScenario(t *rapid.T) *Scenario {
+	d := newDrawn(t)
+	d.settings()
+	for range d.upTo("faults", 6) {
+		d.s.Faults = append(d.s.Faults, d.fault(false))
+	}
+	for range d.upTo("adversaries", 4) {
+		d.s.Adversaries = append(d.s.Adversaries, d.adversary())
+	}
+	for i := range d.upTo("steps", 8) {
+		d.s.Script = append(d.s.Script, d.step(i))
+	}
+	return d.s
+}
+
+// drawn is a scenario of a few phones that a program draws.
+type drawn struct {
+	*rapid.T
+	s *Scenario
+}
+
+// newDrawn has an owner, a guesser who shares the account, pupils, and at last a
+// phone without an account whose name is a word of YAML.
+func newDrawn(t *rapid.T) *drawn {
+	s := &Scenario{File: "folder/f.yaml", Name: "drawn", Zone: time.UTC, Length: 100 * time.Hour}
+	own := PhoneGroup{Count: 1, Account: "own", Retention: 3 * time.Minute, Form: FormSplit, PasswordPause: 50 * time.Millisecond}
+	group := func(name, account string) PhoneGroup {
+		g := own
+		g.Name, g.Account = name, account
+		return g
+	}
+	s.Phones = []PhoneGroup{group("owner", "own"), group("guesser", "owner"), group("pupil", "own"), group("true", "none")}
+	s.Phones[2].Counted, s.Phones[2].Count = true, rapid.IntRange(1, 5).Draw(t, "pupils")
+	s.Server, s.Network = defaultsOf(s).Server, Network{}
+	return &drawn{t, s}
+}
+
+func (d *drawn) upTo(what string, n int) int { return rapid.IntRange(0, n).Draw(d.T, what) }
+
+func (d *drawn) yes(what string) bool { return rapid.Bool().Draw(d.T, what) }
+
+func (d *drawn) of(what string, words ...string) string {
+	return rapid.SampledFrom(words).Draw(d.T, what)
+}
+
+// atLeast is a duration of any precision, from min to an hour.
+func (d *drawn) atLeast(what string, min time.Duration) time.Duration {
+	n := rapid.Int64Range(int64(min), int64(time.Hour)).Draw(d.T, what)
+	unit := rapid.SampledFrom([]time.Duration{1, 1000, time.Millisecond, time.Second, time.Minute}).Draw(d.T, "unit")
+	return max(time.Duration(n).Truncate(unit), min)
+}
+
+func (d *drawn) delay(what string) Distribution {
+	low := d.atLeast(what, 0)
+	switch d.upTo("kind of delay", 2) {
+	case 0:
+		return Distribution{Mean: low + 1}
+	case 1:
+		return Distribution{Min: low + 1, Max: low + 1}
+	}
+	return Distribution{Min: low, Max: low + d.atLeast("width", 1)}
+}
+
+func (d *drawn) share(what string) float64 {
+	p := rapid.Float64Range(0, 1).Draw(d.T, what)
+	if d.yes("rounded") {
+		p = math.Round(p*100) / 100
+	}
+	return p
+}
+
+func (d *drawn) phones() []int {
+	n := len(d.s.PhoneNames())
+	all := rapid.Permutation(d.everybody()).Draw(d.T, "phones")[:rapid.IntRange(1, n).Draw(d.T, "how many")]
+	if d.yes("in order") {
+		slices.Sort(all)
+	}
+	return all
+}
+
+func (d *drawn) everybody() (all []int) {
+	for i := range d.s.PhoneNames() {
+		all = append(all, i)
+	}
+	return all
+}
+
+// customers have accounts.
+func (d *drawn) customers() []int {
+	some := slices.DeleteFunc(slices.Clone(d.phones()), func(p int) bool { return p == len(d.everybody())-1 })
+	if len(some) == 0 {
+		return []int{0}
+	}
+	return some
+}
+
+func (d *drawn) nodes() Nodes {
+	n := Nodes{Server: d.yes("the server")}
+	if !n.Server || d.yes("phones too") {
+		n.Phones = d.phones()
+	}
+	return n
+}
+
+func (d *drawn) nodesOrAny() Nodes {
+	if d.yes("anybody") {
+		return Nodes{Any: true}
+	}
+	return d.nodes()
+}
+
+// way is from whom to whom datagrams go, or streams.
+func (d *drawn) way(f *Fault) {
+	f.From, f.To = Nodes{Any: true}, Nodes{Any: true}
+	if d.yes("from") {
+		f.From = Nodes{Server: f.Stream, Phones: d.phones()}
+	}
+	if d.yes("to") {
+		f.To = Nodes{Phones: d.phones(), Server: f.Stream && f.From.Any}
+	}
+}
+
+func (d *drawn) fault(inStep bool) Fault {
+	f := Fault{Kind: FaultKind(d.of("kind", kindsOfFaults()...)), Chance: d.share("chance")}
+	if d.yes("certain") {
+		f.Chance = 1
+	}
+	counted := false
+	switch f.Kind {
+	case FaultLose, FaultDuplicate, FaultReorder, FaultCorrupt, FaultTruncate:
+		counted = true
+		d.way(&f)
+		d.ofDatagrams(&f)
+	case FaultDelay:
+		counted = true
+		f.Delay, f.Stream = d.delay("delay"), d.yes("tcp")
+		d.way(&f)
+	case FaultSlow:
+		f.Bytes, f.Room, f.Stream = 1+d.upTo("bytes", 1e6), d.upTo("room", 1e6), d.yes("tcp")
+		d.way(&f)
+	case FaultCut:
+		f.Of, f.From, f.OneWay = d.nodes(), d.nodesOrAny(), d.of("one way", "", "in", "out")
+	case FaultPieces:
+		counted = true
+		f.Bytes, f.Of = 1+d.upTo("bytes", 1023), d.nodesOrAny()
+	case FaultJoin:
+		counted = true
+		f.Delay, f.Of = d.delay("join"), d.nodesOrAny()
+	case FaultSwitchOff, FaultLeave:
+		f.Of = Nodes{Phones: d.phones()}
+	default:
+		f.Of = d.nodes()
+		counted = f.Kind == FaultRefuse || f.Kind == FaultTimeOut
+		counted = d.ofNodes(&f, inStep) || counted
+	}
+	d.times(&f, counted)
+	return f
+}
+
+func (d *drawn) ofDatagrams(f *Fault) {
+	switch f.Kind {
+	case FaultReorder:
+		f.Delay = d.delay("by")
+	case FaultCorrupt:
+		f.Bytes = d.upTo("byte", 59)
+	case FaultTruncate:
+		f.Bytes = d.upTo("left", 60) - 1
+	}
+}
+
+// ofNodes says whether the fault can be counted.
+func (d *drawn) ofNodes(f *Fault, inStep bool) bool {
+	switch f.Kind {
+	case FaultCrash:
+		f.Unsynced = d.of("unsynced", "lost", "kept", "torn")
+	case FaultDisk:
+		f.Disk = d.of("is", "full", "slow", "failing", "fsync")
+		if f.Disk == "slow" {
+			f.Delay = d.delay("delay")
+		}
+		if f.Disk == "full" {
+			f.Chance = 1
+		}
+		return f.Disk != "full"
+	case FaultClock:
+		if inStep || d.yes("step") {
+			f.Step = d.atLeast("step", 1)
+			if d.yes("back") {
+				f.Step = -f.Step
+			}
+			return false
+		}
+		f.Offset = d.atLeast("offset", 0) - d.atLeast("slow", 0)
+		f.Drift = rapid.Float64Range(-maxDrift, maxDrift).Draw(d.T, "drift")
+	}
+	return false
+}
+
+// times draws when, and how often, within what the kind allows.
+func (d *drawn) times(f *Fault, counted bool) {
+	if f.Kind == FaultClock && f.Step == 0 {
+		return
+	}
+	f.At = d.atLeast("at", 0)
+	instantly := f.Kind == FaultHalfClose || f.Kind == FaultClock
+	if !instantly && d.yes("for") {
+		f.For = d.atLeast("for", 1)
+	}
+	if (instantly || f.For > 0 || f.Kind == FaultReset) && d.yes("every") {
+		f.Every = f.For + d.atLeast("every", 1)
+		if d.yes("until") {
+			f.Until = f.At + d.atLeast("until", 1)
+		}
+	}
+	if counted || f.Kind == FaultReset && f.For > 0 {
+		f.Skip, f.Count = d.upTo("skip", 5), d.upTo("count", 5)
+	}
+}
+
+func (d *drawn) adversary() Adversary {
+	a := Adversary{Kind: AdversaryKind(d.of("adversary", kindsOfAdversaries()...)), By: d.phones(), From: d.atLeast("from", 0)}
+	if d.yes("until") {
+		a.Until = a.From + d.atLeast("until", 1)
+	}
+	switch a.Kind {
+	case AdversaryReplay:
+		a.Of, a.To, a.After, a.Chance = d.phones(), d.phones(), d.delay("after"), d.share("chance")
+		return a
+	case AdversaryForge, AdversaryFlood:
+		a.To = d.phones()
+	case AdversaryGuess:
+		a.Of = d.customers()
+	case AdversaryUpload:
+		a.By, a.Invented = d.customers(), d.yes("invented")
+	}
+	a.Every, a.Jitter = d.atLeast("every", 1), d.share("jitter")
+	return a
+}
+
+func (d *drawn) settings() {
+	s := d.s
+	s.Seed = rapid.Uint64().Draw(d.T, "seed")
+	d.start()
+	s.About = d.anyText("about")
+	s.Server.BlockDuration, s.Server.DiskDelay = d.atLeast("block", 0), d.delay("disk")
+	s.Network.TCP = TCPNetwork{Delay: d.delay("tcp"), Split: d.upTo("split", 1024), Join: d.atLeast("join", 0)}
+	s.Network.UDP = UDPNetwork{Delay: d.delay("udp"), Lose: d.share("lose")}
+	s.Phones[1].Retention, s.Phones[2].Form = d.atLeast("retention", 1), FormSingle
+	if d.yes("contacts") {
+		s.Contacts = Contacts{Everyone: []Everyone{{Phones: d.everybody()}}, Mixing: []Mixing{{Phones: d.everybody(), Degree: 1 + d.share("degree"), Dwell: d.atLeast("dwell", 1)}}}
+	}
+	for range d.upTo("routines", 3) {
+		r := Routine{Phones: d.customers(), From: d.atLeast("from", 0), Do: []Command{{Verb: VerbDownload, Count: 1}}}
+		if d.yes("every") {
+			r.Every, r.Jitter = d.atLeast("every", 1), d.share("jitter")
+		} else {
+			r.Within = d.atLeast("within", 0)
+		}
+		if len(s.Contacts.Everyone) > 0 && d.yes("beacons") {
+			r.Do = append(r.Do, Command{Verb: VerbBeacon, Contacts: true, Count: 1 + d.upTo("times", 2)})
+		}
+		s.Routine = append(s.Routine, r)
+	}
+}
+
+// start is the first moment of those that clocks show alike.
+func (d *drawn) start() {
+	zone, err := loadZone(d.of("zone", "UTC", "Europe/London", "Australia/Lord_Howe"))
+	if err != nil {
+		d.Fatal(err)
+	}
+	shown := time.Unix(rapid.Int64Range(0, 4e9).Draw(d.T, "start"), 0).In(zone).Format(wallLayout)
+	wall, err := parseWallTime(shown)
+	if err != nil {
+		d.Fatal(err)
+	}
+	if d.s.Start, err = inZone(wall, zone); err != nil {
+		d.Fatal(err)
+	}
+	d.s.Zone = zone
+}
+
+// anyText has whatever YAML and the language could trip over.
+func (d *drawn) anyText(what string) string {
+	return rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]{0,12}`), rapid.SampledFrom([]string{
+		"null", "no", "- x", "a: b", "a #b", "${X}", "$${X}", "'", `"`, `\`, "[a", "{a}", "*", "&a", "!x", "1e3", "0x10", "30/07/2020 9:00:00", "é ü", " a", "a ", "%", "@", "`",
+	})).Filter(func(t string) bool { return !strings.ContainsRune(t, '\uFFFD') }).Draw(d.T, what)
+}
+
+func (d *drawn) step(i int) Step {
+	customer := d.customers()[0]
+	st := Step{At: When{Offset: d.atLeast("at", 0)}, Phone: customer, Optional: d.yes("optional")}
+	if i > 0 && d.yes("after the one before") {
+		st.At = When{AfterPrevious: true}
+	}
+	if i > 0 && d.s.Script[i-1].As != "" && d.yes("after a moment") {
+		st.At = When{Moment: d.s.Script[i-1].As, Offset: time.Hour + d.atLeast("offset", 0)}
+		st.At.Offset += d.s.LoginLead(customer)
+	}
+	if d.yes("named") {
+		st.As = []string{"first", "off", "n-3", "y"}[i%4] + strings.Repeat("x", i)
+	}
+	d.deed(&st)
+	return st
+}
+
+func (d *drawn) deed(st *Step) {
+	switch d.upTo("deed", 8) {
+	case 0:
+		f := d.fault(true)
+		st.Fault, st.Phone = &f, -1
+	case 1:
+		st.Login = &Login{Kind: d.of("login", "right", "wrong", "unknown", "half")}
+	case 2:
+		text := d.anyText("password")
+		st.Password = &text
+	case 3:
+		st.Do = &Command{Verb: VerbBeacon, To: d.phones(), Count: 1 + d.upTo("times", 3)}
+	case 4:
+		st.Do = &Command{Verb: VerbType, Text: d.anyText("typed"), Count: 1}
+	case 5:
+		st.Forge = &Forge{To: d.phones(), Copy: -1, TempID: d.anyText("tempid"), Version: d.anyText("version"), Form: FormSplit,
+			Start: WireTime{Set: true, Offset: -d.atLeast("start", 0)}, Expiry: WireTime{Set: true, Offset: d.atLeast("expiry", 0)}}
+	case 6:
+		st.Datagrams = &Datagrams{To: d.phones(), Send: []string{d.anyText("one"), string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "two"))}, Gap: d.atLeast("gap", 0)}
+	case 7:
+		st.TCP = &TCP{Connect: true, Send: []string{"a" + string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "bytes"))}, Close: d.yes("close")}
+		st.Expect = []StepExpect{{Phone: st.Phone, Within: d.atLeast("within", 1), NoReply: true}}
+	default:
+		st.Do = &Command{Verb: d.verb(), Count: 1}
+		st.Expect = []StepExpect{{Phone: st.Phone, Within: defaultWithin, Prints: []Pattern{{Text: "p" + d.anyText("printed")}, {Text: "x"}}}}
+	}
+}
+
+func (d *drawn) verb() Verb {
+	return Verb(d.of("verb", string(VerbDownload), string(VerbUpload), string(VerbLogout)))
+}

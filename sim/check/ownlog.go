@@ -1,0 +1,173 @@
+package check
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/sim/world"
+)
+
+// ownLog is the model of the log of one phone whose clock is its own or whose
+// program was started again: its entries are followed one by one.
+type ownLog struct {
+	phone     uint32
+	clock     world.NodeClock
+	retention time.Duration
+	off       bool
+	entries   []ownEntry // in its memory, in order of arrival
+	// ever is every entry that the phone judged valid, for what a disk gives back;
+	// before is what it had when it was stopped.
+	ever    []ownEntry
+	durable []nodes.Kept // as its disk was last said to hold them
+}
+
+// ownEntry is an entry by the phone's clocks.
+type ownEntry struct {
+	id       protocol.TempID // zero of one from before it was followed
+	received time.Duration
+	wall     int64
+}
+
+// own begins to follow a phone's log by itself: its entries leave the common
+// queue.
+func (l *logs) own(at int64, phone uint32) *ownLog {
+	if o := l.owned[phone]; o != nil {
+		return o
+	}
+	l.advance(at)
+	p := &l.phones[phone]
+	q := l.queues[p.queue]
+	o := &ownLog{phone: phone, retention: q.retention}
+	o.clock.Wall = l.v.rules.Start * int64(time.Second)
+	for b := range q.blocks {
+		for i := range q.blocks[b] {
+			k := &q.blocks[b][i]
+			if k.phone != phone || b == 0 && i < q.head {
+				continue
+			}
+			received := k.due - int64(q.retention)
+			o.entries = append(o.entries, ownEntry{received: time.Duration(received), wall: o.clock.WallAt(received)})
+			k.phone = world.Nobody
+		}
+	}
+	o.ever = slices.Clone(o.entries)
+	if l.owned == nil {
+		l.owned = map[uint32]*ownLog{}
+	}
+	l.owned[phone] = o
+	p.queue |= owned
+	return o
+}
+
+// owned marks a phoneLog whose phone is followed by itself.
+const owned = 1 << 31
+
+// receive adds an entry that was judged valid.
+func (o *ownLog) receive(v *Invariants, at int64, e *nodes.PhoneEffect) {
+	now := ownEntry{protocol.TempID(e.Raw[:protocol.TempIDSize]), o.clock.ElapsedAt(at), o.clock.WallAt(at)}
+	if e.At.Elapsed != now.received || e.At.Wall != now.wall {
+		v.violate(NothingLeavesEarly, at, int(o.phone), fmt.Sprintf("a reception at %s by its clocks", now.received), e.At.Elapsed.String())
+	}
+	o.entries = append(o.entries, now)
+	o.ever = append(o.ever, now)
+}
+
+// stepped compares the log with the model's.
+func (o *ownLog) stepped(v *Invariants, at int64, log *nodes.ContactLog) {
+	if o.off {
+		return
+	}
+	now := o.clock.ElapsedAt(at)
+	o.entries = slices.DeleteFunc(o.entries, func(e ownEntry) bool { return now-e.received >= o.retention })
+	if received, ok := log.Oldest(); ok && now-received >= o.retention {
+		v.violate(NothingStays, at, int(o.phone), fmt.Sprintf("no entry of %s or older", o.retention), fmt.Sprintf("one of %s", now-received))
+		return
+	}
+	if log.Len() == len(o.entries) {
+		return
+	}
+	i := NothingInvalidKept
+	if log.Len() < len(o.entries) {
+		i = NothingLeavesEarly
+		if o.entries[len(o.entries)-1].received == now {
+			i = NothingValidMissing
+		}
+	}
+	v.violate(i, at, int(o.phone), fmt.Sprintf("%d entries", len(o.entries)), fmt.Sprintf("%d entries", log.Len()))
+}
+
+// compare looks at every entry.
+func (o *ownLog) compare(v *Invariants, at int64, log *nodes.ContactLog) {
+	o.stepped(v, at, log)
+	for i := range min(log.Len(), len(o.entries)) {
+		if log.At(i).Received != o.entries[i].received {
+			v.violate(NothingLeavesEarly, at, int(o.phone), "the entries that were received last, entry "+fmt.Sprint(i)+" at "+o.entries[i].received.String(),
+				log.At(i).Received.String())
+			return
+		}
+	}
+}
+
+func (o *ownLog) stop(int64) { o.off, o.entries = true, nil }
+
+// age is how old an entry is for a program that has just been started: by the
+// wall, never less than nothing nor more than the retention (PROTOCOL.md section
+// 1, Two clocks).
+func (o *ownLog) age(received, wall int64) time.Duration {
+	return min(max(time.Duration(wall-received), 0), o.retention)
+}
+
+// start judges what a phone's disk gave back: all that it was said to hold, unless
+// it is past its retention, nothing that was never received, and nothing younger
+// than it is.
+func (o *ownLog) start(v *Invariants, at int64, log *nodes.ContactLog) {
+	o.off = false
+	o.entries = o.entries[:0]
+	now, wall := o.clock.ElapsedAt(at), o.clock.WallAt(at)
+	v.times[LogsOutlive]++
+	given := make(map[protocol.TempID][]time.Duration, log.Len())
+	for i := range log.Len() {
+		c := log.At(i)
+		age := now - c.Received
+		given[c.TempID] = append(given[c.TempID], age)
+		o.entries = append(o.entries, ownEntry{c.TempID, c.Received, wall - int64(age)})
+		if !o.received(c.TempID, age, wall) {
+			v.violate(LogsOutlive, at, int(o.phone), "entries that were received, no younger than they are",
+				fmt.Sprintf("%s, %s old", c.TempID, age))
+		}
+	}
+	o.missing(v, at, wall, given)
+}
+
+// received says whether an entry of this TempID came as long ago, or not as long.
+func (o *ownLog) received(id protocol.TempID, age time.Duration, wall int64) bool {
+	return slices.ContainsFunc(o.ever, func(e ownEntry) bool {
+		return (e.id == id || e.id == protocol.TempID{}) && o.age(e.wall, wall) <= age
+	})
+}
+
+// missing looks for entries that the disk was said to hold. What came before an
+// entry is no younger than it, whatever the clock did in between.
+func (o *ownLog) missing(v *Invariants, at, wall int64, given map[protocol.TempID][]time.Duration) {
+	least := time.Duration(0)
+	for i := range o.ever {
+		if e := &o.ever[i]; len(o.durable) == 0 || e.wall > o.durable[len(o.durable)-1].Received {
+			least = max(least, o.age(e.wall, wall))
+		}
+	}
+	for i := len(o.durable) - 1; i >= 0; i-- {
+		k := &o.durable[i]
+		least = max(least, o.age(k.Received, wall))
+		if least >= o.retention {
+			return // it and all before it are over
+		}
+		if len(given[k.TempID]) == 0 {
+			v.violate(LogsOutlive, at, int(o.phone), fmt.Sprintf("%s, which was on its disk, %s old", k.TempID, o.age(k.Received, wall)), "it is not in the log")
+			return
+		}
+		given[k.TempID] = given[k.TempID][1:]
+	}
+}

@@ -1,0 +1,42 @@
+package shrink
+
+import (
+	"fmt"
+	"strings"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// Shown is what a shrunk scenario shows.
+type Shown struct {
+	Name     string // of the scenario, and of its file without .yaml
+	From     string // the file and seed in which it was found
+	Expected string
+	Found    string
+}
+
+// File is a shrunk scenario as a file, with a comment that says what it shows.
+func File(s *scenarios.Scenario, what Shown, r Report) []byte {
+	t := *s
+	t.Name = what.Name
+	t.About = fmt.Sprintf("Found by a swarm in %s: expected %s, found %s.", what.From, what.Expected, what.Found)
+	t.About = reports.Plain(strings.Join(strings.Fields(t.About), " "))
+	t.Manual = false
+	var b []byte
+	b = fmt.Appendf(b, "# %s\n", reports.Plain(fmt.Sprintf("Shrunk by %d runs to %s and %s.", r.Tries,
+		reports.Plural(r.Steps, "step, fault or actor", "steps, faults and actors"), reports.Plural(r.Phones, "phone", "phones"))))
+	switch {
+	case r.Explicit:
+		b = append(b, "# Nothing is left to chance: it fails under any seed.\n"...)
+	case len(r.Seeds) > 0:
+		b = fmt.Appendf(b, "# Chance plays a part; it fails under the seeds %d and %s.\n", s.Seed, seedsText(r.Seeds))
+	default:
+		b = append(b, "# Chance plays a part: it needs its seed.\n"...)
+	}
+	return t.AppendYAML(b)
+}
+
+func seedsText(seeds []uint64) string {
+	return strings.Trim(strings.Join(strings.Fields(fmt.Sprint(seeds)), ", "), "[]")
+}

@@ -1,0 +1,147 @@
+// Package shrink makes a failing scenario small: first it writes out what chance
+// decided (every command as a step at its time, every thing that a fault did as a
+// fault of its own), then it takes away whatever the failure does not need (delta
+// debugging), and what is left it makes plain.
+//
+// A failure is known by its cause, a text that is the same for failures of one
+// kind. A smaller scenario counts only if it still fails with that cause.
+package shrink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"bluetrace/scenarios"
+	"bluetrace/sim/world"
+)
+
+// Recording is what a run did.
+type Recording struct {
+	// Steps are what was commanded, each as a step at its own time (see
+	// sim.Options.Commanded), and Applied what faults did.
+	Steps   []scenarios.Step
+	Applied []world.Applied
+	// Failed is when the failure showed, in the world's time; 0: at the end.
+	Failed time.Duration
+}
+
+// Tried is what a run of a candidate came to.
+type Tried struct {
+	Causes []string // of its failures
+	// Recording is asked for only of the first run.
+	Recording Recording
+}
+
+// Try runs a candidate. Its error ends the shrinking; a candidate that cannot be
+// run at all has no causes.
+type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (Tried, error)
+
+// Limits of a shrinking.
+type Limits struct {
+	Tries int            // runs at most; 0: 2,000
+	Until func() bool    // true: time is up; nil: never
+	Note  func(s string) // progress; nil: nobody listens
+	Seeds []uint64       // that the result must fail under as well
+}
+
+// Report says what came of it.
+type Report struct {
+	Tries    int
+	Explicit bool     // nothing is left to chance
+	Seeds    []uint64 // of Limits.Seeds, those under which it fails too
+	Steps    int      // with faults and adversaries: everything that happens
+	Phones   int
+	Complete bool // no limit ended it
+}
+
+const defaultTries = 2000
+
+// ErrNotFailing says that the scenario does not fail with the cause.
+var ErrNotFailing = errors.New("the scenario does not fail with this cause")
+
+// work is a shrinking under way.
+type work struct {
+	ctx    context.Context
+	cause  string
+	try    Try
+	limits Limits
+	best   *scenarios.Scenario
+	report Report
+	err    error
+}
+
+// Reduce makes the failing scenario small. It answers with the smallest that was
+// found when a limit or the context ends it; the error is ErrNotFailing, that of
+// try, or the context's when not even the first run was done.
+func Reduce(ctx context.Context, failing *scenarios.Scenario, cause string, try Try, limits Limits) (*scenarios.Scenario, Report, error) {
+	if limits.Tries == 0 {
+		limits.Tries = defaultTries
+	}
+	w := &work{ctx: ctx, cause: cause, try: try, limits: limits, best: failing}
+	first, err := try(ctx, failing, true)
+	w.report.Tries = 1
+	if err != nil {
+		return nil, w.report, fmt.Errorf("running what is to be shrunk: %w", err)
+	}
+	if !slices.Contains(first.Causes, cause) {
+		return nil, w.report, ErrNotFailing
+	}
+	w.writeOut(failing, &first.Recording)
+	w.reduce()
+	w.polish()
+	w.check()
+	w.report.Complete = !w.over()
+	w.report.Steps = len(w.best.Script) + len(w.best.Faults) + len(w.best.Adversaries) + len(w.best.Routine)
+	w.report.Phones = len(w.best.PhoneNames())
+	if w.err != nil && ctx.Err() == nil {
+		return nil, w.report, w.err
+	}
+	return w.best, w.report, nil
+}
+
+// over says whether a limit was reached.
+func (w *work) over() bool {
+	return w.err != nil || w.ctx.Err() != nil || w.report.Tries >= w.limits.Tries || w.limits.Until != nil && w.limits.Until()
+}
+
+// fails runs a candidate; it says whether it fails with the cause.
+func (w *work) fails(s *scenarios.Scenario) bool {
+	if w.over() {
+		return false
+	}
+	w.report.Tries++
+	t, err := w.try(w.ctx, s, false)
+	if err != nil {
+		w.err = err
+		return false
+	}
+	return slices.Contains(t.Causes, w.cause)
+}
+
+// keep takes the candidate when it fails.
+func (w *work) keep(s *scenarios.Scenario) bool {
+	if !w.fails(s) {
+		return false
+	}
+	w.best = s
+	return true
+}
+
+// with is the best so far, changed.
+func (w *work) with(change func(s *scenarios.Scenario)) *scenarios.Scenario {
+	s := *w.best
+	change(&s)
+	return &s
+}
+
+// check looks whether the result fails under other seeds too.
+func (w *work) check() {
+	for _, seed := range w.limits.Seeds {
+		if w.fails(w.with(func(s *scenarios.Scenario) { s.Seed = seed })) {
+			w.report.Seeds = append(w.report.Seeds, seed)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package swarm
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+)
+
+// library is every scenario that a swarm can take, but the largest.
+func library(t testing.TB) []*scenarios.Scenario {
+	t.Helper()
+	files, err := filepath.Glob("../../scenarios/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	more, err := filepath.Glob("../../scenarios/faults/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*scenarios.Scenario
+	for _, f := range append(files, more...) {
+		s, err := scenarios.Load(f, scenarios.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !s.Manual && len(s.Contacts.Trace) == 0 {
+			all = append(all, s)
+		}
+	}
+	if len(all) < 10 {
+		t.Fatalf("only %d scenarios found", len(all))
+	}
+	return all
+}
+
+func classroom(t testing.TB) *scenarios.Scenario {
+	t.Helper()
+	s, err := scenarios.Load("../../scenarios/classroom.yaml", scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestASeedIsOneScenario: drawn twice it is the same, and another seed's is
+// another; the file that it is drawn from stays as it is.
+func TestASeedIsOneScenario(t *testing.T) {
+	for _, base := range library(t) {
+		before := string(base.AppendYAML(nil))
+		seen := map[string]uint64{}
+		for seed := range uint64(6) {
+			a, planA := Draw(base, seed)
+			b, planB := Draw(base, seed)
+			text := string(a.AppendYAML(nil))
+			if diff := cmp.Diff(text, string(b.AppendYAML(nil))); diff != "" {
+				t.Errorf("%s, seed %d: drawn twice:\n%s", base.Name, seed, diff)
+			}
+			if diff := cmp.Diff(planA, planB); diff != "" {
+				t.Errorf("%s, seed %d: drawn twice:\n%s", base.Name, seed, diff)
+			}
+			if other, ok := seen[text]; ok {
+				t.Errorf("%s: seeds %d and %d are the same", base.Name, other, seed)
+			}
+			seen[text] = seed
+		}
+		if diff := cmp.Diff(before, string(base.AppendYAML(nil))); diff != "" {
+			t.Errorf("%s was changed by drawing:\n%s", base.Name, diff)
+		}
+	}
+}
+
+// TestWhatIsDrawnCanBeWritten: the language takes whatever is drawn.
+func TestWhatIsDrawnCanBeWritten(t *testing.T) {
+	for _, base := range library(t) {
+		for seed := range uint64(30) {
+			s, _ := Draw(base, seed)
+			text := s.AppendYAML(nil)
+			got, err := scenarios.Parse(s.File, text, scenarios.Options{})
+			if err != nil {
+				t.Fatalf("%s, seed %d: %v", base.Name, seed, err)
+			}
+			if diff := cmp.Diff(string(text), string(got.AppendYAML(nil))); diff != "" {
+				t.Fatalf("%s, seed %d: read and written again:\n%s", base.Name, seed, diff)
+			}
+		}
+	}
+}
+
+// TestTheFileOfADrawIsTheSameRun: whoever is given the file sees what the swarm
+// saw.
+func TestTheFileOfADrawIsTheSameRun(t *testing.T) {
+	base := classroom(t)
+	for seed := range uint64(12) {
+		s, _ := Draw(base, seed)
+		read, err := scenarios.Parse(s.File, s.AppendYAML(nil), scenarios.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a, b := digest(t, s), digest(t, read); a != b {
+			t.Errorf("seed %d: digest %s, of its file %s", seed, a, b)
+		}
+	}
+}
+
+func digest(t *testing.T, s *scenarios.Scenario) string {
+	t.Helper()
+	r, err := sim.Run(context.Background(), s, sim.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Run.Digest
+}
+
+// TestEverythingIsOverAtTheHeal: no fault goes on, nobody is up to no good, and
+// clocks are right again.
+func TestEverythingIsOverAtTheHeal(t *testing.T) {
+	for _, base := range library(t) {
+		for seed := range uint64(60) {
+			s, plan := Draw(base, seed)
+			for i := range s.Faults {
+				if why := outlasts(&s.Faults[i], plan.Heal); why != "" {
+					t.Errorf("%s, seed %d: %s: %s", base.Name, seed, s.Faults[i].Text, why)
+				}
+			}
+			for _, a := range s.Adversaries {
+				if a.Until == 0 || a.Until > plan.Heal {
+					t.Errorf("%s, seed %d: %s: not over at %v", base.Name, seed, a.Text, plan.Heal)
+				}
+			}
+			if off := clocksAtHeal(s, plan.Heal); len(off) > 0 {
+				t.Errorf("%s, seed %d: clocks are wrong by %v after the heal", base.Name, seed, off)
+			}
+		}
+	}
+}
+
+func outlasts(f *scenarios.Fault, heal time.Duration) string {
+	switch {
+	case f.Kind == scenarios.FaultClock:
+		if f.At > heal {
+			return "a clock is stepped after the heal"
+		}
+	case f.Every > 0:
+		if last := f.At + (f.Until-1-f.At)/f.Every*f.Every; last+f.For > heal {
+			return "the last time goes on until " + (last + f.For).String()
+		}
+	case instant(f):
+		if f.At > heal {
+			return "it comes after the heal"
+		}
+	case f.For == 0 || f.At+f.For > heal:
+		return "it goes on after the heal"
+	}
+	return ""
+}
+
+// clocksAtHeal is by how much each node's clock is wrong then, when it is by more
+// than a microsecond.
+func clocksAtHeal(s *scenarios.Scenario, heal time.Duration) map[int]time.Duration {
+	off := map[int]time.Duration{}
+	for i := range s.Faults {
+		f := &s.Faults[i]
+		if f.Kind != scenarios.FaultClock {
+			continue
+		}
+		nodes := f.Of.Phones
+		if f.Of.Server {
+			nodes = append([]int{-1}, nodes...)
+		}
+		for _, n := range nodes {
+			off[n] += f.Offset + f.Step + time.Duration(f.Drift*float64(heal)/1e6)
+		}
+	}
+	for i := range s.Script {
+		st := &s.Script[i]
+		if st.Fault == nil || st.Fault.Kind != scenarios.FaultClock {
+			continue
+		}
+		for _, n := range st.Fault.Of.Phones {
+			off[n] += st.Fault.Step
+		}
+		if st.Fault.Of.Server {
+			off[-1] += st.Fault.Step
+		}
+	}
+	for n, d := range off {
+		if d.Abs() < time.Microsecond {
+			delete(off, n)
+		}
+	}
+	return off
+}

@@ -1,0 +1,89 @@
+package swarm
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"bluetrace/reports"
+)
+
+// document is the JSON form of a summary: its fields and what follows from them.
+type document struct {
+	*Summary
+	Failures   []*Group   `json:"failures"`
+	Throughput throughput `json:"throughput"`
+}
+
+type throughput struct {
+	RunsPerSecond        float64 `json:"runs_per_second"`
+	RunsPerSecondPerCore float64 `json:"runs_per_second_per_core"`
+	VirtualPerWall       float64 `json:"virtual_per_wall"`
+}
+
+// JSON writes the summary as one indented object, documented in docs/RESULTS.md.
+// Every rune that a terminal might obey is escaped.
+func (s *Summary) JSON(w io.Writer) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(document{s, s.Sorted(), s.throughput()}); err != nil {
+		return fmt.Errorf("encoding the result of the swarm: %w", err)
+	}
+	if _, err := w.Write(escaped(b.Bytes())); err != nil {
+		return fmt.Errorf("writing the JSON result of the swarm: %w", err)
+	}
+	return nil
+}
+
+func (s *Summary) throughput() throughput {
+	if s.WallSeconds <= 0 {
+		return throughput{}
+	}
+	t := throughput{RunsPerSecond: float64(s.Runs) / s.WallSeconds, VirtualPerWall: float64(s.VirtualMs) / 1000 / s.WallSeconds}
+	t.RunsPerSecondPerCore = t.RunsPerSecond / float64(max(s.Jobs, 1))
+	return t
+}
+
+// ReadJSON reads what JSON wrote.
+func ReadJSON(r io.Reader) (*Summary, error) {
+	s := NewSummary()
+	s.Verdict = ""
+	d := json.NewDecoder(r)
+	if err := d.Decode(s); err != nil {
+		return nil, fmt.Errorf("reading the JSON result of a swarm: %w", err)
+	}
+	if d.More() {
+		return nil, errors.New("reading the JSON result of a swarm: more stands behind it")
+	}
+	switch s.Verdict {
+	case reports.Passed, reports.Failed, reports.Interrupted:
+	default:
+		return nil, fmt.Errorf("the JSON result of a swarm has the verdict %q", s.Verdict)
+	}
+	return s, nil
+}
+
+// escaped has what the JSON encoder leaves alone escaped: DEL, the C1 controls,
+// direction marks. Beyond ASCII nothing stands outside strings.
+func escaped(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for len(text) > 0 {
+		r, size := utf8.DecodeRune(text)
+		if r < 0x7f || strconv.IsPrint(r) {
+			out = append(out, text[:size]...)
+		} else {
+			for _, unit := range utf16.Encode([]rune{r}) {
+				out = fmt.Appendf(out, `\u%04x`, unit)
+			}
+		}
+		text = text[size:]
+	}
+	return out
+}

@@ -1,0 +1,235 @@
+package swarm
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+	"bluetrace/sim/marks"
+)
+
+// Options of a swarm.
+type Options struct {
+	Bases []*scenarios.Scenario // each seed runs each of them
+	Seeds iter.Seq[uint64]      // in this order
+	Jobs  int                   // workers; 1 or more
+	// Twice has every seed that it divides run a second time, by another worker if
+	// there is one: both runs must be the same. 0: none.
+	Twice  uint64
+	Limits Limits
+	// Marks has the situations of sim/marks counted, but in second runs, so that
+	// listening is seen to change nothing.
+	Marks bool
+	// Each is called with every outcome, in the order of seeds and files, whatever
+	// the jobs.
+	Each func(*Outcome)
+	// Engine runs a scenario; nil: sim.Run.
+	Engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
+}
+
+// Limits of one run: beyond one of them it counts as one that does not end.
+type Limits struct {
+	Events uint64        // 0: no limit
+	Wall   time.Duration // of real time; 0: no limit
+	// After is time.After, or a test's.
+	After func(time.Duration) <-chan time.Time
+}
+
+// Outcome is what one seed of one file came to.
+type Outcome struct {
+	Base           *scenarios.Scenario
+	Plan           Plan
+	Verdict        reports.Verdict
+	Digest         string
+	Events         uint64
+	VirtualSeconds float64
+	Twice          bool          // it was run a second time
+	Marks          *marks.Counts // nil: nobody listened
+
+	Faults      []reports.KindCount
+	Adversaries []reports.KindCount
+	Failures    []Failure // no two of one cause
+}
+
+// Failure is a check that failed, or a run that broke.
+type Failure struct {
+	Cause string // the same for failures of one kind
+	Check reports.Check
+}
+
+// job is one run of one seed of one file; its outcome, nil when it was
+// interrupted, comes on done.
+type job struct {
+	base  *scenarios.Scenario
+	seed  uint64
+	marks bool
+	done  chan *Outcome
+}
+
+// pair is a run and, of the sample, its second one.
+type pair struct {
+	first  job
+	second *job
+}
+
+// Run runs the seeds until they or the context end; its error is the context's.
+// Outcomes of runs that were interrupted are left out.
+func Run(ctx context.Context, o Options) error {
+	o.Jobs = max(o.Jobs, 1)
+	if o.Engine == nil {
+		o.Engine = sim.Run
+	}
+	jobs := make(chan job)
+	queue := make(chan pair, 2*o.Jobs) // in order, for those who collect
+	var all sync.WaitGroup
+	for range o.Jobs {
+		all.Go(func() {
+			for j := range jobs {
+				j.done <- o.one(ctx, &j)
+			}
+		})
+	}
+	all.Go(func() {
+		defer close(queue)
+		defer close(jobs)
+		o.deal(ctx, jobs, queue)
+	})
+	for p := range queue {
+		out := <-p.first.done
+		if p.second != nil {
+			out = o.compared(ctx, out, <-p.second.done)
+		}
+		if out != nil && o.Each != nil {
+			o.Each(out)
+		}
+	}
+	all.Wait()
+	return ctx.Err()
+}
+
+// deal gives out the runs in their order until the context ends.
+func (o *Options) deal(ctx context.Context, jobs chan<- job, queue chan<- pair) {
+	for seed := range o.Seeds {
+		for _, b := range o.Bases {
+			p := pair{first: job{b, seed, o.Marks, make(chan *Outcome, 1)}}
+			if o.Twice > 0 && seed%o.Twice == 0 {
+				p.second = &job{b, seed, false, make(chan *Outcome, 1)}
+			}
+			select {
+			case queue <- p:
+			case <-ctx.Done():
+				return
+			}
+			jobs <- p.first
+			if p.second != nil {
+				jobs <- *p.second
+			}
+		}
+	}
+}
+
+// one runs a seed; nil when it was interrupted.
+func (o *Options) one(ctx context.Context, j *job) *Outcome {
+	if ctx.Err() != nil {
+		return nil
+	}
+	s, plan := Draw(j.base, j.seed)
+	out := &Outcome{Base: j.base, Plan: plan, Verdict: reports.Failed}
+	var options sim.Options
+	if j.marks {
+		seen := marks.New(marks.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
+		options.Listen, options.Applied = seen.Between, seen.Applied
+		out.Marks = &seen.Counts
+	}
+	r, err := o.bounded(ctx, s, options)
+	endless, isEndless := errors.AsType[*Endless](err)
+	switch {
+	case isEndless:
+		out.Failures = []Failure{neverEnds(endless)}
+		return out
+	case ctx.Err() != nil && (err != nil || r.Run.Verdict == reports.Interrupted):
+		return nil
+	case err != nil:
+		out.Failures = []Failure{broken(err)}
+		return out
+	}
+	out.take(&r.Run)
+	return out
+}
+
+// take takes over what a run came to.
+func (out *Outcome) take(r *reports.Run) {
+	out.Verdict, out.Digest, out.VirtualSeconds, out.Events = r.Verdict, r.Digest, r.VirtualSeconds, r.Events
+	out.Faults, out.Adversaries = r.Faults, r.Adversaries
+	out.Failures = failures(r, out.Base)
+}
+
+// failures are those of a run, one of each cause.
+func failures(r *reports.Run, base *scenarios.Scenario) []Failure {
+	var all []Failure
+	seen := map[string]bool{}
+	n := newNaming(base)
+	for i := range r.Checks {
+		c := &r.Checks[i]
+		if c.Verdict != reports.Failed {
+			continue
+		}
+		if cause := n.causeOf(c); !seen[cause] {
+			seen[cause] = true
+			all = append(all, Failure{cause, *c})
+		}
+	}
+	return all
+}
+
+// compared is a run with a failure when its second one was another; nil when
+// either was interrupted.
+func (o *Options) compared(ctx context.Context, a, b *Outcome) *Outcome {
+	if a == nil || b == nil {
+		return nil
+	}
+	a.Twice = true
+	if a.Digest == b.Digest {
+		return a
+	}
+	s, _ := Draw(a.Base, a.Plan.Seed)
+	a.Verdict = reports.Failed
+	a.Failures = append(a.Failures, Failure{Cause: "a second run was another one", Check: reports.Check{
+		Kind: reports.InvariantCheck, Name: SameRun, Verdict: reports.Failed, Times: 1,
+		Expected: "digest " + a.Digest,
+		Found:    fmt.Sprintf("digest %s%s", b.Digest, Diverged(ctx, s, o.Engine)),
+	}})
+	return a
+}
+
+// Names of what no check of the run looks at.
+const (
+	RunEnds = "the run ends"
+	SameRun = "a seed is one run"
+	breaks  = "the run breaks: "
+)
+
+// broken is the failure of a run that could not be done.
+func broken(err error) Failure {
+	f := Failure{Cause: breaks + plain(firstLine(err.Error()))}
+	f.Check = reports.Check{Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
+		Expected: "an outcome", Found: err.Error()}
+	if b, ok := errors.AsType[*sim.Broken](err); ok {
+		f.Cause = breaks + plain(firstLine(b.Why))
+		f.Check.Around = linesOf(b.Stack)
+	}
+	return f
+}
+
+func neverEnds(e *Endless) Failure {
+	return Failure{Cause: "the run does not end", Check: reports.Check{
+		Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
+		Expected: "an end", Found: e.Error(),
+	}}
+}

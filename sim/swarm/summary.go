@@ -1,0 +1,247 @@
+package swarm
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/sim/marks"
+)
+
+// Summary is what a swarm found. Its JSON form is stable: names are only ever
+// added. Those of the halves of a range, merged, are that of the whole but for what
+// is measured in real time.
+type Summary struct {
+	Verdict   reports.Verdict `json:"verdict"`
+	Ranges    []Range         `json:"seeds"` // that were run, joined where they touch
+	Files     []FileRuns      `json:"files"`
+	Runs      uint64          `json:"runs"`
+	Failed    uint64          `json:"failed"`
+	Twice     uint64          `json:"twice"` // runs that were run a second time
+	Events    uint64          `json:"events"`
+	VirtualMs uint64          `json:"virtual_ms"` // of all runs together
+
+	WallSeconds float64 `json:"wall_seconds"` // of merged ones together
+	Jobs        int     `json:"jobs"`         // of merged ones the most
+
+	Faults      []reports.KindCount `json:"faults"`
+	Adversaries []reports.KindCount `json:"adversaries"`
+	Marks       []Mark              `json:"marks"`
+	Failures    []Group             `json:"failures"`
+	// MoreCauses are failures whose cause was one too many to be kept.
+	MoreCauses uint64 `json:"more_causes,omitempty"`
+}
+
+// FileRuns are the runs of one file.
+type FileRuns struct {
+	File   string `json:"file"`
+	Runs   uint64 `json:"runs"`
+	Failed uint64 `json:"failed"`
+}
+
+// Mark is a situation that a swarm should come to, and how many times it did.
+type Mark struct {
+	Name  string `json:"name"`
+	About string `json:"about"`
+	Count uint64 `json:"count"`
+}
+
+// Group is failures of one cause. What it shows of them is of the first seed.
+type Group struct {
+	Cause  string        `json:"cause"`
+	Runs   uint64        `json:"runs"` // in which it came
+	Seed   uint64        `json:"seed"`
+	File   string        `json:"file"`
+	Plan   Plan          `json:"plan"`
+	Check  reports.Check `json:"check"`
+	Repeat string        `json:"repeat"` // the command that shows it again
+	// Drawn is the file of the scenario as it was drawn, Shrunk that of a small one
+	// that fails with the same cause; empty: none was written.
+	Drawn  string `json:"drawn,omitempty"`
+	Shrunk string `json:"shrunk,omitempty"`
+	// ShrunkNote says what is small about it, or why there is none.
+	ShrunkNote string `json:"shrunk_note,omitempty"`
+}
+
+// mostCauses are the most groups that are kept.
+const mostCauses = 200
+
+// NewSummary is one of no runs.
+func NewSummary() *Summary {
+	return &Summary{Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{}, Faults: []reports.KindCount{},
+		Adversaries: []reports.KindCount{}, Marks: []Mark{}, Failures: []Group{}}
+}
+
+// Add takes one outcome.
+func (s *Summary) Add(out *Outcome) {
+	one := NewSummary()
+	seed := out.Plan.Seed
+	one.Ranges = []Range{{seed, seed}}
+	one.Files = []FileRuns{{File: out.Base.File, Runs: 1}}
+	one.Runs, one.Events = 1, out.Events
+	one.VirtualMs = uint64(time.Duration(out.VirtualSeconds * float64(time.Second)).Round(time.Millisecond).Milliseconds())
+	one.Faults, one.Adversaries = out.Faults, out.Adversaries
+	if out.Twice {
+		one.Twice = 1
+	}
+	if out.Marks != nil {
+		for i, m := range marks.All() {
+			one.Marks = append(one.Marks, Mark{m.Name(), m.About(), out.Marks[i]})
+		}
+	}
+	if len(out.Failures) > 0 {
+		one.Verdict, one.Failed, one.Files[0].Failed = reports.Failed, 1, 1
+	}
+	for _, f := range out.Failures {
+		one.Failures = append(one.Failures, Group{Cause: f.Cause, Runs: 1, Seed: seed, File: out.Base.File, Plan: out.Plan, Check: f.Check})
+	}
+	s.Merge(one)
+}
+
+// Merge adds what another swarm found.
+func (s *Summary) Merge(o *Summary) {
+	s.Verdict = worse(s.Verdict, o.Verdict)
+	s.Ranges = joined(s.Ranges, o.Ranges)
+	s.Runs += o.Runs
+	s.Failed += o.Failed
+	s.Twice += o.Twice
+	s.Events += o.Events
+	s.VirtualMs += o.VirtualMs
+	s.WallSeconds += o.WallSeconds
+	s.Jobs = max(s.Jobs, o.Jobs)
+	s.Faults = added(s.Faults, o.Faults)
+	s.Adversaries = added(s.Adversaries, o.Adversaries)
+	s.MoreCauses += o.MoreCauses
+	for _, f := range o.Files {
+		i := slices.IndexFunc(s.Files, func(g FileRuns) bool { return g.File == f.File })
+		if i < 0 {
+			i = len(s.Files)
+			s.Files = append(s.Files, FileRuns{File: f.File})
+		}
+		s.Files[i].Runs += f.Runs
+		s.Files[i].Failed += f.Failed
+	}
+	for _, m := range o.Marks {
+		i := slices.IndexFunc(s.Marks, func(n Mark) bool { return n.Name == m.Name })
+		if i < 0 {
+			s.Marks = append(s.Marks, m)
+			continue
+		}
+		s.Marks[i].Count += m.Count
+	}
+	for i := range o.Failures {
+		s.group(&o.Failures[i])
+	}
+}
+
+// group adds failures of one cause.
+func (s *Summary) group(g *Group) {
+	i := slices.IndexFunc(s.Failures, func(h Group) bool { return h.Cause == g.Cause })
+	switch {
+	case i >= 0:
+		h := &s.Failures[i]
+		runs := h.Runs + g.Runs
+		if g.Seed < h.Seed {
+			*h = *g
+		}
+		h.Runs = runs
+	case len(s.Failures) < mostCauses:
+		s.Failures = append(s.Failures, *g)
+	default:
+		s.MoreCauses += g.Runs
+	}
+}
+
+// worse of two verdicts: what failed outweighs what was interrupted.
+func worse(a, b reports.Verdict) reports.Verdict {
+	rank := func(v reports.Verdict) int {
+		return slices.Index([]reports.Verdict{reports.Passed, reports.Interrupted, reports.Failed}, v)
+	}
+	if rank(b) > rank(a) {
+		return b
+	}
+	return a
+}
+
+// joined ranges are in order, and one where they touch or overlap.
+func joined(a, b []Range) []Range {
+	if n := len(a); n > 0 && len(b) == 1 && a[n-1].Last <= b[0].First && b[0].First-a[n-1].Last <= 1 { // the usual case
+		a[n-1].Last = max(a[n-1].Last, b[0].Last)
+		return a
+	}
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y Range) int { return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Last, y.Last)) })
+	out := []Range{}
+	for _, r := range all {
+		if n := len(out); n > 0 && (r.First <= out[n-1].Last || r.First-out[n-1].Last == 1) {
+			out[n-1].Last = max(out[n-1].Last, r.Last)
+			continue
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// added are counts by kind, in the order of the kinds.
+func added(a, b []reports.KindCount) []reports.KindCount {
+	sum := map[string]uint64{}
+	for _, k := range slices.Concat(a, b) {
+		sum[k.Kind] += k.Count
+	}
+	out := []reports.KindCount{}
+	for _, kind := range slices.Sorted(maps.Keys(sum)) {
+		out = append(out, reports.KindCount{Kind: kind, Count: sum[kind]})
+	}
+	return out
+}
+
+// Unreached are the marks that no run came to.
+func (s *Summary) Unreached() []string {
+	var names []string
+	for _, m := range s.Marks {
+		if m.Count == 0 {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// Sorted has the failures that come first to a person first: broken runs and
+// invariants, then liveness, those of many runs before those of few.
+func (s *Summary) Sorted() []*Group {
+	all := make([]*Group, 0, len(s.Failures))
+	for i := range s.Failures {
+		all = append(all, &s.Failures[i])
+	}
+	rank := func(g *Group) int {
+		if g.Check.Kind == reports.InvariantCheck {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(all, func(a, b *Group) int {
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Cause, b.Cause))
+	})
+	return all
+}
+
+// SeedsText is the ranges in words.
+func (s *Summary) SeedsText() string {
+	const shown = 8
+	text := ""
+	for i, r := range s.Ranges {
+		if i == shown {
+			return text + fmt.Sprintf(" and %d more ranges", len(s.Ranges)-i)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		if text += fmt.Sprint(r.First); r.Last > r.First {
+			text += fmt.Sprintf("-%d", r.Last)
+		}
+	}
+	return text
+}

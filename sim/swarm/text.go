@@ -1,0 +1,207 @@
+package swarm
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"bluetrace/reports"
+)
+
+// TextOptions says how a summary is written.
+type TextOptions struct {
+	Color bool // ANSI colours for the verdicts
+	// Drawn has every failure shown with what its seed drew.
+	Drawn bool
+}
+
+// page is the text of a summary.
+type page struct {
+	bytes.Buffer
+	TextOptions
+}
+
+const pageWidth = 100
+
+// Text writes the summary for a person: the verdict first, then how much was run,
+// what faults did, and the failures, grouped by cause. What came from a scenario
+// or a peer is written with reports.Plain.
+func (s *Summary) Text(w io.Writer, o TextOptions) error {
+	p := &page{TextOptions: o}
+	p.verdict(s)
+	p.failures(s)
+	p.counts(s)
+	if _, err := w.Write(p.Bytes()); err != nil {
+		return fmt.Errorf("writing the summary of the swarm: %w", err)
+	}
+	return nil
+}
+
+func (p *page) line(format string, arguments ...any) { fmt.Fprintf(p, format+"\n", arguments...) }
+
+// field is one line: a name and a text, whole.
+func (p *page) field(name, text string) { p.line("  %-12s%s", name, reports.Plain(text)) }
+
+// word is a verdict in its colour.
+func (p *page) word(v reports.Verdict, text string) string {
+	if !p.Color {
+		return text
+	}
+	code := map[reports.Verdict]string{reports.Passed: "32", reports.Failed: "31"}[v]
+	if code == "" {
+		code = "33"
+	}
+	return "\x1b[1;" + code + "m" + text + "\x1b[0m"
+}
+
+func (p *page) verdict(s *Summary) {
+	said := fmt.Sprintf("%s held", reports.Plural(s.Runs, "run", "runs"))
+	if s.Failed > 0 {
+		said = fmt.Sprintf("%s of %s failed, of %s", reports.Grouped(s.Failed), reports.Plural(s.Runs, "run", "runs"),
+			reports.Plural(uint64(len(s.Failures))+s.MoreCauses, "cause", "causes"))
+	}
+	p.line("%s  swarm: %s", p.word(s.Verdict, strings.ToUpper(string(s.Verdict))), said)
+}
+
+func (p *page) failures(s *Summary) {
+	for _, g := range s.Sorted() {
+		p.line("")
+		p.line("  %s  %s", p.word(reports.Failed, "failed"), reports.Plain(g.Cause))
+		p.line("    %-10s%s of %s; first with seed %d of %s", "how often", reports.Grouped(g.Runs), reports.Plural(s.Runs, "run", "runs"), g.Seed, reports.Plain(g.File))
+		p.example(g)
+	}
+	if s.MoreCauses > 0 {
+		p.line("")
+		p.line("  and %s of further causes", reports.Plural(s.MoreCauses, "failure", "failures"))
+	}
+}
+
+// example is the first failure of a cause, and how to see it again.
+func (p *page) example(g *Group) {
+	if g.Check.Name != "" && g.Check.Kind != reports.InvariantCheck {
+		p.detail("step", g.Check.Name)
+	}
+	p.detail("expected", g.Check.Expected)
+	found := g.Check.Found
+	if found == "" {
+		found = "nothing"
+	}
+	p.detail("found", found)
+	if g.Check.AtSeconds != nil {
+		at := time.Duration(*g.Check.AtSeconds * float64(time.Second))
+		phase := "under faults"
+		if at > g.Plan.Heal {
+			phase = "healed"
+		}
+		p.detail("at", fmt.Sprintf("%v of virtual time, %s (heal at %v)", at, phase, g.Plan.Heal))
+	}
+	p.detail("repeat", g.Repeat)
+	p.detail("drawn", g.Drawn)
+	p.detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
+	if !p.Drawn {
+		return
+	}
+	p.list("drawn", g.Plan.Drawn)
+	p.list("last events", g.Check.Around)
+}
+
+func (p *page) list(name string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	p.line("    %s", name)
+	for _, l := range lines {
+		p.line("      %s", reports.Plain(l))
+	}
+}
+
+// detail writes a named text, whole; further lines of it stand below the first.
+func (p *page) detail(name, text string) {
+	if text == "" {
+		return
+	}
+	for i, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		if i > 0 {
+			name = ""
+		}
+		p.line("    %-10s%s", name, reports.Plain(l))
+	}
+}
+
+// counts are how much was run, and what happened in it.
+func (p *page) counts(s *Summary) {
+	p.line("")
+	p.field("seeds", s.SeedsText())
+	for i, f := range s.Files {
+		name := "scenarios"
+		if i > 0 {
+			name = ""
+		}
+		text := fmt.Sprintf("%s: %s", f.File, reports.Plural(f.Runs, "run", "runs"))
+		if f.Failed > 0 {
+			text += fmt.Sprintf(", %s failed", reports.Grouped(f.Failed))
+		}
+		p.field(name, text)
+	}
+	p.kinds("faults", s.Faults, "none did anything")
+	p.kinds("adversaries", s.Adversaries, "none acted")
+	p.marks(s)
+	if s.Twice > 0 {
+		p.field("twice", reports.Plural(s.Twice, "run was", "runs were")+" run a second time, to be the same")
+	}
+	p.speed(s)
+}
+
+func (p *page) kinds(name string, counts []reports.KindCount, none string) {
+	words := []string{none}
+	if len(counts) > 0 {
+		words = nil
+	}
+	for _, k := range counts {
+		words = append(words, k.Kind+" "+reports.Grouped(k.Count))
+	}
+	p.row(name, words)
+}
+
+func (p *page) marks(s *Summary) {
+	if len(s.Marks) == 0 {
+		return
+	}
+	missing := s.Unreached()
+	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Marks)-len(missing), len(s.Marks)))
+	if len(missing) > 0 {
+		p.row("never", missing)
+	}
+}
+
+// row is words, broken where they would grow wider than the page.
+func (p *page) row(name string, words []string) {
+	line := ""
+	for _, w := range words {
+		w = reports.Plain(w)
+		if line != "" && 14+utf8.RuneCountInString(line)+2+utf8.RuneCountInString(w) > pageWidth {
+			p.field(name, line)
+			name, line = "", ""
+		}
+		if line != "" {
+			line += "  "
+		}
+		line += w
+	}
+	p.field(name, line)
+}
+
+func (p *page) speed(s *Summary) {
+	virtual := time.Duration(s.VirtualMs) * time.Millisecond
+	p.field("virtual", fmt.Sprintf("%.2f days, %s", virtual.Hours()/24, reports.Plural(s.Events, "event", "events")))
+	if s.WallSeconds <= 0 {
+		return
+	}
+	t := s.throughput()
+	p.field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %s times as fast as life",
+		s.WallSeconds, reports.Plural(max(s.Jobs, 1), "worker", "workers"), t.RunsPerSecond, t.RunsPerSecondPerCore,
+		reports.Grouped(uint64(t.VirtualPerWall+0.5))))
+}

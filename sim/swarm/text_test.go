@@ -1,0 +1,71 @@
+package swarm
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
+)
+
+// TestText is the whole of what a person reads.
+func TestText(t *testing.T) {
+	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, Twice: 10, Engine: madeUp})
+	s.WallSeconds, s.Jobs = 2, 2
+	s.Adversaries = []reports.KindCount{{Kind: "forge", Count: 1200}}
+	s.Marks = []Mark{{"torn line", "a line is torn at a crash", 3}, {"expiry", "a beacon comes in the instant of its expiry", 0}}
+	for i := range s.Failures {
+		g := &s.Failures[i]
+		g.Repeat = "sim swarm --seeds 5-5 --verbose x.yaml"
+		g.Plan.Heal = 60_000_000_000
+		g.Plan.Drawn = []string{"fault: crash: \x1b[2J"}
+		g.Check.Around = []string{"61.0 anna: prints"}
+	}
+	s.Failures[0].Drawn, s.Failures[0].Shrunk, s.Failures[0].ShrunkNote = "out/drawn-nothing.yaml", "out/found-nothing.yaml", "(2 phones, 3 steps and faults; 90 runs)"
+	var b strings.Builder
+	if err := s.Text(&b, TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := `FAILED  swarm: 6 of 20 runs failed, of 2 causes
+
+  failed  nothing is lost: # entries of …
+    how often 4 of 20 runs; first with seed 5 of ../../scenarios/classroom.yaml
+    expected  3 entries
+    found     5 entries of pupil-5
+    at        1m1s of virtual time, healed (heal at 1m0s)
+    repeat    sim swarm --seeds 5-5 --verbose x.yaml
+    drawn     out/drawn-nothing.yaml
+    shrunk    out/found-nothing.yaml (2 phones, 3 steps and faults; 90 runs)
+
+  failed  liveness: login: right: nothing
+    how often 2 of 20 runs; first with seed 7 of ../../scenarios/classroom.yaml
+    step      at: 7s, phone: pupil-2, login: right
+    expected  replies Welcome
+    found     nothing
+    at        1m1s of virtual time, healed (heal at 1m0s)
+    repeat    sim swarm --seeds 5-5 --verbose x.yaml
+
+  seeds       1-20
+  scenarios   ../../scenarios/classroom.yaml: 20 runs, 6 failed
+  faults      crash 40
+  adversaries forge 1,200
+  marks       1 of 2 situations reached
+  never       expiry
+  twice       2 runs were run a second time, to be the same
+  virtual     0.01 days, 200 events
+  time        2.0 s with 2 workers: 10.0 runs per second, 5.0 per worker; 605 times as fast as life
+`
+	if diff := cmp.Diff(want, b.String()); diff != "" {
+		t.Errorf("want (-), got (+):\n%s", diff)
+	}
+	b.Reset()
+	if err := s.Text(&b, TextOptions{Drawn: true, Color: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"\x1b[1;31mFAILED\x1b[0m", "    drawn\n      fault: crash: \\x1b[2J\n    last events\n      61.0 anna: prints\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+}
