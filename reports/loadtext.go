@@ -35,6 +35,11 @@ func (p *page) load(r *Run) {
 		a.Due, ratio(float64(a.Due), l.Seconds), a.Started, ratio(float64(a.Started), l.Seconds), a.Dropped, Plural(a.InFlightMax, "session", "sessions"))
 	p.line("  operations  %d (%.1f/s): %d ok, %d failed, %d without an answer",
 		l.All.Count(), ratio(float64(l.All.Count()), l.Seconds), l.All.OK, l.All.Failed, l.All.Unknown)
+	for i := range l.Operations {
+		if o := &l.Operations[i]; o.Failed+o.Unknown > 0 {
+			p.line("    %-10s %d failed, %d without an answer", o.Name, o.Failed, o.Unknown)
+		}
+	}
 	p.times("response time, from when it was due", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Response })
 	p.intervals(l)
 	p.times("service time, from when it was sent", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Service })

@@ -86,6 +86,13 @@ func (f *figures) median(o Operation) (time.Duration, bool) {
 	return time.Duration(h.ValueAtQuantile(50)), h.TotalCount() > 0
 }
 
+// failed is how many of one operation were answered otherwise, or refused.
+func (f *figures) failed(o Operation) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.kinds[o].outcomes[Failed]
+}
+
 // record takes d, cut to what the histogram reaches.
 func record(h *hdrhistogram.Histogram, d time.Duration) {
 	if err := h.RecordValue(min(max(int64(d), 0), longest)); err != nil {

@@ -142,6 +142,87 @@ func TestUnfit(t *testing.T) {
 	}
 }
 
+// TestUnfitByOneOperation: in a session a late connection makes everything after
+// it late, whose own lag is none. In a mix nothing comes after.
+func TestUnfitByOneOperation(t *testing.T) {
+	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8, Session: []scenarios.Verb{scenarios.VerbLogin}}
+	m := &Measured{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
+	add := func(o Operation, count int, lag time.Duration) {
+		for range count {
+			m.figures.add(&Row{Operation: o, Sent: lag, Done: lag + time.Millisecond})
+		}
+	}
+	add(Connect, 95, 0)
+	add(Connect, 5, 204*time.Millisecond)
+	add(Beacon, 900, 0)
+	want := []string{"its schedule lag of connect has a p99 of 204.079 ms, above its budget of 10 ms; ask for a lower rate, or give it more processors"}
+	if d := cmp.Diff(want, Unfit(traffic, m.Report(traffic), 0)); d != "" {
+		t.Error(d)
+	}
+	mix := *traffic
+	mix.Session = nil
+	if why := Unfit(&mix, m.Report(&mix), 0); len(why) > 0 {
+		t.Errorf("a mix: %q", why)
+	}
+	add(Login, 99, 300*time.Millisecond)
+	add(Beacon, 20000, 0)
+	if why := Unfit(traffic, m.Report(traffic), 0); len(why) != 1 || !strings.Contains(why[0], "of connect") {
+		t.Errorf("a p99 of 99 samples says nothing, and yet: %q", why)
+	}
+}
+
+// TestNothingWasFrozen: a run that ended in its warm-up has no expected times,
+// and does not claim that they were given.
+func TestNothingWasFrozen(t *testing.T) {
+	traffic := &scenarios.Traffic{Session: []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbLogout},
+		Expected: map[string]time.Duration{"login": 2 * time.Millisecond}}
+	m := measured(1)
+	m.Expected[Login] = 2 * time.Millisecond
+	got := m.Report(traffic).Expected
+	if d := cmp.Diff([]reports.ExpectedTime{{Operation: "login", Ms: 2}}, got); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestNoMedianSaysWhatCame: whoever named a server that is not there reads that.
+func TestNoMedianSaysWhatCame(t *testing.T) {
+	m := measured(0)
+	for range 3 {
+		m.figures.add(&Row{Operation: Connect, Outcome: Failed})
+	}
+	for _, c := range []struct {
+		o    Operation
+		want string
+	}{
+		{Connect, "in the warm-up of 5s no connect was answered as it should be (3 failed): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {connect: …}` does"},
+		{Login, "in the warm-up of 5s no login was answered as it should be (none was tried): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {login: …}` does"},
+	} {
+		e := NoMedian{WarmUp: 5 * time.Second, Operation: scenarios.LoadOperations[c.o], Failed: m.figures.failed(c.o)}
+		if e.Error() != c.want {
+			t.Errorf("it says %q\nwant     %q", e.Error(), c.want)
+		}
+	}
+}
+
+// TestSummarySaysWhatFailed: which operations they were.
+func TestSummarySaysWhatFailed(t *testing.T) {
+	m := measured(100)
+	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: 5 * time.Second})
+	for range 80 {
+		m.figures.add(&Row{Operation: Connect, Outcome: Failed})
+	}
+	var b bytes.Buffer
+	l := m.Report(&scenarios.Traffic{Executor: scenarios.ConstantArrivalRate})
+	if err := reports.Text(&b, &reports.Run{Scenario: "x", Verdict: reports.Failed, World: reports.Live, Load: l}, reports.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	want := "  operations  181 (18.1/s): 100 ok, 80 failed, 1 without an answer\n" +
+		"    connect    80 failed, 0 without an answer\n    login      0 failed, 1 without an answer\n"
+	if !strings.Contains(b.String(), want) {
+		t.Errorf("no lines\n%s\nin\n%s", want, b.String())
+	}
+}
+
 // TestSummaryOfAnInvalidRun: it says so first.
 func TestSummaryOfAnInvalidRun(t *testing.T) {
 	l := measured(100).Report(&scenarios.Traffic{Executor: scenarios.ConstantArrivalRate})

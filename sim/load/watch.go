@@ -111,11 +111,16 @@ type NoMedian struct {
 	WarmUp    time.Duration
 	Lag       time.Duration // p99 of the generator's own in it
 	Operation string
+	Failed    uint64 // of these operations
 }
 
 func (e *NoMedian) Error() string {
-	return fmt.Sprintf("the warm-up of %v had no answer to %s, whose median says when the next operation is due; make `warm_up` longer, or write `expected: {%s: …}`",
-		e.WarmUp, e.Operation, e.Operation)
+	came := "none was tried"
+	if e.Failed > 0 {
+		came = fmt.Sprintf("%d failed", e.Failed)
+	}
+	return fmt.Sprintf("in the warm-up of %v no %s was answered as it should be (%s): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {%s: …}` does",
+		e.WarmUp, e.Operation, came, e.Operation)
 }
 
 // freeze decides the expected response times for the measured part.
@@ -126,7 +131,7 @@ func (w *watch) freeze() error {
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
 			if given, ok = w.warm.median(o); !ok {
-				return &NoMedian{w.warmUp, w.warm.lag(), name}
+				return &NoMedian{w.warmUp, w.warm.lag(), name, w.warm.failed(o)}
 			}
 			w.frozen[o] = true
 		}
