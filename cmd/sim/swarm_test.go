@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -178,11 +179,8 @@ func TestSwarmIsInterrupted(t *testing.T) {
 
 func TestSwarmEndsInTime(t *testing.T) {
 	p, out, errs, file := planted(t)
-	begun := 0
-	p.now = func() time.Time { // a second passes at every look
-		begun++
-		return time.Unix(int64(begun), 0)
-	}
+	var looks atomic.Int64
+	p.now = func() time.Time { return time.Unix(looks.Add(1), 0) } // a second passes at every look
 	p.engine = sim.Run
 	if got := p.command(context.Background(), []string{"swarm", "--for", "10s", "--from", "0xabc", "--jobs", "1", file}); got != held {
 		t.Errorf("status %d, want 0\n%s%s", got, out, errs)

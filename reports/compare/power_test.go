@@ -10,10 +10,10 @@ import (
 // the intervals leave out the truth. Of one run a side whose slow seconds come in
 // heaps it may be twice that (docs/RESULTS.md says so).
 func TestNothingMovesByChance(t *testing.T) {
-	pairs := 200
 	if testing.Short() {
-		pairs = 40
+		t.Skip("SKIPPED: chance needs many draws; run without -short")
 	}
+	const pairs = 200
 	for _, c := range []struct {
 		name string
 		drawing
@@ -41,7 +41,7 @@ func TestNothingMovesByChance(t *testing.T) {
 				}
 			}
 		}
-		most := int(c.most / 100 * float64(pairs))
+		most := int(c.most / 100 * pairs)
 		if moved > most || 100*float64(outside) > c.most*float64(all) || all < 2*pairs {
 			t.Errorf("%s: in %d of %d pairs something moved, and %d of %d intervals leave out 0; want at most %g in 100", c.name, moved, pairs, outside, all, c.most)
 		}
@@ -52,6 +52,9 @@ func TestNothingMovesByChance(t *testing.T) {
 // TestAShiftIsFound: of what is 10 % slower everything moved, and the intervals
 // hold the 10 %; of what is slower in the tail only, the tail.
 func TestAShiftIsFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED: chance needs many draws; run without -short")
+	}
 	base := drawing{runs: 5, seconds: 10, each: 100, factor: 1, perRun: 0.01}
 	one := drawing{runs: 1, seconds: 60, each: 100, factor: 1}
 	slower := func(d drawing) drawing { d.factor = 1.1; return d }
