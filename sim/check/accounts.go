@@ -179,6 +179,7 @@ func (a *accounts) blockedAt(acc *account, at int64) bool {
 func (a *accounts) attempt(at int64, acc *account, password string) string {
 	acc.attempts++
 	acc.unanswered++
+	acc.last = a.clock.ElapsedAt(at)
 	switch {
 	case a.blockedAt(acc, at):
 		return protocol.IsBlocked

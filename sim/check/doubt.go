@@ -15,8 +15,10 @@ type doubt struct {
 	// were worked out in an epoch before it was settled again say nothing.
 	unsure bool
 	epoch  int
-	// attempts counts all, unanswered those that had no answer so far.
+	// attempts counts all, unanswered those that had no answer so far; last is when
+	// the last one was read, by the server's clock.
 	attempts, unanswered int
+	last                 time.Duration
 	// wrongs counts the wrong passwords that were answered as such since, one after
 	// the other.
 	wrongs int
@@ -56,18 +58,19 @@ func (a *accounts) doubtful(at int64, s *session, got string) {
 	a.settle(s, got)
 }
 
-// settle takes the system's word for an account whose count a kill left open.
+// settle takes the system's word for an account whose count a kill left open,
+// unless something was counted between the attempt and its answer.
 func (a *accounts) settle(s *session, got string) {
 	acc := s.account
 	switch {
-	case got == protocol.Welcome && s.nth == acc.attempts: // nothing was counted after it
+	case got != protocol.Welcome && got != protocol.NowBlocked:
+		return
+	case got == protocol.Welcome && s.nth == acc.attempts:
 		acc.wrong, acc.blocked = 0, false
-	case got == protocol.NowBlocked:
+	case got == protocol.NowBlocked && (s.nth == acc.attempts || acc.last < a.clock.ElapsedAt(s.lastRead)+a.v.rules.BlockDuration):
 		a.block(s.lastRead, acc)
 	default:
-		if got == protocol.Welcome {
-			acc.wrongs = 0
-		}
+		acc.wrongs = 0
 		return
 	}
 	acc.unsure = false

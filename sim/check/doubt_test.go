@@ -271,6 +271,17 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(8*second, 4, "wrong", protocol.TryAgain)
 			w.attempt(9*second, 5, "wrong", protocol.NowBlocked)
 		}, nil},
+		{"under way: a block that is over before it is told of", func(w *witness) {
+			underWay(w)
+			w.opens(4*second, 2)
+			w.says(4*second, 2, "wrong")
+			w.opens(65*second, 3)
+			w.says(65*second, 3, "wrong")
+			w.ServerSent(int64(66*second), 2, []byte(protocol.NowBlocked))
+			w.ServerSent(int64(67*second), 3, []byte(protocol.TryAgain))
+			w.attempt(68*second, 4, "wrong", protocol.TryAgain)
+			w.attempt(69*second, 5, "wrong", protocol.NowBlocked)
+		}, nil},
 		{"the third was under way: blocked, or not", func(w *witness) {
 			twice(w, nil)
 			w.opens(2*second, 2)
