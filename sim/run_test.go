@@ -21,7 +21,7 @@ const library = "../scenarios"
 // TestLibrary: every scenario that a run over the folder takes passes, twice
 // with the same digest, the same trace and the same checks.
 func TestLibrary(t *testing.T) {
-	files, leftOut, err := scenarios.Find([]string{library, library + "/faults"})
+	files, leftOut, err := scenarios.Find([]string{library, library + "/faults", library + "/found"})
 	if err != nil {
 		t.Fatal(err)
 	}
