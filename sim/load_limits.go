@@ -45,12 +45,12 @@ type wants struct {
 func wantsOf(t *scenarios.Traffic, phones []load.Phone) wants {
 	w := wants{sessions: uint64(t.MaxInFlight)}
 	if t.Session == nil { // every phone stays logged in
-		w.sessions = uint64(len(phones))
+		w.sessions = uint64(len(t.Phones))
 	}
 	if !t.HasBeacons() {
 		return w
 	}
-	w.sockets = uint64(len(phones))
+	w.sockets = uint64(len(t.Phones))
 	parts := 1.0
 	for i := range phones {
 		if !phones[i].Single {
@@ -81,7 +81,7 @@ func wantsOf(t *scenarios.Traffic, phones []load.Phone) wants {
 			w.burst = parts * float64(t.Beacons)
 		}
 	}
-	w.rate = parts * each * peak / float64(max(1, len(phones)))
+	w.rate = parts * each * peak / float64(max(1, len(t.Phones)))
 	return w
 }
 

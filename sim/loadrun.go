@@ -35,11 +35,15 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
+	own := o.Live == nil || o.Live.Server == ""
+	if _, err := thisMachine().roomFor(wantsOf(traffic, nil), own); err != nil { // before so many are made
+		return nil, &Invalid{place(s.Load.Pos), err}
+	}
 	phones, lines, notes, err := loadPhones(s, traffic, o.Live)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	warnings, err := thisMachine().roomFor(wantsOf(traffic, phones), o.Live == nil || o.Live.Server == "")
+	warnings, err := thisMachine().roomFor(wantsOf(traffic, phones), own)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,7 +27,7 @@ type queue struct {
 	mu    sync.Mutex
 	clerk time.Time // when he is free
 	takes time.Duration
-	dead  bool // from then on it answers nothing
+	dead  atomic.Bool // from then on it answers nothing
 
 	second        int64 // of dials, which are counted by the second
 	dials, before int
@@ -73,7 +74,7 @@ func (q *queue) serve(c net.Conn) {
 	p := make([]byte, 1024)
 	for {
 		n, err := c.Read(p)
-		if err != nil || q.dead {
+		if err != nil || q.dead.Load() {
 			return
 		}
 		q.mu.Lock()
@@ -223,7 +224,7 @@ func TestSearchLimitedByTheGenerator(t *testing.T) {
 func TestSearchOfAServerThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{takes: time.Millisecond}
-		time.AfterFunc(10*time.Second, func() { q.dead = true })
+		time.AfterFunc(10*time.Second, func() { q.dead.Store(true) })
 		out := searchIn(t, q, smallSearch, nil)
 		s := out.Load.Search
 		if out.Verdict != reports.Failed || !strings.Contains(s.Stopped, "the server had not recovered 1m0s later") || len(s.Steps) == 0 {
@@ -262,7 +263,7 @@ func TestSearchInterrupted(t *testing.T) {
 // holds when time does not count.
 func TestSearchOnRealSockets(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes ten seconds of real time")
+		t.Skip("SKIPPED: it takes ten seconds of real time; run without -short")
 	}
 	t.Setenv(asServer, "1")
 	program, err := os.Executable()

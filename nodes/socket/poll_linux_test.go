@@ -17,7 +17,7 @@ import (
 // without a poll.
 func TestWithoutPolls(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
-		t.Skip("this is it")
+		t.Skip("SKIPPED: this is the run without polls; the one with them starts it")
 	}
 	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]") // not of memory: it is measured
 	tests.Env = append(os.Environ(), plainVariable+"=1")
@@ -47,7 +47,7 @@ func (r *rig) awaitWatched(n int) {
 // A session that is logged in and quiet has no goroutine; it gets one for its end.
 func TestAWatchedConnectionHasNoGoroutine(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
-		t.Skip("of polls")
+		t.Skip("SKIPPED: there are no polls in this run; the one with them has this test")
 	}
 	r := newRig(t, nil)
 	r.dial().login(userA, passwordA)
