@@ -43,14 +43,15 @@ type wants struct {
 }
 
 func wantsOf(t *scenarios.Traffic, phones []load.Phone) wants {
+	n := max(len(t.Phones), len(phones))
 	w := wants{sessions: uint64(t.MaxInFlight)}
 	if t.Session == nil { // every phone stays logged in
-		w.sessions = uint64(len(t.Phones))
+		w.sessions = uint64(n)
 	}
 	if !t.HasBeacons() {
 		return w
 	}
-	w.sockets = uint64(len(t.Phones))
+	w.sockets = uint64(n)
 	parts := 1.0
 	for i := range phones {
 		if !phones[i].Single {
@@ -81,7 +82,7 @@ func wantsOf(t *scenarios.Traffic, phones []load.Phone) wants {
 			w.burst = parts * float64(t.Beacons)
 		}
 	}
-	w.rate = parts * each * peak / float64(max(1, len(t.Phones)))
+	w.rate = parts * each * peak / float64(max(1, n))
 	return w
 }
 
