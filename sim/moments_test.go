@@ -2,6 +2,8 @@ package sim
 
 import (
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // TestMoments: absolute, relative and chained times of steps, to the nanosecond.
@@ -102,5 +104,26 @@ func TestARunWithALength(t *testing.T) {
 		if r := passes(t, head+text); r.VirtualSeconds != want {
 			t.Errorf("the run lasted %g s, want %g:\n%s", r.VirtualSeconds, want, text)
 		}
+	}
+}
+
+// TestAMomentIsOfItsOwnStep: of a login whose username came in pieces the server
+// decides before the password, whose time is that of the step: it has no moment,
+// and a fault on its heels never comes. That of a later login is the later one's.
+func TestAMomentIsOfItsOwnStep(t *testing.T) {
+	w := watch(t, parse(t, head+`network: {tcp: {delay: 30ms}}
+server: {login_timeout: 30s}
+script:
+  - {at: 5s, phone: a, login: right, as: split, optional: true}
+  - {at: split + 1s, fault: {pause: c, for: 1s}, optional: true}
+  - {at: 100s, phone: a, login: right, as: in, expect: {reply: /^Welcome/}}
+  - {at: in + 4.97s, fault: {pause: b, for: 1s}}
+length: 200s
+faults:
+  - {pieces: 8, of: a, for: 20s}
+`))
+	want := []string{"1 begins 0", "1 ends 20", "2 begins 105", "2 ends 106"}
+	if diff := cmp.Diff(want, w.inForce()); diff != "" {
+		t.Errorf("faults (-want +got):\n%s\n%s", diff, w.trace)
 	}
 }

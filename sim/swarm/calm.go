@@ -172,6 +172,8 @@ func (h *hand) calmFault(st *scenarios.Step, at time.Duration) bool {
 		f.For = atMost(f.For, h.plan.Heal-at)
 	}
 	f.At, f.Every, f.Until = 0, 0, 0
+	h.roomy(&f)
+	f.Text = h.s.FaultText(&f)
 	st.Fault = &f
 	return true
 }
@@ -203,8 +205,23 @@ func instant(f *scenarios.Fault) bool {
 	return f.Kind == scenarios.FaultHalfClose || f.Kind == scenarios.FaultReset && f.For == 0
 }
 
+// roomy gives a slow way room, if it has none of its own: else what waits for it
+// may take many times as long as the fault. What waits at the end of the fault is
+// still carried as slowly.
+func (h *hand) roomy(f *scenarios.Fault) {
+	if f.Kind != scenarios.FaultSlow || f.Stream {
+		return
+	}
+	if f.Room == 0 {
+		f.Room = f.Bytes * int(mostWait/time.Second)
+	}
+	last := time.Duration(float64(f.Room) / float64(f.Bytes) * float64(time.Second))
+	h.behind = max(h.behind, last.Truncate(time.Millisecond)+time.Millisecond)
+}
+
 // fault puts a fault into the file, over by the heal.
 func (h *hand) fault(f scenarios.Fault) {
+	h.roomy(&f)
 	f.Text = h.s.FaultText(&f)
 	h.note("fault: %s", f.Text)
 	h.s.Faults = append(h.s.Faults, f)

@@ -27,7 +27,9 @@ type hand struct {
 	callers []int // phones with an account
 	// late is how long after the heal a step may still act that waits for the
 	// moment of another.
-	late   time.Duration
+	late time.Duration
+	// behind is how long after the heal a slow way may still carry what waits.
+	behind time.Duration
 	wrongs []scenarios.Fault // what puts clocks right at the heal
 	names  []string          // of the phones
 }
@@ -39,6 +41,7 @@ const (
 	wholeHeal = 90 * time.Minute // of a seed that takes the whole of the file
 	fewest    = 3                // phones, unless the file has fewer
 	mostDrawn = 4000             // phones of a group
+	mostWait  = 20 * time.Second // of a datagram on a slow way for which a file says no room
 )
 
 // Draw makes a scenario of base, with everything drawn from the seed. What base

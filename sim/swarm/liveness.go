@@ -23,9 +23,11 @@ const (
 )
 
 // liveness has everybody who has an account log in, download, be heard and
-// upload, once all is healed, every block over and every log empty.
+// upload, once all is healed, every block over, every log empty and no program
+// at the prompt for a password of a login that was left half done.
 func (h *hand) liveness() {
-	at := h.plan.Heal + h.late + recovery + max(h.s.Server.BlockDuration, h.longestRetention())
+	at := h.plan.Heal + h.late + h.behind + recovery +
+		max(h.s.Server.BlockDuration, h.s.Server.LoginTimeout, h.longestRetention())
 	n := time.Duration(len(h.callers))
 	each := min(apart, round/max(n, 1))
 	tempID := []scenarios.Pattern{{Text: "/" + aTempID.String() + "/", Re: aTempID}}

@@ -1,0 +1,108 @@
+package swarm
+
+import (
+	"testing"
+	"time"
+
+	"bluetrace/scenarios"
+)
+
+// TestWhatSwarmsFound: seeds in which liveness failed once. In some a fault on the
+// heels of an errand that came to nothing waited for liveness, in others somebody
+// still stood at the prompt of a login left half done, in the last a slow way was
+// minutes behind.
+func TestWhatSwarmsFound(t *testing.T) {
+	for name, seeds := range map[string][]uint64{
+		"classroom": {3128, 5033, 5182, 5221, 7191},
+		"tempids":   {3493},
+		"blocking":  {5320},
+		"uploads":   {1355},
+	} {
+		base, err := scenarios.Load("../../scenarios/"+name+".yaml", scenarios.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, seed := range seeds {
+			o := Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{seed, seed}.Seeds()}
+			for _, g := range swarmOf(t, o).Sorted() {
+				t.Errorf("%s, seed %d: %s: expected %s, found %s", name, seed, g.Cause, g.Check.Expected, g.Check.Found)
+			}
+		}
+	}
+}
+
+// TestLivenessWaitsUntilNothingIsLeft of what was before the heal: of a datagram
+// on a slow way, of a login, of a block, of a log.
+func TestLivenessWaitsUntilNothingIsLeft(t *testing.T) {
+	slow, lateLogins := 0, 0
+	for _, base := range append(library(t), slowWay(t)) {
+		for seed := range uint64(40) {
+			s, plan := Draw(base, seed)
+			var behind time.Duration
+			for i := range s.Faults {
+				if f := &s.Faults[i]; f.Kind == scenarios.FaultSlow && !f.Stream {
+					behind = max(behind, carried(t, f))
+					slow++
+				}
+			}
+			for i := range s.Script {
+				if f := s.Script[i].Fault; f != nil && f.Kind == scenarios.FaultSlow && !f.Stream {
+					behind = max(behind, carried(t, f))
+					slow++
+				}
+			}
+			server := &s.Server
+			longest := max(server.BlockDuration, server.LoginTimeout)
+			for _, g := range s.Phones {
+				longest = max(longest, g.Retention)
+			}
+			if longest == server.LoginTimeout {
+				lateLogins++
+			}
+			first := firstExpected(s)
+			if least := plan.Heal + behind + longest + recovery; first > 0 && first < least {
+				t.Errorf("%s, seed %d: liveness begins at %v, before %v", base.Name, seed, first, least)
+			}
+		}
+	}
+	if slow < 50 || lateLogins < 10 {
+		t.Errorf("only %d slow ways, %d times the login_timeout is the longest", slow, lateLogins)
+	}
+}
+
+// carried is how long the last of what waits on a slow way takes.
+func carried(t *testing.T, f *scenarios.Fault) time.Duration {
+	t.Helper()
+	if f.Room <= 0 {
+		t.Errorf("%s: what waits for it has no bound", f.Text)
+		return 0
+	}
+	return time.Duration(float64(f.Room) / float64(f.Bytes) * float64(time.Second))
+}
+
+// firstExpected is when liveness begins; 0: there is nobody for it.
+func firstExpected(s *scenarios.Scenario) time.Duration {
+	for i := range s.Script {
+		if len(s.Script[i].Expect) > 0 {
+			return s.Script[i].At.Offset
+		}
+	}
+	return 0
+}
+
+// slowWay is a scenario whose own slow ways have no room, one of a step.
+func slowWay(t *testing.T) *scenarios.Scenario {
+	t.Helper()
+	s, err := scenarios.Parse("slow-way.yaml", []byte(`name: slow-way
+phones: [{name: a, retention: 15s}, {name: b, retention: 15s}]
+script:
+  - {at: 1s, phone: a, login: right}
+  - {at: 5s, fault: {slow: 70, from: a, for: 20s}}
+faults:
+  - {slow: 100, at: 2s, for: 10s}
+`), scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
