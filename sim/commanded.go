@@ -14,7 +14,22 @@ func (r *run) commanded(st scenarios.Step) {
 	st.At = scenarios.When{Pos: st.Pos, Offset: now}
 	st.As, st.Expect = "", nil
 	st.Optional = r.acting == nil || r.acting.Optional
+	if st.TCP != nil && r.accounts[st.Phone].user == "" { // a file cannot say {user} of it
+		st.TCP = r.filled(&st)
+	}
 	r.options.Commanded(now, st)
+}
+
+// filled has what a step sends spelt out.
+func (r *run) filled(st *scenarios.Step) *scenarios.TCP {
+	t := *st.TCP
+	t.Send = nil
+	for _, text := range st.TCP.Send {
+		if text = r.fill(uint32(st.Phone), text); text != "" {
+			t.Send = append(t.Send, text)
+		}
+	}
+	return &t
 }
 
 // commandedLogin is a login whose connection is opened now: its moment is that

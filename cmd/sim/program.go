@@ -32,7 +32,7 @@ type program struct {
 const usage = `Sim runs scenarios of BlueTrace phones and their server, in virtual time or live.
 
   sim run [flags] SCENARIO...     run scenarios and check what they expect
-  sim swarm [flags] SCENARIO...   run them with many seeds, each of which draws faults, and look for failures
+  sim swarm [flags] SCENARIO...   run them with many seeds, each of which draws faults
   sim check [flags] SCENARIO...   only read them and list their mistakes
   sim schema                      print the JSON Schema of a scenario, for editors
   sim help [COMMAND]              print this, or the flags of a command

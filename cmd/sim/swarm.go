@@ -86,7 +86,7 @@ func (b *brood) takeBases() status {
 func (b *brood) run(ctx context.Context) {
 	progress := &swarmProgress{brood: b}
 	o := swarm.Options{
-		Bases: b.bases, Seeds: b.untilTimeIsUp(), Jobs: b.jobs, Twice: b.twice, Engine: b.engine,
+		Bases: b.bases, Seeds: b.untilTimeIsUp(), Jobs: b.jobs, Twice: b.twice, Marks: true, Engine: b.engine,
 		Limits: swarm.Limits{Events: mostEvents, Wall: mostWall, After: b.after},
 		Each: func(out *swarm.Outcome) {
 			if b.failFast && b.failed.Load() {

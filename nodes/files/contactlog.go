@@ -72,10 +72,14 @@ func newContactLog(fsys FS, name string) *ContactLog {
 	return &ContactLog{
 		fs:      fsys,
 		name:    name,
-		journal: ledger{fs: fsys, name: name + journalSuffix, mode: openMode},
-		log:     ledger{fs: fsys, name: name, mode: openMode},
+		journal: ledger{fs: fsys, name: name + journalSuffix, mode: openMode, buffer: logBuffer},
+		log:     ledger{fs: fsys, name: name, mode: openMode, buffer: logBuffer},
 	}
 }
+
+// logBuffer is how many bytes of a new file of a log are written at once: logs
+// are small, many, and written anew again and again.
+const logBuffer = 4 << 10
 
 // Kept is what the files held and Received has brought, in order of arrival: what
 // is in the journal, and entries of the log that it does not know, received when

@@ -2,6 +2,7 @@ package files
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type ledger struct {
 	name   string
 	mode   fs.FileMode // of a new one
 	noSync bool
+	buffer int // of a new file; 0: writeBuffer
 
 	f        File // nil: not open
 	good     int64
@@ -136,7 +138,7 @@ func (l *ledger) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
 }
 
 func (l *ledger) fill(f File, write func(*bufio.Writer) error) (Stat, error) {
-	w := bufio.NewWriterSize(f, writeBuffer)
+	w := bufio.NewWriterSize(f, cmp.Or(l.buffer, writeBuffer))
 	if err := write(w); err != nil {
 		return Stat{}, err
 	}

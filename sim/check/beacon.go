@@ -12,6 +12,7 @@ type beaconReader struct {
 	location *time.Location
 	hours    map[[hourSize]byte]hour
 	last     [2]cachedHour
+	read     map[string][]int64 // readings of texts near a change of clocks
 }
 
 // hourSize is the length of "DD/MM/YYYY HH".
@@ -164,8 +165,21 @@ func (r *beaconReader) offsets(local time.Time) []int {
 	return all
 }
 
-// readings lists the instants that read text in the zone.
+// readings lists the instants that read text in the zone. They are kept: many
+// beacons have the same times.
 func (r *beaconReader) readings(text string) []int64 {
+	all, ok := r.read[text]
+	if !ok {
+		if r.read == nil || len(r.read) == hoursKept {
+			r.read = make(map[string][]int64, hoursKept/64)
+		}
+		all = r.workOutReadings(text)
+		r.read[text] = all
+	}
+	return all
+}
+
+func (r *beaconReader) workOutReadings(text string) []int64 {
 	local, err := time.Parse(wireLayout, text)
 	if err != nil || local.Format(wireLayout) != text {
 		return nil

@@ -35,18 +35,18 @@ type answer struct {
 
 // bounded runs a scenario within the limits. One that hangs between two events
 // cannot be stopped: it is left behind.
-func (o *Options) bounded(ctx context.Context, s *scenarios.Scenario) (*sim.Result, error) {
+func (o *Options) bounded(ctx context.Context, s *scenarios.Scenario, options sim.Options) (*sim.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var at atomic.Int64
 	var events atomic.Uint64
-	options := sim.Options{Progress: func(p sim.Progress) {
+	options.Progress = func(p sim.Progress) {
 		at.Store(int64(p.At))
 		events.Store(p.Events)
 		if o.Limits.Events > 0 && p.Events > o.Limits.Events {
 			cancel(&Endless{At: p.At, Events: p.Events})
 		}
-	}}
+	}
 	if o.Limits.Wall <= 0 || o.Limits.After == nil {
 		r, err := o.Engine(ctx, s, options)
 		return ended(ctx, answer{r, err})

@@ -2,7 +2,6 @@ package swarm
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"bluetrace/scenarios"
@@ -206,7 +205,7 @@ func instant(f *scenarios.Fault) bool {
 
 // fault puts a fault into the file, over by the heal.
 func (h *hand) fault(f scenarios.Fault) {
-	f.Text = unbraced(h.s.FaultText(&f))
+	f.Text = h.s.FaultText(&f)
 	h.note("fault: %s", f.Text)
 	h.s.Faults = append(h.s.Faults, f)
 	if f.Kind == scenarios.FaultClock {
@@ -222,12 +221,12 @@ func (h *hand) putRight(wrong *scenarios.Fault) {
 		return
 	}
 	f := scenarios.Fault{Kind: scenarios.FaultClock, Chance: 1, Of: wrong.Of, At: h.plan.Heal, Step: -off}
-	f.Text = unbraced(h.s.FaultText(&f))
+	f.Text = h.s.FaultText(&f)
 	h.wrongs = append(h.wrongs, f)
 }
 
 func (h *hand) adversary(a scenarios.Adversary) {
-	a.Text = unbraced(h.s.AdversaryText(&a))
+	a.Text = h.s.AdversaryText(&a)
 	h.note("adversary: %s", a.Text)
 	h.s.Adversaries = append(h.s.Adversaries, a)
 }
@@ -243,9 +242,4 @@ func (h *hand) fit() {
 			st.At.Offset = max(st.At.Offset, h.s.LoginLead(st.Phone))
 		}
 	}
-}
-
-// unbraced is an entry as a text for reports.
-func unbraced(text string) string {
-	return strings.TrimSuffix(strings.TrimPrefix(text, "{"), "}")
 }

@@ -55,20 +55,26 @@ func afterPhone(step string) string {
 var (
 	durations = regexp.MustCompile(`\b([0-9.]+(ns|µs|ms|h|m|s))+\b`)
 	numbers   = regexp.MustCompile(`-?[0-9]+([.:/]+[0-9]+)*`)
-	texts     = regexp.MustCompile(`\+#|"(\\.|[^"\\])*"`)
+	fixed     = regexp.MustCompile(`^"[A-Za-z ,.!'-]{8,}"$`) // of a text that is always the same
+	texts     = regexp.MustCompile(`"(\\.|[^"\\])*"`)
 	repeated  = regexp.MustCompile(`([#…])(?:(?:, | and | )[#…])+`)
 	entries   = regexp.MustCompile(`# entry\b`)
 )
 
 // longestCause is how much of what was found is part of a cause, in bytes.
-const longestCause = 120
+const longestCause = 160
 
-// plain takes numbers, times and quoted texts out of the first line of a text.
+// plain takes numbers, times, and quoted texts that are not always the same, out of the first line of a text.
 func plain(text string) string {
-	text = texts.ReplaceAllString(firstLine(text), "…")
+	text = texts.ReplaceAllStringFunc(firstLine(text), func(quoted string) string {
+		if fixed.MatchString(quoted) {
+			return quoted
+		}
+		return "…"
+	})
 	text = durations.ReplaceAllString(text, "#")
 	text = numbers.ReplaceAllString(text, "#")
-	text = texts.ReplaceAllString(text, "…")
+	text = strings.ReplaceAll(text, "+#", "…")
 	text = entries.ReplaceAllString(text, "# entries")
 	text = repeated.ReplaceAllString(text, "$1")
 	if len(text) > longestCause {

@@ -3,6 +3,7 @@ package swarm
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -53,9 +54,13 @@ func (s *Summary) throughput() throughput {
 // ReadJSON reads what JSON wrote.
 func ReadJSON(r io.Reader) (*Summary, error) {
 	s := NewSummary()
+	s.Verdict = ""
 	d := json.NewDecoder(r)
 	if err := d.Decode(s); err != nil {
 		return nil, fmt.Errorf("reading the JSON result of a swarm: %w", err)
+	}
+	if d.More() {
+		return nil, errors.New("reading the JSON result of a swarm: more stands behind it")
 	}
 	switch s.Verdict {
 	case reports.Passed, reports.Failed, reports.Interrupted:

@@ -11,6 +11,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/marks"
 )
 
 // Options of a swarm.
@@ -22,6 +23,9 @@ type Options struct {
 	// there is one: both runs must be the same. 0: none.
 	Twice  uint64
 	Limits Limits
+	// Marks has the situations of sim/marks counted, but in second runs, so that
+	// listening is seen to change nothing.
+	Marks bool
 	// Each is called with every outcome, in the order of seeds and files, whatever
 	// the jobs.
 	Each func(*Outcome)
@@ -45,7 +49,8 @@ type Outcome struct {
 	Digest         string
 	Events         uint64
 	VirtualSeconds float64
-	Twice          bool // it was run a second time
+	Twice          bool          // it was run a second time
+	Marks          *marks.Counts // nil: nobody listened
 
 	Faults      []reports.KindCount
 	Adversaries []reports.KindCount
@@ -61,9 +66,10 @@ type Failure struct {
 // job is one run of one seed of one file; its outcome, nil when it was
 // interrupted, comes on done.
 type job struct {
-	base *scenarios.Scenario
-	seed uint64
-	done chan *Outcome
+	base  *scenarios.Scenario
+	seed  uint64
+	marks bool
+	done  chan *Outcome
 }
 
 // pair is a run and, of the sample, its second one.
@@ -85,7 +91,7 @@ func Run(ctx context.Context, o Options) error {
 	for range o.Jobs {
 		all.Go(func() {
 			for j := range jobs {
-				j.done <- o.one(ctx, j.base, j.seed)
+				j.done <- o.one(ctx, &j)
 			}
 		})
 	}
@@ -111,9 +117,9 @@ func Run(ctx context.Context, o Options) error {
 func (o *Options) deal(ctx context.Context, jobs chan<- job, queue chan<- pair) {
 	for seed := range o.Seeds {
 		for _, b := range o.Bases {
-			p := pair{first: job{b, seed, make(chan *Outcome, 1)}}
+			p := pair{first: job{b, seed, o.Marks, make(chan *Outcome, 1)}}
 			if o.Twice > 0 && seed%o.Twice == 0 {
-				p.second = &job{b, seed, make(chan *Outcome, 1)}
+				p.second = &job{b, seed, false, make(chan *Outcome, 1)}
 			}
 			select {
 			case queue <- p:
@@ -129,10 +135,19 @@ func (o *Options) deal(ctx context.Context, jobs chan<- job, queue chan<- pair) 
 }
 
 // one runs a seed; nil when it was interrupted.
-func (o *Options) one(ctx context.Context, base *scenarios.Scenario, seed uint64) *Outcome {
-	s, plan := Draw(base, seed)
-	out := &Outcome{Base: base, Plan: plan, Verdict: reports.Failed}
-	r, err := o.bounded(ctx, s)
+func (o *Options) one(ctx context.Context, j *job) *Outcome {
+	if ctx.Err() != nil {
+		return nil
+	}
+	s, plan := Draw(j.base, j.seed)
+	out := &Outcome{Base: j.base, Plan: plan, Verdict: reports.Failed}
+	var options sim.Options
+	if j.marks {
+		seen := marks.New(marks.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
+		options.Listen, options.Applied = seen.Between, seen.Applied
+		out.Marks = &seen.Counts
+	}
+	r, err := o.bounded(ctx, s, options)
 	endless, isEndless := errors.AsType[*Endless](err)
 	switch {
 	case isEndless:

@@ -168,6 +168,8 @@ func TestWhatWasFoundIsKept(t *testing.T) {
 		Each: s.Add, Engine: func(ctx context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 			if sc.Seed == 8 {
 				stop()
+			}
+			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
 			return madeUp(ctx, sc, o)

@@ -84,6 +84,11 @@ func (h *hand) onItsHeels(errand *scenarios.Step) {
 	kinds := []scenarios.FaultKind{scenarios.FaultCrash, scenarios.FaultCrash, scenarios.FaultReset, scenarios.FaultCut, scenarios.FaultPause,
 		scenarios.FaultStall, scenarios.FaultHalfClose, scenarios.FaultSwitchOff, scenarios.FaultDisk}
 	f.Kind = kinds[h.IntN(len(kinds))]
+	soon := h.duration(10*time.Millisecond, 300*time.Millisecond, 3*time.Second)
+	if errand.Do != nil && errand.Do.Verb == scenarios.VerbUpload { // many answers long: anywhere in it
+		f.Kind = kinds[h.IntN(4)]
+		soon = h.duration(200*time.Millisecond, time.Second, 5*time.Second)
+	}
 	if f.Kind != scenarios.FaultSwitchOff && h.one(2) {
 		f.Of = server()
 	}
@@ -99,8 +104,8 @@ func (h *hand) onItsHeels(errand *scenarios.Step) {
 		f.For = 0
 	}
 	st := scenarios.Step{Phone: -1, Optional: true, Fault: &f}
-	st.At = scenarios.When{Moment: errand.As, Offset: h.between(0, h.duration(10*time.Millisecond, 300*time.Millisecond, 3*time.Second))}
-	f.Text = unbraced(h.s.FaultText(&f))
+	st.At = scenarios.When{Moment: errand.As, Offset: h.between(0, soon)}
+	f.Text = h.s.FaultText(&f)
 	st.Text = f.Text
 	h.s.Script = append(h.s.Script, st)
 	h.late = max(h.late, st.At.Offset+f.For)

@@ -17,7 +17,10 @@ type Range struct {
 // Seeds goes through them in their order.
 func (r Range) Seeds() iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
-		for seed := r.First; yield(seed) && seed < r.Last; seed++ {
+		for seed := r.First; ; seed++ {
+			if !yield(seed) || seed == r.Last {
+				return
+			}
 		}
 	}
 }

@@ -8,10 +8,11 @@ import (
 	"time"
 
 	"bluetrace/reports"
+	"bluetrace/sim/marks"
 )
 
 // Summary is what a swarm found. Its JSON form is stable: names are only ever
-// added. Two of the halves of a range, merged, are that of the whole but for what
+// added. Those of the halves of a range, merged, are that of the whole but for what
 // is measured in real time.
 type Summary struct {
 	Verdict   reports.Verdict `json:"verdict"`
@@ -85,6 +86,11 @@ func (s *Summary) Add(out *Outcome) {
 	one.Faults, one.Adversaries = out.Faults, out.Adversaries
 	if out.Twice {
 		one.Twice = 1
+	}
+	if out.Marks != nil {
+		for i, m := range marks.All() {
+			one.Marks = append(one.Marks, Mark{m.Name(), m.About(), out.Marks[i]})
+		}
 	}
 	if len(out.Failures) > 0 {
 		one.Verdict, one.Failed, one.Files[0].Failed = reports.Failed, 1, 1

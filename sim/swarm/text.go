@@ -155,24 +155,15 @@ func (p *page) counts(s *Summary) {
 	p.speed(s)
 }
 
-// kinds is a row of counts, broken where it would grow wider than the page.
 func (p *page) kinds(name string, counts []reports.KindCount, none string) {
-	var line string
+	words := []string{none}
+	if len(counts) > 0 {
+		words = nil
+	}
 	for _, k := range counts {
-		text := fmt.Sprintf("%s %s", reports.Plain(k.Kind), reports.Grouped(k.Count))
-		if line != "" && 14+utf8.RuneCountInString(line)+2+len(text) > pageWidth {
-			p.field(name, line)
-			name, line = "", ""
-		}
-		if line != "" {
-			line += "  "
-		}
-		line += text
+		words = append(words, k.Kind+" "+reports.Grouped(k.Count))
 	}
-	if line == "" {
-		line = none
-	}
-	p.field(name, line)
+	p.row(name, words)
 }
 
 func (p *page) marks(s *Summary) {
@@ -180,12 +171,27 @@ func (p *page) marks(s *Summary) {
 		return
 	}
 	missing := s.Unreached()
-	p.field("marks", fmt.Sprintf("%d of %d reached", len(s.Marks)-len(missing), len(s.Marks)))
-	for _, m := range s.Marks {
-		if m.Count == 0 {
-			p.line("    %-10s%s: %s", p.word(reports.Unknown, "never"), reports.Plain(m.Name), reports.Plain(m.About))
-		}
+	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Marks)-len(missing), len(s.Marks)))
+	if len(missing) > 0 {
+		p.row("never", missing)
 	}
+}
+
+// row is words, broken where they would grow wider than the page.
+func (p *page) row(name string, words []string) {
+	line := ""
+	for _, w := range words {
+		w = reports.Plain(w)
+		if line != "" && 14+utf8.RuneCountInString(line)+2+utf8.RuneCountInString(w) > pageWidth {
+			p.field(name, line)
+			name, line = "", ""
+		}
+		if line != "" {
+			line += "  "
+		}
+		line += w
+	}
+	p.field(name, line)
 }
 
 func (p *page) speed(s *Summary) {

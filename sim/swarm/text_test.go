@@ -50,8 +50,8 @@ func TestText(t *testing.T) {
   scenarios   ../../scenarios/classroom.yaml: 20 runs, 6 failed
   faults      crash 40
   adversaries forge 1,200
-  marks       1 of 2 reached
-    never     expiry: a beacon comes in the instant of its expiry
+  marks       1 of 2 situations reached
+  never       expiry
   twice       2 runs were run a second time, to be the same
   virtual     0.01 days, 200 events
   time        2.0 s with 2 workers: 10.0 runs per second, 5.0 per worker; 605 times as fast as life

@@ -93,14 +93,14 @@ func stormOf(t *testing.T, c virtual.Config, over func(int, time.Duration), did 
 	for i := range 3300 {
 		at := time.Duration(i) * 100 * ms
 		who := uint32(src.IntN(4))
-		switch k := src.IntN(20); {
-		case k == 0:
+		switch src.IntN(20) {
+		case 0:
 			r.Call(at, func() { r.rightLogin(who) })
-		case k == 1:
+		case 1:
 			r.Call(at, func() { r.Type(who, protocol.CommandDownload) })
-		case k == 2:
+		case 2:
 			r.Call(at, func() { r.Type(who, protocol.CommandUpload) })
-		case k == 3:
+		case 3:
 			r.Call(at, func() { r.login(who, "wrong") })
 		default:
 			to := uint32(src.IntN(4))

@@ -192,3 +192,15 @@ func TestServerDrift(t *testing.T) {
 	got := r.outcomes(0)
 	wantOutcomes(t, got[len(got)-1:], outcome{0, nodes.OpLogin, nodes.OutcomeOK})
 }
+
+// TestTimeUpDuringAPause: a session whose time is up while the server is paused is
+// closed at the resume, before what it sent is read.
+func TestTimeUpDuringAPause(t *testing.T) {
+	r := newFaultRig(t, withTens)
+	r.RawOpen(0) // accepted at 10 ms, and closed 2 minutes later
+	r.fault(100*second, 30*second, world.Fault{Kind: world.Pause, Of: server})
+	r.Call(125*second, func() { r.RawSend(0, []byte("a")) })
+	r.until(200 * second)
+	want(t, "the server", r.traced(" server: ")[3:], `130.000000000 server: prints "a session did not log in within 2m0s"`,
+		"130.000000000 server: c1 of a is closed by the server")
+}

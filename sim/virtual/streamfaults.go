@@ -24,11 +24,11 @@ type stuck struct {
 
 // ends are who sends on one direction of a connection, and who receives.
 func (w *World) ends(c uint32, down bool) (from, to uint32) {
-	if who := w.conns[c].phone; !down {
-		return who, nobody
-	} else {
+	who := w.conns[c].phone
+	if down {
 		return nobody, who
 	}
+	return who, nobody
 }
 
 // keptBack is the fault that lets nothing of one direction of a connection

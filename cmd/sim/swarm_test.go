@@ -1,0 +1,227 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim"
+	"bluetrace/sim/swarm"
+)
+
+const small = `name: small
+about: Two phones.
+seed: 3
+phones: [{name: anna}, {name: ben}]
+contacts: {everyone: [anna, ben]}
+routine:
+  - {phones: [anna, ben], within: 5s, do: [login, Download_tempID]}
+  - {phones: [anna, ben], every: 10s, from: 10s, until: 1m, do: Beacon, to: contacts}
+script:
+  - {at: 70s, phone: anna, expect: {log: 6}}
+`
+
+// planted is a program in which seeds that 3 divides fail a check that knows of
+// nothing, and which tells no time.
+func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
+	t.Helper()
+	p, out, errs = whole()
+	p.now = func() time.Time { return time.Unix(0, 0) }
+	p.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		r, err := sim.Run(ctx, s, o)
+		if err == nil && s.Seed%3 == 0 {
+			at := 12.5
+			r.Run.Verdict = reports.Failed
+			r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.InvariantCheck, Name: "no seed is a multiple of three",
+				Verdict: reports.Failed, Times: 1, Expected: "another", Found: "anna drew it", AtSeconds: &at, Around: []string{"12.5 anna: prints"}})
+		}
+		return r, err
+	}
+	file = filepath.Join(t.TempDir(), "small.yaml")
+	if err := os.WriteFile(file, []byte(small), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p, out, errs, file
+}
+
+// TestSwarmFindsWhatIsPlanted: grouped and told, with what shows it again.
+func TestSwarmFindsWhatIsPlanted(t *testing.T) {
+	p, out, errs, file := planted(t)
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", "2", file}); got != failed {
+		t.Errorf("status %d, want 99\n%s", got, errs)
+	}
+	want := "FAILED  swarm: 3 of 9 runs failed, of 1 cause\n" + `
+  failed  no seed is a multiple of three: … drew it
+    how often 3 of 9 runs; first with seed 3 of ` + file + `
+    expected  another
+    found     anna drew it
+    at        12.5s of virtual time, under faults (heal at DURATION)
+    repeat    sim swarm --seeds 3-3 --verbose ` + file + `
+
+  seeds       1-9
+  scenarios   ` + file + ": 9 runs, 3 failed\n"
+	got := regexp.MustCompile(`heal at [0-9.ms]+`).ReplaceAllString(out.String(), "heal at DURATION")
+	if got, _, _ = strings.Cut(got, "  faults "); got != want {
+		t.Errorf("want (-), got (+):\n%s", cmp.Diff(want, got))
+	}
+	if errs.Len() > 0 {
+		t.Errorf("standard error: %s", errs)
+	}
+}
+
+// TestSwarmRepeatsASeed: the command that is told shows the failure with what
+// was drawn and the last events.
+func TestSwarmRepeatsASeed(t *testing.T) {
+	p, out, _, file := planted(t)
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--verbose", file}); got != failed {
+		t.Errorf("status %d, want 99", got)
+	}
+	for _, want := range []string{"seed 3 of " + file + ": failed, 2 phones, ", "  FAILED no seed is a multiple of three: … drew it\n", "    drawn\n", "heals at ",
+		"    last events\n      12.5 anna: prints\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+// TestSwarmHalvesMerge: the JSON of two halves of a range is that of the whole.
+func TestSwarmHalvesMerge(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "small.yaml")
+	if err := os.WriteFile(path, []byte(small), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run := func(want status, arguments ...string) string {
+		t.Helper()
+		p, out, errs, _ := planted(t)
+		if got := p.command(context.Background(), append([]string{"swarm", "--report", "json"}, arguments...)); got != want {
+			t.Errorf("%v: status %d, want %d\n%s", arguments, got, want, errs)
+		}
+		return out.String()
+	}
+	whole := run(failed, "--seeds", "1-12", "--jobs", "2", path)
+	var files []string
+	for i, seeds := range []string{"8-12", "1-7"} {
+		f := filepath.Join(folder, []string{"b.json", "a.json"}[i])
+		if err := os.WriteFile(f, []byte(run(failed, "--seeds", seeds, "--jobs", "2", path)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, f)
+	}
+	if diff := cmp.Diff(whole, run(failed, append([]string{"--merge"}, files...)...)); diff != "" {
+		t.Errorf("the whole (-) and its halves (+):\n%s", diff)
+	}
+	var d struct {
+		Runs   uint64
+		Twice  uint64
+		Seeds  []swarm.Range
+		Faults []reports.KindCount
+	}
+	if err := json.Unmarshal([]byte(whole), &d); err != nil || d.Runs != 12 || d.Twice != 1 || len(d.Seeds) != 1 || len(d.Faults) == 0 {
+		t.Errorf("%v: %+v", err, d)
+	}
+}
+
+// TestSwarmLeavesFiles: the summary in both forms, and the scenario that was
+// drawn, which anybody can run.
+func TestSwarmLeavesFiles(t *testing.T) {
+	p, _, errs, file := planted(t)
+	folder := filepath.Join(t.TempDir(), "out")
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, "--shrink=false", file}); got != failed {
+		t.Errorf("status %d, want 99\n%s", got, errs)
+	}
+	found, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range found {
+		found[i] = filepath.Base(found[i])
+	}
+	if diff := cmp.Diff([]string{"drawn-no-seed-is-a-multiple-of-three-drew-it.yaml", "swarm.json", "swarm.txt"}, found); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := scenarios.Load(filepath.Join(folder, found[0]), scenarios.Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSwarmIsInterrupted(t *testing.T) {
+	p, out, _, file := planted(t)
+	ctx, stop := context.WithCancel(context.Background())
+	engine := p.engine
+	p.engine = func(c context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		if s.Seed == 5 {
+			stop()
+			return nil, c.Err()
+		}
+		return engine(c, s, o)
+	}
+	if got := p.command(ctx, []string{"swarm", "--seeds", "1-1000000", "--jobs", "1", file}); got != interrupted {
+		t.Errorf("status %d, want 105", got)
+	}
+	for _, want := range []string{"FAILED  swarm: 1 of 4 runs failed, of 1 cause\n", "  seeds       1-4\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out)
+		}
+	}
+}
+
+func TestSwarmEndsInTime(t *testing.T) {
+	p, out, errs, file := planted(t)
+	begun := 0
+	p.now = func() time.Time { // a second passes at every look
+		begun++
+		return time.Unix(int64(begun), 0)
+	}
+	p.engine = sim.Run
+	if got := p.command(context.Background(), []string{"swarm", "--for", "10s", "--from", "0xabc", "--jobs", "1", file}); got != held {
+		t.Errorf("status %d, want 0\n%s%s", got, out, errs)
+	}
+	if !strings.Contains(out.String(), "\n  seeds       2748-27") {
+		t.Errorf("it did not begin with 0xabc:\n%s", out)
+	}
+}
+
+func TestSwarmRefuses(t *testing.T) {
+	p, _, errs, file := planted(t)
+	notJSON := filepath.Join(t.TempDir(), "x.json")
+	if err := os.WriteFile(notJSON, []byte("{}x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		arguments string
+		want      status
+		says      string
+	}{
+		{"swarm", invalid, "no scenario was named"},
+		{"swarm --seeds 5-4 FILE", invalid, "4 is before 5"},
+		{"swarm --seeds 5- FILE", invalid, "have no end: write --for"},
+		{"swarm --for 0s FILE", invalid, "--for 0s is not above 0"},
+		{"swarm --from 5 FILE", invalid, "--from is of use with --for only"},
+		{"swarm --for 1s --from 5 --seeds 1-2 FILE", invalid, "name one of them"},
+		{"swarm --jobs 0 FILE", invalid, "--jobs 0 is not above 0"},
+		{"swarm --report junit FILE", invalid, `"junit" is no report of a swarm`},
+		{"swarm --merge --seeds 1-2 a.json", invalid, "--merge runs nothing"},
+		{"swarm --merge", invalid, "no result was named"},
+		{"swarm --merge absent.json", invalid, "no such file"},
+		{"swarm --merge NOTJSON", invalid, "x.json: "},
+		{"swarm absent.yaml", invalid, "absent.yaml"},
+		{"swarm ../../scenarios/load", invalid, ""},
+	} {
+		errs.Reset()
+		arguments := strings.NewReplacer("NOTJSON", notJSON, "FILE", file).Replace(c.arguments)
+		if got := p.command(context.Background(), strings.Fields(arguments)); got != c.want || !strings.Contains(errs.String(), c.says) {
+			t.Errorf("%s: status %d, want %d and %q\n%s", c.arguments, got, c.want, c.says, errs)
+		}
+	}
+}
