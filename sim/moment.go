@@ -66,7 +66,10 @@ func (r *run) Decided(phone uint32, raw bool, e *nodes.ServerEvent) {
 			}
 			r.progress(st)
 		}
-		if !raw && decides(e.Kind, st.operation()) {
+		// What is decided after the program was through with a step is of another,
+		// but a program waits for no answer to its logout.
+		late := st.result.answered && st.operation() != nodes.OpLogout
+		if !raw && !late && decides(e.Kind, st.operation()) {
 			r.tookEffect(st)
 		}
 	}

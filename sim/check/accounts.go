@@ -62,6 +62,7 @@ type session struct {
 	// silent is the account on which a joined username and password was counted
 	// without an answer.
 	silent *account
+	whole  string // the joined read of what was perhaps no welcome
 	upload uploading
 }
 
@@ -124,6 +125,10 @@ func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
 		}
 		s.account = a.named(s.name)
 	case atPassword:
+		if s.whole != "" { // there was no answer
+			s.name, s.whole = s.whole, ""
+			s.account = a.named(s.name)
+		}
 		if s.account != nil {
 			s.awaited = a.attempt(at, s.account, string(p))
 			s.epoch = s.account.epoch
@@ -139,16 +144,30 @@ func (a *accounts) joined(at int64, s *session) {
 			continue
 		}
 		free := !a.blockedAt(acc, at)
-		if free && s.name[n:] == acc.password {
+		right := s.name[n:] == acc.password
+		switch {
+		case free && right:
+			s.refused(acc)
 			s.name = s.name[:n]
 			s.account = acc
 			s.awaited = a.attempt(at, acc, acc.password)
 			s.epoch = acc.epoch
-		} else if free {
+		case free:
 			a.attempt(at, acc, "")
 			s.silent = acc
+		case right && acc.unsure: // the block may not have been saved: the answer tells
+			s.refused(acc)
+			s.name = s.name[:n]
 		}
 		return
+	}
+}
+
+// refused keeps the read by which a session is known if its right password was
+// not looked at, which nobody can tell before the next read or answer.
+func (s *session) refused(acc *account) {
+	if acc.unsure {
+		s.whole = s.name
 	}
 }
 
