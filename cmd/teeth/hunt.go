@@ -37,8 +37,9 @@ type hunted struct {
 	found   *prey   // nil: nothing failed
 }
 
-// prey is the failure that the first failing run showed; of several, that of the
-// smallest scenario.
+// prey is the failure that the first failing run showed; of several, an invariant
+// rather than liveness, which often only shows what follows, and of those that of
+// the smallest scenario.
 type prey struct {
 	scenario string // file
 	seed     uint64
@@ -111,7 +112,7 @@ func readHunted(status int, stdout []byte, root string) (hunted, error) {
 				return got, err
 			}
 		}
-		if got.found == nil || p.smaller(got.found) {
+		if got.found == nil || p.better(got.found) {
 			got.found = p
 		}
 	}
@@ -136,10 +137,16 @@ func (p *prey) measure(fromRoot, file string) error {
 	return nil
 }
 
-// smaller says whether p is shown by less than another.
-func (p *prey) smaller(than *prey) bool {
+// better says whether p shows a bug better than another.
+func (p *prey) better(than *prey) bool {
+	if a, b := p.liveness(), than.liveness(); a != b {
+		return b
+	}
 	return p.parts > 0 && (than.parts == 0 || p.parts < than.parts)
 }
+
+// liveness says whether it is only that something was not possible after the heal.
+func (p *prey) liveness() bool { return strings.HasPrefix(p.cause, "liveness: ") }
 
 // needsSeed says whether the shrunk scenario fails with its own seed only.
 func (p *prey) needsSeed() bool { return strings.Contains(p.note, "needs its seed") }
