@@ -23,6 +23,7 @@ type accounts struct {
 type attempts struct {
 	wrong   int // consecutive wrong passwords
 	blocked bool
+	stale   bool          // the disk has a block that is over, and may count as one after a restart
 	until   time.Duration // elapsed time of the end of the block
 }
 
@@ -30,7 +31,7 @@ type attempts struct {
 // begins, and so is the count at its end: zero.
 func (a *attempts) blockedAt(now time.Duration) bool {
 	if a.blocked && now >= a.until {
-		a.blocked = false
+		a.blocked, a.stale = false, true
 	}
 	return a.blocked
 }
@@ -117,7 +118,7 @@ func (a *accounts) restore(now Now, r *Attempts) error {
 	*t = attempts{wrong: r.Wrong}
 	if r.BlockedUntil != 0 {
 		left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)
-		*t = attempts{blocked: left > 0, until: later(now.Elapsed, left)}
+		*t = attempts{blocked: left > 0, stale: left <= 0, until: later(now.Elapsed, left)}
 	}
 	return nil
 }

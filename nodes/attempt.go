@@ -10,7 +10,7 @@ const (
 	verdictWrong
 	verdictBlocks // wrong, and a block begins with it
 	verdictRight
-	verdictReset // right, after wrong ones: the count was not zero
+	verdictReset // right, after wrong ones or a block: the disk must know
 )
 
 // decide looks at one attempt and changes the count and the block of its name
@@ -21,13 +21,14 @@ func (s *Server) decide(now Now, n *name, password []byte) verdict {
 		return verdictRefused
 	}
 	if s.accounts.right(n, password) {
-		if a.wrong == 0 {
+		if a.wrong == 0 && !a.stale {
 			return verdictRight
 		}
-		a.wrong = 0
+		a.wrong, a.stale = 0, false
 		return verdictReset
 	}
 	a.wrong++
+	a.stale = false
 	if a.wrong < s.settings.Attempts {
 		return verdictWrong
 	}

@@ -59,6 +59,27 @@ func TestBlockSurvivesARestart(t *testing.T) {
 	}
 }
 
+// Who was welcomed after a block is not blocked again by a restart, wherever the
+// wall clock has gone; the welcome waits until the disk knows.
+func TestBlockThatIsOverStaysOver(t *testing.T) {
+	r := newServerRig(t, nil)
+	for i := range 3 {
+		r.try(Conn(i), alice, "bad")
+	}
+	r.at(time.Minute)
+	equal(t, "at the end", r.try(3, alice, alicePassword), welcome)
+	equal(t, "the last record", r.stored[len(r.stored)-1], Record{Kind: RecordAttempts, Attempts: Attempts{Known: true, User: alice}})
+	stored := len(r.stored)
+	equal(t, "once more", r.try(4, alice, alicePassword), welcome)
+	equal(t, "records of it", len(r.stored)-stored, 0)
+	back := Now{Wall: startWall - int64(time.Hour)}
+	equal(t, "an hour back", restart(t, r, back).try(0, alice, alicePassword), welcome)
+
+	over := restart(t, &serverRig{stored: r.stored[:3]}, at(time.Hour))
+	equal(t, "over while it was down", over.try(0, alice, alicePassword), welcome)
+	equal(t, "an hour back, after that", restart(t, &serverRig{stored: append(r.stored[:3:3], over.stored...)}, back).try(0, alice, alicePassword), welcome)
+}
+
 func TestCountSurvivesARestart(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.try(0, alice, "a")

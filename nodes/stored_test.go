@@ -37,8 +37,8 @@ func TestAttemptsCountBeforeTheyAreStored(t *testing.T) {
 	for i := range want {
 		equal(t, "record", r.stored[i], want[i])
 	}
-	equal(t, "the block counts from the password, not from the disk",
-		r.at(61*time.Second).try(4, alice, alicePassword), welcome)
+	same(t, "its end is saved", r.at(61*time.Second).login(4, alice, alicePassword))
+	same(t, "the block counts from the password, not from the disk", r.storedAs(4, nil), "4> "+welcome, "users: "+alice)
 }
 
 func TestRightPasswordStoresTheResetFirst(t *testing.T) {

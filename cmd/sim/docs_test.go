@@ -45,12 +45,14 @@ func TestReadmeListsTheWholeLibrary(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := filepath.Glob("../../scenarios/*.yaml")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("%d scenarios, %v", len(files), err)
+	const library = "../../scenarios/"
+	files, err := filepath.Glob(library + "*.yaml")
+	withFaults, err2 := filepath.Glob(library + "faults/*.yaml")
+	if err != nil || err2 != nil || len(files) == 0 || len(withFaults) == 0 {
+		t.Fatalf("%d scenarios, %v; %d with faults, %v", len(files), err, len(withFaults), err2)
 	}
-	for _, f := range files {
-		name := "`" + strings.TrimSuffix(filepath.Base(f), ".yaml") + "`"
+	for _, f := range append(files, withFaults...) {
+		name := "`" + strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(f), library), ".yaml") + "`"
 		if !strings.Contains(string(readme), name) {
 			t.Errorf("README.md does not name the scenario %s", name)
 		}

@@ -192,7 +192,7 @@ func TestComplaints(t *testing.T) {
 		{"run manuals", "left out, being manual: manuals/crowd.yaml\nsim: every scenario found is manual\nhint: name its file to have it\n"},
 		{"run manuals manuals/crowd.yaml", ""},
 		{"run empty", "sim: finding scenarios: folder \"empty\" holds no .yaml file\n"},
-		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, check, schema and help\n"},
+		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, schema and help\n"},
 	} {
 		b := newBench()
 		b.command(context.Background(), strings.Fields(c.arguments))

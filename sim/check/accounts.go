@@ -19,8 +19,9 @@ type accounts struct {
 	longest  int // length of the longest known name
 
 	clock world.NodeClock // the server's
-	// failing: what an unknown name came to could not be saved, so that a crash
-	// forgets it.
+	// asked counts writes of unknown names that are under way; failing: what one of
+	// them came to could not be saved. A crash forgets either.
+	asked   int
 	failing bool
 }
 
@@ -35,11 +36,7 @@ type account struct {
 	// asked counts writes that are under way, unsaved says that the last one failed.
 	asked   int
 	unsaved bool
-	// unsure: a kill fell between an attempt and its answer, so that its count
-	// may or may not have been saved. Answers that were worked out in an epoch
-	// before it was settled again say nothing.
-	unsure bool
-	epoch  int
+	doubt
 }
 
 type stage uint8
@@ -56,14 +53,19 @@ type session struct {
 	name     string
 	account  *account
 	awaited  string // the answer that must come next; "" is none
+	right    bool   // the last password was
 	epoch    int    // of the account when that was worked out
+	nth      int    // of the account's attempts the last one was
 	lastRead int64
 	readWall int64 // by the server's clock
 	// silent is the account on which a joined username and password was counted
 	// without an answer.
 	silent *account
-	whole  string // the joined read of what was perhaps no welcome
-	upload uploading
+	// perhaps is the name with which a joined read begins, when it is not known
+	// whether its password was taken.
+	perhaps string
+	upload  uploading
+	acked   int // acknowledgements, one after the other
 }
 
 const (
@@ -123,17 +125,22 @@ func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
 		if a.known[s.name] == nil {
 			a.joined(at, s)
 		}
-		s.account = a.named(s.name)
-	case atPassword:
-		if s.whole != "" { // there was no answer
-			s.name, s.whole = s.whole, ""
+		if s.perhaps == "" {
 			s.account = a.named(s.name)
 		}
+	case atPassword:
 		if s.account != nil {
-			s.awaited = a.attempt(at, s.account, string(p))
-			s.epoch = s.account.epoch
+			a.tries(at, s, string(p))
 		}
 	}
+}
+
+// tries works out the answer to the password of a session.
+func (a *accounts) tries(at int64, s *session, password string) {
+	acc := s.account
+	s.right = acc.exists && password == acc.password
+	s.awaited = a.attempt(at, acc, password)
+	s.epoch, s.nth = acc.epoch, acc.attempts
 }
 
 // joined handles a read that is no name but begins with one.
@@ -143,31 +150,20 @@ func (a *accounts) joined(at int64, s *session) {
 		if acc == nil {
 			continue
 		}
+		if acc.unsure {
+			a.perhaps(s, acc, s.name[:n])
+			return
+		}
 		free := !a.blockedAt(acc, at)
-		right := s.name[n:] == acc.password
-		switch {
-		case free && right:
-			s.refused(acc)
+		if free && s.name[n:] == acc.password {
 			s.name = s.name[:n]
 			s.account = acc
-			s.awaited = a.attempt(at, acc, acc.password)
-			s.epoch = acc.epoch
-		case free:
+			a.tries(at, s, acc.password)
+		} else if free {
 			a.attempt(at, acc, "")
 			s.silent = acc
-		case right && acc.unsure: // the block may not have been saved: the answer tells
-			s.refused(acc)
-			s.name = s.name[:n]
 		}
 		return
-	}
-}
-
-// refused keeps the read by which a session is known if its right password was
-// not looked at, which nobody can tell before the next read or answer.
-func (s *session) refused(acc *account) {
-	if acc.unsure {
-		s.whole = s.name
 	}
 }
 
@@ -181,6 +177,9 @@ func (a *accounts) blockedAt(acc *account, at int64) bool {
 
 // attempt works out the answer to a password.
 func (a *accounts) attempt(at int64, acc *account, password string) string {
+	acc.attempts++
+	acc.unanswered++
+	acc.last = a.clock.ElapsedAt(at)
 	switch {
 	case a.blockedAt(acc, at):
 		return protocol.IsBlocked
@@ -208,13 +207,17 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 	got := string(p)
 	if got == protocol.Welcome {
 		defer func() { s.stage = inSession }()
+		if s.perhaps != "" {
+			s.name = s.perhaps
+		}
 	}
 	acc := s.account
 	if acc == nil {
 		return
 	}
+	defer func() { acc.unanswered = max(acc.unanswered-1, 0) }()
 	if acc.unsure || s.epoch != acc.epoch {
-		a.settle(s.lastRead, acc, got)
+		a.doubtful(at, s, got)
 		s.awaited = ""
 		return
 	}
@@ -255,93 +258,5 @@ func broken(acc *account, awaited, got string) Invariant {
 		return BlockLastsExactly
 	default:
 		return ThirdWrongBlocks
-	}
-}
-
-// settle takes the system's word for an account after a kill left its count
-// open. The attempt was read at the given time.
-func (a *accounts) settle(read int64, acc *account, got string) {
-	if !acc.unsure {
-		return
-	}
-	switch got {
-	case protocol.Welcome:
-		acc.wrong, acc.blocked, acc.unsure = 0, false, false
-		acc.epoch++
-	case protocol.NowBlocked:
-		a.block(read, acc)
-		acc.unsure = false
-		acc.epoch++
-	}
-}
-
-// restarted: the sessions are gone, counts and blocks stay; an attempt without
-// an answer may or may not have been counted.
-func (a *accounts) restarted() {
-	for i := range a.sessions {
-		s := &a.sessions[i]
-		if s.awaited != "" && s.account != nil {
-			s.account.unsure = true
-		}
-		if s.silent != nil {
-			s.silent.unsure = true
-		}
-		a.sessions[i] = session{}
-	}
-	for _, acc := range a.known {
-		acc.forget(acc.unsaved)
-	}
-	for _, acc := range a.unknown {
-		acc.forget(a.failing)
-	}
-}
-
-// forget: of what was not saved, nobody knows what the disk has.
-func (acc *account) forget(unsaved bool) {
-	if acc.asked > 0 || unsaved {
-		acc.unsure = true
-	}
-	acc.asked, acc.unsaved = 0, false
-}
-
-// started: blocks go on by wall time, with what is left of them, never less than
-// nothing nor more than a whole one (PROTOCOL.md section 1, Two clocks).
-func (a *accounts) started(at int64) {
-	a.failing = false
-	for _, acc := range a.known {
-		a.resume(at, acc)
-	}
-	for _, acc := range a.unknown {
-		a.resume(at, acc)
-	}
-}
-
-func (a *accounts) resume(at int64, acc *account) {
-	if !acc.blocked {
-		return
-	}
-	full := a.v.rules.BlockDuration
-	left := min(max(time.Duration(acc.until-a.clock.WallAt(at)), 0), full)
-	acc.since = a.clock.ElapsedAt(at) - (full - left)
-}
-
-// stores follows what the server saves of its accounts: begun, or done with an
-// error.
-func (a *accounts) stores(records []nodes.Record, begun bool, err error) {
-	for i := range records {
-		r := &records[i]
-		if r.Kind != nodes.RecordAttempts {
-			continue
-		}
-		acc := a.known[r.Attempts.User]
-		switch {
-		case !r.Attempts.Known || acc == nil:
-			a.failing = a.failing || err != nil
-		case begun:
-			acc.asked++
-		default:
-			acc.asked = max(acc.asked-1, 0)
-			acc.unsaved = err != nil
-		}
 	}
 }

@@ -22,7 +22,7 @@ func (v *Invariants) PhoneStarted(at int64, phone uint32, log *nodes.ContactLog)
 
 // Written follows what a phone's disk holds.
 func (v *Invariants) Written(at int64, phone uint32, kept []nodes.Kept) {
-	v.logs.own(at, phone).durable = append([]nodes.Kept(nil), kept...)
+	v.logs.own(at, phone).wrote(kept)
 }
 
 // ServerStopped follows the end of the server's program; ServerRestarted was told
@@ -47,16 +47,25 @@ func (v *Invariants) StoreDone(_ int64, records []nodes.Record, err error) {
 
 // ClockSet follows the clocks of a node.
 func (v *Invariants) ClockSet(at int64, who uint32, elapsed time.Duration, wall int64, drift float64) {
-	c := world.NodeClock{At: at, Elapsed: elapsed, Wall: wall, PPM: drift}
 	if who == world.Nobody {
-		v.accounts.clock = c
+		v.accounts.clock = setClock(v.accounts.clock, at, elapsed, wall, drift)
 		return
 	}
 	o := v.logs.own(at, who)
 	if o.clock.ElapsedAt(at) != elapsed {
 		v.violate(NothingStays, at, int(who), fmt.Sprintf("elapsed time %s, which nobody can step", o.clock.ElapsedAt(at)), elapsed.String())
 	}
-	o.clock = c
+	o.clock = setClock(o.clock, at, elapsed, wall, drift)
+}
+
+// setClock is a clock from now on. One that is only stepped keeps the moment from
+// which it drifts, so that it is rounded as the node's own is.
+func setClock(was world.NodeClock, at int64, elapsed time.Duration, wall int64, drift float64) world.NodeClock {
+	if drift != was.PPM || elapsed != was.ElapsedAt(at) {
+		return world.NodeClock{At: at, Elapsed: elapsed, Wall: wall, PPM: drift}
+	}
+	was.Wall += wall - was.WallAt(at)
+	return was
 }
 
 // FaultApplied follows what a fault did while it was in force, or after that.
@@ -68,18 +77,37 @@ func (v *Invariants) FaultApplied(at int64, inForce bool, what string) {
 }
 
 // outlive looks for every TempID that ever left the server in one that has read
-// its files.
+// its files. Of several that are wrong the first that was sent is told.
 func (t *tempIDs) outlive(at int64, resolve func(protocol.TempID) (nodes.Issue, bool)) {
+	var first protocol.TempID
+	wrong := ""
 	for id, is := range t.owners {
 		t.v.times[TempIDsOutlive]++
-		switch got, ok := resolve(id); {
-		case !ok:
-			t.v.violate(TempIDsOutlive, at, -1, fmt.Sprintf("%s of %s, sent at %s s", id, is.owner, world.Seconds(is.sent)), "it is lost")
-		case got.User != is.owner:
-			t.v.violate(TempIDsOutlive, at, -1, fmt.Sprintf("%s of %s, sent at %s s", id, is.owner, world.Seconds(is.sent)), "it is of "+got.User)
-		default:
+		found := t.resolves(id, is, resolve)
+		if found == "" {
 			continue
 		}
-		return
+		if was := t.owners[first]; wrong == "" || is.sent < was.sent || is.sent == was.sent && id.String() < first.String() {
+			first, wrong = id, found
+		}
 	}
+	if wrong != "" {
+		is := t.owners[first]
+		t.v.violate(TempIDsOutlive, at, -1, fmt.Sprintf("%s of %s, sent at %s s", first, is.owner, world.Seconds(is.sent)), wrong)
+	}
+}
+
+// resolves says what is wrong with what a TempID resolves to.
+func (t *tempIDs) resolves(id protocol.TempID, is issue, resolve func(protocol.TempID) (nodes.Issue, bool)) string {
+	got, ok := resolve(id)
+	start, expiry := t.wireTime(got.Start*int64(time.Second), 0), t.wireTime(got.Expiry*int64(time.Second), 0)
+	switch {
+	case !ok:
+		return "it is lost"
+	case got.User != is.owner:
+		return "it is of " + got.User
+	case !t.describes(is, []string{got.User, start, expiry}):
+		return fmt.Sprintf("it is from %s to %s", start, expiry)
+	}
+	return ""
 }

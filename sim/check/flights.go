@@ -12,6 +12,7 @@ type flights struct {
 	v                     *Invariants
 	sent, delivered, lost uint64
 	latest                int64 // when the last of all that were sent arrives
+	mixed                 bool  // the network has lost or doubled some
 }
 
 // DatagramSent follows one that must arrive at due.
@@ -30,6 +31,7 @@ func (v *Invariants) DatagramLost(at int64) {
 	v.flights.overdue(at)
 	v.flights.sent++
 	v.flights.lost++
+	v.flights.mixed = true
 }
 
 // DatagramArrived follows one that reached its phone.
@@ -43,13 +45,17 @@ func (v *Invariants) DatagramArrived(at int64) {
 }
 
 // Doubled follows a datagram that the network has made of another.
-func (v *Invariants) Doubled(at, due int64) { v.DatagramSent(at, due) }
+func (v *Invariants) Doubled(at, due int64) {
+	v.flights.mixed = true
+	v.DatagramSent(at, due)
+}
 
 // DatagramDropped follows one that was on its way and found nobody.
 func (v *Invariants) DatagramDropped(at int64) {
 	f := &v.flights
 	f.v.times[DatagramsBalance]++
 	f.lost++
+	f.mixed = true
 	if f.delivered+f.lost > f.sent {
 		v.violate(DatagramsBalance, at, -1, "no more delivered and lost than sent", f.text())
 	}

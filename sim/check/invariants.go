@@ -150,7 +150,7 @@ func (v *Invariants) ServerSent(at int64, conn nodes.Conn, p []byte) {
 	s := v.accounts.session(conn)
 	if s.stage == inSession {
 		v.tempIDs.sent(at, s, p)
-		v.uploads.sent(at, s, p)
+		v.uploads.sent(at, conn, s, p)
 		return
 	}
 	v.accounts.answered(at, s, p)

@@ -175,7 +175,7 @@ func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
 func (l *logs) forged(phone uint32) { l.sends[phone].wild = true }
 
 // wasSent says whether the phone put this beacon on the wire. When parts are
-// lost, a receiver may put a start in the place of an expiry; in an hour that
+// lost or doubled, a receiver may put a start in the place of an expiry; in an hour that
 // clocks show twice, that can even be valid.
 func (l *logs) wasSent(phone uint32, fields []byte) bool {
 	mark := markOf(phone, fields)
@@ -184,7 +184,7 @@ func (l *logs) wasSent(phone uint32, fields []byte) bool {
 	}
 	p := &l.sends[phone]
 	return p.wild || mark == p.last[0] || mark == p.last[1] || slices.Contains(p.more, mark) ||
-		l.v.flights.lost > 0 && !l.wire.plain(fields)
+		l.v.flights.mixed && !l.wire.plain(fields)
 }
 
 func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {

@@ -111,7 +111,49 @@ func (o *ownLog) compare(v *Invariants, at int64, log *nodes.ContactLog) {
 	}
 }
 
-func (o *ownLog) stop(int64) { o.off, o.entries = true, nil }
+// stop: what the disk holds beyond the memory of the program is over, and may
+// leave the disk in the very moment of the stop.
+func (o *ownLog) stop(at int64) {
+	if o.off {
+		return
+	}
+	now := o.clock.ElapsedAt(at)
+	held := map[protocol.TempID]int{}
+	for i := range o.entries {
+		if e := &o.entries[i]; now-e.received < o.retention {
+			held[e.id]++
+		}
+	}
+	for i := len(o.durable) - 1; i >= 0; i-- {
+		id := o.durable[i].TempID
+		if held[id] == 0 {
+			id = protocol.TempID{}
+		}
+		if held[id]--; held[id] < 0 {
+			o.durable = slices.Delete(o.durable, i, i+1)
+		}
+	}
+	o.off, o.entries = true, nil
+}
+
+// wrote takes what the disk was said to hold. What neither it nor the memory has
+// will not come back.
+func (o *ownLog) wrote(kept []nodes.Kept) {
+	o.durable = append(o.durable[:0], kept...)
+	had := map[protocol.TempID]bool{}
+	for i := range kept {
+		had[kept[i].TempID] = true
+	}
+	for i := range o.entries {
+		had[o.entries[i].id] = true
+	}
+	for i := range o.ever {
+		if e := &o.ever[i]; slices.ContainsFunc(kept, func(k nodes.Kept) bool { return k.Received == e.wall }) {
+			had[e.id] = true
+		}
+	}
+	o.ever = slices.DeleteFunc(o.ever, func(e ownEntry) bool { return !had[e.id] })
+}
 
 // age is how old an entry is for a program that has just been started: by the
 // wall, never less than nothing nor more than the retention (PROTOCOL.md section
@@ -128,35 +170,38 @@ func (o *ownLog) start(v *Invariants, at int64, log *nodes.ContactLog) {
 	o.entries = o.entries[:0]
 	now, wall := o.clock.ElapsedAt(at), o.clock.WallAt(at)
 	v.times[LogsOutlive]++
-	given := make(map[protocol.TempID][]time.Duration, log.Len())
+	given, next := make(map[protocol.TempID]int, log.Len()), 0
 	for i := range log.Len() {
 		c := log.At(i)
 		age := now - c.Received
-		given[c.TempID] = append(given[c.TempID], age)
+		given[c.TempID]++
 		o.entries = append(o.entries, ownEntry{c.TempID, c.Received, wall - int64(age)})
-		if !o.received(c.TempID, age, wall) {
-			v.violate(LogsOutlive, at, int(o.phone), "entries that were received, no younger than they are",
+		came := slices.IndexFunc(o.ever[next:], func(e ownEntry) bool {
+			return (e.id == c.TempID || e.id == protocol.TempID{}) && o.age(e.wall, wall) <= age
+		})
+		if came < 0 {
+			v.violate(LogsOutlive, at, int(o.phone), "entries that were received, each once, no younger than they are",
 				fmt.Sprintf("%s, %s old", c.TempID, age))
+			continue
 		}
+		next += came + 1
 	}
 	o.missing(v, at, wall, given)
 }
 
-// received says whether an entry of this TempID came as long ago, or not as long.
-func (o *ownLog) received(id protocol.TempID, age time.Duration, wall int64) bool {
-	return slices.ContainsFunc(o.ever, func(e ownEntry) bool {
-		return (e.id == id || e.id == protocol.TempID{}) && o.age(e.wall, wall) <= age
-	})
-}
-
 // missing looks for entries that the disk was said to hold. What came before an
 // entry is no younger than it, whatever the clock did in between.
-func (o *ownLog) missing(v *Invariants, at, wall int64, given map[protocol.TempID][]time.Duration) {
-	least := time.Duration(0)
-	for i := range o.ever {
-		if e := &o.ever[i]; len(o.durable) == 0 || e.wall > o.durable[len(o.durable)-1].Received {
-			least = max(least, o.age(e.wall, wall))
+func (o *ownLog) missing(v *Invariants, at, wall int64, given map[protocol.TempID]int) {
+	if len(o.durable) == 0 {
+		return
+	}
+	least, last := time.Duration(0), &o.durable[len(o.durable)-1]
+	for i := len(o.ever) - 1; i >= 0; i-- {
+		e := &o.ever[i]
+		if e.wall == last.Received && (e.id == last.TempID || e.id == protocol.TempID{}) {
+			break
 		}
+		least = max(least, o.age(e.wall, wall)) // the disk may have it as well
 	}
 	for i := len(o.durable) - 1; i >= 0; i-- {
 		k := &o.durable[i]
@@ -164,10 +209,9 @@ func (o *ownLog) missing(v *Invariants, at, wall int64, given map[protocol.TempI
 		if least >= o.retention {
 			return // it and all before it are over
 		}
-		if len(given[k.TempID]) == 0 {
+		if given[k.TempID]--; given[k.TempID] < 0 {
 			v.violate(LogsOutlive, at, int(o.phone), fmt.Sprintf("%s, which was on its disk, %s old", k.TempID, o.age(k.Received, wall)), "it is not in the log")
 			return
 		}
-		given[k.TempID] = given[k.TempID][1:]
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/sim/world"
 )
@@ -13,8 +14,9 @@ import (
 // uploads is the model of what becomes of an upload: once its last line was
 // acknowledged, the server tells of it whole, at that instant.
 type uploads struct {
-	v    *Invariants
-	owed []owed
+	v      *Invariants
+	owed   []owed
+	latest nodes.Conn // the last one on which anything was acknowledged
 }
 
 // owed is an upload whose last acknowledgement was sent.
@@ -49,9 +51,15 @@ func (u *uploads) read(at int64, s *session, p []byte) {
 }
 
 // sent follows what the server sends in a session.
-func (u *uploads) sent(at int64, s *session, p []byte) {
+func (u *uploads) sent(at int64, conn nodes.Conn, s *session, p []byte) {
 	u.overdue(at)
-	if s.upload.acks == 0 || string(p) != protocol.Ack {
+	if string(p) != protocol.Ack {
+		s.acked = 0
+		return
+	}
+	s.acked++
+	u.latest = conn
+	if s.upload.acks == 0 {
 		return
 	}
 	if s.upload.acks--; s.upload.acks == 0 {
@@ -70,7 +78,28 @@ func (u *uploads) printed(at int64, text string) {
 	}
 	name, _, _ = strings.Cut(name, "\n")
 	entries := strings.Count(head, "\n") / linesOfEntry
-	u.owed = slices.DeleteFunc(u.owed, func(o owed) bool { return o.name == name && o.entries == entries })
+	if i := slices.IndexFunc(u.owed, func(o owed) bool { return o.name == name && o.entries == entries }); i >= 0 {
+		u.owed = slices.Delete(u.owed, i, i+1)
+	}
+	u.acknowledged(at, name, entries)
+}
+
+// acknowledged: of an upload that is told of whole, the command, the count and
+// every line were acknowledged in one session.
+func (u *uploads) acknowledged(at int64, name string, entries int) {
+	need := 2 + entries*linesOfEntry
+	enough := func(s session) bool { return s.stage == inSession && s.name == name && s.acked >= need }
+	all := u.v.accounts.sessions
+	i := int(u.latest)
+	if i >= len(all) || !enough(all[i]) {
+		i = slices.IndexFunc(all, enough)
+	}
+	if i >= 0 {
+		all[i].acked -= need
+		return
+	}
+	u.v.times[UploadsWhole]++
+	u.v.violate(UploadsWhole, at, -1, fmt.Sprintf("no word of an upload of %s before its %d lines are acknowledged", name, need-2), "it is told of whole")
 }
 
 // overdue: what was acknowledged to its end before now has been told of.

@@ -11,6 +11,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
+	"bluetrace/protocol"
 	"bluetrace/sim/world"
 )
 
@@ -22,6 +23,7 @@ type serverHost struct {
 	entropy  *rand.ChaCha8
 	server   *socket.Server // nil: it is down, or elsewhere
 	disk     *disk
+	started  bool     // once at least
 	starting bool     // it does not say yet that it listens
 	conns    []*link  // by nodes.Conn
 	stores   []uint64 // the turn of each Store that is under way
@@ -67,14 +69,27 @@ func (h *serverHost) start() (err error) {
 		Settings: settings, Listener: &listener{h.listener, d}, Disk: d,
 		Clock: w.config.Clock, Origin: w.origin, Lock: &w.mu, Observer: h,
 		Credentials: func() ([]nodes.Credential, bool) { return w.config.Credentials, false },
-		Restore: func(take func(nodes.Record) error) error {
-			return folder.Restore(w.config.Clock.Now().UnixNano(), take)
-		},
+	}
+	issued := map[protocol.TempID]nodes.Issue{}
+	c.Restore = func(take func(nodes.Record) error) error {
+		return folder.Restore(w.config.Clock.Now().UnixNano(), func(r nodes.Record) error {
+			if r.Kind == nodes.RecordIssue {
+				issued[r.Issue.TempID] = r.Issue
+			}
+			return take(r)
+		})
 	}
 	s, err := socket.NewServer(c)
 	if err != nil {
 		return errors.Join(err, folder.Close())
 	}
+	if h.started {
+		w.watcher.ServerStarted(int64(w.now), func(id protocol.TempID) (nodes.Issue, bool) {
+			i, ok := issued[id]
+			return i, ok
+		})
+	}
+	h.started = true
 	h.server, h.disk, h.listener, h.starting, h.stores = s, d, nil, true, nil
 	w.running.Go(func() {
 		if err := s.Serve(); err != nil {
@@ -106,6 +121,7 @@ func (w *World) RestartServer(down time.Duration) {
 		w.fail(fmt.Errorf("giving up the files of the killed server: %w", err))
 	}
 	w.watcher.ServerRestarted(int64(w.now))
+	w.watcher.ServerStopped(int64(w.now))
 	for l := range w.links {
 		if l.serverOpen {
 			l.serverOpen, l.byServer = false, true

@@ -48,6 +48,9 @@ func (s *story) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneE
 // nobody watches.
 type nobody struct{ world.FaultWatcher }
 
+func (nobody) ServerStopped(int64)                                            {}
+func (nobody) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
+
 func (nobody) Accepted(int64, nodes.Conn)                           {}
 func (nobody) ServerRead(int64, nodes.Conn, []byte)                 {}
 func (nobody) ServerSent(int64, nodes.Conn, []byte)                 {}

@@ -18,20 +18,31 @@ type Seen struct {
 	phones map[uint32]*phoneSeen
 	blocks map[string]int64 // world's time of the beginning of each account's last block
 	names  map[nodes.Conn]string
+	server world.NodeClock
 	saving int
 	downAt int64 // when the server went down
-	down   bool
+	// guessed is who had an account blocked, broken whose upload has just broken off.
+	guessed map[string]guesser
+	broken  map[uint32]bool
+}
+
+// guesser is somebody who types passwords: a phone's program, or a script that
+// speaks to the server itself.
+type guesser struct {
+	phone uint32
+	raw   bool
 }
 
 // phoneSeen is what is remembered of a phone.
 type phoneSeen struct {
-	clock       *world.NodeClock // nil: the world's
-	kept        map[protocol.TempID]bool
-	first, last int64 // of the last verdict: its first part, and itself
-	sender      uint32
-	received    int64 // the last valid one
-	durable     int   // entries that its disk was last said to hold
-	written     int64
+	clock    *world.NodeClock // nil: the world's
+	kept     map[protocol.TempID]bool
+	last     int64 // the last verdict, on a beacon of sender
+	sender   uint32
+	received int64 // the last valid one
+	durable  int   // entries that its disk was last said to hold
+	written  int64
+	brokenAt int64 // when an upload broke off
 }
 
 // Settings of the run that is listened to.
@@ -43,8 +54,10 @@ type Settings struct {
 
 // New listens to one run.
 func New(s Settings) *Seen {
-	return &Seen{block: s.BlockDuration, start: s.Start * int64(time.Second), zone: s.Zone, phones: map[uint32]*phoneSeen{},
-		blocks: map[string]int64{}, names: map[nodes.Conn]string{}}
+	start := s.Start * int64(time.Second)
+	return &Seen{block: s.BlockDuration, start: start, zone: s.Zone, phones: map[uint32]*phoneSeen{},
+		blocks: map[string]int64{}, names: map[nodes.Conn]string{}, server: world.NodeClock{Wall: start},
+		guessed: map[string]guesser{}, broken: map[uint32]bool{}}
 }
 
 // Between stands between a world and those whom it tells (sim.Options.Listen).
@@ -69,7 +82,7 @@ func (s *Seen) mark(m Mark) { s.Counts[m]++ }
 func (s *Seen) phone(who uint32) *phoneSeen {
 	p := s.phones[who]
 	if p == nil {
-		p = &phoneSeen{kept: map[protocol.TempID]bool{}, sender: world.Nobody}
+		p = &phoneSeen{kept: map[protocol.TempID]bool{}, sender: world.Nobody, brokenAt: -1}
 		s.phones[who] = p
 	}
 	return p

@@ -36,10 +36,10 @@ func (s *Seen) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 		}
 	}
 	first := at - int64(e.At.Elapsed-e.First)
-	if p.sender != world.Nobody && p.sender != sender && first < p.last && first > p.first {
+	if p.sender != world.Nobody && p.sender != sender && first < p.last {
 		s.mark(BeaconsInterleaved)
 	}
-	p.first, p.last, p.sender = first, at, sender
+	p.last, p.sender = at, sender
 	if e.Err != nil {
 		return
 	}
@@ -71,13 +71,15 @@ func (s *Seen) validByWorld(at int64, e *nodes.PhoneEffect) bool {
 // ClockSet follows clocks.
 func (t *watching) ClockSet(at int64, who uint32, elapsed time.Duration, wall int64, drift float64) {
 	t.Watcher.ClockSet(at, who, elapsed, wall, drift)
-	if who == world.Nobody {
-		if t.seen.blocked(at) {
-			t.seen.mark(BlockOverStep)
-		}
+	now := world.NodeClock{At: at, Elapsed: elapsed, Wall: wall, PPM: drift}
+	if who != world.Nobody {
+		t.seen.phone(who).clock = &now
 		return
 	}
-	t.seen.phone(who).clock = &world.NodeClock{At: at, Elapsed: elapsed, Wall: wall, PPM: drift}
+	if t.seen.server.WallAt(at) != wall && t.seen.blocked(at) {
+		t.seen.mark(BlockOverStep)
+	}
+	t.seen.server = now
 }
 
 // blocked says whether any account is.
@@ -100,8 +102,22 @@ func (t *watching) Written(at int64, phone uint32, kept []nodes.Kept) {
 // PhoneStopped follows the end of a phone's program.
 func (t *watching) PhoneStopped(at int64, phone uint32) {
 	t.Watcher.PhoneStopped(at, phone)
-	if p := t.seen.phone(phone); p.received > p.written {
+	p := t.seen.phone(phone)
+	if p.received > p.written {
 		t.seen.mark(LogPartlyLost)
+	}
+	if t.seen.broken[phone] || p.brokenAt == at {
+		t.seen.mark(PhoneStoppedInUpload)
+	}
+	delete(t.seen.broken, phone)
+}
+
+// Stepped tells when an upload broke off.
+func (t *watching) Stepped(at int64, phone uint32, log *nodes.ContactLog) {
+	t.Watcher.Stepped(at, phone, log)
+	if len(t.seen.broken) > 0 && t.seen.broken[phone] {
+		t.seen.phone(phone).brokenAt = at
+		delete(t.seen.broken, phone)
 	}
 }
 
@@ -115,6 +131,7 @@ func (t *watching) PhoneStarted(at int64, phone uint32, log *nodes.ContactLog) {
 	if log.Len() < p.durable {
 		t.seen.mark(EntryExpiresWhileOff)
 	}
+	p.durable = log.Len()
 }
 
 // ServerSent follows blocks as the server tells of them.
@@ -167,14 +184,13 @@ func (t *watching) ServerStopped(at int64) {
 	if s.saving > 0 {
 		s.mark(KilledWhileSaving)
 	}
-	s.saving, s.down, s.downAt = 0, true, at
+	s.saving, s.downAt = 0, at
 }
 
 // ServerStarted follows the start of another.
 func (t *watching) ServerStarted(at int64, resolve func(protocol.TempID) (nodes.Issue, bool)) {
 	t.Watcher.ServerStarted(at, resolve)
 	s := t.seen
-	s.down = false
 	if s.blocked(at) {
 		s.mark(BlockOverRestart)
 	}
@@ -225,16 +241,20 @@ func (t *telling) Decided(phone uint32, raw bool, e *nodes.ServerEvent) {
 	switch {
 	case e.Kind == nodes.EventUploadDone && e.Resolved < e.Entries:
 		t.seen.mark(UploadOfForeign)
-	case e.Kind == nodes.EventRefused && !raw:
-		t.seen.mark(RefusedOwner)
+	case e.Kind == nodes.EventBlockBegan:
+		t.seen.guessed[e.User] = guesser{phone, raw}
+	case e.Kind == nodes.EventRefused && !raw && e.User != "":
+		if by, ok := t.seen.guessed[e.User]; ok && by != (guesser{phone, raw}) {
+			t.seen.mark(RefusedOwner)
+		}
 	}
 }
 
-// Done looks at what a phone that is stopped was at.
+// Done remembers whose upload broke off; what comes next says why.
 func (t *telling) Done(phone uint32, e *nodes.PhoneEffect) {
 	t.Story.Done(phone, e)
 	if e.Op == nodes.OpUpload && e.Outcome == nodes.OutcomeConnectionLost {
-		t.seen.mark(PhoneStoppedInUpload)
+		t.seen.broken[phone] = true
 	}
 }
 

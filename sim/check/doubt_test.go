@@ -1,0 +1,338 @@
+package check
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/sim/world"
+)
+
+var errDisk = errors.New("no space left on device")
+
+// clock sets the server's: elapsed and wall are ahead of the world's by so much.
+func (w *witness) clock(at, elapsed, wall time.Duration, ppm float64) {
+	w.ClockSet(int64(at), world.Nobody, at+elapsed, start*int64(second)+int64(at+wall), ppm)
+}
+
+// restarts has the server killed, and another one started.
+func (w *witness) restarts(killed, started time.Duration) {
+	w.ServerRestarted(int64(killed))
+	w.ServerStopped(int64(killed))
+	w.ServerStarted(int64(started), func(protocol.TempID) (nodes.Issue, bool) { return nodes.Issue{}, false })
+}
+
+func attemptsOf(user string) []nodes.Record {
+	return []nodes.Record{{Kind: nodes.RecordAttempts, Attempts: nodes.Attempts{Known: user != "", User: user}}}
+}
+
+// wrong is an attempt of anna with a wrong password that is saved, with what
+// comes of that, and answered.
+func (w *witness) wrong(at time.Duration, c nodes.Conn, err error, answer string) {
+	w.opens(at, c)
+	w.says(at, c, "wrong")
+	w.StoreAsked(int64(at), attemptsOf("anna"))
+	w.StoreDone(int64(at), attemptsOf("anna"), err)
+	w.ServerSent(int64(at), c, []byte(answer))
+}
+
+// TestBlocksByTheServersClock: a block lasts by the elapsed time of the server,
+// whatever its wall clock shows.
+func TestBlocksByTheServersClock(t *testing.T) {
+	// At 1000 ppm 60 s of the server are 59.94006 s of the world.
+	const minute = 59940059941 * time.Nanosecond
+	tell(t, []history{
+		{"a fast clock, refused to the last nanosecond", func(w *witness) {
+			w.clock(0, 0, 0, 1000)
+			w.blocked()
+			w.attempt(2*second+minute-2, 1, "right", protocol.IsBlocked)
+			w.attempt(2*second+minute, 2, "right", protocol.Welcome)
+		}, nil},
+		{"a fast clock, refused for a minute of the world", func(w *witness) {
+			w.clock(0, 0, 0, 1000)
+			w.blocked()
+			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"a slow clock, welcomed after a minute of the world", func(w *witness) {
+			w.clock(0, 0, 0, -1000)
+			w.blocked()
+			w.attempt(62*second, 1, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"a slow clock", func(w *witness) {
+			w.clock(0, 0, 0, -1000)
+			w.blocked()
+			w.attempt(62*second, 1, "right", protocol.IsBlocked)
+			w.attempt(62*second+60060061*time.Microsecond, 2, "right", protocol.Welcome)
+		}, nil},
+		{"stepped ahead in a block, which goes on", func(w *witness) {
+			w.blocked()
+			w.clock(10*second, 0, time.Hour, 0)
+			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
+			w.attempt(62*second, 2, "right", protocol.Welcome)
+		}, nil},
+		{"stepped ahead in a block, which ends with it", func(w *witness) {
+			w.blocked()
+			w.clock(10*second, 0, time.Hour, 0)
+			w.attempt(11*second, 1, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"stepped back in a block, which grows with it", func(w *witness) {
+			w.blocked()
+			w.clock(10*second, 0, -time.Hour, 0)
+			w.attempt(62*second, 1, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+	})
+}
+
+// TestBlocksOverRestarts: by wall time, with a remainder from nothing to a whole
+// one.
+func TestBlocksOverRestarts(t *testing.T) {
+	tell(t, []history{
+		{"goes on", func(w *witness) {
+			w.blocked()
+			w.restarts(10*second, 30*second)
+			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
+			w.attempt(62*second, 2, "right", protocol.Welcome)
+		}, nil},
+		{"is forgotten", func(w *witness) {
+			w.blocked()
+			w.restarts(10*second, 30*second)
+			w.attempt(62*second-1, 1, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"begins anew", func(w *witness) {
+			w.blocked()
+			w.restarts(10*second, 30*second)
+			w.attempt(62*second, 1, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"the time that the server was down does not count", func(w *witness) {
+			w.blocked()
+			w.restarts(10*second, 30*second)
+			w.attempt(81*second, 1, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"is over when the server starts", func(w *witness) {
+			w.blocked()
+			w.restarts(10*second, 70*second)
+			w.attempt(70*second, 1, "right", protocol.Welcome)
+		}, nil},
+		{"stepped back: a whole one is left, and no more", func(w *witness) {
+			w.blocked()
+			w.clock(10*second, 0, -time.Hour, 0)
+			w.restarts(20*second, 30*second)
+			w.attempt(90*second-1, 1, "right", protocol.IsBlocked)
+			w.attempt(90*second, 2, "right", protocol.Welcome)
+		}, nil},
+		{"stepped back: blocked for the hour as well", func(w *witness) {
+			w.blocked()
+			w.clock(10*second, 0, -time.Hour, 0)
+			w.restarts(20*second, 30*second)
+			w.attempt(90*second, 1, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"stepped ahead: nothing is left", func(w *witness) {
+			w.blocked()
+			w.clock(10*second, 0, time.Hour, 0)
+			w.restarts(20*second, 30*second)
+			w.attempt(30*second, 1, "right", protocol.Welcome)
+		}, nil},
+		{"stepped ahead: refused all the same", func(w *witness) {
+			w.blocked()
+			w.clock(10*second, 0, time.Hour, 0)
+			w.restarts(20*second, 30*second)
+			w.attempt(30*second, 1, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"twice", func(w *witness) {
+			w.blocked()
+			w.restarts(10*second, 20*second)
+			w.restarts(30*second, 40*second)
+			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
+			w.attempt(62*second, 2, "right", protocol.Welcome)
+		}, nil},
+		{"a refusal that nobody heard leaves the block as it is", func(w *witness) {
+			w.blocked()
+			w.opens(9*second, 7)
+			w.says(9*second, 7, "right")
+			w.restarts(10*second, 20*second)
+			w.attempt(30*second, 1, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+	})
+}
+
+// TestAttemptsOverRestarts: what was saved and answered counts; what was not may
+// or may not.
+func TestAttemptsOverRestarts(t *testing.T) {
+	twice := func(w *witness, err error) {
+		w.wrong(0, 0, nil, protocol.TryAgain)
+		w.wrong(second, 1, err, protocol.TryAgain)
+	}
+	// underWay has the second attempt killed before its answer.
+	underWay := func(w *witness) {
+		w.wrong(0, 0, nil, protocol.TryAgain)
+		w.opens(second, 1)
+		w.says(second, 1, "wrong")
+		w.StoreAsked(int64(second), attemptsOf("anna"))
+		w.restarts(second, 2*second)
+	}
+	tell(t, []history{
+		{"saved: the third blocks", func(w *witness) {
+			twice(w, nil)
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"saved, and forgotten", func(w *witness) {
+			twice(w, nil)
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"not saved: the third blocks", func(w *witness) {
+			twice(w, errDisk)
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"not saved: the third does not", func(w *witness) {
+			twice(w, errDisk)
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+		}, nil},
+		{"not saved, no restart: memory counts", func(w *witness) {
+			twice(w, errDisk)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"not saved, but the next one was", func(w *witness) {
+			w.wrong(0, 0, errDisk, protocol.TryAgain)
+			w.wrong(second, 1, nil, protocol.TryAgain)
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"of another: it counts", func(w *witness) {
+			twice(w, nil)
+			w.StoreAsked(0, attemptsOf("ben"))
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"under way, saved", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
+			w.attempt(5*second, 3, "right", protocol.IsBlocked)
+			w.attempt(64*second, 4, "right", protocol.Welcome)
+		}, nil},
+		{"under way, lost", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+			w.attempt(5*second, 3, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"under way: known again from the next block on", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
+			w.attempt(64*second-1, 3, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"under way: known again from a welcome on", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "right", protocol.Welcome)
+			w.attempt(5*second, 3, "wrong", protocol.TryAgain)
+			w.attempt(6*second, 4, "wrong", protocol.NowBlocked)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"under way: three more are wrong and none blocks", func(w *witness) {
+			underWay(w)
+			for i := range 3 {
+				w.attempt(time.Duration(4+i)*second, nodes.Conn(2+i), "wrong", protocol.TryAgain)
+			}
+		}, []Invariant{ThirdWrongBlocks}},
+		{"under way: a wrong one is welcomed", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "wrong", protocol.Welcome)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"under way: the right one is told to try again", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "right", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"under way: the right one blocks", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "right", protocol.NowBlocked)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"under way: refused for longer than any block can be", func(w *witness) {
+			underWay(w)
+			w.attempt(62*second-1, 2, "right", protocol.IsBlocked)
+			w.attempt(62*second, 3, "right", protocol.IsBlocked)
+		}, []Invariant{BlockLastsExactly}},
+		{"under way: nobody was told of the block that refuses", func(w *witness) {
+			underWay(w)
+			w.opens(50*second, 2)
+			w.says(50*second, 2, "wrong") // it went away before its answer
+			w.attempt(62*second, 3, "right", protocol.IsBlocked)
+		}, nil},
+		{"under way: a welcome that a wrong one overtook", func(w *witness) {
+			underWay(w)
+			w.opens(4*second, 2)
+			w.says(4*second, 2, "right")
+			w.opens(5*second, 3)
+			w.says(5*second, 3, "wrong")
+			w.ServerSent(int64(6*second), 2, []byte(protocol.Welcome))
+			w.ServerSent(int64(7*second), 3, []byte(protocol.TryAgain))
+			w.attempt(8*second, 4, "wrong", protocol.TryAgain)
+			w.attempt(9*second, 5, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"under way: a block that is over before it is told of", func(w *witness) {
+			underWay(w)
+			w.opens(4*second, 2)
+			w.says(4*second, 2, "wrong")
+			w.opens(65*second, 3)
+			w.says(65*second, 3, "wrong")
+			w.ServerSent(int64(66*second), 2, []byte(protocol.NowBlocked))
+			w.ServerSent(int64(67*second), 3, []byte(protocol.TryAgain))
+			w.attempt(68*second, 4, "wrong", protocol.TryAgain)
+			w.attempt(69*second, 5, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"the third was under way: blocked, or not", func(w *witness) {
+			twice(w, nil)
+			w.opens(2*second, 2)
+			w.says(2*second, 2, "wrong")
+			w.StoreAsked(int64(2*second), attemptsOf("anna"))
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 3, "right", protocol.IsBlocked)
+			w.attempt(63*second, 4, "right", protocol.Welcome)
+		}, nil},
+		{"joined with its name, when it is not known whether it is blocked", func(w *witness) {
+			twice(w, nil)
+			w.opens(2*second, 2)
+			w.says(2*second, 2, "wrong")
+			w.StoreAsked(int64(2*second), attemptsOf("anna"))
+			w.restarts(2*second, 3*second)
+			w.Accepted(int64(4*second), 3)
+			w.says(4*second, 3, "annaright", protocol.Welcome)
+			w.says(4*second, 3, protocol.CommandDownload, idOne)
+			w.tells(uploaded(idOne), []string{"anna", "30/07/2020 09:00:04", "30/07/2020 09:15:04"})
+			w.attempt(5*second, 4, "wrong", protocol.TryAgain)
+		}, nil},
+		{"a name that nobody has, under way, its connection gone", func(w *witness) {
+			for c := range nodes.Conn(2) {
+				w.Accepted(0, c)
+				w.says(0, c, "nobody")
+				w.says(0, c, "x")
+				w.StoreAsked(0, attemptsOf(""))
+				if c == 0 {
+					w.StoreDone(0, attemptsOf(""), nil)
+					w.ServerSent(0, c, []byte(protocol.TryAgain))
+				}
+			}
+			w.Accepted(int64(second), 1) // by somebody else
+			w.restarts(2*second, 3*second)
+			w.Accepted(int64(4*second), 0)
+			w.says(4*second, 0, "nobody")
+			w.says(4*second, 0, "x", protocol.TryAgain)
+		}, nil},
+		{"a name that nobody has, saved", func(w *witness) {
+			w.Accepted(0, 0)
+			w.says(0, 0, "nobody")
+			for range 2 {
+				w.says(0, 0, "x")
+				w.StoreAsked(0, attemptsOf(""))
+				w.StoreDone(0, attemptsOf(""), nil)
+				w.ServerSent(0, 0, []byte(protocol.TryAgain))
+			}
+			w.restarts(2*second, 3*second)
+			w.Accepted(int64(4*second), 0)
+			w.says(4*second, 0, "nobody")
+			w.says(4*second, 0, "x", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+	})
+}

@@ -1,0 +1,234 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim/world"
+)
+
+// watchedRun is a run that somebody listened to.
+type watchedRun struct {
+	*reports.Run
+	trace    string
+	applied  []world.Applied
+	commands []command
+}
+
+// command is one that a run was given at a time.
+type command struct {
+	at   time.Duration
+	step scenarios.Step
+}
+
+func watch(t *testing.T, s *scenarios.Scenario) *watchedRun {
+	t.Helper()
+	var trace strings.Builder
+	w := &watchedRun{}
+	r, err := Run(context.Background(), s, Options{
+		Trace:     &trace,
+		Applied:   func(a world.Applied) { w.applied = append(w.applied, a) },
+		Commanded: func(at time.Duration, st scenarios.Step) { w.commands = append(w.commands, command{at, st}) },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Run, w.trace = &r.Run, trace.String()
+	return w
+}
+
+var faultLine = regexp.MustCompile(`(?m)^(\S+) fault (\d+): (begins|ends)`)
+
+// inForce lists when faults began and ended, as "1 begins 10.000000000".
+func (w *watchedRun) inForce() []string {
+	var all []string
+	for _, m := range faultLine.FindAllStringSubmatch(w.trace, -1) {
+		all = append(all, m[2]+" "+m[3]+" "+strings.TrimSuffix(m[1], ".000000000"))
+	}
+	return all
+}
+
+// count is how often a fault did something in this run.
+func (w *watchedRun) count(k world.FaultKind) int {
+	n := 0
+	for _, a := range w.applied {
+		if a.Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
+const faulted = `name: faults
+length: 2m
+invariants: true
+phones: [{name: a}, {name: b}, {name: p, count: 20}, {name: ghost, account: none}]
+`
+
+// TestScheduleOfFaults: at, for, every and until, of the file and of a step.
+func TestScheduleOfFaults(t *testing.T) {
+	for _, c := range []struct {
+		text string
+		want []string
+	}{
+		{"faults: [{lose: 1%}]\n", []string{"1 begins 0"}},
+		{"faults: [{lose: 1%, at: 10s}]\n", []string{"1 begins 10"}},
+		{"faults: [{lose: 1%, at: 10s, for: 5s}]\n", []string{"1 begins 10", "1 ends 15"}},
+		{"faults: [{lose: 1%, for: 5s, every: 50s}]\n",
+			[]string{"1 begins 0", "1 ends 5", "1 begins 50", "1 ends 55", "1 begins 100", "1 ends 105"}},
+		{"faults: [{lose: 1%, at: 10s, for: 5s, every: 20s, until: 50s}]\n",
+			[]string{"1 begins 10", "1 ends 15", "1 begins 30", "1 ends 35"}},
+		{"faults: [{lose: 1%, at: 20s, for: 5s}, {delay: 1ms, at: 10s, for: 16s}]\n",
+			[]string{"2 begins 10", "1 begins 20", "1 ends 25", "2 ends 26"}},
+		{"script: [{at: 20s, fault: {lose: 1%}}]\n", []string{"1 begins 20"}},
+		{"script: [{at: 20s, fault: {lose: 1%, at: 5s, for: 10s, every: 20s, until: 40s}}]\n",
+			[]string{"1 begins 25", "1 ends 35", "1 begins 45", "1 ends 55"}},
+		{"faults: [{lose: 1%, at: 30s, for: 1s}]\nscript: [{at: 20s, fault: {lose: 1%, for: 2s}}, {at: 40s, fault: {lose: 1%, for: 2s}}]\n",
+			[]string{"2 begins 20", "2 ends 22", "1 begins 30", "1 ends 31", "3 begins 40", "3 ends 42"}},
+	} {
+		if got := watch(t, parse(t, faulted+c.text)).inForce(); !slices.Equal(got, c.want) {
+			t.Errorf("%s%q\nwant %q", c.text, got, c.want)
+		}
+	}
+}
+
+// TestFaultsBeforeTimeZero: those of the file are in force from the first event on: a login's connection
+// is opened before time zero.
+func TestFaultsBeforeTimeZero(t *testing.T) {
+	w := watch(t, parse(t, faulted+"faults: [{refuse: a, for: 10s}]\nscript: [{at: 0s, phone: a, login: right, optional: true}]\n"))
+	if w.count(world.Refuse) == 0 || w.Sessions.Opened != 0 || w.applied[0].At >= 0 {
+		t.Errorf("%+v were applied, %d sessions opened", w.applied, w.Sessions.Opened)
+	}
+}
+
+// TestChanceOfNodes: of what happens to nodes as a whole, chance is drawn for each
+// of them whenever it begins, and by itself.
+func TestChanceOfNodes(t *testing.T) {
+	const steps = "{clock: p, step: 1s, at: 1s, every: 1s, until: 51s, chance: 30%}"
+	hits := func(text string) (list []string) {
+		for _, a := range watch(t, parse(t, faulted+text)).applied {
+			if a.Kind == world.ClockFault {
+				list = append(list, fmt.Sprint(a.At, a.Who))
+			}
+		}
+		return list
+	}
+	one := hits("faults: [" + steps + "]\n")
+	if n := len(one); n < 240 || n > 360 { // four standard deviations of 1000 draws around 300
+		t.Errorf("%d of 1000 nodes were struck, want about 300", n)
+	}
+	if again := hits("faults: [" + steps + ", {lose: 50%}]\nadversaries: [{flood: a, by: ghost, every: 1s}]\n"); !slices.Equal(one, again) {
+		t.Errorf("another fault changed what this one strikes")
+	}
+	if other := hits("seed: 2\nfaults: [" + steps + "]\n"); slices.Equal(one, other) {
+		t.Errorf("another seed changed nothing")
+	}
+	if all := hits("faults: [{clock: p, step: 1s, at: 1s}]\n"); len(all) != 20 {
+		t.Errorf("%d clocks were stepped, want all 20", len(all))
+	}
+	w := watch(t, parse(t, faulted+"faults: [{pause: '*', at: 1s, for: 1s, chance: 40%}]\n"))
+	if n := w.count(world.Pause); n == 0 || n == 23 {
+		t.Errorf("%d nodes were paused, want some", n)
+	}
+}
+
+// TestFaultsCount: what faults and adversaries did is counted by kind, and can be
+// expected.
+func TestFaultsCount(t *testing.T) {
+	r := passes(t, head+`length: 1m
+start: 30/07/2020 09:00:00
+faults:
+  - {lose: 100%, at: 10s, for: 10s}
+  - {duplicate: 100%, at: 20s, for: 10s}
+  - {clock: server, step: 1s, at: 5s, every: 10s, until: 40s}
+adversaries: [{flood: b, by: ghost, every: 1s, from: 40s, until: 45s}]
+script:
+  - {at: 15s, phone: ghost, datagrams: {to: b, send: [x, y]}}
+  - {at: 25s, phone: ghost, datagrams: {to: b, send: [x, y, z]}}
+expect:
+  - faults.lose == 2
+  - faults.duplicate == 3
+  - faults.clock == 4
+  - faults.crash == 0
+  - faults.applied == 9
+  - adversaries.sent == 5
+  - datagrams.lost == 2
+  - datagrams.delivered == 11
+`)
+	want := []reports.KindCount{{Kind: "clock", Count: 4}, {Kind: "duplicate", Count: 3}, {Kind: "lose", Count: 2}}
+	if !reflect.DeepEqual(r.Faults, want) || !reflect.DeepEqual(r.Adversaries, []reports.KindCount{{Kind: "flood", Count: 5}}) {
+		t.Errorf("%+v and %+v, want %+v and 5 of flood", r.Faults, r.Adversaries, want)
+	}
+	if r := passes(t, head+"length: 1s\ninvariants: true\n"); r.Faults != nil || r.Adversaries != nil {
+		t.Errorf("a run without faults reports %+v and %+v", r.Faults, r.Adversaries)
+	}
+}
+
+// TestFaultsAreLookedAt: what a fault does is held to its end.
+func TestFaultsAreLookedAt(t *testing.T) {
+	w := watch(t, parse(t, faulted+"faults: [{lose: 100%, for: 30s}]\nadversaries: [{flood: b, by: ghost, every: 1s}]\n"))
+	for _, c := range checksOf(w.Run, reports.InvariantCheck) {
+		if c.Name == "a fault does nothing once it is over" && c.Times == uint64(len(w.applied)) && c.Times > 20 && c.Verdict == reports.Passed {
+			return
+		}
+	}
+	t.Errorf("of %d things that faults did none was looked at", len(w.applied))
+}
+
+// TestOptionalSteps: a step that may not take place fails nothing.
+func TestOptionalSteps(t *testing.T) {
+	const step = "script: [{at: 10s, phone: a, do: Download_tempID%s}, {phone: b, login: right, expect: {reply: /^Welcome/}}]\n"
+	passes(t, head+"length: 1m\n"+fmt.Sprintf(step, ", optional: true"))
+	r := play(t, head+"length: 1m\n"+fmt.Sprintf(step, ""))
+	c := checksOf(r, reports.ExpectationCheck)
+	if r.Verdict != reports.Failed || len(c) != 2 || c[0].Found != "a is not at its prompt: it is offline" || c[1].Verdict != reports.Passed {
+		t.Errorf("verdict %s, %+v", r.Verdict, c)
+	}
+	passes(t, head+"length: 1m\nfaults: [{refuse: a}]\nscript: [{at: 1s, phone: a, login: right, optional: true, expect: {reply: /^Welcome/}}]\n")
+}
+
+// TestLiveRefusesFaults by their names, before anything is started.
+func TestLiveRefusesFaults(t *testing.T) {
+	s := parse(t, faulted+"faults:\n  - {lose: 1%}\n  - {crash: server, at: 1s, for: 1s}\nscript:\n  - {at: 1s, fault: {clock: a, step: 1h}}\n  - {at: 2s, phone: a, login: right}\n")
+	_, err := Run(t.Context(), s, Options{Live: &Live{}})
+	invalid, ok := errors.AsType[*Invalid](err)
+	if !ok {
+		t.Fatalf("a live run with faults: %v", err)
+	}
+	for _, want := range []string{
+		"test.yaml:6:5: live: the fault `lose` can only be had in virtual time",
+		"test.yaml:7:5: live: the fault `crash` can only be had in virtual time",
+		"the fault `clock` can only be had in virtual time",
+	} {
+		if !strings.Contains(invalid.Error(), want) {
+			t.Errorf("no %q in\n%v", want, invalid)
+		}
+	}
+}
+
+// TestSwitchedOffWithItsLog: a phone that a fault may switch off has a disk,
+// whatever the fault's place in the file.
+func TestSwitchedOffWithItsLog(t *testing.T) {
+	for _, off := range []string{
+		"faults: [{switch_off: b, at: 20s, for: 10s}]\nscript:\n",
+		"script:\n  - {at: 20s, fault: {crash: b, for: 10s}}\n",
+	} {
+		passes(t, head+"length: 4m\nstart: 30/07/2020 09:00:00\n"+off+`
+  - {at: 1s, phone: a, do: [login, Download_tempID]}
+  - {at: 5s, phone: a, do: Beacon, to: b, expect: {phone: b, prints: The beacon is valid.}}
+  - {at: 25s, phone: b, expect: {log: 0}}
+  - {at: 31s, phone: b, expect: {log: 1}}
+  - {at: 184s, phone: b, expect: {log: 1}}
+  - {at: 186s, phone: b, expect: {log: 0}}
+`)
+	}
+}
