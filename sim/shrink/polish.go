@@ -12,9 +12,11 @@ import (
 func (w *work) polish() {
 	w.plainSettings()
 	w.plainFaults()
-	w.closeTimes()
-	w.roundTimes()
-	w.shortLength()
+	if !w.limits.KeepTimes {
+		w.closeTimes()
+		w.roundTimes()
+		w.shortLength()
+	}
 	w.surely()
 	w.reduce() // what is plain may need less
 }

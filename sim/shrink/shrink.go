@@ -45,6 +45,9 @@ type Limits struct {
 	Until func() bool    // true: time is up; nil: never
 	Note  func(s string) // progress; nil: nobody listens
 	Seeds []uint64       // that the result must fail under as well
+	// KeepTimes leaves everything at its time: the failure is what does not follow
+	// long after something else.
+	KeepTimes bool
 }
 
 // Report says what came of it.
