@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"bluetrace/scenarios"
 )
@@ -18,7 +17,6 @@ type bench struct {
 	temp      string            // absolute; for changed files and programs
 	keep      bool              // what is in temp
 	scenarios []string          // files, from root
-	faulty    map[string]bool   // those of them that have faults or adversaries
 	healthy   [sha256.Size]byte // the program without a bug
 
 	build func(ctx context.Context, program string, by map[string]string) error
@@ -37,10 +35,6 @@ func newBench(ctx context.Context, keep bool) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	faulty, err := withFaults(root, files)
-	if err != nil {
-		return nil, err
-	}
 	temp, err := os.MkdirTemp("", "teeth-")
 	if err == nil {
 		temp, err = filepath.Abs(temp)
@@ -53,7 +47,6 @@ func newBench(ctx context.Context, keep bool) (*bench, error) {
 		temp:      temp,
 		keep:      keep,
 		scenarios: files,
-		faulty:    faulty,
 		build: func(ctx context.Context, program string, by map[string]string) error {
 			return build(ctx, root, program, by)
 		},
@@ -84,20 +77,6 @@ func smallScenarios(root string) ([]string, error) {
 		return nil, fmt.Errorf("finding scenarios: all of %s are manual", root)
 	}
 	return files, nil
-}
-
-// withFaults are the scenarios that have faults or adversaries of their own.
-func withFaults(root string, files []string) (map[string]bool, error) {
-	faulty := map[string]bool{}
-	for _, file := range files {
-		s, err := scenarios.Load(filepath.Join(root, file), scenarios.Options{})
-		if err != nil {
-			return nil, fmt.Errorf("reading a scenario of the library: %w", err)
-		}
-		inScript := slices.ContainsFunc(s.Script, func(st scenarios.Step) bool { return st.Fault != nil })
-		faulty[file] = inScript || len(s.Faults) > 0 || len(s.Adversaries) > 0
-	}
-	return faulty, nil
 }
 
 // leave removes what was written, or says where it is kept.

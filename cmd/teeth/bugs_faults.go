@@ -99,6 +99,8 @@ func clockBugs() []bug {
 				{attempt, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
 				{attempt, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
 			}},
+		{name: "a block that was over comes back at a start", file: attempt,
+			old: "if a.wrong == 0 && !a.stale {", new: "if a.wrong == 0 {"},
 		{name: "what is left of a block at a start is not bounded", file: accounts,
 			old: "left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "left := time.Duration(r.BlockedUntil - now.Wall)"},
 	}

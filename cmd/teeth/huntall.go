@@ -109,22 +109,16 @@ func (b *bench) hunt(ctx context.Context, bug *bug, h *hunt) huntResult {
 	return r
 }
 
-// noticedBy are the scenarios of the library, without those that have faults of
-// their own, that turn red.
-func (b *bench) noticedBy(ctx context.Context, program string) (by []string, err error) {
-	for _, scenario := range b.scenarios {
-		if b.faulty[scenario] {
-			continue
-		}
-		o, err := b.run(ctx, program, scenario)
-		if err != nil {
-			return nil, err
-		}
+// noticedBy are the scenarios of the library that turn red.
+func (b *bench) noticedBy(ctx context.Context, program string) ([]string, error) {
+	outcomes, err := b.runAll(ctx, program)
+	var by []string
+	for i, o := range outcomes {
 		if o.ending != green {
-			by = append(by, scenarioName(scenario)+" ("+o.why+")")
+			by = append(by, scenarioName(b.scenarios[i])+" ("+o.why+")")
 		}
 	}
-	return by, nil
+	return by, err
 }
 
 // blame says whether it was the bug that made the seed fail.
