@@ -11,8 +11,8 @@ func faultBugs() []bug {
 // diskBugs are about what the server's files hold after a crash or a fault of
 // the disk (PROTOCOL.md section 2).
 func diskBugs() []bug {
-	const server, ahead, recovery, ledger, attempts = "nodes/files/server.go", "nodes/files/ahead.go",
-		"nodes/files/tempids_recover.go", "nodes/files/ledger.go", "nodes/files/attempts.go"
+	const server, ahead, recovery, ledger = "nodes/files/server.go", "nodes/files/ahead.go",
+		"nodes/files/tempids_recover.go", "nodes/files/ledger.go"
 	return []bug{
 		{name: "TempIDs are not synced", file: server,
 			old: "mode: openMode, noSync: o.NoSync}", new: "mode: openMode, noSync: true}"},
@@ -28,10 +28,6 @@ func diskBugs() []bug {
 			old: "return f.Sync()", new: "_ = f.Sync()\n\treturn nil"},
 		{name: "a new file's name is not synced", file: ledger,
 			old: "return l.fs.SyncNames()", new: "return nil"},
-		{name: "a torn line takes all attempts with it", file: attempts,
-			old: "case !l.whole:", new: "case !l.whole:\n\t\tt.state = newAttemptState()"},
-		{name: "the key of unknown names is drawn at each start", file: attempts,
-			old: "if err == nil && !t.keyed {", new: "if err == nil {"},
 	}
 }
 
@@ -115,8 +111,6 @@ func storingBugs() []bug {
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
 		{name: "a wrong password that could not be saved is forgiven", file: stored,
 			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
-		{name: "a password that could not be saved is not answered", file: stored,
-			old: "if !waits {", new: "if !waits || err != nil {"},
 		{name: "an answer goes to who has the connection's number now", file: stored,
 			old: "waits := s.open(p.conn) && s.connections[p.conn].storing == id", new: "waits := s.open(p.conn)"},
 	}
