@@ -42,8 +42,12 @@ func (r *run) commandedLogin(who uint32, c *scenarios.Command) {
 	r.options.Commanded(now, st)
 }
 
-// commandedBeacon is a beacon to those whom it goes to now.
+// commandedBeacon is a beacon to those whom it goes to now; a phone without a
+// TempID sends none.
 func (r *run) commandedBeacon(who uint32, c *scenarios.Command, to []uint32) {
+	if _, ok := r.world.TempID(who); !ok {
+		return
+	}
 	one := scenarios.Command{Pos: c.Pos, Verb: scenarios.VerbBeacon, Count: c.Count}
 	for _, t := range to {
 		one.To = append(one.To, int(t))

@@ -21,11 +21,11 @@ const library = "../scenarios"
 // TestLibrary: every scenario that a run over the folder takes passes, twice
 // with the same digest, the same trace and the same checks.
 func TestLibrary(t *testing.T) {
-	files, leftOut, err := scenarios.Find([]string{library})
+	files, leftOut, err := scenarios.Find([]string{library, library + "/faults"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(files) < 2 || len(leftOut) < 1 {
+	if len(files) < 18 || len(leftOut) < 1 {
 		t.Fatalf("%d scenarios and %d manual ones in %s", len(files), len(leftOut), library)
 	}
 	for _, file := range files {

@@ -104,7 +104,7 @@ func (r *run) startScript() {
 
 // schedule begins a step at its time, or what leads up to it before that.
 func (r *run) schedule(st *step, at time.Duration) {
-	if st.looksOnly() {
+	if st.looksOnly() || st.Optional && st.Do != nil { // it may hang on what else happens in this instant
 		r.world.CallLast(at, func() { r.beginStep(st) })
 		return
 	}

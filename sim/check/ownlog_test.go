@@ -277,7 +277,6 @@ func TestLogsOutlivePrograms(t *testing.T) {
 			p.sets(0, 0, 0)
 			two(p)
 			p.starts(20*second, both...)
-			p.has(min3, both[1])
 			p.stops(min3)
 			p.sets(min3+second, -time.Minute, 0)
 			p.starts(min3+second, entry{'2', time.Minute + 5*second})
@@ -359,4 +358,22 @@ func last3(i int) []entry {
 		all = append(all, entry{byte('0' + j%10), time.Duration(j) * time.Minute})
 	}
 	return all
+}
+
+// TestSteppedClockIsRoundedAsBefore: a step of the wall moves no nanosecond of a
+// clock that drifts.
+func TestSteppedClockIsRoundedAsBefore(t *testing.T) {
+	was := world.NodeClock{At: 7, Elapsed: 7, Wall: start * int64(second), PPM: 333.333}
+	for at := int64(8); at < 5_000_000; at += 99_991 {
+		now := setClock(was, at, was.ElapsedAt(at), was.WallAt(at)+int64(time.Hour), was.PPM)
+		for after := at; after < at+100_000; after += 997 {
+			if now.ElapsedAt(after) != was.ElapsedAt(after) || now.WallAt(after) != was.WallAt(after)+int64(time.Hour) {
+				t.Fatalf("stepped at %d: at %d it shows %d, and %d if it had not been", at, after, now.ElapsedAt(after), was.ElapsedAt(after))
+			}
+		}
+	}
+	other := setClock(was, 1000, was.ElapsedAt(1000), was.WallAt(1000), -200)
+	if want := (world.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000), PPM: -200}); other != want {
+		t.Errorf("another drift: %+v, want %+v", other, want)
+	}
 }
