@@ -119,31 +119,20 @@ func storingBugs() []bug {
 // brokenBugs are about connections that break, stall and are slow (PROTOCOL.md
 // sections 2 and 4).
 func brokenBugs() []bug {
-	const connection, session, upload = "nodes/connection.go", "nodes/phone_session.go", "nodes/phone_upload.go"
+	const session = "nodes/phone_session.go"
 	return []bug{
-		{name: "a session outlives its connection", file: connection,
-			old: "if s.open(c) {\n\t\ts.end(c, ReasonEOF, out)", new: "if s.open(c) && s.Reading(c) {\n\t\ts.end(c, ReasonEOF, out)"},
 		{name: "an upload that broke off is taken for done", file: session,
 			old: "text := textLost\n", new: "text := textLost\n\tif p.uploading() && p.session.upload.sent > 1 {\n\t\tp.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
-		{name: "a line that is not answered in time is sent again", file: session,
-			old:  "p.end(now, OutcomeNoAnswer, textNoAnswer, out)",
-			new:  "if u := p.session.upload; u.sent > 0 && !u.again {\n\t\t\tu.again = true\n\t\t\tu.sent--\n\t\t\tp.uploadNext(now, out)\n\t\t\treturn\n\t\t}\n\t\tp.end(now, OutcomeNoAnswer, textNoAnswer, out)",
-			also: []edit{{upload, "sent    int ", "again bool\n\tsent    int "}}},
 	}
 }
 
 // datagramBugs are about datagrams that are lost, doubled and late (PROTOCOL.md
 // section 3).
 func datagramBugs() []bug {
-	const phone, assembler = "nodes/phone.go", "protocol/assembler.go"
+	const assembler = "protocol/assembler.go"
 	return []bug{
-		{name: "a beacon that comes twice at once is one entry", file: phone,
-			old: "p.log.push(&b, now.Elapsed)",
-			new: "if n := p.log.Len(); n == 0 || p.log.At(n-1).TempID != b.TempID || now.Elapsed-p.log.At(n-1).Received > 100*time.Millisecond {\n\t\t\tp.log.push(&b, now.Elapsed)\n\t\t}"},
 		{name: "a part of nobody goes to who awaits it", file: assembler,
 			old: "\tdefault:\n\t\treturn a.outOfTurn(now,",
 			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.part(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
-		{name: "a part that comes twice counts once", file: assembler,
-			old: "\tcase twoParts:\n", new: "\tcase twoParts:\n\t\tif string(p) == string(s.raw[startAt:expiryAt]) {\n\t\t\treturn out\n\t\t}\n"},
 	}
 }
