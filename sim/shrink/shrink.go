@@ -53,7 +53,7 @@ type Limits struct {
 // Report says what came of it.
 type Report struct {
 	Tries    int
-	Explicit bool     // nothing is left to chance
+	Explicit bool     // nothing is left to chance, or Limits.Seeds were asked and agree
 	Seeds    []uint64 // of Limits.Seeds, those under which it fails too
 	Steps    int      // with faults and adversaries: everything that happens
 	Phones   int
@@ -146,5 +146,8 @@ func (w *work) check() {
 		if w.fails(w.with(func(s *scenarios.Scenario) { s.Seed = seed })) {
 			w.report.Seeds = append(w.report.Seeds, seed)
 		}
+	}
+	if n := len(w.limits.Seeds); n > 0 && !w.over() {
+		w.report.Explicit = len(w.report.Seeds) == n
 	}
 }
