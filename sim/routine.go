@@ -175,6 +175,9 @@ func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
 // Done goes on with the list of a phone whose operation is through.
 func (r *run) Done(phone uint32, e *nodes.PhoneEffect) {
 	r.scriptDone(phone, e)
+	if e.Op == nodes.OpUpload && e.Outcome == nodes.OutcomeOK && r.faults.world != nil {
+		r.rules.Uploaded(int64(r.world.Now()), phone, e.Entries)
+	}
 	ph := &r.phones[phone]
 	if ph.routine < 0 {
 		return

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"bluetrace/reports"
@@ -25,6 +26,8 @@ type brood struct {
 	bases   []*scenarios.Scenario
 	began   time.Time
 	worst   status
+	// failed is set at the first failure.
+	failed atomic.Bool
 }
 
 // Bounds of one run: classroom, the whole lesson under faults, has about a
@@ -86,7 +89,11 @@ func (b *brood) run(ctx context.Context) {
 		Bases: b.bases, Seeds: b.untilTimeIsUp(), Jobs: b.jobs, Twice: b.twice, Marks: true, Engine: b.engine,
 		Limits: swarm.Limits{Events: mostEvents, Wall: mostWall, After: b.after},
 		Each: func(out *swarm.Outcome) {
+			if b.failFast && b.failed.Load() {
+				return // it was begun before
+			}
 			b.summary.Add(out)
+			b.failed.Store(b.summary.Failed > 0)
 			if b.verbose && b.text {
 				progress.end()
 				b.say(out)
@@ -114,11 +121,12 @@ func (b *brood) run(ctx context.Context) {
 	}
 }
 
-// untilTimeIsUp are the seeds that begin in time.
+// untilTimeIsUp are the seeds that begin in time, and with --fail-fast before
+// the first failure.
 func (b *brood) untilTimeIsUp() iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		for seed := range b.seeds.Seeds() {
-			if b.lasts > 0 && b.now().Sub(b.began) >= b.lasts || !yield(seed) {
+			if b.failFast && b.failed.Load() || b.lasts > 0 && b.now().Sub(b.began) >= b.lasts || !yield(seed) {
 				return
 			}
 		}

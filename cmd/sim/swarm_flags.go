@@ -28,6 +28,7 @@ type swarmFlags struct {
 	shrinks      bool
 	shrinkTime   time.Duration // for each cause
 	requireMarks bool
+	failFast     bool
 	noColor      bool
 	paths        []string
 }
@@ -51,6 +52,7 @@ func parseSwarmFlags(arguments []string) (f swarmFlags, help string, err error) 
 	set.BoolVar(&f.verbose, "verbose", false, "print what each seed drew, and the last events before each failure")
 	set.Uint64Var(&f.twice, "twice", swarmTwice, "run every seed that `N` divides twice, to be the same run; 0: none")
 	set.BoolVar(&f.requireMarks, "require-marks", false, "fail when a situation of the catalogue was never reached")
+	set.BoolVar(&f.failFast, "fail-fast", false, "run no more after the first run that fails")
 	set.BoolVar(&f.shrinks, "shrink", true, "with --out: make the first failure of each cause small")
 	set.DurationVar(&f.shrinkTime, "shrink-time", swarmShrinkTime, "take at most this `DURATION` for one of them")
 	set.BoolVar(&f.noColor, "no-color", false, "no colours (nor with NO_COLOR set, nor when not on a terminal)")
@@ -120,7 +122,7 @@ func (f *swarmFlags) check(set *pflag.FlagSet) error {
 	case set.Changed("out") && f.out == "":
 		return errors.New("the flag --out has no value")
 	}
-	for _, of := range []string{"seeds", "for", "from", "jobs", "twice", "set", "verbose", "shrink", "shrink-time"} {
+	for _, of := range []string{"seeds", "for", "from", "jobs", "twice", "set", "verbose", "fail-fast", "shrink", "shrink-time"} {
 		if f.merge && set.Changed(of) {
 			return fmt.Errorf("--%s is of a swarm that runs, and --merge runs nothing", of)
 		}

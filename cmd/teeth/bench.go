@@ -19,8 +19,10 @@ type bench struct {
 	scenarios []string          // files, from root
 	healthy   [sha256.Size]byte // the program without a bug
 
-	build func(ctx context.Context, program, replaced, by string) error
+	build func(ctx context.Context, program string, by map[string]string) error
 	run   func(ctx context.Context, program, scenario string) (outcome, error)
+	swarm func(ctx context.Context, h *hunt, program, out string) (hunted, error)
+	again func(ctx context.Context, h *hunt, program string, p *prey) (hunted, error)
 }
 
 // newBench finds the module and its small scenarios.
@@ -45,11 +47,17 @@ func newBench(ctx context.Context, keep bool) (*bench, error) {
 		temp:      temp,
 		keep:      keep,
 		scenarios: files,
-		build: func(ctx context.Context, program, replaced, by string) error {
-			return build(ctx, root, program, replaced, by)
+		build: func(ctx context.Context, program string, by map[string]string) error {
+			return build(ctx, root, program, by)
 		},
 		run: func(ctx context.Context, program, scenario string) (outcome, error) {
 			return simulate(ctx, root, program, scenario, simulationLimit)
+		},
+		swarm: func(ctx context.Context, h *hunt, program, out string) (hunted, error) {
+			return h.swarm(ctx, root, program, out)
+		},
+		again: func(ctx context.Context, h *hunt, program string, p *prey) (hunted, error) {
+			return h.again(ctx, root, program, p)
 		},
 	}, nil
 }

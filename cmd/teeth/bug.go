@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// bug is a small change of one file that makes the program wrong.
+// bug is a small change of a file, seldom of more, that makes the program wrong.
 type bug struct {
 	name string // what the program then does, in a few words
 	file string // from the module's root, with slashes
@@ -15,18 +15,51 @@ type bug struct {
 	// by is the scenario that guards this rule and must turn red, others or not;
 	// empty: any will do.
 	by string
+	// also are further changes that it needs, of this file or others.
+	also []edit
 }
 
-// allBugs is the table, in the order of PROTOCOL.md.
+// edit is a piece of a file's text, and what stands there instead.
+type edit struct {
+	file string // from the module's root, with slashes
+	old  string // occurs exactly once in the file
+	new  string
+}
+
+// edits are all changes of a bug.
+func (b *bug) edits() []edit { return append([]edit{{b.file, b.old, b.new}}, b.also...) }
+
+// allBugs is the table of what the library notices, in the order of PROTOCOL.md.
 func allBugs() []bug {
 	return slices.Concat(beaconBugs(), assemblerBugs(), wireBugs(), loginBugs(), tempIDBugs(), uploadBugs(), logBugs(), phoneBugs())
 }
 
-// plant returns the source of the bug's file with the bug in it. The error says
-// that the bug no longer applies: the file has changed, the table must follow.
-func (b *bug) plant(source string) (string, error) {
-	if n := strings.Count(source, b.old); n != 1 {
-		return "", fmt.Errorf("%q occurs %d times in %s, want once", b.old, n, b.file)
+// make returns the source of the edit's file with the edit made. The error says
+// that it no longer applies: the file has changed, the table must follow.
+func (e *edit) make(source string) (string, error) {
+	if n := strings.Count(source, e.old); n != 1 {
+		return "", fmt.Errorf("%q occurs %d times in %s, want once", e.old, n, e.file)
 	}
-	return strings.Replace(source, b.old, b.new, 1), nil
+	return strings.Replace(source, e.old, e.new, 1), nil
+}
+
+// plant makes all edits of a bug, and returns the text of each file that it
+// changes. read is how a file is read.
+func (b *bug) plant(read func(file string) (string, error)) (map[string]string, error) {
+	changed := map[string]string{}
+	for _, e := range b.edits() {
+		source, begun := changed[e.file]
+		if !begun {
+			var err error
+			if source, err = read(e.file); err != nil {
+				return nil, fmt.Errorf("reading what the bug changes: %w", err)
+			}
+		}
+		text, err := e.make(source)
+		if err != nil {
+			return nil, err
+		}
+		changed[e.file] = text
+	}
+	return changed, nil
 }

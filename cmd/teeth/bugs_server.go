@@ -25,7 +25,7 @@ func loginBugs() []bug {
 		{name: "attempts during a block are counted", file: attempt, by: "blocking",
 			old: "return verdictRefused", new: "a.wrong++; return verdictRefused"},
 		{name: "a right password does not set the count to zero", file: attempt, by: "blocking",
-			old: "a.wrong = 0", new: "a.wrong += 0"},
+			old: "a.wrong, a.stale = 0, false", new: "a.stale = false"},
 		{name: "the end of a block does not set the count to zero", file: attempt, by: "blocking",
 			old: "attempts{blocked: true,", new: "attempts{blocked: true, wrong: a.wrong - 1,"},
 		{name: "wrong passwords of unknown names are not counted", file: accounts, by: "blocking",

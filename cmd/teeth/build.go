@@ -18,18 +18,18 @@ const buildLimit = 10 * time.Minute
 // afterKill is how long a killed command's own children may keep its output.
 const afterKill = time.Second
 
-// build compiles sim of the module in root into the file program, reading the
-// file by (absolute) instead of the file replaced (from root); as it is when
-// replaced is empty. Equal code gives equal bytes: neither paths nor build IDs
+// build compiles sim of the module in root into the file program, reading for
+// each file of by (from root, with slashes) another, whose absolute path it
+// gives. Equal code gives equal bytes: neither paths nor build IDs
 // nor the tables of a debugger are in the program. Nothing is inlined: that
 // compiles what depends on a bug in two thirds of the time.
-func build(ctx context.Context, root, program, replaced, by string) error {
+func build(ctx context.Context, root, program string, by map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
 	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid= -s -w", "-gcflags=./...=-l", "-o", program}
-	if replaced != "" {
+	if len(by) > 0 {
 		overlay := program + ".overlay.json"
-		if err := writeOverlay(overlay, filepath.Join(root, filepath.FromSlash(replaced)), by); err != nil {
+		if err := writeOverlay(overlay, root, by); err != nil {
 			return err
 		}
 		arguments = append(arguments, "-overlay", overlay)
@@ -43,10 +43,13 @@ func build(ctx context.Context, root, program, replaced, by string) error {
 	return nil
 }
 
-// writeOverlay writes the file that tells go build to read one file instead of
-// another; both paths are absolute.
-func writeOverlay(file, replaced, by string) error {
-	text, err := json.Marshal(map[string]map[string]string{"Replace": {replaced: by}})
+// writeOverlay writes the file that tells go build what to read instead.
+func writeOverlay(file, root string, by map[string]string) error {
+	replace := make(map[string]string, len(by))
+	for of, with := range by {
+		replace[filepath.Join(root, filepath.FromSlash(of))] = with
+	}
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		return fmt.Errorf("encoding the overlay: %w", err)
 	}

@@ -39,13 +39,13 @@ func TestABuildWithAnOverlayDiffersOnlyInWhatItDoes(t *testing.T) {
 	program := func(name, old, new string) string {
 		changed, program := filepath.Join(temp, name+".go"), filepath.Join(temp, name)
 		write(t, changed, strings.Replace(smallMain, old, new, 1))
-		if err := build(t.Context(), root, program, "cmd/sim/main.go", changed); err != nil {
+		if err := build(t.Context(), root, program, map[string]string{"cmd/sim/main.go": changed}); err != nil {
 			t.Fatal(err)
 		}
 		return program
 	}
 	plain := filepath.Join(temp, "plain")
-	if err := build(t.Context(), root, plain, "", ""); err != nil {
+	if err := build(t.Context(), root, plain, nil); err != nil {
 		t.Fatal(err)
 	}
 	comment := program("comment", "passwords\")", "passwords\") // and no more")
@@ -74,7 +74,7 @@ func TestABuildThatFailsSaysWhere(t *testing.T) {
 	root, temp := smallModule(t), t.TempDir()
 	changed := filepath.Join(temp, "main.go")
 	write(t, changed, strings.Replace(smallMain, "println", "printline", 1))
-	err := build(t.Context(), root, filepath.Join(temp, "sim"), "cmd/sim/main.go", changed)
+	err := build(t.Context(), root, filepath.Join(temp, "sim"), map[string]string{"cmd/sim/main.go": changed})
 	if err == nil || !strings.Contains(err.Error(), "undefined: printline") {
 		t.Errorf("error %v, want the compiler's", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -29,6 +30,9 @@ const (
 )
 
 func playSim(arguments []string) {
+	if len(arguments) > 5 && strings.Join(arguments[:6], " ") == "swarm --fail-fast --jobs 1 --report json" {
+		playSwarm(arguments[len(arguments)-1])
+	}
 	if len(arguments) != 4 || arguments[0] != "run" || arguments[2] != "--report" || arguments[3] != "json" {
 		fmt.Fprintf(os.Stderr, "called as %q", arguments)
 		os.Exit(104)
@@ -50,5 +54,14 @@ func playSim(arguments []string) {
 		fmt.Fprint(os.Stderr, filepath.Base(folder))
 		os.Exit(107)
 	}
+	os.Exit(0)
+}
+
+func playSwarm(scenario string) {
+	if scenario != "held.yaml" {
+		fmt.Fprintf(os.Stderr, "called as a swarm of %s", scenario)
+		os.Exit(104)
+	}
+	fmt.Println(heldSwarm)
 	os.Exit(0)
 }

@@ -6,6 +6,10 @@
 // that the working tree stays as it is; the built program must differ from the
 // one without a bug, and then runs every small scenario. A bug that survives
 // asks for a scenario; one that no longer applies, for a new entry.
+//
+// With --swarm it is a second table (bugs_faults.go), of bugs that the library
+// does not notice since only faults show them: sim swarm must find each, and make
+// it small.
 package main
 
 import (
@@ -49,7 +53,12 @@ func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 		fmt.Fprintf(stderr, "teeth: %v\n", err)
 		return notCaught
 	}
-	err = errors.Join(b.tryAll(ctx, o.bugs, o.jobs, stdout), b.leave(stderr))
+	if o.swarm {
+		err = b.huntAll(ctx, o.bugs, o.jobs, &o.hunt, stdout)
+	} else {
+		err = b.tryAll(ctx, o.bugs, o.jobs, stdout)
+	}
+	err = errors.Join(err, b.leave(stderr))
 	if err != nil {
 		fmt.Fprintf(stderr, "teeth: %v\n", err)
 		return notCaught

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -24,12 +25,20 @@ func TestOptions(t *testing.T) {
 	}
 }
 
+func TestTheSecondTable(t *testing.T) {
+	o, err := parseOptions([]string{"--swarm", "--seeds", "5-9", "--in", "a.yaml,b.yaml", "--library=false", "--shrink-time", "5s"})
+	if err != nil || len(o.bugs) != len(faultBugs()) || o.hunt.seeds != "5-9" || len(o.hunt.scenarios) != 2 || o.hunt.library || o.hunt.shrinkTime != 5*time.Second {
+		t.Errorf("%d bugs, %+v and %v", len(o.bugs), o.hunt, err)
+	}
+}
+
 func TestBadOptionsAreRefused(t *testing.T) {
 	for want, arguments := range map[string][]string{
 		"--jobs 0: want at least 1":                {"--jobs", "0"},
 		`unknown argument "block"`:                 {"block"},
 		"--run: error parsing regexp: missing":     {"--run", "("},
 		`--run "no such bug" matches none of the `: {"--run", "no such bug"},
+		"--seeds is of use with --swarm only":      {"--seeds", "1-2"},
 		"unknown flag: --bug":                      {"--bug"},
 	} {
 		if _, err := parseOptions(arguments); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -43,7 +52,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	if !errors.Is(err, pflag.ErrHelp) {
 		t.Fatalf("error %v, want %v", err, pflag.ErrHelp)
 	}
-	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep"} {
+	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep", "--swarm", "--seeds A-B", "--in FILES", "--library", "--shrink-time DURATION"} {
 		if !strings.Contains(o.help, flag) {
 			t.Errorf("%q is not in\n%s", flag, o.help)
 		}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
 	"strings"
 )
@@ -35,7 +34,7 @@ type result struct {
 // nothing that turns red later would mean anything.
 func (b *bench) tryHealthy(ctx context.Context) error {
 	program := filepath.Join(b.temp, "sim")
-	if err := b.build(ctx, program, "", ""); err != nil {
+	if err := b.build(ctx, program, nil); err != nil {
 		return err
 	}
 	var err error
@@ -82,20 +81,22 @@ func (b *bench) plant(ctx context.Context, bug *bug, folder string) (program str
 	if err := os.Mkdir(folder, 0o755); err != nil {
 		return "", untried, fmt.Errorf("making a folder for the program: %w", err)
 	}
-	source, err := os.ReadFile(filepath.Join(b.root, filepath.FromSlash(bug.file)))
-	if err != nil {
-		return "", stale, fmt.Errorf("reading what the bug changes: %w", err)
-	}
-	changed, err := bug.plant(string(source))
+	changed, err := bug.plant(func(file string) (string, error) {
+		text, err := os.ReadFile(filepath.Join(b.root, filepath.FromSlash(file)))
+		return string(text), err
+	})
 	if err != nil {
 		return "", stale, err
 	}
-	file := filepath.Join(folder, path.Base(bug.file))
-	if err := os.WriteFile(file, []byte(changed), 0o644); err != nil {
-		return "", untried, fmt.Errorf("writing the bug: %w", err)
+	by := make(map[string]string, len(changed))
+	for of, text := range changed {
+		by[of] = filepath.Join(folder, strings.ReplaceAll(of, "/", "-"))
+		if err := os.WriteFile(by[of], []byte(text), 0o644); err != nil {
+			return "", untried, fmt.Errorf("writing the bug: %w", err)
+		}
 	}
 	program = filepath.Join(folder, "sim")
-	if err := b.build(ctx, program, bug.file, file); err != nil {
+	if err := b.build(ctx, program, by); err != nil {
 		return "", unbuilt, err
 	}
 	content, err := contentOf(program)

@@ -19,11 +19,12 @@ func fakeBench(t *testing.T, source string) *bench {
 		t.Fatal(err)
 	}
 	b := &bench{root: root, temp: t.TempDir(), scenarios: []string{"scenarios/first.yaml", "scenarios/second.yaml"}}
-	b.build = func(_ context.Context, program, replaced, by string) error {
-		if replaced == "" {
-			by = filepath.Join(root, "node.go")
+	b.build = func(_ context.Context, program string, by map[string]string) error {
+		file := by["node.go"]
+		if file == "" {
+			file = filepath.Join(root, "node.go")
 		}
-		text, err := os.ReadFile(by)
+		text, err := os.ReadFile(file)
 		if strings.Contains(string(text), "syntax") {
 			return errors.New("building sim: syntax error")
 		}

@@ -17,6 +17,21 @@ type uploads struct {
 	v      *Invariants
 	owed   []owed
 	latest nodes.Conn // the last one on which anything was acknowledged
+	// told counts, by how many entries they have, the uploads that the server told
+	// of whole and no phone has taken for done yet.
+	told map[int]int
+}
+
+// Uploaded: a phone takes an upload of so many entries for done. The server has
+// told of one.
+func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
+	u := &v.uploads
+	if u.told[entries] == 0 {
+		v.times[UploadsWhole]++
+		v.violate(UploadsWhole, at, int(phone), fmt.Sprintf("the server told of an upload of %d entries", entries), "only the phone takes it for done")
+		return
+	}
+	u.told[entries]--
 }
 
 // owed is an upload whose last acknowledgement was sent.
@@ -78,6 +93,10 @@ func (u *uploads) printed(at int64, text string) {
 	}
 	name, _, _ = strings.Cut(name, "\n")
 	entries := strings.Count(head, "\n") / linesOfEntry
+	if u.told == nil {
+		u.told = map[int]int{}
+	}
+	u.told[entries]++
 	if i := slices.IndexFunc(u.owed, func(o owed) bool { return o.name == name && o.entries == entries }); i >= 0 {
 		u.owed = slices.Delete(u.owed, i, i+1)
 	}

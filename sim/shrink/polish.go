@@ -12,9 +12,11 @@ import (
 func (w *work) polish() {
 	w.plainSettings()
 	w.plainFaults()
-	w.closeTimes()
-	w.roundTimes()
-	w.shortLength()
+	if !w.limits.KeepTimes {
+		w.closeTimes()
+		w.roundTimes()
+		w.shortLength()
+	}
 	w.surely()
 	w.reduce() // what is plain may need less
 }
@@ -58,7 +60,13 @@ func eachPhone(s *scenarios.Scenario, change func(g *scenarios.PhoneGroup)) {
 func (w *work) plainFaults() {
 	for i := range w.best.Faults {
 		for _, change := range []func(f *scenarios.Fault){
-			func(f *scenarios.Fault) { f.Skip, f.Count, f.For = 0, 0, max(f.For, time.Second) },
+			func(f *scenarios.Fault) {
+				if f.Skip, f.Count = 0, 0; !instant(f) {
+					f.For = max(f.For, time.Second)
+				}
+			},
+			func(f *scenarios.Fault) { f.Unsynced = plainly(f.Unsynced, "kept") },
+			func(f *scenarios.Fault) { f.Unsynced = plainly(f.Unsynced, "lost") },
 			func(f *scenarios.Fault) { f.Every, f.Until = 0, 0 },
 			func(f *scenarios.Fault) { f.Chance = 1 },
 			func(f *scenarios.Fault) { f.For = f.For.Truncate(time.Second) },
@@ -88,6 +96,19 @@ func (w *work) keepFault(i int, change func(f *scenarios.Fault)) bool {
 	}))
 }
 
+// instant says whether the fault happens in one, and has no length.
+func instant(f *scenarios.Fault) bool {
+	return f.Kind == scenarios.FaultClock || f.Kind == scenarios.FaultHalfClose || f.Kind == scenarios.FaultReset && f.For == 0
+}
+
+// plainly is what is left of what was not synced, not torn by chance.
+func plainly(unsynced, instead string) string {
+	if unsynced == "torn" {
+		return instead
+	}
+	return unsynced
+}
+
 // needsLength says whether the fault is something else without a length.
 func needsLength(f *scenarios.Fault) bool {
 	return f.Kind == scenarios.FaultCrash || f.Kind == scenarios.FaultSwitchOff || f.Kind == scenarios.FaultReset || f.Every > 0
@@ -95,7 +116,8 @@ func needsLength(f *scenarios.Fault) bool {
 
 func same(a, b *scenarios.Fault) bool {
 	return a.Skip == b.Skip && a.Count == b.Count && a.For == b.For && a.At == b.At && a.Every == b.Every &&
-		a.Until == b.Until && a.Chance == b.Chance && a.From.Any == b.From.Any
+		a.Until == b.Until && a.Chance == b.Chance && a.From.Any == b.From.Any &&
+		a.Unsynced == b.Unsynced
 }
 
 // moments are the times of the script and of the faults, in order, none twice.

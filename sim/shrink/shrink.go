@@ -45,12 +45,15 @@ type Limits struct {
 	Until func() bool    // true: time is up; nil: never
 	Note  func(s string) // progress; nil: nobody listens
 	Seeds []uint64       // that the result must fail under as well
+	// KeepTimes leaves everything at its time: the failure is what does not follow
+	// long after something else.
+	KeepTimes bool
 }
 
 // Report says what came of it.
 type Report struct {
 	Tries    int
-	Explicit bool     // nothing is left to chance
+	Explicit bool     // nothing is left to chance, or Limits.Seeds were asked and agree
 	Seeds    []uint64 // of Limits.Seeds, those under which it fails too
 	Steps    int      // with faults and adversaries: everything that happens
 	Phones   int
@@ -143,5 +146,8 @@ func (w *work) check() {
 		if w.fails(w.with(func(s *scenarios.Scenario) { s.Seed = seed })) {
 			w.report.Seeds = append(w.report.Seeds, seed)
 		}
+	}
+	if n := len(w.limits.Seeds); n > 0 && !w.over() {
+		w.report.Explicit = len(w.report.Seeds) == n
 	}
 }

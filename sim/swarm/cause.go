@@ -25,6 +25,9 @@ func newNaming(base *scenarios.Scenario) *naming {
 	return &naming{regexp.MustCompile(`\b(?:` + strings.Join(words, "|") + `)\b(?: \(program [0-9]+\))?`)}
 }
 
+// livenessCause begins the cause of something that was not possible after the heal.
+const livenessCause = "liveness: "
+
 // causeOf names a failure so that the same failure of another seed has the same
 // name: the check, and what was found without what differs from run to run.
 func (n *naming) causeOf(c *reports.Check) string {
@@ -35,7 +38,7 @@ func (n *naming) causeOf(c *reports.Check) string {
 	if c.Kind == reports.InvariantCheck {
 		return c.Name + ": " + found
 	}
-	return "liveness: " + afterPhone(c.Name) + ": " + found
+	return livenessCause + afterPhone(c.Name) + ": " + found
 }
 
 // afterPhone is what a step of liveness does, without when and by whom, and what

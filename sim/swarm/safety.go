@@ -13,12 +13,32 @@ func (h *hand) safety() {
 	h.errands()
 	for _, k := range h.kinds() {
 		for range 1 + h.IntN(3) {
-			h.fault(h.drawFault(k))
+			f := h.drawFault(k)
+			h.fault(f)
+			h.worse(&f)
 		}
 	}
 	if h.one(2) {
 		h.adversaries()
 	}
+}
+
+// worse has nodes whose disk is in trouble crash meanwhile, and those whose clock
+// was stepped soon after it: what such a fault does shows only at the next start.
+func (h *hand) worse(f *scenarios.Fault) {
+	disk := f.Kind == scenarios.FaultDisk && f.Every == 0
+	step := f.Kind == scenarios.FaultClock && f.Step != 0
+	if !disk && !step || h.one(2) {
+		return
+	}
+	most := h.plan.Heal - f.At
+	if disk {
+		most = min(most, f.For)
+	}
+	after := h.between(0, min(most/2, h.duration(time.Second, 20*time.Second, 2*time.Minute)))
+	c := scenarios.Fault{Kind: scenarios.FaultCrash, Chance: 1, Of: f.Of, At: f.At + after, Unsynced: h.unsynced()}
+	c.For = h.between(time.Millisecond, min(h.plan.Heal-c.At, 20*time.Second))
+	h.fault(c)
 }
 
 // kinds draws which faults are on: of some seeds none or one alone, so that what

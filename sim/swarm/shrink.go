@@ -35,6 +35,9 @@ func Shrink(ctx context.Context, base *scenarios.Scenario, g *Group, name, path 
 	causes := func(r *reports.Run) []string { return n.causes(r) }
 	try := shrink.InVirtualTime(sim.Options{}, causes, func(err error) string { return broken(err).Cause })
 	limits.Seeds = []uint64{1, 2, 3, 4, 5}
+	if strings.HasPrefix(g.Cause, livenessCause) {
+		limits.KeepTimes, try = true, becauseOfFaults(try, g.Cause)
+	}
 	small, report, err := shrink.Reduce(ctx, failing, g.Cause, try, limits)
 	if err != nil {
 		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
@@ -47,6 +50,26 @@ func Shrink(ctx context.Context, base *scenarios.Scenario, g *Group, name, path 
 		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
 	}
 	return &Shrunk{file, noteOf(&report)}, nil
+}
+
+// becauseOfFaults takes a candidate only for one that fails with the cause if it
+// holds without its faults and adversaries: else what is not possible after the heal
+// may be so for want of a login.
+func becauseOfFaults(try shrink.Try, cause string) shrink.Try {
+	return func(ctx context.Context, s *scenarios.Scenario, record bool) (shrink.Tried, error) {
+		tried, err := try(ctx, s, record)
+		if err != nil || record || !slices.Contains(tried.Causes, cause) {
+			return tried, err
+		}
+		calm := *s
+		calm.Faults, calm.Adversaries = nil, nil
+		calm.Script = slices.DeleteFunc(slices.Clone(s.Script), func(st scenarios.Step) bool { return st.Fault != nil })
+		held, err := try(ctx, &calm, false)
+		if slices.Contains(held.Causes, cause) {
+			tried.Causes = slices.DeleteFunc(tried.Causes, func(c string) bool { return c == cause })
+		}
+		return tried, err
+	}
 }
 
 // stillFails reads the file as it will stand there, and runs it.

@@ -1,0 +1,138 @@
+package main
+
+import "slices"
+
+// faultBugs is the second table: what the library does not notice, since only
+// faults show it. sim swarm must find each.
+func faultBugs() []bug {
+	return slices.Concat(diskBugs(), journalBugs(), clockBugs(), storingBugs(), brokenBugs(), datagramBugs())
+}
+
+// diskBugs are about what the server's files hold after a crash or a fault of
+// the disk (PROTOCOL.md section 2).
+func diskBugs() []bug {
+	const server, ahead, recovery, ledger = "nodes/files/server.go", "nodes/files/ahead.go",
+		"nodes/files/tempids_recover.go", "nodes/files/ledger.go"
+	return []bug{
+		{name: "TempIDs are not synced", file: server,
+			old: "mode: openMode, noSync: o.NoSync}", new: "mode: openMode, noSync: true}"},
+		{name: "attempts are not synced", file: server,
+			old: "mode: secretMode, noSync: o.NoSync}", new: "mode: secretMode, noSync: true}"},
+		{name: "the ahead log is not synced", file: ahead,
+			old: "err = a.f.SyncContent()", new: "err = nil"},
+		{name: "the ahead log is trusted after a failed fsync", file: ahead,
+			old: "err = a.f.SyncContent()", new: "_ = a.f.SyncContent()"},
+		{name: "the ahead log is not read after a crash", file: recovery,
+			old: "if err != nil || len(lines) == 0 {", new: "if err != nil || len(lines) >= 0 {"},
+		{name: "an fsync that fails counts as one", file: ledger,
+			old: "return f.Sync()", new: "_ = f.Sync()\n\treturn nil"},
+		{name: "a new file's name is not synced", file: ledger,
+			old: "return l.fs.SyncNames()", new: "return nil"},
+	}
+}
+
+// journalBugs are about a contact log whose phone is started again (PROTOCOL.md
+// section 3).
+func journalBugs() []bug {
+	const restore, contactLog, read = "nodes/phone_restore.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go"
+	const clamped = "least = max(least, full-remainder(int64(later(time.Duration(kept[i].Received), full)), now.Wall, full))"
+	return []bug{
+		{name: "a phone that starts again forgets its log", file: restore,
+			old: "if age[i] >= full {", new: "if age[i] >= 0 {"},
+		{name: "at a start an entry counts as received just now", file: restore,
+			old: clamped, new: "least = 0"},
+		{name: "the age of an entry at a start is not bounded", file: restore,
+			old: clamped, new: "least = time.Duration(now.Wall - kept[i].Received)"},
+		{name: "the log is written without its journal", file: contactLog,
+			old: "if err := l.writeJournal(); err != nil {", new: "if err := error(nil); err != nil {"},
+		{name: "the journal is not synced", file: contactLog,
+			old: "name: name + journalSuffix,", new: "noSync: true, name: name + journalSuffix,"},
+		{name: "a torn line takes the journal with it", file: read,
+			old: "if x.torn {\n\t\t\tl.notes", new: "if x.torn {\n\t\t\tl.known = nil\n\t\t\tl.notes"},
+	}
+}
+
+// clockBugs are about clocks that are set (PROTOCOL.md section 1, Two clocks).
+func clockBugs() []bug {
+	const phone, accounts, attempt, issue, server = "nodes/phone.go", "nodes/accounts.go", "nodes/attempt.go", "nodes/issue.go", "nodes/server.go"
+	field := edit{phone, "overflowed bool // it was said that the log is full", "overflowed, offKnown bool\n\toff time.Duration"}
+	ageing := func(name, when string) bug {
+		return bug{name: name, file: phone,
+			old: "if gone := p.log.expire(", new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + when + ` p.off {
+		for i := range p.log.n {
+			p.log.ring[p.log.place(i)].received -= int64(off - p.off)
+		}
+		if p.log.n > 0 {
+			p.log.oldest = p.log.ring[p.log.head].received
+		}
+	}
+	p.off, p.offKnown = off, true
+	if gone := p.log.expire(`, also: []edit{field}}
+	}
+	return []bug{
+		ageing("a step of the clock ahead cuts an entry's time", ">"),
+		ageing("a step of the clock back stretches an entry's time", "<"),
+		{name: "a phone does not notice that its clock was set", file: phone,
+			old: "b, err := protocol.Judge(", new: "if !p.offKnown {\n\t\t\tp.off, p.offKnown = time.Duration(now.Wall)-now.Elapsed, true\n\t\t}\n\t\tb, err := protocol.Judge(",
+			also: []edit{field, {phone, "p.settings.Zone, now.Wall)", "p.settings.Zone, int64(p.off+now.Elapsed))"}}},
+		{name: "a server does not notice that its clock was set", file: issue,
+			old: "start := now.Unix()", new: "start := Now{Wall: s.off + int64(now.Elapsed)}.Unix()",
+			also: []edit{{server, "lastStore   StoreID", "lastStore   StoreID\n\toff int64"},
+				{server, "s.begin(now, out)\n\tout.print(\"I am", "s.off = now.Wall - int64(now.Elapsed)\n\ts.begin(now, out)\n\tout.print(\"I am"}}},
+		{name: "a block runs on the wall clock", file: accounts,
+			old: "blocked bool", new: "blocked bool\n\toff time.Duration",
+			also: []edit{
+				{accounts, "// blockedAt is", `func (a *attempts) follow(now Now) {
+	off := time.Duration(now.Wall) - now.Elapsed
+	if a.blocked {
+		a.until -= off - a.off
+	}
+	a.off = off
+}
+
+// blockedAt is`},
+				{accounts, "until: later(now.Elapsed, left)}", "until: later(now.Elapsed, left), off: time.Duration(now.Wall) - now.Elapsed}"},
+				{attempt, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
+				{attempt, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
+			}},
+		{name: "a block that was over comes back at a start", file: attempt,
+			old: "if a.wrong == 0 && !a.stale {", new: "if a.wrong == 0 {"},
+		{name: "what is left of a block at a start is not bounded", file: accounts,
+			old: "left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "left := time.Duration(r.BlockedUntil - now.Wall)"},
+	}
+}
+
+// storingBugs are about answers that wait for a disk that is slow, full or
+// failing (PROTOCOL.md section 2).
+func storingBugs() []bug {
+	const issue, stored = "nodes/issue.go", "nodes/stored.go"
+	return []bug{
+		{name: "a TempID that could not be saved is issued", file: issue,
+			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
+		{name: "a wrong password that could not be saved is forgiven", file: stored,
+			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
+		{name: "an answer goes to who has the connection's number now", file: stored,
+			old: "waits := s.open(p.conn) && s.connections[p.conn].storing == id", new: "waits := s.open(p.conn)"},
+	}
+}
+
+// brokenBugs are about connections that break, stall and are slow (PROTOCOL.md
+// sections 2 and 4).
+func brokenBugs() []bug {
+	const session = "nodes/phone_session.go"
+	return []bug{
+		{name: "an upload that broke off is taken for done", file: session,
+			old: "text := textLost\n", new: "text := textLost\n\tif p.uploading() && p.session.upload.sent > 1 {\n\t\tp.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
+	}
+}
+
+// datagramBugs are about datagrams that are lost, doubled and late (PROTOCOL.md
+// section 3).
+func datagramBugs() []bug {
+	const assembler = "protocol/assembler.go"
+	return []bug{
+		{name: "a part of nobody goes to who awaits it", file: assembler,
+			old: "\tdefault:\n\t\treturn a.outOfTurn(now,",
+			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.part(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
+	}
+}
