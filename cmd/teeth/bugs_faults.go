@@ -23,7 +23,7 @@ func diskBugs() []bug {
 		{name: "the ahead log is trusted after a failed fsync", file: ahead,
 			old: "err = a.f.SyncContent()", new: "_ = a.f.SyncContent()"},
 		{name: "the ahead log is not read after a crash", file: recovery,
-			old: "if err != nil || len(lines) == 0 {", new: "if err != nil || len(lines) >= 0 {"},
+			old: "if err != nil || len(left.lines)+len(left.beyond) == 0 {", new: "if err != nil || len(left.lines)+len(left.beyond) >= 0 {"},
 		{name: "an fsync that fails counts as one", file: ledger,
 			old: "return f.Sync()", new: "_ = f.Sync()\n\treturn nil"},
 		{name: "a new file's name is not synced", file: ledger,
