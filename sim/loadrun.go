@@ -62,8 +62,11 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 			return nil, failed
 		}
 		defer func() {
-			if e := child.Stop(); e != nil && err == nil {
-				result, err = nil, e
+			e := child.Stop()
+			if bad, ok := errors.AsType[*load.EndedBadly](e); ok && result != nil {
+				result.serverDied(bad)
+			} else if e != nil {
+				result, err = nil, errors.Join(err, e)
 			}
 		}()
 		r.server, r.serverUse = child.Address, child.Use
@@ -77,6 +80,13 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	out.WallSeconds = time.Since(began).Seconds()
 	out.PeakRSSBytes = peakRSS()
 	return &Result{Run: *out}, nil
+}
+
+// serverDied makes the run one that failed, with the figures until then.
+func (r *Result) serverDied(e *load.EndedBadly) {
+	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
+	r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
+		Verdict: reports.Failed, Times: 1, Expected: "a server that ends when it is told to", Found: e.Error()})
 }
 
 // loadRun is a load whose server is there.

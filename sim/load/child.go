@@ -97,7 +97,16 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 	}
 }
 
-// Stop ends the server and removes its folder.
+// EndedBadly is the error of a server that was gone before it was told to end, or
+// did not end well.
+type EndedBadly struct{ Err error }
+
+func (e *EndedBadly) Error() string { return "the server ended badly: " + e.Err.Error() }
+
+func (e *EndedBadly) Unwrap() error { return e.Err }
+
+// Stop ends the server and removes its folder. A server that died meanwhile is an
+// EndedBadly.
 func (c *Child) Stop() error {
 	var errs []error
 	if c.command != nil {
@@ -106,7 +115,7 @@ func (c *Child) Stop() error {
 		}
 		c.said.Wait()
 		if err := c.command.Wait(); err != nil {
-			errs = append(errs, fmt.Errorf("the server ended badly: %w", err))
+			errs = append(errs, &EndedBadly{err})
 		}
 	}
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
