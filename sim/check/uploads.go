@@ -22,8 +22,8 @@ type uploads struct {
 	told map[int]int
 }
 
-// Uploaded: a phone takes an upload of so many entries for done. The server has
-// told of one.
+// Uploaded follows an upload of so many entries that a phone takes for done: the
+// server has told of one.
 func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
 	u := &v.uploads
 	if u.told[entries] == 0 {
