@@ -190,6 +190,20 @@ func TestSwarmEndsInTime(t *testing.T) {
 	}
 }
 
+// TestSwarmFailsFast: nothing after the first failure counts, whatever the jobs.
+func TestSwarmFailsFast(t *testing.T) {
+	for _, jobs := range []string{"1", "2"} {
+		p, out, errs, file := planted(t)
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", jobs, "--fail-fast", "--report", "json", file}); got != failed {
+			t.Errorf("status %d, want %d; said %q", got, failed, errs)
+		}
+		var s swarm.Summary
+		if err := json.Unmarshal(out.Bytes(), &s); err != nil || s.Runs != 3 || s.Failed != 1 || s.Failures[0].Seed != 3 {
+			t.Errorf("jobs %s: %d runs, %d failed (%v), want 3 and 1", jobs, s.Runs, s.Failed, err)
+		}
+	}
+}
+
 func TestSwarmRefuses(t *testing.T) {
 	p, _, errs, file := planted(t)
 	notJSON := filepath.Join(t.TempDir(), "x.json")

@@ -95,8 +95,6 @@ func clockBugs() []bug {
 				{attempt, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
 				{attempt, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
 			}},
-		{name: "a block that was over comes back at a start", file: attempt,
-			old: "if a.wrong == 0 && !a.stale {", new: "if a.wrong == 0 {"},
 		{name: "what is left of a block at a start is not bounded", file: accounts,
 			old: "left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "left := time.Duration(r.BlockedUntil - now.Wall)"},
 	}
@@ -111,8 +109,6 @@ func storingBugs() []bug {
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
 		{name: "a wrong password that could not be saved is forgiven", file: stored,
 			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
-		{name: "an answer goes to who has the connection's number now", file: stored,
-			old: "waits := s.open(p.conn) && s.connections[p.conn].storing == id", new: "waits := s.open(p.conn)"},
 	}
 }
 

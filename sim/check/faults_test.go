@@ -244,3 +244,17 @@ func TestDoubledStart(t *testing.T) {
 		}
 	}
 }
+
+// TestAPhoneTakesForDoneWhatWasToldOf: one upload for each that was told of whole
+// with as many entries.
+func TestAPhoneTakesForDoneWhatWasToldOf(t *testing.T) {
+	var broken []Violation
+	v := New(Rules{Location: time.UTC}, func(b Violation) { broken = append(broken, b) })
+	v.uploads.told = map[int]int{2: 1}
+	if v.Uploaded(1, 0, 2); len(broken) > 0 {
+		t.Errorf("told of and done: %+v", broken)
+	}
+	if v.Uploaded(2, 1, 2); len(broken) != 1 || broken[0].Invariant != UploadsWhole || broken[0].At != 2 || broken[0].Phone != 1 {
+		t.Errorf("done and not told of: %+v", broken)
+	}
+}

@@ -22,7 +22,7 @@ type uploads struct {
 	told map[int]int
 }
 
-// Uploaded follows a phone that takes an upload of so many entries for done: the
+// Uploaded follows an upload of so many entries that a phone takes for done: the
 // server has told of one.
 func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
 	u := &v.uploads

@@ -109,3 +109,19 @@ func TestReduceEnds(t *testing.T) {
 		t.Errorf("the error of a try: %v", err)
 	}
 }
+
+// TestAnInstantGetsNoLength: no file may give one to a step of a clock.
+func TestAnInstantGetsNoLength(t *testing.T) {
+	base := failing()
+	base.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, At: time.Second, Chance: 1, Of: scenarios.Nodes{Server: true}}}
+	try := func(_ context.Context, s *scenarios.Scenario, _ bool) (Tried, error) {
+		if len(s.Faults) == 0 {
+			return Tried{}, nil
+		}
+		return Tried{Causes: []string{"lost"}}, nil
+	}
+	got, _, err := Reduce(context.Background(), base, "lost", try, Limits{})
+	if err != nil || len(got.Faults) != 1 || got.Faults[0].For != 0 {
+		t.Errorf("%+v and %v, want the one step, without a length", got.Faults, err)
+	}
+}
