@@ -76,7 +76,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 		return nil, err
 	}
 	out.Scenario, out.File, out.About, out.World, out.Seed = s.Name, s.File, s.About, reports.Live, s.Seed
-	out.Phones, out.Notes = len(phones), notes
+	out.Phones, out.Notes = len(phones), append(notes, out.Notes...)
 	out.WallSeconds = time.Since(began).Seconds()
 	out.PeakRSSBytes = peakRSS()
 	return &Result{Run: *out}, nil
@@ -118,6 +118,8 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	out.VirtualSeconds = (r.traffic.WarmUp + m.Length).Seconds()
 	if out.Load.Invalid = m.unfit; len(m.unfit) > 0 && !m.Interrupted {
 		out.Verdict = reports.Invalid
+	} else if !m.Interrupted {
+		out.Notes = []string{load.Within(r.traffic, m.report)}
 	}
 	return out, nil
 }

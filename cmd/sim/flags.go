@@ -101,7 +101,7 @@ func helpOf(set *pflag.FlagSet, form, about string) string {
 func (f *runFlags) checkLive(set *pflag.FlagSet) error {
 	switch server, accounts := set.Changed("server"), set.Changed("credentials"); {
 	case server && !f.onSockets:
-		return errors.New("--server is of use with --live only: a run in virtual time has a server of its own")
+		return errors.New("--server is of use with --live only, also of a load: other runs have a server of their own")
 	case accounts && !server:
 		return errors.New("--credentials is of use with --server only: the project's own server takes the accounts of the scenario")
 	case server && !accounts:

@@ -62,7 +62,7 @@ func TestLiveFlagsRefused(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		{[]string{"--server", "x:1"}, "sim: run: --server is of use with --live only: a run in virtual time has a server of its own"},
+		{[]string{"--server", "x:1"}, "sim: run: --server is of use with --live only, also of a load: other runs have a server of their own"},
 		{[]string{"--credentials", "f"}, "sim: run: --credentials is of use with --server only: the project's own server takes the accounts of the scenario"},
 		{[]string{"--live", "--credentials", "f"}, "sim: run: --credentials is of use with --server only: the project's own server takes the accounts of the scenario"},
 		{[]string{"--live", "--server", "x:1"}, "sim: run: --server needs --credentials FILE, the accounts of that server"},

@@ -124,6 +124,18 @@ func Unfit(t *scenarios.Traffic, l *reports.Load, wanting uint64) (why []string)
 	return why
 }
 
+// Within says how far inside its budgets the generator stayed, for a run that
+// can be believed.
+func Within(t *scenarios.Traffic, l *reports.Load) string {
+	of, p99 := worstLag(t, l)
+	text := fmt.Sprintf("load: the generator kept its budgets: the p99 of its lag%s is %s of %s ms", of,
+		check.Number(math.Round(milliseconds(p99)*1e3)/1e3), check.Number(milliseconds(t.LagBudget)))
+	if g := l.Generator; g != nil {
+		text += fmt.Sprintf(", and it used %.0f of %.0f %% of all processors", 100*g.CPUShare, 100*t.CPUBudget)
+	}
+	return text
+}
+
 // fewestLags are needed of one operation for the p99 of its lag to count.
 const fewestLags = 100
 

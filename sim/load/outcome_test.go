@@ -10,6 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
@@ -237,5 +239,21 @@ func TestSummaryOfAnInvalidRun(t *testing.T) {
 	}
 	if want := "    login                                    100    50.00    95.03    99.02        -        -      100"; !strings.Contains(b.String(), want) {
 		t.Errorf("no line\n%s\nin\n%s", want, b.String())
+	}
+}
+
+func TestWithin(t *testing.T) {
+	h := hdrhistogram.New(1, int64(time.Hour), 3)
+	if err := h.RecordValue(int64(2 * time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	l := &reports.Load{All: reports.LoadOperation{Lag: h}}
+	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8}
+	if got, want := Within(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	l.Generator = &reports.ProcessUse{CPUShare: 0.14}
+	if got, want := Within(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms, and it used 14 of 80 % of all processors"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
