@@ -28,7 +28,9 @@ type ServerOptions struct {
 	// yet; required.
 	Entropy io.Reader
 
-	aheadSize int64 // bytes of the ahead log; 0: those of every real one
+	// AheadSize is how many bytes the ahead log has; 0: a mebibyte. A world whose
+	// disk is memory takes fewer: each start writes them all.
+	AheadSize int64
 }
 
 // Server is the folder of one server: credentials.txt, tempIDs.txt and
@@ -63,7 +65,7 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
 	s.tempIDs = tempIDs{ledger: ledger{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync}, zone: o.Zone, notes: &s.notes}
-	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.aheadSize, aheadSize), notes: &s.notes}
+	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.AheadSize, aheadSize), notes: &s.notes}
 	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes}
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())

@@ -10,6 +10,10 @@ import (
 	"bluetrace/nodes/files"
 )
 
+// aheadSize of the server's log that is written ahead: a few hundred TempIDs, so
+// that a run comes to its end and begins it anew.
+const aheadSize = 16 << 10
+
 // openFolder opens the files of the server, if it has any, with the code that
 // does so on a real disk.
 func (w *World) openFolder() error {
@@ -18,7 +22,7 @@ func (w *World) openFolder() error {
 		return nil
 	}
 	h.memory.SetTime(w.time(nobody).Wall)
-	folder, err := files.OpenServer(h.memory, files.ServerOptions{Zone: w.zone, Entropy: &bytesOf{h.key}})
+	folder, err := files.OpenServer(h.memory, files.ServerOptions{Zone: w.zone, Entropy: &bytesOf{h.key}, AheadSize: aheadSize})
 	if err != nil {
 		return err
 	}
