@@ -238,7 +238,3 @@ func (r *run) liveNotes() []string {
 	}
 	return notes
 }
-
-// CanElsewhere is why a scenario cannot be run against a server elsewhere; nil: it
-// can.
-func CanElsewhere(s *scenarios.Scenario) error { return refuseLive(s, &Live{Server: "elsewhere:1"}) }

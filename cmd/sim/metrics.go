@@ -83,7 +83,7 @@ func (b *batch) serveMetrics() (err error) {
 		return err
 	}
 	if _, port, _ := net.SplitHostPort(f.address); port == "0" || !b.quiet {
-		fmt.Fprintf(b.stderr, "metrics at http://%s/metrics\n", b.metrics.address())
+		fmt.Fprintf(b.stderr, "metrics at http://%s/metrics\n", b.metrics.Address())
 	}
 	return nil
 }
@@ -179,7 +179,7 @@ func (b *batch) endMetrics(ctx context.Context) {
 		}
 		b.metrics.linger(ctx, b.after(d))
 	}
-	if err := b.metrics.close(); err != nil {
+	if err := b.metrics.Close(); err != nil {
 		b.complain(fmt.Errorf("serving the metrics: %w", err), "")
 		b.worst = max(b.worst, impossible)
 	}

@@ -173,11 +173,11 @@ func TestServedFormsParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.close()
+	defer e.Close()
 	e.add(m.Gatherer())
 	const openMetrics, protobuf = "application/openmetrics-text;version=1.0.0", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 	for _, accept := range []string{"", protobuf} {
-		body, contentType := get(t, "http://"+e.address().String()+"/metrics", accept)
+		body, contentType := get(t, "http://"+e.Address().String()+"/metrics", accept)
 		families := map[string]*dto.MetricFamily{}
 		for d := expfmt.NewDecoder(bytes.NewReader(body), expfmt.NewFormat(formOf(accept))); ; {
 			f := &dto.MetricFamily{}
@@ -193,7 +193,7 @@ func TestServedFormsParse(t *testing.T) {
 			t.Errorf("%s: %v", contentType, h)
 		}
 	}
-	if body, contentType := get(t, "http://"+e.address().String()+"/metrics", openMetrics); !bytes.HasSuffix(body, []byte("\n# EOF\n")) || !strings.HasPrefix(contentType, "application/openmetrics-text") {
+	if body, contentType := get(t, "http://"+e.Address().String()+"/metrics", openMetrics); !bytes.HasSuffix(body, []byte("\n# EOF\n")) || !strings.HasPrefix(contentType, "application/openmetrics-text") {
 		t.Errorf("%s: ends with %q", contentType, body[max(0, len(body)-20):])
 	}
 }

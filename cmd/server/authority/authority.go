@@ -13,6 +13,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"bluetrace/cmd/internal/scraping"
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
@@ -29,8 +30,8 @@ type authority struct {
 	folder   *files.Server
 	server   *socket.Server
 	metrics  *metrics
-	exporter *exporter      // nil: metrics are off
-	behind   *socket.Behind // nil: what is answered is on the disk
+	exporter *scraping.Server // nil: metrics are off
+	behind   *socket.Behind   // nil: what is answered is on the disk
 
 	first []nodes.Credential // until the server has asked for them
 }
@@ -41,8 +42,8 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	h.clock = clock.New()
 	if a.metrics != "" {
 		h.metrics = newMetrics()
-		if h.exporter, err = export(a.metrics, h.metrics.registry); err != nil {
-			return err
+		if h.exporter, err = scraping.Listen(a.metrics, scraping.Handler(h.metrics.registry)); err != nil {
+			return listenError("--metrics", a.metrics, err)
 		}
 	}
 	if err := checkFolder(a.dir, p); err != nil {
@@ -121,7 +122,7 @@ func (h *authority) close() error {
 		errs = append(errs, h.folder.Close())
 	}
 	if h.exporter != nil {
-		errs = append(errs, h.exporter.close())
+		errs = append(errs, h.exporter.Close())
 	}
 	return errors.Join(errs...)
 }

@@ -107,7 +107,7 @@ func (p *program) introduce(a *arguments, l net.Listener, h *authority) {
 		fmt.Fprintf(p.stderr, "server: listening at %s\n", l.Addr())
 	}
 	if h.exporter != nil {
-		fmt.Fprintf(p.stderr, "server: metrics at http://%s/metrics\n", h.exporter.address())
+		fmt.Fprintf(p.stderr, "server: metrics at http://%s/metrics\n", h.exporter.Address())
 	}
 	if a.lowered != "" {
 		fmt.Fprintln(p.stderr, "server: "+a.lowered)

@@ -1,4 +1,4 @@
-package main
+package scraping
 
 import (
 	"bufio"
@@ -12,26 +12,25 @@ import (
 	dto "github.com/prometheus/client_model/go"
 )
 
-// TestScrapersAreBounded: with as many connections as there may be another one is
+// TestConnectionsAreBounded: with as many connections as there may be another one is
 // not answered until one of them is closed.
-func TestScrapersAreBounded(t *testing.T) {
-	e, err := export("127.0.0.1:0")
+func TestConnectionsAreBounded(t *testing.T) {
+	var answers atomic.Int64
+	e, err := Listen("127.0.0.1:0", Handler(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
+		answers.Add(1)
+		return nil, nil
+	})))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var answers atomic.Int64
-	e.add(prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
-		answers.Add(1)
-		return nil, nil
-	}))
 	defer func() {
-		if err := e.close(); err != nil {
+		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
 	}()
-	asked := make([]net.Conn, 0, scrapersMax+1)
-	for range scrapersMax + 1 {
-		c, err := net.Dial("tcp", e.address().String())
+	asked := make([]net.Conn, 0, connections+1)
+	for range connections + 1 {
+		c, err := net.Dial("tcp", e.Address().String())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -48,17 +47,17 @@ func TestScrapersAreBounded(t *testing.T) {
 		}
 		return r.Body.Close()
 	}
-	last := asked[scrapersMax]
+	last := asked[connections]
 	if _, err := last.Write([]byte("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")); err != nil {
 		t.Fatal(err)
 	}
-	for i, c := range asked[:scrapersMax] {
+	for i, c := range asked[:connections] {
 		if err := answered(c); err != nil {
-			t.Errorf("connection %d of %d: %v", i+1, scrapersMax, err)
+			t.Errorf("connection %d of %d: %v", i+1, connections, err)
 		}
 	}
-	if n := answers.Load(); n != scrapersMax {
-		t.Errorf("%d connections were answered, want %d: the last one has to wait", n, scrapersMax)
+	if n := answers.Load(); n != connections {
+		t.Errorf("%d connections were answered, want %d: the last one has to wait", n, connections)
 	}
 	asked[0].Close()
 	if r, err := http.ReadResponse(bufio.NewReader(last), nil); err != nil || r.StatusCode != http.StatusOK {
