@@ -10,6 +10,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/sim/check"
+	"bluetrace/sim/world"
 )
 
 // play handles the whole run; its error is the context's.
@@ -39,6 +40,7 @@ func (r *run) outcome(interrupted bool) *Result {
 	for who := range r.phones {
 		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
 	}
+	r.lookAtHoldings()
 	r.rules.Balance(int64(w.Now()), w.Totals().Datagrams, w.UnderWay())
 	out := r.soFar()
 	out.About = s.About
@@ -47,6 +49,23 @@ func (r *run) outcome(interrupted bool) *Result {
 	out.Digest = w.Digest()
 	out.Verdict = verdict(out.Checks, interrupted)
 	return &Result{Run: *out, Ended: w.Now()}
+}
+
+// lookAtHoldings has the checks look at what the nodes hold at the end.
+func (r *run) lookAtHoldings() {
+	w, ok := r.world.(world.Holder)
+	if !ok {
+		return
+	}
+	at := int64(r.world.Now())
+	if h, ok := w.ServerHolds(); ok {
+		r.rules.ServerHolds(at, h)
+	}
+	for who := range r.phones {
+		if h, ok := w.PhoneHolds(uint32(who)); ok {
+			r.rules.PhoneHolds(at, uint32(who), h)
+		}
+	}
 }
 
 // soFar is what the run has come to, without its checks.

@@ -248,7 +248,7 @@ func TestResultOfARun(t *testing.T) {
 	for _, c := range r.Checks {
 		kinds[c.Kind]++
 	}
-	if kinds[reports.ExpectationCheck] != 1 || kinds[reports.InvariantCheck] != 10 {
+	if kinds[reports.ExpectationCheck] != 1 || kinds[reports.InvariantCheck] != 12 {
 		t.Errorf("checks %v", kinds)
 	}
 }

@@ -103,12 +103,16 @@ func clockBugs() []bug {
 // storingBugs are about answers that wait for a disk that is slow, full or
 // failing (PROTOCOL.md section 2).
 func storingBugs() []bug {
-	const issue, stored = "nodes/issue.go", "nodes/stored.go"
+	const issue, stored, connection = "nodes/issue.go", "nodes/stored.go", "nodes/connection.go"
 	return []bug{
 		{name: "a TempID that could not be saved is issued", file: issue,
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
 		{name: "a wrong password that could not be saved is forgiven", file: stored,
 			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
+		{name: "a password that could not be saved is not answered", file: stored,
+			old: "if !waits {\n\t\treturn\n\t}\n\tswitch", new: "if !waits || err != nil {\n\t\treturn\n\t}\n\tswitch"},
+		{name: "a session outlives its connection", file: connection,
+			old: "if s.open(c) {\n\t\ts.end(c, ReasonEOF, out)", new: "if s.open(c) && s.connections[c].upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
 	}
 }
 
@@ -119,6 +123,10 @@ func brokenBugs() []bug {
 	return []bug{
 		{name: "an upload that broke off is taken for done", file: session,
 			old: "text := textLost\n", new: "text := textLost\n\tif p.uploading() && p.session.upload.sent > 1 {\n\t\tp.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
+		{name: "a line that is not answered in time is sent again", file: session,
+			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "if u := p.session.upload; u.sent > 1 {\n\t\t\tp.send(u.line(u.sent-2), out)\n\t\t\tp.await(now)\n\t\t\treturn\n\t\t}\n\t\tp.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
+		{name: "an upload that is not answered in time is begun again", file: session,
+			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "p.startUpload(now, out)"},
 	}
 }
 

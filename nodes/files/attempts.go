@@ -12,8 +12,7 @@ import (
 
 const (
 	attemptsName = "attempts.txt"
-	// attemptSlack is how many lines more than twice the names attempts.txt may
-	// have before it is written anew.
+	// attemptSlack is the slack where none is asked for.
 	attemptSlack = 4096
 	// maxUnsaved is how many names are kept whose state could not be saved.
 	maxUnsaved = 256
@@ -34,6 +33,7 @@ type attempts struct {
 	pause     int   // stores to come that do not try that,
 	failure   error // since the last time it failed so
 	lines     int   // states in the file
+	slack     int   // lines more than twice the names that the file may have
 	rewriteAt int   // lines at which it is written anew
 	buf       []byte
 }
@@ -204,7 +204,7 @@ func (t *attempts) save() error {
 		if !t.trusted {
 			return errors.New("it is not known which of two versions of it is on the disk")
 		}
-		t.rewriteAt = t.lines + attemptSlack // it is still good, only long
+		t.rewriteAt = t.lines + t.slack // it is still good, only long
 	}
 	return t.appendUnsaved()
 }
@@ -229,14 +229,14 @@ func (t *attempts) appendUnsaved() error {
 }
 
 // renewAtTimes is renew for one who would try it with each store: after a failure
-// as many stores pass that each costs about attemptSlack lines.
+// as many stores pass that each costs about slack lines.
 func (t *attempts) renewAtTimes() error {
 	if t.pause > 0 {
 		t.pause--
 		return t.failure
 	}
 	if t.failure = t.renew(); t.failure != nil {
-		t.pause = t.state.len() / attemptSlack
+		t.pause = t.state.len() / t.slack
 	}
 	return t.failure
 }
@@ -257,7 +257,7 @@ func (t *attempts) renew() error {
 	}
 	t.behind = false
 	t.lines = t.state.len()
-	t.rewriteAt = 2*t.lines + attemptSlack
+	t.rewriteAt = 2*t.lines + t.slack
 	return nil
 }
 

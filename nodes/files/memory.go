@@ -96,6 +96,17 @@ func (m *Memory) ReadFile(name string) ([]byte, error) {
 	return bytes.Clone(f.data), nil
 }
 
+// Size is the length of a file in bytes as a running program sees it; 0: there is
+// none.
+func (m *Memory) Size(name string) int64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.names[name]; f != nil {
+		return int64(len(f.data))
+	}
+	return 0
+}
+
 // WriteFile puts a file of another program there, durably and at once.
 func (m *Memory) WriteFile(name string, p []byte, mode fs.FileMode) {
 	m.mu.Lock()

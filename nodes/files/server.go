@@ -31,6 +31,10 @@ type ServerOptions struct {
 	// AheadSize is how many bytes the ahead log has; 0: a mebibyte. A world whose
 	// disk is memory takes fewer: each start writes them all.
 	AheadSize int64
+	// AttemptSlack is how many lines more than twice the names attempts.txt may
+	// have before it is written anew; 0: 4096. A world that looks for failures
+	// takes fewer: it writes more often.
+	AttemptSlack int
 }
 
 // Server is the folder of one server: credentials.txt, tempIDs.txt and
@@ -66,7 +70,8 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
 	s.tempIDs = tempIDs{ledger: ledger{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync}, zone: o.Zone, notes: &s.notes}
 	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.AheadSize, aheadSize), notes: &s.notes}
-	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes}
+	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes,
+		slack: cmp.Or(o.AttemptSlack, attemptSlack)}
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

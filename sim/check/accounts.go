@@ -17,6 +17,8 @@ type accounts struct {
 	unknown  map[string]*account
 	sessions []session
 	longest  int // length of the longest known name
+	// strangers counts the names without an account, each time that one is given.
+	strangers int
 
 	clock world.NodeClock // the server's
 	// asked counts writes of unknown names that are under way; failing: what one of
@@ -123,6 +125,7 @@ func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
 		s.stage = atPassword
 		s.name = string(p)
 		if a.known[s.name] == nil {
+			a.strangers++
 			a.joined(at, s)
 		}
 		if s.perhaps == "" {

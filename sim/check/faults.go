@@ -45,6 +45,19 @@ func (v *Invariants) StoreDone(_ int64, records []nodes.Record, err error) {
 	v.accounts.stores(records, false, err)
 }
 
+// StoreAnswered follows what the server does once it knows what became of an
+// attempt: whoever waits for that is answered.
+func (v *Invariants) StoreAnswered(at int64, conn nodes.Conn) {
+	s := v.accounts.session(conn)
+	if s.stage != atPassword || s.account == nil || s.account.unsure || s.epoch != s.account.epoch {
+		return
+	}
+	v.times[PasswordsAnswered]++
+	if s.awaited != "" {
+		v.violate(PasswordsAnswered, at, -1, fmt.Sprintf("%q to %s", s.awaited, s.name), "no answer")
+	}
+}
+
 // ClockSet follows the clocks of a node.
 func (v *Invariants) ClockSet(at int64, who uint32, elapsed time.Duration, wall int64, drift float64) {
 	if who == world.Nobody {
@@ -67,6 +80,9 @@ func setClock(was world.NodeClock, at int64, elapsed time.Duration, wall int64, 
 	was.Wall += wall - was.WallAt(at)
 	return was
 }
+
+// FaultInForce is nothing that a check depends on.
+func (*Invariants) FaultInForce(int64, world.FaultKind, bool) {}
 
 // FaultApplied follows what a fault did while it was in force, or after that.
 func (v *Invariants) FaultApplied(at int64, inForce bool, what string) {

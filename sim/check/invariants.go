@@ -34,6 +34,9 @@ const (
 	UploadsWhole
 	LogsOutlive
 	FaultsEnd
+	PasswordsAnswered
+	AskedOnce
+	NothingGrows
 	invariants // their number
 )
 
@@ -52,6 +55,9 @@ var names = [invariants]string{
 	"an upload whose last line is acknowledged is told of whole",
 	"what a phone's disk holds outlives its program, never its retention",
 	"a fault does nothing once it is over",
+	"every password is answered, also one that could not be saved",
+	"a program sends what was typed, once",
+	"nothing grows without bound but tempIDs.txt",
 }
 
 func (i Invariant) String() string { return names[i] }
@@ -87,6 +93,7 @@ type Invariants struct {
 	tempIDs  tempIDs
 	flights  flights
 	uploads  uploads
+	asked    asked
 }
 
 var _ world.Watcher = (*Invariants)(nil)
@@ -115,11 +122,9 @@ func All() []Invariant {
 	return all
 }
 
-// Rare says whether an invariant is of what only faults and restarts bring about:
-// where nothing of it happened, there is nothing to report.
-func (i Invariant) Rare() bool {
-	return i == TempIDsOutlive || i == UploadsWhole || i == LogsOutlive || i == FaultsEnd
-}
+// Rare says whether an invariant is of what not every run brings about, or not
+// every world shows: where nothing of it happened, there is nothing to report.
+func (i Invariant) Rare() bool { return i >= TempIDsOutlive }
 
 // Check starts the report of one invariant, as one that held.
 func (v *Invariants) Check(i Invariant) reports.Check {

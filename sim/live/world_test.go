@@ -46,7 +46,10 @@ func (s *story) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneE
 }
 
 // nobody watches.
-type nobody struct{ world.FaultWatcher }
+type nobody struct {
+	world.FaultWatcher
+	world.PhoneWatcher
+}
 
 func (nobody) ServerStopped(int64)                                            {}
 func (nobody) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}

@@ -23,6 +23,7 @@ const (
 	LogPartlyLost
 	PhoneStoppedInUpload
 	BlockDuringCut
+	BlockEndsDuringCut
 	BlockOverRestart
 	BlockOverStep
 	BlockEndsWhileDown
@@ -58,6 +59,7 @@ var catalogue = [marks]struct{ name, about string }{
 	{"log-partly-lost", "a phone is stopped before its disk had all of its log"},
 	{"phone-stopped-in-upload", "a phone is stopped in the middle of an upload"},
 	{"block-during-cut", "a network is cut while an account is blocked"},
+	{"block-ends-during-cut", "a block ends while a network is cut"},
 	{"block-over-restart", "the server is started again while an account is blocked"},
 	{"block-over-step", "the server's clock is stepped while an account is blocked"},
 	{"block-ends-while-down", "a block ends while the server is down"},

@@ -22,6 +22,7 @@ type deaf struct {
 	told *int
 }
 
+func (d deaf) FaultInForce(int64, world.FaultKind, bool)                      { *d.told++ }
 func (d deaf) Accepted(int64, nodes.Conn)                                     { *d.told++ }
 func (d deaf) ServerRead(int64, nodes.Conn, []byte)                           { *d.told++ }
 func (d deaf) ServerSent(int64, nodes.Conn, []byte)                           { *d.told++ }
@@ -94,6 +95,10 @@ func (s *stage) blocks(at time.Duration, conn nodes.Conn, user string) {
 		s.tell().ServerRead(int64(at), conn, []byte("guess"))
 		s.tell().ServerSent(int64(at), conn, []byte(answer))
 	}
+}
+
+func (s *stage) cut(at time.Duration, begins bool) {
+	s.tell().FaultInForce(int64(at), world.Cut, begins)
 }
 
 func (s *stage) restarts(down, up time.Duration) {
@@ -278,6 +283,29 @@ func TestMarks(t *testing.T) {
 				s.seen.Applied(world.Applied{Kind: world.Lose, At: int64(2 * second)})
 				s.seen.Applied(world.Applied{Kind: world.Cut, At: int64(61 * second)})
 			}},
+		{BlockEndsDuringCut,
+			func(s *stage) {
+				s.blocks(second, 0, "anna")
+				s.cut(60*second, true)
+				s.cut(61*second, false)
+			},
+			func(s *stage) {
+				s.cut(0, true)
+				s.blocks(second, 0, "anna")
+				s.cut(61*second-1, false)
+				s.cut(61*second, true)
+				s.tell().FaultInForce(int64(61*second), world.Lose, true)
+				s.cut(62*second, false)
+				s.tell().FaultInForce(int64(62*second), world.Lose, false)
+			}},
+		{BlockEndsDuringCut, // one cut follows another without a gap
+			func(s *stage) {
+				s.blocks(second, 0, "anna")
+				s.cut(2*second, true)
+				s.cut(3*second, true)
+				s.cut(4*second, false)
+				s.cut(62*second, false)
+			}, nil},
 		{BlockOverRestart,
 			func(s *stage) { s.blocks(second, 0, "anna"); s.restarts(2*second, 61*second-1) },
 			func(s *stage) { s.restarts(0, 0); s.blocks(second, 0, "anna"); s.restarts(61*second, 62*second) }},

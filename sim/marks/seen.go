@@ -21,6 +21,9 @@ type Seen struct {
 	server world.NodeClock
 	saving int
 	downAt int64 // when the server went down
+	// cuts are in force, the first of them since cutAt.
+	cuts  int
+	cutAt int64
 	// guessed is who had an account blocked, broken whose upload has just broken off.
 	guessed map[string]guesser
 	broken  map[uint32]bool

@@ -235,6 +235,29 @@ func (s *Seen) cutUpload(text string) {
 	}
 }
 
+// FaultInForce follows cuts.
+func (t *watching) FaultInForce(at int64, kind world.FaultKind, begins bool) {
+	t.Watcher.FaultInForce(at, kind, begins)
+	s := t.seen
+	if kind != world.Cut {
+		return
+	}
+	if begins {
+		if s.cuts++; s.cuts == 1 {
+			s.cutAt = at
+		}
+		return
+	}
+	if s.cuts--; s.cuts > 0 {
+		return
+	}
+	for _, since := range s.blocks {
+		if end := since + int64(s.block); end > s.cutAt && end <= at {
+			s.mark(BlockEndsDuringCut)
+		}
+	}
+}
+
 // Decided looks at what the server made of uploads and logins.
 func (t *telling) Decided(phone uint32, raw bool, e *nodes.ServerEvent) {
 	t.Story.Decided(phone, raw, e)

@@ -128,3 +128,10 @@ func (blind) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
 func (blind) StoreAsked(int64, []nodes.Record)                               {}
 func (blind) StoreDone(int64, []nodes.Record, error)                         {}
 func (blind) ClockSet(int64, uint32, time.Duration, int64, float64)          {}
+func (blind) StoreAnswered(int64, nodes.Conn)                                {}
+func (blind) PhoneOpened(int64, uint32)                                      {}
+func (blind) PhoneTyped(int64, uint32, string)                               {}
+func (blind) PhoneConnects(int64, uint32, nodes.Conn)                        {}
+func (blind) PhoneSent(int64, uint32, []byte)                                {}
+func (blind) SessionMoved(int64, uint32, uint32)                             {}
+func (blind) FaultInForce(int64, world.FaultKind, bool)                      {}

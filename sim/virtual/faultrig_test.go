@@ -51,6 +51,15 @@ func (w *told) StoreDone(at int64, records []nodes.Record, err error) {
 	w.add(at, "stored %d: %v", len(records), err)
 }
 
+func (*told) StoreAnswered(int64, nodes.Conn)           {}
+func (*told) FaultInForce(int64, world.FaultKind, bool) {}
+
+func (*told) PhoneOpened(int64, uint32)               {}
+func (*told) PhoneTyped(int64, uint32, string)        {}
+func (*told) PhoneConnects(int64, uint32, nodes.Conn) {}
+func (*told) PhoneSent(int64, uint32, []byte)         {}
+func (*told) SessionMoved(int64, uint32, uint32)      {}
+
 func (w *told) ClockSet(at int64, who uint32, elapsed time.Duration, wall int64, drift float64) {
 	w.add(at, "clock of %d: %v, %s, %g", int32(who), elapsed, time.Unix(0, wall).UTC().Format("15:04:05.000"), drift)
 }

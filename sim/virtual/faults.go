@@ -73,6 +73,7 @@ func (w *World) Begin(f *world.Fault) {
 			at--
 		}
 		w.faults.rules = slices.Insert(w.faults.rules, at, r)
+		w.watcher.FaultInForce(w.now, f.Kind, true)
 	}
 	switch f.Kind {
 	case world.Crash, world.SwitchOff, world.Pause, world.Leave, world.Stall, world.ClockFault:
@@ -133,6 +134,7 @@ func (w *World) End(f *world.Fault) {
 		w.unstick()
 	}
 	r.over = true
+	w.watcher.FaultInForce(w.now, f.Kind, false)
 }
 
 // heal lets a fault of whole nodes end for one of them.
@@ -214,6 +216,9 @@ func (r *rule) drawn(src rand.Source) int64 {
 // did records one thing that a fault did, and tells of it.
 func (w *World) did(r *rule, who, peer uint32, nth int, amount int64, text string) {
 	r.done++
+	if r.Kind == world.DiskFault && who == nobody {
+		w.host.failures++
+	}
 	w.noteText(faulted, who, peer, uint64(r.Number), uint64(amount), text)
 	w.watcher.FaultApplied(w.now, !r.over, text)
 	if w.applied != nil {

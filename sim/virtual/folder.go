@@ -14,6 +14,10 @@ import (
 // that a run comes to its end and begins it anew.
 const aheadSize = 16 << 10
 
+// attemptSlack is how many lines more than needed the server's attempts.txt may
+// have: few, so that a run comes to write it anew.
+const attemptSlack = 32
+
 // openFolder opens the files of the server, if it has any, with the code that
 // does so on a real disk.
 func (w *World) openFolder() error {
@@ -22,7 +26,7 @@ func (w *World) openFolder() error {
 		return nil
 	}
 	h.memory.SetTime(w.time(nobody).Wall)
-	folder, err := files.OpenServer(h.memory, files.ServerOptions{Zone: w.zone, Entropy: &bytesOf{h.key}, AheadSize: aheadSize})
+	folder, err := files.OpenServer(h.memory, files.ServerOptions{Zone: w.zone, Entropy: &bytesOf{h.key}, AheadSize: aheadSize, AttemptSlack: attemptSlack})
 	if err != nil {
 		return err
 	}

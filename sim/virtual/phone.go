@@ -118,9 +118,11 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 			w.phoneCloses(ph.conn)
 		}
 		ph.conn = w.open(who, false)
+		w.watcher.PhoneConnects(w.now, who, nodes.Conn(ph.conn))
 	case nodes.PhoneSendTCP:
 		if ph.conn != noConn {
 			w.noteText(phoneSent, who, nobody, w.conns[ph.conn].serial, uint64(len(e.Bytes)), string(e.Bytes))
+			w.watcher.PhoneSent(w.now, who, e.Bytes)
 			w.send(ph.conn, false, e.Bytes, false, false)
 		}
 	case nodes.PhoneCloseTCP:
@@ -200,6 +202,7 @@ func (w *World) Open(who uint32) {
 	if w.faults != nil && w.holds(who, func() { w.Open(who) }) {
 		return
 	}
+	w.watcher.PhoneOpened(w.now, who)
 	w.phones[who].machine.Open(w.time(who), &w.phoneOut)
 	w.phoneActs(who)
 }
@@ -209,6 +212,7 @@ func (w *World) Type(who uint32, line string) {
 	if w.faults != nil && w.holds(who, func() { w.Type(who, line) }) {
 		return
 	}
+	w.watcher.PhoneTyped(w.now, who, line)
 	w.phones[who].machine.Typed(w.time(who), line, &w.phoneOut)
 	w.phoneActs(who)
 }
@@ -219,6 +223,7 @@ func (w *World) TakeOver(who, second uint32) {
 	if w.faults != nil && w.holds(who, func() { w.TakeOver(who, second) }) {
 		return
 	}
+	w.watcher.SessionMoved(w.now, who, second)
 	a, b := &w.phones[who], &w.phones[second]
 	if a.conn != noConn {
 		w.phoneCloses(a.conn)

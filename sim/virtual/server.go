@@ -29,12 +29,14 @@ type serverHost struct {
 	folder    *files.Server // in memory, of this life
 	key       rand.PCG      // of unknown names, as it was at first
 	life      uint32        // how often it was started
+	failures  int           // of its disk
 }
 
 // store is a Store that is on its way to the disk.
 type store struct {
 	id      nodes.StoreID
 	conn    nodes.Conn
+	serial  uint64 // of the connection
 	life    uint32
 	records []nodes.Record
 }
@@ -229,7 +231,7 @@ func (w *World) store(e *nodes.ServerEffect) {
 		h.stores = append(h.stores, store{})
 	}
 	s := &h.stores[slot]
-	*s = store{id: e.Store, conn: e.Conn, life: h.life, records: append(s.records[:0], e.Records...)}
+	*s = store{id: e.Store, conn: e.Conn, serial: w.conns[e.Conn].serial, life: h.life, records: append(s.records[:0], e.Records...)}
 	at := w.now + int64(h.diskDelay.Draw(&h.disk))
 	if w.faults != nil {
 		at += w.diskSlowed(nobody)
@@ -258,18 +260,21 @@ func (w *World) storedOnDisk(slot uint32) {
 		w.writeFailed(nobody, err)
 	}
 	w.watcher.StoreDone(w.now, s.records, err)
-	id, c := s.id, uint32(s.conn)
-	if w.faults != nil && w.holds(nobody, func() { w.answerStore(id, c, err) }) {
+	done := *s
+	if w.faults != nil && w.holds(nobody, func() { w.answerStore(&done, err) }) {
 		return
 	}
-	w.answerStore(id, c, err)
+	w.answerStore(&done, err)
 }
 
 // answerStore tells the server what became of a Store.
-func (w *World) answerStore(id nodes.StoreID, c uint32, err error) {
-	h := &w.host
-	h.machine.Stored(w.time(nobody), id, err, &h.out)
+func (w *World) answerStore(s *store, err error) {
+	h, c := &w.host, uint32(s.conn)
+	h.machine.Stored(w.time(nobody), s.id, err, &h.out)
 	w.serverActs()
+	if cn := &w.conns[c]; cn.serverOpen && cn.serial == s.serial {
+		w.watcher.StoreAnswered(w.now, s.conn)
+	}
 	if w.faults != nil && h.machine != nil {
 		w.printNotes()
 	}

@@ -30,7 +30,22 @@ type Watcher interface {
 	DatagramLost(at int64)
 	DatagramArrived(at int64)
 
+	PhoneWatcher
 	FaultWatcher
+}
+
+// PhoneWatcher is told what people do with the programs of phones, and what
+// these send.
+type PhoneWatcher interface {
+	// PhoneOpened: a session begins; nothing that was typed before counts.
+	PhoneOpened(at int64, phone uint32)
+	PhoneTyped(at int64, phone uint32, line string)
+	// PhoneConnects: the connection may never stand.
+	PhoneConnects(at int64, phone uint32, conn nodes.Conn)
+	// PhoneSent: one send of the program.
+	PhoneSent(at int64, phone uint32, p []byte)
+	// SessionMoved: one program of a phone goes on with the session of another.
+	SessionMoved(at int64, to, from uint32)
 }
 
 // FaultWatcher is told what only happens where there are faults. The server is
@@ -41,6 +56,9 @@ type FaultWatcher interface {
 	Doubled(at, due int64)
 	// DatagramDropped: one that was on its way, and due now, found nobody.
 	DatagramDropped(at int64)
+	// FaultInForce: a fault begins, or ends. One that happens in an instant does
+	// neither.
+	FaultInForce(at int64, kind FaultKind, begins bool)
 	// FaultApplied: a fault did one thing, while it was in force or after that.
 	FaultApplied(at int64, inForce bool, what string)
 	// DatagramChanged: the next datagram of sender that is told of is not as it
@@ -64,6 +82,9 @@ type FaultWatcher interface {
 	// came to err. Of a server that stops meanwhile there is no StoreDone.
 	StoreAsked(at int64, records []nodes.Record)
 	StoreDone(at int64, records []nodes.Record, err error)
+	// StoreAnswered: the server was told so, has done what follows from it, and
+	// the connection on whose account it was is still open.
+	StoreAnswered(at int64, conn nodes.Conn)
 
 	// ClockSet: what the node's clocks show at this moment; from here on its
 	// elapsed time runs by drift parts per million faster than the world's. See

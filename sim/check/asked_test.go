@@ -1,0 +1,128 @@
+package check
+
+import (
+	"testing"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/sim/world"
+)
+
+// types has a program of anna's in session what is typed, and then sends.
+func types(lines []string, sends ...string) func(w *witness) {
+	return func(w *witness) {
+		w.PhoneOpened(0, 0)
+		w.PhoneConnects(0, 0, 0)
+		w.attempt(0, 0, "right", protocol.Welcome)
+		for _, line := range lines {
+			w.PhoneTyped(int64(second), 0, line)
+		}
+		for _, text := range sends {
+			w.PhoneSent(int64(second), 0, []byte(text))
+		}
+	}
+}
+
+func TestAskedOnce(t *testing.T) {
+	const (
+		from, to = "30/07/2020 09:00:00", "30/07/2020 09:15:00"
+		up, down = protocol.CommandUpload, protocol.CommandDownload
+	)
+	again := []Invariant{AskedOnce}
+	tell(t, []history{
+		{"an upload of two entries", types([]string{up, down}, up, "6", idOne, from, to, idTwo, from, to, down), nil},
+		{"an empty one", types([]string{up, "log out"}, up, "0", "log out"), nil},
+		{"log out, in its other form", types([]string{"logout"}, "log out"), nil},
+		{"what was typed is not sent", types([]string{up, down}, down), nil},
+		{"a command is sent again", types([]string{up}, up, "0", up), again},
+		{"what nobody typed", types([]string{down}, up), again},
+		{"the count again", types([]string{up}, up, "3", "3"), again},
+		{"a TempID again", types([]string{up}, up, "3", idOne, idOne), again},
+		{"a start again", types([]string{up}, up, "6", idOne, from, from, to), again},
+		{"the last line again", types([]string{up}, up, "3", idOne, from, to, to), again},
+		{"no count", types([]string{up}, up, idOne), again},
+		{"lines that are no entries", types([]string{up}, up, "2"), again},
+		{"before it is welcomed", func(w *witness) {
+			w.PhoneConnects(0, 0, 0)
+			w.PhoneSent(0, 0, []byte("anna"))
+			w.PhoneSent(0, 0, []byte(up))
+		}, nil},
+		{"typed before the session", func(w *witness) {
+			w.PhoneTyped(0, 0, up)
+			types(nil, up)(w)
+		}, again},
+		{"a session that moved", func(w *witness) {
+			types([]string{up}, up)(w)
+			w.SessionMoved(int64(second), 1, 0)
+			w.PhoneSent(int64(second), 1, []byte("0"))
+		}, nil},
+		{"a session that moved with its upload", func(w *witness) {
+			types([]string{up}, up)(w)
+			w.SessionMoved(int64(second), 1, 0)
+			w.PhoneSent(int64(second), 1, []byte(up))
+		}, again},
+	})
+}
+
+func TestPasswordsAnswered(t *testing.T) {
+	tell(t, []history{
+		{"answered", func(w *witness) {
+			w.attempt(0, 0, "wrong", protocol.TryAgain)
+			w.StoreAnswered(0, 0)
+		}, nil},
+		{"not answered", func(w *witness) {
+			w.Accepted(0, 0)
+			w.ServerRead(0, 0, []byte("anna"))
+			w.ServerRead(0, 0, []byte("wrong"))
+			w.StoreAnswered(0, 0)
+		}, []Invariant{PasswordsAnswered}},
+		{"of an account that is in doubt", func(w *witness) {
+			w.Accepted(0, 0)
+			w.ServerRead(0, 0, []byte("anna"))
+			w.ServerRead(0, 0, []byte("wrong"))
+			w.read(second, nil)
+			w.Accepted(0, 0)
+			w.ServerRead(0, 0, []byte("anna"))
+			w.ServerRead(0, 0, []byte("wrong"))
+			w.StoreAnswered(0, 0)
+		}, nil},
+	})
+}
+
+func TestNothingGrows(t *testing.T) {
+	grown := []Invariant{NothingGrows}
+	server := func(h world.ServerHolds) func(w *witness) {
+		return func(w *witness) {
+			w.Accepted(0, 0)
+			w.ServerRead(0, 0, []byte("nobody"))
+			w.ServerHolds(0, h)
+		}
+	}
+	phone := func(h world.PhoneHolds) func(w *witness) {
+		return func(w *witness) {
+			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.PhoneHolds(0, 0, h)
+		}
+	}
+	usage := nodes.Usage{Sessions: 2, Timed: 2, Stores: 1, Uploading: 58, Uploads: 58, Unknown: 1}
+	with := func(change func(u *nodes.Usage)) world.ServerHolds {
+		u := usage
+		change(&u)
+		return world.ServerHolds{Usage: u, Connections: 2, OnTheirWay: 1}
+	}
+	tell(t, []history{
+		{"as much as there is", server(with(func(*nodes.Usage) {})), nil},
+		{"a session too many", server(with(func(u *nodes.Usage) { u.Sessions, u.Timed = 3, 3 })), grown},
+		{"a connection without a session", server(with(func(u *nodes.Usage) { u.Sessions, u.Timed = 1, 1 })), grown},
+		{"a session without a limit", server(with(func(u *nodes.Usage) { u.Timed = 1 })), grown},
+		{"a promise that nobody keeps", server(with(func(u *nodes.Usage) { u.Stores = 2 })), grown},
+		{"bytes of an upload that is over", server(with(func(u *nodes.Usage) { u.Uploads = 0 })), grown},
+		{"a name too many", server(with(func(u *nodes.Usage) { u.Unknown = 2 })), grown},
+		{"a long attempts.txt", server(world.ServerHolds{AttemptsFile: 1 << 20}), grown},
+		{"a disk that failed often", server(world.ServerHolds{AttemptsFile: 1 << 20, DiskFailures: 1000}), nil},
+		{"the phone's files", phone(world.PhoneHolds{Kept: 1, LogFile: 61, Journal: 28 + 61 + 20}), nil},
+		{"a journal of two", phone(world.PhoneHolds{Kept: 2, LogFile: 61}), grown},
+		{"a long log", phone(world.PhoneHolds{Kept: 1, LogFile: 122}), grown},
+		{"a long journal", phone(world.PhoneHolds{Kept: 1, LogFile: 61, Journal: 200}), grown},
+	})
+}
