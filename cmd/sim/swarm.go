@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -14,6 +13,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim"
 	"bluetrace/sim/shrink"
 	"bluetrace/sim/swarm"
 )
@@ -24,6 +24,7 @@ type brood struct {
 	swarmFlags
 	summary *swarm.Summary
 	bases   []*scenarios.Scenario
+	inputs  []input // files that must not be overwritten
 	began   time.Time
 	worst   status
 	// failed is set at the first failure.
@@ -44,15 +45,18 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 		return p.refuseFlags("swarm", help, err)
 	}
 	b := &brood{program: p, swarmFlags: flags, summary: swarm.NewSummary(), began: p.now()}
+	b.summary.Build = sim.Build()
 	if b.merge {
 		return b.mergeFiles()
+	}
+	if b.seeds.Shortened {
+		fmt.Fprintf(p.stderr, "of the long number the first %d digits count: the first seed is %d\n", swarm.HashDigits, b.seeds.First)
 	}
 	if s := b.takeBases(); s != held {
 		return s
 	}
-	if err := (&batch{program: p, runFlags: runFlags{out: b.out}}).makeFolder(); err != nil {
-		p.complain(err, "name a folder that can be written with --out")
-		return impossible
+	if s := b.makeRoom(); s != held {
+		return s
 	}
 	b.run(ctx)
 	b.shrinkAll(ctx)
@@ -78,6 +82,8 @@ func (b *brood) takeBases() status {
 			worst = max(worst, invalid)
 		}
 		b.bases = append(b.bases, s)
+		b.inputs = append(b.inputs, input{"the scenario", file})
+		b.inputs = append(b.inputs, contactInputs(s)...)
 	}
 	return worst
 }
@@ -218,47 +224,6 @@ func (b *brood) base(file string) *scenarios.Scenario {
 	return b.bases[0]
 }
 
-// mergeFiles merges the results of other swarms.
-func (b *brood) mergeFiles() status {
-	if len(b.paths) == 0 {
-		b.complain(errors.New("no result was named"), "name the JSON files of swarms, such as a/swarm.json b/swarm.json")
-		return invalid
-	}
-	for _, path := range b.paths {
-		one, err := readSummary(path)
-		if err != nil {
-			b.complain(err, "")
-			return max(b.worst, statusOfFinding(err))
-		}
-		b.summary.Merge(one)
-	}
-	if err := (&batch{program: b.program, runFlags: runFlags{out: b.out}}).makeFolder(); err != nil {
-		b.complain(err, "name a folder that can be written with --out")
-		return impossible
-	}
-	b.finish()
-	return b.worst
-}
-
-func readSummary(path string) (*swarm.Summary, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	s, err := swarm.ReadJSON(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
-}
-
-// Names of a swarm's files.
-const (
-	swarmText = "swarm.txt"
-	swarmJSON = "swarm.json"
-)
-
 // finish prints the summary and writes its files.
 func (b *brood) finish() {
 	if missing := b.summary.Unreached(); b.requireMarks && (len(missing) > 0 || len(b.summary.Marks) == 0) {
@@ -289,6 +254,11 @@ func (b *brood) show(write func(io.Writer) error) {
 
 // write writes a file of --out, whole or not at all.
 func (b *brood) write(path string, write func(io.Writer) error) bool {
+	if err := b.spares(path); err != nil {
+		b.complain(err, "")
+		b.worst = max(b.worst, invalid)
+		return false
+	}
 	if err := reports.WriteFile(path, write); err != nil {
 		b.complain(err, "")
 		b.worst = impossible

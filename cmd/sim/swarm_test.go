@@ -190,6 +190,26 @@ func TestSwarmEndsInTime(t *testing.T) {
 	}
 }
 
+// TestTheLastSeedIsOne: a range that ends with it has an end, and what is
+// shortened is said.
+func TestTheLastSeedIsOne(t *testing.T) {
+	for seeds, want := range map[string]string{
+		"18446744073709551615":                   "18446744073709551615",
+		"18446744073709551614+2":                 "18446744073709551614-18446744073709551615",
+		"0x0000000000000001":                     "1",
+		"0x630fbe9c0ffee0123456789abcdef0123456": "108919273558014",
+	} {
+		p, out, errs, file := planted(t)
+		p.engine = sim.Run
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", seeds, file}); got != held || !strings.Contains(out.String(), "\n  seeds       "+want+"\n") {
+			t.Errorf("%s: status %d\n%s%s", seeds, got, out, errs)
+		}
+		if shortened := "of the long number the first 12 digits count: the first seed is 108919273558014\n"; (errs.String() == shortened) != (len(seeds) > 30) {
+			t.Errorf("%s: said %q", seeds, errs)
+		}
+	}
+}
+
 // TestSwarmFailsFast: nothing after the first failure counts, whatever the jobs.
 func TestSwarmFailsFast(t *testing.T) {
 	for _, jobs := range []string{"1", "2"} {
@@ -222,6 +242,10 @@ func TestSwarmRefuses(t *testing.T) {
 		{"swarm --from 5 FILE", invalid, "--from is of use with --for only"},
 		{"swarm --for 1s --from 5 --seeds 1-2 FILE", invalid, "name one of them"},
 		{"swarm --jobs 0 FILE", invalid, "--jobs 0 is not above 0"},
+		{"swarm --jobs 1025 FILE", invalid, "--jobs 1025 is above 1024"},
+		{"swarm --jobs 99999999 FILE", invalid, "--jobs 99999999 is above 1024"},
+		{"swarm --seeds 0x123456789012GARBAGE FILE", invalid, "is no seed"},
+		{"swarm --seeds 1-18446744073709551616 FILE", invalid, "is larger than the last seed"},
 		{"swarm --report junit FILE", invalid, `"junit" is no report of a swarm`},
 		{"swarm --merge --seeds 1-2 a.json", invalid, "--merge runs nothing"},
 		{"swarm --merge", invalid, "no result was named"},

@@ -15,14 +15,18 @@ import (
 // added. Those of the halves of a range, merged, are that of the whole but for what
 // is measured in real time.
 type Summary struct {
-	Verdict   reports.Verdict `json:"verdict"`
-	Ranges    []Range         `json:"seeds"` // that were run, joined where they touch
-	Files     []FileRuns      `json:"files"`
-	Runs      uint64          `json:"runs"`
-	Failed    uint64          `json:"failed"`
-	Twice     uint64          `json:"twice"` // runs that were run a second time
-	Events    uint64          `json:"events"`
-	VirtualMs uint64          `json:"virtual_ms"` // of all runs together
+	Kind    string          `json:"kind"` // "swarm", so that nothing else is taken for one
+	Build   reports.Build   `json:"build"`
+	Verdict reports.Verdict `json:"verdict"`
+	// Reasons are why a swarm failed or ended, but for its failures.
+	Reasons   []string   `json:"reasons,omitempty"`
+	Ranges    []Range    `json:"seeds"` // that were run, joined where they touch
+	Files     []FileRuns `json:"files"`
+	Runs      uint64     `json:"runs"`
+	Failed    uint64     `json:"failed"`
+	Twice     uint64     `json:"twice"` // runs that were run a second time
+	Events    uint64     `json:"events"`
+	VirtualMs uint64     `json:"virtual_ms"` // of all runs together
 
 	WallSeconds float64 `json:"wall_seconds"` // of merged ones together
 	Jobs        int     `json:"jobs"`         // of merged ones the most
@@ -37,9 +41,10 @@ type Summary struct {
 
 // FileRuns are the runs of one file.
 type FileRuns struct {
-	File   string `json:"file"`
-	Runs   uint64 `json:"runs"`
-	Failed uint64 `json:"failed"`
+	File   string  `json:"file"`
+	Ranges []Range `json:"seeds"` // of its runs, as those of all
+	Runs   uint64  `json:"runs"`
+	Failed uint64  `json:"failed"`
 }
 
 // Mark is a situation that a swarm should come to, and how many times it did.
@@ -69,9 +74,12 @@ type Group struct {
 // mostCauses are the most groups that are kept.
 const mostCauses = 200
 
+// kind of a summary.
+const kind = "swarm"
+
 // NewSummary is one of no runs.
 func NewSummary() *Summary {
-	return &Summary{Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{}, Faults: []reports.KindCount{},
+	return &Summary{Kind: kind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{}, Faults: []reports.KindCount{},
 		Adversaries: []reports.KindCount{}, Marks: []Mark{}, Failures: []Group{}}
 }
 
@@ -80,7 +88,7 @@ func (s *Summary) Add(out *Outcome) {
 	one := NewSummary()
 	seed := out.Plan.Seed
 	one.Ranges = []Range{{seed, seed}}
-	one.Files = []FileRuns{{File: out.Base.File, Runs: 1}}
+	one.Files = []FileRuns{{File: out.Base.File, Ranges: []Range{{seed, seed}}, Runs: 1}}
 	one.Runs, one.Events = 1, out.Events
 	one.VirtualMs = uint64(time.Duration(out.VirtualSeconds * float64(time.Second)).Round(time.Millisecond).Milliseconds())
 	one.Faults, one.Adversaries = out.Faults, out.Adversaries
@@ -101,7 +109,7 @@ func (s *Summary) Add(out *Outcome) {
 	s.Merge(one)
 }
 
-// Merge adds what another swarm found.
+// Merge adds what another swarm of the same build found.
 func (s *Summary) Merge(o *Summary) {
 	s.Verdict = worse(s.Verdict, o.Verdict)
 	s.Ranges = joined(s.Ranges, o.Ranges)
@@ -121,6 +129,7 @@ func (s *Summary) Merge(o *Summary) {
 			i = len(s.Files)
 			s.Files = append(s.Files, FileRuns{File: f.File})
 		}
+		s.Files[i].Ranges = joined(s.Files[i].Ranges, f.Ranges)
 		s.Files[i].Runs += f.Runs
 		s.Files[i].Failed += f.Failed
 	}

@@ -195,8 +195,8 @@ func (p *page) row(name string, words []string) {
 }
 
 func (p *page) speed(s *Summary) {
-	virtual := time.Duration(s.VirtualMs) * time.Millisecond
-	p.field("virtual", fmt.Sprintf("%.2f days, %s", virtual.Hours()/24, reports.Plural(s.Events, "event", "events")))
+	const day = 24 * 60 * 60 * 1000
+	p.field("virtual", fmt.Sprintf("%.2f days, %s", float64(s.VirtualMs)/day, reports.Plural(s.Events, "event", "events")))
 	if s.WallSeconds <= 0 {
 		return
 	}
