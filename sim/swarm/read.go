@@ -147,6 +147,8 @@ func (s *Summary) checkFailures() error {
 			return fmt.Errorf("the cause %q has %d runs of %d that failed", g.Cause, g.Runs, s.Failed)
 		case at != nil && !(*at >= 0 && *at <= mostSeconds) || g.Plan.Heal < 0:
 			return fmt.Errorf("the cause %q came at no time that there is", g.Cause)
+		case slices.ContainsFunc(g.Also, func(a Also) bool { return a.Runs > g.Runs }):
+			return fmt.Errorf("behind the cause %q is one of more runs", g.Cause)
 		case !s.ran(g.File, g.Seed):
 			return fmt.Errorf("the cause %q is of seed %d of %q, which was not run", g.Cause, g.Seed, g.File)
 		}

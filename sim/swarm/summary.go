@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -57,7 +58,7 @@ type Mark struct {
 // Group is failures of one cause. What it shows of them is of the first seed.
 type Group struct {
 	Cause  string        `json:"cause"`
-	Runs   uint64        `json:"runs"` // in which it came
+	Runs   uint64        `json:"runs"` // in which it came, before anything else failed
 	Seed   uint64        `json:"seed"`
 	File   string        `json:"file"`
 	Plan   Plan          `json:"plan"`
@@ -69,6 +70,14 @@ type Group struct {
 	Shrunk string `json:"shrunk,omitempty"`
 	// ShrunkNote says what is small about it, or why there is none.
 	ShrunkNote string `json:"shrunk_note,omitempty"`
+	// Also are the causes of what failed later in these runs, those of many runs first.
+	Also []Also `json:"also,omitempty"`
+}
+
+// Also is a cause that came behind another, and in how many runs.
+type Also struct {
+	Cause string `json:"cause"`
+	Runs  uint64 `json:"runs"`
 }
 
 // mostCauses are the most groups that are kept.
@@ -103,8 +112,12 @@ func (s *Summary) Add(out *Outcome) {
 	if len(out.Failures) > 0 {
 		one.Verdict, one.Failed, one.Files[0].Failed = reports.Failed, 1, 1
 	}
-	for _, f := range out.Failures {
-		one.Failures = append(one.Failures, Group{Cause: f.Cause, Runs: 1, Seed: seed, File: out.Base.File, Plan: out.Plan, Check: f.Check})
+	for i, f := range out.Failures {
+		if i == 0 {
+			one.Failures = []Group{{Cause: f.Cause, Runs: 1, Seed: seed, File: out.Base.File, Plan: out.Plan, Check: f.Check}}
+			continue
+		}
+		one.Failures[0].Also = alsoAdded(one.Failures[0].Also, []Also{{f.Cause, 1}})
 	}
 	s.Merge(one)
 }
@@ -152,16 +165,33 @@ func (s *Summary) group(g *Group) {
 	switch {
 	case i >= 0:
 		h := &s.Failures[i]
-		runs := h.Runs + g.Runs
+		runs, also := h.Runs+g.Runs, alsoAdded(h.Also, g.Also)
 		if g.Seed < h.Seed {
 			*h = *g
 		}
-		h.Runs = runs
+		h.Runs, h.Also = runs, also
 	case len(s.Failures) < mostCauses:
 		s.Failures = append(s.Failures, *g)
 	default:
 		s.MoreCauses += g.Runs
 	}
+}
+
+// alsoAdded are counts by cause, the most first.
+func alsoAdded(a, b []Also) []Also {
+	if len(b) == 0 {
+		return a
+	}
+	sum := slices.Clone(a)
+	for _, one := range b {
+		if i := slices.IndexFunc(sum, func(s Also) bool { return s.Cause == one.Cause }); i >= 0 {
+			sum[i].Runs += one.Runs
+		} else if len(sum) < mostCauses {
+			sum = append(sum, one)
+		}
+	}
+	slices.SortFunc(sum, func(x, y Also) int { return cmp.Or(cmp.Compare(y.Runs, x.Runs), cmp.Compare(x.Cause, y.Cause)) })
+	return sum
 }
 
 // worse of two verdicts: what failed outweighs what was interrupted.
@@ -218,8 +248,31 @@ func (s *Summary) Unreached() []string {
 	return names
 }
 
+// RequireMarks fails the swarm when a situation was never reached, at the wish of
+// whom the reason names.
+func (s *Summary) RequireMarks(wish string) {
+	missing := len(s.Unreached())
+	switch {
+	case len(s.Marks) == 0:
+		s.Reasons = append(s.Reasons, "no situations were counted "+wish)
+	case missing == 1:
+		s.Reasons = append(s.Reasons, fmt.Sprintf("1 of %d situations was never reached %s", len(s.Marks), wish))
+	case missing > 1:
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d situations were never reached %s", missing, len(s.Marks), wish))
+	default:
+		return
+	}
+	s.Verdict = reports.Failed
+}
+
+// Interrupt says that something was ended before its time.
+func (s *Summary) Interrupt(reason string) {
+	s.Verdict = worse(s.Verdict, reports.Interrupted)
+	s.Reasons = append(s.Reasons, reason)
+}
+
 // Sorted has the failures that come first to a person first: broken runs and
-// invariants, then liveness, those of many runs before those of few.
+// invariants, then liveness; of either, those that came at an earlier virtual time.
 func (s *Summary) Sorted() []*Group {
 	all := make([]*Group, 0, len(s.Failures))
 	for i := range s.Failures {
@@ -232,9 +285,24 @@ func (s *Summary) Sorted() []*Group {
 		return 1
 	}
 	slices.SortStableFunc(all, func(a, b *Group) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Cause, b.Cause))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), earlier(&a.Check, &b.Check), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Cause, b.Cause))
 	})
 	return all
+}
+
+// earlier orders failed checks by the virtual time at which they failed. What is
+// about the whole run comes first, what was seen at its end last.
+func earlier(a, b *reports.Check) int {
+	when := func(c *reports.Check) float64 {
+		switch {
+		case c.Name == RunEnds || c.Name == SameRun:
+			return -1
+		case c.AtSeconds == nil:
+			return math.Inf(1)
+		}
+		return *c.AtSeconds
+	}
+	return cmp.Compare(when(a), when(b))
 }
 
 // SeedsText is the ranges in words.
