@@ -14,7 +14,6 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
-	"bluetrace/sim/shrink"
 	"bluetrace/sim/swarm"
 )
 
@@ -52,7 +51,7 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 	if b.seeds.Shortened {
 		fmt.Fprintf(p.stderr, "of the long number the first %d digits count: the first seed is %d\n", swarm.HashDigits, b.seeds.First)
 	}
-	if s := b.takeBases(); s != held {
+	if s := b.takeBases(ctx); s != held {
 		return s
 	}
 	if s := b.makeRoom(); s != held {
@@ -65,7 +64,7 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 }
 
 // takeBases reads the scenarios, all of which must be good.
-func (b *brood) takeBases() status {
+func (b *brood) takeBases(ctx context.Context) status {
 	files, worst := b.selected(b.paths)
 	if worst != held {
 		return worst
@@ -80,12 +79,27 @@ func (b *brood) takeBases() status {
 		if s.Load != nil {
 			b.complain(fmt.Errorf("%s is a load run, on real sockets: a swarm is in virtual time", file), "leave it out")
 			worst = max(worst, invalid)
+			continue
+		}
+		if err := ready(ctx, s); err != nil {
+			b.complain(err, "")
+			worst = max(worst, statusOfRunning(err))
+			continue
 		}
 		b.bases = append(b.bases, s)
 		b.inputs = append(b.inputs, input{"the scenario", file})
 		b.inputs = append(b.inputs, contactInputs(s)...)
 	}
 	return worst
+}
+
+// ready reads recorded contacts, so that what is wrong with them is no failure of
+// every seed.
+func ready(ctx context.Context, s *scenarios.Scenario) error {
+	if len(s.Contacts.Trace) == 0 {
+		return nil
+	}
+	return sim.Ready(ctx, s)
 }
 
 // run lets the seeds run.
@@ -109,7 +123,7 @@ func (b *brood) run(ctx context.Context) {
 	}
 	err := swarm.Run(ctx, o)
 	progress.end()
-	b.summary.Jobs = b.jobs
+	b.summary.Jobs = int(min(uint64(b.jobs), b.summary.Runs+b.summary.Twice)) // those that had something to do
 	b.summary.WallSeconds = b.now().Sub(b.began).Seconds()
 	for i := range b.summary.Failures {
 		g := &b.summary.Failures[i]
@@ -117,9 +131,7 @@ func (b *brood) run(ctx context.Context) {
 	}
 	if err != nil {
 		b.worst = max(b.worst, interrupted)
-		if b.summary.Verdict == reports.Passed {
-			b.summary.Verdict = reports.Interrupted
-		}
+		b.summary.Interrupt("interrupted")
 	}
 	if b.summary.Runs == 0 && err == nil {
 		b.complain(errors.New("no seed was run"), "give --for more time")
@@ -173,70 +185,20 @@ func (b *brood) say(out *swarm.Outcome) {
 	b.worst = max(b.worst, b.print(t.String()))
 }
 
-// shrinkAll writes, for each cause, the scenario in which it was first seen, as
-// it was drawn and made small.
-func (b *brood) shrinkAll(ctx context.Context) {
-	if b.out == "" {
-		return
-	}
-	names := fileNames{}
-	for _, g := range b.summary.Sorted() {
-		base := b.base(g.File)
-		name := names.take(swarm.FileName(g.Cause))
-		drawn, _ := swarm.Draw(base, g.Seed)
-		drawn.File = filepath.Join(b.out, "drawn-"+name+".yaml")
-		if !b.write(drawn.File, func(w io.Writer) error { _, err := w.Write(drawn.AppendYAML(nil)); return err }) {
-			return
-		}
-		g.Drawn = drawn.File
-		if b.shrinks && ctx.Err() == nil {
-			b.shrink(ctx, base, g, "found-"+name)
-		}
-	}
-}
-
-// shrink makes one failure small, as far as its time goes.
-func (b *brood) shrink(ctx context.Context, base *scenarios.Scenario, g *swarm.Group, name string) {
-	began := b.now()
-	path := filepath.Join(b.out, name+".yaml")
-	limits := shrink.Limits{Until: func() bool { return b.now().Sub(began) >= b.shrinkTime }}
-	if b.terminal {
-		fmt.Fprintf(b.stderr, "\rshrinking %s\x1b[K", reports.Plain(name))
-		defer fmt.Fprint(b.stderr, "\r\x1b[K")
-	}
-	small, err := swarm.Shrink(ctx, base, g, name, path, limits)
-	switch {
-	case err != nil:
-		g.ShrunkNote = "none: " + err.Error()
-	case small == nil:
-		g.ShrunkNote = "none: this is not shrunk"
-	case b.write(path, func(w io.Writer) error { _, err := w.Write(small.File); return err }):
-		g.Shrunk, g.ShrunkNote = path, small.Note
-	}
-}
-
-func (b *brood) base(file string) *scenarios.Scenario {
-	for _, s := range b.bases {
-		if s.File == file {
-			return s
-		}
-	}
-	return b.bases[0]
-}
-
 // finish prints the summary and writes its files.
 func (b *brood) finish() {
-	if missing := b.summary.Unreached(); b.requireMarks && (len(missing) > 0 || len(b.summary.Marks) == 0) {
-		b.summary.Verdict = reports.Failed
+	if b.requireMarks {
+		b.summary.RequireMarks("(--require-marks)")
 	}
 	b.worst = max(b.worst, statusOfVerdict(b.summary.Verdict))
 	if b.out != "" {
-		_ = b.write(filepath.Join(b.out, swarmText), func(w io.Writer) error { return b.summary.Text(w, swarm.TextOptions{Drawn: true}) }) &&
+		_ = b.write(filepath.Join(b.out, swarmText), func(w io.Writer) error { return b.summary.Text(w, swarm.TextOptions{Drawn: true, Unreached: true}) }) &&
 			b.write(filepath.Join(b.out, swarmJSON), b.summary.JSON)
 	}
 	if b.text {
 		b.show(func(w io.Writer) error {
-			return b.summary.Text(w, swarm.TextOptions{Color: b.colour && !b.noColor, Drawn: b.verbose})
+			return b.summary.Text(w, swarm.TextOptions{Color: b.colour && !b.noColor, Drawn: b.verbose, DrawnAbove: b.verbose,
+				Unreached: b.verbose || b.requireMarks, NoFolder: b.out == "" && !b.merge})
 		})
 	}
 	if b.json {
@@ -265,33 +227,4 @@ func (b *brood) write(path string, write func(io.Writer) error) bool {
 		return false
 	}
 	return true
-}
-
-// swarmProgress redraws one line on a terminal.
-type swarmProgress struct {
-	*brood
-	drawn time.Time
-}
-
-func (p *swarmProgress) show() {
-	now := p.now()
-	if !p.terminal || now.Sub(p.began) < progressAfter || now.Sub(p.drawn) < progressEvery {
-		return
-	}
-	p.drawn = now
-	s := p.summary
-	line := fmt.Sprintf("%s, %s failed, %.1f per second", reports.Plural(s.Runs, "run", "runs"), reports.Grouped(s.Failed),
-		float64(s.Runs)/now.Sub(p.began).Seconds())
-	if len(line) >= p.columns() {
-		line = line[:p.columns()-1]
-	}
-	fmt.Fprintf(p.stderr, "\r%s\x1b[K", line)
-}
-
-// end takes the line away.
-func (p *swarmProgress) end() {
-	if !p.drawn.IsZero() {
-		fmt.Fprint(p.stderr, "\r\x1b[K")
-		p.drawn = time.Time{}
-	}
 }

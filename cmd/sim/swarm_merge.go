@@ -65,7 +65,23 @@ func readPart(path string) (part, error) {
 	if err != nil {
 		return part{}, fmt.Errorf("%s: %w", path, err)
 	}
+	for i := range s.Failures {
+		g := &s.Failures[i]
+		g.Drawn, g.Shrunk = beside(path, g.Drawn), beside(path, g.Shrunk)
+	}
 	return part{path, s}, nil
+}
+
+// beside is the file of that name in the folder of a result, wherever that was
+// when it was written; if there is none, the path as it was.
+func beside(result, file string) string {
+	if file == "" {
+		return ""
+	}
+	if here := filepath.Join(filepath.Dir(result), filepath.Base(file)); isFile(here) {
+		return here
+	}
+	return file
 }
 
 // refuses says why another part cannot be merged with this one; nil: it can.

@@ -107,3 +107,12 @@ func TestMergeTakesFoldersAndSparesWhatItReads(t *testing.T) {
 	m.merge(held, nil, "--out", m.path("all"), m.folder)
 	m.merge(held, []string{"2 runs held"}, m.path("all"))
 }
+
+// TestMergedFilesAreFound where the results lie now.
+func TestMergedFilesAreFound(t *testing.T) {
+	m := merging{t, t.TempDir()}
+	text := strings.NewReplacer(`"runs":2,"failed":0`, `"runs":2,"failed":1`, `"failures":[]`,
+		`"failures":[{"cause":"c","runs":1,"seed":2,"file":"x.yaml","plan":{},"check":{},"drawn":"out/drawn-c.yaml","shrunk":"out/found-c.yaml"}]`).Replace(good)
+	here := m.file("drawn-c.yaml", "")
+	m.merge(failed, []string{"    drawn     " + here + "\n", "    shrunk    out/found-c.yaml\n"}, m.file(swarmJSON, text))
+}
