@@ -311,7 +311,7 @@ func TestASecondRunThatDoesNotEndIsNotAnother(t *testing.T) {
 		var runs atomic.Int64
 		s := swarmOf(t, Options{Seeds: Range{10, 10}.Seeds(), Jobs: 1, Twice: 10,
 			Limits: Limits{Wall: 2 * time.Minute, After: func(time.Duration) <-chan time.Time { return expired }},
-			Engine: func(_ context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+			Engine: func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error) {
 				if runs.Add(1) == 2 {
 					return second()
 				}
