@@ -4,7 +4,7 @@ package swarm
 
 import (
 	"context"
-	"fmt"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -27,28 +27,52 @@ func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.
 }
 
 // BenchmarkSwarm is seeds of classroom under faults, with every check on and all
-// marks counted; one iteration is one seed. On two workers as many seeds at a
-// time.
+// marks counted; one iteration is one seed. One worker on one processor, whose
+// figures are those of a core, takes turns with two on two; of-linear is how
+// much of twice the speed these reach.
 func BenchmarkSwarm(b *testing.B) {
 	base := classroom(b)
+	const turn = 100 // seeds: the end of a turn, where one of two waits, is short beside it
 	for _, form := range []scenarios.Form{scenarios.FormSplit, scenarios.FormSingle} {
-		for _, jobs := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%s/workers=%d", form, jobs), func(b *testing.B) {
-				s := NewSummary()
-				began, used := time.Now(), cpuTime(b)
-				err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{1, uint64(b.N)}.Seeds(), Jobs: jobs,
-					Marks: true, Engine: formed(form), Each: s.Add})
-				took, cpu := time.Since(began).Seconds(), (cpuTime(b) - used).Seconds()
-				if err != nil || len(s.Failures) > 0 {
-					b.Fatal(err, s.Failures)
-				}
-				b.ReportMetric(float64(s.Runs)/took, "seeds/s")
-				b.ReportMetric(float64(s.Runs)/cpu, "seeds/cpu-s")
-				b.ReportMetric(float64(s.VirtualMs)/1000/took, "times-life")
-				b.ReportMetric(float64(s.Events)/float64(s.Runs), "events/seed")
-			})
-		}
+		b.Run(string(form), func(b *testing.B) {
+			var one, two speed
+			for first := 1; first <= b.N; first += turn {
+				seeds := Range{uint64(first), uint64(min(first+turn-1, b.N))}
+				one.run(b, base, form, seeds, 1)
+				two.run(b, base, form, seeds, 2)
+			}
+			runs := float64(one.runs)
+			b.ReportMetric(runs/one.took.Seconds(), "seeds/s")
+			b.ReportMetric(runs/one.cpu.Seconds(), "seeds/cpu-s")
+			b.ReportMetric(one.took.Seconds()/two.took.Seconds()/2, "of-linear")
+			b.ReportMetric(one.virtual.Seconds()/one.took.Seconds(), "times-life")
+			b.ReportMetric(float64(one.events)/runs, "events/seed")
+		})
 	}
+}
+
+// speed is what runs took and came to.
+type speed struct {
+	runs, events       uint64
+	took, cpu, virtual time.Duration
+}
+
+// run adds these seeds, on as many processors as workers.
+func (s *speed) run(b *testing.B, base *scenarios.Scenario, form scenarios.Form, seeds Range, workers int) {
+	b.Helper()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
+	sum := NewSummary()
+	began, used := time.Now(), cpuTime(b)
+	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: seeds.Seeds(), Jobs: workers,
+		Marks: true, Engine: formed(form), Each: sum.Add})
+	if err != nil || len(sum.Failures) > 0 {
+		b.Fatal(err, sum.Failures)
+	}
+	s.took += time.Since(began)
+	s.cpu += cpuTime(b) - used
+	s.runs += uint64(sum.Runs)
+	s.events += sum.Events
+	s.virtual += time.Duration(sum.VirtualMs) * time.Millisecond
 }
 
 // cpuTime is what this process has used of all processors.
