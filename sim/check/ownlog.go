@@ -55,7 +55,7 @@ func (l *logs) own(at int64, phone uint32) *ownLog {
 	}
 	o.ever = slices.Clone(o.entries)
 	if l.owned == nil {
-		l.owned = map[uint32]*ownLog{}
+		l.owned, l.had = map[uint32]*ownLog{}, map[protocol.TempID]bool{}
 	}
 	l.owned[phone] = o
 	p.queue |= owned
@@ -137,22 +137,29 @@ func (o *ownLog) stop(at int64) {
 }
 
 // wrote takes what the disk was said to hold. What neither it nor the memory has
-// will not come back.
-func (o *ownLog) wrote(kept []nodes.Kept) {
+// will not come back. had is room.
+func (o *ownLog) wrote(kept []nodes.Kept, had map[protocol.TempID]bool) {
 	o.durable = append(o.durable[:0], kept...)
-	had := map[protocol.TempID]bool{}
+	clear(had)
 	for i := range kept {
 		had[kept[i].TempID] = true
 	}
 	for i := range o.entries {
 		had[o.entries[i].id] = true
 	}
+	over := false
 	for i := range o.ever {
-		if e := &o.ever[i]; slices.ContainsFunc(kept, func(k nodes.Kept) bool { return k.Received == e.wall }) {
+		switch e := &o.ever[i]; {
+		case had[e.id]:
+		case slices.ContainsFunc(kept, func(k nodes.Kept) bool { return k.Received == e.wall }):
 			had[e.id] = true
+		default:
+			over = true
 		}
 	}
-	o.ever = slices.DeleteFunc(o.ever, func(e ownEntry) bool { return !had[e.id] })
+	if over {
+		o.ever = slices.DeleteFunc(o.ever, func(e ownEntry) bool { return !had[e.id] })
+	}
 }
 
 // age is how old an entry is for a program that has just been started: by the

@@ -169,7 +169,6 @@ func New(c Config) (*World, error) {
 		story:   c.Story,
 		seed:    c.Seed,
 		applied: c.Applied,
-		Delays:  world.NewDelays(),
 
 		nextStep: never,
 	}
