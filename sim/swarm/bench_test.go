@@ -5,6 +5,7 @@ package swarm
 import (
 	"context"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +33,7 @@ func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.
 // much of twice the speed these reach.
 func BenchmarkSwarm(b *testing.B) {
 	base := classroom(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
 	const turn = 100 // seeds: the end of a turn, where one of two waits, is short beside it
 	for _, form := range []scenarios.Form{scenarios.FormSplit, scenarios.FormSingle} {
 		b.Run(string(form), func(b *testing.B) {
@@ -97,6 +99,8 @@ func BenchmarkDraw(b *testing.B) {
 // marks beside them: what watching costs.
 func BenchmarkChecks(b *testing.B) {
 	base := classroom(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, c := range []struct {
 		name   string
 		marks  bool
