@@ -4,6 +4,7 @@ package swarm
 
 import (
 	"context"
+	"errors"
 	"runtime"
 	"runtime/debug"
 	"syscall"
@@ -12,8 +13,10 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/shrink"
 	"bluetrace/sim/world"
 )
 
@@ -93,6 +96,44 @@ func BenchmarkDraw(b *testing.B) {
 	for i := range b.N {
 		Draw(base, uint64(i))
 	}
+}
+
+// BenchmarkShrink makes drawn lessons small that fail with a planted cause, which
+// faults alone bring about: an upload breaks. One iteration is one of them.
+func BenchmarkShrink(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const cause = "an upload breaks"
+	causes := func(r *reports.Run) []string {
+		if r.Uploads.Broken == 0 {
+			return nil
+		}
+		return []string{cause}
+	}
+	try := shrink.InVirtualTime(sim.Options{WithoutDelays: true}, causes, error.Error)
+	base := classroom(b)
+	var took time.Duration
+	runs, steps, phones, seed := 0, 0, 0, uint64(0)
+	for done := 0; done < b.N; {
+		seed++
+		s, _ := Draw(base, seed)
+		began := time.Now()
+		_, report, err := shrink.Reduce(context.Background(), s, cause, try, shrink.Limits{Seeds: []uint64{1, 2, 3, 4, 5}})
+		switch {
+		case errors.Is(err, shrink.ErrNotFailing):
+			continue
+		case err != nil:
+			b.Fatal(err)
+		}
+		done++
+		took += time.Since(began)
+		runs, steps, phones = runs+report.Tries, steps+report.Steps, phones+report.Phones
+	}
+	n := float64(b.N)
+	b.ReportMetric(took.Seconds()/n, "s/shrink")
+	b.ReportMetric(float64(runs)/n, "runs/shrink")
+	b.ReportMetric(float64(steps)/n, "steps")
+	b.ReportMetric(float64(phones)/n, "phones")
 }
 
 // BenchmarkChecks is the same seeds with the checks, without them, and with the
