@@ -33,7 +33,8 @@ func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.
 // BenchmarkSwarm is seeds of classroom under faults, with every check on and all
 // marks counted; one iteration is one seed. One worker on one processor, whose
 // figures are those of a core, takes turns with two on two; of-linear is how
-// much of twice the speed these reach.
+// much of twice the speed these reach, and cores-of-two how much of the machine
+// was left to them.
 func BenchmarkSwarm(b *testing.B) {
 	base := classroom(b)
 	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
@@ -50,6 +51,7 @@ func BenchmarkSwarm(b *testing.B) {
 			b.ReportMetric(runs/one.took.Seconds(), "seeds/s")
 			b.ReportMetric(runs/one.cpu.Seconds(), "seeds/cpu-s")
 			b.ReportMetric(one.took.Seconds()/two.took.Seconds()/2, "of-linear")
+			b.ReportMetric(two.cpu.Seconds()/two.took.Seconds(), "cores-of-two")
 			b.ReportMetric(one.virtual.Seconds()/one.took.Seconds(), "times-life")
 			b.ReportMetric(float64(one.events)/runs, "events/seed")
 		})
@@ -75,7 +77,7 @@ func (s *speed) run(b *testing.B, base *scenarios.Scenario, form scenarios.Form,
 	}
 	s.took += time.Since(began)
 	s.cpu += cpuTime(b) - used
-	s.runs += uint64(sum.Runs)
+	s.runs += sum.Runs
 	s.events += sum.Events
 	s.virtual += time.Duration(sum.VirtualMs) * time.Millisecond
 }
