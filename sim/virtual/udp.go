@@ -57,10 +57,11 @@ type datagram struct {
 // sendSerial keeps the order of the datagrams from one phone to another when
 // their delays differ: it remembers when the last one on each way arrives. A way
 // on which nothing is under way may be forgotten, so that a small table holds
-// nearly all; what finds its place taken by a way that is in use goes to a map.
+// nearly all, a few in each place; what finds its place full of ways that are in
+// use goes to a map.
 type sendSerial struct {
-	ways [waysKept]way
-	more map[[2]uint32]int64
+	places [placesKept][waysOfPlace]way
+	more   map[[2]uint32]int64
 	// sweep is the number of entries of more at which those that are over go.
 	sweep int
 }
@@ -71,12 +72,24 @@ type way struct {
 }
 
 const (
-	waysKept   = 4096
-	firstSweep = 64
+	placesKept  = 1024
+	waysOfPlace = 4 // a cache line
+	firstSweep  = 64
 )
 
 // arrival moves an arrival behind the one before it on the same way.
 func (s *sendSerial) arrival(now int64, from, to uint32, at int64) int64 {
+	place := &s.places[(from*2654435761^to*2246822519)>>7%placesKept]
+	var free *way
+	for i := range place {
+		w := &place[i]
+		if w.last < now {
+			free = w
+		} else if w.from == from && w.to == to {
+			w.last = max(at, w.last)
+			return w.last
+		}
+	}
 	if len(s.more) > 0 {
 		if last, ok := s.more[[2]uint32{from, to}]; ok && last >= now {
 			at = max(at, last)
@@ -84,15 +97,11 @@ func (s *sendSerial) arrival(now int64, from, to uint32, at int64) int64 {
 			return at
 		}
 	}
-	w := &s.ways[(from*2654435761^to*2246822519)>>7%waysKept]
-	if w.last >= now {
-		if w.from != from || w.to != to {
-			s.overflow(now, from, to, at)
-			return at
-		}
-		at = max(at, w.last)
+	if free == nil {
+		s.overflow(now, from, to, at)
+		return at
 	}
-	*w = way{at, from, to}
+	*free = way{at, from, to}
 	return at
 }
 
