@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -20,6 +21,7 @@ type logs struct {
 	v      *Invariants
 	wire   beaconReader
 	queues []*goneQueue
+	due    int64 // nothing must go before it
 	phones []phoneLog
 	sends  []phoneSends
 	// lately holds the marks of what was sent last, by anybody: most verdicts
@@ -101,6 +103,7 @@ func (q *goneQueue) drop() {
 
 func (l *logs) init(v *Invariants) {
 	l.v = v
+	l.due = math.MaxInt64
 	l.wire.location = v.rules.Location
 	l.phones = make([]phoneLog, len(v.rules.Retention))
 	l.sends = make([]phoneSends, len(v.rules.Retention))
@@ -121,14 +124,25 @@ func (l *logs) queueOf(r time.Duration) uint32 {
 
 // advance takes what must be gone at the given time out of the model.
 func (l *logs) advance(at int64) {
+	if at >= l.due {
+		l.takeDue(at)
+	}
+}
+
+func (l *logs) takeDue(at int64) {
+	l.due = math.MaxInt64
 	for _, q := range l.queues {
-		for k := q.first(); k != nil && k.due <= at; k = q.first() {
+		k := q.first()
+		for ; k != nil && k.due <= at; k = q.first() {
 			if k.phone != world.Nobody {
 				p := &l.phones[k.phone]
 				p.count--
 				p.sum -= k.mark
 			}
 			q.drop()
+		}
+		if k != nil {
+			l.due = min(l.due, k.due)
 		}
 	}
 }
@@ -222,6 +236,7 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	q := l.queues[l.phones[phone].queue]
 	k := kept{at + int64(q.retention), phone, entryMark(e.Raw[:protocol.TempIDSize], at)}
 	q.push(k)
+	l.due = min(l.due, k.due)
 	p := &l.phones[phone]
 	p.count++
 	p.sum += k.mark
@@ -243,7 +258,7 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 		l.owned[phone].stepped(v, at, log)
 		return
 	}
-	retention := l.queues[l.phones[phone].queue].retention
+	retention := l.queues[p.queue].retention
 	if received, ok := log.Oldest(); ok && time.Duration(at)-received >= retention {
 		v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention),
 			fmt.Sprintf("one of %s", time.Duration(at)-received))

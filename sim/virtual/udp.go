@@ -119,15 +119,21 @@ func (s *sendSerial) overflow(now int64, from, to uint32, at int64) {
 	s.sweep = 2 * len(s.more)
 }
 
-// transmit puts one datagram on the way to an address.
-func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
+// target is the phone that has the address, or nobody; open: it listens at the
+// address's port.
+func (w *World) target(a *protocol.Address) (who uint32, open bool) {
+	who, ok := w.phoneAt(a)
+	if !ok {
+		return nobody, false
+	}
+	return who, a.Port == PhonePort
+}
+
+// transmit puts one datagram on the way to a target.
+func (w *World) transmit(who, dest uint32, open bool, from *protocol.Address, p []byte) {
 	w.Counts.Datagrams.Sent++
 	ph := &w.phones[who]
-	dest, ok := w.phoneAt(to)
-	if !ok {
-		dest = nobody
-	}
-	lost := !ok || to.Port != PhonePort || chance(w.udp.Lose, &ph.net)
+	lost := !open || w.udp.Lose > 0 && chance(w.udp.Lose, &ph.net)
 	if w.faults != nil {
 		w.transmitUnderFaults(who, dest, from, p, lost)
 		return
@@ -266,24 +272,21 @@ func (w *World) SendBeacons(who uint32, to []uint32) {
 
 // putBeacon carries out a phone's SendBeacon.
 func (w *World) putBeacon(who uint32, e *nodes.PhoneEffect) {
-	w.announce(who, e.To, &e.Raw)
+	dest, open := w.target(&e.To)
+	w.announce(who, dest, &e.Raw)
 	from := Address(who)
 	if e.Form == protocol.Single {
-		w.transmit(who, &from, &e.To, e.Raw[:])
+		w.transmit(who, dest, open, &from, e.Raw[:])
 		return
 	}
 	for i := range protocol.Parts {
-		w.transmit(who, &from, &e.To, protocol.Part(&e.Raw, i))
+		w.transmit(who, dest, open, &from, protocol.Part(&e.Raw, i))
 	}
 }
 
-func (w *World) announce(who uint32, to protocol.Address, raw *[protocol.BeaconSize]byte) {
+func (w *World) announce(who, dest uint32, raw *[protocol.BeaconSize]byte) {
 	w.Counts.Beacons.Sent++
 	w.phones[who].sent++
-	dest, ok := w.phoneAt(&to)
-	if !ok {
-		dest = nobody
-	}
 	a, b := world.Glimpse(raw[:])
 	w.note(beaconSent, who, dest, a, b)
 	w.watcher.BeaconSent(w.now, who, raw)
@@ -292,7 +295,7 @@ func (w *World) announce(who uint32, to protocol.Address, raw *[protocol.BeaconS
 // AnnounceForged counts a beacon that a script puts together from datagrams of
 // its own.
 func (w *World) AnnounceForged(who, to uint32, raw *[protocol.BeaconSize]byte) {
-	w.announce(who, Address(to), raw)
+	w.announce(who, to, raw)
 }
 
 // SendDatagram sends bytes from the phone's address, without its program. Port
@@ -306,7 +309,8 @@ func (w *World) SendDatagram(who, to uint32, port uint16, p []byte) {
 		from.Port = port
 	}
 	w.watcher.DatagramsForged(w.now, who)
-	w.transmit(who, &from, &dest, p)
+	target, open := w.target(&dest)
+	w.transmit(who, target, open, &from, p)
 }
 
 // maxDatagram is the largest UDP payload over IPv4.
