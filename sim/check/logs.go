@@ -24,6 +24,9 @@ type logs struct {
 	due    int64 // nothing must go before it
 	phones []phoneLog
 	sends  []phoneSends
+	// wild are the phones that also sent datagrams which were never announced as a
+	// beacon.
+	wild map[uint32]bool
 	// lately holds the marks of what was sent last, by anybody: most verdicts
 	// find theirs here and need not look at the sender.
 	lately [latelyKept]uint32
@@ -39,12 +42,10 @@ type phoneLog struct {
 	queue uint32 // index into queues, by its retention; with owned it has a log of its own
 }
 
-// phoneSends are the marks of the last two beacons that a phone put on the
-// wire; wild: it also sent datagrams that were never announced as a beacon.
+// phoneSends are the marks of the last two beacons that a phone put on the wire.
 type phoneSends struct {
 	last [2]uint32
 	more []uint32 // those before, as many as may still be under way
-	wild bool
 }
 
 // marksKept is how many beacons of one phone are remembered beside the last
@@ -104,6 +105,7 @@ func (q *goneQueue) drop() {
 func (l *logs) init(v *Invariants) {
 	l.v = v
 	l.due = math.MaxInt64
+	l.wild = map[uint32]bool{}
 	l.wire.location = v.rules.Location
 	l.phones = make([]phoneLog, len(v.rules.Retention))
 	l.sends = make([]phoneSends, len(v.rules.Retention))
@@ -186,7 +188,7 @@ func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
 	}
 }
 
-func (l *logs) forged(phone uint32) { l.sends[phone].wild = true }
+func (l *logs) forged(phone uint32) { l.wild[phone] = true }
 
 // wasSent says whether the phone put this beacon on the wire. When parts are
 // lost or doubled, a receiver may put a start in the place of an expiry; in an hour that
@@ -197,7 +199,7 @@ func (l *logs) wasSent(phone uint32, fields []byte) bool {
 		return true
 	}
 	p := &l.sends[phone]
-	return p.wild || mark == p.last[0] || mark == p.last[1] || slices.Contains(p.more, mark) ||
+	return l.wild[phone] || mark == p.last[0] || mark == p.last[1] || slices.Contains(p.more, mark) ||
 		l.v.flights.mixed && !l.wire.plain(fields)
 }
 

@@ -12,6 +12,7 @@ import (
 type conn struct {
 	serial     uint64 // counts the connections of the run, from 1: a number is used again, this is not
 	phone      uint32
+	underway   int32 // events that name it: segments, answers to the opening, reads held back
 	raw        bool
 	used       bool
 	phoneOpen  bool
@@ -21,7 +22,6 @@ type conn struct {
 	backlog    bool   // it stands, and a server that is paused has not accepted it
 	answered   bool   // the phone knows that it stands
 	limited    bool   // it fails when it does not stand soon
-	underway   int    // events that name it: segments, answers to the opening, reads held back
 	sends      []int  // lengths of what the server sent and the phone has not read
 	got        []byte // of the first of them
 	up, down   byteStream

@@ -168,7 +168,6 @@ func (w *World) post(who, dest uint32, from *protocol.Address, p []byte, at int6
 		slot = uint32(len(w.mail))
 		w.mail = append(w.mail, datagram{})
 	}
-	w.askForReceiver(dest)
 	d := &w.mail[slot]
 	d.sent, d.sender, d.from, d.n = w.now, who, *from, uint16(len(p))
 	if copy(d.data[:], p) < len(p) {
@@ -273,6 +272,9 @@ func (w *World) SendBeacons(who uint32, to []uint32) {
 // putBeacon carries out a phone's SendBeacon.
 func (w *World) putBeacon(who uint32, e *nodes.PhoneEffect) {
 	dest, open := w.target(&e.To)
+	if open {
+		w.askForReceiver(dest)
+	}
 	w.announce(who, dest, &e.Raw)
 	from := Address(who)
 	if e.Form == protocol.Single {
