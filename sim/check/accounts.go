@@ -81,8 +81,10 @@ func (a *accounts) init(v *Invariants) {
 	a.clock.Wall = v.rules.Start * int64(time.Second)
 	a.known = make(map[string]*account, len(v.rules.Accounts))
 	a.unknown = map[string]*account{}
+	all := make([]account, 0, len(v.rules.Accounts)) // less memory than one by one
 	for name, password := range v.rules.Accounts {
-		a.known[name] = &account{password: password, exists: true}
+		all = append(all, account{password: password, exists: true})
+		a.known[name] = &all[len(all)-1]
 		a.longest = max(a.longest, len(name))
 	}
 	v.rules.Accounts = nil // they are the model's now, and there may be many

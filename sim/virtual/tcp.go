@@ -57,6 +57,11 @@ func (w *World) newConn(phone uint32, raw bool) uint32 {
 		w.spare = w.spare[:n-1]
 	} else {
 		c = uint32(len(w.conns))
+		if len(w.conns) == cap(w.conns) {
+			// By a sixteenth: a crowd has one for each phone, and append would leave
+			// up to a quarter of them empty.
+			w.conns = append(make([]conn, 0, len(w.conns)+max(16, len(w.conns)/16)), w.conns...)
+		}
 		w.conns = append(w.conns, conn{})
 	}
 	w.opened++
