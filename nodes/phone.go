@@ -62,6 +62,12 @@ func (p *Phone) Log() *ContactLog { return &p.log }
 // none.
 func (p *Phone) Parts() unsafe.Pointer { return p.assembler.Memory() }
 
+// ExpiresBy says whether an entry of the log is at its retention at an elapsed time.
+func (p *Phone) ExpiresBy(at time.Duration) bool {
+	received, any := p.log.Oldest()
+	return any && later(received, p.settings.Retention) <= at
+}
+
 // Beacon sends the phone's beacon, expired or not, or says that it has none
 // (PROTOCOL.md section 4).
 func (p *Phone) Beacon(now Now, to protocol.Address, out *PhoneOutbox) {

@@ -57,6 +57,7 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 	if s := b.makeRoom(); s != held {
 		return s
 	}
+	defer collectRarely()()
 	b.run(ctx)
 	b.shrinkAll(ctx)
 	b.finish()

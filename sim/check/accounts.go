@@ -23,22 +23,22 @@ type accounts struct {
 	clock world.NodeClock // the server's
 	// asked counts writes of unknown names that are under way; failing: what one of
 	// them came to could not be saved. A crash forgets either.
-	asked   int
+	asked   int32
 	failing bool
 }
 
-// account is what the model knows of one name.
+// account is what the model knows of one name. There are as many as phones: the
+// order of its fields is that which takes the least memory.
 type account struct {
 	password string
-	exists   bool
-	wrong    int
-	blocked  bool
 	since    time.Duration // of the block, by the server's clock
 	until    int64         // its end on the wall, for a server that is started again
-	// asked counts writes that are under way, unsaved says that the last one failed.
-	asked   int
-	unsaved bool
 	doubt
+	asked   int32 // writes that are under way
+	wrong   uint8
+	exists  bool
+	blocked bool
+	unsaved bool // the last write failed
 }
 
 type stage uint8
@@ -49,25 +49,26 @@ const (
 	inSession
 )
 
-// session is one connection as its bytes show it.
+// session is one connection as its bytes show it. As with accounts, the order of
+// its fields saves memory.
 type session struct {
-	stage    stage
 	name     string
 	account  *account
 	awaited  string // the answer that must come next; "" is none
-	right    bool   // the last password was
-	epoch    int    // of the account when that was worked out
-	nth      int    // of the account's attempts the last one was
 	lastRead int64
 	readWall int64 // by the server's clock
 	// silent is the account on which a joined username and password was counted
 	// without an answer.
 	silent *account
-	// perhaps is the name with which a joined read begins, when it is not known
-	// whether its password was taken.
-	perhaps string
+	epoch  int32 // of the account when awaited was worked out
+	nth    int32 // of the account's attempts the last one was
+	// perhaps is the length of the name with which a joined read begins, when it is
+	// not known whether its password was taken.
+	perhaps int32
+	acked   int32 // acknowledgements, one after the other
 	upload  uploading
-	acked   int // acknowledgements, one after the other
+	stage   stage
+	right   bool // the last password was
 }
 
 const (
@@ -80,8 +81,10 @@ func (a *accounts) init(v *Invariants) {
 	a.clock.Wall = v.rules.Start * int64(time.Second)
 	a.known = make(map[string]*account, len(v.rules.Accounts))
 	a.unknown = map[string]*account{}
+	all := make([]account, 0, len(v.rules.Accounts)) // less memory than one by one
 	for name, password := range v.rules.Accounts {
-		a.known[name] = &account{password: password, exists: true}
+		all = append(all, account{password: password, exists: true})
+		a.known[name] = &all[len(all)-1]
 		a.longest = max(a.longest, len(name))
 	}
 	v.rules.Accounts = nil // they are the model's now, and there may be many
@@ -128,7 +131,7 @@ func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
 			a.strangers++
 			a.joined(at, s)
 		}
-		if s.perhaps == "" {
+		if s.perhaps == 0 {
 			s.account = a.named(s.name)
 		}
 	case atPassword:
@@ -154,7 +157,7 @@ func (a *accounts) joined(at int64, s *session) {
 			continue
 		}
 		if acc.unsure {
-			a.perhaps(s, acc, s.name[:n])
+			a.perhaps(s, acc, n)
 			return
 		}
 		free := !a.blockedAt(acc, at)
@@ -210,8 +213,8 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 	got := string(p)
 	if got == protocol.Welcome {
 		defer func() { s.stage = inSession }()
-		if s.perhaps != "" {
-			s.name = s.perhaps
+		if s.perhaps != 0 {
+			s.name = s.name[:s.perhaps]
 		}
 	}
 	acc := s.account

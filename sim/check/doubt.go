@@ -10,21 +10,20 @@ import (
 
 // doubt is what is not known of an account after a kill.
 type doubt struct {
-	// unsure: a kill fell between an attempt and its answer, or what was counted
-	// could not be saved, so that a restart may have found it or not. Answers that
-	// were worked out in an epoch before it was settled again say nothing.
-	unsure bool
-	epoch  int
-	// attempts counts all, unanswered those that had no answer so far; last is when
-	// the last one was read, by the server's clock.
-	attempts, unanswered int
-	last                 time.Duration
-	// wrongs counts the wrong passwords that were answered as such since, one after
-	// the other.
-	wrongs int
+	last time.Duration // when the last attempt was read, by the server's clock
 	// over is when every block is that the restart may have found, by the server's
 	// clock; 0: not known.
 	over time.Duration
+	// attempts counts all, unanswered those that had no answer so far.
+	attempts, unanswered int32
+	// wrongs counts the wrong passwords that were answered as such since, one after
+	// the other.
+	wrongs int32
+	// unsure: a kill fell between an attempt and its answer, or what was counted
+	// could not be saved, so that a restart may have found it or not. Answers that
+	// were worked out in an epoch before it was settled again say nothing.
+	epoch  int32
+	unsure bool
 }
 
 // doubtful judges the answer to an attempt of which it is not known what was
@@ -79,8 +78,8 @@ func (a *accounts) settle(s *session, got string) {
 
 // perhaps: whether a joined username and password was taken depends on what is
 // not known; the name of both together may have been counted instead.
-func (a *accounts) perhaps(s *session, acc *account, name string) {
-	s.perhaps = name
+func (a *accounts) perhaps(s *session, acc *account, name int) {
+	s.perhaps = int32(name)
 	acc.unanswered++
 	if other := a.named(s.name); other != nil {
 		other.leaveOpen()

@@ -3,6 +3,7 @@ package check
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"sort"
 	"time"
@@ -20,12 +21,17 @@ type logs struct {
 	v      *Invariants
 	wire   beaconReader
 	queues []*goneQueue
+	due    int64 // nothing must go before it
 	phones []phoneLog
 	sends  []phoneSends
+	// wild are the phones that also sent datagrams which were never announced as a
+	// beacon.
+	wild map[uint32]bool
 	// lately holds the marks of what was sent last, by anybody: most verdicts
 	// find theirs here and need not look at the sender.
 	lately [latelyKept]uint32
-	owned  map[uint32]*ownLog // phones that are followed by themselves
+	owned  map[uint32]*ownLog       // phones that are followed by themselves
+	had    map[protocol.TempID]bool // room for their wrote
 }
 
 const latelyKept = 4096
@@ -37,12 +43,10 @@ type phoneLog struct {
 	queue uint32 // index into queues, by its retention; with owned it has a log of its own
 }
 
-// phoneSends are the marks of the last two beacons that a phone put on the
-// wire; wild: it also sent datagrams that were never announced as a beacon.
+// phoneSends are the marks of the last two beacons that a phone put on the wire.
 type phoneSends struct {
 	last [2]uint32
 	more []uint32 // those before, as many as may still be under way
-	wild bool
 }
 
 // marksKept is how many beacons of one phone are remembered beside the last
@@ -101,6 +105,8 @@ func (q *goneQueue) drop() {
 
 func (l *logs) init(v *Invariants) {
 	l.v = v
+	l.due = math.MaxInt64
+	l.wild = map[uint32]bool{}
 	l.wire.location = v.rules.Location
 	l.phones = make([]phoneLog, len(v.rules.Retention))
 	l.sends = make([]phoneSends, len(v.rules.Retention))
@@ -121,14 +127,25 @@ func (l *logs) queueOf(r time.Duration) uint32 {
 
 // advance takes what must be gone at the given time out of the model.
 func (l *logs) advance(at int64) {
+	if at >= l.due {
+		l.takeDue(at)
+	}
+}
+
+func (l *logs) takeDue(at int64) {
+	l.due = math.MaxInt64
 	for _, q := range l.queues {
-		for k := q.first(); k != nil && k.due <= at; k = q.first() {
+		k := q.first()
+		for ; k != nil && k.due <= at; k = q.first() {
 			if k.phone != world.Nobody {
 				p := &l.phones[k.phone]
 				p.count--
 				p.sum -= k.mark
 			}
 			q.drop()
+		}
+		if k != nil {
+			l.due = min(l.due, k.due)
 		}
 	}
 }
@@ -172,7 +189,7 @@ func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
 	}
 }
 
-func (l *logs) forged(phone uint32) { l.sends[phone].wild = true }
+func (l *logs) forged(phone uint32) { l.wild[phone] = true }
 
 // wasSent says whether the phone put this beacon on the wire. When parts are
 // lost or doubled, a receiver may put a start in the place of an expiry; in an hour that
@@ -183,7 +200,7 @@ func (l *logs) wasSent(phone uint32, fields []byte) bool {
 		return true
 	}
 	p := &l.sends[phone]
-	return p.wild || mark == p.last[0] || mark == p.last[1] || slices.Contains(p.more, mark) ||
+	return l.wild[phone] || mark == p.last[0] || mark == p.last[1] || slices.Contains(p.more, mark) ||
 		l.v.flights.mixed && !l.wire.plain(fields)
 }
 
@@ -222,6 +239,7 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	q := l.queues[l.phones[phone].queue]
 	k := kept{at + int64(q.retention), phone, entryMark(e.Raw[:protocol.TempIDSize], at)}
 	q.push(k)
+	l.due = min(l.due, k.due)
 	p := &l.phones[phone]
 	p.count++
 	p.sum += k.mark
@@ -243,7 +261,7 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 		l.owned[phone].stepped(v, at, log)
 		return
 	}
-	retention := l.queues[l.phones[phone].queue].retention
+	retention := l.queues[p.queue].retention
 	if received, ok := log.Oldest(); ok && time.Duration(at)-received >= retention {
 		v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention),
 			fmt.Sprintf("one of %s", time.Duration(at)-received))

@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -44,9 +45,9 @@ type owed struct {
 // uploading is one under way, as far as it can be told from reads that are one
 // message each.
 type uploading struct {
+	acks  int32 // that are still to come, with that of the count; 0: none is under way
+	lines int32
 	asked bool // the command was the last that was read
-	acks  int  // that are still to come, with that of the count; 0: none is under way
-	lines int
 }
 
 const linesOfEntry = 3
@@ -58,8 +59,8 @@ func (u *uploads) read(at int64, s *session, p []byte) {
 	switch n, err := strconv.Atoi(text); {
 	case text == protocol.CommandUpload:
 		s.upload = uploading{asked: true}
-	case s.upload.asked && err == nil && n >= 0 && n%linesOfEntry == 0:
-		s.upload = uploading{acks: n + 1, lines: n}
+	case s.upload.asked && err == nil && n >= 0 && n < math.MaxInt32 && n%linesOfEntry == 0:
+		s.upload = uploading{acks: int32(n) + 1, lines: int32(n)}
 	case s.upload.asked:
 		s.upload = uploading{}
 	}
@@ -79,7 +80,7 @@ func (u *uploads) sent(at int64, conn nodes.Conn, s *session, p []byte) {
 	}
 	if s.upload.acks--; s.upload.acks == 0 {
 		u.v.times[UploadsWhole]++
-		u.owed = append(u.owed, owed{at, s.name, s.upload.lines / linesOfEntry})
+		u.owed = append(u.owed, owed{at, s.name, int(s.upload.lines) / linesOfEntry})
 	}
 }
 
@@ -107,14 +108,14 @@ func (u *uploads) printed(at int64, text string) {
 // every line were acknowledged in one session.
 func (u *uploads) acknowledged(at int64, name string, entries int) {
 	need := 2 + entries*linesOfEntry
-	enough := func(s session) bool { return s.stage == inSession && s.name == name && s.acked >= need }
+	enough := func(s session) bool { return s.stage == inSession && s.name == name && int(s.acked) >= need }
 	all := u.v.accounts.sessions
 	i := int(u.latest)
 	if i >= len(all) || !enough(all[i]) {
 		i = slices.IndexFunc(all, enough)
 	}
 	if i >= 0 {
-		all[i].acked -= need
+		all[i].acked -= int32(need)
 		return
 	}
 	u.v.times[UploadsWhole]++

@@ -47,7 +47,7 @@ func Shrink(ctx context.Context, base *scenarios.Scenario, g *Group, name, path 
 	failing, plan := Draw(base, g.Seed)
 	failing.File = path
 	sh := &shrinking{group: g, naming: newNaming(base), name: name, path: path, kept: []*scenarios.Scenario{failing}}
-	sh.try, sh.failed = shrink.InVirtualTime(sim.Options{}, sh.naming.causes, sh.broken), sh.check
+	sh.try, sh.failed = shrink.InVirtualTime(sim.Options{WithoutDelays: true}, sh.naming.causes, sh.broken), sh.check
 	small, err := sh.shrink(ctx, failing, plan, limits)
 	if err != nil {
 		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
@@ -117,7 +117,7 @@ func (sh *shrinking) broken(err error) string { return broken(sh.naming, err).Ca
 
 // check is the failure of the cause in a scenario's run; nil: there is none.
 func (sh *shrinking) check(ctx context.Context, s *scenarios.Scenario) *reports.Check {
-	r, err := sim.Run(ctx, s, sim.Options{})
+	r, err := sim.Run(ctx, s, sim.Options{WithoutDelays: true})
 	if err != nil {
 		f := broken(sh.naming, err)
 		return &f.Check

@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"time"
 	"unsafe"
 
 	"bluetrace/protocol"
@@ -33,9 +34,10 @@ func foreseers(all ...any) []Foreseer {
 func (w *World) lookAhead() {
 	q := &w.queue
 	for range q.ask(&q.askedPhone, askAhead) {
-		e := q.soon(q.askedPhone)
-		w.askForPhone(e)
-		w.foretell(e, false)
+		if e := q.soon(q.askedPhone); w.partOf(e) != laterPart && w.partOf(e) != lastPart {
+			w.askForPhone(e)
+			w.foretell(e, false)
+		}
 		q.askedPhone++
 	}
 	for range q.ask(&q.askedLog, askAhead/2) {
@@ -72,26 +74,30 @@ const (
 // Prefetch asks for the memory at p, without waiting for it.
 func Prefetch(p unsafe.Pointer) { prefetch(p) }
 
-// askForLog asks for the end of a phone's log that the event is about: a wake-up
-// takes from the one, a reception adds to the other. The phone itself must be
-// near.
+// askForLog asks for the end of a phone's log that the event is about: an expiry
+// takes from the one, a verdict adds to the other. The phone itself must be near.
 func (w *World) askForLog(e *event) {
 	if e.kind() > kindDatagram || int(e.who) >= len(w.phones) {
 		return
 	}
-	second, next := w.phones[e.who].machine.Log().Ends()
-	if e.kind() == kindDatagram {
-		prefetch(next)
-		if w.bringsPart(e) {
-			ph := &w.phones[e.who]
-			prefetch(unsafe.Pointer(unsafe.SliceData(ph.firsts)))
-			if parts := ph.machine.Parts(); parts != nil {
-				prefetch(parts)
-				prefetch(unsafe.Add(parts, 64))
-			}
+	ph := &w.phones[e.who]
+	if e.kind() != kindDatagram {
+		if ph.machine.ExpiresBy(time.Duration(e.at)) {
+			second, _ := ph.machine.Log().Ends()
+			prefetch(second)
 		}
-	} else {
-		prefetch(second)
+		return
+	}
+	switch w.partOf(e) {
+	case firstPart:
+		prefetch(unsafe.Pointer(unsafe.SliceData(ph.firsts)))
+		if parts := ph.machine.Parts(); parts != nil {
+			prefetch(parts)
+			prefetch(unsafe.Add(parts, 64))
+		}
+	case noPart, lastPart:
+		_, next := ph.machine.Log().Ends()
+		prefetch(next)
 	}
 }
 
@@ -106,15 +112,36 @@ func (w *World) askForPhone(e *event) {
 	if e.kind() == kindTick {
 		prefetch(unsafe.Add(p, 128))
 		prefetch(unsafe.Add(p, 192))
-	} else if w.bringsPart(e) {
+	} else if w.partOf(e) == firstPart {
 		prefetch(unsafe.Add(p, 128))
 		prefetch(unsafe.Add(p, 256))
 	}
 }
 
-// bringsPart says whether the event is the arrival of a part of a beacon.
-func (w *World) bringsPart(e *event) bool {
-	return e.kind() == kindDatagram && w.mail[e.arg].n != protocol.BeaconSize
+// part is what an event brings of a split beacon. The parts of one come so soon
+// after each other that what the first one needed is still near.
+type part uint8
+
+const (
+	noPart part = iota
+	firstPart
+	laterPart
+	lastPart
+)
+
+func (w *World) partOf(e *event) part {
+	if e.kind() != kindDatagram {
+		return noPart
+	}
+	switch w.mail[e.arg].n {
+	case protocol.TempIDSize:
+		return firstPart
+	case protocol.TimeSize:
+		return laterPart
+	case protocol.BeaconSize - protocol.TempIDSize - 2*protocol.TimeSize:
+		return lastPart
+	}
+	return noPart
 }
 
 // askForReceiver asks for the lines of a phone that a datagram is on its way to:

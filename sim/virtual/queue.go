@@ -18,6 +18,7 @@ type queue struct {
 	part    []event // of the time that has begun, sorted
 	at      int     // the first of part that is left
 	next    []event // the part behind it, sorted
+	rough   []event // room for sorting it
 	near    heap
 	sorted  int64 // part, next and near hold what is before it; a multiple of partTime
 	parts   [partsOfSlot]pile
@@ -213,6 +214,10 @@ func (q *queue) advance() {
 	q.take(&q.parts[i], func(events []event) { q.next = append(q.next, events...) })
 	q.filled &^= 1 << i
 	q.onParts -= len(q.next)
+	if n := len(q.next); n > 1 && n <= fewEvents {
+		q.rough = spread(q.next, q.rough)
+		q.next, q.rough = q.rough, q.next
+	}
 	sortEvents(q.next)
 }
 
@@ -250,6 +255,34 @@ func (q *queue) deal() {
 // fewEvents is up to how many events moving each to its place is the quickest
 // way to sort them.
 const fewEvents = 100
+
+// pieces are how many stretches of time a part has for spread: few enough that
+// their ends stay in two cache lines, many enough for two or three events each.
+const (
+	pieceTimeBits = partTimeBits - 5
+	pieces        = 1 << (partTimeBits - pieceTimeBits)
+)
+
+// spread puts the events of one part into room, by the piece of it that they are
+// in: then each is near its place, which makes sorting them about twice as quick.
+func spread(events, room []event) []event {
+	var ends [pieces]int32
+	for i := range events {
+		ends[events[i].at>>pieceTimeBits&(pieces-1)]++
+	}
+	end := int32(0)
+	for i, n := range ends {
+		end += n
+		ends[i] = end
+	}
+	room = slices.Grow(room[:0], len(events))[:len(events)]
+	for i := range events {
+		at := &ends[events[i].at>>pieceTimeBits&(pieces-1)]
+		*at--
+		room[*at] = events[i]
+	}
+	return room
+}
 
 func sortEvents(events []event) {
 	if len(events) > fewEvents {

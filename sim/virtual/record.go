@@ -48,10 +48,10 @@ const nobody = world.Nobody
 type record struct {
 	at   int64
 	a, b uint64 // by kind: lengths, counts, a glimpse of the bytes
-	text string // of rare events
 	who  uint32
 	peer uint32
 	what what
+	said bool // it has a text, which only rare events have
 }
 
 // recentRecords is how many of the last records are kept for reports.
@@ -62,7 +62,8 @@ type ledger struct {
 	hash   *xxhash.Digest
 	buf    []byte
 	recent []record
-	next   uint64 // how many records there were
+	texts  []string // of those that said something
+	next   uint64   // how many records there were
 	trace  io.Writer
 	line   []byte
 	err    error // the first error of the trace
@@ -74,6 +75,7 @@ func (l *ledger) init(trace io.Writer) {
 	l.hash = xxhash.New()
 	l.buf = make([]byte, 0, ledgerBuffer)
 	l.recent = make([]record, recentRecords)
+	l.texts = make([]string, recentRecords)
 	l.trace = trace
 }
 
@@ -83,30 +85,40 @@ func (w *World) note(k what, who, peer uint32, a, b uint64) {
 
 func (w *World) noteText(k what, who, peer uint32, a, b uint64, text string) {
 	l := &w.ledger
-	r := &l.recent[l.next%recentRecords]
-	r.at, r.a, r.b, r.who, r.peer, r.what = w.now, a, b, who, peer, k
-	if text != "" || r.text != "" {
-		r.text = text
-	}
+	i := l.next % recentRecords
+	r := &l.recent[i]
+	*r = record{at: w.now, a: a, b: b, who: who, peer: peer, what: k, said: text != ""}
 	l.next++
-	if len(l.buf)+40+len(text) > ledgerBuffer {
+	if len(l.buf)+recordBytes+lengthBytes+len(text) > ledgerBuffer {
 		l.flush()
 	}
-	le := binary.LittleEndian
-	b8 := le.AppendUint64(l.buf, uint64(w.now))
-	b8 = le.AppendUint64(b8, a)
-	b8 = le.AppendUint64(b8, b)
-	b8 = le.AppendUint32(b8, who)
-	b8 = le.AppendUint32(b8, peer)
-	b8 = append(b8, byte(k))
+	n := len(l.buf)
+	l.buf = l.buf[:n+recordBytes]
+	r.put((*[recordBytes]byte)(l.buf[n:]))
 	if text != "" {
-		b8 = le.AppendUint32(b8, uint32(len(text)))
-		b8 = append(b8, text...)
+		l.texts[i] = text
+		l.buf = binary.LittleEndian.AppendUint32(l.buf, uint32(len(text)))
+		l.buf = append(l.buf, text...)
 	}
-	l.buf = b8
 	if l.trace != nil {
-		w.writeTrace(r)
+		w.writeTrace(i)
 	}
+}
+
+// What the digest takes of every record, and of the length of a text that follows.
+const (
+	recordBytes = 33
+	lengthBytes = 4
+)
+
+func (r *record) put(b *[recordBytes]byte) {
+	le := binary.LittleEndian
+	le.PutUint64(b[0:], uint64(r.at))
+	le.PutUint64(b[8:], r.a)
+	le.PutUint64(b[16:], r.b)
+	le.PutUint32(b[24:], r.who)
+	le.PutUint32(b[28:], r.peer)
+	b[32] = byte(r.what)
 }
 
 func (l *ledger) flush() {
@@ -120,12 +132,14 @@ func (w *World) Digest() string {
 	return fmt.Sprintf("%016x", w.ledger.hash.Sum64())
 }
 
-func (w *World) writeTrace(r *record) {
+// writeTrace writes record i of recent.
+func (w *World) writeTrace(i uint64) {
 	l := &w.ledger
 	if l.err != nil {
 		return
 	}
-	l.line = w.appendRecord(l.line[:0], r)
+	e := l.event(i)
+	l.line = e.AppendText(l.line[:0], w.names)
 	l.line = append(l.line, '\n')
 	_, l.err = l.trace.Write(l.line)
 }
@@ -146,15 +160,16 @@ func (w *World) history() *world.History {
 	l := &w.ledger
 	kept := min(l.next, recentRecords)
 	return &world.History{Names: w.names, Len: int(kept), At: func(i int) world.Event {
-		return l.recent[(l.next-kept+uint64(i))%recentRecords].event()
+		return l.event((l.next - kept + uint64(i)) % recentRecords)
 	}}
 }
 
-func (r *record) event() world.Event {
-	return world.Event{At: r.at, A: r.a, B: r.b, Text: r.text, Who: r.who, Peer: r.peer, What: r.what}
-}
-
-func (w *World) appendRecord(dst []byte, r *record) []byte {
-	e := r.event()
-	return e.AppendText(dst, w.names)
+// event is record i of recent.
+func (l *ledger) event(i uint64) world.Event {
+	r := &l.recent[i]
+	e := world.Event{At: r.at, A: r.a, B: r.b, Who: r.who, Peer: r.peer, What: r.what}
+	if r.said {
+		e.Text = l.texts[i]
+	}
+	return e
 }

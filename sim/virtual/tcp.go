@@ -12,6 +12,7 @@ import (
 type conn struct {
 	serial     uint64 // counts the connections of the run, from 1: a number is used again, this is not
 	phone      uint32
+	underway   int32 // events that name it: segments, answers to the opening, reads held back
 	raw        bool
 	used       bool
 	phoneOpen  bool
@@ -21,7 +22,6 @@ type conn struct {
 	backlog    bool   // it stands, and a server that is paused has not accepted it
 	answered   bool   // the phone knows that it stands
 	limited    bool   // it fails when it does not stand soon
-	underway   int    // events that name it: segments, answers to the opening, reads held back
 	sends      []int  // lengths of what the server sent and the phone has not read
 	got        []byte // of the first of them
 	up, down   byteStream
@@ -57,6 +57,11 @@ func (w *World) newConn(phone uint32, raw bool) uint32 {
 		w.spare = w.spare[:n-1]
 	} else {
 		c = uint32(len(w.conns))
+		if len(w.conns) == cap(w.conns) {
+			// By a sixteenth: a crowd has one for each phone, and append would leave
+			// up to a quarter of them empty.
+			w.conns = append(make([]conn, 0, len(w.conns)+max(16, len(w.conns)/16)), w.conns...)
+		}
 		w.conns = append(w.conns, conn{})
 	}
 	w.opened++

@@ -57,10 +57,11 @@ type datagram struct {
 // sendSerial keeps the order of the datagrams from one phone to another when
 // their delays differ: it remembers when the last one on each way arrives. A way
 // on which nothing is under way may be forgotten, so that a small table holds
-// nearly all; what finds its place taken by a way that is in use goes to a map.
+// nearly all, a few in each place; what finds its place full of ways that are in
+// use goes to a map.
 type sendSerial struct {
-	ways [waysKept]way
-	more map[[2]uint32]int64
+	places [placesKept][waysOfPlace]way
+	more   map[[2]uint32]int64
 	// sweep is the number of entries of more at which those that are over go.
 	sweep int
 }
@@ -71,12 +72,24 @@ type way struct {
 }
 
 const (
-	waysKept   = 4096
-	firstSweep = 64
+	placesKept  = 1024
+	waysOfPlace = 4 // a cache line
+	firstSweep  = 64
 )
 
 // arrival moves an arrival behind the one before it on the same way.
 func (s *sendSerial) arrival(now int64, from, to uint32, at int64) int64 {
+	place := &s.places[(from*2654435761^to*2246822519)>>7%placesKept]
+	var free *way
+	for i := range place {
+		w := &place[i]
+		if w.last < now {
+			free = w
+		} else if w.from == from && w.to == to {
+			w.last = max(at, w.last)
+			return w.last
+		}
+	}
 	if len(s.more) > 0 {
 		if last, ok := s.more[[2]uint32{from, to}]; ok && last >= now {
 			at = max(at, last)
@@ -84,15 +97,11 @@ func (s *sendSerial) arrival(now int64, from, to uint32, at int64) int64 {
 			return at
 		}
 	}
-	w := &s.ways[(from*2654435761^to*2246822519)>>7%waysKept]
-	if w.last >= now {
-		if w.from != from || w.to != to {
-			s.overflow(now, from, to, at)
-			return at
-		}
-		at = max(at, w.last)
+	if free == nil {
+		s.overflow(now, from, to, at)
+		return at
 	}
-	*w = way{at, from, to}
+	*free = way{at, from, to}
 	return at
 }
 
@@ -110,15 +119,21 @@ func (s *sendSerial) overflow(now int64, from, to uint32, at int64) {
 	s.sweep = 2 * len(s.more)
 }
 
-// transmit puts one datagram on the way to an address.
-func (w *World) transmit(who uint32, from, to *protocol.Address, p []byte) {
+// target is the phone that has the address, or nobody; open: it listens at the
+// address's port.
+func (w *World) target(a *protocol.Address) (who uint32, open bool) {
+	who, ok := w.phoneAt(a)
+	if !ok {
+		return nobody, false
+	}
+	return who, a.Port == PhonePort
+}
+
+// transmit puts one datagram on the way to a target.
+func (w *World) transmit(who, dest uint32, open bool, from *protocol.Address, p []byte) {
 	w.Counts.Datagrams.Sent++
 	ph := &w.phones[who]
-	dest, ok := w.phoneAt(to)
-	if !ok {
-		dest = nobody
-	}
-	lost := !ok || to.Port != PhonePort || chance(w.udp.Lose, &ph.net)
+	lost := !open || w.udp.Lose > 0 && chance(w.udp.Lose, &ph.net)
 	if w.faults != nil {
 		w.transmitUnderFaults(who, dest, from, p, lost)
 		return
@@ -153,7 +168,6 @@ func (w *World) post(who, dest uint32, from *protocol.Address, p []byte, at int6
 		slot = uint32(len(w.mail))
 		w.mail = append(w.mail, datagram{})
 	}
-	w.askForReceiver(dest)
 	d := &w.mail[slot]
 	d.sent, d.sender, d.from, d.n = w.now, who, *from, uint16(len(p))
 	if copy(d.data[:], p) < len(p) {
@@ -257,24 +271,24 @@ func (w *World) SendBeacons(who uint32, to []uint32) {
 
 // putBeacon carries out a phone's SendBeacon.
 func (w *World) putBeacon(who uint32, e *nodes.PhoneEffect) {
-	w.announce(who, e.To, &e.Raw)
+	dest, open := w.target(&e.To)
+	if open {
+		w.askForReceiver(dest)
+	}
+	w.announce(who, dest, &e.Raw)
 	from := Address(who)
 	if e.Form == protocol.Single {
-		w.transmit(who, &from, &e.To, e.Raw[:])
+		w.transmit(who, dest, open, &from, e.Raw[:])
 		return
 	}
 	for i := range protocol.Parts {
-		w.transmit(who, &from, &e.To, protocol.Part(&e.Raw, i))
+		w.transmit(who, dest, open, &from, protocol.Part(&e.Raw, i))
 	}
 }
 
-func (w *World) announce(who uint32, to protocol.Address, raw *[protocol.BeaconSize]byte) {
+func (w *World) announce(who, dest uint32, raw *[protocol.BeaconSize]byte) {
 	w.Counts.Beacons.Sent++
 	w.phones[who].sent++
-	dest, ok := w.phoneAt(&to)
-	if !ok {
-		dest = nobody
-	}
 	a, b := world.Glimpse(raw[:])
 	w.note(beaconSent, who, dest, a, b)
 	w.watcher.BeaconSent(w.now, who, raw)
@@ -283,7 +297,7 @@ func (w *World) announce(who uint32, to protocol.Address, raw *[protocol.BeaconS
 // AnnounceForged counts a beacon that a script puts together from datagrams of
 // its own.
 func (w *World) AnnounceForged(who, to uint32, raw *[protocol.BeaconSize]byte) {
-	w.announce(who, Address(to), raw)
+	w.announce(who, to, raw)
 }
 
 // SendDatagram sends bytes from the phone's address, without its program. Port
@@ -297,7 +311,8 @@ func (w *World) SendDatagram(who, to uint32, port uint16, p []byte) {
 		from.Port = port
 	}
 	w.watcher.DatagramsForged(w.now, who)
-	w.transmit(who, &from, &dest, p)
+	target, open := w.target(&dest)
+	w.transmit(who, target, open, &from, p)
 }
 
 // maxDatagram is the largest UDP payload over IPv4.
