@@ -181,7 +181,11 @@ func (b *brood) say(out *swarm.Outcome) {
 		fmt.Fprintf(&t, "  %s\n", reports.Plain(line))
 	}
 	for i := range out.Failures {
-		fmt.Fprintf(&t, "  FAILED %s\n", reports.Plain(out.Failures[i].Cause))
+		word := "FAILED"
+		if i > 0 {
+			word = "also, later:"
+		}
+		fmt.Fprintf(&t, "  %s %s\n", word, reports.Plain(out.Failures[i].Cause))
 	}
 	b.worst = max(b.worst, b.print(t.String()))
 }
