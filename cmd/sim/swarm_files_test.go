@@ -61,7 +61,7 @@ func TestSwarmSweepsItsOwnFilesOnly(t *testing.T) {
 	}
 	others := []string{"drawn-mine.yaml", "found-mine.yaml", "notes.txt"}
 	for _, name := range others {
-		writeFile(t, filepath.Join(folder, name), "# mine\n")
+		writeFile(t, filepath.Join(folder, name), "# mine, to be kept\n")
 	}
 	p.engine = sim.Run
 	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != held {
@@ -78,13 +78,13 @@ func TestSwarmSparesWhatItReads(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := t.TempDir()
 	drawn := filepath.Join(folder, "drawn-no-seed-is-a-multiple-of-three-drew-it.yaml")
-	writeFile(t, drawn, "# mine\n")
+	writeFile(t, drawn, "# mine, to be kept\n")
 	arguments := []string{"swarm", "--seeds", "3-3", "--shrink=false", "--out", folder}
 	if got := p.command(context.Background(), append(arguments, file)); got != failed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	second := strings.Replace(drawn, ".yaml", "-2.yaml", 1)
-	if text, err := os.ReadFile(drawn); err != nil || string(text) != "# mine\n" || !isFile(second) {
+	if text, err := os.ReadFile(drawn); err != nil || string(text) != "# mine, to be kept\n" || !isFile(second) {
 		t.Errorf("%v: it is %q now; %q", err, text, namesIn(t, folder))
 	}
 	if got := p.command(context.Background(), append(arguments, second)); got != invalid || !strings.Contains(errs.String(), "would overwrite the scenario") {

@@ -75,17 +75,22 @@ func (sh *shrinking) shrink(ctx context.Context, failing *scenarios.Scenario, pl
 		return nil, err
 	}
 	file, err := sh.file(ctx, small, &report)
+	back := err != nil
 	for i, step := len(sh.kept)-1, 1; err != nil && ctx.Err() == nil && i > 0; step *= 2 { // a late one whose file does fail
 		i = max(i-step, 0)
 		last := sh.kept[i]
 		report.Measure(last)
-		report.Explicit, report.Complete, report.Seeds = false, false, nil
+		report.Explicit, report.Seeds = false, nil
 		file, err = sh.file(ctx, last, &report)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return &Shrunk{file, noteOf(&report)}, nil
+	note := noteOf(&report)
+	if back {
+		note += "; the file of what is smaller does not fail"
+	}
+	return &Shrunk{file, note}, nil
 }
 
 // file is the scenario as a file, which was read again and failed, with what it

@@ -80,6 +80,9 @@ func TestWhatOnlyAnAdversaryShows(t *testing.T) {
 	if len(got.Adversaries) != 1 || len(got.Script)+len(got.Faults)+len(got.Routine) > 0 || got.Length <= 0 {
 		t.Errorf("left is\n%s", small.File)
 	}
+	if !strings.HasPrefix(small.Note, "(1 phone, 1 step or fault; ") || !strings.HasSuffix(small.Note, " runs)") {
+		t.Errorf("noted is %q", small.Note)
+	}
 	if text := string(small.File); !strings.Contains(text, "expected what is small, found at 1 s") || strings.Contains(text, "that of the swarm") || !IsMade(small.File) {
 		t.Errorf("the file tells of another run:\n%s", text)
 	}
@@ -104,7 +107,7 @@ func TestTheLastGoodOneIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := scenarios.Parse("x.yaml", small.File, scenarios.Options{})
-	if err != nil || len(got.Faults) < 2 || files == 0 {
+	if err != nil || len(got.Faults) < 2 || files == 0 || !strings.HasSuffix(small.Note, "; the file of what is smaller does not fail") {
 		t.Errorf("%v, after %d bad files: %d faults in\n%s", err, files, len(got.Faults), small.File)
 	}
 }
