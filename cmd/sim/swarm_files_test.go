@@ -72,6 +72,25 @@ func TestSwarmSweepsItsOwnFilesOnly(t *testing.T) {
 	}
 }
 
+// TestDrawnFilesFindRecordedContacts from the folder where they stand.
+func TestDrawnFilesFindRecordedContacts(t *testing.T) {
+	p, _, errs, file := planted(t)
+	writeFile(t, filepath.Join(filepath.Dir(file), "day.dat"), "20\t1\t2\n40\t1\t2\n")
+	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}", "contacts: {trace: {file: day.dat, phones: [anna, ben]}}", 1))
+	folder := filepath.Join(filepath.Dir(file), "deep", "out")
+	t.Chdir(filepath.Dir(file))
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--out", "deep/out", "--shrink=false", filepath.Base(file)}); got != failed {
+		t.Fatalf("status %d, want 99\n%s", got, errs)
+	}
+	s, err := scenarios.Load(filepath.Join(folder, namesIn(t, folder)[0]), scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sim.Ready(context.Background(), s); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestSwarmSparesWhatItReads: a drawn file as its scenario, in the folder where
 // it lies; a file of somebody's keeps its name.
 func TestSwarmSparesWhatItReads(t *testing.T) {

@@ -33,7 +33,7 @@ func (b *brood) shrinkAll(ctx context.Context) {
 		base := b.base(g.File)
 		name := b.freeName(names, g.Cause)
 		path := b.drawnFile(name)
-		if !b.write(path, func(w io.Writer) error { _, err := w.Write(swarm.DrawnFile(base, g.Seed)); return err }) {
+		if !b.write(path, func(w io.Writer) error { _, err := w.Write(swarm.DrawnFile(base, g.Seed, path)); return err }) {
 			return
 		}
 		g.Drawn = path

@@ -18,8 +18,9 @@ func IsMade(file []byte) bool { return bytes.HasPrefix(file, []byte("# "+mark)) 
 // MadeLength is how much of a file IsMade wants to see, in bytes.
 const MadeLength = len("# " + mark)
 
-// DrawnFile is the file of the scenario that a seed drew.
-func DrawnFile(base *scenarios.Scenario, seed uint64) []byte {
+// DrawnFile is the file of the scenario that a seed drew, which will stand at path.
+func DrawnFile(base *scenarios.Scenario, seed uint64, path string) []byte {
 	drawn, _ := Draw(base, seed)
+	drawn.File = path // from there it names recorded contacts
 	return drawn.AppendYAML(fmt.Appendf(nil, "# %s\n", reports.Plain(fmt.Sprintf("%sdrawn with seed %d of %s", mark, seed, base.File))))
 }
