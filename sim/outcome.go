@@ -45,6 +45,9 @@ func (r *run) outcome(interrupted bool) *Result {
 	out := r.soFar()
 	out.About = s.About
 	out.Notes = slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes())
+	if !interrupted {
+		out.Notes = append(out.Notes, r.faultNotes()...)
+	}
 	out.Checks = r.checks(interrupted)
 	out.Digest = w.Digest()
 	out.Verdict = verdict(out.Checks, interrupted)
