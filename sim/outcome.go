@@ -207,6 +207,9 @@ func (r *run) invariant(i check.Invariant) reports.Check {
 		if v.Invariant == i {
 			at := seconds(time.Duration(v.At))
 			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.Around = reports.Failed, v.Expected, v.Found, &at, r.around[i]
+			if v.Phone >= 0 {
+				c.Expected = "of " + r.world.Name(uint32(v.Phone)) + ": " + v.Expected
+			}
 		}
 	}
 	return c
