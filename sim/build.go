@@ -118,9 +118,6 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	if err := r.make(config); err != nil {
 		return nil, err
 	}
-	for i := range r.steps {
-		r.watchScreens(&r.steps[i])
-	}
 	r.startFaults()
 	r.startContacts()
 	r.startRoutines(names)

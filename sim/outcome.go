@@ -6,8 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"bluetrace/reports"
 	"bluetrace/sim/check"
 	"bluetrace/sim/world"
@@ -111,14 +109,17 @@ func (r *run) counts(out *reports.Run) {
 }
 
 func (r *run) operations() []reports.Operation {
+	if r.options.WithoutDelays {
+		return nil
+	}
 	d := r.world.Latencies()
 	var ops []reports.Operation
 	for _, o := range []struct {
 		name string
-		h    *hdrhistogram.Histogram
-	}{{"beacon", d.Beacon}, {"login", d.Login}, {"logout", d.Logout}, {"tempid", d.TempID}, {"upload", d.Upload}} {
-		if o.h.TotalCount() > 0 {
-			ops = append(ops, reports.Operation{Name: o.name, Histogram: o.h})
+		d    *world.Durations
+	}{{"beacon", &d.Beacon}, {"login", &d.Login}, {"logout", &d.Logout}, {"tempid", &d.TempID}, {"upload", &d.Upload}} {
+		if o.d.Count() > 0 {
+			ops = append(ops, reports.Operation{Name: o.name, Histogram: o.d.Histogram()})
 		}
 	}
 	return ops

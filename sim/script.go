@@ -142,6 +142,7 @@ func (r *run) refuse(st *step, why string) {
 func (r *run) beginStep(st *step) {
 	st.stage, st.at = began, r.world.Now()
 	r.open = append(r.open, st)
+	r.watchScreens(st)
 	r.active = append(r.active, st.waits...)
 	for _, w := range st.waits {
 		w.begin(r)

@@ -39,6 +39,9 @@ type Options struct {
 	// being asked; Live then only names a server elsewhere.
 	Load *Load
 
+	// WithoutDelays leaves the result's Operations out, for many short runs of which
+	// nobody reads them.
+	WithoutDelays bool
 	// Applied hears of every single thing that a fault did; nil: nobody.
 	Applied func(world.Applied)
 	// Commanded hears of everything that a routine, an adversary or the script did

@@ -7,11 +7,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
+	"bluetrace/sim/world"
 )
 
 // counter is a count of the run by the name that the language gives it.
@@ -240,12 +239,12 @@ func negated(op string) string {
 // sample is what a threshold's metric came to.
 func (r *run) sample(metric string) check.Sample {
 	d := r.world.Latencies()
-	trends := map[string]*hdrhistogram.Histogram{
-		"beacon_delay": d.Beacon, "login_delay": d.Login, "tempid_delay": d.TempID,
-		"upload_delay": d.Upload, "logout_delay": d.Logout,
+	trends := map[string]*world.Durations{
+		"beacon_delay": &d.Beacon, "login_delay": &d.Login, "tempid_delay": &d.TempID,
+		"upload_delay": &d.Upload, "logout_delay": &d.Logout,
 	}
-	if h := trends[metric]; h != nil {
-		return check.Sample{Trend: h}
+	if d := trends[metric]; d != nil {
+		return check.Sample{Trend: d.Histogram()}
 	}
 	n := r.world.Totals()
 	share := func(part, of uint64) check.Sample {

@@ -54,6 +54,7 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 		p.complain(err, "name a folder that can be written with --out")
 		return impossible
 	}
+	defer collectRarely()()
 	b.run(ctx)
 	b.shrinkAll(ctx)
 	b.finish()

@@ -38,7 +38,8 @@ type ContactLog struct {
 	known     []nodes.Kept // all that the journal has or will have, in order of arrival
 	journaled int          // so many of known stand in it
 	digest    uint64       // of the text of the log, while it is trusted
-	text      []byte
+	text      []byte       // room
+	others    []nodes.Kept // room for what known becomes
 }
 
 // OpenContactLog takes a contact log, which may not exist yet, for one phone, and
@@ -58,6 +59,8 @@ func OpenContactLog(fsys FS, name string) (*ContactLog, error) {
 		return nil, fmt.Errorf("locking the contact log %q: %w", fsys.Path(name), err)
 	}
 	l.unlock = unlock
+	l.log.out = bufio.NewWriterSize(nil, logBuffer)
+	l.journal.out = l.log.out
 	err = errors.Join(removeNew(l.fs, l.journal.name), removeNew(l.fs, l.name))
 	if err == nil {
 		err = l.read()
@@ -72,8 +75,8 @@ func newContactLog(fsys FS, name string) *ContactLog {
 	return &ContactLog{
 		fs:      fsys,
 		name:    name,
-		journal: ledger{fs: fsys, name: name + journalSuffix, mode: openMode, buffer: logBuffer},
-		log:     ledger{fs: fsys, name: name, mode: openMode, buffer: logBuffer},
+		journal: ledger{fs: fsys, name: name + journalSuffix, mode: openMode},
+		log:     ledger{fs: fsys, name: name, mode: openMode},
 	}
 }
 
@@ -84,12 +87,15 @@ const logBuffer = 4 << 10
 // Kept is what the files held and Received has brought, in order of arrival: what
 // is in the journal, and entries of the log that it does not know, received when
 // the log was modified. Some may be past their retention.
-func (l *ContactLog) Kept() []nodes.Kept {
+func (l *ContactLog) Kept() []nodes.Kept { return l.AppendKept(nil) }
+
+// AppendKept appends what Kept is.
+func (l *ContactLog) AppendKept(dst []nodes.Kept) []nodes.Kept {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Concat(l.known, l.received)
+	return append(append(dst, l.known...), l.received...)
 }
 
 // Notes are what was torn or could not be read in the files, a sentence each,
@@ -165,25 +171,46 @@ func (l *ContactLog) writeJournal() error {
 // forget drops what was never written and has left the log, of the first before
 // entries: while nothing can be written, they would be more and more.
 func (l *ContactLog) forget(log *nodes.ContactLog, before int) {
-	stay := standing(log, l.known[l.journaled:before])
-	l.known = slices.Concat(l.known[:l.journaled], stay, l.known[before:])
+	known := appendStanding(slices.Clip(l.known[:l.journaled]), log, l.known[l.journaled:before], len(l.known)-before)
+	l.known = append(known, l.known[before:]...)
 }
 
-// standing are those of the entries that are in the log; of equal ones, the later.
-func standing(log *nodes.ContactLog, entries []nodes.Kept) []nodes.Kept {
-	in := make(counts, log.Len())
-	for i := range log.Len() {
+// appendStanding appends those of the entries that are in the log; of equal ones,
+// the later. So many entries are known that came after them.
+func appendStanding(dst []nodes.Kept, log *nodes.ContactLog, entries []nodes.Kept, after int) []nodes.Kept {
+	// Nearly always the log begins with what the entries end with: then only the
+	// others need to be counted.
+	same := max(0, log.Len()-after)
+	if !beginsLike(log, entries, same) {
+		same = 0
+	}
+	in := make(counts, log.Len()-same)
+	for i := same; i < log.Len(); i++ {
 		c := log.At(i)
 		in[protocol.Beacon{TempID: c.TempID, Start: c.Start, Expiry: c.Expiry}]++
 	}
-	stay := make([]nodes.Kept, 0, len(entries))
-	for i := len(entries) - 1; i >= 0; i-- {
+	from, rest := len(dst), len(entries)-same
+	for i := rest - 1; i >= 0; i-- {
 		if k := &entries[i]; in.take(beaconOf(k)) {
-			stay = append(stay, *k)
+			dst = append(dst, *k)
 		}
 	}
-	slices.Reverse(stay)
-	return stay
+	slices.Reverse(dst[from:])
+	return append(dst, entries[rest:]...)
+}
+
+// beginsLike says whether the first n of the log are the last n of the entries.
+func beginsLike(log *nodes.ContactLog, entries []nodes.Kept, n int) bool {
+	if n > len(entries) {
+		return false
+	}
+	for i := range n {
+		c, k := log.At(i), &entries[len(entries)-n+i]
+		if c.TempID != k.TempID || c.Start != k.Start || c.Expiry != k.Expiry {
+			return false
+		}
+	}
+	return true
 }
 
 // renewJournal replaces the journal by one with these entries, which are all that
@@ -193,9 +220,8 @@ func (l *ContactLog) renewJournal(entries []nodes.Kept) error {
 		if _, err := w.WriteString(journalMark + "\n"); err != nil {
 			return err
 		}
-		var line [beforeReceived + 24]byte
 		for i := range entries {
-			if _, err := w.Write(appendJournal(line[:0], &entries[i])); err != nil {
+			if _, err := w.Write(appendJournal(w.AvailableBuffer(), &entries[i])); err != nil {
 				return err
 			}
 		}
@@ -232,11 +258,16 @@ func (l *ContactLog) writeLog(log *nodes.ContactLog) error {
 // compact takes from the journal what is not in the log any more. What Received
 // brought after the first before entries stays: the log may be older than that.
 func (l *ContactLog) compact(log *nodes.ContactLog, before int) error {
-	stay := standing(log, l.known[:before])
-	if len(stay) == before {
+	known := l.known
+	l.others = append(appendStanding(l.others[:0], log, known[:before], len(known)-before), known[before:]...)
+	if len(l.others) == len(known) {
 		return nil
 	}
-	return l.renewJournal(append(stay, l.known[before:]...))
+	err := l.renewJournal(l.others)
+	if err == nil {
+		l.others = known
+	}
+	return err
 }
 
 // counts is how often each entry is there.

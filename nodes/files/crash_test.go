@@ -105,7 +105,7 @@ func (m *Memory) deceives() bool {
 	for _, f := range m.names {
 		synced := *f
 		synced.durable = bytes.Clone(f.durable)
-		synced.sync(f.steps(), false)
+		synced.syncSteps(f.steps(), false)
 		if !bytes.Equal(synced.durable, f.data) {
 			return true
 		}

@@ -2,7 +2,6 @@ package files
 
 import (
 	"bufio"
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -28,7 +27,7 @@ type ledger struct {
 	name   string
 	mode   fs.FileMode // of a new one
 	noSync bool
-	buffer int // of a new file; 0: writeBuffer
+	out    *bufio.Writer // of new files; nil: each has one of writeBuffer
 
 	f        File // nil: not open
 	good     int64
@@ -138,7 +137,12 @@ func (l *ledger) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
 }
 
 func (l *ledger) fill(f File, write func(*bufio.Writer) error) (Stat, error) {
-	w := bufio.NewWriterSize(f, cmp.Or(l.buffer, writeBuffer))
+	w := l.out
+	if w == nil {
+		w = bufio.NewWriterSize(f, writeBuffer)
+	}
+	w.Reset(f)
+	defer w.Reset(nil)
 	if err := write(w); err != nil {
 		return Stat{}, err
 	}

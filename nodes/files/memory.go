@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sync"
 )
 
@@ -26,6 +27,7 @@ type Memory struct {
 	time     int64 // Unix nanoseconds
 	room     int64 // bytes; below zero: no limit
 	files    uint64
+	spare    *memoryFile // one that is gone, for the memory that it has; nil: none
 	fault    func(Operation) error
 	count    int
 	stopAt   int // 0: never
@@ -112,14 +114,40 @@ func (m *Memory) WriteFile(name string, p []byte, mode fs.FileMode) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	f := m.newFile(mode)
-	f.data, f.durable = bytes.Clone(p), bytes.Clone(p)
+	f.data = bytes.Clone(p)
+	f.durable = f.data
 	m.names[name] = f
 	m.durable[name] = f
 }
 
 func (m *Memory) newFile(mode fs.FileMode) *memoryFile {
 	m.files++
-	return &memoryFile{identity: m.files, mode: mode, modified: m.time}
+	f := m.spare
+	if f == nil {
+		f = &memoryFile{}
+	}
+	m.spare = nil
+	*f = memoryFile{identity: m.files, mode: mode, modified: m.time, data: f.data[:0], unsynced: f.unsynced[:0]}
+	return f
+}
+
+// reuse keeps a file for the next new one when it has no name, nowhere, and
+// nobody has it open. Most files replace one of their size.
+func (m *Memory) reuse(f *memoryFile) {
+	is := func(c nameChange) bool { return c.file == f }
+	if f.open > 0 || named(m.names, f) || named(m.durable, f) || slices.ContainsFunc(m.renames, is) {
+		return
+	}
+	m.spare = f
+}
+
+func named(names map[string]*memoryFile, f *memoryFile) bool {
+	for _, g := range names {
+		if g == f {
+			return true
+		}
+	}
+	return false
 }
 
 func (m *Memory) file(verb, name string) (*memoryFile, error) {
@@ -141,7 +169,7 @@ func (m *Memory) syncNames(n int) {
 			m.durable[c.to] = c.file
 		}
 	}
-	m.renames = m.renames[n:]
+	m.renames = slices.Delete(m.renames, 0, n)
 }
 
 func (m *Memory) rename(c nameChange) {
@@ -213,7 +241,7 @@ func (m *Memory) Open(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &memoryHandle{m: m, f: f, name: name, life: m.life}, nil
+	return m.handle(f, name, false), nil
 }
 
 // Append is FS.
@@ -255,7 +283,12 @@ func (m *Memory) openAppend(name string, mode fs.FileMode) *memoryHandle {
 		f = m.newFile(mode)
 		m.rename(nameChange{to: name, file: f})
 	}
-	return &memoryHandle{m: m, f: f, name: name, life: m.life, writes: true}
+	return m.handle(f, name, true)
+}
+
+func (m *Memory) handle(f *memoryFile, name string, writes bool) *memoryHandle {
+	f.open++
+	return &memoryHandle{m: m, f: f, name: name, life: m.life, writes: writes}
 }
 
 // Rename is FS.

@@ -13,9 +13,13 @@ type memoryFile struct {
 	identity uint64
 	mode     fs.FileMode
 	modified int64
+	open     int    // handles
 	data     []byte // as a running program sees it
 	durable  []byte
 	unsynced []change // from durable to data
+	// apart: durable and the bytes of unsynced are copies. As long as the file has
+	// only grown, as most do, they are views of data.
+	apart bool
 }
 
 // change is bytes at a place, or, when cut is not negative, a truncation.
@@ -41,8 +45,58 @@ func (f *memoryFile) steps() int {
 	return n
 }
 
-// sync makes the first n steps durable.
-func (f *memoryFile) sync(n int, zeros bool) {
+// setApart is called before anything but growth happens to data, or anything to
+// the bytes of unsynced.
+func (f *memoryFile) setApart() {
+	if f.apart {
+		return
+	}
+	f.apart = true
+	f.durable = bytes.Clone(f.durable)
+	for i := range f.unsynced {
+		f.unsynced[i].bytes = bytes.Clone(f.unsynced[i].bytes)
+	}
+}
+
+// write is of bytes at a place that is not behind the end.
+func (f *memoryFile) write(p []byte, at int64) {
+	if at < int64(len(f.data)) {
+		f.setApart()
+	}
+	f.data = overwritten(f.data, p, at)
+	c := change{bytes: f.data[at : at+int64(len(p))], at: at, cut: -1}
+	if f.apart {
+		c.bytes = bytes.Clone(p)
+	}
+	f.unsynced = append(f.unsynced, c)
+}
+
+func (f *memoryFile) truncate(size int64) {
+	if len(f.data) > 0 {
+		f.setApart()
+	}
+	f.data = f.data[:size]
+	f.unsynced = append(f.unsynced, change{cut: size})
+}
+
+// overwritten is data with p at a place that is not behind its end.
+func overwritten(data, p []byte, at int64) []byte {
+	n := copy(data[at:], p)
+	return append(data, p[n:]...)
+}
+
+// sync makes everything durable.
+func (f *memoryFile) sync() {
+	if f.apart {
+		f.syncSteps(f.steps(), false)
+	} else {
+		f.durable = f.data
+	}
+	f.unsynced = f.unsynced[:0]
+}
+
+// syncSteps makes the first n steps durable, of a file that is apart.
+func (f *memoryFile) syncSteps(n int, zeros bool) {
 	for _, c := range f.unsynced {
 		if n <= 0 {
 			return
@@ -60,20 +114,16 @@ func (f *memoryFile) sync(n int, zeros bool) {
 	}
 }
 
-// overwritten is data with p at a place that is not behind its end.
-func overwritten(data, p []byte, at int64) []byte {
-	n := copy(data[at:], p)
-	return append(data, p[n:]...)
-}
-
 func (f *memoryFile) crash(steps int, zeros bool) {
-	f.sync(steps, zeros)
+	f.setApart()
+	f.syncSteps(steps, zeros)
 	f.unsynced = nil
-	f.data = bytes.Clone(f.durable)
+	f.data, f.apart = f.durable, false
 }
 
 // lose is a failed sync.
 func (f *memoryFile) lose() {
+	f.setApart()
 	for i := range f.unsynced {
 		clear(f.unsynced[i].bytes)
 	}
@@ -136,9 +186,9 @@ func (h *memoryHandle) WriteAt(p []byte, at int64) (int, error) {
 func (h *memoryHandle) put(p []byte, at int64) (int, error) {
 	err := h.begin(VerbWrite, len(p))
 	n := len(p)
-	var short ShortWrite
+	short, isShort := errors.AsType[ShortWrite](err)
 	switch {
-	case errors.As(err, &short):
+	case isShort:
 		n = min(short.Bytes, n)
 	case err != nil:
 		return 0, err
@@ -150,8 +200,7 @@ func (h *memoryHandle) put(p []byte, at int64) (int, error) {
 		n, err = n-more+int(room), fmt.Errorf("write %q: %w", h.name, ErrNoRoom)
 		more = int(room)
 	}
-	h.f.data = overwritten(h.f.data, p[:n], at)
-	h.f.unsynced = append(h.f.unsynced, change{bytes: bytes.Clone(p[:n]), at: at, cut: -1})
+	h.f.write(p[:n], at)
 	h.f.modified = h.m.time
 	h.m.use(more)
 	return n, err
@@ -174,8 +223,7 @@ func (h *memoryHandle) truncate(size int64) {
 	if h.m.room >= 0 {
 		h.m.room += int64(len(h.f.data)) - size
 	}
-	h.f.data = h.f.data[:size]
-	h.f.unsynced = append(h.f.unsynced, change{cut: size})
+	h.f.truncate(size)
 	h.f.modified = h.m.time
 }
 
@@ -183,13 +231,12 @@ func (h *memoryHandle) Sync() error {
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()
 	if err := h.begin(VerbSync, 0); err != nil {
-		if !errors.Is(err, ErrStopped) {
+		if !errors.Is(err, ErrStopped) && !errors.Is(err, fs.ErrClosed) {
 			h.f.lose()
 		}
 		return err
 	}
-	h.f.sync(h.f.steps(), false)
-	h.f.unsynced = h.f.unsynced[:0]
+	h.f.sync()
 	return nil
 }
 
@@ -212,5 +259,7 @@ func (h *memoryHandle) Close() error {
 		return err
 	}
 	h.closed = true
+	h.f.open--
+	h.m.reuse(h.f)
 	return nil
 }

@@ -22,7 +22,7 @@ func (v *Invariants) PhoneStarted(at int64, phone uint32, log *nodes.ContactLog)
 
 // Written follows what a phone's disk holds.
 func (v *Invariants) Written(at int64, phone uint32, kept []nodes.Kept) {
-	v.logs.own(at, phone).wrote(kept)
+	v.logs.own(at, phone).wrote(kept, v.logs.had)
 }
 
 // ServerStopped follows the end of the server's program; ServerRestarted was told

@@ -25,7 +25,8 @@ type logs struct {
 	// lately holds the marks of what was sent last, by anybody: most verdicts
 	// find theirs here and need not look at the sender.
 	lately [latelyKept]uint32
-	owned  map[uint32]*ownLog // phones that are followed by themselves
+	owned  map[uint32]*ownLog       // phones that are followed by themselves
+	had    map[protocol.TempID]bool // room for their wrote
 }
 
 const latelyKept = 4096

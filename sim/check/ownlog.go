@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -17,7 +18,8 @@ type ownLog struct {
 	clock     world.NodeClock
 	retention time.Duration
 	off       bool
-	entries   []ownEntry // in its memory, in order of arrival
+	entries   []ownEntry    // in its memory, in order of arrival
+	due       time.Duration // by its clock, no later than the first of them goes
 	// ever is every entry that the phone judged valid, for what a disk gives back;
 	// before is what it had when it was stopped.
 	ever    []ownEntry
@@ -40,7 +42,7 @@ func (l *logs) own(at int64, phone uint32) *ownLog {
 	l.advance(at)
 	p := &l.phones[phone]
 	q := l.queues[p.queue]
-	o := &ownLog{phone: phone, retention: q.retention}
+	o := &ownLog{phone: phone, retention: q.retention, due: math.MinInt64}
 	o.clock.Wall = l.v.rules.Start * int64(time.Second)
 	for b := range q.blocks {
 		for i := range q.blocks[b] {
@@ -55,7 +57,7 @@ func (l *logs) own(at int64, phone uint32) *ownLog {
 	}
 	o.ever = slices.Clone(o.entries)
 	if l.owned == nil {
-		l.owned = map[uint32]*ownLog{}
+		l.owned, l.had = map[uint32]*ownLog{}, map[protocol.TempID]bool{}
 	}
 	l.owned[phone] = o
 	p.queue |= owned
@@ -72,6 +74,7 @@ func (o *ownLog) receive(v *Invariants, at int64, e *nodes.PhoneEffect) {
 		v.violate(NothingLeavesEarly, at, int(o.phone), fmt.Sprintf("a reception at %s by its clocks", now.received), e.At.Elapsed.String())
 	}
 	o.entries = append(o.entries, now)
+	o.due = min(o.due, now.received+o.retention)
 	o.ever = append(o.ever, now)
 }
 
@@ -81,7 +84,9 @@ func (o *ownLog) stepped(v *Invariants, at int64, log *nodes.ContactLog) {
 		return
 	}
 	now := o.clock.ElapsedAt(at)
-	o.entries = slices.DeleteFunc(o.entries, func(e ownEntry) bool { return now-e.received >= o.retention })
+	if now >= o.due {
+		o.expire(now)
+	}
 	if received, ok := log.Oldest(); ok && now-received >= o.retention {
 		v.violate(NothingStays, at, int(o.phone), fmt.Sprintf("no entry of %s or older", o.retention), fmt.Sprintf("one of %s", now-received))
 		return
@@ -119,6 +124,18 @@ func (o *ownLog) odd(now time.Duration, log *nodes.ContactLog) oddEntry {
 		}
 	}
 	return e
+}
+
+// expire takes out what is past its retention.
+func (o *ownLog) expire(now time.Duration) {
+	o.due = math.MaxInt64
+	o.entries = slices.DeleteFunc(o.entries, func(e ownEntry) bool {
+		if now-e.received >= o.retention {
+			return true
+		}
+		o.due = min(o.due, e.received+o.retention)
+		return false
+	})
 }
 
 // compare looks at every entry.
@@ -159,22 +176,29 @@ func (o *ownLog) stop(at int64) {
 }
 
 // wrote takes what the disk was said to hold. What neither it nor the memory has
-// will not come back.
-func (o *ownLog) wrote(kept []nodes.Kept) {
+// will not come back. had is room.
+func (o *ownLog) wrote(kept []nodes.Kept, had map[protocol.TempID]bool) {
 	o.durable = append(o.durable[:0], kept...)
-	had := map[protocol.TempID]bool{}
+	clear(had)
 	for i := range kept {
 		had[kept[i].TempID] = true
 	}
 	for i := range o.entries {
 		had[o.entries[i].id] = true
 	}
+	over := false
 	for i := range o.ever {
-		if e := &o.ever[i]; slices.ContainsFunc(kept, func(k nodes.Kept) bool { return k.Received == e.wall }) {
+		switch e := &o.ever[i]; {
+		case had[e.id]:
+		case slices.ContainsFunc(kept, func(k nodes.Kept) bool { return k.Received == e.wall }):
 			had[e.id] = true
+		default:
+			over = true
 		}
 	}
-	o.ever = slices.DeleteFunc(o.ever, func(e ownEntry) bool { return !had[e.id] })
+	if over {
+		o.ever = slices.DeleteFunc(o.ever, func(e ownEntry) bool { return !had[e.id] })
+	}
 }
 
 // age is how old an entry is for a program that has just been started: by the
@@ -189,7 +213,7 @@ func (o *ownLog) age(received, wall int64) time.Duration {
 // than it is.
 func (o *ownLog) start(v *Invariants, at int64, log *nodes.ContactLog) {
 	o.off = false
-	o.entries = o.entries[:0]
+	o.entries, o.due = o.entries[:0], math.MinInt64
 	now, wall := o.clock.ElapsedAt(at), o.clock.WallAt(at)
 	v.times[LogsOutlive]++
 	given, next := make(map[protocol.TempID]int, log.Len()), 0

@@ -167,7 +167,7 @@ func (p *phone) judged(at int64, e *nodes.PhoneEffect) {
 	}
 	sent, ok := p.sentAt(e)
 	if ok && !e.Broken {
-		world.AddDelay(w.delays.Beacon, at-sent)
+		w.delays.Beacon.Add(at - sent)
 	}
 	w.watcher.Judged(at, p.who, sender, e)
 	w.story.Judged(p.who, sender, time.Duration(sent), e)

@@ -119,7 +119,6 @@ func New(c Config) (*World, error) {
 		byTCP:    map[netip.AddrPort]*link{},
 		watcher:  c.Watcher,
 		story:    c.Story,
-		delays:   world.NewDelays(),
 		hangOver: hangLimit,
 	}
 	w.happened.L = &w.mu

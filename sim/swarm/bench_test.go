@@ -4,15 +4,19 @@ package swarm
 
 import (
 	"context"
-	"fmt"
+	"errors"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 	"testing"
 	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/shrink"
 	"bluetrace/sim/world"
 )
 
@@ -27,28 +31,55 @@ func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.
 }
 
 // BenchmarkSwarm is seeds of classroom under faults, with every check on and all
-// marks counted; one iteration is one seed. On two workers as many seeds at a
-// time.
+// marks counted; one iteration is one seed. One worker on one processor, whose
+// figures are those of a core, takes turns with two on two; of-linear is how
+// much of twice the speed these reach, and cores-of-two how much of the machine
+// was left to them.
 func BenchmarkSwarm(b *testing.B) {
 	base := classroom(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	const turn = 100 // seeds: the end of a turn, where one of two waits, is short beside it
 	for _, form := range []scenarios.Form{scenarios.FormSplit, scenarios.FormSingle} {
-		for _, jobs := range []int{1, 2} {
-			b.Run(fmt.Sprintf("%s/workers=%d", form, jobs), func(b *testing.B) {
-				s := NewSummary()
-				began, used := time.Now(), cpuTime(b)
-				err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{1, uint64(b.N)}.Seeds(), Jobs: jobs,
-					Marks: true, Engine: formed(form), Each: s.Add})
-				took, cpu := time.Since(began).Seconds(), (cpuTime(b) - used).Seconds()
-				if err != nil || len(s.Failures) > 0 {
-					b.Fatal(err, s.Failures)
-				}
-				b.ReportMetric(float64(s.Runs)/took, "seeds/s")
-				b.ReportMetric(float64(s.Runs)/cpu, "seeds/cpu-s")
-				b.ReportMetric(float64(s.VirtualMs)/1000/took, "times-life")
-				b.ReportMetric(float64(s.Events)/float64(s.Runs), "events/seed")
-			})
-		}
+		b.Run(string(form), func(b *testing.B) {
+			var one, two speed
+			for first := 1; first <= b.N; first += turn {
+				seeds := Range{uint64(first), uint64(min(first+turn-1, b.N))}
+				one.run(b, base, form, seeds, 1)
+				two.run(b, base, form, seeds, 2)
+			}
+			runs := float64(one.runs)
+			b.ReportMetric(runs/one.took.Seconds(), "seeds/s")
+			b.ReportMetric(runs/one.cpu.Seconds(), "seeds/cpu-s")
+			b.ReportMetric(one.took.Seconds()/two.took.Seconds()/2, "of-linear")
+			b.ReportMetric(two.cpu.Seconds()/two.took.Seconds(), "cores-of-two")
+			b.ReportMetric(one.virtual.Seconds()/one.took.Seconds(), "times-life")
+			b.ReportMetric(float64(one.events)/runs, "events/seed")
+		})
 	}
+}
+
+// speed is what runs took and came to.
+type speed struct {
+	runs, events       uint64
+	took, cpu, virtual time.Duration
+}
+
+// run adds these seeds, on as many processors as workers.
+func (s *speed) run(b *testing.B, base *scenarios.Scenario, form scenarios.Form, seeds Range, workers int) {
+	b.Helper()
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
+	sum := NewSummary()
+	began, used := time.Now(), cpuTime(b)
+	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: seeds.Seeds(), Jobs: workers,
+		Marks: true, Engine: formed(form), Each: sum.Add})
+	if err != nil || len(sum.Failures) > 0 {
+		b.Fatal(err, sum.Failures)
+	}
+	s.took += time.Since(began)
+	s.cpu += cpuTime(b) - used
+	s.runs += sum.Runs
+	s.events += sum.Events
+	s.virtual += time.Duration(sum.VirtualMs) * time.Millisecond
 }
 
 // cpuTime is what this process has used of all processors.
@@ -69,10 +100,50 @@ func BenchmarkDraw(b *testing.B) {
 	}
 }
 
+// BenchmarkShrink makes drawn lessons small that fail with a planted cause, which
+// faults alone bring about: an upload breaks. One iteration is one of them.
+func BenchmarkShrink(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const cause = "an upload breaks"
+	causes := func(r *reports.Run) []string {
+		if r.Uploads.Broken == 0 {
+			return nil
+		}
+		return []string{cause}
+	}
+	try := shrink.InVirtualTime(sim.Options{WithoutDelays: true}, causes, error.Error)
+	base := classroom(b)
+	var took time.Duration
+	runs, steps, phones, seed := 0, 0, 0, uint64(0)
+	for done := 0; done < b.N; {
+		seed++
+		s, _ := Draw(base, seed)
+		began := time.Now()
+		_, report, err := shrink.Reduce(context.Background(), s, cause, try, shrink.Limits{Seeds: []uint64{1, 2, 3, 4, 5}})
+		switch {
+		case errors.Is(err, shrink.ErrNotFailing):
+			continue
+		case err != nil:
+			b.Fatal(err)
+		}
+		done++
+		took += time.Since(began)
+		runs, steps, phones = runs+report.Tries, steps+report.Steps, phones+report.Phones
+	}
+	n := float64(b.N)
+	b.ReportMetric(took.Seconds()/n, "s/shrink")
+	b.ReportMetric(float64(runs)/n, "runs/shrink")
+	b.ReportMetric(float64(steps)/n, "steps")
+	b.ReportMetric(float64(phones)/n, "phones")
+}
+
 // BenchmarkChecks is the same seeds with the checks, without them, and with the
 // marks beside them: what watching costs.
 func BenchmarkChecks(b *testing.B) {
 	base := classroom(b)
+	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, c := range []struct {
 		name   string
 		marks  bool

@@ -141,7 +141,7 @@ func (o *Options) one(ctx context.Context, j *job) *Outcome {
 	}
 	s, plan := Draw(j.base, j.seed)
 	out := &Outcome{Base: j.base, Plan: plan, Verdict: reports.Failed}
-	var options sim.Options
+	options := sim.Options{WithoutDelays: true}
 	if j.marks {
 		seen := marks.New(marks.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
 		options.Listen, options.Applied = seen.Between, seen.Applied

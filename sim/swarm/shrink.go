@@ -33,7 +33,7 @@ func Shrink(ctx context.Context, base *scenarios.Scenario, g *Group, name, path 
 	failing.File = path
 	n := newNaming(base)
 	causes := func(r *reports.Run) []string { return n.causes(r) }
-	try := shrink.InVirtualTime(sim.Options{}, causes, func(err error) string { return broken(err).Cause })
+	try := shrink.InVirtualTime(sim.Options{WithoutDelays: true}, causes, func(err error) string { return broken(err).Cause })
 	limits.Seeds = []uint64{1, 2, 3, 4, 5}
 	if strings.HasPrefix(g.Cause, livenessCause) {
 		limits.KeepTimes, try = true, becauseOfFaults(try, g.Cause)

@@ -1,7 +1,6 @@
 package virtual
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -14,9 +13,9 @@ var _ world.Faulty = (*World)(nil)
 
 // faults is what a world keeps once a fault has begun in it.
 type faults struct {
-	rules   []*rule // in force, in the order of their numbers, and of their beginnings
-	nodes   []node  // the phones, and the server behind them
-	streams map[streamOf]*rand.PCG
+	rules   []*rule             // in force, in the order of their numbers, and of their beginnings
+	nodes   []node              // the phones, and the server behind them
+	streams map[int][]*rand.PCG // by the number of a fault, as in its rule
 	sends   sends
 	stuck   []stuck
 	// overtook are the pieces of streams that have arrived before one that was
@@ -30,11 +29,7 @@ type rule struct {
 	over       bool
 	seen, done int              // of what it might have happened to
 	busy       map[uint32]int64 // slow: until when the way out of a node is
-}
-
-type streamOf struct {
-	fault int
-	who   uint32
+	streams    []*rand.PCG      // by phone, the last the server's; nil: not begun
 }
 
 // node is what faults have made of a phone, or of the server.
@@ -61,11 +56,14 @@ func (w *World) Begin(f *world.Fault) {
 	if w.faults == nil {
 		w.faults = &faults{
 			nodes:   make([]node, len(w.phones)+1),
-			streams: map[streamOf]*rand.PCG{},
+			streams: map[int][]*rand.PCG{},
 			sends:   sends{counts: map[sendWay]int{}},
 		}
 	}
-	r := &rule{Fault: f}
+	if w.faults.streams[f.Number] == nil {
+		w.faults.streams[f.Number] = make([]*rand.PCG, len(w.phones)+1)
+	}
+	r := &rule{Fault: f, streams: w.faults.streams[f.Number]}
 	w.noteText(faulted, nobody, nobody, uint64(f.Number), 0, "begins: "+f.Text)
 	if !f.Instant {
 		at := len(w.faults.rules)
@@ -192,13 +190,12 @@ func (w *World) happens(r *rule, who uint32) bool {
 
 // streamOf is the random stream of a fault for what happens to one node.
 func (w *World) streamOf(r *rule, who uint32) *rand.PCG {
-	key := streamOf{r.Number, who}
-	if s := w.faults.streams[key]; s != nil {
-		return s
+	at := &r.streams[min(int(who), len(w.phones))]
+	if *at == nil {
+		s := Stream(w.seed, w.nameOf(who), "fault "+strconv.Itoa(r.Number))
+		*at = &s
 	}
-	s := Stream(w.seed, w.nameOf(who), "fault "+strconv.Itoa(r.Number))
-	w.faults.streams[key] = &s
-	return &s
+	return *at
 }
 
 func (w *World) nameOf(who uint32) string {
@@ -256,5 +253,5 @@ func seconds(ns int64) string { return time.Duration(ns).String() }
 
 // between says who sends to whom.
 func (w *World) between(who, peer uint32) string {
-	return fmt.Sprintf("%s -> %s", w.nameOf(who), w.nameOf(peer))
+	return w.nameOf(who) + " -> " + w.nameOf(peer)
 }

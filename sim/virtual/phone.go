@@ -173,7 +173,7 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 	}
 	sent, ok := w.sentAt(ph, e)
 	if ok && !e.Broken {
-		world.AddDelay(w.Delays.Beacon, w.now-sent)
+		w.Delays.Beacon.Add(w.now - sent)
 	}
 	w.watcher.Judged(w.now, who, sender, e)
 	w.story.Judged(who, sender, time.Duration(sent), e)

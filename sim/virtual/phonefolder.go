@@ -174,7 +174,8 @@ func (f *phoneFolder) write(w *World, who uint32, log *nodes.ContactLog) error {
 	f.received = f.received[:0]
 	err := f.log.Write(log)
 	if err == nil {
-		w.watcher.Written(w.now, who, f.log.Kept())
+		w.written = f.log.AppendKept(w.written[:0])
+		w.watcher.Written(w.now, who, w.written)
 	}
 	return err
 }

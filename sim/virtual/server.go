@@ -53,7 +53,7 @@ func (h *serverHost) init(c Config) error {
 	key := bytesOf{h.key}
 	_, _ = key.Read(h.settings.NameKey[:]) // it never fails
 	h.credentials = c.Credentials
-	if _, err := nodes.NewServer(h.settings); err != nil {
+	if err := h.settings.Validate(); err != nil {
 		return fmt.Errorf("building the server: %w", err)
 	}
 	return nil

@@ -131,6 +131,7 @@ type World struct {
 	faults  *faults           // nil: none has begun so far
 	clocks  []world.NodeClock // of the phones and of the server; nil: all are the world's
 	folders []phoneFolder     // nil: no phone has one
+	written []nodes.Kept      // room for what a log on a disk is said to hold
 
 	phoneOut  nodes.PhoneOutbox
 	calls     []func()
@@ -168,7 +169,6 @@ func New(c Config) (*World, error) {
 		story:   c.Story,
 		seed:    c.Seed,
 		applied: c.Applied,
-		Delays:  world.NewDelays(),
 
 		nextStep: never,
 	}

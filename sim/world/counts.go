@@ -1,13 +1,6 @@
 package world
 
-import (
-	"fmt"
-	"time"
-
-	"github.com/HdrHistogram/hdrhistogram-go"
-
-	"bluetrace/nodes"
-)
+import "bluetrace/nodes"
 
 // Counts of the run so far.
 type Counts struct {
@@ -54,44 +47,5 @@ func (n *Counts) Decided(e *nodes.ServerEvent) {
 		n.Uploads.Resolved += uint64(e.Resolved)
 	case nodes.EventUploadBroken:
 		n.Uploads.Broken++
-	}
-}
-
-// Delays hold nanoseconds of the world's time, with three significant digits.
-type Delays struct {
-	Beacon, Login, TempID, Upload, Logout *hdrhistogram.Histogram
-}
-
-// NewDelays makes empty ones, which reach to 24 hours.
-func NewDelays() Delays {
-	h := func() *hdrhistogram.Histogram {
-		return hdrhistogram.New(1, int64(24*time.Hour), 3)
-	}
-	return Delays{h(), h(), h(), h(), h()}
-}
-
-// Done adds how long an operation took that ended at the given elapsed time; one
-// without an answer has no delay.
-func (d *Delays) Done(now int64, e *nodes.PhoneEffect) {
-	if e.Outcome == nodes.OutcomeNoAnswer || e.Outcome == nodes.OutcomeConnectionLost {
-		return
-	}
-	switch took := now - int64(e.Began); e.Op {
-	case nodes.OpLogin:
-		AddDelay(d.Login, took)
-	case nodes.OpDownload:
-		AddDelay(d.TempID, took)
-	case nodes.OpUpload:
-		AddDelay(d.Upload, took)
-	case nodes.OpLogout:
-		AddDelay(d.Logout, took)
-	}
-}
-
-// AddDelay records nanoseconds; what lies outside the histogram counts as its
-// nearest end.
-func AddDelay(h *hdrhistogram.Histogram, ns int64) {
-	if h.RecordValue(min(max(ns, 0), h.HighestTrackableValue())) != nil {
-		panic(fmt.Sprintf("world: a delay of %d ns is outside 0 to %d", ns, h.HighestTrackableValue()))
 	}
 }

@@ -70,7 +70,8 @@ type FaultWatcher interface {
 	// back.
 	PhoneStopped(at int64, phone uint32)
 	PhoneStarted(at int64, phone uint32, log *nodes.ContactLog)
-	// Written: what the phone's disk now holds durably, in order of arrival.
+	// Written: what the phone's disk now holds durably, in order of arrival. kept is
+	// valid until the call returns.
 	Written(at int64, phone uint32, kept []nodes.Kept)
 
 	// ServerStopped: the server's program is gone; ServerRestarted was told just
