@@ -107,6 +107,17 @@ func (e *Broken) Error() string {
 	return "the program itself is wrong, not the scenario; please report it with the scenario and its seed: " + e.Why
 }
 
+// broke is the error of a run that panicked; r is nil when it was not made yet.
+func (r *run) broke(why any, stack []byte) (b *Broken) {
+	b = &Broken{Why: fmt.Sprint(why), Stack: stack}
+	if r == nil || r.options.Live != nil {
+		return b
+	}
+	defer func() { _ = recover() }() // a world that broke a rule of its own may not be able to tell
+	b.At, b.Around = r.world.Now(), r.world.Recent(-1, eventsAround)
+	return b
+}
+
 // Run runs a scenario, in virtual time or live. When ctx is cancelled the run stops and
 // what was found until then is the result, with the verdict Interrupted; when
 // that was before its first event, the error is the context's. An *Invalid error
@@ -139,15 +150,4 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 	result.Run.WallSeconds = seconds(time.Since(began))
 	result.Run.PeakRSSBytes = peakRSS()
 	return result, nil
-}
-
-// broke is the error of a run that panicked; r is nil when it was not made yet.
-func (r *run) broke(why any, stack []byte) (b *Broken) {
-	b = &Broken{Why: fmt.Sprint(why), Stack: stack}
-	if r == nil || r.options.Live != nil {
-		return b
-	}
-	defer func() { _ = recover() }() // a world that broke a rule of its own may not be able to tell
-	b.At, b.Around = r.world.Now(), r.world.Recent(-1, eventsAround)
-	return b
 }
