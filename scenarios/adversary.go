@@ -1,6 +1,9 @@
 package scenarios
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // adversaries builds `adversaries`.
 func (b *builder) adversaries(v *value) {
@@ -67,8 +70,11 @@ func (b *builder) adversaryKind(v *value) *adversaryForm {
 	return &found[0]
 }
 
+// leastAdversaryEvery is how far apart the deeds of an adversary are at least.
+const leastAdversaryEvery = 100 * time.Microsecond
+
 func (b *builder) adversaryTimes(v *value, a *Adversary, form *adversaryForm) {
-	may := slices.Concat([]string{"by", "from", "until"}, form.keys)
+	may := slices.Concat(everyAdversary(), form.keys)
 	kinds := kindsOfAdversaries()
 	for _, e := range v.keys {
 		if !slices.Contains(may, e.key) && !slices.Contains(kinds, e.key) {
@@ -77,6 +83,9 @@ func (b *builder) adversaryTimes(v *value, a *Adversary, form *adversaryForm) {
 	}
 	if form.kind != AdversaryReplay && !v.has("every") {
 		b.at(v.keyPos(string(form.kind)), "`%s` needs `every`: how far apart, such as 1s", form.kind)
+	}
+	if a.Every > 0 && a.Every < leastAdversaryEvery {
+		b.at(v.at("every").pos, "`every` is %s, and a run would hardly get on; the least is %s", shortDuration(a.Every), shortDuration(leastAdversaryEvery))
 	}
 	if a.Until > 0 && a.Until <= a.From {
 		b.at(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(a.Until), shortDuration(a.From))
@@ -88,7 +97,11 @@ func (b *builder) adversaryTimes(v *value, a *Adversary, form *adversaryForm) {
 
 func adversaryShape() *shape {
 	server := func() *shape { return oneOf("", "server") }
-	return &shape{def: "adversary", doc: "an adversary such as {forge: pupil-3, by: stranger, every: 5s}", mapping: &mapping{fields: []field{
+	var kinds []kindKey
+	for _, k := range adversaryKinds() {
+		kinds = append(kinds, kindKey{string(k.kind), k.keys})
+	}
+	return &shape{def: "adversary", doc: "an adversary such as {forge: pupil-3, by: stranger, every: 5s}", mapping: &mapping{kinds: kinds, besideAll: everyAdversary(), fields: []field{
 		{name: "replay", doc: "Whose beacons are overheard and sent again.", is: phonesWord()},
 		{name: "forge", doc: "Who gets beacons that nobody was given.", is: phonesWord()},
 		{name: "flood", doc: "Who gets bytes that are no beacon.", is: phonesWord()},
@@ -106,6 +119,9 @@ func adversaryShape() *shape {
 		{name: "chance", doc: "That an overheard beacon is sent again.", is: percentWord(), def: "100%"},
 	}}}
 }
+
+// everyAdversary are the keys that stand beside every kind.
+func everyAdversary() []string { return []string{"by", "from", "until"} }
 
 // adversaryForm says which keys stand beside that of a kind.
 type adversaryForm struct {

@@ -9,13 +9,14 @@ import (
 func (w *writer) faults() {
 	var list []flowing
 	for i := range w.s.Faults {
-		list = append(list, w.fault(&w.s.Faults[i]))
+		list = append(list, w.fault(&w.s.Faults[i], true))
 	}
 	w.items("faults", list)
 }
 
-// fault writes the kind first, then to whom, how, and when.
-func (w *writer) fault(v *Fault) flowing {
+// fault writes the kind first, then to whom, how, and when: of what happens in an
+// instant a file has to say that even of its start.
+func (w *writer) fault(v *Fault, ofFile bool) flowing {
 	var f flowing
 	w.faultKind(&f, v)
 	w.nodesUnlessAny(&f, "from", v.From)
@@ -27,7 +28,7 @@ func (w *writer) fault(v *Fault) flowing {
 	}
 	f.putIf(v.Skip > 0, "skip", fmt.Sprint(v.Skip))
 	f.putIf(v.Count > 0, "count", fmt.Sprint(v.Count))
-	f.duration("at", v.At, 0)
+	f.putIf(v.At != 0 || ofFile && v.instant(), "at", durationText(v.At))
 	f.duration("for", v.For, 0)
 	f.duration("every", v.Every, 0)
 	f.duration("until", v.Until, 0)
@@ -121,7 +122,10 @@ func (w *writer) adversary(a *Adversary) flowing {
 
 // FaultText is what Fault.Text of f will be when the file that AppendYAML writes
 // is read.
-func (s *Scenario) FaultText(f *Fault) string { return asRead(newWriter(s).fault(f)) }
+func (s *Scenario) FaultText(f *Fault) string { return asRead(newWriter(s).fault(f, true)) }
+
+// StepFaultText is the same of a step's fault.
+func (s *Scenario) StepFaultText(f *Fault) string { return asRead(newWriter(s).fault(f, false)) }
 
 // AdversaryText is the same of an adversary.
 func (s *Scenario) AdversaryText(a *Adversary) string { return asRead(newWriter(s).adversary(a)) }

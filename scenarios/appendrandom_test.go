@@ -253,7 +253,7 @@ func (d *drawn) times(f *Fault, counted bool) {
 		f.For = d.atLeast("for", 1)
 	}
 	if (instantly || f.For > 0 || f.Kind == FaultReset) && d.yes("every") {
-		f.Every = f.For + d.atLeast("every", 1)
+		f.Every = f.For + d.atLeast("every", leastFaultEvery)
 		if d.yes("until") {
 			f.Until = f.At + d.atLeast("until", 1)
 		}
@@ -279,7 +279,7 @@ func (d *drawn) adversary() Adversary {
 	case AdversaryUpload:
 		a.By, a.Invented = d.customers(), d.yes("invented")
 	}
-	a.Every, a.Jitter = d.atLeast("every", 1), d.share("jitter")
+	a.Every, a.Jitter = d.atLeast("every", leastAdversaryEvery), d.share("jitter")
 	return a
 }
 

@@ -115,7 +115,7 @@ func (w *writer) verb(f *flowing, steps []Step) {
 		inner.duration("down", s.Restart.Down, 0)
 		f.put("restart", inner.String())
 	case s.Fault != nil:
-		f.put("fault", w.fault(s.Fault).String())
+		f.put("fault", w.fault(s.Fault, false).String())
 	}
 }
 

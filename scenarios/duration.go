@@ -29,7 +29,7 @@ var (
 // refused, not cut.
 func parseDuration(text string) (time.Duration, error) {
 	if onlyNumber.MatchString(text) {
-		return 0, fmt.Errorf("a number needs a unit, as in %ss", text)
+		return 0, fmt.Errorf("a number needs a unit, as in %s", withUnits(text))
 	}
 	if !wholeDuration.MatchString(text) {
 		return 0, errExpected
@@ -45,6 +45,14 @@ func parseDuration(text string) (time.Duration, error) {
 		return 0, fmt.Errorf("it is longer than the longest, %s", shortDuration(maxDuration))
 	}
 	return d, nil
+}
+
+// withUnits is what a bare number may have been meant to be.
+func withUnits(number string) string {
+	if strings.Trim(number, "+-0.") == "" {
+		return number + "s"
+	}
+	return number + "ms or " + number + "s"
 }
 
 func parseUnsigned(text string) (time.Duration, error) {

@@ -23,7 +23,7 @@ func TestParseDuration(t *testing.T) {
 		{"87600h", 87600 * time.Hour, ""},
 		{"87600h1ns", 0, "it is longer than the longest, 87600h"},
 		{"9999999999999999h", 0, "it is longer than the longest, 87600h"},
-		{"60", 0, "a number needs a unit, as in 60s"},
+		{"60", 0, "a number needs a unit, as in 60ms or 60s"},
 		{"", 0, "-"}, {"s", 0, "-"}, {"1 s", 0, "-"}, {"1d", 0, "-"}, {"+-1s", 0, "-"}, {"1s ", 0, "-"},
 	} {
 		got, err := parseDuration(c.text)

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"slices"
+	"time"
 
 	yaml "go.yaml.in/yaml/v4"
 )
@@ -10,6 +11,7 @@ import (
 func (b *builder) faults(v *value) {
 	for _, f := range v.each() {
 		if one := b.fault(f); one != nil {
+			b.faultBegins(f, one)
 			b.faultInRun(f, one)
 			b.s.Faults = append(b.s.Faults, *one)
 		}
@@ -57,8 +59,9 @@ func (b *builder) fault(v *value) *Fault {
 // faultKind finds the one key that says what goes wrong. `delay` also stands
 // beside `disk`.
 func (b *builder) faultKind(v *value) *faultForm {
-	var found []faultForm
-	for _, k := range faultKinds() {
+	var found []*faultForm
+	for i := range b.forms {
+		k := &b.forms[i]
 		ofDisk := k.kind == FaultDelay && v.has("disk")
 		if v.has(string(k.kind)) && !ofDisk {
 			found = append(found, k)
@@ -73,17 +76,16 @@ func (b *builder) faultKind(v *value) *faultForm {
 	case len(found) > 1:
 		b.at(v.keyPos(string(found[1].kind)), "a fault is one thing, and this one has %s; expected one of them", backquoted([]string{string(found[0].kind), string(found[1].kind)}))
 	}
-	return &found[0]
+	return found[0]
 }
 
 // faultKeys refuses what does not stand beside a kind, and asks for what must.
 func (b *builder) faultKeys(v *value, form *faultForm) {
 	may := slices.Concat(form.keys, everyFault())
-	kinds := kindsOfFaults()
 	for _, e := range v.keys {
 		switch {
 		case e.key == string(form.kind), slices.Contains(may, e.key):
-		case slices.Contains(kinds, e.key) && e.key != "delay":
+		case e.key != "delay" && slices.ContainsFunc(b.forms, func(k faultForm) bool { return string(k.kind) == e.key }):
 			// a second kind was complained of
 		case e.key == "chance":
 			b.at(e.pos, "the share of `%s` is its chance; expected no `chance` beside it", form.kind)
@@ -279,6 +281,9 @@ func holds(v *value, keys []string) string {
 	return backquoted(written) + " hold"
 }
 
+// leastFaultEvery is how far apart the beginnings of a fault are at least.
+const leastFaultEvery = time.Millisecond
+
 // faultTimes holds `for`, `every`, `until`, `skip` and `count` against each
 // other and the kind.
 func (b *builder) faultTimes(v *value, f *Fault) {
@@ -286,14 +291,15 @@ func (b *builder) faultTimes(v *value, f *Fault) {
 		return // complained of
 	}
 	switch {
-	case f.Kind == FaultHalfClose && v.has("for"):
-		b.at(v.keyPos("for"), "`half_close` happens in an instant; expected no `for` here")
-	case f.Kind == FaultClock && v.has("for"):
-		b.at(v.keyPos("for"), "`step` happens in an instant; expected no `for` here")
+	case (f.Kind == FaultHalfClose || f.Kind == FaultClock) && v.has("for"):
+		b.at(v.keyPos("for"), "%s in an instant; expected no `for` here", f.happens())
 	case v.has("every") && !v.has("for") && !f.instant() && f.Kind != FaultClock:
 		b.at(v.keyPos("every"), "`every` begins it again, and without `for` it has not ended; write `for`, shorter than `every`")
 	case f.Every > 0 && f.For >= f.Every:
 		b.at(v.keyPos("for"), "`for` is %s, and it begins again after %s: it would never be over; expected less than `every`", shortDuration(f.For), shortDuration(f.Every))
+	}
+	if f.Every > 0 && f.Every < leastFaultEvery {
+		b.at(v.at("every").pos, "`every` is %s, and a run would hardly get on; the least is %s", shortDuration(f.Every), shortDuration(leastFaultEvery))
 	}
 	if v.has("until") && !v.has("every") {
 		b.at(v.keyPos("until"), "`until` belongs to `every`; write `for` to say how long it is in force")
@@ -307,6 +313,19 @@ func (b *builder) faultTimes(v *value, f *Fault) {
 			}
 		}
 	}
+}
+
+// faultBegins asks what happens in an instant for it: at the start of the run
+// nothing is connected yet, and nobody would see that nothing happened.
+func (b *builder) faultBegins(v *value, f *Fault) {
+	if !f.instant() || v.has("at") || v.has("for") {
+		return
+	}
+	or := ""
+	if f.Kind == FaultReset {
+		or = ", or `for`, and they break each time that something is sent meanwhile"
+	}
+	b.at(v.keyPos(string(f.Kind)), "%s in an instant, and nothing says when; write `at`, such as `at: 10s`%s", f.happens(), or)
 }
 
 // faultInRun refuses what begins when the run is over.

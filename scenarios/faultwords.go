@@ -66,10 +66,12 @@ func everyFault() []string { return []string{"at", "for", "every", "until"} }
 
 func faultShape() *shape {
 	var fields []field
+	var kinds []kindKey
 	for _, k := range faultKinds() {
 		fields = append(fields, field{name: string(k.kind), doc: k.doc, is: k.is})
+		kinds = append(kinds, kindKey{string(k.kind), k.keys})
 	}
-	return &shape{def: "fault", doc: "a fault such as {lose: 30%, from: pupil, at: 10m, for: 5m}", mapping: &mapping{fields: append(fields,
+	return &shape{def: "fault", doc: "a fault such as {lose: 30%, from: pupil, at: 10m, for: 5m}", mapping: &mapping{other: faultWords(), kinds: kinds, besideAll: everyFault(), fields: append(fields,
 		field{name: "at", doc: "When it begins, from the start of the run; of a step's fault, from the step.", is: durationWord(), def: "0s"},
 		field{name: "for", doc: "How long it is in force; without it: to the end of the run.", is: positiveWord()},
 		field{name: "every", doc: "Again and again, so far apart.", is: positiveWord()},
@@ -87,10 +89,10 @@ func faultShape() *shape {
 		field{name: "room", doc: "How many bytes wait; a datagram for which there is no room is lost. Without it: no limit.", is: bytesOf("a number of bytes, 1 to 1000000000", 1_000_000_000)},
 		field{name: "of", doc: "Who sends what comes in pieces, or reads what is joined; everybody unless written.", is: nodesWord()},
 		field{name: "unsynced", doc: "What becomes of what the disk was not told to sync.", is: oneOf("", "lost", "kept", "torn"), def: "lost"},
-		field{name: "is", doc: "What the disk is.", is: oneOf("", "full", "slow", "failing", "fsync")},
+		field{name: "is", doc: "What the disk is.", is: alsoSaid(diskWords(), oneOf("", "full", "slow", "failing", "fsync"))},
 		field{name: "offset", doc: "So much is the clock fast (or slow, below zero), from the start on.", is: signedWord()},
 		field{name: "step", doc: "The clock is put forward by so much (or back, below zero).", is: steppedWord()},
-		field{name: "drift", doc: "The clock runs too fast (or too slow, below zero), in parts per million, for the whole run.", is: driftWord()},
+		field{name: "drift", doc: "By how many ppm (parts per million) the clock runs too fast (or too slow, below zero), for the whole run.", is: driftWord()},
 	)}}
 }
 
@@ -139,11 +141,11 @@ func steppedWord() *shape {
 	return s
 }
 
-// maxDrift is how wrong a clock's pace may be, in parts per million.
+// maxDrift is how wrong a clock's pace may be, in ppm.
 const maxDrift = 1000
 
 func driftWord() *shape {
-	doc := fmt.Sprintf("parts per million, a number from -%d to %d", maxDrift, maxDrift)
+	doc := fmt.Sprintf("a number of ppm (parts per million), -%d to %d", maxDrift, maxDrift)
 	return &shape{doc: doc, scalar: &scalar{accepts: acceptsReal, bounds: &bounds{-maxDrift, maxDrift}, parse: func(t string) (any, error) {
 		n, err := strconv.ParseFloat(strings.TrimPrefix(t, "+"), 64)
 		if err != nil || math.IsNaN(n) {
@@ -167,6 +169,14 @@ func (f *Fault) instant() bool {
 		return f.Step != 0
 	}
 	return false
+}
+
+// happens says of a fault that is instant what happens.
+func (f *Fault) happens() string {
+	if f.Kind == FaultClock {
+		return "`step` happens"
+	}
+	return "`" + string(f.Kind) + "` happens"
 }
 
 // drawnShare says that the value of the kind's key is its chance.

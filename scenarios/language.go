@@ -130,7 +130,7 @@ func routineShape() *shape {
 }
 
 func stepShape() *shape {
-	return &shape{def: "step", doc: "a step such as {at: 5s, phone: owner, login: right}", mapping: &mapping{fields: []field{
+	return &shape{def: "step", doc: "a step such as {at: 5s, phone: owner, login: right}", mapping: &mapping{other: stepWords(), fields: []field{
 		{name: "at", doc: "When; of a login, when its password leaves. Without it: when the step before has settled.", is: whenWord()},
 		{name: "phone", doc: "Who acts.", is: onePhoneWord()},
 		{name: "as", doc: "Names the moment at which the step took effect on the node that decided it.", is: name("a name")},

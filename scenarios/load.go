@@ -46,8 +46,8 @@ func Parse(file string, text []byte, o Options) (*Scenario, error) {
 	}
 	r := &reader{complaints: c, text: text, vars: newVariables(root, o.Vars), left: maxValues, leftBytes: maxTexts}
 	v := r.read(root, language(), "the file", 0)
-	if v == nil {
-		return nil, c.err()
+	if v == nil || r.left <= 0 {
+		return nil, c.err() // of a file that was not read to its end nothing else is worth saying
 	}
 	r.vars.unused(c)
 	s := build(c, v, file)
@@ -69,6 +69,7 @@ type builder struct {
 	roster  *roster
 	moments map[string]int // name -> index into the script
 	names   []string       // of the moments, in order
+	forms   []faultForm    // made once: a file may have very many faults
 	guests  map[int]bool   // phones without an account that log in with a written name
 	// accountless is the first phone of a selection that cannot log in, or -1
 	accountless map[selected]int
@@ -76,7 +77,7 @@ type builder struct {
 
 func build(c *complaints, v *value, file string) *Scenario {
 	b := &builder{
-		complaints: c, roster: newRoster(), moments: map[string]int{}, guests: map[int]bool{}, accountless: map[selected]int{},
+		complaints: c, roster: newRoster(), moments: map[string]int{}, forms: faultKinds(), guests: map[int]bool{}, accountless: map[selected]int{},
 		s: &Scenario{
 			File: file, Name: get[string](v, "name"), About: get[string](v, "about"), Manual: get[bool](v, "manual"),
 			Seed: get[uint64](v, "seed"), Zone: get[*time.Location](v, "zone"), Length: duration(v, "length"),

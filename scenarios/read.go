@@ -186,7 +186,7 @@ func (r *reader) readMapping(v *value, depth int) bool {
 			continue
 		}
 		first[k.Value] = k.Line
-		if s := r.valueShape(m, k, n); s != nil {
+		if s := r.valueShape(v.node, m, k, n); s != nil {
 			v.keys = append(v.keys, entry{k.Value, place(k), r.read(n, s, k.Value, depth+1)})
 		}
 	}
@@ -198,9 +198,9 @@ func (r *reader) readMapping(v *value, depth int) bool {
 	return true
 }
 
-// valueShape is what may stand under key k; nil after a complaint that k
+// valueShape is what may stand under key k of in; nil after a complaint that k
 // cannot stand here.
-func (r *reader) valueShape(m *mapping, k, n *yaml.Node) *shape {
+func (r *reader) valueShape(in *yaml.Node, m *mapping, k, n *yaml.Node) *shape {
 	if m.open != nil && m.keyFits(k.Value) {
 		return m.open
 	}
@@ -212,14 +212,18 @@ func (r *reader) valueShape(m *mapping, k, n *yaml.Node) *shape {
 		comma = "; a text with a comma needs quotes between { and }"
 	}
 	if k.Value == "<<" {
-		r.at(place(k), "merge keys are not part of the language; expected %s", m.couldBe())
+		r.at(place(k), "merge keys are not part of the language; expected %s", m.couldStand(in))
+		return nil
+	}
+	if meant := m.other.meant(k.Value); meant != "" {
+		r.at(place(k), "unknown key %s; %s", keyQuoted(k.Value), meant)
 		return nil
 	}
 	if c, ok := r.nearest(k.Value, m.keys()); ok {
 		r.at(place(k), "unknown key %s; did you mean `%s`?", keyQuoted(k.Value), c)
 		return nil
 	}
-	r.at(place(k), "unknown key %s; expected %s%s", keyQuoted(k.Value), m.couldBe(), comma)
+	r.at(place(k), "unknown key %s; expected %s%s", keyQuoted(k.Value), m.couldStand(in), comma)
 	return nil
 }
 

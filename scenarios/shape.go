@@ -54,6 +54,10 @@ type mapping struct {
 	key    *regexp.Regexp // of an open mapping's keys; nil: keyOf
 	keyDoc string
 	keyOf  []string // the only keys of an open mapping
+
+	other     otherWords // for its keys; nil: none are known
+	kinds     []kindKey  // of which it has one; nil: it has no kinds
+	besideAll []string   // the keys that stand beside every kind
 }
 
 // field is one key of a mapping.

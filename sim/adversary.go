@@ -30,6 +30,7 @@ const heardKept = 256
 
 func (r *run) startAdversaries(names []string) {
 	r.adversaries = make([]adversary, len(r.scenario.Adversaries))
+	r.resent = map[resent]bool{}
 	for i := range r.adversaries {
 		a := &r.adversaries[i]
 		a.Adversary = &r.scenario.Adversaries[i]
@@ -161,7 +162,7 @@ func (r *run) overhear(sender uint32, e *nodes.PhoneEffect) {
 		a := &r.adversaries[i]
 		switch {
 		case a.Kind == scenarios.AdversaryReplay && slices.Contains(a.Of, int(sender)):
-			r.replayLater(a, e)
+			r.replayLater(a, sender, e)
 		case a.Kind == scenarios.AdversaryUpload && !a.Invented:
 			if len(a.heard) == heardKept {
 				a.heard = append(a.heard[:0], a.heard[heardKept/2:]...)
@@ -171,15 +172,28 @@ func (r *run) overhear(sender uint32, e *nodes.PhoneEffect) {
 	}
 }
 
-// replayLater sends a beacon that was overheard again, unchanged.
-func (r *run) replayLater(a *adversary, e *nodes.PhoneEffect) {
+// resent is a beacon that a phone has sent for another.
+type resent struct {
+	by     uint32
+	fields [3]string
+}
+
+// resentKept is how many of them are remembered.
+const resentKept = 1 << 16
+
+// replayLater sends a beacon that was overheard again, unchanged: not what came
+// from the phone itself, and nothing twice, or replays would feed on each other.
+func (r *run) replayLater(a *adversary, sender uint32, e *nodes.PhoneEffect) {
 	now := r.world.Now()
 	if now < a.From || a.Until > 0 && now >= a.Until {
 		return
 	}
 	fields := fieldsOf(e)
+	if r.resent[resent{sender, fields}] {
+		return
+	}
 	for k, who := range a.By {
-		if !struckBy(a.Chance, &a.streams[k]) {
+		if int(sender) == who || !struckBy(a.Chance, &a.streams[k]) {
 			continue
 		}
 		st := scenarios.Step{Pos: a.Pos, Text: a.Text, Phone: who, Forge: &scenarios.Forge{
@@ -187,6 +201,10 @@ func (r *run) replayLater(a *adversary, e *nodes.PhoneEffect) {
 			Start: scenarios.WireTime{Set: true, Text: fields[1]}, Expiry: scenarios.WireTime{Set: true, Text: fields[2]},
 		}}
 		r.world.Call(now+delayOf(a.After).Draw(&a.streams[k]), func() {
+			if len(r.resent) == resentKept {
+				clear(r.resent)
+			}
+			r.resent[resent{uint32(who), fields}] = true
 			a.done++
 			r.doUnasked(&st)
 		})

@@ -206,6 +206,32 @@ func TestReplay(t *testing.T) {
 	}
 }
 
+// TestReplaysDoNotFeedOnEachOther: a phone does not replay what it sent itself,
+// nor what another replayed, not even without a delay.
+func TestReplaysDoNotFeedOnEachOther(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		replays    uint64 // of 22 beacons of a, each heard by b
+	}{
+		{"itself", "{replay: a, by: a, to: a}", 0},
+		{"by way of another", "{replay: [a, ghost], by: ghost, to: b}", 22},
+		{"to itself", "{replay: [a, ghost], by: ghost, to: ghost}", 22},
+		{"two of one kind", "{replay: [a, ghost, liar], by: [ghost, liar], to: [ghost, liar]}", 44},
+		{"two that listen to each other", "{replay: [a, liar], by: ghost, to: liar}, {replay: [ghost], by: liar, to: ghost}", 22},
+		{"beside a forger", "{replay: [ghost, liar], by: ghost, to: liar}, {forge: ghost, by: ghost, every: 1s}", 0},
+	} {
+		got := uint64(0)
+		for _, k := range mischief(t, c.text).Adversaries {
+			if k.Kind == "replay" {
+				got = k.Count
+			}
+		}
+		if got != c.replays {
+			t.Errorf("%s: %d replays, want %d", c.name, got, c.replays)
+		}
+	}
+}
+
 // TestAdversariesRepeat: the same seed is the same mischief, whatever else there
 // is; another seed is another.
 func TestAdversariesRepeat(t *testing.T) {

@@ -52,6 +52,7 @@ type run struct {
 	faults      faults
 	acting      *scenarios.Step // of the script, while it is begun
 	adversaries []adversary
+	resent      map[resent]bool // by adversaries, of late
 	broken      []check.Violation
 	around      map[check.Invariant][]string
 	idle        []uint64 // by routine: how often a phone was not logged in

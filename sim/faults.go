@@ -17,8 +17,15 @@ import (
 // faults are those of a run: of the file, and of its steps.
 type faults struct {
 	world   world.Faulty // nil: there are none
-	last    int          // number of the last one
+	asked   []askedFault // by number, from 1
 	applied map[world.FaultKind]uint64
+}
+
+// askedFault is one that the file, or a step that took place, asked for.
+type askedFault struct {
+	*scenarios.Fault
+	due time.Duration // when it begins
+	did bool          // something, once at least
 }
 
 // asksForFaults says whether the file has any, in its list or in its steps.
@@ -49,15 +56,15 @@ func (r *run) startFaults() {
 
 // putFault schedules a fault, and its repetitions, from a moment on.
 func (r *run) putFault(f *scenarios.Fault, from time.Duration) {
-	r.faults.last++
-	number := r.faults.last
+	at := from + f.At
+	r.faults.asked = append(r.faults.asked, askedFault{Fault: f, due: at})
+	number := len(r.faults.asked)
 	src := virtual.Stream(r.scenario.Seed, fmt.Sprintf("fault %d", number), "whom")
 	begin := func() {
 		if one := r.drawFault(f, number, &src); one != nil {
 			r.beginFault(one, f.For)
 		}
 	}
-	at := from + f.At
 	var again func()
 	again = func() {
 		begin()
@@ -174,6 +181,7 @@ func (r *run) applied(a world.Applied) {
 		r.faults.applied = map[world.FaultKind]uint64{}
 	}
 	r.faults.applied[a.Kind]++
+	r.faults.asked[a.Fault-1].did = true
 	if r.options.Applied != nil {
 		r.options.Applied(a)
 	}
@@ -186,6 +194,34 @@ func (r *run) faultCounts() []reports.KindCount {
 		all = append(all, reports.KindCount{Kind: string(kind), Count: r.faults.applied[kind]})
 	}
 	return all
+}
+
+// maxIdleFaults is how many faults that did nothing are named.
+const maxIdleFaults = 10
+
+// faultNotes name the faults that did nothing, by their numbers in the trace: a
+// name or a time may be another than was meant.
+func (r *run) faultNotes() []string {
+	var notes []string
+	idle := 0
+	for i := range r.faults.asked {
+		f := &r.faults.asked[i]
+		if f.did {
+			continue
+		}
+		if idle++; idle > maxIdleFaults {
+			continue
+		}
+		why := ""
+		if f.due > r.world.Now() {
+			why = ": the run was over before it began"
+		}
+		notes = append(notes, fmt.Sprintf("%s: fault %d (%s) did nothing%s", r.place(f.Pos), i+1, f.Text, why))
+	}
+	if more := idle - maxIdleFaults; more > 0 {
+		notes = append(notes, fmt.Sprintf("and %s that did nothing", reports.Plural(more, "more fault", "more faults")))
+	}
+	return notes
 }
 
 // mischief is a count of faults or adversaries by the name that the language

@@ -232,3 +232,16 @@ func TestSwitchedOffWithItsLog(t *testing.T) {
 `)
 	}
 }
+
+// TestOffsetsAndDriftsAdd: of several faults of one clock no first one wins.
+func TestOffsetsAndDriftsAdd(t *testing.T) {
+	w := watch(t, parse(t, faulted+`faults:
+  - {clock: a, offset: 5s, drift: 100}
+  - {clock: a, offset: 2s, drift: -30}
+  - {clock: a, step: 1s, at: 0s}
+`))
+	const want = "the clock of a shows 01/01/2026 00:00:08.000000000, drift 70 ppm"
+	if !strings.Contains(w.trace, want) {
+		t.Errorf("%q is not in the trace", want)
+	}
+}

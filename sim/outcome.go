@@ -43,6 +43,9 @@ func (r *run) outcome(interrupted bool) *Result {
 	out := r.soFar()
 	out.About = s.About
 	out.Notes = slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes())
+	if !interrupted {
+		out.Notes = append(out.Notes, r.faultNotes()...)
+	}
 	out.Checks = r.checks(interrupted)
 	out.Digest = w.Digest()
 	out.Verdict = verdict(out.Checks, interrupted)
@@ -205,6 +208,9 @@ func (r *run) invariant(i check.Invariant) reports.Check {
 		if v.Invariant == i {
 			at := seconds(time.Duration(v.At))
 			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.Around = reports.Failed, v.Expected, v.Found, &at, r.around[i]
+			if v.Phone >= 0 {
+				c.Expected = "of " + r.world.Name(uint32(v.Phone)) + ": " + v.Expected
+			}
 		}
 	}
 	return c

@@ -95,12 +95,27 @@ func (e *Invalid) Unwrap() error { return e.Err }
 // Broken is the error of a run that found the program itself wrong: a state
 // machine or the world broke a rule of its own and stopped, with the numbers.
 type Broken struct {
-	Why   string
-	Stack []byte
+	Why string
+	// Around are the last events of a run in virtual time, and At when it broke; none
+	// of one that broke before its first event, or was live.
+	At     time.Duration
+	Around []string
+	Stack  []byte
 }
 
 func (e *Broken) Error() string {
 	return "the program itself is wrong, not the scenario; please report it with the scenario and its seed: " + e.Why
+}
+
+// broke is the error of a run that panicked; r is nil when it was not made yet.
+func (r *run) broke(why any, stack []byte) (b *Broken) {
+	b = &Broken{Why: fmt.Sprint(why), Stack: stack}
+	if r == nil || r.options.Live != nil {
+		return b
+	}
+	defer func() { _ = recover() }() // a world that broke a rule of its own may not be able to tell
+	b.At, b.Around = r.world.Now(), r.world.Recent(-1, eventsAround)
+	return b
 }
 
 // Run runs a scenario, in virtual time or live. When ctx is cancelled the run stops and
@@ -110,16 +125,16 @@ func (e *Broken) Error() string {
 // any other, that the run could not be done.
 func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result, err error) {
 	began := time.Now()
+	var r *run
 	defer func() {
 		if p := recover(); p != nil {
-			result, err = nil, &Broken{fmt.Sprint(p), debug.Stack()}
+			result, err = nil, r.broke(p, debug.Stack())
 		}
 	}()
 	if s.Load != nil {
 		return runLoad(ctx, s, o)
 	}
-	r, err := newRun(ctx, s, o)
-	if err != nil {
+	if r, err = newRun(ctx, s, o); err != nil {
 		return nil, err
 	}
 	defer func() {

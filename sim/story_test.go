@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"bluetrace/reports"
 )
@@ -152,17 +153,39 @@ expect: [beacons.sent == 0]
 }
 
 func TestAMachineThatIsWrongStopsTheRun(t *testing.T) {
-	s := parse(t, head+"script: [{at: 0s, phone: a, login: right, expect: {reply: /Welcome/}}]\n")
-	_, err := Run(t.Context(), s, Options{Trace: writerThatPanics{}})
-	var broken *Broken
-	if !errors.As(err, &broken) || broken.Why != "out of range [3]" || len(broken.Stack) == 0 {
-		t.Errorf("got %v", err)
+	s := parse(t, head+"script: [{at: 2s, phone: a, login: right, expect: {reply: /Welcome/}}]\n")
+	for _, c := range []struct {
+		lines int // of the trace, before it
+		at    time.Duration
+		last  string
+	}{
+		{0, 0, ""}, // the world was not made yet
+		{3, 1950 * time.Millisecond, "1.950000000 a: is connected (c1)"},
+	} {
+		_, err := Run(t.Context(), s, Options{Trace: &writerThatPanics{c.lines}})
+		var broken *Broken
+		if !errors.As(err, &broken) || broken.Why != "out of range [3]" || len(broken.Stack) == 0 {
+			t.Fatalf("got %v", err)
+		}
+		last := ""
+		if n := len(broken.Around); n > 0 {
+			last = broken.Around[n-1]
+		}
+		if broken.At != c.at || last != c.last {
+			t.Errorf("after %d lines: it broke at %s after %q; want %s after %q", c.lines, broken.At, last, c.at, c.last)
+		}
 	}
 }
 
-type writerThatPanics struct{}
+// writerThatPanics does so once it has written so many lines.
+type writerThatPanics struct{ left int }
 
-func (writerThatPanics) Write([]byte) (int, error) { panic("out of range [3]") }
+func (w *writerThatPanics) Write(p []byte) (int, error) {
+	if w.left--; w.left < 0 {
+		panic("out of range [3]")
+	}
+	return len(p), nil
+}
 
 func TestTooManyBeaconsAtOnce(t *testing.T) {
 	s := parse(t, head+`contacts: {everyone: [a, b, c]}

@@ -93,6 +93,9 @@ func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options
 		r.Verdict, r.Checks[0].Verdict = reports.Failed, reports.Failed
 	case "traceless":
 		return nil, &sim.Invalid{Place: s.File + ":7:3", Err: errors.New("the trace \"day.gz\" is missing")}
+	case "wrong":
+		return nil, &sim.Broken{Why: "out of range [3]", At: 90 * time.Second, Around: []string{"89.000000000 a: prints \x1b"},
+			Stack: []byte("goroutine 1 [running]:\nmain.run(0x1)\n\t/go/main.go:7 \x1b\n")}
 	case "broken":
 		return nil, errors.New("reading the trace: input/output error")
 	}
@@ -100,6 +103,24 @@ func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options
 		r.Verdict, r.Checks[0].Verdict = reports.Interrupted, reports.Unknown
 	}
 	return &sim.Result{Run: r}, nil
+}
+
+// TestTheProgramItselfIsWrong: what it says can be sent to whoever mends it.
+func TestTheProgramItselfIsWrong(t *testing.T) {
+	b := newBench()
+	if got := b.command(t.Context(), []string{"run", "wrong.yaml"}); got != impossible {
+		t.Errorf("status %d, want %d", got, impossible)
+	}
+	want := `sim: the program itself is wrong, not the scenario; please report it with the scenario and its seed: out of range [3]
+at 90.000000000 s of virtual time; last events:
+  89.000000000 a: prints \x1b
+goroutine 1 [running]:
+main.run(0x1)
+	/go/main.go:7 \x1b
+`
+	if diff := cmp.Diff(want, b.err.String()); diff != "" {
+		t.Error(diff)
+	}
 }
 
 func TestExitStatuses(t *testing.T) {
@@ -120,6 +141,7 @@ func TestExitStatuses(t *testing.T) {
 		{"run traceless.yaml", invalid, "traceless.yaml"},
 		{"run unreadable.yaml", impossible, ""},
 		{"run broken.yaml", impossible, "broken.yaml"},
+		{"run wrong.yaml", impossible, "wrong.yaml"},
 		{"run mistaken.yaml absent failed.yaml held.yaml", invalid, "failed.yaml held.yaml"},
 		{"run broken.yaml mistaken.yaml failed.yaml", impossible, "broken.yaml failed.yaml"},
 		{"run folder", failed, "folder/held.yaml folder/failed.yaml"},

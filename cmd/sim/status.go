@@ -12,6 +12,7 @@ import (
 	"bluetrace/reports/compare"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/world"
 )
 
 // status is the exit status; of two the larger is the answer.
@@ -82,14 +83,31 @@ func (p *program) complain(err error, hint string) {
 	if e, ok := errors.AsType[*sim.Invalid](err); ok && e.Place != "" {
 		prefix = ""
 	}
-	text := err.Error()
-	if e, ok := errors.AsType[*sim.Broken](err); ok {
-		text += "\n" + string(e.Stack)
-	}
-	for _, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
 		fmt.Fprintln(p.stderr, prefix+reports.Plain(line))
+	}
+	if e, ok := errors.AsType[*sim.Broken](err); ok {
+		p.explain(e)
 	}
 	if hint != "" {
 		fmt.Fprintln(p.stderr, "hint: "+reports.Plain(hint))
+	}
+}
+
+// explain prints what helps to mend the program: when it broke, after which
+// events, and the stack as Go prints it.
+func (p *program) explain(e *sim.Broken) {
+	if len(e.Around) > 0 {
+		fmt.Fprintf(p.stderr, "at %s s of virtual time; last events:\n", world.Seconds(int64(e.At)))
+	}
+	for _, event := range e.Around {
+		fmt.Fprintln(p.stderr, "  "+reports.Plain(event))
+	}
+	for _, line := range strings.Split(strings.TrimRight(string(e.Stack), "\n"), "\n") {
+		cells := strings.Split(line, "\t")
+		for i := range cells {
+			cells[i] = reports.Plain(cells[i])
+		}
+		fmt.Fprintln(p.stderr, strings.Join(cells, "\t"))
 	}
 }

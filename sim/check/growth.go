@@ -52,13 +52,13 @@ func (v *Invariants) PhoneHolds(at int64, phone uint32, h world.PhoneHolds) {
 	v.times[NothingGrows] += 3
 	entries := int64(v.logs.length(at, phone))
 	if h.Kept > int(entries) {
-		v.grows(at, int(phone), fmt.Sprintf("a journal of no more than the log's %d entries", entries), int64(h.Kept))
+		v.grows(at, int(phone), "a journal of no more than the log has: "+entriesText(int(entries)), int64(h.Kept))
 	}
 	if h.LogFile > entries*logEntry {
-		v.grows(at, int(phone), fmt.Sprintf("no more than %d bytes of a log of %d entries", entries*logEntry, entries), h.LogFile)
+		v.grows(at, int(phone), fmt.Sprintf("no more than %d bytes of a log of %s", entries*logEntry, entriesText(int(entries))), h.LogFile)
 	}
 	if bound := journalHead + entries*journalEntry; h.Journal > bound {
-		v.grows(at, int(phone), fmt.Sprintf("no more than %d bytes of the journal of %d entries", bound, entries), h.Journal)
+		v.grows(at, int(phone), fmt.Sprintf("no more than %d bytes of the journal of %s", bound, entriesText(int(entries))), h.Journal)
 	}
 }
 

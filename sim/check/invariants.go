@@ -94,6 +94,7 @@ type Invariants struct {
 	flights  flights
 	uploads  uploads
 	asked    asked
+	blocks   blockTexts
 }
 
 var _ world.Watcher = (*Invariants)(nil)
@@ -136,6 +137,9 @@ func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found s
 		return
 	}
 	v.failed[i] = true
+	if i.ofBlocks() {
+		expected += v.blocks.text(&v.rules)
+	}
 	v.violated(Violation{i, at, phone, expected, found})
 }
 
@@ -158,7 +162,9 @@ func (v *Invariants) ServerSent(at int64, conn nodes.Conn, p []byte) {
 		v.uploads.sent(at, conn, s, p)
 		return
 	}
+	v.blocks.judging(s.name)
 	v.accounts.answered(at, s, p)
+	v.blocks.told(at, &v.accounts, p)
 }
 
 // Received follows what a phone was answered by a server that is not seen.
@@ -175,7 +181,10 @@ func (v *Invariants) ServerPrinted(at int64, text string) {
 }
 
 // ServerRestarted follows a kill.
-func (v *Invariants) ServerRestarted(int64) { v.accounts.restarted() }
+func (v *Invariants) ServerRestarted(int64) {
+	v.accounts.restarted()
+	v.blocks.restarts++
+}
 
 // BeaconSent follows what a phone put on the wire.
 func (v *Invariants) BeaconSent(_ int64, phone uint32, raw *[protocol.BeaconSize]byte) {

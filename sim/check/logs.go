@@ -275,7 +275,6 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 // differs says how a log and the model came apart.
 func (l *logs) differs(at int64, phone uint32, log *nodes.ContactLog) {
 	p := &l.phones[phone]
-	expected, found := fmt.Sprintf("%d entries", p.count), fmt.Sprintf("%d entries", log.Len())
 	i := NothingInvalidKept
 	if uint32(log.Len()) < p.count {
 		i = NothingLeavesEarly
@@ -283,7 +282,38 @@ func (l *logs) differs(at int64, phone uint32, log *nodes.ContactLog) {
 			i = NothingValidMissing
 		}
 	}
-	l.v.violate(i, at, int(phone), expected, found)
+	l.v.violate(i, at, int(phone), l.odd(at, phone, log).text(int(p.count)), entriesText(log.Len()))
+}
+
+// odd finds the entry of a log that the model does not have, or of the model that
+// the log does not have.
+func (l *logs) odd(at int64, phone uint32, log *nodes.ContactLog) oddEntry {
+	q := l.queues[l.phones[phone].queue]
+	held := map[uint32]int{}
+	for i := range log.Len() {
+		c := log.At(i)
+		held[entryMark(c.TempID[:], int64(c.Received))]++
+	}
+	e := oddEntry{retention: q.retention}
+	for b := range q.blocks {
+		for i := range q.blocks[b] {
+			k := &q.blocks[b][i]
+			if k.phone != phone || b == 0 && i < q.head {
+				continue
+			}
+			if held[k.mark]--; held[k.mark] < 0 && !e.known {
+				received := k.due - int64(q.retention)
+				e.known, e.missing, e.received, e.age = true, true, received, time.Duration(at-received)
+			}
+		}
+	}
+	for i := range log.Len() {
+		c := log.At(i)
+		if !e.known && held[entryMark(c.TempID[:], int64(c.Received))] > 0 {
+			e.known, e.id, e.received, e.age = true, c.TempID, int64(c.Received), time.Duration(at)-c.Received
+		}
+	}
+	return e
 }
 
 // newest is the last entry that the model holds of a phone.
@@ -335,5 +365,5 @@ func (l *logs) describe(log *nodes.ContactLog) string {
 		received = received[:shown]
 	}
 	sort.Strings(received)
-	return fmt.Sprintf("%d entries, received at %v", log.Len(), received)
+	return fmt.Sprintf("%s, received at %v", entriesText(log.Len()), received)
 }

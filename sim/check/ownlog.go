@@ -101,7 +101,29 @@ func (o *ownLog) stepped(v *Invariants, at int64, log *nodes.ContactLog) {
 			i = NothingValidMissing
 		}
 	}
-	v.violate(i, at, int(o.phone), fmt.Sprintf("%d entries", len(o.entries)), fmt.Sprintf("%d entries", log.Len()))
+	v.violate(i, at, int(o.phone), o.odd(now, log).text(len(o.entries)), entriesText(log.Len()))
+}
+
+// odd finds the entry of a log that the model does not have, or of the model that
+// the log does not have, by the phone's clock.
+func (o *ownLog) odd(now time.Duration, log *nodes.ContactLog) oddEntry {
+	held := map[time.Duration]int{}
+	for i := range log.Len() {
+		held[log.At(i).Received]++
+	}
+	e := oddEntry{retention: o.retention, ownClock: true}
+	for i := range o.entries {
+		k := &o.entries[i]
+		if held[k.received]--; held[k.received] < 0 && !e.known {
+			e.known, e.missing, e.received, e.age = true, true, int64(k.received), now-k.received
+		}
+	}
+	for i := range log.Len() {
+		if c := log.At(i); !e.known && held[c.Received] > 0 {
+			e.known, e.id, e.received, e.age = true, c.TempID, int64(c.Received), now-c.Received
+		}
+	}
+	return e
 }
 
 // expire takes out what is past its retention.

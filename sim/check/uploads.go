@@ -29,7 +29,7 @@ func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
 	u := &v.uploads
 	if u.told[entries] == 0 {
 		v.times[UploadsWhole]++
-		v.violate(UploadsWhole, at, int(phone), fmt.Sprintf("the server told of an upload of %d entries", entries), "only the phone takes it for done")
+		v.violate(UploadsWhole, at, int(phone), "the server told of an upload of "+entriesText(entries), "only the phone takes it for done")
 		return
 	}
 	u.told[entries]--
@@ -128,6 +128,6 @@ func (u *uploads) overdue(at int64) {
 		return
 	}
 	if o := u.owed[0]; o.at < at {
-		u.v.violate(UploadsWhole, at, -1, fmt.Sprintf("the %d entries of %s, whose last line was acknowledged at %s s", o.entries, o.name, world.Seconds(o.at)), "nothing")
+		u.v.violate(UploadsWhole, at, -1, fmt.Sprintf("an upload of %s by %s, whose last line was acknowledged at %s s, is told of", entriesText(o.entries), o.name, world.Seconds(o.at)), "nothing")
 	}
 }

@@ -173,7 +173,7 @@ func (h *hand) calmFault(st *scenarios.Step, at time.Duration) bool {
 	}
 	f.At, f.Every, f.Until = 0, 0, 0
 	h.roomy(&f)
-	f.Text = h.s.FaultText(&f)
+	f.Text = h.s.StepFaultText(&f)
 	st.Fault = &f
 	return true
 }

@@ -125,7 +125,7 @@ func (h *hand) onItsHeels(errand *scenarios.Step) {
 	}
 	st := scenarios.Step{Phone: -1, Optional: true, Fault: &f}
 	st.At = scenarios.When{Moment: errand.As, Offset: h.between(0, soon)}
-	f.Text = h.s.FaultText(&f)
+	f.Text = h.s.StepFaultText(&f)
 	st.Text = f.Text
 	h.s.Script = append(h.s.Script, st)
 	h.late = max(h.late, st.At.Offset+f.For)

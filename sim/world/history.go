@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"time"
+	"unicode/utf8"
 )
 
 // History is the last events of a world, as it keeps them.
@@ -27,11 +28,42 @@ func (h *History) recent(phone, n int) []string {
 	var lines []string
 	for i := h.Len - 1; i >= 0 && len(lines) < n; i-- {
 		if e := h.At(i); phone < 0 || e.Concerns(phone) {
-			lines = append(lines, string(e.AppendText(nil, h.Names)))
+			lines = append(lines, h.line(e))
 		}
 	}
 	slices.Reverse(lines)
 	return lines
+}
+
+// maxQuoted is how many bytes of what was sent, read or printed a line of the
+// last events shows; the trace has all of them.
+const maxQuoted = 64
+
+// line renders an event, with what is quoted cut short.
+func (h *History) line(e Event) string {
+	more := 0
+	if e.What.quotes() && len(e.Text) > maxQuoted {
+		end := maxQuoted
+		for end > maxQuoted-utf8.UTFMax && !utf8.RuneStart(e.Text[end]) {
+			end--
+		}
+		e.Text, more = e.Text[:end], len(e.Text)-end
+	}
+	line := e.AppendText(nil, h.Names)
+	if more > 0 {
+		line = fmt.Appendf(line, "… (%d more bytes)", more)
+	}
+	return string(line)
+}
+
+// quotes says whether the text of such an event is bytes that somebody sent, read
+// or printed. It ends the line.
+func (k What) quotes() bool {
+	switch k {
+	case PhoneSent, PhoneRead, ServerSent, ServerRead, ServerPrinted, PhonePrinted:
+		return true
+	}
+	return false
 }
 
 // Since renders the events from a time on that concern any of the phones: all of
@@ -48,7 +80,7 @@ func (h *History) Since(from time.Duration, phones []int, n int) []string {
 	for i := range found {
 		switch {
 		case len(found) <= n, i < n/2, i >= len(found)-n/2:
-			lines = append(lines, string(found[i].AppendText(nil, h.Names)))
+			lines = append(lines, h.line(found[i]))
 		case i == n/2:
 			lines = append(lines, fmt.Sprintf("(%d more)", len(found)-n/2*2))
 		}

@@ -2,6 +2,7 @@ package world
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -25,6 +26,34 @@ func TestHistory(t *testing.T) {
 	} {
 		if !slices.Equal(c.got, c.want) {
 			t.Errorf("%s: %q\nwant %q", c.name, c.got, c.want)
+		}
+	}
+}
+
+// TestLongBytesAreCut: in the last events, not in the trace, and not within a
+// character.
+func TestLongBytesAreCut(t *testing.T) {
+	names := []string{"a"}
+	long := strings.Repeat("x", 100)
+	for _, c := range []struct {
+		event Event
+		want  string
+	}{
+		{Event{What: PhoneSent, A: 1, Text: long}, `0.000000000 a -> server: c1 "` + long[:64] + `"… (36 more bytes)`},
+		{Event{What: ServerRead, A: 1, Who: Nobody, Text: long[:64]}, `0.000000000 server: reads c1 of a "` + long[:64] + `"`},
+		{Event{What: ServerPrinted, Who: Nobody, Text: long[:63] + "éé"}, `0.000000000 server: prints "` + long[:63] + `"… (4 more bytes)`},
+		{Event{What: PhonePrinted, Text: strings.Repeat("\xbf", 70)}, `0.000000000 a: prints "` + strings.Repeat(`\xbf`, 60) + `"… (10 more bytes)`},
+		{Event{What: Faulted, Who: Nobody, A: 3, Text: long}, "0.000000000 fault 3: " + long},
+	} {
+		h := &History{Len: 1, At: func(int) Event { return c.event }, Names: names}
+		if got := h.Recent(-1, 1); len(got) != 1 || got[0] != c.want {
+			t.Errorf("%q\nwant %q", got, c.want)
+		}
+		if got := h.Since(0, []int{0}, 1); len(got) != 1 || got[0] != c.want {
+			t.Errorf("since: %q\nwant %q", got, c.want)
+		}
+		if got := string(c.event.AppendText(nil, names)); strings.Contains(got, "more bytes") {
+			t.Errorf("the trace is cut: %s", got)
 		}
 	}
 }
