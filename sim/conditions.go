@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -13,7 +14,7 @@ import (
 
 // conditions are what another load must share to be comparable.
 func conditions(s *scenarios.Scenario, t *scenarios.Traffic) *reports.Conditions {
-	c := &reports.Conditions{ScenarioSum: s.Sum, StartRate: t.StartRate, Stages: []reports.Stage{}, Machine: thisHost(), Build: build()}
+	c := &reports.Conditions{ScenarioSum: s.Sum, StartRate: t.StartRate, Stages: []reports.Stage{}, Machine: thisHost(), Build: Build()}
 	for _, one := range t.Stages {
 		c.Stages = append(c.Stages, reports.Stage{Seconds: one.Duration.Seconds(), Rate: one.Rate})
 	}
@@ -29,7 +30,8 @@ func thisHost() reports.Machine {
 	return m
 }
 
-func build() reports.Build {
+// Build is this program.
+func Build() reports.Build {
 	b := reports.Build{Go: runtime.Version()}
 	program, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -44,8 +46,10 @@ func build() reports.Build {
 			changed = "+"
 		}
 	}
-	if b.Revision != "" {
-		b.Revision += changed
+	if b.Revision == "" { // of a module that was fetched, not of a folder
+		b.Revision = strings.TrimPrefix(program.Main.Version, "(devel)")
+		return b
 	}
+	b.Revision += changed
 	return b
 }

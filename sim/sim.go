@@ -151,3 +151,13 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 	result.Run.PeakRSSBytes = peakRSS()
 	return result, nil
 }
+
+// Ready says why a scenario's input is wrong or cannot be read, as Run would
+// before its first event; nil: nothing is wrong. It reads recorded contacts through.
+func Ready(ctx context.Context, s *scenarios.Scenario) error {
+	r, err := newRun(ctx, s, Options{})
+	if err != nil {
+		return err
+	}
+	return r.close()
+}

@@ -28,7 +28,7 @@ type workflow struct {
 
 var (
 	yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
-	simLine   = regexp.MustCompile(`\./sim (run|compare) ([^\n` + "`" + `]*)`)
+	simLine   = regexp.MustCompile(`\./sim (run|compare|swarm) ([^\n` + "`" + `]*)`)
 	shellWord = regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`)
 )
 
@@ -40,8 +40,8 @@ func TestWorkflowsOfThePage(t *testing.T) {
 		t.Fatal(err)
 	}
 	blocks := yamlBlock.FindAllStringSubmatch(string(page), -1)
-	if len(blocks) != 2 {
-		t.Fatalf("%d workflows, want 2", len(blocks))
+	if len(blocks) != 3 {
+		t.Fatalf("%d workflows, want 3", len(blocks))
 	}
 	for _, block := range blocks {
 		var w workflow
@@ -63,8 +63,8 @@ func TestWorkflowsOfThePage(t *testing.T) {
 		}
 	}
 	commands := simLine.FindAllStringSubmatch(string(page), -1)
-	if len(commands) != 4 {
-		t.Errorf("%d commands of sim, want 4: %q", len(commands), commands)
+	if len(commands) != 7 {
+		t.Errorf("%d commands of sim, want 7: %q", len(commands), commands)
 	}
 	for _, c := range commands {
 		takesCommand(t, c[1], words(c[2]))
@@ -81,10 +81,14 @@ func words(line string) (all []string) {
 // takesCommand says whether sim takes the flags, and whether the files are there.
 func takesCommand(t *testing.T, command string, arguments []string) {
 	t.Helper()
-	if command == "compare" {
+	switch command {
+	case "compare":
 		if _, _, err := parseCompareFlags(arguments); err != nil {
 			t.Errorf("compare %q: %v", arguments, err)
 		}
+		return
+	case "swarm":
+		takesSwarm(t, arguments)
 		return
 	}
 	f, _, err := parseRunFlags(arguments)
@@ -95,6 +99,24 @@ func takesCommand(t *testing.T, command string, arguments []string) {
 	path, ok := strings.CutPrefix(f.paths[0], "bluetrace/")
 	if _, err := os.Stat(filepath.Join("../..", path)); !ok || err != nil {
 		t.Errorf("%s: %v", f.paths[0], err)
+	}
+}
+
+// takesSwarm says whether a swarm has the flags, and seeds or results, and whether
+// the folders of its scenarios are there.
+func takesSwarm(t *testing.T, arguments []string) {
+	t.Helper()
+	for i := range arguments { // as the shell does
+		arguments[i] = strings.NewReplacer("$GITHUB_SHA", strings.Repeat("630fbe9c0f", 4), "$first", "3500", "$PART", "3").Replace(arguments[i])
+	}
+	f, _, err := parseSwarmFlags(arguments)
+	if err != nil || len(f.paths) == 0 || f.out == "" || strings.Contains(strings.Join(arguments, " "), "$") {
+		t.Errorf("swarm %q: %q, %v", arguments, f.paths, err)
+	}
+	for _, path := range f.paths {
+		if _, err := os.Stat(filepath.Join("../..", path)); !f.merge && err != nil {
+			t.Error(err)
+		}
 	}
 }
 

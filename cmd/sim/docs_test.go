@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"bluetrace/sim/marks"
 )
 
 var link = regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
@@ -56,5 +58,20 @@ func TestReadmeListsTheWholeLibrary(t *testing.T) {
 		if !strings.Contains(string(readme), name) {
 			t.Errorf("README.md does not name the scenario %s", name)
 		}
+	}
+}
+
+// TestThePageHasEverySituation, with its sentence, in the order of the catalogue.
+func TestThePageHasEverySituation(t *testing.T) {
+	page, err := os.ReadFile("../../docs/SWARM.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "| situation | what it is |\n| --- | --- |\n"
+	for _, m := range marks.All() {
+		want += "| `" + m.Name() + "` | " + m.About() + " |\n"
+	}
+	if !strings.Contains(string(page), "\n"+want+"\n") {
+		t.Errorf("docs/SWARM.md does not have this table:\n%s", want)
 	}
 }

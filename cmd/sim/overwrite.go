@@ -24,9 +24,15 @@ func scenarioInputs(files []string) []input {
 
 // addContacts remembers the contact traces that s reads.
 func (b *batch) addContacts(s *scenarios.Scenario) {
+	b.inputs = append(b.inputs, contactInputs(s)...)
+}
+
+func contactInputs(s *scenarios.Scenario) []input {
+	var inputs []input
 	for _, t := range s.Contacts.Trace {
-		b.inputs = append(b.inputs, input{"the contact trace", t.File})
+		inputs = append(inputs, input{"the contact trace", t.File})
 	}
+	return inputs
 }
 
 // refuseOverwriting is why the trace or one of the reports with these names

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -14,7 +13,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
-	"bluetrace/sim/shrink"
+	"bluetrace/sim"
 	"bluetrace/sim/swarm"
 )
 
@@ -24,6 +23,7 @@ type brood struct {
 	swarmFlags
 	summary *swarm.Summary
 	bases   []*scenarios.Scenario
+	inputs  []input // files that must not be overwritten
 	began   time.Time
 	worst   status
 	// failed is set at the first failure.
@@ -44,15 +44,18 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 		return p.refuseFlags("swarm", help, err)
 	}
 	b := &brood{program: p, swarmFlags: flags, summary: swarm.NewSummary(), began: p.now()}
+	b.summary.Build = sim.Build()
 	if b.merge {
 		return b.mergeFiles()
 	}
-	if s := b.takeBases(); s != held {
+	if b.seeds.Shortened {
+		fmt.Fprintf(p.stderr, "of the long number the first %d digits count: the first seed is %d\n", swarm.HashDigits, b.seeds.First)
+	}
+	if s := b.takeBases(ctx); s != held {
 		return s
 	}
-	if err := (&batch{program: p, runFlags: runFlags{out: b.out}}).makeFolder(); err != nil {
-		p.complain(err, "name a folder that can be written with --out")
-		return impossible
+	if s := b.makeRoom(); s != held {
+		return s
 	}
 	defer collectRarely()()
 	b.run(ctx)
@@ -62,7 +65,7 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 }
 
 // takeBases reads the scenarios, all of which must be good.
-func (b *brood) takeBases() status {
+func (b *brood) takeBases(ctx context.Context) status {
 	files, worst := b.selected(b.paths)
 	if worst != held {
 		return worst
@@ -77,10 +80,27 @@ func (b *brood) takeBases() status {
 		if s.Load != nil {
 			b.complain(fmt.Errorf("%s is a load run, on real sockets: a swarm is in virtual time", file), "leave it out")
 			worst = max(worst, invalid)
+			continue
+		}
+		if err := ready(ctx, s); err != nil {
+			b.complain(err, "")
+			worst = max(worst, statusOfRunning(err))
+			continue
 		}
 		b.bases = append(b.bases, s)
+		b.inputs = append(b.inputs, input{"the scenario", file})
+		b.inputs = append(b.inputs, contactInputs(s)...)
 	}
 	return worst
+}
+
+// ready reads recorded contacts, so that what is wrong with them is no failure of
+// every seed.
+func ready(ctx context.Context, s *scenarios.Scenario) error {
+	if len(s.Contacts.Trace) == 0 {
+		return nil
+	}
+	return sim.Ready(ctx, s)
 }
 
 // run lets the seeds run.
@@ -104,7 +124,7 @@ func (b *brood) run(ctx context.Context) {
 	}
 	err := swarm.Run(ctx, o)
 	progress.end()
-	b.summary.Jobs = b.jobs
+	b.summary.Jobs = int(min(uint64(b.jobs), b.summary.Runs+b.summary.Twice)) // those that had something to do
 	b.summary.WallSeconds = b.now().Sub(b.began).Seconds()
 	for i := range b.summary.Failures {
 		g := &b.summary.Failures[i]
@@ -112,9 +132,7 @@ func (b *brood) run(ctx context.Context) {
 	}
 	if err != nil {
 		b.worst = max(b.worst, interrupted)
-		if b.summary.Verdict == reports.Passed {
-			b.summary.Verdict = reports.Interrupted
-		}
+		b.summary.Interrupt("interrupted")
 	}
 	if b.summary.Runs == 0 && err == nil {
 		b.complain(errors.New("no seed was run"), "give --for more time")
@@ -163,116 +181,29 @@ func (b *brood) say(out *swarm.Outcome) {
 		fmt.Fprintf(&t, "  %s\n", reports.Plain(line))
 	}
 	for i := range out.Failures {
-		fmt.Fprintf(&t, "  FAILED %s\n", reports.Plain(out.Failures[i].Cause))
+		word := "FAILED"
+		if i > 0 {
+			word = "also, later:"
+		}
+		fmt.Fprintf(&t, "  %s %s\n", word, reports.Plain(out.Failures[i].Cause))
 	}
 	b.worst = max(b.worst, b.print(t.String()))
 }
 
-// shrinkAll writes, for each cause, the scenario in which it was first seen, as
-// it was drawn and made small.
-func (b *brood) shrinkAll(ctx context.Context) {
-	if b.out == "" {
-		return
-	}
-	names := fileNames{}
-	for _, g := range b.summary.Sorted() {
-		base := b.base(g.File)
-		name := names.take(swarm.FileName(g.Cause))
-		drawn, _ := swarm.Draw(base, g.Seed)
-		drawn.File = filepath.Join(b.out, "drawn-"+name+".yaml")
-		if !b.write(drawn.File, func(w io.Writer) error { _, err := w.Write(drawn.AppendYAML(nil)); return err }) {
-			return
-		}
-		g.Drawn = drawn.File
-		if b.shrinks && ctx.Err() == nil {
-			b.shrink(ctx, base, g, "found-"+name)
-		}
-	}
-}
-
-// shrink makes one failure small, as far as its time goes.
-func (b *brood) shrink(ctx context.Context, base *scenarios.Scenario, g *swarm.Group, name string) {
-	began := b.now()
-	path := filepath.Join(b.out, name+".yaml")
-	limits := shrink.Limits{Until: func() bool { return b.now().Sub(began) >= b.shrinkTime }}
-	if b.terminal {
-		fmt.Fprintf(b.stderr, "\rshrinking %s\x1b[K", reports.Plain(name))
-		defer fmt.Fprint(b.stderr, "\r\x1b[K")
-	}
-	small, err := swarm.Shrink(ctx, base, g, name, path, limits)
-	switch {
-	case err != nil:
-		g.ShrunkNote = "none: " + err.Error()
-	case small == nil:
-		g.ShrunkNote = "none: this is not shrunk"
-	case b.write(path, func(w io.Writer) error { _, err := w.Write(small.File); return err }):
-		g.Shrunk, g.ShrunkNote = path, small.Note
-	}
-}
-
-func (b *brood) base(file string) *scenarios.Scenario {
-	for _, s := range b.bases {
-		if s.File == file {
-			return s
-		}
-	}
-	return b.bases[0]
-}
-
-// mergeFiles merges the results of other swarms.
-func (b *brood) mergeFiles() status {
-	if len(b.paths) == 0 {
-		b.complain(errors.New("no result was named"), "name the JSON files of swarms, such as a/swarm.json b/swarm.json")
-		return invalid
-	}
-	for _, path := range b.paths {
-		one, err := readSummary(path)
-		if err != nil {
-			b.complain(err, "")
-			return max(b.worst, statusOfFinding(err))
-		}
-		b.summary.Merge(one)
-	}
-	if err := (&batch{program: b.program, runFlags: runFlags{out: b.out}}).makeFolder(); err != nil {
-		b.complain(err, "name a folder that can be written with --out")
-		return impossible
-	}
-	b.finish()
-	return b.worst
-}
-
-func readSummary(path string) (*swarm.Summary, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	s, err := swarm.ReadJSON(f)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
-}
-
-// Names of a swarm's files.
-const (
-	swarmText = "swarm.txt"
-	swarmJSON = "swarm.json"
-)
-
 // finish prints the summary and writes its files.
 func (b *brood) finish() {
-	if missing := b.summary.Unreached(); b.requireMarks && (len(missing) > 0 || len(b.summary.Marks) == 0) {
-		b.summary.Verdict = reports.Failed
+	if b.requireMarks {
+		b.summary.RequireMarks("(--require-marks)")
 	}
 	b.worst = max(b.worst, statusOfVerdict(b.summary.Verdict))
 	if b.out != "" {
-		_ = b.write(filepath.Join(b.out, swarmText), func(w io.Writer) error { return b.summary.Text(w, swarm.TextOptions{Drawn: true}) }) &&
+		_ = b.write(filepath.Join(b.out, swarmText), func(w io.Writer) error { return b.summary.Text(w, swarm.TextOptions{Drawn: true, Unreached: true}) }) &&
 			b.write(filepath.Join(b.out, swarmJSON), b.summary.JSON)
 	}
 	if b.text {
 		b.show(func(w io.Writer) error {
-			return b.summary.Text(w, swarm.TextOptions{Color: b.colour && !b.noColor, Drawn: b.verbose})
+			return b.summary.Text(w, swarm.TextOptions{Color: b.colour && !b.noColor, Drawn: b.verbose, DrawnAbove: b.verbose,
+				Unreached: b.verbose || b.requireMarks, NoFolder: b.out == "" && !b.merge})
 		})
 	}
 	if b.json {
@@ -290,39 +221,15 @@ func (b *brood) show(write func(io.Writer) error) {
 
 // write writes a file of --out, whole or not at all.
 func (b *brood) write(path string, write func(io.Writer) error) bool {
+	if err := b.spares(path); err != nil {
+		b.complain(err, "")
+		b.worst = max(b.worst, invalid)
+		return false
+	}
 	if err := reports.WriteFile(path, write); err != nil {
 		b.complain(err, "")
 		b.worst = impossible
 		return false
 	}
 	return true
-}
-
-// swarmProgress redraws one line on a terminal.
-type swarmProgress struct {
-	*brood
-	drawn time.Time
-}
-
-func (p *swarmProgress) show() {
-	now := p.now()
-	if !p.terminal || now.Sub(p.began) < progressAfter || now.Sub(p.drawn) < progressEvery {
-		return
-	}
-	p.drawn = now
-	s := p.summary
-	line := fmt.Sprintf("%s, %s failed, %.1f per second", reports.Plural(s.Runs, "run", "runs"), reports.Grouped(s.Failed),
-		float64(s.Runs)/now.Sub(p.began).Seconds())
-	if len(line) >= p.columns() {
-		line = line[:p.columns()-1]
-	}
-	fmt.Fprintf(p.stderr, "\r%s\x1b[K", line)
-}
-
-// end takes the line away.
-func (p *swarmProgress) end() {
-	if !p.drawn.IsZero() {
-		fmt.Fprint(p.stderr, "\r\x1b[K")
-		p.drawn = time.Time{}
-	}
 }

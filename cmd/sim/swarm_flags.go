@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"math"
 	"runtime"
 	"time"
 
@@ -17,7 +16,7 @@ import (
 type swarmFlags struct {
 	options      scenarios.Options
 	sets         []string
-	seeds        swarm.Range
+	seeds        swarm.Asked
 	lasts        time.Duration // 0: until the seeds end
 	jobs         int
 	twice        uint64
@@ -37,14 +36,15 @@ const (
 	swarmSeeds      = "1-100" // unless told otherwise
 	swarmTwice      = 10
 	swarmShrinkTime = 30 * time.Second
+	mostJobs        = 1024 // each has a run in memory
 )
 
 func parseSwarmFlags(arguments []string) (f swarmFlags, help string, err error) {
 	set := newFlagSet("swarm")
-	seeds := set.String("seeds", swarmSeeds, "run the seeds `A-B`; A+N: so many from A on; A-: without end, with --for;\na hexadecimal one may be a commit's hash, of which 12 digits count")
+	seeds := set.String("seeds", swarmSeeds, "run the seeds `A-B`; A+N: so many from A on; A-: without end, with --for;\nA may be a commit's hash with 0x before it, of which 12 digits count")
 	set.DurationVar(&f.lasts, "for", 0, "begin no run after this `DURATION`")
 	from := set.String("from", "", "with --for: begin with this `SEED` instead of 1")
-	set.IntVar(&f.jobs, "jobs", runtime.GOMAXPROCS(0), "run `N` seeds at a time")
+	set.IntVar(&f.jobs, "jobs", min(runtime.GOMAXPROCS(0), mostJobs), "run `N` seeds at a time")
 	set.StringArrayVar(&f.sets, "set", nil, "fill ${NAME} in the scenarios: `NAME=VALUE`; may be repeated")
 	set.StringVar(&f.out, "out", "", "write the summary, and for each cause of failures its scenario, drawn and shrunk, to `DIR`")
 	forms := set.StringSlice("report", []string{"text"}, "print these `FORMS`, with commas: text, json")
@@ -105,7 +105,7 @@ func (f *swarmFlags) chooseSeeds(set *pflag.FlagSet, seeds, from string) (err er
 	if f.seeds, err = swarm.ParseRange(seeds); err != nil {
 		return fmt.Errorf("reading the seeds: %w", err)
 	}
-	if f.seeds.Last == math.MaxUint64 && f.lasts <= 0 {
+	if f.seeds.Open && f.lasts <= 0 {
 		return fmt.Errorf("the seeds %q have no end: write --for, or where they end", seeds)
 	}
 	return nil
@@ -115,6 +115,8 @@ func (f *swarmFlags) check(set *pflag.FlagSet) error {
 	switch {
 	case f.jobs < 1:
 		return fmt.Errorf("--jobs %d is not above 0", f.jobs)
+	case f.jobs > mostJobs:
+		return fmt.Errorf("--jobs %d is above %d", f.jobs, mostJobs)
 	case set.Changed("for") && f.lasts <= 0:
 		return fmt.Errorf("--for %v is not above 0", f.lasts)
 	case f.shrinkTime <= 0:

@@ -69,6 +69,8 @@ func TestSwarmFindsWhatIsPlanted(t *testing.T) {
     at        12.5s of virtual time, under faults (heal at DURATION)
     repeat    sim swarm --seeds 3-3 --verbose ` + file + `
 
+  with --out DIR a small file of each cause is written
+
   seeds       1-9
   scenarios   ` + file + ": 9 runs, 3 failed\n"
 	got := regexp.MustCompile(`heal at [0-9.ms]+`).ReplaceAllString(out.String(), "heal at DURATION")
@@ -87,11 +89,15 @@ func TestSwarmRepeatsASeed(t *testing.T) {
 	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--verbose", file}); got != failed {
 		t.Errorf("status %d, want 99", got)
 	}
-	for _, want := range []string{"seed 3 of " + file + ": failed, 2 phones, ", "  FAILED no seed is a multiple of three: … drew it\n", "    drawn\n", "heals at ",
+	for _, want := range []string{"seed 3 of " + file + ": failed, 2 phones, ", "  FAILED no seed is a multiple of three: … drew it\n", "heals at ",
+		"    drawn     as printed above: seed 3 of " + file + "\n",
 		"    last events\n      12.5 anna: prints\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
+	}
+	if n := strings.Count(out.String(), "heals at "); n != 1 {
+		t.Errorf("what was drawn stands there %d times:\n%s", n, out)
 	}
 }
 
@@ -170,7 +176,7 @@ func TestSwarmIsInterrupted(t *testing.T) {
 	if got := p.command(ctx, []string{"swarm", "--seeds", "1-1000000", "--jobs", "1", file}); got != interrupted {
 		t.Errorf("status %d, want 105", got)
 	}
-	for _, want := range []string{"FAILED  swarm: 1 of 4 runs failed, of 1 cause\n", "  seeds       1-4\n"} {
+	for _, want := range []string{"FAILED  swarm: 1 of 4 runs failed, of 1 cause; interrupted\n", "  seeds       1-4\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -190,6 +196,26 @@ func TestSwarmEndsInTime(t *testing.T) {
 	}
 }
 
+// TestTheLastSeedIsOne: a range that ends with it has an end, and what is
+// shortened is said.
+func TestTheLastSeedIsOne(t *testing.T) {
+	for seeds, want := range map[string]string{
+		"18446744073709551615":                   "18446744073709551615",
+		"18446744073709551614+2":                 "18446744073709551614-18446744073709551615",
+		"0x0000000000000001":                     "1",
+		"0x630fbe9c0ffee0123456789abcdef0123456": "108919273558014",
+	} {
+		p, out, errs, file := planted(t)
+		p.engine = sim.Run
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", seeds, file}); got != held || !strings.Contains(out.String(), "\n  seeds       "+want+"\n") {
+			t.Errorf("%s: status %d\n%s%s", seeds, got, out, errs)
+		}
+		if shortened := "of the long number the first 12 digits count: the first seed is 108919273558014\n"; (errs.String() == shortened) != (len(seeds) > 30) {
+			t.Errorf("%s: said %q", seeds, errs)
+		}
+	}
+}
+
 // TestSwarmFailsFast: nothing after the first failure counts, whatever the jobs.
 func TestSwarmFailsFast(t *testing.T) {
 	for _, jobs := range []string{"1", "2"} {
@@ -201,6 +227,18 @@ func TestSwarmFailsFast(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &s); err != nil || s.Runs != 3 || s.Failed != 1 || s.Failures[0].Seed != 3 {
 			t.Errorf("jobs %s: %d runs, %d failed (%v), want 3 and 1", jobs, s.Runs, s.Failed, err)
 		}
+	}
+}
+
+// TestSwarmReadsContactsFirst: without the recorded day no seed is run.
+func TestSwarmReadsContactsFirst(t *testing.T) {
+	p, out, errs, file := planted(t)
+	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}", "contacts: {trace: {file: absent.csv, phones: [anna, ben]}}", 1))
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", file}); got != invalid || out.Len() > 0 {
+		t.Errorf("status %d, want 104 and no summary\n%s", got, out)
+	}
+	if said := errs.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "absent.csv") || !strings.HasPrefix(said, file+":5:") {
+		t.Errorf("said %q", said)
 	}
 }
 
@@ -222,6 +260,10 @@ func TestSwarmRefuses(t *testing.T) {
 		{"swarm --from 5 FILE", invalid, "--from is of use with --for only"},
 		{"swarm --for 1s --from 5 --seeds 1-2 FILE", invalid, "name one of them"},
 		{"swarm --jobs 0 FILE", invalid, "--jobs 0 is not above 0"},
+		{"swarm --jobs 1025 FILE", invalid, "--jobs 1025 is above 1024"},
+		{"swarm --jobs 99999999 FILE", invalid, "--jobs 99999999 is above 1024"},
+		{"swarm --seeds 0x123456789012GARBAGE FILE", invalid, "is no seed"},
+		{"swarm --seeds 1-18446744073709551616 FILE", invalid, "is larger than the last seed"},
 		{"swarm --report junit FILE", invalid, `"junit" is no report of a swarm`},
 		{"swarm --merge --seeds 1-2 a.json", invalid, "--merge runs nothing"},
 		{"swarm --merge", invalid, "no result was named"},

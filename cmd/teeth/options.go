@@ -11,6 +11,9 @@ import (
 	"github.com/spf13/pflag"
 )
 
+// mostJobs are the most bugs that are tried at the same time.
+const mostJobs = 1024
+
 // options are what the command line asks for.
 type options struct {
 	bugs []bug
@@ -50,8 +53,8 @@ func parseOptions(arguments []string) (options, error) {
 			return o, fmt.Errorf("--%s is of use with --swarm only", of)
 		}
 	}
-	if o.jobs < 1 {
-		return o, fmt.Errorf("--jobs %d: want at least 1", o.jobs)
+	if o.jobs < 1 || o.jobs > mostJobs {
+		return o, fmt.Errorf("--jobs %d: want at least 1, and at most %d", o.jobs, mostJobs)
 	}
 	var err error
 	table := allBugs()

@@ -34,12 +34,13 @@ func TestTheSecondTable(t *testing.T) {
 
 func TestBadOptionsAreRefused(t *testing.T) {
 	for want, arguments := range map[string][]string{
-		"--jobs 0: want at least 1":                {"--jobs", "0"},
-		`unknown argument "block"`:                 {"block"},
-		"--run: error parsing regexp: missing":     {"--run", "("},
-		`--run "no such bug" matches none of the `: {"--run", "no such bug"},
-		"--seeds is of use with --swarm only":      {"--seeds", "1-2"},
-		"unknown flag: --bug":                      {"--bug"},
+		"--jobs 0: want at least 1":                 {"--jobs", "0"},
+		"--jobs 1025: want at least 1, and at most": {"--jobs", "1025"},
+		`unknown argument "block"`:                  {"block"},
+		"--run: error parsing regexp: missing":      {"--run", "("},
+		`--run "no such bug" matches none of the `:  {"--run", "no such bug"},
+		"--seeds is of use with --swarm only":       {"--seeds", "1-2"},
+		"unknown flag: --bug":                       {"--bug"},
 	} {
 		if _, err := parseOptions(arguments); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", arguments, err, want)
@@ -64,7 +65,7 @@ func TestCommandAnswersWithAStatus(t *testing.T) {
 	if got := command(t.Context(), []string{"--jobs", "0"}, &stdout, &stderr); got != misused {
 		t.Errorf("status %d, want %d", got, misused)
 	}
-	if want := "teeth: --jobs 0: want at least 1\nhint: teeth --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
+	if want := "teeth: --jobs 0: want at least 1, and at most 1024\nhint: teeth --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
 		t.Errorf("printed %q and %q, want %q", stdout.String(), stderr.String(), want)
 	}
 	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != allCaught || !strings.HasPrefix(stdout.String(), "Teeth plants bugs") {

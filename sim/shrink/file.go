@@ -14,7 +14,10 @@ type Shown struct {
 	From     string // the file and seed in which it was found
 	Expected string
 	Found    string
+	Mark     string // begins the file's comment, by which it is known
 }
+
+const longestAbout = 500 // bytes
 
 // File is a shrunk scenario as a file, with a comment that says what it shows.
 func File(s *scenarios.Scenario, what Shown, r Report) []byte {
@@ -22,9 +25,12 @@ func File(s *scenarios.Scenario, what Shown, r Report) []byte {
 	t.Name = what.Name
 	t.About = fmt.Sprintf("Found by a swarm in %s: expected %s, found %s.", what.From, what.Expected, what.Found)
 	t.About = reports.Plain(strings.Join(strings.Fields(t.About), " "))
+	if len(t.About) > longestAbout {
+		t.About = strings.ToValidUTF8(t.About[:longestAbout], "") + "…"
+	}
 	t.Manual = false
 	var b []byte
-	b = fmt.Appendf(b, "# %s\n", reports.Plain(fmt.Sprintf("Shrunk by %d runs to %s and %s.", r.Tries,
+	b = fmt.Appendf(b, "# %s\n", reports.Plain(what.Mark+fmt.Sprintf("shrunk by %d runs to %s and %s.", r.Tries,
 		reports.Plural(r.Steps, "step, fault or actor", "steps, faults and actors"), reports.Plural(r.Phones, "phone", "phones"))))
 	switch {
 	case r.Explicit:

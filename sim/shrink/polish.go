@@ -241,7 +241,7 @@ func (w *work) only(change func(s *scenarios.Scenario)) {
 		w.err = err
 		return
 	}
-	if len(t.Causes) > 0 && !slices.ContainsFunc(t.Causes, func(c string) bool { return c != w.cause }) {
+	if len(t.Causes) > 0 && !slices.ContainsFunc(t.Causes, func(c string) bool { return c != w.cause }) && w.may(s) {
 		w.best = s
 	}
 }

@@ -45,6 +45,9 @@ type Limits struct {
 	Until func() bool    // true: time is up; nil: never
 	Note  func(s string) // progress; nil: nobody listens
 	Seeds []uint64       // that the result must fail under as well
+	// Keep says whether a candidate that fails may be taken, such as whether it can be
+	// written to a file; nil: every one may. It sees each of them in turn.
+	Keep func(s *scenarios.Scenario) bool
 	// KeepTimes leaves everything at its time: the failure is what does not follow
 	// long after something else.
 	KeepTimes bool
@@ -58,6 +61,12 @@ type Report struct {
 	Steps    int      // with faults and adversaries: everything that happens
 	Phones   int
 	Complete bool // no limit ended it
+}
+
+// Measure takes the size of a scenario.
+func (r *Report) Measure(s *scenarios.Scenario) {
+	r.Steps = len(s.Script) + len(s.Faults) + len(s.Adversaries) + len(s.Routine)
+	r.Phones = len(s.PhoneNames())
 }
 
 const defaultTries = 2000
@@ -97,8 +106,7 @@ func Reduce(ctx context.Context, failing *scenarios.Scenario, cause string, try 
 	w.polish()
 	w.check()
 	w.report.Complete = !w.over()
-	w.report.Steps = len(w.best.Script) + len(w.best.Faults) + len(w.best.Adversaries) + len(w.best.Routine)
-	w.report.Phones = len(w.best.PhoneNames())
+	w.report.Measure(w.best)
 	if w.err != nil && ctx.Err() == nil {
 		return nil, w.report, w.err
 	}
@@ -126,12 +134,14 @@ func (w *work) fails(s *scenarios.Scenario) bool {
 
 // keep takes the candidate when it fails.
 func (w *work) keep(s *scenarios.Scenario) bool {
-	if !w.fails(s) {
+	if !w.fails(s) || !w.may(s) {
 		return false
 	}
 	w.best = s
 	return true
 }
+
+func (w *work) may(s *scenarios.Scenario) bool { return w.limits.Keep == nil || w.limits.Keep(s) }
 
 // with is the best so far, changed.
 func (w *work) with(change func(s *scenarios.Scenario)) *scenarios.Scenario {

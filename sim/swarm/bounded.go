@@ -22,7 +22,7 @@ type Endless struct {
 func (e *Endless) Error() string {
 	limit := "too many"
 	if e.Wall > 0 {
-		limit = fmt.Sprintf("not over after %v of real time", e.Wall)
+		limit = fmt.Sprintf("not over after %v of real time, in which another machine may come further", e.Wall)
 	}
 	return fmt.Sprintf("at %v of virtual time, after %d events: %s", e.At, e.Events, limit)
 }
@@ -35,8 +35,8 @@ type answer struct {
 
 // bounded runs a scenario within the limits. One that hangs between two events
 // cannot be stopped: it is left behind.
-func (o *Options) bounded(ctx context.Context, s *scenarios.Scenario, options sim.Options) (*sim.Result, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (o *Options) bounded(whole context.Context, s *scenarios.Scenario, options sim.Options) (*sim.Result, error) {
+	ctx, cancel := context.WithCancelCause(whole)
 	defer cancel(nil)
 	var at atomic.Int64
 	var events atomic.Uint64
@@ -59,6 +59,8 @@ func (o *Options) bounded(ctx context.Context, s *scenarios.Scenario, options si
 	select {
 	case a := <-done:
 		return ended(ctx, a)
+	case <-whole.Done():
+		return nil, whole.Err()
 	case <-o.Limits.After(o.Limits.Wall):
 		e := &Endless{At: time.Duration(at.Load()), Events: events.Load(), Wall: o.Limits.Wall}
 		cancel(e)

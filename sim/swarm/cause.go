@@ -22,7 +22,18 @@ func newNaming(base *scenarios.Scenario) *naming {
 		words = append(words, word)
 	}
 	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
-	return &naming{regexp.MustCompile(`\b(?:` + strings.Join(words, "|") + `)\b(?: \(program [0-9]+\))?`)}
+	return &naming{regexp.MustCompile(`(?: to )?\b(?:` + strings.Join(words, "|") + `)\b(?: \(program [0-9]+\))?`)}
+}
+
+// plain is a text without what differs from run to run: whose it is, to whom it
+// was said, and what the function of that name takes out.
+func (n *naming) plain(text string) string {
+	return plain(n.phones.ReplaceAllStringFunc(text, func(name string) string {
+		if strings.HasPrefix(name, " to ") {
+			return ""
+		}
+		return "…"
+	}))
 }
 
 // livenessCause begins the cause of something that was not possible after the heal.
@@ -31,7 +42,7 @@ const livenessCause = "liveness: "
 // causeOf names a failure so that the same failure of another seed has the same
 // name: the check, and what was found without what differs from run to run.
 func (n *naming) causeOf(c *reports.Check) string {
-	found := plain(n.phones.ReplaceAllString(c.Found, "…"))
+	found := n.plain(c.Found)
 	if found == "" {
 		found = "nothing"
 	}

@@ -1,9 +1,11 @@
 package swarm
 
 import (
+	"errors"
 	"testing"
 
 	"bluetrace/reports"
+	"bluetrace/sim"
 )
 
 // TestCauses: what differs from seed to seed is not part of a cause, what tells
@@ -32,6 +34,17 @@ func TestCauses(t *testing.T) {
 	} {
 		if a, b := n.causeOf(c.a), n.causeOf(c.b); a != c.want || b != c.want {
 			t.Errorf("causes\n%q and\n%q, want\n%q", a, b, c.want)
+		}
+	}
+	if got := n.causeOf(invariant("a block lasts", `"Invalid Password" to pupil-3`)); got != `a block lasts: "Invalid Password"` {
+		t.Errorf("the cause has to whom it was said: %q", got)
+	}
+	for _, name := range []string{"teacher", "pupil-12", "mallory"} {
+		why := "virtual: " + name + " wants to be woken at 5 ns, before now"
+		for _, err := range []error{&sim.Broken{Why: why}, errors.New(why)} {
+			if got, want := broken(n, err).Cause, "the run breaks: virtual: … wants to be woken at # ns, before now"; got != want {
+				t.Errorf("cause %q, want %q", got, want)
+			}
 		}
 	}
 	if a, b := n.causeOf(invariant("a", "an answer")), n.causeOf(invariant("a", "no answer")); a == b {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -138,61 +137,4 @@ func TestEverythingIsOverAtTheHeal(t *testing.T) {
 			}
 		}
 	}
-}
-
-func outlasts(f *scenarios.Fault, heal time.Duration) string {
-	switch {
-	case f.Kind == scenarios.FaultClock:
-		if f.At > heal {
-			return "a clock is stepped after the heal"
-		}
-	case f.Every > 0:
-		if last := f.At + (f.Until-1-f.At)/f.Every*f.Every; last+f.For > heal {
-			return "the last time goes on until " + (last + f.For).String()
-		}
-	case instant(f):
-		if f.At > heal {
-			return "it comes after the heal"
-		}
-	case f.For == 0 || f.At+f.For > heal:
-		return "it goes on after the heal"
-	}
-	return ""
-}
-
-// clocksAtHeal is by how much each node's clock is wrong then, when it is by more
-// than a microsecond.
-func clocksAtHeal(s *scenarios.Scenario, heal time.Duration) map[int]time.Duration {
-	off := map[int]time.Duration{}
-	for i := range s.Faults {
-		f := &s.Faults[i]
-		if f.Kind != scenarios.FaultClock {
-			continue
-		}
-		nodes := f.Of.Phones
-		if f.Of.Server {
-			nodes = append([]int{-1}, nodes...)
-		}
-		for _, n := range nodes {
-			off[n] += f.Offset + f.Step + time.Duration(f.Drift*float64(heal)/1e6)
-		}
-	}
-	for i := range s.Script {
-		st := &s.Script[i]
-		if st.Fault == nil || st.Fault.Kind != scenarios.FaultClock {
-			continue
-		}
-		for _, n := range st.Fault.Of.Phones {
-			off[n] += st.Fault.Step
-		}
-		if st.Fault.Of.Server {
-			off[-1] += st.Fault.Step
-		}
-	}
-	for n, d := range off {
-		if d.Abs() < time.Microsecond {
-			delete(off, n)
-		}
-	}
-	return off
 }

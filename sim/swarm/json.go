@@ -3,14 +3,11 @@ package swarm
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
-
-	"bluetrace/reports"
 )
 
 // document is the JSON form of a summary: its fields and what follows from them.
@@ -49,25 +46,6 @@ func (s *Summary) throughput() throughput {
 	t := throughput{RunsPerSecond: float64(s.Runs) / s.WallSeconds, VirtualPerWall: float64(s.VirtualMs) / 1000 / s.WallSeconds}
 	t.RunsPerSecondPerCore = t.RunsPerSecond / float64(max(s.Jobs, 1))
 	return t
-}
-
-// ReadJSON reads what JSON wrote.
-func ReadJSON(r io.Reader) (*Summary, error) {
-	s := NewSummary()
-	s.Verdict = ""
-	d := json.NewDecoder(r)
-	if err := d.Decode(s); err != nil {
-		return nil, fmt.Errorf("reading the JSON result of a swarm: %w", err)
-	}
-	if d.More() {
-		return nil, errors.New("reading the JSON result of a swarm: more stands behind it")
-	}
-	switch s.Verdict {
-	case reports.Passed, reports.Failed, reports.Interrupted:
-	default:
-		return nil, fmt.Errorf("the JSON result of a swarm has the verdict %q", s.Verdict)
-	}
-	return s, nil
 }
 
 // escaped has what the JSON encoder leaves alone escaped: DEL, the C1 controls,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"time"
 
@@ -54,7 +55,9 @@ type Outcome struct {
 
 	Faults      []reports.KindCount
 	Adversaries []reports.KindCount
-	Failures    []Failure // no two of one cause
+	// Failures are in the order of their times, no two of one cause: the later ones
+	// may be consequences of the first.
+	Failures []Failure
 }
 
 // Failure is a check that failed, or a run that broke.
@@ -88,17 +91,22 @@ func Run(ctx context.Context, o Options) error {
 	jobs := make(chan job)
 	queue := make(chan pair, 2*o.Jobs) // in order, for those who collect
 	var all sync.WaitGroup
-	for range o.Jobs {
-		all.Go(func() {
-			for j := range jobs {
-				j.done <- o.one(ctx, &j)
-			}
-		})
+	workers := 0
+	give := func(j job) {
+		if workers < o.Jobs { // each begins with a run, so that there are no more of them than runs
+			workers++
+			all.Go(func() {
+				for j := range jobs {
+					j.done <- o.one(ctx, &j)
+				}
+			})
+		}
+		jobs <- j
 	}
 	all.Go(func() {
 		defer close(queue)
 		defer close(jobs)
-		o.deal(ctx, jobs, queue)
+		o.deal(ctx, give, queue)
 	})
 	for p := range queue {
 		out := <-p.first.done
@@ -114,7 +122,7 @@ func Run(ctx context.Context, o Options) error {
 }
 
 // deal gives out the runs in their order until the context ends.
-func (o *Options) deal(ctx context.Context, jobs chan<- job, queue chan<- pair) {
+func (o *Options) deal(ctx context.Context, give func(job), queue chan<- pair) {
 	for seed := range o.Seeds {
 		for _, b := range o.Bases {
 			p := pair{first: job{b, seed, o.Marks, make(chan *Outcome, 1)}}
@@ -126,9 +134,9 @@ func (o *Options) deal(ctx context.Context, jobs chan<- job, queue chan<- pair) 
 			case <-ctx.Done():
 				return
 			}
-			jobs <- p.first
+			give(p.first)
 			if p.second != nil {
-				jobs <- *p.second
+				give(*p.second)
 			}
 		}
 	}
@@ -156,7 +164,7 @@ func (o *Options) one(ctx context.Context, j *job) *Outcome {
 	case ctx.Err() != nil && (err != nil || r.Run.Verdict == reports.Interrupted):
 		return nil
 	case err != nil:
-		out.Failures = []Failure{broken(err)}
+		out.Failures = []Failure{broken(newNaming(j.base), err)}
 		return out
 	}
 	out.take(&r.Run)
@@ -170,7 +178,7 @@ func (out *Outcome) take(r *reports.Run) {
 	out.Failures = failures(r, out.Base)
 }
 
-// failures are those of a run, one of each cause.
+// failures are those of a run, one of each cause, the earliest first.
 func failures(r *reports.Run, base *scenarios.Scenario) []Failure {
 	var all []Failure
 	seen := map[string]bool{}
@@ -185,6 +193,7 @@ func failures(r *reports.Run, base *scenarios.Scenario) []Failure {
 			all = append(all, Failure{cause, *c})
 		}
 	}
+	slices.SortStableFunc(all, func(a, b Failure) int { return earlier(&a.Check, &b.Check) })
 	return all
 }
 
@@ -195,17 +204,28 @@ func (o *Options) compared(ctx context.Context, a, b *Outcome) *Outcome {
 		return nil
 	}
 	a.Twice = true
-	if a.Digest == b.Digest {
+	switch {
+	case a.Digest == b.Digest || a.Digest == "": // without a digest its own failure says why
+		return a
+	case b.Digest == "" && len(b.Failures) > 0:
+		f := b.Failures[0]
+		f.Check.Found = "in a second run: " + f.Check.Found
+		a.fail(f)
 		return a
 	}
 	s, _ := Draw(a.Base, a.Plan.Seed)
-	a.Verdict = reports.Failed
-	a.Failures = append(a.Failures, Failure{Cause: "a second run was another one", Check: reports.Check{
+	a.fail(Failure{Cause: "a second run was another one", Check: reports.Check{
 		Kind: reports.InvariantCheck, Name: SameRun, Verdict: reports.Failed, Times: 1,
 		Expected: "digest " + a.Digest,
 		Found:    fmt.Sprintf("digest %s%s", b.Digest, Diverged(ctx, s, o.Engine)),
 	}})
 	return a
+}
+
+// fail adds a failure that outweighs the others.
+func (out *Outcome) fail(f Failure) {
+	out.Verdict = reports.Failed
+	out.Failures = slices.Insert(out.Failures, 0, f)
 }
 
 // Names of what no check of the run looks at.
@@ -216,19 +236,23 @@ const (
 )
 
 // broken is the failure of a run that could not be done.
-func broken(err error) Failure {
-	f := Failure{Cause: breaks + plain(firstLine(err.Error()))}
+func broken(n *naming, err error) Failure {
+	f := Failure{Cause: breaks + n.plain(firstLine(err.Error()))}
 	f.Check = reports.Check{Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
 		Expected: "an outcome", Found: err.Error()}
 	if b, ok := errors.AsType[*sim.Broken](err); ok {
-		f.Cause = breaks + plain(firstLine(b.Why))
+		f.Cause = breaks + n.plain(firstLine(b.Why))
 		f.Check.Around = linesOf(b.Stack)
 	}
 	return f
 }
 
 func neverEnds(e *Endless) Failure {
-	return Failure{Cause: "the run does not end", Check: reports.Check{
+	cause := "the run does not end"
+	if e.Wall > 0 {
+		cause = fmt.Sprintf("the run was not finished in %v of real time", e.Wall)
+	}
+	return Failure{Cause: cause, Check: reports.Check{
 		Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
 		Expected: "an end", Found: e.Error(),
 	}}

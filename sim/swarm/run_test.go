@@ -115,8 +115,37 @@ func TestFailuresAreGrouped(t *testing.T) {
 	}
 	want := []string{
 		"nothing is lost: # entries of … | 7 runs, first 5: 5 entries of pupil-5",
-		"liveness: login: right: nothing | 5 runs, first 7: nothing",
+		"liveness: login: right: nothing | 4 runs, first 7: nothing",
 	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if also := s.Sorted()[0].Also; !slices.Equal(also, []Also{{"liveness: login: right: nothing", 1}}) {
+		t.Errorf("behind the first cause are %+v", also)
+	}
+}
+
+// TestTheEarliestFailureIsTheCause, whatever the order of the checks; causes
+// stand in the order of their kinds and times.
+func TestTheEarliestFailureIsTheCause(t *testing.T) {
+	at := func(seconds float64) *float64 { return &seconds }
+	check := func(kind reports.CheckKind, name string, at *float64) reports.Check {
+		return reports.Check{Kind: kind, Name: name, Verdict: reports.Failed, AtSeconds: at, Found: "it"}
+	}
+	runs := map[uint64][]reports.Check{
+		1: {check(reports.InvariantCheck, "end", nil), check(reports.InvariantCheck, "late", at(9)), check(reports.ExpectationCheck, "step", at(3))},
+		2: {check(reports.InvariantCheck, "late", at(8)), check(reports.InvariantCheck, "early", at(7))},
+		3: {check(reports.InvariantCheck, "late", at(5))},
+		4: {check(reports.ExpectationCheck, "step", at(1)), check(reports.InvariantCheck, "late", at(9))},
+	}
+	s := swarmOf(t, Options{Seeds: Range{1, 4}.Seeds(), Engine: func(_ context.Context, sc *scenarios.Scenario, _ sim.Options) (*sim.Result, error) {
+		return &sim.Result{Run: reports.Run{Verdict: reports.Failed, Digest: "d", Checks: runs[sc.Seed]}}, nil
+	}})
+	var got []string
+	for _, g := range s.Sorted() {
+		got = append(got, fmt.Sprint(g.Cause, " ", g.Runs, " ", g.Also))
+	}
+	want := []string{"late: it 1 []", "early: it 1 [{late: it 1}]", "liveness: step: it 2 [{late: it 2} {end: it 1}]"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -226,14 +255,16 @@ func TestARunWithoutEndIsAFailure(t *testing.T) {
 	for _, c := range []struct {
 		engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
 		limits Limits
+		cause  string
 		found  string
 	}{
-		{onward, Limits{Events: 100}, "at 1m41s of virtual time, after 101 events: too many"},
-		{stuck, limits, "at 0s of virtual time, after 0 events: not over after 1m0s of real time"},
+		{onward, Limits{Events: 100}, "the run does not end", "at 1m41s of virtual time, after 101 events: too many"},
+		{stuck, limits, "the run was not finished in 1m0s of real time",
+			"at 0s of virtual time, after 0 events: not over after 1m0s of real time, in which another machine may come further"},
 	} {
 		s := swarmOf(t, Options{Seeds: Range{3, 3}.Seeds(), Jobs: 1, Engine: c.engine, Limits: c.limits})
-		if len(s.Failures) != 1 || s.Failures[0].Cause != "the run does not end" || s.Failures[0].Check.Found != c.found {
-			t.Errorf("failures %+v, want one that found %q", s.Failures, c.found)
+		if len(s.Failures) != 1 || s.Failures[0].Cause != c.cause || s.Failures[0].Check.Found != c.found {
+			t.Errorf("failures %+v, want %q that found %q", s.Failures, c.cause, c.found)
 		}
 	}
 }
@@ -261,5 +292,50 @@ func TestAnotherRunIsAFailure(t *testing.T) {
 	}
 	if s.Twice != 1 {
 		t.Errorf("%d runs twice, want 1", s.Twice)
+	}
+}
+
+// TestASecondRunThatDoesNotEndIsNotAnother: it is told of for what it is.
+func TestASecondRunThatDoesNotEndIsNotAnother(t *testing.T) {
+	expired := make(chan time.Time, 1)
+	hang := make(chan struct{})
+	defer close(hang)
+	for cause, second := range map[string]func() (*sim.Result, error){
+		"the run breaks: out of memory": func() (*sim.Result, error) { return nil, &sim.Broken{Why: "out of memory"} },
+		"the run was not finished in 2m0s of real time": func() (*sim.Result, error) {
+			expired <- time.Time{}
+			<-hang
+			return nil, nil
+		},
+	} {
+		var runs atomic.Int64
+		s := swarmOf(t, Options{Seeds: Range{10, 10}.Seeds(), Jobs: 1, Twice: 10,
+			Limits: Limits{Wall: 2 * time.Minute, After: func(time.Duration) <-chan time.Time { return expired }},
+			Engine: func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error) {
+				if runs.Add(1) == 2 {
+					return second()
+				}
+				return &sim.Result{Run: reports.Run{Verdict: reports.Passed, Digest: "abc"}}, nil
+			}})
+		if len(s.Failures) != 1 || s.Failures[0].Cause != cause || !strings.HasPrefix(s.Failures[0].Check.Found, "in a second run: ") {
+			t.Errorf("failures %+v, want one: %q", s.Failures, cause)
+		}
+	}
+}
+
+// TestAnInterruptGetsThrough to a run that hangs.
+func TestAnInterruptGetsThrough(t *testing.T) {
+	ctx, stop := context.WithCancel(context.Background())
+	hang := make(chan struct{})
+	defer close(hang)
+	err := Run(ctx, Options{Bases: []*scenarios.Scenario{classroom(t)}, Seeds: Range{1, 9}.Seeds(), Jobs: 2,
+		Limits: Limits{Wall: time.Hour, After: time.After},
+		Engine: func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error) {
+			stop()
+			<-hang
+			return nil, nil
+		}})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("the error is %v", err)
 	}
 }

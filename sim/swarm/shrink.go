@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,73 +20,148 @@ type Shrunk struct {
 	Note string // how small it is, and whether it needs its seed
 }
 
-// errNotTheSame says that a shrunk file is not what it should be.
-var errNotTheSame = errors.New("the file that was written does not fail with this cause")
+// Errors of shrinking.
+var (
+	errNotTheSame = errors.New("the file that was written does not fail with this cause")
+	errCalm       = errors.New("without its faults and adversaries something fails as well: there is nothing to tell what it needs by")
+)
+
+// shrinking is one failure being made small.
+type shrinking struct {
+	group  *Group
+	naming *naming
+	name   string // of the small scenario
+	path   string // of its file
+	try    shrink.Try
+	failed func(context.Context, *scenarios.Scenario) *reports.Check // with the cause; nil: nothing is
+	kept   []*scenarios.Scenario                                     // that failed and can be written, each smaller than the one before it
+}
 
 // Shrink makes the first scenario of a group small. path is where its file will
-// stand. The limits are those of shrink.Reduce; Seeds are filled in. A run
+// stand. The limits are those of shrink.Reduce; Seeds and Keep are filled in. A run
 // that does not end, or is not the same twice, is not shrunk: nil.
 func Shrink(ctx context.Context, base *scenarios.Scenario, g *Group, name, path string, limits shrink.Limits) (*Shrunk, error) {
 	if g.Check.Name == RunEnds && !strings.HasPrefix(g.Cause, breaks) || g.Check.Name == SameRun {
 		return nil, nil
 	}
-	failing, _ := Draw(base, g.Seed)
+	failing, plan := Draw(base, g.Seed)
 	failing.File = path
-	n := newNaming(base)
-	causes := func(r *reports.Run) []string { return n.causes(r) }
-	try := shrink.InVirtualTime(sim.Options{WithoutDelays: true}, causes, func(err error) string { return broken(err).Cause })
-	limits.Seeds = []uint64{1, 2, 3, 4, 5}
-	if strings.HasPrefix(g.Cause, livenessCause) {
-		limits.KeepTimes, try = true, becauseOfFaults(try, g.Cause)
-	}
-	small, report, err := shrink.Reduce(ctx, failing, g.Cause, try, limits)
+	sh := &shrinking{group: g, naming: newNaming(base), name: name, path: path, kept: []*scenarios.Scenario{failing}}
+	sh.try, sh.failed = shrink.InVirtualTime(sim.Options{WithoutDelays: true}, sh.naming.causes, sh.broken), sh.check
+	small, err := sh.shrink(ctx, failing, plan, limits)
 	if err != nil {
 		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
 	}
-	small.Name = name
-	file := shrink.File(small, shrink.Shown{
-		Name: name, From: fmt.Sprintf("seed %d of %s", g.Seed, g.File), Expected: g.Check.Expected, Found: g.Check.Found,
-	}, report)
-	if err := stillFails(ctx, path, file, g.Cause, try); err != nil {
-		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
-	}
-	return &Shrunk{file, noteOf(&report)}, nil
+	return small, nil
 }
 
-// becauseOfFaults takes a candidate only for one that fails with the cause if it
-// holds without its faults and adversaries: else what is not possible after the heal
-// may be so for want of a login.
-func becauseOfFaults(try shrink.Try, cause string) shrink.Try {
+func (sh *shrinking) shrink(ctx context.Context, failing *scenarios.Scenario, plan Plan, limits shrink.Limits) (*Shrunk, error) {
+	limits.Seeds = []uint64{1, 2, 3, 4, 5}
+	limits.Keep = func(s *scenarios.Scenario) bool {
+		if _, err := scenarios.Parse(sh.path, s.AppendYAML(nil), scenarios.Options{}); err != nil {
+			return false
+		}
+		sh.kept = append(sh.kept, s)
+		return true
+	}
+	if strings.HasPrefix(sh.group.Cause, livenessCause) {
+		if held, err := sh.try(ctx, calmed(failing), false); err != nil || len(held.Causes) > 0 {
+			return nil, cmp.Or(err, errCalm)
+		}
+		limits.KeepTimes, sh.try = true, becauseOfFaults(sh.try, sh.group.Cause, errandsOf(failing, plan.Heal))
+	}
+	small, report, err := shrink.Reduce(ctx, failing, sh.group.Cause, sh.try, limits)
+	if err != nil {
+		return nil, err
+	}
+	file, err := sh.file(ctx, small, &report)
+	back := err != nil
+	for i, step := len(sh.kept)-1, 1; err != nil && ctx.Err() == nil && i > 0; step *= 2 { // a late one whose file does fail
+		i = max(i-step, 0)
+		last := sh.kept[i]
+		report.Measure(last)
+		report.Explicit, report.Seeds = false, nil
+		file, err = sh.file(ctx, last, &report)
+	}
+	if err != nil {
+		return nil, err
+	}
+	note := noteOf(&report)
+	if back {
+		note += "; the file of what is smaller does not fail"
+	}
+	return &Shrunk{file, note}, nil
+}
+
+// file is the scenario as a file, which was read again and failed, with what it
+// shows in that run.
+func (sh *shrinking) file(ctx context.Context, small *scenarios.Scenario, report *shrink.Report) ([]byte, error) {
+	shown := shrink.Shown{Name: sh.name, From: fmt.Sprintf("seed %d of %s", sh.group.Seed, sh.group.File), Mark: mark}
+	s, err := scenarios.Parse(sh.path, shrink.File(small, shown, *report), scenarios.Options{})
+	if err != nil {
+		return nil, err
+	}
+	tried, err := sh.try(ctx, s, false)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(tried.Causes, sh.group.Cause) {
+		return nil, errNotTheSame
+	}
+	check := &sh.group.Check
+	if own := sh.failed(ctx, s); own != nil {
+		check = own
+	}
+	shown.Expected, shown.Found = check.Expected, check.Found
+	file := shrink.File(small, shown, *report)
+	_, err = scenarios.Parse(sh.path, file, scenarios.Options{})
+	return file, err
+}
+
+func (sh *shrinking) broken(err error) string { return broken(sh.naming, err).Cause }
+
+// check is the failure of the cause in a scenario's run; nil: there is none.
+func (sh *shrinking) check(ctx context.Context, s *scenarios.Scenario) *reports.Check {
+	r, err := sim.Run(ctx, s, sim.Options{WithoutDelays: true})
+	if err != nil {
+		f := broken(sh.naming, err)
+		return &f.Check
+	}
+	for i := range r.Run.Checks {
+		if c := &r.Run.Checks[i]; c.Verdict == reports.Failed && sh.naming.causeOf(c) == sh.group.Cause {
+			return c
+		}
+	}
+	return nil
+}
+
+// becauseOfFaults takes a candidate only for one that fails with the cause if all
+// that its liveness needs is there, and if nothing fails without its faults and
+// adversaries: else what is not possible after the heal may be so for want of a
+// login.
+func becauseOfFaults(try shrink.Try, cause string, e *errands) shrink.Try {
 	return func(ctx context.Context, s *scenarios.Scenario, record bool) (shrink.Tried, error) {
+		if !record && e.lacks(s) != "" {
+			return shrink.Tried{}, nil
+		}
 		tried, err := try(ctx, s, record)
 		if err != nil || record || !slices.Contains(tried.Causes, cause) {
 			return tried, err
 		}
-		calm := *s
-		calm.Faults, calm.Adversaries = nil, nil
-		calm.Script = slices.DeleteFunc(slices.Clone(s.Script), func(st scenarios.Step) bool { return st.Fault != nil })
-		held, err := try(ctx, &calm, false)
-		if slices.Contains(held.Causes, cause) {
+		held, err := try(ctx, calmed(s), false)
+		if len(held.Causes) > 0 {
 			tried.Causes = slices.DeleteFunc(tried.Causes, func(c string) bool { return c == cause })
 		}
 		return tried, err
 	}
 }
 
-// stillFails reads the file as it will stand there, and runs it.
-func stillFails(ctx context.Context, path string, file []byte, cause string, try shrink.Try) error {
-	s, err := scenarios.Parse(path, file, scenarios.Options{})
-	if err != nil {
-		return err
-	}
-	tried, err := try(ctx, s, false)
-	if err != nil {
-		return err
-	}
-	if !slices.Contains(tried.Causes, cause) {
-		return errNotTheSame
-	}
-	return nil
+// calmed is a scenario without its faults and adversaries.
+func calmed(s *scenarios.Scenario) *scenarios.Scenario {
+	calm := *s
+	calm.Faults, calm.Adversaries = nil, nil
+	calm.Script = slices.DeleteFunc(slices.Clone(s.Script), func(st scenarios.Step) bool { return st.Fault != nil })
+	return &calm
 }
 
 func noteOf(r *shrink.Report) string {

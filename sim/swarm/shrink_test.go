@@ -2,8 +2,11 @@ package swarm
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -30,5 +33,160 @@ func TestWhatIsNotShrunk(t *testing.T) {
 	}
 	if _, err := scenarios.Parse("x.yaml", s.AppendYAML(nil), scenarios.Options{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// lesson is a drawn scenario with faults and adversaries, and how it is shrunk
+// when fails says what fails.
+func lesson(t *testing.T, cause string, fails func(*scenarios.Scenario) []string) (*scenarios.Scenario, Plan, *shrinking) {
+	t.Helper()
+	base := classroom(t)
+	s, plan := Draw(base, 1)
+	for seed := uint64(2); len(s.Adversaries) == 0 || len(s.Faults) < 4; seed++ {
+		s, plan = Draw(base, seed)
+	}
+	g := &Group{Cause: cause, Seed: plan.Seed, File: base.File, Check: reports.Check{Kind: reports.InvariantCheck, Expected: "that of the swarm", Found: "at 9 s"}}
+	sh := &shrinking{group: g, naming: newNaming(base), name: "found-x", path: "x.yaml", kept: []*scenarios.Scenario{s},
+		try: func(_ context.Context, s *scenarios.Scenario, record bool) (shrink.Tried, error) {
+			t := shrink.Tried{Causes: fails(s)}
+			if record {
+				t.Recording.Steps = s.Script
+			}
+			return t, nil
+		},
+		failed: func(context.Context, *scenarios.Scenario) *reports.Check {
+			return &reports.Check{Expected: "what is small", Found: "at 1 s"}
+		}}
+	return s, plan, sh
+}
+
+// TestWhatOnlyAnAdversaryShows keeps its length, without which nothing says how
+// long the run lasts; its file tells of its own run.
+func TestWhatOnlyAnAdversaryShows(t *testing.T) {
+	s, plan, sh := lesson(t, "c", func(s *scenarios.Scenario) []string {
+		if len(s.Adversaries) > 0 {
+			return []string{"c"}
+		}
+		return nil
+	})
+	small, err := sh.shrink(context.Background(), s, plan, shrink.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := scenarios.Parse("x.yaml", small.File, scenarios.Options{})
+	if err != nil {
+		t.Fatalf("%v in\n%s", err, small.File)
+	}
+	if len(got.Adversaries) != 1 || len(got.Script)+len(got.Faults)+len(got.Routine) > 0 || got.Length <= 0 {
+		t.Errorf("left is\n%s", small.File)
+	}
+	if !strings.HasPrefix(small.Note, "(1 phone, 1 step or fault; ") || !strings.HasSuffix(small.Note, " runs)") {
+		t.Errorf("noted is %q", small.Note)
+	}
+	if text := string(small.File); !strings.Contains(text, "expected what is small, found at 1 s") || strings.Contains(text, "that of the swarm") || !IsMade(small.File) {
+		t.Errorf("the file tells of another run:\n%s", text)
+	}
+}
+
+// TestTheLastGoodOneIsWritten when the file of the smallest does not fail.
+func TestTheLastGoodOneIsWritten(t *testing.T) {
+	files := 0
+	s, plan, sh := lesson(t, "c", func(s *scenarios.Scenario) []string {
+		if s.File == "read.yaml" && len(s.Faults) < 2 {
+			files++
+			return nil
+		}
+		if len(s.Faults) > 0 {
+			return []string{"c"}
+		}
+		return nil
+	})
+	sh.path, sh.kept = "read.yaml", []*scenarios.Scenario{s}
+	small, err := sh.shrink(context.Background(), s, plan, shrink.Limits{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := scenarios.Parse("x.yaml", small.File, scenarios.Options{})
+	if err != nil || len(got.Faults) < 2 || files == 0 || !strings.HasSuffix(small.Note, "; the file of what is smaller does not fail") {
+		t.Errorf("%v, after %d bad files: %d faults in\n%s", err, files, len(got.Faults), small.File)
+	}
+}
+
+// TestErrands: a candidate for liveness has all that liveness takes for granted.
+func TestErrands(t *testing.T) {
+	s, plan := Draw(classroom(t), 2)
+	e := errandsOf(s, plan.Heal)
+	if why := e.lacks(s); why != "" {
+		t.Fatalf("what was drawn lacks: %s", why)
+	}
+	first := func(s *scenarios.Scenario, fits func(*scenarios.Step) bool) int {
+		return slices.IndexFunc(s.Script, func(st scenarios.Step) bool { return len(st.Expect) > 0 && fits(&st) })
+	}
+	does := func(v scenarios.Verb) func(*scenarios.Step) bool {
+		return func(st *scenarios.Step) bool { return st.Do != nil && st.Do.Verb == v }
+	}
+	without := func(fits func(*scenarios.Step) bool) func(*scenarios.Scenario) {
+		return func(s *scenarios.Scenario) {
+			i := first(s, fits)
+			s.Script = slices.Delete(slices.Clone(s.Script), i, i+1)
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(*scenarios.Scenario)
+		lacks  bool
+	}{
+		"a login":      {without(func(st *scenarios.Step) bool { return st.Login != nil }), true},
+		"a download":   {without(does(scenarios.VerbDownload)), true},
+		"a beacon":     {without(does(scenarios.VerbBeacon)), true},
+		"an upload":    {without(does(scenarios.VerbUpload)), false},
+		"logins alone": {func(s *scenarios.Scenario) { s.Script = s.Script[:first(s, does(scenarios.VerbDownload))] }, false},
+		"no faults":    {func(s *scenarios.Scenario) { s.Faults = nil }, false},
+		"a long block": {func(s *scenarios.Scenario) { s.Server.BlockDuration = time.Hour }, true},
+		"no end": {func(s *scenarios.Scenario) {
+			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultLose, Chance: 1}}
+		}, true},
+		"a wrong clock": {func(s *scenarios.Scenario) {
+			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, Of: server()}}
+		}, true},
+	} {
+		smaller := *s
+		c.change(&smaller)
+		if why := e.lacks(&smaller); (why != "") != c.lacks {
+			t.Errorf("without %s: lacks %q", name, why)
+		}
+	}
+}
+
+// TestDrawsHaveTheirErrands: nothing that is drawn lacks any.
+func TestDrawsHaveTheirErrands(t *testing.T) {
+	for _, base := range library(t) {
+		for seed := range uint64(40) {
+			s, plan := Draw(base, seed)
+			if why := errandsOf(s, plan.Heal).lacks(s); why != "" {
+				t.Errorf("%s, seed %d: %s", base.Name, seed, why)
+			}
+		}
+	}
+}
+
+// TestLivenessNeedsACalmRunThatHolds, whatever fails in it.
+func TestLivenessNeedsACalmRunThatHolds(t *testing.T) {
+	s, plan := Draw(classroom(t), 2)
+	cause := livenessCause + "x"
+	for calm, want := range map[string][]string{"": {cause}, cause: {}, livenessCause + "another": {}} {
+		try := becauseOfFaults(func(_ context.Context, s *scenarios.Scenario, _ bool) (shrink.Tried, error) {
+			if len(s.Faults) > 0 {
+				return shrink.Tried{Causes: []string{cause}}, nil
+			}
+			return shrink.Tried{Causes: slices.DeleteFunc([]string{calm}, func(c string) bool { return c == "" })}, nil
+		}, cause, errandsOf(s, plan.Heal))
+		got, err := try(context.Background(), s, false)
+		if err != nil || !slices.Equal(got.Causes, want) {
+			t.Errorf("with %q in the calm run: causes %q, %v; want %q", calm, got.Causes, err, want)
+		}
+	}
+	_, plan, sh := lesson(t, cause, func(*scenarios.Scenario) []string { return []string{cause} })
+	if _, err := sh.shrink(context.Background(), s, plan, shrink.Limits{}); !errors.Is(err, errCalm) {
+		t.Errorf("what fails without faults: %v", err)
 	}
 }

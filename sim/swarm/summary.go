@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -15,14 +16,18 @@ import (
 // added. Those of the halves of a range, merged, are that of the whole but for what
 // is measured in real time.
 type Summary struct {
-	Verdict   reports.Verdict `json:"verdict"`
-	Ranges    []Range         `json:"seeds"` // that were run, joined where they touch
-	Files     []FileRuns      `json:"files"`
-	Runs      uint64          `json:"runs"`
-	Failed    uint64          `json:"failed"`
-	Twice     uint64          `json:"twice"` // runs that were run a second time
-	Events    uint64          `json:"events"`
-	VirtualMs uint64          `json:"virtual_ms"` // of all runs together
+	Kind    string          `json:"kind"` // "swarm", so that nothing else is taken for one
+	Build   reports.Build   `json:"build"`
+	Verdict reports.Verdict `json:"verdict"`
+	// Reasons are why a swarm failed or ended, but for its failures.
+	Reasons   []string   `json:"reasons,omitempty"`
+	Ranges    []Range    `json:"seeds"` // that were run, joined where they touch
+	Files     []FileRuns `json:"files"`
+	Runs      uint64     `json:"runs"`
+	Failed    uint64     `json:"failed"`
+	Twice     uint64     `json:"twice"` // runs that were run a second time
+	Events    uint64     `json:"events"`
+	VirtualMs uint64     `json:"virtual_ms"` // of all runs together
 
 	WallSeconds float64 `json:"wall_seconds"` // of merged ones together
 	Jobs        int     `json:"jobs"`         // of merged ones the most
@@ -37,9 +42,10 @@ type Summary struct {
 
 // FileRuns are the runs of one file.
 type FileRuns struct {
-	File   string `json:"file"`
-	Runs   uint64 `json:"runs"`
-	Failed uint64 `json:"failed"`
+	File   string  `json:"file"`
+	Ranges []Range `json:"seeds"` // of its runs, as those of all
+	Runs   uint64  `json:"runs"`
+	Failed uint64  `json:"failed"`
 }
 
 // Mark is a situation that a swarm should come to, and how many times it did.
@@ -52,7 +58,7 @@ type Mark struct {
 // Group is failures of one cause. What it shows of them is of the first seed.
 type Group struct {
 	Cause  string        `json:"cause"`
-	Runs   uint64        `json:"runs"` // in which it came
+	Runs   uint64        `json:"runs"` // in which it came, before anything else failed
 	Seed   uint64        `json:"seed"`
 	File   string        `json:"file"`
 	Plan   Plan          `json:"plan"`
@@ -64,14 +70,25 @@ type Group struct {
 	Shrunk string `json:"shrunk,omitempty"`
 	// ShrunkNote says what is small about it, or why there is none.
 	ShrunkNote string `json:"shrunk_note,omitempty"`
+	// Also are the causes of what failed later in these runs, those of many runs first.
+	Also []Also `json:"also,omitempty"`
+}
+
+// Also is a cause that came behind another, and in how many runs.
+type Also struct {
+	Cause string `json:"cause"`
+	Runs  uint64 `json:"runs"`
 }
 
 // mostCauses are the most groups that are kept.
 const mostCauses = 200
 
+// kind of a summary.
+const kind = "swarm"
+
 // NewSummary is one of no runs.
 func NewSummary() *Summary {
-	return &Summary{Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{}, Faults: []reports.KindCount{},
+	return &Summary{Kind: kind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{}, Faults: []reports.KindCount{},
 		Adversaries: []reports.KindCount{}, Marks: []Mark{}, Failures: []Group{}}
 }
 
@@ -80,7 +97,7 @@ func (s *Summary) Add(out *Outcome) {
 	one := NewSummary()
 	seed := out.Plan.Seed
 	one.Ranges = []Range{{seed, seed}}
-	one.Files = []FileRuns{{File: out.Base.File, Runs: 1}}
+	one.Files = []FileRuns{{File: out.Base.File, Ranges: []Range{{seed, seed}}, Runs: 1}}
 	one.Runs, one.Events = 1, out.Events
 	one.VirtualMs = uint64(time.Duration(out.VirtualSeconds * float64(time.Second)).Round(time.Millisecond).Milliseconds())
 	one.Faults, one.Adversaries = out.Faults, out.Adversaries
@@ -95,13 +112,17 @@ func (s *Summary) Add(out *Outcome) {
 	if len(out.Failures) > 0 {
 		one.Verdict, one.Failed, one.Files[0].Failed = reports.Failed, 1, 1
 	}
-	for _, f := range out.Failures {
-		one.Failures = append(one.Failures, Group{Cause: f.Cause, Runs: 1, Seed: seed, File: out.Base.File, Plan: out.Plan, Check: f.Check})
+	for i, f := range out.Failures {
+		if i == 0 {
+			one.Failures = []Group{{Cause: f.Cause, Runs: 1, Seed: seed, File: out.Base.File, Plan: out.Plan, Check: f.Check}}
+			continue
+		}
+		one.Failures[0].Also = alsoAdded(one.Failures[0].Also, []Also{{f.Cause, 1}})
 	}
 	s.Merge(one)
 }
 
-// Merge adds what another swarm found.
+// Merge adds what another swarm of the same build found.
 func (s *Summary) Merge(o *Summary) {
 	s.Verdict = worse(s.Verdict, o.Verdict)
 	s.Ranges = joined(s.Ranges, o.Ranges)
@@ -121,6 +142,7 @@ func (s *Summary) Merge(o *Summary) {
 			i = len(s.Files)
 			s.Files = append(s.Files, FileRuns{File: f.File})
 		}
+		s.Files[i].Ranges = joined(s.Files[i].Ranges, f.Ranges)
 		s.Files[i].Runs += f.Runs
 		s.Files[i].Failed += f.Failed
 	}
@@ -143,16 +165,33 @@ func (s *Summary) group(g *Group) {
 	switch {
 	case i >= 0:
 		h := &s.Failures[i]
-		runs := h.Runs + g.Runs
+		runs, also := h.Runs+g.Runs, alsoAdded(h.Also, g.Also)
 		if g.Seed < h.Seed {
 			*h = *g
 		}
-		h.Runs = runs
+		h.Runs, h.Also = runs, also
 	case len(s.Failures) < mostCauses:
 		s.Failures = append(s.Failures, *g)
 	default:
 		s.MoreCauses += g.Runs
 	}
+}
+
+// alsoAdded are counts by cause, the most first.
+func alsoAdded(a, b []Also) []Also {
+	if len(b) == 0 {
+		return a
+	}
+	sum := slices.Clone(a)
+	for _, one := range b {
+		if i := slices.IndexFunc(sum, func(s Also) bool { return s.Cause == one.Cause }); i >= 0 {
+			sum[i].Runs += one.Runs
+		} else if len(sum) < mostCauses {
+			sum = append(sum, one)
+		}
+	}
+	slices.SortFunc(sum, func(x, y Also) int { return cmp.Or(cmp.Compare(y.Runs, x.Runs), cmp.Compare(x.Cause, y.Cause)) })
+	return sum
 }
 
 // worse of two verdicts: what failed outweighs what was interrupted.
@@ -209,8 +248,31 @@ func (s *Summary) Unreached() []string {
 	return names
 }
 
+// RequireMarks fails the swarm when a situation was never reached, at the wish of
+// whom the reason names.
+func (s *Summary) RequireMarks(wish string) {
+	missing := len(s.Unreached())
+	switch {
+	case len(s.Marks) == 0:
+		s.Reasons = append(s.Reasons, "no situations were counted "+wish)
+	case missing == 1:
+		s.Reasons = append(s.Reasons, fmt.Sprintf("1 of %d situations was never reached %s", len(s.Marks), wish))
+	case missing > 1:
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d situations were never reached %s", missing, len(s.Marks), wish))
+	default:
+		return
+	}
+	s.Verdict = reports.Failed
+}
+
+// Interrupt says that something was ended before its time.
+func (s *Summary) Interrupt(reason string) {
+	s.Verdict = worse(s.Verdict, reports.Interrupted)
+	s.Reasons = append(s.Reasons, reason)
+}
+
 // Sorted has the failures that come first to a person first: broken runs and
-// invariants, then liveness, those of many runs before those of few.
+// invariants, then liveness; of either, those that came at an earlier virtual time.
 func (s *Summary) Sorted() []*Group {
 	all := make([]*Group, 0, len(s.Failures))
 	for i := range s.Failures {
@@ -223,9 +285,24 @@ func (s *Summary) Sorted() []*Group {
 		return 1
 	}
 	slices.SortStableFunc(all, func(a, b *Group) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Cause, b.Cause))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), earlier(&a.Check, &b.Check), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Cause, b.Cause))
 	})
 	return all
+}
+
+// earlier orders failed checks by the virtual time at which they failed. What is
+// about the whole run comes first, what was seen at its end last.
+func earlier(a, b *reports.Check) int {
+	when := func(c *reports.Check) float64 {
+		switch {
+		case c.Name == RunEnds || c.Name == SameRun:
+			return -1
+		case c.AtSeconds == nil:
+			return math.Inf(1)
+		}
+		return *c.AtSeconds
+	}
+	return cmp.Compare(when(a), when(b))
 }
 
 // SeedsText is the ranges in words.

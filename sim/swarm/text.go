@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -14,14 +15,19 @@ import (
 // TextOptions says how a summary is written.
 type TextOptions struct {
 	Color bool // ANSI colours for the verdicts
-	// Drawn has every failure shown with what its seed drew.
+	// Drawn has every failure shown with what its seed drew and the last events.
 	Drawn bool
+	// DrawnAbove says that what seeds drew stands before the summary.
+	DrawnAbove bool
+	Unreached  bool // the situations that were never reached are listed
+	NoFolder   bool // there was no folder for files of failures
 }
 
 // page is the text of a summary.
 type page struct {
 	bytes.Buffer
 	TextOptions
+	drawn map[string]bool // whose draw stands on the page
 }
 
 const pageWidth = 100
@@ -30,7 +36,7 @@ const pageWidth = 100
 // what faults did, and the failures, grouped by cause. What came from a scenario
 // or a peer is written with reports.Plain.
 func (s *Summary) Text(w io.Writer, o TextOptions) error {
-	p := &page{TextOptions: o}
+	p := &page{TextOptions: o, drawn: map[string]bool{}}
 	p.verdict(s)
 	p.failures(s)
 	p.counts(s)
@@ -63,6 +69,11 @@ func (p *page) verdict(s *Summary) {
 		said = fmt.Sprintf("%s of %s failed, of %s", reports.Grouped(s.Failed), reports.Plural(s.Runs, "run", "runs"),
 			reports.Plural(uint64(len(s.Failures))+s.MoreCauses, "cause", "causes"))
 	}
+	for _, reason := range s.Reasons {
+		if s.Verdict != reports.Interrupted { // else the verdict says it
+			said += "; " + reports.Plain(reason)
+		}
+	}
 	p.line("%s  swarm: %s", p.word(s.Verdict, strings.ToUpper(string(s.Verdict))), said)
 }
 
@@ -72,6 +83,10 @@ func (p *page) failures(s *Summary) {
 		p.line("  %s  %s", p.word(reports.Failed, "failed"), reports.Plain(g.Cause))
 		p.line("    %-10s%s of %s; first with seed %d of %s", "how often", reports.Grouped(g.Runs), reports.Plural(s.Runs, "run", "runs"), g.Seed, reports.Plain(g.File))
 		p.example(g)
+	}
+	if p.NoFolder && len(s.Failures) > 0 {
+		p.line("")
+		p.line("  with --out DIR a small file of each cause is written")
 	}
 	if s.MoreCauses > 0 {
 		p.line("")
@@ -101,12 +116,50 @@ func (p *page) example(g *Group) {
 	p.detail("repeat", g.Repeat)
 	p.detail("drawn", g.Drawn)
 	p.detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
+	p.also(g.Also)
 	if !p.Drawn {
 		return
 	}
-	p.list("drawn", g.Plan.Drawn)
-	p.list("last events", g.Check.Around)
+	if whose := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawnAbove || p.drawn[whose] {
+		p.detail("drawn", "as printed above: "+whose)
+	} else {
+		p.drawn[whose] = true
+		p.list("drawn", g.Plan.Drawn)
+	}
+	events := make([]string, 0, len(g.Check.Around))
+	for _, e := range g.Check.Around {
+		events = append(events, texts.ReplaceAllStringFunc(e, abridged))
+	}
+	p.list("last events", events)
 }
+
+const longestQuoted = 64 // bytes of a quoted text among the last events
+
+// abridged is a quoted text without what is too long of it.
+func abridged(quoted string) string {
+	text, err := strconv.Unquote(quoted)
+	if err != nil || len(text) <= longestQuoted {
+		return quoted
+	}
+	return fmt.Sprintf("%q… (%d more bytes)", text[:longestQuoted], len(text)-longestQuoted)
+}
+
+// also are the causes behind a cause.
+func (p *page) also(later []Also) {
+	if len(later) == 0 {
+		return
+	}
+	p.line("    also, later in these runs:")
+	for i, a := range later {
+		if i == mostAlso && len(later) > mostAlso+1 {
+			p.line("      and %d further causes", len(later)-i)
+			return
+		}
+		p.line("      %s: %s", reports.Plural(a.Runs, "run", "runs"), reports.Plain(a.Cause))
+	}
+}
+
+const mostAlso = 8 // that are shown
 
 func (p *page) list(name string, lines []string) {
 	if len(lines) == 0 {
@@ -172,8 +225,12 @@ func (p *page) marks(s *Summary) {
 	}
 	missing := s.Unreached()
 	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Marks)-len(missing), len(s.Marks)))
-	if len(missing) > 0 {
+	switch {
+	case len(missing) == 0:
+	case p.Unreached:
 		p.row("never", missing)
+	default:
+		p.field("never", fmt.Sprintf("%d; --verbose lists them", len(missing)))
 	}
 }
 
@@ -195,8 +252,8 @@ func (p *page) row(name string, words []string) {
 }
 
 func (p *page) speed(s *Summary) {
-	virtual := time.Duration(s.VirtualMs) * time.Millisecond
-	p.field("virtual", fmt.Sprintf("%.2f days, %s", virtual.Hours()/24, reports.Plural(s.Events, "event", "events")))
+	const day = 24 * 60 * 60 * 1000
+	p.field("virtual", fmt.Sprintf("%.2f days, %s", float64(s.VirtualMs)/day, reports.Plural(s.Events, "event", "events")))
 	if s.WallSeconds <= 0 {
 		return
 	}

@@ -20,8 +20,9 @@ func TestText(t *testing.T) {
 		g.Repeat = "sim swarm --seeds 5-5 --verbose x.yaml"
 		g.Plan.Heal = 60_000_000_000
 		g.Plan.Drawn = []string{"fault: crash: \x1b[2J"}
-		g.Check.Around = []string{"61.0 anna: prints"}
+		g.Check.Around = []string{"61.0 anna: prints", `62.0 anna: sends "` + strings.Repeat("x", 70) + `\n"`}
 	}
+	s.Failures[1].Also = []Also{{"nothing is lost: # entries of …", 3}, {"another", 1}}
 	s.Failures[0].Drawn, s.Failures[0].Shrunk, s.Failures[0].ShrunkNote = "out/drawn-nothing.yaml", "out/found-nothing.yaml", "(2 phones, 3 steps and faults; 90 runs)"
 	var b strings.Builder
 	if err := s.Text(&b, TextOptions{}); err != nil {
@@ -45,13 +46,16 @@ func TestText(t *testing.T) {
     found     nothing
     at        1m1s of virtual time, healed (heal at 1m0s)
     repeat    sim swarm --seeds 5-5 --verbose x.yaml
+    also, later in these runs:
+      3 runs: nothing is lost: # entries of …
+      1 run: another
 
   seeds       1-20
   scenarios   ../../scenarios/classroom.yaml: 20 runs, 6 failed
   faults      crash 40
   adversaries forge 1,200
   marks       1 of 2 situations reached
-  never       expiry
+  never       1; --verbose lists them
   twice       2 runs were run a second time, to be the same
   virtual     0.01 days, 200 events
   time        2.0 s with 2 workers: 10.0 runs per second, 5.0 per worker; 605 times as fast as life
@@ -60,10 +64,23 @@ func TestText(t *testing.T) {
 		t.Errorf("want (-), got (+):\n%s", diff)
 	}
 	b.Reset()
+	s.Reasons = []string{"shrinking was interrupted"}
+	if err := s.Text(&b, TextOptions{Unreached: true, NoFolder: true}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"of 2 causes; shrinking was interrupted\n", "  never       expiry\n", "  with --out DIR a small file of each cause is written\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in\n%s", want, b.String())
+		}
+	}
+	b.Reset()
+	s.Failures[1].Seed, s.Failures[1].File = s.Failures[0].Seed, "x.yaml"
+	s.Failures[0].File = "x.yaml"
 	if err := s.Text(&b, TextOptions{Drawn: true, Color: true}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\x1b[1;31mFAILED\x1b[0m", "    drawn\n      fault: crash: \\x1b[2J\n    last events\n      61.0 anna: prints\n"} {
+	for _, want := range []string{"\x1b[1;31mFAILED\x1b[0m", "    drawn\n      fault: crash: \\x1b[2J\n    last events\n      61.0 anna: prints\n",
+		`      62.0 anna: sends "` + strings.Repeat("x", 64) + "\"… (7 more bytes)\n", "    drawn     as printed above: seed 5 of x.yaml\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
