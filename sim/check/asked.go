@@ -20,8 +20,9 @@ type program struct {
 	conn  nodes.Conn
 	lines int32           // of an upload that are still to come
 	typed [commands]uint8 // that it has not sent yet
-	// upload: its count comes next.
-	upload bool
+	// upload: its count comes next. began: it has sent a command; until then it may
+	// not have read its welcome, and send another password.
+	upload, began bool
 }
 
 // The commands that a program sends.
@@ -70,7 +71,7 @@ func (v *Invariants) PhoneTyped(_ int64, phone uint32, line string) {
 // PhoneConnects follows a new connection of a program.
 func (v *Invariants) PhoneConnects(_ int64, phone uint32, conn nodes.Conn) {
 	p := v.asked.of(phone)
-	p.conn, p.upload, p.lines = conn, false, 0
+	p.conn, p.upload, p.began, p.lines = conn, false, false, 0
 	*v.accounts.session(conn) = session{}
 }
 
@@ -112,10 +113,12 @@ func (a *program) sends(text string) (expected string) {
 		if len(text) != size {
 			return fmt.Sprintf("a line of %d bytes, with %d more lines to come", size, a.lines)
 		}
+	case c == commands && !a.began:
 	case c == commands || a.typed[c] == 0:
 		return "nothing that was not typed, or was sent before"
 	default:
 		a.typed[c]--
+		a.began = true
 		a.upload = c == askUpload
 	}
 	return ""

@@ -42,6 +42,8 @@ func TestAskedOnce(t *testing.T) {
 		{"the last line again", types([]string{up}, up, "3", idOne, from, to, to), again},
 		{"no count", types([]string{up}, up, idOne), again},
 		{"lines that are no entries", types([]string{up}, up, "2"), again},
+		{"a password that crosses the welcome", types([]string{down}, "right", down), nil},
+		{"a password after a command", types([]string{down}, down, "right"), again},
 		{"before it is welcomed", func(w *witness) {
 			w.PhoneConnects(0, 0, 0)
 			w.PhoneSent(0, 0, []byte("anna"))
