@@ -71,7 +71,7 @@ func (v *Invariants) PhoneTyped(_ int64, phone uint32, line string) {
 func (v *Invariants) PhoneConnects(_ int64, phone uint32, conn nodes.Conn) {
 	p := v.asked.of(phone)
 	p.conn, p.upload, p.lines = conn, false, 0
-	*v.accounts.session(conn) = session{}
+	v.accounts.drop(conn)
 }
 
 // SessionMoved follows a program that goes on with the session of another.

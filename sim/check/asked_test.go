@@ -76,7 +76,7 @@ func TestPasswordsAnswered(t *testing.T) {
 			w.ServerRead(0, 0, []byte("wrong"))
 			w.StoreAnswered(0, 0)
 		}, []Invariant{PasswordsAnswered}},
-		{"of an account that is in doubt", func(w *witness) {
+		{"also of an account of which it is not known what was counted", func(w *witness) {
 			w.Accepted(0, 0)
 			w.ServerRead(0, 0, []byte("anna"))
 			w.ServerRead(0, 0, []byte("wrong"))
@@ -85,7 +85,7 @@ func TestPasswordsAnswered(t *testing.T) {
 			w.ServerRead(0, 0, []byte("anna"))
 			w.ServerRead(0, 0, []byte("wrong"))
 			w.StoreAnswered(0, 0)
-		}, nil},
+		}, []Invariant{PasswordsAnswered}},
 	})
 }
 
