@@ -56,7 +56,8 @@ type session struct {
 	stage    stage
 	name     string
 	account  *account
-	nth      int // of the account's attempts the one whose answer is awaited; 0: none is
+	nth      int  // of the account's attempts the one whose answer is awaited; 0: none is
+	again    bool // it was told to try another password
 	lastRead int64
 	readWall int64 // by the server's clock
 	// silent is the account on which a joined username and password was counted
@@ -266,6 +267,7 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 	got := string(p)
 	acc, nth := s.account, s.nth
 	s.nth = 0
+	s.again = s.again || got == protocol.TryAgain
 	if got == protocol.Welcome {
 		s.stage = inSession
 		if s.perhaps != "" {

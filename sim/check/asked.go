@@ -84,13 +84,21 @@ func (v *Invariants) SessionMoved(_ int64, to, from uint32) {
 // PhoneSent follows what a program sends, as it sends it.
 func (v *Invariants) PhoneSent(at int64, phone uint32, p []byte) {
 	a := v.asked.of(phone)
-	if v.accounts.session(a.conn).stage != inSession {
+	s := v.accounts.session(a.conn)
+	if s.stage != inSession || s.again && a.atPassword(string(p)) {
 		return
 	}
 	v.times[AskedOnce]++
 	if expected := a.sends(string(p)); expected != "" {
 		v.violate(AskedOnce, at, int(phone), expected, fmt.Sprintf("%q", p))
 	}
+}
+
+// atPassword: what is sent may be a password. Of one that came in pieces the last
+// may have been the right one, of which the program, told to try again, has not
+// heard.
+func (a *program) atPassword(text string) bool {
+	return commandOf(text) == commands && !a.upload && a.lines == 0
 }
 
 // sends says what should have been sent instead.

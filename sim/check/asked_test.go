@@ -42,6 +42,14 @@ func TestAskedOnce(t *testing.T) {
 		{"the last line again", types([]string{up}, up, "3", idOne, from, to, to), again},
 		{"no count", types([]string{up}, up, idOne), again},
 		{"lines that are no entries", types([]string{up}, up, "2"), again},
+		{"a password, where a piece of the last one was right", func(w *witness) {
+			w.PhoneConnects(0, 0, 0)
+			w.opens(0, 0)
+			w.says(0, 0, "not-", protocol.TryAgain)
+			w.says(0, 0, "right", protocol.Welcome)
+			w.PhoneSent(int64(second), 0, []byte("right"))
+		}, nil},
+		{"a password, behind the right one", types(nil, "right"), again},
 		{"before it is welcomed", func(w *witness) {
 			w.PhoneConnects(0, 0, 0)
 			w.PhoneSent(0, 0, []byte("anna"))

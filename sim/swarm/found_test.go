@@ -9,14 +9,15 @@ import (
 
 // TestWhatSwarmsFound: seeds in which liveness failed once. In some a fault on the
 // heels of an errand that came to nothing waited for liveness, in others somebody
-// still stood at the prompt of a login left half done, in the last a slow way was
-// minutes behind.
+// still stood at the prompt of a login left half done, in the last of uploads a slow
+// way was minutes behind, and a disk that takes its time was not waited for.
 func TestWhatSwarmsFound(t *testing.T) {
 	for name, seeds := range map[string][]uint64{
 		"classroom": {3128, 5033, 5182, 5221, 7191},
 		"tempids":   {3493},
 		"blocking":  {5320},
 		"uploads":   {1355},
+		"slow-disk": {141396870302511},
 	} {
 		base, err := scenarios.Load("../../scenarios/"+name+".yaml", scenarios.Options{})
 		if err != nil {
