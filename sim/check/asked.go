@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -22,6 +23,7 @@ type program struct {
 	typed [commands]uint8 // that it has not sent yet
 	// upload: its count comes next.
 	upload bool
+	hasID  bool // it has shown a TempID
 }
 
 // The commands that a program sends.
@@ -53,8 +55,14 @@ func (a *asked) of(phone uint32) *program {
 }
 
 // PhoneOpened follows the start of a program's session: what was typed before it
-// is forgotten.
-func (v *Invariants) PhoneOpened(_ int64, phone uint32) { *v.asked.of(phone) = program{} }
+// is forgotten, and its TempID is not.
+func (v *Invariants) PhoneOpened(_ int64, phone uint32) { v.asked.of(phone).moves(program{}) }
+
+// moves has a program go on with a session; its TempID stays.
+func (a *program) moves(session program) {
+	session.hasID = a.hasID
+	*a = session
+}
 
 // PhoneTyped follows what is typed at a program's prompt.
 func (v *Invariants) PhoneTyped(_ int64, phone uint32, line string) {
@@ -77,8 +85,29 @@ func (v *Invariants) PhoneConnects(_ int64, phone uint32, conn nodes.Conn) {
 // SessionMoved follows a program that goes on with the session of another.
 func (v *Invariants) SessionMoved(_ int64, to, from uint32) {
 	moved := *v.asked.of(from)
-	*v.asked.of(from) = program{}
-	*v.asked.of(to) = moved
+	v.asked.of(from).moves(program{})
+	v.asked.of(to).moves(moved)
+}
+
+// What a program prints before the digits of a TempID, and when it has none.
+const (
+	printedTempID = "TempID:\n"
+	printedNone   = "you do not have valid tempid"
+)
+
+// PhonePrinted follows a program's screen: it has no TempID before the first
+// download, and one from then on, expired or not (PROTOCOL.md section 4), for as
+// long as it runs.
+func (v *Invariants) PhonePrinted(at int64, phone uint32, text string) {
+	switch {
+	case strings.HasPrefix(text, printedTempID):
+		v.asked.of(phone).hasID = true
+	case text == printedNone:
+		v.times[TempIDStays]++
+		if v.asked.of(phone).hasID {
+			v.violate(TempIDStays, at, int(phone), "the beacon of its TempID", strconv.Quote(text))
+		}
+	}
 }
 
 // PhoneSent follows what a program sends, as it sends it.

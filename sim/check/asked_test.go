@@ -72,6 +72,39 @@ func TestAskedOnce(t *testing.T) {
 	})
 }
 
+func TestTempIDStays(t *testing.T) {
+	const none = "you do not have valid tempid"
+	shows := func(then func(w *witness)) func(w *witness) {
+		return func(w *witness) {
+			w.PhonePrinted(0, 0, none)
+			w.PhonePrinted(int64(second), 0, "TempID:\n"+idOne)
+			then(w)
+		}
+	}
+	gone := []Invariant{TempIDStays}
+	tell(t, []history{
+		{"before a download", func(w *witness) { w.PhonePrinted(0, 0, none) }, nil},
+		{"after one", shows(func(w *witness) { w.PhonePrinted(int64(2*second), 0, none) }), gone},
+		{"in another session", shows(func(w *witness) {
+			w.PhoneOpened(int64(2*second), 0)
+			w.PhonePrinted(int64(2*second), 0, none)
+		}), gone},
+		{"with the session of another program", shows(func(w *witness) {
+			w.SessionMoved(int64(2*second), 0, 1)
+			w.PhonePrinted(int64(2*second), 1, none)
+			w.PhonePrinted(int64(2*second), 0, none)
+		}), gone},
+		{"another program, whose session went on", shows(func(w *witness) {
+			w.SessionMoved(int64(2*second), 1, 0)
+			w.PhonePrinted(int64(2*second), 1, none)
+		}), nil},
+		{"a program that was started again", shows(func(w *witness) {
+			w.PhoneStopped(int64(2*second), 0)
+			w.PhonePrinted(int64(3*second), 0, none)
+		}), nil},
+	})
+}
+
 func TestPasswordsAnswered(t *testing.T) {
 	tell(t, []history{
 		{"answered", func(w *witness) {

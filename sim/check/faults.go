@@ -13,7 +13,10 @@ import (
 func (v *Invariants) DatagramChanged(_ int64, sender uint32) { v.logs.forged(sender) }
 
 // PhoneStopped follows the end of a phone's program.
-func (v *Invariants) PhoneStopped(at int64, phone uint32) { v.logs.own(at, phone).stop(at) }
+func (v *Invariants) PhoneStopped(at int64, phone uint32) {
+	v.logs.own(at, phone).stop(at)
+	v.asked.of(phone).hasID = false
+}
 
 // PhoneStarted follows the start of another, with what its disk gave back.
 func (v *Invariants) PhoneStarted(at int64, phone uint32, log *nodes.ContactLog) {

@@ -20,6 +20,7 @@ const (
 	// session live until it is used.
 	leastLifetime = 20 * time.Second
 	leastIdle     = time.Minute
+	leastLogin    = 10 * time.Second // beside what the disk takes
 )
 
 // liveness has everybody who has an account log in, download, be heard and
