@@ -53,8 +53,6 @@ func journalBugs() []bug {
 			old: "if x.torn {\n\t\t\tl.notes", new: "if x.torn {\n\t\t\tl.known = nil\n\t\t\tl.notes"},
 		{name: "a torn line is trusted when it can be read", file: journal,
 			old: "case !t.whole:", new: "case !t.whole && err != nil:"},
-		{name: "what is read of a log is forgotten when a write fails", file: read,
-			old: "l.journaled = len(l.known)", new: "l.journaled = 0"},
 	}
 }
 

@@ -74,8 +74,8 @@ func (r *row) trouble(steps int) {
 }
 
 // crash stops a node between two steps.
-func (r *row) crash(of scenarios.Nodes, at time.Duration) {
-	r.fault(scenarios.Fault{Kind: scenarios.FaultCrash, Chance: 1, Of: of, At: at, For: r.between(time.Millisecond, r.gap/2), Unsynced: r.unsynced()})
+func (r *row) crash(of scenarios.Nodes, at time.Duration, unsynced string) {
+	r.fault(scenarios.Fault{Kind: scenarios.FaultCrash, Chance: 1, Of: of, At: at, For: r.between(time.Millisecond, r.gap/2), Unsynced: unsynced})
 }
 
 // wrongPasswords of a name that cannot be saved, another name that can, and a
@@ -89,7 +89,7 @@ func (r *row) wrongPasswords() {
 		wrong()
 	}
 	r.times(0, 2, func() { r.login(r.caller(), []string{"wrong", "right", "unknown"}[r.IntN(3)]) })
-	r.crash(server(), r.at)
+	r.crash(server(), r.at, r.unsynced())
 	r.at += r.gap
 	for range 3 {
 		wrong()
@@ -104,7 +104,7 @@ func (r *row) welcomes() {
 	slow.Delay = scenarios.Distribution{Min: 3 * r.gap, Max: 3 * r.gap}
 	r.fault(slow)
 	r.times(1, 2, func() { r.login(r.who, "right") })
-	r.crash(server(), r.at)
+	r.crash(server(), r.at, r.unsynced())
 	r.at += r.gap
 	r.times(1, 3, wrong)
 }
@@ -120,7 +120,7 @@ func (r *row) downloads() {
 		download()
 	}
 	r.times(0, 2, download)
-	r.crash(server(), r.at)
+	r.crash(server(), r.at, r.unsynced())
 }
 
 // beacons to a phone that crashes while it brings one of them to its disk, again
@@ -141,7 +141,7 @@ func (r *row) beacons() {
 		r.at -= r.gap - r.between(time.Millisecond, min(r.gap, time.Second)/2)
 		at := r.at
 		beacon() // it waits for the write of the next second
-		r.crash(phone(to), at+r.between(time.Millisecond, min(r.gap, time.Second)/2))
+		r.crash(phone(to), at+r.between(time.Millisecond, min(r.gap, time.Second)/2), "torn")
 		r.at += r.gap
 	}
 }
