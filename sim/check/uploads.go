@@ -56,6 +56,7 @@ func (u *uploads) read(at int64, s *session, p []byte) {
 	u.overdue(at)
 	text := string(p)
 	switch n, err := strconv.Atoi(text); {
+	case s.upload.acks > 0: // of its lines, whatever they say
 	case text == protocol.CommandUpload:
 		s.upload = uploading{asked: true}
 	case s.upload.asked && err == nil && n >= 0 && n%linesOfEntry == 0:
