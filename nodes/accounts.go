@@ -23,8 +23,9 @@ type accounts struct {
 type attempts struct {
 	wrong   int // consecutive wrong passwords
 	blocked bool
-	stale   bool          // the disk has a block that is over, and may count as one after a restart
+	stale   bool          // the disk may have wrong passwords, or a block, that memory does not have any more
 	until   time.Duration // elapsed time of the end of the block
+	cleared StoreID       // the store that tells the disk so, while stale; 0: none is under way
 }
 
 // blockedAt is true while now < until. The end of a block is fixed when it

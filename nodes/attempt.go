@@ -10,7 +10,7 @@ const (
 	verdictWrong
 	verdictBlocks // wrong, and a block begins with it
 	verdictRight
-	verdictReset // right, after wrong ones or a block: the disk must know
+	verdictReset // right, after wrong ones or a block of which the disk may still know
 )
 
 // decide looks at one attempt and changes the count and the block of its name
@@ -24,11 +24,11 @@ func (s *Server) decide(now Now, n *name, password []byte) verdict {
 		if a.wrong == 0 && !a.stale {
 			return verdictRight
 		}
-		a.wrong, a.stale = 0, false
+		a.wrong, a.stale = 0, true
 		return verdictReset
 	}
 	a.wrong++
-	a.stale = false
+	a.stale, a.cleared = false, 0
 	if a.wrong < s.settings.Attempts {
 		return verdictWrong
 	}
@@ -55,7 +55,7 @@ func (s *Server) username(now Now, c Conn, read []byte, out *ServerOutbox) {
 		s.welcome(now, c, out)
 	case verdictReset:
 		x.name = n
-		s.storeAttempts(now, c, &n, pending{answer: protocol.Welcome}, out)
+		s.storeReset(now, c, &n, out)
 	case verdictRefused:
 		x.name = s.accounts.stranger(read)
 	default:
@@ -74,7 +74,7 @@ func (s *Server) attempt(now Now, c Conn, password []byte, out *ServerOutbox) {
 	case verdictRight:
 		s.welcome(now, c, out)
 	case verdictReset:
-		s.storeAttempts(now, c, &n, pending{answer: protocol.Welcome}, out)
+		s.storeReset(now, c, &n, out)
 	case verdictRefused:
 		s.send(c, protocol.IsBlocked, out)
 		s.end(c, ReasonBlocked, out)

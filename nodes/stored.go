@@ -40,6 +40,13 @@ func (s *Server) storeAttempts(now Now, c Conn, n *name, p pending, out *ServerO
 	s.store(c, Record{Kind: RecordAttempts, Attempts: r}, p, out)
 }
 
+// storeReset stores that a name has no wrong passwords and no block, for whoever is
+// to be welcomed then. Until that is saved it waits for every right password.
+func (s *Server) storeReset(now Now, c Conn, n *name, out *ServerOutbox) {
+	s.storeAttempts(now, c, n, pending{answer: protocol.Welcome}, out)
+	s.accounts.of(n).cleared = s.lastStore
+}
+
 // Stored answers an EffectStore: its records are durable, or err says why not.
 // Attempts count in memory either way and their answer goes out; a TempID that
 // could not be stored reaches nobody. It panics on an id that is not waited for.
@@ -57,6 +64,9 @@ func (s *Server) Stored(now Now, id StoreID, err error, out *ServerOutbox) {
 	if p.issues {
 		s.issued(p, err, waits, out)
 	} else {
+		if a := s.accounts.known[p.user]; err == nil && a != nil && a.cleared == id {
+			a.stale, a.cleared = false, 0
+		}
 		s.attempted(now, p, err, waits, out)
 	}
 	s.advance(now, p.conn, out)

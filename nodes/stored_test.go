@@ -52,7 +52,46 @@ func TestRightPasswordStoresTheResetFirst(t *testing.T) {
 	equal(t, "the reset", r.stored[1], Record{Kind: RecordAttempts, Attempts: Attempts{Known: true, User: alice}})
 	same(t, "stored, whatever the disk says", r.storedAs(2, errDisk),
 		"attempts of "+alice+" could not be saved: no space left", "0> "+welcome, "users: "+alice)
-	same(t, "with a count of zero nothing is stored", r.login(1, alice, alicePassword), "1> "+welcome, "users: "+alice)
+	same(t, "the disk may still count one", r.login(1, alice, alicePassword))
+	same(t, "stored", r.storedAs(3, nil), "1> "+welcome, "users: "+alice)
+	same(t, "with a count of zero nothing is stored", r.login(2, alice, alicePassword), "2> "+welcome, "users: "+alice)
+}
+
+// Nobody is welcomed before the disk knows that nothing is counted, though another
+// right password may have come first.
+func TestEveryWelcomeWaitsForTheReset(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.hold = true
+	r.accept(0)
+	r.read(0, alice)
+	r.read(0, "a")
+	r.storedAs(1, nil)
+	same(t, "right", r.read(0, alicePassword))                                                             // store 2
+	same(t, "right elsewhere, meanwhile", r.login(1, alice, alicePassword))                                // store 3
+	same(t, "joined, meanwhile", func() []string { r.accept(2); return r.read(2, alice+alicePassword) }()) // store 4
+	same(t, "the first is stored", r.storedAs(2, nil), "0> "+welcome, "users: "+alice)
+	same(t, "the second", r.storedAs(3, nil), "1> "+welcome, "users: "+alice)
+	same(t, "the third", r.storedAs(4, nil), "2> "+welcome, "users: "+alice)
+	same(t, "nothing more to store", r.login(3, alice, alicePassword), "3> "+welcome, "users: "+alice)
+}
+
+// What overtakes a reset on its way to the disk counts from zero, and its own
+// record replaces that of the reset.
+func TestAWrongPasswordBehindAReset(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.hold = true
+	r.accept(0, 1)
+	r.read(0, alice)
+	r.read(1, alice)
+	r.read(0, "a")
+	r.storedAs(1, nil)
+	same(t, "right", r.read(0, alicePassword)) // store 2
+	same(t, "wrong", r.read(1, "b"))           // store 3
+	same(t, "the reset is stored", r.storedAs(2, nil), "0> "+welcome, "users: "+alice)
+	same(t, "the wrong one is stored", r.storedAs(3, nil), "1> "+tryAgain)
+	same(t, "right again: the disk has one", r.login(2, alice, alicePassword))
+	equal(t, "records", r.stored[2].Attempts.Wrong, 1)
+	equal(t, "the last record", r.stored[3], Record{Kind: RecordAttempts, Attempts: Attempts{Known: true, User: alice}})
 }
 
 // A block that begins while the reset is on its way to the disk holds.

@@ -254,6 +254,9 @@ func (d *drawn) times(f *Fault, counted bool) {
 	}
 	if (instantly || f.For > 0 || f.Kind == FaultReset) && d.yes("every") {
 		f.Every = f.For + d.atLeast("every", leastFaultEvery)
+		if f.Kind == FaultClock { // all of a file may not set clocks too far
+			f.Every = max(f.Every, 100*f.Step, -100*f.Step)
+		}
 		if d.yes("until") {
 			f.Until = f.At + d.atLeast("until", 1)
 		}

@@ -97,6 +97,7 @@ func build(c *complaints, v *value, file string) *Scenario {
 	b.expectations(v.at("expect"))
 	b.thresholds(v.at("thresholds"))
 	b.length(v)
+	b.clockRange()
 	b.checksSomething(v)
 	return b.s
 }
@@ -121,7 +122,9 @@ func part(v *value, key string) *value {
 }
 
 func (b *builder) start(v *value) {
-	start, err := inZone(get[time.Time](v, "start"), b.s.Zone)
+	wall := get[time.Time](v, "start")
+	b.startRange(v.at("start"), wall)
+	start, err := inZone(wall, b.s.Zone)
 	b.s.Start = start
 	if err == nil || b.s.Zone == nil {
 		return

@@ -135,7 +135,7 @@ func percentWord() *shape {
 func boxed[T any](v T, err error) (any, error) { return v, err }
 
 func wallTimeWord() *shape {
-	return formed("walltime", "a time such as 30/07/2020 16:58:12", `^[0-9]{2}/[0-9]{2}/[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}$`,
+	return formed("walltime", "a time such as 30/07/2020 16:58:12", `^[0-9]{2}/[0-9]{2}/(1[7-9][0-9]{2}|2[01][0-9]{2}|2200) [0-9]{2}:[0-9]{2}:[0-9]{2}$`,
 		func(t string) (any, error) { return boxed(parseWallTime(t)) })
 }
 

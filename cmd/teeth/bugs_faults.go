@@ -24,6 +24,8 @@ func diskBugs() []bug {
 			old: "err = a.f.SyncContent()", new: "_ = a.f.SyncContent()"},
 		{name: "the ahead log is not read after a crash", file: recovery,
 			old: "if err != nil || len(left.lines)+len(left.beyond) == 0 {", new: "if err != nil || len(left.lines)+len(left.beyond) >= 0 {"},
+		{name: "a file that is written anew lacks what was not synced", file: "nodes/files/tempids.go",
+			old: "_, err = w.Write(t.unsynced)\n\t\treturn err", new: "return nil"},
 		{name: "an fsync that fails counts as one", file: ledger,
 			old: "return f.Sync()", new: "_ = f.Sync()\n\treturn nil"},
 		{name: "a new file's name is not synced", file: ledger,
@@ -34,7 +36,7 @@ func diskBugs() []bug {
 // journalBugs are about a contact log whose phone is started again (PROTOCOL.md
 // section 3).
 func journalBugs() []bug {
-	const restore, contactLog, read = "nodes/phone_restore.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go"
+	const restore, contactLog, read, journal = "nodes/phone_restore.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go", "nodes/files/journal.go"
 	const clamped = "least = max(least, full-remainder(int64(later(time.Duration(kept[i].Received), full)), now.Wall, full))"
 	return []bug{
 		{name: "a phone that starts again forgets its log", file: restore,
@@ -49,6 +51,8 @@ func journalBugs() []bug {
 			old: "name: name + journalSuffix,", new: "noSync: true, name: name + journalSuffix,"},
 		{name: "a torn line takes the journal with it", file: read,
 			old: "if x.torn {\n\t\t\tl.notes", new: "if x.torn {\n\t\t\tl.known = nil\n\t\t\tl.notes"},
+		{name: "a torn line is trusted when it can be read", file: journal,
+			old: "case !t.whole:", new: "case !t.whole && err != nil:"},
 	}
 }
 
@@ -104,11 +108,16 @@ func clockBugs() []bug {
 // failing (PROTOCOL.md section 2).
 func storingBugs() []bug {
 	const issue, stored, connection = "nodes/issue.go", "nodes/stored.go", "nodes/connection.go"
+	const attempt, attempts = "nodes/attempt.go", "nodes/files/attempts.go"
 	return []bug{
 		{name: "a TempID that could not be saved is issued", file: issue,
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
 		{name: "a wrong password that could not be saved is forgiven", file: stored,
 			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
+		{name: "a name's failed save is forgotten for that of another", file: attempts,
+			old: "t.unsaved = append(t.unsaved, names...)", new: "t.unsaved = names"},
+		{name: "a welcome overtakes the reset that another waits for", file: attempt,
+			old: "a.wrong, a.stale = 0, true", new: "a.wrong, a.stale = 0, false"},
 		{name: "a password that could not be saved is not answered", file: stored,
 			old: "if !waits {\n\t\treturn\n\t}\n\tswitch", new: "if !waits || err != nil {\n\t\treturn\n\t}\n\tswitch"},
 		{name: "a session outlives its connection", file: connection,
@@ -127,6 +136,8 @@ func brokenBugs() []bug {
 			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "if u := p.session.upload; u.sent > 1 {\n\t\t\tp.send(u.line(u.sent-2), out)\n\t\t\tp.await(now)\n\t\t\treturn\n\t\t}\n\t\tp.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
 		{name: "an upload that is not answered in time is begun again", file: session,
 			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "p.startUpload(now, out)"},
+		{name: "a phone loses its TempID with its connection", file: session,
+			old: "text := textLost\n", new: "text := textLost\n\tp.hasID = false\n"},
 	}
 }
 

@@ -36,7 +36,7 @@ type ContactLog struct {
 	journal   ledger
 	log       ledger
 	known     []nodes.Kept // all that the journal has or will have, in order of arrival
-	journaled int          // so many of known stand in it
+	journaled int          // so many of known stand in it, or did in one of the files when they were read
 	digest    uint64       // of the text of the log, while it is trusted
 	text      []byte       // room
 	others    []nodes.Kept // room for what known becomes
@@ -169,7 +169,8 @@ func (l *ContactLog) writeJournal() error {
 }
 
 // forget drops what was never written and has left the log, of the first before
-// entries: while nothing can be written, they would be more and more.
+// entries: while nothing can be written, they would be more and more. What was read
+// from the files may still stand in the log on the disk, and so must stay.
 func (l *ContactLog) forget(log *nodes.ContactLog, before int) {
 	known := appendStanding(slices.Clip(l.known[:l.journaled]), log, l.known[l.journaled:before], len(l.known)-before)
 	l.known = append(known, l.known[before:]...)

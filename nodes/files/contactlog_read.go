@@ -46,6 +46,7 @@ func (l *ContactLog) read() error {
 		return err
 	}
 	l.insert(others, modified)
+	l.journaled = len(l.known)
 	return nil
 }
 

@@ -299,6 +299,38 @@ func TestAHugeLogIsWrittenInOnePass(t *testing.T) {
 	}
 }
 
+// What the disk's log has stays in the journal, though its entry expires while
+// nothing can be written: else its age would be that of the file.
+func TestALogThatCannotBeWrittenKeepsItsTimes(t *testing.T) {
+	a, b := entry(1, 10), entry(2, 500)
+	m := NewMemory()
+	l := openLog(t, m)
+	l.Received(a)
+	write(t, l, a)
+	closeAll(t, l)
+	m.SetTime(startWall + 400*second)
+
+	l = openLog(t, m)
+	m.SetRoom(0)
+	if l.Write(logOf()) == nil {
+		t.Fatal("written to a full disk")
+	}
+	m.SetRoom(-1)
+	l.Received(b)
+	m.Fail(func(o Operation) error {
+		if o.Verb == VerbCreate && o.Name == logName+newSuffix {
+			return errors.New("input/output error")
+		}
+		return nil
+	})
+	if l.Write(logOf(b)) == nil {
+		t.Fatal("the log is written, which was to fail")
+	}
+	m.Crash()
+	m.Fail(nil)
+	equal(t, "kept", openLog(t, m).Kept(), []nodes.Kept{a, b})
+}
+
 // While the disk is full, entries that have left the log are forgotten; what is
 // in the log is written when there is room.
 func TestAFullDiskDoesNotKeepWhatHasLeftTheLog(t *testing.T) {

@@ -2,6 +2,9 @@ package check
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"bluetrace/nodes"
@@ -21,24 +24,23 @@ type accounts struct {
 	strangers int
 
 	clock world.NodeClock // the server's
-	// asked counts writes of unknown names that are under way; failing: what one of
-	// them came to could not be saved. A crash forgets either.
-	asked   int32
-	failing bool
+
+	stores []storing  // that are under way, in their order
+	failed []*account // of which the last write could not be saved
+	tried  *account   // whose password was read last; nil: it is not followed
 }
 
-// account is what the model knows of one name. There are as many as phones: the
-// order of its fields is that which takes the least memory.
+// account is what the model knows of one name.
 type account struct {
 	password string
-	since    time.Duration // of the block, by the server's clock
-	until    int64         // its end on the wall, for a server that is started again
-	doubt
-	asked   int32 // writes that are under way
-	wrong   uint8
-	exists  bool
-	blocked bool
-	unsaved bool // the last write failed
+	exists   bool
+	attempts int // so many in all; each has its number
+	// unsaved is the last attempt that could not be saved; 0: what was asked is saved,
+	// or under way.
+	unsaved int
+	// states are what it may be in: one, unless a kill left more open. None: nothing
+	// is counted, saved or awaited.
+	states []state
 }
 
 type stage uint8
@@ -49,26 +51,24 @@ const (
 	inSession
 )
 
-// session is one connection as its bytes show it. As with accounts, the order of
-// its fields saves memory.
+// session is one connection as its bytes show it.
 type session struct {
+	stage    stage
 	name     string
 	account  *account
-	awaited  string // the answer that must come next; "" is none
+	nth      int  // of the account's attempts the one whose answer is awaited; 0: none is
+	again    bool // it was told to try another password
 	lastRead int64
 	readWall int64 // by the server's clock
 	// silent is the account on which a joined username and password was counted
-	// without an answer.
-	silent *account
-	epoch  int32 // of the account when awaited was worked out
-	nth    int32 // of the account's attempts the last one was
-	// perhaps is the length of the name with which a joined read begins, when it is
-	// not known whether its password was taken.
-	perhaps int32
-	acked   int32 // acknowledgements, one after the other
+	// without an answer, as its attempt silentNth.
+	silent    *account
+	silentNth int
+	// perhaps is the name with which a joined read begins, when it is not known
+	// whether its right password was taken: then account is that name's.
+	perhaps string
 	upload  uploading
-	stage   stage
-	right   bool // the last password was
+	acked   int // acknowledgements, one after the other
 }
 
 const (
@@ -81,10 +81,8 @@ func (a *accounts) init(v *Invariants) {
 	a.clock.Wall = v.rules.Start * int64(time.Second)
 	a.known = make(map[string]*account, len(v.rules.Accounts))
 	a.unknown = map[string]*account{}
-	all := make([]account, 0, len(v.rules.Accounts)) // less memory than one by one
 	for name, password := range v.rules.Accounts {
-		all = append(all, account{password: password, exists: true})
-		a.known[name] = &all[len(all)-1]
+		a.known[name] = &account{password: password, exists: true}
 		a.longest = max(a.longest, len(name))
 	}
 	v.rules.Accounts = nil // they are the model's now, and there may be many
@@ -97,7 +95,16 @@ func (a *accounts) session(c nodes.Conn) *session {
 	return &a.sessions[c]
 }
 
-func (a *accounts) accepted(c nodes.Conn) { *a.session(c) = session{} }
+func (a *accounts) accepted(c nodes.Conn) { a.drop(c) }
+
+// drop forgets a session, and what it awaits.
+func (a *accounts) drop(c nodes.Conn) {
+	s := a.session(c)
+	if s.account != nil && s.nth > 0 {
+		s.account.done(s.nth)
+	}
+	*s = session{}
+}
 
 // named finds the account of a name. An unknown name has one as well, until
 // there are too many to compare with a server that forgets the oldest.
@@ -131,23 +138,37 @@ func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
 			a.strangers++
 			a.joined(at, s)
 		}
-		if s.perhaps == 0 {
+		if s.account == nil {
 			s.account = a.named(s.name)
 		}
 	case atPassword:
-		if s.account != nil {
-			a.tries(at, s, string(p))
+		a.readOn(at, s)
+		if a.tried = s.account; s.account != nil {
+			s.nth = a.attempt(at, s.account, s.account.takes(string(p)))
 		}
 	}
 }
 
-// tries works out the answer to the password of a session.
-func (a *accounts) tries(at int64, s *session, password string) {
-	acc := s.account
-	s.right = acc.exists && password == acc.password
-	s.awaited = a.attempt(at, acc, password)
-	s.epoch, s.nth = acc.epoch, acc.attempts
+// readOn: nothing is read of a session whose answer is awaited, nor of one whose
+// attempt is being saved.
+func (a *accounts) readOn(at int64, s *session) {
+	if s.silent != nil {
+		s.silent.answered(s.silentNth)
+		s.silent = nil
+	}
+	if s.account == nil || s.nth == 0 {
+		return
+	}
+	a.only(s.account, func(st *state) bool { return a.due(at, st, s.nth) == "" })
+	s.account.done(s.nth)
+	s.nth = 0
+	if s.perhaps != "" { // it was blocked, and nobody has this name
+		s.perhaps, s.account = "", a.named(s.name)
+	}
 }
+
+// takes says whether a password is the right one.
+func (acc *account) takes(password string) bool { return acc.exists && password == acc.password }
 
 // joined handles a read that is no name but begins with one.
 func (a *accounts) joined(at int64, s *session) {
@@ -156,111 +177,151 @@ func (a *accounts) joined(at int64, s *session) {
 		if acc == nil {
 			continue
 		}
-		if acc.unsure {
-			a.perhaps(s, acc, n)
-			return
+		right := acc.takes(s.name[n:])
+		free := 0
+		for i := range acc.begun() {
+			if !a.blockedAt(&acc.states[i].count, at) {
+				free++
+			}
 		}
-		free := !a.blockedAt(acc, at)
-		if free && s.name[n:] == acc.password {
-			s.name = s.name[:n]
-			s.account = acc
-			a.tries(at, s, acc.password)
-		} else if free {
-			a.attempt(at, acc, "")
-			s.silent = acc
+		switch {
+		case free == 0:
+		case !right:
+			s.silent, s.silentNth = acc, a.attempt(at, acc, false)
+			acc.done(s.silentNth)
+		case free == len(acc.states):
+			s.name, s.account = s.name[:n], acc
+			s.nth = a.attempt(at, acc, true)
+		default:
+			s.perhaps, s.account = s.name[:n], acc
+			s.nth = a.attempt(at, acc, true)
+			acc.unsaid(s.nth)
 		}
 		return
 	}
 }
 
-func (a *accounts) blockedAt(acc *account, at int64) bool {
-	if acc.blocked && a.clock.ElapsedAt(at)-acc.since >= a.v.rules.BlockDuration {
-		acc.blocked = false
-		acc.wrong = 0
+// blockedAt says whether a block goes on.
+func (a *accounts) blockedAt(c *count, at int64) bool {
+	if c.blocked && a.clock.ElapsedAt(at)-c.since >= a.v.rules.BlockDuration {
+		*c = count{}
 	}
-	return acc.blocked
+	return c.blocked
 }
 
-// attempt works out the answer to a password.
-func (a *accounts) attempt(at int64, acc *account, password string) string {
+// attempt works out, for each state of an account, the answer to a password. It
+// returns its number.
+func (a *accounts) attempt(at int64, acc *account, right bool) int {
 	acc.attempts++
-	acc.unanswered++
-	acc.last = a.clock.ElapsedAt(at)
+	for i := range acc.begun() {
+		st := &acc.states[i]
+		st.answers = append(st.answers, answer{acc.attempts, a.judge(at, st, right, acc.attempts)})
+	}
+	return acc.attempts
+}
+
+// judge works out one answer, and what it leaves in memory and, once it is saved,
+// on the disk.
+func (a *accounts) judge(at int64, st *state, right bool, nth int) string {
+	text := protocol.TryAgain
 	switch {
-	case a.blockedAt(acc, at):
+	case a.blockedAt(&st.count, at):
 		return protocol.IsBlocked
-	case acc.exists && password == acc.password:
-		acc.wrong = 0
-		return protocol.Welcome
+	case right:
+		st.count, text = count{}, protocol.Welcome
+	default:
+		st.wrong++
+		if st.wrong == wrongBeforeBlock {
+			st.count, text = a.block(at), protocol.NowBlocked
+		}
 	}
-	acc.wrong++
-	if acc.wrong < wrongBeforeBlock {
-		return protocol.TryAgain
+	if st.disk[len(st.disk)-1].count != st.count {
+		st.disk = append(st.disk, saving{st.count, nth})
 	}
-	a.block(at, acc)
-	return protocol.NowBlocked
+	return text
 }
 
 // block begins one.
-func (a *accounts) block(at int64, acc *account) {
-	acc.wrong, acc.blocked = 0, true
-	acc.since = a.clock.ElapsedAt(at)
-	acc.until = a.clock.WallAt(at) + int64(a.v.rules.BlockDuration)
+func (a *accounts) block(at int64) count {
+	return count{
+		blocked: true,
+		since:   a.clock.ElapsedAt(at),
+		until:   a.clock.WallAt(at) + int64(a.v.rules.BlockDuration),
+	}
+}
+
+// due is the answer that must come to an attempt; "": none.
+func (a *accounts) due(at int64, st *state, nth int) string {
+	i := slices.IndexFunc(st.answers, func(w answer) bool { return w.nth == nth })
+	switch {
+	case i < 0:
+		return ""
+	case st.answers[i].text == protocol.Welcome && a.blockedAt(&st.count, at):
+		return protocol.IsBlocked // others blocked the account while this answer waited for the disk
+	}
+	return st.answers[i].text
 }
 
 // answered compares the server's answer with the model's.
 func (a *accounts) answered(at int64, s *session, p []byte) {
 	got := string(p)
+	acc, nth := s.account, s.nth
+	s.nth = 0
+	s.again = s.again || got == protocol.TryAgain
 	if got == protocol.Welcome {
-		defer func() { s.stage = inSession }()
-		if s.perhaps != 0 {
-			s.name = s.name[:s.perhaps]
+		s.stage = inSession
+		if s.perhaps != "" {
+			s.name, s.perhaps = s.perhaps, ""
 		}
 	}
-	acc := s.account
 	if acc == nil {
 		return
 	}
-	defer func() { acc.unanswered = max(acc.unanswered-1, 0) }()
-	if acc.unsure || s.epoch != acc.epoch {
-		a.doubtful(at, s, got)
-		s.awaited = ""
-		return
-	}
 	v := a.v
-	// Others may have blocked the account while this answer waited for the disk.
-	if s.awaited == protocol.Welcome && a.blockedAt(acc, at) {
-		s.awaited = protocol.IsBlocked
-	}
 	v.times[NoWelcomeDuringBlock]++
 	v.times[BlockLastsExactly]++
 	v.times[ThirdWrongBlocks]++
-	if got == s.awaited {
-		s.awaited = ""
-		return
+	acc.begun()
+	if !a.only(acc, func(st *state) bool { return a.due(at, st, nth) == got }) {
+		a.unexpected(at, s, nth, got)
 	}
-	expected, found := fmt.Sprintf("%q", s.awaited), fmt.Sprintf("%q", got)
-	if s.awaited == "" {
-		expected = "no answer"
+	if acc.done(nth); got != protocol.IsBlocked {
+		acc.answered(nth)
 	}
+	acc.settle()
+}
+
+// unexpected reports an answer that no state of the account allows.
+func (a *accounts) unexpected(at int64, s *session, nth int, got string) {
+	acc, first := s.account, &s.account.states[0]
+	var all []string
+	for i := range acc.states {
+		text := "no answer"
+		if due := a.due(at, &acc.states[i], nth); due != "" {
+			text = strconv.Quote(due)
+		}
+		if !slices.Contains(all, text) {
+			all = append(all, text)
+		}
+	}
+	expected, found := strings.Join(all, " or "), strconv.Quote(got)
 	if acc.exists {
 		found += " to " + s.name
 	}
-	if acc.blocked {
-		expected += fmt.Sprintf(", %s after the third wrong password", a.clock.ElapsedAt(at)-acc.since)
+	if first.blocked {
+		expected += fmt.Sprintf(", %s after the third wrong password", a.clock.ElapsedAt(at)-first.since)
 	}
-	v.violate(broken(acc, s.awaited, got), at, -1, expected, found)
-	s.awaited = ""
+	a.v.violate(broken(first, a.due(at, first, nth), got), at, -1, expected, found)
 }
 
 // broken names the invariant that an unexpected answer breaks.
-func broken(acc *account, awaited, got string) Invariant {
+func broken(st *state, awaited, got string) Invariant {
 	switch {
-	case acc.blocked && got == protocol.Welcome:
+	case st.blocked && got == protocol.Welcome:
 		return NoWelcomeDuringBlock
 	case awaited == protocol.NowBlocked:
 		return ThirdWrongBlocks
-	case got == protocol.IsBlocked, acc.blocked && got != protocol.NowBlocked:
+	case got == protocol.IsBlocked, st.blocked && got != protocol.NowBlocked:
 		return BlockLastsExactly
 	default:
 		return ThirdWrongBlocks

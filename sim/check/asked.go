@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -20,9 +21,9 @@ type program struct {
 	conn  nodes.Conn
 	lines int32           // of an upload that are still to come
 	typed [commands]uint8 // that it has not sent yet
-	// upload: its count comes next. began: it has sent a command; until then it may
-	// not have read its welcome, and send another password.
-	upload, began bool
+	// upload: its count comes next.
+	upload bool
+	hasID  bool // it has shown a TempID
 }
 
 // The commands that a program sends.
@@ -54,8 +55,14 @@ func (a *asked) of(phone uint32) *program {
 }
 
 // PhoneOpened follows the start of a program's session: what was typed before it
-// is forgotten.
-func (v *Invariants) PhoneOpened(_ int64, phone uint32) { *v.asked.of(phone) = program{} }
+// is forgotten, and its TempID is not.
+func (v *Invariants) PhoneOpened(_ int64, phone uint32) { v.asked.of(phone).moves(program{}) }
+
+// moves has a program go on with a session; its TempID stays.
+func (a *program) moves(session program) {
+	session.hasID = a.hasID
+	*a = session
+}
 
 // PhoneTyped follows what is typed at a program's prompt.
 func (v *Invariants) PhoneTyped(_ int64, phone uint32, line string) {
@@ -71,27 +78,56 @@ func (v *Invariants) PhoneTyped(_ int64, phone uint32, line string) {
 // PhoneConnects follows a new connection of a program.
 func (v *Invariants) PhoneConnects(_ int64, phone uint32, conn nodes.Conn) {
 	p := v.asked.of(phone)
-	p.conn, p.upload, p.began, p.lines = conn, false, false, 0
-	*v.accounts.session(conn) = session{}
+	p.conn, p.upload, p.lines = conn, false, 0
+	v.accounts.drop(conn)
 }
 
 // SessionMoved follows a program that goes on with the session of another.
 func (v *Invariants) SessionMoved(_ int64, to, from uint32) {
 	moved := *v.asked.of(from)
-	*v.asked.of(from) = program{}
-	*v.asked.of(to) = moved
+	v.asked.of(from).moves(program{})
+	v.asked.of(to).moves(moved)
+}
+
+// What a program prints before the digits of a TempID, and when it has none.
+const (
+	printedTempID = "TempID:\n"
+	printedNone   = "you do not have valid tempid"
+)
+
+// PhonePrinted follows a program's screen: it has no TempID before the first
+// download, and one from then on, expired or not (PROTOCOL.md section 4), for as
+// long as it runs.
+func (v *Invariants) PhonePrinted(at int64, phone uint32, text string) {
+	switch {
+	case strings.HasPrefix(text, printedTempID):
+		v.asked.of(phone).hasID = true
+	case text == printedNone:
+		v.times[TempIDStays]++
+		if v.asked.of(phone).hasID {
+			v.violate(TempIDStays, at, int(phone), "the beacon of its TempID", strconv.Quote(text))
+		}
+	}
 }
 
 // PhoneSent follows what a program sends, as it sends it.
 func (v *Invariants) PhoneSent(at int64, phone uint32, p []byte) {
 	a := v.asked.of(phone)
-	if v.accounts.session(a.conn).stage != inSession {
+	s := v.accounts.session(a.conn)
+	if s.stage != inSession || s.again && a.atPassword(string(p)) {
 		return
 	}
 	v.times[AskedOnce]++
 	if expected := a.sends(string(p)); expected != "" {
 		v.violate(AskedOnce, at, int(phone), expected, fmt.Sprintf("%q", p))
 	}
+}
+
+// atPassword: what is sent may be a password. Of one that came in pieces the last
+// may have been the right one, of which the program, told to try again, has not
+// heard.
+func (a *program) atPassword(text string) bool {
+	return commandOf(text) == commands && !a.upload && a.lines == 0
 }
 
 // sends says what should have been sent instead.
@@ -113,12 +149,10 @@ func (a *program) sends(text string) (expected string) {
 		if len(text) != size {
 			return fmt.Sprintf("a line of %d bytes, with %d more lines to come", size, a.lines)
 		}
-	case c == commands && !a.began:
 	case c == commands || a.typed[c] == 0:
 		return "nothing that was not typed, or was sent before"
 	default:
 		a.typed[c]--
-		a.began = true
 		a.upload = c == askUpload
 	}
 	return ""

@@ -42,8 +42,14 @@ func TestAskedOnce(t *testing.T) {
 		{"the last line again", types([]string{up}, up, "3", idOne, from, to, to), again},
 		{"no count", types([]string{up}, up, idOne), again},
 		{"lines that are no entries", types([]string{up}, up, "2"), again},
-		{"a password that crosses the welcome", types([]string{down}, "right", down), nil},
-		{"a password after a command", types([]string{down}, down, "right"), again},
+		{"a password, where a piece of the last one was right", func(w *witness) {
+			w.PhoneConnects(0, 0, 0)
+			w.opens(0, 0)
+			w.says(0, 0, "not-", protocol.TryAgain)
+			w.says(0, 0, "right", protocol.Welcome)
+			w.PhoneSent(int64(second), 0, []byte("right"))
+		}, nil},
+		{"a password, behind the right one", types(nil, "right"), again},
 		{"before it is welcomed", func(w *witness) {
 			w.PhoneConnects(0, 0, 0)
 			w.PhoneSent(0, 0, []byte("anna"))
@@ -66,6 +72,39 @@ func TestAskedOnce(t *testing.T) {
 	})
 }
 
+func TestTempIDStays(t *testing.T) {
+	const none = "you do not have valid tempid"
+	shows := func(then func(w *witness)) func(w *witness) {
+		return func(w *witness) {
+			w.PhonePrinted(0, 0, none)
+			w.PhonePrinted(int64(second), 0, "TempID:\n"+idOne)
+			then(w)
+		}
+	}
+	gone := []Invariant{TempIDStays}
+	tell(t, []history{
+		{"before a download", func(w *witness) { w.PhonePrinted(0, 0, none) }, nil},
+		{"after one", shows(func(w *witness) { w.PhonePrinted(int64(2*second), 0, none) }), gone},
+		{"in another session", shows(func(w *witness) {
+			w.PhoneOpened(int64(2*second), 0)
+			w.PhonePrinted(int64(2*second), 0, none)
+		}), gone},
+		{"with the session of another program", shows(func(w *witness) {
+			w.SessionMoved(int64(2*second), 0, 1)
+			w.PhonePrinted(int64(2*second), 1, none)
+			w.PhonePrinted(int64(2*second), 0, none)
+		}), gone},
+		{"another program, whose session went on", shows(func(w *witness) {
+			w.SessionMoved(int64(2*second), 1, 0)
+			w.PhonePrinted(int64(2*second), 1, none)
+		}), nil},
+		{"a program that was started again", shows(func(w *witness) {
+			w.PhoneStopped(int64(2*second), 0)
+			w.PhonePrinted(int64(3*second), 0, none)
+		}), nil},
+	})
+}
+
 func TestPasswordsAnswered(t *testing.T) {
 	tell(t, []history{
 		{"answered", func(w *witness) {
@@ -78,7 +117,7 @@ func TestPasswordsAnswered(t *testing.T) {
 			w.ServerRead(0, 0, []byte("wrong"))
 			w.StoreAnswered(0, 0)
 		}, []Invariant{PasswordsAnswered}},
-		{"of an account that is in doubt", func(w *witness) {
+		{"also of an account of which it is not known what was counted", func(w *witness) {
 			w.Accepted(0, 0)
 			w.ServerRead(0, 0, []byte("anna"))
 			w.ServerRead(0, 0, []byte("wrong"))
@@ -87,7 +126,7 @@ func TestPasswordsAnswered(t *testing.T) {
 			w.ServerRead(0, 0, []byte("anna"))
 			w.ServerRead(0, 0, []byte("wrong"))
 			w.StoreAnswered(0, 0)
-		}, nil},
+		}, []Invariant{PasswordsAnswered}},
 	})
 }
 

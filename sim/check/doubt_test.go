@@ -197,6 +197,20 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			twice(w, errDisk)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
+		{"not saved, but another name's was, and with it this one", func(w *witness) {
+			twice(w, errDisk)
+			w.StoreAsked(int64(2*second), attemptsOf("ben"))
+			w.StoreDone(int64(2*second), attemptsOf("ben"), nil)
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"not saved, and another name's neither", func(w *witness) {
+			twice(w, errDisk)
+			w.StoreAsked(int64(2*second), attemptsOf("ben"))
+			w.StoreDone(int64(2*second), attemptsOf("ben"), errDisk)
+			w.restarts(2*second, 3*second)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
+		}, nil},
 		{"not saved, but the next one was", func(w *witness) {
 			w.wrong(0, 0, errDisk, protocol.TryAgain)
 			w.wrong(second, 1, nil, protocol.TryAgain)
@@ -231,9 +245,9 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(5*second, 3, "wrong", protocol.TryAgain)
 			w.attempt(6*second, 4, "wrong", protocol.NowBlocked)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: three more are wrong and none blocks", func(w *witness) {
+		{"under way: two more are wrong and none blocks", func(w *witness) {
 			underWay(w)
-			for i := range 3 {
+			for i := range 2 {
 				w.attempt(time.Duration(4+i)*second, nodes.Conn(2+i), "wrong", protocol.TryAgain)
 			}
 		}, []Invariant{ThirdWrongBlocks}},
@@ -271,6 +285,46 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(8*second, 4, "wrong", protocol.TryAgain)
 			w.attempt(9*second, 5, "wrong", protocol.NowBlocked)
 		}, nil},
+		{"under way: a joined wrong one overtakes a welcome, and counts from zero", func(w *witness) {
+			underWay(w)
+			w.opens(4*second, 2)
+			w.says(4*second, 2, "right")
+			w.Accepted(int64(4*second), 3)
+			w.says(4*second, 3, "annawrong")
+			w.ServerSent(int64(9*second), 2, []byte(protocol.Welcome))
+			w.attempt(10*second, 4, "wrong", protocol.TryAgain)
+			w.attempt(11*second, 5, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"under way: a joined wrong one that was not counted", func(w *witness) {
+			underWay(w)
+			w.opens(4*second, 2)
+			w.says(4*second, 2, "right")
+			w.Accepted(int64(4*second), 3)
+			w.says(4*second, 3, "annawrong")
+			w.ServerSent(int64(9*second), 2, []byte(protocol.Welcome))
+			w.attempt(10*second, 4, "wrong", protocol.TryAgain)
+			w.attempt(11*second, 5, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
+		{"under way: two at once, told in their order, say what was found", func(w *witness) {
+			underWay(w)
+			for c := range nodes.Conn(2) {
+				w.opens(4*second, 2+c)
+				w.says(4*second, 2+c, "wrong")
+			}
+			w.ServerSent(int64(5*second), 2, []byte(protocol.TryAgain))
+			w.ServerSent(int64(5*second), 3, []byte(protocol.NowBlocked)) // one was
+			w.attempt(63*second, 4, "right", protocol.IsBlocked)
+			w.attempt(64*second, 5, "right", protocol.Welcome)
+		}, nil},
+		{"under way: two at once, one of them too many", func(w *witness) {
+			underWay(w)
+			for c := range nodes.Conn(2) {
+				w.opens(4*second, 2+c)
+				w.says(4*second, 2+c, "wrong")
+			}
+			w.ServerSent(int64(5*second), 2, []byte(protocol.TryAgain))
+			w.ServerSent(int64(5*second), 3, []byte(protocol.TryAgain))
+		}, []Invariant{ThirdWrongBlocks}},
 		{"under way: a block that is over before it is told of", func(w *witness) {
 			underWay(w)
 			w.opens(4*second, 2)
@@ -303,6 +357,29 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.tells(uploaded(idOne), []string{"anna", "30/07/2020 09:00:04", "30/07/2020 09:15:04"})
 			w.attempt(5*second, 4, "wrong", protocol.TryAgain)
 		}, nil},
+		{"joined with its name when that may be blocked: a name that nobody has", func(w *witness) {
+			twice(w, nil)
+			w.opens(2*second, 2)
+			w.says(2*second, 2, "wrong")
+			w.StoreAsked(int64(2*second), attemptsOf("anna"))
+			w.restarts(2*second, 3*second)
+			w.Accepted(int64(4*second), 3)
+			w.says(4*second, 3, "annaright") // no answer: it is blocked
+			w.says(5*second, 3, "x", protocol.TryAgain)
+			w.attempt(6*second, 4, "right", protocol.Welcome)
+		}, []Invariant{NoWelcomeDuringBlock}},
+		{"killed twice: what the first left open may be on the disk of the second", func(w *witness) {
+			underWay(w)
+			w.restarts(4*second, 5*second)
+			w.attempt(6*second, 2, "wrong", protocol.TryAgain)
+			w.attempt(7*second, 3, "wrong", protocol.NowBlocked)
+		}, nil},
+		{"killed twice: what was told in between is on the disk of the second", func(w *witness) {
+			underWay(w)
+			w.attempt(4*second, 2, "wrong", protocol.TryAgain) // so one was found
+			w.restarts(5*second, 6*second)
+			w.attempt(7*second, 3, "wrong", protocol.TryAgain)
+		}, []Invariant{ThirdWrongBlocks}},
 		{"a name that nobody has, under way, its connection gone", func(w *witness) {
 			for c := range nodes.Conn(2) {
 				w.Accepted(0, c)

@@ -13,7 +13,10 @@ import (
 func (v *Invariants) DatagramChanged(_ int64, sender uint32) { v.logs.forged(sender) }
 
 // PhoneStopped follows the end of a phone's program.
-func (v *Invariants) PhoneStopped(at int64, phone uint32) { v.logs.own(at, phone).stop(at) }
+func (v *Invariants) PhoneStopped(at int64, phone uint32) {
+	v.logs.own(at, phone).stop(at)
+	v.asked.of(phone).hasID = false
+}
 
 // PhoneStarted follows the start of another, with what its disk gave back.
 func (v *Invariants) PhoneStarted(at int64, phone uint32, log *nodes.ContactLog) {
@@ -36,26 +39,17 @@ func (v *Invariants) ServerStarted(at int64, resolve func(protocol.TempID) (node
 }
 
 // StoreAsked follows what the server wants on its disk.
-func (v *Invariants) StoreAsked(_ int64, records []nodes.Record) {
-	v.accounts.stores(records, true, nil)
-}
+func (v *Invariants) StoreAsked(_ int64, records []nodes.Record) { v.accounts.storeAsked(records) }
 
 // StoreDone follows what came of it.
 func (v *Invariants) StoreDone(_ int64, records []nodes.Record, err error) {
-	v.accounts.stores(records, false, err)
+	v.accounts.storeDone(records, err)
 }
 
 // StoreAnswered follows what the server does once it knows what became of an
-// attempt: whoever waits for that is answered.
+// attempt.
 func (v *Invariants) StoreAnswered(at int64, conn nodes.Conn) {
-	s := v.accounts.session(conn)
-	if s.stage != atPassword || s.account == nil || s.account.unsure || s.epoch != s.account.epoch {
-		return
-	}
-	v.times[PasswordsAnswered]++
-	if s.awaited != "" {
-		v.violate(PasswordsAnswered, at, -1, fmt.Sprintf("%q to %s", s.awaited, s.name), "no answer")
-	}
+	v.accounts.storeAnswered(at, v.accounts.session(conn))
 }
 
 // ClockSet follows the clocks of a node.

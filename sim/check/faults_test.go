@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -132,6 +133,16 @@ func TestUploadsWhole(t *testing.T) {
 			whole(w, 0, 1)
 			w.says(1, 3, protocol.CommandUpload)
 		}, []Invariant{UploadsWhole}},
+		{"lines that read like a command and a count are lines", func(w *witness) {
+			w.Accepted(0, 20)
+			w.says(0, 20, "ben")
+			w.says(0, 20, "comp1", protocol.Welcome)
+			w.says(0, 20, protocol.CommandUpload, protocol.Ack)
+			w.says(0, 20, "6", protocol.Ack)
+			w.says(0, 20, protocol.CommandUpload)
+			w.says(0, 20, "3", slices.Repeat([]string{protocol.Ack}, 4)...)
+			w.ServerRead(int64(2*second), 20, []byte(idOne))
+		}, nil},
 		{"the last line is not acknowledged: nothing is owed", func(w *witness) {
 			w.uploads(0, 1, 1)
 			w.says(second, 3, protocol.CommandUpload)

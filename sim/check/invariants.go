@@ -37,6 +37,7 @@ const (
 	PasswordsAnswered
 	AskedOnce
 	NothingGrows
+	TempIDStays
 	invariants // their number
 )
 
@@ -58,6 +59,7 @@ var names = [invariants]string{
 	"every password is answered, also one that could not be saved",
 	"a program sends what was typed, once",
 	"nothing grows without bound but tempIDs.txt",
+	"who was given a TempID is not told to have none",
 }
 
 func (i Invariant) String() string { return names[i] }

@@ -621,8 +621,8 @@ func TestAllInvariants(t *testing.T) {
 		}
 		seen[c.Name] = true
 	}
-	if len(seen) != 17 || len(w.broken) != 0 {
-		t.Errorf("%d names and %d violations, want 17 and none", len(seen), len(w.broken))
+	if len(seen) != 18 || len(w.broken) != 0 {
+		t.Errorf("%d names and %d violations, want 18 and none", len(seen), len(w.broken))
 	}
 }
 

@@ -57,6 +57,7 @@ func (u *uploads) read(at int64, s *session, p []byte) {
 	u.overdue(at)
 	text := string(p)
 	switch n, err := strconv.Atoi(text); {
+	case s.upload.acks > 0: // of its lines, whatever they say
 	case text == protocol.CommandUpload:
 		s.upload = uploading{asked: true}
 	case s.upload.asked && err == nil && n >= 0 && n < math.MaxInt32 && n%linesOfEntry == 0:
@@ -108,14 +109,14 @@ func (u *uploads) printed(at int64, text string) {
 // every line were acknowledged in one session.
 func (u *uploads) acknowledged(at int64, name string, entries int) {
 	need := 2 + entries*linesOfEntry
-	enough := func(s session) bool { return s.stage == inSession && s.name == name && int(s.acked) >= need }
+	enough := func(s session) bool { return s.stage == inSession && s.name == name && s.acked >= need }
 	all := u.v.accounts.sessions
 	i := int(u.latest)
 	if i >= len(all) || !enough(all[i]) {
 		i = slices.IndexFunc(all, enough)
 	}
 	if i >= 0 {
-		all[i].acked -= int32(need)
+		all[i].acked -= need
 		return
 	}
 	u.v.times[UploadsWhole]++

@@ -54,6 +54,7 @@ type nobody struct {
 func (nobody) ServerStopped(int64)                                            {}
 func (nobody) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
 
+func (nobody) PhonePrinted(int64, uint32, string)                   {}
 func (nobody) Accepted(int64, nodes.Conn)                           {}
 func (nobody) ServerRead(int64, nodes.Conn, []byte)                 {}
 func (nobody) ServerSent(int64, nodes.Conn, []byte)                 {}

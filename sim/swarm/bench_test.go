@@ -204,5 +204,6 @@ func (blind) PhoneOpened(int64, uint32)                                      {}
 func (blind) PhoneTyped(int64, uint32, string)                               {}
 func (blind) PhoneConnects(int64, uint32, nodes.Conn)                        {}
 func (blind) PhoneSent(int64, uint32, []byte)                                {}
+func (blind) PhonePrinted(int64, uint32, string)                             {}
 func (blind) SessionMoved(int64, uint32, uint32)                             {}
 func (blind) FaultInForce(int64, world.FaultKind, bool)                      {}

@@ -136,6 +136,8 @@ func (h *hand) settings() {
 		s.Server.DiskDelay = h.delay(50 * time.Millisecond)
 		h.note("server: disk delay %s", s.Server.DiskDelay)
 	}
+	// A welcome may wait for the disk.
+	s.Server.LoginTimeout = max(s.Server.LoginTimeout, leastLogin+s.Server.DiskDelay.Longest())
 	h.network()
 	h.groups()
 }

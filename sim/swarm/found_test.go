@@ -31,6 +31,20 @@ func TestWhatSwarmsFound(t *testing.T) {
 	}
 }
 
+// TestLivenessWaitsForTheDisk: each step begins when what it needs is there, though
+// that takes a disk longer than one step stood from the next.
+func TestLivenessWaitsForTheDisk(t *testing.T) {
+	base, err := scenarios.Load("../../scenarios/slow-disk.yaml", scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	base.Server.DiskDelay = scenarios.Distribution{Min: 8 * time.Second, Max: 8 * time.Second}
+	o := Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{1, 30}.Seeds()}
+	for _, g := range swarmOf(t, o).Sorted() {
+		t.Errorf("first with seed %d: %s: expected %s, found %s", g.Seed, g.Cause, g.Check.Expected, g.Check.Found)
+	}
+}
+
 // TestLivenessWaitsUntilNothingIsLeft of what was before the heal: of a datagram
 // on a slow way, of a login, of a block, of a log.
 func TestLivenessWaitsUntilNothingIsLeft(t *testing.T) {

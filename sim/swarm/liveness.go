@@ -15,15 +15,17 @@ const (
 	answering = 30 * time.Second      // for each answer
 	apart     = 50 * time.Millisecond // of two phones
 	round     = 2 * time.Second       // and of the first and the last, at most
-	settling  = 5 * time.Second       // from one round to the next
-	// leastLifetime of a TempID lets it live through two rounds, leastIdle lets a
+	settling  = 5 * time.Second       // from what a step waits for to the step: an answer's way, and whoever comes next
+	// leastLifetime of a TempID lets it live until it is heard, leastIdle lets a
 	// session live until it is used.
 	leastLifetime = 20 * time.Second
 	leastIdle     = time.Minute
+	leastLogin    = 10 * time.Second // beside what the disk takes
 )
 
 // liveness has everybody who has an account log in, download, be heard and
-// upload, once all is healed, every block over, every log empty and no program
+// upload, each when the TempID is issued, or the beacon heard, that it needs, and
+// all that once all is healed, every block over, every log empty and no program
 // at the prompt for a password of a login that was left half done.
 func (h *hand) liveness() {
 	at := h.plan.Heal + h.late + h.behind + recovery +
@@ -32,31 +34,44 @@ func (h *hand) liveness() {
 	each := min(apart, round/max(n, 1))
 	tempID := []scenarios.Pattern{{Text: "/" + aTempID.String() + "/", Re: aTempID}}
 	for i, p := range h.callers {
-		h.expectStep(p, at+time.Duration(i)*each, &scenarios.Step{Login: &scenarios.Login{Kind: "right"}, Text: "login: right"},
+		h.expectStep(p, after("", at+time.Duration(i)*each), "", &scenarios.Step{Login: &scenarios.Login{Kind: "right"}, Text: "login: right"},
 			scenarios.StepExpect{Phone: p, Replies: exactly(protocol.Welcome)})
 	}
 	at += round + answering
 	for i, p := range h.callers {
-		h.expectStep(p, at+time.Duration(i)*each, command(scenarios.VerbDownload, nil),
+		h.expectStep(p, after("", at+time.Duration(i)*each), issued(i), command(scenarios.VerbDownload, nil),
 			scenarios.StepExpect{Phone: p, Replies: tempID})
 	}
-	at += round + settling
+	last := len(h.callers) - 1
 	for i, p := range h.callers {
-		to := h.callers[(i+1)%len(h.callers)]
-		if to == p {
+		if last == 0 {
 			break // it is alone
 		}
-		h.expectStep(p, at+time.Duration(i)*each, command(scenarios.VerbBeacon, []int{to}),
+		to := h.callers[(i+1)%len(h.callers)]
+		h.expectStep(p, after(issued(i), settling), heard(i), command(scenarios.VerbBeacon, []int{to}),
 			scenarios.StepExpect{Phone: to, Prints: exactly("The beacon is valid.")})
 	}
-	at += round + settling
-	one := min(1, max(len(h.callers)-1, 0))
+	one := min(1, max(last, 0))
 	for i, p := range h.callers {
-		h.expectStep(p, at+time.Duration(i)*each, command(scenarios.VerbUpload, nil),
+		ready := issued(i)
+		if last > 0 {
+			ready = heard((i + last) % len(h.callers)) // of the neighbour who beacons to it
+		}
+		h.expectStep(p, after(ready, settling), "", command(scenarios.VerbUpload, nil),
 			scenarios.StepExpect{Phone: p, Entries: &one, Resolved: &one})
 	}
-	h.s.Length = at + round + answering
+	h.s.Length = at + round + 3*answering + 2*settling
 	h.note("heals at %v, over at %v", h.plan.Heal, h.s.Length)
+}
+
+// Moments of liveness: the TempID of a caller is issued, its beacon is heard.
+func issued(caller int) string { return fmt.Sprintf("live-issued-%d", caller+1) }
+
+func heard(caller int) string { return fmt.Sprintf("live-heard-%d", caller+1) }
+
+// after is so long after a moment; "" is the start of the run.
+func after(moment string, d time.Duration) scenarios.When {
+	return scenarios.When{Moment: moment, Offset: d}
 }
 
 var aTempID = regexp.MustCompile("^[0-9]{20}$")
@@ -75,9 +90,10 @@ func command(v scenarios.Verb, to []int) *scenarios.Step {
 	return &scenarios.Step{Do: &scenarios.Command{Verb: v, To: to, Count: 1}, Text: "do: " + string(v)}
 }
 
-// expectStep appends a step of liveness.
-func (h *hand) expectStep(phone int, at time.Duration, st *scenarios.Step, e scenarios.StepExpect) {
-	st.Phone, st.At.Offset = phone, at
+// expectStep appends a step of liveness, with a name for its moment if one waits
+// for it.
+func (h *hand) expectStep(phone int, at scenarios.When, as string, st *scenarios.Step, e scenarios.StepExpect) {
+	st.Phone, st.At, st.As = phone, at, as
 	st.Text = fmt.Sprintf("at: %v, phone: %s, %s", at, h.names[phone], st.Text)
 	e.Within = answering
 	st.Expect = []scenarios.StepExpect{e}

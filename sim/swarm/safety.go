@@ -8,9 +8,11 @@ import (
 	"bluetrace/scenarios"
 )
 
-// safety draws errands of the phones, faults and adversaries, all until the heal.
+// safety draws errands of the phones, strings of them, faults and adversaries, all
+// until the heal.
 func (h *hand) safety() {
 	h.errands()
+	h.strings()
 	for _, k := range h.kinds() {
 		for range 1 + h.IntN(3) {
 			f := h.drawFault(k)
@@ -85,7 +87,7 @@ func (h *hand) errands() {
 func (h *hand) errand(st *scenarios.Step) {
 	if h.one(3) {
 		kind := []string{"right", "right", "wrong", "wrong", "half", "unknown"}[h.IntN(6)]
-		st.Login, st.Text = &scenarios.Login{Kind: kind}, "login: "+kind
+		st.Login, st.Text = login(kind), "login: "+kind
 		return
 	}
 	words := []scenarios.Verb{scenarios.VerbDownload, scenarios.VerbDownload, scenarios.VerbUpload, scenarios.VerbUpload, scenarios.VerbBeacon, scenarios.VerbLogout}
@@ -95,6 +97,16 @@ func (h *hand) errand(st *scenarios.Step) {
 		c.To = []int{h.IntN(h.phones)}
 	}
 	st.Do, st.Text = &c, "do: "+string(c.Verb)
+}
+
+// login is one of a kind. A wrong password has no right one in it, which might come
+// as a piece of its own.
+func login(kind string) *scenarios.Login {
+	l := &scenarios.Login{Kind: kind}
+	if kind == "wrong" {
+		l.Password = "mistaken"
+	}
+	return l
 }
 
 // onItsHeels has a fault begin shortly after an errand: while it is under way,

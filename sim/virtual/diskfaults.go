@@ -121,9 +121,13 @@ func (w *World) diskSlowed(who uint32) int64 {
 	return 0
 }
 
-// mostOperations is of how many operations of a write that is under way in a
-// crash some are done: of a write of either file there are no more.
-const mostOperations = 12
+// Of mostOperations of a write that is under way in a crash some are done: of a
+// write of either file there are no more. Half of the crashes come within the first
+// of them, where what is appended is written and not synced.
+const (
+	mostOperations  = 12
+	firstOperations = 4
+)
 
 // crashDisk stops the machine of a node in the middle of a write, if there is
 // one under way, and leaves of what was not synced what the fault says. It
@@ -131,7 +135,11 @@ const mostOperations = 12
 func (w *World) crashDisk(r *rule, who uint32, m *files.Memory, write func()) (left int64) {
 	src := w.streamOf(r, who)
 	if write != nil {
-		m.StopBefore(1 + int(src.Uint64()%mostOperations))
+		of := uint64(mostOperations)
+		if src.Uint64()%2 == 0 {
+			of = firstOperations
+		}
+		m.StopBefore(1 + int(src.Uint64()%of))
 		write()
 	}
 	l := files.Left{}

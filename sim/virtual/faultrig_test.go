@@ -58,6 +58,7 @@ func (*told) PhoneOpened(int64, uint32)               {}
 func (*told) PhoneTyped(int64, uint32, string)        {}
 func (*told) PhoneConnects(int64, uint32, nodes.Conn) {}
 func (*told) PhoneSent(int64, uint32, []byte)         {}
+func (*told) PhonePrinted(int64, uint32, string)      {}
 func (*told) SessionMoved(int64, uint32, uint32)      {}
 
 func (w *told) ClockSet(at int64, who uint32, elapsed time.Duration, wall int64, drift float64) {

@@ -132,6 +132,7 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 		}
 	case nodes.PhonePrint:
 		w.noteText(phonePrinted, who, nobody, 0, 0, e.Text)
+		w.watcher.PhonePrinted(w.now, who, e.Text)
 		w.show(who, e)
 	case nodes.PhoneDone:
 		w.done(who, e)

@@ -35,7 +35,7 @@ type Watcher interface {
 }
 
 // PhoneWatcher is told what people do with the programs of phones, and what
-// these send.
+// these send and print.
 type PhoneWatcher interface {
 	// PhoneOpened: a session begins; nothing that was typed before counts.
 	PhoneOpened(at int64, phone uint32)
@@ -44,6 +44,8 @@ type PhoneWatcher interface {
 	PhoneConnects(at int64, phone uint32, conn nodes.Conn)
 	// PhoneSent: one send of the program.
 	PhoneSent(at int64, phone uint32, p []byte)
+	// PhonePrinted: lines for its screen, but for beacons and their verdicts.
+	PhonePrinted(at int64, phone uint32, text string)
 	// SessionMoved: one program of a phone goes on with the session of another.
 	SessionMoved(at int64, to, from uint32)
 }
