@@ -106,7 +106,7 @@ func (p *phone) Did(now nodes.Now, e *nodes.PhoneEffect) {
 	case nodes.PhonePrint:
 		p.said = e.Text
 		w.note(world.PhonePrinted, p.who, world.Nobody, 0, 0, e.Text)
-		w.watcher.PhonePrinted(int64(at), p.who, e.Text)
+		w.watcher.PhonePrinted(at, p.who, e.Text)
 		p.show(e)
 	case nodes.PhoneDone:
 		w.delays.Done(at, e)
