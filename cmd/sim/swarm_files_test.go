@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -149,11 +150,8 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 	}{{[]string{"--seeds", "1-3"}, 3}, {[]string{"--from", "1", "--for", "1h", "--fail-fast"}, 1}} {
 		p, file := crowded(t)
 		folder := filepath.Join(filepath.Dir(file), "out")
-		now := time.Unix(0, 0)
-		p.now = func() time.Time {
-			now = now.Add(30 * time.Second)
-			return now
-		}
+		var asked atomic.Int64
+		p.now = func() time.Time { return time.Unix(30*asked.Add(1), 0) }
 		if c.last == 3 {
 			p.now = func() time.Time {
 				if isFile(filepath.Join(folder, "drawn-no-seed-is-two-it.yaml")) {
