@@ -137,7 +137,7 @@ const (
 	PhoneStopped
 	// PhoneStarted: the program of Node runs again. Log: what its disk returned.
 	PhoneStarted
-	// ServerStopped: the server's program is gone. Its connections break.
+	// ServerStopped: the server's program is gone. Count connections break.
 	ServerStopped
 	// ServerStarted: the server's program runs again and has read its files. Resolve.
 	ServerStarted

@@ -217,7 +217,9 @@ func (r *Recorder) Since(from time.Duration, phones []int, n int) []string {
 
 func (r *Recorder) kept() uint64 { return min(r.next, recentRecords) }
 
-func (rec *record) concerns(phone int) bool { return rec.node == Node(phone) || rec.peer == Node(phone) }
+func (rec *record) concerns(phone int) bool {
+	return rec.node == Node(phone) || rec.peer == Node(phone)
+}
 
 // maxQuoted is the number of bytes of a message or of printed text that a line of
 // Recent and Since shows. The trace shows all.

@@ -12,7 +12,7 @@ type Counters struct{ Counts Counts }
 func CountedKinds() []event.Kind {
 	return []event.Kind{
 		event.BeaconSent, event.DatagramSent, event.DatagramLost, event.DatagramDelivered,
-		event.BeaconJudged, event.EntriesExpired, event.Accepted, event.ServerEnded, event.ServerDecided,
+		event.BeaconJudged, event.EntriesExpired, event.Accepted, event.ServerEnded, event.ServerStopped, event.ServerDecided,
 	}
 }
 
@@ -51,6 +51,8 @@ func (c *Counters) Observe(e *event.Event) {
 		if e.Closed {
 			n.Sessions.Closed++
 		}
+	case event.ServerStopped:
+		n.Sessions.Closed += uint64(e.Count)
 	case event.ServerDecided:
 		n.Decided(e.Decision)
 	}
