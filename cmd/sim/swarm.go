@@ -171,21 +171,21 @@ func (b *brood) repeat(g *swarm.Group) string {
 // say prints what a seed drew, and what came of it.
 func (b *brood) say(out *swarm.Outcome) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Plain(out.Base.File), out.Verdict,
+	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Escape(out.Base.File), out.Verdict,
 		reports.Plural(out.Plan.Phones, "phone", "phones"), out.VirtualSeconds, reports.Plural(out.Events, "event", "events"))
 	if out.Digest != "" {
 		fmt.Fprintf(&t, ", digest %s", out.Digest)
 	}
 	t.WriteString("\n")
 	for _, line := range out.Plan.Drawn {
-		fmt.Fprintf(&t, "  %s\n", reports.Plain(line))
+		fmt.Fprintf(&t, "  %s\n", reports.Escape(line))
 	}
 	for i := range out.Failures {
 		word := "FAILED"
 		if i > 0 {
 			word = "also, later:"
 		}
-		fmt.Fprintf(&t, "  %s %s\n", word, reports.Plain(out.Failures[i].Cause))
+		fmt.Fprintf(&t, "  %s %s\n", word, reports.Escape(out.Failures[i].Cause))
 	}
 	b.worst = max(b.worst, b.print(t.String()))
 }
