@@ -81,7 +81,7 @@ func assemblerBugs() []bug {
 		{name: "of 21 bytes the first 20 are a TempID", file: assembler, by: "invalid-beacons",
 			old: "case len(p) == TempIDSize:", new: "case len(p) == TempIDSize || len(p) == TempIDSize+1:"},
 		{name: "a part out of turn is not reported", file: assembler, by: "invalid-beacons",
-			old: "return append(out, Assembled{From: from, Broken: true, First: first})", new: "_ = first; return out"},
+			old: "return append(out, Assembled{From: from, OutOfTurn: true, FirstPart: first})", new: "_ = first; return out"},
 		{name: "every part out of turn is reported", file: assembler, by: "invalid-beacons",
 			old: "case a.known.at(r).state == dropped:", new: "case false:"},
 		{name: "after a part out of turn a sender is never heard again", file: assembler, by: "invalid-beacons",

@@ -19,13 +19,13 @@ func logBugs() []bug {
 			old: "p.log.push(&b, now.Elapsed)",
 			new: "if n := p.log.Len(); n == 0 || p.log.At(n-1).TempID != b.TempID { p.log.push(&b, now.Elapsed) }"},
 		{name: "an entry is as old as the first part of its beacon", file: phone,
-			old: "p.log.push(&b, now.Elapsed)", new: "p.log.push(&b, a.First)"},
+			old: "p.log.push(&b, now.Elapsed)", new: "p.log.push(&b, a.FirstPart)"},
 		{name: "a beacon is judged by the time of its first part", file: phone,
-			old: "p.settings.Zone, now.Wall)", new: "p.settings.Zone, now.Wall-int64(now.Elapsed-a.First))"},
+			old: "p.settings.Zone, now.Wall)", new: "p.settings.Zone, now.Wall-int64(now.Elapsed-a.FirstPart))"},
 		{name: "an invalid beacon is kept", file: phone, by: "invalid-beacons",
 			old: "e.Err = err\n\t\t\tcontinue", new: "e.Err = err"},
 		{name: "a beacon whose version never came is not kept", file: phone, by: "invalid-beacons",
-			old: "p.log.push(&b, now.Elapsed)", new: "if a.Version { p.log.push(&b, now.Elapsed) }"},
+			old: "p.log.push(&b, now.Elapsed)", new: "if a.HasVersion { p.log.push(&b, now.Elapsed) }"},
 	}
 }
 
