@@ -14,33 +14,33 @@ func TestOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.bugs) != 2 || o.bugs[0].name != "a block is a nanosecond short" || o.bugs[1].name != "a block is a nanosecond long" {
-		t.Errorf("chosen %+v, want the two of a block's length", o.bugs)
+	if len(o.mutants) != 2 || o.mutants[0].name != "a block is a nanosecond short" || o.mutants[1].name != "a block is a nanosecond long" {
+		t.Errorf("chosen %+v, want the two of a block's length", o.mutants)
 	}
 	if o.jobs != 3 || !o.keep {
 		t.Errorf("%d jobs, keep %v; want 3, true", o.jobs, o.keep)
 	}
-	if o, err = parseOptions(nil); err != nil || len(o.bugs) != len(allBugs()) || o.jobs < 1 || o.keep {
-		t.Errorf("without flags: %d bugs, %d jobs, keep %v and %v", len(o.bugs), o.jobs, o.keep, err)
+	if o, err = parseOptions(nil); err != nil || len(o.mutants) != len(libraryMutants()) || o.jobs < 1 || o.keep {
+		t.Errorf("without flags: %d mutants, %d jobs, keep %v and %v", len(o.mutants), o.jobs, o.keep, err)
 	}
 }
 
 func TestTheSecondTable(t *testing.T) {
 	o, err := parseOptions([]string{"--swarm", "--seeds", "5-9", "--in", "a.yaml,b.yaml", "--library=false", "--shrink-time", "5s"})
-	if err != nil || len(o.bugs) != len(faultBugs()) || o.hunt.seeds != "5-9" || len(o.hunt.scenarios) != 2 || o.hunt.library || o.hunt.shrinkTime != 5*time.Second {
-		t.Errorf("%d bugs, %+v and %v", len(o.bugs), o.hunt, err)
+	if err != nil || len(o.mutants) != len(swarmMutants()) || o.search.seeds != "5-9" || len(o.search.scenarios) != 2 || o.search.library || o.search.shrinkTime != 5*time.Second {
+		t.Errorf("%d mutants, %+v and %v", len(o.mutants), o.search, err)
 	}
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {
 	for want, arguments := range map[string][]string{
-		"--jobs 0: want at least 1":                 {"--jobs", "0"},
-		"--jobs 1025: want at least 1, and at most": {"--jobs", "1025"},
-		`unknown argument "block"`:                  {"block"},
-		"--run: error parsing regexp: missing":      {"--run", "("},
-		`--run "no such bug" matches none of the `:  {"--run", "no such bug"},
-		"--seeds is of use with --swarm only":       {"--seeds", "1-2"},
-		"unknown flag: --bug":                       {"--bug"},
+		"--jobs 0: want at least 1":                   {"--jobs", "0"},
+		"--jobs 1025: want at least 1, and at most":   {"--jobs", "1025"},
+		`unknown argument "block"`:                    {"block"},
+		"--run: error parsing regexp: missing":        {"--run", "("},
+		`--run "no such mutant" matches none of the `: {"--run", "no such mutant"},
+		"--seeds needs --swarm":         {"--seeds", "1-2"},
+		"unknown flag: --mutant":                      {"--mutant"},
 	} {
 		if _, err := parseOptions(arguments); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", arguments, err, want)
@@ -65,10 +65,10 @@ func TestCommandAnswersWithAStatus(t *testing.T) {
 	if got := command(t.Context(), []string{"--jobs", "0"}, &stdout, &stderr); got != misused {
 		t.Errorf("status %d, want %d", got, misused)
 	}
-	if want := "teeth: --jobs 0: want at least 1, and at most 1024\nhint: teeth --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
+	if want := "mutants: --jobs 0: want at least 1, and at most 1024\nhint: mutants --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
 		t.Errorf("printed %q and %q, want %q", stdout.String(), stderr.String(), want)
 	}
-	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != allCaught || !strings.HasPrefix(stdout.String(), "Teeth plants bugs") {
+	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != allCaught || !strings.HasPrefix(stdout.String(), "mutants plants bugs") {
 		t.Errorf("status %d, printed %q", got, stdout.String())
 	}
 }

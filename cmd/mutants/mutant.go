@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// bug is a small change of a file, seldom of more, that makes the program wrong.
-type bug struct {
+// mutant is a small change of a file, seldom of more, that makes the program wrong.
+type mutant struct {
 	name string // what the program then does, in a few words
 	file string // from the module's root, with slashes
 	old  string // occurs exactly once in the file
@@ -26,12 +26,12 @@ type edit struct {
 	new  string
 }
 
-// edits are all changes of a bug.
-func (b *bug) edits() []edit { return append([]edit{{b.file, b.old, b.new}}, b.also...) }
+// edits are all changes of a mutant.
+func (b *mutant) edits() []edit { return append([]edit{{b.file, b.old, b.new}}, b.also...) }
 
-// allBugs is the table of what the library notices, in the order of PROTOCOL.md.
-func allBugs() []bug {
-	return slices.Concat(beaconBugs(), assemblerBugs(), wireBugs(), loginBugs(), tempIDBugs(), uploadBugs(), logBugs(), phoneBugs())
+// libraryMutants is the table of what the library notices, in the order of PROTOCOL.md.
+func libraryMutants() []mutant {
+	return slices.Concat(beaconMutants(), assemblerMutants(), wireMutants(), loginMutants(), tempIDMutants(), uploadMutants(), logMutants(), phoneMutants())
 }
 
 // make returns the source of the edit's file with the edit made. The error says
@@ -43,16 +43,16 @@ func (e *edit) make(source string) (string, error) {
 	return strings.Replace(source, e.old, e.new, 1), nil
 }
 
-// plant makes all edits of a bug, and returns the text of each file that it
+// plant makes all edits of a mutant, and returns the text of each file that it
 // changes. read is how a file is read.
-func (b *bug) plant(read func(file string) (string, error)) (map[string]string, error) {
+func (b *mutant) plant(read func(file string) (string, error)) (map[string]string, error) {
 	changed := map[string]string{}
 	for _, e := range b.edits() {
 		source, begun := changed[e.file]
 		if !begun {
 			var err error
 			if source, err = read(e.file); err != nil {
-				return nil, fmt.Errorf("reading what the bug changes: %w", err)
+				return nil, fmt.Errorf("reading what the mutant changes: %w", err)
 			}
 		}
 		text, err := e.make(source)

@@ -2,18 +2,18 @@ package main
 
 import "slices"
 
-// faultBugs is the second table: what the library does not notice, since only
+// swarmMutants is the second table: what the library does not notice, since only
 // faults show it. sim swarm must find each.
-func faultBugs() []bug {
-	return slices.Concat(diskBugs(), journalBugs(), clockBugs(), storingBugs(), brokenBugs(), datagramBugs())
+func swarmMutants() []mutant {
+	return slices.Concat(diskMutants(), journalMutants(), clockMutants(), storingMutants(), brokenMutants(), datagramMutants())
 }
 
-// diskBugs are about what the server's files hold after a crash or a fault of
+// diskMutants are about what the server's files hold after a crash or a fault of
 // the disk (PROTOCOL.md section 2).
-func diskBugs() []bug {
+func diskMutants() []mutant {
 	const server, ahead, recovery, ledger = "nodes/files/server.go", "nodes/files/ahead.go",
 		"nodes/files/tempids_recover.go", "nodes/files/ledger.go"
-	return []bug{
+	return []mutant{
 		{name: "TempIDs are not synced", file: server,
 			old: "mode: openMode, noSync: o.NoSync}", new: "mode: openMode, noSync: true}"},
 		{name: "attempts are not synced", file: server,
@@ -33,12 +33,12 @@ func diskBugs() []bug {
 	}
 }
 
-// journalBugs are about a contact log whose phone is started again (PROTOCOL.md
+// journalMutants are about a contact log whose phone is started again (PROTOCOL.md
 // section 3).
-func journalBugs() []bug {
+func journalMutants() []mutant {
 	const restore, contactLog, read, journal = "nodes/phone_restore.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go", "nodes/files/journal.go"
 	const clamped = "least = max(least, full-remainder(int64(later(time.Duration(kept[i].Received), full)), now.Wall, full))"
-	return []bug{
+	return []mutant{
 		{name: "a phone that starts again forgets its log", file: restore,
 			old: "if age[i] >= full {", new: "if age[i] >= 0 {"},
 		{name: "at a start an entry counts as received just now", file: restore,
@@ -56,12 +56,12 @@ func journalBugs() []bug {
 	}
 }
 
-// clockBugs are about clocks that are set (PROTOCOL.md section 1, Two clocks).
-func clockBugs() []bug {
+// clockMutants are about clocks that are set (PROTOCOL.md section 1, Two clocks).
+func clockMutants() []mutant {
 	const phone, accounts, attempt, issue, server = "nodes/phone.go", "nodes/accounts.go", "nodes/attempt.go", "nodes/issue.go", "nodes/server.go"
 	field := edit{phone, "overflowed bool // it was said that the log is full", "overflowed, offKnown bool\n\toff time.Duration"}
-	ageing := func(name, when string) bug {
-		return bug{name: name, file: phone,
+	ageing := func(name, when string) mutant {
+		return mutant{name: name, file: phone,
 			old: "if gone := p.log.expire(", new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + when + ` p.off {
 		for i := range p.log.n {
 			p.log.ring[p.log.place(i)].received -= int64(off - p.off)
@@ -73,7 +73,7 @@ func clockBugs() []bug {
 	p.off, p.offKnown = off, true
 	if gone := p.log.expire(`, also: []edit{field}}
 	}
-	return []bug{
+	return []mutant{
 		ageing("a step of the clock ahead cuts an entry's time", ">"),
 		ageing("a step of the clock back stretches an entry's time", "<"),
 		{name: "a phone does not notice that its clock was set", file: phone,
@@ -104,12 +104,12 @@ func clockBugs() []bug {
 	}
 }
 
-// storingBugs are about answers that wait for a disk that is slow, full or
+// storingMutants are about answers that wait for a disk that is slow, full or
 // failing (PROTOCOL.md section 2).
-func storingBugs() []bug {
+func storingMutants() []mutant {
 	const issue, stored, connection = "nodes/issue.go", "nodes/stored.go", "nodes/connection.go"
 	const attempt, attempts = "nodes/attempt.go", "nodes/files/attempts.go"
-	return []bug{
+	return []mutant{
 		{name: "a TempID that could not be saved is issued", file: issue,
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
 		{name: "a wrong password that could not be saved is forgiven", file: stored,
@@ -125,11 +125,11 @@ func storingBugs() []bug {
 	}
 }
 
-// brokenBugs are about connections that break, stall and are slow (PROTOCOL.md
+// brokenMutants are about connections that break, stall and are slow (PROTOCOL.md
 // sections 2 and 4).
-func brokenBugs() []bug {
+func brokenMutants() []mutant {
 	const session = "nodes/phone_session.go"
-	return []bug{
+	return []mutant{
 		{name: "an upload that broke off is taken for done", file: session,
 			old: "text := textLost\n", new: "text := textLost\n\tif p.uploading() && p.session.upload.sent > 1 {\n\t\tp.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
 		{name: "a line that is not answered in time is sent again", file: session,
@@ -141,11 +141,11 @@ func brokenBugs() []bug {
 	}
 }
 
-// datagramBugs are about datagrams that are lost, doubled and late (PROTOCOL.md
+// datagramMutants are about datagrams that are lost, doubled and late (PROTOCOL.md
 // section 3).
-func datagramBugs() []bug {
+func datagramMutants() []mutant {
 	const assembler = "protocol/assembler.go"
-	return []bug{
+	return []mutant{
 		{name: "a part of nobody goes to who awaits it", file: assembler,
 			old: "\tdefault:\n\t\treturn a.outOfTurn(now,",
 			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.part(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},

@@ -16,31 +16,31 @@ import (
 	"bluetrace/scenarios"
 )
 
-// hunt is how a swarm looks for bugs.
-type hunt struct {
+// search is how a swarm looks for mutants.
+type search struct {
 	scenarios  []string // files, from the module's root; all of them for each seed
 	seeds      string   // as sim swarm takes them
 	shrinkTime time.Duration
-	library    bool // the library must not notice the bug
+	library    bool // the library must not notice the mutant
 }
 
-// grounds are the scenarios in which a swarm looks for bugs unless told
+// grounds are the scenarios in which a swarm looks for mutants unless told
 // otherwise: those that it runs fastest.
 func grounds() []string {
 	return []string{"scenarios/blocking.yaml", "scenarios/tempids.yaml", "scenarios/expiry.yaml", "scenarios/uploads.yaml", "scenarios/classroom.yaml"}
 }
 
-// hunted is what became of one hunt.
-type hunted struct {
+// swarmResult is what became of one search.
+type swarmResult struct {
 	runs    uint64
-	seconds float64 // real ones, until the first failure; without making it small
-	found   *prey   // nil: nothing failed
+	seconds float64  // real ones, until the first failure; without making it small
+	found   *failure // nil: nothing failed
 }
 
-// prey is the failure that the first failing run showed; of several, an invariant
+// failure is the failure that the first failing run showed; of several, an invariant
 // rather than liveness, which often only shows what follows, and of those that of
 // the smallest scenario.
-type prey struct {
+type failure struct {
 	scenario string // file
 	seed     uint64
 	cause    string
@@ -49,23 +49,23 @@ type prey struct {
 	note     string
 }
 
-// huntLimit is for the seeds of one bug and for making what is found small.
-const huntLimit = 15 * time.Minute
+// searchLimit is for the seeds of one mutant and for making what is found small.
+const searchLimit = 15 * time.Minute
 
 // swarm runs sim swarm until something fails; what it writes goes to the folder
 // out. The error says why nothing can be concluded.
-func (h *hunt) swarm(ctx context.Context, root, program, out string) (hunted, error) {
+func (h *search) swarm(ctx context.Context, root, program, out string) (swarmResult, error) {
 	return h.call(ctx, root, program, append([]string{"--seeds", h.seeds, "--out", out, "--shrink-time", h.shrinkTime.String()}, h.scenarios...)...)
 }
 
 // again runs the one seed that showed something, without making it small.
-func (h *hunt) again(ctx context.Context, root, program string, p *prey) (hunted, error) {
+func (h *search) again(ctx context.Context, root, program string, p *failure) (swarmResult, error) {
 	seed := strconv.FormatUint(p.seed, 10)
 	return h.call(ctx, root, program, "--seeds", seed+"-"+seed, p.scenario)
 }
 
-func (h *hunt) call(ctx context.Context, root, program string, arguments ...string) (hunted, error) {
-	limited, cancel := context.WithTimeout(ctx, huntLimit)
+func (h *search) call(ctx context.Context, root, program string, arguments ...string) (swarmResult, error) {
+	limited, cancel := context.WithTimeout(ctx, searchLimit)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
 	all := append([]string{"swarm", "--fail-fast", "--jobs", "1", "--report", "json"}, arguments...)
@@ -73,19 +73,19 @@ func (h *hunt) call(ctx context.Context, root, program string, arguments ...stri
 	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &stdout, &stderr, afterKill
 	err := c.Run()
 	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && (!exited || limited.Err() != nil) {
-		return hunted{}, fmt.Errorf("running a swarm: %w", errors.Join(limited.Err(), err))
+		return swarmResult{}, fmt.Errorf("running a swarm: %w", errors.Join(limited.Err(), err))
 	}
-	got, err := readHunted(c.ProcessState.ExitCode(), stdout.Bytes(), root)
+	got, err := readSwarm(c.ProcessState.ExitCode(), stdout.Bytes(), root)
 	if err != nil {
 		return got, fmt.Errorf("running a swarm: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
 	}
 	return got, nil
 }
 
-// readHunted reads what a swarm printed. Shrunk files are looked for from root.
-func readHunted(status int, stdout []byte, root string) (hunted, error) {
+// readSwarm reads what a swarm printed. Shrunk files are looked for from root.
+func readSwarm(status int, stdout []byte, root string) (swarmResult, error) {
 	if status != statusHeld && status != statusFailed {
-		return hunted{}, fmt.Errorf("exit status %d", status)
+		return swarmResult{}, fmt.Errorf("exit status %d", status)
 	}
 	var s struct {
 		Runs        uint64  `json:"runs"`
@@ -99,14 +99,14 @@ func readHunted(status int, stdout []byte, root string) (hunted, error) {
 		} `json:"failures"`
 	}
 	if err := json.Unmarshal(stdout, &s); err != nil {
-		return hunted{}, fmt.Errorf("exit status %d, reading its JSON: %w", status, err)
+		return swarmResult{}, fmt.Errorf("exit status %d, reading its JSON: %w", status, err)
 	}
-	got := hunted{runs: s.Runs, seconds: s.WallSeconds}
+	got := swarmResult{runs: s.Runs, seconds: s.WallSeconds}
 	if (status == statusFailed) != (len(s.Failures) > 0) || s.Runs == 0 {
 		return got, fmt.Errorf("exit status %d does not fit %d failures in %d runs", status, len(s.Failures), s.Runs)
 	}
 	for _, f := range s.Failures {
-		p := &prey{scenario: f.File, seed: f.Seed, cause: f.Cause, note: f.ShrunkNote}
+		p := &failure{scenario: f.File, seed: f.Seed, cause: f.Cause, note: f.ShrunkNote}
 		if f.Shrunk != "" {
 			if err := p.measure(filepath.Join(root, f.Shrunk), f.Shrunk); err != nil {
 				return got, err
@@ -120,7 +120,7 @@ func readHunted(status int, stdout []byte, root string) (hunted, error) {
 }
 
 // measure counts what is in a shrunk scenario.
-func (p *prey) measure(fromRoot, file string) error {
+func (p *failure) measure(fromRoot, file string) error {
 	if filepath.IsAbs(file) {
 		fromRoot = file
 	}
@@ -137,8 +137,8 @@ func (p *prey) measure(fromRoot, file string) error {
 	return nil
 }
 
-// better says whether p shows a bug better than another.
-func (p *prey) better(than *prey) bool {
+// better says whether p shows a mutant better than another.
+func (p *failure) better(than *failure) bool {
 	if a, b := p.liveness(), than.liveness(); a != b {
 		return b
 	}
@@ -146,7 +146,7 @@ func (p *prey) better(than *prey) bool {
 }
 
 // liveness says whether it is only that something was not possible after the heal.
-func (p *prey) liveness() bool { return strings.HasPrefix(p.cause, "liveness: ") }
+func (p *failure) liveness() bool { return strings.HasPrefix(p.cause, "liveness: ") }
 
 // needsSeed says whether the shrunk scenario fails with its own seed only.
-func (p *prey) needsSeed() bool { return strings.Contains(p.note, "needs its seed") }
+func (p *failure) needsSeed() bool { return strings.Contains(p.note, "needs its seed") }

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// huntBench has swarms that find what begins with "odd"; seed 3 fails without a
-// bug as well.
-func huntBench(t *testing.T) *bench {
+// searchBench has swarms that find what begins with "odd"; seed 3 fails without a
+// mutant as well.
+func searchBench(t *testing.T) *bench {
 	t.Helper()
 	b := fakeBench(t, "this is right")
 	programs := map[string]string{}
@@ -23,36 +23,36 @@ func huntBench(t *testing.T) *bench {
 		}
 		return build(ctx, program, by)
 	}
-	b.swarm = func(_ context.Context, _ *hunt, program, _ string) (hunted, error) {
-		p := &prey{scenario: "scenarios/first.yaml", seed: 2, cause: "a | b", phones: 1, parts: 4}
+	b.swarm = func(_ context.Context, _ *search, program, _ string) (swarmResult, error) {
+		p := &failure{scenario: "scenarios/first.yaml", seed: 2, cause: "a | b", phones: 1, parts: 4}
 		switch programs[program] {
 		case "odd":
-			return hunted{runs: 6, seconds: 0.25, found: p}, nil
+			return swarmResult{runs: 6, seconds: 0.25, found: p}, nil
 		case "both":
 			p.seed = 3
-			return hunted{runs: 6, found: p}, nil
+			return swarmResult{runs: 6, found: p}, nil
 		case "broken":
-			return hunted{}, errors.New("running a swarm: exit status 107")
+			return swarmResult{}, errors.New("running a swarm: exit status 107")
 		}
-		return hunted{runs: 100}, nil
+		return swarmResult{runs: 100}, nil
 	}
-	b.again = func(_ context.Context, _ *hunt, _ string, p *prey) (hunted, error) {
+	b.again = func(_ context.Context, _ *search, _ string, p *failure) (swarmResult, error) {
 		if p.seed == 3 {
-			return hunted{runs: 1, found: p}, nil
+			return swarmResult{runs: 1, found: p}, nil
 		}
-		return hunted{runs: 1}, nil
+		return swarmResult{runs: 1}, nil
 	}
 	return b
 }
 
-func TestTheTableOfHunts(t *testing.T) {
-	bugs := bugsOfText("odd", "rare", "both", "broken", "first")
+func TestTheTableOfSearches(t *testing.T) {
+	mutants := mutantsOfText("odd", "rare", "both", "broken", "first")
 	var out strings.Builder
-	err := huntBench(t).huntAll(t.Context(), bugs, 2, &hunt{library: true}, &out)
-	if textOf(err) != "4 of 5 bugs were not caught" {
+	err := searchBench(t).searchAll(t.Context(), mutants, 2, &search{library: true}, &out)
+	if textOf(err) != "4 of 5 mutants were not caught" {
 		t.Errorf("error %q", textOf(err))
 	}
-	const want = `| planted bug | found in | seed | runs | seconds | phones | steps and faults | what failed |
+	const want = `| planted mutant | found in | seed | runs | seconds | phones | steps and faults | what failed |
 |---|---|--:|--:|--:|--:|--:|---|
 | it is odd | first | 2 | 6 | 0.2 | 1 | 4 | a / b |
 | it is rare | SURVIVES | | | | | | |
@@ -62,7 +62,7 @@ func TestTheTableOfHunts(t *testing.T) {
 
 1 of 1 shrunk scenarios have at most 10 steps and faults
 survives: node.go: it is rare: 100 runs held
-not tried: node.go: it is both: without the bug seed 3 of scenarios/first.yaml fails as well: a | b
+not tried: node.go: it is both: without the mutant seed 3 of scenarios/first.yaml fails as well: a | b
 not tried: node.go: it is broken: running a swarm: exit status 107
 the library notices it: node.go: it is first: first (scenarios/first.yaml:3)
 1 passed, 4 failed
@@ -74,12 +74,12 @@ the library notices it: node.go: it is first: first (scenarios/first.yaml:3)
 
 func TestWithoutTheLibraryOnlySwarmsLook(t *testing.T) {
 	var out strings.Builder
-	b := huntBench(t)
-	b.run = func(context.Context, string, string) (outcome, error) {
+	b := searchBench(t)
+	b.run = func(context.Context, string, string) (scenarioResult, error) {
 		t.Error("a scenario of the library was run")
-		return outcome{}, nil
+		return scenarioResult{}, nil
 	}
-	if err := b.huntAll(t.Context(), bugsOfText("odd"), 1, &hunt{}, &out); err != nil {
+	if err := b.searchAll(t.Context(), mutantsOfText("odd"), 1, &search{}, &out); err != nil {
 		t.Error(err)
 	}
 }

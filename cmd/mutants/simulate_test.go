@@ -20,15 +20,15 @@ func TestSimulateRunsAProgram(t *testing.T) {
 	for _, c := range []struct {
 		scenario string
 		limit    time.Duration
-		want     outcome
+		want     scenarioResult
 		err      string
 	}{
-		{"green.yaml", time.Minute, outcome{green, ""}, ""},
-		{"red.yaml", time.Minute, outcome{red, "red:7"}, ""},
-		{"panics.yaml", time.Minute, outcome{crashed, "panic: the log has no entry 7"}, ""},
-		{"hangs.yaml", 100 * time.Millisecond, outcome{hung, "no end within 100ms"}, ""},
-		{"where.yaml", time.Minute, outcome{}, "running where.yaml: exit status 107: " + filepath.Base(root)},
-		{"silent.yaml", time.Minute, outcome{}, "running silent.yaml: exit status 0, reading its JSON: unexpected end of JSON input"},
+		{"green.yaml", time.Minute, scenarioResult{green, ""}, ""},
+		{"red.yaml", time.Minute, scenarioResult{red, "red:7"}, ""},
+		{"panics.yaml", time.Minute, scenarioResult{crashed, "panic: the log has no entry 7"}, ""},
+		{"hangs.yaml", 100 * time.Millisecond, scenarioResult{hung, "no end within 100ms"}, ""},
+		{"where.yaml", time.Minute, scenarioResult{}, "running where.yaml: exit status 107: " + filepath.Base(root)},
+		{"silent.yaml", time.Minute, scenarioResult{}, "running silent.yaml: exit status 0, reading its JSON: unexpected end of JSON input"},
 	} {
 		got, err := simulate(t.Context(), root, program, c.scenario, c.limit)
 		if got != c.want || textOf(err) != c.err {
@@ -49,7 +49,7 @@ func TestAnInterruptIsNoHang(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	got, err := simulate(ctx, t.TempDir(), os.Args[0], "hangs.yaml", time.Minute)
-	if got != (outcome{}) || !errors.Is(err, context.Canceled) {
+	if got != (scenarioResult{}) || !errors.Is(err, context.Canceled) {
 		t.Errorf("%+v and %v, want nothing and %v", got, err, context.Canceled)
 	}
 }
@@ -62,18 +62,18 @@ func TestConcludeBelievesOnlyWhatFits(t *testing.T) {
 	for _, c := range []struct {
 		status         int
 		stdout, stderr string
-		want           outcome
+		want           scenarioResult
 		err            string
 	}{
-		{0, held, "", outcome{green, ""}, ""},
-		{99, failed, "", outcome{red, "a"}, ""},
-		{2, "", "goroutine 1\nfatal error: all goroutines are asleep\n", outcome{crashed, "fatal error: all goroutines are asleep"}, ""},
-		{0, failed, "", outcome{}, `exit status 0 does not fit the verdict "failed" with 1 checks`},
-		{99, held, "", outcome{}, `exit status 99 does not fit the verdict "passed" with 1 checks`},
-		{99, contradiction, "", outcome{}, `exit status 99 does not fit the verdict "passed" with 1 checks`},
-		{0, noCheck, "", outcome{}, `exit status 0 does not fit the verdict "passed" with 0 checks`},
-		{2, "", "unknown flag\n", outcome{}, "exit status 2: unknown flag"},
-		{104, held, "no such scenario\n", outcome{}, "exit status 104: no such scenario"},
+		{0, held, "", scenarioResult{green, ""}, ""},
+		{99, failed, "", scenarioResult{red, "a"}, ""},
+		{2, "", "goroutine 1\nfatal error: all goroutines are asleep\n", scenarioResult{crashed, "fatal error: all goroutines are asleep"}, ""},
+		{0, failed, "", scenarioResult{}, `exit status 0 does not fit the verdict "failed" with 1 checks`},
+		{99, held, "", scenarioResult{}, `exit status 99 does not fit the verdict "passed" with 1 checks`},
+		{99, contradiction, "", scenarioResult{}, `exit status 99 does not fit the verdict "passed" with 1 checks`},
+		{0, noCheck, "", scenarioResult{}, `exit status 0 does not fit the verdict "passed" with 0 checks`},
+		{2, "", "unknown flag\n", scenarioResult{}, "exit status 2: unknown flag"},
+		{104, held, "no such scenario\n", scenarioResult{}, "exit status 104: no such scenario"},
 	} {
 		got, err := conclude(c.status, []byte(c.stdout), []byte(c.stderr))
 		if got != c.want || textOf(err) != c.err {

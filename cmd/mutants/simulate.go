@@ -25,8 +25,8 @@ const (
 	hung           // it did not end within the limit
 )
 
-// outcome is one run of a scenario.
-type outcome struct {
+// scenarioResult is one run of a scenario.
+type scenarioResult struct {
 	ending ending
 	// why is, of a red one, the check that failed first; else what happened.
 	why string
@@ -45,7 +45,7 @@ const (
 
 // simulate runs one scenario in the folder root. The error says why nothing can
 // be concluded.
-func simulate(ctx context.Context, root, program, scenario string, limit time.Duration) (outcome, error) {
+func simulate(ctx context.Context, root, program, scenario string, limit time.Duration) (scenarioResult, error) {
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	var stdout, stderr bytes.Buffer
@@ -54,11 +54,11 @@ func simulate(ctx context.Context, root, program, scenario string, limit time.Du
 	err := c.Run()
 	switch _, exited := errors.AsType[*exec.ExitError](err); {
 	case err != nil && ctx.Err() != nil:
-		return outcome{}, fmt.Errorf("running %s: %w", scenario, ctx.Err())
+		return scenarioResult{}, fmt.Errorf("running %s: %w", scenario, ctx.Err())
 	case err != nil && limited.Err() != nil:
-		return outcome{hung, fmt.Sprintf("no end within %v", limit)}, nil
+		return scenarioResult{hung, fmt.Sprintf("no end within %v", limit)}, nil
 	case err != nil && !exited:
-		return outcome{}, fmt.Errorf("running %s: %w", scenario, err)
+		return scenarioResult{}, fmt.Errorf("running %s: %w", scenario, err)
 	}
 	o, err := conclude(c.ProcessState.ExitCode(), stdout.Bytes(), stderr.Bytes())
 	if err != nil {
@@ -68,30 +68,30 @@ func simulate(ctx context.Context, root, program, scenario string, limit time.Du
 }
 
 // conclude reads what a run left behind.
-func conclude(status int, stdout, stderr []byte) (outcome, error) {
+func conclude(status int, stdout, stderr []byte) (scenarioResult, error) {
 	if status == statusPanic {
 		if line, ok := panicLine(stderr); ok {
-			return outcome{crashed, line}, nil
+			return scenarioResult{crashed, line}, nil
 		}
 	}
 	if status != statusHeld && status != statusFailed {
-		return outcome{}, fmt.Errorf("exit status %d: %s", status, bytes.TrimSpace(stderr))
+		return scenarioResult{}, fmt.Errorf("exit status %d: %s", status, bytes.TrimSpace(stderr))
 	}
 	var run struct {
 		Verdict reports.Verdict `json:"verdict"`
 		Checks  []reports.Check `json:"checks"`
 	}
 	if err := json.Unmarshal(stdout, &run); err != nil {
-		return outcome{}, fmt.Errorf("exit status %d, reading its JSON: %w", status, err)
+		return scenarioResult{}, fmt.Errorf("exit status %d, reading its JSON: %w", status, err)
 	}
 	first, failed := firstFailure(run.Checks)
 	switch {
 	case status == statusHeld && run.Verdict == reports.Passed && !failed && len(run.Checks) > 0:
-		return outcome{ending: green}, nil
+		return scenarioResult{ending: green}, nil
 	case status == statusFailed && run.Verdict == reports.Failed && failed:
-		return outcome{red, nameOf(first)}, nil
+		return scenarioResult{red, nameOf(first)}, nil
 	}
-	return outcome{}, fmt.Errorf("exit status %d does not fit the verdict %q with %d checks", status, run.Verdict, len(run.Checks))
+	return scenarioResult{}, fmt.Errorf("exit status %d does not fit the verdict %q with %d checks", status, run.Verdict, len(run.Checks))
 }
 
 // panicLine is the line with which Go's runtime ends a program.

@@ -7,20 +7,20 @@ import (
 	"io"
 )
 
-// tryAll tries bugs and prints the table, which ends with the count of those
+// tryAll tries mutants and prints the table, which ends with the count of those
 // that passed (were caught) and failed. The error says that some failed.
-func (b *bench) tryAll(ctx context.Context, bugs []bug, jobs int, w io.Writer) error {
+func (b *bench) tryAll(ctx context.Context, mutants []mutant, jobs int, w io.Writer) error {
 	if err := b.tryHealthy(ctx); err != nil {
-		return errors.Join(err, closing(w, 0, len(bugs)))
+		return errors.Join(err, closing(w, 0, len(mutants)))
 	}
-	t := newTable(w, bugs, b.scenarios)
+	t := newTable(w, mutants, b.scenarios)
 	t.head()
 	var failures []result
-	inOrder(len(bugs), jobs,
-		func(i int) result { return b.try(ctx, &bugs[i]) },
+	inOrder(len(mutants), jobs,
+		func(i int) result { return b.try(ctx, &mutants[i]) },
 		func(r result) {
 			t.row(&r)
-			if r.fate != caught {
+			if r.outcome != caught {
 				failures = append(failures, r)
 			}
 		})
@@ -28,9 +28,9 @@ func (b *bench) tryAll(ctx context.Context, bugs []bug, jobs int, w io.Writer) e
 	if ctx.Err() == nil { // else the failures only say that they were not tried
 		t.explain(failures)
 	}
-	err := errors.Join(t.err, closing(w, len(bugs)-len(failures), len(failures)))
+	err := errors.Join(t.err, closing(w, len(mutants)-len(failures), len(failures)))
 	if err == nil && len(failures) > 0 {
-		err = fmt.Errorf("%d of %d bugs were not caught", len(failures), len(bugs))
+		err = fmt.Errorf("%d of %d mutants were not caught", len(failures), len(mutants))
 	}
 	return err
 }

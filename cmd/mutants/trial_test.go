@@ -30,26 +30,26 @@ func fakeBench(t *testing.T, source string) *bench {
 		}
 		return errors.Join(err, os.WriteFile(program, []byte(strings.TrimSuffix(string(text), " // comment")), 0o755))
 	}
-	b.run = func(_ context.Context, program, scenario string) (outcome, error) {
+	b.run = func(_ context.Context, program, scenario string) (scenarioResult, error) {
 		text, err := os.ReadFile(program)
 		switch {
 		case strings.Contains(string(text), "refused"):
-			return outcome{}, errors.New("running it: exit status 107")
+			return scenarioResult{}, errors.New("running it: exit status 107")
 		case strings.Contains(string(text), scenarioName(scenario)):
-			return outcome{red, scenario + ":3"}, err
+			return scenarioResult{red, scenario + ":3"}, err
 		case strings.Contains(string(text), "panic"):
-			return outcome{crashed, "panic: 7"}, err
+			return scenarioResult{crashed, "panic: 7"}, err
 		}
-		return outcome{}, err
+		return scenarioResult{}, err
 	}
 	b.healthy = sha256.Sum256([]byte(source))
 	return b
 }
 
-func TestWhatBecomesOfABug(t *testing.T) {
+func TestWhatBecomesOfAMutant(t *testing.T) {
 	for _, c := range []struct {
 		name, old, new, by string
-		fate               fate
+		outcome            outcome
 		err                string
 	}{
 		{"caught by the first", "right", "first", "", caught, ""},
@@ -65,9 +65,9 @@ func TestWhatBecomesOfABug(t *testing.T) {
 		{"cannot run", "right", "refused", "", untried, "running it: exit status 107"},
 	} {
 		b := fakeBench(t, "this is right")
-		r := b.try(t.Context(), &bug{name: c.name, file: "node.go", old: c.old, new: c.new, by: c.by})
-		if r.fate != c.fate || textOf(r.err) != c.err {
-			t.Errorf("%s: %s, %q; want %s, %q", c.name, r.fate, textOf(r.err), c.fate, c.err)
+		r := b.try(t.Context(), &mutant{name: c.name, file: "node.go", old: c.old, new: c.new, by: c.by})
+		if r.outcome != c.outcome || textOf(r.err) != c.err {
+			t.Errorf("%s: %s, %q; want %s, %q", c.name, r.outcome, textOf(r.err), c.outcome, c.err)
 		}
 		if left, err := os.ReadDir(b.temp); err != nil || len(left) != 0 {
 			t.Errorf("%s: left %v and %v in the folder for programs", c.name, left, err)
@@ -75,20 +75,20 @@ func TestWhatBecomesOfABug(t *testing.T) {
 	}
 }
 
-func TestABugWhoseFileIsGoneNoLongerApplies(t *testing.T) {
-	r := fakeBench(t, "right").try(t.Context(), &bug{name: "gone", file: "gone.go", old: "a", new: "b"})
-	if r.fate != stale || !errors.Is(r.err, os.ErrNotExist) {
-		t.Errorf("%s, %v; want %s and a missing file", r.fate, r.err, stale)
+func TestAMutantWhoseFileIsGoneNoLongerApplies(t *testing.T) {
+	r := fakeBench(t, "right").try(t.Context(), &mutant{name: "gone", file: "gone.go", old: "a", new: "b"})
+	if r.outcome != stale || !errors.Is(r.err, os.ErrNotExist) {
+		t.Errorf("%s, %v; want %s and a missing file", r.outcome, r.err, stale)
 	}
 }
 
 func TestKeepLeavesTheProgram(t *testing.T) {
 	b := fakeBench(t, "right")
 	b.keep = true
-	b.try(t.Context(), &bug{name: "2 or 4", file: "node.go", old: "right", new: "first"})
+	b.try(t.Context(), &mutant{name: "2 or 4", file: "node.go", old: "right", new: "first"})
 	for _, file := range []string{"node.go", "sim"} {
 		if text, err := os.ReadFile(filepath.Join(b.temp, "2-or-4", file)); string(text) != "first" {
-			t.Errorf("%s: %q and %v, want it kept with the bug in it", file, text, err)
+			t.Errorf("%s: %q and %v, want it kept with the mutant in it", file, text, err)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // fakeSim is the variable that makes this test's own program behave as sim
 // does, by the name of the scenario.
-const fakeSim = "TEETH_FAKE_SIM"
+const fakeSim = "MUTANTS_FAKE_SIM"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(fakeSim) != "" {

@@ -6,28 +6,28 @@ import (
 	"testing"
 )
 
-func bugsOfText(name ...string) []bug {
-	var bugs []bug
+func mutantsOfText(name ...string) []mutant {
+	var mutants []mutant
 	for _, n := range name {
-		bugs = append(bugs, bug{name: "it is " + n, file: "node.go", old: "right", new: n})
+		mutants = append(mutants, mutant{name: "it is " + n, file: "node.go", old: "right", new: n})
 	}
-	return bugs
+	return mutants
 }
 
 func TestTheTableAndItsCount(t *testing.T) {
-	bugs := bugsOfText("first", "wrong", "panic", "first and second")
-	bugs[3].by = "second"
-	bugs = append(bugs, bug{name: "it is left", file: "node.go", old: "left", new: "first"})
+	mutants := mutantsOfText("first", "wrong", "panic", "first and second")
+	mutants[3].by = "second"
+	mutants = append(mutants, mutant{name: "it is left", file: "node.go", old: "left", new: "first"})
 	var out strings.Builder
-	err := fakeBench(t, "this is right").tryAll(t.Context(), bugs, 2, &out)
-	if textOf(err) != "2 of 5 bugs were not caught" {
+	err := fakeBench(t, "this is right").tryAll(t.Context(), mutants, 2, &out)
+	if textOf(err) != "2 of 5 mutants were not caught" {
 		t.Errorf("error %q", textOf(err))
 	}
 	const want = `x: the scenario turned red; !: it panicked or did not end
   1 first
   2 second
 
-planted bug             1  2  first failure
+planted mutant          1  2  first failure
 it is first             x  .  scenarios/first.yaml:3
 it is wrong             .  .  SURVIVES
 it is panic             !  !  panic: 7
@@ -45,16 +45,16 @@ no longer applies: node.go: it is left: "left" occurs 0 times in node.go, want o
 
 func TestAllCaughtIsNoError(t *testing.T) {
 	var out strings.Builder
-	err := fakeBench(t, "right").tryAll(t.Context(), bugsOfText("first", "second"), 1, &out)
+	err := fakeBench(t, "right").tryAll(t.Context(), mutantsOfText("first", "second"), 1, &out)
 	if err != nil || !strings.HasSuffix(out.String(), "\n\n2 passed, 0 failed\n") {
 		t.Errorf("error %v, printed\n%s", err, out.String())
 	}
 }
 
-func TestARedProgramWithoutABugEndsIt(t *testing.T) {
+func TestARedProgramWithoutAMutantEndsIt(t *testing.T) {
 	var out strings.Builder
-	err := fakeBench(t, "right, but second fails").tryAll(t.Context(), bugsOfText("first"), 1, &out)
-	if textOf(err) != "without a bug scenarios/second.yaml fails: scenarios/second.yaml:3" {
+	err := fakeBench(t, "right, but second fails").tryAll(t.Context(), mutantsOfText("first"), 1, &out)
+	if textOf(err) != "without a mutant scenarios/second.yaml fails: scenarios/second.yaml:3" {
 		t.Errorf("error %q", textOf(err))
 	}
 	if out.String() != "0 passed, 1 failed\n" {
@@ -65,13 +65,13 @@ func TestARedProgramWithoutABugEndsIt(t *testing.T) {
 func TestAfterAnInterruptNothingIsTried(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b := fakeBench(t, "right")
-	b.run = func(context.Context, string, string) (outcome, error) {
+	b.run = func(context.Context, string, string) (scenarioResult, error) {
 		cancel()
-		return outcome{}, nil
+		return scenarioResult{}, nil
 	}
 	var out strings.Builder
-	err := b.tryAll(ctx, bugsOfText("first", "second"), 1, &out)
-	if textOf(err) != "2 of 2 bugs were not caught" {
+	err := b.tryAll(ctx, mutantsOfText("first", "second"), 1, &out)
+	if textOf(err) != "2 of 2 mutants were not caught" {
 		t.Errorf("error %q", textOf(err))
 	}
 	if want := "\nit is second        NOT TRIED\n\n0 passed, 2 failed\n"; !strings.HasSuffix(out.String(), want) {

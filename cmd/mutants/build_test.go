@@ -54,10 +54,10 @@ func TestABuildWithAnOverlayDiffersOnlyInWhatItDoes(t *testing.T) {
 		t.Error("a comment makes another program")
 	}
 	if content(t, plain) == content(t, mutant) {
-		t.Error("a bug makes the same program")
+		t.Error("a mutant makes the same program")
 	}
 	if said, err := exec.Command(mutant).CombinedOutput(); string(said) != "seven wrong passwords\n" {
-		t.Errorf("the program with the bug says %q and %v", said, err)
+		t.Errorf("the program with the mutant says %q and %v", said, err)
 	}
 }
 

@@ -11,18 +11,18 @@ import (
 	"bluetrace/scenarios"
 )
 
-// bench is where bugs are planted and tried.
+// bench is where mutants are planted and tried.
 type bench struct {
 	root      string            // of the module
 	temp      string            // absolute; for changed files and programs
 	keep      bool              // what is in temp
 	scenarios []string          // files, from root
-	healthy   [sha256.Size]byte // the program without a bug
+	healthy   [sha256.Size]byte // the program without a mutant
 
 	build func(ctx context.Context, program string, by map[string]string) error
-	run   func(ctx context.Context, program, scenario string) (outcome, error)
-	swarm func(ctx context.Context, h *hunt, program, out string) (hunted, error)
-	again func(ctx context.Context, h *hunt, program string, p *prey) (hunted, error)
+	run   func(ctx context.Context, program, scenario string) (scenarioResult, error)
+	swarm func(ctx context.Context, h *search, program, out string) (swarmResult, error)
+	again func(ctx context.Context, h *search, program string, p *failure) (swarmResult, error)
 }
 
 // newBench finds the module and its small scenarios.
@@ -35,7 +35,7 @@ func newBench(ctx context.Context, keep bool) (*bench, error) {
 	if err != nil {
 		return nil, err
 	}
-	temp, err := os.MkdirTemp("", "teeth-")
+	temp, err := os.MkdirTemp("", "mutants-")
 	if err == nil {
 		temp, err = filepath.Abs(temp)
 	}
@@ -50,13 +50,13 @@ func newBench(ctx context.Context, keep bool) (*bench, error) {
 		build: func(ctx context.Context, program string, by map[string]string) error {
 			return build(ctx, root, program, by)
 		},
-		run: func(ctx context.Context, program, scenario string) (outcome, error) {
+		run: func(ctx context.Context, program, scenario string) (scenarioResult, error) {
 			return simulate(ctx, root, program, scenario, simulationLimit)
 		},
-		swarm: func(ctx context.Context, h *hunt, program, out string) (hunted, error) {
+		swarm: func(ctx context.Context, h *search, program, out string) (swarmResult, error) {
 			return h.swarm(ctx, root, program, out)
 		},
-		again: func(ctx context.Context, h *hunt, program string, p *prey) (hunted, error) {
+		again: func(ctx context.Context, h *search, program string, p *failure) (swarmResult, error) {
 			return h.again(ctx, root, program, p)
 		},
 	}, nil

@@ -10,7 +10,7 @@ import (
 // tableWidth is how many columns the table has at most.
 const tableWidth = 120
 
-// table prints bugs by scenarios: a row a bug, a column a scenario.
+// table prints mutants by scenarios: a row a mutant, a column a scenario.
 type table struct {
 	w         io.Writer
 	scenarios []string
@@ -18,9 +18,9 @@ type table struct {
 	err       error // the first of printing
 }
 
-func newTable(w io.Writer, bugs []bug, scenarios []string) *table {
+func newTable(w io.Writer, mutants []mutant, scenarios []string) *table {
 	t := &table{w: w, scenarios: scenarios}
-	for _, b := range bugs {
+	for _, b := range mutants {
 		t.nameWidth = max(t.nameWidth, utf8.RuneCountInString(b.name))
 	}
 	return t
@@ -44,29 +44,29 @@ func (t *table) head() {
 	for i := range t.scenarios {
 		fmt.Fprintf(&numbers, "%3d", i+1)
 	}
-	t.print("%-*s%s  first failure", t.nameWidth, "planted bug", numbers.String())
+	t.print("%-*s%s  first failure", t.nameWidth, "planted mutant", numbers.String())
 }
 
-// row shows one bug, and beside it the first failure of the scenario that
+// row shows one mutant, and beside it the first failure of the scenario that
 // guards its rule, or what is wrong.
 func (t *table) row(r *result) {
 	var marks strings.Builder
 	for i := range t.scenarios {
-		marks.WriteString("  " + markOf(r.outcomes, i))
+		marks.WriteString("  " + markOf(r.results, i))
 	}
-	note := strings.ToUpper(string(r.fate))
-	if r.fate == caught {
+	note := strings.ToUpper(string(r.outcome))
+	if r.outcome == caught {
 		note = t.firstFailure(r)
 	}
-	line := fmt.Sprintf("%-*s%s  %s", t.nameWidth, r.bug.name, marks.String(), note)
+	line := fmt.Sprintf("%-*s%s  %s", t.nameWidth, r.mutant.name, marks.String(), note)
 	t.print("%s", cut(line, tableWidth))
 }
 
-func markOf(outcomes []outcome, i int) string {
-	if i >= len(outcomes) {
+func markOf(results []scenarioResult, i int) string {
+	if i >= len(results) {
 		return " "
 	}
-	switch outcomes[i].ending {
+	switch results[i].ending {
 	case green:
 		return "."
 	case red:
@@ -79,11 +79,11 @@ func markOf(outcomes []outcome, i int) string {
 // firstFailure is that of the guarding scenario, or of the first that noticed.
 func (t *table) firstFailure(r *result) string {
 	why := ""
-	for i, o := range r.outcomes {
+	for i, o := range r.results {
 		if o.ending == green {
 			continue
 		}
-		if why == "" || scenarioName(t.scenarios[i]) == r.bug.by {
+		if why == "" || scenarioName(t.scenarios[i]) == r.mutant.by {
 			why = o.why
 		}
 	}
@@ -93,7 +93,7 @@ func (t *table) firstFailure(r *result) string {
 // explain says more about every failure.
 func (t *table) explain(failures []result) {
 	for _, r := range failures {
-		t.print("%s: %s: %s: %v", r.fate, r.bug.file, r.bug.name, r.err)
+		t.print("%s: %s: %s: %v", r.outcome, r.mutant.file, r.mutant.name, r.err)
 	}
 }
 

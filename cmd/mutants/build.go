@@ -22,7 +22,7 @@ const afterKill = time.Second
 // each file of by (from root, with slashes) another, whose absolute path it
 // gives. Equal code gives equal bytes: neither paths nor build IDs
 // nor the tables of a debugger are in the program. Nothing is inlined: that
-// compiles what depends on a bug in two thirds of the time.
+// compiles what depends on a mutant in two thirds of the time.
 func build(ctx context.Context, root, program string, by map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()

@@ -31,15 +31,15 @@ func TestWhatASwarmPrintedIsRead(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "one.yaml"), oneStep)
 	write(t, filepath.Join(root, "three.yaml"), threeThings)
-	got, err := readHunted(statusFailed, []byte(failedSwarm), root)
-	want := prey{scenario: "scenarios/first.yaml", seed: 7, cause: "it is gone", phones: 2, parts: 3, note: "(2 phones; needs its seed)"}
+	got, err := readSwarm(statusFailed, []byte(failedSwarm), root)
+	want := failure{scenario: "scenarios/first.yaml", seed: 7, cause: "it is gone", phones: 2, parts: 3, note: "(2 phones; needs its seed)"}
 	if err != nil || got.runs != 12 || got.seconds != 0.5 || got.found == nil || *got.found != want {
 		t.Fatalf("%+v, %+v and %v, want %+v", got, got.found, err, want)
 	}
 	if !got.found.needsSeed() {
 		t.Error("it does not need its seed")
 	}
-	if got, err = readHunted(statusHeld, []byte(heldSwarm), root); err != nil || got != (hunted{runs: 500, seconds: 2.5}) {
+	if got, err = readSwarm(statusHeld, []byte(heldSwarm), root); err != nil || got != (swarmResult{runs: 500, seconds: 2.5}) {
 		t.Errorf("%+v and %v, want 500 runs that held", got, err)
 	}
 }
@@ -55,26 +55,26 @@ func TestASwarmIsBelievedOnlyWhenItFits(t *testing.T) {
 		{105, heldSwarm, "exit status 105"},
 		{statusHeld, "", "exit status 0, reading its JSON: unexpected end of JSON input"},
 	} {
-		if _, err := readHunted(c.status, []byte(c.text), ""); textOf(err) != c.err {
+		if _, err := readSwarm(c.status, []byte(c.text), ""); textOf(err) != c.err {
 			t.Errorf("status %d: error %q, want %q", c.status, textOf(err), c.err)
 		}
 	}
-	if _, err := readHunted(statusFailed, []byte(failedSwarm), t.TempDir()); err == nil {
+	if _, err := readSwarm(statusFailed, []byte(failedSwarm), t.TempDir()); err == nil {
 		t.Error("no error where the shrunk scenario is missing")
 	}
 }
 
-func TestAHuntRunsAProgram(t *testing.T) {
+func TestASearchRunsAProgram(t *testing.T) {
 	t.Setenv(fakeSim, "1")
 	program, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &hunt{scenarios: []string{"held.yaml"}, seeds: "1-3"}
+	h := &search{scenarios: []string{"held.yaml"}, seeds: "1-3"}
 	if got, err := h.swarm(t.Context(), t.TempDir(), program, "out"); err != nil || got.runs != 500 || got.found != nil {
 		t.Errorf("%+v and %v, want 500 runs that held", got, err)
 	}
-	p := &prey{scenario: "held.yaml", seed: 7}
+	p := &failure{scenario: "held.yaml", seed: 7}
 	if got, err := h.again(t.Context(), t.TempDir(), program, p); err != nil || got.runs != 500 {
 		t.Errorf("%+v and %v, want a run that held", got, err)
 	}

@@ -1,0 +1,313 @@
+package main
+
+// beaconMutants are about what makes a beacon valid, and about times on the wire
+// (PROTOCOL.md sections 1 and 3).
+func beaconMutants() []mutant {
+	const beacon, tempID, localTime, zone = "protocol/beacon.go", "protocol/tempid.go", "protocol/localtime.go", "protocol/zone.go"
+	return []mutant{
+		{name: "a beacon is valid a second before its start", file: beacon, by: "invalid-beacons",
+			old: "if t < span.Start {", new: "if t < span.Start-1 {"},
+		{name: "the start of a beacon is exclusive", file: beacon, by: "invalid-beacons",
+			old: "if t < span.Start {", new: "if t <= span.Start {"},
+		{name: "the expiry of a beacon is inclusive", file: beacon, by: "invalid-beacons",
+			old: "if t >= span.Expiry {", new: "if t > span.Expiry {"},
+		{name: "a beacon expires a second early", file: beacon, by: "invalid-beacons",
+			old: "if t >= span.Expiry {", new: "if t >= span.Expiry-1 {"},
+		{name: "the time of a verdict is rounded up to the second", file: beacon, by: "invalid-beacons",
+			old: "t := floorSeconds(wall)", new: "t := floorSeconds(wall + 999_999_999)"},
+		{name: "the version of a beacon is ignored", file: beacon, by: "invalid-beacons",
+			old: "version && raw[versionAt] != Version", new: "version && raw[versionAt] == 0"},
+		{name: "a beacon whose version never came is invalid", file: beacon, by: "invalid-beacons",
+			old: "version && raw[versionAt] != Version", new: "(!version || raw[versionAt] != Version)"},
+		{name: "a TempID may have letters", file: beacon, by: "invalid-beacons",
+			old: "!allDigits((*[TempIDSize]byte)(&b.TempID))", new: "false"},
+		{name: "a TempID may have a colon", file: tempID, by: "invalid-beacons",
+			old: "w&high == zeros && (w+sixes)&high == zeros", new: "w&high == zeros && (w+sixes-0x0101010101010101)&high == zeros"},
+		{name: "24:00:00 is a time", file: localTime, by: "invalid-beacons",
+			old: "hour > 23", new: "hour > 24"},
+		{name: "31 February is a day", file: localTime, by: "invalid-beacons",
+			old: "day > 28 && day > monthDays(year, month)", new: "day > 31"},
+		{name: "there is a month 13", file: localTime, by: "invalid-beacons",
+			old: "month > 12", new: "month > 13"},
+		{name: "2100 has a 29 February", file: localTime, by: "invalid-beacons",
+			old: "(year%100 != 0 || year%400 == 0)", new: "true"},
+		{name: "2200 has a 29 February", file: localTime, by: "invalid-beacons",
+			old: "year%400 == 0", new: "year%200 == 0"},
+		{name: "2400 has no 29 February", file: localTime, by: "invalid-beacons",
+			old: "(year%100 != 0 || year%400 == 0)", new: "year%100 != 0"},
+		{name: "any separator will do in a time", file: localTime, by: "invalid-beacons",
+			old: "x := word ^ pattern", new: "x := (word ^ pattern) & 0x0f_0f_00_0f_0f_00_0f_0f"},
+		{name: "in a repeated hour the longest life is taken", file: zone, by: "daylight-saving",
+			old: "life < bestLife ||", new: "life > bestLife ||"},
+		{name: "in a repeated hour the earlier of equal lives is taken", file: zone, by: "daylight-saving",
+			old: "&& this.Contains(wall)", new: "&& !this.Contains(this.Start*1_000_000_000)"},
+		{name: "a time that clocks skipped is read as if they had not", file: zone, by: "daylight-saving",
+			old: "u < p.from || u >= p.until", new: "u < p.from"},
+	}
+}
+
+// assemblerMutants are about beacons in four datagrams (PROTOCOL.md section 3).
+func assemblerMutants() []mutant {
+	const assembler = "protocol/assembler.go"
+	return []mutant{
+		{name: "split beacons of all senders are mixed", file: assembler, by: "invalid-beacons",
+			old: "r := a.known.find(from)", new: "r := a.known.all.oldest"},
+		{name: "split beacons of two ports of one address are mixed", file: assembler, by: "invalid-beacons",
+			old: "r := a.known.find(from)", new: "from.Port = 7; r := a.known.find(from)"},
+		{name: "a beacon in one datagram is no beacon", file: assembler,
+			old: "case len(p) == BeaconSize:", new: "case false:"},
+		{name: "the version is awaited a nanosecond too long", file: assembler, by: "invalid-beacons",
+			old: "250 * time.Millisecond", new: "250*time.Millisecond + 1"},
+		{name: "the version is awaited a nanosecond too short", file: assembler, by: "invalid-beacons",
+			old: "250 * time.Millisecond", new: "250*time.Millisecond - 1"},
+		{name: "a begun beacon is forgotten a nanosecond late", file: assembler, by: "invalid-beacons",
+			old: "first + ForgetAfter", new: "first + ForgetAfter + 1"},
+		{name: "a begun beacon is forgotten a nanosecond early", file: assembler, by: "invalid-beacons",
+			old: "first + ForgetAfter", new: "first + ForgetAfter - 1"},
+		{name: "three parts are dropped when the next beacon starts", file: assembler, by: "invalid-beacons",
+			old: "out = a.judge(r, out)\n\t\ta.known.renew", new: "a.known.renew"},
+		{name: "three parts that are 1 s old are forgotten unjudged", file: assembler, by: "invalid-beacons",
+			old: "r != none && a.known.at(r).third+JudgeAfter == a.next",
+			new: "r != none && a.known.at(r).third+JudgeAfter == a.next && a.next != a.known.at(a.known.begun.oldest).first+ForgetAfter"},
+		{name: "three parts are dropped when a whole beacon comes", file: assembler, by: "invalid-beacons",
+			old: "out = a.judge(r, out)\n\t\ta.known.remove(r)\n\t\ta.schedule()\n\t}\n\treturn",
+			new: "a.known.remove(r)\n\t\ta.schedule()\n\t}\n\treturn"},
+		{name: "a begun beacon goes on after a whole one", file: assembler, by: "invalid-beacons",
+			old: "if r != none && a.known.at(r).state != dropped {\n\t\tout", new: "if r != none && a.known.at(r).state == threeParts {\n\t\tout"},
+		{name: "a whole beacon lifts the silence of its sender", file: assembler, by: "invalid-beacons",
+			old: "if r != none && a.known.at(r).state != dropped {\n\t\tout", new: "if r != none {\n\t\tout"},
+		{name: "datagrams of more than 60 bytes are ignored", file: assembler, by: "invalid-beacons",
+			old: "out = a.Wake(now, out)\n\tr :=", new: "out = a.Wake(now, out)\n\tif len(p) > 60 {\n\t\treturn out\n\t}\n\tr :="},
+		{name: "of 21 bytes the first 20 are a TempID", file: assembler, by: "invalid-beacons",
+			old: "case len(p) == TempIDSize:", new: "case len(p) == TempIDSize || len(p) == TempIDSize+1:"},
+		{name: "a part out of turn is not reported", file: assembler, by: "invalid-beacons",
+			old: "return append(out, Assembled{From: from, Broken: true, First: first})", new: "_ = first; return out"},
+		{name: "every part out of turn is reported", file: assembler, by: "invalid-beacons",
+			old: "case a.known.at(r).state == dropped:", new: "case false:"},
+		{name: "after a part out of turn a sender is never heard again", file: assembler, by: "invalid-beacons",
+			old: "a.known.renew(r, onePart)", new: "if a.known.at(r).state == dropped { return out }; a.known.renew(r, onePart)"},
+	}
+}
+
+// wireMutants are about the texts of TCP, and about messages that it joins or
+// splits (PROTOCOL.md section 2).
+func wireMutants() []mutant {
+	const grammar, replies, messages = "protocol/grammar.go", "protocol/replies.go", "protocol/messages.go"
+	return []mutant{
+		{name: "the welcome ends with a full stop", file: messages,
+			old: "Welcome to the BlueTrace Simulator!", new: "Welcome to the BlueTrace Simulator."},
+		{name: "logout in one word is no command", file: grammar,
+			old: "{CommandLogoutJoined, Logout},", new: `{"logoff", Logout},`},
+		{name: "a name and a password in one read are one name", file: grammar, by: "joined-and-split",
+			old: "if known(read) {", new: "if known != nil {"},
+		{name: "of two names that begin a login the shorter counts", file: grammar, by: "joined-and-split",
+			old: "for n := len(read) - 1; n > 0; n-- {", new: "for n := 1; n < len(read); n++ {"},
+		{name: "the beginning of a command is no command", file: grammar, by: "joined-and-split",
+			old: "return 0, 0, true", new: "return 0, 0, false"},
+		{name: "several commands in one read are answered once", file: grammar, by: "joined-and-split",
+			old: "return r.take(kind, length), true", new: "return r.take(kind, len(b)), true"},
+		{name: "a command behind bytes that are none is lost", file: grammar, by: "joined-and-split",
+			old: "return r.take(Skipped, skip), true", new: "return r.take(Skipped, len(b)), true"},
+		{name: "one byte is skipped at a time", file: grammar, by: "joined-and-split",
+			old: "return r.take(Skipped, skip), true", new: "return r.take(Skipped, 1), true"},
+		{name: "a count need not be a multiple of 3", file: grammar, by: "uploads",
+			old: "if lines%3 != 0 {", new: "if lines < 0 {"},
+		{name: "a count may have eight digits", file: grammar, by: "uploads",
+			old: "len(b) > 7", new: "len(b) > 8"},
+		{name: "the first piece of a login's answer is taken for all", file: replies, by: "in-pieces",
+			old: "if n == len(rest) {", new: "if n > 0 {"},
+		{name: "the first piece of a TempID is taken for all", file: replies, by: "in-pieces",
+			old: "if r.n < TempIDSize {", new: "if r.n < 1 {"},
+		{name: "what a peer sent is printed raw", file: "protocol/quote.go",
+			old: "if ok {", new: "if ok || len(field) > 0 {"},
+	}
+}
+
+// loginMutants are about passwords and blocks (PROTOCOL.md section 2).
+func loginMutants() []mutant {
+	const accounts, attempt, connection, server, stored = "nodes/accounts.go", "nodes/attempt.go", "nodes/connection.go", "nodes/server.go", "nodes/stored.go"
+	return []mutant{
+		{name: "two wrong passwords block", file: attempt, by: "blocking",
+			old: "a.wrong < s.settings.Attempts", new: "a.wrong < s.settings.Attempts-1"},
+		{name: "only four wrong passwords block", file: attempt, by: "blocking",
+			old: "a.wrong < s.settings.Attempts", new: "a.wrong < s.settings.Attempts+1"},
+		{name: "a block is a nanosecond short", file: attempt, by: "blocking",
+			old: "later(now.Elapsed, s.settings.BlockDuration)", new: "later(now.Elapsed, s.settings.BlockDuration-1)"},
+		{name: "a block is a nanosecond long", file: attempt, by: "blocking",
+			old: "later(now.Elapsed, s.settings.BlockDuration)", new: "later(now.Elapsed, s.settings.BlockDuration+1)"},
+		{name: "counts and blocks end with the connection", file: connection, by: "blocking",
+			old: "user := x.name.user", new: "user := x.name.user; delete(s.accounts.known, user)"},
+		{name: "a new connection sets every count to zero", file: connection, by: "blocking",
+			old: "x.stage = connAtUsername", new: "x.stage = connAtUsername; for _, a := range s.accounts.known { a.wrong = 0 }"},
+		{name: "all accounts share one count and one block", file: accounts, by: "blocking",
+			old: "if !n.known {", new: "if n != nil {"},
+		{name: "an attempt prolongs a block", file: attempt, by: "blocking",
+			old: "return verdictRefused", new: "a.until = later(now.Elapsed, s.settings.BlockDuration); return verdictRefused"},
+		{name: "passwords are looked at during a block", file: attempt, by: "blocking",
+			old: "if a.blockedAt(now.Elapsed) {", new: "if a.blockedAt(now.Elapsed) && !s.accounts.right(n, password) {"},
+		{name: "attempts during a block are counted", file: attempt, by: "blocking",
+			old: "return verdictRefused", new: "a.wrong++; return verdictRefused"},
+		{name: "a right password does not set the count to zero", file: attempt, by: "blocking",
+			old: "a.wrong, a.stale = 0, true", new: "a.stale = true"},
+		{name: "the end of a block does not set the count to zero", file: attempt, by: "blocking",
+			old: "attempts{blocked: true,", new: "attempts{blocked: true, wrong: a.wrong - 1,"},
+		{name: "wrong passwords of unknown names are not counted", file: accounts, by: "blocking",
+			old: "return a.unknown.of(n.hash)", new: "return &attempts{}"},
+		{name: "an end of file instead of a password is a wrong one", file: connection, by: "blocking",
+			old: "s.end(c, ReasonEOF, out)", new: "if x := &s.connections[c]; x.stage == connAtPassword { s.decide(now, &x.name, nil) }; s.end(c, ReasonEOF, out)"},
+		{name: "a right password joined to its name is not answered", file: attempt, by: "joined-and-split",
+			old: "x.name = n\n\t\ts.welcome(now, c, out)", new: "x.name = n"},
+		{name: "a wrong password joined to its name is answered", file: attempt, by: "joined-and-split",
+			old: "pending{}, out)", new: "pending{answer: protocol.TryAgain}, out)"},
+		{name: "a wrong password joined to its name is not counted", file: attempt, by: "joined-and-split",
+			old: "&n, v, ReasonJoined, out)", new: "&n, v, ReasonJoined, out); if v == verdictWrong { s.accounts.of(&n).wrong-- }"},
+		{name: "a restart forgets counts and blocks", file: server, by: "blocking",
+			old: "return s.accounts.restore(now, &r.Attempts)", new: "return nil"},
+		{name: "a restart forgets counts", file: accounts, by: "blocking",
+			old: "*t = attempts{wrong: r.Wrong}", new: "*t = attempts{}"},
+		{name: "a restart begins a block anew", file: accounts, by: "blocking",
+			old: "remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "r.BlockDuration"},
+		{name: "a restart makes a block a nanosecond longer", file: stored, by: "blocking",
+			old: "now.Wall + int64(r.BlockDuration)", new: "now.Wall + int64(r.BlockDuration) + 1"},
+		{name: "on disk the end of a block is cut to the second", file: stored, by: "blocking",
+			old: "now.Wall + int64(r.BlockDuration)", new: "now.Wall - now.Wall%1e9 + int64(r.BlockDuration)"},
+		{name: "the zero of a joined right password is not saved", file: attempt, by: "joined-and-split",
+			old: "x.name = n\n\t\ts.storeReset(now, c, &n, out)",
+			new: "x.name = n\n\t\ts.welcome(now, c, out)"},
+		{name: "a block is told before it is on disk", file: attempt, by: "slow-disk",
+			old: "s.storeAttempts(now, c, &n, pending{answer: protocol.NowBlocked}, out)",
+			new: "s.storeAttempts(now, c, &n, pending{}, out); s.send(c, protocol.NowBlocked, out); s.end(c, ReasonBlocked, out)"},
+		{name: "a wrong password is answered before it is on disk", file: attempt, by: "slow-disk",
+			old: "s.storeAttempts(now, c, &n, pending{answer: protocol.TryAgain}, out)",
+			new: "s.storeAttempts(now, c, &n, pending{}, out); s.send(c, protocol.TryAgain, out)"},
+		{name: "welcomed after a wait for the disk while blocked", file: stored, by: "slow-disk",
+			old: "!s.accounts.of(&x.name).blockedAt(now.Elapsed)", new: "x != nil"},
+	}
+}
+
+// tempIDMutants are about Download_tempID (PROTOCOL.md sections 1 and 2).
+func tempIDMutants() []mutant {
+	const issue = "nodes/issue.go"
+	return []mutant{
+		{name: "a TempID is issued again", file: issue, by: "tempids",
+			old: "s.tempIDs.put(drawn{Issue: i})", new: "i.TempID = protocol.TempID([]byte(\"12345678901234567890\")); if d, ok := s.tempIDs.get(i.TempID); ok { i = d.Issue }; s.tempIDs.put(drawn{Issue: i})"},
+		{name: "a TempID begins with 0", file: "protocol/tempid.go", by: "tempids",
+			old: "half/10+drawBelow(src, half-half/10)", new: "drawBelow(src, half/10)"},
+		{name: "a TempID lives a second too long", file: issue, by: "tempids",
+			old: "Expiry: start + int64(", new: "Expiry: start + 1 + int64("},
+		{name: "a TempID lives a second too short", file: issue, by: "tempids",
+			old: "Expiry: start + int64(", new: "Expiry: start - 1 + int64("},
+		{name: "a new TempID makes the former ones of its owner void", file: issue, by: "tempids",
+			old: "i := Issue{", new: "for t := range s.tempIDs.tables { for k := range s.tempIDs.tables[t].entries { if e := &s.tempIDs.tables[t].entries[k]; !e.free() && s.tempIDs.unpack(protocol.TempID{}, e).User == s.connections[c].name.user { e[2] &^= 8 } } }; i := Issue{"},
+		{name: "a TempID is sent before it is on disk", file: issue, by: "slow-disk",
+			old: "issue: i, issues: true}, out)", new: "issue: i, issues: true}, out); s.send(c, i.TempID.String(), out); s.connections[c].storing = 0"},
+		{name: "a TempID is printed before it is on disk", file: issue, by: "slow-disk",
+			old: "s.tempIDs.put(drawn{Issue: i})\n", new: "s.tempIDs.put(drawn{Issue: i}); out.print(\"TempID:\\n\" + i.TempID.String())\n"},
+		{name: "a restart forgets the TempIDs", file: "nodes/server.go", by: "tempids",
+			old: "return s.tempIDs.restore(r.Issue)", new: "return nil"},
+	}
+}
+
+// uploadMutants are about contact logs that reach the server (PROTOCOL.md section 2).
+func uploadMutants() []mutant {
+	const incoming = "nodes/incoming.go"
+	return []mutant{
+		{name: "an uploaded TempID resolves to who uploads it", file: incoming, by: "uploads",
+			old: "text = s.appendIssue(text, &i)", new: "i.User = x.name.user; text = s.appendIssue(text, &i)"},
+		{name: "only TempIDs of who uploads them resolve", file: incoming, by: "uploads",
+			old: "if i, ok := s.Resolve(id); ok {", new: "if i, ok := s.Resolve(id); ok && i.User == x.name.user {"},
+		{name: "a TempID that nobody has resolves", file: incoming, by: "uploads",
+			old: "if i, ok := s.Resolve(id); ok {", new: "if i, ok := s.Resolve(id); ok || i.User == \"\" {"},
+		{name: "the uploaded times are believed", file: incoming, by: "uploads",
+			old: "text = s.appendIssue(text, &i)",
+			new: `text = fmt.Appendf(text, "\n%s\n%s\n%s", i.User, u.text[at+20:at+39], u.text[at+39:at+58])`},
+		{name: "an upload ends one line early", file: incoming, by: "uploads",
+			old: "if u.got == u.want {", new: "if u.got == u.want-1 {"},
+		{name: "an upload of no entries never ends", file: incoming, by: "uploads",
+			old: "if lines == 0 {", new: "if lines < 0 {"},
+		{name: "an upload of no entries is answered three times", file: incoming, by: "uploads",
+			old: "x.upload = &incoming{want: lines}", new: "x.upload = &incoming{want: lines}; if lines == 0 { s.send(c, protocol.Ack, out) }"},
+		{name: "whose a TempID is shows before the upload ended", file: incoming, by: "uploads",
+			old: "u.got++", new: "u.got++; if i, ok := s.Resolve(protocol.TempID(append(b, make([]byte, 20)...)[:20])); ok { out.print(i.User) }"},
+		{name: "an upload that broke off is resolved", file: incoming, by: "uploads",
+			old: "entries = u.got / 3",
+			new: "entries = u.got / 3; u.text = u.text[:entries*entrySize]; u.got = 3 * entries; s.uploaded(c, out); return"},
+		{name: "the largest count that is allowed is refused", file: incoming, by: "uploads",
+			old: "lines > s.settings.MaxUploadLines", new: "lines >= s.settings.MaxUploadLines"},
+		{name: "a count that lies does not close the session", file: incoming, by: "uploads",
+			old: "s.end(c, ReasonCount, out)", new: "s.expect(c, connAtCommand, protocol.ExpectCommand)"},
+		{name: "an idle session ends without its logout", file: "nodes/connection.go", by: "silence",
+			old: "if x.loggedIn() {\n\t\ts.crowd", new: "if x.loggedIn() && reason != ReasonIdleTimeout {\n\t\ts.crowd"},
+		{name: "log out does not end a session", file: "nodes/connection.go",
+			old: "s.end(c, ReasonLogout, out)", new: "s.skipped(c, m.Bytes, out)"},
+	}
+}
+
+// logMutants are about the contact log (PROTOCOL.md sections 1 and 3).
+func logMutants() []mutant {
+	const phone, contactLog = "nodes/phone.go", "nodes/contactlog.go"
+	retention := func(name, change string) mutant {
+		return mutant{name: name, file: phone, by: "expiry",
+			old: "*p = Phone{settings: s}", new: "t := *s; t.Retention " + change + "; *p = Phone{settings: &t}"}
+	}
+	return []mutant{
+		retention("an entry stays 179 s", "-= 1e9"),
+		retention("an entry stays 181 s", "+= 1e9"),
+		retention("an entry goes a nanosecond early", "-= 1"),
+		retention("an entry goes a nanosecond late", "+= 1"),
+		{name: "an expiring entry takes others of its TempID with it", file: contactLog, by: "expiry",
+			old: "now-time.Duration(l.oldest) >= retention {",
+			new: "(now-time.Duration(l.oldest) >= retention || gone > 0 && l.ring[l.head].id == l.ring[(int(l.head)+len(l.ring)-1)%len(l.ring)].id) {"},
+		{name: "a TempID received twice is one entry", file: phone, by: "expiry",
+			old: "p.log.push(&b, now.Elapsed)",
+			new: "if n := p.log.Len(); n == 0 || p.log.At(n-1).TempID != b.TempID { p.log.push(&b, now.Elapsed) }"},
+		{name: "an entry is as old as the first part of its beacon", file: phone,
+			old: "p.log.push(&b, now.Elapsed)", new: "p.log.push(&b, a.First)"},
+		{name: "a beacon is judged by the time of its first part", file: phone,
+			old: "p.settings.Zone, now.Wall)", new: "p.settings.Zone, now.Wall-int64(now.Elapsed-a.First))"},
+		{name: "an invalid beacon is kept", file: phone, by: "invalid-beacons",
+			old: "e.Err = err\n\t\t\tcontinue", new: "e.Err = err"},
+		{name: "a beacon whose version never came is not kept", file: phone, by: "invalid-beacons",
+			old: "p.log.push(&b, now.Elapsed)", new: "if a.Version { p.log.push(&b, now.Elapsed) }"},
+	}
+}
+
+// phoneMutants are about the phone's prompt and session (PROTOCOL.md sections 2
+// and 4).
+func phoneMutants() []mutant {
+	const phone, commands, login, upload = "nodes/phone.go", "nodes/phone_commands.go", "nodes/phone_login.go", "nodes/phone_upload.go"
+	return []mutant{
+		{name: "log out stops the receiving of beacons", file: phone, by: "logout",
+			old: "out.assembled = p.assembler.Datagram(", new: "if p.stage == StageLoggedOut { return }; out.assembled = p.assembler.Datagram("},
+		{name: "log out empties the contact log", file: commands, by: "logout",
+			old: "p.stage = StageLoggedOut", new: "p.stage = StageLoggedOut; p.log = ContactLog{}"},
+		{name: "what is typed after log out is answered", file: commands, by: "logout",
+			old: "case p.stage == StageLoggedOut:", new: "case p.settings == nil:"},
+		{name: "an upload takes the log when the server answers", file: upload, by: "uploads",
+			old: "lines := 3 * len(u.entries)",
+			new: "if u.sent == 0 { u.entries = u.entries[:0]; for i := range p.log.Len() { u.entries = append(u.entries, p.log.At(i)) } }; lines := 3 * len(u.entries)"},
+		{name: "an upload announces entries instead of lines", file: upload, by: "uploads",
+			old: "strconv.Itoa(lines)", new: "strconv.Itoa(len(u.entries))"},
+		{name: "an upload gives the expiry for the start", file: upload, by: "uploads",
+			old: "return c.Start.String()", new: "return c.Expiry.String()"},
+		{name: "a beacon lives a minute too long", file: commands, by: "tempids",
+			old: "Local(start + int64(", new: "Local(start + 60 + int64("},
+		{name: "a beacon starts a second late", file: commands, by: "tempids",
+			old: "start := now.Unix()", new: "start := now.Unix() + 1"},
+		{name: "a phone refuses to send an expired beacon", file: phone, by: "tempids",
+			old: "p.sendBeacon(to, out)",
+			new: "if b, ok := p.TempID(); ok && b.Expiry <= p.settings.Zone.Local(now.Unix()) { out.print(textNoTempID); return }; p.sendBeacon(to, out)"},
+		{name: "a beacon without a TempID is called malformed", file: phone,
+			old: "out.print(textNoTempID)", new: "out.print(textBadBeacon)"},
+		{name: "a beacon may go to port 0", file: commands, by: "tempids",
+			old: "err != nil || port == 0", new: "err != nil"},
+		{name: "a beacon may go to port 65536", file: commands, by: "tempids",
+			old: "strconv.ParseUint(words[2], 10, 16)", new: "strconv.ParseUint(words[2], 10, 32)"},
+		{name: "a phone that is told to send one datagram sends four", file: phone,
+			old: "to, p.settings.Form, p.raw", new: "to, protocol.Split, p.raw"},
+		{name: "the password follows the username without a pause", file: login, by: "held-back",
+			old: "later(s.nameAt, p.pause())", new: "later(s.nameAt, 0)"},
+		{name: "a phone does not connect a second time", file: login, by: "held-back",
+			old: "if s.retried {", new: "if s.passwordSent {"},
+	}
+}
