@@ -82,7 +82,7 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	c.Seed += uint64(n)
 	c.Phase = phaseOfStep(n)
 	if c.Meter != nil {
-		held, broken, undecided := load.Standing(s.scenario, load.Unmeasured(s.traffic))
+		held, broken, undecided := load.ThresholdStatus(s.scenario, load.EmptyReport(s.traffic))
 		c.Meter.Thresholds(0, 0, held+broken+undecided)
 	}
 	if s.options.Progress != nil {
@@ -110,7 +110,7 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 
 // unmeasured goes on after a step without figures, if that is possible.
 func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) error {
-	e, ok := errors.AsType[*load.NoMedian](err)
+	e, ok := errors.AsType[*load.NoMedianError](err)
 	switch {
 	case ctx.Err() != nil: // while phones logged in
 		s.out.Stopped = stoppedByUser
@@ -198,7 +198,7 @@ func answerName(a load.Answer) reports.StepAnswer {
 func limitsOf(s *scenarios.Scenario) []reports.SearchLimit {
 	limits := []reports.SearchLimit{}
 	for _, t := range s.Thresholds {
-		if load.OfResponseTime(t.Metric) && (t.Op == "<" || t.Op == "<=") {
+		if load.IsResponseTime(t.Metric) && (t.Op == "<" || t.Op == "<=") {
 			limits = append(limits, reports.SearchLimit{Name: t.Metric + ": " + t.Text, Ms: t.Value})
 		}
 	}
@@ -213,7 +213,7 @@ func (s *searching) result(interrupted bool) *reports.Run {
 		s.shown.keepForComparison()
 		out.Load, out.Checks = s.shown.report, s.shown.checks
 	} else {
-		out.Load = load.Unmeasured(s.traffic)
+		out.Load = load.EmptyReport(s.traffic)
 		out.Load.Server = s.target
 	}
 	out.Load.Search = s.out

@@ -109,8 +109,8 @@ func (c *client) ask(prompt string) {
 	c.screen.ask(prompt)
 }
 
-// Did is of socket.PhoneObserver.
-func (c *client) Did(_ nodes.Now, e *nodes.PhoneEffect) {
+// Effect is of socket.PhoneObserver.
+func (c *client) Effect(_ nodes.Now, e *nodes.PhoneEffect) {
 	switch e.Kind {
 	case nodes.PhonePrompt:
 		c.prompt = e.Text
