@@ -28,7 +28,7 @@ func (r *run) tookEffect(st *step) {
 		r.moments[st.As] = st.moment
 		r.takeValues(st.As)
 		for i := range r.steps {
-			if next := &r.steps[i]; next.At.Moment == st.As && next.stage == waiting {
+			if next := &r.steps[i]; next.At.Label == st.As && next.stage == waiting {
 				r.schedule(next, now+next.At.Offset)
 			}
 		}
