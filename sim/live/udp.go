@@ -129,11 +129,11 @@ func (p *phone) Datagram(now nodes.Now, from netip.AddrPort, b []byte) {
 // sentAt is when the first datagram of what is now judged was sent; of what is
 // no beacon, when the datagram was that showed it.
 func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
-	if h := &p.handing; h.is && (e.Broken || h.whole && e.First == e.At.Elapsed) {
+	if h := &p.handing; h.is && (e.OutOfTurn || h.whole && e.FirstPart == e.At.Elapsed) {
 		return h.sent, true
 	}
 	f, ok := p.firsts[e.From]
-	if !ok || f.arrived != int64(e.First) {
+	if !ok || f.arrived != int64(e.FirstPart) {
 		return 0, false
 	}
 	delete(p.firsts, e.From)
@@ -150,14 +150,14 @@ func (p *phone) judged(at int64, e *nodes.PhoneEffect) {
 	n.Delivered++
 	a, b := world.Glimpse(e.Raw[:])
 	switch {
-	case e.Broken:
+	case e.OutOfTurn:
 		w.note(world.JudgedBroken, p.who, sender, 0, 0, "")
 	case e.Err != nil:
 		w.note(world.JudgedInvalid, p.who, sender, a, b, e.Err.Error())
 	default:
 		w.note(world.JudgedValid, p.who, sender, a, b, "")
 	}
-	if e.Broken || e.Err != nil {
+	if e.OutOfTurn || e.Err != nil {
 		n.Invalid++
 		p.counts.Invalid++
 	} else {
@@ -166,7 +166,7 @@ func (p *phone) judged(at int64, e *nodes.PhoneEffect) {
 		p.counts.Valid++
 	}
 	sent, ok := p.sentAt(e)
-	if ok && !e.Broken {
+	if ok && !e.OutOfTurn {
 		w.delays.Beacon.Add(at - sent)
 	}
 	w.watcher.Judged(at, p.who, sender, e)

@@ -64,7 +64,7 @@ func (e *Event) Concerns(phone int) bool {
 // AppendText appends the event as one line without its end; names are those of
 // the phones.
 func (e *Event) AppendText(dst []byte, names []string) []byte {
-	dst = appendSeconds(dst, e.At)
+	dst = append(dst, Seconds(e.At)...)
 	dst = append(dst, ' ')
 	who, peer := "server", ""
 	if e.Who != Nobody {
