@@ -190,7 +190,7 @@ type Event struct {
 	Raw     *[protocol.BeaconSize]byte
 	Phone   *nodes.PhoneEffect
 	Log     *nodes.ContactLog
-	Stored  []nodes.Kept
+	Stored  []nodes.StoredContact
 	Records []nodes.Record
 	Err     error
 	// Decision is the decision of the server.

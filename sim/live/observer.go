@@ -63,8 +63,8 @@ func (h *serverHost) Ended(now nodes.Now, c nodes.Conn) {
 	w.happened.Broadcast()
 }
 
-// Did is one effect of the server's machine.
-func (h *serverHost) Did(now nodes.Now, e *nodes.ServerEffect) {
+// Effect is one effect of the server's machine.
+func (h *serverHost) Effect(now nodes.Now, e *nodes.ServerEffect) {
 	w := h.world
 	if w.closing {
 		return

@@ -78,8 +78,8 @@ func (p *phone) dial(ctx context.Context, address string) (net.Conn, error) {
 	return p.world.dial(ctx, l, address)
 }
 
-// Did is one effect of the phone's machine.
-func (p *phone) Did(now nodes.Now, e *nodes.PhoneEffect) {
+// Effect is one effect of the phone's machine.
+func (p *phone) Effect(now nodes.Now, e *nodes.PhoneEffect) {
 	w := p.world
 	if w.closing {
 		return

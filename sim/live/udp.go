@@ -116,7 +116,7 @@ func (p *phone) Datagram(now nodes.Now, from netip.AddrPort, b []byte) {
 // sentAt is when the first datagram of what is now judged was sent; of what is
 // no beacon, when the datagram was that showed it.
 func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
-	if h := &p.handing; h.is && (e.Broken || h.whole && e.First == e.At.Elapsed) {
+	if h := &p.handing; h.is && (e.OutOfTurn || h.whole && e.First == e.At.Elapsed) {
 		return h.sent, true
 	}
 	f, ok := p.firsts[e.From]
@@ -133,7 +133,7 @@ func (p *phone) judged(at int64, e *nodes.PhoneEffect) {
 	if !ok {
 		sender = event.NoPeer
 	}
-	if e.Broken || e.Err != nil {
+	if e.OutOfTurn || e.Err != nil {
 		p.counts.Invalid++
 	} else {
 		p.counts.Valid++
