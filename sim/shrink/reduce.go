@@ -56,7 +56,7 @@ func standing(all []scenarios.Step, left []int) []scenarios.Step {
 			named[steps[i].As] = true
 		}
 		n := len(steps)
-		steps = slices.DeleteFunc(steps, func(st scenarios.Step) bool { return !named[st.At.Moment] })
+		steps = slices.DeleteFunc(steps, func(st scenarios.Step) bool { return !named[st.At.Label] })
 		if len(steps) == n {
 			return steps
 		}
@@ -69,7 +69,7 @@ func (w *work) reducePhones() {
 		if len(left) == 0 {
 			return false // somebody has to be there
 		}
-		return w.keep(from.Only(func(p int) bool { return slices.Contains(left, p) }))
+		return w.keep(from.Subset(func(p int) bool { return slices.Contains(left, p) }))
 	})
 }
 

@@ -65,7 +65,7 @@ func (h *hand) calmRoutines() {
 func (h *hand) scripted() time.Duration {
 	last := h.s.Length
 	for i := range h.s.Script {
-		if at := h.s.Script[i].At; at.Moment == "" {
+		if at := h.s.Script[i].At; at.Label == "" {
 			last = max(last, at.Offset)
 		}
 	}
@@ -85,7 +85,7 @@ func (h *hand) calmScript() {
 	}
 	var left []scenarios.Step
 	for i, st := range h.s.Script {
-		if at[i] >= heal || gone[st.At.Moment] || st.Fault != nil && !h.calmFault(&st, at[i]) {
+		if at[i] >= heal || gone[st.At.Label] || st.Fault != nil && !h.calmFault(&st, at[i]) {
 			continue
 		}
 		if st.Expect, st.Optional = nil, true; idle(&st) {
@@ -106,7 +106,7 @@ func idle(st *scenarios.Step) bool {
 // keepLate remembers how long after the heal a step may go on. One that waits
 // for another may have waited for the heal.
 func (h *hand) keepLate(st *scenarios.Step, nominal time.Duration) {
-	if st.At.Moment == "" && !st.At.AfterPrevious {
+	if st.At.Label == "" && !st.At.AfterPrevious {
 		nominal -= h.plan.Heal
 	}
 	h.late = max(h.late, nominal+lasts(st))
@@ -127,8 +127,8 @@ func (h *hand) nominal() []time.Duration {
 			switch w := script[i].At; {
 			case w.AfterPrevious && i > 0:
 				at[i] = at[i-1] + lasts(&script[i-1])
-			case w.Moment != "":
-				at[i] = at[byName[w.Moment]] + w.Offset
+			case w.Label != "":
+				at[i] = at[byName[w.Label]] + w.Offset
 			default:
 				at[i] = w.Offset
 			}
@@ -162,13 +162,13 @@ func lasts(st *scenarios.Step) time.Duration {
 func (h *hand) calmFault(st *scenarios.Step, at time.Duration) bool {
 	f := *st.Fault
 	if f.Kind == scenarios.FaultClock {
-		if st.At.Moment != "" || st.At.AfterPrevious {
+		if st.At.Label != "" || st.At.AfterPrevious {
 			st.Fault = nil // when to put it right is not known
 			return true
 		}
 		f.Chance = 1
 		h.putRight(&f)
-	} else if !instant(&f) {
+	} else if !f.Instant() {
 		f.For = atMost(f.For, h.plan.Heal-at)
 	}
 	f.At, f.Every, f.Until = 0, 0, 0
@@ -187,7 +187,7 @@ func (h *hand) calmed(f scenarios.Fault) (scenarios.Fault, bool) {
 		return f, false
 	case f.Kind == scenarios.FaultClock:
 		f.Chance, f.Every, f.Until = 1, 0, 0
-	case instant(&f):
+	case f.Instant():
 		if f.Every > 0 {
 			f.Until = atMost(f.Until, heal)
 		}
@@ -198,11 +198,6 @@ func (h *hand) calmed(f scenarios.Fault) (scenarios.Fault, bool) {
 		f.For = atMost(f.For, heal-f.At)
 	}
 	return f, true
-}
-
-// instant says whether a fault is over as soon as it has happened.
-func instant(f *scenarios.Fault) bool {
-	return f.Kind == scenarios.FaultHalfClose || f.Kind == scenarios.FaultReset && f.For == 0
 }
 
 // roomy gives a slow way room, if it has none of its own: else what waits for it
@@ -255,7 +250,7 @@ func (h *hand) fit() {
 	for i := range h.s.Script {
 		st := &h.s.Script[i]
 		login := st.Login != nil || st.Do != nil && st.Do.Verb == scenarios.VerbLogin
-		if login && st.At.Moment != "" {
+		if login && st.At.Label != "" {
 			st.At.Offset = max(st.At.Offset, h.s.LoginLead(st.Phone))
 		}
 	}
