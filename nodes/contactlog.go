@@ -173,7 +173,7 @@ func (l *ContactLog) resize() {
 // Ends points at the memory that the log needs next, for a host that wants it
 // near before: of the entry behind the oldest, which is looked at when that goes,
 // and of the place of the next one; nil when there is none.
-func (l *ContactLog) Ends() (second, next unsafe.Pointer) {
+func (l *ContactLog) PrefetchPointers() (second, next unsafe.Pointer) {
 	if len(l.ring) < 2 {
 		return nil, nil
 	}

@@ -60,7 +60,7 @@ func (p *Phone) Log() *ContactLog { return &p.log }
 
 // Parts points at the memory of beacons that are not whole yet; nil when there is
 // none.
-func (p *Phone) Parts() unsafe.Pointer { return p.assembler.Memory() }
+func (p *Phone) AssemblerMemory() unsafe.Pointer { return p.assembler.Memory() }
 
 // ExpiresBy says whether an entry of the log is at its retention at an elapsed time.
 func (p *Phone) ExpiresBy(at time.Duration) bool {
@@ -132,14 +132,14 @@ func (p *Phone) judge(now Now, out *PhoneOutbox) {
 	for i := range out.assembled {
 		a := &out.assembled[i]
 		e := out.addHot(PhoneJudged)
-		e.From, e.First, e.At = a.From, a.First, now
-		e.Broken, e.Version, e.Err = false, false, nil
-		if a.Broken {
-			e.Broken, e.Err = true, protocol.ErrOutOfTurn
+		e.From, e.FirstPart, e.At = a.From, a.FirstPart, now
+		e.OutOfTurn, e.HasVersion, e.Err = false, false, nil
+		if a.OutOfTurn {
+			e.OutOfTurn, e.Err = true, protocol.ErrOutOfTurn
 			continue
 		}
-		e.Version, e.Raw = a.Version, a.Raw
-		b, err := protocol.Judge(&a.Raw, a.Version, p.settings.Zone, now.Wall)
+		e.HasVersion, e.Raw = a.HasVersion, a.Raw
+		b, err := protocol.Judge(&a.Raw, a.HasVersion, p.settings.Zone, now.Wall)
 		if err != nil {
 			e.Err = err
 			continue

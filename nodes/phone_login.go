@@ -57,7 +57,7 @@ func (p *Phone) passwordWhenDue(now Now, out *PhoneOutbox) {
 
 func (p *Phone) pause() time.Duration {
 	if p.session.retried {
-		return p.settings.LongPause
+		return p.settings.RetryPause
 	}
 	return p.settings.PasswordPause
 }

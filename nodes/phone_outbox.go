@@ -47,12 +47,12 @@ type Outcome uint8
 
 // The outcomes.
 const (
-	OutcomeOK             Outcome = iota
-	OutcomeWrongPassword          // the server asks for another password
-	OutcomeBlocked                // either blocked text came
-	OutcomeNoAnswer               // none within the answer limit
-	OutcomeConnectionLost         // refused, closed, or never there
-	OutcomeStrange                // an answer that this protocol does not have
+	OutcomeOK               Outcome = iota
+	OutcomeWrongPassword            // the server asks for another password
+	OutcomeBlocked                  // either blocked text came
+	OutcomeNoAnswer                 // none within the answer limit
+	OutcomeConnectionLost           // refused, closed, or never there
+	OutcomeUnexpectedAnswer         // an answer that this protocol does not have
 )
 
 func (o Outcome) String() string {
@@ -70,13 +70,13 @@ type PhoneEffect struct {
 
 	// PhoneJudged. Err nil: valid, and now in the log. Broken: Raw means nothing.
 	// Version false: the fourth part never came.
-	Broken  bool
-	Version bool
-	From    protocol.Address
-	Raw     [protocol.BeaconSize]byte
-	Err     error
-	First   time.Duration // elapsed time of its first part
-	At      Now           // of the verdict
+	OutOfTurn  bool
+	HasVersion bool
+	From       protocol.Address
+	Raw        [protocol.BeaconSize]byte
+	Err        error
+	FirstPart  time.Duration // elapsed time of its first part
+	At         Now           // of the verdict
 
 	// PhoneDone. Began is the elapsed time at which the request was sent; of a
 	// login: the password.

@@ -7,7 +7,7 @@ import (
 )
 
 // Kept is an entry of a contact log as it survives a restart of the phone.
-type Kept struct {
+type StoredContact struct {
 	TempID        protocol.TempID
 	Start, Expiry protocol.LocalTime
 	Received      int64 // wall time of the verdict, Unix nanoseconds
@@ -20,7 +20,7 @@ type Kept struct {
 // (PROTOCOL.md section 1, Two clocks). What is past it is dropped, and so are the
 // oldest beyond MaxEntries. It panics
 // when the phone has received something already.
-func (p *Phone) Restore(now Now, kept []Kept) {
+func (p *Phone) Restore(now Now, kept []StoredContact) {
 	if p.log.Len() > 0 {
 		panic("restoring a contact log: it has entries already")
 	}

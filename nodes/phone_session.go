@@ -238,5 +238,5 @@ func (p *Phone) ring(now Now, out *PhoneOutbox) {
 // strange ends a session whose answers are not those of the protocol.
 func (p *Phone) strange(now Now, b []byte, out *PhoneOutbox) {
 	text := protocol.AppendField([]byte(textStrange), b, false)
-	p.end(now, OutcomeStrange, string(text), out)
+	p.end(now, OutcomeUnexpectedAnswer, string(text), out)
 }

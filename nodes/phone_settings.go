@@ -12,7 +12,7 @@ import (
 type PhoneSettings struct {
 	Retention      time.Duration  // of a contact-log entry from its reception; > 0
 	PasswordPause  time.Duration  // between username and password; >= 0
-	LongPause      time.Duration  // the same at the second try; >= PasswordPause
+	RetryPause     time.Duration  // the same at the second try; >= PasswordPause
 	AnswerLimit    time.Duration  // for one answer of the server; > 0
 	TempIDLifetime time.Duration  // whole seconds, > 0
 	MaxEntries     int            // of the contact log, beyond which the oldest goes before its time; 0: no limit
@@ -25,7 +25,7 @@ func DefaultPhoneSettings() PhoneSettings {
 	return PhoneSettings{
 		Retention:      3 * time.Minute,
 		PasswordPause:  50 * time.Millisecond,
-		LongPause:      500 * time.Millisecond,
+		RetryPause:     500 * time.Millisecond,
 		AnswerLimit:    10 * time.Second,
 		TempIDLifetime: 15 * time.Minute,
 		Form:           protocol.Split,
@@ -40,8 +40,8 @@ func (s PhoneSettings) Validate() error {
 		return fmt.Errorf("phone settings: retention %v is not positive", s.Retention)
 	case s.PasswordPause < 0:
 		return fmt.Errorf("phone settings: password pause %v is negative", s.PasswordPause)
-	case s.LongPause < s.PasswordPause:
-		return fmt.Errorf("phone settings: long pause %v is shorter than the password pause %v", s.LongPause, s.PasswordPause)
+	case s.RetryPause < s.PasswordPause:
+		return fmt.Errorf("phone settings: long pause %v is shorter than the password pause %v", s.RetryPause, s.PasswordPause)
 	case s.AnswerLimit <= 0:
 		return fmt.Errorf("phone settings: answer limit %v is not positive", s.AnswerLimit)
 	case s.TempIDLifetime <= 0 || s.TempIDLifetime%time.Second != 0:

@@ -47,7 +47,7 @@ func (e *PhoneEffect) AppendText(dst []byte, z *protocol.Zone) []byte {
 
 // Trouble is true of a PhonePrint about the connection with the server. It
 // answers no line that was typed.
-func (e *PhoneEffect) Trouble() bool {
+func (e *PhoneEffect) IsConnectionMessage() bool {
 	if e.Kind != PhonePrint {
 		return false
 	}
@@ -59,7 +59,7 @@ func (e *PhoneEffect) Trouble() bool {
 }
 
 func (e *PhoneEffect) appendVerdict(dst []byte, z *protocol.Zone) []byte {
-	if e.Broken {
+	if e.OutOfTurn {
 		return append(dst, textInvalid+"\n"...)
 	}
 	dst = appendFields(dst, &e.Raw)

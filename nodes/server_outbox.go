@@ -73,7 +73,7 @@ const (
 	ReasonBlocked      = "blocked"       // the account is blocked
 	ReasonCount        = "bad count"     // an upload announced no count it may have
 	ReasonTooMany      = "too many"      // there was no room for another, and it was least needed (Accept)
-	ReasonUploads      = "uploads"       // MaxUploading is reached, and its upload was the largest
+	ReasonUploadBytes  = "uploads"       // MaxUploadBytes is reached, and its upload was the largest
 	ReasonJoined       = "joined"        // a name and a wrong password in one read: not answered
 )
 

@@ -17,7 +17,7 @@ type ServerSettings struct {
 	Attempts        int            // wrong passwords in a row that begin a block; >= 1
 	MaxConnections  int            // sessions at once; 0: no limit
 	MaxUploadLines  int            // largest count that an upload may announce; 0..9999999
-	MaxUploading    int            // bytes of all uploads under way, beyond which the largest is closed; 0: no limit
+	MaxUploadBytes  int            // bytes of all uploads under way, beyond which the largest is closed; 0: no limit
 	MaxUnknownNames int            // names without an account whose attempts are kept; >= 1
 	NameKey         [32]byte       // key of the HMAC under which such names are kept
 	Zone            *protocol.Zone // of the times that are printed
@@ -34,7 +34,7 @@ func DefaultServerSettings() ServerSettings {
 		IdleTimeout:     time.Hour,
 		Attempts:        3,
 		MaxUploadLines:  300_000,
-		MaxUploading:    256 << 20,
+		MaxUploadBytes:  256 << 20,
 		MaxUnknownNames: 65_536,
 		Zone:            protocol.NewZone(time.UTC),
 	}
@@ -57,8 +57,8 @@ func (s *ServerSettings) Validate() error {
 		return fmt.Errorf("server settings: limit of %d connections, want at least 1, or 0 for none", s.MaxConnections)
 	case s.MaxUploadLines < 0 || s.MaxUploadLines > 9_999_999:
 		return fmt.Errorf("server settings: limit of %d upload lines, want 0 to 9999999", s.MaxUploadLines)
-	case s.MaxUploading < 0:
-		return fmt.Errorf("server settings: limit of %d bytes of uploads under way, want at least 1, or 0 for none", s.MaxUploading)
+	case s.MaxUploadBytes < 0:
+		return fmt.Errorf("server settings: limit of %d bytes of uploads under way, want at least 1, or 0 for none", s.MaxUploadBytes)
 	case s.MaxUnknownNames < 1:
 		return fmt.Errorf("server settings: limit of %d unknown names, want at least 1", s.MaxUnknownNames)
 	case s.Zone == nil:

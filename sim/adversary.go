@@ -155,7 +155,7 @@ func (r *run) falseUpload(a *adversary, rng *rand.Rand) (*scenarios.TCP, bool) {
 
 // overhear gives adversaries the beacons that others receive.
 func (r *run) overhear(sender uint32, e *nodes.PhoneEffect) {
-	if e.Broken || e.Err != nil {
+	if e.OutOfTurn || e.Err != nil {
 		return
 	}
 	for i := range r.adversaries {

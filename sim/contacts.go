@@ -354,7 +354,7 @@ func (p *replay) survey(r *run) (err error) {
 			p.t.File, len(p.people), len(p.t.Phones))}
 	}
 	n.notes = append(n.notes, fmt.Sprintf("trace %s: %d contacts of %d people", p.t.File, contacts, len(p.people)))
-	for _, o := range reader.Oddities() {
+	for _, o := range reader.Irregularities() {
 		n.notes = append(n.notes, o.String())
 	}
 	return nil

@@ -14,8 +14,10 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
+	"bluetrace/sim/event"
 	"bluetrace/sim/live"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 // Live asks for a run on real sockets and a real clock.
@@ -68,7 +70,11 @@ func (r *run) newLiveWorld(c virtual.Config) error {
 	v := live.Config{
 		Clock: r.clock, Start: r.start, Begin: c.Begin, Zone: c.Zone,
 		Server: c.Server, Credentials: c.Credentials, Remote: o.Server,
-		Trace: c.Trace, Watcher: c.Watcher, Story: c.Story,
+		Trace: c.Trace, Tick: c.Story.Tick,
+		Subscribe: func(s *event.Stream) {
+			s.Subscribe(&world.Legacy{Watcher: c.Watcher})
+			s.Subscribe(&world.Legacy{Story: c.Story})
+		},
 	}
 	if d := c.DiskDelay; d != (virtual.Delay{}) {
 		draws := rand.NewPCG(c.Seed, 0)

@@ -106,7 +106,7 @@ type loadRun struct {
 
 // play measures the load, or searches.
 func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
-	if r.traffic.Searched != nil {
+	if r.traffic.Search != nil {
 		return r.search(ctx)
 	}
 	m, err := r.measure(ctx, r.config(r.traffic))

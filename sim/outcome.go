@@ -177,7 +177,7 @@ func (r *run) undone(st *step, interrupted bool) (c reports.Check, undone bool) 
 
 // whyWaiting says why a step never began.
 func (r *run) whyWaiting(st *step) string {
-	if m := st.At.Moment; m != "" && !r.moments[m].known {
+	if m := st.At.Label; m != "" && !r.moments[m].known {
 		return "its moment " + m + " never came"
 	}
 	return "the run ended before its time"

@@ -81,7 +81,7 @@ func assemblerMutants() []mutant {
 		{name: "of 21 bytes the first 20 are a TempID", file: assembler, by: "invalid-beacons",
 			old: "case len(p) == TempIDSize:", new: "case len(p) == TempIDSize || len(p) == TempIDSize+1:"},
 		{name: "a part out of turn is not reported", file: assembler, by: "invalid-beacons",
-			old: "return append(out, Assembled{From: from, Broken: true, First: first})", new: "_ = first; return out"},
+			old: "return append(out, Assembled{From: from, OutOfTurn: true, FirstPart: first})", new: "_ = first; return out"},
 		{name: "every part out of turn is reported", file: assembler, by: "invalid-beacons",
 			old: "case a.known.at(r).state == dropped:", new: "case false:"},
 		{name: "after a part out of turn a sender is never heard again", file: assembler, by: "invalid-beacons",
@@ -262,13 +262,13 @@ func logMutants() []mutant {
 			old: "p.log.push(&b, now.Elapsed)",
 			new: "if n := p.log.Len(); n == 0 || p.log.At(n-1).TempID != b.TempID { p.log.push(&b, now.Elapsed) }"},
 		{name: "an entry is as old as the first part of its beacon", file: phone,
-			old: "p.log.push(&b, now.Elapsed)", new: "p.log.push(&b, a.First)"},
+			old: "p.log.push(&b, now.Elapsed)", new: "p.log.push(&b, a.FirstPart)"},
 		{name: "a beacon is judged by the time of its first part", file: phone,
-			old: "p.settings.Zone, now.Wall)", new: "p.settings.Zone, now.Wall-int64(now.Elapsed-a.First))"},
+			old: "p.settings.Zone, now.Wall)", new: "p.settings.Zone, now.Wall-int64(now.Elapsed-a.FirstPart))"},
 		{name: "an invalid beacon is kept", file: phone, by: "invalid-beacons",
 			old: "e.Err = err\n\t\t\tcontinue", new: "e.Err = err"},
 		{name: "a beacon whose version never came is not kept", file: phone, by: "invalid-beacons",
-			old: "p.log.push(&b, now.Elapsed)", new: "if a.Version { p.log.push(&b, now.Elapsed) }"},
+			old: "p.log.push(&b, now.Elapsed)", new: "if a.HasVersion { p.log.push(&b, now.Elapsed) }"},
 	}
 }
 

@@ -38,10 +38,10 @@ type PhoneObserver interface {
 // ContactFile keeps a contact log on disk. One goroutine at a time calls it,
 // without the lock. *files.ContactLog is one.
 type ContactFile interface {
-	// Kept is what an earlier program left, in order of arrival.
-	Kept() []nodes.Kept
-	// Received remembers an entry for the next Write.
-	Received(k nodes.Kept)
+	// Stored returns what an earlier program left, in order of arrival.
+	Stored() []nodes.StoredContact
+	// Add remembers an entry for the next Write.
+	Add(k nodes.StoredContact)
 	// Write makes the file hold log; what was received and failed to be written is
 	// tried again.
 	Write(log *nodes.ContactLog) error
@@ -100,7 +100,7 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 	defer c.Lock.Unlock()
 	if c.Log != nil {
 		now := p.now()
-		p.machine.Restore(now, c.Log.Kept())
+		p.machine.Restore(now, c.Log.Stored())
 		p.changed(now) // what is past its retention leaves the disk, too
 		p.arm(now)
 	}

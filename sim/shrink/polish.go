@@ -61,7 +61,7 @@ func (w *search) simplifyFaults() {
 	for i := range w.best.Faults {
 		for _, change := range []func(f *scenarios.Fault){
 			func(f *scenarios.Fault) {
-				if f.Skip, f.Count = 0, 0; !instant(f) {
+				if f.Skip, f.Count = 0, 0; f.Kind.TakesDuration() && !f.Instant() {
 					f.For = max(f.For, time.Second)
 				}
 			},
@@ -96,11 +96,6 @@ func (w *search) acceptFault(i int, change func(f *scenarios.Fault)) bool {
 	}))
 }
 
-// instant says whether the fault happens in one, and has no length.
-func instant(f *scenarios.Fault) bool {
-	return f.Kind == scenarios.FaultClock || f.Kind == scenarios.FaultHalfClose || f.Kind == scenarios.FaultReset && f.For == 0
-}
-
 // replaceTorn is what is left of what was not synced, not torn by chance.
 func replaceTorn(unsynced, instead string) string {
 	if unsynced == "torn" {
@@ -124,7 +119,7 @@ func same(a, b *scenarios.Fault) bool {
 func eventTimes(s *scenarios.Scenario) []time.Duration {
 	var all []time.Duration
 	for i := range s.Script {
-		if at := s.Script[i].At; at.Moment == "" && !at.AfterPrevious {
+		if at := s.Script[i].At; at.Label == "" && !at.AfterPrevious {
 			all = append(all, at.Offset)
 		}
 	}
@@ -140,7 +135,7 @@ func (w *search) retimed(change func(at time.Duration) time.Duration) *scenarios
 	return w.changed(func(s *scenarios.Scenario) {
 		s.Script, s.Faults = slices.Clone(s.Script), slices.Clone(s.Faults)
 		for i := range s.Script {
-			if at := &s.Script[i].At; at.Moment == "" && !at.AfterPrevious {
+			if at := &s.Script[i].At; at.Label == "" && !at.AfterPrevious {
 				at.Offset = change(at.Offset)
 			}
 		}

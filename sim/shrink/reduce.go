@@ -56,7 +56,7 @@ func remainingSteps(all []scenarios.Step, left []int) []scenarios.Step {
 			named[steps[i].As] = true
 		}
 		n := len(steps)
-		steps = slices.DeleteFunc(steps, func(st scenarios.Step) bool { return !named[st.At.Moment] })
+		steps = slices.DeleteFunc(steps, func(st scenarios.Step) bool { return !named[st.At.Label] })
 		if len(steps) == n {
 			return steps
 		}
@@ -69,7 +69,7 @@ func (w *search) reducePhones() {
 		if len(left) == 0 {
 			return false // somebody has to be there
 		}
-		return w.accept(from.Only(func(p int) bool { return slices.Contains(left, p) }))
+		return w.accept(from.Subset(func(p int) bool { return slices.Contains(left, p) }))
 	})
 }
 

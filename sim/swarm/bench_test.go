@@ -193,7 +193,7 @@ func (blind) FaultApplied(int64, bool, string)                               {}
 func (blind) DatagramChanged(int64, uint32)                                  {}
 func (blind) PhoneStopped(int64, uint32)                                     {}
 func (blind) PhoneStarted(int64, uint32, *nodes.ContactLog)                  {}
-func (blind) Written(int64, uint32, []nodes.Kept)                            {}
+func (blind) Written(int64, uint32, []nodes.StoredContact)                   {}
 func (blind) ServerStopped(int64)                                            {}
 func (blind) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
 func (blind) StoreAsked(int64, []nodes.Record)                               {}

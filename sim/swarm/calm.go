@@ -65,7 +65,7 @@ func (h *generator) boundRoutines() {
 func (h *generator) scriptEnd() time.Duration {
 	last := h.s.Length
 	for i := range h.s.Script {
-		if at := h.s.Script[i].At; at.Moment == "" {
+		if at := h.s.Script[i].At; at.Label == "" {
 			last = max(last, at.Offset)
 		}
 	}
@@ -85,7 +85,7 @@ func (h *generator) boundScript() {
 	}
 	var left []scenarios.Step
 	for i, st := range h.s.Script {
-		if at[i] >= heal || gone[st.At.Moment] || st.Fault != nil && !h.boundStepFault(&st, at[i]) {
+		if at[i] >= heal || gone[st.At.Label] || st.Fault != nil && !h.boundStepFault(&st, at[i]) {
 			continue
 		}
 		if st.Expect, st.Optional = nil, true; hasNoEffect(&st) {
@@ -106,7 +106,7 @@ func hasNoEffect(st *scenarios.Step) bool {
 // extendPastHeal remembers how long after the heal a step may go on. One that waits
 // for another may have waited for the heal.
 func (h *generator) extendPastHeal(st *scenarios.Step, nominal time.Duration) {
-	if st.At.Moment == "" && !st.At.AfterPrevious {
+	if st.At.Label == "" && !st.At.AfterPrevious {
 		nominal -= h.plan.Heal
 	}
 	h.actionsAfterHeal = max(h.actionsAfterHeal, nominal+stepLength(st))
@@ -127,8 +127,8 @@ func (h *generator) nominalTimes() []time.Duration {
 			switch w := script[i].At; {
 			case w.AfterPrevious && i > 0:
 				at[i] = at[i-1] + stepLength(&script[i-1])
-			case w.Moment != "":
-				at[i] = at[byName[w.Moment]] + w.Offset
+			case w.Label != "":
+				at[i] = at[byName[w.Label]] + w.Offset
 			default:
 				at[i] = w.Offset
 			}
@@ -162,13 +162,13 @@ func stepLength(st *scenarios.Step) time.Duration {
 func (h *generator) boundStepFault(st *scenarios.Step, at time.Duration) bool {
 	f := *st.Fault
 	if f.Kind == scenarios.FaultClock {
-		if st.At.Moment != "" || st.At.AfterPrevious {
+		if st.At.Label != "" || st.At.AfterPrevious {
 			st.Fault = nil // when to put it right is not known
 			return true
 		}
 		f.Chance = 1
 		h.correctClock(&f)
-	} else if !instant(&f) {
+	} else if !f.Instant() {
 		f.For = capped(f.For, h.plan.Heal-at)
 	}
 	f.At, f.Every, f.Until = 0, 0, 0
@@ -187,7 +187,7 @@ func (h *generator) boundFault(f scenarios.Fault) (scenarios.Fault, bool) {
 		return f, false
 	case f.Kind == scenarios.FaultClock:
 		f.Chance, f.Every, f.Until = 1, 0, 0
-	case instant(&f):
+	case f.Instant():
 		if f.Every > 0 {
 			f.Until = capped(f.Until, heal)
 		}
@@ -198,11 +198,6 @@ func (h *generator) boundFault(f scenarios.Fault) (scenarios.Fault, bool) {
 		f.For = capped(f.For, heal-f.At)
 	}
 	return f, true
-}
-
-// instant says whether a fault is over as soon as it has happened.
-func instant(f *scenarios.Fault) bool {
-	return f.Kind == scenarios.FaultHalfClose || f.Kind == scenarios.FaultReset && f.For == 0
 }
 
 // limitBacklog gives a slow way room, if it has none of its own: else what waits for it
@@ -255,7 +250,7 @@ func (h *generator) reconcile() {
 	for i := range h.s.Script {
 		st := &h.s.Script[i]
 		login := st.Login != nil || st.Do != nil && st.Do.Verb == scenarios.VerbLogin
-		if login && st.At.Moment != "" {
+		if login && st.At.Label != "" {
 			st.At.Offset = max(st.At.Offset, h.s.LoginLead(st.Phone))
 		}
 	}

@@ -94,7 +94,7 @@ func (h *generator) size(base *scenarios.Scenario) {
 			left = append(left, i < few)
 		}
 	}
-	h.s = base.Only(func(i int) bool { return left[i] })
+	h.s = base.Subset(func(i int) bool { return left[i] })
 	h.s.Manual = false
 	h.names = h.s.PhoneNames()
 	h.phones = len(h.names)

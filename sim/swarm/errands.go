@@ -90,7 +90,7 @@ func notHealed(f *scenarios.Fault, heal time.Duration) string {
 		if last := f.At + (f.Until-1-f.At)/f.Every*f.Every; last+f.For > heal {
 			return "the last time goes on until " + (last + f.For).String()
 		}
-	case instant(f):
+	case f.Instant():
 		if f.At > heal {
 			return "it comes after the heal"
 		}

@@ -71,7 +71,7 @@ func heard(caller int) string { return fmt.Sprintf("live-heard-%d", caller+1) }
 
 // atOffset is so long after a moment; "" is the start of the run.
 func atOffset(moment string, d time.Duration) scenarios.When {
-	return scenarios.When{Moment: moment, Offset: d}
+	return scenarios.When{Label: moment, Offset: d}
 }
 
 var aTempID = regexp.MustCompile("^[0-9]{20}$")

@@ -136,7 +136,7 @@ func (h *generator) faultAfterAction(errand *scenarios.Step) {
 		f.For = 0
 	}
 	st := scenarios.Step{Phone: -1, Optional: true, Fault: &f}
-	st.At = scenarios.When{Moment: errand.As, Offset: h.between(0, soon)}
+	st.At = scenarios.When{Label: errand.As, Offset: h.between(0, soon)}
 	f.Text = h.s.StepFaultText(&f)
 	st.Text = f.Text
 	h.s.Script = append(h.s.Script, st)
