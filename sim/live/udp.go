@@ -116,11 +116,11 @@ func (p *phone) Datagram(now nodes.Now, from netip.AddrPort, b []byte) {
 // sentAt is when the first datagram of what is now judged was sent; of what is
 // no beacon, when the datagram was that showed it.
 func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
-	if h := &p.handing; h.is && (e.OutOfTurn || h.whole && e.First == e.At.Elapsed) {
+	if h := &p.handing; h.is && (e.OutOfTurn || h.whole && e.FirstPart == e.At.Elapsed) {
 		return h.sent, true
 	}
 	f, ok := p.firsts[e.From]
-	if !ok || f.arrived != int64(e.First) {
+	if !ok || f.arrived != int64(e.FirstPart) {
 		return 0, false
 	}
 	delete(p.firsts, e.From)
