@@ -38,7 +38,7 @@ type searching struct {
 
 // search looks for the highest rate at which the thresholds hold.
 func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
-	how := r.traffic.Searched
+	how := r.traffic.Search
 	s := &searching{loadRun: r, began: time.Now(), state: load.NewSearch(r.traffic.StartRate, how.MaxRate, how.Resolution)}
 	s.out = &reports.Search{StartRate: r.traffic.StartRate, MaxRate: how.MaxRate, Resolution: how.Resolution, Wanted: how.Confidence,
 		Limits: limitsOf(r.scenario), Steps: []reports.SearchStep{}}
@@ -127,9 +127,9 @@ func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) e
 // trafficOf is the load of one step.
 func trafficOf(t *scenarios.Traffic, step load.Step) *scenarios.Traffic {
 	c := *t
-	length := t.Searched.Step
+	length := t.Search.Step
 	if step.Confirming {
-		length = t.Searched.Confirm
+		length = t.Search.Confirm
 	}
 	c.StartRate = step.Rate
 	c.Stages = []scenarios.Stage{{Duration: length, Rate: step.Rate}}

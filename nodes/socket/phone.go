@@ -38,10 +38,10 @@ type PhoneObserver interface {
 // ContactFile keeps a contact log on disk. One goroutine at a time calls it,
 // without the lock. It is implemented by *files.ContactLog.
 type ContactFile interface {
-	// Kept returns the entries that an earlier program left, in order of arrival.
-	Kept() []nodes.Kept
-	// Received adds the reception of an entry to the next Write.
-	Received(k nodes.Kept)
+	// Stored returns the entries that an earlier program left, in order of arrival.
+	Stored() []nodes.StoredContact
+	// Add adds the reception of an entry to the next Write.
+	Add(k nodes.StoredContact)
 	// Write makes the file hold log. It tries again to write receptions that an
 	// earlier call failed to write.
 	Write(log *nodes.ContactLog) error
@@ -100,7 +100,7 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 	defer c.Lock.Unlock()
 	if c.Log != nil {
 		now := p.now()
-		p.machine.Restore(now, c.Log.Kept())
+		p.machine.Restore(now, c.Log.Stored())
 		p.logChanged(now) // entries past their retention leave the disk, too
 		p.arm(now)
 	}

@@ -17,9 +17,9 @@ const saveInterval = time.Second
 type saver struct {
 	file     ContactFile // nil if the log is in memory only
 	again    alarm
-	received []nodes.Kept     // not yet passed to file
-	log      nodes.ContactLog // the copy that is being written
-	changed  bool             // since the last write began
+	received []nodes.StoredContact // not yet passed to file
+	log      nodes.ContactLog      // the copy that is being written
+	changed  bool                  // since the last write began
 	writing  bool
 	written  bool          // there was a write, the last of which began at began
 	began    time.Duration // elapsed time
@@ -38,7 +38,7 @@ func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
 		panic(fmt.Sprintf("socket: a valid beacon %q: %v", e.Raw, err))
 	}
 	p.saver.received = append(p.saver.received,
-		nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
+		nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
 	p.logChanged(now)
 }
 
@@ -89,7 +89,7 @@ func (p *Phone) startSaving(now nodes.Now) {
 }
 
 // snapshot copies the log and returns the receptions for the next write.
-func (p *Phone) snapshot() []nodes.Kept {
+func (p *Phone) snapshot() []nodes.StoredContact {
 	s := &p.saver
 	received := s.received
 	s.received, s.changed = nil, false
@@ -98,9 +98,9 @@ func (p *Phone) snapshot() []nodes.Kept {
 }
 
 // write writes the snapshot. It is called without the lock, once at a time.
-func (s *saver) write(received []nodes.Kept) error {
+func (s *saver) write(received []nodes.StoredContact) error {
 	for i := range received {
-		s.file.Received(received[i])
+		s.file.Add(received[i])
 	}
 	return s.file.Write(&s.log)
 }

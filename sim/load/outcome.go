@@ -25,7 +25,7 @@ func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 		Arrivals: reports.Arrivals(m.Arrivals), Beacons: reports.LoadBeacons(m.Beacons),
 		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{},
 	}
-	for _, name := range t.Waits() {
+	for _, name := range t.AwaitedOperations() {
 		o := operationNamed(name)
 		if _, given := t.Expected[name]; !given && !m.Frozen[o] {
 			continue // the run ended in its warm-up

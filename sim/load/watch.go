@@ -126,7 +126,7 @@ func (e *NoMedianError) Error() string {
 // freeze decides the expected response times for the measured part.
 func (w *watch) freeze() error {
 	var all [operations]time.Duration
-	for _, name := range w.Traffic.Waits() {
+	for _, name := range w.Traffic.AwaitedOperations() {
 		o := operationNamed(name)
 		given, ok := w.Traffic.Expected[name]
 		if !ok {

@@ -155,7 +155,7 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 	}
 	w.Counts.Beacons.Delivered++
 	switch {
-	case e.Broken:
+	case e.OutOfTurn:
 		w.note(judgedBroken, who, sender, 0, 0)
 	case e.Err != nil:
 		a, b := world.Glimpse(e.Raw[:])
@@ -164,7 +164,7 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 		a, b := world.Glimpse(e.Raw[:])
 		w.note(judgedValid, who, sender, a, b)
 	}
-	if e.Broken || e.Err != nil {
+	if e.OutOfTurn || e.Err != nil {
 		w.Counts.Beacons.Invalid++
 		ph.invalid++
 	} else {
@@ -173,7 +173,7 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 		ph.valid++
 	}
 	sent, ok := w.sentAt(ph, e)
-	if ok && !e.Broken {
+	if ok && !e.OutOfTurn {
 		w.Delays.Beacon.Add(w.now - sent)
 	}
 	w.watcher.Judged(w.now, who, sender, e)
