@@ -16,6 +16,7 @@ import (
 	"bluetrace/sim/check"
 	"bluetrace/sim/live"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
 // Live asks for a run on real sockets and a real clock.
@@ -63,12 +64,12 @@ func quieted(s *scenarios.Scenario) *scenarios.Scenario {
 }
 
 // enliven makes the world of a live run of what a virtual one is made from.
-func (r *run) enliven(c virtual.Config) error {
+func (r *run) enliven(c virtual.Config, legacy *world.Legacy) error {
 	o := r.options.Live
 	v := live.Config{
 		Clock: r.clock, Start: r.start, Begin: c.Begin, Zone: c.Zone,
 		Server: c.Server, Credentials: c.Credentials, Remote: o.Server,
-		Trace: c.Trace, Watcher: c.Watcher, Story: c.Story,
+		Trace: r.options.Trace, Watcher: legacy.Watcher, Story: legacy.Story,
 	}
 	if d := c.DiskDelay; d != (virtual.Delay{}) {
 		draws := rand.NewPCG(c.Seed, 0)
@@ -98,7 +99,7 @@ func (r *run) enliven(c virtual.Config) error {
 	if err != nil {
 		return errors.Join(err, remove())
 	}
-	r.world = w
+	r.world, r.records = w, w
 	r.closeWorld = func() error { return errors.Join(w.Close(), remove()) }
 	return nil
 }
