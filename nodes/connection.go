@@ -133,7 +133,7 @@ func (s *Server) take(now Now, c Conn, m protocol.Message, out *ServerOutbox) {
 	}
 }
 
-func (s *Server) expect(c Conn, stage connStage, e protocol.Expecting) {
+func (s *Server) expect(c Conn, stage connStage, e protocol.Expectation) {
 	s.connections[c].stage = stage
 	s.connections[c].reader.Expect(e)
 }

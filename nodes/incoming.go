@@ -45,7 +45,7 @@ func (s *Server) line(c Conn, b []byte, out *ServerOutbox) {
 	u.text = append(u.text, b...)
 	u.got++
 	s.uploading += len(b)
-	if limit := s.settings.MaxUploading; limit > 0 && s.uploading > limit && s.endLargestUpload(out) == c {
+	if limit := s.settings.MaxUploadBytes; limit > 0 && s.uploading > limit && s.endLargestUpload(out) == c {
 		return
 	}
 	s.send(c, protocol.Ack, out)
@@ -64,8 +64,8 @@ func (s *Server) endLargestUpload(out *ServerOutbox) Conn {
 		}
 	}
 	out.print(fmt.Sprintf("more than %d bytes of uploads under way: the largest, of %s, is closed",
-		s.settings.MaxUploading, s.connections[largest].name.user))
-	s.end(largest, ReasonUploads, out)
+		s.settings.MaxUploadBytes, s.connections[largest].name.user))
+	s.end(largest, ReasonUploadBytes, out)
 	return largest
 }
 
@@ -133,7 +133,7 @@ func (s *Server) brokenUpload(c Conn, reason string, out *ServerOutbox) {
 		if u.got > shownOfBroken {
 			text = fmt.Appendf(text, "\n(%d more lines)", u.got-shownOfBroken)
 		}
-		if rest := x.reader.Rest(); len(rest) > 0 {
+		if rest := x.reader.Unread(); len(rest) > 0 {
 			text = protocol.AppendField(append(text, '\n'), rest, false)
 		}
 		out.print(string(text))

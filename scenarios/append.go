@@ -367,7 +367,7 @@ func (w *writer) load() {
 		put("phones", w.phones(t.Phones))
 	}
 	switch {
-	case t.Searched != nil:
+	case t.Search != nil:
 		w.searched(t, put)
 	case t.Executor == ConstantArrivalRate:
 		put("rate", numberText(t.StartRate))
@@ -385,7 +385,7 @@ func (w *writer) load() {
 }
 
 func (w *writer) searched(t *Traffic, put func(key, text string)) {
-	how, l := t.Searched, loadShape()
+	how, l := t.Search, loadShape()
 	put("start_rate", numberText(t.StartRate))
 	put("max_rate", numberText(how.MaxRate))
 	put("duration", durationText(how.Step))

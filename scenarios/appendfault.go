@@ -23,12 +23,12 @@ func (w *writer) fault(v *Fault, ofFile bool) flowing {
 	w.nodesUnlessAny(&f, "to", v.To)
 	f.putIf(v.OneWay != "", "one_way", v.OneWay)
 	f.putIf(v.Stream, "transport", "tcp")
-	if !v.Kind.drawnShare() {
+	if !v.Kind.ValueIsChance() {
 		f.putIf(v.Chance != 1, "chance", percentText(v.Chance))
 	}
 	f.putIf(v.Skip > 0, "skip", fmt.Sprint(v.Skip))
 	f.putIf(v.Count > 0, "count", fmt.Sprint(v.Count))
-	f.putIf(v.At != 0 || ofFile && v.instant(), "at", durationText(v.At))
+	f.putIf(v.At != 0 || ofFile && v.Instant(), "at", durationText(v.At))
 	f.duration("for", v.For, 0)
 	f.duration("every", v.Every, 0)
 	f.duration("until", v.Until, 0)

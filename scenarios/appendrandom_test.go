@@ -40,7 +40,7 @@ func TestAnyPhonesOfAScenarioAreOne(t *testing.T) {
 		n := len(s.PhoneNames())
 		keep := rapid.SliceOfN(rapid.Bool(), n, n).Draw(t, "keep")
 		keep[rapid.IntRange(0, n-1).Draw(t, "at least")] = true
-		comesBack(t, s.Only(func(phone int) bool { return keep[phone] }))
+		comesBack(t, s.Subset(func(phone int) bool { return keep[phone] }))
 	})
 }
 
@@ -343,7 +343,7 @@ func (d *drawn) step(i int) Step {
 		st.At = When{AfterPrevious: true}
 	}
 	if i > 0 && d.s.Script[i-1].As != "" && d.yes("after a moment") {
-		st.At = When{Moment: d.s.Script[i-1].As, Offset: time.Hour + d.atLeast("offset", 0)}
+		st.At = When{Label: d.s.Script[i-1].As, Offset: time.Hour + d.atLeast("offset", 0)}
 		st.At.Offset += d.s.LoginLead(customer)
 	}
 	if d.yes("named") {

@@ -77,12 +77,12 @@ func (w *writer) step(steps []Step, first bool) flowing {
 
 func (at When) String() string {
 	switch {
-	case at.Moment == "":
+	case at.Label == "":
 		return durationText(at.Offset)
 	case at.Offset == 0:
-		return text(at.Moment)
+		return text(at.Label)
 	}
-	return text(at.Moment + " + " + durationText(at.Offset))
+	return text(at.Label + " + " + durationText(at.Offset))
 }
 
 func (w *writer) verb(f *flowing, steps []Step) {

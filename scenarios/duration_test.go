@@ -110,10 +110,10 @@ func TestMoments(t *testing.T) {
 	got := parsed(t, "vars: {B: 60s}\nserver: {block_duration: \"${B}\"}\nlength: 5m\nscript:\n"+
 		"  - {at: 1s, phone: a, login: wrong, as: blocked}\n  - {at: \"blocked + ${B} - 1ns\", phone: a, login: right}\n  - {at: 3m - 1ns, phone: a, expect: {log: 0}}\n",
 		Options{Vars: map[string]string{"B": "30s"}})
-	if at := got.Script[1].At; at.Moment != "blocked" || at.Offset != 30*time.Second-1 {
+	if at := got.Script[1].At; at.Label != "blocked" || at.Offset != 30*time.Second-1 {
 		t.Errorf("with a variable: %+v, want 29.999999999s after blocked", at)
 	}
-	if at := got.Script[2].At; at.Moment != "" || at.Offset != 3*time.Minute-1 {
+	if at := got.Script[2].At; at.Label != "" || at.Offset != 3*time.Minute-1 {
 		t.Errorf("from the start: %+v, want 2m59.999999999s", at)
 	}
 }

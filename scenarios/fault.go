@@ -1,45 +1,44 @@
 package scenarios
 
-import "time"
+import (
+	"time"
 
-// FaultKind is what goes wrong.
-type FaultKind string
-
-// The kinds of faults: of datagrams, of streams of bytes, of nodes, of disks and
-// of clocks.
-const (
-	FaultLose      FaultKind = "lose"
-	FaultDelay     FaultKind = "delay"
-	FaultDuplicate FaultKind = "duplicate"
-	FaultReorder   FaultKind = "reorder"
-	FaultCorrupt   FaultKind = "corrupt"
-	FaultTruncate  FaultKind = "truncate"
-	FaultCut       FaultKind = "cut"
-	FaultSlow      FaultKind = "slow"
-
-	FaultPieces    FaultKind = "pieces"
-	FaultJoin      FaultKind = "join"
-	FaultReset     FaultKind = "reset"
-	FaultHalfClose FaultKind = "half_close"
-	FaultStall     FaultKind = "stall"
-	FaultRefuse    FaultKind = "refuse"
-	FaultTimeOut   FaultKind = "time_out"
-
-	FaultCrash     FaultKind = "crash"
-	FaultSwitchOff FaultKind = "switch_off"
-	FaultPause     FaultKind = "pause"
-	FaultLeave     FaultKind = "leave"
-
-	FaultDisk  FaultKind = "disk"
-	FaultClock FaultKind = "clock"
+	"bluetrace/scenarios/fault"
 )
 
-// Nodes are those to which a fault happens, or between which it does.
-type Nodes struct {
-	Any    bool // everybody, the server too; Server and Phones say nothing
-	Server bool
-	Phones []int // indexes into PhoneNames
-}
+// FaultKind is the kind of a fault.
+type FaultKind = fault.Kind
+
+// The kinds of faults.
+const (
+	FaultLose      = fault.Lose
+	FaultDelay     = fault.Delay
+	FaultDuplicate = fault.Duplicate
+	FaultReorder   = fault.Reorder
+	FaultCorrupt   = fault.Corrupt
+	FaultTruncate  = fault.Truncate
+	FaultCut       = fault.Cut
+	FaultSlow      = fault.Slow
+
+	FaultPieces    = fault.Pieces
+	FaultJoin      = fault.Join
+	FaultReset     = fault.Reset
+	FaultHalfClose = fault.HalfClose
+	FaultStall     = fault.Stall
+	FaultRefuse    = fault.Refuse
+	FaultTimeOut   = fault.TimeOut
+
+	FaultCrash     = fault.Crash
+	FaultSwitchOff = fault.SwitchOff
+	FaultPause     = fault.Pause
+	FaultLeave     = fault.Leave
+
+	FaultDisk  = fault.Disk
+	FaultClock = fault.Clock
+)
+
+// Nodes is a set of the server and phones, given by their indexes into PhoneNames.
+type Nodes = fault.NodeSet[int]
 
 // Fault is one entry of `faults`, or what a step's `fault` does.
 type Fault struct {
@@ -75,6 +74,17 @@ type Fault struct {
 	Offset time.Duration // clock: from the start on, until it is stepped
 	Step   time.Duration // clock: once, at At
 	Drift  float64       // clock: parts per million, for the whole run
+}
+
+// Instant reports whether the fault is over as soon as it has happened.
+func (f *Fault) Instant() bool { return fault.Instant(f.Kind, f.For, f.Step) }
+
+// PerNode reports whether the chance of the fault is drawn once for each node.
+func (f *Fault) PerNode() bool { return fault.PerNode(f.Kind, f.For) }
+
+// Window returns the time in which the fault is in force.
+func (f *Fault) Window() fault.Window {
+	return fault.Window{At: f.At, For: f.For, Every: f.Every, Until: f.Until}
 }
 
 // AdversaryKind is what an adversary does.

@@ -82,7 +82,7 @@ func TestFaultsOfSteps(t *testing.T) {
 `, Options{})
 	want := []Step{
 		{At: When{Offset: time.Second}, Phone: 0, As: "in", Login: &Login{Kind: "right"}, Optional: true},
-		{At: When{Moment: "in", Offset: time.Second}, Phone: -1, As: "down",
+		{At: When{Label: "in", Offset: time.Second}, Phone: -1, As: "down",
 			Fault:  &Fault{Kind: FaultCrash, At: time.Second, For: 2 * time.Second, Chance: 1, Of: Nodes{Server: true}, Unsynced: "lost"},
 			Expect: []StepExpect{{Within: 10 * time.Second, Phone: -1, ServerPrints: []Pattern{{Text: "I am listening"}}}}},
 		{At: When{AfterPrevious: true}, Phone: -1, Fault: &Fault{Kind: FaultClock, Chance: 1, Of: Nodes{Phones: []int{0}}, Step: 5 * time.Second}},

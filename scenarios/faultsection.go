@@ -47,7 +47,7 @@ func (b *builder) fault(v *value) *Fault {
 		At: duration(v, "at"), For: duration(v, "for"), Every: duration(v, "every"), Until: duration(v, "until"),
 		Chance: get[float64](v, "chance"), Skip: int(get[uint64](v, "skip")), Count: int(get[uint64](v, "count")),
 	}
-	if f.Kind.drawnShare() {
+	if f.Kind.ValueIsChance() {
 		f.Chance = get[float64](v, string(f.Kind))
 	}
 	b.faultNodes(v, f)
@@ -293,7 +293,7 @@ func (b *builder) faultTimes(v *value, f *Fault) {
 	switch {
 	case (f.Kind == FaultHalfClose || f.Kind == FaultClock) && v.has("for"):
 		b.at(v.keyPos("for"), "%s in an instant; expected no `for` here", f.happens())
-	case v.has("every") && !v.has("for") && !f.instant() && f.Kind != FaultClock:
+	case v.has("every") && !v.has("for") && !f.Instant() && f.Kind != FaultClock:
 		b.at(v.keyPos("every"), "`every` begins it again, and without `for` it has not ended; write `for`, shorter than `every`")
 	case f.Every > 0 && f.For >= f.Every:
 		b.at(v.keyPos("for"), "`for` is %s, and it begins again after %s: it would never be over; expected less than `every`", shortDuration(f.For), shortDuration(f.Every))
@@ -318,7 +318,7 @@ func (b *builder) faultTimes(v *value, f *Fault) {
 // faultBegins asks what happens in an instant for it: at the start of the run
 // nothing is connected yet, and nobody would see that nothing happened.
 func (b *builder) faultBegins(v *value, f *Fault) {
-	if !f.instant() || v.has("at") || v.has("for") {
+	if !f.Instant() || v.has("at") || v.has("for") {
 		return
 	}
 	or := ""

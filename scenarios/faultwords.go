@@ -158,32 +158,10 @@ func driftWord() *shape {
 	}}}
 }
 
-// instant says that a fault has happened as soon as it begins.
-func (f *Fault) instant() bool {
-	switch f.Kind {
-	case FaultReset:
-		return f.For == 0
-	case FaultHalfClose:
-		return true
-	case FaultClock:
-		return f.Step != 0
-	}
-	return false
-}
-
 // happens says of a fault that is instant what happens.
 func (f *Fault) happens() string {
 	if f.Kind == FaultClock {
 		return "`step` happens"
 	}
 	return "`" + string(f.Kind) + "` happens"
-}
-
-// drawnShare says that the value of the kind's key is its chance.
-func (k FaultKind) drawnShare() bool {
-	switch k {
-	case FaultLose, FaultDuplicate, FaultReorder, FaultCorrupt, FaultTruncate:
-		return true
-	}
-	return false
 }

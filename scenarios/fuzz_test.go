@@ -88,7 +88,7 @@ func checkTaken(t *testing.T, s *Scenario) {
 	}
 	for i, step := range s.Script {
 		within(step.Phone)
-		if step.At.AfterPrevious && (i == 0 || step.At.Moment != "") {
+		if step.At.AfterPrevious && (i == 0 || step.At.Label != "") {
 			t.Fatalf("step %d begins at %+v", i, step.At)
 		}
 		if step.Fault != nil {

@@ -55,7 +55,7 @@ func Parse(file string, text []byte, o Options) (*Scenario, error) {
 		return nil, err
 	}
 	s.Vars = r.vars.resolved()
-	s.Sum = sumOf(text, s.Vars)
+	s.Hash = sumOf(text, s.Vars)
 	if o.Seed != nil {
 		s.Seed = *o.Seed
 	}

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Searched is how `search` goes about it. Its lowest rate is StartRate.
-type Searched struct {
+// SearchSettings is how `search` goes about it. Its lowest rate is StartRate.
+type SearchSettings struct {
 	MaxRate    float64 // arrivals per second
 	Resolution float64 // as a share of the rate, 0 to 1
 	// Step and Confirm are how long a step and a confirming one last, without
@@ -75,11 +75,11 @@ func (b *builder) ramp(v *value, t *Traffic) {
 const confirmLeast = 8 * time.Second
 
 func (b *builder) search(v *value, t *Traffic) {
-	s := &Searched{
+	s := &SearchSettings{
 		MaxRate: get[float64](v, "max_rate"), Resolution: get[float64](v, "resolution"),
 		Step: duration(v, "duration"), Confirm: duration(v, "confirm"), Confidence: get[float64](v, "confidence"),
 	}
-	t.Searched = s
+	t.Search = s
 	t.StartRate = get[float64](v, "start_rate")
 	t.Stages = []Stage{{s.Step, t.StartRate}}
 	start, most := v.at("start_rate"), v.at("max_rate")

@@ -16,9 +16,9 @@ type Traffic struct {
 	// with the rate with which it ends.
 	StartRate float64 // arrivals per second
 	Stages    []Stage
-	// Searched is what `search` looks for; nil: another executor. Its Stages are
+	// Search is what `search` looks for; nil: another executor. Its Stages are
 	// those of the first step.
-	Searched *Searched
+	Search *SearchSettings
 	// WarmUp comes before the stages, at StartRate.
 	WarmUp, GracefulStop time.Duration
 	MaxInFlight          int           // sessions
@@ -63,9 +63,9 @@ func (t *Traffic) HasBeacons() bool {
 	return slices.Contains(t.Session, VerbBeacon) || slices.ContainsFunc(t.Mix, func(w Weight) bool { return w.Verb == VerbBeacon })
 }
 
-// Waits are the operations of a session that a next one waits for, in the order
+// AwaitedOperations are the operations of a session that a next one waits for, in the order
 // of LoadOperations.
-func (t *Traffic) Waits() []string {
+func (t *Traffic) AwaitedOperations() []string {
 	var names []string
 	for i, v := range t.Session {
 		last := i == len(t.Session)-1
@@ -205,7 +205,7 @@ func (b *builder) expected(v *value, t *Traffic) {
 		}
 	}
 	var missing []string
-	for _, name := range t.Waits() {
+	for _, name := range t.AwaitedOperations() {
 		if _, ok := t.Expected[name]; !ok && !v.at("expected").has(name) {
 			missing = append(missing, name)
 		}

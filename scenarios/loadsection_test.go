@@ -63,8 +63,8 @@ load:
 thresholds: {response_time: "p(99)<5"}
 `, Traffic{
 			Pos: Pos{5, 3}, Executor: Search, Phones: []int{0, 1, 2}, StartRate: 10, Stages: []Stage{{5 * time.Second, 10}},
-			Searched: &Searched{MaxRate: 400, Resolution: 0.05, Step: 5 * time.Second, Confirm: 20 * time.Second, Confidence: 0.999},
-			WarmUp:   time.Second, GracefulStop: 10 * time.Second, MaxInFlight: 3, Timeout: 10 * time.Second,
+			Search: &SearchSettings{MaxRate: 400, Resolution: 0.05, Step: 5 * time.Second, Confirm: 20 * time.Second, Confidence: 0.999},
+			WarmUp: time.Second, GracefulStop: 10 * time.Second, MaxInFlight: 3, Timeout: 10 * time.Second,
 			Session: []Verb{VerbLogin}, Beacons: 1, Entries: 1,
 			Expected: map[string]time.Duration{}, LagBudget: 10 * time.Millisecond, CPUBudget: 0.8,
 		}},
@@ -89,7 +89,7 @@ func TestLoadWaits(t *testing.T) {
 		{[]Verb{VerbLogin, VerbDownload, VerbUpload, VerbDownload, VerbBeacon}, []string{"connect", "login", "tempid", "upload"}},
 		{nil, nil},
 	} {
-		if d := cmp.Diff(c.want, (&Traffic{Session: c.session}).Waits()); d != "" {
+		if d := cmp.Diff(c.want, (&Traffic{Session: c.session}).AwaitedOperations()); d != "" {
 			t.Errorf("%v:\n%s", c.session, d)
 		}
 	}

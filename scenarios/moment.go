@@ -119,11 +119,11 @@ func (b *builder) when(v *value, i int) When {
 		return When{Pos: v.pos, AfterPrevious: i > 0 && !v.has("at")}
 	}
 	m := at.got.(momentText)
-	w := When{Pos: at.pos, Moment: m.name, Offset: m.offset}
+	w := When{Pos: at.pos, Label: m.name, Offset: m.offset}
 	if m.name != "" && !b.known(at.pos, m.name) {
-		w.Moment = ""
+		w.Label = ""
 	}
-	if w.Moment != "" && m.offset < 0 {
+	if w.Label != "" && m.offset < 0 {
 		b.at(at.pos, "the run cannot know %s before `%s` has come; expected `%s` or `%s +` and a duration", shortDuration(-m.offset), m.name, m.name, m.name)
 	}
 	if b.s.Length > 0 && m.offset > b.s.Length {
@@ -182,8 +182,8 @@ func (b *builder) waitsFor(i int) int {
 	switch at := b.s.Script[i].At; {
 	case at.AfterPrevious:
 		return i - 1
-	case at.Moment != "":
-		return b.moments[at.Moment]
+	case at.Label != "":
+		return b.moments[at.Label]
 	}
 	return -1
 }
@@ -195,7 +195,7 @@ func (b *builder) cycle(steps []int) {
 	}
 	at := b.s.Script[first].At
 	if len(steps) == 1 {
-		b.at(at.Pos, "the step waits for `%s`, which it names itself", at.Moment)
+		b.at(at.Pos, "the step waits for `%s`, which it names itself", at.Label)
 		return
 	}
 	b.at(at.Pos, "the step waits for itself: its `at` leads through %s back to it", numberOf(len(steps)-1, "other step"))
@@ -219,7 +219,7 @@ func (s *Scenario) LoginLead(phone int) time.Duration {
 func (b *builder) loginLead(v *value, s *Step) {
 	do := v.at("do").each()
 	isLogin := s.Login != nil && s.Login.Kind != "half" || len(do) > 0 && do[0].text == string(VerbLogin)
-	if !isLogin || s.Phone < 0 || s.At.Moment == "" || s.At.Offset < 0 {
+	if !isLogin || s.Phone < 0 || s.At.Label == "" || s.At.Offset < 0 {
 		return
 	}
 	lead := b.s.LoginLead(s.Phone)
@@ -231,7 +231,7 @@ func (b *builder) loginLead(v *value, s *Step) {
 		way = " and the opening of its connection takes up to " + shortDuration(2*d)
 	}
 	b.at(s.At.Pos, "the password leaves %s after `%s`, but the username goes %s earlier%s: that is before `%s`; write `login: half` in a step before it, then `password:` here, or at least `%s + %s`",
-		shortDuration(s.At.Offset), s.At.Moment, shortDuration(b.pause(s.Phone)), way, s.At.Moment, s.At.Moment, shortDuration(lead))
+		shortDuration(s.At.Offset), s.At.Label, shortDuration(b.pause(s.Phone)), way, s.At.Label, s.At.Label, shortDuration(lead))
 }
 
 func (b *builder) pause(phone int) time.Duration {

@@ -28,7 +28,7 @@ type Scenario struct {
 	Manual bool          // left out when a whole folder is run
 
 	Vars map[string]string // the value of every ${NAME}, after --set
-	Sum  string            // a hash of the file's text and of Vars, in hexadecimal digits
+	Hash string            // a hash of the file's text and of Vars, in hexadecimal digits
 	// Written is where `start`, `zone` and the keys of `server` and `network`
 	// stand, by their path such as network.tcp.delay.
 	Written map[string]Pos
@@ -224,7 +224,7 @@ type When struct {
 	// AfterPrevious: no `at` was written; the step begins when the one before
 	// it has settled (its expectations held or failed).
 	AfterPrevious bool
-	Moment        string // "" is the start of the run
+	Label         string // of the step that it counts from; "" is the start of the run
 	Offset        time.Duration
 }
 

@@ -57,8 +57,8 @@ func (m *TraceMistake) Error() string {
 
 func (m *TraceMistake) Unwrap() error { return m.Err }
 
-// Oddity is one kind of odd line of a trace, and what was done with them.
-type Oddity struct {
+// Irregularity is one kind of odd line of a trace, and what was done with them.
+type Irregularity struct {
 	What  string // such as "time is no multiple of 20"
 	Done  string // used or skipped
 	Count int
@@ -67,7 +67,7 @@ type Oddity struct {
 
 const oddLinesKept = 5
 
-func (o *Oddity) String() string {
+func (o *Irregularity) String() string {
 	lines := make([]string, len(o.Lines))
 	for i, n := range o.Lines {
 		lines[i] = strconv.Itoa(n)
@@ -93,7 +93,7 @@ type TraceReader struct {
 	last    int64
 	pairs   map[[2]string]bool // of the time last
 	names   map[string]string
-	odd     []Oddity
+	odd     []Irregularity
 	usable  int      // lines that are contacts
 	chosen  int      // of those, lines that were selected
 	classes []string // the first few that were met
@@ -144,9 +144,9 @@ func NewTraceReader(in io.Reader, t *Trace) (*TraceReader, error) {
 // Close closes the file that OpenTrace opened.
 func (r *TraceReader) Close() error { return r.close() }
 
-// Oddities lists the odd lines read so far, by kind, in the order in which the
+// Irregularities lists the unusual lines read so far, by kind, in the order in which the
 // kinds were first met.
-func (r *TraceReader) Oddities() []Oddity { return slices.Clone(r.odd) }
+func (r *TraceReader) Irregularities() []Irregularity { return slices.Clone(r.odd) }
 
 // Next is the next contact of the selection; io.EOF after the last. A trace
 // without a single one is a *TraceMistake.
@@ -250,5 +250,5 @@ func (r *TraceReader) note(done, what string) {
 			return
 		}
 	}
-	r.odd = append(r.odd, Oddity{what, done, 1, []int{r.line}})
+	r.odd = append(r.odd, Irregularity{what, done, 1, []int{r.line}})
 }

@@ -27,7 +27,7 @@ func readTrace(t *testing.T, text string, trace Trace) (list []Contact, odd []st
 	for {
 		c, err := r.Next()
 		if err != nil {
-			for _, o := range r.Oddities() {
+			for _, o := range r.Irregularities() {
 				odd = append(odd, o.String())
 			}
 			if _, again := r.Next(); again != err {
@@ -279,8 +279,8 @@ func TestRecordedTraces(t *testing.T) {
 				last = one
 				n++
 			}
-			if n != c.lines || len(people) != c.people || len(r.Oddities()) > 0 {
-				t.Errorf("read %d lines of %d people, odd %v; want %d of %d and none odd", n, len(people), r.Oddities(), c.lines, c.people)
+			if n != c.lines || len(people) != c.people || len(r.Irregularities()) > 0 {
+				t.Errorf("read %d lines of %d people, odd %v; want %d of %d and none odd", n, len(people), r.Irregularities(), c.lines, c.people)
 			}
 			if c.lastEnd != 0 && last.End != c.lastEnd {
 				t.Errorf("the last contact ends at %v, want %v", last.End, c.lastEnd)

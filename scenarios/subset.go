@@ -7,7 +7,7 @@ import "slices"
 // these, routines, contacts, faults and adversaries with nobody left, lines of
 // `expect` that name what is gone. Groups keep their names and count their phones
 // anew. The receiver stays as it is.
-func (s *Scenario) Only(keep func(phone int) bool) *Scenario {
+func (s *Scenario) Subset(keep func(phone int) bool) *Scenario {
 	t := *s
 	c := subset{number: make([]int, 0, len(s.PhoneNames()))}
 	t.Phones = c.groups(s, keep)
@@ -161,7 +161,7 @@ func (c *subset) script(from []Step) []Step {
 	for again := true; again; { // a moment may stand below the step that waits for it
 		again = false
 		for i := range from {
-			if s := &from[i]; s.As != "" && !lost[s.As] && (lost[s.At.Moment] || !c.acts(s)) {
+			if s := &from[i]; s.As != "" && !lost[s.As] && (lost[s.At.Label] || !c.acts(s)) {
 				lost[s.As], again = true, true
 			}
 		}
@@ -169,7 +169,7 @@ func (c *subset) script(from []Step) []Step {
 	for i := range from {
 		s := &from[i]
 		c.steps[i] = gone
-		if lost[s.At.Moment] || !c.acts(s) {
+		if lost[s.At.Label] || !c.acts(s) {
 			continue
 		}
 		c.steps[i] = len(left)

@@ -9,7 +9,7 @@ func TestSumIsOfTextAndVariables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.Sum
+		return s.Hash
 	}
 	text := "name: x\nlength: 1s\nphones: [{name: a, count: \"${N}\"}]\nexpect: [events > 0]\n"
 	first := sum(text, "1")

@@ -36,7 +36,7 @@ type run struct {
 	clock      clock.Clock // of a live world
 	start      int64       // wall time at time zero, Unix seconds
 	rules      *check.Invariants
-	near       *nearness
+	contacts   *contactGraph
 	begin      time.Duration // zero or negative
 	length     time.Duration // 0: until the script is done, and not before atLeast
 	atLeast    time.Duration // when traces and routines with an end are over
@@ -81,7 +81,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 		if err := refuseLive(s, o.Live); err != nil {
 			return nil, err
 		}
-		s = quieted(s)
+		s = baseline(s)
 	}
 	r := &run{
 		ctx:      ctx,
@@ -93,10 +93,10 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	names := s.PhoneNames()
 	askForLargePages(len(names))
 	r.accounts = accountsOf(s, names)
-	if err := r.lend(names); err != nil {
+	if err := r.assignAccounts(names); err != nil {
 		return nil, err
 	}
-	if err := r.seat(names); err != nil {
+	if err := r.placeContacts(names); err != nil {
 		return nil, err
 	}
 	r.readScript()
@@ -142,7 +142,7 @@ type records interface {
 // make builds the world.
 func (r *run) make(c virtual.Config, legacy *world.Legacy) error {
 	if r.options.Live != nil {
-		return r.enliven(c, legacy)
+		return r.newLiveWorld(c, legacy)
 	}
 	names := make([]string, len(c.Phones))
 	for i := range c.Phones {
@@ -164,7 +164,7 @@ func (r *run) make(c virtual.Config, legacy *world.Legacy) error {
 
 // close ends what the run has beside its result.
 func (r *run) close() error {
-	r.near.close()
+	r.contacts.close()
 	if r.closeWorld == nil {
 		return nil
 	}

@@ -127,7 +127,7 @@ invariants: true
 	var got []string
 	for _, c := range w.commands {
 		got = append(got, c.step.At.Offset.String()+" "+kindOf(&c.step))
-		if c.step.At.Moment != "" || c.step.At.AfterPrevious || c.step.As != "" || c.step.Expect != nil {
+		if c.step.At.Label != "" || c.step.At.AfterPrevious || c.step.As != "" || c.step.Expect != nil {
 			t.Errorf("%+v leans on other steps", c.step)
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // conditions are what another load must share to be comparable.
 func conditions(s *scenarios.Scenario, t *scenarios.Traffic) *reports.Conditions {
-	c := &reports.Conditions{ScenarioSum: s.Sum, StartRate: t.StartRate, Stages: []reports.Stage{}, Machine: thisHost(), Build: Build()}
+	c := &reports.Conditions{ScenarioSum: s.Hash, StartRate: t.StartRate, Stages: []reports.Stage{}, Machine: thisHost(), Build: Build()}
 	for _, one := range t.Stages {
 		c.Stages = append(c.Stages, reports.Stage{Seconds: one.Duration.Seconds(), Rate: one.Rate})
 	}

@@ -88,7 +88,7 @@ func (r *run) beginFault(f *world.Fault, length time.Duration) {
 func (r *run) drawFault(f *scenarios.Fault, number int, src rand.Source) *world.Fault {
 	of := r.nodes(f.Of)
 	chance := f.Chance
-	if hitsNodes(f) {
+	if f.PerNode() {
 		if chance < 1 {
 			of = r.hit(of, chance, src)
 		}
@@ -99,36 +99,12 @@ func (r *run) drawFault(f *scenarios.Fault, number int, src rand.Source) *world.
 	}
 	d := delayOf(f.Delay)
 	return &world.Fault{
-		Number: number, Text: f.Text, Kind: world.FaultKind(f.Kind), Instant: instant(f),
+		Number: number, Text: f.Text, Kind: world.FaultKind(f.Kind), Instant: f.Instant(),
 		Chance: chance, Skip: f.Skip, Count: f.Count,
 		Of: of, From: r.nodes(f.From), To: r.nodes(f.To), Stream: f.Stream, OneWay: f.OneWay,
 		Min: d.Min, Max: d.Max, Mean: d.Mean, Bytes: f.Bytes, Room: f.Room,
 		Unsynced: f.Unsynced, Disk: f.Disk, Offset: f.Offset, Step: f.Step, Drift: f.Drift,
 	}
-}
-
-// instant says whether a fault is over as soon as it has happened.
-func instant(f *scenarios.Fault) bool {
-	switch f.Kind {
-	case scenarios.FaultReset, scenarios.FaultHalfClose:
-		return f.For == 0
-	case scenarios.FaultClock:
-		return f.Step != 0
-	}
-	return false
-}
-
-// hitsNodes says whether the fault happens to nodes as a whole, so that its
-// chance is one of each of them whenever it begins.
-func hitsNodes(f *scenarios.Fault) bool {
-	switch f.Kind {
-	case scenarios.FaultCut, scenarios.FaultStall, scenarios.FaultHalfClose, scenarios.FaultCrash,
-		scenarios.FaultSwitchOff, scenarios.FaultPause, scenarios.FaultLeave, scenarios.FaultClock:
-		return true
-	case scenarios.FaultReset:
-		return f.For == 0
-	}
-	return false
 }
 
 // hit draws those of the nodes that the fault happens to.
@@ -224,9 +200,9 @@ func (r *run) faultNotes() []string {
 	return notes
 }
 
-// mischief is a count of faults or adversaries by the name that the language
+// faultCount is a count of faults or adversaries by the name that the language
 // gives it.
-func (r *run) mischief(name string) (n uint64, ok bool) {
+func (r *run) faultCount(name string) (n uint64, ok bool) {
 	if name == "adversaries.sent" {
 		for i := range r.adversaries {
 			n += r.adversaries[i].done

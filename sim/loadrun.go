@@ -31,7 +31,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if o.Trace != nil {
 		return nil, &Invalid{place(s.Load.Pos), errors.New("a load has no trace: its events are only counted; leave --trace out")}
 	}
-	traffic, err := hurried(s.Load, o.Load)
+	traffic, err := withOverrides(s.Load, o.Load)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
@@ -63,13 +63,13 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 		}
 		defer func() {
 			e := child.Stop()
-			if bad, ok := errors.AsType[*load.EndedBadly](e); ok && result != nil {
+			if bad, ok := errors.AsType[*load.ExitError](e); ok && result != nil {
 				result.serverDied(bad)
 			} else if e != nil {
 				result, err = nil, errors.Join(err, e)
 			}
 		}()
-		r.server, r.serverUse = child.Address, child.Use
+		r.server, r.serverUse = child.Address, child.Usage
 	}
 	out, err := r.play(ctx)
 	if err != nil {
@@ -83,7 +83,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 }
 
 // serverDied makes the run one that failed, with the figures until then.
-func (r *Result) serverDied(e *load.EndedBadly) {
+func (r *Result) serverDied(e *load.ExitError) {
 	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
 	r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
 		Verdict: reports.Failed, Times: 1, Expected: "a server that ends when it is told to", Found: e.Error()})
@@ -97,7 +97,7 @@ type loadRun struct {
 	phones    []load.Phone
 	server    string // host:port
 	target    string // how reports call it
-	serverUse func() (load.Use, bool)
+	serverUse func() (load.Usage, bool)
 
 	// Of tests: another network and its sleep; nil: real ones.
 	network load.Network
@@ -106,7 +106,7 @@ type loadRun struct {
 
 // play measures the load, or searches.
 func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
-	if r.traffic.Searched != nil {
+	if r.traffic.Search != nil {
 		return r.search(ctx)
 	}
 	m, err := r.measure(ctx, r.config(r.traffic))
@@ -119,7 +119,7 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	if out.Load.Invalid = m.unfit; len(m.unfit) > 0 && !m.Interrupted {
 		out.Verdict = reports.Invalid
 	} else if !m.Interrupted {
-		out.Notes = []string{load.Within(r.traffic, m.report)}
+		out.Notes = []string{load.BudgetNote(r.traffic, m.report)}
 	}
 	return out, nil
 }
@@ -127,10 +127,10 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	c := load.Config{
 		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter,
-		OwnUse:    func() (load.Use, bool) { return load.UseOf(os.Getpid()) },
-		ServerUse: r.serverUse, Sleep: r.sleep,
+		OwnUsage:    func() (load.Usage, bool) { return load.UsageOf(os.Getpid()) },
+		ServerUsage: r.serverUse, Sleep: r.sleep,
 		Judge: func(l *reports.Load) (held, broken, undecided int) {
-			return load.Standing(r.scenario, l)
+			return load.ThresholdStatus(r.scenario, l)
 		},
 	}
 	if r.options.Progress != nil {
@@ -141,7 +141,7 @@ func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 
 // measuredLoad is one measurement with what follows from it.
 type measuredLoad struct {
-	*load.Measured
+	*load.Measurement
 	report *reports.Load
 	checks []reports.Check
 	unfit  []string // what the generator lacked
@@ -156,11 +156,11 @@ func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, er
 	if err != nil {
 		return nil, err
 	}
-	all := &measuredLoad{Measured: m, report: m.Report(c.Traffic)}
+	all := &measuredLoad{Measurement: m, report: m.Report(c.Traffic)}
 	all.report.Server = r.target
 	all.report.Conditions = conditions(r.scenario, c.Traffic)
 	all.checks = load.Checks(r.scenario, all.report, m.Interrupted, r.place)
-	all.unfit = load.Unfit(c.Traffic, all.report, sockets.Wanting.Load())
+	all.unfit = load.GeneratorOverloaded(c.Traffic, all.report, sockets.ResourceFailures.Load())
 	return all, nil
 }
 
@@ -174,8 +174,8 @@ func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
 	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
 }
 
-// hurried is the load with another rate or duration.
-func hurried(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
+// withOverrides is the load with another rate or duration.
+func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 	if o == nil {
 		return nil, errors.New("a load needs a program to run the server by")
 	}

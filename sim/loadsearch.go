@@ -38,7 +38,7 @@ type searching struct {
 
 // search looks for the highest rate at which the thresholds hold.
 func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
-	how := r.traffic.Searched
+	how := r.traffic.Search
 	s := &searching{loadRun: r, began: time.Now(), state: load.NewSearch(r.traffic.StartRate, how.MaxRate, how.Resolution)}
 	s.out = &reports.Search{StartRate: r.traffic.StartRate, MaxRate: how.MaxRate, Resolution: how.Resolution, Wanted: how.Confidence,
 		Limits: limitsOf(r.scenario), Steps: []reports.SearchStep{}}
@@ -82,7 +82,7 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	c.Seed += uint64(n)
 	c.Phase = phaseOfStep(n)
 	if c.Meter != nil {
-		held, broken, undecided := load.Standing(s.scenario, load.Unmeasured(s.traffic))
+		held, broken, undecided := load.ThresholdStatus(s.scenario, load.EmptyReport(s.traffic))
 		c.Meter.Thresholds(0, 0, held+broken+undecided)
 	}
 	if s.options.Progress != nil {
@@ -110,7 +110,7 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 
 // unmeasured goes on after a step without figures, if that is possible.
 func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) error {
-	e, ok := errors.AsType[*load.NoMedian](err)
+	e, ok := errors.AsType[*load.NoMedianError](err)
 	switch {
 	case ctx.Err() != nil: // while phones logged in
 		s.out.Stopped = stoppedByUser
@@ -127,9 +127,9 @@ func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) e
 // trafficOf is the load of one step.
 func trafficOf(t *scenarios.Traffic, step load.Step) *scenarios.Traffic {
 	c := *t
-	length := t.Searched.Step
+	length := t.Search.Step
 	if step.Confirming {
-		length = t.Searched.Confirm
+		length = t.Search.Confirm
 	}
 	c.StartRate = step.Rate
 	c.Stages = []scenarios.Stage{{Duration: length, Rate: step.Rate}}
@@ -198,7 +198,7 @@ func answerName(a load.Answer) reports.StepAnswer {
 func limitsOf(s *scenarios.Scenario) []reports.SearchLimit {
 	limits := []reports.SearchLimit{}
 	for _, t := range s.Thresholds {
-		if load.OfResponseTime(t.Metric) && (t.Op == "<" || t.Op == "<=") {
+		if load.IsResponseTime(t.Metric) && (t.Op == "<" || t.Op == "<=") {
 			limits = append(limits, reports.SearchLimit{Name: t.Metric + ": " + t.Text, Ms: t.Value})
 		}
 	}
@@ -213,7 +213,7 @@ func (s *searching) result(interrupted bool) *reports.Run {
 		s.shown.keepForComparison()
 		out.Load, out.Checks = s.shown.report, s.shown.checks
 	} else {
-		out.Load = load.Unmeasured(s.traffic)
+		out.Load = load.EmptyReport(s.traffic)
 		out.Load.Server = s.target
 	}
 	out.Load.Search = s.out

@@ -34,7 +34,7 @@ type queue struct {
 	stuck         bool // after the first connection a message takes a minute
 }
 
-func (q *queue) Dial(ear load.ConnEar) load.Conn {
+func (q *queue) Dial(ear load.ConnHandler) load.Conn {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now := time.Now().Unix(); now != q.second {
@@ -47,15 +47,15 @@ func (q *queue) Dial(ear load.ConnEar) load.Conn {
 	here, there := net.Pipe()
 	go q.serve(there)
 	go func() {
-		ear.Opened(nil)
+		ear.OnOpen(nil)
 		p := make([]byte, 1024)
 		for {
 			n, err := here.Read(p)
 			if err != nil {
-				ear.Ended(err)
+				ear.OnEnd(err)
 				return
 			}
-			ear.Heard(p[:n])
+			ear.OnData(p[:n])
 		}
 	}()
 	return pipe{here}
@@ -98,7 +98,7 @@ func (q *queue) serve(c net.Conn) {
 	}
 }
 
-func (q *queue) Listen(load.DatagramEar) (load.Datagrams, error) {
+func (q *queue) Listen(load.DatagramHandler) (load.Datagrams, error) {
 	return nil, errors.New("no beacons here")
 }
 

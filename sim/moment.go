@@ -28,7 +28,7 @@ func (r *run) tookEffect(st *step) {
 		r.moments[st.As] = st.moment
 		r.takeValues(st.As)
 		for i := range r.steps {
-			if next := &r.steps[i]; next.At.Moment == st.As && next.stage == waiting {
+			if next := &r.steps[i]; next.At.Label == st.As && next.stage == waiting {
 				r.schedule(next, now+next.At.Offset)
 			}
 		}
@@ -44,7 +44,7 @@ func (r *run) scriptDone(phone uint32, e *nodes.PhoneEffect) {
 		}
 		st.result.answered = true
 		st.result.delay = r.world.Now() - e.Began
-		st.result.lost = slices.Contains([]nodes.Outcome{nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeStrange}, e.Outcome)
+		st.result.lost = slices.Contains([]nodes.Outcome{nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer}, e.Outcome)
 		r.progress(st)
 		break
 	}

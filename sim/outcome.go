@@ -44,7 +44,7 @@ func (r *run) outcome(interrupted bool) *Result {
 	r.rules.Balance(int64(w.Now()), r.records.Totals().Datagrams, w.UnderWay())
 	out := r.soFar()
 	out.About = s.About
-	out.Notes = slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes())
+	out.Notes = slices.Concat(r.contacts.notes, r.liveNotes(), r.routineNotes())
 	if !interrupted {
 		out.Notes = append(out.Notes, r.faultNotes()...)
 	}
@@ -179,7 +179,7 @@ func (r *run) undone(st *step, interrupted bool) (c reports.Check, undone bool) 
 
 // whyWaiting says why a step never began.
 func (r *run) whyWaiting(st *step) string {
-	if m := st.At.Moment; m != "" && !r.moments[m].known {
+	if m := st.At.Label; m != "" && !r.moments[m].known {
 		return "its moment " + m + " never came"
 	}
 	return "the run ended before its time"

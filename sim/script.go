@@ -62,7 +62,7 @@ func (r *run) readScript() {
 		st := &r.steps[i]
 		st.Step, st.index, st.program = &s.Script[i], i, uint32(s.Script[i].Phone)
 		st.forge = virtual.Stream(s.Seed, fmt.Sprintf("step %d", i), "forged TempID")
-		if !st.At.AfterPrevious && st.At.Moment == "" {
+		if !st.At.AfterPrevious && st.At.Label == "" {
 			r.begin = min(r.begin, st.At.Offset-r.lead(st))
 		}
 		if st.Optional {
@@ -96,7 +96,7 @@ func (r *run) startScript() {
 		switch {
 		case st.At.AfterPrevious && i == 0:
 			r.schedule(st, 0)
-		case st.At.AfterPrevious, st.At.Moment != "":
+		case st.At.AfterPrevious, st.At.Label != "":
 		default:
 			r.schedule(st, st.At.Offset)
 		}
@@ -223,7 +223,7 @@ func (r *run) giveUpWaiting(st *step) {
 		return
 	}
 	for i := range r.steps {
-		if next := &r.steps[i]; next.stage == waiting && next.At.Moment == st.As {
+		if next := &r.steps[i]; next.stage == waiting && next.At.Label == st.As {
 			r.refuse(next, "its moment "+st.As+" never came")
 		}
 	}

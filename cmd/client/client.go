@@ -109,15 +109,15 @@ func (c *client) ask(prompt string) {
 	c.screen.ask(prompt)
 }
 
-// Did is of socket.PhoneObserver.
-func (c *client) Did(_ nodes.Now, e *nodes.PhoneEffect) {
+// Effect is of socket.PhoneObserver.
+func (c *client) Effect(_ nodes.Now, e *nodes.PhoneEffect) {
 	switch e.Kind {
 	case nodes.PhonePrompt:
 		c.prompt = e.Text
 		c.ask(e.Text)
 	case nodes.PhonePrint, nodes.PhoneSendBeacon:
 		c.text = e.AppendText(c.text[:0], c.zone)
-		if e.Trouble() {
+		if e.IsConnectionMessage() {
 			c.screen.showApart(c.text)
 		} else {
 			c.screen.show(c.text)

@@ -110,7 +110,7 @@ func (p *program) use(stop *stopper, o *options, udp *net.UDPConn, log socket.Co
 	c := newClient(con, p.zone)
 	c.phone, err = socket.NewPhone(socket.PhoneConfig{
 		Settings: &o.settings, Server: o.server, UDP: udp, Clock: p.clock, Origin: p.clock.Now(),
-		Lock: &c.lock, Observer: c, Log: log, Dial: dialAfter(conn), Crashed: con.restore,
+		Lock: &c.lock, Observer: c, Log: log, Dial: dialAfter(conn), OnPanic: con.restore,
 	})
 	if err != nil {
 		closeQuietly(conn)

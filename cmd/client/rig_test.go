@@ -82,7 +82,7 @@ func (s *served) Read(_ nodes.Now, _ nodes.Conn, p []byte) {
 
 func (s *served) Accepted(nodes.Now, nodes.Conn, netip.AddrPort)         {}
 func (s *served) Ended(nodes.Now, nodes.Conn)                            {}
-func (s *served) Did(nodes.Now, *nodes.ServerEffect)                     {}
+func (s *served) Effect(nodes.Now, *nodes.ServerEffect)                  {}
 func (s *served) Stored(nodes.Now, nodes.StoreID, []nodes.Record, error) {}
 
 // reads waits until the last that a phone sent is text.

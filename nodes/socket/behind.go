@@ -9,13 +9,13 @@ import (
 	"bluetrace/nodes"
 )
 
-// Behind is a Disk that answers first and writes afterwards, in a goroutine of
+// WriteBehind is a Disk that answers first and writes afterwards, in a goroutine of
 // its own: for a Server with Inline. What it had not written yet when the program
 // is killed is lost; Close writes it.
 //
 // After an error it goes to the disk at once, until that works again, so that
 // nothing is promised that a full disk cannot hold.
-type Behind struct {
+type WriteBehind struct {
 	disk Disk
 	lock sync.Mutex
 	more *sync.Cond // the queue, writing, failed or closed has changed
@@ -34,9 +34,9 @@ const mostBehind = 1 << 16
 // pauseBehind lies between two writes, in real time.
 const pauseBehind = time.Millisecond
 
-// NewBehind begins to write to disk, which nobody else may use until Close.
-func NewBehind(disk Disk) *Behind {
-	b := &Behind{disk: disk, real: clock.New(), ended: make(chan struct{})}
+// NewWriteBehind begins to write to disk, which nobody else may use until Close.
+func NewWriteBehind(disk Disk) *WriteBehind {
+	b := &WriteBehind{disk: disk, real: clock.New(), ended: make(chan struct{})}
 	b.more = sync.NewCond(&b.lock)
 	go b.write()
 	return b
@@ -44,7 +44,7 @@ func NewBehind(disk Disk) *Behind {
 
 // Store takes records to be written soon. Its errors are those of the disk, and
 // only come while that does not work.
-func (b *Behind) Store(records []nodes.Record) (issues, attempts error) {
+func (b *WriteBehind) Store(records []nodes.Record) (issues, attempts error) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	for b.writing && (b.failed || len(b.queue) >= mostBehind) {
@@ -61,7 +61,7 @@ func (b *Behind) Store(records []nodes.Record) (issues, attempts error) {
 }
 
 // Close writes what is left. Store must not be called any more.
-func (b *Behind) Close() {
+func (b *WriteBehind) Close() {
 	b.lock.Lock()
 	b.closed = true
 	b.more.Broadcast()
@@ -69,7 +69,7 @@ func (b *Behind) Close() {
 	<-b.ended
 }
 
-func (b *Behind) write() {
+func (b *WriteBehind) write() {
 	defer close(b.ended)
 	b.lock.Lock()
 	defer b.lock.Unlock()

@@ -35,7 +35,7 @@ func (d *gatedDisk) stored() int {
 	return d.records
 }
 
-func store(t *testing.T, b *Behind, n int, want error) {
+func store(t *testing.T, b *WriteBehind, n int, want error) {
 	t.Helper()
 	if issues, attempts := b.Store(make([]nodes.Record, n)); !errors.Is(issues, want) || attempts != nil {
 		t.Errorf("storing %d records: got %v, %v, want %v", n, issues, attempts, want)
@@ -45,7 +45,7 @@ func store(t *testing.T, b *Behind, n int, want error) {
 // Store answers while the disk is busy, and what waits is written at once.
 func TestBehindAnswersFirst(t *testing.T) {
 	d := newGatedDisk()
-	b := NewBehind(d)
+	b := NewWriteBehind(d)
 	store(t, b, 1, nil)
 	first := <-d.begun
 	store(t, b, 2, nil)
@@ -62,7 +62,7 @@ func TestBehindAnswersFirst(t *testing.T) {
 // Close writes what is left.
 func TestBehindCloseWrites(t *testing.T) {
 	d := newGatedDisk()
-	b := NewBehind(d)
+	b := NewWriteBehind(d)
 	store(t, b, 4, nil)
 	closed := make(chan struct{})
 	go func() { b.Close(); close(closed) }()
@@ -84,7 +84,7 @@ func TestBehindCloseWrites(t *testing.T) {
 func TestBehindAFullDisk(t *testing.T) {
 	full := errors.New("no space left")
 	d := newGatedDisk()
-	b := NewBehind(d)
+	b := NewWriteBehind(d)
 	store(t, b, 1, nil) // nobody knows yet
 	<-d.begun
 	d.ends <- full
@@ -104,7 +104,7 @@ func TestBehindAFullDisk(t *testing.T) {
 	}
 }
 
-func waitFailed(b *Behind) {
+func waitFailed(b *WriteBehind) {
 	b.lock.Lock()
 	defer b.lock.Unlock()
 	for !b.failed {

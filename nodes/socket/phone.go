@@ -19,9 +19,9 @@ import (
 // is valid during the call only, and it must not call the phone's methods but
 // Machine, to look.
 type PhoneObserver interface {
-	// Did is each effect, before it is carried out; also what the host itself has
+	// Effect is each effect, before it is carried out; also what the host itself has
 	// to say, as a PhonePrint.
-	Did(now nodes.Now, e *nodes.PhoneEffect)
+	Effect(now nodes.Now, e *nodes.PhoneEffect)
 	// Connected, ConnectFailed, Read and Closed are about the connection with the
 	// server, before the machine takes them.
 	Connected(now nodes.Now, local netip.AddrPort)
@@ -38,10 +38,10 @@ type PhoneObserver interface {
 // ContactFile keeps a contact log on disk. One goroutine at a time calls it,
 // without the lock. *files.ContactLog is one.
 type ContactFile interface {
-	// Kept is what an earlier program left, in order of arrival.
-	Kept() []nodes.Kept
-	// Received remembers an entry for the next Write.
-	Received(k nodes.Kept)
+	// Stored returns what an earlier program left, in order of arrival.
+	Stored() []nodes.StoredContact
+	// Add remembers an entry for the next Write.
+	Add(k nodes.StoredContact)
 	// Write makes the file hold log; what was received and failed to be written is
 	// tried again.
 	Write(log *nodes.ContactLog) error
@@ -62,9 +62,9 @@ type PhoneConfig struct {
 	// Dial makes the connection with the server; it ends early when ctx does.
 	// nil: net.Dialer, with a limit of 10 s of real time.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
-	// Crashed is called, without regard to the lock, before a panic in one of the
+	// OnPanic is called, without regard to the lock, before a panic in one of the
 	// phone's goroutines ends the program; nil: nothing is.
-	Crashed func()
+	OnPanic func()
 }
 
 // Phone hosts one phone's machine: its UDP socket, its connection with the
@@ -100,7 +100,7 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 	defer c.Lock.Unlock()
 	if c.Log != nil {
 		now := p.now()
-		p.machine.Restore(now, c.Log.Kept())
+		p.machine.Restore(now, c.Log.Stored())
 		p.changed(now) // what is past its retention leaves the disk, too
 		p.arm(now)
 	}
@@ -186,11 +186,11 @@ func (p *Phone) arm(now nodes.Now) {
 
 // crashing is deferred in each goroutine of the phone.
 func (p *Phone) crashing() {
-	if p.config.Crashed == nil {
+	if p.config.OnPanic == nil {
 		return
 	}
 	if r := recover(); r != nil {
-		p.config.Crashed()
+		p.config.OnPanic()
 		panic(r)
 	}
 }

@@ -77,7 +77,7 @@ type keptCounter struct {
 	kept *atomic.Int64
 }
 
-func (k *keptCounter) Did(nodes.Now, *nodes.PhoneEffect)          { /* nobody looks */ }
+func (k *keptCounter) Effect(nodes.Now, *nodes.PhoneEffect)       { /* nobody looks */ }
 func (k *keptCounter) Datagram(nodes.Now, netip.AddrPort, []byte) { /* nobody looks */ }
 func (k *keptCounter) Stepped(_ nodes.Now, log *nodes.ContactLog) { k.kept.Store(int64(log.Len())) }
 func (k *keptCounter) Connected(nodes.Now, netip.AddrPort)        { /* never */ }

@@ -18,7 +18,7 @@ func (p *Phone) carryOut(now nodes.Now) {
 
 func (p *Phone) do(now nodes.Now, e *nodes.PhoneEffect) {
 	if p.config.Observer != nil {
-		p.config.Observer.Did(now, e)
+		p.config.Observer.Effect(now, e)
 	}
 	switch e.Kind {
 	case nodes.PhoneJudged:
@@ -41,7 +41,7 @@ func (p *Phone) do(now nodes.Now, e *nodes.PhoneEffect) {
 // say shows a line of the host's own on the phone's terminal.
 func (p *Phone) say(now nodes.Now, line string) {
 	if p.config.Observer != nil {
-		p.config.Observer.Did(now, &nodes.PhoneEffect{Kind: nodes.PhonePrint, Text: line})
+		p.config.Observer.Effect(now, &nodes.PhoneEffect{Kind: nodes.PhonePrint, Text: line})
 	}
 }
 

@@ -240,7 +240,7 @@ func (w *phoneWatch) add(format string, args ...any) {
 	w.events = append(w.events, fmt.Sprintf(format, args...))
 }
 
-func (w *phoneWatch) Did(_ nodes.Now, e *nodes.PhoneEffect) {
+func (w *phoneWatch) Effect(_ nodes.Now, e *nodes.PhoneEffect) {
 	switch e.Kind {
 	case nodes.PhonePrompt:
 		w.add("? %s", e.Text)

@@ -17,9 +17,9 @@ const saveEvery = time.Second
 type saver struct {
 	file     ContactFile // nil: memory only
 	again    alarm
-	received []nodes.Kept     // not yet with file
-	log      nodes.ContactLog // what is being written
-	changed  bool             // since the last write began
+	received []nodes.StoredContact // not yet with file
+	log      nodes.ContactLog      // what is being written
+	changed  bool                  // since the last write began
 	writing  bool
 	written  bool // at least once, the last time begun at began
 	began    time.Duration
@@ -38,7 +38,7 @@ func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
 		panic(fmt.Sprintf("socket: a valid beacon %q: %v", e.Raw, err))
 	}
 	p.saver.received = append(p.saver.received,
-		nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
+		nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
 	p.changed(now)
 }
 
@@ -88,7 +88,7 @@ func (p *Phone) startSaving(now nodes.Now) {
 }
 
 // snapshot is what the next write takes, and begins to count changes anew.
-func (p *Phone) snapshot() []nodes.Kept {
+func (p *Phone) snapshot() []nodes.StoredContact {
 	s := &p.saver
 	received := s.received
 	s.received, s.changed = nil, false
@@ -97,9 +97,9 @@ func (p *Phone) snapshot() []nodes.Kept {
 }
 
 // write is called without the lock; while it runs nobody else uses file and log.
-func (s *saver) write(received []nodes.Kept) error {
+func (s *saver) write(received []nodes.StoredContact) error {
 	for i := range received {
-		s.file.Received(received[i])
+		s.file.Add(received[i])
 	}
 	return s.file.Write(&s.log)
 }

@@ -262,7 +262,7 @@ func TestPhoneRefusesBadSettings(t *testing.T) {
 // with the lock as it may be.
 func TestPhoneTellsOfAPanic(t *testing.T) {
 	told := 0
-	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) { c.Crashed = func() { told++ } })
+	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) { c.OnPanic = func() { told++ } })
 	defer func() {
 		expect(t, "the panic goes on", recover(), any("broken"))
 		expect(t, "told", told, 1)

@@ -31,8 +31,8 @@ type ServerObserver interface {
 	// Ended is the end of file, or that the connection broke, before the machine
 	// takes it; also when Close ends the session.
 	Ended(now nodes.Now, c nodes.Conn)
-	// Did is each effect, before it is carried out.
-	Did(now nodes.Now, e *nodes.ServerEffect)
+	// Effect is each effect, before it is carried out.
+	Effect(now nodes.Now, e *nodes.ServerEffect)
 	// Stored is before the machine takes it.
 	Stored(now nodes.Now, id nodes.StoreID, records []nodes.Record, err error)
 }
@@ -61,9 +61,9 @@ type ServerConfig struct {
 	// Inline says that Disk.Store does not wait for a device: it is called at
 	// once, with the lock held.
 	Inline bool
-	// CloseWithin is for how long, in real time, Close waits for a disk that does
+	// CloseTimeout is for how long, in real time, Close waits for a disk that does
 	// not answer; 0: for ever.
-	CloseWithin time.Duration
+	CloseTimeout time.Duration
 }
 
 // Server hosts the health authority's machine behind a listener.

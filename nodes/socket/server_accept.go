@@ -71,7 +71,7 @@ func (s *Server) makeRoom() {
 	}
 	t := s.now()
 	s.hasty = true
-	s.machine.Crowded(t, &s.out)
+	s.machine.EvictSession(t, &s.out)
 	s.carryOut(t)
 	s.hasty = false
 	s.wake()

@@ -14,7 +14,7 @@ func (s *Server) carryOut(now nodes.Now) {
 		for i := range s.out.Effects {
 			e := &s.out.Effects[i]
 			if s.config.Observer != nil {
-				s.config.Observer.Did(now, e)
+				s.config.Observer.Effect(now, e)
 			}
 			s.act(e)
 		}

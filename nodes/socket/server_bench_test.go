@@ -65,7 +65,7 @@ func newBenchRig(b *testing.B, noSync bool) (*rig, *countedDisk) {
 	d := &countedDisk{Disk: folder}
 	var disk Disk = d
 	if noSync {
-		behind := NewBehind(d)
+		behind := NewWriteBehind(d)
 		b.Cleanup(behind.Close)
 		disk = behind
 	}

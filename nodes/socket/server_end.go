@@ -18,13 +18,13 @@ var ErrUnsaved = errors.New("the disk does not answer")
 // returns the first error of closing the listener, when every goroutine has
 // ended. The lock must not be held.
 //
-// After CloseWithin it waits no longer for a goroutine that is stuck in a file,
+// After CloseTimeout it waits no longer for a goroutine that is stuck in a file,
 // and breaks what is left: with ErrUnsaved if something was to be stored.
 func (s *Server) Close() error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.closeWhole() }()
 	var timeUp <-chan time.Time
-	if limit := s.config.CloseWithin; limit > 0 {
+	if limit := s.config.CloseTimeout; limit > 0 {
 		timer := s.real.Timer(limit)
 		defer timer.Stop()
 		timeUp = timer.C

@@ -178,7 +178,7 @@ func TestNewServerRefuses(t *testing.T) {
 // With a limit, Close ends also when the disk does not answer: it says so, peers
 // get no answer that is not true, and nothing is stored later that waited.
 func TestCloseIsNotHeldUpByTheDisk(t *testing.T) {
-	r := newRig(t, func(_ *rig, c *ServerConfig) { c.CloseWithin = time.Nanosecond })
+	r := newRig(t, func(_ *rig, c *ServerConfig) { c.CloseTimeout = time.Nanosecond })
 	p, waiting := r.dial(), r.dial()
 	p.login(userA, passwordA)
 	waiting.login(userB, passwordB)
@@ -207,7 +207,7 @@ func TestCloseIsNotHeldUpByTheCredentials(t *testing.T) {
 	gate, stuck := make(chan struct{}), make(chan struct{})
 	first := true
 	r := newRig(t, func(_ *rig, c *ServerConfig) {
-		c.CloseWithin = time.Nanosecond
+		c.CloseTimeout = time.Nanosecond
 		c.Credentials = func() ([]nodes.Credential, bool) {
 			if !first {
 				close(stuck)

@@ -324,7 +324,7 @@ func (w *watcher) Ended(now nodes.Now, _ nodes.Conn) {
 	w.ended++
 }
 
-func (w *watcher) Did(now nodes.Now, e *nodes.ServerEffect) {
+func (w *watcher) Effect(now nodes.Now, e *nodes.ServerEffect) {
 	w.at(now)
 	if e.Kind == nodes.EffectEvent && e.Event.Kind == nodes.EventSessionEnded {
 		w.reasons = append(w.reasons, e.Event.Reason)

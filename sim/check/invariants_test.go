@@ -74,7 +74,7 @@ func (w *witness) heard(id byte, start, lifetime time.Duration, err error) *node
 	for i := range b.TempID {
 		b.TempID[i] = id
 	}
-	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Version: true, Err: err}
+	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true, Err: err}
 	b.Encode(&e.Raw)
 	return e
 }
@@ -397,7 +397,7 @@ func TestHistories(t *testing.T) {
 		{"invalid, and not kept", func(w *witness) {
 			w.Judged(0, 0, 9, w.heard('1', -900*second, 900*second, protocol.ErrExpired))
 			w.Stepped(0, 0, w.logOf())
-			w.Judged(0, 0, 9, &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Broken: true, Err: protocol.ErrOutOfTurn})
+			w.Judged(0, 0, 9, &nodes.PhoneEffect{Kind: nodes.PhoneJudged, OutOfTurn: true, Err: protocol.ErrOutOfTurn})
 			w.Stepped(0, 0, w.logOf())
 		}, nil},
 		{"expired, and judged valid", func(w *witness) {

@@ -72,12 +72,12 @@ func saturate(b *testing.B, server string, verb scenarios.Verb, n int, r *rates)
 	t := mixed(verb, tooFast, 5*n)
 	t.WarmUp = 0
 	c := benched(ceilingPhones, server, t)
-	before, _ := c.OwnUse()
+	before, _ := c.OwnUsage()
 	m, err := Run(b.Context(), c)
 	if err != nil {
 		b.Fatal(err)
 	}
-	after, _ := c.OwnUse() // logging in is less than a hundredth of it
+	after, _ := c.OwnUsage() // logging in is less than a hundredth of it
 	done := m.Report(c.Traffic).All.OK
 	r.add(float64(done), m.Length, after.User+after.System-before.User-before.System)
 }

@@ -97,16 +97,16 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 	}
 }
 
-// EndedBadly is the error of a server that was gone before it was told to end, or
+// ExitError is the error of a server that was gone before it was told to end, or
 // did not end well.
-type EndedBadly struct{ Err error }
+type ExitError struct{ Err error }
 
-func (e *EndedBadly) Error() string { return "the server ended badly: " + e.Err.Error() }
+func (e *ExitError) Error() string { return "the server ended badly: " + e.Err.Error() }
 
-func (e *EndedBadly) Unwrap() error { return e.Err }
+func (e *ExitError) Unwrap() error { return e.Err }
 
 // Stop ends the server and removes its folder. A server that died meanwhile is an
-// EndedBadly.
+// ExitError.
 func (c *Child) Stop() error {
 	var errs []error
 	if c.command != nil {
@@ -115,15 +115,15 @@ func (c *Child) Stop() error {
 		}
 		c.said.Wait()
 		if err := c.command.Wait(); err != nil {
-			errs = append(errs, &EndedBadly{err})
+			errs = append(errs, &ExitError{err})
 		}
 	}
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }
 
-// Use is what the server has used so far.
-func (c *Child) Use() (Use, bool) {
-	u, ok := UseOf(c.command.Process.Pid)
+// Usage is what the server has used so far.
+func (c *Child) Usage() (Usage, bool) {
+	u, ok := UsageOf(c.command.Process.Pid)
 	if !ok {
 		return u, false
 	}

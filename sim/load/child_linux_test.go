@@ -23,7 +23,7 @@ func TestStopTellsOfADeath(t *testing.T) {
 			t.Fatal(err)
 		}
 		err = c.Stop()
-		if _, bad := errors.AsType[*EndedBadly](err); bad != died {
+		if _, bad := errors.AsType[*ExitError](err); bad != died {
 			t.Errorf("%q: %v; want one that died: %v", script, err, died)
 		}
 	}

@@ -22,7 +22,7 @@ const confidenceResamples = 1000
 // seconds (blocks of seconds that follow each other, drawn with replacement), in
 // which all of them hold. False: the run was too short, or there is no such
 // threshold. Thresholds on anything else have no part in it.
-func (m *Measured) Confidence(thresholds []scenarios.Threshold) (share float64, ok bool) {
+func (m *Measurement) Confidence(thresholds []scenarios.Threshold) (share float64, ok bool) {
 	var (
 		mine     []scenarios.Threshold
 		measured []denseTimes
@@ -68,8 +68,8 @@ func drawBlocks(drawn []int, block int, draws *rand.Rand) {
 
 // responses are the response times of a metric second by second; false: it is
 // not one of response times.
-func (m *Measured) responses(metric string) ([]slice, bool) {
-	if !OfResponseTime(metric) {
+func (m *Measurement) responses(metric string) ([]slice, bool) {
+	if !IsResponseTime(metric) {
 		return nil, false
 	}
 	name, _, ofOne := strings.Cut(metric, ".")
@@ -82,9 +82,9 @@ func (m *Measured) responses(metric string) ([]slice, bool) {
 	return all.slices, true
 }
 
-// OfResponseTime says whether a metric is the response time of one operation, or
+// IsResponseTime says whether a metric is the response time of one operation, or
 // of all.
-func OfResponseTime(metric string) bool {
+func IsResponseTime(metric string) bool {
 	return metric == responseTime || strings.HasSuffix(metric, "."+responseTime)
 }
 

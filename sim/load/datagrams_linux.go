@@ -14,11 +14,11 @@ import (
 type udp struct {
 	heard
 	address netip.AddrPort
-	ear     DatagramEar
+	ear     DatagramHandler
 }
 
 // Listen opens a UDP socket on the loopback.
-func (s *Sockets) Listen(ear DatagramEar) (Datagrams, error) {
+func (s *Sockets) Listen(ear DatagramHandler) (Datagrams, error) {
 	l, err := s.begin()
 	if err != nil {
 		return nil, err

@@ -96,7 +96,7 @@ func (f *fake) answer(message string) string {
 	return "1"
 }
 
-func (f *fake) Listen(ear DatagramEar) (Datagrams, error) {
+func (f *fake) Listen(ear DatagramHandler) (Datagrams, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &fakeSocket{fake: f, in: make(chan datagram, 4096), port: uint16(1000 + len(f.sockets))}

@@ -8,9 +8,9 @@ import "net/netip"
 type Network interface {
 	// Dial begins to open a connection to the server; ear hears what becomes of
 	// it. It never calls ear itself.
-	Dial(ear ConnEar) Conn
+	Dial(ear ConnHandler) Conn
 	// Listen opens the UDP socket of one phone.
-	Listen(ear DatagramEar) (Datagrams, error)
+	Listen(ear DatagramHandler) (Datagrams, error)
 	// Dropped is how many datagrams were thrown away because the buffers of these
 	// sockets were full.
 	Dropped(addresses map[netip.AddrPort]bool) uint64
@@ -19,13 +19,13 @@ type Network interface {
 	Close() error
 }
 
-// ConnEar hears of one connection: that it was opened or not, and then what the
+// ConnHandler hears of one connection: that it was opened or not, and then what the
 // server sends until the connection ends. After Close of it what is heard means
 // nothing.
-type ConnEar interface {
-	Opened(err error)
-	Heard(p []byte) // valid during the call
-	Ended(err error)
+type ConnHandler interface {
+	OnOpen(err error)
+	OnData(p []byte) // valid during the call
+	OnEnd(err error)
 }
 
 // Conn is a connection to the server, or one that is being opened.
@@ -35,8 +35,8 @@ type Conn interface {
 	Close() error
 }
 
-// DatagramEar hears what comes to a UDP socket; p is valid during the call.
-type DatagramEar func(from netip.AddrPort, p []byte)
+// DatagramHandler hears what comes to a UDP socket; p is valid during the call.
+type DatagramHandler func(from netip.AddrPort, p []byte)
 
 // Datagrams is the UDP socket of one phone.
 type Datagrams interface {

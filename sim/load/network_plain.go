@@ -21,7 +21,7 @@ func (n *plain) Close() error {
 }
 
 // Dial opens a connection in a goroutine, which then reads it.
-func (n *plain) Dial(ear ConnEar) Conn {
+func (n *plain) Dial(ear ConnHandler) Conn {
 	ctx, cancel := context.WithCancel(context.Background())
 	c := &plainConn{cancel: cancel}
 	n.running.Go(func() {
@@ -29,7 +29,7 @@ func (n *plain) Dial(ear ConnEar) Conn {
 		if err == nil {
 			err = c.opened(conn)
 		}
-		ear.Opened(err)
+		ear.OnOpen(err)
 		if err == nil {
 			listenTo(conn, ear)
 		}
@@ -37,15 +37,15 @@ func (n *plain) Dial(ear ConnEar) Conn {
 	return c
 }
 
-func listenTo(c net.Conn, ear ConnEar) {
+func listenTo(c net.Conn, ear ConnHandler) {
 	p := make([]byte, heardAtOnce)
 	for {
 		n, err := c.Read(p)
 		if n > 0 {
-			ear.Heard(p[:n])
+			ear.OnData(p[:n])
 		}
 		if err != nil {
-			ear.Ended(err)
+			ear.OnEnd(err)
 			return
 		}
 	}
@@ -93,7 +93,7 @@ func (c *plainConn) Close() error {
 }
 
 // Listen opens a UDP socket on the loopback, with a goroutine that reads it.
-func (n *plain) Listen(ear DatagramEar) (Datagrams, error) {
+func (n *plain) Listen(ear DatagramHandler) (Datagrams, error) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func (n *plain) Listen(ear DatagramEar) (Datagrams, error) {
 }
 
 // Dropped asks the kernel.
-func (n *plain) Dropped(addresses map[netip.AddrPort]bool) uint64 { return DroppedBy(addresses) }
+func (n *plain) Dropped(addresses map[netip.AddrPort]bool) uint64 { return DroppedDatagrams(addresses) }
 
 type plainSocket struct{ *net.UDPConn }
 

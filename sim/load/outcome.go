@@ -19,13 +19,13 @@ import (
 const allOperations = "all"
 
 // Report is what was measured, for documents.
-func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
+func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 	l := &reports.Load{
 		Executor: t.Executor, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
 		Arrivals: reports.Arrivals(m.Arrivals), Beacons: reports.LoadBeacons(m.Beacons),
 		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{},
 	}
-	for _, name := range t.Waits() {
+	for _, name := range t.AwaitedOperations() {
 		o := operationNamed(name)
 		if _, given := t.Expected[name]; !given && !m.Frozen[o] {
 			continue // the run ended in its warm-up
@@ -52,9 +52,9 @@ func (m *Measured) Report(t *scenarios.Traffic) *reports.Load {
 	return l
 }
 
-// Unmeasured is the report of a load of which nothing was measured.
-func Unmeasured(t *scenarios.Traffic) *reports.Load {
-	m := &Measured{figures: newFigures(0), warm: newFigures(0)}
+// EmptyReport is the report of a load of which nothing was measured.
+func EmptyReport(t *scenarios.Traffic) *reports.Load {
+	m := &Measurement{figures: newFigures(0), warm: newFigures(0)}
 	return m.Report(t)
 }
 
@@ -98,7 +98,7 @@ func (k *kind) times(name string) reports.LoadOperation {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-func useOf(u Use, in time.Duration) *reports.ProcessUse {
+func useOf(u Usage, in time.Duration) *reports.ProcessUse {
 	p := &reports.ProcessUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 		ResidentBytes: u.ResidentBytes, PeakBytes: u.PeakBytes, GCPauseSeconds: u.GCPause.Seconds()}
 	if in > 0 {
@@ -107,9 +107,9 @@ func useOf(u Use, in time.Duration) *reports.ProcessUse {
 	return p
 }
 
-// Unfit is why the figures are the generator's and not the server's; none: they
-// are the server's. Wanting is how many connections the machine had no room for.
-func Unfit(t *scenarios.Traffic, l *reports.Load, wanting uint64) (why []string) {
+// GeneratorOverloaded is why the figures are the generator's and not the server's; none: they
+// are the server's. ResourceFailures is how many connections the machine had no room for.
+func GeneratorOverloaded(t *scenarios.Traffic, l *reports.Load, wanting uint64) (why []string) {
 	if of, p99 := worstLag(t, l); p99 > t.LagBudget {
 		why = append(why, fmt.Sprintf("its schedule lag%s has a p99 of %s ms, above its budget of %s ms; ask for a lower rate, or give it more processors",
 			of, check.Number(math.Round(milliseconds(p99)*1e3)/1e3), check.Number(milliseconds(t.LagBudget))))
@@ -124,9 +124,9 @@ func Unfit(t *scenarios.Traffic, l *reports.Load, wanting uint64) (why []string)
 	return why
 }
 
-// Within says how far inside its budgets the generator stayed, for a run that
+// BudgetNote says how far inside its budgets the generator stayed, for a run that
 // can be believed.
-func Within(t *scenarios.Traffic, l *reports.Load) string {
+func BudgetNote(t *scenarios.Traffic, l *reports.Load) string {
 	of, p99 := worstLag(t, l)
 	text := fmt.Sprintf("load: the generator kept its budgets: the p99 of its lag%s is %s of %s ms", of,
 		check.Number(math.Round(milliseconds(p99)*1e3)/1e3), check.Number(milliseconds(t.LagBudget)))

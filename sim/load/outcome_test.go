@@ -17,8 +17,8 @@ import (
 )
 
 // measured has n logins of 1 to n milliseconds, due a tenth of a second apart.
-func measured(n int) *Measured {
-	m := &Measured{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
+func measured(n int) *Measurement {
+	m := &Measurement{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	for i := range n {
 		due := time.Duration(i) * 100 * time.Millisecond
 		m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due + time.Millisecond, Done: due + time.Duration(i+1)*time.Millisecond})
@@ -129,14 +129,14 @@ func TestChecksOfALoad(t *testing.T) {
 func TestUnfit(t *testing.T) {
 	traffic := &scenarios.Traffic{LagBudget: 2 * time.Millisecond, CPUBudget: 0.8}
 	m := measured(100)
-	m.HasOwn, m.Own = true, Use{User: time.Second}
-	if why := Unfit(traffic, m.Report(traffic), 0); len(why) > 0 {
+	m.HasOwn, m.Own = true, Usage{User: time.Second}
+	if why := GeneratorOverloaded(traffic, m.Report(traffic), 0); len(why) > 0 {
 		t.Errorf("a generator that kept its pace: %q", why)
 	}
 	m.Own.User = 1000 * time.Second
 	m.figures.add(&Row{Operation: Beacon, Sent: 20 * time.Millisecond, Done: 20 * time.Millisecond})
 	m.figures.add(&Row{Operation: Beacon, Sent: 20 * time.Millisecond, Done: 20 * time.Millisecond})
-	why := strings.Join(Unfit(traffic, m.Report(traffic), 3), "\n")
+	why := strings.Join(GeneratorOverloaded(traffic, m.Report(traffic), 3), "\n")
 	for _, want := range []string{"p99 of 20.005 ms, above its budget of 2 ms", "of all processors, above its budget of 80 %", "for 3 connections"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("why not: %s\nwant %q", why, want)
@@ -148,7 +148,7 @@ func TestUnfit(t *testing.T) {
 // it late, whose own lag is none. In a mix nothing comes after.
 func TestUnfitByOneOperation(t *testing.T) {
 	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8, Session: []scenarios.Verb{scenarios.VerbLogin}}
-	m := &Measured{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
+	m := &Measurement{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	add := func(o Operation, count int, lag time.Duration) {
 		for range count {
 			m.figures.add(&Row{Operation: o, Sent: lag, Done: lag + time.Millisecond})
@@ -158,17 +158,17 @@ func TestUnfitByOneOperation(t *testing.T) {
 	add(Connect, 5, 204*time.Millisecond)
 	add(Beacon, 900, 0)
 	want := []string{"its schedule lag of connect has a p99 of 204.079 ms, above its budget of 10 ms; ask for a lower rate, or give it more processors"}
-	if d := cmp.Diff(want, Unfit(traffic, m.Report(traffic), 0)); d != "" {
+	if d := cmp.Diff(want, GeneratorOverloaded(traffic, m.Report(traffic), 0)); d != "" {
 		t.Error(d)
 	}
 	mix := *traffic
 	mix.Session = nil
-	if why := Unfit(&mix, m.Report(&mix), 0); len(why) > 0 {
+	if why := GeneratorOverloaded(&mix, m.Report(&mix), 0); len(why) > 0 {
 		t.Errorf("a mix: %q", why)
 	}
 	add(Login, 99, 300*time.Millisecond)
 	add(Beacon, 20000, 0)
-	if why := Unfit(traffic, m.Report(traffic), 0); len(why) != 1 || !strings.Contains(why[0], "of connect") {
+	if why := GeneratorOverloaded(traffic, m.Report(traffic), 0); len(why) != 1 || !strings.Contains(why[0], "of connect") {
 		t.Errorf("a p99 of 99 samples says nothing, and yet: %q", why)
 	}
 }
@@ -199,7 +199,7 @@ func TestNoMedianSaysWhatCame(t *testing.T) {
 		{Connect, "in the warm-up of 5s no connect was answered as it should be (3 failed): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {connect: …}` does"},
 		{Login, "in the warm-up of 5s no login was answered as it should be (none was tried): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {login: …}` does"},
 	} {
-		e := NoMedian{WarmUp: 5 * time.Second, Operation: scenarios.LoadOperations[c.o], Failed: m.figures.failed(c.o)}
+		e := NoMedianError{WarmUp: 5 * time.Second, Operation: scenarios.LoadOperations[c.o], Failed: m.figures.failed(c.o)}
 		if e.Error() != c.want {
 			t.Errorf("it says %q\nwant     %q", e.Error(), c.want)
 		}
@@ -249,11 +249,11 @@ func TestWithin(t *testing.T) {
 	}
 	l := &reports.Load{All: reports.LoadOperation{Lag: h}}
 	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8}
-	if got, want := Within(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms"; got != want {
+	if got, want := BudgetNote(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	l.Generator = &reports.ProcessUse{CPUShare: 0.14}
-	if got, want := Within(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms, and it used 14 of 80 % of all processors"; got != want {
+	if got, want := BudgetNote(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms, and it used 14 of 80 % of all processors"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

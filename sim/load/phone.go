@@ -52,8 +52,8 @@ type line struct {
 	ended error
 }
 
-// Opened is of a ConnEar.
-func (l *line) Opened(err error) {
+// OnOpen is of a ConnHandler.
+func (l *line) OnOpen(err error) {
 	l.phone.mu.Lock()
 	defer l.phone.mu.Unlock()
 	if l.phone.line == l {
@@ -61,8 +61,8 @@ func (l *line) Opened(err error) {
 	}
 }
 
-// Heard is of a ConnEar.
-func (l *line) Heard(p []byte) {
+// OnData is of a ConnHandler.
+func (l *line) OnData(p []byte) {
 	l.phone.mu.Lock()
 	defer l.phone.mu.Unlock()
 	if l.phone.line == l {
@@ -70,8 +70,8 @@ func (l *line) Heard(p []byte) {
 	}
 }
 
-// Ended is of a ConnEar.
-func (l *line) Ended(err error) {
+// OnEnd is of a ConnHandler.
+func (l *line) OnEnd(err error) {
 	l.phone.mu.Lock()
 	defer l.phone.mu.Unlock()
 	if l.phone.line == l {

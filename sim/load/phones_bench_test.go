@@ -49,7 +49,7 @@ func hold(in io.Reader, out io.Writer) error {
 		looked = true
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
-		u, _ := UseOf(os.Getpid())
+		u, _ := UsageOf(os.Getpid())
 		h.Resident, h.Heap, h.Stack = u.PeakBytes, int64(m.HeapInuse), int64(m.StackInuse)
 	}
 	m, err := Run(context.Background(), c)

@@ -24,8 +24,8 @@ func ownGroup() *syscall.SysProcAttr {
 // architecture that Go knows.
 const tick = 10 * time.Millisecond
 
-// UseOf is what a process has used; false: it is gone.
-func UseOf(pid int) (u Use, ok bool) {
+// UsageOf is what a process has used; false: it is gone.
+func UsageOf(pid int) (u Usage, ok bool) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return u, false
@@ -65,9 +65,9 @@ func kilobytes(status []byte, name string) int64 {
 	return n << 10
 }
 
-// DroppedBy is how many datagrams the kernel threw away because the buffers of
+// DroppedDatagrams is how many datagrams the kernel threw away because the buffers of
 // the sockets with these IPv4 addresses were full.
-func DroppedBy(addresses map[netip.AddrPort]bool) uint64 {
+func DroppedDatagrams(addresses map[netip.AddrPort]bool) uint64 {
 	f, err := os.Open("/proc/net/udp")
 	if err != nil {
 		return 0

@@ -9,11 +9,11 @@ import (
 )
 
 func TestUseOfThisProcess(t *testing.T) {
-	u, ok := UseOf(os.Getpid())
+	u, ok := UsageOf(os.Getpid())
 	if !ok || u.ResidentBytes < 1<<20 || u.PeakBytes < u.ResidentBytes {
 		t.Errorf("%+v, %v", u, ok)
 	}
-	if _, ok := UseOf(1 << 30); ok {
+	if _, ok := UsageOf(1 << 30); ok {
 		t.Error("a process that is not there uses something")
 	}
 }
@@ -41,7 +41,7 @@ func TestKernelCountsWhatASocketDrops(t *testing.T) {
 	}
 	to := c.LocalAddr().(*net.UDPAddr)
 	ports := map[netip.AddrPort]bool{netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(to.Port)): true}
-	if n := DroppedBy(ports); n != 0 {
+	if n := DroppedDatagrams(ports); n != 0 {
 		t.Fatalf("%d dropped before anything was sent", n)
 	}
 	for range 1000 {
@@ -49,7 +49,7 @@ func TestKernelCountsWhatASocketDrops(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := DroppedBy(ports); n == 0 || n >= 1000 {
+	if n := DroppedDatagrams(ports); n == 0 || n >= 1000 {
 		t.Errorf("%d of 1000 dropped by a buffer of 4 KiB", n)
 	}
 }

@@ -10,8 +10,8 @@ import (
 // ownGroup asks for nothing here.
 func ownGroup() *syscall.SysProcAttr { return nil }
 
-// UseOf is not known here.
-func UseOf(int) (Use, bool) { return Use{}, false }
+// UsageOf is not known here.
+func UsageOf(int) (Usage, bool) { return Usage{}, false }
 
-// DroppedBy is not known here: 0.
-func DroppedBy(map[netip.AddrPort]bool) uint64 { return 0 }
+// DroppedDatagrams is not known here: 0.
+func DroppedDatagrams(map[netip.AddrPort]bool) uint64 { return 0 }

@@ -150,7 +150,7 @@ func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 func benched(phones int, address string, t scenarios.Traffic) Config {
 	t.MaxInFlight, t.Timeout, t.GracefulStop = phones, 10*time.Second, 10*time.Second
 	t.Beacons = max(1, t.Beacons)
-	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Network: &Sockets{Server: address}, OwnUse: func() (Use, bool) { return UseOf(os.Getpid()) }}
+	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Network: &Sockets{Server: address}, OwnUsage: func() (Usage, bool) { return UsageOf(os.Getpid()) }}
 	for i := range phones {
 		c.Phones = append(c.Phones, Phone{User: fmt.Sprintf("phone%d", i), Password: "secret", Single: true})
 	}

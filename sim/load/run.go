@@ -33,8 +33,8 @@ type Config struct {
 	// Judge says of figures so far how many thresholds hold, are broken and cannot
 	// be judged yet: asked once a second for the meter; nil: not at all.
 	Judge func(*reports.Load) (held, broken, undecided int)
-	// Use is what this process and the server have used so far; nil: not known.
-	OwnUse, ServerUse func() (Use, bool)
+	// OwnUsage and ServerUsage are what this process and the server have used so far; nil: not known.
+	OwnUsage, ServerUsage func() (Usage, bool)
 	// Progress is called ten times a second; nil: never.
 	Progress func(at, length time.Duration)
 }
@@ -46,16 +46,16 @@ type Phone struct {
 	PasswordPause  time.Duration // 0: name and password are one send
 }
 
-// Use of a process.
-type Use struct {
+// Usage of a process.
+type Usage struct {
 	User, System  time.Duration // of processors, since it began
 	ResidentBytes int64
 	PeakBytes     int64
 	GCPause       time.Duration // in which it stood still, since it began
 }
 
-// Measured is what a run came to.
-type Measured struct {
+// Measurement is what a run came to.
+type Measurement struct {
 	figures  *figures
 	warm     *figures    // of the warm-up
 	bySecond [2]bySecond // arrivals of the warm-up, and of the measured part
@@ -66,7 +66,7 @@ type Measured struct {
 	Beacons  Beacons
 	Length   time.Duration // of the measured arrivals
 	// What was used in that time; Peak and Resident at its end.
-	Own, Server       Use
+	Own, Server       Usage
 	HasOwn, HasServer bool
 	Interrupted       bool
 }
@@ -116,7 +116,7 @@ func (e *engine) now() time.Duration { return e.Clock.Since(e.origin) }
 
 // Run makes the load. The error says why it could not be made; what the server
 // did wrong is in the figures.
-func Run(ctx context.Context, c Config) (m *Measured, err error) {
+func Run(ctx context.Context, c Config) (m *Measurement, err error) {
 	if c.Meter == nil {
 		c.Meter = reports.NewMeter("", "")
 	}
@@ -142,13 +142,13 @@ func (e *engine) meter() {
 }
 
 // play lets arrivals come until the last stage is over, and sessions end.
-func (e *engine) play() (*Measured, error) {
+func (e *engine) play() (*Measurement, error) {
 	e.beginTime()
 	if err := e.openSockets(); err != nil {
 		return nil, err
 	}
 	e.free = append(e.free, e.phones...)
-	m := &Measured{figures: e.measured, warm: e.warm, seed: e.Seed}
+	m := &Measurement{figures: e.measured, warm: e.warm, seed: e.Seed}
 	watch := newWatch(e, m)
 	var err error
 	if e.Sleep != nil {
@@ -308,7 +308,7 @@ const (
 )
 
 // settle ends what goes on, and then hears beacons that are still under way.
-func (e *engine) settle(m *Measured) {
+func (e *engine) settle(m *Measurement) {
 	e.abandon()
 	if m.Beacons.Sent = e.beacons.sent.Load(); m.Beacons.Sent > 0 && !m.Interrupted {
 		e.Clock.Sleep(reception)

@@ -11,7 +11,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-func ran(t *testing.T, c Config) *Measured {
+func ran(t *testing.T, c Config) *Measurement {
 	t.Helper()
 	m, err := Run(t.Context(), c)
 	if err != nil {

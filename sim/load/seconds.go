@@ -8,7 +8,7 @@ import (
 )
 
 // Histograms are the times of every operation, second by second.
-func (m *Measured) Histograms() *reports.Histograms { return m.figures.histograms() }
+func (m *Measurement) Histograms() *reports.Histograms { return m.figures.histograms() }
 
 // histograms are the times of every operation, second by second.
 func (f *figures) histograms() *reports.Histograms {

@@ -18,9 +18,9 @@ import (
 // no switch to one.
 type Sockets struct {
 	Server string // host:port
-	// Wanting counts connections that this machine had no file descriptor or no
+	// ResourceFailures counts connections that this machine had no file descriptor or no
 	// port for.
-	Wanting atomic.Uint64
+	ResourceFailures atomic.Uint64
 
 	mu        sync.Mutex
 	listeners []*listener
@@ -65,17 +65,19 @@ func (s *Sockets) Close() error {
 }
 
 // Dropped asks the kernel.
-func (s *Sockets) Dropped(addresses map[netip.AddrPort]bool) uint64 { return DroppedBy(addresses) }
+func (s *Sockets) Dropped(addresses map[netip.AddrPort]bool) uint64 {
+	return DroppedDatagrams(addresses)
+}
 
 // Dial begins to open a TCP connection.
-func (s *Sockets) Dial(ear ConnEar) Conn {
+func (s *Sockets) Dial(ear ConnHandler) Conn {
 	c := &tcp{ear: ear}
 	c.take = c.opening
 	if err := s.dial(c); err != nil {
 		if wanting(err) {
-			s.Wanting.Add(1)
+			s.ResourceFailures.Add(1)
 		}
-		s.refused.Go(func() { ear.Opened(err) })
+		s.refused.Go(func() { ear.OnOpen(err) })
 	}
 	return c
 }
@@ -179,7 +181,7 @@ func (h *heard) Close() error {
 // tcp is a connection.
 type tcp struct {
 	heard
-	ear ConnEar
+	ear ConnHandler
 }
 
 // opening is called when the connection is open, or was refused.
@@ -201,7 +203,7 @@ func (c *tcp) opening([]byte) {
 	}
 	c.take = c.listen
 	c.mu.Unlock()
-	c.ear.Opened(err)
+	c.ear.OnOpen(err)
 }
 
 func (c *tcp) listen(p []byte) {
@@ -209,7 +211,7 @@ func (c *tcp) listen(p []byte) {
 	switch {
 	case !ok:
 	case n > 0:
-		c.ear.Heard(p[:n])
+		c.ear.OnData(p[:n])
 	default:
 		c.mu.Lock()
 		if !c.closed {
@@ -219,7 +221,7 @@ func (c *tcp) listen(p []byte) {
 		if err == nil {
 			err = io.EOF
 		}
-		c.ear.Ended(err)
+		c.ear.OnEnd(err)
 	}
 }
 

@@ -22,9 +22,9 @@ func newOverheard() *overheard {
 	return &overheard{opened: make(chan error, 1), ended: make(chan error, 1), bytes: make(chan string, 100)}
 }
 
-func (o *overheard) Opened(err error) { o.opened <- err }
-func (o *overheard) Heard(p []byte)   { o.bytes <- string(p) }
-func (o *overheard) Ended(err error)  { o.ended <- err }
+func (o *overheard) OnOpen(err error) { o.opened <- err }
+func (o *overheard) OnData(p []byte)  { o.bytes <- string(p) }
+func (o *overheard) OnEnd(err error)  { o.ended <- err }
 
 // networks are the two kinds: threads for all sockets, and goroutines for each.
 func networks(address string) map[string]Network {

@@ -20,9 +20,9 @@ func thresholdsOf(s *scenarios.Scenario) (own, implied []scenarios.Threshold) {
 	return s.Thresholds, implied
 }
 
-// Standing is how many thresholds hold by the figures so far, how many do not,
+// ThresholdStatus is how many thresholds hold by the figures so far, how many do not,
 // and how many have nothing to look at yet.
-func Standing(s *scenarios.Scenario, l *reports.Load) (held, broken, undecided int) {
+func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, undecided int) {
 	own, implied := thresholdsOf(s)
 	for _, t := range slices.Concat(own, implied) {
 		switch _, holds, ok := check.Threshold(&t, sampleOf(t.Metric, l)); {

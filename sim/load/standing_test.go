@@ -33,7 +33,7 @@ func TestThresholdsMoveWhileTheLoadLasts(t *testing.T) {
 		c.Meter = reports.NewMeter("s", "1")
 		c.Meter.Thresholds(0, 0, 5)
 		c.Phase = "step-3"
-		c.Judge = func(l *reports.Load) (held, broken, undecided int) { return Standing(s, l) }
+		c.Judge = func(l *reports.Load) (held, broken, undecided int) { return ThresholdStatus(s, l) }
 		shows := func(at time.Duration, want string) {
 			time.AfterFunc(at, func() {
 				if err := testutil.GatherAndCompare(c.Meter.Gatherer(), strings.NewReader(want), "bluetrace_thresholds", "bluetrace_phase_active"); err != nil {

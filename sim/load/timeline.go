@@ -25,7 +25,7 @@ func (b *bySecond) count(sinceBegin time.Duration, started bool) {
 }
 
 // timeline is the run second by second, its warm-up first.
-func (m *Measured) timeline(t *scenarios.Traffic) []reports.LoadSecond {
+func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 	pacer := NewPacer(t)
 	line := []reports.LoadSecond{}
 	for i, f := range []*figures{m.warm, m.figures} {

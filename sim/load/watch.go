@@ -12,10 +12,10 @@ import (
 // watch sees to what happens once at a time: the end of the warm-up, progress.
 type watch struct {
 	*engine
-	m        *Measured
+	m        *Measurement
 	begun    bool // the measured part
-	own      Use
-	server   Use
+	own      Usage
+	server   Usage
 	looking  sync.WaitGroup // at what has been used
 	nextTell time.Duration
 	nextLook time.Duration
@@ -28,7 +28,7 @@ const (
 	lookEvery = time.Second
 )
 
-func newWatch(e *engine, m *Measured) *watch {
+func newWatch(e *engine, m *Measurement) *watch {
 	e.Meter.Enter(e.phases[0])
 	return &watch{engine: e, m: m}
 }
@@ -43,8 +43,8 @@ func (w *watch) at(now time.Duration) error {
 		}
 		w.Meter.Enter(w.phases[1])
 		w.looking.Go(func() { // the pace goes on meanwhile
-			w.own, w.m.HasOwn = used(w.OwnUse)
-			w.server, w.m.HasServer = used(w.ServerUse)
+			w.own, w.m.HasOwn = used(w.OwnUsage)
+			w.server, w.m.HasServer = used(w.ServerUsage)
 		})
 	}
 	if now >= w.nextTell {
@@ -56,7 +56,7 @@ func (w *watch) at(now time.Duration) error {
 	}
 	if now >= w.nextLook {
 		w.nextLook = now + lookEvery
-		if w.ServerUse != nil {
+		if w.ServerUsage != nil {
 			w.looking.Go(w.tellUse)
 		}
 		if w.Judge != nil && w.begun {
@@ -68,7 +68,7 @@ func (w *watch) at(now time.Duration) error {
 
 // tellUse feeds the meter with what the server has used.
 func (w *watch) tellUse() {
-	if u, ok := w.ServerUse(); ok {
+	if u, ok := w.ServerUsage(); ok {
 		w.Meter.Server(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
 	}
@@ -82,22 +82,22 @@ func (w *watch) ended() {
 	if !w.begun {
 		return
 	}
-	w.m.Own = difference(w.OwnUse, w.own)
-	w.m.Server = difference(w.ServerUse, w.server)
+	w.m.Own = difference(w.OwnUsage, w.own)
+	w.m.Server = difference(w.ServerUsage, w.server)
 }
 
-func used(of func() (Use, bool)) (Use, bool) {
+func used(of func() (Usage, bool)) (Usage, bool) {
 	if of == nil {
-		return Use{}, false
+		return Usage{}, false
 	}
 	return of()
 }
 
 // difference is what was used since before.
-func difference(of func() (Use, bool), before Use) Use {
+func difference(of func() (Usage, bool), before Usage) Usage {
 	u, ok := used(of)
 	if !ok {
-		return Use{}
+		return Usage{}
 	}
 	u.User -= before.User
 	u.System -= before.System
@@ -105,16 +105,16 @@ func difference(of func() (Use, bool), before Use) Use {
 	return u
 }
 
-// NoMedian is the error of a run in whose warm-up nothing of a kind was
+// NoMedianError is the error of a run in whose warm-up nothing of a kind was
 // answered.
-type NoMedian struct {
+type NoMedianError struct {
 	WarmUp    time.Duration
 	Lag       time.Duration // p99 of the generator's own in it
 	Operation string
 	Failed    uint64 // of these operations
 }
 
-func (e *NoMedian) Error() string {
+func (e *NoMedianError) Error() string {
 	came := "none was tried"
 	if e.Failed > 0 {
 		came = fmt.Sprintf("%d failed", e.Failed)
@@ -126,12 +126,12 @@ func (e *NoMedian) Error() string {
 // freeze decides the expected response times for the measured part.
 func (w *watch) freeze() error {
 	var all [operations]time.Duration
-	for _, name := range w.Traffic.Waits() {
+	for _, name := range w.Traffic.AwaitedOperations() {
 		o := operationNamed(name)
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
 			if given, ok = w.warm.median(o); !ok {
-				return &NoMedian{w.warmUp, w.warm.lag(), name, w.warm.failed(o)}
+				return &NoMedianError{w.warmUp, w.warm.lag(), name, w.warm.failed(o)}
 			}
 			w.frozen[o] = true
 		}

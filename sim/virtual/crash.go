@@ -110,7 +110,7 @@ func (w *World) startPhone(who uint32) {
 	if n.stopped > 0 || !n.off {
 		return
 	}
-	var kept []nodes.Kept
+	var kept []nodes.StoredContact
 	f := w.folder(who)
 	if f != nil {
 		if err := w.openLog(who); err != nil {
@@ -118,7 +118,7 @@ func (w *World) startPhone(who uint32) {
 			w.later(int64(startAgain), func() { w.startNode(who) })
 			return
 		}
-		kept = f.log.Kept()
+		kept = f.log.Stored()
 	}
 	ph := &w.phones[who]
 	n.off = false

@@ -90,7 +90,7 @@ func (m *emitter) operationDone(phone uint32, effect *nodes.PhoneEffect) {
 	m.stream.Emit(e)
 }
 
-func (m *emitter) logWritten(phone uint32, stored []nodes.Kept) {
+func (m *emitter) logWritten(phone uint32, stored []nodes.StoredContact) {
 	e := m.next(event.LogWritten, phone, event.NoPeer)
 	e.Stored = stored
 	m.stream.Emit(e)

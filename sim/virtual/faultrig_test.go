@@ -37,7 +37,7 @@ func (w *told) PhoneStarted(at int64, phone uint32, log *nodes.ContactLog) {
 	w.add(at, "phone %d started with %d", phone, log.Len())
 }
 
-func (w *told) Written(at int64, phone uint32, kept []nodes.Kept) {
+func (w *told) Written(at int64, phone uint32, kept []nodes.StoredContact) {
 	w.add(at, "phone %d wrote %d", phone, len(kept))
 }
 func (w *told) ServerStopped(at int64) { w.add(at, "server stopped") }

@@ -176,7 +176,7 @@ func (w *World) each(n *world.Nodes, f func(who uint32)) {
 
 // has says whether a set that may be empty, and then means everybody, has a
 // node.
-func has(n *world.Nodes, who uint32) bool { return n.Nobody() || n.Has(who) }
+func has(n *world.Nodes, who uint32) bool { return n.IsEmpty() || n.Has(who) }
 
 // happens says whether the rule strikes the next thing that it might happen to,
 // which is the doing of a node.

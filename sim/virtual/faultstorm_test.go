@@ -27,7 +27,7 @@ func stormFault(src *rand.Rand, n int) *world.Fault {
 				s.Phones = append(s.Phones, i)
 			}
 		}
-		if s.Nobody() {
+		if s.IsEmpty() {
 			s.Any = true
 		}
 		return s

@@ -29,7 +29,7 @@ func (w *World) PhoneHolds(who uint32) (world.PhoneHolds, bool) {
 		return world.PhoneHolds{}, false
 	}
 	return world.PhoneHolds{
-		Kept:    len(f.log.Kept()),
+		Kept:    len(f.log.Stored()),
 		LogFile: f.memory.Size(contactLogName),
 		Journal: f.memory.Size(contactLogName + ".journal"),
 	}, true

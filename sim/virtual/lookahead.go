@@ -72,7 +72,7 @@ func (w *World) askForLog(e *entry) {
 	ph := &w.phones[e.who]
 	if e.kind() != kindDatagram {
 		if ph.machine.ExpiresBy(time.Duration(e.at)) {
-			second, _ := ph.machine.Log().Ends()
+			second, _ := ph.machine.Log().PrefetchPointers()
 			prefetch(second)
 		}
 		return
@@ -80,12 +80,12 @@ func (w *World) askForLog(e *entry) {
 	switch w.partOf(e) {
 	case firstPart:
 		prefetch(unsafe.Pointer(unsafe.SliceData(ph.firsts)))
-		if parts := ph.machine.Parts(); parts != nil {
+		if parts := ph.machine.AssemblerMemory(); parts != nil {
 			prefetch(parts)
 			prefetch(unsafe.Add(parts, 64))
 		}
 	case noPart, lastPart:
-		_, next := ph.machine.Log().Ends()
+		_, next := ph.machine.Log().PrefetchPointers()
 		prefetch(next)
 	}
 }

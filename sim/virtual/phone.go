@@ -151,7 +151,7 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 	if !ok {
 		sender = event.NoPeer
 	}
-	if e.Broken || e.Err != nil {
+	if e.OutOfTurn || e.Err != nil {
 		ph.invalid++
 	} else {
 		ph.valid++

@@ -72,8 +72,8 @@ func (w *wire) BeaconSent(int64, uint32, *[protocol.BeaconSize]byte) { w.beacons
 func (w *wire) DatagramsForged(int64, uint32) { w.forged++ }
 
 func (w *wire) Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
-	v := verdict{at: time.Duration(at), phone: phone, sender: sender, broken: e.Broken, valid: !e.Broken && e.Err == nil}
-	if !e.Broken {
+	v := verdict{at: time.Duration(at), phone: phone, sender: sender, broken: e.OutOfTurn, valid: !e.OutOfTurn && e.Err == nil}
+	if !e.OutOfTurn {
 		v.raw = string(e.Raw[:])
 	}
 	w.verdicts = append(w.verdicts, v)

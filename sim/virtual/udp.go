@@ -230,11 +230,11 @@ func (p *phone) began(now int64, from protocol.Address, sent int64) {
 // no beacon, when the datagram was that showed it.
 func (w *World) sentAt(p *phone, e *nodes.PhoneEffect) (int64, bool) {
 	h := &w.handing
-	if h.is && (e.Broken || h.whole && e.First == e.At.Elapsed) {
+	if h.is && (e.OutOfTurn || h.whole && e.FirstPart == e.At.Elapsed) {
 		return h.sent, true
 	}
 	for i := range p.firsts {
-		if f := &p.firsts[i]; f.from == e.From && f.arrived == int64(e.First) {
+		if f := &p.firsts[i]; f.from == e.From && f.arrived == int64(e.FirstPart) {
 			sent := f.sent
 			p.firsts[i] = p.firsts[len(p.firsts)-1]
 			p.firsts = p.firsts[:len(p.firsts)-1]

@@ -129,10 +129,10 @@ type World struct {
 	host serverHost
 
 	seed    uint64
-	faults  *faults           // nil: none has begun so far
-	clocks  []world.NodeClock // of the phones and of the server; nil: all are the world's
-	folders []phoneFolder     // nil: no phone has one
-	written []nodes.Kept      // room for what a log on a disk is said to hold
+	faults  *faults               // nil: none has begun so far
+	clocks  []world.NodeClock     // of the phones and of the server; nil: all are the world's
+	folders []phoneFolder         // nil: no phone has one
+	written []nodes.StoredContact // room for what a log on a disk is said to hold
 
 	phoneOut  nodes.PhoneOutbox
 	calls     []func()

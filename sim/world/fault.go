@@ -1,48 +1,44 @@
 package world
 
 import (
-	"slices"
 	"time"
+
+	"bluetrace/scenarios/fault"
 )
 
-// FaultKind is what goes wrong in a world. The values are the words of the
-// language.
-type FaultKind string
+// FaultKind is the kind of a fault.
+type FaultKind = fault.Kind
 
 // The kinds of faults.
 const (
-	Lose      FaultKind = "lose"
-	Delay     FaultKind = "delay"
-	Duplicate FaultKind = "duplicate"
-	Reorder   FaultKind = "reorder"
-	Corrupt   FaultKind = "corrupt"
-	Truncate  FaultKind = "truncate"
-	Cut       FaultKind = "cut"
-	Slow      FaultKind = "slow"
+	Lose      = fault.Lose
+	Delay     = fault.Delay
+	Duplicate = fault.Duplicate
+	Reorder   = fault.Reorder
+	Corrupt   = fault.Corrupt
+	Truncate  = fault.Truncate
+	Cut       = fault.Cut
+	Slow      = fault.Slow
 
-	Pieces    FaultKind = "pieces"
-	Join      FaultKind = "join"
-	Reset     FaultKind = "reset"
-	HalfClose FaultKind = "half_close"
-	Stall     FaultKind = "stall"
-	Refuse    FaultKind = "refuse"
-	TimeOut   FaultKind = "time_out"
+	Pieces    = fault.Pieces
+	Join      = fault.Join
+	Reset     = fault.Reset
+	HalfClose = fault.HalfClose
+	Stall     = fault.Stall
+	Refuse    = fault.Refuse
+	TimeOut   = fault.TimeOut
 
-	Crash     FaultKind = "crash"
-	SwitchOff FaultKind = "switch_off"
-	Pause     FaultKind = "pause"
-	Leave     FaultKind = "leave"
+	Crash     = fault.Crash
+	SwitchOff = fault.SwitchOff
+	Pause     = fault.Pause
+	Leave     = fault.Leave
 
-	DiskFault  FaultKind = "disk"
-	ClockFault FaultKind = "clock"
+	DiskFault  = fault.Disk
+	ClockFault = fault.Clock
 )
 
-// Nodes is a set of the server and phones.
-type Nodes struct {
-	Any    bool // everybody
-	Server bool
-	Phones []uint32 // in ascending order
-}
+// Nodes is a set of the server and phones, with Phones in ascending order. Its Has takes Nobody for the server.
+type Nodes = fault.NodeSet[uint32]
 
 // Fault is one that a world can have. The fields are those of the language's
 // Fault; a world knows nothing of when it is to begin and end.
@@ -94,18 +90,3 @@ type Faulty interface {
 	// End takes it back: what it holds up goes on, who was stopped is started.
 	End(f *Fault)
 }
-
-// Has says whether the node is one of them; Nobody is the server.
-func (n *Nodes) Has(who uint32) bool {
-	switch {
-	case n.Any:
-		return true
-	case who == Nobody:
-		return n.Server
-	}
-	_, found := slices.BinarySearch(n.Phones, who)
-	return found
-}
-
-// Nobody says that no node is named.
-func (n *Nodes) Nobody() bool { return !n.Any && !n.Server && len(n.Phones) == 0 }

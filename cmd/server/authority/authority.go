@@ -30,8 +30,8 @@ type authority struct {
 	folder   *files.Server
 	server   *socket.Server
 	metrics  *metrics
-	exporter *scraping.Server // nil: metrics are off
-	behind   *socket.Behind   // nil: what is answered is on the disk
+	exporter *scraping.Server    // nil: metrics are off
+	behind   *socket.WriteBehind // nil: what is answered is on the disk
 
 	first []nodes.Credential // until the server has asked for them
 }
@@ -63,14 +63,14 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	settings := a.settings
 	settings.Zone, settings.NameKey, settings.Entropy = zone, h.folder.NameKey(), &entropy{}
 	config := socket.ServerConfig{
-		Settings: settings, Listener: l, MaxSockets: a.sockets, CloseWithin: closeWithin, Disk: h, Clock: h.clock, Origin: h.clock.Now(), Lock: &sync.Mutex{},
+		Settings: settings, Listener: l, MaxSockets: a.sockets, CloseTimeout: closeWithin, Disk: h, Clock: h.clock, Origin: h.clock.Now(), Lock: &sync.Mutex{},
 		Output: &output{to: p.stdout, complain: p.complain}, Credentials: h.credentials, Restore: h.restore,
 	}
 	if h.metrics != nil {
 		config.Observer = h.metrics
 	}
 	if a.noFsync {
-		h.behind = socket.NewBehind(h)
+		h.behind = socket.NewWriteBehind(h)
 		config.Disk, config.Inline = h.behind, true
 	}
 	if h.server, err = socket.NewServer(config); err != nil {

@@ -105,8 +105,8 @@ func (m *metrics) Ended(nodes.Now, nodes.Conn) {}
 // Stored is not counted: the disk is measured where it is called.
 func (m *metrics) Stored(nodes.Now, nodes.StoreID, []nodes.Record, error) {}
 
-// Did counts what the server decided.
-func (m *metrics) Did(_ nodes.Now, e *nodes.ServerEffect) {
+// Effect counts what the server decided.
+func (m *metrics) Effect(_ nodes.Now, e *nodes.ServerEffect) {
 	switch e.Kind {
 	case nodes.EffectClose:
 		m.open.Dec()

@@ -18,20 +18,20 @@ func TestMetricsCount(t *testing.T) {
 	for range 3 {
 		m.Accepted(nodes.Now{}, 0, netip.AddrPort{})
 	}
-	m.Did(nodes.Now{}, &nodes.ServerEffect{Kind: nodes.EffectClose})
+	m.Effect(nodes.Now{}, &nodes.ServerEffect{Kind: nodes.EffectClose})
 	for kind, times := range map[nodes.ServerEventKind]int{
 		nodes.EventLoggedIn: 2, nodes.EventWrongPassword: 4, nodes.EventBlockBegan: 1, nodes.EventRefused: 5,
 		nodes.EventIssued: 7, nodes.EventNotIssued: 3, nodes.EventUploadBroken: 2, nodes.EventSessionEnded: 1,
 	} {
 		for range times {
-			m.Did(nodes.Now{}, &nodes.ServerEffect{Kind: nodes.EffectEvent, Event: nodes.ServerEvent{Kind: kind, Entries: 11}})
+			m.Effect(nodes.Now{}, &nodes.ServerEffect{Kind: nodes.EffectEvent, Event: nodes.ServerEvent{Kind: kind, Entries: 11}})
 		}
 	}
 	for _, e := range []nodes.ServerEvent{
 		{Kind: nodes.EventUploadDone, Entries: 10, Resolved: 4},
 		{Kind: nodes.EventSkipped, Entries: 6, User: "not a label"},
 	} {
-		m.Did(nodes.Now{}, &nodes.ServerEffect{Kind: nodes.EffectEvent, Event: e})
+		m.Effect(nodes.Now{}, &nodes.ServerEffect{Kind: nodes.EffectEvent, Event: e})
 	}
 	m.stored(1, 100*time.Microsecond, nil)
 	m.stored(50, time.Millisecond, errors.New("full"))

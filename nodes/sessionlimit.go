@@ -28,10 +28,10 @@ func (w *crowd) left(user string) {
 	w.all--
 }
 
-// Crowded ends one session because the host has no means for another: the one
+// EvictSession ends one session because the host has no means for another: the one
 // that would go for a new one at MaxConnections. When every session is the only
 // one of an account, none goes.
-func (s *Server) Crowded(now Now, out *ServerOutbox) {
+func (s *Server) EvictSession(now Now, out *ServerOutbox) {
 	s.begin(now, out)
 	if c, ok := s.leastNeeded(); ok {
 		s.crowd.closed++

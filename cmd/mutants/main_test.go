@@ -27,19 +27,19 @@ func TestOptions(t *testing.T) {
 
 func TestTheSecondTable(t *testing.T) {
 	o, err := parseOptions([]string{"--swarm", "--seeds", "5-9", "--in", "a.yaml,b.yaml", "--library=false", "--shrink-time", "5s"})
-	if err != nil || len(o.mutants) != len(swarmMutants()) || o.search.seeds != "5-9" || len(o.search.scenarios) != 2 || o.search.library || o.search.shrinkTime != 5*time.Second {
-		t.Errorf("%d mutants, %+v and %v", len(o.mutants), o.search, err)
+	if err != nil || len(o.mutants) != len(swarmMutants()) || o.seeds != "5-9" || len(o.in) != 2 || o.library || o.shrink != 5*time.Second {
+		t.Errorf("%d mutants, %+v and %v", len(o.mutants), o.in, err)
 	}
 }
 
 func TestBadOptionsAreRefused(t *testing.T) {
 	for want, arguments := range map[string][]string{
-		"--jobs 0: want at least 1":                   {"--jobs", "0"},
-		"--jobs 1025: want at least 1, and at most":   {"--jobs", "1025"},
+		"invalid --jobs 0: must be 1 to 1024":         {"--jobs", "0"},
+		"invalid --jobs 1025: must be 1 to 1024":      {"--jobs", "1025"},
 		`unknown argument "block"`:                    {"block"},
 		"--run: error parsing regexp: missing":        {"--run", "("},
 		`--run "no such mutant" matches none of the `: {"--run", "no such mutant"},
-		"--seeds needs --swarm":         {"--seeds", "1-2"},
+		"--seeds needs --swarm":                       {"--seeds", "1-2"},
 		"unknown flag: --mutant":                      {"--mutant"},
 	} {
 		if _, err := parseOptions(arguments); err == nil || !strings.HasPrefix(err.Error(), want) {
@@ -62,13 +62,13 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 
 func TestCommandAnswersWithAStatus(t *testing.T) {
 	var stdout, stderr strings.Builder
-	if got := command(t.Context(), []string{"--jobs", "0"}, &stdout, &stderr); got != misused {
-		t.Errorf("status %d, want %d", got, misused)
+	if got := command(t.Context(), []string{"--jobs", "0"}, &stdout, &stderr); got != statusUsage {
+		t.Errorf("status %d, want %d", got, statusUsage)
 	}
-	if want := "mutants: --jobs 0: want at least 1, and at most 1024\nhint: mutants --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
+	if want := "mutants: invalid --jobs 0: must be 1 to 1024\nhint: mutants --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
 		t.Errorf("printed %q and %q, want %q", stdout.String(), stderr.String(), want)
 	}
-	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != allCaught || !strings.HasPrefix(stdout.String(), "mutants plants bugs") {
+	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != statusKilled || !strings.HasPrefix(stdout.String(), "mutants plants bugs") {
 		t.Errorf("status %d, printed %q", got, stdout.String())
 	}
 }
