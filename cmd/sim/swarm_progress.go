@@ -40,7 +40,7 @@ func (p *swarmProgress) line(lasted time.Duration) string {
 // allRuns is how many there will be unless time ends; 0: that is not known.
 func (b *brood) allRuns() uint64 {
 	seeds, files := b.seeds.Last-b.seeds.First, uint64(len(b.bases))
-	if b.seeds.Open || files == 0 || seeds >= math.MaxUint64/files {
+	if b.seeds.Unbounded || files == 0 || seeds >= math.MaxUint64/files {
 		return 0
 	}
 	return (seeds + 1) * files
