@@ -40,14 +40,14 @@ func accountsFile(t *testing.T, text string) string {
 
 func TestLiveFlags(t *testing.T) {
 	accounts := accountsFile(t, "+61410888888 comp3331\r\n\nzoe a\n")
-	if l, got, said := askedLive(t, "held.yaml"); l != nil || got != held {
+	if l, got, said := askedLive(t, "held.yaml"); l != nil || got != statusPassed {
 		t.Errorf("without --live: %+v, status %d, %s", l, got, said)
 	}
-	if l, got, said := askedLive(t, "--live", "held.yaml"); l == nil || l.Server != "" || l.Credentials != nil || got != held {
+	if l, got, said := askedLive(t, "--live", "held.yaml"); l == nil || l.Server != "" || l.Credentials != nil || got != statusPassed {
 		t.Errorf("--live: %+v, status %d, %s", l, got, said)
 	}
 	l, got, said := askedLive(t, "held.yaml", "--live", "--server", "127.0.0.1:13000", "--credentials", accounts)
-	if l == nil || got != held {
+	if l == nil || got != statusPassed {
 		t.Fatalf("--server: %+v, status %d, %s", l, got, said)
 	}
 	want := []nodes.Credential{{User: "+61410888888", Password: "comp3331"}, {User: "zoe", Password: "a"}}
@@ -74,7 +74,7 @@ func TestLiveFlagsRefused(t *testing.T) {
 	} {
 		l, got, said := askedLive(t, append(c.arguments, "held.yaml")...)
 		line, _, _ := strings.Cut(said, "\n")
-		if l != nil || got != invalid || !strings.HasSuffix(line, c.want) {
+		if l != nil || got != statusInvalid || !strings.HasSuffix(line, c.want) {
 			t.Errorf("%q: status %d, said\n%s\nwant\n%s", c.arguments, got, said, c.want)
 		}
 	}
@@ -101,7 +101,7 @@ func TestCredentialsRefused(t *testing.T) {
 	} {
 		l, got, said := askedLive(t, "--live", "--server", "x:1", "--credentials", accountsFile(t, text), "held.yaml")
 		line, _, _ := strings.Cut(said, "\n")
-		if l != nil || got != invalid || !strings.HasSuffix(line, "/"+want) || strings.Contains(strings.ToLower(said), "secret") {
+		if l != nil || got != statusInvalid || !strings.HasSuffix(line, "/"+want) || strings.Contains(strings.ToLower(said), "secret") {
 			t.Errorf("%.40q: status %d, said\n%s\nwant\n%s", text, got, said, want)
 		}
 	}
@@ -126,7 +126,7 @@ func TestLiveRun(t *testing.T) {
 	}
 	b := newBench()
 	b.program.find, b.program.load, b.program.engine = scenarios.Find, scenarios.Load, sim.Run
-	if got := b.command(t.Context(), []string{"run", "--live", "--report", "text,json", file}); got != held {
+	if got := b.command(t.Context(), []string{"run", "--live", "--report", "text,json", file}); got != statusPassed {
 		t.Fatalf("status %d\n%s%s", got, b.out.String(), b.err.String())
 	}
 	for _, want := range []string{"PASSED  short: 11 checks held\n", " live, on real sockets\n", "\n  \"world\": \"live\",\n", "run --seed 1 --live "} {
@@ -172,7 +172,7 @@ func TestLoadFlagsRefused(t *testing.T) {
 		{"--rate=5", "--duration and --rate are of a load, and the file has no `load`"},
 	} {
 		_, got, said := askedLive(t, c.flag, "held.yaml")
-		if line, _, _ := strings.Cut(said, "\n"); got != invalid || !strings.HasSuffix(line, c.want) {
+		if line, _, _ := strings.Cut(said, "\n"); got != statusInvalid || !strings.HasSuffix(line, c.want) {
 			t.Errorf("%s: status %d, said\n%s\nwant\n%s", c.flag, got, said, c.want)
 		}
 	}

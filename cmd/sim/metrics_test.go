@@ -33,7 +33,7 @@ func TestMetricsFlags(t *testing.T) {
 	} {
 		b := newBench()
 		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
-		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != invalid || b.err.String() != want {
+		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
 			t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
 		}
 	}
@@ -54,7 +54,7 @@ func TestPortInUseMakesTheRunImpossible(t *testing.T) {
 	b := newBench()
 	got := b.command(t.Context(), []string{"run", "--metrics", l.Addr().String(), "held.yaml"})
 	want := regexp.MustCompile(`^sim: serving metrics at "127\.0\.0\.1:\d+": .*address already in use\nhint: name a free port with --metrics, or 0 for any\n$`)
-	if got != impossible || len(b.ran) != 0 || !want.MatchString(b.err.String()) {
+	if got != statusError || len(b.ran) != 0 || !want.MatchString(b.err.String()) {
 		t.Errorf("status %d, ran %q, %q", got, b.ran, b.err.String())
 	}
 }
@@ -109,7 +109,7 @@ func TestMetricsAreServedWhileARunLasts(t *testing.T) {
 		}
 		return engine(ctx, s, o)
 	}
-	if got := b.command(t.Context(), strings.Fields("run --metrics 0 held.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --metrics 0 held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	url := servedAt.FindStringSubmatch(b.err.String())[1]
@@ -161,7 +161,7 @@ bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="s
 		}
 		return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed}}, nil
 	}
-	if got := b.command(t.Context(), strings.Fields("run --metrics 0 first.yaml second.yaml")); got != held || ran != 2 {
+	if got := b.command(t.Context(), strings.Fields("run --metrics 0 first.yaml second.yaml")); got != statusPassed || ran != 2 {
 		t.Fatalf("status %d after %d runs: %s", got, ran, b.err.String())
 	}
 }
@@ -223,7 +223,7 @@ func TestLingerEndsWithTheNextScrape(t *testing.T) {
 			}
 		}()
 	}))
-	if got := b.command(t.Context(), strings.Fields("run --metrics 0 --linger 30s held.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --metrics 0 --linger 30s held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if d := <-asked; d != 30*time.Second {
@@ -252,7 +252,7 @@ func TestLingerEndsWithoutAScrape(t *testing.T) {
 	close(over)
 	b := newBench()
 	b.after = func(time.Duration) <-chan time.Time { return over }
-	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 --linger 1m held.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 --linger 1m held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if n := strings.Count(b.err.String(), "\n"); n != 1 {
@@ -261,7 +261,7 @@ func TestLingerEndsWithoutAScrape(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b = newBench()
 	b.after = func(time.Duration) <-chan time.Time { cancel(); return nil }
-	if got := b.command(ctx, strings.Fields("run --metrics 0 --linger 1m held.yaml")); got != held {
+	if got := b.command(ctx, strings.Fields("run --metrics 0 --linger 1m held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 }
@@ -289,7 +289,7 @@ func TestARunInVirtualTimeIsFollowed(t *testing.T) {
 		}
 		return result, err
 	}
-	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 ../../scenarios/classroom.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 ../../scenarios/classroom.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if looks < 3 || last == 0 {

@@ -108,8 +108,8 @@ func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options
 // TestTheProgramItselfIsWrong: what it says can be sent to whoever mends it.
 func TestTheProgramItselfIsWrong(t *testing.T) {
 	b := newBench()
-	if got := b.command(t.Context(), []string{"run", "wrong.yaml"}); got != impossible {
-		t.Errorf("status %d, want %d", got, impossible)
+	if got := b.command(t.Context(), []string{"run", "wrong.yaml"}); got != statusError {
+		t.Errorf("status %d, want %d", got, statusError)
 	}
 	want := `sim: the program itself is wrong, not the scenario; please report it with the scenario and its seed: out of range [3]
 at 90.000000000 s of virtual time; last events:
@@ -129,57 +129,57 @@ func TestExitStatuses(t *testing.T) {
 		want      status
 		ran       string
 	}{
-		{"run held.yaml", held, "held.yaml"},
-		{"run failed.yaml", failed, "failed.yaml"},
-		{"run mistaken.yaml", invalid, ""},
-		{"run missing.yaml", invalid, ""},
-		{"run absent", invalid, ""},
-		{"run empty", invalid, ""},
-		{"run manuals", invalid, ""},
-		{"run locked", impossible, ""},
-		{"run locked held.yaml", impossible, "held.yaml"},
-		{"run traceless.yaml", invalid, "traceless.yaml"},
-		{"run unreadable.yaml", impossible, ""},
-		{"run broken.yaml", impossible, "broken.yaml"},
-		{"run wrong.yaml", impossible, "wrong.yaml"},
-		{"run mistaken.yaml absent failed.yaml held.yaml", invalid, "failed.yaml held.yaml"},
-		{"run broken.yaml mistaken.yaml failed.yaml", impossible, "broken.yaml failed.yaml"},
-		{"run folder", failed, "folder/held.yaml folder/failed.yaml"},
-		{"run folder folder/held.yaml ./folder/held.yaml", failed, "folder/held.yaml folder/failed.yaml"},
-		{"run held.yaml --seed 7 --quiet", held, "held.yaml"},
-		{"run", invalid, ""},
-		{"run --sed 1 held.yaml", invalid, ""},
-		{"run --seed -1 held.yaml", invalid, ""},
-		{"run --seed x held.yaml", invalid, ""},
-		{"run --set N held.yaml", invalid, ""},
-		{"run --set =3 held.yaml", invalid, ""},
-		{"run --set N=1 --set N=2 held.yaml", invalid, ""},
-		{"run --report html held.yaml", invalid, ""},
-		{"run --report= held.yaml", invalid, ""},
-		{"run --out= held.yaml", invalid, ""},
-		{"run --trace t.txt held.yaml failed.yaml", invalid, ""},
-		{"run --trace t.txt folder", invalid, ""},
-		{"check held.yaml failed.yaml", held, ""},
-		{"check mistaken.yaml held.yaml", invalid, ""},
-		{"check unreadable.yaml mistaken.yaml", impossible, ""},
-		{"check", invalid, ""},
-		{"check --seed 3 held.yaml", invalid, ""},
-		{"schema", held, ""},
-		{"schema x", invalid, ""},
-		{"help", held, ""},
-		{"help run", held, ""},
-		{"help help", held, ""},
-		{"help nothing", invalid, ""},
-		{"run --help", held, ""},
-		{"", invalid, ""},
-		{"walk", invalid, ""},
+		{"run held.yaml", statusPassed, "held.yaml"},
+		{"run failed.yaml", statusFailed, "failed.yaml"},
+		{"run mistaken.yaml", statusInvalid, ""},
+		{"run missing.yaml", statusInvalid, ""},
+		{"run absent", statusInvalid, ""},
+		{"run empty", statusInvalid, ""},
+		{"run manuals", statusInvalid, ""},
+		{"run locked", statusError, ""},
+		{"run locked held.yaml", statusError, "held.yaml"},
+		{"run traceless.yaml", statusInvalid, "traceless.yaml"},
+		{"run unreadable.yaml", statusError, ""},
+		{"run broken.yaml", statusError, "broken.yaml"},
+		{"run wrong.yaml", statusError, "wrong.yaml"},
+		{"run mistaken.yaml absent failed.yaml held.yaml", statusInvalid, "failed.yaml held.yaml"},
+		{"run broken.yaml mistaken.yaml failed.yaml", statusError, "broken.yaml failed.yaml"},
+		{"run folder", statusFailed, "folder/held.yaml folder/failed.yaml"},
+		{"run folder folder/held.yaml ./folder/held.yaml", statusFailed, "folder/held.yaml folder/failed.yaml"},
+		{"run held.yaml --seed 7 --quiet", statusPassed, "held.yaml"},
+		{"run", statusInvalid, ""},
+		{"run --sed 1 held.yaml", statusInvalid, ""},
+		{"run --seed -1 held.yaml", statusInvalid, ""},
+		{"run --seed x held.yaml", statusInvalid, ""},
+		{"run --set N held.yaml", statusInvalid, ""},
+		{"run --set =3 held.yaml", statusInvalid, ""},
+		{"run --set N=1 --set N=2 held.yaml", statusInvalid, ""},
+		{"run --report html held.yaml", statusInvalid, ""},
+		{"run --report= held.yaml", statusInvalid, ""},
+		{"run --out= held.yaml", statusInvalid, ""},
+		{"run --trace t.txt held.yaml failed.yaml", statusInvalid, ""},
+		{"run --trace t.txt folder", statusInvalid, ""},
+		{"check held.yaml failed.yaml", statusPassed, ""},
+		{"check mistaken.yaml held.yaml", statusInvalid, ""},
+		{"check unreadable.yaml mistaken.yaml", statusError, ""},
+		{"check", statusInvalid, ""},
+		{"check --seed 3 held.yaml", statusInvalid, ""},
+		{"schema", statusPassed, ""},
+		{"schema x", statusInvalid, ""},
+		{"help", statusPassed, ""},
+		{"help run", statusPassed, ""},
+		{"help help", statusPassed, ""},
+		{"help nothing", statusInvalid, ""},
+		{"run --help", statusPassed, ""},
+		{"", statusInvalid, ""},
+		{"walk", statusInvalid, ""},
 	} {
 		b := newBench()
 		got := b.command(context.Background(), strings.Fields(c.arguments))
 		if got != c.want || strings.Join(b.ran, " ") != c.ran {
 			t.Errorf("sim %s: status %d, want %d; ran %q, want %q\n%s", c.arguments, got, c.want, b.ran, c.ran, b.err.String())
 		}
-		if complained := strings.Contains(b.err.String(), ": "); (c.want == invalid || c.want == impossible) != complained && !strings.Contains(c.arguments, "folder") {
+		if complained := strings.Contains(b.err.String(), ": "); (c.want == statusInvalid || c.want == statusError) != complained && !strings.Contains(c.arguments, "folder") {
 			t.Errorf("sim %s: standard error is %q", c.arguments, b.err.String())
 		}
 		if strings.ContainsRune(b.err.String()+b.out.String(), 0x1b) {
@@ -189,7 +189,7 @@ func TestExitStatuses(t *testing.T) {
 }
 
 func TestStatusNumbers(t *testing.T) {
-	got := []status{held, failed, invalid, interrupted, impossible}
+	got := []status{statusPassed, statusFailed, statusInvalid, statusInterrupted, statusError}
 	if diff := cmp.Diff([]status{0, 99, 104, 105, 107}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -251,7 +251,7 @@ func TestInterruptedRunIsReportedAndTheRestIsNot(t *testing.T) {
 		return engine(ctx, s, o)
 	}
 	folder := t.TempDir()
-	if got := b.command(ctx, []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != interrupted {
+	if got := b.command(ctx, []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != statusInterrupted {
 		t.Errorf("status %d, want 105", got)
 	}
 	if !strings.HasPrefix(b.out.String(), "INTERRUPTED  held: 0 of 1 check held, 1 undecided\n") {
