@@ -22,7 +22,7 @@ const (
 )
 
 func (k ServerEffectKind) String() string {
-	return nameOf(int(k), "send", "close", "print", "store", "event")
+	return nameAt(int(k), "send", "close", "print", "store", "event")
 }
 
 // ServerEffect is one thing for the host to do.
@@ -60,7 +60,7 @@ const (
 )
 
 func (k ServerEventKind) String() string {
-	return nameOf(int(k), "logged in", "wrong password", "block began", "refused", "issued", "not issued",
+	return nameAt(int(k), "logged in", "wrong password", "block began", "refused", "issued", "not issued",
 		"upload done", "upload broken", "skipped", "session ended")
 }
 
@@ -86,12 +86,4 @@ type ServerEvent struct {
 	Entries  int
 	Resolved int
 	Reason   string // one of the constants, or empty
-}
-
-// nameOf is names[i], or its number when there is none.
-func nameOf(i int, names ...string) string {
-	if i < len(names) {
-		return names[i]
-	}
-	return "unknown"
 }

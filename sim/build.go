@@ -33,7 +33,7 @@ type run struct {
 	clock      clock.Clock // of a live world
 	start      int64       // wall time at time zero, Unix seconds
 	rules      *check.Invariants
-	near       *nearness
+	contacts   *contactGraph
 	begin      time.Duration // zero or negative
 	length     time.Duration // 0: until the script is done, and not before atLeast
 	atLeast    time.Duration // when traces and routines with an end are over
@@ -78,7 +78,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 		if err := refuseLive(s, o.Live); err != nil {
 			return nil, err
 		}
-		s = quieted(s)
+		s = baseline(s)
 	}
 	r := &run{
 		ctx:      ctx,
@@ -90,10 +90,10 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	names := s.PhoneNames()
 	askForLargePages(len(names))
 	r.accounts = accountsOf(s, names)
-	if err := r.lend(names); err != nil {
+	if err := r.assignAccounts(names); err != nil {
 		return nil, err
 	}
-	if err := r.seat(names); err != nil {
+	if err := r.placeContacts(names); err != nil {
 		return nil, err
 	}
 	r.readScript()
@@ -129,7 +129,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 // make builds the world.
 func (r *run) make(c virtual.Config) error {
 	if r.options.Live != nil {
-		return r.enliven(c)
+		return r.newLiveWorld(c)
 	}
 	w, err := virtual.New(c)
 	if err != nil {
@@ -141,7 +141,7 @@ func (r *run) make(c virtual.Config) error {
 
 // close ends what the run has beside its result.
 func (r *run) close() error {
-	r.near.close()
+	r.contacts.close()
 	if r.closeWorld == nil {
 		return nil
 	}

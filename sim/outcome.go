@@ -42,7 +42,7 @@ func (r *run) outcome(interrupted bool) *Result {
 	r.rules.Balance(int64(w.Now()), w.Totals().Datagrams, w.UnderWay())
 	out := r.soFar()
 	out.About = s.About
-	out.Notes = slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes())
+	out.Notes = slices.Concat(r.contacts.notes, r.liveNotes(), r.routineNotes())
 	if !interrupted {
 		out.Notes = append(out.Notes, r.faultNotes()...)
 	}

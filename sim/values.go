@@ -15,7 +15,7 @@ import (
 
 // counter is a count of the run by the name that the language gives it.
 func (r *run) counter(name string) float64 {
-	if v, ok := r.mischief(name); ok {
+	if v, ok := r.faultCount(name); ok {
 		return float64(v)
 	}
 	n := r.world.Totals()

@@ -36,15 +36,15 @@ func diskMutants() []mutant {
 // journalMutants are about a contact log whose phone is started again (PROTOCOL.md
 // section 3).
 func journalMutants() []mutant {
-	const restore, contactLog, read, journal = "nodes/phone_restore.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go", "nodes/files/journal.go"
-	const clamped = "least = max(least, full-remainder(int64(later(time.Duration(kept[i].Received), full)), now.Wall, full))"
+	const restore, contactLog, read, journal = "nodes/phone.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go", "nodes/files/journal.go"
+	const clamped = "least = max(least, full-remainder(end, now.Wall, full))"
 	return []mutant{
 		{name: "a phone that starts again forgets its log", file: restore,
 			old: "if age[i] >= full {", new: "if age[i] >= 0 {"},
 		{name: "at a start an entry counts as received just now", file: restore,
-			old: clamped, new: "least = 0"},
+			old: clamped, new: "_, least = end, 0"},
 		{name: "the age of an entry at a start is not bounded", file: restore,
-			old: clamped, new: "least = time.Duration(now.Wall - kept[i].Received)"},
+			old: clamped, new: "_, least = end, time.Duration(now.Wall-stored[i].Received)"},
 		{name: "the log is written without its journal", file: contactLog,
 			old: "if err := l.writeJournal(); err != nil {", new: "if err := error(nil); err != nil {"},
 		{name: "the journal is not synced", file: contactLog,
@@ -59,19 +59,19 @@ func journalMutants() []mutant {
 // clockMutants are about clocks that are set (PROTOCOL.md section 1, Two clocks).
 func clockMutants() []mutant {
 	const phone, accounts, attempt, issue, server = "nodes/phone.go", "nodes/accounts.go", "nodes/attempt.go", "nodes/issue.go", "nodes/server.go"
-	field := edit{phone, "overflowed bool // it was said that the log is full", "overflowed, offKnown bool\n\toff time.Duration"}
+	field := edit{phone, "\treportedFull bool", "\treportedFull, offKnown bool\n\toff time.Duration"}
 	ageing := func(name, when string) mutant {
 		return mutant{name: name, file: phone,
-			old: "if gone := p.log.expire(", new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + when + ` p.off {
+			old: "if n := p.log.expire(", new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + when + ` p.off {
 		for i := range p.log.n {
-			p.log.ring[p.log.place(i)].received -= int64(off - p.off)
+			p.log.ring[p.log.index(i)].received -= int64(off - p.off)
 		}
 		if p.log.n > 0 {
 			p.log.oldest = p.log.ring[p.log.head].received
 		}
 	}
 	p.off, p.offKnown = off, true
-	if gone := p.log.expire(`, also: []edit{field}}
+	if n := p.log.expire(`, also: []edit{field}}
 	}
 	return []mutant{
 		ageing("a step of the clock ahead cuts an entry's time", ">"),
@@ -128,16 +128,17 @@ func storingMutants() []mutant {
 // brokenMutants are about connections that break, stall and are slow (PROTOCOL.md
 // sections 2 and 4).
 func brokenMutants() []mutant {
-	const session = "nodes/phone_session.go"
+	const program = "nodes/program.go"
+	const unanswered = "cannot go on.\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"
 	return []mutant{
-		{name: "an upload that broke off is taken for done", file: session,
-			old: "text := textLost\n", new: "text := textLost\n\tif p.uploading() && p.session.upload.sent > 1 {\n\t\tp.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
-		{name: "a line that is not answered in time is sent again", file: session,
-			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "if u := p.session.upload; u.sent > 1 {\n\t\t\tp.send(u.line(u.sent-2), out)\n\t\t\tp.await(now)\n\t\t\treturn\n\t\t}\n\t\tp.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
-		{name: "an upload that is not answered in time is begun again", file: session,
-			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "p.startUpload(now, out)"},
-		{name: "a phone loses its TempID with its connection", file: session,
-			old: "text := textLost\n", new: "text := textLost\n\tp.hasID = false\n"},
+		{name: "an upload that broke off is taken for done", file: program,
+			old: "text := textLost\n", new: "text := textLost\n\tif g.uploading() && g.session.upload.sent > 1 {\n\t\tg.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
+		{name: "a line that is not answered in time is sent again", file: program,
+			old: unanswered, new: "cannot go on.\n\t\tif u := g.session.upload; u.sent > 1 {\n\t\t\tg.send(u.line(u.sent-2), out)\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
+		{name: "an upload that is not answered in time is begun again", file: program,
+			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.log.entries(), out)"},
+		{name: "a phone loses its TempID with its connection", file: program,
+			old: "text := textLost\n", new: "text := textLost\n\tg.hasTempID = false\n"},
 	}
 }
 

@@ -72,7 +72,7 @@ func (w *World) runCalls(ctx context.Context, before uint64) error {
 }
 
 // over says whether the run ends here.
-func (w *World) over() bool { return w.stop || w.ledger.err != nil }
+func (w *World) over() bool { return w.stop || w.recorder.TraceError() != nil }
 
 const forEver = time.Duration(1<<63 - 1)
 

@@ -16,11 +16,11 @@ import (
 type TextOptions struct {
 	Color bool // ANSI colours for the verdicts
 	// Drawn has every failure shown with what its seed drew and the last events.
-	Drawn bool
+	ShowDraws bool
 	// DrawnAbove says that what seeds drew stands before the summary.
-	DrawnAbove bool
-	Unreached  bool // the situations that were never reached are listed
-	NoFolder   bool // there was no folder for files of failures
+	DrawsPrinted   bool
+	ListUnreached  bool // the situations that were never reached are listed
+	NoOutputFolder bool // there was no folder for files of failures
 }
 
 // page is the text of a summary.
@@ -84,7 +84,7 @@ func (p *page) failures(s *Summary) {
 		p.line("    %-10s%s of %s; first with seed %d of %s", "how often", reports.Grouped(g.Runs), reports.Plural(s.Runs, "run", "runs"), g.Seed, reports.Plain(g.File))
 		p.example(g)
 	}
-	if p.NoFolder && len(s.Failures) > 0 {
+	if p.NoOutputFolder && len(s.Failures) > 0 {
 		p.line("")
 		p.line("  with --out DIR a small file of each cause is written")
 	}
@@ -116,11 +116,11 @@ func (p *page) example(g *Group) {
 	p.detail("repeat", g.Repeat)
 	p.detail("drawn", g.Drawn)
 	p.detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
-	p.also(g.Also)
-	if !p.Drawn {
+	p.also(g.Later)
+	if !p.ShowDraws {
 		return
 	}
-	if whose := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawnAbove || p.drawn[whose] {
+	if whose := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawsPrinted || p.drawn[whose] {
 		p.detail("drawn", "as printed above: "+whose)
 	} else {
 		p.drawn[whose] = true
@@ -145,7 +145,7 @@ func abridged(quoted string) string {
 }
 
 // also are the causes behind a cause.
-func (p *page) also(later []Also) {
+func (p *page) also(later []LaterCause) {
 	if len(later) == 0 {
 		return
 	}
@@ -187,7 +187,7 @@ func (p *page) detail(name, text string) {
 // counts are how much was run, and what happened in it.
 func (p *page) counts(s *Summary) {
 	p.line("")
-	p.field("seeds", s.SeedsText())
+	p.field("seeds", s.SeedRanges())
 	for i, f := range s.Files {
 		name := "scenarios"
 		if i > 0 {
@@ -202,8 +202,8 @@ func (p *page) counts(s *Summary) {
 	p.kinds("faults", s.Faults, "none did anything")
 	p.kinds("adversaries", s.Adversaries, "none acted")
 	p.marks(s)
-	if s.Twice > 0 {
-		p.field("twice", reports.Plural(s.Twice, "run was", "runs were")+" run a second time, to be the same")
+	if s.Repeated > 0 {
+		p.field("twice", reports.Plural(s.Repeated, "run was", "runs were")+" run a second time, to be the same")
 	}
 	p.speed(s)
 }
@@ -220,14 +220,14 @@ func (p *page) kinds(name string, counts []reports.KindCount, none string) {
 }
 
 func (p *page) marks(s *Summary) {
-	if len(s.Marks) == 0 {
+	if len(s.Situations) == 0 {
 		return
 	}
 	missing := s.Unreached()
-	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Marks)-len(missing), len(s.Marks)))
+	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Situations)-len(missing), len(s.Situations)))
 	switch {
 	case len(missing) == 0:
-	case p.Unreached:
+	case p.ListUnreached:
 		p.row("never", missing)
 	default:
 		p.field("never", fmt.Sprintf("%d; --verbose lists them", len(missing)))
