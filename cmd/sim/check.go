@@ -178,10 +178,8 @@ name: first
 about: anna sends a beacon to ben, who keeps it for three minutes.
 phones: [{name: anna}, {name: ben}]
 script:
-  - {at: 1s, phone: anna, login: right}
-  - {at: 2s, phone: anna, type: Download_tempID}
-  - {at: 3s, phone: anna, beacon: ben}
-  - {at: 4s, phone: ben, expect: {log: 1}}
+  - {at: 1s, phone: anna, do: [login, Download_tempID]}
+  - {at: 2s, phone: anna, do: Beacon, to: ben, expect: {phone: ben, log: 1}}
 invariants: true
 `)
 }

@@ -64,15 +64,15 @@ func TestCompareStatuses(t *testing.T) {
 		{"a b --budget response_time:p50=+10%", statusFailed, "BUDGET EXCEEDED  steady: ", ""},
 		{"a b --budget response_time:p50=+80%", statusPassed, "HELD  steady: ", ""},
 		{"--budget login.service_time:p(95)=+2ms a/0/steady.json,a/1/steady.json b/*/*.json", statusPassed, "HELD  steady: ", ""},
-		{"a", statusInvalid, "", "sim: compare: two sets of results are compared, and 1 are named"},
+		{"a", statusInvalid, "", "sim: compare: expected two sets of results, found 1"},
 		{"a none", statusInvalid, "", "none: there is no such file or folder"},
 		{"a cut.json", statusInvalid, "", "cut.json:2:19: the file ends in the middle of a result"},
 		{"a unfit.json", statusInvalid, "", "unfit.json: this run is invalid"},
 		{"a b --budget response_time:p50=10", statusInvalid, "", "has a time without a unit"},
 		{"a b --budget x", statusInvalid, "", "is not of the form METRIC:FIGURE=LIMIT"},
 		{"a b --budget tempid.response_time:p50=+1%", statusInvalid, "", "is of something that neither side has"},
-		{"a b --confidence 40%", statusInvalid, "", `--confidence "40%" is not between 50% and 99.99%`},
-		{"a b --report junit", statusInvalid, "", `"junit" is no report of a comparison`},
+		{"a b --confidence 40%", statusInvalid, "", `invalid --confidence "40%": must be 50% to 99.99%`},
+		{"a b --report junit", statusInvalid, "", `unknown form "junit": must be text or json`},
 		{"--help", statusPassed, "  sim compare [flags] A B\n", ""},
 	} {
 		b := newBench()

@@ -102,8 +102,8 @@ const usage = `sim runs scenarios of BlueTrace phones and their server, in virtu
   sim help [COMMAND]              print this, or the flags of a command
   sim --version                   print the revision and the Go version of this build
 
-SCENARIO is a file or a folder. A folder stands for each .yaml and .yml file in it that is not marked
-manual.
+SCENARIO is a file or a folder. A folder stands for each .yaml and .yml file in it that is not
+marked manual.
 
 ` + exitStatuses
 
@@ -153,7 +153,10 @@ func (p *program) newCommand(result *status) *cobra.Command {
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs, // RunE answers an unknown command in one line
+
+		SuggestionsMinimumDistance: 2,
+
+		Args: cobra.ArbitraryArgs, // RunE answers an unknown command in one line
 		RunE: func(c *cobra.Command, arguments []string) error {
 			if len(arguments) == 0 {
 				return errors.New("no command")
@@ -187,6 +190,14 @@ func (p *program) newCommand(result *status) *cobra.Command {
 				return nil
 			},
 		})
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.Use = "completion SHELL"
+	completion.Long = "Prints a completion script for a shell: bash, zsh, fish or powershell."
+	completion.Args = cobra.ArbitraryArgs
+	completion.RunE = func(_ *cobra.Command, arguments []string) error {
+		return fmt.Errorf("unknown shell %q: must be bash, zsh, fish or powershell", strings.Join(arguments, " "))
+	}
 	return root
 }
 

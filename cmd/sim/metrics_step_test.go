@@ -22,10 +22,10 @@ import (
 
 func TestStepFlag(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
-		{"--step 1s", "--step is of use with --out only: it writes a file"},
-		{"--step 0s --out x", "--step 0s is not 1ms or more"},
-		{"--step 999us --out x", "--step 999µs is not 1ms or more"},
-		{"--step 1s --out x --live", "--step is of use in virtual time only: a live run is scraped, with --metrics"},
+		{"--step 1s", "--step needs --out, where it writes a file"},
+		{"--step 0s --out x", "invalid --step 0s: must be 1ms or more"},
+		{"--step 999us --out x", "invalid --step 999µs: must be 1ms or more"},
+		{"--step 1s --out x --live", "--step cannot be used with --live: use --metrics and scrape the run"},
 	} {
 		b := newBench()
 		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
@@ -122,7 +122,7 @@ func TestMoreStepsThanAHistoryHolds(t *testing.T) {
 	one := runCommand{program: &b.program, history: full, names: fileNames{}}
 	one.out = t.TempDir()
 	for i := range 2 {
-		one.keep(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"}, time.Duration(i)*time.Second)
+		one.addToHistory(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"}, time.Duration(i)*time.Second)
 	}
 	const want = "sim: held.yaml: keeping metrics: the run is longer than 10,000 steps\nhint: choose a longer --step\n"
 	if b.err.String() != want || one.worst != statusError {
@@ -141,7 +141,7 @@ func TestALoadHasNoSteps(t *testing.T) {
 	}
 	folder := t.TempDir()
 	got := b.command(t.Context(), []string{"run", "--quiet", "--out", folder, "--step", "1s", "steady.yaml"})
-	const want = "steady.yaml: --step writes nothing of a load, which is scraped: use --metrics\n"
+	const want = "steady.yaml: --step writes no file for a load: scrape it with --metrics\n"
 	if got != statusPassed || b.err.String() != want || slices.Contains(namesIn(t, folder), "steady"+stepsEnd) {
 		t.Errorf("status %d, %q, files %q", got, b.err.String(), namesIn(t, folder))
 	}

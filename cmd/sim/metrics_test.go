@@ -23,13 +23,13 @@ import (
 
 func TestMetricsFlags(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
-		{"--metrics=", "the flag --metrics has no value"},
-		{"--metrics here", `--metrics "here" is neither HOST:PORT nor a port`},
-		{"--metrics 65536", `--metrics "65536" is neither HOST:PORT nor a port`},
-		{"--metrics 127.0.0.1:http", `--metrics "127.0.0.1:http" has no port from 0 to 65535`},
-		{"--linger 5s", "--linger is of use with --metrics only: there is nothing to be read"},
-		{"--metrics 0 --linger 0s", "--linger 0s is not above 0 and at most 1m0s"},
-		{"--metrics 0 --linger 61s", "--linger 1m1s is not above 0 and at most 1m0s"},
+		{"--metrics=", "--metrics needs a value"},
+		{"--metrics here", `invalid --metrics "here": must be HOST:PORT or a port`},
+		{"--metrics 65536", `invalid --metrics "65536": must be HOST:PORT or a port`},
+		{"--metrics 127.0.0.1:http", `invalid --metrics "127.0.0.1:http": the port "http" must be 0 to 65535`},
+		{"--linger 5s", "--linger needs --metrics"},
+		{"--metrics 0 --linger 0s", "invalid --linger 0s: must be above 0 and at most 1m0s"},
+		{"--metrics 0 --linger 61s", "invalid --linger 1m1s: must be above 0 and at most 1m0s"},
 	} {
 		b := newBench()
 		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
@@ -38,7 +38,8 @@ func TestMetricsFlags(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{"9464": "127.0.0.1:9464", ":9464": "127.0.0.1:9464", "0.0.0.0:1": "0.0.0.0:1", "[::1]:0": "[::1]:0", "box:80": "box:80"} {
-		f, _, err := parseRunFlags([]string{"--metrics", text, "x.yaml"})
+		var f runFlags
+		_, err := parseAndCheck(&f, []string{"--metrics", text, "x.yaml"})
 		if err != nil || f.metrics.address != want {
 			t.Errorf("--metrics %s is %q, %v; want %q", text, f.metrics.address, err, want)
 		}
@@ -169,7 +170,7 @@ bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="s
 func TestServedFormsParse(t *testing.T) {
 	m := reports.NewMeter("steady", "r1")
 	m.Phase("steady").Operation("login").Done(reports.OutcomeOK, time.Millisecond, 0, 0)
-	e, err := export("127.0.0.1:0")
+	e, err := newExporter("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -271,7 +272,7 @@ func TestARunInVirtualTimeIsFollowed(t *testing.T) {
 	b := newBench()
 	b.program.load, b.program.engine = scenarios.Load, sim.Run
 	var clock time.Time
-	b.now = func() time.Time { clock = clock.Add(showEvery); return clock }
+	b.now = func() time.Time { clock = clock.Add(updateEvery); return clock }
 	looks, last := 0, 0.0
 	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 		show := o.Progress

@@ -125,7 +125,7 @@ func readCredentials(path string) ([]nodes.Credential, error) {
 	}
 	defer func() { _ = file.Close() }() // it was only read
 	list, err := files.ReadCredentials(file)
-	if broken, ok := errors.AsType[*files.BrokenCredential](err); ok {
+	if broken, ok := errors.AsType[*files.CredentialError](err); ok {
 		return nil, &sim.Invalid{Place: fmt.Sprintf("%s:%d", path, broken.Line), Err: broken.Err}
 	}
 	if err != nil {

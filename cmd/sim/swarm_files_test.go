@@ -155,7 +155,7 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 		if c.last == 3 {
 			p.now = func() time.Time {
 				if isFile(filepath.Join(folder, "drawn-no-seed-is-two-it.yaml")) {
-					return time.Unix(int64(mostShrinking/time.Second), 0)
+					return time.Unix(int64(maxShrinking/time.Second), 0)
 				}
 				return time.Unix(0, 0)
 			}
@@ -200,13 +200,12 @@ func TestSwarmsProgress(t *testing.T) {
 		"--seeds 1-3 --for 1m x.yml":            "9 of 6 runs, 2 failed, 3.0 per second, 57s left",
 		"--seeds 0-18446744073709551615 x.yaml": "9 runs, 2 failed, 3.0 per second",
 	} {
-		flags, _, err := parseSwarmFlags(strings.Fields(arguments))
-		if err != nil {
+		c := swarmCommand{summary: swarm.NewSummary(), bases: make([]*scenarios.Scenario, 2)}
+		if _, err := parseAndCheck(&c.swarmFlags, strings.Fields(arguments)); err != nil {
 			t.Fatal(err)
 		}
-		p := swarmProgress{command: &command{swarmFlags: flags, summary: swarm.NewSummary(), bases: make([]*scenarios.Scenario, 2)}}
-		p.summary.Runs, p.summary.Failed = 9, 2
-		if got := p.line(3 * time.Second); got != want {
+		c.summary.Runs, c.summary.Failed = 9, 2
+		if got := c.progressLine(3 * time.Second); got != want {
 			t.Errorf("%s: %q, want %q", arguments, got, want)
 		}
 	}

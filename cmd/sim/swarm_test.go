@@ -210,7 +210,7 @@ func TestTheLastSeedIsOne(t *testing.T) {
 		if got := p.command(context.Background(), []string{"swarm", "--seeds", seeds, file}); got != statusPassed || !strings.Contains(out.String(), "\n  seeds       "+want+"\n") {
 			t.Errorf("%s: status %d\n%s%s", seeds, got, out, errs)
 		}
-		if shortened := "of the long number the first 12 digits count: the first seed is 108919273558014\n"; (errs.String() == shortened) != (len(seeds) > 30) {
+		if shortened := "only the first 12 digits of the long number count: the first seed is 108919273558014\n"; (errs.String() == shortened) != (len(seeds) > 30) {
 			t.Errorf("%s: said %q", seeds, errs)
 		}
 	}
@@ -255,17 +255,17 @@ func TestSwarmRefuses(t *testing.T) {
 	}{
 		{"swarm", statusInvalid, "no scenario was named"},
 		{"swarm --seeds 5-4 FILE", statusInvalid, "4 is before 5"},
-		{"swarm --seeds 5- FILE", statusInvalid, "have no end: write --for"},
-		{"swarm --for 0s FILE", statusInvalid, "--for 0s is not above 0"},
-		{"swarm --from 5 FILE", statusInvalid, "--from is of use with --for only"},
-		{"swarm --for 1s --from 5 --seeds 1-2 FILE", statusInvalid, "name one of them"},
-		{"swarm --jobs 0 FILE", statusInvalid, "--jobs 0 is not above 0"},
-		{"swarm --jobs 1025 FILE", statusInvalid, "--jobs 1025 is above 1024"},
-		{"swarm --jobs 99999999 FILE", statusInvalid, "--jobs 99999999 is above 1024"},
+		{"swarm --seeds 5- FILE", statusInvalid, "have no end: add --for"},
+		{"swarm --for 0s FILE", statusInvalid, "invalid --for 0s: must be above 0"},
+		{"swarm --from 5 FILE", statusInvalid, "--from needs --for"},
+		{"swarm --for 1s --from 5 --seeds 1-2 FILE", statusInvalid, "use one of them"},
+		{"swarm --jobs 0 FILE", statusInvalid, "invalid --jobs 0: must be 1 to 1024"},
+		{"swarm --jobs 1025 FILE", statusInvalid, "invalid --jobs 1025: must be 1 to 1024"},
+		{"swarm --jobs 99999999 FILE", statusInvalid, "invalid --jobs 99999999: must be 1 to 1024"},
 		{"swarm --seeds 0x123456789012GARBAGE FILE", statusInvalid, "is no seed"},
 		{"swarm --seeds 1-18446744073709551616 FILE", statusInvalid, "is larger than the last seed"},
-		{"swarm --report junit FILE", statusInvalid, `"junit" is no report of a swarm`},
-		{"swarm --merge --seeds 1-2 a.json", statusInvalid, "--merge runs nothing"},
+		{"swarm --report junit FILE", statusInvalid, `unknown form "junit": must be text or json`},
+		{"swarm --merge --seeds 1-2 a.json", statusInvalid, "--seeds cannot be used with --merge"},
 		{"swarm --merge", statusInvalid, "no result was named"},
 		{"swarm --merge absent.json", statusInvalid, "no such file"},
 		{"swarm --merge NOTJSON", statusInvalid, "x.json: "},
