@@ -65,16 +65,13 @@ func baseline(s *scenarios.Scenario) *scenarios.Scenario {
 }
 
 // newLiveWorld makes the world of a live run of what a virtual one is made from.
-func (r *run) newLiveWorld(c virtual.Config) error {
+func (r *run) newLiveWorld(c virtual.Config, legacy *world.Legacy) error {
 	o := r.options.Live
 	v := live.Config{
 		Clock: r.clock, Start: r.start, Begin: c.Begin, Zone: c.Zone,
 		Server: c.Server, Credentials: c.Credentials, Remote: o.Server,
-		Trace: c.Trace, Tick: c.Story.Tick,
-		Subscribe: func(s *event.Stream) {
-			s.Subscribe(&world.Legacy{Watcher: c.Watcher})
-			s.Subscribe(&world.Legacy{Story: c.Story})
-		},
+		Trace: r.options.Trace, Tick: legacy.Story.Tick,
+		Subscribe: func(s *event.Stream) { s.Subscribe(legacy) },
 	}
 	if d := c.DiskDelay; d != (virtual.Delay{}) {
 		draws := rand.NewPCG(c.Seed, 0)
@@ -104,7 +101,7 @@ func (r *run) newLiveWorld(c virtual.Config) error {
 	if err != nil {
 		return errors.Join(err, remove())
 	}
-	r.world = w
+	r.world, r.records = w, w
 	r.closeWorld = func() error { return errors.Join(w.Close(), remove()) }
 	return nil
 }

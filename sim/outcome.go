@@ -17,9 +17,11 @@ func (r *run) play(ctx context.Context) error {
 	if r.length > 0 {
 		until = r.length
 	}
-	var poll func()
-	if r.options.Progress != nil {
-		poll = func() {
+	poll := func() {
+		if r.records.TraceError() != nil {
+			r.world.Stop()
+		}
+		if r.options.Progress != nil {
 			r.options.Progress(r.howFar(r.world.Now() - r.begin))
 		}
 	}
@@ -39,7 +41,7 @@ func (r *run) outcome(interrupted bool) *Result {
 		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
 	}
 	r.lookAtHoldings()
-	r.rules.Balance(int64(w.Now()), w.Totals().Datagrams, w.UnderWay())
+	r.rules.Balance(int64(w.Now()), r.records.Totals().Datagrams, w.UnderWay())
 	out := r.soFar()
 	out.About = s.About
 	out.Notes = slices.Concat(r.contacts.notes, r.liveNotes(), r.routineNotes())
@@ -47,7 +49,7 @@ func (r *run) outcome(interrupted bool) *Result {
 		out.Notes = append(out.Notes, r.faultNotes()...)
 	}
 	out.Checks = r.checks(interrupted)
-	out.Digest = w.Digest()
+	out.Digest = r.records.Digest()
 	out.Verdict = verdict(out.Checks, interrupted)
 	return &Result{Run: *out, Ended: w.Now()}
 }
@@ -98,7 +100,7 @@ func verdict(checks []reports.Check, interrupted bool) reports.Verdict {
 }
 
 func (r *run) counts(out *reports.Run) {
-	n := r.world.Totals()
+	n := r.records.Totals()
 	out.Beacons = reports.Beacons(n.Beacons)
 	out.Datagrams = reports.Datagrams(n.Datagrams)
 	out.Sessions = reports.Sessions(n.Sessions)
@@ -112,7 +114,7 @@ func (r *run) operations() []reports.Operation {
 	if r.options.WithoutDelays {
 		return nil
 	}
-	d := r.world.Latencies()
+	d := r.records.Latencies()
 	var ops []reports.Operation
 	for _, o := range []struct {
 		name string

@@ -18,7 +18,7 @@ func (r *run) counter(name string) float64 {
 	if v, ok := r.faultCount(name); ok {
 		return float64(v)
 	}
-	n := r.world.Totals()
+	n := r.records.Totals()
 	all := map[string]uint64{
 		"events":              r.world.Events(),
 		"beacons.sent":        n.Beacons.Sent,
@@ -238,7 +238,7 @@ func negated(op string) string {
 
 // sample is what a threshold's metric came to.
 func (r *run) sample(metric string) check.Sample {
-	d := r.world.Latencies()
+	d := r.records.Latencies()
 	trends := map[string]*world.Durations{
 		"beacon_delay": &d.Beacon, "login_delay": &d.Login, "tempid_delay": &d.TempID,
 		"upload_delay": &d.Upload, "logout_delay": &d.Logout,
@@ -246,7 +246,7 @@ func (r *run) sample(metric string) check.Sample {
 	if d := trends[metric]; d != nil {
 		return check.Sample{Trend: d.Histogram()}
 	}
-	n := r.world.Totals()
+	n := r.records.Totals()
 	share := func(part, of uint64) check.Sample {
 		return check.Sample{Count: float64(part), Rate: float64(part) / float64(max(of, 1))}
 	}

@@ -304,11 +304,11 @@ func (r *run) aroundStep(w *wait) []string {
 		from -= r.lead(st)
 	}
 	if !st.looksOnly() && st.stage != waiting {
-		if lines := r.world.Since(from, phones, eventsAround); len(lines) > 0 {
+		if lines := r.records.Since(from, phones, eventsAround); len(lines) > 0 {
 			return lines
 		}
 	}
-	return r.world.Recent(max(w.expect.Phone, st.Phone), eventsAround)
+	return r.records.Recent(max(w.expect.Phone, st.Phone), eventsAround)
 }
 
 func (w *wait) end(r *run, v reports.Verdict) {

@@ -11,7 +11,7 @@ import (
 
 // batch reads many datagrams with one recvmmsg.
 type batch struct {
-	conn     *ipv4.PacketConn // also over IPv6: the kernel gives the addresses
+	conn     *ipv4.PacketConn // serves IPv6, too: the kernel fills in the addresses
 	messages [batchSize]ipv4.Message
 	bytes    [batchSize][MaxDatagram]byte
 }
@@ -36,7 +36,7 @@ func (b *batch) at(i int) (protocol.Address, []byte) {
 	return from, b.bytes[i][:m.N]
 }
 
-// grantedBuffer is what the kernel counts, its own overhead included.
+// grantedBuffer returns SO_RCVBUF, which includes the overhead of the kernel.
 func grantedBuffer(conn *net.UDPConn) int {
 	raw, err := conn.SyscallConn()
 	if err != nil {

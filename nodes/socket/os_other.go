@@ -8,7 +8,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// oneByOne reads one datagram at a time, where the kernel has no better way.
+// oneByOne reads one datagram at a time.
 type oneByOne struct {
 	conn  *net.UDPConn
 	from  protocol.Address
@@ -29,4 +29,5 @@ func (o *oneByOne) read() (int, error) {
 
 func (o *oneByOne) at(int) (protocol.Address, []byte) { return o.from, o.bytes[:o.n] }
 
+// grantedBuffer is not known here.
 func grantedBuffer(*net.UDPConn) int { return 0 }

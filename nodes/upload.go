@@ -6,19 +6,20 @@ import (
 	"bluetrace/protocol"
 )
 
-// incoming is an upload under way. Memory follows what has come, not what was
-// announced.
+// incoming is an upload in progress. Its memory grows with the lines that arrive,
+// not with the announced count.
 type incoming struct {
-	want, got int    // lines
-	text      []byte // the lines that have come, end to end: 20, 19, 19, 20, … bytes
+	want, got int    // number of lines
+	text      []byte // the lines that arrived, without separators: 20, 19, 19, 20, … bytes
 }
 
-// entrySize is the three lines of one entry.
+// entrySize is the length of the three lines of one entry.
 const entrySize = protocol.TempIDSize + 2*protocol.TimeSize
 
-// count takes the number of lines, or ends the session (PROTOCOL.md section 2).
-func (s *Server) count(c Conn, b []byte, out *ServerOutbox) {
-	x := &s.connections[c]
+// readCount handles the number of lines. A wrong one ends the session (PROTOCOL.md
+// section 2).
+func (s *Server) readCount(c Conn, b []byte, out *ServerOutbox) {
+	x := s.connection(c)
 	lines, err := protocol.ParseCount(b)
 	if err == nil && lines > s.settings.MaxUploadLines {
 		err = protocol.ErrCountLimit
@@ -32,50 +33,47 @@ func (s *Server) count(c Conn, b []byte, out *ServerOutbox) {
 	s.send(c, protocol.Ack, out)
 	x.upload = &incoming{want: lines}
 	if lines == 0 {
-		s.uploaded(c, out)
+		s.finishUpload(c, out)
 		return
 	}
 	s.expect(c, connAtLines, protocol.ExpectLine)
 }
 
-// line takes one line of an upload; also a wrong one of the right length is
-// answered.
-func (s *Server) line(c Conn, b []byte, out *ServerOutbox) {
-	u := s.connections[c].upload
+// readLine handles one line of an upload. A malformed line of the right length is
+// acknowledged too.
+func (s *Server) readLine(c Conn, b []byte, out *ServerOutbox) {
+	u := s.connection(c).upload
 	u.text = append(u.text, b...)
 	u.got++
-	s.uploading += len(b)
-	if limit := s.settings.MaxUploadBytes; limit > 0 && s.uploading > limit && s.endLargestUpload(out) == c {
+	s.uploadBytes += len(b)
+	limit := s.settings.MaxUploadBytes
+	if limit > 0 && s.uploadBytes > limit && s.endLargestUpload(out) == c {
 		return
 	}
 	s.send(c, protocol.Ack, out)
 	if u.got == u.want {
-		s.uploaded(c, out)
+		s.finishUpload(c, out)
 	}
 }
 
-// endLargestUpload closes the session whose upload takes the most memory, and
-// says which it was: whoever holds many half uploads does not stop the others.
+// endLargestUpload closes the session whose upload uses the most memory, so that a
+// user with many incomplete uploads does not stop the others. It returns the
+// session.
 func (s *Server) endLargestUpload(out *ServerOutbox) Conn {
-	largest, size := Conn(0), -1
-	for c := range s.connections {
-		if u := s.connections[c].upload; u != nil && len(u.text) > size {
-			largest, size = Conn(c), len(u.text)
-		}
-	}
+	largest := s.sessions.largestUpload()
 	out.print(fmt.Sprintf("more than %d bytes of uploads under way: the largest, of %s, is closed",
-		s.settings.MaxUploadBytes, s.connections[largest].name.user))
+		s.settings.MaxUploadBytes, s.connection(largest).name.user))
 	s.end(largest, ReasonUploadBytes, out)
 	return largest
 }
 
-// uploaded ends a whole upload: its lines, then whom they belong to, as one
-// block.
-func (s *Server) uploaded(c Conn, out *ServerOutbox) {
-	x := &s.connections[c]
+// finishUpload prints a complete upload as one block: its lines, then the owners
+// of its TempIDs.
+func (s *Server) finishUpload(c Conn, out *ServerOutbox) {
+	x := s.connection(c)
 	u := x.upload
 	x.upload = nil
-	s.uploading -= len(u.text)
+	s.uploadBytes -= len(u.text)
 	s.expect(c, connAtCommand, protocol.ExpectCommand)
 	text := append([]byte("received contact log from "), x.name.user...)
 	text = u.appendLines(text, u.got)
@@ -92,15 +90,15 @@ func (s *Server) uploaded(c Conn, out *ServerOutbox) {
 	out.event(c, ServerEvent{Kind: EventUploadDone, User: x.name.user, Entries: u.got / 3, Resolved: resolved})
 }
 
-// appendIssue appends the owner, start and expiry of the server's own record.
+// appendIssue appends the owner, the start and the expiry of a TempID, a line each.
 func (s *Server) appendIssue(dst []byte, i *Issue) []byte {
 	dst = append(append(dst, '\n'), i.User...)
 	dst = s.settings.Zone.Local(i.Start).Append(append(dst, '\n'))
 	return s.settings.Zone.Local(i.Expiry).Append(append(dst, '\n'))
 }
 
-// appendLines appends the first n lines, each after a line feed, fit for the
-// output.
+// appendLines appends the first n lines, each after a line feed, with malformed
+// fields quoted.
 func (u *incoming) appendLines(dst []byte, n int) []byte {
 	rest := u.text
 	for i := range n {
@@ -116,18 +114,19 @@ func (u *incoming) appendLines(dst []byte, n int) []byte {
 	return dst
 }
 
-// shownOfBroken is how many lines of an incomplete upload are shown.
+// shownOfBroken is the largest number of lines that are printed of an incomplete
+// upload.
 const shownOfBroken = 3000
 
-// brokenUpload reports what arrived of an upload that ends in the middle;
-// nothing of it is resolved or kept.
-func (s *Server) brokenUpload(c Conn, reason string, out *ServerOutbox) {
-	x := &s.connections[c]
+// reportBrokenUpload reports an upload that ends before its last line. None of its
+// TempIDs is resolved or kept.
+func (s *Server) reportBrokenUpload(c Conn, reason string, out *ServerOutbox) {
+	x := s.connection(c)
 	entries := 0
 	switch u := x.upload; {
 	case u != nil:
 		entries = u.got / 3
-		s.uploading -= len(u.text)
+		s.uploadBytes -= len(u.text)
 		text := fmt.Appendf(nil, "%s: incomplete upload: %d of %d lines", x.name.user, u.got, u.want)
 		text = u.appendLines(text, min(u.got, shownOfBroken))
 		if u.got > shownOfBroken {
