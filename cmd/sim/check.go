@@ -38,7 +38,7 @@ func (p *program) selectScenarios(paths []string) ([]string, status) {
 	}
 	skipped = slices.DeleteFunc(skipped, func(file string) bool { return contains(files, file) })
 	for _, file := range skipped {
-		fmt.Fprintf(p.stderr, "skipped (manual): %s\n", reports.Plain(file))
+		fmt.Fprintf(p.stderr, "skipped (manual): %s\n", reports.Escape(file))
 	}
 	if len(files) == 0 && worst == statusPassed { // an empty run must not pass
 		p.complain(errors.New("every scenario found is manual"), "name the file itself to run it")
@@ -94,7 +94,7 @@ func (p *program) check(paths []string, vars map[string]string, quiet bool) stat
 			p.complain(err, "")
 			worst = max(worst, statusOfLoading(err))
 		case !quiet:
-			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Plain(file), sizeOf(s))))
+			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Escape(file), sizeOf(s))))
 		}
 	}
 	return worst
@@ -148,7 +148,7 @@ func (p *program) initScenario(path string) status {
 		p.complain(err, "name a file in a folder that exists and can be written")
 		return statusError
 	}
-	return p.print(fmt.Sprintf("wrote %s; run it with: %s run %s\n", reports.Plain(path), p.name, shellQuoted(path)))
+	return p.print(fmt.Sprintf("wrote %s; run it with: %s run %s\n", reports.Escape(path), p.name, shellQuoted(path)))
 }
 
 func (p *program) newSchemaCommand(result *status) *cobra.Command {

@@ -96,7 +96,7 @@ func (r *runCommand) newMeter(s *scenarios.Scenario, o *sim.Options) *reports.Me
 	}
 	id := fmt.Sprintf("%s-%d", r.now().UTC().Format("20060102T150405Z"), len(r.runs)+1)
 	m := reports.NewMeter(s.Name, id)
-	m.Thresholds(0, 0, len(s.Thresholds))
+	m.SetThresholds(0, 0, len(s.Thresholds))
 	o.Meter = m
 	if r.exporter != nil {
 		r.exporter.add(m.Gatherer())
@@ -104,7 +104,7 @@ func (r *runCommand) newMeter(s *scenarios.Scenario, o *sim.Options) *reports.Me
 	}
 	switch {
 	case step > 0 && s.Load != nil:
-		fmt.Fprintf(r.stderr, "%s: --step writes no file for a load: scrape it with --metrics\n", reports.Plain(s.File))
+		fmt.Fprintf(r.stderr, "%s: --step writes no file for a load: scrape it with --metrics\n", reports.Escape(s.File))
 	case step > 0:
 		r.history = &reports.History{}
 		o.Step = step
@@ -133,7 +133,7 @@ func (r *runCommand) updateDuringRun(m *reports.Meter, o *sim.Options) {
 }
 
 func (r *runCommand) update(m *reports.Meter, run *reports.Run) {
-	if err := m.Show(run); err != nil {
+	if err := m.SetResult(run); err != nil {
 		r.complain(err, "")
 		r.worst = max(r.worst, statusError)
 	}

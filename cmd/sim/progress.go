@@ -56,9 +56,9 @@ func (p *progress) clear() {
 // runProgress returns the line for one run of a scenario, which has lasted for
 // some wall time.
 func runProgress(scenario string, at sim.Progress, lasted time.Duration) string {
-	name, events := reports.Plain(scenario), reports.Plural(at.Events, "event", "events")
+	name, events := reports.Escape(scenario), reports.Plural(at.Events, "event", "events")
 	if at.Doing != "" {
-		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), reports.Plain(at.Doing))
+		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), reports.Escape(at.Doing))
 	}
 	if at.Length <= 0 {
 		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), events)

@@ -201,7 +201,7 @@ func (p *program) run(ctx context.Context, flags *runFlags, paths []string) stat
 	}
 	for _, file := range files {
 		if ctx.Err() != nil {
-			fmt.Fprintf(r.stderr, "not run after the interrupt: %s\n", reports.Plain(file))
+			fmt.Fprintf(r.stderr, "not run after the interrupt: %s\n", reports.Escape(file))
 			r.worst = max(r.worst, statusInterrupted)
 			continue
 		}
@@ -283,7 +283,7 @@ func (r *runCommand) runEngine(ctx context.Context, s *scenarios.Scenario, o sim
 		defer line.clear()
 	}
 	if !r.quiet {
-		o.Warn = func(text string) { fmt.Fprintf(r.stderr, "%s: %s\n", reports.Plain(s.File), text) }
+		o.Warn = func(text string) { fmt.Fprintf(r.stderr, "%s: %s\n", reports.Escape(s.File), text) }
 	}
 	meter := r.newMeter(s, &o)
 	result, err := r.engine(ctx, s, o)

@@ -77,13 +77,13 @@ func (p *program) complain(err error, hint string) {
 		prefix = ""
 	}
 	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
-		fmt.Fprintln(p.stderr, prefix+reports.Plain(line))
+		fmt.Fprintln(p.stderr, prefix+reports.Escape(line))
 	}
 	if e, ok := errors.AsType[*sim.Broken](err); ok {
 		p.printCrash(e)
 	}
 	if hint != "" {
-		fmt.Fprintln(p.stderr, "hint: "+reports.Plain(hint))
+		fmt.Fprintln(p.stderr, "hint: "+reports.Escape(hint))
 	}
 }
 
@@ -106,12 +106,12 @@ func (p *program) printCrash(e *sim.Broken) {
 		fmt.Fprintf(p.stderr, "at %s s of virtual time; last events:\n", world.Seconds(int64(e.At)))
 	}
 	for _, event := range e.Around {
-		fmt.Fprintln(p.stderr, "  "+reports.Plain(event))
+		fmt.Fprintln(p.stderr, "  "+reports.Escape(event))
 	}
 	for _, line := range strings.Split(strings.TrimRight(string(e.Stack), "\n"), "\n") {
 		cells := strings.Split(line, "\t")
 		for i := range cells {
-			cells[i] = reports.Plain(cells[i])
+			cells[i] = reports.Escape(cells[i])
 		}
 		fmt.Fprintln(p.stderr, strings.Join(cells, "\t"))
 	}

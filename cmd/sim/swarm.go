@@ -276,21 +276,21 @@ func (c *swarmCommand) repeatCommand(g *swarm.Group) string {
 // printOutcome prints the draws of a seed and its failures.
 func (c *swarmCommand) printOutcome(out *swarm.Outcome) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Plain(out.Base.File), out.Verdict,
+	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Escape(out.Base.File), out.Verdict,
 		reports.Plural(out.Plan.Phones, "phone", "phones"), out.VirtualSeconds, reports.Plural(out.Events, "event", "events"))
 	if out.Digest != "" {
 		fmt.Fprintf(&t, ", digest %s", out.Digest)
 	}
 	t.WriteString("\n")
 	for _, line := range out.Plan.Drawn {
-		fmt.Fprintf(&t, "  %s\n", reports.Plain(line))
+		fmt.Fprintf(&t, "  %s\n", reports.Escape(line))
 	}
 	for i := range out.Failures {
 		label := "FAILED"
 		if i > 0 {
 			label = "also, later:"
 		}
-		fmt.Fprintf(&t, "  %s %s\n", label, reports.Plain(out.Failures[i].Cause))
+		fmt.Fprintf(&t, "  %s %s\n", label, reports.Escape(out.Failures[i].Cause))
 	}
 	c.worst = max(c.worst, c.print(t.String()))
 }
@@ -299,9 +299,9 @@ func (c *swarmCommand) printOutcome(out *swarm.Outcome) {
 func (c *swarmCommand) progressLine(lasted time.Duration) string {
 	runs := reports.Plural(c.summary.Runs, "run", "runs")
 	if all := c.expectedRuns(); all > 0 {
-		runs = fmt.Sprintf("%s of %s", reports.Grouped(c.summary.Runs), reports.Plural(all, "run", "runs"))
+		runs = fmt.Sprintf("%s of %s", reports.FormatCount(c.summary.Runs), reports.Plural(all, "run", "runs"))
 	}
-	line := fmt.Sprintf("%s, %s failed, %.1f per second", runs, reports.Grouped(c.summary.Failed), float64(c.summary.Runs)/lasted.Seconds())
+	line := fmt.Sprintf("%s, %s failed, %.1f per second", runs, reports.FormatCount(c.summary.Failed), float64(c.summary.Runs)/lasted.Seconds())
 	if c.limit > 0 {
 		line += fmt.Sprintf(", %s left", max(c.limit-lasted, 0).Round(time.Second))
 	}

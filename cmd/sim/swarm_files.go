@@ -173,7 +173,7 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 		g.Drawn = path
 		if c.swarmFlags.shrink {
 			if c.terminal {
-				line.drawNow(c.now(), fmt.Sprintf("shrinking %d of %d: %s", i+1, len(all), reports.Plain(name)))
+				line.drawNow(c.now(), fmt.Sprintf("shrinking %d of %d: %s", i+1, len(all), reports.Escape(name)))
 			}
 			c.shrinkFailure(ctx, base, g, name, until)
 		}

@@ -17,11 +17,11 @@ import (
 // file is replaced whole when the run ends. Any other file, and the program's own
 // outputs, are written during the run. Writes are buffered.
 type trace struct {
-	path   string
-	draft  *reports.Draft // nil if the file is written directly
-	direct *bufio.Writer
-	file   *os.File // to be closed; nil for a draft and for an output of the program
-	err    error    // the first error of writing
+	path    string
+	pending *reports.PendingFile // nil if the file is written directly
+	direct  *bufio.Writer
+	file    *os.File // to be closed; nil for a pending and for an output of the program
+	err     error    // the first error of writing
 }
 
 func (p *program) openTrace(path string) (*trace, error) {
@@ -33,7 +33,7 @@ func (p *program) openTrace(path string) (*trace, error) {
 	target, whole := replaceable(path)
 	var err error
 	if whole {
-		t.draft, err = reports.NewDraft(target)
+		t.pending, err = reports.NewPendingFile(target)
 	} else if t.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644); err == nil {
 		t.direct = bufio.NewWriterSize(t.file, traceBuffer)
 	}
@@ -87,8 +87,8 @@ func replaceable(path string) (target string, whole bool) {
 // Write adds whole lines.
 func (t *trace) Write(p []byte) (int, error) {
 	w := io.Writer(t.direct)
-	if t.draft != nil {
-		w = t.draft
+	if t.pending != nil {
+		w = t.pending
 	}
 	n, err := w.Write(p)
 	if err != nil && t.err == nil {
@@ -105,8 +105,8 @@ func (t *trace) publish() error {
 	case t.err != nil:
 		t.discard()
 		return t.err
-	case t.draft != nil:
-		err = t.draft.Publish()
+	case t.pending != nil:
+		err = t.pending.Commit()
 	default:
 		err = t.direct.Flush()
 		if t.file != nil {
@@ -124,8 +124,8 @@ func (t *trace) publish() error {
 // discard ends the trace of a run that has no result.
 func (t *trace) discard() {
 	switch {
-	case t.draft != nil:
-		t.draft.Discard()
+	case t.pending != nil:
+		t.pending.Discard()
 	default:
 		_ = t.direct.Flush() // the error of the run is reported instead
 		if t.file != nil {
