@@ -57,7 +57,7 @@ func TestVerdictTimeOfASplitBeacon(t *testing.T) {
 	}
 	got := r.at(time.Second).hear(sender, beacon[3])
 	equal(t, "expired meanwhile", got[0].Err, protocol.ErrExpired)
-	equal(t, "first part", got[0].First, time.Second-1)
+	equal(t, "first part", got[0].FirstPart, time.Second-1)
 }
 
 func TestAPartThatNeverComes(t *testing.T) {
@@ -71,7 +71,7 @@ func TestAPartThatNeverComes(t *testing.T) {
 	equal(t, "a nanosecond before", len(r.judged), 0)
 	r.at(252 * time.Millisecond).wake()
 	equal(t, "judged", len(r.judged), 1)
-	equal(t, "without a version", r.judged[0].Version, false)
+	equal(t, "without a version", r.judged[0].HasVersion, false)
 	equal(t, "valid", r.judged[0].Err, nil)
 	equal(t, "received at the verdict", r.p.Log().At(0).Received, 252*time.Millisecond)
 
@@ -79,7 +79,7 @@ func TestAPartThatNeverComes(t *testing.T) {
 	r.hear(sender, beacon[0])
 	equal(t, "nothing that can be seen is due", r.next(), -1)
 	got := r.at(time.Second).hear(sender, beacon[1])
-	equal(t, "a late part is out of turn", len(got) == 1 && got[0].Broken && got[0].Err == protocol.ErrOutOfTurn, true)
+	equal(t, "a late part is out of turn", len(got) == 1 && got[0].OutOfTurn && got[0].Err == protocol.ErrOutOfTurn, true)
 }
 
 func TestTwoSendersDoNotMix(t *testing.T) {
@@ -207,7 +207,7 @@ func TestDaylightSaving(t *testing.T) {
 			r.now = Now{Elapsed: r.now.Elapsed, Wall: change.Add(begins).UnixNano()}
 			r.typed("Download_tempID")
 			r.read(someID)
-			beacon := string(r.p.raw[:])
+			beacon := string(r.p.program.beacon[:])
 			from := r.now
 			hear := func(d time.Duration) error {
 				r.now = Now{Elapsed: from.Elapsed + d, Wall: from.Wall + int64(d)}

@@ -161,7 +161,7 @@ func TestAFloodAtTheLimitIsNoFloodOfLines(t *testing.T) {
 func TestCrowded(t *testing.T) {
 	r := newServerRig(t, nil)
 	crowded := func() []string {
-		r.s.Crowded(r.now, &r.out)
+		r.s.EvictSession(r.now, &r.out)
 		return r.take()
 	}
 	same(t, "nobody is there", crowded())
@@ -200,7 +200,7 @@ func TestServerSettingsAreRefused(t *testing.T) {
 		"server settings: 0 attempts before a block, want at least 1":                             func(s *ServerSettings) { s.Attempts = 0 },
 		"server settings: limit of -1 upload lines, want 0 to 9999999":                            func(s *ServerSettings) { s.MaxUploadLines = -1 },
 		"server settings: limit of -1 connections, want at least 1, or 0 for none":                func(s *ServerSettings) { s.MaxConnections = -1 },
-		"server settings: limit of -1 bytes of uploads under way, want at least 1, or 0 for none": func(s *ServerSettings) { s.MaxUploading = -1 },
+		"server settings: limit of -1 bytes of uploads under way, want at least 1, or 0 for none": func(s *ServerSettings) { s.MaxUploadBytes = -1 },
 		"server settings: limit of 0 unknown names, want at least 1":                              func(s *ServerSettings) { s.MaxUnknownNames = 0 },
 		"server settings: no zone":                                                                func(s *ServerSettings) { s.Zone = nil },
 		"server settings: no source of entropy for TempIDs":                                       func(s *ServerSettings) { s.Entropy = nil },

@@ -148,7 +148,7 @@ func TestABrokenUploadNamesNoOwner(t *testing.T) {
 // Half uploads take no more memory than the limit: the largest goes, whoever's
 // line it was, and the others go on.
 func TestMaxUploading(t *testing.T) {
-	r := newServerRig(t, func(s *ServerSettings) { s.MaxUploading = 200 })
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxUploadBytes = 200 })
 	r.login(0, alice, alicePassword)
 	r.login(1, bob, bobPassword)
 	for _, c := range []Conn{0, 1} {
@@ -163,7 +163,7 @@ func TestMaxUploading(t *testing.T) {
 		"more than 200 bytes of uploads under way: the largest, of "+alice+", is closed",
 		alice+": incomplete upload: 6 of 9 lines\n"+strings.TrimSuffix(strings.Repeat(someID+"\n"+someStart+"\n"+someEnd+"\n", 2), "\n"),
 		alice+" logout", "0> FIN", "1> 1")
-	equal(t, "event", r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Entries: 2, Reason: ReasonUploads})
+	equal(t, "event", r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Entries: 2, Reason: ReasonUploadBytes})
 	r.read(1, someEnd+entry)
 	equal(t, "the other is whole", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: bob, Entries: 3})
 	for range 3 { // what is over takes no room
@@ -176,7 +176,7 @@ func TestMaxUploading(t *testing.T) {
 	r.read(1, "9")
 	r.read(1, entry+entry)
 	r.eof(1)
-	equal(t, "nothing is under way", r.s.uploading, 0)
+	equal(t, "nothing is under way", r.s.uploadBytes, 0)
 }
 
 func TestALongBrokenUploadIsNotShownWhole(t *testing.T) {

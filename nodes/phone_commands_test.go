@@ -122,7 +122,7 @@ func TestTypedAheadIsLimited(t *testing.T) {
 	}
 	same(t, "the 65th", r.typed("x"), textQueueFull)
 	equal(t, "effects", len(r.read(someID)), 3+64*2)
-	equal(t, "nothing is held at rest", r.p.session == nil, true)
+	equal(t, "nothing is held at rest", r.p.program.session == nil, true)
 }
 
 // An upload takes the log as it is at the command, also what expires meanwhile.
@@ -185,7 +185,7 @@ func TestPhoneSettingsAreRefused(t *testing.T) {
 	bad := map[string]func(*PhoneSettings){
 		"phone settings: retention 0s is not positive":                                  func(s *PhoneSettings) { s.Retention = 0 },
 		"phone settings: password pause -1ns is negative":                               func(s *PhoneSettings) { s.PasswordPause = -1 },
-		"phone settings: long pause 0s is shorter than the password pause 50ms":         func(s *PhoneSettings) { s.LongPause = 0 },
+		"phone settings: long pause 0s is shorter than the password pause 50ms":         func(s *PhoneSettings) { s.RetryPause = 0 },
 		"phone settings: answer limit 0s is not positive":                               func(s *PhoneSettings) { s.AnswerLimit = 0 },
 		"phone settings: TempID lifetime 1ns is not a positive number of whole seconds": func(s *PhoneSettings) { s.TempIDLifetime = 1 },
 		"phone settings: form 7 of beacons is neither split nor single":                 func(s *PhoneSettings) { s.Form = 7 },
@@ -220,5 +220,5 @@ func TestABrokenBeaconHasNoVersion(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.hear(sender, whole(utc(), someID, 0, 15*time.Minute))
 	got := r.hear(sender, "x")
-	equal(t, "broken, without a version", got[0].Broken && !got[0].Version, true)
+	equal(t, "broken, without a version", got[0].OutOfTurn && !got[0].HasVersion, true)
 }

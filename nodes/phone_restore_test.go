@@ -31,9 +31,9 @@ func TestLogSurvivesARestart(t *testing.T) {
 	}
 	for _, e := range tests {
 		t.Run(e.title, func(t *testing.T) {
-			var kept []Kept
+			var kept []StoredContact
 			for i, r := range e.received {
-				kept = append(kept, Kept{TempID: protocol.TempID([]byte("1234567890123456789" + string(rune('0'+i)))), Start: 5, Expiry: 9, Received: r})
+				kept = append(kept, StoredContact{TempID: protocol.TempID([]byte("1234567890123456789" + string(rune('0'+i)))), Start: 5, Expiry: 9, Received: r})
 			}
 			r := newPhoneRig(t, nil)
 			r.now = Now{Elapsed: up, Wall: wall}
@@ -57,9 +57,9 @@ func TestLogSurvivesARestart(t *testing.T) {
 
 func TestRestoreIsForTheBeginning(t *testing.T) {
 	r := newPhoneRig(t, nil)
-	r.p.Restore(r.now, []Kept{{Received: r.now.Wall}})
+	r.p.Restore(r.now, []StoredContact{{Received: r.now.Wall}})
 	defer func() {
 		equal(t, "panic", recover(), any("restoring a contact log: it has entries already"))
 	}()
-	r.p.Restore(r.now, []Kept{{Received: r.now.Wall}})
+	r.p.Restore(r.now, []StoredContact{{Received: r.now.Wall}})
 }

@@ -15,8 +15,8 @@ func TestTrouble(t *testing.T) {
 		"you have logged out":                                           false,
 	} {
 		e := PhoneEffect{Kind: PhonePrint, Text: text}
-		equal(t, text, e.Trouble(), want)
+		equal(t, text, e.IsConnectionMessage(), want)
 		e.Kind = PhonePrompt
-		equal(t, "as a prompt", e.Trouble(), false)
+		equal(t, "as a prompt", e.IsConnectionMessage(), false)
 	}
 }

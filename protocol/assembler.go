@@ -15,11 +15,11 @@ const (
 
 // Assembled is one thing to judge.
 type Assembled struct {
-	From    Address
-	Raw     [BeaconSize]byte // the fields at their places
-	Version bool             // the version byte came
-	Broken  bool             // out of turn or of a wrong length: Raw means nothing, the beacon is invalid
-	First   time.Duration    // elapsed time of its first part
+	From       Address
+	Raw        [BeaconSize]byte // the fields at their places
+	HasVersion bool             // the version byte came
+	OutOfTurn  bool             // out of turn or of a wrong length: Raw means nothing, the beacon is invalid
+	FirstPart  time.Duration    // elapsed time of its first part
 }
 
 // Assembler puts split beacons together, per source address and port
@@ -107,7 +107,7 @@ func (a *Assembler) single(now time.Duration, from Address, p []byte, r ref, out
 		a.known.remove(r)
 		a.schedule()
 	}
-	return append(out, Assembled{From: from, Raw: [BeaconSize]byte(p), Version: true, First: now})
+	return append(out, Assembled{From: from, Raw: [BeaconSize]byte(p), HasVersion: true, FirstPart: now})
 }
 
 func (a *Assembler) begin(now time.Duration, from Address, p []byte, r ref, out []Assembled) []Assembled {
@@ -139,7 +139,7 @@ func (a *Assembler) part(now time.Duration, p []byte, r ref, out []Assembled) []
 	default:
 		out = a.judge(r, out)
 		last := &out[len(out)-1]
-		last.Raw[versionAt], last.Version = p[0], true
+		last.Raw[versionAt], last.HasVersion = p[0], true
 		a.known.remove(r)
 	}
 	a.schedule()
@@ -158,7 +158,7 @@ func (a *Assembler) outOfTurn(now time.Duration, from Address, r ref, out []Asse
 		a.known.renew(r, dropped)
 	}
 	a.schedule()
-	return append(out, Assembled{From: from, Broken: true, First: first})
+	return append(out, Assembled{From: from, OutOfTurn: true, FirstPart: first})
 }
 
 // judge appends the beacon of r if it has three parts; else it has nothing to
@@ -168,7 +168,7 @@ func (a *Assembler) judge(r ref, out []Assembled) []Assembled {
 	if s.state != threeParts {
 		return out
 	}
-	out = append(out, Assembled{From: s.from, First: s.first})
+	out = append(out, Assembled{From: s.from, FirstPart: s.first})
 	copy(out[len(out)-1].Raw[:], s.raw[:])
 	return out
 }

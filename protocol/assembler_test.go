@@ -43,13 +43,13 @@ func describe(now time.Duration, out []Assembled) []string {
 	var lines []string
 	for _, o := range out {
 		what := fmt.Sprintf("%q", o.Raw[:58])
-		if o.Version {
+		if o.HasVersion {
 			what = fmt.Sprintf("%q", o.Raw)
 		}
-		if o.Broken {
+		if o.OutOfTurn {
 			what = "broken"
 		}
-		lines = append(lines, fmt.Sprintf("%v :%d %s since %v", now, o.From.Port, what, o.First))
+		lines = append(lines, fmt.Sprintf("%v :%d %s since %v", now, o.From.Port, what, o.FirstPart))
 	}
 	return lines
 }
@@ -198,7 +198,7 @@ func TestAssemblerReplaysTheRecording(t *testing.T) {
 		from := alice
 		fmt.Sscan(m[1], &from.Port)
 		for _, o := range a.Datagram(0, from, []byte(m[2]), nil) {
-			_, err := Judge(&o.Raw, o.Version, z, 1795416000e9)
+			_, err := Judge(&o.Raw, o.HasVersion, z, 1795416000e9)
 			got = append(got, fmt.Sprintf("%d %s %v", o.From.Port, o.Raw, err))
 		}
 	}
@@ -228,14 +228,14 @@ func TestAssemblerLimits(t *testing.T) {
 		for i := range MaxSourcesPerAddress + 1 {
 			send(&a, port(i), id)
 		}
-		if out := send(&a, port(0), start); len(out) != 1 || !out[0].Broken {
+		if out := send(&a, port(0), start); len(out) != 1 || !out[0].OutOfTurn {
 			t.Errorf("the oldest of 1025 was kept: %q", describe(0, out))
 		}
 		// Remembering that one as dropped pushed out the next oldest, 1.
-		if out := send(&a, port(2), start, expiry, version); len(out) != 1 || out[0].Broken {
+		if out := send(&a, port(2), start, expiry, version); len(out) != 1 || out[0].OutOfTurn {
 			t.Errorf("the third oldest went: %q", describe(0, out))
 		}
-		if out := send(&a, bob, start, expiry, version); len(out) != 1 || out[0].Broken {
+		if out := send(&a, bob, start, expiry, version); len(out) != 1 || out[0].OutOfTurn {
 			t.Errorf("another address went: %q", describe(0, out))
 		}
 	})
@@ -244,17 +244,17 @@ func TestAssemblerLimits(t *testing.T) {
 		for i := range MaxSources + 1 {
 			send(&a, manyAddresses(i), id)
 		}
-		if out := send(&a, manyAddresses(1), start, expiry, version); len(out) != 1 || out[0].Broken {
+		if out := send(&a, manyAddresses(1), start, expiry, version); len(out) != 1 || out[0].OutOfTurn {
 			t.Errorf("the second oldest went: %q", describe(0, out))
 		}
 		send(&a, manyAddresses(5000), id) // takes the place of 1
 		if a.known.count != MaxSources {
 			t.Errorf("%d sources are known", a.known.count)
 		}
-		if out := send(&a, manyAddresses(0), start); len(out) != 1 || !out[0].Broken {
+		if out := send(&a, manyAddresses(0), start); len(out) != 1 || !out[0].OutOfTurn {
 			t.Errorf("the oldest of 4097 was kept: %q", describe(0, out))
 		}
-		if out := send(&a, manyAddresses(2), start); len(out) != 1 || !out[0].Broken {
+		if out := send(&a, manyAddresses(2), start); len(out) != 1 || !out[0].OutOfTurn {
 			t.Errorf("2 was kept, though 0 was newer: %q", describe(0, out))
 		}
 	})
@@ -265,7 +265,7 @@ func TestAssemblerLimits(t *testing.T) {
 		}
 		send(&a, manyAddresses(0), id)
 		send(&a, manyAddresses(9000), id)
-		if out := send(&a, manyAddresses(0), start, expiry, version); len(out) != 1 || out[0].Broken {
+		if out := send(&a, manyAddresses(0), start, expiry, version); len(out) != 1 || out[0].OutOfTurn {
 			t.Errorf("it went: %q", describe(0, out))
 		}
 	})
@@ -310,7 +310,7 @@ func (m *modelAssembler) wake(now time.Duration, out []Assembled) []Assembled {
 }
 
 func (s *modelSource) judged() Assembled {
-	o := Assembled{From: s.from, First: s.first, Version: len(s.parts) == 4}
+	o := Assembled{From: s.from, FirstPart: s.first, HasVersion: len(s.parts) == 4}
 	copy(o.Raw[:], strings.Join(s.parts, ""))
 	return o
 }
@@ -331,7 +331,7 @@ func (m *modelAssembler) datagram(now time.Duration, from Address, p []byte, out
 			}
 		}
 		if len(p) == 59 {
-			return append(out, Assembled{From: from, Raw: [59]byte(p), Version: true, First: now})
+			return append(out, Assembled{From: from, Raw: [59]byte(p), HasVersion: true, FirstPart: now})
 		}
 		m.insert(modelSource{from: from, parts: []string{string(p)}, first: now})
 	case i >= 0 && !was.drop && len(p) == turn[len(was.parts)]:
@@ -352,7 +352,7 @@ func (m *modelAssembler) datagram(now time.Duration, from Address, p []byte, out
 			m.sources = slices.Delete(m.sources, i, i+1)
 		}
 		m.insert(modelSource{from: from, drop: true})
-		out = append(out, Assembled{From: from, Broken: true, First: first})
+		out = append(out, Assembled{From: from, OutOfTurn: true, FirstPart: first})
 	}
 	return out
 }

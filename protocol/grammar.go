@@ -1,18 +1,18 @@
 package protocol
 
 // Expecting is what a server's session waits for.
-type Expecting uint8
+type Expectation uint8
 
 // What a Reader may expect.
 const (
-	ExpectUsername Expecting = iota
+	ExpectUsername Expectation = iota
 	ExpectPassword
 	ExpectCommand
 	ExpectCount
 	ExpectLine
 )
 
-func (e Expecting) String() string {
+func (e Expectation) String() string {
 	names := [...]string{"username", "password", "command", "count", "line"}
 	if int(e) < len(names) {
 		return names[e]
@@ -74,12 +74,12 @@ const keptBuffer = 64
 type Reader struct {
 	buf    []byte
 	at     int // buf[:at] has been taken
-	expect Expecting
+	expect Expectation
 	line   uint8 // of the next line: 0 a TempID, 1 a start, 2 an expiry
 }
 
 // Expect changes what the following bytes are. Lines begin at a TempID.
-func (r *Reader) Expect(e Expecting) { r.expect, r.line = e, 0 }
+func (r *Reader) Expect(e Expectation) { r.expect, r.line = e, 0 }
 
 // Feed takes one read, usually 1 to MaxMessage bytes. p is copied.
 func (r *Reader) Feed(p []byte) {
@@ -97,7 +97,7 @@ func (r *Reader) Feed(p []byte) {
 // expected, the shortest run of bytes comes as Skipped after which a command, or
 // at the end the beginning of one (or nothing), stands.
 func (r *Reader) Next() (Message, bool) {
-	b := r.Rest()
+	b := r.Unread()
 	if len(b) == 0 {
 		return Message{}, false
 	}
@@ -117,7 +117,7 @@ func (r *Reader) Next() (Message, bool) {
 
 // Rest is what has come and not been returned by Next; valid until the next
 // Feed.
-func (r *Reader) Rest() []byte { return r.buf[r.at:] }
+func (r *Reader) Unread() []byte { return r.buf[r.at:] }
 
 func (r *Reader) nextLine(b []byte) (Message, bool) {
 	n := TimeSize

@@ -27,7 +27,7 @@ func TestReader(t *testing.T) {
 	lines := []string{"line:" + id, "line:" + start, "line:" + expiry}
 	tests := []struct {
 		why    string
-		expect Expecting
+		expect Expectation
 		feeds  []string
 		want   []string
 		rest   string
@@ -64,8 +64,8 @@ func TestReader(t *testing.T) {
 	for _, test := range tests {
 		var r Reader
 		r.Expect(test.expect)
-		if got := reads(&r, test.feeds...); !slices.Equal(got, test.want) || string(r.Rest()) != test.rest {
-			t.Errorf("%s:\n got %q, rest %q\nwant %q, rest %q", test.why, got, r.Rest(), test.want, test.rest)
+		if got := reads(&r, test.feeds...); !slices.Equal(got, test.want) || string(r.Unread()) != test.rest {
+			t.Errorf("%s:\n got %q, rest %q\nwant %q, rest %q", test.why, got, r.Unread(), test.want, test.rest)
 		}
 	}
 }
@@ -296,7 +296,7 @@ func cut(text []byte, sizes []byte) [][]byte {
 }
 
 // grammarOf is what a stream comes to, with neighbouring skipped bytes as one.
-func grammarOf(expect Expecting, feeds [][]byte) (messages []string, taken []byte) {
+func grammarOf(expect Expectation, feeds [][]byte) (messages []string, taken []byte) {
 	var r Reader
 	r.Expect(expect)
 	skipped := false
@@ -312,8 +312,8 @@ func grammarOf(expect Expecting, feeds [][]byte) (messages []string, taken []byt
 			messages = append(messages, m.Kind.String()+":"+string(m.Bytes))
 		}
 	}
-	messages = append(messages, "rest:"+string(r.Rest()))
-	return messages, append(taken, r.Rest()...)
+	messages = append(messages, "rest:"+string(r.Unread()))
+	return messages, append(taken, r.Unread()...)
 }
 
 // However a stream of commands or lines is cut into reads, it comes to the same;
@@ -323,7 +323,7 @@ func FuzzReader(f *testing.F) {
 	f.Add(uint8(4), []byte(wire+wire), []byte{0, 0, 30})
 	f.Add(uint8(0), []byte("+61410888888comp3331"), []byte{11})
 	f.Fuzz(func(t *testing.T, expect uint8, text, sizes []byte) {
-		e := Expecting(expect % 5)
+		e := Expectation(expect % 5)
 		got, taken := grammarOf(e, cut(text, sizes))
 		if string(taken) != string(text) {
 			t.Fatalf("%v: %q comes out as %q", e, text, taken)
@@ -345,7 +345,7 @@ func FuzzReaderExpect(f *testing.F) {
 		var out []byte
 		for i, p := range cut(text, turns) {
 			if i < len(turns) {
-				r.Expect(Expecting(turns[i] % 5))
+				r.Expect(Expectation(turns[i] % 5))
 			}
 			r.Feed(p)
 			for n := range 3 {
@@ -356,7 +356,7 @@ func FuzzReaderExpect(f *testing.F) {
 				}
 			}
 		}
-		if out = append(out, r.Rest()...); string(out) != string(text) {
+		if out = append(out, r.Unread()...); string(out) != string(text) {
 			t.Fatalf("%q comes out as %q", text, out)
 		}
 	})

@@ -12,7 +12,7 @@ const (
 	ReplyIsBlocked               // IsBlocked
 	ReplyTempID                  // 20 digits
 	ReplyAck                     // Ack
-	ReplyStrange                 // cannot become any answer that was awaited
+	ReplyUnexpected              // cannot become any answer that was awaited
 )
 
 func (r Reply) String() string {
@@ -77,7 +77,7 @@ func (r *ReplyReader) Login(p []byte) Reply {
 		return NoReply
 	}
 	r.Reset()
-	return ReplyStrange
+	return ReplyUnexpected
 }
 
 // TempID awaits the 20 digits that answer a Download_tempID. The TempID is set
@@ -90,7 +90,7 @@ func (r *ReplyReader) TempID(p []byte) (TempID, Reply) {
 	for _, c := range p[:n] {
 		if c < '0' || c > '9' {
 			r.Reset()
-			return TempID{}, ReplyStrange
+			return TempID{}, ReplyUnexpected
 		}
 	}
 	r.n += uint8(n)
@@ -109,7 +109,7 @@ func (r *ReplyReader) Ack(p []byte) Reply {
 	}
 	r.Reset()
 	if p[0] != Ack[0] {
-		return ReplyStrange
+		return ReplyUnexpected
 	}
 	return ReplyAck
 }

@@ -22,11 +22,11 @@ func TestLoginReplies(t *testing.T) {
 			[]Reply{NoReply, ReplyTryAgain, ReplyWelcome}},
 		{[]string{"Welcome to the BlueTrace Simulator!\nand more"}, []Reply{ReplyWelcome}},
 		{[]string{""}, []Reply{NoReply}},
-		{[]string{"welcome to the BlueTrace Simulator!"}, []Reply{ReplyStrange}},
-		{[]string{"Welcome to the BlueTrace Emulator!"}, []Reply{ReplyStrange}},
-		{[]string{"Invalid Password. ", "Zzz"}, []Reply{NoReply, ReplyStrange}},
-		{[]string{"1"}, []Reply{ReplyStrange}},
-		{[]string{"Welc", "Your account", "Welcome to the BlueTrace Simulator!"}, []Reply{NoReply, ReplyStrange, ReplyWelcome}},
+		{[]string{"welcome to the BlueTrace Simulator!"}, []Reply{ReplyUnexpected}},
+		{[]string{"Welcome to the BlueTrace Emulator!"}, []Reply{ReplyUnexpected}},
+		{[]string{"Invalid Password. ", "Zzz"}, []Reply{NoReply, ReplyUnexpected}},
+		{[]string{"1"}, []Reply{ReplyUnexpected}},
+		{[]string{"Welc", "Your account", "Welcome to the BlueTrace Simulator!"}, []Reply{NoReply, ReplyUnexpected, ReplyWelcome}},
 	}
 	for _, test := range tests {
 		var r ReplyReader
@@ -53,8 +53,8 @@ func TestTempIDReplies(t *testing.T) {
 		{strings.Split("97975110528337390463", ""), "97975110528337390463", ReplyTempID},
 		{[]string{"1"}, "", NoReply},
 		{[]string{"9797511052833739046"}, "", NoReply},
-		{[]string{"9797511052833739046x"}, "", ReplyStrange},
-		{[]string{"97", "Welcome"}, "", ReplyStrange},
+		{[]string{"9797511052833739046x"}, "", ReplyUnexpected},
+		{[]string{"97", "Welcome"}, "", ReplyUnexpected},
 	}
 	for _, test := range tests {
 		var r ReplyReader
@@ -73,7 +73,7 @@ func TestTempIDReplies(t *testing.T) {
 
 func TestAckReplies(t *testing.T) {
 	for text, want := range map[string]Reply{
-		"1": ReplyAck, "11": ReplyAck, "1\n": ReplyAck, "": NoReply, "0": ReplyStrange, "\n1": ReplyStrange,
+		"1": ReplyAck, "11": ReplyAck, "1\n": ReplyAck, "": NoReply, "0": ReplyUnexpected, "\n1": ReplyUnexpected,
 	} {
 		var r ReplyReader
 		if got := r.Ack([]byte(text)); got != want {
@@ -107,7 +107,7 @@ func TestReplyReaderStartsAfresh(t *testing.T) {
 func TestNamesOfKinds(t *testing.T) {
 	if ReplyNowBlocked.String() != "now blocked" || Reply(99).String() != "unknown reply" ||
 		Skipped.String() != "skipped" || MessageKind(99).String() != "unknown message" ||
-		ExpectLine.String() != "line" || Expecting(99).String() != "unknown expectation" {
+		ExpectLine.String() != "line" || Expectation(99).String() != "unknown expectation" {
 		t.Error("a kind has another name")
 	}
 }
@@ -129,7 +129,7 @@ func FuzzReplyReader(f *testing.F) {
 		if gotLogin != wantLogin {
 			t.Fatalf("Login of %q: cut %v, in one read %v", text, gotLogin, wantLogin)
 		}
-		if gotLogin != NoReply && gotLogin != ReplyStrange && !strings.HasPrefix(string(text), gotLogin.text()) {
+		if gotLogin != NoReply && gotLogin != ReplyUnexpected && !strings.HasPrefix(string(text), gotLogin.text()) {
 			t.Fatalf("Login of %q: %v", text, gotLogin)
 		}
 		whole, pieces = ReplyReader{}, ReplyReader{}

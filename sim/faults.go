@@ -200,9 +200,9 @@ func (r *run) faultNotes() []string {
 	return notes
 }
 
-// mischief is a count of faults or adversaries by the name that the language
+// faultCount is a count of faults or adversaries by the name that the language
 // gives it.
-func (r *run) mischief(name string) (n uint64, ok bool) {
+func (r *run) faultCount(name string) (n uint64, ok bool) {
 	if name == "adversaries.sent" {
 		for i := range r.adversaries {
 			n += r.adversaries[i].done

@@ -44,7 +44,7 @@ func (r *run) scriptDone(phone uint32, e *nodes.PhoneEffect) {
 		}
 		st.result.answered = true
 		st.result.delay = r.world.Now() - e.Began
-		st.result.lost = slices.Contains([]nodes.Outcome{nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeStrange}, e.Outcome)
+		st.result.lost = slices.Contains([]nodes.Outcome{nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer}, e.Outcome)
 		r.progress(st)
 		break
 	}

@@ -225,7 +225,7 @@ func listen(t *testing.T, s *scenarios.Scenario, o Options) *ear {
 		}
 		e.out.Verdicts = append(e.out.Verdicts, v)
 	}
-	e.out.Counts = *r.world.Totals()
+	e.out.Counts = *r.records.Totals()
 	if err := closed(); err != nil {
 		t.Fatal(err)
 	}

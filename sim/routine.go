@@ -151,8 +151,8 @@ const (
 func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
 	to := r.dests[:0]
 	if c.Contacts {
-		for _, m := range r.near.of[who] {
-			to = append(to, m.with)
+		for _, m := range r.contacts.of[who] {
+			to = append(to, m.peer)
 		}
 	}
 	for _, t := range c.To {

@@ -117,7 +117,7 @@ func (c *client) Effect(_ nodes.Now, e *nodes.PhoneEffect) {
 		c.ask(e.Text)
 	case nodes.PhonePrint, nodes.PhoneSendBeacon:
 		c.text = e.AppendText(c.text[:0], c.zone)
-		if e.Trouble() {
+		if e.IsConnectionMessage() {
 			c.screen.showApart(c.text)
 		} else {
 			c.screen.show(c.text)

@@ -155,7 +155,7 @@ func (o *options) takeFlags(form, host string) error {
 	if o.settings.PasswordPause < 0 {
 		return fmt.Errorf("--password-pause %v is negative", o.settings.PasswordPause)
 	}
-	o.settings.LongPause = max(o.settings.LongPause, o.settings.PasswordPause)
+	o.settings.RetryPause = max(o.settings.RetryPause, o.settings.PasswordPause)
 	if o.contactLog == "" || strings.HasSuffix(o.contactLog, "/") {
 		return errors.New("--contact-log names no file")
 	}

@@ -57,7 +57,7 @@ func TestOptions(t *testing.T) {
 	expect(t, "udp", o.udp.String(), "127.0.0.1:14000")
 	expect(t, "retention", o.settings.Retention.String(), "5s")
 	expect(t, "form", o.settings.Form.String(), "single")
-	expect(t, "the longer pause", o.settings.LongPause.String(), "2s")
+	expect(t, "the longer pause", o.settings.RetryPause.String(), "2s")
 	o, _, err = parse([]string{"[::1]", "13000", "14000", "--host", "[::1]"})
 	if err != nil {
 		t.Fatal(err)

@@ -5,49 +5,88 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"bluetrace/scenarios"
 )
 
-// buildLimit is for one build; the first may have to compile everything.
+// buildLimit is the time limit of one build. The first may compile everything.
 const buildLimit = 10 * time.Minute
 
-// afterKill is how long a killed command's own children may keep its output.
-const afterKill = time.Second
+// waitDelay is how long the children of a killed command may hold its output open.
+const waitDelay = time.Second
 
-// build compiles sim of the module in root into the file program, reading for
-// each file of by (from root, with slashes) another, whose absolute path it
-// gives. Equal code gives equal bytes: neither paths nor build IDs
-// nor the tables of a debugger are in the program. Nothing is inlined: that
-// compiles what depends on a mutant in two thirds of the time.
-func build(ctx context.Context, root, program string, by map[string]string) error {
+// moduleRoot returns the folder of the go.mod that applies to the working directory.
+func moduleRoot(ctx context.Context) (string, error) {
+	out, err := exec.CommandContext(ctx, "go", "env", "GOMOD").Output()
+	if err != nil {
+		return "", fmt.Errorf("finding the module: go env GOMOD: %w", err)
+	}
+	file := strings.TrimSpace(string(out))
+	if file == "" || file == os.DevNull {
+		return "", errors.New("finding the module: no go.mod in the working directory or above it")
+	}
+	return filepath.Dir(file), nil
+}
+
+// smallScenarios returns the library's files without those marked manual, from root.
+func smallScenarios(root string) ([]string, error) {
+	files, _, err := scenarios.Find([]string{filepath.Join(root, "scenarios")})
+	if err != nil {
+		return nil, err
+	}
+	for i, file := range files {
+		if files[i], err = filepath.Rel(root, file); err != nil {
+			return nil, fmt.Errorf("finding scenarios: %w", err)
+		}
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("finding scenarios: all of %s are manual", root)
+	}
+	return files, nil
+}
+
+// scenarioName returns a scenario's file name without folder and extension.
+func scenarioName(file string) string {
+	return strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+}
+
+// build compiles sim of the module in root into the file program. overlay gives,
+// for each changed file (from root, with slashes), the absolute path of the file
+// to compile in its place. Equal code gives equal bytes: the program holds no
+// paths, build IDs or debugger tables. Nothing is inlined: this compiles the
+// dependants of a change in two thirds of the time.
+func build(ctx context.Context, root, program string, overlay map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
 	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid= -s -w", "-gcflags=./...=-l", "-o", program}
-	if len(by) > 0 {
-		overlay := program + ".overlay.json"
-		if err := writeOverlay(overlay, root, by); err != nil {
+	if len(overlay) > 0 {
+		file := program + ".overlay.json"
+		if err := writeOverlay(file, root, overlay); err != nil {
 			return err
 		}
-		arguments = append(arguments, "-overlay", overlay)
+		arguments = append(arguments, "-overlay", file)
 	}
-	var said bytes.Buffer
+	var output bytes.Buffer
 	c := exec.CommandContext(ctx, "go", append(arguments, "./cmd/sim")...)
-	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &said, &said, afterKill
+	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &output, &output, waitDelay
 	if err := c.Run(); err != nil {
-		return fmt.Errorf("building sim: %w\n%s", err, bytes.TrimSpace(said.Bytes()))
+		return fmt.Errorf("building sim: %w\n%s", err, bytes.TrimSpace(output.Bytes()))
 	}
 	return nil
 }
 
-// writeOverlay writes the file that tells go build what to read instead.
-func writeOverlay(file, root string, by map[string]string) error {
-	replace := make(map[string]string, len(by))
-	for of, with := range by {
-		replace[filepath.Join(root, filepath.FromSlash(of))] = with
+// writeOverlay writes the file for go build's flag -overlay.
+func writeOverlay(file, root string, overlay map[string]string) error {
+	replace := make(map[string]string, len(overlay))
+	for source, replacement := range overlay {
+		replace[filepath.Join(root, filepath.FromSlash(source))] = replacement
 	}
 	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
@@ -59,7 +98,7 @@ func writeOverlay(file, root string, by map[string]string) error {
 	return nil
 }
 
-// contentOf is the hash of a program.
+// contentOf returns the hash of a program.
 func contentOf(program string) ([sha256.Size]byte, error) {
 	text, err := os.ReadFile(program)
 	if err != nil {

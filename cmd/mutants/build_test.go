@@ -27,13 +27,6 @@ func main() {
 }
 `
 
-func write(t *testing.T, file, text string) {
-	t.Helper()
-	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestABuildWithAnOverlayDiffersOnlyInWhatItDoes(t *testing.T) {
 	root, temp := smallModule(t), t.TempDir()
 	program := func(name, old, new string) string {
@@ -88,7 +81,7 @@ func TestTheModuleIsFoundFromBelow(t *testing.T) {
 		t.Errorf("found %q and %v, want %q", got, err, root)
 	}
 	t.Chdir(t.TempDir())
-	if got, err := moduleRoot(t.Context()); err == nil || !strings.Contains(err.Error(), "no go.mod stands above") {
+	if got, err := moduleRoot(t.Context()); err == nil || !strings.Contains(err.Error(), "no go.mod in the working directory") {
 		t.Errorf("found %q and %v, want an error", got, err)
 	}
 }

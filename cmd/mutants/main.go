@@ -5,7 +5,7 @@
 // A mutant is one entry of a table (mutants_library.go): a piece of source text
 // and its replacement. sim is built from the changed text with an overlay, so
 // that the working tree stays as it is. The built program must differ from the
-// one without a bug. It then runs every small scenario. A mutant that survives
+// original. It then runs every small scenario. A mutant that survives
 // needs a new scenario; one that no longer applies needs a new entry.
 //
 // With --swarm it uses a second table (mutants_swarm.go), of mutants that the
@@ -20,7 +20,11 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"regexp"
+	"runtime"
+	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -34,35 +38,111 @@ func main() {
 
 // Exit statuses.
 const (
-	allCaught = 0
-	notCaught = 1 // a mutant was not caught, or not tried
-	misused   = 2
+	statusKilled   = 0 // every mutant was killed
+	statusSurvived = 1 // a mutant was not killed, or not tried
+	statusUsage    = 2
 )
 
 func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
 	o, err := parseOptions(arguments)
 	if errors.Is(err, pflag.ErrHelp) {
 		fmt.Fprint(stdout, o.help)
-		return allCaught
+		return statusKilled
 	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mutants: %v\nhint: mutants --help lists the flags\n", err)
-		return misused
+		return statusUsage
 	}
-	b, err := newBench(ctx, o.keep)
+	t, err := newTester(ctx, &o)
+	if err == nil {
+		err = errors.Join(t.testAll(ctx, stdout), t.cleanUp(stderr))
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mutants: %v\n", err)
-		return notCaught
+		return statusSurvived
 	}
+	return statusKilled
+}
+
+// maxJobs is the largest number of mutants that are tried at the same time.
+const maxJobs = 1024
+
+// options are the settings of the command line.
+type options struct {
+	mutants []mutant
+	jobs    int           // mutants tried at the same time; 1 to maxJobs
+	keep    bool          // keep the changed files and the built programs
+	swarm   bool          // the second table, whose mutants sim swarm must find
+	library bool          // run the library; always without swarm
+	seeds   string        // with swarm: a range, as sim swarm takes it
+	in      []string      // with swarm: scenario files, from the module's root
+	shrink  time.Duration // with swarm: limit for shrinking one failure
+	help    string
+}
+
+// swarmScenarios are the scenarios that a swarm searches by default: those that
+// it runs fastest.
+func swarmScenarios() []string {
+	return []string{"scenarios/blocking.yaml", "scenarios/tempids.yaml", "scenarios/expiry.yaml",
+		"scenarios/uploads.yaml", "scenarios/classroom.yaml"}
+}
+
+// parseOptions returns pflag.ErrHelp, with help set, if the user asks for help.
+func parseOptions(arguments []string) (options, error) {
+	var o options
+	set := pflag.NewFlagSet("mutants", pflag.ContinueOnError)
+	set.SetOutput(io.Discard)
+	set.SortFlags = false
+	set.Usage = func() {}
+	names := set.String("run", "", "try only the mutants whose name matches `REGEXP`")
+	set.IntVar(&o.jobs, "jobs", runtime.GOMAXPROCS(0), "try `N` mutants at the same time")
+	set.BoolVar(&o.keep, "keep", false, "keep the changed files and the built programs")
+	set.BoolVar(&o.swarm, "swarm", false, "use the second table: bugs that only faults show, found by sim swarm")
+	set.StringVar(&o.seeds, "seeds", "1-1000", "with --swarm: search the seeds `A-B`")
+	set.StringSliceVar(&o.in, "in", swarmScenarios(), "with --swarm: search these scenarios, `FILES` separated by commas")
+	set.BoolVar(&o.library, "library", true, "with --swarm: also run the library, which must not find them")
+	set.DurationVar(&o.shrink, "shrink-time", 30*time.Second, "with --swarm: shrink each failure for at most this `DURATION`")
+	const optional = "[=true|false]" // which pflag adds to a Boolean flag that is true by default
+	usages := strings.ReplaceAll(set.FlagUsages(), optional, strings.Repeat(" ", len(optional)))
+	o.help = "mutants plants bugs one at a time: each must fail a scenario.\n\n  mutants [flags]\n\n" + usages
+	if err := set.Parse(arguments); err != nil {
+		return o, err
+	}
+	if set.NArg() > 0 {
+		return o, fmt.Errorf("unknown argument %q", set.Arg(0))
+	}
+	for _, flag := range []string{"seeds", "in", "library", "shrink-time"} {
+		if !o.swarm && set.Changed(flag) {
+			return o, fmt.Errorf("--%s needs --swarm", flag)
+		}
+	}
+	if o.jobs < 1 || o.jobs > maxJobs {
+		return o, fmt.Errorf("invalid --jobs %d: must be 1 to %d", o.jobs, maxJobs)
+	}
+	table := libraryMutants()
 	if o.swarm {
-		err = b.searchAll(ctx, o.mutants, o.jobs, &o.search, stdout)
-	} else {
-		err = b.tryAll(ctx, o.mutants, o.jobs, stdout)
+		table = swarmMutants()
 	}
-	err = errors.Join(err, b.leave(stderr))
+	var err error
+	o.mutants, err = choose(table, *names)
+	return o, err
+}
+
+// choose returns the mutants whose name matches pattern, and an error if there
+// are none.
+func choose(all []mutant, pattern string) ([]mutant, error) {
+	names, err := regexp.Compile(pattern)
 	if err != nil {
-		fmt.Fprintf(stderr, "mutants: %v\n", err)
-		return notCaught
+		return nil, fmt.Errorf("--run: %w", err)
 	}
-	return allCaught
+	var chosen []mutant
+	for _, m := range all {
+		if names.MatchString(m.name) {
+			chosen = append(chosen, m)
+		}
+	}
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("--run %q matches none of the %d mutants", pattern, len(all))
+	}
+	return chosen, nil
 }

@@ -6,36 +6,36 @@ import (
 	"strings"
 )
 
-// mutant is a small change of a file, seldom of more, that makes the program wrong.
+// mutant is a small change of one source file, rarely of more, that makes the
+// program wrong.
 type mutant struct {
-	name string // what the program then does, in a few words
+	name string // the wrong behaviour, in a few words
 	file string // from the module's root, with slashes
-	old  string // occurs exactly once in the file
+	old  string // must occur exactly once in the file
 	new  string
-	// by is the scenario that guards this rule and must turn red, others or not;
-	// empty: any will do.
-	by string
-	// also are further changes that it needs, of this file or others.
-	also []edit
+	by   string // name of the scenario that tests this rule and must fail; empty: any scenario
+	also []edit // further changes that the mutant needs, of this file or others
 }
 
-// edit is a piece of a file's text, and what stands there instead.
+// edit is one replacement of text in a file.
 type edit struct {
 	file string // from the module's root, with slashes
-	old  string // occurs exactly once in the file
+	old  string // must occur exactly once in the file
 	new  string
 }
 
-// edits are all changes of a mutant.
-func (b *mutant) edits() []edit { return append([]edit{{b.file, b.old, b.new}}, b.also...) }
+// edits returns all changes of a mutant.
+func (m *mutant) edits() []edit { return append([]edit{{m.file, m.old, m.new}}, m.also...) }
 
-// libraryMutants is the table of what the library notices, in the order of PROTOCOL.md.
+// libraryMutants is the table of the mutants that the library must find, in the
+// order of PROTOCOL.md.
 func libraryMutants() []mutant {
-	return slices.Concat(beaconMutants(), assemblerMutants(), wireMutants(), loginMutants(), tempIDMutants(), uploadMutants(), logMutants(), phoneMutants())
+	return slices.Concat(beaconMutants(), assemblerMutants(), wireMutants(), loginMutants(), tempIDMutants(),
+		uploadMutants(), logMutants(), phoneMutants())
 }
 
-// make returns the source of the edit's file with the edit made. The error says
-// that it no longer applies: the file has changed, the table must follow.
+// make returns source with the edit made. An error means that the file has
+// changed, so that the table must be mended.
 func (e *edit) make(source string) (string, error) {
 	if n := strings.Count(source, e.old); n != 1 {
 		return "", fmt.Errorf("%q occurs %d times in %s, want once", e.old, n, e.file)
@@ -43,16 +43,16 @@ func (e *edit) make(source string) (string, error) {
 	return strings.Replace(source, e.old, e.new, 1), nil
 }
 
-// plant makes all edits of a mutant, and returns the text of each file that it
-// changes. read is how a file is read.
-func (b *mutant) plant(read func(file string) (string, error)) (map[string]string, error) {
+// plant makes all edits and returns the new text of each changed file. It gets
+// the present text from read.
+func (m *mutant) plant(read func(file string) (string, error)) (map[string]string, error) {
 	changed := map[string]string{}
-	for _, e := range b.edits() {
-		source, begun := changed[e.file]
-		if !begun {
+	for _, e := range m.edits() {
+		source, ok := changed[e.file]
+		if !ok {
 			var err error
 			if source, err = read(e.file); err != nil {
-				return nil, fmt.Errorf("reading what the mutant changes: %w", err)
+				return nil, fmt.Errorf("reading the source to change: %w", err)
 			}
 		}
 		text, err := e.make(source)
@@ -62,4 +62,14 @@ func (b *mutant) plant(read func(file string) (string, error)) (map[string]strin
 		changed[e.file] = text
 	}
 	return changed, nil
+}
+
+// folder returns the mutant's name in the form of a folder's name.
+func (m *mutant) folder() string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '-'
+	}, m.name)
 }

@@ -95,7 +95,7 @@ func TestRecoverySurvivesAFaultAndACrashAnywhere(t *testing.T) {
 	for _, steps := range []int{0, 60, 180, 240, 1 << 30} {
 		for _, zeros := range []bool{false, true} {
 			m, before := leftBehind(t, func(m *Memory) {
-				m.CrashLeaving(Left{Zeros: zeros, Bytes: func(string, int) int { return steps }})
+				m.CrashKeeping(PartialSync{Zeros: zeros, Bytes: func(string, int) int { return steps }})
 			})
 			how := fewCuts
 			if steps == 180 && !zeros {

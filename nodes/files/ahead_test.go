@@ -14,12 +14,12 @@ import (
 
 // operationsOf is what a Memory is asked while f runs.
 func operationsOf(m *Memory, f func()) (seen []string) {
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		seen = append(seen, o.String())
 		return nil
 	})
 	f()
-	m.Fail(nil)
+	m.SetFault(nil)
 	return seen
 }
 
@@ -65,14 +65,14 @@ func TestCloseKeepsTheLogWhenTheFileFails(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, issue(alice, 1))
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbSync {
 			return errFault
 		}
 		return nil
 	})
 	contains(t, "closing", s.Close(), "the test's fault")
-	m.Fail(nil)
+	m.SetFault(nil)
 	s = openServer(t, m)
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1)})
 	equal(t, "notes", s.Notes(), []string{"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1"})
@@ -88,7 +88,7 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 		if verb == VerbWrite || verb == VerbSync {
 			store(t, s, issue(bob, 0))
 		}
-		m.Fail(func(o Operation) error {
+		m.SetFault(func(o Operation) error {
 			if o.Verb == verb && strings.HasPrefix(o.Name, aheadName) {
 				return errFault
 			}
@@ -101,7 +101,7 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 			left.Crash()
 			equal(t, verb.String(), content(t, left, tempIDsName), text)
 		}
-		m.Fail(nil)
+		m.SetFault(nil)
 		for i := range aheadRest + 1 {
 			if _, err := m.ReadFile(aheadName); i > 10 && i < aheadRest-10 && err == nil {
 				t.Fatalf("%v: there is a log after %d stores", verb, i)
@@ -119,7 +119,7 @@ func TestAFullDiskHasNoRoomForTheLog(t *testing.T) {
 	for _, room := range []int64{74, 100, 74 + smallAhead - 1} {
 		m := NewMemory()
 		s := openServer(t, m)
-		m.SetRoom(room)
+		m.SetFreeSpace(room)
 		store(t, s, issue(alice, 1))
 		issues, _ := s.Store([]nodes.Record{issue(alice, 2), issue(alice, 3), issue(alice, 4), issue(alice, 5), issue(alice, 6), issue(alice, 7)})
 		contains(t, "storing", issues, "no space left")
@@ -219,12 +219,12 @@ func TestTheServerDoesNotStartWithoutItsLines(t *testing.T) {
 	store(t, s, issue(alice, 1), issue(bob, 2))
 	m.Crash()
 	for room := range int64(148) {
-		m.SetRoom(room)
+		m.SetFreeSpace(room)
 		_, err := OpenServer(m, options())
 		contains(t, "a full disk", err, tempIDsName, aheadName, "no space left")
 		m.Kill()
 	}
-	m.SetRoom(148)
+	m.SetFreeSpace(148)
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), issue(bob, 2)})
 }
 
@@ -247,7 +247,7 @@ func TestRecoveryOnADisk(t *testing.T) {
 
 // failSyncs has every sync of a file whose name begins so fail.
 func failSyncs(m *Memory, name string) {
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbSync && strings.HasPrefix(o.Name, name) {
 			return errFault
 		}
@@ -271,7 +271,7 @@ func TestTheFileIsWrittenAnewFromTheLog(t *testing.T) {
 	killed := m.clone()
 	killed.Kill()
 	equal(t, "killed", restoredRecords(t, openServer(t, killed)), want)
-	m.Fail(nil)
+	m.SetFault(nil)
 	store(t, s, issue(bob, 5))
 	m.Crash()
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), append(want, issue(bob, 5)))
@@ -285,7 +285,7 @@ func TestAFailedLogIsGoneBeforeTheNextBatch(t *testing.T) {
 	failSyncs(m, tempIDsName)
 	issues, _ := s.Store([]nodes.Record{issue(bob, 2)})
 	contains(t, "storing", issues, "the test's fault")
-	m.Fail(nil)
+	m.SetFault(nil)
 	seen := operationsOf(m, func() { store(t, s, issue(alice, 3)) })
 	removed, stored := slices.Index(seen, `remove "tempIDs.txt.ahead"`), slices.Index(seen, `write "tempIDs.txt.new" (74 bytes)`)
 	if last := len(seen) - 1 - slices.Index(reversed(seen), `write "tempIDs.txt.new" (74 bytes)`); removed < 0 || stored < 0 || removed > last || seen[removed+1] != "sync names" {
@@ -306,7 +306,7 @@ func TestAFailedSyncAtTheStart(t *testing.T) {
 	failSyncs(m, tempIDsName)
 	_, err := OpenServer(m, options())
 	contains(t, "starting", err, tempIDsName, aheadName, "the test's fault")
-	m.Fail(nil)
+	m.SetFault(nil)
 	closeAll(t, openServer(t, m))
 	m.Crash()
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), before)

@@ -66,12 +66,12 @@ func TestWhatCouldNotBeSavedGoesWithTheNext(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, wrong(bob, 1))
-	m.SetRoom(0)
+	m.SetFreeSpace(0)
 	for i := 1; i <= 2; i++ {
 		_, attempts := s.Store([]nodes.Record{wrong(alice, i), stranger(7, i)})
 		contains(t, "a full disk", attempts, "saving", `"attempts.txt"`, "no space left")
 	}
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	store(t, s, wrong(bob, 2))
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+
 		"known "+bob+" 1 0 0\n"+
@@ -226,12 +226,12 @@ func TestCompactionIsPutOffWhileTheDiskIsFull(t *testing.T) {
 		store(t, s, wrong(fmt.Sprintf("user%d", i), 1))
 	}
 	s.tries.rewriteAt = s.tries.lines
-	m.SetRoom(200)
+	m.SetFreeSpace(200)
 	store(t, s, wrong(alice, 1), wrong(bob, 1))
 	if s.tries.rewriteAt != s.tries.lines-2+attemptSlack {
 		t.Errorf("next at %d lines, of %d", s.tries.rewriteAt, s.tries.lines)
 	}
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	m.Crash()
 	equal(t, "states", len(restoredRecords(t, openServer(t, m))), 102)
 }
@@ -272,9 +272,9 @@ func TestAFloodOfNamesOnAFullDisk(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, wrong(bob, 1))
-	m.SetRoom(0)
+	m.SetFreeSpace(0)
 	most, written := 0, 0
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		written += o.Bytes
 		return nil
 	})
@@ -292,7 +292,7 @@ func TestAFloodOfNamesOnAFullDisk(t *testing.T) {
 	if most > 64*(maxUnsaved+1) {
 		t.Errorf("one store tried to write %d bytes", most)
 	}
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	store(t, s, wrong(alice, 1))
 	m.Crash()
 	equal(t, "states", len(restoredRecords(t, openServer(t, m))), names+2)
@@ -305,14 +305,14 @@ func TestANewFileThatDoesNotFitIsTriedAtTimes(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, wrong(bob, 1))
-	m.SetRoom(0)
+	m.SetFreeSpace(0)
 	for i := range names {
 		_, err := s.Store([]nodes.Record{wrong(fmt.Sprint("user", i), 1)})
 		contains(t, "a full disk", err, "no space left")
 	}
-	m.SetRoom(100_000)
+	m.SetFreeSpace(100_000)
 	tried := 0
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbCreate {
 			tried++
 		}
@@ -323,7 +323,7 @@ func TestANewFileThatDoesNotFitIsTriedAtTimes(t *testing.T) {
 		contains(t, "a disk that is nearly full", err, "no space left")
 	}
 	equal(t, "new files that were tried", tried, 4)
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	for range 6 {
 		if _, err := s.Store([]nodes.Record{wrong(alice, 2)}); err == nil {
 			break

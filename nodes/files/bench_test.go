@@ -133,10 +133,10 @@ func BenchmarkContactLogWrite(b *testing.B) {
 	for _, n := range []int{100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
 			l := openLog(b, NewMemory())
-			var all []nodes.Kept
+			var all []nodes.StoredContact
 			for i := range n {
 				all = append(all, entry(i, int64(i)))
-				l.Received(all[i])
+				l.Add(all[i])
 			}
 			write(b, l, all...)
 			b.ReportAllocs()
@@ -145,7 +145,7 @@ func BenchmarkContactLogWrite(b *testing.B) {
 				all = append(all[1:], entry(i, int64(i)))
 				log := logOf(all...)
 				b.StartTimer()
-				l.Received(all[n-1])
+				l.Add(all[n-1])
 				if err := l.Write(log); err != nil {
 					b.Fatal(err)
 				}

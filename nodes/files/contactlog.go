@@ -28,23 +28,23 @@ type ContactLog struct {
 	notes  notes
 
 	mu       sync.Mutex
-	received []nodes.Kept // since the last Write began
+	received []nodes.StoredContact // since the last Write began
 
 	writing   sync.Mutex
 	damaged   []damagedFile // what is not entries of them is not put aside yet
 	closed    bool
 	journal   ledger
 	log       ledger
-	known     []nodes.Kept // all that the journal has or will have, in order of arrival
-	journaled int          // so many of known stand in it, or did in one of the files when they were read
-	digest    uint64       // of the text of the log, while it is trusted
-	text      []byte       // room
-	others    []nodes.Kept // room for what known becomes
+	known     []nodes.StoredContact // all that the journal has or will have, in order of arrival
+	journaled int                   // so many of known stand in it, or did in one of the files when they were read
+	digest    uint64                // of the text of the log, while it is trusted
+	text      []byte                // room
+	others    []nodes.StoredContact // room for what known becomes
 }
 
 // OpenContactLog takes a contact log, which may not exist yet, for one phone, and
 // reads it and its journal. It refuses one that another phone has (ErrInUse), and
-// files that are something else (ErrNoContactLog): these are left as they are,
+// files that are something else (ErrNotContactLog): these are left as they are,
 // and no lock stays beside them. Nothing is written before the first Write.
 func OpenContactLog(fsys FS, name string) (*ContactLog, error) {
 	if err := newContactLog(fsys, name).read(); err != nil {
@@ -87,10 +87,10 @@ const logBuffer = 4 << 10
 // Kept is what the files held and Received has brought, in order of arrival: what
 // is in the journal, and entries of the log that it does not know, received when
 // the log was modified. Some may be past their retention.
-func (l *ContactLog) Kept() []nodes.Kept { return l.AppendKept(nil) }
+func (l *ContactLog) Stored() []nodes.StoredContact { return l.AppendStored(nil) }
 
-// AppendKept appends what Kept is.
-func (l *ContactLog) AppendKept(dst []nodes.Kept) []nodes.Kept {
+// AppendStored appends what Stored is.
+func (l *ContactLog) AppendStored(dst []nodes.StoredContact) []nodes.StoredContact {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	l.mu.Lock()
@@ -104,7 +104,7 @@ func (l *ContactLog) Notes() []string { return l.notes.take() }
 
 // Received tells of an entry that the phone keeps, in order of arrival. It is
 // remembered, and goes to the journal with the next Write.
-func (l *ContactLog) Received(k nodes.Kept) {
+func (l *ContactLog) Add(k nodes.StoredContact) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.received = append(l.received, k)
@@ -178,7 +178,7 @@ func (l *ContactLog) forget(log *nodes.ContactLog, before int) {
 
 // appendStanding appends those of the entries that are in the log; of equal ones,
 // the later. So many entries are known that came after them.
-func appendStanding(dst []nodes.Kept, log *nodes.ContactLog, entries []nodes.Kept, after int) []nodes.Kept {
+func appendStanding(dst []nodes.StoredContact, log *nodes.ContactLog, entries []nodes.StoredContact, after int) []nodes.StoredContact {
 	// Nearly always the log begins with what the entries end with: then only the
 	// others need to be counted.
 	same := max(0, log.Len()-after)
@@ -201,7 +201,7 @@ func appendStanding(dst []nodes.Kept, log *nodes.ContactLog, entries []nodes.Kep
 }
 
 // beginsLike says whether the first n of the log are the last n of the entries.
-func beginsLike(log *nodes.ContactLog, entries []nodes.Kept, n int) bool {
+func beginsLike(log *nodes.ContactLog, entries []nodes.StoredContact, n int) bool {
 	if n > len(entries) {
 		return false
 	}
@@ -216,7 +216,7 @@ func beginsLike(log *nodes.ContactLog, entries []nodes.Kept, n int) bool {
 
 // renewJournal replaces the journal by one with these entries, which are all that
 // is known from then on.
-func (l *ContactLog) renewJournal(entries []nodes.Kept) error {
+func (l *ContactLog) renewJournal(entries []nodes.StoredContact) error {
 	err := l.journal.rewrite(func(w *bufio.Writer) error {
 		if _, err := w.WriteString(journalMark + "\n"); err != nil {
 			return err
@@ -274,7 +274,7 @@ func (l *ContactLog) compact(log *nodes.ContactLog, before int) error {
 // counts is how often each entry is there.
 type counts map[protocol.Beacon]int
 
-func countOf(kept []nodes.Kept) counts {
+func countOf(kept []nodes.StoredContact) counts {
 	c := make(counts, len(kept))
 	for i := range kept {
 		c[beaconOf(&kept[i])]++
@@ -291,7 +291,7 @@ func (c counts) take(b protocol.Beacon) bool {
 	return true
 }
 
-func beaconOf(k *nodes.Kept) protocol.Beacon {
+func beaconOf(k *nodes.StoredContact) protocol.Beacon {
 	return protocol.Beacon{TempID: k.TempID, Start: k.Start, Expiry: k.Expiry}
 }
 

@@ -11,19 +11,19 @@ import (
 
 // chapter is what happens to a phone between two Writes.
 type chapter struct {
-	received []nodes.Kept // before the Write
-	log      []nodes.Kept // what the phone's log is at the Write
+	received []nodes.StoredContact // before the Write
+	log      []nodes.StoredContact // what the phone's log is at the Write
 }
 
 // saved is what a phone was told while its machine ran.
 type saved struct {
-	truth []nodes.Kept   // every entry that there ever was, in order of arrival
-	logs  [][]nodes.Kept // what the log was at the last Write that succeeded, and at those after it
+	truth []nodes.StoredContact   // every entry that there ever was, in order of arrival
+	logs  [][]nodes.StoredContact // what the log was at the last Write that succeeded, and at those after it
 }
 
-func writing(first []nodes.Kept, chapters []chapter) func(m *Memory) *saved {
+func writing(first []nodes.StoredContact, chapters []chapter) func(m *Memory) *saved {
 	return func(m *Memory) *saved {
-		p := &saved{truth: slices.Clone(first), logs: [][]nodes.Kept{first}}
+		p := &saved{truth: slices.Clone(first), logs: [][]nodes.StoredContact{first}}
 		l, err := OpenContactLog(m, logName)
 		if err != nil {
 			return p
@@ -31,12 +31,12 @@ func writing(first []nodes.Kept, chapters []chapter) func(m *Memory) *saved {
 		for i, c := range chapters {
 			m.SetTime(startWall + int64(1000+i)*second)
 			for _, k := range c.received {
-				l.Received(k)
+				l.Add(k)
 			}
 			p.truth = append(p.truth, c.received...)
 			p.logs = append(p.logs, c.log)
 			if l.Write(logOf(c.log...)) == nil {
-				p.logs = [][]nodes.Kept{c.log}
+				p.logs = [][]nodes.StoredContact{c.log}
 			}
 		}
 		l.Close()
@@ -53,13 +53,13 @@ func logKept(left *Memory, p *saved) error {
 	if err != nil {
 		return fmt.Errorf("opening it again: %w", err)
 	}
-	got := l.Kept()
+	got := l.Stored()
 	if err := errors.Join(entriesKept(got, p), tellsOnlyOfTorn(l.Notes())); err != nil {
 		return err
 	}
 	left.SetTime(startWall + 5000*second)
 	more := append(slices.Clone(got), entry(500, 4000))
-	l.Received(more[len(more)-1])
+	l.Add(more[len(more)-1])
 	if err := l.Write(logOf(more...)); err != nil {
 		return fmt.Errorf("writing after a restart: %w", err)
 	}
@@ -67,7 +67,7 @@ func logKept(left *Memory, p *saved) error {
 	if l, err = OpenContactLog(left, logName); err != nil {
 		return err
 	}
-	if again := l.Kept(); !slices.Equal(again, more) {
+	if again := l.Stored(); !slices.Equal(again, more) {
 		return fmt.Errorf("after one more crash there is %v, want %v", again, more)
 	}
 	if text, _ := left.ReadFile(logName); string(text) != textOf(more...) {
@@ -92,7 +92,7 @@ func readersSee(m *Memory, p *saved) error {
 
 // entriesKept: what was saved and has not left is there; whatever is there was
 // received at the very nanosecond that is told, and is in order of arrival.
-func entriesKept(got []nodes.Kept, p *saved) error {
+func entriesKept(got []nodes.StoredContact, p *saved) error {
 	rest := p.truth
 	for _, k := range got {
 		i := slices.Index(rest, k)
@@ -123,27 +123,27 @@ func TestContactLogSurvivesACrashAnywhere(t *testing.T) {
 
 	m := NewMemory()
 	l := openLog(t, m)
-	for _, k := range []nodes.Kept{a1, a2, b} {
-		l.Received(k)
+	for _, k := range []nodes.StoredContact{a1, a2, b} {
+		l.Add(k)
 	}
 	write(t, l, a1, a2, b)
 	closeAll(t, l)
-	first := []nodes.Kept{a1, a2, b, added}
+	first := []nodes.StoredContact{a1, a2, b, added}
 	m.SetTime(added.Received)
 	m.WriteFile(logName, []byte(textOf(first...)), 0o644)
 
 	everyCrash(t, m, everyCut, writing(first, []chapter{
-		{log: []nodes.Kept{a1, a2, b, added}},
-		{received: []nodes.Kept{c, d}, log: []nodes.Kept{a1, a2, b, added, c, d}},
-		{received: []nodes.Kept{e}, log: []nodes.Kept{a2, b, added, c, d, e}},
-		{received: []nodes.Kept{f}, log: []nodes.Kept{added, c, d, e}}, // f came after the log was copied
-		{log: []nodes.Kept{e, f}},
+		{log: []nodes.StoredContact{a1, a2, b, added}},
+		{received: []nodes.StoredContact{c, d}, log: []nodes.StoredContact{a1, a2, b, added, c, d}},
+		{received: []nodes.StoredContact{e}, log: []nodes.StoredContact{a2, b, added, c, d, e}},
+		{received: []nodes.StoredContact{f}, log: []nodes.StoredContact{added, c, d, e}}, // f came after the log was copied
+		{log: []nodes.StoredContact{e, f}},
 		{},
 	}), logKept)
 	everyCrash(t, m, andFaults, writing(first, []chapter{
-		{received: []nodes.Kept{c, d}, log: []nodes.Kept{a1, a2, b, added, c, d}},
-		{received: []nodes.Kept{e}, log: []nodes.Kept{a2, b, added, c, d, e}},
-		{log: []nodes.Kept{e}},
+		{received: []nodes.StoredContact{c, d}, log: []nodes.StoredContact{a1, a2, b, added, c, d}},
+		{received: []nodes.StoredContact{e}, log: []nodes.StoredContact{a2, b, added, c, d, e}},
+		{log: []nodes.StoredContact{e}},
 		{},
 	}), logKept)
 }

@@ -44,8 +44,8 @@ func TestWhatIsNoContactLogIsRefused(t *testing.T) {
 				names = append(names, "log.txt.journal")
 			}
 			_, err := OpenContactLog(Disk(dir), "log.txt")
-			if !errors.Is(err, ErrNoContactLog) {
-				t.Fatalf("%v is not ErrNoContactLog", err)
+			if !errors.Is(err, ErrNotContactLog) {
+				t.Fatalf("%v is not ErrNotContactLog", err)
 			}
 			equal(t, "error", strings.ReplaceAll(err.Error(), dir+"/", ""), test.want)
 			equal(t, "files", namesIn(t, dir), names)
@@ -94,7 +94,7 @@ func TestDamagedLinesOfALogArePutAside(t *testing.T) {
 	m.WriteFile(logName+journalSuffix, []byte(journal), 0o644)
 	m.WriteFile(logName+damagedSuffix, []byte("an older one"), 0o644)
 	l := openLog(t, m)
-	equal(t, "kept", l.Kept(), []nodes.Kept{a, b})
+	equal(t, "kept", l.Stored(), []nodes.StoredContact{a, b})
 	equal(t, "notes at the start", len(l.Notes()), 6)
 	equal(t, "the log before a Write", content(t, m, logName), log)
 	write(t, l, b)
@@ -122,10 +122,10 @@ func TestDamagedLinesThatCannotBePutAsideStay(t *testing.T) {
 	m.WriteFile(logName, []byte(log), 0o644)
 	m.WriteFile(logName+journalSuffix, []byte(journalMark+"\n"), 0o644)
 	l := openLog(t, m)
-	m.SetRoom(3)
+	m.SetFreeSpace(3)
 	contains(t, "a full disk", l.Write(logOf(a)), `keeping what is damaged in "z5272202_contactlog.txt"`, "no space left")
 	equal(t, "log", content(t, m, logName), log)
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	write(t, l, a)
 	equal(t, "aside", content(t, m, logName+damagedSuffix), "hello\n")
 }
@@ -137,7 +137,7 @@ func TestDamagedLinesSurviveACrashAnywhere(t *testing.T) {
 	m := NewMemory()
 	m.WriteFile(logName, []byte("hello\n"+textOf(a)), 0o644)
 	m.WriteFile(logName+journalSuffix, slices.Concat([]byte(journalMark+"\n"), appendJournal(nil, &a)), 0o644)
-	everyCrash(t, m, everyCut, writing([]nodes.Kept{a}, []chapter{{log: []nodes.Kept{a}}, {}}), func(left *Memory, _ *saved) error {
+	everyCrash(t, m, everyCut, writing([]nodes.StoredContact{a}, []chapter{{log: []nodes.StoredContact{a}}, {}}), func(left *Memory, _ *saved) error {
 		for _, name := range []string{logName, logName + damagedSuffix} {
 			if p, _ := left.ReadFile(name); bytes.Contains(p, []byte("hello\n")) {
 				return nil

@@ -12,8 +12,8 @@ import (
 
 // Why OpenContactLog refuses.
 var (
-	ErrInUse        = errors.New("another client uses the contact log")
-	ErrNoContactLog = errors.New("is no contact log")
+	ErrInUse         = errors.New("another client uses the contact log")
+	ErrNotContactLog = errors.New("is no contact log")
 )
 
 // damagedFile is a log or journal in which not all are entries.
@@ -34,11 +34,11 @@ func (l *ContactLog) read() error {
 		return err
 	}
 	in := countOf(l.known)
-	var others []nodes.Kept
+	var others []nodes.StoredContact
 	modified, err := l.readFile(l.name, func(t *lines) error {
 		return l.readEntries(t, journaled, func(b protocol.Beacon) {
 			if !in.take(b) {
-				others = append(others, nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry})
+				others = append(others, nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry})
 			}
 		})
 	})
@@ -57,7 +57,7 @@ func (l *ContactLog) readFile(name string, read func(*lines) error) (modified in
 	case errors.Is(err, fs.ErrNotExist):
 		return 0, nil
 	case errors.Is(err, errNotRegular):
-		return 0, fmt.Errorf("%q %w: %w", l.fs.Path(name), ErrNoContactLog, err)
+		return 0, fmt.Errorf("%q %w: %w", l.fs.Path(name), ErrNotContactLog, err)
 	case err != nil:
 		return 0, fmt.Errorf("opening %q: %w", l.fs.Path(name), err)
 	}
@@ -66,7 +66,7 @@ func (l *ContactLog) readFile(name string, read func(*lines) error) (modified in
 		err = read(newLines(f, st.Size))
 	}
 	err = errors.Join(err, f.Close())
-	if err != nil && !errors.Is(err, ErrNoContactLog) {
+	if err != nil && !errors.Is(err, ErrNotContactLog) {
 		err = fmt.Errorf("reading %q: %w", l.fs.Path(name), err)
 	}
 	return st.Modified, err
@@ -86,7 +86,7 @@ func (l *ContactLog) readEntries(t *lines, journaled bool, take func(protocol.Be
 		return err
 	}
 	if !journaled {
-		return fmt.Errorf("%q %w: its line %d is no part of an entry (TempID, start and expiry on three lines)", l.fs.Path(l.name), ErrNoContactLog, first)
+		return fmt.Errorf("%q %w: its line %d is no part of an entry (TempID, start and expiry on three lines)", l.fs.Path(l.name), ErrNotContactLog, first)
 	}
 	l.damaged = append(l.damaged, damagedFile{l.name, func(t *lines) (s spans, err error) {
 		err = readLog(t, func(protocol.Beacon) {}, func(x logLine) { s.add(x.at) })
@@ -99,7 +99,7 @@ func (l *ContactLog) readEntries(t *lines, journaled bool, take func(protocol.Be
 // it.
 func (l *ContactLog) readJournal(t *lines) (journaled bool, err error) {
 	odd := strange{notes: &l.notes, file: fmt.Sprintf("contact journal %q", l.journal.name)}
-	err = readJournal(t, func(k nodes.Kept) { l.known = append(l.known, k) }, func(x journalLine) {
+	err = readJournal(t, func(k nodes.StoredContact) { l.known = append(l.known, k) }, func(x journalLine) {
 		if x.torn {
 			l.notes.add("%s: the last line was torn, and is dropped: %s", odd.file, quoted(x.text))
 			return
@@ -108,11 +108,11 @@ func (l *ContactLog) readJournal(t *lines) (journaled bool, err error) {
 	})
 	odd.done()
 	if errors.Is(err, errJournalMark) {
-		return false, fmt.Errorf("%q %w's journal: its first line is not %q", l.fs.Path(l.journal.name), ErrNoContactLog, journalMark)
+		return false, fmt.Errorf("%q %w's journal: its first line is not %q", l.fs.Path(l.journal.name), ErrNotContactLog, journalMark)
 	}
 	if odd.count > 0 {
 		l.damaged = append(l.damaged, damagedFile{l.journal.name, func(t *lines) (s spans, err error) {
-			err = readJournal(t, func(nodes.Kept) {}, func(x journalLine) {
+			err = readJournal(t, func(nodes.StoredContact) {}, func(x journalLine) {
 				if !x.torn {
 					s.add(x.at)
 				}
@@ -125,7 +125,7 @@ func (l *ContactLog) readJournal(t *lines) (journaled bool, err error) {
 
 // insert puts entries that the journal does not know where they belong by their
 // reception: when the log was modified.
-func (l *ContactLog) insert(others []nodes.Kept, modified int64) {
+func (l *ContactLog) insert(others []nodes.StoredContact, modified int64) {
 	for i := range others {
 		others[i].Received = modified
 	}

@@ -12,13 +12,13 @@ import (
 const second = int64(time.Second)
 
 // entry is the beacon number n, received after so many seconds and a nanosecond.
-func entry(n int, received int64) nodes.Kept {
+func entry(n int, received int64) nodes.StoredContact {
 	start := protocol.LocalTime(startWall/second + int64(n))
-	return nodes.Kept{TempID: tempID(n), Start: start, Expiry: start + 900, Received: startWall + received*second + 1}
+	return nodes.StoredContact{TempID: tempID(n), Start: start, Expiry: start + 900, Received: startWall + received*second + 1}
 }
 
 // logOf is a phone's contact log with these entries.
-func logOf(kept ...nodes.Kept) *nodes.ContactLog {
+func logOf(kept ...nodes.StoredContact) *nodes.ContactLog {
 	s := nodes.DefaultPhoneSettings()
 	s.Retention = math.MaxInt64
 	var p nodes.Phone
@@ -30,7 +30,7 @@ func logOf(kept ...nodes.Kept) *nodes.ContactLog {
 	return p.Log()
 }
 
-func textOf(kept ...nodes.Kept) string { return string(logOf(kept...).AppendText(nil)) }
+func textOf(kept ...nodes.StoredContact) string { return string(logOf(kept...).AppendText(nil)) }
 
 const logName = "z5272202_contactlog.txt"
 
@@ -43,7 +43,7 @@ func openLog(t testing.TB, fsys FS) *ContactLog {
 	return l
 }
 
-func write(t testing.TB, l *ContactLog, kept ...nodes.Kept) {
+func write(t testing.TB, l *ContactLog, kept ...nodes.StoredContact) {
 	t.Helper()
 	if err := l.Write(logOf(kept...)); err != nil {
 		t.Fatal(err)

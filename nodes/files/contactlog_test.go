@@ -12,10 +12,10 @@ import (
 func TestContactLogIsWrittenAndKept(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
-	equal(t, "kept", l.Kept(), nil)
+	equal(t, "kept", l.Stored(), nil)
 	a, b := entry(1, 10), entry(2, 20)
-	l.Received(a)
-	l.Received(b)
+	l.Add(a)
+	l.Add(b)
 	write(t, l, a, b)
 	equal(t, "log", content(t, m, logName),
 		"10000000000000000001\n23/11/2026 06:32:39\n23/11/2026 06:47:39\n10000000000000000002\n23/11/2026 06:32:40\n23/11/2026 06:47:40\n")
@@ -35,7 +35,7 @@ func TestContactLogIsWrittenAndKept(t *testing.T) {
 func TestAnUnchangedLogIsNotWritten(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
-	l.Received(entry(1, 10))
+	l.Add(entry(1, 10))
 	write(t, l, entry(1, 10))
 	before := m.Operations()
 	write(t, l, entry(1, 10))
@@ -51,11 +51,11 @@ func TestContactLogOrderOfWrites(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
 	a, b := entry(1, 10), entry(2, 20)
-	l.Received(a)
+	l.Add(a)
 	write(t, l, a)
-	l.Received(b)
+	l.Add(b)
 	var seen []string
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb != VerbStat {
 			seen = append(seen, o.String())
 		}
@@ -76,7 +76,7 @@ func TestContactLogOrderOfWrites(t *testing.T) {
 // What the journal does not know counts as received when the log was modified,
 // each entry as often as the log has it more.
 func TestJournalAndLogAreMatched(t *testing.T) {
-	at := func(k nodes.Kept, seconds int64) nodes.Kept {
+	at := func(k nodes.StoredContact, seconds int64) nodes.StoredContact {
 		k.Received = startWall + seconds*second
 		return k
 	}
@@ -84,19 +84,19 @@ func TestJournalAndLogAreMatched(t *testing.T) {
 	const modified = 100
 	tests := []struct {
 		title        string
-		journal, log []nodes.Kept
-		want         []nodes.Kept
+		journal, log []nodes.StoredContact
+		want         []nodes.StoredContact
 	}{
 		{"nothing", nil, nil, nil},
-		{"only a log", nil, []nodes.Kept{b, a1}, []nodes.Kept{at(b, modified), at(a1, modified)}},
-		{"only a journal", []nodes.Kept{a1, b}, nil, []nodes.Kept{a1, b}},
-		{"the same", []nodes.Kept{a1, b}, []nodes.Kept{a1, b}, []nodes.Kept{a1, b}},
-		{"one more in the log", []nodes.Kept{a1, b}, []nodes.Kept{a1, a1, b}, []nodes.Kept{a1, b, at(a1, modified)}},
-		{"twice in both", []nodes.Kept{a1, a2}, []nodes.Kept{a1, a1}, []nodes.Kept{a1, a2}},
-		{"three times and twice", []nodes.Kept{a1, a2}, []nodes.Kept{a1, a1, a1}, []nodes.Kept{a1, a2, at(a1, modified)}},
-		{"twice and three times", []nodes.Kept{a1, a2, b}, []nodes.Kept{a1}, []nodes.Kept{a1, a2, b}},
-		{"before what came later", []nodes.Kept{a1, late}, []nodes.Kept{b, a1}, []nodes.Kept{a1, at(b, modified), late}},
-		{"in another order", []nodes.Kept{a1, b}, []nodes.Kept{b, a1}, []nodes.Kept{a1, b}},
+		{"only a log", nil, []nodes.StoredContact{b, a1}, []nodes.StoredContact{at(b, modified), at(a1, modified)}},
+		{"only a journal", []nodes.StoredContact{a1, b}, nil, []nodes.StoredContact{a1, b}},
+		{"the same", []nodes.StoredContact{a1, b}, []nodes.StoredContact{a1, b}, []nodes.StoredContact{a1, b}},
+		{"one more in the log", []nodes.StoredContact{a1, b}, []nodes.StoredContact{a1, a1, b}, []nodes.StoredContact{a1, b, at(a1, modified)}},
+		{"twice in both", []nodes.StoredContact{a1, a2}, []nodes.StoredContact{a1, a1}, []nodes.StoredContact{a1, a2}},
+		{"three times and twice", []nodes.StoredContact{a1, a2}, []nodes.StoredContact{a1, a1, a1}, []nodes.StoredContact{a1, a2, at(a1, modified)}},
+		{"twice and three times", []nodes.StoredContact{a1, a2, b}, []nodes.StoredContact{a1}, []nodes.StoredContact{a1, a2, b}},
+		{"before what came later", []nodes.StoredContact{a1, late}, []nodes.StoredContact{b, a1}, []nodes.StoredContact{a1, at(b, modified), late}},
+		{"in another order", []nodes.StoredContact{a1, b}, []nodes.StoredContact{b, a1}, []nodes.StoredContact{a1, b}},
 	}
 	for _, test := range tests {
 		t.Run(test.title, func(t *testing.T) {
@@ -109,12 +109,12 @@ func TestJournalAndLogAreMatched(t *testing.T) {
 			m.SetTime(startWall + modified*second)
 			m.WriteFile(logName, []byte(textOf(test.log...)), 0o644)
 			l := openLog(t, m)
-			equal(t, "kept", l.Kept(), test.want)
+			equal(t, "kept", l.Stored(), test.want)
 			equal(t, "notes", l.Notes(), nil)
 			m.SetTime(startWall + 10_000*second)
 			write(t, l, test.want...)
 			m.Crash()
-			equal(t, "kept after a write", openLog(t, m).Kept(), test.want)
+			equal(t, "kept after a write", openLog(t, m).Stored(), test.want)
 		})
 	}
 }
@@ -144,7 +144,7 @@ func TestWhatReadsOfALogIsKept(t *testing.T) {
 			m.WriteFile(logName, []byte(test.text), 0o644)
 			m.WriteFile(logName+journalSuffix, []byte(journalMark+"\n"), 0o644)
 			l := openLog(t, m)
-			equal(t, "entries", len(l.Kept()), test.want)
+			equal(t, "entries", len(l.Stored()), test.want)
 			notes := l.Notes()
 			equal(t, "notes", len(notes), test.notes)
 			for _, n := range notes {
@@ -176,7 +176,7 @@ func TestWhatReadsOfAJournalIsKept(t *testing.T) {
 			m := NewMemory()
 			m.WriteFile(logName+journalSuffix, []byte(test.text), 0o644)
 			l := openLog(t, m)
-			equal(t, "entries", len(l.Kept()), test.want)
+			equal(t, "entries", len(l.Stored()), test.want)
 			equal(t, "notes", len(l.Notes()), test.notes)
 		})
 	}
@@ -186,22 +186,22 @@ func TestAContactLogThatCannotBeWritten(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
 	a, b := entry(1, 10), entry(2, 20)
-	l.Received(a)
+	l.Add(a)
 	write(t, l, a)
-	m.SetRoom(0)
-	l.Received(b)
+	m.SetFreeSpace(0)
+	l.Add(b)
 	contains(t, "a full disk", l.Write(logOf(a, b)), "saving the journal of contact log", logName, "no space left")
 	equal(t, "log", content(t, m, logName), textOf(a))
-	m.SetRoom(90) // for the journal, not for the log
+	m.SetFreeSpace(90) // for the journal, not for the log
 	contains(t, "a disk with a little room", l.Write(logOf(a, b)), "saving contact log", "no space left")
 	equal(t, "log", content(t, m, logName), textOf(a))
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	write(t, l, a, b)
 	equal(t, "log", content(t, m, logName), textOf(a, b))
-	equal(t, "kept", l.Kept(), []nodes.Kept{a, b})
-	m.SetRoom(0)
+	equal(t, "kept", l.Stored(), []nodes.StoredContact{a, b})
+	m.SetFreeSpace(0)
 	contains(t, "what left", l.Write(logOf(b)), "saving contact log", "no space left")
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	write(t, l, b)
 	equal(t, "log", content(t, m, logName), textOf(b))
 }
@@ -211,12 +211,12 @@ func TestALogThatFailedIsTriedAgain(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
 	a, b := entry(1, 10), entry(2, 20)
-	l.Received(a)
-	l.Received(b)
+	l.Add(a)
+	l.Add(b)
 	write(t, l, a)
-	m.SetRoom(0)
+	m.SetFreeSpace(0)
 	contains(t, "a full disk", l.Write(logOf(b)), "saving contact log", "no space left")
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	write(t, l, b)
 	equal(t, "log", content(t, m, logName), textOf(b))
 }
@@ -242,20 +242,20 @@ func TestASecondPhoneIsRefused(t *testing.T) {
 func TestReceivedDuringAWrite(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
-	var all []nodes.Kept
-	m.Fail(func(Operation) error {
+	var all []nodes.StoredContact
+	m.SetFault(func(Operation) error {
 		k := entry(len(all), int64(len(all)))
 		all = append(all, k)
-		l.Received(k)
+		l.Add(k)
 		return nil
 	})
 	for range 20 {
 		write(t, l, all...)
 	}
-	m.Fail(nil)
+	m.SetFault(nil)
 	write(t, l, all...)
 	m.Crash()
-	equal(t, "kept", openLog(t, m).Kept(), all)
+	equal(t, "kept", openLog(t, m).Stored(), all)
 }
 
 // Entries of a log that no Received told of are in the log, and nowhere else.
@@ -264,7 +264,7 @@ func TestEntriesThatNobodyToldOf(t *testing.T) {
 	l := openLog(t, m)
 	write(t, l, entry(1, 10))
 	equal(t, "log", content(t, m, logName), textOf(entry(1, 10)))
-	equal(t, "kept", l.Kept(), nil)
+	equal(t, "kept", l.Stored(), nil)
 }
 
 // The work of a Write grows with the log, not with its square: the bytes written
@@ -273,13 +273,13 @@ func TestAHugeLogIsWrittenInOnePass(t *testing.T) {
 	cost := func(n int) (operations, bytes int) {
 		m := NewMemory()
 		l := openLog(t, m)
-		var all []nodes.Kept
+		var all []nodes.StoredContact
 		for i := range n {
 			all = append(all, entry(i%7, int64(i)))
-			l.Received(all[i])
+			l.Add(all[i])
 		}
 		write(t, l, all...)
-		m.Fail(func(o Operation) error {
+		m.SetFault(func(o Operation) error {
 			operations++
 			if o.Verb == VerbWrite {
 				bytes += o.Bytes
@@ -287,8 +287,8 @@ func TestAHugeLogIsWrittenInOnePass(t *testing.T) {
 			return nil
 		})
 		write(t, l, all[n/2:]...)
-		if !slices.Equal(l.Kept(), all[n/2:]) {
-			t.Errorf("of %d entries, %d are kept", n, len(l.Kept()))
+		if !slices.Equal(l.Stored(), all[n/2:]) {
+			t.Errorf("of %d entries, %d are kept", n, len(l.Stored()))
 		}
 		return operations, bytes
 	}
@@ -305,19 +305,19 @@ func TestALogThatCannotBeWrittenKeepsItsTimes(t *testing.T) {
 	a, b := entry(1, 10), entry(2, 500)
 	m := NewMemory()
 	l := openLog(t, m)
-	l.Received(a)
+	l.Add(a)
 	write(t, l, a)
 	closeAll(t, l)
 	m.SetTime(startWall + 400*second)
 
 	l = openLog(t, m)
-	m.SetRoom(0)
+	m.SetFreeSpace(0)
 	if l.Write(logOf()) == nil {
 		t.Fatal("written to a full disk")
 	}
-	m.SetRoom(-1)
-	l.Received(b)
-	m.Fail(func(o Operation) error {
+	m.SetFreeSpace(-1)
+	l.Add(b)
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbCreate && o.Name == logName+newSuffix {
 			return errors.New("input/output error")
 		}
@@ -327,8 +327,8 @@ func TestALogThatCannotBeWrittenKeepsItsTimes(t *testing.T) {
 		t.Fatal("the log is written, which was to fail")
 	}
 	m.Crash()
-	m.Fail(nil)
-	equal(t, "kept", openLog(t, m).Kept(), []nodes.Kept{a, b})
+	m.SetFault(nil)
+	equal(t, "kept", openLog(t, m).Stored(), []nodes.StoredContact{a, b})
 }
 
 // While the disk is full, entries that have left the log are forgotten; what is
@@ -336,11 +336,11 @@ func TestALogThatCannotBeWrittenKeepsItsTimes(t *testing.T) {
 func TestAFullDiskDoesNotKeepWhatHasLeftTheLog(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
-	l.Received(entry(0, 0))
+	l.Add(entry(0, 0))
 	write(t, l, entry(0, 0))
-	m.SetRoom(0)
+	m.SetFreeSpace(0)
 	for i := 1; i <= 1000; i++ {
-		l.Received(entry(i, int64(i)))
+		l.Add(entry(i, int64(i)))
 		if err := l.Write(logOf(entry(i, int64(i)))); err == nil {
 			t.Fatal("written to a full disk")
 		}
@@ -348,9 +348,9 @@ func TestAFullDiskDoesNotKeepWhatHasLeftTheLog(t *testing.T) {
 			t.Fatalf("%d entries are kept after %d writes", n, i)
 		}
 	}
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	write(t, l, entry(1000, 1000))
 	closeAll(t, l)
 	m.Crash()
-	equal(t, "kept", openLog(t, m).Kept(), []nodes.Kept{entry(1000, 1000)})
+	equal(t, "kept", openLog(t, m).Stored(), []nodes.StoredContact{entry(1000, 1000)})
 }

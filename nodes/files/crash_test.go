@@ -69,7 +69,7 @@ func crashes(m *Memory, few bool, try func(how string, left *Memory)) {
 }
 
 func crashesOfOneFile(m *Memory, few bool, names, rest int, try func(how string, left *Memory)) {
-	try(fmt.Sprintf("%d changes of names left, %d steps of every file", names, rest), crashed(m, Left{
+	try(fmt.Sprintf("%d changes of names left, %d steps of every file", names, rest), crashed(m, PartialSync{
 		Names: names, Bytes: func(string, int) int { return rest },
 	}))
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
@@ -77,7 +77,7 @@ func crashesOfOneFile(m *Memory, few bool, names, rest int, try func(how string,
 		for _, kept := range cuts(steps, few || name == aheadName+newSuffix) { // nothing but zeros is in that
 			for _, zeros := range []bool{false, true} {
 				try(fmt.Sprintf("%d changes of names left, %d of %d steps of %q (zeros: %v), %d of other files", names, kept, steps, name, zeros, rest),
-					crashed(m, Left{Names: names, Zeros: zeros, Bytes: func(n string, _ int) int {
+					crashed(m, PartialSync{Names: names, Zeros: zeros, Bytes: func(n string, _ int) int {
 						if n == name {
 							return kept
 						}
@@ -131,9 +131,9 @@ func cuts(steps int, few bool) []int {
 	return c
 }
 
-func crashed(m *Memory, left Left) *Memory {
+func crashed(m *Memory, left PartialSync) *Memory {
 	c := m.clone()
-	c.CrashLeaving(left)
+	c.CrashKeeping(left)
 	return c
 }
 
@@ -150,7 +150,7 @@ func (f fault) on(m *Memory) {
 		return
 	}
 	n := 0
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		n++
 		if n != f.at {
 			return nil
@@ -193,7 +193,7 @@ func everyCrash[P any](t *testing.T, disk *Memory, how thorough, run func(m *Mem
 			m.StopBefore(stop)
 			f.on(m)
 			promised := run(m)
-			m.Fail(nil)
+			m.SetFault(nil)
 			crashes(m, few, func(how string, left *Memory) {
 				states++
 				if err := check(left, promised); err != nil {

@@ -109,20 +109,20 @@ func (c *credentials) loadLines(l *lines) (list []nodes.Credential, err error) {
 	return list, l.err
 }
 
-// BrokenCredential is the error about one line of a file of accounts. It tells
+// CredentialError is the error about one line of a file of accounts. It tells
 // nothing of what is in the line: it may be a password.
-type BrokenCredential struct {
+type CredentialError struct {
 	Line int // from 1
 	Err  error
 }
 
-func (e *BrokenCredential) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
+func (e *CredentialError) Error() string { return fmt.Sprintf("line %d: %v", e.Line, e.Err) }
 
-func (e *BrokenCredential) Unwrap() error { return e.Err }
+func (e *CredentialError) Unwrap() error { return e.Err }
 
 // ReadCredentials reads accounts as the server does (PROTOCOL.md section 2), but
 // refuses what the server only remarks on: the first broken line and a username
-// that comes again are a *BrokenCredential. It is an error too when there is no
+// that comes again are a *CredentialError. It is an error too when there is no
 // account, or more than 64 MiB.
 func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
 	text, err := io.ReadAll(io.LimitReader(from, maxCredentials+1))
@@ -136,9 +136,9 @@ func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
 	for line := range credentialLines(l) {
 		switch {
 		case line.err != nil:
-			return nil, &BrokenCredential{Line: line.number, Err: line.err}
+			return nil, &CredentialError{Line: line.number, Err: line.err}
 		case line.earlier != 0:
-			return nil, &BrokenCredential{Line: line.number, Err: fmt.Errorf("it has the username of line %d again", line.earlier)}
+			return nil, &CredentialError{Line: line.number, Err: fmt.Errorf("it has the username of line %d again", line.earlier)}
 		}
 		list = append(list, line.account)
 	}

@@ -143,7 +143,7 @@ func TestReadCredentialsRefuses(t *testing.T) {
 		{strings.Repeat(" ", 1<<20) + "zoe Secret", 1, "line 1: it is not a username, one space and a password"},
 	} {
 		list, err := ReadCredentials(strings.NewReader(c.text))
-		broken, ok := errors.AsType[*BrokenCredential](err)
+		broken, ok := errors.AsType[*CredentialError](err)
 		if list != nil || !ok || broken.Line != c.line || err.Error() != c.err || strings.Contains(err.Error(), "Secret") {
 			t.Errorf("%.40q: %d accounts, %v, want %s", c.text, len(list), err, c.err)
 		}
@@ -186,14 +186,14 @@ func TestTheLastGoodCredentialsHold(t *testing.T) {
 	}
 	twice("file does not exist")
 	good()
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbOpen {
 			return fs.ErrPermission
 		}
 		return nil
 	})
 	twice("permission denied")
-	m.Fail(nil)
+	m.SetFault(nil)
 	credentialsAre(t, s, false, "a", "b")
 	m.WriteFile(credentialsName, []byte("c d\n"), 0o644)
 	credentialsAre(t, s, true, "c", "d")

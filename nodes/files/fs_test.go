@@ -168,8 +168,8 @@ func TestStoryOnADisk(t *testing.T) {
 
 	l := openLog(t, d)
 	a, b := entry(1, 10), entry(2, 20)
-	l.Received(a)
-	l.Received(b)
+	l.Add(a)
+	l.Add(b)
 	write(t, l, a, b)
 	write(t, l, b)
 	if _, err := OpenContactLog(d, logName); err == nil {
@@ -177,8 +177,8 @@ func TestStoryOnADisk(t *testing.T) {
 	}
 	closeAll(t, l)
 	l = openLog(t, d)
-	equal(t, "kept", len(l.Kept()), 1)
-	equal(t, "kept", l.Kept()[0], b)
+	equal(t, "kept", len(l.Stored()), 1)
+	equal(t, "kept", l.Stored()[0], b)
 	closeAll(t, l)
 	for _, name := range []string{tempIDsName, attemptsName, logName, logName + journalSuffix} {
 		if _, err := d.Stat(name + newSuffix); !errors.Is(err, fs.ErrNotExist) {

@@ -117,12 +117,12 @@ func FuzzContactLog(f *testing.F) {
 		m.WriteFile(logName+journalSuffix, journal, 0o644)
 		l, err := OpenContactLog(m, logName)
 		if err != nil {
-			if !errors.Is(err, ErrNoContactLog) || content(t, m, logName) != string(log) || content(t, m, logName+journalSuffix) != string(journal) {
+			if !errors.Is(err, ErrNotContactLog) || content(t, m, logName) != string(log) || content(t, m, logName+journalSuffix) != string(journal) {
 				t.Fatalf("%v; there is %q and %q", err, content(t, m, logName), content(t, m, logName+journalSuffix))
 			}
 			return
 		}
-		kept := l.Kept()
+		kept := l.Stored()
 		if len(kept) > (len(log)+len(journal))/58 {
 			t.Fatalf("%d entries of %d and %d bytes", len(kept), len(log), len(journal))
 		}
@@ -132,7 +132,7 @@ func FuzzContactLog(f *testing.F) {
 		}
 		closeAll(t, l)
 		l = openLog(t, m)
-		equal(t, "kept", l.Kept(), kept)
+		equal(t, "kept", l.Stored(), kept)
 		equal(t, "notes", l.Notes(), nil)
 		equal(t, "log", content(t, m, logName), textOf(kept...))
 	})

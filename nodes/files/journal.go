@@ -24,7 +24,7 @@ var (
 	errJournalLine = errors.New("it is not a TempID, a start, an expiry and a reception")
 )
 
-func appendJournal(dst []byte, k *nodes.Kept) []byte {
+func appendJournal(dst []byte, k *nodes.StoredContact) []byte {
 	dst = append(append(dst, k.TempID[:]...), ' ')
 	dst = append(k.Start.Append(dst), ' ')
 	dst = append(k.Expiry.Append(dst), ' ')
@@ -42,7 +42,7 @@ type journalLine struct {
 
 // readJournal hands out the entries of a journal, and what is none of them. The
 // error errJournalMark: it is no journal.
-func readJournal(t *lines, take func(nodes.Kept), refuse func(journalLine)) error {
+func readJournal(t *lines, take func(nodes.StoredContact), refuse func(journalLine)) error {
 	begin := int64(0)
 	for {
 		line, ok := t.next()
@@ -68,7 +68,7 @@ func readJournal(t *lines, take func(nodes.Kept), refuse func(journalLine)) erro
 
 // readJournalLine takes a line without its line feed, and only as appendJournal
 // writes it.
-func readJournalLine(line []byte) (k nodes.Kept, err error) {
+func readJournalLine(line []byte) (k nodes.StoredContact, err error) {
 	if len(line) <= beforeReceived || line[20] != ' ' || line[40] != ' ' || line[60] != ' ' {
 		return k, errJournalLine
 	}
@@ -82,7 +82,7 @@ func readJournalLine(line []byte) (k nodes.Kept, err error) {
 	if err != nil || !bytes.Equal(strconv.AppendInt(again[:0], n, 10), received) {
 		return k, errJournalLine
 	}
-	return nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: n}, nil
+	return nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: n}, nil
 }
 
 // readEntry reads the three fields of an entry.

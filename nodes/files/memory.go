@@ -43,7 +43,7 @@ type nameChange struct {
 
 // Errors of a Memory.
 var (
-	ErrNoRoom  = errors.New("no space left on the device")
+	ErrNoSpace = errors.New("no space left on the device")
 	ErrStopped = errors.New("the machine has stopped")
 )
 
@@ -65,8 +65,8 @@ func (m *Memory) SetTime(wall int64) {
 	m.time = wall
 }
 
-// SetRoom leaves room for so many more bytes; below zero: no limit.
-func (m *Memory) SetRoom(bytes int64) {
+// SetFreeSpace leaves room for so many more bytes; below zero: no limit.
+func (m *Memory) SetFreeSpace(bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.room = bytes
@@ -74,7 +74,7 @@ func (m *Memory) SetRoom(bytes int64) {
 
 // Fail has fault asked before every operation; nil: no faults. An error makes
 // the operation fail and do nothing; a ShortWrite does some of it.
-func (m *Memory) Fail(fault func(Operation) error) {
+func (m *Memory) SetFault(fault func(Operation) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fault = fault

@@ -27,10 +27,10 @@ func (m *Memory) end() {
 }
 
 // Crash stops the machine and starts it again: all that was not synced is gone.
-func (m *Memory) Crash() { m.CrashLeaving(Left{}) }
+func (m *Memory) Crash() { m.CrashKeeping(PartialSync{}) }
 
 // Left is what a crash leaves of what was not synced. The zero value is nothing.
-type Left struct {
+type PartialSync struct {
 	Names int // so many of the new, renamed and removed names, the first ones
 	// Bytes says how many of the unsynced steps of a file are left, the first
 	// ones: a byte written is a step, a truncation is one. nil: none.
@@ -40,8 +40,8 @@ type Left struct {
 	Zeros bool
 }
 
-// CrashLeaving stops the machine and starts it again.
-func (m *Memory) CrashLeaving(left Left) {
+// CrashKeeping stops the machine and starts it again.
+func (m *Memory) CrashKeeping(left PartialSync) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.end()

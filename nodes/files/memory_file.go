@@ -197,7 +197,7 @@ func (h *memoryHandle) put(p []byte, at int64) (int, error) {
 	}
 	more := max(0, int(at)+n-len(h.f.data))
 	if room := h.m.room; room >= 0 && room < int64(more) {
-		n, err = n-more+int(room), fmt.Errorf("write %q: %w", h.name, ErrNoRoom)
+		n, err = n-more+int(room), fmt.Errorf("write %q: %w", h.name, ErrNoSpace)
 		more = int(room)
 	}
 	h.f.write(p[:n], at)

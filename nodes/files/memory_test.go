@@ -43,7 +43,7 @@ func TestACrashKeepsWhatWasSyncedAndABeginningOfTheRest(t *testing.T) {
 		if _, unsynced := m.Unsynced("x"); unsynced != 4 {
 			t.Errorf("%d steps unsynced", unsynced)
 		}
-		m.CrashLeaving(Left{Bytes: func(string, int) int { return steps }})
+		m.CrashKeeping(PartialSync{Bytes: func(string, int) int { return steps }})
 		equal(t, "after", content(t, m, "x"), want)
 		m.Crash()
 		equal(t, "after another crash", content(t, m, "x"), want)
@@ -59,7 +59,7 @@ func TestACrashMayLeaveZeros(t *testing.T) {
 	mustWrite(t, f, "ab")
 	must(t, f.Sync(), m.SyncNames())
 	mustWrite(t, f, "cdef")
-	m.CrashLeaving(Left{Zeros: true, Bytes: func(string, int) int { return 3 }})
+	m.CrashKeeping(PartialSync{Zeros: true, Bytes: func(string, int) int { return 3 }})
 	equal(t, "after", content(t, m, "x"), "ab\x00\x00\x00")
 }
 
@@ -73,7 +73,7 @@ func TestACrashKeepsABeginningOfTheNames(t *testing.T) {
 		must(t, f.Sync(), f.Truncate(3), m.Rename("b", "a"))
 		names, _ := m.Unsynced("a")
 		equal(t, "unsynced", names, 2)
-		m.CrashLeaving(Left{Names: kept, Bytes: func(string, int) int { return kept % 2 }})
+		m.CrashKeeping(PartialSync{Names: kept, Bytes: func(string, int) int { return kept % 2 }})
 		equal(t, "a", content(t, m, "a"), want)
 		_, err := m.ReadFile("b")
 		equal(t, "b is there", err == nil, kept == 1)
@@ -86,11 +86,11 @@ func TestAFailedSyncLosesWhatItShouldHaveSaved(t *testing.T) {
 	mustWrite(t, f, "ab")
 	must(t, f.Sync(), m.SyncNames())
 	mustWrite(t, f, "cd")
-	m.Fail(func(Operation) error { return errFault })
+	m.SetFault(func(Operation) error { return errFault })
 	if err := f.Sync(); !errors.Is(err, errFault) {
 		t.Fatal(err)
 	}
-	m.Fail(nil)
+	m.SetFault(nil)
 	equal(t, "it reads well", content(t, m, "x"), "abcd")
 	mustWrite(t, f, "e")
 	must(t, f.Sync())
@@ -100,10 +100,10 @@ func TestAFailedSyncLosesWhatItShouldHaveSaved(t *testing.T) {
 
 func TestRoom(t *testing.T) {
 	m := NewMemory()
-	m.SetRoom(3)
+	m.SetFreeSpace(3)
 	f := mustAppend(t, m, "x")
 	n, err := f.Write([]byte("abcd"))
-	if n != 3 || !errors.Is(err, ErrNoRoom) {
+	if n != 3 || !errors.Is(err, ErrNoSpace) {
 		t.Errorf("%d, %v", n, err)
 	}
 	must(t, f.Truncate(1))
@@ -144,7 +144,7 @@ func TestStopAndKill(t *testing.T) {
 func TestShortWrite(t *testing.T) {
 	m := NewMemory()
 	f := mustAppend(t, m, "x")
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		equal(t, "operation", o.String(), `write "x" (4 bytes)`)
 		return ShortWrite{Bytes: 2}
 	})
@@ -152,6 +152,6 @@ func TestShortWrite(t *testing.T) {
 	if n != 2 || err == nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	m.Fail(nil)
+	m.SetFault(nil)
 	equal(t, "x", content(t, m, "x"), "ab")
 }

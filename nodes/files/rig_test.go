@@ -23,7 +23,7 @@ var startWall = time.Date(2026, 11, 23, 6, 32, 38, 0, time.UTC).UnixNano()
 const smallAhead = 330
 
 func options() ServerOptions {
-	return ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8)), AheadSize: smallAhead}
+	return ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8)), WALSize: smallAhead}
 }
 
 func openServer(t testing.TB, fsys FS) *Server {

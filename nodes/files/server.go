@@ -28,13 +28,13 @@ type ServerOptions struct {
 	// yet; required.
 	Entropy io.Reader
 
-	// AheadSize is how many bytes the ahead log has; 0: a mebibyte. A world whose
+	// WALSize is how many bytes the ahead log has; 0: a mebibyte. A world whose
 	// disk is memory takes fewer: each start writes them all.
-	AheadSize int64
-	// AttemptSlack is how many lines more than twice the names attempts.txt may
+	WALSize int64
+	// AttemptsSlack is how many lines more than twice the names attempts.txt may
 	// have before it is written anew; 0: 4096. A world that looks for failures
 	// takes fewer: it writes more often.
-	AttemptSlack int
+	AttemptsSlack int
 }
 
 // Server is the folder of one server: credentials.txt, tempIDs.txt and
@@ -69,9 +69,9 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
 	s.tempIDs = tempIDs{ledger: ledger{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync}, zone: o.Zone, notes: &s.notes}
-	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.AheadSize, aheadSize), notes: &s.notes}
+	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.WALSize, aheadSize), notes: &s.notes}
 	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes,
-		slack: cmp.Or(o.AttemptSlack, attemptSlack)}
+		slack: cmp.Or(o.AttemptsSlack, attemptSlack)}
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}

@@ -67,7 +67,7 @@ func TestUnreadableFilesStopTheStart(t *testing.T) {
 			s := openServer(t, m)
 			store(t, s, issue(alice, 1), wrong(alice, 1))
 			closeAll(t, s)
-			m.Fail(func(o Operation) error {
+			m.SetFault(func(o Operation) error {
 				if o.Verb == verb && o.Name == name {
 					return errFault
 				}

@@ -30,7 +30,7 @@ func TestStoreWritesAndSyncsOnce(t *testing.T) {
 	s := openServer(t, m)
 	store(t, s, issue(alice, 1), wrong(alice, 1))
 	var seen []string
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		seen = append(seen, o.String())
 		return nil
 	})
@@ -55,14 +55,14 @@ func TestNoSyncNeverSyncs(t *testing.T) {
 		t.Fatal(err)
 	}
 	store(t, s, issue(alice, 1), wrong(alice, 1))
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbSync || o.Verb == VerbSyncNames {
 			t.Errorf("%v", o)
 		}
 		return nil
 	})
 	store(t, s, issue(alice, 2), wrong(alice, 2))
-	m.Fail(nil)
+	m.SetFault(nil)
 	m.Kill()
 	equal(t, "after a kill", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), issue(alice, 2), wrong(alice, 2)})
 }
@@ -122,7 +122,7 @@ func TestRepairIsPutOffWhileTheDiskIsFull(t *testing.T) {
 	for _, tail := range []string{"torn", aliceLine} {
 		m := NewMemory()
 		m.WriteFile(tempIDsName, []byte(tail), 0o644)
-		m.SetRoom(0)
+		m.SetFreeSpace(0)
 		s := openServer(t, m)
 		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "no TempID can be saved") {
 			t.Errorf("notes: %q", notes)
@@ -130,7 +130,7 @@ func TestRepairIsPutOffWhileTheDiskIsFull(t *testing.T) {
 		issues, _ := s.Store([]nodes.Record{issue(bob, 2)})
 		contains(t, "storing", issues, "tempIDs.txt", "no space left")
 		equal(t, "unchanged", content(t, m, tempIDsName), tail)
-		m.SetRoom(-1)
+		m.SetFreeSpace(-1)
 		store(t, s, issue(bob, 2))
 		if text := content(t, m, tempIDsName); !strings.HasSuffix(text, "\n"+bob+" 10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40\n") &&
 			text != bob+" 10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40\n" {
@@ -198,14 +198,14 @@ func TestAFullDiskLeavesTheFileWhole(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, issue(alice, 1), wrong(bob, 1))
-	m.SetRoom(100)
+	m.SetFreeSpace(100)
 	issues, attempts := s.Store([]nodes.Record{issue(bob, 2), issue(bob, 3), wrong(alice, 1)})
 	contains(t, "issues", issues, "saving", `"tempIDs.txt"`, "no space left")
 	if attempts != nil {
 		t.Errorf("attempts: %v", attempts)
 	}
 	equal(t, "tempIDs.txt", content(t, m, tempIDsName), aliceLine+"\n")
-	m.SetRoom(75)
+	m.SetFreeSpace(75)
 	store(t, s, issue(bob, 4))
 	equal(t, "tempIDs.txt", content(t, m, tempIDsName), aliceLine+"\n"+bob+" 10000000000000000004 23/11/2026 06:32:42 23/11/2026 06:47:42\n")
 }
@@ -215,7 +215,7 @@ func TestAfterAFailedSyncTheFileIsWrittenAnew(t *testing.T) {
 	s := openServer(t, m)
 	store(t, s, issue(alice, 1))
 	failing := map[Verb]bool{VerbSync: true}
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if failing[o.Verb] {
 			return errFault
 		}
@@ -245,7 +245,7 @@ func TestAfterAFailedSyncAKilledServerLeavesNothing(t *testing.T) {
 	s := openServer(t, m)
 	store(t, s, issue(alice, 1), wrong(alice, 1))
 	store(t, s, wrong(alice, 2))
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbSync {
 			return errFault
 		}
@@ -254,7 +254,7 @@ func TestAfterAFailedSyncAKilledServerLeavesNothing(t *testing.T) {
 	issues, attempts := s.Store([]nodes.Record{issue(bob, 2), wrong(bob, 1)})
 	contains(t, "issues", issues, "the test's fault")
 	contains(t, "attempts", attempts, "the test's fault")
-	m.Fail(nil)
+	m.SetFault(nil)
 	m.Kill()
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), wrong(alice, 2)})
 }
@@ -274,14 +274,14 @@ func TestAfterAFailedSyncNoFileIsTheSame(t *testing.T) {
 	}
 	step := func(i int) []error {
 		issues, attempts := s.Store([]nodes.Record{issue(alice, i), wrong(alice, i)})
-		l.Received(entry(i, int64(i)))
-		return []error{issues, attempts, l.Write(logOf(l.Kept()...))}
+		l.Add(entry(i, int64(i)))
+		return []error{issues, attempts, l.Write(logOf(l.Stored()...))}
 	}
 	must(t, step(1)...)
 	before := identities()
 	must(t, step(2)...)
 	equal(t, "as long as all is well", identities(), before)
-	m.Fail(func(o Operation) error {
+	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbSync {
 			return errFault
 		}
@@ -290,7 +290,7 @@ func TestAfterAFailedSyncNoFileIsTheSame(t *testing.T) {
 	for _, err := range append(step(3), step(4)...) {
 		contains(t, "a failed sync", err, "the test's fault")
 	}
-	m.Fail(nil)
+	m.SetFault(nil)
 	must(t, step(5)...)
 	for i, id := range identities() {
 		if id == before[i] {

@@ -14,16 +14,16 @@ import (
 // diskLog is a ContactFile that the test looks at.
 type diskLog struct {
 	mu       sync.Mutex
-	left     []nodes.Kept // by an earlier program
-	received []nodes.Kept
+	left     []nodes.StoredContact // by an earlier program
+	received []nodes.StoredContact
 	writes   []string // the log's text
 	fail     error
 	gate     chan struct{} // not nil: each write takes one from it
 }
 
-func (d *diskLog) Kept() []nodes.Kept { return d.left }
+func (d *diskLog) Stored() []nodes.StoredContact { return d.left }
 
-func (d *diskLog) Received(k nodes.Kept) {
+func (d *diskLog) Add(k nodes.StoredContact) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.received = append(d.received, k)
@@ -91,7 +91,7 @@ func TestPhoneSavesOnceASecond(t *testing.T) {
 	r.mock.Add(3*time.Minute - time.Second)
 	r.awaitWrites(d, "", lines(id(1)), lines(id(1), id(2), id(3)), "")
 	expect(t, "received", len(d.received), 3)
-	expect(t, "the first", d.received[0], nodes.Kept{TempID: protocol.TempID([]byte(id(1))),
+	expect(t, "the first", d.received[0], nodes.StoredContact{TempID: protocol.TempID([]byte(id(1))),
 		Start: localTime(t, "23/11/2026 06:36:03"), Expiry: localTime(t, "23/11/2026 06:51:03"), Received: morning.Add(time.Second).UnixNano()})
 }
 
@@ -120,7 +120,7 @@ func TestPhoneSavesABeaconWithoutItsVersion(t *testing.T) {
 func TestPhoneRestoresItsLog(t *testing.T) {
 	d := &diskLog{}
 	for i, age := range []time.Duration{181 * time.Second, 180 * time.Second, 179 * time.Second, time.Second} {
-		d.left = append(d.left, nodes.Kept{TempID: protocol.TempID([]byte(id(i))), Start: localTime(t, "23/11/2026 06:36:03"),
+		d.left = append(d.left, nodes.StoredContact{TempID: protocol.TempID([]byte(id(i))), Start: localTime(t, "23/11/2026 06:36:03"),
 			Expiry: localTime(t, "23/11/2026 06:51:03"), Received: morning.Add(-age).UnixNano()})
 	}
 	r := newSavingRig(t, d)

@@ -22,8 +22,9 @@ type program struct {
 	lines int32           // of an upload that are still to come
 	typed [commands]uint8 // that it has not sent yet
 	// upload: its count comes next.
-	upload bool
-	hasID  bool // it has shown a TempID
+	upload    bool
+	connected bool // conn is known
+	hasID     bool // it has shown a TempID
 }
 
 // The commands that a program sends.
@@ -78,7 +79,7 @@ func (v *Invariants) PhoneTyped(_ int64, phone uint32, line string) {
 // PhoneConnects follows a new connection of a program.
 func (v *Invariants) PhoneConnects(_ int64, phone uint32, conn nodes.Conn) {
 	p := v.asked.of(phone)
-	p.conn, p.upload, p.lines = conn, false, 0
+	p.conn, p.connected, p.upload, p.lines = conn, true, false, 0
 	v.accounts.drop(conn)
 }
 
@@ -113,6 +114,9 @@ func (v *Invariants) PhonePrinted(at int64, phone uint32, text string) {
 // PhoneSent follows what a program sends, as it sends it.
 func (v *Invariants) PhoneSent(at int64, phone uint32, p []byte) {
 	a := v.asked.of(phone)
+	if !a.connected {
+		return // it logs in
+	}
 	s := v.accounts.session(a.conn)
 	if s.stage != inSession || s.again && a.atPassword(string(p)) {
 		return

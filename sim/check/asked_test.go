@@ -145,7 +145,7 @@ func TestNothingGrows(t *testing.T) {
 			w.PhoneHolds(0, 0, h)
 		}
 	}
-	usage := nodes.Usage{Sessions: 2, Timed: 2, Stores: 1, Uploading: 58, Uploads: 58, Unknown: 1}
+	usage := nodes.Usage{Sessions: 2, WithDeadline: 2, PendingStores: 1, CountedUploadBytes: 58, UploadBytes: 58, UnknownNames: 1}
 	with := func(change func(u *nodes.Usage)) world.ServerHolds {
 		u := usage
 		change(&u)
@@ -153,12 +153,12 @@ func TestNothingGrows(t *testing.T) {
 	}
 	tell(t, []history{
 		{"as much as there is", server(with(func(*nodes.Usage) {})), nil},
-		{"a session too many", server(with(func(u *nodes.Usage) { u.Sessions, u.Timed = 3, 3 })), grown},
-		{"a connection without a session", server(with(func(u *nodes.Usage) { u.Sessions, u.Timed = 1, 1 })), grown},
-		{"a session without a limit", server(with(func(u *nodes.Usage) { u.Timed = 1 })), grown},
-		{"a promise that nobody keeps", server(with(func(u *nodes.Usage) { u.Stores = 2 })), grown},
-		{"bytes of an upload that is over", server(with(func(u *nodes.Usage) { u.Uploads = 0 })), grown},
-		{"a name too many", server(with(func(u *nodes.Usage) { u.Unknown = 2 })), grown},
+		{"a session too many", server(with(func(u *nodes.Usage) { u.Sessions, u.WithDeadline = 3, 3 })), grown},
+		{"a connection without a session", server(with(func(u *nodes.Usage) { u.Sessions, u.WithDeadline = 1, 1 })), grown},
+		{"a session without a limit", server(with(func(u *nodes.Usage) { u.WithDeadline = 1 })), grown},
+		{"a promise that nobody keeps", server(with(func(u *nodes.Usage) { u.PendingStores = 2 })), grown},
+		{"bytes of an upload that is over", server(with(func(u *nodes.Usage) { u.UploadBytes = 0 })), grown},
+		{"a name too many", server(with(func(u *nodes.Usage) { u.UnknownNames = 2 })), grown},
 		{"a long attempts.txt", server(world.ServerHolds{AttemptsFile: 1 << 20}), grown},
 		{"a disk that failed often", server(world.ServerHolds{AttemptsFile: 1 << 20, DiskFailures: 1000}), nil},
 		{"the phone's files", phone(world.PhoneHolds{Kept: 1, LogFile: 61, Journal: 28 + 61 + 20}), nil},

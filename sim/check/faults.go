@@ -24,7 +24,7 @@ func (v *Invariants) PhoneStarted(at int64, phone uint32, log *nodes.ContactLog)
 }
 
 // Written follows what a phone's disk holds.
-func (v *Invariants) Written(at int64, phone uint32, kept []nodes.Kept) {
+func (v *Invariants) Written(at int64, phone uint32, kept []nodes.StoredContact) {
 	v.logs.own(at, phone).wrote(kept, v.logs.had)
 }
 

@@ -244,7 +244,7 @@ func TestDoubledStart(t *testing.T) {
 		var broken []Violation
 		v := New(Rules{Start: begin.Unix(), Location: zone, Retention: []time.Duration{min3, min3}}, func(b Violation) { broken = append(broken, b) })
 		text := begin.In(zone).Format(wireLayout)
-		e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Version: true, Raw: [protocol.BeaconSize]byte([]byte(idOne + text + text + "1"))}
+		e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true, Raw: [protocol.BeaconSize]byte([]byte(idOne + text + text + "1"))}
 		if doubled {
 			v.DatagramSent(0, 0)
 			v.Doubled(0, 0)

@@ -27,9 +27,9 @@ func (v *Invariants) ServerHolds(at int64, h world.ServerHolds) {
 		found, bound int64
 	}{
 		{"sessions that are open, with as many connections", int64(h.Sessions), int64(h.Connections)},
-		{"sessions with a time limit, of so many", int64(h.Timed), int64(h.Sessions)},
-		{"writes that are awaited, with as many on their way", int64(h.Stores), int64(h.OnTheirWay)},
-		{"bytes of uploads, of those that uploads under way have", int64(h.Uploading), int64(h.Uploads)},
+		{"sessions with a time limit, of so many", int64(h.WithDeadline), int64(h.Sessions)},
+		{"writes that are awaited, with as many on their way", int64(h.PendingStores), int64(h.OnTheirWay)},
+		{"bytes of uploads, of those that uploads under way have", int64(h.CountedUploadBytes), int64(h.UploadBytes)},
 	} {
 		v.times[NothingGrows]++
 		if b.found != b.bound {
@@ -37,8 +37,8 @@ func (v *Invariants) ServerHolds(at int64, h world.ServerHolds) {
 		}
 	}
 	v.times[NothingGrows] += 2
-	if h.Unknown > names {
-		v.grows(at, -1, fmt.Sprintf("no more than the %d names that were tried without an account", names), int64(h.Unknown))
+	if h.UnknownNames > names {
+		v.grows(at, -1, fmt.Sprintf("no more than the %d names that were tried without an account", names), int64(h.UnknownNames))
 	}
 	lines := 2*(names+len(v.accounts.known)) + attemptSlack*(1+h.DiskFailures)
 	if bound := int64(attemptsHead + lines*(attemptsLine+3*v.accounts.longest)); h.AttemptsFile > bound {

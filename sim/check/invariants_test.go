@@ -74,7 +74,7 @@ func (w *witness) heard(id byte, start, lifetime time.Duration, err error) *node
 	for i := range b.TempID {
 		b.TempID[i] = id
 	}
-	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Version: true, Err: err}
+	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true, Err: err}
 	b.Encode(&e.Raw)
 	return e
 }
@@ -397,7 +397,7 @@ func TestHistories(t *testing.T) {
 		{"invalid, and not kept", func(w *witness) {
 			w.Judged(0, 0, 9, w.heard('1', -900*second, 900*second, protocol.ErrExpired))
 			w.Stepped(0, 0, w.logOf())
-			w.Judged(0, 0, 9, &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Broken: true, Err: protocol.ErrOutOfTurn})
+			w.Judged(0, 0, 9, &nodes.PhoneEffect{Kind: nodes.PhoneJudged, OutOfTurn: true, Err: protocol.ErrOutOfTurn})
 			w.Stepped(0, 0, w.logOf())
 		}, nil},
 		{"expired, and judged valid", func(w *witness) {
@@ -616,7 +616,7 @@ func TestAllInvariants(t *testing.T) {
 			t.Errorf("%s was looked at %d times, want %d", i, w.Times(i), want)
 		}
 		c := w.Check(i)
-		if c.Name != i.String() || c.Times != want || c.Verdict != "passed" || c.Kind != "invariant" || c.Place != "" {
+		if c.Name != i.String() || c.Evaluations != want || c.Verdict != "passed" || c.Kind != "invariant" || c.Place != "" {
 			t.Errorf("its report is %+v", c)
 		}
 		seen[c.Name] = true

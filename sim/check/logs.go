@@ -216,13 +216,13 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 		wall = o.clock.WallAt(at)
 	}
 	why := "its datagrams are no beacon"
-	if !e.Broken {
-		why = l.wire.refusal(&e.Raw, e.Version, wall)
+	if !e.OutOfTurn {
+		why = l.wire.refusal(&e.Raw, e.HasVersion, wall)
 	}
 	if why == "" && int(sender) < len(l.phones) && !l.wasSent(sender, e.Raw[:]) {
 		why = "its sender never sent it"
 	}
-	valid := !e.Broken && e.Err == nil
+	valid := !e.OutOfTurn && e.Err == nil
 	switch {
 	case valid && why != "":
 		v.violate(NothingInvalidKept, at, int(phone), "invalid: "+why, fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]))

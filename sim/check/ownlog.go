@@ -23,7 +23,7 @@ type ownLog struct {
 	// ever is every entry that the phone judged valid, for what a disk gives back;
 	// before is what it had when it was stopped.
 	ever    []ownEntry
-	durable []nodes.Kept // as its disk was last said to hold them
+	durable []nodes.StoredContact // as its disk was last said to hold them
 }
 
 // ownEntry is an entry by the phone's clocks.
@@ -177,7 +177,7 @@ func (o *ownLog) stop(at int64) {
 
 // wrote takes what the disk was said to hold. What neither it nor the memory has
 // will not come back. had is room.
-func (o *ownLog) wrote(kept []nodes.Kept, had map[protocol.TempID]bool) {
+func (o *ownLog) wrote(kept []nodes.StoredContact, had map[protocol.TempID]bool) {
 	o.durable = append(o.durable[:0], kept...)
 	clear(had)
 	for i := range kept {
@@ -190,7 +190,7 @@ func (o *ownLog) wrote(kept []nodes.Kept, had map[protocol.TempID]bool) {
 	for i := range o.ever {
 		switch e := &o.ever[i]; {
 		case had[e.id]:
-		case slices.ContainsFunc(kept, func(k nodes.Kept) bool { return k.Received == e.wall }):
+		case slices.ContainsFunc(kept, func(k nodes.StoredContact) bool { return k.Received == e.wall }):
 			had[e.id] = true
 		default:
 			over = true

@@ -44,9 +44,9 @@ func (p *pocket) has(at time.Duration, entries ...entry) {
 
 // holds: the disk has these now; the times are the wall's, from the start.
 func (p *pocket) holds(at time.Duration, entries ...entry) {
-	var kept []nodes.Kept
+	var kept []nodes.StoredContact
 	for _, en := range entries {
-		kept = append(kept, nodes.Kept{TempID: idOf(en.id), Received: start*int64(second) + int64(en.at)})
+		kept = append(kept, nodes.StoredContact{TempID: idOf(en.id), Received: start*int64(second) + int64(en.at)})
 	}
 	p.Written(int64(at), 0, kept)
 }

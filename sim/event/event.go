@@ -96,7 +96,8 @@ const (
 	// LineTyped: the user of Node types Text.
 	LineTyped
 	// ProgramConnects: the program of Node opens a connection, which may never stand.
-	// Slot: the number that the server will know it by, in virtual time only.
+	// Slot: the number that the server knows it by. On real sockets it is emitted when
+	// the server accepts the connection.
 	ProgramConnects
 	// PhonePrinted: Node prints Text. Beacons and verdicts are not included.
 	PhonePrinted
@@ -189,7 +190,7 @@ type Event struct {
 	Raw     *[protocol.BeaconSize]byte
 	Phone   *nodes.PhoneEffect
 	Log     *nodes.ContactLog
-	Stored  []nodes.Kept
+	Stored  []nodes.StoredContact
 	Records []nodes.Record
 	Err     error
 	// Decision is the decision of the server.

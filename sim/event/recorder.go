@@ -98,7 +98,7 @@ func (r *Recorder) Observe(e *Event) {
 		a, b = e.Number<<16|uint64(e.Size), e.Sum
 	case BeaconJudged:
 		switch {
-		case e.Phone.Broken:
+		case e.Phone.OutOfTurn:
 			code = 7
 		case e.Phone.Err != nil:
 			code, text = 6, e.Phone.Err.Error()

@@ -83,5 +83,5 @@ func (w *World) CallLast(at time.Duration, f func()) { w.call(at, true, f) }
 
 // Tick has the story told at the given time.
 func (w *World) Tick(at time.Duration, who, arg uint32) {
-	w.call(at, false, func() { w.story.Tick(who, arg) })
+	w.call(at, false, func() { w.config.Tick(who, arg) })
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"bluetrace/nodes"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // link is one TCP connection between a phone and the server, as the observers at
@@ -76,7 +76,7 @@ func (w *World) newLink(phone uint32, raw bool) *link {
 	w.opened++
 	l := &link{serial: w.opened, turn: w.nextTurn(), phone: phone, raw: raw, dialing: true, phoneOpen: true}
 	w.links[l] = struct{}{}
-	w.note(world.Connecting, phone, world.Nobody, l.serial, 0, "")
+	w.emitLink(event.Connecting, l)
 	return l
 }
 
@@ -128,9 +128,9 @@ func (w *World) phoneEnds(l *link) {
 	w.cutShort(l)
 	l.phoneOpen = false
 	l.up.endTurn = w.nextTurn()
-	w.note(world.PhoneEnded, l.phone, world.Nobody, l.serial, 0, "is closed by the phone")
+	w.phoneEnded(l, "is closed by the phone")
 	if l.byServer && !l.raw {
-		w.story.Ended(l.phone, false) // what it read made it hang up as well
+		w.emitLink(event.HungUp, l) // what it read made it hang up as well
 	}
 	w.closedElsewhere(l)
 	w.forget(l)
@@ -143,11 +143,10 @@ func (w *World) serverEnds(l *link) {
 	}
 	l.serverOpen, l.byServer = false, !l.ended
 	l.down.endTurn = w.nextTurn()
-	w.counts.Sessions.Closed++
-	w.note(world.ServerEnded, world.Nobody, l.phone, l.serial, 0, "is closed by the server")
+	w.serverEnded(l, "is closed by the server", true)
 	switch {
 	case !l.phoneOpen && l.byServer && !l.raw:
-		w.story.Ended(l.phone, false)
+		w.emitLink(event.HungUp, l)
 	case l.reset:
 		w.closedByServer(l) // no socket is left that could hear of it
 	}
@@ -157,7 +156,7 @@ func (w *World) serverEnds(l *link) {
 // readByPhone tells the story of every send of the server that the phone has now
 // read whole, however the network cut or joined it.
 func (w *World) readByPhone(l *link, p []byte) {
-	w.note(world.PhoneRead, l.phone, world.Nobody, l.serial, uint64(len(p)), string(p))
+	w.emitBytes(event.PhoneRead, l, p)
 	l.down.took(len(p))
 	if l.raw && !w.scripted(l) {
 		return
@@ -170,7 +169,7 @@ func (w *World) readByPhone(l *link, p []byte) {
 	for len(l.sends) > 0 && len(l.got) >= l.sends[0] {
 		reply := l.got[:l.sends[0]]
 		l.got, l.sends = l.got[l.sends[0]:], l.sends[1:]
-		w.story.Replied(l.phone, l.raw, reply)
+		w.emitBytes(event.Replied, l, reply)
 	}
 }
 
@@ -180,10 +179,10 @@ func (w *World) closedByServer(l *link) {
 		return
 	}
 	w.cutShort(l)
-	w.note(world.PhoneEnded, l.phone, world.Nobody, l.serial, 0, "is closed by the server")
+	w.phoneEnded(l, "is closed by the server")
 	l.phoneOpen = false
 	if !l.raw || w.scripted(l) {
-		w.story.Ended(l.phone, l.raw)
+		w.emitLink(event.HungUp, l)
 	}
 	w.closedElsewhere(l)
 	w.forget(l)

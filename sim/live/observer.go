@@ -5,7 +5,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/socket"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 var _ socket.ServerObserver = (*serverHost)(nil)
@@ -16,20 +16,23 @@ func (h *serverHost) Accepted(now nodes.Now, c nodes.Conn, from netip.AddrPort) 
 	if w.closing {
 		return
 	}
-	at := w.at(now)
+	w.at(now)
 	for int(c) >= len(h.conns) {
 		h.conns = append(h.conns, nil)
 	}
 	l := w.byTCP[from]
 	if l == nil {
-		l = &link{phone: world.Nobody}
+		l = &link{phone: event.NoPeer}
 	}
 	delete(w.byTCP, from)
 	l.conn, l.accepted, l.serverOpen = c, true, true
 	h.conns[c] = l
-	w.counts.Sessions.Opened++
-	w.note(world.Accepted, world.Nobody, l.phone, l.serial, 0, "")
-	w.watcher.Accepted(at, c)
+	w.emitServer(event.Accepted, l)
+	if l.phone != event.NoPeer && !l.raw {
+		o := w.event(event.ProgramConnects, l.phone, event.NoPeer)
+		o.Conn, o.Slot = l.serial, c
+		w.stream.Emit(o)
+	}
 	w.happened.Broadcast()
 }
 
@@ -39,12 +42,11 @@ func (h *serverHost) Read(now nodes.Now, c nodes.Conn, p []byte) {
 	if w.closing {
 		return
 	}
-	at := w.at(now)
+	w.at(now)
 	l := h.conns[c]
 	l.up.took(len(p))
-	w.note(world.ServerRead, world.Nobody, l.phone, l.serial, uint64(len(p)), string(p))
-	w.watcher.ServerRead(at, c, p)
-	w.story.Read(l.phone, l.raw, len(p))
+	w.emitBytes(event.ServerRead, l, p)
+	w.handled(l, len(p))
 	w.happened.Broadcast()
 }
 
@@ -57,7 +59,7 @@ func (h *serverHost) Ended(now nodes.Now, c nodes.Conn) {
 	w.at(now)
 	l := h.conns[c]
 	l.ended = true
-	w.note(world.ServerEnded, world.Nobody, l.phone, l.serial, 0, "ends: end of file")
+	w.serverEnded(l, "ends: end of file", false)
 	w.happened.Broadcast()
 }
 
@@ -67,28 +69,27 @@ func (h *serverHost) Effect(now nodes.Now, e *nodes.ServerEffect) {
 	if w.closing {
 		return
 	}
-	at := w.at(now)
+	w.at(now)
 	switch e.Kind {
 	case nodes.EffectSend:
 		l := h.conns[e.Conn]
 		l.sends = append(l.sends, len(e.Bytes))
 		l.down.sends = append(l.down.sends, send{w.nextTurn(), len(e.Bytes)})
-		w.note(world.ServerSent, world.Nobody, l.phone, l.serial, uint64(len(e.Bytes)), string(e.Bytes))
-		w.watcher.ServerSent(at, e.Conn, e.Bytes)
+		w.emitBytes(event.ServerSent, l, e.Bytes)
 	case nodes.EffectClose:
 		w.serverEnds(h.conns[e.Conn])
 	case nodes.EffectPrint:
 		h.starting = false
-		w.note(world.ServerPrinted, world.Nobody, world.Nobody, 0, 0, e.Text)
-		w.watcher.ServerPrinted(at, e.Text)
-		w.story.ServerPrinted(e.Text)
+		w.emitText(event.ServerPrinted, event.Server, event.NoPeer, e.Text)
 	case nodes.EffectStore:
 		h.stores = append(h.stores, w.nextTurn())
+		o := w.event(event.StoreAsked, event.Server, event.NoPeer)
+		o.Records = e.Records
+		w.stream.Emit(o)
 		h.disk.asked(len(e.Records))
 	case nodes.EffectEvent:
-		w.counts.Decided(&e.Event)
 		l := h.conns[e.Conn]
-		w.story.Decided(l.phone, l.raw, &e.Event)
+		w.decided(l.phone, l.raw, e.Event)
 	}
 	w.happened.Broadcast()
 }
@@ -101,8 +102,8 @@ func (h *serverHost) Stored(now nodes.Now, id nodes.StoreID, records []nodes.Rec
 	}
 	w.at(now)
 	h.stores = h.stores[1:]
-	if err == nil {
-		w.note(world.Stored, world.Nobody, world.Nobody, uint64(id), uint64(len(records)), "")
-	}
+	o := w.event(event.StoreDone, event.Server, event.NoPeer)
+	o.Number, o.Records, o.Err = uint64(id), records, err
+	w.stream.Emit(o)
 	w.happened.Broadcast()
 }

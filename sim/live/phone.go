@@ -9,6 +9,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -91,27 +92,28 @@ func (p *phone) Effect(now nodes.Now, e *nodes.PhoneEffect) {
 		p.sendsBeacon(at, e)
 		p.show(e)
 	case nodes.PhoneExpired:
-		w.counts.Beacons.Expired += uint64(e.Expired)
-		w.note(world.EntriesExpired, p.who, world.Nobody, uint64(e.Expired), uint64(p.host.Machine().Log().Len()), "")
+		o := w.event(event.EntriesExpired, p.who, event.NoPeer)
+		o.Count, o.Left = e.Expired, p.host.Machine().Log().Len()
+		w.stream.Emit(o)
 	case nodes.PhoneConnect:
 		p.hangsUp()
 		p.link = w.newLink(p.who, false)
 	case nodes.PhoneSendTCP:
 		if l := p.link; l != nil {
 			l.up.sends = append(l.up.sends, send{w.nextTurn(), len(e.Bytes)})
-			w.note(world.PhoneSent, p.who, world.Nobody, l.serial, uint64(len(e.Bytes)), string(e.Bytes))
+			w.emitBytes(event.PhoneSent, l, e.Bytes)
 		}
 	case nodes.PhoneCloseTCP:
 		p.hangsUp()
 	case nodes.PhonePrint:
 		p.said = e.Text
-		w.note(world.PhonePrinted, p.who, world.Nobody, 0, 0, e.Text)
-		w.watcher.PhonePrinted(at, p.who, e.Text)
+		w.emitText(event.PhonePrinted, p.who, event.NoPeer, e.Text)
 		p.show(e)
 	case nodes.PhoneDone:
-		w.delays.Done(at, e)
 		w.decidedElsewhere(p, e)
-		w.story.Done(p.who, e)
+		o := w.event(event.OperationDone, p.who, event.NoPeer)
+		o.Phone = e
+		w.stream.Emit(o)
 	}
 }
 
@@ -126,7 +128,7 @@ func (p *phone) hangsUp() {
 func (p *phone) show(e *nodes.PhoneEffect) {
 	if p.watched {
 		p.text = e.AppendText(p.text[:0], p.world.config.Zone)
-		p.world.story.Printed(p.who, string(p.text))
+		p.world.emitText(event.ScreenShown, p.who, event.NoPeer, string(p.text))
 	}
 }
 
@@ -138,8 +140,8 @@ func (p *phone) Connected(now nodes.Now, _ netip.AddrPort) {
 	}
 	w.at(now)
 	p.link.stands = true
-	w.note(world.Connected, p.who, world.Nobody, p.link.serial, 0, "")
-	w.stoodElsewhere()
+	w.emitLink(event.Connected, p.link)
+	w.stoodElsewhere(p.link)
 }
 
 // ConnectFailed says that there is none.
@@ -149,7 +151,7 @@ func (p *phone) ConnectFailed(now nodes.Now, reason string) {
 		return
 	}
 	w.at(now)
-	w.note(world.ConnectRefused, p.who, world.Nobody, 0, 0, "")
+	w.stream.Emit(w.event(event.ConnectRefused, p.who, event.NoPeer))
 	p.link.phoneOpen = false
 	w.forget(p.link)
 	p.link = nil
@@ -187,7 +189,9 @@ func (p *phone) Stepped(now nodes.Now, log *nodes.ContactLog) {
 	if received, ok := log.Oldest(); ok {
 		p.counts.AgeMax = max(p.counts.AgeMax, at-int64(received))
 	}
-	w.watcher.Stepped(at, p.who, log)
+	o := w.event(event.PhoneStepped, p.who, event.NoPeer)
+	o.Log = log
+	w.stream.Emit(o)
 	w.happened.Broadcast()
 }
 
@@ -195,14 +199,21 @@ func (p *phone) Stepped(now nodes.Now, log *nodes.ContactLog) {
 func (w *World) Watch(who uint32) { w.phones[who].watched = true }
 
 // Open starts the session of the phone's program.
-func (w *World) Open(who uint32) { w.phones[who].host.Open() }
+func (w *World) Open(who uint32) {
+	w.stream.Emit(w.event(event.ProgramOpened, who, event.NoPeer))
+	w.phones[who].host.Open()
+}
 
 // Type types a line at the prompt of the phone's program.
-func (w *World) Type(who uint32, line string) { w.phones[who].host.Type(line) }
+func (w *World) Type(who uint32, line string) {
+	w.emitText(event.LineTyped, who, event.NoPeer, line)
+	w.phones[who].host.Type(line)
+}
 
 // TakeOver lets a phone's program go on with the session of another program of
 // the same phone.
 func (w *World) TakeOver(who, second uint32) {
+	w.stream.Emit(w.event(event.SessionMoved, who, second))
 	a, b := w.phones[who], w.phones[second]
 	a.hangsUp()
 	a.link, b.link = b.link, nil

@@ -5,7 +5,7 @@ import (
 
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // rawConn is a connection that a script drives byte for byte.
@@ -36,7 +36,7 @@ func (w *World) RawSend(who uint32, b []byte) {
 	r := w.phones[who].script
 	r.queued = append(r.queued, b)
 	r.link.up.sends = append(r.link.up.sends, send{w.nextTurn(), len(b)})
-	w.note(world.PhoneSent, who, world.Nobody, r.link.serial, uint64(len(b)), string(b))
+	w.emitBytes(event.PhoneSent, r.link, b)
 	w.happened.Broadcast()
 }
 
@@ -45,7 +45,7 @@ func (w *World) RawEnd(who uint32, reset bool) {
 	r := w.phones[who].script
 	r.fin = true
 	r.link.up.endTurn, r.link.reset = w.nextTurn(), reset
-	w.note(world.PhoneEnded, who, world.Nobody, r.link.serial, 0, "is ended by the script")
+	w.phoneEnded(r.link, "is ended by the script")
 	w.happened.Broadcast()
 }
 
@@ -93,17 +93,17 @@ func (w *World) rawStands(r *rawConn, tcp net.Conn, err error) bool {
 	w.moment()
 	l := r.link
 	if err != nil {
-		w.note(world.ConnectRefused, l.phone, world.Nobody, 0, 0, "")
+		w.stream.Emit(w.event(event.ConnectRefused, l.phone, event.NoPeer))
 		l.phoneOpen, r.over = false, true
 		w.forget(l)
 		if w.scripted(l) {
-			w.story.Ended(l.phone, true)
+			w.emitLink(event.HungUp, l)
 		}
 		w.absent(socket.Reason(err))
 		return false
 	}
-	w.note(world.Connected, l.phone, world.Nobody, l.serial, 0, "")
-	w.stoodElsewhere()
+	w.emitLink(event.Connected, l)
+	w.stoodElsewhere(l)
 	l.stands, r.tcp = true, tcp
 	return true
 }

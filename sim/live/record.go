@@ -1,59 +1,106 @@
 package live
 
 import (
-	"io"
 	"time"
 
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
-// keptEvents is how many of the last events are kept for reports.
-const keptEvents = 1 << 11
-
-// ledger keeps the last events and writes the trace.
-type ledger struct {
-	recent []world.Event
-	next   uint64 // how many there were
-	trace  io.Writer
-	line   []byte
-	err    error // the first error of the trace
-}
-
-func (l *ledger) init(trace io.Writer) {
-	l.recent = make([]world.Event, keptEvents)
-	l.trace = trace
-}
-
-// note records an event of the moment that is being handled.
-func (w *World) note(what world.What, who, peer uint32, a, b uint64, text string) {
-	l := &w.ledger
-	e := &l.recent[l.next%keptEvents]
-	*e = world.Event{At: int64(w.now), A: a, B: b, Text: text, Who: who, Peer: peer, What: what}
-	l.next++
-	if l.trace == nil || l.err != nil {
-		return
+// observe subscribes the observers of a run. The recorder, the counters and the
+// delays come first.
+func (w *World) observe(c Config) {
+	names := make([]string, len(c.Phones))
+	for i := range c.Phones {
+		names[i] = c.Phones[i].Name
 	}
-	l.line = append(e.AppendText(l.line[:0], w.names), '\n')
-	if _, l.err = l.trace.Write(l.line); l.err != nil {
-		w.happened.Broadcast()
+	w.recorder = event.NewRecorder(names, c.Trace)
+	w.stream.Subscribe(w.recorder, event.Recorded()...)
+	w.stream.Subscribe(&w.counters, world.CountedKinds()...)
+	w.stream.Subscribe(&w.delays, world.DelayKinds()...)
+	if c.Subscribe != nil {
+		c.Subscribe(&w.stream)
 	}
 }
 
-func (w *World) history() *world.History {
-	l := &w.ledger
-	kept := min(l.next, keptEvents)
-	return &world.History{Names: w.names, Len: int(kept), At: func(i int) world.Event {
-		return l.recent[(l.next-kept+uint64(i))%keptEvents]
-	}}
+// event starts an event of the moment that is being handled. Its other fields are
+// empty.
+func (w *World) event(k event.Kind, node, peer event.Node) *event.Event {
+	w.next = event.Event{At: w.now, Kind: k, Node: node, Peer: peer}
+	return &w.next
+}
+
+func (w *World) emitText(k event.Kind, node, peer event.Node, text string) {
+	e := w.event(k, node, peer)
+	e.Text = text
+	w.stream.Emit(e)
+}
+
+// emitLink emits an event of a link at its phone.
+func (w *World) emitLink(k event.Kind, l *link) {
+	e := w.event(k, l.phone, event.NoPeer)
+	e.Conn, e.Scripted = l.serial, l.raw
+	w.stream.Emit(e)
+}
+
+// emitServer emits an event of a link at the server.
+func (w *World) emitServer(k event.Kind, l *link) {
+	e := w.event(k, event.Server, l.phone)
+	e.Conn, e.Slot, e.Scripted = l.serial, l.conn, l.raw
+	w.stream.Emit(e)
+}
+
+// emitBytes emits bytes that one end of a link sends or reads.
+func (w *World) emitBytes(k event.Kind, l *link, p []byte) {
+	e := w.event(k, l.phone, event.NoPeer)
+	if k == event.ServerSent || k == event.ServerRead {
+		e.Node, e.Peer, e.Slot = event.Server, l.phone, l.conn
+	}
+	e.Conn, e.Scripted, e.Bytes = l.serial, l.raw, p
+	w.stream.Emit(e)
+}
+
+// handled emits that the server has handled n bytes of a link.
+func (w *World) handled(l *link, n int) {
+	e := w.event(event.ServerHandled, event.Server, l.phone)
+	e.Conn, e.Slot, e.Scripted, e.Size = l.serial, l.conn, l.raw, n
+	w.stream.Emit(e)
+}
+
+func (w *World) phoneEnded(l *link, how string) {
+	e := w.event(event.PhoneEnded, l.phone, event.NoPeer)
+	e.Conn, e.Scripted, e.Text = l.serial, l.raw, how
+	w.stream.Emit(e)
+}
+
+func (w *World) serverEnded(l *link, how string, closed bool) {
+	e := w.event(event.ServerEnded, event.Server, l.phone)
+	e.Conn, e.Slot, e.Scripted, e.Text, e.Closed = l.serial, l.conn, l.raw, how, closed
+	w.stream.Emit(e)
+}
+
+// emitDatagram emits an event of a datagram. Its arrival is in the hands of the
+// real network.
+func (w *World) emitDatagram(k event.Kind, node, peer event.Node, number uint64, size int, sum uint64) {
+	e := w.event(k, node, peer)
+	e.Number, e.Size, e.Sum, e.Due = number, size, sum, event.DueUnknown
+	w.stream.Emit(e)
+}
+
+// emitLost emits the loss of a datagram that was in flight.
+func (w *World) emitLost(sender, to event.Node, f flight) {
+	e := w.event(event.DatagramLost, sender, to)
+	e.Number, e.Size, e.InFlight = f.serial, f.n, true
+	w.stream.Emit(e)
 }
 
 // Recent renders the last events that concern a phone.
-func (w *World) Recent(phone, n int) []string { return w.history().Recent(phone, n) }
+func (w *World) Recent(phone, n int) []string { return w.recorder.Recent(phone, n) }
 
 // Since renders the events from a time on that concern any of the phones.
 func (w *World) Since(from time.Duration, phones []int, n int) []string {
-	return w.history().Since(from, phones, n)
+	return w.recorder.Since(from, phones, n)
 }
 
-// TraceError is the first error of writing the trace.
-func (w *World) TraceError() error { return w.ledger.err }
+// TraceError returns the first error of writing the trace.
+func (w *World) TraceError() error { return w.recorder.TraceError() }

@@ -10,7 +10,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // What follows stands in for the observer of a server that runs elsewhere: what
@@ -63,8 +63,9 @@ func loginDecisions(o nodes.Outcome, said string) []nodes.ServerEventKind {
 }
 
 func (w *World) decided(phone uint32, raw bool, e nodes.ServerEvent) {
-	w.counts.Decided(&e)
-	w.story.Decided(phone, raw, &e)
+	o := w.event(event.ServerDecided, event.Server, phone)
+	o.Scripted, o.Decision = raw, &e
+	w.stream.Emit(o)
 }
 
 // watchedConn hears the end of what a server elsewhere sends, also when the
@@ -86,8 +87,8 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	if c.link.dismissed && !w.closing {
 		c.link.dismissed = false
 		w.moment()
-		w.note(world.PhoneEnded, c.link.phone, world.Nobody, c.link.serial, 0, "is closed by the server, too")
-		w.story.Ended(c.link.phone, false)
+		w.phoneEnded(c.link, "is closed by the server, too")
+		w.emitLink(event.HungUp, c.link)
 	}
 	return n, err
 }
@@ -124,7 +125,7 @@ func (w *World) replied(l *link, reply []byte) {
 	if l.raw {
 		w.rawDecisions(l, string(reply))
 	}
-	w.story.Replied(l.phone, l.raw, reply)
+	w.emitBytes(event.Replied, l, reply)
 }
 
 // cutShort tells the story of the beginning of an answer whose rest never came.
@@ -204,28 +205,29 @@ func (w *World) rawDecisions(l *link, reply string) {
 // readElsewhere: what a script sends counts as read when it leaves.
 func (w *World) readElsewhere(l *link, n int) {
 	if w.config.Remote != "" {
-		w.story.Read(l.phone, l.raw, n)
+		w.handled(l, n)
 	}
 }
 
 // absent ends a run whose first connection was refused: the server elsewhere is
 // not there.
 func (w *World) absent(reason string) {
-	if w.config.Remote != "" && w.counts.Sessions.Opened == 0 {
+	if w.config.Remote != "" && !w.stood {
 		w.fail(fmt.Errorf("no connection to the server elsewhere, %q: %s", w.config.Remote, reason))
 	}
 }
 
 // stoodElsewhere and closedElsewhere count the sessions of a server that nobody
 // observes.
-func (w *World) stoodElsewhere() {
+func (w *World) stoodElsewhere(l *link) {
 	if w.config.Remote != "" {
-		w.counts.Sessions.Opened++
+		w.stood = true
+		w.counters.Counts.Sessions.Opened++
 	}
 }
 
 func (w *World) closedElsewhere(l *link) {
 	if w.config.Remote != "" && l.stands {
-		w.counts.Sessions.Closed++
+		w.counters.Counts.Sessions.Closed++
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // serverHost is the server inside the process, through all its lives.
@@ -84,10 +84,12 @@ func (h *serverHost) start() (err error) {
 		return errors.Join(err, folder.Close())
 	}
 	if h.started {
-		w.watcher.ServerStarted(int64(w.now), func(id protocol.TempID) (nodes.Issue, bool) {
+		o := w.event(event.ServerStarted, event.Server, event.NoPeer)
+		o.Resolve = func(id protocol.TempID) (nodes.Issue, bool) {
 			i, ok := issued[id]
 			return i, ok
-		})
+		}
+		w.stream.Emit(o)
 	}
 	h.started = true
 	h.server, h.disk, h.listener, h.starting, h.stores = s, d, nil, true, nil
@@ -108,7 +110,7 @@ func (w *World) RestartServer(down time.Duration) {
 	if h.server == nil {
 		return
 	}
-	w.note(world.Restarted, world.Nobody, world.Nobody, 0, 0, "is killed")
+	w.emitText(event.ProgramStatus, event.Server, event.NoPeer, "is killed")
 	s, d := h.server, h.disk
 	h.server, h.starting, d.dying = nil, false, true
 	w.happened.Broadcast()
@@ -120,12 +122,16 @@ func (w *World) RestartServer(down time.Duration) {
 	if err != nil {
 		w.fail(fmt.Errorf("giving up the files of the killed server: %w", err))
 	}
-	w.watcher.ServerRestarted(int64(w.now))
-	w.watcher.ServerStopped(int64(w.now))
+	o := w.event(event.ServerStopped, event.Server, event.NoPeer)
+	for l := range w.links {
+		if l.serverOpen {
+			o.Count++
+		}
+	}
+	w.stream.Emit(o)
 	for l := range w.links {
 		if l.serverOpen {
 			l.serverOpen, l.byServer = false, true
-			w.counts.Sessions.Closed++
 		}
 		if l.dialled {
 			l.killed = true
@@ -141,7 +147,7 @@ func (w *World) RestartServer(down time.Duration) {
 }
 
 func (w *World) comeBack() {
-	w.note(world.Restarted, world.Nobody, world.Nobody, 0, 0, "is started again")
+	w.emitText(event.ProgramStatus, event.Server, event.NoPeer, "is started again")
 	w.startServer()
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/benbjohnson/clock"
+	"bluetrace/nodes/socket"
 )
 
 // hangLimit is how long, in real time, a stepped world may take to come to rest.
@@ -72,7 +72,7 @@ func (w *World) runCalls(ctx context.Context, before uint64) error {
 }
 
 // over says whether the run ends here.
-func (w *World) over() bool { return w.stop || w.ledger.err != nil }
+func (w *World) over() bool { return w.stop || w.recorder.TraceError() != nil }
 
 const forEver = time.Duration(1<<63 - 1)
 
@@ -109,7 +109,7 @@ func (w *World) rest(ctx context.Context) error {
 		return ctx.Err()
 	}
 	over := false
-	limit := clock.New().AfterFunc(w.hangOver, func() {
+	limit := socket.RealClock().AfterFunc(w.hangOver, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		over = true

@@ -2,7 +2,6 @@ package live
 
 import (
 	"fmt"
-	"math"
 	"net"
 	"net/netip"
 	"slices"
@@ -13,7 +12,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // source is another port of a phone, by the number that a script gives it.
@@ -41,20 +40,15 @@ func sumOf(p []byte) uint64 { return xxhash.Sum64(p[:min(len(p), socket.MaxDatag
 
 // sent counts a datagram before it leaves.
 func (w *World) sent(at int64, who uint32, from *protocol.Address, to *protocol.Address, p []byte) {
-	n := &w.counts.Datagrams
-	n.Sent++
+	w.datagrams++
 	dest, ok := w.byUDP[*to]
 	if !ok {
-		n.Lost++
-		w.note(world.DatagramLost, who, world.Nobody, n.Sent<<16|uint64(len(p)), 0, "")
-		w.watcher.DatagramLost(at)
+		w.emitDatagram(event.DatagramLost, who, event.NoPeer, w.datagrams, len(p), 0)
 		return
 	}
-	n.InFlight++
 	k := way{*from, dest}
-	w.air[k] = append(w.air[k], flight{at, n.Sent, len(p), sumOf(p)})
-	w.note(world.DatagramSent, who, dest, n.Sent<<16|uint64(len(p)), world.NotKnown, "")
-	w.watcher.DatagramSent(at, math.MaxInt64) // when it arrives nobody knows
+	w.air[k] = append(w.air[k], flight{at, w.datagrams, len(p), sumOf(p)})
+	w.emitDatagram(event.DatagramSent, who, dest, w.datagrams, len(p), 0)
 }
 
 // arrived finds the datagram among those that were sent; those before it on its
@@ -67,13 +61,9 @@ func (w *World) arrived(at int64, k way, p []byte) (flight, bool) {
 	if i < 0 {
 		return flight{}, false
 	}
-	n := &w.counts.Datagrams
 	sender := w.byUDP[k.from]
 	for _, f := range under[:i] {
-		n.InFlight--
-		n.Lost++
-		w.note(world.DatagramLost, sender, k.to, f.serial<<16|uint64(f.n), 0, "")
-		w.watcher.DatagramLost(at)
+		w.emitLost(sender, k.to, f)
 	}
 	f := under[i]
 	if i++; i == len(under) {
@@ -81,10 +71,7 @@ func (w *World) arrived(at int64, k way, p []byte) (flight, bool) {
 	} else {
 		w.air[k] = under[i:]
 	}
-	n.InFlight--
-	n.Delivered++
-	w.watcher.DatagramArrived(at)
-	w.note(world.DatagramArrived, k.to, sender, f.serial<<16|uint64(f.n), sum, "")
+	w.emitDatagram(event.DatagramDelivered, k.to, sender, f.serial, f.n, sum)
 	return f, true
 }
 
@@ -129,11 +116,11 @@ func (p *phone) Datagram(now nodes.Now, from netip.AddrPort, b []byte) {
 // sentAt is when the first datagram of what is now judged was sent; of what is
 // no beacon, when the datagram was that showed it.
 func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
-	if h := &p.handing; h.is && (e.Broken || h.whole && e.First == e.At.Elapsed) {
+	if h := &p.handing; h.is && (e.OutOfTurn || h.whole && e.FirstPart == e.At.Elapsed) {
 		return h.sent, true
 	}
 	f, ok := p.firsts[e.From]
-	if !ok || f.arrived != int64(e.First) {
+	if !ok || f.arrived != int64(e.FirstPart) {
 		return 0, false
 	}
 	delete(p.firsts, e.From)
@@ -144,33 +131,17 @@ func (p *phone) judged(at int64, e *nodes.PhoneEffect) {
 	w := p.world
 	sender, ok := w.byUDP[e.From]
 	if !ok {
-		sender = world.Nobody
+		sender = event.NoPeer
 	}
-	n := &w.counts.Beacons
-	n.Delivered++
-	a, b := world.Glimpse(e.Raw[:])
-	switch {
-	case e.Broken:
-		w.note(world.JudgedBroken, p.who, sender, 0, 0, "")
-	case e.Err != nil:
-		w.note(world.JudgedInvalid, p.who, sender, a, b, e.Err.Error())
-	default:
-		w.note(world.JudgedValid, p.who, sender, a, b, "")
-	}
-	if e.Broken || e.Err != nil {
-		n.Invalid++
+	if e.OutOfTurn || e.Err != nil {
 		p.counts.Invalid++
 	} else {
-		n.Valid++
-		n.Kept++
 		p.counts.Valid++
 	}
+	o := w.event(event.BeaconJudged, p.who, sender)
 	sent, ok := p.sentAt(e)
-	if ok && !e.Broken {
-		w.delays.Beacon.Add(at - sent)
-	}
-	w.watcher.Judged(at, p.who, sender, e)
-	w.story.Judged(p.who, sender, time.Duration(sent), e)
+	o.Phone, o.Sent, o.SentKnown = e, time.Duration(sent), ok
+	w.stream.Emit(o)
 	p.show(e)
 }
 
@@ -188,15 +159,14 @@ func (p *phone) sendsBeacon(at int64, e *nodes.PhoneEffect) {
 }
 
 func (w *World) announce(at int64, who uint32, to *protocol.Address, raw *[protocol.BeaconSize]byte) {
-	w.counts.Beacons.Sent++
 	w.phones[who].counts.Sent++
 	dest, ok := w.byUDP[*to]
 	if !ok {
-		dest = world.Nobody
+		dest = event.NoPeer
 	}
-	a, b := world.Glimpse(raw[:])
-	w.note(world.BeaconSent, who, dest, a, b, "")
-	w.watcher.BeaconSent(at, who, raw)
+	o := w.event(event.BeaconSent, who, dest)
+	o.Raw = raw
+	w.stream.Emit(o)
 }
 
 // AnnounceForged counts a beacon that a script puts together from datagrams of
@@ -210,7 +180,7 @@ func (w *World) AnnounceForged(who, to uint32, raw *[protocol.BeaconSize]byte) {
 func (w *World) SendDatagram(who, to uint32, port uint16, b []byte) {
 	dest := w.phones[to].address
 	at := int64(w.now)
-	w.watcher.DatagramsForged(at, who)
+	w.stream.Emit(w.event(event.DatagramsForged, who, event.NoPeer))
 	if port == 0 {
 		w.sent(at, who, &w.phones[who].address, &dest, b)
 		w.sentOr(w.phones[who].host.SendDatagram(dest.AddrPort(), b))

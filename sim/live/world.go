@@ -23,6 +23,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -48,9 +49,12 @@ type Config struct {
 
 	Phones []PhoneConfig
 
-	Trace   io.Writer     // nil: none
-	Watcher world.Watcher // not nil
-	Story   world.Story   // not nil
+	Trace io.Writer // nil: none
+	// Subscribe adds the observers of the run, behind the recorder, the counters and
+	// the delays; nil for none.
+	Subscribe func(*event.Stream)
+	// Tick is called at each time that was asked for with World.Tick.
+	Tick func(who, arg uint32)
 }
 
 // PhoneConfig is one phone. Settings may be shared by many.
@@ -85,22 +89,24 @@ type World struct {
 	alarm   *clock.Timer
 	alarmAt time.Duration
 
-	watcher  world.Watcher
-	story    world.Story
-	counts   world.Counts
-	delays   world.Delays
-	ledger   ledger
-	events   uint64
-	stop     bool
-	turns    uint64 // given out so far
-	gated    bool   // of a stepped world: what comes to a phone waits
-	closing  bool
-	err      error // why the run cannot go on
-	running  sync.WaitGroup
-	raws     []*rawConn
-	ctx      context.Context // of what only Close ends
-	cancel   context.CancelFunc
-	hangOver time.Duration // real time within which a stepped world must come to rest
+	stream    event.Stream
+	next      event.Event // reused
+	recorder  *event.Recorder
+	counters  world.Counters
+	delays    world.DelayMeter
+	datagrams uint64 // sent so far
+	stood     bool   // a connection to a server elsewhere has stood
+	events    uint64
+	stop      bool
+	turns     uint64 // given out so far
+	gated     bool   // of a stepped world: what comes to a phone waits
+	closing   bool
+	err       error // why the run cannot go on
+	running   sync.WaitGroup
+	raws      []*rawConn
+	ctx       context.Context // of what only Close ends
+	cancel    context.CancelFunc
+	hangOver  time.Duration // real time within which a stepped world must come to rest
 }
 
 var _ world.World = (*World)(nil)
@@ -117,14 +123,12 @@ func New(c Config) (*World, error) {
 		air:      map[way][]flight{},
 		links:    map[*link]struct{}{},
 		byTCP:    map[netip.AddrPort]*link{},
-		watcher:  c.Watcher,
-		story:    c.Story,
 		hangOver: hangLimit,
 	}
 	w.happened.L = &w.mu
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.mock, _ = c.Clock.(*clock.Mock)
-	w.ledger.init(c.Trace)
+	w.observe(c)
 	w.call(c.Begin, false, w.start)
 	if err := w.bind(); err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -237,10 +241,10 @@ func (w *World) elapsed() time.Duration { return w.config.Clock.Now().Sub(w.orig
 func (w *World) Name(who uint32) string { return w.names[who] }
 
 // Totals are the counts of the whole run.
-func (w *World) Totals() *world.Counts { return &w.counts }
+func (w *World) Totals() *world.Counts { return &w.counters.Counts }
 
 // Latencies are the delays of the whole run.
-func (w *World) Latencies() *world.Delays { return &w.delays }
+func (w *World) Latencies() *world.Delays { return &w.delays.Delays }
 
 // Events is how many events were handled.
 func (w *World) Events() uint64 { return w.events }

@@ -14,6 +14,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -45,29 +46,6 @@ func (s *story) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneE
 	s.add("%d judged what %d sent at %s: %v", phone, sender, sent, e.Err)
 }
 
-// nobody watches.
-type nobody struct {
-	world.FaultWatcher
-	world.PhoneWatcher
-}
-
-func (nobody) ServerStopped(int64)                                            {}
-func (nobody) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
-
-func (nobody) PhonePrinted(int64, uint32, string)                   {}
-func (nobody) Accepted(int64, nodes.Conn)                           {}
-func (nobody) ServerRead(int64, nodes.Conn, []byte)                 {}
-func (nobody) ServerSent(int64, nodes.Conn, []byte)                 {}
-func (nobody) ServerPrinted(int64, string)                          {}
-func (nobody) ServerRestarted(int64)                                {}
-func (nobody) BeaconSent(int64, uint32, *[protocol.BeaconSize]byte) {}
-func (nobody) DatagramsForged(int64, uint32)                        {}
-func (nobody) Judged(int64, uint32, uint32, *nodes.PhoneEffect)     {}
-func (nobody) Stepped(int64, uint32, *nodes.ContactLog)             {}
-func (nobody) DatagramSent(int64, int64)                            {}
-func (nobody) DatagramLost(int64)                                   {}
-func (nobody) DatagramArrived(int64)                                {}
-
 type rig struct {
 	*World
 	t     *testing.T
@@ -87,7 +65,8 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 		Credentials: []nodes.Credential{{User: "a", Password: "pw-a"}, {User: "b", Password: "pw-b"}},
 		Folder:      files.NewMemory(),
 		Phones:      []PhoneConfig{{Name: "a", Settings: &settings}, {Name: "b", Settings: &settings}},
-		Trace:       &r.trace, Watcher: nobody{}, Story: r.story,
+		Trace:       &r.trace, Tick: r.story.Tick,
+		Subscribe: func(s *event.Stream) { s.Subscribe(&world.Legacy{Story: r.story}) },
 	}
 	if change != nil {
 		change(&c)

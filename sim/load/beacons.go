@@ -98,11 +98,11 @@ func (p *phone) receive(from netip.AddrPort, b []byte) {
 
 // arrived finds the flight of what a phone has put together.
 func (p *phone) arrived(a *protocol.Assembled, known bool, now time.Duration) {
-	if !a.Version {
+	if !a.HasVersion {
 		a.Raw[protocol.BeaconSize-1] = '1' // its fields decide (PROTOCOL.md section 3)
 	}
 	b, err := protocol.DecodeBeacon(a.Raw[:])
-	if a.Broken || err != nil || !known {
+	if a.OutOfTurn || err != nil || !known {
 		p.beacons.malformed.Add(1)
 		p.Meter.Beacons().Malformed.Add(1)
 		return

@@ -31,7 +31,7 @@ func (d deaf) Judged(int64, uint32, uint32, *nodes.PhoneEffect)               { 
 func (d deaf) Stepped(int64, uint32, *nodes.ContactLog)                       { *d.told++ }
 func (d deaf) PhoneStopped(int64, uint32)                                     { *d.told++ }
 func (d deaf) PhoneStarted(int64, uint32, *nodes.ContactLog)                  { *d.told++ }
-func (d deaf) Written(int64, uint32, []nodes.Kept)                            { *d.told++ }
+func (d deaf) Written(int64, uint32, []nodes.StoredContact)                   { *d.told++ }
 func (d deaf) ServerStopped(int64)                                            { *d.told++ }
 func (d deaf) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) { *d.told++ }
 func (d deaf) StoreAsked(int64, []nodes.Record)                               { *d.told++ }
@@ -76,7 +76,7 @@ func (s *stage) beacon(at, first time.Duration, sender uint32, id byte, from, to
 	for i := range b.TempID {
 		b.TempID[i] = id
 	}
-	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, Version: true, First: first,
+	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true, FirstPart: first,
 		At: nodes.Now{Elapsed: at, Wall: start*int64(second) + int64(at)}}
 	b.Encode(&e.Raw)
 	if change != nil {
@@ -118,7 +118,7 @@ func (s *stage) log(entries int) *nodes.ContactLog {
 	settings.Form = protocol.Single
 	p := new(nodes.Phone)
 	p.Init(&settings)
-	kept := make([]nodes.Kept, entries)
+	kept := make([]nodes.StoredContact, entries)
 	for i := range kept {
 		kept[i].Received = start * int64(second)
 	}
@@ -164,7 +164,7 @@ func TestMarks(t *testing.T) {
 			func(s *stage) {
 				s.beacon(60*second-1, 60*second-1, 1, '1', 0, 60*second, nil)
 				s.beacon(60*second+1, 60*second+1, 1, '1', 0, 60*second, failed)
-				s.beacon(60*second, 60*second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.Broken = true })
+				s.beacon(60*second, 60*second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.OutOfTurn = true })
 			}},
 		{BeaconAtStart,
 			func(s *stage) { s.beacon(60*second, 60*second, 1, '1', 60*second, 90*second, nil) },
@@ -174,11 +174,11 @@ func TestMarks(t *testing.T) {
 			}},
 		{BeaconWithoutVersion,
 			func(s *stage) {
-				s.beacon(second, second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.Version = false })
+				s.beacon(second, second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.HasVersion = false })
 			},
 			func(s *stage) {
 				s.beacon(second, second, 1, '1', 0, 60*second, nil)
-				s.beacon(second, second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.Version = false; failed(e) })
+				s.beacon(second, second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.HasVersion = false; failed(e) })
 			}},
 		{BeaconsInterleaved,
 			func(s *stage) {
@@ -223,14 +223,14 @@ func TestMarks(t *testing.T) {
 			func(s *stage) { s.applied(world.Truncate, 0) }},
 		{EntryExpiresWhileOff,
 			func(s *stage) {
-				s.tell().Written(0, 0, make([]nodes.Kept, 2))
+				s.tell().Written(0, 0, make([]nodes.StoredContact, 2))
 				s.tell().PhoneStopped(int64(second), 0)
 				s.tell().PhoneStarted(int64(2*second), 0, s.log(1))
 				s.tell().PhoneStopped(int64(3*second), 0)
 				s.tell().PhoneStarted(int64(4*second), 0, s.log(1)) // not the same one again
 			},
 			func(s *stage) {
-				s.tell().Written(0, 0, make([]nodes.Kept, 2))
+				s.tell().Written(0, 0, make([]nodes.StoredContact, 2))
 				s.tell().PhoneStopped(int64(second), 0)
 				s.tell().PhoneStarted(int64(2*second), 0, s.log(2))
 			}},
@@ -240,13 +240,13 @@ func TestMarks(t *testing.T) {
 		{LogPartlyLost,
 			func(s *stage) {
 				s.valid(second, '1')
-				s.tell().Written(int64(second), 0, make([]nodes.Kept, 1))
+				s.tell().Written(int64(second), 0, make([]nodes.StoredContact, 1))
 				s.valid(2*second, '2')
 				s.tell().PhoneStopped(int64(3*second), 0)
 			},
 			func(s *stage) {
 				s.valid(second, '1')
-				s.tell().Written(int64(2*second), 0, make([]nodes.Kept, 1))
+				s.tell().Written(int64(2*second), 0, make([]nodes.StoredContact, 1))
 				s.beacon(3*second, 3*second, 1, '1', 0, 60*second, failed)
 				s.tell().PhoneStopped(int64(3*second), 0)
 			}},

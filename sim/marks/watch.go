@@ -13,7 +13,7 @@ import (
 // Judged looks at when and by whose clock a beacon was judged, and beside which.
 func (t *watching) Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	t.Watcher.Judged(at, phone, sender, e)
-	if !e.Broken {
+	if !e.OutOfTurn {
 		t.seen.judged(at, phone, sender, e)
 	}
 }
@@ -35,7 +35,7 @@ func (s *Seen) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 			s.mark(BeaconAtStart)
 		}
 	}
-	first := at - int64(e.At.Elapsed-e.First)
+	first := at - int64(e.At.Elapsed-e.FirstPart)
 	if p.sender != world.Nobody && p.sender != sender && first < p.last {
 		s.mark(BeaconsInterleaved)
 	}
@@ -43,7 +43,7 @@ func (s *Seen) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	if e.Err != nil {
 		return
 	}
-	if !e.Version {
+	if !e.HasVersion {
 		s.mark(BeaconWithoutVersion)
 	}
 	id := protocol.TempID(e.Raw[:protocol.TempIDSize])
@@ -93,7 +93,7 @@ func (s *Seen) blocked(at int64) bool {
 }
 
 // Written follows what a phone's disk holds.
-func (t *watching) Written(at int64, phone uint32, kept []nodes.Kept) {
+func (t *watching) Written(at int64, phone uint32, kept []nodes.StoredContact) {
 	t.Watcher.Written(at, phone, kept)
 	p := t.seen.phone(phone)
 	p.durable, p.written = len(kept), at

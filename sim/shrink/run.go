@@ -11,12 +11,12 @@ import (
 	"bluetrace/sim/world"
 )
 
-// InVirtualTime tries candidates by running them. causes names the failures of a
+// VirtualTry tries candidates by running them. causes names the failures of a
 // run, broken that of one that could not be done because the program is wrong.
 // options are those of each run; what they listen to is replaced while recording.
-func InVirtualTime(options sim.Options, causes func(*reports.Run) []string, broken func(error) string) Try {
-	return func(ctx context.Context, s *scenarios.Scenario, record bool) (Tried, error) {
-		var t Tried
+func VirtualTry(options sim.Options, causes func(*reports.Run) []string, broken func(error) string) Try {
+	return func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error) {
+		var t TryResult
 		o := options
 		if record {
 			o.Commanded = func(_ time.Duration, st scenarios.Step) { t.Recording.Steps = append(t.Recording.Steps, st) }

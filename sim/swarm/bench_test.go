@@ -37,7 +37,7 @@ func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.
 // was left to them.
 func BenchmarkSwarm(b *testing.B) {
 	base := classroom(b)
-	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	const turn = 100 // seeds: the end of a turn, where one of two waits, is short beside it
 	for _, form := range []scenarios.Form{scenarios.FormSplit, scenarios.FormSingle} {
 		b.Run(string(form), func(b *testing.B) {
@@ -71,7 +71,7 @@ func (s *speed) run(b *testing.B, base *scenarios.Scenario, form scenarios.Form,
 	sum := NewSummary()
 	began, used := time.Now(), cpuTime(b)
 	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: seeds.Seeds(), Jobs: workers,
-		Marks: true, Engine: formed(form), Each: sum.Add})
+		Situations: true, Engine: formed(form), OnOutcome: sum.Add})
 	if err != nil || len(sum.Failures) > 0 {
 		b.Fatal(err, sum.Failures)
 	}
@@ -103,7 +103,7 @@ func BenchmarkDraw(b *testing.B) {
 // BenchmarkShrink makes drawn lessons small that fail with a planted cause, which
 // faults alone bring about: an upload breaks. One iteration is one of them.
 func BenchmarkShrink(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const cause = "an upload breaks"
 	causes := func(r *reports.Run) []string {
@@ -112,7 +112,7 @@ func BenchmarkShrink(b *testing.B) {
 		}
 		return []string{cause}
 	}
-	try := shrink.InVirtualTime(sim.Options{WithoutDelays: true}, causes, error.Error)
+	try := shrink.VirtualTry(sim.Options{WithoutDelays: true}, causes, error.Error)
 	base := classroom(b)
 	var took time.Duration
 	runs, steps, phones, seed := 0, 0, 0, uint64(0)
@@ -120,7 +120,7 @@ func BenchmarkShrink(b *testing.B) {
 		seed++
 		s, _ := Draw(base, seed)
 		began := time.Now()
-		_, report, err := shrink.Reduce(context.Background(), s, cause, try, shrink.Limits{Seeds: []uint64{1, 2, 3, 4, 5}})
+		_, report, err := shrink.Reduce(context.Background(), s, cause, try, shrink.Options{Seeds: []uint64{1, 2, 3, 4, 5}})
 		switch {
 		case errors.Is(err, shrink.ErrNotFailing):
 			continue
@@ -129,7 +129,7 @@ func BenchmarkShrink(b *testing.B) {
 		}
 		done++
 		took += time.Since(began)
-		runs, steps, phones = runs+report.Tries, steps+report.Steps, phones+report.Phones
+		runs, steps, phones = runs+report.Runs, steps+report.Steps, phones+report.Phones
 	}
 	n := float64(b.N)
 	b.ReportMetric(took.Seconds()/n, "s/shrink")
@@ -142,7 +142,7 @@ func BenchmarkShrink(b *testing.B) {
 // marks beside them: what watching costs.
 func BenchmarkChecks(b *testing.B) {
 	base := classroom(b)
-	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, c := range []struct {
 		name   string
@@ -163,7 +163,7 @@ func BenchmarkChecks(b *testing.B) {
 			s := NewSummary()
 			used := cpuTime(b)
 			err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{1, uint64(b.N)}.Seeds(), Jobs: 1,
-				Marks: c.marks, Engine: engine, Each: s.Add})
+				Situations: c.marks, Engine: engine, OnOutcome: s.Add})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -193,7 +193,7 @@ func (blind) FaultApplied(int64, bool, string)                               {}
 func (blind) DatagramChanged(int64, uint32)                                  {}
 func (blind) PhoneStopped(int64, uint32)                                     {}
 func (blind) PhoneStarted(int64, uint32, *nodes.ContactLog)                  {}
-func (blind) Written(int64, uint32, []nodes.Kept)                            {}
+func (blind) Written(int64, uint32, []nodes.StoredContact)                   {}
 func (blind) ServerStopped(int64)                                            {}
 func (blind) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
 func (blind) StoreAsked(int64, []nodes.Record)                               {}

@@ -48,13 +48,13 @@ func (w *World) troubleDisk(who uint32) {
 		return
 	}
 	if len(w.diskRules(who, "full")) == 0 {
-		m.SetRoom(-1)
+		m.SetFreeSpace(-1)
 	}
 	if len(w.diskRules(who, "failing", "fsync")) == 0 {
-		m.Fail(nil)
+		m.SetFault(nil)
 		return
 	}
-	m.Fail(func(o files.Operation) error { return w.diskFails(who, o) })
+	m.SetFault(func(o files.Operation) error { return w.diskFails(who, o) })
 }
 
 // diskFails is asked before every operation of a node's disk.
@@ -92,10 +92,10 @@ func (w *World) beginWriting(who uint32) {
 	if len(full) == 0 {
 		return
 	}
-	m.SetRoom(-1)
+	m.SetFreeSpace(-1)
 	for _, r := range full {
 		if w.happens(r, who) {
-			m.SetRoom(0)
+			m.SetFreeSpace(0)
 			return
 		}
 	}
@@ -104,7 +104,7 @@ func (w *World) beginWriting(who uint32) {
 // writeFailed says that the disk was full, if that is what it was.
 func (w *World) writeFailed(who uint32, err error) {
 	full := w.diskRules(who, "full")
-	if len(full) > 0 && errors.Is(err, files.ErrNoRoom) {
+	if len(full) > 0 && errors.Is(err, files.ErrNoSpace) {
 		w.did(full[0], who, nobody, 0, 0, fmt.Sprintf("the disk of %s is full: %v", w.nameOf(who), err))
 	}
 }
@@ -142,7 +142,7 @@ func (w *World) crashDisk(r *rule, who uint32, m *files.Memory, write func()) (l
 		m.StopBefore(1 + int(src.Uint64()%of))
 		write()
 	}
-	l := files.Left{}
+	l := files.PartialSync{}
 	switch r.Unsynced {
 	case "kept":
 		names, _ := m.Unsynced("")
@@ -161,6 +161,6 @@ func (w *World) crashDisk(r *rule, who uint32, m *files.Memory, write func()) (l
 			return n
 		}
 	}
-	m.CrashLeaving(l)
+	m.CrashKeeping(l)
 	return left
 }

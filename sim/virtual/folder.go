@@ -26,7 +26,7 @@ func (w *World) openFolder() error {
 		return nil
 	}
 	h.memory.SetTime(w.time(nobody).Wall)
-	folder, err := files.OpenServer(h.memory, files.ServerOptions{Zone: w.zone, Entropy: &bytesOf{h.key}, AheadSize: aheadSize, AttemptSlack: attemptSlack})
+	folder, err := files.OpenServer(h.memory, files.ServerOptions{Zone: w.zone, Entropy: &bytesOf{h.key}, WALSize: aheadSize, AttemptsSlack: attemptSlack})
 	if err != nil {
 		return err
 	}

@@ -48,7 +48,7 @@ func (w *World) setClock(r *rule, who uint32, step time.Duration, ppm float64) {
 	now := w.shown(who)
 	w.did(r, who, nobody, 0, int64(step), fmt.Sprintf("the clock of %s shows %s, drift %g ppm", w.nameOf(who),
 		time.Unix(0, now.Wall).In(w.zone.Location()).Format("02/01/2006 15:04:05.000000000"), c.PPM))
-	w.watcher.ClockSet(w.now, who, now.Elapsed, now.Wall, c.PPM)
+	w.emit.clockSet(who, world.NodeClock{At: w.now, Elapsed: now.Elapsed, Wall: now.Wall, PPM: c.PPM})
 	if ppm != 0 {
 		w.armAgain(who)
 	}

@@ -73,7 +73,7 @@ func TestPauseOfTheServer(t *testing.T) {
 		`10.000000000 server -> a: c1 `+fmt.Sprintf("%q", r.story.replies[1].text),
 	)
 	want(t, "what it reads", r.traced("server: reads c2"), `10.000000000 server: reads c2 of b "bpw-b"`)
-	if n := r.Counts.Sessions; n.Opened != 2 {
+	if n := r.Totals().Sessions; n.Opened != 2 {
 		t.Errorf("sessions %+v", n)
 	}
 }
@@ -130,7 +130,7 @@ func TestClockStep(t *testing.T) {
 		want(t, "expiry", r.traced("that expire"), "180.010000000 b: log entries that expire: 1, left: 0")
 		got := r.outcomes(2)
 		wantOutcomes(t, got[len(got)-1:], outcome{2, nodes.OpLogin, nodes.OutcomeOK})
-		if n := r.Counts.Logins; n.Welcomed != 1 || n.Blocked != 1 {
+		if n := r.Totals().Logins; n.Welcomed != 1 || n.Blocked != 1 {
 			t.Errorf("logins %+v", n)
 		}
 		if len(r.heard("clock")) != 4 {

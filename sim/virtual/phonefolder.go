@@ -21,11 +21,11 @@ const contactLogName = "z5272202_contactlog.txt"
 type phoneFolder struct {
 	memory   *files.Memory // nil: the phone has no disk
 	log      *files.ContactLog
-	received []nodes.Kept     // not yet with log
-	taken    []nodes.Kept     // with a write that takes its time
-	copied   nodes.ContactLog // the log as that write takes it
-	changed  bool             // since the last write began
-	written  bool             // at least once, the last time begun at began
+	received []nodes.StoredContact // not yet with log
+	taken    []nodes.StoredContact // with a write that takes its time
+	copied   nodes.ContactLog      // the log as that write takes it
+	changed  bool                  // since the last write began
+	written  bool                  // at least once, the last time begun at began
 	writing  bool
 	armed    bool
 	failed   bool // the last write
@@ -47,7 +47,7 @@ func (w *World) openPhoneFolders(phones []PhoneConfig) error {
 		if err := w.openLog(uint32(who)); err != nil {
 			return fmt.Errorf("starting %s: %w", w.names[who], err)
 		}
-		if kept := w.folders[who].log.Kept(); len(kept) > 0 {
+		if kept := w.folders[who].log.Stored(); len(kept) > 0 {
 			w.phones[who].machine.Restore(w.time(uint32(who)), kept)
 			w.armPhone(uint32(who), &w.phones[who])
 		}
@@ -88,7 +88,7 @@ func (w *World) keepBeacon(who uint32, e *nodes.PhoneEffect) {
 	if err != nil {
 		panic(fmt.Sprintf("virtual: a valid beacon %q: %v", e.Raw, err))
 	}
-	f.received = append(f.received, nodes.Kept{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
+	f.received = append(f.received, nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
 	f.changed = true
 }
 
@@ -169,13 +169,13 @@ func (f *phoneFolder) write(w *World, who uint32, log *nodes.ContactLog) error {
 		w.beginWriting(who)
 	}
 	for i := range f.received {
-		f.log.Received(f.received[i])
+		f.log.Add(f.received[i])
 	}
 	f.received = f.received[:0]
 	err := f.log.Write(log)
 	if err == nil {
-		w.written = f.log.AppendKept(w.written[:0])
-		w.watcher.Written(w.now, who, w.written)
+		w.written = f.log.AppendStored(w.written[:0])
+		w.emit.logWritten(who, w.written)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func (c *Counters) Observe(e *event.Event) {
 		n.Datagrams.InFlight--
 	case event.BeaconJudged:
 		n.Beacons.Delivered++
-		if e.Phone.Broken || e.Phone.Err != nil {
+		if e.Phone.OutOfTurn || e.Phone.Err != nil {
 			n.Beacons.Invalid++
 		} else {
 			n.Beacons.Valid++
@@ -68,7 +68,7 @@ func DelayKinds() []event.Kind { return []event.Kind{event.BeaconJudged, event.O
 func (d *DelayMeter) Observe(e *event.Event) {
 	switch e.Kind {
 	case event.BeaconJudged:
-		if e.SentKnown && !e.Phone.Broken {
+		if e.SentKnown && !e.Phone.OutOfTurn {
 			d.Delays.Beacon.Add(int64(e.At - e.Sent))
 		}
 	case event.OperationDone:

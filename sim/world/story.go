@@ -74,7 +74,7 @@ type FaultWatcher interface {
 	PhoneStarted(at int64, phone uint32, log *nodes.ContactLog)
 	// Written: what the phone's disk now holds durably, in order of arrival. kept is
 	// valid until the call returns.
-	Written(at int64, phone uint32, kept []nodes.Kept)
+	Written(at int64, phone uint32, kept []nodes.StoredContact)
 
 	// ServerStopped: the server's program is gone; ServerRestarted was told just
 	// before. ServerStarted: there is another, which has read the files; resolve

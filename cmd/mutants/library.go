@@ -1,0 +1,212 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os/exec"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"bluetrace/reports"
+)
+
+// ending is how one run of a scenario ended.
+type ending uint8
+
+const (
+	passed   ending = iota
+	failed          // a check failed
+	panicked        // the program panicked
+	timedOut        // it did not end within the limit
+)
+
+// scenarioRun is the result of one run of a scenario.
+type scenarioRun struct {
+	ending ending
+	reason string // if failed: the check that failed first; if passed: empty
+}
+
+// scenarioLimit is the time limit of one run of one small scenario, which takes
+// a second or less.
+const scenarioLimit = 20 * time.Second
+
+// Exit statuses of sim, and of a Go program that panics.
+const (
+	simPassed  = 0
+	goPanicked = 2
+	simFailed  = 99
+)
+
+// runScenario runs one scenario in the folder root. It returns an error if the
+// run allows no conclusion.
+func runScenario(ctx context.Context, root, program, scenario string, limit time.Duration) (scenarioRun, error) {
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	c := exec.CommandContext(limited, program, "run", scenario, "--report", "json")
+	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &stdout, &stderr, waitDelay
+	err := c.Run()
+	switch _, exited := errors.AsType[*exec.ExitError](err); {
+	case err != nil && ctx.Err() != nil:
+		return scenarioRun{}, fmt.Errorf("running %s: %w", scenario, ctx.Err())
+	case err != nil && limited.Err() != nil:
+		return scenarioRun{timedOut, fmt.Sprintf("no end within %v", limit)}, nil
+	case err != nil && !exited:
+		return scenarioRun{}, fmt.Errorf("running %s: %w", scenario, err)
+	}
+	r, err := readRun(c.ProcessState.ExitCode(), stdout.Bytes(), stderr.Bytes())
+	if err != nil {
+		return r, fmt.Errorf("running %s: %w", scenario, err)
+	}
+	return r, nil
+}
+
+// readRun reads the exit status and the output of sim run.
+func readRun(status int, stdout, stderr []byte) (scenarioRun, error) {
+	if status == goPanicked {
+		for line := range strings.Lines(string(stderr)) {
+			if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+				return scenarioRun{panicked, strings.TrimSpace(line)}, nil
+			}
+		}
+	}
+	if status != simPassed && status != simFailed {
+		return scenarioRun{}, fmt.Errorf("exit status %d: %s", status, bytes.TrimSpace(stderr))
+	}
+	var run struct {
+		Verdict reports.Verdict `json:"verdict"`
+		Checks  []reports.Check `json:"checks"`
+	}
+	if err := json.Unmarshal(stdout, &run); err != nil {
+		return scenarioRun{}, fmt.Errorf("exit status %d, reading its JSON: %w", status, err)
+	}
+	first := firstFailure(run.Checks)
+	switch {
+	case status == simPassed && run.Verdict == reports.Passed && first == nil && len(run.Checks) > 0:
+		return scenarioRun{ending: passed}, nil
+	case status == simFailed && run.Verdict == reports.Failed && first != nil:
+		return scenarioRun{failed, checkName(first)}, nil
+	}
+	return scenarioRun{}, fmt.Errorf("exit status %d does not fit the verdict %q with %d checks", status, run.Verdict, len(run.Checks))
+}
+
+// firstFailure returns the check that failed earliest in the run's own time, or
+// nil. A check without a time counts as the latest.
+func firstFailure(checks []reports.Check) *reports.Check {
+	time := func(c *reports.Check) float64 {
+		if c.AtSeconds == nil {
+			return math.Inf(1)
+		}
+		return *c.AtSeconds
+	}
+	var first *reports.Check
+	for i := range checks {
+		c := &checks[i]
+		if c.Verdict == reports.Failed && (first == nil || cmp.Less(time(c), time(first))) {
+			first = c
+		}
+	}
+	return first
+}
+
+// checkName returns the place of a check (scenario and line), or else its name.
+func checkName(c *reports.Check) string {
+	parts := strings.Split(c.Place, ":")
+	if len(parts) < 2 {
+		return c.Name
+	}
+	return scenarioName(parts[0]) + ":" + parts[1]
+}
+
+// judgeLibrary returns killed if the scenarios noticed the mutant.
+func (t *tester) judgeLibrary(m *mutant, runs []scenarioRun) (outcome, error) {
+	noticed, guarded := false, m.by == ""
+	for i, r := range runs {
+		if r.ending != passed {
+			noticed = true
+			guarded = guarded || scenarioName(t.scenarios[i]) == m.by
+		}
+	}
+	switch {
+	case !noticed:
+		return survives, errors.New("no scenario failed")
+	case !guarded:
+		return missed, fmt.Errorf("%s passed", m.by)
+	}
+	return killed, nil
+}
+
+// tableWidth is the largest width of the table in columns.
+const tableWidth = 120
+
+// libraryTable prints mutants by scenarios: a row for each mutant, a column for
+// each scenario.
+type libraryTable struct {
+	*printer
+	scenarios []string
+	nameWidth int
+}
+
+func newLibraryTable(p *printer, mutants []mutant, scenarios []string) *libraryTable {
+	t := &libraryTable{printer: p, scenarios: scenarios, nameWidth: len("planted bug")}
+	for _, m := range mutants {
+		t.nameWidth = max(t.nameWidth, utf8.RuneCountInString(m.name))
+	}
+	return t
+}
+
+func (t *libraryTable) head() {
+	t.print("x: the scenario failed; !: it panicked or did not end")
+	for i, file := range t.scenarios {
+		t.print("%3d %s", i+1, scenarioName(file))
+	}
+	t.print("")
+	var numbers strings.Builder
+	for i := range t.scenarios {
+		fmt.Fprintf(&numbers, "%3d", i+1)
+	}
+	t.print("%-*s%s  first failure", t.nameWidth, "planted bug", numbers.String())
+}
+
+// row prints one mutant, and beside it the first failure of the scenario that
+// tests its rule, or else of any scenario.
+func (t *libraryTable) row(r *result) {
+	marks, note := "", ""
+	for i := range t.scenarios {
+		switch {
+		case i >= len(r.runs):
+			marks += "   "
+			continue
+		case r.runs[i].ending == passed:
+			marks += "  ."
+			continue
+		case r.runs[i].ending == failed:
+			marks += "  x"
+		default:
+			marks += "  !"
+		}
+		if note == "" || scenarioName(t.scenarios[i]) == r.mutant.by {
+			note = r.runs[i].reason
+		}
+	}
+	if r.outcome != killed {
+		note = strings.ToUpper(string(r.outcome))
+	}
+	t.print("%s", truncate(fmt.Sprintf("%-*s%s  %s", t.nameWidth, r.mutant.name, marks, note), tableWidth))
+}
+
+func (t *libraryTable) foot() { t.print("") }
+
+// truncate shortens a line to width characters.
+func truncate(line string, width int) string {
+	if utf8.RuneCountInString(line) <= width {
+		return line
+	}
+	return string([]rune(line)[:width-3]) + "..."
+}

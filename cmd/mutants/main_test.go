@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+func TestOptions(t *testing.T) {
+	o, err := parseOptions([]string{"--run", "^a block is a nanosecond (short|long)$", "--jobs", "3", "--keep"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(o.mutants) != 2 || o.mutants[0].name != "a block is a nanosecond short" || o.mutants[1].name != "a block is a nanosecond long" {
+		t.Errorf("chosen %+v, want the two of a block's length", o.mutants)
+	}
+	if o.jobs != 3 || !o.keep {
+		t.Errorf("%d jobs, keep %v; want 3, true", o.jobs, o.keep)
+	}
+	if o, err = parseOptions(nil); err != nil || len(o.mutants) != len(libraryMutants()) || o.jobs < 1 || o.keep {
+		t.Errorf("without flags: %d mutants, %d jobs, keep %v and %v", len(o.mutants), o.jobs, o.keep, err)
+	}
+}
+
+func TestTheSecondTable(t *testing.T) {
+	o, err := parseOptions([]string{"--swarm", "--seeds", "5-9", "--in", "a.yaml,b.yaml", "--library=false", "--shrink-time", "5s"})
+	if err != nil || len(o.mutants) != len(swarmMutants()) || o.seeds != "5-9" || len(o.in) != 2 || o.library || o.shrink != 5*time.Second {
+		t.Errorf("%d mutants, %+v and %v", len(o.mutants), o.in, err)
+	}
+}
+
+func TestBadOptionsAreRefused(t *testing.T) {
+	for want, arguments := range map[string][]string{
+		"invalid --jobs 0: must be 1 to 1024":         {"--jobs", "0"},
+		"invalid --jobs 1025: must be 1 to 1024":      {"--jobs", "1025"},
+		`unknown argument "block"`:                    {"block"},
+		"--run: error parsing regexp: missing":        {"--run", "("},
+		`--run "no such mutant" matches none of the `: {"--run", "no such mutant"},
+		"--seeds needs --swarm":                       {"--seeds", "1-2"},
+		"unknown flag: --mutant":                      {"--mutant"},
+	} {
+		if _, err := parseOptions(arguments); err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%q: error %v, want %q", arguments, err, want)
+		}
+	}
+}
+
+func TestHelpNamesEveryFlag(t *testing.T) {
+	o, err := parseOptions([]string{"--help"})
+	if !errors.Is(err, pflag.ErrHelp) {
+		t.Fatalf("error %v, want %v", err, pflag.ErrHelp)
+	}
+	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep", "--swarm", "--seeds A-B", "--in FILES", "--library", "--shrink-time DURATION"} {
+		if !strings.Contains(o.help, flag) {
+			t.Errorf("%q is not in\n%s", flag, o.help)
+		}
+	}
+}
+
+func TestCommandAnswersWithAStatus(t *testing.T) {
+	var stdout, stderr strings.Builder
+	if got := command(t.Context(), []string{"--jobs", "0"}, &stdout, &stderr); got != statusUsage {
+		t.Errorf("status %d, want %d", got, statusUsage)
+	}
+	if want := "mutants: invalid --jobs 0: must be 1 to 1024\nhint: mutants --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
+		t.Errorf("printed %q and %q, want %q", stdout.String(), stderr.String(), want)
+	}
+	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != statusKilled || !strings.HasPrefix(stdout.String(), "mutants plants bugs") {
+		t.Errorf("status %d, printed %q", got, stdout.String())
+	}
+}
