@@ -65,7 +65,7 @@ func IsGenerated(prefix []byte) bool { return bytes.HasPrefix(prefix, []byte("# 
 func DrawnFile(base *scenarios.Scenario, seed uint64, path string) []byte {
 	drawn, _ := Draw(base, seed)
 	drawn.File = path
-	comment := reports.Plain(fmt.Sprintf("%sdrawn with seed %d of %s", generatedMark, seed, base.File))
+	comment := reports.Escape(fmt.Sprintf("%sdrawn with seed %d of %s", generatedMark, seed, base.File))
 	return drawn.AppendYAML(fmt.Appendf(nil, "# %s\n", comment))
 }
 

@@ -83,7 +83,7 @@ func brokenFailure(n *causeNames, err error) Failure {
 	f := Failure{cause, ownCheck(RunEnds, "a result", err.Error())}
 	if b, ok := errors.AsType[*sim.Broken](err); ok {
 		f.Cause = breaksCause + n.normalize(firstLine(b.Why))
-		f.Check.Around = strings.Split(strings.TrimRight(string(b.Stack), "\n"), "\n")
+		f.Check.LastEvents = strings.Split(strings.TrimRight(string(b.Stack), "\n"), "\n")
 	}
 	return f
 }
@@ -100,7 +100,7 @@ func limitFailure(e *LimitExceeded) Failure {
 // ownCheck returns a failed check of the swarm itself.
 func ownCheck(name, expected, found string) reports.Check {
 	return reports.Check{
-		Kind: reports.InvariantCheck, Name: name, Verdict: reports.Failed, Times: 1, Expected: expected, Found: found,
+		Kind: reports.InvariantCheck, Name: name, Verdict: reports.Failed, Evaluations: 1, Expected: expected, Found: found,
 	}
 }
 

@@ -328,7 +328,7 @@ func (s *Summary) JSON(w io.Writer) error {
 	if err := e.Encode(document); err != nil {
 		return fmt.Errorf("encoding the result of the swarm: %w", err)
 	}
-	if _, err := w.Write(reports.EscapeUnprintable(b.Bytes())); err != nil {
+	if _, err := w.Write(reports.EscapeJSON(b.Bytes())); err != nil {
 		return fmt.Errorf("writing the JSON result of the swarm: %w", err)
 	}
 	return nil

@@ -32,7 +32,7 @@ type page struct {
 }
 
 // Text writes the summary for a person: the verdict, the failures by cause, and the counts. Text from a scenario or a
-// peer is written with reports.Plain.
+// peer is written with reports.Escape.
 func (s *Summary) Text(w io.Writer, o TextOptions) error {
 	p := &page{TextOptions: o, drawn: map[string]bool{}}
 	p.verdict(s)
@@ -47,7 +47,7 @@ func (s *Summary) Text(w io.Writer, o TextOptions) error {
 func (p *page) line(format string, arguments ...any) { fmt.Fprintf(p, format+"\n", arguments...) }
 
 // field writes one line with a name and a text.
-func (p *page) field(name, text string) { p.line("  %-12s%s", name, reports.Plain(text)) }
+func (p *page) field(name, text string) { p.line("  %-12s%s", name, reports.Escape(text)) }
 
 // colored returns the text in the colour of a verdict.
 func (p *page) colored(v reports.Verdict, text string) string {
@@ -64,12 +64,12 @@ func (p *page) colored(v reports.Verdict, text string) string {
 func (p *page) verdict(s *Summary) {
 	result := reports.Plural(s.Runs, "run", "runs") + " held"
 	if s.Failed > 0 {
-		result = fmt.Sprintf("%s of %s failed, of %s", reports.Grouped(s.Failed), reports.Plural(s.Runs, "run", "runs"),
+		result = fmt.Sprintf("%s of %s failed, of %s", reports.FormatCount(s.Failed), reports.Plural(s.Runs, "run", "runs"),
 			reports.Plural(uint64(len(s.Failures))+s.MoreCauses, "cause", "causes"))
 	}
 	for _, reason := range s.Reasons {
 		if s.Verdict != reports.Interrupted { // that verdict itself is the reason
-			result += "; " + reports.Plain(reason)
+			result += "; " + reports.Escape(reason)
 		}
 	}
 	p.line("%s  swarm: %s", p.colored(s.Verdict, strings.ToUpper(string(s.Verdict))), result)
@@ -78,9 +78,9 @@ func (p *page) verdict(s *Summary) {
 func (p *page) failures(s *Summary) {
 	for _, g := range s.Sorted() {
 		p.line("")
-		p.line("  %s  %s", p.colored(reports.Failed, "failed"), reports.Plain(g.Cause))
+		p.line("  %s  %s", p.colored(reports.Failed, "failed"), reports.Escape(g.Cause))
 		p.detail("runs", fmt.Sprintf("%s of %s; first: seed %d of %s",
-			reports.Grouped(g.Runs), reports.Grouped(s.Runs), g.Seed, g.File))
+			reports.FormatCount(g.Runs), reports.FormatCount(s.Runs), g.Seed, g.File))
 		p.example(g)
 	}
 	if p.NoOutputFolder && len(s.Failures) > 0 {
@@ -123,8 +123,8 @@ func (p *page) example(g *Group) {
 		p.drawn[run] = true
 		p.list("drawn", g.Plan.Drawn)
 	}
-	events := make([]string, 0, len(g.Check.Around))
-	for _, e := range g.Check.Around {
+	events := make([]string, 0, len(g.Check.LastEvents))
+	for _, e := range g.Check.LastEvents {
 		events = append(events, quotedTexts.ReplaceAllStringFunc(e, abridged))
 	}
 	p.list("last events", events)
@@ -156,7 +156,7 @@ func (p *page) later(causes []LaterCause) {
 			p.line("      and %d further causes", len(causes)-i)
 			return
 		}
-		p.line("      %s: %s", reports.Plural(c.Runs, "run", "runs"), reports.Plain(c.Cause))
+		p.line("      %s: %s", reports.Plural(c.Runs, "run", "runs"), reports.Escape(c.Cause))
 	}
 }
 
@@ -166,7 +166,7 @@ func (p *page) list(name string, lines []string) {
 	}
 	p.line("    %s", name)
 	for _, l := range lines {
-		p.line("      %s", reports.Plain(l))
+		p.line("      %s", reports.Escape(l))
 	}
 }
 
@@ -180,7 +180,7 @@ func (p *page) detail(name, text string) {
 		if i > 0 {
 			name = ""
 		}
-		p.line("    %-10s%s", name, reports.Plain(l))
+		p.line("    %-10s%s", name, reports.Escape(l))
 	}
 }
 
@@ -195,7 +195,7 @@ func (p *page) counts(s *Summary) {
 		}
 		text := fmt.Sprintf("%s: %s", f.File, reports.Plural(f.Runs, "run", "runs"))
 		if f.Failed > 0 {
-			text += fmt.Sprintf(", %s failed", reports.Grouped(f.Failed))
+			text += fmt.Sprintf(", %s failed", reports.FormatCount(f.Failed))
 		}
 		p.field(name, text)
 	}
@@ -231,7 +231,7 @@ func seedsText(ranges []Range) string {
 func (p *page) kinds(name string, counts []reports.KindCount) {
 	words := make([]string, 0, len(counts))
 	for _, k := range counts {
-		words = append(words, k.Kind+" "+reports.Grouped(k.Count))
+		words = append(words, k.Kind+" "+reports.FormatCount(k.Count))
 	}
 	if len(words) == 0 {
 		words = []string{"none"}
@@ -255,7 +255,7 @@ func (p *page) situations(s *Summary) {
 func (p *page) row(name string, words []string) {
 	line := ""
 	for _, w := range words {
-		w = reports.Plain(w)
+		w = reports.Escape(w)
 		if line != "" && 14+utf8.RuneCountInString(line)+2+utf8.RuneCountInString(w) > pageWidth {
 			p.field(name, line)
 			name, line = "", ""
@@ -278,5 +278,5 @@ func (p *page) speed(s *Summary) {
 	t := s.throughput()
 	p.field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %sx real time",
 		s.WallSeconds, reports.Plural(max(s.Jobs, 1), "worker", "workers"), t.RunsPerSecond, t.RunsPerSecondPerCore,
-		reports.Grouped(uint64(t.VirtualPerWall+0.5))))
+		reports.FormatCount(uint64(t.VirtualPerWall+0.5))))
 }
