@@ -22,5 +22,5 @@ const GeneratedPrefixLength = len("# " + generatedMark)
 func DrawnFile(base *scenarios.Scenario, seed uint64, path string) []byte {
 	drawn, _ := Draw(base, seed)
 	drawn.File = path // from there it names recorded contacts
-	return drawn.AppendYAML(fmt.Appendf(nil, "# %s\n", reports.Plain(fmt.Sprintf("%sdrawn with seed %d of %s", generatedMark, seed, base.File))))
+	return drawn.AppendYAML(fmt.Appendf(nil, "# %s\n", reports.Escape(fmt.Sprintf("%sdrawn with seed %d of %s", generatedMark, seed, base.File))))
 }

@@ -215,7 +215,7 @@ func (o *Options) compareRuns(ctx context.Context, a, b *Outcome) *Outcome {
 	}
 	s, _ := Draw(a.Base, a.Plan.Seed)
 	a.addFailure(Failure{Cause: "a second run was another one", Check: reports.Check{
-		Kind: reports.InvariantCheck, Name: SameRun, Verdict: reports.Failed, Times: 1,
+		Kind: reports.InvariantCheck, Name: SameRun, Verdict: reports.Failed, Evaluations: 1,
 		Expected: "digest " + a.Digest,
 		Found:    fmt.Sprintf("digest %s%s", b.Digest, firstDifference(ctx, s, o.Engine)),
 	}})
@@ -238,11 +238,11 @@ const (
 // brokenFailure is the failure of a run that could not be done.
 func brokenFailure(n *causeNames, err error) Failure {
 	f := Failure{Cause: breaks + n.normalize(firstLine(err.Error()))}
-	f.Check = reports.Check{Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
+	f.Check = reports.Check{Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Evaluations: 1,
 		Expected: "an outcome", Found: err.Error()}
 	if b, ok := errors.AsType[*sim.Broken](err); ok {
 		f.Cause = breaks + n.normalize(firstLine(b.Why))
-		f.Check.Around = linesOf(b.Stack)
+		f.Check.LastEvents = linesOf(b.Stack)
 	}
 	return f
 }
@@ -253,7 +253,7 @@ func limitFailure(e *LimitExceeded) Failure {
 		cause = fmt.Sprintf("the run was not finished in %v of real time", e.Wall)
 	}
 	return Failure{Cause: cause, Check: reports.Check{
-		Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
+		Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Evaluations: 1,
 		Expected: "an end", Found: e.Error(),
 	}}
 }

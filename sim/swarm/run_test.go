@@ -224,7 +224,7 @@ func TestARunThatBreaksIsAFailure(t *testing.T) {
 		t.Fatalf("%d runs, %d causes: %+v", s.Runs, len(g), s.Failures)
 	}
 	want := "the run breaks: virtual: event at # ns is before now"
-	if g[0].Cause != want || g[0].Runs != 2 || g[0].Seed != 4 || !slices.Equal(g[0].Check.Around, []string{"goroutine 1", "world.go:7"}) {
+	if g[0].Cause != want || g[0].Runs != 2 || g[0].Seed != 4 || !slices.Equal(g[0].Check.LastEvents, []string{"goroutine 1", "world.go:7"}) {
 		t.Errorf("the first group is %+v, want %q of seed 4, twice, with its stack", g[0], want)
 	}
 }

@@ -20,7 +20,7 @@ func TestText(t *testing.T) {
 		g.Repeat = "sim swarm --seeds 5-5 --verbose x.yaml"
 		g.Plan.Heal = 60_000_000_000
 		g.Plan.Drawn = []string{"fault: crash: \x1b[2J"}
-		g.Check.Around = []string{"61.0 anna: prints", `62.0 anna: sends "` + strings.Repeat("x", 70) + `\n"`}
+		g.Check.LastEvents = []string{"61.0 anna: prints", `62.0 anna: sends "` + strings.Repeat("x", 70) + `\n"`}
 	}
 	s.Failures[1].Later = []LaterCause{{"nothing is lost: # entries of …", 3}, {"another", 1}}
 	s.Failures[0].Drawn, s.Failures[0].Shrunk, s.Failures[0].ShrunkNote = "out/drawn-nothing.yaml", "out/found-nothing.yaml", "(2 phones, 3 steps and faults; 90 runs)"
