@@ -3,7 +3,6 @@ package reports
 import (
 	"bytes"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
