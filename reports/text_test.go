@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"bluetrace/reports/counts"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -152,8 +154,8 @@ func TestColourOnlyWhenAsked(t *testing.T) {
 func TestTextKeepsToItsWidth(t *testing.T) {
 	r := passedRun(t)
 	big := uint64(18_446_744_073_709_551_615)
-	r.Beacons = Beacons{big, big, big, big, big, big}
-	r.Datagrams = Datagrams{big, big, big, big}
+	r.Beacons = counts.Beacons{Sent: big, Delivered: big, Valid: big, Invalid: big, Kept: big, Expired: big}
+	r.Datagrams = counts.Datagrams{Sent: big, Delivered: big, Lost: big, InFlight: big}
 	r.About = strings.Repeat("words ", 50)
 	r.Checks[0].Name = strings.Repeat("x", 300)
 	r.Events, r.VirtualSeconds, r.WallSeconds = big, 1e9, 1e-9

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bluetrace/reports"
+	"bluetrace/reports/counts"
 )
 
 // Result is what a comparison needs of one run's JSON (docs/RESULTS.md).
@@ -20,12 +21,7 @@ type Result struct {
 	Events         uint64          `json:"events"`
 	Phones         int             `json:"phones"`
 
-	Beacons   reports.Beacons   `json:"beacons"`
-	Datagrams reports.Datagrams `json:"datagrams"`
-	Sessions  reports.Sessions  `json:"sessions"`
-	Logins    reports.Logins    `json:"logins"`
-	TempIDs   reports.TempIDs   `json:"tempids"`
-	Uploads   reports.Uploads   `json:"uploads"`
+	counts.Counts
 
 	Operations []delayed       `json:"operations"`
 	Checks     []reports.Check `json:"checks"`
