@@ -12,7 +12,7 @@ import (
 // spread has so many logins in each of so many seconds, evenly from 0 to 100 ms,
 // and downloads of 5 ms.
 func spread(seconds, each int) *Measurement {
-	m := &Measurement{figures: newFigures(0), seed: 1}
+	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1}
 	draws := rand.New(rand.NewPCG(1, 2))
 	for s := range seconds {
 		for range each {
@@ -43,7 +43,7 @@ func TestConfidence(t *testing.T) {
 		{"one operation is not the other", 30, []scenarios.Threshold{of("tempid.response_time", "max", "<", 0, 5.1)}, 1, 1, false},
 		{"all operations", 30, []scenarios.Threshold{of("response_time", "avg", "<", 0, 29), of("response_time", "avg", ">", 0, 26), of("response_time", "min", "<", 0, 1)}, 0.99, 1, false},
 		{"an operation that did not happen", 30, []scenarios.Threshold{median, of("upload.response_time", "p", "<", 99, 90)}, 0, 0, false},
-		{"too short", shortestSlice - 1, []scenarios.Threshold{median}, 0, 0, true},
+		{"too short", minSeconds - 1, []scenarios.Threshold{median}, 0, 0, true},
 		{"nothing on response times", 30, []scenarios.Threshold{of("service_time", "p", "<", 99, 1), of("operations_failed", "count", "==", 0, 0)}, 0, 0, true},
 		{"others have no part", 30, []scenarios.Threshold{median, of("service_time", "p", "<", 99, 1)}, 1, 1, false},
 	} {
@@ -61,7 +61,7 @@ func TestConfidenceIsWhatItSays(t *testing.T) {
 	const runs = 80
 	above, sum := 0, 0.0
 	for range runs {
-		m := &Measurement{figures: newFigures(0), seed: draws.Uint64()}
+		m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: draws.Uint64()}
 		for s := range 20 {
 			for range 50 {
 				due := time.Duration(s) * time.Second
