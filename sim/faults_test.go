@@ -177,7 +177,7 @@ expect:
 func TestFaultsAreLookedAt(t *testing.T) {
 	w := watch(t, parse(t, faulted+"faults: [{lose: 100%, for: 30s}]\nadversaries: [{flood: b, by: ghost, every: 1s}]\n"))
 	for _, c := range checksOf(w.Run, reports.InvariantCheck) {
-		if c.Name == "a fault does nothing once it is over" && c.Times == uint64(len(w.applied)) && c.Times > 20 && c.Verdict == reports.Passed {
+		if c.Name == "a fault does nothing once it is over" && c.Evaluations == uint64(len(w.applied)) && c.Evaluations > 20 && c.Verdict == reports.Passed {
 			return
 		}
 	}

@@ -86,7 +86,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 func (r *Result) serverDied(e *load.ExitError) {
 	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
 	r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
-		Verdict: reports.Failed, Times: 1, Expected: "a server that ends when it is told to", Found: e.Error()})
+		Verdict: reports.Failed, Evaluations: 1, Expected: "a server that ends when it is told to", Found: e.Error()})
 }
 
 // loadRun is a load whose server is there.

@@ -169,7 +169,7 @@ func (r *run) undone(st *step, interrupted bool) (c reports.Check, undone bool) 
 	if len(st.waits) > 0 || st.Optional || interrupted || st.stage != waiting && st.because == "" {
 		return c, false
 	}
-	c = reports.Check{Kind: reports.ExpectationCheck, Name: st.Text, Place: r.place(st.Pos), Verdict: reports.Failed, Times: 1,
+	c = reports.Check{Kind: reports.ExpectationCheck, Name: st.Text, Place: r.place(st.Pos), Verdict: reports.Failed, Evaluations: 1,
 		Expected: "the step takes place", Found: st.because}
 	if st.because == "" {
 		c.Found = r.whyWaiting(st)
@@ -209,7 +209,7 @@ func (r *run) invariant(i check.Invariant) reports.Check {
 	for _, v := range r.broken {
 		if v.Invariant == i {
 			at := seconds(time.Duration(v.At))
-			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.Around = reports.Failed, v.Expected, v.Found, &at, r.around[i]
+			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.LastEvents = reports.Failed, v.Expected, v.Found, &at, r.around[i]
 			if v.Phone >= 0 {
 				c.Expected = "of " + r.world.Name(uint32(v.Phone)) + ": " + v.Expected
 			}

@@ -175,7 +175,7 @@ func pathText(p *scenarios.Path) string {
 
 // expectation evaluates one line of the run's expect.
 func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Check {
-	c := reports.Check{Kind: reports.ExpectationCheck, Name: e.Text, Place: r.place(e.Pos), Verdict: reports.Passed, Times: 1}
+	c := reports.Check{Kind: reports.ExpectationCheck, Name: e.Text, Place: r.place(e.Pos), Verdict: reports.Passed, Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c
@@ -186,8 +186,8 @@ func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Ch
 		c.Verdict, c.Expected, c.Found = reports.Failed, e.Text, "no value for "+absent+": its step never came to one"
 		return c
 	}
-	c.Times = uint64(max(len(left.values), len(right.values)))
-	for i := range int(c.Times) {
+	c.Evaluations = uint64(max(len(left.values), len(right.values)))
+	for i := range int(c.Evaluations) {
 		l, rt := left.values[min(i, len(left.values)-1)], right.values[min(i, len(right.values)-1)]
 		if check.Compare(l, e.Op, rt) {
 			continue
@@ -202,7 +202,7 @@ func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Ch
 		c.Found = fmt.Sprintf("%s %s %s%s", valueText(e, l), negated(e.Op), valueText(e, rt), who)
 		return c
 	}
-	if c.Times == 1 {
+	if c.Evaluations == 1 {
 		c.Found = valueText(e, left.values[0])
 	}
 	return c
@@ -266,7 +266,7 @@ func (r *run) sample(metric string) check.Sample {
 }
 
 func (r *run) threshold(t *scenarios.Threshold, interrupted bool) reports.Check {
-	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Place: r.place(t.Pos), Verdict: reports.Passed, Times: 1}
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Place: r.place(t.Pos), Verdict: reports.Passed, Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c

@@ -44,7 +44,7 @@ func (w *wait) quiet() bool {
 
 func (w *wait) begin(r *run) {
 	w.check.Place = r.place(w.expect.Pos)
-	w.check.Times = 1
+	w.check.Evaluations = 1
 	deadline := r.world.Now() + w.expect.Within
 	// Silence is asked for up to the deadline, an answer may come in that instant.
 	call := r.world.CallLast
@@ -286,11 +286,11 @@ func (w *wait) fail(r *run, expected, found string) {
 		return
 	}
 	if w.check.Place == "" {
-		w.check.Place, w.check.Times = r.place(w.expect.Pos), 1
+		w.check.Place, w.check.Evaluations = r.place(w.expect.Pos), 1
 	}
 	at := seconds(r.world.Now())
 	w.check.Expected, w.check.Found, w.check.AtSeconds = expected, found, &at
-	w.check.Around = r.aroundStep(w)
+	w.check.LastEvents = r.aroundStep(w)
 	w.end(r, reports.Failed)
 }
 

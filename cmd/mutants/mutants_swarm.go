@@ -58,7 +58,7 @@ func journalMutants() []mutant {
 
 // clockMutants are about clocks that are set (PROTOCOL.md section 1, Two clocks).
 func clockMutants() []mutant {
-	const phone, accounts, attempt, issue, server = "nodes/phone.go", "nodes/accounts.go", "nodes/attempt.go", "nodes/issue.go", "nodes/server.go"
+	const phone, login, tempIDs, server = "nodes/phone.go", "nodes/login.go", "nodes/tempids.go", "nodes/server.go"
 	field := edit{phone, "\treportedFull bool", "\treportedFull, offKnown bool\n\toff time.Duration"}
 	ageing := func(name, when string) mutant {
 		return mutant{name: name, file: phone,
@@ -79,14 +79,14 @@ func clockMutants() []mutant {
 		{name: "a phone does not notice that its clock was set", file: phone,
 			old: "b, err := protocol.Judge(", new: "if !p.offKnown {\n\t\t\tp.off, p.offKnown = time.Duration(now.Wall)-now.Elapsed, true\n\t\t}\n\t\tb, err := protocol.Judge(",
 			also: []edit{field, {phone, "p.settings.Zone, now.Wall)", "p.settings.Zone, int64(p.off+now.Elapsed))"}}},
-		{name: "a server does not notice that its clock was set", file: issue,
+		{name: "a server does not notice that its clock was set", file: tempIDs,
 			old: "start := now.Unix()", new: "start := Now{Wall: s.off + int64(now.Elapsed)}.Unix()",
 			also: []edit{{server, "lastStore   StoreID", "lastStore   StoreID\n\toff int64"},
-				{server, "s.begin(now, out)\n\tout.print(\"I am", "s.off = now.Wall - int64(now.Elapsed)\n\ts.begin(now, out)\n\tout.print(\"I am"}}},
-		{name: "a block runs on the wall clock", file: accounts,
+				{server, "s.runDue(now, out)\n\tout.print(\"I am", "s.off = now.Wall - int64(now.Elapsed)\n\ts.runDue(now, out)\n\tout.print(\"I am"}}},
+		{name: "a block runs on the wall clock", file: login,
 			old: "blocked bool", new: "blocked bool\n\toff time.Duration",
 			also: []edit{
-				{accounts, "// blockedAt is", `func (a *attempts) follow(now Now) {
+				{login, "// blockedAt reports", `func (a *attempts) follow(now Now) {
 	off := time.Duration(now.Wall) - now.Elapsed
 	if a.blocked {
 		a.until -= off - a.off
@@ -94,12 +94,12 @@ func clockMutants() []mutant {
 	a.off = off
 }
 
-// blockedAt is`},
-				{accounts, "until: later(now.Elapsed, left)}", "until: later(now.Elapsed, left), off: time.Duration(now.Wall) - now.Elapsed}"},
-				{attempt, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
-				{attempt, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
+// blockedAt reports`},
+				{login, "until: later(now.Elapsed, left)}", "until: later(now.Elapsed, left), off: time.Duration(now.Wall) - now.Elapsed}"},
+				{login, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
+				{login, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
 			}},
-		{name: "what is left of a block at a start is not bounded", file: accounts,
+		{name: "what is left of a block at a start is not bounded", file: login,
 			old: "left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "left := time.Duration(r.BlockedUntil - now.Wall)"},
 	}
 }
@@ -107,21 +107,21 @@ func clockMutants() []mutant {
 // storingMutants are about answers that wait for a disk that is slow, full or
 // failing (PROTOCOL.md section 2).
 func storingMutants() []mutant {
-	const issue, stored, connection = "nodes/issue.go", "nodes/stored.go", "nodes/connection.go"
-	const attempt, attempts = "nodes/attempt.go", "nodes/files/attempts.go"
+	const tempIDs, login, server = "nodes/tempids.go", "nodes/login.go", "nodes/server.go"
+	const attempts = "nodes/files/attempts.go"
 	return []mutant{
-		{name: "a TempID that could not be saved is issued", file: issue,
+		{name: "a TempID that could not be saved is issued", file: tempIDs,
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
-		{name: "a wrong password that could not be saved is forgiven", file: stored,
+		{name: "a wrong password that could not be saved is forgiven", file: login,
 			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
 		{name: "a name's failed save is forgotten for that of another", file: attempts,
 			old: "t.unsaved = append(t.unsaved, names...)", new: "t.unsaved = names"},
-		{name: "a welcome overtakes the reset that another waits for", file: attempt,
+		{name: "a welcome overtakes the reset that another waits for", file: login,
 			old: "a.wrong, a.stale = 0, true", new: "a.wrong, a.stale = 0, false"},
-		{name: "a password that could not be saved is not answered", file: stored,
+		{name: "a password that could not be saved is not answered", file: login,
 			old: "if !waits {\n\t\treturn\n\t}\n\tswitch", new: "if !waits || err != nil {\n\t\treturn\n\t}\n\tswitch"},
-		{name: "a session outlives its connection", file: connection,
-			old: "if s.open(c) {\n\t\ts.end(c, ReasonEOF, out)", new: "if s.open(c) && s.connections[c].upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
+		{name: "a session outlives its connection", file: server,
+			old: "if s.sessions.isOpen(c) {\n\t\ts.end(c, ReasonEOF, out)", new: "if s.sessions.isOpen(c) && s.connection(c).upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
 	}
 }
 
@@ -149,6 +149,6 @@ func datagramMutants() []mutant {
 	return []mutant{
 		{name: "a part of nobody goes to who awaits it", file: assembler,
 			old: "\tdefault:\n\t\treturn a.outOfTurn(now,",
-			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.part(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
+			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.addPart(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
 	}
 }

@@ -131,7 +131,7 @@ func (i Invariant) Rare() bool { return i >= TempIDsOutlive }
 
 // Check starts the report of one invariant, as one that held.
 func (v *Invariants) Check(i Invariant) reports.Check {
-	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Times: v.times[i]}
+	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Evaluations: v.times[i]}
 }
 
 func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found string) {

@@ -176,7 +176,7 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 		return
 	}
 	phase.Started.Add(1)
-	e.Meter.InFlight(1)
+	e.Meter.AddInFlight(1)
 	s := session{script: e.scripts.session, measured: measured}
 	if e.Traffic.Session == nil {
 		s.script = e.scripts.single[e.draw(draws)][:]

@@ -207,7 +207,7 @@ func (e *engine) beginTime() {
 
 // release makes a phone free for another arrival.
 func (e *engine) release(p *phone) {
-	e.Meter.InFlight(-1)
+	e.Meter.AddInFlight(-1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.inFlight--
@@ -229,7 +229,7 @@ func (e *engine) awaitBeacons(m *Measurement) {
 		e.Clock.Sleep(reception)
 	}
 	b := e.Meter.Beacons()
-	b.Lost.Set(b.Sent.Count() - min(b.Sent.Count(), b.Received.Count()))
+	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
 }
 
 // dropped returns the number of datagrams that the kernel dropped at the phones'

@@ -28,7 +28,7 @@ const (
 )
 
 func newWatch(e *engine, m *Measurement) *watch {
-	e.Meter.Enter(e.phases[0])
+	e.Meter.SetPhase(e.phases[0])
 	return &watch{engine: e, m: m}
 }
 
@@ -40,7 +40,7 @@ func (w *watch) at(now time.Duration) error {
 		if err := w.freeze(); err != nil {
 			return err
 		}
-		w.Meter.Enter(w.phases[1])
+		w.Meter.SetPhase(w.phases[1])
 		w.running.Go(func() { // the pacing goes on meanwhile
 			w.own, w.m.HasOwn = used(w.OwnUsage)
 			w.server, w.m.HasServer = used(w.ServerUsage)
@@ -48,7 +48,7 @@ func (w *watch) at(now time.Duration) error {
 	}
 	if now >= w.nextProgress {
 		w.nextProgress = now + progressInterval
-		w.Meter.Target(w.pacer.Rate(now))
+		w.Meter.SetTarget(w.pacer.Rate(now))
 		if w.Progress != nil {
 			w.Progress(now, w.pacer.End())
 		}
@@ -59,7 +59,7 @@ func (w *watch) at(now time.Duration) error {
 			w.running.Go(w.reportUsage)
 		}
 		if w.Judge != nil && w.begun {
-			w.running.Go(func() { w.Meter.Thresholds(w.Judge(w.soFar())) })
+			w.running.Go(func() { w.Meter.SetThresholds(w.Judge(w.soFar())) })
 		}
 	}
 	return nil
@@ -68,14 +68,14 @@ func (w *watch) at(now time.Duration) error {
 // reportUsage sets the server's usage in the meter.
 func (w *watch) reportUsage() {
 	if u, ok := w.ServerUsage(); ok {
-		w.Meter.Server(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+		w.Meter.SetServerUse(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
 	}
 }
 
 // end completes the measurement at the end of the last stage. No call is running.
 func (w *watch) end() {
-	w.Meter.Target(0)
+	w.Meter.SetTarget(0)
 	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
 	if !w.begun {
 		return

@@ -24,13 +24,13 @@ func File(s *scenarios.Scenario, what Description, r Report) []byte {
 	t := *s
 	t.Name = what.Name
 	t.About = fmt.Sprintf("Found by a swarm in %s: expected %s, found %s.", what.From, what.Expected, what.Found)
-	t.About = reports.Plain(strings.Join(strings.Fields(t.About), " "))
+	t.About = reports.Escape(strings.Join(strings.Fields(t.About), " "))
 	if len(t.About) > longestAbout {
 		t.About = strings.ToValidUTF8(t.About[:longestAbout], "") + "…"
 	}
 	t.Manual = false
 	var b []byte
-	b = fmt.Appendf(b, "# %s\n", reports.Plain(what.Mark+fmt.Sprintf("shrunk by %d runs to %s and %s.", r.Runs,
+	b = fmt.Appendf(b, "# %s\n", reports.Escape(what.Mark+fmt.Sprintf("shrunk by %d runs to %s and %s.", r.Runs,
 		reports.Plural(r.Steps, "step, fault or actor", "steps, faults and actors"), reports.Plural(r.Phones, "phone", "phones"))))
 	switch {
 	case r.SeedIndependent:
