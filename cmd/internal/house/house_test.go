@@ -44,14 +44,11 @@ var largeTypes = map[string]struct {
 	"reports.Run":          {45, 8, "being restructured"},
 	"scenarios.Scenario":   {45, 6, "being restructured"},
 	"scenarios.builder":    {115, 16, "being restructured"},
-	"scenarios.value":      {45, 6, "being restructured"},
 	"sim.run":              {131, 18, "being restructured"},
 	"sim/check.Invariants": {45, 8, "being restructured"},
 	"sim/live.World":       {110, 12, "being restructured"},
 	"sim/load.engine":      {45, 7, "being restructured"},
 	"sim/load.phone":       {50, 4, "being restructured"},
-	"sim/swarm.generator":  {52, 6, "being restructured"},
-	"sim/swarm.sequence":   {62, 4, "being restructured"},
 	"sim/virtual.World":    {181, 18, "being restructured"},
 }
 
