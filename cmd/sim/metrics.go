@@ -31,9 +31,12 @@ type metricsFlags struct {
 const maxLinger = time.Minute
 
 func (f *metricsFlags) define(set *pflag.FlagSet) {
-	set.StringVar(&f.address, "metrics", "", "serve the metrics at `HOST:PORT`, path /metrics; a port alone is on\nthe loopback, port 0 is any free one")
-	set.DurationVar(&f.linger, "linger", 0, "with --metrics: serve them after the end until they are read once\nmore, for at most this `DURATION`, up to 1m")
-	set.DurationVar(&f.step, "step", 0, "with --out: write the metrics at every `DURATION` of virtual time to\nNAME.steps.openmetrics.txt, for Prometheus to import")
+	set.StringVar(&f.address, "metrics", "",
+		"serve the metrics at `HOST:PORT`, path /metrics; a port alone is on\nthe loopback, port 0 is any free one")
+	set.DurationVar(&f.linger, "linger", 0, "with --metrics: serve them after the end until they are read "+
+		"once\nmore, for at most this `DURATION`, up to 1m")
+	set.DurationVar(&f.step, "step", 0, "with --out: write the metrics at every `DURATION` of virtual time "+
+		"to\nNAME.steps.openmetrics.txt, for Prometheus to import")
 }
 
 // check validates the flags and completes the address.
@@ -104,7 +107,8 @@ func (r *runCommand) newMeter(s *scenarios.Scenario, o *sim.Options) *reports.Me
 	}
 	switch {
 	case step > 0 && s.Load != nil:
-		fmt.Fprintf(r.stderr, "%s: --step writes no file for a load: scrape it with --metrics\n", reports.Escape(s.File))
+		fmt.Fprintf(r.stderr, "%s: --step writes no file for a load: scrape it with --metrics\n",
+			reports.Escape(s.File))
 	case step > 0:
 		r.history = &reports.History{}
 		o.Step = step

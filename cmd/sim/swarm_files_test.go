@@ -187,7 +187,7 @@ func TestRequireMarksSaysWhy(t *testing.T) {
 		t.Errorf("%q in\n%s", reason, out)
 	}
 	out.Reset()
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), "; --verbose lists them\n") {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), " (use --verbose to list them)\n") {
 		t.Errorf("status %d, want 0, and how many were not reached\n%s", got, out)
 	}
 }

@@ -63,13 +63,13 @@ func TestSwarmFindsWhatIsPlanted(t *testing.T) {
 	}
 	want := "FAILED  swarm: 3 of 9 runs failed, of 1 cause\n" + `
   failed  no seed is a multiple of three: … drew it
-    how often 3 of 9 runs; first with seed 3 of ` + file + `
+    runs      3 of 9; first: seed 3 of ` + file + `
     expected  another
     found     anna drew it
     at        12.5s of virtual time, under faults (heal at DURATION)
     repeat    sim swarm --seeds 3-3 --verbose ` + file + `
 
-  with --out DIR a small file of each cause is written
+  use --out DIR to write a small scenario for each cause
 
   seeds       1-9
   scenarios   ` + file + ": 9 runs, 3 failed\n"
@@ -90,7 +90,7 @@ func TestSwarmRepeatsASeed(t *testing.T) {
 		t.Errorf("status %d, want 99", got)
 	}
 	for _, want := range []string{"seed 3 of " + file + ": failed, 2 phones, ", "  FAILED no seed is a multiple of three: … drew it\n", "heals at ",
-		"    drawn     as printed above: seed 3 of " + file + "\n",
+		"    drawn     see above: seed 3 of " + file + "\n",
 		"    last events\n      12.5 anna: prints\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -262,8 +262,8 @@ func TestSwarmRefuses(t *testing.T) {
 		{"swarm --jobs 0 FILE", statusInvalid, "invalid --jobs 0: must be 1 to 1024"},
 		{"swarm --jobs 1025 FILE", statusInvalid, "invalid --jobs 1025: must be 1 to 1024"},
 		{"swarm --jobs 99999999 FILE", statusInvalid, "invalid --jobs 99999999: must be 1 to 1024"},
-		{"swarm --seeds 0x123456789012GARBAGE FILE", statusInvalid, "is no seed"},
-		{"swarm --seeds 1-18446744073709551616 FILE", statusInvalid, "is larger than the last seed"},
+		{"swarm --seeds 0x123456789012GARBAGE FILE", statusInvalid, "invalid seed"},
+		{"swarm --seeds 1-18446744073709551616 FILE", statusInvalid, "must be at most 18446744073709551615"},
 		{"swarm --report junit FILE", statusInvalid, `unknown form "junit": must be text or json`},
 		{"swarm --merge --seeds 1-2 a.json", statusInvalid, "--seeds cannot be used with --merge"},
 		{"swarm --merge", statusInvalid, "no result was named"},
