@@ -2,13 +2,11 @@ package load
 
 import (
 	"fmt"
-	"math/bits"
 	"sync"
 	"time"
 
-	"github.com/HdrHistogram/hdrhistogram-go"
-
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -68,13 +66,6 @@ func (e *engine) add(r *Row, measured bool) {
 	e.meters[phaseIndex(measured)][r.Operation].Done(outcome, r.Response(), r.Service(), r.Lag())
 }
 
-// Histograms reach from a nanosecond to an hour, with three significant digits: a
-// value is known within 0.1 %.
-const (
-	maxTime           = int64(time.Hour)
-	significantDigits = 3
-)
-
 // figures collects the rows of one phase, from many goroutines.
 type figures struct {
 	from  time.Duration // rows that are due before it belong to the first second
@@ -87,46 +78,31 @@ type figures struct {
 // time until the timeout.
 type kind struct {
 	outcomes               [Unknown + 1]uint64
-	response, service, lag *hdrhistogram.Histogram
-	slices                 []slice // response times by the second in which they were due
-	serviceSlices          []slice // service times by the same second
+	response, service, lag stats.Histogram
+	responseSeconds        []stats.Second // by the second in which the operation was due
+	serviceSeconds         []stats.Second // by the same second
 }
 
-// slice counts the times of one second by cell.
-type slice map[int32]uint32
-
-func newFigures(from time.Duration) *figures {
-	f := &figures{from: from}
-	for i := range f.kinds {
-		f.kinds[i] = *newKind()
-	}
-	return f
-}
-
-func newKind() *kind {
-	return &kind{response: newHistogram(), service: newHistogram(), lag: newHistogram()}
-}
-
-func newHistogram() *hdrhistogram.Histogram { return hdrhistogram.New(1, maxTime, significantDigits) }
+func newFigures(from time.Duration) *figures { return &figures{from: from} }
 
 func (f *figures) add(r *Row) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	k := &f.kinds[r.Operation]
 	k.outcomes[r.Outcome]++
-	record(k.lag, r.Lag())
+	k.lag.Record(int64(r.Lag()))
 	if r.Outcome == Failed {
 		return
 	}
-	record(k.response, r.Response())
-	record(k.service, r.Service())
+	k.response.Record(int64(r.Response()))
+	k.service.Record(int64(r.Service()))
 	second := max(0, int((r.Due-f.from)/time.Second))
-	for second >= len(k.slices) {
-		k.slices = append(k.slices, slice{})
-		k.serviceSlices = append(k.serviceSlices, slice{})
+	for second >= len(k.responseSeconds) {
+		k.responseSeconds = append(k.responseSeconds, stats.Second{})
+		k.serviceSeconds = append(k.serviceSeconds, stats.Second{})
 	}
-	k.slices[second][cellOf(r.Response())]++
-	k.serviceSlices[second][cellOf(r.Service())]++
+	k.responseSeconds[second][stats.CellOf(int64(r.Response()))]++
+	k.serviceSeconds[second][stats.CellOf(int64(r.Service()))]++
 }
 
 // addLost counts beacons that did not arrive. They have no times.
@@ -141,7 +117,7 @@ func (f *figures) addLost(n uint64) {
 func (f *figures) median(o Operation) (time.Duration, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	h := f.kinds[o].response
+	h := f.kinds[o].response.HDR()
 	return time.Duration(h.ValueAtQuantile(50)), h.TotalCount() > 0
 }
 
@@ -161,52 +137,47 @@ func (f *figures) copied(o Operation) *kind {
 	if k.isEmpty() {
 		return nil
 	}
-	c := &kind{outcomes: k.outcomes}
-	c.response, c.service, c.lag = k.response.Clone(), k.service.Clone(), k.lag.Clone()
-	return c
+	return &kind{outcomes: k.outcomes, response: k.response.Clone(), service: k.service.Clone(), lag: k.lag.Clone()}
 }
 
 // lag returns the p99 of the schedule lag of all operations so far.
 func (f *figures) lag() time.Duration {
-	all := newHistogram()
+	var all stats.Histogram
 	for o := range operations {
 		if k := f.copied(o); k != nil {
-			all.Merge(k.lag)
+			all.Merge(&k.lag)
 		}
 	}
-	return time.Duration(all.ValueAtQuantile(99))
+	return time.Duration(all.HDR().ValueAtQuantile(99))
 }
 
-// responseSlices returns the response times of all operations second by second.
-func (f *figures) responseSlices() []slice {
+// responses returns the response times of all operations second by second.
+func (f *figures) responses() []stats.Second {
 	var all kind
 	for o := range operations {
-		all.addSlices(f.kinds[o].slices)
+		all.addSeconds(f.kinds[o].responseSeconds)
 	}
-	return all.slices
+	return all.responseSeconds
 }
 
 // histograms returns the times of every operation second by second.
 func (f *figures) histograms() *reports.Histograms {
-	out := &reports.Histograms{Schema: reports.SecondsSchema, Operations: []reports.OperationHistograms{}}
+	out := &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{}}
 	for o := range operations {
-		if k := &f.kinds[o]; len(k.slices) > 0 {
+		if k := &f.kinds[o]; len(k.responseSeconds) > 0 {
 			out.Operations = append(out.Operations, reports.OperationHistograms{
-				Name: scenarios.LoadOperations[o], Response: encode(k.slices), Service: encode(k.serviceSlices),
+				Name:     scenarios.LoadOperations[o],
+				Response: encode(k.responseSeconds), Service: encode(k.serviceSeconds),
 			})
 		}
 	}
 	return out
 }
 
-func encode(seconds []slice) []string {
+func encode(seconds []stats.Second) []string {
 	out := make([]string, 0, len(seconds))
 	for _, s := range seconds {
-		samples := make(map[int64]uint64, len(s))
-		for c, n := range s {
-			samples[int64(cellTop(c))] += uint64(n)
-		}
-		text, err := reports.EncodeSecond(samples)
+		text, err := stats.EncodeSecond(s.Bins())
 		if err != nil {
 			panic(fmt.Sprintf("load: a second of %d cells: %v", len(s), err))
 		}
@@ -222,47 +193,20 @@ func (k *kind) merge(more *kind) {
 	for i, n := range more.outcomes {
 		k.outcomes[i] += n
 	}
-	k.response.Merge(more.response)
-	k.service.Merge(more.service)
-	k.lag.Merge(more.lag)
-	k.addSlices(more.slices)
+	k.response.Merge(&more.response)
+	k.service.Merge(&more.service)
+	k.lag.Merge(&more.lag)
+	k.addSeconds(more.responseSeconds)
 }
 
-// addSlices adds response times second by second.
-func (k *kind) addSlices(more []slice) {
+// addSeconds adds response times second by second.
+func (k *kind) addSeconds(more []stats.Second) {
 	for i, s := range more {
-		if i == len(k.slices) {
-			k.slices = append(k.slices, slice{})
+		if i == len(k.responseSeconds) {
+			k.responseSeconds = append(k.responseSeconds, stats.Second{})
 		}
 		for cell, n := range s {
-			k.slices[i][cell] += n
+			k.responseSeconds[i][cell] += n
 		}
 	}
-}
-
-// record adds a time, limited to the range of the histogram.
-func record(h *hdrhistogram.Histogram, d time.Duration) {
-	if err := h.RecordValue(min(max(int64(d), 0), maxTime)); err != nil {
-		panic(fmt.Sprintf("load: %v is not 0 to %v: %v", d, time.Duration(maxTime), err))
-	}
-}
-
-// cellBits divides each doubling into 128 cells, so that a cell is no wider than
-// 0.8 % of its value.
-const cellBits = 7
-
-func cellOf(d time.Duration) int32 {
-	v := uint64(max(0, d))
-	e := max(0, bits.Len64(v)-cellBits-1)
-	return int32(e<<cellBits) + int32(v>>e)
-}
-
-// cellTop returns the largest time of a cell.
-func cellTop(cell int32) time.Duration {
-	if cell < 2<<cellBits {
-		return time.Duration(cell)
-	}
-	e := cell>>cellBits - 1
-	v := int64(cell&(1<<cellBits-1)|1<<cellBits) + 1
-	return time.Duration(v<<e - 1)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 )
@@ -34,7 +35,7 @@ func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 		l.Expected = append(l.Expected,
 			reports.ExpectedTime{Operation: name, Ms: milliseconds(m.Expected[o]), WarmUp: m.Frozen[o]})
 	}
-	all := newKind()
+	all := &kind{}
 	for o := range operations {
 		k := &m.figures.kinds[o]
 		if k.isEmpty() {
@@ -67,7 +68,7 @@ func EmptyReport(t *scenarios.Traffic) *reports.Load {
 func (k *kind) report(name string, seed uint64) reports.LoadOperation {
 	o := k.times(name)
 	quantiles := []float64{.5, .95, .99}
-	for i, v := range intervals(k.slices, quantiles, rand.NewPCG(seed, 2)) {
+	for i, v := range intervals(k.responseSeconds, quantiles, rand.NewPCG(seed, 2)) {
 		o.Intervals = append(o.Intervals,
 			reports.Interval{Quantile: quantiles[i], LowMs: milliseconds(v.Low), HighMs: milliseconds(v.High)})
 	}
@@ -78,7 +79,7 @@ func (k *kind) report(name string, seed uint64) reports.LoadOperation {
 func (k *kind) times(name string) reports.LoadOperation {
 	return reports.LoadOperation{Name: name,
 		OK: k.outcomes[OK], Failed: k.outcomes[Failed], Unknown: k.outcomes[Unknown],
-		Response: k.response, Service: k.service, Lag: k.lag}
+		Response: k.response.HDR(), Service: k.service.HDR(), Lag: k.lag.HDR()}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -190,7 +191,7 @@ func (e *engine) soFar() *reports.Load {
 	e.mu.Unlock()
 	l := &reports.Load{Arrivals: reports.Arrivals(arrivals)}
 	l.Beacons.Sent = e.beacons.sent.Load()
-	all := newKind()
+	all := &kind{}
 	for o := range operations {
 		k := e.measured.copied(o)
 		if k == nil {
@@ -280,7 +281,7 @@ func trendNamed(name string, o *reports.LoadOperation) *hdrhistogram.Histogram {
 	case !ok:
 		panic(fmt.Sprintf("load: %q is no metric", name))
 	case h == nil: // no such operation took place
-		return newHistogram()
+		return new(stats.Histogram).HDR()
 	}
 	return h
 }
@@ -294,7 +295,7 @@ func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 		if i == phaseIndex(true) {
 			begin, length = t.WarmUp, m.Length
 		}
-		times := f.responseSlices()
+		times := f.responses()
 		for n := 0; time.Duration(n)*time.Second < length; n++ {
 			from := begin + time.Duration(n)*time.Second
 			to := min(from+time.Second, begin+length)
@@ -316,17 +317,13 @@ func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 
 // quantilesOf returns the number of samples of a second, and two quantiles in
 // milliseconds.
-func quantilesOf(s slice) (samples uint64, p50, p99 float64) {
-	d := newDenseTimes([]slice{s})
-	d.addUp([]int{0})
-	for _, n := range d.sum {
-		samples += n
+func quantilesOf(s stats.Second) (samples uint64, p50, p99 float64) {
+	sum := stats.NewCounts()
+	sum.Add(s.Bins())
+	if sum.Total() == 0 {
+		return 0, 0, 0
 	}
-	if at, ok := d.quantile(.5); ok {
-		p50 = milliseconds(cellTop(d.cells[at]))
-	}
-	if at, ok := d.quantile(.99); ok {
-		p99 = milliseconds(cellTop(d.cells[at]))
-	}
-	return samples, p50, p99
+	median, _, _ := sum.Quantile(.5)
+	tail, _, _ := sum.Quantile(.99)
+	return sum.Total(), float64(median.Top()) / 1e6, float64(tail.Top()) / 1e6
 }
