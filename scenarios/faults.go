@@ -395,40 +395,14 @@ func (f *Fault) checkTimes(b *builder, v *value) {
 // maxClockError is the greatest time by which the faults of a file may set a clock, in either direction.
 const maxClockError = 20 * 365 * 24 * time.Hour
 
-// checkClocks refuses faults that together set clocks too far.
-func (b *builder) checkClocks() {
-	var ahead, back float64
-	add := func(f *Fault) {
-		if f.Kind != fault.Clock {
-			return
-		}
-		far := float64(f.Offset) + float64(f.Step)*b.repetitions(f)
-		ahead += max(far, 0)
-		back += max(-far, 0)
-		if max(ahead, back) > float64(maxClockError) {
-			b.add(f.Pos, "with this fault, clocks are set by more than %s in all; expected `offset` and `step`, as often as they "+
-				"occur, to add up to no more", shortDuration(maxClockError))
-			ahead, back = math.Inf(-1), math.Inf(-1) // report it once
-		}
-	}
-	for i := range b.s.Faults {
-		add(&b.s.Faults[i])
-	}
-	for i := range b.s.Script {
-		if f := b.s.Script[i].Fault; f != nil {
-			add(f)
-		}
-	}
-}
-
-// repetitions returns the most times that a fault begins.
-func (b *builder) repetitions(f *Fault) float64 {
+// repetitions returns the most times that the fault begins in a run of this length; 0 is an unknown length.
+func (f *Fault) repetitions(length time.Duration) float64 {
 	if f.Every <= 0 {
 		return 1
 	}
 	end := maxDuration
-	if b.s.Length > 0 {
-		end = b.s.Length
+	if length > 0 {
+		end = length
 	}
 	if f.Until > 0 {
 		end = min(end, f.Until)

@@ -39,7 +39,8 @@ func (s *Scenario) keys() []key {
 		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64), "The seed of all randomness of the run.").or("1").
 			writtenIf(func(w *writer) bool { return s.Load == nil || s.Seed != 1 }),
 		to("start", nil, wallTimeForm, "The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
-			decodedBy(s.decodeStart).encodedBy(s.encodeStart),
+			decodedBy(func(b *builder, root *value) { s.Start = decodeStart(root, b) }).
+			encodedBy(s.encodeStart),
 		to("zone", &s.Zone, zoneForm, "The IANA time zone of the server and the phones.").or("UTC").
 			encodedBy(s.encodeZone),
 		to("length", &s.Length, positiveForm, "The duration of the run. Without it the run lasts until the script is done and "+
@@ -50,22 +51,22 @@ func (s *Scenario) keys() []key {
 		inner("network", "Settings of the transports.", "`tcp`, `udp` or both",
 			inner("tcp", "Between phones and the server.", "settings of TCP: `delay`, `split`, `join`", s.Network.TCP.keys()...),
 			inner("udp", "Between phones.", "settings of UDP: `delay`, `lose`", s.Network.UDP.keys()...)),
-		s.phonesKey(),
+		phonesKey(&s.Phones),
 		inner("contacts", "The phones that are near each other. Kinds of contacts add up.", "one or more kinds of contacts",
-			s.Contacts.keys()...).decodedBy(s.decodeContacts).encodedBy(s.encodeContacts),
+			s.Contacts.keys()...).decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
 		many("routine", &s.Routine, listOf("a list of routines", routineForm), "Recurring actions of phones."),
 		many("faults", &s.Faults, listOf("a list of faults", faultForm),
 			"The faults of the run. If several apply, the first one does."),
 		many("adversaries", &s.Adversaries, listOf("a list of adversaries", adversaryForm),
 			"Phones that send traffic which no honest program sends."),
-		s.scriptKey(),
+		scriptKey(&s.Script),
 		one("load", &s.Load, loadForm, "A load: phones that arrive at a rate, on real sockets and the real clock."),
 		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every run.").
 			encodedBy(s.encodeInvariants),
 		to("expect", nil, orList("a comparison such as beacons.valid > 1000, or a list of them", expectationForm),
-			"Conditions on the whole run.").decodedBy(s.decodeExpect).encodedBy(s.encodeExpect),
+			"Conditions on the whole run.").decodedBy(decodeExpect(&s.Expect)).encodedBy(encodeExpect(&s.Expect)),
 		to("thresholds", nil, thresholdsForm(), "Conditions on metrics, in k6's grammar; delays in milliseconds.").
-			decodedBy(s.decodeThresholds).encodedBy(s.encodeThresholds),
+			decodedBy(decodeThresholds(&s.Thresholds)).encodedBy(encodeThresholds(&s.Thresholds)),
 	}
 }
 
@@ -220,17 +221,16 @@ func (t *Trace) check(b *builder, v *value) {
 // maxVisitors is the most phones that may go round: each has its own sequence of visits.
 const maxVisitors = 100_000
 
-func (s *Scenario) decodeContacts(b *builder, root *value) {
+func (c *Contacts) decode(b *builder, root *value) {
 	v := root.child("contacts")
 	if v == nil {
 		return
 	}
-	c := &s.Contacts
 	if e := v.child("everyone"); e != nil {
-		c.Everyone = append(c.Everyone, Everyone{e.pos, b.selectionOf(e, 2)})
+		c.Everyone = append(c.Everyone, Everyone{e.pos, b.roster.selectionOf(e, 2)})
 	}
 	for _, l := range v.child("lists").elements() {
-		c.Lists = append(c.Lists, List{l.pos, b.selectionOf(l, 2)})
+		c.Lists = append(c.Lists, List{l.pos, b.roster.selectionOf(l, 2)})
 	}
 	c.Desks = decodeAll[Desks](b, v.child("desks"))
 	for _, e := range v.child("visits").elements() {
@@ -256,7 +256,7 @@ func decodeAll[T any, P table[T]](b *builder, v *value) []T {
 func (c *Contacts) addVisits(b *builder, v *value) {
 	var one Visits
 	decodeSection(b, v, &one)
-	phones := b.selectionOf(v.child("phone"), 0)
+	phones := b.roster.selectionOf(v.child("phone"), 0)
 	if all := len(phones) + len(c.Visits); all > maxVisitors {
 		b.add(v.child("phone").pos, "with these %d phones go round; the most is %d", all, maxVisitors)
 		return
@@ -281,7 +281,7 @@ func routineForm() *form {
 
 func (r *Routine) keys() []key {
 	commands := commandKeys(func(*writer) []Command { return r.Do })
-	do := commands[0].need().decodedBy(func(b *builder, section *value) { r.Do = b.commands(section) })
+	do := commands[0].need().decodedBy(func(b *builder, section *value) { r.Do = decodeCommands(section, b) })
 	do.renumber = func(n *renumbering) bool {
 		r.Do = n.commands(r.Do)
 		return len(r.Do) > 0
@@ -317,16 +317,6 @@ func (r *Routine) check(b *builder, v *value) {
 	}
 }
 
-// checkPeriod checks the keys `from` and `until`.
-func (b *builder) checkPeriod(v *value, from, until time.Duration) {
-	if until > 0 && until <= from {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(until), shortDuration(from))
-	}
-	if b.s.Length > 0 && from >= b.s.Length {
-		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", shortDuration(from), shortDuration(b.s.Length))
-	}
-}
-
 // defaultStart is the wall-clock time at which a run begins unless `start` is written.
 const defaultStart = "01/01/2026 00:00:00"
 
@@ -337,7 +327,8 @@ const (
 	lastYear  = 2200
 )
 
-func (s *Scenario) decodeStart(b *builder, root *value) {
+// decodeStart returns the start of the run in Unix seconds.
+func decodeStart(root *value, b *builder) int64 {
 	v := root.child("start")
 	text := defaultStart
 	if v != nil {
@@ -345,7 +336,7 @@ func (s *Scenario) decodeStart(b *builder, root *value) {
 	}
 	wall, err := parseWallTime(text)
 	if err != nil {
-		return // already reported
+		return 0 // already reported
 	}
 	if y := wall.Year(); v != nil && (y < firstYear || y > lastYear) {
 		b.add(v.pos, "`start` is %s, which is too far from 1970 for clocks that count nanoseconds; expected a year from %d to %d",
@@ -354,10 +345,10 @@ func (s *Scenario) decodeStart(b *builder, root *value) {
 	zone := time.UTC
 	if root.has("zone") {
 		if zone = got[*time.Location](root, "zone"); zone == nil {
-			return // already reported
+			return 0 // already reported
 		}
 	}
-	s.Start, err = inZone(wall, zone)
+	start, err := inZone(wall, zone)
 	switch {
 	case err == nil:
 	case v != nil:
@@ -365,45 +356,77 @@ func (s *Scenario) decodeStart(b *builder, root *value) {
 	default:
 		b.add(root.keyPos("zone"), "the run begins at %s unless `start` is written: %v", defaultStart, err)
 	}
+	return start
 }
 
-// checkLength refuses a run without an end.
-func (b *builder) checkLength(v *value) {
-	if b.s.Length > 0 || len(b.s.Contacts.Trace) > 0 || v.has("length") || v.has("load") {
-		return
+func (s *Scenario) encodeStart(w *writer) *yaml.Node {
+	zone := s.Zone
+	if zone == nil {
+		zone = time.UTC
 	}
-	for _, r := range b.s.Routine {
-		if r.Every > 0 && r.Until == 0 {
-			b.add(r.Pos, "this routine has no end and nothing ends the run; write `length`, or `until` here")
-		}
+	wall := time.Unix(s.Start, 0).In(zone).Format(wallLayout)
+	if wall == defaultStart && !w.isWritten("start") {
+		return nil
 	}
-	for _, a := range b.s.Adversaries {
-		if a.Every > 0 && a.Until == 0 {
-			b.add(a.Pos, "this adversary has no end and nothing ends the run; write `length`, or `until` here")
-		}
-	}
-	if len(b.s.Script) == 0 && !v.has("script") && !v.has("contacts") {
-		b.add(v.pos, "missing length of the run: write `length`, a `script` or a trace under `contacts`")
-	}
+	return plainNode(wall)
 }
 
-// checkConditions refuses a scenario that checks nothing. The invariants check a scenario with faults or adversaries.
-func (b *builder) checkConditions(v *value) {
-	if v.has("faults") || v.has("adversaries") || v.has("invariants") {
-		return
+func (s *Scenario) encodeZone(w *writer) *yaml.Node {
+	if (s.Zone == nil || s.Zone.String() == "UTC") && !w.isWritten("zone") {
+		return nil
 	}
-	if v.has("expect") && !v.child("expect").isEmpty() || v.has("thresholds") && !v.child("thresholds").isEmpty() {
-		return
+	return textNode(s.Zone.String())
+}
+
+// encode returns the contacts with a line for each kind.
+func (c *Contacts) encode(w *writer) *yaml.Node {
+	if c.isEmpty() {
+		return nil
 	}
-	for _, s := range v.child("script").elements() {
-		if s.has("expect") || s.has("fault") {
-			return
+	m := flowNode(yaml.MappingNode)
+	put := func(key string, n *yaml.Node) { m.Content = append(m.Content, plainNode(key), n) }
+	var lists []*yaml.Node
+	group := func(phones []int) {
+		lists = append(lists, flowNode(yaml.SequenceNode, mapNodes(w.names(phones), textNode)...))
+	}
+	for i, e := range c.Everyone {
+		if i == 0 {
+			put("everyone", w.phones(e.Phones))
+			continue
+		}
+		group(e.Phones)
+	}
+	for _, l := range c.Lists {
+		group(l.Phones)
+	}
+	if lists != nil {
+		put("lists", flowNode(yaml.SequenceNode, lists...))
+	}
+	putKind := func(key string, list []*yaml.Node) {
+		if len(list) == 1 {
+			put(key, list[0])
+		} else if len(list) > 1 {
+			put(key, w.sections(list))
 		}
 	}
-	if v.has("load") {
-		b.add(v.pos, "the load checks nothing; write `thresholds`, such as {response_time: [\"p(99)<50\"]}")
-		return
+	putKind("desks", mapNodes(c.Desks, func(d Desks) *yaml.Node { return w.mapping(d.keys(), "") }))
+	putKind("visits", w.visits(c.Visits))
+	putKind("mixing", mapNodes(c.Mixing, func(x Mixing) *yaml.Node { return w.mapping(x.keys(), "") }))
+	putKind("trace", mapNodes(c.Trace, func(t Trace) *yaml.Node {
+		if near, err := filepath.Rel(filepath.Dir(w.s.File), t.File); err == nil && !filepath.IsAbs(t.File) {
+			t.File = near
+		}
+		return w.mapping(t.keys(), "")
+	}))
+	return m
+}
+
+// encodeInvariants states that only the invariants are checked.
+func (s *Scenario) encodeInvariants(*writer) *yaml.Node {
+	checked := len(s.Expect)+len(s.Thresholds)+len(s.Faults)+len(s.Adversaries) > 0 ||
+		slices.ContainsFunc(s.Script, func(st Step) bool { return len(st.Expect) > 0 || st.Fault != nil })
+	if s.Load != nil || checked {
+		return nil
 	}
-	b.add(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, `thresholds`, or "+
-		"`invariants: true` if only the invariants are to be checked")
+	return plainNode("true")
 }

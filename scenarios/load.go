@@ -247,7 +247,7 @@ func skip(*builder, *value) {}
 
 func (t *Traffic) check(b *builder, v *value) {
 	t.Expected = map[string]time.Duration{}
-	b.refuseOutsideLoad(b.root)
+	t.refuseOtherKeys(b, b.root)
 	b.needAccount(v.keyPos("phones"), VerbLogin, t.Phones)
 	t.MaxInFlight = len(t.Phones)
 	if n := v.child("max_in_flight"); n != nil {
@@ -262,8 +262,8 @@ func (t *Traffic) check(b *builder, v *value) {
 	t.decodeExpected(b, v)
 }
 
-// refuseOutsideLoad refuses the keys of another kind of run.
-func (b *builder) refuseOutsideLoad(root *value) {
+// refuseOtherKeys refuses the keys of another kind of run.
+func (t *Traffic) refuseOtherKeys(b *builder, root *value) {
 	for _, key := range []string{
 		"start", "zone", "length", "network", "contacts", "routine", "script", "faults", "adversaries", "invariants", "expect",
 	} {
@@ -279,24 +279,10 @@ func (b *builder) refuseOutsideLoad(root *value) {
 
 func (t *Traffic) decodePhones(b *builder, v *value) {
 	if p := v.child("phones"); p != nil {
-		t.Phones = b.selection(p)
+		t.Phones = b.roster.selection(p)
 	} else if !v.has("phones") {
 		t.Phones = b.s.withAccounts()
 	}
-}
-
-// withAccounts lists every phone that can log in.
-func (s *Scenario) withAccounts() (phones []int) {
-	i := 0
-	for _, g := range s.Phones {
-		for range g.Count {
-			if g.Account != "none" {
-				phones = append(phones, i)
-			}
-			i++
-		}
-	}
-	return phones
 }
 
 // pacingKeys are the keys that not every executor has: those that it needs, then those that it may have.
