@@ -96,7 +96,8 @@ func parseSum(t *tokens, side string) ([]termText, error) {
 	for {
 		text, offset := t.next()
 		if text == "" || strings.ContainsAny(text[:1], "<>=!") || text == "+" || text == "-" {
-			return nil, fmt.Errorf("%s lacks a value; expected a count such as beacons.valid, a value of a step or a phone, a number or a duration", side)
+			return nil, fmt.Errorf("%s lacks a value; expected a count such as beacons.valid, a value of a step or a "+
+				"phone, a number or a duration", side)
 		}
 		if err := operandForm(text); err != nil {
 			return nil, err
@@ -167,11 +168,13 @@ func decodeExpect(expect *[]Expectation) func(*builder, *value) {
 				if left == seconds {
 					such = "3m or 500ms"
 				}
-				r.report(c.right[0].offset, "the left side is %s and the right side is %s; expected the same kind, such as %s on the right",
+				r.report(c.right[0].offset, "the left side is %s and the right side is %s; expected the same kind, "+
+					"such as %s on the right",
 					left, right, such)
 			}
 			if n := countPaths(x, func(p *Path) bool { return len(p.Phones) > 1 }); n > 1 {
-				b.add(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of its phones", n)
+				b.add(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of "+
+					"its phones", n)
 			}
 			if countPaths(x, func(*Path) bool { return true }) == 0 && !b.roster.unsure {
 				b.add(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
@@ -313,12 +316,14 @@ func (r resolver) stepField(t termText, path *Path, head string) unit {
 		return seconds
 	case path.Field == "delay":
 		if s.Login == nil && s.Password == nil && (s.Do == nil || s.Do.Verb == VerbBeacon) {
-			r.report(t.offset, "`%s`: the step `%s` sends the server no request with a delay; expected a login or a command",
+			r.report(t.offset, "`%s`: the step `%s` sends the server no request with a delay; expected a login or a "+
+				"command",
 				path.Text, head)
 		}
 		return seconds
 	case s.Do == nil || s.Do.Verb != VerbUpload:
-		r.report(t.offset, "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`", path.Text, head)
+		r.report(t.offset, "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`",
+			path.Text, head)
 	}
 	return counted
 }
@@ -344,7 +349,8 @@ func (r resolver) reportField(t termText, path *Path, has string, fields []Name,
 		r.report(t.offset, "unknown value %s; did you mean `%s.%s`?", keyQuoted(path.Text), head, c)
 		return
 	}
-	r.report(t.offset, "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head, names[0])
+	r.report(t.offset, "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head,
+		names[0])
 }
 
 // reportUnknown reports a name that is no value of the run.
@@ -367,13 +373,15 @@ func (r resolver) reportUnknown(t termText, head string) {
 	} else if len(family) > 0 {
 		r.report(t.offset, "unknown value %s; of these %s", keyQuoted(t.text), thereAre(family))
 	} else if c, ok := b.nearest(head, heads); ok {
-		r.report(t.offset, "unknown value %s; did you mean `%s%s`?", keyQuoted(t.text), c, strings.TrimPrefix(t.text, head))
+		r.report(t.offset, "unknown value %s; did you mean `%s%s`?", keyQuoted(t.text), c, strings.TrimPrefix(t.text,
+			head))
 	} else if c, ok := b.nearest(t.text, all); ok {
 		r.report(t.offset, "unknown value %s; did you mean `%s`?", keyQuoted(t.text), c)
 	} else if strings.ContainsAny(head, "*?") {
 		r.report(t.offset, "no phone has a name like %s", keyQuoted(head))
 	} else {
-		r.report(t.offset, "unknown value %s; expected a count of the run such as beacons.valid, a value of a labelled step such "+
+		r.report(t.offset, "unknown value %s; expected a count of the run such as beacons.valid, a value of a "+
+			"labelled step such "+
 			"as upload.entries, or one of a phone such as pupil-3.log", keyQuoted(t.text))
 	}
 }

@@ -39,7 +39,8 @@ func (l *labels) when(v *value, i int, length time.Duration) When {
 	if w.Label == "" || !l.check(at.pos, w.Label) {
 		w.Label = ""
 	} else if w.Offset < 0 {
-		l.mistakes.add(at.pos, "the time %s before `%s` is not known in advance; expected `%s` or `%s +` and a duration",
+		l.mistakes.add(at.pos,
+			"the time %s before `%s` is not known in advance; expected `%s` or `%s +` and a duration",
 			shortDuration(-w.Offset), w.Label, w.Label, w.Label)
 	}
 	if length > 0 && w.Offset > length {
@@ -107,5 +108,6 @@ func (s *Step) checkLoginLead(b *builder, v *value) {
 	label := s.At.Label
 	b.add(s.At.Pos, "the password is sent %s after `%s`, but the username %s earlier%s: that is before `%s`; write "+
 		"`login: half` in a step before it, then `password:` here, or at least `%s + %s`",
-		shortDuration(s.At.Offset), label, shortDuration(b.groupOf(s.Phone).PasswordPause), way, label, label, shortDuration(lead))
+		shortDuration(s.At.Offset), label, shortDuration(b.groupOf(s.Phone).PasswordPause), way, label, label,
+		shortDuration(lead))
 }

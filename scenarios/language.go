@@ -36,23 +36,29 @@ func (s *Scenario) keys() []key {
 				return lineNode(s.About)
 			}),
 		to("manual", &s.Manual, trueFalseForm, "true: skipped when a whole folder is run.").or("false"),
-		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64), "The seed of all randomness of the run.").or("1").
+		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64),
+			"The seed of all randomness of the run.").or("1").
 			writtenIf(func(w *writer) bool { return s.Load == nil || s.Seed != 1 }),
-		to("start", nil, wallTimeForm, "The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
+		to("start", nil, wallTimeForm,
+			"The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
 			decodedBy(func(b *builder, root *value) { s.Start = decodeStart(root, b) }).
 			encodedBy(s.encodeStart),
 		to("zone", &s.Zone, zoneForm, "The IANA time zone of the server and the phones.").or("UTC").
 			encodedBy(s.encodeZone),
-		to("length", &s.Length, positiveForm, "The duration of the run. Without it the run lasts until the script is done and "+
+		to("length", &s.Length, positiveForm, "The duration of the run. Without it the run lasts until the script is "+
+			"done and "+
 			"every trace has ended."),
-		to("vars", nil, varsForm(), "The variables of the file with their values, unless --set gives others; ${NAME} is "+
+		to("vars", nil, varsForm(), "The variables of the file with their values, unless --set gives others; ${NAME} "+
+			"is "+
 			"replaced by the value."),
 		inner("server", "Settings of the health authority's server.", "settings of the server", s.Server.keys()...),
 		inner("network", "Settings of the transports.", "`tcp`, `udp` or both",
-			inner("tcp", "Between phones and the server.", "settings of TCP: `delay`, `split`, `join`", s.Network.TCP.keys()...),
+			inner("tcp", "Between phones and the server.", "settings of TCP: `delay`, `split`, `join`",
+				s.Network.TCP.keys()...),
 			inner("udp", "Between phones.", "settings of UDP: `delay`, `lose`", s.Network.UDP.keys()...)),
 		phonesKey(&s.Phones),
-		inner("contacts", "The phones that are near each other. Kinds of contacts add up.", "one or more kinds of contacts",
+		inner("contacts", "The phones that are near each other. Kinds of contacts add up.",
+			"one or more kinds of contacts",
 			s.Contacts.keys()...).decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
 		many("routine", &s.Routine, listOf("a list of routines", routineForm), "Recurring actions of phones."),
 		many("faults", &s.Faults, listOf("a list of faults", faultForm),
@@ -61,7 +67,8 @@ func (s *Scenario) keys() []key {
 			"Phones that send traffic which no honest program sends."),
 		scriptKey(&s.Script),
 		one("load", &s.Load, loadForm, "A load: phones that arrive at a rate, on real sockets and the real clock."),
-		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every run.").
+		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every "+
+			"run.").
 			encodedBy(s.encodeInvariants),
 		to("expect", nil, orList("a comparison such as beacons.valid > 1000, or a list of them", expectationForm),
 			"Conditions on the whole run.").decodedBy(decodeExpect(&s.Expect)).encodedBy(encodeExpect(&s.Expect)),
@@ -80,9 +87,11 @@ func varsForm() *form {
 
 func (s *Server) keys() []key {
 	return []key{
-		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row block an "+
+		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row "+
+			"block an "+
 			"account.").or("60s"),
-		to("tempid_lifetime", &s.TempIDLifetime, lifetimeForm, "From a TempID's start to its expiry, in whole seconds.").or("15m"),
+		to("tempid_lifetime", &s.TempIDLifetime, lifetimeForm,
+			"From a TempID's start to its expiry, in whole seconds.").or("15m"),
 		to("login_timeout", &s.LoginTimeout, positiveForm, "The time that a connection has to log in.").or("2m"),
 		to("idle_timeout", &s.IdleTimeout, positiveForm, "The time that a session may be silent.").or("1h"),
 		to("max_upload", &s.MaxUpload, wholeForm("a whole number of lines, 3 to 9999999", 3, 9_999_999),
@@ -95,9 +104,11 @@ func (s *Server) keys() []key {
 func (n *TCPNetwork) keys() []key {
 	return []key{
 		to("delay", &n.Delay, delayForm, "From a send to its arrival.").or("0s"),
-		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into pieces of at "+
+		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into "+
+			"pieces of at "+
 			"most this many bytes, each read alone; 0: as sent.").or("0"),
-		to("join", &n.Join, durationForm, "A receiver reads this long after the first unread byte came, and takes every byte "+
+		to("join", &n.Join, durationForm, "A receiver reads this long after the first unread byte came, and takes "+
+			"every byte "+
 			"that has come since.").or("0s"),
 	}
 }
@@ -111,19 +122,23 @@ func (n *UDPNetwork) keys() []key {
 
 func (g *PhoneGroup) keys() []key {
 	account := *phoneForm
-	account.def, account.doc, account.names = "", "`own`, `none`, or the name of the phone whose account is shared", namesNothing
+	account.def, account.doc, account.names = "", "`own`, `none`, or the name of the phone whose account is shared",
+		namesNothing
 	return []key{
-		to("name", &g.Name, nameForm, "The name of the phone, or of a group, whose phones are called name-1, name-2 and so "+
+		to("name", &g.Name, nameForm, "The name of the phone, or of a group, whose phones are called name-1, name-2 "+
+			"and so "+
 			"on.").need(),
 		to("count", &g.Count, phoneCountForm, "The number of phones of a group; without it, one phone with this name.").
 			writtenIf(func(w *writer) bool { return g.Counted }),
-		to("account", &g.Account, &account, "own: each phone has an account; none: it only receives beacons; or the phone "+
+		to("account", &g.Account, &account, "own: each phone has an account; none: it only receives beacons; or the "+
+			"phone "+
 			"whose account is shared.").or("own"),
 		to("user", &g.User, credential("a username without blanks"), "The account's username."),
 		to("password", &g.Password, credential("a password without blanks"), "The account's password."),
 		to("retention", &g.Retention, positiveForm, "The time for which a contact stays in the log.").or("3m"),
 		to("beacon", &g.Form, wireFormForm, "The form of a beacon: four datagrams or one.").or("split"),
-		to("password_pause", &g.PasswordPause, durationForm, "From sending the username to sending the password.").or("50ms"),
+		to("password_pause", &g.PasswordPause, durationForm,
+			"From sending the username to sending the password.").or("50ms"),
 	}
 }
 
@@ -135,10 +150,12 @@ func (c *Contacts) keys() []key {
 	}
 	return []key{
 		to("everyone", nil, severalPhonesForm, "Each of these phones is always near each other one."),
-		to("lists", nil, &form{doc: "a list of groups such as [[teacher, pupil-1], [pupil-2, pupil-3]]", list: severalPhonesForm},
+		to("lists", nil, &form{doc: "a list of groups such as [[teacher, pupil-1], [pupil-2, pupil-3]]",
+			list: severalPhonesForm},
 			"Within each group, each phone is always near each other one."),
 		contact("desks", sectionOf[Desks]("`phones`, `columns` and `reach`"), "A grid of desks."),
-		contact("visits", sectionOf[Visits]("`phone`, `to` and `stay`"), "A phone that goes from one phone to the next."),
+		contact("visits", sectionOf[Visits]("`phone`, `to` and `stay`"),
+			"A phone that goes from one phone to the next."),
 		contact("mixing", sectionOf[Mixing]("`phones`, `degree` and `dwell`"), "Random meetings."),
 		contact("trace", sectionOf[Trace]("`file` and `phones`"), "Recorded contacts."),
 	}
@@ -158,7 +175,8 @@ func (d *Desks) keys() []key {
 	return []key{
 		to("phones", &d.Phones, severalPhonesForm, "The phones at the desks, row by row.").need(),
 		to("columns", &d.Columns, above0, "The number of desks in a row.").need(),
-		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at most this "+
+		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at "+
+			"most this "+
 			"number.").or("1").writtenIf(func(w *writer) bool { return true }),
 	}
 }
@@ -187,16 +205,19 @@ func (m *Mixing) keys() []key {
 
 func (m *Mixing) check(b *builder, v *value) {
 	if n := len(m.Phones); n > 1 && m.Degree > float64(n-1) && !b.roster.unsure {
-		b.add(v.child("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most", v.child("degree").text, n,
+		b.add(v.child("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most",
+			v.child("degree").text, n,
 			numberOf(n-1, "other"))
 	}
 }
 
 func (t *Trace) keys() []key {
 	return []key{
-		to("file", &t.File, pathForm, "The file of recorded contacts in the SocioPatterns form, gzip or plain; a relative path "+
+		to("file", &t.File, pathForm, "The file of recorded contacts in the SocioPatterns form, gzip or plain; a "+
+			"relative path "+
 			"begins at the scenario's folder.").need(),
-		to("phones", &t.Phones, severalPhonesForm, "The phones that take the places of the people, in the order in which they "+
+		to("phones", &t.Phones, severalPhonesForm, "The phones that take the places of the people, in the order in "+
+			"which they "+
 			"first appear.").need(),
 		to("classes", &t.Classes, orList("a class or a list of classes", textForm("a class")),
 			"Only contacts of two people of these classes are used."),
@@ -339,7 +360,8 @@ func decodeStart(root *value, b *builder) int64 {
 		return 0 // already reported
 	}
 	if y := wall.Year(); v != nil && (y < firstYear || y > lastYear) {
-		b.add(v.pos, "`start` is %s, which is too far from 1970 for clocks that count nanoseconds; expected a year from %d to %d",
+		b.add(v.pos, "`start` is %s, which is too far from 1970 for clocks that count nanoseconds; expected a year "+
+			"from %d to %d",
 			quoted(v.text), firstYear, lastYear)
 	}
 	zone := time.UTC

@@ -114,7 +114,8 @@ func LoadMetrics() []Metric {
 	}
 	return append(all,
 		Metric{"arrivals_dropped", false, "rate: arrivals that found no phone free, of all, 0 to 1; count: how many"},
-		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: how many"},
+		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: " +
+			"how many"},
 		Metric{"operations_unknown", false, "rate: operations without an answer, of all, 0 to 1; count: how many"},
 		Metric{"beacons_lost", false, "rate: beacons that nobody received, of those sent, 0 to 1; count: how many"},
 	)
@@ -210,7 +211,8 @@ func decodeThresholds(thresholds *[]Threshold) func(*builder, *value) {
 				one.Pos, one.Metric = t.pos, e.key
 				counted := one.Method == "count" || one.Method == "rate"
 				if trend && counted {
-					b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key, one.Method)
+					b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key,
+						one.Method)
 				}
 				if !trend && !counted {
 					b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
@@ -235,7 +237,8 @@ func encodeThresholds(thresholds *[]Threshold) func(*writer) *yaml.Node {
 				lists[t.Metric] = list
 				m.Content = append(m.Content, plainNode(t.Metric), list)
 			}
-			list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: t.text()})
+			list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str",
+				Style: yaml.DoubleQuotedStyle, Value: t.text()})
 		}
 		return orNothing(m)
 	}

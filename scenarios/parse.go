@@ -124,10 +124,12 @@ func (b *builder) recordWritten(path string, e entry) {
 // checkPeriod checks the keys `from` and `until`.
 func (b *builder) checkPeriod(v *value, from, until time.Duration) {
 	if until > 0 && until <= from {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(until), shortDuration(from))
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(until),
+			shortDuration(from))
 	}
 	if b.s.Length > 0 && from >= b.s.Length {
-		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", shortDuration(from), shortDuration(b.s.Length))
+		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", shortDuration(from),
+			shortDuration(b.s.Length))
 	}
 }
 
@@ -183,7 +185,8 @@ func (b *builder) checkClocks() {
 		ahead += max(far, 0)
 		back += max(-far, 0)
 		if max(ahead, back) > float64(maxClockError) {
-			b.add(f.Pos, "with this fault, clocks are set by more than %s in all; expected `offset` and `step`, as often as they "+
+			b.add(f.Pos, "with this fault, clocks are set by more than %s in all; expected `offset` and `step`, as "+
+				"often as they "+
 				"occur, to add up to no more", shortDuration(maxClockError))
 			ahead, back = math.Inf(-1), math.Inf(-1) // report it once
 		}

@@ -109,7 +109,8 @@ func (b *builder) decodePhones(v *value) {
 		b.checkPhoneName(p, g.Name, names)
 		if r.total+g.Count > maxPhones {
 			total := r.total + g.Count
-			b.add(p.pos, "with these there are %d phones: %s; the most is %d", total, tooManyPhones(uint64(total)), maxPhones)
+			b.add(p.pos, "with these there are %d phones: %s; the most is %d", total, tooManyPhones(uint64(total)),
+				maxPhones)
 			r.unsure = true
 			break
 		}
@@ -129,9 +130,11 @@ func (g *PhoneGroup) check(b *builder, v *value) {
 		switch {
 		case g.Name == "" || !v.has(key):
 		case g.Counted:
-			b.add(v.keyPos(key), "`%s` belongs to one account, and `%s` is a group; omit one of `%s` and `count`", key, g.Name, key)
+			b.add(v.keyPos(key), "`%s` belongs to one account, and `%s` is a group; omit one of `%s` and `count`", key,
+				g.Name, key)
 		case g.Account != "own":
-			b.add(v.keyPos(key), "`%s` belongs to an account, and `%s` has none of its own (account: %s)", key, g.Name, g.Account)
+			b.add(v.keyPos(key), "`%s` belongs to an account, and `%s` has none of its own (account: %s)", key, g.Name,
+				g.Account)
 		}
 	}
 }
@@ -158,7 +161,8 @@ func (b *builder) checkGroupNames() {
 	for i := range b.s.Phones {
 		name := b.s.Phones[i].Name
 		if group, k, ok := b.roster.numbered(name); ok && group > i {
-			b.add(b.s.Phones[group].Pos, "phone %d of group `%s` has the name of the phone `%s` above; expected another name for "+
+			b.add(b.s.Phones[group].Pos, "phone %d of group `%s` has the name of the phone `%s` above; expected "+
+				"another name for "+
 				"one of them", k+1, b.s.Phones[group].Name, name)
 			b.roster.unsure = true
 		}
@@ -184,12 +188,14 @@ func (b *builder) checkAccounts() {
 	for i := range b.s.Phones {
 		g := &b.s.Phones[i]
 		if first, ok := users[g.User]; ok && g.User != "" && first != g.Name {
-			b.add(g.Pos, "username %s already belongs to `%s`; to share an account write account: %s", quoted(g.User), first, first)
+			b.add(g.Pos, "username %s already belongs to `%s`; to share an account write account: %s", quoted(g.User),
+				first, first)
 		}
 		users[g.User] = g.Name
 		if phone, ok := b.roster.generatedFor(g.User); ok && !b.roster.unsure {
 			name := b.roster.name(phone)
-			b.add(g.Pos, "username %s is generated for `%s`, which has no `user`; expected another, or account: %s to share it",
+			b.add(g.Pos, "username %s is generated for `%s`, which has no `user`; expected another, or account: %s "+
+				"to share it",
 				quoted(g.User), name, name)
 		}
 		if g.Account == "own" || g.Account == "none" {
@@ -200,7 +206,8 @@ func (b *builder) checkAccounts() {
 		case !ok:
 			b.roster.unknownPhone(g.Pos, g.Account, "`own`, `none` or the name of one phone")
 		case b.groupOf(owner).Account != "own":
-			b.add(g.Pos, "`%s` shares the account of `%s`, which has none of its own; expected `own`, `none` or a phone with an "+
+			b.add(g.Pos, "`%s` shares the account of `%s`, which has none of its own; expected `own`, `none` or a "+
+				"phone with an "+
 				"account", g.Name, g.Account)
 		}
 	}
@@ -214,7 +221,8 @@ func (b *builder) needAccount(p Pos, verb Verb, phones []int) {
 		return
 	}
 	if i := b.withoutAccount(phones); i >= 0 {
-		b.add(p, "phone `%s` has no account and cannot do `%s`; expected another phone, or another `account`", b.roster.name(i), verb)
+		b.add(p, "phone `%s` has no account and cannot do `%s`; expected another phone, or another `account`",
+			b.roster.name(i), verb)
 	}
 }
 

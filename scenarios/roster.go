@@ -79,7 +79,8 @@ func (r *roster) numbered(name string) (group, index int, ok bool) {
 	}
 	group, ok = r.byName[name[:cut]]
 	n, err := strconv.Atoi(name[cut+1:])
-	if !ok || err != nil || !r.groups[group].Counted || n < 1 || n > r.groups[group].Count || strconv.Itoa(n) != name[cut+1:] {
+	if !ok || err != nil || !r.groups[group].Counted || n < 1 || n > r.groups[group].Count ||
+		strconv.Itoa(n) != name[cut+1:] {
 		return 0, 0, false
 	}
 	return group, n - 1, true
@@ -172,13 +173,15 @@ func (r *roster) unknownPhone(p Pos, text, expected string) {
 		return
 	}
 	if g, ok := r.byName[text]; ok && r.groups[g].Counted {
-		r.mistakes.add(p, "`%s` is a group of %s; expected the name of one, such as `%s-1`", text, numberOf(r.groups[g].Count, "phone"), text)
+		r.mistakes.add(p, "`%s` is a group of %s; expected the name of one, such as `%s-1`", text,
+			numberOf(r.groups[g].Count, "phone"), text)
 		return
 	}
 	head, number, numbered := cutNumber(text)
 	if cut := strings.LastIndexByte(text, '-'); cut > 0 {
 		if g, ok := r.byName[text[:cut]]; ok && r.groups[g].Counted {
-			r.mistakes.add(p, "there is no phone %s: group `%s` goes from %s-1 to %s-%d", keyQuoted(text), text[:cut], text[:cut], text[:cut],
+			r.mistakes.add(p, "there is no phone %s: group `%s` goes from %s-1 to %s-%d", keyQuoted(text), text[:cut],
+				text[:cut], text[:cut],
 				r.groups[g].Count)
 			return
 		}
@@ -327,7 +330,8 @@ func (r *roster) nodes(v *value) Nodes {
 			continue
 		}
 		if isPhone {
-			r.mistakes.add(p.pos, "`server` is the health authority's server here, and a phone has that name; expected another name for "+
+			r.mistakes.add(p.pos, "`server` is the health authority's server here, and a phone has that name; "+
+				"expected another name for "+
 				"the phone")
 		}
 		n.Server = true

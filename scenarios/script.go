@@ -24,7 +24,8 @@ func (s *Step) keys() []key {
 		return ok
 	}
 	return []key{
-		to("at", nil, timeReferenceForm, "The time of the step; of a login, when its password is sent. Without it, when the "+
+		to("at", nil, timeReferenceForm, "The time of the step; of a login, when its password is sent. Without it, "+
+			"when the "+
 			"step before has settled.").encodedBy(s.encodeAt),
 		to("phone", &s.Phone, phoneForm, "The phone that acts."),
 		{name: "login", doc: "A login on a new connection.", section: loginForm,
@@ -33,13 +34,15 @@ func (s *Step) keys() []key {
 			"A password that is typed at the prompt: right, wrong, or the text itself."),
 		commands[0], commands[1], commands[2],
 		one("forge", &s.Forge, forgeForm, "A beacon that the phone's own program would not send."),
-		one("datagrams", &s.Datagrams, sectionOf[Datagrams]("datagrams: `to` and `send`"), "These bytes over UDP, one datagram each."),
+		one("datagrams", &s.Datagrams, sectionOf[Datagrams]("datagrams: `to` and `send`"),
+			"These bytes over UDP, one datagram each."),
 		one("tcp", &s.TCP, tcpForm, "Bytes for the server, on a connection of its own."),
 		one("restart", &s.Restart, sectionOf[Restart]("a mapping such as {down: 5s}"),
 			"The server is killed and starts again from its files."),
 		one("fault", &s.Fault, faultForm, "Any fault, from the time of the step."),
 		to("as", &s.As, nameForm, "The label of the time at which the step took effect on the node that decided it."),
-		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its expectations "+
+		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its "+
+			"expectations "+
 			"do not fail."),
 		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
 			return orList("an expected effect such as {reply: …}, or a list of such", stepExpectForm())
@@ -176,7 +179,8 @@ func (l *Login) keys() []key {
 	return []key{
 		to("user", &l.User, textForm("a username"), "This username instead of the phone's own."),
 		to("password", &l.Password, textForm("a password"), "This password instead of the phone's own."),
-		to("kind", &l.Kind, loginKindForm, "half: the username alone; unknown: a username without an account.").or("right"),
+		to("kind", &l.Kind, loginKindForm,
+			"half: the username alone; unknown: a username without an account.").or("right"),
 	}
 }
 
@@ -219,14 +223,16 @@ func forgeForm() *form {
 func (f *Forge) keys() []key {
 	return []key{
 		to("to", &f.To, phonesForm, "The phones that receive it.").need(),
-		to("copy", &f.Copy, phoneForm, "The TempID and the times are those of the last download of this phone; keys that are "+
+		to("copy", &f.Copy, phoneForm, "The TempID and the times are those of the last download of this phone; keys "+
+			"that are "+
 			"written win."),
 		to("tempid", &f.TempID, textForm("a TempID, or any text"), "The first part; random unless written or copied."),
 		to("start", &f.Start, wireTimeForm, "The second part; now unless written or copied.").
 			writtenIf(func(w *writer) bool { return f.Start.Set && (f.Copy >= 0 || f.Start != WireTime{Set: true}) }),
 		to("expiry", &f.Expiry, wireTimeForm, "The third part; 15m unless written or copied.").
 			writtenIf(func(w *writer) bool {
-				return f.Expiry.Set && (f.Copy >= 0 || f.Expiry != WireTime{Set: true, Offset: w.s.Server.TempIDLifetime})
+				return f.Expiry.Set && (f.Copy >= 0 || f.Expiry != WireTime{Set: true,
+					Offset: w.s.Server.TempIDLifetime})
 			}),
 		to("version", &f.Version, textForm("a version, or any text"), "The fourth part.").or("1"),
 		to("form", &f.Form, wireFormForm, "Four datagrams or one; the form of the phone's beacons unless written.").
@@ -356,7 +362,8 @@ func (r *Restart) keys() []key {
 }
 
 // commandNames are the commands of a phone's prompt, and `login`.
-var commandNames = []string{string(VerbLogin), string(VerbDownload), string(VerbUpload), string(VerbBeacon), string(VerbLogout)}
+var commandNames = []string{string(VerbLogin), string(VerbDownload), string(VerbUpload), string(VerbBeacon),
+	string(VerbLogout)}
 
 var (
 	commandForm  = newCommandForm()
@@ -413,7 +420,8 @@ func commandKeys(list func(w *writer) []Command) []key {
 			}
 			return nil
 		}},
-		to("to", nil, targetForm, "The receivers of a Beacon: `contacts` or phones.").encodedBy(func(w *writer) *yaml.Node {
+		to("to", nil, targetForm,
+			"The receivers of a Beacon: `contacts` or phones.").encodedBy(func(w *writer) *yaml.Node {
 			switch c := beacon(w); {
 			case c == nil:
 				return nil
@@ -500,7 +508,8 @@ func (e *StepExpect) keys() []key {
 		return func(*writer) bool { return len(e.Replies) > 0 && (len(e.Replies) > 1) == several }
 	}
 	return []key{
-		to("phone", &e.Phone, phoneForm, "The phone whose screen or log is observed; the step's own phone unless written.").
+		to("phone", &e.Phone, phoneForm, "The phone whose screen or log is observed; the step's own phone unless "+
+			"written.").
 			writtenIf(func(w *writer) bool { return e.Phone >= 0 && e.Phone != w.step.Phone }),
 		to("reply", &e.Replies, expectedForm, "The answer of the server.").writtenIf(count(false)),
 		to("replies", &e.Replies, orList("a list of texts or /regular expressions/", expectedForm),
@@ -509,10 +518,12 @@ func (e *StepExpect) keys() []key {
 		to("closed", &e.Closed, trueFalseForm, "true: the server closes the connection; false: it does not."),
 		to("prints", &e.Prints, linesForm, "Lines on the phone's screen, in this order, from the step on."),
 		to("prints_nothing", &e.PrintsNothing, onlyTrueForm, "Nothing new on the phone's screen."),
-		to("server_prints", &e.ServerPrints, linesForm, "Lines of the server's output, in this order, from the step on."),
+		to("server_prints", &e.ServerPrints, linesForm,
+			"Lines of the server's output, in this order, from the step on."),
 		to("server_prints_nothing", &e.ServerPrintsNothing, onlyTrueForm, "Nothing new in the server's output."),
 		{name: "log", doc: "The content of the phone's contact log at the instant of the step.", section: logExpectForm,
-			decode: func(b *builder, section *value) { e.Log = decodeLog(section.child("log"), b) }, encode: e.encodeLog},
+			decode: func(b *builder, section *value) { e.Log = decodeLog(section.child("log"), b) },
+			encode: e.encodeLog},
 		to("entries", &e.Entries, amountForm, "Of an upload: the number of entries."),
 		to("resolved", &e.Resolved, amountForm, "Of an upload: the number of entries that the server resolved."),
 		to("within", &e.Within, positiveForm, "The time limit; 10s unless written, 1s for silent, prints_nothing and "+
@@ -535,8 +546,10 @@ func logExpectForm() *form {
 
 func (l *LogExpect) keys() []key {
 	return []key{
-		to("entries", &l.Entries, amountForm, "The number of entries.").writtenIf(func(w *writer) bool { return l.Entries >= 0 }),
-		to("tempids", &l.TempIDs, patternsForm, "The TempIDs, in order of arrival.").writtenIf(func(w *writer) bool { return true }),
+		to("entries", &l.Entries, amountForm,
+			"The number of entries.").writtenIf(func(w *writer) bool { return l.Entries >= 0 }),
+		to("tempids", &l.TempIDs, patternsForm,
+			"The TempIDs, in order of arrival.").writtenIf(func(w *writer) bool { return true }),
 	}
 }
 
@@ -590,7 +603,10 @@ func (s *Step) expectations(b *builder, v *value, commands []Command) []StepExpe
 
 // checkEffects refuses effects that the step cannot have.
 func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) {
-	effects := slices.DeleteFunc(slices.Clone(e.keys), func(one entry) bool { return one.key == "phone" || one.key == "within" })
+	effects := slices.DeleteFunc(slices.Clone(e.keys), func(one entry) bool {
+		return one.key == "phone" ||
+			one.key == "within"
+	})
 	if len(effects) == 0 && e.complete() {
 		b.add(e.pos, "this expects nothing; expected one of %s", backquoted(e.form.mapping.names()))
 	}
@@ -619,8 +635,9 @@ func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) 
 	speaks := step.has("login") || step.has("password") || step.has("do") || step.has("tcp")
 	for _, key := range []string{"reply", "replies", "silent", "closed"} {
 		if e.has(key) && !speaks {
-			b.add(e.keyPos(key), "`%s` is an answer of the server, and the step does not contact it; expected `login`, "+
-				"`password`, `do` or `tcp` beside `expect`", key)
+			b.add(e.keyPos(key),
+				"`%s` is an answer of the server, and the step does not contact it; expected `login`, "+
+					"`password`, `do` or `tcp` beside `expect`", key)
 		}
 	}
 }

@@ -174,7 +174,8 @@ func lineNode(text string) *yaml.Node {
 // bytesNode encodes bytes for the wire; as base64 if they are no text.
 func bytesNode(text string) *yaml.Node {
 	if !utf8.ValidString(text) {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!binary", Value: base64.StdEncoding.EncodeToString([]byte(text))}
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!binary",
+			Value: base64.StdEncoding.EncodeToString([]byte(text))}
 	}
 	return textNode(text)
 }
@@ -243,7 +244,8 @@ func commandsTogether(steps []Step) int {
 	for ; n < len(steps); n++ {
 		a, b := &steps[n-1], &steps[n]
 		c := commandOf(b)
-		follows := b.At.AfterPrevious && a.Phone == b.Phone && a.As == "" && len(a.Expect) == 0 && a.Optional == b.Optional
+		follows := b.At.AfterPrevious && a.Phone == b.Phone && a.As == "" && len(a.Expect) == 0 &&
+			a.Optional == b.Optional
 		if c == nil || !follows || slices.ContainsFunc(commands, func(d *Command) bool { return !sameTarget(c, d) }) {
 			break
 		}
