@@ -108,7 +108,8 @@ func sizeOf(s *scenarios.Scenario) string {
 	}
 	return strings.Join([]string{
 		reports.Plural(phones, "phone", "phones"), reports.Plural(len(s.Script), "step", "steps"),
-		reports.Plural(len(s.Expect), "expectation", "expectations"), reports.Plural(len(s.Thresholds), "threshold", "thresholds"),
+		reports.Plural(len(s.Expect), "expectation", "expectations"),
+		reports.Plural(len(s.Thresholds), "threshold", "thresholds"),
 	}, ", ")
 }
 

@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"bluetrace/reports/compare"
@@ -34,8 +33,10 @@ type compareFlags struct {
 }
 
 func (f *compareFlags) define(set *pflag.FlagSet) {
-	set.StringArrayVar(&f.budgets, "budget", nil, "let a figure grow by at most this: `METRIC:FIGURE=LIMIT`, such as\nresponse_time:p99=+10% or login.response_time:p95=+2ms; may be repeated")
-	set.StringVar(&f.confidence, "confidence", "95%", "confidence of each interval; the rest is the `SHARE` of false discoveries")
+	set.StringArrayVar(&f.budgets, "budget", nil, "let a figure grow by at most this: `METRIC:FIGURE=LIMIT`, such "+
+		"as\nresponse_time:p99=+10% or login.response_time:p95=+2ms; may be repeated")
+	set.StringVar(&f.confidence, "confidence", "95%",
+		"confidence of each interval; the rest is the `SHARE` of false discoveries")
 	set.Uint64Var(&f.Seed, "seed", 1, "draw the bootstrap with the seed `N`")
 	f.forms = defineForms(set, "text", "json")
 	defineNoColor(set, &f.noColor)
@@ -54,7 +55,8 @@ func (f *compareFlags) check(sides []string) (err error) {
 		return err
 	}
 	if n := len(sides); n != 2 {
-		return fmt.Errorf("expected two sets of results, found %d; several files of one side are separated by commas", n)
+		return fmt.Errorf("expected two sets of results, found %d; several files of one side are separated by commas",
+			n)
 	}
 	return nil
 }
@@ -72,40 +74,29 @@ func parseShare(text string) (float64, error) {
 	return v, nil
 }
 
-func (p *program) newCompareCommand(result *status) *cobra.Command {
-	var f compareFlags
-	return prepare(&cobra.Command{
-		Use:     "compare [flags] A B",
-		Short:   "compare two sets of results and check budgets",
-		Long:    compareAbout,
-		Example: compareStatuses,
-		RunE: func(_ *cobra.Command, sides []string) error {
-			if err := f.check(sides); err != nil {
-				return err
-			}
-			*result = p.compare(&f, sides[0], sides[1])
-			return nil
-		},
-	}, f.define)
+// compareCommand is one sim compare.
+type compareCommand struct {
+	*program
+	compareFlags
 }
 
-// compare compares the results b with the results a.
-func (p *program) compare(f *compareFlags, a, b string) status {
-	c, err := compareFiles(f, a, b)
-	if err == nil && f.forms.has("text") {
-		err = compare.Text(p.stdout, c, p.colour && !f.noColor)
+// run compares the results b with the results a.
+func (c *compareCommand) run(a, b string) status {
+	result, err := compareFiles(&c.compareFlags, a, b)
+	if err == nil && c.forms.has("text") {
+		err = compare.Text(c.stdout, result, c.colour && !c.noColor)
 	}
-	if err == nil && f.forms.has("json") {
-		err = compare.JSON(p.stdout, c)
+	if err == nil && c.forms.has("json") {
+		err = compare.JSON(c.stdout, result)
 	}
 	if err != nil {
-		p.complain(err, "")
+		c.complain(err, "")
 		if _, ok := errors.AsType[*compare.Invalid](err); ok {
 			return statusInvalid
 		}
 		return statusError
 	}
-	if c.Verdict == compare.Exceeded {
+	if result.Verdict == compare.Exceeded {
 		return statusFailed
 	}
 	return statusPassed

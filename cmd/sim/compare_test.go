@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 )
 
 // loadResult writes the JSON of a made-up load run whose logins take about the
@@ -17,18 +18,18 @@ func loadResult(t *testing.T, path string, nanoseconds int64, verdict reports.Ve
 	t.Helper()
 	var seconds []string
 	for s := range 12 {
-		samples := map[int64]uint64{}
+		samples := stats.Second{}
 		for i := range 50 {
-			samples[nanoseconds*int64(100+(i*37+s*11)%50)/100]++
+			samples[stats.CellOf(nanoseconds*int64(100+(i*37+s*11)%50)/100)]++
 		}
-		text, err := reports.EncodeSecond(samples)
+		text, err := stats.EncodeSecond(samples.Bins())
 		if err != nil {
 			t.Fatal(err)
 		}
 		seconds = append(seconds, text)
 	}
 	r := &reports.Run{Scenario: "steady", World: reports.Live, Verdict: verdict, Load: &reports.Load{Seconds: 12, Conditions: &reports.Conditions{},
-		Histograms: &reports.Histograms{Schema: reports.SecondsSchema, Operations: []reports.OperationHistograms{{Name: "login", Response: seconds, Service: seconds}}}}}
+		Histograms: &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{{Name: "login", Response: seconds, Service: seconds}}}}}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		t.Fatal(err)
 	}

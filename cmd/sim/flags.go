@@ -34,7 +34,8 @@ func (f *formsFlag) Set(text string) error {
 		form = strings.TrimSpace(form)
 		if !slices.Contains(f.known, form) {
 			last := len(f.known) - 1
-			return fmt.Errorf("unknown form %q: must be %s or %s", form, strings.Join(f.known[:last], ", "), f.known[last])
+			return fmt.Errorf("unknown form %q: must be %s or %s", form, strings.Join(f.known[:last], ", "),
+				f.known[last])
 		}
 		f.chosen = append(f.chosen, form)
 	}

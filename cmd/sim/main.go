@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -186,7 +187,7 @@ func (p *program) newCommand(result *status) *cobra.Command {
 			Hidden:             true,
 			DisableFlagParsing: true,
 			RunE: func(c *cobra.Command, arguments []string) error {
-				*result = status(authority.Run(c.Context(), arguments, p.stdout, p.stderr, time.UTC))
+				*result = status(authority.Run(c.Context(), arguments, p.stdout, p.stderr, time.UTC, clock.New()))
 				return nil
 			},
 		})
@@ -199,6 +200,60 @@ func (p *program) newCommand(result *status) *cobra.Command {
 		return fmt.Errorf("unknown shell %q: must be bash, zsh, fish or powershell", strings.Join(arguments, " "))
 	}
 	return root
+}
+
+func (p *program) newRunCommand(result *status) *cobra.Command {
+	r := runCommand{program: p}
+	return prepare(&cobra.Command{
+		Use:               "run [flags] SCENARIO...",
+		Short:             "run scenarios and check their expectations",
+		Long:              "Runs scenarios and checks their expectations.",
+		Example:           exitStatuses,
+		ValidArgsFunction: completeScenarios,
+		RunE: func(c *cobra.Command, paths []string) error {
+			if err := r.runFlags.check(c.Flags()); err != nil {
+				return err
+			}
+			*result = r.run(c.Context(), paths)
+			return nil
+		},
+	}, r.define)
+}
+
+func (p *program) newSwarmCommand(result *status) *cobra.Command {
+	s := swarmCommand{program: p}
+	return prepare(&cobra.Command{
+		Use:   "swarm [flags] SCENARIO...",
+		Short: "run scenarios with many seeds, each of which draws faults",
+		Long: "Runs each scenario with many seeds. Each seed draws faults, adversaries, sizes and timings. Prints\n" +
+			"which checks failed (docs/SWARM.md).",
+		Example:           exitStatuses,
+		ValidArgsFunction: completeScenarios,
+		RunE: func(c *cobra.Command, paths []string) error {
+			if err := s.swarmFlags.check(c.Flags()); err != nil {
+				return err
+			}
+			*result = s.run(c.Context(), paths)
+			return nil
+		},
+	}, s.define)
+}
+
+func (p *program) newCompareCommand(result *status) *cobra.Command {
+	compare := compareCommand{program: p}
+	return prepare(&cobra.Command{
+		Use:     "compare [flags] A B",
+		Short:   "compare two sets of results and check budgets",
+		Long:    compareAbout,
+		Example: compareStatuses,
+		RunE: func(_ *cobra.Command, sides []string) error {
+			if err := compare.compareFlags.check(sides); err != nil {
+				return err
+			}
+			*result = compare.run(sides[0], sides[1])
+			return nil
+		},
+	}, compare.define)
 }
 
 // unknownCommand returns the error for a command that does not exist.

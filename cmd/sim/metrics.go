@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -31,9 +30,12 @@ type metricsFlags struct {
 const maxLinger = time.Minute
 
 func (f *metricsFlags) define(set *pflag.FlagSet) {
-	set.StringVar(&f.address, "metrics", "", "serve the metrics at `HOST:PORT`, path /metrics; a port alone is on\nthe loopback, port 0 is any free one")
-	set.DurationVar(&f.linger, "linger", 0, "with --metrics: serve them after the end until they are read once\nmore, for at most this `DURATION`, up to 1m")
-	set.DurationVar(&f.step, "step", 0, "with --out: write the metrics at every `DURATION` of virtual time to\nNAME.steps.openmetrics.txt, for Prometheus to import")
+	set.StringVar(&f.address, "metrics", "",
+		"serve the metrics at `HOST:PORT`, path /metrics; a port alone is on\nthe loopback, port 0 is any free one")
+	set.DurationVar(&f.linger, "linger", 0, "with --metrics: serve them after the end until they are read "+
+		"once\nmore, for at most this `DURATION`, up to 1m")
+	set.DurationVar(&f.step, "step", 0, "with --out: write the metrics at every `DURATION` of virtual time "+
+		"to\nNAME.steps.openmetrics.txt, for Prometheus to import")
 }
 
 // check validates the flags and completes the address.
@@ -52,20 +54,9 @@ func (f *metricsFlags) check(set *pflag.FlagSet) error {
 	case !set.Changed("metrics"):
 		return nil
 	}
-	host, port := "", f.address
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		if host, port, err = net.SplitHostPort(f.address); err != nil {
-			return fmt.Errorf("invalid --metrics %q: must be HOST:PORT or a port", f.address)
-		}
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("invalid --metrics %q: the port %q must be 0 to 65535", f.address, port)
-	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	f.address = net.JoinHostPort(host, port)
-	return nil
+	var err error
+	f.address, err = scraping.ParseAddress(f.address)
+	return err
 }
 
 // serveMetrics starts to serve metrics if --metrics is given.
@@ -104,7 +95,8 @@ func (r *runCommand) newMeter(s *scenarios.Scenario, o *sim.Options) *reports.Me
 	}
 	switch {
 	case step > 0 && s.Load != nil:
-		fmt.Fprintf(r.stderr, "%s: --step writes no file for a load: scrape it with --metrics\n", reports.Escape(s.File))
+		fmt.Fprintf(r.stderr, "%s: --step writes no file for a load: scrape it with --metrics\n",
+			reports.Escape(s.File))
 	case step > 0:
 		r.history = &reports.History{}
 		o.Step = step

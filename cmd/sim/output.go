@@ -71,7 +71,8 @@ const (
 
 // reportFiles returns the names of all reports that a scenario may have.
 func reportFiles(name string) []string {
-	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd, name + timePlotEnd, name + searchPlotEnd}
+	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd, name + timePlotEnd,
+		name + searchPlotEnd}
 }
 
 func (r *runCommand) writeFiles(run *reports.Run, name string) {
@@ -212,7 +213,8 @@ func (r *runCommand) refuseOverwriting(reportNames ...string) error {
 		inputs = append(inputs[:len(inputs):len(inputs)], input{"the trace", r.trace})
 	}
 	for _, name := range reportNames {
-		if err := refuseSameFile(inputs, "the report", filepath.Join(r.out, name), "name another folder with --out"); err != nil {
+		if err := refuseSameFile(inputs, "the report", filepath.Join(r.out, name),
+			"name another folder with --out"); err != nil {
 			return err
 		}
 	}

@@ -23,9 +23,9 @@ type progress struct {
 	drawn   time.Time // zero if no line is on the terminal
 }
 
-// newProgress returns a progress line on standard error that starts now.
-func (p *program) newProgress() *progress {
-	return &progress{w: p.stderr, columns: p.columns, now: p.now, started: p.now()}
+// newProgress returns a progress line that starts now.
+func newProgress(w io.Writer, columns func() int, now func() time.Time) *progress {
+	return &progress{w: w, columns: columns, now: now, started: now()}
 }
 
 // draw draws the line if it is time for it.

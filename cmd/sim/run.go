@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"bluetrace/nodes"
@@ -152,51 +151,34 @@ type runCommand struct {
 	stdoutFailed bool
 }
 
-func (p *program) newRunCommand(result *status) *cobra.Command {
-	var f runFlags
-	return prepare(&cobra.Command{
-		Use:               "run [flags] SCENARIO...",
-		Short:             "run scenarios and check their expectations",
-		Long:              "Runs scenarios and checks their expectations.",
-		Example:           exitStatuses,
-		ValidArgsFunction: completeScenarios,
-		RunE: func(c *cobra.Command, paths []string) error {
-			if err := f.check(c.Flags()); err != nil {
-				return err
-			}
-			*result = p.run(c.Context(), &f, paths)
-			return nil
-		},
-	}, f.define)
-}
-
 // run runs the scenarios. A failure of one does not stop the next; an interrupt
 // does.
-func (p *program) run(ctx context.Context, flags *runFlags, paths []string) status {
-	files, worst := p.selectScenarios(paths)
+func (r *runCommand) run(ctx context.Context, paths []string) status {
+	files, worst := r.selectScenarios(paths)
 	if len(files) == 0 {
 		return worst
 	}
-	if flags.trace != "" && len(files) > 1 {
-		p.complain(fmt.Errorf("--trace writes the events of one scenario, but %d are named", len(files)), "name one file")
+	if r.trace != "" && len(files) > 1 {
+		r.complain(fmt.Errorf("--trace writes the events of one scenario, but %d are named", len(files)),
+			"name one file")
 		return statusInvalid
 	}
-	live, err := flags.liveOptions()
-	if err != nil {
-		p.complain(err, "")
+	var err error
+	if r.live, err = r.liveOptions(); err != nil {
+		r.complain(err, "")
 		return statusOfRunning(err)
 	}
-	r := &runCommand{program: p, live: live, runFlags: *flags, names: fileNames{}, inputs: scenarioInputs(files), worst: worst}
+	r.names, r.inputs, r.worst = fileNames{}, scenarioInputs(files), worst
 	if err := r.refuseOverwriting(junitFile); err != nil {
-		p.complain(err, "")
+		r.complain(err, "")
 		return statusInvalid
 	}
 	if err := makeFolder(r.out); err != nil {
-		p.complain(err, "name a writable folder with --out")
+		r.complain(err, "name a writable folder with --out")
 		return statusError
 	}
 	if err := r.serveMetrics(); err != nil {
-		p.complain(err, "name a free port with --metrics, or 0 for any")
+		r.complain(err, "name a free port with --metrics, or 0 for any")
 		return statusError
 	}
 	for _, file := range files {
@@ -253,7 +235,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 	if r.trace == "" {
 		return r.runEngine(ctx, s, o)
 	}
-	t, err := r.openTrace(r.trace)
+	t, err := openTrace(r.trace, r.stdout, r.stderr)
 	if err != nil {
 		return nil, err
 	}
@@ -276,7 +258,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 // runEngine runs s with a progress line, warnings and metrics, as the flags ask.
 func (r *runCommand) runEngine(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*reports.Run, error) {
 	if r.terminal && !r.quiet {
-		line := r.newProgress()
+		line := newProgress(r.stderr, r.columns, r.now)
 		o.Progress = func(at sim.Progress) {
 			line.draw(func(now time.Time) string { return runProgress(s.Name, at, now.Sub(line.started)) })
 		}

@@ -53,7 +53,8 @@ func statusOfLoading(err error) status {
 // statusOfFinding returns statusInvalid for a path that is missing and a folder
 // without a scenario, and statusError for a path that cannot be read.
 func statusOfFinding(err error) status {
-	if _, ok := errors.AsType[*fs.PathError](err); !ok || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+	if _, ok := errors.AsType[*fs.PathError](err); !ok || errors.Is(err, fs.ErrNotExist) ||
+		errors.Is(err, syscall.ENOTDIR) {
 		return statusInvalid
 	}
 	return statusError

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"bluetrace/reports"
@@ -60,16 +59,21 @@ const (
 )
 
 func (f *swarmFlags) define(set *pflag.FlagSet) {
-	set.StringVar(&f.seedText, "seeds", defaultSeeds, "run the seeds `A-B`; A+N: N seeds from A on; A-: no end, with --for;\nA may be a commit's hash behind 0x, whose first 12 digits count")
+	set.StringVar(&f.seedText, "seeds", defaultSeeds,
+		"run the seeds `A-B`; A+N: N seeds from A on; A-: no end, with --for;\nA may be a commit's hash behind 0x, "+
+			"whose first 12 digits count")
 	set.DurationVar(&f.limit, "for", 0, "start no run after this `DURATION`")
 	set.StringVar(&f.from, "from", "", "with --for: start with this `SEED` instead of 1")
 	set.IntVar(&f.jobs, "jobs", min(runtime.GOMAXPROCS(0), maxJobs), "run `N` seeds at a time")
 	set.StringArrayVar(&f.sets, "set", nil, "replace ${NAME} in the scenarios: `NAME=VALUE`; may be repeated")
-	set.StringVar(&f.out, "out", "", "write the summary, and the drawn and shrunk scenario of each cause of failures, to `DIR`")
+	set.StringVar(&f.out, "out", "",
+		"write the summary, and the drawn and shrunk scenario of each cause of failures, to `DIR`")
 	f.forms = defineForms(set, "text", "json")
-	set.BoolVar(&f.merge, "merge", false, "run nothing: merge the JSON results of other swarms, named instead of scenarios")
+	set.BoolVar(&f.merge, "merge", false,
+		"run nothing: merge the JSON results of other swarms, named instead of scenarios")
 	set.BoolVar(&f.verbose, "verbose", false, "print the draws of each seed and the last events before each failure")
-	set.Uint64Var(&f.repeatEvery, "twice", defaultRepeatEvery, "run every seed that `N` divides twice and compare the runs; 0: none")
+	set.Uint64Var(&f.repeatEvery, "twice", defaultRepeatEvery,
+		"run every seed that `N` divides twice and compare the runs; 0: none")
 	set.BoolVar(&f.requireSituations, "require-marks", false, "fail if a situation of the catalogue was never reached")
 	set.BoolVar(&f.failFast, "fail-fast", false, "start no run after the first failure")
 	set.BoolVar(&f.shrink, "shrink", true, "with --out: shrink the first failure of each cause")
@@ -93,7 +97,8 @@ func (f *swarmFlags) check(set *pflag.FlagSet) (err error) {
 	case f.shrinkTime <= 0:
 		return fmt.Errorf("invalid --shrink-time %v: must be above 0", f.shrinkTime)
 	}
-	for _, name := range []string{"seeds", "for", "from", "jobs", "twice", "set", "verbose", "fail-fast", "shrink", "shrink-time"} {
+	for _, name := range []string{"seeds", "for", "from", "jobs", "twice", "set", "verbose", "fail-fast", "shrink",
+		"shrink-time"} {
 		if f.merge && set.Changed(name) {
 			return fmt.Errorf("--%s cannot be used with --merge, which runs nothing", name)
 		}
@@ -135,34 +140,16 @@ type swarmCommand struct {
 	failed  atomic.Bool // set at the first failure
 }
 
-func (p *program) newSwarmCommand(result *status) *cobra.Command {
-	var f swarmFlags
-	return prepare(&cobra.Command{
-		Use:   "swarm [flags] SCENARIO...",
-		Short: "run scenarios with many seeds, each of which draws faults",
-		Long: "Runs each scenario with many seeds. Each seed draws faults, adversaries, sizes and timings. Prints which\n" +
-			"checks failed (docs/SWARM.md).",
-		Example:           exitStatuses,
-		ValidArgsFunction: completeScenarios,
-		RunE: func(c *cobra.Command, paths []string) error {
-			if err := f.check(c.Flags()); err != nil {
-				return err
-			}
-			*result = p.swarm(c.Context(), &f, paths)
-			return nil
-		},
-	}, f.define)
-}
-
-// swarm runs the scenarios until the seeds, the time or the context end.
-func (p *program) swarm(ctx context.Context, flags *swarmFlags, paths []string) status {
-	c := &swarmCommand{program: p, swarmFlags: *flags, summary: swarm.NewSummary(), started: p.now()}
+// run runs the scenarios until the seeds, the time or the context end.
+func (c *swarmCommand) run(ctx context.Context, paths []string) status {
+	c.summary, c.started = swarm.NewSummary(), c.now()
 	c.summary.Build = sim.Build()
 	if c.merge {
 		return c.mergeResults(paths)
 	}
 	if c.seeds.Truncated {
-		fmt.Fprintf(p.stderr, "only the first %d digits of the long number count: the first seed is %d\n", swarm.HashDigits, c.seeds.First)
+		fmt.Fprintf(c.stderr, "only the first %d digits of the long number count: the first seed is %d\n",
+			swarm.HashDigits, c.seeds.First)
 	}
 	if s := c.loadScenarios(ctx, paths); s != statusPassed {
 		return s
@@ -191,7 +178,8 @@ func (c *swarmCommand) loadScenarios(ctx context.Context, paths []string) status
 			continue
 		}
 		if s.Load != nil {
-			c.complain(fmt.Errorf("%s is a load run on real sockets, but a swarm runs in virtual time", file), "leave it out")
+			c.complain(fmt.Errorf("%s is a load run on real sockets, but a swarm runs in virtual time", file),
+				"leave it out")
 			worst = max(worst, statusInvalid)
 			continue
 		}
@@ -211,10 +199,11 @@ func (c *swarmCommand) loadScenarios(ctx context.Context, paths []string) status
 
 // runSeeds runs the seeds and adds their outcomes to the summary.
 func (c *swarmCommand) runSeeds(ctx context.Context) {
-	line := c.newProgress()
+	line := newProgress(c.stderr, c.columns, c.now)
 	line.started = c.started
 	err := swarm.Run(ctx, swarm.Options{
-		Bases: c.bases, Seeds: c.seedsToStart(), Jobs: c.jobs, RepeatEvery: c.repeatEvery, Situations: true, Engine: c.engine,
+		Bases: c.bases, Seeds: c.seedsToStart(), Jobs: c.jobs, RepeatEvery: c.repeatEvery, Situations: true,
+		Engine: c.engine,
 		Limits: swarm.Limits{Events: maxEvents, Wall: maxWall, Timer: c.after},
 		OnOutcome: func(out *swarm.Outcome) {
 			if c.failFast && c.failed.Load() {
@@ -277,7 +266,8 @@ func (c *swarmCommand) repeatCommand(g *swarm.Group) string {
 func (c *swarmCommand) printOutcome(out *swarm.Outcome) {
 	var t strings.Builder
 	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Escape(out.Base.File), out.Verdict,
-		reports.Plural(out.Plan.Phones, "phone", "phones"), out.VirtualSeconds, reports.Plural(out.Events, "event", "events"))
+		reports.Plural(out.Plan.Phones, "phone", "phones"), out.VirtualSeconds,
+		reports.Plural(out.Events, "event", "events"))
 	if out.Digest != "" {
 		fmt.Fprintf(&t, ", digest %s", out.Digest)
 	}
@@ -301,7 +291,8 @@ func (c *swarmCommand) progressLine(lasted time.Duration) string {
 	if all := c.expectedRuns(); all > 0 {
 		runs = fmt.Sprintf("%s of %s", reports.FormatCount(c.summary.Runs), reports.Plural(all, "run", "runs"))
 	}
-	line := fmt.Sprintf("%s, %s failed, %.1f per second", runs, reports.FormatCount(c.summary.Failed), float64(c.summary.Runs)/lasted.Seconds())
+	line := fmt.Sprintf("%s, %s failed, %.1f per second", runs, reports.FormatCount(c.summary.Failed),
+		float64(c.summary.Runs)/lasted.Seconds())
 	if c.limit > 0 {
 		line += fmt.Sprintf(", %s left", max(c.limit-lasted, 0).Round(time.Second))
 	}
@@ -334,8 +325,9 @@ func (c *swarmCommand) finish() {
 	}
 	if c.forms.has("text") {
 		c.toStdout(func(w io.Writer) error {
-			return c.summary.Text(w, swarm.TextOptions{Color: c.colour && !c.noColor, ShowDraws: c.verbose, DrawsPrinted: c.verbose,
-				ListUnreached: c.verbose || c.requireSituations, NoOutputFolder: c.out == "" && !c.merge})
+			return c.summary.Text(w,
+				swarm.TextOptions{Color: c.colour && !c.noColor, ShowDraws: c.verbose, DrawsPrinted: c.verbose,
+					ListUnreached: c.verbose || c.requireSituations, NoOutputFolder: c.out == "" && !c.merge})
 		})
 	}
 	if c.forms.has("json") {

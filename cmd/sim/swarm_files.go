@@ -65,7 +65,8 @@ func (c *swarmCommand) generatedFiles() (paths []string, err error) {
 	for _, e := range entries {
 		name := e.Name()
 		named := strings.HasPrefix(name, drawnPrefix) || strings.HasPrefix(name, foundPrefix)
-		if path := filepath.Join(c.out, name); named && strings.HasSuffix(name, yamlEnd) && e.Type().IsRegular() && isGenerated(path) {
+		if path := filepath.Join(c.out, name); named && strings.HasSuffix(name, yamlEnd) && e.Type().IsRegular() &&
+			isGenerated(path) {
 			paths = append(paths, path)
 		}
 	}
@@ -160,7 +161,7 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 		limit = c.limit
 	}
 	until := c.now().Add(limit)
-	line := c.newProgress()
+	line := newProgress(c.stderr, c.columns, c.now)
 	defer line.clear()
 	all := c.summary.Sorted()
 	for i, g := range all {
@@ -184,7 +185,8 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 }
 
 // shrinkFailure shrinks one failure, within its own time limit and that of all.
-func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenario, g *swarm.Group, name string, until time.Time) {
+func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenario, g *swarm.Group, name string,
+	until time.Time) {
 	if !c.now().Before(until) {
 		g.ShrunkNote = "not shrunk: no time left"
 		return
@@ -230,7 +232,8 @@ type swarmResult struct {
 // mergeResults merges the results of other swarms.
 func (c *swarmCommand) mergeResults(paths []string) status {
 	if len(paths) == 0 {
-		c.complain(errors.New("no result was named"), "name the JSON files of swarms, or their folders, such as a/swarm.json b")
+		c.complain(errors.New("no result was named"),
+			"name the JSON files of swarms, or their folders, such as a/swarm.json b")
 		return statusInvalid
 	}
 	var merged []swarmResult
@@ -298,7 +301,8 @@ func besideResult(result, file string) string {
 // conflict returns the reason for which two results cannot be merged, or nil.
 func (r *swarmResult) conflict(o *swarmResult) error {
 	if r.summary.Build != o.summary.Build {
-		return fmt.Errorf("%q is of the build %s and %q of the build %s, where a seed may give another run: merge results of one build",
+		return fmt.Errorf("%q is of the build %s and %q of the build %s, where a seed may give another run: merge "+
+			"results of one build",
 			r.path, buildText(r.summary.Build), o.path, buildText(o.summary.Build))
 	}
 	if file, seeds, twice := r.summary.Overlap(o.summary); twice {

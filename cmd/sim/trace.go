@@ -24,10 +24,11 @@ type trace struct {
 	err     error    // the first error of writing
 }
 
-func (p *program) openTrace(path string) (*trace, error) {
+// openTrace opens the trace at path. own are the program's outputs.
+func openTrace(path string, own ...io.Writer) (*trace, error) {
 	t := &trace{path: path}
-	if own := p.ownOutput(path); own != nil {
-		t.direct = bufio.NewWriterSize(own, traceBuffer)
+	if output := ownOutput(path, own); output != nil {
+		t.direct = bufio.NewWriterSize(output, traceBuffer)
 		return t, nil
 	}
 	target, whole := replaceable(path)
@@ -49,12 +50,12 @@ const traceBuffer = 1 << 16
 // the file that standard output was redirected to), or nil. Opening it again would
 // give a second offset into the file, and would hide that the reader of a pipe has
 // gone.
-func (p *program) ownOutput(path string) io.Writer {
+func ownOutput(path string, outputs []io.Writer) io.Writer {
 	named, err := os.Stat(path)
 	if err != nil {
 		return nil
 	}
-	for _, own := range []io.Writer{p.stdout, p.stderr} {
+	for _, own := range outputs {
 		f, ok := own.(*os.File)
 		if !ok {
 			continue
