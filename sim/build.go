@@ -15,6 +15,7 @@ import (
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 	"bluetrace/sim/event"
+	"bluetrace/sim/prefetch"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -97,7 +98,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 		around:  map[check.Invariant][]string{},
 	}
 	names := s.PhoneNames()
-	askForLargePages(len(names))
+	requestLargePages(len(names))
 	r.accounts = accountsOf(s, names)
 	if err := r.assignAccounts(names); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (r *run) make(c virtual.Config, legacy *world.Legacy) error {
 	recs.Subscribe(&r.events)
 	r.events.Subscribe(legacy)
 	c.Events, c.Tick = &r.events, legacy.Story.Tick
-	c.Foreseers = []virtual.Foreseer{r.rules, r}
+	c.Prefetchers = []prefetch.Prefetcher{r.rules, r}
 	w, err := virtual.New(c)
 	if err != nil {
 		return &Invalid{Place: r.scenario.File, Err: err}

@@ -11,7 +11,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// A line that is taken is one that the server writes, but for a space and a
+// A line that is accepted is one that the server writes, except for a space and a
 // carriage return at its end.
 func FuzzIssueLine(f *testing.F) {
 	for _, line := range []string{aliceLine, aliceLine + " ", aliceLine + " \r", unfinished[:30], "", "Zoë" + aliceLine[len(alice):]} {
@@ -19,7 +19,7 @@ func FuzzIssueLine(f *testing.F) {
 	}
 	z := protocol.NewZone(time.UTC)
 	f.Fuzz(func(t *testing.T, line []byte) {
-		r, err := restored(line, newPairs(z, startWall), map[string]string{})
+		r, err := parseRecord(line, newPairs(z, startWall), map[string]string{})
 		if err != nil {
 			return
 		}
@@ -39,27 +39,26 @@ func FuzzAttemptsLine(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if a, err := readAttempts(line); err == nil {
+		if a, err := parseAttempts(line); err == nil {
 			if again := appendAttempts(nil, &a); string(again) != string(line)+"\n" || bytes.IndexByte(line, '\n') >= 0 {
 				t.Fatalf("%q was taken, and is written as %q", line, again)
 			}
 		}
-		if key, ok := readKey(line); ok && string(appendKey(nil, key)) != string(line)+"\n" {
+		if key, ok := parseKey(line); ok && string(appendKey(nil, key)) != string(line)+"\n" {
 			t.Fatalf("the key line %q is written as %q", line, appendKey(nil, key))
 		}
 		a := nodes.Attempts{Known: true, User: string(line), Wrong: 1}
-		if writable(&a) != nil {
+		if checkAttempts(&a) != nil {
 			return
 		}
 		written := appendAttempts(nil, &a)
-		if again, err := readAttempts(written[:len(written)-1]); err != nil || again != a {
+		if again, err := parseAttempts(written[:len(written)-1]); err != nil || again != a {
 			t.Fatalf("the name %q comes back as %q, %v", line, again.User, err)
 		}
 	})
 }
 
-// Whatever is in attempts.txt, the server starts, and what it has read it reads
-// again.
+// The server starts with any attempts.txt, and reads the same states again.
 func FuzzAttemptsFile(f *testing.F) {
 	f.Add([]byte(firstRow + "known +61410888888 2 0 0\nunknown feab0000000000000000000000000000 0 5 60000000000\nknown x"))
 	f.Add([]byte("known a 1 0 0\n"))
@@ -87,7 +86,7 @@ func FuzzCredentials(f *testing.F) {
 			t.Fatalf("%d accounts, and %v", len(list), err)
 		}
 		for _, c := range list {
-			if !plain([]byte(c.User)) || c.Password == "" || strings.ContainsAny(c.Password, " \n") {
+			if !isPlain([]byte(c.User)) || c.Password == "" || strings.ContainsAny(c.Password, " \n") {
 				t.Fatalf("account %q with password %q", c.User, c.Password)
 			}
 			if !bytes.Contains(text, []byte(c.User+" "+c.Password)) {
@@ -104,12 +103,12 @@ func FuzzCredentials(f *testing.F) {
 	})
 }
 
-// Whatever is in both files: they are refused and left alone, or what is kept of
-// them is the same after it was written, and nothing else of the log is lost.
+// With any contents, the two files are refused and unchanged, or their entries are
+// the same after a Write and nothing else of the log is lost.
 func FuzzContactLog(f *testing.F) {
 	k := entry(1, 0)
-	line := string(appendJournal(nil, &k))
-	f.Add([]byte(textOf(k, entry(2, 0))), []byte(journalMark+"\n"+line))
+	line := string(appendJournalLine(nil, &k))
+	f.Add([]byte(textOf(k, entry(2, 0))), []byte(journalHeader+"\n"+line))
 	f.Add([]byte("x\n"+textOf(k)), []byte(line+line[:50]))
 	f.Fuzz(func(t *testing.T, log, journal []byte) {
 		m := NewMemory()
@@ -140,19 +139,19 @@ func FuzzContactLog(f *testing.F) {
 
 func FuzzJournalLine(f *testing.F) {
 	k := entry(1, 0)
-	line := appendJournal(nil, &k)
+	line := appendJournalLine(nil, &k)
 	f.Add(line[:len(line)-1])
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if k, err := readJournalLine(line); err == nil {
-			if again := appendJournal(nil, &k); string(again) != string(line)+"\n" {
+		if k, err := parseJournalLine(line); err == nil {
+			if again := appendJournalLine(nil, &k); string(again) != string(line)+"\n" {
 				t.Fatalf("%q was taken, and is written as %q", line, again)
 			}
 		}
 	})
 }
 
-// Whatever is at the end of tempIDs.txt, a line that is stored stands by itself
-// afterwards, every whole line is as it was, and nothing is lost.
+// With any end of tempIDs.txt, a stored line has a line of its own afterwards, every
+// complete line is unchanged, and nothing is lost.
 func FuzzTornTempIDs(f *testing.F) {
 	f.Add([]byte(aliceLine + "\n" + unfinished))
 	f.Add([]byte(unfinished[:40]))
