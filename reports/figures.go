@@ -100,7 +100,7 @@ func (p *page) speed(r *Run) {
 		p.field("throughput", fmt.Sprintf("%s beacons delivered per virtual second, %s per wall second",
 			figures(t.BeaconsPerVirtualSecond), figures(t.BeaconsPerWallSecond)))
 	}
-	p.field("time", fmt.Sprintf("%s virtual in %s wall (%s times as fast as life)",
+	p.field("time", fmt.Sprintf("%s virtual in %s wall (%sx real time)",
 		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), figures(t.VirtualPerWall)))
 	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", FormatCount(r.Events), figures(t.EventsPerWallSecond), sizeOf(r)))
 }

@@ -12,6 +12,7 @@ type Result struct {
 	path   string // of the file that it was read from
 	number int    // of the objects in that file, from 1; 0: it is the only one
 
+	Format         int             `json:"format"`
 	Scenario       string          `json:"scenario"`
 	World          string          `json:"world"`
 	Seed           uint64          `json:"seed"`
@@ -67,6 +68,9 @@ func (r *Result) place() string {
 
 // check refuses what is no result, or one that no run can have.
 func (r *Result) check() error {
+	if err := reports.CheckFormat(r.Format); err != nil {
+		return err
+	}
 	switch {
 	case r.Scenario == "" || r.World == "":
 		return fmt.Errorf("this is no result of a run: it has no `scenario` or no `world`")
