@@ -400,7 +400,7 @@ func TestVersionNamesTheBuild(t *testing.T) {
 func TestInitWritesAScenarioThatPasses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "first.yaml")
 	b := newBench()
-	b.starter = starterScenario
+	b.starter = scenarios.Starter
 	if got := b.command(t.Context(), []string{"init", file}); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
