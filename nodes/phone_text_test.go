@@ -2,8 +2,8 @@ package nodes
 
 import "testing"
 
-// Trouble is what nobody typed for.
-func TestTrouble(t *testing.T) {
+// IsConnectionMessage is true of messages that do not answer a typed line.
+func TestIsConnectionMessage(t *testing.T) {
 	for text, want := range map[string]bool{
 		"no answer from the server":                                     true,
 		"the server closed the connection":                              true,
@@ -14,9 +14,11 @@ func TestTrouble(t *testing.T) {
 		"not connected to the server: start the client again to log in": false,
 		"you have logged out":                                           false,
 	} {
-		e := PhoneEffect{Kind: PhonePrint, Text: text}
-		equal(t, text, e.IsConnectionMessage(), want)
-		e.Kind = PhonePrompt
-		equal(t, "as a prompt", e.IsConnectionMessage(), false)
+		t.Run(text, func(t *testing.T) {
+			e := PhoneEffect{Kind: PhonePrint, Text: text}
+			equal(t, text, e.IsConnectionMessage(), want)
+			e.Kind = PhonePrompt
+			equal(t, "as a prompt", e.IsConnectionMessage(), false)
+		})
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// reads feeds each read and takes every message, as "kind:bytes".
+// reads feeds each read and returns every message as "kind:bytes".
 func reads(r *Reader, feeds ...string) []string {
 	var got []string
 	for _, p := range feeds {
@@ -62,11 +62,13 @@ func TestReader(t *testing.T) {
 		{"an upload that ends in the middle", ExpectLine, []string{id + start[:7]}, lines[:1], start[:7]},
 	}
 	for _, test := range tests {
-		var r Reader
-		r.Expect(test.expect)
-		if got := reads(&r, test.feeds...); !slices.Equal(got, test.want) || string(r.Unread()) != test.rest {
-			t.Errorf("%s:\n got %q, rest %q\nwant %q, rest %q", test.why, got, r.Unread(), test.want, test.rest)
-		}
+		t.Run(fmt.Sprintf("%v %.60q", test.expect, test.feeds), func(t *testing.T) {
+			var r Reader
+			r.Expect(test.expect)
+			if got := reads(&r, test.feeds...); !slices.Equal(got, test.want) || string(r.Unread()) != test.rest {
+				t.Errorf("%s:\n got %q, rest %q\nwant %q, rest %q", test.why, got, r.Unread(), test.want, test.rest)
+			}
+		})
 	}
 }
 
@@ -80,7 +82,7 @@ func TestReaderExpectsAUsernameFirst(t *testing.T) {
 	}
 }
 
-// What is left of a read belongs to the next expectation.
+// The rest of a read belongs to the next expectation.
 func TestReaderCarriesTheRestOver(t *testing.T) {
 	id, start, expiry, _ := parts(wire)
 	var r Reader
@@ -162,10 +164,12 @@ func TestSplitLogin(t *testing.T) {
 		{"", "", "", false},
 	}
 	for _, test := range tests {
-		name, rest, ok := SplitLogin([]byte(test.read), known)
-		if string(name) != test.name || string(rest) != test.rest || ok != test.ok {
-			t.Errorf("SplitLogin(%q) = %q, %q, %v", test.read, name, rest, ok)
-		}
+		t.Run(fmt.Sprintf("%q", test.read), func(t *testing.T) {
+			name, rest, ok := SplitLogin([]byte(test.read), known)
+			if string(name) != test.name || string(rest) != test.rest || ok != test.ok {
+				t.Errorf("SplitLogin(%q) = %q, %q, %v", test.read, name, rest, ok)
+			}
+		})
 	}
 }
 
@@ -182,21 +186,23 @@ func TestParseCount(t *testing.T) {
 		{"1", 0, ErrCountThree}, {"2", 0, ErrCountThree}, {"4", 0, ErrCountThree}, {"9999998", 0, ErrCountThree},
 	}
 	for _, test := range tests {
-		lines, err := ParseCount([]byte(test.text))
-		if lines != test.lines || err != test.err {
-			t.Errorf("ParseCount(%q) = %d, %v, want %d, %v", test.text, lines, err, test.lines, test.err)
-		}
-		if err != nil && !errors.Is(err, ErrCount) {
-			t.Errorf("ParseCount(%q): %v is no ErrCount", test.text, err)
-		}
+		t.Run(fmt.Sprintf("%q", test.text), func(t *testing.T) {
+			lines, err := ParseCount([]byte(test.text))
+			if lines != test.lines || err != test.err {
+				t.Errorf("ParseCount(%q) = %d, %v, want %d, %v", test.text, lines, err, test.lines, test.err)
+			}
+			if err != nil && !errors.Is(err, ErrCount) {
+				t.Errorf("ParseCount(%q): %v is no ErrCount", test.text, err)
+			}
+		})
 	}
 	if got := ErrCountThree.Error(); got != "no count of lines: it is not a multiple of 3" {
 		t.Errorf("the error reads %q", got)
 	}
 }
 
-// The recorded exchanges: what the phone sent is what the Reader makes of it,
-// and each answer is one that a phone knows.
+// The Reader finds the messages of the recorded exchanges, and a phone knows each
+// answer.
 func TestRecordedExchanges(t *testing.T) {
 	text, err := os.ReadFile("testdata/tcp.txt")
 	if err != nil {
@@ -237,7 +243,7 @@ func TestRecordedExchanges(t *testing.T) {
 	}
 }
 
-// turn is what a server expects after m.
+// turn returns the expectation of a server after m.
 func turn(t *testing.T, r *Reader, m Message, lines int) int {
 	t.Helper()
 	switch m.Kind {
@@ -264,7 +270,7 @@ func turn(t *testing.T, r *Reader, m Message, lines int) int {
 	return lines
 }
 
-// answer reads one of the server's sends as the phone that waits for it.
+// answer parses a send of the server as the phone that waits for it does.
 func answer(server *Reader, phone *ReplyReader, text string) Reply {
 	switch {
 	case server.expect == ExpectPassword:
@@ -281,7 +287,7 @@ func answer(server *Reader, phone *ReplyReader, text string) Reply {
 	}
 }
 
-// cut cuts text into reads: each byte of sizes is the length of one.
+// cut splits text into reads. Each byte of sizes is the length of one.
 func cut(text []byte, sizes []byte) [][]byte {
 	var reads [][]byte
 	for len(text) > 0 {
@@ -295,7 +301,7 @@ func cut(text []byte, sizes []byte) [][]byte {
 	return reads
 }
 
-// grammarOf is what a stream comes to, with neighbouring skipped bytes as one.
+// grammarOf returns the messages of a stream, with adjacent skipped bytes as one.
 func grammarOf(expect Expectation, feeds [][]byte) (messages []string, taken []byte) {
 	var r Reader
 	r.Expect(expect)
@@ -316,8 +322,8 @@ func grammarOf(expect Expectation, feeds [][]byte) (messages []string, taken []b
 	return messages, append(taken, r.Unread()...)
 }
 
-// However a stream of commands or lines is cut into reads, it comes to the same;
-// in every expectation each byte comes out once, in order.
+// A stream of commands or lines gives the same messages for any split into reads.
+// With every expectation, each byte is returned once, in order.
 func FuzzReader(f *testing.F) {
 	f.Add(uint8(2), []byte("Download_tempIDlog outlogoutUpload_contact_log\nDowDownload_tempID"), []byte{3, 0, 20, 7, 1})
 	f.Add(uint8(4), []byte(wire+wire), []byte{0, 0, 30})
@@ -337,7 +343,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// Any turns of Feed, Next and Expect: each byte comes out once, in order.
+// With any sequence of Feed, Next and Expect, each byte is returned once, in order.
 func FuzzReaderExpect(f *testing.F) {
 	f.Add([]byte("Upload_contact_log3"+wire), []byte{18, 2, 255, 1, 3, 20, 4})
 	f.Fuzz(func(t *testing.T, text, turns []byte) {

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +25,12 @@ func TestParseTime(t *testing.T) {
 		{"31/12/9999 23:59:59", lastLocalTime},
 	}
 	for _, test := range tests {
-		got, err := ParseTime([]byte(test.text))
-		if err != nil || got != test.want || got.String() != test.text {
-			t.Errorf("ParseTime(%q) = %d, %v, want %d", test.text, got, err, test.want)
-		}
+		t.Run(test.text, func(t *testing.T) {
+			got, err := ParseTime([]byte(test.text))
+			if err != nil || got != test.want || got.String() != test.text {
+				t.Errorf("ParseTime(%q) = %d, %v, want %d", test.text, got, err, test.want)
+			}
+		})
 	}
 }
 
@@ -40,13 +43,15 @@ func TestParseTimeRefuses(t *testing.T) {
 		"30/07/2020 24:00:00", "30/07/2020 06:60:12", "30/07/2020 06:58:60", "30/07/2020 06:58:12\n",
 		"30/07/202\xb0 06:58:12", "30/07/2020\x0006:58:12", ":0/07/2020 06:58:12", "30/07/2020 06:58:1:",
 	} {
-		if got, err := ParseTime([]byte(text)); err != ErrTime || got != 0 {
-			t.Errorf("ParseTime(%q) = %d, %v, want ErrTime", text, got, err)
-		}
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			if got, err := ParseTime([]byte(text)); err != ErrTime || got != 0 {
+				t.Errorf("ParseTime(%q) = %d, %v, want ErrTime", text, got, err)
+			}
+		})
 	}
 }
 
-// Every byte value at every place, against the time package.
+// Every byte value at every position gives the result of the time package.
 func TestParseTimeEveryByte(t *testing.T) {
 	for _, text := range []string{"30/07/2020 16:58:12", "09/10/1999 23:59:39", "29/02/2000 00:00:00"} {
 		for at := range TimeSize {
@@ -59,8 +64,8 @@ func TestParseTimeEveryByte(t *testing.T) {
 	}
 }
 
-// Every day of 400 years, a whole cycle of the calendar, and every 97th of the
-// others, there and back, against the time package.
+// Every day of 400 years, a whole cycle of the calendar, and every 97th of the others
+// gives the result of the time package, in both directions.
 func TestEveryDay(t *testing.T) {
 	var want []byte
 	var got [TimeSize]byte
@@ -99,7 +104,7 @@ func TestPutPanicsWithTheNumbers(t *testing.T) {
 	}
 }
 
-// panicText runs f and returns what it panicked with.
+// panicText runs f and returns the value of its panic.
 func panicText(f func()) (text string) {
 	defer func() { text, _ = recover().(string) }()
 	f()

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,10 +12,12 @@ func TestParseTempID(t *testing.T) {
 	for _, text := range []string{
 		"99033999094940624829", "10000000000000000000", "99999999999999999999", "00000000000000000000",
 	} {
-		id, err := ParseTempID([]byte(text))
-		if err != nil || id.String() != text {
-			t.Errorf("ParseTempID(%q) = %q, %v", text, id, err)
-		}
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			id, err := ParseTempID([]byte(text))
+			if err != nil || id.String() != text {
+				t.Errorf("ParseTempID(%q) = %q, %v", text, id, err)
+			}
+		})
 	}
 	for _, text := range []string{
 		"", "1", "1234567890123456789", "123456789012345678901", " 9033999094940624829", "9903399909494062482\n",
@@ -26,7 +29,7 @@ func TestParseTempID(t *testing.T) {
 	}
 }
 
-// Every byte value at every place: only the ten digits pass.
+// Of all byte values at every position, only the ten digits are valid.
 func TestParseTempIDEveryByte(t *testing.T) {
 	for at := range TempIDSize {
 		for c := range 256 {
@@ -40,7 +43,7 @@ func TestParseTempIDEveryByte(t *testing.T) {
 	}
 }
 
-// script is a source that gives these numbers, then panics.
+// script is a source that returns these numbers, then panics.
 type script []uint64
 
 func (s *script) Uint64() uint64 {
@@ -57,15 +60,17 @@ func TestDrawTempIDEnds(t *testing.T) {
 	}{
 		{script{1 << 40, 1 << 40}, "10000005360000000596"},
 		{script{top, top}, "99999999999999999999"},
-		// 0 would make the smallest number likelier than the others: drawn again.
+		// 0 would make the smallest number more likely: it is rejected.
 		{script{0, top, 0, 0, top}, "99999999999999999999"},
 		{script{0, 1 << 31, 0, 1 << 31}, "10000000010000000001"},
 	}
 	for _, test := range tests {
-		draws := test.draws
-		if got := DrawTempID(&draws).String(); got != test.want || len(draws) != 0 {
-			t.Errorf("DrawTempID(%v) = %s with %d draws left, want %s", test.draws, got, len(draws), test.want)
-		}
+		t.Run(test.want, func(t *testing.T) {
+			draws := test.draws
+			if got := DrawTempID(&draws).String(); got != test.want || len(draws) != 0 {
+				t.Errorf("DrawTempID(%v) = %s with %d draws left, want %s", test.draws, got, len(draws), test.want)
+			}
+		})
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 	_ "time/tzdata"
 )
 
-// zoneNames is zones with something odd about each: half an hour of daylight
-// saving, two hours, a negative one, days that were skipped or had twice, offsets
-// with seconds, four changes a year, no changes at all.
+// zoneNames are zones with special rules: daylight saving of half an hour, of two
+// hours, a negative one, skipped or repeated days, offsets with seconds, four changes
+// a year, no changes at all.
 var zoneNames = [...]string{
 	"UTC", "Australia/Sydney", "Australia/Lord_Howe", "Europe/London", "Europe/Dublin", "Pacific/Apia",
 	"Pacific/Kwajalein", "Africa/Casablanca", "Africa/Monrovia", "Antarctica/Troll", "Asia/Manila",
@@ -28,7 +28,7 @@ func location(t testing.TB, name string) *time.Location {
 	return loc
 }
 
-// local reads a time that the test wrote itself.
+// local parses a time that the test wrote itself.
 func local(t testing.TB, text string) LocalTime {
 	t.Helper()
 	at, err := ParseTime([]byte(text))
@@ -38,7 +38,7 @@ func local(t testing.TB, text string) LocalTime {
 	return at
 }
 
-// instant reads an RFC 3339 time as Unix seconds.
+// instant parses an RFC 3339 time as Unix seconds.
 func instant(t testing.TB, text string) int64 {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, text)
@@ -99,24 +99,26 @@ func TestReadings(t *testing.T) {
 		{"Pacific/Kwajalein", "21/08/1993 12:00:00", nil},
 	}
 	for _, test := range tests {
-		z := NewZone(location(t, test.zone))
-		var want []int64
-		for _, text := range test.want {
-			want = append(want, instant(t, text))
-		}
-		r, n := z.Readings(local(t, test.local))
-		if !slices.Equal(r[:n], want) {
-			t.Errorf("%s %s: %v, want %v", test.zone, test.local, r[:n], want)
-		}
-		z.Local(instant(t, "2020-06-01T00:00:00Z"))
-		if r, n = z.Readings(local(t, test.local)); !slices.Equal(r[:n], want) {
-			t.Errorf("%s %s, remembering 2020: %v, want %v", test.zone, test.local, r[:n], want)
-		}
+		t.Run(test.zone+" "+test.local, func(t *testing.T) {
+			z := NewZone(location(t, test.zone))
+			var want []int64
+			for _, text := range test.want {
+				want = append(want, instant(t, text))
+			}
+			r, n := z.Readings(local(t, test.local))
+			if !slices.Equal(r[:n], want) {
+				t.Errorf("%s %s: %v, want %v", test.zone, test.local, r[:n], want)
+			}
+			z.Local(instant(t, "2020-06-01T00:00:00Z"))
+			if r, n = z.Readings(local(t, test.local)); !slices.Equal(r[:n], want) {
+				t.Errorf("%s %s, remembering 2020: %v, want %v", test.zone, test.local, r[:n], want)
+			}
+		})
 	}
 }
 
-// Around every change of two hundred years, and in between, whatever the zone
-// remembers, its readings are those found by trial.
+// The readings of a zone equal those found by trial, around every change of two
+// hundred years and in between, with any cache.
 func TestReadingsByTrial(t *testing.T) {
 	for i, name := range zoneNames {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +133,7 @@ func TestReadingsByTrial(t *testing.T) {
 				if next.IsZero() {
 					break
 				}
-				// On some days the time package's end of a period lies before them.
+				// On some days the time package returns an end of the period before them.
 				at = at.Add(max(next.Sub(at), 24*time.Hour))
 			}
 			for range 50 {
@@ -238,7 +240,7 @@ func or(text, instead string) string {
 	return text
 }
 
-// pairByTrial is Pair from its sentence in PROTOCOL.md: sort all pairs.
+// pairByTrial implements Pair as PROTOCOL.md states it: it sorts all pairs.
 func pairByTrial(loc *time.Location, start, expiry LocalTime, wall int64) (Span, error) {
 	starts, expiries := readingsByTrial(loc, start), readingsByTrial(loc, expiry)
 	if len(starts) == 0 || len(expiries) == 0 {

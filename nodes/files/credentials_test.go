@@ -19,7 +19,7 @@ func accounts(pairs ...string) (list []nodes.Credential) {
 	return list
 }
 
-// credentialsAre asks once.
+// credentialsAre checks the result of one call of Credentials.
 func credentialsAre(t *testing.T, s *Server, changed bool, pairs ...string) {
 	t.Helper()
 	list, c, err := s.Credentials()
@@ -84,7 +84,7 @@ func TestTheFirstCredentialsMustBeThere(t *testing.T) {
 	credentialsAre(t, s, true, "a", "b")
 }
 
-func TestRemarksOnCredentials(t *testing.T) {
+func TestNotesOnCredentials(t *testing.T) {
 	m := NewMemory()
 	m.WriteFile(credentialsName, []byte("alice secret1\nbob secret2 \nalice secret3\ncarol secret4  \r\nalice secret5\ndave  \n"), 0o644)
 	s := openServer(t, m)
@@ -121,11 +121,13 @@ func TestReadCredentials(t *testing.T) {
 		strings.Repeat(" ", longestLine-1) + "\nzoe a": accounts("zoe", "a"),
 		strings.Repeat("\n", 1<<20) + "zoe a":          accounts("zoe", "a"),
 	} {
-		list, err := ReadCredentials(strings.NewReader(text))
-		if err != nil {
-			t.Errorf("%.40q: %v", text, err)
-		}
-		equal(t, fmt.Sprintf("accounts of %.40q", text), list, want)
+		t.Run(fmt.Sprintf("%.30q", text), func(t *testing.T) {
+			list, err := ReadCredentials(strings.NewReader(text))
+			if err != nil {
+				t.Errorf("%.40q: %v", text, err)
+			}
+			equal(t, fmt.Sprintf("accounts of %.40q", text), list, want)
+		})
 	}
 }
 
@@ -142,11 +144,13 @@ func TestReadCredentialsRefuses(t *testing.T) {
 		{"zoe " + strings.Repeat("Secret", 1<<20) + "\n", 1, "line 1: the password is longer than 1024 bytes"},
 		{strings.Repeat(" ", 1<<20) + "zoe Secret", 1, "line 1: it is not a username, one space and a password"},
 	} {
-		list, err := ReadCredentials(strings.NewReader(c.text))
-		broken, ok := errors.AsType[*CredentialError](err)
-		if list != nil || !ok || broken.Line != c.line || err.Error() != c.err || strings.Contains(err.Error(), "Secret") {
-			t.Errorf("%.40q: %d accounts, %v, want %s", c.text, len(list), err, c.err)
-		}
+		t.Run(fmt.Sprintf("%.30q", c.text), func(t *testing.T) {
+			list, err := ReadCredentials(strings.NewReader(c.text))
+			broken, ok := errors.AsType[*CredentialError](err)
+			if list != nil || !ok || broken.Line != c.line || err.Error() != c.err || strings.Contains(err.Error(), "Secret") {
+				t.Errorf("%.40q: %d accounts, %v, want %s", c.text, len(list), err, c.err)
+			}
+		})
 	}
 	_, err := ReadCredentials(strings.NewReader("\ufeff\r\n"))
 	if !errors.Is(err, errNoAccount) {
