@@ -34,7 +34,7 @@ type queue struct {
 	stuck         bool // after the first connection a message takes a minute
 }
 
-func (q *queue) Dial(ear load.ConnHandler) load.Conn {
+func (q *queue) Dial(handler load.ConnHandler) load.Conn {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now := time.Now().Unix(); now != q.second {
@@ -47,15 +47,15 @@ func (q *queue) Dial(ear load.ConnHandler) load.Conn {
 	here, there := net.Pipe()
 	go q.serve(there)
 	go func() {
-		ear.OnOpen(nil)
+		handler.OnOpen(nil)
 		p := make([]byte, 1024)
 		for {
 			n, err := here.Read(p)
 			if err != nil {
-				ear.OnEnd(err)
+				handler.OnEnd(err)
 				return
 			}
-			ear.OnData(p[:n])
+			handler.OnData(p[:n])
 		}
 	}()
 	return pipe{here}

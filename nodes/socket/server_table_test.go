@@ -10,7 +10,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// upload is what a phone sends line by line, with the TempID id in it.
+// upload returns the lines of an upload with the TempID id.
 func uploadOf(id protocol.TempID) []string {
 	return []string{id.String(), "23/11/2026 06:32:38", "23/11/2026 06:47:38"}
 }
@@ -189,7 +189,7 @@ func TestJoinedAndSplitReads(t *testing.T) {
 	}
 }
 
-// has reads an answer, and says whether it is text.
+// has reads an answer, and reports whether it is text.
 func (p *peer) has(text string) bool {
 	p.t.Helper()
 	b := make([]byte, 1024)
@@ -200,8 +200,8 @@ func (p *peer) has(text string) bool {
 	return string(b[:n]) == text
 }
 
-// A block of 60 seconds over a real socket, at its very boundary, on a clock
-// that only the test moves.
+// A block of 60 seconds ends exactly at its boundary, over a real socket with a
+// mock clock.
 func TestABlockLastsToItsNanosecond(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()

@@ -10,8 +10,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// spread has so many logins in each of so many seconds, evenly from 0 to 100 ms,
-// and downloads of 5 ms.
+// spread returns a measurement with a number of logins in each of a number of
+// seconds, evenly from 0 to 100 ms, and with downloads of 5 ms.
 func spread(seconds, each int) *Measurement {
 	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1}
 	draws := rand.New(rand.NewPCG(1, 2))
@@ -55,9 +55,9 @@ func TestConfidence(t *testing.T) {
 	}
 }
 
-// TestConfidenceIsWhatItSays: of runs whose true p95 is just at the limit, drawn
-// anew each time, the confidence is as often above a half as below.
-func TestConfidenceIsWhatItSays(t *testing.T) {
+// TestConfidenceIsCalibrated draws runs whose true p95 is exactly at the limit:
+// the confidence is above a half as often as below.
+func TestConfidenceIsCalibrated(t *testing.T) {
 	draws := rand.New(rand.NewPCG(8, 9))
 	const runs = 80
 	above, sum := 0, 0.0

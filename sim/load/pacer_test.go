@@ -24,8 +24,8 @@ func TestConstantPace(t *testing.T) {
 	}
 }
 
-// TestRampFromNothing: the rate goes from 0 to 10 a second in 10 s, so that
-// arrival n is due at the root of 2n.
+// TestRampFromNothing: if the rate rises from 0 to 10 per second in 10 s, arrival
+// n is due at the square root of 2n.
 func TestRampFromNothing(t *testing.T) {
 	p := NewPacer(&scenarios.Traffic{Stages: []scenarios.Stage{{Duration: 10 * time.Second, Rate: 10}}})
 	for n := range 50 {
@@ -39,8 +39,8 @@ func TestRampFromNothing(t *testing.T) {
 	}
 }
 
-// TestPaceIsTheIntegralOfTheRate holds random stages against a numeric
-// integration of the rate that the stages ask for.
+// TestPaceIsTheIntegralOfTheRate compares random stages with a numeric integration
+// of their rate.
 func TestPaceIsTheIntegralOfTheRate(t *testing.T) {
 	draws := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -81,7 +81,7 @@ func TestPaceIsTheIntegralOfTheRate(t *testing.T) {
 	}
 }
 
-// asked is the rate that a scenario asks for at a time, in seconds, told anew.
+// asked returns the target rate at a time in seconds, from an independent formula.
 func asked(load *scenarios.Traffic, at float64) float64 {
 	if at < load.WarmUp.Seconds() {
 		return load.StartRate

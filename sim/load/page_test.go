@@ -10,7 +10,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// TestExamplesOfThePage: the whole examples with a load pass, on a server that
+// TestExamplesOfThePage: the complete examples of a load pass, on a server that
 // answers within a millisecond.
 func TestExamplesOfThePage(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/SCENARIOS.md")

@@ -20,8 +20,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// The test's program is also what benchmarks run beside themselves, as
-// processes of their own, when this variable names one of these.
+// Benchmarks start the test program again as a process of its own, with this
+// variable set to one of these roles.
 const (
 	asVariable = "BLUETRACE_TEST_AS"
 	asServer   = "server" // the project's
@@ -52,8 +52,8 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// echo is the yardstick of a server: it answers each message by its first byte,
-// at once. It says where it listens, and ends with its standard input.
+// echo is the yardstick of a server: it answers each message by its first byte, at
+// once. It prints its address, and ends with its standard input.
 func echo(out io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,7 +125,7 @@ func startEcho(b testing.TB) (address string) {
 	return strings.TrimSpace(line)
 }
 
-// startServer starts the project's server with accounts for so many phones.
+// startServer starts the project's server with accounts for the phones.
 func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 	b.Helper()
 	b.Setenv(asVariable, asServer)
@@ -146,7 +146,7 @@ func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 	return c
 }
 
-// benched is a configuration of so many phones on real sockets.
+// benched returns a configuration of a number of phones on real sockets.
 func benched(phones int, address string, t scenarios.Traffic) Config {
 	t.MaxInFlight, t.Timeout, t.GracefulStop = phones, 10*time.Second, 10*time.Second
 	t.Beacons = max(1, t.Beacons)
@@ -157,8 +157,8 @@ func benched(phones int, address string, t scenarios.Traffic) Config {
 	return c
 }
 
-// mixed is a mix of one operation at a rate, for as long as n take, after a
-// warm-up of a second.
+// mixed returns a mix of one operation at a rate, for the time of n operations,
+// after a warm-up of a second.
 func mixed(verb scenarios.Verb, rate float64, n int) scenarios.Traffic {
 	length := time.Duration(float64(n) / rate * float64(time.Second))
 	return scenarios.Traffic{StartRate: rate, WarmUp: time.Second, Mix: []scenarios.Weight{{Verb: verb, Weight: 1}},

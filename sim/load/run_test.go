@@ -20,15 +20,15 @@ func ran(t *testing.T, c Config) *Measurement {
 	return m
 }
 
-// near says whether d is want, within what a histogram loses and the pacing
-// goroutine's sleep.
+// near reports whether d is want, within the precision of a histogram and of the
+// pacing goroutine's sleep.
 func near(d, want time.Duration) bool {
 	return d >= want-want/500 && d <= want+want/500+maxSleep
 }
 
-// TestStallShowsInResponseTimes is coordinated omission: a server that takes no
-// logins for two seconds delays every download that was due in that time. Their
-// service times show nothing of it.
+// TestStallShowsInResponseTimes tests against coordinated omission: a server that
+// answers no logins for two seconds delays every download that was due in that
+// time. Their service times do not show it.
 func TestStallShowsInResponseTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -65,8 +65,8 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 	})
 }
 
-// TestDueTimesAreTheWarmUpsMedians: a server that becomes slower after the
-// warm-up is measured against what it took in it.
+// TestDueTimesAreTheWarmUpsMedians: a server that becomes slower after the warm-up
+// is measured with due times of the warm-up.
 func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -90,8 +90,8 @@ func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 	})
 }
 
-// TestNoAnswerIsUnknown: it keeps its place in the figures, with the time for
-// which it was waited, and the arrivals that find no phone are counted.
+// TestNoAnswerIsUnknown: an operation without an answer is in the figures with the
+// time until its timeout. Arrivals without a free phone are counted.
 func TestNoAnswerIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -100,7 +100,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		load.MaxInFlight = 5
 		load.WarmUp = 0
 		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond}
-		f.mute = true
+		f.silent = true
 		c := faked(f, 10, load)
 		c.Meter = reports.NewMeter("", "")
 		m := ran(t, c)
@@ -123,8 +123,8 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	})
 }
 
-// TestTimeoutIsOfEachAnswer: it counts from the sending of its own request, though
-// the alarm that watches over a phone was set for an earlier one.
+// TestTimeoutIsOfEachAnswer: a timeout counts from the sending of its own request,
+// even if the phone's alarm was set for an earlier one.
 func TestTimeoutIsOfEachAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -155,7 +155,7 @@ func TestTimeoutIsOfEachAnswer(t *testing.T) {
 }
 
 // TestBrokenMixComesBack: a phone of a mix whose connection breaks logs in again,
-// which is not measured, and is free then.
+// unmeasured, before it is free.
 func TestBrokenMixComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -176,7 +176,7 @@ func TestBrokenMixComesBack(t *testing.T) {
 	})
 }
 
-// TestBeaconsAreCounted: what is lost, what comes twice, what is late.
+// TestBeaconsAreCounted counts lost, doubled and late beacons.
 func TestBeaconsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -205,8 +205,8 @@ func TestBeaconsAreCounted(t *testing.T) {
 	})
 }
 
-// TestReceptionGoesOn: for two seconds after the last beacon was sent, others are
-// heard; those that come more than a second after their sending are late.
+// TestReceptionGoesOn: beacons are received for two seconds after the last one was
+// sent. Those that arrive more than a second after their sending are late.
 func TestReceptionGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -222,7 +222,8 @@ func TestReceptionGoesOn(t *testing.T) {
 	})
 }
 
-// TestMix: weights decide, phones stay logged in.
+// TestMix: the weights determine the shares of the operations, and phones stay
+// logged in.
 func TestMix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		load := scenarios.Traffic{StartRate: 100, Stages: []scenarios.Stage{{Duration: 10 * time.Second, Rate: 100}},
@@ -238,8 +239,8 @@ func TestMix(t *testing.T) {
 	})
 }
 
-// TestSleepTooLongDropsNothing: a generator that is late sends all the same, and
-// says by how much.
+// TestSleepTooLongDropsNothing: a generator that is late sends every operation,
+// and reports its lag.
 func TestSleepTooLongDropsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		load := steady(1000, 3*time.Second, scenarios.VerbLogin)
@@ -257,8 +258,8 @@ func TestSleepTooLongDropsNothing(t *testing.T) {
 	})
 }
 
-// TestInterruptedRun: what was measured until then is kept, and every goroutine
-// ends (a bubble fails otherwise).
+// TestInterruptedRun: an interrupted run keeps its figures, and every goroutine
+// ends (or the bubble fails).
 func TestInterruptedRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		load := steady(10, time.Hour, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon)

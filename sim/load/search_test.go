@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSearchSteps: which rates are tried, by the answers.
+// TestSearchSteps: the answers determine the rates of the steps.
 func TestSearchSteps(t *testing.T) {
 	const h, b, u, l = Holds, Breaks, Unsure, Limited
 	type step = Step
@@ -65,9 +65,9 @@ func TestSearchSteps(t *testing.T) {
 	}
 }
 
-// TestSearchFindsTheCapacity: of a server that holds up to a capacity, give or
-// take some noise, and stumbles now and then, the capacity is found within noise
-// and resolution, by any resolution, in few steps.
+// TestSearchFindsTheCapacity: for a server whose steps hold up to a capacity, with
+// some noise and occasional failures, the search finds the capacity within noise
+// and resolution in few steps.
 func TestSearchFindsTheCapacity(t *testing.T) {
 	draws := rand.New(rand.NewPCG(5, 6))
 	for range 20_000 {

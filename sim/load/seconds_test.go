@@ -7,8 +7,8 @@ import (
 	"bluetrace/reports/stats"
 )
 
-// TestSecondsOfALoad: what is written second by second is every time that was
-// measured, in the second in which it was due; none of what failed.
+// TestSecondsOfALoad: the histograms contain every measured time in the second in
+// which it was due, and no failed operation.
 func TestSecondsOfALoad(t *testing.T) {
 	m := measured(25) // due a tenth of a second apart, sent 1 ms later, done after 1 to 25 ms
 	m.figures.add(&Row{Operation: Login, Outcome: Failed, Due: time.Second, Done: 2 * time.Second})

@@ -101,7 +101,7 @@ func TestFaultsOfTheKernelAreOutcomes(t *testing.T) {
 		})
 	}
 	broken := &Sockets{Server: "127.0.0.1:1", system: &noPoller{System: epoll.Kernel()}}
-	h := newOverheard()
+	h := newRecorder()
 	_ = broken.Dial(h).Close()
 	if err := <-h.opened; !errors.Is(err, syscall.EMFILE) {
 		t.Errorf("without a poller: %v", err)

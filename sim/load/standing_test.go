@@ -12,8 +12,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// TestThresholdsMoveWhileTheLoadLasts: the meter shows each second how many of
-// them hold.
+// TestThresholdsMoveWhileTheLoadLasts: during the load the meter shows each second
+// how many thresholds hold.
 func TestThresholdsMoveWhileTheLoadLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

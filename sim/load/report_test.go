@@ -17,7 +17,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// measured has n logins of 1 to n milliseconds, due a tenth of a second apart.
+// measured returns n logins of 1 to n milliseconds, due a tenth of a second apart.
 func measured(n int) *Measurement {
 	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	for i := range n {
@@ -48,8 +48,8 @@ func TestFailuresHaveNoResponseTime(t *testing.T) {
 	}
 }
 
-// TestIntervalsHoldTheQuantile: of many runs drawn from one distribution about
-// 95 in 100 intervals hold its true median.
+// TestIntervalsHoldTheQuantile: of many runs drawn from one distribution, about 95
+// of 100 intervals contain its true median.
 func TestIntervalsHoldTheQuantile(t *testing.T) {
 	draws := rand.New(rand.NewPCG(3, 4))
 	const runs, seconds, each = 100, 40, 50
@@ -133,9 +133,9 @@ func TestUnfit(t *testing.T) {
 	}
 }
 
-// TestUnfitByOneOperation: in a session a late connection makes everything after
-// it late, whose own lag is none. In a mix nothing comes after.
-func TestUnfitByOneOperation(t *testing.T) {
+// TestOverloadedByOneOperation: in a session a late connection delays all later
+// operations, whose own lag is then 0. A mix has no later operations.
+func TestOverloadedByOneOperation(t *testing.T) {
 	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8, Session: []scenarios.Verb{scenarios.VerbLogin}}
 	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	add := func(o Operation, count int, lag time.Duration) {
@@ -162,8 +162,7 @@ func TestUnfitByOneOperation(t *testing.T) {
 	}
 }
 
-// TestNothingWasFrozen: a run that ended in its warm-up has no expected times,
-// and does not claim that they were given.
+// TestNothingWasFrozen: a run that ended in its warm-up reports no expected times.
 func TestNothingWasFrozen(t *testing.T) {
 	traffic := &scenarios.Traffic{Session: []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbLogout},
 		Expected: map[string]time.Duration{"login": 2 * time.Millisecond}}
@@ -175,8 +174,9 @@ func TestNothingWasFrozen(t *testing.T) {
 	}
 }
 
-// TestNoMedianSaysWhatCame: whoever named a server that is not there reads that.
-func TestNoMedianSaysWhatCame(t *testing.T) {
+// TestNoMedianErrorNamesTheOutcomes: the error about a server that is not there describes
+// the outcomes.
+func TestNoMedianErrorNamesTheOutcomes(t *testing.T) {
 	m := measured(0)
 	for range 3 {
 		m.figures.add(&Row{Operation: Connect, Outcome: Failed})
@@ -195,7 +195,7 @@ func TestNoMedianSaysWhatCame(t *testing.T) {
 	}
 }
 
-// TestSummarySaysWhatFailed: which operations they were.
+// TestSummarySaysWhatFailed: the summary names the operations that failed.
 func TestSummarySaysWhatFailed(t *testing.T) {
 	m := measured(100)
 	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: 5 * time.Second})
@@ -214,7 +214,7 @@ func TestSummarySaysWhatFailed(t *testing.T) {
 	}
 }
 
-// TestSummaryOfAnInvalidRun: it says so first.
+// TestSummaryOfAnInvalidRun: the summary of an invalid run begins with that.
 func TestSummaryOfAnInvalidRun(t *testing.T) {
 	l := measured(100).Report(&scenarios.Traffic{Executor: scenarios.ConstantArrivalRate})
 	l.Invalid = []string{"it was slow"}
