@@ -30,12 +30,14 @@ func TestPhoneSession(t *testing.T) {
 	r.typed("Download_tempID")
 	r.receives("Download_tempID")
 	r.answers(someTempID)
-	r.saw("download", "> Download_tempID", "< "+someTempID, "TempID:|"+someTempID, "download: ok", "? input the command: ")
+	r.saw("download", "> Download_tempID", "< "+someTempID, "TempID:|"+someTempID, "download: ok",
+		"? input the command: ")
 
 	r.hear(beacon(someTempID))
 	r.saw("heard", verdict(someTempID, "06:36:03"))
 	r.typed("Upload_contact_log")
-	for _, message := range []string{"Upload_contact_log", "3", someTempID, "23/11/2026 06:36:03", "23/11/2026 06:51:03"} {
+	for _, message := range []string{"Upload_contact_log", "3", someTempID, "23/11/2026 06:36:03",
+		"23/11/2026 06:51:03"} {
 		r.receives(message)
 		r.answers("1")
 	}
@@ -67,7 +69,8 @@ func TestPhoneSendsBeacons(t *testing.T) {
 			r.friend.SetReadDeadline(time.Now().Add(hang))
 			n, from, err := r.friend.ReadFromUDPAddrPort(b)
 			if err != nil || string(b[:n]) != part || unmapped(from) != r.phone.Address() {
-				t.Errorf("%v, datagram %d: %q from %v, %v; want %q from %v", form, i, b[:n], from, err, part, r.phone.Address())
+				t.Errorf("%v, datagram %d: %q from %v, %v; want %q from %v",
+					form, i, b[:n], from, err, part, r.phone.Address())
 			}
 		}
 	}
@@ -87,7 +90,8 @@ func TestPhoneSaysThatABeaconCannotLeave(t *testing.T) {
 	r.answers(someTempID)
 	r.await("? input the command: ")
 	r.typed("Beacon ::1 14000") // from a socket of IPv4
-	r.saw("refused", someTempID+"|23/11/2026 06:36:03|23/11/2026 06:51:03", "can't send the beacon: address ::1: non-IPv4 address", "? input the command: ")
+	r.saw("refused", someTempID+"|23/11/2026 06:36:03|23/11/2026 06:51:03",
+		"can't send the beacon: address ::1: non-IPv4 address", "? input the command: ")
 }
 
 // An entry stays in the log for three minutes, exact to the nanosecond.
@@ -246,7 +250,8 @@ func TestPhoneLeavesNoGoroutine(t *testing.T) {
 	for end := time.Now().Add(hang); runtime.NumGoroutine() > before; yield() {
 		if time.Now().After(end) {
 			buf := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, and %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+			t.Fatalf("%d goroutines, and %d before:\n%s",
+				runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
 		}
 	}
 }

@@ -19,7 +19,8 @@ func TestWithoutPolls(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
 		t.Skip("SKIPPED: this is the run without polls; the one with them starts it")
 	}
-	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]") // not of memory: it is measured
+	// not of memory: it is measured
+	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]")
 	tests.Env = append(os.Environ(), plainVariable+"=1")
 	out, err := tests.CombinedOutput()
 	if err != nil {

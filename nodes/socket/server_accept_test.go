@@ -72,7 +72,8 @@ func newOddRig(t *testing.T, fails ...error) (*rig, *oddListener) {
 func TestNoFileDescriptorsLeft(t *testing.T) {
 	r, _ := newOddRig(t, syscall.EMFILE, syscall.EMFILE, syscall.ECONNABORTED)
 	r.dial().login(userA, passwordA)
-	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: too many open files\n"); n != 1 {
+	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: too many open "+
+		"files\n"); n != 1 {
 		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
 	}
 }
@@ -117,7 +118,8 @@ func TestNoFileDescriptorsLeftForANewSession(t *testing.T) {
 func TestAnOddErrorOfAcceptDoesNotEndTheServer(t *testing.T) {
 	r, _ := newOddRig(t, syscall.EINVAL, syscall.EIO, syscall.ENETDOWN, errors.New("no reason"))
 	r.dial().login(userA, passwordA)
-	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: invalid argument\n"); n != 1 ||
+	if n := strings.Count(r.output.String(),
+		"cannot accept a connection at the moment: accept tcp: invalid argument\n"); n != 1 ||
 		strings.Count(r.output.String(), "cannot accept") != 1 {
 		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
 	}

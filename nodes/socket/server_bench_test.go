@@ -108,9 +108,12 @@ func BenchmarkDownload(b *testing.B) {
 			}
 			var downloads, echoes, incrs, ofEcho, ofRedis []float64
 			for range downloadRounds {
-				rate := leanAsk(b, r.at, userA+passwordA, len(protocol.Welcome), protocol.CommandDownload, protocol.TempIDSize, max(n, 1))
-				bareRate := leanAsk(b, bare, "", 0, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize, max(n, 1))
-				downloads, echoes, ofEcho = append(downloads, rate), append(echoes, bareRate), append(ofEcho, rate/bareRate)
+				rate := leanAsk(b, r.at, userA+passwordA, len(protocol.Welcome), protocol.CommandDownload,
+					protocol.TempIDSize, max(n, 1))
+				bareRate := leanAsk(b, bare, "", 0, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize,
+					max(n, 1))
+				downloads, echoes, ofEcho = append(downloads, rate), append(echoes, bareRate), append(ofEcho,
+					rate/bareRate)
 				if yardstick != nil {
 					redisRate := yardstick.incr(b, n)
 					incrs, ofRedis = append(incrs, redisRate), append(ofRedis, rate/redisRate)

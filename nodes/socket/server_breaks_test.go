@@ -187,7 +187,7 @@ func TestNothingIsLeftOfTenThousandSessions(t *testing.T) {
 		sessions = 600
 	}
 	r := newRig(t, nil)
-	r.dial().login(userA, passwordA) // what is made once is made
+	r.dial().login(userA, passwordA) // allocates memory that is allocated only once
 	r.await("the accounts to be known", func() bool { return len(r.server.alive) == 1 })
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	var left, done sync.WaitGroup

@@ -71,7 +71,7 @@ func TestWhoeverWaitsSharesTheNextStore(t *testing.T) {
 		p.piece(protocol.CommandDownload)
 	}
 	slow := r.dial()
-	slow.login(userB, passwordB) // nobody else waits for the disk
+	slow.login(userB, passwordB) // no other session waits for the disk
 	close(gate)
 	for _, p := range peers {
 		p.tempID()

@@ -47,7 +47,8 @@ func TestCloseLosesNothing(t *testing.T) {
 	if got := r.disk.kept(); len(got) != 1 || got[0].Issue.TempID != id {
 		t.Errorf("stored %+v, want %s", got, id)
 	}
-	for _, line := range []string{"+61410888888 logout\n", "+61410999999: incomplete upload: no count of lines\n+61410999999 logout\n"} {
+	for _, line := range []string{"+61410888888 logout\n", "+61410999999: incomplete upload: no count of " +
+		"lines\n+61410999999 logout\n"} {
 		if !strings.Contains(r.output.String(), line) {
 			t.Errorf("the output has no %q:\n%s", line, r.output.String())
 		}

@@ -46,7 +46,7 @@ func idleBytes(t testing.TB, n int) int {
 
 func inUse() int {
 	runtime.GC()
-	runtime.GC() // the second one frees what the first one's finalizers held
+	runtime.GC() // the second call frees the objects whose finalizers the first one ran
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapInuse + m.StackInuse)

@@ -157,7 +157,7 @@ func TestCredentialsThatChange(t *testing.T) {
 	open := r.dial()
 	open.login(userA, passwordA)
 	begun := r.dial()
-	begun.piece(userB) // nobody yet
+	begun.piece(userB) // there is no account yet
 	edit(nodes.Credential{User: userB, Password: passwordB})
 	begun.say(passwordB)
 	begun.hear(protocol.TryAgain)

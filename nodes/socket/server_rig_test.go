@@ -165,7 +165,7 @@ type testDisk struct {
 	mu       sync.Mutex
 	records  []nodes.Record
 	batches  []int
-	issues   error // what the next stores answer, and keep nothing
+	issues   error // of the next calls of Store, which then keep nothing
 	attempts error
 	gate     chan struct{} // not nil: each store takes one from it before it begins
 	waiting  int           // stores at the gate

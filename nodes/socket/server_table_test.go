@@ -20,7 +20,7 @@ func TestJoinedAndSplitReads(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		do     func(p *peer)
-		output string // what the server has printed at the end, beside "I am listening"
+		output string // lines of the server at the end, without "I am listening"
 	}{{
 		name: "username and the right password in one read",
 		do: func(p *peer) {
@@ -32,7 +32,7 @@ func TestJoinedAndSplitReads(t *testing.T) {
 		name: "username and a wrong password in one read are counted and not answered",
 		do: func(p *peer) {
 			p.piece(userA + "nonsense")
-			p.say("nonsense") // as after a username that nobody has
+			p.say("nonsense") // as after an unknown username
 			p.hear(protocol.TryAgain)
 			for range 2 {
 				q := p.rig.dial()

@@ -188,7 +188,8 @@ func heap() uint64 {
 func TestBeaconsAmongGarbage(t *testing.T) {
 	settings := nodes.DefaultPhoneSettings()
 	var lock sync.Mutex
-	p, err := NewPhone(PhoneConfig{Settings: &settings, UDP: loopbackUDP(t), Clock: clock.New(), Origin: time.Now(), Lock: &lock})
+	p, err := NewPhone(PhoneConfig{Settings: &settings, UDP: loopbackUDP(t), Clock: clock.New(), Origin: time.Now(),
+		Lock: &lock})
 	if err != nil {
 		t.Fatal(err)
 	}

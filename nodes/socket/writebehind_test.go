@@ -87,7 +87,7 @@ func TestBehindAFullDisk(t *testing.T) {
 	full := errors.New("no space left")
 	d := newGatedDisk()
 	b := NewWriteBehind(d)
-	store(t, b, 1, nil) // nobody knows yet
+	store(t, b, 1, nil) // the failure is not known yet
 	<-d.begun
 	d.ends <- full
 	waitFailed(b)
@@ -95,7 +95,7 @@ func TestBehindAFullDisk(t *testing.T) {
 		go func() { <-d.begun; d.ends <- end }()
 		store(t, b, 2, end)
 	}
-	store(t, b, 3, nil) // behind again: it waits for nobody
+	store(t, b, 3, nil) // behind again, without waiting
 	if n := <-d.begun; n != 3 {
 		t.Errorf("%d records, want 3", n)
 	}

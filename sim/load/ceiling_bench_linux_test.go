@@ -123,7 +123,8 @@ func startRedis(b *testing.B) (port string) {
 	}
 	port = strconv.Itoa(int(l.Addr().(*net.TCPAddr).AddrPort().Port()))
 	l.Close()
-	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "", "--appendonly", "no")
+	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "",
+		"--appendonly", "no")
 	if err := server.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -160,5 +161,6 @@ func redisIncr(b *testing.B, port string, n int, r *rates) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r.add(float64(n), time.Duration(float64(n)/rate*float64(time.Second)), c.ProcessState.UserTime()+c.ProcessState.SystemTime())
+	r.add(float64(n), time.Duration(float64(n)/rate*float64(time.Second)),
+		c.ProcessState.UserTime()+c.ProcessState.SystemTime())
 }

@@ -23,8 +23,7 @@ type fake struct {
 	plainNetwork
 	began time.Time
 	stall func(message string, at time.Duration) (until time.Duration)
-	// lose says of each datagram, counted from 1, whether it is lost; twice,
-	// whether it comes again.
+	// lose and twice report whether datagram n, from 1, is lost or comes twice.
 	lose, twice func(n int) bool
 	later       func(n int) time.Duration // how long it is under way; nil: none at all
 	breaks      func(message string, at time.Duration) bool

@@ -72,6 +72,7 @@ func TestThreadLivesOn(t *testing.T) {
 		}
 	})
 	if unix.Gettid() != was || slackOf() != slackWas || runtime.GOMAXPROCS(0) != processors {
-		t.Errorf("thread %d, slack %d, %d processors; want %d, %d, %d", unix.Gettid(), slackOf(), runtime.GOMAXPROCS(0), was, slackWas, processors)
+		t.Errorf("thread %d, slack %d, %d processors; want %d, %d, %d",
+			unix.Gettid(), slackOf(), runtime.GOMAXPROCS(0), was, slackWas, processors)
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 func TestConstantPace(t *testing.T) {
-	p := NewPacer(&scenarios.Traffic{StartRate: 4, WarmUp: time.Second, Stages: []scenarios.Stage{{Duration: 2 * time.Second, Rate: 4}}})
+	p := NewPacer(&scenarios.Traffic{StartRate: 4, WarmUp: time.Second,
+		Stages: []scenarios.Stage{{Duration: 2 * time.Second, Rate: 4}}})
 	for n := range 12 {
 		if at, ok := p.Due(n); !ok || at != time.Duration(n)*250*time.Millisecond {
 			t.Errorf("arrival %d is due at %v (%v), want %v", n, at, ok, time.Duration(n)*250*time.Millisecond)
@@ -44,7 +45,8 @@ func TestRampFromNothing(t *testing.T) {
 func TestPaceIsTheIntegralOfTheRate(t *testing.T) {
 	draws := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		load := &scenarios.Traffic{StartRate: 1 + 200*draws.Float64(), WarmUp: time.Duration(draws.IntN(3)) * 700 * time.Millisecond}
+		load := &scenarios.Traffic{StartRate: 1 + 200*draws.Float64(),
+			WarmUp: time.Duration(draws.IntN(3)) * 700 * time.Millisecond}
 		for range 1 + draws.IntN(4) {
 			load.Stages = append(load.Stages, scenarios.Stage{
 				Duration: time.Duration(1 + draws.IntN(4e9)), Rate: 300 * draws.Float64(),

@@ -56,7 +56,8 @@ func benchmarkPacing(b *testing.B, address string, child *Child, verb scenarios.
 		perOperation := func(u Usage) float64 {
 			return float64((u.User + u.System).Microseconds()) / float64(max(1, all.Count()))
 		}
-		p50, p99, p999 = append(p50, quantile(all.Lag, 50)), append(p99, quantile(all.Lag, 99)), append(p999, quantile(all.Lag, 99.9))
+		p50, p99, p999 = append(p50, quantile(all.Lag, 50)), append(p99, quantile(all.Lag, 99)), append(p999,
+			quantile(all.Lag, 99.9))
 		cpu, serverCPU = append(cpu, perOperation(m.Own)), append(serverCPU, perOperation(m.Server))
 		rate = append(rate, float64(all.OK)/m.Length.Seconds())
 	}

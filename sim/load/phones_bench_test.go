@@ -38,8 +38,10 @@ func hold(in io.Reader, out io.Writer) error {
 	}
 	if h.InTurn {
 		c.Traffic.Mix, c.Traffic.MaxInFlight = nil, 100
-		c.Traffic.Session = []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon, scenarios.VerbLogout}
-		c.Traffic.StartRate, c.Traffic.Stages = 1500, []scenarios.Stage{{Duration: time.Duration(h.Phones) * time.Second / 1500, Rate: 1500}}
+		c.Traffic.Session = []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon,
+			scenarios.VerbLogout}
+		c.Traffic.StartRate, c.Traffic.Stages = 1500,
+			[]scenarios.Stage{{Duration: time.Duration(h.Phones) * time.Second / 1500, Rate: 1500}}
 	}
 	looked := false
 	c.Progress = func(at, length time.Duration) {
@@ -67,7 +69,8 @@ func hold(in io.Reader, out io.Writer) error {
 // beacons, and one without.
 func BenchmarkPhones(b *testing.B) {
 	for _, h := range []held{{Phones: 1}, {Phones: 2500}, {Phones: 5000}, {Phones: 9900}, {Phones: 19800},
-		{Phones: 1, Beacons: true}, {Phones: 2500, Beacons: true}, {Phones: 5000, Beacons: true}, {Phones: 9900, Beacons: true},
+		{Phones: 1, Beacons: true}, {Phones: 2500, Beacons: true}, {Phones: 5000, Beacons: true}, {Phones: 9900,
+			Beacons: true},
 		{Phones: 19800, Beacons: true, InTurn: true}} {
 		name := fmt.Sprintf("sessions/%d", h.Phones)
 		if h.Beacons {

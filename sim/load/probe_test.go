@@ -61,7 +61,8 @@ func TestRecoverGivesUp(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			err := Recover(t.Context(), faked(c.f(), 5, steady(10, time.Second, scenarios.VerbLogin)), 2*answerTime, 30*time.Second)
+			err := Recover(t.Context(), faked(c.f(), 5, steady(10, time.Second, scenarios.VerbLogin)), 2*answerTime,
+				30*time.Second)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v\nwant %s", c.name, err, c.want)
 			}

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 	case asServer:
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, clock.New()))
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC,
+			clock.New()))
 	case asEcho:
 		exit(echo(os.Stdout))
 	case asPhones:
@@ -63,7 +64,7 @@ func echo(out io.Writer) error {
 		return err
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // until whoever started it is gone
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the parent process ends
 		_ = l.Close()                        // which ends the loop below
 	}()
 	for {
@@ -133,7 +134,8 @@ func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 	for _, p := range phones {
 		accounts = append(accounts, p.User+" "+p.Password)
 	}
-	s := scenarios.Server{BlockDuration: time.Minute, TempIDLifetime: 15 * time.Minute, LoginTimeout: time.Minute, IdleTimeout: time.Hour, MaxUpload: 3000}
+	s := scenarios.Server{BlockDuration: time.Minute, TempIDLifetime: 15 * time.Minute, LoginTimeout: time.Minute,
+		IdleTimeout: time.Hour, MaxUpload: 3000}
 	c, err := StartChild(b.Context(), append([]string{os.Args[0]}, flags...), s, len(phones)+32, accounts)
 	if err != nil {
 		b.Fatal(err)
@@ -150,7 +152,10 @@ func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 func benched(phones int, address string, t scenarios.Traffic) Config {
 	t.MaxInFlight, t.Timeout, t.GracefulStop = phones, 10*time.Second, 10*time.Second
 	t.Beacons = max(1, t.Beacons)
-	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Network: &Sockets{Server: address}, OwnUsage: func() (Usage, bool) { return UsageOf(os.Getpid()) }}
+	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Network: &Sockets{Server: address}, OwnUsage: func() (Usage,
+		bool) {
+		return UsageOf(os.Getpid())
+	}}
 	for i := range phones {
 		c.Phones = append(c.Phones, Phone{User: fmt.Sprintf("phone%d", i), Password: "secret", Single: true})
 	}

@@ -39,7 +39,8 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 			}
 			return 0
 		}
-		m := ran(t, faked(f, 100, steady(10, 8*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbLogout)))
+		m := ran(t, faked(f, 100, steady(10, 8*time.Second, scenarios.VerbLogin, scenarios.VerbDownload,
+			scenarios.VerbLogout)))
 		k := &m.figures.kinds[TempID]
 		if k.outcomes != [3]uint64{80, 0, 0} {
 			t.Fatalf("downloads: %v ok, failed, unknown; want 80, 0, 0", k.outcomes)
@@ -81,7 +82,8 @@ func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 			t.Fatalf("expected of a login: %v (frozen: %v), want 1ms", m.Expected[Login], m.Frozen[Login])
 		}
 		k := &m.figures.kinds[TempID]
-		if low, high := time.Duration(k.response.HDR().Min()), time.Duration(k.response.HDR().Max()); !near(low, 50*time.Millisecond) || !near(high, 50*time.Millisecond) {
+		if low, high := time.Duration(k.response.HDR().Min()), time.Duration(k.response.HDR().Max()); !near(low,
+			50*time.Millisecond) || !near(high, 50*time.Millisecond) {
 			t.Errorf("response times of downloads from %v to %v, want 50ms: 49 late, 1 for the answer", low, high)
 		}
 		if m.Arrivals != (Arrivals{Due: 50, Started: 50, InFlightMax: 1}) {
@@ -139,7 +141,8 @@ func TestTimeoutIsOfEachAnswer(t *testing.T) {
 		load.Expected = map[string]time.Duration{"connect": 0, "login": 0, "tempid": 0}
 		m := ran(t, faked(f, 1, load))
 		time.Sleep(5 * time.Second) // the server's side ends
-		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond, Upload: time.Second} {
+		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond,
+			Upload: time.Second} {
 			k := &m.figures.kinds[o]
 			if got := time.Duration(k.service.HDR().Max()); k.service.HDR().TotalCount() != 1 || !near(got, want) {
 				t.Errorf("%s took %v, want %v", scenarios.LoadOperations[o], got, want)
@@ -168,7 +171,8 @@ func TestBrokenMixComesBack(t *testing.T) {
 		m := ran(t, c)
 		n := m.figures.kinds[TempID].outcomes
 		if n[Unknown] == 0 || n[Unknown] > 10 || n[OK]+n[Unknown] != m.Arrivals.Started || m.Arrivals.Dropped != 0 {
-			t.Errorf("downloads ok, failed, unknown: %v of %+v; want no more than the ten that were due while the server broke connections", n, m.Arrivals)
+			t.Errorf("downloads ok, failed, unknown: %v of %+v; want no more than the ten that were due while "+
+				"the server broke connections", n, m.Arrivals)
 		}
 		if n := m.figures.kinds[Login].outcomes; n != [3]uint64{} {
 			t.Errorf("logins are not part of a mix: %v", n)
@@ -182,14 +186,17 @@ func TestBeaconsAreCounted(t *testing.T) {
 		f := newFake()
 		f.lose = func(n int) bool { return n%10 == 0 }
 		f.twice = func(n int) bool { return n%7 == 0 }
-		load := steady(20, 5*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon, scenarios.VerbUpload)
+		load := steady(20, 5*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon,
+			scenarios.VerbUpload)
 		load.Beacons, load.Entries, load.WarmUp = 4, 3, 0
-		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond, "tempid": time.Millisecond}
+		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond,
+			"tempid": time.Millisecond}
 		c := faked(f, 30, load)
 		c.Meter = reports.NewMeter("", "")
 		m := ran(t, c)
 		// Of 400 every tenth is lost; every seventh, unless it is lost, comes twice.
-		want := Beacons{Sent: 400, Received: 360, Lost: 40, Doubled: 57 - 5, Dropped: 30} // the fake network drops one a socket
+		// the fake network drops one a socket
+		want := Beacons{Sent: 400, Received: 360, Lost: 40, Doubled: 57 - 5, Dropped: 30}
 		if m.Beacons != want {
 			t.Errorf("beacons %+v, want %+v", m.Beacons, want)
 		}
@@ -199,8 +206,10 @@ func TestBeaconsAreCounted(t *testing.T) {
 		if k := &m.figures.kinds[Beacon]; k.outcomes != [3]uint64{360, 0, 40} || k.response.HDR().TotalCount() != 360 {
 			t.Errorf("beacons as operations: %v, %d times", k.outcomes, k.response.HDR().TotalCount())
 		}
-		if k := &m.figures.kinds[Upload]; k.outcomes[OK] != 100 || !near(time.Duration(k.service.HDR().Max()), 11*answerTime) {
-			t.Errorf("uploads: %v, the longest %v; want 100 of 11 answers each", k.outcomes, time.Duration(k.service.HDR().Max()))
+		if k := &m.figures.kinds[Upload]; k.outcomes[OK] != 100 || !near(time.Duration(k.service.HDR().Max()),
+			11*answerTime) {
+			t.Errorf("uploads: %v, the longest %v; want 100 of 11 answers each",
+				k.outcomes, time.Duration(k.service.HDR().Max()))
 		}
 	})
 }
@@ -213,10 +222,12 @@ func TestReceptionGoesOn(t *testing.T) {
 		f.later = func(n int) time.Duration {
 			return []time.Duration{10 * time.Millisecond, 1990 * time.Millisecond, 2500 * time.Millisecond}[n%3]
 		}
-		load := scenarios.Traffic{StartRate: 30, Stages: []scenarios.Stage{{Duration: 100 * time.Millisecond, Rate: 30}},
+		load := scenarios.Traffic{StartRate: 30, Stages: []scenarios.Stage{{Duration: 100 * time.Millisecond,
+			Rate: 30}},
 			Mix: []scenarios.Weight{{Verb: scenarios.VerbBeacon, Weight: 1}}}
 		m := ran(t, faked(f, 3, load))
-		if want := (Beacons{Sent: 3, Received: 2, Lost: 1, Late: 1, Dropped: 3}); m.Beacons != want { // the fake network drops one a socket
+		// the fake network drops one a socket
+		if want := (Beacons{Sent: 3, Received: 2, Lost: 1, Late: 1, Dropped: 3}); m.Beacons != want {
 			t.Errorf("%+v, want %+v", m.Beacons, want)
 		}
 	})
@@ -252,7 +263,8 @@ func TestSleepTooLongDropsNothing(t *testing.T) {
 		if m.Arrivals.Due != 3000 || m.Arrivals.Started != 3000 || m.figures.kinds[Login].outcomes[OK] != 3000 {
 			t.Errorf("%+v, logins %v; want 3000", m.Arrivals, m.figures.kinds[Login].outcomes)
 		}
-		if got := time.Duration(m.figures.kinds[Connect].lag.HDR().Max()); got < late-time.Millisecond || got > late+time.Millisecond {
+		if got := time.Duration(m.figures.kinds[Connect].lag.HDR().Max()); got < late-time.Millisecond ||
+			got > late+time.Millisecond {
 			t.Errorf("the generator says that it was late by %v, want about %v", got, late)
 		}
 	})
