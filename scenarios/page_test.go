@@ -8,15 +8,14 @@ import (
 
 const page = "../docs/SCENARIOS.md"
 
-// example is one fenced block of the page.
+// example is one fenced block of the documentation.
 type example struct {
 	line  int
 	whole bool
 	text  string
 }
 
-// examples finds the fenced YAML blocks: "yaml run" is a whole scenario that
-// can be run, "yaml fragment" needs the rest of one around it.
+// examples finds the fenced YAML blocks: "yaml run" is a whole scenario, "yaml fragment" needs the rest of one.
 func examples(t testing.TB) []example {
 	t.Helper()
 	raw, err := os.ReadFile(page)
@@ -46,7 +45,7 @@ func examples(t testing.TB) []example {
 	return list
 }
 
-// around is what a fragment of the page lacks.
+// around has the keys that a fragment lacks.
 var around = []struct{ key, text string }{
 	{"name", "name: fragment\n"},
 	{"phones", "phones: [{name: owner}, {name: guesser, account: owner}, {name: teacher}, {name: pupil, count: 25}, {name: stranger, account: none}]\n"},
@@ -55,7 +54,7 @@ var around = []struct{ key, text string }{
 	{"expect", "expect: [beacons.sent >= 0]\n"},
 }
 
-// inFile is the example in a whole scenario.
+// inFile returns the example within a whole scenario.
 func (e example) inFile() string {
 	text := e.text
 	if e.whole {
@@ -88,7 +87,7 @@ func TestExamplesOfThePage(t *testing.T) {
 	}
 }
 
-// TestThePageNamesEverything: every key, value and metric stands on it.
+// TestThePageNamesEverything checks that the documentation names every key, value and metric.
 func TestThePageNamesEverything(t *testing.T) {
 	raw, err := os.ReadFile(page)
 	if err != nil {

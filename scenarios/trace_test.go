@@ -225,8 +225,7 @@ func TestADiskThatFailsIsNoMistakeOfTheTrace(t *testing.T) {
 	}
 }
 
-// TestTraceMemory reads 100,000 lines of 200 people: what is kept grows with
-// the people alone.
+// TestTraceMemory reads 100,000 lines of 200 people. The memory of the reader must grow with the people only.
 func TestTraceMemory(t *testing.T) {
 	var text strings.Builder
 	for i := range 100_000 {
@@ -248,7 +247,7 @@ func TestTraceMemory(t *testing.T) {
 	}
 }
 
-// TestRecordedTraces reads the real data sets of a folder of the user's.
+// TestRecordedTraces reads the recorded data sets of a local folder.
 func TestRecordedTraces(t *testing.T) {
 	folder := os.Getenv("BLUETRACE_DATA")
 	if folder == "" {
