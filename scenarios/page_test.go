@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -48,7 +49,8 @@ func examples(t testing.TB) []example {
 // around has the keys that a fragment lacks.
 var around = []struct{ key, text string }{
 	{"name", "name: fragment\n"},
-	{"phones", "phones: [{name: owner}, {name: guesser, account: owner}, {name: teacher}, {name: pupil, count: 25}, {name: stranger, account: none}]\n"},
+	{"phones", "phones: [{name: owner}, {name: guesser, account: owner}, {name: teacher}, " +
+		"{name: pupil, count: 25}, {name: stranger, account: none}]\n"},
 	{"length", "length: 45m\n"},
 	{"contacts", "contacts: {everyone: pupil}\n"},
 	{"expect", "expect: [beacons.sent >= 0]\n"},
@@ -105,7 +107,8 @@ func TestThePageNamesEverything(t *testing.T) {
 		}
 		walk(s.mapping.open)
 		for _, f := range s.mapping.keys {
-			if !strings.Contains(text, "`"+f.name+"`") && !strings.Contains(text, " "+f.name+": ") && !strings.Contains(text, "{"+f.name+": ") {
+			forms := []string{"`" + f.name + "`", " " + f.name + ": ", "{" + f.name + ": "}
+			if !slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(text, form) }) {
 				t.Errorf("the page does not name the key %q (%s)", f.name, f.doc)
 			}
 			walk(f.is)

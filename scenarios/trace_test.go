@@ -169,7 +169,8 @@ func TestOddLinesOfATrace(t *testing.T) {
 
 func TestClassesThatAreNotThere(t *testing.T) {
 	_, odd, err := readTrace(t, "100 1 2\n100 3 4 1A 1B\n", Trace{Classes: []string{"9Z", "1A"}})
-	want := `trace: the selection leaves no contact of 2: the last time read is 100; classes asked for are "9Z", "1A", classes met are "1A", "1B"`
+	want := `trace: the selection leaves no contact of 2: the last time read is 100; ` +
+		`classes asked for are "9Z", "1A", classes met are "1A", "1B"`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}

@@ -337,7 +337,9 @@ func (d *drawn) start() {
 // anyText draws texts that are special in YAML or in the language.
 func (d *drawn) anyText(what string) string {
 	return rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]{0,12}`), rapid.SampledFrom([]string{
-		"null", "no", "- x", "a: b", "a #b", "${X}", "$${X}", "'", `"`, `\`, "[a", "{a}", "*", "&a", "!x", "1e3", "0x10", "30/07/2020 9:00:00", "é ü", " a", "a ", "%", "@", "`",
+		"null", "no", "- x", "a: b", "a #b", "${X}", "$${X}", "'", `"`, `\`, "[a", "{a}",
+		"*", "&a", "!x", "1e3", "0x10", "30/07/2020 9:00:00",
+		"é ü", " a", "a ", "%", "@", "`",
 	})).Filter(func(t string) bool { return !strings.ContainsRune(t, '\uFFFD') }).Draw(d.T, what)
 }
 
@@ -373,16 +375,21 @@ func (d *drawn) deed(st *Step) {
 	case 4:
 		st.Do = &Command{Verb: VerbType, Text: d.anyText("typed"), Count: 1}
 	case 5:
-		st.Forge = &Forge{To: d.phones(), Copy: -1, TempID: d.anyText("tempid"), Version: d.anyText("version"), Form: FormSplit,
-			Start: WireTime{Set: true, Offset: -d.atLeast("start", 0)}, Expiry: WireTime{Set: true, Offset: d.atLeast("expiry", 0)}}
+		st.Forge = &Forge{To: d.phones(), Copy: -1, TempID: d.anyText("tempid"), Version: d.anyText("version"),
+			Form:   FormSplit,
+			Start:  WireTime{Set: true, Offset: -d.atLeast("start", 0)},
+			Expiry: WireTime{Set: true, Offset: d.atLeast("expiry", 0)}}
 	case 6:
-		st.Datagrams = &Datagrams{To: d.phones(), Send: []string{d.anyText("one"), string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "two"))}, Gap: d.atLeast("gap", 0)}
+		raw := string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "two"))
+		st.Datagrams = &Datagrams{To: d.phones(), Send: []string{d.anyText("one"), raw}, Gap: d.atLeast("gap", 0)}
 	case 7:
-		st.TCP = &TCP{Connect: true, Send: []string{"a" + string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "bytes"))}, Close: d.yes("close")}
+		raw := string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "bytes"))
+		st.TCP = &TCP{Connect: true, Send: []string{"a" + raw}, Close: d.yes("close")}
 		st.Expect = []StepExpect{{Phone: st.Phone, Within: d.atLeast("within", 1), NoReply: true}}
 	default:
 		st.Do = &Command{Verb: d.verb(), Count: 1}
-		st.Expect = []StepExpect{{Phone: st.Phone, Within: defaultWithin, Prints: []Pattern{{Text: "p" + d.anyText("printed")}, {Text: "x"}}}}
+		st.Expect = []StepExpect{{Phone: st.Phone, Within: defaultWithin,
+			Prints: []Pattern{{Text: "p" + d.anyText("printed")}, {Text: "x"}}}}
 	}
 }
 
