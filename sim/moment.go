@@ -87,6 +87,24 @@ func decides(k nodes.ServerEventKind, op nodes.Operation) bool {
 	return false
 }
 
+// Tick is a turn of a routine or a change of contacts.
+func (r *run) Tick(who, arg uint32) {
+	if arg&tickKind == tickRoutine {
+		r.routines.tick(int(arg), who)
+		return
+	}
+	r.contacts.tick(who, arg)
+}
+
+// Done is the end of an operation of a phone.
+func (r *run) Done(phone uint32, e *nodes.PhoneEffect) {
+	r.scriptDone(phone, e)
+	if e.Op == nodes.OpUpload && e.Outcome == nodes.OutcomeOK && r.faults.world != nil {
+		r.rules.Uploaded(int64(r.world.Now()), phone, e.Entries)
+	}
+	r.routines.done(phone, e.Outcome == nodes.OutcomeOK)
+}
+
 // Read: the server has read bytes of the phone.
 func (r *run) Read(phone uint32, raw bool, n int) {
 	if !raw {
@@ -106,9 +124,7 @@ func (r *run) Read(phone uint32, raw bool, n int) {
 // Judged: a receiver gave its verdict. It is that of the sender's last step
 // before the sending; when that is not known, of its first that waits for one.
 func (r *run) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneEffect) {
-	if len(r.adversaries) > 0 {
-		r.overhear(sender, e)
-	}
+	r.adversaries.overhear(sender, e)
 	var found *step
 	for _, st := range r.open {
 		if st.moment.known || st.Phone != int(sender) || !st.reaches(int(phone)) {
