@@ -54,7 +54,7 @@ const (
 	EventIssued                               // TempID: durable, and resolves
 	EventNotIssued                            // TempID: could not be saved
 	EventUploadDone                           // Entries, Resolved
-	EventUploadBroken                         // Entries: whole ones that arrived; Reason
+	EventUploadBroken                         // Entries: complete ones that arrived; Lines, Announced, Reason
 	EventSkipped                              // Entries: bytes that were no command
 	EventSessionEnded                         // Reason
 )
@@ -86,6 +86,9 @@ type ServerEvent struct {
 	Entries  int
 	Resolved int
 	Reason   string // one of the constants, or empty
+	// Lines of Announced lines of an upload arrived; Announced is 0 if the upload ended
+	// before its count.
+	Lines, Announced int
 }
 
 // nameOf is names[i], or its number when there is none.

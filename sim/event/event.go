@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 )
 
 // Node is the number of a phone, from 0, or Server.
@@ -132,6 +133,9 @@ const (
 
 	// Programs that stop and start.
 
+	// FileRepaired: the program of Node repaired a file of its own as it opened it.
+	// Repair, Text.
+	FileRepaired
 	// ProgramStatus: Text, such as "is killed", of the program of Node.
 	ProgramStatus
 	// PhoneStopped: the program of Node is gone with its memory.
@@ -199,10 +203,22 @@ type Event struct {
 	Resolve func(protocol.TempID) (nodes.Issue, bool)
 	Clock   NodeClock
 
-	Fault  string // kind of the fault, a word of the language
-	Nth    int    // rank among the sends from Node to Peer in this instant, from 0
-	Amount int64  // see Applied
+	Repair Repair
+
+	Fault  fault.Kind
+	Nth    int   // rank among the sends from Node to Peer in this instant, from 0
+	Amount int64 // see Applied
 }
+
+// Repair is the kind of a repair of a file.
+type Repair uint8
+
+// The repairs. OtherRepair is a repair that no observer tells apart from others.
+const (
+	OtherRepair Repair = iota
+	TornLine           // the last line was torn and was dropped
+	Recovered          // missing lines were recovered from the write-ahead log
+)
 
 // Observer observes events. Observe is called for each event of the subscribed
 // kinds, in order, from the goroutine or under the lock that runs the world. It

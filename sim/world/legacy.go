@@ -23,7 +23,7 @@ func (l *Legacy) Observe(e *event.Event) {
 		l.tell(e)
 	}
 	if l.Applied != nil && e.Kind == event.FaultApplied {
-		l.Applied(Applied{At: int64(e.At), Fault: int(e.Number), Kind: FaultKind(e.Fault), Who: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
+		l.Applied(Applied{At: int64(e.At), Fault: int(e.Number), Kind: e.Fault, Who: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
 	}
 }
 
@@ -97,10 +97,10 @@ func (l *Legacy) watch(e *event.Event) {
 		w.ClockSet(at, e.Node, e.Clock.Elapsed, e.Clock.Wall, e.Clock.PPM)
 	case event.FaultBegins:
 		if !e.Instant {
-			w.FaultInForce(at, FaultKind(e.Fault), true)
+			w.FaultInForce(at, e.Fault, true)
 		}
 	case event.FaultEnded:
-		w.FaultInForce(at, FaultKind(e.Fault), false)
+		w.FaultInForce(at, e.Fault, false)
 	case event.FaultApplied:
 		w.FaultApplied(at, e.InForce, e.Text)
 	}
