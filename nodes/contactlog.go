@@ -16,26 +16,33 @@ type Contact struct {
 	Received      time.Duration // elapsed time of the verdict
 }
 
+// StoredContact is an entry of a contact log as a disk stores it.
+type StoredContact struct {
+	TempID        protocol.TempID
+	Start, Expiry protocol.LocalTime
+	Received      int64 // wall time of the verdict, Unix nanoseconds
+}
+
 // ContactLog holds the valid beacons that a phone has received, oldest first,
-// each for its own retention. It is a ring: since the retention is constant,
-// what came first goes first. The zero value is an empty log.
+// each for the retention. It is a ring: since the retention is constant, entries
+// leave in order of arrival. The zero value is an empty log.
 type ContactLog struct {
 	ring []logEntry
-	head uint32 // place of the oldest
-	n    uint32
-	// oldest is received of the entry at head, when there is one: most inputs
-	// look at it, and few at the ring.
+	head uint32 // index of the oldest entry
+	n    uint32 // number of entries
+	// oldest is the reception time of the entry at head, if there is one. Most
+	// inputs read only it, not the ring.
 	oldest int64
 }
 
-// logEntry is a Contact in 32 bytes, half a cache line; a phone has many of them.
+// logEntry is a Contact in 32 bytes, half a cache line: a phone has many of them.
 type logEntry struct {
 	received      int64
 	id            [protocol.TempIDSize / 2]byte // two digits each
 	start, expiry [5]byte                       // seconds since year 0, big endian
 }
 
-// packID takes the digits of a TempID in pairs, eight at a time; the last two
+// packID packs the digits of a TempID in pairs, eight at a time. The last two
 // loads overlap.
 func packID(id *protocol.TempID) (b [protocol.TempIDSize / 2]byte) {
 	le := binary.LittleEndian
@@ -45,7 +52,7 @@ func packID(id *protocol.TempID) (b [protocol.TempIDSize / 2]byte) {
 	return b
 }
 
-// packDigits makes four bytes of eight ASCII digits.
+// packDigits packs eight ASCII digits in four bytes.
 func packDigits(w uint64) uint32 {
 	w &= 0x0f0f0f0f0f0f0f0f
 	w = (w<<4 | w>>8) & 0x00ff00ff00ff00ff
@@ -60,7 +67,7 @@ func unpackID(b *[protocol.TempIDSize / 2]byte) (id protocol.TempID) {
 	return id
 }
 
-// yearZero is 01/01/0000 00:00:00; the year 9999 ends below yearZero + 2^40.
+// yearZero is 01/01/0000 00:00:00. The year 9999 ends below yearZero + 2^40.
 const yearZero protocol.LocalTime = -62_167_219_200
 
 func packTime(t protocol.LocalTime) [5]byte {
@@ -73,15 +80,15 @@ func unpackTime(b [5]byte) protocol.LocalTime {
 	return protocol.LocalTime(s) + yearZero
 }
 
-// Len is the number of entries.
+// Len returns the number of entries.
 func (l *ContactLog) Len() int { return int(l.n) }
 
-// At is the entry at i, 0 the oldest. It panics when there is none.
+// At returns entry i, where 0 is the oldest. It panics if i is out of range.
 func (l *ContactLog) At(i int) Contact {
 	if i < 0 || i >= int(l.n) {
 		panic(fmt.Sprintf("contact log: entry %d of %d", i, l.n))
 	}
-	e := &l.ring[l.place(uint32(i))]
+	e := &l.ring[l.index(uint32(i))]
 	return Contact{
 		TempID:   unpackID(&e.id),
 		Start:    unpackTime(e.start),
@@ -90,7 +97,8 @@ func (l *ContactLog) At(i int) Contact {
 	}
 }
 
-// Oldest is the reception of the entry that goes next; false: the log is empty.
+// Oldest returns the reception time of the oldest entry, which expires first, or
+// false if the log is empty.
 func (l *ContactLog) Oldest() (received time.Duration, ok bool) {
 	if l.n == 0 {
 		return 0, false
@@ -98,8 +106,8 @@ func (l *ContactLog) Oldest() (received time.Duration, ok bool) {
 	return time.Duration(l.oldest), true
 }
 
-// AppendText appends the log as a file holds it: TempID, start and expiry of
-// each entry, a line each (PROTOCOL.md section 3).
+// AppendText appends the log in the form of its file: TempID, start and expiry
+// of each entry, a line each (PROTOCOL.md section 3).
 func (l *ContactLog) AppendText(dst []byte) []byte {
 	for i := range l.Len() {
 		c := l.At(i)
@@ -111,8 +119,25 @@ func (l *ContactLog) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// place is where the ring keeps entry i.
-func (l *ContactLog) place(i uint32) uint32 {
+// CopyFrom makes l equal to from, for a host that saves a copy while the phone
+// goes on. It reuses the memory of l if that is large enough.
+func (l *ContactLog) CopyFrom(from *ContactLog) {
+	ring := append(l.ring[:0], from.ring...)
+	*l = *from
+	l.ring = ring
+}
+
+// entries returns a copy of all entries.
+func (l *ContactLog) entries() []Contact {
+	entries := make([]Contact, l.Len())
+	for i := range entries {
+		entries[i] = l.At(i)
+	}
+	return entries
+}
+
+// index returns the index of entry i in the ring.
+func (l *ContactLog) index(i uint32) uint32 {
 	at := l.head + i
 	if size := uint32(len(l.ring)); at >= size {
 		at -= size
@@ -120,12 +145,13 @@ func (l *ContactLog) place(i uint32) uint32 {
 	return at
 }
 
-// push appends an entry received at received, not before any other.
+// push appends an entry that was received at an elapsed time, which must not be
+// earlier than that of any other entry.
 func (l *ContactLog) push(b *protocol.Beacon, received time.Duration) {
 	if int(l.n) == len(l.ring) {
 		l.resize()
 	}
-	l.ring[l.place(l.n)] = logEntry{
+	l.ring[l.index(l.n)] = logEntry{
 		received: int64(received),
 		id:       packID(&b.TempID),
 		start:    packTime(b.Start),
@@ -137,31 +163,32 @@ func (l *ContactLog) push(b *protocol.Beacon, received time.Duration) {
 	l.n++
 }
 
-// expire removes what is at or past its retention and counts it.
+// expire removes the entries at or past their retention and returns their number.
 func (l *ContactLog) expire(now, retention time.Duration) int {
-	gone := 0
+	expired := 0
 	for l.n > 0 && now-time.Duration(l.oldest) >= retention {
 		l.dropOldest()
-		gone++
+		expired++
 	}
-	if gone > 0 && l.n == 0 && len(l.ring) > smallRing {
+	if expired > 0 && l.n == 0 && len(l.ring) > smallRing {
 		*l = ContactLog{}
 	}
-	return gone
+	return expired
 }
 
-// dropOldest removes the oldest entry, of which there must be one.
+// dropOldest removes the oldest entry. The log must not be empty.
 func (l *ContactLog) dropOldest() {
-	l.head = l.place(1)
+	l.head = l.index(1)
 	l.n--
 	l.oldest = l.ring[l.head].received
 }
 
-// smallRing is the largest ring that an empty log keeps.
+// smallRing is the largest ring, in entries, that an empty log keeps.
 const smallRing = 64
 
-// resize grows a full ring by a sixteenth, at least by 12 places, and takes what
-// the allocator rounds up to: a log keeps its size, and there are many.
+// resize grows a full ring by a sixteenth and at least 12 entries, plus the
+// allocator's rounding. Growth is slow because there are many logs and each keeps
+// its size.
 func (l *ContactLog) resize() {
 	grown := append([]logEntry(nil), make([]logEntry, len(l.ring)+max(12, len(l.ring)/16))...)
 	grown = grown[:cap(grown)]
@@ -170,12 +197,13 @@ func (l *ContactLog) resize() {
 	l.ring, l.head = grown, 0
 }
 
-// Ends points at the memory that the log needs next, for a host that wants it
-// near before: of the entry behind the oldest, which is looked at when that goes,
-// and of the place of the next one; nil when there is none.
+// PrefetchPointers returns the addresses that the log accesses next, for a host
+// that prefetches them: the entry after the oldest, which is read when the oldest
+// expires, and the slot of the next entry. Both are nil for a log that is too
+// small to have them.
 func (l *ContactLog) PrefetchPointers() (second, next unsafe.Pointer) {
 	if len(l.ring) < 2 {
 		return nil, nil
 	}
-	return unsafe.Pointer(&l.ring[l.place(1)]), unsafe.Pointer(&l.ring[l.place(min(l.n, uint32(len(l.ring)-1)))])
+	return unsafe.Pointer(&l.ring[l.index(1)]), unsafe.Pointer(&l.ring[l.index(min(l.n, uint32(len(l.ring)-1)))])
 }

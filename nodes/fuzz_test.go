@@ -45,7 +45,7 @@ func (t *tape) span() time.Duration {
 }
 
 // FuzzServer: whatever arrives, no panic; every session is closed once and hears
-// nothing afterwards; what is due is done; nobody is welcomed during a block; a
+// nothing afterwards; what is due is done; no login succeeds during a block; a
 // TempID resolves once it was issued, and not before.
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{0, 0, 1, 0, 0, 1, 0, 2, 1, 0, 3})

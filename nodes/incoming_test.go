@@ -176,7 +176,7 @@ func TestMaxUploading(t *testing.T) {
 	r.read(1, "9")
 	r.read(1, entry+entry)
 	r.eof(1)
-	equal(t, "nothing is under way", r.s.uploading, 0)
+	equal(t, "nothing is under way", r.s.uploadBytes, 0)
 }
 
 func TestALongBrokenUploadIsNotShownWhole(t *testing.T) {

@@ -5,16 +5,17 @@ import (
 	"time"
 )
 
-// Now is one moment on the two clocks of PROTOCOL.md section 1.
+// Now is the time of an input on both clocks of PROTOCOL.md section 1.
 type Now struct {
-	// Elapsed never steps; durations (retention, blocks, limits) run on it. It
-	// never decreases from one call of a machine to its next, and may be negative.
+	// Elapsed is the clock of durations (retention, blocks, limits). It never
+	// decreases from one input of a machine to the next. It may be negative.
 	Elapsed time.Duration
-	// Wall is Unix nanoseconds. It decides validity and what is written and printed.
+	// Wall is Unix nanoseconds. It decides validity and is the time that is
+	// written and printed. It may step.
 	Wall int64
 }
 
-// Unix is the wall time cut to the second.
+// Unix returns the wall time in Unix seconds, rounded down.
 func (n Now) Unix() int64 {
 	s := n.Wall / int64(time.Second)
 	if n.Wall%int64(time.Second) < 0 {
@@ -23,10 +24,21 @@ func (n Now) Unix() int64 {
 	return s
 }
 
-// later is t + d for d >= 0; what the type cannot hold is never.
+// later returns t + d for d >= 0, or the largest time if that overflows.
 func later(t, d time.Duration) time.Duration {
 	if sum := t + d; sum >= t {
 		return sum
 	}
 	return math.MaxInt64
+}
+
+// remainder returns the rest at wall of a duration that ends at until, both in
+// Unix nanoseconds. It is at least zero and at most the full length (PROTOCOL.md
+// section 1, "Two clocks").
+func remainder(until, wall int64, full time.Duration) time.Duration {
+	if until <= wall {
+		return 0
+	}
+	left := uint64(until) - uint64(wall) // exact even if int64 would overflow
+	return time.Duration(min(left, uint64(full)))
 }

@@ -8,113 +8,126 @@ import (
 	"bluetrace/protocol"
 )
 
-// Phone is one user's program: its session with the server, the beacons it
-// sends and receives, and its contact log. It is a value that a host keeps by
-// the hundred thousand: what only a session in progress needs is behind one
-// pointer. It must not be copied once it has been opened.
+// Phone is the state machine of one user's device: the client program with its
+// session, the beacons that it sends and receives, and the contact log. A host
+// keeps phones as values, by the hundred thousand. A Phone must not be copied
+// or moved after Init.
 type Phone struct {
-	settings   *PhoneSettings
-	log        ContactLog
-	timerAt    time.Duration // elapsed time at which timer is due
-	timer      timer
-	stage      Stage // StageConnecting stands for all stages of a login
-	link       link
-	hasID      bool
-	overflowed bool // it was said that the log is full
-
-	// What stands above, and the head of the assembler, is all that a whole
-	// beacon's reception and an expiry need.
+	// An expiry and the reception of a whole beacon use the fields up to the
+	// program's timer only: two cache lines.
+	settings  *PhoneSettings
+	log       ContactLog
 	assembler protocol.Assembler
-	session   *session                  // nil: nothing is in progress and nothing waits
-	raw       [protocol.BeaconSize]byte // what it sends, once hasID
+	program   program
+	// reportedFull is set once the user has been told that the log is full.
+	reportedFull bool
 }
 
-// timer is what a phone waits for beside its log and its assembler; it never
-// waits for two such things at once.
-type timer uint8
+// Init gives the phone its settings, which must be valid and must not change
+// afterwards. The phone is offline and receives beacons from now on.
+func (p *Phone) Init(s *PhoneSettings) {
+	*p = Phone{settings: s}
+	p.program.settings, p.program.log = s, &p.log
+}
 
-const (
-	timerNone     timer = iota
-	timerPassword       // the pause between username and password
-	timerAnswer         // the limit for one answer
-)
-
-// Init gives the phone its settings, which must be valid and stay as they are.
-// The phone is offline, and receives beacons from now on.
-func (p *Phone) Init(s *PhoneSettings) { *p = Phone{settings: s} }
-
-// Settings are what Init gave it.
+// Settings returns the settings that Init was given.
 func (p *Phone) Settings() *PhoneSettings { return p.settings }
 
-// TempID is the beacon that the phone would send; false before any download.
+// Log returns the contact log as of the last input.
+func (p *Phone) Log() *ContactLog { return &p.log }
+
+// TempID returns the beacon that the phone would send, or false before the
+// first successful download.
 func (p *Phone) TempID() (protocol.Beacon, bool) {
-	if !p.hasID {
+	if !p.program.hasTempID {
 		return protocol.Beacon{}, false
 	}
-	b, err := protocol.DecodeBeacon(p.raw[:])
+	b, err := protocol.DecodeBeacon(p.program.beacon[:])
 	return b, err == nil
 }
 
-// Log is the contact log as the last input left it.
-func (p *Phone) Log() *ContactLog { return &p.log }
-
-// Parts points at the memory of beacons that are not whole yet; nil when there is
-// none.
+// AssemblerMemory returns the address of the incomplete beacons, for a host that
+// prefetches it, or nil if there are none.
 func (p *Phone) AssemblerMemory() unsafe.Pointer { return p.assembler.Memory() }
 
-// ExpiresBy says whether an entry of the log is at its retention at an elapsed time.
-func (p *Phone) ExpiresBy(at time.Duration) bool {
+// ExpiresBy reports whether an entry of the log reaches its retention at or
+// before the elapsed time t.
+func (p *Phone) ExpiresBy(t time.Duration) bool {
 	received, any := p.log.Oldest()
-	return any && later(received, p.settings.Retention) <= at
+	return any && later(received, p.settings.Retention) <= t
 }
 
-// Beacon sends the phone's beacon, expired or not, or says that it has none
-// (PROTOCOL.md section 4).
-func (p *Phone) Beacon(now Now, to protocol.Address, out *PhoneOutbox) {
-	p.due(now, out)
-	p.sendBeacon(to, out)
-}
-
-func (p *Phone) sendBeacon(to protocol.Address, out *PhoneOutbox) {
-	if !p.hasID {
-		out.print(textNoTempID)
-		return
+// Restore fills the log with the entries that an earlier run of the phone saved,
+// in order of arrival. It is called once, after Init and before any input, and
+// panics if the log has entries.
+//
+// The retention of an entry continues by wall time: the remainder is at least
+// zero, at most the full retention, and at most the remainder of any entry that
+// arrived later (PROTOCOL.md section 1, "Two clocks"). Entries past their
+// retention are dropped, and so are the oldest beyond MaxEntries.
+func (p *Phone) Restore(now Now, stored []StoredContact) {
+	if p.log.Len() > 0 {
+		panic("restoring a contact log: it has entries already")
 	}
-	e := out.addHot(PhoneSendBeacon)
-	e.To, e.Form, e.Raw = to, p.settings.Form, p.raw
+	full := p.settings.Retention
+	age := make([]time.Duration, len(stored))
+	least := time.Duration(0)
+	for i := len(stored) - 1; i >= 0; i-- {
+		end := int64(later(time.Duration(stored[i].Received), full))
+		least = max(least, full-remainder(end, now.Wall, full))
+		age[i] = least
+	}
+	for i := range stored {
+		if age[i] >= full {
+			continue
+		}
+		if limit := p.settings.MaxEntries; limit > 0 && p.log.Len() == limit {
+			p.log.dropOldest()
+		}
+		c := &stored[i]
+		p.log.push(&protocol.Beacon{TempID: c.TempID, Start: c.Start, Expiry: c.Expiry}, now.Elapsed-age[i])
+	}
 }
 
-// Datagram takes what arrived over UDP from one address (PROTOCOL.md section 3).
+// Beacon sends the phone's beacon to an address, even if it has expired. Without
+// a TempID it prints an error instead (PROTOCOL.md section 4).
+func (p *Phone) Beacon(now Now, to protocol.Address, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.sendBeacon(to, out)
+}
+
+// Datagram handles one UDP datagram (PROTOCOL.md section 3).
 func (p *Phone) Datagram(now Now, from protocol.Address, b []byte, out *PhoneOutbox) {
 	p.expire(now, out)
-	p.ring(now, out)
+	p.program.runTimer(now, out)
 	out.assembled = p.assembler.Datagram(now.Elapsed, from, b, out.assembled[:0])
 	p.judge(now, out)
 }
 
-// Wake does what is due at now.
-func (p *Phone) Wake(now Now, out *PhoneOutbox) { p.due(now, out) }
+// Wake does all that is due at now.
+func (p *Phone) Wake(now Now, out *PhoneOutbox) { p.runDue(now, out) }
 
-// NextWake is the elapsed time at which something is due that can be seen;
-// false: nothing is. That a begun beacon is forgotten shows only when more of it
-// comes, and is done then.
+// NextWake returns the elapsed time of the next due event with a visible effect,
+// or false if there is none. The assembler forgets an incomplete beacon without
+// a visible effect; the next input does that in time.
 func (p *Phone) NextWake() (time.Duration, bool) {
 	at, ok := p.assembler.NextJudgement()
 	if received, any := p.log.Oldest(); any {
-		if gone := later(received, p.settings.Retention); !ok || gone < at {
-			at, ok = gone, true
+		if expiry := later(received, p.settings.Retention); !ok || expiry < at {
+			at, ok = expiry, true
 		}
 	}
-	if p.timer != timerNone && (!ok || p.timerAt < at) {
-		at, ok = p.timerAt, true
+	if g := &p.program; g.timer != timerNone && (!ok || g.timerAt < at) {
+		at, ok = g.timerAt, true
 	}
 	return at, ok
 }
 
-// due comes before what arrives at the same instant (PROTOCOL.md section 1).
-func (p *Phone) due(now Now, out *PhoneOutbox) {
+// runDue does all that is due at now, which comes before the input that arrives
+// at the same time (PROTOCOL.md section 1).
+func (p *Phone) runDue(now Now, out *PhoneOutbox) {
 	p.expire(now, out)
-	p.ring(now, out)
+	p.program.runTimer(now, out)
 	if at, ok := p.assembler.NextWake(); ok && at <= now.Elapsed {
 		out.assembled = p.assembler.Wake(now.Elapsed, out.assembled[:0])
 		p.judge(now, out)
@@ -122,16 +135,16 @@ func (p *Phone) due(now Now, out *PhoneOutbox) {
 }
 
 func (p *Phone) expire(now Now, out *PhoneOutbox) {
-	if gone := p.log.expire(now.Elapsed, p.settings.Retention); gone > 0 {
-		out.addHot(PhoneExpired).Expired = gone
+	if n := p.log.expire(now.Elapsed, p.settings.Retention); n > 0 {
+		out.addUncleared(PhoneExpired).Expired = n
 	}
 }
 
-// judge gives the verdict on what was assembled, and keeps what is valid.
+// judge decides about the assembled beacons and adds the valid ones to the log.
 func (p *Phone) judge(now Now, out *PhoneOutbox) {
 	for i := range out.assembled {
 		a := &out.assembled[i]
-		e := out.addHot(PhoneJudged)
+		e := out.addUncleared(PhoneJudged)
 		e.From, e.FirstPart, e.At = a.From, a.FirstPart, now
 		e.OutOfTurn, e.HasVersion, e.Err = false, false, nil
 		if a.OutOfTurn {
@@ -146,17 +159,89 @@ func (p *Phone) judge(now Now, out *PhoneOutbox) {
 		}
 		p.log.push(&b, now.Elapsed)
 		if limit := p.settings.MaxEntries; limit > 0 && p.log.Len() > limit {
-			p.overflow(out)
+			p.dropOldest(out)
 		}
 	}
 }
 
-// overflow makes room: anybody may send valid beacons, and a phone has to last.
-func (p *Phone) overflow(out *PhoneOutbox) {
+// dropOldest removes the oldest entry of a log beyond MaxEntries: any peer may
+// send valid beacons, and the memory of a phone must stay bounded.
+func (p *Phone) dropOldest(out *PhoneOutbox) {
 	p.log.dropOldest()
-	out.addHot(PhoneExpired).Expired = 1
-	if !p.overflowed {
-		p.overflowed = true
-		out.print(fmt.Sprintf("the contact log is full with %d entries: the oldest go before their time", p.settings.MaxEntries))
+	out.addUncleared(PhoneExpired).Expired = 1
+	if !p.reportedFull {
+		p.reportedFull = true
+		p.program.print(fmt.Sprintf("the contact log is full with %d entries: the oldest go before their time",
+			p.settings.MaxEntries), out)
 	}
 }
+
+// Open starts the program, or starts it again: it connects to the server and
+// prompts for the username. The contact log, the incomplete beacons and the
+// TempID stay.
+//
+// Connected, ConnectFailed, Read and Closed concern the last PhoneConnect: after
+// a PhoneCloseTCP the host reports nothing more of that connection.
+func (p *Phone) Open(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.open(out)
+}
+
+// Connected reports that the TCP connection is established.
+func (p *Phone) Connected(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.connected(now, out)
+}
+
+// ConnectFailed reports that the TCP connection could not be established, with
+// the reason in a few words.
+func (p *Phone) ConnectFailed(now Now, reason string, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.connectFailed(now, reason, out)
+}
+
+// Closed reports that the server closed the connection, or that it broke.
+func (p *Phone) Closed(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.closed(now, out)
+}
+
+// Read handles bytes from the server. An answer may arrive in pieces.
+func (p *Phone) Read(now Now, b []byte, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.read(now, b, out)
+}
+
+// Typed handles one typed line, without its line end. While the phone waits for
+// an answer, up to 64 lines are queued for the next prompt. After log out the
+// line is ignored (PROTOCOL.md section 4).
+func (p *Phone) Typed(now Now, line string, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.typed(now, line, out)
+}
+
+// Upload starts an upload of these entries, as the command Upload_contact_log
+// does of the log. The phone must be at StageReady, and the entries must not
+// change until the PhoneDone. It panics at another stage.
+func (p *Phone) Upload(now Now, entries []Contact, out *PhoneOutbox) {
+	p.runDue(now, out)
+	if p.program.stage != StageReady {
+		panic(fmt.Sprintf("uploading entries: the phone is %v, not %v", p.Stage(), StageReady))
+	}
+	p.program.startUpload(now, entries, out)
+}
+
+// InputEnded reports that no further line will be typed: the program ends after
+// the queued lines.
+func (p *Phone) InputEnded(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.endInput(now, out)
+}
+
+// Stage returns the stage of the program.
+func (p *Phone) Stage() Stage { return p.program.currentStage() }
+
+// TakeSession moves the session of another program of the same phone to this
+// one, which must have none: a user may start the program twice and continue
+// with the second. The log and the TempID of p stay.
+func (p *Phone) TakeSession(from *Phone) { p.program.takeSession(&from.program) }

@@ -122,7 +122,7 @@ func TestTypedAheadIsLimited(t *testing.T) {
 	}
 	same(t, "the 65th", r.typed("x"), textQueueFull)
 	equal(t, "effects", len(r.read(someID)), 3+64*2)
-	equal(t, "nothing is held at rest", r.p.session == nil, true)
+	equal(t, "nothing is held at rest", r.p.program.session == nil, true)
 }
 
 // An upload takes the log as it is at the command, also what expires meanwhile.

@@ -128,3 +128,64 @@ func TestASecondProgramGoesOnWithTheSession(t *testing.T) {
 	equal(t, "the first is offline", first.p.Stage(), StageOffline)
 	equal(t, "and waits for nothing", first.next(), -1)
 }
+
+// A load generator has phones that differ in their settings only.
+func TestLoadSettings(t *testing.T) {
+	joined := func(s *PhoneSettings) { s.PasswordPause, s.JoinLogin = 0, true }
+	t.Run("username and password in one write", func(t *testing.T) {
+		r := newPhoneRig(t, joined)
+		r.open()
+		same(t, "connected", r.connected())
+		same(t, "username", r.typed(alice), "? Password: ")
+		same(t, "password", r.at(time.Second).typed(alicePassword), "> "+alice+alicePassword)
+		same(t, "wrong", r.read(tryAgain), tryAgain, "login: wrong password", "? Password: ")
+		equal(t, "began", r.done[0].Began, time.Second)
+		same(t, "the password alone", r.typed(alicePassword), "> "+alicePassword)
+		same(t, "answer", r.read(welcome), welcome, "login: ok", "? input the command: ")
+	})
+	t.Run("typed before the connection", func(t *testing.T) {
+		r := newPhoneRig(t, joined)
+		r.open()
+		r.typed(alice)
+		r.typed(alicePassword)
+		same(t, "connected", r.at(time.Second).connected(), "> "+alice+alicePassword)
+		same(t, "no answer", r.at(11*time.Second).wake(), "(close)", "(connect)")
+		same(t, "the second connection", r.connected(), "> "+alice+alicePassword)
+	})
+	t.Run("no retry", func(t *testing.T) {
+		r := newPhoneRig(t, func(s *PhoneSettings) { s.NoRetry, s.AnswerLimit = true, time.Second })
+		r.open()
+		r.connected()
+		r.typed(alice)
+		r.typed(alicePassword)
+		same(t, "password", r.at(50*time.Millisecond).wake(), "> "+alicePassword)
+		same(t, "a nanosecond before the limit", r.at(1050*time.Millisecond-1).wake())
+		same(t, "at the limit", r.at(1050*time.Millisecond).wake(), "no answer from the server", "(close)",
+			"login: no answer")
+	})
+	t.Run("quiet, with entries of the caller", func(t *testing.T) {
+		r := newPhoneRig(t, func(s *PhoneSettings) { s.PasswordPause, s.Quiet = 0, true })
+		same(t, "open", r.open(), "(connect)")
+		r.connected()
+		r.typed(alice)
+		r.typed(alicePassword)
+		same(t, "welcome", r.read(welcome), "login: ok")
+		same(t, "download", r.typed("Download_tempID"), "> Download_tempID")
+		same(t, "TempID", r.read(someID), "download: ok")
+		r.p.Upload(r.now, []Contact{{TempID: protocol.TempID([]byte(someID))}}, &r.out)
+		same(t, "upload", r.take(), "> Upload_contact_log")
+		same(t, "count", r.read("1"), "> 3")
+		same(t, "TempID", r.read("1"), "> "+someID)
+		same(t, "start", r.read("1"), "> 01/01/1970 00:00:00")
+		same(t, "expiry", r.read("1"), "> 01/01/1970 00:00:00")
+		same(t, "end", r.read("1"), "upload: ok")
+		equal(t, "entries", r.done[len(r.done)-1].Entries, 1)
+	})
+	t.Run("a joined login has no pause", func(t *testing.T) {
+		s := DefaultPhoneSettings()
+		s.JoinLogin = true
+		if err := s.Validate(); err == nil {
+			t.Error("a pause of 50 ms was accepted")
+		}
+	})
+}

@@ -7,24 +7,21 @@ import (
 	"bluetrace/protocol"
 )
 
-// Server is the health authority: accounts, attempts and blocks, TempIDs and
-// uploads (PROTOCOL.md section 2).
+// Server is the state machine of the health authority: sessions, accounts with
+// their attempts and blocks, TempIDs, and uploads (PROTOCOL.md section 2).
 type Server struct {
 	settings    ServerSettings
 	accounts    accounts
 	tempIDs     tempIDIndex
-	connections []connection // by Conn
-	sessions    int          // connections that are in use
-	uploading   int          // bytes of all uploads under way
-	login, idle deadlines
-	crowd       crowd
+	sessions    sessions
+	uploadBytes int // of all uploads in progress
 	pending     map[StoreID]pending
 	lastStore   StoreID
-	scratch     []byte // what the effects of the current call send
+	scratch     []byte // bytes of the send effects of the current input
 }
 
-// NewServer refuses settings that Validate refuses. The host then gives it
-// credentials and what a former server stored, and calls Start.
+// NewServer returns a server, or the error of Validate. The host then gives it
+// the credentials and all records that an earlier run stored, and calls Start.
 func NewServer(settings ServerSettings) (*Server, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
@@ -36,8 +33,9 @@ func NewServer(settings ServerSettings) (*Server, error) {
 	}, nil
 }
 
-// Restore takes one stored record; the host brings all of them, in the order in
-// which they were stored, before Start. Blocks go on by wall time.
+// Restore takes one stored record. The host calls it for all records, in the
+// order in which they were stored, before Start. Blocks continue by wall time. The
+// error is about an invalid record.
 func (s *Server) Restore(now Now, r Record) error {
 	switch r.Kind {
 	case RecordIssue:
@@ -48,40 +46,47 @@ func (s *Server) Restore(now Now, r Record) error {
 	return fmt.Errorf("restoring a record: kind %d is none that a server stores", r.Kind)
 }
 
-// Start says that connections are accepted from now on.
+// Start reports that the server accepts connections from now on.
 func (s *Server) Start(now Now, out *ServerOutbox) {
-	s.begin(now, out)
+	s.runDue(now, out)
 	out.print("I am listening")
 }
 
-// Wake closes the sessions whose time is up.
-func (s *Server) Wake(now Now, out *ServerOutbox) { s.begin(now, out) }
+// Wake closes the sessions whose deadline has passed.
+func (s *Server) Wake(now Now, out *ServerOutbox) { s.runDue(now, out) }
 
-// NextWake is the elapsed time at which a session's time is up; false: there is
-// none.
+// NextWake returns the elapsed time of the next deadline of a session, or false
+// if there is none.
 func (s *Server) NextWake() (time.Duration, bool) {
-	_, due, ok := s.soonest()
+	_, due, ok := s.sessions.nextDue()
 	return due, ok
 }
 
-// Resolve is who a TempID was issued to; a TempID counts as issued once it is
-// stored.
-func (s *Server) Resolve(id protocol.TempID) (Issue, bool) { return s.tempIDs.resolve(id) }
+// Usage counts the memory of the server that could grow. It takes time
+// proportional to the number of connections.
+func (s *Server) Usage() Usage {
+	u := s.sessions.usage()
+	u.PendingStores = len(s.pending)
+	u.CountedUploadBytes = s.uploadBytes
+	u.UnknownNames = max(len(s.accounts.unknown.index), len(s.accounts.unknown.order))
+	return u
+}
 
-// begin opens every input: what is due at now comes before what arrives.
-func (s *Server) begin(now Now, out *ServerOutbox) {
+// runDue begins every input: it closes the sessions that are due at now, which
+// comes before the input.
+func (s *Server) runDue(now Now, out *ServerOutbox) {
 	s.scratch = s.scratch[:0]
 	for {
-		c, due, ok := s.soonest()
+		c, due, ok := s.sessions.nextDue()
 		if !ok || due > now.Elapsed {
 			return
 		}
-		s.timeUp(c, out)
+		s.timeOut(c, out)
 	}
 }
 
-func (s *Server) timeUp(c Conn, out *ServerOutbox) {
-	x := &s.connections[c]
+func (s *Server) timeOut(c Conn, out *ServerOutbox) {
+	x := s.connection(c)
 	if x.loggedIn() {
 		out.print(fmt.Sprintf("%s: nothing received for %v", x.name.user, s.settings.IdleTimeout))
 		s.end(c, ReasonIdleTimeout, out)
@@ -91,7 +96,167 @@ func (s *Server) timeUp(c Conn, out *ServerOutbox) {
 	s.end(c, ReasonLoginTimeout, out)
 }
 
-// send answers with text in one send.
+// Accept begins a session. Beyond MaxConnections it closes another one: the
+// oldest that is not logged in; if all are logged in, the one that has been idle
+// for longest among those of the account with the most sessions; if no account
+// has two, the new one itself. It panics if c is in use.
+func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
+	s.runDue(now, out)
+	if !s.sessions.begin(c) {
+		panic(fmt.Sprintf("accepting connection %d: it is still in use", c))
+	}
+	s.limitSessions(c, out)
+	if s.sessions.isOpen(c) {
+		s.sessions.wait(c, &s.sessions.login, later(now.Elapsed, s.settings.LoginTimeout))
+	}
+}
+
+// evictionsPerLine is the number of evictions for each line of output about
+// them, so that a flood of sessions does not flood the output.
+const evictionsPerLine = 100
+
+// limitSessions closes a session if there are more than MaxConnections. The new
+// session c is in no list of deadlines yet.
+func (s *Server) limitSessions(c Conn, out *ServerOutbox) {
+	limit := s.settings.MaxConnections
+	if limit == 0 || s.sessions.open <= limit {
+		return
+	}
+	least, ok := s.sessions.leastNeeded()
+	if !ok {
+		least = c
+	}
+	s.sessions.evicted++
+	if n := s.sessions.evicted; n == 1 {
+		out.print(fmt.Sprintf("%d sessions at once, and no more: the oldest that is not logged in is closed", limit))
+	} else if n%evictionsPerLine == 0 {
+		out.print(fmt.Sprintf("%d sessions at once, and no more: %d were closed so far", limit, n))
+	}
+	s.end(least, ReasonTooMany, out)
+}
+
+// EvictSession closes one session because the host has no resources for another:
+// the one that Accept would close. It closes none if every session is the only
+// one of its account.
+func (s *Server) EvictSession(now Now, out *ServerOutbox) {
+	s.runDue(now, out)
+	if c, ok := s.sessions.leastNeeded(); ok {
+		s.sessions.evicted++
+		s.end(c, ReasonTooMany, out)
+	}
+}
+
+// LoggedIn reports whether the session is open and has been welcomed.
+func (s *Server) LoggedIn(c Conn) bool { return s.sessions.isOpen(c) && s.connection(c).loggedIn() }
+
+// Reading reports whether the host may deliver bytes or an orderly end of file.
+// While the session waits for Stored, they must stay unread.
+func (s *Server) Reading(c Conn) bool {
+	return s.sessions.isOpen(c) && s.connection(c).storing == 0
+}
+
+// Read handles the bytes of one read, 1 to 1024. The host calls it only while
+// Reading(c), else it panics. A session whose deadline is now is closed first and
+// ignores the bytes.
+func (s *Server) Read(now Now, c Conn, p []byte, out *ServerOutbox) {
+	s.runDue(now, out)
+	if !s.sessions.isOpen(c) {
+		return
+	}
+	x := s.connection(c)
+	if x.storing != 0 {
+		panic(fmt.Sprintf("reading connection %d: it waits for store %d", c, x.storing))
+	}
+	if x.loggedIn() {
+		s.waitIdle(now, c)
+	}
+	x.reader.Feed(p)
+	s.handleMessages(now, c, out)
+}
+
+// EOF ends a session. The host reports an orderly end of file in turn with the
+// bytes, only while Reading, and a broken connection at once. A closed connection
+// ignores it. It is not a wrong password.
+func (s *Server) EOF(now Now, c Conn, out *ServerOutbox) {
+	s.runDue(now, out)
+	if s.sessions.isOpen(c) {
+		s.end(c, ReasonEOF, out)
+	}
+}
+
+func (s *Server) connection(c Conn) *connection { return &s.sessions.connections[c] }
+
+// waitIdle restarts the idle timeout of a session.
+func (s *Server) waitIdle(now Now, c Conn) {
+	s.sessions.wait(c, &s.sessions.idle, later(now.Elapsed, s.settings.IdleTimeout))
+}
+
+// handleMessages handles the messages that have arrived, until one must wait for
+// a store.
+func (s *Server) handleMessages(now Now, c Conn, out *ServerOutbox) {
+	for s.Reading(c) {
+		m, ok := s.connection(c).reader.Next()
+		if !ok {
+			return
+		}
+		s.handleMessage(now, c, m, out)
+	}
+}
+
+func (s *Server) handleMessage(now Now, c Conn, m protocol.Message, out *ServerOutbox) {
+	switch m.Kind {
+	case protocol.Username:
+		s.readUsername(now, c, m.Bytes, out)
+	case protocol.Password:
+		s.readPassword(now, c, m.Bytes, out)
+	case protocol.Download:
+		s.download(now, c, out)
+	case protocol.Upload:
+		s.expect(c, connAtCount, protocol.ExpectCount)
+		s.send(c, protocol.Ack, out)
+	case protocol.Count:
+		s.readCount(c, m.Bytes, out)
+	case protocol.Line:
+		s.readLine(c, m.Bytes, out)
+	case protocol.Logout:
+		s.end(c, ReasonLogout, out)
+	case protocol.Skipped:
+		s.reportSkipped(c, m.Bytes, out)
+	default:
+		panic(fmt.Sprintf("connection %d: message of kind %d", c, m.Kind))
+	}
+}
+
+func (s *Server) expect(c Conn, stage connStage, e protocol.Expectation) {
+	x := s.connection(c)
+	x.stage = stage
+	x.reader.Expect(e)
+}
+
+// reportSkipped reports bytes that are no command. They get no answer.
+func (s *Server) reportSkipped(c Conn, b []byte, out *ServerOutbox) {
+	user := s.connection(c).name.user
+	line := protocol.AppendField([]byte(user+": no command: "), b, false)
+	out.print(string(line))
+	out.event(c, ServerEvent{Kind: EventSkipped, User: user, Entries: len(b)})
+}
+
+// end closes a session and reports why.
+func (s *Server) end(c Conn, reason string, out *ServerOutbox) {
+	x := s.connection(c)
+	if x.stage == connAtCount || x.stage == connAtLines {
+		s.reportBrokenUpload(c, reason, out)
+	}
+	user := x.name.user
+	if x.loggedIn() {
+		out.print(user + " logout")
+	}
+	s.sessions.end(c)
+	out.Effects = append(out.Effects, ServerEffect{Kind: EffectClose, Conn: c})
+	out.event(c, ServerEvent{Kind: EventSessionEnded, User: user, Reason: reason})
+}
+
+// send sends text in one send.
 func (s *Server) send(c Conn, text string, out *ServerOutbox) {
 	from := len(s.scratch)
 	s.scratch = append(s.scratch, text...)
@@ -99,10 +264,47 @@ func (s *Server) send(c Conn, text string, out *ServerOutbox) {
 	out.Effects = append(out.Effects, ServerEffect{Kind: EffectSend, Conn: c, Bytes: s.scratch[from:to:to]})
 }
 
-func (o *ServerOutbox) print(text string) {
-	o.Effects = append(o.Effects, ServerEffect{Kind: EffectPrint, Text: text})
+// pending is an answer that waits for a store.
+type pending struct {
+	conn    Conn
+	user    string // owner of the record; empty for a name without an account
+	answer  string // one of the texts of a login, or empty for no answer
+	issue   Issue
+	isIssue bool // the answer is the TempID of issue
 }
 
-func (o *ServerOutbox) event(c Conn, e ServerEvent) {
-	o.Effects = append(o.Effects, ServerEffect{Kind: EffectEvent, Conn: c, Event: e})
+// store asks the host to store one record. The session waits for the result.
+func (s *Server) store(c Conn, r Record, p pending, out *ServerOutbox) {
+	s.lastStore++
+	p.conn = c
+	s.pending[s.lastStore] = p
+	s.connection(c).storing = s.lastStore
+	out.Effects = append(out.Effects,
+		ServerEffect{Kind: EffectStore, Conn: c, Store: s.lastStore, Records: []Record{r}})
+}
+
+// Stored reports the result of an EffectStore: its records are durable, or err is
+// the reason why not. The answer to a login goes out in both cases, because
+// memory has the attempts; a TempID that could not be stored is never sent. It
+// panics on an id that is not pending.
+func (s *Server) Stored(now Now, id StoreID, err error, out *ServerOutbox) {
+	s.runDue(now, out)
+	p, ok := s.pending[id]
+	if !ok {
+		panic(fmt.Sprintf("store %d: stored, but nothing waits for it (last: %d)", id, s.lastStore))
+	}
+	delete(s.pending, id)
+	waits := s.sessions.isOpen(p.conn) && s.connection(p.conn).storing == id
+	if waits {
+		s.connection(p.conn).storing = 0
+	}
+	if p.isIssue {
+		s.finishDownload(p, err, waits, out)
+	} else {
+		if err == nil {
+			s.accounts.confirmReset(p.user, id)
+		}
+		s.finishAttempt(now, p, err, waits, out)
+	}
+	s.handleMessages(now, p.conn, out)
 }

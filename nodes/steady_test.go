@@ -26,7 +26,7 @@ func newSteady() *steady {
 	start := s.settings.Zone.Local(s.now.Unix() - 60)
 	b := protocol.Beacon{TempID: protocol.TempID([]byte(someID)), Start: start, Expiry: start + 1e9}
 	b.Encode(&s.raw)
-	s.p.raw, s.p.hasID = s.raw, true
+	s.p.program.beacon, s.p.program.hasTempID = s.raw, true
 	for range 200 {
 		s.single()
 		s.split()

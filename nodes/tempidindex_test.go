@@ -52,12 +52,12 @@ func TestTempIDIndexIsAMap(t *testing.T) {
 		t.Errorf("TempID %s is found, and was never put", ids[0])
 	}
 	odd := 0
-	for id := range x.odd {
-		if e := x.odd[id]; e.Expiry-e.Start <= lifetimeMask {
+	for id := range x.unpacked {
+		if e := x.unpacked[id]; e.Expiry-e.Start <= lifetimeMask {
 			odd++
 		}
 	}
-	if odd == len(x.odd) {
+	if odd == len(x.unpacked) {
 		t.Error("nothing was too long for an entry: the test shows nothing")
 	}
 }
@@ -75,8 +75,8 @@ func TestTempIDIndexIsFull(t *testing.T) {
 		places += len(x.tables[i].entries)
 	}
 	bytes := places * int(unsafe.Sizeof(indexEntry{}))
-	if x.size() != n || bytes > 29*n {
-		t.Errorf("%d TempIDs in %d bytes, want %d in at most %d", x.size(), bytes, n, 29*n)
+	if x.len() != n || bytes > 29*n {
+		t.Errorf("%d TempIDs in %d bytes, want %d in at most %d", x.len(), bytes, n, 29*n)
 	}
 }
 
@@ -101,7 +101,7 @@ func BenchmarkResolve(b *testing.B) {
 			}
 			b.ResetTimer()
 			for i := 0; b.Loop(); i++ {
-				if _, ok := x.resolve(asked[i%len(asked)]); !ok {
+				if _, ok := x.get(asked[i%len(asked)]); !ok {
 					b.Fatal("a TempID is gone")
 				}
 			}

@@ -148,7 +148,7 @@ func (r *phoneRig) connect() {
 // provoke types what makes the phone send text, unless it is sending by itself
 // (an upload), and returns what it sent since the last time.
 func (r *phoneRig) provoke(text string) string {
-	if !r.p.uploading() {
+	if !r.p.program.uploading() {
 		r.typed(text)
 	}
 	return r.lastSent(text)
@@ -205,7 +205,7 @@ func TestPhoneReplaysTheTerminal(t *testing.T) {
 
 	heard := newPhoneRig(t, nil)
 	heard.now.Wall = time.Date(2026, 11, 23, 6, 40, 0, 999_999_999, time.UTC).UnixNano()
-	heard.hear(sender, string(r.p.raw[:]))
+	heard.hear(sender, string(r.p.program.beacon[:]))
 	equal(t, "on the receiving phone", heard.terminal.String(), strings.Join(secs[1].lines, "\n")+"\n")
 }
 

@@ -35,7 +35,7 @@ func (p *page) counts(r *Run) {
 func byKind(counts []KindCount) []figure {
 	var all []figure
 	for _, c := range counts {
-		all = append(all, figure{Plain(c.Kind), c.Count})
+		all = append(all, figure{Escape(c.Kind), c.Count})
 	}
 	return all
 }
@@ -48,7 +48,7 @@ func (p *page) row(name string, figures ...figure) {
 	var b strings.Builder
 	for _, f := range figures {
 		any = any || f.count > 0
-		text := fmt.Sprintf("%s %s  ", f.name, Grouped(f.count))
+		text := fmt.Sprintf("%s %s  ", f.name, FormatCount(f.count))
 		if width+len(text)-2 > textWidth {
 			b.WriteString("\n" + strings.Repeat(" ", indent))
 			width = indent
@@ -83,7 +83,7 @@ func (p *page) delays(r *Run) {
 			p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", "delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
 		}
 		d := o.Delays()
-		p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", fit(Plain(o.Name), 12), Grouped(uint64(o.Count())),
+		p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", fit(Escape(o.Name), 12), FormatCount(uint64(o.Count())),
 			figures(d.Mean), figures(d.P50), figures(d.P90), figures(d.P95), figures(d.P99), figures(d.Max))
 	}
 }
@@ -101,7 +101,7 @@ func (p *page) speed(r *Run) {
 	}
 	p.field("time", fmt.Sprintf("%s virtual in %s wall (%s times as fast as life)",
 		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), figures(t.VirtualPerWall)))
-	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", Grouped(r.Events), figures(t.EventsPerWallSecond), sizeOf(r)))
+	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", FormatCount(r.Events), figures(t.EventsPerWallSecond), sizeOf(r)))
 }
 
 func sizeOf(r *Run) string {
@@ -118,7 +118,7 @@ func (p *page) liveSpeed(r *Run) {
 		p.field("throughput", figures(t.BeaconsPerVirtualSecond)+" beacons delivered per second")
 	}
 	p.field("time", wallTime(r.VirtualSeconds)+" live, on real sockets")
-	p.field("events", fmt.Sprintf("%s; %s", Grouped(r.Events), sizeOf(r)))
+	p.field("events", fmt.Sprintf("%s; %s", FormatCount(r.Events), sizeOf(r)))
 }
 
 // identity is what tells this run from others, and how to have it again.
@@ -136,8 +136,8 @@ func (p *page) identity(r *Run) {
 	}
 }
 
-// Grouped is n with a comma between groups of three digits.
-func Grouped(n uint64) string {
+// FormatCount is n with a comma between groups of three digits.
+func FormatCount(n uint64) string {
 	digits := strconv.FormatUint(n, 10)
 	var b strings.Builder
 	for i, d := range digits {
@@ -158,7 +158,7 @@ func figures(x float64) string {
 	case x >= 1e18:
 		return strconv.FormatFloat(x, 'g', 4, 64)
 	case x >= 999.5:
-		return Grouped(uint64(x + 0.5))
+		return FormatCount(uint64(x + 0.5))
 	case x >= 100:
 		return strconv.FormatFloat(x, 'f', 1, 64)
 	case x >= 10:
@@ -188,5 +188,5 @@ func Plural[N int | uint64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return Grouped(uint64(n)) + " " + many
+	return FormatCount(uint64(n)) + " " + many
 }

@@ -12,9 +12,9 @@ import (
 )
 
 // WriteFile replaces the file at path by what write writes, whole or not at
-// all (see Draft). The error is one sentence that names path.
+// all (see PendingFile). The error is one sentence that names path.
 func WriteFile(path string, write func(io.Writer) error) error {
-	d, err := NewDraft(path)
+	d, err := NewPendingFile(path)
 	if err != nil {
 		return err
 	}
@@ -22,23 +22,23 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	if err := write(d); err != nil {
 		return d.explain(err)
 	}
-	return d.Publish()
+	return d.Commit()
 }
 
-// Draft is what a file is going to be: a new file in the same folder, which
+// PendingFile is what a file is going to be: a new file in the same folder, which
 // takes the file's place when it is published. Until then, and after an error,
 // the old file is as it was. Writes are buffered.
-type Draft struct {
+type PendingFile struct {
 	path string
 	file *os.File
 	w    *bufio.Writer
 	done bool
 }
 
-// NewDraft begins a draft of the file at path. The error is one sentence that
+// NewPendingFile begins a draft of the file at path. The error is one sentence that
 // names path, as are those of the other methods.
-func NewDraft(path string) (*Draft, error) {
-	d := &Draft{path: path}
+func NewPendingFile(path string) (*PendingFile, error) {
+	d := &PendingFile{path: path}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+temporaryPrefix(path)+".*")
 	if err != nil {
 		return nil, d.explain(err)
@@ -50,7 +50,7 @@ func NewDraft(path string) (*Draft, error) {
 const draftBuffer = 1 << 16
 
 // Write adds p to the draft.
-func (d *Draft) Write(p []byte) (int, error) {
+func (d *PendingFile) Write(p []byte) (int, error) {
 	n, err := d.w.Write(p)
 	if err != nil {
 		err = d.explain(err)
@@ -58,11 +58,11 @@ func (d *Draft) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Publish syncs the draft, renames it over the file and syncs the folder. After
+// Commit syncs the draft, renames it over the file and syncs the folder. After
 // an error the draft is gone (unless only the folder's sync failed: then it
 // stands, perhaps not yet for good). The permissions of a file that was there
 // are kept; a new one's are 0644.
-func (d *Draft) Publish() error {
+func (d *PendingFile) Commit() error {
 	defer d.Discard()
 	if err := d.fill(); err != nil {
 		return d.explain(err)
@@ -78,7 +78,7 @@ func (d *Draft) Publish() error {
 }
 
 // Discard takes the draft away, unless it was published.
-func (d *Draft) Discard() {
+func (d *PendingFile) Discard() {
 	if d.done {
 		return
 	}
@@ -88,7 +88,7 @@ func (d *Draft) Discard() {
 }
 
 // fill writes what is buffered, syncs and closes the draft.
-func (d *Draft) fill() error {
+func (d *PendingFile) fill() error {
 	if err := d.w.Flush(); err != nil {
 		return err
 	}
@@ -105,7 +105,7 @@ func (d *Draft) fill() error {
 	return d.file.Close()
 }
 
-func (d *Draft) explain(err error) error {
+func (d *PendingFile) explain(err error) error {
 	if e, ok := errors.AsType[*draftError](err); ok && e.path == d.path {
 		return err
 	}

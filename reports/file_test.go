@@ -84,7 +84,7 @@ func TestDraftSaysOnceWhatItCouldNotWrite(t *testing.T) {
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	d, err := NewDraft(path)
+	d, err := NewPendingFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func TestDraftSaysOnceWhatItCouldNotWrite(t *testing.T) {
 	}
 	_, first := d.Write(make([]byte, draftBuffer+1))
 	want := `writing "` + path + `": file already closed`
-	for _, err := range []error{first, d.Publish()} {
+	for _, err := range []error{first, d.Commit()} {
 		if err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}

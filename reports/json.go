@@ -50,7 +50,7 @@ func encodeRun(r *Run) ([]byte, error) {
 	if err := e.Encode(documentOf(r)); err != nil {
 		return nil, err
 	}
-	return EscapeUnprintable(b.Bytes()), nil
+	return EscapeJSON(b.Bytes()), nil
 }
 
 // documentOf is r without numbers that JSON cannot write and without lists
@@ -91,10 +91,10 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 	}{o.Name, o.Count(), o.Delays()})
 }
 
-// EscapeUnprintable escapes what the JSON encoder leaves alone: DEL, the C1
+// EscapeJSON escapes what the JSON encoder leaves alone: DEL, the C1
 // controls, direction marks. Valid on a whole document, since beyond ASCII
 // nothing stands outside its strings.
-func EscapeUnprintable(text []byte) []byte {
+func EscapeJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)

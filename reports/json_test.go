@@ -124,7 +124,7 @@ func TestJSONKeepsTextsWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := strings.ToValidUTF8(hostile, "\ufffd\ufffd")
-	if got.Scenario != want || got.Checks[0].Around[0] != want {
+	if got.Scenario != want || got.Checks[0].LastEvents[0] != want {
 		t.Errorf("got %q, want %q", got.Scenario, want)
 	}
 }

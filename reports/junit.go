@@ -92,7 +92,7 @@ func JUnit(w io.Writer, runs []*Run) error {
 }
 
 func suiteOf(r *Run) junitSuite {
-	s := junitSuite{Name: Plain(r.Scenario), File: Plain(r.File), Time: junitSeconds(finite(r.WallSeconds))}
+	s := junitSuite{Name: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(finite(r.WallSeconds))}
 	if r.Verdict == NotRun {
 		s.Tests, s.Errors = 1, 1
 		s.Cases = []junitCase{notRunCase(r)}
@@ -100,10 +100,10 @@ func suiteOf(r *Run) junitSuite {
 	}
 	s.Properties = []junitProperty{
 		{"seed", strconv.FormatUint(r.Seed, 10)},
-		{"digest", Plain(r.Digest)},
-		{"world", Plain(r.World)},
+		{"digest", Escape(r.Digest)},
+		{"world", Escape(r.World)},
 		{"virtual_seconds", junitSeconds(finite(r.VirtualSeconds))},
-		{"repeat", Plain(r.Repeat)},
+		{"repeat", Escape(r.Repeat)},
 	}
 	s.Properties = append(s.Properties, searchProperties(r)...)
 	if r.Digest == "" {
@@ -146,25 +146,25 @@ func searchProperties(r *Run) []junitProperty {
 
 func notRunCase(r *Run) junitCase {
 	return junitCase{
-		Name: "the scenario can be run", ClassName: Plain(r.Scenario), File: Plain(r.File), Time: junitSeconds(0),
-		Error: &junitTrouble{Message: Plain(firstLine(r.Error)), Type: "not run", Text: plainLines(strings.Split(r.Error, "\n"))},
+		Name: "the scenario can be run", ClassName: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(0),
+		Error: &junitTrouble{Message: Escape(firstLine(r.Error)), Type: "not run", Text: plainLines(strings.Split(r.Error, "\n"))},
 	}
 }
 
 // unfitCase says that the figures of a load run are not the server's.
 func unfitCase(r *Run) junitCase {
 	return junitCase{
-		Name: "the generator is not the bottleneck", ClassName: Plain(r.Scenario), File: Plain(r.File), Time: junitSeconds(0),
-		Error: &junitTrouble{Message: Plain(r.Load.Invalid[0]), Type: "invalid", Text: plainLines(r.Load.Invalid)},
+		Name: "the generator is not the bottleneck", ClassName: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(0),
+		Error: &junitTrouble{Message: Escape(r.Load.Invalid[0]), Type: "invalid", Text: plainLines(r.Load.Invalid)},
 	}
 }
 
 // caseOf counts names in seen: tools take two cases of one name and class for
 // the same one, so a name that comes again is numbered.
 func caseOf(r *Run, c Check, seen map[string]int) junitCase {
-	t := junitCase{Name: Plain(c.Name), ClassName: Plain(r.Scenario) + "." + string(c.Kind), File: Plain(r.File), Time: junitSeconds(0)}
+	t := junitCase{Name: Escape(c.Name), ClassName: Escape(r.Scenario) + "." + string(c.Kind), File: Escape(r.File), Time: junitSeconds(0)}
 	if file, line, ok := splitPlace(c.Place); ok {
-		t.File, t.Line = Plain(file), line
+		t.File, t.Line = Escape(file), line
 	}
 	key := t.ClassName + "\n" + t.Name
 	seen[key]++
@@ -198,15 +198,15 @@ func failureOf(r *Run, c Check) *junitTrouble {
 		}
 		add(name, virtualTime(*c.AtSeconds))
 	}
-	if len(c.Around) > 0 {
-		lines = append(append(lines, "last events:"), c.Around...)
+	if len(c.LastEvents) > 0 {
+		lines = append(append(lines, "last events:"), c.LastEvents...)
 	}
 	add("repeat", r.Repeat)
 	message := c.Name
 	if c.Expected != "" || c.Found != "" {
 		message = fmt.Sprintf("expected %s, found %s", c.Expected, c.found())
 	}
-	return &junitTrouble{Message: Plain(message), Type: string(c.Kind), Text: plainLines(lines)}
+	return &junitTrouble{Message: Escape(message), Type: string(c.Kind), Text: plainLines(lines)}
 }
 
 // splitPlace takes file:line:column or file:line apart; a file may have colons
@@ -238,7 +238,7 @@ func plainLines(lines []string) string {
 	var b strings.Builder
 	b.WriteByte('\n')
 	for _, line := range lines {
-		b.WriteString(Plain(line))
+		b.WriteString(Escape(line))
 		b.WriteByte('\n')
 	}
 	return b.String()

@@ -90,10 +90,10 @@ func TestJUnitNumbersChecksOfOneName(t *testing.T) {
 func TestJUnitIsWellFormedWhateverTheTexts(t *testing.T) {
 	r := hostileRun()
 	text, got := junitOf(t, r)
-	if want := Plain(hostile); got.Suites[0].Cases[0].Name != want || got.Suites[0].Cases[0].File != want {
+	if want := Escape(hostile); got.Suites[0].Cases[0].Name != want || got.Suites[0].Cases[0].File != want {
 		t.Errorf("name %q, file %q, want %q", got.Suites[0].Cases[0].Name, got.Suites[0].Cases[0].File, want)
 	}
-	if !strings.Contains(got.Suites[0].Cases[0].Failure.Text, "found: "+Plain(hostile)+"\n") {
+	if !strings.Contains(got.Suites[0].Cases[0].Failure.Text, "found: "+Escape(hostile)+"\n") {
 		t.Errorf("failure text %q", got.Suites[0].Cases[0].Failure.Text)
 	}
 	d := xml.NewDecoder(strings.NewReader(text))

@@ -23,24 +23,24 @@ type Search struct {
 	Resolution float64 `json:"resolution"` // as a share of the rate
 	// Capacity is the highest rate at which a confirming step held; 0: none did.
 	Capacity float64 `json:"capacity"`
-	// Refused is the lowest rate above it at which a step did not hold, 0: none up
+	// FailedRate is the lowest rate above it at which a step did not hold, 0: none up
 	// to MaxRate; RefusedBy, what its steps said.
-	Refused   float64    `json:"refused"`
-	RefusedBy StepAnswer `json:"refused_by,omitempty"`
+	FailedRate   float64    `json:"refused"`
+	FailedBy StepOutcome `json:"refused_by,omitempty"`
 	// AtLeast says that it was not the server that ended the search: its capacity
 	// may be higher.
 	AtLeast bool `json:"at_least"`
 	// Confidence of the step that confirms the capacity; nil: no threshold is on
 	// response times.
 	Confidence *float64 `json:"confidence,omitempty"`
-	// Wanted is the least confidence of a step that confirms.
-	Wanted float64 `json:"confidence_wanted"`
+	// MinConfidence is the least confidence of a step that confirms.
+	MinConfidence float64 `json:"confidence_wanted"`
 	// Limits are the thresholds on response times that have an upper bound.
 	Limits []SearchLimit `json:"limits"`
 	Steps  []SearchStep  `json:"steps"`
-	// Shown is the step, from 0, whose figures are those of the run: the one that
+	// ReportedStep is the step, from 0, whose figures are those of the run: the one that
 	// confirms the capacity, else the last.
-	Shown int `json:"shown"`
+	ReportedStep int `json:"shown"`
 	// Stopped is why the search ended before it was over; empty: it was over.
 	Stopped string `json:"stopped,omitempty"`
 }
@@ -51,16 +51,16 @@ type SearchLimit struct {
 	Ms   float64 `json:"ms"`
 }
 
-// StepAnswer is what a step of a search says of its rate.
-type StepAnswer string
+// StepOutcome is what a step of a search says of its rate.
+type StepOutcome string
 
 // The answers.
 const (
-	StepHolds       StepAnswer = "holds"
-	StepBreaks      StepAnswer = "breaks"      // a threshold did not hold
-	StepUnsure      StepAnswer = "unsure"      // they held, with less confidence than is wanted
-	StepGenerator   StepAnswer = "generator"   // the generator was the bottleneck: nothing is known of the server
-	StepInterrupted StepAnswer = "interrupted" // it was not measured to its end
+	StepPassed       StepOutcome = "holds"
+	StepFailed      StepOutcome = "breaks"      // a threshold did not hold
+	StepUncertain      StepOutcome = "unsure"      // they held, with less confidence than is wanted
+	StepGeneratorLimited   StepOutcome = "generator"   // the generator was the bottleneck: nothing is known of the server
+	StepInterrupted StepOutcome = "interrupted" // it was not measured to its end
 )
 
 // SearchStep is one run of a search.
@@ -69,9 +69,9 @@ type SearchStep struct {
 	Achieved   float64    `json:"achieved"` // that began
 	Confirming bool       `json:"confirming"`
 	Seconds    float64    `json:"seconds"` // measured
-	Answer     StepAnswer `json:"answer"`
-	// Why are the thresholds that did not hold, or what the generator lacked.
-	Why        []string `json:"why,omitempty"`
+	Outcome     StepOutcome `json:"answer"`
+	// Reasons are the thresholds that did not hold, or what the generator lacked.
+	Reasons        []string `json:"why,omitempty"`
 	Confidence *float64 `json:"confidence,omitempty"` // of a confirming step
 
 	Operations uint64    `json:"operations"`

@@ -11,19 +11,19 @@ import (
 // searched is the run of a search that found its capacity.
 func searched(t testing.TB) *Run {
 	sure := 0.987
-	s := &Search{StartRate: 100, MaxRate: 5000, Resolution: .06, Capacity: 1130, Refused: 1190, RefusedBy: StepBreaks, Confidence: &sure, Wanted: .95,
-		Limits: []SearchLimit{{"response_time: p(99)<50", 50}}, Shown: 5}
+	s := &Search{StartRate: 100, MaxRate: 5000, Resolution: .06, Capacity: 1130, FailedRate: 1190, FailedBy: StepFailed, Confidence: &sure, MinConfidence: .95,
+		Limits: []SearchLimit{{"response_time: p(99)<50", 50}}, ReportedStep: 5}
 	for _, one := range []struct {
 		rate, p50, p95, p99 float64
-		answer              StepAnswer
+		answer              StepOutcome
 	}{
-		{100, .6, 1.2, 3.1, StepHolds}, {800, .8, 3.2, 14, StepHolds}, {1600, 350, 890, 1300, StepGenerator},
-		{1130, 1.2, 9, 31, StepHolds}, {1190, 8.25, 44, 81, StepBreaks}, {1130, 1.2, 9.4, 34, StepHolds},
+		{100, .6, 1.2, 3.1, StepPassed}, {800, .8, 3.2, 14, StepPassed}, {1600, 350, 890, 1300, StepGeneratorLimited},
+		{1130, 1.2, 9, 31, StepPassed}, {1190, 8.25, 44, 81, StepFailed}, {1130, 1.2, 9.4, 34, StepPassed},
 	} {
-		s.Steps = append(s.Steps, SearchStep{Rate: one.rate, Achieved: one.rate - .5, Answer: one.answer, Operations: 4000, Seconds: 30, Dropped: 1, Failed: 2, Unknown: 3,
+		s.Steps = append(s.Steps, SearchStep{Rate: one.rate, Achieved: one.rate - .5, Outcome: one.answer, Operations: 4000, Seconds: 30, Dropped: 1, Failed: 2, Unknown: 3,
 			Response: StepTimes{one.p50, one.p95, one.p99}, Service: StepTimes{one.p50 / 2, one.p95 / 2, one.p99 / 2}, Lag: StepTimes{.1, .2, .25}})
 	}
-	s.Steps[2].Why, s.Steps[4].Why = []string{"its lag was high; do something"}, []string{"response_time: p(99)<50 (81 ms)"}
+	s.Steps[2].Reasons, s.Steps[4].Reasons = []string{"its lag was high; do something"}, []string{"response_time: p(99)<50 (81 ms)"}
 	s.Steps[5].Confirming, s.Steps[5].Confidence = true, &sure
 	h := histogramOf(t, 1e6, 2e6)
 	l := &Load{Executor: "search", Server: "x", Search: s, All: LoadOperation{Name: "all", OK: 4000, Response: h, Service: h, Lag: h}}
@@ -38,7 +38,7 @@ func searched(t testing.TB) *Run {
 		l.Timeline = append(l.Timeline, one)
 	}
 	return &Run{Scenario: "search", Verdict: Passed, World: Live, Seed: 1, Load: l, Repeat: "sim run search.yaml",
-		Checks: []Check{{Kind: ThresholdCheck, Name: "search", Verdict: Passed, Found: s.Figure()}}, Plots: []string{"search.search.png", "search.time.png"}}
+		Checks: []Check{{Kind: ThresholdCheck, Name: "search", Verdict: Passed, Found: s.Summary()}}, Plots: []string{"search.search.png", "search.time.png"}}
 }
 
 func TestTextOfASearch(t *testing.T) {
@@ -81,25 +81,25 @@ func TestHeadOfASearch(t *testing.T) {
 		want   []string
 	}{
 		{"the generator is the limit", func(r *Run, s *Search) {
-			r.Verdict, s.AtLeast, s.RefusedBy, r.Load.Invalid = Invalid, true, StepGenerator, []string{"at 1,190/s its lag was high"}
+			r.Verdict, s.AtLeast, s.FailedBy, r.Load.Invalid = Invalid, true, StepGeneratorLimited, []string{"at 1,190/s its lag was high"}
 		}, []string{"  capacity      at least 1,130 arrivals/s, confidence 98.7 %",
 			"  above it      the generator is the limit, at 1,190/s: what the server can do there is not known",
 			"  the generator was the bottleneck: at 1,190/s its lag was high"}},
-		{"up to the most", func(_ *Run, s *Search) { s.AtLeast, s.Refused, s.RefusedBy = true, 0, "" },
+		{"up to the most", func(_ *Run, s *Search) { s.AtLeast, s.FailedRate, s.FailedBy = true, 0, "" },
 			[]string{"  capacity      at least 1,130 arrivals/s, confidence 98.7 %", "  above it      nothing was tried: `max_rate` is 5,000/s"}},
 		{"nothing", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Confidence = Failed, 0, nil },
 			[]string{"  capacity      none: the thresholds do not hold even at 100 arrivals/s, the lowest rate"}},
-		{"nothing for sure", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Confidence, s.RefusedBy = Failed, 0, nil, StepUnsure },
+		{"nothing for sure", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Confidence, s.FailedBy = Failed, 0, nil, StepUncertain },
 			[]string{"  capacity      none: the thresholds hold at 100 arrivals/s, the lowest rate, but with too little confidence"}},
 		{"nothing, by the generator", func(r *Run, s *Search) {
-			r.Verdict, s.Capacity, s.RefusedBy, r.Load.Invalid = Invalid, 0, StepGenerator, []string{"at 100/s its lag was high"}
+			r.Verdict, s.Capacity, s.FailedBy, r.Load.Invalid = Invalid, 0, StepGeneratorLimited, []string{"at 100/s its lag was high"}
 		}, []string{"  capacity      not found: the generator is the limit even at 100 arrivals/s, the lowest rate", "  the generator was the bottleneck: at 100/s its lag was high"}},
 		{"ended early", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Stopped = Interrupted, 0, "interrupted" },
 			[]string{"  capacity      not found", "  ended early   interrupted"}},
 		{"ended early, with a capacity", func(r *Run, s *Search) { r.Verdict, s.Confidence, s.Stopped = Failed, nil, "it died" },
 			[]string{"  capacity      1,130 arrivals/s", "  ended early   it died"}},
 		{"before its first step was over", func(r *Run, s *Search) {
-			r.Verdict, s.Capacity, s.Steps, s.Stopped, s.Shown = Interrupted, 0, nil, "interrupted", 0
+			r.Verdict, s.Capacity, s.Steps, s.Stopped, s.ReportedStep = Interrupted, 0, nil, "interrupted", 0
 		},
 			[]string{"  capacity      not found", "  ended early   interrupted"}},
 	} {
@@ -167,8 +167,8 @@ func TestJUnitOfASearch(t *testing.T) {
 
 func TestRateAndPercent(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{Rate(0.5), "0.5"}, {Rate(2), "2"}, {Rate(99.96), "99.96"}, {Rate(118.92), "118.9"}, {Rate(100), "100"}, {Rate(1234.5), "1,235"}, {Rate(1000000), "1,000,000"},
-		{Percent(1), "over 99.9 %"}, {Percent(.999), "99.9 %"}, {Percent(.95), "95 %"}, {Percent(.5006), "50.1 %"}, {Percent(.001), "0.1 %"}, {Percent(0), "under 0.1 %"},
+		{FormatRate(0.5), "0.5"}, {FormatRate(2), "2"}, {FormatRate(99.96), "99.96"}, {FormatRate(118.92), "118.9"}, {FormatRate(100), "100"}, {FormatRate(1234.5), "1,235"}, {FormatRate(1000000), "1,000,000"},
+		{FormatPercent(1), "over 99.9 %"}, {FormatPercent(.999), "99.9 %"}, {FormatPercent(.95), "95 %"}, {FormatPercent(.5006), "50.1 %"}, {FormatPercent(.001), "0.1 %"}, {FormatPercent(0), "under 0.1 %"},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s, want %s", c.got, c.want)

@@ -17,7 +17,7 @@ func (p *page) unfit(r *Run) {
 		return
 	}
 	for _, why := range r.Load.Invalid {
-		p.line("  the generator was the bottleneck: %s", Plain(why))
+		p.line("  the generator was the bottleneck: %s", Escape(why))
 	}
 	if len(r.Load.Invalid) > 0 {
 		p.line("  the figures below are those of the generator, not of the server")
@@ -30,7 +30,7 @@ func (p *page) load(r *Run) {
 	p.gap()
 	p.search(l.Search)
 	a := l.Arrivals
-	p.line("  load        %s, %.1f s after a warm-up of %.1f s; server %s", l.Executor, l.Seconds, l.WarmUpSeconds, Plain(l.Server))
+	p.line("  load        %s, %.1f s after a warm-up of %.1f s; server %s", l.Executor, l.Seconds, l.WarmUpSeconds, Escape(l.Server))
 	p.line("  arrivals    %d due (%.1f/s), %d began (%.1f/s), %d dropped; at most %s at a time",
 		a.Due, ratio(float64(a.Due), l.Seconds), a.Started, ratio(float64(a.Started), l.Seconds), a.Dropped, Plural(a.InFlightMax, "session", "sessions"))
 	p.line("  operations  %d (%.1f/s): %d ok, %d failed, %d without an answer",

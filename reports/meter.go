@@ -41,7 +41,7 @@ type Meter struct {
 func NewMeter(scenario, runID string) *Meter {
 	m := &Meter{registry: prometheus.NewRegistry(), grid: newGrid(meterBounds())}
 	m.beacons.delay.grid = m.grid
-	labels := prometheus.Labels{"scenario": Plain(scenario), "run_id": Plain(runID)}
+	labels := prometheus.Labels{"scenario": Escape(scenario), "run_id": Escape(runID)}
 	prometheus.WrapRegistererWith(labels, m.registry).MustRegister(m)
 	return m
 }
@@ -52,7 +52,7 @@ func (m *Meter) Gatherer() prometheus.Gatherer { return m.registry }
 // Phase is the part of the run with this name; asked for the first time, it is
 // made.
 func (m *Meter) Phase(name string) *PhaseMeter {
-	name = Plain(name)
+	name = Escape(name)
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if i := slices.IndexFunc(m.phases, func(p *PhaseMeter) bool { return p.name == name }); i >= 0 {
@@ -63,22 +63,22 @@ func (m *Meter) Phase(name string) *PhaseMeter {
 	return p
 }
 
-// Enter says which phase the run is in; nil: it is over.
-func (m *Meter) Enter(p *PhaseMeter) {
+// SetPhase says which phase the run is in; nil: it is over.
+func (m *Meter) SetPhase(p *PhaseMeter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.active = p
 }
 
-// Target says how many arrivals per second are asked for now.
-func (m *Meter) Target(perSecond float64) { m.target.Store(math.Float64bits(perSecond)) }
+// SetTarget says how many arrivals per second are asked for now.
+func (m *Meter) SetTarget(perSecond float64) { m.target.Store(math.Float64bits(perSecond)) }
 
-// InFlight adds to the number of sessions that have begun and not ended.
-func (m *Meter) InFlight(delta int) { m.inFlight.Add(int64(delta)) }
+// AddInFlight adds to the number of sessions that have begun and not ended.
+func (m *Meter) AddInFlight(delta int) { m.inFlight.Add(int64(delta)) }
 
-// Thresholds says how many of the run's thresholds hold, are broken, and cannot
+// SetThresholds says how many of the run's thresholds hold, are broken, and cannot
 // be judged yet.
-func (m *Meter) Thresholds(held, broken, undecided int) {
+func (m *Meter) SetThresholds(held, broken, undecided int) {
 	m.held.Store(int64(held))
 	m.broken.Store(int64(broken))
 	m.undecided.Store(int64(undecided))
@@ -91,8 +91,8 @@ type ServerUse struct {
 	ResidentBytes              int64   // now
 }
 
-// Server says what the server uses. Its metrics are there from the first call on.
-func (m *Meter) Server(u ServerUse) {
+// SetServerUse says what the server uses. Its metrics are there from the first call on.
+func (m *Meter) SetServerUse(u ServerUse) {
 	m.cpuUser.Store(math.Float64bits(u.UserSeconds))
 	m.cpuSystem.Store(math.Float64bits(u.SystemSeconds))
 	m.pauses.Store(math.Float64bits(u.GCPauseSeconds))
@@ -103,18 +103,18 @@ func (m *Meter) Server(u ServerUse) {
 // Beacons are those of the whole run.
 func (m *Meter) Beacons() *BeaconMeter { return &m.beacons }
 
-// Count only grows. Adding to it neither allocates nor waits.
-type Count struct{ n atomic.Uint64 }
+// Counter only grows. Adding to it neither allocates nor waits.
+type Counter struct{ n atomic.Uint64 }
 
 // Add counts n more.
-func (c *Count) Add(n uint64) { c.n.Add(n) }
+func (c *Counter) Add(n uint64) { c.n.Add(n) }
 
-// Count is what was counted so far.
-func (c *Count) Count() uint64 { return c.n.Load() }
+// Value is what was counted so far.
+func (c *Counter) Value() uint64 { return c.n.Load() }
 
-// Set is for a count that somebody else keeps, such as the kernel; less than
+// RaiseTo is for a count that somebody else keeps, such as the kernel; less than
 // before is ignored.
-func (c *Count) Set(n uint64) {
+func (c *Counter) RaiseTo(n uint64) {
 	for {
 		was := c.n.Load()
 		if n <= was || c.n.CompareAndSwap(was, n) {

@@ -103,7 +103,7 @@ func (p *PhaseMeter) arrivals(f *finished) {
 	label := []string{"phase"}
 	for _, c := range []struct {
 		name, help string
-		count      *Count
+		count      *Counter
 	}{
 		{"bluetrace_arrivals_due_total", "Arrivals whose time has come.", &p.Due},
 		{"bluetrace_arrivals_started_total", "Arrivals that began.", &p.Started},
@@ -126,7 +126,7 @@ func (o *OperationMeter) collect(f *finished, phase string) {
 func (b *BeaconMeter) collect(f *finished) {
 	for _, c := range []struct {
 		name, help string
-		count      *Count
+		count      *Counter
 	}{
 		{"bluetrace_beacons_sent_total", "Beacons that phones sent.", &b.Sent},
 		{"bluetrace_beacons_received_total", "Beacons that were received, each counted once.", &b.Received},

@@ -61,7 +61,7 @@ func unitOf(name string) string {
 // and any other run have: both ways, with types and labels.
 func TestThePageOfMetricsIsTheRegistry(t *testing.T) {
 	shown := NewMeter("classroom", "r2")
-	if err := shown.Show(passedRun(t)); err != nil {
+	if err := shown.SetResult(passedRun(t)); err != nil {
 		t.Fatal(err)
 	}
 	in := map[string]int{}

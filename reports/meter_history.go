@@ -31,7 +31,7 @@ const HistoryMax = 10_000
 // Native buckets are left out, the text form having no place for them.
 func (h *History) Add(at time.Time, g prometheus.Gatherer) error {
 	if h.samples == HistoryMax {
-		return fmt.Errorf("keeping metrics: the run is longer than %s steps", Grouped(HistoryMax))
+		return fmt.Errorf("keeping metrics: the run is longer than %s steps", FormatCount(HistoryMax))
 	}
 	ms := at.UnixMilli()
 	if h.samples > 0 {

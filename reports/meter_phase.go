@@ -13,7 +13,7 @@ type PhaseMeter struct {
 
 	// Arrivals that were due, that began, that were dropped because too many
 	// sessions were in flight, and that ended without an answer.
-	Due, Started, Dropped, Unknown Count
+	Due, Started, Dropped, Unknown Counter
 
 	operations []*OperationMeter // guarded by meter.mu
 }
@@ -21,7 +21,7 @@ type PhaseMeter struct {
 // Operation is the one with this name, in this phase; asked for the first time,
 // it is made. It is to be asked for before the load begins.
 func (p *PhaseMeter) Operation(name string) *OperationMeter {
-	name = Plain(name)
+	name = Escape(name)
 	p.meter.mu.Lock()
 	defer p.meter.mu.Unlock()
 	if i := slices.IndexFunc(p.operations, func(o *OperationMeter) bool { return o.name == name }); i >= 0 {
@@ -72,7 +72,7 @@ func (o *OperationMeter) Done(outcome Outcome, response, service, lag time.Durat
 // late; Malformed is what was received and is no beacon; Dropped is datagrams
 // that the kernel threw away because a socket's buffer was full.
 type BeaconMeter struct {
-	Sent, Received, Lost, Doubled, Late, Malformed, Dropped Count
+	Sent, Received, Lost, Doubled, Late, Malformed, Dropped Counter
 
 	delay histogram
 }

@@ -119,7 +119,7 @@ func queries(t *testing.T) []query {
 func knownLabels(t *testing.T) map[string][]string {
 	t.Helper()
 	shown := NewMeter("classroom", "r2")
-	if err := shown.Show(passedRun(t)); err != nil {
+	if err := shown.SetResult(passedRun(t)); err != nil {
 		t.Fatal(err)
 	}
 	process := prometheus.NewRegistry()
@@ -377,7 +377,7 @@ func metricsOf(t *testing.T, world string) map[string]bool {
 	m := loadMeter()
 	if world != "load" {
 		m = NewMeter("classroom", "r2")
-		if err := m.Show(passedRun(t)); err != nil {
+		if err := m.SetResult(passedRun(t)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -9,11 +9,11 @@ import (
 // showPhase is the one phase of a run that is no load run.
 const showPhase = "run"
 
-// Show makes the meter show what a run that is no load run has come to so far.
+// SetResult makes the meter show what a run that is no load run has come to so far.
 // Nothing of such a run is due before it is sent: response and service time are
 // both the delay, and every operation that was answered is ok. r may change
 // afterwards.
-func (m *Meter) Show(r *Run) error {
+func (m *Meter) SetResult(r *Run) error {
 	f := finished{}
 	f.counts(r)
 	f.outcomes(r)
@@ -27,7 +27,7 @@ func (m *Meter) Show(r *Run) error {
 			f.delay(newDelayMetric(meterBounds(), beaconDelayFamily().desc(), o.Histogram))
 			continue
 		}
-		name := Plain(o.Name)
+		name := Escape(o.Name)
 		f.counter(operationsFamily(), float64(o.Count()), name, showPhase, OutcomeOK.String())
 		response, err := newDelayMetric(meterBounds(), responseFamily().desc(), o.Histogram, name, showPhase)
 		f.delay(response, err)
@@ -55,12 +55,12 @@ func (m *Meter) Finish(r *Run) error {
 	m.mu.Lock()
 	load := m.shown == nil && len(m.phases) > 0
 	m.mu.Unlock()
-	defer m.Enter(nil)
+	defer m.SetPhase(nil)
 	if load {
 		m.judge(r)
 		return nil
 	}
-	return m.Show(r)
+	return m.SetResult(r)
 }
 
 // judge takes over what was decided of the run's thresholds.
@@ -72,6 +72,6 @@ func (m *Meter) judge(r *Run) {
 		}
 	}
 	if len(of) > 0 {
-		m.Thresholds(of[Passed], of[Failed], of[Unknown])
+		m.SetThresholds(of[Passed], of[Failed], of[Unknown])
 	}
 }

@@ -22,11 +22,11 @@ import (
 // counts are all different.
 func loadMeter() *Meter {
 	m := NewMeter("steady", "r1")
-	m.Thresholds(1, 2, 3)
-	m.Target(250.5)
-	m.InFlight(9)
-	m.InFlight(-2)
-	m.Server(ServerUse{UserSeconds: 1.5, SystemSeconds: 0.25, GCPauseSeconds: 0.003, ResidentBytes: 9 << 20})
+	m.SetThresholds(1, 2, 3)
+	m.SetTarget(250.5)
+	m.AddInFlight(9)
+	m.AddInFlight(-2)
+	m.SetServerUse(ServerUse{UserSeconds: 1.5, SystemSeconds: 0.25, GCPauseSeconds: 0.003, ResidentBytes: 9 << 20})
 	warm, steady := m.Phase("warm-up"), m.Phase("steady")
 	warm.Due.Add(10)
 	warm.Started.Add(10)
@@ -46,10 +46,10 @@ func loadMeter() *Meter {
 	b.Doubled.Add(3)
 	b.Late.Add(2)
 	b.Malformed.Add(1)
-	b.Dropped.Set(7)
-	b.Dropped.Set(6)
+	b.Dropped.RaiseTo(7)
+	b.Dropped.RaiseTo(6)
 	b.Delay(700 * time.Microsecond)
-	m.Enter(steady)
+	m.SetPhase(steady)
 	return m
 }
 
@@ -180,9 +180,9 @@ func histogramNamed(t *testing.T, families []*dto.MetricFamily, name string) *dt
 
 func TestMeterShowsARunInVirtualTime(t *testing.T) {
 	m := NewMeter("classroom", "r2")
-	m.Thresholds(0, 0, 1)
+	m.SetThresholds(0, 0, 1)
 	r := passedRun(t)
-	if err := m.Show(r); err != nil {
+	if err := m.SetResult(r); err != nil {
 		t.Fatal(err)
 	}
 	const want = `
@@ -222,10 +222,10 @@ bluetrace_thresholds{outcome="undecided",run_id="r2",scenario="classroom"} 0
 			t.Errorf("%s: %d samples in %d buckets", name, h.GetSampleCount(), len(h.Bucket))
 		}
 	}
-	if err := m.Show(r); err != nil {
+	if err := m.SetResult(r); err != nil {
 		t.Fatal(err)
 	}
-	m.Enter(nil)
+	m.SetPhase(nil)
 	if n := testutil.ToFloat64(only(t, m, "bluetrace_beacons_sent_total")); n != 14101 {
 		t.Errorf("%g beacons after the second Show", n)
 	}
@@ -256,7 +256,7 @@ func only(t *testing.T, m *Meter, name string) prometheus.Collector {
 
 func TestMeterNamesFollowTheConventions(t *testing.T) {
 	shown := NewMeter("classroom", "r2")
-	if err := shown.Show(passedRun(t)); err != nil {
+	if err := shown.SetResult(passedRun(t)); err != nil {
 		t.Fatal(err)
 	}
 	for _, m := range []*Meter{loadMeter(), shown} {
@@ -277,7 +277,7 @@ func TestMeterLabelsAreAFixedFew(t *testing.T) {
 	for _, f := range slices.Concat(gathered(t, loadMeter()), gathered(t, m)) {
 		for _, metric := range f.Metric {
 			for _, l := range metric.Label {
-				if !slices.Contains(allowed, l.GetName()) || l.GetValue() != Plain(l.GetValue()) {
+				if !slices.Contains(allowed, l.GetName()) || l.GetValue() != Escape(l.GetValue()) {
 					t.Errorf("%s has the label %s=%q", f.GetName(), l.GetName(), l.GetValue())
 				}
 			}
@@ -393,10 +393,10 @@ func TestMeterIsFedFromManyGoroutines(t *testing.T) {
 			for i := range each {
 				p.Due.Add(1)
 				o.Done(OutcomeOK, time.Duration(i)*time.Microsecond, 0, 0)
-				m.InFlight(1)
+				m.AddInFlight(1)
 				m.Beacons().Delay(time.Duration(i))
 				if i%100 == 0 {
-					m.Enter(p)
+					m.SetPhase(p)
 					gathered(t, m)
 				}
 			}
@@ -421,8 +421,8 @@ func TestMeasuringDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(1000, func() {
 		p.Due.Add(1)
 		o.Done(OutcomeUnknown, 3*d, d, 0)
-		m.InFlight(1)
-		m.Target(float64(d))
+		m.AddInFlight(1)
+		m.SetTarget(float64(d))
 		m.Beacons().Delay(d)
 		d += 12345
 	}); n != 0 {
@@ -439,9 +439,9 @@ func BenchmarkMeterOperation(b *testing.B) {
 		for d := time.Duration(0); pb.Next(); d = (d + 7919) % (50 * time.Millisecond) {
 			p.Due.Add(1)
 			p.Started.Add(1)
-			m.InFlight(1)
+			m.AddInFlight(1)
 			o.Done(OutcomeOK, 1000+d, d, 1000)
-			m.InFlight(-1)
+			m.AddInFlight(-1)
 		}
 	})
 }
@@ -485,7 +485,7 @@ func BenchmarkMeterShow(b *testing.B) {
 	}
 	m := NewMeter("classroom", "r2")
 	for b.Loop() {
-		if err := m.Show(r); err != nil {
+		if err := m.SetResult(r); err != nil {
 			b.Fatal(err)
 		}
 	}

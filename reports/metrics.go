@@ -22,7 +22,7 @@ func Register(reg prometheus.Registerer, r *Run) error {
 	if f.err != nil {
 		return fmt.Errorf("making the metrics of %q: %w", r.Scenario, f.err)
 	}
-	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"scenario": Plain(r.Scenario)}, reg)
+	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"scenario": Escape(r.Scenario)}, reg)
 	if err := labelled.Register(&f); err != nil {
 		return fmt.Errorf("registering the metrics of %q: %w", r.Scenario, err)
 	}
@@ -142,7 +142,7 @@ func (f *finished) delays(r *Run) {
 		if o.Name == "beacon" {
 			f.delay(newDelayMetric(delayBounds(), beacon, o.Histogram))
 		} else {
-			f.delay(newDelayMetric(delayBounds(), operation, o.Histogram, Plain(o.Name)))
+			f.delay(newDelayMetric(delayBounds(), operation, o.Histogram, Escape(o.Name)))
 		}
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"unicode/utf8"
 )
 
-// Plain is text with every rune that a terminal might obey, or that cannot be
+// Escape is text with every rune that a terminal might obey, or that cannot be
 // seen, written as a Go escape (\n, \x1b, \u202e), so that nothing that came
 // from a peer or a file can move the cursor or fake a line. Bytes that are not
 // UTF-8 become \xNN. A backslash stays as it is.
-func Plain(text string) string {
+func Escape(text string) string {
 	if isPlain(text) {
 		return text
 	}

@@ -15,7 +15,7 @@ func TestPlainEscapesWhatATerminalMightObey(t *testing.T) {
 		{"\ufffd", "\ufffd"},
 		{"\U000e0001", `\U000e0001`},
 	} {
-		if got := Plain(c.in); got != c.want {
+		if got := Escape(c.in); got != c.want {
 			t.Errorf("Plain(%q) = %q, want %q", c.in, got, c.want)
 		}
 	}

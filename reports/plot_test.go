@@ -115,9 +115,9 @@ func TestPlotsOfLittle(t *testing.T) {
 		"one second":    func(r *Run) { r.Load.Timeline = r.Load.Timeline[:1] },
 		"no sample":     func(r *Run) { r.Load.Timeline = []LoadSecond{{Seconds: .5, Target: 3}} },
 		"no step":       func(r *Run) { r.Load.Search = &Search{StartRate: 5, MaxRate: 5} },
-		"no capacity":   func(r *Run) { r.Load.Search.Capacity, r.Load.Search.Shown = 0, 0 },
-		"one step":      func(r *Run) { r.Load.Search.Steps, r.Load.Search.Shown = r.Load.Search.Steps[:1], 0 },
-		"nothing known": func(r *Run) { r.Load.Search.Steps, r.Load.Search.Shown = make([]SearchStep, 2), 0 },
+		"no capacity":   func(r *Run) { r.Load.Search.Capacity, r.Load.Search.ReportedStep = 0, 0 },
+		"one step":      func(r *Run) { r.Load.Search.Steps, r.Load.Search.ReportedStep = r.Load.Search.Steps[:1], 0 },
+		"nothing known": func(r *Run) { r.Load.Search.Steps, r.Load.Search.ReportedStep = make([]SearchStep, 2), 0 },
 		"a long name": func(r *Run) {
 			r.Scenario = strings.Repeat("long", 25)
 			r.Load.Search.Limits = append(r.Load.Search.Limits, SearchLimit{strings.Repeat("x", 200), 1e6}, SearchLimit{"of nothing", 0})

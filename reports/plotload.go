@@ -18,10 +18,10 @@ func LoadPlot(w io.Writer, r *Run) error { return loadPicture(r).write(w) }
 
 func loadPicture(r *Run) *picture {
 	line := r.Load.Timeline
-	p := &picture{title: fmt.Sprintf("%s: response time over the run", Plain(r.Scenario)), height: 4.9 * vg.Inch}
-	p.subtitle = fmt.Sprintf("%s operations, seed %d, verdict: %s", Grouped(r.Load.All.Count()), r.Seed, r.Verdict)
+	p := &picture{title: fmt.Sprintf("%s: response time over the run", Escape(r.Scenario)), height: 4.9 * vg.Inch}
+	p.subtitle = fmt.Sprintf("%s operations, seed %d, verdict: %s", FormatCount(r.Load.All.Count()), r.Seed, r.Verdict)
 	if s := r.Load.Search; s != nil && len(s.Steps) > 0 {
-		p.title = fmt.Sprintf("%s: response time over step %d of the search, at %s arrivals/s", Plain(r.Scenario), s.Shown+1, Rate(s.Steps[s.Shown].Rate))
+		p.title = fmt.Sprintf("%s: response time over step %d of the search, at %s arrivals/s", Escape(r.Scenario), s.ReportedStep+1, FormatRate(s.Steps[s.ReportedStep].Rate))
 	}
 	times := newChart(0.64, "", "response time, ms (log)")
 	rates := newChart(0.36, "time since the load began, s", "arrivals/s")

@@ -19,8 +19,8 @@ func SearchPlot(w io.Writer, r *Run) error { return searchPicture(r).write(w) }
 
 func searchPicture(r *Run) *picture {
 	s := r.Load.Search
-	p := &picture{title: fmt.Sprintf("%s: response time against rate", Plain(r.Scenario)), height: 4.4 * vg.Inch}
-	p.subtitle = "capacity: " + s.Figure()
+	p := &picture{title: fmt.Sprintf("%s: response time against rate", Escape(r.Scenario)), height: 4.4 * vg.Inch}
+	p.subtitle = "capacity: " + s.Summary()
 	if s.Capacity == 0 {
 		p.subtitle = fmt.Sprintf("no capacity was found; verdict: %s", r.Verdict)
 	}
@@ -67,8 +67,8 @@ func searchPicture(r *Run) *picture {
 func stepsByRate(s *Search) (steps, limited []SearchStep) {
 	for _, step := range s.Steps {
 		switch {
-		case step.Operations == 0 || step.Answer == StepInterrupted:
-		case step.Answer == StepGenerator:
+		case step.Operations == 0 || step.Outcome == StepInterrupted:
+		case step.Outcome == StepGeneratorLimited:
 			limited = append(limited, step)
 		default:
 			steps = slices.DeleteFunc(steps, func(before SearchStep) bool { return before.Rate == step.Rate })
@@ -94,18 +94,18 @@ func (p *chart) curve(name string, c color.Color, shape draw.GlyphDrawer, points
 func (p *chart) marks(s *Search) {
 	for _, l := range s.Limits {
 		if l.Ms > 0 {
-			p.line("threshold "+Plain(l.Name), purple(), []vg.Length{6, 3}, plotter.XYs{{X: p.X.Min, Y: l.Ms}, {X: p.X.Max, Y: l.Ms}})
+			p.line("threshold "+Escape(l.Name), purple(), []vg.Length{6, 3}, plotter.XYs{{X: p.X.Min, Y: l.Ms}, {X: p.X.Max, Y: l.Ms}})
 		}
 	}
 	if s.Capacity > 0 {
 		p.line("capacity", green(), nil, plotter.XYs{{X: s.Capacity, Y: p.Y.Min}, {X: s.Capacity, Y: p.Y.Max}}).Width = 2.5
 	}
-	if s.Refused > 0 {
+	if s.FailedRate > 0 {
 		name := "does not hold"
-		if s.RefusedBy == StepGenerator {
+		if s.FailedBy == StepGeneratorLimited {
 			name = "the generator is the limit"
 		}
-		p.line(name, grey(), []vg.Length{2, 3}, plotter.XYs{{X: s.Refused, Y: p.Y.Min}, {X: s.Refused, Y: p.Y.Max}})
+		p.line(name, grey(), []vg.Length{2, 3}, plotter.XYs{{X: s.FailedRate, Y: p.Y.Min}, {X: s.FailedRate, Y: p.Y.Max}})
 	}
 }
 

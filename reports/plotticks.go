@@ -39,7 +39,7 @@ func number(v float64) string {
 	case v == 0:
 		return "0" // also of -0
 	case v >= 1000:
-		return Grouped(uint64(math.Round(v)))
+		return FormatCount(uint64(math.Round(v)))
 	}
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }

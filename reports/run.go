@@ -156,12 +156,12 @@ type Check struct {
 	Name    string    `json:"name"`            // one line: the expectation as it stands in the file, the invariant's name
 	Place   string    `json:"place,omitempty"` // file:line:column; none for an invariant
 	Verdict Verdict   `json:"verdict"`
-	// Times says how often it was looked at (an invariant: at how many events).
-	Times    uint64 `json:"times"`
+	// Evaluations says how often it was looked at (an invariant: at how many events).
+	Evaluations    uint64 `json:"times"`
 	Expected string `json:"expected,omitempty"` // of a failure
 	Found    string `json:"found,omitempty"`
 	// AtSeconds is the virtual time of the failure, from the start of the run.
 	AtSeconds *float64 `json:"at_seconds,omitempty"`
-	// Around are the last events before the failure, one line each.
-	Around []string `json:"around,omitempty"`
+	// LastEvents are the last events before the failure, one line each.
+	LastEvents []string `json:"around,omitempty"`
 }

@@ -35,9 +35,9 @@ func passedRun(t testing.TB) *Run {
 			{Name: "tempid", Histogram: histogramOf(t, 20_000_000)},
 		},
 		Checks: []Check{
-			{Kind: ExpectationCheck, Name: "beacons.valid > 1000", Place: "scenarios/classroom.yaml:34:5", Verdict: Passed, Times: 1},
-			{Kind: ThresholdCheck, Name: "beacon_delay: p(95)<6", Place: "scenarios/classroom.yaml:40:18", Verdict: Passed, Times: 1},
-			{Kind: InvariantCheck, Name: "nobody is welcomed during a block", Verdict: Passed, Times: 1234567},
+			{Kind: ExpectationCheck, Name: "beacons.valid > 1000", Place: "scenarios/classroom.yaml:34:5", Verdict: Passed, Evaluations: 1},
+			{Kind: ThresholdCheck, Name: "beacon_delay: p(95)<6", Place: "scenarios/classroom.yaml:40:18", Verdict: Passed, Evaluations: 1},
+			{Kind: InvariantCheck, Name: "no login succeeds during a block", Verdict: Passed, Evaluations: 1234567},
 		},
 	}
 }
@@ -50,10 +50,10 @@ func failedRun() *Run {
 		Verdict: Failed, Repeat: "sim run --seed 1 scenarios/blocking.yaml", VirtualSeconds: 62.05, WallSeconds: 0.002, Events: 90, Phones: 2,
 		Checks: []Check{
 			{Kind: ExpectationCheck, Name: "{at: blocked + 59.999999999s, phone: owner, login: right}", Place: "scenarios/blocking.yaml:18:5",
-				Verdict: Failed, Times: 1, Expected: `reply "Your account is blocked"`, Found: `reply "Welcome"`, AtSeconds: &at,
-				Around: []string{"1m1.9s owner sends password", "1m1.99s server says Welcome"}},
+				Verdict: Failed, Evaluations: 1, Expected: `reply "Your account is blocked"`, Found: `reply "Welcome"`, AtSeconds: &at,
+				LastEvents: []string{"1m1.9s owner sends password", "1m1.99s server says Welcome"}},
 			{Kind: ExpectationCheck, Name: "{at: blocked + 60s, phone: owner, login: right}", Place: "scenarios/blocking.yaml:20:5", Verdict: Unknown},
-			{Kind: InvariantCheck, Name: "a block lasts exactly block_duration", Verdict: Passed, Times: 90},
+			{Kind: InvariantCheck, Name: "a block lasts exactly block_duration", Verdict: Passed, Evaluations: 90},
 		},
 		Notes: []string{"the trace has 2 odd lines"},
 	}

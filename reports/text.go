@@ -21,13 +21,13 @@ type TextOptions struct {
 
 // Text writes a run's summary for a person: the verdict first, then what
 // failed, what was checked, counts, throughput, delays, times. What came from
-// a scenario or a peer is written with Plain.
+// a scenario or a peer is written with Escape.
 func Text(w io.Writer, r *Run, o TextOptions) error {
 	p := &page{color: o.Color}
 	p.verdict(r, o.Quiet)
 	p.unfit(r)
 	if r.About != "" && !o.Quiet {
-		p.line("  %s", fit(Plain(r.About), textWidth-2))
+		p.line("  %s", fit(Escape(r.About), textWidth-2))
 	}
 	p.failures(r)
 	if !o.Quiet {
@@ -93,9 +93,9 @@ func (p *page) verdict(r *Run, withDigest bool) {
 		said = fmt.Sprintf("%d of %s held, %d undecided", t.held, all, t.undecided)
 	}
 	if withDigest && r.Digest != "" {
-		said += "  digest " + Plain(r.Digest)
+		said += "  digest " + Escape(r.Digest)
 	}
-	p.line("%s  %s: %s", p.word(r.Verdict, strings.ToUpper(string(r.Verdict)), 0), Plain(r.Scenario), said)
+	p.line("%s  %s: %s", p.word(r.Verdict, strings.ToUpper(string(r.Verdict)), 0), Escape(r.Scenario), said)
 }
 
 // tally counts checks by their verdict.
@@ -111,7 +111,7 @@ func tallyOf(r *Run, kinds ...CheckKind) (t tally) {
 		if len(kinds) > 0 && c.Kind != kinds[0] {
 			continue
 		}
-		t.times += c.Times
+		t.times += c.Evaluations
 		switch c.Verdict {
 		case Passed:
 			t.held++
@@ -141,8 +141,8 @@ func (p *page) failures(r *Run) {
 
 func (p *page) failure(r *Run, c Check) {
 	p.gap()
-	p.line("  %s  %s", p.word(Failed, "failed", 0), strings.TrimSuffix(string(c.Kind)+" "+Plain(c.Place), " "))
-	p.line("    %s", Plain(c.Name))
+	p.line("  %s  %s", p.word(Failed, "failed", 0), strings.TrimSuffix(string(c.Kind)+" "+Escape(c.Place), " "))
+	p.line("    %s", Escape(c.Name))
 	p.detail("expected", c.Expected)
 	p.detail("found", c.found())
 	if c.AtSeconds != nil {
@@ -152,10 +152,10 @@ func (p *page) failure(r *Run, c Check) {
 		}
 		p.detail("at", virtualTime(*c.AtSeconds)+of)
 	}
-	if len(c.Around) > 0 {
+	if len(c.LastEvents) > 0 {
 		p.line("    last events")
-		for _, event := range c.Around {
-			p.line("      %s", Plain(event))
+		for _, event := range c.LastEvents {
+			p.line("      %s", Escape(event))
 		}
 	}
 }
@@ -173,7 +173,7 @@ func (p *page) detail(name, text string) {
 		if i > 0 {
 			name = ""
 		}
-		p.line("    %-10s%s", name, Plain(line))
+		p.line("    %-10s%s", name, Escape(line))
 	}
 }
 
@@ -223,12 +223,12 @@ func (p *page) listed(r *Run, kind CheckKind) {
 }
 
 func (p *page) held(c Check) {
-	said, text := "ok", Plain(c.Name)
+	said, text := "ok", Escape(c.Name)
 	if c.Verdict != Passed {
 		said = "?"
 	}
 	if c.Found != "" {
-		text += " (" + Plain(c.Found) + ")"
+		text += " (" + Escape(c.Found) + ")"
 	}
 	p.line("    %s  %s", p.word(c.Verdict, said, 2), fit(text, textWidth-8))
 }
@@ -247,5 +247,5 @@ func (p *page) notes(r *Run) {
 
 // field is one line: a name and a text, whole.
 func (p *page) field(name, text string) {
-	p.line("  %-12s%s", name, Plain(text))
+	p.line("  %-12s%s", name, Escape(text))
 }

@@ -30,7 +30,7 @@ func TestTextOfAPassedRun(t *testing.T) {
     ok  beacon_delay: p(95)<6
 
   invariants  1 of 1 held, looked at 1,234,567 times
-    ok  nobody is welcomed during a block
+    ok  no login succeeds during a block
 
   beacons     sent 14,100  delivered 14,000  valid 13,999  invalid 1  kept 13,998  expired 13,001
   datagrams   sent 56,400  delivered 55,800  lost 598  in flight 2
@@ -113,7 +113,7 @@ func TestVerdictOfAnInterruptedRunSaysWhatIsUndecided(t *testing.T) {
 
 func TestFailureThatFoundNothingSaysSo(t *testing.T) {
 	r := &Run{Scenario: "s", Verdict: Failed, Checks: []Check{
-		{Kind: InvariantCheck, Name: "all is well", Verdict: Failed, Times: 1, Expected: "a reply"},
+		{Kind: InvariantCheck, Name: "all is well", Verdict: Failed, Evaluations: 1, Expected: "a reply"},
 	}}
 	got := textOf(t, r, TextOptions{})
 	want := `FAILED  s: 1 of 1 check failed
@@ -184,7 +184,7 @@ func hostileRun() *Run {
 		Scenario: hostile, File: hostile, About: hostile, World: hostile, Digest: hostile, Verdict: Failed, Repeat: hostile,
 		Notes: []string{hostile},
 		Checks: []Check{
-			{Kind: ExpectationCheck, Name: hostile, Place: hostile + ":3:4", Verdict: Failed, Expected: hostile, Found: hostile, AtSeconds: &at, Around: []string{hostile}},
+			{Kind: ExpectationCheck, Name: hostile, Place: hostile + ":3:4", Verdict: Failed, Expected: hostile, Found: hostile, AtSeconds: &at, LastEvents: []string{hostile}},
 			{Kind: ThresholdCheck, Name: hostile, Place: hostile, Verdict: Passed, Found: hostile},
 			{Kind: InvariantCheck, Name: hostile, Verdict: Unknown},
 		},
@@ -233,7 +233,7 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{Grouped(0), "0"}, {Grouped(999), "999"}, {Grouped(1000), "1,000"}, {Grouped(1234567), "1,234,567"},
+		{FormatCount(0), "0"}, {FormatCount(999), "999"}, {FormatCount(1000), "1,000"}, {FormatCount(1234567), "1,234,567"},
 		{figures(0), "0"}, {figures(0.0125), "0.013"}, {figures(9.9994), "9.999"}, {figures(12.345), "12.35"},
 		{figures(123.45), "123.5"}, {figures(999.5), "1,000"}, {figures(1e18), "1e+18"}, {figures(-1), "0"},
 		{virtualTime(0), "0 s"}, {virtualTime(59.999999999), "59.999999999 s"}, {virtualTime(179.999999999), "179.999999999 s (2m59.999999999s)"},

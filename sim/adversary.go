@@ -51,16 +51,16 @@ func (r *run) adversaryActs(a *adversary, k int, at time.Duration) {
 	}
 	r.world.Call(at, func() {
 		src := &a.streams[k]
-		if st, ok := r.misdeed(a, k, src); ok {
+		if st, ok := r.attack(a, k, src); ok {
 			a.done++
-			r.doUnasked(&st)
+			r.runStep(&st)
 		}
 		r.adversaryActs(a, k, at+period(a.Every, a.Jitter, src))
 	})
 }
 
-// misdeed is what a phone of the adversary does now.
-func (r *run) misdeed(a *adversary, k int, src rand.Source) (st scenarios.Step, ok bool) {
+// attack is what a phone of the adversary does now.
+func (r *run) attack(a *adversary, k int, src rand.Source) (st scenarios.Step, ok bool) {
 	rng := rand.New(src)
 	st = scenarios.Step{Pos: a.Pos, Text: a.Text, Phone: a.By[k]}
 	switch a.Kind {
@@ -206,7 +206,7 @@ func (r *run) replayLater(a *adversary, sender uint32, e *nodes.PhoneEffect) {
 			}
 			r.resent[resent{uint32(who), fields}] = true
 			a.done++
-			r.doUnasked(&st)
+			r.runStep(&st)
 		})
 	}
 }
@@ -219,8 +219,8 @@ func fieldsOf(e *nodes.PhoneEffect) (fields [3]string) {
 	return fields
 }
 
-// doUnasked does what nobody waits for.
-func (r *run) doUnasked(s *scenarios.Step) {
+// runStep does what nobody waits for.
+func (r *run) runStep(s *scenarios.Step) {
 	st := &step{Step: s, index: -1, program: uint32(s.Phone), stage: settled}
 	r.commanded(*s)
 	if why := r.act(st); why != "" {

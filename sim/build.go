@@ -13,6 +13,7 @@ import (
 	"bluetrace/protocol"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -28,12 +29,14 @@ type run struct {
 	scenario *scenarios.Scenario
 	options  Options
 	world    world.World
+	events   event.Stream
+	records  *world.Records
 	// closeWorld ends what the world has beside the run; nil: nothing.
 	closeWorld func() error
 	clock      clock.Clock // of a live world
 	start      int64       // wall time at time zero, Unix seconds
 	rules      *check.Invariants
-	near       *nearness
+	contacts   *contactGraph
 	begin      time.Duration // zero or negative
 	length     time.Duration // 0: until the script is done, and not before atLeast
 	atLeast    time.Duration // when traces and routines with an end are over
@@ -78,7 +81,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 		if err := refuseLive(s, o.Live); err != nil {
 			return nil, err
 		}
-		s = quieted(s)
+		s = baseline(s)
 	}
 	r := &run{
 		ctx:      ctx,
@@ -90,10 +93,10 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	names := s.PhoneNames()
 	askForLargePages(len(names))
 	r.accounts = accountsOf(s, names)
-	if err := r.lend(names); err != nil {
+	if err := r.assignAccounts(names); err != nil {
 		return nil, err
 	}
-	if err := r.seat(names); err != nil {
+	if err := r.placeContacts(names); err != nil {
 		return nil, err
 	}
 	r.readScript()
@@ -108,12 +111,9 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	zone := protocol.NewZone(s.Zone)
 	config, retention := r.config(names, zone)
 	r.rules = check.New(r.invariantRules(retention), r.violated)
-	config.Watcher, config.Story = r.rules, r
-	if o.heard != nil {
-		config.Story = o.heard(r)
-	}
-	if o.Listen != nil {
-		config.Watcher, config.Story = o.Listen(config.Watcher, config.Story)
+	r.subscribe(&config)
+	if o.built != nil {
+		o.built(r)
 	}
 	if err := r.make(config); err != nil {
 		return nil, err
@@ -126,10 +126,27 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	return r, nil
 }
 
+// subscribe subscribes the observers of the run.
+func (r *run) subscribe(c *virtual.Config) {
+	names := make([]string, len(c.Phones))
+	for i := range c.Phones {
+		names[i] = c.Phones[i].Name
+	}
+	r.records = world.NewRecords(names, r.options.Trace)
+	r.records.Subscribe(&r.events)
+	for _, o := range r.options.Observers {
+		r.events.Subscribe(o.Observer, o.Kinds...)
+	}
+	r.events.Subscribe(r.rules, check.Kinds()...)
+	r.events.Subscribe(r, observed...)
+	c.Events, c.Tick = &r.events, r.tick
+	c.Foreseers = []virtual.Foreseer{r.rules, r}
+}
+
 // make builds the world.
 func (r *run) make(c virtual.Config) error {
 	if r.options.Live != nil {
-		return r.enliven(c)
+		return r.newLiveWorld(c)
 	}
 	w, err := virtual.New(c)
 	if err != nil {
@@ -141,7 +158,7 @@ func (r *run) make(c virtual.Config) error {
 
 // close ends what the run has beside its result.
 func (r *run) close() error {
-	r.near.close()
+	r.contacts.close()
 	if r.closeWorld == nil {
 		return nil
 	}
@@ -205,9 +222,7 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 		Phones:      make([]virtual.PhoneConfig, 0, len(names)),
 		TCP:         virtual.TCP{Delay: delayOf(s.Network.TCP.Delay), Split: s.Network.TCP.Split, Join: s.Network.TCP.Join},
 		UDP:         virtual.UDP{Delay: delayOf(s.Network.UDP.Delay), Lose: s.Network.UDP.Lose},
-		Trace:       r.options.Trace,
 		Step:        r.options.Step, Stepped: r.stepped,
-		Applied: r.applied,
 	}
 	retention := make([]time.Duration, 0, len(names))
 	for _, g := range s.Phones {
@@ -290,7 +305,7 @@ const eventsAround = 12
 
 func (r *run) violated(v check.Violation) {
 	r.broken = append(r.broken, v)
-	r.around[v.Invariant] = r.world.Recent(v.Phone, eventsAround)
+	r.around[v.Invariant] = r.records.Recent(v.Phone, eventsAround)
 }
 
 // place renders a position for reports.
@@ -306,7 +321,7 @@ func (r *run) failure(played error) error {
 	if played != nil && r.ctx.Err() == nil {
 		return played
 	}
-	if err := r.world.TraceError(); err != nil {
+	if err := r.records.TraceError(); err != nil {
 		return fmt.Errorf("writing the trace: %w", err)
 	}
 	return nil

@@ -16,10 +16,10 @@ import (
 	"bluetrace/sim/virtual"
 )
 
-// nearness says who is near whom at this moment. Several kinds of contact may
+// contactGraph says who is near whom at this moment. Several kinds of contact may
 // say so of one pair: it ends when the last of them does.
-type nearness struct {
-	of       [][]meeting // by phone
+type contactGraph struct {
+	of       [][]contact // by phone
 	visits   []*visit
 	mixings  []*mixing
 	replays  []*replay
@@ -27,36 +27,36 @@ type nearness struct {
 	traceEnd time.Duration
 }
 
-// meeting is one phone's side of a pair.
-type meeting struct {
-	with  uint32
+// contact is one phone's side of a pair.
+type contact struct {
+	peer  uint32
 	kinds uint32 // how many kinds of contact say so
 }
 
-func (n *nearness) meet(a, b int) {
+func (n *contactGraph) connect(a, b int) {
 	n.add(a, b)
 	n.add(b, a)
 }
 
-func (n *nearness) add(a, b int) {
+func (n *contactGraph) add(a, b int) {
 	for i := range n.of[a] {
-		if m := &n.of[a][i]; m.with == uint32(b) {
+		if m := &n.of[a][i]; m.peer == uint32(b) {
 			m.kinds++
 			return
 		}
 	}
-	n.of[a] = append(n.of[a], meeting{uint32(b), 1})
+	n.of[a] = append(n.of[a], contact{uint32(b), 1})
 }
 
-func (n *nearness) part(a, b int) {
+func (n *contactGraph) disconnect(a, b int) {
 	n.remove(a, b)
 	n.remove(b, a)
 }
 
-func (n *nearness) remove(a, b int) {
+func (n *contactGraph) remove(a, b int) {
 	list := n.of[a]
 	for i := range list {
-		if m := &list[i]; m.with == uint32(b) {
+		if m := &list[i]; m.peer == uint32(b) {
 			if m.kinds--; m.kinds == 0 {
 				list[i] = list[len(list)-1]
 				n.of[a] = list[:len(list)-1]
@@ -66,9 +66,9 @@ func (n *nearness) remove(a, b int) {
 	}
 }
 
-func (n *nearness) has(a, b int) bool {
+func (n *contactGraph) has(a, b int) bool {
 	for _, m := range n.of[a] {
-		if m.with == uint32(b) {
+		if m.peer == uint32(b) {
 			return true
 		}
 	}
@@ -85,13 +85,13 @@ const (
 	bytesPerMeeting = 64
 )
 
-// seat works out the contacts that stand for the whole run, and prepares those
+// placeContacts works out the contacts that stand for the whole run, and prepares those
 // that change.
-func (r *run) seat(names []string) error {
+func (r *run) placeContacts(names []string) error {
 	c := &r.scenario.Contacts
-	n := &nearness{of: make([][]meeting, len(names))}
-	r.near = n
-	if err := r.seatStanding(n); err != nil {
+	n := &contactGraph{of: make([][]contact, len(names))}
+	r.contacts = n
+	if err := r.placeStanding(n); err != nil {
 		return err
 	}
 	for i, v := range c.Visits {
@@ -117,8 +117,8 @@ func (r *run) seat(names []string) error {
 	return nil
 }
 
-// seatStanding seats those who stay near each other for the whole run.
-func (r *run) seatStanding(n *nearness) error {
+// placeStanding seats those who stay near each other for the whole run.
+func (r *run) placeStanding(n *contactGraph) error {
 	c := &r.scenario.Contacts
 	standing := 0
 	room := func(what string, at scenarios.Pos, phones, pairs int) error {
@@ -132,13 +132,13 @@ func (r *run) seatStanding(n *nearness) error {
 		if err := room("everyone near everyone", e.Pos, len(e.Phones), len(e.Phones)*(len(e.Phones)-1)/2); err != nil {
 			return err
 		}
-		n.all(e.Phones)
+		n.connectAll(e.Phones)
 	}
 	for _, l := range c.Lists {
 		if err := room("each near each of a list", l.Pos, len(l.Phones), len(l.Phones)*(len(l.Phones)-1)/2); err != nil {
 			return err
 		}
-		n.all(l.Phones)
+		n.connectAll(l.Phones)
 	}
 	for _, d := range c.Desks {
 		across := min(2*d.Reach+1, d.Columns)
@@ -146,12 +146,12 @@ func (r *run) seatStanding(n *nearness) error {
 		if err := room("desks within reach", d.Pos, len(d.Phones), len(d.Phones)*(across*along-1)/2); err != nil {
 			return err
 		}
-		n.desks(d)
+		n.connectDesks(d)
 	}
 	return nil
 }
 
-func (n *nearness) all(phones []int) {
+func (n *contactGraph) connectAll(phones []int) {
 	fresh := true
 	for _, a := range phones {
 		fresh = fresh && len(n.of[a]) == 0
@@ -160,22 +160,22 @@ func (n *nearness) all(phones []int) {
 		for _, b := range phones[i+1:] {
 			switch {
 			case !fresh:
-				n.meet(a, b) // they may be near already
+				n.connect(a, b) // they may be near already
 			case a != b:
-				n.of[a] = append(n.of[a], meeting{uint32(b), 1})
-				n.of[b] = append(n.of[b], meeting{uint32(a), 1})
+				n.of[a] = append(n.of[a], contact{uint32(b), 1})
+				n.of[b] = append(n.of[b], contact{uint32(a), 1})
 			}
 		}
 	}
 }
 
-func (n *nearness) desks(d scenarios.Desks) {
+func (n *contactGraph) connectDesks(d scenarios.Desks) {
 	for i, a := range d.Phones {
 		row, col := i/d.Columns, i%d.Columns
 		for r := row; r <= row+d.Reach; r++ {
 			for c := max(0, col-d.Reach); c <= min(d.Columns-1, col+d.Reach); c++ {
 				if j := r*d.Columns + c; j > i && j < len(d.Phones) {
-					n.meet(a, d.Phones[j])
+					n.connect(a, d.Phones[j])
 				}
 			}
 		}
@@ -192,13 +192,13 @@ const (
 )
 
 func (r *run) startContacts() {
-	for i := range r.near.visits {
+	for i := range r.contacts.visits {
 		r.world.Tick(r.begin, uint32(i), tickVisit)
 	}
-	for i, m := range r.near.mixings {
+	for i, m := range r.contacts.mixings {
 		r.startMixing(i, m)
 	}
-	for i := range r.near.replays {
+	for i := range r.contacts.replays {
 		r.nextInterval(uint32(i))
 	}
 }
@@ -211,17 +211,17 @@ type visit struct {
 }
 
 func (r *run) moveOn(i uint32) {
-	v := r.near.visits[i]
+	v := r.contacts.visits[i]
 	rnd := rand.New(&v.src)
 	next := v.v.To[rnd.IntN(len(v.v.To))]
 	for len(v.v.To) > 1 && next == v.now {
 		next = v.v.To[rnd.IntN(len(v.v.To))]
 	}
 	if v.now >= 0 {
-		r.near.part(v.v.Phone, v.now)
+		r.contacts.disconnect(v.v.Phone, v.now)
 	}
 	if next != v.v.Phone {
-		r.near.meet(v.v.Phone, next)
+		r.contacts.connect(v.v.Phone, next)
 		v.now = next
 	} else {
 		v.now = -1
@@ -263,18 +263,18 @@ func (r *run) draw(m *mixing, p int) {
 			j++
 		}
 		a, b = m.m.Phones[i], m.m.Phones[j]
-		if !r.near.has(a, b) {
+		if !r.contacts.has(a, b) {
 			break
 		}
 	}
 	m.pairs[p] = [2]int32{int32(a), int32(b)}
-	r.near.meet(a, b)
+	r.contacts.connect(a, b)
 }
 
 func (r *run) mix(pair, i uint32) {
-	m := r.near.mixings[i]
+	m := r.contacts.mixings[i]
 	old := m.pairs[pair]
-	r.near.part(int(old[0]), int(old[1]))
+	r.contacts.disconnect(int(old[0]), int(old[1]))
 	r.draw(m, int(pair))
 	r.world.Tick(r.world.Now()+m.dwell(), pair, tickMixing|i)
 }
@@ -325,7 +325,7 @@ func (p *replay) fault(err error) error {
 const surveyPoll = 1 << 12
 
 func (p *replay) survey(r *run) (err error) {
-	n := r.near
+	n := r.contacts
 	reader, err := scenarios.OpenTrace(p.t)
 	if err != nil {
 		return p.fault(err)
@@ -346,8 +346,8 @@ func (p *replay) survey(r *run) (err error) {
 		}
 		contacts++
 		n.traceEnd = max(n.traceEnd, c.End)
-		p.seatPerson(c.I)
-		p.seatPerson(c.J)
+		p.placePerson(c.I)
+		p.placePerson(c.J)
 	}
 	if len(p.people) > len(p.t.Phones) {
 		return &Invalid{p.place, fmt.Errorf("trace %q has %d people, the scenario has %d phones for them; give it at least as many",
@@ -360,8 +360,8 @@ func (p *replay) survey(r *run) (err error) {
 	return nil
 }
 
-// seatPerson gives a person the next free phone.
-func (p *replay) seatPerson(id string) {
+// placePerson gives a person the next free phone.
+func (p *replay) placePerson(id string) {
 	if _, ok := p.people[id]; ok {
 		return
 	}
@@ -387,7 +387,7 @@ func (p *replay) readAhead() error {
 
 // nextInterval asks for the moment at which contacts next begin or end.
 func (r *run) nextInterval(i uint32) {
-	p := r.near.replays[i]
+	p := r.contacts.replays[i]
 	next := time.Duration(math.MaxInt64)
 	if p.more {
 		next = p.ahead.Begin
@@ -403,7 +403,7 @@ func (r *run) nextInterval(i uint32) {
 // interval lets those meet whose contact begins now, and then those part whose
 // contact ends: one that goes on is never interrupted.
 func (r *run) interval(i uint32) {
-	p := r.near.replays[i]
+	p := r.contacts.replays[i]
 	now := r.world.Now()
 	going := p.now[:0]
 	ending := p.ending[:0]
@@ -416,7 +416,7 @@ func (r *run) interval(i uint32) {
 	}
 	for p.more && p.ahead.Begin <= now {
 		c := recorded{p.people[p.ahead.I], p.people[p.ahead.J], p.ahead.End}
-		r.near.meet(c.a, c.b)
+		r.contacts.connect(c.a, c.b)
 		going = append(going, c)
 		if err := p.readAhead(); err != nil {
 			r.fail(err)
@@ -424,13 +424,13 @@ func (r *run) interval(i uint32) {
 		}
 	}
 	for _, c := range ending {
-		r.near.part(c.a, c.b)
+		r.contacts.disconnect(c.a, c.b)
 	}
 	p.now, p.ending = going, ending
 	r.nextInterval(i)
 }
 
-func (n *nearness) close() {
+func (n *contactGraph) close() {
 	for _, p := range n.replays {
 		_ = p.reader.Close() // it was only read
 	}

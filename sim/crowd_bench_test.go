@@ -65,11 +65,11 @@ func BenchmarkCrowd(b *testing.B) {
 			phones := float64(len(r.accounts))
 			atRest := liveHeap()
 			runTo(b, r, steady)
-			entries := float64(r.world.Totals().Beacons.Kept - r.world.Totals().Beacons.Expired)
+			entries := float64(r.records.Totals().Beacons.Kept - r.records.Totals().Beacons.Expired)
 			perEntry := float64(liveHeap()-atRest) / entries
 
 			y := newYardstick(r.world.(*virtual.World).Pending())
-			beacons, events, made := r.world.Totals().Beacons.Delivered, r.world.Events(), mallocs()
+			beacons, events, made := r.records.Totals().Beacons.Delivered, r.world.Events(), mallocs()
 			var crowd, bare time.Duration
 			b.ResetTimer()
 			for n := 1; b.Loop(); n++ {
@@ -84,7 +84,7 @@ func BenchmarkCrowd(b *testing.B) {
 				b.StartTimer()
 			}
 			b.StopTimer()
-			delivered := float64(r.world.Totals().Beacons.Delivered - beacons)
+			delivered := float64(r.records.Totals().Beacons.Delivered - beacons)
 			happened := float64(r.world.Events() - events)
 			b.ReportMetric(delivered/crowd.Seconds(), "beacons/s")
 			b.ReportMetric(happened/crowd.Seconds(), "events/s")

@@ -125,8 +125,8 @@ script:
 			if f.AtSeconds == nil || *f.AtSeconds != c.at {
 				t.Errorf("it failed at %v, want %g s", at(f), c.at)
 			}
-			if len(f.Around) == 0 || f.Name == "" {
-				t.Errorf("name %q, %d events around it", f.Name, len(f.Around))
+			if len(f.LastEvents) == 0 || f.Name == "" {
+				t.Errorf("name %q, %d events around it", f.Name, len(f.LastEvents))
 			}
 		})
 	}

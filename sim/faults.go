@@ -10,6 +10,8 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/scenarios/fault"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -18,7 +20,7 @@ import (
 type faults struct {
 	world   world.Faulty // nil: there are none
 	asked   []askedFault // by number, from 1
-	applied map[world.FaultKind]uint64
+	applied map[fault.Kind]uint64
 }
 
 // askedFault is one that the file, or a step that took place, asked for.
@@ -151,16 +153,13 @@ func (r *run) actFault(st *step) {
 	r.tookEffect(st)
 }
 
-// applied hears of every single thing that a fault did.
-func (r *run) applied(a world.Applied) {
+// applied counts one effect of a fault.
+func (r *run) applied(e *event.Event) {
 	if r.faults.applied == nil {
-		r.faults.applied = map[world.FaultKind]uint64{}
+		r.faults.applied = map[fault.Kind]uint64{}
 	}
-	r.faults.applied[a.Kind]++
-	r.faults.asked[a.Fault-1].did = true
-	if r.options.Applied != nil {
-		r.options.Applied(a)
-	}
+	r.faults.applied[e.Fault]++
+	r.faults.asked[e.Number-1].did = true
 }
 
 // faultCounts are what faults did, by kind.
@@ -200,9 +199,9 @@ func (r *run) faultNotes() []string {
 	return notes
 }
 
-// mischief is a count of faults or adversaries by the name that the language
+// faultCount is a count of faults or adversaries by the name that the language
 // gives it.
-func (r *run) mischief(name string) (n uint64, ok bool) {
+func (r *run) faultCount(name string) (n uint64, ok bool) {
 	if name == "adversaries.sent" {
 		for i := range r.adversaries {
 			n += r.adversaries[i].done

@@ -14,10 +14,8 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
-	"bluetrace/sim/event"
 	"bluetrace/sim/live"
 	"bluetrace/sim/virtual"
-	"bluetrace/sim/world"
 )
 
 // Live asks for a run on real sockets and a real clock.
@@ -56,25 +54,21 @@ func unseen() []check.Invariant {
 	return []check.Invariant{check.NoWelcomeDuringBlock, check.BlockLastsExactly, check.ThirdWrongBlocks, check.ResolvesToOwner}
 }
 
-// quieted is the scenario as the real network has it: with no delays or losses
+// baseline is the scenario as the real network has it: with no delays or losses
 // of its own.
-func quieted(s *scenarios.Scenario) *scenarios.Scenario {
+func baseline(s *scenarios.Scenario) *scenarios.Scenario {
 	real := *s
 	real.Network.TCP.Delay, real.Network.UDP = scenarios.Distribution{}, scenarios.UDPNetwork{}
 	return &real
 }
 
-// enliven makes the world of a live run of what a virtual one is made from.
-func (r *run) enliven(c virtual.Config) error {
+// newLiveWorld makes the world of a live run of what a virtual one is made from.
+func (r *run) newLiveWorld(c virtual.Config) error {
 	o := r.options.Live
 	v := live.Config{
 		Clock: r.clock, Start: r.start, Begin: c.Begin, Zone: c.Zone,
 		Server: c.Server, Credentials: c.Credentials, Remote: o.Server,
-		Trace: c.Trace, Tick: c.Story.Tick,
-		Subscribe: func(s *event.Stream) {
-			s.Subscribe(&world.Legacy{Watcher: c.Watcher})
-			s.Subscribe(&world.Legacy{Story: c.Story})
-		},
+		Events: c.Events, Tick: c.Tick,
 	}
 	if d := c.DiskDelay; d != (virtual.Delay{}) {
 		draws := rand.NewPCG(c.Seed, 0)
@@ -126,9 +120,9 @@ func (r *run) setClock(phones int) {
 	r.clock = live.NewClock(clock.New(), shows)
 }
 
-// lend gives the phones accounts of a server elsewhere: one that a file writes
+// assignAccounts gives the phones accounts of a server elsewhere: one that a file writes
 // out must be among them, the others are taken in their order.
-func (r *run) lend(names []string) error {
+func (r *run) assignAccounts(names []string) error {
 	o := r.options.Live
 	if o == nil || o.Server == "" {
 		return nil
@@ -146,7 +140,7 @@ func (r *run) lend(names []string) error {
 	for _, g := range r.scenario.Phones {
 		for range g.Count {
 			if g.Account == "own" {
-				a, err := lendOne(g, password, taken, &free)
+				a, err := pickAccount(g, password, taken, &free)
 				if err != nil {
 					return &Invalid{r.place(g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
 				}
@@ -159,7 +153,7 @@ func (r *run) lend(names []string) error {
 	return nil
 }
 
-func lendOne(g scenarios.PhoneGroup, password map[string]string, taken map[string]bool, free *[]nodes.Credential) (account, error) {
+func pickAccount(g scenarios.PhoneGroup, password map[string]string, taken map[string]bool, free *[]nodes.Credential) (account, error) {
 	if g.User != "" {
 		p, ok := password[g.User]
 		switch {

@@ -15,8 +15,8 @@ import (
 // finest is how exact a moment on the real clock can be.
 const finest = 10 * time.Millisecond
 
-// fault is something that a live run cannot do.
-type fault struct {
+// unsupported is a part of a file that a live run cannot do.
+type unsupported struct {
 	at   scenarios.Pos
 	what string
 }
@@ -38,21 +38,21 @@ func refuseLive(s *scenarios.Scenario, o *Live) error {
 	return l.error()
 }
 
-// limits collects faults.
+// limits collects them.
 type limits struct {
 	scenario *scenarios.Scenario
-	faults   []fault
+	faults   []unsupported
 }
 
 func (l *limits) add(at scenarios.Pos, format string, args ...any) {
-	l.faults = append(l.faults, fault{at, fmt.Sprintf(format, args...)})
+	l.faults = append(l.faults, unsupported{at, fmt.Sprintf(format, args...)})
 }
 
 func (l *limits) error() error {
 	if len(l.faults) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(l.faults, func(a, b fault) int {
+	slices.SortStableFunc(l.faults, func(a, b unsupported) int {
 		return cmp.Or(a.at.Line-b.at.Line, a.at.Col-b.at.Col)
 	})
 	var lines []string

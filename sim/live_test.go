@@ -74,7 +74,7 @@ func mustPass(t *testing.T, r *reports.Run) {
 	t.Helper()
 	for _, c := range r.Checks {
 		if c.Verdict != reports.Passed {
-			t.Errorf("%s: %s %s; expected %s, found %s\n%s", c.Verdict, c.Place, c.Name, c.Expected, c.Found, strings.Join(c.Around, "\n"))
+			t.Errorf("%s: %s %s; expected %s, found %s\n%s", c.Verdict, c.Place, c.Name, c.Expected, c.Found, strings.Join(c.LastEvents, "\n"))
 		}
 	}
 	if r.Verdict != reports.Passed || r.World != "live" || r.Digest != "" {

@@ -31,7 +31,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if o.Trace != nil {
 		return nil, &Invalid{place(s.Load.Pos), errors.New("a load has no trace: its events are only counted; leave --trace out")}
 	}
-	traffic, err := hurried(s.Load, o.Load)
+	traffic, err := withOverrides(s.Load, o.Load)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
@@ -86,7 +86,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 func (r *Result) serverDied(e *load.ExitError) {
 	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
 	r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
-		Verdict: reports.Failed, Times: 1, Expected: "a server that ends when it is told to", Found: e.Error()})
+		Verdict: reports.Failed, Evaluations: 1, Expected: "a server that ends when it is told to", Found: e.Error()})
 }
 
 // loadRun is a load whose server is there.
@@ -174,8 +174,8 @@ func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
 	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
 }
 
-// hurried is the load with another rate or duration.
-func hurried(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
+// withOverrides is the load with another rate or duration.
+func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 	if o == nil {
 		return nil, errors.New("a load needs a program to run the server by")
 	}

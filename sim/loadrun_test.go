@@ -103,7 +103,7 @@ func TestLoadIsRefused(t *testing.T) {
 
 func TestLoadInAHurry(t *testing.T) {
 	s := loadScenario(t, smallLoad)
-	got, err := hurried(s.Load, &Load{Duration: time.Minute, Rate: 7})
+	got, err := withOverrides(s.Load, &Load{Duration: time.Minute, Rate: 7})
 	if err != nil || got.StartRate != 7 || got.Stages[0] != (scenarios.Stage{Duration: time.Minute, Rate: 7}) {
 		t.Errorf("%+v, %v", got, err)
 	}

@@ -40,7 +40,7 @@ type searching struct {
 func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
 	how := r.traffic.Search
 	s := &searching{loadRun: r, began: time.Now(), state: load.NewSearch(r.traffic.StartRate, how.MaxRate, how.Resolution)}
-	s.out = &reports.Search{StartRate: r.traffic.StartRate, MaxRate: how.MaxRate, Resolution: how.Resolution, Wanted: how.Confidence,
+	s.out = &reports.Search{StartRate: r.traffic.StartRate, MaxRate: how.MaxRate, Resolution: how.Resolution, MinConfidence: how.Confidence,
 		Limits: limitsOf(r.scenario), Steps: []reports.SearchStep{}}
 	probing := r.probing()
 	var err error
@@ -55,7 +55,7 @@ func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
 			break
 		}
 		if err := load.Recover(ctx, probing, s.idle, recoveryMax); err != nil {
-			s.out.Stopped = fmt.Sprintf("after the step at %s/s: %v", reports.Rate(step.Rate), err)
+			s.out.Stopped = fmt.Sprintf("after the step at %s/s: %v", reports.FormatRate(step.Rate), err)
 			if ctx.Err() != nil {
 				s.out.Stopped = stoppedByUser
 			}
@@ -83,10 +83,10 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	c.Phase = phaseOfStep(n)
 	if c.Meter != nil {
 		held, broken, undecided := load.ThresholdStatus(s.scenario, load.EmptyReport(s.traffic))
-		c.Meter.Thresholds(0, 0, held+broken+undecided)
+		c.Meter.SetThresholds(0, 0, held+broken+undecided)
 	}
 	if s.options.Progress != nil {
-		doing := fmt.Sprintf("step %d, %s/s", n, reports.Rate(step.Rate))
+		doing := fmt.Sprintf("step %d, %s/s", n, reports.FormatRate(step.Rate))
 		if step.Confirming {
 			doing += ", confirming"
 		}
@@ -154,15 +154,15 @@ func (s *searching) answer(step load.Step, m *measuredLoad) (a load.Answer, why 
 	switch {
 	case len(why) > 0:
 		return load.Breaks, why, confidence
-	case confidence != nil && *confidence < s.out.Wanted:
-		return load.Unsure, []string{fmt.Sprintf("the confidence is %s, below %s", reports.Percent(*confidence), reports.Percent(s.out.Wanted))}, confidence
+	case confidence != nil && *confidence < s.out.MinConfidence:
+		return load.Unsure, []string{fmt.Sprintf("the confidence is %s, below %s", reports.FormatPercent(*confidence), reports.FormatPercent(s.out.MinConfidence))}, confidence
 	}
 	return load.Holds, nil, confidence
 }
 
 // keep writes a step down and goes on to the next.
 func (s *searching) keep(step load.Step, m *measuredLoad, a load.Answer, why []string, confidence *float64) {
-	row := reports.SearchStep{Rate: step.Rate, Confirming: step.Confirming, Answer: answerName(a), Why: why, Confidence: confidence}
+	row := reports.SearchStep{Rate: step.Rate, Confirming: step.Confirming, Outcome: answerName(a), Reasons: why, Confidence: confidence}
 	if m != nil {
 		row.Seconds = m.Length.Seconds()
 		if row.Seconds > 0 {
@@ -173,12 +173,12 @@ func (s *searching) keep(step load.Step, m *measuredLoad, a load.Answer, why []s
 		row.Response, row.Service, row.Lag = reports.StepTimesOf(all.Response), reports.StepTimesOf(all.Service), reports.StepTimesOf(all.Lag)
 	}
 	if s.out.Stopped != "" {
-		row.Answer = reports.StepInterrupted
+		row.Outcome = reports.StepInterrupted
 	}
 	s.out.Steps = append(s.out.Steps, row)
-	holds := step.Confirming && row.Answer == reports.StepHolds
+	holds := step.Confirming && row.Outcome == reports.StepPassed
 	if holds || s.out.Capacity == 0 {
-		s.shown, s.out.Shown = m, len(s.out.Steps)-1
+		s.shown, s.out.ReportedStep = m, len(s.out.Steps)-1
 	}
 	if holds {
 		s.out.Capacity, s.out.Confidence = step.Rate, confidence
@@ -188,9 +188,9 @@ func (s *searching) keep(step load.Step, m *measuredLoad, a load.Answer, why []s
 	}
 }
 
-func answerName(a load.Answer) reports.StepAnswer {
-	return [...]reports.StepAnswer{
-		load.Holds: reports.StepHolds, load.Breaks: reports.StepBreaks, load.Unsure: reports.StepUnsure, load.Limited: reports.StepGenerator,
+func answerName(a load.Answer) reports.StepOutcome {
+	return [...]reports.StepOutcome{
+		load.Holds: reports.StepPassed, load.Breaks: reports.StepFailed, load.Unsure: reports.StepUncertain, load.Limited: reports.StepGeneratorLimited,
 	}[a]
 }
 
@@ -218,9 +218,9 @@ func (s *searching) result(interrupted bool) *reports.Run {
 	}
 	out.Load.Search = s.out
 	if found.Refused > 0 {
-		s.out.Refused, s.out.RefusedBy = found.Refused, answerName(found.Why)
+		s.out.FailedRate, s.out.FailedBy = found.Refused, answerName(found.Why)
 	}
-	limited := s.out.RefusedBy == reports.StepGenerator
+	limited := s.out.FailedBy == reports.StepGeneratorLimited
 	s.out.AtLeast = s.out.Capacity > 0 && (limited || found.Refused == 0)
 	if limited {
 		out.Load.Invalid = s.whyLimited(found.Refused)
@@ -243,10 +243,10 @@ func (s *searching) result(interrupted bool) *reports.Run {
 // whyLimited is what the generator lacked at a rate.
 func (s *searching) whyLimited(rate float64) (why []string) {
 	for _, step := range s.out.Steps {
-		if step.Rate == rate && step.Answer == reports.StepGenerator {
+		if step.Rate == rate && step.Outcome == reports.StepGeneratorLimited {
 			why = why[:0]
-			for _, w := range step.Why {
-				why = append(why, fmt.Sprintf("at %s/s %s", reports.Rate(rate), w))
+			for _, w := range step.Reasons {
+				why = append(why, fmt.Sprintf("at %s/s %s", reports.FormatRate(rate), w))
 			}
 		}
 	}
@@ -255,16 +255,16 @@ func (s *searching) whyLimited(rate float64) (why []string) {
 
 // check is the search as one of the run's checks.
 func (s *searching) check(interrupted, limited bool) reports.Check {
-	c := reports.Check{Kind: reports.ThresholdCheck, Verdict: reports.Passed, Times: uint64(len(s.out.Steps)), Place: s.place(s.traffic.Pos),
+	c := reports.Check{Kind: reports.ThresholdCheck, Verdict: reports.Passed, Evaluations: uint64(len(s.out.Steps)), Place: s.place(s.traffic.Pos),
 		Name: fmt.Sprintf("search: the thresholds hold at a rate from %s/s to %s/s", check.Number(s.out.StartRate), check.Number(s.out.MaxRate))}
 	switch {
 	case s.out.Capacity > 0:
-		c.Found = s.out.Figure()
+		c.Found = s.out.Summary()
 	case interrupted || limited:
 		c.Verdict = reports.Unknown
 	default:
 		c.Verdict, c.Expected, c.Found = reports.Failed, "a rate at which they hold", fmt.Sprintf("not even at %s/s", check.Number(s.out.StartRate))
-		if s.out.RefusedBy == reports.StepUnsure {
+		if s.out.FailedBy == reports.StepUncertain {
 			c.Found += " with the confidence that is asked for"
 		}
 	}

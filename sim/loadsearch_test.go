@@ -148,23 +148,23 @@ func TestSearchFindsTheClerk(t *testing.T) {
 		m := reports.NewMeter("small", "1")
 		out := searchIn(t, &queue{takes: 2 * time.Millisecond}, smallSearch, func(r *loadRun) { r.options.Meter = m })
 		s := out.Load.Search
-		if out.Verdict != reports.Passed || s.Capacity < 236 || s.Capacity > 253 || s.Refused <= s.Capacity || s.Refused > 1.05*s.Capacity {
-			t.Errorf("verdict %s, capacity %g, refused %g; want 250 within 5 %%", out.Verdict, s.Capacity, s.Refused)
+		if out.Verdict != reports.Passed || s.Capacity < 236 || s.Capacity > 253 || s.FailedRate <= s.Capacity || s.FailedRate > 1.05*s.Capacity {
+			t.Errorf("verdict %s, capacity %g, refused %g; want 250 within 5 %%", out.Verdict, s.Capacity, s.FailedRate)
 		}
-		if s.AtLeast || s.RefusedBy != reports.StepBreaks || s.Confidence == nil || *s.Confidence < 0.95 {
+		if s.AtLeast || s.FailedBy != reports.StepFailed || s.Confidence == nil || *s.Confidence < 0.95 {
 			t.Errorf("%+v", s)
 		}
-		last := s.Steps[s.Shown]
+		last := s.Steps[s.ReportedStep]
 		if !last.Confirming || last.Rate != s.Capacity || last.Seconds != 10 || last.Achieved < 0.99*last.Rate || last.Response.P99 >= 50 {
 			t.Errorf("the confirming step: %+v", last)
 		}
 		if l := out.Load; l.Seconds != 10 || l.Arrivals.Due != uint64(10*s.Capacity+.5) || len(l.Timeline) != 11 || len(l.All.Intervals) != 3 {
 			t.Errorf("the figures are not those of the confirming step: %.0f s, %+v, %d seconds", l.Seconds, l.Arrivals, len(l.Timeline))
 		}
-		if c := out.Checks[len(out.Checks)-1]; c.Found != s.Figure() || c.Verdict != reports.Passed || c.Place != "f.yaml:4:3" {
+		if c := out.Checks[len(out.Checks)-1]; c.Found != s.Summary() || c.Verdict != reports.Passed || c.Place != "f.yaml:4:3" {
 			t.Errorf("%+v", c)
 		}
-		if n := m.Phase("step-1").Due.Count(); n != 300 {
+		if n := m.Phase("step-1").Due.Value(); n != 300 {
 			t.Errorf("the meter has %d arrivals of the first step, want 300", n)
 		}
 	})
@@ -174,7 +174,7 @@ func TestSearchThatFindsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := searchIn(t, &queue{takes: 6 * time.Millisecond}, smallSearch, nil)
 		s := out.Load.Search
-		if out.Verdict != reports.Failed || s.Capacity != 0 || s.Refused != 100 || len(s.Steps) != 2 || s.Steps[1].Answer != reports.StepBreaks {
+		if out.Verdict != reports.Failed || s.Capacity != 0 || s.FailedRate != 100 || len(s.Steps) != 2 || s.Steps[1].Outcome != reports.StepFailed {
 			t.Errorf("%s: %+v", out.Verdict, s)
 		}
 		if c := out.Checks[len(out.Checks)-1]; c.Verdict != reports.Failed || c.Found != "not even at 100/s" {
@@ -186,7 +186,7 @@ func TestSearchThatFindsNothing(t *testing.T) {
 func TestSearchUpToTheMost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := searchIn(t, &queue{takes: time.Millisecond / 10}, strings.Replace(smallSearch, "5000", "150", 1), nil)
-		if s := out.Load.Search; out.Verdict != reports.Passed || s.Capacity != 150 || !s.AtLeast || s.Refused != 0 {
+		if s := out.Load.Search; out.Verdict != reports.Passed || s.Capacity != 150 || !s.AtLeast || s.FailedRate != 0 {
 			t.Errorf("%s: %+v", out.Verdict, s)
 		}
 	})
@@ -208,10 +208,10 @@ func TestSearchLimitedByTheGenerator(t *testing.T) {
 			}
 		})
 		s := out.Load.Search
-		if out.Verdict != reports.Invalid || !s.AtLeast || s.Capacity < 285 || s.Capacity > 300 || s.RefusedBy != reports.StepGenerator {
+		if out.Verdict != reports.Invalid || !s.AtLeast || s.Capacity < 285 || s.Capacity > 300 || s.FailedBy != reports.StepGeneratorLimited {
 			t.Errorf("%s: %+v", out.Verdict, s)
 		}
-		if why := strings.Join(out.Load.Invalid, "; "); !strings.HasPrefix(why, "at "+reports.Rate(s.Refused)+"/s its schedule lag has a p99 of ") {
+		if why := strings.Join(out.Load.Invalid, "; "); !strings.HasPrefix(why, "at "+reports.FormatRate(s.FailedRate)+"/s its schedule lag has a p99 of ") {
 			t.Errorf("invalid because: %s", why)
 		}
 		if c := out.Checks[len(out.Checks)-1]; c.Verdict != reports.Passed || !strings.HasPrefix(c.Found, "at least ") {
@@ -248,11 +248,11 @@ func TestSearchInterrupted(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(100 * time.Hour) // the server's goroutines end
-		var answers []reports.StepAnswer
+		var answers []reports.StepOutcome
 		for _, step := range out.Load.Search.Steps {
-			answers = append(answers, step.Answer)
+			answers = append(answers, step.Outcome)
 		}
-		want := []reports.StepAnswer{reports.StepHolds, reports.StepHolds, reports.StepInterrupted}
+		want := []reports.StepOutcome{reports.StepPassed, reports.StepPassed, reports.StepInterrupted}
 		if d := cmp.Diff(want, answers); d != "" || out.Verdict != reports.Interrupted || out.Load.Search.Capacity != 0 {
 			t.Errorf("%s: %s", out.Verdict, d)
 		}
@@ -299,11 +299,11 @@ func TestSearchOfAServerThatAnswersNobody(t *testing.T) {
 			out := searchIn(t, &queue{takes: time.Millisecond, stuck: true}, smallSearch, func(r *loadRun) {
 				r.sleep = func(d time.Duration) { time.Sleep(d + late) }
 			})
-			s, want := out.Load.Search, reports.StepBreaks
+			s, want := out.Load.Search, reports.StepFailed
 			if late > 0 {
-				want = reports.StepGenerator
+				want = reports.StepGeneratorLimited
 			}
-			if len(s.Steps) == 0 || s.Steps[0].Answer != want || s.Steps[0].Seconds != 0 {
+			if len(s.Steps) == 0 || s.Steps[0].Outcome != want || s.Steps[0].Seconds != 0 {
 				t.Errorf("late by %v: %+v", late, s)
 			}
 			if s.Capacity != 0 || out.Load.All.Count() != 0 {

@@ -17,9 +17,11 @@ func (r *run) play(ctx context.Context) error {
 	if r.length > 0 {
 		until = r.length
 	}
-	var poll func()
-	if r.options.Progress != nil {
-		poll = func() {
+	poll := func() {
+		if r.records.TraceError() != nil {
+			r.world.Stop()
+		}
+		if r.options.Progress != nil {
 			r.options.Progress(r.howFar(r.world.Now() - r.begin))
 		}
 	}
@@ -38,22 +40,24 @@ func (r *run) outcome(interrupted bool) *Result {
 	for who := range r.phones {
 		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
 	}
-	r.lookAtHoldings()
-	r.rules.Balance(int64(w.Now()), w.Totals().Datagrams, w.UnderWay())
+	r.checkBounds()
+	r.rules.Balance(int64(w.Now()), r.records.Totals().Datagrams, w.UnderWay())
 	out := r.soFar()
 	out.About = s.About
-	out.Notes = slices.Concat(r.near.notes, r.liveNotes(), r.routineNotes())
+	out.Notes = slices.Concat(r.contacts.notes, r.liveNotes(), r.routineNotes())
 	if !interrupted {
 		out.Notes = append(out.Notes, r.faultNotes()...)
 	}
 	out.Checks = r.checks(interrupted)
-	out.Digest = w.Digest()
+	if r.options.Live == nil { // live runs do not repeat
+		out.Digest = r.records.Digest()
+	}
 	out.Verdict = verdict(out.Checks, interrupted)
 	return &Result{Run: *out, Ended: w.Now()}
 }
 
-// lookAtHoldings has the checks look at what the nodes hold at the end.
-func (r *run) lookAtHoldings() {
+// checkBounds checks the state that the nodes hold at the end.
+func (r *run) checkBounds() {
 	w, ok := r.world.(world.Holder)
 	if !ok {
 		return
@@ -98,7 +102,7 @@ func verdict(checks []reports.Check, interrupted bool) reports.Verdict {
 }
 
 func (r *run) counts(out *reports.Run) {
-	n := r.world.Totals()
+	n := r.records.Totals()
 	out.Beacons = reports.Beacons(n.Beacons)
 	out.Datagrams = reports.Datagrams(n.Datagrams)
 	out.Sessions = reports.Sessions(n.Sessions)
@@ -112,7 +116,7 @@ func (r *run) operations() []reports.Operation {
 	if r.options.WithoutDelays {
 		return nil
 	}
-	d := r.world.Latencies()
+	d := r.records.Latencies()
 	var ops []reports.Operation
 	for _, o := range []struct {
 		name string
@@ -154,7 +158,7 @@ func (r *run) checks(interrupted bool) []reports.Check {
 
 // watched are the invariants that the world shows enough for.
 func (r *run) watched() []check.Invariant {
-	all := slices.DeleteFunc(check.All(), func(i check.Invariant) bool { return i.Rare() && r.rules.Times(i) == 0 })
+	all := slices.DeleteFunc(check.All(), func(i check.Invariant) bool { return i.Rare() && r.rules.Evaluated(i) == 0 })
 	if r.elsewhere() {
 		return slices.DeleteFunc(all, func(i check.Invariant) bool { return slices.Contains(unseen(), i) })
 	}
@@ -167,7 +171,7 @@ func (r *run) undone(st *step, interrupted bool) (c reports.Check, undone bool) 
 	if len(st.waits) > 0 || st.Optional || interrupted || st.stage != waiting && st.because == "" {
 		return c, false
 	}
-	c = reports.Check{Kind: reports.ExpectationCheck, Name: st.Text, Place: r.place(st.Pos), Verdict: reports.Failed, Times: 1,
+	c = reports.Check{Kind: reports.ExpectationCheck, Name: st.Text, Place: r.place(st.Pos), Verdict: reports.Failed, Evaluations: 1,
 		Expected: "the step takes place", Found: st.because}
 	if st.because == "" {
 		c.Found = r.whyWaiting(st)
@@ -207,7 +211,7 @@ func (r *run) invariant(i check.Invariant) reports.Check {
 	for _, v := range r.broken {
 		if v.Invariant == i {
 			at := seconds(time.Duration(v.At))
-			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.Around = reports.Failed, v.Expected, v.Found, &at, r.around[i]
+			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.LastEvents = reports.Failed, v.Expected, v.Found, &at, r.around[i]
 			if v.Phone >= 0 {
 				c.Expected = "of " + r.world.Name(uint32(v.Phone)) + ": " + v.Expected
 			}

@@ -44,8 +44,8 @@ func (r *run) tickRoutine(i int, who uint32, at time.Duration) {
 	r.world.Tick(at, who, tickRoutine|uint32(i))
 }
 
-// Tick is a moment of a routine or of a contact that changes.
-func (r *run) Tick(who, arg uint32) {
+// tick handles a time that a routine or a contact asked for.
+func (r *run) tick(who, arg uint32) {
 	switch arg & tickKind {
 	case tickRoutine:
 		r.routineTicks(int(arg&^tickKind), who)
@@ -151,8 +151,8 @@ const (
 func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
 	to := r.dests[:0]
 	if c.Contacts {
-		for _, m := range r.near.of[who] {
-			to = append(to, m.with)
+		for _, m := range r.contacts.of[who] {
+			to = append(to, m.peer)
 		}
 	}
 	for _, t := range c.To {
@@ -173,7 +173,7 @@ func (r *run) sendBeacons(who uint32, c *scenarios.Command) {
 }
 
 // Done goes on with the list of a phone whose operation is through.
-func (r *run) Done(phone uint32, e *nodes.PhoneEffect) {
+func (r *run) operationDone(phone uint32, e *nodes.PhoneEffect) {
 	r.scriptDone(phone, e)
 	if e.Op == nodes.OpUpload && e.Outcome == nodes.OutcomeOK && r.faults.world != nil {
 		r.rules.Uploaded(int64(r.world.Now()), phone, e.Entries)

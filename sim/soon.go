@@ -14,10 +14,10 @@ func (r *run) Soon(uint32) {}
 // TickSoon asks for what a routine of a phone needs: its stream and its
 // contacts.
 func (r *run) TickSoon(who, arg uint32, again bool) {
-	if arg&tickKind != tickRoutine || int(who) >= len(r.near.of) {
+	if arg&tickKind != tickRoutine || int(who) >= len(r.contacts.of) {
 		return
 	}
-	if of := &r.near.of[who]; again {
+	if of := &r.contacts.of[who]; again {
 		virtual.Prefetch(unsafe.Pointer(unsafe.SliceData(*of)))
 	} else {
 		virtual.Prefetch(unsafe.Pointer(of))

@@ -15,10 +15,10 @@ import (
 
 // counter is a count of the run by the name that the language gives it.
 func (r *run) counter(name string) float64 {
-	if v, ok := r.mischief(name); ok {
+	if v, ok := r.faultCount(name); ok {
 		return float64(v)
 	}
-	n := r.world.Totals()
+	n := r.records.Totals()
 	all := map[string]uint64{
 		"events":              r.world.Events(),
 		"beacons.sent":        n.Beacons.Sent,
@@ -175,7 +175,7 @@ func pathText(p *scenarios.Path) string {
 
 // expectation evaluates one line of the run's expect.
 func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Check {
-	c := reports.Check{Kind: reports.ExpectationCheck, Name: e.Text, Place: r.place(e.Pos), Verdict: reports.Passed, Times: 1}
+	c := reports.Check{Kind: reports.ExpectationCheck, Name: e.Text, Place: r.place(e.Pos), Verdict: reports.Passed, Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c
@@ -186,8 +186,8 @@ func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Ch
 		c.Verdict, c.Expected, c.Found = reports.Failed, e.Text, "no value for "+absent+": its step never came to one"
 		return c
 	}
-	c.Times = uint64(max(len(left.values), len(right.values)))
-	for i := range int(c.Times) {
+	c.Evaluations = uint64(max(len(left.values), len(right.values)))
+	for i := range int(c.Evaluations) {
 		l, rt := left.values[min(i, len(left.values)-1)], right.values[min(i, len(right.values)-1)]
 		if check.Compare(l, e.Op, rt) {
 			continue
@@ -202,7 +202,7 @@ func (r *run) expectation(e *scenarios.Expectation, interrupted bool) reports.Ch
 		c.Found = fmt.Sprintf("%s %s %s%s", valueText(e, l), negated(e.Op), valueText(e, rt), who)
 		return c
 	}
-	if c.Times == 1 {
+	if c.Evaluations == 1 {
 		c.Found = valueText(e, left.values[0])
 	}
 	return c
@@ -238,7 +238,7 @@ func negated(op string) string {
 
 // sample is what a threshold's metric came to.
 func (r *run) sample(metric string) check.Sample {
-	d := r.world.Latencies()
+	d := r.records.Latencies()
 	trends := map[string]*world.Durations{
 		"beacon_delay": &d.Beacon, "login_delay": &d.Login, "tempid_delay": &d.TempID,
 		"upload_delay": &d.Upload, "logout_delay": &d.Logout,
@@ -246,7 +246,7 @@ func (r *run) sample(metric string) check.Sample {
 	if d := trends[metric]; d != nil {
 		return check.Sample{Trend: d.Histogram()}
 	}
-	n := r.world.Totals()
+	n := r.records.Totals()
 	share := func(part, of uint64) check.Sample {
 		return check.Sample{Count: float64(part), Rate: float64(part) / float64(max(of, 1))}
 	}
@@ -266,7 +266,7 @@ func (r *run) sample(metric string) check.Sample {
 }
 
 func (r *run) threshold(t *scenarios.Threshold, interrupted bool) reports.Check {
-	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Place: r.place(t.Pos), Verdict: reports.Passed, Times: 1}
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Place: r.place(t.Pos), Verdict: reports.Passed, Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c

@@ -36,15 +36,15 @@ func diskMutants() []mutant {
 // journalMutants are about a contact log whose phone is started again (PROTOCOL.md
 // section 3).
 func journalMutants() []mutant {
-	const restore, contactLog, read, journal = "nodes/phone_restore.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go", "nodes/files/journal.go"
-	const clamped = "least = max(least, full-remainder(int64(later(time.Duration(kept[i].Received), full)), now.Wall, full))"
+	const restore, contactLog, read, journal = "nodes/phone.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go", "nodes/files/journal.go"
+	const clamped = "least = max(least, full-remainder(end, now.Wall, full))"
 	return []mutant{
 		{name: "a phone that starts again forgets its log", file: restore,
 			old: "if age[i] >= full {", new: "if age[i] >= 0 {"},
 		{name: "at a start an entry counts as received just now", file: restore,
-			old: clamped, new: "least = 0"},
+			old: clamped, new: "_, least = end, 0"},
 		{name: "the age of an entry at a start is not bounded", file: restore,
-			old: clamped, new: "least = time.Duration(now.Wall - kept[i].Received)"},
+			old: clamped, new: "_, least = end, time.Duration(now.Wall-stored[i].Received)"},
 		{name: "the log is written without its journal", file: contactLog,
 			old: "if err := l.writeJournal(); err != nil {", new: "if err := error(nil); err != nil {"},
 		{name: "the journal is not synced", file: contactLog,
@@ -58,20 +58,20 @@ func journalMutants() []mutant {
 
 // clockMutants are about clocks that are set (PROTOCOL.md section 1, Two clocks).
 func clockMutants() []mutant {
-	const phone, accounts, attempt, issue, server = "nodes/phone.go", "nodes/accounts.go", "nodes/attempt.go", "nodes/issue.go", "nodes/server.go"
-	field := edit{phone, "overflowed bool // it was said that the log is full", "overflowed, offKnown bool\n\toff time.Duration"}
+	const phone, login, tempIDs, server = "nodes/phone.go", "nodes/login.go", "nodes/tempids.go", "nodes/server.go"
+	field := edit{phone, "\treportedFull bool", "\treportedFull, offKnown bool\n\toff time.Duration"}
 	ageing := func(name, when string) mutant {
 		return mutant{name: name, file: phone,
-			old: "if gone := p.log.expire(", new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + when + ` p.off {
+			old: "if n := p.log.expire(", new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + when + ` p.off {
 		for i := range p.log.n {
-			p.log.ring[p.log.place(i)].received -= int64(off - p.off)
+			p.log.ring[p.log.index(i)].received -= int64(off - p.off)
 		}
 		if p.log.n > 0 {
 			p.log.oldest = p.log.ring[p.log.head].received
 		}
 	}
 	p.off, p.offKnown = off, true
-	if gone := p.log.expire(`, also: []edit{field}}
+	if n := p.log.expire(`, also: []edit{field}}
 	}
 	return []mutant{
 		ageing("a step of the clock ahead cuts an entry's time", ">"),
@@ -79,14 +79,14 @@ func clockMutants() []mutant {
 		{name: "a phone does not notice that its clock was set", file: phone,
 			old: "b, err := protocol.Judge(", new: "if !p.offKnown {\n\t\t\tp.off, p.offKnown = time.Duration(now.Wall)-now.Elapsed, true\n\t\t}\n\t\tb, err := protocol.Judge(",
 			also: []edit{field, {phone, "p.settings.Zone, now.Wall)", "p.settings.Zone, int64(p.off+now.Elapsed))"}}},
-		{name: "a server does not notice that its clock was set", file: issue,
+		{name: "a server does not notice that its clock was set", file: tempIDs,
 			old: "start := now.Unix()", new: "start := Now{Wall: s.off + int64(now.Elapsed)}.Unix()",
 			also: []edit{{server, "lastStore   StoreID", "lastStore   StoreID\n\toff int64"},
-				{server, "s.begin(now, out)\n\tout.print(\"I am", "s.off = now.Wall - int64(now.Elapsed)\n\ts.begin(now, out)\n\tout.print(\"I am"}}},
-		{name: "a block runs on the wall clock", file: accounts,
+				{server, "s.runDue(now, out)\n\tout.print(\"I am", "s.off = now.Wall - int64(now.Elapsed)\n\ts.runDue(now, out)\n\tout.print(\"I am"}}},
+		{name: "a block runs on the wall clock", file: login,
 			old: "blocked bool", new: "blocked bool\n\toff time.Duration",
 			also: []edit{
-				{accounts, "// blockedAt is", `func (a *attempts) follow(now Now) {
+				{login, "// blockedAt reports", `func (a *attempts) follow(now Now) {
 	off := time.Duration(now.Wall) - now.Elapsed
 	if a.blocked {
 		a.until -= off - a.off
@@ -94,12 +94,12 @@ func clockMutants() []mutant {
 	a.off = off
 }
 
-// blockedAt is`},
-				{accounts, "until: later(now.Elapsed, left)}", "until: later(now.Elapsed, left), off: time.Duration(now.Wall) - now.Elapsed}"},
-				{attempt, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
-				{attempt, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
+// blockedAt reports`},
+				{login, "until: later(now.Elapsed, left)}", "until: later(now.Elapsed, left), off: time.Duration(now.Wall) - now.Elapsed}"},
+				{login, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
+				{login, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
 			}},
-		{name: "what is left of a block at a start is not bounded", file: accounts,
+		{name: "what is left of a block at a start is not bounded", file: login,
 			old: "left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "left := time.Duration(r.BlockedUntil - now.Wall)"},
 	}
 }
@@ -107,37 +107,38 @@ func clockMutants() []mutant {
 // storingMutants are about answers that wait for a disk that is slow, full or
 // failing (PROTOCOL.md section 2).
 func storingMutants() []mutant {
-	const issue, stored, connection = "nodes/issue.go", "nodes/stored.go", "nodes/connection.go"
-	const attempt, attempts = "nodes/attempt.go", "nodes/files/attempts.go"
+	const tempIDs, login, server = "nodes/tempids.go", "nodes/login.go", "nodes/server.go"
+	const attempts = "nodes/files/attempts.go"
 	return []mutant{
-		{name: "a TempID that could not be saved is issued", file: issue,
+		{name: "a TempID that could not be saved is issued", file: tempIDs,
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
-		{name: "a wrong password that could not be saved is forgiven", file: stored,
+		{name: "a wrong password that could not be saved is forgiven", file: login,
 			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
 		{name: "a name's failed save is forgotten for that of another", file: attempts,
 			old: "t.unsaved = append(t.unsaved, names...)", new: "t.unsaved = names"},
-		{name: "a welcome overtakes the reset that another waits for", file: attempt,
+		{name: "a welcome overtakes the reset that another waits for", file: login,
 			old: "a.wrong, a.stale = 0, true", new: "a.wrong, a.stale = 0, false"},
-		{name: "a password that could not be saved is not answered", file: stored,
+		{name: "a password that could not be saved is not answered", file: login,
 			old: "if !waits {\n\t\treturn\n\t}\n\tswitch", new: "if !waits || err != nil {\n\t\treturn\n\t}\n\tswitch"},
-		{name: "a session outlives its connection", file: connection,
-			old: "if s.open(c) {\n\t\ts.end(c, ReasonEOF, out)", new: "if s.open(c) && s.connections[c].upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
+		{name: "a session outlives its connection", file: server,
+			old: "if s.sessions.isOpen(c) {\n\t\ts.end(c, ReasonEOF, out)", new: "if s.sessions.isOpen(c) && s.connection(c).upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
 	}
 }
 
 // brokenMutants are about connections that break, stall and are slow (PROTOCOL.md
 // sections 2 and 4).
 func brokenMutants() []mutant {
-	const session = "nodes/phone_session.go"
+	const program = "nodes/program.go"
+	const unanswered = "cannot go on.\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"
 	return []mutant{
-		{name: "an upload that broke off is taken for done", file: session,
-			old: "text := textLost\n", new: "text := textLost\n\tif p.uploading() && p.session.upload.sent > 1 {\n\t\tp.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
-		{name: "a line that is not answered in time is sent again", file: session,
-			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "if u := p.session.upload; u.sent > 1 {\n\t\t\tp.send(u.line(u.sent-2), out)\n\t\t\tp.await(now)\n\t\t\treturn\n\t\t}\n\t\tp.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
-		{name: "an upload that is not answered in time is begun again", file: session,
-			old: "p.end(now, OutcomeNoAnswer, textNoAnswer, out)", new: "p.startUpload(now, out)"},
-		{name: "a phone loses its TempID with its connection", file: session,
-			old: "text := textLost\n", new: "text := textLost\n\tp.hasID = false\n"},
+		{name: "an upload that broke off is taken for done", file: program,
+			old: "text := textLost\n", new: "text := textLost\n\tif g.uploading() && g.session.upload.sent > 1 {\n\t\tg.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
+		{name: "a line that is not answered in time is sent again", file: program,
+			old: unanswered, new: "cannot go on.\n\t\tif u := g.session.upload; u.sent > 1 {\n\t\t\tg.send(u.line(u.sent-2), out)\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
+		{name: "an upload that is not answered in time is begun again", file: program,
+			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.log.entries(), out)"},
+		{name: "a phone loses its TempID with its connection", file: program,
+			old: "text := textLost\n", new: "text := textLost\n\tg.hasTempID = false\n"},
 	}
 }
 

@@ -29,7 +29,7 @@ func (p *program) check(arguments []string) status {
 			p.complain(err, "")
 			worst = max(worst, statusOfLoading(err))
 		case !*quiet:
-			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Plain(file), contents(s))))
+			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Escape(file), contents(s))))
 		}
 	}
 	return worst

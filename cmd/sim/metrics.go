@@ -101,7 +101,7 @@ func (b *batch) measure(s *scenarios.Scenario, o *sim.Options) *reports.Meter {
 	}
 	id := fmt.Sprintf("%s-%d", b.now().UTC().Format("20060102T150405Z"), len(b.runs)+1)
 	m := reports.NewMeter(s.Name, id)
-	m.Thresholds(0, 0, len(s.Thresholds))
+	m.SetThresholds(0, 0, len(s.Thresholds))
 	o.Meter = m
 	if b.metrics != nil {
 		b.metrics.add(m.Gatherer())
@@ -109,7 +109,7 @@ func (b *batch) measure(s *scenarios.Scenario, o *sim.Options) *reports.Meter {
 	}
 	switch {
 	case f.step > 0 && s.Load != nil:
-		fmt.Fprintf(b.stderr, "%s: --step writes nothing of a load, which is scraped: use --metrics\n", reports.Plain(s.File))
+		fmt.Fprintf(b.stderr, "%s: --step writes nothing of a load, which is scraped: use --metrics\n", reports.Escape(s.File))
 	case f.step > 0:
 		b.history = &reports.History{}
 		o.Step = f.step
@@ -137,7 +137,7 @@ func (b *batch) follow(m *reports.Meter, o *sim.Options) {
 }
 
 func (b *batch) show(m *reports.Meter, r *reports.Run) {
-	if err := m.Show(r); err != nil {
+	if err := m.SetResult(r); err != nil {
 		b.complain(err, "")
 		b.worst = max(b.worst, impossible)
 	}

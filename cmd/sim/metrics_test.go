@@ -125,7 +125,7 @@ func TestALoadRunFeedsItsMeterItself(t *testing.T) {
 	b.program.engine = func(_ context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 		ran++
 		p := o.Meter.Phase("steady")
-		o.Meter.Enter(p)
+		o.Meter.SetPhase(p)
 		p.Operation("login").Done(reports.OutcomeOK, 2*time.Millisecond, time.Millisecond, 0)
 		o.Progress(sim.Progress{})
 		if ran < 2 {

@@ -28,7 +28,7 @@ func (b *bench) loads(verdict reports.Verdict) {
 		r.Run.Load = &reports.Load{Executor: "x", Timeline: []reports.LoadSecond{{Seconds: 1, Target: 5, Achieved: 5, Samples: 9, P50Ms: 1, P99Ms: 2}}}
 		if s.Name == "search" {
 			r.Run.Load.Search = &reports.Search{StartRate: 5, MaxRate: 50, Capacity: 5,
-				Steps: []reports.SearchStep{{Rate: 5, Achieved: 5, Confirming: true, Answer: reports.StepHolds, Operations: 9}}}
+				Steps: []reports.SearchStep{{Rate: 5, Achieved: 5, Confirming: true, Outcome: reports.StepPassed, Operations: 9}}}
 		}
 		return r, nil
 	}

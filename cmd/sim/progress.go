@@ -37,9 +37,9 @@ func (p *progress) show(at sim.Progress) {
 }
 
 func (p *progress) line(at sim.Progress, now time.Time) string {
-	name, events := reports.Plain(p.name), reports.Plural(at.Events, "event", "events")
+	name, events := reports.Escape(p.name), reports.Plural(at.Events, "event", "events")
 	if at.Doing != "" {
-		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), reports.Plain(at.Doing))
+		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), reports.Escape(at.Doing))
 	}
 	if at.Length <= 0 {
 		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), events)

@@ -50,19 +50,3 @@ func TestReadmeShowsTheRealOutput(t *testing.T) {
 		t.Errorf("README.md (-) and the program (+) differ:\n%s", diff)
 	}
 }
-
-func TestReadmeListsEveryTestedPackage(t *testing.T) {
-	readme, err := os.ReadFile("../../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command("go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}ok  \t{{.ImportPath}}{{end}}", "./...")
-	cmd.Dir = "../.."
-	got, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(consoleBlock(t, string(readme), "go test ./..."), string(got)); diff != "" {
-		t.Errorf("README.md (-) and go list (+) differ:\n%s", diff)
-	}
-}

@@ -61,7 +61,7 @@ func shellQuoted(word string) string {
 	if word != "" && strings.Trim(word, safeInShell) == "" {
 		return word
 	}
-	if reports.Plain(word) == word {
+	if reports.Escape(word) == word {
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}
 	var b strings.Builder

@@ -76,7 +76,7 @@ func (p *program) run(ctx context.Context, arguments []string) status {
 
 // skip leaves out a file after an interrupt.
 func (b *batch) skip(file string) {
-	fmt.Fprintf(b.stderr, "not run, being interrupted: %s\n", reports.Plain(file))
+	fmt.Fprintf(b.stderr, "not run, being interrupted: %s\n", reports.Escape(file))
 	b.worst = max(b.worst, interrupted)
 }
 
@@ -154,7 +154,7 @@ func (b *batch) watch(ctx context.Context, s *scenarios.Scenario, o sim.Options)
 		defer p.clear()
 	}
 	if !b.quiet {
-		o.Warn = func(text string) { fmt.Fprintf(b.stderr, "%s: %s\n", reports.Plain(s.File), text) }
+		o.Warn = func(text string) { fmt.Fprintf(b.stderr, "%s: %s\n", reports.Escape(s.File), text) }
 	}
 	meter := b.measure(s, &o)
 	result, err := b.engine(ctx, s, o)

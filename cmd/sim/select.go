@@ -29,7 +29,7 @@ func (p *program) selected(paths []string) ([]string, status) {
 	}
 	leftOut = slices.DeleteFunc(leftOut, func(file string) bool { return contains(files, file) })
 	for _, file := range leftOut {
-		fmt.Fprintf(p.stderr, "left out, being manual: %s\n", reports.Plain(file))
+		fmt.Fprintf(p.stderr, "left out, being manual: %s\n", reports.Escape(file))
 	}
 	if len(files) == 0 && worst == held { // nothing was run: that must not pass
 		p.complain(errors.New("every scenario found is manual"), "name its file to have it")

@@ -12,7 +12,7 @@ import (
 	"bluetrace/reports/compare"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // status is the exit status; of two the larger is the answer.
@@ -84,13 +84,13 @@ func (p *program) complain(err error, hint string) {
 		prefix = ""
 	}
 	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
-		fmt.Fprintln(p.stderr, prefix+reports.Plain(line))
+		fmt.Fprintln(p.stderr, prefix+reports.Escape(line))
 	}
 	if e, ok := errors.AsType[*sim.Broken](err); ok {
 		p.explain(e)
 	}
 	if hint != "" {
-		fmt.Fprintln(p.stderr, "hint: "+reports.Plain(hint))
+		fmt.Fprintln(p.stderr, "hint: "+reports.Escape(hint))
 	}
 }
 
@@ -98,15 +98,15 @@ func (p *program) complain(err error, hint string) {
 // events, and the stack as Go prints it.
 func (p *program) explain(e *sim.Broken) {
 	if len(e.Around) > 0 {
-		fmt.Fprintf(p.stderr, "at %s s of virtual time; last events:\n", world.Seconds(int64(e.At)))
+		fmt.Fprintf(p.stderr, "at %s s of virtual time; last events:\n", event.Seconds(int64(e.At)))
 	}
 	for _, event := range e.Around {
-		fmt.Fprintln(p.stderr, "  "+reports.Plain(event))
+		fmt.Fprintln(p.stderr, "  "+reports.Escape(event))
 	}
 	for _, line := range strings.Split(strings.TrimRight(string(e.Stack), "\n"), "\n") {
 		cells := strings.Split(line, "\t")
 		for i := range cells {
-			cells[i] = reports.Plain(cells[i])
+			cells[i] = reports.Escape(cells[i])
 		}
 		fmt.Fprintln(p.stderr, strings.Join(cells, "\t"))
 	}

@@ -48,7 +48,7 @@ func (p *program) swarm(ctx context.Context, arguments []string) status {
 	if b.merge {
 		return b.mergeFiles()
 	}
-	if b.seeds.Shortened {
+	if b.seeds.Truncated {
 		fmt.Fprintf(p.stderr, "of the long number the first %d digits count: the first seed is %d\n", swarm.HashDigits, b.seeds.First)
 	}
 	if s := b.takeBases(ctx); s != held {
@@ -107,9 +107,9 @@ func ready(ctx context.Context, s *scenarios.Scenario) error {
 func (b *brood) run(ctx context.Context) {
 	progress := &swarmProgress{brood: b}
 	o := swarm.Options{
-		Bases: b.bases, Seeds: b.untilTimeIsUp(), Jobs: b.jobs, Twice: b.twice, Marks: true, Engine: b.engine,
-		Limits: swarm.Limits{Events: mostEvents, Wall: mostWall, After: b.after},
-		Each: func(out *swarm.Outcome) {
+		Bases: b.bases, Seeds: b.untilTimeIsUp(), Jobs: b.jobs, RepeatEvery: b.twice, Situations: true, Engine: b.engine,
+		Limits: swarm.Limits{Events: mostEvents, Wall: mostWall, Timer: b.after},
+		OnOutcome: func(out *swarm.Outcome) {
 			if b.failFast && b.failed.Load() {
 				return // it was begun before
 			}
@@ -124,7 +124,7 @@ func (b *brood) run(ctx context.Context) {
 	}
 	err := swarm.Run(ctx, o)
 	progress.end()
-	b.summary.Jobs = int(min(uint64(b.jobs), b.summary.Runs+b.summary.Twice)) // those that had something to do
+	b.summary.Jobs = int(min(uint64(b.jobs), b.summary.Runs+b.summary.Repeated)) // those that had something to do
 	b.summary.WallSeconds = b.now().Sub(b.began).Seconds()
 	for i := range b.summary.Failures {
 		g := &b.summary.Failures[i]
@@ -132,7 +132,7 @@ func (b *brood) run(ctx context.Context) {
 	}
 	if err != nil {
 		b.worst = max(b.worst, interrupted)
-		b.summary.Interrupt("interrupted")
+		b.summary.SetInterrupted("interrupted")
 	}
 	if b.summary.Runs == 0 && err == nil {
 		b.complain(errors.New("no seed was run"), "give --for more time")
@@ -171,21 +171,21 @@ func (b *brood) repeat(g *swarm.Group) string {
 // say prints what a seed drew, and what came of it.
 func (b *brood) say(out *swarm.Outcome) {
 	var t strings.Builder
-	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Plain(out.Base.File), out.Verdict,
+	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Escape(out.Base.File), out.Verdict,
 		reports.Plural(out.Plan.Phones, "phone", "phones"), out.VirtualSeconds, reports.Plural(out.Events, "event", "events"))
 	if out.Digest != "" {
 		fmt.Fprintf(&t, ", digest %s", out.Digest)
 	}
 	t.WriteString("\n")
 	for _, line := range out.Plan.Drawn {
-		fmt.Fprintf(&t, "  %s\n", reports.Plain(line))
+		fmt.Fprintf(&t, "  %s\n", reports.Escape(line))
 	}
 	for i := range out.Failures {
 		word := "FAILED"
 		if i > 0 {
 			word = "also, later:"
 		}
-		fmt.Fprintf(&t, "  %s %s\n", word, reports.Plain(out.Failures[i].Cause))
+		fmt.Fprintf(&t, "  %s %s\n", word, reports.Escape(out.Failures[i].Cause))
 	}
 	b.worst = max(b.worst, b.print(t.String()))
 }
@@ -193,17 +193,19 @@ func (b *brood) say(out *swarm.Outcome) {
 // finish prints the summary and writes its files.
 func (b *brood) finish() {
 	if b.requireMarks {
-		b.summary.RequireMarks("(--require-marks)")
+		b.summary.RequireSituations("(--require-marks)")
 	}
 	b.worst = max(b.worst, statusOfVerdict(b.summary.Verdict))
 	if b.out != "" {
-		_ = b.write(filepath.Join(b.out, swarmText), func(w io.Writer) error { return b.summary.Text(w, swarm.TextOptions{Drawn: true, Unreached: true}) }) &&
+		_ = b.write(filepath.Join(b.out, swarmText), func(w io.Writer) error {
+			return b.summary.Text(w, swarm.TextOptions{ShowDraws: true, ListUnreached: true})
+		}) &&
 			b.write(filepath.Join(b.out, swarmJSON), b.summary.JSON)
 	}
 	if b.text {
 		b.show(func(w io.Writer) error {
-			return b.summary.Text(w, swarm.TextOptions{Color: b.colour && !b.noColor, Drawn: b.verbose, DrawnAbove: b.verbose,
-				Unreached: b.verbose || b.requireMarks, NoFolder: b.out == "" && !b.merge})
+			return b.summary.Text(w, swarm.TextOptions{Color: b.colour && !b.noColor, ShowDraws: b.verbose, DrawsPrinted: b.verbose,
+				ListUnreached: b.verbose || b.requireMarks, NoOutputFolder: b.out == "" && !b.merge})
 		})
 	}
 	if b.json {

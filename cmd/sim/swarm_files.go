@@ -78,9 +78,9 @@ func isMade(path string) bool {
 		return false
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	begin := make([]byte, swarm.MadeLength)
+	begin := make([]byte, swarm.GeneratedPrefixLength)
 	_, err = io.ReadFull(f, begin)
-	return err == nil && swarm.IsMade(begin)
+	return err == nil && swarm.IsGenerated(begin)
 }
 
 // sweep removes what an earlier swarm left in the folder, so that none of its

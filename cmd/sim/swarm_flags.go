@@ -16,7 +16,7 @@ import (
 type swarmFlags struct {
 	options      scenarios.Options
 	sets         []string
-	seeds        swarm.Asked
+	seeds        swarm.SeedRange
 	lasts        time.Duration // 0: until the seeds end
 	jobs         int
 	twice        uint64
@@ -105,7 +105,7 @@ func (f *swarmFlags) chooseSeeds(set *pflag.FlagSet, seeds, from string) (err er
 	if f.seeds, err = swarm.ParseRange(seeds); err != nil {
 		return fmt.Errorf("reading the seeds: %w", err)
 	}
-	if f.seeds.Open && f.lasts <= 0 {
+	if f.seeds.Unbounded && f.lasts <= 0 {
 		return fmt.Errorf("the seeds %q have no end: write --for, or where they end", seeds)
 	}
 	return nil

@@ -17,7 +17,7 @@ func collectRarely() (asBefore func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
-	percent := debug.SetGCPercent(swarm.GarbagePercent)
+	percent := debug.SetGCPercent(swarm.GCPercent)
 	limit := debug.SetMemoryLimit(rareGarbageMemory)
 	return func() {
 		debug.SetGCPercent(percent)

@@ -39,7 +39,7 @@ func (b *brood) mergeFiles() status {
 		b.inputs = append(b.inputs, input{"the result", one.path})
 		b.summary.Build = one.summary.Build
 		b.summary.Merge(one.summary)
-		if err := b.summary.Check(); err != nil {
+		if err := b.summary.Validate(); err != nil {
 			b.complain(fmt.Errorf("%s and those before it: %w", one.path, err), "")
 			return invalid
 		}

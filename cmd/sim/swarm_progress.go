@@ -28,9 +28,9 @@ func (p *swarmProgress) line(lasted time.Duration) string {
 	s := p.summary
 	runs := reports.Plural(s.Runs, "run", "runs")
 	if all := p.allRuns(); all > 0 {
-		runs = fmt.Sprintf("%s of %s", reports.Grouped(s.Runs), reports.Plural(all, "run", "runs"))
+		runs = fmt.Sprintf("%s of %s", reports.FormatCount(s.Runs), reports.Plural(all, "run", "runs"))
 	}
-	line := fmt.Sprintf("%s, %s failed, %.1f per second", runs, reports.Grouped(s.Failed), float64(s.Runs)/lasted.Seconds())
+	line := fmt.Sprintf("%s, %s failed, %.1f per second", runs, reports.FormatCount(s.Failed), float64(s.Runs)/lasted.Seconds())
 	if p.lasts > 0 {
 		line += fmt.Sprintf(", %s left", max(p.lasts-lasted, 0).Round(time.Second))
 	}
@@ -40,7 +40,7 @@ func (p *swarmProgress) line(lasted time.Duration) string {
 // allRuns is how many there will be unless time ends; 0: that is not known.
 func (b *brood) allRuns() uint64 {
 	seeds, files := b.seeds.Last-b.seeds.First, uint64(len(b.bases))
-	if b.seeds.Open || files == 0 || seeds >= math.MaxUint64/files {
+	if b.seeds.Unbounded || files == 0 || seeds >= math.MaxUint64/files {
 		return 0
 	}
 	return (seeds + 1) * files
@@ -50,7 +50,7 @@ func (b *brood) allRuns() uint64 {
 func (p *swarmProgress) shrinking(n, of int, name string) {
 	if p.terminal {
 		p.drawn = p.now()
-		p.draw(fmt.Sprintf("shrinking %d of %d: %s", n, of, reports.Plain(name)))
+		p.draw(fmt.Sprintf("shrinking %d of %d: %s", n, of, reports.Escape(name)))
 	}
 }
 

@@ -43,7 +43,7 @@ func (b *brood) shrinkAll(ctx context.Context) {
 		}
 	}
 	if b.shrinks && ctx.Err() != nil && len(all) > 0 {
-		b.summary.Interrupt("shrinking was interrupted")
+		b.summary.SetInterrupted("shrinking was interrupted")
 	}
 }
 
@@ -57,7 +57,7 @@ func (b *brood) shrink(ctx context.Context, base *scenarios.Scenario, g *swarm.G
 		until = own
 	}
 	path := b.foundFile(name)
-	limits := shrink.Limits{Until: func() bool { return !b.now().Before(until) }}
+	limits := shrink.Options{Expired: func() bool { return !b.now().Before(until) }}
 	var small *swarm.Shrunk
 	err := ctx.Err()
 	if err == nil {

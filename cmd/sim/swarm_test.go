@@ -44,7 +44,7 @@ func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
 			at := 12.5
 			r.Run.Verdict = reports.Failed
 			r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.InvariantCheck, Name: "no seed is a multiple of three",
-				Verdict: reports.Failed, Times: 1, Expected: "another", Found: "anna drew it", AtSeconds: &at, Around: []string{"12.5 anna: prints"}})
+				Verdict: reports.Failed, Evaluations: 1, Expected: "another", Found: "anna drew it", AtSeconds: &at, LastEvents: []string{"12.5 anna: prints"}})
 		}
 		return r, err
 	}

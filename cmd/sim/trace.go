@@ -18,7 +18,7 @@ import (
 // outputs, are written as the run goes on. Writes are buffered.
 type trace struct {
 	path   string
-	draft  *reports.Draft // nil: written directly
+	draft  *reports.PendingFile // nil: written directly
 	direct *bufio.Writer
 	file   *os.File // to be closed; nil: a draft, or an output of the program
 	err    error    // the first error of writing
@@ -33,7 +33,7 @@ func (p *program) openTrace(path string) (*trace, error) {
 	target, whole := replaceable(path)
 	var err error
 	if whole {
-		t.draft, err = reports.NewDraft(target)
+		t.draft, err = reports.NewPendingFile(target)
 	} else if t.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644); err == nil {
 		t.direct = bufio.NewWriterSize(t.file, traceBuffer)
 	}
@@ -107,7 +107,7 @@ func (t *trace) keep() error {
 		t.drop()
 		return t.err
 	case t.draft != nil:
-		err = t.draft.Publish()
+		err = t.draft.Commit()
 	default:
 		err = t.direct.Flush()
 		if t.file != nil {

@@ -14,40 +14,40 @@ import (
 	"bluetrace/protocol"
 )
 
-// PhoneObserver is told of everything that concerns the machine, with the lock
-// held, in the order of events and with the machine's own now. What it is given
-// is valid during the call only, and it must not call the phone's methods but
-// Machine, to look.
+// PhoneObserver receives everything that concerns the machine, with the lock held,
+// in the order of events and with the machine's own now. Its arguments are valid
+// during the call only. It may call the phone's method Machine, to read, and no
+// other.
 type PhoneObserver interface {
-	// Effect is each effect, before it is carried out; also what the host itself has
-	// to say, as a PhonePrint.
+	// Effect is called before the effect is carried out. Messages of the host itself
+	// come as a PhonePrint, too.
 	Effect(now nodes.Now, e *nodes.PhoneEffect)
-	// Connected, ConnectFailed, Read and Closed are about the connection with the
-	// server, before the machine takes them.
+	// Connected, ConnectFailed, Read and Closed concern the connection with the
+	// server, and are called before the machine takes them.
 	Connected(now nodes.Now, local netip.AddrPort)
 	ConnectFailed(now nodes.Now, reason string)
 	Read(now nodes.Now, p []byte)
 	Closed(now nodes.Now)
-	// Datagram is before the machine takes it. One that is longer than any part of
-	// a beacon is cut (MaxDatagram).
+	// Datagram is called before the machine takes the datagram, which is cut to
+	// MaxDatagram bytes.
 	Datagram(now nodes.Now, from netip.AddrPort, p []byte)
-	// Stepped is after each call of the machine and its effects.
+	// Stepped is called after each call of the machine and its effects.
 	Stepped(now nodes.Now, log *nodes.ContactLog)
 }
 
 // ContactFile keeps a contact log on disk. One goroutine at a time calls it,
-// without the lock. *files.ContactLog is one.
+// without the lock. It is implemented by *files.ContactLog.
 type ContactFile interface {
-	// Stored returns what an earlier program left, in order of arrival.
+	// Stored returns the entries that an earlier program left, in order of arrival.
 	Stored() []nodes.StoredContact
-	// Add remembers an entry for the next Write.
+	// Add adds the reception of an entry to the next Write.
 	Add(k nodes.StoredContact)
-	// Write makes the file hold log; what was received and failed to be written is
-	// tried again.
+	// Write makes the file hold log. It tries again to write receptions that an
+	// earlier call failed to write.
 	Write(log *nodes.ContactLog) error
 }
 
-// PhoneConfig is what a Phone is built from.
+// PhoneConfig is the configuration of a Phone.
 type PhoneConfig struct {
 	Settings *nodes.PhoneSettings
 	Server   string       // host:port
@@ -55,19 +55,19 @@ type PhoneConfig struct {
 	Clock    clock.Clock
 	Origin   time.Time // zero of Elapsed
 	Lock     sync.Locker
-	Observer PhoneObserver // nil: none
-	// Log is where the contact log is kept; nil: in memory only. Who opened it
-	// closes it, after the phone.
+	Observer PhoneObserver // nil if the phone is not observed
+	// Log keeps the contact log, or is nil to keep it in memory only. The caller
+	// closes it after the phone.
 	Log ContactFile
-	// Dial makes the connection with the server; it ends early when ctx does.
-	// nil: net.Dialer, with a limit of 10 s of real time.
+	// Dial connects to the server, and ends early when ctx does. If it is nil the
+	// phone uses a net.Dialer with a limit of 10 s of real time.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
-	// OnPanic is called, without regard to the lock, before a panic in one of the
-	// phone's goroutines ends the program; nil: nothing is.
+	// OnPanic is called before a panic in a goroutine of the phone ends the program.
+	// The lock may be held. It may be nil.
 	OnPanic func()
 }
 
-// Phone hosts one phone's machine: its UDP socket, its connection with the
+// Phone hosts the machine of one phone: its UDP socket, its connection with the
 // server and its contact log on disk.
 type Phone struct {
 	config  PhoneConfig
@@ -75,15 +75,15 @@ type Phone struct {
 	out     nodes.PhoneOutbox
 	wake    alarm
 	saver   saver
-	link    *phoneLink              // the last PhoneConnect; nil: none
-	links   map[*phoneLink]struct{} // also those that are being closed
+	link    *phoneLink              // of the last PhoneConnect; nil if there is none
+	links   map[*phoneLink]struct{} // link and those that are being closed
 	ended   bool                    // Close or Kill has begun
-	ending  chan struct{}           // closed then
+	ending  chan struct{}           // closed at that time
 	running sync.WaitGroup          // the receiver and the saver
 }
 
-// NewPhone restores the log, and receives beacons from now on. It takes the
-// lock. After an error the socket and the log are still the caller's.
+// NewPhone restores the contact log, and begins to receive beacons. It takes the
+// lock. After an error the caller still owns the socket and the log.
 func NewPhone(c PhoneConfig) (*Phone, error) {
 	if err := c.Settings.Validate(); err != nil {
 		return nil, fmt.Errorf("starting a phone: %w", err)
@@ -93,15 +93,15 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 	}
 	p := &Phone{config: c, links: map[*phoneLink]struct{}{}, ending: make(chan struct{})}
 	p.machine.Init(c.Settings)
-	p.wake = alarm{clock: c.Clock, lock: c.Lock, ring: p.woken}
+	p.wake = alarm{clock: c.Clock, lock: c.Lock, ring: p.ring}
 	p.saver = saver{file: c.Log, again: alarm{clock: c.Clock, lock: c.Lock, ring: p.save}}
-	askForBuffer(c.UDP)
+	requestBuffer(c.UDP)
 	c.Lock.Lock()
 	defer c.Lock.Unlock()
 	if c.Log != nil {
 		now := p.now()
 		p.machine.Restore(now, c.Log.Stored())
-		p.changed(now) // what is past its retention leaves the disk, too
+		p.logChanged(now) // entries past their retention leave the disk, too
 		p.arm(now)
 	}
 	p.running.Add(1)
@@ -111,13 +111,12 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 
 func (p *Phone) now() nodes.Now { return now(p.config.Clock, p.config.Origin) }
 
-// Machine is for looking; the lock is held.
+// Machine returns the machine, to read. The lock is held.
 func (p *Phone) Machine() *nodes.Phone { return &p.machine }
 
-// Address is where the phone's UDP socket is bound.
+// Address returns the address of the phone's UDP socket.
 func (p *Phone) Address() netip.AddrPort {
-	a := p.config.UDP.LocalAddr().(*net.UDPAddr).AddrPort()
-	return unmapped(a)
+	return unmapped(p.config.UDP.LocalAddr().(*net.UDPAddr).AddrPort())
 }
 
 // Open starts the program's session, or starts it again. The lock is held.
@@ -128,15 +127,20 @@ func (p *Phone) Type(line string) {
 	p.input(func(now nodes.Now, out *nodes.PhoneOutbox) { p.machine.Typed(now, line, out) })
 }
 
-// InputEnded says that nothing more will be typed. The lock is held.
+// InputEnded reports the end of the typed input to the machine. The lock is held.
 func (p *Phone) InputEnded() { p.input(p.machine.InputEnded) }
 
-// Beacon sends the phone's beacon, or says that it has none. The lock is held.
+// Beacon sends the phone's beacon, or prints that it has none. The lock is held.
 func (p *Phone) Beacon(to protocol.Address) {
 	p.input(func(now nodes.Now, out *nodes.PhoneOutbox) { p.machine.Beacon(now, to, out) })
 }
 
-// SendDatagram sends bytes from the phone's own socket, past its machine. The
+// Wake makes the machine do at once everything that is due. A host of many phones
+// calls it before it reads a log, since the clock's timer may come later. An
+// observer of this phone must not call it. The lock is held.
+func (p *Phone) Wake() { p.input(p.machine.Wake) }
+
+// SendDatagram sends bytes from the phone's own socket, without its machine. The
 // lock is held.
 func (p *Phone) SendDatagram(to netip.AddrPort, b []byte) error {
 	if _, err := p.config.UDP.WriteToUDPAddrPort(b, unmapped(to)); err != nil {
@@ -145,9 +149,8 @@ func (p *Phone) SendDatagram(to netip.AddrPort, b []byte) error {
 	return nil
 }
 
-// TakeSession moves the session of another program of the same phone to this
-// one, with its connection (nodes.Phone.TakeSession). Both have one lock, which
-// is held.
+// TakeSession moves the session of another program of the same phone to this one,
+// with its connection (nodes.Phone.TakeSession). Both have one lock, which is held.
 func (p *Phone) TakeSession(from *Phone) {
 	if p.ended || from.ended {
 		return
@@ -161,7 +164,60 @@ func (p *Phone) TakeSession(from *Phone) {
 	p.input(func(nodes.Now, *nodes.PhoneOutbox) { p.machine.TakeSession(&from.machine) })
 }
 
-// input calls the machine and does what it asks for.
+// Close hangs up, saves the contact log and closes the UDP socket. It returns when
+// every goroutine of the phone has ended, which takes 300 ms of real time at most,
+// and the time of the disk. The error is the disk's. The lock must not be held.
+func (p *Phone) Close() error {
+	if !p.end(true) || p.saver.file == nil {
+		return nil
+	}
+	p.config.Lock.Lock()
+	received := p.snapshot()
+	p.config.Lock.Unlock()
+	if err := p.saver.write(received); err != nil {
+		return fmt.Errorf("saving the contact log: %w", err)
+	}
+	return nil
+}
+
+// Kill ends the phone as a SIGKILL would: it saves and sends nothing. Once it
+// returns nothing more reaches the disk. The lock must not be held.
+func (p *Phone) Kill() { p.end(false) }
+
+// end stops every goroutine and waits for it. It returns false if the phone had
+// ended before.
+func (p *Phone) end(orderly bool) bool {
+	p.config.Lock.Lock()
+	first := !p.ended
+	if first && orderly {
+		p.input(p.machine.Wake) // entries that are due leave the log
+	}
+	if first {
+		close(p.ending)
+	}
+	p.ended = true
+	p.wake.stop()
+	p.saver.again.stop()
+	var links []*phoneLink
+	for l := range p.links {
+		links = append(links, l)
+		if orderly {
+			l.hangUp(closeLimit)
+		} else {
+			l.abort()
+		}
+	}
+	p.link = nil
+	p.config.Lock.Unlock()
+	closeQuietly(p.config.UDP)
+	for _, l := range links {
+		<-l.ended
+	}
+	p.running.Wait()
+	return first
+}
+
+// input calls the machine, and carries out its effects.
 func (p *Phone) input(call func(now nodes.Now, out *nodes.PhoneOutbox)) {
 	if p.ended {
 		return
@@ -172,8 +228,8 @@ func (p *Phone) input(call func(now nodes.Now, out *nodes.PhoneOutbox)) {
 	p.arm(now)
 }
 
-func (p *Phone) woken() {
-	defer p.crashing()
+func (p *Phone) ring() {
+	defer p.recoverPanic()
 	p.input(p.machine.Wake)
 }
 
@@ -184,8 +240,8 @@ func (p *Phone) arm(now nodes.Now) {
 	}
 }
 
-// crashing is deferred in each goroutine of the phone.
-func (p *Phone) crashing() {
+// recoverPanic is deferred in each goroutine of the phone.
+func (p *Phone) recoverPanic() {
 	if p.config.OnPanic == nil {
 		return
 	}
@@ -193,4 +249,61 @@ func (p *Phone) crashing() {
 		p.config.OnPanic()
 		panic(r)
 	}
+}
+
+// carryOut carries out the effects of the machine's last call.
+func (p *Phone) carryOut(now nodes.Now) {
+	for i := range p.out.Effects {
+		p.carryOutOne(now, &p.out.Effects[i])
+	}
+	p.out.Effects = p.out.Effects[:0]
+	if p.config.Observer != nil {
+		p.config.Observer.Stepped(now, p.machine.Log())
+	}
+}
+
+func (p *Phone) carryOutOne(now nodes.Now, e *nodes.PhoneEffect) {
+	if p.config.Observer != nil {
+		p.config.Observer.Effect(now, e)
+	}
+	switch e.Kind {
+	case nodes.PhoneJudged:
+		p.keep(now, e)
+	case nodes.PhoneExpired:
+		p.logChanged(now)
+	case nodes.PhoneSendBeacon:
+		if err := p.sendBeacon(e); err != nil {
+			p.print(now, "can't send the beacon: "+Reason(err))
+		}
+	case nodes.PhoneConnect:
+		p.connect()
+	case nodes.PhoneSendTCP:
+		if p.link != nil {
+			p.link.send(e.Bytes)
+		}
+	case nodes.PhoneCloseTCP:
+		p.hangUp()
+	}
+}
+
+// print prints a message of the host itself on the phone's terminal.
+func (p *Phone) print(now nodes.Now, line string) {
+	if p.config.Observer != nil {
+		p.config.Observer.Effect(now, &nodes.PhoneEffect{Kind: nodes.PhonePrint, Text: line})
+	}
+}
+
+// sendBeacon sends one datagram, or four in order from the one socket (PROTOCOL.md
+// section 3).
+func (p *Phone) sendBeacon(e *nodes.PhoneEffect) error {
+	to := e.To.AddrPort()
+	if e.Form == protocol.Single {
+		return p.SendDatagram(to, e.Raw[:])
+	}
+	for i := range protocol.Parts {
+		if err := p.SendDatagram(to, protocol.Part(&e.Raw, i)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

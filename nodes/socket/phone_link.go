@@ -2,24 +2,19 @@ package socket
 
 import (
 	"context"
-	"errors"
 	"net"
-	"net/netip"
-	"os"
 	"sync"
 	"time"
-
-	"github.com/benbjohnson/clock"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 )
 
-// Bounds on what the network does, in real time.
+// Limits on the network, in real time.
 const (
 	dialLimit   = 10 * time.Second
 	lingerLimit = 2 * time.Second        // from PhoneCloseTCP until the peer has closed, too
-	closeLimit  = 300 * time.Millisecond // the same at Close
+	closeLimit  = 300 * time.Millisecond // the same during Close
 )
 
 func dialServer(ctx context.Context, address string) (net.Conn, error) {
@@ -28,34 +23,34 @@ func dialServer(ctx context.Context, address string) (net.Conn, error) {
 }
 
 // phoneLink is one connection with the server, from PhoneConnect until both ends
-// have closed it. One goroutine dials and reads; another writes while there is
-// something to write.
+// have closed it. One goroutine dials and reads. Another exists while there are
+// bytes to write.
 type phoneLink struct {
 	lock   sync.Locker // the phone's
 	phone  *Phone      // with the lock held
-	hungUp bool        // with the lock held: nothing more of it reaches the machine
+	hungUp bool        // with the lock held: its input does not reach the machine any more
 	cancel context.CancelFunc
 	ended  chan struct{} // closed when its goroutines have ended
 
 	mu      sync.Mutex
-	conn    net.Conn // nil until it stands
-	unsent  [][]byte // one send each
+	conn    net.Conn // nil until it is established
+	unsent  [][]byte // one write each
 	writing bool
 	closing bool
 	writer  sync.WaitGroup
 }
 
-// connect begins a connection; a former one ends.
+// connect begins a connection, and ends a former one.
 func (p *Phone) connect() {
 	p.hangUp()
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &phoneLink{lock: p.config.Lock, phone: p, cancel: cancel, ended: make(chan struct{})}
 	p.link = l
 	p.links[l] = struct{}{}
-	go l.run(ctx, p.config.Dial, p.config.Server, p.crashing)
+	go l.run(ctx, &p.config, p.recoverPanic)
 }
 
-// hangUp sends what is unsent, then closes.
+// hangUp closes the connection once its unsent bytes are sent.
 func (p *Phone) hangUp() {
 	if p.link != nil {
 		p.link.hangUp(lingerLimit)
@@ -63,10 +58,10 @@ func (p *Phone) hangUp() {
 	}
 }
 
-func (l *phoneLink) run(ctx context.Context, dial func(context.Context, string) (net.Conn, error), address string, crashing func()) {
-	defer crashing()
+func (l *phoneLink) run(ctx context.Context, c *PhoneConfig, recoverPanic func()) {
+	defer recoverPanic()
 	defer close(l.ended)
-	conn, err := dial(ctx, address)
+	conn, err := c.Dial(ctx, c.Server)
 	if l.dialled(conn, err) {
 		b := make([]byte, protocol.MaxMessage)
 		for l.read(conn, b) {
@@ -81,7 +76,8 @@ func (l *phoneLink) run(ctx context.Context, dial func(context.Context, string) 
 	delete(l.phone.links, l)
 }
 
-// dialled tells the machine how the dial ended, and says whether to read on.
+// dialled brings the result of the dial to the machine. It returns true if the
+// connection is to be read.
 func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	l.lock.Lock()
 	defer l.lock.Unlock()
@@ -104,22 +100,16 @@ func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	l.mu.Unlock()
 	p.input(func(now nodes.Now, out *nodes.PhoneOutbox) {
 		if observer != nil {
-			observer.Connected(now, localAddress(conn))
+			observer.Connected(now, tcpAddress(conn.LocalAddr()))
 		}
 		p.machine.Connected(now, out)
 	})
 	return true
 }
 
-func localAddress(conn net.Conn) netip.AddrPort {
-	if a, ok := conn.LocalAddr().(*net.TCPAddr); ok {
-		return unmapped(a.AddrPort())
-	}
-	return netip.AddrPort{}
-}
-
-// read brings what one read gave, and says whether to read on. What comes after
-// hanging up is read and dropped, so that the peer sees an orderly end.
+// read brings the result of one read to the machine, and returns true if there may
+// be more. Bytes that come after hanging up are dropped, so that the peer sees an
+// orderly end.
 func (l *phoneLink) read(conn net.Conn, b []byte) bool {
 	n, err := conn.Read(b)
 	l.lock.Lock()
@@ -145,7 +135,7 @@ func (l *phoneLink) read(conn net.Conn, b []byte) bool {
 	return err == nil
 }
 
-// send queues one send.
+// send queues one write.
 func (l *phoneLink) send(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -160,7 +150,7 @@ func (l *phoneLink) send(b []byte) {
 	}
 }
 
-// write sends what is queued, each in a write of its own, until nothing is.
+// write writes the queue, one message at a time, until it is empty.
 func (l *phoneLink) write(conn net.Conn) {
 	defer l.writer.Done()
 	for {
@@ -180,14 +170,14 @@ func (l *phoneLink) write(conn net.Conn) {
 			l.mu.Lock()
 			l.writing, l.unsent = false, nil
 			l.mu.Unlock()
-			closeQuietly(conn) // the reader tells the machine
+			closeQuietly(conn) // the read that fails reports it to the machine
 			return
 		}
 	}
 }
 
-// hangUp is called with the lock held. The peer has limit, in real time, to take
-// what is unsent and to close.
+// hangUp closes the connection. The peer has limit, in real time, to take the
+// unsent bytes and to close. The phone's lock is held.
 func (l *phoneLink) hangUp(limit time.Duration) {
 	l.hungUp = true
 	l.cancel()
@@ -197,45 +187,28 @@ func (l *phoneLink) hangUp(limit time.Duration) {
 	if l.conn == nil {
 		return
 	}
-	_ = l.conn.SetDeadline(clock.New().Now().Add(limit)) // fails only on one that is closed already
+	_ = l.conn.SetDeadline(RealClock().Now().Add(limit)) // fails only on one that is closed already
 	if !l.writing {
 		endWriting(l.conn)
 	}
 }
 
-// breakOff closes at once, as the end of a process does.
-func (l *phoneLink) breakOff() {
+// abort closes at once, as the end of a process does.
+func (l *phoneLink) abort() {
 	l.hungUp = true
 	l.cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closing, l.unsent = true, nil
 	if l.conn != nil {
-		closeQuietly(l.conn) // nobody is told
+		closeQuietly(l.conn)
 	}
 }
 
-// endWriting says to the peer that nothing more comes.
+// endWriting sends the end of file, and leaves the reading open if it can.
 func endWriting(conn net.Conn) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		return
 	}
-	closeQuietly(conn) // the reader sees it
-}
-
-// Reason is why the network refused, in a few words.
-func Reason(err error) string {
-	if e, ok := errors.AsType[*net.DNSError](err); ok {
-		return e.Err
-	}
-	if e, ok := errors.AsType[*os.SyscallError](err); ok {
-		return e.Err.Error()
-	}
-	if e, ok := errors.AsType[net.Error](err); ok && e.Timeout() {
-		return "no answer"
-	}
-	if e, ok := errors.AsType[*net.OpError](err); ok {
-		return e.Err.Error()
-	}
-	return err.Error()
+	closeQuietly(conn) // the read that fails ends the connection
 }

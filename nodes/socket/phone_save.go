@@ -8,25 +8,25 @@ import (
 	"bluetrace/protocol"
 )
 
-// saveEvery is the shortest time between two writes of a contact log.
-const saveEvery = time.Second
+// saveInterval is the shortest time between two writes of a contact log.
+const saveInterval = time.Second
 
-// saver brings a contact log to disk behind the phone's back: at once when the
-// last write is a second old, else a second after it. All but file is used with
-// the lock held.
+// saver writes the contact log to disk in a goroutine of its own, at most once a
+// second: at once if the last write began a second ago, else a second after it. All
+// fields but file are used with the lock held.
 type saver struct {
-	file     ContactFile // nil: memory only
+	file     ContactFile // nil if the log is in memory only
 	again    alarm
-	received []nodes.StoredContact // not yet with file
-	log      nodes.ContactLog      // what is being written
+	received []nodes.StoredContact // not yet passed to file
+	log      nodes.ContactLog      // the copy that is being written
 	changed  bool                  // since the last write began
 	writing  bool
-	written  bool // at least once, the last time begun at began
-	began    time.Duration
-	failed   bool // the last write
+	written  bool          // there was a write, the last of which began at began
+	began    time.Duration // elapsed time
+	failed   bool          // the last write failed
 }
 
-// keep remembers a valid beacon for the disk.
+// keep adds a valid beacon to the entries for the disk.
 func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
 	if p.saver.file == nil || e.Err != nil {
 		return
@@ -39,11 +39,12 @@ func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
 	}
 	p.saver.received = append(p.saver.received,
 		nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
-	p.changed(now)
+	p.logChanged(now)
 }
 
-// changed brings the log to disk soon.
-func (p *Phone) changed(now nodes.Now) {
+// logChanged starts a write of the log, now or when a second has passed since the
+// last one.
+func (p *Phone) logChanged(now nodes.Now) {
 	s := &p.saver
 	if s.file == nil {
 		return
@@ -54,7 +55,7 @@ func (p *Phone) changed(now nodes.Now) {
 
 func (p *Phone) saveWhenDue(now nodes.Now) {
 	s := &p.saver
-	switch due := s.began + saveEvery; {
+	switch due := s.began + saveInterval; {
 	case s.writing || p.ended:
 	case s.written && now.Elapsed < due:
 		s.again.set(now.Elapsed, due)
@@ -63,22 +64,22 @@ func (p *Phone) saveWhenDue(now nodes.Now) {
 	}
 }
 
-// save is what the alarm rings for.
+// save writes the log when the alarm rings.
 func (p *Phone) save() {
 	if p.saver.changed {
 		p.saveWhenDue(p.now())
 	}
 }
 
-// startSaving takes the log as the machine's last call left it; the machine may
-// be in the middle of its effects.
+// startSaving writes the log as the machine's last call left it. Some effects of
+// that call may not have been carried out yet.
 func (p *Phone) startSaving(now nodes.Now) {
 	s := &p.saver
 	s.writing, s.written, s.began = true, true, now.Elapsed
 	received := p.snapshot()
 	p.running.Add(1)
 	go func() {
-		defer p.crashing()
+		defer p.recoverPanic()
 		defer p.running.Done()
 		err := s.write(received)
 		p.config.Lock.Lock()
@@ -87,7 +88,7 @@ func (p *Phone) startSaving(now nodes.Now) {
 	}()
 }
 
-// snapshot is what the next write takes, and begins to count changes anew.
+// snapshot copies the log and returns the receptions for the next write.
 func (p *Phone) snapshot() []nodes.StoredContact {
 	s := &p.saver
 	received := s.received
@@ -96,7 +97,7 @@ func (p *Phone) snapshot() []nodes.StoredContact {
 	return received
 }
 
-// write is called without the lock; while it runs nobody else uses file and log.
+// write writes the snapshot. It is called without the lock, once at a time.
 func (s *saver) write(received []nodes.StoredContact) error {
 	for i := range received {
 		s.file.Add(received[i])
@@ -104,7 +105,7 @@ func (s *saver) write(received []nodes.StoredContact) error {
 	return s.file.Write(&s.log)
 }
 
-// saved tells once when the disk fails, and once when it takes the log again.
+// saved prints the first failure of the disk, and the first success after one.
 func (p *Phone) saved(err error) {
 	s := &p.saver
 	s.writing = false
@@ -114,9 +115,9 @@ func (p *Phone) saved(err error) {
 	now := p.now()
 	switch {
 	case err != nil && !s.failed:
-		p.say(now, fmt.Sprintf("the contact log is not saved: %v; it is tried again every second", err))
+		p.print(now, fmt.Sprintf("the contact log is not saved: %v; it is tried again every second", err))
 	case err == nil && s.failed:
-		p.say(now, "the contact log is saved again")
+		p.print(now, "the contact log is saved again")
 	}
 	s.failed = err != nil
 	if s.changed || s.failed {

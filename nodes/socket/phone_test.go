@@ -270,7 +270,7 @@ func TestPhoneTellsOfAPanic(t *testing.T) {
 	func() {
 		r.lock.Lock()
 		defer r.lock.Unlock()
-		defer r.phone.crashing()
+		defer r.phone.recoverPanic()
 		panic("broken")
 	}()
 }

@@ -140,7 +140,7 @@ func TestMaxSockets(t *testing.T) {
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Settings.MaxConnections, c.MaxSockets = 1, 5 })
 	r.lasting()
 	r.lock.Lock()
-	r.server.farewell.many = 100
+	r.server.linger.many = 100
 	r.lock.Unlock()
 	var gone []*peer
 	for range 5 {
@@ -197,10 +197,10 @@ func TestTheAddressOfAPeer(t *testing.T) {
 		t.Errorf("accepted from %v, want %v", got, want)
 	}
 	mapped := &net.TCPAddr{IP: net.ParseIP("192.0.2.1").To16(), Port: 7}
-	if got := addressOf(mapped); got != netip.MustParseAddrPort("192.0.2.1:7") {
-		t.Errorf("addressOf(%v) = %v", mapped, got)
+	if got := tcpAddress(mapped); got != netip.MustParseAddrPort("192.0.2.1:7") {
+		t.Errorf("tcpAddress(%v) = %v", mapped, got)
 	}
-	if got := addressOf(&net.UnixAddr{Name: "x"}); got.IsValid() {
+	if got := tcpAddress(&net.UnixAddr{Name: "x"}); got.IsValid() {
 		t.Errorf("the address of a Unix socket is %v", got)
 	}
 }

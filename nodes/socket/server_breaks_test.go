@@ -105,7 +105,7 @@ func TestAHalfCloseBehindACommand(t *testing.T) {
 func (r *rig) lasting() {
 	r.lock.Lock()
 	defer r.lock.Unlock()
-	r.server.farewell.time = time.Hour
+	r.server.linger.time = time.Hour
 }
 
 // The server takes what the peer still sends behind its last answer: a socket
@@ -144,7 +144,7 @@ func TestAFarewellIsBoundedInBytes(t *testing.T) {
 func TestAFarewellIsBoundedInTime(t *testing.T) {
 	r := newRig(t, nil)
 	r.lock.Lock()
-	r.server.farewell.time = time.Nanosecond
+	r.server.linger.time = time.Nanosecond
 	r.lock.Unlock()
 	p := r.dial()
 	p.login(userA, passwordA)
@@ -157,8 +157,8 @@ func TestFarewellsAreBoundedInNumber(t *testing.T) {
 	r := newRig(t, nil)
 	r.lasting()
 	r.lock.Lock()
-	r.server.farewell.many = 2
-	r.server.farewell.short = time.Nanosecond
+	r.server.linger.many = 2
+	r.server.linger.short = time.Nanosecond
 	r.lock.Unlock()
 	for range 5 {
 		p := r.dial()

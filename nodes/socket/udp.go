@@ -3,43 +3,41 @@ package socket
 import (
 	"errors"
 	"net"
-	"net/netip"
 	"time"
 
 	"bluetrace/protocol"
 )
 
 const (
-	// receiveBuffer is what is asked of the kernel for datagrams that wait; less
-	// than leastBuffer is not worth asking for.
-	receiveBuffer = 4 << 20
-	leastBuffer   = 128 << 10
-	// batchSize is how many datagrams are taken at once, and handled under one
-	// lock.
+	// receiveBuffer is the size in bytes that the phone requests for datagrams that
+	// wait; minReceiveBuffer is the smallest size that it tries.
+	receiveBuffer    = 4 << 20
+	minReceiveBuffer = 128 << 10
+	// batchSize is the largest number of datagrams that are read at once and handled
+	// under one lock.
 	batchSize = 64
-	// MaxDatagram is the length to which a longer datagram is cut. No part of a
-	// beacon is that long.
+	// MaxDatagram is the length in bytes to which a longer datagram is cut. Each part
+	// of a beacon is shorter.
 	MaxDatagram = 2 * 64
 
-	// patience is how many reads in a row may fail at once; then the receiver
-	// waits between two reads.
-	patience  = 100
-	pauseRead = 100 * time.Millisecond
+	// maxReadErrors is the number of reads in a row that may fail before the receiver
+	// pauses for readPause after each.
+	maxReadErrors = 100
+	readPause     = 100 * time.Millisecond
 )
 
-// datagrams is what one read of a UDP socket gave.
+// datagrams holds the result of one read of a UDP socket.
 type datagrams interface {
-	// read waits for at least one and returns how many came.
+	// read waits for at least one datagram and returns their number.
 	read() (n int, err error)
-	// at is datagram i, valid until the next read.
+	// at returns datagram i, which is valid until the next read.
 	at(i int) (from protocol.Address, b []byte)
 }
 
-// receive brings datagrams to the machine until the socket is closed. An error
-// of a read (such as an ICMP message about something that was sent) is no reason
-// to stop.
+// receive brings datagrams to the machine until the socket is closed. It goes on
+// after an error of a read, such as an ICMP message about a datagram that was sent.
 func (p *Phone) receive() {
-	defer p.crashing()
+	defer p.recoverPanic()
 	defer p.running.Done()
 	p.receiveFrom(newDatagrams(p.config.UDP))
 }
@@ -56,23 +54,23 @@ func (p *Phone) receiveFrom(in datagrams) {
 			failures = 0
 			p.take(in, n)
 		}
-		if failures >= patience && !p.rest() {
+		if failures >= maxReadErrors && !p.pauseReading() {
 			return
 		}
 	}
 }
 
-// rest waits a little before the next read; false: the phone has ended.
-func (p *Phone) rest() bool {
+// pauseReading waits before the next read. It returns false if the phone has ended.
+func (p *Phone) pauseReading() bool {
 	select {
 	case <-p.ending:
 		return false
-	case <-p.config.Clock.After(pauseRead):
+	case <-p.config.Clock.After(readPause):
 		return true
 	}
 }
 
-// take handles n datagrams under one lock, as of one moment.
+// take brings n datagrams to the machine under one lock, all with the same now.
 func (p *Phone) take(in datagrams, n int) {
 	p.config.Lock.Lock()
 	defer p.config.Lock.Unlock()
@@ -91,22 +89,16 @@ func (p *Phone) take(in datagrams, n int) {
 	p.arm(now)
 }
 
-// askForBuffer takes what it can get: some kernels give less than was asked for,
-// others refuse.
-func askForBuffer(conn *net.UDPConn) {
-	for size := receiveBuffer; size >= leastBuffer; size /= 2 {
+// requestBuffer requests a receive buffer, and a smaller one if the kernel refuses.
+// Some kernels grant less than the request.
+func requestBuffer(conn *net.UDPConn) {
+	for size := receiveBuffer; size >= minReceiveBuffer; size /= 2 {
 		if conn.SetReadBuffer(size) == nil {
 			return
 		}
 	}
 }
 
-// ReceiveBuffer is how many bytes the kernel granted for datagrams that wait, by
-// its own account; 0: it does not say.
-func (p *Phone) ReceiveBuffer() int {
-	return grantedBuffer(p.config.UDP)
-}
-
-func unmapped(a netip.AddrPort) netip.AddrPort {
-	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
-}
+// ReceiveBuffer returns the size in bytes that the kernel granted for datagrams
+// that wait, with the kernel's own overhead. It is 0 where that is not known.
+func (p *Phone) ReceiveBuffer() int { return grantedBuffer(p.config.UDP) }

@@ -117,7 +117,7 @@ func TestPhoneSurvivesReadErrors(t *testing.T) {
 func TestPhonePausesWhenReadsFail(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	f := &failing{after: func() { t.Error("read on after the end") }}
-	for range 2 * patience {
+	for range 2 * maxReadErrors {
 		f.errors = append(f.errors, errors.New("bad file descriptor"))
 	}
 	ended := make(chan struct{})
@@ -127,7 +127,7 @@ func TestPhonePausesWhenReadsFail(t *testing.T) {
 	}()
 	r.phone.Close()
 	within(t, "receiving", func() { <-ended })
-	expect(t, "reads", f.reads, patience)
+	expect(t, "reads", f.reads, maxReadErrors)
 }
 
 // Garbage from ten thousand sources is bounded by the assembler's limits, and

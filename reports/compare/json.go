@@ -19,7 +19,7 @@ func JSON(w io.Writer, c *Comparison) error {
 	if err := e.Encode(c); err != nil {
 		return fmt.Errorf("encoding the comparison: %w", err)
 	}
-	if _, err := w.Write(reports.EscapeUnprintable(b.Bytes())); err != nil {
+	if _, err := w.Write(reports.EscapeJSON(b.Bytes())); err != nil {
 		return fmt.Errorf("writing the comparison: %w", err)
 	}
 	return nil

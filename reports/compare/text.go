@@ -12,7 +12,7 @@ import (
 )
 
 // Text writes the comparison for a person, each scenario's verdict first. What
-// came from a file is written with reports.Plain.
+// came from a file is written with reports.Escape.
 func Text(w io.Writer, c *Comparison, color bool) error {
 	p := &page{color: color, confidence: c.Confidence, share: c.FalseDiscoveries}
 	for i := range c.Loads {
@@ -67,7 +67,7 @@ func (p *page) verdict(scenario string, budgets []BudgetResult, said string) {
 	if len(budgets) == 0 {
 		v, title = "", "COMPARED"
 	}
-	p.line("%s  %s: %s", p.word(v, title), reports.Plain(scenario), said)
+	p.line("%s  %s: %s", p.word(v, title), reports.Escape(scenario), said)
 }
 
 func (p *page) load(l *Load) {
@@ -87,7 +87,7 @@ func (p *page) list(name string, texts []string) {
 		if i > 0 {
 			name = ""
 		}
-		p.line("  %-11s %s", name, reports.Plain(text))
+		p.line("  %-11s %s", name, reports.Escape(text))
 	}
 }
 
@@ -96,7 +96,7 @@ func (p *page) budgets(budgets []BudgetResult) {
 		if i == 0 {
 			p.gap()
 		}
-		text := fmt.Sprintf("%s: %s", reports.Plain(b.Budget), changed(b.Change, b.Unit))
+		text := fmt.Sprintf("%s: %s", reports.Escape(b.Budget), changed(b.Change, b.Unit))
 		if b.Tested {
 			text += fmt.Sprintf(" (%s to %s)", changed(b.Low, b.Unit), changed(b.High, b.Unit))
 		}
@@ -144,7 +144,7 @@ func (p *page) rows(l *Load) {
 				chance = "<0.001"
 			}
 		}
-		p.line("  %-22s %-6s %9s %9s %9s   %-20s %7s  %s", reports.Plain(name), r.Figure, shortMs(r.AMs), shortMs(r.BMs),
+		p.line("  %-22s %-6s %9s %9s %9s   %-20s %7s  %s", reports.Escape(name), r.Figure, shortMs(r.AMs), shortMs(r.BMs),
 			fmt.Sprintf("%+.1f %%", 100*r.Change), interval, chance, p.word(r.Verdict, string(r.Verdict)))
 	}
 	tested, _ := l.tested()
@@ -185,7 +185,7 @@ func (p *page) counts(rows []CountRow) {
 			p.line("  counted, not tested")
 		}
 		p.line("    %-20s A %s of %s (%.4g %%), B %s of %s (%.4g %%)", c.Metric,
-			reports.Grouped(c.A), reports.Grouped(c.AOf), 100*c.ARate, reports.Grouped(c.B), reports.Grouped(c.BOf), 100*c.BRate)
+			reports.FormatCount(c.A), reports.FormatCount(c.AOf), 100*c.ARate, reports.FormatCount(c.B), reports.FormatCount(c.BOf), 100*c.BRate)
 	}
 }
 
@@ -228,7 +228,7 @@ func (p *page) exact(e *Exact) {
 			p.line("  and %d more", len(e.Differences)-i)
 			break
 		}
-		p.line("  %-40s %20s    %s", reports.Plain(d.What), orNone(d.A), orNone(d.B))
+		p.line("  %-40s %20s    %s", reports.Escape(d.What), orNone(d.A), orNone(d.B))
 	}
 }
 
@@ -236,5 +236,5 @@ func orNone(text string) string {
 	if text == "" {
 		return "-"
 	}
-	return reports.Plain(text)
+	return reports.Escape(text)
 }

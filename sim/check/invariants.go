@@ -270,7 +270,7 @@ func (v *Invariants) Evaluated(i Invariant) uint64 { return v.evaluated[i] }
 
 // Check returns the report of an invariant that held.
 func (v *Invariants) Check(i Invariant) reports.Check {
-	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Times: v.evaluated[i]}
+	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Evaluations: v.evaluated[i]}
 }
 
 func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found string) {

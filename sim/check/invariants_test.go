@@ -462,7 +462,7 @@ func TestAllInvariants(t *testing.T) {
 			t.Errorf("%s was looked at %d times, want %d", i, w.Evaluated(i), want)
 		}
 		c := w.Check(i)
-		if c.Name != i.String() || c.Times != want || c.Verdict != "passed" || c.Kind != "invariant" || c.Place != "" {
+		if c.Name != i.String() || c.Evaluations != want || c.Verdict != "passed" || c.Kind != "invariant" || c.Place != "" {
 			t.Errorf("its report is %+v", c)
 		}
 		seen[c.Name] = true

@@ -85,6 +85,10 @@ const (
 	// ServerEnded: the connection of Peer ends for the server. Text says how. Closed:
 	// the server's side is closed now.
 	ServerEnded
+	// RemoteOpened and RemoteClosed: a session of Peer begins or ends at a server that
+	// is not observed.
+	RemoteOpened
+	RemoteClosed
 	// Replied: one send of the server, Bytes, has reached Node whole.
 	Replied
 	// HungUp: the server's side of the connection has ended for Node.
@@ -225,6 +229,12 @@ const (
 // must not call a node; World.Call acts later in the same instant.
 type Observer interface {
 	Observe(e *Event)
+}
+
+// Subscription is an observer of some kinds; of all kinds if Kinds is empty.
+type Subscription struct {
+	Observer Observer
+	Kinds    []Kind
 }
 
 // Stream delivers each event to the observers that subscribed to its kind, in the

@@ -4,7 +4,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/benbjohnson/clock"
+	"bluetrace/nodes/socket"
 )
 
 // listener gives a connection to the server once it is known whose it is.
@@ -37,7 +37,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	over := false
-	limit := clock.New().AfterFunc(strangerLimit, func() {
+	limit := socket.RealClock().AfterFunc(strangerLimit, func() {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		over = true

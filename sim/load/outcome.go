@@ -175,7 +175,7 @@ func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool, place func
 }
 
 func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.Check {
-	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Verdict: reports.Passed, Times: 1}
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Verdict: reports.Passed, Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c

@@ -263,7 +263,7 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 		return
 	}
 	phase.Started.Add(1)
-	e.Meter.InFlight(1)
+	e.Meter.AddInFlight(1)
 	s := session{script: e.scripts.session, measured: measured}
 	if e.Traffic.Session == nil {
 		s.script = e.scripts.single[e.draw(draws)][:]
@@ -292,7 +292,7 @@ func (e *engine) draw(draws *rand.Rand) Operation {
 }
 
 func (e *engine) release(p *phone) {
-	e.Meter.InFlight(-1)
+	e.Meter.AddInFlight(-1)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.inFlight--
@@ -314,7 +314,7 @@ func (e *engine) settle(m *Measurement) {
 		e.Clock.Sleep(reception)
 	}
 	b := e.Meter.Beacons()
-	b.Lost.Set(b.Sent.Count() - min(b.Sent.Count(), b.Received.Count()))
+	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
 }
 
 // dropped is what the kernel threw away at the phones' sockets.

@@ -105,7 +105,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		c.Meter = reports.NewMeter("", "")
 		m := ran(t, c)
 		k := &m.figures.kinds[Login]
-		if n := c.Meter.Phase("load").Unknown.Count(); n != m.Arrivals.Started {
+		if n := c.Meter.Phase("load").Unknown.Value(); n != m.Arrivals.Started {
 			t.Errorf("the meter has %d arrivals without an answer, of %d", n, m.Arrivals.Started)
 		}
 		if k.outcomes[OK] != 0 || k.outcomes[Unknown] != m.Arrivals.Started || m.Arrivals.Started == 0 {
@@ -193,7 +193,7 @@ func TestBeaconsAreCounted(t *testing.T) {
 		if m.Beacons != want {
 			t.Errorf("beacons %+v, want %+v", m.Beacons, want)
 		}
-		if n := c.Meter.Beacons().Lost.Count(); n != 40 {
+		if n := c.Meter.Beacons().Lost.Value(); n != 40 {
 			t.Errorf("the meter has %d lost beacons, want 40", n)
 		}
 		if k := &m.figures.kinds[Beacon]; k.outcomes != [3]uint64{360, 0, 40} || k.response.TotalCount() != 360 {

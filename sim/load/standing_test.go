@@ -31,7 +31,7 @@ func TestThresholdsMoveWhileTheLoadLasts(t *testing.T) {
 		load := steady(10, 10*time.Second, scenarios.VerbLogin)
 		c := faked(f, 20, load)
 		c.Meter = reports.NewMeter("s", "1")
-		c.Meter.Thresholds(0, 0, 5)
+		c.Meter.SetThresholds(0, 0, 5)
 		c.Phase = "step-3"
 		c.Judge = func(l *reports.Load) (held, broken, undecided int) { return ThresholdStatus(s, l) }
 		shows := func(at time.Duration, want string) {

@@ -29,7 +29,7 @@ const (
 )
 
 func newWatch(e *engine, m *Measurement) *watch {
-	e.Meter.Enter(e.phases[0])
+	e.Meter.SetPhase(e.phases[0])
 	return &watch{engine: e, m: m}
 }
 
@@ -41,7 +41,7 @@ func (w *watch) at(now time.Duration) error {
 		if err := w.freeze(); err != nil {
 			return err
 		}
-		w.Meter.Enter(w.phases[1])
+		w.Meter.SetPhase(w.phases[1])
 		w.looking.Go(func() { // the pace goes on meanwhile
 			w.own, w.m.HasOwn = used(w.OwnUsage)
 			w.server, w.m.HasServer = used(w.ServerUsage)
@@ -49,7 +49,7 @@ func (w *watch) at(now time.Duration) error {
 	}
 	if now >= w.nextTell {
 		w.nextTell = now + tellEvery
-		w.Meter.Target(w.pacer.Rate(now))
+		w.Meter.SetTarget(w.pacer.Rate(now))
 		if w.Progress != nil {
 			w.Progress(now, w.pacer.End())
 		}
@@ -60,7 +60,7 @@ func (w *watch) at(now time.Duration) error {
 			w.looking.Go(w.tellUse)
 		}
 		if w.Judge != nil && w.begun {
-			w.looking.Go(func() { w.Meter.Thresholds(w.Judge(w.present())) })
+			w.looking.Go(func() { w.Meter.SetThresholds(w.Judge(w.present())) })
 		}
 	}
 	return nil
@@ -69,7 +69,7 @@ func (w *watch) at(now time.Duration) error {
 // tellUse feeds the meter with what the server has used.
 func (w *watch) tellUse() {
 	if u, ok := w.ServerUsage(); ok {
-		w.Meter.Server(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+		w.Meter.SetServerUse(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
 	}
 }
@@ -77,7 +77,7 @@ func (w *watch) tellUse() {
 // ended closes what was measured, at the end of the last stage; nobody looks any
 // more.
 func (w *watch) ended() {
-	w.Meter.Target(0)
+	w.Meter.SetTarget(0)
 	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
 	if !w.begun {
 		return

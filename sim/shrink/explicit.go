@@ -6,38 +6,39 @@ import (
 	"time"
 
 	"bluetrace/scenarios"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
-// writeOut replaces chance by what it decided, as far as the failure stays: all of
+// makeExplicit replaces chance by what it decided, as far as the failure stays: all of
 // it, or what people did and not the faults, or the faults alone.
-func (w *work) writeOut(failing *scenarios.Scenario, rec *Recording) {
-	steps, faults := writtenSteps(failing, rec), writtenFaults(failing, rec)
-	all := w.with(func(s *scenarios.Scenario) {
-		withSteps(s, steps)
+func (w *search) makeExplicit(failing *scenarios.Scenario, rec *Recording) {
+	steps, faults := explicitSteps(failing, rec), explicitFaults(failing, rec)
+	all := w.changed(func(s *scenarios.Scenario) {
+		replaceActors(s, steps)
 		s.Faults = faults
 		s.Network, s.Server.DiskDelay = constant(s.Network), mean(s.Server.DiskDelay)
 	})
-	if w.keep(all) {
-		w.report.Explicit = true
+	if w.accept(all) {
+		w.report.SeedIndependent = true
 		return
 	}
-	w.keep(w.with(func(s *scenarios.Scenario) { s.Faults = faults }))
-	w.keep(w.with(func(s *scenarios.Scenario) { withSteps(s, steps) }))
-	w.keep(w.with(func(s *scenarios.Scenario) {
+	w.accept(w.changed(func(s *scenarios.Scenario) { s.Faults = faults }))
+	w.accept(w.changed(func(s *scenarios.Scenario) { replaceActors(s, steps) }))
+	w.accept(w.changed(func(s *scenarios.Scenario) {
 		s.Network, s.Server.DiskDelay = constant(s.Network), mean(s.Server.DiskDelay)
 	}))
 }
 
-// withSteps gives the scenario written steps in the place of everything that
+// replaceActors gives the scenario written steps in the place of everything that
 // people and adversaries do by themselves.
-func withSteps(s *scenarios.Scenario, steps []scenarios.Step) {
+func replaceActors(s *scenarios.Scenario, steps []scenarios.Step) {
 	s.Script, s.Routine, s.Adversaries, s.Contacts = steps, nil, nil, scenarios.Contacts{}
 }
 
-// writtenSteps are what was commanded, and the steps that expect something, in the
+// explicitSteps are what was commanded, and the steps that expect something, in the
 // order of their times.
-func writtenSteps(s *scenarios.Scenario, rec *Recording) []scenarios.Step {
+func explicitSteps(s *scenarios.Scenario, rec *Recording) []scenarios.Step {
 	var steps []scenarios.Step
 	for _, st := range rec.Steps {
 		if st.Optional { // the others stand in the script, with what they expect
@@ -53,26 +54,26 @@ func writtenSteps(s *scenarios.Scenario, rec *Recording) []scenarios.Step {
 	return steps
 }
 
-// writtenFaults are faults that happen once and surely: one for each thing that a
+// explicitFaults are faults that happen once and surely: one for each thing that a
 // fault drew, and those that draw nothing as they are.
-func writtenFaults(s *scenarios.Scenario, rec *Recording) []scenarios.Fault {
+func explicitFaults(s *scenarios.Scenario, rec *Recording) []scenarios.Fault {
 	var out []scenarios.Fault
 	for i := range s.Faults {
-		if f := &s.Faults[i]; sure(f) {
+		if f := &s.Faults[i]; isDeterministic(f) {
 			out = append(out, *f)
 		}
 	}
 	for _, a := range rec.Applied {
-		if a.Fault < 1 || a.Fault > len(s.Faults) || sure(&s.Faults[a.Fault-1]) {
+		if a.Fault < 1 || a.Fault > len(s.Faults) || isDeterministic(&s.Faults[a.Fault-1]) {
 			continue // a step's own, which stands there
 		}
-		out = append(out, once(&s.Faults[a.Fault-1], &a))
+		out = append(out, occurrence(&s.Faults[a.Fault-1], &a))
 	}
 	return out
 }
 
-// sure says whether a fault does the same under every seed.
-func sure(f *scenarios.Fault) bool {
+// isDeterministic says whether a fault does the same under every seed.
+func isDeterministic(f *scenarios.Fault) bool {
 	if f.Every > 0 || f.Chance < 1 && f.Chance > 0 {
 		return false
 	}
@@ -83,8 +84,8 @@ func sure(f *scenarios.Fault) bool {
 	return d.Mean == 0 && d.Min == d.Max
 }
 
-// once is what a fault did one time, as a fault of its own.
-func once(from *scenarios.Fault, a *world.Applied) scenarios.Fault {
+// occurrence is what a fault did one time, as a fault of its own.
+func occurrence(from *scenarios.Fault, a *world.Applied) scenarios.Fault {
 	f := *from
 	f.Chance, f.Every, f.Until = 1, 0, 0
 	f.At = max(time.Duration(a.At), 0)
@@ -113,7 +114,7 @@ func once(from *scenarios.Fault, a *world.Applied) scenarios.Fault {
 }
 
 func nodeOf(n uint32) scenarios.Nodes {
-	if n == world.Nobody {
+	if n == event.NoPeer {
 		return scenarios.Nodes{Server: true}
 	}
 	return scenarios.Nodes{Phones: []int{int(n)}}

@@ -8,8 +8,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// Shown is what a shrunk scenario shows.
-type Shown struct {
+// Description is what a shrunk scenario shows.
+type Description struct {
 	Name     string // of the scenario, and of its file without .yaml
 	From     string // the file and seed in which it was found
 	Expected string
@@ -20,20 +20,20 @@ type Shown struct {
 const longestAbout = 500 // bytes
 
 // File is a shrunk scenario as a file, with a comment that says what it shows.
-func File(s *scenarios.Scenario, what Shown, r Report) []byte {
+func File(s *scenarios.Scenario, what Description, r Report) []byte {
 	t := *s
 	t.Name = what.Name
 	t.About = fmt.Sprintf("Found by a swarm in %s: expected %s, found %s.", what.From, what.Expected, what.Found)
-	t.About = reports.Plain(strings.Join(strings.Fields(t.About), " "))
+	t.About = reports.Escape(strings.Join(strings.Fields(t.About), " "))
 	if len(t.About) > longestAbout {
 		t.About = strings.ToValidUTF8(t.About[:longestAbout], "") + "…"
 	}
 	t.Manual = false
 	var b []byte
-	b = fmt.Appendf(b, "# %s\n", reports.Plain(what.Mark+fmt.Sprintf("shrunk by %d runs to %s and %s.", r.Tries,
+	b = fmt.Appendf(b, "# %s\n", reports.Escape(what.Mark+fmt.Sprintf("shrunk by %d runs to %s and %s.", r.Runs,
 		reports.Plural(r.Steps, "step, fault or actor", "steps, faults and actors"), reports.Plural(r.Phones, "phone", "phones"))))
 	switch {
-	case r.Explicit:
+	case r.SeedIndependent:
 		b = append(b, "# Nothing is left to chance: it fails under any seed.\n"...)
 	case len(r.Seeds) > 0:
 		b = fmt.Appendf(b, "# Chance plays a part; it fails under the seeds %d and %s.\n", s.Seed, seedsText(r.Seeds))

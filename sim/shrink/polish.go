@@ -7,23 +7,23 @@ import (
 	"bluetrace/scenarios"
 )
 
-// polish makes what is left plain: settings that nobody needs to know, times that
+// simplify makes what is left plain: settings that nobody needs to know, times that
 // are round and close together, no more steps marked optional.
-func (w *work) polish() {
-	w.plainSettings()
-	w.plainFaults()
-	if !w.limits.KeepTimes {
+func (w *search) simplify() {
+	w.defaultSettings()
+	w.simplifyFaults()
+	if !w.options.KeepTiming {
 		w.closeTimes()
 		w.roundTimes()
 		w.shortLength()
 	}
-	w.surely()
+	w.clearOptional()
 	w.reduce() // what is plain may need less
 }
 
-// plainSettings sets one setting after the other to what it is when it is not
+// defaultSettings sets one setting after the other to what it is when it is not
 // written.
-func (w *work) plainSettings() {
+func (w *search) defaultSettings() {
 	for _, change := range []func(s *scenarios.Scenario){
 		func(s *scenarios.Scenario) { s.Network = scenarios.Network{} },
 		func(s *scenarios.Scenario) { s.Network.TCP = scenarios.TCPNetwork{} },
@@ -45,7 +45,7 @@ func (w *work) plainSettings() {
 		},
 		func(s *scenarios.Scenario) { s.Start, s.Zone = 1767225600, time.UTC }, // 01/01/2026
 	} {
-		w.keep(w.with(change))
+		w.accept(w.changed(change))
 	}
 }
 
@@ -56,8 +56,8 @@ func eachPhone(s *scenarios.Scenario, change func(g *scenarios.PhoneGroup)) {
 	}
 }
 
-// plainFaults takes what a fault need not say away from it.
-func (w *work) plainFaults() {
+// simplifyFaults takes what a fault need not say away from it.
+func (w *search) simplifyFaults() {
 	for i := range w.best.Faults {
 		for _, change := range []func(f *scenarios.Fault){
 			func(f *scenarios.Fault) {
@@ -65,8 +65,8 @@ func (w *work) plainFaults() {
 					f.For = max(f.For, time.Second)
 				}
 			},
-			func(f *scenarios.Fault) { f.Unsynced = plainly(f.Unsynced, "kept") },
-			func(f *scenarios.Fault) { f.Unsynced = plainly(f.Unsynced, "lost") },
+			func(f *scenarios.Fault) { f.Unsynced = replaceTorn(f.Unsynced, "kept") },
+			func(f *scenarios.Fault) { f.Unsynced = replaceTorn(f.Unsynced, "lost") },
 			func(f *scenarios.Fault) { f.Every, f.Until = 0, 0 },
 			func(f *scenarios.Fault) { f.Chance = 1 },
 			func(f *scenarios.Fault) { f.For = f.For.Truncate(time.Second) },
@@ -77,27 +77,27 @@ func (w *work) plainFaults() {
 			},
 		} {
 			if i < len(w.best.Faults) {
-				w.keepFault(i, change)
+				w.acceptFault(i, change)
 			}
 		}
 	}
 }
 
-func (w *work) keepFault(i int, change func(f *scenarios.Fault)) bool {
+func (w *search) acceptFault(i int, change func(f *scenarios.Fault)) bool {
 	f := w.best.Faults[i]
 	was := f
 	change(&f)
 	if same(&f, &was) || needsLength(&f) && f.For == 0 {
 		return false
 	}
-	return w.keep(w.with(func(s *scenarios.Scenario) {
+	return w.accept(w.changed(func(s *scenarios.Scenario) {
 		s.Faults = slices.Clone(s.Faults)
 		s.Faults[i] = f
 	}))
 }
 
-// plainly is what is left of what was not synced, not torn by chance.
-func plainly(unsynced, instead string) string {
+// replaceTorn is what is left of what was not synced, not torn by chance.
+func replaceTorn(unsynced, instead string) string {
 	if unsynced == "torn" {
 		return instead
 	}
@@ -115,8 +115,8 @@ func same(a, b *scenarios.Fault) bool {
 		a.Unsynced == b.Unsynced
 }
 
-// moments are the times of the script and of the faults, in order, none twice.
-func moments(s *scenarios.Scenario) []time.Duration {
+// eventTimes are the times of the script and of the faults, in order, none twice.
+func eventTimes(s *scenarios.Scenario) []time.Duration {
 	var all []time.Duration
 	for i := range s.Script {
 		if at := s.Script[i].At; at.Label == "" && !at.AfterPrevious {
@@ -130,9 +130,9 @@ func moments(s *scenarios.Scenario) []time.Duration {
 	return slices.Compact(all)
 }
 
-// moved is the best with every time changed.
-func (w *work) moved(change func(at time.Duration) time.Duration) *scenarios.Scenario {
-	return w.with(func(s *scenarios.Scenario) {
+// retimed is the best with every time changed.
+func (w *search) retimed(change func(at time.Duration) time.Duration) *scenarios.Scenario {
+	return w.changed(func(s *scenarios.Scenario) {
 		s.Script, s.Faults = slices.Clone(s.Script), slices.Clone(s.Faults)
 		for i := range s.Script {
 			if at := &s.Script[i].At; at.Label == "" && !at.AfterPrevious {
@@ -149,9 +149,9 @@ func (w *work) moved(change func(at time.Duration) time.Duration) *scenarios.Sce
 }
 
 // closeTimes takes time out of the gaps between moments, most of it first.
-func (w *work) closeTimes() {
-	for i := 0; !w.over(); i++ {
-		all := moments(w.best)
+func (w *search) closeTimes() {
+	for i := 0; !w.finished(); i++ {
+		all := eventTimes(w.best)
 		if i >= len(all) {
 			return
 		}
@@ -161,7 +161,7 @@ func (w *work) closeTimes() {
 		}
 		gap := all[i] - before
 		for _, leave := range []time.Duration{0, time.Millisecond, time.Second, 5 * time.Second, gap / 2} {
-			if leave < gap && w.keep(w.moved(func(at time.Duration) time.Duration {
+			if leave < gap && w.accept(w.retimed(func(at time.Duration) time.Duration {
 				if at < all[i] {
 					return at
 				}
@@ -174,14 +174,14 @@ func (w *work) closeTimes() {
 }
 
 // roundTimes makes each moment round.
-func (w *work) roundTimes() {
-	for i := range moments(w.best) {
+func (w *search) roundTimes() {
+	for i := range eventTimes(w.best) {
 		for _, unit := range []time.Duration{10 * time.Second, time.Second, 100 * time.Millisecond, time.Millisecond} {
-			all := moments(w.best)
+			all := eventTimes(w.best)
 			if i >= len(all) || all[i]%(10*time.Second) == 0 {
 				break
 			}
-			if to := all[i].Round(unit); to == all[i] || w.keep(w.moved(func(at time.Duration) time.Duration {
+			if to := all[i].Round(unit); to == all[i] || w.accept(w.retimed(func(at time.Duration) time.Duration {
 				if at == all[i] {
 					return to
 				}
@@ -194,21 +194,21 @@ func (w *work) roundTimes() {
 }
 
 // shortLength lets the run end soon after the failure.
-func (w *work) shortLength() {
-	if w.keep(w.with(func(s *scenarios.Scenario) { s.Length = 0 })) {
+func (w *search) shortLength() {
+	if w.accept(w.changed(func(s *scenarios.Scenario) { s.Length = 0 })) {
 		return
 	}
-	for !w.over() && w.best.Length > time.Second {
+	for !w.finished() && w.best.Length > time.Second {
 		shorter := (w.best.Length / 2).Round(time.Second)
-		if shorter >= w.best.Length || shorter <= 0 || !w.keep(w.with(func(s *scenarios.Scenario) { s.Length = shorter })) {
+		if shorter >= w.best.Length || shorter <= 0 || !w.accept(w.changed(func(s *scenarios.Scenario) { s.Length = shorter })) {
 			return
 		}
 	}
 }
 
-// surely makes steps that are marked optional plain ones, where they take place.
-func (w *work) surely() {
-	w.only(func(s *scenarios.Scenario) {
+// clearOptional makes steps that are marked optional plain ones, where they take place.
+func (w *search) clearOptional() {
+	w.acceptSoleCause(func(s *scenarios.Scenario) {
 		s.Script = slices.Clone(s.Script)
 		for i := range s.Script {
 			s.Script[i].Optional = false
@@ -216,7 +216,7 @@ func (w *work) surely() {
 	})
 	for i := range w.best.Script {
 		if i < len(w.best.Script) && w.best.Script[i].Optional {
-			w.only(func(s *scenarios.Scenario) {
+			w.acceptSoleCause(func(s *scenarios.Scenario) {
 				s.Script = slices.Clone(s.Script)
 				s.Script[i].Optional = false
 			})
@@ -224,19 +224,19 @@ func (w *work) surely() {
 	}
 }
 
-// only keeps the candidate when the cause is all that fails.
-func (w *work) only(change func(s *scenarios.Scenario)) {
-	if w.over() {
+// acceptSoleCause keeps the candidate when the cause is all that fails.
+func (w *search) acceptSoleCause(change func(s *scenarios.Scenario)) {
+	if w.finished() {
 		return
 	}
-	s := w.with(change)
-	w.report.Tries++
+	s := w.changed(change)
+	w.report.Runs++
 	t, err := w.try(w.ctx, s, false)
 	if err != nil {
 		w.err = err
 		return
 	}
-	if len(t.Causes) > 0 && !slices.ContainsFunc(t.Causes, func(c string) bool { return c != w.cause }) && w.may(s) {
+	if len(t.Causes) > 0 && !slices.ContainsFunc(t.Causes, func(c string) bool { return c != w.cause }) && w.allowed(s) {
 		w.best = s
 	}
 }

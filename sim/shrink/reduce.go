@@ -7,8 +7,8 @@ import (
 )
 
 // reduce takes away what the failure does not need, until nothing more can go.
-func (w *work) reduce() {
-	for size := -1; size != w.size() && !w.over(); {
+func (w *search) reduce() {
+	for size := -1; size != w.size() && !w.finished(); {
 		size = w.size()
 		w.reduceFaults()
 		w.reduceActors()
@@ -17,39 +17,39 @@ func (w *work) reduce() {
 	}
 }
 
-func (w *work) size() int {
+func (w *search) size() int {
 	s := w.best
 	return len(s.Faults) + len(s.Adversaries) + len(s.Routine) + len(s.Script) + len(s.PhoneNames())
 }
 
-func (w *work) reduceFaults() {
+func (w *search) reduceFaults() {
 	all := w.best.Faults
-	least(len(all), func(left []int) bool {
-		return w.keep(w.with(func(s *scenarios.Scenario) { s.Faults = pick(all, left) }))
+	minimize(len(all), func(left []int) bool {
+		return w.accept(w.changed(func(s *scenarios.Scenario) { s.Faults = selected(all, left) }))
 	})
 }
 
-func (w *work) reduceActors() {
+func (w *search) reduceActors() {
 	adversaries, routines := w.best.Adversaries, w.best.Routine
-	least(len(adversaries), func(left []int) bool {
-		return w.keep(w.with(func(s *scenarios.Scenario) { s.Adversaries = pick(adversaries, left) }))
+	minimize(len(adversaries), func(left []int) bool {
+		return w.accept(w.changed(func(s *scenarios.Scenario) { s.Adversaries = selected(adversaries, left) }))
 	})
-	least(len(routines), func(left []int) bool {
-		return w.keep(w.with(func(s *scenarios.Scenario) { s.Routine = pick(routines, left) }))
+	minimize(len(routines), func(left []int) bool {
+		return w.accept(w.changed(func(s *scenarios.Scenario) { s.Routine = selected(routines, left) }))
 	})
 }
 
-func (w *work) reduceScript() {
+func (w *search) reduceScript() {
 	all := w.best.Script
-	least(len(all), func(left []int) bool {
-		return w.keep(w.with(func(s *scenarios.Scenario) { s.Script = standing(all, left) }))
+	minimize(len(all), func(left []int) bool {
+		return w.accept(w.changed(func(s *scenarios.Scenario) { s.Script = remainingSteps(all, left) }))
 	})
 }
 
-// standing is the steps that are left, without those that wait for a moment that
+// remainingSteps is the steps that are left, without those that wait for a moment that
 // is not named any more.
-func standing(all []scenarios.Step, left []int) []scenarios.Step {
-	steps := pick(all, left)
+func remainingSteps(all []scenarios.Step, left []int) []scenarios.Step {
+	steps := selected(all, left)
 	for {
 		named := map[string]bool{"": true}
 		for i := range steps {
@@ -63,17 +63,17 @@ func standing(all []scenarios.Step, left []int) []scenarios.Step {
 	}
 }
 
-func (w *work) reducePhones() {
+func (w *search) reducePhones() {
 	from := w.best
-	least(len(from.PhoneNames()), func(left []int) bool {
+	minimize(len(from.PhoneNames()), func(left []int) bool {
 		if len(left) == 0 {
 			return false // somebody has to be there
 		}
-		return w.keep(from.Subset(func(p int) bool { return slices.Contains(left, p) }))
+		return w.accept(from.Subset(func(p int) bool { return slices.Contains(left, p) }))
 	})
 }
 
-func pick[T any](all []T, left []int) []T {
+func selected[T any](all []T, left []int) []T {
 	some := make([]T, 0, len(left))
 	for _, i := range left {
 		some = append(some, all[i])
@@ -81,10 +81,10 @@ func pick[T any](all []T, left []int) []T {
 	return some
 }
 
-// least finds a small set of 0 to n-1 for which fails holds, given that it holds
+// minimize finds a small set of 0 to n-1 for which fails holds, given that it holds
 // for all of them, by delta debugging (Zeller and Hildebrandt 2002): the parts that
 // are tried for removal get smaller until single ones were tried.
-func least(n int, fails func(left []int) bool) []int {
+func minimize(n int, fails func(left []int) bool) []int {
 	left := make([]int, n)
 	for i := range left {
 		left[i] = i

@@ -8,19 +8,26 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
-// InVirtualTime tries candidates by running them. causes names the failures of a
+// Observe records one effect of a fault.
+func (r *Recording) Observe(e *event.Event) {
+	r.Applied = append(r.Applied, world.Applied{
+		At: int64(e.At), Fault: int(e.Number), Kind: e.Fault, Who: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
+}
+
+// VirtualTry tries candidates by running them. causes names the failures of a
 // run, broken that of one that could not be done because the program is wrong.
 // options are those of each run; what they listen to is replaced while recording.
-func InVirtualTime(options sim.Options, causes func(*reports.Run) []string, broken func(error) string) Try {
-	return func(ctx context.Context, s *scenarios.Scenario, record bool) (Tried, error) {
-		var t Tried
+func VirtualTry(options sim.Options, causes func(*reports.Run) []string, broken func(error) string) Try {
+	return func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error) {
+		var t TryResult
 		o := options
 		if record {
 			o.Commanded = func(_ time.Duration, st scenarios.Step) { t.Recording.Steps = append(t.Recording.Steps, st) }
-			o.Applied = func(a world.Applied) { t.Recording.Applied = append(t.Recording.Applied, a) }
+			o.Observers = []event.Subscription{{Observer: &t.Recording, Kinds: []event.Kind{event.FaultApplied}}}
 		}
 		r, err := sim.Run(ctx, s, o)
 		if ctx.Err() != nil {

@@ -28,8 +28,8 @@ type Recording struct {
 	Failed time.Duration
 }
 
-// Tried is what a run of a candidate came to.
-type Tried struct {
+// TryResult is what a run of a candidate came to.
+type TryResult struct {
 	Causes []string // of its failures
 	// Recording is asked for only of the first run.
 	Recording Recording
@@ -37,30 +37,30 @@ type Tried struct {
 
 // Try runs a candidate. Its error ends the shrinking; a candidate that cannot be
 // run at all has no causes.
-type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (Tried, error)
+type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error)
 
-// Limits of a shrinking.
-type Limits struct {
-	Tries int            // runs at most; 0: 2,000
-	Until func() bool    // true: time is up; nil: never
-	Note  func(s string) // progress; nil: nobody listens
-	Seeds []uint64       // that the result must fail under as well
+// Options of a shrinking.
+type Options struct {
+	MaxRuns int            // runs at most; 0: 2,000
+	Expired func() bool    // true: time is up; nil: never
+	Note    func(s string) // progress; nil: nobody listens
+	Seeds   []uint64       // that the result must fail under as well
 	// Keep says whether a candidate that fails may be taken, such as whether it can be
 	// written to a file; nil: every one may. It sees each of them in turn.
-	Keep func(s *scenarios.Scenario) bool
+	Accept func(s *scenarios.Scenario) bool
 	// KeepTimes leaves everything at its time: the failure is what does not follow
 	// long after something else.
-	KeepTimes bool
+	KeepTiming bool
 }
 
 // Report says what came of it.
 type Report struct {
-	Tries    int
-	Explicit bool     // nothing is left to chance, or Limits.Seeds were asked and agree
-	Seeds    []uint64 // of Limits.Seeds, those under which it fails too
-	Steps    int      // with faults and adversaries: everything that happens
-	Phones   int
-	Complete bool // no limit ended it
+	Runs            int
+	SeedIndependent bool     // nothing is left to chance, or Limits.Seeds were asked and agree
+	Seeds           []uint64 // of Limits.Seeds, those under which it fails too
+	Steps           int      // with faults and adversaries: everything that happens
+	Phones          int
+	Complete        bool // no limit ended it
 }
 
 // Measure takes the size of a scenario.
@@ -74,38 +74,38 @@ const defaultTries = 2000
 // ErrNotFailing says that the scenario does not fail with the cause.
 var ErrNotFailing = errors.New("the scenario does not fail with this cause")
 
-// work is a shrinking under way.
-type work struct {
-	ctx    context.Context
-	cause  string
-	try    Try
-	limits Limits
-	best   *scenarios.Scenario
-	report Report
-	err    error
+// search is a shrinking under way.
+type search struct {
+	ctx     context.Context
+	cause   string
+	try     Try
+	options Options
+	best    *scenarios.Scenario
+	report  Report
+	err     error
 }
 
 // Reduce makes the failing scenario small. It answers with the smallest that was
 // found when a limit or the context ends it; the error is ErrNotFailing, that of
 // try, or the context's when not even the first run was done.
-func Reduce(ctx context.Context, failing *scenarios.Scenario, cause string, try Try, limits Limits) (*scenarios.Scenario, Report, error) {
-	if limits.Tries == 0 {
-		limits.Tries = defaultTries
+func Reduce(ctx context.Context, failing *scenarios.Scenario, cause string, try Try, limits Options) (*scenarios.Scenario, Report, error) {
+	if limits.MaxRuns == 0 {
+		limits.MaxRuns = defaultTries
 	}
-	w := &work{ctx: ctx, cause: cause, try: try, limits: limits, best: failing}
+	w := &search{ctx: ctx, cause: cause, try: try, options: limits, best: failing}
 	first, err := try(ctx, failing, true)
-	w.report.Tries = 1
+	w.report.Runs = 1
 	if err != nil {
 		return nil, w.report, fmt.Errorf("running what is to be shrunk: %w", err)
 	}
 	if !slices.Contains(first.Causes, cause) {
 		return nil, w.report, ErrNotFailing
 	}
-	w.writeOut(failing, &first.Recording)
+	w.makeExplicit(failing, &first.Recording)
 	w.reduce()
-	w.polish()
-	w.check()
-	w.report.Complete = !w.over()
+	w.simplify()
+	w.tryOtherSeeds()
+	w.report.Complete = !w.finished()
 	w.report.Measure(w.best)
 	if w.err != nil && ctx.Err() == nil {
 		return nil, w.report, w.err
@@ -113,17 +113,17 @@ func Reduce(ctx context.Context, failing *scenarios.Scenario, cause string, try 
 	return w.best, w.report, nil
 }
 
-// over says whether a limit was reached.
-func (w *work) over() bool {
-	return w.err != nil || w.ctx.Err() != nil || w.report.Tries >= w.limits.Tries || w.limits.Until != nil && w.limits.Until()
+// finished says whether a limit was reached.
+func (w *search) finished() bool {
+	return w.err != nil || w.ctx.Err() != nil || w.report.Runs >= w.options.MaxRuns || w.options.Expired != nil && w.options.Expired()
 }
 
 // fails runs a candidate; it says whether it fails with the cause.
-func (w *work) fails(s *scenarios.Scenario) bool {
-	if w.over() {
+func (w *search) fails(s *scenarios.Scenario) bool {
+	if w.finished() {
 		return false
 	}
-	w.report.Tries++
+	w.report.Runs++
 	t, err := w.try(w.ctx, s, false)
 	if err != nil {
 		w.err = err
@@ -132,32 +132,34 @@ func (w *work) fails(s *scenarios.Scenario) bool {
 	return slices.Contains(t.Causes, w.cause)
 }
 
-// keep takes the candidate when it fails.
-func (w *work) keep(s *scenarios.Scenario) bool {
-	if !w.fails(s) || !w.may(s) {
+// accept takes the candidate when it fails.
+func (w *search) accept(s *scenarios.Scenario) bool {
+	if !w.fails(s) || !w.allowed(s) {
 		return false
 	}
 	w.best = s
 	return true
 }
 
-func (w *work) may(s *scenarios.Scenario) bool { return w.limits.Keep == nil || w.limits.Keep(s) }
+func (w *search) allowed(s *scenarios.Scenario) bool {
+	return w.options.Accept == nil || w.options.Accept(s)
+}
 
 // with is the best so far, changed.
-func (w *work) with(change func(s *scenarios.Scenario)) *scenarios.Scenario {
+func (w *search) changed(change func(s *scenarios.Scenario)) *scenarios.Scenario {
 	s := *w.best
 	change(&s)
 	return &s
 }
 
-// check looks whether the result fails under other seeds too.
-func (w *work) check() {
-	for _, seed := range w.limits.Seeds {
-		if w.fails(w.with(func(s *scenarios.Scenario) { s.Seed = seed })) {
+// tryOtherSeeds looks whether the result fails under other seeds too.
+func (w *search) tryOtherSeeds() {
+	for _, seed := range w.options.Seeds {
+		if w.fails(w.changed(func(s *scenarios.Scenario) { s.Seed = seed })) {
 			w.report.Seeds = append(w.report.Seeds, seed)
 		}
 	}
-	if n := len(w.limits.Seeds); n > 0 && !w.over() {
-		w.report.Explicit = len(w.report.Seeds) == n
+	if n := len(w.options.Seeds); n > 0 && !w.finished() {
+		w.report.SeedIndependent = len(w.report.Seeds) == n
 	}
 }

@@ -16,7 +16,7 @@ func TestLeast(t *testing.T) {
 		for _, needed := range [][]int{{}, {0}, {n - 1}, {n / 2, n - 1}, {0, n / 3, n - 1}} {
 			needed = slices.DeleteFunc(slices.Compact(slices.Clone(needed)), func(i int) bool { return i < 0 || i >= n })
 			tries := 0
-			got := least(n, func(left []int) bool {
+			got := minimize(n, func(left []int) bool {
 				tries++
 				return !slices.ContainsFunc(needed, func(i int) bool { return !slices.Contains(left, i) })
 			})
@@ -61,8 +61,8 @@ func TestReduceLeavesWhatIsNeeded(t *testing.T) {
 		}
 		return false
 	}
-	try := func(_ context.Context, s *scenarios.Scenario, record bool) (Tried, error) {
-		var out Tried
+	try := func(_ context.Context, s *scenarios.Scenario, record bool) (TryResult, error) {
+		var out TryResult
 		if broken(s) {
 			out.Causes = []string{"lost"}
 		}
@@ -71,7 +71,7 @@ func TestReduceLeavesWhatIsNeeded(t *testing.T) {
 		}
 		return out, nil
 	}
-	got, report, err := Reduce(context.Background(), failing(), "lost", try, Limits{Seeds: []uint64{1, 2}})
+	got, report, err := Reduce(context.Background(), failing(), "lost", try, Options{Seeds: []uint64{1, 2}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestReduceLeavesWhatIsNeeded(t *testing.T) {
 	if got.Script[0].Optional {
 		t.Error("a step that takes place is still marked optional")
 	}
-	if want := (Report{Tries: report.Tries, Explicit: true, Seeds: []uint64{1, 2}, Steps: 2, Phones: 2, Complete: true}); fmt.Sprint(report) != fmt.Sprint(want) {
+	if want := (Report{Runs: report.Runs, SeedIndependent: true, Seeds: []uint64{1, 2}, Steps: 2, Phones: 2, Complete: true}); fmt.Sprint(report) != fmt.Sprint(want) {
 		t.Errorf("report %+v, want %+v", report, want)
 	}
 	if n := failing(); len(n.Script) != 30 || len(n.Faults) != 12 {
@@ -93,19 +93,19 @@ func TestReduceLeavesWhatIsNeeded(t *testing.T) {
 }
 
 func TestReduceEnds(t *testing.T) {
-	always := func(context.Context, *scenarios.Scenario, bool) (Tried, error) {
-		return Tried{Causes: []string{"c"}}, nil
+	always := func(context.Context, *scenarios.Scenario, bool) (TryResult, error) {
+		return TryResult{Causes: []string{"c"}}, nil
 	}
-	_, report, err := Reduce(context.Background(), failing(), "c", always, Limits{Tries: 5})
-	if err != nil || report.Tries != 5 || report.Complete {
+	_, report, err := Reduce(context.Background(), failing(), "c", always, Options{MaxRuns: 5})
+	if err != nil || report.Runs != 5 || report.Complete {
 		t.Errorf("with 5 tries: %+v, %v", report, err)
 	}
-	if _, _, err := Reduce(context.Background(), failing(), "another", always, Limits{}); !errors.Is(err, ErrNotFailing) {
+	if _, _, err := Reduce(context.Background(), failing(), "another", always, Options{}); !errors.Is(err, ErrNotFailing) {
 		t.Errorf("another cause: %v", err)
 	}
 	bad := errors.New("disk")
-	fails := func(context.Context, *scenarios.Scenario, bool) (Tried, error) { return Tried{}, bad }
-	if _, _, err := Reduce(context.Background(), failing(), "c", fails, Limits{}); !errors.Is(err, bad) {
+	fails := func(context.Context, *scenarios.Scenario, bool) (TryResult, error) { return TryResult{}, bad }
+	if _, _, err := Reduce(context.Background(), failing(), "c", fails, Options{}); !errors.Is(err, bad) {
 		t.Errorf("the error of a try: %v", err)
 	}
 }
@@ -114,13 +114,13 @@ func TestReduceEnds(t *testing.T) {
 func TestAnInstantGetsNoLength(t *testing.T) {
 	base := failing()
 	base.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, At: time.Second, Chance: 1, Of: scenarios.Nodes{Server: true}}}
-	try := func(_ context.Context, s *scenarios.Scenario, _ bool) (Tried, error) {
+	try := func(_ context.Context, s *scenarios.Scenario, _ bool) (TryResult, error) {
 		if len(s.Faults) == 0 {
-			return Tried{}, nil
+			return TryResult{}, nil
 		}
-		return Tried{Causes: []string{"lost"}}, nil
+		return TryResult{Causes: []string{"lost"}}, nil
 	}
-	got, _, err := Reduce(context.Background(), base, "lost", try, Limits{})
+	got, _, err := Reduce(context.Background(), base, "lost", try, Options{})
 	if err != nil || len(got.Faults) != 1 || got.Faults[0].For != 0 {
 		t.Errorf("%+v and %v, want the one step, without a length", got.Faults, err)
 	}

@@ -11,13 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"bluetrace/nodes"
-	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 	"bluetrace/sim/shrink"
-	"bluetrace/sim/world"
 )
 
 // formed has every phone of every draw send beacons in one form.
@@ -37,7 +34,7 @@ func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.
 // was left to them.
 func BenchmarkSwarm(b *testing.B) {
 	base := classroom(b)
-	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	const turn = 100 // seeds: the end of a turn, where one of two waits, is short beside it
 	for _, form := range []scenarios.Form{scenarios.FormSplit, scenarios.FormSingle} {
 		b.Run(string(form), func(b *testing.B) {
@@ -71,7 +68,7 @@ func (s *speed) run(b *testing.B, base *scenarios.Scenario, form scenarios.Form,
 	sum := NewSummary()
 	began, used := time.Now(), cpuTime(b)
 	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: seeds.Seeds(), Jobs: workers,
-		Marks: true, Engine: formed(form), Each: sum.Add})
+		Situations: true, Engine: formed(form), OnOutcome: sum.Add})
 	if err != nil || len(sum.Failures) > 0 {
 		b.Fatal(err, sum.Failures)
 	}
@@ -103,7 +100,7 @@ func BenchmarkDraw(b *testing.B) {
 // BenchmarkShrink makes drawn lessons small that fail with a planted cause, which
 // faults alone bring about: an upload breaks. One iteration is one of them.
 func BenchmarkShrink(b *testing.B) {
-	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const cause = "an upload breaks"
 	causes := func(r *reports.Run) []string {
@@ -112,7 +109,7 @@ func BenchmarkShrink(b *testing.B) {
 		}
 		return []string{cause}
 	}
-	try := shrink.InVirtualTime(sim.Options{WithoutDelays: true}, causes, error.Error)
+	try := shrink.VirtualTry(sim.Options{WithoutDelays: true}, causes, error.Error)
 	base := classroom(b)
 	var took time.Duration
 	runs, steps, phones, seed := 0, 0, 0, uint64(0)
@@ -120,7 +117,7 @@ func BenchmarkShrink(b *testing.B) {
 		seed++
 		s, _ := Draw(base, seed)
 		began := time.Now()
-		_, report, err := shrink.Reduce(context.Background(), s, cause, try, shrink.Limits{Seeds: []uint64{1, 2, 3, 4, 5}})
+		_, report, err := shrink.Reduce(context.Background(), s, cause, try, shrink.Options{Seeds: []uint64{1, 2, 3, 4, 5}})
 		switch {
 		case errors.Is(err, shrink.ErrNotFailing):
 			continue
@@ -129,7 +126,7 @@ func BenchmarkShrink(b *testing.B) {
 		}
 		done++
 		took += time.Since(began)
-		runs, steps, phones = runs+report.Tries, steps+report.Steps, phones+report.Phones
+		runs, steps, phones = runs+report.Runs, steps+report.Steps, phones+report.Phones
 	}
 	n := float64(b.N)
 	b.ReportMetric(took.Seconds()/n, "s/shrink")
@@ -138,32 +135,23 @@ func BenchmarkShrink(b *testing.B) {
 	b.ReportMetric(float64(phones)/n, "phones")
 }
 
-// BenchmarkChecks is the same seeds with the checks, without them, and with the
-// marks beside them: what watching costs.
-func BenchmarkChecks(b *testing.B) {
+// BenchmarkSituations runs the same seeds with the situations and without them.
+func BenchmarkSituations(b *testing.B) {
 	base := classroom(b)
-	defer debug.SetGCPercent(debug.SetGCPercent(GarbagePercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, c := range []struct {
-		name   string
-		marks  bool
-		listen func(world.Watcher, world.Story) (world.Watcher, world.Story)
+		name       string
+		situations bool
 	}{
-		{"none", false, func(_ world.Watcher, st world.Story) (world.Watcher, world.Story) { return blind{}, st }},
-		{"checks", false, nil},
-		{"checks and marks", true, nil},
+		{"invariants", false},
+		{"invariants and situations", true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			engine := func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
-				if c.listen != nil {
-					o.Listen = c.listen
-				}
-				return sim.Run(ctx, s, o)
-			}
 			s := NewSummary()
 			used := cpuTime(b)
 			err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{1, uint64(b.N)}.Seeds(), Jobs: 1,
-				Marks: c.marks, Engine: engine, Each: s.Add})
+				Situations: c.situations, OnOutcome: s.Add})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -171,39 +159,3 @@ func BenchmarkChecks(b *testing.B) {
 		})
 	}
 }
-
-// blind sees nothing.
-type blind struct{}
-
-func (blind) Accepted(int64, nodes.Conn)                                     {}
-func (blind) ServerRead(int64, nodes.Conn, []byte)                           {}
-func (blind) ServerSent(int64, nodes.Conn, []byte)                           {}
-func (blind) ServerPrinted(int64, string)                                    {}
-func (blind) ServerRestarted(int64)                                          {}
-func (blind) BeaconSent(int64, uint32, *[protocol.BeaconSize]byte)           {}
-func (blind) DatagramsForged(int64, uint32)                                  {}
-func (blind) Judged(int64, uint32, uint32, *nodes.PhoneEffect)               {}
-func (blind) Stepped(int64, uint32, *nodes.ContactLog)                       {}
-func (blind) DatagramSent(int64, int64)                                      {}
-func (blind) DatagramLost(int64)                                             {}
-func (blind) DatagramArrived(int64)                                          {}
-func (blind) Doubled(int64, int64)                                           {}
-func (blind) DatagramDropped(int64)                                          {}
-func (blind) FaultApplied(int64, bool, string)                               {}
-func (blind) DatagramChanged(int64, uint32)                                  {}
-func (blind) PhoneStopped(int64, uint32)                                     {}
-func (blind) PhoneStarted(int64, uint32, *nodes.ContactLog)                  {}
-func (blind) Written(int64, uint32, []nodes.StoredContact)                   {}
-func (blind) ServerStopped(int64)                                            {}
-func (blind) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
-func (blind) StoreAsked(int64, []nodes.Record)                               {}
-func (blind) StoreDone(int64, []nodes.Record, error)                         {}
-func (blind) ClockSet(int64, uint32, time.Duration, int64, float64)          {}
-func (blind) StoreAnswered(int64, nodes.Conn)                                {}
-func (blind) PhoneOpened(int64, uint32)                                      {}
-func (blind) PhoneTyped(int64, uint32, string)                               {}
-func (blind) PhoneConnects(int64, uint32, nodes.Conn)                        {}
-func (blind) PhoneSent(int64, uint32, []byte)                                {}
-func (blind) PhonePrinted(int64, uint32, string)                             {}
-func (blind) SessionMoved(int64, uint32, uint32)                             {}
-func (blind) FaultInForce(int64, world.FaultKind, bool)                      {}

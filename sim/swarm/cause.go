@@ -9,10 +9,10 @@ import (
 	"bluetrace/scenarios"
 )
 
-// naming knows the phones whose names tell one seed's failure from another's.
-type naming struct{ phones *regexp.Regexp }
+// causeNames knows the phones whose names tell one seed's failure from another's.
+type causeNames struct{ phones *regexp.Regexp }
 
-func newNaming(base *scenarios.Scenario) *naming {
+func newCauseNames(base *scenarios.Scenario) *causeNames {
 	words := []string{regexp.QuoteMeta(mallory)}
 	for _, g := range base.Phones {
 		word := regexp.QuoteMeta(g.Name)
@@ -22,13 +22,13 @@ func newNaming(base *scenarios.Scenario) *naming {
 		words = append(words, word)
 	}
 	slices.SortFunc(words, func(a, b string) int { return len(b) - len(a) })
-	return &naming{regexp.MustCompile(`(?: to )?\b(?:` + strings.Join(words, "|") + `)\b(?: \(program [0-9]+\))?`)}
+	return &causeNames{regexp.MustCompile(`(?: to )?\b(?:` + strings.Join(words, "|") + `)\b(?: \(program [0-9]+\))?`)}
 }
 
-// plain is a text without what differs from run to run: whose it is, to whom it
+// normalize is a text without what differs from run to run: whose it is, to whom it
 // was said, and what the function of that name takes out.
-func (n *naming) plain(text string) string {
-	return plain(n.phones.ReplaceAllStringFunc(text, func(name string) string {
+func (n *causeNames) normalize(text string) string {
+	return normalize(n.phones.ReplaceAllStringFunc(text, func(name string) string {
 		if strings.HasPrefix(name, " to ") {
 			return ""
 		}
@@ -41,26 +41,26 @@ const livenessCause = "liveness: "
 
 // causeOf names a failure so that the same failure of another seed has the same
 // name: the check, and what was found without what differs from run to run.
-func (n *naming) causeOf(c *reports.Check) string {
-	found := n.plain(c.Found)
+func (n *causeNames) causeOf(c *reports.Check) string {
+	found := n.normalize(c.Found)
 	if found == "" {
 		found = "nothing"
 	}
 	if c.Kind == reports.InvariantCheck {
 		return c.Name + ": " + found
 	}
-	return livenessCause + afterPhone(c.Name) + ": " + found
+	return livenessCause + stepAction(c.Name) + ": " + found
 }
 
-// afterPhone is what a step of liveness does, without when and by whom, and what
+// stepAction is what a step of liveness does, without when and by whom, and what
 // it expects.
-func afterPhone(step string) string {
+func stepAction(step string) string {
 	_, what, ok := strings.Cut(step, "phone: ")
 	if ok {
 		_, what, ok = strings.Cut(what, ", ")
 	}
 	if !ok {
-		return plain(step)
+		return normalize(step)
 	}
 	what, _, _ = strings.Cut(what, ", ")
 	return what
@@ -78,8 +78,8 @@ var (
 // longestCause is how much of what was found is part of a cause, in bytes.
 const longestCause = 160
 
-// plain takes numbers, times, and quoted texts that are not always the same, out of the first line of a text.
-func plain(text string) string {
+// normalize takes numbers, times, and quoted texts that are not always the same, out of the first line of a text.
+func normalize(text string) string {
 	text = texts.ReplaceAllStringFunc(firstLine(text), func(quoted string) string {
 		if fixed.MatchString(quoted) {
 			return quoted

@@ -11,7 +11,7 @@ import (
 // TestCauses: what differs from seed to seed is not part of a cause, what tells
 // two failures apart is.
 func TestCauses(t *testing.T) {
-	n := newNaming(classroom(t))
+	n := newCauseNames(classroom(t))
 	invariant := func(name, found string) *reports.Check {
 		return &reports.Check{Kind: reports.InvariantCheck, Name: name, Found: found}
 	}
@@ -42,7 +42,7 @@ func TestCauses(t *testing.T) {
 	for _, name := range []string{"teacher", "pupil-12", "mallory"} {
 		why := "virtual: " + name + " wants to be woken at 5 ns, before now"
 		for _, err := range []error{&sim.Broken{Why: why}, errors.New(why)} {
-			if got, want := broken(n, err).Cause, "the run breaks: virtual: … wants to be woken at # ns, before now"; got != want {
+			if got, want := brokenFailure(n, err).Cause, "the run breaks: virtual: … wants to be woken at # ns, before now"; got != want {
 				t.Errorf("cause %q, want %q", got, want)
 			}
 		}

@@ -13,14 +13,14 @@ import (
 // longestTrace is how much of a run's trace is kept to be compared, in bytes.
 const longestTrace = 256 << 20
 
-// Diverged runs a scenario twice more and says where the two runs part: the first
+// firstDifference runs a scenario twice more and says where the two runs part: the first
 // line of their traces that differs, which begins with its virtual time.
-func Diverged(ctx context.Context, s *scenarios.Scenario, engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)) string {
-	var a kept
+func firstDifference(ctx context.Context, s *scenarios.Scenario, engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)) string {
+	var a traceBuffer
 	if _, err := engine(ctx, s, sim.Options{Trace: &a}); err != nil && !errors.Is(err, errFull) {
 		return "; with a trace it broke: " + firstLine(err.Error())
 	}
-	b := comparer{want: a.Bytes()}
+	b := traceComparer{want: a.Bytes()}
 	_, err := engine(ctx, s, sim.Options{Trace: &b})
 	switch {
 	case b.found != "":
@@ -36,24 +36,24 @@ func Diverged(ctx context.Context, s *scenarios.Scenario, engine func(context.Co
 // errFull ends a run whose trace was enough.
 var errFull = errors.New("enough of the trace was seen")
 
-// kept is the beginning of a trace.
-type kept struct{ bytes.Buffer }
+// traceBuffer is the beginning of a trace.
+type traceBuffer struct{ bytes.Buffer }
 
-func (k *kept) Write(p []byte) (int, error) {
+func (k *traceBuffer) Write(p []byte) (int, error) {
 	if k.Len()+len(p) > longestTrace {
 		return 0, errFull
 	}
 	return k.Buffer.Write(p)
 }
 
-// comparer takes a trace as long as it is as wanted.
-type comparer struct {
+// traceComparer takes a trace as long as it is as wanted.
+type traceComparer struct {
 	want  []byte
 	found string // the lines that differ
 	begun []byte // of a line
 }
 
-func (c *comparer) Write(p []byte) (int, error) {
+func (c *traceComparer) Write(p []byte) (int, error) {
 	for rest := p; len(rest) > 0; {
 		line, after, whole := bytes.Cut(rest, []byte("\n"))
 		c.begun = append(c.begun, line...)

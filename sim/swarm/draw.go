@@ -18,20 +18,20 @@ type Plan struct {
 	Drawn  []string      `json:"drawn"`   // a line each
 }
 
-// hand draws one scenario.
-type hand struct {
+// generator draws one scenario.
+type generator struct {
 	*rand.Rand
-	s       *scenarios.Scenario
-	plan    Plan
-	phones  int   // of the file; those behind are adversaries
-	callers []int // phones with an account
+	s           *scenarios.Scenario
+	plan        Plan
+	phones      int   // of the file; those behind are adversaries
+	withAccount []int // phones with an account
 	// late is how long after the heal a step may still act that waits for the
 	// moment of another.
-	late time.Duration
+	actionsAfterHeal time.Duration
 	// behind is how long after the heal a slow way may still carry what waits.
-	behind time.Duration
-	wrongs []scenarios.Fault // what puts clocks right at the heal
-	names  []string          // of the phones
+	backlogAfterHeal time.Duration
+	clockCorrections []scenarios.Fault // what puts clocks right at the heal
+	names            []string          // of the phones
 }
 
 // Bounds of what is drawn.
@@ -49,35 +49,35 @@ const (
 // behind Plan.Heal. The file of that scenario (AppendYAML) is the same run.
 func Draw(base *scenarios.Scenario, seed uint64) (*scenarios.Scenario, Plan) {
 	src := virtual.Stream(seed, "swarm", base.Name)
-	h := &hand{Rand: rand.New(&src)}
+	h := &generator{Rand: rand.New(&src)}
 	h.size(base)
 	h.s.Seed, h.plan.Seed = seed, seed
-	h.calm()
+	h.baseline()
 	h.settings()
-	h.beginning()
+	h.startTime()
 	h.safety()
-	h.fit()
+	h.reconcile()
 	h.liveness()
 	return h.s, h.plan
 }
 
 // note keeps what was drawn.
-func (h *hand) note(format string, args ...any) {
+func (h *generator) note(format string, args ...any) {
 	h.plan.Drawn = append(h.plan.Drawn, fmt.Sprintf(format, args...))
 }
 
-// one in n is true.
-func (h *hand) one(n int) bool { return h.IntN(n) == 0 }
+// oneIn in n is true.
+func (h *generator) oneIn(n int) bool { return h.IntN(n) == 0 }
 
 // between draws a duration from least to most, in whole milliseconds.
-func (h *hand) between(least, most time.Duration) time.Duration {
+func (h *generator) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(h.Int64N(int64(max(most-least, 0)/time.Millisecond)+1))*time.Millisecond
 }
 
-func (h *hand) duration(all ...time.Duration) time.Duration { return all[h.IntN(len(all))] }
+func (h *generator) duration(all ...time.Duration) time.Duration { return all[h.IntN(len(all))] }
 
 // size draws how many phones of each group take part.
-func (h *hand) size(base *scenarios.Scenario) {
+func (h *generator) size(base *scenarios.Scenario) {
 	all := 0
 	for _, g := range base.Phones {
 		all += g.Count
@@ -103,7 +103,7 @@ func (h *hand) size(base *scenarios.Scenario) {
 	for _, g := range h.s.Phones {
 		for range g.Count {
 			if g.Account != "none" {
-				h.callers = append(h.callers, i)
+				h.withAccount = append(h.withAccount, i)
 			}
 			i++
 		}
@@ -114,25 +114,25 @@ func (h *hand) size(base *scenarios.Scenario) {
 }
 
 // settings draws timings, delays and forms.
-func (h *hand) settings() {
+func (h *generator) settings() {
 	s := h.s
-	if h.one(2) {
+	if h.oneIn(2) {
 		s.Server.BlockDuration = h.duration(time.Second, 10*time.Second, 60*time.Second)
 		s.Server.TempIDLifetime = h.duration(leastLifetime, time.Minute, 15*time.Minute)
 		h.note("server: block_duration %v, tempid_lifetime %v", s.Server.BlockDuration, s.Server.TempIDLifetime)
 	}
 	s.Server.TempIDLifetime = max(s.Server.TempIDLifetime, leastLifetime)
-	if h.one(4) {
+	if h.oneIn(4) {
 		s.Server.LoginTimeout = h.duration(10*time.Second, 30*time.Second, 2*time.Minute)
 		s.Server.IdleTimeout = h.duration(time.Minute, 5*time.Minute, time.Hour)
 		h.note("server: login_timeout %v, idle_timeout %v", s.Server.LoginTimeout, s.Server.IdleTimeout)
 	}
 	s.Server.IdleTimeout = max(s.Server.IdleTimeout, leastIdle)
-	if h.one(6) {
+	if h.oneIn(6) {
 		s.Server.MaxUpload = []int{3, 30, 3000}[h.IntN(3)]
 		h.note("server: max_upload %d", s.Server.MaxUpload)
 	}
-	if h.one(3) {
+	if h.oneIn(3) {
 		s.Server.DiskDelay = h.delay(50 * time.Millisecond)
 		h.note("server: disk delay %s", s.Server.DiskDelay)
 	}
@@ -142,66 +142,68 @@ func (h *hand) settings() {
 	h.groups()
 }
 
-func (h *hand) network() {
+func (h *generator) network() {
 	n := &h.s.Network
-	if h.one(2) {
+	if h.oneIn(2) {
 		n.TCP.Delay, n.UDP.Delay = h.delay(200*time.Millisecond), h.delay(50*time.Millisecond)
 		h.note("network: tcp delay %s, udp delay %s", n.TCP.Delay, n.UDP.Delay)
 	}
-	h.unlessHealed(n)
+	h.networkFaults(n)
 }
 
-// unlessHealed makes faults, which are over at the heal, of what the file's
+// networkFaults makes faults, which are over at the heal, of what the file's
 // network does for the whole run: a login in pieces is refused, as it should be.
-func (h *hand) unlessHealed(n *scenarios.Network) {
+func (h *generator) networkFaults(n *scenarios.Network) {
 	heal := h.plan.Heal
 	if lose := n.UDP.Lose; lose > 0 {
-		h.fault(scenarios.Fault{Kind: scenarios.FaultLose, Chance: lose, For: heal, From: anybody(), To: anybody()})
+		h.addFault(scenarios.Fault{Kind: scenarios.FaultLose, Chance: lose, For: heal, From: anyNode(), To: anyNode()})
 	}
 	if split := n.TCP.Split; split > 0 {
-		h.fault(scenarios.Fault{Kind: scenarios.FaultPieces, Chance: 1, Bytes: split, For: heal, Of: anybody()})
+		h.addFault(scenarios.Fault{Kind: scenarios.FaultPieces, Chance: 1, Bytes: split, For: heal, Of: anyNode()})
 	}
 	if d := n.TCP.Join; d > 0 {
-		h.fault(scenarios.Fault{Kind: scenarios.FaultJoin, Chance: 1, Delay: scenarios.Distribution{Min: d, Max: d}, For: heal, Of: anybody()})
+		h.addFault(scenarios.Fault{Kind: scenarios.FaultJoin, Chance: 1, Delay: scenarios.Distribution{Min: d, Max: d}, For: heal, Of: anyNode()})
 	}
 	n.UDP.Lose, n.TCP.Split, n.TCP.Join = 0, 0, 0
 }
 
-func (h *hand) groups() {
+func (h *generator) groups() {
 	h.s.Phones = slices.Clone(h.s.Phones)
 	for i := range h.s.Phones {
 		g := &h.s.Phones[i]
-		if h.one(3) {
+		if h.oneIn(3) {
 			g.Retention = h.duration(15*time.Second, time.Minute, 3*time.Minute)
 			h.note("%s: retention %v", g.Name, g.Retention)
 		}
-		if h.one(4) {
+		if h.oneIn(4) {
 			g.Form = []scenarios.Form{scenarios.FormSplit, scenarios.FormSingle}[h.IntN(2)]
 			h.note("%s: beacon %s", g.Name, g.Form)
 		}
 	}
 }
 
-// changing are zones whose clocks change: by an hour to the north and the south,
+// zonesWithChanges are zones whose clocks change: by an hour to the north and the south,
 // and by half an hour.
-func changing() []string { return []string{"Europe/London", "Australia/Sydney", "Australia/Lord_Howe"} }
+func zonesWithChanges() []string {
+	return []string{"Europe/London", "Australia/Sydney", "Australia/Lord_Howe"}
+}
 
-// beginning has some seeds begin shortly before clocks change in their zone.
-func (h *hand) beginning() {
+// startTime has some seeds begin shortly before clocks change in their zone.
+func (h *generator) startTime() {
 	s := h.s
-	if !h.one(6) {
+	if !h.oneIn(6) {
 		return
 	}
 	zone := s.Zone
 	_, change := time.Unix(s.Start, 0).In(zone).ZoneBounds()
 	if change.IsZero() {
 		var err error
-		if zone, err = scenarios.Zone(changing()[h.IntN(len(changing()))]); err != nil {
+		if zone, err = scenarios.Zone(zonesWithChanges()[h.IntN(len(zonesWithChanges()))]); err != nil {
 			panic(err) // they are in the program
 		}
 		_, change = time.Unix(s.Start, 0).In(zone).ZoneBounds()
 	}
-	if h.one(2) { // the one after that goes the other way
+	if h.oneIn(2) { // the one after that goes the other way
 		_, change = change.ZoneBounds()
 	}
 	if change.IsZero() {
@@ -214,7 +216,7 @@ func (h *hand) beginning() {
 }
 
 // delay draws a distribution of delays below most.
-func (h *hand) delay(most time.Duration) scenarios.Distribution {
+func (h *generator) delay(most time.Duration) scenarios.Distribution {
 	switch d := h.between(time.Millisecond, most); h.IntN(3) {
 	case 0:
 		return scenarios.Distribution{Min: d, Max: d}
@@ -225,8 +227,8 @@ func (h *hand) delay(most time.Duration) scenarios.Distribution {
 	}
 }
 
-func anybody() scenarios.Nodes { return scenarios.Nodes{Any: true} }
+func anyNode() scenarios.Nodes { return scenarios.Nodes{Any: true} }
 
-func server() scenarios.Nodes { return scenarios.Nodes{Server: true} }
+func serverNode() scenarios.Nodes { return scenarios.Nodes{Server: true} }
 
-func phone(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }
+func phoneNode(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }

@@ -123,7 +123,7 @@ func TestEverythingIsOverAtTheHeal(t *testing.T) {
 		for seed := range uint64(60) {
 			s, plan := Draw(base, seed)
 			for i := range s.Faults {
-				if why := outlasts(&s.Faults[i], plan.Heal); why != "" {
+				if why := notHealed(&s.Faults[i], plan.Heal); why != "" {
 					t.Errorf("%s, seed %d: %s: %s", base.Name, seed, s.Faults[i].Text, why)
 				}
 			}
@@ -132,7 +132,7 @@ func TestEverythingIsOverAtTheHeal(t *testing.T) {
 					t.Errorf("%s, seed %d: %s: not over at %v", base.Name, seed, a.Text, plan.Heal)
 				}
 			}
-			if off := clocksAtHeal(s, plan.Heal); len(off) > 0 {
+			if off := clockErrorsAtHeal(s, plan.Heal); len(off) > 0 {
 				t.Errorf("%s, seed %d: clocks are wrong by %v after the heal", base.Name, seed, off)
 			}
 		}

@@ -9,13 +9,13 @@ import (
 // errands are what liveness takes for granted: that all is healed and over by
 // then, and that nobody does something before what it needs was done. A
 // smaller scenario without it fails in a right program as well.
-type errands struct {
+type preconditions struct {
 	heal    time.Duration
 	longest time.Duration // of blocks, logins left half done, and logs
 }
 
-func errandsOf(drawn *scenarios.Scenario, heal time.Duration) *errands {
-	return &errands{heal, longestOf(drawn)}
+func preconditionsOf(drawn *scenarios.Scenario, heal time.Duration) *preconditions {
+	return &preconditions{heal, longestOf(drawn)}
 }
 
 func longestOf(s *scenarios.Scenario) time.Duration {
@@ -26,24 +26,24 @@ func longestOf(s *scenarios.Scenario) time.Duration {
 	return longest
 }
 
-// lacks says what a candidate does not have; empty: it has all.
-func (e *errands) lacks(s *scenarios.Scenario) string {
+// missing says what a candidate does not have; empty: it has all.
+func (e *preconditions) missing(s *scenarios.Scenario) string {
 	if longestOf(s) > e.longest {
 		return "what was before the heal may not be over"
 	}
 	for i := range s.Faults {
-		if why := outlasts(&s.Faults[i], e.heal); why != "" {
+		if why := notHealed(&s.Faults[i], e.heal); why != "" {
 			return why
 		}
 	}
-	if len(clocksAtHeal(s, e.heal)) > 0 {
+	if len(clockErrorsAtHeal(s, e.heal)) > 0 {
 		return "clocks are wrong after the heal"
 	}
-	return undone(s)
+	return firstUnprepared(s)
 }
 
-// undone is the first step of liveness whose own conditions were taken away.
-func undone(s *scenarios.Scenario) string {
+// firstUnprepared is the first step of liveness whose own conditions were taken away.
+func firstUnprepared(s *scenarios.Scenario) string {
 	in, has, heard := map[int]bool{}, map[int]bool{}, map[int]bool{}
 	for i := range s.Script {
 		st := &s.Script[i]
@@ -79,8 +79,8 @@ func undone(s *scenarios.Scenario) string {
 	return ""
 }
 
-// outlasts says how a fault is not over at the heal; empty: it is over.
-func outlasts(f *scenarios.Fault, heal time.Duration) string {
+// notHealed says how a fault is not over at the heal; empty: it is over.
+func notHealed(f *scenarios.Fault, heal time.Duration) string {
 	switch {
 	case f.Kind == scenarios.FaultClock:
 		if f.At > heal {
@@ -100,9 +100,9 @@ func outlasts(f *scenarios.Fault, heal time.Duration) string {
 	return ""
 }
 
-// clocksAtHeal is by how much each node's clock is wrong then, when it is by more
+// clockErrorsAtHeal is by how much each node's clock is wrong then, when it is by more
 // than a microsecond.
-func clocksAtHeal(s *scenarios.Scenario, heal time.Duration) map[int]time.Duration {
+func clockErrorsAtHeal(s *scenarios.Scenario, heal time.Duration) map[int]time.Duration {
 	off := map[int]time.Duration{}
 	for i := range s.Faults {
 		f := &s.Faults[i]

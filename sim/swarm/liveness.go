@@ -27,37 +27,37 @@ const (
 // upload, each when the TempID is issued, or the beacon heard, that it needs, and
 // all that once all is healed, every block over, every log empty and no program
 // at the prompt for a password of a login that was left half done.
-func (h *hand) liveness() {
-	at := h.plan.Heal + h.late + h.behind + recovery +
+func (h *generator) liveness() {
+	at := h.plan.Heal + h.actionsAfterHeal + h.backlogAfterHeal + recovery +
 		max(h.s.Server.BlockDuration, h.s.Server.LoginTimeout, h.longestRetention())
-	n := time.Duration(len(h.callers))
+	n := time.Duration(len(h.withAccount))
 	each := min(apart, round/max(n, 1))
 	tempID := []scenarios.Pattern{{Text: "/" + aTempID.String() + "/", Re: aTempID}}
-	for i, p := range h.callers {
-		h.expectStep(p, after("", at+time.Duration(i)*each), "", &scenarios.Step{Login: &scenarios.Login{Kind: "right"}, Text: "login: right"},
+	for i, p := range h.withAccount {
+		h.expectStep(p, atOffset("", at+time.Duration(i)*each), "", &scenarios.Step{Login: &scenarios.Login{Kind: "right"}, Text: "login: right"},
 			scenarios.StepExpect{Phone: p, Replies: exactly(protocol.Welcome)})
 	}
 	at += round + answering
-	for i, p := range h.callers {
-		h.expectStep(p, after("", at+time.Duration(i)*each), issued(i), command(scenarios.VerbDownload, nil),
+	for i, p := range h.withAccount {
+		h.expectStep(p, atOffset("", at+time.Duration(i)*each), issued(i), command(scenarios.VerbDownload, nil),
 			scenarios.StepExpect{Phone: p, Replies: tempID})
 	}
-	last := len(h.callers) - 1
-	for i, p := range h.callers {
+	last := len(h.withAccount) - 1
+	for i, p := range h.withAccount {
 		if last == 0 {
 			break // it is alone
 		}
-		to := h.callers[(i+1)%len(h.callers)]
-		h.expectStep(p, after(issued(i), settling), heard(i), command(scenarios.VerbBeacon, []int{to}),
+		to := h.withAccount[(i+1)%len(h.withAccount)]
+		h.expectStep(p, atOffset(issued(i), settling), heard(i), command(scenarios.VerbBeacon, []int{to}),
 			scenarios.StepExpect{Phone: to, Prints: exactly("The beacon is valid.")})
 	}
 	one := min(1, max(last, 0))
-	for i, p := range h.callers {
+	for i, p := range h.withAccount {
 		ready := issued(i)
 		if last > 0 {
-			ready = heard((i + last) % len(h.callers)) // of the neighbour who beacons to it
+			ready = heard((i + last) % len(h.withAccount)) // of the neighbour who beacons to it
 		}
-		h.expectStep(p, after(ready, settling), "", command(scenarios.VerbUpload, nil),
+		h.expectStep(p, atOffset(ready, settling), "", command(scenarios.VerbUpload, nil),
 			scenarios.StepExpect{Phone: p, Entries: &one, Resolved: &one})
 	}
 	h.s.Length = at + round + 3*answering + 2*settling
@@ -69,14 +69,14 @@ func issued(caller int) string { return fmt.Sprintf("live-issued-%d", caller+1) 
 
 func heard(caller int) string { return fmt.Sprintf("live-heard-%d", caller+1) }
 
-// after is so long after a moment; "" is the start of the run.
-func after(moment string, d time.Duration) scenarios.When {
+// atOffset is so long after a moment; "" is the start of the run.
+func atOffset(moment string, d time.Duration) scenarios.When {
 	return scenarios.When{Label: moment, Offset: d}
 }
 
 var aTempID = regexp.MustCompile("^[0-9]{20}$")
 
-func (h *hand) longestRetention() time.Duration {
+func (h *generator) longestRetention() time.Duration {
 	var longest time.Duration
 	for _, g := range h.s.Phones {
 		longest = max(longest, g.Retention)
@@ -92,7 +92,7 @@ func command(v scenarios.Verb, to []int) *scenarios.Step {
 
 // expectStep appends a step of liveness, with a name for its moment if one waits
 // for it.
-func (h *hand) expectStep(phone int, at scenarios.When, as string, st *scenarios.Step, e scenarios.StepExpect) {
+func (h *generator) expectStep(phone int, at scenarios.When, as string, st *scenarios.Step, e scenarios.StepExpect) {
 	st.Phone, st.At, st.As = phone, at, as
 	st.Text = fmt.Sprintf("at: %v, phone: %s, %s", at, h.names[phone], st.Text)
 	e.Within = answering

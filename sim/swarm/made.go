@@ -8,19 +8,19 @@ import (
 	"bluetrace/scenarios"
 )
 
-// mark begins the comment of a scenario file that a swarm wrote.
-const mark = "sim swarm: "
+// generatedMark begins the comment of a scenario file that a swarm wrote.
+const generatedMark = "sim swarm: "
 
-// IsMade says whether a scenario file, of which this is the beginning, was
+// IsGenerated says whether a scenario file, of which this is the beginning, was
 // written by a swarm, so that another may replace it.
-func IsMade(file []byte) bool { return bytes.HasPrefix(file, []byte("# "+mark)) }
+func IsGenerated(file []byte) bool { return bytes.HasPrefix(file, []byte("# "+generatedMark)) }
 
-// MadeLength is how much of a file IsMade wants to see, in bytes.
-const MadeLength = len("# " + mark)
+// GeneratedPrefixLength is how much of a file IsMade wants to see, in bytes.
+const GeneratedPrefixLength = len("# " + generatedMark)
 
 // DrawnFile is the file of the scenario that a seed drew, which will stand at path.
 func DrawnFile(base *scenarios.Scenario, seed uint64, path string) []byte {
 	drawn, _ := Draw(base, seed)
 	drawn.File = path // from there it names recorded contacts
-	return drawn.AppendYAML(fmt.Appendf(nil, "# %s\n", reports.Plain(fmt.Sprintf("%sdrawn with seed %d of %s", mark, seed, base.File))))
+	return drawn.AppendYAML(fmt.Appendf(nil, "# %s\n", reports.Escape(fmt.Sprintf("%sdrawn with seed %d of %s", generatedMark, seed, base.File))))
 }

@@ -32,7 +32,7 @@ func ReadJSON(r io.Reader) (*Summary, error) {
 	if s.Kind != kind {
 		return nil, fmt.Errorf("this is no JSON result of a swarm: its kind is %q, not %q", s.Kind, kind)
 	}
-	if err := s.Check(); err != nil {
+	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("the JSON result of a swarm is wrong: %w", err)
 	}
 	switch {
@@ -45,15 +45,15 @@ func ReadJSON(r io.Reader) (*Summary, error) {
 	return s, nil
 }
 
-// Check says what contradicts itself, or is beyond all bounds.
-func (s *Summary) Check() error {
-	counts := []uint64{s.Runs, s.Failed, s.Twice, s.Events, s.VirtualMs, s.MoreCauses}
+// Validate says what contradicts itself, or is beyond all bounds.
+func (s *Summary) Validate() error {
+	counts := []uint64{s.Runs, s.Failed, s.Repeated, s.Events, s.VirtualMs, s.MoreCauses}
 	for _, list := range [][]reports.KindCount{s.Faults, s.Adversaries} {
 		for _, k := range list {
 			counts = append(counts, k.Count)
 		}
 	}
-	for _, m := range s.Marks {
+	for _, m := range s.Situations {
 		counts = append(counts, m.Count)
 	}
 	most := slices.Max(counts)
@@ -64,8 +64,8 @@ func (s *Summary) Check() error {
 		return fmt.Errorf("wall_seconds %g are not from 0 to %d", s.WallSeconds, mostSeconds)
 	case s.Jobs < 0 || s.Jobs > mostJobs:
 		return fmt.Errorf("jobs %d are not from 0 to %d", s.Jobs, mostJobs)
-	case s.Twice > s.Runs:
-		return fmt.Errorf("of %d runs %d were run twice", s.Runs, s.Twice)
+	case s.Repeated > s.Runs:
+		return fmt.Errorf("of %d runs %d were run twice", s.Runs, s.Repeated)
 	}
 	if err := checkRanges(s.Ranges); err != nil {
 		return err
@@ -105,7 +105,7 @@ func (s *Summary) checkFiles() error {
 			return fmt.Errorf("of %d runs of %q %d failed", f.Runs, f.File, f.Failed)
 		}
 		names[f.File] = true
-		all = joined(all, f.Ranges)
+		all = mergeRanges(all, f.Ranges)
 		if runs, failed = runs+f.Runs, failed+f.Failed; runs > mostCount {
 			return errors.New("its files have more runs than can have been run")
 		}
@@ -147,7 +147,7 @@ func (s *Summary) checkFailures() error {
 			return fmt.Errorf("the cause %q has %d runs of %d that failed", g.Cause, g.Runs, s.Failed)
 		case at != nil && !(*at >= 0 && *at <= mostSeconds) || g.Plan.Heal < 0:
 			return fmt.Errorf("the cause %q came at no time that there is", g.Cause)
-		case slices.ContainsFunc(g.Also, func(a Also) bool { return a.Runs > g.Runs }):
+		case slices.ContainsFunc(g.Later, func(a LaterCause) bool { return a.Runs > g.Runs }):
 			return fmt.Errorf("behind the cause %q is one of more runs", g.Cause)
 		case !s.ran(g.File, g.Seed):
 			return fmt.Errorf("the cause %q is of seed %d of %q, which was not run", g.Cause, g.Seed, g.File)

@@ -12,7 +12,8 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
-	"bluetrace/sim/marks"
+	"bluetrace/sim/event"
+	"bluetrace/sim/situations"
 )
 
 // Options of a swarm.
@@ -22,14 +23,14 @@ type Options struct {
 	Jobs  int                   // workers; 1 or more
 	// Twice has every seed that it divides run a second time, by another worker if
 	// there is one: both runs must be the same. 0: none.
-	Twice  uint64
-	Limits Limits
+	RepeatEvery uint64
+	Limits      Limits
 	// Marks has the situations of sim/marks counted, but in second runs, so that
 	// listening is seen to change nothing.
-	Marks bool
+	Situations bool
 	// Each is called with every outcome, in the order of seeds and files, whatever
 	// the jobs.
-	Each func(*Outcome)
+	OnOutcome func(*Outcome)
 	// Engine runs a scenario; nil: sim.Run.
 	Engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
 }
@@ -39,7 +40,7 @@ type Limits struct {
 	Events uint64        // 0: no limit
 	Wall   time.Duration // of real time; 0: no limit
 	// After is time.After, or a test's.
-	After func(time.Duration) <-chan time.Time
+	Timer func(time.Duration) <-chan time.Time
 }
 
 // Outcome is what one seed of one file came to.
@@ -50,8 +51,8 @@ type Outcome struct {
 	Digest         string
 	Events         uint64
 	VirtualSeconds float64
-	Twice          bool          // it was run a second time
-	Marks          *marks.Counts // nil: nobody listened
+	Repeated       bool               // it was run a second time
+	Situations     *situations.Counts // nil if they were not observed
 
 	Faults      []reports.KindCount
 	Adversaries []reports.KindCount
@@ -97,7 +98,7 @@ func Run(ctx context.Context, o Options) error {
 			workers++
 			all.Go(func() {
 				for j := range jobs {
-					j.done <- o.one(ctx, &j)
+					j.done <- o.runJob(ctx, &j)
 				}
 			})
 		}
@@ -106,27 +107,27 @@ func Run(ctx context.Context, o Options) error {
 	all.Go(func() {
 		defer close(queue)
 		defer close(jobs)
-		o.deal(ctx, give, queue)
+		o.dispatch(ctx, give, queue)
 	})
 	for p := range queue {
 		out := <-p.first.done
 		if p.second != nil {
-			out = o.compared(ctx, out, <-p.second.done)
+			out = o.compareRuns(ctx, out, <-p.second.done)
 		}
-		if out != nil && o.Each != nil {
-			o.Each(out)
+		if out != nil && o.OnOutcome != nil {
+			o.OnOutcome(out)
 		}
 	}
 	all.Wait()
 	return ctx.Err()
 }
 
-// deal gives out the runs in their order until the context ends.
-func (o *Options) deal(ctx context.Context, give func(job), queue chan<- pair) {
+// dispatch gives out the runs in their order until the context ends.
+func (o *Options) dispatch(ctx context.Context, give func(job), queue chan<- pair) {
 	for seed := range o.Seeds {
 		for _, b := range o.Bases {
-			p := pair{first: job{b, seed, o.Marks, make(chan *Outcome, 1)}}
-			if o.Twice > 0 && seed%o.Twice == 0 {
+			p := pair{first: job{b, seed, o.Situations, make(chan *Outcome, 1)}}
+			if o.RepeatEvery > 0 && seed%o.RepeatEvery == 0 {
 				p.second = &job{b, seed, false, make(chan *Outcome, 1)}
 			}
 			select {
@@ -143,7 +144,7 @@ func (o *Options) deal(ctx context.Context, give func(job), queue chan<- pair) {
 }
 
 // one runs a seed; nil when it was interrupted.
-func (o *Options) one(ctx context.Context, j *job) *Outcome {
+func (o *Options) runJob(ctx context.Context, j *job) *Outcome {
 	if ctx.Err() != nil {
 		return nil
 	}
@@ -151,28 +152,28 @@ func (o *Options) one(ctx context.Context, j *job) *Outcome {
 	out := &Outcome{Base: j.base, Plan: plan, Verdict: reports.Failed}
 	options := sim.Options{WithoutDelays: true}
 	if j.marks {
-		seen := marks.New(marks.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
-		options.Listen, options.Applied = seen.Between, seen.Applied
-		out.Marks = &seen.Counts
+		d := situations.New(situations.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
+		options.Observers = []event.Subscription{{Observer: d, Kinds: situations.Kinds()}}
+		out.Situations = &d.Counts
 	}
-	r, err := o.bounded(ctx, s, options)
-	endless, isEndless := errors.AsType[*Endless](err)
+	r, err := o.runWithinLimits(ctx, s, options)
+	endless, isEndless := errors.AsType[*LimitExceeded](err)
 	switch {
 	case isEndless:
-		out.Failures = []Failure{neverEnds(endless)}
+		out.Failures = []Failure{limitFailure(endless)}
 		return out
 	case ctx.Err() != nil && (err != nil || r.Run.Verdict == reports.Interrupted):
 		return nil
 	case err != nil:
-		out.Failures = []Failure{broken(newNaming(j.base), err)}
+		out.Failures = []Failure{brokenFailure(newCauseNames(j.base), err)}
 		return out
 	}
-	out.take(&r.Run)
+	out.setResult(&r.Run)
 	return out
 }
 
-// take takes over what a run came to.
-func (out *Outcome) take(r *reports.Run) {
+// setResult takes over what a run came to.
+func (out *Outcome) setResult(r *reports.Run) {
 	out.Verdict, out.Digest, out.VirtualSeconds, out.Events = r.Verdict, r.Digest, r.VirtualSeconds, r.Events
 	out.Faults, out.Adversaries = r.Faults, r.Adversaries
 	out.Failures = failures(r, out.Base)
@@ -182,7 +183,7 @@ func (out *Outcome) take(r *reports.Run) {
 func failures(r *reports.Run, base *scenarios.Scenario) []Failure {
 	var all []Failure
 	seen := map[string]bool{}
-	n := newNaming(base)
+	n := newCauseNames(base)
 	for i := range r.Checks {
 		c := &r.Checks[i]
 		if c.Verdict != reports.Failed {
@@ -197,33 +198,33 @@ func failures(r *reports.Run, base *scenarios.Scenario) []Failure {
 	return all
 }
 
-// compared is a run with a failure when its second one was another; nil when
+// compareRuns is a run with a failure when its second one was another; nil when
 // either was interrupted.
-func (o *Options) compared(ctx context.Context, a, b *Outcome) *Outcome {
+func (o *Options) compareRuns(ctx context.Context, a, b *Outcome) *Outcome {
 	if a == nil || b == nil {
 		return nil
 	}
-	a.Twice = true
+	a.Repeated = true
 	switch {
 	case a.Digest == b.Digest || a.Digest == "": // without a digest its own failure says why
 		return a
 	case b.Digest == "" && len(b.Failures) > 0:
 		f := b.Failures[0]
 		f.Check.Found = "in a second run: " + f.Check.Found
-		a.fail(f)
+		a.addFailure(f)
 		return a
 	}
 	s, _ := Draw(a.Base, a.Plan.Seed)
-	a.fail(Failure{Cause: "a second run was another one", Check: reports.Check{
-		Kind: reports.InvariantCheck, Name: SameRun, Verdict: reports.Failed, Times: 1,
+	a.addFailure(Failure{Cause: "a second run was another one", Check: reports.Check{
+		Kind: reports.InvariantCheck, Name: SameRun, Verdict: reports.Failed, Evaluations: 1,
 		Expected: "digest " + a.Digest,
-		Found:    fmt.Sprintf("digest %s%s", b.Digest, Diverged(ctx, s, o.Engine)),
+		Found:    fmt.Sprintf("digest %s%s", b.Digest, firstDifference(ctx, s, o.Engine)),
 	}})
 	return a
 }
 
-// fail adds a failure that outweighs the others.
-func (out *Outcome) fail(f Failure) {
+// addFailure adds a failure that outweighs the others.
+func (out *Outcome) addFailure(f Failure) {
 	out.Verdict = reports.Failed
 	out.Failures = slices.Insert(out.Failures, 0, f)
 }
@@ -235,25 +236,25 @@ const (
 	breaks  = "the run breaks: "
 )
 
-// broken is the failure of a run that could not be done.
-func broken(n *naming, err error) Failure {
-	f := Failure{Cause: breaks + n.plain(firstLine(err.Error()))}
-	f.Check = reports.Check{Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
+// brokenFailure is the failure of a run that could not be done.
+func brokenFailure(n *causeNames, err error) Failure {
+	f := Failure{Cause: breaks + n.normalize(firstLine(err.Error()))}
+	f.Check = reports.Check{Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Evaluations: 1,
 		Expected: "an outcome", Found: err.Error()}
 	if b, ok := errors.AsType[*sim.Broken](err); ok {
-		f.Cause = breaks + n.plain(firstLine(b.Why))
-		f.Check.Around = linesOf(b.Stack)
+		f.Cause = breaks + n.normalize(firstLine(b.Why))
+		f.Check.LastEvents = linesOf(b.Stack)
 	}
 	return f
 }
 
-func neverEnds(e *Endless) Failure {
+func limitFailure(e *LimitExceeded) Failure {
 	cause := "the run does not end"
 	if e.Wall > 0 {
 		cause = fmt.Sprintf("the run was not finished in %v of real time", e.Wall)
 	}
 	return Failure{Cause: cause, Check: reports.Check{
-		Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Times: 1,
+		Kind: reports.InvariantCheck, Name: RunEnds, Verdict: reports.Failed, Evaluations: 1,
 		Expected: "an end", Found: e.Error(),
 	}}
 }

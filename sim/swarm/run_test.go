@@ -45,7 +45,7 @@ func swarmOf(t *testing.T, o Options) *Summary {
 	if o.Bases == nil {
 		o.Bases = []*scenarios.Scenario{classroom(t)}
 	}
-	o.Each = s.Add
+	o.OnOutcome = s.Add
 	if err := Run(context.Background(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestJobsDoNotChangeResults(t *testing.T) {
 	for name, engine := range map[string]func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error){"made up": madeUp, "real": nil} {
 		var got [2]string
 		for i, jobs := range []int{1, 4} {
-			got[i] = jsonOf(t, swarmOf(t, Options{Seeds: Range{1, 12}.Seeds(), Jobs: jobs, Twice: 4, Engine: engine}))
+			got[i] = jsonOf(t, swarmOf(t, Options{Seeds: Range{1, 12}.Seeds(), Jobs: jobs, RepeatEvery: 4, Engine: engine}))
 		}
 		if diff := cmp.Diff(got[0], got[1]); diff != "" {
 			t.Errorf("%s: one worker (-) and four (+):\n%s", name, diff)
@@ -93,7 +93,7 @@ func TestOutcomesComeInOrder(t *testing.T) {
 	}
 	var got []string
 	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{&a, &b}, Seeds: Range{1, 4}.Seeds(), Jobs: 3, Engine: slowFirst,
-		Each: func(o *Outcome) { got = append(got, fmt.Sprint(o.Base.File, o.Plan.Seed)) }})
+		OnOutcome: func(o *Outcome) { got = append(got, fmt.Sprint(o.Base.File, o.Plan.Seed)) }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,7 +120,7 @@ func TestFailuresAreGrouped(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
-	if also := s.Sorted()[0].Also; !slices.Equal(also, []Also{{"liveness: login: right: nothing", 1}}) {
+	if also := s.Sorted()[0].Later; !slices.Equal(also, []LaterCause{{"liveness: login: right: nothing", 1}}) {
 		t.Errorf("behind the first cause are %+v", also)
 	}
 }
@@ -143,7 +143,7 @@ func TestTheEarliestFailureIsTheCause(t *testing.T) {
 	}})
 	var got []string
 	for _, g := range s.Sorted() {
-		got = append(got, fmt.Sprint(g.Cause, " ", g.Runs, " ", g.Also))
+		got = append(got, fmt.Sprint(g.Cause, " ", g.Runs, " ", g.Later))
 	}
 	want := []string{"late: it 1 []", "early: it 1 [{late: it 1}]", "liveness: step: it 2 [{late: it 2} {end: it 1}]"}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -154,8 +154,8 @@ func TestTheEarliestFailureIsTheCause(t *testing.T) {
 // TestHalvesMergeToTheWhole, in either order and through JSON.
 func TestHalvesMergeToTheWhole(t *testing.T) {
 	of := func(first, last uint64) *Summary {
-		s := swarmOf(t, Options{Seeds: Range{first, last}.Seeds(), Jobs: 2, Twice: 5, Engine: madeUp})
-		s.Marks = []Mark{{Name: "a crash", About: "x", Count: last - first + 1}, {Name: "never", About: "y"}}
+		s := swarmOf(t, Options{Seeds: Range{first, last}.Seeds(), Jobs: 2, RepeatEvery: 5, Engine: madeUp})
+		s.Situations = []Situation{{Name: "a crash", About: "x", Count: last - first + 1}, {Name: "never", About: "y"}}
 		return s
 	}
 	whole := jsonOf(t, of(1, 40))
@@ -183,7 +183,7 @@ func TestRangesAreJoined(t *testing.T) {
 		{[]Range{{8, 9}}, []Range{{2, 2}}, []Range{{2, 2}, {8, 9}}},
 		{nil, []Range{{2, 2}}, []Range{{2, 2}}},
 	} {
-		if got := joined(slices.Clone(c.a), c.b); !slices.Equal(got, c.want) {
+		if got := mergeRanges(slices.Clone(c.a), c.b); !slices.Equal(got, c.want) {
 			t.Errorf("%v and %v are %v, want %v", c.a, c.b, got, c.want)
 		}
 	}
@@ -194,7 +194,7 @@ func TestWhatWasFoundIsKept(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := NewSummary()
 	err := Run(ctx, Options{Bases: []*scenarios.Scenario{classroom(t)}, Seeds: Range{1, 1 << 40}.Seeds(), Jobs: 1,
-		Each: s.Add, Engine: func(ctx context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		OnOutcome: s.Add, Engine: func(ctx context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 			if sc.Seed == 8 {
 				stop()
 			}
@@ -224,7 +224,7 @@ func TestARunThatBreaksIsAFailure(t *testing.T) {
 		t.Fatalf("%d runs, %d causes: %+v", s.Runs, len(g), s.Failures)
 	}
 	want := "the run breaks: virtual: event at # ns is before now"
-	if g[0].Cause != want || g[0].Runs != 2 || g[0].Seed != 4 || !slices.Equal(g[0].Check.Around, []string{"goroutine 1", "world.go:7"}) {
+	if g[0].Cause != want || g[0].Runs != 2 || g[0].Seed != 4 || !slices.Equal(g[0].Check.LastEvents, []string{"goroutine 1", "world.go:7"}) {
 		t.Errorf("the first group is %+v, want %q of seed 4, twice, with its stack", g[0], want)
 	}
 }
@@ -236,7 +236,7 @@ func TestARunWithoutEndIsAFailure(t *testing.T) {
 	times <- time.Time{}
 	hang := make(chan struct{})
 	defer close(hang)
-	limits := Limits{Events: 100, Wall: time.Minute, After: func(d time.Duration) <-chan time.Time {
+	limits := Limits{Events: 100, Wall: time.Minute, Timer: func(d time.Duration) <-chan time.Time {
 		if d != time.Minute {
 			t.Errorf("asked for %v", d)
 		}
@@ -272,7 +272,7 @@ func TestARunWithoutEndIsAFailure(t *testing.T) {
 // TestAnotherRunIsAFailure: the event and its time are named.
 func TestAnotherRunIsAFailure(t *testing.T) {
 	var runs atomic.Int64
-	s := swarmOf(t, Options{Seeds: Range{10, 10}.Seeds(), Jobs: 2, Twice: 10,
+	s := swarmOf(t, Options{Seeds: Range{10, 10}.Seeds(), Jobs: 2, RepeatEvery: 10,
 		Engine: func(_ context.Context, _ *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 			n := runs.Add(1)
 			if o.Trace != nil {
@@ -290,8 +290,8 @@ func TestAnotherRunIsAFailure(t *testing.T) {
 	if found := s.Failures[0].Check.Found; !strings.HasSuffix(found, want) {
 		t.Errorf("found %q, want the end %q", found, want)
 	}
-	if s.Twice != 1 {
-		t.Errorf("%d runs twice, want 1", s.Twice)
+	if s.Repeated != 1 {
+		t.Errorf("%d runs twice, want 1", s.Repeated)
 	}
 }
 
@@ -309,8 +309,8 @@ func TestASecondRunThatDoesNotEndIsNotAnother(t *testing.T) {
 		},
 	} {
 		var runs atomic.Int64
-		s := swarmOf(t, Options{Seeds: Range{10, 10}.Seeds(), Jobs: 1, Twice: 10,
-			Limits: Limits{Wall: 2 * time.Minute, After: func(time.Duration) <-chan time.Time { return expired }},
+		s := swarmOf(t, Options{Seeds: Range{10, 10}.Seeds(), Jobs: 1, RepeatEvery: 10,
+			Limits: Limits{Wall: 2 * time.Minute, Timer: func(time.Duration) <-chan time.Time { return expired }},
 			Engine: func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error) {
 				if runs.Add(1) == 2 {
 					return second()
@@ -329,7 +329,7 @@ func TestAnInterruptGetsThrough(t *testing.T) {
 	hang := make(chan struct{})
 	defer close(hang)
 	err := Run(ctx, Options{Bases: []*scenarios.Scenario{classroom(t)}, Seeds: Range{1, 9}.Seeds(), Jobs: 2,
-		Limits: Limits{Wall: time.Hour, After: time.After},
+		Limits: Limits{Wall: time.Hour, Timer: time.After},
 		Engine: func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error) {
 			stop()
 			<-hang

@@ -10,27 +10,27 @@ import (
 
 // safety draws errands of the phones, strings of them, faults and adversaries, all
 // until the heal.
-func (h *hand) safety() {
-	h.errands()
-	h.strings()
-	for _, k := range h.kinds() {
+func (h *generator) safety() {
+	h.userActions()
+	h.sequences()
+	for _, k := range h.faultKinds() {
 		for range 1 + h.IntN(3) {
 			f := h.drawFault(k)
-			h.fault(f)
-			h.worse(&f)
+			h.addFault(f)
+			h.addFollowUpCrash(&f)
 		}
 	}
-	if h.one(2) {
+	if h.oneIn(2) {
 		h.adversaries()
 	}
 }
 
-// worse has nodes whose disk is in trouble crash meanwhile, and those whose clock
+// addFollowUpCrash has nodes whose disk is in trouble crash meanwhile, and those whose clock
 // was stepped soon after it: what such a fault does shows only at the next start.
-func (h *hand) worse(f *scenarios.Fault) {
+func (h *generator) addFollowUpCrash(f *scenarios.Fault) {
 	disk := f.Kind == scenarios.FaultDisk && f.Every == 0
 	step := f.Kind == scenarios.FaultClock && f.Step != 0
-	if !disk && !step || h.one(2) {
+	if !disk && !step || h.oneIn(2) {
 		return
 	}
 	most := h.plan.Heal - f.At
@@ -40,12 +40,12 @@ func (h *hand) worse(f *scenarios.Fault) {
 	after := h.between(0, min(most/2, h.duration(time.Second, 20*time.Second, 2*time.Minute)))
 	c := scenarios.Fault{Kind: scenarios.FaultCrash, Chance: 1, Of: f.Of, At: f.At + after, Unsynced: h.unsynced()}
 	c.For = h.between(time.Millisecond, min(h.plan.Heal-c.At, 20*time.Second))
-	h.fault(c)
+	h.addFault(c)
 }
 
-// kinds draws which faults are on: of some seeds none or one alone, so that what
+// faultKinds draws which faults are on: of some seeds none or one alone, so that what
 // one of them hides from another is seen.
-func (h *hand) kinds() []scenarios.FaultKind {
+func (h *generator) faultKinds() []scenarios.FaultKind {
 	all := []scenarios.FaultKind{
 		scenarios.FaultLose, scenarios.FaultDelay, scenarios.FaultDuplicate, scenarios.FaultReorder,
 		scenarios.FaultCorrupt, scenarios.FaultTruncate, scenarios.FaultCut, scenarios.FaultSlow,
@@ -58,25 +58,25 @@ func (h *hand) kinds() []scenarios.FaultKind {
 	return all[:[]int{0, 1, 1, 2, 3, 4, 6, 10}[h.IntN(8)]]
 }
 
-// errands are commands that people type when they please, some of them with a
+// userActions are commands that people type when they please, some of them with a
 // fault on their heels.
-func (h *hand) errands() {
-	if len(h.callers) == 0 {
+func (h *generator) userActions() {
+	if len(h.withAccount) == 0 {
 		return
 	}
-	many, struck := h.IntN(4*min(len(h.callers), 12)), 0
-	heels := h.one(2)
+	many, struck := h.IntN(4*min(len(h.withAccount), 12)), 0
+	heels := h.oneIn(2)
 	for range many {
-		st := scenarios.Step{Phone: h.callers[h.IntN(len(h.callers))], Optional: true}
+		st := scenarios.Step{Phone: h.withAccount[h.IntN(len(h.withAccount))], Optional: true}
 		st.At.Offset = h.between(0, h.plan.Heal-time.Millisecond)
-		h.errand(&st)
-		if heels && h.one(2) {
+		h.drawAction(&st)
+		if heels && h.oneIn(2) {
 			struck++
 			st.As = fmt.Sprintf("errand-%d", struck)
 		}
 		h.s.Script = append(h.s.Script, st)
 		if st.As != "" {
-			h.onItsHeels(&st)
+			h.faultAfterAction(&st)
 		}
 	}
 	if many > 0 {
@@ -84,8 +84,8 @@ func (h *hand) errands() {
 	}
 }
 
-func (h *hand) errand(st *scenarios.Step) {
-	if h.one(3) {
+func (h *generator) drawAction(st *scenarios.Step) {
+	if h.oneIn(3) {
 		kind := []string{"right", "right", "wrong", "wrong", "half", "unknown"}[h.IntN(6)]
 		st.Login, st.Text = login(kind), "login: "+kind
 		return
@@ -109,10 +109,10 @@ func login(kind string) *scenarios.Login {
 	return l
 }
 
-// onItsHeels has a fault begin shortly after an errand: while it is under way,
+// faultAfterAction has a fault begin shortly after an errand: while it is under way,
 // or just over.
-func (h *hand) onItsHeels(errand *scenarios.Step) {
-	f := scenarios.Fault{Chance: 1, Of: phone(errand.Phone)}
+func (h *generator) faultAfterAction(errand *scenarios.Step) {
+	f := scenarios.Fault{Chance: 1, Of: phoneNode(errand.Phone)}
 	kinds := []scenarios.FaultKind{scenarios.FaultCrash, scenarios.FaultCrash, scenarios.FaultReset, scenarios.FaultCut, scenarios.FaultPause,
 		scenarios.FaultStall, scenarios.FaultHalfClose, scenarios.FaultSwitchOff, scenarios.FaultDisk}
 	f.Kind = kinds[h.IntN(len(kinds))]
@@ -121,17 +121,17 @@ func (h *hand) onItsHeels(errand *scenarios.Step) {
 		f.Kind = kinds[h.IntN(4)]
 		soon = h.duration(200*time.Millisecond, time.Second, 5*time.Second)
 	}
-	if f.Kind != scenarios.FaultSwitchOff && h.one(2) {
-		f.Of = server()
+	if f.Kind != scenarios.FaultSwitchOff && h.oneIn(2) {
+		f.Of = serverNode()
 	}
 	f.For = h.between(time.Millisecond, h.duration(50*time.Millisecond, time.Second, 20*time.Second))
 	switch f.Kind {
 	case scenarios.FaultCrash:
 		f.Unsynced = h.unsynced()
 	case scenarios.FaultCut:
-		f.From = anybody()
+		f.From = anyNode()
 	case scenarios.FaultDisk:
-		h.disk(&f)
+		h.diskFault(&f)
 	case scenarios.FaultReset, scenarios.FaultHalfClose:
 		f.For = 0
 	}
@@ -140,71 +140,71 @@ func (h *hand) onItsHeels(errand *scenarios.Step) {
 	f.Text = h.s.StepFaultText(&f)
 	st.Text = f.Text
 	h.s.Script = append(h.s.Script, st)
-	h.late = max(h.late, st.At.Offset+f.For)
+	h.actionsAfterHeal = max(h.actionsAfterHeal, st.At.Offset+f.For)
 }
 
-func (h *hand) unsynced() string { return []string{"lost", "kept", "torn", "torn"}[h.IntN(4)] }
+func (h *generator) unsynced() string { return []string{"lost", "kept", "torn", "torn"}[h.IntN(4)] }
 
 // drawFault draws one of a kind.
-func (h *hand) drawFault(k scenarios.FaultKind) scenarios.Fault {
+func (h *generator) drawFault(k scenarios.FaultKind) scenarios.Fault {
 	f := scenarios.Fault{Kind: k, Chance: 1}
 	f.At = h.between(0, h.plan.Heal*9/10)
 	f.For = h.length(h.plan.Heal - f.At)
-	if h.one(3) {
+	if h.oneIn(3) {
 		f.At, f.For = 0, h.plan.Heal
 	}
 	switch k {
 	case scenarios.FaultLose, scenarios.FaultDelay, scenarios.FaultDuplicate, scenarios.FaultReorder,
 		scenarios.FaultCorrupt, scenarios.FaultTruncate, scenarios.FaultSlow:
-		h.way(&f)
+		h.trafficFault(&f)
 	case scenarios.FaultCrash, scenarios.FaultSwitchOff, scenarios.FaultPause, scenarios.FaultLeave, scenarios.FaultStall, scenarios.FaultCut:
-		h.stop(&f)
+		h.nodeFault(&f)
 	case scenarios.FaultDisk:
-		f.Of = server()
-		if h.one(3) {
-			f.Of = h.some()
+		f.Of = serverNode()
+		if h.oneIn(3) {
+			f.Of = h.somePhones()
 		}
-		h.disk(&f)
-		if h.one(3) {
-			h.again(&f)
+		h.diskFault(&f)
+		if h.oneIn(3) {
+			h.repeatFault(&f)
 		}
 	case scenarios.FaultClock:
-		h.clock(&f)
+		h.clockFault(&f)
 	default:
-		h.stream(&f)
+		h.connectionFault(&f)
 	}
 	return f
 }
 
 // length draws how long something lasts, short ones more often.
-func (h *hand) length(most time.Duration) time.Duration {
+func (h *generator) length(most time.Duration) time.Duration {
 	return h.between(time.Millisecond, max(time.Millisecond, most/time.Duration(1+h.IntN(20))))
 }
 
 // strength is a share: weak more often than strong.
-func (h *hand) strength() float64 {
+func (h *generator) strength() float64 {
 	return []float64{0.01, 0.02, 0.05, 0.1, 0.3, 0.6, 1}[h.IntN(7)]
 }
 
-// some draws one phone, a few, or all.
-func (h *hand) some() scenarios.Nodes {
+// somePhones draws one phone, a few, or all.
+func (h *generator) somePhones() scenarios.Nodes {
 	switch h.IntN(4) {
 	case 0:
-		return scenarios.Nodes{Phones: h.everyone()}
+		return scenarios.Nodes{Phones: h.allPhones()}
 	case 1:
-		all := h.everyone()
+		all := h.allPhones()
 		h.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
 		all = all[:1+h.IntN(min(len(all), mostNamed))]
 		slices.Sort(all)
 		return scenarios.Nodes{Phones: all}
 	}
-	return phone(h.IntN(h.phones))
+	return phoneNode(h.IntN(h.phones))
 }
 
 // mostNamed are the most phones that are drawn one by one.
 const mostNamed = 20
 
-func (h *hand) everyone() []int {
+func (h *generator) allPhones() []int {
 	all := make([]int, h.phones)
 	for i := range all {
 		all[i] = i
@@ -212,78 +212,78 @@ func (h *hand) everyone() []int {
 	return all
 }
 
-// way draws a fault of what is on its way.
-func (h *hand) way(f *scenarios.Fault) {
+// trafficFault draws a fault of what is on its way.
+func (h *generator) trafficFault(f *scenarios.Fault) {
 	f.Chance = h.strength()
 	switch f.Kind {
 	case scenarios.FaultDelay:
-		f.Delay, f.Stream = h.delay(2*time.Second), h.one(2)
+		f.Delay, f.Stream = h.delay(2*time.Second), h.oneIn(2)
 	case scenarios.FaultReorder:
 		f.Delay = h.delay(200 * time.Millisecond)
 	case scenarios.FaultCorrupt:
-		if h.one(4) {
+		if h.oneIn(4) {
 			f.Bytes = 1 + h.IntN(20)
 		}
 	case scenarios.FaultTruncate:
 		f.Bytes = -1
-		if h.one(4) {
+		if h.oneIn(4) {
 			f.Bytes = h.IntN(20)
 		}
 	case scenarios.FaultSlow:
-		f.Chance, f.Stream = 1, h.one(2)
+		f.Chance, f.Stream = 1, h.oneIn(2)
 		f.Bytes = 50 + h.IntN(5000)
-		if h.one(2) && !f.Stream {
+		if h.oneIn(2) && !f.Stream {
 			f.Room = 100 + h.IntN(2000)
 		}
 	}
-	f.From, f.To = anybody(), anybody()
+	f.From, f.To = anyNode(), anyNode()
 	if f.Stream {
-		h.streamWay(f)
+		h.streamDirection(f)
 		return
 	}
-	if h.one(2) {
-		f.From = h.some()
+	if h.oneIn(2) {
+		f.From = h.somePhones()
 	}
-	if h.one(3) {
-		f.To = h.some()
+	if h.oneIn(3) {
+		f.To = h.somePhones()
 	}
 }
 
-// streamWay draws ends of streams, which go between phones and the server.
-func (h *hand) streamWay(f *scenarios.Fault) {
+// streamDirection draws ends of streams, which go between phones and the server.
+func (h *generator) streamDirection(f *scenarios.Fault) {
 	switch h.IntN(4) {
 	case 0:
-		f.From, f.To = server(), h.some()
+		f.From, f.To = serverNode(), h.somePhones()
 	case 1:
-		f.From, f.To = h.some(), server()
+		f.From, f.To = h.somePhones(), serverNode()
 	case 2:
-		f.To = server()
+		f.To = serverNode()
 	}
 }
 
-// stop draws a fault that stops or cuts off nodes.
-func (h *hand) stop(f *scenarios.Fault) {
-	f.Of = h.some()
-	if f.Kind != scenarios.FaultSwitchOff && f.Kind != scenarios.FaultLeave && h.one(2) {
-		f.Of = server()
+// nodeFault draws a fault that stops or cuts off nodes.
+func (h *generator) nodeFault(f *scenarios.Fault) {
+	f.Of = h.somePhones()
+	if f.Kind != scenarios.FaultSwitchOff && f.Kind != scenarios.FaultLeave && h.oneIn(2) {
+		f.Of = serverNode()
 	}
 	switch f.Kind {
 	case scenarios.FaultCrash:
 		f.Unsynced = h.unsynced()
 	case scenarios.FaultCut:
 		f.OneWay = []string{"", "", "in", "out"}[h.IntN(4)]
-		f.From = anybody()
-		if h.one(3) {
-			f.From = h.some()
+		f.From = anyNode()
+		if h.oneIn(3) {
+			f.From = h.somePhones()
 		}
 	}
-	if h.one(2) {
-		h.again(f)
+	if h.oneIn(2) {
+		h.repeatFault(f)
 	}
 }
 
-// again has a fault come again and again; none that would outlast the heal.
-func (h *hand) again(f *scenarios.Fault) {
+// repeatFault has a fault come again and again; none that would outlast the heal.
+func (h *generator) repeatFault(f *scenarios.Fault) {
 	f.At = h.between(0, h.plan.Heal/4)
 	f.Every = max(h.length(h.plan.Heal), time.Second)
 	f.For = h.between(time.Millisecond, min(f.Every-time.Millisecond, 20*time.Second))
@@ -297,7 +297,7 @@ func (h *hand) again(f *scenarios.Fault) {
 	}
 }
 
-func (h *hand) disk(f *scenarios.Fault) {
+func (h *generator) diskFault(f *scenarios.Fault) {
 	f.Disk = []string{"full", "slow", "failing", "fsync"}[h.IntN(4)]
 	switch f.Disk {
 	case "slow":
@@ -307,18 +307,18 @@ func (h *hand) disk(f *scenarios.Fault) {
 		return
 	}
 	f.Chance = h.strength()
-	if h.one(4) {
+	if h.oneIn(4) {
 		f.Skip, f.Count = h.IntN(4), 1+h.IntN(3)
 	}
 }
 
-func (h *hand) clock(f *scenarios.Fault) {
-	f.Of = h.some()
-	if h.one(3) {
-		f.Of = server()
+func (h *generator) clockFault(f *scenarios.Fault) {
+	f.Of = h.somePhones()
+	if h.oneIn(3) {
+		f.Of = serverNode()
 	}
 	off := h.between(time.Millisecond, h.duration(time.Second, time.Minute, 2*time.Hour, 48*time.Hour))
-	if h.one(2) {
+	if h.oneIn(2) {
 		off = -off
 	}
 	f.For = 0
@@ -335,13 +335,13 @@ func (h *hand) clock(f *scenarios.Fault) {
 	}
 }
 
-// stream draws a fault of connections.
-func (h *hand) stream(f *scenarios.Fault) {
-	switch f.Of = h.some(); {
-	case h.one(4):
-		f.Of = server()
-	case h.one(4) && (f.Kind == scenarios.FaultPieces || f.Kind == scenarios.FaultJoin):
-		f.Of = anybody()
+// connectionFault draws a fault of connections.
+func (h *generator) connectionFault(f *scenarios.Fault) {
+	switch f.Of = h.somePhones(); {
+	case h.oneIn(4):
+		f.Of = serverNode()
+	case h.oneIn(4) && (f.Kind == scenarios.FaultPieces || f.Kind == scenarios.FaultJoin):
+		f.Of = anyNode()
 	}
 	switch f.Kind {
 	case scenarios.FaultPieces:
@@ -350,7 +350,7 @@ func (h *hand) stream(f *scenarios.Fault) {
 		d := h.between(time.Millisecond, 300*time.Millisecond)
 		f.Delay = scenarios.Distribution{Min: d, Max: d}
 	case scenarios.FaultReset:
-		if f.For = 0; h.one(2) {
+		if f.For = 0; h.oneIn(2) {
 			f.For = h.length(h.plan.Heal - f.At)
 			f.Chance = h.strength() / 4
 		}

@@ -33,22 +33,22 @@ func (r Range) size() uint64 { return r.Last - r.First + 1 }
 // a seed, so that a commit's hash is a seed that every program can write.
 const HashDigits = 12
 
-// Asked is a range as somebody wrote it.
-type Asked struct {
+// SeedRange is a range as somebody wrote it.
+type SeedRange struct {
 	Range
-	Open      bool // it was written without an end; Last is then the last seed that there is
-	Shortened bool // First is the beginning of a longer number
+	Unbounded bool // it was written without an end; Last is then the last seed that there is
+	Truncated bool // First is the beginning of a longer number
 }
 
 // ParseRange reads A-B, A+N (N seeds from A on), A- (without end) and A. A and B
 // are decimal numbers, or hexadecimal ones with 0x. A hexadecimal A that is larger
 // than a seed counts with its first HashDigits digits, but in A-B.
-func ParseRange(text string) (Asked, error) {
+func ParseRange(text string) (SeedRange, error) {
 	first, last, dash := strings.Cut(text, "-")
 	first, many, plus := strings.Cut(first, "+")
-	var r Asked
+	var r SeedRange
 	var err error
-	if r.First, r.Shortened, err = parseSeed(first); err != nil {
+	if r.First, r.Truncated, err = parseSeed(first); err != nil {
 		return r, err
 	}
 	switch {
@@ -64,12 +64,12 @@ func ParseRange(text string) (Asked, error) {
 		}
 		r.Last = r.First + n - 1
 	case dash && last == "":
-		r.Last, r.Open = math.MaxUint64, true
+		r.Last, r.Unbounded = math.MaxUint64, true
 	case dash:
 		if r.Last, err = parseNumber(last); err != nil {
 			return r, err
 		}
-		if r.Shortened {
+		if r.Truncated {
 			return r, tooLarge(first)
 		}
 		if r.Last < r.First {

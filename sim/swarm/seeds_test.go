@@ -8,11 +8,11 @@ import (
 
 func TestRanges(t *testing.T) {
 	const all = math.MaxUint64
-	for text, want := range map[string]Asked{
-		"1-100": {Range: Range{1, 100}}, "7": {Range: Range{7, 7}}, "5-": {Range: Range{5, all}, Open: true},
+	for text, want := range map[string]SeedRange{
+		"1-100": {Range: Range{1, 100}}, "7": {Range: Range{7, 7}}, "5-": {Range: Range{5, all}, Unbounded: true},
 		"10+5": {Range: Range{10, 14}}, "0x10-0x1f": {Range: Range{16, 31}},
-		"0x630fbe9c0ffee0123456789abcdef0123456789a+3": {Range: Range{0x630fbe9c0ffe, 0x630fbe9c0ffe + 2}, Shortened: true},
-		"0x630fbe9c0ffee0123456789abcdef0123456789a-":  {Range: Range{0x630fbe9c0ffe, all}, Open: true, Shortened: true},
+		"0x630fbe9c0ffee0123456789abcdef0123456789a+3": {Range: Range{0x630fbe9c0ffe, 0x630fbe9c0ffe + 2}, Truncated: true},
+		"0x630fbe9c0ffee0123456789abcdef0123456789a-":  {Range: Range{0x630fbe9c0ffe, all}, Unbounded: true, Truncated: true},
 		"18446744073709551615":                         {Range: Range{all, all}},
 		"18446744073709551615-18446744073709551615":    {Range: Range{all, all}},
 		"18446744073709551614+2":                       {Range: Range{all - 1, all}},

@@ -23,12 +23,12 @@ func TestWhatIsNotShrunk(t *testing.T) {
 	last := s.Script[len(s.Script)-1]
 	g := &Group{Cause: "liveness: do: Upload_contact_log: nothing", Seed: 2, File: base.File,
 		Check: reports.Check{Kind: reports.ExpectationCheck, Name: last.Text, Expected: "an upload", Found: "nothing"}}
-	if _, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Limits{Tries: 5}); err == nil || !strings.Contains(err.Error(), "seed 2 of") {
+	if _, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Options{MaxRuns: 5}); err == nil || !strings.Contains(err.Error(), "seed 2 of") {
 		t.Errorf("a run that holds was shrunk: %v", err)
 	}
 	for _, name := range []string{RunEnds, SameRun} {
 		g.Cause, g.Check.Name = "x", name
-		if small, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Limits{}); small != nil || err != nil {
+		if small, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Options{}); small != nil || err != nil {
 			t.Errorf("%q was shrunk: %v, %v", name, small, err)
 		}
 	}
@@ -47,9 +47,9 @@ func lesson(t *testing.T, cause string, fails func(*scenarios.Scenario) []string
 		s, plan = Draw(base, seed)
 	}
 	g := &Group{Cause: cause, Seed: plan.Seed, File: base.File, Check: reports.Check{Kind: reports.InvariantCheck, Expected: "that of the swarm", Found: "at 9 s"}}
-	sh := &shrinking{group: g, naming: newNaming(base), name: "found-x", path: "x.yaml", kept: []*scenarios.Scenario{s},
-		try: func(_ context.Context, s *scenarios.Scenario, record bool) (shrink.Tried, error) {
-			t := shrink.Tried{Causes: fails(s)}
+	sh := &shrinking{group: g, naming: newCauseNames(base), name: "found-x", path: "x.yaml", kept: []*scenarios.Scenario{s},
+		try: func(_ context.Context, s *scenarios.Scenario, record bool) (shrink.TryResult, error) {
+			t := shrink.TryResult{Causes: fails(s)}
 			if record {
 				t.Recording.Steps = s.Script
 			}
@@ -70,7 +70,7 @@ func TestWhatOnlyAnAdversaryShows(t *testing.T) {
 		}
 		return nil
 	})
-	small, err := sh.shrink(context.Background(), s, plan, shrink.Limits{})
+	small, err := sh.shrink(context.Background(), s, plan, shrink.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func TestWhatOnlyAnAdversaryShows(t *testing.T) {
 	if !regexp.MustCompile(`^\((1 phone|2 phones), 1 step or fault; \d+ runs\)$`).MatchString(small.Note) { // whom it is done to, and by whom
 		t.Errorf("noted is %q", small.Note)
 	}
-	if text := string(small.File); !strings.Contains(text, "expected what is small, found at 1 s") || strings.Contains(text, "that of the swarm") || !IsMade(small.File) {
+	if text := string(small.File); !strings.Contains(text, "expected what is small, found at 1 s") || strings.Contains(text, "that of the swarm") || !IsGenerated(small.File) {
 		t.Errorf("the file tells of another run:\n%s", text)
 	}
 }
@@ -103,7 +103,7 @@ func TestTheLastGoodOneIsWritten(t *testing.T) {
 		return nil
 	})
 	sh.path, sh.kept = "read.yaml", []*scenarios.Scenario{s}
-	small, err := sh.shrink(context.Background(), s, plan, shrink.Limits{})
+	small, err := sh.shrink(context.Background(), s, plan, shrink.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,8 +116,8 @@ func TestTheLastGoodOneIsWritten(t *testing.T) {
 // TestErrands: a candidate for liveness has all that liveness takes for granted.
 func TestErrands(t *testing.T) {
 	s, plan := Draw(classroom(t), 2)
-	e := errandsOf(s, plan.Heal)
-	if why := e.lacks(s); why != "" {
+	e := preconditionsOf(s, plan.Heal)
+	if why := e.missing(s); why != "" {
 		t.Fatalf("what was drawn lacks: %s", why)
 	}
 	first := func(s *scenarios.Scenario, fits func(*scenarios.Step) bool) int {
@@ -147,12 +147,12 @@ func TestErrands(t *testing.T) {
 			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultLose, Chance: 1}}
 		}, true},
 		"a wrong clock": {func(s *scenarios.Scenario) {
-			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, Of: server()}}
+			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, Of: serverNode()}}
 		}, true},
 	} {
 		smaller := *s
 		c.change(&smaller)
-		if why := e.lacks(&smaller); (why != "") != c.lacks {
+		if why := e.missing(&smaller); (why != "") != c.lacks {
 			t.Errorf("without %s: lacks %q", name, why)
 		}
 	}
@@ -163,7 +163,7 @@ func TestDrawsHaveTheirErrands(t *testing.T) {
 	for _, base := range library(t) {
 		for seed := range uint64(40) {
 			s, plan := Draw(base, seed)
-			if why := errandsOf(s, plan.Heal).lacks(s); why != "" {
+			if why := preconditionsOf(s, plan.Heal).missing(s); why != "" {
 				t.Errorf("%s, seed %d: %s", base.Name, seed, why)
 			}
 		}
@@ -175,19 +175,19 @@ func TestLivenessNeedsACalmRunThatHolds(t *testing.T) {
 	s, plan := Draw(classroom(t), 2)
 	cause := livenessCause + "x"
 	for calm, want := range map[string][]string{"": {cause}, cause: {}, livenessCause + "another": {}} {
-		try := becauseOfFaults(func(_ context.Context, s *scenarios.Scenario, _ bool) (shrink.Tried, error) {
+		try := onlyWithFaults(func(_ context.Context, s *scenarios.Scenario, _ bool) (shrink.TryResult, error) {
 			if len(s.Faults) > 0 {
-				return shrink.Tried{Causes: []string{cause}}, nil
+				return shrink.TryResult{Causes: []string{cause}}, nil
 			}
-			return shrink.Tried{Causes: slices.DeleteFunc([]string{calm}, func(c string) bool { return c == "" })}, nil
-		}, cause, errandsOf(s, plan.Heal))
+			return shrink.TryResult{Causes: slices.DeleteFunc([]string{calm}, func(c string) bool { return c == "" })}, nil
+		}, cause, preconditionsOf(s, plan.Heal))
 		got, err := try(context.Background(), s, false)
 		if err != nil || !slices.Equal(got.Causes, want) {
 			t.Errorf("with %q in the calm run: causes %q, %v; want %q", calm, got.Causes, err, want)
 		}
 	}
 	_, plan, sh := lesson(t, cause, func(*scenarios.Scenario) []string { return []string{cause} })
-	if _, err := sh.shrink(context.Background(), s, plan, shrink.Limits{}); !errors.Is(err, errCalm) {
+	if _, err := sh.shrink(context.Background(), s, plan, shrink.Options{}); !errors.Is(err, errFailsWithoutFaults) {
 		t.Errorf("what fails without faults: %v", err)
 	}
 }

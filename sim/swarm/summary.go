@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"bluetrace/reports"
-	"bluetrace/sim/marks"
+	"bluetrace/sim/situations"
 )
 
 // Summary is what a swarm found. Its JSON form is stable: names are only ever
@@ -25,7 +25,7 @@ type Summary struct {
 	Files     []FileRuns `json:"files"`
 	Runs      uint64     `json:"runs"`
 	Failed    uint64     `json:"failed"`
-	Twice     uint64     `json:"twice"` // runs that were run a second time
+	Repeated  uint64     `json:"twice"` // runs that were run a second time
 	Events    uint64     `json:"events"`
 	VirtualMs uint64     `json:"virtual_ms"` // of all runs together
 
@@ -34,7 +34,7 @@ type Summary struct {
 
 	Faults      []reports.KindCount `json:"faults"`
 	Adversaries []reports.KindCount `json:"adversaries"`
-	Marks       []Mark              `json:"marks"`
+	Situations  []Situation         `json:"marks"`
 	Failures    []Group             `json:"failures"`
 	// MoreCauses are failures whose cause was one too many to be kept.
 	MoreCauses uint64 `json:"more_causes,omitempty"`
@@ -48,8 +48,8 @@ type FileRuns struct {
 	Failed uint64  `json:"failed"`
 }
 
-// Mark is a situation that a swarm should come to, and how many times it did.
-type Mark struct {
+// Situation is a situation that a swarm should come to, and how many times it did.
+type Situation struct {
 	Name  string `json:"name"`
 	About string `json:"about"`
 	Count uint64 `json:"count"`
@@ -71,11 +71,11 @@ type Group struct {
 	// ShrunkNote says what is small about it, or why there is none.
 	ShrunkNote string `json:"shrunk_note,omitempty"`
 	// Also are the causes of what failed later in these runs, those of many runs first.
-	Also []Also `json:"also,omitempty"`
+	Later []LaterCause `json:"also,omitempty"`
 }
 
 // Also is a cause that came behind another, and in how many runs.
-type Also struct {
+type LaterCause struct {
 	Cause string `json:"cause"`
 	Runs  uint64 `json:"runs"`
 }
@@ -89,7 +89,7 @@ const kind = "swarm"
 // NewSummary is one of no runs.
 func NewSummary() *Summary {
 	return &Summary{Kind: kind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{}, Faults: []reports.KindCount{},
-		Adversaries: []reports.KindCount{}, Marks: []Mark{}, Failures: []Group{}}
+		Adversaries: []reports.KindCount{}, Situations: []Situation{}, Failures: []Group{}}
 }
 
 // Add takes one outcome.
@@ -101,12 +101,12 @@ func (s *Summary) Add(out *Outcome) {
 	one.Runs, one.Events = 1, out.Events
 	one.VirtualMs = uint64(time.Duration(out.VirtualSeconds * float64(time.Second)).Round(time.Millisecond).Milliseconds())
 	one.Faults, one.Adversaries = out.Faults, out.Adversaries
-	if out.Twice {
-		one.Twice = 1
+	if out.Repeated {
+		one.Repeated = 1
 	}
-	if out.Marks != nil {
-		for i, m := range marks.All() {
-			one.Marks = append(one.Marks, Mark{m.Name(), m.About(), out.Marks[i]})
+	if out.Situations != nil {
+		for i, m := range situations.All() {
+			one.Situations = append(one.Situations, Situation{m.Name(), m.About(), out.Situations[i]})
 		}
 	}
 	if len(out.Failures) > 0 {
@@ -117,24 +117,24 @@ func (s *Summary) Add(out *Outcome) {
 			one.Failures = []Group{{Cause: f.Cause, Runs: 1, Seed: seed, File: out.Base.File, Plan: out.Plan, Check: f.Check}}
 			continue
 		}
-		one.Failures[0].Also = alsoAdded(one.Failures[0].Also, []Also{{f.Cause, 1}})
+		one.Failures[0].Later = mergeLaterCauses(one.Failures[0].Later, []LaterCause{{f.Cause, 1}})
 	}
 	s.Merge(one)
 }
 
 // Merge adds what another swarm of the same build found.
 func (s *Summary) Merge(o *Summary) {
-	s.Verdict = worse(s.Verdict, o.Verdict)
-	s.Ranges = joined(s.Ranges, o.Ranges)
+	s.Verdict = worseVerdict(s.Verdict, o.Verdict)
+	s.Ranges = mergeRanges(s.Ranges, o.Ranges)
 	s.Runs += o.Runs
 	s.Failed += o.Failed
-	s.Twice += o.Twice
+	s.Repeated += o.Repeated
 	s.Events += o.Events
 	s.VirtualMs += o.VirtualMs
 	s.WallSeconds += o.WallSeconds
 	s.Jobs = max(s.Jobs, o.Jobs)
-	s.Faults = added(s.Faults, o.Faults)
-	s.Adversaries = added(s.Adversaries, o.Adversaries)
+	s.Faults = mergeKindCounts(s.Faults, o.Faults)
+	s.Adversaries = mergeKindCounts(s.Adversaries, o.Adversaries)
 	s.MoreCauses += o.MoreCauses
 	for _, f := range o.Files {
 		i := slices.IndexFunc(s.Files, func(g FileRuns) bool { return g.File == f.File })
@@ -142,34 +142,34 @@ func (s *Summary) Merge(o *Summary) {
 			i = len(s.Files)
 			s.Files = append(s.Files, FileRuns{File: f.File})
 		}
-		s.Files[i].Ranges = joined(s.Files[i].Ranges, f.Ranges)
+		s.Files[i].Ranges = mergeRanges(s.Files[i].Ranges, f.Ranges)
 		s.Files[i].Runs += f.Runs
 		s.Files[i].Failed += f.Failed
 	}
-	for _, m := range o.Marks {
-		i := slices.IndexFunc(s.Marks, func(n Mark) bool { return n.Name == m.Name })
+	for _, m := range o.Situations {
+		i := slices.IndexFunc(s.Situations, func(n Situation) bool { return n.Name == m.Name })
 		if i < 0 {
-			s.Marks = append(s.Marks, m)
+			s.Situations = append(s.Situations, m)
 			continue
 		}
-		s.Marks[i].Count += m.Count
+		s.Situations[i].Count += m.Count
 	}
 	for i := range o.Failures {
-		s.group(&o.Failures[i])
+		s.addGroup(&o.Failures[i])
 	}
 }
 
-// group adds failures of one cause.
-func (s *Summary) group(g *Group) {
+// addGroup adds failures of one cause.
+func (s *Summary) addGroup(g *Group) {
 	i := slices.IndexFunc(s.Failures, func(h Group) bool { return h.Cause == g.Cause })
 	switch {
 	case i >= 0:
 		h := &s.Failures[i]
-		runs, also := h.Runs+g.Runs, alsoAdded(h.Also, g.Also)
+		runs, also := h.Runs+g.Runs, mergeLaterCauses(h.Later, g.Later)
 		if g.Seed < h.Seed {
 			*h = *g
 		}
-		h.Runs, h.Also = runs, also
+		h.Runs, h.Later = runs, also
 	case len(s.Failures) < mostCauses:
 		s.Failures = append(s.Failures, *g)
 	default:
@@ -177,25 +177,25 @@ func (s *Summary) group(g *Group) {
 	}
 }
 
-// alsoAdded are counts by cause, the most first.
-func alsoAdded(a, b []Also) []Also {
+// mergeLaterCauses are counts by cause, the most first.
+func mergeLaterCauses(a, b []LaterCause) []LaterCause {
 	if len(b) == 0 {
 		return a
 	}
 	sum := slices.Clone(a)
 	for _, one := range b {
-		if i := slices.IndexFunc(sum, func(s Also) bool { return s.Cause == one.Cause }); i >= 0 {
+		if i := slices.IndexFunc(sum, func(s LaterCause) bool { return s.Cause == one.Cause }); i >= 0 {
 			sum[i].Runs += one.Runs
 		} else if len(sum) < mostCauses {
 			sum = append(sum, one)
 		}
 	}
-	slices.SortFunc(sum, func(x, y Also) int { return cmp.Or(cmp.Compare(y.Runs, x.Runs), cmp.Compare(x.Cause, y.Cause)) })
+	slices.SortFunc(sum, func(x, y LaterCause) int { return cmp.Or(cmp.Compare(y.Runs, x.Runs), cmp.Compare(x.Cause, y.Cause)) })
 	return sum
 }
 
 // worse of two verdicts: what failed outweighs what was interrupted.
-func worse(a, b reports.Verdict) reports.Verdict {
+func worseVerdict(a, b reports.Verdict) reports.Verdict {
 	rank := func(v reports.Verdict) int {
 		return slices.Index([]reports.Verdict{reports.Passed, reports.Interrupted, reports.Failed}, v)
 	}
@@ -205,8 +205,8 @@ func worse(a, b reports.Verdict) reports.Verdict {
 	return a
 }
 
-// joined ranges are in order, and one where they touch or overlap.
-func joined(a, b []Range) []Range {
+// mergeRanges ranges are in order, and one where they touch or overlap.
+func mergeRanges(a, b []Range) []Range {
 	if n := len(a); n > 0 && len(b) == 1 && a[n-1].Last <= b[0].First && b[0].First-a[n-1].Last <= 1 { // the usual case
 		a[n-1].Last = max(a[n-1].Last, b[0].Last)
 		return a
@@ -224,8 +224,8 @@ func joined(a, b []Range) []Range {
 	return out
 }
 
-// added are counts by kind, in the order of the kinds.
-func added(a, b []reports.KindCount) []reports.KindCount {
+// mergeKindCounts are counts by kind, in the order of the kinds.
+func mergeKindCounts(a, b []reports.KindCount) []reports.KindCount {
 	sum := map[string]uint64{}
 	for _, k := range slices.Concat(a, b) {
 		sum[k.Kind] += k.Count
@@ -240,7 +240,7 @@ func added(a, b []reports.KindCount) []reports.KindCount {
 // Unreached are the marks that no run came to.
 func (s *Summary) Unreached() []string {
 	var names []string
-	for _, m := range s.Marks {
+	for _, m := range s.Situations {
 		if m.Count == 0 {
 			names = append(names, m.Name)
 		}
@@ -248,26 +248,26 @@ func (s *Summary) Unreached() []string {
 	return names
 }
 
-// RequireMarks fails the swarm when a situation was never reached, at the wish of
+// RequireSituations fails the swarm when a situation was never reached, at the wish of
 // whom the reason names.
-func (s *Summary) RequireMarks(wish string) {
+func (s *Summary) RequireSituations(wish string) {
 	missing := len(s.Unreached())
 	switch {
-	case len(s.Marks) == 0:
+	case len(s.Situations) == 0:
 		s.Reasons = append(s.Reasons, "no situations were counted "+wish)
 	case missing == 1:
-		s.Reasons = append(s.Reasons, fmt.Sprintf("1 of %d situations was never reached %s", len(s.Marks), wish))
+		s.Reasons = append(s.Reasons, fmt.Sprintf("1 of %d situations was never reached %s", len(s.Situations), wish))
 	case missing > 1:
-		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d situations were never reached %s", missing, len(s.Marks), wish))
+		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d situations were never reached %s", missing, len(s.Situations), wish))
 	default:
 		return
 	}
 	s.Verdict = reports.Failed
 }
 
-// Interrupt says that something was ended before its time.
-func (s *Summary) Interrupt(reason string) {
-	s.Verdict = worse(s.Verdict, reports.Interrupted)
+// SetInterrupted says that something was ended before its time.
+func (s *Summary) SetInterrupted(reason string) {
+	s.Verdict = worseVerdict(s.Verdict, reports.Interrupted)
 	s.Reasons = append(s.Reasons, reason)
 }
 
@@ -305,8 +305,8 @@ func earlier(a, b *reports.Check) int {
 	return cmp.Compare(when(a), when(b))
 }
 
-// SeedsText is the ranges in words.
-func (s *Summary) SeedsText() string {
+// SeedRanges is the ranges in words.
+func (s *Summary) SeedRanges() string {
 	const shown = 8
 	text := ""
 	for i, r := range s.Ranges {

@@ -16,11 +16,11 @@ import (
 type TextOptions struct {
 	Color bool // ANSI colours for the verdicts
 	// Drawn has every failure shown with what its seed drew and the last events.
-	Drawn bool
+	ShowDraws bool
 	// DrawnAbove says that what seeds drew stands before the summary.
-	DrawnAbove bool
-	Unreached  bool // the situations that were never reached are listed
-	NoFolder   bool // there was no folder for files of failures
+	DrawsPrinted   bool
+	ListUnreached  bool // the situations that were never reached are listed
+	NoOutputFolder bool // there was no folder for files of failures
 }
 
 // page is the text of a summary.
@@ -34,7 +34,7 @@ const pageWidth = 100
 
 // Text writes the summary for a person: the verdict first, then how much was run,
 // what faults did, and the failures, grouped by cause. What came from a scenario
-// or a peer is written with reports.Plain.
+// or a peer is written with reports.Escape.
 func (s *Summary) Text(w io.Writer, o TextOptions) error {
 	p := &page{TextOptions: o, drawn: map[string]bool{}}
 	p.verdict(s)
@@ -49,7 +49,7 @@ func (s *Summary) Text(w io.Writer, o TextOptions) error {
 func (p *page) line(format string, arguments ...any) { fmt.Fprintf(p, format+"\n", arguments...) }
 
 // field is one line: a name and a text, whole.
-func (p *page) field(name, text string) { p.line("  %-12s%s", name, reports.Plain(text)) }
+func (p *page) field(name, text string) { p.line("  %-12s%s", name, reports.Escape(text)) }
 
 // word is a verdict in its colour.
 func (p *page) word(v reports.Verdict, text string) string {
@@ -66,12 +66,12 @@ func (p *page) word(v reports.Verdict, text string) string {
 func (p *page) verdict(s *Summary) {
 	said := fmt.Sprintf("%s held", reports.Plural(s.Runs, "run", "runs"))
 	if s.Failed > 0 {
-		said = fmt.Sprintf("%s of %s failed, of %s", reports.Grouped(s.Failed), reports.Plural(s.Runs, "run", "runs"),
+		said = fmt.Sprintf("%s of %s failed, of %s", reports.FormatCount(s.Failed), reports.Plural(s.Runs, "run", "runs"),
 			reports.Plural(uint64(len(s.Failures))+s.MoreCauses, "cause", "causes"))
 	}
 	for _, reason := range s.Reasons {
 		if s.Verdict != reports.Interrupted { // else the verdict says it
-			said += "; " + reports.Plain(reason)
+			said += "; " + reports.Escape(reason)
 		}
 	}
 	p.line("%s  swarm: %s", p.word(s.Verdict, strings.ToUpper(string(s.Verdict))), said)
@@ -80,11 +80,11 @@ func (p *page) verdict(s *Summary) {
 func (p *page) failures(s *Summary) {
 	for _, g := range s.Sorted() {
 		p.line("")
-		p.line("  %s  %s", p.word(reports.Failed, "failed"), reports.Plain(g.Cause))
-		p.line("    %-10s%s of %s; first with seed %d of %s", "how often", reports.Grouped(g.Runs), reports.Plural(s.Runs, "run", "runs"), g.Seed, reports.Plain(g.File))
+		p.line("  %s  %s", p.word(reports.Failed, "failed"), reports.Escape(g.Cause))
+		p.line("    %-10s%s of %s; first with seed %d of %s", "how often", reports.FormatCount(g.Runs), reports.Plural(s.Runs, "run", "runs"), g.Seed, reports.Escape(g.File))
 		p.example(g)
 	}
-	if p.NoFolder && len(s.Failures) > 0 {
+	if p.NoOutputFolder && len(s.Failures) > 0 {
 		p.line("")
 		p.line("  with --out DIR a small file of each cause is written")
 	}
@@ -116,18 +116,18 @@ func (p *page) example(g *Group) {
 	p.detail("repeat", g.Repeat)
 	p.detail("drawn", g.Drawn)
 	p.detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
-	p.also(g.Also)
-	if !p.Drawn {
+	p.also(g.Later)
+	if !p.ShowDraws {
 		return
 	}
-	if whose := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawnAbove || p.drawn[whose] {
+	if whose := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawsPrinted || p.drawn[whose] {
 		p.detail("drawn", "as printed above: "+whose)
 	} else {
 		p.drawn[whose] = true
 		p.list("drawn", g.Plan.Drawn)
 	}
-	events := make([]string, 0, len(g.Check.Around))
-	for _, e := range g.Check.Around {
+	events := make([]string, 0, len(g.Check.LastEvents))
+	for _, e := range g.Check.LastEvents {
 		events = append(events, texts.ReplaceAllStringFunc(e, abridged))
 	}
 	p.list("last events", events)
@@ -145,7 +145,7 @@ func abridged(quoted string) string {
 }
 
 // also are the causes behind a cause.
-func (p *page) also(later []Also) {
+func (p *page) also(later []LaterCause) {
 	if len(later) == 0 {
 		return
 	}
@@ -155,7 +155,7 @@ func (p *page) also(later []Also) {
 			p.line("      and %d further causes", len(later)-i)
 			return
 		}
-		p.line("      %s: %s", reports.Plural(a.Runs, "run", "runs"), reports.Plain(a.Cause))
+		p.line("      %s: %s", reports.Plural(a.Runs, "run", "runs"), reports.Escape(a.Cause))
 	}
 }
 
@@ -167,7 +167,7 @@ func (p *page) list(name string, lines []string) {
 	}
 	p.line("    %s", name)
 	for _, l := range lines {
-		p.line("      %s", reports.Plain(l))
+		p.line("      %s", reports.Escape(l))
 	}
 }
 
@@ -180,14 +180,14 @@ func (p *page) detail(name, text string) {
 		if i > 0 {
 			name = ""
 		}
-		p.line("    %-10s%s", name, reports.Plain(l))
+		p.line("    %-10s%s", name, reports.Escape(l))
 	}
 }
 
 // counts are how much was run, and what happened in it.
 func (p *page) counts(s *Summary) {
 	p.line("")
-	p.field("seeds", s.SeedsText())
+	p.field("seeds", s.SeedRanges())
 	for i, f := range s.Files {
 		name := "scenarios"
 		if i > 0 {
@@ -195,15 +195,15 @@ func (p *page) counts(s *Summary) {
 		}
 		text := fmt.Sprintf("%s: %s", f.File, reports.Plural(f.Runs, "run", "runs"))
 		if f.Failed > 0 {
-			text += fmt.Sprintf(", %s failed", reports.Grouped(f.Failed))
+			text += fmt.Sprintf(", %s failed", reports.FormatCount(f.Failed))
 		}
 		p.field(name, text)
 	}
 	p.kinds("faults", s.Faults, "none did anything")
 	p.kinds("adversaries", s.Adversaries, "none acted")
 	p.marks(s)
-	if s.Twice > 0 {
-		p.field("twice", reports.Plural(s.Twice, "run was", "runs were")+" run a second time, to be the same")
+	if s.Repeated > 0 {
+		p.field("twice", reports.Plural(s.Repeated, "run was", "runs were")+" run a second time, to be the same")
 	}
 	p.speed(s)
 }
@@ -214,20 +214,20 @@ func (p *page) kinds(name string, counts []reports.KindCount, none string) {
 		words = nil
 	}
 	for _, k := range counts {
-		words = append(words, k.Kind+" "+reports.Grouped(k.Count))
+		words = append(words, k.Kind+" "+reports.FormatCount(k.Count))
 	}
 	p.row(name, words)
 }
 
 func (p *page) marks(s *Summary) {
-	if len(s.Marks) == 0 {
+	if len(s.Situations) == 0 {
 		return
 	}
 	missing := s.Unreached()
-	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Marks)-len(missing), len(s.Marks)))
+	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Situations)-len(missing), len(s.Situations)))
 	switch {
 	case len(missing) == 0:
-	case p.Unreached:
+	case p.ListUnreached:
 		p.row("never", missing)
 	default:
 		p.field("never", fmt.Sprintf("%d; --verbose lists them", len(missing)))
@@ -238,7 +238,7 @@ func (p *page) marks(s *Summary) {
 func (p *page) row(name string, words []string) {
 	line := ""
 	for _, w := range words {
-		w = reports.Plain(w)
+		w = reports.Escape(w)
 		if line != "" && 14+utf8.RuneCountInString(line)+2+utf8.RuneCountInString(w) > pageWidth {
 			p.field(name, line)
 			name, line = "", ""
@@ -260,5 +260,5 @@ func (p *page) speed(s *Summary) {
 	t := s.throughput()
 	p.field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %s times as fast as life",
 		s.WallSeconds, reports.Plural(max(s.Jobs, 1), "worker", "workers"), t.RunsPerSecond, t.RunsPerSecondPerCore,
-		reports.Grouped(uint64(t.VirtualPerWall+0.5))))
+		reports.FormatCount(uint64(t.VirtualPerWall+0.5))))
 }

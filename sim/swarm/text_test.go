@@ -11,18 +11,18 @@ import (
 
 // TestText is the whole of what a person reads.
 func TestText(t *testing.T) {
-	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, Twice: 10, Engine: madeUp})
+	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, RepeatEvery: 10, Engine: madeUp})
 	s.WallSeconds, s.Jobs = 2, 2
 	s.Adversaries = []reports.KindCount{{Kind: "forge", Count: 1200}}
-	s.Marks = []Mark{{"torn line", "a line is torn at a crash", 3}, {"expiry", "a beacon comes in the instant of its expiry", 0}}
+	s.Situations = []Situation{{"torn line", "a line is torn at a crash", 3}, {"expiry", "a beacon comes in the instant of its expiry", 0}}
 	for i := range s.Failures {
 		g := &s.Failures[i]
 		g.Repeat = "sim swarm --seeds 5-5 --verbose x.yaml"
 		g.Plan.Heal = 60_000_000_000
 		g.Plan.Drawn = []string{"fault: crash: \x1b[2J"}
-		g.Check.Around = []string{"61.0 anna: prints", `62.0 anna: sends "` + strings.Repeat("x", 70) + `\n"`}
+		g.Check.LastEvents = []string{"61.0 anna: prints", `62.0 anna: sends "` + strings.Repeat("x", 70) + `\n"`}
 	}
-	s.Failures[1].Also = []Also{{"nothing is lost: # entries of …", 3}, {"another", 1}}
+	s.Failures[1].Later = []LaterCause{{"nothing is lost: # entries of …", 3}, {"another", 1}}
 	s.Failures[0].Drawn, s.Failures[0].Shrunk, s.Failures[0].ShrunkNote = "out/drawn-nothing.yaml", "out/found-nothing.yaml", "(2 phones, 3 steps and faults; 90 runs)"
 	var b strings.Builder
 	if err := s.Text(&b, TextOptions{}); err != nil {
@@ -65,7 +65,7 @@ func TestText(t *testing.T) {
 	}
 	b.Reset()
 	s.Reasons = []string{"shrinking was interrupted"}
-	if err := s.Text(&b, TextOptions{Unreached: true, NoFolder: true}); err != nil {
+	if err := s.Text(&b, TextOptions{ListUnreached: true, NoOutputFolder: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"of 2 causes; shrinking was interrupted\n", "  never       expiry\n", "  with --out DIR a small file of each cause is written\n"} {
@@ -76,7 +76,7 @@ func TestText(t *testing.T) {
 	b.Reset()
 	s.Failures[1].Seed, s.Failures[1].File = s.Failures[0].Seed, "x.yaml"
 	s.Failures[0].File = "x.yaml"
-	if err := s.Text(&b, TextOptions{Drawn: true, Color: true}); err != nil {
+	if err := s.Text(&b, TextOptions{ShowDraws: true, Color: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"\x1b[1;31mFAILED\x1b[0m", "    drawn\n      fault: crash: \\x1b[2J\n    last events\n      61.0 anna: prints\n",

@@ -8,12 +8,6 @@ import (
 
 var _ world.World = (*World)(nil)
 
-// Totals are the counts of the whole run.
-func (w *World) Totals() *world.Counts { return &w.Counts }
-
-// Latencies are the delays of the whole run.
-func (w *World) Latencies() *world.Delays { return &w.Delays }
-
 // Wall is the world's wall time in the scenario's zone.
 func (w *World) Wall() time.Time { return w.clock.Now() }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bluetrace/nodes"
+	"bluetrace/sim/event"
 )
 
 // crash stops a node without notice: its memory is lost, and of its disk what was
@@ -25,10 +26,10 @@ func (w *World) crash(r *rule, who uint32) {
 			}
 			left = w.crashDisk(r, who, f.memory, f.writeUnderWay(w, who))
 		}
-		w.noteText(restarted, who, nobody, 0, 0, "is killed")
+		w.emit.text(event.ProgramStatus, who, "is killed")
 		w.phoneGone(who)
 		w.breakOff(who)
-		w.watcher.PhoneStopped(w.now, who)
+		w.emit.plain(event.PhoneStopped, who, event.NoPeer)
 	}
 	w.did(r, who, nobody, 0, left, fmt.Sprintf("%s crashes, %d bytes are left of what was not synced", w.nameOf(who), left))
 }
@@ -69,7 +70,7 @@ func (w *World) switchOff(r *rule, who uint32) {
 	if f := w.folder(who); f != nil {
 		f.memory.Kill()
 	}
-	w.watcher.PhoneStopped(w.now, who)
+	w.emit.plain(event.PhoneStopped, who, event.NoPeer)
 }
 
 // phoneGone empties the memory of a phone. What its program waited for will not
@@ -98,7 +99,7 @@ func (w *World) breakOff(who uint32) {
 	}
 	cn := &w.conns[ph.conn]
 	cn.phoneOpen = false
-	w.noteText(phoneEnded, who, nobody, cn.serial, 0, "breaks")
+	w.emit.phoneEnded(cn, "breaks")
 	w.sendSegment(ph.conn, false, nil, false, true)
 	ph.conn = noConn
 }
@@ -113,7 +114,7 @@ func (w *World) startPhone(who uint32) {
 	f := w.folder(who)
 	if f != nil {
 		if err := w.openLog(who); err != nil {
-			w.noteText(restarted, who, nobody, 0, 0, "does not start: "+err.Error())
+			w.emit.text(event.ProgramStatus, who, "does not start: "+err.Error())
 			w.later(int64(startAgain), func() { w.startNode(who) })
 			return
 		}
@@ -122,8 +123,8 @@ func (w *World) startPhone(who uint32) {
 	ph := &w.phones[who]
 	n.off = false
 	ph.machine.Restore(w.time(who), kept)
-	w.noteText(restarted, who, nobody, 0, 0, "is started again")
-	w.watcher.PhoneStarted(w.now, who, ph.machine.Log())
+	w.emit.text(event.ProgramStatus, who, "is started again")
+	w.emit.log(event.PhoneStarted, who, ph.machine.Log())
 	if f != nil {
 		w.printPhoneNotes(who)
 		f.changed = true // what is past its retention leaves the disk

@@ -2,7 +2,6 @@ package virtual_test
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -35,7 +34,7 @@ func TestCrashOfTheServer(t *testing.T) {
 	want(t, "applied", r.applied(), "3s fault 1 crash -1>-1 #0 0")
 	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpLogin, nodes.OutcomeConnectionLost},
 		outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpUpload, nodes.OutcomeOK})
-	if n := r.Counts.Uploads; n.Resolved != 1 {
+	if n := r.Totals().Uploads; n.Resolved != 1 {
 		t.Errorf("uploads %+v, want the TempID resolved", n)
 	}
 	want(t, "refused", r.traced("b: connection refused"), "6.020000000 b: connection refused")
@@ -70,7 +69,7 @@ func TestCrashInTheMiddleOfAStore(t *testing.T) {
 			})
 		})
 		r.until(20 * second)
-		if n := r.Counts.Uploads; n.Complete != 1 || n.Resolved != 1 {
+		if n := r.Totals().Uploads; n.Complete != 1 || n.Resolved != 1 {
 			t.Errorf("seed %d, %s: uploads %+v, want the first TempID resolved", seed+1, unsynced, n)
 		}
 		for _, line := range r.traced("prints") {
@@ -214,7 +213,7 @@ func TestCrashOfAPhone(t *testing.T) {
 		wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK},
 			outcome{1, nodes.OpDownload, nodes.OutcomeConnectionLost}, outcome{1, nodes.OpLogin, nodes.OutcomeOK})
 		want(t, "connection", r.traced("b: c1 breaks"), "2.650000000 b: c1 breaks")
-		if n := r.Counts.Sessions; n.Opened != 2 || n.Closed != 1 {
+		if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 1 {
 			t.Errorf("sessions %+v", n)
 		}
 	}
@@ -338,8 +337,7 @@ func TestFaultEndsWhenItSays(t *testing.T) {
 	for seed := range uint64(3) {
 		over := map[int]time.Duration{}
 		did := map[int]int64{}
-		c := virtual.Config{Seed: seed + 1, Trace: io.Discard}
-		r := stormOf(t, c, func(n int, end time.Duration) { over[n] = end }, func(a world.Applied) { did[a.Fault] = a.At })
+		r := stormOf(t, virtual.Config{Seed: seed + 1}, func(n int, end time.Duration) { over[n] = end }, func(a world.Applied) { did[a.Fault] = a.At })
 		for n, at := range did {
 			if end, ok := over[n]; ok && time.Duration(at) > end {
 				t.Errorf("seed %d: fault %d is over at %v, and did something at %v", seed+1, n, end, time.Duration(at))

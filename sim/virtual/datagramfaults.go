@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -38,15 +39,13 @@ func (w *World) transmitUnderFaults(who, dest uint32, from *protocol.Address, p 
 		at = w.serial.arrival(w.now, who, dest, at)
 	}
 	if t.changed || t.loose {
-		w.watcher.DatagramChanged(w.now, who)
+		w.emit.plain(event.DatagramChanged, who, event.NoPeer)
 	}
-	w.post(who, dest, from, t.payload, at)
-	w.watcher.DatagramSent(w.now, at)
+	w.post(who, dest, from, t.payload, at, false)
 	if t.doubled {
-		w.Counts.Datagrams.Sent++
+		w.datagrams++
 		at = w.serial.arrival(w.now, who, dest, w.now+t.copyAt)
-		w.post(who, dest, from, t.payload, at)
-		w.watcher.Doubled(w.now, at)
+		w.post(who, dest, from, t.payload, at, true)
 	}
 }
 
@@ -203,10 +202,7 @@ func (w *World) dropped(who, slot uint32) bool {
 	}
 	delete(w.large, slot)
 	w.free = append(w.free, slot)
-	w.Counts.Datagrams.InFlight--
-	w.Counts.Datagrams.Lost++
-	w.note(datagramLost, d.sender, who, d.serial<<16|uint64(d.n), 0)
-	w.watcher.DatagramDropped(w.now)
+	w.emit.datagramLost(d.sender, who, d.serial, int(d.n), true)
 	return true
 }
 

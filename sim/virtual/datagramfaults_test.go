@@ -25,7 +25,7 @@ func TestLose(t *testing.T) {
 	want(t, "applied", r.applied(), "2s fault 1 lose 0>1 #0 0", "3s fault 1 lose 0>1 #0 0")
 	want(t, "trace", r.traced("fault 1"), "2.000000000 fault 1: begins: lose", "2.000000000 fault 1: a -> b: a datagram is lost",
 		"3.000000000 fault 1: a -> b: a datagram is lost", "4.000000000 fault 1: ends: lose")
-	if n := r.Counts.Datagrams; n.Sent != 6 || n.Lost != 2 || n.Delivered != 4 {
+	if n := r.Totals().Datagrams; n.Sent != 6 || n.Lost != 2 || n.Delivered != 4 {
 		t.Errorf("datagrams %+v", n)
 	}
 	r.balanced()
@@ -42,8 +42,8 @@ func TestSkipAndCount(t *testing.T) {
 	r.beacon(2*second, 0, 1, 9)
 	r.until(3 * second)
 	want(t, "applied", r.applied(), "1s fault 1 lose 0>1 #1 0", "1s fault 1 lose 0>1 #2 0")
-	if r.Counts.Datagrams.Delivered != 3 {
-		t.Errorf("datagrams %+v, want 3 delivered", r.Counts.Datagrams)
+	if r.Totals().Datagrams.Delivered != 3 {
+		t.Errorf("datagrams %+v, want 3 delivered", r.Totals().Datagrams)
 	}
 }
 
@@ -74,7 +74,7 @@ func TestChanceOfAFault(t *testing.T) {
 		}
 		r.until(3 * second)
 		r.balanced()
-		return r.Counts.Datagrams.Lost, len(r.did)
+		return r.Totals().Datagrams.Lost, len(r.did)
 	}
 	n, _ := lost(false)
 	m, did := lost(true)
@@ -127,7 +127,7 @@ func TestDuplicate(t *testing.T) {
 	r.until(5 * second)
 	want(t, "verdicts", r.verdicts(), "1.01s 1 of 0 valid", "1.01s 1 of 0 valid", "2.01s 1 of 0 valid")
 	want(t, "told", r.heard("doubled"), "1s doubled, due 1.01s")
-	if n := r.Counts.Datagrams; n.Sent != 3 || n.Delivered != 3 {
+	if n := r.Totals().Datagrams; n.Sent != 3 || n.Delivered != 3 {
 		t.Errorf("datagrams %+v", n)
 	}
 	r.balanced()
@@ -288,8 +288,8 @@ func TestFaultThatNeverFires(t *testing.T) {
 	if !slices.Equal(kept, without.traced("")) {
 		t.Error("the rest of the trace is another")
 	}
-	if with.Counts != without.Counts {
-		t.Errorf("counts %+v with, %+v without", with.Counts, without.Counts)
+	if *with.Totals() != *without.Totals() {
+		t.Errorf("counts %+v with, %+v without", with.Totals(), without.Totals())
 	}
 }
 

@@ -13,14 +13,20 @@ import (
 // busy plays a little of everything and answers with digest and trace.
 func busy(t *testing.T, seed uint64, payload string, trace io.Writer) *rig {
 	t.Helper()
-	r := newRig(t, virtual.Config{
+	r := &rig{t: t}
+	if trace == nil {
+		trace = &r.trace
+	}
+	if trace == io.Discard {
+		trace = nil
+	}
+	r.build(virtual.Config{
 		Seed:      seed,
 		Begin:     -10 * ms,
 		DiskDelay: virtual.Delay{Max: 3 * ms},
 		TCP:       virtual.TCP{Delay: virtual.Delay{Min: ms, Max: 30 * ms}, Split: 9},
 		UDP:       virtual.UDP{Delay: virtual.Delay{Mean: 5 * ms}, Lose: 0.2},
-		Trace:     trace,
-	})
+	}, trace, nil)
 	for who := range uint32(3) {
 		r.Call(0, func() { r.rightLogin(who) })
 		r.Call(second, func() { r.Type(who, protocol.CommandDownload) })
@@ -45,8 +51,8 @@ func TestSameConfigurationSameRun(t *testing.T) {
 	if d := one.Digest(); d != two.Digest() || !sixteen.MatchString(d) {
 		t.Errorf("digests %q and %q, want the same 16 hexadecimal digits", d, two.Digest())
 	}
-	if one.Events() != two.Events() || one.Counts != two.Counts {
-		t.Errorf("%d events %+v, and %d events %+v", one.Events(), one.Counts, two.Events(), two.Counts)
+	if one.Events() != two.Events() || *one.Totals() != *two.Totals() {
+		t.Errorf("%d events %+v, and %d events %+v", one.Events(), one.Totals(), two.Events(), two.Totals())
 	}
 	if one.Digest() != one.Digest() {
 		t.Error("asking for the digest changes it")

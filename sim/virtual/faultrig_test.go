@@ -2,6 +2,7 @@ package virtual_test
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -73,9 +74,17 @@ type faultRig struct {
 }
 
 func newFaultRig(t *testing.T, c virtual.Config) *faultRig {
-	r := &faultRig{}
-	c.Applied = func(a world.Applied) { r.did = append(r.did, a) }
-	r.rig = newRig(t, c)
+	return buildFaultRig(t, c, true)
+}
+
+// buildFaultRig builds a rig with or without a trace.
+func buildFaultRig(t *testing.T, c virtual.Config, traced bool) *faultRig {
+	r := &faultRig{rig: &rig{t: t}}
+	var trace io.Writer
+	if traced {
+		trace = &r.trace
+	}
+	r.build(c, trace, func(a world.Applied) { r.did = append(r.did, a) })
 	return r
 }
 
@@ -183,7 +192,7 @@ var (
 // balanced checks the books of datagrams against the watcher's.
 func (r *faultRig) balanced() {
 	r.t.Helper()
-	n := r.Counts.Datagrams
+	n := r.Totals().Datagrams
 	if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != uint64(r.UnderWay()) {
 		r.t.Errorf("datagrams %+v, under way %d", n, r.UnderWay())
 	}

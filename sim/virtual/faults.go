@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -64,14 +65,13 @@ func (w *World) Begin(f *world.Fault) {
 		w.faults.streams[f.Number] = make([]*rand.PCG, len(w.phones)+1)
 	}
 	r := &rule{Fault: f, streams: w.faults.streams[f.Number]}
-	w.noteText(faulted, nobody, nobody, uint64(f.Number), 0, "begins: "+f.Text)
+	w.emit.fault(event.FaultBegins, f)
 	if !f.Instant {
 		at := len(w.faults.rules)
 		for at > 0 && w.faults.rules[at-1].Number > f.Number {
 			at--
 		}
 		w.faults.rules = slices.Insert(w.faults.rules, at, r)
-		w.watcher.FaultInForce(w.now, f.Kind, true)
 	}
 	switch f.Kind {
 	case world.Crash, world.SwitchOff, world.Pause, world.Leave, world.Stall, world.ClockFault:
@@ -121,7 +121,7 @@ func (w *World) End(f *world.Fault) {
 	}
 	r := w.faults.rules[at]
 	w.faults.rules = slices.Delete(w.faults.rules, at, at+1)
-	w.noteText(faulted, nobody, nobody, uint64(f.Number), 0, "ends: "+f.Text)
+	w.emit.fault(event.FaultEnds, f)
 	switch f.Kind {
 	case world.Crash, world.SwitchOff, world.Pause, world.Leave, world.Stall, world.ClockFault:
 		w.each(&f.Of, func(who uint32) { w.heal(r, who) })
@@ -132,7 +132,7 @@ func (w *World) End(f *world.Fault) {
 		w.unstick()
 	}
 	r.over = true
-	w.watcher.FaultInForce(w.now, f.Kind, false)
+	w.emit.fault(event.FaultEnded, f)
 }
 
 // heal lets a fault of whole nodes end for one of them.
@@ -210,17 +210,13 @@ func (r *rule) drawn(src rand.Source) int64 {
 	return max(0, int64(Delay{Min: r.Min, Max: r.Max, Mean: r.Mean}.Draw(src)))
 }
 
-// did records one thing that a fault did, and tells of it.
+// did emits FaultApplied for one thing that a fault did.
 func (w *World) did(r *rule, who, peer uint32, nth int, amount int64, text string) {
 	r.done++
 	if r.Kind == world.DiskFault && who == nobody {
 		w.host.failures++
 	}
-	w.noteText(faulted, who, peer, uint64(r.Number), uint64(amount), text)
-	w.watcher.FaultApplied(w.now, !r.over, text)
-	if w.applied != nil {
-		w.applied(world.Applied{At: w.now, Fault: r.Number, Kind: r.Kind, Who: who, Peer: peer, Nth: nth, Amount: amount})
-	}
+	w.emit.faultApplied(r, who, peer, nth, amount, text)
 }
 
 // sends counts what is sent in one instant on each way.

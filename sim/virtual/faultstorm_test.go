@@ -1,7 +1,6 @@
 package virtual_test
 
 import (
-	"io"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -64,7 +63,7 @@ func stormFault(src *rand.Rand, n int) *world.Fault {
 // storm plays four phones through faults of every kind.
 func storm(t *testing.T, seed uint64) *rig {
 	t.Helper()
-	return stormOf(t, virtual.Config{Seed: seed, Trace: io.Discard}, func(int, time.Duration) {}, nil)
+	return stormOf(t, virtual.Config{Seed: seed}, func(int, time.Duration) {}, nil)
 }
 
 // stormOf tells when each fault is over, and what faults do.
@@ -76,11 +75,12 @@ func stormOf(t *testing.T, c virtual.Config, over func(int, time.Duration), did 
 	for i := range phones {
 		phones[i].Folder = files.NewMemory()
 	}
-	c.Phones, c.Applied = phones, did
+	c.Phones = phones
 	c.DiskDelay = virtual.Delay{Max: 20 * ms}
 	c.TCP.Delay = virtual.Delay{Min: ms, Max: 30 * ms}
 	c.UDP.Delay = virtual.Delay{Max: 20 * ms}
-	r := newRig(t, c)
+	r := &rig{t: t}
+	r.build(c, nil, did)
 	for n := range 60 {
 		at, length := time.Duration(src.IntN(300_000))*ms, time.Duration(src.IntN(20_000))*ms
 		f := stormFault(src, n+1)
@@ -116,11 +116,11 @@ func stormOf(t *testing.T, c virtual.Config, over func(int, time.Duration), did 
 func TestStorm(t *testing.T) {
 	for seed := range uint64(6) {
 		r := storm(t, seed+1)
-		n := r.Counts.Datagrams
+		n := r.Totals().Datagrams
 		if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != 0 || r.UnderWay() != 0 {
 			t.Errorf("seed %d: datagrams %+v, under way %d", seed+1, n, r.UnderWay())
 		}
-		before := r.Counts
+		before := *r.Totals()
 		for who := range uint32(4) {
 			r.Call(600*second, func() { r.rightLogin(who) })
 			r.Call(602*second, func() { r.Type(who, protocol.CommandDownload) })
@@ -133,10 +133,10 @@ func TestStorm(t *testing.T) {
 			want := []outcome{{who, nodes.OpLogin, nodes.OutcomeOK}, {who, nodes.OpDownload, nodes.OutcomeOK}, {who, nodes.OpLogout, nodes.OutcomeOK}}
 			wantOutcomes(t, got[len(got)-3:], want...)
 		}
-		if got := r.Counts.Beacons.Sent - before.Beacons.Sent; got != 4 {
+		if got := r.Totals().Beacons.Sent - before.Beacons.Sent; got != 4 {
 			t.Errorf("seed %d: %d beacons were sent after all was over, want 4", seed+1, got)
 		}
-		if got := r.Counts.Sessions; got.Opened != got.Closed {
+		if got := r.Totals().Sessions; got.Opened != got.Closed {
 			t.Errorf("seed %d: sessions %+v", seed+1, got)
 		}
 		if got := r.OpenConns(); got != 0 {

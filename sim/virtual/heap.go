@@ -1,8 +1,8 @@
 package virtual
 
-// An event is what happens to one entity at one moment. It is a value of 24
-// bytes without pointers: at 100,000 pending events memory decides the speed.
-type event struct {
+// entry is one scheduled input or wake-up of one entity. It is a value of 24
+// bytes without pointers: with 100,000 of them pending memory decides the speed.
+type entry struct {
 	at int64 // virtual nanoseconds from the start of the run; may be negative
 	// ord breaks ties: the class (wake-ups 0, inputs 1) in the highest bit, then
 	// the sequence number, then the kind in the lowest 8 bits.
@@ -16,9 +16,9 @@ const (
 	kindBits   = 8
 )
 
-func (e *event) kind() kind { return kind(e.ord & (1<<kindBits - 1)) }
+func (e *entry) kind() kind { return kind(e.ord & (1<<kindBits - 1)) }
 
-func (e *event) before(f *event) bool {
+func (e *entry) before(f *entry) bool {
 	if e.at != f.at {
 		return e.at < f.at
 	}
@@ -26,9 +26,9 @@ func (e *event) before(f *event) bool {
 }
 
 // heap is a 4-ary heap of events, the earliest first.
-type heap []event
+type heap []entry
 
-func (hp *heap) push(e event) {
+func (hp *heap) push(e entry) {
 	*hp = append(*hp, e)
 	h := *hp
 	i := len(h) - 1
@@ -44,7 +44,7 @@ func (hp *heap) push(e event) {
 }
 
 // pop takes the earliest event. The heap must not be empty.
-func (hp *heap) pop() event {
+func (hp *heap) pop() entry {
 	h := *hp
 	top := h[0]
 	n := len(h) - 1
@@ -86,7 +86,7 @@ type Yardstick struct {
 // Push adds an event at the given virtual time.
 func (y *Yardstick) Push(at int64) {
 	y.seq++
-	y.heap.push(event{at: at, ord: inputClass | y.seq<<kindBits})
+	y.heap.push(entry{at: at, ord: inputClass | y.seq<<kindBits})
 }
 
 // Pop takes the earliest event and answers with its time.

@@ -10,15 +10,10 @@ func (w *World) ServerHolds() (world.ServerHolds, bool) {
 	if h.machine == nil || w.faults != nil && w.faults.node(nobody).paused > 0 {
 		return world.ServerHolds{}, false
 	}
-	holds := world.ServerHolds{Usage: h.machine.Usage(), DiskFailures: h.failures}
+	holds := world.ServerHolds{Usage: h.machine.Usage(), Connections: w.sessions(), DiskFailures: h.failures}
 	for _, slot := range h.asked {
 		if h.stores[slot].life == h.life {
 			holds.OnTheirWay++
-		}
-	}
-	for c := range w.conns {
-		if cn := &w.conns[c]; cn.used && cn.serverOpen && !cn.backlog {
-			holds.Connections++
 		}
 	}
 	if h.memory != nil {

@@ -7,25 +7,14 @@ import (
 	"bluetrace/protocol"
 )
 
-// Foreseer is what a Watcher or a Story may be besides: it is told of what comes
-// soon, and may ask for the memory that it will need then (Prefetch).
+// Foreseer is told of what comes soon, and may ask for the memory that it will
+// need then (Prefetch).
 type Foreseer interface {
 	// Soon: something happens to the phone a few events from now.
 	Soon(phone uint32)
 	// TickSoon: a tick comes in a few events; it is told twice, the second time
 	// when what was asked for the first time is near.
 	TickSoon(who, arg uint32, again bool)
-}
-
-// foreseers are those who want to be told.
-func foreseers(all ...any) []Foreseer {
-	var some []Foreseer
-	for _, a := range all {
-		if f, ok := a.(Foreseer); ok {
-			some = append(some, f)
-		}
-	}
-	return some
 }
 
 // lookAhead asks for the memory of the events that come soon. In a large crowd
@@ -49,7 +38,7 @@ func (w *World) lookAhead() {
 }
 
 // foretell tells those who want to know of an event that comes soon.
-func (w *World) foretell(e *event, again bool) {
+func (w *World) foretell(e *entry, again bool) {
 	switch k := e.kind(); {
 	case k == kindTick:
 		for _, f := range w.foreseers {
@@ -76,7 +65,7 @@ func Prefetch(p unsafe.Pointer) { prefetch(p) }
 
 // askForLog asks for the end of a phone's log that the event is about: an expiry
 // takes from the one, a verdict adds to the other. The phone itself must be near.
-func (w *World) askForLog(e *event) {
+func (w *World) askForLog(e *entry) {
 	if e.kind() > kindDatagram || int(e.who) >= len(w.phones) {
 		return
 	}
@@ -102,7 +91,7 @@ func (w *World) askForLog(e *event) {
 }
 
 // askForPhone asks for the lines of a phone that an event of this kind uses.
-func (w *World) askForPhone(e *event) {
+func (w *World) askForPhone(e *entry) {
 	if e.kind() > kindTick || int(e.who) >= len(w.phones) {
 		return
 	}
@@ -129,7 +118,7 @@ const (
 	lastPart
 )
 
-func (w *World) partOf(e *event) part {
+func (w *World) partOf(e *entry) part {
 	if e.kind() != kindDatagram {
 		return noPart
 	}

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"bluetrace/nodes"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // clock1 is the clock of one node; there must be clocks.
-func (w *World) clock1(who uint32) *world.NodeClock {
+func (w *World) clock1(who uint32) *event.NodeClock {
 	if who == nobody {
 		return &w.clocks[len(w.clocks)-1]
 	}
@@ -34,21 +34,21 @@ func (w *World) elapsed(who uint32) time.Duration {
 // setClock steps a node's wall clock, and lets both run otherwise from now on.
 func (w *World) setClock(r *rule, who uint32, step time.Duration, ppm float64) {
 	if w.clocks == nil {
-		w.clocks = make([]world.NodeClock, len(w.phones)+1)
+		w.clocks = make([]event.NodeClock, len(w.phones)+1)
 		for i := range w.clocks {
-			w.clocks[i] = world.NodeClock{At: w.now, Elapsed: time.Duration(w.now), Wall: w.wall(w.now)}
+			w.clocks[i] = event.NodeClock{At: w.now, Elapsed: time.Duration(w.now), Wall: w.wall(w.now)}
 		}
 	}
 	c := w.clock1(who)
 	if ppm != 0 {
 		now := w.shown(who)
-		*c = world.NodeClock{At: w.now, Elapsed: now.Elapsed, Wall: now.Wall, PPM: c.PPM + ppm}
+		*c = event.NodeClock{At: w.now, Elapsed: now.Elapsed, Wall: now.Wall, PPM: c.PPM + ppm}
 	}
 	c.Wall += int64(step)
 	now := w.shown(who)
 	w.did(r, who, nobody, 0, int64(step), fmt.Sprintf("the clock of %s shows %s, drift %g ppm", w.nameOf(who),
 		time.Unix(0, now.Wall).In(w.zone.Location()).Format("02/01/2006 15:04:05.000000000"), c.PPM))
-	w.watcher.ClockSet(w.now, who, now.Elapsed, now.Wall, c.PPM)
+	w.emit.clockSet(who, event.NodeClock{At: w.now, Elapsed: now.Elapsed, Wall: now.Wall, PPM: c.PPM})
 	if ppm != 0 {
 		w.armAgain(who)
 	}

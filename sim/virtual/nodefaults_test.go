@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -73,7 +74,7 @@ func TestPauseOfTheServer(t *testing.T) {
 		`10.000000000 server -> a: c1 `+fmt.Sprintf("%q", r.story.replies[1].text),
 	)
 	want(t, "what it reads", r.traced("server: reads c2"), `10.000000000 server: reads c2 of b "bpw-b"`)
-	if n := r.Counts.Sessions; n.Opened != 2 {
+	if n := r.Totals().Sessions; n.Opened != 2 {
 		t.Errorf("sessions %+v", n)
 	}
 }
@@ -130,7 +131,7 @@ func TestClockStep(t *testing.T) {
 		want(t, "expiry", r.traced("that expire"), "180.010000000 b: log entries that expire: 1, left: 0")
 		got := r.outcomes(2)
 		wantOutcomes(t, got[len(got)-1:], outcome{2, nodes.OpLogin, nodes.OutcomeOK})
-		if n := r.Counts.Logins; n.Welcomed != 1 || n.Blocked != 1 {
+		if n := r.Totals().Logins; n.Welcomed != 1 || n.Blocked != 1 {
 			t.Errorf("logins %+v", n)
 		}
 		if len(r.heard("clock")) != 4 {
@@ -157,10 +158,10 @@ func TestClockDrift(t *testing.T) {
 		if len(got) != 1 || !strings.HasPrefix(got[0], c.want) {
 			t.Errorf("drift %g: %v, want %s", c.ppm, got, c.want)
 		}
-		ends := &world.NodeClock{PPM: c.ppm}
+		ends := &event.NodeClock{PPM: c.ppm}
 		at := ends.When(ends.ElapsedAt(int64(1010*ms)) + 180*second)
-		if got[0][:13] != world.Seconds(at)[:13] {
-			t.Errorf("drift %g: world.NodeClock says %s", c.ppm, world.Seconds(at))
+		if got[0][:13] != event.Seconds(at)[:13] {
+			t.Errorf("drift %g: event.NodeClock says %s", c.ppm, event.Seconds(at))
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // phone hosts one phone's machine, in five cache lines. What a reception or an
@@ -68,7 +68,7 @@ func (w *World) phoneActs(who uint32) {
 	if received, ok := log.Oldest(); ok {
 		ph.ageMax = max(ph.ageMax, int64(w.elapsed(who)-received))
 	}
-	w.watcher.Stepped(w.now, who, log)
+	w.emit.log(event.PhoneStepped, who, log)
 	if w.folders != nil {
 		w.saveWhenDue(who)
 	}
@@ -89,7 +89,7 @@ func (w *World) armPhone(who uint32, ph *phone) {
 	}
 	if at <= w.now {
 		panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
-			w.names[who], world.Seconds(at), world.Seconds(w.now)))
+			w.names[who], event.Seconds(at), event.Seconds(w.now)))
 	}
 	ph.later = ph.wakeAt
 	ph.wakeAt = at
@@ -108,8 +108,7 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 		w.putBeacon(who, e)
 		w.show(who, e)
 	case nodes.PhoneExpired:
-		w.Counts.Beacons.Expired += uint64(e.Expired)
-		w.note(entriesExpired, who, nobody, uint64(e.Expired), uint64(ph.machine.Log().Len()))
+		w.emit.entriesExpired(who, e.Expired, ph.machine.Log().Len())
 		if w.folders != nil {
 			w.folders[who].changed = true
 		}
@@ -118,11 +117,10 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 			w.phoneCloses(ph.conn)
 		}
 		ph.conn = w.open(who, false)
-		w.watcher.PhoneConnects(w.now, who, nodes.Conn(ph.conn))
+		w.emit.programConnects(&w.conns[ph.conn], ph.conn)
 	case nodes.PhoneSendTCP:
 		if ph.conn != noConn {
-			w.noteText(phoneSent, who, nobody, w.conns[ph.conn].serial, uint64(len(e.Bytes)), string(e.Bytes))
-			w.watcher.PhoneSent(w.now, who, e.Bytes)
+			w.emit.phoneBytes(event.PhoneSent, &w.conns[ph.conn], e.Bytes)
 			w.send(ph.conn, false, e.Bytes, false, false)
 		}
 	case nodes.PhoneCloseTCP:
@@ -131,8 +129,7 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 			ph.conn = noConn
 		}
 	case nodes.PhonePrint:
-		w.noteText(phonePrinted, who, nobody, 0, 0, e.Text)
-		w.watcher.PhonePrinted(w.now, who, e.Text)
+		w.emit.text(event.PhonePrinted, who, e.Text)
 		w.show(who, e)
 	case nodes.PhoneDone:
 		w.done(who, e)
@@ -143,7 +140,7 @@ func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
 func (w *World) show(who uint32, e *nodes.PhoneEffect) {
 	if w.watched != nil && w.watched[who] {
 		w.text = e.AppendText(w.text[:0], w.zone)
-		w.story.Printed(who, string(w.text))
+		w.emit.text(event.ScreenShown, who, string(w.text))
 	}
 }
 
@@ -151,33 +148,15 @@ func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
 	ph := &w.phones[who]
 	sender, ok := w.phoneAt(&e.From)
 	if !ok {
-		sender = nobody
-	}
-	w.Counts.Beacons.Delivered++
-	switch {
-	case e.OutOfTurn:
-		w.note(judgedBroken, who, sender, 0, 0)
-	case e.Err != nil:
-		a, b := world.Glimpse(e.Raw[:])
-		w.noteText(judgedInvalid, who, sender, a, b, e.Err.Error())
-	default:
-		a, b := world.Glimpse(e.Raw[:])
-		w.note(judgedValid, who, sender, a, b)
+		sender = event.NoPeer
 	}
 	if e.OutOfTurn || e.Err != nil {
-		w.Counts.Beacons.Invalid++
 		ph.invalid++
 	} else {
-		w.Counts.Beacons.Valid++
-		w.Counts.Beacons.Kept++
 		ph.valid++
 	}
-	sent, ok := w.sentAt(ph, e)
-	if ok && !e.OutOfTurn {
-		w.Delays.Beacon.Add(w.now - sent)
-	}
-	w.watcher.Judged(w.now, who, sender, e)
-	w.story.Judged(who, sender, time.Duration(sent), e)
+	sent, known := w.sentAt(ph, e)
+	w.emit.beaconJudged(who, sender, e, sent, known)
 	w.show(who, e)
 }
 
@@ -185,11 +164,10 @@ func (w *World) done(who uint32, e *nodes.PhoneEffect) {
 	if w.clocks != nil {
 		e.Began = time.Duration(w.clock1(who).When(e.Began))
 	}
-	w.Delays.Done(w.now, e)
-	w.story.Done(who, e)
+	w.emit.operationDone(who, e)
 }
 
-// Watch has the story told what stands on the phone's screen.
+// Watch makes the world emit ScreenShown for the phone.
 func (w *World) Watch(who uint32) {
 	if w.watched == nil {
 		w.watched = make([]bool, len(w.phones))
@@ -203,7 +181,7 @@ func (w *World) Open(who uint32) {
 	if w.faults != nil && w.holds(who, func() { w.Open(who) }) {
 		return
 	}
-	w.watcher.PhoneOpened(w.now, who)
+	w.emit.plain(event.ProgramOpened, who, event.NoPeer)
 	w.phones[who].machine.Open(w.time(who), &w.phoneOut)
 	w.phoneActs(who)
 }
@@ -213,7 +191,7 @@ func (w *World) Type(who uint32, line string) {
 	if w.faults != nil && w.holds(who, func() { w.Type(who, line) }) {
 		return
 	}
-	w.watcher.PhoneTyped(w.now, who, line)
+	w.emit.text(event.LineTyped, who, line)
 	w.phones[who].machine.Typed(w.time(who), line, &w.phoneOut)
 	w.phoneActs(who)
 }
@@ -224,7 +202,7 @@ func (w *World) TakeOver(who, second uint32) {
 	if w.faults != nil && w.holds(who, func() { w.TakeOver(who, second) }) {
 		return
 	}
-	w.watcher.SessionMoved(w.now, who, second)
+	w.emit.plain(event.SessionMoved, who, second)
 	a, b := &w.phones[who], &w.phones[second]
 	if a.conn != noConn {
 		w.phoneCloses(a.conn)
@@ -247,11 +225,11 @@ func (w *World) TempID(who uint32) (protocol.Beacon, bool) { return w.phones[who
 func (w *World) Log(who uint32) *nodes.ContactLog {
 	ph := &w.phones[who]
 	if d, ok := ph.machine.NextWake(); ok && d <= w.elapsed(who) {
-		// The story may ask in the middle of another phone's effects.
-		others := w.phoneOut
+		// An observer may ask in the middle of another phone's effects.
+		outbox, emitted := w.phoneOut, w.emit.event
 		w.phoneOut = nodes.PhoneOutbox{}
 		w.wakePhone(who)
-		w.phoneOut = others
+		w.phoneOut, w.emit.event = outbox, emitted
 	}
 	return ph.machine.Log()
 }
@@ -294,13 +272,13 @@ func (w *World) flushRaw(who uint32) {
 	}
 	s.ready = true
 	for _, p := range s.queued {
-		w.noteText(phoneSent, who, nobody, w.conns[s.conn].serial, uint64(len(p)), string(p))
+		w.emit.phoneBytes(event.PhoneSent, &w.conns[s.conn], p)
 		w.send(s.conn, false, p, false, false)
 	}
 	s.queued = nil
 	if s.fin {
 		s.fin = false
-		w.noteText(phoneEnded, who, nobody, w.conns[s.conn].serial, 0, "is ended by the script")
+		w.emit.phoneEnded(&w.conns[s.conn], "is ended by the script")
 		w.send(s.conn, false, nil, true, s.reset)
 	}
 }

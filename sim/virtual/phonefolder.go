@@ -175,7 +175,7 @@ func (f *phoneFolder) write(w *World, who uint32, log *nodes.ContactLog) error {
 	err := f.log.Write(log)
 	if err == nil {
 		w.written = f.log.AppendStored(w.written[:0])
-		w.watcher.Written(w.now, who, w.written)
+		w.emit.logWritten(who, w.written)
 	}
 	return err
 }

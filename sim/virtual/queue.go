@@ -15,10 +15,10 @@ import (
 // looked at. What is pushed for a part that has been sorted goes to a heap, which
 // stays small, and what lies beyond the wheel waits in another.
 type queue struct {
-	part    []event // of the time that has begun, sorted
+	part    []entry // of the time that has begun, sorted
 	at      int     // the first of part that is left
-	next    []event // the part behind it, sorted
-	rough   []event // room for sorting it
+	next    []entry // the part behind it, sorted
+	rough   []entry // room for sorting it
 	near    heap
 	sorted  int64 // part, next and near hold what is before it; a multiple of partTime
 	parts   [partsOfSlot]pile
@@ -59,7 +59,7 @@ type pile struct {
 // chunk holds some events of one pile. Chunks are used again by any pile, so
 // that the wheel takes the memory of what is pending and no more.
 type chunk struct {
-	events [chunkEvents]event
+	events [chunkEvents]entry
 	next   int32 // an older chunk of the same pile; 0: none
 }
 
@@ -68,7 +68,7 @@ const chunkEvents = 15
 // push adds an event and gives it the next sequence number.
 func (q *queue) push(at int64, class uint64, k kind, who, arg uint32) {
 	q.seq++
-	e := event{at: at, ord: class | q.seq<<kindBits | uint64(k), who: who, arg: arg}
+	e := entry{at: at, ord: class | q.seq<<kindBits | uint64(k), who: who, arg: arg}
 	if q.wheel == nil {
 		q.wheel = make([]pile, slots)
 		q.chunks = make([]chunk, 1)
@@ -78,7 +78,7 @@ func (q *queue) push(at int64, class uint64, k kind, who, arg uint32) {
 	q.place(&e)
 }
 
-func (q *queue) place(e *event) {
+func (q *queue) place(e *entry) {
 	switch {
 	case e.at < q.sorted:
 		q.near.push(*e)
@@ -95,7 +95,7 @@ func (q *queue) place(e *event) {
 	}
 }
 
-func (q *queue) put(p *pile, e *event) {
+func (q *queue) put(p *pile, e *entry) {
 	if p.newest == 0 || p.n == chunkEvents {
 		p.newest, p.n = q.newChunk(p.newest), 0
 	}
@@ -117,7 +117,7 @@ func (q *queue) newChunk(next int32) int32 {
 
 // take empties a pile: it calls do with the events of each of its chunks. do may
 // place events elsewhere.
-func (q *queue) take(p *pile, do func([]event)) {
+func (q *queue) take(p *pile, do func([]entry)) {
 	n := p.n
 	for i := p.newest; i != 0; n = chunkEvents {
 		do(q.chunks[i].events[:n])
@@ -134,7 +134,7 @@ func (q *queue) len() int {
 // count is how many events of one kind are pending.
 func (q *queue) count(k kind) int {
 	n := 0
-	in := func(events []event) {
+	in := func(events []entry) {
 		for i := range events {
 			if events[i].kind() == k {
 				n++
@@ -156,7 +156,7 @@ func (q *queue) count(k kind) int {
 }
 
 // first is the earliest event. The queue must not be empty.
-func (q *queue) first() *event {
+func (q *queue) first() *entry {
 	for q.at == len(q.part) && (len(q.near) == 0 || len(q.next) > 0) {
 		q.advance()
 	}
@@ -167,7 +167,7 @@ func (q *queue) first() *event {
 }
 
 // pop takes the earliest event. The queue must not be empty.
-func (q *queue) pop() event {
+func (q *queue) pop() entry {
 	e := q.first()
 	if q.at < len(q.part) && e == &q.part[q.at] {
 		q.at++
@@ -178,7 +178,7 @@ func (q *queue) pop() event {
 
 // soon is event i counted from the beginning of part, in the order in which they
 // come, unless others are pushed before them.
-func (q *queue) soon(i int) *event {
+func (q *queue) soon(i int) *entry {
 	if i < len(q.part) {
 		return &q.part[i]
 	}
@@ -211,7 +211,7 @@ func (q *queue) advance() {
 	if q.filled>>i&1 == 0 {
 		return
 	}
-	q.take(&q.parts[i], func(events []event) { q.next = append(q.next, events...) })
+	q.take(&q.parts[i], func(events []entry) { q.next = append(q.next, events...) })
 	q.filled &^= 1 << i
 	q.onParts -= len(q.next)
 	if n := len(q.next); n > 1 && n <= fewEvents {
@@ -239,7 +239,7 @@ func (q *queue) deal() {
 	q.horizon += slotTime
 	if slot.newest != 0 {
 		before := q.onParts
-		q.take(slot, func(events []event) {
+		q.take(slot, func(events []entry) {
 			for i := range events {
 				q.place(&events[i])
 			}
@@ -265,7 +265,7 @@ const (
 
 // spread puts the events of one part into room, by the piece of it that they are
 // in: then each is near its place, which makes sorting them about twice as quick.
-func spread(events, room []event) []event {
+func spread(events, room []entry) []entry {
 	var ends [pieces]int32
 	for i := range events {
 		ends[events[i].at>>pieceTimeBits&(pieces-1)]++
@@ -284,9 +284,9 @@ func spread(events, room []event) []event {
 	return room
 }
 
-func sortEvents(events []event) {
+func sortEvents(events []entry) {
 	if len(events) > fewEvents {
-		slices.SortFunc(events, func(a, b event) int {
+		slices.SortFunc(events, func(a, b entry) int {
 			if a.before(&b) {
 				return -1
 			}

@@ -32,7 +32,7 @@ func TestRestartKeepsTempIDs(t *testing.T) {
 	if !ok {
 		t.Fatal("the phone has no TempID")
 	}
-	if n := r.Counts.Uploads; n.Complete != 1 || n.Entries != 1 || n.Resolved != 1 {
+	if n := r.Totals().Uploads; n.Complete != 1 || n.Entries != 1 || n.Resolved != 1 {
 		t.Errorf("uploads %+v, want one entry that resolves", n)
 	}
 	block := r.story.printed[len(r.story.printed)-1]
@@ -62,8 +62,8 @@ func TestRestartLosesWhatWasNotStored(t *testing.T) {
 		if lost {
 			want = 0
 		}
-		if has == lost || r.Counts.TempIDs.Issued != want {
-			t.Errorf("killed at %s: the phone has a TempID: %t, issued %d, want %d", kill, has, r.Counts.TempIDs.Issued, want)
+		if has == lost || r.Totals().TempIDs.Issued != want {
+			t.Errorf("killed at %s: the phone has a TempID: %t, issued %d, want %d", kill, has, r.Totals().TempIDs.Issued, want)
 		}
 		stored := strings.Contains(r.trace.String(), "is on disk")
 		if stored == lost {
@@ -114,7 +114,7 @@ func TestRestartAndBlock(t *testing.T) {
 		outcome{0, nodes.OpLogin, nodes.OutcomeBlocked}, outcome{0, nodes.OpLogin, nodes.OutcomeBlocked},
 		outcome{0, nodes.OpLogin, nodes.OutcomeOK})
 	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK})
-	if n := r.Counts.Logins; n.Wrong != 3 || n.Blocked != 1 || n.Refused != 1 || n.Welcomed != 2 {
+	if n := r.Totals().Logins; n.Wrong != 3 || n.Blocked != 1 || n.Refused != 1 || n.Welcomed != 2 {
 		t.Errorf("logins %+v", n)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -179,6 +180,7 @@ func (s *tale) replyText(raw bool) string {
 // rig is a world with a witness of its wire and of its story.
 type rig struct {
 	*virtual.World
+	*world.Records
 	t     *testing.T
 	wire  *wire
 	story *tale
@@ -200,7 +202,16 @@ func phonesNamed(form protocol.Form, names ...string) []virtual.PhoneConfig {
 // password "pw-NAME".
 func newRig(t *testing.T, c virtual.Config) *rig {
 	t.Helper()
-	r := &rig{t: t, wire: &wire{t: t}, story: &tale{}}
+	r := &rig{t: t}
+	return r.build(c, &r.trace, nil)
+}
+
+// build builds the world of the rig. trace is nil for no trace, applied for no
+// record of the faults' effects.
+func (r *rig) build(c virtual.Config, trace io.Writer, applied func(world.Applied)) *rig {
+	t := r.t
+	t.Helper()
+	r.wire, r.story = &wire{t: t}, &tale{}
 	if c.Seed == 0 {
 		c.Seed = 1
 	}
@@ -221,13 +232,15 @@ func newRig(t *testing.T, c virtual.Config) *rig {
 			c.Credentials = append(c.Credentials, nodes.Credential{User: p.Name, Password: "pw-" + p.Name})
 		}
 	}
-	c.Watcher, c.Story, c.Folder = r.wire, r.story, files.NewMemory()
-	if c.Trace == nil {
-		c.Trace = &r.trace
+	c.Folder = files.NewMemory()
+	c.Events, c.Tick = &event.Stream{}, r.story.Tick
+	names := make([]string, len(c.Phones))
+	for i := range c.Phones {
+		names[i] = c.Phones[i].Name
 	}
-	if c.Trace == io.Discard {
-		c.Trace = nil
-	}
+	r.Records = world.NewRecords(names, trace)
+	r.Subscribe(c.Events)
+	c.Events.Subscribe(&legacy{Watcher: r.wire, Story: r.story, Applied: applied})
 	w, err := virtual.New(c)
 	if err != nil {
 		t.Fatal(err)

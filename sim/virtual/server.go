@@ -7,7 +7,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // serverHost hosts the server's machine and its disk.
@@ -75,7 +75,7 @@ func (w *World) startServer() error {
 	}
 	h.machine, h.wakeAt = m, never
 	if h.life++; h.life > 1 {
-		w.watcher.ServerStarted(w.now, m.Resolve)
+		w.emit.serverStarted(m.Resolve)
 	}
 	w.printNotes()
 	m.Start(w.time(nobody), &h.out)
@@ -104,24 +104,32 @@ func (w *World) RestartServer(down time.Duration) {
 // killServer ends the server's program: its connections break.
 func (w *World) killServer() {
 	h := &w.host
-	w.noteText(restarted, nobody, nobody, 0, 0, "is killed")
+	w.emit.text(event.ProgramStatus, event.Server, "is killed")
 	h.machine = nil
 	if h.memory != nil {
 		h.memory.Kill()
 	}
-	w.watcher.ServerRestarted(w.now)
-	w.watcher.ServerStopped(w.now)
+	w.emit.serverStopped(w.sessions())
 	for c := range w.conns {
 		if cn := &w.conns[c]; cn.used && cn.serverOpen {
 			cn.serverOpen, cn.byServer = false, true
 			cn.up.inbox = cn.up.inbox[:0]
-			if !cn.backlog {
-				w.Counts.Sessions.Closed++
-			}
 			cn.backlog = false
 			w.send(uint32(c), true, nil, false, true)
 		}
 	}
+}
+
+// sessions returns the number of connections that the server has accepted and not
+// closed.
+func (w *World) sessions() int {
+	n := 0
+	for c := range w.conns {
+		if cn := &w.conns[c]; cn.used && cn.serverOpen && !cn.backlog {
+			n++
+		}
+	}
+	return n
 }
 
 // startAgain is how long after a server that could not start it is tried again.
@@ -131,7 +139,7 @@ func (w *World) comeBack() {
 	if w.faults != nil && w.staysDown() {
 		return
 	}
-	w.noteText(restarted, nobody, nobody, 0, 0, "is started again")
+	w.emit.text(event.ProgramStatus, event.Server, "is started again")
 	err := w.startServer()
 	if err == nil {
 		return
@@ -139,7 +147,7 @@ func (w *World) comeBack() {
 	if w.faults == nil {
 		panic(fmt.Sprintf("virtual: the server in memory does not start: %v", err))
 	}
-	w.noteText(restarted, nobody, nobody, 0, 0, "does not start: "+err.Error())
+	w.emit.text(event.ProgramStatus, event.Server, "does not start: "+err.Error())
 	w.host.memory.Kill()
 	w.Call(time.Duration(w.now)+startAgain, w.comeBack)
 }
@@ -184,16 +192,14 @@ func (w *World) armServer() {
 	}
 	if at <= w.now {
 		panic(fmt.Sprintf("virtual: the server wants to be woken at %s, and it is %s: it has not done what is due",
-			world.Seconds(at), world.Seconds(w.now)))
+			event.Seconds(at), event.Seconds(w.now)))
 	}
 	h.wakeAt = at
 	w.queue.push(at, 0, kindWakeServer, nobody, 0)
 }
 
 func (w *World) serverPrints(text string) {
-	w.noteText(serverPrinted, nobody, nobody, 0, 0, text)
-	w.watcher.ServerPrinted(w.now, text)
-	w.story.ServerPrinted(text)
+	w.emit.text(event.ServerPrinted, event.Server, text)
 }
 
 func (w *World) serverAct(e *nodes.ServerEffect) {
@@ -204,8 +210,7 @@ func (w *World) serverAct(e *nodes.ServerEffect) {
 		if !cn.serverOpen {
 			return
 		}
-		w.noteText(serverSent, nobody, cn.phone, w.conns[c].serial, uint64(len(e.Bytes)), string(e.Bytes))
-		w.watcher.ServerSent(w.now, e.Conn, e.Bytes)
+		w.emit.serverBytes(event.ServerSent, cn, e.Conn, e.Bytes)
 		cn.sends = append(cn.sends, len(e.Bytes))
 		w.send(c, true, e.Bytes, false, false)
 	case nodes.EffectClose:
@@ -238,7 +243,7 @@ func (w *World) store(e *nodes.ServerEffect) {
 	}
 	h.lastStore = max(h.lastStore, at)
 	h.asked = append(h.asked, slot)
-	w.watcher.StoreAsked(w.now, s.records)
+	w.emit.storeAsked(s.records)
 	w.queue.push(h.lastStore, inputClass, kindStored, 0, slot)
 }
 
@@ -254,12 +259,10 @@ func (w *World) storedOnDisk(slot uint32) {
 		w.beginWriting(nobody)
 	}
 	err := w.keep(s.records)
-	if err == nil {
-		w.note(stored, nobody, nobody, uint64(s.id), uint64(len(s.records)))
-	} else {
+	if err != nil {
 		w.writeFailed(nobody, err)
 	}
-	w.watcher.StoreDone(w.now, s.records, err)
+	w.emit.storeDone(s, err)
 	done := *s
 	if w.faults != nil && w.holds(nobody, func() { w.answerStore(&done, err) }) {
 		return
@@ -273,7 +276,7 @@ func (w *World) answerStore(s *store, err error) {
 	h.machine.Stored(w.time(nobody), s.id, err, &h.out)
 	w.serverActs()
 	if cn := &w.conns[c]; cn.serverOpen && cn.serial == s.serial {
-		w.watcher.StoreAnswered(w.now, s.conn)
+		w.emit.storeAnswered(s.conn)
 	}
 	if w.faults != nil && h.machine != nil {
 		w.printNotes()
@@ -284,7 +287,5 @@ func (w *World) answerStore(s *store, err error) {
 }
 
 func (w *World) decided(e *nodes.ServerEffect) {
-	w.Counts.Decided(&e.Event)
-	cn := &w.conns[e.Conn]
-	w.story.Decided(cn.phone, cn.raw, &e.Event)
+	w.emit.serverDecided(&w.conns[e.Conn], &e.Event)
 }

@@ -10,29 +10,18 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/sim/check"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
-
-// quietStory is a Story that keeps nothing.
-type quietStory struct{}
-
-func (quietStory) Tick(uint32, uint32)                                      {}
-func (quietStory) Printed(uint32, string)                                   {}
-func (quietStory) Replied(uint32, bool, []byte)                             {}
-func (quietStory) Ended(uint32, bool)                                       {}
-func (quietStory) Done(uint32, *nodes.PhoneEffect)                          {}
-func (quietStory) Decided(uint32, bool, *nodes.ServerEvent)                 {}
-func (quietStory) Read(uint32, bool, int)                                   {}
-func (quietStory) ServerPrinted(string)                                     {}
-func (quietStory) Judged(uint32, uint32, time.Duration, *nodes.PhoneEffect) {}
 
 // crowd is a world of phones that beacon round and round, watched by the
 // checkers of a real run.
 type crowd struct {
-	quietStory
-	world  *virtual.World
-	phones uint32
-	broken []check.Violation
+	world   *virtual.World
+	records *world.Records
+	phones  uint32
+	broken  []check.Violation
 }
 
 // Each phone beacons to so many others, so often.
@@ -62,7 +51,12 @@ func newCrowd(tb testing.TB, phones int, form protocol.Form, retention time.Dura
 		rules.Accounts[name], rules.Retention[i] = password, retention
 	}
 	violated := func(v check.Violation) { c.broken = append(c.broken, v) }
-	config.Watcher, config.Story = check.New(rules, violated), c
+	config.Events, config.Tick = &event.Stream{}, c.Tick
+	c.records = world.NewRecords(nil, nil)
+	c.records.Subscribe(config.Events)
+	invariants := check.New(rules, violated)
+	config.Events.Subscribe(invariants, check.Kinds()...)
+	config.Foreseers = []virtual.Foreseer{invariants}
 	w, err := virtual.New(config)
 	if err != nil {
 		tb.Fatal(err)
@@ -92,7 +86,7 @@ func (c *crowd) logIn(tb testing.TB) {
 		})
 	}
 	c.until(tb, 15*second)
-	if got := c.world.Counts.TempIDs.Issued; got != uint64(c.phones) {
+	if got := c.records.Totals().TempIDs.Issued; got != uint64(c.phones) {
 		tb.Fatalf("%d TempIDs issued, want %d", got, c.phones)
 	}
 }
@@ -124,16 +118,16 @@ func TestNoAllocationPerBeacon(t *testing.T) {
 		c.beacon()
 		at := 11 * time.Minute // the queue has gone round its wheel twice
 		c.until(t, at)
-		before := c.world.Counts.Beacons
+		before := c.records.Totals().Beacons
 		allocs := testing.AllocsPerRun(5, func() {
 			at += period
 			c.until(t, at)
 		})
-		beacons := (c.world.Counts.Beacons.Valid - before.Valid) / 6 // one run warms up
+		beacons := (c.records.Totals().Beacons.Valid - before.Valid) / 6 // one run warms up
 		if beacons != uint64(phones)*others {
 			t.Errorf("%s: %d valid beacons in a period, want %d", form, beacons, phones*others)
 		}
-		if c.world.Counts.Beacons.Expired == before.Expired {
+		if c.records.Totals().Beacons.Expired == before.Expired {
 			t.Errorf("%s: no entry expired: this is no steady state", form)
 		}
 		if allocs != 0 {
@@ -180,12 +174,12 @@ func TestMemory(t *testing.T) {
 		// What sending takes comes with the first beacons, entries after that.
 		c.beacon()
 		c.until(t, 15*second+period)
-		some, kept := heap(), c.world.Counts.Beacons.Kept
+		some, kept := heap(), c.records.Totals().Beacons.Kept
 		c.until(t, 3*time.Minute)
 		grown := heap() - some
-		entries := c.world.Counts.Beacons.Kept - kept
-		if entries < uint64(phones)*others*14 || c.world.Counts.Beacons.Expired != 0 {
-			t.Fatalf("%s: %d entries more, %d expired", form, entries, c.world.Counts.Beacons.Expired)
+		entries := c.records.Totals().Beacons.Kept - kept
+		if entries < uint64(phones)*others*14 || c.records.Totals().Beacons.Expired != 0 {
+			t.Fatalf("%s: %d entries more, %d expired", form, entries, c.records.Totals().Beacons.Expired)
 		}
 		perEntry := float64(grown) / float64(entries)
 		t.Logf("%s: %.1f bytes an entry", form, perEntry)

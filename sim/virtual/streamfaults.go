@@ -143,7 +143,7 @@ func (w *World) noAnswer(c uint32, serial uint64) {
 	if !cn.used || cn.serial != serial || cn.answered || !cn.phoneOpen {
 		return
 	}
-	w.noteText(phoneEnded, cn.phone, nobody, serial, 0, "gets no answer")
+	w.emit.phoneEnded(cn, "gets no answer")
 	if cn.serverOpen {
 		w.sendSegment(c, false, nil, false, true)
 	} else {

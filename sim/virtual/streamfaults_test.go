@@ -52,8 +52,8 @@ func TestPieces(t *testing.T) {
 	want(t, "read", r.traced("server: reads c1 of a")[2:], `2.010000000 server: reads c1 of a "Down"`, `2.010000000 server: reads c1 of a "load"`,
 		`2.010000000 server: reads c1 of a "_tem"`, `2.010000000 server: reads c1 of a "pID"`, `5.010000000 server: reads c1 of a "Download_tempID"`)
 	want(t, "applied", r.applied(), "2s fault 1 pieces 0>-1 #0 4")
-	if r.Counts.TempIDs.Issued != 2 {
-		t.Errorf("%d TempIDs", r.Counts.TempIDs.Issued)
+	if r.Totals().TempIDs.Issued != 2 {
+		t.Errorf("%d TempIDs", r.Totals().TempIDs.Issued)
 	}
 }
 
@@ -79,7 +79,7 @@ func TestFaultReset(t *testing.T) {
 	want(t, "ends", r.traced("c1 is"), "2.000000000 fault 1: a -> server: c1 is reset", "2.010000000 a: c1 is closed by the server", "2.010000000 a: c1 is closed by the phone")
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeConnectionLost})
 	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK})
-	if n := r.Counts.Sessions; n.Opened != 2 || n.Closed != 1 || r.OpenConns() != 1 {
+	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 1 || r.OpenConns() != 1 {
 		t.Errorf("sessions %+v, %d connections", n, r.OpenConns())
 	}
 }
@@ -111,8 +111,8 @@ func TestFaultHalfClose(t *testing.T) {
 		} else {
 			want(t, "ends", r.traced("close")[1:], "2.000000000 fault 1: a -> server: c1 is half closed", "2.010000000 server: c1 of a is closed by the server", "2.020000000 a: c1 is closed by the server", "2.020000000 a: c1 is closed by the phone", `2.020000000 a: prints "the server closed the connection"`)
 		}
-		if r.OpenConns() != 0 || r.Counts.Sessions.Closed != 1 || len(r.did) != 1 {
-			t.Errorf("%d connections, sessions %+v, applied %v", r.OpenConns(), r.Counts.Sessions, r.applied())
+		if r.OpenConns() != 0 || r.Totals().Sessions.Closed != 1 || len(r.did) != 1 {
+			t.Errorf("%d connections, sessions %+v, applied %v", r.OpenConns(), r.Totals().Sessions, r.applied())
 		}
 	}
 }
@@ -149,7 +149,7 @@ func TestRefuse(t *testing.T) {
 		if got := r.traced("connection refused\""); uint64(len(got)) != c.refused || !strings.HasPrefix(got[0], "1.02") {
 			t.Errorf("%v", got)
 		}
-		if n := r.Counts.Logins.Welcomed; n != 4-c.refused || uint64(len(r.did)) != c.refused {
+		if n := r.Totals().Logins.Welcomed; n != 4-c.refused || uint64(len(r.did)) != c.refused {
 			t.Errorf("%d welcomed, applied %v", n, r.applied())
 		}
 	}

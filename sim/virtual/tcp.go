@@ -5,6 +5,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 )
 
 // conn is one TCP connection between a phone and the server: two streams of
@@ -74,7 +75,7 @@ func (w *World) newConn(phone uint32, raw bool) uint32 {
 func (w *World) open(phone uint32, raw bool) uint32 {
 	c := w.newConn(phone, raw)
 	cn := &w.conns[c]
-	w.note(connecting, phone, nobody, w.conns[c].serial, 0)
+	w.emit.phoneConn(event.Connecting, cn)
 	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[phone].up))
 	cn.underway++
 	if w.faults != nil {
@@ -114,9 +115,7 @@ func (w *World) accept(c uint32) {
 }
 
 func (w *World) hostAccepts(c uint32) {
-	w.Counts.Sessions.Opened++
-	w.note(accepted, nobody, w.conns[c].phone, w.conns[c].serial, 0)
-	w.watcher.Accepted(w.now, nodes.Conn(c))
+	w.emit.accepted(&w.conns[c], c)
 	w.host.machine.Accept(w.time(nobody), nodes.Conn(c), &w.host.out)
 }
 
@@ -132,7 +131,7 @@ func (w *World) connected(c uint32) {
 		w.release(c)
 		return
 	}
-	w.note(connected, cn.phone, nobody, w.conns[c].serial, 0)
+	w.emit.phoneConn(event.Connected, cn)
 	if cn.raw {
 		if w.scripted(c) {
 			w.flushRaw(cn.phone)
@@ -151,9 +150,8 @@ func (w *World) refused(c uint32) {
 	cn := &w.conns[c]
 	cn.underway--
 	w.took(c, true)
-	who, open := cn.phone, cn.phoneOpen
-	if open {
-		w.note(connectRefused, who, nobody, w.conns[c].serial, 0)
+	if cn.phoneOpen {
+		w.emit.phoneConn(event.ConnectRefused, cn)
 	}
 	w.connectFails(c, "connection refused")
 }
@@ -170,7 +168,7 @@ func (w *World) connectFails(c uint32, why string) {
 	if raw {
 		if s := w.phones[who].script; s.conn == c {
 			s.conn = noConn
-			w.story.Ended(who, true)
+			w.emit.phoneConn(event.HungUp, cn)
 		}
 		return
 	}
@@ -265,7 +263,7 @@ func (w *World) segmentArrives(slot uint32) {
 	switch {
 	case !open:
 		if down && (s.fin || s.reset) && cn.byServer && (!cn.raw || w.scripted(c)) {
-			w.story.Ended(cn.phone, cn.raw)
+			w.emit.phoneConn(event.HungUp, cn)
 		}
 		w.release(c)
 	case join > 0 && !way.eof:
@@ -306,17 +304,15 @@ func (w *World) feedServer(c uint32) {
 		}
 		n := min(len(cn.up.inbox), protocol.MaxMessage)
 		p := cn.up.inbox[:n]
-		who, raw := cn.phone, cn.raw
-		w.noteText(serverRead, nobody, who, w.conns[c].serial, uint64(n), string(p))
-		w.watcher.ServerRead(w.now, nodes.Conn(c), p)
+		w.emit.serverBytes(event.ServerRead, cn, nodes.Conn(c), p)
 		w.host.machine.Read(w.time(nobody), nodes.Conn(c), p, &w.host.out)
-		w.story.Read(who, raw, n)
+		w.emit.serverHandled(cn, nodes.Conn(c), n)
 		w.serverActs()
 		way := &w.conns[c].up
 		way.inbox = rest(way.inbox, n)
 	}
 	if cn := &w.conns[c]; cn.up.eof {
-		w.noteText(serverEnded, nobody, cn.phone, w.conns[c].serial, 0, "ends: end of file")
+		w.emit.serverEnded(cn, "ends: end of file", false)
 		cn.ended = true
 		w.host.machine.EOF(w.time(nobody), nodes.Conn(c), &w.host.out)
 		w.serverActs()
@@ -358,7 +354,7 @@ func (w *World) feedPhone(c uint32) {
 	}
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
-		w.noteText(phoneRead, who, nobody, w.conns[c].serial, uint64(len(p)), string(p))
+		w.emit.phoneBytes(event.PhoneRead, cn, p)
 		if !raw || w.scripted(c) {
 			w.replied(c, p)
 		}
@@ -371,18 +367,18 @@ func (w *World) feedPhone(c uint32) {
 	}
 	if !cn.phoneOpen && cn.down.eof {
 		if cn.byServer {
-			w.story.Ended(who, raw) // what it read made it hang up as well
+			w.emit.phoneConn(event.HungUp, cn) // the bytes that it read made it hang up as well
 		}
 		return
 	}
 	if cn.down.eof {
 		cn.down.eof = false
-		w.noteText(phoneEnded, who, nobody, w.conns[c].serial, 0, "is closed by the server")
+		w.emit.phoneEnded(cn, "is closed by the server")
 		if raw && !w.scripted(c) {
 			w.phoneCloses(c)
 			return
 		}
-		w.story.Ended(who, raw)
+		w.emit.phoneConn(event.HungUp, cn)
 		if raw {
 			w.RawClose(who)
 			return
@@ -394,14 +390,14 @@ func (w *World) feedPhone(c uint32) {
 	}
 }
 
-// replied tells the story of every send of the server that the phone has now
-// read whole, however the network cut or joined it.
+// replied emits Replied for each send of the server that the phone has now read
+// whole, however the network split or joined it.
 func (w *World) replied(c uint32, p []byte) {
 	cn := &w.conns[c]
 	cn.got = append(cn.got, p...)
 	for len(cn.sends) > 0 && len(cn.got) >= cn.sends[0] {
 		n := cn.sends[0]
-		w.story.Replied(cn.phone, cn.raw, cn.got[:n])
+		w.emit.phoneBytes(event.Replied, cn, cn.got[:n])
 		cn.sends = cn.sends[1:]
 		cn.got = cn.got[n:]
 	}
@@ -421,7 +417,7 @@ func (w *World) phoneCloses(c uint32) {
 		return
 	}
 	cn.phoneOpen = false
-	w.noteText(phoneEnded, cn.phone, nobody, w.conns[c].serial, 0, "is closed by the phone")
+	w.emit.phoneEnded(cn, "is closed by the phone")
 	w.send(c, false, nil, true, false)
 }
 
@@ -432,7 +428,6 @@ func (w *World) serverCloses(c uint32) {
 		return
 	}
 	cn.serverOpen, cn.byServer = false, !cn.ended
-	w.Counts.Sessions.Closed++
-	w.noteText(serverEnded, nobody, cn.phone, w.conns[c].serial, 0, "is closed by the server")
+	w.emit.serverEnded(cn, "is closed by the server", true)
 	w.send(c, true, nil, true, false)
 }

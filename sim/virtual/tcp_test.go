@@ -67,8 +67,8 @@ func TestBytesArriveInOrder(t *testing.T) {
 				t.Errorf("the phone read %d bytes that differ from the %d sent", len(got), len(want))
 			}
 			issued := strings.Count(sent, protocol.CommandDownload)
-			if got := len(joinText(r.wire.sends)) - len(protocol.Welcome); got != 20*issued || r.Counts.TempIDs.Issued != uint64(issued) {
-				t.Errorf("%d bytes of TempIDs and %d issued, want %d TempIDs", got, r.Counts.TempIDs.Issued, issued)
+			if got := len(joinText(r.wire.sends)) - len(protocol.Welcome); got != 20*issued || r.Totals().TempIDs.Issued != uint64(issued) {
+				t.Errorf("%d bytes of TempIDs and %d issued, want %d TempIDs", got, r.Totals().TempIDs.Issued, issued)
 			}
 		})
 	}
@@ -169,7 +169,7 @@ func TestHalfClose(t *testing.T) {
 		if want := []ending{{began + 20*ms + disk, 0, true}}; !slices.Equal(r.story.ended, want) {
 			t.Errorf("disk %s: the connection ended %v, want %v", disk, r.story.ended, want)
 		}
-		if n := r.Counts.Sessions; n.Opened != 1 || n.Closed != 1 || r.RawIsOpen(0) {
+		if n := r.Totals().Sessions; n.Opened != 1 || n.Closed != 1 || r.RawIsOpen(0) {
 			t.Errorf("disk %s: sessions %+v, still open: %t", disk, n, r.RawIsOpen(0))
 		}
 		if got := r.story.decisions[len(r.story.decisions)-1]; got.Kind != nodes.EventSessionEnded || got.Reason != nodes.ReasonEOF {
@@ -190,10 +190,10 @@ func TestReset(t *testing.T) {
 	r.RawSend(0, []byte(protocol.CommandDownload)) // unread until the first is stored
 	r.Call(began+50*ms, func() { r.RawEnd(0, true) })
 	r.until(began + second)
-	if got := r.Counts.TempIDs.Issued; got != 1 {
+	if got := r.Totals().TempIDs.Issued; got != 1 {
 		t.Errorf("%d TempIDs issued, want the first alone", got)
 	}
-	if n := r.Counts.Sessions; n.Opened != 1 || n.Closed != 1 {
+	if n := r.Totals().Sessions; n.Opened != 1 || n.Closed != 1 {
 		t.Errorf("sessions %+v, want one opened and closed", n)
 	}
 	if r.RawIsOpen(0) {
@@ -219,7 +219,7 @@ func TestRefusedWhileTheServerIsDown(t *testing.T) {
 	if want := []string{"I am listening", "I am listening", "users: a"}; !slices.Equal(r.story.printed, want) {
 		t.Errorf("the server printed %q, want %q", r.story.printed, want)
 	}
-	if n := r.Counts.Sessions; n.Opened != 1 || n.Closed != 0 {
+	if n := r.Totals().Sessions; n.Opened != 1 || n.Closed != 0 {
 		t.Errorf("sessions %+v, want one opened", n)
 	}
 	if strings.Contains(r.wire.readText(), "lost") {
@@ -252,7 +252,7 @@ func TestSecondConnectionOfAScript(t *testing.T) {
 	}
 	r.RawSend(0, []byte(protocol.CommandLogout))
 	r.until(150 * second)
-	if n := r.Counts.Sessions; n.Opened != 2 || n.Closed != 2 || len(r.story.ended) != 1 {
+	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 2 || len(r.story.ended) != 1 {
 		t.Errorf("sessions %+v and %d endings seen, want both closed and one ending", n, len(r.story.ended))
 	}
 	if got := fmt.Sprint(r.wire.accepted); got != "[0 1]" {
@@ -302,7 +302,7 @@ func TestConnectionNumbersAreUsedAgain(t *testing.T) {
 			r.until(at + 10*time.Minute)
 			r.Type(0, protocol.CommandLogout)
 			r.until(at + 20*time.Minute)
-			n := r.Counts.Sessions
+			n := r.Totals().Sessions
 			if n.Opened < uint64(sessions) || n.Opened != n.Closed {
 				t.Errorf("%d sessions opened, %d closed, want at least %d and as many", n.Opened, n.Closed, sessions)
 			}

@@ -5,11 +5,9 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/cespare/xxhash/v2"
-
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // PhonePort is the UDP port of every phone; each has an IP address of its own.
@@ -131,7 +129,7 @@ func (w *World) target(a *protocol.Address) (who uint32, open bool) {
 
 // transmit puts one datagram on the way to a target.
 func (w *World) transmit(who, dest uint32, open bool, from *protocol.Address, p []byte) {
-	w.Counts.Datagrams.Sent++
+	w.datagrams++
 	ph := &w.phones[who]
 	lost := !open || w.udp.Lose > 0 && chance(w.udp.Lose, &ph.net)
 	if w.faults != nil {
@@ -146,20 +144,17 @@ func (w *World) transmit(who, dest uint32, open bool, from *protocol.Address, p 
 	if !w.udp.Delay.constant() {
 		at = w.serial.arrival(w.now, who, dest, at)
 	}
-	w.post(who, dest, from, p, at)
-	w.watcher.DatagramSent(w.now, at)
+	w.post(who, dest, from, p, at, false)
 }
 
 // lose loses the datagram that was counted last.
 func (w *World) lose(who, dest uint32, n int) {
-	w.Counts.Datagrams.Lost++
-	w.note(datagramLost, who, dest, w.Counts.Datagrams.Sent<<16|uint64(n), 0)
-	w.watcher.DatagramLost(w.now)
+	w.emit.datagramLost(who, dest, w.datagrams, n, false)
 }
 
 // post puts the datagram that was counted last on its way, to arrive at the given
-// time.
-func (w *World) post(who, dest uint32, from *protocol.Address, p []byte, at int64) {
+// time. The network made a copy.
+func (w *World) post(who, dest uint32, from *protocol.Address, p []byte, at int64, isCopy bool) {
 	var slot uint32
 	if n := len(w.free); n > 0 {
 		slot = w.free[n-1]
@@ -173,9 +168,8 @@ func (w *World) post(who, dest uint32, from *protocol.Address, p []byte, at int6
 	if copy(d.data[:], p) < len(p) {
 		w.large[slot] = append([]byte(nil), p...)
 	}
-	w.Counts.Datagrams.InFlight++
-	d.serial = w.Counts.Datagrams.Sent
-	w.note(datagramSent, who, dest, d.serial<<16|uint64(len(p)), uint64(at))
+	d.serial = w.datagrams
+	w.emit.datagramSent(who, dest, d.serial, len(p), at, isCopy)
 	w.queue.push(at, inputClass, kindDatagram, dest, slot)
 }
 
@@ -197,10 +191,7 @@ func (w *World) arrive(who, slot uint32) {
 		p = w.large[slot]
 		delete(w.large, slot)
 	}
-	w.Counts.Datagrams.Delivered++
-	w.Counts.Datagrams.InFlight--
-	w.watcher.DatagramArrived(w.now)
-	w.note(datagramArrived, who, d.sender, d.serial<<16|uint64(d.n), xxhash.Sum64(p))
+	w.emit.datagramDelivered(who, d.sender, d.serial, p)
 	if w.faults != nil && w.waitsInSocket(who, d, p) {
 		w.free = append(w.free, slot)
 		return
@@ -287,11 +278,8 @@ func (w *World) putBeacon(who uint32, e *nodes.PhoneEffect) {
 }
 
 func (w *World) announce(who, dest uint32, raw *[protocol.BeaconSize]byte) {
-	w.Counts.Beacons.Sent++
 	w.phones[who].sent++
-	a, b := world.Glimpse(raw[:])
-	w.note(beaconSent, who, dest, a, b)
-	w.watcher.BeaconSent(w.now, who, raw)
+	w.emit.beaconSent(who, dest, raw)
 }
 
 // AnnounceForged counts a beacon that a script puts together from datagrams of
@@ -310,7 +298,7 @@ func (w *World) SendDatagram(who, to uint32, port uint16, p []byte) {
 	if port != 0 {
 		from.Port = port
 	}
-	w.watcher.DatagramsForged(w.now, who)
+	w.emit.plain(event.DatagramsForged, who, event.NoPeer)
 	target, open := w.target(&dest)
 	w.transmit(who, target, open, &from, p)
 }

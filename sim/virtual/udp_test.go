@@ -65,14 +65,14 @@ func TestLossAndBalance(t *testing.T) {
 			r.Call(time.Duration(i)*ms, func() { r.SendDatagram(0, 1, 0, raw[:]) })
 		}
 		r.until(n*ms + second)
-		d := r.Counts.Datagrams
+		d := r.Totals().Datagrams
 		if d != r.wire.balance || d.Sent != n || d.InFlight != 0 || d.Delivered+d.Lost != n {
 			t.Errorf("lose %g: %+v", lose, d)
 		}
 		if got, slack := float64(d.Lost)/n, 4*math.Sqrt(lose*(1-lose)/n); math.Abs(got-lose) > slack {
 			t.Errorf("lose %g: a share of %g was lost, want within %g", lose, got, slack)
 		}
-		if r.wire.forged != n || r.wire.beacons != 0 || r.Counts.Beacons.Sent != 0 {
+		if r.wire.forged != n || r.wire.beacons != 0 || r.Totals().Beacons.Sent != 0 {
 			t.Errorf("lose %g: %d forged and %d beacons were announced, want %d and none", lose, r.wire.forged, r.wire.beacons, n)
 		}
 	}
@@ -96,7 +96,7 @@ func TestDelayOfADatagram(t *testing.T) {
 			t.Errorf("beacon %d was judged %s after it was sent (valid: %t)", i, d, v.valid)
 		}
 	}
-	h := r.Delays.Beacon.Histogram()
+	h := r.Latencies().Beacon.Histogram()
 	if h.TotalCount() != n || h.Min() < int64(3*ms)*999/1000 || h.Max() > int64(8*ms)*1001/1000 {
 		t.Errorf("%d delays from %d to %d ns, want %d between 3 and 8 ms", h.TotalCount(), h.Min(), h.Max(), n)
 	}
@@ -130,7 +130,7 @@ func TestDatagramsOfEverySize(t *testing.T) {
 	if broken != len(sizes)-2 || valid != 1 {
 		t.Errorf("%d broken and %d valid, want %d and 1", broken, valid, len(sizes)-2)
 	}
-	if d := r.Counts.Datagrams; d.Delivered != uint64(len(sizes)) || d.Lost != 0 {
+	if d := r.Totals().Datagrams; d.Delivered != uint64(len(sizes)) || d.Lost != 0 {
 		t.Errorf("%+v, want all %d delivered", d, len(sizes))
 	}
 	if !strings.Contains(r.trace.String(), "65507 bytes") {
@@ -159,13 +159,13 @@ func TestUnknownAddress(t *testing.T) {
 		r.Type(0, "Beacon "+to)
 	}
 	r.until(3 * second)
-	if d := r.Counts.Datagrams; d.Sent != 20 || d.Lost != 20 || d.InFlight != 0 {
+	if d := r.Totals().Datagrams; d.Sent != 20 || d.Lost != 20 || d.InFlight != 0 {
 		t.Errorf("%+v, want 20 sent and lost", d)
 	}
 	r.Type(0, "Beacon 10.0.0.3 14000")
 	r.Type(0, "Beacon 10.0.0.2 14000") // to itself
 	r.until(4 * second)
-	if d, b := r.Counts.Datagrams, r.Counts.Beacons; d.Sent != 28 || d.Lost != 20 || d.Delivered != 8 || b.Sent != 7 || b.Valid != 2 || b.Kept != 2 {
+	if d, b := r.Totals().Datagrams, r.Totals().Beacons; d.Sent != 28 || d.Lost != 20 || d.Delivered != 8 || b.Sent != 7 || b.Valid != 2 || b.Kept != 2 {
 		t.Errorf("%+v %+v, want 8 more delivered: two valid beacons", d, b)
 	}
 	if a := r.Phone(0); a.Sent != 7 || a.Valid != 1 || r.Phone(1).Valid != 1 {

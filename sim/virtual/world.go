@@ -10,14 +10,13 @@ package virtual
 import (
 	"context"
 	"fmt"
-	"io"
 	"math"
 	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // Config is all that a world is made from.
@@ -41,11 +40,13 @@ type Config struct {
 	TCP TCP
 	UDP UDP
 
-	Trace   io.Writer     // nil: none
-	Watcher world.Watcher // not nil
-	Story   world.Story   // not nil
-	// Applied is told of every single thing that a fault did; nil: nobody is.
-	Applied func(world.Applied)
+	// Events is the stream on which the world emits what happens. Its observers are
+	// subscribed before New.
+	Events *event.Stream
+	// Tick is called at the times that World.Tick was given.
+	Tick func(phone, arg uint32)
+	// Foreseers hear of what comes soon.
+	Foreseers []Foreseer
 
 	// Stepped is called at time zero and every Step after it, when all that
 	// happens up to then has happened, and before anything later does; it must only
@@ -127,25 +128,22 @@ type World struct {
 	host serverHost
 
 	seed    uint64
-	applied func(world.Applied)
 	faults  *faults               // nil: none has begun so far
-	clocks  []world.NodeClock     // of the phones and of the server; nil: all are the world's
+	clocks  []event.NodeClock     // of the phones and of the server; nil: all are the world's
 	folders []phoneFolder         // nil: no phone has one
 	written []nodes.StoredContact // room for what a log on a disk is said to hold
 
 	phoneOut  nodes.PhoneOutbox
 	calls     []func()
 	callFree  []uint32
-	watcher   world.Watcher
-	story     world.Story
-	ledger    ledger
+	emit      emitter
+	tick      func(phone, arg uint32)
 	foreseers []Foreseer
 	text      []byte
 
-	Counts world.Counts
-	Delays world.Delays
-	events uint64
-	stop   bool
+	events    uint64 // handled so far
+	datagrams uint64 // sent or lost so far
+	stop      bool
 
 	nextStep, step int64 // nextStep is never without a step
 	stepped        func(time.Duration)
@@ -157,18 +155,17 @@ func New(c Config) (*World, error) {
 		return nil, fmt.Errorf("building the world: %d phones, at most %d have an address", len(c.Phones), maxPhones)
 	}
 	w := &World{
-		now:     int64(c.Begin),
-		start:   c.Start * int64(time.Second),
-		zone:    c.Zone,
-		phones:  make([]phone, len(c.Phones)),
-		names:   make([]string, len(c.Phones)),
-		udp:     c.UDP,
-		tcp:     c.TCP,
-		large:   map[uint32][]byte{},
-		watcher: c.Watcher,
-		story:   c.Story,
-		seed:    c.Seed,
-		applied: c.Applied,
+		now:       int64(c.Begin),
+		start:     c.Start * int64(time.Second),
+		zone:      c.Zone,
+		phones:    make([]phone, len(c.Phones)),
+		names:     make([]string, len(c.Phones)),
+		udp:       c.UDP,
+		tcp:       c.TCP,
+		large:     map[uint32][]byte{},
+		seed:      c.Seed,
+		tick:      c.Tick,
+		foreseers: c.Foreseers,
 
 		nextStep: never,
 	}
@@ -176,8 +173,7 @@ func New(c Config) (*World, error) {
 		w.nextStep, w.step, w.stepped = 0, int64(c.Step), c.Stepped
 	}
 	w.clock.world = w
-	w.foreseers = foreseers(c.Watcher, c.Story)
-	w.ledger.init(c.Trace)
+	w.emit.init(c.Events, &w.now)
 	for i, pc := range c.Phones {
 		w.names[i] = pc.Name
 		w.phones[i].init(c.Seed, pc)
@@ -249,7 +245,7 @@ func (w *World) CallLast(at time.Duration, f func()) {
 	w.Call(at, again)
 }
 
-// Tick has the story told at the given time.
+// Tick calls Config.Tick at the given time.
 func (w *World) Tick(at time.Duration, who, arg uint32) {
 	w.queue.push(max(int64(at), w.now), inputClass, kindTick, who, arg)
 }
@@ -261,10 +257,9 @@ func (w *World) Stop() { w.stop = true }
 const pollEvents = 1 << 12
 
 // Run handles every event up to and including the time until, in order. It
-// returns early when Stop was called, when nothing is left to happen, when the
-// trace cannot be written (TraceError), or with the context's error when that is
-// done. poll is called now and then; it may
-// be nil.
+// returns early when Stop was called, when nothing is left to happen, or with the
+// context's error when that is done. poll is called every few thousand events and
+// may call Stop; it may be nil.
 func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error {
 	for n := 1; !w.stop && w.queue.len() > 0; n++ {
 		at := w.queue.first().at
@@ -276,11 +271,14 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 			w.nextStep += w.step
 		}
 		if n%pollEvents == 0 {
-			if err := ctx.Err(); err != nil || w.ledger.err != nil {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
 			if poll != nil {
 				poll()
+			}
+			if w.stop {
+				break
 			}
 		}
 		e := w.queue.pop()
@@ -297,7 +295,7 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 	return ctx.Err()
 }
 
-func (w *World) handle(e *event) {
+func (w *World) handle(e *entry) {
 	if k := e.kind(); k == kindWakePhone {
 		if w.phones[e.who].wakeAt != e.at {
 			return // an earlier wake-up took its place
@@ -314,7 +312,7 @@ func (w *World) handle(e *event) {
 	case kindDatagram:
 		w.arrive(e.who, e.arg)
 	case kindTick:
-		w.story.Tick(e.who, e.arg)
+		w.tick(e.who, e.arg)
 	case kindCall:
 		f := w.calls[e.arg]
 		w.calls[e.arg] = nil

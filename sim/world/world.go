@@ -11,8 +11,8 @@ import (
 )
 
 // World hosts a server and phones, by their numbers from 0. Its methods are
-// called by whoever made it before Run, and then from its own calls (Call,
-// CallLast, Story, Watcher) only.
+// called by its maker before Run, and then from its own calls (Call, CallLast,
+// Tick, observers) only.
 type World interface {
 	// Now is the time since time zero, on the clock that nobody steps.
 	Now() time.Duration
@@ -22,12 +22,12 @@ type World interface {
 	Call(at time.Duration, f func())
 	// CallLast runs f at the given time, after what else happens in that instant.
 	CallLast(at time.Duration, f func())
-	// Tick has the story told at the given time.
+	// Tick calls the Tick function of the world's configuration at the given time.
 	Tick(at time.Duration, who, arg uint32)
 	// Run lets everything happen up to and including the time until, in order.
-	// It returns early when Stop was called, when nothing is left to happen, when
-	// the trace cannot be written (TraceError), or with the context's error. poll
-	// is called now and then; it may be nil.
+	// It returns early when Stop was called, when nothing is left to happen, or
+	// with the context's error. poll is called now and then and may call Stop; it
+	// may be nil.
 	Run(ctx context.Context, until time.Duration, poll func()) error
 	// Stop ends Run after the event that is being handled.
 	Stop()
@@ -45,23 +45,11 @@ type World interface {
 	Log(phone uint32) *nodes.ContactLog
 	// Phone answers with the counts of one phone.
 	Phone(phone uint32) PhoneCounts
-	// Totals are the counts of the whole run.
-	Totals() *Counts
-	// Latencies are the delays of the whole run.
-	Latencies() *Delays
 	// Events is how many events were handled.
 	Events() uint64
 	// UnderWay counts the datagrams that have been sent and have neither arrived
 	// nor been lost.
 	UnderWay() int
-	// Digest is a hash of every event so far; empty in a world that does not
-	// repeat itself.
-	Digest() string
-	// Recent and Since render what happened: see History.
-	Recent(phone, n int) []string
-	Since(from time.Duration, phones []int, n int) []string
-	// TraceError is the first error of writing the trace.
-	TraceError() error
 }
 
 // Program is what people do with the programs of phones.

@@ -1,0 +1,332 @@
+package nodes
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"fmt"
+	"math"
+	"time"
+
+	"bluetrace/protocol"
+)
+
+// Credential is one line of credentials.txt.
+type Credential struct{ User, Password string }
+
+// accounts holds the passwords of the accounts, and the attempts of every name,
+// with an account or not (PROTOCOL.md section 2).
+type accounts struct {
+	passwords map[string][sha256.Size]byte // hashed, of the names that may log in now
+	known     map[string]*attempts         // of names that have or had an account; never removed
+	unknown   unknownNames
+	key       [32]byte // of the keyed hash of unknown names
+}
+
+// name is the name that a session uses.
+type name struct {
+	user  string // if known
+	known bool   // the name has an account
+	hash  [16]byte
+}
+
+func newAccounts(key [32]byte, maxUnknown int) accounts {
+	return accounts{
+		passwords: map[string][sha256.Size]byte{},
+		known:     map[string]*attempts{},
+		unknown:   unknownNames{limit: maxUnknown, index: map[[16]byte]*attempts{}},
+		key:       key,
+	}
+}
+
+// SetCredentials replaces the accounts. If a user appears twice, the last line
+// counts. The attempts and blocks of accounts stay, even if the account is
+// removed and added again. TempIDs of removed accounts still resolve.
+func (s *Server) SetCredentials(list []Credential) {
+	s.accounts.passwords = make(map[string][sha256.Size]byte, len(list))
+	for _, c := range list {
+		s.accounts.passwords[c.User] = sha256.Sum256([]byte(c.Password))
+	}
+}
+
+func (a *accounts) has(user []byte) bool {
+	_, ok := a.passwords[string(user)]
+	return ok
+}
+
+// nameOf returns the name that a session sent. It takes the same time for a name
+// with an account and one without.
+func (a *accounts) nameOf(read []byte) name {
+	n := a.unknownName(read)
+	if a.has(read) {
+		n = name{user: string(read), known: true}
+	}
+	return n
+}
+
+// unknownName returns the name of a user without an account: its keyed hash only,
+// since people type passwords there.
+func (a *accounts) unknownName(read []byte) name {
+	mac := hmac.New(sha256.New, a.key[:])
+	mac.Write(read)
+	return name{hash: [16]byte(mac.Sum(nil)[:16])}
+}
+
+// isRight reports whether a password is right. Its time depends neither on how
+// much of the password is right nor on the existence of the name.
+func (a *accounts) isRight(n *name, password []byte) bool {
+	want, ok := a.passwords[n.user]
+	got := sha256.Sum256(password)
+	same := subtle.ConstantTimeCompare(want[:], got[:]) == 1
+	return same && ok && n.known
+}
+
+// attemptsOf returns the attempts of a name, new ones if there are none.
+func (a *accounts) attemptsOf(n *name) *attempts {
+	if !n.known {
+		return a.unknown.attemptsOf(n.hash)
+	}
+	t := a.known[n.user]
+	if t == nil {
+		t = &attempts{}
+		a.known[n.user] = t
+	}
+	return t
+}
+
+// restore takes the attempts that an earlier run stored.
+func (a *accounts) restore(now Now, r *Attempts) error {
+	if r.Wrong < 0 {
+		return fmt.Errorf("restoring attempts of %q: %d wrong passwords", r.User, r.Wrong)
+	}
+	if r.BlockedUntil != 0 && r.BlockDuration <= 0 {
+		return fmt.Errorf("restoring attempts of %q: a block of %v", r.User, r.BlockDuration)
+	}
+	t := a.attemptsOf(&name{user: r.User, known: r.Known, hash: r.Hash})
+	*t = attempts{wrong: r.Wrong}
+	if r.BlockedUntil != 0 {
+		left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)
+		*t = attempts{blocked: left > 0, stale: left <= 0, until: later(now.Elapsed, left)}
+	}
+	return nil
+}
+
+// confirmReset marks the attempts of an account as equal to those on disk, if
+// this store was the last reset of them.
+func (a *accounts) confirmReset(user string, id StoreID) {
+	if t := a.known[user]; t != nil && t.reset == id {
+		t.stale, t.reset = false, 0
+	}
+}
+
+// unknownNames holds the attempts of names without an account, up to a limit.
+// Beyond it, the name that was tried first is removed.
+type unknownNames struct {
+	limit  int
+	index  map[[16]byte]*attempts
+	order  [][16]byte // a ring once it has limit names
+	oldest int
+}
+
+func (u *unknownNames) attemptsOf(hash [16]byte) *attempts {
+	if t := u.index[hash]; t != nil {
+		return t
+	}
+	if len(u.order) < u.limit {
+		u.order = append(u.order, hash)
+	} else {
+		delete(u.index, u.order[u.oldest])
+		u.order[u.oldest] = hash
+		u.oldest = (u.oldest + 1) % u.limit
+	}
+	t := &attempts{}
+	u.index[hash] = t
+	return t
+}
+
+// attempts is the state of one name (PROTOCOL.md section 2).
+type attempts struct {
+	wrong   int // consecutive wrong passwords
+	blocked bool
+	stale   bool          // the disk may have wrong passwords or a block that memory has not
+	until   time.Duration // elapsed time of the end of the block
+	reset   StoreID       // the store in progress that corrects a stale disk, or 0
+}
+
+// blockedAt reports whether now < until. The end of a block is fixed when it
+// begins, and it resets the count.
+func (a *attempts) blockedAt(now time.Duration) bool {
+	if a.blocked && now >= a.until {
+		a.blocked, a.stale = false, true
+	}
+	return a.blocked
+}
+
+// verdict is the result of one password attempt.
+type verdict uint8
+
+const (
+	verdictRefused verdict = iota // during a block: not compared, not counted
+	verdictWrong
+	verdictBlocks // wrong, and a block begins
+	verdictRight
+	verdictReset // right, after wrong ones or a block that the disk may still have
+)
+
+// decide decides about one attempt. It changes the attempts in memory at once,
+// before anything is stored.
+func (s *Server) decide(now Now, n *name, password []byte) verdict {
+	a := s.accounts.attemptsOf(n)
+	if a.blockedAt(now.Elapsed) {
+		return verdictRefused
+	}
+	if s.accounts.isRight(n, password) {
+		if a.wrong == 0 && !a.stale {
+			return verdictRight
+		}
+		a.wrong, a.stale = 0, true
+		return verdictReset
+	}
+	a.wrong++
+	a.stale, a.reset = false, 0
+	if a.wrong < s.settings.Attempts {
+		return verdictWrong
+	}
+	*a = attempts{blocked: true, until: later(now.Elapsed, s.settings.BlockDuration)}
+	return verdictBlocks
+}
+
+// readUsername handles the first read of a session: a username, or a username and
+// a password that TCP has joined (PROTOCOL.md section 2).
+func (s *Server) readUsername(now Now, c Conn, read []byte, out *ServerOutbox) {
+	s.expect(c, connAtPassword, protocol.ExpectPassword)
+	x := s.connection(c)
+	user, password, joined := protocol.SplitLogin(read, s.accounts.has)
+	if !joined {
+		x.name = s.accounts.nameOf(read)
+		return
+	}
+	n := s.accounts.nameOf(user)
+	v := s.decide(now, &n, password)
+	s.reportVerdict(c, &n, v, ReasonJoined, out)
+	switch v {
+	case verdictRight:
+		x.name = n
+		s.welcome(now, c, out)
+	case verdictReset:
+		x.name = n
+		s.storeReset(now, c, &n, out)
+	case verdictRefused:
+		x.name = s.accounts.unknownName(read)
+	default:
+		// No answer: it would reveal which names exist.
+		x.name = s.accounts.unknownName(read)
+		s.storeAttempts(now, c, &n, pending{}, out)
+	}
+}
+
+// readPassword handles a password that arrived by itself.
+func (s *Server) readPassword(now Now, c Conn, password []byte, out *ServerOutbox) {
+	n := s.connection(c).name
+	v := s.decide(now, &n, password)
+	s.reportVerdict(c, &n, v, "", out)
+	switch v {
+	case verdictRight:
+		s.welcome(now, c, out)
+	case verdictReset:
+		s.storeReset(now, c, &n, out)
+	case verdictRefused:
+		s.send(c, protocol.IsBlocked, out)
+		s.end(c, ReasonBlocked, out)
+	case verdictWrong:
+		s.storeAttempts(now, c, &n, pending{answer: protocol.TryAgain}, out)
+	case verdictBlocks:
+		s.storeAttempts(now, c, &n, pending{answer: protocol.NowBlocked}, out)
+	}
+}
+
+// reportVerdict emits the events of a verdict, at the time from which it holds.
+func (s *Server) reportVerdict(c Conn, n *name, v verdict, reason string, out *ServerOutbox) {
+	switch v {
+	case verdictRefused:
+		if reason == "" {
+			reason = ReasonBlocked
+		}
+		out.event(c, ServerEvent{Kind: EventRefused, User: n.user, Reason: reason})
+	case verdictWrong, verdictBlocks:
+		out.event(c, ServerEvent{Kind: EventWrongPassword, User: n.user, Reason: reason})
+	}
+	if v == verdictBlocks {
+		out.event(c, ServerEvent{Kind: EventBlockBegan, User: n.user, Reason: reason})
+	}
+}
+
+// storeAttempts stores the whole state of a name as memory has it now.
+func (s *Server) storeAttempts(now Now, c Conn, n *name, p pending, out *ServerOutbox) {
+	a := s.accounts.attemptsOf(n)
+	r := Attempts{Known: n.known, User: n.user, Hash: n.hash, Wrong: a.wrong}
+	if a.blocked {
+		r.BlockDuration = s.settings.BlockDuration
+		r.BlockedUntil = now.Wall + int64(r.BlockDuration)
+		if r.BlockedUntil < now.Wall {
+			r.BlockedUntil = math.MaxInt64
+		}
+	}
+	p.user = n.user
+	s.store(c, Record{Kind: RecordAttempts, Attempts: r}, p, out)
+}
+
+// storeReset stores that a name has neither wrong passwords nor a block, and
+// welcomes the session afterwards. Until it is stored, every right password
+// stores it again and waits.
+func (s *Server) storeReset(now Now, c Conn, n *name, out *ServerOutbox) {
+	s.storeAttempts(now, c, n, pending{answer: protocol.Welcome}, out)
+	s.accounts.attemptsOf(n).reset = s.lastStore
+}
+
+// finishAttempt sends the answer to a login once its attempts are stored, or
+// could not be. The session waits for it unless it has ended.
+func (s *Server) finishAttempt(now Now, p pending, err error, waits bool, out *ServerOutbox) {
+	if err != nil {
+		owner := p.user
+		if owner == "" {
+			owner = "an unknown name"
+		}
+		out.print(fmt.Sprintf("attempts of %s could not be saved: %v", owner, err))
+	}
+	if !waits {
+		return
+	}
+	switch p.answer {
+	case protocol.Welcome:
+		s.welcomeUnlessBlocked(now, p.conn, out)
+	case protocol.TryAgain:
+		s.send(p.conn, protocol.TryAgain, out)
+	case protocol.NowBlocked:
+		s.send(p.conn, protocol.NowBlocked, out)
+		s.end(p.conn, ReasonBlocked, out)
+	}
+}
+
+// welcomeUnlessBlocked checks the block again before the welcome: while the disk
+// was busy, other connections may have blocked the account.
+func (s *Server) welcomeUnlessBlocked(now Now, c Conn, out *ServerOutbox) {
+	x := s.connection(c)
+	if !s.accounts.attemptsOf(&x.name).blockedAt(now.Elapsed) {
+		s.welcome(now, c, out)
+		return
+	}
+	out.event(c, ServerEvent{Kind: EventRefused, User: x.name.user, Reason: ReasonBlocked})
+	s.send(c, protocol.IsBlocked, out)
+	s.end(c, ReasonBlocked, out)
+}
+
+func (s *Server) welcome(now Now, c Conn, out *ServerOutbox) {
+	user := s.connection(c).name.user
+	s.expect(c, connAtCommand, protocol.ExpectCommand)
+	s.waitIdle(now, c)
+	s.sessions.countLogin(user)
+	s.send(c, protocol.Welcome, out)
+	out.print("users: " + user)
+	out.event(c, ServerEvent{Kind: EventLoggedIn, User: user})
+}

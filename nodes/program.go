@@ -1,0 +1,651 @@
+package nodes
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"bluetrace/protocol"
+)
+
+// Stage is the state of a phone's program.
+type Stage uint8
+
+// The stages.
+const (
+	StageOffline      Stage = iota // no session with the server
+	StageConnecting                // the connection is not established yet
+	StageAtUsername                // prompts for the username
+	StageAtPassword                // prompts for the password
+	StageWaitingLogin              // both are typed; waits for the answer
+	StageReady                     // at the command prompt
+	StageBusy                      // waits for the answer to a command
+	StageLoggedOut                 // receives beacons; ignores typed lines
+)
+
+func (s Stage) String() string {
+	return nameAt(int(s), "offline", "connecting", "at username", "at password", "waiting for login", "ready", "busy",
+		"logged out")
+}
+
+// program is the client program of a phone: its connection to the server, its
+// prompt, and the TempID that it downloaded (PROTOCOL.md sections 2 and 4).
+type program struct {
+	timerAt   time.Duration // elapsed time at which timer is due
+	timer     timer
+	stage     Stage // StageConnecting stands for all stages of a login
+	link      link
+	hasTempID bool
+	beacon    [protocol.BeaconSize]byte // the beacon to send, if hasTempID
+	session   *session                  // nil if nothing is in progress and no line is queued
+	settings  *PhoneSettings
+	log       *ContactLog // read by an upload
+}
+
+// timer is the purpose of a program's timer. A program never needs two at once.
+type timer uint8
+
+const (
+	timerNone     timer = iota
+	timerPassword       // the pause between username and password
+	timerAnswer         // the limit for one answer
+)
+
+// link is the state of the TCP connection.
+type link uint8
+
+const (
+	linkNone       link = iota
+	linkConnecting      // after PhoneConnect, before its result
+	linkOnline
+)
+
+// session is the state of a login or a command in progress, and the typed lines
+// that wait for it.
+type session struct {
+	user, password string
+	nameSent       bool
+	passwordSent   bool
+	retried        bool // this is the second connection of one login
+	inputEnded     bool
+	op             Operation
+	nameAt         time.Duration // elapsed time at which the username was sent
+	began          time.Duration // elapsed time at which the request was first sent
+	replies        protocol.ReplyReader
+	queued         []string // lines typed while the program waited for an answer
+	upload         *outgoing
+}
+
+// queuedLines is the largest number of lines that wait for the next prompt.
+const queuedLines = 64
+
+func (g *program) open(out *PhoneOutbox) {
+	if g.awaiting() {
+		g.report(OutcomeConnectionLost, out)
+	}
+	g.hangUp(out)
+	g.stage, g.timer = StageConnecting, timerNone
+	g.session = &session{}
+	g.connect(out)
+	g.prompt(promptUsername, out)
+}
+
+func (g *program) connected(now Now, out *PhoneOutbox) {
+	if g.link != linkConnecting {
+		return
+	}
+	g.link = linkOnline
+	if g.session.user != "" {
+		g.sendUsername(now, out)
+	}
+}
+
+func (g *program) connectFailed(now Now, reason string, out *PhoneOutbox) {
+	if g.link != linkConnecting {
+		return
+	}
+	g.link = linkNone
+	g.end(now, OutcomeConnectionLost, textNoConnection+reason, out)
+}
+
+func (g *program) closed(now Now, out *PhoneOutbox) {
+	if g.link != linkOnline {
+		return
+	}
+	text := textLost
+	if g.uploading() {
+		text = textLostUpload
+	}
+	g.end(now, OutcomeConnectionLost, text, out)
+}
+
+func (g *program) read(now Now, b []byte, out *PhoneOutbox) {
+	if g.link != linkOnline {
+		return
+	}
+	switch {
+	case g.stage == StageConnecting:
+		g.loginAnswer(now, b, out)
+	case g.uploading():
+		g.uploadAnswer(now, b, out)
+	case g.stage == StageBusy:
+		g.downloadAnswer(now, b, out)
+	}
+}
+
+func (g *program) takeSession(from *program) {
+	g.stage, g.link = from.stage, from.link
+	g.timer, g.timerAt = from.timer, from.timerAt
+	g.session = from.session
+	from.stage, from.link = StageOffline, linkNone
+	from.timer, from.session = timerNone, nil
+}
+
+func (g *program) currentStage() Stage {
+	switch s := g.session; {
+	case g.stage != StageConnecting:
+		return g.stage
+	case s.user != "" && s.password != "":
+		return StageWaitingLogin
+	case g.link != linkOnline:
+		return StageConnecting
+	case s.user == "":
+		return StageAtUsername
+	default:
+		return StageAtPassword
+	}
+}
+
+func (g *program) uploading() bool {
+	return g.stage == StageBusy && g.session.op == OpUpload
+}
+
+// awaiting reports whether an operation is in progress that must end with a
+// PhoneDone.
+func (g *program) awaiting() bool {
+	return g.stage == StageBusy || g.stage == StageConnecting
+}
+
+func (g *program) connect(out *PhoneOutbox) {
+	g.link = linkConnecting
+	out.add(PhoneConnect)
+}
+
+// hangUp closes the connection, or stops connecting.
+func (g *program) hangUp(out *PhoneOutbox) {
+	if g.link != linkNone {
+		g.link = linkNone
+		out.add(PhoneCloseTCP)
+	}
+}
+
+func (g *program) send(text string, out *PhoneOutbox) {
+	out.add(PhoneSendTCP).Bytes = []byte(text)
+}
+
+func (g *program) print(text string, out *PhoneOutbox) {
+	if !g.settings.Quiet {
+		out.add(PhonePrint).Text = text
+	}
+}
+
+func (g *program) prompt(text string, out *PhoneOutbox) {
+	if !g.settings.Quiet {
+		out.add(PhonePrompt).Text = text
+	}
+}
+
+// request sends the first message of a command and waits for its answer.
+func (g *program) request(now Now, op Operation, text string, out *PhoneOutbox) {
+	s := g.beginSession()
+	s.op, s.began = op, now.Elapsed
+	s.replies.Reset()
+	g.stage = StageBusy
+	g.send(text, out)
+	g.awaitAnswer(now)
+}
+
+func (g *program) awaitAnswer(now Now) {
+	g.timer, g.timerAt = timerAnswer, later(now.Elapsed, g.settings.AnswerLimit)
+}
+
+// beginSession returns the session, a new one if there is none.
+func (g *program) beginSession() *session {
+	if g.session == nil {
+		g.session = &session{}
+	}
+	return g.session
+}
+
+// report reports the outcome of the operation in progress.
+func (g *program) report(outcome Outcome, out *PhoneOutbox) {
+	s, entries := g.session, 0
+	if s.upload != nil {
+		entries = len(s.upload.entries)
+	}
+	out.done(s.op, outcome, s.began, entries)
+}
+
+// finish ends an operation and returns to the command prompt.
+func (g *program) finish(now Now, outcome Outcome, out *PhoneOutbox) {
+	g.report(outcome, out)
+	g.stage, g.timer = StageReady, timerNone
+	g.clearOperation()
+	g.prompt(promptCommand, out)
+	g.runQueued(now, out)
+}
+
+// end takes the program offline, prints text, and reports the outcome if an
+// operation is in progress.
+func (g *program) end(now Now, outcome Outcome, text string, out *PhoneOutbox) {
+	g.print(text, out)
+	g.hangUp(out)
+	if g.awaiting() {
+		if !g.session.passwordSent && g.stage == StageConnecting {
+			g.session.began = now.Elapsed
+		}
+		g.report(outcome, out)
+	}
+	g.stage, g.timer = StageOffline, timerNone
+	g.clearOperation()
+	g.runQueued(now, out)
+}
+
+// endUnexpected ends a session whose server sent an answer that the protocol
+// does not have.
+func (g *program) endUnexpected(now Now, b []byte, out *PhoneOutbox) {
+	text := protocol.AppendField([]byte(textUnexpected), b, false)
+	g.end(now, OutcomeUnexpectedAnswer, string(text), out)
+}
+
+// clearOperation drops the state of the last operation but not the queued lines.
+func (g *program) clearOperation() {
+	s := g.session
+	if s == nil {
+		return
+	}
+	if len(s.queued) == 0 && !s.inputEnded {
+		g.session = nil
+		return
+	}
+	g.session = &session{queued: s.queued, inputEnded: s.inputEnded}
+}
+
+// runTimer does the work of the timer if it is due.
+func (g *program) runTimer(now Now, out *PhoneOutbox) {
+	if g.timer == timerNone || now.Elapsed < g.timerAt {
+		return
+	}
+	due := g.timer
+	g.timer = timerNone
+	switch {
+	case due == timerPassword:
+		g.sendPassword(now, out)
+	case g.stage == StageConnecting:
+		g.loginUnanswered(now, out)
+	case g.uploading():
+		// The server may be in the middle of the upload: the session cannot go on.
+		g.end(now, OutcomeNoAnswer, textNoAnswer, out)
+	default:
+		g.print(textNoAnswer, out)
+		g.finish(now, OutcomeNoAnswer, out)
+	}
+}
+
+// The login.
+
+// typedUsername sends a typed username as soon as there is a connection.
+func (g *program) typedUsername(now Now, line string, out *PhoneOutbox) {
+	if !g.sendable(line, out) {
+		g.prompt(promptUsername, out)
+		return
+	}
+	g.session.user = line
+	if g.link == linkOnline {
+		g.sendUsername(now, out)
+	}
+	g.prompt(promptPassword, out)
+}
+
+func (g *program) typedPassword(now Now, line string, out *PhoneOutbox) {
+	if !g.sendable(line, out) {
+		g.prompt(promptPassword, out)
+		return
+	}
+	g.session.password = line
+	if g.settings.JoinLogin && g.link == linkOnline && !g.session.nameSent {
+		g.sendUsername(now, out)
+		return
+	}
+	g.schedulePassword(now, out)
+}
+
+// sendable reports whether a typed line can be one message: 1 to 1024 bytes.
+func (g *program) sendable(line string, out *PhoneOutbox) bool {
+	if len(line) > protocol.MaxMessage {
+		g.print(textTooLong, out)
+	}
+	return line != "" && len(line) <= protocol.MaxMessage
+}
+
+// sendUsername sends the username of a new connection. With JoinLogin it waits
+// for the password and sends both at once.
+func (g *program) sendUsername(now Now, out *PhoneOutbox) {
+	s := g.session
+	if !g.settings.JoinLogin {
+		g.send(s.user, out)
+		s.nameSent, s.nameAt = true, now.Elapsed
+		g.schedulePassword(now, out)
+	} else if s.password != "" {
+		s.nameSent = true
+		g.sendLogin(now, s.user+s.password, out)
+	}
+}
+
+// schedulePassword sends the password once the server has had the pause to read
+// the username (PROTOCOL.md section 2), now or later.
+func (g *program) schedulePassword(now Now, out *PhoneOutbox) {
+	s := g.session
+	if s.password == "" || !s.nameSent {
+		return
+	}
+	pause := g.settings.PasswordPause
+	if s.retried {
+		pause = g.settings.RetryPause
+	}
+	g.timer, g.timerAt = timerPassword, later(s.nameAt, pause)
+	g.runTimer(now, out)
+}
+
+func (g *program) sendPassword(now Now, out *PhoneOutbox) {
+	g.sendLogin(now, g.session.password, out)
+}
+
+// sendLogin sends the last message of a login and waits for the answer.
+func (g *program) sendLogin(now Now, text string, out *PhoneOutbox) {
+	s := g.session
+	if !s.passwordSent {
+		s.passwordSent, s.began = true, now.Elapsed
+	}
+	g.send(text, out)
+	g.awaitAnswer(now)
+}
+
+// loginUnanswered connects a second time with a longer pause, because the server
+// may have read username and password as one message. It does so once a session,
+// and never with NoRetry.
+func (g *program) loginUnanswered(now Now, out *PhoneOutbox) {
+	s := g.session
+	if s.retried || g.settings.NoRetry {
+		g.end(now, OutcomeNoAnswer, textNoAnswer, out)
+		return
+	}
+	g.hangUp(out)
+	s.retried, s.nameSent = true, false
+	s.replies.Reset()
+	g.connect(out)
+}
+
+func (g *program) loginAnswer(now Now, b []byte, out *PhoneOutbox) {
+	reply := g.session.replies.Login(b)
+	switch {
+	case reply == protocol.NoReply:
+	case reply == protocol.ReplyNowBlocked:
+		g.end(now, OutcomeBlocked, protocol.NowBlocked, out)
+	case reply == protocol.ReplyIsBlocked:
+		g.end(now, OutcomeBlocked, protocol.IsBlocked, out)
+	case g.timer != timerAnswer: // no password has been sent
+		g.endUnexpected(now, b, out)
+	case reply == protocol.ReplyWelcome:
+		g.print(protocol.Welcome, out)
+		g.finish(now, OutcomeOK, out)
+	case reply == protocol.ReplyTryAgain:
+		g.tryAgain(now, out)
+	default:
+		g.endUnexpected(now, b, out)
+	}
+}
+
+func (g *program) tryAgain(now Now, out *PhoneOutbox) {
+	g.print(protocol.TryAgain, out)
+	g.report(OutcomeWrongPassword, out)
+	g.timer = timerNone
+	g.session.password, g.session.passwordSent = "", false
+	g.prompt(promptPassword, out)
+	g.runQueued(now, out)
+}
+
+// The prompt.
+
+func (g *program) typed(now Now, line string, out *PhoneOutbox) {
+	if g.atPrompt() {
+		g.runLine(now, line, out)
+		return
+	}
+	if len(g.session.queued) == queuedLines {
+		g.print(textQueueFull, out)
+		return
+	}
+	g.session.queued = append(g.session.queued, line)
+}
+
+func (g *program) endInput(now Now, out *PhoneOutbox) {
+	g.beginSession().inputEnded = true
+	g.runQueued(now, out)
+}
+
+// runQueued runs the lines that were typed before the prompt appeared.
+func (g *program) runQueued(now Now, out *PhoneOutbox) {
+	for g.session != nil && g.atPrompt() {
+		s := g.session
+		if len(s.queued) == 0 {
+			switch {
+			case s.inputEnded:
+				g.quit(out)
+			case g.stage != StageConnecting:
+				g.session = nil
+			}
+			return
+		}
+		line := s.queued[0]
+		s.queued = s.queued[1:]
+		g.runLine(now, line, out)
+	}
+}
+
+func (g *program) quit(out *PhoneOutbox) {
+	g.hangUp(out)
+	g.stage, g.timer, g.session = StageOffline, timerNone, nil
+	out.add(PhoneQuit)
+}
+
+// atPrompt reports whether a typed line is handled at once.
+func (g *program) atPrompt() bool {
+	if g.stage == StageConnecting {
+		return g.session.user == "" || g.session.password == ""
+	}
+	return g.stage != StageBusy
+}
+
+// runLine does what one typed line asks for.
+func (g *program) runLine(now Now, line string, out *PhoneOutbox) {
+	switch {
+	case g.stage == StageLoggedOut:
+	case g.stage == StageConnecting && g.session.user == "":
+		g.typedUsername(now, line, out)
+	case g.stage == StageConnecting:
+		g.typedPassword(now, line, out)
+	default:
+		g.runCommand(now, line, out)
+	}
+}
+
+func (g *program) runCommand(now Now, line string, out *PhoneOutbox) {
+	switch line {
+	case protocol.CommandDownload:
+		if g.isReady(now, OpDownload, out) {
+			g.request(now, OpDownload, line, out)
+		}
+		return
+	case protocol.CommandUpload:
+		if g.isReady(now, OpUpload, out) {
+			g.startUpload(now, g.log.entries(), out)
+		}
+		return
+	case protocol.CommandLogout, protocol.CommandLogoutJoined:
+		if g.isReady(now, OpLogout, out) {
+			g.logOut(now, out)
+		}
+		return
+	}
+	g.runLocalCommand(line, out)
+	if g.stage == StageReady {
+		g.prompt(promptCommand, out)
+	}
+}
+
+// runLocalCommand runs a line that needs no server: a beacon, or a mistake.
+func (g *program) runLocalCommand(line string, out *PhoneOutbox) {
+	if line != "Beacon" && !strings.HasPrefix(line, "Beacon ") {
+		g.print(textBadCommand, out)
+		return
+	}
+	to, ok := parseBeaconCommand(line)
+	if !ok {
+		g.print(textBadBeacon, out)
+		return
+	}
+	g.sendBeacon(to, out)
+}
+
+// parseBeaconCommand parses "Beacon IP PORT" with single spaces: a literal
+// address without a zone, and a port from 1 to 65535.
+func parseBeaconCommand(line string) (protocol.Address, bool) {
+	words := strings.Split(line, " ")
+	if len(words) != 3 {
+		return protocol.Address{}, false
+	}
+	ip, err := netip.ParseAddr(words[1])
+	if err != nil || ip.Zone() != "" {
+		return protocol.Address{}, false
+	}
+	port, err := strconv.ParseUint(words[2], 10, 16)
+	if err != nil || port == 0 {
+		return protocol.Address{}, false
+	}
+	return protocol.AddressOf(netip.AddrPortFrom(ip, uint16(port))), true
+}
+
+func (g *program) sendBeacon(to protocol.Address, out *PhoneOutbox) {
+	if !g.hasTempID {
+		g.print(textNoTempID, out)
+		return
+	}
+	e := out.addUncleared(PhoneSendBeacon)
+	e.To, e.Form, e.Raw = to, g.settings.Form, g.beacon
+}
+
+// isReady reports whether a command can be sent. If it cannot, the operation
+// ends here.
+func (g *program) isReady(now Now, op Operation, out *PhoneOutbox) bool {
+	if g.stage == StageReady {
+		return true
+	}
+	g.print(textNotConnected, out)
+	out.done(op, OutcomeConnectionLost, now.Elapsed, 0)
+	return false
+}
+
+func (g *program) logOut(now Now, out *PhoneOutbox) {
+	g.send(protocol.CommandLogout, out)
+	g.print(textLoggedOut, out)
+	g.hangUp(out)
+	g.stage = StageLoggedOut
+	g.clearOperation()
+	out.done(OpLogout, OutcomeOK, now.Elapsed, 0)
+}
+
+// The answers to a download and to an upload.
+
+// downloadAnswer handles the TempID. The phone cannot know the server's times:
+// it counts from the second in which the answer arrived (PROTOCOL.md section 2).
+func (g *program) downloadAnswer(now Now, b []byte, out *PhoneOutbox) {
+	id, reply := g.session.replies.TempID(b)
+	switch reply {
+	case protocol.NoReply:
+		return
+	case protocol.ReplyTempID:
+	default:
+		g.endUnexpected(now, b, out)
+		return
+	}
+	start := now.Unix()
+	beacon := protocol.Beacon{
+		TempID: id,
+		Start:  g.settings.Zone.Local(start),
+		Expiry: g.settings.Zone.Local(start + int64(g.settings.TempIDLifetime.Seconds())),
+	}
+	beacon.Encode(&g.beacon)
+	g.hasTempID = true
+	if !g.settings.Quiet {
+		g.print("TempID:\n"+id.String(), out)
+	}
+	g.finish(now, OutcomeOK, out)
+}
+
+// outgoing is an upload in progress.
+type outgoing struct {
+	entries []Contact // as of the command
+	sent    int       // messages sent after the command: the count, then the lines
+}
+
+// startUpload sends the command of an upload. The entries are those at this
+// moment, including any that expire during the upload (PROTOCOL.md section 4).
+func (g *program) startUpload(now Now, entries []Contact, out *PhoneOutbox) {
+	g.beginSession().upload = &outgoing{entries: entries}
+	g.request(now, OpUpload, protocol.CommandUpload, out)
+}
+
+func (g *program) uploadAnswer(now Now, b []byte, out *PhoneOutbox) {
+	switch g.session.replies.Ack(b) {
+	case protocol.NoReply:
+	case protocol.ReplyAck:
+		g.uploadNext(now, out)
+	default:
+		g.endUnexpected(now, b, out)
+	}
+}
+
+// uploadNext sends the next message of the upload, or ends the upload after the
+// last.
+func (g *program) uploadNext(now Now, out *PhoneOutbox) {
+	u := g.session.upload
+	lines := 3 * len(u.entries)
+	switch {
+	case u.sent == 0:
+		g.send(strconv.Itoa(lines), out)
+	case u.sent <= lines:
+		line := u.line(u.sent - 1)
+		g.send(line, out)
+		g.print(line, out)
+	default:
+		g.finish(now, OutcomeOK, out)
+		return
+	}
+	u.sent++
+	g.awaitAnswer(now)
+}
+
+// line returns line i of the upload: TempID, start, expiry, TempID, and so on.
+func (u *outgoing) line(i int) string {
+	c := &u.entries[i/3]
+	switch i % 3 {
+	case 0:
+		return c.TempID.String()
+	case 1:
+		return c.Start.String()
+	default:
+		return c.Expiry.String()
+	}
+}

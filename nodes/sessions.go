@@ -1,0 +1,204 @@
+package nodes
+
+import (
+	"time"
+
+	"bluetrace/protocol"
+)
+
+// connStage is the state of one connection, and decides which message the server
+// expects.
+type connStage uint8
+
+const (
+	connClosed connStage = iota
+	connAtUsername
+	connAtPassword
+	connAtCommand
+	connAtCount
+	connAtLines
+)
+
+// connection is the server's side of one session.
+type connection struct {
+	stage   connStage
+	storing StoreID // the store that the next answer waits for, or 0
+	due     queued
+	name    name
+	reader  protocol.Reader
+	upload  *incoming // set at connAtLines only
+}
+
+func (x *connection) loggedIn() bool { return x.stage >= connAtCommand }
+
+// sessions holds the connections of a server in the order of their deadlines,
+// and counts the sessions of each account.
+type sessions struct {
+	connections []connection // by Conn
+	open        int          // connections in use
+	login, idle deadlines
+
+	byAccount map[string]int // logged-in sessions of each account that has any
+	loggedIn  int            // sum of byAccount
+	evicted   int            // sessions closed to make room, since the start
+}
+
+// deadlines is a list of connections in order of their deadlines. All of one
+// list have the same time limit, so the connection that began last is due last,
+// and moving a connection to the end takes constant time.
+type deadlines struct {
+	first, last uint32 // Conn + 1, or 0 if the list is empty
+}
+
+// queued is the position of a connection in its list of deadlines.
+type queued struct {
+	list       *deadlines // nil if the connection has no deadline
+	prev, next uint32     // Conn + 1, or 0 at the end of the list
+	at         time.Duration
+}
+
+// isOpen reports whether the connection is in use.
+func (s *sessions) isOpen(c Conn) bool {
+	return int(c) < len(s.connections) && s.connections[c].stage != connClosed
+}
+
+// begin puts an unused connection into use, at connAtUsername. It returns false
+// if the connection is in use.
+func (s *sessions) begin(c Conn) bool {
+	for int(c) >= len(s.connections) {
+		s.connections = append(s.connections, connection{})
+	}
+	x := &s.connections[c]
+	if x.stage != connClosed {
+		return false
+	}
+	x.stage = connAtUsername
+	s.open++
+	return true
+}
+
+// end takes a connection out of use and frees its memory.
+func (s *sessions) end(c Conn) {
+	x := &s.connections[c]
+	if x.loggedIn() {
+		user := x.name.user
+		if s.byAccount[user]--; s.byAccount[user] == 0 {
+			delete(s.byAccount, user)
+		}
+		s.loggedIn--
+	}
+	s.stopWaiting(c)
+	*x = connection{}
+	s.open--
+}
+
+// countLogin counts a new logged-in session of an account.
+func (s *sessions) countLogin(user string) {
+	if s.byAccount == nil {
+		s.byAccount = map[string]int{}
+	}
+	s.byAccount[user]++
+	s.loggedIn++
+}
+
+// wait moves a connection to the end of a list of deadlines.
+func (s *sessions) wait(c Conn, list *deadlines, at time.Duration) {
+	s.stopWaiting(c)
+	q := &s.connections[c].due
+	*q = queued{list: list, prev: list.last, at: at}
+	if list.last != 0 {
+		s.connections[list.last-1].due.next = uint32(c) + 1
+	} else {
+		list.first = uint32(c) + 1
+	}
+	list.last = uint32(c) + 1
+}
+
+func (s *sessions) stopWaiting(c Conn) {
+	q := &s.connections[c].due
+	if q.list == nil {
+		return
+	}
+	if q.prev != 0 {
+		s.connections[q.prev-1].due.next = q.next
+	} else {
+		q.list.first = q.next
+	}
+	if q.next != 0 {
+		s.connections[q.next-1].due.prev = q.prev
+	} else {
+		q.list.last = q.prev
+	}
+	*q = queued{}
+}
+
+// nextDue returns the connection with the earliest deadline, and the deadline. Of
+// two that are due at the same time, the one that is not logged in comes first.
+func (s *sessions) nextDue() (Conn, time.Duration, bool) {
+	login, idle := s.login.first, s.idle.first
+	if login == 0 && idle == 0 {
+		return 0, 0, false
+	}
+	first := login
+	if login == 0 || idle != 0 && s.connections[idle-1].due.at < s.connections[login-1].due.at {
+		first = idle
+	}
+	return Conn(first - 1), s.connections[first-1].due.at, true
+}
+
+// leastNeeded returns the oldest session that is not logged in. If all are logged
+// in, it returns the session that has been idle for longest among those of the
+// account with the most sessions, or false if no account has two.
+func (s *sessions) leastNeeded() (Conn, bool) {
+	if at := s.login.first; at != 0 {
+		return Conn(at - 1), true
+	}
+	if len(s.byAccount) == s.loggedIn {
+		return 0, false
+	}
+	var most uint32
+	count := 1
+	for at := s.idle.first; at != 0; at = s.connections[at-1].due.next {
+		if n := s.byAccount[s.connections[at-1].name.user]; n > count {
+			most, count = at, n
+		}
+	}
+	return Conn(most - 1), most != 0
+}
+
+// largestUpload returns the session whose upload in progress has the most bytes.
+func (s *sessions) largestUpload() Conn {
+	largest, size := Conn(0), -1
+	for c := range s.connections {
+		if u := s.connections[c].upload; u != nil && len(u.text) > size {
+			largest, size = Conn(c), len(u.text)
+		}
+	}
+	return largest
+}
+
+// Usage counts the memory of a server that could grow.
+type Usage struct {
+	Sessions           int // open connections
+	WithDeadline       int // open connections with a deadline
+	PendingStores      int // stores that have not been answered
+	CountedUploadBytes int // bytes that the server counts for uploads in progress
+	UploadBytes        int // bytes that the uploads in progress have
+	UnknownNames       int // names without an account, with attempts
+}
+
+// usage counts the connections. It takes time proportional to their number.
+func (s *sessions) usage() Usage {
+	u := Usage{Sessions: s.open}
+	for c := range s.connections {
+		if upload := s.connections[c].upload; upload != nil {
+			u.UploadBytes += len(upload.text)
+		}
+	}
+	for _, list := range []*deadlines{&s.login, &s.idle} {
+		for c := list.first; c != 0; c = s.connections[c-1].due.next {
+			u.WithDeadline++
+		}
+	}
+	return u
+}

@@ -1,0 +1,325 @@
+package socket
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// conn is one connection of the server. It is served by a goroutine of its own, or
+// by a pass of a poll (poll.go). Either reads, brings the input to the machine,
+// sends the answers, and only then reads again: a peer that does not take its
+// answers is not read from.
+type conn struct {
+	server *Server
+	wake   chan struct{} // has room for one token: look for work
+	number nodes.Conn    // until closed
+
+	// With the server's lock held:
+	tcp         stream  // nil while a poll has the connection
+	poll        *poll   // nil while the connection has a goroutine
+	taken       bool    // while watched: a pass has it
+	unread      bool    // while watched: input may have come since it was taken
+	ending      bool    // while watched: the peer has ended, after input that is unread
+	place       int     // in server.alive
+	unsent      answers // not yet taken for sending
+	loggedIn    bool
+	closed      bool      // EffectClose was carried out
+	lingerUntil time.Time // real time; once closed
+	draining    bool
+
+	// Of the goroutine or the pass that has it:
+	descriptor int // while watched
+	sending    answers
+	over       bool   // the peer has ended or the connection is broken: it does not linger
+	known      bool   // loggedIn, as of the last turn
+	slow       bool   // it keeps its goroutine: a send would have blocked, or it cannot be watched
+	in         []byte // nil if it has no goroutine
+}
+
+// stream is a connection that blocks.
+type stream interface {
+	io.ReadWriteCloser
+	SetDeadline(time.Time) error
+	SetReadDeadline(time.Time) error
+	SetWriteDeadline(time.Time) error
+}
+
+// answers are messages that wait to be sent, end to end.
+type answers struct {
+	bytes   []byte
+	lengths []int
+}
+
+func (a *answers) add(b []byte) {
+	a.bytes = append(a.bytes, b...)
+	a.lengths = append(a.lengths, len(b))
+}
+
+// removeSent removes the first n answers and the part of the next one that was
+// sent: all bytes before the offset end.
+func (a *answers) removeSent(n, end int) {
+	before := 0
+	for _, size := range a.lengths[:n+1] {
+		before += size
+	}
+	a.bytes = a.bytes[:copy(a.bytes, a.bytes[end:])]
+	a.lengths = a.lengths[:copy(a.lengths, a.lengths[n:])]
+	a.lengths[0] = before - end
+}
+
+func (a *answers) append(b *answers) {
+	a.bytes = append(a.bytes, b.bytes...)
+	a.lengths = append(a.lengths, b.lengths...)
+	b.empty()
+}
+
+func (a *answers) empty() { a.bytes, a.lengths = a.bytes[:0], a.lengths[:0] }
+
+// turn is the next action for a connection, once its answers are sent.
+type turn uint8
+
+const (
+	turnRead  turn = iota
+	turnWait       // for the disk, or for the end
+	turnEnd        // after EffectClose
+	turnAbort      // the server was killed
+)
+
+// run serves the connection until it ends, or a poll takes it.
+func (x *conn) run() {
+	defer x.server.tasks.Done()
+	x.in = make([]byte, protocol.MaxMessage)
+	t := x.lockedTurn()
+	for {
+		if t != turnAbort && x.send() != nil {
+			t = x.sendFailed()
+		}
+		switch t {
+		case turnRead:
+			if x.joinPoll() {
+				return
+			}
+			t = x.read()
+		case turnWait:
+			<-x.wake
+			t = x.lockedTurn()
+		case turnEnd:
+			x.end()
+			return
+		case turnAbort:
+			x.remove()
+			return
+		}
+	}
+}
+
+func (x *conn) lockedTurn() turn {
+	x.server.lock.Lock()
+	defer x.server.lock.Unlock()
+	return x.turn()
+}
+
+// turn moves the unsent answers to sending, and returns the action that follows
+// once they are sent. The lock is held.
+func (x *conn) turn() turn {
+	x.known = x.loggedIn
+	if len(x.sending.lengths) == 0 {
+		x.sending, x.unsent = x.unsent, x.sending
+	} else { // the last answers were not sent completely
+		x.sending.append(&x.unsent)
+	}
+	switch s := x.server; {
+	case s.phase == killed:
+		return turnAbort
+	case x.closed:
+		return turnEnd
+	case s.phase == closing || !s.machine.Reading(x.number):
+		return turnWait
+	}
+	return turnRead
+}
+
+// send sends each answer in a write of its own.
+func (x *conn) send() error {
+	at := 0
+	for _, n := range x.sending.lengths {
+		if _, err := x.tcp.Write(x.sending.bytes[at : at+n]); err != nil {
+			x.sending.empty()
+			return err
+		}
+		at += n
+	}
+	x.sending.empty()
+	return nil
+}
+
+// sendFailed reports to the machine that answers can no longer be sent.
+func (x *conn) sendFailed() turn {
+	s := x.server
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	x.over = true
+	if s.phase == serving && !x.closed {
+		s.hangUp(s.now(), x)
+		s.wake()
+	}
+	t := x.turn()
+	x.sending.empty()
+	return t
+}
+
+// read waits for bytes or the end of file, and brings them to the machine.
+func (x *conn) read() turn {
+	s := x.server
+	s.printer.await()
+	n, err := x.tcp.Read(x.in)
+	if n > 0 && !x.known {
+		s.refreshCredentials()
+	}
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.phase != serving || x.closed {
+		return x.turn()
+	}
+	switch {
+	case n > 0: // if err is not nil the next read returns it again
+		s.running = x
+		s.bring(x, x.in[:n])
+		s.running = nil
+		s.wake()
+	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+		x.over = true
+		s.hangUp(s.now(), x)
+		s.wake()
+	}
+	return x.turn()
+}
+
+// bring brings the bytes of one read to the machine. The lock is held.
+func (s *Server) bring(x *conn, p []byte) {
+	t := s.now()
+	if s.config.Observer != nil {
+		s.config.Observer.Read(t, x.number, p)
+	}
+	s.machine.Read(t, x.number, p, &s.out)
+	s.carryOut(t)
+}
+
+// hangUp reports the end of a session to the machine. The lock is held.
+func (s *Server) hangUp(now nodes.Now, x *conn) {
+	if s.config.Observer != nil {
+		s.config.Observer.Ended(now, x.number)
+	}
+	s.machine.EOF(now, x.number, &s.out)
+	s.carryOut(now)
+}
+
+// resume makes the connection's goroutine look for work, at once or before it next
+// waits. A watched connection gets a goroutine for that, unless it is in a pass,
+// which looks by itself. The lock is held.
+func (x *conn) resume() {
+	if x.poll == nil {
+		signal(x.wake)
+	} else if !x.taken {
+		x.leavePoll()
+	}
+}
+
+// lingerLimits bound the lingering close of a connection. After its last answer
+// the server ends its sending and reads on until the peer has ended, too. Closing a
+// socket with unread bytes would reset the connection, and a reset may destroy
+// answers that the peer has not read yet.
+type lingerLimits struct {
+	time  time.Duration // real time
+	bytes int           // that are read and dropped
+	many  int           // connections that linger; beyond it each has only short
+	short time.Duration
+}
+
+func defaultLinger() lingerLimits {
+	return lingerLimits{time: 2 * time.Second, bytes: 64 << 10, many: 1024, short: 50 * time.Millisecond}
+}
+
+// close carries out EffectClose: the goroutine sends the unsent answers, and ends.
+// The lock is held.
+func (x *conn) close() {
+	s := x.server
+	x.closed = true
+	s.lingering++
+	limit := s.linger.time
+	if s.hasty || s.lingering > s.linger.many {
+		limit = s.linger.short
+	}
+	x.lingerUntil = s.real.Now().Add(limit)
+	x.interrupt()
+}
+
+// interrupt ends a read that blocks, and sets the deadline of a lingering close,
+// which is earlier when the server is closing. The lock is held.
+func (x *conn) interrupt() {
+	s := x.server
+	if x.closed && s.phase == closing {
+		if soon := s.real.Now().Add(closeGrace); soon.Before(x.lingerUntil) {
+			x.lingerUntil = soon
+		}
+	}
+	if x.poll != nil {
+		return // a watched connection never blocks
+	}
+	if x.draining {
+		_ = x.tcp.SetDeadline(x.lingerUntil) // fails only if it is closed already
+		return
+	}
+	_ = x.tcp.SetReadDeadline(time.Unix(1, 0))
+	if x.closed {
+		_ = x.tcp.SetWriteDeadline(x.lingerUntil)
+	}
+}
+
+// end closes a connection whose answers are all sent.
+func (x *conn) end() {
+	w, ok := x.tcp.(interface{ CloseWrite() error })
+	if ok && !x.over && w.CloseWrite() == nil && x.mayDrain() {
+		x.drain()
+	}
+	x.remove()
+}
+
+func (x *conn) mayDrain() bool {
+	x.server.lock.Lock()
+	defer x.server.lock.Unlock()
+	x.draining = true
+	return x.tcp.SetReadDeadline(x.lingerUntil) == nil
+}
+
+// drain reads until the peer has ended, or a limit is reached.
+func (x *conn) drain() {
+	for left := x.server.linger.bytes; left > 0; {
+		n, err := x.tcp.Read(x.in)
+		if err != nil {
+			return
+		}
+		left -= n
+	}
+}
+
+// remove closes the socket and removes the connection from the server.
+func (x *conn) remove() {
+	closeQuietly(x.tcp)
+	s := x.server
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if x.closed {
+		s.lingering--
+	}
+	last := s.alive[len(s.alive)-1]
+	s.alive[x.place], last.place = last, x.place
+	s.alive[len(s.alive)-1] = nil
+	s.alive = s.alive[:len(s.alive)-1]
+	signal(s.freed)
+}

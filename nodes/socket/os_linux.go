@@ -1,0 +1,53 @@
+package socket
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/net/ipv4"
+
+	"bluetrace/protocol"
+)
+
+// batch reads many datagrams with one recvmmsg.
+type batch struct {
+	conn     *ipv4.PacketConn // serves IPv6, too: the kernel fills in the addresses
+	messages [batchSize]ipv4.Message
+	bytes    [batchSize][MaxDatagram]byte
+}
+
+func newDatagrams(conn *net.UDPConn) datagrams {
+	b := &batch{conn: ipv4.NewPacketConn(conn)}
+	for i := range b.messages {
+		b.messages[i].Buffers = [][]byte{b.bytes[i][:]}
+	}
+	return b
+}
+
+func (b *batch) read() (int, error) { return b.conn.ReadBatch(b.messages[:], 0) }
+
+func (b *batch) at(i int) (protocol.Address, []byte) {
+	m := &b.messages[i]
+	from := protocol.Address{}
+	if a, ok := m.Addr.(*net.UDPAddr); ok {
+		from.Port = uint16(a.Port)
+		copy(from.IP[:], a.IP.To16())
+	}
+	return from, b.bytes[i][:m.N]
+}
+
+// grantedBuffer returns SO_RCVBUF, which includes the overhead of the kernel.
+func grantedBuffer(conn *net.UDPConn) int {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	granted := 0
+	err = raw.Control(func(fd uintptr) {
+		granted, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF)
+	})
+	if err != nil {
+		return 0
+	}
+	return granted
+}

@@ -1,0 +1,244 @@
+package socket
+
+import (
+	"runtime"
+
+	"bluetrace/nodes/socket/epoll"
+	"bluetrace/protocol"
+)
+
+// A poll watches each connection that is logged in and has no unsent answer. Such
+// a connection has no goroutine. A machine call that concerns it takes it into a
+// pass of many connections: until the pass lets it go, no other goroutine touches
+// it. A connection that would block (to send its answers or to say farewell) gets a
+// goroutine back.
+
+// pollBatch is the number of connections that a pass reads from before it sends
+// any answer.
+const pollBatch = 64
+
+// poll is one goroutine that serves many connections in passes: it reads from
+// every connection that has input, brings that to the machine under one lock, and
+// sends the answers.
+type poll struct {
+	server *Server
+	poller epoll.Poller
+
+	events [pollBatch]epoll.Event
+	pass   []*conn
+	in     [pollBatch][protocol.MaxMessage]byte // by index in pass
+	read   [pollBatch]struct {
+		n   int
+		err error
+	}
+}
+
+// newPolls makes one poll for every two processors: the disk and the kernel need
+// the others. It returns none if the system has no poller, and each connection
+// keeps its goroutine.
+func newPolls(s *Server) (polls []*poll) {
+	for range max(1, runtime.GOMAXPROCS(0)/2) {
+		poller, err := s.system.NewPoller()
+		if err != nil {
+			break
+		}
+		polls = append(polls, &poll{server: s, poller: poller})
+	}
+	return polls
+}
+
+// run serves connections until the poller is stopped.
+func (p *poll) run() {
+	defer p.server.tasks.Done()
+	for {
+		n, stopped := p.poller.Wait(p.events[:])
+		if stopped {
+			break
+		}
+		p.server.printer.await()
+		p.take(p.events[:n])
+		for i, x := range p.pass {
+			p.read[i].n, p.read[i].err = p.server.system.Read(x.descriptor, p.in[i][:])
+		}
+		p.bring()
+	}
+	closeQuietly(p.poller)
+}
+
+// take begins a pass with the connections that have input and may be read from.
+func (p *poll) take(events []epoll.Event) {
+	s := p.server
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	for i := range events {
+		e := &events[i]
+		x := s.conns[e.Key()]
+		if x == nil || x.poll != p {
+			continue // the event is of a former connection
+		}
+		x.ending = x.ending || e.Ended()
+		if x.taken || s.phase != serving || !s.machine.Reading(x.number) {
+			x.unread = true
+			continue
+		}
+		x.taken = true
+		p.pass = append(p.pass, x)
+	}
+}
+
+// bring brings the input of a pass to the machine, and sends the answers.
+func (p *poll) bring() {
+	s := p.server
+	s.lock.Lock()
+	for i, x := range p.pass {
+		if s.phase != serving || x.closed {
+			continue
+		}
+		switch n, err := p.read[i].n, p.read[i].err; {
+		case n > 0:
+			x.unread = x.unread || x.ending || n == len(p.in[i])
+			s.bring(x, p.in[i][:n])
+		case err == nil || !epoll.WouldBlock(err):
+			x.over = true
+			s.hangUp(s.now(), x)
+		}
+	}
+	p.pass = s.settle(p.pass)
+}
+
+// claim moves the watched connections of s.woken into a pass, and leaves the
+// others. The lock is held.
+func (s *Server) claim(pass []*conn) []*conn {
+	others := s.woken[:0]
+	for _, x := range s.woken {
+		if x.poll == nil {
+			others = append(others, x)
+			continue
+		}
+		if !x.taken {
+			x.taken = true
+			pass = append(pass, x)
+		}
+	}
+	clear(s.woken[len(others):])
+	s.woken = others
+	return pass
+}
+
+// settle sends the answers of a pass and of the woken connections, and lets the
+// connections go. The lock is held at the call and free at the return. It returns
+// the emptied pass.
+func (s *Server) settle(pass []*conn) []*conn {
+	for {
+		for _, x := range pass {
+			if x.over && s.phase == serving && !x.closed {
+				s.hangUp(s.now(), x)
+			}
+		}
+		pass = s.letGo(s.claim(pass))
+		s.wake()
+		s.lock.Unlock()
+		if len(pass) == 0 {
+			return pass
+		}
+		for _, x := range pass {
+			x.sendNow()
+		}
+		s.lock.Lock()
+	}
+}
+
+// letGo ends the pass for each connection that has nothing to send, and returns
+// the others. The lock is held.
+func (s *Server) letGo(pass []*conn) (busy []*conn) {
+	busy = pass[:0]
+	for _, x := range pass {
+		t := x.turn()
+		if t == turnEnd || t == turnAbort || x.slow {
+			x.leavePoll()
+			continue
+		}
+		if len(x.sending.lengths) > 0 {
+			busy = append(busy, x)
+			continue
+		}
+		x.taken = false
+		if t == turnRead && x.unread {
+			x.unread = false
+			_ = x.poll.poller.Rearm(x.descriptor, int32(x.number), epoll.ReadableOnce) // cannot fail: it is watched
+		}
+	}
+	clear(pass[len(busy):])
+	return busy
+}
+
+// sendNow sends each answer in a write of its own, as long as none blocks.
+func (x *conn) sendNow() {
+	at := 0
+	for i, size := range x.sending.lengths {
+		n, err := x.server.system.Write(x.descriptor, x.sending.bytes[at:at+size])
+		at += n
+		switch {
+		case err != nil && !epoll.WouldBlock(err):
+			x.over = true
+			x.sending.empty()
+			return
+		case n < size:
+			x.slow = true
+			x.sending.removeSent(i, at)
+			return
+		}
+	}
+	x.sending.empty()
+}
+
+// joinPoll hands the connection to a poll, so that its goroutine can end. It
+// returns false if the connection keeps its goroutine.
+func (x *conn) joinPoll() bool {
+	s := x.server
+	if len(s.polls) == 0 || x.slow || !x.known {
+		return false
+	}
+	tcp := x.tcp
+	descriptor, err := s.system.Duplicate(tcp)
+	if err != nil {
+		x.slow = true
+		return false
+	}
+	if !x.watch(descriptor) {
+		_ = s.system.Close(descriptor) // the connection is still open as tcp
+		return false
+	}
+	closeQuietly(tcp)
+	return true
+}
+
+func (x *conn) watch(descriptor int) bool {
+	s := x.server
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.phase != serving || x.closed || len(x.unsent.lengths) > 0 {
+		return false
+	}
+	p := s.polls[int(x.number)%len(s.polls)]
+	if p.poller.Watch(descriptor, int32(x.number), epoll.ReadableOnce) != nil {
+		x.slow = true
+		return false
+	}
+	x.tcp, x.in = nil, nil
+	x.poll, x.descriptor = p, descriptor
+	return true
+}
+
+// leavePoll gives a watched connection a goroutine, which looks for work at once.
+// The lock is held.
+func (x *conn) leavePoll() {
+	_ = x.poll.poller.Forget(x.descriptor) // cannot fail unless the poller is closed
+	x.tcp = x.server.system.Stream(x.descriptor)
+	x.poll, x.taken = nil, false
+	if x.closed {
+		x.interrupt()
+	}
+	x.server.tasks.Add(1)
+	go x.run()
+}

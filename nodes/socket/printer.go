@@ -1,0 +1,154 @@
+package socket
+
+import (
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/benbjohnson/clock"
+)
+
+// printBacklog is the number of bytes that may wait for a slow output before the
+// server stops reading from its peers. The lines of one machine call may exceed it.
+const printBacklog = 1 << 20
+
+// printer writes lines in a goroutine of its own, in one write those that came
+// during the last one. Adding a line never blocks; await blocks, before input that
+// may print lines. After an error of the output all lines are dropped.
+type printer struct {
+	out     io.Writer
+	backlog atomic.Int64 // bytes that wait or are being written
+	work    chan struct{}
+	ended   chan struct{}
+
+	mu      sync.Mutex
+	room    sync.Cond // the backlog has shrunk, or state or freed has changed
+	waiting []byte
+	freed   bool // await does not block any more
+	state   printState
+}
+
+type printState uint8
+
+const (
+	printAll  printState = iota
+	printRest            // the lines that wait, then the end
+	printNone            // there is no output, or it failed
+)
+
+func newPrinter(out io.Writer) *printer {
+	p := &printer{out: out, work: make(chan struct{}, 1), ended: make(chan struct{})}
+	p.room.L = &p.mu
+	if out == nil {
+		p.state = printNone
+		close(p.ended)
+		return p
+	}
+	go p.run()
+	return p
+}
+
+// add adds text and a line feed.
+func (p *printer) add(text string) {
+	p.mu.Lock()
+	if p.state != printAll {
+		p.mu.Unlock()
+		return
+	}
+	p.waiting = append(append(p.waiting, text...), '\n')
+	p.backlog.Add(int64(len(text)) + 1)
+	p.mu.Unlock()
+	signal(p.work)
+}
+
+// await blocks until the backlog is within its limit.
+func (p *printer) await() {
+	if p.backlog.Load() <= printBacklog {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.backlog.Load() > printBacklog && p.state == printAll && !p.freed {
+		p.room.Wait()
+	}
+}
+
+// release makes the blocked and all later calls of await return at once.
+func (p *printer) release() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.freed = true
+	p.room.Broadcast()
+}
+
+func (p *printer) run() {
+	defer close(p.ended)
+	var lines []byte
+	for range p.work {
+		runtime.Gosched() // lines that other goroutines are about to add share this write
+		var last bool
+		if lines, last = p.take(lines); len(lines) > 0 {
+			_, err := p.out.Write(lines)
+			p.wrote(len(lines), err)
+		}
+		if last {
+			return
+		}
+	}
+}
+
+// take returns the lines that wait, and leaves the emptied buffer in their place.
+func (p *printer) take(buffer []byte) (lines []byte, last bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if cap(buffer) > printBacklog {
+		buffer = nil
+	}
+	lines, p.waiting = p.waiting, buffer[:0]
+	return lines, p.state != printAll
+}
+
+func (p *printer) wrote(n int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.backlog.Add(int64(-n))
+	if err != nil {
+		p.stop(printNone)
+	}
+	p.room.Broadcast()
+}
+
+// stop makes the printer refuse lines from now on. The mutex mu is held.
+func (p *printer) stop(state printState) {
+	if p.state == printNone {
+		return
+	}
+	p.state = state
+	if state == printNone {
+		p.backlog.Add(int64(-len(p.waiting)))
+		p.waiting = nil
+	}
+	p.room.Broadcast()
+	signal(p.work)
+}
+
+// close writes the lines that wait, within limit of real time. If the output
+// blocks longer the goroutine remains.
+func (p *printer) close(real clock.Clock, limit time.Duration) { p.end(printRest, real, limit) }
+
+// kill drops the lines that wait.
+func (p *printer) kill(real clock.Clock, limit time.Duration) { p.end(printNone, real, limit) }
+
+func (p *printer) end(state printState, real clock.Clock, limit time.Duration) {
+	p.mu.Lock()
+	p.stop(state)
+	p.mu.Unlock()
+	timeUp := real.Timer(limit)
+	defer timeUp.Stop()
+	select {
+	case <-p.ended:
+	case <-timeUp.C:
+	}
+}

@@ -1,0 +1,318 @@
+package socket
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"bluetrace/nodes"
+)
+
+// carryOut carries out the effects of the machine's last call, which was at now,
+// and arms the alarm. Effects for connections other than the running one wait for
+// wake. The lock is held.
+func (s *Server) carryOut(now nodes.Now) {
+	for {
+		for i := range s.out.Effects {
+			e := &s.out.Effects[i]
+			if s.config.Observer != nil {
+				s.config.Observer.Effect(now, e)
+			}
+			s.carryOutOne(e)
+		}
+		s.out.Effects = s.out.Effects[:0]
+		if len(s.inline) == 0 {
+			break
+		}
+		s.storeInline(now)
+	}
+	if at, ok := s.machine.NextWake(); ok {
+		s.alarm.set(now.Elapsed, at)
+	}
+}
+
+func (s *Server) carryOutOne(e *nodes.ServerEffect) {
+	switch e.Kind {
+	case nodes.EffectSend:
+		x := s.conns[e.Conn]
+		x.unsent.add(e.Bytes)
+		s.touch(x)
+	case nodes.EffectClose:
+		x := s.conns[e.Conn]
+		s.conns[e.Conn] = nil
+		s.free = append(s.free, e.Conn)
+		x.close()
+		s.touch(x)
+	case nodes.EffectPrint:
+		s.printer.add(e.Text)
+	case nodes.EffectStore:
+		s.store(e)
+	case nodes.EffectEvent:
+		if e.Event.Kind == nodes.EventLoggedIn {
+			s.conns[e.Conn].loggedIn = true
+		}
+	default:
+		panic(fmt.Sprintf("socket: effect of kind %d", e.Kind))
+	}
+}
+
+// touch adds a connection to woken, unless the running goroutine or a pass looks at
+// it anyway.
+func (s *Server) touch(x *conn) {
+	if x == nil || x == s.running || x.taken {
+		return
+	}
+	if n := len(s.woken); n > 0 && s.woken[n-1] == x {
+		return
+	}
+	s.woken = append(s.woken, x)
+}
+
+// wake resumes the connections in woken.
+func (s *Server) wake() {
+	for i, x := range s.woken {
+		x.resume()
+		s.woken[i] = nil
+	}
+	s.woken = s.woken[:0]
+}
+
+// request is one EffectStore.
+type request struct {
+	id      nodes.StoreID
+	conn    nodes.Conn
+	records []nodes.Record
+}
+
+// store queues an EffectStore. An inline disk comes after the other effects of the
+// call, too, since the machine must not be called before they are carried out. The
+// lock is held.
+func (s *Server) store(e *nodes.ServerEffect) {
+	r := request{id: e.Store, conn: e.Conn, records: e.Records}
+	if s.config.Inline {
+		s.inline = append(s.inline, r)
+		return
+	}
+	s.queue = append(s.queue, r)
+	if len(s.queue) >= s.enough {
+		signal(s.work)
+	}
+}
+
+// storeInline serves the oldest inline request. The effects of its answer are in
+// out.
+func (s *Server) storeInline(now nodes.Now) {
+	r := s.inline[0]
+	s.inline = s.inline[:copy(s.inline, s.inline[1:])]
+	issues, attempts := s.config.Disk.Store(r.records)
+	s.answer(now, &r, issues, attempts)
+}
+
+// answer brings the result of a request to the machine. The lock is held.
+func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
+	err := errorOf(r.records, issues, attempts)
+	if s.config.Observer != nil {
+		s.config.Observer.Stored(now, r.id, r.records, err)
+	}
+	s.machine.Stored(now, r.id, err, &s.out)
+	if int(r.conn) < len(s.conns) {
+		s.touch(s.conns[r.conn]) // even without an answer: it may be read from again
+	}
+}
+
+// errorOf returns the error for these records, given the two errors of a whole
+// batch.
+func errorOf(records []nodes.Record, issues, attempts error) error {
+	if issues == nil && attempts == nil {
+		return nil
+	}
+	var ofIssues, ofAttempts error
+	for i := range records {
+		switch records[i].Kind {
+		case nodes.RecordIssue:
+			ofIssues = issues
+		case nodes.RecordAttempts:
+			ofAttempts = attempts
+		}
+	}
+	return errors.Join(ofIssues, ofAttempts)
+}
+
+// maxBatchDelay limits the time for which requests wait for others.
+const maxBatchDelay = 2 * time.Millisecond
+
+// commit stores all requests that wait in one call of the disk, answers each, and
+// begins again.
+//
+// The disk takes about as long for fifty requests as for one. So after a batch the
+// committer waits for the phones that it answered to ask again, until as many
+// requests wait as were in the batch and behind it. It waits at most twice as long
+// as the disk took, in real time. A single phone never waits for another.
+func (s *Server) commit() {
+	defer s.tasks.Done()
+	var batch []request
+	var records []nodes.Record
+	var woken, pass []*conn
+	delay := s.real.Timer(maxBatchDelay)
+	defer delay.Stop()
+	for {
+		select {
+		case <-s.work:
+		case <-delay.C:
+		case <-s.ended: // after Close the queue is empty; after Kill nothing may be stored
+			return
+		}
+		runtime.Gosched() // requests whose input has been read already join the batch
+		if batch = s.takeQueue(batch); len(batch) == 0 {
+			continue
+		}
+		records = records[:0]
+		for i := range batch {
+			records = append(records, batch[i].records...)
+		}
+		began := s.real.Now()
+		issues, attempts := s.config.Disk.Store(records)
+		took := s.real.Since(began)
+		woken, pass = s.answerAll(batch, issues, attempts, woken, pass)
+		delay.Reset(min(2*took, maxBatchDelay))
+		clear(batch)
+		clear(records)
+	}
+}
+
+// takeQueue returns the requests that wait, and leaves the emptied batch as the
+// new queue.
+func (s *Server) takeQueue(batch []request) []request {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.phase == killed {
+		return nil
+	}
+	batch, s.queue = s.queue, batch[:0]
+	s.enough = 1
+	s.storing = len(batch) > 0
+	return batch
+}
+
+// answerAll answers a batch in one pass, and wakes the other connections once the
+// lock is free. It returns the two emptied lists.
+func (s *Server) answerAll(batch []request, issues, attempts error, woken, pass []*conn) (_, _ []*conn) {
+	s.lock.Lock()
+	s.storing = false
+	s.stored.Broadcast()
+	s.enough = len(batch) + len(s.queue)
+	select {
+	case <-s.work: // fewer requests wait than are enough
+	default:
+	}
+	if s.phase == killed {
+		s.lock.Unlock()
+		return woken, pass
+	}
+	t := s.now()
+	for i := range batch {
+		s.answer(t, &batch[i], issues, attempts)
+		s.carryOut(t)
+	}
+	pass = s.claim(pass)
+	woken, s.woken = s.woken, woken[:0]
+	pass = s.settle(pass)
+	for i, x := range woken {
+		signal(x.wake)
+		woken[i] = nil
+	}
+	return woken, pass
+}
+
+// WriteBehind is a Disk that answers first and writes afterwards, in a goroutine of
+// its own. It is for a Server with Inline. Records that are not yet written when the
+// program is killed are lost; Close writes them.
+//
+// After an error it writes before it answers, until a write succeeds, so that it
+// does not promise records that a full disk cannot hold.
+type WriteBehind struct {
+	disk Disk
+	lock sync.Mutex
+	more *sync.Cond // queue, writing, failed or closed has changed
+
+	queue, spare []nodes.Record
+	writing      bool
+	failed       bool
+	closed       bool
+	real         clock.Clock
+	ended        chan struct{}
+}
+
+const (
+	// maxBehind is the number of records beyond which Store waits for the disk.
+	maxBehind = 1 << 16
+	// writeBehindPause is the real time between two writes, so that each has many
+	// records.
+	writeBehindPause = time.Millisecond
+)
+
+// NewWriteBehind begins to write to disk, which has no other user until Close.
+func NewWriteBehind(disk Disk) *WriteBehind {
+	b := &WriteBehind{disk: disk, real: RealClock(), ended: make(chan struct{})}
+	b.more = sync.NewCond(&b.lock)
+	go b.write()
+	return b
+}
+
+// Store queues records. It returns errors only while writes to the disk fail.
+func (b *WriteBehind) Store(records []nodes.Record) (issues, attempts error) {
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	for b.writing && (b.failed || len(b.queue) >= maxBehind) {
+		b.more.Wait()
+	}
+	if !b.failed && !b.closed {
+		b.queue = append(b.queue, records...)
+		b.more.Broadcast()
+		return nil, nil
+	}
+	issues, attempts = b.disk.Store(records)
+	b.failed = issues != nil || attempts != nil
+	return issues, attempts
+}
+
+// Close writes the records that wait. Store must not be called after it.
+func (b *WriteBehind) Close() {
+	b.lock.Lock()
+	b.closed = true
+	b.more.Broadcast()
+	b.lock.Unlock()
+	<-b.ended
+}
+
+func (b *WriteBehind) write() {
+	defer close(b.ended)
+	b.lock.Lock()
+	defer b.lock.Unlock()
+	for {
+		for len(b.queue) == 0 && !b.closed {
+			b.more.Wait()
+		}
+		if len(b.queue) == 0 {
+			return
+		}
+		batch := b.queue
+		b.queue, b.writing = b.spare[:0], true
+		b.lock.Unlock()
+		issues, attempts := b.disk.Store(batch)
+		clear(batch)
+		b.lock.Lock()
+		b.spare, b.writing = batch, false
+		b.failed = issues != nil || attempts != nil
+		b.more.Broadcast()
+		if !b.closed {
+			b.lock.Unlock()
+			b.real.Sleep(writeBehindPause)
+			b.lock.Lock()
+		}
+	}
+}
