@@ -1,9 +1,13 @@
 package protocol
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+)
 
-// The layout of a beacon (PROTOCOL.md section 3): TempID, start, expiry,
-// version.
+// Layout of an encoded beacon (PROTOCOL.md section 3): TempID, start, expiry,
+// version. Sizes and offsets are in bytes.
 const (
 	BeaconSize = 59
 	Parts      = 4
@@ -14,7 +18,7 @@ const (
 	versionAt = expiryAt + TimeSize
 )
 
-// Form is how a beacon is put on the wire. A receiver takes both.
+// Form is the form of a beacon on the wire. A receiver accepts both.
 type Form uint8
 
 // The two forms (PROTOCOL.md section 3).
@@ -33,28 +37,29 @@ func (f Form) String() string {
 	return "unknown form"
 }
 
-// Beacon is what one phone says to another, without its version.
+// Beacon is the message of one phone to another, without the version.
 type Beacon struct {
 	TempID        TempID
 	Start, Expiry LocalTime
 }
 
-// Encode writes the whole beacon with our version. It panics when a time cannot
-// be written (LocalTime.Put).
+// Encode writes the whole beacon with version 1. It panics if a time is out of
+// range (LocalTime.Put).
 func (b *Beacon) Encode(dst *[BeaconSize]byte) {
 	*(*TempID)(dst[:startAt]) = b.TempID
 	day, clock := b.Start.split()
 	date, middle := dateWords(day)
 	putWords((*[TimeSize]byte)(dst[startAt:]), date, middle, clockWord(clock))
 	expiryDay, clock := b.Expiry.split()
-	if expiryDay != day { // seldom: a life is 15 minutes
+	if expiryDay != day { // rarely: a lifetime is 15 minutes
 		date, middle = dateWords(expiryDay)
 	}
 	putWords((*[TimeSize]byte)(dst[expiryAt:]), date, middle, clockWord(clock))
 	dst[versionAt] = Version
 }
 
-// Part is datagram i, 0 to 3, of the split form: 20, 19, 19 or 1 bytes of whole.
+// Part returns the bytes of datagram i of the split form: 20, 19, 19 or 1 bytes of
+// whole. It panics if i is not 0 to 3.
 func Part(whole *[BeaconSize]byte, i int) []byte {
 	switch i {
 	case 0:
@@ -69,10 +74,9 @@ func Part(whole *[BeaconSize]byte, i int) []byte {
 	panic(fmt.Sprintf("protocol: a beacon has no part %d, only 0 to %d", i, Parts-1))
 }
 
-// DecodeBeacon takes a whole beacon of exactly 59 bytes with our version. What
-// it takes, Encode writes again as the same bytes. The error is ErrLength,
-// ErrTempID, ErrTime or ErrVersion. Whether the beacon is valid is Judge's to
-// say.
+// DecodeBeacon decodes a whole beacon of exactly 59 bytes with version 1. Encode
+// writes the result as the same bytes. The error is ErrLength, ErrTempID, ErrTime
+// or ErrVersion. DecodeBeacon does not check the validity: see Judge.
 func DecodeBeacon(p []byte) (b Beacon, err error) {
 	if len(p) != BeaconSize {
 		return Beacon{}, ErrLength
@@ -87,7 +91,7 @@ func DecodeBeacon(p []byte) (b Beacon, err error) {
 	return b, nil
 }
 
-// decode reads all but the version; with an error b is undefined.
+// decode decodes all fields except the version. After an error, b is undefined.
 func (b *Beacon) decode(raw *[BeaconSize]byte) error {
 	var ok bool
 	if b.TempID = TempID(raw[:startAt]); !allDigits((*[TempIDSize]byte)(&b.TempID)) {
@@ -102,14 +106,13 @@ func (b *Beacon) decode(raw *[BeaconSize]byte) error {
 	return nil
 }
 
-// Judge says whether a beacon that is judged at wall (Unix nanoseconds) is
-// valid: no error, which means that it is well formed and start <= wall < expiry
-// (PROTOCOL.md sections 1 and 3). version is false when the fourth part never
-// came; the first three decide then.
+// Judge returns no error if a beacon is valid at wall (Unix nanoseconds): it is
+// well formed and start <= wall < expiry (PROTOCOL.md sections 1 and 3). version is
+// false if the fourth part never arrived. Then the first three decide.
 //
-// The error is the first of these that holds: ErrTempID, ErrTime, ErrVersion,
-// ErrGap, ErrNotAfter, ErrEarly, ErrExpired. From ErrVersion on, the beacon is
-// returned all the same.
+// The error is the first of these that applies: ErrTempID, ErrTime, ErrVersion,
+// ErrGap, ErrNotAfter, ErrEarly, ErrExpired. With ErrVersion and the later ones,
+// Judge returns the beacon too.
 func Judge(raw *[BeaconSize]byte, version bool, z *Zone, wall int64) (b Beacon, err error) {
 	if err := b.decode(raw); err != nil {
 		return Beacon{}, err
@@ -130,3 +133,37 @@ func Judge(raw *[BeaconSize]byte, version bool, z *Zone, wall int64) (b Beacon, 
 	}
 	return b, nil
 }
+
+// Errors about a beacon (PROTOCOL.md sections 1 and 3). This package returns these
+// values unwrapped, so that they can be compared with ==.
+var (
+	ErrLength    = errors.New("a beacon has 59 bytes")
+	ErrTempID    = errors.New("a TempID has 20 decimal digits")
+	ErrTime      = errors.New("a time reads DD/MM/YYYY HH:MM:SS")
+	ErrVersion   = errors.New("the beacon has another version than 1")
+	ErrGap       = errors.New("the zone's clocks skipped this local time")
+	ErrNotAfter  = errors.New("the expiry is not after the start")
+	ErrEarly     = errors.New("the beacon's start has not come yet")
+	ErrExpired   = errors.New("the beacon has expired")
+	ErrOutOfTurn = errors.New("a part of a beacon came out of turn")
+)
+
+// Address is the source or destination of a datagram, without a pointer. An IPv4
+// address has its IPv6-mapped form, so that the two forms in which a socket may
+// report it are equal. The zone of a link-local IPv6 address is dropped.
+type Address struct {
+	IP   [16]byte
+	Port uint16
+}
+
+// AddressOf converts an AddrPort. The zero AddrPort becomes [::]:0.
+func AddressOf(a netip.AddrPort) Address {
+	return Address{IP: a.Addr().As16(), Port: a.Port()}
+}
+
+// AddrPort is the inverse of AddressOf. It returns mapped addresses as IPv4.
+func (a Address) AddrPort() netip.AddrPort {
+	return netip.AddrPortFrom(netip.AddrFrom16(a.IP).Unmap(), a.Port)
+}
+
+func (a Address) String() string { return a.AddrPort().String() }

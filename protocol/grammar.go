@@ -1,9 +1,14 @@
 package protocol
 
-// Expecting is what a server's session waits for.
+import (
+	"errors"
+	"fmt"
+)
+
+// Expectation is the message that a session of a server waits for.
 type Expectation uint8
 
-// What a Reader may expect.
+// The expectations of a Reader.
 const (
 	ExpectUsername Expectation = iota
 	ExpectPassword
@@ -20,7 +25,7 @@ func (e Expectation) String() string {
 	return "unknown expectation"
 }
 
-// MessageKind is what one Message is.
+// MessageKind is the kind of a Message.
 type MessageKind uint8
 
 // The kinds of messages.
@@ -45,14 +50,14 @@ func (k MessageKind) String() string {
 	return "unknown message"
 }
 
-// Message is one message of a phone. Bytes is never empty, and valid until the
-// next Feed.
+// Message is one message of a phone. Bytes is not empty, and valid until the next
+// Feed.
 type Message struct {
 	Kind  MessageKind
 	Bytes []byte
 }
 
-// commands is every command; none is the beginning of another.
+// commands lists all commands. None is a prefix of another.
 var commands = [...]struct {
 	text string
 	kind MessageKind
@@ -63,25 +68,27 @@ var commands = [...]struct {
 	{CommandLogoutJoined, Logout},
 }
 
-// keptBuffer is the largest buffer, in bytes, that a Reader keeps while it is empty.
+// keptBuffer is the largest empty buffer, in bytes, that a Reader keeps.
 const keptBuffer = 64
 
-// Reader is the server's side of "When TCP joins or splits messages"
-// (PROTOCOL.md section 2): what it expects says where a message ends. The zero
-// value expects a username. It is used in turns: Feed with one read, then Next
-// until it answers false, with an Expect wherever a message changes what comes
-// next; what is left of a read then belongs to the new expectation.
+// Reader finds the messages of a phone in the bytes of TCP reads (PROTOCOL.md
+// section 2, "When TCP joins or splits messages"). The expectation decides where a
+// message ends. The zero value expects a username.
+//
+// A server calls Feed with each read, then Next until it returns false. Where a
+// message changes the expectation, the server calls Expect before the next Next:
+// the rest of the read then belongs to the new expectation.
 type Reader struct {
 	buf    []byte
-	at     int // buf[:at] has been taken
+	at     int // buf[:at] has been returned
 	expect Expectation
-	line   uint8 // of the next line: 0 a TempID, 1 a start, 2 an expiry
+	line   uint8 // kind of the next line: 0 a TempID, 1 a start, 2 an expiry
 }
 
-// Expect changes what the following bytes are. Lines begin at a TempID.
+// Expect sets the expectation of the following bytes. The first line is a TempID.
 func (r *Reader) Expect(e Expectation) { r.expect, r.line = e, 0 }
 
-// Feed takes one read, usually 1 to MaxMessage bytes. p is copied.
+// Feed adds a copy of one read, usually 1 to MaxMessage bytes.
 func (r *Reader) Feed(p []byte) {
 	if r.at > 0 {
 		n := copy(r.buf, r.buf[r.at:])
@@ -90,12 +97,12 @@ func (r *Reader) Feed(p []byte) {
 	r.buf = append(r.buf, p...)
 }
 
-// Next returns the next message, or false when it needs more bytes.
+// Next returns the next message, or false if it needs more bytes.
 //
-// A username, a password and a count are whatever there is, "one read each".
-// A line has the length of its turn: 20, 19, 19, 20, … bytes. Where a command is
-// expected, the shortest run of bytes comes as Skipped after which a command, or
-// at the end the beginning of one (or nothing), stands.
+// A username, a password and a count are all bytes that have arrived, "one read
+// each". Lines have fixed lengths: 20, 19, 19, 20, … bytes. Where a command is
+// expected but does not follow, Next returns as Skipped the shortest run of bytes
+// after which a command follows, or at the end the prefix of one, or nothing.
 func (r *Reader) Next() (Message, bool) {
 	b := r.Unread()
 	if len(b) == 0 {
@@ -103,11 +110,11 @@ func (r *Reader) Next() (Message, bool) {
 	}
 	switch r.expect {
 	case ExpectUsername:
-		return r.take(Username, len(b)), true
+		return r.message(Username, len(b)), true
 	case ExpectPassword:
-		return r.take(Password, len(b)), true
+		return r.message(Password, len(b)), true
 	case ExpectCount:
-		return r.take(Count, len(b)), true
+		return r.message(Count, len(b)), true
 	case ExpectLine:
 		return r.nextLine(b)
 	default:
@@ -115,8 +122,8 @@ func (r *Reader) Next() (Message, bool) {
 	}
 }
 
-// Rest is what has come and not been returned by Next; valid until the next
-// Feed.
+// Unread returns the bytes that Next has not returned. They are valid until the
+// next Feed.
 func (r *Reader) Unread() []byte { return r.buf[r.at:] }
 
 func (r *Reader) nextLine(b []byte) (Message, bool) {
@@ -128,7 +135,7 @@ func (r *Reader) nextLine(b []byte) (Message, bool) {
 		return Message{}, false
 	}
 	r.line = (r.line + 1) % 3
-	return r.take(Line, n), true
+	return r.message(Line, n), true
 }
 
 func (r *Reader) nextCommand(b []byte) (Message, bool) {
@@ -138,18 +145,18 @@ func (r *Reader) nextCommand(b []byte) (Message, bool) {
 			continue
 		}
 		if skip > 0 {
-			return r.take(Skipped, skip), true
+			return r.message(Skipped, skip), true
 		}
 		if length == 0 {
 			return Message{}, false
 		}
-		return r.take(kind, length), true
+		return r.message(kind, length), true
 	}
-	return r.take(Skipped, len(b)), true
+	return r.message(Skipped, len(b)), true
 }
 
-// commandAt says whether b begins with a command or is the beginning of one;
-// length is 0 in the second case.
+// commandAt reports whether b begins with a command, or is a prefix of one. In the
+// second case length is 0.
 func commandAt(b []byte) (kind MessageKind, length int, begun bool) {
 	for i := range commands {
 		text := commands[i].text
@@ -165,18 +172,19 @@ func commandAt(b []byte) (kind MessageKind, length int, begun bool) {
 	return 0, 0, false
 }
 
-func (r *Reader) take(kind MessageKind, n int) Message {
+// message returns the next n bytes as a message.
+func (r *Reader) message(kind MessageKind, n int) Message {
 	m := Message{Kind: kind, Bytes: r.buf[r.at : r.at+n : r.at+n]}
 	r.at += n
 	if r.at == len(r.buf) && cap(r.buf) > keptBuffer {
-		r.buf, r.at = nil, 0 // m keeps the array for as long as it is needed
+		r.buf, r.at = nil, 0 // m keeps the array alive
 	}
 	return m
 }
 
-// SplitLogin finds a username and a password in one read. It answers false when
-// the read is a known name itself or begins with none; of several names at its
-// beginning the longest counts. rest is never empty.
+// SplitLogin splits one read into a username and a password. It returns false if
+// the whole read is a known name, or if it begins with no known name. If it begins
+// with several, the longest counts. rest is not empty.
 func SplitLogin(read []byte, known func(name []byte) bool) (name, rest []byte, ok bool) {
 	if known(read) {
 		return nil, nil, false
@@ -189,8 +197,8 @@ func SplitLogin(read []byte, known func(name []byte) bool) (name, rest []byte, o
 	return nil, nil, false
 }
 
-// ParseCount reads how many lines an upload has: 1 to 7 digits, a multiple of 3.
-// The error is ErrCountDigits or ErrCountThree. The limit is the server's.
+// ParseCount parses the number of lines of an upload: 1 to 7 digits, a multiple of
+// 3. The error is ErrCountDigits or ErrCountThree. It does not check a limit.
 func ParseCount(b []byte) (lines int, err error) {
 	if len(b) < 1 || len(b) > 7 {
 		return 0, ErrCountDigits
@@ -206,3 +214,12 @@ func ParseCount(b []byte) (lines int, err error) {
 	}
 	return lines, nil
 }
+
+// Errors about the count of an upload (PROTOCOL.md section 2). The others wrap
+// ErrCount.
+var (
+	ErrCount       = errors.New("no count of lines")
+	ErrCountDigits = fmt.Errorf("%w: it is not 1 to 7 digits", ErrCount)
+	ErrCountThree  = fmt.Errorf("%w: it is not a multiple of 3", ErrCount)
+	ErrCountLimit  = fmt.Errorf("%w: it is above the limit", ErrCount)
+)

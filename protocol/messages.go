@@ -1,6 +1,8 @@
 package protocol
 
-// The texts of PROTOCOL.md section 2, exact, without a newline.
+import "strconv"
+
+// The texts of PROTOCOL.md section 2, without a line feed.
 const (
 	Welcome    = "Welcome to the BlueTrace Simulator!"
 	TryAgain   = "Invalid Password. Please try again"
@@ -14,6 +16,25 @@ const (
 	CommandLogoutJoined = "logout"
 )
 
-// MaxMessage is the largest TCP message, and the most that is read at once, in
-// bytes.
+// MaxMessage is the largest TCP message, and the largest read, in bytes.
 const MaxMessage = 1024
+
+// quotedLimit is the largest number of bytes that are shown of a malformed field.
+const quotedLimit = 64
+
+// AppendField appends a field from a peer to an output line (PROTOCOL.md section
+// 2). It appends a well-formed field (ok: 20 digits, a time) as it is. It quotes
+// any other field, escapes all that is unprintable or not ASCII, and replaces all
+// beyond 64 bytes by the total length.
+func AppendField(dst, field []byte, ok bool) []byte {
+	if ok {
+		return append(dst, field...)
+	}
+	if len(field) <= quotedLimit {
+		return strconv.AppendQuoteToASCII(dst, string(field))
+	}
+	dst = strconv.AppendQuoteToASCII(dst, string(field[:quotedLimit]))
+	dst = append(dst, "... ("...)
+	dst = strconv.AppendInt(dst, int64(len(field)), 10)
+	return append(dst, " bytes)"...)
+}

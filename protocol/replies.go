@@ -1,18 +1,18 @@
 package protocol
 
-// Reply is what a phone makes of the server's bytes.
+// Reply is an answer of the server as a phone reads it.
 type Reply uint8
 
 // The answers of a server (PROTOCOL.md section 2).
 const (
-	NoReply         Reply = iota // not yet: more bytes must come
+	NoReply         Reply = iota // the answer is incomplete
 	ReplyWelcome                 // Welcome
 	ReplyTryAgain                // TryAgain
 	ReplyNowBlocked              // NowBlocked
 	ReplyIsBlocked               // IsBlocked
 	ReplyTempID                  // 20 digits
 	ReplyAck                     // Ack
-	ReplyUnexpected              // cannot become any answer that was awaited
+	ReplyUnexpected              // not the beginning of any expected answer
 )
 
 func (r Reply) String() string {
@@ -25,7 +25,7 @@ func (r Reply) String() string {
 	return "unknown reply"
 }
 
-// text is the answer to a login that r stands for.
+// text returns the text of an answer to a login.
 func (r Reply) text() string {
 	switch r {
 	case ReplyWelcome:
@@ -39,21 +39,21 @@ func (r Reply) text() string {
 	}
 }
 
-// ReplyReader is the phone's side of "When TCP joins or splits messages"
-// (PROTOCOL.md section 2): it puts together an answer that came in pieces. The
-// zero value is ready. Each method takes one read and returns NoReply while the
-// answer may still become whole; with any other result the reader is ready for
-// the next answer, and bytes beyond the answer are dropped.
+// ReplyReader assembles an answer that arrives in pieces (PROTOCOL.md section 2,
+// "When TCP joins or splits messages"). The zero value is ready. Each method handles
+// one read. It returns NoReply while the answer is incomplete. With any other
+// result the reader is ready for the next answer, and bytes after the answer are
+// dropped.
 type ReplyReader struct {
 	digits TempID
-	n      uint8 // bytes of the answer that have come
-	login  Reply // an answer to a login that begins with those n bytes; NoReply: they are digits
+	n      uint8 // bytes of the answer that have arrived
+	login  Reply // an answer to a login that begins with those n bytes, or NoReply if they are digits
 }
 
-// Reset forgets the beginning of an answer, for a new connection.
+// Reset drops the beginning of an answer, for a new connection.
 func (r *ReplyReader) Reset() { *r = ReplyReader{} }
 
-// Login awaits one of the four answers to a login.
+// Login expects one of the four answers to a login.
 func (r *ReplyReader) Login(p []byte) Reply {
 	begun := ""
 	if r.login != NoReply {
@@ -80,7 +80,7 @@ func (r *ReplyReader) Login(p []byte) Reply {
 	return ReplyUnexpected
 }
 
-// TempID awaits the 20 digits that answer a Download_tempID. The TempID is set
+// TempID expects the 20 digits that answer a Download_tempID. It returns the TempID
 // with ReplyTempID only.
 func (r *ReplyReader) TempID(p []byte) (TempID, Reply) {
 	if r.login != NoReply {
@@ -102,7 +102,7 @@ func (r *ReplyReader) TempID(p []byte) (TempID, Reply) {
 	return id, ReplyTempID
 }
 
-// Ack awaits the 1 that answers each step of an upload.
+// Ack expects the 1 that answers each step of an upload.
 func (r *ReplyReader) Ack(p []byte) Reply {
 	if len(p) == 0 {
 		return NoReply

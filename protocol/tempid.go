@@ -9,12 +9,12 @@ import (
 // TempIDSize is the length of a TempID on the wire, in bytes.
 const TempIDSize = 20
 
-// TempID is 20 ASCII digits (PROTOCOL.md section 1). The zero value is no
+// TempID is 20 ASCII digits (PROTOCOL.md section 1). The zero value is not a
 // TempID.
 type TempID [TempIDSize]byte
 
-// ParseTempID takes exactly 20 ASCII digits. A leading zero is accepted: only
-// our own TempIDs promise not to have one. The error is ErrTempID.
+// ParseTempID parses exactly 20 ASCII digits. It accepts a leading zero, which only
+// the TempIDs of this server never have. The error is ErrTempID.
 func ParseTempID(b []byte) (TempID, error) {
 	if len(b) != TempIDSize || !allDigits((*[TempIDSize]byte)(b)) {
 		return TempID{}, ErrTempID
@@ -23,8 +23,8 @@ func ParseTempID(b []byte) (TempID, error) {
 }
 
 // DrawTempID draws a TempID from src, uniformly from all 20-digit numbers whose
-// first digit is 1 to 9. Whether it was issued before is the caller's to know.
-// A source that is stuck at one value can keep it from returning.
+// first digit is 1 to 9. The caller must check that it was never issued. A source
+// that repeats one value may keep DrawTempID from returning.
 func DrawTempID(src rand.Source) TempID {
 	const half = 10_000_000_000 // ten digits
 	var id TempID
@@ -35,8 +35,8 @@ func DrawTempID(src rand.Source) TempID {
 
 func (id TempID) String() string { return string(id[:]) }
 
-// drawBelow draws uniformly from 0 to n-1. The draws that would make some
-// results likelier than others are thrown away (Lemire's method).
+// drawBelow draws uniformly from 0 to n-1. It rejects the draws that would make
+// some results more likely than others (Lemire's method).
 func drawBelow(src rand.Source, n uint64) uint64 {
 	threshold := -n % n
 	for {
@@ -55,15 +55,15 @@ func putDigits(dst []byte, v uint64) {
 	}
 }
 
-// allDigits looks at eight bytes at a time; the last two loads overlap.
+// allDigits checks eight bytes at a time. The last two loads overlap.
 func allDigits(b *[TempIDSize]byte) bool {
 	return digitWord(binary.LittleEndian.Uint64(b[0:])) &&
 		digitWord(binary.LittleEndian.Uint64(b[8:])) &&
 		digitWord(binary.LittleEndian.Uint64(b[12:]))
 }
 
-// digitWord says whether all eight bytes are '0' to '9': 0x30 to 0x3f, and
-// still so with 6 added.
+// digitWord reports whether all eight bytes are '0' to '9': they are 0x30 to 0x3f,
+// and still are with 6 added.
 func digitWord(w uint64) bool {
 	const high, zeros, sixes = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030, 0x0606060606060606
 	return w&high == zeros && (w+sixes)&high == zeros

@@ -6,21 +6,21 @@ import (
 	"time"
 )
 
-// maxOffset bounds how far, in seconds, local time can be from UTC in a zone
-// with more than one offset: RFC 8536 section 3.2 keeps utoff between -25 h and
-// 26 h, both excluded.
+// maxOffset bounds the distance in seconds between local time and UTC in a zone
+// with more than one offset. RFC 8536 section 3.2 limits utoff to -25 h to 26 h,
+// both excluded.
 const maxOffset = 26 * 3600
 
-// Zone reads local times as instants and instants as local times. It remembers
-// the offsets that hold around the instant it was last asked about, so that a
-// reading near it takes a few nanoseconds and no allocation. Safe for concurrent
-// use; not to be copied.
+// Zone converts between local times and instants. It caches the offsets around the
+// last instant that was converted, so that a conversion nearby takes a few
+// nanoseconds and no allocation. It is safe for concurrent use and must not be
+// copied.
 type Zone struct {
 	loc  *time.Location
 	near atomic.Pointer[window]
 }
 
-// NewZone takes any location but nil.
+// NewZone returns the zone of a location. It panics if the location is nil.
 func NewZone(loc *time.Location) *Zone {
 	if loc == nil {
 		panic("protocol: a zone needs a location")
@@ -28,10 +28,10 @@ func NewZone(loc *time.Location) *Zone {
 	return &Zone{loc: loc}
 }
 
-// Location is what NewZone was given.
+// Location returns the location that NewZone was given.
 func (z *Zone) Location() *time.Location { return z.loc }
 
-// Local is what the zone's clocks show at an instant given in Unix seconds.
+// Local returns the local time at an instant in Unix seconds.
 func (z *Zone) Local(unix int64) LocalTime {
 	w := z.window(unix)
 	for i := range w.periods {
@@ -42,9 +42,9 @@ func (z *Zone) Local(unix int64) LocalTime {
 	return LocalTime(unix + w.periods[len(w.periods)-1].offset)
 }
 
-// Readings returns the n instants, in Unix seconds and ascending, at which the
-// zone's clocks show t: one as a rule, none when clocks went forward over t, two
-// when they went back over it. t is of the years 0000 to 9999.
+// Readings returns the n instants, in ascending Unix seconds, at which the zone's
+// clocks show t. That is one as a rule, none if the clocks went forward over t, and
+// two if they went back over it. The year of t must be 0000 to 9999.
 func (z *Zone) Readings(t LocalTime) (r [4]int64, n int) {
 	if w := z.near.Load(); w != nil {
 		return z.readings(w, t)
@@ -52,23 +52,23 @@ func (z *Zone) Readings(t LocalTime) (r [4]int64, n int) {
 	return z.walk(t)
 }
 
-// Span is the life of a beacon in Unix seconds, the expiry excluded.
+// Span is the lifetime of a beacon in Unix seconds, without the expiry itself.
 type Span struct {
 	Start, Expiry int64
 }
 
-// Contains says whether start <= t < expiry, where t is wall in Unix
-// nanoseconds.
+// Contains reports whether start <= wall < expiry. wall is in Unix nanoseconds.
 func (s Span) Contains(wall int64) bool {
 	t := floorSeconds(wall)
 	return s.Start <= t && t < s.Expiry
 }
 
-// Pair reads the start and the expiry of a beacon together (PROTOCOL.md section
-// 1, "Local time"): of the readings that the zone allows it takes those with the
-// shortest positive lifetime; of two such, the ones that contain wall (Unix
-// nanoseconds), else the earlier ones. ErrGap: the zone's clocks never showed
-// one of the two. ErrNotAfter: no reading has a positive lifetime.
+// Pair converts the start and the expiry of a beacon together (PROTOCOL.md section
+// 1, "Local time"). Of the possible readings it returns those with the shortest
+// positive lifetime. Of two such, it returns the ones that contain wall (Unix
+// nanoseconds), else the earlier ones. The error is ErrGap if the zone's clocks
+// never showed one of the two, and ErrNotAfter if no reading has a positive
+// lifetime.
 func (z *Zone) Pair(start, expiry LocalTime, wall int64) (Span, error) {
 	w := z.window(floorSeconds(wall))
 	if offset, ok := w.offset(start, expiry); ok {
@@ -85,7 +85,7 @@ func (z *Zone) Pair(start, expiry LocalTime, wall int64) (Span, error) {
 	return shortest(starts[:ns], expiries[:ne], wall)
 }
 
-// shortest expects both ascending, so that of equals it meets the earlier first.
+// shortest returns the shortest positive span of ascending readings.
 func shortest(starts, expiries []int64, wall int64) (Span, error) {
 	var best Span
 	found := false
@@ -108,13 +108,13 @@ func shortest(starts, expiries []int64, wall int64) (Span, error) {
 	return best, nil
 }
 
-// period is a stretch of instants, in Unix seconds and without until, that have
-// one offset from UTC.
+// period is a range of instants with one offset from UTC, in Unix seconds, without
+// until itself.
 type period struct {
 	from, until, offset int64
 }
 
-// add appends the instant of this period that reads t, if there is one.
+// add appends the instant of this period at which clocks show t, if there is one.
 func (p *period) add(t LocalTime, r *[4]int64, n int) int {
 	u := int64(t) - p.offset
 	if u < p.from || u >= p.until || n == len(r) {
@@ -124,7 +124,7 @@ func (p *period) add(t LocalTime, r *[4]int64, n int) int {
 	return n + 1
 }
 
-// window is a run of neighbouring periods.
+// window is a sequence of adjacent periods.
 type window struct {
 	periods []period
 }
@@ -132,13 +132,13 @@ type window struct {
 func (w *window) from() int64  { return w.periods[0].from }
 func (w *window) until() int64 { return w.periods[len(w.periods)-1].until }
 
-// holds says whether every instant that could read t lies in the window.
+// holds reports whether the window has every instant at which clocks may show t.
 func (w *window) holds(t LocalTime) bool {
 	return int64(t)-maxOffset >= w.from() && int64(t)+maxOffset < w.until()
 }
 
-// offset is the only one that can hold at either of two local times: both are
-// far from any change.
+// offset returns the offset at two local times, or false if a change of the offset
+// may be near one of them.
 func (w *window) offset(a, b LocalTime) (offset int64, ok bool) {
 	first, last := int64(min(a, b))-maxOffset, int64(max(a, b))+maxOffset
 	for i := range w.periods {
@@ -149,8 +149,8 @@ func (w *window) offset(a, b LocalTime) (offset int64, ok bool) {
 	return 0, false
 }
 
-// window returns a window with the instant unix in it, remembered or new. What
-// peers write never moves it: only instants do.
+// window returns a window that contains unix, from the cache if possible. Only
+// instants move the cache, never local times that a peer sent.
 func (z *Zone) window(unix int64) *window {
 	if w := z.near.Load(); w != nil && unix >= w.from() && unix < w.until() {
 		return w
@@ -160,7 +160,7 @@ func (z *Zone) window(unix int64) *window {
 	return w
 }
 
-// windowAround covers at least nearby seconds on both sides of unix.
+// windowAround returns a window of at least 30 days on both sides of unix.
 func (z *Zone) windowAround(unix int64) *window {
 	const nearby = 30 * daySeconds
 	first := z.period(unix - nearby)
@@ -173,8 +173,7 @@ func (z *Zone) windowAround(unix int64) *window {
 	return w
 }
 
-// add appends the period that follows, as part of the last one if it has the
-// same offset.
+// add appends the next period, or extends the last one if the offset is the same.
 func (w *window) add(p period) {
 	last := &w.periods[len(w.periods)-1]
 	if p.offset == last.offset {
@@ -194,7 +193,7 @@ func (z *Zone) readings(w *window, t LocalTime) (r [4]int64, n int) {
 	return r, n
 }
 
-// walk asks the location about every period that could hold a reading of t.
+// walk finds the readings of t in the periods of the location.
 func (z *Zone) walk(t LocalTime) (r [4]int64, n int) {
 	for u := int64(t) - maxOffset; u <= int64(t)+maxOffset; {
 		p := z.period(u)
@@ -204,11 +203,11 @@ func (z *Zone) walk(t LocalTime) (r [4]int64, n int) {
 	return r, n
 }
 
-// period is what holds from unix on; or at all times, in a zone that has never
-// changed. Of time.Time.ZoneBounds only the end is taken, as a moment before
-// which the offset does not change: it may come early (at the turn of a year),
-// the beginning may lie before that of the period, and on 31 December of a leap
-// year the end may lie before unix.
+// period returns the period from unix on, or all time in a zone that has never
+// changed. It uses only the end that time.Time.ZoneBounds returns, as an instant
+// before which the offset does not change. That end may be early (at the turn of a
+// year), the beginning may be before that of the period, and on 31 December of a
+// leap year the end may be before unix.
 func (z *Zone) period(unix int64) period {
 	t := time.Unix(unix, 0).In(z.loc)
 	_, offset := t.Zone()
@@ -225,8 +224,8 @@ func (z *Zone) period(unix int64) period {
 	return p
 }
 
-// steady is for how many seconds from t on the offset surely holds, found by
-// looking ahead: no zone changes twice within a quarter of an hour.
+// steady returns a number of seconds from t on during which the offset is constant.
+// No zone changes twice within a quarter of an hour.
 func steady(t time.Time, offset int) int64 {
 	const quarter = 900
 	if _, then := t.Add(quarter * time.Second).Zone(); then == offset {
@@ -235,7 +234,7 @@ func steady(t time.Time, offset int) int64 {
 	return 1
 }
 
-// floorSeconds cuts Unix nanoseconds down to whole seconds, also before 1970.
+// floorSeconds rounds Unix nanoseconds down to seconds, also before 1970.
 func floorSeconds(wall int64) int64 {
 	s := wall / int64(time.Second)
 	if wall%int64(time.Second) < 0 {

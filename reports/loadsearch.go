@@ -25,8 +25,8 @@ type Search struct {
 	Capacity float64 `json:"capacity"`
 	// FailedRate is the lowest rate above it at which a step did not hold, 0: none up
 	// to MaxRate; RefusedBy, what its steps said.
-	FailedRate   float64    `json:"refused"`
-	FailedBy StepOutcome `json:"refused_by,omitempty"`
+	FailedRate float64     `json:"refused"`
+	FailedBy   StepOutcome `json:"refused_by,omitempty"`
 	// AtLeast says that it was not the server that ended the search: its capacity
 	// may be higher.
 	AtLeast bool `json:"at_least"`
@@ -56,22 +56,22 @@ type StepOutcome string
 
 // The answers.
 const (
-	StepPassed       StepOutcome = "holds"
-	StepFailed      StepOutcome = "breaks"      // a threshold did not hold
-	StepUncertain      StepOutcome = "unsure"      // they held, with less confidence than is wanted
-	StepGeneratorLimited   StepOutcome = "generator"   // the generator was the bottleneck: nothing is known of the server
-	StepInterrupted StepOutcome = "interrupted" // it was not measured to its end
+	StepPassed           StepOutcome = "holds"
+	StepFailed           StepOutcome = "breaks"      // a threshold did not hold
+	StepUncertain        StepOutcome = "unsure"      // they held, with less confidence than is wanted
+	StepGeneratorLimited StepOutcome = "generator"   // the generator was the bottleneck: nothing is known of the server
+	StepInterrupted      StepOutcome = "interrupted" // it was not measured to its end
 )
 
 // SearchStep is one run of a search.
 type SearchStep struct {
-	Rate       float64    `json:"rate"`     // asked for
-	Achieved   float64    `json:"achieved"` // that began
-	Confirming bool       `json:"confirming"`
-	Seconds    float64    `json:"seconds"` // measured
-	Outcome     StepOutcome `json:"answer"`
+	Rate       float64     `json:"rate"`     // asked for
+	Achieved   float64     `json:"achieved"` // that began
+	Confirming bool        `json:"confirming"`
+	Seconds    float64     `json:"seconds"` // measured
+	Outcome    StepOutcome `json:"answer"`
 	// Reasons are the thresholds that did not hold, or what the generator lacked.
-	Reasons        []string `json:"why,omitempty"`
+	Reasons    []string `json:"why,omitempty"`
 	Confidence *float64 `json:"confidence,omitempty"` // of a confirming step
 
 	Operations uint64    `json:"operations"`

@@ -89,7 +89,9 @@ func TestHeadOfASearch(t *testing.T) {
 			[]string{"  capacity      at least 1,130 arrivals/s, confidence 98.7 %", "  above it      nothing was tried: `max_rate` is 5,000/s"}},
 		{"nothing", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Confidence = Failed, 0, nil },
 			[]string{"  capacity      none: the thresholds do not hold even at 100 arrivals/s, the lowest rate"}},
-		{"nothing for sure", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Confidence, s.FailedBy = Failed, 0, nil, StepUncertain },
+		{"nothing for sure", func(r *Run, s *Search) {
+			r.Verdict, s.Capacity, s.Confidence, s.FailedBy = Failed, 0, nil, StepUncertain
+		},
 			[]string{"  capacity      none: the thresholds hold at 100 arrivals/s, the lowest rate, but with too little confidence"}},
 		{"nothing, by the generator", func(r *Run, s *Search) {
 			r.Verdict, s.Capacity, s.FailedBy, r.Load.Invalid = Invalid, 0, StepGeneratorLimited, []string{"at 100/s its lag was high"}

@@ -3,7 +3,6 @@ package reports
 import (
 	"bytes"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -323,65 +322,6 @@ func TestBothFormsOfTheMeterParse(t *testing.T) {
 	}
 }
 
-// TestMeterHistogramEqualsTheLibrarys takes times of every size, at bounds and
-// beside them: every bucket, classic and native, must be the library's.
-func TestMeterHistogramEqualsTheLibrarys(t *testing.T) {
-	library := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: meterBounds(), NativeHistogramBucketFactor: 1.1})
-	h := histogram{grid: newGrid(meterBounds())}
-	random := rand.New(rand.NewPCG(1, 2))
-	samples := []int64{0, 0, 1, 2, 3}
-	for range 20_000 {
-		samples = append(samples, int64(math.Exp(random.Float64()*math.Log(4e12))))
-	}
-	for _, bound := range h.grid.bounds {
-		at := int64(math.Round(bound * 1e9))
-		samples = append(samples, at, at+1, max(0, at-1))
-	}
-	for _, ns := range samples {
-		if ns > 4096e9 {
-			continue
-		}
-		h.observe(time.Duration(ns))
-		library.Observe(float64(ns) / 1e9)
-	}
-	var want, got dto.Metric
-	if err := library.Write(&want); err != nil {
-		t.Fatal(err)
-	}
-	metric, err := h.metric(lagFamily().desc(), "o", "p")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := metric.Write(&got); err != nil {
-		t.Fatal(err)
-	}
-	if rel := math.Abs(got.Histogram.GetSampleSum()-want.Histogram.GetSampleSum()) / want.Histogram.GetSampleSum(); rel > 1e-9 {
-		t.Errorf("sum %g, want %g", got.Histogram.GetSampleSum(), want.Histogram.GetSampleSum())
-	}
-	want.Histogram.SampleSum, want.Histogram.CreatedTimestamp = got.Histogram.SampleSum, nil
-	if !proto.Equal(got.Histogram, want.Histogram) {
-		t.Errorf("got\n%v\nwant\n%v", got.Histogram, want.Histogram)
-	}
-}
-
-func TestGridHoldsEveryTime(t *testing.T) {
-	g := newGrid(meterBounds())
-	if len(g.bounds) > cellsMax {
-		t.Fatalf("%d cells, and a histogram has %d", len(g.bounds), cellsMax)
-	}
-	for _, c := range []struct {
-		d    time.Duration
-		want float64 // upper bound of its cell
-	}{
-		{-time.Second, 0}, {0, 0}, {10 * time.Microsecond, .00001}, {time.Millisecond, .001}, {time.Second, 1}, {60 * time.Second, 60},
-		{4096 * time.Second, 4096}, {4097 * time.Second, 4096}, {math.MaxInt64, 4096},
-	} {
-		if got := g.bounds[g.cell(c.d)]; got != c.want {
-			t.Errorf("%v is in the cell up to %g, want %g", c.d, got, c.want)
-		}
-	}
-}
-
 func TestMeterIsFedFromManyGoroutines(t *testing.T) {
 	m := NewMeter("steady", "r1")
 	const goroutines, each = 8, 2000
@@ -444,33 +384,6 @@ func BenchmarkMeterOperation(b *testing.B) {
 			m.AddInFlight(-1)
 		}
 	})
-}
-
-func TestCellsAreTheLibrarysDistribution(t *testing.T) {
-	random := rand.New(rand.NewPCG(5, 6))
-	for _, layout := range []struct {
-		least  int64
-		digits int
-	}{{1, 3}, {1, 1}, {1, 2}, {1, 4}, {1000, 3}, {1500, 2}} {
-		h := hdrhistogram.New(layout.least, int64(24*time.Hour), layout.digits)
-		for range 20_000 {
-			if err := h.RecordValue(int64(math.Exp(random.Float64() * math.Log(8e13)))); err != nil {
-				t.Fatal(err)
-			}
-		}
-		var want, got []hdrCell
-		for _, b := range h.Distribution() {
-			if b.Count > 0 {
-				want = append(want, hdrCell{b.From, b.From + (b.To-b.From+1)/2, b.Count})
-			}
-		}
-		for c := range cellsOf(h) {
-			got = append(got, c)
-		}
-		if !slices.Equal(got, want) || len(got) < 100 {
-			t.Errorf("%+v: %d cells, want %d", layout, len(got), len(want))
-		}
-	}
 }
 
 func BenchmarkMeterShow(b *testing.B) {

@@ -157,9 +157,9 @@ type Check struct {
 	Place   string    `json:"place,omitempty"` // file:line:column; none for an invariant
 	Verdict Verdict   `json:"verdict"`
 	// Evaluations says how often it was looked at (an invariant: at how many events).
-	Evaluations    uint64 `json:"times"`
-	Expected string `json:"expected,omitempty"` // of a failure
-	Found    string `json:"found,omitempty"`
+	Evaluations uint64 `json:"times"`
+	Expected    string `json:"expected,omitempty"` // of a failure
+	Found       string `json:"found,omitempty"`
 	// AtSeconds is the virtual time of the failure, from the start of the run.
 	AtSeconds *float64 `json:"at_seconds,omitempty"`
 	// LastEvents are the last events before the failure, one line each.

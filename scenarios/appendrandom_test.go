@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"bluetrace/scenarios/fault"
 )
 
 // TestRandomScenariosAreWritten: whatever faults, adversaries, steps and
@@ -77,7 +79,7 @@ func newDrawn(t *rapid.T) *drawn {
 	}
 	s.Phones = []PhoneGroup{group("owner", "own"), group("guesser", "owner"), group("pupil", "own"), group("true", "none")}
 	s.Phones[2].Counted, s.Phones[2].Count = true, rapid.IntRange(1, 5).Draw(t, "pupils")
-	s.Server, s.Network = defaultsOf(s).Server, Network{}
+	s.Server, s.Network = defaultServer(), Network{}
 	return &drawn{t, s}
 }
 
@@ -167,7 +169,7 @@ func (d *drawn) way(f *Fault) {
 }
 
 func (d *drawn) fault(inStep bool) Fault {
-	f := Fault{Kind: FaultKind(d.of("kind", kindsOfFaults()...)), Chance: d.share("chance")}
+	f := Fault{Kind: FaultKind(d.of("kind", faultNames()...)), Chance: d.share("chance")}
 	if d.yes("certain") {
 		f.Chance = 1
 	}
@@ -253,7 +255,7 @@ func (d *drawn) times(f *Fault, counted bool) {
 		f.For = d.atLeast("for", 1)
 	}
 	if (instantly || f.For > 0 || f.Kind == FaultReset) && d.yes("every") {
-		f.Every = f.For + d.atLeast("every", leastFaultEvery)
+		f.Every = f.For + d.atLeast("every", leastPeriod)
 		if f.Kind == FaultClock { // all of a file may not set clocks too far
 			f.Every = max(f.Every, 100*f.Step, -100*f.Step)
 		}
@@ -267,7 +269,7 @@ func (d *drawn) times(f *Fault, counted bool) {
 }
 
 func (d *drawn) adversary() Adversary {
-	a := Adversary{Kind: AdversaryKind(d.of("adversary", kindsOfAdversaries()...)), By: d.phones(), From: d.atLeast("from", 0)}
+	a := Adversary{Kind: AdversaryKind(d.of("adversary", "replay", "forge", "flood", "guess", "garbage", "upload", "hold")), By: d.phones(), From: d.atLeast("from", 0)}
 	if d.yes("until") {
 		a.Until = a.From + d.atLeast("until", 1)
 	}
@@ -282,7 +284,7 @@ func (d *drawn) adversary() Adversary {
 	case AdversaryUpload:
 		a.By, a.Invented = d.customers(), d.yes("invented")
 	}
-	a.Every, a.Jitter = d.atLeast("every", leastAdversaryEvery), d.share("jitter")
+	a.Every, a.Jitter = d.atLeast("every", leastAttackPeriod), d.share("jitter")
 	return a
 }
 
@@ -314,7 +316,7 @@ func (d *drawn) settings() {
 
 // start is the first moment of those that clocks show alike.
 func (d *drawn) start() {
-	zone, err := loadZone(d.of("zone", "UTC", "Europe/London", "Australia/Lord_Howe"))
+	zone, err := Zone(d.of("zone", "UTC", "Europe/London", "Australia/Lord_Howe"))
 	if err != nil {
 		d.Fatal(err)
 	}
@@ -383,4 +385,17 @@ func (d *drawn) deed(st *Step) {
 
 func (d *drawn) verb() Verb {
 	return Verb(d.of("verb", string(VerbDownload), string(VerbUpload), string(VerbLogout)))
+}
+
+func faultNames() (names []string) {
+	for _, k := range fault.Kinds() {
+		names = append(names, string(k))
+	}
+	return names
+}
+
+func defaultServer() Server {
+	var s Server
+	(&builder{}).decode(nil, s.keys())
+	return s
 }

@@ -17,10 +17,10 @@ import (
 const maxFile = 4 << 20
 
 // document turns the bytes of a file into its one YAML document, or complains.
-func document(c *complaints, text []byte) *yaml.Node {
+func document(c *mistakeList, text []byte) *yaml.Node {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if len(text) > maxFile {
-		c.at(Pos{}, "the file is larger than %d MiB, the most a scenario may have", maxFile>>20)
+		c.add(Pos{}, "the file is larger than %d MiB, the most a scenario may have", maxFile>>20)
 		return nil
 	}
 	if !printable(c, text) {
@@ -28,13 +28,13 @@ func document(c *complaints, text []byte) *yaml.Node {
 	}
 	loader, err := yaml.NewLoader(bytes.NewReader(text))
 	if err != nil {
-		c.at(Pos{}, "reading YAML: %v", err)
+		c.add(Pos{}, "reading YAML: %v", err)
 		return nil
 	}
 	var first, second yaml.Node
 	switch err := loader.Load(&first); {
 	case errors.Is(err, io.EOF):
-		c.at(Pos{1, 1}, "the file holds nothing; a scenario begins with `name: …`")
+		c.add(Pos{1, 1}, "the file holds nothing; a scenario begins with `name: …`")
 		return nil
 	case err != nil:
 		complainOfYAML(c, text, err)
@@ -42,13 +42,13 @@ func document(c *complaints, text []byte) *yaml.Node {
 	}
 	switch err := loader.Load(&second); {
 	case err == nil:
-		c.at(Pos{second.Line, second.Column}, "a second document begins here; a file holds one scenario")
+		c.add(Pos{second.Line, second.Column}, "a second document begins here; a file holds one scenario")
 	case !errors.Is(err, io.EOF):
 		complainOfYAML(c, text, err)
 		return nil
 	}
 	if len(first.Content) == 0 {
-		c.at(Pos{1, 1}, "the file holds nothing; a scenario begins with `name: …`")
+		c.add(Pos{1, 1}, "the file holds nothing; a scenario begins with `name: …`")
 		return nil
 	}
 	return first.Content[0]
@@ -56,16 +56,16 @@ func document(c *complaints, text []byte) *yaml.Node {
 
 // printable finds bytes that are no text, which YAML would refuse without a
 // place.
-func printable(c *complaints, text []byte) bool {
+func printable(c *mistakeList, text []byte) bool {
 	line, col := 1, 1
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRune(text[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			c.at(Pos{line, col}, "byte 0x%02x is no UTF-8; a scenario is UTF-8 text", text[i])
+			c.add(Pos{line, col}, "byte 0x%02x is no UTF-8; a scenario is UTF-8 text", text[i])
 			return false
 		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f, 0xfffe <= r && r <= 0xffff, 0x80 <= r && r < 0xa0 && r != 0x85:
-			c.at(Pos{line, col}, "found the control character %U; in a text between double quotes it can be written \\x%02X", r, r)
+			c.add(Pos{line, col}, "found the control character %U; in a text between double quotes it can be written \\x%02X", r, r)
 			return false
 		}
 		i += size
@@ -77,10 +77,10 @@ func printable(c *complaints, text []byte) bool {
 	return true
 }
 
-func complainOfYAML(c *complaints, text []byte, err error) {
+func complainOfYAML(c *mistakeList, text []byte, err error) {
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
-		c.at(Pos{}, "reading YAML: %s", plain(err.Error()))
+		c.add(Pos{}, "reading YAML: %s", plain(err.Error()))
 		return
 	}
 	p := Pos{le.Mark.Line, le.Mark.Column}
@@ -94,7 +94,7 @@ func complainOfYAML(c *complaints, text []byte, err error) {
 			found += fmt.Sprintf(" (it begins in line %d)", m.Line)
 		}
 	}
-	c.at(p, "this is no YAML: %s%s", found, hint(text, p, le))
+	c.add(p, "this is no YAML: %s%s", found, hint(text, p, le))
 }
 
 // hint names the usual reasons for what YAML refuses.

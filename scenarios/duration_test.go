@@ -68,7 +68,7 @@ func TestInZone(t *testing.T) {
 		{"Pacific/Apia", "30/12/2011 12:00:00", ""},
 		{"Pacific/Apia", "31/12/2011 00:00:00", "2011-12-30T10:00:00Z"},
 	} {
-		zone, err := loadZone(c.zone)
+		zone, err := Zone(c.zone)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,21 +89,21 @@ func TestInZone(t *testing.T) {
 	}
 }
 
-func TestMoments(t *testing.T) {
-	for text, want := range map[string]momentText{
-		"5s":                        {"", 5 * time.Second},
-		"-50ms":                     {"", -50 * time.Millisecond},
-		"3m - 1ns":                  {"", 3*time.Minute - 1},
-		"-50ms + 1m  -  1ns + 2ns":  {"", time.Minute - 50*time.Millisecond + 1},
-		"blocked":                   {"blocked", 0},
-		"at-10 - 1s":                {"at-10", -time.Second},
-		"blocked + 60s":             {"blocked", time.Minute},
-		"blocked + 30s - 1ns":       {"blocked", 30*time.Second - 1},
-		"blocked - 1ns + 30s - 1µs": {"blocked", 30*time.Second - 1001},
-		"s + 87600h - 87600h":       {"s", 0},
-		"-87600h + 87600h + 87600h": {"", maxDuration},
+func TestTimeReferences(t *testing.T) {
+	for text, want := range map[string]When{
+		"5s":                        {Label: "", Offset: 5 * time.Second},
+		"-50ms":                     {Label: "", Offset: -50 * time.Millisecond},
+		"3m - 1ns":                  {Label: "", Offset: 3*time.Minute - 1},
+		"-50ms + 1m  -  1ns + 2ns":  {Label: "", Offset: time.Minute - 50*time.Millisecond + 1},
+		"blocked":                   {Label: "blocked", Offset: 0},
+		"at-10 - 1s":                {Label: "at-10", Offset: -time.Second},
+		"blocked + 60s":             {Label: "blocked", Offset: time.Minute},
+		"blocked + 30s - 1ns":       {Label: "blocked", Offset: 30*time.Second - 1},
+		"blocked - 1ns + 30s - 1µs": {Label: "blocked", Offset: 30*time.Second - 1001},
+		"s + 87600h - 87600h":       {Label: "s", Offset: 0},
+		"-87600h + 87600h + 87600h": {Label: "", Offset: maxDuration},
 	} {
-		if got, err := parseMoment(text); err != nil || got != want {
+		if got, err := parseReference(text); err != nil || got != want {
 			t.Errorf("%q: got %v, %v; want %v", text, got, err, want)
 		}
 	}

@@ -10,8 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// A comparison is an expectation as it is written: two sums of operands whose
-// names are not resolved yet.
+// comparison is a parsed expectation: two sums of operands whose names are not resolved.
 type comparison struct {
 	left, right []termText
 	op          string
@@ -20,29 +19,26 @@ type comparison struct {
 type termText struct {
 	negative bool
 	text     string // a number, a duration or a name
-	at       string // the moment after `at`
+	at       string // the label after `at`
 	offset   int    // of text, in bytes from the start of the comparison
 	atOffset int
 }
 
-// maxTerms is how many operands a side of a comparison may have.
+// maxTerms is the most operands of a side of a comparison.
 const maxTerms = 100
 
 var tokenForm = regexp.MustCompile(`[<>=!]+|[^\s<>=!]+`)
 
-func expectationWord() *shape {
-	return formed("expectation", "a comparison such as upload.entries == pupil-3.log at upload", `(==|!=|<=|>=|<|>)`,
-		func(t string) (any, error) {
-			c, err := parseComparison(t)
-			if err != nil {
-				return nil, told{err}
-			}
-			return c, nil
-		})
-}
+var expectationForm = patternForm("expectation", "a comparison such as upload.entries == pupil-3.log at upload",
+	`(==|!=|<=|>=|<|>)`, func(t string) (any, error) {
+		c, err := parseComparison(t)
+		if err != nil {
+			return nil, finalMessage{err}
+		}
+		return c, nil
+	})
 
-// tokens cuts a comparison: comparison signs stand anywhere, all else between
-// blanks.
+// tokens splits a comparison. Comparison signs may stand anywhere; other tokens stand between blanks.
 type tokens struct {
 	text string
 	at   [][]int
@@ -64,7 +60,7 @@ func (t *tokens) peek() string {
 	return t.text[t.at[0][0]:t.at[0][1]]
 }
 
-// parseComparison reads `a.b op c + d at MOMENT`.
+// parseComparison parses `a.b op c + d at LABEL`.
 func parseComparison(text string) (comparison, error) {
 	t := &tokens{text, tokenForm.FindAllStringIndex(text, -1)}
 	left, err := parseSum(t, "the left side")
@@ -77,7 +73,7 @@ func parseComparison(text string) (comparison, error) {
 		return comparison{}, errors.New("there is no comparison; expected ==, !=, <, <=, > or >= and a second value")
 	case op == "=" || op == "===":
 		return comparison{}, fmt.Errorf("%q compares nothing here; did you mean ==?", op)
-	case !slices.Contains(comparisonSigns(), op):
+	case !slices.Contains(comparisonSigns, op):
 		return comparison{}, fmt.Errorf("%s stands where ==, !=, <, <=, >, >=, + or - could", quoted(op))
 	}
 	right, err := parseSum(t, "the right side")
@@ -90,7 +86,7 @@ func parseComparison(text string) (comparison, error) {
 	return comparison{left, right, op}, nil
 }
 
-func comparisonSigns() []string { return []string{"==", "!=", "<", "<=", ">", ">="} }
+var comparisonSigns = []string{"==", "!=", "<", "<=", ">", ">="}
 
 func parseSum(t *tokens, side string) ([]termText, error) {
 	var sum []termText
@@ -106,8 +102,8 @@ func parseSum(t *tokens, side string) ([]termText, error) {
 		term := termText{negative: negative, text: text, offset: offset}
 		if t.peek() == "at" {
 			t.next()
-			if term.at, term.atOffset = t.next(); !nameForm.MatchString(term.at) {
-				return nil, fmt.Errorf("`at` needs the name of a moment, not %s", quoted(term.at))
+			if term.at, term.atOffset = t.next(); !nameRegexp.MatchString(term.at) {
+				return nil, fmt.Errorf("`at` needs the label of a step, not %s", quoted(term.at))
 			}
 		}
 		if sum = append(sum, term); len(sum) > maxTerms {
@@ -126,263 +122,250 @@ func parseSum(t *tokens, side string) ([]termText, error) {
 	}
 }
 
-var pathForm = regexp.MustCompile(`^[A-Za-z*?][A-Za-z0-9_*?-]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
+var pathRegexp = regexp.MustCompile(`^[A-Za-z*?][A-Za-z0-9_*?-]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
 
 func operandForm(text string) error {
 	switch {
-	case pathForm.MatchString(text), onlyNumber.MatchString(text), wholeDuration.MatchString(text):
+	case pathRegexp.MatchString(text), onlyNumber.MatchString(text), wholeDuration.MatchString(text):
 		return nil
 	case strings.ContainsAny(text[:1], "+-") && len(text) > 1, strings.Contains(text, "+"):
 		return fmt.Errorf("%s: + and - need blanks on both sides", quoted(text))
-	case percent.MatchString(text):
-		return fmt.Errorf("%s: a share is a threshold's; expected a count such as 100, or under `thresholds` a rate such as rate<0.01", quoted(text))
+	case percentRegexp.MatchString(text):
+		return fmt.Errorf("%s: shares belong to thresholds; expected a count such as 100, or "+
+			"under `thresholds` a rate such as rate<0.01", quoted(text))
 	}
 	return fmt.Errorf("%s is no name, number or duration", quoted(text))
 }
 
-// unit is what a value is counted in.
+// unit is the unit of a value.
 type unit string
 
 const (
 	anyUnit unit = "" // the number 0
-	number  unit = "a number"
+	counted unit = "a number"
 	seconds unit = "a duration"
 )
 
-func (b *builder) expectations(v *value) {
-	for _, e := range v.each() {
+func (s *Scenario) decodeExpect(b *builder, root *value) {
+	for _, e := range root.child("expect").elements() {
+		r := resolver{b, e}
 		c := e.got.(comparison)
 		x := Expectation{Pos: e.pos, Text: e.text, Op: c.op}
 		before := b.total
-		var lu, ru unit
-		x.Left, lu = b.sum(e, c.left)
-		x.Right, ru = b.sum(e, c.right)
-		b.s.Expect = append(b.s.Expect, x)
+		var left, right unit
+		x.Left, left = r.sum(c.left)
+		x.Right, right = r.sum(c.right)
+		s.Expect = append(s.Expect, x)
 		if b.total > before {
 			continue
 		}
-		if lu != anyUnit && ru != anyUnit && lu != ru {
-			b.at(spot{e, c.right[0].offset}.pos(), "the left side is %s and the right side is %s; expected two of a kind%s", lu, ru, unitHint(lu))
+		if left != anyUnit && right != anyUnit && left != right {
+			such := "1000"
+			if left == seconds {
+				such = "3m or 500ms"
+			}
+			r.report(c.right[0].offset, "the left side is %s and the right side is %s; expected the same kind, such as %s on the right",
+				left, right, such)
 		}
-		if n := groupsIn(x.Left) + groupsIn(x.Right); n > 1 {
-			b.at(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of its phones", n)
+		if n := countPaths(x, func(p *Path) bool { return len(p.Phones) > 1 }); n > 1 {
+			b.add(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of its phones", n)
 		}
-		if !names(x.Left) && !names(x.Right) && !b.roster.unsure {
-			b.at(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
+		if countPaths(x, func(*Path) bool { return true }) == 0 && !b.roster.unsure {
+			b.add(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
 		}
 	}
 }
 
-func unitHint(left unit) string {
-	if left == seconds {
-		return ", such as 3m or 500ms on the right"
-	}
-	return ", such as 1000 on the right"
-}
-
-func groupsIn(s Sum) int {
+// countPaths counts the values of the run in a comparison.
+func countPaths(x Expectation, is func(*Path) bool) int {
 	n := 0
-	for _, t := range s.Terms {
-		if t.Operand.Path != nil && len(t.Operand.Path.Phones) > 1 {
+	for _, t := range slices.Concat(x.Left.Terms, x.Right.Terms) {
+		if t.Operand.Path != nil && is(t.Operand.Path) {
 			n++
 		}
 	}
 	return n
 }
 
-func names(s Sum) bool {
-	return slices.ContainsFunc(s.Terms, func(t Term) bool { return t.Operand.Path != nil })
+// resolver resolves the names of the comparison v.
+type resolver struct {
+	b *builder
+	v *value
 }
 
-// spot is a byte of a scalar's text. Its place is looked up when it is
-// complained of.
-type spot struct {
-	v      *value
-	offset int
-}
-
-func (s spot) pos() Pos {
-	v := s.v
-	if v.file.full() || !v.file.stands(v.pos, v.text) {
-		return v.pos
+// report adds a mistake at a byte of the comparison's text.
+func (r resolver) report(offset int, format string, args ...any) {
+	p := r.v.pos
+	if !r.b.isFull() && r.v.file.isAt(p, r.v.text) {
+		p.Col += utf8.RuneCountInString(r.v.text[:offset])
 	}
-	return Pos{v.pos.Line, v.pos.Col + utf8.RuneCountInString(v.text[:s.offset])}
+	r.b.add(p, format, args...)
 }
 
-func (b *builder) sum(v *value, terms []termText) (Sum, unit) {
+func (r resolver) sum(terms []termText) (Sum, unit) {
 	var s Sum
 	all := anyUnit
 	for _, t := range terms {
-		o, u := b.operand(v, t)
+		o, u := r.operand(t)
 		s.Terms = append(s.Terms, Term{t.negative, o})
 		switch {
 		case all == anyUnit:
 			all = u
 		case u != anyUnit && u != all:
-			b.at(spot{v, t.offset}.pos(), "%s is %s, and stands in a sum with %s", quoted(t.text), u, all)
+			r.report(t.offset, "%s is %s, and stands in a sum with %s", quoted(t.text), u, all)
 		}
 	}
 	return s, all
 }
 
-func (b *builder) operand(v *value, t termText) (Operand, unit) {
-	p := spot{v, t.offset}
-	if onlyNumber.MatchString(t.text) {
+func (r resolver) operand(t termText) (Operand, unit) {
+	number, u := 0.0, counted
+	switch {
+	case onlyNumber.MatchString(t.text):
 		n, err := strconv.ParseFloat(t.text, 64)
 		if err != nil {
-			b.at(p.pos(), "%s is too large a number", quoted(t.text))
+			r.report(t.offset, "%s is too large a number", quoted(t.text))
 		}
-		return b.literal(v, t, n, number)
-	}
-	if wholeDuration.MatchString(t.text) {
+		number = n
+	case wholeDuration.MatchString(t.text):
 		d, err := parseDuration(t.text)
 		if err != nil {
-			b.at(p.pos(), "%s: %v", quoted(t.text), err)
+			r.report(t.offset, "%s: %v", quoted(t.text), err)
 		}
-		return b.literal(v, t, d.Seconds(), seconds)
+		number, u = d.Seconds(), seconds
+	default:
+		return r.path(t)
 	}
-	path, u := b.path(p, t.text)
-	if path == nil {
+	if t.at != "" {
+		r.report(t.atOffset, "a number is constant; expected no `at` after %s", quoted(t.text))
+	}
+	if number == 0 {
+		u = anyUnit
+	}
+	return Operand{Number: number}, u
+}
+
+// path resolves a.b: a count of the run, a value of a labelled step, or one of phones.
+func (r resolver) path(t termText) (Operand, unit) {
+	path := &Path{Text: t.text, Step: -1}
+	head, field, _ := strings.Cut(t.text, ".")
+	step, isLabel := r.b.labels[head]
+	u := counted
+	if contains(Counters, t.text) {
+		path.Counter = t.text
+	} else if path.Field = field; isLabel {
+		path.Step = step
+		u = r.stepField(t, path, head)
+	} else if phones, _ := r.b.roster.match(head); len(phones) > 0 {
+		path.Phones = phones
+		u = r.phoneField(t, path, head)
+	} else {
+		r.reportUnknown(t, head)
+		return Operand{}, anyUnit
+	}
+	if u == anyUnit {
 		return Operand{}, anyUnit
 	}
 	if t.at != "" {
-		b.pathAt(spot{v, t.atOffset}, path, t.at)
+		r.setTime(t, path)
 	}
 	return Operand{Path: path}, u
 }
 
-func (b *builder) literal(v *value, t termText, n float64, u unit) (Operand, unit) {
-	if t.at != "" {
-		b.at(spot{v, t.atOffset}.pos(), "a number is the same at every moment; expected no `at` after %s", quoted(t.text))
-	}
-	if n == 0 {
-		u = anyUnit
-	}
-	return Operand{Number: n}, u
-}
-
-func (b *builder) knownAt(p spot, name string) bool {
-	if _, ok := b.moments[name]; ok {
-		return true
-	}
-	return b.known(p.pos(), name)
-}
-
-func (b *builder) pathAt(p spot, path *Path, moment string) {
-	if !b.knownAt(p, moment) {
+// setTime sets the label at which a value is taken.
+func (r resolver) setTime(t termText, path *Path) {
+	if _, ok := r.b.labels[t.at]; !ok {
+		p := r.v.pos
+		if !r.b.isFull() && r.v.file.isAt(p, r.v.text) {
+			p.Col += utf8.RuneCountInString(r.v.text[:t.atOffset])
+		}
+		r.b.checkLabel(p, t.at)
 		return
 	}
 	if path.Step >= 0 {
-		b.at(p.pos(), "`%s` belongs to its step and is the same at every moment; expected no `at` after it", path.Text)
+		r.report(t.atOffset, "`%s` belongs to its step and is constant; expected no `at` after it", path.Text)
 	}
-	path.At = moment
+	path.At = t.at
 }
 
-// path resolves a.b: a count of the run, a value of a named step, or one of
-// phones.
-func (b *builder) path(p spot, text string) (*Path, unit) {
-	path := &Path{Text: text, Step: -1}
-	if has(Counters, text) {
-		path.Counter = text
-		return path, number
-	}
-	head, field, _ := strings.Cut(text, ".")
-	if i, ok := b.moments[head]; ok {
-		path.Step, path.Field = i, field
-		return b.stepPath(p, path, head)
-	}
-	if phones, _ := b.roster.match(head); len(phones) > 0 {
-		path.Phones, path.Field = phones, field
-		return b.phonePath(p, path, head)
-	}
-	b.noPath(p, text, head)
-	return nil, anyUnit
-}
-
-func (b *builder) stepPath(p spot, path *Path, head string) (*Path, unit) {
-	if !has(StepFields, path.Field) {
-		b.noField(p, path, "a step has", StepFields, head)
-		return nil, anyUnit
-	}
-	s := &b.s.Script[path.Step]
-	upload := s.Do != nil && s.Do.Verb == VerbUpload
-	switch path.Field {
-	case "at":
-		return path, seconds
-	case "delay":
+// stepField returns the unit of a value of a step, or anyUnit after a mistake.
+func (r resolver) stepField(t termText, path *Path, head string) unit {
+	s := &r.b.s.Script[path.Step]
+	switch {
+	case !contains(StepFields, path.Field):
+		r.reportField(t, path, "a step has", StepFields, head)
+		return anyUnit
+	case path.Field == "at":
+		return seconds
+	case path.Field == "delay":
 		if s.Login == nil && s.Password == nil && (s.Do == nil || s.Do.Verb == VerbBeacon) {
-			b.at(p.pos(), "`%s`: the step `%s` asks the server nothing that has a delay; expected a login or a command", path.Text, head)
+			r.report(t.offset, "`%s`: the step `%s` sends the server no request with a delay; expected a login or a command",
+				path.Text, head)
 		}
-		return path, seconds
+		return seconds
+	case s.Do == nil || s.Do.Verb != VerbUpload:
+		r.report(t.offset, "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`", path.Text, head)
 	}
-	if !upload {
-		b.at(p.pos(), "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`", path.Text, head)
-	}
-	return path, number
+	return counted
 }
 
-func (b *builder) phonePath(p spot, path *Path, head string) (*Path, unit) {
-	if !has(PhoneFields, path.Field) {
-		b.noField(p, path, "a phone has", PhoneFields, head)
-		return nil, anyUnit
+// phoneField returns the unit of a value of phones, or anyUnit after a mistake.
+func (r resolver) phoneField(t termText, path *Path, head string) unit {
+	switch {
+	case !contains(PhoneFields, path.Field):
+		r.reportField(t, path, "a phone has", PhoneFields, head)
+		return anyUnit
+	case path.Field == "log.age_max":
+		return seconds
 	}
-	if path.Field == "log.age_max" {
-		return path, seconds
-	}
-	return path, number
+	return counted
 }
 
-func (b *builder) noField(p spot, path *Path, has string, fields []Name, head string) {
+func (r resolver) reportField(t termText, path *Path, has string, fields []Name, head string) {
 	var names []string
 	for _, f := range fields {
 		names = append(names, f.Name)
 	}
-	if c, ok := b.nearest(path.Field, names); ok && path.Field != "" {
-		b.at(p.pos(), "unknown value %s; did you mean `%s.%s`?", keyQuoted(path.Text), head, c)
+	if c, ok := r.b.nearest(path.Field, names); ok && path.Field != "" {
+		r.report(t.offset, "unknown value %s; did you mean `%s.%s`?", keyQuoted(path.Text), head, c)
 		return
 	}
-	b.at(p.pos(), "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head, names[0])
+	r.report(t.offset, "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head, names[0])
 }
 
-// noPath complains of a name that is nothing's.
-func (b *builder) noPath(p spot, text, head string) {
+// reportUnknown reports a name that is no value of the run.
+func (r resolver) reportUnknown(t termText, head string) {
+	b := r.b
 	if b.roster.unsure {
 		return
 	}
-	if b.full() {
+	if b.isFull() {
 		b.total++
 		return
 	}
-	family, all := counters(head)
-	if c, ok := b.nearest(text, family); ok {
-		b.at(p.pos(), "unknown value %s; did you mean `%s`?", keyQuoted(text), c)
-		return
-	}
-	if len(family) > 0 {
-		b.at(p.pos(), "unknown value %s; of these %s", keyQuoted(text), thereAre(family))
-		return
-	}
-	heads := slices.Clone(b.names)
+	family, all := countersWith(head)
+	heads := slices.Clone(b.labelList)
 	for i := range b.roster.groups {
 		heads = append(heads, b.roster.groups[i].Name)
 	}
-	if c, ok := b.nearest(head, heads); ok {
-		b.at(p.pos(), "unknown value %s; did you mean `%s%s`?", keyQuoted(text), c, strings.TrimPrefix(text, head))
-		return
+	if c, ok := b.nearest(t.text, family); ok {
+		r.report(t.offset, "unknown value %s; did you mean `%s`?", keyQuoted(t.text), c)
+	} else if len(family) > 0 {
+		r.report(t.offset, "unknown value %s; of these %s", keyQuoted(t.text), thereAre(family))
+	} else if c, ok := b.nearest(head, heads); ok {
+		r.report(t.offset, "unknown value %s; did you mean `%s%s`?", keyQuoted(t.text), c, strings.TrimPrefix(t.text, head))
+	} else if c, ok := b.nearest(t.text, all); ok {
+		r.report(t.offset, "unknown value %s; did you mean `%s`?", keyQuoted(t.text), c)
+	} else if strings.ContainsAny(head, "*?") {
+		r.report(t.offset, "no phone has a name like %s", keyQuoted(head))
+	} else {
+		r.report(t.offset, "unknown value %s; expected a count of the run such as beacons.valid, a value of a labelled step such "+
+			"as upload.entries, or one of a phone such as pupil-3.log", keyQuoted(t.text))
 	}
-	if c, ok := b.nearest(text, all); ok {
-		b.at(p.pos(), "unknown value %s; did you mean `%s`?", keyQuoted(text), c)
-		return
-	}
-	if strings.ContainsAny(head, "*?") {
-		b.at(p.pos(), "no phone's name is like %s", keyQuoted(head))
-		return
-	}
-	b.at(p.pos(), "unknown value %s; expected a count of the run such as beacons.valid, a value of a named step such as upload.entries, or one of a phone such as pupil-3.log", keyQuoted(text))
 }
 
-// counters are those whose names begin with head, and all.
-func counters(head string) (family, all []string) {
+// countersWith returns the counters whose names begin with head, and all counters.
+func countersWith(head string) (family, all []string) {
 	for _, c := range Counters {
 		all = append(all, c.Name)
 		if strings.HasPrefix(c.Name, head+".") {
@@ -392,6 +375,6 @@ func counters(head string) (family, all []string) {
 	return family, all
 }
 
-func has(list []Name, name string) bool {
+func contains(list []Name, name string) bool {
 	return slices.ContainsFunc(list, func(n Name) bool { return n.Name == name })
 }

@@ -21,7 +21,7 @@ func Find(paths []string) (files []string, manualLeftOut []string, err error) {
 	for _, path := range paths {
 		at, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, &notThere{path, err}
+			return nil, nil, &notFound{path, err}
 		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("finding scenarios: %w", err)
@@ -45,15 +45,15 @@ func Find(paths []string) (files []string, manualLeftOut []string, err error) {
 	return files, manualLeftOut, nil
 }
 
-// notThere is a path at which there is nothing.
-type notThere struct {
+// notFound is a path at which there is nothing.
+type notFound struct {
 	path string
 	err  error // the operating system's
 }
 
-func (e *notThere) Error() string { return fmt.Sprintf("there is no scenario %q", e.path) }
+func (e *notFound) Error() string { return fmt.Sprintf("there is no scenario %q", e.path) }
 
-func (e *notThere) Unwrap() error { return e.err }
+func (e *notFound) Unwrap() error { return e.err }
 
 func inFolder(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)

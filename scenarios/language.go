@@ -1,243 +1,409 @@
 package scenarios
 
-import "math"
+import (
+	"math"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
 
-// language is the whole language: every key, what may stand under it, what it
-// means and what it is when it is not written. The parser, its messages and
-// the JSON Schema are made from it.
-func language() *shape {
-	return &shape{doc: "a scenario: `name`, `phones`, `script` and so on", mapping: &mapping{fields: []field{
-		{name: "name", doc: "What the scenario is called in reports.", is: fileNameWord(), required: true},
-		{name: "about", doc: "What it shows, in a sentence.", is: anyText("a text")},
-		{name: "manual", doc: "true: left out when a whole folder is run.", is: truth("`true` or `false`"), def: "false"},
-		{name: "seed", doc: "What all chance of the run is drawn from.", is: whole("a whole number", 0, math.MaxUint64), def: "1"},
-		{name: "start", doc: "What clocks in the scenario's zone show when the run begins.", is: wallTimeWord(), def: "01/01/2026 00:00:00"},
-		{name: "zone", doc: "The IANA time zone of the server and the phones.", is: zoneWord(), def: "UTC"},
-		{name: "length", doc: "How long the run lasts. Without it: until the script is done and every trace has ended.", is: positiveWord()},
-		{name: "vars", doc: "The file's variables and their values unless --set gives others; ${NAME} stands for the value.", is: varsShape()},
-		{name: "server", doc: "Settings of the health authority's server.", is: serverShape()},
-		{name: "network", doc: "How the transports behave.", is: networkShape()},
-		{name: "phones", doc: "Who takes part.", is: orList("a list of phones, each with a `name`", phoneShape()), required: true},
-		{name: "contacts", doc: "Who is near whom. Kinds add up.", is: contactsShape()},
-		{name: "routine", doc: "What phones do by themselves.", is: orList("a list of routines", routineShape())},
-		{name: "script", doc: "What happens, step by step.", is: &shape{doc: "a list of steps", list: stepShape()}},
-		{name: "faults", doc: "What goes wrong; of several that could answer the first does.", is: orList("a list of faults", faultShape())},
-		{name: "adversaries", doc: "Phones that do what no honest program does.", is: orList("a list of adversaries", adversaryShape())},
-		{name: "load", doc: "A load: phones that arrive at a rate, on real sockets and the real clock.", is: loadShape()},
-		{name: "invariants", doc: "true: the invariants, which every run is held to, are all that is checked.", is: onlyTrue()},
-		{name: "expect", doc: "What must hold of the whole run.", is: orList("a comparison such as beacons.valid > 1000, or a list of them", expectationWord())},
-		{name: "thresholds", doc: "What must hold of a metric, in k6's grammar; delays in milliseconds.", is: thresholdsShape()},
-	}}}
+	yaml "go.yaml.in/yaml/v4"
+)
+
+var (
+	languageOnce sync.Once
+	languageForm *form
+)
+
+// language returns the form of a whole file: every key, the values that it takes, its meaning and its default.
+func language() *form {
+	languageOnce.Do(func() {
+		languageForm = sectionForm[Scenario]("", "a scenario: `name`, `phones`, `script` and so on")
+	})
+	return languageForm
 }
 
-func varsShape() *shape {
-	value := anyText("a text or a number")
+// keys is the table of a file. Phones come before everything that names them.
+func (s *Scenario) keys() []key {
+	listOf := func(doc string, of func() *form) func() *form { return func() *form { return orList(doc, of()) } }
+	return []key{
+		to("name", &s.Name, fileNameForm, "The name of the scenario in reports.").need(),
+		to("about", &s.About, anyTextForm, "The purpose of the scenario, in one sentence.").
+			encodedBy(func(*writer) *yaml.Node {
+				if s.About == "" {
+					return nil
+				}
+				return lineNode(s.About)
+			}),
+		to("manual", &s.Manual, trueFalseForm, "true: skipped when a whole folder is run.").or("false"),
+		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64), "The seed of all randomness of the run.").or("1").
+			writtenIf(func(w *writer) bool { return s.Load == nil || s.Seed != 1 }),
+		to("start", nil, wallTimeForm, "The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
+			decodedBy(s.decodeStart).encodedBy(s.encodeStart),
+		to("zone", &s.Zone, zoneForm, "The IANA time zone of the server and the phones.").or("UTC").
+			encodedBy(s.encodeZone),
+		to("length", &s.Length, positiveForm, "The duration of the run. Without it the run lasts until the script is done and "+
+			"every trace has ended."),
+		to("vars", nil, varsForm(), "The variables of the file with their values, unless --set gives others; ${NAME} is "+
+			"replaced by the value."),
+		inner("server", "Settings of the health authority's server.", "settings of the server", s.Server.keys()...),
+		inner("network", "Settings of the transports.", "`tcp`, `udp` or both",
+			inner("tcp", "Between phones and the server.", "settings of TCP: `delay`, `split`, `join`", s.Network.TCP.keys()...),
+			inner("udp", "Between phones.", "settings of UDP: `delay`, `lose`", s.Network.UDP.keys()...)),
+		s.phonesKey(),
+		inner("contacts", "The phones that are near each other. Kinds of contacts add up.", "one or more kinds of contacts",
+			s.Contacts.keys()...).decodedBy(s.decodeContacts).encodedBy(s.encodeContacts),
+		many("routine", &s.Routine, listOf("a list of routines", routineForm), "Recurring actions of phones."),
+		many("faults", &s.Faults, listOf("a list of faults", faultForm),
+			"The faults of the run. If several apply, the first one does."),
+		many("adversaries", &s.Adversaries, listOf("a list of adversaries", adversaryForm),
+			"Phones that send traffic which no honest program sends."),
+		s.scriptKey(),
+		one("load", &s.Load, loadForm, "A load: phones that arrive at a rate, on real sockets and the real clock."),
+		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every run.").
+			encodedBy(s.encodeInvariants),
+		to("expect", nil, orList("a comparison such as beacons.valid > 1000, or a list of them", expectationForm),
+			"Conditions on the whole run.").decodedBy(s.decodeExpect).encodedBy(s.encodeExpect),
+		to("thresholds", nil, thresholdsForm(), "Conditions on metrics, in k6's grammar; delays in milliseconds.").
+			decodedBy(s.decodeThresholds).encodedBy(s.encodeThresholds),
+	}
+}
+
+func varsForm() *form {
+	value := textForm("a text or a number")
 	value.scalar.noVariable = true
-	return &shape{doc: "variables, each with its value", mapping: &mapping{
-		open: value, key: varName, keyDoc: "a variable's name, of letters, digits and _",
+	return &form{doc: "variables, each with its value", mapping: &mapping{
+		open: value, openKey: variableRegexp, openDoc: "a variable's name, of letters, digits and _",
 	}}
 }
 
-func serverShape() *shape {
-	disk := &shape{doc: "`delay`", mapping: &mapping{fields: []field{
-		{name: "delay", doc: "From the asking to save to the being saved.", is: delayWord(), def: "0s"},
-	}}}
-	return &shape{doc: "settings of the server", mapping: &mapping{fields: []field{
-		{name: "block_duration", doc: "How long three wrong passwords in a row block an account.", is: durationWord(), def: "60s"},
-		{name: "tempid_lifetime", doc: "From a TempID's start to its expiry, in whole seconds.", is: lifetimeWord(), def: "15m"},
-		{name: "login_timeout", doc: "How long a connection may take to log in.", is: positiveWord(), def: "2m"},
-		{name: "idle_timeout", doc: "How long a session may say nothing.", is: positiveWord(), def: "1h"},
-		{name: "max_upload", doc: "The most lines of one upload, three an entry.", is: whole("a whole number of lines, 3 to 9999999", 3, 9_999_999), def: "300000"},
-		{name: "disk", doc: "The server's disk.", is: disk},
-	}}}
-}
-
-func networkShape() *shape {
-	tcp := &shape{doc: "settings of TCP: `delay`, `split`, `join`", mapping: &mapping{fields: []field{
-		{name: "delay", doc: "From a send to its arrival.", is: delayWord(), def: "0s"},
-		{name: "split", doc: "Each send is cut into pieces of at most so many bytes, each read alone; 0: as sent.", is: whole("a whole number of bytes, 0 to 1024", 0, 1024), def: "0"},
-		{name: "join", doc: "A receiver reads only so long after the first unread byte came, taking all that has come since.", is: durationWord(), def: "0s"},
-	}}}
-	udp := &shape{doc: "settings of UDP: `delay`, `lose`", mapping: &mapping{fields: []field{
-		{name: "delay", doc: "From a send to its arrival.", is: delayWord(), def: "0s"},
-		{name: "lose", doc: "The share of datagrams that is lost.", is: percentWord(), def: "0%"},
-	}}}
-	return &shape{doc: "`tcp`, `udp` or both", mapping: &mapping{fields: []field{
-		{name: "tcp", doc: "Between phones and the server.", is: tcp},
-		{name: "udp", doc: "Between phones.", is: udp},
-	}}}
-}
-
-func phoneShape() *shape {
-	return &shape{def: "group", doc: "a phone or a group: `name`, and `count` for a group", mapping: &mapping{fields: []field{
-		{name: "name", doc: "Of the phone; of a group, whose phones are called name-1, name-2 and so on.", is: name("a name"), required: true},
-		{name: "count", doc: "How many phones; without it one, called by the name alone.", is: countWord()},
-		{name: "account", doc: "own: each has an account; none: it can only be heard; or the phone whose account is shared.", is: accountWord(), def: "own"},
-		{name: "user", doc: "The account's username.", is: credentialWord("a username without blanks")},
-		{name: "password", doc: "The account's password.", is: credentialWord("a password without blanks")},
-		{name: "retention", doc: "How long a contact stays in the log.", is: positiveWord(), def: "3m"},
-		{name: "beacon", doc: "How beacons are sent: four datagrams or one.", is: formWord(), def: "split"},
-		{name: "password_pause", doc: "From the username's sending to the password's.", is: durationWord(), def: "50ms"},
-	}}}
-}
-
-func contactsShape() *shape {
-	desks := &shape{doc: "`phones`, `columns` and `reach`", mapping: &mapping{fields: []field{
-		{name: "phones", doc: "Who sits there, row by row.", is: phonesWord(), required: true},
-		{name: "columns", doc: "Desks in a row.", is: whole("a whole number above 0", 1, maxPhones), required: true},
-		{name: "reach", doc: "Near are those whose row and column both differ by at most so many.", is: whole("a whole number above 0", 1, maxPhones), def: "1"},
-	}}}
-	visits := &shape{doc: "`phone`, `to` and `stay`", mapping: &mapping{fields: []field{
-		{name: "phone", doc: "Who goes round.", is: phonesWord(), required: true},
-		{name: "to", doc: "Who is visited, drawn at random.", is: phonesWord(), required: true},
-		{name: "stay", doc: "How long at each.", is: stayWord(), required: true},
-	}}}
-	mixing := &shape{doc: "`phones`, `degree` and `dwell`", mapping: &mapping{fields: []field{
-		{name: "phones", doc: "Who meets whom at random.", is: phonesWord(), required: true},
-		{name: "degree", doc: "How many others each is near at a time, on average.", is: degreeWord(), required: true},
-		{name: "dwell", doc: "How long a meeting lasts, on average.", is: positiveWord(), required: true},
-	}}}
-	trace := &shape{doc: "`file` and `phones`", mapping: &mapping{fields: []field{
-		{name: "file", doc: "Recorded contacts in the SocioPatterns form, gzip or plain; a relative path begins at the scenario's folder.", is: pathWord(), required: true},
-		{name: "phones", doc: "Who takes the places of the people, in the order in which they first appear.", is: phonesWord(), required: true},
-		{name: "classes", doc: "Only contacts of two people of these classes.", is: orList("a class or a list of classes", anyText("a class"))},
-		{name: "from", doc: "Where the trace begins, in its own time.", is: traceTimeWord()},
-		{name: "until", doc: "Where it ends, in its own time.", is: traceTimeWord()},
-	}}}
-	groups := &shape{doc: "a list of groups such as [[teacher, pupil-1], [pupil-2, pupil-3]]", list: phonesWord()}
-	return &shape{doc: "one or more kinds of contacts", mapping: &mapping{fields: []field{
-		{name: "everyone", doc: "Each of these is near each other, always.", is: phonesWord()},
-		{name: "lists", doc: "Within each group, each is near each other, always.", is: groups},
-		{name: "desks", doc: "A grid of desks.", is: orList("`phones`, `columns` and `reach`, or a list of such", desks)},
-		{name: "visits", doc: "Someone who goes from one to the next.", is: orList("`phone`, `to` and `stay`, or a list of such", visits)},
-		{name: "mixing", doc: "Random meetings.", is: orList("`phones`, `degree` and `dwell`, or a list of such", mixing)},
-		{name: "trace", doc: "Recorded contacts.", is: orList("`file` and `phones`, or a list of such", trace)},
-	}}}
-}
-
-func routineShape() *shape {
-	return &shape{def: "routine", doc: "a routine: `phones`, `every` or `within`, and `do`", mapping: &mapping{fields: []field{
-		{name: "phones", doc: "Who does it.", is: phonesWord(), required: true},
-		{name: "every", doc: "Again and again, so far apart; the first at random within the first period.", is: positiveWord()},
-		{name: "within", doc: "Once, at a random moment of so long a time.", is: durationWord()},
-		{name: "jitter", doc: "Each period is drawn from every ± this share.", is: percentWord(), def: "0%"},
-		{name: "from", doc: "When it begins, from the start of the run.", is: durationWord(), def: "0s"},
-		{name: "until", doc: "When it ends, from the start of the run; without it: at the end of the run.", is: positiveWord()},
-		{name: "do", doc: "What is typed, one or more commands.", is: commandsWord(), required: true},
-		{name: "to", doc: "Where beacons go: `contacts` or phones.", is: targetWord()},
-		{name: "times", doc: "How many beacons at a time.", is: timesWord(), def: "1"},
-	}}}
-}
-
-func stepShape() *shape {
-	return &shape{def: "step", doc: "a step such as {at: 5s, phone: owner, login: right}", mapping: &mapping{other: stepWords(), fields: []field{
-		{name: "at", doc: "When; of a login, when its password leaves. Without it: when the step before has settled.", is: whenWord()},
-		{name: "phone", doc: "Who acts.", is: onePhoneWord()},
-		{name: "as", doc: "Names the moment at which the step took effect on the node that decided it.", is: name("a name")},
-		{name: "login", doc: "A login on a new connection.", is: loginShape()},
-		{name: "password", doc: "A password typed at the prompt: right, wrong, or the text itself.", is: anyText("`right`, `wrong` or a password")},
-		{name: "do", doc: "What is typed, one or more commands.", is: commandsWord()},
-		{name: "to", doc: "Where a Beacon goes: `contacts` or phones.", is: targetWord()},
-		{name: "times", doc: "How many beacons.", is: timesWord(), def: "1"},
-		{name: "forge", doc: "A beacon that the phone's own program would not send.", is: forgeShape()},
-		{name: "datagrams", doc: "These bytes over UDP, one datagram each.", is: datagramsShape()},
-		{name: "tcp", doc: "The server byte for byte, on a connection of its own.", is: tcpShape()},
-		{name: "restart", doc: "The server stops as if it were killed and starts again from what it had stored.", is: restartShape()},
-		{name: "fault", doc: "Any fault, from the step's moment on.", is: faultShape()},
-		{name: "optional", doc: "What cannot be done at its moment is left out, and what does not come of it is no failure.", is: onlyTrue()},
-		{name: "expect", doc: "What must come of it.", is: orList("what must come of it such as {reply: …}, or a list of such", stepExpectShape())},
-	}}}
-}
-
-func loginShape() *shape {
-	s := oneOf("", "right", "wrong", "unknown", "half")
-	kind := oneOf("", "right", "wrong", "unknown", "half")
-	s.doc += ", or a mapping with `user` and `password`"
-	s.mapping = &mapping{fields: []field{
-		{name: "kind", doc: "half: the username alone; unknown: a name that nobody has.", is: kind, def: "right"},
-		{name: "user", doc: "This name instead of the phone's own.", is: anyText("a username")},
-		{name: "password", doc: "This text instead of the phone's password.", is: anyText("a password")},
-	}}
-	return s
-}
-
-func forgeShape() *shape {
-	return &shape{doc: "a beacon: `to`, and what is not as it should be", mapping: &mapping{fields: []field{
-		{name: "to", doc: "Who hears it.", is: phonesWord(), required: true},
-		{name: "copy", doc: "Takes TempID and times from what this phone last downloaded; what is written wins.", is: onePhoneWord()},
-		{name: "tempid", doc: "The first part; drawn unless written or copied.", is: anyText("a TempID, or any text")},
-		{name: "start", doc: "The second part; now unless written or copied.", is: wireTimeWord()},
-		{name: "expiry", doc: "The third part; 15m unless written or copied.", is: wireTimeWord()},
-		{name: "version", doc: "The fourth part.", is: anyText("a version, or any text"), def: "1"},
-		{name: "form", doc: "Four datagrams or one; as the phone's beacons unless written.", is: formWord()},
-		{name: "port", doc: "The source port; the phone's own unless written.", is: portWord()},
-		{name: "omit", doc: "Parts that are not sent; of the split form only.", is: orList("a part, 1 to 4, or a list of parts", whole("a part, 1 to 4", 1, 4))},
-		{name: "gap", doc: "Between parts; of the split form only.", is: durationWord(), def: "0s"},
-	}}}
-}
-
-func datagramsShape() *shape {
-	return &shape{doc: "datagrams: `to` and `send`", mapping: &mapping{fields: []field{
-		{name: "to", doc: "Who hears them.", is: phonesWord(), required: true},
-		{name: "send", doc: "Their bytes.", is: bytesWord("a text that is sent as it is"), required: true},
-		{name: "port", doc: "The source port; the phone's own unless written.", is: portWord()},
-		{name: "gap", doc: "Between datagrams.", is: durationWord(), def: "0s"},
-	}}}
-}
-
-func tcpShape() *shape {
-	return &shape{doc: "what is done on the connection: `connect`, `send`, `close` or `reset`", mapping: &mapping{fields: []field{
-		{name: "connect", doc: "A new connection first; the old one stays open.", is: onlyTrue()},
-		{name: "send", doc: "Texts, one send each; {user}, {password}, {wrong} and {tempid} are filled in.", is: bytesWord("a text that is sent as it is")},
-		{name: "gap", doc: "Between sends.", is: durationWord(), def: "0s"},
-		{name: "close", doc: "Ends the sending: end of file for the server.", is: onlyTrue()},
-		{name: "reset", doc: "Breaks the connection off.", is: onlyTrue()},
-	}}}
-}
-
-func restartShape() *shape {
-	return &shape{doc: "a mapping such as {down: 5s}", mapping: &mapping{fields: []field{
-		{name: "down", doc: "How long the server is away.", is: durationWord(), def: "0s"},
-	}}}
-}
-
-func stepExpectShape() *shape {
-	log := whole("a number of entries, or a mapping with `entries` and `tempids`", 0, math.MaxInt32)
-	log.mapping = &mapping{fields: []field{
-		{name: "entries", doc: "How many.", is: whole("a number of entries", 0, math.MaxInt32)},
-		{name: "tempids", doc: "The TempIDs, in order of arrival.", is: patternsWord("a text, a /regular expression/, or a list of these")},
-	}}
-	return &shape{def: "stepexpect", doc: "what must come of the step, such as {reply: …}", mapping: &mapping{fields: []field{
-		{name: "reply", doc: "What the server answers.", is: patternWord()},
-		{name: "replies", doc: "What the server answers, answer by answer.", is: patternsWord("a list of texts or /regular expressions/")},
-		{name: "silent", doc: "The server answers nothing.", is: onlyTrue()},
-		{name: "closed", doc: "Whether the server closes the connection.", is: truth("`true` or `false`")},
-		{name: "phone", doc: "Whose screen or log; the step's own phone unless written.", is: onePhoneWord()},
-		{name: "prints", doc: "Lines on the phone's screen, in this order, from the step on.", is: patternsWord("a line, a /regular expression/, or a list of these")},
-		{name: "prints_nothing", doc: "Nothing new on the phone's screen.", is: onlyTrue()},
-		{name: "server_prints", doc: "Lines of the server's output, in this order, from the step on.", is: patternsWord("a line, a /regular expression/, or a list of these")},
-		{name: "server_prints_nothing", doc: "Nothing new in the server's output.", is: onlyTrue()},
-		{name: "log", doc: "What the phone's contact log holds at the instant of the step.", is: log},
-		{name: "entries", doc: "Of an upload: how many entries.", is: whole("a number of entries", 0, math.MaxInt32)},
-		{name: "resolved", doc: "Of an upload: how many entries the server resolved.", is: whole("a number of entries", 0, math.MaxInt32)},
-		{name: "within", doc: "How long it may take; 10s unless written, 1s for silent, prints_nothing and server_prints_nothing.", is: positiveWord()},
-	}}}
-}
-
-func thresholdsShape() *shape {
-	names := make([]string, 0, len(Metrics)+len(Counters))
-	for _, m := range Metrics {
-		names = append(names, m.Name)
+func (s *Server) keys() []key {
+	return []key{
+		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row block an "+
+			"account.").or("60s"),
+		to("tempid_lifetime", &s.TempIDLifetime, lifetimeForm, "From a TempID's start to its expiry, in whole seconds.").or("15m"),
+		to("login_timeout", &s.LoginTimeout, positiveForm, "The time that a connection has to log in.").or("2m"),
+		to("idle_timeout", &s.IdleTimeout, positiveForm, "The time that a session may be silent.").or("1h"),
+		to("max_upload", &s.MaxUpload, wholeForm("a whole number of lines, 3 to 9999999", 3, 9_999_999),
+			"The most lines of one upload, three an entry.").or("300000"),
+		inner("disk", "The server's disk.", "`delay`",
+			to("delay", &s.DiskDelay, delayForm, "From a request to store to its completion.").or("0s")),
 	}
-	for _, c := range Counters {
-		names = append(names, c.Name)
+}
+
+func (n *TCPNetwork) keys() []key {
+	return []key{
+		to("delay", &n.Delay, delayForm, "From a send to its arrival.").or("0s"),
+		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into pieces of at "+
+			"most this many bytes, each read alone; 0: as sent.").or("0"),
+		to("join", &n.Join, durationForm, "A receiver reads this long after the first unread byte came, and takes every byte "+
+			"that has come since.").or("0s"),
 	}
-	for _, m := range LoadMetrics() {
-		names = append(names, m.Name)
+}
+
+func (n *UDPNetwork) keys() []key {
+	return []key{
+		to("delay", &n.Delay, delayForm, "From a send to its arrival.").or("0s"),
+		to("lose", &n.Lose, percentForm, "The share of datagrams that is lost.").or("0%"),
 	}
-	list := orList("a threshold such as \"p(95)<6\", or a list of them", thresholdWord())
-	list.def = "thresholds"
-	return &shape{doc: "metrics, each with its thresholds", mapping: &mapping{
-		open: list, keyOf: names, keyDoc: "a metric: one of " + backquoted(names),
-	}}
+}
+
+func (g *PhoneGroup) keys() []key {
+	account := *phoneForm
+	account.def, account.doc, account.names = "", "`own`, `none`, or the name of the phone whose account is shared", namesNothing
+	return []key{
+		to("name", &g.Name, nameForm, "The name of the phone, or of a group, whose phones are called name-1, name-2 and so "+
+			"on.").need(),
+		to("count", &g.Count, phoneCountForm, "The number of phones of a group; without it, one phone with this name.").
+			writtenIf(func(w *writer) bool { return g.Counted }),
+		to("account", &g.Account, &account, "own: each phone has an account; none: it only receives beacons; or the phone "+
+			"whose account is shared.").or("own"),
+		to("user", &g.User, credential("a username without blanks"), "The account's username."),
+		to("password", &g.Password, credential("a password without blanks"), "The account's password."),
+		to("retention", &g.Retention, positiveForm, "The time for which a contact stays in the log.").or("3m"),
+		to("beacon", &g.Form, wireFormForm, "The form of a beacon: four datagrams or one.").or("split"),
+		to("password_pause", &g.PasswordPause, durationForm, "From sending the username to sending the password.").or("50ms"),
+	}
+}
+
+var wireFormForm = oneOf("", nil, string(FormSplit), string(FormSingle))
+
+func (c *Contacts) keys() []key {
+	contact := func(name string, is func() *form, doc string) key {
+		return key{name: name, doc: doc, section: func() *form { return orList(is().doc+", or a list of such", is()) }}
+	}
+	return []key{
+		to("everyone", nil, severalPhonesForm, "Each of these phones is always near each other one."),
+		to("lists", nil, &form{doc: "a list of groups such as [[teacher, pupil-1], [pupil-2, pupil-3]]", list: severalPhonesForm},
+			"Within each group, each phone is always near each other one."),
+		contact("desks", sectionOf[Desks]("`phones`, `columns` and `reach`"), "A grid of desks."),
+		contact("visits", sectionOf[Visits]("`phone`, `to` and `stay`"), "A phone that goes from one phone to the next."),
+		contact("mixing", sectionOf[Mixing]("`phones`, `degree` and `dwell`"), "Random meetings."),
+		contact("trace", sectionOf[Trace]("`file` and `phones`"), "Recorded contacts."),
+	}
+}
+
+// sectionOf returns a function that makes the form of T.
+func sectionOf[T any, P table[T]](doc string) func() *form {
+	return func() *form { return sectionForm[T, P]("", doc) }
+}
+
+func (e *Everyone) keys() []key { return []key{to("phones", &e.Phones, severalPhonesForm, "")} }
+
+func (l *List) keys() []key { return []key{to("phones", &l.Phones, severalPhonesForm, "")} }
+
+func (d *Desks) keys() []key {
+	above0 := wholeForm("a whole number above 0", 1, maxPhones)
+	return []key{
+		to("phones", &d.Phones, severalPhonesForm, "The phones at the desks, row by row.").need(),
+		to("columns", &d.Columns, above0, "The number of desks in a row.").need(),
+		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at most this "+
+			"number.").or("1").writtenIf(func(w *writer) bool { return true }),
+	}
+}
+
+func (v *Visits) keys() []key {
+	return []key{
+		// A file has one entry for the visits of several phones.
+		{name: "phone", doc: "The phones that go round.", is: phonesForm, required: true,
+			encode: func(w *writer) *yaml.Node { return w.phones([]int{v.Phone}) },
+			renumber: func(n *renumbering) bool {
+				v.Phone = n.phones[v.Phone]
+				return v.Phone != gone && !slices.Equal(n.left(v.To), []int{v.Phone})
+			}},
+		to("to", &v.To, phonesForm, "The phones that are visited, in random order.").need(),
+		to("stay", &v.Stay, stayForm, "The duration of each visit.").need(),
+	}
+}
+
+func (m *Mixing) keys() []key {
+	return []key{
+		to("phones", &m.Phones, severalPhonesForm, "The phones that meet at random.").need(),
+		to("degree", &m.Degree, numberForm, "The average number of phones that each phone is near at a time.").need(),
+		to("dwell", &m.Dwell, positiveForm, "The average duration of a meeting.").need(),
+	}
+}
+
+func (m *Mixing) check(b *builder, v *value) {
+	if n := len(m.Phones); n > 1 && m.Degree > float64(n-1) && !b.roster.unsure {
+		b.add(v.child("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most", v.child("degree").text, n,
+			numberOf(n-1, "other"))
+	}
+}
+
+func (t *Trace) keys() []key {
+	return []key{
+		to("file", &t.File, pathForm, "The file of recorded contacts in the SocioPatterns form, gzip or plain; a relative path "+
+			"begins at the scenario's folder.").need(),
+		to("phones", &t.Phones, severalPhonesForm, "The phones that take the places of the people, in the order in which they "+
+			"first appear.").need(),
+		to("classes", &t.Classes, orList("a class or a list of classes", textForm("a class")),
+			"Only contacts of two people of these classes are used."),
+		to("from", &t.From, traceTimeForm, "The beginning of the used part, in the time of the trace.").
+			writtenIf(func(w *writer) bool { return t.HasFrom }),
+		to("until", &t.Until, traceTimeForm, "The end of the used part, in the time of the trace.").
+			writtenIf(func(w *writer) bool { return t.HasUntil }),
+	}
+}
+
+func (t *Trace) check(b *builder, v *value) {
+	t.HasFrom, t.HasUntil = v.has("from"), v.has("until")
+	if !filepath.IsAbs(t.File) {
+		t.File = filepath.Join(filepath.Dir(b.file), t.File)
+	}
+	from, until := v.child("from"), v.child("until")
+	if from != nil && until != nil && t.Until <= t.From {
+		b.add(until.pos, "`until` is %s, which is not after `from`, %s", until.text, from.text)
+	}
+}
+
+// maxVisitors is the most phones that may go round: each has its own sequence of visits.
+const maxVisitors = 100_000
+
+func (s *Scenario) decodeContacts(b *builder, root *value) {
+	v := root.child("contacts")
+	if v == nil {
+		return
+	}
+	c := &s.Contacts
+	if e := v.child("everyone"); e != nil {
+		c.Everyone = append(c.Everyone, Everyone{e.pos, b.selectionOf(e, 2)})
+	}
+	for _, l := range v.child("lists").elements() {
+		c.Lists = append(c.Lists, List{l.pos, b.selectionOf(l, 2)})
+	}
+	c.Desks = decodeAll[Desks](b, v.child("desks"))
+	for _, e := range v.child("visits").elements() {
+		c.addVisits(b, e)
+	}
+	c.Mixing = decodeAll[Mixing](b, v.child("mixing"))
+	c.Trace = decodeAll[Trace](b, v.child("trace"))
+	if v.isEmpty() {
+		b.add(v.pos, "`contacts` is empty; expected %s", v.form.mapping.alternatives())
+	}
+}
+
+func decodeAll[T any, P table[T]](b *builder, v *value) []T {
+	var all []T
+	for _, e := range v.elements() {
+		var t T
+		decodeSection[T, P](b, e, &t)
+		all = append(all, t)
+	}
+	return all
+}
+
+func (c *Contacts) addVisits(b *builder, v *value) {
+	var one Visits
+	decodeSection(b, v, &one)
+	phones := b.selectionOf(v.child("phone"), 0)
+	if all := len(phones) + len(c.Visits); all > maxVisitors {
+		b.add(v.child("phone").pos, "with these %d phones go round; the most is %d", all, maxVisitors)
+		return
+	}
+	for _, p := range phones {
+		one.Phone = p
+		c.Visits = append(c.Visits, one)
+	}
+	if len(one.To) == 1 && len(phones) == 1 && one.To[0] == phones[0] && !b.roster.unsure {
+		b.add(v.child("to").pos, "a phone cannot visit itself; expected other phones")
+	}
+}
+
+// isEmpty reports whether no phones are in contact.
+func (c *Contacts) isEmpty() bool {
+	return len(c.Everyone)+len(c.Lists)+len(c.Desks)+len(c.Visits)+len(c.Mixing)+len(c.Trace) == 0
+}
+
+func routineForm() *form {
+	return sectionForm[Routine]("routine", "a routine: `phones`, `every` or `within`, and `do`")
+}
+
+func (r *Routine) keys() []key {
+	commands := commandKeys(func(*writer) []Command { return r.Do })
+	do := commands[0].need().decodedBy(func(b *builder, section *value) { r.Do = b.commands(section) })
+	do.renumber = func(n *renumbering) bool {
+		r.Do = n.commands(r.Do)
+		return len(r.Do) > 0
+	}
+	return []key{
+		to("phones", &r.Phones, phonesForm, "The phones that act.").need(),
+		to("every", &r.Every, positiveForm, "The period; the first action is at random within the first period."),
+		to("within", &r.Within, durationForm, "Once, at a random time of this duration.").
+			writtenIf(func(w *writer) bool { return r.Every == 0 }),
+		to("jitter", &r.Jitter, percentForm, "Each period is drawn from every ± this share.").or("0%"),
+		to("from", &r.From, durationForm, "The beginning, from the start of the run.").or("0s"),
+		to("until", &r.Until, positiveForm, "The end, from the start of the run; without it, the end of the run."),
+		do, commands[1], commands[2],
+	}
+}
+
+func (r *Routine) check(b *builder, v *value) {
+	switch {
+	case v.has("every") && v.has("within"):
+		b.add(v.keyPos("within"), "`every` repeats and `within` happens once; expected one of them")
+	case !v.has("every") && !v.has("within"):
+		b.add(v.pos, "missing time: write `every` (repeatedly) or `within` (once)")
+	case v.has("jitter") && !v.has("every"):
+		b.add(v.keyPos("jitter"), "`jitter` belongs to `every`; expected no such key here")
+	}
+	b.checkPeriod(v, r.From, r.Until)
+	if end := b.s.Length; end > 0 && v.has("within") && r.From+r.Within > end {
+		b.add(v.keyPos("within"), "`within` ends at %s, after the run (length: %s)", shortDuration(r.From+r.Within),
+			shortDuration(end))
+	}
+	for _, c := range r.Do {
+		b.needAccount(c.Pos, c.Verb, r.Phones)
+	}
+}
+
+// checkPeriod checks the keys `from` and `until`.
+func (b *builder) checkPeriod(v *value, from, until time.Duration) {
+	if until > 0 && until <= from {
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(until), shortDuration(from))
+	}
+	if b.s.Length > 0 && from >= b.s.Length {
+		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", shortDuration(from), shortDuration(b.s.Length))
+	}
+}
+
+// defaultStart is the wall-clock time at which a run begins unless `start` is written.
+const defaultStart = "01/01/2026 00:00:00"
+
+// Wall clocks show nanoseconds since 1970 in 64 bits: from September 1677 to April 2262. These bounds leave room for
+// a run and the times that it computes.
+const (
+	firstYear = 1700
+	lastYear  = 2200
+)
+
+func (s *Scenario) decodeStart(b *builder, root *value) {
+	v := root.child("start")
+	text := defaultStart
+	if v != nil {
+		text = v.text
+	}
+	wall, err := parseWallTime(text)
+	if err != nil {
+		return // already reported
+	}
+	if y := wall.Year(); v != nil && (y < firstYear || y > lastYear) {
+		b.add(v.pos, "`start` is %s, which is too far from 1970 for clocks that count nanoseconds; expected a year from %d to %d",
+			quoted(v.text), firstYear, lastYear)
+	}
+	zone := time.UTC
+	if root.has("zone") {
+		if zone = got[*time.Location](root, "zone"); zone == nil {
+			return // already reported
+		}
+	}
+	s.Start, err = inZone(wall, zone)
+	switch {
+	case err == nil:
+	case v != nil:
+		b.add(v.pos, "`start` is %s: %v; expected a time that clocks show", quoted(v.text), err)
+	default:
+		b.add(root.keyPos("zone"), "the run begins at %s unless `start` is written: %v", defaultStart, err)
+	}
+}
+
+// checkLength refuses a run without an end.
+func (b *builder) checkLength(v *value) {
+	if b.s.Length > 0 || len(b.s.Contacts.Trace) > 0 || v.has("length") || v.has("load") {
+		return
+	}
+	for _, r := range b.s.Routine {
+		if r.Every > 0 && r.Until == 0 {
+			b.add(r.Pos, "this routine has no end and nothing ends the run; write `length`, or `until` here")
+		}
+	}
+	for _, a := range b.s.Adversaries {
+		if a.Every > 0 && a.Until == 0 {
+			b.add(a.Pos, "this adversary has no end and nothing ends the run; write `length`, or `until` here")
+		}
+	}
+	if len(b.s.Script) == 0 && !v.has("script") && !v.has("contacts") {
+		b.add(v.pos, "missing length of the run: write `length`, a `script` or a trace under `contacts`")
+	}
+}
+
+// checkConditions refuses a scenario that checks nothing. The invariants check a scenario with faults or adversaries.
+func (b *builder) checkConditions(v *value) {
+	if v.has("faults") || v.has("adversaries") || v.has("invariants") {
+		return
+	}
+	if v.has("expect") && !v.child("expect").isEmpty() || v.has("thresholds") && !v.child("thresholds").isEmpty() {
+		return
+	}
+	for _, s := range v.child("script").elements() {
+		if s.has("expect") || s.has("fault") {
+			return
+		}
+	}
+	if v.has("load") {
+		b.add(v.pos, "the load checks nothing; write `thresholds`, such as {response_time: [\"p(99)<50\"]}")
+		return
+	}
+	b.add(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, `thresholds`, or "+
+		"`invariants: true` if only the invariants are to be checked")
 }

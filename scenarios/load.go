@@ -2,228 +2,435 @@ package scenarios
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
-	"os"
-	"regexp"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// Options are what the caller gives beside the file.
-type Options struct {
-	Vars map[string]string // --set NAME=VALUE
-	Seed *uint64           // --seed; nil: the file's
+// Executors of a load. The names are those of k6.
+const (
+	ConstantArrivalRate = "constant-arrival-rate"
+	RampingArrivalRate  = "ramping-arrival-rate"
+	Search              = "search" // not of k6: the highest rate at which the thresholds hold
+)
+
+// LoadOperations are the measured operations of a session, in the order in which it does them. `connect` is the
+// opening of the connection; `login` begins when the password is sent.
+var LoadOperations = []string{"connect", "login", "tempid", "beacon", "upload", "logout"}
+
+// Traffic is the section `load`: phones that arrive at a rate that does not depend on the sessions before them.
+type Traffic struct {
+	Pos      Pos
+	Executor string
+	Phones   []int // indexes into PhoneNames
+	// StartRate is the rate before the first stage, in arrivals per second. A constant rate is one stage that begins
+	// and ends with it.
+	StartRate float64
+	Stages    []Stage
+	// Search holds the settings of `search`, whose Stages are those of its first step; nil for the other executors.
+	Search *SearchSettings
+	// WarmUp comes before the stages, at StartRate.
+	WarmUp, GracefulStop time.Duration
+	MaxInFlight          int           // sessions
+	Timeout              time.Duration // of an answer
+	// Session lists the commands of one arrival. If it is nil, an arrival does one operation of Mix.
+	Session []Verb
+	Mix     []Weight
+	Beacons int // of each Beacon of a session
+	Gap     time.Duration
+	Entries int // of an upload
+	// Expected are response times by operation. Of an operation that is missing it is the median of the warm-up.
+	Expected map[string]time.Duration
+	// LagBudget limits the p99 of the generator's lag; CPUBudget limits its share of all processors, 0 to 1.
+	LagBudget time.Duration
+	CPUBudget float64
 }
 
-// Load reads and checks a scenario file. The error is a *Mistakes when the file
-// was read but is no scenario, else it wraps the operating system's.
-func Load(path string, o Options) (*Scenario, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &notThere{path, err}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading scenario: %w", err)
-	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+4))
-	if err != nil {
-		return nil, fmt.Errorf("reading scenario: %w", err)
-	}
-	return Parse(path, text, o)
+// Stage changes the rate evenly to Rate, in arrivals per second.
+type Stage struct {
+	Duration time.Duration
+	Rate     float64
 }
 
-// Parse checks a scenario that file names in messages; a trace's relative path
-// begins at its folder. The error is a *Mistakes with every mistake found.
-func Parse(file string, text []byte, o Options) (*Scenario, error) {
-	c := &complaints{file: file}
-	root := document(c, text)
-	if root == nil {
-		return nil, c.err()
-	}
-	r := &reader{complaints: c, text: text, vars: newVariables(root, o.Vars), left: maxValues, leftBytes: maxTexts}
-	v := r.read(root, language(), "the file", 0)
-	if v == nil || r.left <= 0 {
-		return nil, c.err() // of a file that was not read to its end nothing else is worth saying
-	}
-	r.vars.unused(c)
-	s := build(c, v, file)
-	if err := c.err(); err != nil {
-		return nil, err
-	}
-	s.Vars = r.vars.resolved()
-	s.Hash = sumOf(text, s.Vars)
-	if o.Seed != nil {
-		s.Seed = *o.Seed
-	}
-	return s, nil
+// Weight is the weight with which an operation is drawn.
+type Weight struct {
+	Verb   Verb
+	Weight int
 }
 
-// builder resolves the names of a file whose form was checked.
-type builder struct {
-	*complaints
-	s       *Scenario
-	roster  *roster
-	moments map[string]int // name -> index into the script
-	names   []string       // of the moments, in order
-	forms   []faultForm    // made once: a file may have very many faults
-	guests  map[int]bool   // phones without an account that log in with a written name
-	// accountless is the first phone of a selection that cannot log in, or -1
-	accountless map[selected]int
+// SearchSettings are the settings of `search`. Its lowest rate is StartRate.
+type SearchSettings struct {
+	MaxRate    float64 // arrivals per second
+	Resolution float64 // as a share of the rate, 0 to 1
+	// Step and Confirm are the durations of a step and of a confirming step, without warm-ups. Confirm is longer.
+	Step, Confirm time.Duration
+	Confidence    float64 // the least confidence of a confirming step, 0 to 1
 }
 
-func build(c *complaints, v *value, file string) *Scenario {
-	b := &builder{
-		complaints: c, roster: newRoster(), moments: map[string]int{}, forms: faultKinds(), guests: map[int]bool{}, accountless: map[selected]int{},
-		s: &Scenario{
-			File: file, Name: get[string](v, "name"), About: get[string](v, "about"), Manual: get[bool](v, "manual"),
-			Seed: get[uint64](v, "seed"), Zone: get[*time.Location](v, "zone"), Length: duration(v, "length"),
-		},
+// Duration returns the duration of all stages, without the warm-up.
+func (t *Traffic) Duration() (sum time.Duration) {
+	for _, s := range t.Stages {
+		sum += s.Duration
 	}
-	b.written(v)
-	b.start(v)
-	b.server(v.at("server"))
-	b.network(v.at("network"))
-	b.phones(v.at("phones"))
-	b.contacts(v.at("contacts"))
-	b.script(v.at("script"))
-	b.routines(v.at("routine"))
-	b.faults(v.at("faults"))
-	b.adversaries(v.at("adversaries"))
-	b.traffic(v.at("load"), v)
-	b.expectations(v.at("expect"))
-	b.thresholds(v.at("thresholds"))
-	b.length(v)
-	b.clockRange()
-	b.checksSomething(v)
-	return b.s
+	return sum
 }
 
-func duration(v *value, key string) time.Duration { return get[time.Duration](v, key) }
-
-// section is a mapping that was left out: every key has its default.
-func section(v, parent *value, s *shape) *value {
-	if v != nil {
-		return v
-	}
-	p := Pos{}
-	if parent != nil {
-		p = parent.pos
-	}
-	return &value{pos: p, shape: s, kind: yaml.MappingNode}
+// HasBeacons reports whether phones need a UDP socket.
+func (t *Traffic) HasBeacons() bool {
+	return slices.Contains(t.Session, VerbBeacon) ||
+		slices.ContainsFunc(t.Mix, func(w Weight) bool { return w.Verb == VerbBeacon })
 }
 
-// part is the mapping under key, empty when it was not written.
-func part(v *value, key string) *value {
-	return section(v.at(key), v, v.shape.mapping.field(key).is)
-}
-
-func (b *builder) start(v *value) {
-	wall := get[time.Time](v, "start")
-	b.startRange(v.at("start"), wall)
-	start, err := inZone(wall, b.s.Zone)
-	b.s.Start = start
-	if err == nil || b.s.Zone == nil {
-		return
-	}
-	if at := v.at("start"); at != nil {
-		b.at(at.pos, "`start` is %s: %v; expected a time that clocks show", quoted(at.text), err)
-		return
-	}
-	b.at(v.keyPos("zone"), "the run begins at %s unless `start` is written: %v", v.shape.mapping.field("start").def, err)
-}
-
-func lifetimeWord() *shape {
-	s := positiveWord()
-	s.def, s.doc = "", "a duration of whole seconds such as 15m"
-	s.scalar.parse = func(t string) (any, error) {
-		d, err := parsePositive(t)
-		if err == nil && d%time.Second != 0 {
-			err = errors.New("times on the wire have whole seconds")
-		}
-		return d, err
-	}
-	return s
-}
-
-func (b *builder) server(v *value) {
-	v = section(v, nil, serverShape())
-	b.s.Server = Server{
-		BlockDuration:  duration(v, "block_duration"),
-		TempIDLifetime: duration(v, "tempid_lifetime"),
-		LoginTimeout:   duration(v, "login_timeout"),
-		IdleTimeout:    duration(v, "idle_timeout"),
-		MaxUpload:      int(get[uint64](v, "max_upload")),
-		DiskDelay:      get[Distribution](part(v, "disk"), "delay"),
-	}
-}
-
-func (b *builder) network(v *value) {
-	v = section(v, nil, networkShape())
-	tcp, udp := part(v, "tcp"), part(v, "udp")
-	b.s.Network = Network{
-		TCP: TCPNetwork{Delay: get[Distribution](tcp, "delay"), Split: int(get[uint64](tcp, "split")), Join: duration(tcp, "join")},
-		UDP: UDPNetwork{Delay: get[Distribution](udp, "delay"), Lose: get[float64](udp, "lose")},
-	}
-}
-
-// length refuses a run without an end, and what lies behind it.
-func (b *builder) length(v *value) {
-	if b.s.Length > 0 {
-		return
-	}
-	if len(b.s.Contacts.Trace) > 0 || v.has("length") || v.has("load") {
-		return
-	}
-	for _, r := range b.s.Routine {
-		if r.Every > 0 && r.Until == 0 {
-			b.at(r.Pos, "this routine goes on for ever and nothing ends the run; write `length`, or `until` here")
+// AwaitedOperations returns the operations of a session for which a later one waits, in the order of LoadOperations.
+func (t *Traffic) AwaitedOperations() []string {
+	var names []string
+	for i, v := range t.Session {
+		last := i == len(t.Session)-1
+		switch {
+		case v == VerbLogin:
+			names = append(names, "connect")
+			if !last {
+				names = append(names, "login")
+			}
+		case v == VerbDownload && !last:
+			names = append(names, "tempid")
+		case v == VerbUpload && !last:
+			names = append(names, "upload")
 		}
 	}
-	for _, a := range b.s.Adversaries {
-		if a.Every > 0 && a.Until == 0 {
-			b.at(a.Pos, "this adversary goes on for ever and nothing ends the run; write `length`, or `until` here")
-		}
+	slices.SortFunc(names, func(a, b string) int { return slices.Index(LoadOperations, a) - slices.Index(LoadOperations, b) })
+	return slices.Compact(names)
+}
+
+// maxRate is the highest arrival rate, per second.
+const maxRate = 1_000_000
+
+// The bounds of `resolution` and `confidence`: rates are written with three digits, and a thousand resamples do not
+// resolve less than a tenth of a percent.
+const (
+	minResolution, maxResolution = 0.01, 0.5
+	minConfidence, maxConfidence = 0.5, 0.999
+)
+
+var (
+	executorForm = oneOf("an executor: ", nil, ConstantArrivalRate, RampingArrivalRate, Search)
+	rateForm     = &form{doc: "a number above 0, per second", scalar: &scalar{accepts: acceptsReal,
+		parse: boxed(func(t string) (float64, error) { return notTooFast(parseReal(t)) })}}
+	rateOrZeroForm = &form{doc: "a whole number per second", scalar: &scalar{accepts: acceptsWhole, max: maxRate,
+		parse: boxed(func(t string) (float64, error) {
+			n, err := strconv.ParseUint(t, 10, 64)
+			if err != nil {
+				return 0, errExpected
+			}
+			return notTooFast(float64(n), nil)
+		})}}
+	resolutionForm = shareForm("", "a percentage from 1% to 50%", minResolution, maxResolution)
+	confidenceForm = shareForm("", "a percentage from 50% to 99.9%", minConfidence, maxConfidence)
+	sessionForm    = orList("a list of commands such as [login, Download_tempID, log out]",
+		oneOf("a command: ", nil, commandNames...))
+	// mixed are the commands of a phone that stays logged in.
+	mixed   = []string{string(VerbDownload), string(VerbBeacon), string(VerbUpload)}
+	mixForm = &form{doc: "operations with their weights, such as {Download_tempID: 3, Beacon: 10}", mapping: &mapping{
+		open: wholeForm("a weight, 1 to 1000000", 1, 1_000_000), openKeys: mixed, openDoc: "one of " + backquoted(mixed),
+	}}
+	// awaited are the operations for which a later one may wait.
+	awaited          = []string{"connect", "login", "tempid", "upload"}
+	expectedTimeForm = &form{doc: "operations with their expected response times, such as {login: 5ms}", mapping: &mapping{
+		open: positiveForm, openKeys: awaited, openDoc: "one of " + backquoted(awaited),
+	}}
+)
+
+func notTooFast(n float64, err error) (float64, error) {
+	if err == nil && n > maxRate {
+		err = errors.New("the most is 1000000")
 	}
-	if len(b.s.Script) == 0 && !v.has("script") && !v.has("contacts") {
-		b.at(v.pos, "nothing says how long the run lasts; write `length`, a `script` or a trace under `contacts`")
+	return n, err
+}
+
+func loadForm() *form {
+	return sectionForm[Traffic]("", "a load: `executor`, `rate`, `duration` and `session` or `mix`")
+}
+
+func (s *Stage) keys() []key {
+	return []key{
+		to("duration", &s.Duration, positiveForm, "The duration of the stage.").need(),
+		to("rate", &s.Rate, rateForm, "The arrivals per second at its end; the rate changes evenly from that of the stage "+
+			"before.").need(),
 	}
 }
 
-// checksSomething refuses a scenario that says nothing of what must come of it.
-// What goes wrong in one with faults or adversaries is the invariants' to find.
-func (b *builder) checksSomething(v *value) {
-	if v.has("faults") || v.has("adversaries") || v.has("invariants") {
-		return
+// keys is the table of a load. The keys of the executors share fields; pacing decodes them.
+func (t *Traffic) keys() []key {
+	how := t.Search
+	if how == nil {
+		how = &SearchSettings{}
 	}
-	if v.has("expect") && !v.at("expect").empty() || v.has("thresholds") && !v.at("thresholds").empty() {
-		return
+	of := func(executors ...string) func(*writer) bool {
+		return func(*writer) bool { return slices.Contains(executors, t.Executor) }
 	}
-	for _, s := range v.at("script").each() {
-		if s.has("expect") || s.has("fault") {
+	search := func(k key) key {
+		isDefault := k
+		return k.writtenIf(func(*writer) bool { return t.Search != nil && !isDefault.isDefault() }).decodedBy(skip)
+	}
+	rate, total := t.StartRate, t.Duration() // as the writer needs them
+	return []key{
+		to("executor", &t.Executor, executorForm, "The pacing of arrivals.").need(),
+		to("phones", &t.Phones, phonesForm, "The phones that arrive, each while it is idle; all phones unless written.").
+			writtenIf(func(w *writer) bool { return !slices.Equal(t.Phones, w.s.withAccounts()) }).decodedBy(t.decodePhones),
+		to("rate", &rate, rateForm, "Arrivals per second, of constant-arrival-rate.").writtenIf(of(ConstantArrivalRate)).decodedBy(skip),
+		to("start_rate", &t.StartRate, rateOrZeroForm, "Arrivals per second before the first stage, of ramping-arrival-rate; of "+
+			"the first step, and the lowest, of search.").or("0").writtenIf(of(RampingArrivalRate, Search)).decodedBy(skip),
+		to("max_rate", &how.MaxRate, rateForm, "The highest arrivals per second that are tried, of search.").writtenIf(of(Search)).
+			decodedBy(skip),
+		to("duration", &total, positiveForm, "The duration of the arrivals, of constant-arrival-rate; of each step of search, "+
+			"without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)).decodedBy(skip),
+		{name: "stages", doc: "The rates that follow, of ramping-arrival-rate.", section: func() *form {
+			return orList("a stage, or a list of stages", sectionOf[Stage]("a stage: `duration` and `rate`")())
+		}, encode: func(w *writer) *yaml.Node {
+			if t.Executor != RampingArrivalRate {
+				return nil
+			}
+			return flowNode(yaml.SequenceNode, mapNodes(t.Stages, func(s Stage) *yaml.Node { return w.mapping(s.keys(), "") })...)
+		}},
+		search(to("resolution", &how.Resolution, resolutionForm, "The greatest distance between a rate that holds and one that "+
+			"does not, of search.").or("5%")),
+		search(to("confidence", &how.Confidence, confidenceForm, "The least confidence of a run that confirms, of search.").or("95%")),
+		search(to("confirm", &how.Confirm, positiveForm, "The duration of the run at the found rate, without its warm-up, of "+
+			"search.").or("30s")),
+		to("warm_up", &t.WarmUp, durationForm, "Arrivals before the measurement, at the first rate; of search before each step, "+
+			"at its rate.").or("0s"),
+		to("graceful_stop", &t.GracefulStop, durationForm, "The time for sessions to end after the last arrival.").or("10s"),
+		to("timeout", &t.Timeout, positiveForm, "The time limit of an answer.").or("10s"),
+		to("max_in_flight", &t.MaxInFlight, phoneCountForm, "The most sessions at a time; the number of phones unless written.").
+			writtenIf(func(*writer) bool { return t.MaxInFlight != len(t.Phones) }).decodedBy(skip),
+		inner("generator", "The limits of the load generator itself.", "`lag` and `cpu`",
+			to("lag", &t.LagBudget, positiveForm, "The p99 of the schedule lag above which the run is no measurement of the "+
+				"server.").or("10ms"),
+			to("cpu", &t.CPUBudget, percentForm, "The share of all processors, used by the generator, above which the run is no "+
+				"measurement of the server.").or("80%")),
+		to("session", nil, sessionForm, "The commands of one arrival, one after the other.").encodedBy(func(*writer) *yaml.Node {
+			if t.Session == nil {
+				return nil
+			}
+			return flowNode(yaml.SequenceNode, mapNodes(t.Session, func(v Verb) *yaml.Node { return textNode(string(v)) })...)
+		}),
+		to("mix", nil, mixForm, "The operations of arrivals. Each arrival does one operation of a phone that is logged in, drawn "+
+			"by weight.").encodedBy(func(*writer) *yaml.Node {
+			n := flowNode(yaml.MappingNode)
+			for _, m := range t.Mix {
+				n.Content = append(n.Content, plainNode(string(m.Verb)), plainNode(strconv.Itoa(m.Weight)))
+			}
+			return orNothing(n)
+		}),
+		to("expected", nil, expectedTimeForm, "The expected response times, from which the due time of the next operation of a "+
+			"session counts. Unless written, it is the median of the warm-up.").encodedBy(func(*writer) *yaml.Node {
+			n := flowNode(yaml.MappingNode)
+			for _, name := range LoadOperations {
+				if d, ok := t.Expected[name]; ok {
+					n.Content = append(n.Content, plainNode(name), plainNode(durationText(d)))
+				}
+			}
+			return orNothing(n)
+		}),
+		to("beacons", &t.Beacons, wholeForm("a whole number, 1 to 400", 1, 400), "The number of beacons of a `Beacon` of a "+
+			"session.").or("1"),
+		to("entries", &t.Entries, wholeForm("a whole number, 0 to 100000", 0, 100_000), "The number of entries of an upload.").or("1"),
+		to("gap", &t.Gap, durationForm, "The time between two beacons of a session, and after the last.").or("0s"),
+	}
+}
+
+// skip is the decoder of a key that the check of its section decodes.
+func skip(*builder, *value) {}
+
+func (t *Traffic) check(b *builder, v *value) {
+	t.Expected = map[string]time.Duration{}
+	b.refuseOutsideLoad(b.root)
+	b.needAccount(v.keyPos("phones"), VerbLogin, t.Phones)
+	t.MaxInFlight = len(t.Phones)
+	if n := v.child("max_in_flight"); n != nil {
+		t.MaxInFlight = int(n.got.(uint64))
+		if t.MaxInFlight > len(t.Phones) && len(t.Phones) > 0 {
+			b.add(n.pos, "`max_in_flight` is %d, and there are %s: a phone has one session at a time", t.MaxInFlight,
+				numberOf(len(t.Phones), "phone"))
+		}
+	}
+	t.decodePacing(b, v)
+	t.decodeOperations(b, v)
+	t.decodeExpected(b, v)
+}
+
+// refuseOutsideLoad refuses the keys of another kind of run.
+func (b *builder) refuseOutsideLoad(root *value) {
+	for _, key := range []string{
+		"start", "zone", "length", "network", "contacts", "routine", "script", "faults", "adversaries", "invariants", "expect",
+	} {
+		if root.has(key) {
+			b.add(root.keyPos(key), "a file with `load` has no `%s`: its phones do the commands of `load`, on real sockets and the "+
+				"real clock; expected no such key here", key)
+		}
+	}
+	if s := root.child("server"); s.has("disk") {
+		b.add(s.keyPos("disk"), "a file with `load` has no `disk`: the server's disk is the real one; expected no such key here")
+	}
+}
+
+func (t *Traffic) decodePhones(b *builder, v *value) {
+	if p := v.child("phones"); p != nil {
+		t.Phones = b.selection(p)
+	} else if !v.has("phones") {
+		t.Phones = b.s.withAccounts()
+	}
+}
+
+// withAccounts lists every phone that can log in.
+func (s *Scenario) withAccounts() (phones []int) {
+	i := 0
+	for _, g := range s.Phones {
+		for range g.Count {
+			if g.Account != "none" {
+				phones = append(phones, i)
+			}
+			i++
+		}
+	}
+	return phones
+}
+
+// pacingKeys are the keys that not every executor has: those that it needs, then those that it may have.
+var pacingKeys = map[string]struct{ needs, may []string }{
+	ConstantArrivalRate: {needs: []string{"rate", "duration"}},
+	RampingArrivalRate:  {needs: []string{"stages"}, may: []string{"start_rate"}},
+	Search: {needs: []string{"start_rate", "max_rate", "duration"},
+		may: []string{"resolution", "confirm", "confidence"}},
+}
+
+// decodePacing decodes the keys of the executor.
+func (t *Traffic) decodePacing(b *builder, v *value) {
+	keys, known := pacingKeys[t.Executor]
+	if !known {
+		return // already reported
+	}
+	for _, key := range []string{"rate", "duration", "start_rate", "stages", "max_rate", "resolution", "confirm", "confidence"} {
+		if v.has(key) && !slices.Contains(keys.needs, key) && !slices.Contains(keys.may, key) {
+			b.add(v.keyPos(key), "`%s` does not belong to `%s`; expected %s", key, t.Executor, backquoted(keys.needs))
+		}
+	}
+	for _, key := range keys.needs {
+		if !v.has(key) || v.child(key).isEmpty() {
+			b.add(v.keyPos(key), "`%s` needs `%s`", t.Executor, key)
+		}
+	}
+	t.StartRate = got[float64](v, "start_rate")
+	switch t.Executor {
+	case ConstantArrivalRate:
+		t.StartRate = got[float64](v, "rate")
+		t.Stages = []Stage{{got[time.Duration](v, "duration"), t.StartRate}}
+	case RampingArrivalRate:
+		t.Stages = decodeAll[Stage](b, v.child("stages"))
+		if t.WarmUp > 0 && t.StartRate == 0 && (!v.has("start_rate") || v.child("start_rate") != nil) {
+			b.add(v.keyPos("warm_up"), "the warm-up has the rate `start_rate`, which is 0; write a `start_rate` above 0")
+		}
+	case Search:
+		t.decodeSearch(b, v)
+	}
+}
+
+// confirmLeast is the shortest confirming step whose seconds are enough for its confidence.
+const confirmLeast = 8 * time.Second
+
+func (t *Traffic) decodeSearch(b *builder, v *value) {
+	s := &SearchSettings{Step: got[time.Duration](v, "duration")}
+	t.Search = s
+	t.Stages = []Stage{{s.Step, t.StartRate}}
+	for _, k := range t.keys() {
+		if slices.Contains([]string{"max_rate", "resolution", "confirm", "confidence"}, k.name) {
+			b.set(&k, v)
+		}
+	}
+	start, most := v.child("start_rate"), v.child("max_rate")
+	if start != nil && start.got != nil && t.StartRate == 0 {
+		b.add(start.pos, "the first step has the rate `start_rate`, which is 0; write a `start_rate` above 0")
+	}
+	if start != nil && most != nil && most.got != nil && s.MaxRate < t.StartRate {
+		b.add(most.pos, "`max_rate` is %s, below the `start_rate` of %s, from which the search goes up", most.text, start.text)
+	}
+	switch at := v.keyPos("confirm"); {
+	case s.Confirm == 0 || s.Step == 0: // already reported
+	case s.Confirm < confirmLeast:
+		b.add(at, "`confirm` is %v; the confidence comes from its seconds, of which it needs %v or more", s.Confirm, confirmLeast)
+	case s.Confirm <= s.Step:
+		b.add(at, "`confirm` is %v, and a step's `duration` %v: the confirming step must be longer", s.Confirm, s.Step)
+	}
+}
+
+func (t *Traffic) decodeOperations(b *builder, v *value) {
+	switch session, mix := v.has("session"), v.has("mix"); {
+	case session && mix:
+		b.add(v.keyPos("mix"), "`session` and `mix` exclude each other; expected one of them")
+	case !session && !mix:
+		b.add(v.pos, "missing commands of an arrival: write `session`, such as [login, Download_tempID, log out], or `mix`")
+	}
+	if m := v.child("mix"); m != nil {
+		for _, e := range m.keys {
+			if e.val != nil {
+				t.Mix = append(t.Mix, Weight{Verb(e.key), int(e.val.got.(uint64))})
+			}
+		}
+		if m.isEmpty() {
+			b.add(m.pos, "`mix` is empty; expected %s", m.form.doc)
+		}
+		for _, key := range []string{"beacons", "gap", "expected"} {
+			if v.has(key) {
+				b.add(v.keyPos(key), "`%s` belongs to `session`; expected no such key here", key)
+			}
+		}
+	}
+	for i, c := range v.child("session").elements() {
+		if c.got == nil {
 			return
 		}
+		t.checkCommand(b, c, i)
+		t.Session = append(t.Session, Verb(c.text))
 	}
-	if v.has("load") {
-		b.at(v.pos, "the load checks nothing; write `thresholds`, such as {response_time: [\"p(99)<50\"]}")
-		return
+	if s := v.child("session"); s.isEmpty() {
+		b.add(s.pos, "`session` is empty; expected %s", s.form.doc)
 	}
-	b.at(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, `thresholds`, or `invariants: true` when those alone are to be watched")
 }
 
-var fileNameForm = regexp.MustCompile(fileNamePattern)
+// checkCommand refuses a command that a session cannot do at position i.
+func (t *Traffic) checkCommand(b *builder, c *value, i int) {
+	verb := Verb(c.text)
+	switch {
+	case i == 0 && verb != VerbLogin:
+		b.add(c.pos, "a session begins with `login`")
+	case i > 0 && verb == VerbLogin:
+		b.add(c.pos, "a session has one `login`, at its beginning")
+	case (verb == VerbBeacon || verb == VerbUpload) && !slices.Contains(t.Session, VerbDownload):
+		b.add(c.pos, "`%s` needs a TempID; write `Download_tempID` before it", verb)
+	case i > 0 && t.Session[i-1] == VerbLogout:
+		b.add(c.pos, "the session has ended with `log out`; expected nothing after it")
+	}
+}
 
-const fileNamePattern = `^[A-Za-z0-9][A-Za-z0-9._-]*$`
-
-// fileNameWord is the scenario's name, which its reports bear as a file's.
-func fileNameWord() *shape {
-	return formed("", "a name of letters, digits, -, _ and . (reports are named after it)", fileNamePattern, func(t string) (any, error) {
-		if !fileNameForm.MatchString(t) || len(t) > 100 {
-			return nil, errExpected
+func (t *Traffic) decodeExpected(b *builder, v *value) {
+	if e := v.child("expected"); e != nil {
+		for _, one := range e.keys {
+			if one.val != nil {
+				t.Expected[one.key] = one.val.got.(time.Duration)
+			}
 		}
-		return t, nil
-	})
+	}
+	var missing []string
+	for _, name := range t.AwaitedOperations() {
+		if _, ok := t.Expected[name]; !ok && !v.child("expected").has(name) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 && t.WarmUp == 0 && !v.has("warm_up") {
+		b.add(v.pos, "the due time of the operation after %s is unknown; write `warm_up`, whose median it is, or `expected`",
+			strings.ReplaceAll(backquoted(missing), "` and", "` or"))
+	}
 }

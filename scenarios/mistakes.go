@@ -39,14 +39,14 @@ func (m *Mistakes) Error() string {
 // maxMistakes is how many are listed; the rest is counted.
 const maxMistakes = 200
 
-// complaints gathers the mistakes of one file.
-type complaints struct {
+// mistakeList collects the mistakes of one file.
+type mistakeList struct {
 	file  string
 	list  []Mistake
 	total int
 }
 
-func (c *complaints) at(p Pos, format string, args ...any) {
+func (c *mistakeList) add(p Pos, format string, args ...any) {
 	c.total++
 	if len(c.list) < maxMistakes {
 		c.list = append(c.list, Mistake{c.file, p, fmt.Sprintf(format, args...)})
@@ -55,24 +55,24 @@ func (c *complaints) at(p Pos, format string, args ...any) {
 
 // full says that a further mistake is only counted: nothing is worth looking up
 // for its message.
-func (c *complaints) full() bool { return c.total >= maxMistakes }
+func (c *mistakeList) isFull() bool { return c.total >= maxMistakes }
 
-func (c *complaints) nearest(text string, candidates []string) (string, bool) {
-	if c.full() {
+func (c *mistakeList) nearest(text string, candidates []string) (string, bool) {
+	if c.isFull() {
 		return "", false
 	}
 	return nearest(text, candidates)
 }
 
 // didYouMean is "; did you mean `x`?" or nothing.
-func (c *complaints) didYouMean(text string, candidates []string) string {
+func (c *mistakeList) didYouMean(text string, candidates []string) string {
 	if near, ok := c.nearest(text, candidates); ok {
 		return "; did you mean `" + near + "`?"
 	}
 	return ""
 }
 
-func (c *complaints) err() error {
+func (c *mistakeList) err() error {
 	if c.total == 0 {
 		return nil
 	}
@@ -129,4 +129,77 @@ func keyQuoted(key string) string {
 		return "`" + key + "`"
 	}
 	return q
+}
+
+// shortList shows at most ten names.
+func shortList(names []string) string {
+	if len(names) > 10 {
+		return backquoted(names[:10]) + fmt.Sprintf(" and %d more", len(names)-10)
+	}
+	return backquoted(names)
+}
+
+// maxCandidates is how many are looked at for a likeness.
+const maxCandidates = 1000
+
+// nearest is the candidate that text was probably meant to be; false when none
+// is near: at most a third of its characters may differ. Of two equally near
+// the first wins.
+func nearest(text string, candidates []string) (string, bool) {
+	if len(text) > 64 {
+		return "", false
+	}
+	best, bestAt := "", len(text)/3+1
+	for _, c := range candidates[:min(len(candidates), maxCandidates)] {
+		if d := distance(text, c); d < bestAt && c != "" {
+			best, bestAt = c, d
+		}
+	}
+	return best, best != ""
+}
+
+// distance counts the bytes to insert, delete, replace or swap with a
+// neighbour that turn a into b. A capital is no difference.
+func distance(a, b string) int {
+	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if lower(a[i-1]) == lower(b[j-1]) {
+				cost = 0
+			}
+			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, row, next = row, next, before
+	}
+	return row[len(b)]
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
+}
+
+// backquoted joins names as `a`, `b` and `c`.
+func backquoted(names []string) string {
+	var b strings.Builder
+	for i, n := range names {
+		switch {
+		case i > 0 && i == len(names)-1:
+			b.WriteString(" and ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString("`" + n + "`")
+	}
+	return b.String()
 }

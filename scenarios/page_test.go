@@ -95,8 +95,8 @@ func TestThePageNamesEverything(t *testing.T) {
 		t.Fatal(err)
 	}
 	text := string(raw)
-	var walk func(s *shape)
-	walk = func(s *shape) {
+	var walk func(s *form)
+	walk = func(s *form) {
 		if s == nil {
 			return
 		}
@@ -105,13 +105,13 @@ func TestThePageNamesEverything(t *testing.T) {
 			return
 		}
 		walk(s.mapping.open)
-		for _, f := range s.mapping.fields {
+		for _, f := range s.mapping.keys {
 			if !strings.Contains(text, "`"+f.name+"`") && !strings.Contains(text, " "+f.name+": ") && !strings.Contains(text, "{"+f.name+": ") {
 				t.Errorf("the page does not name the key %q (%s)", f.name, f.doc)
 			}
 			walk(f.is)
 		}
-		for _, k := range s.mapping.keyOf {
+		for _, k := range s.mapping.openKeys {
 			if !strings.Contains(text, "`"+k+"`") {
 				t.Errorf("the page does not name %q", k)
 			}

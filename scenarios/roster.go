@@ -7,10 +7,6 @@ import (
 	"strings"
 )
 
-// maxSelected is how many phones all selections of a file may name together; a
-// selection written twice counts once.
-const maxSelected = 16_000_000
-
 // roster finds phones by their names.
 type roster struct {
 	groups []PhoneGroup
@@ -59,9 +55,9 @@ const (
 // groups, when none is written.
 func AccountUser(i int) string { return fmt.Sprintf("%s%08d", userPrefix, firstUser+i) }
 
-// madeFor finds the phone whose own account gets this username, none being
+// generatedFor finds the phone whose own account gets this username, none being
 // written.
-func (r *roster) madeFor(user string) (phone int, ok bool) {
+func (r *roster) generatedFor(user string) (phone int, ok bool) {
 	n, err := strconv.Atoi(strings.TrimPrefix(user, userPrefix))
 	phone = n - firstUser
 	if err != nil || phone < 0 || phone >= r.total || AccountUser(phone) != user {
@@ -160,150 +156,4 @@ func globMatch(pattern string, name []byte) bool {
 		}
 	}
 	return strings.Trim(pattern[p:], "*") == ""
-}
-
-// unknownPhone complains of a name that nobody has.
-func (b *builder) unknownPhone(p Pos, text, expected string) {
-	r := b.roster
-	if r.unsure {
-		return
-	}
-	if b.full() {
-		b.total++
-		return
-	}
-	if g, ok := r.byName[text]; ok && r.groups[g].Counted {
-		b.at(p, "`%s` is a group of %s; expected the name of one, such as `%s-1`", text, numberOf(r.groups[g].Count, "phone"), text)
-		return
-	}
-	if cut := strings.LastIndexByte(text, '-'); cut > 0 {
-		if g, ok := r.byName[text[:cut]]; ok && r.groups[g].Counted {
-			b.at(p, "there is no phone %s: group `%s` goes from %s-1 to %s-%d", keyQuoted(text), text[:cut], text[:cut], text[:cut], r.groups[g].Count)
-			return
-		}
-	}
-	names := make([]string, 0, len(r.groups))
-	for i := range r.groups {
-		names = append(names, r.groups[i].Name)
-	}
-	if head, number, ok := cutNumber(text); ok {
-		if c, ok := b.nearest(head, names); ok {
-			b.at(p, "there is no phone %s; did you mean `%s-%s`?", keyQuoted(text), c, number)
-			return
-		}
-	}
-	if s := b.didYouMean(text, names); s != "" {
-		b.at(p, "there is no phone %s%s", keyQuoted(text), s)
-		return
-	}
-	b.at(p, "there is no phone %s; expected %s; %s", keyQuoted(text), expected, thereAre(names))
-}
-
-// cutNumber splits a name such as pupil-3.
-func cutNumber(name string) (head, number string, ok bool) {
-	cut := strings.LastIndexByte(name, '-')
-	if cut < 0 || cut+1 == len(name) || strings.Trim(name[cut+1:], "0123456789") != "" {
-		return "", "", false
-	}
-	return name[:cut], name[cut+1:], true
-}
-
-// shortList shows at most ten names.
-func shortList(names []string) string {
-	if len(names) > 10 {
-		return backquoted(names[:10]) + fmt.Sprintf(" and %d more", len(names)-10)
-	}
-	return backquoted(names)
-}
-
-// one resolves the name of a single phone; -1 after a complaint.
-func (b *builder) one(v *value) int {
-	if v == nil {
-		return -1
-	}
-	p, ok := b.roster.one(v.text)
-	if !ok {
-		b.unknownPhone(v.pos, v.text, v.shape.doc)
-		return -1
-	}
-	return p
-}
-
-// selection resolves names, groups and patterns; each phone is in it once. It
-// must not be changed: it is shared with the same selection elsewhere.
-func (b *builder) selection(v *value) []int {
-	parts := v.each()
-	var key strings.Builder
-	for _, p := range parts {
-		key.WriteString(p.text + ",")
-	}
-	if known, ok := b.roster.chosen[key.String()]; ok {
-		return known
-	}
-	var all [][]int
-	total := 0
-	for _, p := range parts {
-		if some := b.named(p); len(some) > 0 {
-			all, total = append(all, some), total+len(some)
-		}
-	}
-	if len(all) == 1 {
-		return all[0]
-	}
-	if len(parts) == 0 && v != nil {
-		b.at(v.pos, "names no phone; expected %s", v.shape.doc)
-	}
-	if b.roster.left -= total; b.roster.left < 0 {
-		b.tooManySelected(v.pos)
-		return nil
-	}
-	phones := union(all, total, b.roster.total)
-	b.roster.chosen[key.String()] = phones
-	return phones
-}
-
-// union keeps the order in which phones are first named.
-func union(all [][]int, total, of int) []int {
-	phones := make([]int, 0, min(total, of))
-	few, many := map[int]bool{}, []bool(nil)
-	if total > of/16 {
-		many = make([]bool, of)
-	}
-	for _, some := range all {
-		for _, p := range some {
-			switch {
-			case many != nil && !many[p]:
-				many[p] = true
-			case many == nil && !few[p]:
-				few[p] = true
-			default:
-				continue
-			}
-			phones = append(phones, p)
-		}
-	}
-	return phones
-}
-
-// named resolves one name, group or pattern.
-func (b *builder) named(v *value) []int {
-	phones, within := b.roster.match(v.text)
-	switch {
-	case !within:
-		b.tooManySelected(v.pos)
-	case len(phones) == 0 && strings.ContainsAny(v.text, "*?"):
-		if !b.roster.unsure {
-			b.at(v.pos, "no phone's name is like %s", keyQuoted(v.text))
-		}
-	case len(phones) == 0:
-		b.unknownPhone(v.pos, v.text, "a phone, a group or a pattern")
-	}
-	return phones
-}
-
-func (b *builder) tooManySelected(p Pos) {
-	if !b.roster.unsure {
-		b.at(p, "the selections of this file name more than %d phones together", maxSelected)
-	}
-	b.roster.unsure = true
 }

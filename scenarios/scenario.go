@@ -409,14 +409,3 @@ type Threshold struct {
 	Op       string
 	Value    float64 // milliseconds for delays
 }
-
-// PhoneNames lists every phone of the scenario; indexes elsewhere are into it.
-func (s *Scenario) PhoneNames() []string {
-	var names []string
-	for _, g := range s.Phones {
-		for i := range g.Count {
-			names = append(names, g.PhoneName(i))
-		}
-	}
-	return names
-}

@@ -66,7 +66,7 @@ type schemaWriter struct {
 }
 
 // shape is the schema of s: a reference when s has a name of its own.
-func (w *schemaWriter) shape(s *shape) object {
+func (w *schemaWriter) shape(s *form) object {
 	if s.def == "" {
 		return w.inline(s)
 	}
@@ -79,7 +79,7 @@ func (w *schemaWriter) shape(s *shape) object {
 	return object{{"$ref", "#/$defs/" + s.def}}
 }
 
-func (w *schemaWriter) inline(s *shape) object {
+func (w *schemaWriter) inline(s *form) object {
 	var forms []object
 	if s.scalar != nil && s.list != nil && s.list.def != "" && s.list.scalar == s.scalar && s.list.mapping == s.mapping {
 		forms = append(forms, w.shape(s.list)) // one of the list's elements alone
@@ -134,7 +134,8 @@ func (w *schemaWriter) mapping(m *mapping) object {
 	}
 	var properties object
 	var required []string
-	for _, f := range m.fields {
+	for i := range m.keys {
+		f := &m.keys[i]
 		p := object{{"description", f.doc}}
 		if f.def != "" {
 			p[0].val = f.doc + " Default: " + f.def + "."
@@ -152,11 +153,11 @@ func (w *schemaWriter) mapping(m *mapping) object {
 }
 
 func (w *schemaWriter) open(m *mapping) object {
-	if m.key != nil {
-		return object{{"patternProperties", object{{m.key.String(), w.shape(m.open)}}}, {"additionalProperties", false}}
+	if m.openKey != nil {
+		return object{{"patternProperties", object{{m.openKey.String(), w.shape(m.open)}}}, {"additionalProperties", false}}
 	}
 	var properties object
-	for _, k := range m.keyOf {
+	for _, k := range m.openKeys {
 		properties = append(properties, member{k, w.shape(m.open)})
 	}
 	return object{{"properties", properties}, {"additionalProperties", false}}

@@ -116,9 +116,9 @@ func taken(t *testing.T, file string, text []byte, o Options) *Scenario {
 // the same path, with a description.
 func TestSchemaKnowsEveryKey(t *testing.T) {
 	schema := string(Schema())
-	var walk func(s *shape)
+	var walk func(s *form)
 	n := 0
-	walk = func(s *shape) {
+	walk = func(s *form) {
 		if s == nil {
 			return
 		}
@@ -127,7 +127,7 @@ func TestSchemaKnowsEveryKey(t *testing.T) {
 			return
 		}
 		walk(s.mapping.open)
-		for _, f := range s.mapping.fields {
+		for _, f := range s.mapping.keys {
 			n++
 			doc, _ := json.Marshal(f.doc)
 			if !strings.Contains(schema, strings.Trim(string(doc), `"`)) && !strings.Contains(schema, f.doc) {

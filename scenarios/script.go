@@ -1,92 +1,132 @@
 package scenarios
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	yaml "go.yaml.in/yaml/v4"
+
+	"bluetrace/scenarios/fault"
 )
 
-// verbs are the keys of a step of which it has at most one.
-func verbs() []string {
-	return []string{"login", "password", "do", "forge", "datagrams", "tcp", "restart", "fault"}
+// keys is the table of a step. The keys from `login` to `fault` are its actions, of which it has at most one.
+func (s *Step) keys() []key {
+	commands := commandKeys(func(w *writer) []Command { return w.commands })
+	commands[0].renumber = func(n *renumbering) bool {
+		if s.Do == nil {
+			return true
+		}
+		do, ok := n.command(*s.Do)
+		s.Do = &do
+		return ok
+	}
+	return []key{
+		to("at", nil, timeReferenceForm, "The time of the step; of a login, when its password is sent. Without it, when the "+
+			"step before has settled.").encodedBy(s.encodeAt),
+		to("phone", &s.Phone, phoneForm, "The phone that acts."),
+		{name: "login", doc: "A login on a new connection.", section: loginForm,
+			decode: s.decodeLogin, encode: s.encodeLogin},
+		to("password", &s.Password, textForm("`right`, `wrong` or a password"),
+			"A password that is typed at the prompt: right, wrong, or the text itself."),
+		commands[0], commands[1], commands[2],
+		one("forge", &s.Forge, forgeForm, "A beacon that the phone's own program would not send."),
+		one("datagrams", &s.Datagrams, sectionOf[Datagrams]("datagrams: `to` and `send`"), "These bytes over UDP, one datagram each."),
+		one("tcp", &s.TCP, tcpForm, "Bytes for the server, on a connection of its own."),
+		one("restart", &s.Restart, sectionOf[Restart]("a mapping such as {down: 5s}"),
+			"The server is killed and starts again from its files."),
+		one("fault", &s.Fault, faultForm, "Any fault, from the time of the step."),
+		to("as", &s.As, nameForm, "The label of the time at which the step took effect on the node that decided it."),
+		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its expectations "+
+			"do not fail."),
+		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
+			return orList("an expected effect such as {reply: …}, or a list of such", stepExpectForm())
+		}, renumber: func(n *renumbering) bool {
+			s.Expect = renumberAll[StepExpect](n, s.Expect)
+			return true
+		}, encode: s.encodeExpect},
+	}
 }
 
-// script builds the steps. Moments are named first: a step may refer to one
-// that stands below it.
-func (b *builder) script(v *value) {
-	var starts []int // the script's index of each written step
+// actions are the keys of a step of which it has at most one.
+var actions = []string{"login", "password", "do", "forge", "datagrams", "tcp", "restart", "fault"}
+
+func stepForm() *form {
+	f := sectionForm[Step]("step", "a step such as {at: 5s, phone: owner, login: right}")
+	f.mapping.synonyms = synonyms{}
+	for _, k := range fault.Kinds() {
+		f.mapping.synonyms[string(k)] = fmt.Sprintf("`fault: {%s: …}`", k)
+	}
+	return f
+}
+
+func (s *Scenario) scriptKey() key {
+	return key{
+		name: "script", doc: "The actions of the run, step by step.",
+		section: func() *form { return &form{doc: "a list of steps", list: stepForm()} },
+		decode:  s.decodeScript, encode: s.encodeScript,
+	}
+}
+
+// collectLabels registers the labels of the steps, and the phones that log in with a username of the file. A step may
+// refer to a label below it.
+func (b *builder) collectLabels(script *value) {
 	n := 0
-	for _, s := range v.each() {
-		starts = append(starts, n)
-		n += max(1, len(s.at("do").each()))
-		b.moment(s, n-1)
-		b.logsInAs(s)
-	}
-	for i, s := range v.each() {
-		b.step(s, starts[i])
-	}
-	b.cycles()
-	if v.empty() {
-		b.at(v.pos, "`script` is empty; expected %s", v.shape.doc)
+	for _, v := range script.elements() {
+		n += max(1, len(v.child("do").elements()))
+		b.addLabel(v.child("as"), n-1)
+		login, p := v.child("login"), v.child("phone")
+		if login != nil && p != nil && login.kind == yaml.MappingNode && login.child("user") != nil {
+			if i, ok := b.roster.one(p.text); ok {
+				b.guests[i] = true
+			}
+		}
 	}
 }
 
-// moment notes the name that step i gives.
-func (b *builder) moment(s *value, i int) {
-	as := s.at("as")
+func (b *builder) addLabel(as *value, step int) {
 	if as == nil {
 		return
 	}
-	if _, twice := b.moments[as.text]; twice {
-		b.at(as.pos, "moment `%s` is named twice", as.text)
+	if _, twice := b.labels[as.text]; twice {
+		b.add(as.pos, "label `%s` is used twice", as.text)
 		return
 	}
-	b.freeName(as.pos, as.text)
-	if _, ok := b.roster.byName[as.text]; ok {
-		b.at(as.pos, "`%s` is the name of a phone; expected another name for the moment", as.text)
-	} else if _, ok := b.roster.one(as.text); ok {
-		b.at(as.pos, "`%s` is the name of a phone; expected another name for the moment", as.text)
+	b.checkName(as.pos, as.text)
+	_, group := b.roster.byName[as.text]
+	if _, phone := b.roster.one(as.text); group || phone {
+		b.add(as.pos, "`%s` is the name of a phone; expected another label", as.text)
 	}
-	b.moments[as.text] = i
-	b.names = append(b.names, as.text)
+	b.labels[as.text] = step
+	b.labelList = append(b.labelList, as.text)
 }
 
-// step builds one written step: as many as it has commands, each but the first
-// as soon as the one before has settled, expectations with the last.
-func (b *builder) step(v *value, first int) {
-	s := Step{Pos: v.pos, Text: oneLine(v.node), Phone: b.one(v.at("phone")), As: get[string](v, "as"), Optional: get[bool](v, "optional")}
-	s.At = b.when(v, first)
-	b.oneVerb(v)
-	b.needPhone(v)
+func (s *Scenario) decodeScript(b *builder, root *value) {
+	v := root.child("script")
+	b.inScript = true
+	defer func() { b.inScript = false }()
+	for _, e := range v.elements() {
+		step := Step{Phone: -1, At: b.when(e, len(s.Script))}
+		decodeSection(b, e, &step)
+		s.Script = append(s.Script, b.split(step, e)...)
+	}
+	b.checkCycles()
+	if v.isEmpty() {
+		b.add(v.pos, "`script` is empty; expected %s", v.form.doc)
+	}
+}
+
+// split returns one step for each command of a step. Each but the first begins when the one before has settled; the
+// expectations belong to the last.
+func (b *builder) split(s Step, v *value) []Step {
 	commands := b.commands(v)
-	switch {
-	case v.at("login") != nil:
-		s.Login = b.login(v.at("login"), s.Phone)
-	case v.at("password") != nil:
-		s.Password = &v.at("password").text
-	case v.at("forge") != nil:
-		s.Forge = b.forge(v.at("forge"), s.Phone)
-	case v.at("datagrams") != nil:
-		s.Datagrams = b.datagrams(v.at("datagrams"))
-	case v.at("tcp") != nil:
-		s.TCP = b.tcp(v.at("tcp"), s.Phone)
-	case v.at("restart") != nil:
-		s.Restart = &Restart{v.at("restart").pos, duration(v.at("restart"), "down")}
-	case v.at("fault") != nil:
-		s.Fault = b.stepFault(v.at("fault"))
-	}
 	s.Expect = b.stepExpects(v, &s, commands)
-	b.loginLead(v, &s)
-	b.addSteps(s, commands)
-}
-
-func (b *builder) addSteps(s Step, commands []Command) {
 	if len(commands) == 0 {
-		b.s.Script = append(b.s.Script, s)
-		return
+		return []Step{s}
 	}
+	var steps []Step
 	for i, c := range commands {
 		one := s
 		if i > 0 {
@@ -103,147 +143,220 @@ func (b *builder) addSteps(s Step, commands []Command) {
 		} else {
 			one.Do = &c
 		}
-		b.s.Script = append(b.s.Script, one)
+		steps = append(steps, one)
 	}
+	return steps
 }
 
-func (b *builder) oneVerb(v *value) {
+func (s *Step) check(b *builder, v *value) {
 	var found []string
-	for _, verb := range verbs() {
-		if v.has(verb) {
-			found = append(found, verb)
+	for _, a := range actions {
+		if v.has(a) {
+			found = append(found, a)
 		}
 	}
 	switch {
 	case len(found) > 1:
-		b.at(v.keyPos(found[1]), "a step does one thing, and this one has %s; expected one of them", backquoted(found))
-	case len(found) == 0 && !v.has("expect") && !v.has("as") && v.whole():
-		b.at(v.pos, "the step does nothing; expected one of %s, or `expect`", backquoted(verbs()))
+		b.add(v.keyPos(found[1]), "a step has one action, and this one has %s; expected one of them", backquoted(found))
+	case len(found) == 0 && !v.has("expect") && !v.has("as") && v.complete():
+		b.add(v.pos, "the step does nothing; expected one of %s, or `expect`", backquoted(actions))
 	}
-}
-
-// needPhone: somebody acts in every step but a restart, a fault and a look.
-func (b *builder) needPhone(v *value) {
 	if v.has("restart") && v.has("phone") {
-		b.at(v.keyPos("phone"), "`restart` is the server's; expected no `phone` here")
+		b.add(v.keyPos("phone"), "`restart` is an action of the server; expected no `phone` here")
 	}
 	if v.has("fault") && v.has("phone") {
-		b.at(v.keyPos("phone"), "`fault` is nobody's deed, and says itself to whom it happens; expected no `phone` here")
+		b.add(v.keyPos("phone"), "`fault` names the affected nodes itself; expected no `phone` here")
 	}
-	for _, verb := range verbs() {
-		if verb != "restart" && verb != "fault" && v.has(verb) && !v.has("phone") {
-			b.at(v.keyPos(verb), "nobody does this; write `phone` and the name of one phone")
-			return
+	for _, a := range found {
+		if a != "restart" && a != "fault" && !v.has("phone") {
+			b.add(v.keyPos(a), "missing phone: say which phone does this; write `phone` and the name of one phone")
+			break
 		}
 	}
+	if s.Forge != nil {
+		s.Forge.complete(b, v.child("forge"), s.Phone)
+	}
+	for _, t := range v.child("tcp").child("send").elements() {
+		b.checkPlaceholders(t, s.Phone)
+	}
+	if f := v.child("fault"); f != nil && len(found) == 1 {
+		for _, key := range []string{"offset", "drift"} {
+			if f.has(key) {
+				b.add(f.keyPos(key), "`%s` holds for the whole run; expected it under `faults`, or `step` here", key)
+			}
+		}
+	}
+	b.checkLoginLead(v, s)
 }
 
-func (b *builder) login(v *value, phone int) *Login {
+func loginForm() *form {
+	f := sectionForm[Login]("", "")
+	kind := f.mapping.key("kind").is
+	f.doc, f.scalar = kind.doc+", or a mapping with `user` and `password`", kind.scalar
+	return f
+}
+
+var loginKindForm = oneOf("", nil, "right", "wrong", "unknown", "half")
+
+func (l *Login) keys() []key {
+	return []key{
+		to("user", &l.User, textForm("a username"), "This username instead of the phone's own."),
+		to("password", &l.Password, textForm("a password"), "This password instead of the phone's own."),
+		to("kind", &l.Kind, loginKindForm, "half: the username alone; unknown: a username without an account.").or("right"),
+	}
+}
+
+func (s *Step) decodeLogin(b *builder, section *value) {
+	v := section.child("login")
+	if v == nil {
+		return
+	}
 	l := &Login{Pos: v.pos, Kind: v.text}
 	if v.kind == yaml.MappingNode {
-		l.Kind, l.User, l.Password = get[string](v, "kind"), get[string](v, "user"), get[string](v, "password")
+		b.decode(v, l.keys())
 	}
 	if l.Kind == "half" && l.Password != "" {
-		b.at(v.keyPos("password"), "a half login types no password; expected no such key here")
+		b.add(v.keyPos("password"), "a half login types no password; expected no such key here")
 	}
 	if l.Kind == "unknown" && l.User != "" {
-		b.at(v.keyPos("user"), "an unknown login draws a name that nobody has; expected no such key here")
+		b.add(v.keyPos("user"), "an unknown login draws a username without an account; expected no such key here")
 	}
-	if phone >= 0 && l.User == "" && l.Kind != "unknown" && b.s.Phones[b.roster.groupOf(phone)].Account == "none" {
-		b.at(v.pos, "phone `%s` has no account; expected `unknown`, or a mapping with `user` and `password`", b.roster.name(phone))
+	if s.Phone >= 0 && l.User == "" && l.Kind != "unknown" && b.groupOf(s.Phone).Account == "none" {
+		b.add(v.pos, "phone `%s` has no account; expected `unknown`, or a mapping with `user` and `password`",
+			b.roster.name(s.Phone))
 	}
-	return l
+	s.Login = l
 }
 
-func (b *builder) forge(v *value, phone int) *Forge {
-	f := &Forge{
-		Pos: v.pos, To: b.selection(v.at("to")), Copy: b.one(v.at("copy")),
-		TempID: get[string](v, "tempid"), Start: get[WireTime](v, "start"), Expiry: get[WireTime](v, "expiry"),
-		Version: get[string](v, "version"), Form: Form(get[string](v, "form")),
-		Port: int(get[uint64](v, "port")), Gap: duration(v, "gap"),
+func (s *Step) encodeLogin(w *writer) *yaml.Node {
+	switch {
+	case s.Login == nil:
+		return nil
+	case s.Login.User == "" && s.Login.Password == "":
+		return plainNode(s.Login.Kind)
 	}
+	return w.mapping(s.Login.keys(), "")
+}
+
+func forgeForm() *form {
+	return sectionForm[Forge]("", "a beacon: `to`, and the parts that differ from an honest one")
+}
+
+func (f *Forge) keys() []key {
+	return []key{
+		to("to", &f.To, phonesForm, "The phones that receive it.").need(),
+		to("copy", &f.Copy, phoneForm, "The TempID and the times are those of the last download of this phone; keys that are "+
+			"written win."),
+		to("tempid", &f.TempID, textForm("a TempID, or any text"), "The first part; random unless written or copied."),
+		to("start", &f.Start, wireTimeForm, "The second part; now unless written or copied.").
+			writtenIf(func(w *writer) bool { return f.Start.Set && (f.Copy >= 0 || f.Start != WireTime{Set: true}) }),
+		to("expiry", &f.Expiry, wireTimeForm, "The third part; 15m unless written or copied.").
+			writtenIf(func(w *writer) bool {
+				return f.Expiry.Set && (f.Copy >= 0 || f.Expiry != WireTime{Set: true, Offset: w.s.Server.TempIDLifetime})
+			}),
+		to("version", &f.Version, textForm("a version, or any text"), "The fourth part.").or("1"),
+		to("form", &f.Form, wireFormForm, "Four datagrams or one; the form of the phone's beacons unless written.").
+			writtenIf(func(w *writer) bool {
+				return f.Form != "" && (w.step.Phone < 0 || f.Form != w.groupOf(w.step.Phone).Form)
+			}),
+		to("port", &f.Port, portForm, "The source port; the phone's own unless written."),
+		to("omit", &f.Omit, orList("a part, 1 to 4, or a list of parts", wholeForm("a part, 1 to 4", 1, 4)),
+			"Parts that are not sent; of the split form only."),
+		to("gap", &f.Gap, durationForm, "The time between parts; of the split form only.").or("0s"),
+	}
+}
+
+// complete fills in the fields that depend on the phone and on the settings, and checks the rest.
+func (f *Forge) complete(b *builder, v *value, phone int) {
 	if !v.has("copy") {
-		b.forgedTimes(f)
+		f.Start.Set = true
+		if !f.Expiry.Set {
+			f.Expiry = WireTime{Set: true, Offset: b.s.Server.TempIDLifetime}
+		}
 	}
 	if f.Form == "" && phone >= 0 {
-		f.Form = b.s.Phones[b.roster.groupOf(phone)].Form
-	}
-	for _, o := range v.at("omit").each() {
-		f.Omit = append(f.Omit, int(o.got.(uint64)))
+		f.Form = b.groupOf(phone).Form
 	}
 	slices.Sort(f.Omit)
 	f.Omit = slices.Compact(f.Omit)
 	if len(f.Omit) == 4 {
-		b.at(v.keyPos("omit"), "all four parts are left out: nothing would be sent")
+		b.add(v.keyPos("omit"), "all four parts are omitted: nothing would be sent")
 	}
 	for _, key := range []string{"omit", "gap"} {
 		if f.Form == FormSingle && v.has(key) {
-			b.at(v.keyPos(key), "`%s` belongs to the split form, and this beacon is single; write `form: split`", key)
+			b.add(v.keyPos(key), "`%s` belongs to the split form, and this beacon is single; write `form: split`", key)
 		}
 	}
-	return f
 }
 
-// forgedTimes: a TempID that nobody issued begins now and lasts 15 minutes.
-func (b *builder) forgedTimes(f *Forge) {
-	if !f.Start.Set {
-		f.Start.Set = true
-	}
-	if !f.Expiry.Set {
-		f.Expiry = WireTime{Set: true, Offset: b.s.Server.TempIDLifetime}
-	}
-}
-
-func (b *builder) datagrams(v *value) *Datagrams {
-	d := &Datagrams{
-		Pos: v.pos, To: b.selection(v.at("to")), Send: texts(v.at("send")),
-		Port: int(get[uint64](v, "port")), Gap: duration(v, "gap"),
-	}
-	for i, s := range v.at("send").each() {
-		if len(d.Send[i]) > maxDatagram {
-			b.at(s.pos, "a datagram of %d bytes; UDP over IPv4 carries at most %d", len(d.Send[i]), maxDatagram)
-		}
-	}
-	if s := v.at("send"); s.empty() {
-		b.at(s.pos, "`send` is empty; expected %s", s.shape.doc)
-	}
-	return d
-}
-
-// maxDatagram is what UDP over IPv4 carries, in bytes.
+// maxDatagram is the most bytes of a UDP datagram over IPv4.
 const maxDatagram = 65507
 
-func texts(v *value) []string {
-	var list []string
-	for _, t := range v.each() {
-		list = append(list, t.text)
+func (d *Datagrams) keys() []key {
+	return []key{
+		to("to", &d.To, phonesForm, "The phones that receive them.").need(),
+		bytesKey("send", &d.Send, "The bytes of the datagrams.").need(),
+		to("port", &d.Port, portForm, "The source port; the phone's own unless written."),
+		to("gap", &d.Gap, durationForm, "The time between datagrams.").or("0s"),
 	}
-	return list
 }
 
-// placeholders are filled in when the text is sent.
-func placeholders() []string { return []string{"{user}", "{password}", "{wrong}", "{tempid}"} }
-
-func (b *builder) tcp(v *value, phone int) *TCP {
-	t := &TCP{
-		Pos: v.pos, Connect: v.has("connect"), Send: texts(v.at("send")),
-		Gap: duration(v, "gap"), Close: v.has("close"), Reset: v.has("reset"),
+func (d *Datagrams) check(b *builder, v *value) {
+	for i, s := range v.child("send").elements() {
+		if len(d.Send[i]) > maxDatagram {
+			b.add(s.pos, "a datagram of %d bytes; UDP over IPv4 carries at most %d", len(d.Send[i]), maxDatagram)
+		}
 	}
+	if s := v.child("send"); s.isEmpty() {
+		b.add(s.pos, "`send` is empty; expected %s", s.form.doc)
+	}
+}
+
+// bytesKey is a key with texts that are sent as they are.
+func bytesKey(name string, into *[]string, doc string) key {
+	return to(name, into, rawBytesForm, doc).encodedBy(func(*writer) *yaml.Node {
+		if len(*into) == 0 {
+			return nil
+		}
+		return flowList(*into, bytesNode)
+	})
+}
+
+func tcpForm() *form {
+	return sectionForm[TCP]("", "the use of the connection: `connect`, `send`, `close` or `reset`")
+}
+
+func (t *TCP) keys() []key {
+	return []key{
+		to("connect", &t.Connect, onlyTrueForm, "A new connection first; the old one stays open."),
+		bytesKey("send", &t.Send, "Texts, one send each; {user}, {password}, {wrong} and {tempid} are replaced.").
+			encodedBy(func(*writer) *yaml.Node {
+				if len(t.Send) == 0 && (t.Connect || t.Close || t.Reset) {
+					return nil
+				}
+				return flowList(t.Send, bytesNode)
+			}),
+		to("gap", &t.Gap, durationForm, "The time between sends.").or("0s"),
+		to("close", &t.Close, onlyTrueForm, "The sending ends: end of file for the server."),
+		to("reset", &t.Reset, onlyTrueForm, "The connection is reset."),
+	}
+}
+
+func (t *TCP) check(b *builder, v *value) {
 	if t.Close && t.Reset {
-		b.at(v.keyPos("reset"), "`close` and `reset` end the connection in two ways; expected one of them")
+		b.add(v.keyPos("reset"), "`close` and `reset` end the connection in two ways; expected one of them")
 	}
-	if !t.Connect && !t.Close && !t.Reset && !v.has("send") {
-		b.at(v.pos, "nothing is done on the connection; expected %s", v.shape.mapping.couldBe())
+	if !slices.ContainsFunc(v.keys, func(e entry) bool { return e.key != "gap" }) {
+		b.add(v.pos, "nothing is done on the connection; expected %s", v.form.mapping.alternatives())
 	}
-	for _, s := range v.at("send").each() {
-		b.placeholder(s, phone)
-	}
-	return t
 }
 
-func (b *builder) placeholder(s *value, phone int) {
+// placeholders are replaced when the text is sent.
+var placeholders = []string{"{user}", "{password}", "{wrong}", "{tempid}"}
+
+func (b *builder) checkPlaceholders(s *value, phone int) {
 	if s.text == "" {
-		b.at(s.pos, "an empty text sends nothing; expected %s", s.shape.doc)
+		b.add(s.pos, "an empty text sends nothing; expected %s", s.form.doc)
 	}
 	rest := s.text
 	for {
@@ -254,77 +367,335 @@ func (b *builder) placeholder(s *value, phone int) {
 		}
 		rest = tail
 		word = "{" + word + "}"
-		if near, ok := b.nearest(word, placeholders()); ok && near != word && len(word) > 4 {
-			b.at(s.pos, "%s is not filled in; did you mean %s?", quoted(word), near)
+		if near, ok := b.nearest(word, placeholders); ok && near != word && len(word) > 4 {
+			b.add(s.pos, "%s is not replaced; did you mean %s?", quoted(word), near)
 		}
 		needs := word == "{user}" || word == "{password}" || word == "{wrong}"
-		if needs && phone >= 0 && b.s.Phones[b.roster.groupOf(phone)].Account == "none" {
-			b.at(s.pos, "phone `%s` has no account to fill %s in from", b.roster.name(phone), word)
+		if needs && phone >= 0 && b.groupOf(phone).Account == "none" {
+			b.add(s.pos, "phone `%s` has no account from which to replace %s", b.roster.name(phone), word)
 		}
 	}
 }
 
-// logsInAs notes phones without an account that log in with a written name.
-func (b *builder) logsInAs(s *value) {
-	l, p := s.at("login"), s.at("phone")
-	if l == nil || p == nil || l.kind != yaml.MappingNode || l.at("user") == nil {
-		return
+func (r *Restart) keys() []key {
+	return []key{to("down", &r.Down, durationForm, "The time for which the server is down.").or("0s")}
+}
+
+// commandNames are the commands of a phone's prompt, and `login`.
+var commandNames = []string{string(VerbLogin), string(VerbDownload), string(VerbUpload), string(VerbBeacon), string(VerbLogout)}
+
+var (
+	commandForm  = newCommandForm()
+	commandsForm = orList("a command ("+commandForm.doc+") or a list of commands", commandForm)
+)
+
+func newCommandForm() *form {
+	f := oneOf("", nil, commandNames...)
+	f.doc += ", or {type: …} for any other line"
+	exact := f.scalar.parse
+	f.scalar.parse = func(t string) (any, error) {
+		got, err := exact(t)
+		if command, ok := commandWith(t); err != nil && ok {
+			return nil, finalMessage{fmt.Errorf("did you mean `%s`?", command)}
+		}
+		return got, err
 	}
-	if i, ok := b.roster.one(p.text); ok {
-		b.guests[i] = true
+	f.mapping = &mapping{keys: []key{to("type", nil, textForm("a text"), "A line that is typed as it is.").need()}}
+	return f
+}
+
+// commandWith finds the only command that contains the first word of text, as Upload_contact_log contains "upload".
+func commandWith(text string) (command string, ok bool) {
+	words := strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return strings.ContainsRune(" _-", r) })
+	if len(words) == 0 || len(words[0]) < 3 {
+		return "", false
+	}
+	for _, c := range commandNames {
+		if !strings.Contains(strings.ToLower(c), words[0]) {
+			continue
+		}
+		if ok {
+			return "", false
+		}
+		command, ok = c, true
+	}
+	return command, ok
+}
+
+// commandKeys returns the keys `do`, `to` and `times`, which encode a list of commands. `to` and `times` belong to the
+// beacons of the list.
+func commandKeys(list func(w *writer) []Command) []key {
+	beacon := func(w *writer) *Command {
+		all := list(w)
+		if i := slices.IndexFunc(all, func(c Command) bool { return c.Verb == VerbBeacon }); i >= 0 {
+			return &all[i]
+		}
+		return nil
+	}
+	return []key{
+		{name: "do", doc: "One or more commands that are typed.", is: commandsForm, encode: func(w *writer) *yaml.Node {
+			if all := list(w); len(all) > 0 {
+				return flowList(all, encodeCommand)
+			}
+			return nil
+		}},
+		to("to", nil, targetForm, "The receivers of a Beacon: `contacts` or phones.").encodedBy(func(w *writer) *yaml.Node {
+			switch c := beacon(w); {
+			case c == nil:
+				return nil
+			case c.Contacts:
+				return plainNode("contacts")
+			default:
+				return w.phones(c.To)
+			}
+		}),
+		to("times", nil, timesForm, "The number of beacons.").or("1").encodedBy(func(w *writer) *yaml.Node {
+			if c := beacon(w); c != nil && c.Count != 1 {
+				return plainNode(strconv.Itoa(c.Count))
+			}
+			return nil
+		}),
 	}
 }
 
-// maxStepText is how much of a step a report shows, in bytes.
+func encodeCommand(c Command) *yaml.Node {
+	if c.Verb == VerbType {
+		return flowNode(yaml.MappingNode, plainNode("type"), textNode(c.Text))
+	}
+	return plainNode(string(c.Verb))
+}
+
+// commands decodes `do` with the keys `to` and `times` beside it.
+func (b *builder) commands(v *value) []Command {
+	var list []Command
+	beacons := false
+	for _, c := range v.child("do").elements() {
+		cmd := Command{Pos: c.pos, Verb: Verb(c.text), Count: 1}
+		switch {
+		case c.got == nil:
+			cmd.Verb, cmd.Text = VerbType, got[string](c, "type")
+		case cmd.Verb == VerbBeacon:
+			beacons = true
+			b.setTarget(v, &cmd)
+			if n := got[uint64](v, "times"); n > 0 {
+				cmd.Count = int(n)
+			}
+		}
+		list = append(list, cmd)
+	}
+	for _, key := range []string{"to", "times"} {
+		if v.has(key) && !beacons && (!v.has("do") || v.child("do") != nil) {
+			b.add(v.keyPos(key), "`%s` belongs to `do: Beacon`; expected no such key here", key)
+		}
+	}
+	if do := v.child("do"); do.isEmpty() && do.kind == yaml.SequenceNode {
+		b.add(do.pos, "`do` is empty; expected %s", do.form.doc)
+	}
+	return list
+}
+
+func (b *builder) setTarget(v *value, cmd *Command) {
+	to := v.child("to")
+	switch {
+	case to == nil && !v.has("to"):
+		b.add(cmd.Pos, "missing receivers of `Beacon`: write `to: contacts` or `to` and phones beside it")
+	case to == nil:
+	case to.text == "contacts":
+		cmd.Contacts = true
+		if b.s.Contacts.isEmpty() {
+			b.add(to.pos, "no phones are in contact: the file has no `contacts`; write them, or name phones here")
+		}
+	default:
+		cmd.To = b.selection(to)
+	}
+}
+
+// The default time limits of an expectation.
+const (
+	defaultWithin       = 10 * time.Second
+	defaultSilentWithin = time.Second
+)
+
+func stepExpectForm() *form {
+	return sectionForm[StepExpect]("stepexpect", "an expected effect of the step, such as {reply: …}")
+}
+
+// keys is the table of an expected effect. `reply` and `replies` share a field.
+func (e *StepExpect) keys() []key {
+	count := func(several bool) func(*writer) bool {
+		return func(*writer) bool { return len(e.Replies) > 0 && (len(e.Replies) > 1) == several }
+	}
+	return []key{
+		to("phone", &e.Phone, phoneForm, "The phone whose screen or log is observed; the step's own phone unless written.").
+			writtenIf(func(w *writer) bool { return e.Phone >= 0 && e.Phone != w.step.Phone }),
+		to("reply", &e.Replies, expectedForm, "The answer of the server.").writtenIf(count(false)),
+		to("replies", &e.Replies, orList("a list of texts or /regular expressions/", expectedForm),
+			"The answers of the server, one by one.").writtenIf(count(true)),
+		to("silent", &e.NoReply, onlyTrueForm, "The server does not answer."),
+		to("closed", &e.Closed, trueFalseForm, "true: the server closes the connection; false: it does not."),
+		to("prints", &e.Prints, linesForm, "Lines on the phone's screen, in this order, from the step on."),
+		to("prints_nothing", &e.PrintsNothing, onlyTrueForm, "Nothing new on the phone's screen."),
+		to("server_prints", &e.ServerPrints, linesForm, "Lines of the server's output, in this order, from the step on."),
+		to("server_prints_nothing", &e.ServerPrintsNothing, onlyTrueForm, "Nothing new in the server's output."),
+		{name: "log", doc: "The content of the phone's contact log at the instant of the step.", section: logExpectForm,
+			decode: func(b *builder, section *value) { e.Log = b.logExpect(section.child("log")) }, encode: e.encodeLog},
+		to("entries", &e.Entries, amountForm, "Of an upload: the number of entries."),
+		to("resolved", &e.Resolved, amountForm, "Of an upload: the number of entries that the server resolved."),
+		to("within", &e.Within, positiveForm, "The time limit; 10s unless written, 1s for silent, prints_nothing and "+
+			"server_prints_nothing.").writtenIf(func(w *writer) bool { return e.Within != e.defaultWithin() }),
+	}
+}
+
+func (e *StepExpect) defaultWithin() time.Duration {
+	if e.NoReply || e.PrintsNothing || e.ServerPrintsNothing {
+		return defaultSilentWithin
+	}
+	return defaultWithin
+}
+
+func logExpectForm() *form {
+	f := sectionForm[LogExpect]("", "a number of entries, or a mapping with `entries` and `tempids`")
+	f.scalar = amountForm.scalar
+	return f
+}
+
+func (l *LogExpect) keys() []key {
+	return []key{
+		to("entries", &l.Entries, amountForm, "The number of entries.").writtenIf(func(w *writer) bool { return l.Entries >= 0 }),
+		to("tempids", &l.TempIDs, patternsForm, "The TempIDs, in order of arrival.").writtenIf(func(w *writer) bool { return true }),
+	}
+}
+
+func (b *builder) logExpect(v *value) *LogExpect {
+	switch {
+	case v == nil:
+		return nil
+	case v.kind != yaml.MappingNode:
+		return &LogExpect{Pos: v.pos, Entries: int(v.got.(uint64))}
+	}
+	l := &LogExpect{Pos: v.pos, Entries: -1}
+	b.decode(v, l.keys())
+	if v.isEmpty() {
+		b.add(v.pos, "`log` asks nothing; expected %s", v.form.doc)
+	}
+	if v.has("entries") && l.TempIDs != nil && l.Entries != len(l.TempIDs) {
+		b.add(v.keyPos("entries"), "`entries` is %d, and `tempids` lists %d", l.Entries, len(l.TempIDs))
+	}
+	return l
+}
+
+func (e *StepExpect) encodeLog(w *writer) *yaml.Node {
+	switch {
+	case e.Log == nil:
+		return nil
+	case e.Log.TempIDs == nil && e.Log.Entries >= 0:
+		return plainNode(strconv.Itoa(e.Log.Entries))
+	}
+	return w.mapping(e.Log.keys(), "")
+}
+
+func (b *builder) stepExpects(v *value, s *Step, commands []Command) []StepExpect {
+	var list []StepExpect
+	for _, e := range v.child("expect").elements() {
+		one := StepExpect{}
+		decodeSection(b, e, &one)
+		if !e.has("phone") {
+			one.Phone = s.Phone
+		}
+		if one.Within == 0 {
+			one.Within = one.defaultWithin()
+		}
+		b.checkStepExpect(e, v, commands)
+		list = append(list, one)
+	}
+	if e := v.child("expect"); e.isEmpty() {
+		b.add(e.pos, "`expect` is empty; expected %s", stepExpectForm().mapping.alternatives())
+	}
+	return list
+}
+
+// checkStepExpect refuses effects that the step cannot have.
+func (b *builder) checkStepExpect(e, step *value, commands []Command) {
+	effects := slices.DeleteFunc(slices.Clone(e.keys), func(one entry) bool { return one.key == "phone" || one.key == "within" })
+	if len(effects) == 0 && e.complete() {
+		b.add(e.pos, "this expects nothing; expected one of %s", backquoted(e.form.mapping.names()))
+	}
+	for _, pair := range [][2]string{
+		{"reply", "replies"}, {"reply", "silent"}, {"replies", "silent"},
+		{"prints", "prints_nothing"}, {"server_prints", "server_prints_nothing"},
+	} {
+		if e.has(pair[0]) && e.has(pair[1]) {
+			b.add(e.keyPos(pair[1]), "`%s` and `%s` exclude each other; expected one of them", pair[0], pair[1])
+		}
+	}
+	upload := len(commands) > 0 && commands[len(commands)-1].Verb == VerbUpload
+	for _, key := range []string{"entries", "resolved"} {
+		if e.has(key) && !upload && (step.child("do") != nil || !step.has("do")) {
+			b.add(e.keyPos(key), "`%s` belongs to `do: Upload_contact_log`; expected no such key here", key)
+		}
+	}
+	if !e.has("phone") && !step.has("phone") {
+		for _, key := range []string{"prints", "prints_nothing", "log"} {
+			if e.has(key) {
+				b.add(e.keyPos(key), "missing phone of `%s`: write `phone` and the name of one phone", key)
+				break
+			}
+		}
+	}
+	speaks := step.has("login") || step.has("password") || step.has("do") || step.has("tcp")
+	for _, key := range []string{"reply", "replies", "silent", "closed"} {
+		if e.has(key) && !speaks {
+			b.add(e.keyPos(key), "`%s` is an answer of the server, and the step does not contact it; expected `login`, "+
+				"`password`, `do` or `tcp` beside `expect`", key)
+		}
+	}
+}
+
+// maxStepText is the most bytes of a step in a report.
 const maxStepText = 160
 
-// oneLine writes a step as YAML on one line, cut when it is long.
+// oneLine writes a step as YAML on one line. A long one is cut.
 func oneLine(n *yaml.Node) string {
 	var w strings.Builder
-	flow(&w, n, 0)
-	s := w.String()
-	s = strings.TrimSuffix(strings.TrimPrefix(s, "{"), "}")
+	writeFlow(&w, n, 0)
+	s := strings.TrimSuffix(strings.TrimPrefix(w.String(), "{"), "}")
 	if len(s) > maxStepText {
 		s = strings.ToValidUTF8(s[:maxStepText], "") + "..."
 	}
 	return s
 }
 
-func flow(w *strings.Builder, n *yaml.Node, depth int) {
+func writeFlow(w *strings.Builder, n *yaml.Node, depth int) {
 	if w.Len() > maxStepText || depth > maxDepth {
 		return
 	}
 	switch n.Kind {
 	case yaml.AliasNode:
-		flow(w, n.Alias, depth+1)
+		writeFlow(w, n.Alias, depth+1)
 	case yaml.ScalarNode:
 		text := n.Value[:min(len(n.Value), maxStepText)]
 		if n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle) != 0 || plain(text) != text {
 			text = strconv.QuoteToGraphic(text)
 		}
 		w.WriteString(text)
-	case yaml.SequenceNode:
-		w.WriteByte('[')
+	case yaml.SequenceNode, yaml.MappingNode:
+		open, end := "[", "]"
+		if n.Kind == yaml.MappingNode {
+			open, end = "{", "}"
+		}
+		w.WriteString(open)
 		for i, c := range n.Content {
-			if i > 0 {
-				w.WriteString(", ")
-			}
-			flow(w, c, depth+1)
-			if w.Len() > maxStepText {
+			switch {
+			case i == 0:
+			case n.Kind == yaml.MappingNode && i%2 == 1:
+				w.WriteString(": ")
+			case w.Len() > maxStepText:
 				return
-			}
-		}
-		w.WriteByte(']')
-	case yaml.MappingNode:
-		w.WriteByte('{')
-		for i := 0; i+1 < len(n.Content) && w.Len() <= maxStepText; i += 2 {
-			if i > 0 {
+			default:
 				w.WriteString(", ")
 			}
-			flow(w, n.Content[i], depth+1)
-			w.WriteString(": ")
-			flow(w, n.Content[i+1], depth+1)
+			writeFlow(w, c, depth+1)
 		}
-		w.WriteByte('}')
+		w.WriteString(end)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 const varPattern = `^[A-Za-z_][A-Za-z0-9_]*$`
 
-var varName = regexp.MustCompile(varPattern)
+var variableRegexp = regexp.MustCompile(varPattern)
 
 // variables are the ${NAME} of one file.
 type variables struct {
@@ -48,7 +48,7 @@ func newVariables(root *yaml.Node, set map[string]string) *variables {
 			name, text := m.Content[j], m.Content[j+1]
 			if text.Kind == yaml.ScalarNode {
 				v.defaults[name.Value] = text.Value
-				v.place[name.Value] = place(name)
+				v.place[name.Value] = posOf(name)
 			}
 		}
 	}
@@ -63,9 +63,9 @@ func (v *variables) value(name string) (string, bool) {
 	return text, ok
 }
 
-// fill replaces each ${NAME} of text; $${ stands for ${ itself. filled says
+// replace replaces each ${NAME} of text; $${ stands for ${ itself. filled says
 // that there was one, ok that each had a value.
-func (v *variables) fill(c *complaints, p Pos, text string) (out string, filled, ok bool) {
+func (v *variables) replace(c *mistakeList, p Pos, text string) (out string, filled, ok bool) {
 	var b strings.Builder
 	ok = true
 	for {
@@ -81,8 +81,8 @@ func (v *variables) fill(c *complaints, p Pos, text string) (out string, filled,
 		}
 		b.WriteString(before)
 		name, after, closed := strings.Cut(rest, "}")
-		if !closed || !varName.MatchString(name) {
-			c.at(p, "${ begins a variable, as in ${NAME}; found %s; write $${ for the characters themselves", quoted("${"+rest))
+		if !closed || !variableRegexp.MatchString(name) {
+			c.add(p, "${ begins a variable, as in ${NAME}; found %s; write $${ for the characters themselves", quoted("${"+rest))
 			return "", false, false
 		}
 		filled, text = true, after
@@ -92,7 +92,7 @@ func (v *variables) fill(c *complaints, p Pos, text string) (out string, filled,
 	}
 }
 
-func (v *variables) one(c *complaints, p Pos, name string, b *strings.Builder) bool {
+func (v *variables) one(c *mistakeList, p Pos, name string, b *strings.Builder) bool {
 	v.used[name] = true
 	text, known := v.value(name)
 	if !known {
@@ -100,24 +100,24 @@ func (v *variables) one(c *complaints, p Pos, name string, b *strings.Builder) b
 		return false
 	}
 	if v.left -= len(text); v.left < 0 {
-		c.at(p, "the variables of the file come to more than %d MiB", maxFilled>>20)
+		c.add(p, "the variables of the file come to more than %d MiB", maxFilled>>20)
 		return false
 	}
 	b.WriteString(text)
 	return true
 }
 
-func (v *variables) noValue(c *complaints, p Pos, name string) {
+func (v *variables) noValue(c *mistakeList, p Pos, name string) {
 	if v.refused[name] {
 		return
 	}
 	v.refused[name] = true
 	if near, ok := c.nearest(name, v.names()); ok {
 		v.meant[near] = true
-		c.at(p, "`${%s}` has no value; did you mean `%s`?", name, near)
+		c.add(p, "`${%s}` has no value; did you mean `%s`?", name, near)
 		return
 	}
-	c.at(p, "`${%s}` has no value; give it one with --set %s=VALUE, or a default under `vars`", name, name)
+	c.add(p, "`${%s}` has no value; give it one with --set %s=VALUE, or a default under `vars`", name, name)
 }
 
 func (v *variables) names() []string {
@@ -131,7 +131,7 @@ func (v *variables) names() []string {
 
 // unused complains of values that nothing asks for: a slip in their names. One
 // that was meant by a name without a value is not complained of again.
-func (v *variables) unused(c *complaints) {
+func (v *variables) reportUnused(c *mistakeList) {
 	var used, valued []string
 	for name := range v.used {
 		used = append(used, name)
@@ -148,17 +148,17 @@ func (v *variables) unused(c *complaints) {
 	slices.Sort(set)
 	for _, name := range set {
 		if !v.used[name] && !v.meant[name] {
-			c.at(Pos{}, "--set %s: the file does not use ${%s}%s", quoted(name), plain(name), orUses(c, name, used))
+			c.add(Pos{}, "--set %s: the file does not use ${%s}%s", quoted(name), plain(name), orUses(c, name, used))
 		}
 	}
 	for _, name := range v.names() {
 		if _, given := v.set[name]; !v.used[name] && !v.meant[name] && !given {
-			c.at(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name), c.didYouMean(name, valued))
+			c.add(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name), c.didYouMean(name, valued))
 		}
 	}
 }
 
-func orUses(c *complaints, name string, used []string) string {
+func orUses(c *mistakeList, name string, used []string) string {
 	if s := c.didYouMean(name, used); s != "" {
 		return s
 	}

@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -17,6 +18,11 @@ import (
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
+
+// Stream returns the random stream of an entity for one purpose, derived from the seed as a run derives its own streams.
+func Stream(seed uint64, entity, purpose string) rand.PCG {
+	return virtual.Stream(seed, entity, purpose)
+}
 
 // account is whom a phone logs in as. An empty user: it has no account.
 type account struct {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/sim/check"
 	"bluetrace/sim/world"
 )
@@ -120,10 +121,10 @@ func (r *run) operations() []reports.Operation {
 	var ops []reports.Operation
 	for _, o := range []struct {
 		name string
-		d    *world.Durations
+		d    *stats.Histogram
 	}{{"beacon", &d.Beacon}, {"login", &d.Login}, {"logout", &d.Logout}, {"tempid", &d.TempID}, {"upload", &d.Upload}} {
 		if o.d.Count() > 0 {
-			ops = append(ops, reports.Operation{Name: o.name, Histogram: o.d.Histogram()})
+			ops = append(ops, reports.Operation{Name: o.name, Histogram: o.d.HDR()})
 		}
 	}
 	return ops

@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
-	"bluetrace/sim/world"
 )
 
 // counter is a count of the run by the name that the language gives it.
@@ -239,12 +239,12 @@ func negated(op string) string {
 // sample is what a threshold's metric came to.
 func (r *run) sample(metric string) check.Sample {
 	d := r.records.Latencies()
-	trends := map[string]*world.Durations{
+	trends := map[string]*stats.Histogram{
 		"beacon_delay": &d.Beacon, "login_delay": &d.Login, "tempid_delay": &d.TempID,
 		"upload_delay": &d.Upload, "logout_delay": &d.Logout,
 	}
 	if d := trends[metric]; d != nil {
-		return check.Sample{Trend: d.Histogram()}
+		return check.Sample{Trend: d.HDR()}
 	}
 	n := r.records.Totals()
 	share := func(part, of uint64) check.Sample {

@@ -25,7 +25,8 @@ func listen(at netip.AddrPort) (*net.UDPConn, error) {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return nil, fmt.Errorf("%v is no address of this machine: choose another --host", at.Addr())
 	case err != nil:
-		return nil, fmt.Errorf("taking the UDP port %d: %s; choose another client_udp_port", at.Port(), socket.Reason(err))
+		return nil,
+			fmt.Errorf("taking the UDP port %d: %s; choose another client_udp_port", at.Port(), socket.Reason(err))
 	}
 	return udp, nil
 }
@@ -38,7 +39,8 @@ func connect(ctx context.Context, address string) (net.Conn, error) {
 		return nil, fmt.Errorf("no machine is known by the name %q: give the server's IP address", host)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("cannot connect to the server at %s: %s; is it running there?", address, socket.Reason(err))
+		return nil,
+			fmt.Errorf("cannot connect to the server at %s: %s; is it running there?", address, socket.Reason(err))
 	}
 	return conn, nil
 }

@@ -60,10 +60,12 @@ func parse(arguments []string) (o options, help string, err error) {
 	set.SetOutput(io.Discard)
 	set.Usage = func() {}
 	set.StringVar(&o.contactLog, "contact-log", "z5272202_contactlog.txt", "keep the contact log in `FILE`")
-	set.DurationVar(&o.settings.Retention, "retention", o.settings.Retention, "keep a beacon for `D` after its reception")
+	set.DurationVar(&o.settings.Retention, "retention", o.settings.Retention,
+		"keep a beacon for `D` after its reception")
 	form := set.String("beacon", "split", "send a beacon in `FORM`: split, four datagrams, or single, one")
 	host := set.String("host", "", "receive beacons only at this `IP` address of the machine (default all)")
-	set.DurationVar(&o.settings.PasswordPause, "password-pause", o.settings.PasswordPause, "wait `D` between username and password: some servers read both as one")
+	set.DurationVar(&o.settings.PasswordPause, "password-pause", o.settings.PasswordPause,
+		"wait `D` between username and password: some servers read both as one")
 	help = about + set.FlagUsages() + statuses
 	if len(arguments) == 1 && arguments[0] == "help" {
 		return o, help, pflag.ErrHelp

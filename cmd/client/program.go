@@ -99,7 +99,9 @@ func (p *program) run(o *options) (result status, err error) {
 }
 
 // use opens the console and the phone, and closes both again.
-func (p *program) use(stop *stopper, o *options, udp *net.UDPConn, log socket.ContactFile, conn net.Conn) (status, error) {
+func (p *program) use(
+	stop *stopper, o *options, udp *net.UDPConn, log socket.ContactFile, conn net.Conn,
+) (status, error) {
 	con, err := p.console(p.stdin, p.stdout, stop.ask)
 	if err != nil {
 		closeQuietly(conn)

@@ -65,7 +65,8 @@ func scenarioName(file string) string {
 func build(ctx context.Context, root, program string, overlay map[string]string) error {
 	ctx, cancel := context.WithTimeout(ctx, buildLimit)
 	defer cancel()
-	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid= -s -w", "-gcflags=./...=-l", "-o", program}
+	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid= -s -w", "-gcflags=./...=-l",
+		"-o", program}
 	if len(overlay) > 0 {
 		file := program + ".overlay.json"
 		if err := writeOverlay(file, root, overlay); err != nil {

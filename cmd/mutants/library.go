@@ -93,7 +93,8 @@ func readRun(status int, stdout, stderr []byte) (scenarioRun, error) {
 	case status == simFailed && run.Verdict == reports.Failed && first != nil:
 		return scenarioRun{failed, checkName(first)}, nil
 	}
-	return scenarioRun{}, fmt.Errorf("exit status %d does not fit the verdict %q with %d checks", status, run.Verdict, len(run.Checks))
+	return scenarioRun{},
+		fmt.Errorf("exit status %d does not fit the verdict %q with %d checks", status, run.Verdict, len(run.Checks))
 }
 
 // firstFailure returns the check that failed earliest in the run's own time, or

@@ -99,9 +99,11 @@ func parseOptions(arguments []string) (options, error) {
 	set.BoolVar(&o.keep, "keep", false, "keep the changed files and the built programs")
 	set.BoolVar(&o.swarm, "swarm", false, "use the second table: bugs that only faults show, found by sim swarm")
 	set.StringVar(&o.seeds, "seeds", "1-1000", "with --swarm: search the seeds `A-B`")
-	set.StringSliceVar(&o.in, "in", swarmScenarios(), "with --swarm: search these scenarios, `FILES` separated by commas")
+	set.StringSliceVar(&o.in, "in", swarmScenarios(),
+		"with --swarm: search these scenarios, `FILES` separated by commas")
 	set.BoolVar(&o.library, "library", true, "with --swarm: also run the library, which must not find them")
-	set.DurationVar(&o.shrink, "shrink-time", 30*time.Second, "with --swarm: shrink each failure for at most this `DURATION`")
+	set.DurationVar(&o.shrink, "shrink-time", 30*time.Second,
+		"with --swarm: shrink each failure for at most this `DURATION`")
 	const optional = "[=true|false]" // which pflag adds to a Boolean flag that is true by default
 	usages := strings.ReplaceAll(set.FlagUsages(), optional, strings.Repeat(" ", len(optional)))
 	o.help = "mutants plants bugs one at a time: each must fail a scenario.\n\n  mutants [flags]\n\n" + usages

@@ -105,11 +105,11 @@ func wireMutants() []mutant {
 		{name: "the beginning of a command is no command", file: grammar, by: "joined-and-split",
 			old: "return 0, 0, true", new: "return 0, 0, false"},
 		{name: "several commands in one read are answered once", file: grammar, by: "joined-and-split",
-			old: "return r.take(kind, length), true", new: "return r.take(kind, len(b)), true"},
+			old: "return r.message(kind, length), true", new: "return r.message(kind, len(b)), true"},
 		{name: "a command behind bytes that are none is lost", file: grammar, by: "joined-and-split",
-			old: "return r.take(Skipped, skip), true", new: "return r.take(Skipped, len(b)), true"},
+			old: "return r.message(Skipped, skip), true", new: "return r.message(Skipped, len(b)), true"},
 		{name: "one byte is skipped at a time", file: grammar, by: "joined-and-split",
-			old: "return r.take(Skipped, skip), true", new: "return r.take(Skipped, 1), true"},
+			old: "return r.message(Skipped, skip), true", new: "return r.message(Skipped, 1), true"},
 		{name: "a count need not be a multiple of 3", file: grammar, by: "uploads",
 			old: "if lines%3 != 0 {", new: "if lines < 0 {"},
 		{name: "a count may have eight digits", file: grammar, by: "uploads",
@@ -118,7 +118,7 @@ func wireMutants() []mutant {
 			old: "if n == len(rest) {", new: "if n > 0 {"},
 		{name: "the first piece of a TempID is taken for all", file: replies, by: "in-pieces",
 			old: "if r.n < TempIDSize {", new: "if r.n < 1 {"},
-		{name: "what a peer sent is printed raw", file: "protocol/quote.go",
+		{name: "what a peer sent is printed raw", file: "protocol/messages.go",
 			old: "if ok {", new: "if ok || len(field) > 0 {"},
 	}
 }

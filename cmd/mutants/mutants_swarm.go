@@ -149,6 +149,6 @@ func datagramMutants() []mutant {
 	return []mutant{
 		{name: "a part of nobody goes to who awaits it", file: assembler,
 			old: "\tdefault:\n\t\treturn a.outOfTurn(now,",
-			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.part(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
+			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.addPart(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
 	}
 }

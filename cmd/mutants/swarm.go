@@ -151,7 +151,8 @@ func (t *tester) judgeSwarm(ctx context.Context, r *result, program string) {
 	seed := strconv.FormatUint(found.seed, 10)
 	original, err := t.swarm(ctx, t.originalProgram(), "--seeds", seed+"-"+seed, found.scenario)
 	if err == nil && original.found != nil {
-		err = fmt.Errorf("without the bug seed %d of %s fails as well: %s", found.seed, found.scenario, original.found.cause)
+		err = fmt.Errorf("without the bug seed %d of %s fails as well: %s", found.seed, found.scenario,
+			original.found.cause)
 	}
 	if err != nil {
 		r.outcome, r.err = untried, err

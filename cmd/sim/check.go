@@ -1,47 +1,186 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
 
-// check reads scenarios and lists their mistakes, all of every file.
-func (p *program) check(arguments []string) status {
-	set := newFlagSet("check")
-	sets := set.StringArray("set", nil, "fill ${NAME} in the scenario: `NAME=VALUE`; may be repeated")
-	quiet := set.Bool("quiet", false, "print nothing about scenarios without a mistake")
-	help := helpOf(set, "sim check [flags] SCENARIO...", "Reads scenarios and lists their mistakes.") + "\n" + statuses
-	if err := set.Parse(arguments); err != nil {
-		return p.refuseFlags("check", help, err)
+// selectScenarios returns the scenario files that paths name, in their order and
+// without repetitions. It reports missing, unreadable and skipped files on
+// standard error. The status is statusPassed if there is none that is missing or
+// unreadable.
+func (p *program) selectScenarios(paths []string) ([]string, status) {
+	if len(paths) == 0 {
+		p.complain(errors.New("no scenario was named"), "name a file or a folder, such as scenarios/classroom.yaml")
+		return nil, statusInvalid
 	}
-	vars, err := variables(*sets)
-	if err != nil {
-		return p.refuseFlags("check", help, err)
+	var files, skipped []string
+	worst := statusPassed
+	for _, path := range paths {
+		found, manual, err := p.find([]string{path})
+		if err != nil {
+			p.complain(err, "")
+			worst = max(worst, statusOfFinding(err))
+			continue
+		}
+		files, skipped = addNew(files, found), addNew(skipped, manual)
 	}
-	files, worst := p.selected(set.Args())
+	skipped = slices.DeleteFunc(skipped, func(file string) bool { return contains(files, file) })
+	for _, file := range skipped {
+		fmt.Fprintf(p.stderr, "skipped (manual): %s\n", reports.Escape(file))
+	}
+	if len(files) == 0 && worst == statusPassed { // an empty run must not pass
+		p.complain(errors.New("every scenario found is manual"), "name the file itself to run it")
+		worst = statusInvalid
+	}
+	return files, worst
+}
+
+// addNew appends those of more that are not in files.
+func addNew(files, more []string) []string {
+	for _, file := range more {
+		if !contains(files, file) {
+			files = append(files, file)
+		}
+	}
+	return files
+}
+
+func contains(files []string, file string) bool {
+	return slices.ContainsFunc(files, func(f string) bool { return filepath.Clean(f) == filepath.Clean(file) })
+}
+
+func (p *program) newCheckCommand(result *status) *cobra.Command {
+	var sets []string
+	var quiet bool
+	return prepare(&cobra.Command{
+		Use:               "check [flags] SCENARIO...",
+		Short:             "read scenarios and list their mistakes",
+		Long:              "Reads scenarios and lists their mistakes.",
+		Example:           exitStatuses,
+		ValidArgsFunction: completeScenarios,
+		RunE: func(_ *cobra.Command, paths []string) error {
+			vars, err := parseVariables(sets)
+			if err != nil {
+				return err
+			}
+			*result = p.check(paths, vars, quiet)
+			return nil
+		},
+	}, func(set *pflag.FlagSet) {
+		set.StringArrayVar(&sets, "set", nil, "replace ${NAME} in the scenario: `NAME=VALUE`; may be repeated")
+		set.BoolVar(&quiet, "quiet", false, "print nothing about scenarios without a mistake")
+	})
+}
+
+// check reads scenarios and lists all mistakes of every file.
+func (p *program) check(paths []string, vars map[string]string, quiet bool) status {
+	files, worst := p.selectScenarios(paths)
 	for _, file := range files {
 		s, err := p.load(file, scenarios.Options{Vars: vars})
 		switch {
 		case err != nil:
 			p.complain(err, "")
 			worst = max(worst, statusOfLoading(err))
-		case !*quiet:
-			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Escape(file), contents(s))))
+		case !quiet:
+			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Escape(file), sizeOf(s))))
 		}
 	}
 	return worst
 }
 
-func contents(s *scenarios.Scenario) string {
+// sizeOf returns the numbers of a scenario's parts, in words.
+func sizeOf(s *scenarios.Scenario) string {
 	phones := 0
 	for _, g := range s.Phones {
 		phones += g.Count
 	}
 	return strings.Join([]string{
 		reports.Plural(phones, "phone", "phones"), reports.Plural(len(s.Script), "step", "steps"),
-		reports.Plural(len(s.Expect), "expectation", "expectations"), reports.Plural(len(s.Thresholds), "threshold", "thresholds"),
+		reports.Plural(len(s.Expect), "expectation", "expectations"),
+		reports.Plural(len(s.Thresholds), "threshold", "thresholds"),
 	}, ", ")
+}
+
+func (p *program) newInitCommand(result *status) *cobra.Command {
+	return &cobra.Command{
+		Use:               "init FILE",
+		Short:             "write a commented scenario to begin with",
+		Long:              "Writes a small scenario with comments to FILE, which must not exist yet.",
+		Args:              oneFile,
+		ValidArgsFunction: completeScenarios,
+		RunE: func(_ *cobra.Command, arguments []string) error {
+			*result = p.initScenario(arguments[0])
+			return nil
+		},
+	}
+}
+
+func oneFile(_ *cobra.Command, arguments []string) error {
+	if len(arguments) != 1 {
+		return fmt.Errorf("expected one file, found %d", len(arguments))
+	}
+	return nil
+}
+
+// initScenario writes the starting scenario to path, whole or not at all. It
+// does not overwrite a file.
+func (p *program) initScenario(path string) status {
+	if _, err := os.Lstat(path); err == nil {
+		p.complain(fmt.Errorf("%q exists already", path), "name a new file")
+		return statusInvalid
+	}
+	err := reports.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(p.starter())
+		return err
+	})
+	if err != nil {
+		p.complain(err, "name a file in a folder that exists and can be written")
+		return statusError
+	}
+	return p.print(fmt.Sprintf("wrote %s; run it with: %s run %s\n", reports.Escape(path), p.name, shellQuoted(path)))
+}
+
+func (p *program) newSchemaCommand(result *status) *cobra.Command {
+	return &cobra.Command{
+		Use:   "schema",
+		Short: "print the JSON Schema of a scenario, for editors",
+		Long:  "Prints the JSON Schema of a scenario, for editors.",
+		Args:  noArguments,
+		RunE: func(*cobra.Command, []string) error {
+			*result = p.print(string(p.schema()))
+			return nil
+		},
+	}
+}
+
+func noArguments(_ *cobra.Command, arguments []string) error {
+	if len(arguments) > 0 {
+		return fmt.Errorf("unexpected argument %q", arguments[0])
+	}
+	return nil
+}
+
+// starterScenario returns the scenario that sim init writes.
+func starterScenario() []byte {
+	return []byte(`# A scenario: two phones and a server. docs/SCENARIOS.md has the language.
+name: first
+about: anna sends a beacon to ben, who keeps it for three minutes.
+phones: [{name: anna}, {name: ben}]
+script:
+  - {at: 1s, phone: anna, do: [login, Download_tempID]}
+  - {at: 2s, phone: anna, do: Beacon, to: ben, expect: {phone: ben, log: 1}}
+invariants: true
+`)
 }

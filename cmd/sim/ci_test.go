@@ -78,12 +78,17 @@ func words(line string) (all []string) {
 	return all
 }
 
-// takesCommand says whether sim takes the flags, and whether the files are there.
+// takesCommand checks that sim takes the flags and that the files exist.
 func takesCommand(t *testing.T, command string, arguments []string) {
 	t.Helper()
 	switch command {
 	case "compare":
-		if _, _, err := parseCompareFlags(arguments); err != nil {
+		var f compareFlags
+		sides, err := parse(&f, arguments)
+		if err == nil {
+			err = f.check(sides)
+		}
+		if err != nil {
 			t.Errorf("compare %q: %v", arguments, err)
 		}
 		return
@@ -91,29 +96,30 @@ func takesCommand(t *testing.T, command string, arguments []string) {
 		takesSwarm(t, arguments)
 		return
 	}
-	f, _, err := parseRunFlags(arguments)
-	if err != nil || len(f.paths) != 1 {
-		t.Errorf("run %q: %q, %v", arguments, f.paths, err)
+	paths, err := parseAndCheck(&runFlags{}, arguments)
+	if err != nil || len(paths) != 1 {
+		t.Errorf("run %q: %q, %v", arguments, paths, err)
 		return
 	}
-	path, ok := strings.CutPrefix(f.paths[0], "bluetrace/")
+	path, ok := strings.CutPrefix(paths[0], "bluetrace/")
 	if _, err := os.Stat(filepath.Join("../..", path)); !ok || err != nil {
-		t.Errorf("%s: %v", f.paths[0], err)
+		t.Errorf("%s: %v", paths[0], err)
 	}
 }
 
-// takesSwarm says whether a swarm has the flags, and seeds or results, and whether
-// the folders of its scenarios are there.
+// takesSwarm checks that sim swarm takes the flags and that the folders of its
+// scenarios exist.
 func takesSwarm(t *testing.T, arguments []string) {
 	t.Helper()
 	for i := range arguments { // as the shell does
 		arguments[i] = strings.NewReplacer("$GITHUB_SHA", strings.Repeat("630fbe9c0f", 4), "$first", "3500", "$PART", "3").Replace(arguments[i])
 	}
-	f, _, err := parseSwarmFlags(arguments)
-	if err != nil || len(f.paths) == 0 || f.out == "" || strings.Contains(strings.Join(arguments, " "), "$") {
-		t.Errorf("swarm %q: %q, %v", arguments, f.paths, err)
+	var f swarmFlags
+	paths, err := parseAndCheck(&f, arguments)
+	if err != nil || len(paths) == 0 || f.out == "" || strings.Contains(strings.Join(arguments, " "), "$") {
+		t.Errorf("swarm %q: %q, %v", arguments, paths, err)
 	}
-	for _, path := range f.paths {
+	for _, path := range paths {
 		if _, err := os.Stat(filepath.Join("../..", path)); !f.merge && err != nil {
 			t.Error(err)
 		}

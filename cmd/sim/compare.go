@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
 
@@ -12,137 +11,105 @@ import (
 	"bluetrace/reports/compare"
 )
 
-const compareForm = "sim compare [flags] A B"
+const compareAbout = `Compares two sets of results, B with A, and prints the differences.
 
-const compareAbout = `Puts two sets of results side by side, B against A, and says what moved.
-
-A and B each are a file that sim run --out DIR or --report json wrote, a folder of them, a pattern
-in quotes, or several of these with commas. Give three or more runs of a load a side.`
+A and B each are a file that sim run --out DIR or --report json wrote, a folder of such files, a quoted
+pattern, or several of these separated by commas. Give three or more runs of a load on each side.`
 
 const compareStatuses = `Exit status:
   0    no budget was exceeded
-  99   a budget was exceeded, by more than chance explains
+  99   a budget was exceeded by more than chance explains
   104  a result, a budget or a flag is invalid or missing
-  107  it could not be done: a file cannot be read, the output cannot be written
+  107  not possible: a file cannot be read, the output cannot be written
 `
 
-// compareFlags are the settings of one `sim compare`.
+// compareFlags are the settings of one sim compare.
 type compareFlags struct {
 	compare.Options
-	text, json bool
+	budgets    []string
+	confidence string
+	forms      *formsFlag
 	noColor    bool
-	a, b       string
 }
 
-func parseCompareFlags(arguments []string) (f compareFlags, help string, err error) {
-	set := newFlagSet("compare")
-	budgets := set.StringArray("budget", nil, "how much a figure may grow: `METRIC:FIGURE=LIMIT`, such as response_time:p99=+10% or login.response_time:p95=+2ms; may be repeated")
-	confidence := set.String("confidence", "95%", "of each interval; what is left is the `SHARE` of false discoveries")
+func (f *compareFlags) define(set *pflag.FlagSet) {
+	set.StringArrayVar(&f.budgets, "budget", nil, "let a figure grow by at most this: `METRIC:FIGURE=LIMIT`, such "+
+		"as\nresponse_time:p99=+10% or login.response_time:p95=+2ms; may be repeated")
+	set.StringVar(&f.confidence, "confidence", "95%",
+		"confidence of each interval; the rest is the `SHARE` of false discoveries")
 	set.Uint64Var(&f.Seed, "seed", 1, "draw the bootstrap with the seed `N`")
-	forms := set.StringSlice("report", []string{"text"}, "print these `FORMS`, with commas: text, json")
-	set.BoolVar(&f.noColor, "no-color", false, "no colours (nor with NO_COLOR set, nor when not on a terminal)")
-	help = helpOf(set, compareForm, compareAbout) + "\n" + compareStatuses
-	if err := set.Parse(arguments); err != nil {
-		return f, help, err
-	}
-	for _, text := range *budgets {
+	f.forms = defineForms(set, "text", "json")
+	defineNoColor(set, &f.noColor)
+}
+
+// check validates the flags and completes the settings that follow from them.
+func (f *compareFlags) check(sides []string) (err error) {
+	for _, text := range f.budgets {
 		b, err := compare.ParseBudget(text)
 		if err != nil {
-			return f, help, err
+			return err
 		}
 		f.Budgets = append(f.Budgets, b)
 	}
-	if f.Confidence, err = share(*confidence); err != nil {
-		return f, help, err
+	if f.Confidence, err = parseShare(f.confidence); err != nil {
+		return err
 	}
-	if err := f.chooseForms(*forms); err != nil {
-		return f, help, err
-	}
-	return f, help, f.sides(set)
-}
-
-func (f *compareFlags) chooseForms(forms []string) error {
-	for _, form := range forms {
-		switch strings.TrimSpace(form) {
-		case "text":
-			f.text = true
-		case "json":
-			f.json = true
-		default:
-			return fmt.Errorf("%q is no report of a comparison: there are text and json", form)
-		}
-	}
-	if len(forms) == 0 {
-		return errors.New("the flag --report names no report: there are text and json")
+	if n := len(sides); n != 2 {
+		return fmt.Errorf("expected two sets of results, found %d; several files of one side are separated by commas",
+			n)
 	}
 	return nil
 }
 
-func (f *compareFlags) sides(set *pflag.FlagSet) error {
-	if n := set.NArg(); n != 2 {
-		return fmt.Errorf("two sets of results are compared, and %d are named; several files of one side have commas between them", n)
-	}
-	f.a, f.b = set.Arg(0), set.Arg(1)
-	return nil
-}
-
-// share reads 95% or 0.95.
-func share(text string) (float64, error) {
+// parseShare reads 95% or 0.95.
+func parseShare(text string) (float64, error) {
 	number, percent := strings.CutSuffix(strings.TrimSpace(text), "%")
 	v, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 	if percent {
 		v /= 100
 	}
 	if err != nil || !(v >= 0.5 && v <= 0.9999) {
-		return 0, fmt.Errorf("--confidence %q is not between 50%% and 99.99%%", text)
+		return 0, fmt.Errorf("invalid --confidence %q: must be 50%% to 99.99%%", text)
 	}
 	return v, nil
 }
 
-// compare compares results.
-func (p *program) compare(arguments []string) status {
-	flags, help, err := parseCompareFlags(arguments)
-	if err != nil {
-		return p.refuseFlags("compare", help, err)
+// compareCommand is one sim compare.
+type compareCommand struct {
+	*program
+	compareFlags
+}
+
+// run compares the results b with the results a.
+func (c *compareCommand) run(a, b string) status {
+	result, err := compareFiles(&c.compareFlags, a, b)
+	if err == nil && c.forms.has("text") {
+		err = compare.Text(c.stdout, result, c.colour && !c.noColor)
 	}
-	c, err := flags.compared()
+	if err == nil && c.forms.has("json") {
+		err = compare.JSON(c.stdout, result)
+	}
 	if err != nil {
-		p.complain(err, "")
+		c.complain(err, "")
 		if _, ok := errors.AsType[*compare.Invalid](err); ok {
-			return invalid
+			return statusInvalid
 		}
-		return impossible
+		return statusError
 	}
-	if err := flags.print(p.stdout, c, p.colour && !flags.noColor); err != nil {
-		p.complain(err, "")
-		return impossible
+	if result.Verdict == compare.Exceeded {
+		return statusFailed
 	}
-	if c.Verdict == compare.Exceeded {
-		return failed
-	}
-	return held
+	return statusPassed
 }
 
-func (f *compareFlags) compared() (*compare.Comparison, error) {
-	a, err := compare.Read(f.a)
+func compareFiles(f *compareFlags, a, b string) (*compare.Comparison, error) {
+	before, err := compare.Read(a)
 	if err != nil {
 		return nil, err
 	}
-	b, err := compare.Read(f.b)
+	after, err := compare.Read(b)
 	if err != nil {
 		return nil, err
 	}
-	return compare.Compare(a, b, f.Options)
-}
-
-func (f *compareFlags) print(w io.Writer, c *compare.Comparison, color bool) error {
-	if f.text {
-		if err := compare.Text(w, c, color); err != nil {
-			return err
-		}
-	}
-	if f.json {
-		return compare.JSON(w, c)
-	}
-	return nil
+	return compare.Compare(before, after, f.Options)
 }

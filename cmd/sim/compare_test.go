@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 )
 
 // loadResult writes the JSON of a made-up load run whose logins take about the
@@ -17,18 +18,18 @@ func loadResult(t *testing.T, path string, nanoseconds int64, verdict reports.Ve
 	t.Helper()
 	var seconds []string
 	for s := range 12 {
-		samples := map[int64]uint64{}
+		samples := stats.Second{}
 		for i := range 50 {
-			samples[nanoseconds*int64(100+(i*37+s*11)%50)/100]++
+			samples[stats.CellOf(nanoseconds*int64(100+(i*37+s*11)%50)/100)]++
 		}
-		text, err := reports.EncodeSecond(samples)
+		text, err := stats.EncodeSecond(samples.Bins())
 		if err != nil {
 			t.Fatal(err)
 		}
 		seconds = append(seconds, text)
 	}
 	r := &reports.Run{Scenario: "steady", World: reports.Live, Verdict: verdict, Load: &reports.Load{Seconds: 12, Conditions: &reports.Conditions{},
-		Histograms: &reports.Histograms{Schema: reports.SecondsSchema, Operations: []reports.OperationHistograms{{Name: "login", Response: seconds, Service: seconds}}}}}
+		Histograms: &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{{Name: "login", Response: seconds, Service: seconds}}}}}
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		t.Fatal(err)
 	}
@@ -59,21 +60,21 @@ func TestCompareStatuses(t *testing.T) {
 		want      status
 		out, err  string
 	}{
-		{"a b", held, "COMPARED  steady: 6 of 6 figures moved; 3 runs of A (36 s) and 3 of B (36 s)\n", ""},
-		{"a a", held, "COMPARED  steady: 0 of 6 figures moved; ", ""},
-		{"a b --budget response_time:p50=+10%", failed, "BUDGET EXCEEDED  steady: ", ""},
-		{"a b --budget response_time:p50=+80%", held, "HELD  steady: ", ""},
-		{"--budget login.service_time:p(95)=+2ms a/0/steady.json,a/1/steady.json b/*/*.json", held, "HELD  steady: ", ""},
-		{"a", invalid, "", "sim: compare: two sets of results are compared, and 1 are named"},
-		{"a none", invalid, "", "none: there is no such file or folder"},
-		{"a cut.json", invalid, "", "cut.json:2:19: the file ends in the middle of a result"},
-		{"a unfit.json", invalid, "", "unfit.json: this run is invalid"},
-		{"a b --budget response_time:p50=10", invalid, "", "has a time without a unit"},
-		{"a b --budget x", invalid, "", "is not of the form METRIC:FIGURE=LIMIT"},
-		{"a b --budget tempid.response_time:p50=+1%", invalid, "", "is of something that neither side has"},
-		{"a b --confidence 40%", invalid, "", `--confidence "40%" is not between 50% and 99.99%`},
-		{"a b --report junit", invalid, "", `"junit" is no report of a comparison`},
-		{"--help", held, "  sim compare [flags] A B\n", ""},
+		{"a b", statusPassed, "COMPARED  steady: 6 of 6 figures moved; 3 runs of A (36 s) and 3 of B (36 s)\n", ""},
+		{"a a", statusPassed, "COMPARED  steady: 0 of 6 figures moved; ", ""},
+		{"a b --budget response_time:p50=+10%", statusFailed, "BUDGET EXCEEDED  steady: ", ""},
+		{"a b --budget response_time:p50=+80%", statusPassed, "HELD  steady: ", ""},
+		{"--budget login.service_time:p(95)=+2ms a/0/steady.json,a/1/steady.json b/*/*.json", statusPassed, "HELD  steady: ", ""},
+		{"a", statusInvalid, "", "sim: compare: expected two sets of results, found 1"},
+		{"a none", statusInvalid, "", "none: there is no such file or folder"},
+		{"a cut.json", statusInvalid, "", "cut.json:2:19: the file ends in the middle of a result"},
+		{"a unfit.json", statusInvalid, "", "unfit.json: this run is invalid"},
+		{"a b --budget response_time:p50=10", statusInvalid, "", "has a time without a unit"},
+		{"a b --budget x", statusInvalid, "", "is not of the form METRIC:FIGURE=LIMIT"},
+		{"a b --budget tempid.response_time:p50=+1%", statusInvalid, "", "is of something that neither side has"},
+		{"a b --confidence 40%", statusInvalid, "", `invalid --confidence "40%": must be 50% to 99.99%`},
+		{"a b --report junit", statusInvalid, "", `unknown form "junit": must be text or json`},
+		{"--help", statusPassed, "  sim compare [flags] A B\n", ""},
 	} {
 		b := newBench()
 		got := b.command(t.Context(), append([]string{"compare"}, strings.Fields(c.arguments)...))
@@ -87,7 +88,7 @@ func TestCompareAsJSON(t *testing.T) {
 	dir := t.TempDir()
 	loadResult(t, filepath.Join(dir, "a.json"), 1_000_000, reports.Passed)
 	b := newBench()
-	if got := b.command(t.Context(), []string{"compare", filepath.Join(dir, "a.json"), filepath.Join(dir, "a.json"), "--report", "json"}); got != held {
+	if got := b.command(t.Context(), []string{"compare", filepath.Join(dir, "a.json"), filepath.Join(dir, "a.json"), "--report", "json"}); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	var c struct {
@@ -105,7 +106,7 @@ func TestCompareToAFullDisk(t *testing.T) {
 	loadResult(t, filepath.Join(dir, "a.json"), 1_000_000, reports.Passed)
 	b := newBench()
 	b.stdout = fullDisk{}
-	if got := b.command(t.Context(), []string{"compare", filepath.Join(dir, "a.json"), filepath.Join(dir, "a.json")}); got != impossible {
+	if got := b.command(t.Context(), []string{"compare", filepath.Join(dir, "a.json"), filepath.Join(dir, "a.json")}); got != statusError {
 		t.Errorf("status %d", got)
 	}
 }

@@ -40,14 +40,14 @@ func accountsFile(t *testing.T, text string) string {
 
 func TestLiveFlags(t *testing.T) {
 	accounts := accountsFile(t, "+61410888888 comp3331\r\n\nzoe a\n")
-	if l, got, said := askedLive(t, "held.yaml"); l != nil || got != held {
+	if l, got, said := askedLive(t, "held.yaml"); l != nil || got != statusPassed {
 		t.Errorf("without --live: %+v, status %d, %s", l, got, said)
 	}
-	if l, got, said := askedLive(t, "--live", "held.yaml"); l == nil || l.Server != "" || l.Credentials != nil || got != held {
+	if l, got, said := askedLive(t, "--live", "held.yaml"); l == nil || l.Server != "" || l.Credentials != nil || got != statusPassed {
 		t.Errorf("--live: %+v, status %d, %s", l, got, said)
 	}
 	l, got, said := askedLive(t, "held.yaml", "--live", "--server", "127.0.0.1:13000", "--credentials", accounts)
-	if l == nil || got != held {
+	if l == nil || got != statusPassed {
 		t.Fatalf("--server: %+v, status %d, %s", l, got, said)
 	}
 	want := []nodes.Credential{{User: "+61410888888", Password: "comp3331"}, {User: "zoe", Password: "a"}}
@@ -62,19 +62,19 @@ func TestLiveFlagsRefused(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		{[]string{"--server", "x:1"}, "sim: run: --server is of use with --live only, also of a load: other runs have a server of their own"},
-		{[]string{"--credentials", "f"}, "sim: run: --credentials is of use with --server only: the project's own server takes the accounts of the scenario"},
-		{[]string{"--live", "--credentials", "f"}, "sim: run: --credentials is of use with --server only: the project's own server takes the accounts of the scenario"},
+		{[]string{"--server", "x:1"}, "sim: run: --server needs --live, also for a load: other runs start the project's own server"},
+		{[]string{"--credentials", "f"}, "sim: run: --credentials needs --server: the project's own server takes the accounts of the scenario"},
+		{[]string{"--live", "--credentials", "f"}, "sim: run: --credentials needs --server: the project's own server takes the accounts of the scenario"},
 		{[]string{"--live", "--server", "x:1"}, "sim: run: --server needs --credentials FILE, the accounts of that server"},
-		{[]string{"--live", "--server", "x", "--credentials", accounts}, `sim: run: --server "x" is not of the form HOST:PORT`},
-		{[]string{"--live", "--server", "x:65536", "--credentials", accounts}, `sim: run: --server "x:65536": the port "65536" is no number from 1 to 65535`},
-		{[]string{"--live", "--server", "x:0", "--credentials", accounts}, `sim: run: --server "x:0": the port "0" is no number from 1 to 65535`},
-		{[]string{"--live", "--server=", "--credentials", accounts}, "sim: run: the flag --server has no value"},
+		{[]string{"--live", "--server", "x", "--credentials", accounts}, `sim: run: invalid --server "x": must be HOST:PORT`},
+		{[]string{"--live", "--server", "x:65536", "--credentials", accounts}, `sim: run: invalid --server "x:65536": the port "65536" must be 1 to 65535`},
+		{[]string{"--live", "--server", "x:0", "--credentials", accounts}, `sim: run: invalid --server "x:0": the port "0" must be 1 to 65535`},
+		{[]string{"--live", "--server=", "--credentials", accounts}, "sim: run: --server needs a value"},
 		{[]string{"--live", "--server", "x:1", "--credentials", "absent"}, "sim: opening the credentials: open absent: no such file or directory"},
 	} {
 		l, got, said := askedLive(t, append(c.arguments, "held.yaml")...)
 		line, _, _ := strings.Cut(said, "\n")
-		if l != nil || got != invalid || !strings.HasSuffix(line, c.want) {
+		if l != nil || got != statusInvalid || !strings.HasSuffix(line, c.want) {
 			t.Errorf("%q: status %d, said\n%s\nwant\n%s", c.arguments, got, said, c.want)
 		}
 	}
@@ -101,7 +101,7 @@ func TestCredentialsRefused(t *testing.T) {
 	} {
 		l, got, said := askedLive(t, "--live", "--server", "x:1", "--credentials", accountsFile(t, text), "held.yaml")
 		line, _, _ := strings.Cut(said, "\n")
-		if l != nil || got != invalid || !strings.HasSuffix(line, "/"+want) || strings.Contains(strings.ToLower(said), "secret") {
+		if l != nil || got != statusInvalid || !strings.HasSuffix(line, "/"+want) || strings.Contains(strings.ToLower(said), "secret") {
 			t.Errorf("%.40q: status %d, said\n%s\nwant\n%s", text, got, said, want)
 		}
 	}
@@ -109,7 +109,7 @@ func TestCredentialsRefused(t *testing.T) {
 
 // TestLiveRepeats: the command that repeats a live run is a live one.
 func TestLiveRepeats(t *testing.T) {
-	f := &runFlags{onSockets: true, server: "127.0.0.1:13000", accounts: "my accounts.txt", sets: []string{"A=1"}}
+	f := &runFlags{onSockets: true, server: "127.0.0.1:13000", credentials: "my accounts.txt", sets: []string{"A=1"}}
 	want := "sim run --seed 7 --live --server 127.0.0.1:13000 --credentials 'my accounts.txt' --set A=1 x.yaml"
 	if got := repeatCommand("sim", 7, f, "x.yaml"); got != want {
 		t.Errorf("%s\nwant %s", got, want)
@@ -126,7 +126,7 @@ func TestLiveRun(t *testing.T) {
 	}
 	b := newBench()
 	b.program.find, b.program.load, b.program.engine = scenarios.Find, scenarios.Load, sim.Run
-	if got := b.command(t.Context(), []string{"run", "--live", "--report", "text,json", file}); got != held {
+	if got := b.command(t.Context(), []string{"run", "--live", "--report", "text,json", file}); got != statusPassed {
 		t.Fatalf("status %d\n%s%s", got, b.out.String(), b.err.String())
 	}
 	for _, want := range []string{"PASSED  short: 11 checks held\n", " live, on real sockets\n", "\n  \"world\": \"live\",\n", "run --seed 1 --live "} {
@@ -158,7 +158,7 @@ func TestLoadFlags(t *testing.T) {
 	}
 	want := "sim run --seed 7 --duration 1m30s --rate 2.5 x.yaml"
 	f := &runFlags{}
-	f.loading = sim.Load{Duration: 90 * time.Second, Rate: 2.5}
+	f.load = sim.Load{Duration: 90 * time.Second, Rate: 2.5}
 	if got := repeatCommand("sim", 7, f, "x.yaml"); got != want {
 		t.Errorf("%s\nwant %s", got, want)
 	}
@@ -166,13 +166,13 @@ func TestLoadFlags(t *testing.T) {
 
 func TestLoadFlagsRefused(t *testing.T) {
 	for _, c := range []struct{ flag, want string }{
-		{"--duration=0s", "sim: run: --duration 0s is not above 0"},
-		{"--rate=-1", "sim: run: --rate -1 is not above 0 and at most 1000000"},
-		{"--rate=NaN", "sim: run: --rate NaN is not above 0 and at most 1000000"},
-		{"--rate=5", "--duration and --rate are of a load, and the file has no `load`"},
+		{"--duration=0s", "sim: run: invalid --duration 0s: must be above 0"},
+		{"--rate=-1", "sim: run: invalid --rate -1: must be above 0 and at most 1000000"},
+		{"--rate=NaN", "sim: run: invalid --rate NaN: must be above 0 and at most 1000000"},
+		{"--rate=5", "--duration and --rate need a file with `load`"},
 	} {
 		_, got, said := askedLive(t, c.flag, "held.yaml")
-		if line, _, _ := strings.Cut(said, "\n"); got != invalid || !strings.HasSuffix(line, c.want) {
+		if line, _, _ := strings.Cut(said, "\n"); got != statusInvalid || !strings.HasSuffix(line, c.want) {
 			t.Errorf("%s: status %d, said\n%s\nwant\n%s", c.flag, got, said, c.want)
 		}
 	}

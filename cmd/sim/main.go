@@ -1,15 +1,23 @@
-// Command sim runs scenarios: it says whether what they expect held, and
-// leaves reports for people, CI and Prometheus.
+// Command sim runs scenarios, checks their expectations, and writes reports for
+// people, CI and Prometheus.
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
+	"bluetrace/cmd/server/authority"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 )
@@ -34,9 +42,31 @@ func main() {
 		find:      scenarios.Find,
 		load:      scenarios.Load,
 		schema:    scenarios.Schema,
+		starter:   starterScenario,
 		engine:    sim.Run,
 	}
 	os.Exit(int(p.command(untilSignal(stop, os.Exit), os.Args[1:])))
+}
+
+// program is the command with all its inputs and outputs.
+type program struct {
+	name           string // the command line that started the program, quoted for a shell
+	stdout, stderr io.Writer
+	colour         bool       // stdout shows colours
+	terminal       bool       // stderr is a terminal
+	columns        func() int // width of that terminal
+	now            func() time.Time
+	after          func(time.Duration) <-chan time.Time
+
+	// ownServer is the command line of the server that a load run starts.
+	ownServer []string
+
+	find   func(paths []string) (files, skipped []string, err error)
+	load   func(path string, o scenarios.Options) (*scenarios.Scenario, error)
+	schema func() []byte
+	// starter returns the scenario that sim init writes.
+	starter func() []byte
+	engine  func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
 }
 
 func stderrColumns() int {
@@ -45,4 +75,240 @@ func stderrColumns() int {
 		return 80
 	}
 	return width
+}
+
+// untilSignal returns a context that the first signal cancels, so that the run
+// stops and its results are written. The second signal exits at once.
+func untilSignal(stop <-chan os.Signal, exit func(int)) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-stop
+		cancel()
+		<-stop
+		exit(int(statusInterrupted))
+	}()
+	return ctx
+}
+
+const usage = `sim runs scenarios of BlueTrace phones and their server, in virtual time or live.
+
+  sim run [flags] SCENARIO...     run scenarios and check their expectations
+  sim swarm [flags] SCENARIO...   run scenarios with many seeds, each of which draws faults
+  sim check [flags] SCENARIO...   read scenarios and list their mistakes
+  sim compare [flags] A B         compare two sets of results and check budgets
+  sim init FILE                   write a commented scenario to begin with
+  sim schema                      print the JSON Schema of a scenario, for editors
+  sim completion SHELL            print a completion script for bash, zsh, fish or powershell
+  sim help [COMMAND]              print this, or the flags of a command
+  sim --version                   print the revision and the Go version of this build
+
+SCENARIO is a file or a folder. A folder stands for each .yaml and .yml file in it that is not
+marked manual.
+
+` + exitStatuses
+
+// exitStatuses ends the help of each command that runs or reads scenarios.
+const exitStatuses = `Exit status; over several files, the largest:
+  0    everything that was checked passed
+  99   an expectation, a threshold or an invariant failed
+  104  a scenario, a trace or a flag is invalid or missing
+  105  interrupted; the results until then are reported
+  107  the run was not possible: a disk is full, a file cannot be read
+  111  a load run allows no conclusion about the server: the generator was the bottleneck
+"go run" hides the status: it prints it and ends with 1 for every failure. Where the status matters,
+build the program: go build -o bin/sim ./cmd/sim
+`
+
+// commandHint ends the answer to a missing or unknown command.
+const commandHint = "the commands are run, swarm, check, compare, init, schema, completion and help"
+
+// serverCommand is the hidden command with which a load run starts this program
+// again as its server. Users have the command server.
+const serverCommand = "load-server"
+
+// command runs the command line and returns the exit status. A command line that
+// is not valid gets one line, a hint and statusInvalid.
+func (p *program) command(ctx context.Context, arguments []string) status {
+	result := statusPassed
+	root := p.newCommand(&result)
+	root.SetArgs(arguments)
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return result
+	}
+	hint := commandHint
+	if c != root {
+		err = fmt.Errorf("%s: %w", strings.TrimPrefix(c.CommandPath(), "sim "), err)
+		hint = c.CommandPath() + " --help lists the flags"
+	}
+	p.complain(err, hint)
+	return statusInvalid
+}
+
+// newCommand returns the command sim, which leaves its exit status in result.
+func (p *program) newCommand(result *status) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "sim",
+		Short:         "run scenarios of BlueTrace phones and their server",
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+
+		SuggestionsMinimumDistance: 2,
+
+		Args: cobra.ArbitraryArgs, // RunE answers an unknown command in one line
+		RunE: func(c *cobra.Command, arguments []string) error {
+			if len(arguments) == 0 {
+				return errors.New("no command")
+			}
+			return unknownCommand(c, arguments[0])
+		},
+	}
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { *result = p.print(helpOf(c)) })
+	root.SetHelpCommand(&cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "print the help of a command",
+		RunE: func(_ *cobra.Command, arguments []string) error {
+			about, rest, err := root.Find(arguments)
+			if err == nil && len(rest) > 0 {
+				return unknownCommand(root, rest[0])
+			}
+			*result = p.print(helpOf(about))
+			return err
+		},
+	})
+	root.AddCommand(p.newRunCommand(result), p.newSwarmCommand(result), p.newCheckCommand(result),
+		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result),
+		&cobra.Command{
+			Use:                serverCommand,
+			Hidden:             true,
+			DisableFlagParsing: true,
+			RunE: func(c *cobra.Command, arguments []string) error {
+				*result = status(authority.Run(c.Context(), arguments, p.stdout, p.stderr, time.UTC))
+				return nil
+			},
+		})
+	root.InitDefaultCompletionCmd()
+	completion, _, _ := root.Find([]string{"completion"})
+	completion.Use = "completion SHELL"
+	completion.Long = "Prints a completion script for a shell: bash, zsh, fish or powershell."
+	completion.Args = cobra.ArbitraryArgs
+	completion.RunE = func(_ *cobra.Command, arguments []string) error {
+		return fmt.Errorf("unknown shell %q: must be bash, zsh, fish or powershell", strings.Join(arguments, " "))
+	}
+	return root
+}
+
+func (p *program) newRunCommand(result *status) *cobra.Command {
+	r := runCommand{program: p}
+	return prepare(&cobra.Command{
+		Use:               "run [flags] SCENARIO...",
+		Short:             "run scenarios and check their expectations",
+		Long:              "Runs scenarios and checks their expectations.",
+		Example:           exitStatuses,
+		ValidArgsFunction: completeScenarios,
+		RunE: func(c *cobra.Command, paths []string) error {
+			if err := r.runFlags.check(c.Flags()); err != nil {
+				return err
+			}
+			*result = r.run(c.Context(), paths)
+			return nil
+		},
+	}, r.define)
+}
+
+func (p *program) newSwarmCommand(result *status) *cobra.Command {
+	s := swarmCommand{program: p}
+	return prepare(&cobra.Command{
+		Use:   "swarm [flags] SCENARIO...",
+		Short: "run scenarios with many seeds, each of which draws faults",
+		Long: "Runs each scenario with many seeds. Each seed draws faults, adversaries, sizes and timings. Prints\n" +
+			"which checks failed (docs/SWARM.md).",
+		Example:           exitStatuses,
+		ValidArgsFunction: completeScenarios,
+		RunE: func(c *cobra.Command, paths []string) error {
+			if err := s.swarmFlags.check(c.Flags()); err != nil {
+				return err
+			}
+			*result = s.run(c.Context(), paths)
+			return nil
+		},
+	}, s.define)
+}
+
+func (p *program) newCompareCommand(result *status) *cobra.Command {
+	compare := compareCommand{program: p}
+	return prepare(&cobra.Command{
+		Use:     "compare [flags] A B",
+		Short:   "compare two sets of results and check budgets",
+		Long:    compareAbout,
+		Example: compareStatuses,
+		RunE: func(_ *cobra.Command, sides []string) error {
+			if err := compare.compareFlags.check(sides); err != nil {
+				return err
+			}
+			*result = compare.run(sides[0], sides[1])
+			return nil
+		},
+	}, compare.define)
+}
+
+// unknownCommand returns the error for a command that does not exist.
+func unknownCommand(root *cobra.Command, name string) error {
+	if similar := root.SuggestionsFor(name); len(similar) > 0 {
+		return fmt.Errorf("unknown command %q; did you mean %q?", name, similar[0])
+	}
+	return fmt.Errorf("unknown command %q", name)
+}
+
+// version returns the text of --version behind the name.
+func version() string {
+	build := sim.Build()
+	if build.Revision == "" {
+		return "(unknown revision, " + build.Go + ")"
+	}
+	return build.Revision + " (" + build.Go + ")"
+}
+
+// helpOf returns the help of a command.
+func helpOf(c *cobra.Command) string {
+	if !c.HasParent() {
+		return usage
+	}
+	const optional = "[=true|false]" // which pflag adds to a Boolean flag that is true by default
+	flags := strings.ReplaceAll(c.LocalFlags().FlagUsages(), optional, strings.Repeat(" ", len(optional)))
+	about := c.Long
+	if about == "" {
+		about = c.Short
+	}
+	text := about + "\n\n  " + c.UseLine() + "\n\n" + flags
+	if c.Example != "" {
+		text += "\n" + c.Example
+	}
+	return text
+}
+
+// prepare sets the properties that all commands with flags share: their order in
+// the help is that of their definition.
+func prepare(c *cobra.Command, define func(*pflag.FlagSet)) *cobra.Command {
+	c.DisableFlagsInUseLine = true
+	c.Flags().SortFlags = false
+	define(c.Flags())
+	return c
+}
+
+// completeScenarios completes the names of scenario files and folders.
+func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return []string{"yaml", "yml"}, cobra.ShellCompDirectiveFilterFileExt
+}
+
+// print writes text to standard output.
+func (p *program) print(text string) status {
+	if _, err := io.WriteString(p.stdout, text); err != nil {
+		p.complain(fmt.Errorf("writing to standard output: %w", err), "")
+		return statusError
+	}
+	return statusPassed
 }

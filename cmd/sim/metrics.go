@@ -5,52 +5,64 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/spf13/pflag"
 
+	"bluetrace/cmd/internal/scraping"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 )
 
-// metricsFlags say where a run's metrics are served, and what is kept of them.
+// metricsFlags are the settings of a run's metrics.
 type metricsFlags struct {
-	address string // host:port; empty: nowhere
+	address string // host:port of --metrics; empty if no metrics are served
 	linger  time.Duration
-	step    time.Duration // 0: nothing is kept
+	step    time.Duration // 0 if no history is written
 }
 
-const lingerMax = time.Minute
+const maxLinger = time.Minute
 
 func (f *metricsFlags) define(set *pflag.FlagSet) {
-	set.StringVar(&f.address, "metrics", "", "serve the metrics at `HOST:PORT`, path /metrics; a port alone is on\nthe loopback, port 0 any that is free")
-	set.DurationVar(&f.linger, "linger", 0, "with --metrics: serve them after the end until they were read once\nmore, but no longer than this `DURATION`, 1m at most")
-	set.DurationVar(&f.step, "step", 0, "with --out: write the metrics at every `DURATION` of virtual time to\nNAME.steps.openmetrics.txt, for Prometheus to read in")
+	set.StringVar(&f.address, "metrics", "",
+		"serve the metrics at `HOST:PORT`, path /metrics; a port alone is on\nthe loopback, port 0 is any free one")
+	set.DurationVar(&f.linger, "linger", 0, "with --metrics: serve them after the end until they are read "+
+		"once\nmore, for at most this `DURATION`, up to 1m")
+	set.DurationVar(&f.step, "step", 0, "with --out: write the metrics at every `DURATION` of virtual time "+
+		"to\nNAME.steps.openmetrics.txt, for Prometheus to import")
 }
 
-// check refuses what cannot be meant, and completes the address.
+// check validates the flags and completes the address.
 func (f *metricsFlags) check(set *pflag.FlagSet) error {
-	if set.Changed("linger") {
-		switch {
-		case !set.Changed("metrics"):
-			return errors.New("--linger is of use with --metrics only: there is nothing to be read")
-		case f.linger <= 0 || f.linger > lingerMax:
-			return fmt.Errorf("--linger %v is not above 0 and at most %v", f.linger, lingerMax)
-		}
-	}
-	if err := f.checkStep(set); err != nil || !set.Changed("metrics") {
-		return err
+	switch {
+	case set.Changed("linger") && !set.Changed("metrics"):
+		return errors.New("--linger needs --metrics")
+	case set.Changed("linger") && (f.linger <= 0 || f.linger > maxLinger):
+		return fmt.Errorf("invalid --linger %v: must be above 0 and at most %v", f.linger, maxLinger)
+	case set.Changed("step") && f.step < time.Millisecond:
+		return fmt.Errorf("invalid --step %v: must be 1ms or more", f.step)
+	case set.Changed("step") && !set.Changed("out"):
+		return errors.New("--step needs --out, where it writes a file")
+	case set.Changed("step") && set.Changed("live"):
+		return errors.New("--step cannot be used with --live: use --metrics and scrape the run")
+	case !set.Changed("metrics"):
+		return nil
 	}
 	host, port := "", f.address
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		if host, port, err = net.SplitHostPort(f.address); err != nil {
-			return fmt.Errorf("--metrics %q is neither HOST:PORT nor a port", f.address)
+			return fmt.Errorf("invalid --metrics %q: must be HOST:PORT or a port", f.address)
 		}
 	}
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("--metrics %q has no port from 0 to 65535", f.address)
+		return fmt.Errorf("invalid --metrics %q: the port %q must be 0 to 65535", f.address, port)
 	}
 	if host == "" {
 		host = "127.0.0.1"
@@ -59,128 +71,176 @@ func (f *metricsFlags) check(set *pflag.FlagSet) error {
 	return nil
 }
 
-func (f *metricsFlags) checkStep(set *pflag.FlagSet) error {
-	switch {
-	case !set.Changed("step"):
-		return nil
-	case f.step < time.Millisecond:
-		return fmt.Errorf("--step %v is not 1ms or more", f.step)
-	case !set.Changed("out"):
-		return errors.New("--step is of use with --out only: it writes a file")
-	case set.Changed("live"):
-		return errors.New("--step is of use in virtual time only: a live run is scraped, with --metrics")
-	}
-	return nil
-}
-
-// serveMetrics begins to serve what --metrics asks for.
-func (b *batch) serveMetrics() (err error) {
-	f := &b.runFlags.metrics
-	if f.address == "" {
+// serveMetrics starts to serve metrics if --metrics is given.
+func (r *runCommand) serveMetrics() (err error) {
+	address := r.metrics.address
+	if address == "" {
 		return nil
 	}
-	if b.metrics, err = export(f.address); err != nil {
+	if r.exporter, err = newExporter(address); err != nil {
 		return err
 	}
-	if _, port, _ := net.SplitHostPort(f.address); port == "0" || !b.quiet {
-		fmt.Fprintf(b.stderr, "metrics at http://%s/metrics\n", b.metrics.Address())
+	if _, port, _ := net.SplitHostPort(address); port == "0" || !r.quiet {
+		fmt.Fprintf(r.stderr, "metrics at http://%s/metrics\n", r.exporter.Address())
 	}
 	return nil
 }
 
-// showEvery is the wall time between two looks at a run in virtual time.
-const showEvery = 500 * time.Millisecond
+// updateEvery is the wall time between two updates of the served metrics.
+const updateEvery = 500 * time.Millisecond
 
-// measure makes the meter that the flags ask for, has it served and fed with
-// what the run tells of itself; nil: nobody asks.
-func (b *batch) measure(s *scenarios.Scenario, o *sim.Options) *reports.Meter {
-	f := &b.runFlags.metrics
-	b.history = nil
-	if b.metrics == nil && f.step == 0 {
+// newMeter returns the meter of a run, and sets the options of the run that
+// update it. It returns nil if no flag needs a meter.
+func (r *runCommand) newMeter(s *scenarios.Scenario, o *sim.Options) *reports.Meter {
+	step := r.metrics.step
+	r.history = nil
+	if r.exporter == nil && step == 0 {
 		return nil
 	}
-	id := fmt.Sprintf("%s-%d", b.now().UTC().Format("20060102T150405Z"), len(b.runs)+1)
+	id := fmt.Sprintf("%s-%d", r.now().UTC().Format("20060102T150405Z"), len(r.runs)+1)
 	m := reports.NewMeter(s.Name, id)
 	m.SetThresholds(0, 0, len(s.Thresholds))
 	o.Meter = m
-	if b.metrics != nil {
-		b.metrics.add(m.Gatherer())
-		b.follow(m, o)
+	if r.exporter != nil {
+		r.exporter.add(m.Gatherer())
+		r.updateDuringRun(m, o)
 	}
 	switch {
-	case f.step > 0 && s.Load != nil:
-		fmt.Fprintf(b.stderr, "%s: --step writes nothing of a load, which is scraped: use --metrics\n", reports.Escape(s.File))
-	case f.step > 0:
-		b.history = &reports.History{}
-		o.Step = f.step
+	case step > 0 && s.Load != nil:
+		fmt.Fprintf(r.stderr, "%s: --step writes no file for a load: scrape it with --metrics\n",
+			reports.Escape(s.File))
+	case step > 0:
+		r.history = &reports.History{}
+		o.Step = step
 		o.Stepped = func(at sim.Progress) {
-			b.show(m, at.Run())
-			b.keep(m, s, at.At)
+			r.update(m, at.Run())
+			r.addToHistory(m, s, at.At)
 		}
 	}
 	return m
 }
 
-// follow looks at a run now and then, through its progress.
-func (b *batch) follow(m *reports.Meter, o *sim.Options) {
-	others := o.Progress
-	var looked time.Time
+// updateDuringRun updates the meter at intervals of wall time, with the run's
+// progress.
+func (r *runCommand) updateDuringRun(m *reports.Meter, o *sim.Options) {
+	next := o.Progress
+	var updated time.Time
 	o.Progress = func(at sim.Progress) {
-		if now := b.now(); at.Run != nil && now.Sub(looked) >= showEvery {
-			looked = now
-			b.show(m, at.Run())
+		if now := r.now(); at.Run != nil && now.Sub(updated) >= updateEvery {
+			updated = now
+			r.update(m, at.Run())
 		}
-		if others != nil {
-			others(at)
+		if next != nil {
+			next(at)
 		}
 	}
 }
 
-func (b *batch) show(m *reports.Meter, r *reports.Run) {
-	if err := m.SetResult(r); err != nil {
-		b.complain(err, "")
-		b.worst = max(b.worst, impossible)
+func (r *runCommand) update(m *reports.Meter, run *reports.Run) {
+	if err := m.SetResult(run); err != nil {
+		r.complain(err, "")
+		r.worst = max(r.worst, statusError)
 	}
 }
 
-// keep adds to the history what the meter shows, as of a virtual time.
-func (b *batch) keep(m *reports.Meter, s *scenarios.Scenario, at time.Duration) {
-	if b.history == nil {
+// addToHistory adds the meter's values to the history, with a virtual time.
+func (r *runCommand) addToHistory(m *reports.Meter, s *scenarios.Scenario, at time.Duration) {
+	if r.history == nil {
 		return
 	}
-	if err := b.history.Add(time.Unix(s.Start, 0).Add(at), m.Gatherer()); err != nil {
-		b.complain(fmt.Errorf("%s: %w", s.File, err), "choose a longer --step")
-		b.worst = max(b.worst, impossible)
-		b.history = nil
+	if err := r.history.Add(time.Unix(s.Start, 0).Add(at), m.Gatherer()); err != nil {
+		r.complain(fmt.Errorf("%s: %w", s.File, err), "choose a longer --step")
+		r.worst = max(r.worst, statusError)
+		r.history = nil
 	}
 }
 
-// measured takes over how a run ended.
-func (b *batch) measured(m *reports.Meter, s *scenarios.Scenario, r *sim.Result) error {
-	if m == nil {
-		return nil
-	}
-	if err := m.Finish(&r.Run); err != nil {
-		return err
-	}
-	b.keep(m, s, r.Ended)
-	return nil
-}
-
-// endMetrics serves the last figures as long as --linger says, and no more after
-// that.
-func (b *batch) endMetrics(ctx context.Context) {
-	if b.metrics == nil {
+// endMetrics serves the final metrics for the time of --linger, and closes the
+// server.
+func (r *runCommand) endMetrics(ctx context.Context) {
+	if r.exporter == nil {
 		return
 	}
-	if d := b.runFlags.metrics.linger; d > 0 && ctx.Err() == nil {
-		if !b.quiet {
-			fmt.Fprintf(b.stderr, "metrics are served until they were read once more, for %v at most\n", d)
+	if d := r.metrics.linger; d > 0 && ctx.Err() == nil {
+		if !r.quiet {
+			fmt.Fprintf(r.stderr, "metrics are served until they are read once more, for at most %v\n", d)
 		}
-		b.metrics.linger(ctx, b.after(d))
+		r.exporter.linger(ctx, r.after(d))
 	}
-	if err := b.metrics.Close(); err != nil {
-		b.complain(fmt.Errorf("serving the metrics: %w", err), "")
-		b.worst = max(b.worst, impossible)
+	if err := r.exporter.Close(); err != nil {
+		r.complain(fmt.Errorf("serving the metrics: %w", err), "")
+		r.worst = max(r.worst, statusError)
+	}
+}
+
+// exporter serves the metrics of runs and of this process over HTTP.
+type exporter struct {
+	*scraping.Server
+
+	mu    sync.Mutex
+	runs  prometheus.Gatherers
+	final chan struct{} // closed when the final metrics were read; nil before the end of the runs
+	read  bool          // final is closed
+}
+
+func newExporter(address string) (*exporter, error) {
+	process := prometheus.NewRegistry()
+	process.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	e := &exporter{runs: prometheus.Gatherers{process}}
+	metrics := scraping.Handler(prometheus.GathererFunc(e.gather))
+	var err error
+	e.Server, err = scraping.Listen(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		final := e.isFinal()
+		metrics.ServeHTTP(w, r)
+		if final && r.Method == http.MethodGet {
+			e.markRead()
+		}
+	}))
+	if err != nil {
+		return nil, fmt.Errorf("serving metrics at %q: %w", address, err)
+	}
+	return e, nil
+}
+
+// add serves the metrics of one more run. Those of earlier runs stay.
+func (e *exporter) add(g prometheus.Gatherer) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.runs = append(e.runs, g)
+}
+
+func (e *exporter) gather() ([]*dto.MetricFamily, error) {
+	e.mu.Lock()
+	runs := e.runs
+	e.mu.Unlock()
+	return runs.Gather()
+}
+
+func (e *exporter) isFinal() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.final != nil
+}
+
+func (e *exporter) markRead() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.read {
+		e.read = true
+		close(e.final)
+	}
+}
+
+// linger waits until a request that began after this call has read the metrics,
+// or until timeout, or until ctx is cancelled.
+func (e *exporter) linger(ctx context.Context, timeout <-chan time.Time) {
+	e.mu.Lock()
+	e.final = make(chan struct{})
+	final := e.final
+	e.mu.Unlock()
+	select {
+	case <-final:
+	case <-timeout:
+	case <-ctx.Done():
 	}
 }

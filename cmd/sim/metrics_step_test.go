@@ -22,14 +22,14 @@ import (
 
 func TestStepFlag(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
-		{"--step 1s", "--step is of use with --out only: it writes a file"},
-		{"--step 0s --out x", "--step 0s is not 1ms or more"},
-		{"--step 999us --out x", "--step 999µs is not 1ms or more"},
-		{"--step 1s --out x --live", "--step is of use in virtual time only: a live run is scraped, with --metrics"},
+		{"--step 1s", "--step needs --out, where it writes a file"},
+		{"--step 0s --out x", "invalid --step 0s: must be 1ms or more"},
+		{"--step 999us --out x", "invalid --step 999µs: must be 1ms or more"},
+		{"--step 1s --out x --live", "--step cannot be used with --live: use --metrics and scrape the run"},
 	} {
 		b := newBench()
 		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
-		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != invalid || b.err.String() != want {
+		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
 			t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
 		}
 	}
@@ -53,7 +53,7 @@ func lessonSteps(t *testing.T, step string) (path string, r *reports.Run) {
 	if step != "" {
 		arguments = append(arguments, "--step", step)
 	}
-	if got := b.command(t.Context(), arguments); got != held {
+	if got := b.command(t.Context(), arguments); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	return filepath.Join(folder, "classroom"+stepsEnd), r
@@ -119,13 +119,13 @@ func TestMoreStepsThanAHistoryHolds(t *testing.T) {
 		}
 	}
 	b := newBench()
-	one := batch{program: &b.program, history: full, names: fileNames{}}
+	one := runCommand{program: &b.program, history: full, names: fileNames{}}
 	one.out = t.TempDir()
 	for i := range 2 {
-		one.keep(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"}, time.Duration(i)*time.Second)
+		one.addToHistory(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"}, time.Duration(i)*time.Second)
 	}
 	const want = "sim: held.yaml: keeping metrics: the run is longer than 10,000 steps\nhint: choose a longer --step\n"
-	if b.err.String() != want || one.worst != impossible {
+	if b.err.String() != want || one.worst != statusError {
 		t.Errorf("status %d, %q", one.worst, b.err.String())
 	}
 	one.writeFiles(&reports.Run{Scenario: "held"}, "held")
@@ -141,8 +141,8 @@ func TestALoadHasNoSteps(t *testing.T) {
 	}
 	folder := t.TempDir()
 	got := b.command(t.Context(), []string{"run", "--quiet", "--out", folder, "--step", "1s", "steady.yaml"})
-	const want = "steady.yaml: --step writes nothing of a load, which is scraped: use --metrics\n"
-	if got != held || b.err.String() != want || slices.Contains(namesIn(t, folder), "steady"+stepsEnd) {
+	const want = "steady.yaml: --step writes no file for a load: scrape it with --metrics\n"
+	if got != statusPassed || b.err.String() != want || slices.Contains(namesIn(t, folder), "steady"+stepsEnd) {
 		t.Errorf("status %d, %q, files %q", got, b.err.String(), namesIn(t, folder))
 	}
 }

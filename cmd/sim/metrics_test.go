@@ -23,22 +23,23 @@ import (
 
 func TestMetricsFlags(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
-		{"--metrics=", "the flag --metrics has no value"},
-		{"--metrics here", `--metrics "here" is neither HOST:PORT nor a port`},
-		{"--metrics 65536", `--metrics "65536" is neither HOST:PORT nor a port`},
-		{"--metrics 127.0.0.1:http", `--metrics "127.0.0.1:http" has no port from 0 to 65535`},
-		{"--linger 5s", "--linger is of use with --metrics only: there is nothing to be read"},
-		{"--metrics 0 --linger 0s", "--linger 0s is not above 0 and at most 1m0s"},
-		{"--metrics 0 --linger 61s", "--linger 1m1s is not above 0 and at most 1m0s"},
+		{"--metrics=", "--metrics needs a value"},
+		{"--metrics here", `invalid --metrics "here": must be HOST:PORT or a port`},
+		{"--metrics 65536", `invalid --metrics "65536": must be HOST:PORT or a port`},
+		{"--metrics 127.0.0.1:http", `invalid --metrics "127.0.0.1:http": the port "http" must be 0 to 65535`},
+		{"--linger 5s", "--linger needs --metrics"},
+		{"--metrics 0 --linger 0s", "invalid --linger 0s: must be above 0 and at most 1m0s"},
+		{"--metrics 0 --linger 61s", "invalid --linger 1m1s: must be above 0 and at most 1m0s"},
 	} {
 		b := newBench()
 		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
-		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != invalid || b.err.String() != want {
+		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
 			t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
 		}
 	}
 	for text, want := range map[string]string{"9464": "127.0.0.1:9464", ":9464": "127.0.0.1:9464", "0.0.0.0:1": "0.0.0.0:1", "[::1]:0": "[::1]:0", "box:80": "box:80"} {
-		f, _, err := parseRunFlags([]string{"--metrics", text, "x.yaml"})
+		var f runFlags
+		_, err := parseAndCheck(&f, []string{"--metrics", text, "x.yaml"})
 		if err != nil || f.metrics.address != want {
 			t.Errorf("--metrics %s is %q, %v; want %q", text, f.metrics.address, err, want)
 		}
@@ -54,7 +55,7 @@ func TestPortInUseMakesTheRunImpossible(t *testing.T) {
 	b := newBench()
 	got := b.command(t.Context(), []string{"run", "--metrics", l.Addr().String(), "held.yaml"})
 	want := regexp.MustCompile(`^sim: serving metrics at "127\.0\.0\.1:\d+": .*address already in use\nhint: name a free port with --metrics, or 0 for any\n$`)
-	if got != impossible || len(b.ran) != 0 || !want.MatchString(b.err.String()) {
+	if got != statusError || len(b.ran) != 0 || !want.MatchString(b.err.String()) {
 		t.Errorf("status %d, ran %q, %q", got, b.ran, b.err.String())
 	}
 }
@@ -109,7 +110,7 @@ func TestMetricsAreServedWhileARunLasts(t *testing.T) {
 		}
 		return engine(ctx, s, o)
 	}
-	if got := b.command(t.Context(), strings.Fields("run --metrics 0 held.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --metrics 0 held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	url := servedAt.FindStringSubmatch(b.err.String())[1]
@@ -161,7 +162,7 @@ bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="s
 		}
 		return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed}}, nil
 	}
-	if got := b.command(t.Context(), strings.Fields("run --metrics 0 first.yaml second.yaml")); got != held || ran != 2 {
+	if got := b.command(t.Context(), strings.Fields("run --metrics 0 first.yaml second.yaml")); got != statusPassed || ran != 2 {
 		t.Fatalf("status %d after %d runs: %s", got, ran, b.err.String())
 	}
 }
@@ -169,7 +170,7 @@ bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="s
 func TestServedFormsParse(t *testing.T) {
 	m := reports.NewMeter("steady", "r1")
 	m.Phase("steady").Operation("login").Done(reports.OutcomeOK, time.Millisecond, 0, 0)
-	e, err := export("127.0.0.1:0")
+	e, err := newExporter("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,7 @@ func TestLingerEndsWithTheNextScrape(t *testing.T) {
 			}
 		}()
 	}))
-	if got := b.command(t.Context(), strings.Fields("run --metrics 0 --linger 30s held.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --metrics 0 --linger 30s held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if d := <-asked; d != 30*time.Second {
@@ -252,7 +253,7 @@ func TestLingerEndsWithoutAScrape(t *testing.T) {
 	close(over)
 	b := newBench()
 	b.after = func(time.Duration) <-chan time.Time { return over }
-	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 --linger 1m held.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 --linger 1m held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if n := strings.Count(b.err.String(), "\n"); n != 1 {
@@ -261,7 +262,7 @@ func TestLingerEndsWithoutAScrape(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b = newBench()
 	b.after = func(time.Duration) <-chan time.Time { cancel(); return nil }
-	if got := b.command(ctx, strings.Fields("run --metrics 0 --linger 1m held.yaml")); got != held {
+	if got := b.command(ctx, strings.Fields("run --metrics 0 --linger 1m held.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 }
@@ -271,7 +272,7 @@ func TestARunInVirtualTimeIsFollowed(t *testing.T) {
 	b := newBench()
 	b.program.load, b.program.engine = scenarios.Load, sim.Run
 	var clock time.Time
-	b.now = func() time.Time { clock = clock.Add(showEvery); return clock }
+	b.now = func() time.Time { clock = clock.Add(updateEvery); return clock }
 	looks, last := 0, 0.0
 	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 		show := o.Progress
@@ -289,7 +290,7 @@ func TestARunInVirtualTimeIsFollowed(t *testing.T) {
 		}
 		return result, err
 	}
-	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 ../../scenarios/classroom.yaml")); got != held {
+	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 ../../scenarios/classroom.yaml")); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if looks < 3 || last == 0 {

@@ -4,96 +4,124 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"bluetrace/reports"
+	"bluetrace/scenarios"
 )
 
-// report prints what was asked for about r, and writes its files, whose names
-// begin with name. When everything asked for goes to files, the verdict is
-// printed all the same.
-func (b *batch) report(r *reports.Run, name string) {
-	text, quiet := b.text || b.out != "", b.quiet || !b.text
-	if b.out != "" {
-		for _, p := range plotsOf(r, name) {
-			r.Plots = append(r.Plots, p.file)
+// report prints the chosen forms of a run and writes its files, whose names begin
+// with name. If everything goes to files, it still prints the verdict.
+func (r *runCommand) report(run *reports.Run, name string) {
+	text, quiet := r.forms.has("text") || r.out != "", r.quiet || !r.forms.has("text")
+	if r.out != "" {
+		for _, p := range plotsOf(run, name) {
+			run.Plots = append(run.Plots, p.file)
 		}
 	}
 	if text {
-		if b.printed && !quiet {
-			b.toStdout(func(w io.Writer) error { _, err := io.WriteString(w, "\n"); return err })
-		}
-		b.toStdout(func(w io.Writer) error {
-			return reports.Text(w, r, reports.TextOptions{Color: b.colour && !b.noColor, Quiet: quiet})
+		r.toStdout(func(w io.Writer) error {
+			if r.printed && !quiet {
+				if _, err := io.WriteString(w, "\n"); err != nil {
+					return err
+				}
+			}
+			return reports.Text(w, run, reports.TextOptions{Color: r.colour && !r.noColor, Quiet: quiet})
 		})
 	}
-	b.printed = text
-	if b.json && b.out == "" {
-		b.toStdout(func(w io.Writer) error { return reports.JSON(w, []*reports.Run{r}) })
+	r.printed = text
+	if r.forms.has("json") && r.out == "" {
+		r.toStdout(func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
 	}
-	b.runs = append(b.runs, r)
-	if b.out != "" {
-		b.writeFiles(r, name)
+	r.runs = append(r.runs, run)
+	if r.out != "" {
+		r.writeFiles(run, name)
 	}
 }
 
-// finish writes what is about all runs.
-func (b *batch) finish() {
-	junit := func(w io.Writer) error { return reports.JUnit(w, b.runs) }
+// finish writes the report about all runs.
+func (r *runCommand) finish() {
+	junit := func(w io.Writer) error { return reports.JUnit(w, r.runs) }
 	switch {
-	case b.out != "":
-		b.writeFile(junitFile, junit)
-	case b.junit:
-		b.toStdout(junit)
+	case r.out != "":
+		r.writeFile(junitFile, junit)
+	case r.forms.has("junit"):
+		r.toStdout(junit)
 	}
 }
 
-// junitFile has the cases of every scenario.
+// junitFile holds the test cases of all scenarios.
 const junitFile = "junit.xml"
 
+// Ends of the names of a scenario's files.
 const (
-	textEnd    = ".txt"
-	jsonEnd    = ".json"
-	metricsEnd = ".openmetrics.txt"
-	stepsEnd   = ".steps.openmetrics.txt" // of --step
+	textEnd       = ".txt"
+	jsonEnd       = ".json"
+	metricsEnd    = ".openmetrics.txt"
+	stepsEnd      = ".steps.openmetrics.txt" // of --step
+	timePlotEnd   = ".time.png"
+	searchPlotEnd = ".search.png"
 )
 
-// reportFiles are the names of a scenario's own reports.
+// reportFiles returns the names of all reports that a scenario may have.
 func reportFiles(name string) []string {
-	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd, name + timePlotEnd, name + searchPlotEnd}
+	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd, name + timePlotEnd,
+		name + searchPlotEnd}
 }
 
-func (b *batch) writeFiles(r *reports.Run, name string) {
-	b.writeFile(name+textEnd, func(w io.Writer) error { return reports.Text(w, r, reports.TextOptions{}) })
-	b.writeFile(name+jsonEnd, func(w io.Writer) error { return reports.JSON(w, []*reports.Run{r}) })
-	b.writeFile(name+metricsEnd, func(w io.Writer) error {
+func (r *runCommand) writeFiles(run *reports.Run, name string) {
+	r.writeFile(name+textEnd, func(w io.Writer) error { return reports.Text(w, run, reports.TextOptions{}) })
+	r.writeFile(name+jsonEnd, func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
+	r.writeFile(name+metricsEnd, func(w io.Writer) error {
 		registry := prometheus.NewRegistry()
-		if err := reports.Register(registry, r); err != nil {
+		if err := reports.Register(registry, run); err != nil {
 			return err
 		}
 		return reports.OpenMetrics(w, registry)
 	})
-	b.writePlots(r, name)
-	if b.history != nil {
-		b.writeFile(name+stepsEnd, b.history.OpenMetrics)
+	for _, p := range plotsOf(run, name) {
+		r.writeFile(p.file, func(w io.Writer) error { return p.draw(w, run) })
+	}
+	if r.history != nil {
+		r.writeFile(name+stepsEnd, r.history.OpenMetrics)
 	}
 }
 
-// writeFile writes a report in the folder of --out. The first that fails is
-// complained of, and no other is written.
-func (b *batch) writeFile(name string, write func(io.Writer) error) {
-	if b.full {
+// plot is a picture of a load run, as a file.
+type plot struct {
+	file string
+	draw func(io.Writer, *reports.Run) error
+}
+
+// plotsOf returns the pictures of a run, in files whose names begin with name.
+func plotsOf(run *reports.Run, name string) (plots []plot) {
+	if run.Load == nil {
+		return nil
+	}
+	if run.Load.Search != nil {
+		plots = append(plots, plot{name + searchPlotEnd, reports.SearchPlot})
+	}
+	return append(plots, plot{name + timePlotEnd, reports.LoadPlot})
+}
+
+// writeFile writes a report to the folder of --out. It reports the first error,
+// after which no other report is written.
+func (r *runCommand) writeFile(name string, write func(io.Writer) error) {
+	if r.diskFailed {
 		return
 	}
-	if err := b.refuseOverwriting(name); err != nil { // of a scenario that was read later
-		b.complain(err, "")
-		b.worst = max(b.worst, invalid)
+	if err := r.refuseOverwriting(name); err != nil { // a scenario that was read later may have added an input
+		r.complain(err, "")
+		r.worst = max(r.worst, statusInvalid)
 		return
 	}
-	err := reports.WriteFile(filepath.Join(b.out, name), write)
+	err := reports.WriteFile(filepath.Join(r.out, name), write)
 	if err == nil {
 		return
 	}
@@ -101,17 +129,122 @@ func (b *batch) writeFile(name string, write func(io.Writer) error) {
 	if errors.Is(err, syscall.ENOSPC) {
 		hint = "free some space, or name another folder with --out; " + hint
 	}
-	b.complain(err, hint)
-	b.full, b.worst = true, impossible
+	r.complain(err, hint)
+	r.diskFailed, r.worst = true, statusError
 }
 
-// toStdout complains once when standard output takes no more.
-func (b *batch) toStdout(write func(io.Writer) error) {
-	if b.stdoutBroken {
+// toStdout prints to standard output. It reports the first error, after which
+// nothing more is printed.
+func (r *runCommand) toStdout(write func(io.Writer) error) {
+	if r.stdoutFailed {
 		return
 	}
-	if err := write(b.stdout); err != nil {
-		b.complain(fmt.Errorf("printing to standard output: %w", err), "")
-		b.stdoutBroken, b.worst = true, impossible
+	if err := write(r.stdout); err != nil {
+		r.complain(fmt.Errorf("printing to standard output: %w", err), "")
+		r.stdoutFailed, r.worst = true, statusError
 	}
+}
+
+// fileNames gives each scenario a file name that no other has. Its keys are the
+// names in use, in lower case.
+type fileNames map[string]bool
+
+const maxFileName = 100 // bytes, without a number behind it
+
+// take returns a file name for a scenario: letters, digits, _ and - stay, every
+// other character becomes -. A name in use, also with other upper-case letters,
+// gets a number.
+func (n fileNames) take(scenario string) string {
+	safe := strings.Map(func(r rune) rune {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '_', r == '-':
+			return r
+		}
+		return '-'
+	}, scenario)
+	safe = strings.TrimLeft(safe[:min(len(safe), maxFileName)], "-")
+	if safe == "" {
+		safe = "scenario"
+	}
+	name := safe
+	for i := 2; n[strings.ToLower(name)]; i++ {
+		name = safe + "-" + strconv.Itoa(i)
+	}
+	n[strings.ToLower(name)] = true
+	return name
+}
+
+// input is a file that the runs read and must not overwrite.
+type input struct {
+	kind string // such as "the scenario"
+	path string
+}
+
+func scenarioInputs(files []string) []input {
+	inputs := make([]input, 0, len(files))
+	for _, file := range files {
+		inputs = append(inputs, input{"the scenario", file})
+	}
+	return inputs
+}
+
+// contactInputs returns the contact traces that s reads.
+func contactInputs(s *scenarios.Scenario) []input {
+	var inputs []input
+	for _, t := range s.Contacts.Trace {
+		inputs = append(inputs, input{"the contact trace", t.File})
+	}
+	return inputs
+}
+
+// refuseOverwriting returns an error if the trace or one of the named reports
+// would overwrite an input.
+func (r *runCommand) refuseOverwriting(reportNames ...string) error {
+	if r.trace != "" {
+		if err := refuseSameFile(r.inputs, "the trace", r.trace, "name another file with --trace"); err != nil {
+			return err
+		}
+	}
+	if r.out == "" {
+		return nil
+	}
+	inputs := r.inputs
+	if r.trace != "" {
+		inputs = append(inputs[:len(inputs):len(inputs)], input{"the trace", r.trace})
+	}
+	for _, name := range reportNames {
+		if err := refuseSameFile(inputs, "the report", filepath.Join(r.out, name),
+			"name another folder with --out"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refuseSameFile returns an error if path is one of the inputs.
+func refuseSameFile(inputs []input, kind, path, advice string) error {
+	for _, in := range inputs {
+		if sameFile(path, in.path) {
+			return fmt.Errorf("%s %q would overwrite %s %q: %s", kind, path, in.kind, in.path, advice)
+		}
+	}
+	return nil
+}
+
+// sameFile reports whether two paths name one file, also through links. The file
+// need not exist.
+func sameFile(a, b string) bool {
+	if absolute(a) == absolute(b) {
+		return true
+	}
+	statA, errA := os.Stat(a)
+	statB, errB := os.Stat(b)
+	return errA == nil && errB == nil && os.SameFile(statA, statB)
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return filepath.Clean(path)
 }

@@ -39,7 +39,7 @@ func TestOutHasEveryReport(t *testing.T) {
 	b := newBench()
 	folder := filepath.Join(t.TempDir(), "new", "results")
 	arguments := []string{"run", "--out", folder, "--report", "text,json,junit", "a/held.yaml", "mistaken.yaml", "b/held.yaml", "failed.yaml"}
-	if got := b.command(context.Background(), arguments); got != invalid {
+	if got := b.command(context.Background(), arguments); got != statusInvalid {
 		t.Errorf("status %d, want 104", got)
 	}
 	want := []string{"failed.json", "failed.openmetrics.txt", "failed.txt", "held-2.json", "held-2.openmetrics.txt", "held-2.txt",
@@ -135,7 +135,7 @@ func TestStandardOutputThatTakesNothing(t *testing.T) {
 	for _, arguments := range []string{"run held.yaml failed.yaml", "run --report json,junit held.yaml", "check held.yaml", "schema", "help"} {
 		b := newBench()
 		b.stdout = io.Writer(brokenOutput{})
-		if got := b.command(context.Background(), strings.Fields(arguments)); got != impossible {
+		if got := b.command(context.Background(), strings.Fields(arguments)); got != statusError {
 			t.Errorf("sim %s: status %d, want 107", arguments, got)
 		}
 		if n := strings.Count(b.err.String(), "no space left on device\n"); n != 1 {
@@ -151,7 +151,7 @@ func TestOutThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--out", filepath.Join(file, "x"), "held.yaml"}); got != impossible || len(b.ran) > 0 {
+	if got := b.command(context.Background(), []string{"run", "--out", filepath.Join(file, "x"), "held.yaml"}); got != statusError || len(b.ran) > 0 {
 		t.Errorf("status %d, ran %v; want 107 and nothing", got, b.ran)
 	}
 	if n := strings.Count(b.err.String(), "\n"); n != 2 || !strings.Contains(b.err.String(), "hint: ") {
@@ -165,7 +165,7 @@ func TestReportThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != impossible {
+	if got := b.command(context.Background(), []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != statusError {
 		t.Errorf("status %d, want 107", got)
 	}
 	if n := strings.Count(b.err.String(), "sim: writing "); n != 1 {

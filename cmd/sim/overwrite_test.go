@@ -52,7 +52,7 @@ func TestTraceNeverOverwritesAnInput(t *testing.T) {
 	} {
 		b, folder := inputFolder(t)
 		trace := folder + "/" + c.trace
-		if got := b.command(context.Background(), []string{"run", "--trace", trace, folder + "/" + c.scenario}); got != invalid || len(b.ran) > 0 {
+		if got := b.command(context.Background(), []string{"run", "--trace", trace, folder + "/" + c.scenario}); got != statusInvalid || len(b.ran) > 0 {
 			t.Errorf("--trace %s %s: status %d, ran %v; want 104 and nothing", c.trace, c.scenario, got, b.ran)
 		}
 		want := fmt.Sprintf("sim: the trace %q would overwrite %s: name another file with --trace\n", trace, strings.ReplaceAll(c.want, "DIR", folder))
@@ -91,7 +91,7 @@ func TestReportsNeverOverwriteAnInput(t *testing.T) {
 		for i := range arguments {
 			arguments[i] = strings.ReplaceAll(arguments[i], "DIR", folder)
 		}
-		if got := b.command(context.Background(), arguments); got != invalid || len(b.ran) > 0 {
+		if got := b.command(context.Background(), arguments); got != statusInvalid || len(b.ran) > 0 {
 			t.Errorf("%s: status %d, ran %v; want 104 and nothing", c.report, got, b.ran)
 		}
 		want := fmt.Sprintf("sim: the report %q would overwrite %s: name another folder with --out\n", folder+"/"+c.report, strings.ReplaceAll(c.want, "DIR", folder))
@@ -111,7 +111,7 @@ func TestRefusedScenarioDoesNotStopTheOthers(t *testing.T) {
 	if err := os.Symlink("day.txt", filepath.Join(folder, "junit.xml")); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.command(context.Background(), []string{"run", "--out", folder, folder + "/failed.yaml", folder + "/held.yaml"}); got != invalid {
+	if got := b.command(context.Background(), []string{"run", "--out", folder, folder + "/failed.yaml", folder + "/held.yaml"}); got != statusInvalid {
 		t.Errorf("status %d, want 104", got)
 	}
 	if len(b.ran) != 1 || contentOf(t, folder+"/day.txt") != "a recorded day" || contentOf(t, folder+"/failed.txt") == "" {

@@ -38,7 +38,7 @@ func TestPlotsAreWritten(t *testing.T) {
 	b := newBench()
 	b.loads(reports.Passed)
 	folder := t.TempDir()
-	if got := b.command(t.Context(), []string{"run", "--out", folder, "steady.yaml", "search.yaml"}); got != held {
+	if got := b.command(t.Context(), []string{"run", "--out", folder, "steady.yaml", "search.yaml"}); got != statusPassed {
 		t.Fatalf("status %d\n%s", got, b.err.String())
 	}
 	want := []string{"junit.xml", "search.json", "search.openmetrics.txt", "search.search.png", "search.time.png", "search.txt",
@@ -66,7 +66,7 @@ func TestPlotsAreWritten(t *testing.T) {
 func TestNoPlotsWithoutAFolder(t *testing.T) {
 	b := newBench()
 	b.loads(reports.Passed)
-	if got := b.command(t.Context(), []string{"run", "search.yaml"}); got != held || strings.Contains(b.out.String(), ".png") {
+	if got := b.command(t.Context(), []string{"run", "search.yaml"}); got != statusPassed || strings.Contains(b.out.String(), ".png") {
 		t.Errorf("status %d\n%s", got, b.out.String())
 	}
 }
@@ -84,7 +84,7 @@ func TestPlotOverAScenario(t *testing.T) {
 		b.program.load = func(path string, _ scenarios.Options) (*scenarios.Scenario, error) {
 			return &scenarios.Scenario{File: path, Name: "search"}, nil
 		}
-		if got := b.command(t.Context(), []string{"run", "--out", folder, path}); got != invalid || !strings.Contains(b.err.String(), "would overwrite the scenario") {
+		if got := b.command(t.Context(), []string{"run", "--out", folder, path}); got != statusInvalid || !strings.Contains(b.err.String(), "would overwrite the scenario") {
 			t.Errorf("%s: status %d\n%s", name, got, b.err.String())
 		}
 		if contentOf(t, path) != "name: search\n" {
@@ -97,7 +97,7 @@ func TestPlotOverAScenario(t *testing.T) {
 // generator, interrupted.
 func TestStatusesOfASearch(t *testing.T) {
 	for v, want := range map[reports.Verdict]status{
-		reports.Passed: held, reports.Failed: failed, reports.Invalid: unfit, reports.Interrupted: interrupted,
+		reports.Passed: statusPassed, reports.Failed: statusFailed, reports.Invalid: statusOverloaded, reports.Interrupted: statusInterrupted,
 	} {
 		b := newBench()
 		b.loads(v)
@@ -108,9 +108,8 @@ func TestStatusesOfASearch(t *testing.T) {
 }
 
 func TestProgressOfASearch(t *testing.T) {
-	p := &progress{name: "search"}
 	at := sim.Progress{At: 90_400_000_000, Doing: "step 3, 400/s"}
-	if got, want := p.line(at, p.started), "search  1m30s  step 3, 400/s"; got != want {
+	if got, want := runProgress("search", at, 0), "search  1m30s  step 3, 400/s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -38,6 +39,30 @@ func newBench() *bench {
 		schema: func() []byte { return []byte("{}\n") },
 	}
 	return b
+}
+
+// flagSet is the settings of a command.
+type flagSet interface{ define(*pflag.FlagSet) }
+
+// parse parses a command line into f and returns the arguments that are no flags.
+func parse(f flagSet, line []string) ([]string, error) {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.define(set)
+	err := set.Parse(line)
+	return set.Args(), err
+}
+
+// parseAndCheck is parse with the command's own validation.
+func parseAndCheck(f interface {
+	flagSet
+	check(*pflag.FlagSet) error
+}, line []string) ([]string, error) {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.define(set)
+	if err := set.Parse(line); err != nil {
+		return nil, err
+	}
+	return set.Args(), f.check(set)
 }
 
 func (b *bench) find(paths []string) (files, manual []string, err error) {
@@ -108,8 +133,8 @@ func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options
 // TestTheProgramItselfIsWrong: what it says can be sent to whoever mends it.
 func TestTheProgramItselfIsWrong(t *testing.T) {
 	b := newBench()
-	if got := b.command(t.Context(), []string{"run", "wrong.yaml"}); got != impossible {
-		t.Errorf("status %d, want %d", got, impossible)
+	if got := b.command(t.Context(), []string{"run", "wrong.yaml"}); got != statusError {
+		t.Errorf("status %d, want %d", got, statusError)
 	}
 	want := `sim: the program itself is wrong, not the scenario; please report it with the scenario and its seed: out of range [3]
 at 90.000000000 s of virtual time; last events:
@@ -129,57 +154,63 @@ func TestExitStatuses(t *testing.T) {
 		want      status
 		ran       string
 	}{
-		{"run held.yaml", held, "held.yaml"},
-		{"run failed.yaml", failed, "failed.yaml"},
-		{"run mistaken.yaml", invalid, ""},
-		{"run missing.yaml", invalid, ""},
-		{"run absent", invalid, ""},
-		{"run empty", invalid, ""},
-		{"run manuals", invalid, ""},
-		{"run locked", impossible, ""},
-		{"run locked held.yaml", impossible, "held.yaml"},
-		{"run traceless.yaml", invalid, "traceless.yaml"},
-		{"run unreadable.yaml", impossible, ""},
-		{"run broken.yaml", impossible, "broken.yaml"},
-		{"run wrong.yaml", impossible, "wrong.yaml"},
-		{"run mistaken.yaml absent failed.yaml held.yaml", invalid, "failed.yaml held.yaml"},
-		{"run broken.yaml mistaken.yaml failed.yaml", impossible, "broken.yaml failed.yaml"},
-		{"run folder", failed, "folder/held.yaml folder/failed.yaml"},
-		{"run folder folder/held.yaml ./folder/held.yaml", failed, "folder/held.yaml folder/failed.yaml"},
-		{"run held.yaml --seed 7 --quiet", held, "held.yaml"},
-		{"run", invalid, ""},
-		{"run --sed 1 held.yaml", invalid, ""},
-		{"run --seed -1 held.yaml", invalid, ""},
-		{"run --seed x held.yaml", invalid, ""},
-		{"run --set N held.yaml", invalid, ""},
-		{"run --set =3 held.yaml", invalid, ""},
-		{"run --set N=1 --set N=2 held.yaml", invalid, ""},
-		{"run --report html held.yaml", invalid, ""},
-		{"run --report= held.yaml", invalid, ""},
-		{"run --out= held.yaml", invalid, ""},
-		{"run --trace t.txt held.yaml failed.yaml", invalid, ""},
-		{"run --trace t.txt folder", invalid, ""},
-		{"check held.yaml failed.yaml", held, ""},
-		{"check mistaken.yaml held.yaml", invalid, ""},
-		{"check unreadable.yaml mistaken.yaml", impossible, ""},
-		{"check", invalid, ""},
-		{"check --seed 3 held.yaml", invalid, ""},
-		{"schema", held, ""},
-		{"schema x", invalid, ""},
-		{"help", held, ""},
-		{"help run", held, ""},
-		{"help help", held, ""},
-		{"help nothing", invalid, ""},
-		{"run --help", held, ""},
-		{"", invalid, ""},
-		{"walk", invalid, ""},
+		{"run held.yaml", statusPassed, "held.yaml"},
+		{"run failed.yaml", statusFailed, "failed.yaml"},
+		{"run mistaken.yaml", statusInvalid, ""},
+		{"run missing.yaml", statusInvalid, ""},
+		{"run absent", statusInvalid, ""},
+		{"run empty", statusInvalid, ""},
+		{"run manuals", statusInvalid, ""},
+		{"run locked", statusError, ""},
+		{"run locked held.yaml", statusError, "held.yaml"},
+		{"run traceless.yaml", statusInvalid, "traceless.yaml"},
+		{"run unreadable.yaml", statusError, ""},
+		{"run broken.yaml", statusError, "broken.yaml"},
+		{"run wrong.yaml", statusError, "wrong.yaml"},
+		{"run mistaken.yaml absent failed.yaml held.yaml", statusInvalid, "failed.yaml held.yaml"},
+		{"run broken.yaml mistaken.yaml failed.yaml", statusError, "broken.yaml failed.yaml"},
+		{"run folder", statusFailed, "folder/held.yaml folder/failed.yaml"},
+		{"run folder folder/held.yaml ./folder/held.yaml", statusFailed, "folder/held.yaml folder/failed.yaml"},
+		{"run held.yaml --seed 7 --quiet", statusPassed, "held.yaml"},
+		{"run", statusInvalid, ""},
+		{"run --sed 1 held.yaml", statusInvalid, ""},
+		{"run --seed -1 held.yaml", statusInvalid, ""},
+		{"run --seed x held.yaml", statusInvalid, ""},
+		{"run --set N held.yaml", statusInvalid, ""},
+		{"run --set =3 held.yaml", statusInvalid, ""},
+		{"run --set N=1 --set N=2 held.yaml", statusInvalid, ""},
+		{"run --report html held.yaml", statusInvalid, ""},
+		{"run --report= held.yaml", statusInvalid, ""},
+		{"run --out= held.yaml", statusInvalid, ""},
+		{"run --trace t.txt held.yaml failed.yaml", statusInvalid, ""},
+		{"run --trace t.txt folder", statusInvalid, ""},
+		{"check held.yaml failed.yaml", statusPassed, ""},
+		{"check mistaken.yaml held.yaml", statusInvalid, ""},
+		{"check unreadable.yaml mistaken.yaml", statusError, ""},
+		{"check", statusInvalid, ""},
+		{"check --seed 3 held.yaml", statusInvalid, ""},
+		{"schema", statusPassed, ""},
+		{"schema x", statusInvalid, ""},
+		{"help", statusPassed, ""},
+		{"help run", statusPassed, ""},
+		{"help help", statusPassed, ""},
+		{"help nothing", statusInvalid, ""},
+		{"run --help", statusPassed, ""},
+		{"", statusInvalid, ""},
+		{"--version", statusPassed, ""},
+		{"--verbose", statusInvalid, ""},
+		{"-x", statusInvalid, ""},
+		{"completion bash", statusPassed, ""},
+		{"completion tcsh", statusInvalid, ""},
+		{"init", statusInvalid, ""},
+		{"walk", statusInvalid, ""},
 	} {
 		b := newBench()
 		got := b.command(context.Background(), strings.Fields(c.arguments))
 		if got != c.want || strings.Join(b.ran, " ") != c.ran {
 			t.Errorf("sim %s: status %d, want %d; ran %q, want %q\n%s", c.arguments, got, c.want, b.ran, c.ran, b.err.String())
 		}
-		if complained := strings.Contains(b.err.String(), ": "); (c.want == invalid || c.want == impossible) != complained && !strings.Contains(c.arguments, "folder") {
+		if complained := strings.Contains(b.err.String(), ": "); (c.want == statusInvalid || c.want == statusError) != complained && !strings.Contains(c.arguments, "folder") {
 			t.Errorf("sim %s: standard error is %q", c.arguments, b.err.String())
 		}
 		if strings.ContainsRune(b.err.String()+b.out.String(), 0x1b) {
@@ -189,7 +220,7 @@ func TestExitStatuses(t *testing.T) {
 }
 
 func TestStatusNumbers(t *testing.T) {
-	got := []status{held, failed, invalid, interrupted, impossible}
+	got := []status{statusPassed, statusFailed, statusInvalid, statusInterrupted, statusError}
 	if diff := cmp.Diff([]status{0, 99, 104, 105, 107}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -207,14 +238,14 @@ func TestComplaints(t *testing.T) {
 		{"run mistaken.yaml", "mistaken.yaml:3:1: unknown key `phnes`; did you mean `phones`?\nmistaken.yaml:9:4: bad \\x1b[2J\n"},
 		{"run traceless.yaml", "traceless.yaml:7:3: the trace \"day.gz\" is missing\n"},
 		{"run unreadable.yaml", "sim: open unreadable.yaml: permission denied\n"},
-		{"run --set x held.yaml", "sim: run: --set \"x\" is not of the form NAME=VALUE\nhint: sim run --help lists the flags\n"},
-		{"run --report text,pdf held.yaml", "sim: run: \"pdf\" is no report: there are text, json and junit\nhint: sim run --help lists the flags\n"},
-		{"run --trace t held.yaml failed.yaml", "sim: --trace takes the events of one scenario, and 2 are named\nhint: name one file\n"},
-		{"run folder", "left out, being manual: folder/crowd\\x1b.yaml\n"},
-		{"run manuals", "left out, being manual: manuals/crowd.yaml\nsim: every scenario found is manual\nhint: name its file to have it\n"},
+		{"run --set x held.yaml", "sim: run: invalid --set \"x\": must be NAME=VALUE\nhint: sim run --help lists the flags\n"},
+		{"run --report text,pdf held.yaml", "sim: run: invalid argument \"text,pdf\" for \"--report\" flag: unknown form \"pdf\": must be text, json or junit\nhint: sim run --help lists the flags\n"},
+		{"run --trace t held.yaml failed.yaml", "sim: --trace writes the events of one scenario, but 2 are named\nhint: name one file\n"},
+		{"run folder", "skipped (manual): folder/crowd\\x1b.yaml\n"},
+		{"run manuals", "skipped (manual): manuals/crowd.yaml\nsim: every scenario found is manual\nhint: name the file itself to run it\n"},
 		{"run manuals manuals/crowd.yaml", ""},
 		{"run empty", "sim: finding scenarios: folder \"empty\" holds no .yaml file\n"},
-		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, compare, schema and help\n"},
+		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, compare, init, schema, completion and help\n"},
 	} {
 		b := newBench()
 		b.command(context.Background(), strings.Fields(c.arguments))
@@ -251,13 +282,13 @@ func TestInterruptedRunIsReportedAndTheRestIsNot(t *testing.T) {
 		return engine(ctx, s, o)
 	}
 	folder := t.TempDir()
-	if got := b.command(ctx, []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != interrupted {
+	if got := b.command(ctx, []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != statusInterrupted {
 		t.Errorf("status %d, want 105", got)
 	}
 	if !strings.HasPrefix(b.out.String(), "INTERRUPTED  held: 0 of 1 check held, 1 undecided\n") {
 		t.Errorf("printed %q", b.out.String())
 	}
-	if got := b.err.String(); got != "not run, being interrupted: failed.yaml\n" {
+	if got := b.err.String(); got != "not run after the interrupt: failed.yaml\n" {
 		t.Errorf("standard error %q", got)
 	}
 	if diff := cmp.Diff([]string{"held.json", "held.openmetrics.txt", "held.txt", "junit.xml"}, namesIn(t, folder)); diff != "" {
@@ -308,7 +339,7 @@ func TestCheckSchemaAndHelpPrint(t *testing.T) {
 				t.Errorf("no exit status %sin\n%s", want, text)
 			}
 		}
-		if !strings.Contains(text, "\"go run\" hides it") || !strings.Contains(text, "go build -o bin/sim ./cmd/sim\n") {
+		if !strings.Contains(text, "\"go run\" hides the status") || !strings.Contains(text, "go build -o bin/sim ./cmd/sim\n") {
 			t.Errorf("nothing of go run and its status in\n%s", text)
 		}
 	}
@@ -316,5 +347,82 @@ func TestCheckSchemaAndHelpPrint(t *testing.T) {
 		if len(line) > 101 {
 			t.Errorf("%d columns: %s", len(line)-1, line)
 		}
+	}
+}
+
+func TestAWrongCommandLineIsAnsweredInOneLineWithAHint(t *testing.T) {
+	for _, c := range []struct{ arguments, want string }{
+		{"", "sim: no command\nhint: " + commandHint + "\n"},
+		{"rnu", "sim: unknown command \"rnu\"; did you mean \"run\"?\nhint: " + commandHint + "\n"},
+		{"help nothing", "sim: help: unknown command \"nothing\"\nhint: sim help --help lists the flags\n"},
+		{"--nothing", "sim: unknown flag: --nothing\nhint: " + commandHint + "\n"},
+		{"run --nothing x.yaml", "sim: run: unknown flag: --nothing\nhint: sim run --help lists the flags\n"},
+		{"swarm -n x.yaml", "sim: swarm: unknown shorthand flag: 'n' in -n\nhint: sim swarm --help lists the flags\n"},
+		{"schema x", "sim: schema: unexpected argument \"x\"\nhint: sim schema --help lists the flags\n"},
+		{"init", "sim: init: expected one file, found 0\nhint: sim init --help lists the flags\n"},
+		{"completion tcsh", "sim: completion: unknown shell \"tcsh\": must be bash, zsh, fish or powershell\nhint: sim completion --help lists the flags\n"},
+	} {
+		t.Run(c.arguments, func(t *testing.T) {
+			b := newBench()
+			got := b.command(t.Context(), strings.Fields(c.arguments))
+			if got != statusInvalid || b.err.String() != c.want || b.out.Len() > 0 {
+				t.Errorf("status %d, printed %q, standard error %q; want %q", got, b.out.String(), b.err.String(), c.want)
+			}
+		})
+	}
+}
+
+func TestCompletionOffersCommandsFlagsAndFiles(t *testing.T) {
+	for _, c := range []struct {
+		arguments []string
+		want      string
+	}{
+		{[]string{"s"}, "swarm\t"},
+		{[]string{"run", "--tr"}, "--trace\t"},
+		{[]string{"run", ""}, "yaml\nyml\n:8\n"},
+	} {
+		b := newBench()
+		got := b.command(t.Context(), append([]string{"__complete"}, c.arguments...))
+		if got != statusPassed || !strings.Contains(b.out.String(), c.want) {
+			t.Errorf("%q: status %d, printed %q, want %q", c.arguments, got, b.out.String(), c.want)
+		}
+	}
+}
+
+func TestVersionNamesTheBuild(t *testing.T) {
+	b := newBench()
+	got := b.command(t.Context(), []string{"--version"})
+	if want := "sim version " + version() + "\n"; got != statusPassed || b.out.String() != want || !strings.Contains(want, "go1.") {
+		t.Errorf("status %d, printed %q, want %q", got, b.out.String(), want)
+	}
+}
+
+func TestInitWritesAScenarioThatPasses(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "first.yaml")
+	b := newBench()
+	b.starter = starterScenario
+	if got := b.command(t.Context(), []string{"init", file}); got != statusPassed {
+		t.Fatalf("status %d: %s", got, b.err.String())
+	}
+	if want := "wrote " + file + "; run it with: sim run " + file + "\n"; b.out.String() != want {
+		t.Errorf("printed %q, want %q", b.out.String(), want)
+	}
+	s, err := scenarios.Load(file, scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := sim.Run(t.Context(), s, sim.Options{})
+	if err != nil || r.Run.Verdict != reports.Passed {
+		t.Errorf("%v, %+v", err, r)
+	}
+	writeFile(t, file, "mine\n")
+	if got := b.command(t.Context(), []string{"init", file}); got != statusInvalid || !strings.Contains(b.err.String(), "exists already") {
+		t.Errorf("status %d, want 104: %s", got, b.err.String())
+	}
+	if text, err := os.ReadFile(file); err != nil || string(text) != "mine\n" {
+		t.Errorf("an existing file became %q, %v", text, err)
+	}
+	if got := b.command(t.Context(), []string{"init", filepath.Join(file, "none.yaml")}); got != statusError {
+		t.Errorf("status %d below a file, want 107", got)
 	}
 }

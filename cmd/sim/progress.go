@@ -11,33 +11,52 @@ import (
 
 const (
 	progressAfter = time.Second            // wall time before the first line
-	progressEvery = 100 * time.Millisecond // between redrawings
+	progressEvery = 100 * time.Millisecond // wall time between two lines
 )
 
-// progress redraws one line on a terminal while a run lasts.
+// progress redraws one line on a terminal while a command runs.
 type progress struct {
 	w       io.Writer
 	columns func() int
 	now     func() time.Time
-	name    string
 	started time.Time
-	drawn   time.Time // zero: never
+	drawn   time.Time // zero if no line is on the terminal
 }
 
-// show draws how far the run is, when it is time to.
-func (p *progress) show(at sim.Progress) {
+// newProgress returns a progress line that starts now.
+func newProgress(w io.Writer, columns func() int, now func() time.Time) *progress {
+	return &progress{w: w, columns: columns, now: now, started: now()}
+}
+
+// draw draws the line if it is time for it.
+func (p *progress) draw(line func(now time.Time) string) {
 	now := p.now()
 	if now.Sub(p.started) < progressAfter || now.Sub(p.drawn) < progressEvery {
 		return
 	}
-	p.drawn = now
-	line := []rune(p.line(at, now))
-	line = line[:min(len(line), p.columns()-1)]
-	fmt.Fprintf(p.w, "\r%s\x1b[K", string(line))
+	p.drawNow(now, line(now))
 }
 
-func (p *progress) line(at sim.Progress, now time.Time) string {
-	name, events := reports.Escape(p.name), reports.Plural(at.Events, "event", "events")
+// drawNow draws the line, cut to the terminal's width.
+func (p *progress) drawNow(now time.Time, line string) {
+	p.drawn = now
+	cut := []rune(line)
+	cut = cut[:min(len(cut), p.columns()-1)]
+	fmt.Fprintf(p.w, "\r%s\x1b[K", string(cut))
+}
+
+// clear removes the line.
+func (p *progress) clear() {
+	if !p.drawn.IsZero() {
+		fmt.Fprint(p.w, "\r\x1b[K")
+		p.drawn = time.Time{}
+	}
+}
+
+// runProgress returns the line for one run of a scenario, which has lasted for
+// some wall time.
+func runProgress(scenario string, at sim.Progress, lasted time.Duration) string {
+	name, events := reports.Escape(scenario), reports.Plural(at.Events, "event", "events")
 	if at.Doing != "" {
 		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), reports.Escape(at.Doing))
 	}
@@ -47,15 +66,8 @@ func (p *progress) line(at sim.Progress, now time.Time) string {
 	part := min(1, max(0, float64(at.At)/float64(at.Length)))
 	line := fmt.Sprintf("%s  %.0f %%  %s of %s  %s", name, 100*part, at.At.Round(time.Second), at.Length, events)
 	if part > 0 {
-		left := time.Duration(float64(now.Sub(p.started)) * (1 - part) / part)
+		left := time.Duration(float64(lasted) * (1 - part) / part)
 		line += fmt.Sprintf("  %s left", left.Round(time.Second))
 	}
 	return line
-}
-
-// clear takes the line away.
-func (p *progress) clear() {
-	if !p.drawn.IsZero() {
-		fmt.Fprint(p.w, "\r\x1b[K")
-	}
 }

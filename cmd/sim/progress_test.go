@@ -14,24 +14,27 @@ import (
 func TestProgressIsOneRedrawnLine(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(100, 0)
-	p := &progress{w: &out, columns: func() int { return 80 }, now: func() time.Time { return now }, name: "day\x1b", started: now}
+	p := &progress{w: &out, columns: func() int { return 80 }, now: func() time.Time { return now }, started: now}
+	draw := func(at sim.Progress) {
+		p.draw(func(now time.Time) string { return runProgress("day\x1b", at, now.Sub(p.started)) })
+	}
 	half := sim.Progress{At: 30 * time.Minute, Length: time.Hour, Events: 1234}
 
 	now = now.Add(999 * time.Millisecond)
-	p.show(half)
+	draw(half)
 	if out.Len() > 0 {
 		t.Errorf("drew %q before a second", out.String())
 	}
 	now = now.Add(time.Millisecond)
-	p.show(half)
+	draw(half)
 	now = now.Add(99 * time.Millisecond)
-	p.show(half)
+	draw(half)
 	if got, want := out.String(), "\r"+`day\x1b  50 %  30m0s of 1h0m0s  1,234 events  1s left`+"\x1b[K"; got != want {
 		t.Errorf("drew %q, want %q", got, want)
 	}
 	out.Reset()
 	now = now.Add(time.Millisecond)
-	p.show(sim.Progress{At: time.Minute, Events: 1})
+	draw(sim.Progress{At: time.Minute, Events: 1})
 	p.clear()
 	if got, want := out.String(), "\r"+`day\x1b  1m0s  1 event`+"\x1b[K\r\x1b[K"; got != want {
 		t.Errorf("drew %q, want %q", got, want)
@@ -41,8 +44,8 @@ func TestProgressIsOneRedrawnLine(t *testing.T) {
 func TestProgressKeepsToTheTerminal(t *testing.T) {
 	var out bytes.Buffer
 	now := time.Unix(100, 0)
-	p := &progress{w: &out, columns: func() int { return 20 }, now: func() time.Time { return now }, name: strings.Repeat("é", 50)}
-	p.show(sim.Progress{At: 1, Length: 2})
+	p := &progress{w: &out, columns: func() int { return 20 }, now: func() time.Time { return now }}
+	p.draw(func(time.Time) string { return strings.Repeat("é", 50) })
 	if got, want := out.String(), "\r"+strings.Repeat("é", 19)+"\x1b[K"; got != want {
 		t.Errorf("drew %q, want %q", got, want)
 	}

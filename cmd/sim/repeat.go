@@ -10,33 +10,38 @@ import (
 	"bluetrace/reports"
 )
 
-// repeatCommand is what a shell runs to have the same run again, as far as a live
-// one is ever the same. program is quoted already.
+// repeatCommand returns the shell command that repeats a run. A live run never
+// repeats exactly. program is quoted already.
 func repeatCommand(program string, seed uint64, f *runFlags, file string) string {
 	words := []string{program, "run", "--seed", strconv.FormatUint(seed, 10)}
 	if f.onSockets {
 		words = append(words, "--live")
 	}
 	if f.server != "" {
-		words = append(words, "--server", shellQuoted(f.server), "--credentials", shellQuoted(f.accounts))
+		words = append(words, "--server", shellQuoted(f.server), "--credentials", shellQuoted(f.credentials))
 	}
-	if d := f.loading.Duration; d > 0 {
+	if d := f.load.Duration; d > 0 {
 		words = append(words, "--duration", d.String())
 	}
-	if r := f.loading.Rate; r > 0 {
+	if r := f.load.Rate; r > 0 {
 		words = append(words, "--rate", strconv.FormatFloat(r, 'f', -1, 64))
 	}
 	for _, set := range f.sets {
 		words = append(words, "--set", shellQuoted(set))
 	}
+	return strings.Join(append(words, fileArgument(file)), " ")
+}
+
+// fileArgument quotes a file name for a shell, so that it is not read as a flag.
+func fileArgument(file string) string {
 	if strings.HasPrefix(file, "-") {
 		file = "./" + file
 	}
-	return strings.Join(append(words, shellQuoted(file)), " ")
+	return shellQuoted(file)
 }
 
-// calledAs is how the program can be called again: by `go run` when that is
-// what built it, else as it was called. exists says whether a file is there.
+// calledAs returns the command that starts the program again: go run if that has
+// built it, or else argument0. exists reports whether a file exists.
 func calledAs(argument0 string, exists func(path string) bool) string {
 	for element := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(argument0)), "/") {
 		if !strings.HasPrefix(element, "go-build") {
@@ -50,13 +55,14 @@ func calledAs(argument0 string, exists func(path string) bool) string {
 	return shellQuoted(argument0)
 }
 
+// isFile reports whether path is a regular file.
 func isFile(path string) bool {
 	stat, err := os.Stat(path)
 	return err == nil && stat.Mode().IsRegular()
 }
 
-// shellQuoted is word as a POSIX shell takes it; one with anything unprintable
-// in the form $'...', which bash, zsh and the shells of POSIX 2024 know.
+// shellQuoted quotes a word for a POSIX shell. A word with unprintable characters
+// gets the form $'...', which bash, zsh and the shells of POSIX 2024 read.
 func shellQuoted(word string) string {
 	if word != "" && strings.Trim(word, safeInShell) == "" {
 		return word

@@ -15,88 +15,94 @@ import (
 	"bluetrace/sim/event"
 )
 
-// status is the exit status; of two the larger is the answer.
+// status is an exit status. Of several, the largest counts.
 type status int
 
 const (
-	held        status = 0
-	failed      status = 99  // an expectation, threshold or invariant
-	invalid     status = 104 // a scenario, trace or flag, or it is missing
-	interrupted status = 105
-	impossible  status = 107 // the run itself could not be done
-	unfit       status = 111 // the generator of a load was the bottleneck
+	statusPassed      status = 0
+	statusFailed      status = 99  // an expectation, threshold or invariant failed
+	statusInvalid     status = 104 // a scenario, trace or flag is invalid or missing
+	statusInterrupted status = 105
+	statusError       status = 107 // the run was not possible
+	statusOverloaded  status = 111 // the generator of a load was the bottleneck
 )
 
 func statusOfVerdict(v reports.Verdict) status {
 	switch v {
 	case reports.Passed:
-		return held
+		return statusPassed
 	case reports.Failed:
-		return failed
+		return statusFailed
 	case reports.Interrupted:
-		return interrupted
+		return statusInterrupted
 	case reports.Invalid:
-		return unfit
+		return statusOverloaded
 	}
-	return impossible
+	return statusError
 }
 
-// statusOfLoading: a scenario that is missing or has mistakes is invalid; one
-// that cannot be read makes the run impossible.
+// statusOfLoading returns statusInvalid for a scenario that is missing or has
+// mistakes, and statusError for one that cannot be read.
 func statusOfLoading(err error) status {
 	if _, ok := errors.AsType[*scenarios.Mistakes](err); ok || errors.Is(err, fs.ErrNotExist) {
-		return invalid
+		return statusInvalid
 	}
-	return impossible
+	return statusError
 }
 
-// statusOfFinding: a path that is missing, or a folder without a scenario, is
-// invalid; one that cannot be looked into makes the run impossible.
+// statusOfFinding returns statusInvalid for a path that is missing and a folder
+// without a scenario, and statusError for a path that cannot be read.
 func statusOfFinding(err error) status {
-	if _, ok := errors.AsType[*fs.PathError](err); !ok || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return invalid
+	if _, ok := errors.AsType[*fs.PathError](err); !ok || errors.Is(err, fs.ErrNotExist) ||
+		errors.Is(err, syscall.ENOTDIR) {
+		return statusInvalid
 	}
-	return impossible
+	return statusError
 }
 
 func statusOfRunning(err error) status {
 	switch _, ok := errors.AsType[*sim.Invalid](err); {
 	case ok:
-		return invalid
+		return statusInvalid
 	case errors.Is(err, context.Canceled):
-		return interrupted
+		return statusInterrupted
 	}
-	return impossible
+	return statusError
 }
 
-// complain writes an error to standard error, and what could be done about it,
-// unless hint is empty. What is wrong with a scenario begins with its place, so
-// that editors find it.
+// complain writes an error to standard error, and a hint unless it is empty. An
+// error in a scenario begins with its place, so that editors find it.
 func (p *program) complain(err error, hint string) {
 	prefix := "sim: "
-	if e, ok := errors.AsType[*compare.Invalid](err); ok && e.Place != "" {
-		prefix = ""
-	}
-	if _, ok := errors.AsType[*scenarios.Mistakes](err); ok {
-		prefix = ""
-	}
-	if e, ok := errors.AsType[*sim.Invalid](err); ok && e.Place != "" {
+	if hasPlace(err) {
 		prefix = ""
 	}
 	for _, line := range strings.Split(strings.TrimRight(err.Error(), "\n"), "\n") {
 		fmt.Fprintln(p.stderr, prefix+reports.Escape(line))
 	}
 	if e, ok := errors.AsType[*sim.Broken](err); ok {
-		p.explain(e)
+		p.printCrash(e)
 	}
 	if hint != "" {
 		fmt.Fprintln(p.stderr, "hint: "+reports.Escape(hint))
 	}
 }
 
-// explain prints what helps to mend the program: when it broke, after which
-// events, and the stack as Go prints it.
-func (p *program) explain(e *sim.Broken) {
+// hasPlace reports whether the text of an error begins with a place in a file.
+func hasPlace(err error) bool {
+	if _, ok := errors.AsType[*scenarios.Mistakes](err); ok {
+		return true
+	}
+	if e, ok := errors.AsType[*compare.Invalid](err); ok && e.Place != "" {
+		return true
+	}
+	e, ok := errors.AsType[*sim.Invalid](err)
+	return ok && e.Place != ""
+}
+
+// printCrash prints the details of a fault in this program: its virtual time, the
+// last events, and the stack as Go prints it.
+func (p *program) printCrash(e *sim.Broken) {
 	if len(e.Around) > 0 {
 		fmt.Fprintf(p.stderr, "at %s s of virtual time; last events:\n", event.Seconds(int64(e.At)))
 	}

@@ -6,10 +6,16 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
+	"os"
 	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -17,162 +23,251 @@ import (
 	"bluetrace/sim/swarm"
 )
 
-// brood is one `sim swarm`.
-type brood struct {
+// swarmFlags are the settings of one sim swarm.
+type swarmFlags struct {
+	options           scenarios.Options
+	sets              []string
+	seeds             swarm.SeedRange
+	seedText          string        // --seeds
+	from              string        // --from
+	limit             time.Duration // --for; 0 if only the seeds end the swarm
+	jobs              int
+	repeatEvery       uint64 // --twice
+	out               string // folder of --out; empty if no files are written
+	forms             *formsFlag
+	merge             bool
+	verbose           bool
+	shrink            bool
+	shrinkTime        time.Duration // for each cause
+	requireSituations bool
+	failFast          bool
+	noColor           bool
+}
+
+const (
+	defaultSeeds       = "1-100"
+	defaultRepeatEvery = 10
+	defaultShrinkTime  = 30 * time.Second
+	maxJobs            = 1024 // each job holds a run in memory
+)
+
+// Limits of one run. classroom, the whole lesson under faults, has about 100,000
+// events and takes 0.1 s.
+const (
+	maxEvents = 50_000_000
+	maxWall   = 2 * time.Minute
+)
+
+func (f *swarmFlags) define(set *pflag.FlagSet) {
+	set.StringVar(&f.seedText, "seeds", defaultSeeds,
+		"run the seeds `A-B`; A+N: N seeds from A on; A-: no end, with --for;\nA may be a commit's hash behind 0x, "+
+			"whose first 12 digits count")
+	set.DurationVar(&f.limit, "for", 0, "start no run after this `DURATION`")
+	set.StringVar(&f.from, "from", "", "with --for: start with this `SEED` instead of 1")
+	set.IntVar(&f.jobs, "jobs", min(runtime.GOMAXPROCS(0), maxJobs), "run `N` seeds at a time")
+	set.StringArrayVar(&f.sets, "set", nil, "replace ${NAME} in the scenarios: `NAME=VALUE`; may be repeated")
+	set.StringVar(&f.out, "out", "",
+		"write the summary, and the drawn and shrunk scenario of each cause of failures, to `DIR`")
+	f.forms = defineForms(set, "text", "json")
+	set.BoolVar(&f.merge, "merge", false,
+		"run nothing: merge the JSON results of other swarms, named instead of scenarios")
+	set.BoolVar(&f.verbose, "verbose", false, "print the draws of each seed and the last events before each failure")
+	set.Uint64Var(&f.repeatEvery, "twice", defaultRepeatEvery,
+		"run every seed that `N` divides twice and compare the runs; 0: none")
+	set.BoolVar(&f.requireSituations, "require-marks", false, "fail if a situation of the catalogue was never reached")
+	set.BoolVar(&f.failFast, "fail-fast", false, "start no run after the first failure")
+	set.BoolVar(&f.shrink, "shrink", true, "with --out: shrink the first failure of each cause")
+	set.DurationVar(&f.shrinkTime, "shrink-time", defaultShrinkTime, "shrink each failure for at most this `DURATION`")
+	defineNoColor(set, &f.noColor)
+}
+
+// check validates the flags and completes the settings that follow from them.
+func (f *swarmFlags) check(set *pflag.FlagSet) (err error) {
+	if f.options.Vars, err = parseVariables(f.sets); err != nil {
+		return err
+	}
+	if err := f.chooseSeeds(set); err != nil {
+		return err
+	}
+	switch {
+	case f.jobs < 1 || f.jobs > maxJobs:
+		return fmt.Errorf("invalid --jobs %d: must be 1 to %d", f.jobs, maxJobs)
+	case set.Changed("for") && f.limit <= 0:
+		return fmt.Errorf("invalid --for %v: must be above 0", f.limit)
+	case f.shrinkTime <= 0:
+		return fmt.Errorf("invalid --shrink-time %v: must be above 0", f.shrinkTime)
+	}
+	for _, name := range []string{"seeds", "for", "from", "jobs", "twice", "set", "verbose", "fail-fast", "shrink",
+		"shrink-time"} {
+		if f.merge && set.Changed(name) {
+			return fmt.Errorf("--%s cannot be used with --merge, which runs nothing", name)
+		}
+	}
+	return refuseEmpty(set, "out")
+}
+
+// chooseSeeds reads --seeds and --from.
+func (f *swarmFlags) chooseSeeds(set *pflag.FlagSet) (err error) {
+	seeds := f.seedText
+	switch {
+	case set.Changed("from") && set.Changed("seeds"):
+		return errors.New("--from and --seeds both give the first seed: use one of them")
+	case set.Changed("from") && f.limit <= 0:
+		return errors.New("--from needs --for; --seeds A+N runs N seeds from A on")
+	case set.Changed("from"):
+		seeds = f.from + "-"
+	case f.limit > 0 && !set.Changed("seeds"):
+		seeds = "1-"
+	}
+	if f.seeds, err = swarm.ParseRange(seeds); err != nil {
+		return fmt.Errorf("reading the seeds: %w", err)
+	}
+	if f.seeds.Unbounded && f.limit <= 0 {
+		return fmt.Errorf("the seeds %q have no end: add --for, or the last seed", seeds)
+	}
+	return nil
+}
+
+// swarmCommand is one sim swarm.
+type swarmCommand struct {
 	*program
 	swarmFlags
 	summary *swarm.Summary
 	bases   []*scenarios.Scenario
 	inputs  []input // files that must not be overwritten
-	began   time.Time
+	started time.Time
 	worst   status
-	// failed is set at the first failure.
-	failed atomic.Bool
+	failed  atomic.Bool // set at the first failure
 }
 
-// Bounds of one run: classroom, the whole lesson under faults, has about a
-// hundred thousand events and takes a tenth of a second.
-const (
-	mostEvents = 50_000_000
-	mostWall   = 2 * time.Minute
-)
-
-// swarm runs scenarios with many seeds until they, the time or the context end.
-func (p *program) swarm(ctx context.Context, arguments []string) status {
-	flags, help, err := parseSwarmFlags(arguments)
-	if err != nil {
-		return p.refuseFlags("swarm", help, err)
+// run runs the scenarios until the seeds, the time or the context end.
+func (c *swarmCommand) run(ctx context.Context, paths []string) status {
+	c.summary, c.started = swarm.NewSummary(), c.now()
+	c.summary.Build = sim.Build()
+	if c.merge {
+		return c.mergeResults(paths)
 	}
-	b := &brood{program: p, swarmFlags: flags, summary: swarm.NewSummary(), began: p.now()}
-	b.summary.Build = sim.Build()
-	if b.merge {
-		return b.mergeFiles()
+	if c.seeds.Truncated {
+		fmt.Fprintf(c.stderr, "only the first %d digits of the long number count: the first seed is %d\n",
+			swarm.HashDigits, c.seeds.First)
 	}
-	if b.seeds.Truncated {
-		fmt.Fprintf(p.stderr, "of the long number the first %d digits count: the first seed is %d\n", swarm.HashDigits, b.seeds.First)
-	}
-	if s := b.takeBases(ctx); s != held {
+	if s := c.loadScenarios(ctx, paths); s != statusPassed {
 		return s
 	}
-	if s := b.makeRoom(); s != held {
+	if s := c.prepareFolder(); s != statusPassed {
 		return s
 	}
 	defer collectRarely()()
-	b.run(ctx)
-	b.shrinkAll(ctx)
-	b.finish()
-	return b.worst
+	c.runSeeds(ctx)
+	c.shrinkAll(ctx)
+	c.finish()
+	return c.worst
 }
 
-// takeBases reads the scenarios, all of which must be good.
-func (b *brood) takeBases(ctx context.Context) status {
-	files, worst := b.selected(b.paths)
-	if worst != held {
+// loadScenarios reads the scenarios, all of which must be valid.
+func (c *swarmCommand) loadScenarios(ctx context.Context, paths []string) status {
+	files, worst := c.selectScenarios(paths)
+	if worst != statusPassed {
 		return worst
 	}
 	for _, file := range files {
-		s, err := b.load(file, b.options)
+		s, err := c.load(file, c.options)
 		if err != nil {
-			b.complain(err, "")
+			c.complain(err, "")
 			worst = max(worst, statusOfLoading(err))
 			continue
 		}
 		if s.Load != nil {
-			b.complain(fmt.Errorf("%s is a load run, on real sockets: a swarm is in virtual time", file), "leave it out")
-			worst = max(worst, invalid)
+			c.complain(fmt.Errorf("%s is a load run on real sockets, but a swarm runs in virtual time", file),
+				"leave it out")
+			worst = max(worst, statusInvalid)
 			continue
 		}
-		if err := ready(ctx, s); err != nil {
-			b.complain(err, "")
-			worst = max(worst, statusOfRunning(err))
-			continue
+		if len(s.Contacts.Trace) > 0 { // read now, so that a bad trace does not fail every seed
+			if err := sim.Ready(ctx, s); err != nil {
+				c.complain(err, "")
+				worst = max(worst, statusOfRunning(err))
+				continue
+			}
 		}
-		b.bases = append(b.bases, s)
-		b.inputs = append(b.inputs, input{"the scenario", file})
-		b.inputs = append(b.inputs, contactInputs(s)...)
+		c.bases = append(c.bases, s)
+		c.inputs = append(c.inputs, input{"the scenario", file})
+		c.inputs = append(c.inputs, contactInputs(s)...)
 	}
 	return worst
 }
 
-// ready reads recorded contacts, so that what is wrong with them is no failure of
-// every seed.
-func ready(ctx context.Context, s *scenarios.Scenario) error {
-	if len(s.Contacts.Trace) == 0 {
-		return nil
-	}
-	return sim.Ready(ctx, s)
-}
-
-// run lets the seeds run.
-func (b *brood) run(ctx context.Context) {
-	progress := &swarmProgress{brood: b}
-	o := swarm.Options{
-		Bases: b.bases, Seeds: b.untilTimeIsUp(), Jobs: b.jobs, RepeatEvery: b.twice, Situations: true, Engine: b.engine,
-		Limits: swarm.Limits{Events: mostEvents, Wall: mostWall, Timer: b.after},
+// runSeeds runs the seeds and adds their outcomes to the summary.
+func (c *swarmCommand) runSeeds(ctx context.Context) {
+	line := newProgress(c.stderr, c.columns, c.now)
+	line.started = c.started
+	err := swarm.Run(ctx, swarm.Options{
+		Bases: c.bases, Seeds: c.seedsToStart(), Jobs: c.jobs, RepeatEvery: c.repeatEvery, Situations: true,
+		Engine: c.engine,
+		Limits: swarm.Limits{Events: maxEvents, Wall: maxWall, Timer: c.after},
 		OnOutcome: func(out *swarm.Outcome) {
-			if b.failFast && b.failed.Load() {
-				return // it was begun before
+			if c.failFast && c.failed.Load() {
+				return // it was started before the failure
 			}
-			b.summary.Add(out)
-			b.failed.Store(b.summary.Failed > 0)
-			if b.verbose && b.text {
-				progress.end()
-				b.say(out)
+			c.summary.Add(out)
+			c.failed.Store(c.summary.Failed > 0)
+			if c.verbose && c.forms.has("text") {
+				line.clear()
+				c.printOutcome(out)
 			}
-			progress.show()
+			if c.terminal {
+				line.draw(func(now time.Time) string { return c.progressLine(now.Sub(c.started)) })
+			}
 		},
-	}
-	err := swarm.Run(ctx, o)
-	progress.end()
-	b.summary.Jobs = int(min(uint64(b.jobs), b.summary.Runs+b.summary.Repeated)) // those that had something to do
-	b.summary.WallSeconds = b.now().Sub(b.began).Seconds()
-	for i := range b.summary.Failures {
-		g := &b.summary.Failures[i]
-		g.Repeat = b.repeat(g)
+	})
+	line.clear()
+	c.summary.Jobs = int(min(uint64(c.jobs), c.summary.Runs+c.summary.Repeated)) // jobs that had a run
+	c.summary.WallSeconds = c.now().Sub(c.started).Seconds()
+	for i := range c.summary.Failures {
+		g := &c.summary.Failures[i]
+		g.Repeat = c.repeatCommand(g)
 	}
 	if err != nil {
-		b.worst = max(b.worst, interrupted)
-		b.summary.SetInterrupted("interrupted")
+		c.worst = max(c.worst, statusInterrupted)
+		c.summary.SetInterrupted("interrupted")
 	}
-	if b.summary.Runs == 0 && err == nil {
-		b.complain(errors.New("no seed was run"), "give --for more time")
-		b.worst = max(b.worst, invalid)
+	if c.summary.Runs == 0 && err == nil {
+		c.complain(errors.New("no seed was run"), "give --for more time")
+		c.worst = max(c.worst, statusInvalid)
 	}
 }
 
-// untilTimeIsUp are the seeds that begin in time, and with --fail-fast before
-// the first failure.
-func (b *brood) untilTimeIsUp() iter.Seq[uint64] {
+// seedsToStart returns the seeds until the time of --for is over or, with
+// --fail-fast, until the first failure.
+func (c *swarmCommand) seedsToStart() iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
-		for seed := range b.seeds.Seeds() {
-			if b.failFast && b.failed.Load() || b.lasts > 0 && b.now().Sub(b.began) >= b.lasts || !yield(seed) {
+		for seed := range c.seeds.Seeds() {
+			late := c.limit > 0 && c.now().Sub(c.started) >= c.limit
+			if late || c.failFast && c.failed.Load() || !yield(seed) {
 				return
 			}
 		}
 	}
 }
 
-// repeat is what a shell runs to see a failure again.
-func (b *brood) repeat(g *swarm.Group) string {
-	words := []string{b.name, "swarm", "--seeds", fmt.Sprintf("%d-%d", g.Seed, g.Seed), "--verbose"}
+// repeatCommand returns the shell command that repeats a failure.
+func (c *swarmCommand) repeatCommand(g *swarm.Group) string {
+	words := []string{c.name, "swarm", "--seeds", fmt.Sprintf("%d-%d", g.Seed, g.Seed), "--verbose"}
 	if g.Check.Name == swarm.SameRun {
 		words = append(words, "--twice", "1")
 	}
-	for _, set := range b.sets {
+	for _, set := range c.sets {
 		words = append(words, "--set", shellQuoted(set))
 	}
-	file := g.File
-	if strings.HasPrefix(file, "-") {
-		file = "./" + file
-	}
-	return strings.Join(append(words, shellQuoted(file)), " ")
+	return strings.Join(append(words, fileArgument(g.File)), " ")
 }
 
-// say prints what a seed drew, and what came of it.
-func (b *brood) say(out *swarm.Outcome) {
+// printOutcome prints the draws of a seed and its failures.
+func (c *swarmCommand) printOutcome(out *swarm.Outcome) {
 	var t strings.Builder
 	fmt.Fprintf(&t, "seed %d of %s: %s, %s, %.0f s, %s", out.Plan.Seed, reports.Escape(out.Base.File), out.Verdict,
-		reports.Plural(out.Plan.Phones, "phone", "phones"), out.VirtualSeconds, reports.Plural(out.Events, "event", "events"))
+		reports.Plural(out.Plan.Phones, "phone", "phones"), out.VirtualSeconds,
+		reports.Plural(out.Events, "event", "events"))
 	if out.Digest != "" {
 		fmt.Fprintf(&t, ", digest %s", out.Digest)
 	}
@@ -181,57 +276,87 @@ func (b *brood) say(out *swarm.Outcome) {
 		fmt.Fprintf(&t, "  %s\n", reports.Escape(line))
 	}
 	for i := range out.Failures {
-		word := "FAILED"
+		label := "FAILED"
 		if i > 0 {
-			word = "also, later:"
+			label = "also, later:"
 		}
-		fmt.Fprintf(&t, "  %s %s\n", word, reports.Escape(out.Failures[i].Cause))
+		fmt.Fprintf(&t, "  %s %s\n", label, reports.Escape(out.Failures[i].Cause))
 	}
-	b.worst = max(b.worst, b.print(t.String()))
+	c.worst = max(c.worst, c.print(t.String()))
+}
+
+// progressLine returns the progress after some wall time.
+func (c *swarmCommand) progressLine(lasted time.Duration) string {
+	runs := reports.Plural(c.summary.Runs, "run", "runs")
+	if all := c.expectedRuns(); all > 0 {
+		runs = fmt.Sprintf("%s of %s", reports.FormatCount(c.summary.Runs), reports.Plural(all, "run", "runs"))
+	}
+	line := fmt.Sprintf("%s, %s failed, %.1f per second", runs, reports.FormatCount(c.summary.Failed),
+		float64(c.summary.Runs)/lasted.Seconds())
+	if c.limit > 0 {
+		line += fmt.Sprintf(", %s left", max(c.limit-lasted, 0).Round(time.Second))
+	}
+	return line
+}
+
+// expectedRuns returns the number of runs if --for does not end them, or 0 if it
+// is unknown.
+func (c *swarmCommand) expectedRuns() uint64 {
+	seeds, files := c.seeds.Last-c.seeds.First, uint64(len(c.bases))
+	if c.seeds.Unbounded || files == 0 || seeds >= math.MaxUint64/files {
+		return 0
+	}
+	return (seeds + 1) * files
 }
 
 // finish prints the summary and writes its files.
-func (b *brood) finish() {
-	if b.requireMarks {
-		b.summary.RequireSituations("(--require-marks)")
+func (c *swarmCommand) finish() {
+	if c.requireSituations {
+		c.summary.RequireSituations("(--require-marks)")
 	}
-	b.worst = max(b.worst, statusOfVerdict(b.summary.Verdict))
-	if b.out != "" {
-		_ = b.write(filepath.Join(b.out, swarmText), func(w io.Writer) error {
-			return b.summary.Text(w, swarm.TextOptions{ShowDraws: true, ListUnreached: true})
-		}) &&
-			b.write(filepath.Join(b.out, swarmJSON), b.summary.JSON)
+	c.worst = max(c.worst, statusOfVerdict(c.summary.Verdict))
+	if c.out != "" {
+		text := func(w io.Writer) error {
+			return c.summary.Text(w, swarm.TextOptions{ShowDraws: true, ListUnreached: true})
+		}
+		if c.writeFile(filepath.Join(c.out, swarmText), text) {
+			c.writeFile(filepath.Join(c.out, swarmJSON), c.summary.JSON)
+		}
 	}
-	if b.text {
-		b.show(func(w io.Writer) error {
-			return b.summary.Text(w, swarm.TextOptions{Color: b.colour && !b.noColor, ShowDraws: b.verbose, DrawsPrinted: b.verbose,
-				ListUnreached: b.verbose || b.requireMarks, NoOutputFolder: b.out == "" && !b.merge})
+	if c.forms.has("text") {
+		c.toStdout(func(w io.Writer) error {
+			return c.summary.Text(w,
+				swarm.TextOptions{Color: c.colour && !c.noColor, ShowDraws: c.verbose, DrawsPrinted: c.verbose,
+					ListUnreached: c.verbose || c.requireSituations, NoOutputFolder: c.out == "" && !c.merge})
 		})
 	}
-	if b.json {
-		b.show(b.summary.JSON)
+	if c.forms.has("json") {
+		c.toStdout(c.summary.JSON)
 	}
 }
 
-// show writes to standard output, and complains when that fails.
-func (b *brood) show(write func(io.Writer) error) {
-	if err := write(b.stdout); err != nil {
-		b.complain(fmt.Errorf("printing to standard output: %w", err), "")
-		b.worst = impossible
+// toStdout prints to standard output and reports an error.
+func (c *swarmCommand) toStdout(write func(io.Writer) error) {
+	if err := write(c.stdout); err != nil {
+		c.complain(fmt.Errorf("printing to standard output: %w", err), "")
+		c.worst = statusError
 	}
 }
 
-// write writes a file of --out, whole or not at all.
-func (b *brood) write(path string, write func(io.Writer) error) bool {
-	if err := b.spares(path); err != nil {
-		b.complain(err, "")
-		b.worst = max(b.worst, invalid)
-		return false
+// swarmMemoryLimit is the memory in bytes from which the garbage collector works
+// as often as needed: a scenario may be large.
+const swarmMemoryLimit = 1 << 30
+
+// collectRarely sets the garbage collector for a swarm, unless the user has set
+// it (GOGC, GOMEMLIMIT). It returns the function that restores it.
+func collectRarely() (restore func()) {
+	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
 	}
-	if err := reports.WriteFile(path, write); err != nil {
-		b.complain(err, "")
-		b.worst = impossible
-		return false
+	percent := debug.SetGCPercent(swarm.GCPercent)
+	limit := debug.SetMemoryLimit(swarmMemoryLimit)
+	return func() {
+		debug.SetGCPercent(percent)
+		debug.SetMemoryLimit(limit)
 	}
-	return true
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim/shrink"
 	"bluetrace/sim/swarm"
 )
 
@@ -18,100 +23,298 @@ const (
 	swarmText = "swarm.txt"
 	swarmJSON = "swarm.json"
 
-	drawnBegin = "drawn-" // of a cause's scenario as a seed drew it
-	foundBegin = "found-" // of the same, made small
-	yamlEnd    = ".yaml"
+	drawnPrefix = "drawn-" // the scenario that showed a cause, as a seed drew it
+	foundPrefix = "found-" // the same scenario, shrunk
+	yamlEnd     = ".yaml"
 )
 
-// makeRoom makes the folder of --out, if what is read does not lie where
-// something will be written.
-func (b *brood) makeRoom() status {
-	if b.out == "" {
-		return held
+// prepareFolder makes the folder of --out, unless a file that is read lies where
+// one will be written.
+func (c *swarmCommand) prepareFolder() status {
+	if c.out == "" {
+		return statusPassed
 	}
-	for _, name := range []string{swarmText, swarmJSON} {
-		if err := b.spares(filepath.Join(b.out, name)); err != nil {
-			b.complain(err, "")
-			return invalid
+	generated, err := c.generatedFiles()
+	for _, path := range append(generated, filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON)) {
+		if err == nil {
+			err = c.refuseOverwriting(path)
 		}
 	}
-	made, err := b.made()
-	for _, path := range made {
-		err = errors.Join(err, b.spares(path))
-	}
 	if err != nil {
-		b.complain(err, "")
-		return invalid
+		c.complain(err, "")
+		return statusInvalid
 	}
-	if err := (&batch{program: b.program, runFlags: runFlags{out: b.out}}).makeFolder(); err != nil {
-		b.complain(err, "name a folder that can be written with --out")
-		return impossible
+	if err := makeFolder(c.out); err != nil {
+		c.complain(err, "name a writable folder with --out")
+		return statusError
 	}
-	return held
+	return statusPassed
 }
 
-// spares is an error when path is one of the files that are read.
-func (b *brood) spares(path string) error {
-	return spared(b.inputs, "the result", path, "name another folder with --out")
+// refuseOverwriting returns an error if path is one of the files that are read.
+func (c *swarmCommand) refuseOverwriting(path string) error {
+	return refuseSameFile(c.inputs, "the result", path, "name another folder with --out")
 }
 
-// made are the scenarios that an earlier swarm left in the folder.
-func (b *brood) made() (paths []string, err error) {
-	all, err := os.ReadDir(b.out)
+// generatedFiles returns the scenarios that an earlier swarm left in the folder.
+func (c *swarmCommand) generatedFiles() (paths []string, err error) {
+	entries, err := os.ReadDir(c.out)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, nil // that it cannot be made is said later
+		return nil, nil // makeFolder reports that it cannot be made
 	}
-	for _, e := range all {
+	for _, e := range entries {
 		name := e.Name()
-		if strings.HasSuffix(name, yamlEnd) && (strings.HasPrefix(name, drawnBegin) || strings.HasPrefix(name, foundBegin)) && e.Type().IsRegular() {
-			if path := filepath.Join(b.out, name); isMade(path) {
-				paths = append(paths, path)
-			}
+		named := strings.HasPrefix(name, drawnPrefix) || strings.HasPrefix(name, foundPrefix)
+		if path := filepath.Join(c.out, name); named && strings.HasSuffix(name, yamlEnd) && e.Type().IsRegular() &&
+			isGenerated(path) {
+			paths = append(paths, path)
 		}
 	}
 	return paths, err
 }
 
-func isMade(path string) bool {
+// isGenerated reports whether a swarm wrote the file.
+func isGenerated(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {
 		return false
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	begin := make([]byte, swarm.GeneratedPrefixLength)
-	_, err = io.ReadFull(f, begin)
-	return err == nil && swarm.IsGenerated(begin)
+	prefix := make([]byte, swarm.GeneratedPrefixLength)
+	_, err = io.ReadFull(f, prefix)
+	return err == nil && swarm.IsGenerated(prefix)
 }
 
-// sweep removes what an earlier swarm left in the folder, so that none of its
-// scenarios is taken for one of this.
-func (b *brood) sweep() bool {
-	paths, err := b.made()
+// removeGenerated removes the scenarios that an earlier swarm left in the folder,
+// so that none is mistaken for one of this swarm.
+func (c *swarmCommand) removeGenerated() bool {
+	paths, err := c.generatedFiles()
 	for _, path := range paths {
-		err = errors.Join(err, b.spares(path))
+		err = errors.Join(err, c.refuseOverwriting(path))
 		if err == nil {
 			err = os.Remove(path)
 		}
 	}
 	if err != nil {
-		b.complain(fmt.Errorf("removing what an earlier swarm left: %w", err), "")
-		b.worst = impossible
+		c.complain(fmt.Errorf("removing the files of an earlier swarm: %w", err), "")
+		c.worst = statusError
 	}
 	return err == nil
 }
 
-// freeName is a name for the files of a cause that nobody else's have.
-func (b *brood) freeName(names fileNames, cause string) string {
+// freeName returns a name for the files of a cause that no other file has.
+func (c *swarmCommand) freeName(names fileNames, cause string) string {
 	for {
 		name := names.take(swarm.FileName(cause))
-		_, drawn := os.Lstat(b.drawnFile(name))
-		_, found := os.Lstat(b.foundFile(name))
+		_, drawn := os.Lstat(c.drawnFile(name))
+		_, found := os.Lstat(c.foundFile(name))
 		if drawn != nil && found != nil {
 			return name
 		}
 	}
 }
 
-func (b *brood) drawnFile(name string) string { return filepath.Join(b.out, drawnBegin+name+yamlEnd) }
+func (c *swarmCommand) drawnFile(name string) string {
+	return filepath.Join(c.out, drawnPrefix+name+yamlEnd)
+}
 
-func (b *brood) foundFile(name string) string { return filepath.Join(b.out, foundBegin+name+yamlEnd) }
+func (c *swarmCommand) foundFile(name string) string {
+	return filepath.Join(c.out, foundPrefix+name+yamlEnd)
+}
+
+// writeFile writes a file of --out, whole or not at all, and reports an error.
+func (c *swarmCommand) writeFile(path string, write func(io.Writer) error) bool {
+	if err := c.refuseOverwriting(path); err != nil {
+		c.complain(err, "")
+		c.worst = max(c.worst, statusInvalid)
+		return false
+	}
+	if err := reports.WriteFile(path, write); err != nil {
+		c.complain(err, "")
+		c.worst = statusError
+		return false
+	}
+	return true
+}
+
+// writeBytes writes a file of --out with this content.
+func (c *swarmCommand) writeBytes(path string, content []byte) bool {
+	return c.writeFile(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// maxShrinking is the time limit for shrinking all failures, unless --for gives
+// another.
+const maxShrinking = 5 * time.Minute
+
+// shrinkAll writes, for each cause, the scenario that showed it first, as it was
+// drawn and shrunk.
+func (c *swarmCommand) shrinkAll(ctx context.Context) {
+	if c.out == "" || !c.removeGenerated() {
+		return
+	}
+	names := fileNames{}
+	limit := maxShrinking
+	if c.limit > 0 {
+		limit = c.limit
+	}
+	until := c.now().Add(limit)
+	line := newProgress(c.stderr, c.columns, c.now)
+	defer line.clear()
+	all := c.summary.Sorted()
+	for i, g := range all {
+		base := c.baseOf(g.File)
+		name := c.freeName(names, g.Cause)
+		path := c.drawnFile(name)
+		if !c.writeBytes(path, swarm.DrawnFile(base, g.Seed, path)) {
+			return
+		}
+		g.Drawn = path
+		if c.swarmFlags.shrink {
+			if c.terminal {
+				line.drawNow(c.now(), fmt.Sprintf("shrinking %d of %d: %s", i+1, len(all), reports.Escape(name)))
+			}
+			c.shrinkFailure(ctx, base, g, name, until)
+		}
+	}
+	if c.swarmFlags.shrink && ctx.Err() != nil && len(all) > 0 {
+		c.summary.SetInterrupted("shrinking was interrupted")
+	}
+}
+
+// shrinkFailure shrinks one failure, within its own time limit and that of all.
+func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenario, g *swarm.Group, name string,
+	until time.Time) {
+	if !c.now().Before(until) {
+		g.ShrunkNote = "not shrunk: no time left"
+		return
+	}
+	if own := c.now().Add(c.shrinkTime); own.Before(until) {
+		until = own
+	}
+	path := c.foundFile(name)
+	limits := shrink.Options{Expired: func() bool { return !c.now().Before(until) }}
+	var shrunk *swarm.Shrunk
+	err := ctx.Err()
+	if err == nil {
+		shrunk, err = swarm.Shrink(ctx, base, g, foundPrefix+name, path, limits)
+	}
+	switch {
+	case err != nil && ctx.Err() != nil:
+		g.ShrunkNote = "not shrunk: interrupted"
+	case err != nil:
+		g.ShrunkNote = "not shrunk: " + err.Error()
+	case shrunk == nil:
+		g.ShrunkNote = "not shrunk: no smaller run shows it"
+	case c.writeBytes(path, shrunk.File):
+		g.Shrunk, g.ShrunkNote = path, shrunk.Note
+	}
+}
+
+// baseOf returns the scenario of a file.
+func (c *swarmCommand) baseOf(file string) *scenarios.Scenario {
+	for _, s := range c.bases {
+		if s.File == file {
+			return s
+		}
+	}
+	return c.bases[0]
+}
+
+// swarmResult is the result of a swarm that is merged with others.
+type swarmResult struct {
+	path    string
+	summary *swarm.Summary
+}
+
+// mergeResults merges the results of other swarms.
+func (c *swarmCommand) mergeResults(paths []string) status {
+	if len(paths) == 0 {
+		c.complain(errors.New("no result was named"),
+			"name the JSON files of swarms, or their folders, such as a/swarm.json b")
+		return statusInvalid
+	}
+	var merged []swarmResult
+	for _, path := range paths {
+		one, err := readResult(path)
+		if err != nil {
+			c.complain(err, "")
+			return max(c.worst, statusOfFinding(err))
+		}
+		for _, other := range merged {
+			if err := other.conflict(&one); err != nil {
+				c.complain(err, "")
+				return statusInvalid
+			}
+		}
+		merged = append(merged, one)
+		c.inputs = append(c.inputs, input{"the result", one.path})
+		c.summary.Build = one.summary.Build
+		c.summary.Merge(one.summary)
+		if err := c.summary.Validate(); err != nil {
+			c.complain(fmt.Errorf("%s and those before it: %w", one.path, err), "")
+			return statusInvalid
+		}
+	}
+	if s := c.prepareFolder(); s != statusPassed {
+		return s
+	}
+	c.finish()
+	return c.worst
+}
+
+// readResult reads a result, or the one in a folder.
+func readResult(path string) (swarmResult, error) {
+	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
+		path = filepath.Join(path, swarmJSON)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return swarmResult{}, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	s, err := swarm.ReadJSON(f)
+	if err != nil {
+		return swarmResult{}, fmt.Errorf("%s: %w", path, err)
+	}
+	for i := range s.Failures {
+		g := &s.Failures[i]
+		g.Drawn, g.Shrunk = besideResult(path, g.Drawn), besideResult(path, g.Shrunk)
+	}
+	return swarmResult{path, s}, nil
+}
+
+// besideResult returns the file of that name in the folder of a result, which may
+// have been moved. If there is none, it returns the path as it was written.
+func besideResult(result, file string) string {
+	if file == "" {
+		return ""
+	}
+	if here := filepath.Join(filepath.Dir(result), filepath.Base(file)); isFile(here) {
+		return here
+	}
+	return file
+}
+
+// conflict returns the reason for which two results cannot be merged, or nil.
+func (r *swarmResult) conflict(o *swarmResult) error {
+	if r.summary.Build != o.summary.Build {
+		return fmt.Errorf("%q is of the build %s and %q of the build %s, where a seed may give another run: merge "+
+			"results of one build",
+			r.path, buildText(r.summary.Build), o.path, buildText(o.summary.Build))
+	}
+	if file, seeds, twice := r.summary.Overlap(o.summary); twice {
+		return fmt.Errorf("%q and %q both have the seeds %d-%d of %q, which would count twice: leave one of them out",
+			r.path, o.path, seeds.First, seeds.Last, file)
+	}
+	return nil
+}
+
+func buildText(b reports.Build) string {
+	if b.Revision == "" {
+		return "(unknown, " + b.Go + ")"
+	}
+	return "(" + b.Revision + ", " + b.Go + ")"
+}

@@ -53,7 +53,7 @@ func notesOf(t *testing.T, folder string) (s swarm.Summary, notes []string) {
 func TestSwarmSweepsItsOwnFilesOnly(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := t.TempDir()
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != failed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	drawn := "drawn-no-seed-is-a-multiple-of-three-drew-it.yaml"
@@ -65,7 +65,7 @@ func TestSwarmSweepsItsOwnFilesOnly(t *testing.T) {
 		writeFile(t, filepath.Join(folder, name), "# mine, to be kept\n")
 	}
 	p.engine = sim.Run
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != held {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != statusPassed {
 		t.Errorf("status %d, want 0\n%s", got, errs)
 	}
 	if got := namesIn(t, folder); !slices.Equal(got, slices.Concat(others, []string{swarmJSON, swarmText})) {
@@ -80,7 +80,7 @@ func TestDrawnFilesFindRecordedContacts(t *testing.T) {
 	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}", "contacts: {trace: {file: day.dat, phones: [anna, ben]}}", 1))
 	folder := filepath.Join(filepath.Dir(file), "deep", "out")
 	t.Chdir(filepath.Dir(file))
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--out", "deep/out", "--shrink=false", filepath.Base(file)}); got != failed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--out", "deep/out", "--shrink=false", filepath.Base(file)}); got != statusFailed {
 		t.Fatalf("status %d, want 99\n%s", got, errs)
 	}
 	s, err := scenarios.Load(filepath.Join(folder, namesIn(t, folder)[0]), scenarios.Options{})
@@ -100,14 +100,14 @@ func TestSwarmSparesWhatItReads(t *testing.T) {
 	drawn := filepath.Join(folder, "drawn-no-seed-is-a-multiple-of-three-drew-it.yaml")
 	writeFile(t, drawn, "# mine, to be kept\n")
 	arguments := []string{"swarm", "--seeds", "3-3", "--shrink=false", "--out", folder}
-	if got := p.command(context.Background(), append(arguments, file)); got != failed {
+	if got := p.command(context.Background(), append(arguments, file)); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	second := strings.Replace(drawn, ".yaml", "-2.yaml", 1)
 	if text, err := os.ReadFile(drawn); err != nil || string(text) != "# mine, to be kept\n" || !isFile(second) {
 		t.Errorf("%v: it is %q now; %q", err, text, namesIn(t, folder))
 	}
-	if got := p.command(context.Background(), append(arguments, second)); got != invalid || !strings.Contains(errs.String(), "would overwrite the scenario") {
+	if got := p.command(context.Background(), append(arguments, second)); got != statusInvalid || !strings.Contains(errs.String(), "would overwrite the scenario") {
 		t.Errorf("status %d, want 104\n%s", got, errs)
 	}
 	if !isFile(second) {
@@ -129,7 +129,7 @@ func TestShrinkingIsInterrupted(t *testing.T) {
 		return time.Unix(0, 0)
 	}
 	folder := filepath.Join(filepath.Dir(file), "out")
-	if got := p.command(ctx, []string{"swarm", "--seeds", "1-3", "--jobs", "1", "--out", folder, file}); got != failed {
+	if got := p.command(ctx, []string{"swarm", "--seeds", "1-3", "--jobs", "1", "--out", folder, file}); got != statusFailed {
 		t.Errorf("status %d, want 99", got)
 	}
 	if want := "FAILED  swarm: 3 of 3 runs failed, of 3 causes; shrinking was interrupted\n"; !strings.HasPrefix(out.String(), want) {
@@ -155,12 +155,12 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 		if c.last == 3 {
 			p.now = func() time.Time {
 				if isFile(filepath.Join(folder, "drawn-no-seed-is-two-it.yaml")) {
-					return time.Unix(int64(mostShrinking/time.Second), 0)
+					return time.Unix(int64(maxShrinking/time.Second), 0)
 				}
 				return time.Unix(0, 0)
 			}
 		}
-		if got := p.command(context.Background(), append(append([]string{"swarm", "--jobs", "1", "--out", folder}, c.more...), file)); got != failed {
+		if got := p.command(context.Background(), append(append([]string{"swarm", "--jobs", "1", "--out", folder}, c.more...), file)); got != statusFailed {
 			t.Errorf("status %d, want 99", got)
 		}
 		_, notes := notesOf(t, folder)
@@ -177,7 +177,7 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 func TestRequireMarksSaysWhy(t *testing.T) {
 	p, out, _, file := planted(t)
 	p.engine = sim.Run
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--require-marks", "--report", "text,json", file}); got != failed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--require-marks", "--report", "text,json", file}); got != statusFailed {
 		t.Errorf("status %d, want 99", got)
 	}
 	first, _, _ := strings.Cut(out.String(), "\n")
@@ -187,7 +187,7 @@ func TestRequireMarksSaysWhy(t *testing.T) {
 		t.Errorf("%q in\n%s", reason, out)
 	}
 	out.Reset()
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != held || !strings.Contains(out.String(), "; --verbose lists them\n") {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), " (use --verbose to list them)\n") {
 		t.Errorf("status %d, want 0, and how many were not reached\n%s", got, out)
 	}
 }
@@ -200,13 +200,12 @@ func TestSwarmsProgress(t *testing.T) {
 		"--seeds 1-3 --for 1m x.yml":            "9 of 6 runs, 2 failed, 3.0 per second, 57s left",
 		"--seeds 0-18446744073709551615 x.yaml": "9 runs, 2 failed, 3.0 per second",
 	} {
-		flags, _, err := parseSwarmFlags(strings.Fields(arguments))
-		if err != nil {
+		c := swarmCommand{summary: swarm.NewSummary(), bases: make([]*scenarios.Scenario, 2)}
+		if _, err := parseAndCheck(&c.swarmFlags, strings.Fields(arguments)); err != nil {
 			t.Fatal(err)
 		}
-		p := swarmProgress{brood: &brood{swarmFlags: flags, summary: swarm.NewSummary(), bases: make([]*scenarios.Scenario, 2)}}
-		p.summary.Runs, p.summary.Failed = 9, 2
-		if got := p.line(3 * time.Second); got != want {
+		c.summary.Runs, c.summary.Failed = 9, 2
+		if got := c.progressLine(3 * time.Second); got != want {
 			t.Errorf("%s: %q, want %q", arguments, got, want)
 		}
 	}
@@ -214,7 +213,7 @@ func TestSwarmsProgress(t *testing.T) {
 
 func TestWorkersWithoutWorkDoNotCount(t *testing.T) {
 	p, out, _, file := planted(t)
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--jobs", "999", "--report", "json", file}); got != held || !strings.Contains(out.String(), `"jobs": 2,`) {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--jobs", "999", "--report", "json", file}); got != statusPassed || !strings.Contains(out.String(), `"jobs": 2,`) {
 		t.Errorf("status %d\n%s", got, out)
 	}
 }

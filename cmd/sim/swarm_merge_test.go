@@ -47,34 +47,34 @@ const good = `{"kind":"swarm","build":{"go":"go1.26","revision":"abc"},"verdict"
 
 func TestMergeRefusesWhatIsNoResult(t *testing.T) {
 	m := merging{t, t.TempDir()}
-	m.merge(held, []string{"PASSED  swarm: 2 runs held"}, m.file("good.json", good))
+	m.merge(statusPassed, []string{"PASSED  swarm: 2 runs held"}, m.file("good.json", good))
 	change := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(good) }
 	oneFailed := change(`"runs":2,"failed":0`, `"runs":2,"failed":1`)
 	cause := `"failures":[{"cause":"c","runs":1,"seed":2,"file":"x.yaml","plan":{},"check":{}}]`
-	m.merge(failed, []string{"FAILED  swarm: 1 of 2 runs failed, of 1 cause"}, m.file("failed.json", strings.Replace(oneFailed, `"failures":[]`, cause, 1)))
+	m.merge(statusFailed, []string{"FAILED  swarm: 1 of 2 runs failed, of 1 cause"}, m.file("failed.json", strings.Replace(oneFailed, `"failures":[]`, cause, 1)))
 	for name, c := range map[string]struct{ text, says string }{
-		"verdict":     {`{"verdict":"passed"}`, "no JSON result of a swarm"},
-		"believed":    {`{"verdict":"passed","runs":10,"failed":9}`, "no JSON result of a swarm"},
-		"a run":       {`{"scenario":"classroom","verdict":"passed","runs":1}`, "no JSON result of a swarm"},
-		"trailing":    {good + "]]]]}}}", "more stands behind it"},
-		"two":         {good + good, "more stands behind it"},
-		"no seeds":    {change(`"seeds":[{"first":1,"last":2}]`, `"seeds":[]`), "no seeds were run"},
-		"backwards":   {change(`"first":1,"last":2`, `"first":10,"last":1`), "from 10 to 1 are no range"},
+		"verdict":     {`{"verdict":"passed"}`, "not a JSON result of a swarm"},
+		"believed":    {`{"verdict":"passed","runs":10,"failed":9}`, "not a JSON result of a swarm"},
+		"a run":       {`{"scenario":"classroom","verdict":"passed","runs":1}`, "not a JSON result of a swarm"},
+		"trailing":    {good + "]]]]}}}", "after top-level value"},
+		"two":         {good + good, "after top-level value"},
+		"no seeds":    {change(`"seeds":[{"first":1,"last":2}]`, `"seeds":[]`), "no seeds"},
+		"backwards":   {change(`"first":1,"last":2`, `"first":10,"last":1`), "seeds 10-1: ranges must be in order"},
 		"all seeds":   {change(`"first":1,"last":2`, `"first":0,"last":18446744073709551615`), "more than can have been run"},
-		"many runs":   {change(`"runs":2`, `"runs":18446744073709551615`), "it counts 18446744073709551615 of something"},
-		"other runs":  {strings.Replace(good, `"runs":2,"failed":0,"twice"`, `"runs":3,"failed":0,"twice"`, 1), "have 2 runs, of which 0 failed, and it says 3 and 0"},
-		"file's runs": {strings.Replace(good, `"runs":2`, `"runs":3`, 1), `"x.yaml" has 3 runs and 2 seeds`},
-		"no files":    {strings.Replace(good, `"files":[`, `"files":[],"ignored":[`, 1), "it has no run"},
+		"many runs":   {change(`"runs":2`, `"runs":18446744073709551615`), "count 18446744073709551615 is too large"},
+		"other runs":  {strings.Replace(good, `"runs":2,"failed":0,"twice"`, `"runs":3,"failed":0,"twice"`, 1), "the files have 2 runs, 0 failed, but the result has 3 runs, 0 failed"},
+		"file's runs": {strings.Replace(good, `"runs":2`, `"runs":3`, 1), `"x.yaml": 2 seeds, but 3 runs, 0 failed`},
+		"no files":    {strings.Replace(good, `"files":[`, `"files":[],"ignored":[`, 1), "no runs"},
 		"events":      {change(`"events":9`, `"events":18446744073709551615`), "at most 9007199254740992"},
-		"seconds":     {change(`"wall_seconds":1`, `"wall_seconds":1e308`), "wall_seconds 1e+308 are not"},
-		"before 0":    {change(`"wall_seconds":1`, `"wall_seconds":-1`), "wall_seconds -1 are not"},
-		"no cause":    {oneFailed, "1 runs failed, and its causes have 0"},
-		"all causes":  {strings.Replace(good, `"failures":[]`, cause, 1), `the cause "c" has 1 runs of 0 that failed`},
-		"other seed":  {strings.NewReplacer(`"failures":[]`, strings.Replace(cause, `"seed":2`, `"seed":3`, 1)).Replace(oneFailed), "is of seed 3 of \"x.yaml\", which was not run"},
+		"seconds":     {change(`"wall_seconds":1`, `"wall_seconds":1e308`), "wall_seconds is 1e+308: must be 0 to"},
+		"before 0":    {change(`"wall_seconds":1`, `"wall_seconds":-1`), "wall_seconds is -1: must be 0 to"},
+		"no cause":    {oneFailed, "1 runs failed, but 0 causes have 0 runs"},
+		"all causes":  {strings.Replace(good, `"failures":[]`, cause, 1), `cause "c": 1 runs of 0 that failed`},
+		"other seed":  {strings.NewReplacer(`"failures":[]`, strings.Replace(cause, `"seed":2`, `"seed":3`, 1)).Replace(oneFailed), "seed 3 of \"x.yaml\" was not run"},
 		"late": {strings.NewReplacer(`"failures":[]`, strings.Replace(cause, `"check":{}`, `"check":{"at_seconds":1e308}`, 1)).Replace(oneFailed),
-			`the cause "c" came at no time that there is`},
+			`cause "c": the time is out of bounds`},
 	} {
-		m.merge(invalid, []string{c.says, name + ".json: "}, m.file(name+".json", c.text))
+		m.merge(statusInvalid, []string{c.says, name + ".json: "}, m.file(name+".json", c.text))
 	}
 }
 
@@ -82,13 +82,13 @@ func TestMergeRefusesWhatIsNoResult(t *testing.T) {
 func TestMergeNeverCountsARunTwice(t *testing.T) {
 	m := merging{t, t.TempDir()}
 	a := m.file("a.json", good)
-	m.merge(invalid, []string{fmt.Sprintf(`%q and %q both have the seeds 1-2 of "x.yaml"`, a, a)}, a, a)
+	m.merge(statusInvalid, []string{fmt.Sprintf(`%q and %q both have the seeds 1-2 of "x.yaml"`, a, a)}, a, a)
 	b := m.file("b.json", strings.NewReplacer(`"first":1,"last":2`, `"first":2,"last":3`).Replace(good))
-	m.merge(invalid, []string{fmt.Sprintf(`%q and %q both have the seeds 2-2 of "x.yaml"`, a, b)}, a, b)
-	m.merge(held, []string{"4 runs held"}, a, m.file("c.json", strings.ReplaceAll(good, "x.yaml", "y.yaml")))
-	m.merge(held, []string{"4 runs held", "1-2, 5-6"}, a, m.file("d.json", strings.ReplaceAll(good, `"first":1,"last":2`, `"first":5,"last":6`)))
+	m.merge(statusInvalid, []string{fmt.Sprintf(`%q and %q both have the seeds 2-2 of "x.yaml"`, a, b)}, a, b)
+	m.merge(statusPassed, []string{"4 runs held"}, a, m.file("c.json", strings.ReplaceAll(good, "x.yaml", "y.yaml")))
+	m.merge(statusPassed, []string{"4 runs held", "1-2, 5-6"}, a, m.file("d.json", strings.ReplaceAll(good, `"first":1,"last":2`, `"first":5,"last":6`)))
 	other := m.file("e.json", strings.NewReplacer(`"first":1,"last":2`, `"first":5,"last":6`, `"abc"`, `"abd"`).Replace(good))
-	m.merge(invalid, []string{"the build (abc, go1.26) and", "of the build (abd, go1.26)"}, a, other)
+	m.merge(statusInvalid, []string{"the build (abc, go1.26) and", "of the build (abd, go1.26)"}, a, other)
 }
 
 func TestMergeTakesFoldersAndSparesWhatItReads(t *testing.T) {
@@ -96,16 +96,16 @@ func TestMergeTakesFoldersAndSparesWhatItReads(t *testing.T) {
 	if err := os.Mkdir(m.path("empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	m.merge(invalid, []string{"empty/swarm.json: no such file"}, m.path("empty"))
-	m.merge(invalid, []string{"no such file"}, m.path("absent.json"))
+	m.merge(statusInvalid, []string{"empty/swarm.json: no such file"}, m.path("empty"))
+	m.merge(statusInvalid, []string{"no such file"}, m.path("absent.json"))
 	result := m.file("swarm.json", good)
-	m.merge(held, []string{"2 runs held"}, m.folder)
-	m.merge(invalid, []string{"would overwrite the result"}, "--out", m.folder, result)
+	m.merge(statusPassed, []string{"2 runs held"}, m.folder)
+	m.merge(statusInvalid, []string{"would overwrite the result"}, "--out", m.folder, result)
 	if text, err := os.ReadFile(result); err != nil || string(text) != good {
 		t.Errorf("what was merged is now %q, %v", text, err)
 	}
-	m.merge(held, nil, "--out", m.path("all"), m.folder)
-	m.merge(held, []string{"2 runs held"}, m.path("all"))
+	m.merge(statusPassed, nil, "--out", m.path("all"), m.folder)
+	m.merge(statusPassed, []string{"2 runs held"}, m.path("all"))
 }
 
 // TestMergedFilesAreFound where the results lie now.
@@ -114,5 +114,5 @@ func TestMergedFilesAreFound(t *testing.T) {
 	text := strings.NewReplacer(`"runs":2,"failed":0`, `"runs":2,"failed":1`, `"failures":[]`,
 		`"failures":[{"cause":"c","runs":1,"seed":2,"file":"x.yaml","plan":{},"check":{},"drawn":"out/drawn-c.yaml","shrunk":"out/found-c.yaml"}]`).Replace(good)
 	here := m.file("drawn-c.yaml", "")
-	m.merge(failed, []string{"    drawn     " + here + "\n", "    shrunk    out/found-c.yaml\n"}, m.file(swarmJSON, text))
+	m.merge(statusFailed, []string{"    drawn     " + here + "\n", "    shrunk    out/found-c.yaml\n"}, m.file(swarmJSON, text))
 }

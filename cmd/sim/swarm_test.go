@@ -58,18 +58,18 @@ func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
 // TestSwarmFindsWhatIsPlanted: grouped and told, with what shows it again.
 func TestSwarmFindsWhatIsPlanted(t *testing.T) {
 	p, out, errs, file := planted(t)
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", "2", file}); got != failed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", "2", file}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	want := "FAILED  swarm: 3 of 9 runs failed, of 1 cause\n" + `
   failed  no seed is a multiple of three: … drew it
-    how often 3 of 9 runs; first with seed 3 of ` + file + `
+    runs      3 of 9; first: seed 3 of ` + file + `
     expected  another
     found     anna drew it
     at        12.5s of virtual time, under faults (heal at DURATION)
     repeat    sim swarm --seeds 3-3 --verbose ` + file + `
 
-  with --out DIR a small file of each cause is written
+  use --out DIR to write a small scenario for each cause
 
   seeds       1-9
   scenarios   ` + file + ": 9 runs, 3 failed\n"
@@ -86,11 +86,11 @@ func TestSwarmFindsWhatIsPlanted(t *testing.T) {
 // was drawn and the last events.
 func TestSwarmRepeatsASeed(t *testing.T) {
 	p, out, _, file := planted(t)
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--verbose", file}); got != failed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--verbose", file}); got != statusFailed {
 		t.Errorf("status %d, want 99", got)
 	}
 	for _, want := range []string{"seed 3 of " + file + ": failed, 2 phones, ", "  FAILED no seed is a multiple of three: … drew it\n", "heals at ",
-		"    drawn     as printed above: seed 3 of " + file + "\n",
+		"    drawn     see above: seed 3 of " + file + "\n",
 		"    last events\n      12.5 anna: prints\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
@@ -116,16 +116,16 @@ func TestSwarmHalvesMerge(t *testing.T) {
 		}
 		return out.String()
 	}
-	whole := run(failed, "--seeds", "1-12", "--jobs", "2", path)
+	whole := run(statusFailed, "--seeds", "1-12", "--jobs", "2", path)
 	var files []string
 	for i, seeds := range []string{"8-12", "1-7"} {
 		f := filepath.Join(folder, []string{"b.json", "a.json"}[i])
-		if err := os.WriteFile(f, []byte(run(failed, "--seeds", seeds, "--jobs", "2", path)), 0o600); err != nil {
+		if err := os.WriteFile(f, []byte(run(statusFailed, "--seeds", seeds, "--jobs", "2", path)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		files = append(files, f)
 	}
-	if diff := cmp.Diff(whole, run(failed, append([]string{"--merge"}, files...)...)); diff != "" {
+	if diff := cmp.Diff(whole, run(statusFailed, append([]string{"--merge"}, files...)...)); diff != "" {
 		t.Errorf("the whole (-) and its halves (+):\n%s", diff)
 	}
 	var d struct {
@@ -144,7 +144,7 @@ func TestSwarmHalvesMerge(t *testing.T) {
 func TestSwarmLeavesFiles(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := filepath.Join(t.TempDir(), "out")
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, "--shrink=false", file}); got != failed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, "--shrink=false", file}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	found, err := filepath.Glob(filepath.Join(folder, "*"))
@@ -173,7 +173,7 @@ func TestSwarmIsInterrupted(t *testing.T) {
 		}
 		return engine(c, s, o)
 	}
-	if got := p.command(ctx, []string{"swarm", "--seeds", "1-1000000", "--jobs", "1", file}); got != interrupted {
+	if got := p.command(ctx, []string{"swarm", "--seeds", "1-1000000", "--jobs", "1", file}); got != statusInterrupted {
 		t.Errorf("status %d, want 105", got)
 	}
 	for _, want := range []string{"FAILED  swarm: 1 of 4 runs failed, of 1 cause; interrupted\n", "  seeds       1-4\n"} {
@@ -188,7 +188,7 @@ func TestSwarmEndsInTime(t *testing.T) {
 	var looks atomic.Int64
 	p.now = func() time.Time { return time.Unix(looks.Add(1), 0) } // a second passes at every look
 	p.engine = sim.Run
-	if got := p.command(context.Background(), []string{"swarm", "--for", "10s", "--from", "0xabc", "--jobs", "1", file}); got != held {
+	if got := p.command(context.Background(), []string{"swarm", "--for", "10s", "--from", "0xabc", "--jobs", "1", file}); got != statusPassed {
 		t.Errorf("status %d, want 0\n%s%s", got, out, errs)
 	}
 	if !strings.Contains(out.String(), "\n  seeds       2748-27") {
@@ -207,10 +207,10 @@ func TestTheLastSeedIsOne(t *testing.T) {
 	} {
 		p, out, errs, file := planted(t)
 		p.engine = sim.Run
-		if got := p.command(context.Background(), []string{"swarm", "--seeds", seeds, file}); got != held || !strings.Contains(out.String(), "\n  seeds       "+want+"\n") {
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", seeds, file}); got != statusPassed || !strings.Contains(out.String(), "\n  seeds       "+want+"\n") {
 			t.Errorf("%s: status %d\n%s%s", seeds, got, out, errs)
 		}
-		if shortened := "of the long number the first 12 digits count: the first seed is 108919273558014\n"; (errs.String() == shortened) != (len(seeds) > 30) {
+		if shortened := "only the first 12 digits of the long number count: the first seed is 108919273558014\n"; (errs.String() == shortened) != (len(seeds) > 30) {
 			t.Errorf("%s: said %q", seeds, errs)
 		}
 	}
@@ -220,8 +220,8 @@ func TestTheLastSeedIsOne(t *testing.T) {
 func TestSwarmFailsFast(t *testing.T) {
 	for _, jobs := range []string{"1", "2"} {
 		p, out, errs, file := planted(t)
-		if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", jobs, "--fail-fast", "--report", "json", file}); got != failed {
-			t.Errorf("status %d, want %d; said %q", got, failed, errs)
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", jobs, "--fail-fast", "--report", "json", file}); got != statusFailed {
+			t.Errorf("status %d, want %d; said %q", got, statusFailed, errs)
 		}
 		var s swarm.Summary
 		if err := json.Unmarshal(out.Bytes(), &s); err != nil || s.Runs != 3 || s.Failed != 1 || s.Failures[0].Seed != 3 {
@@ -234,7 +234,7 @@ func TestSwarmFailsFast(t *testing.T) {
 func TestSwarmReadsContactsFirst(t *testing.T) {
 	p, out, errs, file := planted(t)
 	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}", "contacts: {trace: {file: absent.csv, phones: [anna, ben]}}", 1))
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", file}); got != invalid || out.Len() > 0 {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", file}); got != statusInvalid || out.Len() > 0 {
 		t.Errorf("status %d, want 104 and no summary\n%s", got, out)
 	}
 	if said := errs.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "absent.csv") || !strings.HasPrefix(said, file+":5:") {
@@ -253,24 +253,24 @@ func TestSwarmRefuses(t *testing.T) {
 		want      status
 		says      string
 	}{
-		{"swarm", invalid, "no scenario was named"},
-		{"swarm --seeds 5-4 FILE", invalid, "4 is before 5"},
-		{"swarm --seeds 5- FILE", invalid, "have no end: write --for"},
-		{"swarm --for 0s FILE", invalid, "--for 0s is not above 0"},
-		{"swarm --from 5 FILE", invalid, "--from is of use with --for only"},
-		{"swarm --for 1s --from 5 --seeds 1-2 FILE", invalid, "name one of them"},
-		{"swarm --jobs 0 FILE", invalid, "--jobs 0 is not above 0"},
-		{"swarm --jobs 1025 FILE", invalid, "--jobs 1025 is above 1024"},
-		{"swarm --jobs 99999999 FILE", invalid, "--jobs 99999999 is above 1024"},
-		{"swarm --seeds 0x123456789012GARBAGE FILE", invalid, "is no seed"},
-		{"swarm --seeds 1-18446744073709551616 FILE", invalid, "is larger than the last seed"},
-		{"swarm --report junit FILE", invalid, `"junit" is no report of a swarm`},
-		{"swarm --merge --seeds 1-2 a.json", invalid, "--merge runs nothing"},
-		{"swarm --merge", invalid, "no result was named"},
-		{"swarm --merge absent.json", invalid, "no such file"},
-		{"swarm --merge NOTJSON", invalid, "x.json: "},
-		{"swarm absent.yaml", invalid, "absent.yaml"},
-		{"swarm ../../scenarios/load", invalid, ""},
+		{"swarm", statusInvalid, "no scenario was named"},
+		{"swarm --seeds 5-4 FILE", statusInvalid, "4 is before 5"},
+		{"swarm --seeds 5- FILE", statusInvalid, "have no end: add --for"},
+		{"swarm --for 0s FILE", statusInvalid, "invalid --for 0s: must be above 0"},
+		{"swarm --from 5 FILE", statusInvalid, "--from needs --for"},
+		{"swarm --for 1s --from 5 --seeds 1-2 FILE", statusInvalid, "use one of them"},
+		{"swarm --jobs 0 FILE", statusInvalid, "invalid --jobs 0: must be 1 to 1024"},
+		{"swarm --jobs 1025 FILE", statusInvalid, "invalid --jobs 1025: must be 1 to 1024"},
+		{"swarm --jobs 99999999 FILE", statusInvalid, "invalid --jobs 99999999: must be 1 to 1024"},
+		{"swarm --seeds 0x123456789012GARBAGE FILE", statusInvalid, "invalid seed"},
+		{"swarm --seeds 1-18446744073709551616 FILE", statusInvalid, "must be at most 18446744073709551615"},
+		{"swarm --report junit FILE", statusInvalid, `unknown form "junit": must be text or json`},
+		{"swarm --merge --seeds 1-2 a.json", statusInvalid, "--seeds cannot be used with --merge"},
+		{"swarm --merge", statusInvalid, "no result was named"},
+		{"swarm --merge absent.json", statusInvalid, "no such file"},
+		{"swarm --merge NOTJSON", statusInvalid, "x.json: "},
+		{"swarm absent.yaml", statusInvalid, "absent.yaml"},
+		{"swarm ../../scenarios/load", statusInvalid, ""},
 	} {
 		errs.Reset()
 		arguments := strings.NewReplacer("NOTJSON", notJSON, "FILE", file).Replace(c.arguments)

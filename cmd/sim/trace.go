@@ -13,48 +13,49 @@ import (
 	"bluetrace/reports"
 )
 
-// trace takes the events of a run, one line each. A regular file is replaced
-// whole when the run ends; what is no regular file, and the program's own
-// outputs, are written as the run goes on. Writes are buffered.
+// trace is the file of --trace, with one line for each event of a run. A regular
+// file is replaced whole when the run ends. Any other file, and the program's own
+// outputs, are written during the run. Writes are buffered.
 type trace struct {
-	path   string
-	draft  *reports.PendingFile // nil: written directly
-	direct *bufio.Writer
-	file   *os.File // to be closed; nil: a draft, or an output of the program
-	err    error    // the first error of writing
+	path    string
+	pending *reports.PendingFile // nil if the file is written directly
+	direct  *bufio.Writer
+	file    *os.File // to be closed; nil for a pending and for an output of the program
+	err     error    // the first error of writing
 }
 
-func (p *program) openTrace(path string) (*trace, error) {
+// openTrace opens the trace at path. own are the program's outputs.
+func openTrace(path string, own ...io.Writer) (*trace, error) {
 	t := &trace{path: path}
-	if own := p.ownOutput(path); own != nil {
-		t.direct = bufio.NewWriterSize(own, traceBuffer)
+	if output := ownOutput(path, own); output != nil {
+		t.direct = bufio.NewWriterSize(output, traceBuffer)
 		return t, nil
 	}
 	target, whole := replaceable(path)
 	var err error
 	if whole {
-		t.draft, err = reports.NewPendingFile(target)
+		t.pending, err = reports.NewPendingFile(target)
 	} else if t.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644); err == nil {
 		t.direct = bufio.NewWriterSize(t.file, traceBuffer)
 	}
 	if err != nil {
-		return nil, t.explain(err)
+		return nil, t.wrap(err)
 	}
 	return t, nil
 }
 
 const traceBuffer = 1 << 16
 
-// ownOutput is the output that path names as a file (/dev/stdout, or the file
-// that standard output was sent to); nil: none. A second opening of it would
-// have its own place in the file, and would keep a pipe's reader from being
-// missed.
-func (p *program) ownOutput(path string) io.Writer {
+// ownOutput returns the output of this program that path names (/dev/stdout, or
+// the file that standard output was redirected to), or nil. Opening it again would
+// give a second offset into the file, and would hide that the reader of a pipe has
+// gone.
+func ownOutput(path string, outputs []io.Writer) io.Writer {
 	named, err := os.Stat(path)
 	if err != nil {
 		return nil
 	}
-	for _, own := range []io.Writer{p.stdout, p.stderr} {
+	for _, own := range outputs {
 		f, ok := own.(*os.File)
 		if !ok {
 			continue
@@ -66,9 +67,8 @@ func (p *program) ownOutput(path string) io.Writer {
 	return nil
 }
 
-// replaceable says whether the file at path can be replaced whole, and where
-// it is when path is a link. A link to nothing is not: what it should become is
-// for the system to say.
+// replaceable reports whether the file at path can be replaced whole, and returns
+// the target of a link. A broken link cannot be replaced.
 func replaceable(path string) (target string, whole bool) {
 	stat, err := os.Lstat(path)
 	if err != nil {
@@ -88,26 +88,26 @@ func replaceable(path string) (target string, whole bool) {
 // Write adds whole lines.
 func (t *trace) Write(p []byte) (int, error) {
 	w := io.Writer(t.direct)
-	if t.draft != nil {
-		w = t.draft
+	if t.pending != nil {
+		w = t.pending
 	}
 	n, err := w.Write(p)
 	if err != nil && t.err == nil {
-		t.err = t.explain(err)
+		t.err = t.wrap(err)
 	}
 	return n, err
 }
 
-// keep ends the trace of a run that has a result. After an error a file that
-// was to be replaced is as it was.
-func (t *trace) keep() error {
+// publish ends the trace of a run that has a result. After an error, a regular
+// file keeps its old content.
+func (t *trace) publish() error {
 	var err error
 	switch {
 	case t.err != nil:
-		t.drop()
+		t.discard()
 		return t.err
-	case t.draft != nil:
-		err = t.draft.Commit()
+	case t.pending != nil:
+		err = t.pending.Commit()
 	default:
 		err = t.direct.Flush()
 		if t.file != nil {
@@ -117,26 +117,26 @@ func (t *trace) keep() error {
 		}
 	}
 	if err != nil {
-		return t.explain(err)
+		return t.wrap(err)
 	}
 	return nil
 }
 
-// drop ends the trace of a run that has no result.
-func (t *trace) drop() {
+// discard ends the trace of a run that has no result.
+func (t *trace) discard() {
 	switch {
-	case t.draft != nil:
-		t.draft.Discard()
+	case t.pending != nil:
+		t.pending.Discard()
 	default:
-		_ = t.direct.Flush() // why there is no result is the error to tell
+		_ = t.direct.Flush() // the error of the run is reported instead
 		if t.file != nil {
 			_ = t.file.Close()
 		}
 	}
 }
 
-// explain names the trace as the user did, and the system's reason alone.
-func (t *trace) explain(err error) error {
+// wrap returns the system's error with the path that the user gave.
+func (t *trace) wrap(err error) error {
 	if number, ok := errors.AsType[syscall.Errno](err); ok {
 		err = number
 	}

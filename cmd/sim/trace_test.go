@@ -53,7 +53,7 @@ func TestTraceReplacesItsFileWhole(t *testing.T) {
 			t.Errorf("the trace is %q during the run", got)
 		}
 	})
-	if got := b.command(context.Background(), []string{"run", "--trace", link, "held.yaml"}); got != held {
+	if got := b.command(context.Background(), []string{"run", "--trace", link, "held.yaml"}); got != statusPassed {
 		t.Errorf("status %d\n%s", got, b.err.String())
 	}
 	if got := contentOf(t, path); got != "0s the run begins\n" {
@@ -77,7 +77,7 @@ func TestTraceWhereItCannotBe(t *testing.T) {
 		{filepath.Join(path, "x"), "not a directory"}, {filepath.Dir(path), "is a directory"},
 	} {
 		b := newBench()
-		if got := b.command(context.Background(), []string{"run", "--trace", c.trace, "held.yaml"}); got != impossible || len(b.ran) > 0 {
+		if got := b.command(context.Background(), []string{"run", "--trace", c.trace, "held.yaml"}); got != statusError || len(b.ran) > 0 {
 			t.Errorf("status %d, ran %v; want 107 and nothing", got, b.ran)
 		}
 		if want := fmt.Sprintf("sim: writing the trace %q: %s\n", c.trace, c.reason); b.err.String() != want {
@@ -91,7 +91,7 @@ func TestTraceOfAnInterruptedRunIsKept(t *testing.T) {
 	b := newBench()
 	ctx, cancel := context.WithCancel(context.Background())
 	b.beforeEngine(cancel)
-	if got := b.command(ctx, []string{"run", "--trace", path, "held.yaml"}); got != interrupted {
+	if got := b.command(ctx, []string{"run", "--trace", path, "held.yaml"}); got != statusInterrupted {
 		t.Errorf("status %d, want 105", got)
 	}
 	if got := contentOf(t, path); got != "0s the run begins\n" {
@@ -108,7 +108,7 @@ func TestTraceThatCannotTakeItsPlaceLeavesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	if got := b.command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != impossible {
+	if got := b.command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != statusError {
 		t.Errorf("status %d, want 107", got)
 	}
 	if got := b.err.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, fmt.Sprintf("sim: writing the trace %q: ", path)) {
@@ -128,7 +128,7 @@ func TestTraceOnAFullDiskIsSaidOnce(t *testing.T) {
 	}
 	const want = "sim: writing the trace \"/dev/full\": no space left on device\n"
 	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--trace", "/dev/full", "failed.yaml"}); got != impossible {
+	if got := b.command(context.Background(), []string{"run", "--trace", "/dev/full", "failed.yaml"}); got != statusError {
 		t.Errorf("a short trace: status %d, want 107", got)
 	}
 	if got := b.err.String(); got != want {
@@ -138,7 +138,7 @@ func TestTraceOnAFullDiskIsSaidOnce(t *testing.T) {
 		t.Error("the run was not reported")
 	}
 	p, _, errs := whole()
-	if got := p.command(context.Background(), []string{"run", "--trace", "/dev/full", "../../scenarios/classroom.yaml"}); got != impossible {
+	if got := p.command(context.Background(), []string{"run", "--trace", "/dev/full", "../../scenarios/classroom.yaml"}); got != statusError {
 		t.Errorf("a long trace: status %d, want 107", got)
 	}
 	if got := errs.String(); got != want {
@@ -157,7 +157,7 @@ func TestTraceToTheFileOfStandardOutput(t *testing.T) {
 	defer f.Close()
 	b := newBench()
 	b.stdout = f
-	if got := b.command(context.Background(), []string{"run", "--quiet", "--trace", path, "held.yaml"}); got != held {
+	if got := b.command(context.Background(), []string{"run", "--quiet", "--trace", path, "held.yaml"}); got != statusPassed {
 		t.Errorf("status %d\n%s", got, b.err.String())
 	}
 	if got, want := contentOf(t, path), "0s the run begins\nPASSED  held: 1 check held  digest 00000000000000ff\n"; got != want {
@@ -184,7 +184,7 @@ func TestTraceToAPipeIsWrittenDirectly(t *testing.T) {
 		}
 		read <- string(text)
 	}()
-	if got := newBench().command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != held {
+	if got := newBench().command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != statusPassed {
 		t.Errorf("status %d", got)
 	}
 	if got := <-read; got != "0s the run begins\n" {
@@ -210,7 +210,7 @@ func TestTraceToAPipeThatNobodyReads(t *testing.T) {
 	}()
 	b := newBench()
 	b.beforeEngine(func() { <-gone })
-	if got := b.command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != impossible {
+	if got := b.command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != statusError {
 		t.Errorf("status %d, want 107", got)
 	}
 	if want := fmt.Sprintf("sim: writing the trace %q: broken pipe\n", path); b.err.String() != want {
@@ -224,7 +224,7 @@ func TestTraceThroughALinkToNothing(t *testing.T) {
 	if err := os.Symlink(filepath.Join(folder, "trace.txt"), link); err != nil {
 		t.Fatal(err)
 	}
-	if got := newBench().command(context.Background(), []string{"run", "--trace", link, "held.yaml"}); got != held {
+	if got := newBench().command(context.Background(), []string{"run", "--trace", link, "held.yaml"}); got != statusPassed {
 		t.Errorf("status %d", got)
 	}
 	if got := contentOf(t, filepath.Join(folder, "trace.txt")); got != "0s the run begins\n" {
@@ -240,7 +240,7 @@ func TestTraceWithoutAResult(t *testing.T) {
 		_, err := io.WriteString(o.Trace, strings.Repeat("half a trace\n", 1e4))
 		return &sim.Result{Run: reports.Run{}}, errors.Join(err, errors.New("the world ended"))
 	}
-	if got := b.command(context.Background(), []string{"run", "--trace", filepath.Join(folder, "t"), "held.yaml"}); got != impossible {
+	if got := b.command(context.Background(), []string{"run", "--trace", filepath.Join(folder, "t"), "held.yaml"}); got != statusError {
 		t.Errorf("status %d, want 107", got)
 	}
 	if names := namesIn(t, folder); len(names) > 0 {

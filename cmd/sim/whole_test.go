@@ -45,12 +45,12 @@ func scenarioFile(t *testing.T, reply string) string {
 
 func TestWholeProgramHoldsAndFails(t *testing.T) {
 	p, out, errs := whole()
-	if got := p.command(context.Background(), []string{"run", scenarioFile(t, "Welcome to the BlueTrace Simulator!")}); got != held {
+	if got := p.command(context.Background(), []string{"run", scenarioFile(t, "Welcome to the BlueTrace Simulator!")}); got != statusPassed {
 		t.Errorf("status %d, want 0\n%s%s", got, out, errs)
 	}
 	p, out, errs = whole()
 	path := scenarioFile(t, "Farewell")
-	if got := p.command(context.Background(), []string{"run", path}); got != failed {
+	if got := p.command(context.Background(), []string{"run", path}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s%s", got, out, errs)
 	}
 	for _, want := range []string{"FAILED  two-wrong: ", path + ":8:", "Farewell", "Welcome to the BlueTrace Simulator!", "run --seed 3 '" + path + "'\n"} {
@@ -59,11 +59,11 @@ func TestWholeProgramHoldsAndFails(t *testing.T) {
 		}
 	}
 	p, _, errs = whole()
-	if got := p.command(context.Background(), []string{"run", filepath.Join(t.TempDir(), "none.yaml")}); got != invalid {
+	if got := p.command(context.Background(), []string{"run", filepath.Join(t.TempDir(), "none.yaml")}); got != statusInvalid {
 		t.Errorf("status %d, want 104\n%s", got, errs)
 	}
 	p, _, errs = whole()
-	if got := p.command(context.Background(), []string{"run", t.TempDir()}); got != invalid {
+	if got := p.command(context.Background(), []string{"run", t.TempDir()}); got != statusInvalid {
 		t.Errorf("status %d, want 104\n%s", got, errs)
 	}
 }
@@ -72,7 +72,7 @@ func TestSeedOfTheCommandRepeatsTheRun(t *testing.T) {
 	path := scenarioFile(t, "Welcome to the BlueTrace Simulator!")
 	digest := func() string {
 		p, out, errs := whole()
-		if got := p.command(context.Background(), []string{"run", "--report", "json", "--seed", "11", path}); got != held {
+		if got := p.command(context.Background(), []string{"run", "--report", "json", "--seed", "11", path}); got != statusPassed {
 			t.Fatalf("status %d\n%s", got, errs)
 		}
 		var r struct {

@@ -6,98 +6,83 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 	"gonum.org/v1/gonum/stat/distuv"
+
+	"bluetrace/reports/stats"
 )
 
-// Of the bootstrap.
 const (
-	resamples    = 1000
-	fewestSecond = 8  // of a run: what is shorter says nothing about its own chance
-	fewestBeyond = 10 // samples that a quantile rests on, on each side
+	resamples  = 1000
+	minSupport = 10 // samples on each side of a tested quantile
 )
 
-// estimate is the logarithm of a figure, with its chance. Of what is slow,
-// proportions vary and not differences.
+// estimate is the logarithm of a figure with its variance. The ratio of two
+// times varies, not their difference.
 type estimate struct {
 	log      float64
 	variance float64 // of log, without the width of its cell
-	cell     float64 // the variance that a cell's width may hide
+	cell     float64 // the variance that the width of the cell may hide
 	freedom  float64 // degrees of freedom of variance
 }
 
-// estimates of the figures of one side. Two bootstraps tell how much chance is
-// in them: one draws blocks of seconds that follow each other, of each run by
-// itself; the other draws whole runs. The larger variance counts: the second
-// holds what differs from run to run, and with it the first, but with few runs it
-// may come out too small. One run alone has the first only.
-func (s *series) estimates(c cells, figures []figure, draws *rand.Rand) []estimate {
+// estimates returns the figures of one side. One bootstrap draws blocks of
+// consecutive seconds of each run, the other draws whole runs. The larger
+// variance counts: the second includes the differences between runs and, with
+// them, the first, but it may be too small for few runs. A single run has the
+// first only.
+func (s *series) estimates(figures []figure, draws *rand.Rand) []estimate {
 	out := make([]estimate, len(figures))
 	for i, f := range figures {
-		value, width, _ := f.of(s.sum, total(s.sum), c)
+		value, width, _ := f.of(s.sum)
 		value = max(value, 1)
 		out[i].log = math.Log(value)
 		out[i].cell = width * width / (12 * value * value)
 	}
-	within, blocks := s.within(c, figures, draws)
+	within, blocks := s.varianceWithin(figures, draws)
 	for i := range out {
 		out[i].variance, out[i].freedom = within[i], max(1, blocks-1)
 	}
 	if len(s.runs) < 2 {
 		return out
 	}
-	for i, v := range s.between(c, figures, draws) {
+	for i, v := range s.varianceBetween(figures, draws) {
 		out[i].variance, out[i].freedom = max(out[i].variance, v), float64(len(s.runs)-1)
 	}
 	return out
 }
 
-// within draws blocks of seconds, of each run as many as it has; blocks is how
-// many that are of all runs.
-func (s *series) within(c cells, figures []figure, draws *rand.Rand) (variances []float64, blocks float64) {
-	type run struct {
-		blocks [][]bin // one begins at each second; after the last comes the first
-		drawn  int
-	}
-	runs := make([]run, len(s.runs))
-	empty := make([]uint64, len(c))
-	seconds, used, own := 0.0, 0.0, 0.0
+// varianceWithin draws blocks of seconds of each run. It returns the number of
+// blocks of all runs as well.
+func (s *series) varianceWithin(figures []figure, draws *rand.Rand) (variances []float64, blocks float64) {
+	runs := make([]*stats.Blocks, len(s.runs))
+	seconds, weighted := 0.0, 0.0
 	for i, r := range s.runs {
-		n := len(r.seconds)
-		length := max(1, int(math.Round(math.Sqrt(float64(n)))))
-		runs[i].drawn = (n + length - 1) / length
-		for first := range n {
-			var block [][]bin
-			for j := range length {
-				block = append(block, r.seconds[(first+j)%n])
-			}
-			runs[i].blocks = append(runs[i].blocks, together(block, empty))
-		}
-		seconds += float64(n)
-		used += float64(runs[i].drawn * length)
-		blocks += float64(n) / float64(length)
-		own += float64(n) * float64(n) / float64(length) // to weigh each run's number of blocks
+		runs[i] = stats.NewBlocks(r.seconds)
+		n := float64(len(r.seconds))
+		own := n / float64(stats.BlockLength(len(r.seconds)))
+		seconds, blocks, weighted = seconds+n, blocks+own, weighted+n*own
 	}
-	variances = resampled(c, figures, func(sum []uint64) {
-		for _, r := range runs {
-			for range r.drawn {
-				add(sum, r.blocks[draws.IntN(len(r.blocks))])
-			}
+	var starts []int
+	variances = resampledVariance(figures, func(sum *stats.Counts) {
+		for i, b := range runs {
+			starts = stats.DrawBlocks(len(s.runs[i].seconds), draws, starts)
+			b.AddTo(sum, starts)
 		}
 	})
-	// A whole number of blocks is a little longer than the run, and the variance of
-	// few values is that of their sample.
-	typical := own / seconds
+	// The variance of a few values is that of their sample: typical is the number of
+	// blocks of a run, weighted by the length of the run.
+	typical := weighted / seconds
 	for i := range variances {
-		variances[i] *= used / seconds * typical / max(1, typical-1)
+		variances[i] *= typical / max(1, typical-1)
 	}
 	return variances, blocks
 }
 
-// between draws runs.
-func (s *series) between(c cells, figures []figure, draws *rand.Rand) []float64 {
+// varianceBetween draws whole runs.
+func (s *series) varianceBetween(figures []figure, draws *rand.Rand) []float64 {
 	n := len(s.runs)
-	variances := resampled(c, figures, func(sum []uint64) {
+	variances := resampledVariance(figures, func(sum *stats.Counts) {
 		for range n {
-			add(sum, s.runs[draws.IntN(n)].whole)
+			sum.Add(s.runs[draws.IntN(n)].whole)
 		}
 	})
 	for i := range variances {
@@ -106,17 +91,16 @@ func (s *series) between(c cells, figures []figure, draws *rand.Rand) []float64 
 	return variances
 }
 
-// resampled is the variance of each figure's logarithm when its samples are
-// drawn again and again.
-func resampled(c cells, figures []figure, draw func(sum []uint64)) []float64 {
+// resampledVariance returns the variance of the logarithm of each figure over
+// many resampled sums.
+func resampledVariance(figures []figure, draw func(sum *stats.Counts)) []float64 {
 	values := make([][]float64, len(figures))
-	sum := make([]uint64, len(c))
+	sum := stats.NewCounts()
 	for range resamples {
-		clear(sum)
+		sum.Reset()
 		draw(sum)
-		n := total(sum)
 		for i, f := range figures {
-			if v, _, ok := f.of(sum, n, c); ok {
+			if v, _, ok := f.of(sum); ok {
 				values[i] = append(values[i], math.Log(max(v, 1)))
 			}
 		}

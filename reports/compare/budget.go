@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"bluetrace/reports/stats"
 )
 
 // Budget is how much a figure may grow from A to B.
@@ -177,9 +179,9 @@ func (l *Load) timedBudget(b Budget, wanted bool) error {
 	}
 	r := &l.Rows[at]
 	if r.Test == nil {
-		why := fmt.Sprintf("a run is shorter than %d s", fewestSecond)
+		why := fmt.Sprintf("a run is shorter than %d s", stats.MinSeconds)
 		if r.Verdict == TooFew {
-			why = fmt.Sprintf("only %s samples lie beyond it, and %d are needed", number(r.Fewest), fewestBeyond)
+			why = fmt.Sprintf("only %s samples lie beyond it, and %d are needed", number(r.Fewest), minSupport)
 		}
 		return &Invalid{Err: fmt.Errorf("the budget %q cannot be judged: in %s %s; let the runs go on for longer", b.Text, l.Scenario, why)}
 	}

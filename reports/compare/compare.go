@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 )
 
 // Schema is the version of the JSON form of a Comparison.
@@ -169,8 +170,8 @@ func (s *sides) alike() error {
 		if r.Load.Histograms == nil {
 			return &Invalid{r.place(), fmt.Errorf("this load has no `load.histograms`: it was written by an older sim; repeat the run")}
 		}
-		if v := r.Load.Histograms.Schema; v != reports.SecondsSchema {
-			return &Invalid{r.place(), fmt.Errorf("`load.histograms.schema` is %d, and this sim reads %d", v, reports.SecondsSchema)}
+		if v := r.Load.Histograms.Schema; v != stats.Schema {
+			return &Invalid{r.place(), fmt.Errorf("`load.histograms.schema` is %d, and this sim reads %d", v, stats.Schema)}
 		}
 	}
 	return nil

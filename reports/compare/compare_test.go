@@ -128,7 +128,7 @@ func TestWhatCannotBeCompared(t *testing.T) {
 		}),
 			"response_time:p50=+1%", `the budget "response_time:p50=+1%" cannot be judged: in drawn a run is shorter than 8 s; let the runs go on for longer`},
 		{"a broken second", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response[3] = "AAAA" }), "",
-			"drawn.json: reading `load.histograms.operations[0].response[3]`: it is too short for an HDR histogram"},
+			"drawn.json: reading `load.histograms.operations[0].response[3]`: too short for an HDR histogram"},
 	} {
 		o := Options{Confidence: .95}
 		if c.budget != "" {

@@ -2,11 +2,11 @@ package compare
 
 import (
 	"math"
-	"math/bits"
 	"math/rand/v2"
 	"testing"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 )
 
 // drawing makes times up: log-normal ones about a millisecond. Slow seconds come
@@ -64,34 +64,35 @@ func (d drawing) draw(t testing.TB, draws *rand.Rand) []*Result {
 
 // rows compares two sets without the way over JSON.
 func rows(a, b drawing, draws *rand.Rand) *Load {
-	g := &gathering{}
 	side := func(d drawing) *series {
-		s := &series{}
+		var runs [][][]stats.Bin
 		for _, seconds := range d.sample(draws) {
-			var run runSeconds
+			var run [][]stats.Bin
 			for _, samples := range seconds {
-				var found []reports.Cell
-				for v, n := range samples {
-					width := int64(1) << max(0, bits.Len64(uint64(v))-8)
-					found = append(found, reports.Cell{Low: v / width * width, High: v/width*width + width, Count: n})
-				}
-				run.seconds = append(run.seconds, g.place(found))
+				run = append(run, secondOf(samples).Bins())
 			}
-			s.runs = append(s.runs, run)
+			runs = append(runs, run)
 		}
-		return s
+		return newSeries(runs)
 	}
 	sa, sb := side(a), side(b)
-	c := g.number(sa, sb)
 	m := metric{name: "response_time", figures: defaultFigures()}
-	l := &Load{Rows: m.test(c, sa, sb, 0.95, draws)}
+	l := &Load{Rows: m.test(sa, sb, 0.95, draws)}
 	l.correct(0.05)
 	return l
 }
 
+func secondOf(samples map[int64]uint64) stats.Second {
+	s := stats.Second{}
+	for v, n := range samples {
+		s[stats.CellOf(v)] += uint32(n)
+	}
+	return s
+}
+
 func encodeSecond(t testing.TB, samples map[int64]uint64) string {
 	t.Helper()
-	text, err := reports.EncodeSecond(samples)
+	text, err := stats.EncodeSecond(secondOf(samples).Bins())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,7 @@ func encodeSecond(t testing.TB, samples map[int64]uint64) string {
 func result(texts []string) *Result {
 	return &Result{path: "drawn.json", Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: &loaded{
 		Seconds: float64(len(texts)),
-		Histograms: &reports.Histograms{Schema: reports.SecondsSchema, Operations: []reports.OperationHistograms{
+		Histograms: &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{
 			{Name: "login", Response: texts, Service: make([]string, len(texts))},
 		}},
 	}}

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"bluetrace/reports/stats"
 )
 
 // Row compares one figure of one metric.
@@ -145,29 +147,29 @@ func (m *metric) want(f figure) {
 }
 
 func (m *metric) rows(p sides, o Options, draws *rand.Rand) ([]Row, error) {
-	c, a, b, err := gather(p.a, p.b, m.kind, m.operations)
+	a, b, err := gather(p.a, p.b, m.kind, m.operations)
 	if err != nil {
 		return nil, err
 	}
-	return m.test(c, a, b, o.Confidence, draws), nil
+	return m.test(a, b, o.Confidence, draws), nil
 }
 
 // test makes a row of each figure that both sides have.
-func (m *metric) test(c cells, a, b *series, confidence float64, draws *rand.Rand) (rows []Row) {
-	na, nb := total(a.sum), total(b.sum)
+func (m *metric) test(a, b *series, confidence float64, draws *rand.Rand) (rows []Row) {
 	short := a.short() || b.short()
 	var tested []int
 	var figures []figure
 	for _, f := range m.figures {
-		va, _, okA := f.of(a.sum, na, c)
-		vb, _, okB := f.of(b.sum, nb, c)
+		va, _, okA := f.of(a.sum)
+		vb, _, okB := f.of(b.sum)
 		if !okA || !okB {
 			continue
 		}
-		r := Row{Metric: m.name, Figure: f.name(), Fewest: math.Floor(min(f.beyond(na), f.beyond(nb))), AMs: va / 1e6, BMs: vb / 1e6,
-			Change: vb/max(va, 1) - 1, figure: f, Verdict: NotShown}
+		r := Row{Metric: m.name, Figure: f.name(), figure: f, Verdict: NotShown,
+			Fewest: math.Floor(min(f.support(a.sum.Total()), f.support(b.sum.Total()))),
+			AMs:    va / 1e6, BMs: vb / 1e6, Change: vb/max(va, 1) - 1}
 		switch {
-		case r.Fewest < fewestBeyond:
+		case r.Fewest < minSupport:
 			r.Verdict = TooFew
 		case short:
 			r.Verdict = TooShort
@@ -180,7 +182,7 @@ func (m *metric) test(c cells, a, b *series, confidence float64, draws *rand.Ran
 	if len(tested) == 0 {
 		return rows
 	}
-	ea, eb := a.estimates(c, figures, draws), b.estimates(c, figures, draws)
+	ea, eb := a.estimates(figures, draws), b.estimates(figures, draws)
 	for i, at := range tested {
 		rows[at].Test = testOf(differenceOf(ea[i], eb[i]), confidence)
 	}
@@ -189,7 +191,7 @@ func (m *metric) test(c cells, a, b *series, confidence float64, draws *rand.Ran
 
 // short says whether a run is too short to know its own chance.
 func (s *series) short() bool {
-	return slices.ContainsFunc(s.runs, func(r runSeconds) bool { return len(r.seconds) < fewestSecond })
+	return slices.ContainsFunc(s.runs, func(r runSeconds) bool { return len(r.seconds) < stats.MinSeconds })
 }
 
 func testOf(d difference, confidence float64) *Test {

@@ -1,19 +1,11 @@
 package compare
 
 import (
-	"bytes"
-	"compress/zlib"
-	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
-
-	"bluetrace/reports"
 )
 
 func write(t *testing.T, path, text string) string {
@@ -111,79 +103,4 @@ func TestTooLarge(t *testing.T) {
 	if _, err := readFile(path, 10); err == nil || !strings.Contains(err.Error(), "too large: one file may have 256 MiB, those of one side together 1024 MiB") {
 		t.Errorf("%v", err)
 	}
-}
-
-// hostileSecond is a histogram with a header of somebody's choice.
-func hostileSecond(t *testing.T, digits int32, highest int64, payload []byte) string {
-	t.Helper()
-	var inner, packed, out bytes.Buffer
-	for _, v := range []any{int32(0x1c849313), int32(len(payload)), int32(0), digits, int64(1), highest, 1.0, payload} {
-		if err := binary.Write(&inner, binary.BigEndian, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	z := zlib.NewWriter(&packed)
-	if _, err := z.Write(inner.Bytes()); err != nil {
-		t.Fatal(err)
-	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	for _, v := range []any{int32(0x1c849314), int32(packed.Len()), packed.Bytes()} {
-		if err := binary.Write(&out, binary.BigEndian, v); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return base64.StdEncoding.EncodeToString(out.Bytes())
-}
-
-// TestHostileSeconds: a small text makes nothing large, and a count that would
-// overflow is refused.
-func TestHostileSeconds(t *testing.T) {
-	const hour = 3_600_000_000_000
-	for _, c := range []struct{ name, text, want string }{
-		{"a wide geometry", hostileSecond(t, 5, 1<<62, []byte{2}), "a histogram of 5 digits from 1 to 4611686018427387904; expected 2 digits from 1 to 3600000000000"},
-		{"a bomb", hostileSecond(t, 2, hour, make([]byte, 1<<20)), "exceeds the maximum"},
-		{"a run of zeros beyond the end", hostileSecond(t, 2, hour, []byte{0xff, 0xff, 0xff, 0x7f}), "zero-run"},
-		{"too many samples", hostileSecond(t, 2, hour, []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}), "samples in one cell"},
-		{"no base64", "????", "illegal base64"},
-		{"a long text", strings.Repeat("A", 1<<17), "bytes are too many for the histogram of a second"},
-	} {
-		if _, err := reports.DecodeSecond(c.text); err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("%s: %v, want %s", c.name, err, c.want)
-		}
-	}
-}
-
-func TestSecondsComeBack(t *testing.T) {
-	text, err := reports.EncodeSecond(map[int64]uint64{0: 1, 5: 2, 255: 3, 1_000_000: 4, 1_000_001: 1, 1 << 60: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := reports.DecodeSecond(text)
-	want := []reports.Cell{{Low: 0, High: 1, Count: 1}, {Low: 5, High: 6, Count: 2}, {Low: 255, High: 256, Count: 3},
-		{Low: 999424, High: 1003520, Count: 5}, {Low: 3590592659456, High: 3607772528640, Count: 1}}
-	if d := cmp.Diff(want, got); d != "" || err != nil {
-		t.Errorf("%v\n%s", err, d)
-	}
-	if empty, err := reports.EncodeSecond(nil); empty != "" || err != nil {
-		t.Errorf("nothing is %q, %v", empty, err)
-	}
-}
-
-func FuzzDecodeSecond(f *testing.F) {
-	text, err := reports.EncodeSecond(map[int64]uint64{5: 2, 1_000_000: 4})
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(text)
-	f.Add("")
-	f.Fuzz(func(t *testing.T, text string) {
-		cells, err := reports.DecodeSecond(text)
-		for i, c := range cells {
-			if err != nil || c.Low >= c.High || c.Count == 0 || i > 0 && cells[i-1].High > c.Low {
-				t.Errorf("%v of %v, %v", c, cells, err)
-			}
-		}
-	})
 }

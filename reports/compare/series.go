@@ -6,30 +6,21 @@ import (
 	"slices"
 	"strings"
 
-	"bluetrace/reports"
+	"bluetrace/reports/stats"
 )
 
-// series is one kind of times of one side, second by second: those of each run
-// by themselves, and of all together.
+// series is one kind of times of one side, second by second: the runs by
+// themselves, and their sum.
 type series struct {
 	runs []runSeconds
-	sum  []uint64 // samples of all runs together, by cell
+	sum  *stats.Counts // the samples of all runs
 }
 
 // runSeconds is one run.
 type runSeconds struct {
-	seconds [][]bin
-	whole   []bin // all seconds together
+	seconds [][]stats.Bin
+	whole   []stats.Bin // the sum of the seconds
 }
-
-// bin is how many samples are in a cell, by its place among the cells.
-type bin struct {
-	cell  int32
-	count uint64
-}
-
-// cells are those in which either side has a sample, from the least on.
-type cells []reports.Cell // their Count is of no use
 
 // kind of times.
 type kind string
@@ -39,148 +30,82 @@ const (
 	service  kind = "service_time"
 )
 
-// maxBins is how many cells with samples, second by second, are held at a time.
+// maxBins limits the cells with samples, second by second, that are in memory at
+// a time.
 const maxBins = 20_000_000
 
-// gather reads one kind of times of some operations, of both sides, which then
-// share their cells.
-func gather(a, b []*Result, k kind, operations []string) (of cells, sa, sb *series, err error) {
-	g := &gathering{kind: k, operations: operations}
-	if sa, err = g.side(a); err != nil {
-		return nil, nil, nil, err
-	}
-	if sb, err = g.side(b); err != nil {
-		return nil, nil, nil, err
-	}
-	of = g.number(sa, sb)
-	return of, sa, sb, nil
-}
-
-// gathering has the cells in no order yet: a bin's place is its number in it.
-type gathering struct {
-	kind       kind
-	operations []string
-	cells      cells
-	places     map[int64]int32 // by the cell's least value
-	bins       int
-}
-
-func (g *gathering) side(results []*Result) (*series, error) {
-	s := &series{}
-	for _, r := range results {
-		run, err := g.run(r)
-		if err != nil {
-			return nil, err
+// gather reads one kind of times of some operations, of both sides.
+func gather(a, b []*Result, k kind, operations []string) (sa, sb *series, err error) {
+	bins := 0
+	side := func(results []*Result) (*series, error) {
+		var runs [][][]stats.Bin
+		for _, r := range results {
+			seconds, err := r.seconds(k, operations, &bins)
+			if err != nil {
+				return nil, err
+			}
+			runs = append(runs, seconds)
 		}
-		s.runs = append(s.runs, run)
+		return newSeries(runs), nil
 	}
-	return s, nil
+	if sa, err = side(a); err != nil {
+		return nil, nil, err
+	}
+	sb, err = side(b)
+	return sa, sb, err
 }
 
-// run reads the seconds of one run, those of its operations together.
-func (g *gathering) run(r *Result) (run runSeconds, err error) {
+// newSeries takes the seconds of each run.
+func newSeries(runs [][][]stats.Bin) *series {
+	s := &series{sum: stats.NewCounts()}
+	for _, seconds := range runs {
+		whole := stats.NewCounts()
+		for _, bins := range seconds {
+			whole.Add(bins)
+		}
+		s.runs = append(s.runs, runSeconds{seconds, whole.Bins()})
+		s.sum.Add(whole.Bins())
+	}
+	return s
+}
+
+// seconds decodes the seconds of one run, the sum of the operations. It adds the
+// number of decoded cells to bins.
+func (r *Result) seconds(k kind, operations []string, bins *int) ([][]stats.Bin, error) {
+	var seconds [][]stats.Bin
+	sum := stats.NewCounts()
 	for i, o := range r.Load.Histograms.Operations {
-		if !slices.Contains(g.operations, o.Name) {
+		if !slices.Contains(operations, o.Name) {
 			continue
 		}
 		texts := o.Response
-		if g.kind == service {
+		if k == service {
 			texts = o.Service
 		}
 		for second, text := range texts {
-			found, err := reports.DecodeSecond(text)
+			found, err := stats.DecodeSecond(text)
 			if err != nil {
-				return run, &Invalid{r.place(), fmt.Errorf("reading `load.histograms.operations[%d].%s[%d]`: %w", i, strings.TrimSuffix(string(g.kind), "_time"), second, err)}
+				return nil, &Invalid{r.place(), fmt.Errorf("reading `load.histograms.operations[%d].%s[%d]`: %w",
+					i, strings.TrimSuffix(string(k), "_time"), second, err)}
 			}
-			if second == len(run.seconds) {
-				run.seconds = append(run.seconds, nil)
+			if second == len(seconds) {
+				seconds = append(seconds, found)
+			} else {
+				sum.Reset()
+				sum.Add(seconds[second])
+				sum.Add(found)
+				seconds[second] = sum.Bins()
 			}
-			run.seconds[second] = append(run.seconds[second], g.place(found)...)
-			if g.bins += len(found); g.bins > maxBins {
-				return run, &Invalid{r.place(), fmt.Errorf("the runs have more than %d cells with samples together; compare fewer or shorter ones", maxBins)}
+			if *bins += len(found); *bins > maxBins {
+				return nil, &Invalid{r.place(), fmt.Errorf("the runs have more than %d cells with samples together: "+
+					"compare fewer or shorter runs", maxBins)}
 			}
 		}
 	}
-	return run, nil
+	return seconds, nil
 }
 
-func (g *gathering) place(found []reports.Cell) []bin {
-	if g.places == nil {
-		g.places = map[int64]int32{}
-	}
-	out := make([]bin, 0, len(found))
-	for _, c := range found {
-		at, ok := g.places[c.Low]
-		if !ok {
-			at = int32(len(g.cells))
-			g.places[c.Low] = at
-			g.cells = append(g.cells, c)
-		}
-		out = append(out, bin{at, c.Count})
-	}
-	return out
-}
-
-// number gives the cells their order, and makes the sums.
-func (g *gathering) number(sides ...*series) cells {
-	sorted := slices.Clone(g.cells)
-	slices.SortFunc(sorted, func(a, b reports.Cell) int { return int(min(max(a.Low-b.Low, -1), 1)) })
-	final := make([]int32, len(sorted))
-	for i, c := range sorted {
-		final[g.places[c.Low]] = int32(i)
-	}
-	for _, s := range sides {
-		s.sum = make([]uint64, len(sorted))
-		for i := range s.runs {
-			run := &s.runs[i]
-			for _, second := range run.seconds {
-				for j := range second {
-					second[j].cell = final[second[j].cell]
-				}
-			}
-			run.whole = together(run.seconds, make([]uint64, len(sorted)))
-			add(s.sum, run.whole)
-		}
-	}
-	return sorted
-}
-
-// together is some seconds as one; empty is what sums are made in, and is empty
-// again.
-func together(seconds [][]bin, empty []uint64) []bin {
-	var touched []int32
-	for _, second := range seconds {
-		for _, b := range second {
-			if empty[b.cell] == 0 {
-				touched = append(touched, b.cell)
-			}
-			empty[b.cell] += b.count
-		}
-	}
-	slices.Sort(touched)
-	out := make([]bin, 0, len(touched))
-	for _, c := range touched {
-		out = append(out, bin{c, empty[c]})
-		empty[c] = 0
-	}
-	return out
-}
-
-func add(sum []uint64, bins []bin) {
-	for _, b := range bins {
-		sum[b.cell] += b.count
-	}
-}
-
-// total of all samples.
-func total(sum []uint64) (n uint64) {
-	for _, c := range sum {
-		n += c
-	}
-	return n
-}
-
-// figure is what is made of many times: a quantile, or their mean.
+// figure is a number that sums up many times: a quantile, or the mean.
 type figure struct {
 	mean     bool
 	quantile float64 // 0 to 1
@@ -194,38 +119,24 @@ func (f figure) name() string {
 	return "p" + number(math.Round(f.quantile*1e8)/1e6)
 }
 
-// of is the figure of a sum of so many samples in nanoseconds, and the width of
-// the cell that it is in; false without a sample. In a cell, samples count as
-// spread evenly.
-func (f figure) of(sum []uint64, samples uint64, c cells) (value, width float64, ok bool) {
-	n := float64(samples)
-	if n == 0 {
+// of returns the figure of the samples in nanoseconds, and the width of the cell
+// that it is in, 0 for a mean. It reports false without a sample. The samples of
+// a cell count as spread evenly.
+func (f figure) of(sum *stats.Counts) (value, width float64, ok bool) {
+	if f.mean {
+		value, ok = sum.Mean()
+		return value, 0, ok
+	}
+	cell, share, ok := sum.Quantile(f.quantile)
+	if !ok {
 		return 0, 0, false
 	}
-	if f.mean {
-		weighted := 0.0
-		for i, k := range sum {
-			weighted += float64(k) * float64(c[i].Low+c[i].High) / 2
-		}
-		return weighted / n, 0, true
-	}
-	want, seen := f.quantile*n*(1-1e-12), 0.0 // no sample further by rounding alone
-	for i, k := range sum {
-		if k == 0 {
-			continue
-		}
-		if seen+float64(k) >= want {
-			width = float64(c[i].High - c[i].Low)
-			return float64(c[i].Low) + width*(want-seen)/float64(k), width, true
-		}
-		seen += float64(k)
-	}
-	last := c[len(c)-1] // rounding let want be a little more than all
-	return float64(last.High), float64(last.High - last.Low), true
+	width = float64(cell.High() - cell.Low())
+	return float64(cell.Low()) + width*share, width, true
 }
 
-// beyond is how many samples a figure rests on: those on its rarer side.
-func (f figure) beyond(n uint64) float64 {
+// support returns the number of samples on the rarer side of the figure.
+func (f figure) support(n uint64) float64 {
 	if f.mean {
 		return float64(n)
 	}

@@ -149,7 +149,7 @@ func TestStepped(t *testing.T) {
 	if got := r.Phone(1); got.Valid != 1 || got.AgeMax != int64(180*time.Second-1) && got.AgeMax != 0 {
 		t.Errorf("counts of b: %+v", got)
 	}
-	if d := r.records.Latencies().Login.Histogram(); d.TotalCount() != 1 || d.Max() != 0 {
+	if d := r.records.Latencies().Login.HDR(); d.TotalCount() != 1 || d.Max() != 0 {
 		t.Errorf("logins: %d, at most %d ns; the network of a stepped world takes no time", d.TotalCount(), d.Max())
 	}
 }

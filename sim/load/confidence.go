@@ -1,74 +1,63 @@
 package load
 
 import (
-	"math"
 	"math/rand/v2"
-	"slices"
 	"strings"
-	"time"
 
-	"gonum.org/v1/gonum/stat"
-
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 )
 
-// confidenceResamples is how often the run is drawn anew; less than one in so
-// many is not told from none.
+// confidenceResamples is the number of resampled runs of a confidence. A smaller
+// share than one of them counts as none.
 const confidenceResamples = 1000
 
-// Confidence is how sure it is that the thresholds on response times hold at
-// this rate, 0 to 1: the share of runs, put together from the measured run's own
-// seconds (blocks of seconds that follow each other, drawn with replacement), in
-// which all of them hold. False: the run was too short, or there is no such
-// threshold. Thresholds on anything else have no part in it.
+// Confidence returns how sure it is that the thresholds on response times hold
+// at this rate, 0 to 1: the share of resampled runs (a block bootstrap over the
+// seconds of the measured run) in which all of them hold. It reports false if the
+// run was too short or there is no such threshold. Other thresholds are ignored.
 func (m *Measurement) Confidence(thresholds []scenarios.Threshold) (share float64, ok bool) {
-	var (
-		mine     []scenarios.Threshold
-		measured []denseTimes
-	)
+	var mine []scenarios.Threshold
+	var seconds [][][]stats.Bin
 	n := 0
 	for _, t := range thresholds {
-		if trend, ok := m.responses(t.Metric); ok {
+		if times, ok := m.responses(t.Metric); ok {
 			mine = append(mine, t)
-			measured = append(measured, newDenseTimes(trend))
-			n = max(n, len(trend))
+			seconds = append(seconds, bins(times))
+			n = max(n, len(times))
 		}
 	}
-	if len(mine) == 0 || n < shortestSlice {
+	if len(mine) == 0 || n < stats.MinSeconds {
 		return 0, false
 	}
-	block := int(math.Round(math.Cbrt(float64(n))))
+	blocks := make([]*stats.Blocks, len(mine))
+	for i, s := range seconds { // an operation may have no second as late as another
+		blocks[i] = stats.NewBlocks(append(s, make([][]stats.Bin, n-len(s))...))
+	}
 	draws := rand.New(rand.NewPCG(m.seed, 3))
-	drawn := make([]int, n)
-	held := make([]float64, confidenceResamples)
-	for i := range held {
-		drawBlocks(drawn, block, draws)
-		held[i] = 1
-		for k := range mine {
-			if value, any := measured[k].value(&mine[k], drawn); !any || !check.Compare(value, mine[k].Op, mine[k].Value) {
-				held[i] = 0
-				break
-			}
+	sum := stats.NewCounts()
+	var starts []int
+	held := 0
+	for range confidenceResamples {
+		starts = stats.DrawBlocks(n, draws, starts)
+		holds := true
+		for i := 0; i < len(mine) && holds; i++ {
+			sum.Reset()
+			blocks[i].AddTo(sum, starts)
+			value, any := valueOf(&mine[i], sum)
+			holds = any && check.Compare(value, mine[i].Op, mine[i].Value)
+		}
+		if holds {
+			held++
 		}
 	}
-	return stat.Mean(held, nil), true
+	return float64(held) / confidenceResamples, true
 }
 
-// drawBlocks fills drawn with seconds, 0 to its length, a block of them after
-// the other; the first second follows the last.
-func drawBlocks(drawn []int, block int, draws *rand.Rand) {
-	for at := 0; at < len(drawn); at += block {
-		first := draws.IntN(len(drawn))
-		for i := range min(block, len(drawn)-at) {
-			drawn[at+i] = (first + i) % len(drawn)
-		}
-	}
-}
-
-// responses are the response times of a metric second by second; false: it is
-// not one of response times.
-func (m *Measurement) responses(metric string) ([]slice, bool) {
+// responses returns the response times of a metric second by second. It reports
+// false for a metric that is not a response time.
+func (m *Measurement) responses(metric string) ([]stats.Second, bool) {
 	if !IsResponseTime(metric) {
 		return nil, false
 	}
@@ -76,80 +65,28 @@ func (m *Measurement) responses(metric string) ([]slice, bool) {
 	var all kind
 	for o := range operations {
 		if !ofOne || scenarios.LoadOperations[o] == name {
-			all.addSeconds(m.figures.kinds[o].slices)
+			all.addSeconds(m.figures.kinds[o].responseSeconds)
 		}
 	}
-	return all.slices, true
+	return all.responseSeconds, true
 }
 
-// IsResponseTime says whether a metric is the response time of one operation, or
-// of all.
+// IsResponseTime reports whether a metric is the response time of one operation
+// or of all operations.
 func IsResponseTime(metric string) bool {
 	return metric == responseTime || strings.HasSuffix(metric, "."+responseTime)
 }
 
 const responseTime = "response_time"
 
-// denseTimes are response times second by second, in numbered cells.
-type denseTimes struct {
-	cells   []int32
-	seconds [][]counted
-	sum     []uint64
-}
-
-func newDenseTimes(seconds []slice) denseTimes {
-	d := denseTimes{}
-	d.cells, d.seconds = denseSlices(seconds)
-	d.sum = make([]uint64, len(d.cells))
-	return d
-}
-
-// value is what a threshold looks at in the drawn seconds, in milliseconds;
-// false: there is no time in them.
-func (d *denseTimes) value(t *scenarios.Threshold, drawn []int) (float64, bool) {
-	clear(d.sum)
-	for _, second := range drawn {
-		if second >= len(d.seconds) {
-			continue // nothing of this operation was due so late
-		}
-		for _, c := range d.seconds[second] {
-			d.sum[c.cell] += uint64(c.count)
-		}
+// valueOf returns the value that a threshold's method takes from samples, in
+// milliseconds. It reports false without a sample.
+func valueOf(t *scenarios.Threshold, sum *stats.Counts) (ms float64, ok bool) {
+	if t.Method == "avg" {
+		mean, ok := sum.Mean()
+		return mean / 1e6, ok
 	}
-	at, ok := d.place(t)
-	switch {
-	case !ok:
-		return 0, false
-	case t.Method == "avg":
-		return d.mean(), true
-	}
-	return milliseconds(cellTop(d.cells[at])), true
-}
-
-// place is the cell that a threshold's method picks.
-func (d *denseTimes) place(t *scenarios.Threshold) (int, bool) {
-	some := func(n uint64) bool { return n > 0 }
-	switch t.Method {
-	case "max":
-		for i := range slices.Backward(d.sum) {
-			if some(d.sum[i]) {
-				return i, true
-			}
-		}
-		return 0, false
-	case "p":
-		return quantileOf(d.sum, t.Quantile/100)
-	case "med":
-		return quantileOf(d.sum, .5)
-	}
-	at := slices.IndexFunc(d.sum, some)
-	return at, at >= 0
-}
-
-func (d *denseTimes) mean() float64 {
-	times, weights := make([]float64, len(d.cells)), make([]float64, len(d.cells))
-	for i, cell := range d.cells {
-		times[i], weights[i] = float64(cellTop(cell))/float64(time.Millisecond), float64(d.sum[i])
-	}
-	return stat.Mean(times, weights)
+	q := map[string]float64{"min": 0, "med": .5, "max": 1, "p": t.Quantile / 100}[t.Method]
+	cell, _, ok := sum.Quantile(q)
+	return float64(cell.Top()) / 1e6, ok
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -43,7 +44,7 @@ func TestConfidence(t *testing.T) {
 		{"one operation is not the other", 30, []scenarios.Threshold{of("tempid.response_time", "max", "<", 0, 5.1)}, 1, 1, false},
 		{"all operations", 30, []scenarios.Threshold{of("response_time", "avg", "<", 0, 29), of("response_time", "avg", ">", 0, 26), of("response_time", "min", "<", 0, 1)}, 0.99, 1, false},
 		{"an operation that did not happen", 30, []scenarios.Threshold{median, of("upload.response_time", "p", "<", 99, 90)}, 0, 0, false},
-		{"too short", shortestSlice - 1, []scenarios.Threshold{median}, 0, 0, true},
+		{"too short", stats.MinSeconds - 1, []scenarios.Threshold{median}, 0, 0, true},
 		{"nothing on response times", 30, []scenarios.Threshold{of("service_time", "p", "<", 99, 1), of("operations_failed", "count", "==", 0, 0)}, 0, 0, true},
 		{"others have no part", 30, []scenarios.Threshold{median, of("service_time", "p", "<", 99, 1)}, 1, 1, false},
 	} {

@@ -11,6 +11,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 )
@@ -32,7 +33,7 @@ func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 		}
 		l.Expected = append(l.Expected, reports.ExpectedTime{Operation: name, Ms: milliseconds(m.Expected[o]), WarmUp: m.Frozen[o]})
 	}
-	all := newKind()
+	all := &kind{}
 	for o := range operations {
 		k := &m.figures.kinds[o]
 		if k.outcomes == [3]uint64{} {
@@ -63,20 +64,20 @@ func (k *kind) merge(more *kind) {
 	for i, n := range more.outcomes {
 		k.outcomes[i] += n
 	}
-	k.response.Merge(more.response)
-	k.service.Merge(more.service)
-	k.lag.Merge(more.lag)
-	k.addSeconds(more.slices)
+	k.response.Merge(&more.response)
+	k.service.Merge(&more.service)
+	k.lag.Merge(&more.lag)
+	k.addSeconds(more.responseSeconds)
 }
 
 // addSeconds adds response times second by second.
-func (k *kind) addSeconds(more []slice) {
+func (k *kind) addSeconds(more []stats.Second) {
 	for i, s := range more {
-		if i == len(k.slices) {
-			k.slices = append(k.slices, slice{})
+		if i == len(k.responseSeconds) {
+			k.responseSeconds = append(k.responseSeconds, stats.Second{})
 		}
 		for cell, n := range s {
-			k.slices[i][cell] += n
+			k.responseSeconds[i][cell] += n
 		}
 	}
 }
@@ -84,7 +85,7 @@ func (k *kind) addSeconds(more []slice) {
 func (k *kind) report(name string, seed uint64) reports.LoadOperation {
 	o := k.times(name)
 	quantiles := []float64{.5, .95, .99}
-	for i, v := range intervals(k.slices, quantiles, rand.NewPCG(seed, 2)) {
+	for i, v := range intervals(k.responseSeconds, quantiles, rand.NewPCG(seed, 2)) {
 		o.Intervals = append(o.Intervals, reports.Interval{Quantile: quantiles[i], LowMs: milliseconds(v.Low), HighMs: milliseconds(v.High)})
 	}
 	return o
@@ -93,7 +94,7 @@ func (k *kind) report(name string, seed uint64) reports.LoadOperation {
 // times are counts and histograms, without intervals.
 func (k *kind) times(name string) reports.LoadOperation {
 	return reports.LoadOperation{Name: name, OK: k.outcomes[OK], Failed: k.outcomes[Failed], Unknown: k.outcomes[Unknown],
-		Response: k.response, Service: k.service, Lag: k.lag}
+		Response: k.response.HDR(), Service: k.service.HDR(), Lag: k.lag.HDR()}
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
@@ -231,7 +232,7 @@ func trendNamed(name string, o *reports.LoadOperation) *hdrhistogram.Histogram {
 	case !ok:
 		panic(fmt.Sprintf("load: %q is no metric", name))
 	case h == nil: // there was no such operation
-		return newHistogram()
+		return new(stats.Histogram).HDR()
 	}
 	return h
 }

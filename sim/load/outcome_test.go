@@ -13,6 +13,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -24,18 +25,6 @@ func measured(n int) *Measurement {
 		m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due + time.Millisecond, Done: due + time.Duration(i+1)*time.Millisecond})
 	}
 	return m
-}
-
-func TestCellsAreFine(t *testing.T) {
-	for d := time.Duration(1); d < time.Hour; d += 1 + d/77 {
-		top := cellTop(cellOf(d))
-		if top < d || float64(top-d) > 0.008*float64(d) {
-			t.Fatalf("%d falls into a cell that ends at %d", d, top)
-		}
-		if cellOf(top) != cellOf(d) || cellOf(top+1) != cellOf(d)+1 {
-			t.Fatalf("%d: the cell does not end at %d", d, top)
-		}
-	}
 }
 
 func TestLatenessOfAnAnswerIsNoLag(t *testing.T) {
@@ -66,11 +55,11 @@ func TestIntervalsHoldTheQuantile(t *testing.T) {
 	const runs, seconds, each = 100, 40, 50
 	held := 0
 	for run := range runs {
-		list := make([]slice, seconds)
+		list := make([]stats.Second, seconds)
 		for i := range list {
-			list[i] = slice{}
+			list[i] = stats.Second{}
 			for range each {
-				list[i][cellOf(time.Duration(1e6+1e6*draws.Float64()))]++
+				list[i][stats.CellOf(int64(1e6+1e6*draws.Float64()))]++
 			}
 		}
 		got := intervals(list, []float64{.5}, rand.NewPCG(uint64(run), 0))
@@ -84,7 +73,7 @@ func TestIntervalsHoldTheQuantile(t *testing.T) {
 	if held < 88 || held > 100 {
 		t.Errorf("%d of %d intervals hold the median, want about 95", held, runs)
 	}
-	if got := intervals(make([]slice, shortestSlice-1), []float64{.5}, rand.NewPCG(1, 1)); got != nil {
+	if got := intervals(make([]stats.Second, stats.MinSeconds-1), []float64{.5}, rand.NewPCG(1, 1)); got != nil {
 		t.Errorf("too few seconds have the intervals %v", got)
 	}
 }

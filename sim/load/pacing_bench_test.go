@@ -7,6 +7,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -81,7 +82,7 @@ func middle(of []float64) float64 {
 
 // bareSleeper is how late a thread is at n moments of the paced rate.
 func bareSleeper(n int) *hdrhistogram.Histogram {
-	h := newHistogram()
+	var h stats.Histogram
 	onThreadOfItsOwn(func() {
 		began := time.Now()
 		for i := range n {
@@ -89,8 +90,8 @@ func bareSleeper(n int) *hdrhistogram.Histogram {
 			for left := due - time.Since(began); left > 0; left = due - time.Since(began) {
 				preciseSleep(left)
 			}
-			record(h, time.Since(began)-due)
+			h.Record(int64(time.Since(began) - due))
 		}
 	})
-	return h
+	return h.HDR()
 }

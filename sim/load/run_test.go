@@ -44,14 +44,14 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 		if k.outcomes != [3]uint64{80, 0, 0} {
 			t.Fatalf("downloads: %v ok, failed, unknown; want 80, 0, 0", k.outcomes)
 		}
-		if got := time.Duration(k.response.Max()); !near(got, 2*time.Second+time.Millisecond) {
+		if got := time.Duration(k.response.HDR().Max()); !near(got, 2*time.Second+time.Millisecond) {
 			t.Errorf("the longest response time is %v, want 2s and what an answer takes", got)
 		}
-		if got := time.Duration(k.service.Max()); got > 2*time.Millisecond {
+		if got := time.Duration(k.service.HDR().Max()); got > 2*time.Millisecond {
 			t.Errorf("the longest service time is %v: the stall is none of the downloads' own", got)
 		}
 		delayed := int64(0)
-		for _, bar := range k.response.Distribution() {
+		for _, bar := range k.response.HDR().Distribution() {
 			if bar.From > int64(100*time.Millisecond) {
 				delayed += bar.Count
 			}
@@ -59,7 +59,7 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 		if delayed != 19 { // logins that were due from 5s on, a tenth of a second apart; the last was 50 ms late or so
 			t.Errorf("%d downloads were late by more than 100ms, want 19", delayed)
 		}
-		if lag := time.Duration(k.lag.Max()); lag > quantum {
+		if lag := time.Duration(k.lag.HDR().Max()); lag > quantum {
 			t.Errorf("the generator was late by %v itself", lag)
 		}
 	})
@@ -81,7 +81,7 @@ func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 			t.Fatalf("expected of a login: %v (frozen: %v), want 1ms", m.Expected[Login], m.Frozen[Login])
 		}
 		k := &m.figures.kinds[TempID]
-		if low, high := time.Duration(k.response.Min()), time.Duration(k.response.Max()); !near(low, 50*time.Millisecond) || !near(high, 50*time.Millisecond) {
+		if low, high := time.Duration(k.response.HDR().Min()), time.Duration(k.response.HDR().Max()); !near(low, 50*time.Millisecond) || !near(high, 50*time.Millisecond) {
 			t.Errorf("response times of downloads from %v to %v, want 50ms: 49 late, 1 for the answer", low, high)
 		}
 		if m.Arrivals != (Arrivals{Due: 50, Started: 50, InFlightMax: 1}) {
@@ -111,7 +111,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		if k.outcomes[OK] != 0 || k.outcomes[Unknown] != m.Arrivals.Started || m.Arrivals.Started == 0 {
 			t.Errorf("logins %v, of %d arrivals", k.outcomes, m.Arrivals.Started)
 		}
-		if got := time.Duration(k.service.Min()); !near(got, time.Second) {
+		if got := time.Duration(k.service.HDR().Min()); !near(got, time.Second) {
 			t.Errorf("the shortest waiting is %v, want 1s", got)
 		}
 		if m.Arrivals.Due != 30 || m.Arrivals.Dropped != 15 || m.Arrivals.InFlightMax != 5 {
@@ -141,7 +141,7 @@ func TestTimeoutIsOfEachAnswer(t *testing.T) {
 		time.Sleep(5 * time.Second) // the server's side ends
 		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond, Upload: time.Second} {
 			k := &m.figures.kinds[o]
-			if got := time.Duration(k.service.Max()); k.service.TotalCount() != 1 || !near(got, want) {
+			if got := time.Duration(k.service.HDR().Max()); k.service.HDR().TotalCount() != 1 || !near(got, want) {
 				t.Errorf("%s took %v, want %v", scenarios.LoadOperations[o], got, want)
 			}
 		}
@@ -196,11 +196,11 @@ func TestBeaconsAreCounted(t *testing.T) {
 		if n := c.Meter.Beacons().Lost.Value(); n != 40 {
 			t.Errorf("the meter has %d lost beacons, want 40", n)
 		}
-		if k := &m.figures.kinds[Beacon]; k.outcomes != [3]uint64{360, 0, 40} || k.response.TotalCount() != 360 {
-			t.Errorf("beacons as operations: %v, %d times", k.outcomes, k.response.TotalCount())
+		if k := &m.figures.kinds[Beacon]; k.outcomes != [3]uint64{360, 0, 40} || k.response.HDR().TotalCount() != 360 {
+			t.Errorf("beacons as operations: %v, %d times", k.outcomes, k.response.HDR().TotalCount())
 		}
-		if k := &m.figures.kinds[Upload]; k.outcomes[OK] != 100 || !near(time.Duration(k.service.Max()), 11*answerTime) {
-			t.Errorf("uploads: %v, the longest %v; want 100 of 11 answers each", k.outcomes, time.Duration(k.service.Max()))
+		if k := &m.figures.kinds[Upload]; k.outcomes[OK] != 100 || !near(time.Duration(k.service.HDR().Max()), 11*answerTime) {
+			t.Errorf("uploads: %v, the longest %v; want 100 of 11 answers each", k.outcomes, time.Duration(k.service.HDR().Max()))
 		}
 	})
 }
@@ -251,7 +251,7 @@ func TestSleepTooLongDropsNothing(t *testing.T) {
 		if m.Arrivals.Due != 3000 || m.Arrivals.Started != 3000 || m.figures.kinds[Login].outcomes[OK] != 3000 {
 			t.Errorf("%+v, logins %v; want 3000", m.Arrivals, m.figures.kinds[Login].outcomes)
 		}
-		if got := time.Duration(m.figures.kinds[Connect].lag.Max()); got < late-time.Millisecond || got > late+time.Millisecond {
+		if got := time.Duration(m.figures.kinds[Connect].lag.HDR().Max()); got < late-time.Millisecond || got > late+time.Millisecond {
 			t.Errorf("the generator says that it was late by %v, want about %v", got, late)
 		}
 	})

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"bluetrace/reports"
+	"bluetrace/reports/stats"
 )
 
 // TestSecondsOfALoad: what is written second by second is every time that was
@@ -14,11 +14,11 @@ func TestSecondsOfALoad(t *testing.T) {
 	m.figures.add(&Row{Operation: Login, Outcome: Failed, Due: time.Second, Done: 2 * time.Second})
 	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Due: 4 * time.Second, Sent: 4 * time.Second, Done: 14 * time.Second})
 	h := m.Histograms()
-	if h.Schema != reports.SecondsSchema || len(h.Operations) != 1 || h.Operations[0].Name != "login" {
+	if h.Schema != stats.Schema || len(h.Operations) != 1 || h.Operations[0].Name != "login" {
 		t.Fatalf("%+v", h)
 	}
-	count := func(text string, within func(reports.Cell) bool) (n, outside uint64) {
-		cells, err := reports.DecodeSecond(text)
+	count := func(text string, within func(stats.Bin) bool) (n, outside uint64) {
+		cells, err := stats.DecodeSecond(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +35,7 @@ func TestSecondsOfALoad(t *testing.T) {
 		if i == 4 {
 			least, most = 10*time.Second, 10*time.Second
 		}
-		within := func(c reports.Cell) bool { return c.High > int64(least) && c.Low <= int64(most) }
+		within := func(c stats.Bin) bool { return c.Cell.High() > int64(least) && c.Cell.Low() <= int64(most) }
 		if n, outside := count(h.Operations[0].Response[i], within); n != want || outside > 0 {
 			t.Errorf("second %d has %d response times, %d of them elsewhere; want %d", i, n, outside, want)
 		}
@@ -43,8 +43,8 @@ func TestSecondsOfALoad(t *testing.T) {
 			t.Errorf("second %d has %d service times, want %d", i, n, want)
 		}
 	}
-	first, err := reports.DecodeSecond(h.Operations[0].Service[0])
-	if err != nil || first[0].Low != 0 || first[0].Count != 1 {
+	first, err := stats.DecodeSecond(h.Operations[0].Service[0])
+	if err != nil || first[0].Cell != 0 || first[0].Count != 1 {
 		t.Errorf("the service time of what was done as it was sent: %+v, %v", first, err)
 	}
 }

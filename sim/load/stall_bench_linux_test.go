@@ -11,6 +11,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"bluetrace/protocol"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -81,7 +82,7 @@ func stalls(b *testing.B, c *Child) (stop func()) {
 // sending.
 func closedLoop(b *testing.B, address string, phones []Phone, n int) *hdrhistogram.Histogram {
 	var mu sync.Mutex
-	h := newHistogram()
+	var h stats.Histogram
 	var all sync.WaitGroup
 	every := time.Duration(float64(len(phones)) / stallRate * float64(time.Second))
 	for _, p := range phones {
@@ -106,7 +107,7 @@ func closedLoop(b *testing.B, address string, phones []Phone, n int) *hdrhistogr
 				}
 				took := time.Since(sent)
 				mu.Lock()
-				record(h, took)
+				h.Record(int64(took))
 				mu.Unlock()
 				next = next.Add(every)
 				if now := time.Now(); next.Before(now) { // its turn is gone
@@ -116,7 +117,7 @@ func closedLoop(b *testing.B, address string, phones []Phone, n int) *hdrhistogr
 		})
 	}
 	all.Wait()
-	return h
+	return h.HDR()
 }
 
 func exchange(c net.Conn, request string, answer int) error {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 )
@@ -45,7 +46,7 @@ func (e *engine) present() *reports.Load {
 	e.mu.Unlock()
 	l := &reports.Load{Arrivals: reports.Arrivals(arrivals)}
 	l.Beacons.Sent = e.beacons.sent.Load()
-	all := newKind()
+	all := &kind{}
 	for o := range operations {
 		k := e.measured.copied(o)
 		if k == nil {
@@ -72,11 +73,11 @@ func (f *figures) copied(o Operation) *kind {
 
 // lag is the p99 of the schedule lag of all operations so far.
 func (f *figures) lag() time.Duration {
-	all := newHistogram()
+	var all stats.Histogram
 	for o := range operations {
 		if k := f.copied(o); k != nil {
-			all.Merge(k.lag)
+			all.Merge(&k.lag)
 		}
 	}
-	return time.Duration(all.ValueAtQuantile(99))
+	return time.Duration(all.HDR().ValueAtQuantile(99))
 }

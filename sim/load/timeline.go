@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -51,31 +52,25 @@ func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 	return line
 }
 
-// responsesBySecond are the response times of all operations.
-func responsesBySecond(f *figures) []slice {
+// responsesBySecond returns the response times of all operations.
+func responsesBySecond(f *figures) []stats.Second {
 	if f == nil {
 		return nil
 	}
 	var all kind
 	for o := range operations {
-		all.addSeconds(f.kinds[o].slices)
+		all.addSeconds(f.kinds[o].responseSeconds)
 	}
-	return all.slices
+	return all.responseSeconds
 }
 
-func quantilesOfSecond(s slice) (samples uint64, p50, p99 float64) {
-	d := newDenseTimes([]slice{s})
-	for _, c := range d.seconds[0] {
-		d.sum[c.cell] += uint64(c.count)
-		samples += uint64(c.count)
+func quantilesOfSecond(s stats.Second) (samples uint64, p50, p99 float64) {
+	sum := stats.NewCounts()
+	sum.Add(s.Bins())
+	if sum.Total() == 0 {
+		return 0, 0, 0
 	}
-	for _, q := range []struct {
-		share float64
-		ms    *float64
-	}{{.5, &p50}, {.99, &p99}} {
-		if at, ok := quantileOf(d.sum, q.share); ok {
-			*q.ms = milliseconds(cellTop(d.cells[at]))
-		}
-	}
-	return samples, p50, p99
+	median, _, _ := sum.Quantile(.5)
+	tail, _, _ := sum.Quantile(.99)
+	return sum.Total(), float64(median.Top()) / 1e6, float64(tail.Top()) / 1e6
 }

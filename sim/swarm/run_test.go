@@ -258,9 +258,9 @@ func TestARunWithoutEndIsAFailure(t *testing.T) {
 		cause  string
 		found  string
 	}{
-		{onward, Limits{Events: 100}, "the run does not end", "at 1m41s of virtual time, after 101 events: too many"},
+		{onward, Limits{Events: 100}, "the run does not end", "at 1m41s of virtual time, after 101 events: the limit of events was exceeded"},
 		{stuck, limits, "the run was not finished in 1m0s of real time",
-			"at 0s of virtual time, after 0 events: not over after 1m0s of real time, in which another machine may come further"},
+			"at 0s of virtual time, after 0 events: not finished after 1m0s of real time, a limit that depends on the machine"},
 	} {
 		s := swarmOf(t, Options{Seeds: Range{3, 3}.Seeds(), Jobs: 1, Engine: c.engine, Limits: c.limits})
 		if len(s.Failures) != 1 || s.Failures[0].Cause != c.cause || s.Failures[0].Check.Found != c.found {
@@ -283,7 +283,7 @@ func TestAnotherRunIsAFailure(t *testing.T) {
 			}
 			return &sim.Result{Run: reports.Run{Verdict: reports.Passed, Digest: fmt.Sprint(n % 2)}}, nil
 		}})
-	if len(s.Failures) != 1 || s.Failures[0].Cause != "a second run was another one" {
+	if len(s.Failures) != 1 || s.Failures[0].Cause != "a second run differs" {
 		t.Fatalf("failures %+v", s.Failures)
 	}
 	want := "; the first event that differs: 12.5 anna: run 3 | 12.5 anna: run 4"

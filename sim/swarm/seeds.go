@@ -1,21 +1,23 @@
 package swarm
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// Range of seeds, both ends included.
+// Range is a range of seeds, both ends included.
 type Range struct {
 	First uint64 `json:"first"`
 	Last  uint64 `json:"last"`
 }
 
-// Seeds goes through them in their order.
+// Seeds iterates over the seeds of the range in order.
 func (r Range) Seeds() iter.Seq[uint64] {
 	return func(yield func(uint64) bool) {
 		for seed := r.First; ; seed++ {
@@ -26,26 +28,52 @@ func (r Range) Seeds() iter.Seq[uint64] {
 	}
 }
 
-// size is how many seeds it has; 0: more than a number can say.
+// size returns the number of seeds, or 0 if it is 2^64.
 func (r Range) size() uint64 { return r.Last - r.First + 1 }
 
-// HashDigits are how many digits count of a hexadecimal number that is larger than
-// a seed, so that a commit's hash is a seed that every program can write.
-const HashDigits = 12
-
-// SeedRange is a range as somebody wrote it.
-type SeedRange struct {
-	Range
-	Unbounded bool // it was written without an end; Last is then the last seed that there is
-	Truncated bool // First is the beginning of a longer number
+// mergeRanges returns the union of two lists of ranges in order, with ranges that overlap or touch combined. It may
+// modify a.
+func mergeRanges(a, b []Range) []Range {
+	// The usual case: the next seed is appended.
+	if n := len(a); n > 0 && len(b) == 1 && a[n-1].Last <= b[0].First && b[0].First-a[n-1].Last <= 1 {
+		a[n-1].Last = max(a[n-1].Last, b[0].Last)
+		return a
+	}
+	all := slices.Concat(a, b)
+	slices.SortFunc(all, func(x, y Range) int {
+		return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Last, y.Last))
+	})
+	merged := []Range{}
+	for _, r := range all {
+		if n := len(merged); n > 0 && (r.First <= merged[n-1].Last || r.First-merged[n-1].Last == 1) {
+			merged[n-1].Last = max(merged[n-1].Last, r.Last)
+			continue
+		}
+		merged = append(merged, r)
+	}
+	return merged
 }
 
-// ParseRange reads A-B, A+N (N seeds from A on), A- (without end) and A. A and B
-// are decimal numbers, or hexadecimal ones with 0x. A hexadecimal A that is larger
-// than a seed counts with its first HashDigits digits, but in A-B.
+// HashDigits is the number of leading digits that count in a hexadecimal number larger than any seed. It makes a commit
+// hash a seed that every JSON reader can represent exactly.
+const HashDigits = 12
+
+// maxHexDigits is the number of hexadecimal digits of the largest seed.
+const maxHexDigits = 16
+
+// SeedRange is a range as a user writes it.
+type SeedRange struct {
+	Range
+	Unbounded bool // the range was written without an end; Last is the largest seed
+	Truncated bool // First consists of the leading digits of a longer number
+}
+
+// ParseRange parses A-B, A+N (N seeds beginning with A), A- (without an end) or A. A and B are decimal numbers, or
+// hexadecimal numbers with the prefix 0x. Of a hexadecimal A larger than any seed, the first HashDigits digits count,
+// except in A-B, where it is an error.
 func ParseRange(text string) (SeedRange, error) {
 	first, last, dash := strings.Cut(text, "-")
-	first, many, plus := strings.Cut(first, "+")
+	first, count, plus := strings.Cut(first, "+")
 	var r SeedRange
 	var err error
 	if r.First, r.Truncated, err = parseSeed(first); err != nil {
@@ -55,12 +83,12 @@ func ParseRange(text string) (SeedRange, error) {
 	case dash && plus:
 		return r, fmt.Errorf("%q has both - and +", text)
 	case plus:
-		n, err := parseNumber(many)
+		n, err := parseNumber(count)
 		if err != nil {
 			return r, err
 		}
 		if n == 0 || n-1 > math.MaxUint64-r.First {
-			return r, fmt.Errorf("there are no %s seeds from %s on", many, first)
+			return r, fmt.Errorf("invalid number of seeds %s: there are no %s seeds from %s on", count, count, first)
 		}
 		r.Last = r.First + n - 1
 	case dash && last == "":
@@ -70,7 +98,7 @@ func ParseRange(text string) (SeedRange, error) {
 			return r, err
 		}
 		if r.Truncated {
-			return r, tooLarge(first)
+			return r, seedTooLarge(first)
 		}
 		if r.Last < r.First {
 			return r, fmt.Errorf("%s is before %s", last, first)
@@ -81,20 +109,16 @@ func ParseRange(text string) (SeedRange, error) {
 	return r, nil
 }
 
-// parseSeed reads a number, or the beginning of a hexadecimal one that is larger
-// than a seed.
-func parseSeed(text string) (seed uint64, shortened bool, err error) {
-	if hex, ok := strings.CutPrefix(text, "0x"); ok && isHex(hex) && len(strings.TrimLeft(hex, "0")) > mostHexDigits {
+// parseSeed parses a number, or the leading digits of a hexadecimal number larger than any seed.
+func parseSeed(text string) (seed uint64, truncated bool, err error) {
+	hex, isHex := strings.CutPrefix(text, "0x")
+	if isHex && strings.Trim(hex, "0123456789abcdefABCDEF") == "" && len(strings.TrimLeft(hex, "0")) > maxHexDigits {
 		seed, err = parseNumber("0x" + hex[:HashDigits])
 		return seed, true, err
 	}
 	seed, err = parseNumber(text)
 	return seed, false, err
 }
-
-const mostHexDigits = 16 // of a seed
-
-func isHex(digits string) bool { return strings.Trim(digits, "0123456789abcdefABCDEF") == "" }
 
 func parseNumber(text string) (uint64, error) {
 	digits, base := text, 10
@@ -104,13 +128,15 @@ func parseNumber(text string) (uint64, error) {
 	n, err := strconv.ParseUint(digits, base, 64)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
-		return 0, tooLarge(text)
+		return 0, seedTooLarge(text)
 	case err != nil:
-		return 0, fmt.Errorf("%q is no seed: a number from 0 to %d, or 0x and hexadecimal digits", text, uint64(math.MaxUint64))
+		return 0, fmt.Errorf("invalid seed %q: must be a number from 0 to %d, or 0x and hexadecimal digits",
+			text, uint64(math.MaxUint64))
 	}
 	return n, nil
 }
 
-func tooLarge(text string) error {
-	return fmt.Errorf("%q is larger than the last seed, %d (0x%x)", text, uint64(math.MaxUint64), uint64(math.MaxUint64))
+func seedTooLarge(text string) error {
+	const last uint64 = math.MaxUint64
+	return fmt.Errorf("invalid seed %q: must be at most %d (0x%x)", text, last, last)
 }

@@ -17,91 +17,102 @@ import (
 // Shrunk is a small scenario that shows a failure.
 type Shrunk struct {
 	File []byte
-	Note string // how small it is, and whether it needs its seed
+	Note string // its size, and whether the failure depends on the seed
 }
 
 // Errors of shrinking.
 var (
-	errOtherCause         = errors.New("the file that was written does not fail with this cause")
-	errFailsWithoutFaults = errors.New("without its faults and adversaries something fails as well: there is nothing to tell what it needs by")
+	errOtherCause         = errors.New("the written file does not fail with this cause")
+	errFailsWithoutFaults = errors.New("the scenario also fails without its faults and adversaries")
 )
 
-// shrinking is one failure being made small.
+// shrinking is the reduction of one failure.
 type shrinking struct {
 	group  *Group
 	naming *causeNames
 	name   string // of the small scenario
 	path   string // of its file
 	try    shrink.Try
-	failed func(context.Context, *scenarios.Scenario) *reports.Check // with the cause; nil: nothing is
-	kept   []*scenarios.Scenario                                     // that failed and can be written, each smaller than the one before it
+	// failed runs a scenario and returns its failed check with the cause, or nil if it does not fail with the cause.
+	failed func(context.Context, *scenarios.Scenario) *reports.Check
+	// accepted are the scenarios that fail and can be written to a file, each one smaller than the one before it.
+	accepted []*scenarios.Scenario
 }
 
-// Shrink makes the first scenario of a group small. path is where its file will
-// stand. The limits are those of shrink.Reduce; Seeds and Keep are filled in. A run
-// that does not end, or is not the same twice, is not shrunk: nil.
-func Shrink(ctx context.Context, base *scenarios.Scenario, g *Group, name, path string, limits shrink.Options) (*Shrunk, error) {
-	if g.Check.Name == RunEnds && !strings.HasPrefix(g.Cause, breaks) || g.Check.Name == SameRun {
+// Shrink reduces the first scenario of a group, whose file will stand at path. It sets Seeds and Accept of the options.
+// It returns nil without an error for a run that does not end or that differs from its repetition.
+func Shrink(
+	ctx context.Context, base *scenarios.Scenario, g *Group, name, path string, o shrink.Options,
+) (*Shrunk, error) {
+	if g.Check.Name == RunEnds && !strings.HasPrefix(g.Cause, breaksCause) || g.Check.Name == SameRun {
 		return nil, nil
 	}
 	failing, plan := Draw(base, g.Seed)
 	failing.File = path
-	sh := &shrinking{group: g, naming: newCauseNames(base), name: name, path: path, kept: []*scenarios.Scenario{failing}}
-	sh.try, sh.failed = shrink.VirtualTry(sim.Options{WithoutDelays: true}, sh.naming.causes, sh.broken), sh.check
-	small, err := sh.shrink(ctx, failing, plan, limits)
+	sh := &shrinking{
+		group: g, naming: newCauseNames(base), name: name, path: path, accepted: []*scenarios.Scenario{failing},
+	}
+	sh.try, sh.failed = shrink.VirtualTry(sim.Options{WithoutDelays: true}, sh.causes, sh.brokenCause), sh.check
+	small, err := sh.shrink(ctx, failing, plan, o)
 	if err != nil {
 		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
 	}
 	return small, nil
 }
 
-func (sh *shrinking) shrink(ctx context.Context, failing *scenarios.Scenario, plan Plan, limits shrink.Options) (*Shrunk, error) {
-	limits.Seeds = []uint64{1, 2, 3, 4, 5}
-	limits.Accept = func(s *scenarios.Scenario) bool {
+func (sh *shrinking) shrink(
+	ctx context.Context, failing *scenarios.Scenario, plan Plan, o shrink.Options,
+) (*Shrunk, error) {
+	o.Seeds = []uint64{1, 2, 3, 4, 5}
+	o.Accept = func(s *scenarios.Scenario) bool {
 		if _, err := scenarios.Parse(sh.path, s.AppendYAML(nil), scenarios.Options{}); err != nil {
 			return false
 		}
-		sh.kept = append(sh.kept, s)
+		sh.accepted = append(sh.accepted, s)
 		return true
 	}
 	if strings.HasPrefix(sh.group.Cause, livenessCause) {
-		if held, err := sh.try(ctx, withoutFaults(failing), false); err != nil || len(held.Causes) > 0 {
+		if tried, err := sh.try(ctx, withoutFaults(failing), false); err != nil || len(tried.Causes) > 0 {
 			return nil, cmp.Or(err, errFailsWithoutFaults)
 		}
-		limits.KeepTiming, sh.try = true, onlyWithFaults(sh.try, sh.group.Cause, preconditionsOf(failing, plan.Heal))
+		o.KeepTiming = true
+		sh.try = onlyWithFaults(sh.try, sh.group.Cause, preconditionsOf(failing, plan.Heal))
 	}
-	small, report, err := shrink.Reduce(ctx, failing, sh.group.Cause, sh.try, limits)
+	small, report, err := shrink.Reduce(ctx, failing, sh.group.Cause, sh.try, o)
 	if err != nil {
 		return nil, err
 	}
 	file, err := sh.file(ctx, small, &report)
-	back := err != nil
-	for i, step := len(sh.kept)-1, 1; err != nil && ctx.Err() == nil && i > 0; step *= 2 { // a late one whose file does fail
+	fallback := err != nil
+	// Look for a larger scenario whose file does fail, further back with each step.
+	for i, step := len(sh.accepted)-1, 1; err != nil && ctx.Err() == nil && i > 0; step *= 2 {
 		i = max(i-step, 0)
-		last := sh.kept[i]
-		report.Measure(last)
+		larger := sh.accepted[i]
+		report.Measure(larger)
 		report.SeedIndependent, report.Seeds = false, nil
-		file, err = sh.file(ctx, last, &report)
+		file, err = sh.file(ctx, larger, &report)
 	}
 	if err != nil {
 		return nil, err
 	}
-	note := noteOf(&report)
-	if back {
-		note += "; the file of what is smaller does not fail"
+	note := reportNote(&report)
+	if fallback {
+		note += "; the file of a smaller scenario does not fail"
 	}
 	return &Shrunk{file, note}, nil
 }
 
-// file is the scenario as a file, which was read again and failed, with what it
-// shows in that run.
-func (sh *shrinking) file(ctx context.Context, small *scenarios.Scenario, report *shrink.Report) ([]byte, error) {
-	shown := shrink.Description{Name: sh.name, From: fmt.Sprintf("seed %d of %s", sh.group.Seed, sh.group.File), Mark: generatedMark}
-	s, err := scenarios.Parse(sh.path, shrink.File(small, shown, *report), scenarios.Options{})
+// file returns the file of a scenario, after it has read the file back and run it. The file describes the failure of
+// that run.
+func (sh *shrinking) file(ctx context.Context, s *scenarios.Scenario, report *shrink.Report) ([]byte, error) {
+	d := shrink.Description{
+		Name: sh.name, From: fmt.Sprintf("seed %d of %s", sh.group.Seed, sh.group.File), Mark: generatedMark,
+	}
+	read, err := scenarios.Parse(sh.path, shrink.File(s, d, *report), scenarios.Options{})
 	if err != nil {
 		return nil, err
 	}
-	tried, err := sh.try(ctx, s, false)
+	tried, err := sh.try(ctx, read, false)
 	if err != nil {
 		return nil, err
 	}
@@ -109,81 +120,68 @@ func (sh *shrinking) file(ctx context.Context, small *scenarios.Scenario, report
 		return nil, errOtherCause
 	}
 	check := &sh.group.Check
-	if own := sh.failed(ctx, s); own != nil {
+	if own := sh.failed(ctx, read); own != nil {
 		check = own
 	}
-	shown.Expected, shown.Found = check.Expected, check.Found
-	file := shrink.File(small, shown, *report)
+	d.Expected, d.Found = check.Expected, check.Found
+	file := shrink.File(s, d, *report)
 	_, err = scenarios.Parse(sh.path, file, scenarios.Options{})
 	return file, err
 }
 
-func (sh *shrinking) broken(err error) string { return brokenFailure(sh.naming, err).Cause }
+func (sh *shrinking) causes(r *reports.Run) []string {
+	var causes []string
+	for _, f := range sh.naming.failures(r) {
+		causes = append(causes, f.Cause)
+	}
+	return causes
+}
 
-// check is the failure of the cause in a scenario's run; nil: there is none.
+func (sh *shrinking) brokenCause(err error) string { return brokenFailure(sh.naming, err).Cause }
+
+// check runs a scenario and returns its failed check with the cause, or nil if there is none.
 func (sh *shrinking) check(ctx context.Context, s *scenarios.Scenario) *reports.Check {
 	r, err := sim.Run(ctx, s, sim.Options{WithoutDelays: true})
 	if err != nil {
 		f := brokenFailure(sh.naming, err)
 		return &f.Check
 	}
-	for i := range r.Run.Checks {
-		if c := &r.Run.Checks[i]; c.Verdict == reports.Failed && sh.naming.causeOf(c) == sh.group.Cause {
-			return c
+	for _, f := range sh.naming.failures(&r.Run) {
+		if f.Cause == sh.group.Cause {
+			return &f.Check
 		}
 	}
 	return nil
 }
 
-// onlyWithFaults takes a candidate only for one that fails with the cause if all
-// that its liveness needs is there, and if nothing fails without its faults and
-// adversaries: else what is not possible after the heal may be so for want of a
-// login.
-func onlyWithFaults(try shrink.Try, cause string, e *preconditions) shrink.Try {
+// onlyWithFaults restricts try to failures that faults or adversaries cause: a candidate must meet the preconditions,
+// and must not fail without its faults and adversaries. Otherwise a candidate could fail because it lacks a login.
+func onlyWithFaults(try shrink.Try, cause string, p *preconditions) shrink.Try {
 	return func(ctx context.Context, s *scenarios.Scenario, record bool) (shrink.TryResult, error) {
-		if !record && e.missing(s) != "" {
+		if !record && p.missing(s) != "" {
 			return shrink.TryResult{}, nil
 		}
 		tried, err := try(ctx, s, record)
 		if err != nil || record || !slices.Contains(tried.Causes, cause) {
 			return tried, err
 		}
-		held, err := try(ctx, withoutFaults(s), false)
-		if len(held.Causes) > 0 {
+		without, err := try(ctx, withoutFaults(s), false)
+		if len(without.Causes) > 0 {
 			tried.Causes = slices.DeleteFunc(tried.Causes, func(c string) bool { return c == cause })
 		}
 		return tried, err
 	}
 }
 
-// calmed is a scenario without its faults and adversaries.
-func withoutFaults(s *scenarios.Scenario) *scenarios.Scenario {
-	calm := *s
-	calm.Faults, calm.Adversaries = nil, nil
-	calm.Script = slices.DeleteFunc(slices.Clone(s.Script), func(st scenarios.Step) bool { return st.Fault != nil })
-	return &calm
-}
-
-func noteOf(r *shrink.Report) string {
-	note := fmt.Sprintf("(%s, %s", reports.Plural(r.Phones, "phone", "phones"), reports.Plural(r.Steps, "step or fault", "steps and faults"))
+// reportNote describes a report in parentheses.
+func reportNote(r *shrink.Report) string {
+	note := "(" + reports.Plural(r.Phones, "phone", "phones") + ", " +
+		reports.Plural(r.Steps, "step or fault", "steps and faults")
 	if !r.SeedIndependent {
 		note += "; needs its seed"
 	}
 	if !r.Complete {
-		note += "; time was up, it may become smaller"
+		note += "; stopped at a limit, a smaller scenario may exist"
 	}
-	return note + fmt.Sprintf("; %s)", reports.Plural(r.Runs, "run", "runs"))
-}
-
-// causes are those of a run, none twice.
-func (n *causeNames) causes(r *reports.Run) []string {
-	var all []string
-	for i := range r.Checks {
-		if c := &r.Checks[i]; c.Verdict == reports.Failed {
-			if cause := n.causeOf(c); !slices.Contains(all, cause) {
-				all = append(all, cause)
-			}
-		}
-	}
-	return all
+	return note + "; " + reports.Plural(r.Runs, "run", "runs") + ")"
 }

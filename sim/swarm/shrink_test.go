@@ -47,7 +47,7 @@ func lesson(t *testing.T, cause string, fails func(*scenarios.Scenario) []string
 		s, plan = Draw(base, seed)
 	}
 	g := &Group{Cause: cause, Seed: plan.Seed, File: base.File, Check: reports.Check{Kind: reports.InvariantCheck, Expected: "that of the swarm", Found: "at 9 s"}}
-	sh := &shrinking{group: g, naming: newCauseNames(base), name: "found-x", path: "x.yaml", kept: []*scenarios.Scenario{s},
+	sh := &shrinking{group: g, naming: newCauseNames(base), name: "found-x", path: "x.yaml", accepted: []*scenarios.Scenario{s},
 		try: func(_ context.Context, s *scenarios.Scenario, record bool) (shrink.TryResult, error) {
 			t := shrink.TryResult{Causes: fails(s)}
 			if record {
@@ -102,13 +102,13 @@ func TestTheLastGoodOneIsWritten(t *testing.T) {
 		}
 		return nil
 	})
-	sh.path, sh.kept = "read.yaml", []*scenarios.Scenario{s}
+	sh.path, sh.accepted = "read.yaml", []*scenarios.Scenario{s}
 	small, err := sh.shrink(context.Background(), s, plan, shrink.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got, err := scenarios.Parse("x.yaml", small.File, scenarios.Options{})
-	if err != nil || len(got.Faults) < 2 || files == 0 || !strings.HasSuffix(small.Note, "; the file of what is smaller does not fail") {
+	if err != nil || len(got.Faults) < 2 || files == 0 || !strings.HasSuffix(small.Note, "; the file of a smaller scenario does not fail") {
 		t.Errorf("%v, after %d bad files: %d faults in\n%s", err, files, len(got.Faults), small.File)
 	}
 }

@@ -1,8 +1,12 @@
 package swarm
 
 import (
+	"bytes"
 	"cmp"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"math"
 	"slices"
@@ -12,94 +16,97 @@ import (
 	"bluetrace/sim/situations"
 )
 
-// Summary is what a swarm found. Its JSON form is stable: names are only ever
-// added. Those of the halves of a range, merged, are that of the whole but for what
-// is measured in real time.
+// Summary is the result of a swarm. Its JSON form is stable: names are only added. The merged summaries of the parts of
+// a range equal the summary of the range, except for measurements of real time.
 type Summary struct {
-	Kind    string          `json:"kind"` // "swarm", so that nothing else is taken for one
+	Kind    string          `json:"kind"` // "swarm", which tells the form from other JSON results
 	Build   reports.Build   `json:"build"`
 	Verdict reports.Verdict `json:"verdict"`
-	// Reasons are why a swarm failed or ended, but for its failures.
+	// Reasons are the reasons other than failures for which a swarm failed or ended.
 	Reasons   []string   `json:"reasons,omitempty"`
-	Ranges    []Range    `json:"seeds"` // that were run, joined where they touch
+	Ranges    []Range    `json:"seeds"` // the seeds that were run, in order, with ranges that touch combined
 	Files     []FileRuns `json:"files"`
 	Runs      uint64     `json:"runs"`
-	Failed    uint64     `json:"failed"`
-	Repeated  uint64     `json:"twice"` // runs that were run a second time
+	Failed    uint64     `json:"failed"` // runs
+	Repeated  uint64     `json:"twice"`  // runs that were compared with a second run
 	Events    uint64     `json:"events"`
-	VirtualMs uint64     `json:"virtual_ms"` // of all runs together
+	VirtualMs uint64     `json:"virtual_ms"` // the virtual time of all runs, in milliseconds
 
-	WallSeconds float64 `json:"wall_seconds"` // of merged ones together
-	Jobs        int     `json:"jobs"`         // of merged ones the most
+	WallSeconds float64 `json:"wall_seconds"` // real time; the sum for merged summaries
+	Jobs        int     `json:"jobs"`         // the number of workers; the maximum for merged summaries
 
 	Faults      []reports.KindCount `json:"faults"`
 	Adversaries []reports.KindCount `json:"adversaries"`
 	Situations  []Situation         `json:"marks"`
 	Failures    []Group             `json:"failures"`
-	// MoreCauses are failures whose cause was one too many to be kept.
+	// MoreCauses counts the failed runs whose cause was not kept because there were maxCauses causes.
 	MoreCauses uint64 `json:"more_causes,omitempty"`
 }
 
-// FileRuns are the runs of one file.
+// FileRuns counts the runs of one base scenario.
 type FileRuns struct {
 	File   string  `json:"file"`
-	Ranges []Range `json:"seeds"` // of its runs, as those of all
+	Ranges []Range `json:"seeds"`
 	Runs   uint64  `json:"runs"`
 	Failed uint64  `json:"failed"`
 }
 
-// Situation is a situation that a swarm should come to, and how many times it did.
+// Situation is a situation that a swarm should reach, and the number of times that it did.
 type Situation struct {
 	Name  string `json:"name"`
 	About string `json:"about"`
 	Count uint64 `json:"count"`
 }
 
-// Group is failures of one cause. What it shows of them is of the first seed.
+// Group is the failures of one cause. Seed, File, Plan and Check are those of the smallest seed.
 type Group struct {
 	Cause  string        `json:"cause"`
-	Runs   uint64        `json:"runs"` // in which it came, before anything else failed
+	Runs   uint64        `json:"runs"` // in which this was the first failure
 	Seed   uint64        `json:"seed"`
 	File   string        `json:"file"`
 	Plan   Plan          `json:"plan"`
 	Check  reports.Check `json:"check"`
-	Repeat string        `json:"repeat"` // the command that shows it again
-	// Drawn is the file of the scenario as it was drawn, Shrunk that of a small one
-	// that fails with the same cause; empty: none was written.
+	Repeat string        `json:"repeat"` // the command that repeats the run
+	// Drawn is the file of the generated scenario, and Shrunk that of a small scenario with the same cause. They are
+	// empty if no file was written.
 	Drawn  string `json:"drawn,omitempty"`
 	Shrunk string `json:"shrunk,omitempty"`
-	// ShrunkNote says what is small about it, or why there is none.
+	// ShrunkNote describes the small scenario, or gives the reason why there is none.
 	ShrunkNote string `json:"shrunk_note,omitempty"`
-	// Also are the causes of what failed later in these runs, those of many runs first.
+	// Later are the causes of later failures in the same runs, the most frequent first.
 	Later []LaterCause `json:"also,omitempty"`
 }
 
-// Also is a cause that came behind another, and in how many runs.
+// LaterCause is the cause of a failure after the first one of a run, and the number of runs that had it.
 type LaterCause struct {
 	Cause string `json:"cause"`
 	Runs  uint64 `json:"runs"`
 }
 
-// mostCauses are the most groups that are kept.
-const mostCauses = 200
+// summaryKind is the value of Summary.Kind.
+const summaryKind = "swarm"
 
-// kind of a summary.
-const kind = "swarm"
+// maxCauses is the maximum number of causes that a summary keeps.
+const maxCauses = 200
 
-// NewSummary is one of no runs.
+// NewSummary returns the summary of no runs.
 func NewSummary() *Summary {
-	return &Summary{Kind: kind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{}, Faults: []reports.KindCount{},
-		Adversaries: []reports.KindCount{}, Situations: []Situation{}, Failures: []Group{}}
+	return &Summary{
+		Kind: summaryKind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{},
+		Faults: []reports.KindCount{}, Adversaries: []reports.KindCount{}, Situations: []Situation{},
+		Failures: []Group{},
+	}
 }
 
-// Add takes one outcome.
+// Add adds one outcome.
 func (s *Summary) Add(out *Outcome) {
+	seed, file := out.Plan.Seed, out.Base.File
 	one := NewSummary()
-	seed := out.Plan.Seed
 	one.Ranges = []Range{{seed, seed}}
-	one.Files = []FileRuns{{File: out.Base.File, Ranges: []Range{{seed, seed}}, Runs: 1}}
+	one.Files = []FileRuns{{File: file, Ranges: []Range{{seed, seed}}, Runs: 1}}
 	one.Runs, one.Events = 1, out.Events
-	one.VirtualMs = uint64(time.Duration(out.VirtualSeconds * float64(time.Second)).Round(time.Millisecond).Milliseconds())
+	virtual := time.Duration(out.VirtualSeconds * float64(time.Second))
+	one.VirtualMs = uint64(virtual.Round(time.Millisecond).Milliseconds())
 	one.Faults, one.Adversaries = out.Faults, out.Adversaries
 	if out.Repeated {
 		one.Repeated = 1
@@ -109,12 +116,10 @@ func (s *Summary) Add(out *Outcome) {
 			one.Situations = append(one.Situations, Situation{m.Name(), m.About(), out.Situations[i]})
 		}
 	}
-	if len(out.Failures) > 0 {
-		one.Verdict, one.Failed, one.Files[0].Failed = reports.Failed, 1, 1
-	}
 	for i, f := range out.Failures {
 		if i == 0 {
-			one.Failures = []Group{{Cause: f.Cause, Runs: 1, Seed: seed, File: out.Base.File, Plan: out.Plan, Check: f.Check}}
+			one.Verdict, one.Failed, one.Files[0].Failed = reports.Failed, 1, 1
+			one.Failures = []Group{{Cause: f.Cause, Runs: 1, Seed: seed, File: file, Plan: out.Plan, Check: f.Check}}
 			continue
 		}
 		one.Failures[0].Later = mergeLaterCauses(one.Failures[0].Later, []LaterCause{{f.Cause, 1}})
@@ -122,7 +127,7 @@ func (s *Summary) Add(out *Outcome) {
 	s.Merge(one)
 }
 
-// Merge adds what another swarm of the same build found.
+// Merge adds the summary of another swarm of the same build.
 func (s *Summary) Merge(o *Summary) {
 	s.Verdict = worseVerdict(s.Verdict, o.Verdict)
 	s.Ranges = mergeRanges(s.Ranges, o.Ranges)
@@ -159,25 +164,25 @@ func (s *Summary) Merge(o *Summary) {
 	}
 }
 
-// addGroup adds failures of one cause.
+// addGroup adds the failures of one cause.
 func (s *Summary) addGroup(g *Group) {
 	i := slices.IndexFunc(s.Failures, func(h Group) bool { return h.Cause == g.Cause })
 	switch {
 	case i >= 0:
 		h := &s.Failures[i]
-		runs, also := h.Runs+g.Runs, mergeLaterCauses(h.Later, g.Later)
+		runs, later := h.Runs+g.Runs, mergeLaterCauses(h.Later, g.Later)
 		if g.Seed < h.Seed {
 			*h = *g
 		}
-		h.Runs, h.Later = runs, also
-	case len(s.Failures) < mostCauses:
+		h.Runs, h.Later = runs, later
+	case len(s.Failures) < maxCauses:
 		s.Failures = append(s.Failures, *g)
 	default:
 		s.MoreCauses += g.Runs
 	}
 }
 
-// mergeLaterCauses are counts by cause, the most first.
+// mergeLaterCauses adds the runs by cause, the most frequent first.
 func mergeLaterCauses(a, b []LaterCause) []LaterCause {
 	if len(b) == 0 {
 		return a
@@ -186,15 +191,17 @@ func mergeLaterCauses(a, b []LaterCause) []LaterCause {
 	for _, one := range b {
 		if i := slices.IndexFunc(sum, func(s LaterCause) bool { return s.Cause == one.Cause }); i >= 0 {
 			sum[i].Runs += one.Runs
-		} else if len(sum) < mostCauses {
+		} else if len(sum) < maxCauses {
 			sum = append(sum, one)
 		}
 	}
-	slices.SortFunc(sum, func(x, y LaterCause) int { return cmp.Or(cmp.Compare(y.Runs, x.Runs), cmp.Compare(x.Cause, y.Cause)) })
+	slices.SortFunc(sum, func(x, y LaterCause) int {
+		return cmp.Or(cmp.Compare(y.Runs, x.Runs), cmp.Compare(x.Cause, y.Cause))
+	})
 	return sum
 }
 
-// worse of two verdicts: what failed outweighs what was interrupted.
+// worseVerdict returns the worse of two verdicts: failed, then interrupted, then passed.
 func worseVerdict(a, b reports.Verdict) reports.Verdict {
 	rank := func(v reports.Verdict) int {
 		return slices.Index([]reports.Verdict{reports.Passed, reports.Interrupted, reports.Failed}, v)
@@ -205,39 +212,20 @@ func worseVerdict(a, b reports.Verdict) reports.Verdict {
 	return a
 }
 
-// mergeRanges ranges are in order, and one where they touch or overlap.
-func mergeRanges(a, b []Range) []Range {
-	if n := len(a); n > 0 && len(b) == 1 && a[n-1].Last <= b[0].First && b[0].First-a[n-1].Last <= 1 { // the usual case
-		a[n-1].Last = max(a[n-1].Last, b[0].Last)
-		return a
-	}
-	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(x, y Range) int { return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Last, y.Last)) })
-	out := []Range{}
-	for _, r := range all {
-		if n := len(out); n > 0 && (r.First <= out[n-1].Last || r.First-out[n-1].Last == 1) {
-			out[n-1].Last = max(out[n-1].Last, r.Last)
-			continue
-		}
-		out = append(out, r)
-	}
-	return out
-}
-
-// mergeKindCounts are counts by kind, in the order of the kinds.
+// mergeKindCounts adds the counts by kind and orders them by kind.
 func mergeKindCounts(a, b []reports.KindCount) []reports.KindCount {
 	sum := map[string]uint64{}
 	for _, k := range slices.Concat(a, b) {
 		sum[k.Kind] += k.Count
 	}
-	out := []reports.KindCount{}
+	merged := []reports.KindCount{}
 	for _, kind := range slices.Sorted(maps.Keys(sum)) {
-		out = append(out, reports.KindCount{Kind: kind, Count: sum[kind]})
+		merged = append(merged, reports.KindCount{Kind: kind, Count: sum[kind]})
 	}
-	return out
+	return merged
 }
 
-// Unreached are the marks that no run came to.
+// Unreached returns the names of the situations that no run reached.
 func (s *Summary) Unreached() []string {
 	var names []string
 	for _, m := range s.Situations {
@@ -248,31 +236,32 @@ func (s *Summary) Unreached() []string {
 	return names
 }
 
-// RequireSituations fails the swarm when a situation was never reached, at the wish of
-// whom the reason names.
-func (s *Summary) RequireSituations(wish string) {
+// RequireSituations fails the swarm if a situation was not reached. The reason ends with the given text, which names
+// the option that asks for it.
+func (s *Summary) RequireSituations(option string) {
 	missing := len(s.Unreached())
 	switch {
 	case len(s.Situations) == 0:
-		s.Reasons = append(s.Reasons, "no situations were counted "+wish)
+		s.Reasons = append(s.Reasons, "no situations were counted "+option)
 	case missing == 1:
-		s.Reasons = append(s.Reasons, fmt.Sprintf("1 of %d situations was never reached %s", len(s.Situations), wish))
+		s.Reasons = append(s.Reasons, fmt.Sprintf("1 of %d situations was never reached %s", len(s.Situations), option))
 	case missing > 1:
-		s.Reasons = append(s.Reasons, fmt.Sprintf("%d of %d situations were never reached %s", missing, len(s.Situations), wish))
+		s.Reasons = append(s.Reasons,
+			fmt.Sprintf("%d of %d situations were never reached %s", missing, len(s.Situations), option))
 	default:
 		return
 	}
 	s.Verdict = reports.Failed
 }
 
-// SetInterrupted says that something was ended before its time.
+// SetInterrupted records that the swarm was ended early for the given reason.
 func (s *Summary) SetInterrupted(reason string) {
 	s.Verdict = worseVerdict(s.Verdict, reports.Interrupted)
 	s.Reasons = append(s.Reasons, reason)
 }
 
-// Sorted has the failures that come first to a person first: broken runs and
-// invariants, then liveness; of either, those that came at an earlier virtual time.
+// Sorted returns the failures in the order of a report: broken runs and invariants, then liveness; within each, by the
+// virtual time of the failure.
 func (s *Summary) Sorted() []*Group {
 	all := make([]*Group, 0, len(s.Failures))
 	for i := range s.Failures {
@@ -285,15 +274,16 @@ func (s *Summary) Sorted() []*Group {
 		return 1
 	}
 	slices.SortStableFunc(all, func(a, b *Group) int {
-		return cmp.Or(cmp.Compare(rank(a), rank(b)), earlier(&a.Check, &b.Check), cmp.Compare(b.Runs, a.Runs), cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Cause, b.Cause))
+		return cmp.Or(cmp.Compare(rank(a), rank(b)), compareTimes(&a.Check, &b.Check), cmp.Compare(b.Runs, a.Runs),
+			cmp.Compare(a.Seed, b.Seed), cmp.Compare(a.Cause, b.Cause))
 	})
 	return all
 }
 
-// earlier orders failed checks by the virtual time at which they failed. What is
-// about the whole run comes first, what was seen at its end last.
-func earlier(a, b *reports.Check) int {
-	when := func(c *reports.Check) float64 {
+// compareTimes compares failed checks by the virtual time of their failure. Checks of the run as a whole come first,
+// checks made at the end of the run last.
+func compareTimes(a, b *reports.Check) int {
+	at := func(c *reports.Check) float64 {
 		switch {
 		case c.Name == RunEnds || c.Name == SameRun:
 			return -1
@@ -302,23 +292,194 @@ func earlier(a, b *reports.Check) int {
 		}
 		return *c.AtSeconds
 	}
-	return cmp.Compare(when(a), when(b))
+	return cmp.Compare(at(a), at(b))
 }
 
-// SeedRanges is the ranges in words.
-func (s *Summary) SeedRanges() string {
-	const shown = 8
-	text := ""
-	for i, r := range s.Ranges {
-		if i == shown {
-			return text + fmt.Sprintf(" and %d more ranges", len(s.Ranges)-i)
+// throughput is the part of the JSON form that is calculated from the measured time.
+type throughput struct {
+	RunsPerSecond        float64 `json:"runs_per_second"`
+	RunsPerSecondPerCore float64 `json:"runs_per_second_per_core"`
+	VirtualPerWall       float64 `json:"virtual_per_wall"`
+}
+
+func (s *Summary) throughput() throughput {
+	if s.WallSeconds <= 0 {
+		return throughput{}
+	}
+	perSecond := float64(s.Runs) / s.WallSeconds
+	return throughput{
+		RunsPerSecond: perSecond, RunsPerSecondPerCore: perSecond / float64(max(s.Jobs, 1)),
+		VirtualPerWall: float64(s.VirtualMs) / 1000 / s.WallSeconds,
+	}
+}
+
+// JSON writes the summary as one indented object (docs/RESULTS.md). It escapes every character that could control a
+// terminal.
+func (s *Summary) JSON(w io.Writer) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	document := struct {
+		*Summary
+		Failures   []*Group   `json:"failures"`
+		Throughput throughput `json:"throughput"`
+	}{s, s.Sorted(), s.throughput()}
+	if err := e.Encode(document); err != nil {
+		return fmt.Errorf("encoding the result of the swarm: %w", err)
+	}
+	if _, err := w.Write(reports.EscapeJSON(b.Bytes())); err != nil {
+		return fmt.Errorf("writing the JSON result of the swarm: %w", err)
+	}
+	return nil
+}
+
+// ReadJSON reads a summary that JSON wrote and validates it. The verdict is failed if a run failed, interrupted if none
+// failed and the file says so, else passed. Reasons are dropped: situations that this swarm did not reach may be
+// reached by others.
+func ReadJSON(r io.Reader) (*Summary, error) {
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading the JSON result of a swarm: %w", err)
+	}
+	s := NewSummary()
+	s.Kind, s.Verdict = "", ""
+	if err := json.Unmarshal(text, s); err != nil {
+		return nil, fmt.Errorf("reading the JSON result of a swarm: %w", err)
+	}
+	if s.Kind != summaryKind {
+		return nil, fmt.Errorf("not a JSON result of a swarm: kind is %q, must be %q", s.Kind, summaryKind)
+	}
+	if err := s.Validate(); err != nil {
+		return nil, fmt.Errorf("invalid JSON result of a swarm: %w", err)
+	}
+	switch {
+	case s.Failed > 0:
+		s.Verdict = reports.Failed
+	case s.Verdict != reports.Interrupted:
+		s.Verdict = reports.Passed
+	}
+	s.Reasons = nil
+	return s, nil
+}
+
+// Bounds of a valid summary.
+const (
+	maxCount   = 1 << 53       // every JSON reader can represent it
+	maxSeconds = 1_000_000_000 // about thirty years
+)
+
+// Validate returns an error if the summary contradicts itself or has a number that is out of bounds.
+func (s *Summary) Validate() error {
+	counts := []uint64{s.Runs, s.Failed, s.Repeated, s.Events, s.VirtualMs, s.MoreCauses}
+	for _, k := range slices.Concat(s.Faults, s.Adversaries) {
+		counts = append(counts, k.Count)
+	}
+	for _, m := range s.Situations {
+		counts = append(counts, m.Count)
+	}
+	switch largest := slices.Max(counts); {
+	case largest > maxCount:
+		return fmt.Errorf("count %d is too large: must be at most %d", largest, uint64(maxCount))
+	case !(s.WallSeconds >= 0 && s.WallSeconds <= maxSeconds):
+		return fmt.Errorf("wall_seconds is %g: must be 0 to %d", s.WallSeconds, maxSeconds)
+	case s.Repeated > s.Runs || s.Jobs < 0:
+		return fmt.Errorf("%d of %d runs were repeated, by %d workers", s.Repeated, s.Runs, s.Jobs)
+	case len(s.Files) == 0:
+		return errors.New("no runs")
+	}
+	total := NewSummary()
+	for _, f := range s.Files {
+		if err := f.validate(); err != nil {
+			return fmt.Errorf("file %q: %w", f.File, err)
 		}
-		if i > 0 {
-			text += ", "
-		}
-		if text += fmt.Sprint(r.First); r.Last > r.First {
-			text += fmt.Sprintf("-%d", r.Last)
+		total.Merge(&Summary{Files: []FileRuns{f}, Ranges: f.Ranges, Runs: f.Runs, Failed: f.Failed})
+		if total.Runs > maxCount {
+			return errors.New("too many runs")
 		}
 	}
-	return text
+	switch {
+	case len(total.Files) != len(s.Files):
+		return errors.New("a file is listed twice")
+	case total.Runs != s.Runs || total.Failed != s.Failed:
+		return fmt.Errorf("the files have %d runs, %d failed, but the result has %d runs, %d failed",
+			total.Runs, total.Failed, s.Runs, s.Failed)
+	case !slices.Equal(total.Ranges, s.Ranges):
+		return errors.New("the seeds differ from the seeds of the files")
+	}
+	return s.validateFailures()
+}
+
+// validate checks that the ranges are in order and that the counts match them.
+func (f *FileRuns) validate() error {
+	seeds := uint64(0)
+	for i, r := range f.Ranges {
+		if r.Last < r.First || i > 0 && r.First <= f.Ranges[i-1].Last {
+			return fmt.Errorf("seeds %d-%d: ranges must be in order", r.First, r.Last)
+		}
+		if r.Last-r.First >= maxCount {
+			return fmt.Errorf("seeds %d-%d: more than can have been run", r.First, r.Last)
+		}
+		seeds += r.size()
+	}
+	switch {
+	case f.File == "":
+		return errors.New("no name")
+	case seeds == 0:
+		return errors.New("no seeds")
+	case seeds > maxCount || f.Runs != seeds || f.Failed > f.Runs:
+		return fmt.Errorf("%d seeds, but %d runs, %d failed", seeds, f.Runs, f.Failed)
+	}
+	return nil
+}
+
+// validateFailures checks that each failed run has exactly one first cause.
+func (s *Summary) validateFailures() error {
+	failed, causes := s.MoreCauses, map[string]bool{}
+	for i := range s.Failures {
+		g := &s.Failures[i]
+		at := g.Check.AtSeconds
+		switch {
+		case g.Cause == "" || causes[g.Cause]:
+			return fmt.Errorf("cause %q has no name or is listed twice", g.Cause)
+		case g.Runs == 0 || g.Runs > s.Failed:
+			return fmt.Errorf("cause %q: %d runs of %d that failed", g.Cause, g.Runs, s.Failed)
+		case at != nil && !(*at >= 0 && *at <= maxSeconds) || g.Plan.Heal < 0:
+			return fmt.Errorf("cause %q: the time is out of bounds", g.Cause)
+		case !s.ran(g.File, g.Seed):
+			return fmt.Errorf("cause %q: seed %d of %q was not run", g.Cause, g.Seed, g.File)
+		}
+		causes[g.Cause] = true
+		failed += g.Runs
+	}
+	if failed != s.Failed || len(causes) > maxCauses {
+		return fmt.Errorf("%d runs failed, but %d causes have %d runs", s.Failed, len(causes), failed)
+	}
+	return nil
+}
+
+// ran reports whether the seed of a file was run.
+func (s *Summary) ran(file string, seed uint64) bool {
+	one := &Summary{Files: []FileRuns{{File: file, Ranges: []Range{{seed, seed}}}}}
+	_, _, found := s.Overlap(one)
+	return found
+}
+
+// Overlap returns a file and the first range of its seeds that both summaries contain.
+func (s *Summary) Overlap(o *Summary) (file string, seeds Range, found bool) {
+	for _, f := range s.Files {
+		for _, g := range o.Files {
+			if f.File != g.File {
+				continue
+			}
+			for _, a := range f.Ranges {
+				for _, b := range g.Ranges {
+					if both := (Range{max(a.First, b.First), min(a.Last, b.Last)}); both.First <= both.Last {
+						return f.File, both, true
+					}
+				}
+			}
+		}
+	}
+	return "", Range{}, false
 }

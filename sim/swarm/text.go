@@ -12,29 +12,27 @@ import (
 	"bluetrace/reports"
 )
 
-// TextOptions says how a summary is written.
+// TextOptions are the settings of Summary.Text.
 type TextOptions struct {
-	Color bool // ANSI colours for the verdicts
-	// Drawn has every failure shown with what its seed drew and the last events.
-	ShowDraws bool
-	// DrawnAbove says that what seeds drew stands before the summary.
-	DrawsPrinted   bool
-	ListUnreached  bool // the situations that were never reached are listed
-	NoOutputFolder bool // there was no folder for files of failures
+	Color          bool // ANSI colours for the verdicts
+	ShowDraws      bool // with each failure, list everything its seed drew and the last events
+	DrawsPrinted   bool // the draws of the seeds were printed before the summary
+	ListUnreached  bool // list the situations that were not reached
+	NoOutputFolder bool // no folder was given for the files of failures
 }
+
+// pageWidth is the number of columns to which lists are wrapped.
+const pageWidth = 100
 
 // page is the text of a summary.
 type page struct {
 	bytes.Buffer
 	TextOptions
-	drawn map[string]bool // whose draw stands on the page
+	drawn map[string]bool // the runs whose draws are on the page
 }
 
-const pageWidth = 100
-
-// Text writes the summary for a person: the verdict first, then how much was run,
-// what faults did, and the failures, grouped by cause. What came from a scenario
-// or a peer is written with reports.Escape.
+// Text writes the summary for a person: the verdict, the failures by cause, and the counts. Text from a scenario or a
+// peer is written with reports.Escape.
 func (s *Summary) Text(w io.Writer, o TextOptions) error {
 	p := &page{TextOptions: o, drawn: map[string]bool{}}
 	p.verdict(s)
@@ -48,11 +46,11 @@ func (s *Summary) Text(w io.Writer, o TextOptions) error {
 
 func (p *page) line(format string, arguments ...any) { fmt.Fprintf(p, format+"\n", arguments...) }
 
-// field is one line: a name and a text, whole.
+// field writes one line with a name and a text.
 func (p *page) field(name, text string) { p.line("  %-12s%s", name, reports.Escape(text)) }
 
-// word is a verdict in its colour.
-func (p *page) word(v reports.Verdict, text string) string {
+// colored returns the text in the colour of a verdict.
+func (p *page) colored(v reports.Verdict, text string) string {
 	if !p.Color {
 		return text
 	}
@@ -64,37 +62,36 @@ func (p *page) word(v reports.Verdict, text string) string {
 }
 
 func (p *page) verdict(s *Summary) {
-	said := fmt.Sprintf("%s held", reports.Plural(s.Runs, "run", "runs"))
+	result := reports.Plural(s.Runs, "run", "runs") + " held"
 	if s.Failed > 0 {
-		said = fmt.Sprintf("%s of %s failed, of %s", reports.FormatCount(s.Failed), reports.Plural(s.Runs, "run", "runs"),
+		result = fmt.Sprintf("%s of %s failed, of %s", reports.FormatCount(s.Failed), reports.Plural(s.Runs, "run", "runs"),
 			reports.Plural(uint64(len(s.Failures))+s.MoreCauses, "cause", "causes"))
 	}
 	for _, reason := range s.Reasons {
-		if s.Verdict != reports.Interrupted { // else the verdict says it
-			said += "; " + reports.Escape(reason)
+		if s.Verdict != reports.Interrupted { // that verdict itself is the reason
+			result += "; " + reports.Escape(reason)
 		}
 	}
-	p.line("%s  swarm: %s", p.word(s.Verdict, strings.ToUpper(string(s.Verdict))), said)
+	p.line("%s  swarm: %s", p.colored(s.Verdict, strings.ToUpper(string(s.Verdict))), result)
 }
 
 func (p *page) failures(s *Summary) {
 	for _, g := range s.Sorted() {
 		p.line("")
-		p.line("  %s  %s", p.word(reports.Failed, "failed"), reports.Escape(g.Cause))
-		p.line("    %-10s%s of %s; first with seed %d of %s", "how often", reports.FormatCount(g.Runs), reports.Plural(s.Runs, "run", "runs"), g.Seed, reports.Escape(g.File))
+		p.line("  %s  %s", p.colored(reports.Failed, "failed"), reports.Escape(g.Cause))
+		p.detail("runs", fmt.Sprintf("%s of %s; first: seed %d of %s",
+			reports.FormatCount(g.Runs), reports.FormatCount(s.Runs), g.Seed, g.File))
 		p.example(g)
 	}
 	if p.NoOutputFolder && len(s.Failures) > 0 {
-		p.line("")
-		p.line("  with --out DIR a small file of each cause is written")
+		p.line("\n  use --out DIR to write a small scenario for each cause")
 	}
 	if s.MoreCauses > 0 {
-		p.line("")
-		p.line("  and %s of further causes", reports.Plural(s.MoreCauses, "failure", "failures"))
+		p.line("\n  and %s of further causes", reports.Plural(s.MoreCauses, "failure", "failures"))
 	}
 }
 
-// example is the first failure of a cause, and how to see it again.
+// example writes the first failure of a cause and the command that repeats it.
 func (p *page) example(g *Group) {
 	if g.Check.Name != "" && g.Check.Kind != reports.InvariantCheck {
 		p.detail("step", g.Check.Name)
@@ -116,50 +113,52 @@ func (p *page) example(g *Group) {
 	p.detail("repeat", g.Repeat)
 	p.detail("drawn", g.Drawn)
 	p.detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
-	p.also(g.Later)
+	p.later(g.Later)
 	if !p.ShowDraws {
 		return
 	}
-	if whose := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawsPrinted || p.drawn[whose] {
-		p.detail("drawn", "as printed above: "+whose)
+	if run := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawsPrinted || p.drawn[run] {
+		p.detail("drawn", "see above: "+run)
 	} else {
-		p.drawn[whose] = true
+		p.drawn[run] = true
 		p.list("drawn", g.Plan.Drawn)
 	}
 	events := make([]string, 0, len(g.Check.LastEvents))
 	for _, e := range g.Check.LastEvents {
-		events = append(events, texts.ReplaceAllStringFunc(e, abridged))
+		events = append(events, quotedTexts.ReplaceAllStringFunc(e, abridged))
 	}
 	p.list("last events", events)
 }
 
-const longestQuoted = 64 // bytes of a quoted text among the last events
+// maxQuoted is the length in bytes to which a quoted text of an event is cut.
+const maxQuoted = 64
 
-// abridged is a quoted text without what is too long of it.
+// abridged cuts a quoted text to maxQuoted bytes.
 func abridged(quoted string) string {
 	text, err := strconv.Unquote(quoted)
-	if err != nil || len(text) <= longestQuoted {
+	if err != nil || len(text) <= maxQuoted {
 		return quoted
 	}
-	return fmt.Sprintf("%q… (%d more bytes)", text[:longestQuoted], len(text)-longestQuoted)
+	return fmt.Sprintf("%q… (%d more bytes)", text[:maxQuoted], len(text)-maxQuoted)
 }
 
-// also are the causes behind a cause.
-func (p *page) also(later []LaterCause) {
-	if len(later) == 0 {
+// maxLater is the number of later causes that are listed.
+const maxLater = 8
+
+// later lists the causes of later failures.
+func (p *page) later(causes []LaterCause) {
+	if len(causes) == 0 {
 		return
 	}
-	p.line("    also, later in these runs:")
-	for i, a := range later {
-		if i == mostAlso && len(later) > mostAlso+1 {
-			p.line("      and %d further causes", len(later)-i)
+	p.line("    later in these runs:")
+	for i, c := range causes {
+		if i == maxLater && len(causes) > maxLater+1 {
+			p.line("      and %d further causes", len(causes)-i)
 			return
 		}
-		p.line("      %s: %s", reports.Plural(a.Runs, "run", "runs"), reports.Escape(a.Cause))
+		p.line("      %s: %s", reports.Plural(c.Runs, "run", "runs"), reports.Escape(c.Cause))
 	}
 }
-
-const mostAlso = 8 // that are shown
 
 func (p *page) list(name string, lines []string) {
 	if len(lines) == 0 {
@@ -171,7 +170,8 @@ func (p *page) list(name string, lines []string) {
 	}
 }
 
-// detail writes a named text, whole; further lines of it stand below the first.
+// detail writes a named text in full, with its further lines aligned below the first. It writes nothing for an empty
+// text.
 func (p *page) detail(name, text string) {
 	if text == "" {
 		return
@@ -184,10 +184,10 @@ func (p *page) detail(name, text string) {
 	}
 }
 
-// counts are how much was run, and what happened in it.
+// counts writes the seeds, the files, and the counts of the runs.
 func (p *page) counts(s *Summary) {
 	p.line("")
-	p.field("seeds", s.SeedRanges())
+	p.field("seeds", seedsText(s.Ranges))
 	for i, f := range s.Files {
 		name := "scenarios"
 		if i > 0 {
@@ -199,42 +199,59 @@ func (p *page) counts(s *Summary) {
 		}
 		p.field(name, text)
 	}
-	p.kinds("faults", s.Faults, "none did anything")
-	p.kinds("adversaries", s.Adversaries, "none acted")
-	p.marks(s)
+	p.kinds("faults", s.Faults)
+	p.kinds("adversaries", s.Adversaries)
+	if len(s.Situations) > 0 {
+		p.situations(s)
+	}
 	if s.Repeated > 0 {
-		p.field("twice", reports.Plural(s.Repeated, "run was", "runs were")+" run a second time, to be the same")
+		p.field("repeated", reports.Plural(s.Repeated, "run", "runs")+", compared with the first run of the seed")
 	}
 	p.speed(s)
 }
 
-func (p *page) kinds(name string, counts []reports.KindCount, none string) {
-	words := []string{none}
-	if len(counts) > 0 {
-		words = nil
+// maxRanges is the number of ranges that are listed.
+const maxRanges = 8
+
+func seedsText(ranges []Range) string {
+	var texts []string
+	for i, r := range ranges {
+		switch {
+		case i == maxRanges:
+			return strings.Join(texts, ", ") + fmt.Sprintf(" and %d more ranges", len(ranges)-i)
+		case r.First == r.Last:
+			texts = append(texts, fmt.Sprint(r.First))
+		default:
+			texts = append(texts, fmt.Sprintf("%d-%d", r.First, r.Last))
+		}
 	}
+	return strings.Join(texts, ", ")
+}
+
+func (p *page) kinds(name string, counts []reports.KindCount) {
+	words := make([]string, 0, len(counts))
 	for _, k := range counts {
 		words = append(words, k.Kind+" "+reports.FormatCount(k.Count))
+	}
+	if len(words) == 0 {
+		words = []string{"none"}
 	}
 	p.row(name, words)
 }
 
-func (p *page) marks(s *Summary) {
-	if len(s.Situations) == 0 {
-		return
-	}
+func (p *page) situations(s *Summary) {
 	missing := s.Unreached()
-	p.field("marks", fmt.Sprintf("%d of %d situations reached", len(s.Situations)-len(missing), len(s.Situations)))
+	p.field("situations", fmt.Sprintf("%d of %d reached", len(s.Situations)-len(missing), len(s.Situations)))
 	switch {
 	case len(missing) == 0:
 	case p.ListUnreached:
-		p.row("never", missing)
+		p.row("not reached", missing)
 	default:
-		p.field("never", fmt.Sprintf("%d; --verbose lists them", len(missing)))
+		p.field("not reached", fmt.Sprintf("%d (use --verbose to list them)", len(missing)))
 	}
 }
 
-// row is words, broken where they would grow wider than the page.
+// row writes words in lines of at most pageWidth columns.
 func (p *page) row(name string, words []string) {
 	line := ""
 	for _, w := range words {
@@ -253,12 +270,13 @@ func (p *page) row(name string, words []string) {
 
 func (p *page) speed(s *Summary) {
 	const day = 24 * 60 * 60 * 1000
-	p.field("virtual", fmt.Sprintf("%.2f days, %s", float64(s.VirtualMs)/day, reports.Plural(s.Events, "event", "events")))
+	p.field("virtual",
+		fmt.Sprintf("%.2f days, %s", float64(s.VirtualMs)/day, reports.Plural(s.Events, "event", "events")))
 	if s.WallSeconds <= 0 {
 		return
 	}
 	t := s.throughput()
-	p.field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %s times as fast as life",
+	p.field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %sx real time",
 		s.WallSeconds, reports.Plural(max(s.Jobs, 1), "worker", "workers"), t.RunsPerSecond, t.RunsPerSecondPerCore,
 		reports.FormatCount(uint64(t.VirtualPerWall+0.5))))
 }

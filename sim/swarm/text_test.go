@@ -31,7 +31,7 @@ func TestText(t *testing.T) {
 	want := `FAILED  swarm: 6 of 20 runs failed, of 2 causes
 
   failed  nothing is lost: # entries of …
-    how often 4 of 20 runs; first with seed 5 of ../../scenarios/classroom.yaml
+    runs      4 of 20; first: seed 5 of ../../scenarios/classroom.yaml
     expected  3 entries
     found     5 entries of pupil-5
     at        1m1s of virtual time, healed (heal at 1m0s)
@@ -40,13 +40,13 @@ func TestText(t *testing.T) {
     shrunk    out/found-nothing.yaml (2 phones, 3 steps and faults; 90 runs)
 
   failed  liveness: login: right: nothing
-    how often 2 of 20 runs; first with seed 7 of ../../scenarios/classroom.yaml
+    runs      2 of 20; first: seed 7 of ../../scenarios/classroom.yaml
     step      at: 7s, phone: pupil-2, login: right
     expected  replies Welcome
     found     nothing
     at        1m1s of virtual time, healed (heal at 1m0s)
     repeat    sim swarm --seeds 5-5 --verbose x.yaml
-    also, later in these runs:
+    later in these runs:
       3 runs: nothing is lost: # entries of …
       1 run: another
 
@@ -54,11 +54,11 @@ func TestText(t *testing.T) {
   scenarios   ../../scenarios/classroom.yaml: 20 runs, 6 failed
   faults      crash 40
   adversaries forge 1,200
-  marks       1 of 2 situations reached
-  never       1; --verbose lists them
-  twice       2 runs were run a second time, to be the same
+  situations  1 of 2 reached
+  not reached 1 (use --verbose to list them)
+  repeated    2 runs, compared with the first run of the seed
   virtual     0.01 days, 200 events
-  time        2.0 s with 2 workers: 10.0 runs per second, 5.0 per worker; 605 times as fast as life
+  time        2.0 s with 2 workers: 10.0 runs per second, 5.0 per worker; 605x real time
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("want (-), got (+):\n%s", diff)
@@ -68,7 +68,7 @@ func TestText(t *testing.T) {
 	if err := s.Text(&b, TextOptions{ListUnreached: true, NoOutputFolder: true}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"of 2 causes; shrinking was interrupted\n", "  never       expiry\n", "  with --out DIR a small file of each cause is written\n"} {
+	for _, want := range []string{"of 2 causes; shrinking was interrupted\n", "  not reached expiry\n", "  use --out DIR to write a small scenario for each cause\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -80,7 +80,7 @@ func TestText(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"\x1b[1;31mFAILED\x1b[0m", "    drawn\n      fault: crash: \\x1b[2J\n    last events\n      61.0 anna: prints\n",
-		`      62.0 anna: sends "` + strings.Repeat("x", 64) + "\"… (7 more bytes)\n", "    drawn     as printed above: seed 5 of x.yaml\n"} {
+		`      62.0 anna: sends "` + strings.Repeat("x", 64) + "\"… (7 more bytes)\n", "    drawn     see above: seed 5 of x.yaml\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

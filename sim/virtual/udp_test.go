@@ -96,7 +96,7 @@ func TestDelayOfADatagram(t *testing.T) {
 			t.Errorf("beacon %d was judged %s after it was sent (valid: %t)", i, d, v.valid)
 		}
 	}
-	h := r.Latencies().Beacon.Histogram()
+	h := r.Latencies().Beacon.HDR()
 	if h.TotalCount() != n || h.Min() < int64(3*ms)*999/1000 || h.Max() > int64(8*ms)*1001/1000 {
 		t.Errorf("%d delays from %d to %d ns, want %d between 3 and 8 ms", h.TotalCount(), h.Min(), h.Max(), n)
 	}

@@ -72,7 +72,7 @@ func (d *DelayMeter) Observe(e *event.Event) {
 	switch e.Kind {
 	case event.BeaconJudged:
 		if e.SentKnown && !e.Phone.OutOfTurn {
-			d.Delays.Beacon.Add(int64(e.At - e.Sent))
+			d.Delays.Beacon.Record(int64(e.At - e.Sent))
 		}
 	case event.OperationDone:
 		if e.Phone.Kind == nodes.PhoneDone {

@@ -35,7 +35,8 @@ type Server struct {
 
 // Handler answers with the metrics, in the form that is asked for.
 func Handler(g prometheus.Gatherer) http.Handler {
-	return promhttp.HandlerFor(g, promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: atOnce, Timeout: timeout})
+	return promhttp.HandlerFor(g,
+		promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: atOnce, Timeout: timeout})
 }
 
 // Listen serves metrics at an address HOST:PORT. The error is that of net.Listen.

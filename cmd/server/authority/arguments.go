@@ -56,13 +56,19 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 	set.Usage = func() {}
 	set.StringVar(&a.dir, "dir", ".", "keep credentials.txt and tempIDs.txt in the folder `DIR`")
 	host := set.String("host", "", "listen at the address `HOST` (default all interfaces)")
-	set.DurationVar(&s.TempIDLifetime, "tempid-lifetime", s.TempIDLifetime, "how long a TempID is valid, `D` of whole seconds")
-	set.DurationVar(&s.LoginTimeout, "login-timeout", s.LoginTimeout, "close a session that has not logged in after `D`")
+	set.DurationVar(&s.TempIDLifetime, "tempid-lifetime", s.TempIDLifetime,
+		"how long a TempID is valid, `D` of whole seconds")
+	set.DurationVar(&s.LoginTimeout, "login-timeout", s.LoginTimeout,
+		"close a session that has not logged in after `D`")
 	set.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "close a session from which nothing came for `D`")
-	set.IntVar(&s.MaxConnections, "max-connections", 10_000, "with more than `N`, the oldest that has not logged in is closed")
-	set.IntVar(&s.MaxUploadLines, "max-upload", s.MaxUploadLines, "refuse an upload of more than `N` lines, three an entry")
-	metrics := set.String("metrics", "", "serve Prometheus metrics at `HOST:PORT`; a port alone is on the loopback (default off)")
-	set.BoolVar(&a.noFsync, "no-fsync", false, "answer before the disk has it: faster, but what was issued or blocked in the last moments\nis lost when the program is killed or the machine stops")
+	set.IntVar(&s.MaxConnections, "max-connections", 10_000,
+		"with more than `N`, the oldest that has not logged in is closed")
+	set.IntVar(&s.MaxUploadLines, "max-upload", s.MaxUploadLines,
+		"refuse an upload of more than `N` lines, three an entry")
+	metrics := set.String("metrics", "",
+		"serve Prometheus metrics at `HOST:PORT`; a port alone is on the loopback (default off)")
+	set.BoolVar(&a.noFsync, "no-fsync", false, "answer before the disk has it: faster, but what was issued or "+
+		"blocked in the last moments\nis lost when the program is killed or the machine stops")
 	const optional = "[=true|false]" // true, but of no use here
 	help = about + strings.ReplaceAll(set.FlagUsages(), optional, strings.Repeat(" ", len(optional))) + statuses
 	if len(line) == 1 && line[0] == "help" {

@@ -50,7 +50,8 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 		return err
 	}
 	zone := protocol.NewZone(p.zone)
-	h.folder, err = files.OpenServer(files.Disk(a.dir), files.ServerOptions{Zone: zone, NoSync: a.noFsync, Entropy: rand.Reader})
+	h.folder, err = files.OpenServer(files.Disk(a.dir),
+		files.ServerOptions{Zone: zone, NoSync: a.noFsync, Entropy: rand.Reader})
 	if errors.Is(err, files.ErrFolderInUse) {
 		return fmt.Errorf("%w; name another folder with --dir", err)
 	}
@@ -63,7 +64,8 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	settings := a.settings
 	settings.Zone, settings.NameKey, settings.Entropy = zone, h.folder.NameKey(), &entropy{}
 	config := socket.ServerConfig{
-		Settings: settings, Listener: l, MaxSockets: a.sockets, CloseTimeout: closeWithin, Disk: h, Clock: h.clock, Origin: h.clock.Now(), Lock: &sync.Mutex{},
+		Settings: settings, Listener: l, MaxSockets: a.sockets, CloseTimeout: closeWithin, Disk: h, Clock: h.clock,
+		Origin: h.clock.Now(), Lock: &sync.Mutex{},
 		Output: &output{to: p.stdout, complain: p.complain}, Credentials: h.credentials, Restore: h.restore,
 	}
 	if h.metrics != nil {

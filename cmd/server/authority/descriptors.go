@@ -23,7 +23,8 @@ func (a *arguments) fitConnections(descriptors uint64) {
 	}
 	if uint64(asked) > fit {
 		a.settings.MaxConnections = int(fit)
-		a.lowered = fmt.Sprintf("--max-connections %d is lowered to %d: a process may have %d files open here; raise that limit (ulimit -n)",
+		a.lowered = fmt.Sprintf("--max-connections %d is lowered to %d: a process may have %d files open here; raise "+
+			"that limit (ulimit -n)",
 			asked, fit, descriptors)
 	}
 	a.sockets = int(min(fit+farewellSockets, math.MaxInt32))

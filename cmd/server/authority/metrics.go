@@ -30,13 +30,16 @@ type metrics struct {
 
 func newMetrics() *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
-	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.registry.MustRegister(collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.sessions = m.counter("sessions_total", "TCP connections that were accepted.")
 	m.open = m.gauge("sessions_open", "TCP connections that are open.")
-	logins := m.outcomes("logins_total", "Login attempts by the server's answer; blocked is the one with which a block begins, beside wrong.")
+	logins := m.outcomes("logins_total",
+		"Login attempts by the server's answer; blocked is the one with which a block begins, beside wrong.")
 	m.welcomed, m.wrongPassword = logins("welcomed"), logins("wrong")
 	m.blocked, m.refused = logins("blocked"), logins("refused")
-	ids := m.outcomes("tempids_total", "TempIDs that were asked for, by whether they could be saved and so were issued.")
+	ids := m.outcomes("tempids_total",
+		"TempIDs that were asked for, by whether they could be saved and so were issued.")
 	m.issued, m.notIssued = ids("issued"), ids("not_issued")
 	m.known = m.gauge("tempids_known", "TempIDs that resolve to their owner.")
 	uploads := m.outcomes("uploads_total", "Uploads of contact logs by how they ended.")
@@ -61,7 +64,8 @@ func newMetrics() *metrics {
 const namespace, subsystem = "bluetrace", "server"
 
 func (m *metrics) counter(name, help string) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help})
+	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
+		Help: help})
 	m.registry.MustRegister(c)
 	return c
 }
@@ -74,7 +78,8 @@ func (m *metrics) gauge(name, help string) prometheus.Gauge {
 
 // outcomes are counters of one name; each is there from the start, at 0.
 func (m *metrics) outcomes(name, help string) func(outcome string) prometheus.Counter {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help}, []string{"outcome"})
+	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
+		Help: help}, []string{"outcome"})
 	m.registry.MustRegister(v)
 	return func(outcome string) prometheus.Counter { return v.WithLabelValues(outcome) }
 }

@@ -113,7 +113,8 @@ func (p *program) introduce(a *arguments, l net.Listener, h *authority) {
 		fmt.Fprintln(p.stderr, "server: "+a.lowered)
 	}
 	if a.noFsync {
-		fmt.Fprintln(p.stderr, "server: --no-fsync: what is answered may not be on the disk yet; when the program is killed or the machine stops, the last TempIDs and blocks are lost")
+		fmt.Fprintln(p.stderr, "server: --no-fsync: what is answered may not be on the disk yet; when the program is "+
+			"killed or the machine stops, the last TempIDs and blocks are lost")
 	}
 }
 

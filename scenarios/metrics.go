@@ -1,0 +1,243 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"bluetrace/scenarios/fault"
+)
+
+// Name is a value that an expression may name, with what it counts.
+type Name struct {
+	Name string
+	Doc  string
+}
+
+// Counters are the values of the whole run that `expect` and thresholds may
+// name.
+var Counters = slices.Concat(runCounters, faultCounters())
+
+var runCounters = []Name{
+	{"events", "events of the run"},
+	{"beacons.sent", "beacons that phones sent"},
+	{"beacons.delivered", "beacons that were judged by a receiver"},
+	{"beacons.valid", "of those, judged valid"},
+	{"beacons.invalid", "of those, judged invalid (a part out of turn counts as one)"},
+	{"beacons.kept", "entries written to contact logs"},
+	{"beacons.expired", "entries that reached their retention and went"},
+	{"datagrams.sent", "UDP datagrams sent"},
+	{"datagrams.delivered", "UDP datagrams that reached a phone"},
+	{"datagrams.lost", "UDP datagrams that the network lost"},
+	{"logins.welcomed", "logins answered with the welcome"},
+	{"logins.wrong", "passwords answered as wrong, the third of a row included"},
+	{"logins.blocked", "blocks that began"},
+	{"logins.refused", "logins refused because of a block"},
+	{"tempids.issued", "TempIDs that the server issued"},
+	{"uploads.complete", "uploads that arrived whole"},
+	{"uploads.broken", "uploads that broke off or were refused"},
+	{"uploads.entries", "entries of the complete uploads"},
+	{"uploads.resolved", "of those, entries whose TempID the server issued"},
+	{"sessions.opened", "TCP connections that the server accepted"},
+	{"sessions.closed", "TCP connections that ended"},
+	{"adversaries.sent", "what adversaries did: beacons and floods sent, connections opened"},
+	{"faults.applied", "single things that faults did"},
+}
+
+// faultCounters has one for each kind, such as faults.lose.
+func faultCounters() (list []Name) {
+	for _, k := range fault.Kinds() {
+		list = append(list, Name{"faults." + string(k), "of those, by " + string(k)})
+	}
+	return list
+}
+
+// StepFields are the values of a named step.
+var StepFields = []Name{
+	{"at", "seconds from the start of the run to the moment"},
+	{"entries", "entries of an upload"},
+	{"resolved", "of those, resolved by the server"},
+	{"delay", "seconds from the sending of the request to its answer"},
+}
+
+// PhoneFields are the values of a phone.
+var PhoneFields = []Name{
+	{"log", "entries in the contact log"},
+	{"log.age_max", "seconds; the greatest age that an entry had after any event of the phone"},
+	{"beacons.sent", "beacons that this phone sent"},
+	{"beacons.valid", "beacons that this phone judged valid"},
+	{"beacons.invalid", "beacons that this phone judged invalid"},
+}
+
+// Metric is what a threshold may be set on.
+type Metric struct {
+	Name  string
+	Trend bool // avg, min, max, med, p(N) in milliseconds; else count and rate
+	Doc   string
+}
+
+// Metrics lists them. Every counter is one as well: count is its value, rate
+// its value per second of virtual time.
+var Metrics = []Metric{
+	{"beacon_delay", true, "from the sending of a beacon's first datagram to its verdict"},
+	{"login_delay", true, "from the password's sending to the answer"},
+	{"tempid_delay", true, "from Download_tempID to the TempID"},
+	{"upload_delay", true, "from Upload_contact_log to the last answer"},
+	{"logout_delay", true, "from log out to the end of the connection"},
+	{"datagrams_lost", false, "rate: lost datagrams of all sent, 0 to 1; count: how many"},
+	{"logins_failed", false, "rate: logins not welcomed, of all answered; count: how many"},
+}
+
+// loadTrends are measured of every operation, and of all of them together.
+func loadTrends() []Metric {
+	return []Metric{
+		{"response_time", true, "from when an operation was due to its answer"},
+		{"service_time", true, "from when it was sent to its answer"},
+		{"schedule_lag", true, "from when it was due, and what it waits for was there, to its sending"},
+	}
+}
+
+// LoadMetrics are the metrics of a file with `load`; a trend's name may have an
+// operation before it, as in login.response_time.
+func LoadMetrics() []Metric {
+	all := loadTrends()
+	for _, o := range LoadOperations {
+		for _, t := range loadTrends() {
+			all = append(all, Metric{o + "." + t.Name, true, t.Doc})
+		}
+	}
+	return append(all,
+		Metric{"arrivals_dropped", false, "rate: arrivals that found no phone free, of all, 0 to 1; count: how many"},
+		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: how many"},
+		Metric{"operations_unknown", false, "rate: operations without an answer, of all, 0 to 1; count: how many"},
+		Metric{"beacons_lost", false, "rate: beacons that nobody received, of those sent, 0 to 1; count: how many"},
+	)
+}
+
+// thresholdPattern is k6's grammar: a method, a comparison, a number.
+const thresholdPattern = `^\s*(avg|min|max|med|count|rate|p\(\s*[0-9]+(\.[0-9]+)?\s*\))\s*` +
+	`(===|==|!=|<=|>=|<|>)\s*([+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?)\s*$`
+
+var (
+	thresholdRegexp = regexp.MustCompile(thresholdPattern)
+	methodRegexp    = regexp.MustCompile(`^\s*([a-zA-Z_]+)`)
+	thresholdUnit   = regexp.MustCompile(`[0-9.](ns|us|ms|s|m|h|%)\s*$`)
+)
+
+// parseThreshold parses one expression. The caller sets its metric and position.
+func parseThreshold(text string) (Threshold, error) {
+	m := thresholdRegexp.FindStringSubmatch(text)
+	if m == nil {
+		return Threshold{}, explainThreshold(text)
+	}
+	t := Threshold{Text: strings.TrimSpace(text), Method: m[1], Op: m[3]}
+	if t.Op == "===" {
+		t.Op = "=="
+	}
+	if strings.HasPrefix(t.Method, "p") {
+		inside := strings.TrimSpace(t.Method[2 : len(t.Method)-1])
+		t.Method = "p"
+		q, err := strconv.ParseFloat(inside, 64)
+		if err != nil || q > 100 {
+			return Threshold{}, errors.New("a percentile goes from 0 to 100")
+		}
+		t.Quantile = q
+	}
+	v, err := strconv.ParseFloat(m[4], 64)
+	if err != nil || math.IsInf(v, 0) {
+		return Threshold{}, errors.New("the number is too large")
+	}
+	t.Value = v
+	return t, nil
+}
+
+func explainThreshold(text string) error {
+	if thresholdUnit.MatchString(text) {
+		return errors.New("the number has no unit: delays are milliseconds, rates go from 0 to 1")
+	}
+	m := methodRegexp.FindStringSubmatch(text)
+	if m == nil {
+		return errExpected
+	}
+	if slices.Contains([]string{"avg", "min", "max", "med", "p", "count", "rate"}, m[1]) {
+		return errExpected
+	}
+	return finalMessage{fmt.Errorf("unknown method %s; expected avg, min, max, med or p(N), or of a count count or rate",
+		keyQuoted(m[1]))}
+}
+
+var thresholdForm = patternForm("threshold", "a threshold of k6's grammar such as p(95)<6, avg<=2 or rate<0.01",
+	thresholdPattern, boxed(parseThreshold))
+
+func thresholdsForm() *form {
+	var names []string
+	for _, m := range Metrics {
+		names = append(names, m.Name)
+	}
+	for _, c := range Counters {
+		names = append(names, c.Name)
+	}
+	for _, m := range LoadMetrics() {
+		names = append(names, m.Name)
+	}
+	list := orList("a threshold such as \"p(95)<6\", or a list of them", thresholdForm)
+	list.def = "thresholds"
+	return &form{doc: "metrics, each with its thresholds", mapping: &mapping{
+		open: list, openKeys: names, openDoc: "a metric: one of " + backquoted(names),
+	}}
+}
+
+func (s *Scenario) decodeThresholds(b *builder, root *value) {
+	v := root.child("thresholds")
+	if v == nil {
+		return
+	}
+	for _, e := range v.keys {
+		trend, known := isTrend(e.key)
+		b.checkMetric(e)
+		for _, t := range e.val.elements() {
+			if t.got == nil || !known {
+				continue
+			}
+			one := t.got.(Threshold)
+			one.Pos, one.Metric = t.pos, e.key
+			counted := one.Method == "count" || one.Method == "rate"
+			if trend && counted {
+				b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key, one.Method)
+			}
+			if !trend && !counted {
+				b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
+			}
+			s.Thresholds = append(s.Thresholds, one)
+		}
+		if e.val.isEmpty() {
+			b.add(e.pos, "`%s` has no threshold; expected %s", e.key, e.val.form.doc)
+		}
+	}
+}
+
+// checkMetric refuses the metrics of another kind of run.
+func (b *builder) checkMetric(e entry) {
+	ofLoad := slices.ContainsFunc(LoadMetrics(), func(m Metric) bool { return m.Name == e.key })
+	switch {
+	case ofLoad && b.s.Load == nil:
+		b.add(e.pos, "`%s` is a metric of a load, and the file has no `load`", e.key)
+	case !ofLoad && b.s.Load != nil:
+		b.add(e.pos, "`%s` is no metric of a load; expected one such as `response_time`, `login.service_time` or "+
+			"`operations_unknown`", e.key)
+	}
+}
+
+// isTrend reports whether a metric has quantiles.
+func isTrend(metric string) (trend, known bool) {
+	for _, m := range slices.Concat(Metrics, LoadMetrics()) {
+		if m.Name == metric {
+			return m.Trend, true
+		}
+	}
+	return false, contains(Counters, metric)
+}

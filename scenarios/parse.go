@@ -1,0 +1,119 @@
+package scenarios
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+)
+
+// Options are settings of the caller that replace those of the file.
+type Options struct {
+	Vars map[string]string // --set NAME=VALUE
+	Seed *uint64           // --seed; nil if the file's seed is used
+}
+
+// Load reads and checks a scenario file. The error is a *Mistakes if the file is no scenario; else it wraps the
+// operating system's error.
+func Load(path string, o Options) (*Scenario, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &notFound{path, err}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading scenario: %w", err)
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+4))
+	if err != nil {
+		return nil, fmt.Errorf("reading scenario: %w", err)
+	}
+	return Parse(path, text, o)
+}
+
+// Parse checks the text of a scenario. Messages name the file; the relative path of a trace begins at its folder. The
+// error is a *Mistakes with every mistake.
+func Parse(file string, text []byte, o Options) (*Scenario, error) {
+	c := &mistakeList{file: file}
+	root := document(c, text)
+	if root == nil {
+		return nil, c.err()
+	}
+	r := &reader{
+		mistakeList: c, text: text, vars: newVariables(root, o.Vars),
+		valuesLeft: maxValues, bytesLeft: maxTexts, programLeft: maxProgram,
+	}
+	v := r.read(root, language(), "the file", 0)
+	if v == nil || r.valuesLeft <= 0 {
+		return nil, c.err() // the rest of the file is not checked
+	}
+	r.vars.reportUnused(c)
+	s := build(c, v, file)
+	if err := c.err(); err != nil {
+		return nil, err
+	}
+	s.Vars = r.vars.resolved()
+	s.Hash = hashOf(text, s.Vars)
+	if o.Seed != nil {
+		s.Seed = *o.Seed
+	}
+	return s, nil
+}
+
+// hashOf identifies a scenario by the text of its file and the values of its variables.
+func hashOf(text []byte, vars map[string]string) string {
+	h := sha256.New()
+	_, _ = h.Write(text) // a hash returns no error
+	for _, name := range slices.Sorted(maps.Keys(vars)) {
+		fmt.Fprintf(h, "\x00%s=%s", name, vars[name])
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// builder decodes a file whose form was checked: it resolves names and checks the rules that concern several keys.
+type builder struct {
+	*mistakeList
+	s         *Scenario
+	root      *value
+	roster    *roster
+	labels    map[string]int // index into the script
+	labelList []string       // in the order of the file
+	guests    map[int]bool   // phones without an account that log in with a username of the file
+	inScript  bool           // the script is being decoded
+	// accountless holds the first phone of a selection that cannot log in, or -1.
+	accountless map[selected]int
+}
+
+func build(c *mistakeList, v *value, file string) *Scenario {
+	b := &builder{
+		mistakeList: c, s: &Scenario{File: file, Written: map[string]Pos{}}, root: v, roster: newRoster(),
+		labels: map[string]int{}, guests: map[int]bool{}, accountless: map[selected]int{},
+	}
+	for _, e := range v.keys {
+		switch e.key {
+		case "start", "zone", "server", "network":
+			b.recordWritten(e.key, e)
+		}
+	}
+	b.decode(v, b.s.keys())
+	b.checkLength(v)
+	b.checkClocks()
+	b.checkConditions(v)
+	return b.s
+}
+
+// recordWritten records the positions of a key and of the keys below it.
+func (b *builder) recordWritten(path string, e entry) {
+	b.s.Written[path] = e.pos
+	if e.val == nil {
+		return
+	}
+	for _, inner := range e.val.keys {
+		b.recordWritten(path+"."+inner.key, inner)
+	}
+}

@@ -1,0 +1,330 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	namePattern     = `^[A-Za-z][A-Za-z0-9_-]*$`
+	phonePattern    = `^[A-Za-z*?][A-Za-z0-9_*?-]*$`
+	fileNamePattern = `^[A-Za-z0-9][A-Za-z0-9._-]*$`
+	maxName         = 100 // bytes
+)
+
+var (
+	nameRegexp     = regexp.MustCompile(namePattern)
+	phoneRegexp    = regexp.MustCompile(phonePattern)
+	fileNameRegexp = regexp.MustCompile(fileNamePattern)
+)
+
+// The scalar forms of the language.
+var (
+	anyTextForm   = textForm("a text")
+	trueFalseForm = &form{doc: "`true` or `false`", scalar: &scalar{accepts: acceptsBool, parse: parseTruth}}
+	// onlyTrueForm is the form of keys for which `false` would have no effect.
+	onlyTrueForm = &form{doc: "`true`, or no such key",
+		scalar: &scalar{accepts: acceptsBool, onlyTrue: true, parse: func(t string) (any, error) {
+			if t != "true" {
+				return nil, errExpected
+			}
+			return true, nil
+		}}}
+
+	nameForm = patternForm("name", "a name, of letters, digits, - and _ that begins with a letter", namePattern,
+		func(t string) (any, error) { return matching(t, nameRegexp) })
+	fileNameForm = patternForm("", "a name of letters, digits, -, _ and . (reports are named after it)", fileNamePattern,
+		func(t string) (any, error) { return matching(t, fileNameRegexp) })
+
+	durationForm = patternForm("duration", "a duration such as 90s, 1m30s or 59.999999999s", `^`+unsignedPattern+`$`,
+		boxed(parseUnsigned))
+	positiveForm = patternForm("positive", "a duration above zero such as 90s or 1m30s", `^`+unsignedPattern+`$`,
+		boxed(parsePositive))
+	signedForm = patternForm("signed", "a duration such as 2m or -1h", `^[+-]?`+unsignedPattern+`$`, boxed(parseDuration))
+	// clockStepForm is a duration other than zero.
+	clockStepForm = patternForm("", signedForm.doc, signedForm.scalar.pattern, boxed(nonZero(parseDuration)))
+	// lifetimeForm is a duration of whole seconds.
+	lifetimeForm = patternForm("", "a duration of whole seconds such as 15m", `^`+unsignedPattern+`$`,
+		boxed(func(t string) (time.Duration, error) {
+			d, err := parsePositive(t)
+			if err == nil && d%time.Second != 0 {
+				err = errors.New("times on the wire have whole seconds")
+			}
+			return d, err
+		}))
+	delayForm = patternForm("delay", "a delay such as 5ms, a range such as 10ms..40ms, or `exp 5ms` (exponential, with its mean)",
+		delayPattern, boxed(parseDelay))
+	positiveDelayForm = patternForm("", "a delay above zero such as 50ms, a range such as 5ms..50ms, or `exp 5ms`", delayPattern,
+		boxed(func(t string) (Distribution, error) {
+			d, err := parseDelay(t)
+			if err == nil && d.Longest() == 0 {
+				err = errors.New("it is zero")
+			}
+			return d, err
+		}))
+	stayForm = patternForm("stay", "a duration such as 30s or a range such as 30s..2m",
+		`^(`+unsignedPattern+`|`+unsignedPattern+` *\.\. *`+unsignedPattern+`)$`, boxed(parseStay))
+	percentForm = shareForm("percent", "a percentage from 0% to 100%", 0, 1)
+
+	wallTimeForm = patternForm("walltime", "a time such as 30/07/2020 16:58:12",
+		`^[0-9]{2}/[0-9]{2}/(1[7-9][0-9]{2}|2[01][0-9]{2}|2200) [0-9]{2}:[0-9]{2}:[0-9]{2}$`, boxed(parseWallTime))
+	zoneForm = patternForm("zone", "an IANA time zone such as Europe/London", `^[A-Za-z0-9_+/-]+$`, boxed(Zone))
+	// timeReferenceForm is the `at` of a step.
+	timeReferenceForm = patternForm("moment", "a time such as 5s, -50ms, blocked or blocked + 60s - 1ns", referencePattern,
+		boxed(parseReference))
+	wireTimeForm = &form{doc: "a time from now on such as -20m, or a text that is sent as it is",
+		scalar: &scalar{accepts: acceptsText, parse: boxed(parseWireTime)}}
+	traceTimeForm = &form{doc: "seconds of the trace's own time such as 31220, or 8h40m", scalar: &scalar{
+		accepts: acceptsForm, pattern: `^[0-9]+$|^` + unsignedPattern + `$`, numbers: true, parse: boxed(parseTraceTime),
+	}}
+
+	numberForm         = &form{doc: "a number above 0, such as 4 or 2.5", scalar: &scalar{accepts: acceptsReal, parse: boxed(parseReal)}}
+	portForm           = wholeForm("a port, 1 to 65535", 1, 65535)
+	timesForm          = wholeForm("a whole number from 1 to 1000000", 1, 1_000_000)
+	amountForm         = wholeForm("a number of entries", 0, math.MaxInt32)
+	bytesPerSecondForm = wholeForm("a number of bytes a second, 1 to 1000000000", 1, 1_000_000_000)
+
+	expectedForm = &form{doc: "a text, or a regular expression between slashes", scalar: &scalar{parse: boxed(parsePattern)}}
+	patternsForm = orList("a text, a /regular expression/, or a list of these", expectedForm)
+	linesForm    = orList("a line, a /regular expression/, or a list of these", expectedForm)
+	rawBytesForm = orList("a text that is sent as it is, or a list of them", &form{doc: "a text that is sent as it is",
+		scalar: &scalar{rawBytes: true, parse: parseText}})
+	pathForm = &form{doc: "the path of a file", scalar: &scalar{parse: boxed(func(t string) (string, error) {
+		if t == "" || strings.ContainsRune(t, 0) {
+			return "", errors.New("it is no path")
+		}
+		return t, nil
+	})}}
+
+	// anyPhoneForm names phones. The names are resolved when every phone is known.
+	anyPhoneForm = patternForm("phone", "a phone, a group or a pattern such as pupil-3, pupil or pupil-*", phonePattern,
+		func(t string) (any, error) { return matching(t, phoneRegexp) })
+	phoneForm = &form{def: "onephone", doc: "the name of one phone such as pupil-3", names: namesPhone,
+		scalar: &scalar{accepts: acceptsForm, pattern: namePattern, parse: anyPhoneForm.scalar.parse}}
+	phonesForm = selectionForm("phones", "phones: a name, a group, a pattern such as pupil-*, or a list of these", namesPhones, 0)
+	// severalPhonesForm is a selection of phones that are in contact with each other.
+	severalPhonesForm = selectionForm("phones", phonesForm.doc, namesPhones, 2)
+	nodesForm         = selectionForm("nodes", "`server`, phones (a name, a group, a pattern such as pupil-*), or a list of these",
+		namesNodes, 0)
+	targetForm = orList("`contacts`, or phones: a name, a group, a pattern or a list of these", anyPhoneForm)
+)
+
+func boxed[T any](parse func(string) (T, error)) func(string) (any, error) {
+	return func(t string) (any, error) {
+		v, err := parse(t)
+		return v, err
+	}
+}
+
+func parseText(t string) (any, error) { return t, nil }
+
+func parseTruth(t string) (any, error) {
+	if t != "true" && t != "false" {
+		return nil, errExpected
+	}
+	return t == "true", nil
+}
+
+func matching(t string, form *regexp.Regexp) (any, error) {
+	if !form.MatchString(t) || len(t) > maxName {
+		return nil, errExpected
+	}
+	return t, nil
+}
+
+func textForm(doc string) *form { return &form{doc: doc, scalar: &scalar{parse: parseText}} }
+
+func patternForm(def, doc, pattern string, parse func(string) (any, error)) *form {
+	return &form{def: def, doc: doc, scalar: &scalar{accepts: acceptsForm, pattern: pattern, parse: parse}}
+}
+
+func selectionForm(def, doc string, names reference, least int) *form {
+	f := orList(doc, anyPhoneForm)
+	f.def, f.names, f.least = def, names, least
+	return f
+}
+
+// oneOf is the form of a text out of a list. Words that people write instead are suggested.
+func oneOf(doc string, other synonyms, words ...string) *form {
+	all := backquoted(words)
+	if i := strings.LastIndex(all, " and "); i >= 0 {
+		all = all[:i] + " or " + all[i+5:]
+	}
+	return &form{doc: doc + all, scalar: &scalar{accepts: acceptsForm, enum: words, parse: func(t string) (any, error) {
+		if slices.Contains(words, t) {
+			return t, nil
+		}
+		if hint := other.hint(t); hint != "" {
+			return nil, finalMessage{errors.New(hint)}
+		}
+		if c, ok := nearest(t, words); ok {
+			return nil, finalMessage{fmt.Errorf("did you mean `%s`?", c)}
+		}
+		return nil, errExpected
+	}}}
+}
+
+func wholeForm(doc string, min, max uint64) *form {
+	return &form{doc: doc, scalar: &scalar{accepts: acceptsWhole, min: min, max: max, parse: func(t string) (any, error) {
+		n, err := strconv.ParseUint(t, 10, 64)
+		switch {
+		case errors.Is(err, strconv.ErrRange), err == nil && n > max:
+			return nil, fmt.Errorf("the most is %d", max)
+		case err != nil:
+			return nil, errExpected
+		case n < min:
+			return nil, fmt.Errorf("the least is %d", min)
+		}
+		return n, nil
+	}}}
+}
+
+// shareForm is the form of a share from least to most, 0 to 1.
+func shareForm(def, doc string, least, most float64) *form {
+	f := patternForm(def, doc, percentRegexp.String(), boxed(func(t string) (float64, error) {
+		p, err := parsePercent(t)
+		if err == nil && (p < least-1e-12 || p > most+1e-12) { // 99.9/100 is a little more than 0.999
+			return 0, errExpected
+		}
+		return p, err
+	}))
+	f.scalar.percent = true
+	return f
+}
+
+func nonZero(parse func(string) (time.Duration, error)) func(string) (time.Duration, error) {
+	return func(t string) (time.Duration, error) {
+		d, err := parse(t)
+		if err == nil && d == 0 {
+			err = errors.New("it is zero")
+		}
+		return d, err
+	}
+}
+
+func parseStay(t string) (Distribution, error) {
+	d, err := parseDelay(t)
+	if err == nil && d.Mean > 0 {
+		err = errExpected
+	}
+	if err == nil && d.Min == 0 {
+		err = errors.New("a stay is longer than nothing")
+	}
+	return d, err
+}
+
+func parseReal(t string) (float64, error) {
+	n, err := strconv.ParseFloat(t, 64)
+	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) || n <= 0 {
+		return 0, errExpected
+	}
+	return n, nil
+}
+
+// phoneCountForm is the form of a number of phones.
+var phoneCountForm = &form{doc: "a whole number from 1 to 2000000", scalar: &scalar{
+	accepts: acceptsWhole, min: 1, max: maxPhones, parse: func(t string) (any, error) {
+		n, err := strconv.ParseUint(t, 10, 64)
+		switch {
+		case (err == nil || errors.Is(err, strconv.ErrRange)) && n > maxPhones:
+			return nil, errors.New(tooManyPhones(n))
+		case err != nil:
+			return nil, errExpected
+		case n < 1:
+			return nil, errors.New("the least is 1")
+		}
+		return n, nil
+	},
+}}
+
+// credential is the form of a field of credentials.txt.
+func credential(doc string) *form {
+	f := textForm(doc)
+	f.scalar.parse = func(t string) (any, error) {
+		switch {
+		case t == "" || strings.ContainsAny(t, " \t\r\n"):
+			return nil, errors.New("one blank stands between the two in credentials.txt")
+		case len(t) > 256:
+			return nil, errors.New("it is longer than 256 bytes")
+		}
+		return t, nil
+	}
+	return f
+}
+
+// maxProgram is the limit of the sizes of all regular expressions of a file, in steps of their programs.
+const maxProgram = 1 << 20
+
+// parsePattern takes every text. The reader compiles a regular expression afterwards.
+func parsePattern(t string) (Pattern, error) { return Pattern{Text: t}, nil }
+
+// compile compiles a text between slashes. left is the size that the regular expressions of the file may still have.
+func (p Pattern) compile(left *int) (Pattern, error) {
+	t := p.Text
+	if len(t) < 2 || t[0] != '/' || t[len(t)-1] != '/' {
+		return p, nil
+	}
+	tree, err := syntax.Parse(t[1:len(t)-1], syntax.Perl)
+	if err == nil {
+		if *left -= programSize(tree); *left < 0 {
+			return p, errors.New("the regular expressions here are too large together")
+		}
+		p.Re, err = regexp.Compile(t[1 : len(t)-1])
+	}
+	if err != nil {
+		return p, fmt.Errorf("the regular expression between the slashes does not compile (%s)", plain(err.Error()))
+	}
+	return p, nil
+}
+
+// programSize estimates the steps of a regular expression once its repetitions are written out.
+func programSize(tree *syntax.Regexp) int {
+	size := 1 + len(tree.Rune)
+	for _, sub := range tree.Sub {
+		size += programSize(sub)
+	}
+	if tree.Op == syntax.OpRepeat {
+		size *= max(1, tree.Min, tree.Max)
+	}
+	return min(size, maxProgram+1)
+}
+
+// synonyms are words that people write, each with the word of the language.
+type synonyms map[string]string
+
+// hint returns "did you mean …?", or "" if the word is unknown.
+func (s synonyms) hint(word string) string {
+	if meant, ok := s[strings.ToLower(word)]; ok {
+		return "did you mean " + meant + "?"
+	}
+	return ""
+}
+
+// faultSynonyms are written as keys of a fault.
+func faultSynonyms() synonyms {
+	const (
+		lasts   = "`for`, the time for which it is in force; afterwards the nodes go on"
+		restart = "`crash` with `for`, after which the node starts again from its disk"
+		torn    = "`crash` with `unsynced: torn`"
+		failing = "`disk` with `is: failing`"
+	)
+	return synonyms{
+		"heal": lasts, "resume": lasts, "repair": lasts, "recover": lasts, "duration": lasts, "length": lasts,
+		"restart": restart, "kill": restart, "stop": restart,
+		"partition": "`cut`", "isolate": "`cut`", "disconnect": "`cut`",
+		"drop": "`lose`", "loss": "`lose`", "latency": "`delay`", "lag": "`delay`",
+		"freeze": "`pause`", "suspend": "`pause`", "skew": "`clock` with `offset`", "bandwidth": "`slow`",
+		"torn": torn, "error": failing,
+	}
+}
+
+// diskSynonyms are written as the state of a disk.
+var diskSynonyms = synonyms{"torn": "`crash` with `unsynced: torn`", "error": "`failing`", "broken": "`failing`",
+	"eio": "`failing`", "enospc": "`full`"}

@@ -1,0 +1,345 @@
+package scenarios
+
+import (
+	"archive/zip"
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// maxDuration is the longest duration that may be written. Sums of a few such durations cannot overflow.
+const maxDuration = 10 * 365 * 24 * time.Hour
+
+const (
+	durationPattern = `([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)`
+	unsignedPattern = `(` + durationPattern + `)+`
+	delayPattern    = `^(` + unsignedPattern + `|` + unsignedPattern + ` *\.\. *` + unsignedPattern + `|exp +` + unsignedPattern + `)$`
+)
+
+var (
+	wholeDuration = regexp.MustCompile(`^[+-]?` + unsignedPattern + `$`)
+	durationPart  = regexp.MustCompile(`([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)`)
+	onlyNumber    = regexp.MustCompile(`^[+-]?[0-9]+(\.[0-9]+)?$`)
+)
+
+// parseDuration parses Go's form exactly: a fraction of a nanosecond is refused, not cut off.
+func parseDuration(text string) (time.Duration, error) {
+	if onlyNumber.MatchString(text) {
+		return 0, fmt.Errorf("a number needs a unit, as in %s", withUnits(text))
+	}
+	if !wholeDuration.MatchString(text) {
+		return 0, errExpected
+	}
+	decimals := map[string]int{"ns": 0, "us": 3, "µs": 3, "μs": 3, "ms": 6, "s": 9}
+	for _, part := range durationPart.FindAllStringSubmatch(text, -1) {
+		if most, ok := decimals[part[3]]; ok && len(strings.TrimRight(part[2], "0")) > most {
+			return 0, errors.New("it is finer than a nanosecond")
+		}
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d > maxDuration || d < -maxDuration {
+		return 0, fmt.Errorf("it is longer than the longest, %s", shortDuration(maxDuration))
+	}
+	return d, nil
+}
+
+// withUnits suggests durations for a bare number.
+func withUnits(number string) string {
+	if strings.Trim(number, "+-0.") == "" {
+		return number + "s"
+	}
+	return number + "ms or " + number + "s"
+}
+
+func parseUnsigned(text string) (time.Duration, error) {
+	d, err := parseDuration(text)
+	if err == nil && (d < 0 || strings.HasPrefix(text, "-")) {
+		return 0, errors.New("it is negative")
+	}
+	return d, err
+}
+
+func parsePositive(text string) (time.Duration, error) {
+	d, err := parseUnsigned(text)
+	if err == nil && d == 0 {
+		return 0, errors.New("it is zero")
+	}
+	return d, err
+}
+
+// parseDelay parses 5ms, 10ms..40ms and exp 5ms.
+func parseDelay(text string) (Distribution, error) {
+	if mean, ok := strings.CutPrefix(text, "exp "); ok {
+		d, err := parsePositive(strings.TrimLeft(mean, " "))
+		return Distribution{Mean: d}, err
+	}
+	low, high, ranged := strings.Cut(text, "..")
+	if !ranged {
+		d, err := parseUnsigned(text)
+		return Distribution{Min: d, Max: d}, err
+	}
+	from, err := parseUnsigned(strings.TrimRight(low, " "))
+	if err != nil {
+		return Distribution{}, err
+	}
+	to, err := parseUnsigned(strings.TrimLeft(high, " "))
+	if err == nil && to < from {
+		err = fmt.Errorf("a range goes from the shorter to the longer, as in %s..%s", shortDuration(to), shortDuration(from))
+	}
+	return Distribution{Min: from, Max: to}, err
+}
+
+var percentRegexp = regexp.MustCompile(`^[0-9]+(\.[0-9]+)?%$`)
+
+// parsePercent parses 1% as 0.01.
+func parsePercent(text string) (float64, error) {
+	if onlyNumber.MatchString(text) {
+		return 0, errors.New("it is written with a percent sign")
+	}
+	if !percentRegexp.MatchString(text) {
+		return 0, errExpected
+	}
+	p, err := strconv.ParseFloat(strings.TrimSuffix(text, "%")+"e-2", 64)
+	if err != nil || p > 1 {
+		return 0, errors.New("it is more than 100%")
+	}
+	return p, nil
+}
+
+// shortDuration writes 1m30s, 50ms and 3h, without Go's trailing 0s and 0m.
+func shortDuration(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// Longest returns the longest delay of d. An exponential distribution has none; Longest returns ten times its mean,
+// which one delay of 22,000 exceeds.
+func (d Distribution) Longest() time.Duration {
+	if d.Mean > 0 {
+		return 10 * d.Mean
+	}
+	return d.Max
+}
+
+var (
+	referenceRegexp = regexp.MustCompile(`^([^ ]+)((?: +[+-] +[^ ]+)*)$`)
+	missingBlank    = regexp.MustCompile(`[^ ]\+|[^ ][+-] |[^ +-] +[+-][^ ]|[0-9.](ns|us|µs|μs|ms|s|m|h)-`)
+)
+
+const referencePattern = `^([+-]?` + unsignedPattern + `|[A-Za-z][A-Za-z0-9_-]*)( +[+-] +` + unsignedPattern + `)*$`
+
+// parseReference parses a label or a duration, followed by any number of + DURATION and - DURATION.
+func parseReference(text string) (When, error) {
+	m := referenceRegexp.FindStringSubmatch(text)
+	if m == nil {
+		return When{}, orMissingBlank(text, errExpected)
+	}
+	var w When
+	if nameRegexp.MatchString(m[1]) {
+		w.Label = m[1]
+	} else {
+		d, err := parseDuration(m[1])
+		if err != nil {
+			return When{}, orMissingBlank(text, err)
+		}
+		w.Offset = d
+	}
+	terms := strings.Fields(m[2])
+	for i := 0; i < len(terms); i += 2 {
+		d, err := parseUnsigned(terms[i+1])
+		if err != nil {
+			return When{}, orMissingBlank(text, err)
+		}
+		if terms[i] == "-" {
+			d = -d
+		}
+		if w.Offset += d; w.Offset.Abs() > maxDuration {
+			return When{}, fmt.Errorf("its sum is longer than the longest, %s", shortDuration(maxDuration))
+		}
+	}
+	return w, nil
+}
+
+// orMissingBlank returns err, or a better error if a blank is missing.
+func orMissingBlank(text string, err error) error {
+	if missingBlank.MatchString(text) {
+		return errors.New("+ and - need blanks on both sides")
+	}
+	return err
+}
+
+func (at When) String() string {
+	switch {
+	case at.Label == "":
+		return durationText(at.Offset)
+	case at.Offset == 0:
+		return at.Label
+	}
+	return at.Label + " + " + durationText(at.Offset)
+}
+
+var durationLike = regexp.MustCompile(`^[+-]?[0-9.]+[A-Za-zµμ]+$`)
+
+// parseWireTime takes a text that is no duration as it is. A mistyped duration is refused.
+func parseWireTime(text string) (WireTime, error) {
+	d, err := parseDuration(text)
+	if err == nil {
+		return WireTime{Set: true, Offset: d}, nil
+	}
+	if durationLike.MatchString(text) || wholeDuration.MatchString(text) {
+		return WireTime{}, err
+	}
+	return WireTime{Set: true, Text: text}, nil
+}
+
+func parseTraceTime(text string) (int64, error) {
+	if strings.Trim(text, "0123456789") == "" && text != "" && len(text) < 16 {
+		var n int64
+		for _, c := range text {
+			n = 10*n + int64(c-'0')
+		}
+		return n, nil
+	}
+	d, err := parseUnsigned(text)
+	if err == nil && d%time.Second != 0 {
+		err = errors.New("a trace's time has whole seconds")
+	}
+	return int64(d / time.Second), err
+}
+
+// zoneinfo is the IANA time zone database of the Go distribution (lib/time/zoneinfo.zip). time.LoadLocation would use
+// the machine's database, and two machines may have different rules.
+//
+//go:embed zoneinfo.zip
+var zoneinfo []byte
+
+const wallLayout = "02/01/2006 15:04:05"
+
+// Zone returns the IANA time zone of that name. It uses the database of this program, whatever the machine has.
+func Zone(name string) (*time.Location, error) {
+	if name == "UTC" {
+		return time.UTC, nil
+	}
+	archive, err := zip.NewReader(bytes.NewReader(zoneinfo), int64(len(zoneinfo)))
+	if err != nil {
+		return nil, fmt.Errorf("reading the time zone database: %w", err)
+	}
+	var names []string
+	for _, f := range archive.File {
+		if f.FileInfo().IsDir() {
+			continue
+		}
+		if f.Name == name {
+			return readZone(f)
+		}
+		names = append(names, f.Name)
+	}
+	if near, ok := nearest(name, names); ok {
+		return nil, finalMessage{fmt.Errorf("there is no such time zone; did you mean `%s`?", near)}
+	}
+	return nil, errors.New("there is no such time zone")
+}
+
+func readZone(f *zip.File) (*time.Location, error) {
+	r, err := f.Open()
+	if err != nil {
+		return nil, fmt.Errorf("opening time zone %q: %w", f.Name, err)
+	}
+	defer func() { _ = r.Close() }() // it was only read
+	text, err := io.ReadAll(r)
+	if err != nil {
+		return nil, fmt.Errorf("reading time zone %q: %w", f.Name, err)
+	}
+	return time.LoadLocationFromTZData(f.Name, text)
+}
+
+// parseWallTime parses DD/MM/YYYY HH:MM:SS, exactly 19 bytes, as a time without a zone, which is represented in UTC.
+func parseWallTime(text string) (time.Time, error) {
+	t, err := time.Parse(wallLayout, text)
+	if err != nil || t.Format(wallLayout) != text {
+		return time.Time{}, errExpected
+	}
+	return t, nil
+}
+
+// inZone returns the first instant at which clocks in zone show wall, in Unix seconds. It fails if they never do.
+func inZone(wall time.Time, zone *time.Location) (int64, error) {
+	// Every such instant is within 26 hours of the one in UTC.
+	const reach = 48 * time.Hour
+	naive := wall.Unix()
+	at := wall.Add(-reach).In(zone)
+	for {
+		_, offset := at.Zone()
+		_, end := at.ZoneBounds()
+		instant := naive - int64(offset)
+		if instant >= at.Unix() && (end.IsZero() || instant < end.Unix()) {
+			return instant, nil
+		}
+		if end.IsZero() || end.Unix() > naive+int64(reach/time.Second) {
+			return 0, errors.New("clocks in the scenario's zone go forward over it")
+		}
+		at = end
+	}
+}
+
+// durationText writes 1m30s, 1h5s and 59.999999999s.
+func durationText(d time.Duration) string {
+	return strings.Replace(shortDuration(d), "h0m", "h", 1)
+}
+
+func (d Distribution) String() string {
+	switch {
+	case d.Mean > 0:
+		return "exp " + durationText(d.Mean)
+	case d.Min == d.Max:
+		return durationText(d.Min)
+	}
+	return durationText(d.Min) + ".." + durationText(d.Max)
+}
+
+// percentText writes 0.01 as 1%, exactly.
+func percentText(p float64) string {
+	if p == 0 {
+		return "0%"
+	}
+	digits := strconv.FormatFloat(p, 'e', -1, 64)
+	mantissa, exponent, _ := strings.Cut(digits, "e")
+	power, err := strconv.Atoi(exponent)
+	if err != nil {
+		panic(fmt.Sprintf("scenarios: a share of %v", p))
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	all := whole + fraction
+	point := len(whole) + power + 2
+	switch {
+	case point <= 0:
+		all = strings.Repeat("0", 1-point) + all
+		point = 1
+	case point > len(all):
+		all += strings.Repeat("0", point-len(all))
+	}
+	if point < len(all) {
+		return all[:point] + "." + all[point:] + "%"
+	}
+	return all + "%"
+}
+
+func numberText(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
+
+// secondsText writes a number of seconds as a duration.
+func secondsText(n float64) string {
+	return durationText(time.Duration(math.Round(n * float64(time.Second))))
+}

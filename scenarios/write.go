@@ -1,0 +1,494 @@
+package scenarios
+
+import (
+	"encoding/base64"
+	"fmt"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	yaml "go.yaml.in/yaml/v4"
+)
+
+// AppendYAML appends s as a file of the language. The file is the same scenario under the name s.File, except for
+// Pos, Text and Vars, whose values are filled in. The path of a trace is relative to the folder of s.File.
+//
+// s must be one that a file can express: `start` in the second of two hours that clocks show twice is written as the
+// first, and a first step without a time as one at 0s.
+func (s *Scenario) AppendYAML(dst []byte) []byte {
+	w := newWriter(s)
+	keys := s.keys()
+	for i := range keys {
+		k := &keys[i]
+		n := w.encode(k, k.name)
+		if n == nil {
+			continue
+		}
+		if k.name == "load" || k.name == "contacts" {
+			n.Style = 0
+		}
+		if n.Kind != yaml.ScalarNode && n.Style&yaml.FlowStyle == 0 || k.name == "invariants" {
+			dst = append(dst, '\n')
+		}
+		text, err := yaml.Dump(&yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{plainNode(k.name), n}},
+			yaml.WithIndent(2), yaml.WithCompactSeqIndent(false), yaml.WithLineWidth(lineWidth))
+		if err != nil {
+			panic(fmt.Sprintf("scenarios: %s cannot be written: %v", k.name, err))
+		}
+		dst = append(dst, text...)
+	}
+	return dst
+}
+
+// lineWidth is the column after which a line is broken.
+const lineWidth = 110
+
+// FaultText returns the Text of f that is read from the file of AppendYAML.
+func (s *Scenario) FaultText(f *Fault) string {
+	w := newWriter(s)
+	return oneLine(w.mapping(keysOfKind(f.keys(), f), ""))
+}
+
+// StepFaultText returns the Text of a step's fault that is read from the file of AppendYAML.
+func (s *Scenario) StepFaultText(f *Fault) string {
+	w := newWriter(s)
+	w.step = &Step{}
+	return oneLine(w.mapping(keysOfKind(f.keys(), f), ""))
+}
+
+// AdversaryText returns the Text of a that is read from the file of AppendYAML.
+func (s *Scenario) AdversaryText(a *Adversary) string {
+	return oneLine(newWriter(s).mapping(keysOfKind(a.keys(), a), ""))
+}
+
+// writer encodes one scenario.
+type writer struct {
+	s      *Scenario
+	roster *roster
+	step   *Step // the step that is encoded; nil outside the script
+	// commands are those of the encoded steps.
+	commands []Command
+}
+
+func newWriter(s *Scenario) *writer {
+	w := &writer{s: s, roster: newRoster()}
+	for _, g := range s.Phones {
+		w.roster.add(g)
+	}
+	return w
+}
+
+// isWritten reports whether the file of the scenario has the key at path.
+func (w *writer) isWritten(path string) bool {
+	_, ok := w.s.Written[path]
+	return ok
+}
+
+func (w *writer) groupOf(phone int) *PhoneGroup { return &w.roster.groups[w.roster.groupOf(phone)] }
+
+// mapping encodes a section on one line. path is the path of its key, "" if Written does not contain it.
+func (w *writer) mapping(keys []key, path string) *yaml.Node {
+	m := flowNode(yaml.MappingNode)
+	for i := range keys {
+		inner := ""
+		if path != "" {
+			inner = path + "." + keys[i].name
+		}
+		if n := w.encode(&keys[i], inner); n != nil {
+			m.Content = append(m.Content, plainNode(keys[i].name), n)
+		}
+	}
+	return m
+}
+
+// sections encodes a list with a line for each element.
+func (w *writer) sections(list []*yaml.Node) *yaml.Node {
+	if len(list) == 0 {
+		return nil
+	}
+	return &yaml.Node{Kind: yaml.SequenceNode, Content: list}
+}
+
+func flowNode(kind yaml.Kind, content ...*yaml.Node) *yaml.Node {
+	return &yaml.Node{Kind: kind, Style: yaml.FlowStyle, Content: content}
+}
+
+func orNothing(n *yaml.Node) *yaml.Node {
+	if len(n.Content) == 0 {
+		return nil
+	}
+	return n
+}
+
+func mapNodes[T any](list []T, node func(T) *yaml.Node) []*yaml.Node {
+	var nodes []*yaml.Node
+	for _, t := range list {
+		nodes = append(nodes, node(t))
+	}
+	return nodes
+}
+
+// flowList encodes a list on one line; a list of one element as the element.
+func flowList[T any](list []T, node func(T) *yaml.Node) *yaml.Node {
+	return oneOrList(mapNodes(list, node))
+}
+
+func oneOrList(nodes []*yaml.Node) *yaml.Node {
+	if len(nodes) == 1 {
+		return nodes[0]
+	}
+	return flowNode(yaml.SequenceNode, nodes...)
+}
+
+// plainNode encodes a number, a duration or another text that needs no quotes.
+func plainNode(text string) *yaml.Node { return &yaml.Node{Kind: yaml.ScalarNode, Value: text} }
+
+var (
+	plainText = regexp.MustCompile(`^[\pL/^(_$][\pL\pN _./^$+*()|!?;=<>%&'~,:"…{}\[\]-]*$`)
+	notText   = regexp.MustCompile(`^(?i:true|false|null|yes|no|on|off|y|n|~)$`)
+	notInFlow = regexp.MustCompile(`[,\[\]{}]|: |:$| $| #`)
+	notInLine = regexp.MustCompile(`: |:$| $| #`)
+)
+
+// textNode encodes a text within a mapping on one line, with quotes if YAML or an editor could misread it. $${ keeps
+// ${ from being a variable.
+func textNode(text string) *yaml.Node {
+	text = strings.ReplaceAll(text, "${", "$${")
+	n := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: text}
+	if !plainText.MatchString(text) || notText.MatchString(text) || notInFlow.MatchString(text) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return n
+}
+
+// lineNode encodes a text that is not within a mapping on one line.
+func lineNode(text string) *yaml.Node {
+	n := textNode(text)
+	if plainText.MatchString(n.Value) && !notText.MatchString(n.Value) && !notInLine.MatchString(n.Value) {
+		n.Style = 0
+	}
+	return n
+}
+
+// bytesNode encodes bytes for the wire; as base64 if they are no text.
+func bytesNode(text string) *yaml.Node {
+	if !utf8.ValidString(text) {
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!binary", Value: base64.StdEncoding.EncodeToString([]byte(text))}
+	}
+	return textNode(text)
+}
+
+// manyNames is the number of names above which all phones are written as a pattern.
+const manyNames = 4
+
+// names returns the shortest names of a selection.
+func (w *writer) names(phones []int) []string {
+	var names []string
+	for i := 0; i < len(phones); {
+		g := w.roster.groupOf(phones[i])
+		group, first := &w.roster.groups[g], w.roster.first[g]
+		n := 0
+		for i+n < len(phones) && n < group.Count && phones[i+n] == first+n {
+			n++
+		}
+		if group.Counted && n == group.Count {
+			names = append(names, group.Name)
+			i += n
+			continue
+		}
+		names = append(names, w.roster.name(phones[i]))
+		i++
+	}
+	if len(names) > manyNames && len(phones) == w.roster.total && slices.IsSorted(phones) {
+		return []string{"*"}
+	}
+	return names
+}
+
+func (w *writer) phones(phones []int) *yaml.Node { return flowList(w.names(phones), textNode) }
+
+func (w *writer) phone(phone int) *yaml.Node { return textNode(w.roster.name(phone)) }
+
+func (w *writer) nodes(n Nodes) *yaml.Node {
+	names := w.names(n.Phones)
+	if n.Server {
+		names = append([]string{serverName}, names...)
+	}
+	return flowList(names, textNode)
+}
+
+func (s *Scenario) encodeStart(w *writer) *yaml.Node {
+	zone := s.Zone
+	if zone == nil {
+		zone = time.UTC
+	}
+	wall := time.Unix(s.Start, 0).In(zone).Format(wallLayout)
+	if wall == defaultStart && !w.isWritten("start") {
+		return nil
+	}
+	return plainNode(wall)
+}
+
+func (s *Scenario) encodeZone(w *writer) *yaml.Node {
+	if (s.Zone == nil || s.Zone.String() == "UTC") && !w.isWritten("zone") {
+		return nil
+	}
+	return textNode(s.Zone.String())
+}
+
+func (s *Scenario) encodeContacts(w *writer) *yaml.Node {
+	c := &s.Contacts
+	if c.isEmpty() {
+		return nil
+	}
+	m := flowNode(yaml.MappingNode)
+	put := func(key string, n *yaml.Node) { m.Content = append(m.Content, plainNode(key), n) }
+	var lists []*yaml.Node
+	group := func(phones []int) {
+		lists = append(lists, flowNode(yaml.SequenceNode, mapNodes(w.names(phones), textNode)...))
+	}
+	for i, e := range c.Everyone {
+		if i == 0 {
+			put("everyone", w.phones(e.Phones))
+			continue
+		}
+		group(e.Phones)
+	}
+	for _, l := range c.Lists {
+		group(l.Phones)
+	}
+	if lists != nil {
+		put("lists", flowNode(yaml.SequenceNode, lists...))
+	}
+	putKind := func(key string, list []*yaml.Node) {
+		if len(list) == 1 {
+			put(key, list[0])
+		} else if len(list) > 1 {
+			put(key, w.sections(list))
+		}
+	}
+	putKind("desks", mapNodes(c.Desks, func(d Desks) *yaml.Node { return w.mapping(d.keys(), "") }))
+	putKind("visits", w.visits(c.Visits))
+	putKind("mixing", mapNodes(c.Mixing, func(x Mixing) *yaml.Node { return w.mapping(x.keys(), "") }))
+	putKind("trace", mapNodes(c.Trace, func(t Trace) *yaml.Node {
+		if near, err := filepath.Rel(filepath.Dir(s.File), t.File); err == nil && !filepath.IsAbs(t.File) {
+			t.File = near
+		}
+		return w.mapping(t.keys(), "")
+	}))
+	return m
+}
+
+// visits encodes the visits of several phones to the same phones as one entry.
+func (w *writer) visits(all []Visits) (list []*yaml.Node) {
+	for i := 0; i < len(all); {
+		first, phones := all[i], []int{all[i].Phone}
+		for i++; i < len(all) && all[i].Stay == first.Stay && !slices.Contains(phones, all[i].Phone) &&
+			slices.Equal(all[i].To, first.To); i++ {
+			phones = append(phones, all[i].Phone)
+		}
+		n := w.mapping(first.keys(), "")
+		n.Content[1] = w.phones(phones)
+		list = append(list, n)
+	}
+	return list
+}
+
+func (s *Scenario) encodeScript(w *writer) *yaml.Node {
+	var list []*yaml.Node
+	for i := 0; i < len(s.Script); {
+		n := commandsTogether(s.Script[i:])
+		list = append(list, w.steps(s.Script[i:i+n], i == 0))
+		i += n
+	}
+	return w.sections(list)
+}
+
+// commandsTogether returns the number of the first steps that one list of commands can express.
+func commandsTogether(steps []Step) int {
+	commands := []*Command{commandOf(&steps[0])}
+	if commands[0] == nil {
+		return 1
+	}
+	n := 1
+	for ; n < len(steps); n++ {
+		a, b := &steps[n-1], &steps[n]
+		c := commandOf(b)
+		follows := b.At.AfterPrevious && a.Phone == b.Phone && a.As == "" && len(a.Expect) == 0 && a.Optional == b.Optional
+		if c == nil || !follows || slices.ContainsFunc(commands, func(d *Command) bool { return !sameTarget(c, d) }) {
+			break
+		}
+		commands = append(commands, c)
+	}
+	return n
+}
+
+// commandOf returns the command of a step as `do` would express it, or nil.
+func commandOf(s *Step) *Command {
+	if s.Login != nil && s.Login.Kind == "right" && s.Login.User == "" && s.Login.Password == "" {
+		return &Command{Verb: VerbLogin}
+	}
+	return s.Do
+}
+
+// sameTarget reports whether two commands can be in one list: its beacons have the same receivers and the same count.
+func sameTarget(a, b *Command) bool {
+	if a.Verb != VerbBeacon || b.Verb != VerbBeacon {
+		return true
+	}
+	return a.Contacts == b.Contacts && a.Count == b.Count && slices.Equal(a.To, b.To)
+}
+
+// steps encodes one step, or several whose commands are in one list.
+func (w *writer) steps(steps []Step, first bool) *yaml.Node {
+	one := steps[len(steps)-1]
+	w.step, w.commands = &one, nil
+	defer func() { w.step = nil }()
+	if len(steps) > 1 || one.Do != nil {
+		for i := range steps {
+			w.commands = append(w.commands, *commandOf(&steps[i]))
+		}
+		one.Login = nil
+	}
+	one.At = steps[0].At
+	one.At.AfterPrevious = one.At.AfterPrevious && !first
+	return w.mapping(one.keys(), "")
+}
+
+func (s *Step) encodeAt(*writer) *yaml.Node {
+	switch {
+	case s.At.AfterPrevious:
+		return nil
+	case s.At.Label != "":
+		return textNode(s.At.String())
+	}
+	return plainNode(s.At.String())
+}
+
+func (s *Step) encodeExpect(w *writer) *yaml.Node {
+	return orNothing(oneOrList(mapNodes(s.Expect, w.expectation)))
+}
+
+// expectation encodes an expected effect. One without an effect is written with an empty list of lines.
+func (w *writer) expectation(e StepExpect) *yaml.Node {
+	n := w.mapping(e.keys(), "")
+	effects := 0
+	for i := 0; i < len(n.Content); i += 2 {
+		if key := n.Content[i].Value; key != "phone" && key != "within" {
+			effects++
+		}
+	}
+	if effects == 0 {
+		n.Content = append(n.Content, plainNode("server_prints"), flowNode(yaml.SequenceNode))
+	}
+	return n
+}
+
+// encodeInvariants states that only the invariants are checked.
+func (s *Scenario) encodeInvariants(*writer) *yaml.Node {
+	checked := len(s.Expect)+len(s.Thresholds)+len(s.Faults)+len(s.Adversaries) > 0 ||
+		slices.ContainsFunc(s.Script, func(st Step) bool { return len(st.Expect) > 0 || st.Fault != nil })
+	if s.Load != nil || checked {
+		return nil
+	}
+	return plainNode("true")
+}
+
+func (s *Scenario) encodeExpect(w *writer) *yaml.Node {
+	var list []*yaml.Node
+	for i := range s.Expect {
+		list = append(list, lineNode(w.comparison(&s.Expect[i])))
+	}
+	return w.sections(list)
+}
+
+func (s *Scenario) encodeThresholds(*writer) *yaml.Node {
+	m := &yaml.Node{Kind: yaml.MappingNode}
+	lists := map[string]*yaml.Node{}
+	for _, t := range s.Thresholds {
+		list := lists[t.Metric]
+		if list == nil {
+			list = flowNode(yaml.SequenceNode)
+			lists[t.Metric] = list
+			m.Content = append(m.Content, plainNode(t.Metric), list)
+		}
+		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: t.text()})
+	}
+	return orNothing(m)
+}
+
+func (t *Threshold) text() string {
+	if t.Text != "" {
+		return t.Text
+	}
+	method := t.Method
+	if method == "p" {
+		method = "p(" + numberText(t.Quantile) + ")"
+	}
+	return method + t.Op + numberText(t.Value)
+}
+
+// comparison returns the text of a comparison. It is made anew if phones or steps have other names by now.
+func (w *writer) comparison(e *Expectation) string {
+	inSeconds, same := false, e.Text != ""
+	for _, t := range slices.Concat(e.Left.Terms, e.Right.Terms) {
+		if p := t.Operand.Path; p != nil {
+			inSeconds = inSeconds || p.inSeconds()
+			same = same && w.path(p) == p.Text
+		}
+	}
+	if same {
+		return e.Text
+	}
+	return w.sum(e.Left, inSeconds) + " " + e.Op + " " + w.sum(e.Right, inSeconds)
+}
+
+// inSeconds reports whether the value is a duration.
+func (p *Path) inSeconds() bool {
+	return p.Step >= 0 && (p.Field == "at" || p.Field == "delay") || len(p.Phones) > 0 && p.Field == "log.age_max"
+}
+
+func (w *writer) sum(s Sum, inSeconds bool) string {
+	var b strings.Builder
+	for i, t := range s.Terms {
+		switch {
+		case i > 0 && t.Negative:
+			b.WriteString(" - ")
+		case i > 0:
+			b.WriteString(" + ")
+		}
+		switch p := t.Operand.Path; {
+		case p != nil:
+			b.WriteString(w.path(p))
+			if p.At != "" {
+				b.WriteString(" at " + p.At)
+			}
+		case inSeconds:
+			b.WriteString(secondsText(t.Operand.Number))
+		default:
+			b.WriteString(numberText(t.Operand.Number))
+		}
+	}
+	return b.String()
+}
+
+// path names a value.
+func (w *writer) path(p *Path) string {
+	switch {
+	case p.Counter != "":
+		return p.Counter
+	case p.Step >= 0:
+		return w.s.Script[p.Step].As + "." + p.Field
+	}
+	head, _, _ := strings.Cut(p.Text, ".")
+	if phones, _ := w.roster.match(head); slices.Equal(phones, p.Phones) {
+		return head + "." + p.Field
+	}
+	if names := w.names(p.Phones); len(names) == 1 {
+		return names[0] + "." + p.Field
+	}
+	return p.Text
+}
