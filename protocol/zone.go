@@ -85,6 +85,13 @@ func (z *Zone) Pair(start, expiry LocalTime, wall int64) (Span, error) {
 	return shortest(starts[:ns], expiries[:ne], wall)
 }
 
+// Offset returns the offset from UTC in seconds that holds at two local times, or
+// false if it may change near one of them. It moves the cache to the first, so a
+// caller that converts old times has a Zone of its own.
+func (z *Zone) Offset(t, u LocalTime) (seconds int64, ok bool) {
+	return z.window(int64(t)).offset(t, u)
+}
+
 // shortest returns the shortest positive span of ascending readings.
 func shortest(starts, expiries []int64, wall int64) (Span, error) {
 	var best Span

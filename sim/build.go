@@ -15,6 +15,7 @@ import (
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 	"bluetrace/sim/event"
+	"bluetrace/sim/prefetch"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -146,7 +147,7 @@ func (r *run) subscribe(c *virtual.Config) {
 	r.events.Subscribe(r.rules, check.Kinds()...)
 	r.events.Subscribe(r, observed...)
 	c.Events, c.Tick = &r.events, r.tick
-	c.Foreseers = []virtual.Foreseer{r.rules, r}
+	c.Prefetchers = []prefetch.Prefetcher{r.rules, r}
 }
 
 // make builds the world.

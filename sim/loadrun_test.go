@@ -12,6 +12,7 @@ import (
 
 	"bluetrace/cmd/server/authority"
 	"bluetrace/nodes"
+	"bluetrace/nodes/socket"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
@@ -23,7 +24,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC))
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, socket.RealClock()))
 	}
 	os.Exit(m.Run())
 }

@@ -163,7 +163,7 @@ func TestBuiltStatuses(t *testing.T) {
 	p := newProcess(t, "no-port")
 	p.start()
 	p.ends(2)
-	expect(t, "errors", p.errors.String(), `client: the server_port "no-port" is no number from 1 to 65535; usage: `+usage+"\n")
+	expect(t, "errors", p.errors.String(), `client: invalid server_port "no-port": must be 1 to 65535; usage: `+usage+"\n")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -11,30 +11,29 @@ import (
 	"bluetrace/protocol"
 )
 
-// textAlone is said when the server is gone and the person was logged in.
-const textAlone = "beacons are still sent and received; start the client again to log in"
+// textOffline is shown after the loss of the connection of a logged-in user.
+const textOffline = "beacons are still sent and received; start the client again to log in"
 
-// textPause is said when a login got no answer: the server may take username and
-// password as one.
+// textPause is shown if a login gets no answer: the server may have read username
+// and password as one message.
 const textPause = "is the server running? if so, start the client again with a longer --password-pause"
 
-// client stands between a phone and the person who uses it: it shows what the
-// phone says, and reads a line whenever the phone has asked for one. Without a
-// server the phone no longer asks: then the client does, with the last prompt, and
-// after log out with none. It watches the phone with the lock held.
+// client connects a phone with its user: it shows the phone's output, and reads a
+// line when the phone asks for one. Without a server the phone no longer asks: then
+// the client asks, with the last prompt, and after log out with none. It is the
+// phone's observer, and is called with the lock held.
 type client struct {
 	lock   sync.Mutex
 	phone  *socket.Phone
 	zone   *protocol.Zone
 	screen *screen
-	over   chan status // the first one counts
+	over   chan status // the first status ends the program
 
-	typist   sync.WaitGroup
-	asked    bool   // a line is being read, or about to be
-	prompt   string // the phone's last
+	asked    bool   // a line is being read, or is about to be
+	prompt   string // the phone's last prompt
 	opened   bool
-	loggedIn bool // once
-	alone    bool // textAlone was said
+	loggedIn bool // a login has succeeded
+	offline  bool // textOffline was shown
 	ending   bool // the program is about to end by itself
 	text     []byte
 }
@@ -43,10 +42,9 @@ func newClient(c console, zone *protocol.Zone) *client {
 	return &client{zone: zone, screen: newScreen(c), over: make(chan status, 1)}
 }
 
-// start opens the phone's session, and begins to read.
+// start opens the phone's session and starts to read lines.
 func (c *client) start() {
 	go c.screen.run(func(error) { c.end(failed) })
-	c.typist.Add(1)
 	go c.read()
 	c.lock.Lock()
 	defer c.lock.Unlock()
@@ -54,7 +52,7 @@ func (c *client) start() {
 	c.phone.Open()
 }
 
-// wait answers how the program ends.
+// wait waits for the end of the program and returns its status.
 func (c *client) wait(asked context.Context) status {
 	select {
 	case <-asked.Done():
@@ -64,11 +62,11 @@ func (c *client) wait(asked context.Context) status {
 	}
 }
 
-// finish shows what is still to be shown. A line that is being read stays
-// unread.
+// finish shows the rest of the output. It does not wait for a line that is being
+// read.
 func (c *client) finish() error { return c.screen.close() }
 
-// end has the program end with s, unless it ends already.
+// end ends the program with s, unless it ends already.
 func (c *client) end(s status) {
 	select {
 	case c.over <- s:
@@ -76,10 +74,9 @@ func (c *client) end(s status) {
 	}
 }
 
-// read types for the person, one line for each question.
+// read reads a line for each question and passes it to the phone.
 func (c *client) read() {
-	defer c.typist.Done()
-	defer restoring(c.screen.console)
+	defer restoreOnPanic(c.screen.console)
 	for q := range c.screen.questions {
 		line, err := c.screen.console.readLine(q)
 		c.lock.Lock()
@@ -100,16 +97,16 @@ func (c *client) read() {
 	}
 }
 
-// ask has the next line read, after a prompt.
+// ask asks for the next line, with a prompt.
 func (c *client) ask(prompt string) {
 	if c.asked || c.ending {
-		return // what is being typed answers both
+		return // the line being typed answers this question too
 	}
 	c.asked = true
 	c.screen.ask(prompt)
 }
 
-// Effect is of socket.PhoneObserver.
+// Effect implements socket.PhoneObserver: it shows the phone's output.
 func (c *client) Effect(_ nodes.Now, e *nodes.PhoneEffect) {
 	switch e.Kind {
 	case nodes.PhonePrompt:
@@ -133,8 +130,7 @@ func (c *client) Effect(_ nodes.Now, e *nodes.PhoneEffect) {
 	}
 }
 
-// done ends the program when a login has failed for good: a new try is a new
-// start.
+// done ends the program if a login has failed for good.
 func (c *client) done(e *nodes.PhoneEffect) {
 	switch {
 	case e.Op != nodes.OpLogin || e.Outcome == nodes.OutcomeWrongPassword:
@@ -149,16 +145,17 @@ func (c *client) done(e *nodes.PhoneEffect) {
 	}
 }
 
-// Stepped is of socket.PhoneObserver.
+// Stepped implements socket.PhoneObserver: it asks for a line when the phone no
+// longer does.
 func (c *client) Stepped(nodes.Now, *nodes.ContactLog) {
 	if !c.opened || c.ending {
 		return
 	}
 	switch c.phone.Machine().Stage() {
 	case nodes.StageOffline:
-		if c.loggedIn && !c.alone {
-			c.alone = true
-			c.screen.show([]byte(textAlone + "\n"))
+		if c.loggedIn && !c.offline {
+			c.offline = true
+			c.screen.show([]byte(textOffline + "\n"))
 		}
 		c.ask(c.prompt)
 	case nodes.StageLoggedOut:
@@ -166,19 +163,17 @@ func (c *client) Stepped(nodes.Now, *nodes.ContactLog) {
 	}
 }
 
-// The rest of socket.PhoneObserver tells a person nothing.
-
-// Connected is of socket.PhoneObserver.
+// Connected implements socket.PhoneObserver and does nothing.
 func (c *client) Connected(nodes.Now, netip.AddrPort) {}
 
-// ConnectFailed is of socket.PhoneObserver.
+// ConnectFailed implements socket.PhoneObserver and does nothing.
 func (c *client) ConnectFailed(nodes.Now, string) {}
 
-// Read is of socket.PhoneObserver.
+// Read implements socket.PhoneObserver and does nothing.
 func (c *client) Read(nodes.Now, []byte) {}
 
-// Closed is of socket.PhoneObserver.
+// Closed implements socket.PhoneObserver and does nothing.
 func (c *client) Closed(nodes.Now) {}
 
-// Datagram is of socket.PhoneObserver.
+// Datagram implements socket.PhoneObserver and does nothing.
 func (c *client) Datagram(nodes.Now, netip.AddrPort, []byte) {}

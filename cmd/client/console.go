@@ -1,63 +1,69 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/term"
 )
 
-// console is what a person sees and types at. show and readLine are called by
+// console shows text to the user and reads lines. show and readLine are called by
 // one goroutine each.
 type console interface {
-	// show shows whole lines, each ended with a line feed; apart: on lines of their
-	// own, also right behind a line that was read.
+	// show shows whole lines, each with its line feed. With apart they begin on a
+	// new line, also right behind a line that was read.
 	show(text []byte, apart bool) error
-	// readLine shows the prompt and reads one line, without its end; io.EOF: there
-	// are no more; errOutput: the prompt could not be shown.
+	// readLine shows the prompt and returns one line, without its line end. It
+	// returns io.EOF at the end of input, and errOutput if the prompt could not be
+	// shown.
 	readLine(q question) (string, error)
-	// restore gives the terminal back as it was, once; anybody may call it, at any
-	// moment.
+	// restore sets the terminal back to its first state. It may be called by any
+	// goroutine, several times.
 	restore()
 }
 
-// errOutput is that the output takes no more.
+// errOutput is the error of an output that fails.
 var errOutput = errors.New("writing to the output")
 
-// written is the error of a write, without the name of the file.
-func written(err error) error {
+// outputError returns the error of a write, without the name of the file.
+func outputError(err error) error {
 	if err == nil {
 		return nil
 	}
 	return fmt.Errorf("%w: %w", errOutput, withoutName(err))
 }
 
-// question is a prompt, and how the answer is read.
+// question is a prompt, and the way to read the answer.
 type question struct {
 	prompt     string
 	secret     bool // the answer is not shown
-	remembered bool // the answer can be called back for a later one
+	remembered bool // the answer is added to the history
 }
 
-// questionOf is for a phone's prompt. Only commands are remembered: people type
-// passwords at the wrong prompt, too.
+// questionOf returns the question for a phone's prompt. Only commands are
+// remembered: users sometimes type a password at the prompt for the username.
 func questionOf(prompt string) question {
 	return question{prompt: prompt, secret: prompt == "Password: ", remembered: prompt == "input the command: "}
 }
 
-// restoring is deferred where a panic would leave the terminal as it is.
-func restoring(c console) {
+// restoreOnPanic restores the terminal before a panic ends the program. It must be
+// deferred.
+func restoreOnPanic(c console) {
 	if r := recover(); r != nil {
 		c.restore()
 		panic(r)
 	}
 }
 
-// briefly does not wait long for f: a terminal may take nothing more.
-func briefly(f func()) {
+// runBriefly runs f and waits for at most flushLimit: a terminal may block.
+func runBriefly(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -71,22 +77,23 @@ func briefly(f func()) {
 	}
 }
 
-// openConsole edits lines when both ends are a terminal that can, and is plain
-// otherwise: no control sequence is written, and a line is read as it comes.
+// openConsole returns a terminal with a line editor if input and output are a
+// terminal that supports it, and otherwise a plain console, which writes no control
+// sequences.
 func openConsole(stdin io.Reader, stdout io.Writer, interrupt func()) (console, error) {
-	in, typed := terminalOf(stdin)
-	out, shown := terminalOf(stdout)
-	if typed && shown && os.Getenv("TERM") != "dumb" {
+	in, inIsTerminal := terminalOf(stdin)
+	out, outIsTerminal := terminalOf(stdout)
+	if inIsTerminal && outIsTerminal && os.Getenv("TERM") != "dumb" {
 		return openTerminal(in, out, interrupt)
 	}
 	p := newPlain(stdin, stdout)
-	p.echoed = typed && shown
-	if typed {
+	p.echoed = inIsTerminal && outIsTerminal
+	if inIsTerminal {
 		state, err := term.GetState(int(in.Fd()))
 		if err != nil {
-			return nil, fmt.Errorf("asking for the terminal's state: %w", err)
+			return nil, fmt.Errorf("reading the terminal's state: %w", err)
 		}
-		p.back = func() { _ = term.Restore(int(in.Fd()), state) } // nobody is left to tell
+		p.restoreDevice = func() { _ = term.Restore(int(in.Fd()), state) } // the program is at its end
 		p.password = func() (string, error) {
 			b, err := term.ReadPassword(int(in.Fd()))
 			return string(b), err
@@ -95,20 +102,21 @@ func openConsole(stdin io.Reader, stdout io.Writer, interrupt func()) (console, 
 	return p, nil
 }
 
+// terminalOf returns the file of a stream and reports whether it is a terminal.
 func terminalOf(stream any) (*os.File, bool) {
 	f, ok := stream.(*os.File)
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// openTerminal takes over the terminal.
+// openTerminal sets the terminal to raw mode.
 func openTerminal(in, out *os.File, interrupt func()) (console, error) {
 	fd := int(in.Fd())
 	state, err := term.MakeRaw(fd)
 	if err != nil {
-		return nil, fmt.Errorf("taking over the terminal: %w", err)
+		return nil, fmt.Errorf("setting the terminal to raw mode: %w", err)
 	}
 	signals, resized, resumed := windowSignals()
-	t := newTerminal(out, interrupt, func() { _ = term.Restore(fd, state) }) // nobody is left to tell
+	t := newTerminal(out, interrupt, func() { _ = term.Restore(fd, state) }) // the program is at its end
 	resize := func() {
 		if width, height, err := term.GetSize(int(out.Fd())); err == nil && width > 0 {
 			t.resize(width, height)
@@ -117,15 +125,116 @@ func openTerminal(in, out *os.File, interrupt func()) (console, error) {
 	resize()
 	go t.keys.pump(in)
 	go func() {
-		defer restoring(t)
+		defer restoreOnPanic(t)
 		for s := range signals {
 			switch s {
 			case resized:
 				resize()
-			case resumed: // a shell may have changed the terminal meanwhile
-				t.again(func() { _, _ = term.MakeRaw(fd) })
+			case resumed: // a shell may have changed the terminal since
+				t.resume(func() { _, _ = term.MakeRaw(fd) })
 			}
 		}
 	}()
 	return t, nil
+}
+
+// maxLine is the number of bytes that are read of a line. No valid input is longer.
+const maxLine = 4096
+
+// plain is a console without a line editor. It writes text and reads lines
+// unchanged, like Python's input(). Text that arrives while a line is awaited begins
+// on a new line.
+type plain struct {
+	in            *bufio.Reader
+	password      func() (string, error) // reads without an echo; nil if input is no terminal
+	restoreDevice func()                 // nil if input is no terminal
+	echoed        bool                   // the terminal shows the typed line and its line end
+
+	mu      sync.Mutex
+	out     io.Writer
+	pending bool // the output ends with a prompt whose answer is awaited
+	open    bool // the output ends with a prompt
+}
+
+func newPlain(in io.Reader, out io.Writer) *plain {
+	return &plain{in: bufio.NewReaderSize(in, maxLine), out: out}
+}
+
+// show implements console.
+func (p *plain) show(text []byte, apart bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.pending || apart && p.open {
+		text = append([]byte{'\n'}, text...)
+	}
+	p.pending, p.open = false, false
+	_, err := p.out.Write(text)
+	return outputError(err)
+}
+
+// readLine implements console.
+func (p *plain) readLine(q question) (string, error) {
+	p.mu.Lock()
+	p.pending, p.open = q.prompt != "", p.open || q.prompt != ""
+	_, err := io.WriteString(p.out, q.prompt)
+	p.mu.Unlock()
+	if err != nil {
+		return "", outputError(err)
+	}
+	var line string
+	if q.secret && p.password != nil {
+		line, err = p.readPassword()
+	} else {
+		line, err = readLine(p.in)
+	}
+	if err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pending, p.open = false, p.open && !p.echoed
+	return line, nil
+}
+
+// readPassword reads a line without an echo, and shows its line end.
+func (p *plain) readPassword() (string, error) {
+	line, err := p.password()
+	if err != nil {
+		return "", err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	_, err = io.WriteString(p.out, "\n")
+	p.open = false
+	return line, outputError(err)
+}
+
+// readLine reads a line up to its line feed or the end of input. It returns the
+// first maxLine bytes of a longer line. A carriage return before the line feed
+// belongs to the line end.
+func readLine(in *bufio.Reader) (string, error) {
+	b, err := in.ReadSlice('\n')
+	line := strings.Clone(string(bytes.TrimSuffix(b, []byte("\n"))))
+	for errors.Is(err, bufio.ErrBufferFull) {
+		_, err = in.ReadSlice('\n')
+	}
+	if err != nil && (line == "" || !errors.Is(err, io.EOF)) {
+		return "", err
+	}
+	return strings.TrimSuffix(line, "\r"), nil
+}
+
+// restore implements console.
+func (p *plain) restore() {
+	if p.restoreDevice != nil {
+		p.restoreDevice()
+	}
+	runBriefly(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.pending {
+			p.pending = false
+			_, _ = io.WriteString(p.out, "\n") // the program is at its end
+		}
+	})
 }

@@ -10,10 +10,11 @@ import (
 	"bluetrace/nodes/files"
 )
 
-// linksFollowed bounds how many links a name of the contact log may lead through.
-const linksFollowed = 40
+// maxLinks is the largest number of links from the name of the contact log to its
+// file.
+const maxLinks = 40
 
-// openLog takes the contact log that path names.
+// openLog opens the contact log at path.
 func openLog(path string) (*files.ContactLog, error) {
 	path, err := resolve(path)
 	if err != nil {
@@ -26,16 +27,16 @@ func openLog(path string) (*files.ContactLog, error) {
 	return log, nil
 }
 
-// resolve follows links, also to a file that does not exist yet: two names of one
-// file are one log.
+// resolve returns the file to which path leads through links. The file need not
+// exist yet.
 func resolve(path string) (string, error) {
-	for range linksFollowed {
+	for range maxLinks {
 		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", fmt.Errorf("the folder %q of the contact log does not exist", filepath.Dir(path))
 		}
 		if err != nil {
-			return "", fmt.Errorf("looking for the contact log %q: %w", path, withoutName(err))
+			return "", fmt.Errorf("finding the contact log %q: %w", path, withoutName(err))
 		}
 		path = filepath.Join(dir, filepath.Base(path))
 		target := linkedTo(path)
@@ -47,10 +48,10 @@ func resolve(path string) (string, error) {
 		}
 		path = target
 	}
-	return "", fmt.Errorf("the contact log %q is a link that leads in a circle", path)
+	return "", fmt.Errorf("the contact log %q is a circle of links", path)
 }
 
-// linkedTo is what a link names; empty: path is none.
+// linkedTo returns the target of a link, or "" if path is no link.
 func linkedTo(path string) string {
 	target, err := os.Readlink(path)
 	if err != nil {
@@ -59,7 +60,7 @@ func linkedTo(path string) string {
 	return target
 }
 
-// withoutName is an error without the name of the file.
+// withoutName returns an error without the name of the file.
 func withoutName(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err

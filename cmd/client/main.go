@@ -1,14 +1,24 @@
-// Command client is one user's phone: it logs in to a BlueTrace server, sends
-// beacons to other phones and receives theirs, and keeps those that are valid in
-// its contact log.
+// Command client is one user's phone: it logs in to a BlueTrace server, exchanges
+// beacons with other phones and keeps the valid ones in its contact log.
 package main
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
 	"os"
+	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/benbjohnson/clock"
+	"github.com/spf13/pflag"
 
+	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 )
 
@@ -24,4 +34,224 @@ func main() {
 		exit:    os.Exit,
 	}
 	os.Exit(int(p.command(os.Args[1:])))
+}
+
+// status is an exit status.
+type status int
+
+const (
+	ended  status = 0 // the end of input, Ctrl-C or another signal
+	failed status = 1
+	wrong  status = 2 // an argument is not valid
+)
+
+// program is the command with all its inputs and outputs.
+type program struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	// console opens the console, which calls interrupt at Ctrl-C.
+	console func(stdin io.Reader, stdout io.Writer, interrupt func()) (console, error)
+	signals <-chan os.Signal // the signals that end the program
+	clock   clock.Clock
+	zone    *protocol.Zone
+	exit    func(int) // exits at once
+}
+
+// command runs the client of a command line and returns the exit status.
+func (p *program) command(arguments []string) status {
+	o, help, err := parse(arguments)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		if _, err := io.WriteString(p.stdout, help); err != nil {
+			p.complain(outputError(err))
+			return failed
+		}
+		return ended
+	case err != nil:
+		fmt.Fprintf(p.stderr, "client: %v; usage: %s\n", err, usage)
+		return wrong
+	}
+	o.settings.Zone = p.zone
+	result, err := p.run(&o)
+	if err != nil {
+		p.complain(err)
+		return failed
+	}
+	return result
+}
+
+// complain writes an error to standard error, each line behind the program's name.
+func (p *program) complain(err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(p.stderr, "client: "+strings.TrimSuffix(line, "\n"))
+	}
+}
+
+// run opens the UDP port, the connection and the contact log, in this order, and
+// runs the phone. If the server cannot be reached, it writes no file.
+func (p *program) run(o *options) (result status, err error) {
+	stop := newStopper(p.signals, func() { p.exit(int(failed)) })
+	defer stop.end()
+	udp, err := listen(o.udp)
+	if err != nil {
+		return failed, err
+	}
+	defer closeQuietly(udp) // without effect after the phone has closed it
+	conn, err := connect(stop.asked, o.server)
+	if stop.asked.Err() != nil {
+		return ended, nil
+	}
+	if err != nil {
+		return failed, err
+	}
+	log, err := openLog(o.contactLog)
+	if err != nil {
+		closeQuietly(conn)
+		return failed, err
+	}
+	defer func() {
+		p.printNotes(log.Notes())
+		if closing := log.Close(); err == nil && closing != nil {
+			err = fmt.Errorf("closing the contact log: %w", closing)
+		}
+	}()
+	p.printNotes(log.Notes())
+	return p.runPhone(stop, o, udp, log, conn)
+}
+
+// runPhone opens the console and the phone, waits for the end, and closes both.
+func (p *program) runPhone(
+	stop *stopper, o *options, udp *net.UDPConn, log socket.ContactFile, conn net.Conn,
+) (status, error) {
+	con, err := p.console(p.stdin, p.stdout, stop.ask)
+	if err != nil {
+		closeQuietly(conn)
+		return failed, fmt.Errorf("opening the terminal: %w", err)
+	}
+	defer con.restore()
+	stop.beforeExit(con.restore)
+	c := newClient(con, p.zone)
+	c.phone, err = socket.NewPhone(socket.PhoneConfig{
+		Settings: &o.settings, Server: o.server, UDP: udp, Clock: p.clock, Origin: p.clock.Now(),
+		Lock: &c.lock, Observer: c, Log: log, Dial: dialAfter(conn), OnPanic: con.restore,
+	})
+	if err != nil {
+		closeQuietly(conn)
+		return failed, err
+	}
+	c.start()
+	result := c.wait(stop.asked)
+	return result, errors.Join(c.phone.Close(), c.finish())
+}
+
+// printNotes prints the notes of the contact log, such as skipped lines of a file.
+func (p *program) printNotes(notes []string) {
+	for _, note := range notes {
+		fmt.Fprintf(p.stderr, "client: %s\n", note)
+	}
+}
+
+// dialAfter returns a function that returns first at its first call, and dials at
+// each later one.
+func dialAfter(first net.Conn) func(context.Context, string) (net.Conn, error) {
+	return func(ctx context.Context, address string) (net.Conn, error) {
+		if conn := first; conn != nil {
+			first = nil
+			return conn, nil
+		}
+		return dial(ctx, address)
+	}
+}
+
+// dialLimit is the time limit for a server to accept a connection.
+const dialLimit = 10 * time.Second
+
+// listen opens the UDP port.
+func listen(at netip.AddrPort) (*net.UDPConn, error) {
+	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fmt.Errorf("the UDP port %d is in use: use another client_udp_port", at.Port())
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return nil, fmt.Errorf("%v is not an address of this machine: use another --host", at.Addr())
+	case err != nil:
+		return nil,
+			fmt.Errorf("opening the UDP port %d: %s; use another client_udp_port", at.Port(), socket.Reason(err))
+	}
+	return udp, nil
+}
+
+// connect makes the first connection to the server.
+func connect(ctx context.Context, address string) (net.Conn, error) {
+	conn, err := dial(ctx, address)
+	if _, unknown := errors.AsType[*net.DNSError](err); unknown {
+		host, _, _ := net.SplitHostPort(address)
+		return nil, fmt.Errorf("unknown host name %q: give the server's IP address", host)
+	}
+	if err != nil {
+		return nil,
+			fmt.Errorf("cannot connect to the server at %s: %s; is it running there?", address, socket.Reason(err))
+	}
+	return conn, nil
+}
+
+// dial connects to the server within dialLimit.
+func dial(ctx context.Context, address string) (net.Conn, error) {
+	d := net.Dialer{Timeout: dialLimit}
+	return d.DialContext(ctx, "tcp", address)
+}
+
+// closeQuietly closes c and ignores the error.
+func closeQuietly(c io.Closer) { _ = c.Close() }
+
+// stopper ends the program. The first request, by a signal or Ctrl-C, cancels a
+// context. The second exits at once.
+type stopper struct {
+	asked  context.Context // done after the first request
+	cancel context.CancelFunc
+	exit   func()
+	over   chan struct{} // closed by end
+
+	mu      sync.Mutex
+	cleanUp func() // called before exit
+}
+
+func newStopper(signals <-chan os.Signal, exit func()) *stopper {
+	s := &stopper{exit: exit, over: make(chan struct{}), cleanUp: func() {}}
+	s.asked, s.cancel = context.WithCancel(context.Background())
+	go func() {
+		for {
+			select {
+			case <-signals:
+				s.ask()
+			case <-s.over:
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// beforeExit sets the function to call before the program exits at once.
+func (s *stopper) beforeExit(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cleanUp = f
+}
+
+// ask requests the end of the program.
+func (s *stopper) ask() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.asked.Err() != nil {
+		s.cleanUp()
+		s.exit()
+	}
+	s.cancel()
+}
+
+// end stops the handling of signals.
+func (s *stopper) end() {
+	s.cancel()
+	close(s.over)
 }

@@ -22,39 +22,39 @@ const about = `Runs one phone of BlueTrace: log in, download a TempID, send and 
 
   ` + usage + `
 
-  server_IP        where the server runs: an IP address, or a name like localhost
+  server_IP        the server's IP address, or a name like localhost
   server_port      its TCP port
-  client_udp_port  where this phone receives beacons: a free UDP port, another one for each client
+  client_udp_port  a free UDP port, at which this phone receives beacons
 
 It asks for a username and a password, then for commands:
 
-  Download_tempID     fetches a TempID; it is needed to send beacons
+  Download_tempID     fetches a TempID, which beacons need
   Beacon IP PORT      sends a beacon to the phone at this address and UDP port
   Upload_contact_log  sends the beacons of the last minutes to the server
-  log out             leaves the server; beacons still come in until Ctrl-C or the end of input
+  log out             ends the session; the phone receives beacons until Ctrl-C or the end of input
 
 D is a duration, like 30s or 5m.
 
 `
 
 const statuses = `
-Exit status: 0 at the end of input (also without a login) or Ctrl-C; 1 when it cannot start or go on,
-or the login failed for good; 2 for a wrong argument.
+Exit status: 0 at the end of input (also without a login) or Ctrl-C; 1 if the client cannot start or
+continue, or the login fails for good; 2 for a wrong argument.
 `
 
-// options are what the arguments ask for.
+// options are the settings of the command line.
 type options struct {
 	server     string // host:port
 	udp        netip.AddrPort
 	contactLog string
-	settings   nodes.PhoneSettings // all but the zone
+	settings   nodes.PhoneSettings // without the zone
 }
 
-// parse reads the arguments. The error pflag.ErrHelp asks for the help text,
-// which is the second answer.
+// parse reads the command line. It returns pflag.ErrHelp, with the help text, if
+// the user asks for help.
 func parse(arguments []string) (o options, help string, err error) {
 	o.settings = nodes.DefaultPhoneSettings()
-	o.settings.MaxEntries = mostEntries
+	o.settings.MaxEntries = maxEntries
 	set := pflag.NewFlagSet("client", pflag.ContinueOnError)
 	set.SortFlags = false
 	set.SetOutput(io.Discard)
@@ -62,7 +62,7 @@ func parse(arguments []string) (o options, help string, err error) {
 	set.StringVar(&o.contactLog, "contact-log", "z5272202_contactlog.txt", "keep the contact log in `FILE`")
 	set.DurationVar(&o.settings.Retention, "retention", o.settings.Retention,
 		"keep a beacon for `D` after its reception")
-	form := set.String("beacon", "split", "send a beacon in `FORM`: split, four datagrams, or single, one")
+	form := set.String("beacon", "split", "send a beacon in `FORM`: split (four datagrams) or single (one)")
 	host := set.String("host", "", "receive beacons only at this `IP` address of the machine (default all)")
 	set.DurationVar(&o.settings.PasswordPause, "password-pause", o.settings.PasswordPause,
 		"wait `D` between username and password: some servers read both as one")
@@ -75,15 +75,16 @@ func parse(arguments []string) (o options, help string, err error) {
 		err = set.Parse(flags)
 	}
 	if err == nil {
-		err = o.takeArguments(words)
+		err = o.parseWords(words)
 	}
 	if err == nil {
-		err = o.takeFlags(*form, *host)
+		err = o.parseFlags(*form, *host)
 	}
 	return o, help, err
 }
 
-func (o *options) takeArguments(words []string) error {
+// parseWords reads the arguments that are no flags.
+func (o *options) parseWords(words []string) error {
 	switch len(words) {
 	case 0:
 		return errors.New("server_IP, server_port and client_udp_port are missing")
@@ -93,11 +94,11 @@ func (o *options) takeArguments(words []string) error {
 		return errors.New("client_udp_port is missing")
 	case 3:
 	default:
-		return fmt.Errorf("%d arguments, want server_IP, server_port and client_udp_port only", len(words))
+		return fmt.Errorf("expected server_IP, server_port and client_udp_port, found %d arguments", len(words))
 	}
 	host := withoutBrackets(words[0])
 	if !isHost(host) {
-		return fmt.Errorf("the server_IP %q is no IP address", words[0])
+		return fmt.Errorf("invalid server_IP %q: must be an IP address or a name", words[0])
 	}
 	server, err := port("server_port", words[1])
 	if err != nil {
@@ -109,7 +110,7 @@ func (o *options) takeArguments(words []string) error {
 	return err
 }
 
-// withoutBrackets takes an IPv6 address also as it stands in a URL.
+// withoutBrackets removes the brackets around an IPv6 address, as in a URL.
 func withoutBrackets(host string) string {
 	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") && strings.Contains(inner, ":") {
 		return strings.TrimSuffix(inner, "]")
@@ -117,7 +118,7 @@ func withoutBrackets(host string) string {
 	return host
 }
 
-// isHost takes IP addresses, and names that a machine may have.
+// isHost reports whether word is an IP address or a valid host name.
 func isHost(word string) bool {
 	if _, err := netip.ParseAddr(word); err == nil {
 		return true
@@ -127,43 +128,45 @@ func isHost(word string) bool {
 	return strings.ContainsAny(word, letters) && strings.Trim(word, letters+others) == ""
 }
 
+// port reads the port of the argument name.
 func port(name, word string) (uint16, error) {
 	n, err := strconv.ParseUint(word, 10, 16)
 	if err != nil || n == 0 {
-		return 0, fmt.Errorf("the %s %q is no number from 1 to 65535", name, word)
+		return 0, fmt.Errorf("invalid %s %q: must be 1 to 65535", name, word)
 	}
 	return uint16(n), nil
 }
 
-func (o *options) takeFlags(form, host string) error {
+// parseFlags validates the flags.
+func (o *options) parseFlags(form, host string) error {
 	switch form {
 	case "split":
 		o.settings.Form = protocol.Split
 	case "single":
 		o.settings.Form = protocol.Single
 	default:
-		return fmt.Errorf("--beacon %q is neither split nor single", form)
+		return fmt.Errorf("invalid --beacon %q: must be split or single", form)
 	}
 	if host != "" {
 		ip, err := netip.ParseAddr(withoutBrackets(host))
 		if err != nil {
-			return fmt.Errorf("--host %q is no IP address", host)
+			return fmt.Errorf("invalid --host %q: must be an IP address", host)
 		}
 		o.udp = netip.AddrPortFrom(ip, o.udp.Port())
 	}
 	if o.settings.Retention <= 0 {
-		return fmt.Errorf("--retention %v is not positive", o.settings.Retention)
+		return fmt.Errorf("invalid --retention %v: must be above 0", o.settings.Retention)
 	}
 	if o.settings.PasswordPause < 0 {
-		return fmt.Errorf("--password-pause %v is negative", o.settings.PasswordPause)
+		return fmt.Errorf("invalid --password-pause %v: must not be negative", o.settings.PasswordPause)
 	}
 	o.settings.RetryPause = max(o.settings.RetryPause, o.settings.PasswordPause)
 	if o.contactLog == "" || strings.HasSuffix(o.contactLog, "/") {
-		return errors.New("--contact-log names no file")
+		return errors.New("--contact-log needs the name of a file")
 	}
 	return nil
 }
 
-// mostEntries bounds what a flood of valid beacons takes: 3 MB of memory, and a
-// log of 6 MB that is written once a second.
-const mostEntries = 100_000
+// maxEntries limits the contact log against a flood of valid beacons: to 3 MB of
+// memory, and a file of 6 MB that is written once a second.
+const maxEntries = 100_000

@@ -8,33 +8,33 @@ import (
 )
 
 const (
-	// screenLimit is how many bytes may wait for a slow terminal; above it beacons
-	// are received and kept, but not shown.
+	// screenLimit is the number of bytes that may wait for a slow terminal. Above it
+	// beacons are received and kept, but not shown.
 	screenLimit = 1 << 20
-	// flushLimit is what a terminal gets at the end to take what waits.
+	// flushLimit is the time limit for the last output of the program.
 	flushLimit = 250 * time.Millisecond
 )
 
-// screen brings text and questions to a console in their order, so that a
-// terminal that takes nothing never holds the phone up.
+// screen is a queue of text and questions for a console. It keeps their order, and
+// a blocked terminal does not block the phone.
 type screen struct {
 	console   console
-	questions chan question // for the one who reads; closed at the end
-	ended     chan struct{}
+	questions chan question // for client.read; closed at the end
+	ended     chan struct{} // closed when run returns
 
 	mu      sync.Mutex
 	more    sync.Cond
 	parts   []part
 	waiting int // bytes in parts
-	left    int // beacons that are not shown
+	skipped int // beacons that were not shown
 	closed  bool
 	err     error
 }
 
-// part is text to show or, if that is nil, a question.
+// part is a text to show or, if text is nil, a question.
 type part struct {
 	text     []byte
-	apart    bool // text stands on lines of its own
+	apart    bool // text begins on a new line
 	question question
 }
 
@@ -44,14 +44,14 @@ func newScreen(c console) *screen {
 	return s
 }
 
-// show queues whole lines, of which it keeps no part.
+// show queues whole lines. It copies text.
 func (s *screen) show(text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.add(text)
 }
 
-// showApart is show for what answers nothing that was typed.
+// showApart queues text that is no answer to a typed line.
 func (s *screen) showApart(text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -63,22 +63,23 @@ func (s *screen) showApart(text []byte) {
 	s.more.Signal()
 }
 
-// showBeacon is show for what may come without an end.
+// showBeacon queues the lines of a received beacon, unless too many bytes wait.
 func (s *screen) showBeacon(text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.waiting > screenLimit {
-		s.left++
+		s.skipped++
 		return
 	}
-	s.sayWhatIsLeft()
+	s.reportSkipped()
 	s.add(text)
 }
 
-func (s *screen) sayWhatIsLeft() {
-	if s.left > 0 {
-		n := s.left
-		s.left = 0
+// reportSkipped queues a line with the number of beacons that were not shown.
+func (s *screen) reportSkipped() {
+	if s.skipped > 0 {
+		n := s.skipped
+		s.skipped = 0
 		s.add(fmt.Appendf(nil, "%d beacons are not shown: the output was too slow\n", n))
 	}
 }
@@ -91,6 +92,7 @@ func (s *screen) ask(prompt string) {
 	s.more.Signal()
 }
 
+// add appends text to the queue.
 func (s *screen) add(text []byte) {
 	if len(text) == 0 || s.closed {
 		return
@@ -104,11 +106,11 @@ func (s *screen) add(text []byte) {
 	s.more.Signal()
 }
 
-// run shows until close; broken is called when the console takes nothing more.
+// run passes the queue to the console until close. It calls broken after an error.
 func (s *screen) run(broken func(error)) {
 	defer close(s.ended)
 	defer close(s.questions)
-	defer restoring(s.console)
+	defer restoreOnPanic(s.console)
 	for {
 		p, ok := s.next()
 		if !ok {
@@ -126,13 +128,13 @@ func (s *screen) run(broken func(error)) {
 	}
 }
 
-// next waits for a part; false: there is none, and none will come.
+// next waits for a part and returns it, or false after the last one.
 func (s *screen) next() (part, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.parts) == 0 {
-		if s.left > 0 {
-			s.sayWhatIsLeft()
+		if s.skipped > 0 {
+			s.reportSkipped()
 			continue
 		}
 		if s.closed {
@@ -146,7 +148,7 @@ func (s *screen) next() (part, bool) {
 	return p, true
 }
 
-// fail ends the screen: the output takes no more.
+// fail ends the screen after an error of the output.
 func (s *screen) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,7 +159,7 @@ func (s *screen) fail(err error) {
 	s.more.Signal()
 }
 
-// close shows what waits, if the console takes it within flushLimit.
+// close waits for the rest of the queue, for at most flushLimit.
 func (s *screen) close() error {
 	s.mu.Lock()
 	s.closed = true
@@ -168,7 +170,7 @@ func (s *screen) close() error {
 	select {
 	case <-s.ended:
 	case <-limit.C:
-		return errors.New("the output took no more: what was to be shown at the end is lost")
+		return errors.New("the output is blocked: its last lines are lost")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -83,7 +83,7 @@ func TestStuckTerminal(t *testing.T) {
 	s.show([]byte("x\n"))
 	go s.run(func(error) {})
 	within(t, c.begun)
-	expect(t, "error", s.close().Error(), "the output took no more: what was to be shown at the end is lost")
+	expect(t, "error", s.close().Error(), "the output is blocked: its last lines are lost")
 	c.gate <- nil
 	<-s.ended
 }
@@ -92,7 +92,7 @@ func TestBrokenTerminal(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)
 	s.show([]byte("x\n"))
-	c.gate <- written(errors.New("broken pipe"))
+	c.gate <- outputError(errors.New("broken pipe"))
 	broken := make(chan error, 1)
 	s.run(func(err error) { broken <- err })
 	expect(t, "told", (<-broken).Error(), "writing to the output: broken pipe")

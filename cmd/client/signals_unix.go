@@ -8,10 +8,9 @@ import (
 	"syscall"
 )
 
-// stopSignals are those that end the program in order: a person's Ctrl-C where
-// the terminal makes a signal of it, and the end of the terminal unless somebody
-// asked to outlive it (nohup). That nobody reads the output any more is an error
-// of the next write.
+// stopSignals returns the signals that end the program in order: Ctrl-C where the
+// terminal turns it into a signal, and the end of the terminal, unless it is ignored
+// (nohup). A closed output is an error of the next write instead.
 func stopSignals() <-chan os.Signal {
 	c := make(chan os.Signal, 4)
 	signal.Ignore(syscall.SIGPIPE)
@@ -22,8 +21,8 @@ func stopSignals() <-chan os.Signal {
 	return c
 }
 
-// windowSignals come when the terminal has another size, and when the program
-// goes on after it was stopped.
+// windowSignals returns the signals of a new size of the terminal, and of a program
+// that continues after it was stopped.
 func windowSignals() (signals chan os.Signal, resized, resumed os.Signal) {
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, syscall.SIGWINCH, syscall.SIGCONT)

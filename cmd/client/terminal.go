@@ -8,26 +8,28 @@ import (
 	"golang.org/x/term"
 )
 
-// terminal is a console that edits the line being typed, and draws it again
-// below whatever is shown meanwhile. The device is in raw mode: nothing that is
-// typed shows, and no key makes a signal, unless this does it.
+// terminal is a console with a line editor. It draws the line being typed again
+// below each text that it shows. The device is in raw mode: it neither shows typed
+// keys nor turns any into a signal.
 type terminal struct {
-	keys    *keyboard
-	out     *ttyWriter
-	editor  *term.Terminal
-	history history
-	back    func() // gives the device back
+	keys          *keyboard
+	out           *ttyWriter
+	editor        *term.Terminal
+	history       history
+	restoreDevice func()
 
-	reading  atomic.Bool // the cursor may stand behind a prompt
+	reading  atomic.Bool // the cursor may be behind a prompt
 	restored atomic.Bool
 
 	mu            sync.Mutex
 	secret        bool // a password is being read
-	width, height int  // to be told to the editor after the password; 0: nothing to tell
+	width, height int  // the new size to set after the password; 0 if it has not changed
 }
 
-func newTerminal(out io.Writer, interrupt, back func()) *terminal {
-	t := &terminal{keys: newKeyboard(interrupt), out: &ttyWriter{out: out}, back: back}
+// newTerminal returns a terminal that calls interrupt at Ctrl-C, and restoreDevice
+// at its end.
+func newTerminal(out io.Writer, interrupt, restoreDevice func()) *terminal {
+	t := &terminal{keys: newKeyboard(interrupt), out: &ttyWriter{out: out}, restoreDevice: restoreDevice}
 	t.editor = term.NewTerminal(struct {
 		io.Reader
 		io.Writer
@@ -36,15 +38,17 @@ func newTerminal(out io.Writer, interrupt, back func()) *terminal {
 	return t
 }
 
+// show implements console.
 func (t *terminal) show(text []byte, _ bool) error {
 	t.out.hold()
 	_, err := t.editor.Write(text)
 	if released := t.out.release(); err == nil {
 		err = released
 	}
-	return written(err)
+	return outputError(err)
 }
 
+// readLine implements console.
 func (t *terminal) readLine(q question) (string, error) {
 	t.begin(q)
 	defer t.end()
@@ -74,13 +78,13 @@ func (t *terminal) end() {
 	defer t.mu.Unlock()
 	t.secret = false
 	if t.width > 0 {
-		_ = t.editor.SetSize(t.width, t.height) // the next output says what is wrong
+		_ = t.editor.SetSize(t.width, t.height) // an error shows at the next output
 		t.width = 0
 	}
 }
 
-// resize tells the editor how large the window is. While a password is being
-// read it waits: the editor would draw the line again, and show it.
+// resize sets the size of the window. It waits while a password is being read: the
+// editor would draw the line again and show the password.
 func (t *terminal) resize(width, height int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,39 +92,41 @@ func (t *terminal) resize(width, height int) {
 		t.width, t.height = width, height
 		return
 	}
-	_ = t.editor.SetSize(width, height) // the next output says what is wrong
+	_ = t.editor.SetSize(width, height) // an error shows at the next output
 }
 
-// again takes the device back after somebody else had it.
-func (t *terminal) again(raw func()) {
+// resume sets raw mode again after the program was stopped, unless the terminal is
+// restored already.
+func (t *terminal) resume(raw func()) {
 	raw()
 	if t.restored.Load() {
-		t.back()
+		t.restoreDevice()
 		return
 	}
-	_, _ = t.editor.Write(nil) // draws the line; the next output says what is wrong
+	_, _ = t.editor.Write(nil) // draws the line; an error says what is wrong
 }
 
+// restore implements console.
 func (t *terminal) restore() {
 	if t.restored.Swap(true) {
 		return
 	}
-	t.back()
+	t.restoreDevice()
 	if t.reading.Load() {
-		briefly(func() { _, _ = io.WriteString(t.out, "\n") }) // nobody is left to tell
+		runBriefly(func() { _, _ = io.WriteString(t.out, "\n") }) // the program is at its end
 	}
 }
 
-// history is the commands typed so far, which the arrow keys bring back.
+// history holds the typed commands, for the arrow keys.
 type history struct {
-	on    bool // for the line being read
+	on    bool // the line being read may use it
 	lines []string
 }
 
-// historyLimit is how many lines are remembered.
+// historyLimit is the largest number of lines in the history.
 const historyLimit = 100
 
-// Add is of term.History.
+// Add implements term.History.
 func (h *history) Add(line string) {
 	if !h.on || line == "" {
 		return
@@ -131,7 +137,7 @@ func (h *history) Add(line string) {
 	h.lines = append(h.lines, line)
 }
 
-// Len is of term.History.
+// Len implements term.History.
 func (h *history) Len() int {
 	if !h.on {
 		return 0
@@ -139,5 +145,136 @@ func (h *history) Len() int {
 	return len(h.lines)
 }
 
-// At is of term.History: 0 is the last line.
+// At implements term.History. 0 is the last line.
 func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
+
+// ttyWriter collects the small writes of the editor while it is held, and writes
+// them to the device at once, so that the line does not flicker.
+type ttyWriter struct {
+	out io.Writer
+
+	mu     sync.Mutex
+	held   bool
+	pieces []byte
+}
+
+// hold starts to collect writes.
+func (w *ttyWriter) hold() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = true
+}
+
+// release writes the collected bytes.
+func (w *ttyWriter) release() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.held = false
+	_, err := w.out.Write(w.pieces)
+	w.pieces = w.pieces[:0]
+	return err
+}
+
+// Write implements io.Writer.
+func (w *ttyWriter) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.held {
+		w.pieces = append(w.pieces, p...)
+		return len(p), nil
+	}
+	return w.out.Write(p)
+}
+
+const (
+	ctrlC  = 3
+	escape = 27
+	// maxTypeahead is the number of bytes that may be typed before they are read.
+	// Bytes above it are dropped, as a terminal does.
+	maxTypeahead = 64 << 10
+	// maxKey is the number of bytes that one key may send behind an escape.
+	maxKey = 32
+)
+
+// keyboard reads the keys of a terminal in raw mode at all times, so that Ctrl-C
+// works also while no line is being read.
+type keyboard struct {
+	interrupt func()
+
+	mu      sync.Mutex
+	more    sync.Cond
+	waiting []byte // keys that were not read yet
+	err     error
+	key     int // bytes since the escape of an unfinished sequence; 0 if there is none
+}
+
+func newKeyboard(interrupt func()) *keyboard {
+	k := &keyboard{interrupt: interrupt}
+	k.more.L = &k.mu
+	return k
+}
+
+// pump reads keys from in until its end.
+func (k *keyboard) pump(in io.Reader) {
+	b := make([]byte, 4096)
+	for {
+		n, err := in.Read(b)
+		for _, c := range b[:n] {
+			if c == ctrlC {
+				k.interrupt()
+			}
+		}
+		k.add(b[:n], err)
+		if err != nil {
+			return
+		}
+	}
+}
+
+// add appends keys, and the error at the end of input.
+func (k *keyboard) add(b []byte, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, c := range b {
+		if c != ctrlC && len(k.waiting) < maxTypeahead {
+			k.waiting = append(k.waiting, c)
+			k.limitKey(c)
+		}
+	}
+	k.err = err
+	k.more.Broadcast()
+}
+
+// limitKey ends an escape sequence that is longer than that of any key: the editor
+// would wait for its end without limit.
+func (k *keyboard) limitKey(c byte) {
+	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '~'
+	switch {
+	case c == escape && k.key == 0:
+		k.key = 1
+	case k.key == 0:
+	case letter:
+		k.key = 0
+	case k.key == maxKey:
+		k.key = 0
+		k.waiting = append(k.waiting, '~')
+	default:
+		k.key++
+	}
+}
+
+// Read implements io.Reader. It waits for keys, and returns the error after the
+// last key.
+func (k *keyboard) Read(p []byte) (int, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for len(k.waiting) == 0 {
+		if k.err != nil {
+			return 0, k.err
+		}
+		k.more.Wait()
+	}
+	n := copy(p, k.waiting)
+	k.waiting = k.waiting[n:]
+	return n, nil
+}

@@ -205,20 +205,20 @@ func TestStrangeKeys(t *testing.T) {
 	d := newDesk(t)
 	d.asks("input the command: ")
 	d.types("log\x1a\x1c\x13\x1b[" + strings.Repeat("1;", 400) + "\r")
-	d.got("log" + strings.Repeat("1;", 400)[longestKey-1:])
+	d.got("log" + strings.Repeat("1;", 400)[maxKey-1:])
 }
 
 // Nobody's typing costs memory, however much it is.
 func TestKeysAheadAreBounded(t *testing.T) {
 	k := newKeyboard(func() {})
 	for range 100 {
-		k.take([]byte(strings.Repeat("x", 4096)), nil)
+		k.add([]byte(strings.Repeat("x", 4096)), nil)
 	}
-	expect(t, "bytes", len(k.waiting), keysAhead)
-	k.take(nil, io.EOF)
+	expect(t, "bytes", len(k.waiting), maxTypeahead)
+	k.add(nil, io.EOF)
 	b, err := io.ReadAll(k)
 	expect(t, "error", err, nil)
-	expect(t, "read", len(b), keysAhead)
+	expect(t, "read", len(b), maxTypeahead)
 }
 
 func TestPanicRestoresTheTerminal(t *testing.T) {
@@ -228,7 +228,7 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 		expect(t, "restored", d.restored, 1)
 	}()
 	func() {
-		defer restoring(d.term)
+		defer restoreOnPanic(d.term)
 		panic("broken")
 	}()
 }
@@ -237,9 +237,9 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 func TestResumedAfterTheEnd(t *testing.T) {
 	d := newDesk(t)
 	raw := 0
-	d.term.again(func() { raw++ })
+	d.term.resume(func() { raw++ })
 	expect(t, "taken", raw, 1)
 	d.term.restore()
-	d.term.again(func() { raw++ })
+	d.term.resume(func() { raw++ })
 	expect(t, "given back each time", d.restored, raw)
 }

@@ -11,24 +11,24 @@ func swarmMutants() []mutant {
 // diskMutants are about what the server's files hold after a crash or a fault of
 // the disk (PROTOCOL.md section 2).
 func diskMutants() []mutant {
-	const server, ahead, recovery, ledger = "nodes/files/server.go", "nodes/files/ahead.go",
-		"nodes/files/tempids_recover.go", "nodes/files/ledger.go"
+	const server, wal, tempIDs, appendFile = "nodes/files/server.go", "nodes/files/wal.go",
+		"nodes/files/tempids.go", "nodes/files/appendfile.go"
 	return []mutant{
 		{name: "TempIDs are not synced", file: server,
 			old: "mode: openMode, noSync: o.NoSync}", new: "mode: openMode, noSync: true}"},
 		{name: "attempts are not synced", file: server,
 			old: "mode: secretMode, noSync: o.NoSync}", new: "mode: secretMode, noSync: true}"},
-		{name: "the ahead log is not synced", file: ahead,
+		{name: "the write-ahead log is not synced", file: wal,
 			old: "err = a.f.SyncContent()", new: "err = nil"},
-		{name: "the ahead log is trusted after a failed fsync", file: ahead,
+		{name: "the write-ahead log is trusted after a failed fsync", file: wal,
 			old: "err = a.f.SyncContent()", new: "_ = a.f.SyncContent()"},
-		{name: "the ahead log is not read after a crash", file: recovery,
+		{name: "the write-ahead log is not read after a crash", file: tempIDs,
 			old: "if err != nil || len(left.lines)+len(left.beyond) == 0 {", new: "if err != nil || len(left.lines)+len(left.beyond) >= 0 {"},
-		{name: "a file that is written anew lacks what was not synced", file: "nodes/files/tempids.go",
+		{name: "a file that is written anew lacks what was not synced", file: tempIDs,
 			old: "_, err = w.Write(t.unsynced)\n\t\treturn err", new: "return nil"},
-		{name: "an fsync that fails counts as one", file: ledger,
+		{name: "an fsync that fails counts as one", file: appendFile,
 			old: "return f.Sync()", new: "_ = f.Sync()\n\treturn nil"},
-		{name: "a new file's name is not synced", file: ledger,
+		{name: "a new file's name is not synced", file: appendFile,
 			old: "return l.fs.SyncNames()", new: "return nil"},
 	}
 }
@@ -36,7 +36,7 @@ func diskMutants() []mutant {
 // journalMutants are about a contact log whose phone is started again (PROTOCOL.md
 // section 3).
 func journalMutants() []mutant {
-	const restore, contactLog, read, journal = "nodes/phone.go", "nodes/files/contactlog.go", "nodes/files/contactlog_read.go", "nodes/files/journal.go"
+	const restore, contactLog, journal = "nodes/phone.go", "nodes/files/contactlog.go", "nodes/files/contactlogread.go"
 	const clamped = "least = max(least, full-remainder(end, now.Wall, full))"
 	return []mutant{
 		{name: "a phone that starts again forgets its log", file: restore,
@@ -49,10 +49,10 @@ func journalMutants() []mutant {
 			old: "if err := l.writeJournal(); err != nil {", new: "if err := error(nil); err != nil {"},
 		{name: "the journal is not synced", file: contactLog,
 			old: "name: name + journalSuffix,", new: "noSync: true, name: name + journalSuffix,"},
-		{name: "a torn line takes the journal with it", file: read,
-			old: "if x.torn {\n\t\t\tl.notes", new: "if x.torn {\n\t\t\tl.known = nil\n\t\t\tl.notes"},
+		{name: "a torn line takes the journal with it", file: journal,
+			old: "case !t.whole:\n", new: "case !t.whole:\n\t\t\tl.known = nil\n"},
 		{name: "a torn line is trusted when it can be read", file: journal,
-			old: "case !t.whole:", new: "case !t.whole && err != nil:"},
+			old: "case !t.whole:\n", new: "case !t.whole && err != nil:\n"},
 	}
 }
 

@@ -8,14 +8,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"bluetrace/cmd/server/authority"
 )
 
 func main() {
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
-	// Lines for an output that nobody reads any more are an error of the write,
-	// not the end of the process.
+	// A closed output is an error of the next write, not the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
-	os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.Local))
+	ctx := authority.UntilSignal(stop, os.Exit)
+	os.Exit(authority.Run(ctx, os.Args[1:], os.Stdout, os.Stderr, time.Local, clock.New()))
 }

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
@@ -186,7 +187,7 @@ func (p *program) newCommand(result *status) *cobra.Command {
 			Hidden:             true,
 			DisableFlagParsing: true,
 			RunE: func(c *cobra.Command, arguments []string) error {
-				*result = status(authority.Run(c.Context(), arguments, p.stdout, p.stderr, time.UTC))
+				*result = status(authority.Run(c.Context(), arguments, p.stdout, p.stderr, time.UTC, clock.New()))
 				return nil
 			},
 		})

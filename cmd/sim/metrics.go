@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 
@@ -55,20 +54,9 @@ func (f *metricsFlags) check(set *pflag.FlagSet) error {
 	case !set.Changed("metrics"):
 		return nil
 	}
-	host, port := "", f.address
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		if host, port, err = net.SplitHostPort(f.address); err != nil {
-			return fmt.Errorf("invalid --metrics %q: must be HOST:PORT or a port", f.address)
-		}
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return fmt.Errorf("invalid --metrics %q: the port %q must be 0 to 65535", f.address, port)
-	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	f.address = net.JoinHostPort(host, port)
-	return nil
+	var err error
+	f.address, err = scraping.ParseAddress(f.address)
+	return err
 }
 
 // serveMetrics starts to serve metrics if --metrics is given.

@@ -52,8 +52,8 @@ func exactly(before []nodes.Record) func(left *Memory, p *promises) error {
 				return fmt.Errorf("a line that nobody wrote: %q", line)
 			}
 		}
-		if _, err := left.ReadFile(aheadName); err == nil {
-			return fmt.Errorf("a server that was closed left %s", aheadName)
+		if _, err := left.ReadFile(walName); err == nil {
+			return fmt.Errorf("a server that was closed left %s", walName)
 		}
 		return nil
 	}

@@ -43,7 +43,7 @@ func TestTheLogIsSyncedInsteadOfTempIDs(t *testing.T) {
 	for i, want := range [][]string{kept, kept, full, kept, kept, kept, full} {
 		equal(t, "operations", operationsOf(m, func() { store(t, s, issue(alice, i+1)) }), want)
 	}
-	equal(t, "size of the log", len(content(t, m, aheadName)), smallAhead)
+	equal(t, "size of the log", len(content(t, m, walName)), smallAhead)
 	equal(t, "closing a file that is synced", operationsOf(m, func() { closeAll(t, s) }),
 		[]string{`close "tempIDs.txt.ahead.new"`, `remove "tempIDs.txt.ahead"`, `sync names`, `close "tempIDs.txt"`})
 }
@@ -55,7 +55,7 @@ func TestCloseSyncsWhatOnlyTheLogHas(t *testing.T) {
 	closeAll(t, s)
 	m.Crash()
 	equal(t, "tempIDs.txt", content(t, m, tempIDsName), aliceLine+"\n")
-	if _, err := m.ReadFile(aheadName); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := m.ReadFile(walName); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the log: %v", err)
 	}
 }
@@ -89,7 +89,7 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 			store(t, s, issue(bob, 0))
 		}
 		m.SetFault(func(o Operation) error {
-			if o.Verb == verb && strings.HasPrefix(o.Name, aheadName) {
+			if o.Verb == verb && strings.HasPrefix(o.Name, walName) {
 				return errFault
 			}
 			return nil
@@ -102,13 +102,13 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 			equal(t, verb.String(), content(t, left, tempIDsName), text)
 		}
 		m.SetFault(nil)
-		for i := range aheadRest + 1 {
-			if _, err := m.ReadFile(aheadName); i > 10 && i < aheadRest-10 && err == nil {
+		for i := range walPause + 1 {
+			if _, err := m.ReadFile(walName); i > 10 && i < walPause-10 && err == nil {
 				t.Fatalf("%v: there is a log after %d stores", verb, i)
 			}
 			store(t, s, issue(alice, 10+i))
 		}
-		if _, err := m.ReadFile(aheadName); err != nil {
+		if _, err := m.ReadFile(walName); err != nil {
 			t.Errorf("%v: the log was not tried again: %v", verb, err)
 		}
 		equal(t, verb.String()+" notes", s.Notes(), nil)
@@ -176,7 +176,7 @@ func TestAHandHasEditedTheFile(t *testing.T) {
 // A log of another generation, and one that is no log, give nothing.
 func TestWhatTheLogHolds(t *testing.T) {
 	record := func(generation uint64, position int64, lines string) string {
-		return string(appendAhead(nil, aheadRecord{generation, position, []byte(lines)}))
+		return string(appendWALRecord(nil, walRecord{generation, position, []byte(lines)}))
 	}
 	tests := []struct {
 		title, log string
@@ -202,7 +202,7 @@ func TestWhatTheLogHolds(t *testing.T) {
 		{"bytes that no line has", "x" + record(1, 70, "\x01\n")[1:], 0, "", "", true},
 	}
 	for _, test := range tests {
-		left := remainsOf([]byte(test.log))
+		left := parseWAL([]byte(test.log))
 		equal(t, test.title, string(left.lines), test.lines)
 		equal(t, test.title+", beyond", string(left.beyond), test.beyond)
 		equal(t, test.title+", damaged", left.damaged, test.damaged)
@@ -221,7 +221,7 @@ func TestTheServerDoesNotStartWithoutItsLines(t *testing.T) {
 	for room := range int64(148) {
 		m.SetFreeSpace(room)
 		_, err := OpenServer(m, options())
-		contains(t, "a full disk", err, tempIDsName, aheadName, "no space left")
+		contains(t, "a full disk", err, tempIDsName, walName, "no space left")
 		m.Kill()
 	}
 	m.SetFreeSpace(148)
@@ -235,7 +235,7 @@ func TestRecoveryOnADisk(t *testing.T) {
 	store(t, s, issue(alice, 1))
 	store(t, s, issue(bob, 2))
 	must(t, s.tempIDs.f.Close(), s.unlock())
-	st, err := os.Stat(filepath.Join(dir, aheadName))
+	st, err := os.Stat(filepath.Join(dir, walName))
 	if err != nil || st.Size() != smallAhead || st.Mode().Perm() != 0o600 {
 		t.Errorf("%+v, %v", st, err)
 	}
@@ -305,7 +305,7 @@ func TestAFailedSyncAtTheStart(t *testing.T) {
 	m, before := leftBehind(t, (*Memory).Kill)
 	failSyncs(m, tempIDsName)
 	_, err := OpenServer(m, options())
-	contains(t, "starting", err, tempIDsName, aheadName, "the test's fault")
+	contains(t, "starting", err, tempIDsName, walName, "the test's fault")
 	m.SetFault(nil)
 	closeAll(t, openServer(t, m))
 	m.Crash()
@@ -318,7 +318,7 @@ func TestADamagedLog(t *testing.T) {
 	const said = "tempIDs.txt.ahead is damaged: what can be read of it is in tempIDs.txt, and what only the rest of it had is lost; it is kept as tempIDs.txt.ahead.damaged"
 	lines := []string{lineOf(t, issue(alice, 1)), lineOf(t, issue(bob, 2)), lineOf(t, issue(alice, 3))}
 	all := strings.Join(lines, "")
-	size := aheadHeader + len(lines[0])
+	size := walHeader + len(lines[0])
 	cameBack := func(n string) string {
 		return "tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: " + n
 	}
@@ -354,17 +354,17 @@ func TestADamagedLog(t *testing.T) {
 			store(t, s, issue(bob, 2))
 			store(t, s, issue(alice, 3))
 			m.Kill()
-			log := test.damage([]byte(content(t, m, aheadName)))
-			m.WriteFile(aheadName, log, secretMode)
+			log := test.damage([]byte(content(t, m, walName)))
+			m.WriteFile(walName, log, secretMode)
 			m.WriteFile(tempIDsName, []byte(test.before), openMode)
 			s = openServer(t, m)
 			m.Crash()
 			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.after)
 			equal(t, "notes", s.Notes(), test.notes)
 			if slices.Contains(test.notes, said) {
-				equal(t, "put aside", content(t, m, aheadName+damagedSuffix), string(log))
+				equal(t, "put aside", content(t, m, walName+damagedSuffix), string(log))
 			}
-			if _, err := m.ReadFile(aheadName); !errors.Is(err, fs.ErrNotExist) {
+			if _, err := m.ReadFile(walName); !errors.Is(err, fs.ErrNotExist) {
 				t.Errorf("the log: %v", err)
 			}
 		})

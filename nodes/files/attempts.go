@@ -2,45 +2,55 @@ package files
 
 import (
 	"bufio"
+	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
+	"math"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
 
 	"bluetrace/nodes"
 )
 
 const (
 	attemptsName = "attempts.txt"
-	// attemptSlack is the slack where none is asked for.
+	// attemptSlack is the default slack of attempts.
 	attemptSlack = 4096
-	// maxUnsaved is how many names are kept whose state could not be saved.
+	// maxUnsaved is the largest number of names whose state could not be saved and
+	// is appended with the next.
 	maxUnsaved = 256
 )
 
-// attempts is attempts.txt: the key of unknown names, and the state of every
-// name after each attempt. A later line of a name replaces the earlier.
+// attempts is attempts.txt: the key of unknown names, and the state of a name after
+// each attempt. A later line of a name replaces an earlier one.
 type attempts struct {
-	ledger
-	notes *notes
-	key   [32]byte
-	keyed bool // key is known
-	state attemptState
-	// unsaved are names whose last state is not in the file, because saving it
-	// failed; it goes with the next that is saved.
+	appendFile
+	notes  *notes
+	key    [32]byte
+	hasKey bool // key is set
+	state  attemptTable
+	// unsaved has the names whose last state is not in the file, because saving it
+	// failed. It is saved with the next one.
 	unsaved   []attemptName
-	behind    bool  // they are too many to be named: the file must be written anew
-	pause     int   // stores to come that do not try that,
-	failure   error // since the last time it failed so
-	lines     int   // states in the file
-	slack     int   // lines more than twice the names that the file may have
-	rewriteAt int   // lines at which it is written anew
+	stale     bool  // there are too many unsaved names: the file must be rewritten
+	pause     int   // number of stores until the next try to rewrite it
+	failure   error // of the last try
+	lines     int   // number of states in the file
+	slack     int   // number of lines, beyond twice the names, that the file may have
+	rewriteAt int   // number of lines at which the file is rewritten
 	buf       []byte
 }
 
-// start reads the file, or draws a new key if there is none.
+// start reads the file, or draws a new key if it does not exist.
 func (t *attempts) start(entropy io.Reader) error {
-	t.state = newAttemptState()
+	t.state = newAttemptTable()
 	if err := removeNew(t.fs, t.name); err != nil {
 		return err
 	}
@@ -52,7 +62,7 @@ func (t *attempts) start(entropy io.Reader) error {
 		return fmt.Errorf("opening %q: %w", t.fs.Path(t.name), err)
 	}
 	whole, err := t.read(f)
-	if err == nil && !t.keyed {
+	if err == nil && !t.hasKey {
 		err = t.drawKey(entropy)
 	}
 	if err == nil && !whole {
@@ -68,56 +78,56 @@ func (t *attempts) drawKey(entropy io.Reader) error {
 	if _, err := io.ReadFull(entropy, t.key[:]); err != nil {
 		return fmt.Errorf("drawing a key for names without an account: %w", err)
 	}
-	t.keyed = true
+	t.hasKey = true
 	return nil
 }
 
-// read takes the key and every state. It answers false if something besides a
-// torn last line cannot be used.
+// read reads the key and all states. It returns false if anything but a torn last
+// line is malformed.
 func (t *attempts) read(f File) (whole bool, err error) {
 	st, err := f.Stat()
 	if err != nil || st.Size == 0 {
 		return true, err
 	}
 	l := newLines(f, st.Size)
-	odd := strange{notes: t.notes, file: t.name}
+	bad := malformedLines{notes: t.notes, file: t.name}
 	line, ok := l.next()
 	if ok && l.whole {
-		t.key, t.keyed = readKey(line)
+		t.key, t.hasKey = parseKey(line)
 	}
-	if !t.keyed {
-		odd.line(1, "is damaged, and with it the key of all names without an account: their attempts are forgotten")
+	if !t.hasKey {
+		bad.add(1, "is damaged, and with it the key of all names without an account: their attempts are forgotten")
 	}
 	for ok {
 		if line, ok = l.next(); ok {
-			t.readLine(l, line, &odd)
+			t.readLine(l, line, &bad)
 		}
 	}
-	odd.done()
-	return odd.count == 0, l.err
+	bad.finish()
+	return bad.count == 0, l.err
 }
 
-func (t *attempts) readLine(l *lines, line []byte, odd *strange) {
-	a, err := readAttempts(line)
+func (t *attempts) readLine(l *lines, line []byte, bad *malformedLines) {
+	a, err := parseAttempts(line)
 	switch {
 	case !l.whole:
 		t.notes.add("%s: the last line was torn, and is dropped: %s", t.name, quoted(line))
 	case err != nil:
-		odd.line(l.number, fmt.Sprintf("is damaged, and not used: %s: %v", quoted(line), err))
-	case a.Known || t.keyed:
+		bad.add(l.number, fmt.Sprintf("is damaged, and not used: %s: %v", quoted(line), err))
+	case a.Known || t.hasKey:
 		t.state.put(&a)
 		t.lines++
 	}
 }
 
-// replaceDamaged puts a copy of the file aside and writes a new one with what
-// could be read.
+// replaceDamaged quarantines a copy of the file and rewrites it with the valid
+// lines.
 func (t *attempts) replaceDamaged(f File) error {
 	st, err := f.Stat()
 	if err != nil {
 		return err
 	}
-	name, err := putAside(t.fs, t.name, f, spans{{0, st.Size}}, secretMode)
+	name, err := quarantine(t.fs, t.name, f, spans{{0, st.Size}}, secretMode)
 	if err != nil {
 		return err
 	}
@@ -128,8 +138,8 @@ func (t *attempts) replaceDamaged(f File) error {
 	return nil
 }
 
-// store appends the states among records: all, or none. Whatever it returns, the
-// states are remembered, and what could not be saved goes with the next.
+// store appends the states among records: all of them, or none. It remembers the
+// states in both cases, and saves unsaved ones with the next.
 func (t *attempts) store(records []nodes.Record) error {
 	names, err := t.remember(records)
 	if err != nil || len(names) == 0 {
@@ -138,7 +148,7 @@ func (t *attempts) store(records []nodes.Record) error {
 	t.unsaved = append(t.unsaved, names...)
 	if err := t.save(); err != nil {
 		if t.unsaved = unique(t.unsaved); len(t.unsaved) > maxUnsaved {
-			t.unsaved, t.behind = nil, true
+			t.unsaved, t.stale = nil, true
 		}
 		return fmt.Errorf("saving to %q: %w", t.fs.Path(t.name), err)
 	}
@@ -149,7 +159,7 @@ func (t *attempts) store(records []nodes.Record) error {
 func (t *attempts) remember(records []nodes.Record) (names []attemptName, err error) {
 	for i := range records {
 		if records[i].Kind == nodes.RecordAttempts {
-			err = errors.Join(err, writable(&records[i].Attempts))
+			err = errors.Join(err, checkAttempts(&records[i].Attempts))
 		}
 	}
 	if err != nil {
@@ -158,13 +168,13 @@ func (t *attempts) remember(records []nodes.Record) (names []attemptName, err er
 	for i := range records {
 		if records[i].Kind == nodes.RecordAttempts {
 			t.state.put(&records[i].Attempts)
-			names = append(names, nameOf(&records[i].Attempts))
+			names = append(names, nameOfAttempts(&records[i].Attempts))
 		}
 	}
 	return names, nil
 }
 
-// unique keeps the first of each name.
+// unique removes repeated names.
 func unique(names []attemptName) []attemptName {
 	seen := make(map[attemptName]bool, len(names))
 	kept := names[:0]
@@ -177,9 +187,9 @@ func unique(names []attemptName) []attemptName {
 	return kept
 }
 
-// save brings the file to the state.
+// save makes the file durable with the state of all names.
 func (t *attempts) save() error {
-	state, err := t.look()
+	state, err := t.checkFile()
 	if err != nil {
 		return err
 	}
@@ -188,14 +198,14 @@ func (t *attempts) save() error {
 		t.notes.add("%s was changed or removed while the server ran: it is written anew", t.name)
 	}
 	if !usable {
-		return t.renewAtTimes()
+		return t.renewWithPause()
 	}
-	if t.behind {
-		if err := t.appendUnsaved(); err != nil { // there is no room at all
+	if t.stale {
+		if err := t.appendUnsaved(); err != nil { // there is no space at all
 			return err
 		}
 		t.unsaved = t.unsaved[:0]
-		return t.renewAtTimes()
+		return t.renewWithPause()
 	}
 	if t.lines+len(t.unsaved) > t.rewriteAt {
 		if t.renew() == nil {
@@ -204,7 +214,7 @@ func (t *attempts) save() error {
 		if !t.trusted {
 			return errors.New("it is not known which of two versions of it is on the disk")
 		}
-		t.rewriteAt = t.lines + t.slack // it is still good, only long
+		t.rewriteAt = t.lines + t.slack // the file is valid, only long
 	}
 	return t.appendUnsaved()
 }
@@ -228,9 +238,9 @@ func (t *attempts) appendUnsaved() error {
 	return nil
 }
 
-// renewAtTimes is renew for one who would try it with each store: after a failure
-// as many stores pass that each costs about slack lines.
-func (t *attempts) renewAtTimes() error {
+// renewWithPause is renew for a file that cannot be used. After a failure, a number
+// of stores fail at once, so that the mean cost of one is about slack lines.
+func (t *attempts) renewWithPause() error {
 	if t.pause > 0 {
 		t.pause--
 		return t.failure
@@ -241,7 +251,7 @@ func (t *attempts) renewAtTimes() error {
 	return t.failure
 }
 
-// renew writes the file anew from the state.
+// renew rewrites the file with the last state of each name.
 func (t *attempts) renew() error {
 	err := t.rewrite(func(w *bufio.Writer) error {
 		if _, err := w.Write(appendKey(t.buf[:0], t.key)); err != nil {
@@ -255,13 +265,13 @@ func (t *attempts) renew() error {
 	if err != nil {
 		return fmt.Errorf("writing it anew: %w", err)
 	}
-	t.behind = false
+	t.stale = false
 	t.lines = t.state.len()
 	t.rewriteAt = 2*t.lines + t.slack
 	return nil
 }
 
-// restore hands out the last state of every name.
+// restore passes the last state of every name to take.
 func (t *attempts) restore(take func(nodes.Record) error) error {
 	return t.state.each(func(a *nodes.Attempts) error {
 		if err := take(nodes.Record{Kind: nodes.RecordAttempts, Attempts: *a}); err != nil {
@@ -269,4 +279,180 @@ func (t *attempts) restore(take func(nodes.Record) error) error {
 		}
 		return nil
 	})
+}
+
+// maxUnknown is the largest number of names without an account, as in the server's
+// memory (PROTOCOL.md section 2).
+const maxUnknown = 65_536
+
+// attemptTable holds the last state of every name.
+type attemptTable struct {
+	known   map[string]nodes.Attempts
+	unknown map[[16]byte]nodes.Attempts
+	order   [][16]byte // of unknown, by first attempt; a ring once it is full
+	oldest  int
+}
+
+func newAttemptTable() attemptTable {
+	return attemptTable{known: map[string]nodes.Attempts{}, unknown: map[[16]byte]nodes.Attempts{}}
+}
+
+// put replaces the state of one name. Beyond maxUnknown it removes the oldest
+// unknown name.
+func (s *attemptTable) put(a *nodes.Attempts) {
+	if a.Known {
+		if a.Wrong == 0 && a.BlockedUntil == 0 {
+			delete(s.known, a.User)
+			return
+		}
+		s.known[a.User] = *a
+		return
+	}
+	if _, ok := s.unknown[a.Hash]; !ok {
+		s.makeRoom(a.Hash)
+	}
+	s.unknown[a.Hash] = *a
+}
+
+func (s *attemptTable) makeRoom(hash [16]byte) {
+	if len(s.order) < maxUnknown {
+		s.order = append(s.order, hash)
+		return
+	}
+	delete(s.unknown, s.order[s.oldest])
+	s.order[s.oldest] = hash
+	s.oldest = (s.oldest + 1) % maxUnknown
+}
+
+// last returns the state of a name, or false if it was removed.
+func (s *attemptTable) last(n attemptName) (nodes.Attempts, bool) {
+	if !n.known {
+		a, ok := s.unknown[n.hash]
+		return a, ok
+	}
+	a, ok := s.known[n.user]
+	if !ok {
+		a = nodes.Attempts{Known: true, User: n.user}
+	}
+	return a, true
+}
+
+// attemptName is the name of an Attempts.
+type attemptName struct {
+	known bool
+	user  string
+	hash  [16]byte
+}
+
+func nameOfAttempts(a *nodes.Attempts) attemptName {
+	return attemptName{known: a.Known, user: a.User, hash: a.Hash}
+}
+
+func (s *attemptTable) len() int { return len(s.known) + len(s.unknown) }
+
+// each passes every state to do: the known names in alphabetical order, then the
+// unknown ones from the oldest on.
+func (s *attemptTable) each(do func(*nodes.Attempts) error) error {
+	for _, user := range slices.Sorted(maps.Keys(s.known)) {
+		a := s.known[user]
+		if err := do(&a); err != nil {
+			return err
+		}
+	}
+	for i := range s.order {
+		a := s.unknown[s.order[(s.oldest+i)%len(s.order)]]
+		if err := do(&a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attemptsHeader begins the first line of attempts.txt, followed by the key of
+// unknown names in hex. Every other line is the state of one name:
+//
+//	known NAME WRONG UNTIL DURATION
+//	unknown HASH WRONG UNTIL DURATION
+//
+// NAME has all but plain ASCII escaped as in the path of a URL. HASH is in hex.
+// WRONG is the number of wrong passwords. UNTIL is the end of the block in Unix
+// nanoseconds, or 0 without a block. DURATION is the full length of the block in
+// nanoseconds.
+const attemptsHeader = "bluetrace attempts 1 "
+
+var errAttemptsLine = errors.New("it is not the state of a name")
+
+func appendKey(dst []byte, key [32]byte) []byte {
+	dst = append(dst, attemptsHeader...)
+	return append(hex.AppendEncode(dst, key[:]), '\n')
+}
+
+// parseKey parses the first line without its line feed.
+func parseKey(line []byte) (key [32]byte, ok bool) {
+	digits, ok := bytes.CutPrefix(line, []byte(attemptsHeader))
+	if !ok || !parseHex(key[:], digits) {
+		return [32]byte{}, false
+	}
+	return key, true
+}
+
+// parseHex fills dst from exactly twice as many lower-case hex digits.
+func parseHex(dst, digits []byte) bool {
+	if len(digits) != 2*len(dst) || bytes.ContainsAny(digits, "ABCDEF") {
+		return false
+	}
+	_, err := hex.Decode(dst, digits)
+	return err == nil
+}
+
+func appendAttempts(dst []byte, a *nodes.Attempts) []byte {
+	if a.Known {
+		dst = append(append(dst, "known "...), url.PathEscape(a.User)...)
+	} else {
+		dst = hex.AppendEncode(append(dst, "unknown "...), a.Hash[:])
+	}
+	for _, v := range [...]int64{int64(a.Wrong), a.BlockedUntil, int64(a.BlockDuration)} {
+		dst = strconv.AppendInt(append(dst, ' '), v, 10)
+	}
+	return append(dst, '\n')
+}
+
+// checkAttempts returns an error about a state that parseAttempts would refuse.
+func checkAttempts(a *nodes.Attempts) error {
+	switch {
+	case a.Known && len(a.User) > longestUser:
+		return fmt.Errorf("writing the attempts of %.64q...: the name has %d bytes, and %d are the most",
+			a.User, len(a.User), longestUser)
+	case a.Wrong < 0 || a.Wrong > math.MaxInt32 || a.BlockDuration < 0 ||
+		a.BlockedUntil != 0 && a.BlockDuration == 0:
+		return fmt.Errorf("writing the attempts of %q: %d wrong passwords, a block of %v until %d",
+			a.User, a.Wrong, a.BlockDuration, a.BlockedUntil)
+	}
+	return nil
+}
+
+// parseAttempts parses a line without its line feed, only in the form that
+// appendAttempts writes.
+func parseAttempts(line []byte) (a nodes.Attempts, err error) {
+	f := strings.Split(string(line), " ")
+	if len(f) != 5 {
+		return a, errAttemptsLine
+	}
+	a.Known = f[0] == "known"
+	if a.Known {
+		a.User, err = url.PathUnescape(f[1])
+	} else if !parseHex(a.Hash[:], []byte(f[1])) {
+		err = errAttemptsLine
+	}
+	wrong, err1 := strconv.ParseInt(f[2], 10, 32)
+	until, err2 := strconv.ParseInt(f[3], 10, 64)
+	duration, err3 := strconv.ParseInt(f[4], 10, 64)
+	a.Wrong, a.BlockedUntil, a.BlockDuration = int(wrong), until, time.Duration(duration)
+	if err != nil || err1 != nil || err2 != nil || err3 != nil || checkAttempts(&a) != nil {
+		return nodes.Attempts{}, errAttemptsLine
+	}
+	if again := appendAttempts(nil, &a); string(again[:len(again)-1]) != string(line) {
+		return nodes.Attempts{}, errAttemptsLine
+	}
+	return a, nil
 }

@@ -13,7 +13,7 @@ import (
 const (
 	keyText  = "key of unknown nameskey of unkno"
 	keyHex   = "6b6579206f6620756e6b6e6f776e206e616d65736b6579206f6620756e6b6e6f"
-	firstRow = attemptsMark + keyHex + "\n"
+	firstRow = attemptsHeader + keyHex + "\n"
 )
 
 func attemptsRecord(a nodes.Attempts) nodes.Record {
@@ -208,7 +208,7 @@ func TestAttemptsStayOfASize(t *testing.T) {
 	if limit := 2*(maxUnknown+1) + attemptSlack + 1; most > limit {
 		t.Errorf("%d lines at most, want up to %d", most, limit)
 	}
-	equal(t, "unknown names in memory", len(s.tries.state.unknown), maxUnknown)
+	equal(t, "unknown names in memory", len(s.attempts.state.unknown), maxUnknown)
 	m.Crash()
 	got := restoredRecords(t, openServer(t, m))
 	if len(got) != maxUnknown {
@@ -225,11 +225,11 @@ func TestCompactionIsPutOffWhileTheDiskIsFull(t *testing.T) {
 	for i := range 100 {
 		store(t, s, wrong(fmt.Sprintf("user%d", i), 1))
 	}
-	s.tries.rewriteAt = s.tries.lines
+	s.attempts.rewriteAt = s.attempts.lines
 	m.SetFreeSpace(200)
 	store(t, s, wrong(alice, 1), wrong(bob, 1))
-	if s.tries.rewriteAt != s.tries.lines-2+attemptSlack {
-		t.Errorf("next at %d lines, of %d", s.tries.rewriteAt, s.tries.lines)
+	if s.attempts.rewriteAt != s.attempts.lines-2+attemptSlack {
+		t.Errorf("next at %d lines, of %d", s.attempts.rewriteAt, s.attempts.lines)
 	}
 	m.SetFreeSpace(-1)
 	m.Crash()
@@ -285,7 +285,7 @@ func TestAFloodOfNamesOnAFullDisk(t *testing.T) {
 			t.Fatal("stored on a full disk")
 		}
 		most = max(most, written)
-		if n := len(s.tries.unsaved); n > maxUnsaved {
+		if n := len(s.attempts.unsaved); n > maxUnsaved {
 			t.Fatalf("%d names are kept, want %d at most", n, maxUnsaved)
 		}
 	}

@@ -88,7 +88,7 @@ func TestDamagedLinesOfALogArePutAside(t *testing.T) {
 	a, b := entry(1, 10), entry(2, 20)
 	long := strings.Repeat("9", 3*lineBuffer) + "\r\n"
 	log := "hello\n" + textOf(a) + long + "\x00\n" + textOf(b) + "the end"
-	journal := journalMark + "\n" + string(appendJournal(nil, &a)) + "x y\n" + string(appendJournal(nil, &b)) + "torn"
+	journal := journalHeader + "\n" + string(appendJournalLine(nil, &a)) + "x y\n" + string(appendJournalLine(nil, &b)) + "torn"
 	m := NewMemory()
 	m.WriteFile(logName, []byte(log), 0o600)
 	m.WriteFile(logName+journalSuffix, []byte(journal), 0o644)
@@ -120,7 +120,7 @@ func TestDamagedLinesThatCannotBePutAsideStay(t *testing.T) {
 	log := "hello\n" + textOf(a)
 	m := NewMemory()
 	m.WriteFile(logName, []byte(log), 0o644)
-	m.WriteFile(logName+journalSuffix, []byte(journalMark+"\n"), 0o644)
+	m.WriteFile(logName+journalSuffix, []byte(journalHeader+"\n"), 0o644)
 	l := openLog(t, m)
 	m.SetFreeSpace(3)
 	contains(t, "a full disk", l.Write(logOf(a)), `keeping what is damaged in "z5272202_contactlog.txt"`, "no space left")
@@ -136,7 +136,7 @@ func TestDamagedLinesSurviveACrashAnywhere(t *testing.T) {
 	a := entry(1, 10)
 	m := NewMemory()
 	m.WriteFile(logName, []byte("hello\n"+textOf(a)), 0o644)
-	m.WriteFile(logName+journalSuffix, slices.Concat([]byte(journalMark+"\n"), appendJournal(nil, &a)), 0o644)
+	m.WriteFile(logName+journalSuffix, slices.Concat([]byte(journalHeader+"\n"), appendJournalLine(nil, &a)), 0o644)
 	everyCrash(t, m, everyCut, writing([]nodes.StoredContact{a}, []chapter{{log: []nodes.StoredContact{a}}, {}}), func(left *Memory, _ *saved) error {
 		for _, name := range []string{logName, logName + damagedSuffix} {
 			if p, _ := left.ReadFile(name); bytes.Contains(p, []byte("hello\n")) {

@@ -101,9 +101,9 @@ func TestJournalAndLogAreMatched(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.title, func(t *testing.T) {
 			m := NewMemory()
-			text := journalMark + "\n"
+			text := journalHeader + "\n"
 			for _, k := range test.journal {
-				text += string(appendJournal(nil, &k))
+				text += string(appendJournalLine(nil, &k))
 			}
 			m.WriteFile(logName+journalSuffix, []byte(text), 0o644)
 			m.SetTime(startWall + modified*second)
@@ -135,14 +135,14 @@ func TestWhatReadsOfALogIsKept(t *testing.T) {
 		{"garbage between", a + "hello\n\x1b[2J\x00\n" + b, 2, 2},
 		{"zeros", a + strings.Repeat("\x00", 100), 1, 1},
 		{"a long line", strings.Repeat("9", 3*lineBuffer) + "\n" + a, 1, 1},
-		{"only garbage", strings.Repeat("x\n", 1000), 0, shownStrange + 1},
+		{"only garbage", strings.Repeat("x\n", 1000), 0, shownMalformed + 1},
 		{"times that are none", strings.ReplaceAll(a, "2026", "2o26") + b, 1, 3},
 	}
 	for _, test := range tests {
 		t.Run(test.title, func(t *testing.T) {
 			m := NewMemory()
 			m.WriteFile(logName, []byte(test.text), 0o644)
-			m.WriteFile(logName+journalSuffix, []byte(journalMark+"\n"), 0o644)
+			m.WriteFile(logName+journalSuffix, []byte(journalHeader+"\n"), 0o644)
 			l := openLog(t, m)
 			equal(t, "entries", len(l.Stored()), test.want)
 			notes := l.Notes()
@@ -157,8 +157,8 @@ func TestWhatReadsOfALogIsKept(t *testing.T) {
 }
 
 func TestWhatReadsOfAJournalIsKept(t *testing.T) {
-	line := func(n int) string { k := entry(n, 0); return string(appendJournal(nil, &k)) }
-	const mark = journalMark + "\n"
+	line := func(n int) string { k := entry(n, 0); return string(appendJournalLine(nil, &k)) }
+	const mark = journalHeader + "\n"
 	tests := []struct {
 		title, text string
 		want, notes int

@@ -16,7 +16,7 @@ func (m *Memory) clone() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c := NewMemory()
-	c.time, c.room, c.files = m.time, m.room, m.files
+	c.time, c.freeSpace, c.files = m.time, m.freeSpace, m.files
 	same := map[*memoryFile]*memoryFile{}
 	copyOf := func(f *memoryFile) *memoryFile {
 		if f == nil {
@@ -74,7 +74,7 @@ func crashesOfOneFile(m *Memory, few bool, names, rest int, try func(how string,
 	}))
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
 		_, steps := m.Unsynced(name)
-		for _, kept := range cuts(steps, few || name == aheadName+newSuffix) { // nothing but zeros is in that
+		for _, kept := range cuts(steps, few || name == walName+newSuffix) { // nothing but zeros is in that
 			for _, zeros := range []bool{false, true} {
 				try(fmt.Sprintf("%d changes of names left, %d of %d steps of %q (zeros: %v), %d of other files", names, kept, steps, name, zeros, rest),
 					crashed(m, PartialSync{Names: names, Zeros: zeros, Bytes: func(n string, _ int) int {

@@ -13,7 +13,7 @@ import (
 
 const (
 	credentialsName = "credentials.txt"
-	// maxCredentials bounds what is read of the file, in bytes.
+	// maxCredentials is the largest size of the file in bytes.
 	maxCredentials = 64 << 20
 )
 
@@ -23,18 +23,18 @@ var (
 	errSpaceAtEnd     = errors.New("it ends with a space")
 )
 
-// credentials is credentials.txt as it was last good.
+// credentials is the last valid contents of credentials.txt.
 type credentials struct {
 	fs    FS
 	notes *notes
 
-	list []nodes.Credential // nil: it never was
-	seen Stat               // when it was last read
-	err  error              // what was wrong with it then
+	list []nodes.Credential // nil if the file was never valid
+	seen Stat               // as of the last read
+	err  error              // of the last read
 }
 
-// read answers with the accounts, and whether others than the last time. A file
-// that cannot be read or has none leaves the last good ones in force.
+// read returns the accounts, and whether they differ from the last time. If the file
+// cannot be read or has no account, the last valid accounts stay in force.
 func (c *credentials) read() (list []nodes.Credential, changed bool, err error) {
 	st, err := c.fs.Stat(credentialsName)
 	if err == nil && st == c.seen && (c.err == nil || errors.Is(c.err, errNoAccount)) {
@@ -58,11 +58,12 @@ func (c *credentials) held() (list []nodes.Credential, changed bool, err error) 
 	return c.list, false, nil
 }
 
-// failed notes what is wrong once.
+// failed notes an error once.
 func (c *credentials) failed(st Stat, err error) (list []nodes.Credential, changed bool, _ error) {
 	if c.list == nil {
 		c.seen = st
-		c.err = fmt.Errorf("the server needs the file %q with an account a line, username and password with one space between them, like %q: %w",
+		c.err = fmt.Errorf("the server needs the file %q with an account a line, "+
+			"username and password with one space between them, like %q: %w",
 			c.fs.Path(credentialsName), "+61410888888 comp3331", err)
 		return nil, false, c.err
 	}
@@ -92,25 +93,25 @@ func (c *credentials) load(st Stat) ([]nodes.Credential, error) {
 }
 
 func (c *credentials) loadLines(l *lines) (list []nodes.Credential, err error) {
-	odd := strange{notes: c.notes, file: credentialsName}
-	defer odd.done()
-	twice := strange{notes: c.notes, file: credentialsName}
-	defer twice.done()
+	bad := malformedLines{notes: c.notes, file: credentialsName}
+	defer bad.finish()
+	repeated := malformedLines{notes: c.notes, file: credentialsName}
+	defer repeated.finish()
 	for line := range credentialLines(l) {
 		switch {
 		case line.err != nil:
-			odd.line(line.number, fmt.Sprintf("is skipped: %v", line.err))
+			bad.add(line.number, fmt.Sprintf("is skipped: %v", line.err))
 			continue
 		case line.earlier != 0:
-			twice.line(line.number, fmt.Sprintf("has the username of line %d: the later one counts", line.earlier))
+			repeated.add(line.number, fmt.Sprintf("has the username of line %d: the later one counts", line.earlier))
 		}
 		list = append(list, line.account)
 	}
 	return list, l.err
 }
 
-// CredentialError is the error about one line of a file of accounts. It tells
-// nothing of what is in the line: it may be a password.
+// CredentialError is the error about one line of a file of accounts. It shows nothing
+// of the line, because it may be a password.
 type CredentialError struct {
 	Line int // from 1
 	Err  error
@@ -120,10 +121,9 @@ func (e *CredentialError) Error() string { return fmt.Sprintf("line %d: %v", e.L
 
 func (e *CredentialError) Unwrap() error { return e.Err }
 
-// ReadCredentials reads accounts as the server does (PROTOCOL.md section 2), but
-// refuses what the server only remarks on: the first broken line and a username
-// that comes again are a *CredentialError. It is an error too when there is no
-// account, or more than 64 MiB.
+// ReadCredentials reads accounts as the server does (PROTOCOL.md section 2), but more
+// strictly: the first malformed line or repeated username is a *CredentialError. No
+// account and more than 64 MiB are errors too.
 func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
 	text, err := io.ReadAll(io.LimitReader(from, maxCredentials+1))
 	if err != nil {
@@ -138,7 +138,8 @@ func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
 		case line.err != nil:
 			return nil, &CredentialError{Line: line.number, Err: line.err}
 		case line.earlier != 0:
-			return nil, &CredentialError{Line: line.number, Err: fmt.Errorf("it has the username of line %d again", line.earlier)}
+			err := fmt.Errorf("it has the username of line %d again", line.earlier)
+			return nil, &CredentialError{Line: line.number, Err: err}
 		}
 		list = append(list, line.account)
 	}
@@ -152,15 +153,15 @@ func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
 type credentialLine struct {
 	number  int
 	account nodes.Credential
-	earlier int   // the last line before it with the same username; 0: there is none
-	err     error // why it is no account
+	earlier int   // number of the last line before with the same username, or 0
+	err     error // why it is not an account
 }
 
-// credentialLines gives each line that is not blank; whether it came to the end
-// of the file, l.err says. A byte order mark may come first.
+// credentialLines yields each line that is not blank. l.err is the read error, if any.
+// The file may begin with a byte order mark.
 func credentialLines(l *lines) iter.Seq[credentialLine] {
 	return func(yield func(credentialLine) bool) {
-		last := map[string]int{} // line of each username
+		last := map[string]int{} // line number of each username
 		for {
 			text, ok := l.next()
 			if !ok {
@@ -173,7 +174,7 @@ func credentialLines(l *lines) iter.Seq[credentialLine] {
 				continue
 			}
 			line := credentialLine{number: l.number}
-			line.account, line.err = readCredential(text) // the beginning of a long line is too long as well
+			line.account, line.err = readCredential(text) // the beginning of a long line is too long too
 			if line.err == nil {
 				line.earlier = last[line.account.User]
 				last[line.account.User] = l.number
@@ -185,9 +186,8 @@ func credentialLines(l *lines) iter.Seq[credentialLine] {
 	}
 }
 
-// readCredential takes a line without its line feed; a carriage return at its end
-// is no part of it. The error does not tell what is in the line: it may be a
-// password.
+// readCredential parses a line without its line feed and a carriage return at its
+// end. The error shows nothing of the line, because it may be a password.
 func readCredential(line []byte) (nodes.Credential, error) {
 	user, password, ok := bytes.Cut(trimReturn(line), []byte(" "))
 	switch {
@@ -195,7 +195,7 @@ func readCredential(line []byte) (nodes.Credential, error) {
 		return nodes.Credential{}, errSpaceAtEnd
 	case !ok || len(password) == 0 || bytes.IndexByte(password, ' ') >= 0:
 		return nodes.Credential{}, errCredentialLine
-	case !plain(user):
+	case !isPlain(user):
 		return nodes.Credential{}, errUser
 	case len(password) > longestUser:
 		return nodes.Credential{}, fmt.Errorf("the password is longer than %d bytes", longestUser)
@@ -203,16 +203,16 @@ func readCredential(line []byte) (nodes.Credential, error) {
 	return nodes.Credential{User: string(user), Password: string(password)}, nil
 }
 
-// spacedAtEnd is true of a password that would be good without the spaces at
-// its end.
+// spacedAtEnd reports whether a password would be valid without the spaces at its
+// end.
 func spacedAtEnd(password []byte) bool {
 	trimmed := bytes.TrimRight(password, " ")
 	return len(trimmed) > 0 && len(trimmed) < len(password) && bytes.IndexByte(trimmed, ' ') < 0
 }
 
-// CheckCredentials says whether a server could use credentials.txt, as Credentials
-// would, and what is to be said of its lines. It takes no lock and writes nothing.
-func CheckCredentials(fsys FS) (remarks []string, err error) {
+// CheckCredentials reads credentials.txt as Credentials does, and returns the notes
+// about its lines and the error. It takes no lock and writes nothing.
+func CheckCredentials(fsys FS) (lineNotes []string, err error) {
 	c := credentials{fs: fsys, notes: &notes{}}
 	_, _, err = c.read()
 	return c.notes.take(), err

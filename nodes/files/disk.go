@@ -5,11 +5,13 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/gofrs/flock"
 )
 
-// Disk is the folder dir of the machine; empty: the working directory.
+// Disk returns the folder dir of the machine, or the working directory if dir is
+// empty.
 func Disk(dir string) FS {
 	if dir == "" {
 		dir = "."
@@ -24,16 +26,16 @@ func (d disk) Path(name string) string { return filepath.Join(string(d), name) }
 func (d disk) Stat(name string) (Stat, error) {
 	st, err := os.Stat(d.Path(name))
 	if err != nil {
-		return Stat{}, bare(err)
+		return Stat{}, withoutPath(err)
 	}
 	return statOf(st), nil
 }
 
-// errNotRegular is of folders, devices and pipes.
+// errNotRegular is the error about a folder, a device or a pipe.
 var errNotRegular = errors.New("it is no regular file")
 
-// bare is an error without the name of the file, which the caller says.
-func bare(err error) error {
+// withoutPath removes the name of the file from an error, because the caller adds it.
+func withoutPath(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
 	}
@@ -51,12 +53,12 @@ func (d disk) open(name string, flag int, mode fs.FileMode) (File, error) {
 	if st, err := os.Stat(d.Path(name)); err == nil && !st.Mode().IsRegular() {
 		return nil, errNotRegular // opening a pipe would wait for its other end
 	}
-	f, err := os.OpenFile(d.Path(name), flag|withoutWaiting, mode) // it may have become one meanwhile
+	f, err := os.OpenFile(d.Path(name), flag|nonBlocking, mode) // it may have become a pipe since
 	if err != nil {
-		return nil, bare(err)
+		return nil, withoutPath(err)
 	}
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		err = errors.Join(bare(err), f.Close())
+		err = errors.Join(withoutPath(err), f.Close())
 		if err == nil {
 			err = errNotRegular
 		}
@@ -75,16 +77,16 @@ func (d disk) Create(name string, mode fs.FileMode) (File, error) {
 	return d.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, mode)
 }
 
-func (d disk) Rename(from, to string) error { return bare(os.Rename(d.Path(from), d.Path(to))) }
+func (d disk) Rename(from, to string) error { return withoutPath(os.Rename(d.Path(from), d.Path(to))) }
 
-func (d disk) Remove(name string) error { return bare(os.Remove(d.Path(name))) }
+func (d disk) Remove(name string) error { return withoutPath(os.Remove(d.Path(name))) }
 
 func (d disk) SyncNames() error {
 	f, err := os.Open(string(d))
 	if err != nil {
-		return bare(err)
+		return withoutPath(err)
 	}
-	return errors.Join(bare(f.Sync()), f.Close())
+	return errors.Join(withoutPath(f.Sync()), f.Close())
 }
 
 func (d disk) Lock(name string) (unlock func() error, err error) {
@@ -94,7 +96,7 @@ func (d disk) Lock(name string) (unlock func() error, err error) {
 	l := flock.New(d.Path(name))
 	ok, err := l.TryLock()
 	if err != nil {
-		return nil, bare(err)
+		return nil, withoutPath(err)
 	}
 	if !ok {
 		return nil, ErrLocked
@@ -114,14 +116,31 @@ func (f *diskFile) Stat() (Stat, error) {
 
 func (f *diskFile) ReadAt(p []byte, at int64) (int, error) {
 	n, err := f.File.ReadAt(p, at)
-	return n, bare(err)
+	return n, withoutPath(err)
 }
 
 func (f *diskFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
-	return n, bare(err)
+	return n, withoutPath(err)
 }
 
-func (f *diskFile) Truncate(size int64) error { return bare(f.File.Truncate(size)) }
+func (f *diskFile) Truncate(size int64) error { return withoutPath(f.File.Truncate(size)) }
 
-func (f *diskFile) Sync() error { return bare(f.File.Sync()) }
+func (f *diskFile) Sync() error { return withoutPath(f.File.Sync()) }
+
+func (d disk) CreateRewritable(name string, mode fs.FileMode) (Rewritable, error) {
+	f, err := d.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := f.(*diskFile).SyscallConn()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return &diskRewritable{f.(*diskFile), raw}, nil
+}
+
+type diskRewritable struct {
+	*diskFile
+	raw syscall.RawConn
+}

@@ -2,5 +2,5 @@
 
 package files
 
-// SyncContent is Sync.
+// SyncContent calls Sync.
 func (f *diskRewritable) SyncContent() error { return f.Sync() }

@@ -7,11 +7,10 @@ import (
 	"syscall"
 )
 
-// withoutWaiting is the flag with which opening a pipe does not wait for its other
-// end.
-const withoutWaiting = syscall.O_NONBLOCK
+// nonBlocking is the flag that lets open return before a pipe has a writer.
+const nonBlocking = syscall.O_NONBLOCK
 
-// identity is the inode: all files of an FS are in one folder.
+// identity returns the inode, which is unique because all files are in one folder.
 func identity(st fs.FileInfo) uint64 {
 	if s, ok := st.Sys().(*syscall.Stat_t); ok {
 		return s.Ino

@@ -47,7 +47,7 @@ func TestPipesAreRefused(t *testing.T) {
 func TestOpeningAPipeDoesNotWait(t *testing.T) {
 	dir := t.TempDir()
 	pipe(t, dir, "pipe")
-	f, err := os.OpenFile(filepath.Join(dir, "pipe"), os.O_RDONLY|withoutWaiting, 0)
+	f, err := os.OpenFile(filepath.Join(dir, "pipe"), os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

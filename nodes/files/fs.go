@@ -6,36 +6,34 @@ import (
 	"io/fs"
 )
 
-// FS is one folder. Names have no separators. Errors wrap fs.ErrNotExist where
-// there is no such file.
+// FS is one folder. Names have no separators. Errors about a file that does not
+// exist wrap fs.ErrNotExist.
 type FS interface {
-	// Path is what a person calls the file, for messages.
+	// Path returns the path of a file for messages.
 	Path(name string) string
 	Stat(name string) (Stat, error)
 	// Open opens a file for reading.
 	Open(name string) (File, error)
-	// Append opens a file for reading and for writing at its end. It is made
-	// with mode, less the umask, when there is none.
+	// Append opens a file for reading and for writing at its end. It creates the
+	// file with mode, less the umask, if it does not exist.
 	Append(name string, mode fs.FileMode) (File, error)
-	// Create makes an empty file, or empties one, for reading and for writing at
-	// its end.
+	// Create creates or empties a file, for reading and for writing at its end.
 	Create(name string, mode fs.FileMode) (File, error)
-	// CreateRewritable makes an empty file, or empties one, that may be
-	// overwritten.
+	// CreateRewritable creates or empties a file that may be overwritten.
 	CreateRewritable(name string, mode fs.FileMode) (Rewritable, error)
-	// Rename replaces to, if it is there, at one instant.
+	// Rename replaces a file that has the name to, atomically.
 	Rename(from, to string) error
 	Remove(name string) error
-	// SyncNames makes durable which files there are: a new or renamed file is
-	// one of the folder after a crash only if this came after it.
+	// SyncNames makes the names of the folder durable. A new or renamed file may be
+	// lost in a crash before the next SyncNames.
 	SyncNames() error
-	// Lock takes the lock that is called name, which the process has until
-	// unlock or its end. The error is ErrLocked when another has it.
+	// Lock acquires the lock with a name. The process holds it until unlock or its
+	// end. The error is ErrLocked if another process holds it.
 	Lock(name string) (unlock func() error, err error)
 }
 
-// File is an open file. Write writes at the end of the file; when it fails, some
-// of it may have been written.
+// File is an open file. Write writes at its end. After an error, a part may have
+// been written.
 type File interface {
 	io.ReaderAt
 	io.Writer
@@ -46,26 +44,25 @@ type File interface {
 	Close() error
 }
 
-// Rewritable is an open file that may be overwritten: WriteAt writes within its
-// size, and when it fails, some of it may have been written.
+// Rewritable is an open file that may be overwritten. WriteAt writes within its
+// size. After an error, a part may have been written.
 type Rewritable interface {
 	File
 	io.WriterAt
-	// SyncContent makes the contents durable, and of what is told about the file
-	// only what reading them back needs.
+	// SyncContent makes the contents durable, and only the metadata that is needed
+	// to read them.
 	SyncContent() error
 }
 
-// Stat is what an FS knows of a file.
+// Stat is the metadata of a file.
 type Stat struct {
 	Size     int64
 	Modified int64 // Unix nanoseconds
 	Mode     fs.FileMode
-	// Identity differs between a file and the one that replaced it under the
-	// same name, as long as somebody has the first one open; 0 where the system
-	// tells none.
+	// Identity distinguishes a file from one that replaced it under the same name
+	// while the first is open. It is 0 on systems that have none.
 	Identity uint64
 }
 
-// ErrLocked says that somebody else has a lock.
+// ErrLocked is the error about a lock that another process holds.
 var ErrLocked = errors.New("it is locked")

@@ -19,7 +19,7 @@ func FuzzIssueLine(f *testing.F) {
 	}
 	z := protocol.NewZone(time.UTC)
 	f.Fuzz(func(t *testing.T, line []byte) {
-		r, err := restored(line, newPairs(z, startWall), map[string]string{})
+		r, err := parseRecord(line, newPairs(z, startWall), map[string]string{})
 		if err != nil {
 			return
 		}
@@ -39,20 +39,20 @@ func FuzzAttemptsLine(f *testing.F) {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if a, err := readAttempts(line); err == nil {
+		if a, err := parseAttempts(line); err == nil {
 			if again := appendAttempts(nil, &a); string(again) != string(line)+"\n" || bytes.IndexByte(line, '\n') >= 0 {
 				t.Fatalf("%q was taken, and is written as %q", line, again)
 			}
 		}
-		if key, ok := readKey(line); ok && string(appendKey(nil, key)) != string(line)+"\n" {
+		if key, ok := parseKey(line); ok && string(appendKey(nil, key)) != string(line)+"\n" {
 			t.Fatalf("the key line %q is written as %q", line, appendKey(nil, key))
 		}
 		a := nodes.Attempts{Known: true, User: string(line), Wrong: 1}
-		if writable(&a) != nil {
+		if checkAttempts(&a) != nil {
 			return
 		}
 		written := appendAttempts(nil, &a)
-		if again, err := readAttempts(written[:len(written)-1]); err != nil || again != a {
+		if again, err := parseAttempts(written[:len(written)-1]); err != nil || again != a {
 			t.Fatalf("the name %q comes back as %q, %v", line, again.User, err)
 		}
 	})
@@ -87,7 +87,7 @@ func FuzzCredentials(f *testing.F) {
 			t.Fatalf("%d accounts, and %v", len(list), err)
 		}
 		for _, c := range list {
-			if !plain([]byte(c.User)) || c.Password == "" || strings.ContainsAny(c.Password, " \n") {
+			if !isPlain([]byte(c.User)) || c.Password == "" || strings.ContainsAny(c.Password, " \n") {
 				t.Fatalf("account %q with password %q", c.User, c.Password)
 			}
 			if !bytes.Contains(text, []byte(c.User+" "+c.Password)) {
@@ -108,8 +108,8 @@ func FuzzCredentials(f *testing.F) {
 // them is the same after it was written, and nothing else of the log is lost.
 func FuzzContactLog(f *testing.F) {
 	k := entry(1, 0)
-	line := string(appendJournal(nil, &k))
-	f.Add([]byte(textOf(k, entry(2, 0))), []byte(journalMark+"\n"+line))
+	line := string(appendJournalLine(nil, &k))
+	f.Add([]byte(textOf(k, entry(2, 0))), []byte(journalHeader+"\n"+line))
 	f.Add([]byte("x\n"+textOf(k)), []byte(line+line[:50]))
 	f.Fuzz(func(t *testing.T, log, journal []byte) {
 		m := NewMemory()
@@ -140,11 +140,11 @@ func FuzzContactLog(f *testing.F) {
 
 func FuzzJournalLine(f *testing.F) {
 	k := entry(1, 0)
-	line := appendJournal(nil, &k)
+	line := appendJournalLine(nil, &k)
 	f.Add(line[:len(line)-1])
 	f.Fuzz(func(t *testing.T, line []byte) {
-		if k, err := readJournalLine(line); err == nil {
-			if again := appendJournal(nil, &k); string(again) != string(line)+"\n" {
+		if k, err := parseJournalLine(line); err == nil {
+			if again := appendJournalLine(nil, &k); string(again) != string(line)+"\n" {
 				t.Fatalf("%q was taken, and is written as %q", line, again)
 			}
 		}

@@ -10,11 +10,11 @@ import (
 	"bluetrace/protocol"
 )
 
-// A line of tempIDs.txt: a user, and behind it what has a fixed length: a space
-// and the TempID, a space and the start, a space and the expiry.
+// A line of tempIDs.txt is a username, then fields of fixed length: a space and the
+// TempID, a space and the start, a space and the expiry.
 const (
 	issueTail     = 1 + protocol.TempIDSize + 1 + protocol.TimeSize + 1 + protocol.TimeSize
-	longestUser   = protocol.MaxMessage // no longer name can come in one read
+	longestUser   = protocol.MaxMessage // a session sends its name in one read
 	firstWritable = -62_167_219_200     // 01/01/0000 00:00:00 as a local time
 	lastWritable  = 253_402_300_799     // 31/12/9999 23:59:59
 )
@@ -24,17 +24,17 @@ var (
 	errUser      = errors.New("the username is empty, longer than 1024 bytes, or has a space or an unprintable character")
 )
 
-// writtenIssue is a line of tempIDs.txt before its times are read as instants.
+// writtenIssue is a line of tempIDs.txt with local times.
 type writtenIssue struct {
-	user          []byte // of the line
+	user          []byte // part of the line
 	id            protocol.TempID
 	start, expiry protocol.LocalTime
 }
 
-// readIssue takes a line without its line feed. One space and a carriage return
-// at its end, as other programs write them, are no part of it.
+// readIssue parses a line without its line feed. It ignores one space and a carriage
+// return at the end, which other programs write.
 func readIssue(line []byte) (w writtenIssue, err error) {
-	line = trimmed(line)
+	line = trimLineEnd(line)
 	at := len(line) - issueTail
 	if at < 1 {
 		return w, errIssueLine
@@ -53,14 +53,14 @@ func readIssue(line []byte) (w writtenIssue, err error) {
 	if w.expiry, err = protocol.ParseTime(tail[42:]); err != nil {
 		return w, err
 	}
-	if !plain(w.user) {
+	if !isPlain(w.user) {
 		return w, errUser
 	}
 	return w, nil
 }
 
-// trimmed is a line without what other programs put at its end.
-func trimmed(line []byte) []byte {
+// trimLineEnd returns a line without a carriage return and one space at its end.
+func trimLineEnd(line []byte) []byte {
 	line = trimReturn(line)
 	if n := len(line); n > 0 && line[n-1] == ' ' {
 		line = line[:n-1]
@@ -75,14 +75,15 @@ func trimReturn(line []byte) []byte {
 	return line
 }
 
-// plain says whether a name can stand in a line between spaces, and be printed.
-func plain(user []byte) bool {
+// isPlain reports whether a name has a valid length, no space, and printable
+// characters only.
+func isPlain(user []byte) bool {
 	if len(user) == 0 || len(user) > longestUser {
 		return false
 	}
 	for i, c := range user {
 		if c >= utf8.RuneSelf {
-			return plainRunes(user[i:])
+			return isPlainRunes(user[i:])
 		}
 		if c <= ' ' || c == 0x7f {
 			return false
@@ -91,7 +92,7 @@ func plain(user []byte) bool {
 	return true
 }
 
-func plainRunes(user []byte) bool {
+func isPlainRunes(user []byte) bool {
 	for len(user) > 0 {
 		r, n := utf8.DecodeRune(user)
 		if r == utf8.RuneError && n == 1 || r == ' ' || !strconv.IsPrint(r) {
@@ -102,18 +103,42 @@ func plainRunes(user []byte) bool {
 	return true
 }
 
-// appendIssue appends the line of i with its line feed.
+// appendIssue appends the line of an issue with its line feed. The error is about a
+// name or a time that cannot be written.
 func appendIssue(dst []byte, i *nodes.Issue, z *protocol.Zone) ([]byte, error) {
-	if !plain([]byte(i.User)) {
+	if !isPlain([]byte(i.User)) {
 		return dst, fmt.Errorf("writing TempID %s of %q: %w", i.TempID, i.User, errUser)
 	}
 	start, expiry := z.Local(i.Start), z.Local(i.Expiry)
 	if start < firstWritable || expiry > lastWritable || start > lastWritable || expiry < firstWritable {
-		return dst, fmt.Errorf("writing TempID %s of %q: its times, %d and %d in Unix seconds, are not in the years 0000 to 9999",
-			i.TempID, i.User, i.Start, i.Expiry)
+		return dst, fmt.Errorf("writing TempID %s of %q: its times, %d and %d in Unix seconds, "+
+			"are not in the years 0000 to 9999", i.TempID, i.User, i.Start, i.Expiry)
 	}
 	dst = append(append(dst, i.User...), ' ')
 	dst = append(append(dst, i.TempID[:]...), ' ')
 	dst = append(start.Append(dst), ' ')
 	return append(expiry.Append(dst), '\n'), nil
+}
+
+// pairs converts the starts and expiries of tempIDs.txt as protocol.Zone.Pair does
+// at wall. A line takes a few nanoseconds wherever in the years it lies.
+type pairs struct {
+	zone *protocol.Zone
+	near *protocol.Zone // its cache moves with the lines
+	wall int64          // Unix nanoseconds
+}
+
+func newPairs(zone *protocol.Zone, wall int64) *pairs {
+	return &pairs{zone: zone, near: protocol.NewZone(zone.Location()), wall: wall}
+}
+
+func (p *pairs) convert(start, expiry protocol.LocalTime) (protocol.Span, error) {
+	offset, ok := p.near.Offset(start, expiry)
+	if !ok {
+		return p.zone.Pair(start, expiry, p.wall)
+	}
+	if expiry <= start {
+		return protocol.Span{}, protocol.ErrNotAfter
+	}
+	return protocol.Span{Start: int64(start) - offset, Expiry: int64(expiry) - offset}, nil
 }

@@ -8,22 +8,23 @@ import (
 
 const (
 	lineBuffer = 256 << 10
-	// longestLine is more than any line of ours has; what is longer is garbage,
-	// and only its beginning is looked at.
+	// longestLine is more than the length of any valid line, in bytes. Of a longer
+	// line only the beginning is returned.
 	longestLine = 4096
 )
 
-// lines reads a file line by line through one buffer, whatever is in it.
+// lines reads a file line by line through one buffer, with any content.
 type lines struct {
 	from      io.ReaderAt
-	at        int64 // what is read next
-	size      int64 // where the file ended when reading began
+	at        int64 // offset of the next read
+	size      int64 // size of the file when reading began
 	buf       []byte
-	rest      []byte // of buf: read, and not yet given out
-	number    int    // of the line that next gave, from 1
-	whole     bool   // it ended with a line feed
-	long      bool   // it is longer than longestLine: only its beginning was given
-	err       error  // why next gave none, if that was not the end
+	rest      []byte // part of buf that has not been returned
+	number    int    // of the last line, from 1
+	start     int64  // offset of the last line
+	whole     bool   // the last line ended with a line feed
+	long      bool   // the last line is longer than longestLine: only its beginning was returned
+	err       error  // read error that ended the lines
 	beginning []byte // of a long line
 }
 
@@ -31,10 +32,10 @@ func newLines(from io.ReaderAt, size int64) *lines {
 	return &lines{from: from, size: size, buf: make([]byte, min(size+1, lineBuffer))}
 }
 
-// next is the next line without its line feed, valid until the next call; false:
-// that was all, or err.
+// next returns the next line without its line feed, valid until the next call, or
+// false at the end of the file or after a read error.
 func (l *lines) next() ([]byte, bool) {
-	l.whole, l.long = false, false
+	l.whole, l.long, l.start = false, false, l.end()
 	for {
 		if i := bytes.IndexByte(l.rest, '\n'); i >= 0 {
 			return l.give(i, true), true
@@ -59,7 +60,7 @@ func (l *lines) next() ([]byte, bool) {
 	}
 }
 
-// give hands out rest[:n] as a line.
+// give returns rest[:n] as a line.
 func (l *lines) give(n int, whole bool) []byte {
 	line := l.rest[:n]
 	l.rest = l.rest[n:]
@@ -78,10 +79,13 @@ func (l *lines) give(n int, whole bool) []byte {
 	return line
 }
 
-// end is where the line that next gave ends in the file, its line feed with it.
+// span returns the range of the last line in the file, with its line feed.
+func (l *lines) span() span { return span{l.start, l.end()} }
+
+// end returns the offset of the end of the last line, after its line feed.
 func (l *lines) end() int64 { return l.at - int64(len(l.rest)) }
 
-// read adds to rest; more is false at the end of the file.
+// read fills rest. more is false at the end of the file.
 func (l *lines) read() (more, ok bool) {
 	n := copy(l.buf, l.rest)
 	want := min(int64(len(l.buf)-n), l.size-l.at)
@@ -93,7 +97,7 @@ func (l *lines) read() (more, ok bool) {
 	l.at += int64(got)
 	l.rest = l.buf[:n+got]
 	if errors.Is(err, io.EOF) && got < int(want) {
-		l.size = l.at // somebody has cut the file off meanwhile
+		l.size = l.at // another program truncated the file
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		l.err = err

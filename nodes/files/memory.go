@@ -5,37 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"slices"
 	"sync"
 )
 
-// Memory is a folder in memory whose machine can be stopped at any moment: it
-// keeps what was synced apart from what was not. It is deterministic, and safe
-// for concurrent use.
+// Memory is a folder in memory whose machine can crash at any time. It knows which
+// changes were synced. It is deterministic and safe for concurrent use.
 //
-// A file that fails to sync loses what was not synced, as on Linux: it still
-// reads well, a later sync succeeds, and a crash shows that zeros are there.
-// Simplifications: what was not synced reaches the disk in its order for each
-// file and for the names, and modification times and modes are always durable.
+// A failed sync loses the unsynced bytes of the file, as on Linux: reads still
+// return them and a later sync succeeds, but after a crash they are zeros.
+// Simplifications: unsynced changes reach the disk in order, for each file and for
+// the names, and modification times and modes are always durable.
 type Memory struct {
-	mu       sync.Mutex
-	names    map[string]*memoryFile // as a running program sees them
-	durable  map[string]*memoryFile // as a crash leaves them
-	renames  []nameChange           // from durable to names
-	locks    map[string]bool
-	life     int   // open files of an earlier life are dead
-	time     int64 // Unix nanoseconds
-	room     int64 // bytes; below zero: no limit
-	files    uint64
-	spare    *memoryFile // one that is gone, for the memory that it has; nil: none
-	fault    func(Operation) error
-	count    int
-	stopAt   int // 0: never
-	stopping bool
+	mu         sync.Mutex
+	names      map[string]*memoryFile // as a running program sees them
+	durable    map[string]*memoryFile // after a crash
+	renames    []nameChange           // unsynced changes from durable to names
+	locks      map[string]bool
+	generation int   // open files of an earlier generation are dead
+	time       int64 // Unix nanoseconds
+	freeSpace  int64 // in bytes; negative without a limit
+	files      uint64
+	spare      *memoryFile // a removed file whose memory can be reused, or nil
+	fault      func(Operation) error
+	count      int
+	stopAt     int // number of the operation, or 0 for none
+	stopping   bool
 }
 
-// nameChange happens at one instant: from is no name any more, to is one of
-// file. Either may be empty.
+// nameChange removes the name from and gives file the name to, atomically. Either
+// name may be empty.
 type nameChange struct {
 	from, to string
 	file     *memoryFile
@@ -47,47 +47,47 @@ var (
 	ErrStopped = errors.New("the machine has stopped")
 )
 
-// NewMemory is an empty folder with no limit of room, at Unix time 0.
+// NewMemory returns an empty folder without a limit of space, at Unix time 0.
 func NewMemory() *Memory {
 	return &Memory{
-		names:   map[string]*memoryFile{},
-		durable: map[string]*memoryFile{},
-		locks:   map[string]bool{},
-		room:    -1,
+		names:     map[string]*memoryFile{},
+		durable:   map[string]*memoryFile{},
+		locks:     map[string]bool{},
+		freeSpace: -1,
 	}
 }
 
-// SetTime sets the modification time that files get from now on, in Unix
-// nanoseconds.
+// SetTime sets the modification time of later changes, in Unix nanoseconds.
 func (m *Memory) SetTime(wall int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.time = wall
 }
 
-// SetFreeSpace leaves room for so many more bytes; below zero: no limit.
+// SetFreeSpace sets the free space in bytes. A negative number means no limit.
 func (m *Memory) SetFreeSpace(bytes int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.room = bytes
+	m.freeSpace = bytes
 }
 
-// Fail has fault asked before every operation; nil: no faults. An error makes
-// the operation fail and do nothing; a ShortWrite does some of it.
+// SetFault sets a function that is called before every operation, or nil for no
+// faults. If it returns an error, the operation fails and does nothing. A ShortWrite
+// does a part of the operation.
 func (m *Memory) SetFault(fault func(Operation) error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.fault = fault
 }
 
-// Operations is how many there have been.
+// Operations returns the number of operations so far.
 func (m *Memory) Operations() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.count
 }
 
-// ReadFile is a whole file as a running program sees it.
+// ReadFile returns the contents of a file as a running program sees them.
 func (m *Memory) ReadFile(name string) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,8 +98,8 @@ func (m *Memory) ReadFile(name string) ([]byte, error) {
 	return bytes.Clone(f.data), nil
 }
 
-// Size is the length of a file in bytes as a running program sees it; 0: there is
-// none.
+// Size returns the size of a file in bytes as a running program sees it, or 0 if it
+// does not exist.
 func (m *Memory) Size(name string) int64 {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -109,7 +109,7 @@ func (m *Memory) Size(name string) int64 {
 	return 0
 }
 
-// WriteFile puts a file of another program there, durably and at once.
+// WriteFile writes a whole file, durably and at once, like another program.
 func (m *Memory) WriteFile(name string, p []byte, mode fs.FileMode) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -131,8 +131,8 @@ func (m *Memory) newFile(mode fs.FileMode) *memoryFile {
 	return f
 }
 
-// reuse keeps a file for the next new one when it has no name, nowhere, and
-// nobody has it open. Most files replace one of their size.
+// reuse keeps the memory of a file for the next new one, if it has no name and no
+// open handle. Most new files replace one of their size.
 func (m *Memory) reuse(f *memoryFile) {
 	is := func(c nameChange) bool { return c.file == f }
 	if f.open > 0 || named(m.names, f) || named(m.durable, f) || slices.ContainsFunc(m.renames, is) {
@@ -183,23 +183,23 @@ func (m *Memory) rename(c nameChange) {
 	m.renames = append(m.renames, c)
 }
 
-// free gives back the room of a file.
+// free releases the space of a file.
 func (m *Memory) free(f *memoryFile) {
-	if f != nil && m.room >= 0 {
-		m.room += int64(len(f.data))
+	if f != nil && m.freeSpace >= 0 {
+		m.freeSpace += int64(len(f.data))
 	}
 }
 
 func (m *Memory) use(bytes int) {
-	if m.room >= 0 {
-		m.room = max(0, m.room-int64(bytes))
+	if m.freeSpace >= 0 {
+		m.freeSpace = max(0, m.freeSpace-int64(bytes))
 	}
 }
 
-// Path is the name itself.
+// Path returns the name itself.
 func (m *Memory) Path(name string) string { return name }
 
-// before counts an operation and asks whether it may happen.
+// before counts an operation and returns the error if it must fail.
 func (m *Memory) before(o Operation) error {
 	m.count++
 	if m.stopAt > 0 && m.count >= m.stopAt {
@@ -216,7 +216,7 @@ func (m *Memory) before(o Operation) error {
 	return nil
 }
 
-// Stat is FS.
+// Stat implements FS.
 func (m *Memory) Stat(name string) (Stat, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -230,7 +230,7 @@ func (m *Memory) Stat(name string) (Stat, error) {
 	return f.stat(), nil
 }
 
-// Open is FS.
+// Open implements FS.
 func (m *Memory) Open(name string) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -244,7 +244,7 @@ func (m *Memory) Open(name string) (File, error) {
 	return m.handle(f, name, false), nil
 }
 
-// Append is FS.
+// Append implements FS.
 func (m *Memory) Append(name string, mode fs.FileMode) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -254,7 +254,7 @@ func (m *Memory) Append(name string, mode fs.FileMode) (File, error) {
 	return m.openAppend(name, mode), nil
 }
 
-// Create is FS.
+// Create implements FS.
 func (m *Memory) Create(name string, mode fs.FileMode) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -268,7 +268,7 @@ func (m *Memory) Create(name string, mode fs.FileMode) (File, error) {
 	return h, nil
 }
 
-// CreateRewritable is FS.
+// CreateRewritable implements FS.
 func (m *Memory) CreateRewritable(name string, mode fs.FileMode) (Rewritable, error) {
 	f, err := m.Create(name, mode)
 	if err != nil {
@@ -288,10 +288,10 @@ func (m *Memory) openAppend(name string, mode fs.FileMode) *memoryHandle {
 
 func (m *Memory) handle(f *memoryFile, name string, writes bool) *memoryHandle {
 	f.open++
-	return &memoryHandle{m: m, f: f, name: name, life: m.life, writes: writes}
+	return &memoryHandle{m: m, f: f, name: name, generation: m.generation, writes: writes}
 }
 
-// Rename is FS.
+// Rename implements FS.
 func (m *Memory) Rename(from, to string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -306,7 +306,7 @@ func (m *Memory) Rename(from, to string) error {
 	return nil
 }
 
-// Remove is FS.
+// Remove implements FS.
 func (m *Memory) Remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -322,7 +322,7 @@ func (m *Memory) Remove(name string) error {
 	return nil
 }
 
-// SyncNames is FS.
+// SyncNames implements FS.
 func (m *Memory) SyncNames() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -333,7 +333,7 @@ func (m *Memory) SyncNames() error {
 	return nil
 }
 
-// Lock is FS.
+// Lock implements FS.
 func (m *Memory) Lock(name string) (unlock func() error, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -344,13 +344,82 @@ func (m *Memory) Lock(name string) (unlock func() error, err error) {
 		return nil, ErrLocked
 	}
 	m.locks[name] = true
-	life := m.life
+	life := m.generation
 	return func() error {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if life == m.life {
+		if life == m.generation {
 			delete(m.locks, name)
 		}
 		return nil
 	}, nil
+}
+
+// StopBefore stops the machine before the nth operation from now, where 1 is the
+// next. That operation and all later ones fail with ErrStopped until Crash or Kill.
+func (m *Memory) StopBefore(n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stopAt = m.count + n
+}
+
+// Kill ends the program. Its writes stay, synced or not.
+func (m *Memory) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.end()
+}
+
+func (m *Memory) end() {
+	m.generation++
+	m.stopAt, m.stopping = 0, false
+	m.locks = map[string]bool{}
+}
+
+// Crash crashes the machine. All unsynced changes are lost.
+func (m *Memory) Crash() { m.CrashKeeping(PartialSync{}) }
+
+// PartialSync is the part of the unsynced changes that reaches the disk in a crash.
+// The zero value is none.
+type PartialSync struct {
+	Names int // number of unsynced changes of names, from the first on
+	// Bytes returns the number of unsynced steps of a file, from the first on. A
+	// step is one written byte or one truncation. nil means none.
+	Bytes func(name string, unsynced int) int
+	// Zeros replaces the written bytes by zeros, as if the size had reached the
+	// disk and the contents had not.
+	Zeros bool
+}
+
+// CrashKeeping crashes the machine. The unsynced changes of left reach the disk.
+func (m *Memory) CrashKeeping(left PartialSync) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.end()
+	m.syncNames(left.Names)
+	m.renames = nil
+	m.names = map[string]*memoryFile{}
+	for name, f := range m.durable {
+		m.names[name] = f
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.names)) {
+		f, n := m.names[name], 0
+		if left.Bytes != nil {
+			n = left.Bytes(name, f.steps())
+		}
+		m.free(f)
+		f.crash(n, left.Zeros)
+		m.use(len(f.data))
+	}
+}
+
+// Unsynced returns the number of unsynced changes of names and of unsynced steps of
+// the file.
+func (m *Memory) Unsynced(name string) (names, steps int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if f := m.names[name]; f != nil {
+		steps = f.steps()
+	}
+	return len(m.renames), steps
 }

@@ -6,22 +6,86 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"sync"
+
+	"bluetrace/protocol"
 )
 
 const (
-	// damagedSuffix ends the first of the names under which what is damaged of a
-	// file is put aside.
+	// shownMalformed is the largest number of malformed lines of one file that are
+	// noted one by one.
+	shownMalformed = 5
+	// maxNotes is the largest number of notes that wait.
+	maxNotes = 200
+)
+
+// notes are sentences for the user, until they are taken.
+type notes struct {
+	mu      sync.Mutex
+	lines   []string
+	dropped int // beyond maxNotes
+}
+
+func (n *notes) add(format string, args ...any) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.lines) >= maxNotes {
+		n.dropped++
+		return
+	}
+	n.lines = append(n.lines, fmt.Sprintf(format, args...))
+}
+
+// take returns the notes and removes them.
+func (n *notes) take() []string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	lines := n.lines
+	if n.dropped > 0 {
+		lines = append(lines, fmt.Sprintf("and %d more notes about files", n.dropped))
+	}
+	n.lines, n.dropped = nil, 0
+	return lines
+}
+
+// malformedLines counts and notes the lines of one file that cannot be used.
+type malformedLines struct {
+	notes *notes
+	file  string // as it is shown
+	count int
+}
+
+// add notes a line with its fate and the reason.
+func (m *malformedLines) add(number int, why string) {
+	m.count++
+	if m.count <= shownMalformed {
+		m.notes.add("%s line %d %s", m.file, number, why)
+	}
+}
+
+// finish notes the number of lines that were not noted one by one.
+func (m *malformedLines) finish() {
+	if more := m.count - shownMalformed; more > 0 {
+		m.notes.add("%s: %d more such lines", m.file, more)
+	}
+}
+
+// quoted returns a line in a form that can be printed.
+func quoted(line []byte) string { return string(protocol.AppendField(nil, line, false)) }
+
+const (
+	// damagedSuffix ends the first of the names of a quarantined file.
 	damagedSuffix = ".damaged"
 	maxDamaged    = 1000
 )
 
-// span is bytes of a file, from begin to before end.
+// span is a range of bytes of a file, without end itself.
 type span struct{ begin, end int64 }
 
-// spans are in the order of the file.
+// spans are ranges of a file in ascending order.
 type spans []span
 
-// add takes what follows, and keeps neighbours as one.
+// add appends a range, and merges it with the last if they are adjacent.
 func (s *spans) add(more span) {
 	if n := len(*s); n > 0 && (*s)[n-1].end == more.begin {
 		(*s)[n-1].end = more.end
@@ -30,15 +94,15 @@ func (s *spans) add(more span) {
 	*s = append(*s, more)
 }
 
-// putAside writes parts of a file to another one beside it, durably, and answers
-// with its name.
-func putAside(fsys FS, name string, from io.ReaderAt, parts spans, mode fs.FileMode) (string, error) {
+// quarantine copies parts of a file to a new file beside it, durably, and returns
+// its name.
+func quarantine(fsys FS, name string, from io.ReaderAt, parts spans, mode fs.FileMode) (string, error) {
 	damaged, err := freeName(fsys, name+damagedSuffix)
 	if err != nil {
 		return "", err
 	}
-	aside := ledger{fs: fsys, name: damaged, mode: mode}
-	err = aside.rewrite(func(w *bufio.Writer) error {
+	copied := appendFile{fs: fsys, name: damaged, mode: mode}
+	err = copied.rewrite(func(w *bufio.Writer) error {
 		for _, s := range parts {
 			if _, err := io.Copy(w, io.NewSectionReader(from, s.begin, s.end-s.begin)); err != nil {
 				return err
@@ -46,13 +110,14 @@ func putAside(fsys FS, name string, from io.ReaderAt, parts spans, mode fs.FileM
 		}
 		return nil
 	})
-	if err = errors.Join(err, aside.close()); err != nil {
+	if err = errors.Join(err, copied.close()); err != nil {
 		return "", fmt.Errorf("putting it aside as %q: %w", fsys.Path(damaged), err)
 	}
 	return damaged, nil
 }
 
-// freeName is the first name like this that no file has.
+// freeName returns the first of the names FIRST, FIRST-2, FIRST-3, … that no file
+// has.
 func freeName(fsys FS, first string) (string, error) {
 	name := first
 	for i := 2; i <= maxDamaged; i++ {

@@ -12,49 +12,49 @@ import (
 	"bluetrace/protocol"
 )
 
-// lockName is the lock of a server's folder.
+// lockName is the name of the lock of a server's folder.
 const lockName = "tempIDs.txt.lock"
 
-// ErrFolderInUse is why OpenServer refuses a folder that is good.
+// ErrFolderInUse is the error about a folder that another server uses.
 var ErrFolderInUse = errors.New("another server uses this folder")
 
-// ServerOptions are how a Server keeps its files.
+// ServerOptions are the options of OpenServer.
 type ServerOptions struct {
 	Zone *protocol.Zone // of the times in tempIDs.txt; required
-	// NoSync gives up durability: Store returns when the system has the bytes.
-	// They survive the end of the process, but not that of the machine.
+	// NoSync disables syncs: Store returns when the operating system has the bytes.
+	// They survive a crash of the process but not one of the machine.
 	NoSync bool
-	// Entropy gives 32 bytes for the key of unknown names when there is none
-	// yet; required.
+	// Entropy is the source of 32 bytes for the key of unknown names, if there is no
+	// key yet; required.
 	Entropy io.Reader
 
-	// WALSize is how many bytes the ahead log has; 0: a mebibyte. A world whose
-	// disk is memory takes fewer: each start writes them all.
+	// WALSize is the size of the write-ahead log in bytes; 0 means 1 MiB. A virtual
+	// world uses less, because each start writes all of it.
 	WALSize int64
-	// AttemptsSlack is how many lines more than twice the names attempts.txt may
-	// have before it is written anew; 0: 4096. A world that looks for failures
-	// takes fewer: it writes more often.
+	// AttemptsSlack is the number of lines beyond twice the names at which
+	// attempts.txt is rewritten; 0 means 4096. A search for failures uses less, so
+	// that rewrites are frequent.
 	AttemptsSlack int
 }
 
 // Server is the folder of one server: credentials.txt, tempIDs.txt and
-// attempts.txt (PROTOCOL.md section 2). Store, Credentials and Notes may be
-// called at the same time; Store, Restore and Close wait for each other.
+// attempts.txt (PROTOCOL.md section 2). Store, Credentials and Notes may be called
+// concurrently. Store, Restore and Close wait for each other.
 type Server struct {
-	unlock  func() error
-	notes   notes
-	storing sync.Mutex
-	closed  bool
-	tempIDs tempIDs
-	tries   attempts
+	unlock   func() error
+	notes    notes
+	storing  sync.Mutex
+	closed   bool
+	tempIDs  tempIDs
+	attempts attempts
 
 	reading  sync.Mutex
 	accounts credentials
 }
 
-// OpenServer takes the folder for one server, and repairs what a crash has torn:
-// Notes tells what. It refuses a folder that another server uses. Files that do
-// not exist are made when something is stored.
+// OpenServer opens the folder for one server and repairs the damage of a crash, which
+// Notes reports. The error is ErrFolderInUse if another server uses the folder. The
+// first Store creates files that do not exist.
 func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	if o.Zone == nil || o.Entropy == nil {
 		return nil, errors.New("opening the server's folder: no zone, or no source of entropy")
@@ -64,49 +64,57 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 		return nil, fmt.Errorf("%w: %q is locked", ErrFolderInUse, fsys.Path(lockName))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the server cannot keep its files in this folder: locking %q: %w", fsys.Path(lockName), err)
+		return nil, fmt.Errorf("the server cannot keep its files in this folder: locking %q: %w",
+			fsys.Path(lockName), err)
 	}
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
-	s.tempIDs = tempIDs{ledger: ledger{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync}, zone: o.Zone, notes: &s.notes}
-	s.tempIDs.ahead = ahead{fs: fsys, size: cmp.Or(o.WALSize, aheadSize), notes: &s.notes}
-	s.tries = attempts{ledger: ledger{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync}, notes: &s.notes,
-		slack: cmp.Or(o.AttemptsSlack, attemptSlack)}
+	s.tempIDs = tempIDs{
+		appendFile: appendFile{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync},
+		zone:       o.Zone,
+		notes:      &s.notes,
+	}
+	s.tempIDs.wal = wal{fs: fsys, size: cmp.Or(o.WALSize, defaultWALSize), notes: &s.notes}
+	s.attempts = attempts{
+		appendFile: appendFile{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync},
+		notes:      &s.notes,
+		slack:      cmp.Or(o.AttemptsSlack, attemptSlack),
+	}
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
-	if err := s.tries.start(o.Entropy); err != nil {
+	if err := s.attempts.start(o.Entropy); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// NameKey is the key under which names without an account are kept. It is the
-// same after a restart once an attempt was stored.
-func (s *Server) NameKey() [32]byte { return s.tries.key }
+// NameKey returns the key of the keyed hash of names without an account. It stays the
+// same after a restart once an attempt has been stored.
+func (s *Server) NameKey() [32]byte { return s.attempts.key }
 
-// Restore hands what is stored to take: every line of tempIDs.txt in order, its
-// local times read as seen from nowWall, Unix nanoseconds; then the last state of
-// every name of attempts.txt. What cannot be read, or take refuses, is noted and
-// stays as it is. The error is one of reading a file.
+// Restore passes the stored records to take: every line of tempIDs.txt in order, then
+// the last state of every name of attempts.txt. Ambiguous local times are read as
+// seen from nowWall, in Unix nanoseconds. Restore notes lines that are malformed or
+// that take refuses, and leaves them as they are. The error is about reading a
+// file.
 func (s *Server) Restore(nowWall int64, take func(nodes.Record) error) error {
 	s.storing.Lock()
 	defer s.storing.Unlock()
 	if err := s.tempIDs.restore(nowWall, take); err != nil {
 		return err
 	}
-	return s.tries.restore(take)
+	return s.attempts.restore(take)
 }
 
-// Notes are what was repaired, put aside or skipped since the last call, a
-// sentence each, for the server's output. What was found in a file is quoted;
-// nothing of credentials.txt is told.
+// Notes returns the notes about repaired, quarantined and skipped lines since the last
+// call, a sentence each, for the server's output. File contents are quoted. Nothing
+// of credentials.txt is shown.
 func (s *Server) Notes() []string { return s.notes.take() }
 
-// Store makes records durable, with one sync for each kind that is concerned
-// (TempIDs mostly in the ahead log of tempIDs.txt, where they are then too): all of a file's records, or none, and then its error. A record whose
-// error was reported may be on the disk all the same, until the next one is
-// stored.
+// Store makes records durable, with one sync for each kind of record. It stores all
+// records of a kind, or none and returns the error of that kind. After an error, a
+// record may still be on the disk until the next one is stored.
 func (s *Server) Store(records []nodes.Record) (issues, attempts error) {
 	s.storing.Lock()
 	defer s.storing.Unlock()
@@ -114,20 +122,20 @@ func (s *Server) Store(records []nodes.Record) (issues, attempts error) {
 		err := fmt.Errorf("storing %d records: the folder was given up: %w", len(records), fs.ErrClosed)
 		return err, err
 	}
-	return s.tempIDs.store(records), s.tries.store(records)
+	return s.tempIDs.store(records), s.attempts.store(records)
 }
 
-// Credentials reads credentials.txt again if it has changed. changed: the
-// accounts are others than at the last call. If the file cannot be used, those
-// read before stay in force, which is noted once; the error is that there never
-// were any, and says what the server needs.
+// Credentials reads credentials.txt again if it has changed. changed reports whether
+// the accounts differ from the last call. If the file cannot be used, the last valid
+// accounts stay in force, which is noted once. If there never were any, the error
+// states the contents that the server needs.
 func (s *Server) Credentials() (list []nodes.Credential, changed bool, err error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	return s.accounts.read()
 }
 
-// Close gives the folder up; nothing can be stored any more.
+// Close releases the folder. Nothing can be stored afterwards.
 func (s *Server) Close() error {
 	s.storing.Lock()
 	defer s.storing.Unlock()
@@ -135,5 +143,5 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.closed = true
-	return errors.Join(s.tempIDs.finish(), s.tries.close(), s.unlock())
+	return errors.Join(s.tempIDs.finish(), s.attempts.close(), s.unlock())
 }

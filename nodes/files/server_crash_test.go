@@ -119,7 +119,7 @@ func attemptsKept(got, before []nodes.Record, p *promises) error {
 	found := map[attemptName]nodes.Attempts{}
 	for _, r := range got {
 		if r.Kind == nodes.RecordAttempts {
-			found[nameOf(&r.Attempts)] = r.Attempts
+			found[nameOfAttempts(&r.Attempts)] = r.Attempts
 		}
 	}
 	may := map[attemptName][]nodes.Attempts{}
@@ -128,7 +128,7 @@ func attemptsKept(got, before []nodes.Record, p *promises) error {
 		if r.Kind != nodes.RecordAttempts {
 			continue
 		}
-		name := nameOf(&r.Attempts)
+		name := nameOfAttempts(&r.Attempts)
 		if may[name] == nil {
 			may[name] = []nodes.Attempts{{Known: name.known, User: name.user, Hash: name.hash}}
 		}
@@ -286,7 +286,7 @@ func TestCompactionSurvivesACrashAnywhere(t *testing.T) {
 		p.opened, p.nameKey = true, s.NameKey()
 		p.store(s, stranger(4, 1))
 		p.store(s, wrong(alice, 2))
-		s.tries.rewriteAt = s.tries.lines
+		s.attempts.rewriteAt = s.attempts.lines
 		p.store(s, blocked(alice))
 		p.store(s, wrong(bob, 2))
 		s.Close()

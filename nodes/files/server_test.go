@@ -114,10 +114,10 @@ func TestCredentialsDoNotWaitForTheDisk(t *testing.T) {
 
 func TestNotesAreBounded(t *testing.T) {
 	var n notes
-	for range notesKept + 7 {
+	for range maxNotes + 7 {
 		n.add("x")
 	}
 	lines := n.take()
-	equal(t, "notes", len(lines), notesKept+1)
-	equal(t, "last", lines[notesKept], "and 7 more notes about files")
+	equal(t, "notes", len(lines), maxNotes+1)
+	equal(t, "last", lines[maxNotes], "and 7 more notes about files")
 }

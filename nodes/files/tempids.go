@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -17,24 +18,24 @@ const (
 	tornName    = "tempIDs.txt.torn"
 )
 
-// tempIDs is tempIDs.txt: lines are appended, and no line that is whole is ever
-// touched (PROTOCOL.md section 2).
+// tempIDs is tempIDs.txt. Lines are appended, and a complete line is never changed
+// (PROTOCOL.md section 2).
 type tempIDs struct {
-	ledger
-	// synced is up to where the file itself is durable; unsynced is what follows
-	// up to good, which the ahead log has.
+	appendFile
+	// synced is the size up to which the file itself is durable. unsynced is the
+	// rest up to good, which is durable in the write-ahead log.
 	synced   int64
 	unsynced []byte
-	ahead    ahead
+	wal      wal
 
 	zone  *protocol.Zone
 	notes *notes
 	buf   []byte
 }
 
-// start opens the file if there is one, and gives it what it lacks of the ahead
-// log. What is torn at its end is repaired now or, if that fails, before the
-// first line is stored.
+// start opens the file if it exists, and adds the lines of the write-ahead log that
+// it lacks. It repairs a torn last line now or, if that fails, before the first line
+// is stored.
 func (t *tempIDs) start() error {
 	if err := removeNew(t.fs, t.name); err != nil {
 		return err
@@ -42,7 +43,7 @@ func (t *tempIDs) start() error {
 	if err := t.recover(); err != nil {
 		return err
 	}
-	if err := t.ahead.drop(); err != nil {
+	if err := t.wal.removeStale(); err != nil {
 		t.notes.add("%s: no TempID can be saved before this is over: %v", t.name, err)
 	}
 	_, err := t.fs.Stat(t.name)
@@ -62,7 +63,7 @@ func (t *tempIDs) start() error {
 	return nil
 }
 
-// open opens the file that has the name now, or makes one.
+// open opens the file that has the name now, or creates one.
 func (t *tempIDs) open() error {
 	if err := t.close(); err != nil {
 		t.notes.add("%s: closing the former one: %v", t.name, err)
@@ -74,8 +75,8 @@ func (t *tempIDs) open() error {
 	return t.adopt(f)
 }
 
-// adopt makes a file ready for lines to be appended. It syncs it, since an
-// earlier process may have been killed before it could do that.
+// adopt repairs a file and makes it the open one. It syncs the file, because an
+// earlier process may have been killed before that.
 func (t *tempIDs) adopt(f File) error {
 	st, err := f.Stat()
 	if err != nil {
@@ -97,7 +98,7 @@ func (t *tempIDs) adopt(f File) error {
 	return nil
 }
 
-// repair makes the file end with a whole line and answers with its size then.
+// repair makes the file end with a complete line and returns its new size.
 func (t *tempIDs) repair(f File, size int64) (int64, error) {
 	good, err := lastLineEnd(f, size)
 	if err != nil || good == size {
@@ -110,10 +111,10 @@ func (t *tempIDs) repair(f File, size int64) (int64, error) {
 	if _, err := readIssue(tail); err == nil {
 		return t.complete(f, size, tail)
 	}
-	return t.tear(f, good, size, tail)
+	return t.cutTorn(f, good, size, tail)
 }
 
-// complete gives a last line of six good fields its line feed.
+// complete adds the line feed of a last line with all fields.
 func (t *tempIDs) complete(f File, size int64, line []byte) (int64, error) {
 	if _, err := f.Write([]byte{'\n'}); err != nil {
 		return 0, fmt.Errorf("completing its last line: %w", err)
@@ -122,20 +123,21 @@ func (t *tempIDs) complete(f File, size int64, line []byte) (int64, error) {
 	return size + 1, nil
 }
 
-// tear moves what stands behind the last line feed to another file: it is there,
-// durably, before it goes here.
-func (t *tempIDs) tear(f File, good, size int64, tail []byte) (int64, error) {
-	if err := t.keepTorn(io.NewSectionReader(f, good, size-good)); err != nil {
+// cutTorn moves the bytes after the last line feed to another file. They are there,
+// durably, before they are removed here.
+func (t *tempIDs) cutTorn(f File, good, size int64, tail []byte) (int64, error) {
+	if err := t.moveTorn(io.NewSectionReader(f, good, size-good)); err != nil {
 		return 0, fmt.Errorf("moving its torn last line to %q: %w", t.fs.Path(tornName), err)
 	}
 	if err := f.Truncate(good); err != nil {
 		return 0, fmt.Errorf("cutting off its torn last line: %w", err)
 	}
-	t.notes.add("%s: the last line was torn; its %d bytes are in %s now: %s", t.name, size-good, tornName, quoted(tail))
+	t.notes.add("%s: the last line was torn; its %d bytes are in %s now: %s",
+		t.name, size-good, tornName, quoted(tail))
 	return good, nil
 }
 
-func (t *tempIDs) keepTorn(tail io.Reader) error {
+func (t *tempIDs) moveTorn(tail io.Reader) error {
 	torn, err := t.fs.Append(tornName, t.mode)
 	if err != nil {
 		return err
@@ -157,8 +159,8 @@ func (t *tempIDs) keepTorn(tail io.Reader) error {
 	return errors.Join(err, torn.Close())
 }
 
-// lastLineEnd is where the last line feed ends, searched from the end of the
-// file; 0: there is none.
+// lastLineEnd returns the offset after the last line feed, or 0 if there is none. It
+// searches from the end of the file.
 func lastLineEnd(f io.ReaderAt, size int64) (int64, error) {
 	buf := make([]byte, min(size, lineBuffer))
 	for end := size; end > 0; {
@@ -174,20 +176,21 @@ func lastLineEnd(f io.ReaderAt, size int64) (int64, error) {
 	return 0, nil
 }
 
-// ready brings the file into a state in which a line may be appended.
-func (t *tempIDs) ready() error {
+// prepare makes the file ready for another line: it reopens a file that was replaced
+// and rewrites one that is not trusted.
+func (t *tempIDs) prepare() error {
 	was := t.f != nil
-	state, err := t.look()
+	state, err := t.checkFile()
 	switch {
 	case err != nil:
 		return err
 	case state == stateSame && t.trusted:
-		return t.ahead.drop()
+		return t.wal.removeStale()
 	case state == stateSame:
 		if err := t.renew(); err != nil {
 			return err
 		}
-		return t.leaveAhead()
+		return t.leaveWAL()
 	case state == stateAbsent && was:
 		t.notes.add("%s was removed while the server ran: a new one begins", t.name)
 	case state == stateReplaced && was && t.trusted:
@@ -198,18 +201,18 @@ func (t *tempIDs) ready() error {
 	if err := t.open(); err != nil {
 		return err
 	}
-	return t.leaveAhead()
+	return t.leaveWAL()
 }
 
-// leaveAhead ends the use of a log whose lines are in tempIDs.txt, durably, or
-// were in one that is gone.
-func (t *tempIDs) leaveAhead() error {
-	t.ahead.abandon()
-	return t.ahead.drop()
+// leaveWAL ends the use of a log whose lines are in tempIDs.txt, durably, or were in
+// one that is gone.
+func (t *tempIDs) leaveWAL() error {
+	t.wal.abandon()
+	return t.wal.removeStale()
 }
 
-// renew writes a new file from what was durable of the one that is not trusted,
-// and what the log has.
+// renew replaces a file that is not trusted by its durable part and the lines of the
+// write-ahead log.
 func (t *tempIDs) renew() error {
 	f, synced := t.f, t.synced
 	err := t.rewrite(func(w *bufio.Writer) error {
@@ -231,7 +234,7 @@ func (t *tempIDs) renew() error {
 	return nil
 }
 
-// store appends the lines of the issues among records: all, or none.
+// store appends the lines of the issues among records: all of them, or none.
 func (t *tempIDs) store(records []nodes.Record) error {
 	t.buf = t.buf[:0]
 	for i := range records {
@@ -246,7 +249,7 @@ func (t *tempIDs) store(records []nodes.Record) error {
 	if len(t.buf) == 0 {
 		return nil
 	}
-	if err := t.ready(); err != nil {
+	if err := t.prepare(); err != nil {
 		return fmt.Errorf("saving to %q: %w", t.fs.Path(t.name), err)
 	}
 	if err := t.append(t.buf); err != nil {
@@ -255,8 +258,8 @@ func (t *tempIDs) store(records []nodes.Record) error {
 	return nil
 }
 
-// restore hands every line to take, in order. A line that is none, or that take
-// refuses, is noted and stays as it is.
+// restore passes each line to take, in order. It notes a line that is malformed or
+// that take refuses, and leaves it as it is.
 func (t *tempIDs) restore(nowWall int64, take func(nodes.Record) error) error {
 	f, err := t.fs.Open(t.name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -276,31 +279,31 @@ func (t *tempIDs) restore(nowWall int64, take func(nodes.Record) error) error {
 }
 
 func (t *tempIDs) restoreLines(l *lines, p *pairs, take func(nodes.Record) error) error {
-	odd := strange{notes: t.notes, file: t.name}
+	bad := malformedLines{notes: t.notes, file: t.name}
 	users := map[string]string{}
 	for {
 		line, ok := l.next()
 		if !ok {
-			odd.done()
+			bad.finish()
 			return l.err
 		}
-		r, err := restored(line, p, users)
+		r, err := parseRecord(line, p, users)
 		if err == nil {
 			err = take(r)
 		}
 		if err != nil {
-			odd.line(l.number, fmt.Sprintf("is left as it is, and not used: %s: %v", quoted(line), err))
+			bad.add(l.number, fmt.Sprintf("is left as it is, and not used: %s: %v", quoted(line), err))
 		}
 	}
 }
 
-// restored reads one line. users has every name once.
-func restored(line []byte, p *pairs, users map[string]string) (r nodes.Record, err error) {
+// parseRecord parses one line. users holds one string for each name.
+func parseRecord(line []byte, p *pairs, users map[string]string) (r nodes.Record, err error) {
 	w, err := readIssue(line)
 	if err != nil {
 		return r, err
 	}
-	span, err := p.read(w.start, w.expiry)
+	span, err := p.convert(w.start, w.expiry)
 	if err != nil {
 		return r, err
 	}
@@ -312,4 +315,179 @@ func restored(line []byte, p *pairs, users map[string]string) (r nodes.Record, e
 	r.Kind = nodes.RecordIssue
 	r.Issue = nodes.Issue{User: user, TempID: w.id, Start: span.Start, Expiry: span.Expiry}
 	return r, nil
+}
+
+// append appends a batch to a trusted file. Afterwards the batch is durable in the
+// write-ahead log or in the file itself. After an error, the batch may still be on
+// the disk until the next one is.
+func (t *tempIDs) append(p []byte) error {
+	if t.noSync {
+		err := t.appendFile.append(p)
+		t.synced = t.good
+		return err
+	}
+	if err := t.write(p); err != nil {
+		return err
+	}
+	size := t.good + int64(len(p))
+	if !t.wal.add(t.good, p) {
+		return t.syncFile(size)
+	}
+	t.good, t.unsynced = size, append(t.unsynced, p...)
+	return nil
+}
+
+// syncFile makes the file durable up to its size, and begins a new generation of the
+// log.
+func (t *tempIDs) syncFile(size int64) error {
+	t.trusted = false
+	if err := t.f.Sync(); err != nil {
+		// See appendFile.append. The log still has the lines before these.
+		return errors.Join(err, t.f.Truncate(t.synced))
+	}
+	t.good, t.synced, t.unsynced, t.trusted = size, size, t.unsynced[:0], true
+	t.wal.restart()
+	return nil
+}
+
+// finish closes the file, and removes a log that is not needed.
+func (t *tempIDs) finish() error {
+	var err error
+	if t.trusted && len(t.unsynced) > 0 {
+		err = t.syncFile(t.good)
+	}
+	t.wal.abandon()
+	if t.trusted {
+		err = errors.Join(err, t.wal.removeStale())
+	}
+	return errors.Join(err, t.close())
+}
+
+// recover adds the lines of the write-ahead log that the file lacks, durably. It
+// keeps everything else in the file.
+func (t *tempIDs) recover() error {
+	left, err := t.wal.readRemains()
+	t.wal.damaged = left.damaged
+	if err != nil || len(left.lines)+len(left.beyond) == 0 {
+		return err
+	}
+	f, err := t.fs.Append(t.name, t.mode)
+	if err != nil {
+		return fmt.Errorf("opening %q: %w", t.fs.Path(t.name), err)
+	}
+	err = errors.Join(t.recoverTo(f, &left), f.Close())
+	if err == nil {
+		err = t.fs.SyncNames()
+	}
+	if err != nil {
+		return fmt.Errorf("writing lines to %q that a crash has left in %q alone: %w",
+			t.fs.Path(t.name), t.fs.Path(walName), err)
+	}
+	return nil
+}
+
+func (t *tempIDs) recoverTo(f File, left *walContents) error {
+	st, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	g, err := t.gap(f, st.Size, left)
+	if err != nil {
+		return err
+	}
+	if len(g.lines) > 0 {
+		if err := (&appendFile{f: f, good: g.end}).write(g.lines); err != nil {
+			return err
+		}
+	}
+	if err := f.Sync(); err != nil {
+		return errors.Join(err, f.Truncate(g.sure)) // see appendFile.append
+	}
+	if len(left.lines) == 0 && len(g.lines) == 0 && st.Size >= left.end {
+		t.wal.damaged = false // the first write of a generation was torn
+	}
+	if n := bytes.Count(g.lines, []byte{'\n'}); n > 0 {
+		t.notes.add("%s: lines that were missing after a crash came back from %s: %d", t.name, walName, n)
+	}
+	return nil
+}
+
+// gap is the lines that the file lacks.
+type gap struct {
+	end   int64  // size of the file
+	sure  int64  // the log has the rest of the file from here on
+	lines []byte // to append
+}
+
+// gap removes the torn end of the file and returns the lines to append.
+func (t *tempIDs) gap(f File, size int64, r *walContents) (g gap, err error) {
+	if len(r.beyond) == 0 {
+		same, left, err := leftOf(f, size, r.position, r.lines)
+		switch {
+		case err != nil:
+			return g, err
+		case left:
+			// This cuts off zeros, and parts of lines that come back.
+			g = gap{end: r.position + same, sure: r.position, lines: r.lines[same:]}
+			if g.end < size {
+				err = f.Truncate(g.end)
+			}
+			return g, err
+		case same == int64(len(r.lines)):
+			return gap{end: size, sure: size}, nil
+		}
+	}
+	if len(r.lines) > 0 && size < r.position {
+		t.notes.add("%s was made shorter after the server ended: of its first %d bytes there are %d, "+
+			"and TempIDs of the lines that were cut off resolve no more", t.name, r.position, size)
+	}
+	if g.end, err = t.repair(f, size); err != nil {
+		return g, err
+	}
+	g.sure = g.end
+	g.lines, err = linesNotIn(f, g.end, slices.Concat(r.lines, r.beyond))
+	return g, err
+}
+
+// leftOf reports whether a crash may have left all that the file has from position
+// on: the beginning of the lines, parts of it zeros. Its first same bytes are
+// complete lines.
+func leftOf(f File, size, position int64, lines []byte) (same int64, left bool, err error) {
+	if size < position {
+		return 0, false, nil
+	}
+	tail := make([]byte, min(size-position, int64(len(lines))))
+	if n, err := f.ReadAt(tail, position); n < len(tail) {
+		return 0, false, err
+	}
+	n := 0
+	for n < len(tail) && tail[n] == lines[n] {
+		n++
+	}
+	same = int64(bytes.LastIndexByte(lines[:n], '\n') + 1)
+	for i, c := range tail[n:] {
+		if c != 0 && c != lines[n+i] {
+			return same, false, nil
+		}
+	}
+	return same, size <= position+int64(len(lines)), nil
+}
+
+// linesNotIn returns the lines that are nowhere in the file.
+func linesNotIn(f File, size int64, lines []byte) ([]byte, error) {
+	missing := map[string]bool{}
+	for line := range bytes.Lines(lines) {
+		missing[string(line[:len(line)-1])] = true
+	}
+	l := newLines(f, size)
+	for line, ok := l.next(); ok; line, ok = l.next() {
+		delete(missing, string(trimLineEnd(line)))
+	}
+	var not []byte
+	for line := range bytes.Lines(lines) {
+		if missing[string(line[:len(line)-1])] {
+			not = append(not, line...)
+		}
+	}
+	return not, l.err
 }

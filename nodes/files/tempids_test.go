@@ -159,11 +159,11 @@ func TestStrangeLinesAreNotedAndStay(t *testing.T) {
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1), issue(bob, 2)})
 	equal(t, "unchanged", content(t, m, tempIDsName), text)
 	notes := s.Notes()
-	if len(notes) != shownStrange+1 {
+	if len(notes) != shownMalformed+1 {
 		t.Fatalf("%d notes: %q", len(notes), notes)
 	}
 	equal(t, "first", notes[0], `tempIDs.txt line 2 is left as it is, and not used: "": it is not username, TempID, start and expiry, with one space between them`)
-	equal(t, "last", notes[shownStrange], "tempIDs.txt: 5 more such lines")
+	equal(t, "last", notes[shownMalformed], "tempIDs.txt: 5 more such lines")
 	for _, n := range notes {
 		if strings.ContainsAny(n, "\x1b\n") || len(n) > 300 {
 			t.Errorf("a raw or long note: %q", n)
@@ -430,7 +430,7 @@ func TestPairsAreThoseOfTheZone(t *testing.T) {
 		for _, wall := range []int64{startWall, time.Date(2026, 4, 4, 15, 30, 0, 0, time.UTC).UnixNano(), 0} {
 			p := newPairs(z, wall)
 			check := func(start, expiry protocol.LocalTime) {
-				got, gotErr := p.read(start, expiry)
+				got, gotErr := p.convert(start, expiry)
 				want, wantErr := z.Pair(start, expiry, wall)
 				if got != want || gotErr != wantErr {
 					t.Fatalf("%s %v %v: %v %v, want %v %v", name, start, expiry, got, gotErr, want, wantErr)

@@ -58,7 +58,7 @@ func TestClockRefusesWhatIsNoReading(t *testing.T) {
 	} {
 		func() {
 			defer func() {
-				want := "virtual.Clock." + name + ": virtual time has no timers; a state machine says when it next wants to be woken"
+				want := "virtual.Clock." + name + ": virtual time has no timers; a state machine returns its next wake-up"
 				if got := recover(); got != want {
 					t.Errorf("%s panics with %v, want %q", name, got, want)
 				}

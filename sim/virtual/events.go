@@ -99,7 +99,7 @@ func (m *emitter) logWritten(phone uint32, stored []nodes.StoredContact) {
 // connEvent returns an event of a connection.
 func (m *emitter) connEvent(kind event.Kind, node, peer event.Node, cn *conn) *event.Event {
 	e := m.next(kind, node, peer)
-	e.Conn, e.Scripted = cn.serial, cn.raw
+	e.Conn, e.Scripted = cn.number, cn.scripted
 	return e
 }
 

@@ -10,244 +10,181 @@ import (
 	"bluetrace/sim/world"
 )
 
-var _ world.Faulty = (*World)(nil)
-
-// faults is what a world keeps once a fault has begun in it.
+// faults holds the faults in force and decides what each does to datagrams, streams
+// and disks. It changes no node and no connection itself.
 type faults struct {
-	rules   []*rule             // in force, in the order of their numbers, and of their beginnings
-	nodes   []node              // the phones, and the server behind them
-	streams map[int][]*rand.PCG // by the number of a fault, as in its rule
-	sends   sends
-	stuck   []stuck
-	// overtook are the pieces of streams that have arrived before one that was
-	// sent before them: they wait for it.
-	overtook []uint32
+	scheduler *scheduler
+	emit      *emitter
+	seed      uint64
+	names     []string // of the phones
+	udpDelay  Delay    // of the copy of a datagram
+
+	begun   bool                // a fault has begun in this world
+	rules   []*rule             // in force, by number, then by beginning
+	streams map[int][]*rand.PCG // by number of the fault, as in its rule
+	sends   sendCounts
+	// serverDiskFailures counts the effects on the server's disk.
+	serverDiskFailures int
 }
 
 // rule is a fault in force.
 type rule struct {
 	*world.Fault
 	over       bool
-	seen, done int              // of what it might have happened to
-	busy       map[uint32]int64 // slow: until when the way out of a node is
-	streams    []*rand.PCG      // by phone, the last the server's; nil: not begun
+	seen, done int              // number of occasions, and of effects
+	busy       map[uint32]int64 // slow: time at which the path out of a node is free
+	streams    []*rand.PCG      // by phone, the last the server's; nil until it is used
 }
 
-// node is what faults have made of a phone, or of the server.
-type node struct {
-	paused, left, stalled, stopped int // so many faults in force
-
-	off     bool     // a phone without a program
-	life    uint32   // of a phone: how often its program was stopped
-	waiting []func() // what came while it was paused
-	unread  []uint32 // connections of which it has not read what came while it stalled
-}
-
-// node is a phone's, or the server's of nobody.
-func (f *faults) node(who uint32) *node {
-	if who == nobody {
-		return &f.nodes[len(f.nodes)-1]
+// add puts a fault in force. A fault that is instant never is.
+func (f *faults) add(of *world.Fault) *rule {
+	if !f.begun {
+		f.begun = true
+		f.streams = map[int][]*rand.PCG{}
+		f.sends.counts = map[sendPath]int{}
 	}
-	return &f.nodes[who]
-}
-
-// Begin puts a fault in force, behind those that have a lower number; what
-// happens in an instant happens.
-func (w *World) Begin(f *world.Fault) {
-	if w.faults == nil {
-		w.faults = &faults{
-			nodes:   make([]node, len(w.phones)+1),
-			streams: map[int][]*rand.PCG{},
-			sends:   sends{counts: map[sendWay]int{}},
-		}
+	if f.streams[of.Number] == nil {
+		f.streams[of.Number] = make([]*rand.PCG, len(f.names)+1)
 	}
-	if w.faults.streams[f.Number] == nil {
-		w.faults.streams[f.Number] = make([]*rand.PCG, len(w.phones)+1)
-	}
-	r := &rule{Fault: f, streams: w.faults.streams[f.Number]}
-	w.emit.fault(event.FaultBegins, f)
-	if !f.Instant {
-		at := len(w.faults.rules)
-		for at > 0 && w.faults.rules[at-1].Number > f.Number {
+	r := &rule{Fault: of, streams: f.streams[of.Number]}
+	f.emit.fault(event.FaultBegins, of)
+	if !of.Instant {
+		at := len(f.rules)
+		for at > 0 && f.rules[at-1].Number > of.Number {
 			at--
 		}
-		w.faults.rules = slices.Insert(w.faults.rules, at, r)
+		f.rules = slices.Insert(f.rules, at, r)
 	}
-	switch f.Kind {
-	case world.Crash, world.SwitchOff, world.Pause, world.Leave, world.Stall, world.ClockFault:
-		w.each(&f.Of, func(who uint32) { w.strike(r, who) })
-	case world.Reset:
-		if f.Instant {
-			w.eachConn(&f.Of, func(c uint32) { w.breakConn(r, c) })
-		}
-	case world.HalfClose:
-		w.eachConn(&f.Of, func(c uint32) { w.halfClose(r, c) })
-	case world.DiskFault:
-		w.each(&f.Of, w.troubleDisk)
-	}
-	r.over = f.Instant
+	return r
 }
 
-// strike lets a fault of whole nodes begin for one of them.
-func (w *World) strike(r *rule, who uint32) {
-	n := w.faults.node(who)
-	switch r.Kind {
-	case world.Crash:
-		w.crash(r, who)
-	case world.SwitchOff:
-		w.switchOff(r, who)
-	case world.Pause:
-		n.paused++
-		w.did(r, who, nobody, 0, 0, w.nameOf(who)+" is paused")
-	case world.Leave:
-		n.left++
-		w.did(r, who, nobody, 0, 0, w.nameOf(who)+" leaves")
-	case world.Stall:
-		n.stalled++
-		w.did(r, who, nobody, 0, 0, w.nameOf(who)+" does not read")
-	case world.ClockFault:
-		w.setClock(r, who, r.Offset+r.Step, r.Drift)
-	}
-}
-
-// End takes a fault back.
-func (w *World) End(f *world.Fault) {
-	at := -1
-	if w.faults != nil {
-		at = slices.IndexFunc(w.faults.rules, func(r *rule) bool { return r.Fault == f })
-	}
+// remove takes a fault back. It returns nil if the fault is not in force.
+func (f *faults) remove(of *world.Fault) *rule {
+	at := slices.IndexFunc(f.rules, func(r *rule) bool { return r.Fault == of })
 	if at < 0 {
-		return
+		return nil
 	}
-	r := w.faults.rules[at]
-	w.faults.rules = slices.Delete(w.faults.rules, at, at+1)
-	w.emit.fault(event.FaultEnds, f)
-	switch f.Kind {
-	case world.Crash, world.SwitchOff, world.Pause, world.Leave, world.Stall, world.ClockFault:
-		w.each(&f.Of, func(who uint32) { w.heal(r, who) })
-	case world.DiskFault:
-		w.each(&f.Of, w.troubleDisk)
-	}
-	if f.Kind == world.Leave || f.Kind == world.Cut || f.Kind == world.TimeOut {
-		w.unstick()
-	}
-	r.over = true
-	w.emit.fault(event.FaultEnded, f)
+	r := f.rules[at]
+	f.rules = slices.Delete(f.rules, at, at+1)
+	f.emit.fault(event.FaultEnds, of)
+	return r
 }
 
-// heal lets a fault of whole nodes end for one of them.
-func (w *World) heal(r *rule, who uint32) {
-	n := w.faults.node(who)
-	switch r.Kind {
-	case world.Crash, world.SwitchOff:
-		if n.stopped--; n.stopped == 0 {
-			w.startNode(who)
+// each calls do for the nodes of a set: the phones in order, then the server.
+func (f *faults) each(set *world.Nodes, do func(node event.Node)) {
+	if set.Any {
+		for phone := range f.names {
+			do(uint32(phone))
 		}
-	case world.Pause:
-		if n.paused--; n.paused == 0 {
-			w.resume(who)
-		}
-	case world.Leave:
-		n.left--
-	case world.Stall:
-		if n.stalled--; n.stalled == 0 {
-			w.readAll(who)
-		}
-	case world.ClockFault:
-		w.setClock(r, who, -r.Offset, -r.Drift)
+	}
+	for _, phone := range set.Phones {
+		do(phone)
+	}
+	if set.Any || set.Server {
+		do(event.Server)
 	}
 }
 
-// each calls f with the nodes of a set: the phones in their order, then the
-// server.
-func (w *World) each(n *world.Nodes, f func(who uint32)) {
-	if n.Any {
-		for who := range w.phones {
-			f(uint32(who))
-		}
-	}
-	for _, who := range n.Phones {
-		f(who)
-	}
-	if n.Any || n.Server {
-		f(nobody)
-	}
-}
+// includes reports whether a set has the node. The empty set stands for all nodes.
+func includes(set *world.Nodes, node event.Node) bool { return set.IsEmpty() || set.Has(node) }
 
-// has says whether a set that may be empty, and then means everybody, has a
-// node.
-func has(n *world.Nodes, who uint32) bool { return n.IsEmpty() || n.Has(who) }
-
-// happens says whether the rule strikes the next thing that it might happen to,
-// which is the doing of a node.
-func (w *World) happens(r *rule, who uint32) bool {
+// happens reports whether the rule acts on this occasion, which the node causes.
+func (f *faults) happens(r *rule, node event.Node) bool {
 	r.seen++
 	if r.seen <= r.Skip || r.Count > 0 && r.done >= r.Count {
 		return false
 	}
-	return chance(r.Chance, w.streamOf(r, who))
+	return chance(r.Chance, f.stream(r, node))
 }
 
-// streamOf is the random stream of a fault for what happens to one node.
-func (w *World) streamOf(r *rule, who uint32) *rand.PCG {
-	at := &r.streams[min(int(who), len(w.phones))]
+// stream returns the random stream of a fault for one node.
+func (f *faults) stream(r *rule, node event.Node) *rand.PCG {
+	at := &r.streams[min(int(node), len(f.names))]
 	if *at == nil {
-		s := Stream(w.seed, w.nameOf(who), "fault "+strconv.Itoa(r.Number))
+		s := Stream(f.seed, f.name(node), "fault "+strconv.Itoa(r.Number))
 		*at = &s
 	}
 	return *at
 }
 
-func (w *World) nameOf(who uint32) string {
-	if who == nobody {
+// draw draws a delay of the fault, in nanoseconds.
+func (f *faults) draw(r *rule, node event.Node) int64 {
+	return max(0, int64(Delay{Min: r.Min, Max: r.Max, Mean: r.Mean}.Draw(f.stream(r, node))))
+}
+
+func (f *faults) name(node event.Node) string {
+	if node == event.Server {
 		return "server"
 	}
-	return w.names[who]
+	return f.names[node]
 }
 
-// drawn takes a delay of the fault.
-func (r *rule) drawn(src rand.Source) int64 {
-	return max(0, int64(Delay{Min: r.Min, Max: r.Max, Mean: r.Mean}.Draw(src)))
-}
+// path names the sender and the receiver.
+func (f *faults) path(from, to event.Node) string { return f.name(from) + " -> " + f.name(to) }
 
-// did emits FaultApplied for one thing that a fault did.
-func (w *World) did(r *rule, who, peer uint32, nth int, amount int64, text string) {
+// applied emits one effect of a fault. nth is the rank of the affected send among
+// those on its path in this instant. amount is that of event.FaultApplied.
+func (f *faults) applied(r *rule, node, peer event.Node, nth int, amount int64, text string) {
 	r.done++
-	if r.Kind == world.DiskFault && who == nobody {
-		w.host.failures++
+	if r.Kind == world.DiskFault && node == event.Server {
+		f.serverDiskFailures++
 	}
-	w.emit.faultApplied(r, who, peer, nth, amount, text)
+	f.emit.faultApplied(r, node, peer, nth, amount, text)
 }
 
-// sends counts what is sent in one instant on each way.
-type sends struct {
+// reserve returns the time that size bytes of a node take on a slow path behind those
+// that wait there. full reports that capacity, in bytes, is exceeded; 0 is no limit.
+func (r *rule) reserve(now int64, node event.Node, size, capacity int) (delay int64, full bool) {
+	if r.busy == nil {
+		r.busy = map[uint32]int64{}
+	}
+	free := max(now, r.busy[node])
+	waiting := float64(free-now) / float64(time.Second) * float64(r.Bytes)
+	if capacity > 0 && waiting+float64(size) > float64(capacity) {
+		return 0, true
+	}
+	free += int64(size) * int64(time.Second) / int64(r.Bytes)
+	r.busy[node] = free
+	return free - now, false
+}
+
+// cuts reports whether the rule, a cut, covers the path from one node to another.
+func (r *rule) cuts(from, to event.Node) bool {
+	out := r.Of.Has(from) && includes(&r.From, to)
+	in := r.Of.Has(to) && includes(&r.From, from)
+	switch r.OneWay {
+	case "out":
+		return out
+	case "in":
+		return in
+	}
+	return out || in
+}
+
+// sendCounts counts the sends of the present instant on each path.
+type sendCounts struct {
 	at     int64
-	counts map[sendWay]int
+	counts map[sendPath]int
 }
 
-type sendWay struct {
-	from, to uint32
+type sendPath struct {
+	from, to event.Node
 	stream   bool
 }
 
-// next is which one it is, from 0.
-func (s *sends) next(now int64, way sendWay) int {
+// next returns the rank of a new send on the path in this instant, from 0.
+func (s *sendCounts) next(now int64, p sendPath) int {
 	if s.at != now {
 		s.at = now
 		clear(s.counts)
 	}
-	n := s.counts[way]
-	s.counts[way] = n + 1
+	n := s.counts[p]
+	s.counts[p] = n + 1
 	return n
 }
 
-// latest is which one the last of a way was.
-func (s *sends) latest(way sendWay) int { return max(0, s.counts[way]-1) }
+// latest returns the rank of the last send on the path.
+func (s *sendCounts) latest(p sendPath) int { return max(0, s.counts[p]-1) }
 
-// seconds renders nanoseconds for the trace.
-func seconds(ns int64) string { return time.Duration(ns).String() }
-
-// between says who sends to whom.
-func (w *World) between(who, peer uint32) string {
-	return w.nameOf(who) + " -> " + w.nameOf(peer)
-}
+// durationText renders nanoseconds for the texts of faults.
+func durationText(ns int64) string { return time.Duration(ns).String() }

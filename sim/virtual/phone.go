@@ -10,286 +10,382 @@ import (
 	"bluetrace/sim/event"
 )
 
-// phone hosts one phone's machine, in five cache lines. What a reception or an
-// expiry needs stands first: with the head of the machine it fills two of them.
-type phone struct {
-	wakeAt  int64 // the wake-up that counts; never when none is in the queue
-	later   int64 // one that is in the queue as well, behind it; never when none is
-	ageMax  int64
-	valid   uint32
-	invalid uint32
-	sent    uint32
-	conn    uint32 // of its program
-	machine nodes.Phone
-	net     rand.PCG // delays and losses of its datagrams
-	firsts  []first
-	up      rand.PCG // delays of its streams
-	down    rand.PCG
-	script  *rawConn // what a script does on a connection of its own
+// phoneHost runs the phones' machines: it gives them their inputs and carries out
+// their effects.
+type phoneHost struct {
+	scheduler *scheduler
+	emit      *emitter
+	clocks    *clocks
+	faults    *faults
+	states    *nodeStates
+	disks     *disks
+	udp       *udp
+	tcp       *tcp
+
+	phones  []phone
+	names   []string
+	watched []bool // by phone: its screen is watched; nil if none is
+	out     nodes.PhoneOutbox
+	text    []byte // buffer for ScreenShown
+	// current is the datagram that a machine handles now.
+	current currentDatagram
 }
 
-// rawConn is a connection that a script drives byte for byte.
-type rawConn struct {
-	conn   uint32
-	queued [][]byte // sends that wait for the connection
-	fin    bool
-	reset  bool
-	ready  bool
+// phone is one phone's machine with the state that its inputs need, in five cache
+// lines. The fields that a reception or an expiry needs come first: with the head of
+// the machine they fill two lines.
+type phone struct {
+	wakeAt    int64 // time of the wake-up that counts; never if none is in the queue
+	laterWake int64 // time of a later wake-up in the queue; never if there is none
+	ageMax    int64
+	valid     uint32
+	invalid   uint32
+	sent      uint32
+	conn      uint32 // of its program
+	machine   nodes.Phone
+	net       rand.PCG // delays and losses of its datagrams
+	firsts    []firstPart
+	up        rand.PCG // delays of its streams
+	down      rand.PCG
+	script    *scriptConn
+}
+
+// firstPart is the arrival of the first part of a split beacon.
+type firstPart struct {
+	sent, arrived int64 // of the world, and of the phone's clock
+	from          protocol.Address
+}
+
+// currentDatagram is the datagram that a machine handles, if any.
+type currentDatagram struct {
+	sent    int64
+	any     bool
+	isWhole bool // a whole beacon
 }
 
 func (p *phone) init(seed uint64, c PhoneConfig) {
 	p.machine.Init(c.Settings)
-	p.wakeAt, p.later, p.conn = never, never, noConn
+	p.wakeAt, p.laterWake, p.conn = never, never, noConn
 	p.net = Stream(seed, c.Name, "datagrams")
 	p.up = Stream(seed, c.Name, "tcp up")
 	p.down = Stream(seed, c.Name, "tcp down")
 }
 
-func (w *World) wakePhone(who uint32) {
-	ph := &w.phones[who]
-	ph.wakeAt, ph.later = ph.later, never
-	if w.faults != nil && w.faults.node(who).paused > 0 {
-		return // it is woken when it goes on
+// wake handles a wake-up from the queue.
+func (h *phoneHost) wake(phone uint32) {
+	p := &h.phones[phone]
+	p.wakeAt, p.laterWake = p.laterWake, never
+	if h.faults.begun && h.states.isPaused(phone) {
+		return // resume wakes it
 	}
-	ph.machine.Wake(w.time(who), &w.phoneOut)
-	w.phoneActs(who)
+	p.machine.Wake(h.clocks.read(phone), &h.out)
+	h.act(phone)
 }
 
-// phoneActs carries out what a phone's machine asked for, and arms its next
-// wake-up.
-func (w *World) phoneActs(who uint32) {
-	for i := range w.phoneOut.Effects {
-		w.phoneAct(who, &w.phoneOut.Effects[i])
+// resume wakes a phone that goes on.
+func (h *phoneHost) resume(phone uint32) {
+	h.phones[phone].machine.Wake(h.clocks.read(phone), &h.out)
+	h.act(phone)
+}
+
+// receive hands a datagram to the phone's machine. sent is the time of its sending.
+func (h *phoneHost) receive(phone uint32, from protocol.Address, sent int64, p []byte) {
+	ph := &h.phones[phone]
+	h.current = currentDatagram{sent, true, len(p) == protocol.BeaconSize}
+	if len(p) == protocol.TempIDSize {
+		ph.addFirst(int64(h.clocks.elapsed(phone)), from, sent)
 	}
-	w.phoneOut.Effects = w.phoneOut.Effects[:0]
-	ph := &w.phones[who]
-	w.armPhone(who, ph)
-	log := ph.machine.Log()
+	ph.machine.Datagram(h.clocks.read(phone), from, p, &h.out)
+	h.act(phone)
+	h.current.any = false
+}
+
+// act carries out the effects of a phone's machine, and schedules its next wake-up.
+func (h *phoneHost) act(phone uint32) {
+	for i := range h.out.Effects {
+		h.carryOut(phone, &h.out.Effects[i])
+	}
+	h.out.Effects = h.out.Effects[:0]
+	p := &h.phones[phone]
+	h.arm(phone, p)
+	log := p.machine.Log()
 	if received, ok := log.Oldest(); ok {
-		ph.ageMax = max(ph.ageMax, int64(w.elapsed(who)-received))
+		p.ageMax = max(p.ageMax, int64(h.clocks.elapsed(phone)-received))
 	}
-	w.emit.log(event.PhoneStepped, who, log)
-	if w.folders != nil {
-		w.saveWhenDue(who)
+	h.emit.log(event.PhoneStepped, phone, log)
+	if h.disks.phones != nil {
+		h.disks.saveWhenDue(phone)
 	}
 }
 
-// armPhone puts the next wake-up of a phone in the queue, unless it is there.
-func (w *World) armPhone(who uint32, ph *phone) {
-	d, ok := ph.machine.NextWake()
+// arm schedules the next wake-up of a phone, unless one as early is in the queue.
+func (h *phoneHost) arm(phone uint32, p *phone) {
+	next, ok := p.machine.NextWake()
 	if !ok {
 		return
 	}
-	at := int64(d)
-	if w.clocks != nil {
-		at = w.clock1(who).When(d)
-	}
-	if at >= ph.wakeAt {
+	at := h.clocks.when(phone, next)
+	if at >= p.wakeAt {
 		return
 	}
-	if at <= w.now {
+	if at <= h.scheduler.now {
 		panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
-			w.names[who], event.Seconds(at), event.Seconds(w.now)))
+			h.names[phone], event.Seconds(at), event.Seconds(h.scheduler.now)))
 	}
-	ph.later = ph.wakeAt
-	ph.wakeAt = at
-	w.queue.push(at, 0, kindWakePhone, who, 0)
+	p.laterWake = p.wakeAt
+	p.wakeAt = at
+	h.scheduler.wakeUp(at, wakePhone, phone)
 }
 
-func (w *World) phoneAct(who uint32, e *nodes.PhoneEffect) {
-	ph := &w.phones[who]
+// rearm schedules the next wake-up anew after a change of the phone's clock.
+func (h *phoneHost) rearm(phone uint32) {
+	p := &h.phones[phone]
+	p.wakeAt, p.laterWake = never, never
+	h.arm(phone, p)
+}
+
+func (h *phoneHost) carryOut(phone uint32, e *nodes.PhoneEffect) {
+	p := &h.phones[phone]
 	switch e.Kind {
 	case nodes.PhoneJudged:
-		w.judged(who, e)
-		if w.folders != nil {
-			w.keepBeacon(who, e)
+		h.judged(phone, e)
+		if h.disks.phones != nil {
+			h.disks.addBeacon(phone, e)
 		}
 	case nodes.PhoneSendBeacon:
-		w.putBeacon(who, e)
-		w.show(who, e)
+		h.udp.sendBeacon(phone, &e.To, e.Form, &e.Raw)
+		h.show(phone, e)
 	case nodes.PhoneExpired:
-		w.emit.entriesExpired(who, e.Expired, ph.machine.Log().Len())
-		if w.folders != nil {
-			w.folders[who].changed = true
+		h.emit.entriesExpired(phone, e.Expired, p.machine.Log().Len())
+		if h.disks.phones != nil {
+			h.disks.setChanged(phone)
 		}
 	case nodes.PhoneConnect:
-		if ph.conn != noConn {
-			w.phoneCloses(ph.conn)
+		if p.conn != noConn {
+			h.tcp.closePhoneSide(p.conn)
 		}
-		ph.conn = w.open(who, false)
-		w.emit.programConnects(&w.conns[ph.conn], ph.conn)
+		p.conn = h.tcp.open(phone, false)
+		h.emit.programConnects(&h.tcp.conns[p.conn], p.conn)
 	case nodes.PhoneSendTCP:
-		if ph.conn != noConn {
-			w.emit.phoneBytes(event.PhoneSent, &w.conns[ph.conn], e.Bytes)
-			w.send(ph.conn, false, e.Bytes, false, false)
+		if p.conn != noConn {
+			h.tcp.sendToServer(p.conn, e.Bytes)
 		}
 	case nodes.PhoneCloseTCP:
-		if ph.conn != noConn {
-			w.phoneCloses(ph.conn)
-			ph.conn = noConn
-		}
+		h.closeConn(phone)
 	case nodes.PhonePrint:
-		w.emit.text(event.PhonePrinted, who, e.Text)
-		w.show(who, e)
+		h.emit.text(event.PhonePrinted, phone, e.Text)
+		h.show(phone, e)
 	case nodes.PhoneDone:
-		w.done(who, e)
+		h.done(phone, e)
 	}
 }
 
-// show renders what stands on the screen of a phone that is watched.
-func (w *World) show(who uint32, e *nodes.PhoneEffect) {
-	if w.watched != nil && w.watched[who] {
-		w.text = e.AppendText(w.text[:0], w.zone)
-		w.emit.text(event.ScreenShown, who, string(w.text))
+// print prints text of the host on the phone's screen.
+func (h *phoneHost) print(phone uint32, text string) {
+	h.carryOut(phone, &nodes.PhoneEffect{Kind: nodes.PhonePrint, Text: text})
+}
+
+// show emits the text of an effect on the screen of a phone that is watched.
+func (h *phoneHost) show(phone uint32, e *nodes.PhoneEffect) {
+	if h.watched != nil && h.watched[phone] {
+		h.text = e.AppendText(h.text[:0], h.clocks.zone)
+		h.emit.text(event.ScreenShown, phone, string(h.text))
 	}
 }
 
-func (w *World) judged(who uint32, e *nodes.PhoneEffect) {
-	ph := &w.phones[who]
-	sender, ok := w.phoneAt(&e.From)
+// watch makes the host emit ScreenShown for the phone.
+func (h *phoneHost) watch(phone uint32) {
+	if h.watched == nil {
+		h.watched = make([]bool, len(h.phones))
+	}
+	h.watched[phone] = true
+}
+
+func (h *phoneHost) beaconSent(phone, receiver uint32, raw *[protocol.BeaconSize]byte) {
+	h.phones[phone].sent++
+	h.emit.beaconSent(phone, receiver, raw)
+}
+
+func (h *phoneHost) judged(phone uint32, e *nodes.PhoneEffect) {
+	p := &h.phones[phone]
+	sender, ok := h.phoneAt(&e.From)
 	if !ok {
 		sender = event.NoPeer
 	}
 	if e.OutOfTurn || e.Err != nil {
-		ph.invalid++
+		p.invalid++
 	} else {
-		ph.valid++
+		p.valid++
 	}
-	sent, known := w.sentAt(ph, e)
-	w.emit.beaconJudged(who, sender, e, sent, known)
-	w.show(who, e)
+	sent, known := h.sentAt(p, e)
+	h.emit.beaconJudged(phone, sender, e, sent, known)
+	h.show(phone, e)
 }
 
-func (w *World) done(who uint32, e *nodes.PhoneEffect) {
-	if w.clocks != nil {
-		e.Began = time.Duration(w.clock1(who).When(e.Began))
-	}
-	w.emit.operationDone(who, e)
+// done emits the end of an operation, with its beginning on the world's clock.
+func (h *phoneHost) done(phone uint32, e *nodes.PhoneEffect) {
+	e.Began = time.Duration(h.clocks.when(phone, e.Began))
+	h.emit.operationDone(phone, e)
 }
 
-// Watch makes the world emit ScreenShown for the phone.
-func (w *World) Watch(who uint32) {
-	if w.watched == nil {
-		w.watched = make([]bool, len(w.phones))
+// firstsExpiry is the age at which a firstPart is forgotten.
+const firstsExpiry = 2 * protocol.ForgetAfter
+
+// addFirst remembers the first part of a split beacon that arrives now.
+func (p *phone) addFirst(now int64, from protocol.Address, sent int64) {
+	for i := 0; i < len(p.firsts); i++ {
+		if f := &p.firsts[i]; f.from == from || now-f.arrived > int64(firstsExpiry) {
+			p.removeFirst(i)
+			i--
+		}
 	}
-	w.watched[who] = true
+	p.firsts = append(p.firsts, firstPart{sent, now, from})
 }
 
-// Open starts the session of the phone's program: it connects and asks for a
-// username.
-func (w *World) Open(who uint32) {
-	if w.faults != nil && w.holds(who, func() { w.Open(who) }) {
-		return
-	}
-	w.emit.plain(event.ProgramOpened, who, event.NoPeer)
-	w.phones[who].machine.Open(w.time(who), &w.phoneOut)
-	w.phoneActs(who)
+func (p *phone) removeFirst(i int) {
+	p.firsts[i] = p.firsts[len(p.firsts)-1]
+	p.firsts = p.firsts[:len(p.firsts)-1]
 }
 
-// Type types a line at the prompt of the phone's program.
-func (w *World) Type(who uint32, line string) {
-	if w.faults != nil && w.holds(who, func() { w.Type(who, line) }) {
-		return
+// sentAt returns when the first datagram of a judged beacon was sent. For datagrams
+// that are no beacon it is the one that showed it. It returns false if that is not
+// known.
+func (h *phoneHost) sentAt(p *phone, e *nodes.PhoneEffect) (int64, bool) {
+	if c := &h.current; c.any && (e.OutOfTurn || c.isWhole && e.FirstPart == e.At.Elapsed) {
+		return c.sent, true
 	}
-	w.emit.text(event.LineTyped, who, line)
-	w.phones[who].machine.Typed(w.time(who), line, &w.phoneOut)
-	w.phoneActs(who)
+	for i := range p.firsts {
+		if f := &p.firsts[i]; f.from == e.From && f.arrived == int64(e.FirstPart) {
+			sent := f.sent
+			p.removeFirst(i)
+			return sent, true
+		}
+	}
+	return 0, false
 }
 
-// TakeOver lets a phone's program go on with the session of another program of
-// the same phone, as a person does who started it twice.
-func (w *World) TakeOver(who, second uint32) {
-	if w.faults != nil && w.holds(who, func() { w.TakeOver(who, second) }) {
-		return
+// open starts the session of a phone's program.
+func (h *phoneHost) open(phone uint32) {
+	h.phones[phone].machine.Open(h.clocks.read(phone), &h.out)
+	h.act(phone)
+}
+
+// typeLine hands the program a line that its user types.
+func (h *phoneHost) typeLine(phone uint32, line string) {
+	h.phones[phone].machine.Typed(h.clocks.read(phone), line, &h.out)
+	h.act(phone)
+}
+
+// sendBeacons makes the program send its beacon to other phones, in order.
+func (h *phoneHost) sendBeacons(phone uint32, to []uint32) {
+	m := &h.phones[phone].machine
+	for _, t := range to {
+		m.Beacon(h.clocks.read(phone), Address(t), &h.out)
 	}
-	w.emit.plain(event.SessionMoved, who, second)
-	a, b := &w.phones[who], &w.phones[second]
+	h.act(phone)
+}
+
+// connected hands the program the answer that its connection stands.
+func (h *phoneHost) connected(phone uint32) {
+	h.phones[phone].machine.Connected(h.clocks.read(phone), &h.out)
+	h.act(phone)
+}
+
+// connectFailed hands the program the failure of its connect.
+func (h *phoneHost) connectFailed(phone uint32, reason string) {
+	h.phones[phone].conn = noConn
+	h.phones[phone].machine.ConnectFailed(h.clocks.read(phone), reason, &h.out)
+	h.act(phone)
+}
+
+// read hands the program bytes of the server.
+func (h *phoneHost) read(phone uint32, p []byte) {
+	h.phones[phone].machine.Read(h.clocks.read(phone), p, &h.out)
+	h.act(phone)
+}
+
+// connClosed closes connection c behind the server, and hands that to the program.
+func (h *phoneHost) connClosed(phone, c uint32) {
+	h.phones[phone].conn = noConn
+	h.tcp.closePhoneSide(c)
+	h.phones[phone].machine.Closed(h.clocks.read(phone), &h.out)
+	h.act(phone)
+}
+
+// closeConn closes the program's connection, if there is one.
+func (h *phoneHost) closeConn(phone uint32) {
+	if p := &h.phones[phone]; p.conn != noConn {
+		h.tcp.closePhoneSide(p.conn)
+		p.conn = noConn
+	}
+}
+
+// resetConn resets the connection of a program that has stopped, if there is one.
+func (h *phoneHost) resetConn(phone uint32) {
+	if p := &h.phones[phone]; p.conn != noConn {
+		h.tcp.resetPhoneSide(p.conn)
+		p.conn = noConn
+	}
+}
+
+// takeSession moves the session of one program of a phone to another.
+func (h *phoneHost) takeSession(to, from uint32) {
+	h.emit.plain(event.SessionMoved, to, from)
+	a, b := &h.phones[to], &h.phones[from]
 	if a.conn != noConn {
-		w.phoneCloses(a.conn)
+		h.tcp.closePhoneSide(a.conn)
 	}
 	a.conn, b.conn = b.conn, noConn
 	if a.conn != noConn {
-		w.conns[a.conn].phone = who
+		h.tcp.conns[a.conn].phone = to
 	}
 	a.machine.TakeSession(&b.machine)
-	w.phoneActs(who)
+	h.act(to)
 }
 
-// Stage says what the phone's program waits for.
-func (w *World) Stage(who uint32) nodes.Stage { return w.phones[who].machine.Stage() }
-
-// TempID is what the phone's program would send.
-func (w *World) TempID(who uint32) (protocol.Beacon, bool) { return w.phones[who].machine.TempID() }
-
-// Log is the phone's contact log, with what is due at this moment gone.
-func (w *World) Log(who uint32) *nodes.ContactLog {
-	ph := &w.phones[who]
-	if d, ok := ph.machine.NextWake(); ok && d <= w.elapsed(who) {
-		// An observer may ask in the middle of another phone's effects.
-		outbox, emitted := w.phoneOut, w.emit.event
-		w.phoneOut = nodes.PhoneOutbox{}
-		w.wakePhone(who)
-		w.phoneOut, w.emit.event = outbox, emitted
-	}
-	return ph.machine.Log()
+// endInput ends the input of a phone's program, which ends it.
+func (h *phoneHost) endInput(phone uint32) {
+	h.phones[phone].machine.InputEnded(h.clocks.read(phone), &h.out)
+	h.act(phone)
 }
 
-// RawOpen opens a connection that the script drives; one that was open stays
-// open, silently.
-func (w *World) RawOpen(who uint32) {
-	c := w.open(who, true)
-	w.phones[who].script = &rawConn{conn: c}
-}
-
-// RawIsOpen says whether the script has a connection.
-func (w *World) RawIsOpen(who uint32) bool {
-	s := w.phones[who].script
-	return s != nil && s.conn != noConn
-}
-
-// RawSend sends bytes on the script's connection, as soon as it stands.
-func (w *World) RawSend(who uint32, p []byte) {
-	s := w.phones[who].script
-	s.queued = append(s.queued, p)
-	if s.ready {
-		w.flushRaw(who)
+// clear clears the memory of a phone whose program has stopped. It emits the ends of
+// the operations under way.
+func (h *phoneHost) clear(phone uint32) {
+	p := &h.phones[phone]
+	var out nodes.PhoneOutbox
+	p.machine.Open(h.clocks.read(phone), &out) // returns how they end
+	p.machine.Init(p.machine.Settings())
+	p.wakeAt, p.laterWake, p.firsts = never, never, nil
+	for i := range out.Effects {
+		if e := &out.Effects[i]; e.Kind == nodes.PhoneDone {
+			h.done(phone, e)
+		}
 	}
 }
 
-// RawEnd ends the script's side after all that was sent: half-closed, or reset.
-func (w *World) RawEnd(who uint32, reset bool) {
-	s := w.phones[who].script
-	s.fin, s.reset = true, reset
-	if s.ready {
-		w.flushRaw(who)
+// restart starts a phone's program with the stored contacts of its disk.
+func (h *phoneHost) restart(phone uint32, stored []nodes.StoredContact) {
+	p := &h.phones[phone]
+	p.machine.Restore(h.clocks.read(phone), stored)
+	h.emit.text(event.ProgramStatus, phone, "is started again")
+	h.emit.log(event.PhoneStarted, phone, p.machine.Log())
+	if h.disks.folder(phone) != nil {
+		h.disks.printNotes(phone)
+		h.disks.setChanged(phone) // expired entries leave the disk
 	}
+	h.act(phone)
 }
 
-func (w *World) flushRaw(who uint32) {
-	s := w.phones[who].script
-	if s.conn == noConn {
-		return
+// log returns a phone's contact log without the entries that expire now.
+func (h *phoneHost) log(phone uint32) *nodes.ContactLog {
+	p := &h.phones[phone]
+	if d, ok := p.machine.NextWake(); ok && d <= h.clocks.elapsed(phone) {
+		// An observer may ask amid another phone's effects.
+		out, emitted := h.out, h.emit.event
+		h.out = nodes.PhoneOutbox{}
+		h.wake(phone)
+		h.out, h.emit.event = out, emitted
 	}
-	s.ready = true
-	for _, p := range s.queued {
-		w.emit.phoneBytes(event.PhoneSent, &w.conns[s.conn], p)
-		w.send(s.conn, false, p, false, false)
-	}
-	s.queued = nil
-	if s.fin {
-		s.fin = false
-		w.emit.phoneEnded(&w.conns[s.conn], "is ended by the script")
-		w.send(s.conn, false, nil, true, s.reset)
-	}
-}
-
-// RawClose closes the script's connection wholly.
-func (w *World) RawClose(who uint32) {
-	s := w.phones[who].script
-	if s == nil || s.conn == noConn {
-		return
-	}
-	c := s.conn
-	s.conn = noConn
-	w.phoneCloses(c)
+	return p.machine.Log()
 }

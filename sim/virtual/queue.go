@@ -5,70 +5,96 @@ import (
 	"slices"
 )
 
-// queue is the pending events, ordered by (time, wake-ups before inputs,
-// sequence).
-//
-// What comes later waits, unordered, in the slot of its time on a wheel: pushing
-// it costs one store instead of a way through a heap that no cache holds. When
-// its slot begins, it is dealt out to the parts of that slot, and each part is
-// sorted shortly before it begins, so that the events that come next can be
-// looked at. What is pushed for a part that has been sorted goes to a heap, which
-// stays small, and what lies beyond the wheel waits in another.
-type queue struct {
-	part    []entry // of the time that has begun, sorted
-	at      int     // the first of part that is left
-	next    []entry // the part behind it, sorted
-	rough   []entry // room for sorting it
-	near    heap
-	sorted  int64 // part, next and near hold what is before it; a multiple of partTime
-	parts   [partsOfSlot]pile
-	filled  uint64 // the parts that hold events, a bit each
-	onParts int
-	horizon int64 // parts hold what is from sorted up to it; a multiple of slotTime
-	wheel   []pile
-	onWheel int
-	far     heap
-	chunks  []chunk // chunks[0] is nobody's
-	spare   int32   // a chunk that is free, and through next all others
-	seq     uint64
-
-	// up to which event, as soon counts them, memory has been asked for
-	askedPhone, askedLog int
+// entry is one scheduled input or wake-up of a node. It is a value of 24 bytes
+// without pointers: with 100,000 entries pending, memory decides the speed.
+type entry struct {
+	at int64 // virtual nanoseconds from time zero; may be negative
+	// order breaks ties: the class in the highest bit, then the sequence number, then
+	// the kind in the lowest kindBits bits.
+	order uint64
+	who   uint32 // a phone, the server or a connection
+	arg   uint32 // by kind: the slot of a datagram, a segment, a call or a store
 }
 
-// The wheel spans slots × slotTime, 275 s: more than the retention of a contact
-// log, which is the longest delay of which there are many.
+// The classes. At one instant wake-ups come before inputs.
+const (
+	wakeUpClass = 0
+	inputClass  = 1 << 63
+	kindBits    = 8
+)
+
+func (e *entry) kind() entryKind { return entryKind(e.order & (1<<kindBits - 1)) }
+
+func (e *entry) before(f *entry) bool {
+	if e.at != f.at {
+		return e.at < f.at
+	}
+	return e.order < f.order
+}
+
+// queue holds the pending entries in the order of time, class and sequence number.
+//
+// A later entry waits in no order in the wheel slot of its time: a push costs one
+// store instead of a path through a heap that no cache holds. When its slot begins,
+// the slot's entries are distributed to the parts of the slot. Each part is sorted
+// shortly before it begins, so that the next entries can be prefetched. Entries
+// pushed into a sorted part go to the heap near, which stays small. Entries beyond
+// the wheel wait in the heap far.
+type queue struct {
+	part    []entry // of the time that has begun, sorted
+	at      int     // index of the first entry of part that is left
+	next    []entry // the part behind it, sorted
+	buffer  []entry // for sorting
+	near    heap
+	sorted  int64 // part, next and near hold the entries before it; a multiple of partTime
+	parts   [partsPerSlot]pile
+	filled  uint64 // bit set of the parts that hold entries
+	onParts int    // number of entries in parts
+	horizon int64  // parts hold the entries from sorted up to it; a multiple of slotTime
+	wheel   []pile
+	onWheel int // number of entries in wheel
+	far     heap
+	chunks  []chunk // chunks[0] is not used
+	free    int32   // first unused chunk; next links the others
+	seq     uint64
+
+	// Number of entries that have been prefetched, counted from the start of part.
+	prefetchedPhone, prefetchedLog int
+}
+
+// The wheel spans slots × slotTime, 275 s: more than the retention of a contact log,
+// which is the longest delay that many entries have.
 const (
 	slotTimeBits = 24 // 16.8 ms
 	slotTime     = 1 << slotTimeBits
 	slots        = 1 << 14
 	wheelSpan    = slots * slotTime
 
-	partTimeBits = 18 // 262 µs: shorter than most delays of a network
+	partTimeBits = 18 // 262 µs, shorter than most delays of a network
 	partTime     = 1 << partTimeBits
-	partsOfSlot  = slotTime / partTime
+	partsPerSlot = slotTime / partTime
 )
 
-// pile is some events in no order: the newest chunk holds n of them, those
+// pile holds entries in no order: its newest chunk holds n of them, and the chunks
 // behind it are full.
 type pile struct {
-	newest int32 // 0: there is none
+	newest int32 // index of a chunk; 0 if there is none
 	n      int32
 }
 
-// chunk holds some events of one pile. Chunks are used again by any pile, so
-// that the wheel takes the memory of what is pending and no more.
+// chunk holds entries of one pile. Any pile may use a free chunk, so that the wheel
+// takes the memory of the pending entries and no more.
 type chunk struct {
-	events [chunkEvents]entry
-	next   int32 // an older chunk of the same pile; 0: none
+	entries [chunkEntries]entry
+	next    int32 // index of an older chunk of the pile; 0 if there is none
 }
 
-const chunkEvents = 15
+const chunkEntries = 15
 
-// push adds an event and gives it the next sequence number.
-func (q *queue) push(at int64, class uint64, k kind, who, arg uint32) {
+// push adds an entry with the next sequence number.
+func (q *queue) push(at int64, class uint64, kind entryKind, who, arg uint32) {
 	q.seq++
-	e := entry{at: at, ord: class | q.seq<<kindBits | uint64(k), who: who, arg: arg}
+	e := entry{at: at, order: class | q.seq<<kindBits | uint64(kind), who: who, arg: arg}
 	if q.wheel == nil {
 		q.wheel = make([]pile, slots)
 		q.chunks = make([]chunk, 1)
@@ -83,7 +109,7 @@ func (q *queue) place(e *entry) {
 	case e.at < q.sorted:
 		q.near.push(*e)
 	case e.at < q.horizon:
-		i := e.at >> partTimeBits & (partsOfSlot - 1)
+		i := e.at >> partTimeBits & (partsPerSlot - 1)
 		q.put(&q.parts[i], e)
 		q.filled |= 1 << i
 		q.onParts++
@@ -96,33 +122,33 @@ func (q *queue) place(e *entry) {
 }
 
 func (q *queue) put(p *pile, e *entry) {
-	if p.newest == 0 || p.n == chunkEvents {
+	if p.newest == 0 || p.n == chunkEntries {
 		p.newest, p.n = q.newChunk(p.newest), 0
 	}
-	q.chunks[p.newest].events[p.n] = *e
+	q.chunks[p.newest].entries[p.n] = *e
 	p.n++
 }
 
 func (q *queue) newChunk(next int32) int32 {
-	i := q.spare
+	i := q.free
 	if i == 0 {
 		i = int32(len(q.chunks))
 		q.chunks = append(q.chunks, chunk{})
 	} else {
-		q.spare = q.chunks[i].next
+		q.free = q.chunks[i].next
 	}
 	q.chunks[i].next = next
 	return i
 }
 
-// take empties a pile: it calls do with the events of each of its chunks. do may
-// place events elsewhere.
-func (q *queue) take(p *pile, do func([]entry)) {
+// drain empties a pile: it calls do with the entries of each chunk. do may place
+// entries elsewhere.
+func (q *queue) drain(p *pile, do func([]entry)) {
 	n := p.n
-	for i := p.newest; i != 0; n = chunkEvents {
-		do(q.chunks[i].events[:n])
-		c := &q.chunks[i] // do may have moved them all
-		i, c.next, q.spare = c.next, q.spare, i
+	for i := p.newest; i != 0; n = chunkEntries {
+		do(q.chunks[i].entries[:n])
+		c := &q.chunks[i] // do may have moved the chunks
+		i, c.next, q.free = c.next, q.free, i
 	}
 	*p = pile{}
 }
@@ -131,31 +157,31 @@ func (q *queue) len() int {
 	return len(q.part) - q.at + len(q.next) + len(q.near) + q.onParts + q.onWheel + len(q.far)
 }
 
-// count is how many events of one kind are pending.
-func (q *queue) count(k kind) int {
+// count returns the number of pending entries of one kind.
+func (q *queue) count(kind entryKind) int {
 	n := 0
-	in := func(events []entry) {
-		for i := range events {
-			if events[i].kind() == k {
+	add := func(entries []entry) {
+		for i := range entries {
+			if entries[i].kind() == kind {
 				n++
 			}
 		}
 	}
-	in(q.part[q.at:])
-	in(q.next)
-	in(q.near)
-	in(q.far)
+	add(q.part[q.at:])
+	add(q.next)
+	add(q.near)
+	add(q.far)
 	for _, piles := range [][]pile{q.parts[:], q.wheel} {
 		for _, p := range piles {
-			for i, m := p.newest, p.n; i != 0; i, m = q.chunks[i].next, chunkEvents {
-				in(q.chunks[i].events[:m])
+			for i, m := p.newest, p.n; i != 0; i, m = q.chunks[i].next, chunkEntries {
+				add(q.chunks[i].entries[:m])
 			}
 		}
 	}
 	return n
 }
 
-// first is the earliest event. The queue must not be empty.
+// first returns the earliest entry. The queue must not be empty.
 func (q *queue) first() *entry {
 	for q.at == len(q.part) && (len(q.near) == 0 || len(q.next) > 0) {
 		q.advance()
@@ -166,7 +192,7 @@ func (q *queue) first() *entry {
 	return &q.near[0]
 }
 
-// pop takes the earliest event. The queue must not be empty.
+// pop removes and returns the earliest entry. The queue must not be empty.
 func (q *queue) pop() entry {
 	e := q.first()
 	if q.at < len(q.part) && e == &q.part[q.at] {
@@ -176,72 +202,72 @@ func (q *queue) pop() entry {
 	return q.near.pop()
 }
 
-// soon is event i counted from the beginning of part, in the order in which they
-// come, unless others are pushed before them.
-func (q *queue) soon(i int) *entry {
+// ahead returns entry i counted from the start of part, in the order in which the
+// entries come unless others are pushed before them.
+func (q *queue) ahead(i int) *entry {
 	if i < len(q.part) {
 		return &q.part[i]
 	}
 	return &q.next[i-len(q.part)]
 }
 
-// ask says for how many events from asked on it is time to ask, when those up to
-// it have been asked for, and the distance is to be kept.
-func (q *queue) ask(asked *int, distance int) int {
-	*asked = max(*asked, q.at)
-	if *asked-q.at >= distance {
+// prefetchCount returns the number of entries to prefetch now so that those up to
+// distance entries ahead are, and moves prefetched to the first of them.
+func (q *queue) prefetchCount(prefetched *int, distance int) int {
+	*prefetched = max(*prefetched, q.at)
+	if *prefetched-q.at >= distance {
 		return 0
 	}
-	return min(askAtOnce, len(q.part)+len(q.next)-*asked)
+	return min(prefetchBatch, len(q.part)+len(q.next)-*prefetched)
 }
 
 // advance begins the next part, and sorts the one behind it.
 func (q *queue) advance() {
-	q.askedPhone -= len(q.part)
-	q.askedLog -= len(q.part)
+	q.prefetchedPhone -= len(q.part)
+	q.prefetchedLog -= len(q.part)
 	q.part, q.next, q.at = q.next, q.part[:0], 0
 	if len(q.part)+len(q.near) == 0 {
 		q.skip()
 	}
 	if q.sorted == q.horizon {
-		q.deal()
+		q.beginSlot()
 	}
-	i := q.sorted >> partTimeBits & (partsOfSlot - 1)
+	i := q.sorted >> partTimeBits & (partsPerSlot - 1)
 	q.sorted += partTime
 	if q.filled>>i&1 == 0 {
 		return
 	}
-	q.take(&q.parts[i], func(events []entry) { q.next = append(q.next, events...) })
+	q.drain(&q.parts[i], func(entries []entry) { q.next = append(q.next, entries...) })
 	q.filled &^= 1 << i
 	q.onParts -= len(q.next)
-	if n := len(q.next); n > 1 && n <= fewEvents {
-		q.rough = spread(q.next, q.rough)
-		q.next, q.rough = q.rough, q.next
+	if n := len(q.next); n > 1 && n <= insertionSortMax {
+		q.buffer = spread(q.next, q.buffer)
+		q.next, q.buffer = q.buffer, q.next
 	}
-	sortEvents(q.next)
+	sortEntries(q.next)
 }
 
-// skip moves to the first part that holds events: nothing is before it.
+// skip moves to the first part that holds entries.
 func (q *queue) skip() {
 	for q.filled == 0 {
 		if q.onWheel == 0 {
 			q.horizon = q.far[0].at &^ (slotTime - 1)
 		}
-		q.deal()
+		q.beginSlot()
 	}
 	q.sorted = q.horizon - slotTime + int64(bits.TrailingZeros64(q.filled))<<partTimeBits
 }
 
-// deal moves the horizon by one slot, and its events to the parts.
-func (q *queue) deal() {
+// beginSlot moves the horizon by one slot, and the slot's entries to the parts.
+func (q *queue) beginSlot() {
 	slot := &q.wheel[q.horizon>>slotTimeBits&(slots-1)]
 	q.sorted = q.horizon
 	q.horizon += slotTime
 	if slot.newest != 0 {
 		before := q.onParts
-		q.take(slot, func(events []entry) {
-			for i := range events {
-				q.place(&events[i])
+		q.drain(slot, func(entries []entry) {
+			for i := range entries {
+				q.place(&entries[i])
 			}
 		})
 		q.onWheel -= q.onParts - before
@@ -252,41 +278,43 @@ func (q *queue) deal() {
 	}
 }
 
-// fewEvents is up to how many events moving each to its place is the quickest
-// way to sort them.
-const fewEvents = 100
+// insertionSortMax is the largest number of entries for which insertion sort is the
+// fastest.
+const insertionSortMax = 100
 
-// pieces are how many stretches of time a part has for spread: few enough that
-// their ends stay in two cache lines, many enough for two or three events each.
+// Entries of a part are spread over its pieces before they are sorted: few enough
+// that the pieces' ends fit two cache lines, many enough for two or three entries
+// each.
 const (
 	pieceTimeBits = partTimeBits - 5
 	pieces        = 1 << (partTimeBits - pieceTimeBits)
 )
 
-// spread puts the events of one part into room, by the piece of it that they are
-// in: then each is near its place, which makes sorting them about twice as quick.
-func spread(events, room []entry) []entry {
+// spread copies the entries of one part into buffer in the order of the pieces of
+// their times, and returns it. Each entry is then near its final place, which makes
+// sorting about twice as fast.
+func spread(entries, buffer []entry) []entry {
 	var ends [pieces]int32
-	for i := range events {
-		ends[events[i].at>>pieceTimeBits&(pieces-1)]++
+	for i := range entries {
+		ends[entries[i].at>>pieceTimeBits&(pieces-1)]++
 	}
 	end := int32(0)
 	for i, n := range ends {
 		end += n
 		ends[i] = end
 	}
-	room = slices.Grow(room[:0], len(events))[:len(events)]
-	for i := range events {
-		at := &ends[events[i].at>>pieceTimeBits&(pieces-1)]
+	buffer = slices.Grow(buffer[:0], len(entries))[:len(entries)]
+	for i := range entries {
+		at := &ends[entries[i].at>>pieceTimeBits&(pieces-1)]
 		*at--
-		room[*at] = events[i]
+		buffer[*at] = entries[i]
 	}
-	return room
+	return buffer
 }
 
-func sortEvents(events []entry) {
-	if len(events) > fewEvents {
-		slices.SortFunc(events, func(a, b entry) int {
+func sortEntries(entries []entry) {
+	if len(entries) > insertionSortMax {
+		slices.SortFunc(entries, func(a, b entry) int {
 			if a.before(&b) {
 				return -1
 			}
@@ -294,12 +322,82 @@ func sortEvents(events []entry) {
 		})
 		return
 	}
-	for i := 1; i < len(events); i++ {
-		e := events[i]
+	for i := 1; i < len(entries); i++ {
+		e := entries[i]
 		at := i
-		for ; at > 0 && e.before(&events[at-1]); at-- {
-			events[at] = events[at-1]
+		for ; at > 0 && e.before(&entries[at-1]); at-- {
+			entries[at] = entries[at-1]
 		}
-		events[at] = e
+		entries[at] = e
 	}
+}
+
+// heap is a 4-ary heap of entries, the earliest first.
+type heap []entry
+
+func (hp *heap) push(e entry) {
+	*hp = append(*hp, e)
+	h := *hp
+	i := len(h) - 1
+	for i > 0 {
+		up := (i - 1) / 4
+		if !e.before(&h[up]) {
+			break
+		}
+		h[i] = h[up]
+		i = up
+	}
+	h[i] = e
+}
+
+// pop removes and returns the earliest entry. The heap must not be empty.
+func (hp *heap) pop() entry {
+	h := *hp
+	top := h[0]
+	n := len(h) - 1
+	e := h[n]
+	h = h[:n]
+	*hp = h
+	i := 0
+	for {
+		first := 4*i + 1
+		if first >= n {
+			break
+		}
+		least := first
+		last := min(first+4, n)
+		for c := first + 1; c < last; c++ {
+			if h[c].before(&h[least]) {
+				least = c
+			}
+		}
+		if !h[least].before(&e) {
+			break
+		}
+		h[i] = h[least]
+		i = least
+	}
+	if n > 0 {
+		h[i] = e
+	}
+	return top
+}
+
+// Yardstick is the heap alone, without a wheel or a world. Benchmarks compare a
+// crowd's events per second with it.
+type Yardstick struct {
+	heap heap
+	seq  uint64
+}
+
+// Push adds an entry at the given virtual time.
+func (y *Yardstick) Push(at int64) {
+	y.seq++
+	y.heap.push(entry{at: at, order: inputClass | y.seq<<kindBits})
+}
+
+// Pop removes the earliest entry and returns its time.
+func (y *Yardstick) Pop() int64 {
+	e := y.heap.pop()
+	return e.at
 }

@@ -10,24 +10,24 @@ import (
 
 func TestQueueOrder(t *testing.T) {
 	var q queue
-	q.push(5, inputClass, kindTick, 0, 10)
-	q.push(5, 0, kindWakePhone, 1, 11)
-	q.push(5, inputClass, kindDatagram, 2, 12)
-	q.push(-3, inputClass, kindCall, 3, 13)
-	q.push(5, 0, kindWakeServer, 4, 14)
-	q.push(4, inputClass, kindTick, 5, 15)
+	q.push(5, inputClass, tickDue, 0, 10)
+	q.push(5, 0, wakePhone, 1, 11)
+	q.push(5, inputClass, datagramArrives, 2, 12)
+	q.push(-3, inputClass, callDue, 3, 13)
+	q.push(5, 0, wakeServer, 4, 14)
+	q.push(4, inputClass, tickDue, 5, 15)
 	want := []struct {
 		at  int64
-		k   kind
+		k   entryKind
 		who uint32
 		arg uint32
 	}{
-		{-3, kindCall, 3, 13},
-		{4, kindTick, 5, 15},
-		{5, kindWakePhone, 1, 11},
-		{5, kindWakeServer, 4, 14},
-		{5, kindTick, 0, 10},
-		{5, kindDatagram, 2, 12},
+		{-3, callDue, 3, 13},
+		{4, tickDue, 5, 15},
+		{5, wakePhone, 1, 11},
+		{5, wakeServer, 4, 14},
+		{5, tickDue, 0, 10},
+		{5, datagramArrives, 2, 12},
 	}
 	for i, w := range want {
 		if e := q.pop(); e.at != w.at || e.kind() != w.k || e.who != w.who || e.arg != w.arg {
@@ -98,9 +98,9 @@ func sameOrder(t *testing.T, ops []byte) {
 		}
 		at := now + int64(binary.LittleEndian.Uint16(ops[1:]))<<(ops[0]>>4*3)
 		input := ops[0]&8 != 0
-		class, k := uint64(0), kindWakePhone
+		class, k := uint64(0), wakePhone
 		if input {
-			class, k = inputClass, kindTick
+			class, k = inputClass, tickDue
 		}
 		seq := x.push(at, input)
 		q.push(at, class, k, seq*7, seq)
@@ -158,12 +158,12 @@ func BenchmarkQueue(b *testing.B) {
 		var q queue
 		src := rand.New(rand.NewPCG(1, 2))
 		for range pending {
-			q.push(src.Int64N(1e10), inputClass, kindTick, 0, 0)
+			q.push(src.Int64N(1e10), inputClass, tickDue, 0, 0)
 		}
 		b.ReportAllocs()
 		for b.Loop() {
 			e := q.pop()
-			q.push(e.at+src.Int64N(1e10), inputClass, kindTick, e.who, 0)
+			q.push(e.at+src.Int64N(1e10), inputClass, tickDue, e.who, 0)
 		}
 	})
 	b.Run("heap", func(b *testing.B) {

@@ -9,9 +9,9 @@ import (
 	"gonum.org/v1/gonum/stat/distuv"
 )
 
-// Stream is the random stream of one entity for one purpose. Streams of other
-// entities or purposes never change it: it is derived from (seed, entity,
-// purpose) alone.
+// Stream returns the random stream of one entity for one purpose. It is derived
+// from (seed, entity, purpose) alone, so that streams of other entities or purposes
+// never change it.
 func Stream(seed uint64, entity, purpose string) rand.PCG {
 	h := sha256.New()
 	var b [8]byte
@@ -26,13 +26,13 @@ func Stream(seed uint64, entity, purpose string) rand.PCG {
 	return *rand.NewPCG(binary.BigEndian.Uint64(sum), binary.BigEndian.Uint64(sum[8:]))
 }
 
-// Delay is a distribution of delays: constant (Min == Max), uniform between
-// Min and Max, or exponential with the mean Mean when that is set.
+// Delay is a distribution of delays: constant if Min == Max, uniform between Min and
+// Max, or exponential with the mean Mean if that is above 0.
 type Delay struct {
 	Min, Max, Mean time.Duration
 }
 
-// Draw takes a delay from src; a constant draws nothing.
+// Draw draws a delay from src. A constant draws nothing.
 func (d Delay) Draw(src rand.Source) time.Duration {
 	switch {
 	case d.Mean > 0:
@@ -44,10 +44,10 @@ func (d Delay) Draw(src rand.Source) time.Duration {
 	}
 }
 
-// constant says whether every draw is the same.
+// constant reports whether every draw is the same.
 func (d Delay) constant() bool { return d.Mean <= 0 && d.Min == d.Max }
 
-// chance is true with probability p; certain outcomes draw nothing.
+// chance returns true with probability p. A certain outcome draws nothing.
 func chance(p float64, src rand.Source) bool {
 	switch {
 	case p <= 0:
@@ -56,4 +56,17 @@ func chance(p float64, src rand.Source) bool {
 		return true
 	}
 	return distuv.Bernoulli{P: p, Src: src}.Rand() == 1
+}
+
+// streamReader reads a random stream as bytes, eight for each number.
+type streamReader struct{ src rand.PCG }
+
+// Read fills p. It never fails.
+func (r *streamReader) Read(p []byte) (int, error) {
+	var eight [8]byte
+	for at := 0; at < len(p); at += len(eight) {
+		binary.LittleEndian.PutUint64(eight[:], r.src.Uint64())
+		copy(p[at:], eight[:])
+	}
+	return len(p), nil
 }

@@ -1,56 +1,65 @@
 package virtual
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/sim/event"
+	"bluetrace/sim/world"
 )
 
-// serverHost hosts the server's machine and its disk.
+// serverHost runs the server's machine: it gives it its inputs and carries out its
+// effects, and keeps its files.
 type serverHost struct {
+	scheduler *scheduler
+	emit      *emitter
+	clocks    *clocks
+	faults    *faults
+	states    *nodeStates
+	disks     *disks
+	tcp       *tcp
+
 	machine     *nodes.Server // nil while it is down
 	settings    nodes.ServerSettings
 	credentials []nodes.Credential
 	out         nodes.ServerOutbox
-	wakeAt      int64
+	wakeAt      int64  // time of the wake-up that counts
+	life        uint32 // number of starts
 
 	entropy   rand.PCG
-	disk      rand.PCG
+	key       rand.PCG // of unknown names, as it was at first
 	diskDelay Delay
-	lastStore int64 // stores reach the disk in their order
-	stores    []store
-	storeFree []uint32
-	asked     []uint32      // the stores that are on their way, in their order
-	memory    *files.Memory // nil: what reaches the disk is not kept
-	folder    *files.Server // in memory, of this life
-	key       rand.PCG      // of unknown names, as it was at first
-	life      uint32        // how often it was started
-	failures  int           // of its disk
+	diskNoise rand.PCG      // draws of diskDelay
+	lastStore int64         // stores reach the disk in their order
+	stores    []store       // by slot
+	freeSlots []uint32      // unused elements of stores
+	pending   []uint32      // slots of the stores in flight, in their order
+	folder    *files.Server // of this life; nil if nothing is stored
 }
 
-// store is a Store that is on its way to the disk.
+// store is a Store of the server on its way to the disk.
 type store struct {
 	id      nodes.StoreID
 	conn    nodes.Conn
-	serial  uint64 // of the connection
-	life    uint32
+	number  uint64 // of the connection
+	life    uint32 // of the server
 	records []nodes.Record
 }
 
-func (h *serverHost) init(c Config) error {
+func (h *serverHost) init(c *Config) error {
 	h.entropy = Stream(c.Seed, "server", "TempIDs")
-	h.disk = Stream(c.Seed, "server", "disk")
+	h.diskNoise = Stream(c.Seed, "server", "disk")
 	h.diskDelay = c.DiskDelay
-	h.memory = c.Folder
 	h.settings = c.Server
 	h.settings.Entropy = &h.entropy
 	h.settings.Zone = c.Zone
 	h.key = Stream(c.Seed, "server", "key of unknown names")
-	key := bytesOf{h.key}
+	key := streamReader{h.key}
 	_, _ = key.Read(h.settings.NameKey[:]) // it never fails
 	h.credentials = c.Credentials
 	if err := h.settings.Validate(); err != nil {
@@ -59,10 +68,9 @@ func (h *serverHost) init(c Config) error {
 	return nil
 }
 
-// startServer makes a new machine and feeds it what is on the disk.
-func (w *World) startServer() error {
-	h := &w.host
-	if err := w.openFolder(); err != nil {
+// start makes a machine with the state in the server's files.
+func (h *serverHost) start() error {
+	if err := h.openFolder(); err != nil {
 		return fmt.Errorf("opening its files: %w", err)
 	}
 	m, err := nodes.NewServer(h.settings)
@@ -70,222 +78,295 @@ func (w *World) startServer() error {
 		panic(fmt.Sprintf("virtual: settings that were good are refused: %v", err))
 	}
 	m.SetCredentials(h.credentials)
-	if err := w.restore(m); err != nil {
+	if err := h.restore(m); err != nil {
 		return fmt.Errorf("reading its files: %w", err)
 	}
 	h.machine, h.wakeAt = m, never
 	if h.life++; h.life > 1 {
-		w.emit.serverStarted(m.Resolve)
+		h.emit.serverStarted(m.Resolve)
 	}
-	w.printNotes()
-	m.Start(w.time(nobody), &h.out)
-	w.serverActs()
+	h.printNotes()
+	m.Start(h.now(), &h.out)
+	h.act()
 	return nil
 }
 
-// RestartServer stops the server as a kill would: connections break, what was
-// not on the disk is gone. It comes back after down.
-func (w *World) RestartServer(down time.Duration) {
-	h := &w.host
-	if h.memory == nil {
+func (h *serverHost) now() nodes.Now { return h.clocks.read(event.Server) }
+
+// walSize is the size in bytes of the server's write-ahead log: a few hundred
+// TempIDs, so that a run fills it and begins it anew.
+const walSize = 16 << 10
+
+// attemptsSlack is the number of unneeded lines that attempts.txt may have: few, so
+// that a run rewrites it.
+const attemptsSlack = 32
+
+// openFolder opens the server's files, if it has any, with the code for a real disk.
+func (h *serverHost) openFolder() error {
+	memory := h.disks.server
+	if memory == nil {
+		return nil
+	}
+	memory.SetTime(h.now().Wall)
+	folder, err := files.OpenServer(memory, files.ServerOptions{
+		Zone: h.clocks.zone, Entropy: &streamReader{h.key}, WALSize: walSize, AttemptsSlack: attemptsSlack,
+	})
+	if err != nil {
+		return err
+	}
+	h.folder, h.settings.NameKey = folder, folder.NameKey()
+	return nil
+}
+
+// restore gives a machine the records of the server's files.
+func (h *serverHost) restore(m *nodes.Server) error {
+	if h.folder == nil {
+		return nil
+	}
+	now := h.now()
+	return h.folder.Restore(now.Wall, func(r nodes.Record) error { return m.Restore(now, r) })
+}
+
+// printNotes prints the defects that the server found in its files. Without faults
+// there are none.
+func (h *serverHost) printNotes() {
+	if h.folder == nil {
+		return
+	}
+	notes := h.folder.Notes()
+	if !h.faults.begun && len(notes) > 0 {
+		panic("virtual: the server does not understand its own files: " + strings.Join(notes, "; "))
+	}
+	for _, n := range notes {
+		h.print(n)
+	}
+}
+
+// write writes records to the server's files, if it has any.
+func (h *serverHost) write(records []nodes.Record) error {
+	if h.folder == nil {
+		return nil
+	}
+	h.disks.server.SetTime(h.now().Wall)
+	return errors.Join(h.folder.Store(records))
+}
+
+// restart kills a server that runs, and starts it again after down.
+func (h *serverHost) restart(down time.Duration) {
+	if h.disks.server == nil {
 		panic("virtual: RestartServer in a world that was built without a Folder")
 	}
 	if h.machine == nil {
 		return
 	}
-	w.killServer()
+	h.kill()
 	if down <= 0 {
-		w.comeBack()
+		h.comeBack()
 		return
 	}
-	w.Call(time.Duration(w.now)+down, w.comeBack)
+	h.scheduler.call(h.scheduler.now+int64(down), h.comeBack)
 }
 
-// killServer ends the server's program: its connections break.
-func (w *World) killServer() {
-	h := &w.host
-	w.emit.text(event.ProgramStatus, event.Server, "is killed")
+// kill ends the server's program: its connections break.
+func (h *serverHost) kill() {
+	h.emit.text(event.ProgramStatus, event.Server, "is killed")
 	h.machine = nil
-	if h.memory != nil {
-		h.memory.Kill()
+	if h.disks.server != nil {
+		h.disks.server.Kill()
 	}
-	w.emit.serverStopped(w.sessions())
-	for c := range w.conns {
-		if cn := &w.conns[c]; cn.used && cn.serverOpen {
-			cn.serverOpen, cn.byServer = false, true
-			cn.up.inbox = cn.up.inbox[:0]
-			cn.backlog = false
-			w.send(uint32(c), true, nil, false, true)
-		}
-	}
+	h.emit.serverStopped(h.tcp.sessions())
+	h.tcp.resetSessions()
 }
 
-// sessions returns the number of connections that the server has accepted and not
-// closed.
-func (w *World) sessions() int {
-	n := 0
-	for c := range w.conns {
-		if cn := &w.conns[c]; cn.used && cn.serverOpen && !cn.backlog {
-			n++
-		}
-	}
-	return n
-}
-
-// startAgain is how long after a server that could not start it is tried again.
-const startAgain = time.Second
-
-func (w *World) comeBack() {
-	if w.faults != nil && w.staysDown() {
+// comeBack starts the server again, unless a fault keeps it down.
+func (h *serverHost) comeBack() {
+	if h.faults.begun && h.states.keepsServerDown() {
 		return
 	}
-	w.emit.text(event.ProgramStatus, event.Server, "is started again")
-	err := w.startServer()
+	h.emit.text(event.ProgramStatus, event.Server, "is started again")
+	err := h.start()
 	if err == nil {
 		return
 	}
-	if w.faults == nil {
+	if !h.faults.begun {
 		panic(fmt.Sprintf("virtual: the server in memory does not start: %v", err))
 	}
-	w.emit.text(event.ProgramStatus, event.Server, "does not start: "+err.Error())
-	w.host.memory.Kill()
-	w.Call(time.Duration(w.now)+startAgain, w.comeBack)
+	h.emit.text(event.ProgramStatus, event.Server, "does not start: "+err.Error())
+	h.disks.server.Kill()
+	h.scheduler.call(h.scheduler.now+int64(retryStart), h.comeBack)
 }
 
-func (w *World) wakeServer() {
-	h := &w.host
+// wake handles a wake-up from the queue.
+func (h *serverHost) wake() {
 	h.wakeAt = never
-	if h.machine == nil || w.faults != nil && w.faults.node(nobody).paused > 0 {
-		return
+	if h.faults.begun && h.states.isPaused(event.Server) {
+		return // resume wakes it
 	}
-	h.machine.Wake(w.time(nobody), &h.out)
-	w.serverActs()
+	h.resume()
 }
 
-// serverActs carries out what the server's machine asked for, and arms its
-// next wake-up.
-func (w *World) serverActs() {
-	h := &w.host
-	for i := range h.out.Effects {
-		w.serverAct(&h.out.Effects[i])
-	}
-	h.out.Effects = h.out.Effects[:0]
+// resume wakes the server if it runs.
+func (h *serverHost) resume() {
 	if h.machine == nil {
 		return
 	}
-	w.armServer()
+	h.machine.Wake(h.now(), &h.out)
+	h.act()
 }
 
-// armServer puts the server's next wake-up in the queue, unless it is there.
-func (w *World) armServer() {
-	h := &w.host
-	d, ok := h.machine.NextWake()
+// act carries out the effects of the server's machine, and schedules its next
+// wake-up.
+func (h *serverHost) act() {
+	for i := range h.out.Effects {
+		h.carryOut(&h.out.Effects[i])
+	}
+	h.out.Effects = h.out.Effects[:0]
+	if h.machine != nil {
+		h.arm()
+	}
+}
+
+// arm schedules the server's next wake-up, unless one as early is in the queue.
+func (h *serverHost) arm() {
+	next, ok := h.machine.NextWake()
 	if !ok {
 		return
 	}
-	at := int64(d)
-	if w.clocks != nil {
-		at = w.clock1(nobody).When(d)
-	}
+	at := h.clocks.when(event.Server, next)
 	if at >= h.wakeAt {
 		return
 	}
-	if at <= w.now {
+	if at <= h.scheduler.now {
 		panic(fmt.Sprintf("virtual: the server wants to be woken at %s, and it is %s: it has not done what is due",
-			event.Seconds(at), event.Seconds(w.now)))
+			event.Seconds(at), event.Seconds(h.scheduler.now)))
 	}
 	h.wakeAt = at
-	w.queue.push(at, 0, kindWakeServer, nobody, 0)
+	h.scheduler.wakeUp(at, wakeServer, event.Server)
 }
 
-func (w *World) serverPrints(text string) {
-	w.emit.text(event.ServerPrinted, event.Server, text)
-}
-
-func (w *World) serverAct(e *nodes.ServerEffect) {
-	c := uint32(e.Conn)
-	switch e.Kind {
-	case nodes.EffectSend:
-		cn := &w.conns[c]
-		if !cn.serverOpen {
-			return
-		}
-		w.emit.serverBytes(event.ServerSent, cn, e.Conn, e.Bytes)
-		cn.sends = append(cn.sends, len(e.Bytes))
-		w.send(c, true, e.Bytes, false, false)
-	case nodes.EffectClose:
-		w.serverCloses(c)
-	case nodes.EffectPrint:
-		w.serverPrints(e.Text)
-	case nodes.EffectStore:
-		w.store(e)
-	case nodes.EffectEvent:
-		w.decided(e)
+// rearm schedules the next wake-up anew after a change of the server's clock.
+func (h *serverHost) rearm() {
+	if h.machine != nil {
+		h.wakeAt = never
+		h.arm()
 	}
+}
+
+func (h *serverHost) print(text string) { h.emit.text(event.ServerPrinted, event.Server, text) }
+
+func (h *serverHost) carryOut(e *nodes.ServerEffect) {
+	switch c := uint32(e.Conn); e.Kind {
+	case nodes.EffectSend:
+		h.tcp.sendToPhone(c, e.Bytes)
+	case nodes.EffectClose:
+		h.tcp.closeServerSide(c)
+	case nodes.EffectPrint:
+		h.print(e.Text)
+	case nodes.EffectStore:
+		h.store(e)
+	case nodes.EffectEvent:
+		h.emit.serverDecided(&h.tcp.conns[c], &e.Event)
+	}
+}
+
+// accept hands the machine a connection. Its effects wait for act.
+func (h *serverHost) accept(c nodes.Conn) { h.machine.Accept(h.now(), c, &h.out) }
+
+// reads reports whether the machine reads the connection.
+func (h *serverHost) reads(c nodes.Conn) bool { return h.machine != nil && h.machine.Reading(c) }
+
+// read hands the machine bytes of a connection. Its effects wait for act.
+func (h *serverHost) read(c nodes.Conn, p []byte) { h.machine.Read(h.now(), c, p, &h.out) }
+
+// eof hands the machine the end of a phone's stream.
+func (h *serverHost) eof(c nodes.Conn) {
+	h.machine.EOF(h.now(), c, &h.out)
+	h.act()
 }
 
 // store sends records to the disk.
-func (w *World) store(e *nodes.ServerEffect) {
-	h := &w.host
+func (h *serverHost) store(e *nodes.ServerEffect) {
 	var slot uint32
-	if n := len(h.storeFree); n > 0 {
-		slot = h.storeFree[n-1]
-		h.storeFree = h.storeFree[:n-1]
+	if n := len(h.freeSlots); n > 0 {
+		slot = h.freeSlots[n-1]
+		h.freeSlots = h.freeSlots[:n-1]
 	} else {
 		slot = uint32(len(h.stores))
 		h.stores = append(h.stores, store{})
 	}
 	s := &h.stores[slot]
-	*s = store{id: e.Store, conn: e.Conn, serial: w.conns[e.Conn].serial, life: h.life, records: append(s.records[:0], e.Records...)}
-	at := w.now + int64(h.diskDelay.Draw(&h.disk))
-	if w.faults != nil {
-		at += w.diskSlowed(nobody)
+	*s = store{
+		id: e.Store, conn: e.Conn, number: h.tcp.conns[e.Conn].number, life: h.life,
+		records: append(s.records[:0], e.Records...),
 	}
+	at := h.scheduler.now + int64(h.diskDelay.Draw(&h.diskNoise)) + h.disks.delay(event.Server)
 	h.lastStore = max(h.lastStore, at)
-	h.asked = append(h.asked, slot)
-	w.emit.storeAsked(s.records)
-	w.queue.push(h.lastStore, inputClass, kindStored, 0, slot)
+	h.pending = append(h.pending, slot)
+	h.emit.storeAsked(s.records)
+	h.scheduler.input(h.lastStore, storeDue, 0, slot)
 }
 
-func (w *World) storedOnDisk(slot uint32) {
-	h := &w.host
+// finishStore writes the records of a store.
+func (h *serverHost) finishStore(slot uint32) {
 	s := &h.stores[slot]
-	h.storeFree = append(h.storeFree, slot)
-	h.asked = h.asked[:copy(h.asked, h.asked[1:])]
+	h.freeSlots = append(h.freeSlots, slot)
+	h.pending = h.pending[:copy(h.pending, h.pending[1:])]
 	if s.life != h.life || h.machine == nil {
-		return // the server that asked was killed before this reached the disk
+		return // the server that asked was killed before
 	}
-	if w.faults != nil {
-		w.beginWriting(nobody)
-	}
-	err := w.keep(s.records)
+	h.disks.beginWriting(event.Server)
+	err := h.write(s.records)
 	if err != nil {
-		w.writeFailed(nobody, err)
+		h.disks.writeFailed(event.Server, err)
 	}
-	w.emit.storeDone(s, err)
+	h.emit.storeDone(s, err)
 	done := *s
-	if w.faults != nil && w.holds(nobody, func() { w.answerStore(&done, err) }) {
+	if h.faults.begun && h.states.deferred(event.Server, func() { h.answerStore(&done, err) }) {
 		return
 	}
-	w.answerStore(&done, err)
+	h.answerStore(&done, err)
 }
 
-// answerStore tells the server what became of a Store.
-func (w *World) answerStore(s *store, err error) {
-	h, c := &w.host, uint32(s.conn)
-	h.machine.Stored(w.time(nobody), s.id, err, &h.out)
-	w.serverActs()
-	if cn := &w.conns[c]; cn.serverOpen && cn.serial == s.serial {
-		w.emit.storeAnswered(s.conn)
+// answerStore hands the machine the result of a store.
+func (h *serverHost) answerStore(s *store, err error) {
+	c := uint32(s.conn)
+	h.machine.Stored(h.now(), s.id, err, &h.out)
+	h.act()
+	if cn := &h.tcp.conns[c]; cn.serverOpen && cn.number == s.number {
+		h.emit.storeAnswered(s.conn)
 	}
-	if w.faults != nil && h.machine != nil {
-		w.printNotes()
+	if h.faults.begun && h.machine != nil {
+		h.printNotes()
 	}
-	if int(c) < len(w.conns) && w.conns[c].used {
-		w.feedServer(c)
+	if h.tcp.conns[c].used {
+		h.tcp.readServer(c)
 	}
 }
 
-func (w *World) decided(e *nodes.ServerEffect) {
-	w.emit.serverDecided(&w.conns[e.Conn], &e.Event)
+// interruptedStore returns the write that a crash of the server interrupts, or nil.
+func (h *serverHost) interruptedStore() func() {
+	for _, slot := range h.pending {
+		if s := &h.stores[slot]; s.life == h.life {
+			return func() { _ = h.write(s.records) } // no program is left to handle its error
+		}
+	}
+	return nil
+}
+
+// holds returns the state that the server and its host hold. It returns false while
+// the server is down or paused.
+func (h *serverHost) holds() (world.ServerHolds, bool) {
+	if h.machine == nil || h.faults.begun && h.states.isPaused(event.Server) {
+		return world.ServerHolds{}, false
+	}
+	held := world.ServerHolds{Usage: h.machine.Usage(), Connections: h.tcp.sessions(), DiskFailures: h.faults.serverDiskFailures}
+	for _, slot := range h.pending {
+		if h.stores[slot].life == h.life {
+			held.OnTheirWay++
+		}
+	}
+	if h.disks.server != nil {
+		held.AttemptsFile = h.disks.server.Size("attempts.txt")
+	}
+	return held, true
 }

@@ -11,6 +11,7 @@ import (
 	"bluetrace/protocol"
 	"bluetrace/sim/check"
 	"bluetrace/sim/event"
+	"bluetrace/sim/prefetch"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -56,7 +57,7 @@ func newCrowd(tb testing.TB, phones int, form protocol.Form, retention time.Dura
 	c.records.Subscribe(config.Events)
 	invariants := check.New(rules, violated)
 	config.Events.Subscribe(invariants, check.Kinds()...)
-	config.Foreseers = []virtual.Foreseer{invariants}
+	config.Prefetchers = []prefetch.Prefetcher{invariants}
 	w, err := virtual.New(config)
 	if err != nil {
 		tb.Fatal(err)

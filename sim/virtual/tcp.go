@@ -8,39 +8,73 @@ import (
 	"bluetrace/sim/event"
 )
 
-// conn is one TCP connection between a phone and the server: two streams of
-// bytes. The program of a phone has one at a time; a script may hold another.
-type conn struct {
-	serial     uint64 // counts the connections of the run, from 1: a number is used again, this is not
-	phone      uint32
-	underway   int32 // events that name it: segments, answers to the opening, reads held back
-	raw        bool
-	used       bool
-	phoneOpen  bool
-	serverOpen bool
-	ended      bool   // the server has read the end of the phone's stream
-	byServer   bool   // the server closed before it had read that
-	backlog    bool   // it stands, and a server that is paused has not accepted it
-	answered   bool   // the phone knows that it stands
-	limited    bool   // it fails when it does not stand soon
-	sends      []int  // lengths of what the server sent and the phone has not read
-	got        []byte // of the first of them
-	up, down   byteStream
+// TCP is the behaviour of byte streams.
+type TCP struct {
+	Delay Delay
+	// Split is the largest piece in bytes of a send, each with a delay of its own.
+	// 0 is no limit.
+	Split int
+	// Join is the delay of a read after the first unread byte, so that it takes the
+	// bytes that have come since. 0 is none.
+	Join time.Duration
 }
 
-// byteStream is one direction.
+// tcp is the network of connections between phones and the server. The program of a
+// phone has one connection at a time, and the script another.
+type tcp struct {
+	TCP
+	scheduler *scheduler
+	emit      *emitter
+	faults    *faults
+	states    *nodeStates
+	phones    *phoneHost
+	server    *serverHost
+
+	conns    []conn
+	free     []uint32 // unused elements of conns
+	opened   uint64   // number of connections so far
+	segments []segment
+	freeSegs []uint32 // unused elements of segments
+
+	blocked []blocked
+	// reordered are the segments that have arrived before an earlier one and wait for
+	// it.
+	reordered []uint32
+}
+
+// conn is one connection: two streams of bytes. The server's number of it is its
+// index in tcp.conns.
+type conn struct {
+	number         uint64 // among the connections of the run, from 1; an index is used again
+	phone          uint32
+	pending        int32 // entries that name it: segments, answers to the connect, delayed reads
+	scripted       bool
+	used           bool
+	phoneOpen      bool
+	serverOpen     bool
+	phoneEnded     bool   // the server has read the end of the phone's stream
+	closedByServer bool   // the server closed before it had read that
+	inBacklog      bool   // it stands, and the paused server has not accepted it
+	answered       bool   // the phone knows that it stands
+	timed          bool   // it fails if it does not stand in time
+	unreadSends    []int  // lengths of the server's sends that the phone has not read whole
+	partial        []byte // bytes read of the first of them
+	up, down       byteStream
+}
+
+// byteStream is one direction of a connection.
 type byteStream struct {
-	last  int64 // nothing arrives before this
-	inbox []byte
-	eof   bool // behind the bytes of inbox
-	due   bool // a held-back read is in the queue
-	shut  bool // a fault has ended it: nothing more is sent
-	// The opening, or its answer, is number 0 of what is sent, the pieces follow.
-	// next is the one that the receiver can take.
+	lastArrival   int64 // nothing arrives earlier
+	inbox         []byte
+	eof           bool // behind the bytes of inbox
+	readScheduled bool // a delayed read is in the queue
+	shut          bool // a fault has ended it, and nothing more is sent
+	// The connect, or its answer, has number 0, and the segments follow. next is the
+	// number that the receiver takes next.
 	sent, next uint32
 }
 
-// segment is a piece of a stream that is under way.
+// segment is a piece of a stream in flight.
 type segment struct {
 	conn       uint32
 	number     uint32
@@ -49,204 +83,238 @@ type segment struct {
 	data       []byte
 }
 
+// direction is one direction of a connection.
+type direction struct {
+	from, to event.Node
+	conn     uint64 // the connection's number
+}
+
 const noConn = ^uint32(0)
 
-func (w *World) newConn(phone uint32, raw bool) uint32 {
-	var c uint32
-	if n := len(w.spare); n > 0 {
-		c = w.spare[n-1]
-		w.spare = w.spare[:n-1]
-	} else {
-		c = uint32(len(w.conns))
-		if len(w.conns) == cap(w.conns) {
-			// By a sixteenth: a crowd has one for each phone, and append would leave
-			// up to a quarter of them empty.
-			w.conns = append(make([]conn, 0, len(w.conns)+max(16, len(w.conns)/16)), w.conns...)
-		}
-		w.conns = append(w.conns, conn{})
+func (cn *conn) stream(down bool) *byteStream {
+	if down {
+		return &cn.down
 	}
-	w.opened++
-	w.conns[c] = conn{serial: w.opened, phone: phone, raw: raw, used: true, phoneOpen: true}
+	return &cn.up
+}
+
+func (t *tcp) direction(c uint32, down bool) direction {
+	cn := &t.conns[c]
+	if down {
+		return direction{event.Server, cn.phone, cn.number}
+	}
+	return direction{cn.phone, event.Server, cn.number}
+}
+
+// delay draws the delay of a segment.
+func (t *tcp) delay(c uint32, down bool) int64 {
+	p := &t.phones.phones[t.conns[c].phone]
+	if down {
+		return int64(t.Delay.Draw(&p.down))
+	}
+	return int64(t.Delay.Draw(&p.up))
+}
+
+func (t *tcp) newConn(phone uint32, scripted bool) uint32 {
+	var c uint32
+	if n := len(t.free); n > 0 {
+		c = t.free[n-1]
+		t.free = t.free[:n-1]
+	} else {
+		c = uint32(len(t.conns))
+		if len(t.conns) == cap(t.conns) {
+			// Grow by a sixteenth: a crowd has a connection for each phone, and append
+			// would leave up to a quarter of them unused.
+			t.conns = append(make([]conn, 0, len(t.conns)+max(16, len(t.conns)/16)), t.conns...)
+		}
+		t.conns = append(t.conns, conn{})
+	}
+	t.opened++
+	t.conns[c] = conn{number: t.opened, phone: phone, scripted: scripted, used: true, phoneOpen: true}
 	return c
 }
 
-// open begins a connection: the server hears of it one delay later, and the
-// phone of the server's answer another delay later.
-func (w *World) open(phone uint32, raw bool) uint32 {
-	c := w.newConn(phone, raw)
-	cn := &w.conns[c]
-	w.emit.phoneConn(event.Connecting, cn)
-	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[phone].up))
-	cn.underway++
-	if w.faults != nil {
-		at += w.slowed(c, false, 0)
-		if w.heldUp(stuck{kind: kindAccept, conn: c}) {
+// release frees a connection of which nothing is left.
+func (t *tcp) release(c uint32) {
+	cn := &t.conns[c]
+	if cn.used && !cn.phoneOpen && !cn.serverOpen && cn.pending == 0 {
+		cn.used = false
+		t.free = append(t.free, c)
+	}
+}
+
+// sessions returns the number of connections that the server has accepted and not
+// closed.
+func (t *tcp) sessions() int {
+	n := 0
+	for c := range t.conns {
+		if cn := &t.conns[c]; cn.used && cn.serverOpen && !cn.inBacklog {
+			n++
+		}
+	}
+	return n
+}
+
+// open begins a connection: its connect reaches the server one delay later, and the
+// answer reaches the phone another delay later.
+func (t *tcp) open(phone uint32, scripted bool) uint32 {
+	c := t.newConn(phone, scripted)
+	cn := &t.conns[c]
+	t.emit.phoneConn(event.Connecting, cn)
+	at := t.scheduler.now + t.delay(c, false)
+	cn.pending++
+	if t.faults.begun {
+		at += t.faults.segmentDelay(t.direction(c, false), 0)
+		if t.block(blocked{kind: connArrives, conn: c}) {
 			return c
 		}
 	}
-	cn.up.last = at
-	w.queue.push(at, inputClass, kindAccept, c, 0)
+	cn.up.lastArrival = at
+	t.scheduler.input(at, connArrives, c, 0)
 	return c
 }
 
-func (w *World) accept(c uint32) {
-	cn := &w.conns[c]
-	if w.faults != nil && w.heldUp(stuck{kind: kindAccept, conn: c, caught: true}) {
+// arriveConnect brings a connect to the server.
+func (t *tcp) arriveConnect(c uint32) {
+	cn := &t.conns[c]
+	if t.faults.begun && t.block(blocked{kind: connArrives, conn: c, inFlight: true}) {
 		return
 	}
-	w.took(c, false)
-	at := w.now + int64(w.tcp.Delay.Draw(&w.phones[cn.phone].down))
-	if w.faults != nil {
-		at += w.slowed(c, true, 0)
+	t.take(c, false)
+	at := t.scheduler.now + t.delay(c, true)
+	if t.faults.begun {
+		at += t.faults.segmentDelay(t.direction(c, true), 0)
 	}
-	cn.down.last = at
-	if w.host.machine == nil || w.faults != nil && w.refusedByFault(c) {
-		w.queue.push(at, inputClass, kindRefused, c, 0)
+	cn.down.lastArrival = at
+	if t.server.machine == nil || t.faults.begun && t.faults.refuses(cn.phone, cn.number) {
+		t.scheduler.input(at, refusedArrives, c, 0)
 		return
 	}
 	cn.serverOpen = true
-	if w.faults != nil && w.waitsInBacklog(c) {
-		w.queue.push(at, inputClass, kindConnected, c, 0)
+	if t.faults.begun && t.keepInBacklog(c) {
+		t.scheduler.input(at, connectedArrives, c, 0)
 		return
 	}
-	w.hostAccepts(c)
-	w.queue.push(at, inputClass, kindConnected, c, 0)
-	w.serverActs()
+	t.accept(c)
+	t.scheduler.input(at, connectedArrives, c, 0)
+	t.server.act()
 }
 
-func (w *World) hostAccepts(c uint32) {
-	w.emit.accepted(&w.conns[c], c)
-	w.host.machine.Accept(w.time(nobody), nodes.Conn(c), &w.host.out)
+// accept hands a connection to the server's machine.
+func (t *tcp) accept(c uint32) {
+	t.emit.accepted(&t.conns[c], c)
+	t.server.accept(nodes.Conn(c))
 }
 
-func (w *World) connected(c uint32) {
-	if w.faults != nil && w.answerWaits(c, kindConnected) {
+// arriveConnected brings the phone the answer that its connection stands.
+func (t *tcp) arriveConnected(c uint32) {
+	if t.faults.begun && t.keepAnswer(c, connectedArrives) {
 		return
 	}
-	cn := &w.conns[c]
-	cn.underway--
+	cn := &t.conns[c]
+	cn.pending--
 	cn.answered = true
-	w.took(c, true)
+	t.take(c, true)
 	if !cn.phoneOpen {
-		w.release(c)
+		t.release(c)
 		return
 	}
-	w.emit.phoneConn(event.Connected, cn)
-	if cn.raw {
-		if w.scripted(c) {
-			w.flushRaw(cn.phone)
-		}
-		return
+	t.emit.phoneConn(event.Connected, cn)
+	if !cn.scripted {
+		t.phones.connected(cn.phone)
+	} else if t.isScriptConn(c) {
+		t.phones.phones[cn.phone].script.stands = true
+		t.flushScript(cn.phone)
 	}
-	who := cn.phone
-	w.phones[who].machine.Connected(w.time(who), &w.phoneOut)
-	w.phoneActs(who)
 }
 
-func (w *World) refused(c uint32) {
-	if w.faults != nil && w.answerWaits(c, kindRefused) {
+// arriveRefused brings the phone the answer that its connection is refused.
+func (t *tcp) arriveRefused(c uint32) {
+	if t.faults.begun && t.keepAnswer(c, refusedArrives) {
 		return
 	}
-	cn := &w.conns[c]
-	cn.underway--
-	w.took(c, true)
+	cn := &t.conns[c]
+	cn.pending--
+	t.take(c, true)
 	if cn.phoneOpen {
-		w.emit.phoneConn(event.ConnectRefused, cn)
+		t.emit.phoneConn(event.ConnectRefused, cn)
 	}
-	w.connectFails(c, "connection refused")
+	t.failConnect(c, "connection refused")
 }
 
-// connectFails ends a connection that never stood.
-func (w *World) connectFails(c uint32, why string) {
-	cn := &w.conns[c]
-	who, raw, open := cn.phone, cn.raw, cn.phoneOpen
+// failConnect ends a connection that never stood.
+func (t *tcp) failConnect(c uint32, reason string) {
+	cn := &t.conns[c]
+	phone, open := cn.phone, cn.phoneOpen
 	cn.phoneOpen = false
-	w.release(c)
-	if !open {
-		return
-	}
-	if raw {
-		if s := w.phones[who].script; s.conn == c {
-			s.conn = noConn
-			w.emit.phoneConn(event.HungUp, cn)
-		}
-		return
-	}
-	w.phones[who].conn = noConn
-	w.phones[who].machine.ConnectFailed(w.time(who), why, &w.phoneOut)
-	w.phoneActs(who)
-}
-
-// release gives a connection's number back once nothing of it is left.
-func (w *World) release(c uint32) {
-	cn := &w.conns[c]
-	if cn.used && !cn.phoneOpen && !cn.serverOpen && cn.underway == 0 {
-		cn.used = false
-		w.spare = append(w.spare, c)
+	t.release(c)
+	switch {
+	case !open:
+	case !cn.scripted:
+		t.phones.connectFailed(phone, reason)
+	case t.isScriptConn(c):
+		t.phones.phones[phone].script.conn = noConn
+		t.emit.phoneConn(event.HungUp, cn)
 	}
 }
 
-// send puts bytes, or the end of the stream, on the way.
-func (w *World) send(c uint32, down bool, p []byte, fin, reset bool) {
-	split := w.tcp.Split
-	if w.faults != nil {
-		split = w.pieces(c, down, len(p), split)
+// send sends bytes, or the end of the stream, in as many segments as the network or
+// a fault makes of it.
+func (t *tcp) send(c uint32, down bool, p []byte, fin, reset bool) {
+	split := t.Split
+	if t.faults.begun {
+		split = t.faults.pieceSize(t.direction(c, down), len(p), split)
 	}
 	for split > 0 && len(p) > split {
-		w.sendSegment(c, down, p[:split], false, false)
+		t.sendSegment(c, down, p[:split], false, false)
 		p = p[split:]
 	}
-	w.sendSegment(c, down, p, fin, reset)
+	t.sendSegment(c, down, p, fin, reset)
 }
 
-func (w *World) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
-	cn := &w.conns[c]
-	way, src := &cn.up, &w.phones[cn.phone].up
-	if down {
-		way, src = &cn.down, &w.phones[cn.phone].down
-	}
-	if w.faults != nil && !reset && w.cutShort(c, down, way, len(p)) {
+func (t *tcp) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
+	cn := &t.conns[c]
+	way := cn.stream(down)
+	if t.faults.begun && !reset && t.isCutShort(c, down, way, len(p)) {
 		return
 	}
-	at := w.now + int64(w.tcp.Delay.Draw(src))
-	if w.faults != nil {
-		at += w.slowed(c, down, len(p))
+	at := t.scheduler.now + t.delay(c, down)
+	if t.faults.begun {
+		at += t.faults.segmentDelay(t.direction(c, down), len(p))
 	}
-	at = max(at, way.last)
-	cn.underway++
+	at = max(at, way.lastArrival)
+	cn.pending++
 	var slot uint32
-	if n := len(w.segFree); n > 0 {
-		slot = w.segFree[n-1]
-		w.segFree = w.segFree[:n-1]
+	if n := len(t.freeSegs); n > 0 {
+		slot = t.freeSegs[n-1]
+		t.freeSegs = t.freeSegs[:n-1]
 	} else {
-		slot = uint32(len(w.segs))
-		w.segs = append(w.segs, segment{})
+		slot = uint32(len(t.segments))
+		t.segments = append(t.segments, segment{})
 	}
-	s := &w.segs[slot]
+	s := &t.segments[slot]
 	way.sent++
 	*s = segment{conn: c, number: way.sent, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
-	if w.faults != nil && w.heldUp(stuck{kind: kindSegment, conn: c, slot: slot, down: down}) {
+	if t.faults.begun && t.block(blocked{kind: segmentArrives, conn: c, slot: slot, down: down}) {
 		return
 	}
-	way.last = at
-	w.queue.push(at, inputClass, kindSegment, c, slot)
+	way.lastArrival = at
+	t.scheduler.input(at, segmentArrives, c, slot)
 }
 
-func (w *World) segmentArrives(slot uint32) {
-	s := &w.segs[slot]
+// arriveSegment puts a segment into the receiver's inbox, and lets it read.
+func (t *tcp) arriveSegment(slot uint32) {
+	s := &t.segments[slot]
 	c, down := s.conn, s.down
-	if w.faults != nil && w.heldUp(stuck{kind: kindSegment, conn: c, slot: slot, down: down, caught: true}) {
+	if t.faults.begun && (t.block(blocked{kind: segmentArrives, conn: c, slot: slot, down: down, inFlight: true}) || t.isEarly(slot)) {
 		return
 	}
-	if w.faults != nil && w.early(slot) {
-		return
-	}
-	w.took(c, down)
-	cn := &w.conns[c]
-	cn.underway--
-	way, open := &cn.up, cn.serverOpen
+	t.take(c, down)
+	cn := &t.conns[c]
+	cn.pending--
+	way, open := cn.stream(down), cn.serverOpen
 	if down {
-		way, open = &cn.down, cn.phoneOpen
+		open = cn.phoneOpen
 	}
 	if open {
 		if s.reset {
@@ -255,179 +323,218 @@ func (w *World) segmentArrives(slot uint32) {
 		way.inbox = append(way.inbox, s.data...)
 		way.eof = way.eof || s.fin || s.reset
 	}
-	w.segFree = append(w.segFree, slot)
-	join := w.tcp.Join
-	if w.faults != nil && open {
-		join = w.joined(c, down, way, join)
+	t.freeSegs = append(t.freeSegs, slot)
+	join := t.Join
+	if t.faults.begun && open {
+		join = t.readDelay(c, down, way)
 	}
 	switch {
 	case !open:
-		if down && (s.fin || s.reset) && cn.byServer && (!cn.raw || w.scripted(c)) {
-			w.emit.phoneConn(event.HungUp, cn)
+		if down && (s.fin || s.reset) && cn.closedByServer && (!cn.scripted || t.isScriptConn(c)) {
+			t.emit.phoneConn(event.HungUp, cn)
 		}
-		w.release(c)
+		t.release(c)
 	case join > 0 && !way.eof:
-		w.holdBack(c, down, way, join)
+		t.scheduleRead(c, down, way, join)
 	case down:
-		w.feedPhone(c)
+		t.readPhone(c)
 	default:
-		w.feedServer(c)
+		t.readServer(c)
 	}
 }
 
-func (w *World) holdBack(c uint32, down bool, way *byteStream, join time.Duration) {
-	if way.due {
+// take counts an arrival that the receiver takes.
+func (t *tcp) take(c uint32, down bool) {
+	way := t.conns[c].stream(down)
+	way.next++
+	if len(t.reordered) > 0 {
+		t.releaseReordered(c, down, way.next)
+	}
+}
+
+// scheduleRead schedules a read after the delay join, unless one is scheduled.
+func (t *tcp) scheduleRead(c uint32, down bool, way *byteStream, join time.Duration) {
+	if way.readScheduled {
 		return
 	}
-	way.due = true
-	w.conns[c].underway++
-	k := kindReadUp
+	way.readScheduled = true
+	t.conns[c].pending++
+	kind := serverReads
 	if down {
-		k = kindReadDown
+		kind = phoneReads
 	}
-	w.queue.push(w.now+int64(join), inputClass, k, c, 0)
+	t.scheduler.input(t.scheduler.now+int64(join), kind, c, 0)
 }
 
-// feedServer lets the server read what has come, as long as it reads.
-func (w *World) feedServer(c uint32) {
+// readDelayed does the read of scheduleRead.
+func (t *tcp) readDelayed(c uint32, down bool) {
+	cn := &t.conns[c]
+	cn.pending--
+	if down {
+		cn.down.readScheduled = false
+		t.readPhone(c)
+		return
+	}
+	cn.up.readScheduled = false
+	t.readServer(c)
+}
+
+// readServer lets the server read the bytes that have come, as long as it reads.
+func (t *tcp) readServer(c uint32) {
 	for {
-		cn := &w.conns[c]
-		if !cn.serverOpen || w.host.machine == nil || !w.host.machine.Reading(nodes.Conn(c)) {
-			w.release(c)
+		cn := &t.conns[c]
+		if !cn.serverOpen || !t.server.reads(nodes.Conn(c)) {
+			t.release(c)
 			return
 		}
-		if w.faults != nil && w.deaf(nobody, c) {
+		if t.faults.begun && t.postponeRead(event.Server, c) {
 			return
 		}
 		if len(cn.up.inbox) == 0 {
 			break
 		}
-		n := min(len(cn.up.inbox), protocol.MaxMessage)
-		p := cn.up.inbox[:n]
-		w.emit.serverBytes(event.ServerRead, cn, nodes.Conn(c), p)
-		w.host.machine.Read(w.time(nobody), nodes.Conn(c), p, &w.host.out)
-		w.emit.serverHandled(cn, nodes.Conn(c), n)
-		w.serverActs()
-		way := &w.conns[c].up
-		way.inbox = rest(way.inbox, n)
+		size := min(len(cn.up.inbox), protocol.MaxMessage)
+		p := cn.up.inbox[:size]
+		t.emit.serverBytes(event.ServerRead, cn, nodes.Conn(c), p)
+		t.server.read(nodes.Conn(c), p)
+		t.emit.serverHandled(cn, nodes.Conn(c), size)
+		t.server.act()
+		way := &t.conns[c].up
+		way.inbox = remaining(way.inbox, size)
 	}
-	if cn := &w.conns[c]; cn.up.eof {
-		w.emit.serverEnded(cn, "ends: end of file", false)
-		cn.ended = true
-		w.host.machine.EOF(w.time(nobody), nodes.Conn(c), &w.host.out)
-		w.serverActs()
-		w.serverCloses(c)
-	}
-}
-
-// took counts what a receiver takes of a connection.
-func (w *World) took(c uint32, down bool) {
-	way := &w.conns[c].up
-	if down {
-		way = &w.conns[c].down
-	}
-	way.next++
-	if w.faults != nil && len(w.faults.overtook) > 0 {
-		w.follow(c, down, way.next)
+	if cn := &t.conns[c]; cn.up.eof {
+		t.emit.serverEnded(cn, "ends: end of file", false)
+		cn.phoneEnded = true
+		t.server.eof(nodes.Conn(c))
+		t.closeServerSide(c)
 	}
 }
 
-// rest is what is left of an inbox behind n bytes. An empty one keeps no memory:
-// a crowd has many, and reads little.
-func rest(inbox []byte, n int) []byte {
-	if n == len(inbox) {
+// remaining returns an inbox without its first size bytes. An empty inbox keeps no
+// memory: a crowd has many inboxes and reads little.
+func remaining(inbox []byte, size int) []byte {
+	if size == len(inbox) {
 		return nil
 	}
-	return append(inbox[:0], inbox[n:]...)
+	return append(inbox[:0], inbox[size:]...)
 }
 
-// feedPhone lets the phone's program, or the script, read what has come.
-func (w *World) feedPhone(c uint32) {
-	cn := &w.conns[c]
-	who, raw := cn.phone, cn.raw
+// readPhone lets the phone's program, or the script, read the bytes that have come.
+func (t *tcp) readPhone(c uint32) {
+	cn := &t.conns[c]
+	phone, scripted := cn.phone, cn.scripted
 	if !cn.phoneOpen {
-		w.release(c)
+		t.release(c)
 		return
 	}
-	if w.faults != nil && w.deaf(who, c) {
+	if t.faults.begun && t.postponeRead(phone, c) {
 		return
 	}
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
-		w.emit.phoneBytes(event.PhoneRead, cn, p)
-		if !raw || w.scripted(c) {
-			w.replied(c, p)
+		t.emit.phoneBytes(event.PhoneRead, cn, p)
+		if !scripted || t.isScriptConn(c) {
+			t.emitReplies(cn, p)
 		}
-		if !raw {
-			w.phones[who].machine.Read(w.time(who), p, &w.phoneOut)
-			w.phoneActs(who)
+		if !scripted {
+			t.phones.read(phone, p)
 		}
-		cn = &w.conns[c]
+		cn = &t.conns[c]
 		cn.down.inbox = nil
 	}
-	if !cn.phoneOpen && cn.down.eof {
-		if cn.byServer {
-			w.emit.phoneConn(event.HungUp, cn) // the bytes that it read made it hang up as well
+	if !cn.down.eof {
+		return
+	}
+	if !cn.phoneOpen {
+		if cn.closedByServer { // the phone has hung up as well, for the bytes that it read
+			t.emit.phoneConn(event.HungUp, cn)
 		}
 		return
 	}
-	if cn.down.eof {
-		cn.down.eof = false
-		w.emit.phoneEnded(cn, "is closed by the server")
-		if raw && !w.scripted(c) {
-			w.phoneCloses(c)
-			return
-		}
-		w.emit.phoneConn(event.HungUp, cn)
-		if raw {
-			w.RawClose(who)
-			return
-		}
-		w.phones[who].conn = noConn
-		w.phoneCloses(c)
-		w.phones[who].machine.Closed(w.time(who), &w.phoneOut)
-		w.phoneActs(who)
+	cn.down.eof = false
+	t.emit.phoneEnded(cn, "is closed by the server")
+	if scripted && !t.isScriptConn(c) {
+		t.closePhoneSide(c)
+		return
 	}
+	t.emit.phoneConn(event.HungUp, cn)
+	if scripted {
+		t.phones.phones[phone].script.conn = noConn
+		t.closePhoneSide(c)
+		return
+	}
+	t.phones.connClosed(phone, c)
 }
 
-// replied emits Replied for each send of the server that the phone has now read
+// emitReplies emits Replied for each send of the server that the phone has now read
 // whole, however the network split or joined it.
-func (w *World) replied(c uint32, p []byte) {
-	cn := &w.conns[c]
-	cn.got = append(cn.got, p...)
-	for len(cn.sends) > 0 && len(cn.got) >= cn.sends[0] {
-		n := cn.sends[0]
-		w.emit.phoneBytes(event.Replied, cn, cn.got[:n])
-		cn.sends = cn.sends[1:]
-		cn.got = cn.got[n:]
+func (t *tcp) emitReplies(cn *conn, p []byte) {
+	cn.partial = append(cn.partial, p...)
+	for len(cn.unreadSends) > 0 && len(cn.partial) >= cn.unreadSends[0] {
+		size := cn.unreadSends[0]
+		t.emit.phoneBytes(event.Replied, cn, cn.partial[:size])
+		cn.unreadSends = cn.unreadSends[1:]
+		cn.partial = cn.partial[size:]
 	}
-	if len(cn.sends) == 0 {
-		cn.sends, cn.got = nil, nil
+	if len(cn.unreadSends) == 0 {
+		cn.unreadSends, cn.partial = nil, nil
 	}
 }
 
-// scripted says whether the connection is the one that the script speaks on,
-// not one that it left open.
-func (w *World) scripted(c uint32) bool { return w.phones[w.conns[c].phone].script.conn == c }
+// sendToServer sends bytes of a phone.
+func (t *tcp) sendToServer(c uint32, p []byte) {
+	t.emit.phoneBytes(event.PhoneSent, &t.conns[c], p)
+	t.send(c, false, p, false, false)
+}
 
-// phoneCloses ends the phone's side.
-func (w *World) phoneCloses(c uint32) {
-	cn := &w.conns[c]
+// sendToPhone sends bytes of the server, unless its side is closed.
+func (t *tcp) sendToPhone(c uint32, p []byte) {
+	cn := &t.conns[c]
+	if !cn.serverOpen {
+		return
+	}
+	t.emit.serverBytes(event.ServerSent, cn, nodes.Conn(c), p)
+	cn.unreadSends = append(cn.unreadSends, len(p))
+	t.send(c, true, p, false, false)
+}
+
+// closePhoneSide ends the phone's side.
+func (t *tcp) closePhoneSide(c uint32) {
+	cn := &t.conns[c]
 	if !cn.phoneOpen {
 		return
 	}
 	cn.phoneOpen = false
-	w.emit.phoneEnded(cn, "is closed by the phone")
-	w.send(c, false, nil, true, false)
+	t.emit.phoneEnded(cn, "is closed by the phone")
+	t.send(c, false, nil, true, false)
 }
 
-// serverCloses ends the server's side.
-func (w *World) serverCloses(c uint32) {
-	cn := &w.conns[c]
+// resetPhoneSide ends the phone's side of a connection whose program has stopped.
+func (t *tcp) resetPhoneSide(c uint32) {
+	cn := &t.conns[c]
+	cn.phoneOpen = false
+	t.emit.phoneEnded(cn, "breaks")
+	t.sendSegment(c, false, nil, false, true)
+}
+
+// closeServerSide ends the server's side.
+func (t *tcp) closeServerSide(c uint32) {
+	cn := &t.conns[c]
 	if !cn.serverOpen {
 		return
 	}
-	cn.serverOpen, cn.byServer = false, !cn.ended
-	w.emit.serverEnded(cn, "is closed by the server", true)
-	w.send(c, true, nil, true, false)
+	cn.serverOpen, cn.closedByServer = false, !cn.phoneEnded
+	t.emit.serverEnded(cn, "is closed by the server", true)
+	t.send(c, true, nil, true, false)
+}
+
+// resetSessions breaks the connections of a server that has stopped.
+func (t *tcp) resetSessions() {
+	for c := range t.conns {
+		if cn := &t.conns[c]; cn.used && cn.serverOpen {
+			cn.serverOpen, cn.closedByServer, cn.inBacklog = false, true, false
+			cn.up.inbox = cn.up.inbox[:0]
+			t.send(uint32(c), true, nil, false, true)
+		}
+	}
 }

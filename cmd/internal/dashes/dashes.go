@@ -1,5 +1,5 @@
-// Package dashes tells the flags of a command line from its words, so that a
-// negative number and a flag with one dash get an answer that fits.
+// Package dashes separates the flags of a command line from its other arguments,
+// so that negative numbers are arguments and a flag with one dash gets a clear error.
 package dashes
 
 import (
@@ -9,9 +9,10 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// Split takes the words out of a command line, in their order. A negative number
-// is a word, or the value of the flag before it; behind "--" all are words. The
-// error is about a flag with one dash: but for -h there is none.
+// Split separates the flags of a command line from its other arguments, the words,
+// and keeps the order of both. A negative number is a word, or the value of the flag
+// before it. All arguments behind "--" are words. It returns an error for a flag with
+// one dash, except -h.
 func Split(set *pflag.FlagSet, line []string) (flags, words []string, err error) {
 	for i := 0; i < len(line); i++ {
 		switch arg := line[i]; {
@@ -34,14 +35,17 @@ func Split(set *pflag.FlagSet, line []string) (flags, words []string, err error)
 	return flags, words, nil
 }
 
+// isFlag reports whether an argument with one dash is a flag: neither "-" nor a
+// negative number.
 func isFlag(arg string) bool {
 	return len(arg) > 1 && arg[0] == '-' && !strings.ContainsRune("0123456789.", rune(arg[1]))
 }
 
+// oneDash returns the error for a flag with one dash.
 func oneDash(set *pflag.FlagSet, arg string) error {
 	name, _, _ := strings.Cut(arg[1:], "=")
 	if set.Lookup(name) != nil {
 		return fmt.Errorf("%q has one dash: the flag is --%s", arg, name)
 	}
-	return fmt.Errorf("there is no flag %q: --help shows those that there are", arg)
+	return fmt.Errorf("unknown flag %q: --help lists the flags", arg)
 }

@@ -23,7 +23,7 @@ func TestSplit(t *testing.T) {
 		{line: "-h", flags: "-h"},
 		{line: "1 -dir .", says: `"-dir" has one dash: the flag is --dir`},
 		{line: "-dir=x", says: `"-dir=x" has one dash: the flag is --dir`},
-		{line: "-host x", says: `there is no flag "-host": --help shows those that there are`},
+		{line: "-host x", says: `unknown flag "-host": --help lists the flags`},
 	} {
 		set := pflag.NewFlagSet("", pflag.ContinueOnError)
 		set.String("dir", "", "")

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bluetrace/cmd/internal/dashes"
+	"bluetrace/cmd/internal/scraping"
 	"bluetrace/nodes"
 )
 
@@ -22,31 +23,32 @@ const about = `The server of BlueTrace: phones log in, download TempIDs and uplo
 
   ` + usageLine + `
 
-server_port is 1 to 65535, or 0 for any that is free; block_duration is what an account is
-blocked for after three wrong passwords in a row: whole seconds, like 60, or a duration, like 1m30s.
-D is a duration.
+server_port is 1 to 65535, or 0 for any free port. block_duration is how long an account is blocked
+after three wrong passwords in a row: whole seconds, like 60, or a duration, like 1m30s. D is a
+duration.
 
 `
 
 const statuses = `
-Exit status: 0 ended by Ctrl-C or SIGTERM, with everything saved; 1 it could not be started, or
-not go on; 2 a wrong argument.
+Exit status: 0 after Ctrl-C or SIGTERM, with everything saved; 1 if the server could not start or
+continue; 2 for a wrong argument.
 `
 
-// arguments is what the command line asks for.
+// arguments are the settings of the command line.
 type arguments struct {
-	address  string // to listen at
+	address  string // host:port to listen at
 	dir      string
-	metrics  string // address; empty: none
+	metrics  string // host:port of --metrics; empty without it
 	noFsync  bool
-	settings nodes.ServerSettings // without what only a host has
+	settings nodes.ServerSettings // without zone, key and randomness
 
-	// Of fitConnections:
-	sockets int    // connections that there may be, also closed ones; 0: no limit
-	lowered string // says that there may be fewer sessions than asked for
+	// Results of fitConnections:
+	sockets int    // limit of sockets, closed connections included; 0 for no limit
+	lowered string // the message that MaxConnections was lowered, or empty
 }
 
-// parseArguments reads the command line. The error pflag.ErrHelp asks for help.
+// parseArguments reads the command line. It returns pflag.ErrHelp, with the help
+// text, if the user asks for help.
 func parseArguments(line []string) (a arguments, help string, err error) {
 	a.settings = nodes.DefaultServerSettings()
 	s := &a.settings
@@ -60,16 +62,16 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 		"how long a TempID is valid, `D` of whole seconds")
 	set.DurationVar(&s.LoginTimeout, "login-timeout", s.LoginTimeout,
 		"close a session that has not logged in after `D`")
-	set.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "close a session from which nothing came for `D`")
+	set.DurationVar(&s.IdleTimeout, "idle-timeout", s.IdleTimeout, "close a session that has sent nothing for `D`")
 	set.IntVar(&s.MaxConnections, "max-connections", 10_000,
-		"with more than `N`, the oldest that has not logged in is closed")
+		"above `N` connections, close the oldest that has not logged in")
 	set.IntVar(&s.MaxUploadLines, "max-upload", s.MaxUploadLines,
-		"refuse an upload of more than `N` lines, three an entry")
+		"refuse an upload of more than `N` lines, three for each entry")
 	metrics := set.String("metrics", "",
 		"serve Prometheus metrics at `HOST:PORT`; a port alone is on the loopback (default off)")
-	set.BoolVar(&a.noFsync, "no-fsync", false, "answer before the disk has it: faster, but what was issued or "+
-		"blocked in the last moments\nis lost when the program is killed or the machine stops")
-	const optional = "[=true|false]" // true, but of no use here
+	set.BoolVar(&a.noFsync, "no-fsync", false, "answer before the disk has stored: faster, but the last TempIDs and\n"+
+		"blocks are lost if the program is killed or the machine stops")
+	const optional = "[=true|false]" // which pflag adds to a Boolean flag
 	help = about + strings.ReplaceAll(set.FlagUsages(), optional, strings.Repeat(" ", len(optional))) + statuses
 	if len(line) == 1 && line[0] == "help" {
 		return a, help, pflag.ErrHelp
@@ -87,7 +89,7 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 	case n == 1:
 		return a, help, errors.New("block_duration is missing")
 	case n > 2:
-		return a, help, fmt.Errorf("%d arguments, want server_port and block_duration only", n)
+		return a, help, fmt.Errorf("expected server_port and block_duration, found %d arguments", n)
 	}
 	if a.address, err = addressOf(*host, words[0]); err != nil {
 		return a, help, err
@@ -96,36 +98,37 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 		return a, help, err
 	}
 	if set.Changed("metrics") {
-		if a.metrics, err = metricsAddress(*metrics); err != nil {
+		if a.metrics, err = scraping.ParseAddress(*metrics); err != nil {
 			return a, help, err
 		}
 	}
 	return a, help, a.validate()
 }
 
-// validate says what is wrong with the first bad flag.
+// validate returns an error for the first flag that is not valid.
 func (a *arguments) validate() error {
 	switch s := &a.settings; {
 	case a.dir == "":
-		return errors.New("--dir is empty")
+		return errors.New("--dir needs a value")
 	case s.TempIDLifetime <= 0 || s.TempIDLifetime%time.Second != 0:
-		return fmt.Errorf("--tempid-lifetime %v is not a positive number of whole seconds", s.TempIDLifetime)
+		return fmt.Errorf("invalid --tempid-lifetime %v: must be whole seconds above 0", s.TempIDLifetime)
 	case s.LoginTimeout <= 0:
-		return fmt.Errorf("--login-timeout %v is not positive", s.LoginTimeout)
+		return fmt.Errorf("invalid --login-timeout %v: must be above 0", s.LoginTimeout)
 	case s.IdleTimeout <= 0:
-		return fmt.Errorf("--idle-timeout %v is not positive", s.IdleTimeout)
+		return fmt.Errorf("invalid --idle-timeout %v: must be above 0", s.IdleTimeout)
 	case s.MaxConnections < 1:
-		return fmt.Errorf("--max-connections %d is not at least 1", s.MaxConnections)
+		return fmt.Errorf("invalid --max-connections %d: must be 1 or more", s.MaxConnections)
 	case s.MaxUploadLines < 0 || s.MaxUploadLines > 9_999_999:
-		return fmt.Errorf("--max-upload %d is not 0 to 9999999", s.MaxUploadLines)
+		return fmt.Errorf("invalid --max-upload %d: must be 0 to 9999999", s.MaxUploadLines)
 	}
 	return nil
 }
 
+// addressOf returns host:port.
 func addressOf(host, port string) (string, error) {
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
-		return "", fmt.Errorf("server_port %q is no number from 0 to 65535", port)
+		return "", fmt.Errorf("invalid server_port %q: must be 0 to 65535", port)
 	}
 	if inner, ok := strings.CutPrefix(host, "["); ok {
 		host = strings.TrimSuffix(inner, "]") // as in a URL
@@ -141,37 +144,20 @@ func (a *arguments) port() string {
 	return port
 }
 
-// blockDuration reads whole seconds or a Go duration.
+// blockDuration reads a number of whole seconds or a Go duration, above 0.
 func blockDuration(text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if seconds <= 0 || seconds > math.MaxInt64/int64(time.Second) {
-			return 0, fmt.Errorf("block_duration %q is not 1 to %d seconds", text, math.MaxInt64/int64(time.Second))
+			return 0, fmt.Errorf("invalid block_duration %q: must be 1 to %d seconds", text, math.MaxInt64/int64(time.Second))
 		}
 		return time.Duration(seconds) * time.Second, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("block_duration %q is neither whole seconds, like 60, nor a duration, like 1m30s", text)
+		return 0, fmt.Errorf("invalid block_duration %q: must be whole seconds, like 60, or a duration, like 1m30s", text)
 	}
 	if d <= 0 {
-		return 0, fmt.Errorf("block_duration %q is not positive", text)
+		return 0, fmt.Errorf("invalid block_duration %q: must be above 0", text)
 	}
 	return d, nil
-}
-
-// metricsAddress reads HOST:PORT; without a host it is the loopback.
-func metricsAddress(text string) (string, error) {
-	host, port := "", text
-	if _, err := strconv.ParseUint(text, 10, 16); err != nil {
-		if host, port, err = net.SplitHostPort(text); err != nil {
-			return "", fmt.Errorf("--metrics %q is neither HOST:PORT nor a port", text)
-		}
-	}
-	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-		return "", fmt.Errorf("--metrics %q has no port from 0 to 65535", text)
-	}
-	if host == "" {
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(host, port), nil
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/benbjohnson/clock"
 )
 
 func TestArguments(t *testing.T) {
@@ -54,34 +56,34 @@ func TestWrongArguments(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                              "server_port and block_duration are missing",
 		"13000":                         "block_duration is missing",
-		"13000 60 14000":                "3 arguments, want server_port and block_duration only",
-		"65536 60":                      `server_port "65536" is no number from 0 to 65535`,
-		"http 60":                       `server_port "http" is no number from 0 to 65535`,
-		"13000 0":                       `block_duration "0" is not 1 to 9223372036 seconds`,
-		"13000 9223372037":              `block_duration "9223372037" is not 1 to 9223372036 seconds`,
-		"13000 -- -5":                   `block_duration "-5" is not 1 to 9223372036 seconds`,
-		"13000 -5":                      `block_duration "-5" is not 1 to 9223372036 seconds`,
-		"-1 60":                         `server_port "-1" is no number from 0 to 65535`,
+		"13000 60 14000":                "expected server_port and block_duration, found 3 arguments",
+		"65536 60":                      `invalid server_port "65536": must be 0 to 65535`,
+		"http 60":                       `invalid server_port "http": must be 0 to 65535`,
+		"13000 0":                       `invalid block_duration "0": must be 1 to 9223372036 seconds`,
+		"13000 9223372037":              `invalid block_duration "9223372037": must be 1 to 9223372036 seconds`,
+		"13000 -- -5":                   `invalid block_duration "-5": must be 1 to 9223372036 seconds`,
+		"13000 -5":                      `invalid block_duration "-5": must be 1 to 9223372036 seconds`,
+		"-1 60":                         `invalid server_port "-1": must be 0 to 65535`,
 		"13000 60 -dir .":               `"-dir" has one dash: the flag is --dir`,
 		"13000 60 -host ::1":            `"-host" has one dash: the flag is --host`,
-		"13000 60 -v":                   `there is no flag "-v": --help shows those that there are`,
-		"help 60":                       `server_port "help" is no number from 0 to 65535`,
-		"13000 1x":                      `block_duration "1x" is neither whole seconds, like 60, nor a duration, like 1m30s`,
-		"13000 0s":                      `block_duration "0s" is not positive`,
+		"13000 60 -v":                   `unknown flag "-v": --help lists the flags`,
+		"help 60":                       `invalid server_port "help": must be 0 to 65535`,
+		"13000 1x":                      `invalid block_duration "1x": must be whole seconds, like 60, or a duration, like 1m30s`,
+		"13000 0s":                      `invalid block_duration "0s": must be above 0`,
 		"13000 60 --verbose":            "unknown flag: --verbose",
-		"13000 60 --dir=":               "--dir is empty",
-		"1 60 --metrics x":              `--metrics "x" is neither HOST:PORT nor a port`,
-		"1 60 --metrics h:p":            `--metrics "h:p" has no port from 0 to 65535`,
-		"1 60 --max-upload -1":          "--max-upload -1 is not 0 to 9999999",
-		"1 60 --max-upload 10000000":    "--max-upload 10000000 is not 0 to 9999999",
-		"1 60 --max-connections 0":      "--max-connections 0 is not at least 1",
-		"1 60 --tempid-lifetime 1500ms": "--tempid-lifetime 1.5s is not a positive number of whole seconds",
-		"1 60 --login-timeout 0s":       "--login-timeout 0s is not positive",
-		"1 60 --idle-timeout -1s":       "--idle-timeout -1s is not positive",
+		"13000 60 --dir=":               "--dir needs a value",
+		"1 60 --metrics x":              `invalid --metrics "x": must be HOST:PORT or a port`,
+		"1 60 --metrics h:p":            `invalid --metrics "h:p": the port "p" must be 0 to 65535`,
+		"1 60 --max-upload -1":          "invalid --max-upload -1: must be 0 to 9999999",
+		"1 60 --max-upload 10000000":    "invalid --max-upload 10000000: must be 0 to 9999999",
+		"1 60 --max-connections 0":      "invalid --max-connections 0: must be 1 or more",
+		"1 60 --tempid-lifetime 1500ms": "invalid --tempid-lifetime 1.5s: must be whole seconds above 0",
+		"1 60 --login-timeout 0s":       "invalid --login-timeout 0s: must be above 0",
+		"1 60 --idle-timeout -1s":       "invalid --idle-timeout -1s: must be above 0",
 		"1 60 --idle-timeout nonsense":  `invalid argument "nonsense" for "--idle-timeout" flag: must be a duration like "30s" or "5m"`,
 	} {
 		var stdout, stderr bytes.Buffer
-		p := program{stdout: &stdout, stderr: &stderr, zone: time.UTC}
+		p := program{stdout: &stdout, stderr: &stderr, zone: time.UTC, clock: clock.New()}
 		got := p.command(t.Context(), strings.Fields(line))
 		if text := "server: " + want + "; usage: " + usageLine + "\n"; got != wrong || stderr.String() != text || stdout.Len() != 0 {
 			t.Errorf("%q: status %d, %q, want 2, %q", line, got, stderr.String(), text)
@@ -91,13 +93,13 @@ func TestWrongArguments(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	var stdout, stderr bytes.Buffer
-	p := program{stdout: &stdout, stderr: &stderr, zone: time.UTC}
+	p := program{stdout: &stdout, stderr: &stderr, zone: time.UTC, clock: clock.New()}
 	if got := p.command(t.Context(), []string{"--help"}); got != ended || stderr.Len() != 0 {
 		t.Errorf("status %d, errors %q", got, stderr.String())
 	}
 	for _, word := range []string{"help", "-h"} {
 		var again bytes.Buffer
-		p := program{stdout: &again, stderr: &stderr, zone: time.UTC}
+		p := program{stdout: &again, stderr: &stderr, zone: time.UTC, clock: clock.New()}
 		if got := p.command(t.Context(), []string{word}); got != ended || stderr.Len() != 0 || again.String() != stdout.String() {
 			t.Errorf("%s: status %d, errors %q, printed %q", word, got, stderr.String(), again.String())
 		}

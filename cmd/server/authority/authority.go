@@ -2,6 +2,7 @@ package authority
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,26 +21,26 @@ import (
 	"bluetrace/protocol"
 )
 
-// closeWithin is how long the end waits for a disk that does not answer: with
-// what else there is to do, the program ends within a second.
+// closeWithin is how long the server waits at its end for a disk that does not
+// answer. The whole program then ends within a second.
 const closeWithin = 600 * time.Millisecond
 
-// authority is the server with its folder and its metrics.
+// authority is the server with its folder and its metrics. It is the server's disk.
 type authority struct {
 	clock    clock.Clock
 	folder   *files.Server
 	server   *socket.Server
 	metrics  *metrics
-	exporter *scraping.Server    // nil: metrics are off
-	behind   *socket.WriteBehind // nil: what is answered is on the disk
+	exporter *scraping.Server    // nil without --metrics
+	behind   *socket.WriteBehind // nil unless answers may precede the disk (--no-fsync)
 
-	first []nodes.Credential // until the server has asked for them
+	first []nodes.Credential // the credentials read at the start, until the server asks for them
 }
 
-// open takes the folder and reads what a former server stored. After an error,
-// close closes what there is.
+// open opens the folder and restores the state that an earlier server stored.
+// After an error, close closes what was opened.
 func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
-	h.clock = clock.New()
+	h.clock = p.clock
 	if a.metrics != "" {
 		h.metrics = newMetrics()
 		if h.exporter, err = scraping.Listen(a.metrics, scraping.Handler(h.metrics.registry)); err != nil {
@@ -56,7 +57,7 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 		return fmt.Errorf("%w; name another folder with --dir", err)
 	}
 	if err != nil {
-		return fmt.Errorf("%w; put that right, or name another folder with --dir", err)
+		return fmt.Errorf("%w; mend it, or name another folder with --dir", err)
 	}
 	if h.first, _, err = h.folder.Credentials(); err != nil {
 		return err
@@ -78,11 +79,11 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	if h.server, err = socket.NewServer(config); err != nil {
 		return err
 	}
-	h.tell()
+	h.printNotes()
 	return nil
 }
 
-// checkFolder looks whether a server can be there, before anything is written.
+// checkFolder checks that a server can use the folder, before anything is written.
 func checkFolder(dir string, p *program) error {
 	info, err := os.Stat(dir)
 	switch {
@@ -91,7 +92,7 @@ func checkFolder(dir string, p *program) error {
 	case err != nil:
 		return fmt.Errorf("the folder %q cannot be used: %w; name another with --dir", dir, reason(err))
 	case !info.IsDir():
-		return fmt.Errorf("%q is no folder; name one with --dir", dir)
+		return fmt.Errorf("%q is not a folder; name one with --dir", dir)
 	}
 	remarks, err := files.CheckCredentials(files.Disk(dir))
 	if err == nil {
@@ -107,7 +108,7 @@ func checkFolder(dir string, p *program) error {
 	return fmt.Errorf("%w; it belongs in the folder %q, or name another with --dir", err, whole)
 }
 
-// reason is an error without the name of the file.
+// reason returns an error without the name of the file.
 func reason(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
@@ -115,6 +116,7 @@ func reason(err error) error {
 	return err
 }
 
+// close closes everything that open opened.
 func (h *authority) close() error {
 	var errs []error
 	if h.behind != nil {
@@ -129,21 +131,21 @@ func (h *authority) close() error {
 	return errors.Join(errs...)
 }
 
-// Store makes records durable, measured.
+// Store implements socket.Disk: it makes records durable, and measures that.
 func (h *authority) Store(records []nodes.Record) (issues, attempts error) {
-	began := h.clock.Now()
+	started := h.clock.Now()
 	issues, attempts = h.folder.Store(records)
 	if h.metrics != nil {
-		h.metrics.stored(len(records), h.clock.Since(began), errors.Join(issues, attempts))
+		h.metrics.stored(len(records), h.clock.Since(started), errors.Join(issues, attempts))
 	}
-	h.tell()
+	h.printNotes()
 	return issues, attempts
 }
 
-// restore hands over what is stored, counted.
-func (h *authority) restore(take func(nodes.Record) error) error {
+// restore passes each stored record to add, and counts the TempIDs.
+func (h *authority) restore(add func(nodes.Record) error) error {
 	return h.folder.Restore(h.clock.Now().UnixNano(), func(r nodes.Record) error {
-		err := take(r)
+		err := add(r)
 		if err == nil && h.metrics != nil && r.Kind == nodes.RecordIssue {
 			h.metrics.known.Inc()
 		}
@@ -151,19 +153,41 @@ func (h *authority) restore(take func(nodes.Record) error) error {
 	})
 }
 
+// credentials returns the present accounts. changed is false if they are those of
+// the last call.
 func (h *authority) credentials() (list []nodes.Credential, changed bool) {
 	if h.first != nil {
 		list, h.first = h.first, nil
 		return list, true
 	}
 	list, changed, err := h.folder.Credentials()
-	h.tell()
+	h.printNotes()
 	return list, changed && err == nil
 }
 
-// tell prints what the folder has to say.
-func (h *authority) tell() {
+// printNotes prints the notes of the folder, such as skipped lines of a file.
+func (h *authority) printNotes() {
 	for _, note := range h.folder.Notes() {
 		h.server.Print(note)
 	}
+}
+
+// entropy is a rand.Source of the system's cryptographic randomness. It reads 512
+// bytes at a time. It is not safe for concurrent use.
+type entropy struct {
+	buffer [512]byte
+	left   int // unused bytes, at the end of buffer
+}
+
+// Uint64 implements rand.Source. It uses each byte once and clears it.
+func (e *entropy) Uint64() uint64 {
+	if e.left == 0 {
+		_, _ = rand.Read(e.buffer[:]) // never fails: the runtime ends the program if the system has no randomness
+		e.left = len(e.buffer)
+	}
+	next := e.buffer[len(e.buffer)-e.left:][:8]
+	e.left -= 8
+	n := binary.LittleEndian.Uint64(next)
+	clear(next)
+	return n
 }

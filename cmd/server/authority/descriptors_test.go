@@ -23,10 +23,10 @@ func TestFitConnections(t *testing.T) {
 		{asked: 10_000, descriptors: 1 << 20, want: 10_000, sockets: 1<<20 - 32},
 		{asked: 10_000, descriptors: 10_064, want: 10_000, sockets: 10_032},
 		{asked: 10_000, descriptors: 10_063, want: 9_999, sockets: 10_031,
-			lowered: "--max-connections 10000 is lowered to 9999: a process may have 10063 files open here; raise that limit (ulimit -n)"},
+			lowered: "--max-connections 10000 is lowered to 9999: a process may open 10063 files here; raise that limit (ulimit -n)"},
 		{asked: 100, descriptors: 10_000, want: 100, sockets: 9_968},
 		{asked: 2, descriptors: 64, want: 1, sockets: 33,
-			lowered: "--max-connections 2 is lowered to 1: a process may have 64 files open here; raise that limit (ulimit -n)"},
+			lowered: "--max-connections 2 is lowered to 1: a process may open 64 files here; raise that limit (ulimit -n)"},
 		{asked: 10_000, descriptors: 1<<64 - 1, want: 10_000, sockets: math.MaxInt32},
 	} {
 		var a arguments
@@ -49,7 +49,7 @@ func TestFewFileDescriptors(t *testing.T) {
 	file := build(t)
 	r := startCommand(t, exec.Command("sh", "-c", `ulimit -n 100; exec "$0" "$@"`, file, "0", "60", "--host", "127.0.0.1", "--dir", dir))
 	r.listens()
-	const want = "server: --max-connections 10000 is lowered to 36: a process may have 100 files open here; raise that limit (ulimit -n)"
+	const want = "server: --max-connections 10000 is lowered to 36: a process may open 100 files here; raise that limit (ulimit -n)"
 	r.await("the lower limit", func([]string) bool { return slices.Contains(r.stderr, want) })
 	var idle []net.Conn
 	for range 120 {

@@ -4,8 +4,8 @@ package authority
 
 import "syscall"
 
-// openDescriptors is how many file descriptors the process may have, raised as
-// far as it may; false: nobody knows.
+// openDescriptors raises the limit of open file descriptors as far as the system
+// allows and returns it, or false if it is unknown.
 func openDescriptors() (uint64, bool) {
 	var limit syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {

@@ -10,8 +10,8 @@ import (
 	"bluetrace/nodes"
 )
 
-// metrics counts what the server does, in a registry of its own. No label value
-// comes from the network.
+// metrics counts the events of the server, in a registry of its own. No label
+// value comes from the network.
 type metrics struct {
 	registry *prometheus.Registry
 
@@ -76,7 +76,8 @@ func (m *metrics) gauge(name, help string) prometheus.Gauge {
 	return g
 }
 
-// outcomes are counters of one name; each is there from the start, at 0.
+// outcomes returns a function that makes the counters of one name by outcome. A
+// counter starts at 0.
 func (m *metrics) outcomes(name, help string) func(outcome string) prometheus.Counter {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
 		Help: help}, []string{"outcome"})
@@ -84,7 +85,7 @@ func (m *metrics) outcomes(name, help string) func(outcome string) prometheus.Co
 	return func(outcome string) prometheus.Counter { return v.WithLabelValues(outcome) }
 }
 
-// histogram has native buckets beside the classic ones of o.
+// histogram adds a histogram with native buckets and the classic ones of o.
 func (m *metrics) histogram(o prometheus.HistogramOpts) prometheus.Histogram {
 	o.Namespace, o.Subsystem = namespace, subsystem
 	o.NativeHistogramBucketFactor = 1.1
@@ -95,32 +96,32 @@ func (m *metrics) histogram(o prometheus.HistogramOpts) prometheus.Histogram {
 	return h
 }
 
-// Accepted counts a session.
+// Accepted implements socket.ServerObserver: it counts a session.
 func (m *metrics) Accepted(nodes.Now, nodes.Conn, netip.AddrPort) {
 	m.sessions.Inc()
 	m.open.Inc()
 }
 
-// Read is not counted.
+// Read implements socket.ServerObserver and counts nothing.
 func (m *metrics) Read(nodes.Now, nodes.Conn, []byte) {}
 
-// Ended is not counted: the session's close is.
+// Ended implements socket.ServerObserver and counts nothing: Effect counts the close.
 func (m *metrics) Ended(nodes.Now, nodes.Conn) {}
 
-// Stored is not counted: the disk is measured where it is called.
+// Stored implements socket.ServerObserver and counts nothing: Store measures the disk.
 func (m *metrics) Stored(nodes.Now, nodes.StoreID, []nodes.Record, error) {}
 
-// Effect counts what the server decided.
+// Effect implements socket.ServerObserver: it counts the decisions of the server.
 func (m *metrics) Effect(_ nodes.Now, e *nodes.ServerEffect) {
 	switch e.Kind {
 	case nodes.EffectClose:
 		m.open.Dec()
 	case nodes.EffectEvent:
-		m.happened(&e.Event)
+		m.count(&e.Event)
 	}
 }
 
-func (m *metrics) happened(e *nodes.ServerEvent) {
+func (m *metrics) count(e *nodes.ServerEvent) {
 	switch e.Kind {
 	case nodes.EventLoggedIn:
 		m.welcomed.Inc()
@@ -146,7 +147,7 @@ func (m *metrics) happened(e *nodes.ServerEvent) {
 	}
 }
 
-// stored measures one batch at the disk.
+// stored records the time and the size of one batch at the disk.
 func (m *metrics) stored(records int, took time.Duration, err error) {
 	m.stores.Observe(took.Seconds())
 	m.batch.Observe(float64(records))

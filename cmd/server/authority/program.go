@@ -1,5 +1,5 @@
 // Package authority is the server as a program: its arguments, files, output and
-// metrics. Both the command server and a load run's server of its own are this.
+// metrics. The command server and the server that a load run starts use it.
 package authority
 
 import (
@@ -7,11 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/spf13/pflag"
 
 	"bluetrace/nodes/socket"
@@ -21,25 +24,26 @@ import (
 type status int
 
 const (
-	ended  status = 0 // by a signal, with everything saved
-	failed status = 1 // it could not be started, or not go on
-	wrong  status = 2 // an argument
+	ended  status = 0 // a signal came, and everything is saved
+	failed status = 1 // the server could not start or continue
+	wrong  status = 2 // an argument is not valid
 )
 
-// program is the command with everything of the world outside that it uses.
+// program is the command with its outputs, time zone and clock.
 type program struct {
 	stdout, stderr io.Writer
-	zone           *time.Location
+	zone           *time.Location // of the files and the output
+	clock          clock.Clock
 }
 
-// Run serves as the command line asks until ctx ends, and answers with the exit
-// status. Zone is the one of its files and its output.
-func Run(ctx context.Context, line []string, stdout, stderr io.Writer, zone *time.Location) int {
-	p := program{stdout: stdout, stderr: stderr, zone: zone}
+// Run runs the server of a command line until ctx ends, and returns the exit
+// status: 0, 1 or 2. The zone is that of the server's files and output.
+func Run(ctx context.Context, line []string, stdout, stderr io.Writer, zone *time.Location, c clock.Clock) int {
+	p := program{stdout: stdout, stderr: stderr, zone: zone, clock: c}
 	return int(p.command(ctx, line))
 }
 
-// command serves until ctx ends.
+// command runs the server until ctx ends.
 func (p *program) command(ctx context.Context, line []string) status {
 	a, help, err := parseArguments(line)
 	switch {
@@ -60,13 +64,14 @@ func (p *program) command(ctx context.Context, line []string) status {
 	return ended
 }
 
+// complain writes an error to standard error, each line behind the program's name.
 func (p *program) complain(err error) {
 	for line := range strings.Lines(err.Error()) {
 		fmt.Fprintln(p.stderr, "server: "+strings.TrimSuffix(line, "\n"))
 	}
 }
 
-// serve runs the server until ctx ends, or until it cannot go on.
+// serve runs the server until ctx ends or the server cannot continue.
 func (p *program) serve(ctx context.Context, a *arguments) (err error) {
 	listener, err := net.Listen("tcp", a.address)
 	if err != nil {
@@ -80,18 +85,18 @@ func (p *program) serve(ctx context.Context, a *arguments) (err error) {
 	go func() { opened <- h.open(a, listener, p) }()
 	select {
 	case err = <-opened:
-	case <-ctx.Done(): // while it reads millions of lines: there is nothing to save yet
+	case <-ctx.Done(): // during the restore, when there is nothing to save yet
 		return listener.Close()
 	}
 	defer func() {
-		if !errors.Is(err, socket.ErrUnsaved) { // the end of the process closes what is stuck
+		if !errors.Is(err, socket.ErrUnsaved) { // the end of the process closes the blocked files
 			err = errors.Join(err, h.close())
 		}
 	}()
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	p.introduce(a, listener, h)
+	p.printStart(a, listener, h)
 	served := make(chan error, 1)
 	go func() { served <- h.server.Serve() }()
 	select {
@@ -101,8 +106,9 @@ func (p *program) serve(ctx context.Context, a *arguments) (err error) {
 	return errors.Join(err, h.server.Close())
 }
 
-// introduce says on standard error what the output of a server has no line for.
-func (p *program) introduce(a *arguments, l net.Listener, h *authority) {
+// printStart prints to standard error the facts for which the protocol has no line
+// of output.
+func (p *program) printStart(a *arguments, l net.Listener, h *authority) {
 	if a.port() == "0" {
 		fmt.Fprintf(p.stderr, "server: listening at %s\n", l.Addr())
 	}
@@ -113,24 +119,78 @@ func (p *program) introduce(a *arguments, l net.Listener, h *authority) {
 		fmt.Fprintln(p.stderr, "server: "+a.lowered)
 	}
 	if a.noFsync {
-		fmt.Fprintln(p.stderr, "server: --no-fsync: what is answered may not be on the disk yet; when the program is "+
-			"killed or the machine stops, the last TempIDs and blocks are lost")
+		fmt.Fprintln(p.stderr, "server: --no-fsync: answers may precede the disk; the last TempIDs and blocks are lost "+
+			"if the program is killed or the machine stops")
 	}
 }
 
-// listenError is a sentence with a way out. flag is what names the address.
+// listenError returns an error with a remedy. flag is the flag that gives the
+// address.
 func listenError(flag, address string, err error) error {
 	_, unknown := errors.AsType[*net.DNSError](err)
 	host, _, _ := net.SplitHostPort(address)
 	switch {
 	case unknown:
-		return fmt.Errorf("listening at %q: no machine is known by the name %q; take another %s", address, host, flag)
+		return fmt.Errorf("listening at %q: unknown host name %q; use another %s", address, host, flag)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return fmt.Errorf("listening at %q: %s is no address of this machine; take another %s", address, host, flag)
+		return fmt.Errorf("listening at %q: %s is not an address of this machine; use another %s", address, host, flag)
 	case errors.Is(err, syscall.EADDRINUSE):
-		return fmt.Errorf("listening at %q: another program uses this port; stop it or take another port", address)
+		return fmt.Errorf("listening at %q: another program uses this port; stop it or use another port", address)
 	case errors.Is(err, syscall.EACCES):
-		return fmt.Errorf("listening at %q: this port needs permission; take one above 1023", address)
+		return fmt.Errorf("listening at %q: this port needs permission; use one above 1023", address)
 	}
-	return fmt.Errorf("listening at %q: %s; take another %s", address, socket.Reason(err), flag)
+	return fmt.Errorf("listening at %q: %s; use another %s", address, socket.Reason(err), flag)
+}
+
+// UntilSignal returns a context that the first signal cancels, so that the server
+// saves everything and ends. The second signal exits at once.
+func UntilSignal(stop <-chan os.Signal, exit func(int)) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		<-stop
+		cancel()
+		<-stop
+		exit(int(failed))
+	}()
+	return ctx
+}
+
+// output is standard output. The server continues if it fails.
+type output struct {
+	to       io.Writer
+	complain func(error)
+}
+
+// Write implements io.Writer. It reports an error, after which the server does not
+// write again.
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.to.Write(p)
+	if err != nil {
+		o.complain(fmt.Errorf("printing: %w; the server continues and prints nothing more", reason(err)))
+	}
+	return n, err
+}
+
+const (
+	// descriptorReserve is the number of file descriptors that sessions cannot use.
+	descriptorReserve = 64
+	// farewellSockets is the part of the reserve for connections that the server
+	// has closed and the peer has not. The rest is for files and metrics.
+	farewellSockets = 32
+)
+
+// fitConnections lowers the limit of sessions to the number for which the file
+// descriptors of the process suffice.
+func (a *arguments) fitConnections(descriptors uint64) {
+	asked := a.settings.MaxConnections
+	fit := uint64(1)
+	if descriptors > descriptorReserve {
+		fit = descriptors - descriptorReserve
+	}
+	if uint64(asked) > fit {
+		a.settings.MaxConnections = int(fit)
+		a.lowered = fmt.Sprintf("--max-connections %d is lowered to %d: a process may open %d files here; raise "+
+			"that limit (ulimit -n)", asked, fit, descriptors)
+	}
+	a.sockets = int(min(fit+farewellSockets, math.MaxInt32))
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"bluetrace/protocol"
 )
 
@@ -23,7 +25,7 @@ import (
 func failing(t *testing.T, line ...string) (status, string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	p := program{stdout: &stdout, stderr: &stderr, zone: time.UTC}
+	p := program{stdout: &stdout, stderr: &stderr, zone: time.UTC, clock: clock.New()}
 	got := p.command(t.Context(), line)
 	if stdout.Len() != 0 {
 		t.Errorf("printed %q", stdout.String())
@@ -50,12 +52,12 @@ func TestItCannotStart(t *testing.T) {
 		{"0 60 --host 127.0.0.1 --dir " + missing, []string{"the folder " + strconv.Quote(missing) + " does not exist"}},
 		{"0 60 --host 127.0.0.1 --dir " + empty, []string{strconv.Quote(filepath.Join(empty, "credentials.txt")), `"+61410888888 comp3331"`,
 			": no such file or directory; it belongs in the folder " + strconv.Quote(empty) + ", or name another with --dir\n"}},
-		{"0 60 --host 127.0.0.1 --dir " + good + "/credentials.txt", []string{strconv.Quote(good+"/credentials.txt") + " is no folder; name one with --dir\n"}},
-		{"0 60 --dir " + good + " --host 192.0.2.1", []string{`server: listening at "192.0.2.1:0": 192.0.2.1 is no address of this machine; take another --host` + "\n"}},
+		{"0 60 --host 127.0.0.1 --dir " + good + "/credentials.txt", []string{strconv.Quote(good+"/credentials.txt") + " is not a folder; name one with --dir\n"}},
+		{"0 60 --dir " + good + " --host 192.0.2.1", []string{`server: listening at "192.0.2.1:0": 192.0.2.1 is not an address of this machine; use another --host` + "\n"}},
 		{"0 60 --dir " + good + " --host nobody.invalid", []string{
-			`server: listening at "nobody.invalid:0": no machine is known by the name "nobody.invalid"; take another --host` + "\n"}},
+			`server: listening at "nobody.invalid:0": unknown host name "nobody.invalid"; use another --host` + "\n"}},
 		{"0 60 --host 127.0.0.1 --dir " + good + " --metrics 192.0.2.1:1", []string{
-			`server: listening at "192.0.2.1:1": 192.0.2.1 is no address of this machine; take another --metrics` + "\n"}},
+			`server: listening at "192.0.2.1:1": 192.0.2.1 is not an address of this machine; use another --metrics` + "\n"}},
 	} {
 		got, text := failing(t, strings.Fields(row.line)...)
 		if got != failed || strings.Count(text, "\n") != 1 {
@@ -96,7 +98,7 @@ func (full) Write([]byte) (int, error) {
 
 func TestHelpThatCannotBePrinted(t *testing.T) {
 	var stderr bytes.Buffer
-	p := program{stdout: full{}, stderr: &stderr, zone: time.UTC}
+	p := program{stdout: full{}, stderr: &stderr, zone: time.UTC, clock: clock.New()}
 	if got := p.command(t.Context(), []string{"--help"}); got != failed || stderr.String() != "server: printing the help: no space left on device\n" {
 		t.Errorf("status %d, %q", got, stderr.String())
 	}
@@ -210,7 +212,7 @@ func TestABrokenStdout(t *testing.T) {
 	if err := r.wait(); err != nil {
 		t.Errorf("ended with %v, want status 0", err)
 	}
-	if text := strings.Join(r.stderr, "\n"); strings.Count(text, "the server goes on, and prints nothing more") != 1 {
+	if text := strings.Join(r.stderr, "\n"); strings.Count(text, "the server continues and prints nothing more") != 1 {
 		t.Errorf("said %q, want that the output is gone, once", text)
 	}
 	text, err := os.ReadFile(filepath.Join(dir, "tempIDs.txt"))
@@ -245,7 +247,7 @@ func TestMetricsOverHTTP(t *testing.T) {
 	dir := folder(t, "phone secret")
 	var stdout bytes.Buffer
 	errs, told := io.Pipe()
-	p := program{stdout: &stdout, stderr: told, zone: time.UTC}
+	p := program{stdout: &stdout, stderr: told, zone: time.UTC, clock: clock.New()}
 	ctx, cancel := context.WithCancel(t.Context())
 	ends := make(chan status, 1)
 	go func() {

@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// SyncContent is fdatasync: of a file whose size and blocks stay as they are, it
-// writes the contents and no more.
+// SyncContent calls fdatasync. It writes only the contents of a file whose size and
+// blocks do not change.
 func (f *diskRewritable) SyncContent() error {
 	var failed error
 	err := f.raw.Control(func(fd uintptr) {

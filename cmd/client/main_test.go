@@ -18,24 +18,24 @@ func TestWrongArguments(t *testing.T) {
 		{"", "server_IP, server_port and client_udp_port are missing"},
 		{"127.0.0.1", "server_port and client_udp_port are missing"},
 		{"127.0.0.1 13000", "client_udp_port is missing"},
-		{"127.0.0.1 13000 14000 15000", "4 arguments, want server_IP, server_port and client_udp_port only"},
-		{"127.0.0.1 13000 -5", `the client_udp_port "-5" is no number from 1 to 65535`},
+		{"127.0.0.1 13000 14000 15000", "expected server_IP, server_port and client_udp_port, found 4 arguments"},
+		{"127.0.0.1 13000 -5", `invalid client_udp_port "-5": must be 1 to 65535`},
 		{"127.0.0.1 13000 14000 -contact-log x", `"-contact-log" has one dash: the flag is --contact-log`},
-		{"127.0.0.1 13000 14000 -x", `there is no flag "-x": --help shows those that there are`},
-		{"[127.0.0.1] 13000 14000", `the server_IP "[127.0.0.1]" is no IP address`},
-		{"127.0.0 13000 14000", `the server_IP "127.0.0" is no IP address`},
-		{"256.0.0.1 13000 14000", `the server_IP "256.0.0.1" is no IP address`},
-		{"a/b 13000 14000", `the server_IP "a/b" is no IP address`},
-		{"127.0.0.1 abc 14000", `the server_port "abc" is no number from 1 to 65535`},
-		{"127.0.0.1 0 14000", `the server_port "0" is no number from 1 to 65535`},
-		{"127.0.0.1 13000 65536", `the client_udp_port "65536" is no number from 1 to 65535`},
-		{"127.0.0.1 13000 +1", `the client_udp_port "+1" is no number from 1 to 65535`},
-		{"127.0.0.1 13000 14000 --beacon both", `--beacon "both" is neither split nor single`},
-		{"--host here 127.0.0.1 13000 14000", `--host "here" is no IP address`},
-		{"127.0.0.1 --retention 0s 13000 14000", "--retention 0s is not positive"},
-		{"127.0.0.1 13000 14000 --password-pause -1ms", "--password-pause -1ms is negative"},
-		{"127.0.0.1 13000 14000 --contact-log=", "--contact-log names no file"},
-		{"127.0.0.1 13000 14000 --contact-log=folder/", "--contact-log names no file"},
+		{"127.0.0.1 13000 14000 -x", `unknown flag "-x": --help lists the flags`},
+		{"[127.0.0.1] 13000 14000", `invalid server_IP "[127.0.0.1]": must be an IP address or a name`},
+		{"127.0.0 13000 14000", `invalid server_IP "127.0.0": must be an IP address or a name`},
+		{"256.0.0.1 13000 14000", `invalid server_IP "256.0.0.1": must be an IP address or a name`},
+		{"a/b 13000 14000", `invalid server_IP "a/b": must be an IP address or a name`},
+		{"127.0.0.1 abc 14000", `invalid server_port "abc": must be 1 to 65535`},
+		{"127.0.0.1 0 14000", `invalid server_port "0": must be 1 to 65535`},
+		{"127.0.0.1 13000 65536", `invalid client_udp_port "65536": must be 1 to 65535`},
+		{"127.0.0.1 13000 +1", `invalid client_udp_port "+1": must be 1 to 65535`},
+		{"127.0.0.1 13000 14000 --beacon both", `invalid --beacon "both": must be split or single`},
+		{"--host here 127.0.0.1 13000 14000", `invalid --host "here": must be an IP address`},
+		{"127.0.0.1 --retention 0s 13000 14000", "invalid --retention 0s: must be above 0"},
+		{"127.0.0.1 13000 14000 --password-pause -1ms", "invalid --password-pause -1ms: must not be negative"},
+		{"127.0.0.1 13000 14000 --contact-log=", "--contact-log needs the name of a file"},
+		{"127.0.0.1 13000 14000 --contact-log=folder/", "--contact-log needs the name of a file"},
 		{"127.0.0.1 13000 14000 --retention soon", `invalid argument "soon" for "--retention" flag: must be a duration like "30s" or "5m"`},
 		{"127.0.0.1 13000 14000 --nope", "unknown flag: --nope"},
 	}
@@ -124,14 +124,14 @@ func TestCannotStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	tests := []struct{ server, udp, log, says string }{
-		{server.port, first.udp, "", "the UDP port " + first.udp + " is in use: choose another client_udp_port"},
+		{server.port, first.udp, "", "the UDP port " + first.udp + " is in use: use another client_udp_port"},
 		{server.port, "", first.log, `another client uses the contact log "` + first.log + `"; name another file with --contact-log`},
 		{server.port, "", link, `another client uses the contact log "` + first.log + `"; name another file with --contact-log`},
 		{server.port, "", dangling, `another client uses the contact log "` + first.log + `"; name another file with --contact-log`},
 		{server.port, "", accounts, `"` + accounts + `" is no contact log: its line 1 is no part of an entry (TempID, start and expiry on three lines); name another file with --contact-log`},
 		{server.port, "", folder, `"` + folder + `" is no contact log: it is no regular file; name another file with --contact-log`},
 		{server.port, "", folder + "/none/log.txt", `the folder "` + folder + `/none" of the contact log does not exist; name another file with --contact-log`},
-		{server.port, "", circle, `the contact log "` + circle + `" is a link that leads in a circle; name another file with --contact-log`},
+		{server.port, "", circle, `the contact log "` + circle + `" is a circle of links; name another file with --contact-log`},
 		{nobody, "", "", "cannot connect to the server at 127.0.0.1:" + nobody + ": connection refused; is it running there?"},
 	}
 	for _, e := range tests {
@@ -167,7 +167,7 @@ func TestTwoSignals(t *testing.T) {
 	signals := make(chan os.Signal)
 	s := newStopper(signals, func() { exits <- 1 })
 	restored := false
-	s.before(func() { restored = true })
+	s.beforeExit(func() { restored = true })
 	signals <- syscall.SIGTERM
 	<-s.asked.Done()
 	signals <- syscall.SIGINT

@@ -12,7 +12,7 @@ import (
 // another.
 const newSuffix = ".new"
 
-// writeBuffer is how many bytes are written at once to a new file.
+// writeBuffer is the size in bytes of the write buffer of a new file.
 const writeBuffer = 32 << 10
 
 const (
@@ -20,33 +20,34 @@ const (
 	secretMode fs.FileMode = 0o600
 )
 
-// ledger is a file that grows by whole batches: one is in it as a whole, or not
-// at all.
-type ledger struct {
+// appendFile is a file to which batches of lines are appended, or that is replaced
+// by a new one. A batch is in it completely or not at all. It is the common part
+// of tempIDs.txt, attempts.txt, and a contact log with its journal.
+type appendFile struct {
 	fs     FS
 	name   string
-	mode   fs.FileMode // of a new one
+	mode   fs.FileMode // of a new file
 	noSync bool
-	out    *bufio.Writer // of new files; nil: each has one of writeBuffer
+	out    *bufio.Writer // of new files; nil for a new one of writeBuffer each
 
-	f        File // nil: not open
-	good     int64
+	f        File  // nil if not open
+	good     int64 // size up to the last complete batch
 	identity uint64
-	// trusted: the file ends at good, and everything before it is durable. If
-	// not, nothing may be appended; the file must be written anew.
+	// trusted means that the file ends at good and is durable up to there. Nothing
+	// may be appended to a file that is not trusted: it must be rewritten.
 	trusted bool
 }
 
-// append adds a batch to a trusted file. When it fails, the batch may be on the
-// disk all the same, until the next one is.
-func (l *ledger) append(p []byte) error {
+// append appends a batch to a trusted file, durably. After an error, the batch may
+// still be on the disk until the next one is.
+func (l *appendFile) append(p []byte) error {
 	if err := l.write(p); err != nil {
 		return err
 	}
 	l.trusted = false
 	if err := l.sync(l.f); err != nil {
-		// The system may show for ever what is not on the disk: a process that
-		// opens the file after this one must not take it for stored.
+		// The system may go on to show bytes that are not on the disk. A later
+		// process must not take them for stored.
 		return errors.Join(err, l.f.Truncate(l.good))
 	}
 	l.good += int64(len(p))
@@ -54,8 +55,8 @@ func (l *ledger) append(p []byte) error {
 	return nil
 }
 
-// write writes a batch behind good, or nothing.
-func (l *ledger) write(p []byte) error {
+// write writes a batch after good, or nothing.
+func (l *appendFile) write(p []byte) error {
 	l.trusted = false
 	n, err := l.f.Write(p)
 	if err == nil && n < len(p) {
@@ -69,25 +70,25 @@ func (l *ledger) write(p []byte) error {
 	return errors.Join(err, cut)
 }
 
-func (l *ledger) sync(f File) error {
+func (l *appendFile) sync(f File) error {
 	if l.noSync {
 		return nil
 	}
 	return f.Sync()
 }
 
-// state is what has become of the file since it was last looked at.
-type state uint8
+// fileState is the result of a check of the file under the name.
+type fileState uint8
 
 const (
-	stateSame state = iota
+	stateSame fileState = iota
 	stateAbsent
-	stateReplaced // there is another one under its name
-	stateChanged  // somebody else has written to it
+	stateReplaced // another file has the name
+	stateChanged  // another program wrote to it
 )
 
-// look says whether the file under the name is the one that is open, as it was.
-func (l *ledger) look() (state, error) {
+// checkFile compares the file under the name with the open one.
+func (l *appendFile) checkFile() (fileState, error) {
 	st, err := l.fs.Stat(l.name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -102,25 +103,24 @@ func (l *ledger) look() (state, error) {
 	return stateSame, nil
 }
 
-// rewrite replaces the file by a new one with what write writes; the ledger goes
-// on with that. It is one or the other after a crash. If the error came before
-// the new one took the name, the ledger is as it was.
-func (l *ledger) rewrite(write func(*bufio.Writer) error) error {
+// rewrite replaces the file by a new one that write fills. After a crash, the file
+// is the old or the new one. After an error before the rename, it is unchanged.
+func (l *appendFile) rewrite(write func(*bufio.Writer) error) error {
 	f, st, err := l.writeNew(write)
 	if err != nil {
 		return err
 	}
-	l.trusted = false // from here on, nobody knows which of the two it is
+	l.trusted = false // until the new name is durable, it may be either file
 	if err := l.rename(); err != nil {
 		return errors.Join(err, f.Close())
 	}
-	_ = l.close() // of what is replaced, nothing is needed any more
+	_ = l.close() // the old file is not needed any more
 	l.f, l.good, l.identity, l.trusted = f, st.Size, st.Identity, true
 	return nil
 }
 
 // writeNew writes the file that will replace this one.
-func (l *ledger) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
+func (l *appendFile) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
 	mode := l.mode
 	if st, err := l.fs.Stat(l.name); err == nil {
 		mode &= st.Mode
@@ -136,7 +136,7 @@ func (l *ledger) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
 	return f, st, nil
 }
 
-func (l *ledger) fill(f File, write func(*bufio.Writer) error) (Stat, error) {
+func (l *appendFile) fill(f File, write func(*bufio.Writer) error) (Stat, error) {
 	w := l.out
 	if w == nil {
 		w = bufio.NewWriterSize(f, writeBuffer)
@@ -155,7 +155,7 @@ func (l *ledger) fill(f File, write func(*bufio.Writer) error) (Stat, error) {
 	return f.Stat()
 }
 
-func (l *ledger) rename() error {
+func (l *appendFile) rename() error {
 	if err := l.fs.Rename(l.name+newSuffix, l.name); err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func (l *ledger) rename() error {
 	return l.fs.SyncNames()
 }
 
-func (l *ledger) close() error {
+func (l *appendFile) close() error {
 	if l.f == nil {
 		return nil
 	}
@@ -174,7 +174,7 @@ func (l *ledger) close() error {
 	return f.Close()
 }
 
-// removeNew removes what a crash left of a file that was being written.
+// removeNew removes a file that was being written when the process ended.
 func removeNew(fsys FS, name string) error {
 	err := fsys.Remove(name + newSuffix)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -10,8 +10,8 @@ import (
 )
 
 func TestReadLine(t *testing.T) {
-	long := strings.Repeat("x", lineLimit)
-	in := bufio.NewReaderSize(strings.NewReader("one\n\ntwo\r\n"+long+long+"tail\nafter\n"+long+"\nlast"), lineLimit)
+	long := strings.Repeat("x", maxLine)
+	in := bufio.NewReaderSize(strings.NewReader("one\n\ntwo\r\n"+long+long+"tail\nafter\n"+long+"\nlast"), maxLine)
 	for _, want := range []string{"one", "", "two", long, "after", long, "last"} {
 		got, err := readLine(in)
 		expect(t, "line", got, want)
@@ -35,12 +35,12 @@ func (z *zeros) Read(p []byte) (int, error) {
 }
 
 func TestEndlessLineCostsNoMemory(t *testing.T) {
-	in := bufio.NewReaderSize(&zeros{256 << 20}, lineLimit)
+	in := bufio.NewReaderSize(&zeros{256 << 20}, maxLine)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	line, err := readLine(in)
 	runtime.ReadMemStats(&after)
-	expect(t, "length", len(line), lineLimit)
+	expect(t, "length", len(line), maxLine)
 	expect(t, "error", err, nil)
 	if grown := after.TotalAlloc - before.TotalAlloc; grown > 1<<20 {
 		t.Errorf("%d bytes were allocated", grown)
@@ -65,7 +65,7 @@ func TestHiddenPassword(t *testing.T) {
 	p := newPlain(strings.NewReader("user\n"), &out)
 	p.password = func() (string, error) { return "comp3331", nil }
 	back := 0
-	p.back = func() { back++ }
+	p.restoreDevice = func() { back++ }
 	for _, e := range []struct{ prompt, want string }{{"Username: ", "user"}, {"Password: ", "comp3331"}} {
 		line, err := p.readLine(questionOf(e.prompt))
 		expect(t, e.prompt, line, e.want)

@@ -6,30 +6,31 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 )
 
-// memoryFile is what a name stands for.
+// memoryFile is a file, independent of its names.
 type memoryFile struct {
 	identity uint64
 	mode     fs.FileMode
 	modified int64
-	open     int    // handles
+	open     int    // number of open handles
 	data     []byte // as a running program sees it
 	durable  []byte
 	unsynced []change // from durable to data
-	// apart: durable and the bytes of unsynced are copies. As long as the file has
-	// only grown, as most do, they are views of data.
-	apart bool
+	// copied means that durable and the bytes of unsynced are copies. While a file
+	// only grows, as most do, they are views of data.
+	copied bool
 }
 
-// change is bytes at a place, or, when cut is not negative, a truncation.
+// change is a write of bytes at an offset, or a truncation if cut is not negative.
 type change struct {
 	bytes []byte
 	at    int64
 	cut   int64
 }
 
-// steps is in how many parts a change can reach the disk.
+// steps returns the number of parts in which a change can reach the disk.
 func (c change) steps() int {
 	if c.cut >= 0 {
 		return 1
@@ -45,27 +46,27 @@ func (f *memoryFile) steps() int {
 	return n
 }
 
-// setApart is called before anything but growth happens to data, or anything to
-// the bytes of unsynced.
-func (f *memoryFile) setApart() {
-	if f.apart {
+// copyData is called before data changes other than by growing, or before the bytes
+// of unsynced change.
+func (f *memoryFile) copyData() {
+	if f.copied {
 		return
 	}
-	f.apart = true
+	f.copied = true
 	f.durable = bytes.Clone(f.durable)
 	for i := range f.unsynced {
 		f.unsynced[i].bytes = bytes.Clone(f.unsynced[i].bytes)
 	}
 }
 
-// write is of bytes at a place that is not behind the end.
+// write writes bytes at an offset up to the end of the file.
 func (f *memoryFile) write(p []byte, at int64) {
 	if at < int64(len(f.data)) {
-		f.setApart()
+		f.copyData()
 	}
 	f.data = overwritten(f.data, p, at)
 	c := change{bytes: f.data[at : at+int64(len(p))], at: at, cut: -1}
-	if f.apart {
+	if f.copied {
 		c.bytes = bytes.Clone(p)
 	}
 	f.unsynced = append(f.unsynced, c)
@@ -73,13 +74,13 @@ func (f *memoryFile) write(p []byte, at int64) {
 
 func (f *memoryFile) truncate(size int64) {
 	if len(f.data) > 0 {
-		f.setApart()
+		f.copyData()
 	}
 	f.data = f.data[:size]
 	f.unsynced = append(f.unsynced, change{cut: size})
 }
 
-// overwritten is data with p at a place that is not behind its end.
+// overwritten returns data with p at an offset up to its end.
 func overwritten(data, p []byte, at int64) []byte {
 	n := copy(data[at:], p)
 	return append(data, p[n:]...)
@@ -87,7 +88,7 @@ func overwritten(data, p []byte, at int64) []byte {
 
 // sync makes everything durable.
 func (f *memoryFile) sync() {
-	if f.apart {
+	if f.copied {
 		f.syncSteps(f.steps(), false)
 	} else {
 		f.durable = f.data
@@ -95,7 +96,7 @@ func (f *memoryFile) sync() {
 	f.unsynced = f.unsynced[:0]
 }
 
-// syncSteps makes the first n steps durable, of a file that is apart.
+// syncSteps makes the first n steps of a copied file durable.
 func (f *memoryFile) syncSteps(n int, zeros bool) {
 	for _, c := range f.unsynced {
 		if n <= 0 {
@@ -115,15 +116,15 @@ func (f *memoryFile) syncSteps(n int, zeros bool) {
 }
 
 func (f *memoryFile) crash(steps int, zeros bool) {
-	f.setApart()
+	f.copyData()
 	f.syncSteps(steps, zeros)
 	f.unsynced = nil
-	f.data, f.apart = f.durable, false
+	f.data, f.copied = f.durable, false
 }
 
-// lose is a failed sync.
+// lose replaces the unsynced bytes by zeros, as a failed sync does.
 func (f *memoryFile) lose() {
-	f.setApart()
+	f.copyData()
 	for i := range f.unsynced {
 		clear(f.unsynced[i].bytes)
 	}
@@ -135,17 +136,17 @@ func (f *memoryFile) stat() Stat {
 
 // memoryHandle is an open file.
 type memoryHandle struct {
-	m      *Memory
-	f      *memoryFile
-	name   string
-	life   int
-	writes bool
-	closed bool
+	m          *Memory
+	f          *memoryFile
+	name       string
+	generation int
+	writes     bool
+	closed     bool
 }
 
-// begin is called with the lock held.
+// begin begins an operation. The caller holds the lock.
 func (h *memoryHandle) begin(v Verb, bytes int) error {
-	if h.closed || h.life != h.m.life {
+	if h.closed || h.generation != h.m.generation {
 		return &fs.PathError{Op: v.String(), Path: h.name, Err: fs.ErrClosed}
 	}
 	return h.m.before(Operation{Verb: v, Name: h.name, Bytes: bytes})
@@ -173,7 +174,7 @@ func (h *memoryHandle) Write(p []byte) (int, error) {
 	return h.put(p, int64(len(h.f.data)))
 }
 
-// WriteAt is Rewritable.
+// WriteAt implements Rewritable.
 func (h *memoryHandle) WriteAt(p []byte, at int64) (int, error) {
 	h.m.mu.Lock()
 	defer h.m.mu.Unlock()
@@ -196,7 +197,7 @@ func (h *memoryHandle) put(p []byte, at int64) (int, error) {
 		return 0, &fs.PathError{Op: "write", Path: h.name, Err: fs.ErrPermission}
 	}
 	more := max(0, int(at)+n-len(h.f.data))
-	if room := h.m.room; room >= 0 && room < int64(more) {
+	if room := h.m.freeSpace; room >= 0 && room < int64(more) {
 		n, err = n-more+int(room), fmt.Errorf("write %q: %w", h.name, ErrNoSpace)
 		more = int(room)
 	}
@@ -213,15 +214,16 @@ func (h *memoryHandle) Truncate(size int64) error {
 		return err
 	}
 	if size < 0 || size > int64(len(h.f.data)) {
-		return fmt.Errorf("truncate %q: %d is not 0 to %d, and a Memory does not lengthen a file", h.name, size, len(h.f.data))
+		return fmt.Errorf("truncate %q: %d is not 0 to %d, and a Memory does not lengthen a file",
+			h.name, size, len(h.f.data))
 	}
 	h.truncate(size)
 	return nil
 }
 
 func (h *memoryHandle) truncate(size int64) {
-	if h.m.room >= 0 {
-		h.m.room += int64(len(h.f.data)) - size
+	if h.m.freeSpace >= 0 {
+		h.m.freeSpace += int64(len(h.f.data)) - size
 	}
 	h.f.truncate(size)
 	h.f.modified = h.m.time
@@ -240,7 +242,7 @@ func (h *memoryHandle) Sync() error {
 	return nil
 }
 
-// SyncContent is Rewritable; its Operation is VerbSync too.
+// SyncContent implements Rewritable. Its Operation has VerbSync, like that of Sync.
 func (h *memoryHandle) SyncContent() error { return h.Sync() }
 
 func (h *memoryHandle) Stat() (Stat, error) {
@@ -263,3 +265,54 @@ func (h *memoryHandle) Close() error {
 	h.m.reuse(h.f)
 	return nil
 }
+
+// Operation is one operation of a Memory.
+type Operation struct {
+	Verb  Verb
+	Name  string // of the file; the old name of a rename; empty for VerbSyncNames
+	Bytes int    // of a read or write; the new size of a truncation
+}
+
+func (o Operation) String() string {
+	switch o.Verb {
+	case VerbRead, VerbWrite, VerbTruncate:
+		return fmt.Sprintf("%v %q (%d bytes)", o.Verb, o.Name, o.Bytes)
+	case VerbSyncNames:
+		return o.Verb.String()
+	}
+	return fmt.Sprintf("%v %q", o.Verb, o.Name)
+}
+
+// Verb is the kind of an Operation.
+type Verb uint8
+
+// The verbs.
+const (
+	VerbStat Verb = iota
+	VerbOpen
+	VerbAppend
+	VerbCreate
+	VerbRename
+	VerbRemove
+	VerbSyncNames
+	VerbLock
+	VerbRead
+	VerbWrite
+	VerbTruncate
+	VerbSync
+	VerbClose
+)
+
+func (v Verb) String() string {
+	names := [...]string{"stat", "open", "append to", "create", "rename", "remove", "sync names", "lock", "read",
+		"write", "truncate", "sync", "close"}
+	if int(v) >= len(names) {
+		return "verb " + strconv.Itoa(int(v))
+	}
+	return names[v]
+}
+
+// ShortWrite is the fault of a write that writes only its first Bytes bytes.
+type ShortWrite struct{ Bytes int }
+
+func (s ShortWrite) Error() string { return fmt.Sprintf("only %d bytes were written", s.Bytes) }

@@ -1,0 +1,252 @@
+package files
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strconv"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+)
+
+// Errors of OpenContactLog.
+var (
+	ErrInUse         = errors.New("another client uses the contact log")
+	ErrNotContactLog = errors.New("is no contact log")
+)
+
+// The journal of a contact log: its first line is journalHeader. Every other line
+// is an entry of the log, TempID, start and expiry, and its reception time in Unix
+// nanoseconds, with one space between them, in order of arrival.
+const (
+	journalHeader = "bluetrace contact journal 1"
+	journalSuffix = ".journal"
+	// beforeReceived is the length of a line up to its reception time.
+	beforeReceived = protocol.TempIDSize + 1 + protocol.TimeSize + 1 + protocol.TimeSize + 1
+)
+
+var errJournalLine = errors.New("it is not a TempID, a start, an expiry and a reception")
+
+func appendJournalLine(dst []byte, k *nodes.StoredContact) []byte {
+	dst = append(append(dst, k.TempID[:]...), ' ')
+	dst = append(k.Start.Append(dst), ' ')
+	dst = append(k.Expiry.Append(dst), ' ')
+	return append(strconv.AppendInt(dst, k.Received, 10), '\n')
+}
+
+// parseJournalLine parses a line without its line feed, only in the form that
+// appendJournalLine writes.
+func parseJournalLine(line []byte) (k nodes.StoredContact, err error) {
+	if len(line) <= beforeReceived || line[20] != ' ' || line[40] != ' ' || line[60] != ' ' {
+		return k, errJournalLine
+	}
+	b, err := parseEntry(line[:20], line[21:40], line[41:60])
+	if err != nil {
+		return k, err
+	}
+	received := line[beforeReceived:]
+	n, err := strconv.ParseInt(string(received), 10, 64)
+	var again [24]byte
+	if err != nil || !bytes.Equal(strconv.AppendInt(again[:0], n, 10), received) {
+		return k, errJournalLine
+	}
+	return nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: n}, nil
+}
+
+// parseEntry parses the three fields of an entry.
+func parseEntry(id, start, expiry []byte) (b protocol.Beacon, err error) {
+	if b.TempID, err = protocol.ParseTempID(id); err != nil {
+		return b, err
+	}
+	if b.Start, err = protocol.ParseTime(start); err != nil {
+		return b, err
+	}
+	b.Expiry, err = protocol.ParseTime(expiry)
+	return b, err
+}
+
+// read reads both files. Without a journal, a log with a line that is not part of
+// an entry is another program's file, not a damaged log.
+func (l *ContactLog) read() error {
+	journaled := false
+	_, err := l.readFile(l.journal.name, func(t *lines) (err error) {
+		journaled, err = l.readJournal(t)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var logged []protocol.Beacon
+	modified, err := l.readFile(l.name, func(t *lines) (err error) {
+		logged, err = l.readLog(t, journaled)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	l.insertUnjournaled(logged, modified)
+	l.journaled = len(l.known)
+	return nil
+}
+
+// readFile reads a file, if it exists, and returns its modification time.
+func (l *ContactLog) readFile(name string, read func(*lines) error) (modified int64, err error) {
+	f, err := l.fs.Open(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return 0, nil
+	case errors.Is(err, errNotRegular):
+		return 0, fmt.Errorf("%q %w: %w", l.fs.Path(name), ErrNotContactLog, err)
+	case err != nil:
+		return 0, fmt.Errorf("opening %q: %w", l.fs.Path(name), err)
+	}
+	st, err := f.Stat()
+	if err == nil {
+		err = read(newLines(f, st.Size))
+	}
+	err = errors.Join(err, f.Close())
+	if err != nil && !errors.Is(err, ErrNotContactLog) {
+		err = fmt.Errorf("reading %q: %w", l.fs.Path(name), err)
+	}
+	return st.Modified, err
+}
+
+// readJournal reads the entries of the journal into known. It returns false if the
+// journal is empty.
+func (l *ContactLog) readJournal(t *lines) (journaled bool, err error) {
+	bad := malformedLines{notes: &l.notes, file: fmt.Sprintf("contact journal %q", l.journal.name)}
+	var parts spans
+	for line, ok := t.next(); ok; line, ok = t.next() {
+		k, err := parseJournalLine(line)
+		isHeader := t.number == 1 && string(line) == journalHeader
+		switch {
+		case t.number == 1 && err != nil && !isHeader:
+			return false, fmt.Errorf("%q %w's journal: its first line is not %q", l.fs.Path(l.journal.name),
+				ErrNotContactLog, journalHeader)
+		case !t.whole:
+			l.notes.add("%s: the last line was torn, and is dropped: %s", bad.file, quoted(line))
+		case isHeader:
+		case err != nil:
+			bad.add(t.number, fmt.Sprintf("is dropped: %s: %v", quoted(line), err))
+			parts.add(t.span())
+		default:
+			l.known = append(l.known, k)
+		}
+	}
+	bad.finish()
+	l.addDamaged(l.journal.name, parts)
+	return t.number > 0, t.err
+}
+
+// logLine is a line of a contact log.
+type logLine struct {
+	text   []byte
+	number int
+	at     span
+}
+
+// readLog returns the entries of the log: three lines each, TempID, start and
+// expiry. Where three lines are not an entry, the first of them is malformed.
+func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beacon, err error) {
+	const why = "no part of an entry (TempID, start and expiry on three lines)"
+	bad := malformedLines{notes: &l.notes, file: fmt.Sprintf("contact log %q", l.name)}
+	var parts spans
+	var held []logLine // up to three
+	for more := true; more; {
+		var line []byte
+		if line, more = t.next(); more {
+			held = append(held, logLine{slices.Clone(trimReturn(line)), t.number, t.span()})
+		}
+		for len(held) == 3 || !more && len(held) > 0 {
+			if len(held) == 3 {
+				b, err := parseEntry(held[0].text, held[1].text, held[2].text)
+				if err == nil {
+					entries, held = append(entries, b), held[:0]
+					continue
+				}
+			}
+			first := held[0]
+			if !journaled && t.err == nil {
+				return nil, fmt.Errorf("%q %w: its line %d is %s", l.fs.Path(l.name), ErrNotContactLog, first.number, why)
+			}
+			bad.add(first.number, "is dropped, being "+why+": "+quoted(first.text))
+			parts.add(first.at)
+			held = held[1:]
+		}
+	}
+	bad.finish()
+	l.addDamaged(l.name, parts)
+	return entries, t.err
+}
+
+// insertUnjournaled adds the entries of the log that the journal does not have.
+// Their reception time is the modification time of the log, which decides their
+// position.
+func (l *ContactLog) insertUnjournaled(logged []protocol.Beacon, modified int64) {
+	journaled := make(map[protocol.Beacon]int, len(l.known))
+	for i := range l.known {
+		k := &l.known[i]
+		journaled[protocol.Beacon{TempID: k.TempID, Start: k.Start, Expiry: k.Expiry}]++
+	}
+	var missing []nodes.StoredContact
+	for _, b := range logged {
+		if journaled[b] > 0 {
+			journaled[b]--
+			continue
+		}
+		missing = append(missing,
+			nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: modified})
+	}
+	at := len(l.known)
+	for at > 0 && l.known[at-1].Received > modified {
+		at--
+	}
+	l.known = slices.Insert(l.known, at, missing...)
+}
+
+// damagedFile is a log or a journal with malformed lines.
+type damagedFile struct {
+	name  string
+	parts spans // the malformed lines
+}
+
+func (l *ContactLog) addDamaged(name string, parts spans) {
+	if len(parts) > 0 {
+		l.damaged = append(l.damaged, damagedFile{name, parts})
+	}
+}
+
+// quarantineDamaged copies the malformed lines to a file of their own, once, before
+// their file is replaced. It never copies entries: those have their retention.
+func (l *ContactLog) quarantineDamaged() error {
+	for len(l.damaged) > 0 {
+		d := &l.damaged[0]
+		if err := l.quarantineLines(d); err != nil {
+			return fmt.Errorf("keeping what is damaged in %q: %w", l.fs.Path(d.name), err)
+		}
+		l.damaged = l.damaged[1:]
+	}
+	return nil
+}
+
+func (l *ContactLog) quarantineLines(d *damagedFile) error {
+	f, err := l.fs.Open(d.name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	st, err := f.Stat()
+	name := ""
+	if err == nil {
+		name, err = quarantine(l.fs, d.name, f, d.parts, openMode&st.Mode)
+	}
+	if err = errors.Join(err, f.Close()); err == nil {
+		l.notes.add("%q was damaged: the lines that were dropped are kept as %s", d.name, name)
+	}
+	return err
+}

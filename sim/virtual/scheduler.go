@@ -1,0 +1,99 @@
+package virtual
+
+import (
+	"math"
+	"time"
+)
+
+// never is a time that does not come.
+const never = math.MaxInt64
+
+// entryKind is the kind of an entry of the queue.
+type entryKind uint8
+
+const (
+	wakePhone entryKind = iota
+	wakeServer
+	datagramArrives
+	tickDue
+	callDue
+	connArrives      // at the server
+	connectedArrives // at the phone, as the answer to connArrives
+	refusedArrives   // at the phone, as the answer to connArrives
+	segmentArrives
+	serverReads // a delayed read
+	phoneReads  // a delayed read
+	storeDue
+)
+
+// scheduler is the virtual time of a world and the queue of entries that are due.
+type scheduler struct {
+	now     int64 // virtual nanoseconds from time zero
+	queue   queue
+	calls   []func()
+	free    []uint32 // unused elements of calls
+	handled uint64   // number of entries handled
+	stopped bool
+
+	nextStep, step int64 // nextStep is never if there are no steps
+	stepped        func(time.Duration)
+}
+
+// input schedules an input of a node. At one instant wake-ups come before inputs.
+func (s *scheduler) input(at int64, kind entryKind, who, arg uint32) {
+	s.queue.push(at, inputClass, kind, who, arg)
+}
+
+// wakeUp schedules a wake-up of a node.
+func (s *scheduler) wakeUp(at int64, kind entryKind, who uint32) {
+	s.queue.push(at, wakeUpClass, kind, who, 0)
+}
+
+// call runs f at the given time, or later in this instant if that has passed.
+func (s *scheduler) call(at int64, f func()) {
+	var slot uint32
+	if n := len(s.free); n > 0 {
+		slot = s.free[n-1]
+		s.free = s.free[:n-1]
+		s.calls[slot] = f
+	} else {
+		slot = uint32(len(s.calls))
+		s.calls = append(s.calls, f)
+	}
+	s.input(max(at, s.now), callDue, 0, slot)
+}
+
+// runCall runs the call in the slot and frees the slot.
+func (s *scheduler) runCall(slot uint32) {
+	f := s.calls[slot]
+	s.calls[slot] = nil
+	s.free = append(s.free, slot)
+	f()
+}
+
+// maxPostponed limits how often a call of callLast lets the other entries of the
+// same instant go first: more than any chain of such entries has links, and finite
+// where two calls wait for each other.
+const maxPostponed = 16
+
+// callLast runs f at the given time, after the other entries of that instant.
+func (s *scheduler) callLast(at int64, f func()) {
+	postponed := 0
+	var try func()
+	try = func() {
+		if postponed++; postponed < maxPostponed && s.queue.len() > 0 && s.queue.first().at == s.now {
+			s.call(s.now, try)
+			return
+		}
+		f()
+	}
+	s.call(at, try)
+}
+
+// runSteps calls stepped for each step before the given time.
+func (s *scheduler) runSteps(before int64) {
+	for before > s.nextStep {
+		s.stepped(time.Duration(s.nextStep))
+		s.nextStep += s.step
+	}
+}

@@ -1,0 +1,294 @@
+package virtual
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bluetrace/sim/event"
+	"bluetrace/sim/world"
+)
+
+// connectTimeout is the time within which a connection must stand while faults delay
+// it, as in nodes/socket.
+const connectTimeout = 10 * time.Second
+
+// blocked is an entry that a fault keeps from crossing a connection. It goes on when
+// no fault blocks it any more.
+type blocked struct {
+	kind     entryKind // connArrives, connectedArrives, refusedArrives or segmentArrives
+	conn     uint32
+	slot     uint32 // of a segment
+	down     bool
+	inFlight bool // it was in flight when the fault began
+}
+
+func (b *blocked) isDown() bool {
+	return b.down || b.kind == connectedArrives || b.kind == refusedArrives
+}
+
+// block keeps an entry that must not cross its connection now. It reports whether it
+// did.
+func (t *tcp) block(b blocked) bool {
+	d := t.direction(b.conn, b.isDown())
+	r := t.faults.blocks(d, b.kind == connArrives && !b.inFlight)
+	if r == nil {
+		return false
+	}
+	nth := t.faults.sends.latest(sendPath{d.from, d.to, true})
+	t.faults.applied(r, d.from, d.to, nth, 0, fmt.Sprintf("%s: c%d is held up", t.faults.path(d.from, d.to), d.conn))
+	t.blocked = append(t.blocked, b)
+	if b.kind != segmentArrives {
+		t.limitConnecting(b.conn)
+	}
+	return true
+}
+
+// unblock sends on the entries that no fault blocks any more.
+func (t *tcp) unblock() {
+	list := t.blocked
+	t.blocked = nil
+	for _, b := range list {
+		// A new connect was blocked at its sending: time_out has decided then.
+		timedOut := b.kind == connArrives && !b.inFlight && t.faults.timesOut(t.conns[b.conn].phone)
+		if t.faults.blocks(t.direction(b.conn, b.isDown()), false) != nil || timedOut {
+			t.blocked = append(t.blocked, b)
+			continue
+		}
+		way := t.conns[b.conn].stream(b.down)
+		at := t.scheduler.now + t.delay(b.conn, b.down)
+		way.lastArrival = max(way.lastArrival, at)
+		t.scheduler.input(at, b.kind, b.conn, b.slot)
+	}
+}
+
+// isEarly reports whether a segment has arrived before an earlier one. It waits then.
+func (t *tcp) isEarly(slot uint32) bool {
+	s := &t.segments[slot]
+	if s.number == t.conns[s.conn].stream(s.down).next {
+		return false
+	}
+	t.reordered = append(t.reordered, slot)
+	return true
+}
+
+// releaseReordered lets the segment with the number arrive, if it waits.
+func (t *tcp) releaseReordered(c uint32, down bool, number uint32) {
+	for i, slot := range t.reordered {
+		if s := &t.segments[slot]; s.conn == c && s.down == down && s.number == number {
+			t.reordered = slices.Delete(t.reordered, i, i+1)
+			t.scheduler.input(t.scheduler.now, segmentArrives, c, slot)
+			return
+		}
+	}
+}
+
+// readDelay returns the delay of the read of bytes that have just come.
+func (t *tcp) readDelay(c uint32, down bool, way *byteStream) time.Duration {
+	switch {
+	case way.eof:
+		return t.Join
+	case way.readScheduled:
+		return max(t.Join, 1)
+	}
+	return t.faults.readDelay(t.direction(c, down), t.Join)
+}
+
+// isCutShort reports whether a fault keeps size bytes from being sent: the direction
+// was shut, or the connection breaks with them.
+func (t *tcp) isCutShort(c uint32, down bool, way *byteStream, size int) bool {
+	if way.shut {
+		t.release(c)
+		return true
+	}
+	if size == 0 {
+		return false
+	}
+	r := t.faults.resets(t.direction(c, down))
+	if r != nil {
+		t.reset(r, c)
+	}
+	return r != nil
+}
+
+// keepAnswer keeps the answer to a connect if a fault blocks it or the phone's
+// program is paused. It reports whether it did.
+func (t *tcp) keepAnswer(c uint32, kind entryKind) bool {
+	if t.block(blocked{kind: kind, conn: c, down: true, inFlight: true}) {
+		return true
+	}
+	cn := &t.conns[c]
+	if cn.scripted || !t.states.isPaused(cn.phone) {
+		return false
+	}
+	// The answer ends the entry of the connection, so that it must reach another
+	// program too.
+	t.states.whenResumed(cn.phone, func() {
+		if kind == connectedArrives {
+			t.arriveConnected(c)
+		} else {
+			t.arriveRefused(c)
+		}
+	})
+	return true
+}
+
+// limitConnecting makes a connection fail that does not stand in time.
+func (t *tcp) limitConnecting(c uint32) {
+	cn := &t.conns[c]
+	if cn.timed {
+		return
+	}
+	cn.timed = true
+	number := cn.number
+	t.scheduler.call(t.scheduler.now+int64(connectTimeout), func() {
+		cn := &t.conns[c]
+		if !t.isConnecting(c, number) || !cn.scripted && t.states.deferred(cn.phone, func() { t.timeOut(c, number) }) {
+			return
+		}
+		t.timeOut(c, number)
+	})
+}
+
+// isConnecting reports whether the connection with the number still waits for its
+// answer.
+func (t *tcp) isConnecting(c uint32, number uint64) bool {
+	cn := &t.conns[c]
+	return cn.used && cn.number == number && !cn.answered && cn.phoneOpen
+}
+
+// timeOut ends a connection that did not stand in time.
+func (t *tcp) timeOut(c uint32, number uint64) {
+	if !t.isConnecting(c, number) {
+		return
+	}
+	cn := &t.conns[c]
+	t.emit.phoneEnded(cn, "gets no answer")
+	if cn.serverOpen {
+		t.sendSegment(c, false, nil, false, true)
+	} else {
+		t.blocked = slices.DeleteFunc(t.blocked, func(b blocked) bool {
+			isConnect := b.conn == c && b.kind == connArrives
+			if isConnect {
+				cn.pending--
+			}
+			return isConnect
+		})
+	}
+	t.failConnect(c, "connection timed out")
+}
+
+// keepInBacklog keeps a connection that stands until the paused server goes on. It
+// reports whether it did.
+func (t *tcp) keepInBacklog(c uint32) bool {
+	if !t.states.isPaused(event.Server) {
+		return false
+	}
+	t.conns[c].inBacklog = true
+	t.states.wait(event.Server, func() {
+		t.conns[c].inBacklog = false
+		t.accept(c)
+		t.server.act()
+		t.readServer(c)
+	})
+	return true
+}
+
+// postponeRead postpones a read of a node that is paused or stalled. It reports
+// whether it did.
+func (t *tcp) postponeRead(node event.Node, c uint32) bool {
+	switch {
+	case t.states.isPaused(node) && (node == event.Server || !t.conns[c].scripted):
+		t.states.wait(node, func() { t.readAgain(node, c) })
+	case t.states.of(node).stalled > 0:
+		t.states.addUnread(node, c)
+	default:
+		return false
+	}
+	return true
+}
+
+// readAgain does a read that was postponed.
+func (t *tcp) readAgain(node event.Node, c uint32) {
+	if node == event.Server {
+		t.readServer(c)
+	} else if t.conns[c].phone == node {
+		t.readPhone(c)
+	}
+}
+
+// each calls do for the connections of the nodes that stand on both sides.
+func (t *tcp) each(set *world.Nodes, do func(c uint32)) {
+	for c := range t.conns {
+		cn := &t.conns[c]
+		if cn.used && cn.phoneOpen && cn.serverOpen && (set.Has(cn.phone) || set.Has(event.Server)) {
+			do(uint32(c))
+		}
+	}
+}
+
+// reset breaks a connection for both of its sides, behind the bytes sent before.
+func (t *tcp) reset(r *rule, c uint32) {
+	cn := &t.conns[c]
+	d := t.direction(c, false)
+	t.faults.applied(r, d.from, d.to, 0, 0, fmt.Sprintf("%s: c%d is reset", t.faults.path(d.from, d.to), d.conn))
+	if cn.serverOpen {
+		t.sendSegment(c, false, nil, false, true)
+	}
+	if cn.phoneOpen {
+		t.sendSegment(c, true, nil, false, true)
+	}
+	cn.up.shut, cn.down.shut = true, true
+}
+
+// halfClose ends the stream of the fault's node on a connection. The node still
+// reads.
+func (t *tcp) halfClose(r *rule, c uint32) {
+	cn := &t.conns[c]
+	down := !r.Of.Has(cn.phone)
+	way := cn.stream(down)
+	if way.shut {
+		return
+	}
+	d := t.direction(c, down)
+	t.faults.applied(r, d.from, d.to, 0, 0, fmt.Sprintf("%s: c%d is half closed", t.faults.path(d.from, d.to), d.conn))
+	t.sendSegment(c, down, nil, true, false)
+	way.shut = true
+}
+
+// scriptConn is the connection of a phone that the script drives byte for byte.
+type scriptConn struct {
+	conn       uint32   // noConn after its end
+	queued     [][]byte // sends that wait for the connection to stand
+	fin, reset bool     // how it ends behind them
+	stands     bool
+}
+
+// isScriptConn reports whether the script uses the connection, that is, has not
+// opened another one since.
+func (t *tcp) isScriptConn(c uint32) bool {
+	return t.phones.phones[t.conns[c].phone].script.conn == c
+}
+
+// openScript opens a connection that the script drives.
+func (t *tcp) openScript(phone uint32) {
+	c := t.open(phone, true)
+	t.phones.phones[phone].script = &scriptConn{conn: c}
+}
+
+// flushScript sends what the script has queued, if its connection stands.
+func (t *tcp) flushScript(phone uint32) {
+	s := t.phones.phones[phone].script
+	if s.conn == noConn || !s.stands {
+		return
+	}
+	for _, p := range s.queued {
+		t.sendToServer(s.conn, p)
+	}
+	s.queued = nil
+	if s.fin {
+		s.fin = false
+		t.emit.phoneEnded(&t.conns[s.conn], "is ended by the script")
+		t.send(s.conn, false, nil, true, s.reset)
+	}
+}
