@@ -97,7 +97,8 @@ func TestHowValuesAreWritten(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{percentText(0), "0%"}, {percentText(1), "100%"}, {percentText(0.3), "30%"}, {percentText(0.005), "0.5%"},
 		{percentText(0.125), "12.5%"}, {percentText(0.011), "1.1%"}, {percentText(1e-9), "0.0000001%"},
-		{durationText(90 * time.Second), "1m30s"}, {durationText(time.Hour + 5*time.Second), "1h5s"}, {durationText(-50 * time.Millisecond), "-50ms"},
+		{durationText(90 * time.Second), "1m30s"}, {durationText(time.Hour + 5*time.Second), "1h5s"},
+		{durationText(-50 * time.Millisecond), "-50ms"},
 		{durationText(3*time.Minute - 1), "2m59.999999999s"}, {durationText(0), "0s"},
 		{Distribution{Mean: time.Second}.String(), "exp 1s"}, {Distribution{Min: 1, Max: 2}.String(), "1ns..2ns"},
 	} {
@@ -115,7 +116,8 @@ expect: [up.entries == group-2.log at up + 1, group-*.log.age_max <= 2m59.5s, up
 `, Options{})
 	s.Phones = []PhoneGroup{s.Phones[0], s.Phones[1]}
 	s.Phones[1].Name, s.Script[0].As = "pupil", "sent"
-	for i, want := range []string{"sent.entries == pupil-2.log at up + 1", "pupil.log.age_max <= 2m59.5s", "sent.at >= 1s"} {
+	for i, want := range []string{"sent.entries == pupil-2.log at up + 1", "pupil.log.age_max <= 2m59.5s",
+		"sent.at >= 1s"} {
 		if got := newWriter(s).comparison(&s.Expect[i]); got != want {
 			t.Errorf("got %s, want %s", got, want)
 		}

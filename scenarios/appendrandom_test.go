@@ -71,13 +71,15 @@ type drawn struct {
 // phone without an account whose name is a word of YAML.
 func newDrawn(t *rapid.T) *drawn {
 	s := &Scenario{File: "folder/f.yaml", Name: "drawn", Zone: time.UTC, Length: 100 * time.Hour}
-	own := PhoneGroup{Count: 1, Account: "own", Retention: 3 * time.Minute, Form: FormSplit, PasswordPause: 50 * time.Millisecond}
+	own := PhoneGroup{Count: 1, Account: "own", Retention: 3 * time.Minute, Form: FormSplit,
+		PasswordPause: 50 * time.Millisecond}
 	group := func(name, account string) PhoneGroup {
 		g := own
 		g.Name, g.Account = name, account
 		return g
 	}
-	s.Phones = []PhoneGroup{group("owner", "own"), group("guesser", "owner"), group("pupil", "own"), group("true", "none")}
+	s.Phones = []PhoneGroup{group("owner", "own"), group("guesser", "owner"), group("pupil", "own"), group("true",
+		"none")}
 	s.Phones[2].Counted, s.Phones[2].Count = true, rapid.IntRange(1, 5).Draw(t, "pupils")
 	s.Server, s.Network = defaultServer(), Network{}
 	return &drawn{t, s}
@@ -269,7 +271,8 @@ func (d *drawn) times(f *Fault, counted bool) {
 }
 
 func (d *drawn) adversary() Adversary {
-	a := Adversary{Kind: AdversaryKind(d.of("adversary", "replay", "forge", "flood", "guess", "garbage", "upload", "hold")), By: d.phones(), From: d.atLeast("from", 0)}
+	a := Adversary{Kind: AdversaryKind(d.of("adversary", "replay", "forge", "flood", "guess", "garbage", "upload",
+		"hold")), By: d.phones(), From: d.atLeast("from", 0)}
 	if d.yes("until") {
 		a.Until = a.From + d.atLeast("until", 1)
 	}
@@ -298,7 +301,8 @@ func (d *drawn) settings() {
 	s.Network.UDP = UDPNetwork{Delay: d.delay("udp"), Lose: d.share("lose")}
 	s.Phones[1].Retention, s.Phones[2].Form = d.atLeast("retention", 1), FormSingle
 	if d.yes("contacts") {
-		s.Contacts = Contacts{Everyone: []Everyone{{Phones: d.everybody()}}, Mixing: []Mixing{{Phones: d.everybody(), Degree: 1 + d.share("degree"), Dwell: d.atLeast("dwell", 1)}}}
+		s.Contacts = Contacts{Everyone: []Everyone{{Phones: d.everybody()}}, Mixing: []Mixing{{Phones: d.everybody(),
+			Degree: 1 + d.share("degree"), Dwell: d.atLeast("dwell", 1)}}}
 	}
 	for range d.upTo("routines", 3) {
 		r := Routine{Phones: d.customers(), From: d.atLeast("from", 0), Do: []Command{{Verb: VerbDownload, Count: 1}}}

@@ -64,8 +64,10 @@ func printable(c *mistakeList, text []byte) bool {
 		case r == utf8.RuneError && size == 1:
 			c.add(Pos{line, col}, "byte 0x%02x is no UTF-8; a scenario is UTF-8 text", text[i])
 			return false
-		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f, 0xfffe <= r && r <= 0xffff, 0x80 <= r && r < 0xa0 && r != 0x85:
-			c.add(Pos{line, col}, "found the control character %U; in a text between double quotes it can be written \\x%02X", r, r)
+		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f, 0xfffe <= r && r <= 0xffff, 0x80 <= r &&
+			r < 0xa0 && r != 0x85:
+			c.add(Pos{line, col}, "found the control character %U; in a text between double quotes it can be written "+
+				"\\x%02X", r, r)
 			return false
 		}
 		i += size

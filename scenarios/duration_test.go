@@ -13,7 +13,8 @@ func TestParseDuration(t *testing.T) {
 	}{
 		{"59.999999999s", 59*time.Second + 999_999_999, ""},
 		{"2m59.999999999s", 3*time.Minute - 1, ""},
-		{"1h2m3s4ms5us6ns", time.Hour + 2*time.Minute + 3*time.Second + 4*time.Millisecond + 5*time.Microsecond + 6, ""},
+		{"1h2m3s4ms5us6ns", time.Hour + 2*time.Minute + 3*time.Second + 4*time.Millisecond + 5*time.Microsecond + 6,
+			""},
 		{"-50ms", -50 * time.Millisecond, ""},
 		{"0.5h", 30 * time.Minute, ""},
 		{"1.000000000000s", time.Second, ""},
@@ -108,7 +109,8 @@ func TestTimeReferences(t *testing.T) {
 		}
 	}
 	got := parsed(t, "vars: {B: 60s}\nserver: {block_duration: \"${B}\"}\nlength: 5m\nscript:\n"+
-		"  - {at: 1s, phone: a, login: wrong, as: blocked}\n  - {at: \"blocked + ${B} - 1ns\", phone: a, login: right}\n  - {at: 3m - 1ns, phone: a, expect: {log: 0}}\n",
+		"  - {at: 1s, phone: a, login: wrong, as: blocked}\n  - {at: \"blocked + ${B} - 1ns\", phone: a, login: "+
+		"right}\n  - {at: 3m - 1ns, phone: a, expect: {log: 0}}\n",
 		Options{Vars: map[string]string{"B": "30s"}})
 	if at := got.Script[1].At; at.Label != "blocked" || at.Offset != 30*time.Second-1 {
 		t.Errorf("with a variable: %+v, want 29.999999999s after blocked", at)
@@ -121,7 +123,8 @@ func TestTimeReferences(t *testing.T) {
 func TestNearest(t *testing.T) {
 	words := []string{"phones", "prints", "Download_tempID"}
 	for text, want := range map[string]string{
-		"phnes": "phones", "phoens": "phones", "PHONES": "phones", "download_tempid": "Download_tempID", "x": "", "weather": "", "": "",
+		"phnes": "phones", "phoens": "phones", "PHONES": "phones", "download_tempid": "Download_tempID", "x": "",
+		"weather": "", "": "",
 	} {
 		if got, ok := nearest(text, words); got != want || ok != (want != "") {
 			t.Errorf("%q: got %q, want %q", text, got, want)

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	yaml "go.yaml.in/yaml/v4"
 )
 
 // comparison is a parsed expectation: two sums of operands whose names are not resolved.
@@ -94,7 +96,8 @@ func parseSum(t *tokens, side string) ([]termText, error) {
 	for {
 		text, offset := t.next()
 		if text == "" || strings.ContainsAny(text[:1], "<>=!") || text == "+" || text == "-" {
-			return nil, fmt.Errorf("%s lacks a value; expected a count such as beacons.valid, a value of a step or a phone, a number or a duration", side)
+			return nil, fmt.Errorf("%s lacks a value; expected a count such as beacons.valid, a value of a step or a "+
+				"phone, a number or a duration", side)
 		}
 		if err := operandForm(text); err != nil {
 			return nil, err
@@ -146,33 +149,47 @@ const (
 	seconds unit = "a duration"
 )
 
-func (s *Scenario) decodeExpect(b *builder, root *value) {
-	for _, e := range root.child("expect").elements() {
-		r := resolver{b, e}
-		c := e.got.(comparison)
-		x := Expectation{Pos: e.pos, Text: e.text, Op: c.op}
-		before := b.total
-		var left, right unit
-		x.Left, left = r.sum(c.left)
-		x.Right, right = r.sum(c.right)
-		s.Expect = append(s.Expect, x)
-		if b.total > before {
-			continue
-		}
-		if left != anyUnit && right != anyUnit && left != right {
-			such := "1000"
-			if left == seconds {
-				such = "3m or 500ms"
+func decodeExpect(expect *[]Expectation) func(*builder, *value) {
+	return func(b *builder, root *value) {
+		for _, e := range root.child("expect").elements() {
+			r := resolver{b, e}
+			c := e.got.(comparison)
+			x := Expectation{Pos: e.pos, Text: e.text, Op: c.op}
+			before := b.total
+			var left, right unit
+			x.Left, left = r.sum(c.left)
+			x.Right, right = r.sum(c.right)
+			*expect = append(*expect, x)
+			if b.total > before {
+				continue
 			}
-			r.report(c.right[0].offset, "the left side is %s and the right side is %s; expected the same kind, such as %s on the right",
-				left, right, such)
+			if left != anyUnit && right != anyUnit && left != right {
+				such := "1000"
+				if left == seconds {
+					such = "3m or 500ms"
+				}
+				r.report(c.right[0].offset, "the left side is %s and the right side is %s; expected the same kind, "+
+					"such as %s on the right",
+					left, right, such)
+			}
+			if n := countPaths(x, func(p *Path) bool { return len(p.Phones) > 1 }); n > 1 {
+				b.add(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of "+
+					"its phones", n)
+			}
+			if countPaths(x, func(*Path) bool { return true }) == 0 && !b.roster.unsure {
+				b.add(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
+			}
 		}
-		if n := countPaths(x, func(p *Path) bool { return len(p.Phones) > 1 }); n > 1 {
-			b.add(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of its phones", n)
+	}
+}
+
+func encodeExpect(expect *[]Expectation) func(*writer) *yaml.Node {
+	return func(w *writer) *yaml.Node {
+		var list []*yaml.Node
+		for i := range *expect {
+			list = append(list, lineNode(w.comparison(&(*expect)[i])))
 		}
-		if countPaths(x, func(*Path) bool { return true }) == 0 && !b.roster.unsure {
-			b.add(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
-		}
+		return w.sections(list)
 	}
 }
 
@@ -249,7 +266,7 @@ func (r resolver) operand(t termText) (Operand, unit) {
 func (r resolver) path(t termText) (Operand, unit) {
 	path := &Path{Text: t.text, Step: -1}
 	head, field, _ := strings.Cut(t.text, ".")
-	step, isLabel := r.b.labels[head]
+	step, isLabel := r.b.labels.step[head]
 	u := counted
 	if contains(Counters, t.text) {
 		path.Counter = t.text
@@ -274,12 +291,12 @@ func (r resolver) path(t termText) (Operand, unit) {
 
 // setTime sets the label at which a value is taken.
 func (r resolver) setTime(t termText, path *Path) {
-	if _, ok := r.b.labels[t.at]; !ok {
+	if _, ok := r.b.labels.step[t.at]; !ok {
 		p := r.v.pos
 		if !r.b.isFull() && r.v.file.isAt(p, r.v.text) {
 			p.Col += utf8.RuneCountInString(r.v.text[:t.atOffset])
 		}
-		r.b.checkLabel(p, t.at)
+		r.b.labels.check(p, t.at)
 		return
 	}
 	if path.Step >= 0 {
@@ -299,12 +316,14 @@ func (r resolver) stepField(t termText, path *Path, head string) unit {
 		return seconds
 	case path.Field == "delay":
 		if s.Login == nil && s.Password == nil && (s.Do == nil || s.Do.Verb == VerbBeacon) {
-			r.report(t.offset, "`%s`: the step `%s` sends the server no request with a delay; expected a login or a command",
+			r.report(t.offset, "`%s`: the step `%s` sends the server no request with a delay; expected a login or a "+
+				"command",
 				path.Text, head)
 		}
 		return seconds
 	case s.Do == nil || s.Do.Verb != VerbUpload:
-		r.report(t.offset, "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`", path.Text, head)
+		r.report(t.offset, "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`",
+			path.Text, head)
 	}
 	return counted
 }
@@ -330,7 +349,8 @@ func (r resolver) reportField(t termText, path *Path, has string, fields []Name,
 		r.report(t.offset, "unknown value %s; did you mean `%s.%s`?", keyQuoted(path.Text), head, c)
 		return
 	}
-	r.report(t.offset, "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head, names[0])
+	r.report(t.offset, "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head,
+		names[0])
 }
 
 // reportUnknown reports a name that is no value of the run.
@@ -344,7 +364,7 @@ func (r resolver) reportUnknown(t termText, head string) {
 		return
 	}
 	family, all := countersWith(head)
-	heads := slices.Clone(b.labelList)
+	heads := slices.Clone(b.labels.list)
 	for i := range b.roster.groups {
 		heads = append(heads, b.roster.groups[i].Name)
 	}
@@ -353,13 +373,15 @@ func (r resolver) reportUnknown(t termText, head string) {
 	} else if len(family) > 0 {
 		r.report(t.offset, "unknown value %s; of these %s", keyQuoted(t.text), thereAre(family))
 	} else if c, ok := b.nearest(head, heads); ok {
-		r.report(t.offset, "unknown value %s; did you mean `%s%s`?", keyQuoted(t.text), c, strings.TrimPrefix(t.text, head))
+		r.report(t.offset, "unknown value %s; did you mean `%s%s`?", keyQuoted(t.text), c, strings.TrimPrefix(t.text,
+			head))
 	} else if c, ok := b.nearest(t.text, all); ok {
 		r.report(t.offset, "unknown value %s; did you mean `%s`?", keyQuoted(t.text), c)
 	} else if strings.ContainsAny(head, "*?") {
 		r.report(t.offset, "no phone has a name like %s", keyQuoted(head))
 	} else {
-		r.report(t.offset, "unknown value %s; expected a count of the run such as beacons.valid, a value of a labelled step such "+
+		r.report(t.offset, "unknown value %s; expected a count of the run such as beacons.valid, a value of a "+
+			"labelled step such "+
 			"as upload.entries, or one of a phone such as pupil-3.log", keyQuoted(t.text))
 	}
 }

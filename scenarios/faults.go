@@ -123,10 +123,12 @@ func (f *Fault) keys() []key {
 	}
 	return []key{
 		with(fault.Lose, &f.Chance, percentForm, "The share of datagrams that is lost.", "from", "to", "skip", "count"),
-		with(fault.Delay, &f.Delay, delayForm, "Datagrams, or the bytes of streams, arrive later by this time; of a slow disk, "+
+		with(fault.Delay, &f.Delay, delayForm, "Datagrams, or the bytes of streams, arrive later by this time; of a "+
+			"slow disk, "+
 			"its answers.", "from", "to", "transport", "chance", "skip", "count").
 			writtenIf(func(*writer) bool { return f.Kind == fault.Delay || f.Disk == "slow" }),
-		with(fault.Duplicate, &f.Chance, percentForm, "The share of datagrams that arrive twice.", "from", "to", "skip", "count"),
+		with(fault.Duplicate, &f.Chance, percentForm, "The share of datagrams that arrive twice.", "from", "to", "skip",
+			"count"),
 		with(fault.Reorder, &f.Chance, percentForm, "The share of datagrams that arrive later, after others.",
 			"by", "from", "to", "skip", "count"),
 		with(fault.Corrupt, &f.Chance, percentForm, "The share of datagrams with one changed byte.",
@@ -140,15 +142,18 @@ func (f *Fault) keys() []key {
 			"of", "chance", "skip", "count"),
 		with(fault.Join, &f.Delay, positiveDelayForm, "A stream is read this long after its first unread byte came.",
 			"of", "chance", "skip", "count"),
-		with(fault.Reset, &f.Of, nodesForm, "The nodes whose connections are reset: once, or with each send while `for` lasts.",
+		with(fault.Reset, &f.Of, nodesForm, "The nodes whose connections are reset: once, or with each send while "+
+			"`for` lasts.",
 			"chance", "skip", "count"),
 		with(fault.HalfClose, &f.Of, nodesForm, "The nodes whose connections are closed for sending.", "chance"),
 		with(fault.Stall, &f.Of, nodesForm, "The nodes that do not read their connections.", "chance"),
 		with(fault.Refuse, &f.Of, nodesForm, "The nodes whose new connections are refused.", "chance", "skip", "count"),
-		with(fault.TimeOut, &f.Of, nodesForm, "The nodes whose new connections get no answer.", "chance", "skip", "count"),
+		with(fault.TimeOut, &f.Of, nodesForm, "The nodes whose new connections get no answer.", "chance", "skip",
+			"count"),
 		with(fault.Crash, &f.Of, nodesForm, "The nodes that lose their memory, and start again when `for` is over.",
 			"unsynced", "chance"),
-		with(fault.SwitchOff, &f.Of, phonesForm, "The phones that are switched off; their logs stay on disk.", "chance"),
+		with(fault.SwitchOff, &f.Of, phonesForm, "The phones that are switched off; their logs stay on disk.",
+			"chance"),
 		with(fault.Pause, &f.Of, nodesForm, "The nodes that pause; their input waits.", "chance"),
 		with(fault.Leave, &f.Of, phonesForm, "The phones that are out of reach of every node.", "chance"),
 		with(fault.Disk, &f.Of, nodesForm, "The nodes with a faulty disk.", "is", "delay", "chance", "skip", "count"),
@@ -158,14 +163,18 @@ func (f *Fault) keys() []key {
 		to("byte", &f.Bytes, byteForm, "The place of the changed byte, from 1; random unless written."),
 		to("left", &f.Bytes, leftForm, "The number of bytes that are left; random unless written.").
 			writtenIf(func(*writer) bool { return f.Bytes >= 0 }),
-		to("room", &f.Room, roomForm, "The number of bytes that may wait; a datagram beyond it is lost. Without it, no limit."),
-		to("of", &f.Of, nodesForm, "The nodes that send the pieces, or that read the joined bytes; every node unless written."),
+		to("room", &f.Room, roomForm, "The number of bytes that may wait; a datagram beyond it is lost. Without it, "+
+			"no limit."),
+		to("of", &f.Of, nodesForm, "The nodes that send the pieces, or that read the joined bytes; every node unless "+
+			"written."),
 		to("unsynced", &f.Unsynced, unsyncedForm, "The fate of data that was not synced.").or("lost").
 			writtenIf(func(*writer) bool { return f.Unsynced != "" && f.Unsynced != "lost" }),
 		to("is", &f.Disk, diskForm, "The state of the disk.").writtenIf(always),
-		to("offset", &f.Offset, signedForm, "The time by which the clock is fast (or slow, below zero), from the start of the run."),
+		to("offset", &f.Offset, signedForm, "The time by which the clock is fast (or slow, below zero), from the "+
+			"start of the run."),
 		to("step", &f.Step, clockStepForm, "The time by which the clock is stepped forward (or back, below zero)."),
-		to("drift", &f.Drift, driftForm, "The ppm (parts per million) by which the clock runs fast (or slow, below zero), for the "+
+		to("drift", &f.Drift, driftForm, "The ppm (parts per million) by which the clock runs fast (or slow, below "+
+			"zero), for the "+
 			"whole run.").writtenIf(func(*writer) bool { return f.Drift != 0 || f.Offset == 0 && f.Step == 0 }),
 		to("from", &f.From, nodesForm, "The senders; of a cut, the nodes from which it separates."),
 		to("to", &f.To, nodesForm, "The receivers."),
@@ -177,11 +186,14 @@ func (f *Fault) keys() []key {
 				}
 				return plainNode("tcp")
 			}),
-		to("chance", &f.Chance, percentForm, "The chance of one datagram, piece of a stream, connection or disk operation; of a "+
+		to("chance", &f.Chance, percentForm, "The chance of one datagram, piece of a stream, connection or disk "+
+			"operation; of a "+
 			"kind that affects nodes, of each node.").or("100%"),
-		to("skip", &f.Skip, faultCount, "The number of the first ones that are not affected, each time that the fault begins."),
+		to("skip", &f.Skip, faultCount, "The number of the first ones that are not affected, each time that the "+
+			"fault begins."),
 		to("count", &f.Count, faultCount, "The most that are affected, each time that the fault begins."),
-		to("at", &f.At, durationForm, "The beginning, from the start of the run; of a step's fault, from the step.").or("0s").
+		to("at", &f.At, durationForm,
+			"The beginning, from the start of the run; of a step's fault, from the step.").or("0s").
 			writtenIf(func(w *writer) bool { return f.At != 0 || w.step == nil && f.Instant() }).alwaysTaken(),
 		to("for", &f.For, positiveForm, "The duration; without it, to the end of the run.").alwaysTaken(),
 		to("every", &f.Every, positiveForm, "The fault begins again after each such period.").alwaysTaken(),
@@ -194,19 +206,20 @@ func always(*writer) bool { return true }
 // maxDrift is the greatest drift of a clock, in ppm.
 const maxDrift = 1000
 
-var driftForm = &form{doc: fmt.Sprintf("a number of ppm (parts per million), -%d to %d", maxDrift, maxDrift), scalar: &scalar{
-	accepts: acceptsReal, bounds: &bounds{-maxDrift, maxDrift}, parse: func(t string) (any, error) {
-		n, err := strconv.ParseFloat(strings.TrimPrefix(t, "+"), 64)
-		if err != nil || math.IsNaN(n) {
-			return nil, errExpected
-		}
-		if math.Abs(n) > maxDrift {
-			day := strconv.FormatFloat(math.Abs(n)*86400e-6, 'f', 0, 64)
-			return nil, fmt.Errorf("that is %s s a day, more than any clock drifts", day)
-		}
-		return n, nil
-	},
-}}
+var driftForm = &form{doc: fmt.Sprintf("a number of ppm (parts per million), -%d to %d", maxDrift, maxDrift),
+	scalar: &scalar{
+		accepts: acceptsReal, bounds: &bounds{-maxDrift, maxDrift}, parse: func(t string) (any, error) {
+			n, err := strconv.ParseFloat(strings.TrimPrefix(t, "+"), 64)
+			if err != nil || math.IsNaN(n) {
+				return nil, errExpected
+			}
+			if math.Abs(n) > maxDrift {
+				day := strconv.FormatFloat(math.Abs(n)*86400e-6, 'f', 0, 64)
+				return nil, fmt.Errorf("that is %s s a day, more than any clock drifts", day)
+			}
+			return n, nil
+		},
+	}}
 
 func (f *Fault) kindName() string { return string(f.Kind) }
 
@@ -260,10 +273,12 @@ func (f *Fault) check(b *builder, v *value) {
 		if f.Kind == fault.Reset {
 			or = ", or `for`, and each send resets the connection meanwhile"
 		}
-		b.add(v.keyPos(string(f.Kind)), "%s happens once, and its time is missing; write `at`, such as `at: 10s`%s", f.action(), or)
+		b.add(v.keyPos(string(f.Kind)), "%s happens once, and its time is missing; write `at`, such as `at: 10s`%s",
+			f.action(), or)
 	}
 	if b.s.Length > 0 && f.At >= b.s.Length {
-		b.add(v.keyPos("at"), "`at` is %s, when the run is over (length: %s)", shortDuration(f.At), shortDuration(b.s.Length))
+		b.add(v.keyPos("at"), "`at` is %s, when the run is over (length: %s)", shortDuration(f.At),
+			shortDuration(b.s.Length))
 	}
 }
 
@@ -280,7 +295,8 @@ func (f *Fault) checkPhonesOnly(b *builder, v *value) {
 		instead := map[fault.Kind]fault.Kind{fault.SwitchOff: fault.Crash, fault.Leave: fault.Cut}
 		for _, p := range v.child(string(f.Kind)).elements() {
 			if p.text == serverName {
-				b.add(p.pos, "`%s` affects phones; expected a phone, a group or a pattern, or `%s: server`", f.Kind, instead[f.Kind])
+				b.add(p.pos, "`%s` affects phones; expected a phone, a group or a pattern, or `%s: server`", f.Kind,
+					instead[f.Kind])
 				return
 			}
 		}
@@ -321,7 +337,8 @@ func (f *Fault) checkDisk(b *builder, v *value) {
 	case f.Disk == "slow" && !v.has("delay"):
 		b.add(v.keyPos("is"), "a slow disk needs `delay`: the delay of its answers, such as 1s..3s")
 	case f.Disk != "slow" && v.has("delay"):
-		b.add(v.keyPos("delay"), "`delay` belongs to `is: slow`, and this disk is %s; expected no such key here", f.Disk)
+		b.add(v.keyPos("delay"), "`delay` belongs to `is: slow`, and this disk is %s; expected no such key here",
+			f.Disk)
 	}
 	if f.Disk != "full" {
 		return
@@ -370,22 +387,26 @@ func (f *Fault) checkTimes(b *builder, v *value) {
 	case v.has("every") && !v.has("for") && !f.Instant() && f.Kind != fault.Clock:
 		b.add(v.keyPos("every"), "`every` needs `for`, the duration of the fault; write `for`, shorter than `every`")
 	case f.Every > 0 && f.For >= f.Every:
-		b.add(v.keyPos("for"), "`for` is %s, and the fault begins again after %s: it would never be over; expected less than "+
+		b.add(v.keyPos("for"), "`for` is %s, and the fault begins again after %s: it would never be over; expected "+
+			"less than "+
 			"`every`", shortDuration(f.For), shortDuration(f.Every))
 	}
 	if f.Every > 0 && f.Every < leastPeriod {
-		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s", shortDuration(f.Every),
+		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s",
+			shortDuration(f.Every),
 			shortDuration(leastPeriod))
 	}
 	if v.has("until") && !v.has("every") {
 		b.add(v.keyPos("until"), "`until` belongs to `every`; write `for`, the duration of the fault")
 	} else if f.Until > 0 && f.Until <= f.At {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `at`, %s", shortDuration(f.Until), shortDuration(f.At))
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `at`, %s", shortDuration(f.Until),
+			shortDuration(f.At))
 	}
 	if f.Kind == fault.Reset && !v.has("for") {
 		for _, key := range []string{"skip", "count"} {
 			if v.has(key) {
-				b.add(v.keyPos(key), "without `for` the connections are reset once, at `at`; write `for`, and `%s` counts the sends "+
+				b.add(v.keyPos(key), "without `for` the connections are reset once, at `at`; write `for`, and `%s` "+
+					"counts the sends "+
 					"meanwhile", key)
 			}
 		}
@@ -395,40 +416,14 @@ func (f *Fault) checkTimes(b *builder, v *value) {
 // maxClockError is the greatest time by which the faults of a file may set a clock, in either direction.
 const maxClockError = 20 * 365 * 24 * time.Hour
 
-// checkClocks refuses faults that together set clocks too far.
-func (b *builder) checkClocks() {
-	var ahead, back float64
-	add := func(f *Fault) {
-		if f.Kind != fault.Clock {
-			return
-		}
-		far := float64(f.Offset) + float64(f.Step)*b.repetitions(f)
-		ahead += max(far, 0)
-		back += max(-far, 0)
-		if max(ahead, back) > float64(maxClockError) {
-			b.add(f.Pos, "with this fault, clocks are set by more than %s in all; expected `offset` and `step`, as often as they "+
-				"occur, to add up to no more", shortDuration(maxClockError))
-			ahead, back = math.Inf(-1), math.Inf(-1) // report it once
-		}
-	}
-	for i := range b.s.Faults {
-		add(&b.s.Faults[i])
-	}
-	for i := range b.s.Script {
-		if f := b.s.Script[i].Fault; f != nil {
-			add(f)
-		}
-	}
-}
-
-// repetitions returns the most times that a fault begins.
-func (b *builder) repetitions(f *Fault) float64 {
+// repetitions returns the most times that the fault begins in a run of this length; 0 is an unknown length.
+func (f *Fault) repetitions(length time.Duration) float64 {
 	if f.Every <= 0 {
 		return 1
 	}
 	end := maxDuration
-	if b.s.Length > 0 {
-		end = b.s.Length
+	if length > 0 {
+		end = length
 	}
 	if f.Until > 0 {
 		end = min(end, f.Until)
@@ -487,21 +482,27 @@ func (a *Adversary) keys() []key {
 	}
 	server := func(*writer) *yaml.Node { return plainNode(serverName) }
 	return []key{
-		with(AdversaryReplay, &a.Of, phonesForm, "The phones whose beacons are overheard and sent again.", "by", "to", "after", "chance"),
-		with(AdversaryForge, &a.To, phonesForm, "The phones that receive beacons with TempIDs that the server did not issue.",
+		with(AdversaryReplay, &a.Of, phonesForm, "The phones whose beacons are overheard and sent again.", "by", "to",
+			"after", "chance"),
+		with(AdversaryForge, &a.To, phonesForm, "The phones that receive beacons with TempIDs that the server did "+
+			"not issue.",
 			"by", "every", "jitter"),
-		with(AdversaryFlood, &a.To, phonesForm, "The phones that receive bytes that are no beacon.", "by", "every", "jitter"),
+		with(AdversaryFlood, &a.To, phonesForm, "The phones that receive bytes that are no beacon.", "by", "every",
+			"jitter"),
 		with(AdversaryGuess, &a.Of, phonesForm, "The phones whose passwords are guessed.", "by", "every", "jitter"),
-		with(AdversaryGarbage, nil, onlyServerForm, "The server receives garbage and half messages.", "by", "every", "jitter").
+		with(AdversaryGarbage, nil, onlyServerForm, "The server receives garbage and half messages.", "by", "every",
+			"jitter").
 			encodedBy(server),
-		with(AdversaryUpload, &a.Invented, uploadForm, "foreign: overheard TempIDs of other phones; invented: TempIDs that the "+
+		with(AdversaryUpload, &a.Invented, uploadForm, "foreign: overheard TempIDs of other phones; invented: "+
+			"TempIDs that the "+
 			"server did not issue.", "by", "every", "jitter").encodedBy(func(*writer) *yaml.Node {
 			if a.Invented {
 				return plainNode("invented")
 			}
 			return plainNode("foreign")
 		}),
-		with(AdversaryHold, nil, onlyServerForm, "The server gets connections that stay silent.", "by", "every", "jitter").
+		with(AdversaryHold, nil, onlyServerForm, "The server gets connections that stay silent.", "by", "every",
+			"jitter").
 			encodedBy(server),
 		to("by", &a.By, phonesForm, "The phones that act, from their own addresses.").need(),
 		to("to", &a.To, phonesForm, "The receivers of the overheard beacons."),
@@ -510,7 +511,8 @@ func (a *Adversary) keys() []key {
 		to("every", &a.Every, positiveForm, "The period; the first action is at random within the first period."),
 		to("jitter", &a.Jitter, percentForm, "Each period is drawn from every ± this share.").or("0%"),
 		to("from", &a.From, durationForm, "The beginning, from the start of the run.").or("0s").alwaysTaken(),
-		to("until", &a.Until, positiveForm, "The end, from the start of the run; without it, the end of the run.").alwaysTaken(),
+		to("until", &a.Until, positiveForm,
+			"The end, from the start of the run; without it, the end of the run.").alwaysTaken(),
 	}
 }
 
@@ -533,7 +535,8 @@ func (a *Adversary) check(b *builder, v *value) {
 		}
 	case AdversaryGuess:
 		if i := b.withoutAccount(a.Of); i >= 0 && v.child("guess") != nil {
-			b.add(v.child("guess").pos, "phone `%s` has no account whose password could be guessed; expected phones with an account",
+			b.add(v.child("guess").pos, "phone `%s` has no account whose password could be guessed; expected phones "+
+				"with an account",
 				b.roster.name(i))
 		}
 	case AdversaryUpload:
@@ -545,7 +548,8 @@ func (a *Adversary) check(b *builder, v *value) {
 		b.add(v.keyPos(string(a.Kind)), "`%s` needs `every`: the period, such as 1s", a.Kind)
 	}
 	if a.Every > 0 && a.Every < leastAttackPeriod {
-		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s", shortDuration(a.Every),
+		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s",
+			shortDuration(a.Every),
 			shortDuration(leastAttackPeriod))
 	}
 	b.checkPeriod(v, a.From, a.Until)

@@ -8,7 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-var noTexts = cmp.Options{noPlaces, cmpopts.IgnoreFields(Fault{}, "Text"), cmpopts.IgnoreFields(Adversary{}, "Text"), cmpopts.IgnoreFields(Step{}, "Text")}
+var noTexts = cmp.Options{noPlaces, cmpopts.IgnoreFields(Fault{}, "Text"), cmpopts.IgnoreFields(Adversary{}, "Text"),
+	cmpopts.IgnoreFields(Step{}, "Text")}
 
 // The phones of these tests are a, group-1 to group-3 and mute, which has no
 // account.
@@ -26,7 +27,8 @@ func TestFaults(t *testing.T) {
 		{"{delay: 200ms..1s, chance: 10%, from: group, skip: 2, count: 3}",
 			Fault{Kind: FaultDelay, Chance: 0.1, From: group, To: all, Delay: range200, Skip: 2, Count: 3}},
 		{"{delay: exp 1s, transport: tcp, from: [server], to: [a, group]}",
-			Fault{Kind: FaultDelay, Chance: 1, From: server, To: Nodes{Phones: []int{0, 1, 2, 3}}, Delay: Distribution{Mean: time.Second}, Stream: true}},
+			Fault{Kind: FaultDelay, Chance: 1, From: server, To: Nodes{Phones: []int{0, 1, 2, 3}},
+				Delay: Distribution{Mean: time.Second}, Stream: true}},
 		{"{duplicate: 5%, transport: udp}", Fault{}},
 		{"{duplicate: 1.1%}", Fault{Kind: FaultDuplicate, Chance: 0.011, From: all, To: all}},
 		{"{reorder: 10%, by: 200ms..1s}", Fault{Kind: FaultReorder, Chance: 0.1, From: all, To: all, Delay: range200}},
@@ -35,31 +37,39 @@ func TestFaults(t *testing.T) {
 		{"{truncate: 2%, left: 0}", Fault{Kind: FaultTruncate, Chance: 0.02, From: all, To: all}},
 		{"{truncate: 2%}", Fault{Kind: FaultTruncate, Chance: 0.02, From: all, To: all, Bytes: -1}},
 		{"{cut: group-1, at: 1s, for: 30s}",
-			Fault{Kind: FaultCut, At: time.Second, For: 30 * time.Second, Chance: 1, Of: Nodes{Phones: []int{1}}, From: all}},
+			Fault{Kind: FaultCut, At: time.Second, For: 30 * time.Second, Chance: 1, Of: Nodes{Phones: []int{1}},
+				From: all}},
 		{"{cut: server, from: [group-1, group-2], one_way: out}",
 			Fault{Kind: FaultCut, Chance: 1, Of: server, From: Nodes{Phones: []int{1, 2}}, OneWay: "out"}},
 		{"{slow: 2000, room: 8000, transport: tcp, to: server}",
 			Fault{Kind: FaultSlow, Chance: 1, From: all, To: server, Stream: true, Bytes: 2000, Room: 8000}},
 		{"{pieces: 3, of: group}", Fault{Kind: FaultPieces, Chance: 1, Of: group, Bytes: 3}},
-		{"{join: 50ms}", Fault{Kind: FaultJoin, Chance: 1, Of: all, Delay: Distribution{Min: 50 * time.Millisecond, Max: 50 * time.Millisecond}}},
+		{"{join: 50ms}", Fault{Kind: FaultJoin, Chance: 1, Of: all, Delay: Distribution{Min: 50 * time.Millisecond,
+			Max: 50 * time.Millisecond}}},
 		{"{reset: a, at: 2s}", Fault{Kind: FaultReset, At: 2 * time.Second, Chance: 1, Of: a}},
-		{"{reset: a, at: 2s, every: 5s}", Fault{Kind: FaultReset, At: 2 * time.Second, Every: 5 * time.Second, Chance: 1, Of: a}},
-		{"{reset: a, chance: 1%, for: 5s, count: 1}", Fault{Kind: FaultReset, For: 5 * time.Second, Chance: 0.01, Count: 1, Of: a}},
+		{"{reset: a, at: 2s, every: 5s}", Fault{Kind: FaultReset, At: 2 * time.Second, Every: 5 * time.Second,
+			Chance: 1, Of: a}},
+		{"{reset: a, chance: 1%, for: 5s, count: 1}", Fault{Kind: FaultReset, For: 5 * time.Second, Chance: 0.01,
+			Count: 1, Of: a}},
 		{"{half_close: a, at: 2s}", Fault{Kind: FaultHalfClose, At: 2 * time.Second, Chance: 1, Of: a}},
 		{"{stall: [server, mute]}", Fault{Kind: FaultStall, Chance: 1, Of: Nodes{Server: true, Phones: []int{4}}}},
 		{"{refuse: group, chance: 50%, skip: 1}", Fault{Kind: FaultRefuse, Chance: 0.5, Skip: 1, Of: group}},
 		{"{time_out: group}", Fault{Kind: FaultTimeOut, Chance: 1, Of: group}},
 		{"{crash: server, for: 2s, every: 5s, until: 9s}",
-			Fault{Kind: FaultCrash, For: 2 * time.Second, Every: 5 * time.Second, Until: 9 * time.Second, Chance: 1, Of: server, Unsynced: "lost"}},
+			Fault{Kind: FaultCrash, For: 2 * time.Second, Every: 5 * time.Second, Until: 9 * time.Second, Chance: 1,
+				Of: server, Unsynced: "lost"}},
 		{"{crash: [server, group], unsynced: torn, chance: 50%}",
 			Fault{Kind: FaultCrash, Chance: 0.5, Of: Nodes{Server: true, Phones: []int{1, 2, 3}}, Unsynced: "torn"}},
 		{"{switch_off: a}", Fault{Kind: FaultSwitchOff, Chance: 1, Of: a}},
 		{`{pause: "*"}`, Fault{Kind: FaultPause, Chance: 1, Of: Nodes{Phones: []int{0, 1, 2, 3, 4}}}},
 		{"{leave: a, for: 1s}", Fault{Kind: FaultLeave, For: time.Second, Chance: 1, Of: a}},
 		{"{disk: server, is: full}", Fault{Kind: FaultDisk, Chance: 1, Of: server, Disk: "full"}},
-		{"{disk: a, is: slow, delay: 200ms..1s, chance: 50%, count: 9}", Fault{Kind: FaultDisk, Chance: 0.5, Count: 9, Of: a, Disk: "slow", Delay: range200}},
-		{"{clock: a, offset: -2m, drift: -200.5}", Fault{Kind: FaultClock, Chance: 1, Of: a, Offset: -2 * time.Minute, Drift: -200.5}},
-		{"{clock: server, step: -1h, at: 10s}", Fault{Kind: FaultClock, At: 10 * time.Second, Chance: 1, Of: server, Step: -time.Hour}},
+		{"{disk: a, is: slow, delay: 200ms..1s, chance: 50%, count: 9}", Fault{Kind: FaultDisk, Chance: 0.5, Count: 9,
+			Of: a, Disk: "slow", Delay: range200}},
+		{"{clock: a, offset: -2m, drift: -200.5}", Fault{Kind: FaultClock, Chance: 1, Of: a, Offset: -2 * time.Minute,
+			Drift: -200.5}},
+		{"{clock: server, step: -1h, at: 10s}", Fault{Kind: FaultClock, At: 10 * time.Second, Chance: 1, Of: server,
+			Step: -time.Hour}},
 	} {
 		if c.want.Kind == "" {
 			if _, err := Parse("f", []byte(completed("faults: ["+c.text+"]\n")), Options{}); err == nil {
@@ -83,9 +93,12 @@ func TestFaultsOfSteps(t *testing.T) {
 	want := []Step{
 		{At: When{Offset: time.Second}, Phone: 0, As: "in", Login: &Login{Kind: "right"}, Optional: true},
 		{At: When{Label: "in", Offset: time.Second}, Phone: -1, As: "down",
-			Fault:  &Fault{Kind: FaultCrash, At: time.Second, For: 2 * time.Second, Chance: 1, Of: Nodes{Server: true}, Unsynced: "lost"},
-			Expect: []StepExpect{{Within: 10 * time.Second, Phone: -1, ServerPrints: []Pattern{{Text: "I am listening"}}}}},
-		{At: When{AfterPrevious: true}, Phone: -1, Fault: &Fault{Kind: FaultClock, Chance: 1, Of: Nodes{Phones: []int{0}}, Step: 5 * time.Second}},
+			Fault: &Fault{Kind: FaultCrash, At: time.Second, For: 2 * time.Second, Chance: 1, Of: Nodes{Server: true},
+				Unsynced: "lost"},
+			Expect: []StepExpect{{Within: 10 * time.Second, Phone: -1,
+				ServerPrints: []Pattern{{Text: "I am listening"}}}}},
+		{At: When{AfterPrevious: true}, Phone: -1, Fault: &Fault{Kind: FaultClock, Chance: 1,
+			Of: Nodes{Phones: []int{0}}, Step: 5 * time.Second}},
 	}
 	if diff := cmp.Diff(want, got.Script, noTexts); diff != "" {
 		t.Error(diff)
@@ -109,7 +122,8 @@ func TestAdversaries(t *testing.T) {
 `, Options{})
 	a, group, mute, all := []int{0}, []int{1, 2, 3}, []int{4}, []int{0, 1, 2, 3, 4}
 	want := []Adversary{
-		{Kind: AdversaryReplay, By: mute, Of: group, To: a, After: Distribution{Max: 4 * time.Minute}, Chance: 0.2, From: time.Second, Until: 20 * time.Second},
+		{Kind: AdversaryReplay, By: mute, Of: group, To: a, After: Distribution{Max: 4 * time.Minute}, Chance: 0.2,
+			From: time.Second, Until: 20 * time.Second},
 		{Kind: AdversaryReplay, By: mute, Of: all, To: all, Chance: 1},
 		{Kind: AdversaryForge, By: mute, To: a, Every: 5 * time.Second, Jitter: 0.5},
 		{Kind: AdversaryFlood, By: group, To: []int{0, 4}, Every: 10 * time.Millisecond},
@@ -148,7 +162,8 @@ func TestWhatNeedsNoExpectation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if text, want := string(s.AppendYAML(nil)), "name: t\nseed: 1\nlength: 1m\n\nphones:\n  - {name: a}\n\ninvariants: true\n"; text != want {
+	if text, want := string(s.AppendYAML(nil)), "name: t\nseed: 1\nlength: 1m\n\nphones:\n  - {name: "+
+		"a}\n\ninvariants: true\n"; text != want {
 		t.Errorf("written as\n%s\nwant\n%s", text, want)
 	}
 }

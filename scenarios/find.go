@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"bytes"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -98,3 +99,9 @@ func isManual(path string) bool {
 	}
 	return false
 }
+
+//go:embed starter/starter.yaml
+var starter string
+
+// Starter returns a small scenario with comments, with which `sim init` begins a new file.
+func Starter() string { return starter }

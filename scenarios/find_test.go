@@ -41,7 +41,8 @@ func TestFind(t *testing.T) {
 		name               string
 		paths, want, wantM []string
 	}{
-		{"a folder in the order of names, without its folders", in(""), in("a.yml", "b.yaml", "broken.yaml"), in("crowd.yaml")},
+		{"a folder in the order of names, without its folders", in(""), in("a.yml", "b.yaml", "broken.yaml"),
+			in("crowd.yaml")},
 		{"files as they are named, manual or not", in("crowd.yaml", "b.yaml"), in("crowd.yaml", "b.yaml"), nil},
 		{"both", in("more", "a.yml"), in("more/c.yaml", "a.yml"), nil},
 	} {

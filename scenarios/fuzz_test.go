@@ -60,7 +60,10 @@ func FuzzParse(f *testing.F) {
 			if one.Pos.Line > lines {
 				t.Errorf("line %d of %d: %s", one.Pos.Line, lines, one.Message)
 			}
-			if i := strings.IndexFunc(one.Message, func(r rune) bool { return !unicode.IsGraphic(r) || r == unicode.ReplacementChar }); i >= 0 {
+			if i := strings.IndexFunc(one.Message, func(r rune) bool {
+				return !unicode.IsGraphic(r) ||
+					r == unicode.ReplacementChar
+			}); i >= 0 {
 				t.Errorf("unprintable at byte %d of %q", i, one.Message)
 			}
 		}
@@ -110,7 +113,8 @@ func checkTaken(t *testing.T, s *Scenario) {
 	}
 	for _, e := range s.Expect {
 		for _, term := range append(e.Left.Terms, e.Right.Terms...) {
-			if p := term.Operand.Path; p != nil && (p.Step >= len(s.Script) || p.Counter == "" && p.Step < 0 && len(p.Phones) == 0) {
+			if p := term.Operand.Path; p != nil && (p.Step >= len(s.Script) || p.Counter == "" && p.Step < 0 &&
+				len(p.Phones) == 0) {
 				t.Fatalf("%q has the path %+v", e.Text, p)
 			}
 		}
@@ -125,8 +129,10 @@ func checkFault(t *testing.T, f *Fault, within func(...int)) {
 	for _, n := range []Nodes{f.Of, f.From, f.To} {
 		within(n.Phones...)
 	}
-	nobody := !f.Of.Any && !f.Of.Server && len(f.Of.Phones) == 0 && !f.From.Any && !f.From.Server && len(f.From.Phones) == 0
-	if nobody || f.Chance < 0 || f.Chance > 1 || f.Every > 0 && f.For >= f.Every || f.At < 0 || f.For < 0 || f.Until > 0 && f.Until <= f.At {
+	nobody := !f.Of.Any && !f.Of.Server && len(f.Of.Phones) == 0 && !f.From.Any && !f.From.Server &&
+		len(f.From.Phones) == 0
+	if nobody || f.Chance < 0 || f.Chance > 1 || f.Every > 0 && f.For >= f.Every || f.At < 0 || f.For < 0 ||
+		f.Until > 0 && f.Until <= f.At {
 		t.Fatalf("fault %+v", f)
 	}
 }
@@ -135,7 +141,8 @@ func checkFault(t *testing.T, f *Fault, within func(...int)) {
 // stands.
 func FuzzComparison(f *testing.F) {
 	for _, text := range []string{
-		"beacons.valid > 1000", "upload.entries == pupil-3.log at upload", "a.b + 2 - c.d at x <= 3m", "a<1", "a===1", "+ 1 > 2", "a at", "é > 1",
+		"beacons.valid > 1000", "upload.entries == pupil-3.log at upload", "a.b + 2 - c.d at x <= 3m", "a<1", "a===1",
+		"+ 1 > 2", "a at", "é > 1",
 	} {
 		f.Add(text)
 	}
@@ -160,12 +167,14 @@ func FuzzComparison(f *testing.F) {
 
 // FuzzTrace: no panic, an end, and contacts in order within the window.
 func FuzzTrace(f *testing.F) {
-	for _, text := range []string{"100 1 2\n120 1 3\n", "t,i,j\n20,1,2,a,b\n", "20\t1\t2\n20\t2\t1\n19\t1\t2", "\x1f\x8b\x08\x00", "\ufeff1 2 3"} {
+	for _, text := range []string{"100 1 2\n120 1 3\n", "t,i,j\n20,1,2,a,b\n", "20\t1\t2\n20\t2\t1\n19\t1\t2",
+		"\x1f\x8b\x08\x00", "\ufeff1 2 3"} {
 		f.Add([]byte(text), int64(0), int64(0))
 	}
 	f.Add([]byte("100 1 2\n120 1 3\n140 2 3\n"), int64(90), int64(130))
 	f.Fuzz(func(t *testing.T, text []byte, from, until int64) {
-		r, err := NewTraceReader(bytes.NewReader(text), &Trace{File: "f", From: from, HasFrom: from > 0, Until: until, HasUntil: until > 0})
+		r, err := NewTraceReader(bytes.NewReader(text), &Trace{File: "f", From: from, HasFrom: from > 0, Until: until,
+			HasUntil: until > 0})
 		if err != nil {
 			return
 		}
@@ -179,7 +188,8 @@ func FuzzTrace(f *testing.F) {
 				}
 				return
 			}
-			if c.Begin < 0 || c.End <= c.Begin || c.End-c.Begin > TraceInterval || c.Line <= last.Line || c.Time < last.Time || c.I == c.J {
+			if c.Begin < 0 || c.End <= c.Begin || c.End-c.Begin > TraceInterval || c.Line <= last.Line ||
+				c.Time < last.Time || c.I == c.J {
 				t.Fatalf("%+v after %+v", c, last)
 			}
 			last = c

@@ -274,7 +274,7 @@ func (b *builder) set(k *key, section *value) {
 	case *Nodes:
 		*into = Nodes{Any: true}
 		if section.has(k.name) {
-			*into = b.nodes(v)
+			*into = b.roster.nodes(v)
 		}
 	case *[]Pattern:
 		for _, e := range v.elements() {
@@ -288,7 +288,7 @@ func (b *builder) set(k *key, section *value) {
 		}
 	case *[]int:
 		if k.is.names == namesPhones {
-			*into = b.selectionOf(v, k.is.least)
+			*into = b.roster.selectionOf(v, k.is.least)
 			return
 		}
 		for _, e := range v.elements() {
@@ -296,7 +296,7 @@ func (b *builder) set(k *key, section *value) {
 		}
 	default:
 		if k.is.names == namesPhone && reflect.TypeOf(into).Elem().Kind() == reflect.Int {
-			*into.(*int) = b.phone(v)
+			*into.(*int) = b.roster.phone(v)
 			return
 		}
 		if v != nil && v.got != nil {

@@ -36,36 +36,44 @@ func (s *Scenario) keys() []key {
 				return lineNode(s.About)
 			}),
 		to("manual", &s.Manual, trueFalseForm, "true: skipped when a whole folder is run.").or("false"),
-		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64), "The seed of all randomness of the run.").or("1").
+		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64),
+			"The seed of all randomness of the run.").or("1").
 			writtenIf(func(w *writer) bool { return s.Load == nil || s.Seed != 1 }),
-		to("start", nil, wallTimeForm, "The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
-			decodedBy(s.decodeStart).encodedBy(s.encodeStart),
+		to("start", nil, wallTimeForm,
+			"The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
+			decodedBy(func(b *builder, root *value) { s.Start = decodeStart(root, b) }).
+			encodedBy(s.encodeStart),
 		to("zone", &s.Zone, zoneForm, "The IANA time zone of the server and the phones.").or("UTC").
 			encodedBy(s.encodeZone),
-		to("length", &s.Length, positiveForm, "The duration of the run. Without it the run lasts until the script is done and "+
+		to("length", &s.Length, positiveForm, "The duration of the run. Without it the run lasts until the script is "+
+			"done and "+
 			"every trace has ended."),
-		to("vars", nil, varsForm(), "The variables of the file with their values, unless --set gives others; ${NAME} is "+
+		to("vars", nil, varsForm(), "The variables of the file with their values, unless --set gives others; ${NAME} "+
+			"is "+
 			"replaced by the value."),
 		inner("server", "Settings of the health authority's server.", "settings of the server", s.Server.keys()...),
 		inner("network", "Settings of the transports.", "`tcp`, `udp` or both",
-			inner("tcp", "Between phones and the server.", "settings of TCP: `delay`, `split`, `join`", s.Network.TCP.keys()...),
+			inner("tcp", "Between phones and the server.", "settings of TCP: `delay`, `split`, `join`",
+				s.Network.TCP.keys()...),
 			inner("udp", "Between phones.", "settings of UDP: `delay`, `lose`", s.Network.UDP.keys()...)),
-		s.phonesKey(),
-		inner("contacts", "The phones that are near each other. Kinds of contacts add up.", "one or more kinds of contacts",
-			s.Contacts.keys()...).decodedBy(s.decodeContacts).encodedBy(s.encodeContacts),
+		phonesKey(&s.Phones),
+		inner("contacts", "The phones that are near each other. Kinds of contacts add up.",
+			"one or more kinds of contacts",
+			s.Contacts.keys()...).decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
 		many("routine", &s.Routine, listOf("a list of routines", routineForm), "Recurring actions of phones."),
 		many("faults", &s.Faults, listOf("a list of faults", faultForm),
 			"The faults of the run. If several apply, the first one does."),
 		many("adversaries", &s.Adversaries, listOf("a list of adversaries", adversaryForm),
 			"Phones that send traffic which no honest program sends."),
-		s.scriptKey(),
+		scriptKey(&s.Script),
 		one("load", &s.Load, loadForm, "A load: phones that arrive at a rate, on real sockets and the real clock."),
-		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every run.").
+		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every "+
+			"run.").
 			encodedBy(s.encodeInvariants),
 		to("expect", nil, orList("a comparison such as beacons.valid > 1000, or a list of them", expectationForm),
-			"Conditions on the whole run.").decodedBy(s.decodeExpect).encodedBy(s.encodeExpect),
+			"Conditions on the whole run.").decodedBy(decodeExpect(&s.Expect)).encodedBy(encodeExpect(&s.Expect)),
 		to("thresholds", nil, thresholdsForm(), "Conditions on metrics, in k6's grammar; delays in milliseconds.").
-			decodedBy(s.decodeThresholds).encodedBy(s.encodeThresholds),
+			decodedBy(decodeThresholds(&s.Thresholds)).encodedBy(encodeThresholds(&s.Thresholds)),
 	}
 }
 
@@ -79,9 +87,11 @@ func varsForm() *form {
 
 func (s *Server) keys() []key {
 	return []key{
-		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row block an "+
+		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row "+
+			"block an "+
 			"account.").or("60s"),
-		to("tempid_lifetime", &s.TempIDLifetime, lifetimeForm, "From a TempID's start to its expiry, in whole seconds.").or("15m"),
+		to("tempid_lifetime", &s.TempIDLifetime, lifetimeForm,
+			"From a TempID's start to its expiry, in whole seconds.").or("15m"),
 		to("login_timeout", &s.LoginTimeout, positiveForm, "The time that a connection has to log in.").or("2m"),
 		to("idle_timeout", &s.IdleTimeout, positiveForm, "The time that a session may be silent.").or("1h"),
 		to("max_upload", &s.MaxUpload, wholeForm("a whole number of lines, 3 to 9999999", 3, 9_999_999),
@@ -94,9 +104,11 @@ func (s *Server) keys() []key {
 func (n *TCPNetwork) keys() []key {
 	return []key{
 		to("delay", &n.Delay, delayForm, "From a send to its arrival.").or("0s"),
-		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into pieces of at "+
+		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into "+
+			"pieces of at "+
 			"most this many bytes, each read alone; 0: as sent.").or("0"),
-		to("join", &n.Join, durationForm, "A receiver reads this long after the first unread byte came, and takes every byte "+
+		to("join", &n.Join, durationForm, "A receiver reads this long after the first unread byte came, and takes "+
+			"every byte "+
 			"that has come since.").or("0s"),
 	}
 }
@@ -110,19 +122,23 @@ func (n *UDPNetwork) keys() []key {
 
 func (g *PhoneGroup) keys() []key {
 	account := *phoneForm
-	account.def, account.doc, account.names = "", "`own`, `none`, or the name of the phone whose account is shared", namesNothing
+	account.def, account.doc, account.names = "", "`own`, `none`, or the name of the phone whose account is shared",
+		namesNothing
 	return []key{
-		to("name", &g.Name, nameForm, "The name of the phone, or of a group, whose phones are called name-1, name-2 and so "+
+		to("name", &g.Name, nameForm, "The name of the phone, or of a group, whose phones are called name-1, name-2 "+
+			"and so "+
 			"on.").need(),
 		to("count", &g.Count, phoneCountForm, "The number of phones of a group; without it, one phone with this name.").
 			writtenIf(func(w *writer) bool { return g.Counted }),
-		to("account", &g.Account, &account, "own: each phone has an account; none: it only receives beacons; or the phone "+
+		to("account", &g.Account, &account, "own: each phone has an account; none: it only receives beacons; or the "+
+			"phone "+
 			"whose account is shared.").or("own"),
 		to("user", &g.User, credential("a username without blanks"), "The account's username."),
 		to("password", &g.Password, credential("a password without blanks"), "The account's password."),
 		to("retention", &g.Retention, positiveForm, "The time for which a contact stays in the log.").or("3m"),
 		to("beacon", &g.Form, wireFormForm, "The form of a beacon: four datagrams or one.").or("split"),
-		to("password_pause", &g.PasswordPause, durationForm, "From sending the username to sending the password.").or("50ms"),
+		to("password_pause", &g.PasswordPause, durationForm,
+			"From sending the username to sending the password.").or("50ms"),
 	}
 }
 
@@ -134,10 +150,12 @@ func (c *Contacts) keys() []key {
 	}
 	return []key{
 		to("everyone", nil, severalPhonesForm, "Each of these phones is always near each other one."),
-		to("lists", nil, &form{doc: "a list of groups such as [[teacher, pupil-1], [pupil-2, pupil-3]]", list: severalPhonesForm},
+		to("lists", nil, &form{doc: "a list of groups such as [[teacher, pupil-1], [pupil-2, pupil-3]]",
+			list: severalPhonesForm},
 			"Within each group, each phone is always near each other one."),
 		contact("desks", sectionOf[Desks]("`phones`, `columns` and `reach`"), "A grid of desks."),
-		contact("visits", sectionOf[Visits]("`phone`, `to` and `stay`"), "A phone that goes from one phone to the next."),
+		contact("visits", sectionOf[Visits]("`phone`, `to` and `stay`"),
+			"A phone that goes from one phone to the next."),
 		contact("mixing", sectionOf[Mixing]("`phones`, `degree` and `dwell`"), "Random meetings."),
 		contact("trace", sectionOf[Trace]("`file` and `phones`"), "Recorded contacts."),
 	}
@@ -157,7 +175,8 @@ func (d *Desks) keys() []key {
 	return []key{
 		to("phones", &d.Phones, severalPhonesForm, "The phones at the desks, row by row.").need(),
 		to("columns", &d.Columns, above0, "The number of desks in a row.").need(),
-		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at most this "+
+		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at "+
+			"most this "+
 			"number.").or("1").writtenIf(func(w *writer) bool { return true }),
 	}
 }
@@ -186,16 +205,19 @@ func (m *Mixing) keys() []key {
 
 func (m *Mixing) check(b *builder, v *value) {
 	if n := len(m.Phones); n > 1 && m.Degree > float64(n-1) && !b.roster.unsure {
-		b.add(v.child("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most", v.child("degree").text, n,
+		b.add(v.child("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most",
+			v.child("degree").text, n,
 			numberOf(n-1, "other"))
 	}
 }
 
 func (t *Trace) keys() []key {
 	return []key{
-		to("file", &t.File, pathForm, "The file of recorded contacts in the SocioPatterns form, gzip or plain; a relative path "+
+		to("file", &t.File, pathForm, "The file of recorded contacts in the SocioPatterns form, gzip or plain; a "+
+			"relative path "+
 			"begins at the scenario's folder.").need(),
-		to("phones", &t.Phones, severalPhonesForm, "The phones that take the places of the people, in the order in which they "+
+		to("phones", &t.Phones, severalPhonesForm, "The phones that take the places of the people, in the order in "+
+			"which they "+
 			"first appear.").need(),
 		to("classes", &t.Classes, orList("a class or a list of classes", textForm("a class")),
 			"Only contacts of two people of these classes are used."),
@@ -220,17 +242,16 @@ func (t *Trace) check(b *builder, v *value) {
 // maxVisitors is the most phones that may go round: each has its own sequence of visits.
 const maxVisitors = 100_000
 
-func (s *Scenario) decodeContacts(b *builder, root *value) {
+func (c *Contacts) decode(b *builder, root *value) {
 	v := root.child("contacts")
 	if v == nil {
 		return
 	}
-	c := &s.Contacts
 	if e := v.child("everyone"); e != nil {
-		c.Everyone = append(c.Everyone, Everyone{e.pos, b.selectionOf(e, 2)})
+		c.Everyone = append(c.Everyone, Everyone{e.pos, b.roster.selectionOf(e, 2)})
 	}
 	for _, l := range v.child("lists").elements() {
-		c.Lists = append(c.Lists, List{l.pos, b.selectionOf(l, 2)})
+		c.Lists = append(c.Lists, List{l.pos, b.roster.selectionOf(l, 2)})
 	}
 	c.Desks = decodeAll[Desks](b, v.child("desks"))
 	for _, e := range v.child("visits").elements() {
@@ -256,7 +277,7 @@ func decodeAll[T any, P table[T]](b *builder, v *value) []T {
 func (c *Contacts) addVisits(b *builder, v *value) {
 	var one Visits
 	decodeSection(b, v, &one)
-	phones := b.selectionOf(v.child("phone"), 0)
+	phones := b.roster.selectionOf(v.child("phone"), 0)
 	if all := len(phones) + len(c.Visits); all > maxVisitors {
 		b.add(v.child("phone").pos, "with these %d phones go round; the most is %d", all, maxVisitors)
 		return
@@ -281,7 +302,7 @@ func routineForm() *form {
 
 func (r *Routine) keys() []key {
 	commands := commandKeys(func(*writer) []Command { return r.Do })
-	do := commands[0].need().decodedBy(func(b *builder, section *value) { r.Do = b.commands(section) })
+	do := commands[0].need().decodedBy(func(b *builder, section *value) { r.Do = decodeCommands(section, b) })
 	do.renumber = func(n *renumbering) bool {
 		r.Do = n.commands(r.Do)
 		return len(r.Do) > 0
@@ -317,16 +338,6 @@ func (r *Routine) check(b *builder, v *value) {
 	}
 }
 
-// checkPeriod checks the keys `from` and `until`.
-func (b *builder) checkPeriod(v *value, from, until time.Duration) {
-	if until > 0 && until <= from {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(until), shortDuration(from))
-	}
-	if b.s.Length > 0 && from >= b.s.Length {
-		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", shortDuration(from), shortDuration(b.s.Length))
-	}
-}
-
 // defaultStart is the wall-clock time at which a run begins unless `start` is written.
 const defaultStart = "01/01/2026 00:00:00"
 
@@ -337,7 +348,8 @@ const (
 	lastYear  = 2200
 )
 
-func (s *Scenario) decodeStart(b *builder, root *value) {
+// decodeStart returns the start of the run in Unix seconds.
+func decodeStart(root *value, b *builder) int64 {
 	v := root.child("start")
 	text := defaultStart
 	if v != nil {
@@ -345,19 +357,20 @@ func (s *Scenario) decodeStart(b *builder, root *value) {
 	}
 	wall, err := parseWallTime(text)
 	if err != nil {
-		return // already reported
+		return 0 // already reported
 	}
 	if y := wall.Year(); v != nil && (y < firstYear || y > lastYear) {
-		b.add(v.pos, "`start` is %s, which is too far from 1970 for clocks that count nanoseconds; expected a year from %d to %d",
+		b.add(v.pos, "`start` is %s, which is too far from 1970 for clocks that count nanoseconds; expected a year "+
+			"from %d to %d",
 			quoted(v.text), firstYear, lastYear)
 	}
 	zone := time.UTC
 	if root.has("zone") {
 		if zone = got[*time.Location](root, "zone"); zone == nil {
-			return // already reported
+			return 0 // already reported
 		}
 	}
-	s.Start, err = inZone(wall, zone)
+	start, err := inZone(wall, zone)
 	switch {
 	case err == nil:
 	case v != nil:
@@ -365,45 +378,77 @@ func (s *Scenario) decodeStart(b *builder, root *value) {
 	default:
 		b.add(root.keyPos("zone"), "the run begins at %s unless `start` is written: %v", defaultStart, err)
 	}
+	return start
 }
 
-// checkLength refuses a run without an end.
-func (b *builder) checkLength(v *value) {
-	if b.s.Length > 0 || len(b.s.Contacts.Trace) > 0 || v.has("length") || v.has("load") {
-		return
+func (s *Scenario) encodeStart(w *writer) *yaml.Node {
+	zone := s.Zone
+	if zone == nil {
+		zone = time.UTC
 	}
-	for _, r := range b.s.Routine {
-		if r.Every > 0 && r.Until == 0 {
-			b.add(r.Pos, "this routine has no end and nothing ends the run; write `length`, or `until` here")
-		}
+	wall := time.Unix(s.Start, 0).In(zone).Format(wallLayout)
+	if wall == defaultStart && !w.isWritten("start") {
+		return nil
 	}
-	for _, a := range b.s.Adversaries {
-		if a.Every > 0 && a.Until == 0 {
-			b.add(a.Pos, "this adversary has no end and nothing ends the run; write `length`, or `until` here")
-		}
-	}
-	if len(b.s.Script) == 0 && !v.has("script") && !v.has("contacts") {
-		b.add(v.pos, "missing length of the run: write `length`, a `script` or a trace under `contacts`")
-	}
+	return plainNode(wall)
 }
 
-// checkConditions refuses a scenario that checks nothing. The invariants check a scenario with faults or adversaries.
-func (b *builder) checkConditions(v *value) {
-	if v.has("faults") || v.has("adversaries") || v.has("invariants") {
-		return
+func (s *Scenario) encodeZone(w *writer) *yaml.Node {
+	if (s.Zone == nil || s.Zone.String() == "UTC") && !w.isWritten("zone") {
+		return nil
 	}
-	if v.has("expect") && !v.child("expect").isEmpty() || v.has("thresholds") && !v.child("thresholds").isEmpty() {
-		return
+	return textNode(s.Zone.String())
+}
+
+// encode returns the contacts with a line for each kind.
+func (c *Contacts) encode(w *writer) *yaml.Node {
+	if c.isEmpty() {
+		return nil
 	}
-	for _, s := range v.child("script").elements() {
-		if s.has("expect") || s.has("fault") {
-			return
+	m := flowNode(yaml.MappingNode)
+	put := func(key string, n *yaml.Node) { m.Content = append(m.Content, plainNode(key), n) }
+	var lists []*yaml.Node
+	group := func(phones []int) {
+		lists = append(lists, flowNode(yaml.SequenceNode, mapNodes(w.names(phones), textNode)...))
+	}
+	for i, e := range c.Everyone {
+		if i == 0 {
+			put("everyone", w.phones(e.Phones))
+			continue
+		}
+		group(e.Phones)
+	}
+	for _, l := range c.Lists {
+		group(l.Phones)
+	}
+	if lists != nil {
+		put("lists", flowNode(yaml.SequenceNode, lists...))
+	}
+	putKind := func(key string, list []*yaml.Node) {
+		if len(list) == 1 {
+			put(key, list[0])
+		} else if len(list) > 1 {
+			put(key, w.sections(list))
 		}
 	}
-	if v.has("load") {
-		b.add(v.pos, "the load checks nothing; write `thresholds`, such as {response_time: [\"p(99)<50\"]}")
-		return
+	putKind("desks", mapNodes(c.Desks, func(d Desks) *yaml.Node { return w.mapping(d.keys(), "") }))
+	putKind("visits", w.visits(c.Visits))
+	putKind("mixing", mapNodes(c.Mixing, func(x Mixing) *yaml.Node { return w.mapping(x.keys(), "") }))
+	putKind("trace", mapNodes(c.Trace, func(t Trace) *yaml.Node {
+		if near, err := filepath.Rel(filepath.Dir(w.s.File), t.File); err == nil && !filepath.IsAbs(t.File) {
+			t.File = near
+		}
+		return w.mapping(t.keys(), "")
+	}))
+	return m
+}
+
+// encodeInvariants states that only the invariants are checked.
+func (s *Scenario) encodeInvariants(*writer) *yaml.Node {
+	checked := len(s.Expect)+len(s.Thresholds)+len(s.Faults)+len(s.Adversaries) > 0 ||
+		slices.ContainsFunc(s.Script, func(st Step) bool { return len(st.Expect) > 0 || st.Fault != nil })
+	if s.Load != nil || checked {
+		return nil
 	}
-	b.add(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, `thresholds`, or "+
-		"`invariants: true` if only the invariants are to be checked")
+	return plainNode("true")
 }

@@ -3,11 +3,12 @@ package scenarios
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// library is every scenario of this folder, and of those in it.
+// library returns every scenario of this folder and of the folders in it, without the starter.
 func library(t testing.TB) (files []string) {
 	t.Helper()
 	for _, pattern := range []string{"*.yaml", "*/*.yaml"} {
@@ -15,7 +16,7 @@ func library(t testing.TB) (files []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files = append(files, found...)
+		files = append(files, slices.DeleteFunc(found, func(f string) bool { return f == "starter/starter.yaml" })...)
 	}
 	if len(files) < 10 {
 		t.Fatalf("the library has %d scenarios, want at least 10", len(files))
@@ -23,8 +24,8 @@ func library(t testing.TB) (files []string) {
 	return files
 }
 
-// TestLibrary: every scenario of the library is one, to parser and schema, and
-// tells an editor where the schema is.
+// TestLibrary checks every scenario of the library with the parser and the schema. Its first line names the schema for
+// an editor.
 func TestLibrary(t *testing.T) {
 	for _, f := range library(t) {
 		text, err := os.ReadFile(f)
@@ -41,4 +42,16 @@ func TestLibrary(t *testing.T) {
 			t.Errorf("%s calls itself %q", f, s.Name)
 		}
 	}
+}
+
+// TestStarterIsAScenario parses the file that sim init writes, and checks it against the schema.
+func TestStarterIsAScenario(t *testing.T) {
+	s := taken(t, "starter.yaml", []byte(Starter()), Options{})
+	if s == nil {
+		t.FailNow()
+	}
+	if len(s.Faults) == 0 || len(s.Expect) == 0 || len(s.Script) < 8 || s.Length == 0 {
+		t.Errorf("the starter has %d faults, %d expectations and %d steps", len(s.Faults), len(s.Expect), len(s.Script))
+	}
+	comesBack(t, s)
 }

@@ -101,7 +101,10 @@ func (t *Traffic) AwaitedOperations() []string {
 			names = append(names, "upload")
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int { return slices.Index(LoadOperations, a) - slices.Index(LoadOperations, b) })
+	slices.SortFunc(names, func(a, b string) int {
+		return slices.Index(LoadOperations, a) - slices.Index(LoadOperations,
+			b)
+	})
 	return slices.Compact(names)
 }
 
@@ -134,13 +137,15 @@ var (
 	// mixed are the commands of a phone that stays logged in.
 	mixed   = []string{string(VerbDownload), string(VerbBeacon), string(VerbUpload)}
 	mixForm = &form{doc: "operations with their weights, such as {Download_tempID: 3, Beacon: 10}", mapping: &mapping{
-		open: wholeForm("a weight, 1 to 1000000", 1, 1_000_000), openKeys: mixed, openDoc: "one of " + backquoted(mixed),
+		open: wholeForm("a weight, 1 to 1000000", 1, 1_000_000), openKeys: mixed, openDoc: "one of " +
+			backquoted(mixed),
 	}}
 	// awaited are the operations for which a later one may wait.
 	awaited          = []string{"connect", "login", "tempid", "upload"}
-	expectedTimeForm = &form{doc: "operations with their expected response times, such as {login: 5ms}", mapping: &mapping{
-		open: positiveForm, openKeys: awaited, openDoc: "one of " + backquoted(awaited),
-	}}
+	expectedTimeForm = &form{doc: "operations with their expected response times, such as {login: 5ms}",
+		mapping: &mapping{
+			open: positiveForm, openKeys: awaited, openDoc: "one of " + backquoted(awaited),
+		}}
 )
 
 func notTooFast(n float64, err error) (float64, error) {
@@ -157,7 +162,8 @@ func loadForm() *form {
 func (s *Stage) keys() []key {
 	return []key{
 		to("duration", &s.Duration, positiveForm, "The duration of the stage.").need(),
-		to("rate", &s.Rate, rateForm, "The arrivals per second at its end; the rate changes evenly from that of the stage "+
+		to("rate", &s.Rate, rateForm, "The arrivals per second at its end; the rate changes evenly from that of the "+
+			"stage "+
 			"before.").need(),
 	}
 }
@@ -178,14 +184,23 @@ func (t *Traffic) keys() []key {
 	rate, total := t.StartRate, t.Duration() // as the writer needs them
 	return []key{
 		to("executor", &t.Executor, executorForm, "The pacing of arrivals.").need(),
-		to("phones", &t.Phones, phonesForm, "The phones that arrive, each while it is idle; all phones unless written.").
-			writtenIf(func(w *writer) bool { return !slices.Equal(t.Phones, w.s.withAccounts()) }).decodedBy(t.decodePhones),
-		to("rate", &rate, rateForm, "Arrivals per second, of constant-arrival-rate.").writtenIf(of(ConstantArrivalRate)).decodedBy(skip),
-		to("start_rate", &t.StartRate, rateOrZeroForm, "Arrivals per second before the first stage, of ramping-arrival-rate; of "+
-			"the first step, and the lowest, of search.").or("0").writtenIf(of(RampingArrivalRate, Search)).decodedBy(skip),
-		to("max_rate", &how.MaxRate, rateForm, "The highest arrivals per second that are tried, of search.").writtenIf(of(Search)).
+		to("phones", &t.Phones, phonesForm,
+			"The phones that arrive, each while it is idle; all phones unless written.").
+			writtenIf(func(w *writer) bool {
+				return !slices.Equal(t.Phones,
+					w.s.withAccounts())
+			}).decodedBy(t.decodePhones),
+		to("rate", &rate, rateForm,
+			"Arrivals per second, of constant-arrival-rate.").writtenIf(of(ConstantArrivalRate)).decodedBy(skip),
+		to("start_rate", &t.StartRate, rateOrZeroForm, "Arrivals per second before the first stage, of "+
+			"ramping-arrival-rate; of "+
+			"the first step, and the lowest, of search.").or("0").writtenIf(of(RampingArrivalRate,
+			Search)).decodedBy(skip),
+		to("max_rate", &how.MaxRate, rateForm,
+			"The highest arrivals per second that are tried, of search.").writtenIf(of(Search)).
 			decodedBy(skip),
-		to("duration", &total, positiveForm, "The duration of the arrivals, of constant-arrival-rate; of each step of search, "+
+		to("duration", &total, positiveForm, "The duration of the arrivals, of constant-arrival-rate; of each step "+
+			"of search, "+
 			"without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)).decodedBy(skip),
 		{name: "stages", doc: "The rates that follow, of ramping-arrival-rate.", section: func() *form {
 			return orList("a stage, or a list of stages", sectionOf[Stage]("a stage: `duration` and `rate`")())
@@ -193,31 +208,45 @@ func (t *Traffic) keys() []key {
 			if t.Executor != RampingArrivalRate {
 				return nil
 			}
-			return flowNode(yaml.SequenceNode, mapNodes(t.Stages, func(s Stage) *yaml.Node { return w.mapping(s.keys(), "") })...)
+			return flowNode(yaml.SequenceNode, mapNodes(t.Stages, func(s Stage) *yaml.Node {
+				return w.mapping(s.keys(),
+					"")
+			})...)
 		}},
-		search(to("resolution", &how.Resolution, resolutionForm, "The greatest distance between a rate that holds and one that "+
+		search(to("resolution", &how.Resolution, resolutionForm, "The greatest distance between a rate that holds "+
+			"and one that "+
 			"does not, of search.").or("5%")),
-		search(to("confidence", &how.Confidence, confidenceForm, "The least confidence of a run that confirms, of search.").or("95%")),
-		search(to("confirm", &how.Confirm, positiveForm, "The duration of the run at the found rate, without its warm-up, of "+
+		search(to("confidence", &how.Confidence, confidenceForm, "The least confidence of a run that confirms, of "+
+			"search.").or("95%")),
+		search(to("confirm", &how.Confirm, positiveForm, "The duration of the run at the found rate, without its "+
+			"warm-up, of "+
 			"search.").or("30s")),
-		to("warm_up", &t.WarmUp, durationForm, "Arrivals before the measurement, at the first rate; of search before each step, "+
+		to("warm_up", &t.WarmUp, durationForm, "Arrivals before the measurement, at the first rate; of search before "+
+			"each step, "+
 			"at its rate.").or("0s"),
-		to("graceful_stop", &t.GracefulStop, durationForm, "The time for sessions to end after the last arrival.").or("10s"),
+		to("graceful_stop", &t.GracefulStop, durationForm,
+			"The time for sessions to end after the last arrival.").or("10s"),
 		to("timeout", &t.Timeout, positiveForm, "The time limit of an answer.").or("10s"),
-		to("max_in_flight", &t.MaxInFlight, phoneCountForm, "The most sessions at a time; the number of phones unless written.").
+		to("max_in_flight", &t.MaxInFlight, phoneCountForm, "The most sessions at a time; the number of phones "+
+			"unless written.").
 			writtenIf(func(*writer) bool { return t.MaxInFlight != len(t.Phones) }).decodedBy(skip),
 		inner("generator", "The limits of the load generator itself.", "`lag` and `cpu`",
-			to("lag", &t.LagBudget, positiveForm, "The p99 of the schedule lag above which the run is no measurement of the "+
+			to("lag", &t.LagBudget, positiveForm, "The p99 of the schedule lag above which the run is no measurement "+
+				"of the "+
 				"server.").or("10ms"),
-			to("cpu", &t.CPUBudget, percentForm, "The share of all processors, used by the generator, above which the run is no "+
+			to("cpu", &t.CPUBudget, percentForm, "The share of all processors, used by the generator, above which "+
+				"the run is no "+
 				"measurement of the server.").or("80%")),
-		to("session", nil, sessionForm, "The commands of one arrival, one after the other.").encodedBy(func(*writer) *yaml.Node {
+		to("session", nil, sessionForm,
+			"The commands of one arrival, one after the other.").encodedBy(func(*writer) *yaml.Node {
 			if t.Session == nil {
 				return nil
 			}
-			return flowNode(yaml.SequenceNode, mapNodes(t.Session, func(v Verb) *yaml.Node { return textNode(string(v)) })...)
+			return flowNode(yaml.SequenceNode, mapNodes(t.Session,
+				func(v Verb) *yaml.Node { return textNode(string(v)) })...)
 		}),
-		to("mix", nil, mixForm, "The operations of arrivals. Each arrival does one operation of a phone that is logged in, drawn "+
+		to("mix", nil, mixForm, "The operations of arrivals. Each arrival does one operation of a phone that is "+
+			"logged in, drawn "+
 			"by weight.").encodedBy(func(*writer) *yaml.Node {
 			n := flowNode(yaml.MappingNode)
 			for _, m := range t.Mix {
@@ -225,7 +254,8 @@ func (t *Traffic) keys() []key {
 			}
 			return orNothing(n)
 		}),
-		to("expected", nil, expectedTimeForm, "The expected response times, from which the due time of the next operation of a "+
+		to("expected", nil, expectedTimeForm, "The expected response times, from which the due time of the next "+
+			"operation of a "+
 			"session counts. Unless written, it is the median of the warm-up.").encodedBy(func(*writer) *yaml.Node {
 			n := flowNode(yaml.MappingNode)
 			for _, name := range LoadOperations {
@@ -235,9 +265,11 @@ func (t *Traffic) keys() []key {
 			}
 			return orNothing(n)
 		}),
-		to("beacons", &t.Beacons, wholeForm("a whole number, 1 to 400", 1, 400), "The number of beacons of a `Beacon` of a "+
+		to("beacons", &t.Beacons, wholeForm("a whole number, 1 to 400", 1, 400), "The number of beacons of a "+
+			"`Beacon` of a "+
 			"session.").or("1"),
-		to("entries", &t.Entries, wholeForm("a whole number, 0 to 100000", 0, 100_000), "The number of entries of an upload.").or("1"),
+		to("entries", &t.Entries, wholeForm("a whole number, 0 to 100000", 0, 100_000), "The number of entries of an "+
+			"upload.").or("1"),
 		to("gap", &t.Gap, durationForm, "The time between two beacons of a session, and after the last.").or("0s"),
 	}
 }
@@ -247,7 +279,7 @@ func skip(*builder, *value) {}
 
 func (t *Traffic) check(b *builder, v *value) {
 	t.Expected = map[string]time.Duration{}
-	b.refuseOutsideLoad(b.root)
+	t.refuseOtherKeys(b, b.root)
 	b.needAccount(v.keyPos("phones"), VerbLogin, t.Phones)
 	t.MaxInFlight = len(t.Phones)
 	if n := v.child("max_in_flight"); n != nil {
@@ -262,41 +294,30 @@ func (t *Traffic) check(b *builder, v *value) {
 	t.decodeExpected(b, v)
 }
 
-// refuseOutsideLoad refuses the keys of another kind of run.
-func (b *builder) refuseOutsideLoad(root *value) {
+// refuseOtherKeys refuses the keys of another kind of run.
+func (t *Traffic) refuseOtherKeys(b *builder, root *value) {
 	for _, key := range []string{
-		"start", "zone", "length", "network", "contacts", "routine", "script", "faults", "adversaries", "invariants", "expect",
+		"start", "zone", "length", "network", "contacts", "routine", "script", "faults", "adversaries", "invariants",
+		"expect",
 	} {
 		if root.has(key) {
-			b.add(root.keyPos(key), "a file with `load` has no `%s`: its phones do the commands of `load`, on real sockets and the "+
+			b.add(root.keyPos(key), "a file with `load` has no `%s`: its phones do the commands of `load`, on real "+
+				"sockets and the "+
 				"real clock; expected no such key here", key)
 		}
 	}
 	if s := root.child("server"); s.has("disk") {
-		b.add(s.keyPos("disk"), "a file with `load` has no `disk`: the server's disk is the real one; expected no such key here")
+		b.add(s.keyPos("disk"), "a file with `load` has no `disk`: the server's disk is the real one; expected no "+
+			"such key here")
 	}
 }
 
 func (t *Traffic) decodePhones(b *builder, v *value) {
 	if p := v.child("phones"); p != nil {
-		t.Phones = b.selection(p)
+		t.Phones = b.roster.selection(p)
 	} else if !v.has("phones") {
 		t.Phones = b.s.withAccounts()
 	}
-}
-
-// withAccounts lists every phone that can log in.
-func (s *Scenario) withAccounts() (phones []int) {
-	i := 0
-	for _, g := range s.Phones {
-		for range g.Count {
-			if g.Account != "none" {
-				phones = append(phones, i)
-			}
-			i++
-		}
-	}
-	return phones
 }
 
 // pacingKeys are the keys that not every executor has: those that it needs, then those that it may have.
@@ -313,7 +334,8 @@ func (t *Traffic) decodePacing(b *builder, v *value) {
 	if !known {
 		return // already reported
 	}
-	for _, key := range []string{"rate", "duration", "start_rate", "stages", "max_rate", "resolution", "confirm", "confidence"} {
+	for _, key := range []string{"rate", "duration", "start_rate", "stages", "max_rate", "resolution", "confirm",
+		"confidence"} {
 		if v.has(key) && !slices.Contains(keys.needs, key) && !slices.Contains(keys.may, key) {
 			b.add(v.keyPos(key), "`%s` does not belong to `%s`; expected %s", key, t.Executor, backquoted(keys.needs))
 		}
@@ -331,7 +353,8 @@ func (t *Traffic) decodePacing(b *builder, v *value) {
 	case RampingArrivalRate:
 		t.Stages = decodeAll[Stage](b, v.child("stages"))
 		if t.WarmUp > 0 && t.StartRate == 0 && (!v.has("start_rate") || v.child("start_rate") != nil) {
-			b.add(v.keyPos("warm_up"), "the warm-up has the rate `start_rate`, which is 0; write a `start_rate` above 0")
+			b.add(v.keyPos("warm_up"),
+				"the warm-up has the rate `start_rate`, which is 0; write a `start_rate` above 0")
 		}
 	case Search:
 		t.decodeSearch(b, v)
@@ -355,12 +378,14 @@ func (t *Traffic) decodeSearch(b *builder, v *value) {
 		b.add(start.pos, "the first step has the rate `start_rate`, which is 0; write a `start_rate` above 0")
 	}
 	if start != nil && most != nil && most.got != nil && s.MaxRate < t.StartRate {
-		b.add(most.pos, "`max_rate` is %s, below the `start_rate` of %s, from which the search goes up", most.text, start.text)
+		b.add(most.pos, "`max_rate` is %s, below the `start_rate` of %s, from which the search goes up", most.text,
+			start.text)
 	}
 	switch at := v.keyPos("confirm"); {
 	case s.Confirm == 0 || s.Step == 0: // already reported
 	case s.Confirm < confirmLeast:
-		b.add(at, "`confirm` is %v; the confidence comes from its seconds, of which it needs %v or more", s.Confirm, confirmLeast)
+		b.add(at, "`confirm` is %v; the confidence comes from its seconds, of which it needs %v or more", s.Confirm,
+			confirmLeast)
 	case s.Confirm <= s.Step:
 		b.add(at, "`confirm` is %v, and a step's `duration` %v: the confirming step must be longer", s.Confirm, s.Step)
 	}
@@ -371,7 +396,8 @@ func (t *Traffic) decodeOperations(b *builder, v *value) {
 	case session && mix:
 		b.add(v.keyPos("mix"), "`session` and `mix` exclude each other; expected one of them")
 	case !session && !mix:
-		b.add(v.pos, "missing commands of an arrival: write `session`, such as [login, Download_tempID, log out], or `mix`")
+		b.add(v.pos, "missing commands of an arrival: write `session`, such as [login, Download_tempID, log out], or "+
+			"`mix`")
 	}
 	if m := v.child("mix"); m != nil {
 		for _, e := range m.keys {
@@ -430,7 +456,8 @@ func (t *Traffic) decodeExpected(b *builder, v *value) {
 		}
 	}
 	if len(missing) > 0 && t.WarmUp == 0 && !v.has("warm_up") {
-		b.add(v.pos, "the due time of the operation after %s is unknown; write `warm_up`, whose median it is, or `expected`",
+		b.add(v.pos, "the due time of the operation after %s is unknown; write `warm_up`, whose median it is, or "+
+			"`expected`",
 			strings.ReplaceAll(backquoted(missing), "` and", "` or"))
 	}
 }

@@ -25,10 +25,12 @@ load:
   expected: {login: 5ms}
 thresholds: {response_time: "p(99.9)<5"}
 `, Traffic{
-			Pos: Pos{5, 3}, Executor: ConstantArrivalRate, Phones: []int{1, 2, 3}, StartRate: 2.5, Stages: []Stage{{10 * time.Second, 2.5}},
+			Pos: Pos{5, 3}, Executor: ConstantArrivalRate, Phones: []int{1, 2, 3}, StartRate: 2.5,
+			Stages: []Stage{{10 * time.Second, 2.5}},
 			WarmUp: 2 * time.Second, GracefulStop: 10 * time.Second, MaxInFlight: 3, Timeout: 10 * time.Second,
 			Session: []Verb{VerbLogin, VerbDownload, VerbBeacon, VerbUpload, VerbLogout}, Beacons: 4, Entries: 1,
-			Expected: map[string]time.Duration{"login": 5 * time.Millisecond}, LagBudget: 10 * time.Millisecond, CPUBudget: 0.8,
+			Expected: map[string]time.Duration{"login": 5 * time.Millisecond}, LagBudget: 10 * time.Millisecond,
+			CPUBudget: 0.8,
 		}},
 		{"ramping", `
 name: t
@@ -43,7 +45,8 @@ load:
   generator: {lag: 1ms, cpu: 50%}
 thresholds: {beacons_lost: "rate<0.5"}
 `, Traffic{
-			Pos: Pos{5, 3}, Executor: RampingArrivalRate, Phones: []int{1}, StartRate: 10, Stages: []Stage{{time.Second, 20}, {2 * time.Second, 5}},
+			Pos: Pos{5, 3}, Executor: RampingArrivalRate, Phones: []int{1}, StartRate: 10, Stages: []Stage{{time.Second,
+				20}, {2 * time.Second, 5}},
 			GracefulStop: 10 * time.Second, MaxInFlight: 1, Timeout: time.Second,
 			Mix: []Weight{{VerbBeacon, 9}, {VerbDownload, 1}}, Beacons: 1, Entries: 1,
 			Expected: map[string]time.Duration{}, LagBudget: time.Millisecond, CPUBudget: 0.5,
@@ -62,8 +65,10 @@ load:
   session: [login]
 thresholds: {response_time: "p(99)<5"}
 `, Traffic{
-			Pos: Pos{5, 3}, Executor: Search, Phones: []int{0, 1, 2}, StartRate: 10, Stages: []Stage{{5 * time.Second, 10}},
-			Search: &SearchSettings{MaxRate: 400, Resolution: 0.05, Step: 5 * time.Second, Confirm: 20 * time.Second, Confidence: 0.999},
+			Pos: Pos{5, 3}, Executor: Search, Phones: []int{0, 1, 2}, StartRate: 10, Stages: []Stage{{5 * time.Second,
+				10}},
+			Search: &SearchSettings{MaxRate: 400, Resolution: 0.05, Step: 5 * time.Second, Confirm: 20 * time.Second,
+				Confidence: 0.999},
 			WarmUp: time.Second, GracefulStop: 10 * time.Second, MaxInFlight: 3, Timeout: 10 * time.Second,
 			Session: []Verb{VerbLogin}, Beacons: 1, Entries: 1,
 			Expected: map[string]time.Duration{}, LagBudget: 10 * time.Millisecond, CPUBudget: 0.8,
@@ -86,7 +91,8 @@ func TestLoadWaits(t *testing.T) {
 	}{
 		{[]Verb{VerbLogin}, []string{"connect"}},
 		{[]Verb{VerbLogin, VerbDownload}, []string{"connect", "login"}},
-		{[]Verb{VerbLogin, VerbDownload, VerbUpload, VerbDownload, VerbBeacon}, []string{"connect", "login", "tempid", "upload"}},
+		{[]Verb{VerbLogin, VerbDownload, VerbUpload, VerbDownload, VerbBeacon}, []string{"connect", "login", "tempid",
+			"upload"}},
 		{nil, nil},
 	} {
 		if d := cmp.Diff(c.want, (&Traffic{Session: c.session}).AwaitedOperations()); d != "" {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 
+	yaml "go.yaml.in/yaml/v4"
+
 	"bluetrace/scenarios/fault"
 )
 
@@ -112,7 +114,8 @@ func LoadMetrics() []Metric {
 	}
 	return append(all,
 		Metric{"arrivals_dropped", false, "rate: arrivals that found no phone free, of all, 0 to 1; count: how many"},
-		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: how many"},
+		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: " +
+			"how many"},
 		Metric{"operations_unknown", false, "rate: operations without an answer, of all, 0 to 1; count: how many"},
 		Metric{"beacons_lost", false, "rate: beacons that nobody received, of those sent, 0 to 1; count: how many"},
 	)
@@ -191,37 +194,69 @@ func thresholdsForm() *form {
 	}}
 }
 
-func (s *Scenario) decodeThresholds(b *builder, root *value) {
-	v := root.child("thresholds")
-	if v == nil {
-		return
-	}
-	for _, e := range v.keys {
-		trend, known := isTrend(e.key)
-		b.checkMetric(e)
-		for _, t := range e.val.elements() {
-			if t.got == nil || !known {
-				continue
-			}
-			one := t.got.(Threshold)
-			one.Pos, one.Metric = t.pos, e.key
-			counted := one.Method == "count" || one.Method == "rate"
-			if trend && counted {
-				b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key, one.Method)
-			}
-			if !trend && !counted {
-				b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
-			}
-			s.Thresholds = append(s.Thresholds, one)
+func decodeThresholds(thresholds *[]Threshold) func(*builder, *value) {
+	return func(b *builder, root *value) {
+		v := root.child("thresholds")
+		if v == nil {
+			return
 		}
-		if e.val.isEmpty() {
-			b.add(e.pos, "`%s` has no threshold; expected %s", e.key, e.val.form.doc)
+		for _, e := range v.keys {
+			trend, known := isTrend(e.key)
+			e.checkMetric(b)
+			for _, t := range e.val.elements() {
+				if t.got == nil || !known {
+					continue
+				}
+				one := t.got.(Threshold)
+				one.Pos, one.Metric = t.pos, e.key
+				counted := one.Method == "count" || one.Method == "rate"
+				if trend && counted {
+					b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key,
+						one.Method)
+				}
+				if !trend && !counted {
+					b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
+				}
+				*thresholds = append(*thresholds, one)
+			}
+			if e.val.isEmpty() {
+				b.add(e.pos, "`%s` has no threshold; expected %s", e.key, e.val.form.doc)
+			}
 		}
 	}
 }
 
+func encodeThresholds(thresholds *[]Threshold) func(*writer) *yaml.Node {
+	return func(*writer) *yaml.Node {
+		m := &yaml.Node{Kind: yaml.MappingNode}
+		lists := map[string]*yaml.Node{}
+		for _, t := range *thresholds {
+			list := lists[t.Metric]
+			if list == nil {
+				list = flowNode(yaml.SequenceNode)
+				lists[t.Metric] = list
+				m.Content = append(m.Content, plainNode(t.Metric), list)
+			}
+			list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str",
+				Style: yaml.DoubleQuotedStyle, Value: t.text()})
+		}
+		return orNothing(m)
+	}
+}
+
+func (t *Threshold) text() string {
+	if t.Text != "" {
+		return t.Text
+	}
+	method := t.Method
+	if method == "p" {
+		method = "p(" + numberText(t.Quantile) + ")"
+	}
+	return method + t.Op + numberText(t.Value)
+}
+
 // checkMetric refuses the metrics of another kind of run.
-func (b *builder) checkMetric(e entry) {
+func (e entry) checkMetric(b *builder) {
 	ofLoad := slices.ContainsFunc(LoadMetrics(), func(m Metric) bool { return m.Name == e.key })
 	switch {
 	case ofLoad && b.s.Load == nil:

@@ -124,7 +124,8 @@ func TestMistakesAreSorted(t *testing.T) {
 // TestTooManyValues: of a file that is not read to its end nothing else is said,
 // and nothing is built.
 func TestTooManyValues(t *testing.T) {
-	text := "name: t\nlength: 1m\nphones: [{name: a}]\nfaults:\n  - &f {lose: 1%, from: nobody}\n" + strings.Repeat("  - *f\n", maxValues/3)
+	text := "name: t\nlength: 1m\nphones: [{name: a}]\nfaults:\n  - &f {lose: 1%, from: nobody}\n" +
+		strings.Repeat("  - *f\n", maxValues/3)
 	_, err := Parse("f", []byte(text), Options{})
 	const want = "the file holds more than 500000 values, aliases counted as often as they are used"
 	var m *Mistakes

@@ -8,8 +8,12 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"math"
 	"os"
 	"slices"
+	"time"
+
+	"bluetrace/scenarios/fault"
 )
 
 // Options are settings of the caller that replace those of the file.
@@ -78,21 +82,20 @@ func hashOf(text []byte, vars map[string]string) string {
 // builder decodes a file whose form was checked: it resolves names and checks the rules that concern several keys.
 type builder struct {
 	*mistakeList
-	s         *Scenario
-	root      *value
-	roster    *roster
-	labels    map[string]int // index into the script
-	labelList []string       // in the order of the file
-	guests    map[int]bool   // phones without an account that log in with a username of the file
-	inScript  bool           // the script is being decoded
+	s        *Scenario
+	root     *value
+	roster   *roster
+	labels   *labels
+	guests   map[int]bool // phones without an account that log in with a username of the file
+	inScript bool         // the script is being decoded
 	// accountless holds the first phone of a selection that cannot log in, or -1.
 	accountless map[selected]int
 }
 
 func build(c *mistakeList, v *value, file string) *Scenario {
 	b := &builder{
-		mistakeList: c, s: &Scenario{File: file, Written: map[string]Pos{}}, root: v, roster: newRoster(),
-		labels: map[string]int{}, guests: map[int]bool{}, accountless: map[selected]int{},
+		mistakeList: c, s: &Scenario{File: file, Written: map[string]Pos{}}, root: v, roster: newRoster(c),
+		labels: &labels{mistakes: c, step: map[string]int{}}, guests: map[int]bool{}, accountless: map[selected]int{},
 	}
 	for _, e := range v.keys {
 		switch e.key {
@@ -115,5 +118,85 @@ func (b *builder) recordWritten(path string, e entry) {
 	}
 	for _, inner := range e.val.keys {
 		b.recordWritten(path+"."+inner.key, inner)
+	}
+}
+
+// checkPeriod checks the keys `from` and `until`.
+func (b *builder) checkPeriod(v *value, from, until time.Duration) {
+	if until > 0 && until <= from {
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(until),
+			shortDuration(from))
+	}
+	if b.s.Length > 0 && from >= b.s.Length {
+		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", shortDuration(from),
+			shortDuration(b.s.Length))
+	}
+}
+
+// checkLength refuses a run without an end.
+func (b *builder) checkLength(v *value) {
+	if b.s.Length > 0 || len(b.s.Contacts.Trace) > 0 || v.has("length") || v.has("load") {
+		return
+	}
+	for _, r := range b.s.Routine {
+		if r.Every > 0 && r.Until == 0 {
+			b.add(r.Pos, "this routine has no end and nothing ends the run; write `length`, or `until` here")
+		}
+	}
+	for _, a := range b.s.Adversaries {
+		if a.Every > 0 && a.Until == 0 {
+			b.add(a.Pos, "this adversary has no end and nothing ends the run; write `length`, or `until` here")
+		}
+	}
+	if len(b.s.Script) == 0 && !v.has("script") && !v.has("contacts") {
+		b.add(v.pos, "missing length of the run: write `length`, a `script` or a trace under `contacts`")
+	}
+}
+
+// checkConditions refuses a scenario that checks nothing. The invariants check a scenario with faults or adversaries.
+func (b *builder) checkConditions(v *value) {
+	if v.has("faults") || v.has("adversaries") || v.has("invariants") {
+		return
+	}
+	if v.has("expect") && !v.child("expect").isEmpty() || v.has("thresholds") && !v.child("thresholds").isEmpty() {
+		return
+	}
+	for _, s := range v.child("script").elements() {
+		if s.has("expect") || s.has("fault") {
+			return
+		}
+	}
+	if v.has("load") {
+		b.add(v.pos, "the load checks nothing; write `thresholds`, such as {response_time: [\"p(99)<50\"]}")
+		return
+	}
+	b.add(v.pos, "the scenario checks nothing; write `expect` for a step or for the run, `thresholds`, or "+
+		"`invariants: true` if only the invariants are to be checked")
+}
+
+// checkClocks refuses faults that together set clocks too far.
+func (b *builder) checkClocks() {
+	var ahead, back float64
+	add := func(f *Fault) {
+		if f.Kind != fault.Clock {
+			return
+		}
+		far := float64(f.Offset) + float64(f.Step)*f.repetitions(b.s.Length)
+		ahead += max(far, 0)
+		back += max(-far, 0)
+		if max(ahead, back) > float64(maxClockError) {
+			b.add(f.Pos, "with this fault, clocks are set by more than %s in all; expected `offset` and `step`, as "+
+				"often as they "+
+				"occur, to add up to no more", shortDuration(maxClockError))
+			ahead, back = math.Inf(-1), math.Inf(-1) // report it once
+		}
+	}
+	for i := range b.s.Faults {
+		add(&b.s.Faults[i])
+	}
+	for i := range b.s.Script {
+		if f := b.s.Script[i].Fault; f != nil {
+			add(f)
+		}
 	}
 }

@@ -40,7 +40,8 @@ func TestDefaults(t *testing.T) {
 	if diff := cmp.Diff(Network{}, got.Network); diff != "" {
 		t.Errorf("network: %s", diff)
 	}
-	phone := PhoneGroup{Name: "a", Count: 1, Account: "own", Retention: 3 * time.Minute, Form: FormSplit, PasswordPause: 50 * time.Millisecond}
+	phone := PhoneGroup{Name: "a", Count: 1, Account: "own", Retention: 3 * time.Minute, Form: FormSplit,
+		PasswordPause: 50 * time.Millisecond}
 	if diff := cmp.Diff(phone, got.Phones[0], noPlaces); diff != "" {
 		t.Errorf("phone: %s", diff)
 	}
@@ -63,13 +64,15 @@ start: 05/04/2020 02:30:00
 		t.Errorf("disk delay is %v, want %v", got.Server.DiskDelay, want)
 	}
 	want := Network{
-		TCP: TCPNetwork{Delay: Distribution{Min: 10 * time.Millisecond, Max: 40 * time.Millisecond}, Split: 3, Join: 2 * time.Millisecond},
+		TCP: TCPNetwork{Delay: Distribution{Min: 10 * time.Millisecond, Max: 40 * time.Millisecond}, Split: 3,
+			Join: 2 * time.Millisecond},
 		UDP: UDPNetwork{Delay: Distribution{Min: time.Millisecond, Max: time.Millisecond}, Lose: 0.125},
 	}
 	if diff := cmp.Diff(want, got.Network); diff != "" {
 		t.Error(diff)
 	}
-	if p := got.Phones[0]; p.User != "+61" || p.Password != "007" || p.Form != FormSingle || p.Retention != time.Minute {
+	if p := got.Phones[0]; p.User != "+61" || p.Password != "007" || p.Form != FormSingle ||
+		p.Retention != time.Minute {
 		t.Errorf("phone x is %+v", p)
 	}
 	// 02:30 came twice that night; the first was in summer time, UTC+11.
@@ -102,14 +105,16 @@ routine:
 			{Phone: 1, To: []int{0}, Stay: Distribution{Min: time.Second, Max: 2 * time.Second}},
 		},
 		Mixing: []Mixing{{Phones: group, Degree: 1.5, Dwell: time.Minute}},
-		Trace:  []Trace{{File: "dir/t.csv", Phones: group, Classes: []string{"1A"}, From: 31220, HasFrom: true, Until: 31260, HasUntil: true}},
+		Trace: []Trace{{File: "dir/t.csv", Phones: group, Classes: []string{"1A"}, From: 31220, HasFrom: true,
+			Until: 31260, HasUntil: true}},
 	}
 	if diff := cmp.Diff(want, got.Contacts, noPlaces); diff != "" {
 		t.Error(diff)
 	}
 	routine := []Routine{
 		{Phones: []int{0, 1}, From: 5 * time.Second, Do: []Command{{Verb: VerbType, Text: "hello", Count: 1}}},
-		{Phones: group, Every: 20 * time.Second, Jitter: 0.1, Do: []Command{{Verb: VerbLogin, Count: 1}, {Verb: VerbBeacon, Contacts: true, Count: 3}}},
+		{Phones: group, Every: 20 * time.Second, Jitter: 0.1, Do: []Command{{Verb: VerbLogin, Count: 1},
+			{Verb: VerbBeacon, Contacts: true, Count: 3}}},
 		{Phones: []int{0}, Every: 20 * time.Second, Do: []Command{{Verb: VerbBeacon, To: []int{1, 2, 3, 0}, Count: 1}}},
 	}
 	if diff := cmp.Diff(routine, got.Routine, noPlaces); diff != "" {
@@ -135,14 +140,17 @@ func TestSteps(t *testing.T) {
 	want := []Step{
 		{Phone: 0, Login: &Login{Kind: "half"}},
 		{At: When{Offset: -50 * time.Millisecond}, Phone: 0, As: "x", Password: ptr("wrong"),
-			Expect: []StepExpect{{Within: 10 * time.Second, Phone: 0, Replies: []Pattern{{Text: "no"}}, Closed: ptr(true)}}},
+			Expect: []StepExpect{{Within: 10 * time.Second, Phone: 0, Replies: []Pattern{{Text: "no"}},
+				Closed: ptr(true)}}},
 		{At: When{Label: "x", Offset: time.Minute}, Phone: 1, Login: &Login{Kind: "right"}},
 		{At: When{AfterPrevious: true}, Phone: 1, As: "up", Do: &Command{Verb: VerbUpload, Count: 1},
 			Expect: []StepExpect{{Within: 10 * time.Second, Phone: 1, Entries: right(0),
 				Log: &LogExpect{Entries: -1, TempIDs: []Pattern{{Text: "/1/"}, {Text: "2"}}}}}},
 		{At: When{Label: "up"}, Phone: 4, Forge: &Forge{To: []int{0}, Copy: -1, Start: WireTime{Set: true},
-			Expiry: WireTime{Set: true, Text: "soon"}, Version: "1", Form: FormSplit, Omit: []int{1, 4}, Gap: time.Millisecond}},
-		{At: When{AfterPrevious: true}, Phone: 4, Forge: &Forge{To: []int{1, 2, 3}, Copy: 0, Version: "2", Form: FormSingle, Port: 9}},
+			Expiry: WireTime{Set: true, Text: "soon"}, Version: "1", Form: FormSplit, Omit: []int{1, 4},
+			Gap: time.Millisecond}},
+		{At: When{AfterPrevious: true}, Phone: 4, Forge: &Forge{To: []int{1, 2, 3}, Copy: 0, Version: "2",
+			Form: FormSingle, Port: 9}},
 		{At: When{AfterPrevious: true}, Phone: 4, Login: &Login{Kind: "right", User: "eve", Password: "x"},
 			Expect: []StepExpect{{Within: time.Second, Phone: 4, NoReply: true}}},
 		{At: When{AfterPrevious: true}, Phone: 4, Datagrams: &Datagrams{To: []int{0}, Send: []string{"\xff", "ab"}}},
@@ -151,10 +159,13 @@ func TestSteps(t *testing.T) {
 			Expect: []StepExpect{{Within: 10 * time.Second, Phone: -1, ServerPrints: []Pattern{{Text: "ready"}}},
 				{Within: 2 * time.Second, Phone: 0, PrintsNothing: true}}},
 		{At: When{Label: "x", Offset: time.Minute - 1}, Phone: -1,
-			Expect: []StepExpect{{Within: time.Second, Phone: -1, ServerPrintsNothing: true}, {Within: 3 * time.Second, Phone: -1, ServerPrintsNothing: true}}},
-		{At: When{AfterPrevious: true}, Phone: 0, Expect: []StepExpect{{Within: 10 * time.Second, Phone: 0, Log: &LogExpect{Entries: 3}}}},
+			Expect: []StepExpect{{Within: time.Second, Phone: -1, ServerPrintsNothing: true}, {Within: 3 * time.Second,
+				Phone: -1, ServerPrintsNothing: true}}},
+		{At: When{AfterPrevious: true}, Phone: 0, Expect: []StepExpect{{Within: 10 * time.Second, Phone: 0,
+			Log: &LogExpect{Entries: 3}}}},
 	}
-	if diff := cmp.Diff(want, got.Script, noPlaces, cmpopts.IgnoreFields(Step{}, "Text"), cmpopts.IgnoreFields(Pattern{}, "Re")); diff != "" {
+	if diff := cmp.Diff(want, got.Script, noPlaces, cmpopts.IgnoreFields(Step{}, "Text"),
+		cmpopts.IgnoreFields(Pattern{}, "Re")); diff != "" {
 		t.Error(diff)
 	}
 	if text := got.Script[8].Text; text != `phone: a, tcp: {connect: true, send: "{user}", close: true}` {
@@ -176,11 +187,14 @@ thresholds: {beacon_delay: [" p(99.9) <= 6.5 ", "med===1e3"], beacons.valid: rat
 	path := func(p Path) Operand { return Operand{Path: &p} }
 	want := []Expectation{
 		{Text: "up-1.entries + 2 == group-*.log at up-1 - a.log", Op: "==",
-			Left: Sum{[]Term{{false, path(Path{Text: "up-1.entries", Step: 0, Field: "entries"})}, {false, Operand{Number: 2}}}},
-			Right: Sum{[]Term{{false, path(Path{Text: "group-*.log", Step: -1, Field: "log", Phones: []int{1, 2, 3}, At: "up-1"})},
+			Left: Sum{[]Term{{false, path(Path{Text: "up-1.entries", Step: 0, Field: "entries"})}, {false,
+				Operand{Number: 2}}}},
+			Right: Sum{[]Term{{false, path(Path{Text: "group-*.log", Step: -1, Field: "log", Phones: []int{1, 2, 3},
+				At: "up-1"})},
 				{true, path(Path{Text: "a.log", Step: -1, Field: "log", Phones: []int{0}})}}}},
 		{Text: "a.log.age_max<2m59.999999999s", Op: "<",
-			Left:  Sum{[]Term{{false, path(Path{Text: "a.log.age_max", Step: -1, Field: "log.age_max", Phones: []int{0}})}}},
+			Left: Sum{[]Term{{false, path(Path{Text: "a.log.age_max", Step: -1, Field: "log.age_max",
+				Phones: []int{0}})}}},
 			Right: Sum{[]Term{{false, Operand{Number: 179.999999999}}}}},
 	}
 	if diff := cmp.Diff(want, got.Expect, noPlaces); diff != "" {
@@ -208,12 +222,14 @@ about: "$${N} is ${N}${ODD}"
 	if diff := cmp.Diff(map[string]string{"N": "5", "WHO": "p", "ODD": "1"}, got.Vars); diff != "" {
 		t.Error(diff)
 	}
-	_, err := Parse("f", []byte(completed("vars: {PHONES: 3}\nabout: ${PHOENS}\n")), Options{Vars: map[string]string{"PHONES": "5"}})
+	_, err := Parse("f", []byte(completed("vars: {PHONES: 3}\nabout: ${PHOENS}\n")),
+		Options{Vars: map[string]string{"PHONES": "5"}})
 	if want := "f:2:8: `${PHOENS}` has no value; did you mean `PHONES`?"; err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
 	_, err = Parse("f", []byte(completed(text)), Options{Vars: map[string]string{"n": "5", "X\x1b": "1"}})
-	want := "f: --set \"X\\x1b\": the file does not use ${X?}; it uses `N`, `ODD` and `WHO`\nf: --set \"n\": the file does not use ${n}; did you mean `N`?"
+	want := "f: --set \"X\\x1b\": the file does not use ${X?}; it uses `N`, `ODD` and `WHO`\nf: --set \"n\": the " +
+		"file does not use ${n}; did you mean `N`?"
 	if err == nil || err.Error() != want {
 		t.Errorf("got\n%v\nwant\n%s", err, want)
 	}
@@ -221,27 +237,36 @@ about: "$${N} is ${N}${ODD}"
 
 // TestBombs: what would take memory or time is refused, soon.
 func TestBombs(t *testing.T) {
-	wide := "routine:\n  - &r {phones: &p [" + strings.Repeat("a, ", 1000) + "a], every: 5s, do: login}\n" + strings.Repeat("  - *r\n", 1000)
+	wide := "routine:\n  - &r {phones: &p [" + strings.Repeat("a, ", 1000) + "a], every: 5s, do: login}\n" +
+		strings.Repeat("  - *r\n", 1000)
 	crowds := "phones: [{name: x, count: 20}, {name: group, count: 1999000}]\ncontacts: {lists: ["
 	for i := range 20 {
 		crowds += fmt.Sprintf("[x-%d, group], ", i+1)
 	}
 	crowds += "]}\n"
-	long := "vars: {V: " + strings.Repeat("x", 1<<20) + "}\nabout: &v \"${V}\"\nscript:\n" + strings.Repeat("  - {do: {type: *v}}\n", 30)
+	long := "vars: {V: " + strings.Repeat("x", 1<<20) + "}\nabout: &v \"${V}\"\nscript:\n" +
+		strings.Repeat("  - {do: {type: *v}}\n", 30)
 	for _, c := range []struct{ name, text, want string }{
 		{"too large", strings.Repeat("#", maxFile+1), "larger than 4 MiB"},
 		{"aliases of aliases", wide, "the file holds more than 500000 values"},
-		{"nesting", "script: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "`script` is a list; expected a step"},
+		{"nesting", "script: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), "`script` is a list; " +
+			"expected a step"},
 		{"nesting without end", strings.Repeat("[", 20000), "exceeded max depth"},
-		{"an alias of itself in a place of lists", "contacts: {lists: &x [[a, mute], *x]}", "is a list; expected a phone"},
+		{"an alias of itself in a place of lists", "contacts: {lists: &x [[a, mute], *x]}",
+			"is a list; expected a phone"},
 		{"selections", crowds, "name more than 16000000 phones"},
 		{"a long line of mistakes", "expect: [" + strings.Repeat("x.y > 1, ", 20_000) + "]", "and 19800 more"},
 		{"a long line of unknown keys", "script: [" + strings.Repeat("{attt: 1}, ", 20_000) + "]", "and 19800 more"},
-		{"many who lack an account", "phones: [{name: group, count: 2000000, account: none}]\nroutine: [" + strings.Repeat("{phones: group, within: 5s, do: login}, ", 5000) + "]", "has no account"},
-		{"regular expressions", "script: [" + strings.Repeat("{phone: a, expect: {prints: '/((x{10}){10}){9}/'}}, ", 5000) + "]", "too large together"},
-		{"one large regular expression", "script: [{phone: a, expect: {prints: '/((x{100}){100}){100}/'}}]", "regular expression"},
-		{"texts", "script:\n - {phone: a, do: {type: &t " + strings.Repeat("x", 1<<20) + "}}\n" + strings.Repeat(" - {phone: a, do: {type: *t}}\n", 1000), "come to more than 16 MiB"},
-		{"visitors", "phones: [{name: group, count: 60000}]\ncontacts: {visits: [&v {phone: group, to: group, stay: 5s}, *v]}", "the most is 100000"},
+		{"many who lack an account", "phones: [{name: group, count: 2000000, account: none}]\nroutine: [" +
+			strings.Repeat("{phones: group, within: 5s, do: login}, ", 5000) + "]", "has no account"},
+		{"regular expressions", "script: [" + strings.Repeat("{phone: a, expect: {prints: '/((x{10}){10}){9}/'}}, ",
+			5000) + "]", "too large together"},
+		{"one large regular expression", "script: [{phone: a, expect: {prints: '/((x{100}){100}){100}/'}}]",
+			"regular expression"},
+		{"texts", "script:\n - {phone: a, do: {type: &t " + strings.Repeat("x", 1<<20) + "}}\n" +
+			strings.Repeat(" - {phone: a, do: {type: *t}}\n", 1000), "come to more than 16 MiB"},
+		{"visitors", "phones: [{name: group, count: 60000}]\ncontacts: {visits: [&v {phone: group, to: group, stay: " +
+			"5s}, *v]}", "the most is 100000"},
 		{"variables", long, "the variables of the file come to more than 16 MiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -260,7 +285,8 @@ func TestBombs(t *testing.T) {
 func TestNoText(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"name: a\nabout: \xff\n", "f:2:8: byte 0xff is no UTF-8; a scenario is UTF-8 text"},
-		{"name: é\x00\n", `f:1:8: found the control character U+0000; in a text between double quotes it can be written \x00`},
+		{"name: é\x00\n",
+			`f:1:8: found the control character U+0000; in a text between double quotes it can be written \x00`},
 		{"\xff\xfen\x00", "f:1:1: byte 0xff is no UTF-8; a scenario is UTF-8 text"},
 	} {
 		if _, err := Parse("f", []byte(c.text), Options{}); err == nil || err.Error() != c.want {
@@ -273,7 +299,8 @@ func TestNoText(t *testing.T) {
 }
 
 func TestLoginLead(t *testing.T) {
-	got := parsed(t, "phones: [{name: a, count: 2}, {name: b, password_pause: 1s}]\nnetwork: {tcp: {delay: exp 5ms}}\n", Options{})
+	got := parsed(t, "phones: [{name: a, count: 2}, {name: b, password_pause: 1s}]\nnetwork: {tcp: {delay: exp 5ms}}\n",
+		Options{})
 	for phone, want := range []time.Duration{150 * time.Millisecond, 150 * time.Millisecond, 1100 * time.Millisecond} {
 		if lead := got.LoginLead(phone); lead != want {
 			t.Errorf("phone %d: %v, want %v", phone, lead, want)

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	yaml "go.yaml.in/yaml/v4"
 )
@@ -38,6 +39,32 @@ func (s *Scenario) PhoneNames() []string {
 	return names
 }
 
+// LoginLead returns the time from the beginning of a login of the phone to its password: the opening of the
+// connection, there and back, and the pause after the username.
+func (s *Scenario) LoginLead(phone int) time.Duration {
+	for i := range s.Phones {
+		if phone < s.Phones[i].Count {
+			return s.Phones[i].PasswordPause + 2*s.Network.TCP.Delay.Longest()
+		}
+		phone -= s.Phones[i].Count
+	}
+	return 0
+}
+
+// withAccounts lists every phone that can log in.
+func (s *Scenario) withAccounts() (phones []int) {
+	i := 0
+	for _, g := range s.Phones {
+		for range g.Count {
+			if g.Account != "none" {
+				phones = append(phones, i)
+			}
+			i++
+		}
+	}
+	return phones
+}
+
 func tooManyPhones(n uint64) string {
 	return fmt.Sprintf("this many phones would need about %.0f GiB of memory (%d KiB each)",
 		float64(n)*bytesPerPhone/(1<<30), bytesPerPhone>>10)
@@ -45,7 +72,7 @@ func tooManyPhones(n uint64) string {
 
 // phonesKey is the key `phones`. Its decoder also collects the labels of the script's steps: every later key may
 // refer to both.
-func (s *Scenario) phonesKey() key {
+func phonesKey(phones *[]PhoneGroup) key {
 	return key{
 		name: "phones", doc: "The phones that take part.", required: true,
 		section: func() *form {
@@ -58,8 +85,8 @@ func (s *Scenario) phonesKey() key {
 		},
 		encode: func(w *writer) *yaml.Node {
 			var list []*yaml.Node
-			for i := range s.Phones {
-				list = append(list, w.mapping(s.Phones[i].keys(), ""))
+			for i := range *phones {
+				list = append(list, w.mapping((*phones)[i].keys(), ""))
 			}
 			return w.sections(list)
 		},
@@ -82,7 +109,8 @@ func (b *builder) decodePhones(v *value) {
 		b.checkPhoneName(p, g.Name, names)
 		if r.total+g.Count > maxPhones {
 			total := r.total + g.Count
-			b.add(p.pos, "with these there are %d phones: %s; the most is %d", total, tooManyPhones(uint64(total)), maxPhones)
+			b.add(p.pos, "with these there are %d phones: %s; the most is %d", total, tooManyPhones(uint64(total)),
+				maxPhones)
 			r.unsure = true
 			break
 		}
@@ -102,9 +130,11 @@ func (g *PhoneGroup) check(b *builder, v *value) {
 		switch {
 		case g.Name == "" || !v.has(key):
 		case g.Counted:
-			b.add(v.keyPos(key), "`%s` belongs to one account, and `%s` is a group; omit one of `%s` and `count`", key, g.Name, key)
+			b.add(v.keyPos(key), "`%s` belongs to one account, and `%s` is a group; omit one of `%s` and `count`", key,
+				g.Name, key)
 		case g.Account != "own":
-			b.add(v.keyPos(key), "`%s` belongs to an account, and `%s` has none of its own (account: %s)", key, g.Name, g.Account)
+			b.add(v.keyPos(key), "`%s` belongs to an account, and `%s` has none of its own (account: %s)", key, g.Name,
+				g.Account)
 		}
 	}
 }
@@ -131,7 +161,8 @@ func (b *builder) checkGroupNames() {
 	for i := range b.s.Phones {
 		name := b.s.Phones[i].Name
 		if group, k, ok := b.roster.numbered(name); ok && group > i {
-			b.add(b.s.Phones[group].Pos, "phone %d of group `%s` has the name of the phone `%s` above; expected another name for "+
+			b.add(b.s.Phones[group].Pos, "phone %d of group `%s` has the name of the phone `%s` above; expected "+
+				"another name for "+
 				"one of them", k+1, b.s.Phones[group].Name, name)
 			b.roster.unsure = true
 		}
@@ -157,12 +188,14 @@ func (b *builder) checkAccounts() {
 	for i := range b.s.Phones {
 		g := &b.s.Phones[i]
 		if first, ok := users[g.User]; ok && g.User != "" && first != g.Name {
-			b.add(g.Pos, "username %s already belongs to `%s`; to share an account write account: %s", quoted(g.User), first, first)
+			b.add(g.Pos, "username %s already belongs to `%s`; to share an account write account: %s", quoted(g.User),
+				first, first)
 		}
 		users[g.User] = g.Name
 		if phone, ok := b.roster.generatedFor(g.User); ok && !b.roster.unsure {
 			name := b.roster.name(phone)
-			b.add(g.Pos, "username %s is generated for `%s`, which has no `user`; expected another, or account: %s to share it",
+			b.add(g.Pos, "username %s is generated for `%s`, which has no `user`; expected another, or account: %s "+
+				"to share it",
 				quoted(g.User), name, name)
 		}
 		if g.Account == "own" || g.Account == "none" {
@@ -171,9 +204,10 @@ func (b *builder) checkAccounts() {
 		owner, ok := b.roster.one(g.Account)
 		switch {
 		case !ok:
-			b.unknownPhone(g.Pos, g.Account, "`own`, `none` or the name of one phone")
+			b.roster.unknownPhone(g.Pos, g.Account, "`own`, `none` or the name of one phone")
 		case b.groupOf(owner).Account != "own":
-			b.add(g.Pos, "`%s` shares the account of `%s`, which has none of its own; expected `own`, `none` or a phone with an "+
+			b.add(g.Pos, "`%s` shares the account of `%s`, which has none of its own; expected `own`, `none` or a "+
+				"phone with an "+
 				"account", g.Name, g.Account)
 		}
 	}
@@ -187,7 +221,8 @@ func (b *builder) needAccount(p Pos, verb Verb, phones []int) {
 		return
 	}
 	if i := b.withoutAccount(phones); i >= 0 {
-		b.add(p, "phone `%s` has no account and cannot do `%s`; expected another phone, or another `account`", b.roster.name(i), verb)
+		b.add(p, "phone `%s` has no account and cannot do `%s`; expected another phone, or another `account`",
+			b.roster.name(i), verb)
 	}
 }
 
@@ -218,181 +253,35 @@ type selected struct {
 	count int
 }
 
-// unknownPhone reports a name that no phone has.
-func (b *builder) unknownPhone(p Pos, text, expected string) {
-	r := b.roster
-	if r.unsure {
-		return
-	}
-	if b.isFull() {
-		b.total++
-		return
-	}
-	if g, ok := r.byName[text]; ok && r.groups[g].Counted {
-		b.add(p, "`%s` is a group of %s; expected the name of one, such as `%s-1`", text, numberOf(r.groups[g].Count, "phone"), text)
-		return
-	}
-	head, number, numbered := cutNumber(text)
-	if cut := strings.LastIndexByte(text, '-'); cut > 0 {
-		if g, ok := r.byName[text[:cut]]; ok && r.groups[g].Counted {
-			b.add(p, "there is no phone %s: group `%s` goes from %s-1 to %s-%d", keyQuoted(text), text[:cut], text[:cut], text[:cut],
-				r.groups[g].Count)
-			return
-		}
-	}
-	names := make([]string, 0, len(r.groups))
-	for i := range r.groups {
-		names = append(names, r.groups[i].Name)
-	}
-	if numbered {
-		if c, ok := b.nearest(head, names); ok {
-			b.add(p, "there is no phone %s; did you mean `%s-%s`?", keyQuoted(text), c, number)
-			return
-		}
-	}
-	if s := b.didYouMean(text, names); s != "" {
-		b.add(p, "there is no phone %s%s", keyQuoted(text), s)
-		return
-	}
-	b.add(p, "there is no phone %s; expected %s; %s", keyQuoted(text), expected, thereAre(names))
-}
-
-// cutNumber splits a name such as pupil-3.
-func cutNumber(name string) (head, number string, ok bool) {
-	cut := strings.LastIndexByte(name, '-')
-	if cut < 0 || cut+1 == len(name) || strings.Trim(name[cut+1:], "0123456789") != "" {
-		return "", "", false
-	}
-	return name[:cut], name[cut+1:], true
-}
-
-// phone resolves the name of a single phone. It returns -1 if v is nil or after a mistake.
-func (b *builder) phone(v *value) int {
-	if v == nil {
-		return -1
-	}
-	p, ok := b.roster.one(v.text)
-	if !ok {
-		b.unknownPhone(v.pos, v.text, v.form.doc)
-		return -1
-	}
-	return p
-}
-
-// selectionOf resolves names, groups and patterns to at least so many phones, each of which is in the result once.
-// The result is shared with the same selection elsewhere and must not be changed.
-func (b *builder) selectionOf(v *value, least int) []int {
-	phones := b.selection(v)
-	if len(phones) == 1 && least > 1 && !b.roster.unsure {
-		b.add(v.pos, "names one phone, and contacts need two; expected two or more")
-	}
-	return phones
-}
-
-func (b *builder) selection(v *value) []int {
-	parts := v.elements()
-	var key strings.Builder
-	for _, p := range parts {
-		key.WriteString(p.text + ",")
-	}
-	if known, ok := b.roster.chosen[key.String()]; ok {
-		return known
-	}
-	var all [][]int
-	total := 0
-	for _, p := range parts {
-		if some := b.phonesNamed(p); len(some) > 0 {
-			all, total = append(all, some), total+len(some)
-		}
-	}
-	if len(all) == 1 {
-		return all[0]
-	}
-	if len(parts) == 0 && v != nil {
-		b.add(v.pos, "names no phone; expected %s", v.form.doc)
-	}
-	if b.roster.left -= total; b.roster.left < 0 {
-		b.tooManySelected(v.pos)
-		return nil
-	}
-	phones := union(all, total, b.roster.total)
-	b.roster.chosen[key.String()] = phones
-	return phones
-}
-
-// union returns the phones in the order in which they are first named.
-func union(all [][]int, total, of int) []int {
-	phones := make([]int, 0, min(total, of))
-	few, many := map[int]bool{}, []bool(nil)
-	if total > of/16 {
-		many = make([]bool, of)
-	}
-	for _, some := range all {
-		for _, p := range some {
-			switch {
-			case many != nil && !many[p]:
-				many[p] = true
-			case many == nil && !few[p]:
-				few[p] = true
-			default:
-				continue
+// collectLabels registers the labels of the steps, and the phones that log in with a username of the file. A step may
+// refer to a label below it.
+func (b *builder) collectLabels(script *value) {
+	n := 0
+	for _, v := range script.elements() {
+		n += max(1, len(v.child("do").elements()))
+		b.addLabel(v.child("as"), n-1)
+		login, p := v.child("login"), v.child("phone")
+		if login != nil && p != nil && login.kind == yaml.MappingNode && login.child("user") != nil {
+			if i, ok := b.roster.one(p.text); ok {
+				b.guests[i] = true
 			}
-			phones = append(phones, p)
 		}
 	}
-	return phones
 }
 
-// phonesNamed resolves one name, group or pattern.
-func (b *builder) phonesNamed(v *value) []int {
-	phones, within := b.roster.match(v.text)
-	switch {
-	case !within:
-		b.tooManySelected(v.pos)
-	case len(phones) == 0 && strings.ContainsAny(v.text, "*?"):
-		if !b.roster.unsure {
-			b.add(v.pos, "no phone has a name like %s", keyQuoted(v.text))
-		}
-	case len(phones) == 0:
-		b.unknownPhone(v.pos, v.text, "a phone, a group or a pattern")
+func (b *builder) addLabel(as *value, step int) {
+	if as == nil {
+		return
 	}
-	return phones
-}
-
-func (b *builder) tooManySelected(p Pos) {
-	if !b.roster.unsure {
-		b.add(p, "the selections of this file name more than %d phones together", maxSelected)
+	if _, twice := b.labels.step[as.text]; twice {
+		b.add(as.pos, "label `%s` is used twice", as.text)
+		return
 	}
-	b.roster.unsure = true
-}
-
-// serverName names the server in a set of nodes.
-const serverName = "server"
-
-// nodes resolves `server` and names of phones.
-func (b *builder) nodes(v *value) Nodes {
-	if v == nil {
-		return Nodes{}
+	b.checkName(as.pos, as.text)
+	_, group := b.roster.byName[as.text]
+	if _, phone := b.roster.one(as.text); group || phone {
+		b.add(as.pos, "`%s` is the name of a phone; expected another label", as.text)
 	}
-	var n Nodes
-	phones := *v
-	phones.list = nil
-	for _, p := range v.elements() {
-		_, isPhone := b.roster.byName[serverName]
-		if p.text != serverName || isPhone && v.form.names == namesPhones {
-			phones.list = append(phones.list, p)
-			continue
-		}
-		if isPhone {
-			b.add(p.pos, "`server` is the health authority's server here, and a phone has that name; expected another name for "+
-				"the phone")
-		}
-		n.Server = true
-	}
-	if n.Server && len(phones.list) == 0 {
-		return n
-	}
-	phones.kind = yaml.SequenceNode
-	n.Phones = b.selection(&phones)
-	return n
+	b.labels.step[as.text] = step
+	b.labels.list = append(b.labels.list, as.text)
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	yaml "go.yaml.in/yaml/v4"
 )
 
 // roster finds phones by their names.
@@ -15,11 +17,13 @@ type roster struct {
 	total  int
 	chosen map[string][]int // by the text of the selection
 	left   int
-	unsure bool // a group was refused: unknown names may be its, and counts are not known
+	// mistakes collects unknown names; nil in a writer, which has none.
+	mistakes *mistakeList
+	unsure   bool // a group was refused: unknown names may be its, and counts are not known
 }
 
-func newRoster() *roster {
-	return &roster{byName: map[string]int{}, chosen: map[string][]int{}, left: maxSelected}
+func newRoster(mistakes *mistakeList) *roster {
+	return &roster{mistakes: mistakes, byName: map[string]int{}, chosen: map[string][]int{}, left: maxSelected}
 }
 
 func (r *roster) add(g PhoneGroup) {
@@ -75,7 +79,8 @@ func (r *roster) numbered(name string) (group, index int, ok bool) {
 	}
 	group, ok = r.byName[name[:cut]]
 	n, err := strconv.Atoi(name[cut+1:])
-	if !ok || err != nil || !r.groups[group].Counted || n < 1 || n > r.groups[group].Count || strconv.Itoa(n) != name[cut+1:] {
+	if !ok || err != nil || !r.groups[group].Counted || n < 1 || n > r.groups[group].Count ||
+		strconv.Itoa(n) != name[cut+1:] {
 		return 0, 0, false
 	}
 	return group, n - 1, true
@@ -156,4 +161,185 @@ func globMatch(pattern string, name []byte) bool {
 		}
 	}
 	return strings.Trim(pattern[p:], "*") == ""
+}
+
+// unknownPhone reports a name that no phone has.
+func (r *roster) unknownPhone(p Pos, text, expected string) {
+	if r.unsure {
+		return
+	}
+	if r.mistakes.isFull() {
+		r.mistakes.total++
+		return
+	}
+	if g, ok := r.byName[text]; ok && r.groups[g].Counted {
+		r.mistakes.add(p, "`%s` is a group of %s; expected the name of one, such as `%s-1`", text,
+			numberOf(r.groups[g].Count, "phone"), text)
+		return
+	}
+	head, number, numbered := cutNumber(text)
+	if cut := strings.LastIndexByte(text, '-'); cut > 0 {
+		if g, ok := r.byName[text[:cut]]; ok && r.groups[g].Counted {
+			r.mistakes.add(p, "there is no phone %s: group `%s` goes from %s-1 to %s-%d", keyQuoted(text), text[:cut],
+				text[:cut], text[:cut],
+				r.groups[g].Count)
+			return
+		}
+	}
+	names := make([]string, 0, len(r.groups))
+	for i := range r.groups {
+		names = append(names, r.groups[i].Name)
+	}
+	if numbered {
+		if c, ok := r.mistakes.nearest(head, names); ok {
+			r.mistakes.add(p, "there is no phone %s; did you mean `%s-%s`?", keyQuoted(text), c, number)
+			return
+		}
+	}
+	if s := r.mistakes.didYouMean(text, names); s != "" {
+		r.mistakes.add(p, "there is no phone %s%s", keyQuoted(text), s)
+		return
+	}
+	r.mistakes.add(p, "there is no phone %s; expected %s; %s", keyQuoted(text), expected, thereAre(names))
+}
+
+// cutNumber splits a name such as pupil-3.
+func cutNumber(name string) (head, number string, ok bool) {
+	cut := strings.LastIndexByte(name, '-')
+	if cut < 0 || cut+1 == len(name) || strings.Trim(name[cut+1:], "0123456789") != "" {
+		return "", "", false
+	}
+	return name[:cut], name[cut+1:], true
+}
+
+// phone resolves the name of a single phone. It returns -1 if v is nil or after a mistake.
+func (r *roster) phone(v *value) int {
+	if v == nil {
+		return -1
+	}
+	p, ok := r.one(v.text)
+	if !ok {
+		r.unknownPhone(v.pos, v.text, v.form.doc)
+		return -1
+	}
+	return p
+}
+
+// selectionOf resolves names, groups and patterns to at least so many phones, each of which is in the result once.
+// The result is shared with the same selection elsewhere and must not be changed.
+func (r *roster) selectionOf(v *value, least int) []int {
+	phones := r.selection(v)
+	if len(phones) == 1 && least > 1 && !r.unsure {
+		r.mistakes.add(v.pos, "names one phone, and contacts need two; expected two or more")
+	}
+	return phones
+}
+
+func (r *roster) selection(v *value) []int {
+	parts := v.elements()
+	var key strings.Builder
+	for _, p := range parts {
+		key.WriteString(p.text + ",")
+	}
+	if known, ok := r.chosen[key.String()]; ok {
+		return known
+	}
+	var all [][]int
+	total := 0
+	for _, p := range parts {
+		if some := r.phonesNamed(p); len(some) > 0 {
+			all, total = append(all, some), total+len(some)
+		}
+	}
+	if len(all) == 1 {
+		return all[0]
+	}
+	if len(parts) == 0 && v != nil {
+		r.mistakes.add(v.pos, "names no phone; expected %s", v.form.doc)
+	}
+	if r.left -= total; r.left < 0 {
+		r.tooManySelected(v.pos)
+		return nil
+	}
+	phones := union(all, total, r.total)
+	r.chosen[key.String()] = phones
+	return phones
+}
+
+// union returns the phones in the order in which they are first named.
+func union(all [][]int, total, of int) []int {
+	phones := make([]int, 0, min(total, of))
+	few, many := map[int]bool{}, []bool(nil)
+	if total > of/16 {
+		many = make([]bool, of)
+	}
+	for _, some := range all {
+		for _, p := range some {
+			switch {
+			case many != nil && !many[p]:
+				many[p] = true
+			case many == nil && !few[p]:
+				few[p] = true
+			default:
+				continue
+			}
+			phones = append(phones, p)
+		}
+	}
+	return phones
+}
+
+// phonesNamed resolves one name, group or pattern.
+func (r *roster) phonesNamed(v *value) []int {
+	phones, within := r.match(v.text)
+	switch {
+	case !within:
+		r.tooManySelected(v.pos)
+	case len(phones) == 0 && strings.ContainsAny(v.text, "*?"):
+		if !r.unsure {
+			r.mistakes.add(v.pos, "no phone has a name like %s", keyQuoted(v.text))
+		}
+	case len(phones) == 0:
+		r.unknownPhone(v.pos, v.text, "a phone, a group or a pattern")
+	}
+	return phones
+}
+
+func (r *roster) tooManySelected(p Pos) {
+	if !r.unsure {
+		r.mistakes.add(p, "the selections of this file name more than %d phones together", maxSelected)
+	}
+	r.unsure = true
+}
+
+// serverName names the server in a set of nodes.
+const serverName = "server"
+
+// nodes resolves `server` and names of phones.
+func (r *roster) nodes(v *value) Nodes {
+	if v == nil {
+		return Nodes{}
+	}
+	var n Nodes
+	phones := *v
+	phones.list = nil
+	for _, p := range v.elements() {
+		_, isPhone := r.byName[serverName]
+		if p.text != serverName || isPhone && v.form.names == namesPhones {
+			phones.list = append(phones.list, p)
+			continue
+		}
+		if isPhone {
+			r.mistakes.add(p.pos, "`server` is the health authority's server here, and a phone has that name; "+
+				"expected another name for "+
+				"the phone")
+		}
+		n.Server = true
+	}
+	if n.Server && len(phones.list) == 0 {
+		return n
+	}
+	phones.kind = yaml.SequenceNode
+	n.Phones = r.selection(&phones)
+	return n
 }

@@ -40,14 +40,16 @@ var (
 
 	nameForm = patternForm("name", "a name, of letters, digits, - and _ that begins with a letter", namePattern,
 		func(t string) (any, error) { return matching(t, nameRegexp) })
-	fileNameForm = patternForm("", "a name of letters, digits, -, _ and . (reports are named after it)", fileNamePattern,
+	fileNameForm = patternForm("", "a name of letters, digits, -, _ and . (reports are named after it)",
+		fileNamePattern,
 		func(t string) (any, error) { return matching(t, fileNameRegexp) })
 
 	durationForm = patternForm("duration", "a duration such as 90s, 1m30s or 59.999999999s", `^`+unsignedPattern+`$`,
 		boxed(parseUnsigned))
 	positiveForm = patternForm("positive", "a duration above zero such as 90s or 1m30s", `^`+unsignedPattern+`$`,
 		boxed(parsePositive))
-	signedForm = patternForm("signed", "a duration such as 2m or -1h", `^[+-]?`+unsignedPattern+`$`, boxed(parseDuration))
+	signedForm = patternForm("signed", "a duration such as 2m or -1h", `^[+-]?`+unsignedPattern+`$`,
+		boxed(parseDuration))
 	// clockStepForm is a duration other than zero.
 	clockStepForm = patternForm("", signedForm.doc, signedForm.scalar.pattern, boxed(nonZero(parseDuration)))
 	// lifetimeForm is a duration of whole seconds.
@@ -59,9 +61,11 @@ var (
 			}
 			return d, err
 		}))
-	delayForm = patternForm("delay", "a delay such as 5ms, a range such as 10ms..40ms, or `exp 5ms` (exponential, with its mean)",
+	delayForm = patternForm("delay", "a delay such as 5ms, a range such as 10ms..40ms, or `exp 5ms` (exponential, "+
+		"with its mean)",
 		delayPattern, boxed(parseDelay))
-	positiveDelayForm = patternForm("", "a delay above zero such as 50ms, a range such as 5ms..50ms, or `exp 5ms`", delayPattern,
+	positiveDelayForm = patternForm("", "a delay above zero such as 50ms, a range such as 5ms..50ms, or `exp 5ms`",
+		delayPattern,
 		boxed(func(t string) (Distribution, error) {
 			d, err := parseDelay(t)
 			if err == nil && d.Longest() == 0 {
@@ -77,21 +81,25 @@ var (
 		`^[0-9]{2}/[0-9]{2}/(1[7-9][0-9]{2}|2[01][0-9]{2}|2200) [0-9]{2}:[0-9]{2}:[0-9]{2}$`, boxed(parseWallTime))
 	zoneForm = patternForm("zone", "an IANA time zone such as Europe/London", `^[A-Za-z0-9_+/-]+$`, boxed(Zone))
 	// timeReferenceForm is the `at` of a step.
-	timeReferenceForm = patternForm("moment", "a time such as 5s, -50ms, blocked or blocked + 60s - 1ns", referencePattern,
+	timeReferenceForm = patternForm("moment", "a time such as 5s, -50ms, blocked or blocked + 60s - 1ns",
+		referencePattern,
 		boxed(parseReference))
 	wireTimeForm = &form{doc: "a time from now on such as -20m, or a text that is sent as it is",
 		scalar: &scalar{accepts: acceptsText, parse: boxed(parseWireTime)}}
 	traceTimeForm = &form{doc: "seconds of the trace's own time such as 31220, or 8h40m", scalar: &scalar{
-		accepts: acceptsForm, pattern: `^[0-9]+$|^` + unsignedPattern + `$`, numbers: true, parse: boxed(parseTraceTime),
+		accepts: acceptsForm, pattern: `^[0-9]+$|^` + unsignedPattern + `$`, numbers: true,
+		parse: boxed(parseTraceTime),
 	}}
 
-	numberForm         = &form{doc: "a number above 0, such as 4 or 2.5", scalar: &scalar{accepts: acceptsReal, parse: boxed(parseReal)}}
+	numberForm = &form{doc: "a number above 0, such as 4 or 2.5", scalar: &scalar{accepts: acceptsReal,
+		parse: boxed(parseReal)}}
 	portForm           = wholeForm("a port, 1 to 65535", 1, 65535)
 	timesForm          = wholeForm("a whole number from 1 to 1000000", 1, 1_000_000)
 	amountForm         = wholeForm("a number of entries", 0, math.MaxInt32)
 	bytesPerSecondForm = wholeForm("a number of bytes a second, 1 to 1000000000", 1, 1_000_000_000)
 
-	expectedForm = &form{doc: "a text, or a regular expression between slashes", scalar: &scalar{parse: boxed(parsePattern)}}
+	expectedForm = &form{doc: "a text, or a regular expression between slashes",
+		scalar: &scalar{parse: boxed(parsePattern)}}
 	patternsForm = orList("a text, a /regular expression/, or a list of these", expectedForm)
 	linesForm    = orList("a line, a /regular expression/, or a list of these", expectedForm)
 	rawBytesForm = orList("a text that is sent as it is, or a list of them", &form{doc: "a text that is sent as it is",
@@ -108,10 +116,12 @@ var (
 		func(t string) (any, error) { return matching(t, phoneRegexp) })
 	phoneForm = &form{def: "onephone", doc: "the name of one phone such as pupil-3", names: namesPhone,
 		scalar: &scalar{accepts: acceptsForm, pattern: namePattern, parse: anyPhoneForm.scalar.parse}}
-	phonesForm = selectionForm("phones", "phones: a name, a group, a pattern such as pupil-*, or a list of these", namesPhones, 0)
+	phonesForm = selectionForm("phones", "phones: a name, a group, a pattern such as pupil-*, or a list of these",
+		namesPhones, 0)
 	// severalPhonesForm is a selection of phones that are in contact with each other.
 	severalPhonesForm = selectionForm("phones", phonesForm.doc, namesPhones, 2)
-	nodesForm         = selectionForm("nodes", "`server`, phones (a name, a group, a pattern such as pupil-*), or a list of these",
+	nodesForm         = selectionForm("nodes", "`server`, phones (a name, a group, a pattern such as pupil-*), or a "+
+		"list of these",
 		namesNodes, 0)
 	targetForm = orList("`contacts`, or phones: a name, a group, a pattern or a list of these", anyPhoneForm)
 )
@@ -172,7 +182,8 @@ func oneOf(doc string, other synonyms, words ...string) *form {
 }
 
 func wholeForm(doc string, min, max uint64) *form {
-	return &form{doc: doc, scalar: &scalar{accepts: acceptsWhole, min: min, max: max, parse: func(t string) (any, error) {
+	return &form{doc: doc, scalar: &scalar{accepts: acceptsWhole, min: min, max: max, parse: func(t string) (any,
+		error) {
 		n, err := strconv.ParseUint(t, 10, 64)
 		switch {
 		case errors.Is(err, strconv.ErrRange), err == nil && n > max:

@@ -81,7 +81,8 @@ func (w *schemaWriter) shape(s *form) object {
 
 func (w *schemaWriter) inline(s *form) object {
 	var forms []object
-	if s.scalar != nil && s.list != nil && s.list.def != "" && s.list.scalar == s.scalar && s.list.mapping == s.mapping {
+	if s.scalar != nil && s.list != nil && s.list.def != "" && s.list.scalar == s.scalar &&
+		s.list.mapping == s.mapping {
 		forms = append(forms, w.shape(s.list)) // one of the list's elements alone
 	} else {
 		if s.scalar != nil {
@@ -154,7 +155,8 @@ func (w *schemaWriter) mapping(m *mapping) object {
 
 func (w *schemaWriter) open(m *mapping) object {
 	if m.openKey != nil {
-		return object{{"patternProperties", object{{m.openKey.String(), w.shape(m.open)}}}, {"additionalProperties", false}}
+		return object{{"patternProperties", object{{m.openKey.String(), w.shape(m.open)}}}, {"additionalProperties",
+			false}}
 	}
 	var properties object
 	for _, k := range m.openKeys {

@@ -24,7 +24,8 @@ func (s *Step) keys() []key {
 		return ok
 	}
 	return []key{
-		to("at", nil, timeReferenceForm, "The time of the step; of a login, when its password is sent. Without it, when the "+
+		to("at", nil, timeReferenceForm, "The time of the step; of a login, when its password is sent. Without it, "+
+			"when the "+
 			"step before has settled.").encodedBy(s.encodeAt),
 		to("phone", &s.Phone, phoneForm, "The phone that acts."),
 		{name: "login", doc: "A login on a new connection.", section: loginForm,
@@ -33,13 +34,15 @@ func (s *Step) keys() []key {
 			"A password that is typed at the prompt: right, wrong, or the text itself."),
 		commands[0], commands[1], commands[2],
 		one("forge", &s.Forge, forgeForm, "A beacon that the phone's own program would not send."),
-		one("datagrams", &s.Datagrams, sectionOf[Datagrams]("datagrams: `to` and `send`"), "These bytes over UDP, one datagram each."),
+		one("datagrams", &s.Datagrams, sectionOf[Datagrams]("datagrams: `to` and `send`"),
+			"These bytes over UDP, one datagram each."),
 		one("tcp", &s.TCP, tcpForm, "Bytes for the server, on a connection of its own."),
 		one("restart", &s.Restart, sectionOf[Restart]("a mapping such as {down: 5s}"),
 			"The server is killed and starts again from its files."),
 		one("fault", &s.Fault, faultForm, "Any fault, from the time of the step."),
 		to("as", &s.As, nameForm, "The label of the time at which the step took effect on the node that decided it."),
-		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its expectations "+
+		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its "+
+			"expectations "+
 			"do not fail."),
 		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
 			return orList("an expected effect such as {reply: …}, or a list of such", stepExpectForm())
@@ -62,67 +65,41 @@ func stepForm() *form {
 	return f
 }
 
-func (s *Scenario) scriptKey() key {
+func scriptKey(script *[]Step) key {
 	return key{
 		name: "script", doc: "The actions of the run, step by step.",
 		section: func() *form { return &form{doc: "a list of steps", list: stepForm()} },
-		decode:  s.decodeScript, encode: s.encodeScript,
-	}
-}
-
-// collectLabels registers the labels of the steps, and the phones that log in with a username of the file. A step may
-// refer to a label below it.
-func (b *builder) collectLabels(script *value) {
-	n := 0
-	for _, v := range script.elements() {
-		n += max(1, len(v.child("do").elements()))
-		b.addLabel(v.child("as"), n-1)
-		login, p := v.child("login"), v.child("phone")
-		if login != nil && p != nil && login.kind == yaml.MappingNode && login.child("user") != nil {
-			if i, ok := b.roster.one(p.text); ok {
-				b.guests[i] = true
+		decode: func(b *builder, root *value) {
+			v := root.child("script")
+			b.inScript = true
+			defer func() { b.inScript = false }()
+			for _, e := range v.elements() {
+				step := Step{Phone: -1, At: b.labels.when(e, len(*script), b.s.Length)}
+				decodeSection(b, e, &step)
+				*script = append(*script, step.split(b, e)...)
 			}
-		}
-	}
-}
-
-func (b *builder) addLabel(as *value, step int) {
-	if as == nil {
-		return
-	}
-	if _, twice := b.labels[as.text]; twice {
-		b.add(as.pos, "label `%s` is used twice", as.text)
-		return
-	}
-	b.checkName(as.pos, as.text)
-	_, group := b.roster.byName[as.text]
-	if _, phone := b.roster.one(as.text); group || phone {
-		b.add(as.pos, "`%s` is the name of a phone; expected another label", as.text)
-	}
-	b.labels[as.text] = step
-	b.labelList = append(b.labelList, as.text)
-}
-
-func (s *Scenario) decodeScript(b *builder, root *value) {
-	v := root.child("script")
-	b.inScript = true
-	defer func() { b.inScript = false }()
-	for _, e := range v.elements() {
-		step := Step{Phone: -1, At: b.when(e, len(s.Script))}
-		decodeSection(b, e, &step)
-		s.Script = append(s.Script, b.split(step, e)...)
-	}
-	b.checkCycles()
-	if v.isEmpty() {
-		b.add(v.pos, "`script` is empty; expected %s", v.form.doc)
+			b.labels.checkCycles(*script)
+			if v.isEmpty() {
+				b.add(v.pos, "`script` is empty; expected %s", v.form.doc)
+			}
+		},
+		encode: func(w *writer) *yaml.Node {
+			var list []*yaml.Node
+			for i := 0; i < len((*script)); {
+				n := commandsTogether((*script)[i:])
+				list = append(list, w.steps((*script)[i:i+n], i == 0))
+				i += n
+			}
+			return w.sections(list)
+		},
 	}
 }
 
 // split returns one step for each command of a step. Each but the first begins when the one before has settled; the
 // expectations belong to the last.
-func (b *builder) split(s Step, v *value) []Step {
-	commands := b.commands(v)
-	s.Expect = b.stepExpects(v, &s, commands)
+func (s Step) split(b *builder, v *value) []Step {
+	commands := decodeCommands(v, b)
+	s.Expect = s.expectations(b, v, commands)
 	if len(commands) == 0 {
 		return []Step{s}
 	}
@@ -177,7 +154,7 @@ func (s *Step) check(b *builder, v *value) {
 		s.Forge.complete(b, v.child("forge"), s.Phone)
 	}
 	for _, t := range v.child("tcp").child("send").elements() {
-		b.checkPlaceholders(t, s.Phone)
+		checkPlaceholders(t, b, s.Phone)
 	}
 	if f := v.child("fault"); f != nil && len(found) == 1 {
 		for _, key := range []string{"offset", "drift"} {
@@ -186,7 +163,7 @@ func (s *Step) check(b *builder, v *value) {
 			}
 		}
 	}
-	b.checkLoginLead(v, s)
+	s.checkLoginLead(b, v)
 }
 
 func loginForm() *form {
@@ -202,7 +179,8 @@ func (l *Login) keys() []key {
 	return []key{
 		to("user", &l.User, textForm("a username"), "This username instead of the phone's own."),
 		to("password", &l.Password, textForm("a password"), "This password instead of the phone's own."),
-		to("kind", &l.Kind, loginKindForm, "half: the username alone; unknown: a username without an account.").or("right"),
+		to("kind", &l.Kind, loginKindForm,
+			"half: the username alone; unknown: a username without an account.").or("right"),
 	}
 }
 
@@ -245,14 +223,16 @@ func forgeForm() *form {
 func (f *Forge) keys() []key {
 	return []key{
 		to("to", &f.To, phonesForm, "The phones that receive it.").need(),
-		to("copy", &f.Copy, phoneForm, "The TempID and the times are those of the last download of this phone; keys that are "+
+		to("copy", &f.Copy, phoneForm, "The TempID and the times are those of the last download of this phone; keys "+
+			"that are "+
 			"written win."),
 		to("tempid", &f.TempID, textForm("a TempID, or any text"), "The first part; random unless written or copied."),
 		to("start", &f.Start, wireTimeForm, "The second part; now unless written or copied.").
 			writtenIf(func(w *writer) bool { return f.Start.Set && (f.Copy >= 0 || f.Start != WireTime{Set: true}) }),
 		to("expiry", &f.Expiry, wireTimeForm, "The third part; 15m unless written or copied.").
 			writtenIf(func(w *writer) bool {
-				return f.Expiry.Set && (f.Copy >= 0 || f.Expiry != WireTime{Set: true, Offset: w.s.Server.TempIDLifetime})
+				return f.Expiry.Set && (f.Copy >= 0 || f.Expiry != WireTime{Set: true,
+					Offset: w.s.Server.TempIDLifetime})
 			}),
 		to("version", &f.Version, textForm("a version, or any text"), "The fourth part.").or("1"),
 		to("form", &f.Form, wireFormForm, "Four datagrams or one; the form of the phone's beacons unless written.").
@@ -354,7 +334,7 @@ func (t *TCP) check(b *builder, v *value) {
 // placeholders are replaced when the text is sent.
 var placeholders = []string{"{user}", "{password}", "{wrong}", "{tempid}"}
 
-func (b *builder) checkPlaceholders(s *value, phone int) {
+func checkPlaceholders(s *value, b *builder, phone int) {
 	if s.text == "" {
 		b.add(s.pos, "an empty text sends nothing; expected %s", s.form.doc)
 	}
@@ -382,7 +362,8 @@ func (r *Restart) keys() []key {
 }
 
 // commandNames are the commands of a phone's prompt, and `login`.
-var commandNames = []string{string(VerbLogin), string(VerbDownload), string(VerbUpload), string(VerbBeacon), string(VerbLogout)}
+var commandNames = []string{string(VerbLogin), string(VerbDownload), string(VerbUpload), string(VerbBeacon),
+	string(VerbLogout)}
 
 var (
 	commandForm  = newCommandForm()
@@ -439,7 +420,8 @@ func commandKeys(list func(w *writer) []Command) []key {
 			}
 			return nil
 		}},
-		to("to", nil, targetForm, "The receivers of a Beacon: `contacts` or phones.").encodedBy(func(w *writer) *yaml.Node {
+		to("to", nil, targetForm,
+			"The receivers of a Beacon: `contacts` or phones.").encodedBy(func(w *writer) *yaml.Node {
 			switch c := beacon(w); {
 			case c == nil:
 				return nil
@@ -465,8 +447,8 @@ func encodeCommand(c Command) *yaml.Node {
 	return plainNode(string(c.Verb))
 }
 
-// commands decodes `do` with the keys `to` and `times` beside it.
-func (b *builder) commands(v *value) []Command {
+// decodeCommands decodes `do` with the keys `to` and `times` beside it.
+func decodeCommands(v *value, b *builder) []Command {
 	var list []Command
 	beacons := false
 	for _, c := range v.child("do").elements() {
@@ -476,7 +458,7 @@ func (b *builder) commands(v *value) []Command {
 			cmd.Verb, cmd.Text = VerbType, got[string](c, "type")
 		case cmd.Verb == VerbBeacon:
 			beacons = true
-			b.setTarget(v, &cmd)
+			cmd.setTarget(b, v)
 			if n := got[uint64](v, "times"); n > 0 {
 				cmd.Count = int(n)
 			}
@@ -494,7 +476,7 @@ func (b *builder) commands(v *value) []Command {
 	return list
 }
 
-func (b *builder) setTarget(v *value, cmd *Command) {
+func (cmd *Command) setTarget(b *builder, v *value) {
 	to := v.child("to")
 	switch {
 	case to == nil && !v.has("to"):
@@ -506,7 +488,7 @@ func (b *builder) setTarget(v *value, cmd *Command) {
 			b.add(to.pos, "no phones are in contact: the file has no `contacts`; write them, or name phones here")
 		}
 	default:
-		cmd.To = b.selection(to)
+		cmd.To = b.roster.selection(to)
 	}
 }
 
@@ -526,7 +508,8 @@ func (e *StepExpect) keys() []key {
 		return func(*writer) bool { return len(e.Replies) > 0 && (len(e.Replies) > 1) == several }
 	}
 	return []key{
-		to("phone", &e.Phone, phoneForm, "The phone whose screen or log is observed; the step's own phone unless written.").
+		to("phone", &e.Phone, phoneForm, "The phone whose screen or log is observed; the step's own phone unless "+
+			"written.").
 			writtenIf(func(w *writer) bool { return e.Phone >= 0 && e.Phone != w.step.Phone }),
 		to("reply", &e.Replies, expectedForm, "The answer of the server.").writtenIf(count(false)),
 		to("replies", &e.Replies, orList("a list of texts or /regular expressions/", expectedForm),
@@ -535,10 +518,12 @@ func (e *StepExpect) keys() []key {
 		to("closed", &e.Closed, trueFalseForm, "true: the server closes the connection; false: it does not."),
 		to("prints", &e.Prints, linesForm, "Lines on the phone's screen, in this order, from the step on."),
 		to("prints_nothing", &e.PrintsNothing, onlyTrueForm, "Nothing new on the phone's screen."),
-		to("server_prints", &e.ServerPrints, linesForm, "Lines of the server's output, in this order, from the step on."),
+		to("server_prints", &e.ServerPrints, linesForm,
+			"Lines of the server's output, in this order, from the step on."),
 		to("server_prints_nothing", &e.ServerPrintsNothing, onlyTrueForm, "Nothing new in the server's output."),
 		{name: "log", doc: "The content of the phone's contact log at the instant of the step.", section: logExpectForm,
-			decode: func(b *builder, section *value) { e.Log = b.logExpect(section.child("log")) }, encode: e.encodeLog},
+			decode: func(b *builder, section *value) { e.Log = decodeLog(section.child("log"), b) },
+			encode: e.encodeLog},
 		to("entries", &e.Entries, amountForm, "Of an upload: the number of entries."),
 		to("resolved", &e.Resolved, amountForm, "Of an upload: the number of entries that the server resolved."),
 		to("within", &e.Within, positiveForm, "The time limit; 10s unless written, 1s for silent, prints_nothing and "+
@@ -561,12 +546,14 @@ func logExpectForm() *form {
 
 func (l *LogExpect) keys() []key {
 	return []key{
-		to("entries", &l.Entries, amountForm, "The number of entries.").writtenIf(func(w *writer) bool { return l.Entries >= 0 }),
-		to("tempids", &l.TempIDs, patternsForm, "The TempIDs, in order of arrival.").writtenIf(func(w *writer) bool { return true }),
+		to("entries", &l.Entries, amountForm,
+			"The number of entries.").writtenIf(func(w *writer) bool { return l.Entries >= 0 }),
+		to("tempids", &l.TempIDs, patternsForm,
+			"The TempIDs, in order of arrival.").writtenIf(func(w *writer) bool { return true }),
 	}
 }
 
-func (b *builder) logExpect(v *value) *LogExpect {
+func decodeLog(v *value, b *builder) *LogExpect {
 	switch {
 	case v == nil:
 		return nil
@@ -594,7 +581,7 @@ func (e *StepExpect) encodeLog(w *writer) *yaml.Node {
 	return w.mapping(e.Log.keys(), "")
 }
 
-func (b *builder) stepExpects(v *value, s *Step, commands []Command) []StepExpect {
+func (s *Step) expectations(b *builder, v *value, commands []Command) []StepExpect {
 	var list []StepExpect
 	for _, e := range v.child("expect").elements() {
 		one := StepExpect{}
@@ -605,7 +592,7 @@ func (b *builder) stepExpects(v *value, s *Step, commands []Command) []StepExpec
 		if one.Within == 0 {
 			one.Within = one.defaultWithin()
 		}
-		b.checkStepExpect(e, v, commands)
+		one.checkEffects(b, e, v, commands)
 		list = append(list, one)
 	}
 	if e := v.child("expect"); e.isEmpty() {
@@ -614,9 +601,12 @@ func (b *builder) stepExpects(v *value, s *Step, commands []Command) []StepExpec
 	return list
 }
 
-// checkStepExpect refuses effects that the step cannot have.
-func (b *builder) checkStepExpect(e, step *value, commands []Command) {
-	effects := slices.DeleteFunc(slices.Clone(e.keys), func(one entry) bool { return one.key == "phone" || one.key == "within" })
+// checkEffects refuses effects that the step cannot have.
+func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) {
+	effects := slices.DeleteFunc(slices.Clone(e.keys), func(one entry) bool {
+		return one.key == "phone" ||
+			one.key == "within"
+	})
 	if len(effects) == 0 && e.complete() {
 		b.add(e.pos, "this expects nothing; expected one of %s", backquoted(e.form.mapping.names()))
 	}
@@ -645,8 +635,9 @@ func (b *builder) checkStepExpect(e, step *value, commands []Command) {
 	speaks := step.has("login") || step.has("password") || step.has("do") || step.has("tcp")
 	for _, key := range []string{"reply", "replies", "silent", "closed"} {
 		if e.has(key) && !speaks {
-			b.add(e.keyPos(key), "`%s` is an answer of the server, and the step does not contact it; expected `login`, "+
-				"`password`, `do` or `tcp` beside `expect`", key)
+			b.add(e.keyPos(key),
+				"`%s` is an answer of the server, and the step does not contact it; expected `login`, "+
+					"`password`, `do` or `tcp` beside `expect`", key)
 		}
 	}
 }

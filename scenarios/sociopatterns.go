@@ -105,7 +105,8 @@ type TraceReader struct {
 func OpenTrace(t *Trace) (*TraceReader, error) {
 	f, err := os.Open(t.File)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading trace: %w (a relative path begins at the scenario's folder; give an absolute path)", err)
+		return nil, fmt.Errorf("reading trace: %w (a relative path begins at the scenario's folder; give an absolute "+
+			"path)", err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading trace: %w", err)
@@ -214,9 +215,11 @@ func (r *TraceReader) end() error {
 	case r.usable == 0 && len(r.odd) > 0:
 		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace: " + r.odd[0].String()}
 	case r.usable == 0:
-		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace; a line is: time, person, person"}
+		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace; a line is: time, " +
+			"person, person"}
 	}
-	return &TraceMistake{File: r.trace.File, Message: fmt.Sprintf("the selection leaves no contact of %d: %s", r.usable, r.selection())}
+	return &TraceMistake{File: r.trace.File, Message: fmt.Sprintf("the selection leaves no contact of %d: %s", r.usable,
+		r.selection())}
 }
 
 func (r *TraceReader) selection() string {

@@ -107,13 +107,19 @@ func TestTraceSelection(t *testing.T) {
 		trace Trace
 		want  []cut
 	}{
-		{"everything", Trace{}, []cut{{1, 0, 20 * s}, {2, 20 * s, 40 * s}, {3, 30 * s, 50 * s}, {4, 40 * s, 60 * s}, {5, 60 * s, 80 * s}}},
+		{"everything", Trace{}, []cut{{1, 0, 20 * s}, {2, 20 * s, 40 * s}, {3, 30 * s, 50 * s}, {4, 40 * s, 60 * s}, {5,
+			60 * s, 80 * s}}},
 		{"one class", Trace{Classes: []string{"1B"}}, []cut{{4, 40 * s, 60 * s}}},
-		{"two classes", Trace{Classes: []string{"1B", "1A"}}, []cut{{1, 0, 20 * s}, {2, 20 * s, 40 * s}, {3, 30 * s, 50 * s}, {4, 40 * s, 60 * s}, {5, 60 * s, 80 * s}}},
-		{"from the end of an interval", Trace{From: 100, HasFrom: true}, []cut{{2, 0, 20 * s}, {3, 10 * s, 30 * s}, {4, 20 * s, 40 * s}, {5, 40 * s, 60 * s}}},
-		{"from the middle of one", Trace{From: 119, HasFrom: true}, []cut{{2, 0, 1 * s}, {3, 0, 11 * s}, {4, 1 * s, 21 * s}, {5, 21 * s, 41 * s}}},
-		{"from before the first", Trace{From: 0, HasFrom: true, Until: 101, HasUntil: true}, []cut{{1, 80 * s, 100 * s}, {2, 100 * s, 101 * s}}},
-		{"until the beginning of one", Trace{Until: 120, HasUntil: true}, []cut{{1, 0, 20 * s}, {2, 20 * s, 40 * s}, {3, 30 * s, 40 * s}}},
+		{"two classes", Trace{Classes: []string{"1B", "1A"}}, []cut{{1, 0, 20 * s}, {2, 20 * s, 40 * s}, {3, 30 * s,
+			50 * s}, {4, 40 * s, 60 * s}, {5, 60 * s, 80 * s}}},
+		{"from the end of an interval", Trace{From: 100, HasFrom: true}, []cut{{2, 0, 20 * s}, {3, 10 * s, 30 * s}, {4,
+			20 * s, 40 * s}, {5, 40 * s, 60 * s}}},
+		{"from the middle of one", Trace{From: 119, HasFrom: true}, []cut{{2, 0, 1 * s}, {3, 0, 11 * s}, {4, 1 * s,
+			21 * s}, {5, 21 * s, 41 * s}}},
+		{"from before the first", Trace{From: 0, HasFrom: true, Until: 101, HasUntil: true}, []cut{{1, 80 * s, 100 * s},
+			{2, 100 * s, 101 * s}}},
+		{"until the beginning of one", Trace{Until: 120, HasUntil: true}, []cut{{1, 0, 20 * s}, {2, 20 * s, 40 * s}, {3,
+			30 * s, 40 * s}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			list, _, err := readTrace(t, text, c.trace)
@@ -178,11 +184,14 @@ func TestTracesThatCannotBeUsed(t *testing.T) {
 	flipped[len(flipped)-6] ^= 1 // in the checksum
 	for _, c := range []struct{ name, text, want string }{
 		{"nothing", "", "trace: there is no contact in the trace; a line is: time, person, person"},
-		{"a picture", "\x89PNG\r\n\x1a\n\x00\n", "trace: there is no contact in the trace: lines 1, 2, 3: fewer than the three columns time, person, person: skipped"},
-		{"a long line", "100 1 2\n" + strings.Repeat("x", maxTraceLine+1), "trace:2: the line is longer than 65536 bytes: this is no trace"},
+		{"a picture", "\x89PNG\r\n\x1a\n\x00\n", "trace: there is no contact in the trace: lines 1, 2, 3: fewer than " +
+			"the three columns time, person, person: skipped"},
+		{"a long line", "100 1 2\n" + strings.Repeat("x", maxTraceLine+1), "trace:2: the line is longer than 65536 " +
+			"bytes: this is no trace"},
 		{"a header of gzip alone", "\x1f\x8b", "trace: the gzip file is broken here: unexpected EOF"},
 		{"gzip cut off", whole[:len(whole)-9], "trace:4: the gzip file is broken here: unexpected EOF"},
-		{"gzip with another checksum", string(flipped), "trace:4: the gzip file is broken here: gzip: invalid checksum"},
+		{"gzip with another checksum", string(flipped),
+			"trace:4: the gzip file is broken here: gzip: invalid checksum"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, _, err := readTrace(t, c.text, Trace{})
@@ -243,7 +252,8 @@ func TestTraceMemory(t *testing.T) {
 func TestRecordedTraces(t *testing.T) {
 	folder := os.Getenv("BLUETRACE_DATA")
 	if folder == "" {
-		t.Skip("SKIPPED: no recorded contacts are read: set BLUETRACE_DATA to a folder that has primaryschool.csv.gz and workplace_InVS_tij.dat.gz (sociopatterns.org)")
+		t.Skip("SKIPPED: no recorded contacts are read: set BLUETRACE_DATA to a folder that has primaryschool.csv.gz " +
+			"and workplace_InVS_tij.dat.gz (sociopatterns.org)")
 	}
 	for _, c := range []struct {
 		file           string
@@ -280,7 +290,8 @@ func TestRecordedTraces(t *testing.T) {
 				n++
 			}
 			if n != c.lines || len(people) != c.people || len(r.Irregularities()) > 0 {
-				t.Errorf("read %d lines of %d people, odd %v; want %d of %d and none odd", n, len(people), r.Irregularities(), c.lines, c.people)
+				t.Errorf("read %d lines of %d people, odd %v; want %d of %d and none odd", n, len(people),
+					r.Irregularities(), c.lines, c.people)
 			}
 			if c.lastEnd != 0 && last.End != c.lastEnd {
 				t.Errorf("the last contact ends at %v, want %v", last.End, c.lastEnd)

@@ -20,7 +20,8 @@ const maxDuration = 10 * 365 * 24 * time.Hour
 const (
 	durationPattern = `([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)`
 	unsignedPattern = `(` + durationPattern + `)+`
-	delayPattern    = `^(` + unsignedPattern + `|` + unsignedPattern + ` *\.\. *` + unsignedPattern + `|exp +` + unsignedPattern + `)$`
+	delayPattern    = `^(` + unsignedPattern + `|` + unsignedPattern + ` *\.\. *` + unsignedPattern + `|exp +` +
+		unsignedPattern + `)$`
 )
 
 var (
@@ -91,7 +92,8 @@ func parseDelay(text string) (Distribution, error) {
 	}
 	to, err := parseUnsigned(strings.TrimLeft(high, " "))
 	if err == nil && to < from {
-		err = fmt.Errorf("a range goes from the shorter to the longer, as in %s..%s", shortDuration(to), shortDuration(from))
+		err = fmt.Errorf("a range goes from the shorter to the longer, as in %s..%s", shortDuration(to),
+			shortDuration(from))
 	}
 	return Distribution{Min: from, Max: to}, err
 }

@@ -82,7 +82,8 @@ func (v *variables) replace(c *mistakeList, p Pos, text string) (out string, fil
 		b.WriteString(before)
 		name, after, closed := strings.Cut(rest, "}")
 		if !closed || !variableRegexp.MatchString(name) {
-			c.add(p, "${ begins a variable, as in ${NAME}; found %s; write $${ for the characters themselves", quoted("${"+rest))
+			c.add(p, "${ begins a variable, as in ${NAME}; found %s; write $${ for the characters themselves",
+				quoted("${"+rest))
 			return "", false, false
 		}
 		filled, text = true, after
@@ -153,7 +154,8 @@ func (v *variables) reportUnused(c *mistakeList) {
 	}
 	for _, name := range v.names() {
 		if _, given := v.set[name]; !v.used[name] && !v.meant[name] && !given {
-			c.add(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name), c.didYouMean(name, valued))
+			c.add(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name),
+				c.didYouMean(name, valued))
 		}
 	}
 }

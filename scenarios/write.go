@@ -3,11 +3,9 @@ package scenarios
 import (
 	"encoding/base64"
 	"fmt"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
-	"time"
 	"unicode/utf8"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -74,7 +72,7 @@ type writer struct {
 }
 
 func newWriter(s *Scenario) *writer {
-	w := &writer{s: s, roster: newRoster()}
+	w := &writer{s: s, roster: newRoster(nil)}
 	for _, g := range s.Phones {
 		w.roster.add(g)
 	}
@@ -176,7 +174,8 @@ func lineNode(text string) *yaml.Node {
 // bytesNode encodes bytes for the wire; as base64 if they are no text.
 func bytesNode(text string) *yaml.Node {
 	if !utf8.ValidString(text) {
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!binary", Value: base64.StdEncoding.EncodeToString([]byte(text))}
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!binary",
+			Value: base64.StdEncoding.EncodeToString([]byte(text))}
 	}
 	return textNode(text)
 }
@@ -220,68 +219,6 @@ func (w *writer) nodes(n Nodes) *yaml.Node {
 	return flowList(names, textNode)
 }
 
-func (s *Scenario) encodeStart(w *writer) *yaml.Node {
-	zone := s.Zone
-	if zone == nil {
-		zone = time.UTC
-	}
-	wall := time.Unix(s.Start, 0).In(zone).Format(wallLayout)
-	if wall == defaultStart && !w.isWritten("start") {
-		return nil
-	}
-	return plainNode(wall)
-}
-
-func (s *Scenario) encodeZone(w *writer) *yaml.Node {
-	if (s.Zone == nil || s.Zone.String() == "UTC") && !w.isWritten("zone") {
-		return nil
-	}
-	return textNode(s.Zone.String())
-}
-
-func (s *Scenario) encodeContacts(w *writer) *yaml.Node {
-	c := &s.Contacts
-	if c.isEmpty() {
-		return nil
-	}
-	m := flowNode(yaml.MappingNode)
-	put := func(key string, n *yaml.Node) { m.Content = append(m.Content, plainNode(key), n) }
-	var lists []*yaml.Node
-	group := func(phones []int) {
-		lists = append(lists, flowNode(yaml.SequenceNode, mapNodes(w.names(phones), textNode)...))
-	}
-	for i, e := range c.Everyone {
-		if i == 0 {
-			put("everyone", w.phones(e.Phones))
-			continue
-		}
-		group(e.Phones)
-	}
-	for _, l := range c.Lists {
-		group(l.Phones)
-	}
-	if lists != nil {
-		put("lists", flowNode(yaml.SequenceNode, lists...))
-	}
-	putKind := func(key string, list []*yaml.Node) {
-		if len(list) == 1 {
-			put(key, list[0])
-		} else if len(list) > 1 {
-			put(key, w.sections(list))
-		}
-	}
-	putKind("desks", mapNodes(c.Desks, func(d Desks) *yaml.Node { return w.mapping(d.keys(), "") }))
-	putKind("visits", w.visits(c.Visits))
-	putKind("mixing", mapNodes(c.Mixing, func(x Mixing) *yaml.Node { return w.mapping(x.keys(), "") }))
-	putKind("trace", mapNodes(c.Trace, func(t Trace) *yaml.Node {
-		if near, err := filepath.Rel(filepath.Dir(s.File), t.File); err == nil && !filepath.IsAbs(t.File) {
-			t.File = near
-		}
-		return w.mapping(t.keys(), "")
-	}))
-	return m
-}
-
 // visits encodes the visits of several phones to the same phones as one entry.
 func (w *writer) visits(all []Visits) (list []*yaml.Node) {
 	for i := 0; i < len(all); {
@@ -297,16 +234,6 @@ func (w *writer) visits(all []Visits) (list []*yaml.Node) {
 	return list
 }
 
-func (s *Scenario) encodeScript(w *writer) *yaml.Node {
-	var list []*yaml.Node
-	for i := 0; i < len(s.Script); {
-		n := commandsTogether(s.Script[i:])
-		list = append(list, w.steps(s.Script[i:i+n], i == 0))
-		i += n
-	}
-	return w.sections(list)
-}
-
 // commandsTogether returns the number of the first steps that one list of commands can express.
 func commandsTogether(steps []Step) int {
 	commands := []*Command{commandOf(&steps[0])}
@@ -317,7 +244,8 @@ func commandsTogether(steps []Step) int {
 	for ; n < len(steps); n++ {
 		a, b := &steps[n-1], &steps[n]
 		c := commandOf(b)
-		follows := b.At.AfterPrevious && a.Phone == b.Phone && a.As == "" && len(a.Expect) == 0 && a.Optional == b.Optional
+		follows := b.At.AfterPrevious && a.Phone == b.Phone && a.As == "" && len(a.Expect) == 0 &&
+			a.Optional == b.Optional
 		if c == nil || !follows || slices.ContainsFunc(commands, func(d *Command) bool { return !sameTarget(c, d) }) {
 			break
 		}
@@ -385,50 +313,6 @@ func (w *writer) expectation(e StepExpect) *yaml.Node {
 		n.Content = append(n.Content, plainNode("server_prints"), flowNode(yaml.SequenceNode))
 	}
 	return n
-}
-
-// encodeInvariants states that only the invariants are checked.
-func (s *Scenario) encodeInvariants(*writer) *yaml.Node {
-	checked := len(s.Expect)+len(s.Thresholds)+len(s.Faults)+len(s.Adversaries) > 0 ||
-		slices.ContainsFunc(s.Script, func(st Step) bool { return len(st.Expect) > 0 || st.Fault != nil })
-	if s.Load != nil || checked {
-		return nil
-	}
-	return plainNode("true")
-}
-
-func (s *Scenario) encodeExpect(w *writer) *yaml.Node {
-	var list []*yaml.Node
-	for i := range s.Expect {
-		list = append(list, lineNode(w.comparison(&s.Expect[i])))
-	}
-	return w.sections(list)
-}
-
-func (s *Scenario) encodeThresholds(*writer) *yaml.Node {
-	m := &yaml.Node{Kind: yaml.MappingNode}
-	lists := map[string]*yaml.Node{}
-	for _, t := range s.Thresholds {
-		list := lists[t.Metric]
-		if list == nil {
-			list = flowNode(yaml.SequenceNode)
-			lists[t.Metric] = list
-			m.Content = append(m.Content, plainNode(t.Metric), list)
-		}
-		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: t.text()})
-	}
-	return orNothing(m)
-}
-
-func (t *Threshold) text() string {
-	if t.Text != "" {
-		return t.Text
-	}
-	method := t.Method
-	if method == "p" {
-		method = "p(" + numberText(t.Quantile) + ")"
-	}
-	return method + t.Op + numberText(t.Value)
 }
 
 // comparison returns the text of a comparison. It is made anew if phones or steps have other names by now.

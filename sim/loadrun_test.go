@@ -10,9 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/benbjohnson/clock"
+
 	"bluetrace/cmd/server/authority"
 	"bluetrace/nodes"
-	"bluetrace/nodes/socket"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, socket.RealClock()))
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, clock.New()))
 	}
 	os.Exit(m.Run())
 }

@@ -173,14 +173,4 @@ func noArguments(_ *cobra.Command, arguments []string) error {
 }
 
 // starterScenario returns the scenario that sim init writes.
-func starterScenario() []byte {
-	return []byte(`# A scenario: two phones and a server. docs/SCENARIOS.md has the language.
-name: first
-about: anna sends a beacon to ben, who keeps it for three minutes.
-phones: [{name: anna}, {name: ben}]
-script:
-  - {at: 1s, phone: anna, do: [login, Download_tempID]}
-  - {at: 2s, phone: anna, do: Beacon, to: ben, expect: {phone: ben, log: 1}}
-invariants: true
-`)
-}
+func starterScenario() []byte { return []byte(scenarios.Starter()) }

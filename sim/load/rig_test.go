@@ -16,7 +16,6 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"bluetrace/cmd/server/authority"
-	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 	"bluetrace/scenarios"
 )
@@ -37,7 +36,7 @@ func TestMain(m *testing.M) {
 	case asServer:
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, socket.RealClock()))
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, clock.New()))
 	case asEcho:
 		exit(echo(os.Stdout))
 	case asPhones:

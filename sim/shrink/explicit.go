@@ -6,42 +6,40 @@ import (
 	"time"
 
 	"bluetrace/scenarios"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
-// makeExplicit replaces chance by what it decided, as far as the failure stays: all of
-// it, or what people did and not the faults, or the faults alone.
+// makeExplicit replaces random draws by their recorded results. If the failure does not remain, it tries faults,
+// actions and the network alone.
 func (w *search) makeExplicit(failing *scenarios.Scenario, rec *Recording) {
 	steps, faults := explicitSteps(failing, rec), explicitFaults(failing, rec)
-	all := w.changed(func(s *scenarios.Scenario) {
-		replaceActors(s, steps)
-		s.Faults = faults
-		s.Network, s.Server.DiskDelay = constant(s.Network), mean(s.Server.DiskDelay)
-	})
-	if w.accept(all) {
+	setSteps := func(s *scenarios.Scenario) {
+		s.Script, s.Routine, s.Adversaries, s.Contacts = steps, nil, nil, scenarios.Contacts{}
+	}
+	setFaults := func(s *scenarios.Scenario) { s.Faults = faults }
+	setDelays := func(s *scenarios.Scenario) {
+		s.Network, s.Server.DiskDelay = withoutRandomness(s.Network), constantMean(s.Server.DiskDelay)
+	}
+	if w.accept(w.changed(func(s *scenarios.Scenario) {
+		setSteps(s)
+		setFaults(s)
+		setDelays(s)
+	})) {
 		w.report.SeedIndependent = true
 		return
 	}
-	w.accept(w.changed(func(s *scenarios.Scenario) { s.Faults = faults }))
-	w.accept(w.changed(func(s *scenarios.Scenario) { replaceActors(s, steps) }))
-	w.accept(w.changed(func(s *scenarios.Scenario) {
-		s.Network, s.Server.DiskDelay = constant(s.Network), mean(s.Server.DiskDelay)
-	}))
+	w.accept(w.changed(setFaults))
+	w.accept(w.changed(setSteps))
+	w.accept(w.changed(setDelays))
 }
 
-// replaceActors gives the scenario written steps in the place of everything that
-// people and adversaries do by themselves.
-func replaceActors(s *scenarios.Scenario, steps []scenarios.Step) {
-	s.Script, s.Routine, s.Adversaries, s.Contacts = steps, nil, nil, scenarios.Contacts{}
-}
-
-// explicitSteps are what was commanded, and the steps that expect something, in the
-// order of their times.
+// explicitSteps returns the recorded commands and the steps with expectations, ordered by time.
 func explicitSteps(s *scenarios.Scenario, rec *Recording) []scenarios.Step {
 	var steps []scenarios.Step
 	for _, st := range rec.Steps {
-		if st.Optional { // the others stand in the script, with what they expect
+		if st.Optional { // the other steps are taken from the script, with their expectations
 			steps = append(steps, st)
 		}
 	}
@@ -54,8 +52,9 @@ func explicitSteps(s *scenarios.Scenario, rec *Recording) []scenarios.Step {
 	return steps
 }
 
-// explicitFaults are faults that happen once and surely: one for each thing that a
-// fault drew, and those that draw nothing as they are.
+// explicitFaults returns the deterministic faults of the scenario, and one fault for each recorded effect of the
+// others. It omits effects on the additional programs of a phone: the language cannot name such a program, and a fault
+// of a phone affects all its programs.
 func explicitFaults(s *scenarios.Scenario, rec *Recording) []scenarios.Fault {
 	var out []scenarios.Fault
 	for i := range s.Faults {
@@ -63,73 +62,77 @@ func explicitFaults(s *scenarios.Scenario, rec *Recording) []scenarios.Fault {
 			out = append(out, *f)
 		}
 	}
+	phones := uint32(len(s.PhoneNames()))
+	isNode := func(n uint32) bool { return n == event.Server || n < phones }
 	for _, a := range rec.Applied {
-		if a.Fault < 1 || a.Fault > len(s.Faults) || isDeterministic(&s.Faults[a.Fault-1]) {
-			continue // a step's own, which stands there
+		if a.Fault < 1 || a.Fault > len(s.Faults) { // the fault of a step, which the script contains
+			continue
 		}
-		out = append(out, occurrence(&s.Faults[a.Fault-1], &a))
+		if f := &s.Faults[a.Fault-1]; !isDeterministic(f) && isNode(a.Who) && isNode(a.Peer) {
+			out = append(out, occurrence(f, &a))
+		}
 	}
 	return out
 }
 
-// isDeterministic says whether a fault does the same under every seed.
+// isDeterministic reports whether a fault has the same effect under every seed.
 func isDeterministic(f *scenarios.Fault) bool {
-	if f.Every > 0 || f.Chance < 1 && f.Chance > 0 {
+	switch {
+	case f.Every > 0, f.Chance > 0 && f.Chance < 1:
+		return false
+	case f.Kind == fault.Corrupt && f.Bytes == 0, f.Kind == fault.Truncate && f.Bytes < 0:
 		return false
 	}
-	if f.Kind == scenarios.FaultCorrupt && f.Bytes == 0 || f.Kind == scenarios.FaultTruncate && f.Bytes < 0 {
-		return false
-	}
-	d := f.Delay
-	return d.Mean == 0 && d.Min == d.Max
+	return f.Delay.Mean == 0 && f.Delay.Min == f.Delay.Max
 }
 
-// occurrence is what a fault did one time, as a fault of its own.
+// occurrence returns one effect of a fault as a fault of its own.
 func occurrence(from *scenarios.Fault, a *world.Applied) scenarios.Fault {
 	f := *from
 	f.Chance, f.Every, f.Until = 1, 0, 0
 	f.At = max(time.Duration(a.At), 0)
-	who := nodeOf(a.Who)
-	switch f.Kind {
-	case scenarios.FaultCrash, scenarios.FaultSwitchOff, scenarios.FaultPause, scenarios.FaultLeave, scenarios.FaultStall,
-		scenarios.FaultCut, scenarios.FaultClock, scenarios.FaultHalfClose:
-		f.Of = who
+	node := nodeOf(a.Who)
+	if from.PerNode() {
+		f.Of = node
 		return f
-	case scenarios.FaultRefuse, scenarios.FaultTimeOut, scenarios.FaultReset, scenarios.FaultDisk:
-		f.Of = who
-	default:
-		f.From, f.To = who, nodeOf(a.Peer)
 	}
 	switch f.Kind {
-	case scenarios.FaultDelay, scenarios.FaultReorder:
-		f.Delay = scenarios.Distribution{Min: time.Duration(a.Amount), Max: time.Duration(a.Amount)}
-	case scenarios.FaultCorrupt, scenarios.FaultTruncate:
-		f.Bytes = int(a.Amount)
-	case scenarios.FaultReset:
-		f.For = 0 // at that moment
+	case fault.Reset:
+		f.Of, f.For = node, 0
 		return f
+	case fault.Refuse, fault.TimeOut, fault.Disk:
+		f.Of = node
+	default:
+		f.From, f.To = node, nodeOf(a.Peer)
+	}
+	switch f.Kind {
+	case fault.Delay, fault.Reorder:
+		f.Delay = scenarios.Distribution{Min: time.Duration(a.Amount), Max: time.Duration(a.Amount)}
+	case fault.Corrupt, fault.Truncate:
+		f.Bytes = int(a.Amount)
 	}
 	f.Skip, f.Count, f.For = a.Nth, 1, time.Nanosecond
 	return f
 }
 
 func nodeOf(n uint32) scenarios.Nodes {
-	if n == event.NoPeer {
+	if n == event.Server {
 		return scenarios.Nodes{Server: true}
 	}
 	return scenarios.Nodes{Phones: []int{int(n)}}
 }
 
-// constant takes the chance out of delays and losses.
-func constant(n scenarios.Network) scenarios.Network {
-	n.TCP.Delay, n.UDP.Delay = mean(n.TCP.Delay), mean(n.UDP.Delay)
+// withoutRandomness returns the network with constant delays and without random losses.
+func withoutRandomness(n scenarios.Network) scenarios.Network {
+	n.TCP.Delay, n.UDP.Delay = constantMean(n.TCP.Delay), constantMean(n.UDP.Delay)
 	if n.UDP.Lose < 1 {
 		n.UDP.Lose = 0
 	}
 	return n
 }
 
-func mean(d scenarios.Distribution) scenarios.Distribution {
+// constantMean returns the mean of a distribution as a constant.
+func constantMean(d scenarios.Distribution) scenarios.Distribution {
 	m := d.Mean
 	if m == 0 {
 		m = (d.Min + d.Max) / 2

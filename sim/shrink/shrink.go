@@ -1,10 +1,9 @@
-// Package shrink makes a failing scenario small: first it writes out what chance
-// decided (every command as a step at its time, every thing that a fault did as a
-// fault of its own), then it takes away whatever the failure does not need (delta
-// debugging), and what is left it makes plain.
+// Package shrink reduces a failing scenario to a small one. First it replaces random draws by their results: each
+// command becomes a step with a time of its own, and each effect of a fault becomes a fault of its own. Then it removes
+// everything that the failure does not need, by delta debugging. Last it simplifies settings and times.
 //
-// A failure is known by its cause, a text that is the same for failures of one
-// kind. A smaller scenario counts only if it still fails with that cause.
+// A failure is identified by its cause, a text that is equal for failures of one kind. A smaller scenario is accepted
+// only if it still fails with that cause.
 package shrink
 
 import (
@@ -12,91 +11,127 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
-// Recording is what a run did.
+// Recording is a record of the commands and the fault effects of a run.
 type Recording struct {
-	// Steps are what was commanded, each as a step at its own time (see
-	// sim.Options.Commanded), and Applied what faults did.
-	Steps   []scenarios.Step
-	Applied []world.Applied
-	// Failed is when the failure showed, in the world's time; 0: at the end.
-	Failed time.Duration
+	Steps   []scenarios.Step // each command as a step with its own time (see sim.Options.Commanded)
+	Applied []world.Applied  // each effect of a fault
 }
 
-// TryResult is what a run of a candidate came to.
+// TryResult is the result of running a candidate.
 type TryResult struct {
-	Causes []string // of its failures
-	// Recording is asked for only of the first run.
-	Recording Recording
+	Causes    []string  // of its failures
+	Recording Recording // only if it was asked for
 }
 
-// Try runs a candidate. Its error ends the shrinking; a candidate that cannot be
-// run at all has no causes.
+// Try runs a candidate, with a recording if record is set. A candidate that cannot be run has no causes. An error ends
+// the reduction.
 type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error)
 
-// Options of a shrinking.
+// Observe records one effect of a fault.
+func (r *Recording) Observe(e *event.Event) {
+	r.Applied = append(r.Applied, world.Applied{
+		At: int64(e.At), Fault: int(e.Number), Kind: e.Fault, Who: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
+}
+
+// VirtualTry returns a Try that runs candidates in virtual time with the given options. causes returns the causes of a
+// finished run. brokenCause returns the cause of a run that failed because the program is wrong (sim.Broken).
+func VirtualTry(o sim.Options, causes func(*reports.Run) []string, brokenCause func(error) string) Try {
+	return func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error) {
+		var t TryResult
+		o := o
+		if record {
+			rec := &t.Recording
+			o.Commanded = func(_ time.Duration, st scenarios.Step) { rec.Steps = append(rec.Steps, st) }
+			o.Observers = []event.Subscription{{Observer: rec, Kinds: []event.Kind{event.FaultApplied}}}
+		}
+		r, err := sim.Run(ctx, s, o)
+		if ctx.Err() != nil {
+			return t, ctx.Err()
+		}
+		if _, broken := errors.AsType[*sim.Broken](err); broken {
+			t.Causes = []string{brokenCause(err)}
+			return t, nil
+		}
+		if err != nil {
+			return t, nil //nolint:nilerr // a candidate that cannot be run does not fail with the cause
+		}
+		t.Causes = causes(&r.Run)
+		return t, nil
+	}
+}
+
+// Options are the settings of Reduce.
 type Options struct {
-	MaxRuns int            // runs at most; 0: 2,000
-	Expired func() bool    // true: time is up; nil: never
-	Note    func(s string) // progress; nil: nobody listens
-	Seeds   []uint64       // that the result must fail under as well
-	// Keep says whether a candidate that fails may be taken, such as whether it can be
-	// written to a file; nil: every one may. It sees each of them in turn.
+	MaxRuns int         // the maximum number of runs; 0 stands for 2,000
+	Expired func() bool // reports whether the time limit is reached; nil stands for no limit
+	Seeds   []uint64    // other seeds under which the result is tried
+	// Accept reports whether a candidate that fails may be accepted, for example because it can be written to a file.
+	// Nil accepts every candidate.
 	Accept func(s *scenarios.Scenario) bool
-	// KeepTimes leaves everything at its time: the failure is what does not follow
-	// long after something else.
+	// KeepTiming leaves times unchanged, for a failure that depends on the time between two events.
 	KeepTiming bool
 }
 
-// Report says what came of it.
+const defaultMaxRuns = 2000
+
+// Report describes the result of a reduction.
 type Report struct {
 	Runs            int
-	SeedIndependent bool     // nothing is left to chance, or Limits.Seeds were asked and agree
-	Seeds           []uint64 // of Limits.Seeds, those under which it fails too
-	Steps           int      // with faults and adversaries: everything that happens
+	SeedIndependent bool     // the failure does not depend on the seed
+	Seeds           []uint64 // those of Options.Seeds under which the result fails
+	Steps           int      // steps, faults, adversaries and routines
 	Phones          int
-	Complete        bool // no limit ended it
+	Complete        bool // the reduction was not ended by a limit
 }
 
-// Measure takes the size of a scenario.
+// Measure sets the sizes of a scenario.
 func (r *Report) Measure(s *scenarios.Scenario) {
-	r.Steps = len(s.Script) + len(s.Faults) + len(s.Adversaries) + len(s.Routine)
+	r.Steps = size(s)
 	r.Phones = len(s.PhoneNames())
 }
 
-const defaultTries = 2000
+// size returns the number of steps, faults, adversaries and routines of a scenario.
+func size(s *scenarios.Scenario) int {
+	return len(s.Script) + len(s.Faults) + len(s.Adversaries) + len(s.Routine)
+}
 
-// ErrNotFailing says that the scenario does not fail with the cause.
+// ErrNotFailing is the error for a scenario that does not fail with the cause.
 var ErrNotFailing = errors.New("the scenario does not fail with this cause")
 
-// search is a shrinking under way.
+// search is a reduction in progress.
 type search struct {
 	ctx     context.Context
 	cause   string
 	try     Try
 	options Options
-	best    *scenarios.Scenario
+	best    *scenarios.Scenario // the smallest scenario so far
 	report  Report
-	err     error
+	err     error // of try
 }
 
-// Reduce makes the failing scenario small. It answers with the smallest that was
-// found when a limit or the context ends it; the error is ErrNotFailing, that of
-// try, or the context's when not even the first run was done.
-func Reduce(ctx context.Context, failing *scenarios.Scenario, cause string, try Try, limits Options) (*scenarios.Scenario, Report, error) {
-	if limits.MaxRuns == 0 {
-		limits.MaxRuns = defaultTries
+// Reduce reduces a failing scenario. If a limit or the context ends it, Reduce returns the smallest scenario so far.
+// The error is ErrNotFailing, an error of try, or the error of a context that ended before the first run.
+func Reduce(
+	ctx context.Context, failing *scenarios.Scenario, cause string, try Try, o Options,
+) (*scenarios.Scenario, Report, error) {
+	if o.MaxRuns == 0 {
+		o.MaxRuns = defaultMaxRuns
 	}
-	w := &search{ctx: ctx, cause: cause, try: try, options: limits, best: failing}
+	w := &search{ctx: ctx, cause: cause, try: try, options: o, best: failing}
 	first, err := try(ctx, failing, true)
 	w.report.Runs = 1
 	if err != nil {
-		return nil, w.report, fmt.Errorf("running what is to be shrunk: %w", err)
+		return nil, w.report, fmt.Errorf("running the scenario to be reduced: %w", err)
 	}
 	if !slices.Contains(first.Causes, cause) {
 		return nil, w.report, ErrNotFailing
@@ -113,26 +148,30 @@ func Reduce(ctx context.Context, failing *scenarios.Scenario, cause string, try 
 	return w.best, w.report, nil
 }
 
-// finished says whether a limit was reached.
+// finished reports whether a limit was reached.
 func (w *search) finished() bool {
-	return w.err != nil || w.ctx.Err() != nil || w.report.Runs >= w.options.MaxRuns || w.options.Expired != nil && w.options.Expired()
+	return w.err != nil || w.ctx.Err() != nil || w.report.Runs >= w.options.MaxRuns ||
+		w.options.Expired != nil && w.options.Expired()
 }
 
-// fails runs a candidate; it says whether it fails with the cause.
-func (w *search) fails(s *scenarios.Scenario) bool {
+// causes runs a candidate and returns the causes of its failures. It returns none if a limit was reached.
+func (w *search) causes(s *scenarios.Scenario) []string {
 	if w.finished() {
-		return false
+		return nil
 	}
 	w.report.Runs++
 	t, err := w.try(w.ctx, s, false)
 	if err != nil {
 		w.err = err
-		return false
+		return nil
 	}
-	return slices.Contains(t.Causes, w.cause)
+	return t.Causes
 }
 
-// accept takes the candidate when it fails.
+// fails reports whether a candidate fails with the cause.
+func (w *search) fails(s *scenarios.Scenario) bool { return slices.Contains(w.causes(s), w.cause) }
+
+// accept makes the candidate the best scenario if it fails with the cause.
 func (w *search) accept(s *scenarios.Scenario) bool {
 	if !w.fails(s) || !w.allowed(s) {
 		return false
@@ -145,14 +184,14 @@ func (w *search) allowed(s *scenarios.Scenario) bool {
 	return w.options.Accept == nil || w.options.Accept(s)
 }
 
-// with is the best so far, changed.
+// changed returns a copy of the best scenario with a change.
 func (w *search) changed(change func(s *scenarios.Scenario)) *scenarios.Scenario {
 	s := *w.best
 	change(&s)
 	return &s
 }
 
-// tryOtherSeeds looks whether the result fails under other seeds too.
+// tryOtherSeeds runs the result under other seeds.
 func (w *search) tryOtherSeeds() {
 	for _, seed := range w.options.Seeds {
 		if w.fails(w.changed(func(s *scenarios.Scenario) { s.Seed = seed })) {
@@ -162,4 +201,43 @@ func (w *search) tryOtherSeeds() {
 	if n := len(w.options.Seeds); n > 0 && !w.finished() {
 		w.report.SeedIndependent = len(w.report.Seeds) == n
 	}
+}
+
+// Description describes a reduced scenario in its file.
+type Description struct {
+	Name     string // of the scenario, and of its file without .yaml
+	From     string // the file and the seed that failed
+	Expected string
+	Found    string
+	Mark     string // begins the comment of the file, which identifies it as generated
+}
+
+// maxAbout is the length in bytes to which the text `about` is cut.
+const maxAbout = 500
+
+// File returns the file of a reduced scenario, with a comment that describes the reduction.
+func File(s *scenarios.Scenario, d Description, r Report) []byte {
+	t := *s
+	t.Name = d.Name
+	t.About = fmt.Sprintf("Found by a swarm in %s: expected %s, found %s.", d.From, d.Expected, d.Found)
+	t.About = reports.Escape(strings.Join(strings.Fields(t.About), " "))
+	if len(t.About) > maxAbout {
+		t.About = strings.ToValidUTF8(t.About[:maxAbout], "") + "…"
+	}
+	t.Manual = false
+	comment := fmt.Sprintf("%sreduced in %d runs to %s and %s.", d.Mark, r.Runs,
+		reports.Plural(r.Steps, "step, fault or actor", "steps, faults and actors"),
+		reports.Plural(r.Phones, "phone", "phones"))
+	b := fmt.Appendf(nil, "# %s\n", reports.Escape(comment))
+	switch {
+	case r.SeedIndependent:
+		b = append(b, "# The failure does not depend on the seed.\n"...)
+	case len(r.Seeds) > 0:
+		seeds := strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Seeds), " ", ", "), "[]")
+		b = fmt.Appendf(b, "# The failure depends on random draws. It occurs with the seeds %d and %s.\n",
+			s.Seed, seeds)
+	default:
+		b = append(b, "# The failure depends on random draws. It occurs only with this seed.\n"...)
+	}
+	return t.AppendYAML(b)
 }

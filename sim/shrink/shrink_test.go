@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"bluetrace/scenarios"
+	"bluetrace/scenarios/fault"
+	"bluetrace/sim/event"
+	"bluetrace/sim/world"
 )
 
-func TestLeast(t *testing.T) {
+func TestMinimizeKeepsTheElementsNeeded(t *testing.T) {
 	for n := range 40 {
 		for _, needed := range [][]int{{}, {0}, {n - 1}, {n / 2, n - 1}, {0, n / 3, n - 1}} {
 			needed = slices.DeleteFunc(slices.Compact(slices.Clone(needed)), func(i int) bool { return i < 0 || i >= n })
@@ -30,7 +34,7 @@ func TestLeast(t *testing.T) {
 	}
 }
 
-// failing is a scenario of many phones, steps and faults.
+// failing returns a scenario with many phones, steps and faults.
 func failing() *scenarios.Scenario {
 	s := &scenarios.Scenario{Name: "many", Length: time.Hour, Seed: 9, Zone: time.UTC}
 	s.Phones = []scenarios.PhoneGroup{{Name: "p", Counted: true, Count: 10, Account: "own", Retention: time.Minute}}
@@ -47,9 +51,9 @@ func failing() *scenarios.Scenario {
 	return s
 }
 
-// A failure that needs a crash of p-4 and later a download of p-7 is shrunk to
-// just these, with phones of new numbers and round times.
-func TestReduceLeavesWhatIsNeeded(t *testing.T) {
+// TestReduceLeavesTheStepsNeeded reduces a failure that needs a crash of one phone and a later download of another. The
+// result has these two events, two phones with new numbers, and round times.
+func TestReduceLeavesTheStepsNeeded(t *testing.T) {
 	broken := func(s *scenarios.Scenario) bool {
 		names := s.PhoneNames()
 		for _, f := range s.Faults {
@@ -92,7 +96,7 @@ func TestReduceLeavesWhatIsNeeded(t *testing.T) {
 	}
 }
 
-func TestReduceEnds(t *testing.T) {
+func TestReduceEndsAtALimit(t *testing.T) {
 	always := func(context.Context, *scenarios.Scenario, bool) (TryResult, error) {
 		return TryResult{Causes: []string{"c"}}, nil
 	}
@@ -110,8 +114,8 @@ func TestReduceEnds(t *testing.T) {
 	}
 }
 
-// TestAnInstantGetsNoLength: no file may give one to a step of a clock.
-func TestAnInstantGetsNoLength(t *testing.T) {
+// TestInstantFaultGetsNoDuration: the language rejects a step of a clock with a duration.
+func TestInstantFaultGetsNoDuration(t *testing.T) {
 	base := failing()
 	base.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, At: time.Second, Chance: 1, Of: scenarios.Nodes{Server: true}}}
 	try := func(_ context.Context, s *scenarios.Scenario, _ bool) (TryResult, error) {
@@ -123,5 +127,101 @@ func TestAnInstantGetsNoLength(t *testing.T) {
 	got, _, err := Reduce(context.Background(), base, "lost", try, Options{})
 	if err != nil || len(got.Faults) != 1 || got.Faults[0].For != 0 {
 		t.Errorf("%+v and %v, want the one step, without a length", got.Faults, err)
+	}
+}
+
+// TestExplicitFaults: a random fault becomes one fault for each recorded effect, and a deterministic fault stays.
+func TestExplicitFaults(t *testing.T) {
+	server, phone := scenarios.Nodes{Server: true}, func(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }
+	effect := func(who, peer uint32) world.Applied {
+		return world.Applied{Fault: 1, At: int64(2 * time.Second), Who: who, Peer: peer, Nth: 3, Amount: 7}
+	}
+	for name, c := range map[string]struct {
+		fault  scenarios.Fault
+		effect world.Applied
+		want   []scenarios.Fault
+	}{
+		"deterministic": {scenarios.Fault{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}, effect(1, event.Server),
+			[]scenarios.Fault{{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}}},
+		"per node": {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(1, event.Server),
+			[]scenarios.Fault{{Kind: fault.Stall, Chance: 1, At: 2 * time.Second, For: time.Minute, Of: phone(1)}}},
+		"of the server": {scenarios.Fault{Kind: fault.Crash, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(event.Server, event.Server),
+			[]scenarios.Fault{{Kind: fault.Crash, Chance: 1, At: 2 * time.Second, For: time.Minute, Of: server}}},
+		"a repeated fault": {scenarios.Fault{Kind: fault.Pause, Chance: 1, For: time.Second, Every: time.Minute, Until: time.Hour, Of: phone(0)}, effect(0, event.Server),
+			[]scenarios.Fault{{Kind: fault.Pause, Chance: 1, At: 2 * time.Second, For: time.Second, Of: phone(0)}}},
+		"one datagram": {scenarios.Fault{Kind: fault.Delay, Chance: 0.1, Delay: scenarios.Distribution{Mean: time.Second}}, effect(4, 5),
+			[]scenarios.Fault{{Kind: fault.Delay, Chance: 1, At: 2 * time.Second, For: time.Nanosecond, From: phone(4), To: phone(5), Skip: 3, Count: 1,
+				Delay: scenarios.Distribution{Min: 7, Max: 7}}}},
+		"one reset": {scenarios.Fault{Kind: fault.Reset, Chance: 0.1, For: time.Minute}, effect(4, event.Server),
+			[]scenarios.Fault{{Kind: fault.Reset, Chance: 1, At: 2 * time.Second, Of: phone(4)}}},
+		// Phone numbers from 10 on are additional programs, which the language cannot name.
+		"an additional program":    {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: phone(1)}, effect(10, event.Server), nil},
+		"to an additional program": {scenarios.Fault{Kind: fault.Lose, Chance: 0.5, For: time.Minute}, effect(1, 10), nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := failing()
+			s.Faults = []scenarios.Fault{c.fault}
+			got := explicitFaults(s, &Recording{Applied: []world.Applied{c.effect, {Fault: 2, Who: 1}}})
+			if !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got %+v, want %+v", got, c.want)
+			}
+		})
+	}
+}
+
+// TestReduceKeepsTheTimingIfAsked: with KeepTiming the steps and faults stay at their times.
+func TestReduceKeepsTheTimingIfAsked(t *testing.T) {
+	base := failing()
+	try := func(_ context.Context, s *scenarios.Scenario, _ bool) (TryResult, error) {
+		if len(s.Script) == 0 || len(s.Faults) == 0 || s.Length == 0 {
+			return TryResult{}, nil
+		}
+		return TryResult{Causes: []string{"lost"}}, nil
+	}
+	got, _, err := Reduce(context.Background(), base, "lost", try, Options{KeepTiming: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	isOfBase := func(s *scenarios.Step) bool {
+		return slices.ContainsFunc(base.Script, func(b scenarios.Step) bool { return b.At.Offset == s.At.Offset })
+	}
+	if len(got.Script) != 1 || !isOfBase(&got.Script[0]) || got.Faults[0].At%time.Minute != 0 || got.Length != base.Length {
+		t.Errorf("left are %+v and %+v of %v", got.Script, got.Faults, got.Length)
+	}
+}
+
+// TestOptionalStepsStayIfAnotherCheckFails: a step that does not take place must stay optional.
+func TestOptionalStepsStayIfAnotherCheckFails(t *testing.T) {
+	try := func(_ context.Context, s *scenarios.Scenario, record bool) (TryResult, error) {
+		if len(s.Script) < 2 {
+			return TryResult{}, nil
+		}
+		out := TryResult{Causes: []string{"lost"}}
+		if record {
+			out.Recording.Steps = s.Script
+		}
+		if !s.Script[1].Optional {
+			out.Causes = append(out.Causes, "the step takes place")
+		}
+		return out, nil
+	}
+	got, _, err := Reduce(context.Background(), failing(), "lost", try, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Script) != 2 || got.Script[0].Optional || !got.Script[1].Optional {
+		t.Errorf("left are %+v, want a mandatory and an optional step", got.Script)
+	}
+}
+
+// TestReduceUsesOnlyAcceptedCandidates: Accept can reject a candidate that fails.
+func TestReduceUsesOnlyAcceptedCandidates(t *testing.T) {
+	always := func(context.Context, *scenarios.Scenario, bool) (TryResult, error) {
+		return TryResult{Causes: []string{"lost"}}, nil
+	}
+	accept := func(s *scenarios.Scenario) bool { return len(s.Faults) >= 2 }
+	got, _, err := Reduce(context.Background(), failing(), "lost", always, Options{Accept: accept})
+	if err != nil || len(got.Faults) != 2 {
+		t.Errorf("%d faults and %v, want the two that Accept asks for", len(got.Faults), err)
 	}
 }

@@ -100,7 +100,8 @@ func limitFailure(e *LimitExceeded) Failure {
 // ownCheck returns a failed check of the swarm itself.
 func ownCheck(name, expected, found string) reports.Check {
 	return reports.Check{
-		Kind: reports.InvariantCheck, Name: name, Verdict: reports.Failed, Evaluations: 1, Expected: expected, Found: found,
+		Kind: reports.InvariantCheck, Name: name, Verdict: reports.Failed, Evaluations: 1,
+		Expected: expected, Found: found,
 	}
 }
 

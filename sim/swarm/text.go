@@ -64,7 +64,8 @@ func (p *page) colored(v reports.Verdict, text string) string {
 func (p *page) verdict(s *Summary) {
 	result := reports.Plural(s.Runs, "run", "runs") + " held"
 	if s.Failed > 0 {
-		result = fmt.Sprintf("%s of %s failed, of %s", reports.FormatCount(s.Failed), reports.Plural(s.Runs, "run", "runs"),
+		result = fmt.Sprintf("%s of %s failed, of %s",
+			reports.FormatCount(s.Failed), reports.Plural(s.Runs, "run", "runs"),
 			reports.Plural(uint64(len(s.Failures))+s.MoreCauses, "cause", "causes"))
 	}
 	for _, reason := range s.Reasons {

@@ -56,15 +56,18 @@ func TestClockRefusesWhatIsNoReading(t *testing.T) {
 		"WithDeadline": func() { c.WithDeadline(context.Background(), time.Time{}) },
 		"WithTimeout":  func() { c.WithTimeout(context.Background(), 1) },
 	} {
-		func() {
-			defer func() {
-				want := "virtual.Clock." + name + ": virtual time has no timers; a state machine returns its next wake-up"
-				if got := recover(); got != want {
-					t.Errorf("%s panics with %v, want %q", name, got, want)
-				}
+		t.Run(name, func(t *testing.T) {
+			func() {
+				defer func() {
+					want := "virtual.Clock." + name + ": virtual time has no timers; a state machine returns its next wake-up"
+					if got := recover(); got != want {
+						t.Errorf("%s panics with %v, want %q", name, got, want)
+					}
+				}()
+				call()
 			}()
-			call()
-		}()
+
+		})
 	}
 }
 
@@ -77,13 +80,13 @@ func TestBeginBeforeZero(t *testing.T) {
 	for _, at := range []time.Duration{0, -20 * ms, -70 * ms, -20*ms + 1} {
 		r.Call(at, func() { calls = append(calls, r.Now()) })
 	}
-	r.Call(-20*ms, func() { r.rightLogin(0) })
+	r.Call(-20*ms, func() { r.loginOK(0) })
 	r.until(second)
 	want := []time.Duration{-50 * ms, -20 * ms, -20*ms + 1, 0}
 	if len(calls) != 4 || [4]time.Duration(calls) != [4]time.Duration(want) {
 		t.Errorf("calls came at %v, want %v", calls, want)
 	}
-	if got := r.wire.reads; len(got) != 2 || got[0].at != -20*ms || got[0].text != "a" || got[1].at != 30*ms || got[1].text != "pw-a" {
+	if got := r.serverReads; len(got) != 2 || got[0].at != -20*ms || got[0].text != "a" || got[1].at != 30*ms || got[1].text != "pw-a" {
 		t.Errorf("the server read %+v, want the name at -20ms and the password at 30ms", got)
 	}
 	if first, _, _ := strings.Cut(r.trace.String(), "\n"); first != `-0.050000000 server: prints "I am listening"` {

@@ -13,35 +13,35 @@ import (
 // TestLose: all datagrams of one way are lost while it is in force, and no
 // others.
 func TestLose(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(2*second, 2*second, world.Fault{Kind: world.Lose, From: phones(0), To: phones(1)})
+	r := newRig(t, delays10)
+	r.addFault(2*second, 2*second, world.Fault{Kind: world.Lose, From: phones(0), To: phones(1)})
 	for _, at := range []time.Duration{2*second - 1, 2 * second, 3 * second, 4 * second} {
-		r.beacon(at, 0, 1, 1)
+		r.sendBeacon(at, 0, 1, 1)
 	}
-	r.beacon(3*second, 0, 2, 2)
-	r.beacon(3*second, 1, 0, 3)
+	r.sendBeacon(3*second, 0, 2, 2)
+	r.sendBeacon(3*second, 1, 0, 3)
 	r.until(10 * second)
-	want(t, "verdicts", r.verdicts(), "2.009999999s 1 of 0 valid", "3.01s 2 of 0 valid", "3.01s 0 of 1 valid", "4.01s 1 of 0 valid")
-	want(t, "applied", r.applied(), "2s fault 1 lose 0>1 #0 0", "3s fault 1 lose 0>1 #0 0")
-	want(t, "trace", r.traced("fault 1"), "2.000000000 fault 1: begins: lose", "2.000000000 fault 1: a -> b: a datagram is lost",
+	wantLines(t, "verdicts", r.verdictLines(), "2.009999999s 1 of 0 valid", "3.01s 2 of 0 valid", "3.01s 0 of 1 valid", "4.01s 1 of 0 valid")
+	wantLines(t, "applied", r.effectLines(), "2s fault 1 lose 0>1 #0 0", "3s fault 1 lose 0>1 #0 0")
+	wantLines(t, "trace", r.traced("fault 1"), "2.000000000 fault 1: begins: lose", "2.000000000 fault 1: a -> b: a datagram is lost",
 		"3.000000000 fault 1: a -> b: a datagram is lost", "4.000000000 fault 1: ends: lose")
 	if n := r.Totals().Datagrams; n.Sent != 6 || n.Lost != 2 || n.Delivered != 4 {
 		t.Errorf("datagrams %+v", n)
 	}
-	r.balanced()
+	r.checkBalance()
 }
 
 // TestSkipAndCount: the second and the third of an instant are lost, and their
 // places told.
 func TestSkipAndCount(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, 0, world.Fault{Kind: world.Lose, From: phones(0), Skip: 1, Count: 2})
+	r := newRig(t, delays10)
+	r.addFault(second, 0, world.Fault{Kind: world.Lose, From: phones(0), Skip: 1, Count: 2})
 	for i := range uint64(4) {
-		r.beacon(second, 0, 1, i)
+		r.sendBeacon(second, 0, 1, i)
 	}
-	r.beacon(2*second, 0, 1, 9)
+	r.sendBeacon(2*second, 0, 1, 9)
 	r.until(3 * second)
-	want(t, "applied", r.applied(), "1s fault 1 lose 0>1 #1 0", "1s fault 1 lose 0>1 #2 0")
+	wantLines(t, "applied", r.effectLines(), "1s fault 1 lose 0>1 #1 0", "1s fault 1 lose 0>1 #2 0")
 	if r.Totals().Datagrams.Delivered != 3 {
 		t.Errorf("datagrams %+v, want 3 delivered", r.Totals().Datagrams)
 	}
@@ -50,31 +50,31 @@ func TestSkipAndCount(t *testing.T) {
 // TestFirstRuleThatAnswersWins: by number, whatever began first; one that the
 // first has answered is seen by the second all the same.
 func TestFirstRuleThatAnswersWins(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, 0, world.Fault{Number: 2, Kind: world.Delay, Min: second, Max: second, Skip: 1})
-	r.fault(second, 0, world.Fault{Number: 1, Kind: world.Lose, Count: 1})
+	r := newRig(t, delays10)
+	r.addFault(second, 0, world.Fault{Number: 2, Kind: world.Delay, Min: second, Max: second, Skip: 1})
+	r.addFault(second, 0, world.Fault{Number: 1, Kind: world.Lose, Count: 1})
 	for i := range uint64(2) {
-		r.beacon(2*second, 0, 1, i)
+		r.sendBeacon(2*second, 0, 1, i)
 	}
 	r.until(5 * second)
-	want(t, "applied", r.applied(), "2s fault 1 lose 0>1 #0 0", "2s fault 2 delay 0>1 #1 1000000000")
-	want(t, "verdicts", r.verdicts(), "3.01s 1 of 0 valid")
+	wantLines(t, "applied", r.effectLines(), "2s fault 1 lose 0>1 #0 0", "2s fault 2 delay 0>1 #1 1000000000")
+	wantLines(t, "verdicts", r.verdictLines(), "3.01s 1 of 0 valid")
 }
 
 // TestChanceOfAFault: about as many as it says, and the network's own losses stay
 // as they are.
 func TestChanceOfAFault(t *testing.T) {
 	lost := func(fault bool) (n uint64, did int) {
-		r := newFaultRig(t, virtual.Config{UDP: virtual.UDP{Lose: 0.5}})
+		r := newRig(t, virtual.Config{UDP: virtual.UDP{Lose: 0.5}})
 		if fault {
-			r.fault(0, 0, world.Fault{Kind: world.Duplicate, Chance: 0.3})
+			r.addFault(0, 0, world.Fault{Kind: world.Duplicate, Chance: 0.3})
 		}
 		for i := range 1000 {
-			r.bytesAt(second+time.Duration(i)*ms, 0, 1, 5)
+			r.sendBytes(second+time.Duration(i)*ms, 0, 1, 5)
 		}
 		r.until(3 * second)
-		r.balanced()
-		return r.Totals().Datagrams.Lost, len(r.did)
+		r.checkBalance()
+		return r.Totals().Datagrams.Lost, len(r.effects)
 	}
 	n, _ := lost(false)
 	m, did := lost(true)
@@ -89,73 +89,73 @@ func TestChanceOfAFault(t *testing.T) {
 // TestDelayKeepsOrder: of two datagrams the first is delayed, and the second
 // waits for it.
 func TestDelayKeepsOrder(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, 10*ms, world.Fault{Kind: world.Delay, Min: 300 * ms, Max: 300 * ms, Count: 1})
-	r.beacon(second, 0, 1, 1)
-	r.beacon(second+100*ms, 0, 1, 2)
-	r.beacon(second+100*ms, 2, 1, 3)
-	r.beacon(second+400*ms, 0, 1, 4)
+	r := newRig(t, delays10)
+	r.addFault(second, 10*ms, world.Fault{Kind: world.Delay, Min: 300 * ms, Max: 300 * ms, Count: 1})
+	r.sendBeacon(second, 0, 1, 1)
+	r.sendBeacon(second+100*ms, 0, 1, 2)
+	r.sendBeacon(second+100*ms, 2, 1, 3)
+	r.sendBeacon(second+400*ms, 0, 1, 4)
 	r.until(5 * second)
-	want(t, "verdicts", r.verdicts(), "1.11s 1 of 2 valid", "1.31s 1 of 0 valid", "1.31s 1 of 0 valid", "1.41s 1 of 0 valid")
+	wantLines(t, "verdicts", r.verdictLines(), "1.11s 1 of 2 valid", "1.31s 1 of 0 valid", "1.31s 1 of 0 valid", "1.41s 1 of 0 valid")
 	one, two := forged(1), forged(2)
-	if got := []string{r.wire.verdicts[1].raw, r.wire.verdicts[2].raw}; !slices.Equal(got, []string{string(one[:]), string(two[:])}) {
+	if got := []string{r.verdicts[1].raw, r.verdicts[2].raw}; !slices.Equal(got, []string{string(one[:]), string(two[:])}) {
 		t.Error("the second has overtaken the first")
 	}
 }
 
 // TestReorderBreaksOrder: the second overtakes the first.
 func TestReorderBreaksOrder(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, 10*ms, world.Fault{Kind: world.Reorder, Min: 300 * ms, Max: 300 * ms, Count: 1})
-	r.beacon(second, 0, 1, 1)
-	r.beacon(second+100*ms, 0, 1, 2)
+	r := newRig(t, delays10)
+	r.addFault(second, 10*ms, world.Fault{Kind: world.Reorder, Min: 300 * ms, Max: 300 * ms, Count: 1})
+	r.sendBeacon(second, 0, 1, 1)
+	r.sendBeacon(second+100*ms, 0, 1, 2)
 	r.until(5 * second)
-	want(t, "verdicts", r.verdicts(), "1.11s 1 of 0 valid", "1.31s 1 of 0 valid")
+	wantLines(t, "verdicts", r.verdictLines(), "1.11s 1 of 0 valid", "1.31s 1 of 0 valid")
 	two := forged(2)
-	if r.wire.verdicts[0].raw != string(two[:]) {
+	if r.verdicts[0].raw != string(two[:]) {
 		t.Error("the first came first")
 	}
-	want(t, "applied", r.applied(), "1s fault 1 reorder 0>1 #0 300000000")
+	wantLines(t, "applied", r.effectLines(), "1s fault 1 reorder 0>1 #0 300000000")
 }
 
 // TestDuplicate: the copy arrives as well, and counts as sent.
 func TestDuplicate(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, second, world.Fault{Kind: world.Duplicate})
-	r.beacon(second, 0, 1, 1)
-	r.beacon(2*second, 0, 1, 2)
+	r := newRig(t, delays10)
+	r.addFault(second, second, world.Fault{Kind: world.Duplicate})
+	r.sendBeacon(second, 0, 1, 1)
+	r.sendBeacon(2*second, 0, 1, 2)
 	r.until(5 * second)
-	want(t, "verdicts", r.verdicts(), "1.01s 1 of 0 valid", "1.01s 1 of 0 valid", "2.01s 1 of 0 valid")
-	want(t, "told", r.heard("doubled"), "1s doubled, due 1.01s")
+	wantLines(t, "verdicts", r.verdictLines(), "1.01s 1 of 0 valid", "1.01s 1 of 0 valid", "2.01s 1 of 0 valid")
+	wantLines(t, "told", r.noted("duplicated"), "1s duplicated, due 1.01s")
 	if n := r.Totals().Datagrams; n.Sent != 3 || n.Delivered != 3 {
 		t.Errorf("datagrams %+v", n)
 	}
-	r.balanced()
+	r.checkBalance()
 }
 
 // TestCorrupt: one byte is another, the same one whenever the same happens.
 func TestCorrupt(t *testing.T) {
 	changed := func(byte int, seed uint64) string {
-		c := withTens
+		c := delays10
 		c.Seed = seed
-		r := newFaultRig(t, c)
-		r.fault(second, second, world.Fault{Kind: world.Corrupt, Bytes: byte})
-		r.beacon(second, 0, 1, 1)
-		r.bytesAt(second, 0, 2, 16) // too short to have byte 17
-		r.beacon(2*second, 0, 1, 1)
+		r := newRig(t, c)
+		r.addFault(second, second, world.Fault{Kind: world.Corrupt, Bytes: byte})
+		r.sendBeacon(second, 0, 1, 1)
+		r.sendBytes(second, 0, 2, 16) // too short to have byte 17
+		r.sendBeacon(2*second, 0, 1, 1)
 		r.until(5 * second)
 		raw := forged(1)
-		if r.wire.verdicts[len(r.wire.verdicts)-1].raw != string(raw[:]) {
+		if r.verdicts[len(r.verdicts)-1].raw != string(raw[:]) {
 			t.Error("after its end the fault changes beacons")
 		}
-		want(t, "told", r.heard("changed")[:1], "1s changed of 0")
-		got := r.wire.verdicts[0].raw
-		if r.wire.verdicts[0].phone != 1 {
-			got = r.wire.verdicts[1].raw
+		wantLines(t, "told", r.noted("changed")[:1], "1s changed of 0")
+		got := r.verdicts[0].raw
+		if r.verdicts[0].phone != 1 {
+			got = r.verdicts[1].raw
 		}
-		place := int(r.did[0].Amount)
-		if byte != 0 && (place != byte || len(r.did) != 1) {
-			t.Errorf("applied %v, want one, at byte %d", r.applied(), byte)
+		place := int(r.effects[0].amount)
+		if byte != 0 && (place != byte || len(r.effects) != 1) {
+			t.Errorf("applied %v, want one, at byte %d", r.effectLines(), byte)
 		}
 		for i := range raw {
 			if (got[i] != raw[i]) != (i+1 == place) {
@@ -177,47 +177,47 @@ func TestCorrupt(t *testing.T) {
 }
 
 func TestTruncate(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, second, world.Fault{Kind: world.Truncate, Bytes: 20})
-	r.beacon(second, 0, 1, 1)
-	r.bytesAt(second, 2, 1, 20)
-	r.beacon(2*second, 0, 1, 1)
+	r := newRig(t, delays10)
+	r.addFault(second, second, world.Fault{Kind: world.Truncate, Bytes: 20})
+	r.sendBeacon(second, 0, 1, 1)
+	r.sendBytes(second, 2, 1, 20)
+	r.sendBeacon(2*second, 0, 1, 1)
 	r.until(5 * second)
-	want(t, "arrived", r.traced("b <- a"), "1.010000000 b <- a: datagram 1, 20 bytes", "2.010000000 b <- a: datagram 3, 59 bytes")
-	want(t, "applied", r.applied(), "1s fault 1 truncate 0>1 #0 20")
-	want(t, "told", r.heard("changed"), "1s changed of 0")
-	drawn := newFaultRig(t, withTens)
-	drawn.fault(0, 0, world.Fault{Kind: world.Truncate, Bytes: -1})
+	wantLines(t, "arrived", r.traced("b <- a"), "1.010000000 b <- a: datagram 1, 20 bytes", "2.010000000 b <- a: datagram 3, 59 bytes")
+	wantLines(t, "applied", r.effectLines(), "1s fault 1 truncate 0>1 #0 20")
+	wantLines(t, "told", r.noted("changed"), "1s changed of 0")
+	drawn := newRig(t, delays10)
+	drawn.addFault(0, 0, world.Fault{Kind: world.Truncate, Bytes: -1})
 	for i := range 200 {
-		drawn.bytesAt(second+time.Duration(i), 0, 1, 3)
+		drawn.sendBytes(second+time.Duration(i), 0, 1, 3)
 	}
 	drawn.until(2 * second)
 	seen := map[int64]int{}
-	for _, a := range drawn.did {
-		seen[a.Amount]++
+	for _, a := range drawn.effects {
+		seen[a.amount]++
 	}
-	if len(drawn.did) != 200 || seen[0] < 40 || seen[1] < 40 || seen[2] < 40 {
+	if len(drawn.effects) != 200 || seen[0] < 40 || seen[1] < 40 || seen[2] < 40 {
 		t.Errorf("left of 3 bytes: %v, want 0, 1 and 2 about equally often", seen)
 	}
 }
 
 // TestSlowUDP: 100 bytes a second with room for 60.
 func TestSlowUDP(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, 9*second, world.Fault{Kind: world.Slow, Bytes: 100, Room: 60, From: phones(0)})
+	r := newRig(t, delays10)
+	r.addFault(second, 9*second, world.Fault{Kind: world.Slow, Bytes: 100, Room: 60, From: phones(0)})
 	for range 4 {
-		r.bytesAt(second, 0, 1, 20)
+		r.sendBytes(second, 0, 1, 20)
 	}
-	r.bytesAt(second, 2, 1, 20)
-	r.bytesAt(2*second, 0, 1, 20)
-	r.bytesAt(20*second, 0, 1, 20)
+	r.sendBytes(second, 2, 1, 20)
+	r.sendBytes(2*second, 0, 1, 20)
+	r.sendBytes(20*second, 0, 1, 20)
 	r.until(30 * second)
-	want(t, "applied", r.applied(), "1s fault 1 slow 0>1 #0 200000000", "1s fault 1 slow 0>1 #1 400000000",
+	wantLines(t, "applied", r.effectLines(), "1s fault 1 slow 0>1 #0 200000000", "1s fault 1 slow 0>1 #1 400000000",
 		"1s fault 1 slow 0>1 #2 600000000", "1s fault 1 slow 0>1 #3 -1", "2s fault 1 slow 0>1 #0 200000000")
-	want(t, "arrived", r.traced("b <- "), "1.010000000 b <- c: datagram 5, 20 bytes", "1.210000000 b <- a: datagram 1, 20 bytes",
+	wantLines(t, "arrived", r.traced("b <- "), "1.010000000 b <- c: datagram 5, 20 bytes", "1.210000000 b <- a: datagram 1, 20 bytes",
 		"1.410000000 b <- a: datagram 2, 20 bytes", "1.610000000 b <- a: datagram 3, 20 bytes",
 		"2.210000000 b <- a: datagram 6, 20 bytes", "20.010000000 b <- a: datagram 7, 20 bytes")
-	r.balanced()
+	r.checkBalance()
 }
 
 // TestCutOfDatagrams: both ways, one way, and from some only.
@@ -232,32 +232,35 @@ func TestCutOfDatagrams(t *testing.T) {
 		{"out", world.Fault{Of: phones(0), OneWay: "out"}, []string{"0 of 1", "2 of 1", "0 of 2", "1 of 2"}},
 		{"in", world.Fault{Of: phones(0), OneWay: "in"}, []string{"1 of 0", "2 of 0", "2 of 1", "1 of 2"}},
 	} {
-		r := newFaultRig(t, withTens)
-		c.fault.Kind = world.Cut
-		r.fault(second, second, c.fault)
-		for from := range uint32(3) {
-			for to := range uint32(3) {
-				if from != to {
-					r.beacon(second, from, to, 1)
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t, delays10)
+			c.fault.Kind = world.Cut
+			r.addFault(second, second, c.fault)
+			for from := range uint32(3) {
+				for to := range uint32(3) {
+					if from != to {
+						r.sendBeacon(second, from, to, 1)
+					}
 				}
 			}
-		}
-		r.until(1500 * ms)
-		var got []string
-		for _, v := range r.verdicts() {
-			got = append(got, v[len("1.01s "):len("1.01s 0 of 1")])
-		}
-		want(t, c.name, got, c.want...)
-		if len(r.did) != 6-len(c.want) {
-			t.Errorf("%s: applied %v", c.name, r.applied())
-		}
+			r.until(1500 * ms)
+			var got []string
+			for _, v := range r.verdictLines() {
+				got = append(got, v[len("1.01s "):len("1.01s 0 of 1")])
+			}
+			wantLines(t, c.name, got, c.want...)
+			if len(r.effects) != 6-len(c.want) {
+				t.Errorf("%s: applied %v", c.name, r.effectLines())
+			}
+
+		})
 	}
 }
 
 // TestFaultThatNeverFires changes nothing but its own two lines.
 func TestFaultThatNeverFires(t *testing.T) {
-	run := func(fault bool) *faultRig {
-		r := newFaultRig(t, virtual.Config{
+	run := func(fault bool) *rig {
+		r := newRig(t, virtual.Config{
 			Seed: 3, DiskDelay: virtual.Delay{Max: 3 * ms},
 			TCP: virtual.TCP{Delay: virtual.Delay{Min: ms, Max: 30 * ms}, Split: 9},
 			UDP: virtual.UDP{Delay: virtual.Delay{Mean: 5 * ms}, Lose: 0.2},
@@ -265,12 +268,12 @@ func TestFaultThatNeverFires(t *testing.T) {
 		if fault {
 			for _, k := range []world.FaultKind{world.Lose, world.Delay, world.Duplicate, world.Corrupt, world.Pieces, world.Join, world.Reset, world.Refuse, world.TimeOut, world.DiskFault} {
 				for _, stream := range []bool{false, true} {
-					r.fault(0, 100*second, world.Fault{Kind: k, Skip: 1 << 40, Of: anybody, Stream: stream, Disk: "failing", Bytes: 1, Max: second})
+					r.addFault(0, 100*second, world.Fault{Kind: k, Skip: 1 << 40, Of: anyNode, Stream: stream, Disk: "failing", Bytes: 1, Max: second})
 				}
 			}
 		}
 		for who := range uint32(3) {
-			r.Call(0, func() { r.rightLogin(who) })
+			r.Call(0, func() { r.loginOK(who) })
 			r.Call(second, func() { r.Type(who, protocol.CommandDownload) })
 		}
 		for i := range 20 {
@@ -281,8 +284,8 @@ func TestFaultThatNeverFires(t *testing.T) {
 		return r
 	}
 	with, without := run(true), run(false)
-	if len(with.did) != 0 || len(with.traced("fault")) != 40 {
-		t.Errorf("the faults did %v", with.applied())
+	if len(with.effects) != 0 || len(with.traced("fault")) != 40 {
+		t.Errorf("the faults did %v", with.effectLines())
 	}
 	kept := slices.DeleteFunc(with.traced(""), func(line string) bool { return slices.Contains(with.traced("fault"), line) })
 	if !slices.Equal(kept, without.traced("")) {
@@ -295,10 +298,15 @@ func TestFaultThatNeverFires(t *testing.T) {
 
 // TestFaultsRepeat: the same digest twice, another with another seed.
 func TestFaultsRepeat(t *testing.T) {
-	if a, b := storm(t, 5).Digest(), storm(t, 5).Digest(); a != b {
-		t.Errorf("digests %s and %s", a, b)
+	digest := func(seed uint64) string {
+		r, _ := storm(t, seed)
+		return r.Digest()
 	}
-	if a, b := storm(t, 5).Digest(), storm(t, 6).Digest(); a == b {
-		t.Errorf("two seeds have digest %s", a)
+	first := digest(5)
+	if again := digest(5); again != first {
+		t.Errorf("digests %s and %s", first, again)
+	}
+	if other := digest(6); other == first {
+		t.Errorf("two seeds have digest %s", first)
 	}
 }

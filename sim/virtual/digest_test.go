@@ -26,9 +26,9 @@ func busy(t *testing.T, seed uint64, payload string, trace io.Writer) *rig {
 		DiskDelay: virtual.Delay{Max: 3 * ms},
 		TCP:       virtual.TCP{Delay: virtual.Delay{Min: ms, Max: 30 * ms}, Split: 9},
 		UDP:       virtual.UDP{Delay: virtual.Delay{Mean: 5 * ms}, Lose: 0.2},
-	}, trace, nil)
+	}, trace)
 	for who := range uint32(3) {
-		r.Call(0, func() { r.rightLogin(who) })
+		r.Call(0, func() { r.loginOK(who) })
 		r.Call(second, func() { r.Type(who, protocol.CommandDownload) })
 	}
 	for i := range 20 {

@@ -1,12 +1,12 @@
 package virtual_test
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
 
 	"bluetrace/nodes"
-	"bluetrace/nodes/files"
 	"bluetrace/protocol"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
@@ -60,33 +60,24 @@ func stormFault(src *rand.Rand, n int) *world.Fault {
 	return f
 }
 
-// storm plays four phones through faults of every kind.
-func storm(t *testing.T, seed uint64) *rig {
+// storm runs four phones with faults of every kind. It returns when each fault ends.
+func storm(t *testing.T, seed uint64) (*rig, map[uint64]time.Duration) {
 	t.Helper()
-	return stormOf(t, virtual.Config{Seed: seed}, func(int, time.Duration) {}, nil)
-}
-
-// stormOf tells when each fault is over, and what faults do.
-func stormOf(t *testing.T, c virtual.Config, over func(int, time.Duration), did func(world.Applied)) *rig {
-	t.Helper()
-	seed := c.Seed
 	src := rand.New(rand.NewPCG(seed, 1))
-	phones := phonesNamed([]protocol.Form{protocol.Split, protocol.Single}[seed%2], "a", "b", "c", "d")
-	for i := range phones {
-		phones[i].Folder = files.NewMemory()
-	}
-	c.Phones = phones
-	c.DiskDelay = virtual.Delay{Max: 20 * ms}
-	c.TCP.Delay = virtual.Delay{Min: ms, Max: 30 * ms}
-	c.UDP.Delay = virtual.Delay{Max: 20 * ms}
-	r := &rig{t: t}
-	r.build(c, nil, did)
+	r, ends := &rig{t: t}, map[uint64]time.Duration{}
+	r.build(virtual.Config{
+		Seed:      seed,
+		Phones:    withFolders(phonesNamed([]protocol.Form{protocol.Split, protocol.Single}[seed%2], "a", "b", "c", "d")),
+		DiskDelay: virtual.Delay{Max: 20 * ms},
+		TCP:       virtual.TCP{Delay: virtual.Delay{Min: ms, Max: 30 * ms}},
+		UDP:       virtual.UDP{Delay: virtual.Delay{Max: 20 * ms}},
+	}, nil)
 	for n := range 60 {
 		at, length := time.Duration(src.IntN(300_000))*ms, time.Duration(src.IntN(20_000))*ms
 		f := stormFault(src, n+1)
 		r.Call(at, func() { r.Begin(f) })
 		if !f.Instant {
-			over(f.Number, at+length)
+			ends[uint64(f.Number)] = at + length
 			r.Call(at+length, func() { r.End(f) })
 		}
 	}
@@ -95,7 +86,7 @@ func stormOf(t *testing.T, c virtual.Config, over func(int, time.Duration), did 
 		who := uint32(src.IntN(4))
 		switch src.IntN(20) {
 		case 0:
-			r.Call(at, func() { r.rightLogin(who) })
+			r.Call(at, func() { r.loginOK(who) })
 		case 1:
 			r.Call(at, func() { r.Type(who, protocol.CommandDownload) })
 		case 2:
@@ -108,39 +99,42 @@ func stormOf(t *testing.T, c virtual.Config, over func(int, time.Duration), did 
 		}
 	}
 	r.until(600 * second)
-	return r
+	return r, ends
 }
 
 // TestStorm: whatever happens together, the world's own books are right, and
 // when all is over everything works.
 func TestStorm(t *testing.T) {
 	for seed := range uint64(6) {
-		r := storm(t, seed+1)
-		n := r.Totals().Datagrams
-		if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != 0 || r.UnderWay() != 0 {
-			t.Errorf("seed %d: datagrams %+v, under way %d", seed+1, n, r.UnderWay())
-		}
-		before := *r.Totals()
-		for who := range uint32(4) {
-			r.Call(600*second, func() { r.rightLogin(who) })
-			r.Call(602*second, func() { r.Type(who, protocol.CommandDownload) })
-			r.Call(603*second, func() { r.SendBeacons(who, []uint32{(who + 1) % 4}) })
-			r.Call(610*second, func() { r.Type(who, protocol.CommandLogout) })
-		}
-		r.until(700 * second)
-		for who := range uint32(4) {
-			got := r.outcomes(who)
-			want := []outcome{{who, nodes.OpLogin, nodes.OutcomeOK}, {who, nodes.OpDownload, nodes.OutcomeOK}, {who, nodes.OpLogout, nodes.OutcomeOK}}
-			wantOutcomes(t, got[len(got)-3:], want...)
-		}
-		if got := r.Totals().Beacons.Sent - before.Beacons.Sent; got != 4 {
-			t.Errorf("seed %d: %d beacons were sent after all was over, want 4", seed+1, got)
-		}
-		if got := r.Totals().Sessions; got.Opened != got.Closed {
-			t.Errorf("seed %d: sessions %+v", seed+1, got)
-		}
-		if got := r.OpenConns(); got != 0 {
-			t.Errorf("seed %d: %d connections are left", seed+1, got)
-		}
+		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
+			r, _ := storm(t, seed+1)
+			n := r.Totals().Datagrams
+			if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != 0 || r.UnderWay() != 0 {
+				t.Errorf("seed %d: datagrams %+v, under way %d", seed+1, n, r.UnderWay())
+			}
+			before := *r.Totals()
+			for who := range uint32(4) {
+				r.Call(600*second, func() { r.loginOK(who) })
+				r.Call(602*second, func() { r.Type(who, protocol.CommandDownload) })
+				r.Call(603*second, func() { r.SendBeacons(who, []uint32{(who + 1) % 4}) })
+				r.Call(610*second, func() { r.Type(who, protocol.CommandLogout) })
+			}
+			r.until(700 * second)
+			for who := range uint32(4) {
+				got := r.outcomes(who)
+				want := []outcome{{who, nodes.OpLogin, nodes.OutcomeOK}, {who, nodes.OpDownload, nodes.OutcomeOK}, {who, nodes.OpLogout, nodes.OutcomeOK}}
+				wantOutcomes(t, got[len(got)-3:], want...)
+			}
+			if got := r.Totals().Beacons.Sent - before.Beacons.Sent; got != 4 {
+				t.Errorf("seed %d: %d beacons were sent after all was over, want 4", seed+1, got)
+			}
+			if got := r.Totals().Sessions; got.Opened != got.Closed {
+				t.Errorf("seed %d: sessions %+v", seed+1, got)
+			}
+			if got := r.OpenConns(); got != 0 {
+				t.Errorf("seed %d: %d connections are left", seed+1, got)
+			}
+
+		})
 	}
 }

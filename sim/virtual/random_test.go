@@ -70,19 +70,22 @@ func TestDelayBoundsAndMean(t *testing.T) {
 		{"two nanoseconds", Delay{Min: 5, Max: 7}, 5, 6, 5.5e-6, 0.5e-6},
 		{"exponential", Delay{Mean: 5 * ms}, 0, 95 * ms, 5, 5},
 	} {
-		src := rand.NewPCG(3, 4)
-		sum := 0.0
-		for range n {
-			v := c.d.Draw(src)
-			if v < c.low || v > c.high {
-				t.Fatalf("%s: drew %s, want between %s and %s", c.name, v, c.low, c.high)
+		t.Run(c.name, func(t *testing.T) {
+			src := rand.NewPCG(3, 4)
+			sum := 0.0
+			for range n {
+				v := c.d.Draw(src)
+				if v < c.low || v > c.high {
+					t.Fatalf("%s: drew %s, want between %s and %s", c.name, v, c.low, c.high)
+				}
+				sum += float64(v) / float64(ms)
 			}
-			sum += float64(v) / float64(ms)
-		}
-		mean, slack := sum/n, 4*c.sd/math.Sqrt(n)
-		if math.Abs(mean-c.mean) > slack+1e-9 {
-			t.Errorf("%s: the mean of %d draws is %g ms, want %g within %g", c.name, n, mean, c.mean, slack)
-		}
+			mean, slack := sum/n, 4*c.sd/math.Sqrt(n)
+			if math.Abs(mean-c.mean) > slack+1e-9 {
+				t.Errorf("%s: the mean of %d draws is %g ms, want %g within %g", c.name, n, mean, c.mean, slack)
+			}
+
+		})
 	}
 }
 
@@ -103,15 +106,18 @@ func TestCertainOutcomesDrawNothing(t *testing.T) {
 func TestChance(t *testing.T) {
 	const n = 100_000
 	for _, p := range []float64{0.01, 0.3, 0.99} {
-		src := rand.NewPCG(7, 8)
-		hits := 0
-		for range n {
-			if chance(p, src) {
-				hits++
+		t.Run(fmt.Sprint(p), func(t *testing.T) {
+			src := rand.NewPCG(7, 8)
+			hits := 0
+			for range n {
+				if chance(p, src) {
+					hits++
+				}
 			}
-		}
-		if got, slack := float64(hits)/n, 4*math.Sqrt(p*(1-p)/n); math.Abs(got-p) > slack {
-			t.Errorf("chance(%g) was true for a share of %g, want within %g", p, got, slack)
-		}
+			if got, slack := float64(hits)/n, 4*math.Sqrt(p*(1-p)/n); math.Abs(got-p) > slack {
+				t.Errorf("chance(%g) was true for a share of %g, want within %g", p, got, slack)
+			}
+
+		})
 	}
 }

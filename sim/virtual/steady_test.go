@@ -114,26 +114,29 @@ func TestNoAllocationPerBeacon(t *testing.T) {
 		phones = 40
 	}
 	for _, form := range []protocol.Form{protocol.Split, protocol.Single} {
-		c := newCrowd(t, phones, form, 20*second)
-		c.logIn(t)
-		c.beacon()
-		at := 11 * time.Minute // the queue has gone round its wheel twice
-		c.until(t, at)
-		before := c.records.Totals().Beacons
-		allocs := testing.AllocsPerRun(5, func() {
-			at += period
+		t.Run(form.String(), func(t *testing.T) {
+			c := newCrowd(t, phones, form, 20*second)
+			c.logIn(t)
+			c.beacon()
+			at := 11 * time.Minute // the queue has gone round its wheel twice
 			c.until(t, at)
+			before := c.records.Totals().Beacons
+			allocs := testing.AllocsPerRun(5, func() {
+				at += period
+				c.until(t, at)
+			})
+			beacons := (c.records.Totals().Beacons.Valid - before.Valid) / 6 // one run warms up
+			if beacons != uint64(phones)*others {
+				t.Errorf("%s: %d valid beacons in a period, want %d", form, beacons, phones*others)
+			}
+			if c.records.Totals().Beacons.Expired == before.Expired {
+				t.Errorf("%s: no entry expired: this is no steady state", form)
+			}
+			if allocs != 0 {
+				t.Errorf("%s: %g allocations for %d beacons, want none", form, allocs, beacons)
+			}
+
 		})
-		beacons := (c.records.Totals().Beacons.Valid - before.Valid) / 6 // one run warms up
-		if beacons != uint64(phones)*others {
-			t.Errorf("%s: %d valid beacons in a period, want %d", form, beacons, phones*others)
-		}
-		if c.records.Totals().Beacons.Expired == before.Expired {
-			t.Errorf("%s: no entry expired: this is no steady state", form)
-		}
-		if allocs != 0 {
-			t.Errorf("%s: %g allocations for %d beacons, want none", form, allocs, beacons)
-		}
 	}
 }
 
@@ -156,38 +159,41 @@ func TestMemory(t *testing.T) {
 		crowds = map[protocol.Form]int{protocol.Single: 2_000, protocol.Split: 2_000}
 	}
 	for form, phones := range crowds {
-		each := func(bytes int64) float64 { return float64(bytes) / float64(phones) }
-		empty := heap()
-		one := newCrowd(t, 1, form, 3*time.Minute)
-		fixed := heap() - empty
-		runtime.KeepAlive(one)
+		t.Run(form.String(), func(t *testing.T) {
+			each := func(bytes int64) float64 { return float64(bytes) / float64(phones) }
+			empty := heap()
+			one := newCrowd(t, 1, form, 3*time.Minute)
+			fixed := heap() - empty
+			runtime.KeepAlive(one)
 
-		empty = heap()
-		c := newCrowd(t, phones, form, 3*time.Minute)
-		rest := each(heap() - empty - fixed)
-		c.logIn(t)
-		online := each(heap() - empty - fixed)
-		t.Logf("%s: %.0f bytes a phone at rest, %.0f logged in", form, rest, online)
-		if rest > 1024 || rest < 100 || online > 2048 {
-			t.Errorf("%s: %.0f bytes a phone at rest and %.0f logged in, want at most 1024 (and no fewer than a phone's fields) and 2048", form, rest, online)
-		}
+			empty = heap()
+			c := newCrowd(t, phones, form, 3*time.Minute)
+			rest := each(heap() - empty - fixed)
+			c.logIn(t)
+			online := each(heap() - empty - fixed)
+			t.Logf("%s: %.0f bytes a phone at rest, %.0f logged in", form, rest, online)
+			if rest > 1024 || rest < 100 || online > 2048 {
+				t.Errorf("%s: %.0f bytes a phone at rest and %.0f logged in, want at most 1024 (and no fewer than a phone's fields) and 2048", form, rest, online)
+			}
 
-		// What sending takes comes with the first beacons, entries after that.
-		c.beacon()
-		c.until(t, 15*second+period)
-		some, kept := heap(), c.records.Totals().Beacons.Kept
-		c.until(t, 3*time.Minute)
-		grown := heap() - some
-		entries := c.records.Totals().Beacons.Kept - kept
-		if entries < uint64(phones)*others*14 || c.records.Totals().Beacons.Expired != 0 {
-			t.Fatalf("%s: %d entries more, %d expired", form, entries, c.records.Totals().Beacons.Expired)
-		}
-		perEntry := float64(grown) / float64(entries)
-		t.Logf("%s: %.1f bytes an entry", form, perEntry)
-		if perEntry > 64 || perEntry < 40 {
-			t.Errorf("%s: %.1f bytes a log entry, want at most 64 (and no fewer than an entry's fields)", form, perEntry)
-		}
-		runtime.KeepAlive(c)
+			// What sending takes comes with the first beacons, entries after that.
+			c.beacon()
+			c.until(t, 15*second+period)
+			some, kept := heap(), c.records.Totals().Beacons.Kept
+			c.until(t, 3*time.Minute)
+			grown := heap() - some
+			entries := c.records.Totals().Beacons.Kept - kept
+			if entries < uint64(phones)*others*14 || c.records.Totals().Beacons.Expired != 0 {
+				t.Fatalf("%s: %d entries more, %d expired", form, entries, c.records.Totals().Beacons.Expired)
+			}
+			perEntry := float64(grown) / float64(entries)
+			t.Logf("%s: %.1f bytes an entry", form, perEntry)
+			if perEntry > 64 || perEntry < 40 {
+				t.Errorf("%s: %.1f bytes a log entry, want at most 64 (and no fewer than an entry's fields)", form, perEntry)
+			}
+			runtime.KeepAlive(c)
+
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package virtual_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -12,8 +13,8 @@ import (
 )
 
 // downloads has a log in at 0 and ask for a TempID at the given seconds.
-func (r *faultRig) downloads(at ...int) {
-	r.rightLogin(0)
+func (r *rig) downloads(at ...int) {
+	r.loginOK(0)
 	for _, s := range at {
 		r.Call(time.Duration(s)*second, func() { r.Type(0, protocol.CommandDownload) })
 	}
@@ -21,37 +22,37 @@ func (r *faultRig) downloads(at ...int) {
 
 // TestStreamDelay: the answer comes so much later, and order is kept.
 func TestStreamDelay(t *testing.T) {
-	r := newFaultRig(t, withTens)
+	r := newRig(t, delays10)
 	r.downloads(2, 5)
-	r.fault(second, 2*second, world.Fault{Kind: world.Delay, Stream: true, From: server, To: phones(0), Min: second, Max: second})
+	r.addFault(second, 2*second, world.Fault{Kind: world.Delay, Stream: true, From: server, To: phones(0), Min: second, Max: second})
 	r.until(10 * second)
-	want(t, "applied", r.applied(), "2.01s fault 1 delay -1>0 #0 1000000000")
+	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 delay -1>0 #0 1000000000")
 	got := r.traced("a: reads")
 	if len(got) != 3 || !strings.HasPrefix(got[1], "3.02") || !strings.HasPrefix(got[2], "5.02") {
 		t.Errorf("%v", got)
 	}
-	want(t, "read by the server", r.traced("server: reads c1 of a \"Down"), `2.010000000 server: reads c1 of a "Download_tempID"`, `5.010000000 server: reads c1 of a "Download_tempID"`)
+	wantLines(t, "read by the server", r.traced("server: reads c1 of a \"Down"), `2.010000000 server: reads c1 of a "Download_tempID"`, `5.010000000 server: reads c1 of a "Download_tempID"`)
 }
 
 // TestSlowStream: 10 bytes a second from the phone, nothing is lost.
 func TestSlowStream(t *testing.T) {
-	r := newFaultRig(t, withTens)
+	r := newRig(t, delays10)
 	r.downloads(2, 3)
-	r.fault(second, 0, world.Fault{Kind: world.Slow, Stream: true, From: phones(0), Bytes: 10, Room: 1})
+	r.addFault(second, 0, world.Fault{Kind: world.Slow, Stream: true, From: phones(0), Bytes: 10, Room: 1})
 	r.until(20 * second)
-	want(t, "read", r.traced("server: reads c1 of a \"Down"), `3.510000000 server: reads c1 of a "Download_tempID"`, `5.030000000 server: reads c1 of a "Download_tempID"`)
-	want(t, "applied", r.applied(), "2s fault 1 slow 0>-1 #0 1500000000", "3.52s fault 1 slow 0>-1 #0 1500000000")
+	wantLines(t, "read", r.traced("server: reads c1 of a \"Down"), `3.510000000 server: reads c1 of a "Download_tempID"`, `5.030000000 server: reads c1 of a "Download_tempID"`)
+	wantLines(t, "applied", r.effectLines(), "2s fault 1 slow 0>-1 #0 1500000000", "3.52s fault 1 slow 0>-1 #0 1500000000")
 }
 
 // TestPieces: what the phone sends goes in pieces of 4 bytes.
 func TestPieces(t *testing.T) {
-	r := newFaultRig(t, withTens)
+	r := newRig(t, delays10)
 	r.downloads(2, 5)
-	r.fault(second, 2*second, world.Fault{Kind: world.Pieces, Of: phones(0), Bytes: 4})
+	r.addFault(second, 2*second, world.Fault{Kind: world.Pieces, Of: phones(0), Bytes: 4})
 	r.until(20 * second)
-	want(t, "read", r.traced("server: reads c1 of a")[2:], `2.010000000 server: reads c1 of a "Down"`, `2.010000000 server: reads c1 of a "load"`,
+	wantLines(t, "read", r.traced("server: reads c1 of a")[2:], `2.010000000 server: reads c1 of a "Down"`, `2.010000000 server: reads c1 of a "load"`,
 		`2.010000000 server: reads c1 of a "_tem"`, `2.010000000 server: reads c1 of a "pID"`, `5.010000000 server: reads c1 of a "Download_tempID"`)
-	want(t, "applied", r.applied(), "2s fault 1 pieces 0>-1 #0 4")
+	wantLines(t, "applied", r.effectLines(), "2s fault 1 pieces 0>-1 #0 4")
 	if r.Totals().TempIDs.Issued != 2 {
 		t.Errorf("%d TempIDs", r.Totals().TempIDs.Issued)
 	}
@@ -59,24 +60,24 @@ func TestPieces(t *testing.T) {
 
 // TestJoin: the server reads username and password at once.
 func TestJoin(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(0, second, world.Fault{Kind: world.Join, Of: server, Min: 60 * ms, Max: 60 * ms})
-	r.Call(0, func() { r.rightLogin(0) })
-	r.Call(2*second, func() { r.rightLogin(1) })
+	r := newRig(t, delays10)
+	r.addFault(0, second, world.Fault{Kind: world.Join, Of: server, Min: 60 * ms, Max: 60 * ms})
+	r.Call(0, func() { r.loginOK(0) })
+	r.Call(2*second, func() { r.loginOK(1) })
 	r.until(20 * second)
-	want(t, "read", r.traced("server: reads"), `0.090000000 server: reads c1 of a "apw-a"`, `2.030000000 server: reads c2 of b "b"`, `2.080000000 server: reads c2 of b "pw-b"`)
-	want(t, "applied", r.applied(), "30ms fault 1 join 0>-1 #0 60000000")
+	wantLines(t, "read", r.traced("server: reads"), `0.090000000 server: reads c1 of a "apw-a"`, `2.030000000 server: reads c2 of b "b"`, `2.080000000 server: reads c2 of b "pw-b"`)
+	wantLines(t, "applied", r.effectLines(), "30ms fault 1 join 0>-1 #0 60000000")
 }
 
 // TestReset: both sides see it, what was sent before it arrives, and nothing after.
 func TestFaultReset(t *testing.T) {
-	r := newFaultRig(t, withTens)
+	r := newRig(t, delays10)
 	r.downloads(2)
-	r.rightLogin(1)
-	r.fault(2*second, 0, world.Fault{Kind: world.Reset, Of: phones(0), Instant: true})
+	r.loginOK(1)
+	r.addFault(2*second, 0, world.Fault{Kind: world.Reset, Of: phones(0), Instant: true})
 	r.until(20 * second)
-	want(t, "applied", r.applied(), "2s fault 1 reset 0>-1 #0 0")
-	want(t, "ends", r.traced("c1 is"), "2.000000000 fault 1: a -> server: c1 is reset", "2.010000000 a: c1 is closed by the server", "2.010000000 a: c1 is closed by the phone")
+	wantLines(t, "applied", r.effectLines(), "2s fault 1 reset 0>-1 #0 0")
+	wantLines(t, "ends", r.traced("c1 is"), "2.000000000 fault 1: a -> server: c1 is reset", "2.010000000 a: c1 is closed by the server", "2.010000000 a: c1 is closed by the phone")
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeConnectionLost})
 	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK})
 	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 1 || r.OpenConns() != 1 {
@@ -86,11 +87,11 @@ func TestFaultReset(t *testing.T) {
 
 // TestResetOfASegment: the piece that it strikes is lost with the connection.
 func TestResetOfASegment(t *testing.T) {
-	r := newFaultRig(t, withTens)
+	r := newRig(t, delays10)
 	r.downloads(2, 5)
-	r.fault(second, 100*second, world.Fault{Kind: world.Reset, Of: phones(0), Skip: 1})
+	r.addFault(second, 100*second, world.Fault{Kind: world.Reset, Of: phones(0), Skip: 1})
 	r.until(20 * second)
-	want(t, "applied", r.applied(), "2.01s fault 1 reset 0>-1 #0 0") // the answer
+	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 reset 0>-1 #0 0") // the answer
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeConnectionLost},
 		outcome{0, nodes.OpDownload, nodes.OutcomeConnectionLost})
 	if r.OpenConns() != 0 {
@@ -102,35 +103,38 @@ func TestResetOfASegment(t *testing.T) {
 // the phone.
 func TestFaultHalfClose(t *testing.T) {
 	for _, of := range []world.Nodes{phones(0), server} {
-		r := newFaultRig(t, withTens)
-		r.downloads(1)
-		r.fault(2*second, 0, world.Fault{Kind: world.HalfClose, Of: of, Instant: true})
-		r.until(20 * second)
-		if of.Server {
-			want(t, "ends", r.traced("c1 is closed"), "2.010000000 a: c1 is closed by the server", "2.010000000 a: c1 is closed by the phone")
-		} else {
-			want(t, "ends", r.traced("close")[1:], "2.000000000 fault 1: a -> server: c1 is half closed", "2.010000000 server: c1 of a is closed by the server", "2.020000000 a: c1 is closed by the server", "2.020000000 a: c1 is closed by the phone", `2.020000000 a: prints "the server closed the connection"`)
-		}
-		if r.OpenConns() != 0 || r.Totals().Sessions.Closed != 1 || len(r.did) != 1 {
-			t.Errorf("%d connections, sessions %+v, applied %v", r.OpenConns(), r.Totals().Sessions, r.applied())
-		}
+		t.Run(fmt.Sprintf("of the server: %t", of.Server), func(t *testing.T) {
+			r := newRig(t, delays10)
+			r.downloads(1)
+			r.addFault(2*second, 0, world.Fault{Kind: world.HalfClose, Of: of, Instant: true})
+			r.until(20 * second)
+			if of.Server {
+				wantLines(t, "ends", r.traced("c1 is closed"), "2.010000000 a: c1 is closed by the server", "2.010000000 a: c1 is closed by the phone")
+			} else {
+				wantLines(t, "ends", r.traced("close")[1:], "2.000000000 fault 1: a -> server: c1 is half closed", "2.010000000 server: c1 of a is closed by the server", "2.020000000 a: c1 is closed by the server", "2.020000000 a: c1 is closed by the phone", `2.020000000 a: prints "the server closed the connection"`)
+			}
+			if r.OpenConns() != 0 || r.Totals().Sessions.Closed != 1 || len(r.effects) != 1 {
+				t.Errorf("%d connections, sessions %+v, applied %v", r.OpenConns(), r.Totals().Sessions, r.effectLines())
+			}
+
+		})
 	}
 }
 
 // TestStall: who does not read gets it all at once when it does.
 func TestStall(t *testing.T) {
-	r := newFaultRig(t, withTens)
+	r := newRig(t, delays10)
 	r.downloads(2)
-	r.fault(second, 4*second, world.Fault{Kind: world.Stall, Of: phones(0)})
-	r.fault(10*second, 4*second, world.Fault{Kind: world.Stall, Of: server})
+	r.addFault(second, 4*second, world.Fault{Kind: world.Stall, Of: phones(0)})
+	r.addFault(10*second, 4*second, world.Fault{Kind: world.Stall, Of: server})
 	r.Call(11*second, func() { r.Type(0, protocol.CommandDownload) })
 	r.until(20 * second)
 	got := r.traced("a: reads")
 	if len(got) != 3 || !strings.HasPrefix(got[1], "5.00") || !strings.HasPrefix(got[2], "14.01") {
 		t.Errorf("%v", got)
 	}
-	want(t, "the server", r.traced("reads c1 of a \"Down"), `2.010000000 server: reads c1 of a "Download_tempID"`, `14.000000000 server: reads c1 of a "Download_tempID"`)
-	want(t, "applied", r.applied(), "1s fault 1 stall 0>-1 #0 0", "10s fault 2 stall -1>-1 #0 0")
+	wantLines(t, "the server", r.traced("reads c1 of a \"Down"), `2.010000000 server: reads c1 of a "Download_tempID"`, `14.000000000 server: reads c1 of a "Download_tempID"`)
+	wantLines(t, "applied", r.effectLines(), "1s fault 1 stall 0>-1 #0 0", "10s fault 2 stall -1>-1 #0 0")
 }
 
 // TestRefuse: of one phone, and by the server.
@@ -139,34 +143,37 @@ func TestRefuse(t *testing.T) {
 		of      world.Nodes
 		refused uint64
 	}{{phones(0), 1}, {server, 2}} {
-		r := newFaultRig(t, withTens)
-		r.fault(second, second, world.Fault{Kind: world.Refuse, Of: c.of})
-		for who := range uint32(2) {
-			r.Call(second, func() { r.rightLogin(who) })
-			r.Call(3*second, func() { r.rightLogin(who) })
-		}
-		r.until(20 * second)
-		if got := r.traced("connection refused\""); uint64(len(got)) != c.refused || !strings.HasPrefix(got[0], "1.02") {
-			t.Errorf("%v", got)
-		}
-		if n := r.Totals().Logins.Welcomed; n != 4-c.refused || uint64(len(r.did)) != c.refused {
-			t.Errorf("%d welcomed, applied %v", n, r.applied())
-		}
+		t.Run(fmt.Sprintf("of the server: %t", c.of.Server), func(t *testing.T) {
+			r := newRig(t, delays10)
+			r.addFault(second, second, world.Fault{Kind: world.Refuse, Of: c.of})
+			for who := range uint32(2) {
+				r.Call(second, func() { r.loginOK(who) })
+				r.Call(3*second, func() { r.loginOK(who) })
+			}
+			r.until(20 * second)
+			if got := r.traced("connection refused\""); uint64(len(got)) != c.refused || !strings.HasPrefix(got[0], "1.02") {
+				t.Errorf("%v", got)
+			}
+			if n := r.Totals().Logins.Welcomed; n != 4-c.refused || uint64(len(r.effects)) != c.refused {
+				t.Errorf("%d welcomed, applied %v", n, r.effectLines())
+			}
+
+		})
 	}
 }
 
 // TestTimeOut: a connect gets no answer, and fails after 10 s unless the fault is
 // over before.
 func TestTimeOut(t *testing.T) {
-	r := newFaultRig(t, withTens)
-	r.fault(second, 12*second, world.Fault{Kind: world.TimeOut, Of: phones(0, 1)})
-	r.Call(2*second, func() { r.rightLogin(0) })
-	r.Call(5*second, func() { r.rightLogin(1) })
-	r.Call(5*second, func() { r.rightLogin(2) })
+	r := newRig(t, delays10)
+	r.addFault(second, 12*second, world.Fault{Kind: world.TimeOut, Of: phones(0, 1)})
+	r.Call(2*second, func() { r.loginOK(0) })
+	r.Call(5*second, func() { r.loginOK(1) })
+	r.Call(5*second, func() { r.loginOK(2) })
 	r.until(30 * second)
-	want(t, "prints", r.traced("cannot connect"), `12.000000000 a: prints "cannot connect to the server: connection timed out"`)
-	want(t, "accepted", r.traced("accepts"), "5.010000000 server: accepts c3 of c", "13.010000000 server: accepts c2 of b")
-	want(t, "applied", r.applied(), "2s fault 1 time_out 0>-1 #0 0", "5s fault 1 time_out 1>-1 #0 0")
+	wantLines(t, "prints", r.traced("cannot connect"), `12.000000000 a: prints "cannot connect to the server: connection timed out"`)
+	wantLines(t, "accepted", r.traced("accepts"), "5.010000000 server: accepts c3 of c", "13.010000000 server: accepts c2 of b")
+	wantLines(t, "applied", r.effectLines(), "2s fault 1 time_out 0>-1 #0 0", "5s fault 1 time_out 1>-1 #0 0")
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeConnectionLost})
 	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK})
 	if r.OpenConns() != 2 {
@@ -177,18 +184,18 @@ func TestTimeOut(t *testing.T) {
 // TestCutOfStreams: what was sent goes on after the end, in its order; one way
 // only the other goes on.
 func TestCutOfStreams(t *testing.T) {
-	r := newFaultRig(t, withTens)
+	r := newRig(t, delays10)
 	r.downloads(2)
-	r.fault(2005*ms, 3*second, world.Fault{Kind: world.Cut, Of: phones(0)}) // the command is under way
+	r.addFault(2005*ms, 3*second, world.Fault{Kind: world.Cut, Of: phones(0)}) // the command is under way
 	r.Call(3*second, func() { r.RawOpen(0); r.RawSend(0, []byte("a")) })
 	r.until(20 * second)
-	want(t, "applied", r.applied(), "2.01s fault 1 cut 0>-1 #0 0", "3s fault 1 cut 0>-1 #0 0")
-	want(t, "read", r.traced("server: reads")[2:], `5.015000000 server: reads c1 of a "Download_tempID"`, `5.035000000 server: reads c2 of a "a"`)
-	in := newFaultRig(t, withTens)
+	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 cut 0>-1 #0 0", "3s fault 1 cut 0>-1 #0 0")
+	wantLines(t, "read", r.traced("server: reads")[2:], `5.015000000 server: reads c1 of a "Download_tempID"`, `5.035000000 server: reads c2 of a "a"`)
+	in := newRig(t, delays10)
 	in.downloads(2, 3)
-	in.fault(second, 4*second, world.Fault{Kind: world.Cut, Of: phones(0), From: server, OneWay: "in"})
+	in.addFault(second, 4*second, world.Fault{Kind: world.Cut, Of: phones(0), From: server, OneWay: "in"})
 	in.until(20 * second)
-	want(t, "read", in.traced("server: reads")[2:], `2.010000000 server: reads c1 of a "Download_tempID"`, `5.020000000 server: reads c1 of a "Download_tempID"`)
+	wantLines(t, "read", in.traced("server: reads")[2:], `2.010000000 server: reads c1 of a "Download_tempID"`, `5.020000000 server: reads c1 of a "Download_tempID"`)
 	got := in.traced("a: reads")
 	if len(got) != 3 || !strings.HasPrefix(got[1], "5.01") || !strings.HasPrefix(got[2], "5.03") {
 		t.Errorf("%v", got)
@@ -199,20 +206,23 @@ func TestCutOfStreams(t *testing.T) {
 // those sent during it.
 func TestStreamKeepsItsOrderThroughACut(t *testing.T) {
 	for seed := range uint64(20) {
-		settings := nodes.DefaultServerSettings()
-		settings.Attempts = 1000
-		r := newFaultRig(t, virtual.Config{Seed: seed + 1, Server: settings, TCP: virtual.TCP{Delay: virtual.Delay{Max: 300 * ms}, Split: 2}})
-		r.RawOpen(0)
-		text := "abcdefghijklmnopqrstuvwxyz0123456789"
-		for i := range len(text) / 4 {
-			r.Call(second+time.Duration(i)*50*ms, func() { r.RawSend(0, []byte(text[4*i:4*i+4])) })
-		}
-		r.fault(1100*ms, 200*ms, world.Fault{Kind: world.Cut, Of: phones(0)})
-		r.fault(1350*ms, 20*ms, world.Fault{Kind: world.Cut, Of: phones(0)})
-		r.fault(1200*ms, 400*ms, world.Fault{Kind: world.Delay, Stream: true, Max: 300 * ms, Chance: 0.5})
-		r.until(10 * second)
-		if got := r.wire.readText(); got != text {
-			t.Errorf("seed %d: the server reads %q", seed+1, got)
-		}
+		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
+			settings := nodes.DefaultServerSettings()
+			settings.Attempts = 1000
+			r := newRig(t, virtual.Config{Seed: seed + 1, Server: settings, TCP: virtual.TCP{Delay: virtual.Delay{Max: 300 * ms}, Split: 2}})
+			r.RawOpen(0)
+			text := "abcdefghijklmnopqrstuvwxyz0123456789"
+			for i := range len(text) / 4 {
+				r.Call(second+time.Duration(i)*50*ms, func() { r.RawSend(0, []byte(text[4*i:4*i+4])) })
+			}
+			r.addFault(1100*ms, 200*ms, world.Fault{Kind: world.Cut, Of: phones(0)})
+			r.addFault(1350*ms, 20*ms, world.Fault{Kind: world.Cut, Of: phones(0)})
+			r.addFault(1200*ms, 400*ms, world.Fault{Kind: world.Delay, Stream: true, Max: 300 * ms, Chance: 0.5})
+			r.until(10 * second)
+			if got := joinText(r.serverReads); got != text {
+				t.Errorf("seed %d: the server reads %q", seed+1, got)
+			}
+
+		})
 	}
 }

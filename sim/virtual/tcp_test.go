@@ -30,7 +30,7 @@ func (r *rig) rawLogin(who uint32) {
 	r.until(r.Now() + second)
 	r.RawSend(who, []byte("p"))
 	r.until(r.Now() + second)
-	if got := r.story.replyText(true); !strings.HasSuffix(got, protocol.Welcome) {
+	if got := r.replyText(true); !strings.HasSuffix(got, protocol.Welcome) {
 		r.t.Fatalf("the server answered %q, want the welcome", got)
 	}
 }
@@ -60,14 +60,14 @@ func TestBytesArriveInOrder(t *testing.T) {
 				r.Call(at, func() { r.RawSend(0, p) })
 			}
 			r.until(at + 30*second)
-			if got := r.wire.readText(); got != sent {
+			if got := joinText(r.serverReads); got != sent {
 				t.Errorf("the server read %d bytes that differ from the %d sent", len(got), len(sent))
 			}
-			if got, want := r.story.replyText(true), joinText(r.wire.sends); got != want {
+			if got, want := r.replyText(true), joinText(r.serverSends); got != want {
 				t.Errorf("the phone read %d bytes that differ from the %d sent", len(got), len(want))
 			}
 			issued := strings.Count(sent, protocol.CommandDownload)
-			if got := len(joinText(r.wire.sends)) - len(protocol.Welcome); got != 20*issued || r.Totals().TempIDs.Issued != uint64(issued) {
+			if got := len(joinText(r.serverSends)) - len(protocol.Welcome); got != 20*issued || r.Totals().TempIDs.Issued != uint64(issued) {
 				t.Errorf("%d bytes of TempIDs and %d issued, want %d TempIDs", got, r.Totals().TempIDs.Issued, issued)
 			}
 		})
@@ -80,7 +80,7 @@ func TestSplitPieces(t *testing.T) {
 	r.RawSend(0, []byte("Download_tempID"))
 	r.until(r.Now() + second)
 	var pieces []string
-	for _, read := range r.wire.reads[2:] {
+	for _, read := range r.serverReads[2:] {
 		pieces = append(pieces, read.text)
 	}
 	if want := []string{"Down", "load", "_tem", "pID"}; !slices.Equal(pieces, want) {
@@ -110,20 +110,20 @@ func phoneReads(r *rig) []string {
 func TestJoinedReads(t *testing.T) {
 	r := short(t, virtual.TCP{Join: 5 * ms})
 	r.rawLogin(0)
-	seen, answers := len(r.wire.reads), len(r.story.replies)
+	seen, answers := len(r.serverReads), len(r.replies)
 	began := r.Now()
 	for i, text := range []string{"Download_", "tempIDDown", "load_tempID", "Download_tempID", "?"} {
 		r.Call(began+[]time.Duration{0, ms, 2 * ms, 5*ms - 1, 5*ms + 1}[i], func() { r.RawSend(0, []byte(text)) })
 	}
 	r.until(began + second)
-	want := []heard{
+	want := []transfer{
 		{began + 5*ms, 0, "Download_tempIDDownload_tempIDDownload_tempID"},
 		{began + 10*ms + 1, 0, "?"},
 	}
-	if got := r.wire.reads[seen:]; !slices.Equal(got, want) {
+	if got := r.serverReads[seen:]; !slices.Equal(got, want) {
 		t.Errorf("the server read %v, want %v", got, want)
 	}
-	got := r.story.replies[answers:]
+	got := r.replies[answers:]
 	if len(got) != 3 || len(got[0].text) != 20 || got[0].at != began+10*ms || got[2].at != began+10*ms {
 		t.Errorf("the answers were %v, want three TempIDs, 5 ms later", got)
 	}
@@ -136,11 +136,11 @@ func TestJoinedReads(t *testing.T) {
 func TestReadsAreAtMost1024(t *testing.T) {
 	r := short(t, virtual.TCP{})
 	r.rawLogin(0)
-	seen := len(r.wire.reads)
+	seen := len(r.serverReads)
 	r.RawSend(0, []byte(strings.Repeat("#", 2500)))
 	r.until(r.Now() + second)
 	var lengths []int
-	for _, read := range r.wire.reads[seen:] {
+	for _, read := range r.serverReads[seen:] {
 		lengths = append(lengths, len(read.text))
 	}
 	if want := []int{1024, 1024, 452}; !slices.Equal(lengths, want) {
@@ -152,29 +152,32 @@ func TestReadsAreAtMost1024(t *testing.T) {
 // sent before, also when that waits for the disk.
 func TestHalfClose(t *testing.T) {
 	for _, disk := range []time.Duration{0, 100 * ms} {
-		r := newRig(t, virtual.Config{
-			Credentials: []nodes.Credential{{User: "u", Password: "p"}},
-			DiskDelay:   virtual.Delay{Min: disk, Max: disk},
-			TCP:         virtual.TCP{Delay: virtual.Delay{Min: 10 * ms, Max: 10 * ms}},
+		t.Run(disk.String(), func(t *testing.T) {
+			r := newRig(t, virtual.Config{
+				Credentials: []nodes.Credential{{User: "u", Password: "p"}},
+				DiskDelay:   virtual.Delay{Min: disk, Max: disk},
+				TCP:         virtual.TCP{Delay: virtual.Delay{Min: 10 * ms, Max: 10 * ms}},
+			})
+			r.rawLogin(0)
+			began := r.Now()
+			r.RawSend(0, []byte(protocol.CommandDownload))
+			r.RawEnd(0, false)
+			r.until(began + second)
+			last := r.replies[len(r.replies)-1]
+			if len(last.text) != protocol.TempIDSize || last.at != began+20*ms+disk {
+				t.Errorf("disk %s: the phone read %q at %s, want 20 digits at %s", disk, last.text, last.at, began+20*ms+disk)
+			}
+			if want := []ending{{began + 20*ms + disk, 0, true}}; !slices.Equal(r.endings, want) {
+				t.Errorf("disk %s: the connection ended %v, want %v", disk, r.endings, want)
+			}
+			if n := r.Totals().Sessions; n.Opened != 1 || n.Closed != 1 || r.RawIsOpen(0) {
+				t.Errorf("disk %s: sessions %+v, still open: %t", disk, n, r.RawIsOpen(0))
+			}
+			if got := r.decisions[len(r.decisions)-1]; got.Kind != nodes.EventSessionEnded || got.Reason != nodes.ReasonEOF {
+				t.Errorf("disk %s: the last decision is %+v, want the end of the session", disk, got)
+			}
+
 		})
-		r.rawLogin(0)
-		began := r.Now()
-		r.RawSend(0, []byte(protocol.CommandDownload))
-		r.RawEnd(0, false)
-		r.until(began + second)
-		last := r.story.replies[len(r.story.replies)-1]
-		if len(last.text) != protocol.TempIDSize || last.at != began+20*ms+disk {
-			t.Errorf("disk %s: the phone read %q at %s, want 20 digits at %s", disk, last.text, last.at, began+20*ms+disk)
-		}
-		if want := []ending{{began + 20*ms + disk, 0, true}}; !slices.Equal(r.story.ended, want) {
-			t.Errorf("disk %s: the connection ended %v, want %v", disk, r.story.ended, want)
-		}
-		if n := r.Totals().Sessions; n.Opened != 1 || n.Closed != 1 || r.RawIsOpen(0) {
-			t.Errorf("disk %s: sessions %+v, still open: %t", disk, n, r.RawIsOpen(0))
-		}
-		if got := r.story.decisions[len(r.story.decisions)-1]; got.Kind != nodes.EventSessionEnded || got.Reason != nodes.ReasonEOF {
-			t.Errorf("disk %s: the last decision is %+v, want the end of the session", disk, got)
-		}
 	}
 }
 
@@ -204,25 +207,25 @@ func TestReset(t *testing.T) {
 func TestRefusedWhileTheServerIsDown(t *testing.T) {
 	r := short(t, virtual.TCP{Delay: virtual.Delay{Min: 10 * ms, Max: 10 * ms}})
 	r.Call(second, func() { r.RestartServer(5 * second) })
-	r.Call(2*second, func() { r.rightLogin(0) })
+	r.Call(2*second, func() { r.loginOK(0) })
 	r.Call(3*second, func() { r.RawOpen(1); r.RawSend(1, []byte("lost")) })
 	r.Call(6*second-10*ms, func() { r.login(0, "pw-a") }) // arrives when it is up again
 	r.until(10 * second)
 	wantOutcomes(t, r.outcomes(0),
 		outcome{0, nodes.OpLogin, nodes.OutcomeConnectionLost}, outcome{0, nodes.OpLogin, nodes.OutcomeOK})
-	if want := []ending{{3*second + 20*ms, 1, true}}; !slices.Equal(r.story.ended, want) {
-		t.Errorf("the script's connection ended %v, want %v", r.story.ended, want)
+	if want := []ending{{3*second + 20*ms, 1, true}}; !slices.Equal(r.endings, want) {
+		t.Errorf("the script's connection ended %v, want %v", r.endings, want)
 	}
 	if r.RawIsOpen(1) {
 		t.Error("the script still has the connection that was refused")
 	}
-	if want := []string{"I am listening", "I am listening", "users: a"}; !slices.Equal(r.story.printed, want) {
-		t.Errorf("the server printed %q, want %q", r.story.printed, want)
+	if want := []string{"I am listening", "I am listening", "users: a"}; !slices.Equal(r.serverPrints, want) {
+		t.Errorf("the server printed %q, want %q", r.serverPrints, want)
 	}
 	if n := r.Totals().Sessions; n.Opened != 1 || n.Closed != 0 {
 		t.Errorf("sessions %+v, want one opened", n)
 	}
-	if strings.Contains(r.wire.readText(), "lost") {
+	if strings.Contains(joinText(r.serverReads), "lost") {
 		t.Error("the server read what was sent to a server that was down")
 	}
 }
@@ -239,29 +242,29 @@ func TestSecondConnectionOfAScript(t *testing.T) {
 	r.RawSend(0, []byte("p"))
 	// the first connection never logs in: the server ends it after two minutes
 	r.until(130 * second)
-	if got := r.story.replyText(true); got != protocol.Welcome {
+	if got := r.replyText(true); got != protocol.Welcome {
 		t.Errorf("the script read %q, want the welcome", got)
 	}
-	if len(r.story.ended) != 0 || !r.RawIsOpen(0) {
-		t.Errorf("the end of the first connection ended the second: %v", r.story.ended)
+	if len(r.endings) != 0 || !r.RawIsOpen(0) {
+		t.Errorf("the end of the first connection ended the second: %v", r.endings)
 	}
 	r.RawSend(0, []byte(protocol.CommandDownload))
 	r.until(140 * second)
-	if got := r.story.replyText(true); len(got) != len(protocol.Welcome)+protocol.TempIDSize {
+	if got := r.replyText(true); len(got) != len(protocol.Welcome)+protocol.TempIDSize {
 		t.Errorf("the script read %q, want the welcome and a TempID", got)
 	}
 	r.RawSend(0, []byte(protocol.CommandLogout))
 	r.until(150 * second)
-	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 2 || len(r.story.ended) != 1 {
-		t.Errorf("sessions %+v and %d endings seen, want both closed and one ending", n, len(r.story.ended))
+	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 2 || len(r.endings) != 1 {
+		t.Errorf("sessions %+v and %d endings seen, want both closed and one ending", n, len(r.endings))
 	}
-	if got := fmt.Sprint(r.wire.accepted); got != "[0 1]" {
+	if got := fmt.Sprint(r.accepted); got != "[0 1]" {
 		t.Errorf("the connections were %s, want [0 1]", got)
 	}
 	r.RawOpen(1)
 	r.RawOpen(2)
 	r.until(160 * second)
-	if got := fmt.Sprint(r.wire.accepted[2:]); got != "[1 0]" && got != "[0 1]" {
+	if got := fmt.Sprint(r.accepted[2:]); got != "[1 0]" && got != "[0 1]" {
 		t.Errorf("new connections are %s, want both numbers used again", got)
 	}
 }
@@ -295,7 +298,7 @@ func TestConnectionNumbersAreUsedAgain(t *testing.T) {
 			}
 			at := time.Duration(0)
 			for i := range sessions {
-				r.Call(at, func() { r.rightLogin(0) })
+				r.Call(at, func() { r.loginOK(0) })
 				r.Call(at+300*ms, end[i%len(end)])
 				at += 700 * ms
 			}
@@ -306,17 +309,17 @@ func TestConnectionNumbersAreUsedAgain(t *testing.T) {
 			if n.Opened < uint64(sessions) || n.Opened != n.Closed {
 				t.Errorf("%d sessions opened, %d closed, want at least %d and as many", n.Opened, n.Closed, sessions)
 			}
-			most := slices.Max(r.wire.accepted)
+			most := slices.Max(r.accepted)
 			// each first connection of two waits two minutes for its end
 			if most > 60 {
 				t.Errorf("connection number %d was given for at most a few open at once", most)
 			}
-			seen := len(r.wire.accepted)
+			seen := len(r.accepted)
 			for range most + 1 {
 				r.RawOpen(0)
 			}
 			r.until(at + 21*time.Minute)
-			again := slices.Sorted(slices.Values(r.wire.accepted[seen:]))
+			again := slices.Sorted(slices.Values(r.accepted[seen:]))
 			for i, c := range again {
 				if int(c) != i {
 					t.Fatalf("after all sessions ended, new ones got the numbers %v, want 0 to %d", again, most)
@@ -338,10 +341,10 @@ func TestHeldBackReadOfAnEndedConnection(t *testing.T) {
 	r.until(3 * second)
 	want := []string{"x", "u"}
 	at := []time.Duration{second + ms, second + 350*ms}
-	if len(r.wire.reads) != 2 {
-		t.Fatalf("the server read %v, want %q", r.wire.reads, want)
+	if len(r.serverReads) != 2 {
+		t.Fatalf("the server read %v, want %q", r.serverReads, want)
 	}
-	for i, read := range r.wire.reads {
+	for i, read := range r.serverReads {
 		if read.text != want[i] || read.at != at[i] {
 			t.Errorf("read %d is %q at %s, want %q at %s", i, read.text, read.at, want[i], at[i])
 		}
@@ -352,14 +355,17 @@ func TestHeldBackReadOfAnEndedConnection(t *testing.T) {
 // with the text that makes the phone hang up.
 func TestEndBehindABlock(t *testing.T) {
 	for _, join := range []time.Duration{0, 20 * ms} {
-		r := newRig(t, virtual.Config{TCP: virtual.TCP{Join: join}})
-		r.login(0, "wrong")
-		for i := range 2 {
-			r.Call(time.Duration(i+1)*second, func() { r.Type(0, "wrong") })
-		}
-		r.until(10 * second)
-		if want := []ending{{2*second + join, 0, false}}; !slices.Equal(r.story.ended, want) {
-			t.Errorf("join %s: the connection ended %v, want %v", join, r.story.ended, want)
-		}
+		t.Run(join.String(), func(t *testing.T) {
+			r := newRig(t, virtual.Config{TCP: virtual.TCP{Join: join}})
+			r.login(0, "wrong")
+			for i := range 2 {
+				r.Call(time.Duration(i+1)*second, func() { r.Type(0, "wrong") })
+			}
+			r.until(10 * second)
+			if want := []ending{{2*second + join, 0, false}}; !slices.Equal(r.endings, want) {
+				t.Errorf("join %s: the connection ended %v, want %v", join, r.endings, want)
+			}
+
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package virtual_test
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -21,60 +22,66 @@ func TestOrderOfEachPair(t *testing.T) {
 		names[i] += strconv.Itoa(i)
 	}
 	for seed := range uint64(20) {
-		r := newRig(t, virtual.Config{
-			Seed: seed + 1, Phones: phonesNamed(protocol.Single, names...),
-			UDP: virtual.UDP{Delay: virtual.Delay{Max: 40 * ms}, Lose: 0.1},
+		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
+			r := newRig(t, virtual.Config{
+				Seed: seed + 1, Phones: phonesNamed(protocol.Single, names...),
+				UDP: virtual.UDP{Delay: virtual.Delay{Max: 40 * ms}, Lose: 0.1},
+			})
+			src := rand.New(rand.NewPCG(seed, 2))
+			at := time.Duration(0)
+			const sends = 3000
+			for n := range uint64(sends) {
+				from, to := uint32(src.IntN(2)), uint32(2+src.IntN(10))
+				at += time.Duration(src.Int64N(int64(4 * ms)))
+				raw := forged(n)
+				r.Call(at, func() { r.SendDatagram(from, to, 0, raw[:]) })
+			}
+			r.until(at + second)
+			last := map[[2]uint32]string{}
+			overtaken, newest := 0, ""
+			for _, v := range r.verdicts {
+				pair := [2]uint32{v.sender, v.phone}
+				if v.raw <= last[pair] {
+					t.Fatalf("seed %d: %s heard %s of %s after %s", seed, r.Name(v.phone), v.raw[:20], r.Name(v.sender), last[pair][:20])
+				}
+				if v.raw < newest {
+					overtaken++
+				}
+				last[pair], newest = v.raw, max(newest, v.raw)
+			}
+			if overtaken == 0 {
+				t.Error("no datagram overtook one of another pair: the delays are not random")
+			}
+			if got := r.datagrams; got.Sent != sends || got.InFlight != 0 || got.Delivered != uint64(len(r.verdicts)) {
+				t.Errorf("%+v at the end, with %d verdicts", got, len(r.verdicts))
+			}
+
 		})
-		src := rand.New(rand.NewPCG(seed, 2))
-		at := time.Duration(0)
-		const sends = 3000
-		for n := range uint64(sends) {
-			from, to := uint32(src.IntN(2)), uint32(2+src.IntN(10))
-			at += time.Duration(src.Int64N(int64(4 * ms)))
-			raw := forged(n)
-			r.Call(at, func() { r.SendDatagram(from, to, 0, raw[:]) })
-		}
-		r.until(at + second)
-		last := map[[2]uint32]string{}
-		overtaken, newest := 0, ""
-		for _, v := range r.wire.verdicts {
-			pair := [2]uint32{v.sender, v.phone}
-			if v.raw <= last[pair] {
-				t.Fatalf("seed %d: %s heard %s of %s after %s", seed, r.Name(v.phone), v.raw[:20], r.Name(v.sender), last[pair][:20])
-			}
-			if v.raw < newest {
-				overtaken++
-			}
-			last[pair], newest = v.raw, max(newest, v.raw)
-		}
-		if overtaken == 0 {
-			t.Error("no datagram overtook one of another pair: the delays are not random")
-		}
-		if got := r.wire.balance; got.Sent != sends || got.InFlight != 0 || got.Delivered != uint64(len(r.wire.verdicts)) {
-			t.Errorf("%+v at the end, with %d verdicts", got, len(r.wire.verdicts))
-		}
 	}
 }
 
 func TestLossAndBalance(t *testing.T) {
 	const n = 20_000
 	for _, lose := range []float64{0, 0.01, 0.25, 1} {
-		r := newRig(t, virtual.Config{UDP: virtual.UDP{Delay: virtual.Delay{Min: ms, Max: 9 * ms}, Lose: lose}})
-		raw := forged(1)
-		for i := range n {
-			r.Call(time.Duration(i)*ms, func() { r.SendDatagram(0, 1, 0, raw[:]) })
-		}
-		r.until(n*ms + second)
-		d := r.Totals().Datagrams
-		if d != r.wire.balance || d.Sent != n || d.InFlight != 0 || d.Delivered+d.Lost != n {
-			t.Errorf("lose %g: %+v", lose, d)
-		}
-		if got, slack := float64(d.Lost)/n, 4*math.Sqrt(lose*(1-lose)/n); math.Abs(got-lose) > slack {
-			t.Errorf("lose %g: a share of %g was lost, want within %g", lose, got, slack)
-		}
-		if r.wire.forged != n || r.wire.beacons != 0 || r.Totals().Beacons.Sent != 0 {
-			t.Errorf("lose %g: %d forged and %d beacons were announced, want %d and none", lose, r.wire.forged, r.wire.beacons, n)
-		}
+		t.Run(fmt.Sprint(lose), func(t *testing.T) {
+			r := newRig(t, virtual.Config{UDP: virtual.UDP{Delay: virtual.Delay{Min: ms, Max: 9 * ms}, Lose: lose}})
+			raw := forged(1)
+			for i := range n {
+				r.Call(time.Duration(i)*ms, func() { r.SendDatagram(0, 1, 0, raw[:]) })
+			}
+			r.until(n*ms + second)
+			d := r.Totals().Datagrams
+			if d != r.datagrams || d.Sent != n || d.InFlight != 0 || d.Delivered+d.Lost != n {
+				t.Errorf("lose %g: %+v", lose, d)
+			}
+			if got, slack := float64(d.Lost)/n, 4*math.Sqrt(lose*(1-lose)/n); math.Abs(got-lose) > slack {
+				t.Errorf("lose %g: a share of %g was lost, want within %g", lose, got, slack)
+			}
+			if r.forgedSent != n || r.beaconsSent != 0 || r.Totals().Beacons.Sent != 0 {
+				t.Errorf("lose %g: %d forged and %d beacons were announced, want %d and none", lose, r.forgedSent, r.beaconsSent, n)
+			}
+
+		})
 	}
 }
 
@@ -88,10 +95,10 @@ func TestDelayOfADatagram(t *testing.T) {
 		r.Call(time.Duration(i)*100*ms, func() { r.SendDatagram(0, 1, 0, raw[:]) })
 	}
 	r.until(n * 100 * ms)
-	if len(r.wire.verdicts) != n {
-		t.Fatalf("%d verdicts, want %d", len(r.wire.verdicts), n)
+	if len(r.verdicts) != n {
+		t.Fatalf("%d verdicts, want %d", len(r.verdicts), n)
 	}
-	for i, v := range r.wire.verdicts {
+	for i, v := range r.verdicts {
 		if d := v.at - time.Duration(i)*100*ms; d < 3*ms || d > 8*ms || !v.valid {
 			t.Errorf("beacon %d was judged %s after it was sent (valid: %t)", i, d, v.valid)
 		}
@@ -116,7 +123,7 @@ func TestDatagramsOfEverySize(t *testing.T) {
 	}
 	r.until(second)
 	broken, valid := 0, 0
-	for _, v := range r.wire.verdicts {
+	for _, v := range r.verdicts {
 		switch {
 		case v.sender != 0 || v.phone != 1:
 			t.Errorf("a verdict of %d on %d", v.phone, v.sender)
@@ -151,7 +158,7 @@ func TestDatagramThatIsTooLarge(t *testing.T) {
 // TestUnknownAddress: what goes to nobody is lost, whatever the setting.
 func TestUnknownAddress(t *testing.T) {
 	r := newRig(t, virtual.Config{Phones: phonesNamed(protocol.Split, "a", "b")})
-	r.rightLogin(0)
+	r.loginOK(0)
 	r.until(second)
 	r.Type(0, "Download_tempID")
 	r.until(2 * second)
@@ -188,7 +195,7 @@ func TestOtherPhonesDrawTheSame(t *testing.T) {
 			}
 		}
 		r.until(30 * second)
-		for _, v := range r.wire.verdicts {
+		for _, v := range r.verdicts {
 			if v.sender < 2 {
 				first = append(first, v)
 			}

@@ -50,8 +50,6 @@ var largeTypes = map[string]struct {
 	"sim/live.World":       {999, 99, "being restructured"},
 	"sim/load.engine":      {999, 99, "being restructured"},
 	"sim/load.phone":       {999, 99, "being restructured"},
-	"sim/swarm.generator":  {999, 99, "being restructured"},
-	"sim/swarm.sequence":   {999, 99, "being restructured"},
 	"sim/virtual.World":    {999, 99, "being restructured"},
 }
 
