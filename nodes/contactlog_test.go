@@ -18,7 +18,7 @@ func beaconNumber(i int) *protocol.Beacon {
 	}
 }
 
-// The ring against a plain slice.
+// The ring behaves like a plain slice.
 func TestContactLogIsAQueue(t *testing.T) {
 	const retention = 50
 	var log ContactLog

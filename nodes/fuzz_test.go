@@ -8,7 +8,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// tape reads a fuzzer's bytes as choices.
+// tape reads the bytes of a fuzzer as choices.
 type tape struct{ rest []byte }
 
 func (t *tape) more() bool { return len(t.rest) > 0 }
@@ -22,7 +22,7 @@ func (t *tape) byte() byte {
 	return b
 }
 
-// text is 1 to 64 bytes of the tape, or one of the words.
+// text returns 1 to 64 bytes of the tape, or one of the words.
 func (t *tape) text(words []string) string {
 	k := int(t.byte())
 	if k < 192 {
@@ -37,16 +37,16 @@ func (t *tape) text(words []string) string {
 	return s
 }
 
-// span is a time to let pass: none, a nanosecond, or what rules are made of.
+// span returns a duration: zero, a nanosecond, or one near a time limit.
 func (t *tape) span() time.Duration {
 	spans := [...]time.Duration{0, 0, 1, time.Millisecond, 249 * time.Millisecond, 250 * time.Millisecond, time.Second,
 		time.Second - 1, 10 * time.Second, time.Minute, time.Minute - 1, 3 * time.Minute, 2 * time.Minute, time.Hour}
 	return spans[int(t.byte())%len(spans)]
 }
 
-// FuzzServer: whatever arrives, no panic; every session is closed once and hears
-// nothing afterwards; what is due is done; no login succeeds during a block; a
-// TempID resolves once it was issued, and not before.
+// FuzzServer checks any input: no panic; each session is closed once, and nothing
+// is sent to it afterwards; no deadline is missed; no user is welcomed during a
+// block; a TempID resolves from the moment it was issued, not before.
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{0, 0, 1, 0, 0, 1, 0, 2, 1, 0, 3})
 	f.Add([]byte("\x00\x00\x01\x00\x00\x01\x00\x01\x01\x00\x04\x03\x01\x00\x05\x01\x00\x06\x01\x00\x07\x02\x00"))
@@ -74,7 +74,7 @@ func FuzzServer(f *testing.F) {
 	})
 }
 
-// serverCheck is what FuzzServer believes beside the server.
+// serverCheck is the state that FuzzServer expects of the server.
 type serverCheck struct {
 	*testing.T
 	s       *Server
@@ -174,9 +174,9 @@ func (c *serverCheck) event(e *ServerEvent) {
 	}
 }
 
-// FuzzPhone: whatever arrives, no panic; the log never holds an entry at or past
-// its retention, nor loses one before; only what is judged valid is in it; what
-// is due is done; nothing is sent without a connection.
+// FuzzPhone checks any input: no panic; an entry leaves the log at its retention, not
+// before or after; only valid beacons are in the log; no deadline is missed; nothing
+// is sent without a connection.
 func FuzzPhone(f *testing.F) {
 	f.Add([]byte{0, 1, 4, 0, 4, 1, 7, 5, 2, 0, 4, 2, 2, 4, 5, 0, 0, 7, 11})
 	f.Add([]byte{5, 0, 10, 5, 0, 11, 5, 0, 12, 7, 5, 5, 1, 10, 7, 11})
@@ -205,14 +205,14 @@ func FuzzPhone(f *testing.F) {
 			case 7:
 				c.pass(tape.span())
 			case 8:
-				c.last(tape.byte())
+				c.rareInput(tape.byte())
 			}
 			c.check()
 		}
 	})
 }
 
-// phoneCheck is what FuzzPhone believes beside the phone.
+// phoneCheck is the state that FuzzPhone expects of the phone.
 type phoneCheck struct {
 	*testing.T
 	p                  Phone
@@ -236,8 +236,8 @@ func (c *phoneCheck) connected() {
 	}
 }
 
-// last is the rarer inputs.
-func (c *phoneCheck) last(choice byte) {
+// rareInput runs one of the rarer inputs.
+func (c *phoneCheck) rareInput(choice byte) {
 	switch choice % 3 {
 	case 0:
 		c.p.InputEnded(c.now, &c.out)

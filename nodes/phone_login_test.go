@@ -92,7 +92,7 @@ func TestLoginsThatFail(t *testing.T) {
 	}
 	r := start()
 	r.p.ConnectFailed(r.now, "connection refused", &r.out)
-	same(t, "refused", r.take(), "cannot connect to the server: connection refused", "login: connection lost")
+	same(t, "refused", r.runEffects(), "cannot connect to the server: connection refused", "login: connection lost")
 
 	r = start()
 	r.connected()
@@ -173,7 +173,7 @@ func TestLoadSettings(t *testing.T) {
 		same(t, "download", r.typed("Download_tempID"), "> Download_tempID")
 		same(t, "TempID", r.read(someID), "download: ok")
 		r.p.Upload(r.now, []Contact{{TempID: protocol.TempID([]byte(someID))}}, &r.out)
-		same(t, "upload", r.take(), "> Upload_contact_log")
+		same(t, "upload", r.runEffects(), "> Upload_contact_log")
 		same(t, "count", r.read("1"), "> 3")
 		same(t, "TempID", r.read("1"), "> "+someID)
 		same(t, "start", r.read("1"), "> 01/01/1970 00:00:00")

@@ -8,8 +8,8 @@ import (
 	"bluetrace/protocol"
 )
 
-// The 3 minutes go on by wall time across a restart: they are neither cut nor
-// stretched, also when the wall clock has stepped.
+// The retention continues by wall time across a restart. A step of the wall clock
+// neither shortens nor extends it beyond its bounds.
 func TestLogSurvivesARestart(t *testing.T) {
 	const up = 5 * time.Hour // elapsed time of the new program: it begins anew
 	wall := startWall + int64(time.Hour)

@@ -15,8 +15,8 @@ var (
 	sender2 = protocol.AddressOf(netip.MustParseAddrPort("127.0.0.1:50002"))
 )
 
-// phoneRig drives a phone and writes down its effects, a line each, and its
-// terminal as a person would see it.
+// phoneRig drives a phone and records its effects, a line each, and its terminal as
+// the user sees it.
 type phoneRig struct {
 	t        testing.TB
 	p        Phone
@@ -24,7 +24,7 @@ type phoneRig struct {
 	now      Now
 	out      PhoneOutbox
 
-	said     []string
+	effects  []string
 	terminal strings.Builder
 	judged   []PhoneEffect
 	done     []PhoneEffect
@@ -51,59 +51,59 @@ func (r *phoneRig) at(d time.Duration) *phoneRig {
 	return r
 }
 
-// take executes the effects and returns what they were.
-func (r *phoneRig) take() []string {
+// runEffects executes the effects and returns them as lines.
+func (r *phoneRig) runEffects() []string {
 	for i := range r.out.Effects {
 		e := &r.out.Effects[i]
 		r.terminal.Write(e.AppendText(nil, r.settings.Zone))
 		switch e.Kind {
 		case PhoneSendTCP:
-			r.said = append(r.said, fmt.Sprintf("> %s", e.Bytes))
+			r.effects = append(r.effects, fmt.Sprintf("> %s", e.Bytes))
 			r.sends, r.sent = r.sends+1, string(e.Bytes)
 		case PhonePrompt:
 			r.terminal.WriteString(e.Text)
-			r.said = append(r.said, "? "+e.Text)
+			r.effects = append(r.effects, "? "+e.Text)
 		case PhonePrint:
-			r.said = append(r.said, e.Text)
+			r.effects = append(r.effects, e.Text)
 		case PhoneDone:
 			r.done = append(r.done, *e)
-			r.said = append(r.said, fmt.Sprintf("%v: %v", e.Op, e.Outcome))
+			r.effects = append(r.effects, fmt.Sprintf("%v: %v", e.Op, e.Outcome))
 		case PhoneJudged:
 			r.judged = append(r.judged, *e)
 		case PhoneExpired:
 			r.expired += e.Expired
 		default:
-			r.said = append(r.said, "("+e.Kind.String()+")")
+			r.effects = append(r.effects, "("+e.Kind.String()+")")
 		}
 	}
 	r.out.Effects = r.out.Effects[:0]
-	said := r.said
-	r.said = nil
+	said := r.effects
+	r.effects = nil
 	return said
 }
 
-func (r *phoneRig) open() []string      { r.p.Open(r.now, &r.out); return r.take() }
-func (r *phoneRig) connected() []string { r.p.Connected(r.now, &r.out); return r.take() }
-func (r *phoneRig) closed() []string    { r.p.Closed(r.now, &r.out); return r.take() }
-func (r *phoneRig) wake() []string      { r.p.Wake(r.now, &r.out); return r.take() }
+func (r *phoneRig) open() []string      { r.p.Open(r.now, &r.out); return r.runEffects() }
+func (r *phoneRig) connected() []string { r.p.Connected(r.now, &r.out); return r.runEffects() }
+func (r *phoneRig) closed() []string    { r.p.Closed(r.now, &r.out); return r.runEffects() }
+func (r *phoneRig) wake() []string      { r.p.Wake(r.now, &r.out); return r.runEffects() }
 
 func (r *phoneRig) read(text string) []string {
 	r.p.Read(r.now, []byte(text), &r.out)
-	return r.take()
+	return r.runEffects()
 }
 
 func (r *phoneRig) typed(line string) []string {
 	r.terminal.WriteString(line + "\n")
 	r.p.Typed(r.now, line, &r.out)
-	return r.take()
+	return r.runEffects()
 }
 
 func (r *phoneRig) inputEnded() []string {
 	r.p.InputEnded(r.now, &r.out)
-	return r.take()
+	return r.runEffects()
 }
 
-// ready logs the phone in, in no time but the pause.
+// ready logs the phone in. Only the password pause passes.
 func (r *phoneRig) ready() *phoneRig {
 	r.open()
 	r.connected()
@@ -115,10 +115,10 @@ func (r *phoneRig) ready() *phoneRig {
 	return r
 }
 
-// hear brings one datagram and returns the verdicts since the last call.
-func (r *phoneRig) hear(from protocol.Address, text string) []PhoneEffect {
+// deliver delivers one datagram and returns the verdicts since the last call.
+func (r *phoneRig) deliver(from protocol.Address, text string) []PhoneEffect {
 	r.p.Datagram(r.now, from, []byte(text), &r.out)
-	r.take()
+	r.runEffects()
 	judged := r.judged
 	r.judged = nil
 	return judged
@@ -132,8 +132,7 @@ func (r *phoneRig) next() time.Duration {
 	return d
 }
 
-// whole is a beacon in the single form that is valid from start for a lifetime,
-// in Unix seconds relative to startWall.
+// whole returns a beacon in the single form. Its start is relative to startWall.
 func whole(z *protocol.Zone, id string, start, lifetime time.Duration) string {
 	from := startWall/int64(time.Second) + int64(start.Seconds())
 	b := protocol.Beacon{

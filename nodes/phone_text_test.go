@@ -2,8 +2,8 @@ package nodes
 
 import "testing"
 
-// Trouble is what nobody typed for.
-func TestTrouble(t *testing.T) {
+// IsConnectionMessage is true of messages that do not answer a typed line.
+func TestIsConnectionMessage(t *testing.T) {
 	for text, want := range map[string]bool{
 		"no answer from the server":                                     true,
 		"the server closed the connection":                              true,

@@ -272,11 +272,15 @@ func (g *program) clearOperation() {
 	g.session = &session{queued: s.queued, inputEnded: s.inputEnded}
 }
 
-// runTimer does the work of the timer if it is due.
+// runTimer does the work of the timer if it is due. It is small enough to be inlined
+// in the hot path.
 func (g *program) runTimer(now Now, out *PhoneOutbox) {
-	if g.timer == timerNone || now.Elapsed < g.timerAt {
-		return
+	if g.timer != timerNone && now.Elapsed >= g.timerAt {
+		g.timerDue(now, out)
 	}
+}
+
+func (g *program) timerDue(now Now, out *PhoneOutbox) {
 	due := g.timer
 	g.timer = timerNone
 	switch {

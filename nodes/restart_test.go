@@ -8,7 +8,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// restart feeds what r stored to a new server, at a moment of both clocks.
+// restart returns a new server with the records of r, at a time of both clocks.
 func restart(t *testing.T, r *serverRig, now Now) *serverRig {
 	t.Helper()
 	next := newServerRig(t, nil)
@@ -21,7 +21,7 @@ func restart(t *testing.T, r *serverRig, now Now) *serverRig {
 	return next
 }
 
-// Across a restart a block goes on by wall time; elapsed time begins anew.
+// A block continues by wall time across a restart. Elapsed time starts again.
 func TestBlockSurvivesARestart(t *testing.T) {
 	tests := []struct {
 		title string
@@ -40,8 +40,8 @@ func TestBlockSurvivesARestart(t *testing.T) {
 			const begun = 700*time.Millisecond + 1 // no whole second: nothing is cut
 			r := newServerRig(t, nil).at(begun)
 			for i := range 3 {
-				r.try(Conn(i), alice, "bad")
-				r.try(Conn(i)+10, "nobody", "bad")
+				r.tryLogin(Conn(i), alice, "bad")
+				r.tryLogin(Conn(i)+10, "nobody", "bad")
 			}
 			up := Now{Elapsed: 7 * time.Second, Wall: startWall + int64(begun+e.down)}
 			next := restart(t, r, up)
@@ -50,45 +50,45 @@ func TestBlockSurvivesARestart(t *testing.T) {
 				return next
 			}
 			if e.left > 0 {
-				equal(t, "known, before", moment(e.left-1).try(0, alice, alicePassword), refused)
-				equal(t, "unknown, before", moment(e.left-1).try(1, "nobody", "x"), refused)
+				equal(t, "known, before", moment(e.left-1).tryLogin(0, alice, alicePassword), refused)
+				equal(t, "unknown, before", moment(e.left-1).tryLogin(1, "nobody", "x"), refused)
 			}
-			equal(t, "known, at the end", moment(e.left).try(2, alice, alicePassword), welcome)
-			equal(t, "unknown, at the end", moment(e.left).try(3, "nobody", "x"), tryAgain)
+			equal(t, "known, at the end", moment(e.left).tryLogin(2, alice, alicePassword), welcome)
+			equal(t, "unknown, at the end", moment(e.left).tryLogin(3, "nobody", "x"), tryAgain)
 		})
 	}
 }
 
-// Who was welcomed after a block is not blocked again by a restart, wherever the
-// wall clock has gone; the welcome waits until the disk knows.
+// A restart does not block an account again that was welcomed after its block, even
+// if the wall clock steps. The welcome waits for the store of the reset.
 func TestBlockThatIsOverStaysOver(t *testing.T) {
 	r := newServerRig(t, nil)
 	for i := range 3 {
-		r.try(Conn(i), alice, "bad")
+		r.tryLogin(Conn(i), alice, "bad")
 	}
 	r.at(time.Minute)
-	equal(t, "at the end", r.try(3, alice, alicePassword), welcome)
+	equal(t, "at the end", r.tryLogin(3, alice, alicePassword), welcome)
 	equal(t, "the last record", r.stored[len(r.stored)-1], Record{Kind: RecordAttempts, Attempts: Attempts{Known: true, User: alice}})
 	stored := len(r.stored)
-	equal(t, "once more", r.try(4, alice, alicePassword), welcome)
+	equal(t, "once more", r.tryLogin(4, alice, alicePassword), welcome)
 	equal(t, "records of it", len(r.stored)-stored, 0)
 	back := Now{Wall: startWall - int64(time.Hour)}
-	equal(t, "an hour back", restart(t, r, back).try(0, alice, alicePassword), welcome)
+	equal(t, "an hour back", restart(t, r, back).tryLogin(0, alice, alicePassword), welcome)
 
 	over := restart(t, &serverRig{stored: r.stored[:3]}, at(time.Hour))
-	equal(t, "over while it was down", over.try(0, alice, alicePassword), welcome)
-	equal(t, "an hour back, after that", restart(t, &serverRig{stored: append(r.stored[:3:3], over.stored...)}, back).try(0, alice, alicePassword), welcome)
+	equal(t, "over while it was down", over.tryLogin(0, alice, alicePassword), welcome)
+	equal(t, "an hour back, after that", restart(t, &serverRig{stored: append(r.stored[:3:3], over.stored...)}, back).tryLogin(0, alice, alicePassword), welcome)
 }
 
 func TestCountSurvivesARestart(t *testing.T) {
 	r := newServerRig(t, nil)
-	r.try(0, alice, "a")
-	r.try(1, alice, "b")
-	r.try(2, bob, "a")
-	r.try(3, bob, bobPassword)
+	r.tryLogin(0, alice, "a")
+	r.tryLogin(1, alice, "b")
+	r.tryLogin(2, bob, "a")
+	r.tryLogin(3, bob, bobPassword)
 	next := restart(t, r, at(time.Hour))
-	equal(t, "third", next.try(0, alice, "c"), blocks)
-	equal(t, "reset", next.try(1, bob, "b"), tryAgain)
+	equal(t, "third", next.tryLogin(0, alice, "c"), blocks)
+	equal(t, "reset", next.tryLogin(1, bob, "b"), tryAgain)
 }
 
 func TestTempIDsSurviveARestart(t *testing.T) {

@@ -21,7 +21,7 @@ const (
 
 func at(d time.Duration) Now { return Now{Elapsed: d, Wall: startWall + int64(d)} }
 
-// serverRig drives a server and writes down its effects, a line each.
+// serverRig drives a server and records its effects, a line each.
 type serverRig struct {
 	t    testing.TB
 	s    *Server
@@ -67,32 +67,32 @@ func (r *serverRig) accept(list ...Conn) {
 
 func (r *serverRig) read(c Conn, text string) []string {
 	r.s.Read(r.now, c, []byte(text), &r.out)
-	return r.take()
+	return r.runEffects()
 }
 
 func (r *serverRig) eof(c Conn) []string {
 	r.s.EOF(r.now, c, &r.out)
-	return r.take()
+	return r.runEffects()
 }
 
 func (r *serverRig) wake() []string {
 	r.s.Wake(r.now, &r.out)
-	return r.take()
+	return r.runEffects()
 }
 
 func (r *serverRig) storedAs(id StoreID, err error) []string {
 	r.s.Stored(r.now, id, err, &r.out)
-	return r.take()
+	return r.runEffects()
 }
 
-func (r *serverRig) take() []string {
+func (r *serverRig) runEffects() []string {
 	r.drain()
 	said := r.said
 	r.said = nil
 	return said
 }
 
-// drain executes the effects, and answers stores at once unless told to hold.
+// drain executes the effects, and answers stores at once unless hold is set.
 func (r *serverRig) drain() {
 	r.write()
 	for !r.hold && len(r.waiting) > 0 {
@@ -133,12 +133,12 @@ func (r *serverRig) login(c Conn, user, password string) []string {
 	return r.read(c, password)
 }
 
-// try logs in on a connection of its own and returns what was sent.
-func (r *serverRig) try(c Conn, user, password string) string {
+// tryLogin logs in on a new connection and returns the texts that were sent.
+func (r *serverRig) tryLogin(c Conn, user, password string) string {
 	return sent(r.login(c, user, password))
 }
 
-// sent keeps the sends and closes of one connection each, joined by a bar.
+// sent returns the sends and closes of each connection, joined by a bar.
 func sent(said []string) string {
 	var list []string
 	for _, s := range said {
@@ -170,7 +170,7 @@ func (r *serverRig) count(kind ServerEventKind) int {
 	return n
 }
 
-// download fetches a TempID on a session that is logged in.
+// download downloads a TempID on a logged-in session.
 func (r *serverRig) download(c Conn) protocol.TempID {
 	r.t.Helper()
 	said := r.read(c, "Download_tempID")
@@ -201,7 +201,7 @@ func equal[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// constantSource is a random source that always gives the numbers of one list.
+// constantSource is a random source that repeats one list of numbers.
 type constantSource struct {
 	list []uint64
 	at   int

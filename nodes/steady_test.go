@@ -8,7 +8,8 @@ import (
 	"bluetrace/protocol"
 )
 
-// steady is a phone whose log is full: every beacon that comes lets one go.
+// steady is a phone in the steady state: with each beacon that arrives, an entry
+// expires.
 type steady struct {
 	p        Phone
 	settings PhoneSettings

@@ -10,7 +10,7 @@ import (
 
 var errDisk = errors.New("no space left")
 
-// Attempts change at Store, their answers go out at Stored.
+// Attempts change before EffectStore. Their answers go out at Stored.
 func TestAttemptsCountBeforeTheyAreStored(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.hold = true
@@ -57,8 +57,8 @@ func TestRightPasswordStoresTheResetFirst(t *testing.T) {
 	same(t, "with a count of zero nothing is stored", r.login(2, alice, alicePassword), "2> "+welcome, "users: "+alice)
 }
 
-// Nobody is welcomed before the disk knows that nothing is counted, though another
-// right password may have come first.
+// A welcome waits until the reset of the count is stored, even if it is the reset of
+// an earlier right password.
 func TestEveryWelcomeWaitsForTheReset(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.hold = true
@@ -75,8 +75,8 @@ func TestEveryWelcomeWaitsForTheReset(t *testing.T) {
 	same(t, "nothing more to store", r.login(3, alice, alicePassword), "3> "+welcome, "users: "+alice)
 }
 
-// What overtakes a reset on its way to the disk counts from zero, and its own
-// record replaces that of the reset.
+// A wrong password during the store of a reset counts from zero, and its record
+// replaces that of the reset.
 func TestAWrongPasswordBehindAReset(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.hold = true
@@ -94,8 +94,8 @@ func TestAWrongPasswordBehindAReset(t *testing.T) {
 	equal(t, "the last record", r.stored[3], Record{Kind: RecordAttempts, Attempts: Attempts{Known: true, User: alice}})
 }
 
-// A block that begins while the reset is on its way to the disk holds.
-func TestNobodyIsWelcomedDuringABlock(t *testing.T) {
+// A block that begins during the store of a reset holds.
+func TestNoWelcomeDuringABlock(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.hold = true
 	r.accept(0, 1, 2, 3, 4)

@@ -42,7 +42,8 @@ var (
 	asksForElse = regexp.MustCompile(`asks our server for "(.*)" here`)
 )
 
-// forOurServer replaces what a remark says that our server answers instead.
+// forOurServer replaces the answers that differ in this server, by the remarks of the
+// transcript.
 func forOurServer(lines []string) []string {
 	lines = append([]string(nil), lines...)
 	for i, line := range lines {
@@ -99,7 +100,7 @@ func TestServerReplaysTheTranscripts(t *testing.T) {
 	}
 }
 
-// answers is the texts sent and FIN, as a transcript has them.
+// answers returns the sent texts and FIN in the form of a transcript.
 func (r *serverRig) answers(said []string) []string {
 	if s := sent(said); s != "" {
 		return strings.Split(s, "|")
@@ -113,7 +114,7 @@ func TestPhoneReplaysTheTranscripts(t *testing.T) {
 			r := newPhoneRig(t, nil)
 			r.now = Now{Wall: time.Date(2026, 1, 1, 10, 5, 0, 0, time.UTC).UnixNano()}
 			if strings.Contains(sec.title, "one entry") {
-				r.hear(sender, someID+someStart+someEnd+"1")
+				r.deliver(sender, someID+someStart+someEnd+"1")
 			}
 			compared := 0
 			r.connect()
@@ -121,9 +122,9 @@ func TestPhoneReplaysTheTranscripts(t *testing.T) {
 				kind, text, _ := strings.Cut(line, " ")
 				switch {
 				case kind == "P>":
-					// Ours says log out once.
+					// This phone sends log out once.
 					text = strings.Replace(text, "log outlog out", "log out", 1)
-					equal(t, "phone sends", r.provoke(text), text)
+					equal(t, "phone sends", r.typeUnlessUploading(text), text)
 					compared++
 				case kind == "S>" && text == "FIN":
 					r.closed()
@@ -145,16 +146,16 @@ func (r *phoneRig) connect() {
 	r.connected()
 }
 
-// provoke types what makes the phone send text, unless it is sending by itself
-// (an upload), and returns what it sent since the last time.
-func (r *phoneRig) provoke(text string) string {
+// typeUnlessUploading types a line that makes the phone send text, unless an upload is in
+// progress, and returns the text that was sent.
+func (r *phoneRig) typeUnlessUploading(text string) string {
 	if !r.p.program.uploading() {
 		r.typed(text)
 	}
 	return r.lastSent(text)
 }
 
-// lastSent waits for the password's pause where there is one.
+// lastSent waits for the password pause if there is one.
 func (r *phoneRig) lastSent(text string) string {
 	if r.sends == 0 {
 		d, _ := r.p.NextWake()
@@ -168,7 +169,7 @@ func (r *phoneRig) lastSent(text string) string {
 	return r.sent
 }
 
-// What the terminal shows, typed text included, as it was recorded.
+// The terminal, with typed text, equals the recorded one.
 func TestPhoneReplaysTheTerminal(t *testing.T) {
 	secs := readSections(t, "terminal.txt")
 	if len(secs) != 2 {
@@ -205,13 +206,13 @@ func TestPhoneReplaysTheTerminal(t *testing.T) {
 
 	heard := newPhoneRig(t, nil)
 	heard.now.Wall = time.Date(2026, 11, 23, 6, 40, 0, 999_999_999, time.UTC).UnixNano()
-	heard.hear(sender, string(r.p.program.beacon[:]))
+	heard.deliver(sender, string(r.p.program.beacon[:]))
 	equal(t, "on the receiving phone", heard.terminal.String(), strings.Join(secs[1].lines, "\n")+"\n")
 }
 
 var datagramLine = regexp.MustCompile(`^(?:(\d{5}) )?(\d+) bytes?: +(.*)$`)
 
-// Every recorded beacon is valid, on its own, whichever form it has.
+// Every recorded beacon is valid, in both forms.
 func TestPhoneReplaysTheDatagrams(t *testing.T) {
 	for _, sec := range readSections(t, "udp.txt") {
 		t.Run(sec.title, func(t *testing.T) {
@@ -228,7 +229,7 @@ func TestPhoneReplaysTheDatagrams(t *testing.T) {
 					from = sender2
 				}
 				bytes += len(m[3])
-				for _, e := range r.hear(from, m[3]) {
+				for _, e := range r.deliver(from, m[3]) {
 					equal(t, "verdict", e.Err, nil)
 				}
 			}

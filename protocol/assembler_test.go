@@ -20,7 +20,8 @@ var (
 	bob   = AddressOf(netip.MustParseAddrPort("10.0.0.1:50002"))
 )
 
-// manyAddresses differ for every i, eight ports to an IP address.
+// manyAddresses returns a different address for every i, with eight ports for each IP
+// address.
 func manyAddresses(i int) Address {
 	a := Address{Port: uint16(i%8 + 1)}
 	binary.BigEndian.PutUint32(a.IP[4:], uint32(i/8))
@@ -38,7 +39,7 @@ func parts(text string) (id, start, expiry, version string) {
 	return text[:20], text[20:39], text[39:58], text[58:]
 }
 
-// describe writes what came out on one line each.
+// describe formats assembled beacons, a line each.
 func describe(now time.Duration, out []Assembled) []string {
 	var lines []string
 	for _, o := range out {
@@ -54,8 +55,8 @@ func describe(now time.Duration, out []Assembled) []string {
 	return lines
 }
 
-// play feeds the arrivals and every wake-up that is asked for in between and up
-// to until.
+// play delivers the arrivals, and every wake-up that is due in between and up to
+// until.
 func play(arrivals []arrival, until time.Duration) []string {
 	var a Assembler
 	var lines []string
@@ -154,7 +155,7 @@ func TestAssembler(t *testing.T) {
 	}
 }
 
-// A host that wakes late gets what it would have got in time, in that order.
+// A host that wakes late gets the same beacons in the same order.
 func TestAssemblerWokenLate(t *testing.T) {
 	id, start, expiry, _ := parts(wire)
 	var a Assembler
@@ -168,7 +169,7 @@ func TestAssemblerWokenLate(t *testing.T) {
 	if next, ok := a.NextWake(); next != 950e6 || !ok || len(out) != 0 {
 		t.Fatalf("NextWake = %v, %v after %d beacons, want 950ms", next, ok, len(out))
 	}
-	// alice's would be judged at 1050 ms, and is forgotten at 1000 ms.
+	// The beacon of alice would be judged at 1050 ms, but is forgotten at 1000 ms.
 	out = a.Wake(5*time.Second, out)
 	if len(out) != 1 || out[0].From != bob {
 		t.Errorf("woken at 5s: %q", describe(5e9, out))
@@ -178,7 +179,7 @@ func TestAssemblerWokenLate(t *testing.T) {
 	}
 }
 
-// The recorded datagrams, each run of them from its own port.
+// The recorded datagrams, each sequence from its own port.
 func TestAssemblerReplaysTheRecording(t *testing.T) {
 	file, err := os.Open("testdata/udp.txt")
 	if err != nil {
@@ -231,7 +232,7 @@ func TestAssemblerLimits(t *testing.T) {
 		if out := send(&a, port(0), start); len(out) != 1 || !out[0].OutOfTurn {
 			t.Errorf("the oldest of 1025 was kept: %q", describe(0, out))
 		}
-		// Remembering that one as dropped pushed out the next oldest, 1.
+		// Its entry as a dropped source evicted the next oldest, 1.
 		if out := send(&a, port(2), start, expiry, version); len(out) != 1 || out[0].OutOfTurn {
 			t.Errorf("the third oldest went: %q", describe(0, out))
 		}
@@ -271,8 +272,8 @@ func TestAssemblerLimits(t *testing.T) {
 	})
 }
 
-// modelAssembler is PROTOCOL.md section 3 once more, slow and simple: a list of
-// sources from the oldest to the newest.
+// modelAssembler is a slow and simple second implementation of PROTOCOL.md section 3:
+// a list of sources from the oldest to the newest.
 type modelAssembler struct {
 	sources []modelSource
 }
@@ -390,7 +391,8 @@ func (m *modelAssembler) nextWake() (next time.Duration, ok bool) {
 	return next, ok
 }
 
-// sortByFrom makes outputs of one call comparable whatever the order of sources.
+// sortByFrom makes outputs of one call comparable independent of the order of
+// sources.
 func sortByFrom(out []Assembled) []Assembled {
 	slices.SortStableFunc(out, func(a, b Assembled) int {
 		if d := slices.Compare(a.From.IP[:], b.From.IP[:]); d != 0 {
@@ -401,7 +403,7 @@ func sortByFrom(out []Assembled) []Assembled {
 	return out
 }
 
-// bothAssemblers must agree at every step.
+// bothAssemblers compares the Assembler with the model at every step.
 type bothAssemblers struct {
 	t     *testing.T
 	real  Assembler
@@ -436,7 +438,7 @@ func (b *bothAssemblers) compare(got, want []Assembled) {
 
 var lengths = [...]int{20, 19, 19, 1, 59, 0, 2, 20, 19, 1}
 
-// Thousands of sources, limits and all, against the model.
+// The Assembler equals the model with thousands of sources, beyond the limits.
 func TestAssemblerAgainstTheModel(t *testing.T) {
 	for seed := range uint64(4) {
 		draw := rand.New(rand.NewPCG(seed, 7))
@@ -485,7 +487,7 @@ func TestAssemblerMemory(t *testing.T) {
 	if len(a.known.slots) != 1 || a.known.count != 0 {
 		t.Errorf("beacons one after another took %d slots, %d in use", len(a.known.slots), a.known.count)
 	}
-	// A crowd comes once; after the next lonely beacon its memory is gone.
+	// After 500 sources at once, the next single source frees their memory.
 	for i := range 500 {
 		a.Datagram(10, manyAddresses(i), []byte(id), nil)
 	}
@@ -522,7 +524,7 @@ func TestAssemblerAllocatesNothing(t *testing.T) {
 	}
 }
 
-// Each three bytes are one event: how long after the last, from whom, what.
+// Each three bytes are one event: the time since the last, the source, the length.
 func FuzzAssembler(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 1, 1, 1, 1, 1, 2, 1, 1, 3})
 	f.Add([]byte{0, 1, 0, 9, 2, 0, 9, 1, 1, 200, 1, 2, 25, 2, 1, 255, 3, 0})

@@ -18,7 +18,7 @@ func rawBeacon(t testing.TB, text string) *[BeaconSize]byte {
 	return (*[BeaconSize]byte)([]byte(text))
 }
 
-// with replaces the bytes of wire from at on.
+// with returns wire with other bytes from at on.
 func with(at int, bytes string) string { return wire[:at] + bytes + wire[at+len(bytes):] }
 
 func TestEncode(t *testing.T) {
@@ -83,7 +83,7 @@ func TestDecodeBeaconRefuses(t *testing.T) {
 		{with(39, "23/11/2026 24:00:00"), ErrTime},
 		{with(58, "2"), ErrVersion},
 		{with(58, "\x01"), ErrVersion},
-		// The first that is wrong is told.
+		// The first error is returned.
 		{"x" + with(20, "x")[1:], ErrTempID},
 		{with(20, "x")[:58] + "2", ErrTime},
 	}
@@ -135,7 +135,7 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// The life of a beacon over a change of clocks, to the nanosecond.
+// The lifetime of a beacon across a change of clocks, to the nanosecond.
 func TestJudgeOverAChangeOfClocks(t *testing.T) {
 	z := NewZone(location(t, "Australia/Sydney"))
 	back := instant(t, "2020-04-05T03:00:00+11:00")

@@ -24,7 +24,7 @@ func BenchmarkDecodeBeacon(b *testing.B) {
 	}
 }
 
-// The yardstick of DecodeBeacon: one of its two times, read by the time package.
+// For comparison with DecodeBeacon: one of its two times, parsed by the time package.
 func BenchmarkTimePackageParse(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {

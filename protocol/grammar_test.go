@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// reads feeds each read and takes every message, as "kind:bytes".
+// reads feeds each read and returns every message as "kind:bytes".
 func reads(r *Reader, feeds ...string) []string {
 	var got []string
 	for _, p := range feeds {
@@ -80,7 +80,7 @@ func TestReaderExpectsAUsernameFirst(t *testing.T) {
 	}
 }
 
-// What is left of a read belongs to the next expectation.
+// The rest of a read belongs to the next expectation.
 func TestReaderCarriesTheRestOver(t *testing.T) {
 	id, start, expiry, _ := parts(wire)
 	var r Reader
@@ -195,8 +195,8 @@ func TestParseCount(t *testing.T) {
 	}
 }
 
-// The recorded exchanges: what the phone sent is what the Reader makes of it,
-// and each answer is one that a phone knows.
+// The Reader finds the messages of the recorded exchanges, and a phone knows each
+// answer.
 func TestRecordedExchanges(t *testing.T) {
 	text, err := os.ReadFile("testdata/tcp.txt")
 	if err != nil {
@@ -237,7 +237,7 @@ func TestRecordedExchanges(t *testing.T) {
 	}
 }
 
-// turn is what a server expects after m.
+// turn returns the expectation of a server after m.
 func turn(t *testing.T, r *Reader, m Message, lines int) int {
 	t.Helper()
 	switch m.Kind {
@@ -264,7 +264,7 @@ func turn(t *testing.T, r *Reader, m Message, lines int) int {
 	return lines
 }
 
-// answer reads one of the server's sends as the phone that waits for it.
+// answer parses a send of the server as the phone that waits for it does.
 func answer(server *Reader, phone *ReplyReader, text string) Reply {
 	switch {
 	case server.expect == ExpectPassword:
@@ -281,7 +281,7 @@ func answer(server *Reader, phone *ReplyReader, text string) Reply {
 	}
 }
 
-// cut cuts text into reads: each byte of sizes is the length of one.
+// cut splits text into reads. Each byte of sizes is the length of one.
 func cut(text []byte, sizes []byte) [][]byte {
 	var reads [][]byte
 	for len(text) > 0 {
@@ -295,7 +295,7 @@ func cut(text []byte, sizes []byte) [][]byte {
 	return reads
 }
 
-// grammarOf is what a stream comes to, with neighbouring skipped bytes as one.
+// grammarOf returns the messages of a stream, with adjacent skipped bytes as one.
 func grammarOf(expect Expectation, feeds [][]byte) (messages []string, taken []byte) {
 	var r Reader
 	r.Expect(expect)
@@ -316,8 +316,8 @@ func grammarOf(expect Expectation, feeds [][]byte) (messages []string, taken []b
 	return messages, append(taken, r.Unread()...)
 }
 
-// However a stream of commands or lines is cut into reads, it comes to the same;
-// in every expectation each byte comes out once, in order.
+// A stream of commands or lines gives the same messages for any split into reads.
+// With every expectation, each byte is returned once, in order.
 func FuzzReader(f *testing.F) {
 	f.Add(uint8(2), []byte("Download_tempIDlog outlogoutUpload_contact_log\nDowDownload_tempID"), []byte{3, 0, 20, 7, 1})
 	f.Add(uint8(4), []byte(wire+wire), []byte{0, 0, 30})
@@ -337,7 +337,7 @@ func FuzzReader(f *testing.F) {
 	})
 }
 
-// Any turns of Feed, Next and Expect: each byte comes out once, in order.
+// With any sequence of Feed, Next and Expect, each byte is returned once, in order.
 func FuzzReaderExpect(f *testing.F) {
 	f.Add([]byte("Upload_contact_log3"+wire), []byte{18, 2, 255, 1, 3, 20, 4})
 	f.Fuzz(func(t *testing.T, text, turns []byte) {

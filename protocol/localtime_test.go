@@ -46,7 +46,7 @@ func TestParseTimeRefuses(t *testing.T) {
 	}
 }
 
-// Every byte value at every place, against the time package.
+// Every byte value at every position gives the result of the time package.
 func TestParseTimeEveryByte(t *testing.T) {
 	for _, text := range []string{"30/07/2020 16:58:12", "09/10/1999 23:59:39", "29/02/2000 00:00:00"} {
 		for at := range TimeSize {
@@ -59,8 +59,8 @@ func TestParseTimeEveryByte(t *testing.T) {
 	}
 }
 
-// Every day of 400 years, a whole cycle of the calendar, and every 97th of the
-// others, there and back, against the time package.
+// Every day of 400 years, a whole cycle of the calendar, and every 97th of the others
+// gives the result of the time package, in both directions.
 func TestEveryDay(t *testing.T) {
 	var want []byte
 	var got [TimeSize]byte
@@ -99,7 +99,7 @@ func TestPutPanicsWithTheNumbers(t *testing.T) {
 	}
 }
 
-// panicText runs f and returns what it panicked with.
+// panicText runs f and returns the value of its panic.
 func panicText(f func()) (text string) {
 	defer func() { text, _ = recover().(string) }()
 	f()

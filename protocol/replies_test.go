@@ -82,7 +82,7 @@ func TestAckReplies(t *testing.T) {
 	}
 }
 
-// The beginning of one answer never leaks into the next.
+// The beginning of one answer is never part of the next.
 func TestReplyReaderStartsAfresh(t *testing.T) {
 	var r ReplyReader
 	r.Login([]byte("Your account is blocked due to"))
@@ -112,7 +112,7 @@ func TestNamesOfKinds(t *testing.T) {
 	}
 }
 
-// However an answer is cut into reads, it comes to the same.
+// An answer gives the same reply for any split into reads.
 func FuzzReplyReader(f *testing.F) {
 	for _, text := range []string{Welcome, TryAgain, NowBlocked, IsBlocked, "97975110528337390463", "1", "Invalid Password. X"} {
 		f.Add([]byte(text), []byte{0, 5, 17})
@@ -147,7 +147,7 @@ func FuzzReplyReader(f *testing.F) {
 		if wantReply == ReplyTempID && wantID.String() != string(text[:TempIDSize]) {
 			t.Fatalf("TempID of %q: %q", text, wantID)
 		}
-		// Any order of methods, on one reader: no panic.
+		// No order of methods on one reader panics.
 		for i, p := range reads {
 			switch {
 			case i%2 == 0:

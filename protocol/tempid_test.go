@@ -26,7 +26,7 @@ func TestParseTempID(t *testing.T) {
 	}
 }
 
-// Every byte value at every place: only the ten digits pass.
+// Of all byte values at every position, only the ten digits are valid.
 func TestParseTempIDEveryByte(t *testing.T) {
 	for at := range TempIDSize {
 		for c := range 256 {
@@ -40,7 +40,7 @@ func TestParseTempIDEveryByte(t *testing.T) {
 	}
 }
 
-// script is a source that gives these numbers, then panics.
+// script is a source that returns these numbers, then panics.
 type script []uint64
 
 func (s *script) Uint64() uint64 {
@@ -57,7 +57,7 @@ func TestDrawTempIDEnds(t *testing.T) {
 	}{
 		{script{1 << 40, 1 << 40}, "10000005360000000596"},
 		{script{top, top}, "99999999999999999999"},
-		// 0 would make the smallest number likelier than the others: drawn again.
+		// 0 would make the smallest number more likely: it is rejected.
 		{script{0, top, 0, 0, top}, "99999999999999999999"},
 		{script{0, 1 << 31, 0, 1 << 31}, "10000000010000000001"},
 	}

@@ -10,9 +10,9 @@ import (
 	_ "time/tzdata"
 )
 
-// zoneNames is zones with something odd about each: half an hour of daylight
-// saving, two hours, a negative one, days that were skipped or had twice, offsets
-// with seconds, four changes a year, no changes at all.
+// zoneNames are zones with special rules: daylight saving of half an hour, of two
+// hours, a negative one, skipped or repeated days, offsets with seconds, four changes
+// a year, no changes at all.
 var zoneNames = [...]string{
 	"UTC", "Australia/Sydney", "Australia/Lord_Howe", "Europe/London", "Europe/Dublin", "Pacific/Apia",
 	"Pacific/Kwajalein", "Africa/Casablanca", "Africa/Monrovia", "Antarctica/Troll", "Asia/Manila",
@@ -28,7 +28,7 @@ func location(t testing.TB, name string) *time.Location {
 	return loc
 }
 
-// local reads a time that the test wrote itself.
+// local parses a time that the test wrote itself.
 func local(t testing.TB, text string) LocalTime {
 	t.Helper()
 	at, err := ParseTime([]byte(text))
@@ -38,7 +38,7 @@ func local(t testing.TB, text string) LocalTime {
 	return at
 }
 
-// instant reads an RFC 3339 time as Unix seconds.
+// instant parses an RFC 3339 time as Unix seconds.
 func instant(t testing.TB, text string) int64 {
 	t.Helper()
 	at, err := time.Parse(time.RFC3339, text)
@@ -115,8 +115,8 @@ func TestReadings(t *testing.T) {
 	}
 }
 
-// Around every change of two hundred years, and in between, whatever the zone
-// remembers, its readings are those found by trial.
+// The readings of a zone equal those found by trial, around every change of two
+// hundred years and in between, with any cache.
 func TestReadingsByTrial(t *testing.T) {
 	for i, name := range zoneNames {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestReadingsByTrial(t *testing.T) {
 				if next.IsZero() {
 					break
 				}
-				// On some days the time package's end of a period lies before them.
+				// On some days the time package returns an end of the period before them.
 				at = at.Add(max(next.Sub(at), 24*time.Hour))
 			}
 			for range 50 {
@@ -238,7 +238,7 @@ func or(text, instead string) string {
 	return text
 }
 
-// pairByTrial is Pair from its sentence in PROTOCOL.md: sort all pairs.
+// pairByTrial implements Pair as PROTOCOL.md states it: it sorts all pairs.
 func pairByTrial(loc *time.Location, start, expiry LocalTime, wall int64) (Span, error) {
 	starts, expiries := readingsByTrial(loc, start), readingsByTrial(loc, expiry)
 	if len(starts) == 0 || len(expiries) == 0 {

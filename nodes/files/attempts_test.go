@@ -9,7 +9,7 @@ import (
 	"bluetrace/nodes"
 )
 
-// The key of the test's options, in hex.
+// testKey is the key of the test's options, in hex.
 const (
 	keyText  = "key of unknown nameskey of unkno"
 	keyHex   = "6b6579206f6620756e6b6e6f776e206e616d65736b6579206f6620756e6b6e6f"
@@ -24,7 +24,7 @@ func TestAttemptsAreKept(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	equal(t, "key", s.NameKey(), [32]byte([]byte(keyText)))
-	store(t, s, wrong(alice, 1), stranger(0xfe, 2))
+	store(t, s, wrong(alice, 1), unknownName(0xfe, 2))
 	store(t, s, wrong(alice, 2))
 	store(t, s, blocked(alice), wrong(bob, 1))
 	store(t, s, wrong("a b\n%\xff\x00é", 1), wrong(bob, 0))
@@ -47,7 +47,7 @@ func TestAttemptsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "key after a restart", s.NameKey(), [32]byte([]byte(keyText)))
-	equal(t, "restored", restoredRecords(t, s), []nodes.Record{blocked(alice), wrong("a b\n%\xff\x00é", 1), stranger(0xfe, 2)})
+	equal(t, "restored", restoredRecords(t, s), []nodes.Record{blocked(alice), wrong("a b\n%\xff\x00é", 1), unknownName(0xfe, 2)})
 	equal(t, "notes", s.Notes(), nil)
 }
 
@@ -60,15 +60,15 @@ func TestNoKeyCanBeDrawn(t *testing.T) {
 	openServer(t, m) // the lock was given back
 }
 
-// After a failure, what could not be saved goes with the next: a count never
-// comes back too low once the disk works again.
-func TestWhatCouldNotBeSavedGoesWithTheNext(t *testing.T) {
+// States that could not be saved are saved with the next, so that a count is never
+// too low once the disk works again.
+func TestUnsavedAttemptsAreSavedWithTheNext(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, wrong(bob, 1))
 	m.SetFreeSpace(0)
 	for i := 1; i <= 2; i++ {
-		_, attempts := s.Store([]nodes.Record{wrong(alice, i), stranger(7, i)})
+		_, attempts := s.Store([]nodes.Record{wrong(alice, i), unknownName(7, i)})
 		contains(t, "a full disk", attempts, "saving", `"attempts.txt"`, "no space left")
 	}
 	m.SetFreeSpace(-1)
@@ -97,8 +97,8 @@ func TestTornAttemptIsDropped(t *testing.T) {
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
 }
 
-// A damaged file is never lost: a copy is put aside, and what reads goes on.
-func TestDamagedAttemptsArePutAside(t *testing.T) {
+// A damaged file is copied to quarantine, and its valid lines are used.
+func TestDamagedAttemptsAreQuarantined(t *testing.T) {
 	const good = "known " + alice + " 1 0 0\n"
 	const other = "unknown feab0000000000000000000000000000 2 0 0\n"
 	tests := []struct {
@@ -148,7 +148,7 @@ func TestEmptyAttemptsAreNone(t *testing.T) {
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+alice+" 1 0 0\n")
 }
 
-func TestPuttingAsideSurvivesACrashAnywhere(t *testing.T) {
+func TestQuarantineSurvivesACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	damaged := firstRow[:30] + "\nknown " + alice + " 2 0 0\n"
 	m := NewMemory()
@@ -174,8 +174,8 @@ func TestPuttingAsideSurvivesACrashAnywhere(t *testing.T) {
 	})
 }
 
-// However many attempts, the file stays of a size with the names: known ones that
-// are reset leave it, and unknown ones are 65,536 at most, the oldest going.
+// The size of the file depends on the number of names, not of attempts: known names
+// that are reset leave it, and of unknown ones it has the last 65,536.
 func TestAttemptsStayOfASize(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -218,7 +218,8 @@ func TestAttemptsStayOfASize(t *testing.T) {
 	equal(t, "newest", got[len(got)-1], hash(maxUnknown+extra-1))
 }
 
-// A rewrite that fails because the disk is full leaves a file that goes on.
+// A rewrite that fails because the disk is full leaves a file that can be appended
+// to.
 func TestCompactionIsPutOffWhileTheDiskIsFull(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -262,8 +263,8 @@ func TestAttemptsRemovedWhileTheServerRuns(t *testing.T) {
 	equal(t, "notes", s.Notes(), []string{"attempts.txt was changed or removed while the server ran: it is written anew"})
 }
 
-// While the disk is full, a flood of names takes neither memory nor more and more
-// time; then one store brings them all.
+// While the disk is full, a flood of names needs neither unbounded memory nor growing
+// time. Afterwards one store saves them all.
 func TestAFloodOfNamesOnAFullDisk(t *testing.T) {
 	names := 30_000
 	if testing.Short() {
@@ -298,9 +299,9 @@ func TestAFloodOfNamesOnAFullDisk(t *testing.T) {
 	equal(t, "states", len(restoredRecords(t, openServer(t, m))), names+2)
 }
 
-// With room for a line, but not for a new file, the new file is not tried with
-// each store.
-func TestANewFileThatDoesNotFitIsTriedAtTimes(t *testing.T) {
+// With space for a line but not for a new file, not every store tries to write a new
+// file.
+func TestRewritesPauseAfterAFailure(t *testing.T) {
 	const names = 5 * attemptSlack
 	m := NewMemory()
 	s := openServer(t, m)

@@ -12,8 +12,8 @@ import (
 	"bluetrace/protocol"
 )
 
-// manyIssues is a file of so many lines, of a thousand users and one issue every
-// 20 s up to startWall.
+// manyIssues is a file with a number of lines, of a thousand users, with one issue
+// every 20 s up to startWall.
 type manyIssues struct {
 	lines, size int
 	width       int
@@ -43,7 +43,7 @@ func (f *manyIssues) hold(i int) {
 	f.at = i
 }
 
-// ReadAt makes what is read, so that ten million lines need no memory.
+// ReadAt generates the bytes, so that ten million lines need no memory.
 func (f *manyIssues) ReadAt(p []byte, at int64) (int, error) {
 	n := 0
 	for n < len(p) {
@@ -57,8 +57,7 @@ func (f *manyIssues) ReadAt(p []byte, at int64) (int, error) {
 	return n, nil
 }
 
-// Reading back tempIDs.txt: the file is in memory, and its records are counted
-// only.
+// BenchmarkRestore reads tempIDs.txt from memory and counts its records.
 func BenchmarkRestore(b *testing.B) {
 	for _, name := range []string{"UTC", "Australia/Sydney"} {
 		b.Run(strings.ReplaceAll(name, "/", "-"), func(b *testing.B) {
@@ -128,7 +127,7 @@ func BenchmarkStore(b *testing.B) {
 	}
 }
 
-// A log in which one entry arrives and one leaves with every Write.
+// One entry arrives and one leaves with every Write.
 func BenchmarkContactLogWrite(b *testing.B) {
 	for _, n := range []int{100, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {

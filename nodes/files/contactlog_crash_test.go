@@ -9,19 +9,19 @@ import (
 	"bluetrace/nodes"
 )
 
-// chapter is what happens to a phone between two Writes.
-type chapter struct {
+// logChange is the change of a phone's log between two Writes.
+type logChange struct {
 	received []nodes.StoredContact // before the Write
 	log      []nodes.StoredContact // what the phone's log is at the Write
 }
 
-// saved is what a phone was told while its machine ran.
+// saved is the results of the Writes before the crash.
 type saved struct {
 	truth []nodes.StoredContact   // every entry that there ever was, in order of arrival
 	logs  [][]nodes.StoredContact // what the log was at the last Write that succeeded, and at those after it
 }
 
-func writing(first []nodes.StoredContact, chapters []chapter) func(m *Memory) *saved {
+func writing(first []nodes.StoredContact, chapters []logChange) func(m *Memory) *saved {
 	return func(m *Memory) *saved {
 		p := &saved{truth: slices.Clone(first), logs: [][]nodes.StoredContact{first}}
 		l, err := OpenContactLog(m, logName)
@@ -44,7 +44,7 @@ func writing(first []nodes.StoredContact, chapters []chapter) func(m *Memory) *s
 	}
 }
 
-// logKept checks what a phone that starts on a disk finds there.
+// logKept checks the log that a phone finds when it starts on a disk.
 func logKept(left *Memory, p *saved) error {
 	if err := readersSee(left, p); err != nil {
 		return err
@@ -54,7 +54,7 @@ func logKept(left *Memory, p *saved) error {
 		return fmt.Errorf("opening it again: %w", err)
 	}
 	got := l.Stored()
-	if err := errors.Join(entriesKept(got, p), tellsOnlyOfTorn(l.Notes())); err != nil {
+	if err := errors.Join(entriesKept(got, p), notesOnlyTorn(l.Notes())); err != nil {
 		return err
 	}
 	left.SetTime(startWall + 5000*second)
@@ -73,10 +73,10 @@ func logKept(left *Memory, p *saved) error {
 	if text, _ := left.ReadFile(logName); string(text) != textOf(more...) {
 		return fmt.Errorf("after one more crash the log is %q", text)
 	}
-	return tellsOnlyOfTorn(l.Notes())
+	return notesOnlyTorn(l.Notes())
 }
 
-// readersSee: the log is what it was at one of the Writes.
+// readersSee checks that the log file is the log of one of the Writes.
 func readersSee(m *Memory, p *saved) error {
 	text, err := m.ReadFile(logName)
 	if err != nil {
@@ -90,8 +90,8 @@ func readersSee(m *Memory, p *saved) error {
 	return fmt.Errorf("a reader sees %q", text)
 }
 
-// entriesKept: what was saved and has not left is there; whatever is there was
-// received at the very nanosecond that is told, and is in order of arrival.
+// entriesKept checks that all saved entries of the log are there, and that all
+// entries have their exact reception time and are in order of arrival.
 func entriesKept(got []nodes.StoredContact, p *saved) error {
 	rest := p.truth
 	for _, k := range got {
@@ -113,7 +113,7 @@ func entriesKept(got []nodes.StoredContact, p *saved) error {
 	return nil
 }
 
-// The log begins with an entry twice, and one that the journal does not know.
+// The log begins with an entry twice, and one that the journal does not have.
 func TestContactLogSurvivesACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	a1, a2, b := entry(1, 10), entry(1, 20), entry(2, 30)
@@ -132,7 +132,7 @@ func TestContactLogSurvivesACrashAnywhere(t *testing.T) {
 	m.SetTime(added.Received)
 	m.WriteFile(logName, []byte(textOf(first...)), 0o644)
 
-	everyCrash(t, m, everyCut, writing(first, []chapter{
+	everyCrash(t, m, everyCut, writing(first, []logChange{
 		{log: []nodes.StoredContact{a1, a2, b, added}},
 		{received: []nodes.StoredContact{c, d}, log: []nodes.StoredContact{a1, a2, b, added, c, d}},
 		{received: []nodes.StoredContact{e}, log: []nodes.StoredContact{a2, b, added, c, d, e}},
@@ -140,7 +140,7 @@ func TestContactLogSurvivesACrashAnywhere(t *testing.T) {
 		{log: []nodes.StoredContact{e, f}},
 		{},
 	}), logKept)
-	everyCrash(t, m, andFaults, writing(first, []chapter{
+	everyCrash(t, m, andFaults, writing(first, []logChange{
 		{received: []nodes.StoredContact{c, d}, log: []nodes.StoredContact{a1, a2, b, added, c, d}},
 		{received: []nodes.StoredContact{e}, log: []nodes.StoredContact{a2, b, added, c, d, e}},
 		{log: []nodes.StoredContact{e}},

@@ -14,9 +14,9 @@ import (
 	"bluetrace/nodes"
 )
 
-// A file that is something else is refused by name, and left as it is, with
-// nothing new beside it.
-func TestWhatIsNoContactLogIsRefused(t *testing.T) {
+// A file with other contents is refused by name and stays as it is, with no new file
+// beside it.
+func TestAnotherFileIsNotAContactLog(t *testing.T) {
 	const entry = "10000000000000000001\n23/11/2026 06:32:39\n23/11/2026 06:47:39\n"
 	const part = " is no part of an entry (TempID, start and expiry on three lines)"
 	const mark = `"log.txt.journal" is no contact log's journal: its first line is not "bluetrace contact journal 1"`
@@ -82,9 +82,9 @@ func fileIn(t testing.TB, dir, name string) string {
 	return string(p)
 }
 
-// With a journal, what is no entry is kept aside, whole, before anything is
-// replaced; and no entry is kept beyond its time that way.
-func TestDamagedLinesOfALogArePutAside(t *testing.T) {
+// With a journal, malformed lines are quarantined before a file is replaced. No
+// entry outlives its retention that way.
+func TestMalformedLinesOfALogAreQuarantined(t *testing.T) {
 	a, b := entry(1, 10), entry(2, 20)
 	long := strings.Repeat("9", 3*lineBuffer) + "\r\n"
 	log := "hello\n" + textOf(a) + long + "\x00\n" + textOf(b) + "the end"
@@ -115,7 +115,7 @@ func TestDamagedLinesOfALogArePutAside(t *testing.T) {
 	equal(t, "put aside once", errors.Is(err, fs.ErrNotExist), true)
 }
 
-func TestDamagedLinesThatCannotBePutAsideStay(t *testing.T) {
+func TestMalformedLinesStayWithoutQuarantine(t *testing.T) {
 	a := entry(1, 10)
 	log := "hello\n" + textOf(a)
 	m := NewMemory()
@@ -130,14 +130,14 @@ func TestDamagedLinesThatCannotBePutAsideStay(t *testing.T) {
 	equal(t, "aside", content(t, m, logName+damagedSuffix), "hello\n")
 }
 
-// Wherever a crash comes, the damaged line is in the log or aside.
-func TestDamagedLinesSurviveACrashAnywhere(t *testing.T) {
+// After any crash, the malformed line is in the log or in quarantine.
+func TestMalformedLinesSurviveACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	a := entry(1, 10)
 	m := NewMemory()
 	m.WriteFile(logName, []byte("hello\n"+textOf(a)), 0o644)
 	m.WriteFile(logName+journalSuffix, slices.Concat([]byte(journalHeader+"\n"), appendJournalLine(nil, &a)), 0o644)
-	everyCrash(t, m, everyCut, writing([]nodes.StoredContact{a}, []chapter{{log: []nodes.StoredContact{a}}, {}}), func(left *Memory, _ *saved) error {
+	everyCrash(t, m, everyCut, writing([]nodes.StoredContact{a}, []logChange{{log: []nodes.StoredContact{a}}, {}}), func(left *Memory, _ *saved) error {
 		for _, name := range []string{logName, logName + damagedSuffix} {
 			if p, _ := left.ReadFile(name); bytes.Contains(p, []byte("hello\n")) {
 				return nil

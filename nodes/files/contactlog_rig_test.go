@@ -11,13 +11,13 @@ import (
 
 const second = int64(time.Second)
 
-// entry is the beacon number n, received after so many seconds and a nanosecond.
+// entry returns beacon number n, received after a number of seconds and a nanosecond.
 func entry(n int, received int64) nodes.StoredContact {
 	start := protocol.LocalTime(startWall/second + int64(n))
 	return nodes.StoredContact{TempID: tempID(n), Start: start, Expiry: start + 900, Received: startWall + received*second + 1}
 }
 
-// logOf is a phone's contact log with these entries.
+// logOf returns a phone's contact log with these entries.
 func logOf(kept ...nodes.StoredContact) *nodes.ContactLog {
 	s := nodes.DefaultPhoneSettings()
 	s.Retention = math.MaxInt64

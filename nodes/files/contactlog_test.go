@@ -45,8 +45,8 @@ func TestAnUnchangedLogIsNotWritten(t *testing.T) {
 	equal(t, "log", content(t, m, logName), textOf(entry(1, 10)))
 }
 
-// The journal is durable before the log has an entry, and the log before the
-// journal forgets one.
+// An entry is durable in the journal before the log has it, and leaves the log,
+// durably, before it leaves the journal.
 func TestContactLogOrderOfWrites(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
@@ -73,8 +73,8 @@ func TestContactLogOrderOfWrites(t *testing.T) {
 	})
 }
 
-// What the journal does not know counts as received when the log was modified,
-// each entry as often as the log has it more.
+// Entries of the log that the journal does not have count as received when the log
+// was modified. Equal entries are counted.
 func TestJournalAndLogAreMatched(t *testing.T) {
 	at := func(k nodes.StoredContact, seconds int64) nodes.StoredContact {
 		k.Received = startWall + seconds*second
@@ -119,7 +119,7 @@ func TestJournalAndLogAreMatched(t *testing.T) {
 	}
 }
 
-func TestWhatReadsOfALogIsKept(t *testing.T) {
+func TestValidEntriesOfALogAreKept(t *testing.T) {
 	a, b := textOf(entry(1, 0)), textOf(entry(2, 0))
 	tests := []struct {
 		title, text string
@@ -156,7 +156,7 @@ func TestWhatReadsOfALogIsKept(t *testing.T) {
 	}
 }
 
-func TestWhatReadsOfAJournalIsKept(t *testing.T) {
+func TestValidLinesOfAJournalAreKept(t *testing.T) {
 	line := func(n int) string { k := entry(n, 0); return string(appendJournalLine(nil, &k)) }
 	const mark = journalHeader + "\n"
 	tests := []struct {
@@ -238,8 +238,8 @@ func TestASecondPhoneIsRefused(t *testing.T) {
 	closeAll(t, openLog(t, m))
 }
 
-// A phone may receive while its log is being written.
-func TestReceivedDuringAWrite(t *testing.T) {
+// Add may be called during a Write.
+func TestAddDuringAWrite(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
 	var all []nodes.StoredContact
@@ -258,8 +258,8 @@ func TestReceivedDuringAWrite(t *testing.T) {
 	equal(t, "kept", openLog(t, m).Stored(), all)
 }
 
-// Entries of a log that no Received told of are in the log, and nowhere else.
-func TestEntriesThatNobodyToldOf(t *testing.T) {
+// Entries of a log that were not added are in the log only.
+func TestEntriesThatWereNotAdded(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
 	write(t, l, entry(1, 10))
@@ -267,8 +267,8 @@ func TestEntriesThatNobodyToldOf(t *testing.T) {
 	equal(t, "kept", l.Stored(), nil)
 }
 
-// The work of a Write grows with the log, not with its square: the bytes written
-// for ten times the entries are ten times as many, and so are the operations.
+// The cost of a Write is linear in the log: ten times the entries cost ten times the
+// bytes and operations.
 func TestAHugeLogIsWrittenInOnePass(t *testing.T) {
 	cost := func(n int) (operations, bytes int) {
 		m := NewMemory()
@@ -299,8 +299,8 @@ func TestAHugeLogIsWrittenInOnePass(t *testing.T) {
 	}
 }
 
-// What the disk's log has stays in the journal, though its entry expires while
-// nothing can be written: else its age would be that of the file.
+// An entry of the log file stays in the journal, even if it expires while nothing can
+// be written. Else its reception time would become that of the file.
 func TestALogThatCannotBeWrittenKeepsItsTimes(t *testing.T) {
 	a, b := entry(1, 10), entry(2, 500)
 	m := NewMemory()
@@ -331,9 +331,9 @@ func TestALogThatCannotBeWrittenKeepsItsTimes(t *testing.T) {
 	equal(t, "kept", openLog(t, m).Stored(), []nodes.StoredContact{a, b})
 }
 
-// While the disk is full, entries that have left the log are forgotten; what is
-// in the log is written when there is room.
-func TestAFullDiskDoesNotKeepWhatHasLeftTheLog(t *testing.T) {
+// While the disk is full, entries that have left the log are forgotten. The others
+// are written once there is space.
+func TestAFullDiskForgetsEntriesThatHaveLeftTheLog(t *testing.T) {
 	m := NewMemory()
 	l := openLog(t, m)
 	l.Add(entry(0, 0))

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// clone is a Memory in the same state, that no program has open.
+// clone returns a Memory in the same state without open files.
 func (m *Memory) clone() *Memory {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -44,10 +44,10 @@ func (m *Memory) clone() *Memory {
 	return c
 }
 
-// crashes hands out every state in which the disk may be when the machine stops
-// now: the process alone is killed; or so many changes of names are durable, and
-// of one file so many of its unsynced steps, as they were written or as zeros,
-// while of the others nothing or everything is. few: not every number of steps.
+// crashes yields every state of the disk after a crash now: the process alone is
+// killed; or a number of changes of names is durable, and of one file a number of its
+// unsynced steps, as written or as zeros, with none or all steps of the other files.
+// With few it skips most numbers of steps.
 func crashes(m *Memory, few bool, try func(how string, left *Memory)) {
 	seen := map[string]bool{}
 	once := func(how string, left *Memory) {
@@ -56,7 +56,7 @@ func crashes(m *Memory, few bool, try func(how string, left *Memory)) {
 			try(how, left)
 		}
 	}
-	if killed := m.clone(); !killed.deceives() {
+	if killed := m.clone(); !killed.showsLostBytes() {
 		killed.Kill()
 		once("the process is killed", killed)
 	}
@@ -88,7 +88,7 @@ func crashesOfOneFile(m *Memory, few bool, names, rest int, try func(how string,
 	}
 }
 
-// dump is all that a program can find.
+// dump returns all files as a program can read them.
 func (m *Memory) dump() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
@@ -98,10 +98,10 @@ func (m *Memory) dump() string {
 	return b.String()
 }
 
-// deceives says whether a file shows what a failed sync has lost. In the moment
-// before the program cuts that off, it must not be killed alone: whoever opens
-// the file next has no means to know.
-func (m *Memory) deceives() bool {
+// showsLostBytes reports whether a file shows bytes that a failed sync has lost. Between
+// that failure and the truncation by the program, the process must not be killed
+// alone, because the next process cannot know.
+func (m *Memory) showsLostBytes() bool {
 	for _, f := range m.names {
 		synced := *f
 		synced.durable = bytes.Clone(f.durable)
@@ -113,8 +113,8 @@ func (m *Memory) deceives() bool {
 	return false
 }
 
-// cuts is every number of steps up to 200; of more, the first and last hundred
-// and some in between. few: five of them.
+// cuts returns every number of steps up to 200. Of more, it returns the first and
+// last hundred and some in between. With few it returns five.
 func cuts(steps int, few bool) []int {
 	if steps == 0 {
 		return nil
@@ -169,19 +169,19 @@ func (f fault) String() string {
 	return fmt.Sprintf("operation %d fails (if a write, after %d bytes)", f.at, f.short)
 }
 
-// thorough is how much of what can happen everyCrash tries.
-type thorough uint8
+// effort is the number of crash states that everyCrash tries.
+type effort uint8
 
 const (
-	fewCuts   thorough = iota // stop before each operation; not every number of unsynced steps is left
-	everyCut                  // every number
-	andFaults                 // every number, and few with each operation failing
+	fewCuts   effort = iota // stop before each operation; not every number of unsynced steps is left
+	everyCut                // every number
+	andFaults               // every number, and few with each operation failing
 )
 
-// everyCrash runs a program on copies of a disk, stopped before each of its
-// operations, and has check look at every state in which the disk may be after
-// that. run answers with what it was promised, which check is given.
-func everyCrash[P any](t *testing.T, disk *Memory, how thorough, run func(m *Memory) P, check func(left *Memory, promised P) error) {
+// everyCrash runs a program on copies of a disk, stops it before each of its
+// operations, and calls check with every possible state of the disk afterwards. The
+// result of run is passed to check.
+func everyCrash[P any](t *testing.T, disk *Memory, how effort, run func(m *Memory) P, check func(left *Memory, promised P) error) {
 	t.Helper()
 	if testing.Short() {
 		how = fewCuts
@@ -219,8 +219,8 @@ func everyCrash[P any](t *testing.T, disk *Memory, how thorough, run func(m *Mem
 	t.Logf("%d operations, %d states of the disk after a crash", operations, states)
 }
 
-// everyNth is which of the operations fail, one run each: all of them with
-// BLUETRACE_EVERY_CRASH, as .ci/run has it, else some.
+// everyNth returns the operations that fail, one run each: all of them with
+// BLUETRACE_EVERY_CRASH, which .ci/run sets, else some.
 func everyNth() int {
 	if os.Getenv("BLUETRACE_EVERY_CRASH") != "" {
 		return 1

@@ -19,7 +19,7 @@ func accounts(pairs ...string) (list []nodes.Credential) {
 	return list
 }
 
-// credentialsAre asks once.
+// credentialsAre checks the result of one call of Credentials.
 func credentialsAre(t *testing.T, s *Server, changed bool, pairs ...string) {
 	t.Helper()
 	list, c, err := s.Credentials()
@@ -84,7 +84,7 @@ func TestTheFirstCredentialsMustBeThere(t *testing.T) {
 	credentialsAre(t, s, true, "a", "b")
 }
 
-func TestRemarksOnCredentials(t *testing.T) {
+func TestNotesOnCredentials(t *testing.T) {
 	m := NewMemory()
 	m.WriteFile(credentialsName, []byte("alice secret1\nbob secret2 \nalice secret3\ncarol secret4  \r\nalice secret5\ndave  \n"), 0o644)
 	s := openServer(t, m)

@@ -13,8 +13,7 @@ import (
 	"bluetrace/nodes"
 )
 
-// pipe puts a named pipe, which nobody writes to or reads from, in the place of a
-// file.
+// pipe replaces a file by a named pipe without a reader or writer.
 func pipe(t *testing.T, dir, name string) {
 	t.Helper()
 	at := filepath.Join(dir, name)
@@ -26,7 +25,7 @@ func pipe(t *testing.T, dir, name string) {
 	}
 }
 
-// A pipe under the name of a file is refused, and nobody waits for its other end.
+// A pipe under the name of a file is refused without waiting for its other end.
 func TestPipesAreRefused(t *testing.T) {
 	dir := t.TempDir()
 	pipe(t, dir, "pipe")
@@ -42,8 +41,7 @@ func TestPipesAreRefused(t *testing.T) {
 	}
 }
 
-// The flag alone is what keeps one who opens a pipe from waiting, when the pipe
-// comes behind the look at the file.
+// The flag alone prevents waiting if the file becomes a pipe after the check.
 func TestOpeningAPipeDoesNotWait(t *testing.T) {
 	dir := t.TempDir()
 	pipe(t, dir, "pipe")
@@ -54,8 +52,8 @@ func TestOpeningAPipeDoesNotWait(t *testing.T) {
 	f.Close()
 }
 
-// A server whose files become pipes while it runs keeps the accounts it has and
-// answers; with files in their place again it goes on.
+// A server whose files become pipes keeps its accounts. Once they are files again, it
+// stores again.
 func TestFilesThatBecomePipes(t *testing.T) {
 	dir := t.TempDir()
 	account := []byte(alice + " secret\n")

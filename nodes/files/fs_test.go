@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Both folders do the same.
+// Disk and Memory behave the same.
 func TestFolders(t *testing.T) {
 	folders := map[string]FS{"disk": Disk(t.TempDir()), "memory": NewMemory()}
 	for name, fsys := range folders {
@@ -133,7 +133,7 @@ func testLock(t *testing.T, fsys FS) {
 	}
 }
 
-func TestDiskRefusesWhatIsNoFile(t *testing.T) {
+func TestDiskRefusesFolders(t *testing.T) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, tempIDsName), 0o755); err != nil {
 		t.Fatal(err)
@@ -146,8 +146,8 @@ func TestDiskRefusesWhatIsNoFile(t *testing.T) {
 	equal(t, "path", Disk("").Path("x"), "x")
 }
 
-// The whole story once on a real disk.
-func TestStoryOnADisk(t *testing.T) {
+// A whole run on a real disk.
+func TestRunOnADisk(t *testing.T) {
 	d := Disk(t.TempDir())
 	s := openServer(t, d)
 	for _, records := range story() {

@@ -11,7 +11,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// A line that is taken is one that the server writes, but for a space and a
+// A line that is accepted is one that the server writes, except for a space and a
 // carriage return at its end.
 func FuzzIssueLine(f *testing.F) {
 	for _, line := range []string{aliceLine, aliceLine + " ", aliceLine + " \r", unfinished[:30], "", "Zoë" + aliceLine[len(alice):]} {
@@ -58,8 +58,7 @@ func FuzzAttemptsLine(f *testing.F) {
 	})
 }
 
-// Whatever is in attempts.txt, the server starts, and what it has read it reads
-// again.
+// The server starts with any attempts.txt, and reads the same states again.
 func FuzzAttemptsFile(f *testing.F) {
 	f.Add([]byte(firstRow + "known +61410888888 2 0 0\nunknown feab0000000000000000000000000000 0 5 60000000000\nknown x"))
 	f.Add([]byte("known a 1 0 0\n"))
@@ -104,8 +103,8 @@ func FuzzCredentials(f *testing.F) {
 	})
 }
 
-// Whatever is in both files: they are refused and left alone, or what is kept of
-// them is the same after it was written, and nothing else of the log is lost.
+// With any contents, the two files are refused and unchanged, or their entries are
+// the same after a Write and nothing else of the log is lost.
 func FuzzContactLog(f *testing.F) {
 	k := entry(1, 0)
 	line := string(appendJournalLine(nil, &k))
@@ -151,8 +150,8 @@ func FuzzJournalLine(f *testing.F) {
 	})
 }
 
-// Whatever is at the end of tempIDs.txt, a line that is stored stands by itself
-// afterwards, every whole line is as it was, and nothing is lost.
+// With any end of tempIDs.txt, a stored line has a line of its own afterwards, every
+// complete line is unchanged, and nothing is lost.
 func FuzzTornTempIDs(f *testing.F) {
 	f.Add([]byte(aliceLine + "\n" + unfinished))
 	f.Add([]byte(unfinished[:40]))

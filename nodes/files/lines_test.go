@@ -43,7 +43,7 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// Lines that lie across the ends of the buffer come whole.
+// Lines across the end of the buffer are returned whole.
 func TestLinesAcrossTheBuffer(t *testing.T) {
 	var text bytes.Buffer
 	var want []string

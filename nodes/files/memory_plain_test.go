@@ -22,7 +22,7 @@ func (p *plainFile) truncate(size int64) {
 	p.unsynced = append(p.unsynced, change{cut: size})
 }
 
-// crash leaves the first n steps.
+// crash makes the first n steps durable.
 func (p *plainFile) crash(n int, zeros bool) {
 	for _, c := range p.unsynced {
 		left := min(n, c.steps())
@@ -48,9 +48,9 @@ func (p *plainFile) lose() {
 	}
 }
 
-// A file whose parts are views of each other is at every moment what one is that
-// shares nothing, and so is what any crash would leave of it.
-func TestAFileOfViewsIsAPlainOne(t *testing.T) {
+// A file with shared memory behaves like one with copies, in every state and after
+// any crash.
+func TestSharedMemoryEqualsCopies(t *testing.T) {
 	for seed := range uint64(300) {
 		src := rand.New(rand.NewPCG(seed, 1))
 		var f memoryFile
@@ -92,8 +92,8 @@ func TestAFileOfViewsIsAPlainOne(t *testing.T) {
 	}
 }
 
-// What replaces a file takes the memory of the one before, and nothing else does.
-func TestAFileThatIsGoneIsUsedAgain(t *testing.T) {
+// A file that replaces another reuses its memory, and no other file does.
+func TestMemoryOfARemovedFileIsReused(t *testing.T) {
 	m := NewMemory()
 	replace := func(text string) File {
 		f, err := m.Create("x.new", 0o644)

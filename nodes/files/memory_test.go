@@ -29,8 +29,8 @@ func must(t *testing.T, errs ...error) {
 	}
 }
 
-// All that a crash can leave of bytes written and cut off in turns.
-func TestACrashKeepsWhatWasSyncedAndABeginningOfTheRest(t *testing.T) {
+// The states that a crash can leave of writes and truncations in turn.
+func TestACrashKeepsSyncedBytesAndAPrefixOfTheRest(t *testing.T) {
 	for steps, want := range []string{"synced", "synceda", "syncedab", "sync", "syncc", "syncc"} {
 		m := NewMemory()
 		f := mustAppend(t, m, "x")
@@ -63,8 +63,8 @@ func TestACrashMayLeaveZeros(t *testing.T) {
 	equal(t, "after", content(t, m, "x"), "ab\x00\x00\x00")
 }
 
-// A name is durable after SyncNames, whatever was synced of the file.
-func TestACrashKeepsABeginningOfTheNames(t *testing.T) {
+// A name is durable after SyncNames, independent of syncs of the file.
+func TestACrashKeepsAPrefixOfTheNames(t *testing.T) {
 	for kept, want := range []string{"old", "old", "new was", "new"} {
 		m := NewMemory()
 		m.WriteFile("a", []byte("old"), 0o644)
@@ -80,7 +80,7 @@ func TestACrashKeepsABeginningOfTheNames(t *testing.T) {
 	}
 }
 
-func TestAFailedSyncLosesWhatItShouldHaveSaved(t *testing.T) {
+func TestAFailedSyncLosesItsBytes(t *testing.T) {
 	m := NewMemory()
 	f := mustAppend(t, m, "x")
 	mustWrite(t, f, "ab")
@@ -98,7 +98,7 @@ func TestAFailedSyncLosesWhatItShouldHaveSaved(t *testing.T) {
 	equal(t, "and is lost", content(t, m, "x"), "ab\x00\x00e")
 }
 
-func TestRoom(t *testing.T) {
+func TestFreeSpace(t *testing.T) {
 	m := NewMemory()
 	m.SetFreeSpace(3)
 	f := mustAppend(t, m, "x")

@@ -18,12 +18,12 @@ import (
 // startWall is 23/11/2026 06:32:38 UTC.
 var startWall = time.Date(2026, 11, 23, 6, 32, 38, 0, time.UTC).UnixNano()
 
-// smallAhead is room for the lines of three TempIDs in three batches, or four in
+// smallWAL has space for the lines of three TempIDs in three batches, or of four in
 // one.
-const smallAhead = 330
+const smallWAL = 330
 
 func options() ServerOptions {
-	return ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8)), WALSize: smallAhead}
+	return ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8)), WALSize: smallWAL}
 }
 
 func openServer(t testing.TB, fsys FS) *Server {
@@ -35,7 +35,7 @@ func openServer(t testing.TB, fsys FS) *Server {
 	return s
 }
 
-// issue is the TempID number n of a user, issued n seconds after startWall.
+// issue returns TempID number n of a user, issued n seconds after startWall.
 func issue(user string, n int) nodes.Record {
 	start := startWall/int64(time.Second) + int64(n)
 	return nodes.Record{Kind: nodes.RecordIssue, Issue: nodes.Issue{User: user, TempID: tempID(n), Start: start, Expiry: start + 900}}
@@ -49,7 +49,7 @@ func wrong(user string, n int) nodes.Record {
 	return nodes.Record{Kind: nodes.RecordAttempts, Attempts: nodes.Attempts{Known: true, User: user, Wrong: n}}
 }
 
-func stranger(n byte, wrong int) nodes.Record {
+func unknownName(n byte, wrong int) nodes.Record {
 	return nodes.Record{Kind: nodes.RecordAttempts, Attempts: nodes.Attempts{Hash: [16]byte{n, 1: 0xab}, Wrong: wrong}}
 }
 
@@ -65,7 +65,7 @@ func store(t testing.TB, s *Server, records ...nodes.Record) {
 	}
 }
 
-// restoredRecords is everything that a folder gives a server that starts.
+// restoredRecords returns the records of a folder for a server that starts.
 func restoredRecords(t testing.TB, s *Server) []nodes.Record {
 	t.Helper()
 	var all []nodes.Record
@@ -94,7 +94,7 @@ func equal[T any](t testing.TB, what string, got, want T) {
 	}
 }
 
-// contains expects an error with all these texts.
+// contains checks that an error has all these texts.
 func contains(t testing.TB, what string, err error, texts ...string) {
 	t.Helper()
 	if err == nil {
@@ -115,8 +115,8 @@ func closeAll(t testing.TB, c interface{ Close() error }) {
 	}
 }
 
-// wholeLines says what is wrong with a file that must be empty or end with a
-// line feed.
+// wholeLines returns an error about a file that is not empty and has no line feed at
+// its end.
 func wholeLines(p []byte) error {
 	if len(p) > 0 && !bytes.HasSuffix(p, []byte("\n")) {
 		return errors.New("it does not end with a line feed")

@@ -10,7 +10,7 @@ import (
 	"bluetrace/nodes"
 )
 
-// promises is what a server was told while its machine ran.
+// promises is the results of the stores before the crash.
 type promises struct {
 	opened  bool
 	tried   []nodes.Record // in order
@@ -46,8 +46,8 @@ func storing(batches ...[]nodes.Record) func(m *Memory) *promises {
 	}
 }
 
-// kept checks what a server that starts on a disk finds there: before is what
-// was on it when the story began.
+// kept checks the records that a server finds when it starts on a disk. before is the
+// records on the disk at the beginning.
 func kept(before []nodes.Record) func(left *Memory, p *promises) error {
 	return func(left *Memory, p *promises) error {
 		s, err := OpenServer(left, options())
@@ -58,13 +58,13 @@ func kept(before []nodes.Record) func(left *Memory, p *promises) error {
 		if err := s.Restore(startWall, func(r nodes.Record) error { got = append(got, r); return nil }); err != nil {
 			return err
 		}
-		if err := errors.Join(issuesKept(got, before, p), attemptsKept(got, before, p), tellsOnlyOfTorn(s.Notes())); err != nil {
+		if err := errors.Join(issuesKept(got, before, p), attemptsKept(got, before, p), notesOnlyTorn(s.Notes())); err != nil {
 			return err
 		}
 		if key := s.NameKey(); p.opened && key != p.nameKey {
 			return fmt.Errorf("the key of unknown names changed from %x to %x", p.nameKey, key)
 		}
-		return goesOn(left, s, got)
+		return storeAgain(left, s, got)
 	}
 }
 
@@ -77,7 +77,7 @@ func issuesOf(records []nodes.Record) (issues []nodes.Issue) {
 	return issues
 }
 
-// issuesKept: those stored are there once, in order, and none that nobody asked for.
+// issuesKept checks that the stored issues are there once, in order, and no others.
 func issuesKept(got, before []nodes.Record, p *promises) error {
 	rest := issuesOf(got)
 	must := func(i nodes.Issue) error {
@@ -113,8 +113,8 @@ func issuesKept(got, before []nodes.Record, p *promises) error {
 	return nil
 }
 
-// attemptsKept: of every name there is the last state that was stored, or one
-// that was tried after it.
+// attemptsKept checks that every name has the last stored state, or one that was
+// tried after it.
 func attemptsKept(got, before []nodes.Record, p *promises) error {
 	found := map[attemptName]nodes.Attempts{}
 	for _, r := range got {
@@ -153,7 +153,7 @@ func attemptsKept(got, before []nodes.Record, p *promises) error {
 	return nil
 }
 
-func tellsOnlyOfTorn(notes []string) error {
+func notesOnlyTorn(notes []string) error {
 	for _, n := range notes {
 		if !strings.Contains(n, "torn") && !strings.Contains(n, "had no line feed") && !strings.Contains(n, "came back from") {
 			return fmt.Errorf("a note that was not expected: %s", n)
@@ -162,9 +162,9 @@ func tellsOnlyOfTorn(notes []string) error {
 	return nil
 }
 
-// goesOn stores one more of each, and starts once more.
-func goesOn(m *Memory, s *Server, before []nodes.Record) error {
-	more := []nodes.Record{issue("+61410999999", 777), wrong("+61410999999", 2), stranger(77, 1)}
+// storeAgain stores one more record of each kind, and starts once more.
+func storeAgain(m *Memory, s *Server, before []nodes.Record) error {
+	more := []nodes.Record{issue("+61410999999", 777), wrong("+61410999999", 2), unknownName(77, 1)}
 	if issues, attempts := s.Store(more); issues != nil || attempts != nil {
 		return fmt.Errorf("storing after a restart: %w", errors.Join(issues, attempts))
 	}
@@ -203,7 +203,7 @@ const (
 func story() [][]nodes.Record {
 	return [][]nodes.Record{
 		{issue(alice, 1), issue(bob, 2), wrong(alice, 1)},
-		{issue(bob, 3), wrong(alice, 2), stranger(1, 1), wrong(bob, 1)},
+		{issue(bob, 3), wrong(alice, 2), unknownName(1, 1), wrong(bob, 1)},
 		{blocked(alice), issue(alice, 4), wrong(bob, 0)},
 	}
 }
@@ -213,20 +213,19 @@ func TestStoreSurvivesACrashAnywhere(t *testing.T) {
 	everyCrash(t, NewMemory(), everyCut, storing(story()...), kept(nil))
 }
 
-// One operation fails, at any place, and the machine stops at any place after or
-// before it.
+// One operation fails, and the machine stops before any operation.
 func TestStoreSurvivesAFaultAndACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	s := story()
 	everyCrash(t, NewMemory(), andFaults, storing(s[0], s[2], []nodes.Record{issue(bob, 5), wrong(alice, 1)}), kept(nil))
 }
 
-// disk is a folder in which a server has stored something, ended with tail.
+// disk returns a folder with stored records whose tempIDs.txt ends with tail.
 func diskWith(t *testing.T, tail string) (*Memory, []nodes.Record) {
 	t.Helper()
 	m := NewMemory()
 	s := openServer(t, m)
-	before := []nodes.Record{issue(alice, 100), issue(bob, 101), wrong(alice, 2), stranger(9, 1)}
+	before := []nodes.Record{issue(alice, 100), issue(bob, 101), wrong(alice, 2), unknownName(9, 1)}
 	store(t, s, before...)
 	closeAll(t, s)
 	m.WriteFile(tempIDsName, []byte(content(t, m, tempIDsName)+tail), 0o644)
@@ -251,8 +250,8 @@ func TestRepairSurvivesACrashAnywhere(t *testing.T) {
 			if cut == len(unfinished) && !isSomewhere(left, unfinished+"\x00") {
 				return kept(append(before, issue(bob, 102)))(left, p)
 			}
-			// What was torn is in one of the files, also where a zero stands for
-			// the line feed that would have completed it.
+			// The torn bytes are in one of the files, even if a zero replaces the line
+			// feed that would have completed them.
 			if !isSomewhere(left, unfinished[:cut]) {
 				return fmt.Errorf("what was torn is in neither file")
 			}
@@ -261,20 +260,19 @@ func TestRepairSurvivesACrashAnywhere(t *testing.T) {
 	}
 }
 
-// isSomewhere says whether text stands in tempIDs.txt or in the file for what was
-// torn.
+// isSomewhere reports whether a text is in tempIDs.txt or in the file for torn lines.
 func isSomewhere(m *Memory, text string) bool {
 	whole, _ := m.ReadFile(tempIDsName)
 	torn, _ := m.ReadFile(tornName)
 	return strings.Contains(string(whole), text) || strings.Contains(string(torn), text)
 }
 
-// attempts.txt is written anew when it is mostly old.
+// attempts.txt is rewritten when most of its lines are replaced.
 func TestCompactionSurvivesACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	m := NewMemory()
 	s := openServer(t, m)
-	before := []nodes.Record{wrong(alice, 1), wrong(bob, 1), stranger(3, 2)}
+	before := []nodes.Record{wrong(alice, 1), wrong(bob, 1), unknownName(3, 2)}
 	store(t, s, before...)
 	closeAll(t, s)
 	everyCrash(t, m, andFaults, func(m *Memory) *promises {
@@ -284,7 +282,7 @@ func TestCompactionSurvivesACrashAnywhere(t *testing.T) {
 			return p
 		}
 		p.opened, p.nameKey = true, s.NameKey()
-		p.store(s, stranger(4, 1))
+		p.store(s, unknownName(4, 1))
 		p.store(s, wrong(alice, 2))
 		s.attempts.rewriteAt = s.attempts.lines
 		p.store(s, blocked(alice))

@@ -59,7 +59,7 @@ func TestNothingIsWrittenBeforeItIsNeeded(t *testing.T) {
 	}
 }
 
-// A file that cannot be read at the start is said then, not at the first login.
+// A file that cannot be read is reported at the start, not at the first login.
 func TestUnreadableFilesStopTheStart(t *testing.T) {
 	for _, name := range []string{tempIDsName, attemptsName} {
 		for _, verb := range []Verb{VerbStat, VerbOpen, VerbAppend, VerbRead} {
@@ -91,7 +91,7 @@ func TestUnreadableFilesStopTheStart(t *testing.T) {
 	}
 }
 
-// A session asks for the accounts while others wait for the disk.
+// Credentials does not wait for a Store.
 func TestCredentialsDoNotWaitForTheDisk(t *testing.T) {
 	m := NewMemory()
 	m.WriteFile(credentialsName, []byte("a b\n"), 0o644)

@@ -24,7 +24,7 @@ func TestStoreWritesTheLineOfThePage(t *testing.T) {
 	equal(t, "notes", s.Notes(), nil)
 }
 
-// One write and one sync for each file, however many records.
+// Any number of records needs one write and one sync for each file.
 func TestStoreWritesAndSyncsOnce(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -36,10 +36,10 @@ func TestStoreWritesAndSyncsOnce(t *testing.T) {
 	})
 	var many []nodes.Record
 	for i := range 50 {
-		many = append(many, issue(alice, 10+i), stranger(byte(i), 1))
+		many = append(many, issue(alice, 10+i), unknownName(byte(i), 1))
 	}
 	store(t, s, many...)
-	// attempts.txt was made by renaming; its open file does not know.
+	// attempts.txt was created by a rename, which its open file does not know.
 	equal(t, "operations", seen, []string{
 		`stat "tempIDs.txt"`, `write "tempIDs.txt" (3700 bytes)`, `sync "tempIDs.txt"`,
 		`stat "attempts.txt"`, `write "attempts.txt.new" (2350 bytes)`, `sync "attempts.txt.new"`,
@@ -139,7 +139,7 @@ func TestRepairIsPutOffWhileTheDiskIsFull(t *testing.T) {
 	}
 }
 
-func TestStrangeLinesAreNotedAndStay(t *testing.T) {
+func TestMalformedLinesAreNotedAndStay(t *testing.T) {
 	lines := []string{
 		aliceLine,
 		"", "hello", aliceLine[1:20],
@@ -172,7 +172,7 @@ func TestStrangeLinesAreNotedAndStay(t *testing.T) {
 	equal(t, "taken", s.Notes(), nil)
 }
 
-// What the machine refuses is a strange line too.
+// A line that the server refuses is a malformed line too.
 func TestRestoreGoesOnAfterARefusal(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -238,8 +238,8 @@ func TestAfterAFailedSyncTheFileIsWrittenAnew(t *testing.T) {
 	}
 }
 
-// After a failed sync the file still reads well. A server that starts then must
-// not believe it.
+// After a failed sync, reads still return the lost bytes. A server that starts then
+// must not take them for stored.
 func TestAfterAFailedSyncAKilledServerLeavesNothing(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -299,7 +299,7 @@ func TestAfterAFailedSyncNoFileIsTheSame(t *testing.T) {
 	}
 }
 
-// Other programs may do what they like with the file while the server runs.
+// Other programs may change the file while the server runs.
 func TestTheFileChangesWhileTheServerRuns(t *testing.T) {
 	const added = bob + " 99999999999999999999 23/11/2026 06:32:40 23/11/2026 06:47:40"
 	tests := []struct {
@@ -351,7 +351,7 @@ func writeTo(t testing.TB, fsys FS, name, text string) {
 	closeAll(t, f)
 }
 
-// A name that would break the line is refused, and nothing of the batch is there.
+// A name with a space is refused, and nothing of its batch is stored.
 func TestNamesThatCannotBeWritten(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -368,8 +368,8 @@ func TestNamesThatCannotBeWritten(t *testing.T) {
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue("Zoë", 1), issue(strings.Repeat("a", 1024), 2)})
 }
 
-// Local times come back as the instants they were, also around a change of
-// clocks, years ago, and where a zone has been at another offset.
+// Local times are restored as the same instants, also around a change of clocks, years
+// ago, and where the zone had another offset.
 func TestTimesComeBackInEveryZone(t *testing.T) {
 	for _, name := range []string{"UTC", "Australia/Sydney", "Australia/Lord_Howe", "Europe/Dublin", "America/St_Johns", "Africa/Casablanca", "Pacific/Apia"} {
 		loc, err := time.LoadLocation(name)
@@ -415,7 +415,7 @@ func first(z *protocol.Zone, unix int64) bool {
 	return err == nil && span.Start == unix && span.Expiry == unix+900
 }
 
-// pairs answers as Zone.Pair does, whatever it was asked before.
+// pairs returns the results of Zone.Pair, independent of earlier calls.
 func TestPairsAreThoseOfTheZone(t *testing.T) {
 	step := 37
 	if testing.Short() {

@@ -284,7 +284,7 @@ func (r *rig) addFault(at, length time.Duration, f world.Fault) {
 		f.Chance = 1
 	}
 	if f.Text == "" {
-		f.Text = f.Kind
+		f.Text = string(f.Kind)
 	}
 	r.Call(at, func() { r.Begin(&f) })
 	if length > 0 {

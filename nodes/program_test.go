@@ -11,7 +11,7 @@ import (
 
 const prompt = "? input the command: "
 
-// The table of PROTOCOL.md section 4.
+// Rows of the table in PROTOCOL.md section 4.
 func TestCommands(t *testing.T) {
 	tests := []struct{ typed, before, after string }{ // before and after the first download
 		{"Beacon 127.0.0.1 14000", textNoTempID, "(send beacon)"},
@@ -45,7 +45,7 @@ func TestCommands(t *testing.T) {
 	}
 }
 
-// The phone counts from the second in which the answer came.
+// The TempID of a phone starts at the second in which the answer arrived.
 func TestDownload(t *testing.T) {
 	r := newPhoneRig(t, nil).ready()
 	_, ok := r.p.TempID()
@@ -92,7 +92,7 @@ func TestLogOut(t *testing.T) {
 		same(t, typed, r.typed(typed), "> log out", "you have logged out", "(close)", "logout: ok")
 		equal(t, "stage", r.p.Stage(), StageLoggedOut)
 		same(t, "what is typed now is ignored", r.typed("Download_tempID"))
-		heard := r.hear(sender, whole(utc(), someID, 0, 15*time.Minute))
+		heard := r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
 		equal(t, "beacons are still received", len(heard) == 1 && heard[0].Err == nil, true)
 		equal(t, "and kept", r.p.Log().Len(), 1)
 		same(t, "the end of input", r.inputEnded(), "(quit)")
@@ -125,12 +125,13 @@ func TestTypedAheadIsLimited(t *testing.T) {
 	equal(t, "nothing is held at rest", r.p.program.session == nil, true)
 }
 
-// An upload takes the log as it is at the command, also what expires meanwhile.
+// An upload has the entries of the log at the command, including those that expire
+// during the upload.
 func TestUpload(t *testing.T) {
 	r := newPhoneRig(t, nil).ready()
 	for i := range 2 {
 		r.at(time.Duration(i+1) * time.Second)
-		r.hear(sender, whole(utc(), someID[:19]+string(rune('1'+i)), 0, 15*time.Minute))
+		r.deliver(sender, whole(utc(), someID[:19]+string(rune('1'+i)), 0, 15*time.Minute))
 	}
 	r.at(181*time.Second - 1)
 	same(t, "typed", r.typed("Upload_contact_log"), "> Upload_contact_log")
@@ -163,7 +164,7 @@ func TestUploadOfAnEmptyLog(t *testing.T) {
 func TestBrokenUploadIsNotRetried(t *testing.T) {
 	begin := func() *phoneRig {
 		r := newPhoneRig(t, nil).ready()
-		r.hear(sender, whole(utc(), someID, 0, 15*time.Minute))
+		r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
 		r.at(time.Second).typed("Upload_contact_log")
 		r.read("1")
 		r.read("1")
@@ -200,25 +201,25 @@ func TestPhoneSettingsAreRefused(t *testing.T) {
 	}
 }
 
-// What a peer sent cannot write a verdict or a control sequence.
+// Bytes of a peer cannot forge a verdict or a control sequence.
 func TestMalformedFieldsArePrintedQuoted(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	text := "The beacon is valid." + "\x1b[2J\n23456789012345" + "31/02/2020 10:00:00" + "1"
-	equal(t, "heard", len(r.hear(sender, text)), 1)
+	equal(t, "heard", len(r.deliver(sender, text)), 1)
 	want := `"The beacon is valid."` + "\n" + `"\x1b[2J\n23456789012345"` + "\n" + `"31/02/2020 10:00:00"` +
 		"\nCurrent time is:\n30/07/2020 16:58:12\nThe beacon is invalid.\n"
 	equal(t, "terminal", r.terminal.String(), want)
 	r.terminal.Reset()
-	r.hear(sender, strings.Repeat("x", 30))
+	r.deliver(sender, strings.Repeat("x", 30))
 	equal(t, "not even a beacon's length", r.terminal.String(), "The beacon is invalid.\n")
 	equal(t, "kept", r.p.Log().Len(), 0)
 	equal(t, "parts", len(protocol.Part(&[protocol.BeaconSize]byte{}, 0)), 20)
 }
 
-// An outbox is used again and again: nothing of an earlier verdict shows.
+// An outbox is reused: nothing of an earlier verdict remains.
 func TestABrokenBeaconHasNoVersion(t *testing.T) {
 	r := newPhoneRig(t, nil)
-	r.hear(sender, whole(utc(), someID, 0, 15*time.Minute))
-	got := r.hear(sender, "x")
+	r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
+	got := r.deliver(sender, "x")
 	equal(t, "broken, without a version", got[0].OutOfTurn && !got[0].HasVersion, true)
 }

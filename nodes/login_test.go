@@ -17,7 +17,7 @@ const (
 func TestLoginAnswersAndLines(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.s.Start(r.now, &r.out)
-	same(t, "start", r.take(), "I am listening")
+	same(t, "start", r.runEffects(), "I am listening")
 	r.accept(0)
 	same(t, "username", r.read(0, alice))
 	same(t, "wrong password", r.read(0, "bad"), "0> "+tryAgain)
@@ -26,19 +26,19 @@ func TestLoginAnswersAndLines(t *testing.T) {
 	equal(t, "reading after the end", r.s.Reading(0), false)
 }
 
-// A block lasts from the third wrong password, and not a nanosecond less or more.
+// A block begins at the third wrong password and lasts exactly its duration.
 func TestBlockBoundaries(t *testing.T) {
 	for _, block := range []time.Duration{time.Nanosecond, time.Second, time.Minute} {
 		r := newServerRig(t, func(s *ServerSettings) { s.BlockDuration = block })
 		began := 2 * time.Second
-		equal(t, "first", r.at(0).try(0, alice, "bad"), tryAgain)
-		equal(t, "second, another connection", r.at(time.Second).try(1, alice, "bad"), tryAgain)
-		equal(t, "third", r.at(began).try(2, alice, "bad"), blocks)
+		equal(t, "first", r.at(0).tryLogin(0, alice, "bad"), tryAgain)
+		equal(t, "second, another connection", r.at(time.Second).tryLogin(1, alice, "bad"), tryAgain)
+		equal(t, "third", r.at(began).tryLogin(2, alice, "bad"), blocks)
 		equal(t, "block began", r.lastEvent(EventBlockBegan), ServerEvent{Kind: EventBlockBegan, User: alice})
-		equal(t, "at its beginning", r.try(3, alice, alicePassword), refused)
-		equal(t, "another account", r.try(4, bob, bobPassword), welcome)
-		equal(t, "a nanosecond before its end", r.at(began+block-1).try(5, alice, alicePassword), refused)
-		equal(t, "at its end", r.at(began+block).try(6, alice, alicePassword), welcome)
+		equal(t, "at its beginning", r.tryLogin(3, alice, alicePassword), refused)
+		equal(t, "another account", r.tryLogin(4, bob, bobPassword), welcome)
+		equal(t, "a nanosecond before its end", r.at(began+block-1).tryLogin(5, alice, alicePassword), refused)
+		equal(t, "at its end", r.at(began+block).tryLogin(6, alice, alicePassword), welcome)
 	}
 }
 
@@ -70,7 +70,7 @@ func TestCountOfWrongPasswords(t *testing.T) {
 					equal(t, "end of file", sent(r.eof(c)), "FIN")
 					continue
 				}
-				equal(t, title, r.try(c, e.user, e.password), e.want)
+				equal(t, title, r.tryLogin(c, e.user, e.password), e.want)
 			}
 		})
 	}
@@ -79,18 +79,18 @@ func TestCountOfWrongPasswords(t *testing.T) {
 func TestRefusalsDoNotProlongABlock(t *testing.T) {
 	r := newServerRig(t, nil)
 	for i := range 3 {
-		r.try(Conn(i), alice, "bad")
+		r.tryLogin(Conn(i), alice, "bad")
 	}
 	for i := 1; i < 60; i++ {
-		equal(t, "during the block", r.at(time.Duration(i)*time.Second).try(5, alice, "bad"), refused)
+		equal(t, "during the block", r.at(time.Duration(i)*time.Second).tryLogin(5, alice, "bad"), refused)
 	}
 	equal(t, "no more than three were counted", r.count(EventWrongPassword), 3)
 	equal(t, "records", len(r.stored), 3)
-	// The count at its end is zero.
+	// The end of the block resets the count.
 	r.at(time.Minute)
-	equal(t, "first after", r.try(6, alice, "bad"), tryAgain)
-	equal(t, "second after", r.try(7, alice, "bad"), tryAgain)
-	equal(t, "third after", r.try(8, alice, "bad"), blocks)
+	equal(t, "first after", r.tryLogin(6, alice, "bad"), tryAgain)
+	equal(t, "second after", r.tryLogin(7, alice, "bad"), tryAgain)
+	equal(t, "third after", r.tryLogin(8, alice, "bad"), blocks)
 }
 
 // The block is checked at every attempt, also on a connection that was opened,
@@ -110,56 +110,56 @@ func TestBlockReachesOpenConnections(t *testing.T) {
 
 func TestEndOfFileIsNoAttempt(t *testing.T) {
 	r := newServerRig(t, nil)
-	r.try(0, alice, "a")
-	r.try(1, alice, "b")
+	r.tryLogin(0, alice, "a")
+	r.tryLogin(1, alice, "b")
 	r.eof(1)
 	for range 5 {
 		r.accept(2)
 		r.read(2, alice)
 		same(t, "end of file", r.eof(2), "2> FIN")
 	}
-	equal(t, "right one", r.try(3, alice, alicePassword), welcome)
+	equal(t, "right one", r.tryLogin(3, alice, alicePassword), welcome)
 }
 
 func TestUnknownNamesAreLimited(t *testing.T) {
 	r := newServerRig(t, func(s *ServerSettings) { s.MaxUnknownNames = 3 })
 	names := []string{"n0", "n1", "n2"}
 	for _, n := range names {
-		equal(t, "first", r.try(0, n, "x"), tryAgain)
+		equal(t, "first", r.tryLogin(0, n, "x"), tryAgain)
 		r.eof(0)
-		equal(t, "second", r.try(0, n, "x"), tryAgain)
+		equal(t, "second", r.tryLogin(0, n, "x"), tryAgain)
 		r.eof(0)
 	}
-	equal(t, "a fourth name", r.try(0, "n3", "x"), tryAgain)
+	equal(t, "a fourth name", r.tryLogin(0, "n3", "x"), tryAgain)
 	r.eof(0)
-	equal(t, "n0 was the oldest and is forgotten", r.try(0, "n0", "x"), tryAgain)
+	equal(t, "n0 was the oldest and is forgotten", r.tryLogin(0, "n0", "x"), tryAgain)
 	r.eof(0)
-	equal(t, "n2 is still kept", r.try(0, "n2", "x"), blocks)
+	equal(t, "n2 is still kept", r.tryLogin(0, "n2", "x"), blocks)
 	equal(t, "kept", len(r.s.accounts.unknown.index), 3)
 	for i := range 100 {
-		r.try(0, string(rune('a'+i%26))+string(rune('a'+i/26)), "x")
+		r.tryLogin(0, string(rune('a'+i%26))+string(rune('a'+i/26)), "x")
 		r.eof(0)
 	}
 	equal(t, "kept after many", len(r.s.accounts.unknown.index), 3)
-	equal(t, "known accounts stay", r.try(1, alice, alicePassword), welcome)
+	equal(t, "known accounts stay", r.tryLogin(1, alice, alicePassword), welcome)
 }
 
-// In the order in which they were first tried, also after the limit was reached.
+// Unknown names are removed in the order in which they were first tried.
 func TestTheOldestUnknownNameGoes(t *testing.T) {
 	r := newServerRig(t, func(s *ServerSettings) { s.MaxUnknownNames = 3 })
 	for _, n := range []string{"n0", "n1", "n2", "n3", "n4"} {
 		for range 2 {
-			equal(t, n, r.try(0, n, "x"), tryAgain)
+			equal(t, n, r.tryLogin(0, n, "x"), tryAgain)
 			r.eof(0)
 		}
 	}
 	for _, n := range []string{"n2", "n3", "n4"} {
-		equal(t, n+" is one of the newest three", r.try(0, n, "x"), blocks)
+		equal(t, n+" is one of the newest three", r.tryLogin(0, n, "x"), blocks)
 	}
-	equal(t, "n1 went after n0", r.try(0, "n1", "x"), tryAgain)
+	equal(t, "n1 went after n0", r.tryLogin(0, "n1", "x"), tryAgain)
 	r.eof(0)
-	equal(t, "n2 went for n1", r.try(0, "n2", "x"), tryAgain)
-	equal(t, "n4 stays", r.try(1, "n4", "x"), refused)
+	equal(t, "n2 went for n1", r.tryLogin(0, "n2", "x"), tryAgain)
+	equal(t, "n4 stays", r.tryLogin(1, "n4", "x"), refused)
 }
 
 func TestUnknownNamesAreNeitherPrintedNorStored(t *testing.T) {
@@ -185,14 +185,14 @@ func TestCredentialsAreReplaced(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.login(0, alice, alicePassword)
 	id := r.download(0)
-	r.try(1, alice, "a")
-	r.try(2, alice, "b")
+	r.tryLogin(1, alice, "a")
+	r.tryLogin(2, alice, "b")
 	r.s.SetCredentials([]Credential{{bob, "new"}})
-	equal(t, "a vanished account", r.try(3, alice, alicePassword), tryAgain)
-	equal(t, "the old password", r.try(4, bob, bobPassword), tryAgain)
-	equal(t, "the new one", r.try(5, bob, "new"), welcome)
+	equal(t, "a vanished account", r.tryLogin(3, alice, alicePassword), tryAgain)
+	equal(t, "the old password", r.tryLogin(4, bob, bobPassword), tryAgain)
+	equal(t, "the new one", r.tryLogin(5, bob, "new"), welcome)
 	issue, ok := r.s.Resolve(id)
 	equal(t, "TempIDs still resolve", ok && issue.User == alice, true)
 	r.s.SetCredentials([]Credential{{alice, alicePassword}})
-	equal(t, "back again, with its count", r.try(6, alice, "c"), blocks)
+	equal(t, "back again, with its count", r.tryLogin(6, alice, "c"), blocks)
 }

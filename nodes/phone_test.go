@@ -8,7 +8,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// parts cuts a beacon into its four datagrams.
+// parts splits a beacon into its four datagrams.
 func parts(beacon string) [4]string {
 	return [4]string{beacon[:20], beacon[20:39], beacon[39:58], beacon[58:]}
 }
@@ -31,14 +31,14 @@ func TestValidityBoundaries(t *testing.T) {
 	beacon := whole(utc(), someID, start, life)
 	for _, e := range tests {
 		single := newPhoneRig(t, nil).at(e.at)
-		got := single.hear(sender, beacon)
+		got := single.deliver(sender, beacon)
 		equal(t, "single: verdicts", len(got), 1)
 		equal(t, "single", got[0].Err, e.want)
 		equal(t, "single: at", got[0].At, at(e.at))
 
 		split := newPhoneRig(t, nil).at(e.at)
 		for i, p := range parts(beacon) {
-			got = split.hear(sender, p)
+			got = split.deliver(sender, p)
 			equal(t, "split: verdicts", len(got), i/3)
 		}
 		equal(t, "split", got[0].Err, e.want)
@@ -48,14 +48,14 @@ func TestValidityBoundaries(t *testing.T) {
 	}
 }
 
-// The moment of the verdict decides, not that of the first part.
+// The time of the verdict decides, not that of the first part.
 func TestVerdictTimeOfASplitBeacon(t *testing.T) {
 	beacon := parts(whole(utc(), someID, 0, time.Second))
 	r := newPhoneRig(t, nil).at(time.Second - 1)
 	for _, p := range beacon[:3] {
-		r.hear(sender, p)
+		r.deliver(sender, p)
 	}
-	got := r.at(time.Second).hear(sender, beacon[3])
+	got := r.at(time.Second).deliver(sender, beacon[3])
 	equal(t, "expired meanwhile", got[0].Err, protocol.ErrExpired)
 	equal(t, "first part", got[0].FirstPart, time.Second-1)
 }
@@ -64,7 +64,7 @@ func TestAPartThatNeverComes(t *testing.T) {
 	beacon := parts(whole(utc(), someID, 0, 15*time.Minute))
 	r := newPhoneRig(t, nil)
 	for i, p := range beacon[:3] {
-		r.at(time.Duration(i)*time.Millisecond).hear(sender, p)
+		r.at(time.Duration(i)*time.Millisecond).deliver(sender, p)
 	}
 	equal(t, "due 250 ms after the third", r.next(), 252*time.Millisecond)
 	r.at(252*time.Millisecond - 1).wake()
@@ -76,9 +76,9 @@ func TestAPartThatNeverComes(t *testing.T) {
 	equal(t, "received at the verdict", r.p.Log().At(0).Received, 252*time.Millisecond)
 
 	r = newPhoneRig(t, nil)
-	r.hear(sender, beacon[0])
+	r.deliver(sender, beacon[0])
 	equal(t, "nothing that can be seen is due", r.next(), -1)
-	got := r.at(time.Second).hear(sender, beacon[1])
+	got := r.at(time.Second).deliver(sender, beacon[1])
 	equal(t, "a late part is out of turn", len(got) == 1 && got[0].OutOfTurn && got[0].Err == protocol.ErrOutOfTurn, true)
 }
 
@@ -87,8 +87,8 @@ func TestTwoSendersDoNotMix(t *testing.T) {
 	b := parts(whole(utc(), "22222222222222222222", 0, 15*time.Minute))
 	r := newPhoneRig(t, nil)
 	for i := range 4 {
-		r.hear(sender, a[i])
-		r.hear(sender2, b[i])
+		r.deliver(sender, a[i])
+		r.deliver(sender2, b[i])
 	}
 	equal(t, "kept", r.p.Log().Len(), 2)
 	equal(t, "first", r.p.Log().At(0).TempID.String(), "11111111111111111111")
@@ -112,16 +112,16 @@ func TestInvalidBeaconsAreNeverKept(t *testing.T) {
 	}
 	for title, e := range tests {
 		r := newPhoneRig(t, nil)
-		got := r.hear(sender, e.beacon)
+		got := r.deliver(sender, e.beacon)
 		equal(t, title, got[0].Err, e.want)
 		for _, p := range parts(e.beacon) {
-			r.hear(sender, p)
+			r.deliver(sender, p)
 		}
 		equal(t, title+": kept", r.p.Log().Len(), 0)
 	}
 	r := newPhoneRig(t, nil)
 	for _, bad := range []string{"", "1", good[:58], good + "1", good[:19]} {
-		r.hear(sender, bad)
+		r.deliver(sender, bad)
 	}
 	equal(t, "wrong lengths: kept", r.p.Log().Len(), 0)
 }
@@ -132,10 +132,10 @@ func TestRetentionBoundaries(t *testing.T) {
 		r := newPhoneRig(t, func(s *PhoneSettings) { s.Retention = retention })
 		const first, second = 1_500_000_001, 1_500_000_002
 		beacon := whole(utc(), someID, 0, 15*time.Minute)
-		r.at(first).hear(sender, beacon)
+		r.at(first).deliver(sender, beacon)
 		equal(t, "due", r.next(), first+retention)
 		if retention > 1 {
-			r.at(second).hear(sender, beacon) // the same TempID: an entry of its own
+			r.at(second).deliver(sender, beacon) // the same TempID: an entry of its own
 			r.at(first + retention - 1).wake()
 			equal(t, "a nanosecond before", r.p.Log().Len(), 2)
 		}
@@ -150,10 +150,10 @@ func TestRetentionBoundaries(t *testing.T) {
 	}
 }
 
-// Every input first removes what is due.
-func TestExpiryComesBeforeWhatArrives(t *testing.T) {
+// Every input first removes expired entries.
+func TestExpiryComesBeforeInput(t *testing.T) {
 	inputs := map[string]func(r *phoneRig){
-		"a datagram":   func(r *phoneRig) { r.hear(sender2, "x") },
+		"a datagram":   func(r *phoneRig) { r.deliver(sender2, "x") },
 		"a beacon":     func(r *phoneRig) { r.p.Beacon(r.now, sender, &r.out) },
 		"a line":       func(r *phoneRig) { r.typed("Upload_contact_log"); r.read("1") },
 		"bytes":        func(r *phoneRig) { r.read("x") },
@@ -163,10 +163,10 @@ func TestExpiryComesBeforeWhatArrives(t *testing.T) {
 	}
 	for title, input := range inputs {
 		r := newPhoneRig(t, nil).ready()
-		r.hear(sender, whole(utc(), someID, 0, 15*time.Minute))
+		r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
 		r.at(r.now.Elapsed + 3*time.Minute)
 		input(r)
-		r.take()
+		r.runEffects()
 		equal(t, title+": expired", r.expired, 1)
 		equal(t, title+": kept", r.p.Log().Len(), 0)
 	}
@@ -176,7 +176,7 @@ func TestBeaconIsSentAsItIs(t *testing.T) {
 	for _, form := range []protocol.Form{protocol.Split, protocol.Single} {
 		r := newPhoneRig(t, func(s *PhoneSettings) { s.Form = form }).ready()
 		r.p.Beacon(r.now, sender, &r.out)
-		same(t, "none yet", r.take(), textNoTempID)
+		same(t, "none yet", r.runEffects(), textNoTempID)
 		r.typed("Download_tempID")
 		r.read(someID)
 		r.at(time.Hour).p.Beacon(r.now, sender, &r.out) // also when it has expired
@@ -190,8 +190,8 @@ func TestBeaconIsSentAsItIs(t *testing.T) {
 }
 
 // Clocks go back at 03:00 on 05/04/2020 in Sydney, and forward at 02:00 on
-// 04/10/2020: a beacon around the change is valid for its 15 minutes and no
-// longer, and the log does not notice.
+// 04/10/2020. A beacon around the change is valid for exactly its 15 minutes, and
+// the retention does not change.
 func TestDaylightSaving(t *testing.T) {
 	sydney, err := time.LoadLocation("Australia/Sydney")
 	if err != nil {
@@ -211,7 +211,7 @@ func TestDaylightSaving(t *testing.T) {
 			from := r.now
 			hear := func(d time.Duration) error {
 				r.now = Now{Elapsed: from.Elapsed + d, Wall: from.Wall + int64(d)}
-				return r.hear(sender, beacon)[0].Err
+				return r.deliver(sender, beacon)[0].Err
 			}
 			equal(t, title+": at its start", hear(0), nil)
 			equal(t, title+": at its end, a nanosecond before", hear(15*time.Minute-1), nil)
@@ -222,10 +222,10 @@ func TestDaylightSaving(t *testing.T) {
 	}
 }
 
-// A wall clock that is stepped changes neither what is due nor the log.
+// A step of the wall clock changes neither the deadlines nor the log.
 func TestSteppedWallClock(t *testing.T) {
 	r := newPhoneRig(t, nil)
-	r.hear(sender, whole(utc(), someID, 0, 15*time.Minute))
+	r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
 	r.now = Now{Elapsed: 3*time.Minute - 1, Wall: startWall + int64(24*time.Hour)}
 	r.wake()
 	equal(t, "kept", r.p.Log().Len(), 1)
@@ -234,7 +234,7 @@ func TestSteppedWallClock(t *testing.T) {
 	equal(t, "gone", r.p.Log().Len(), 0)
 }
 
-// A full log takes what is new, the oldest goes, and that is said once.
+// A full log drops its oldest entry for a new one, and prints that once.
 func TestMaxEntries(t *testing.T) {
 	r := newPhoneRig(t, func(s *PhoneSettings) { s.MaxEntries = 2 })
 	for i := range 5 {
@@ -243,7 +243,7 @@ func TestMaxEntries(t *testing.T) {
 		var raw [protocol.BeaconSize]byte
 		b.Encode(&raw)
 		r.p.Datagram(r.now, sender, raw[:], &r.out)
-		r.take()
+		r.runEffects()
 	}
 	equal(t, "entries", r.p.Log().Len(), 2)
 	for i := range 2 {

@@ -12,7 +12,7 @@ import (
 	"bluetrace/nodes"
 )
 
-// operationsOf is what a Memory is asked while f runs.
+// operationsOf returns the operations of a Memory while f runs.
 func operationsOf(m *Memory, f func()) (seen []string) {
 	m.SetFault(func(o Operation) error {
 		seen = append(seen, o.String())
@@ -32,8 +32,8 @@ func lineOf(t *testing.T, r nodes.Record) string {
 	return string(p)
 }
 
-// While the log has room tempIDs.txt is not synced; when it is full, that is, and
-// the log begins at the front.
+// While the log has space, tempIDs.txt is not synced. When the log is full,
+// tempIDs.txt is synced, and the log starts again from its beginning.
 func TestTheLogIsSyncedInsteadOfTempIDs(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -43,12 +43,12 @@ func TestTheLogIsSyncedInsteadOfTempIDs(t *testing.T) {
 	for i, want := range [][]string{kept, kept, full, kept, kept, kept, full} {
 		equal(t, "operations", operationsOf(m, func() { store(t, s, issue(alice, i+1)) }), want)
 	}
-	equal(t, "size of the log", len(content(t, m, walName)), smallAhead)
+	equal(t, "size of the log", len(content(t, m, walName)), smallWAL)
 	equal(t, "closing a file that is synced", operationsOf(m, func() { closeAll(t, s) }),
 		[]string{`close "tempIDs.txt.ahead.new"`, `remove "tempIDs.txt.ahead"`, `sync names`, `close "tempIDs.txt"`})
 }
 
-func TestCloseSyncsWhatOnlyTheLogHas(t *testing.T) {
+func TestCloseSyncsLinesOfTheLog(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, issue(alice, 1))
@@ -80,7 +80,8 @@ func TestCloseKeepsTheLogWhenTheFileFails(t *testing.T) {
 	equal(t, "durably", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1)})
 }
 
-// A log that cannot be made, or fails, is done without, and tried again.
+// The server works without a log that cannot be created or fails, and tries again
+// later.
 func TestWithoutALogTheFileIsSynced(t *testing.T) {
 	for _, verb := range []Verb{VerbCreate, VerbWrite, VerbSync, VerbRename} {
 		m := NewMemory()
@@ -116,7 +117,7 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 }
 
 func TestAFullDiskHasNoRoomForTheLog(t *testing.T) {
-	for _, room := range []int64{74, 100, 74 + smallAhead - 1} {
+	for _, room := range []int64{74, 100, 74 + smallWAL - 1} {
 		m := NewMemory()
 		s := openServer(t, m)
 		m.SetFreeSpace(room)
@@ -130,9 +131,9 @@ func TestAFullDiskHasNoRoomForTheLog(t *testing.T) {
 	}
 }
 
-// A hand has edited the file after the server was killed, or while the machine
-// was off: its lines stay as they are, and none comes back that is there.
-func TestAHandHasEditedTheFile(t *testing.T) {
+// A user edited the file after the server was killed, or while the machine was off.
+// The lines stay as they are, and none is added twice.
+func TestAUserEditedTheFile(t *testing.T) {
 	one, two, three := lineOf(t, issue(alice, 1)), lineOf(t, issue(bob, 2)), lineOf(t, issue(alice, 3))
 	foreign := lineOf(t, issue("mallory", 99))
 	tests := []struct{ title, edited, want, torn string }{
@@ -173,8 +174,8 @@ func TestAHandHasEditedTheFile(t *testing.T) {
 	}
 }
 
-// A log of another generation, and one that is no log, give nothing.
-func TestWhatTheLogHolds(t *testing.T) {
+// A log of another generation and a file that is not a log have no lines.
+func TestLogContents(t *testing.T) {
 	record := func(generation uint64, position int64, lines string) string {
 		return string(appendWALRecord(nil, walRecord{generation, position, []byte(lines)}))
 	}
@@ -212,7 +213,7 @@ func TestWhatTheLogHolds(t *testing.T) {
 	}
 }
 
-// While lines that were promised cannot be written the server does not start.
+// The server does not start while stored lines cannot be written to the file.
 func TestTheServerDoesNotStartWithoutItsLines(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -228,7 +229,7 @@ func TestTheServerDoesNotStartWithoutItsLines(t *testing.T) {
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), issue(bob, 2)})
 }
 
-// On a real disk: the process ends without Close, and the end of the file is lost.
+// On a real disk, the process ends without Close, and the end of the file is lost.
 func TestRecoveryOnADisk(t *testing.T) {
 	dir := t.TempDir()
 	s := openServer(t, Disk(dir))
@@ -236,7 +237,7 @@ func TestRecoveryOnADisk(t *testing.T) {
 	store(t, s, issue(bob, 2))
 	must(t, s.tempIDs.f.Close(), s.unlock())
 	st, err := os.Stat(filepath.Join(dir, walName))
-	if err != nil || st.Size() != smallAhead || st.Mode().Perm() != 0o600 {
+	if err != nil || st.Size() != smallWAL || st.Mode().Perm() != 0o600 {
 		t.Errorf("%+v, %v", st, err)
 	}
 	must(t, os.Truncate(filepath.Join(dir, tempIDsName), 100))
@@ -245,7 +246,7 @@ func TestRecoveryOnADisk(t *testing.T) {
 	closeAll(t, s)
 }
 
-// failSyncs has every sync of a file whose name begins so fail.
+// failSyncs makes every sync fail of files whose name has a prefix.
 func failSyncs(m *Memory, name string) {
 	m.SetFault(func(o Operation) error {
 		if o.Verb == VerbSync && strings.HasPrefix(o.Name, name) {
@@ -255,8 +256,8 @@ func failSyncs(m *Memory, name string) {
 	})
 }
 
-// The log is full, and the file fails to sync: all that the log has is in the new
-// one, and nothing of the batch that failed.
+// The log is full and the file fails to sync. The new file has all lines of the log,
+// and none of the failed batch.
 func TestTheFileIsWrittenAnewFromTheLog(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -277,7 +278,7 @@ func TestTheFileIsWrittenAnewFromTheLog(t *testing.T) {
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), append(want, issue(bob, 5)))
 }
 
-// Log and file fail: what failed is gone when the next batch is stored.
+// Log and file fail. The failed lines are gone when the next batch is stored.
 func TestAFailedLogIsGoneBeforeTheNextBatch(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -299,10 +300,10 @@ func reversed(s []string) []string {
 	return s
 }
 
-// A sync that fails at the start leaves nothing that the next start would take
-// for durable.
+// After a failed sync at the start, the next start takes nothing for durable that is
+// not.
 func TestAFailedSyncAtTheStart(t *testing.T) {
-	m, before := leftBehind(t, (*Memory).Kill)
+	m, before := endedWithoutClose(t, (*Memory).Kill)
 	failSyncs(m, tempIDsName)
 	_, err := OpenServer(m, options())
 	contains(t, "starting", err, tempIDsName, walName, "the test's fault")
@@ -312,8 +313,8 @@ func TestAFailedSyncAtTheStart(t *testing.T) {
 	equal(t, "restored", restoredRecords(t, openServer(t, m)), before)
 }
 
-// What the log has lost is lost when the disk does not have it: it is said, the
-// log is kept, and all that is left of it is used.
+// Lines that neither a damaged log nor the file has are lost. The server notes that,
+// quarantines the log, and uses its remaining lines.
 func TestADamagedLog(t *testing.T) {
 	const said = "tempIDs.txt.ahead is damaged: what can be read of it is in tempIDs.txt, and what only the rest of it had is lost; it is kept as tempIDs.txt.ahead.damaged"
 	lines := []string{lineOf(t, issue(alice, 1)), lineOf(t, issue(bob, 2)), lineOf(t, issue(alice, 3))}
@@ -340,7 +341,7 @@ func TestADamagedLog(t *testing.T) {
 		{"one between", "", flip(size + 30), lines[0] + lines[2], []string{cameBack("2"), said}},
 		{"one between, of which nothing is missing", all, flip(size + 30), all, []string{said}},
 		{"the first, of which nothing is missing", all, flip(30), all, nil},
-		{"all of it", "", func([]byte) []byte { return []byte(strings.Repeat("x", smallAhead)) }, "", []string{said}},
+		{"all of it", "", func([]byte) []byte { return []byte(strings.Repeat("x", smallWAL)) }, "", []string{said}},
 		{"cut short", "", func(log []byte) []byte { return log[:size+5] }, lines[0], []string{cameBack("1"), said}},
 		{"emptied", all, func([]byte) []byte { return nil }, all, []string{said}},
 		{"longer", "", func(log []byte) []byte { return append(log, make([]byte, 100<<10)...) }, all, []string{cameBack("3"), said}},
@@ -371,8 +372,8 @@ func TestADamagedLog(t *testing.T) {
 	}
 }
 
-// A file that is shorter than what was durable of it has lost lines that the log
-// does not have: a hand, or the disk.
+// A file shorter than its durable part has lost lines that the log does not have,
+// through a user or the disk.
 func TestTheFileWasMadeShorter(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)

@@ -9,7 +9,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// The index answers as a map does, also for what an entry has no room for.
+// The index behaves like a map, also for TempIDs that an entry cannot hold.
 func TestTempIDIndexIsAMap(t *testing.T) {
 	src := rand.NewPCG(1, 2)
 	rnd := rand.New(src)
@@ -62,7 +62,7 @@ func TestTempIDIndexIsAMap(t *testing.T) {
 	}
 }
 
-// A table that grows keeps everything, and stays as full as the comment says.
+// A growing table keeps all entries and stays between 7/10 and 7/8 full.
 func TestTempIDIndexIsFull(t *testing.T) {
 	const n = 300_000
 	src := rand.NewPCG(3, 4)
@@ -80,7 +80,7 @@ func TestTempIDIndexIsFull(t *testing.T) {
 	}
 }
 
-// What an upload costs for each TempID: the same at ten and at ten million.
+// The cost of an upload for each TempID is the same with ten and ten million.
 func BenchmarkResolve(b *testing.B) {
 	for _, n := range []int{10, 10_000, 10_000_000} {
 		if testing.Short() && n > 10_000 {

@@ -9,7 +9,7 @@ import (
 	"bluetrace/nodes"
 )
 
-// longName makes a record that ends where none of another generation does.
+// longName makes records end at offsets where none of another generation ends.
 const longName = "a-name-that-is-longer-than-a-number-of-a-telephone"
 
 // generations fill the log more than twice.
@@ -21,7 +21,7 @@ func generations() [][]nodes.Record {
 	}
 }
 
-// lives opens a server and stores batches, closes it, and does so again.
+// lives opens a server, stores batches and closes it, several times.
 func lives(all ...[][]nodes.Record) func(m *Memory) *promises {
 	return func(m *Memory) *promises {
 		p := &promises{stored: map[int]bool{}}
@@ -39,8 +39,8 @@ func lives(all ...[][]nodes.Record) func(m *Memory) *promises {
 	}
 }
 
-// exactly checks kept, and that there is no byte in tempIDs.txt but those of its
-// lines, nor anything that needed to be put aside.
+// exactly checks kept, and that tempIDs.txt has its lines only and nothing was
+// quarantined.
 func exactly(before []nodes.Record) func(left *Memory, p *promises) error {
 	return func(left *Memory, p *promises) error {
 		if err := kept(before)(left, p); err != nil {
@@ -70,9 +70,9 @@ func TestGenerationsSurviveAFaultAndACrashAnywhere(t *testing.T) {
 	everyCrash(t, NewMemory(), andFaults, lives(g[1:4], g[7:]), exactly(nil))
 }
 
-// leftBehind is a disk whose server ended without Close, with three lines in the
+// endedWithoutClose returns a disk whose server ended without Close, with three lines in the
 // log.
-func leftBehind(t *testing.T, end func(m *Memory)) (*Memory, []nodes.Record) {
+func endedWithoutClose(t *testing.T, end func(m *Memory)) (*Memory, []nodes.Record) {
 	t.Helper()
 	m := NewMemory()
 	s := openServer(t, m)
@@ -86,15 +86,15 @@ func leftBehind(t *testing.T, end func(m *Memory)) (*Memory, []nodes.Record) {
 	return m, append(slices.Concat(g[:6]...), issue(longName, 20), issue(bob, 21), issue(alice, 22))
 }
 
-// What is left of the unsynced lines of the last server, and then a server that
-// is stopped while it repairs that, and its disk fails.
+// The last server leaves unsynced lines. Then a server is stopped while it repairs
+// them, and its disk fails.
 func TestRecoverySurvivesAFaultAndACrashAnywhere(t *testing.T) {
 	t.Parallel()
-	m, before := leftBehind(t, (*Memory).Kill)
+	m, before := endedWithoutClose(t, (*Memory).Kill)
 	everyCrash(t, m, andFaults, lives(generations()[7:]), exactly(before))
 	for _, steps := range []int{0, 60, 180, 240, 1 << 30} {
 		for _, zeros := range []bool{false, true} {
-			m, before := leftBehind(t, func(m *Memory) {
+			m, before := endedWithoutClose(t, func(m *Memory) {
 				m.CrashKeeping(PartialSync{Zeros: zeros, Bytes: func(string, int) int { return steps }})
 			})
 			how := fewCuts
@@ -106,12 +106,12 @@ func TestRecoverySurvivesAFaultAndACrashAnywhere(t *testing.T) {
 	}
 }
 
-// Every byte that a power cut may leave as a zero, alone and up to the end.
+// A power cut may leave any byte as a zero, alone or up to the end.
 func TestZerosAmongTheUnsynced(t *testing.T) {
-	_, before := leftBehind(t, (*Memory).Kill)
+	_, before := endedWithoutClose(t, (*Memory).Kill)
 	for from := 1; from <= 246; from++ {
 		for _, n := range []int{1, 80, from} {
-			m, _ := leftBehind(t, (*Memory).Kill)
+			m, _ := endedWithoutClose(t, (*Memory).Kill)
 			text := []byte(content(t, m, tempIDsName))
 			clear(text[len(text)-from:][:min(n, from)])
 			m.WriteFile(tempIDsName, text, 0o644)

@@ -26,7 +26,7 @@ func TestLoginTimeout(t *testing.T) {
 	same(t, "at the limit", r.at(2*time.Minute).wake(), "a session did not log in within 2m0s", "0> FIN")
 	equal(t, "reason", r.lastEvent(EventSessionEnded), ServerEvent{Kind: EventSessionEnded, User: alice, Reason: ReasonLoginTimeout})
 	equal(t, "the other", r.next(), 121*time.Second)
-	// What is due comes before what arrives at the same instant.
+	// A deadline comes before an input that arrives at the same time.
 	same(t, "a name at its limit", r.at(121*time.Second).read(1, alice), "a session did not log in within 2m0s", "1> FIN")
 	equal(t, "nothing is left", r.next(), -1)
 }
@@ -45,7 +45,7 @@ func TestIdleTimeout(t *testing.T) {
 		alice+": incomplete upload: no count of lines", alice+" logout", "0> FIN")
 }
 
-// The list keeps its order however sessions come, move and go.
+// The list of deadlines keeps its order for any sequence of operations.
 func TestDeadlinesStayInOrder(t *testing.T) {
 	r := newServerRig(t, nil)
 	for c := range Conn(6) {
@@ -73,7 +73,7 @@ func TestDeadlinesStayInOrder(t *testing.T) {
 	}
 }
 
-// Beyond the limit the oldest session that is not logged in goes.
+// Beyond the limit, the oldest session that is not logged in is closed.
 func TestMaxConnections(t *testing.T) {
 	r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = 3 })
 	r.accept(0, 1)
@@ -93,8 +93,7 @@ func TestMaxConnections(t *testing.T) {
 	equal(t, "there is room again", r.closed[2], false)
 }
 
-// When all are logged in, an account that has more sessions than any other makes
-// room.
+// If all are logged in, a session of the account with the most sessions is closed.
 func TestMaxConnectionsWhenAllAreLoggedIn(t *testing.T) {
 	const a, b, carol = alice, bob, "+61411111111"
 	for _, test := range []struct {
@@ -118,7 +117,7 @@ func TestMaxConnectionsWhenAllAreLoggedIn(t *testing.T) {
 			for i, c := range test.active {
 				r.at(time.Minute+time.Duration(i)*time.Second).read(c, "noise")
 			}
-			r.take()
+			r.runEffects()
 			r.at(2 * time.Minute).accept(5)
 			for c, closed := range r.closed {
 				equal(t, fmt.Sprintf("connection %d is closed", c), closed, c == test.want)
@@ -140,15 +139,15 @@ func TestAnAccountWithOneSessionLeftKeepsIt(t *testing.T) {
 	equal(t, "the others stay", r.closed[0] || r.closed[2], false)
 }
 
-// A flood at the limit is told once, and then once per hundred.
-func TestAFloodAtTheLimitIsNoFloodOfLines(t *testing.T) {
+// Evictions at the limit are printed once, then once per hundred.
+func TestEvictionsArePrintedOncePerHundred(t *testing.T) {
 	r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = 1 })
 	r.accept(0)
 	for i := range 250 {
 		r.accept(Conn(1 - i%2))
 	}
 	var lines []string
-	for _, line := range r.take() {
+	for _, line := range r.runEffects() {
 		if !strings.HasSuffix(line, "> FIN") {
 			lines = append(lines, line)
 		}
@@ -157,14 +156,14 @@ func TestAFloodAtTheLimitIsNoFloodOfLines(t *testing.T) {
 		"1 sessions at once, and no more: 100 were closed so far", "1 sessions at once, and no more: 200 were closed so far")
 }
 
-// A host without means for another connection has the least needed one ended.
-func TestCrowded(t *testing.T) {
+// EvictSession closes the least needed session.
+func TestEvictSession(t *testing.T) {
 	r := newServerRig(t, nil)
 	crowded := func() []string {
 		r.s.EvictSession(r.now, &r.out)
-		return r.take()
+		return r.runEffects()
 	}
-	same(t, "nobody is there", crowded())
+	same(t, "no session", crowded())
 	r.accept(0, 1)
 	r.login(2, alice, alicePassword)
 	same(t, "the oldest that is not logged in", crowded(), "0> FIN")

@@ -23,7 +23,7 @@ func TestUploadOfNothing(t *testing.T) {
 
 // The server prints the owner and times of its own record, also for an account
 // other than the uploader's, and nothing for a TempID that it never issued.
-func TestUploadResolvesWhatWasIssued(t *testing.T) {
+func TestUploadResolvesIssuedTempIDs(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.login(0, alice, alicePassword)
 	r.login(1, bob, bobPassword)
@@ -45,7 +45,7 @@ func TestUploadResolvesWhatWasIssued(t *testing.T) {
 	equal(t, "event", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: alice, Entries: 2, Resolved: 1})
 }
 
-// However TCP cuts them: each line gets its answer, and the block is the same.
+// TCP may split the lines anywhere: each gets its answer, and the block is the same.
 func TestUploadLinesJoinedAndSplit(t *testing.T) {
 	lines := someID + someStart + someEnd + someID + someStart + someEnd
 	want := "received contact log from " + alice + "\n" + strings.Repeat(someID+"\n"+someStart+"\n"+someEnd+"\n", 2) +
@@ -76,7 +76,7 @@ func TestWrongLinesAreAnsweredQuotedAndNotResolved(t *testing.T) {
 		alice+" logout", "0> FIN")
 }
 
-func TestCountsThatLie(t *testing.T) {
+func TestWrongCounts(t *testing.T) {
 	for count, why := range map[string]string{
 		"x":        "it is not 1 to 7 digits",
 		"-3":       "it is not 1 to 7 digits",
@@ -129,7 +129,7 @@ func TestBrokenUploads(t *testing.T) {
 	}
 }
 
-// A TempID that was issued has an owner, whom a broken upload does not tell.
+// A broken upload does not reveal the owner of a TempID.
 func TestABrokenUploadNamesNoOwner(t *testing.T) {
 	r := newServerRig(t, nil)
 	r.login(0, alice, alicePassword)
@@ -145,9 +145,9 @@ func TestABrokenUploadNamesNoOwner(t *testing.T) {
 		alice+" logout", "0> FIN")
 }
 
-// Half uploads take no more memory than the limit: the largest goes, whoever's
-// line it was, and the others go on.
-func TestMaxUploading(t *testing.T) {
+// Incomplete uploads use no more memory than the limit: the largest is closed, and the
+// others go on.
+func TestMaxUploadBytes(t *testing.T) {
 	r := newServerRig(t, func(s *ServerSettings) { s.MaxUploadBytes = 200 })
 	r.login(0, alice, alicePassword)
 	r.login(1, bob, bobPassword)
@@ -176,7 +176,7 @@ func TestMaxUploading(t *testing.T) {
 	r.read(1, "9")
 	r.read(1, entry+entry)
 	r.eof(1)
-	equal(t, "nothing is under way", r.s.uploadBytes, 0)
+	equal(t, "bytes of uploads in progress", r.s.uploadBytes, 0)
 }
 
 func TestALongBrokenUploadIsNotShownWhole(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// The table "When TCP joins or splits messages" of PROTOCOL.md section 2.
+// Rows of the table "When TCP joins or splits messages" in PROTOCOL.md section 2.
 
 func TestUsernameAndPasswordInOneRead(t *testing.T) {
 	r := newServerRig(t, nil)
@@ -40,7 +40,7 @@ func TestJoinedWrongPasswordsBlockSilently(t *testing.T) {
 	same(t, "during the block, the right one", r.read(3, alice+alicePassword))
 	same(t, "goes on as after a name that nobody has", r.read(3, alicePassword), "3> "+tryAgain)
 	equal(t, "was not counted", r.count(EventWrongPassword), 4)
-	equal(t, "at the end", r.at(time.Minute-1).try(4, alice, alicePassword), refused)
+	equal(t, "at the end", r.at(time.Minute-1).tryLogin(4, alice, alicePassword), refused)
 	r.at(time.Minute).accept(5)
 	same(t, "after it", r.read(5, alice+alicePassword), "5> "+welcome, "users: "+alice)
 }
