@@ -98,7 +98,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 		around:  map[check.Invariant][]string{},
 	}
 	names := s.PhoneNames()
-	askForLargePages(len(names))
+	requestLargePages(len(names))
 	r.accounts = accountsOf(s, names)
 	if err := r.assignAccounts(names); err != nil {
 		return nil, err

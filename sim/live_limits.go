@@ -12,17 +12,17 @@ import (
 	"bluetrace/scenarios"
 )
 
-// finest is how exact a moment on the real clock can be.
-const finest = 10 * time.Millisecond
+// realResolution is the precision of a time in a live run.
+const realResolution = 10 * time.Millisecond
 
-// unsupported is a part of a file that a live run cannot do.
-type unsupported struct {
+// limitFault is a part of a scenario that a live run cannot do.
+type limitFault struct {
 	at   scenarios.Pos
-	what string
+	text string
 }
 
-// refuseLive names everything that the file asks and a live run cannot do; nil:
-// there is nothing.
+// refuseLive returns an error that lists every part of the scenario that a live run
+// cannot do, or nil if there is none.
 func refuseLive(s *scenarios.Scenario, o *Live) error {
 	l := limits{scenario: s}
 	l.network()
@@ -38,34 +38,34 @@ func refuseLive(s *scenarios.Scenario, o *Live) error {
 	return l.error()
 }
 
-// limits collects them.
+// limits collects the parts that a live run cannot do.
 type limits struct {
 	scenario *scenarios.Scenario
-	faults   []unsupported
+	faults   []limitFault
 }
 
 func (l *limits) add(at scenarios.Pos, format string, args ...any) {
-	l.faults = append(l.faults, unsupported{at, fmt.Sprintf(format, args...)})
+	l.faults = append(l.faults, limitFault{at, fmt.Sprintf(format, args...)})
 }
 
 func (l *limits) error() error {
 	if len(l.faults) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(l.faults, func(a, b unsupported) int {
+	slices.SortStableFunc(l.faults, func(a, b limitFault) int {
 		return cmp.Or(a.at.Line-b.at.Line, a.at.Col-b.at.Col)
 	})
 	var lines []string
 	for _, f := range l.faults {
-		lines = append(lines, fmt.Sprintf("%s:%d:%d: live: %s", l.scenario.File, f.at.Line, f.at.Col, f.what))
+		lines = append(lines, fmt.Sprintf("%s:%d:%d: live: %s", l.scenario.File, f.at.Line, f.at.Col, f.text))
 	}
 	place, first, _ := strings.Cut(slices.Compact(lines)[0], ": ")
 	lines[0] = first
 	return &Invalid{Place: place, Err: errors.New(strings.Join(slices.Compact(lines), "\n"))}
 }
 
-// network: what cuts or joins a stream is the meaning of a scenario; how long it
-// takes is not.
+// network refuses settings that split or join a stream, since a scenario depends on
+// them. It accepts delays: those of the real network replace them.
 func (l *limits) network() {
 	n := &l.scenario.Network.TCP
 	if n.Split > 0 {
@@ -76,8 +76,8 @@ func (l *limits) network() {
 	}
 }
 
-// faulty: real networks, disks and clocks have faults of their own, and take no
-// others.
+// faulty refuses faults, which cannot be injected into real networks, disks and
+// clocks.
 func (l *limits) faulty() {
 	for _, f := range l.scenario.Faults {
 		l.add(f.Pos, "the fault `%s` can only be had in virtual time", f.Kind)
@@ -89,22 +89,24 @@ func (l *limits) faulty() {
 	}
 }
 
+// moments refuses times that are too precise for a live run.
 func (l *limits) moments() {
 	for i := range l.scenario.Script {
 		st := &l.scenario.Script[i]
-		if st.At.Offset%finest != 0 {
-			l.add(st.At.Pos, "the moment is finer than %s, which the real clock is not; put the part of a second into a variable, and round it with --set", finest)
+		if st.At.Offset%realResolution != 0 {
+			l.add(st.At.Pos, "the moment is finer than %s, which the real clock is not; "+
+				"put the part of a second into a variable, and round it with --set", realResolution)
 		}
 		for k := range st.Expect {
-			if e := &st.Expect[k]; e.Within%finest != 0 {
-				l.add(e.Pos, "`within` is finer than %s, which the real clock is not", finest)
+			if e := &st.Expect[k]; e.Within%realResolution != 0 {
+				l.add(e.Pos, "`within` is finer than %s, which the real clock is not", realResolution)
 			}
 		}
 	}
 }
 
-// exactTime says whether the expectation wants a time that only virtual time can
-// have: what is measured on the real clock is equal to nothing.
+// exactTime reports whether the expectation compares a measured time for equality in
+// a live run, where measured times are never exact.
 func (r *run) exactTime(e *scenarios.Expectation) bool {
 	if o := r.options.Live; o == nil || o.mock != nil || e.Op != "==" {
 		return false
@@ -115,10 +117,11 @@ func (r *run) exactTime(e *scenarios.Expectation) bool {
 	})
 }
 
-// Sockets and files of each phone: UDP, TCP, and, inside the process, the
-// server's end of it; spareFiles is for all else.
+// spareFiles is the number of files of a process that are not of its phones.
 const spareFiles = 32
 
+// sockets refuses more phones than the process has file descriptors for. Each has a
+// UDP socket and a connection, of which the run's own server holds the other end.
 func (l *limits) sockets(o *Live) {
 	each := 3
 	if o.Server != "" {
@@ -128,11 +131,13 @@ func (l *limits) sockets(o *Live) {
 	need := uint64(each*len(names) + spareFiles)
 	if have, ok := openFiles(); ok && need > have {
 		at := l.scenario.Phones[0].Pos
-		l.add(at, "%d phones need %d file descriptors, and this process may have %d; allow more with: ulimit -n %d", len(names), need, have, need)
+		l.add(at, "%d phones need %d file descriptors, and this process may have %d; allow more with: ulimit -n %d",
+			len(names), need, have, need)
 	}
 }
 
-// begin: the clock of a live run shows `start`, as far as a duration reaches.
+// begin refuses a start that the clock of a live run cannot show, since its distance
+// from the present exceeds a time.Duration.
 func (l *limits) begin(o *Live) {
 	const reach = 250 * 365 * 24 * time.Hour
 	away := time.Until(time.Unix(l.scenario.Start, 0))
@@ -141,12 +146,14 @@ func (l *limits) begin(o *Live) {
 	}
 }
 
-// elsewhere: of a server that runs elsewhere only the answers show.
+// elsewhere refuses settings and expectations that concern the inside of a remote
+// server, of which only the answers are visible.
 func (l *limits) elsewhere() {
 	s := l.scenario
 	for path, at := range s.Written {
 		if strings.HasPrefix(path, "server.") && path != "server.disk" {
-			l.add(at, "`%s` is a setting of a server elsewhere, which this run cannot change", strings.TrimPrefix(path, "server."))
+			l.add(at, "`%s` is a setting of a server elsewhere, which this run cannot change",
+				strings.TrimPrefix(path, "server."))
 		}
 	}
 	for i := range s.Script {
@@ -174,6 +181,7 @@ func (l *limits) elsewhere() {
 	}
 }
 
+// unseen refuses expectations on the output and the decisions of a remote server.
 func (l *limits) unseen(e *scenarios.StepExpect) {
 	if len(e.ServerPrints) > 0 || e.ServerPrintsNothing {
 		l.add(e.Pos, "the output of a server elsewhere is not seen here")
@@ -185,7 +193,8 @@ func (l *limits) unseen(e *scenarios.StepExpect) {
 
 var wireTimeForm = regexp.MustCompile(`\d\d/\d\d/\d{4} `)
 
-// writtenTimes: with a server elsewhere the time is the real one, not `start`.
+// writtenTimes refuses literal times with a remote server, where the time is the real
+// one and not `start`.
 func (l *limits) writtenTimes(st *scenarios.Step) {
 	const why = "a time is written out, and with a server elsewhere the time is the real one"
 	if f := st.Forge; f != nil && (f.Start.Text != "" || f.Expiry.Text != "") {
@@ -207,8 +216,8 @@ func (l *limits) writtenTimes(st *scenarios.Step) {
 	}
 }
 
-// liveNotes say what of the file a live run did not do, and what it did not look
-// at.
+// liveNotes returns a note on each part of the scenario that a live run replaced, and
+// on each expectation that it did not check.
 func (r *run) liveNotes() []string {
 	if r.options.Live == nil {
 		return nil
@@ -225,7 +234,8 @@ func (r *run) liveNotes() []string {
 	say("network.udp.lose", "what was lost is what the real network lost")
 	for i := range r.scenario.Expect {
 		if e := &r.scenario.Expect[i]; r.exactTime(e) {
-			notes = append(notes, fmt.Sprintf("%s: live: not looked at, being exact to the nanosecond: %s", r.place(e.Pos), e.Text))
+			notes = append(notes, fmt.Sprintf("%s: live: not looked at, being exact to the nanosecond: %s",
+				r.place(e.Pos), e.Text))
 		}
 	}
 	if !r.elsewhere() {

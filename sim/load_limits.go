@@ -9,11 +9,11 @@ import (
 	"bluetrace/sim/load"
 )
 
-// machine is what bounds a load here; 0: not known.
+// machine holds the limits of this machine. A limit that is not known is 0.
 type machine struct {
-	openFiles     uint64 // of one process
-	ports         uint64 // that connections to one address, or UDP sockets at one, may have
-	receiveBuffer uint64 // bytes of a UDP socket that asks for no more
+	openFiles     uint64 // files and sockets of one process
+	ports         uint64 // local ports of connections to one address, or of UDP sockets at one
+	receiveBuffer uint64 // default size of a UDP socket's buffer, in bytes
 }
 
 func thisMachine() (m machine) {
@@ -24,27 +24,29 @@ func thisMachine() (m machine) {
 }
 
 const (
-	// serverFiles is what the run's own server keeps from sessions, in its own
-	// process.
+	// serverFiles is the number of descriptors that the run's own server, a process of
+	// its own, does not use for sessions.
 	serverFiles = 64
-	// datagramCost is what Linux counts for one small datagram in a socket's
-	// buffer.
+	// datagramCost is the size in bytes that Linux counts for a small datagram in a
+	// socket's buffer.
 	datagramCost = 832
-	// standstill is how long a socket's buffer should hold what comes while the
-	// generator gets no processor.
-	standstill = 250 * time.Millisecond
+	// maxStall is the time without a processor for which a socket's buffer should
+	// hold the datagrams that arrive.
+	maxStall = 250 * time.Millisecond
 )
 
-// wants is what a load asks of a machine.
-type wants struct {
-	sessions, sockets uint64  // TCP at once, UDP
-	burst             float64 // datagrams that a phone gets at once
-	rate              float64 // datagrams a second that a phone gets
+// needs are the resources that a load needs.
+type needs struct {
+	sessions uint64  // TCP connections at the same time
+	sockets  uint64  // UDP sockets
+	burst    float64 // datagrams that a phone receives at the same time
+	rate     float64 // datagrams per second that a phone receives
 }
 
-func wantsOf(t *scenarios.Traffic, phones []load.Phone) wants {
+// needsOf returns the needs of a load, of which the phones may not be made yet.
+func needsOf(t *scenarios.Traffic, phones []load.Phone) needs {
 	n := max(len(t.Phones), len(phones))
-	w := wants{sessions: uint64(t.MaxInFlight)}
+	w := needs{sessions: uint64(t.MaxInFlight)}
 	if t.Session == nil { // every phone stays logged in
 		w.sessions = uint64(n)
 	}
@@ -70,7 +72,7 @@ func wantsOf(t *scenarios.Traffic, phones []load.Phone) wants {
 		}
 	}
 	w.burst = parts
-	each := float64(beacons) / float64(max(1, all)) // beacons of one arrival
+	each := float64(beacons) / float64(max(1, all)) // beacons per arrival
 	if t.Session != nil {
 		each = 0
 		for _, v := range t.Session {
@@ -86,9 +88,10 @@ func wantsOf(t *scenarios.Traffic, phones []load.Phone) wants {
 	return w
 }
 
-// roomFor says before a load what the machine cannot hold, with the commands
-// that change it, and warns of what it may lose. own: the server is the run's.
-func (m machine) roomFor(w wants, own bool) (warnings []string, err error) {
+// check returns an error before a load that exceeds a limit of the machine, with the
+// command that raises the limit. It warns of a buffer that may lose datagrams. The
+// argument own is true if the server is the run's own.
+func (m machine) check(w needs, own bool) (warnings []string, err error) {
 	var lacks []error
 	lack := func(format string, args ...any) { lacks = append(lacks, fmt.Errorf(format, args...)) }
 	need := w.sessions + w.sockets + spareFiles
@@ -98,24 +101,27 @@ func (m machine) roomFor(w wants, own bool) (warnings []string, err error) {
 	switch {
 	case m.openFiles == 0 || need <= m.openFiles:
 	case w.sessions+w.sockets+spareFiles <= m.openFiles:
-		lack("the run's own server needs %d file descriptors for %d sessions, and a process may have %d; allow more with: ulimit -n %d",
-			need, w.sessions, m.openFiles, need)
+		lack("the run's own server needs %d file descriptors for %d sessions, and a process may have %d; "+
+			"allow more with: ulimit -n %d", need, w.sessions, m.openFiles, need)
 	default:
-		lack("%d sessions and the UDP sockets of %d phones need %d file descriptors, and a process may have %d; allow more with: ulimit -n %d",
-			w.sessions, w.sockets, need, m.openFiles, need)
+		lack("%d sessions and the UDP sockets of %d phones need %d file descriptors, and a process may have %d; "+
+			"allow more with: ulimit -n %d", w.sessions, w.sockets, need, m.openFiles, need)
 	}
 	const morePorts = "allow more with: sysctl -w net.ipv4.ip_local_port_range='1024 65535'"
 	if m.ports > 0 && w.sessions > m.ports {
 		lack("%d sessions need as many local TCP ports, and there are %d; %s", w.sessions, m.ports, morePorts)
 	}
 	if m.ports > 0 && w.sockets > m.ports {
-		lack("the UDP sockets of %d phones need as many local ports, and there are %d; %s", w.sockets, m.ports, morePorts)
+		lack("the UDP sockets of %d phones need as many local ports, and there are %d; %s",
+			w.sockets, m.ports, morePorts)
 	}
 	if m.receiveBuffer > 0 && w.sockets > 0 {
-		holds, asked := m.receiveBuffer/datagramCost, max(w.burst, w.rate*standstill.Seconds())
+		holds, asked := m.receiveBuffer/datagramCost, max(w.burst, w.rate*maxStall.Seconds())
 		if asked > float64(holds) {
-			warnings = append(warnings, fmt.Sprintf("a phone gets up to %.0f datagrams within %s, and its socket's buffer holds %d: beacons may be lost here; allow more with: sysctl -w net.core.rmem_default=%d",
-				asked, standstill, holds, uint64(asked+1)*datagramCost))
+			warnings = append(warnings, fmt.Sprintf("a phone gets up to %.0f datagrams within %s, and its "+
+				"socket's buffer holds %d: beacons may be lost here; "+
+				"allow more with: sysctl -w net.core.rmem_default=%d",
+				asked, maxStall, holds, uint64(asked+1)*datagramCost))
 		}
 	}
 	return warnings, errors.Join(lacks...)

@@ -14,12 +14,13 @@ import (
 	"bluetrace/sim/load"
 )
 
-// Load is what a load run needs beside its scenario.
+// Load is the configuration of a load run beside its scenario.
 type Load struct {
-	// Program is the command line of a program that takes the arguments of the
-	// command server: the run's own server. Of no use with a server elsewhere.
+	// Program begins the command line of the run's own server: a program that takes
+	// the arguments of the command server. It is not used with a remote server.
 	Program []string
-	// Duration and Rate replace those of a constant rate; 0: as written.
+	// Duration and Rate replace those of a constant rate, unless they are 0. Rate is in
+	// arrivals per second.
 	Duration time.Duration
 	Rate     float64
 }
@@ -29,21 +30,22 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	began := time.Now()
 	place := func(p scenarios.Pos) string { return placeIn(s, p) }
 	if o.Trace != nil {
-		return nil, &Invalid{place(s.Load.Pos), errors.New("a load has no trace: its events are only counted; leave --trace out")}
+		return nil, &Invalid{place(s.Load.Pos),
+			errors.New("a load has no trace: its events are only counted; leave --trace out")}
 	}
 	traffic, err := withOverrides(s.Load, o.Load)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
 	own := o.Live == nil || o.Live.Server == ""
-	if _, err := thisMachine().roomFor(wantsOf(traffic, nil), own); err != nil { // before so many are made
+	if _, err := thisMachine().check(needsOf(traffic, nil), own); err != nil { // before the phones are made
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
 	phones, lines, notes, err := loadPhones(s, traffic, o.Live)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	warnings, err := thisMachine().roomFor(wantsOf(traffic, phones), own)
+	warnings, err := thisMachine().check(needsOf(traffic, phones), own)
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
@@ -64,7 +66,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 		defer func() {
 			e := child.Stop()
 			if bad, ok := errors.AsType[*load.ExitError](e); ok && result != nil {
-				result.serverDied(bad)
+				result.addServerFailure(bad)
 			} else if e != nil {
 				result, err = nil, errors.Join(err, e)
 			}
@@ -82,29 +84,31 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	return &Result{Run: *out}, nil
 }
 
-// serverDied makes the run one that failed, with the figures until then.
-func (r *Result) serverDied(e *load.ExitError) {
+// addServerFailure makes the run fail, with the figures until the server ended.
+func (r *Result) addServerFailure(e *load.ExitError) {
 	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
-	r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
-		Verdict: reports.Failed, Evaluations: 1, Expected: "a server that ends when it is told to", Found: e.Error()})
+	r.Run.Checks = append(r.Run.Checks, reports.Check{
+		Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
+		Verdict: reports.Failed, Evaluations: 1, Expected: "a server that ends when it is told to", Found: e.Error(),
+	})
 }
 
-// loadRun is a load whose server is there.
+// loadRun is a load whose server is running.
 type loadRun struct {
 	scenario  *scenarios.Scenario
 	options   Options
 	traffic   *scenarios.Traffic
 	phones    []load.Phone
 	server    string // host:port
-	target    string // how reports call it
+	target    string // name of the server in reports
 	serverUse func() (load.Usage, bool)
 
-	// Of tests: another network and its sleep; nil: real ones.
+	// Tests replace the network and the sleep; nil stands for the real ones.
 	network load.Network
 	sleep   func(time.Duration)
 }
 
-// play measures the load, or searches.
+// play measures the load, or searches for the capacity.
 func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	if r.traffic.Search != nil {
 		return r.search(ctx)
@@ -113,10 +117,10 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.keepForComparison()
+	m.addHistograms()
 	out := &reports.Run{Load: m.report, Checks: m.checks, Verdict: verdict(m.checks, m.Interrupted)}
 	out.VirtualSeconds = (r.traffic.WarmUp + m.Length).Seconds()
-	if out.Load.Invalid = m.unfit; len(m.unfit) > 0 && !m.Interrupted {
+	if out.Load.Invalid = m.overload; len(m.overload) > 0 && !m.Interrupted {
 		out.Verdict = reports.Invalid
 	} else if !m.Interrupted {
 		out.Notes = []string{load.BudgetNote(r.traffic, m.report)}
@@ -139,12 +143,12 @@ func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	return c
 }
 
-// measuredLoad is one measurement with what follows from it.
+// measuredLoad is one measurement with its report and its checks.
 type measuredLoad struct {
 	*load.Measurement
-	report *reports.Load
-	checks []reports.Check
-	unfit  []string // what the generator lacked
+	report   *reports.Load
+	checks   []reports.Check
+	overload []string // why the generator was the bottleneck; empty if it was not
 }
 
 func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, error) {
@@ -160,13 +164,13 @@ func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, er
 	all.report.Server = r.target
 	all.report.Conditions = conditions(r.scenario, c.Traffic)
 	all.checks = load.Checks(r.scenario, all.report, m.Interrupted, r.place)
-	all.unfit = load.GeneratorOverloaded(c.Traffic, all.report, sockets.ResourceFailures.Load())
+	all.overload = load.GeneratorOverloaded(c.Traffic, all.report, sockets.ResourceFailures.Load())
 	return all, nil
 }
 
-// keepForComparison adds the histograms of every second, which take some
-// milliseconds each.
-func (m *measuredLoad) keepForComparison() { m.report.Histograms = m.Histograms() }
+// addHistograms adds the histograms of every second to the report. Each takes some
+// milliseconds.
+func (m *measuredLoad) addHistograms() { m.report.Histograms = m.Histograms() }
 
 func (r *loadRun) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
 
@@ -174,7 +178,7 @@ func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
 	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
 }
 
-// withOverrides is the load with another rate or duration.
+// withOverrides returns the load with the rate and the duration of the command line.
 func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 	if o == nil {
 		return nil, errors.New("a load needs a program to run the server by")
@@ -197,9 +201,10 @@ func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 	return &c, nil
 }
 
-// loadPhones are the phones that arrive, and the lines of credentials.txt that
-// they need. With a server elsewhere its accounts are taken in turn.
-func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (phones []load.Phone, lines, notes []string, err error) {
+// loadPhones returns the phones of a load, and their lines of credentials.txt. With a
+// remote server they use its accounts in turn.
+func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
+	phones []load.Phone, lines, notes []string, err error) {
 	accounts := accountsOf(s, s.PhoneNames())
 	settings := make([]*scenarios.PhoneGroup, 0, len(accounts))
 	for i := range s.Phones {
@@ -211,7 +216,8 @@ func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (phones
 		a := accounts[i]
 		if live != nil && live.Server != "" {
 			if settings[i].User != "" {
-				return nil, nil, nil, fmt.Errorf("phone %s has an account written out, and the load takes those of --credentials in turn", settings[i].Name)
+				return nil, nil, nil, fmt.Errorf("phone %s has an account written out, "+
+					"and the load takes those of --credentials in turn", settings[i].Name)
 			}
 			one := live.Credentials[k%len(live.Credentials)]
 			a = account{one.User, one.Password}
@@ -221,7 +227,8 @@ func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (phones
 		lines = append(lines, a.user+" "+a.password)
 	}
 	if live != nil && live.Server != "" && len(live.Credentials) < len(phones) {
-		notes = append(notes, fmt.Sprintf("load: %d phones share the %d accounts of --credentials", len(phones), len(live.Credentials)))
+		notes = append(notes, fmt.Sprintf("load: %d phones share the %d accounts of --credentials",
+			len(phones), len(live.Credentials)))
 	}
 	return phones, lines, notes, nil
 }

@@ -12,11 +12,11 @@ import (
 	"bluetrace/sim/load"
 )
 
-// recoveryMax is how long a server may take to recover from a step.
+// recoveryMax limits the time that a server may take to recover from a step.
 const recoveryMax = time.Minute
 
-// phasesMax is how many steps of a search have phases of their own in the
-// metrics; those after them share one.
+// phasesMax is the number of steps of a search that have a phase of their own in the
+// metrics. Later steps share one.
 const phasesMax = 24
 
 func phaseOfStep(n int) string {
@@ -26,22 +26,25 @@ func phaseOfStep(n int) string {
 	return fmt.Sprintf("step-%d", n)
 }
 
-// searching is a search under way.
+// searching is a search in progress.
 type searching struct {
 	*loadRun
 	began time.Time
 	state load.Search
 	out   *reports.Search
-	shown *measuredLoad // of the step that is shown; nil: it measured nothing
-	idle  time.Duration // that a probe took before the first step
+	shown *measuredLoad // of the step that is reported; nil if it measured nothing
+	idle  time.Duration // time of a probe before the first step
 }
 
-// search looks for the highest rate at which the thresholds hold.
+// search finds the highest rate at which the thresholds hold.
 func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
 	how := r.traffic.Search
-	s := &searching{loadRun: r, began: time.Now(), state: load.NewSearch(r.traffic.StartRate, how.MaxRate, how.Resolution)}
-	s.out = &reports.Search{StartRate: r.traffic.StartRate, MaxRate: how.MaxRate, Resolution: how.Resolution, MinConfidence: how.Confidence,
-		Limits: limitsOf(r.scenario), Steps: []reports.SearchStep{}}
+	start := r.traffic.StartRate
+	s := &searching{loadRun: r, began: time.Now(), state: load.NewSearch(start, how.MaxRate, how.Resolution)}
+	s.out = &reports.Search{
+		StartRate: start, MaxRate: how.MaxRate, Resolution: how.Resolution, MinConfidence: how.Confidence,
+		Limits: limitsOf(r.scenario), Steps: []reports.SearchStep{},
+	}
 	probing := r.probing()
 	var err error
 	if s.idle, err = load.Probe(ctx, probing); err != nil {
@@ -66,7 +69,7 @@ func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
 
 const stoppedByUser = "interrupted"
 
-// probing is the configuration of a phone that asks whether the server is idle.
+// probing returns the configuration of a probe.
 func (r *loadRun) probing() load.Config {
 	c := r.config(r.traffic)
 	if c.Network = r.network; c.Network == nil {
@@ -75,7 +78,7 @@ func (r *loadRun) probing() load.Config {
 	return c
 }
 
-// step measures one rate and tells the search what it says.
+// step measures one rate, and adds the answer to the search.
 func (s *searching) step(ctx context.Context, step load.Step) error {
 	c := s.config(trafficOf(s.traffic, step))
 	n := len(s.out.Steps) + 1
@@ -100,31 +103,34 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	}
 	if m.Interrupted {
 		s.out.Stopped = stoppedByUser
-		s.keep(step, m, load.Breaks, nil, nil)
+		s.addStep(step, m, load.Breaks, nil, nil)
 		return nil
 	}
 	answer, why, confidence := s.answer(step, m)
-	s.keep(step, m, answer, why, confidence)
+	s.addStep(step, m, answer, why, confidence)
 	return nil
 }
 
-// unmeasured goes on after a step without figures, if that is possible.
+// unmeasured goes on after a step without figures. It returns an error if the search
+// cannot.
 func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) error {
 	e, ok := errors.AsType[*load.NoMedianError](err)
 	switch {
-	case ctx.Err() != nil: // while phones logged in
+	case ctx.Err() != nil: // interrupted while phones logged in
 		s.out.Stopped = stoppedByUser
 	case ok && e.Lag > s.traffic.LagBudget:
-		s.keep(step, nil, load.Limited, []string{fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its budget of %v", e.Lag, s.traffic.LagBudget)}, nil)
+		why := fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its budget of %v",
+			e.Lag, s.traffic.LagBudget)
+		s.addStep(step, nil, load.Limited, []string{why}, nil)
 	case ok:
-		s.keep(step, nil, load.Breaks, []string{e.Error()}, nil)
+		s.addStep(step, nil, load.Breaks, []string{e.Error()}, nil)
 	default:
 		return err
 	}
 	return nil
 }
 
-// trafficOf is the load of one step.
+// trafficOf returns the load of one step.
 func trafficOf(t *scenarios.Traffic, step load.Step) *scenarios.Traffic {
 	c := *t
 	length := t.Search.Step
@@ -136,15 +142,16 @@ func trafficOf(t *scenarios.Traffic, step load.Step) *scenarios.Traffic {
 	return &c
 }
 
-// answer is what a step says of its rate, and why it does not hold.
+// answer returns the answer of a step, the reasons if its rate does not hold, and the
+// confidence of a confirming step.
 func (s *searching) answer(step load.Step, m *measuredLoad) (a load.Answer, why []string, confidence *float64) {
 	if step.Confirming {
 		if share, ok := m.Confidence(s.scenario.Thresholds); ok {
 			confidence = &share
 		}
 	}
-	if len(m.unfit) > 0 {
-		return load.Limited, m.unfit, confidence
+	if len(m.overload) > 0 {
+		return load.Limited, m.overload, confidence
 	}
 	for _, c := range m.checks {
 		if c.Verdict == reports.Failed {
@@ -155,22 +162,29 @@ func (s *searching) answer(step load.Step, m *measuredLoad) (a load.Answer, why 
 	case len(why) > 0:
 		return load.Breaks, why, confidence
 	case confidence != nil && *confidence < s.out.MinConfidence:
-		return load.Unsure, []string{fmt.Sprintf("the confidence is %s, below %s", reports.FormatPercent(*confidence), reports.FormatPercent(s.out.MinConfidence))}, confidence
+		low := fmt.Sprintf("the confidence is %s, below %s",
+			reports.FormatPercent(*confidence), reports.FormatPercent(s.out.MinConfidence))
+		return load.Unsure, []string{low}, confidence
 	}
 	return load.Holds, nil, confidence
 }
 
-// keep writes a step down and goes on to the next.
-func (s *searching) keep(step load.Step, m *measuredLoad, a load.Answer, why []string, confidence *float64) {
-	row := reports.SearchStep{Rate: step.Rate, Confirming: step.Confirming, Outcome: answerName(a), Reasons: why, Confidence: confidence}
+// addStep adds a step to the report, and moves the search to the next one.
+func (s *searching) addStep(step load.Step, m *measuredLoad, a load.Answer, why []string, confidence *float64) {
+	row := reports.SearchStep{
+		Rate: step.Rate, Confirming: step.Confirming,
+		Outcome: outcomeOfStep(a), Reasons: why, Confidence: confidence,
+	}
 	if m != nil {
 		row.Seconds = m.Length.Seconds()
 		if row.Seconds > 0 {
 			row.Achieved = float64(m.report.Arrivals.Started) / row.Seconds
 		}
 		all := &m.report.All
-		row.Operations, row.Dropped, row.Failed, row.Unknown = all.Count(), m.report.Arrivals.Dropped, all.Failed, all.Unknown
-		row.Response, row.Service, row.Lag = reports.StepTimesOf(all.Response), reports.StepTimesOf(all.Service), reports.StepTimesOf(all.Lag)
+		row.Operations, row.Failed, row.Unknown = all.Count(), all.Failed, all.Unknown
+		row.Dropped = m.report.Arrivals.Dropped
+		row.Response, row.Service = reports.StepTimesOf(all.Response), reports.StepTimesOf(all.Service)
+		row.Lag = reports.StepTimesOf(all.Lag)
 	}
 	if s.out.Stopped != "" {
 		row.Outcome = reports.StepInterrupted
@@ -188,13 +202,14 @@ func (s *searching) keep(step load.Step, m *measuredLoad, a load.Answer, why []s
 	}
 }
 
-func answerName(a load.Answer) reports.StepOutcome {
+func outcomeOfStep(a load.Answer) reports.StepOutcome {
 	return [...]reports.StepOutcome{
-		load.Holds: reports.StepPassed, load.Breaks: reports.StepFailed, load.Unsure: reports.StepUncertain, load.Limited: reports.StepGeneratorLimited,
+		load.Holds: reports.StepPassed, load.Breaks: reports.StepFailed,
+		load.Unsure: reports.StepUncertain, load.Limited: reports.StepGeneratorLimited,
 	}[a]
 }
 
-// limitsOf are the thresholds on response times that have an upper bound.
+// limitsOf returns the thresholds on response times that have an upper bound.
 func limitsOf(s *scenarios.Scenario) []reports.SearchLimit {
 	limits := []reports.SearchLimit{}
 	for _, t := range s.Thresholds {
@@ -205,12 +220,12 @@ func limitsOf(s *scenarios.Scenario) []reports.SearchLimit {
 	return limits
 }
 
-// result is what the search came to.
+// result returns the report of the search.
 func (s *searching) result(interrupted bool) *reports.Run {
 	found := s.state.Found()
 	out := &reports.Run{VirtualSeconds: time.Since(s.began).Seconds()}
 	if s.shown != nil {
-		s.shown.keepForComparison()
+		s.shown.addHistograms()
 		out.Load, out.Checks = s.shown.report, s.shown.checks
 	} else {
 		out.Load = load.EmptyReport(s.traffic)
@@ -218,7 +233,7 @@ func (s *searching) result(interrupted bool) *reports.Run {
 	}
 	out.Load.Search = s.out
 	if found.Refused > 0 {
-		s.out.FailedRate, s.out.FailedBy = found.Refused, answerName(found.Why)
+		s.out.FailedRate, s.out.FailedBy = found.Refused, outcomeOfStep(found.Why)
 	}
 	limited := s.out.FailedBy == reports.StepGeneratorLimited
 	s.out.AtLeast = s.out.Capacity > 0 && (limited || found.Refused == 0)
@@ -240,7 +255,7 @@ func (s *searching) result(interrupted bool) *reports.Run {
 	return out
 }
 
-// whyLimited is what the generator lacked at a rate.
+// whyLimited returns the reasons why the generator was the bottleneck at a rate.
 func (s *searching) whyLimited(rate float64) (why []string) {
 	for _, step := range s.out.Steps {
 		if step.Rate == rate && step.Outcome == reports.StepGeneratorLimited {
@@ -253,17 +268,22 @@ func (s *searching) whyLimited(rate float64) (why []string) {
 	return why
 }
 
-// check is the search as one of the run's checks.
+// check returns the search as one of the run's checks.
 func (s *searching) check(interrupted, limited bool) reports.Check {
-	c := reports.Check{Kind: reports.ThresholdCheck, Verdict: reports.Passed, Evaluations: uint64(len(s.out.Steps)), Place: s.place(s.traffic.Pos),
-		Name: fmt.Sprintf("search: the thresholds hold at a rate from %s/s to %s/s", check.Number(s.out.StartRate), check.Number(s.out.MaxRate))}
+	c := reports.Check{
+		Kind: reports.ThresholdCheck, Verdict: reports.Passed,
+		Evaluations: uint64(len(s.out.Steps)), Place: s.place(s.traffic.Pos),
+		Name: fmt.Sprintf("search: the thresholds hold at a rate from %s/s to %s/s",
+			check.Number(s.out.StartRate), check.Number(s.out.MaxRate)),
+	}
 	switch {
 	case s.out.Capacity > 0:
 		c.Found = s.out.Summary()
 	case interrupted || limited:
 		c.Verdict = reports.Unknown
 	default:
-		c.Verdict, c.Expected, c.Found = reports.Failed, "a rate at which they hold", fmt.Sprintf("not even at %s/s", check.Number(s.out.StartRate))
+		c.Verdict, c.Expected = reports.Failed, "a rate at which they hold"
+		c.Found = fmt.Sprintf("not even at %s/s", check.Number(s.out.StartRate))
 		if s.out.FailedBy == reports.StepUncertain {
 			c.Found += " with the confidence that is asked for"
 		}

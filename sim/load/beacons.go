@@ -1,14 +1,14 @@
 package load
 
 import (
-	"net/netip"
 	"sync/atomic"
 	"time"
 
+	"bluetrace/nodes"
 	"bluetrace/protocol"
 )
 
-// flight is a beacon that was sent.
+// flight is the record of a beacon that was sent.
 type flight struct {
 	id               protocol.TempID
 	measured, seen   bool
@@ -16,116 +16,101 @@ type flight struct {
 	due, ready, sent time.Duration
 }
 
-// A phone's beacons tell each other apart by their times, which lie one to
-// sequences seconds before the download: all are valid as long as the TempID's
-// lifetime is longer than that. The last ones are remembered, flightsKept or more.
+// The beacons of a phone differ in their times, which lie 0 to beaconTimes-1
+// seconds before those of the download. So all are valid while the lifetime of the
+// TempID is longer than that. A phone keeps the records of its last minFlights
+// beacons, or more.
 const (
-	sequences   = 512
-	flightsKept = 32
+	beaconTimes = 512
+	minFlights  = 32
 )
 
-// beaconCounts are those of the measured part. Malformed is counted whenever it
-// came: what is no beacon does not say when it was sent.
+// beaconCounts counts the beacons of the measured part. The malformed ones are
+// those of the whole run, since they do not show when they were sent.
 type beaconCounts struct {
 	sent, received, doubled, late, malformed atomic.Uint64
 }
 
 func (c *beaconCounts) count() Beacons {
-	b := Beacons{Sent: c.sent.Load(), Received: c.received.Load(), Doubled: c.doubled.Load(), Late: c.late.Load(), Malformed: c.malformed.Load()}
+	b := Beacons{Sent: c.sent.Load(), Received: c.received.Load(), Doubled: c.doubled.Load(),
+		Late: c.late.Load(), Malformed: c.malformed.Load()}
 	b.Lost = b.Sent - min(b.Sent, b.Received)
 	return b
 }
 
-// fly sends a beacon to the next phone, under the next number; its answer is its
-// reception there, which the receiver measures.
-func (p *phone) fly() {
+// sendBeacon sends the current operation's beacon to the next phone, and goes on:
+// the next operation is due a gap after it. The receiver measures its arrival.
+func (p *phone) sendBeacon() {
 	s := &p.session
 	if p.flights == nil {
-		p.flights = make([]flight, max(flightsKept, p.Traffic.Beacons))
+		p.flights = make([]flight, max(minFlights, p.Traffic.Beacons))
 	}
 	p.number++
-	b := p.beacon
-	b.Start -= protocol.LocalTime(p.number % sequences)
-	b.Expiry -= protocol.LocalTime(p.number % sequences)
-	p.flights[int(p.number)%len(p.flights)] = flight{id: b.TempID, start: b.Start, measured: s.measured, due: s.due, ready: s.ready, sent: s.sent}
+	b, _ := p.machine.TempID()
+	b.Start -= protocol.LocalTime(p.number % beaconTimes)
+	b.Expiry -= protocol.LocalTime(p.number % beaconTimes)
+	p.flights[int(p.number)%len(p.flights)] = flight{
+		id: b.TempID, start: b.Start, measured: s.measured, due: s.due, ready: s.ready, sent: s.sent,
+	}
 	if s.measured {
 		p.beacons.sent.Add(1)
 	}
 	p.Meter.Beacons().Sent.Add(1)
-	var raw [protocol.BeaconSize]byte
-	b.Encode(&raw)
-	_ = p.transmit(&raw) // what the kernel does not take is lost like any other
-}
+	_ = p.transmit(&b) // a beacon that the kernel refuses is lost like any other
 
-// flown goes on: the next operation is due a gap after the beacon.
-func (p *phone) flown() {
-	s := &p.session
 	s.script = s.script[1:]
 	s.ready = p.now()
-	if !s.measured {
-		s.due = s.ready
-	}
+	p.follow(0)
 	s.due += p.Traffic.Gap
 	s.ready = max(s.due, s.ready)
 }
 
-func (p *phone) transmit(raw *[protocol.BeaconSize]byte) error {
+func (p *phone) transmit(b *protocol.Beacon) error {
+	var raw [protocol.BeaconSize]byte
+	b.Encode(&raw)
 	to := p.to.udp.Address()
 	if p.Single {
 		return p.udp.Send(to, raw[:])
 	}
-	for i := range 4 {
-		if err := p.udp.Send(to, protocol.Part(raw, i)); err != nil {
+	for i := range protocol.Parts {
+		if err := p.udp.Send(to, protocol.Part(&raw, i)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// receive hears what comes to a phone, once all phones have their sockets.
-func (p *phone) receive(from netip.AddrPort, b []byte) {
-	if !p.seated.Load() {
-		return
+// received counts a beacon that the machine has judged. Here it is malformed unless
+// its fields parse and it came from the right phone: in a long run it may have
+// expired.
+func (p *phone) received(e *nodes.PhoneEffect, fromSender bool, now time.Duration) {
+	if !e.HasVersion {
+		e.Raw[protocol.BeaconSize-1] = protocol.Version // the fourth part did not come (PROTOCOL.md section 3)
 	}
-	h := &p.hearing
-	now := p.now()
-	known := protocol.AddressOf(h.from.udp.Address())
-	h.ready = h.assembler.Datagram(now, protocol.AddressOf(from), b, h.ready[:0])
-	for i := range h.ready {
-		p.arrived(&h.ready[i], h.ready[i].From == known, now)
-	}
-}
-
-// arrived finds the flight of what a phone has put together.
-func (p *phone) arrived(a *protocol.Assembled, known bool, now time.Duration) {
-	if !a.HasVersion {
-		a.Raw[protocol.BeaconSize-1] = '1' // its fields decide (PROTOCOL.md section 3)
-	}
-	b, err := protocol.DecodeBeacon(a.Raw[:])
-	if a.OutOfTurn || err != nil || !known {
+	b, err := protocol.DecodeBeacon(e.Raw[:])
+	meter := p.Meter.Beacons()
+	if e.OutOfTurn || err != nil || !fromSender {
 		p.beacons.malformed.Add(1)
-		p.Meter.Beacons().Malformed.Add(1)
+		meter.Malformed.Add(1)
 		return
 	}
-	f, twice, ok := p.hearing.from.landed(&b)
+	f, again, ok := p.from.findFlight(&b)
 	switch {
-	case !ok: // its flight is forgotten
+	case !ok: // its record has been overwritten
 		p.beacons.late.Add(1)
-		p.Meter.Beacons().Late.Add(1)
-		return
-	case twice:
+		meter.Late.Add(1)
+	case again:
 		if f.measured {
 			p.beacons.doubled.Add(1)
 		}
-		p.Meter.Beacons().Doubled.Add(1)
-		return
+		meter.Doubled.Add(1)
+	default:
+		p.measureBeacon(&f, now)
 	}
-	p.counted(&f, now)
-	p.hearing.keep(b, p.Traffic.Entries)
 }
 
-// counted measures a beacon that came for the first time.
-func (e *engine) counted(f *flight, now time.Duration) {
+// measureBeacon measures a beacon that arrived for the first time.
+func (e *engine) measureBeacon(f *flight, now time.Duration) {
 	late := now-f.sent > lateAfter
 	if f.measured {
 		e.beacons.received.Add(1)
@@ -142,16 +127,17 @@ func (e *engine) counted(f *flight, now time.Duration) {
 	e.add(&Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
 }
 
-// landed finds the flight of a beacon by its TempID and start, the last ones first.
-func (p *phone) landed(b *protocol.Beacon) (f flight, twice, ok bool) {
+// findFlight finds the record of a beacon by its TempID and start, the last ones
+// first, and marks it as seen. It returns again if it was marked before.
+func (p *phone) findFlight(b *protocol.Beacon) (f flight, again, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.flights {
 		one := &p.flights[(int(p.number)+len(p.flights)-i)%len(p.flights)]
 		if one.start == b.Start && one.id == b.TempID {
-			twice = one.seen
+			again = one.seen
 			one.seen = true
-			return *one, twice, true
+			return *one, again, true
 		}
 	}
 	return f, false, false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/csv"
 	"net"
+	"net/netip"
 	"os/exec"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"bluetrace/nodes/socket/epoll"
 	"bluetrace/scenarios"
 )
 
@@ -85,23 +87,19 @@ func saturate(b *testing.B, server string, verb scenarios.Verb, n int, r *rates)
 // bareDatagrams sends and takes n, one at a time.
 func bareDatagrams(b *testing.B, n int, r *rates) {
 	b.Helper()
-	u := &udp{}
-	var err error
-	if u.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_NONBLOCK, 0); err != nil {
+	fd, address, err := epoll.Kernel().BindUDP(netip.MustParseAddr("127.0.0.1"))
+	if err != nil {
 		b.Fatal(err)
 	}
-	defer unix.Close(u.fd)
-	if err := u.bind(); err != nil {
-		b.Fatal(err)
-	}
-	to := &unix.SockaddrInet4{Port: int(u.address.Port()), Addr: u.address.Addr().As4()}
+	defer unix.Close(fd)
+	to := &unix.SockaddrInet4{Port: int(address.Port()), Addr: address.Addr().As4()}
 	out, in := make([]byte, 59), make([]byte, 60)
 	began := time.Now()
 	for range n {
-		if err := unix.Sendto(u.fd, out, 0, to); err != nil {
+		if err := unix.Sendto(fd, out, 0, to); err != nil {
 			b.Fatal(err)
 		}
-		if _, _, err := unix.Recvfrom(u.fd, in, 0); err != nil {
+		if _, _, err := unix.Recvfrom(fd, in, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

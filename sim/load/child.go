@@ -21,20 +21,21 @@ import (
 	"bluetrace/scenarios"
 )
 
-// Child is the project's server as a process of the run's own, so that what it
-// uses can be told from what the generator uses.
+// Child is the project's server as a process of the run's own, so that its resource
+// usage is measured apart from the generator's.
 type Child struct {
 	Address string // host:port
 	metrics string // URL
 	dir     string
 	command *exec.Cmd
-	said    sync.WaitGroup
+	output  sync.WaitGroup // the goroutine that reads its standard error
 }
 
-// StartChild starts the server in a folder of its own with these accounts, lines
-// of credentials.txt. program is the command line of one that takes the
+// StartChild starts the server in a folder of its own, with accounts as lines of
+// credentials.txt. The command line program begins a program that takes the
 // arguments of the command server.
-func StartChild(ctx context.Context, program []string, s scenarios.Server, connections int, accounts []string) (c *Child, err error) {
+func StartChild(ctx context.Context, program []string, s scenarios.Server, connections int,
+	accounts []string) (c *Child, err error) {
 	dir, err := os.MkdirTemp("", "bluetrace-load-")
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the server's files: %w", err)
@@ -49,12 +50,14 @@ func StartChild(ctx context.Context, program []string, s scenarios.Server, conne
 	if err := os.WriteFile(filepath.Join(dir, "credentials.txt"), []byte(text), 0o600); err != nil {
 		return c, fmt.Errorf("writing the server's accounts: %w", err)
 	}
-	line := append(program[1:len(program):len(program)], "0", s.BlockDuration.String(), "--host", "127.0.0.1", "--dir", dir, "--metrics", "0",
-		"--max-connections", fmt.Sprint(connections), "--tempid-lifetime", s.TempIDLifetime.String(),
-		"--login-timeout", s.LoginTimeout.String(), "--idle-timeout", s.IdleTimeout.String(), "--max-upload", fmt.Sprint(s.MaxUpload))
-	c.command = exec.Command(program[0], line...)
+	arguments := append(program[1:len(program):len(program)], "0", s.BlockDuration.String(),
+		"--host", "127.0.0.1", "--dir", dir, "--metrics", "0",
+		"--max-connections", fmt.Sprint(connections), "--max-upload", fmt.Sprint(s.MaxUpload),
+		"--tempid-lifetime", s.TempIDLifetime.String(),
+		"--login-timeout", s.LoginTimeout.String(), "--idle-timeout", s.IdleTimeout.String())
+	c.command = exec.Command(program[0], arguments...)
 	c.command.Env = append(os.Environ(), "TZ=UTC")
-	c.command.SysProcAttr = ownGroup()
+	c.command.SysProcAttr = childAttributes()
 	errs, err := c.command.StderrPipe()
 	if err != nil {
 		return c, err
@@ -66,10 +69,10 @@ func StartChild(ctx context.Context, program []string, s scenarios.Server, conne
 	return c, c.await(ctx, errs)
 }
 
-// await reads where the server listens; what it says later is thrown away.
+// await reads the addresses of the server from its output, and drops the rest.
 func (c *Child) await(ctx context.Context, errs io.Reader) error {
 	found := make(chan error, 1)
-	c.said.Go(func() {
+	c.output.Go(func() {
 		lines := bufio.NewScanner(errs)
 		var other []string
 		for c.Address == "" || c.metrics == "" {
@@ -87,7 +90,7 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 			}
 		}
 		found <- nil
-		_, _ = io.Copy(io.Discard, errs) // until it ends
+		_, _ = io.Copy(io.Discard, errs) // until the server ends
 	})
 	select {
 	case err := <-found:
@@ -97,23 +100,23 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 	}
 }
 
-// ExitError is the error of a server that was gone before it was told to end, or
-// did not end well.
+// ExitError is the error of a server that ended before it was stopped, or that ended
+// with an error.
 type ExitError struct{ Err error }
 
 func (e *ExitError) Error() string { return "the server ended badly: " + e.Err.Error() }
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Stop ends the server and removes its folder. A server that died meanwhile is an
-// ExitError.
+// Stop ends the server and removes its folder. It returns an ExitError if the server
+// had ended before.
 func (c *Child) Stop() error {
 	var errs []error
 	if c.command != nil {
 		if err := c.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			errs = append(errs, fmt.Errorf("ending the server: %w", err))
 		}
-		c.said.Wait()
+		c.output.Wait()
 		if err := c.command.Wait(); err != nil {
 			errs = append(errs, &ExitError{err})
 		}
@@ -121,28 +124,28 @@ func (c *Child) Stop() error {
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }
 
-// Usage is what the server has used so far.
+// Usage returns what the server has used so far, or false if it has ended.
 func (c *Child) Usage() (Usage, bool) {
 	u, ok := UsageOf(c.command.Process.Pid)
 	if !ok {
 		return u, false
 	}
-	u.GCPause = c.paused()
+	u.GCPause = c.gcPause()
 	return u, true
 }
 
-// scrapeLimit is how long the server's own metrics may take.
-const scrapeLimit = 2 * time.Second
+// scrapeTimeout limits the request for the server's own metrics.
+const scrapeTimeout = 2 * time.Second
 
-// paused is what the server's metrics say of its garbage collection; 0 when they
-// say nothing.
-func (c *Child) paused() time.Duration {
-	client := http.Client{Timeout: scrapeLimit}
+// gcPause returns the pauses for garbage collection from the server's metrics, or 0
+// if they are not there.
+func (c *Child) gcPause() time.Duration {
+	client := http.Client{Timeout: scrapeTimeout}
 	got, err := client.Get(c.metrics)
 	if err != nil {
 		return 0
 	}
-	defer func() { _ = got.Body.Close() }() // it was only read
+	defer func() { _ = got.Body.Close() }() // nothing was written
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(got.Body)
 	if err != nil || families["go_gc_duration_seconds"] == nil {

@@ -2,7 +2,11 @@ package load
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strings"
+	"time"
+
+	"gonum.org/v1/gonum/stat"
 
 	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
@@ -62,13 +66,13 @@ func (m *Measurement) responses(metric string) ([]stats.Second, bool) {
 		return nil, false
 	}
 	name, _, ofOne := strings.Cut(metric, ".")
-	var all kind
-	for o := range operations {
-		if !ofOne || scenarios.LoadOperations[o] == name {
-			all.addSeconds(m.figures.kinds[o].responseSeconds)
-		}
+	if !ofOne {
+		return m.figures.responses(), true
 	}
-	return all.responseSeconds, true
+	if o := slices.Index(scenarios.LoadOperations[:], name); o >= 0 {
+		return m.figures.kinds[o].responseSeconds, true
+	}
+	return nil, true
 }
 
 // IsResponseTime reports whether a metric is the response time of one operation
@@ -89,4 +93,55 @@ func valueOf(t *scenarios.Threshold, sum *stats.Counts) (ms float64, ok bool) {
 	q := map[string]float64{"min": 0, "med": .5, "max": 1, "p": t.Quantile / 100}[t.Method]
 	cell, _, ok := sum.Quantile(q)
 	return float64(cell.Top()) / 1e6, ok
+}
+
+// Interval is the 95 % confidence interval of a quantile.
+type Interval struct {
+	Low, High time.Duration
+}
+
+// intervalResamples is the number of resampled runs of an interval.
+const intervalResamples = 400
+
+// intervals returns the confidence intervals of quantiles, 0 to 1, by a block
+// bootstrap over the seconds; nil if there are fewer than stats.MinSeconds.
+func intervals(seconds []stats.Second, quantiles []float64, src rand.Source) []Interval {
+	if len(seconds) < stats.MinSeconds {
+		return nil
+	}
+	blocks, draws := stats.NewBlocks(bins(seconds)), rand.New(src)
+	found := make([][]float64, len(quantiles))
+	sum := stats.NewCounts()
+	var starts []int
+	for range intervalResamples {
+		sum.Reset()
+		starts = stats.DrawBlocks(len(seconds), draws, starts)
+		blocks.AddTo(sum, starts)
+		for i, q := range quantiles {
+			if cell, _, ok := sum.Quantile(q); ok {
+				found[i] = append(found[i], float64(cell.Top()))
+			}
+		}
+	}
+	var out []Interval
+	for _, values := range found {
+		if len(values) == 0 {
+			return nil
+		}
+		slices.Sort(values)
+		out = append(out, Interval{
+			time.Duration(stat.Quantile(0.025, stat.Empirical, values, nil)),
+			time.Duration(stat.Quantile(0.975, stat.Empirical, values, nil)),
+		})
+	}
+	return out
+}
+
+// bins returns seconds with their cells in order.
+func bins(seconds []stats.Second) [][]stats.Bin {
+	out := make([][]stats.Bin, 0, len(seconds))
+	for _, s := range seconds {
+		out = append(out, s.Bins())
+	}
+	return out
 }

@@ -20,7 +20,7 @@ import (
 // answer takes a millisecond, and while the server stalls for a kind of message
 // until the stall is over.
 type fake struct {
-	plain
+	plainNetwork
 	began time.Time
 	stall func(message string, at time.Duration) (until time.Duration)
 	// lose says of each datagram, counted from 1, whether it is lost; twice,
@@ -40,7 +40,7 @@ const answerTime = time.Millisecond
 
 func newFake() *fake {
 	f := &fake{began: time.Now()}
-	f.plain.open = f.open
+	f.plainNetwork.open = f.open
 	return f
 }
 

@@ -1,32 +1,89 @@
 package load
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
+	"bluetrace/reports"
 	"bluetrace/reports/stats"
+	"bluetrace/scenarios"
 )
 
-// figures gathers rows of one phase, from many goroutines.
+// Operation is a kind of operation that is measured.
+type Operation int
+
+// The operations, in the order of scenarios.LoadOperations.
+const (
+	Connect Operation = iota
+	Login
+	TempID
+	Beacon
+	Upload
+	Logout
+	operations
+)
+
+// Outcome is the outcome of an operation.
+type Outcome int
+
+// The outcomes.
+const (
+	OK      Outcome = iota // the expected answer came
+	Failed                 // another answer came, or the connection was refused
+	Unknown                // no answer came: the server may have done it or not
+)
+
+// Row holds the times of one operation.
+type Row struct {
+	Operation Operation
+	Outcome   Outcome
+	// Due is the time at which it should have been sent. Ready is the time at which
+	// its preconditions were met, at Due or later; it cannot be sent before. Done is
+	// the time of the answer, or of the timeout.
+	Due, Ready, Sent, Done time.Duration
+}
+
+// Response returns the response time, from Due to Done.
+func (r *Row) Response() time.Duration { return r.Done - r.Due }
+
+// Service returns the service time, from Sent to Done. A closed loop measures it.
+func (r *Row) Service() time.Duration { return r.Done - r.Sent }
+
+// Lag returns the delay that the generator itself caused.
+func (r *Row) Lag() time.Duration { return r.Sent - max(r.Due, r.Ready) }
+
+// add measures a row.
+func (e *engine) add(r *Row, measured bool) {
+	f := e.warm
+	if measured {
+		f = e.measured
+	}
+	f.add(r)
+	outcome := [...]reports.Outcome{
+		OK: reports.OutcomeOK, Failed: reports.OutcomeFailed, Unknown: reports.OutcomeUnknown,
+	}[r.Outcome]
+	e.meters[phaseIndex(measured)][r.Operation].Done(outcome, r.Response(), r.Service(), r.Lag())
+}
+
+// figures collects the rows of one phase, from many goroutines.
 type figures struct {
-	from  time.Duration // rows that are due earlier belong to the first second
+	from  time.Duration // rows that are due before it belong to the first second
 	mu    sync.Mutex
 	kinds [operations]kind
 }
 
-// kind is the rows of one operation. Failed ones are counted and have no place
-// in the histograms: a refusal is quick. Those without an answer have one, with
-// the time for which it was waited.
+// kind collects the rows of one operation. Those that failed are only counted,
+// since a refusal is quick. Those without an answer are in the histograms with the
+// time until the timeout.
 type kind struct {
 	outcomes               [Unknown + 1]uint64
 	response, service, lag stats.Histogram
 	responseSeconds        []stats.Second // by the second in which the operation was due
-	serviceSeconds         []stats.Second // by the same
+	serviceSeconds         []stats.Second // by the same second
 }
 
-func newFigures(from time.Duration) *figures {
-	return &figures{from: from}
-}
+func newFigures(from time.Duration) *figures { return &figures{from: from} }
 
 func (f *figures) add(r *Row) {
 	f.mu.Lock()
@@ -48,15 +105,15 @@ func (f *figures) add(r *Row) {
 	k.serviceSeconds[second][stats.CellOf(int64(r.Service()))]++
 }
 
-// lost counts beacons that were sent and never came: nothing was measured of
-// them but that.
-func (f *figures) lost(n uint64) {
+// addLost counts beacons that did not arrive. They have no times.
+func (f *figures) addLost(n uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kinds[Beacon].outcomes[Unknown] += n
 }
 
-// median of the response times of one operation; false without a sample.
+// median returns the median response time of one operation, or false if there is no
+// sample.
 func (f *figures) median(o Operation) (time.Duration, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -64,9 +121,92 @@ func (f *figures) median(o Operation) (time.Duration, bool) {
 	return time.Duration(h.ValueAtQuantile(50)), h.TotalCount() > 0
 }
 
-// failed is how many of one operation were answered otherwise, or refused.
+// failed returns the number of operations of a kind that failed.
 func (f *figures) failed(o Operation) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.kinds[o].outcomes[Failed]
+}
+
+// copied returns a copy of the figures of one operation, without its seconds, or nil
+// if there are none. It holds the lock only for the copy, since sessions wait for it.
+func (f *figures) copied(o Operation) *kind {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k := &f.kinds[o]
+	if k.isEmpty() {
+		return nil
+	}
+	return &kind{outcomes: k.outcomes, response: k.response.Clone(), service: k.service.Clone(), lag: k.lag.Clone()}
+}
+
+// lag returns the p99 of the schedule lag of all operations so far.
+func (f *figures) lag() time.Duration {
+	var all stats.Histogram
+	for o := range operations {
+		if k := f.copied(o); k != nil {
+			all.Merge(&k.lag)
+		}
+	}
+	return time.Duration(all.HDR().ValueAtQuantile(99))
+}
+
+// responses returns the response times of all operations second by second.
+func (f *figures) responses() []stats.Second {
+	var all kind
+	for o := range operations {
+		all.addSeconds(f.kinds[o].responseSeconds)
+	}
+	return all.responseSeconds
+}
+
+// histograms returns the times of every operation second by second.
+func (f *figures) histograms() *reports.Histograms {
+	out := &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{}}
+	for o := range operations {
+		if k := &f.kinds[o]; len(k.responseSeconds) > 0 {
+			out.Operations = append(out.Operations, reports.OperationHistograms{
+				Name:     scenarios.LoadOperations[o],
+				Response: encode(k.responseSeconds), Service: encode(k.serviceSeconds),
+			})
+		}
+	}
+	return out
+}
+
+func encode(seconds []stats.Second) []string {
+	out := make([]string, 0, len(seconds))
+	for _, s := range seconds {
+		text, err := stats.EncodeSecond(s.Bins())
+		if err != nil {
+			panic(fmt.Sprintf("load: a second of %d cells: %v", len(s), err))
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func (k *kind) isEmpty() bool { return k.outcomes == [Unknown + 1]uint64{} }
+
+// merge adds the rows of another kind, exactly.
+func (k *kind) merge(more *kind) {
+	for i, n := range more.outcomes {
+		k.outcomes[i] += n
+	}
+	k.response.Merge(&more.response)
+	k.service.Merge(&more.service)
+	k.lag.Merge(&more.lag)
+	k.addSeconds(more.responseSeconds)
+}
+
+// addSeconds adds response times second by second.
+func (k *kind) addSeconds(more []stats.Second) {
+	for i, s := range more {
+		if i == len(k.responseSeconds) {
+			k.responseSeconds = append(k.responseSeconds, stats.Second{})
+		}
+		for cell, n := range s {
+			k.responseSeconds[i][cell] += n
+		}
+	}
 }

@@ -19,7 +19,7 @@ import (
 
 // measured has n logins of 1 to n milliseconds, due a tenth of a second apart.
 func measured(n int) *Measurement {
-	m := &Measurement{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
+	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	for i := range n {
 		due := time.Duration(i) * 100 * time.Millisecond
 		m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due + time.Millisecond, Done: due + time.Duration(i+1)*time.Millisecond})
@@ -137,7 +137,7 @@ func TestUnfit(t *testing.T) {
 // it late, whose own lag is none. In a mix nothing comes after.
 func TestUnfitByOneOperation(t *testing.T) {
 	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8, Session: []scenarios.Verb{scenarios.VerbLogin}}
-	m := &Measurement{figures: newFigures(0), seed: 1, Length: 10 * time.Second}
+	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	add := func(o Operation, count int, lag time.Duration) {
 		for range count {
 			m.figures.add(&Row{Operation: o, Sent: lag, Done: lag + time.Millisecond})

@@ -83,7 +83,7 @@ func middle(of []float64) float64 {
 // bareSleeper is how late a thread is at n moments of the paced rate.
 func bareSleeper(n int) *hdrhistogram.Histogram {
 	var h stats.Histogram
-	onThreadOfItsOwn(func() {
+	onOwnThread(func() {
 		began := time.Now()
 		for i := range n {
 			due := time.Duration(i) * time.Second / pacedRate

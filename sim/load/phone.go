@@ -1,144 +1,146 @@
 package load
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
+	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios"
 )
 
-// phone is one of the run's, busy with one session at a time. What happens to it
-// comes from the pacing goroutine (it is time), and from those of the network
-// (something was heard); each takes mu, and none waits for anything under it.
+// phone hosts one client machine (nodes.Phone), which does one session at a time.
+// The pacing goroutine calls it when an operation or a timeout is due, and the
+// goroutines of the network when bytes arrive. Each takes mu, and none blocks under
+// it.
+//
+// The machine knows the protocol. The phone decides when an operation begins, and
+// measures when it was due, sent and done.
 type phone struct {
 	Phone
 	*engine
 	mu      sync.Mutex
+	machine nodes.Phone
 	session session
 
-	line    *line // the connection; nil: none
-	reader  protocol.ReplyReader
-	depart  alarm // rings when the next operation is due
-	giveUp  alarm // rings when an answer is given up, or before
-	watched bool  // giveUp is set
+	link      *link // the connection; nil if there is none
+	departure alarm // rings when the next operation is due
+	timeout   alarm // rings when an answer is due, or before
+	timing    bool  // timeout is set
 
-	udp    Datagrams // nil: no beacons, or not yet
-	to     *phone    // who hears its beacons
-	beacon protocol.Beacon
-	number uint32 // of the last beacon
-
-	flights []flight // of the last beacons; nil before the first
-
-	hearing hearing
+	udp     Datagrams // nil if the load has no beacons
+	to      *phone    // receives its beacons
+	from    *phone    // sends it beacons
+	number  uint32    // of the last beacon that it sent
+	flights []flight  // of the last beacons; nil before the first
 }
 
-// hearing is what a phone hears over UDP.
-type hearing struct {
-	from      *phone             // whose beacons it hears
-	assembler protocol.Assembler // of the network's goroutine alone
-	ready     []protocol.Assembled
+// session is one arrival: the operations of a script, one after the other. It
+// never blocks. An operation that is not yet due sets an alarm, and the session
+// goes on when the answer of an operation arrives.
+type session struct {
+	script   []Operation // the rest of it, with the current operation first
+	measured bool
+	loggedIn func(ok bool) // of a login before the load, which is not measured; else nil
+	unknown  bool          // an operation had no answer
+	state    state
 
-	mu   sync.Mutex
-	kept []protocol.Beacon // the last ones, as many as an upload has
-	next int               // the oldest of them
+	due, ready, sent time.Duration // of the current operation
+	answerBy         time.Duration // when it times out
 }
 
-// line is a connection of a phone: what is heard of an older one means nothing.
-type line struct {
-	phone *phone
-	conn  Conn
-	early []byte // came when nothing was awaited
-	ended error
+// state is the event that a session waits for.
+type state int
+
+const (
+	noSession state = iota
+	notDue          // the next operation
+	connecting
+	awaitingAnswer
+)
+
+// scripts are the operations of each kind of session.
+type scripts struct {
+	session  []Operation              // of an arrival
+	preLogin []Operation              // of a phone of a mix, before the load
+	single   [operations][1]Operation // of an arrival of a mix
 }
 
-// OnOpen is of a ConnHandler.
-func (l *line) OnOpen(err error) {
-	l.phone.mu.Lock()
-	defer l.phone.mu.Unlock()
-	if l.phone.line == l {
-		l.phone.opened(err)
+func newScripts(t *scenarios.Traffic) scripts {
+	s := scripts{preLogin: []Operation{Connect, Login, TempID}}
+	for o := range operations {
+		s.single[o][0] = o
 	}
-}
-
-// OnData is of a ConnHandler.
-func (l *line) OnData(p []byte) {
-	l.phone.mu.Lock()
-	defer l.phone.mu.Unlock()
-	if l.phone.line == l {
-		l.phone.heard(p)
+	for _, verb := range t.Session {
+		switch verb {
+		case scenarios.VerbLogin:
+			s.session = append(s.session, Connect, Login)
+		case scenarios.VerbBeacon:
+			for range t.Beacons {
+				s.session = append(s.session, Beacon)
+			}
+		default:
+			s.session = append(s.session, operationOf(verb))
+		}
 	}
+	return s
 }
 
-// OnEnd is of a ConnHandler.
-func (l *line) OnEnd(err error) {
-	l.phone.mu.Lock()
-	defer l.phone.mu.Unlock()
-	if l.phone.line == l {
-		l.phone.ended(err)
+func operationOf(verb scenarios.Verb) Operation {
+	switch verb {
+	case scenarios.VerbDownload:
+		return TempID
+	case scenarios.VerbUpload:
+		return Upload
+	case scenarios.VerbLogout:
+		return Logout
+	case scenarios.VerbBeacon:
+		return Beacon
 	}
+	panic(fmt.Sprintf("load: %q is no operation of a session", verb))
 }
 
-// hangUp closes the connection, if there is one.
-func (p *phone) hangUp() {
-	if p.line != nil {
-		_ = p.line.conn.Close() // nothing was left to send
-		p.line = nil
-	}
-}
-
-// tempIDLifetime is what a phone takes it to be (PROTOCOL.md section 2).
-const tempIDLifetime = protocol.LocalTime(15 * time.Minute / time.Second)
-
-func (p *phone) got(id protocol.TempID, at protocol.LocalTime) {
-	p.beacon = protocol.Beacon{TempID: id, Start: at, Expiry: at + tempIDLifetime}
-}
-
-// keep keeps a beacon for the next upload.
-func (h *hearing) keep(b protocol.Beacon, most int) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	switch {
-	case len(h.kept) < most:
-		h.kept = append(h.kept, b)
-	case most > 0:
-		h.kept[h.next] = b
-		h.next = (h.next + 1) % most
-	}
-}
-
-// entries are n entries of an upload.
-func (p *phone) entries(n int) []protocol.Beacon {
-	h := &p.hearing
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	from := h.kept
-	if len(from) == 0 {
-		from = []protocol.Beacon{p.beacon}
-	}
-	out := make([]protocol.Beacon, n)
-	for i := range out {
-		out[i] = from[i%len(from)]
-	}
-	return out
-}
-
-// makePhones seats the phones in a ring: each beacons to the next one.
+// makePhones makes the phones and arranges them in a ring, in which each sends its
+// beacons to the next one.
 func (e *engine) makePhones() {
-	made := make([]phone, len(e.Phones))
+	settings := map[time.Duration]*nodes.PhoneSettings{} // by password pause
+	phones := make([]phone, len(e.Phones))
 	for i := range e.Phones {
-		p := &made[i]
+		p := &phones[i]
 		p.Phone, p.engine = e.Phones[i], e
-		p.depart.ring, p.giveUp.ring = p.due, p.late
+		if settings[p.PasswordPause] == nil {
+			settings[p.PasswordPause] = phoneSettings(e.Traffic, p.PasswordPause)
+		}
+		p.machine.Init(settings[p.PasswordPause])
+		p.departure.ring, p.timeout.ring = p.onDue, p.onTimeout
 		e.phones = append(e.phones, p)
 	}
 	for i, p := range e.phones {
 		p.to = e.phones[(i+1)%len(e.phones)]
-		p.to.hearing.from = p
+		p.to.from = p
 	}
 }
 
-// openSockets lets the phones send and hear beacons.
+// phoneSettings are those of a machine under load: it never tries again, and prints
+// nothing. Its contact log holds the entries of one upload.
+func phoneSettings(t *scenarios.Traffic, passwordPause time.Duration) *nodes.PhoneSettings {
+	s := nodes.DefaultPhoneSettings()
+	s.PasswordPause, s.RetryPause = passwordPause, passwordPause
+	s.JoinLogin = passwordPause == 0
+	s.NoRetry, s.Quiet = true, true
+	s.AnswerLimit = t.Timeout
+	s.MaxEntries = max(1, t.Entries)
+	return &s
+}
+
+// openSockets opens the UDP sockets of the phones if the load has beacons.
 func (e *engine) openSockets() error {
 	if !e.Traffic.HasBeacons() {
 		return nil
@@ -149,6 +151,426 @@ func (e *engine) openSockets() error {
 			return fmt.Errorf("opening the UDP socket of phone %d of %d: %w", i+1, len(e.phones), err)
 		}
 	}
-	e.seated.Store(true)
+	e.socketsOpen.Store(true)
 	return nil
+}
+
+// maxPreLogins is the number of phones of a mix that log in at the same time.
+const maxPreLogins = 128
+
+// prepare logs in the phones of a mix.
+func (e *engine) prepare() error {
+	if e.Traffic.Session != nil {
+		return nil
+	}
+	e.expected.Store(&[operations]time.Duration{})
+	results := make(chan error, len(e.phones))
+	tick := e.Clock.Ticker(time.Millisecond)
+	defer tick.Stop()
+	for begun, ended := 0, 0; ended < len(e.phones); {
+		for begun < len(e.phones) && begun-ended < maxPreLogins {
+			p, n := e.phones[begun], begun+1
+			begun++
+			p.mu.Lock()
+			p.preLogin(e.now(), func(ok bool) {
+				if ok {
+					results <- nil
+				} else {
+					results <- fmt.Errorf("logging in phone %d of %d, before the load: %w", n, len(e.phones), errPreLogin)
+				}
+			})
+			p.mu.Unlock()
+		}
+		select {
+		case err := <-results:
+			if err != nil {
+				return err
+			}
+			ended++
+		case <-tick.C: // for phones with a password pause
+			e.schedule.run(e.now())
+		case <-e.ctx.Done():
+			return e.ctx.Err()
+		}
+	}
+	return nil
+}
+
+var errPreLogin = errors.New("it was not welcomed, or got no TempID")
+
+// preLogin logs in a phone of a mix, unmeasured.
+func (p *phone) preLogin(due time.Duration, loggedIn func(ok bool)) {
+	p.start(session{script: p.scripts.preLogin, loggedIn: loggedIn}, due)
+}
+
+// reloginPause is the time after which a phone of a mix tries again to log in.
+const reloginPause = 100 * time.Millisecond
+
+// relogin logs in a phone of a mix until it succeeds. Then the phone is free.
+func (p *phone) relogin(due time.Duration) {
+	p.hangUp()
+	p.preLogin(due, func(ok bool) {
+		if ok || p.stopping.Load() {
+			p.release(p)
+			return
+		}
+		p.relogin(p.now() + reloginPause)
+	})
+}
+
+// start begins a session, whose first operation is due at due.
+func (p *phone) start(s session, due time.Duration) {
+	p.session = s
+	p.session.due, p.session.ready = due, due
+	p.proceed()
+}
+
+// proceed begins operations until the session has to wait, or is over.
+func (p *phone) proceed() {
+	s := &p.session
+	for {
+		if len(s.script) == 0 || p.stopping.Load() {
+			p.end(len(s.script) == 0)
+			return
+		}
+		if at := max(s.due, s.ready); p.now() < at {
+			s.state = notDue
+			p.schedule.set(&p.departure, at)
+			return
+		}
+		if p.begin() {
+			return
+		}
+	}
+}
+
+// onDue begins the next operation when its alarm rings.
+func (p *phone) onDue(time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.session.state == notDue {
+		p.proceed()
+	}
+}
+
+// begin sends the first message of the current operation. It returns false if the
+// next operation does not wait for an answer.
+func (p *phone) begin() (waits bool) {
+	s := &p.session
+	now := p.machineNow()
+	s.sent = p.runTime(now)
+	o := s.script[0]
+	switch {
+	case o == Beacon:
+		p.sendBeacon()
+		return false
+	case o == Connect:
+		s.state = connecting
+	default:
+		s.state = awaitingAnswer
+	}
+	p.await(now)
+	if o != Connect && p.link == nil { // the connection broke before
+		p.finish(Unknown, s.sent)
+		return true
+	}
+	out := p.takeOutbox()
+	switch o {
+	case Connect:
+		p.machine.Open(now, out)
+	case Login:
+		if p.PasswordPause == 0 {
+			p.machine.Typed(now, p.User, out)
+		}
+		p.machine.Typed(now, p.Password, out)
+	case TempID:
+		p.machine.Typed(now, protocol.CommandDownload, out)
+	case Upload:
+		p.machine.Upload(now, p.uploadEntries(), out)
+	case Logout:
+		p.machine.Typed(now, protocol.CommandLogout, out)
+	}
+	p.carryOut(now, out)
+	p.putOutbox(out)
+	return true
+}
+
+// carryOut carries out the effects of the machine's last call, which was at now. It
+// finishes the current operation if the machine reports its end.
+func (p *phone) carryOut(now nodes.Now, out *nodes.PhoneOutbox) {
+	s := &p.session
+	loggingOut := s.state == awaitingAnswer && s.script[0] == Logout
+	var outcome Outcome
+	done := false
+	for i := range out.Effects {
+		e := &out.Effects[i]
+		switch e.Kind {
+		case nodes.PhoneConnect:
+			p.hangUp()
+			p.link = &link{phone: p}
+			p.link.conn = p.Network.Dial(p.link)
+		case nodes.PhoneSendTCP:
+			if p.link != nil && p.link.conn.Write(e.Bytes) != nil && s.state == awaitingAnswer {
+				outcome, done = Unknown, true
+			}
+			p.await(now)
+		case nodes.PhoneCloseTCP:
+			if !loggingOut { // a logout is done when the server closes the connection
+				p.hangUp()
+			}
+		case nodes.PhoneDone:
+			if s.state == awaitingAnswer && !loggingOut && !done {
+				outcome, done = outcomeOf(e.Outcome), true
+			}
+		}
+	}
+	if done {
+		p.finish(outcome, p.runTime(now))
+	}
+}
+
+func outcomeOf(o nodes.Outcome) Outcome {
+	switch o {
+	case nodes.OutcomeOK:
+		return OK
+	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost:
+		return Unknown
+	}
+	return Failed
+}
+
+// await sets the time at which the answer to a message sent at now times out.
+func (p *phone) await(now nodes.Now) {
+	p.session.answerBy = p.runTime(now) + p.Traffic.Timeout
+	if !p.timing {
+		p.timing = true
+		p.schedule.set(&p.timeout, p.session.answerBy)
+	}
+}
+
+// onTimeout ends an operation without an answer when its alarm rings. The alarm may
+// have been set for an earlier answer: to set it for each answer would cost more.
+func (p *phone) onTimeout(at time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s := &p.session
+	p.timing = false
+	switch {
+	case s.state != connecting && s.state != awaitingAnswer:
+	case at < s.answerBy:
+		p.timing = true
+		p.schedule.set(&p.timeout, s.answerBy)
+	default:
+		now := p.machineNow()
+		out := p.takeOutbox()
+		p.machine.Wake(now, out) // its limit for an answer is the timeout, too
+		p.carryOut(now, out)
+		p.putOutbox(out)
+		waits := s.state == connecting || s.state == awaitingAnswer
+		if waits && at >= s.answerBy { // the machine has no limit for Connect and Logout
+			p.finish(Unknown, p.runTime(now))
+		}
+	}
+}
+
+// finish measures the current operation, and goes on to the next one if it
+// succeeded.
+func (p *phone) finish(outcome Outcome, done time.Duration) {
+	s := &p.session
+	o := s.script[0]
+	row := Row{Operation: o, Outcome: outcome, Due: s.due, Ready: s.ready, Sent: s.sent, Done: done}
+	if s.loggedIn == nil {
+		p.add(&row, s.measured)
+	}
+	s.unknown = s.unknown || outcome == Unknown
+	s.ready = done
+	s.script = s.script[1:]
+	if outcome != OK {
+		p.end(false)
+		return
+	}
+	p.follow(p.expected.Load()[o])
+	if o == Connect {
+		p.sendName()
+	}
+	p.proceed()
+}
+
+// follow sets when the next operation is due: an expected time after this one. The
+// warm-up measures these times, so that in it the next operation is due at once.
+func (p *phone) follow(expected time.Duration) {
+	if s := &p.session; s.measured {
+		s.due += expected
+	} else {
+		s.due = s.ready
+	}
+}
+
+// sendName sends the username when the connection is established, if there is a
+// pause until the password (PROTOCOL.md section 2).
+func (p *phone) sendName() {
+	s := &p.session
+	if p.PasswordPause == 0 || len(s.script) == 0 || s.script[0] != Login {
+		return
+	}
+	s.state = notDue
+	now := p.machineNow()
+	out := p.takeOutbox()
+	p.machine.Typed(now, p.User, out)
+	p.carryOut(now, out) // after an error the password cannot be sent either
+	p.putOutbox(out)
+	s.due += p.PasswordPause
+	s.ready = max(p.runTime(now), s.ready) + p.PasswordPause
+}
+
+// uploadEntries returns the entries of an upload: those of the contact log in turn,
+// or the phone's own beacon if the log is empty.
+func (p *phone) uploadEntries() []nodes.Contact {
+	log := p.machine.Log()
+	own, _ := p.machine.TempID()
+	entries := make([]nodes.Contact, p.Traffic.Entries)
+	for i := range entries {
+		if n := log.Len(); n > 0 {
+			entries[i] = log.At(i % n)
+		} else {
+			entries[i] = nodes.Contact{TempID: own.TempID, Start: own.Start, Expiry: own.Expiry}
+		}
+	}
+	return entries
+}
+
+// end ends the session; ok is true if its script was completed. A phone of a mix
+// whose session broke logs in again before it is free.
+func (p *phone) end(ok bool) {
+	was := p.session
+	p.session = session{}
+	if was.loggedIn != nil {
+		was.loggedIn(ok)
+		return
+	}
+	if was.unknown {
+		p.phases[phaseIndex(was.measured)].Unknown.Add(1)
+	}
+	if p.Traffic.Session != nil {
+		p.hangUp()
+	} else if !ok && !p.stopping.Load() {
+		p.relogin(p.now())
+		return
+	}
+	p.release(p)
+}
+
+// abort ends the session. An operation that was sent has no answer.
+func (p *phone) abort() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch p.session.state {
+	case connecting, awaitingAnswer:
+		p.finish(Unknown, p.now())
+	case notDue:
+		p.end(false)
+	}
+	p.hangUp()
+}
+
+// hangUp closes the connection, if there is one.
+func (p *phone) hangUp() {
+	if p.link != nil {
+		_ = p.link.conn.Close() // no message is unsent
+		p.link = nil
+	}
+}
+
+// link is one connection of a phone. Events of a former one have no effect.
+type link struct {
+	phone *phone
+	conn  Conn
+}
+
+// OnOpen finishes the operation Connect.
+func (l *link) OnOpen(err error) {
+	p := l.phone
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link != l || p.session.state != connecting {
+		return
+	}
+	now := p.machineNow()
+	outcome := OK
+	switch {
+	case err == nil:
+		out := p.takeOutbox()
+		p.machine.Connected(now, out)
+		p.carryOut(now, out)
+		p.putOutbox(out)
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, net.ErrClosed):
+		outcome = Unknown
+	default:
+		outcome = Failed
+	}
+	p.finish(outcome, p.runTime(now))
+}
+
+// OnData brings bytes of the server to the machine. None may answer a logout.
+func (l *link) OnData(b []byte) {
+	p := l.phone
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link != l {
+		return
+	}
+	now := p.machineNow()
+	if p.session.state == awaitingAnswer && p.session.script[0] == Logout {
+		p.finish(Failed, p.runTime(now))
+		return
+	}
+	out := p.takeOutbox()
+	p.machine.Read(now, b, out)
+	p.carryOut(now, out)
+	p.putOutbox(out)
+}
+
+// OnEnd finishes a logout. It ends any other operation without an answer.
+func (l *link) OnEnd(err error) {
+	p := l.phone
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.link != l {
+		return
+	}
+	now := p.machineNow()
+	p.hangUp()
+	if p.session.state == awaitingAnswer && p.session.script[0] == Logout {
+		outcome := Unknown
+		if errors.Is(err, io.EOF) {
+			outcome = OK
+		}
+		p.finish(outcome, p.runTime(now))
+		return
+	}
+	out := p.takeOutbox()
+	p.machine.Closed(now, out)
+	p.carryOut(now, out)
+	p.putOutbox(out)
+}
+
+// receive brings a datagram to the machine once all phones have their sockets, and
+// measures the beacons that are then complete.
+func (p *phone) receive(from netip.AddrPort, b []byte) {
+	if !p.socketsOpen.Load() {
+		return
+	}
+	out := p.takeOutbox()
+	defer p.putOutbox(out)
+	p.mu.Lock()
+	now := p.machineNow()
+	p.machine.Datagram(now, protocol.AddressOf(from), b, out)
+	p.carryOut(now, out)
+	p.mu.Unlock()
+	sender := protocol.AddressOf(p.from.udp.Address())
+	for i := range out.Effects {
+		if e := &out.Effects[i]; e.Kind == nodes.PhoneJudged {
+			p.received(e, e.From == sender, p.runTime(now))
+		}
+	}
 }

@@ -1,11 +1,14 @@
+// Package load puts phones that arrive at a given rate in front of a server, on
+// real sockets, and measures its answers (docs/LOAD.md). The loop is open: the time
+// at which a session is due never depends on how the server answered another one.
+//
+// The times of a run are durations since its origin, on one monotonic clock.
 package load
 
 import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -13,135 +16,157 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"bluetrace/nodes"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
 
-// Config of a run.
+// Config is the configuration of a run.
 type Config struct {
 	Traffic *scenarios.Traffic
 	Phones  []Phone
 	Seed    uint64
 	Clock   clock.Clock
-	// Sleep is the sleep of the one goroutine that says when what is due; nil: an
-	// exact one of the machine.
+	// Sleep is the sleep of the pacing goroutine. If it is nil the goroutine has a
+	// thread of its own with a precise sleep.
 	Sleep   func(time.Duration)
 	Network Network
-	Meter   *reports.Meter // nil: nobody looks
-	// Phase is how the measured part is called in the metrics; "": load.
+	Meter   *reports.Meter // nil if there are no live metrics
+	// Phase is the name of the measured part in the metrics; "" stands for load.
 	Phase string
-	// Judge says of figures so far how many thresholds hold, are broken and cannot
-	// be judged yet: asked once a second for the meter; nil: not at all.
+	// Judge returns how many thresholds are held, broken and undecided by the figures
+	// so far. It is called once a second for the meter, unless it is nil.
 	Judge func(*reports.Load) (held, broken, undecided int)
-	// OwnUsage and ServerUsage are what this process and the server have used so far; nil: not known.
+	// OwnUsage and ServerUsage return the resources that this process and the server
+	// have used since their start, or false if that is not known. They may be nil.
 	OwnUsage, ServerUsage func() (Usage, bool)
-	// Progress is called ten times a second; nil: never.
+	// Progress is called ten times a second, unless it is nil.
 	Progress func(at, length time.Duration)
 }
 
 // Phone is one account with its settings.
 type Phone struct {
 	User, Password string
-	Single         bool          // form of its beacons
-	PasswordPause  time.Duration // 0: name and password are one send
+	Single         bool          // its beacons are single datagrams
+	PasswordPause  time.Duration // if it is 0 name and password are one message
 }
 
-// Usage of a process.
+// Usage is what a process has used since its start.
 type Usage struct {
-	User, System  time.Duration // of processors, since it began
+	User, System  time.Duration // processor time
 	ResidentBytes int64
 	PeakBytes     int64
-	GCPause       time.Duration // in which it stood still, since it began
+	GCPause       time.Duration // in which garbage collection stopped it
 }
 
-// Measurement is what a run came to.
+// Measurement is the result of a run.
 type Measurement struct {
 	figures  *figures
-	warm     *figures    // of the warm-up
-	bySecond [2]bySecond // arrivals of the warm-up, and of the measured part
+	warm     *figures            // of the warm-up
+	arrivals [2]arrivalsBySecond // of the warm-up and of the measured part
 	seed     uint64
-	Expected [operations]time.Duration // response times that due times counted from
-	Frozen   [operations]bool          // of those, medians of the warm-up
+	Expected [operations]time.Duration // response times from which due times were computed
+	Frozen   [operations]bool          // true for those that are medians of the warm-up
 	Arrivals Arrivals
 	Beacons  Beacons
-	Length   time.Duration // of the measured arrivals
-	// What was used in that time; Peak and Resident at its end.
+	Length   time.Duration // of the measured part
+	// Own and Server are what was used in that time; their memory is that at its end.
 	Own, Server       Usage
 	HasOwn, HasServer bool
 	Interrupted       bool
 }
 
-// Arrivals of the measured part.
+// Arrivals counts the arrivals of the measured part: Due = Started + Dropped.
 type Arrivals struct {
 	Due, Started, Dropped uint64
 	InFlightMax           int
 }
 
-// Beacons of the measured part: Sent = Received + Lost.
+// Beacons counts the beacons of the measured part: Sent = Received + Lost.
 type Beacons struct {
 	Sent, Received, Lost, Doubled, Late, Malformed, Dropped uint64
 }
 
-// engine is a run under way.
+// engine is a run in progress.
 type engine struct {
 	Config
-	ctx      context.Context
-	origin   time.Time
-	warmUp   time.Duration // the measured part begins
-	pacer    *Pacer
-	schedule schedule
-	phones   []*phone
-	scripts  scripts
-	warm     *figures
-	measured *figures
-	meters   [2][operations]*reports.OperationMeter // of the warm-up, and of what is measured
-	phases   [2]*reports.PhaseMeter
-	expected atomic.Pointer[[operations]time.Duration]
-	frozen   [operations]bool
-	stopping atomic.Bool // no operation is begun any more
-	seated   atomic.Bool // every phone has its UDP socket
+	ctx         context.Context
+	origin      time.Time     // zero of the machines' elapsed time
+	begin       time.Duration // zero of the run's times, after origin
+	warmUp      time.Duration // begin of the measured part
+	pacer       *Pacer
+	schedule    schedule
+	phones      []*phone
+	scripts     scripts
+	outboxes    sync.Pool // of *nodes.PhoneOutbox
+	warm        *figures
+	measured    *figures
+	meters      [2][operations]*reports.OperationMeter // of the warm-up and of the measured part
+	phases      [2]*reports.PhaseMeter
+	expected    atomic.Pointer[[operations]time.Duration]
+	frozen      [operations]bool
+	stopping    atomic.Bool // no operation begins any more
+	socketsOpen atomic.Bool // every phone has its UDP socket
+	beacons     beaconCounts
 
-	mu          sync.Mutex
-	free        []*phone // waiting for an arrival, the longest first
-	inFlight    int
-	inFlightMax int
-	arrivals    Arrivals
-	bySecond    [2]bySecond
-
-	beacons beaconCounts
+	mu               sync.Mutex
+	free             []*phone // without a session, the longest first
+	inFlight         int
+	inFlightMax      int
+	arrivals         Arrivals
+	arrivalsBySecond [2]arrivalsBySecond
 }
 
-// now is the run's time.
-func (e *engine) now() time.Duration { return e.Clock.Since(e.origin) }
+func newEngine(ctx context.Context, c Config) *engine {
+	e := &engine{Config: c, ctx: ctx, origin: c.Clock.Now(), warmUp: c.Traffic.WarmUp, scripts: newScripts(c.Traffic)}
+	e.outboxes.New = func() any { return new(nodes.PhoneOutbox) }
+	e.warm, e.measured = newFigures(0), newFigures(e.warmUp)
+	e.expected.Store(&[operations]time.Duration{})
+	e.makePhones()
+	return e
+}
 
-// Run makes the load. The error says why it could not be made; what the server
-// did wrong is in the figures.
+// now returns the time of the run.
+func (e *engine) now() time.Duration { return e.Clock.Since(e.origin) - e.begin }
+
+// machineNow reads the clock for a machine, and runTime converts that to the time
+// of the run.
+func (e *engine) machineNow() nodes.Now {
+	t := e.Clock.Now()
+	return nodes.Now{Elapsed: t.Sub(e.origin), Wall: t.UnixNano()}
+}
+
+func (e *engine) runTime(n nodes.Now) time.Duration { return n.Elapsed - e.begin }
+
+func (e *engine) takeOutbox() *nodes.PhoneOutbox { return e.outboxes.Get().(*nodes.PhoneOutbox) }
+
+func (e *engine) putOutbox(out *nodes.PhoneOutbox) {
+	out.Effects = out.Effects[:0]
+	e.outboxes.Put(out)
+}
+
+// Run makes the load. An error means that it could not be made. Failures of the
+// server are part of the Measurement.
 func Run(ctx context.Context, c Config) (m *Measurement, err error) {
 	if c.Meter == nil {
 		c.Meter = reports.NewMeter("", "")
 	}
-	e := &engine{Config: c, ctx: ctx, warmUp: c.Traffic.WarmUp, pacer: NewPacer(c.Traffic), origin: c.Clock.Now(), scripts: scriptsOf(c.Traffic)}
-	e.warm, e.measured = newFigures(0), newFigures(e.warmUp)
-	e.meter()
-	defer func() { err = errors.Join(err, e.close()) }()
-	e.makePhones()
-	e.expected.Store(&[operations]time.Duration{})
-	if err := e.prepare(); err != nil {
-		return nil, err
-	}
-	return e.play()
-}
-
-func (e *engine) meter() {
+	e := newEngine(ctx, c)
+	e.pacer = NewPacer(c.Traffic)
 	for i, name := range []string{"warm-up", cmp.Or(e.Phase, "load")} {
 		e.phases[i] = e.Meter.Phase(name)
 		for o := range operations {
 			e.meters[i][o] = e.phases[i].Operation(scenarios.LoadOperations[o])
 		}
 	}
+	defer func() { err = errors.Join(err, e.close()) }()
+	if err := e.prepare(); err != nil {
+		return nil, err
+	}
+	return e.play()
 }
 
-// play lets arrivals come until the last stage is over, and sessions end.
+// play starts sessions until the last stage is over, and waits for their end.
 func (e *engine) play() (*Measurement, error) {
 	e.beginTime()
 	if err := e.openSockets(); err != nil {
@@ -152,145 +177,35 @@ func (e *engine) play() (*Measurement, error) {
 	watch := newWatch(e, m)
 	var err error
 	if e.Sleep != nil {
-		err = e.playOut(watch, e.Sleep)
+		err = e.pace(watch, e.Sleep)
 	} else {
-		onThreadOfItsOwn(func() { err = e.playOut(watch, preciseSleep) })
+		onOwnThread(func() { err = e.pace(watch, preciseSleep) })
 	}
 	m.Interrupted = e.ctx.Err() != nil
-	e.settle(m)
+	e.abort()
+	e.awaitBeacons(m)
 	if err != nil {
 		return nil, err
 	}
 	m.Expected, m.Frozen = *e.expected.Load(), e.frozen
-	m.Arrivals, m.bySecond = e.arrivals, e.bySecond
+	m.Arrivals, m.arrivals = e.arrivals, e.arrivalsBySecond
 	m.Arrivals.InFlightMax = e.inFlightMax
 	m.Beacons = e.beacons.count()
 	m.Beacons.Dropped = e.dropped()
-	e.measured.lost(m.Beacons.Lost)
+	e.measured.addLost(m.Beacons.Lost)
 	return m, nil
 }
 
-// beginTime sets the run's time to 0: nothing is under way.
+// beginTime sets the run's time to 0. No session is in progress.
 func (e *engine) beginTime() {
 	e.schedule.clear()
 	for _, p := range e.phones {
-		p.watched = false
+		p.timing = false
 	}
-	e.origin = e.Clock.Now()
+	e.begin = e.Clock.Since(e.origin)
 }
 
-// playOut is the one goroutine that says when what is due, from the first arrival
-// to the end of the last session.
-func (e *engine) playOut(w *watch, sleep func(time.Duration)) error {
-	err := e.pace(w, sleep)
-	w.looking.Wait()
-	if err == nil {
-		w.ended()
-		e.awaitSessions(e.now()+e.Traffic.GracefulStop, sleep)
-	}
-	return err
-}
-
-// quantum is how long the pacing goroutine sleeps at most: what is asked for
-// meanwhile is late by no more. It sleeps no less than nap: to sleep and wake
-// costs some microseconds, so that what is due soon after each other waits for
-// the last of it.
-const (
-	quantum = 200 * time.Microsecond
-	nap     = 50 * time.Microsecond
-)
-
-// pace lets arrivals come, and wakes sessions, until the last stage is over.
-func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
-	end := e.pacer.End()
-	draws := rand.New(rand.NewPCG(e.Seed, 1))
-	for n := 0; e.ctx.Err() == nil; {
-		now := e.now()
-		if err := w.at(now); err != nil {
-			return err
-		}
-		next := min(end, now+quantum)
-		for {
-			due, ok := e.pacer.Due(n)
-			if !ok {
-				break
-			}
-			if due > now {
-				next = min(next, due)
-				break
-			}
-			e.arrive(due, draws)
-			n++
-		}
-		if now >= end {
-			break
-		}
-		if due, ok := e.schedule.due(e.now()); ok {
-			next = min(next, due)
-		}
-		if left := next - e.now(); left > 0 {
-			sleep(max(left, nap))
-		}
-	}
-	return nil
-}
-
-// arrive gives the arrival to the phone that has been free the longest.
-func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
-	measured := due >= e.warmUp
-	phase := e.phases[phaseOf(measured)]
-	phase.Due.Add(1)
-	e.mu.Lock()
-	var p *phone
-	if e.inFlight < e.Traffic.MaxInFlight && len(e.free) > 0 {
-		p = e.free[0]
-		e.free = e.free[1:]
-		e.inFlight++
-		e.inFlightMax = max(e.inFlightMax, e.inFlight)
-	}
-	if measured {
-		e.arrivals.Due++
-		if p == nil {
-			e.arrivals.Dropped++
-		} else {
-			e.arrivals.Started++
-		}
-	}
-	e.bySecond[phaseOf(measured)].count(due-e.beginOf(measured), p != nil)
-	e.mu.Unlock()
-	if p == nil {
-		phase.Dropped.Add(1)
-		return
-	}
-	phase.Started.Add(1)
-	e.Meter.AddInFlight(1)
-	s := session{script: e.scripts.session, measured: measured}
-	if e.Traffic.Session == nil {
-		s.script = e.scripts.single[e.draw(draws)][:]
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.start(s, due)
-}
-
-// draw is an operation of the mix.
-func (e *engine) draw(draws *rand.Rand) Operation {
-	sum := 0
-	for _, w := range e.Traffic.Mix {
-		sum += w.Weight
-	}
-	if sum == 0 {
-		return Connect
-	}
-	left := draws.IntN(sum)
-	for _, w := range e.Traffic.Mix {
-		if left -= w.Weight; left < 0 {
-			return operationOf(w.Verb)
-		}
-	}
-	panic(fmt.Sprintf("load: %d of a mix is beyond its sum %d", left, sum))
-}
-
+// release makes a phone free for another arrival.
 func (e *engine) release(p *phone) {
 	e.Meter.AddInFlight(-1)
 	e.mu.Lock()
@@ -299,17 +214,17 @@ func (e *engine) release(p *phone) {
 	e.free = append(e.free, p)
 }
 
-// Reception goes on for so long after the last sending; a beacon that came more
-// than lateAfter after its sending is late (a receiver forgets a begun one by
-// then, PROTOCOL.md section 3).
 const (
+	// lateAfter is the time after its sending at which a beacon is late. A receiver
+	// forgets an incomplete one by then (PROTOCOL.md section 3).
 	lateAfter = time.Second
+	// reception is the time for which beacons are received after the last sending.
 	reception = 2 * time.Second
 )
 
-// settle ends what goes on, and then hears beacons that are still under way.
-func (e *engine) settle(m *Measurement) {
-	e.abandon()
+// awaitBeacons receives the beacons that are still in flight, and counts the lost
+// ones.
+func (e *engine) awaitBeacons(m *Measurement) {
 	if m.Beacons.Sent = e.beacons.sent.Load(); m.Beacons.Sent > 0 && !m.Interrupted {
 		e.Clock.Sleep(reception)
 	}
@@ -317,7 +232,8 @@ func (e *engine) settle(m *Measurement) {
 	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
 }
 
-// dropped is what the kernel threw away at the phones' sockets.
+// dropped returns the number of datagrams that the kernel dropped at the phones'
+// sockets, which are the run's own.
 func (e *engine) dropped() uint64 {
 	sockets := map[netip.AddrPort]bool{}
 	for _, p := range e.phones {
@@ -326,39 +242,22 @@ func (e *engine) dropped() uint64 {
 		}
 	}
 	n := e.Network.Dropped(sockets)
-	e.Meter.Beacons().Dropped.Add(n) // sockets are a run's own
+	e.Meter.Beacons().Dropped.Add(n)
 	return n
 }
 
-// awaitSessions wakes those that wait, until all have ended or time is up.
-func (e *engine) awaitSessions(until time.Duration, sleep func(time.Duration)) {
-	for now := e.now(); now < until && e.ctx.Err() == nil; now = e.now() {
-		next := now + quantum
-		if due, ok := e.schedule.due(now); ok {
-			next = min(next, due)
-		}
-		e.mu.Lock()
-		left := e.inFlight
-		e.mu.Unlock()
-		if left == 0 {
-			return
-		}
-		sleep(max(0, next-e.now()))
-	}
-}
-
-// abandon ends every session, and lets none go on.
-func (e *engine) abandon() {
+// abort ends every session, and lets none begin.
+func (e *engine) abort() {
 	e.stopping.Store(true)
 	e.schedule.close()
 	for _, p := range e.phones {
-		p.abandon()
+		p.abort()
 	}
 }
 
-// close ends everything that the run began.
+// close closes every connection and socket of the run.
 func (e *engine) close() error {
-	e.abandon()
+	e.abort()
 	var errs []error
 	for _, p := range e.phones {
 		if p.udp != nil {
@@ -368,7 +267,7 @@ func (e *engine) close() error {
 	return errors.Join(append(errs, e.Network.Close())...)
 }
 
-// beginOf is when the measured part begins, or the warm-up.
+// beginOf returns the begin of the measured part, or of the warm-up.
 func (e *engine) beginOf(measured bool) time.Duration {
 	if measured {
 		return e.warmUp
@@ -376,7 +275,8 @@ func (e *engine) beginOf(measured bool) time.Duration {
 	return 0
 }
 
-func phaseOf(measured bool) int {
+// phaseIndex is the index of a part in arrays of both.
+func phaseIndex(measured bool) int {
 	if measured {
 		return 1
 	}

@@ -23,7 +23,7 @@ func ran(t *testing.T, c Config) *Measurement {
 // near says whether d is want, within what a histogram loses and the pacing
 // goroutine's sleep.
 func near(d, want time.Duration) bool {
-	return d >= want-want/500 && d <= want+want/500+quantum
+	return d >= want-want/500 && d <= want+want/500+maxSleep
 }
 
 // TestStallShowsInResponseTimes is coordinated omission: a server that takes no
@@ -59,7 +59,7 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 		if delayed != 19 { // logins that were due from 5s on, a tenth of a second apart; the last was 50 ms late or so
 			t.Errorf("%d downloads were late by more than 100ms, want 19", delayed)
 		}
-		if lag := time.Duration(k.lag.HDR().Max()); lag > quantum {
+		if lag := time.Duration(k.lag.HDR().Max()); lag > maxSleep {
 			t.Errorf("the generator was late by %v itself", lag)
 		}
 	})

@@ -1,35 +1,43 @@
 package load
 
-import "math"
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
 
-// Answer is what a step of a search says of its rate.
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+)
+
+// Answer is the result of a step of a search.
 type Answer int
 
 // The answers.
 const (
 	Holds   Answer = iota // every threshold held
-	Breaks                // one did not
-	Unsure                // they held, but with less confidence than is asked for; of a confirming step
-	Limited               // the generator was the bottleneck: nothing is known of the server
+	Breaks                // a threshold did not hold
+	Unsure                // in a confirming step they held, but with too little confidence
+	Limited               // the generator was the bottleneck: the step shows nothing of the server
 )
 
-// Search decides at which rate the next step of a search goes: the rate doubles
-// until a step does not hold, what lies between is halved, and the highest rate
-// that held is confirmed by a longer step. If it is not confirmed, lower ones are
-// tried, each by a longer step. A Search is a value: what comes next follows from
-// the limits and the answers so far, and from nothing else.
+// Search computes the rate of the next step of a search. The rate doubles until a
+// step does not hold, then the interval is halved, and the highest rate that held is
+// confirmed by a longer step. If it is not confirmed lower rates are tried, each by a
+// longer step. A Search is a value, and the next step depends only on the limits and
+// the answers so far.
 //
-// A step that does not hold is done once more, and counts when it does not hold
-// again: a machine may stumble. Not so one that confirms, unless it was the
-// generator that stumbled.
+// A step that does not hold is repeated once, and counts if it does not hold again:
+// other work of the machine may have disturbed it. A confirming step is repeated only
+// if the generator was the bottleneck.
 type Search struct {
 	start, most, resolution float64
 
 	next    Step
-	again   bool // next has been tried before
-	over    bool
-	held    float64 // the highest rate that held in steps of the present kind; 0: none
-	refused float64 // the lowest that did not; 0: none
+	again   bool    // next is being repeated
+	over    bool    // there is no next step
+	held    float64 // the highest rate that held in steps of this kind; 0 if there is none
+	refused float64 // the lowest rate that did not; 0 if there is none
 	why     Answer  // of refused
 	down    int     // confirming steps that have not held in a row
 }
@@ -40,17 +48,17 @@ type Step struct {
 	Confirming bool
 }
 
-// NewSearch goes from start up to most, in arrivals per second, and ends when a
-// rate that does not hold is above one that does by no more than resolution of
-// it.
+// NewSearch returns a search from start up to most, in arrivals per second. It ends
+// when the lowest rate that does not hold is above the highest that does by at most
+// the share resolution.
 func NewSearch(start, most, resolution float64) Search {
 	return Search{start: start, most: most, resolution: resolution, next: Step{Rate: start}}
 }
 
-// Next is the step that comes next; false: the search is over.
+// Next returns the next step, or false if the search is over.
 func (s Search) Next() (Step, bool) { return s.next, !s.over }
 
-// After is the search after the step that Next named.
+// After returns the search after the step that Next returned.
 func (s Search) After(a Answer) Search {
 	if a != Holds && !s.again && (a == Limited || !s.next.Confirming) {
 		s.again = true
@@ -65,7 +73,7 @@ func (s Search) After(a Answer) Search {
 	switch {
 	case s.next.Confirming:
 		return s.confirmed()
-	case s.held == 0: // not even the lowest
+	case s.held == 0: // the lowest rate does not hold
 		s.over = true
 	case s.refused == 0 && s.held < s.most:
 		s.next.Rate = min(2*s.held, s.most)
@@ -78,8 +86,8 @@ func (s Search) After(a Answer) Search {
 	return s
 }
 
-// confirmed goes on after a confirming step: down in growing steps until one
-// holds, and then up again between that and what did not.
+// confirmed returns the search after a confirming step: down in growing steps until
+// one holds, and then up again between that rate and those that did not.
 func (s Search) confirmed() Search {
 	switch {
 	case s.held == 0 && s.next.Rate <= s.start:
@@ -95,17 +103,17 @@ func (s Search) confirmed() Search {
 	return s
 }
 
-// near says whether what held and what did not are within the resolution.
+// near reports whether the two rates are within the resolution.
 func (s Search) near() bool { return s.refused <= s.held*(1+s.resolution) }
 
-// Capacity is what a search found.
+// Capacity is the result of a search.
 type Capacity struct {
-	Rate    float64 // the highest at which a confirming step held, arrivals per second; 0: none
-	Refused float64 // the lowest above it at which a step did not hold; 0: none up to the highest
+	Rate    float64 // arrivals per second; the highest at which a confirming step held, 0 if there is none
+	Refused float64 // the lowest above it at which a step did not hold, 0 if there is none
 	Why     Answer  // of Refused
 }
 
-// Found is the capacity, when the search is over.
+// Found returns the capacity once the search is over.
 func (s Search) Found() Capacity {
 	if !s.next.Confirming {
 		return Capacity{0, s.refused, s.why}
@@ -113,7 +121,7 @@ func (s Search) Found() Capacity {
 	return Capacity{s.held, s.refused, s.why}
 }
 
-// between is the geometric mean, with three digits where that lies between.
+// between returns the geometric mean, rounded to three digits if that lies between.
 func between(low, high float64) float64 {
 	mean := math.Sqrt(low * high)
 	if r := rounded(mean); low < r && r < high {
@@ -122,18 +130,68 @@ func between(low, high float64) float64 {
 	return mean
 }
 
-// rounded has three digits.
+// rounded rounds to three digits.
 func rounded(rate float64) float64 {
 	unit := lastDigit(rate)
 	return math.Round(rate/unit) * unit
 }
 
-// roundedUp has three digits, and is not below rate (but for what a float64
-// loses).
+// roundedUp rounds up to three digits, with a tolerance for the error of a float64.
 func roundedUp(rate float64) float64 {
 	unit := lastDigit(rate)
 	return math.Ceil(rate/unit-1e-9) * unit
 }
 
-// lastDigit is the worth of the third digit.
+// lastDigit returns the value of the third digit.
 func lastDigit(rate float64) float64 { return math.Pow10(int(math.Floor(math.Log10(rate))) - 2) }
+
+// Probe returns the time that the first phone takes to connect, log in and download
+// a TempID while there is no other load. Nothing is measured.
+func Probe(ctx context.Context, c Config) (took time.Duration, err error) {
+	c.Phones, c.Meter = c.Phones[:1], reports.NewMeter("", "")
+	c.Traffic = &scenarios.Traffic{
+		Timeout: c.Traffic.Timeout,
+		Mix:     []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 1}},
+	}
+	e := newEngine(ctx, c)
+	defer func() {
+		if closed := e.close(); err == nil {
+			err = closed
+		}
+	}()
+	began := e.now()
+	if err := e.prepare(); err != nil {
+		return 0, err
+	}
+	return e.now() - began, nil
+}
+
+// A server has recovered from a step when a probe takes at most recoveredFactor
+// times the time before the search, plus recoveredSpare for a slow write to a disk.
+const (
+	recoveredFactor = 2
+	recoveredSpare  = 20 * time.Millisecond
+	probePause      = 200 * time.Millisecond
+)
+
+// Recover waits until a probe takes about as long as the idle one did. It returns an
+// error if the server does not recover within limit.
+func Recover(ctx context.Context, c Config, idle, limit time.Duration) error {
+	began := c.Clock.Now()
+	for {
+		took, err := Probe(ctx, c)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil && took <= recoveredFactor*idle+recoveredSpare:
+			return nil
+		case c.Clock.Since(began) < limit:
+			c.Clock.Sleep(probePause)
+		case err != nil:
+			return fmt.Errorf("the server had not recovered %v later: %w", limit, err)
+		default:
+			return fmt.Errorf("the server had not recovered %v later: a login and a download took %v, "+
+				"and %v before the search", limit, took.Round(time.Millisecond/10), idle.Round(time.Millisecond/10))
+		}
+	}
+}

@@ -30,7 +30,7 @@ func (o *overheard) OnEnd(err error)  { o.ended <- err }
 func networks(address string) map[string]Network {
 	return map[string]Network{
 		"threads": &Sockets{Server: address},
-		"goroutines": &plain{open: func(ctx context.Context) (net.Conn, error) {
+		"goroutines": &plainNetwork{open: func(ctx context.Context) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", address)
 		}},

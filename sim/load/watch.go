@@ -9,23 +9,22 @@ import (
 	"bluetrace/scenarios"
 )
 
-// watch sees to what happens once at a time: the end of the warm-up, progress.
+// watch handles the end of the warm-up and the periodic reports of a run.
 type watch struct {
 	*engine
-	m        *Measurement
-	begun    bool // the measured part
-	own      Usage
-	server   Usage
-	looking  sync.WaitGroup // at what has been used
-	nextTell time.Duration
-	nextLook time.Duration
+	m       *Measurement
+	begun   bool           // the measured part has begun
+	own     Usage          // at the begin of the measured part
+	server  Usage          // at that time
+	running sync.WaitGroup // calls of OwnUsage, ServerUsage and Judge
+
+	nextProgress time.Duration
+	nextUsage    time.Duration
 }
 
-// tellEvery is how often progress and the asked rate are told; lookEvery, how
-// often what the server uses and how the thresholds stand.
 const (
-	tellEvery = 100 * time.Millisecond
-	lookEvery = time.Second
+	progressInterval = 100 * time.Millisecond // of the progress and the target rate
+	usageInterval    = time.Second            // of the server's usage and the status of the thresholds
 )
 
 func newWatch(e *engine, m *Measurement) *watch {
@@ -33,8 +32,8 @@ func newWatch(e *engine, m *Measurement) *watch {
 	return &watch{engine: e, m: m}
 }
 
-// at is called with every time that the pacing goroutine sees, before what is
-// due then.
+// at is called with each reading of the pacing goroutine's clock, before the events
+// that are due then.
 func (w *watch) at(now time.Duration) error {
 	if !w.begun && now >= w.warmUp {
 		w.begun = true
@@ -42,41 +41,40 @@ func (w *watch) at(now time.Duration) error {
 			return err
 		}
 		w.Meter.SetPhase(w.phases[1])
-		w.looking.Go(func() { // the pace goes on meanwhile
+		w.running.Go(func() { // the pacing goes on meanwhile
 			w.own, w.m.HasOwn = used(w.OwnUsage)
 			w.server, w.m.HasServer = used(w.ServerUsage)
 		})
 	}
-	if now >= w.nextTell {
-		w.nextTell = now + tellEvery
+	if now >= w.nextProgress {
+		w.nextProgress = now + progressInterval
 		w.Meter.SetTarget(w.pacer.Rate(now))
 		if w.Progress != nil {
 			w.Progress(now, w.pacer.End())
 		}
 	}
-	if now >= w.nextLook {
-		w.nextLook = now + lookEvery
+	if now >= w.nextUsage {
+		w.nextUsage = now + usageInterval
 		if w.ServerUsage != nil {
-			w.looking.Go(w.tellUse)
+			w.running.Go(w.reportUsage)
 		}
 		if w.Judge != nil && w.begun {
-			w.looking.Go(func() { w.Meter.SetThresholds(w.Judge(w.present())) })
+			w.running.Go(func() { w.Meter.SetThresholds(w.Judge(w.soFar())) })
 		}
 	}
 	return nil
 }
 
-// tellUse feeds the meter with what the server has used.
-func (w *watch) tellUse() {
+// reportUsage sets the server's usage in the meter.
+func (w *watch) reportUsage() {
 	if u, ok := w.ServerUsage(); ok {
 		w.Meter.SetServerUse(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
 	}
 }
 
-// ended closes what was measured, at the end of the last stage; nobody looks any
-// more.
-func (w *watch) ended() {
+// end completes the measurement at the end of the last stage. No call is running.
+func (w *watch) end() {
 	w.Meter.SetTarget(0)
 	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
 	if !w.begun {
@@ -93,7 +91,7 @@ func used(of func() (Usage, bool)) (Usage, bool) {
 	return of()
 }
 
-// difference is what was used since before.
+// difference returns the usage since an earlier one.
 func difference(of func() (Usage, bool), before Usage) Usage {
 	u, ok := used(of)
 	if !ok {
@@ -105,13 +103,13 @@ func difference(of func() (Usage, bool), before Usage) Usage {
 	return u
 }
 
-// NoMedianError is the error of a run in whose warm-up nothing of a kind was
+// NoMedianError is the error of a run in whose warm-up no operation of a kind was
 // answered.
 type NoMedianError struct {
 	WarmUp    time.Duration
-	Lag       time.Duration // p99 of the generator's own in it
+	Lag       time.Duration // p99 of the schedule lag in it
 	Operation string
-	Failed    uint64 // of these operations
+	Failed    uint64 // number of these operations that failed
 }
 
 func (e *NoMedianError) Error() string {
@@ -119,11 +117,12 @@ func (e *NoMedianError) Error() string {
 	if e.Failed > 0 {
 		came = fmt.Sprintf("%d failed", e.Failed)
 	}
-	return fmt.Sprintf("in the warm-up of %v no %s was answered as it should be (%s): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {%s: …}` does",
-		e.WarmUp, e.Operation, came, e.Operation)
+	return fmt.Sprintf("in the warm-up of %v no %s was answered as it should be (%s): is the server there, "+
+		"and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next "+
+		"operation is due, unless `expected: {%s: …}` does", e.WarmUp, e.Operation, came, e.Operation)
 }
 
-// freeze decides the expected response times for the measured part.
+// freeze sets the expected response times for the measured part.
 func (w *watch) freeze() error {
 	var all [operations]time.Duration
 	for _, name := range w.Traffic.AwaitedOperations() {

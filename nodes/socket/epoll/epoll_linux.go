@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// Supported reports whether Kernel has a poller.
+const Supported = true
+
 // Kernel returns the system calls of this machine.
 func Kernel() System { return kernel{} }
 

@@ -7,6 +7,9 @@ import (
 	"io"
 )
 
+// Supported reports whether Kernel has a poller.
+const Supported = false
+
 // Kernel returns system calls of which only NewPoller and Duplicate may be called,
 // and both fail.
 func Kernel() System { return kernel{} }

@@ -4,8 +4,10 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
+	"runtime"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestUseOfThisProcess(t *testing.T) {
@@ -15,17 +17,6 @@ func TestUseOfThisProcess(t *testing.T) {
 	}
 	if _, ok := UsageOf(1 << 30); ok {
 		t.Error("a process that is not there uses something")
-	}
-}
-
-func TestDroppedIn(t *testing.T) {
-	const table = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
-  100: 0100007F:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 7
-  101: 0100007F:1F91 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 5
-  102: 0100007F:1F92 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 11
-`
-	if got := droppedIn(strings.NewReader(table), map[netip.AddrPort]bool{netip.MustParseAddrPort("127.0.0.1:8080"): true, netip.MustParseAddrPort("127.0.0.1:8082"): true}); got != 18 {
-		t.Errorf("%d dropped, want 7 and 11", got)
 	}
 }
 
@@ -51,5 +42,34 @@ func TestKernelCountsWhatASocketDrops(t *testing.T) {
 	}
 	if n := DroppedDatagrams(ports); n == 0 || n >= 1000 {
 		t.Errorf("%d of 1000 dropped by a buffer of 4 KiB", n)
+	}
+}
+
+// TestThreadLivesOn: what a thread started ends with it, the run's own server
+// too, so that pacing must not end its thread, and must leave it as it was.
+func TestThreadLivesOn(t *testing.T) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	slackOf := func() int {
+		n, err := unix.PrctlRetInt(unix.PR_GET_TIMERSLACK, 0, 0, 0, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	was, slackWas, processors := unix.Gettid(), slackOf(), runtime.GOMAXPROCS(0)
+	onOwnThread(func() {
+		if got := unix.Gettid(); got != was {
+			t.Errorf("it is thread %d, called by %d", got, was)
+		}
+		if got := slackOf(); got != 1 {
+			t.Errorf("sleeps may be %d ns too long", got)
+		}
+		if got := runtime.GOMAXPROCS(0); got != processors+1 {
+			t.Errorf("%d processors, of %d and one more", got, processors)
+		}
+	})
+	if unix.Gettid() != was || slackOf() != slackWas || runtime.GOMAXPROCS(0) != processors {
+		t.Errorf("thread %d, slack %d, %d processors; want %d, %d, %d", unix.Gettid(), slackOf(), runtime.GOMAXPROCS(0), was, slackWas, processors)
 	}
 }

@@ -4,7 +4,7 @@ package sim
 
 import "syscall"
 
-// openFiles is how many files and sockets the process may have open.
+// openFiles returns the number of files and sockets that this process may have open.
 func openFiles() (uint64, bool) {
 	var l syscall.Rlimit
 	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l)

@@ -1,0 +1,329 @@
+package load
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/reports"
+	"bluetrace/reports/stats"
+	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+)
+
+// allOperations is the name of all operations together.
+const allOperations = "all"
+
+// Report returns the measurement in the form of the reports.
+func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
+	l := &reports.Load{
+		Executor: t.Executor, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
+		Arrivals: reports.Arrivals(m.Arrivals), Beacons: reports.LoadBeacons(m.Beacons),
+		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{},
+	}
+	for _, name := range t.AwaitedOperations() {
+		o := operationNamed(name)
+		if _, given := t.Expected[name]; !given && !m.Frozen[o] {
+			continue // the run ended in its warm-up
+		}
+		l.Expected = append(l.Expected,
+			reports.ExpectedTime{Operation: name, Ms: milliseconds(m.Expected[o]), WarmUp: m.Frozen[o]})
+	}
+	all := &kind{}
+	for o := range operations {
+		k := &m.figures.kinds[o]
+		if k.isEmpty() {
+			continue
+		}
+		l.Operations = append(l.Operations, k.report(scenarios.LoadOperations[o], m.seed))
+		all.merge(k)
+	}
+	l.All = all.report(allOperations, m.seed)
+	l.Timeline = m.timeline(t)
+	if m.HasOwn {
+		l.Generator = processUse(m.Own, m.Length)
+	}
+	if m.HasServer {
+		l.ServerUse = processUse(m.Server, m.Length)
+	}
+	return l
+}
+
+// Histograms returns the times of every operation second by second.
+func (m *Measurement) Histograms() *reports.Histograms { return m.figures.histograms() }
+
+// EmptyReport returns the report of a load that measured nothing.
+func EmptyReport(t *scenarios.Traffic) *reports.Load {
+	m := &Measurement{figures: newFigures(0), warm: newFigures(0)}
+	return m.Report(t)
+}
+
+// report returns the figures of one operation with confidence intervals.
+func (k *kind) report(name string, seed uint64) reports.LoadOperation {
+	o := k.times(name)
+	quantiles := []float64{.5, .95, .99}
+	for i, v := range intervals(k.responseSeconds, quantiles, rand.NewPCG(seed, 2)) {
+		o.Intervals = append(o.Intervals,
+			reports.Interval{Quantile: quantiles[i], LowMs: milliseconds(v.Low), HighMs: milliseconds(v.High)})
+	}
+	return o
+}
+
+// times returns the counts and histograms, without intervals.
+func (k *kind) times(name string) reports.LoadOperation {
+	return reports.LoadOperation{Name: name,
+		OK: k.outcomes[OK], Failed: k.outcomes[Failed], Unknown: k.outcomes[Unknown],
+		Response: k.response.HDR(), Service: k.service.HDR(), Lag: k.lag.HDR()}
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
+
+// processUse returns the usage of a process in a time.
+func processUse(u Usage, in time.Duration) *reports.ProcessUse {
+	p := &reports.ProcessUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
+		ResidentBytes: u.ResidentBytes, PeakBytes: u.PeakBytes, GCPauseSeconds: u.GCPause.Seconds()}
+	if in > 0 {
+		p.CPUShare = (p.UserSeconds + p.SystemSeconds) / in.Seconds() / float64(runtime.NumCPU())
+	}
+	return p
+}
+
+// GeneratorOverloaded returns the reasons why the figures are limited by the
+// generator instead of the server, or none. The argument resourceFailures is
+// Sockets.ResourceFailures.
+func GeneratorOverloaded(t *scenarios.Traffic, l *reports.Load, resourceFailures uint64) (why []string) {
+	const advice = "ask for a lower rate, or give it more processors"
+	if of, p99 := worstLag(t, l); p99 > t.LagBudget {
+		why = append(why, fmt.Sprintf("its schedule lag%s has a p99 of %s ms, above its budget of %s ms; %s",
+			of, shortMilliseconds(p99), check.Number(milliseconds(t.LagBudget)), advice))
+	}
+	if g := l.Generator; g != nil && g.CPUShare > t.CPUBudget {
+		why = append(why, fmt.Sprintf("it used %.0f %% of all processors, above its budget of %.0f %%; %s",
+			100*g.CPUShare, 100*t.CPUBudget, advice))
+	}
+	if resourceFailures > 0 {
+		why = append(why, fmt.Sprintf("this machine had no file descriptor or port for %s",
+			reports.Plural(int(resourceFailures), "connection", "connections")))
+	}
+	return why
+}
+
+// BudgetNote describes how far below its budgets the generator stayed, for a valid
+// run.
+func BudgetNote(t *scenarios.Traffic, l *reports.Load) string {
+	of, p99 := worstLag(t, l)
+	text := fmt.Sprintf("load: the generator kept its budgets: the p99 of its lag%s is %s of %s ms", of,
+		shortMilliseconds(p99), check.Number(milliseconds(t.LagBudget)))
+	if g := l.Generator; g != nil {
+		text += fmt.Sprintf(", and it used %.0f of %.0f %% of all processors", 100*g.CPUShare, 100*t.CPUBudget)
+	}
+	return text
+}
+
+// shortMilliseconds writes a time with three decimals at most.
+func shortMilliseconds(d time.Duration) string {
+	return check.Number(math.Round(milliseconds(d)*1e3) / 1e3)
+}
+
+// minLags is the number of samples from which on the lag of one operation counts.
+const minLags = 100
+
+// worstLag returns the p99 of the lag of all operations. If that is within the
+// budget and the load has sessions, it returns the largest of a single operation
+// instead: in a session one late operation delays all after it, whose own lag is
+// then 0, so that ten operations a session would hide a late tenth of all
+// connections.
+func worstLag(t *scenarios.Traffic, l *reports.Load) (of string, worst time.Duration) {
+	worst = time.Duration(l.All.Lag.ValueAtQuantile(99))
+	if worst > t.LagBudget || t.Session == nil {
+		return "", worst
+	}
+	for i := range l.Operations {
+		o := &l.Operations[i]
+		if p99 := time.Duration(o.Lag.ValueAtQuantile(99)); o.Lag.TotalCount() >= minLags && p99 > worst {
+			of, worst = " of "+o.Name, p99
+		}
+	}
+	return of, worst
+}
+
+// thresholdsOf returns the thresholds of the scenario, and those that apply to every
+// load unless the scenario has one on the same metric: no arrival is dropped, and no
+// operation fails.
+func thresholdsOf(s *scenarios.Scenario) (own, implied []scenarios.Threshold) {
+	for _, metric := range []string{"arrivals_dropped", "operations_failed"} {
+		isOfMetric := func(t scenarios.Threshold) bool { return t.Metric == metric }
+		if !slices.ContainsFunc(s.Thresholds, isOfMetric) {
+			implied = append(implied, scenarios.Threshold{Metric: metric, Text: "count==0", Method: "count", Op: "=="})
+		}
+	}
+	return s.Thresholds, implied
+}
+
+// ThresholdStatus returns how many thresholds are held and broken by the figures so
+// far, and how many have no sample yet.
+func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, undecided int) {
+	own, implied := thresholdsOf(s)
+	for _, t := range slices.Concat(own, implied) {
+		switch _, holds, ok := check.Threshold(&t, sampleOf(t.Metric, l)); {
+		case !ok:
+			undecided++
+		case holds:
+			held++
+		default:
+			broken++
+		}
+	}
+	return held, broken, undecided
+}
+
+// soFar returns the figures so far, as far as thresholds use them. Operations in
+// progress are not in them, so that a beacon is not lost before the end of the run.
+func (e *engine) soFar() *reports.Load {
+	e.mu.Lock()
+	arrivals := e.arrivals
+	e.mu.Unlock()
+	l := &reports.Load{Arrivals: reports.Arrivals(arrivals)}
+	l.Beacons.Sent = e.beacons.sent.Load()
+	all := &kind{}
+	for o := range operations {
+		k := e.measured.copied(o)
+		if k == nil {
+			continue
+		}
+		l.Operations = append(l.Operations, k.times(scenarios.LoadOperations[o]))
+		all.merge(k)
+	}
+	l.All = all.times(allOperations)
+	return l
+}
+
+// Checks returns the checks of the thresholds: those of the scenario, and those that
+// apply to every load (thresholdsOf). Function place formats the place of a threshold
+// in the scenario.
+func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool,
+	place func(scenarios.Pos) string) []reports.Check {
+	var all []reports.Check
+	own, implied := thresholdsOf(s)
+	for i := range own {
+		c := checkOf(&own[i], l, interrupted)
+		c.Place = place(own[i].Pos)
+		all = append(all, c)
+	}
+	for i := range implied {
+		all = append(all, checkOf(&implied[i], l, interrupted))
+	}
+	return all
+}
+
+func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.Check {
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Verdict: reports.Passed, Evaluations: 1}
+	if interrupted {
+		c.Verdict = reports.Unknown
+		return c
+	}
+	s := sampleOf(t.Metric, l)
+	value, held, ok := check.Threshold(t, s)
+	c.Found = check.Number(math.Round(value*1e6) / 1e6)
+	if s.Trend != nil {
+		c.Found = check.Number(math.Round(value*1e3)/1e3) + " ms"
+	}
+	if !ok {
+		c.Found = "no sample: nothing of this kind happened"
+	}
+	if !held {
+		c.Verdict, c.Expected = reports.Failed, t.Text
+	}
+	return c
+}
+
+// sampleOf returns the sample of a metric.
+func sampleOf(metric string, l *reports.Load) check.Sample {
+	share := func(n, of uint64) check.Sample {
+		return check.Sample{Count: float64(n), Rate: float64(n) / float64(max(1, of))}
+	}
+	switch metric {
+	case "arrivals_dropped":
+		return share(l.Arrivals.Dropped, l.Arrivals.Due)
+	case "operations_failed":
+		return share(l.All.Failed, l.All.Count())
+	case "operations_unknown":
+		return share(l.All.Unknown, l.All.Count())
+	case "beacons_lost":
+		return share(l.Beacons.Lost, l.Beacons.Sent)
+	}
+	name, trend, ofOne := strings.Cut(metric, ".")
+	o := l.All
+	if ofOne {
+		o = reports.LoadOperation{}
+		for _, one := range l.Operations {
+			if one.Name == name {
+				o = one
+			}
+		}
+	} else {
+		trend = metric
+	}
+	return check.Sample{Trend: trendNamed(trend, &o)}
+}
+
+func trendNamed(name string, o *reports.LoadOperation) *hdrhistogram.Histogram {
+	h, ok := map[string]*hdrhistogram.Histogram{
+		responseTime: o.Response, "service_time": o.Service, "schedule_lag": o.Lag,
+	}[name]
+	switch {
+	case !ok:
+		panic(fmt.Sprintf("load: %q is no metric", name))
+	case h == nil: // no such operation took place
+		return new(stats.Histogram).HDR()
+	}
+	return h
+}
+
+// timeline returns the run second by second, beginning with its warm-up.
+func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
+	pacer := NewPacer(t)
+	line := []reports.LoadSecond{}
+	for i, f := range []*figures{m.warm, m.figures} {
+		begin, length := time.Duration(0), t.WarmUp
+		if i == phaseIndex(true) {
+			begin, length = t.WarmUp, m.Length
+		}
+		times := f.responses()
+		for n := 0; time.Duration(n)*time.Second < length; n++ {
+			from := begin + time.Duration(n)*time.Second
+			to := min(from+time.Second, begin+length)
+			s := reports.LoadSecond{
+				FromSeconds: from.Seconds(), Seconds: (to - from).Seconds(), WarmUp: i == 0,
+				Target: pacer.Rate(from + (to-from)/2),
+			}
+			if n < len(m.arrivals[i]) {
+				s.Achieved = float64(m.arrivals[i][n].started) / s.Seconds
+			}
+			if n < len(times) {
+				s.Samples, s.P50Ms, s.P99Ms = quantilesOf(times[n])
+			}
+			line = append(line, s)
+		}
+	}
+	return line
+}
+
+// quantilesOf returns the number of samples of a second, and two quantiles in
+// milliseconds.
+func quantilesOf(s stats.Second) (samples uint64, p50, p99 float64) {
+	sum := stats.NewCounts()
+	sum.Add(s.Bins())
+	if sum.Total() == 0 {
+		return 0, 0, 0
+	}
+	median, _, _ := sum.Quantile(.5)
+	tail, _, _ := sum.Quantile(.99)
+	return sum.Total(), float64(median.Top()) / 1e6, float64(tail.Top()) / 1e6
+}

@@ -1,0 +1,25 @@
+//go:build !linux
+
+package sim
+
+import "runtime"
+
+// cpuModel returns "": the model is not known here.
+func cpuModel() string { return "" }
+
+// localPorts returns false: the number is not known here.
+func localPorts() (uint64, bool) { return 0, false }
+
+// receiveBuffer returns false: the size is not known here.
+func receiveBuffer() (uint64, bool) { return 0, false }
+
+// peakRSS returns the memory, in bytes, that this process has requested from the
+// system.
+func peakRSS() int64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.Sys)
+}
+
+// requestLargePages does nothing here.
+func requestLargePages(int) {}
