@@ -30,21 +30,23 @@ func TestValidityBoundaries(t *testing.T) {
 	}
 	beacon := whole(utc(), someID, start, life)
 	for _, e := range tests {
-		single := newPhoneRig(t, nil).at(e.at)
-		got := single.deliver(sender, beacon)
-		equal(t, "single: verdicts", len(got), 1)
-		equal(t, "single", got[0].Err, e.want)
-		equal(t, "single: at", got[0].At, at(e.at))
+		t.Run(e.at.String(), func(t *testing.T) {
+			single := newPhoneRig(t, nil).at(e.at)
+			got := single.deliver(sender, beacon)
+			equal(t, "single: verdicts", len(got), 1)
+			equal(t, "single", got[0].Err, e.want)
+			equal(t, "single: at", got[0].At, at(e.at))
 
-		split := newPhoneRig(t, nil).at(e.at)
-		for i, p := range parts(beacon) {
-			got = split.deliver(sender, p)
-			equal(t, "split: verdicts", len(got), i/3)
-		}
-		equal(t, "split", got[0].Err, e.want)
-		for _, r := range []*phoneRig{single, split} {
-			equal(t, "kept", r.p.Log().Len() == 1, e.want == nil)
-		}
+			split := newPhoneRig(t, nil).at(e.at)
+			for i, p := range parts(beacon) {
+				got = split.deliver(sender, p)
+				equal(t, "split: verdicts", len(got), i/3)
+			}
+			equal(t, "split", got[0].Err, e.want)
+			for _, r := range []*phoneRig{single, split} {
+				equal(t, "kept", r.p.Log().Len() == 1, e.want == nil)
+			}
+		})
 	}
 }
 
@@ -111,13 +113,15 @@ func TestInvalidBeaconsAreNeverKept(t *testing.T) {
 		"expiry is before": {whole(utc(), someID, 0, -time.Second), protocol.ErrNotAfter},
 	}
 	for title, e := range tests {
-		r := newPhoneRig(t, nil)
-		got := r.deliver(sender, e.beacon)
-		equal(t, title, got[0].Err, e.want)
-		for _, p := range parts(e.beacon) {
-			r.deliver(sender, p)
-		}
-		equal(t, title+": kept", r.p.Log().Len(), 0)
+		t.Run(title, func(t *testing.T) {
+			r := newPhoneRig(t, nil)
+			got := r.deliver(sender, e.beacon)
+			equal(t, title, got[0].Err, e.want)
+			for _, p := range parts(e.beacon) {
+				r.deliver(sender, p)
+			}
+			equal(t, title+": kept", r.p.Log().Len(), 0)
+		})
 	}
 	r := newPhoneRig(t, nil)
 	for _, bad := range []string{"", "1", good[:58], good + "1", good[:19]} {

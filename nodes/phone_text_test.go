@@ -14,9 +14,11 @@ func TestIsConnectionMessage(t *testing.T) {
 		"not connected to the server: start the client again to log in": false,
 		"you have logged out":                                           false,
 	} {
-		e := PhoneEffect{Kind: PhonePrint, Text: text}
-		equal(t, text, e.IsConnectionMessage(), want)
-		e.Kind = PhonePrompt
-		equal(t, "as a prompt", e.IsConnectionMessage(), false)
+		t.Run(text, func(t *testing.T) {
+			e := PhoneEffect{Kind: PhonePrint, Text: text}
+			equal(t, text, e.IsConnectionMessage(), want)
+			e.Kind = PhonePrompt
+			equal(t, "as a prompt", e.IsConnectionMessage(), false)
+		})
 	}
 }

@@ -37,11 +37,13 @@ func TestCommands(t *testing.T) {
 		{"", textBadCommand, textBadCommand},
 	}
 	for _, e := range tests {
-		r := newPhoneRig(t, nil).ready()
-		same(t, e.typed, r.typed(e.typed), e.before, prompt)
-		r.typed("Download_tempID")
-		r.read(someID)
-		same(t, e.typed, r.typed(e.typed), e.after, prompt)
+		t.Run(fmt.Sprintf("%q", e.typed), func(t *testing.T) {
+			r := newPhoneRig(t, nil).ready()
+			same(t, e.typed, r.typed(e.typed), e.before, prompt)
+			r.typed("Download_tempID")
+			r.read(someID)
+			same(t, e.typed, r.typed(e.typed), e.after, prompt)
+		})
 	}
 }
 
@@ -79,7 +81,9 @@ func TestCommandsWithoutAServer(t *testing.T) {
 	for _, e := range []struct{ typed, op string }{
 		{"Download_tempID", "download"}, {"Upload_contact_log", "upload"}, {"log out", "logout"},
 	} {
-		same(t, e.typed, r.typed(e.typed), textNotConnected, e.op+": connection lost")
+		t.Run(e.typed, func(t *testing.T) {
+			same(t, e.typed, r.typed(e.typed), textNotConnected, e.op+": connection lost")
+		})
 	}
 	same(t, "beacon", r.typed("Beacon 127.0.0.1 1"), textNoTempID)
 	idle := newPhoneRig(t, nil).ready()

@@ -125,8 +125,10 @@ func TestRestoreRefuses(t *testing.T) {
 		"kind 9":             {Kind: 9},
 	}
 	for want, rec := range tests {
-		if err := r.s.Restore(r.now, rec); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("restoring %+v: got %v, want %q", rec, err, want)
-		}
+		t.Run(want, func(t *testing.T) {
+			if err := r.s.Restore(r.now, rec); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("restoring %+v: got %v, want %q", rec, err, want)
+			}
+		})
 	}
 }

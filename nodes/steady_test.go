@@ -64,7 +64,9 @@ func TestNothingIsAllocatedInTheSteadyState(t *testing.T) {
 		"nextwake": func() { s.p.NextWake() },
 		"broken":   func() { s.step(1); s.p.Datagram(s.now, sender2, s.raw[:30], &s.out) },
 	} {
-		equal(t, title+": allocations", testing.AllocsPerRun(1000, f), 0)
+		t.Run(title, func(t *testing.T) {
+			equal(t, title+": allocations", testing.AllocsPerRun(1000, f), 0)
+		})
 	}
 	s.single()
 	last := s.out.Effects[len(s.out.Effects)-1]

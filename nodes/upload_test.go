@@ -87,12 +87,14 @@ func TestWrongCounts(t *testing.T) {
 		"300003":   "it is above the limit",
 		"9999999":  "it is above the limit",
 	} {
-		r := newServerRig(t, nil)
-		r.login(0, alice, alicePassword)
-		r.read(0, "Upload_contact_log")
-		same(t, count, r.read(0, count), fmt.Sprintf("%s: upload refused: %q is no count of lines: %s", alice, count, why),
-			alice+" logout", "0> FIN")
-		equal(t, count, r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Reason: ReasonCount})
+		t.Run(fmt.Sprintf("%q", count), func(t *testing.T) {
+			r := newServerRig(t, nil)
+			r.login(0, alice, alicePassword)
+			r.read(0, "Upload_contact_log")
+			same(t, count, r.read(0, count), fmt.Sprintf("%s: upload refused: %q is no count of lines: %s", alice, count, why),
+				alice+" logout", "0> FIN")
+			equal(t, count, r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Reason: ReasonCount})
+		})
 	}
 	r := newServerRig(t, nil)
 	r.login(0, alice, alicePassword)

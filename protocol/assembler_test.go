@@ -149,9 +149,11 @@ func TestAssembler(t *testing.T) {
 			[]string{"1s :50001 broken since 1s"}},
 	}
 	for _, test := range tests {
-		if got := play(test.in, 2*time.Second); !slices.Equal(got, test.want) {
-			t.Errorf("%s:\n got %s\nwant %s", test.why, strings.Join(got, "\n     "), strings.Join(test.want, "\n     "))
-		}
+		t.Run(test.why, func(t *testing.T) {
+			if got := play(test.in, 2*time.Second); !slices.Equal(got, test.want) {
+				t.Errorf("%s:\n got %s\nwant %s", test.why, strings.Join(got, "\n     "), strings.Join(test.want, "\n     "))
+			}
+		})
 	}
 }
 

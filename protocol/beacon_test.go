@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -41,12 +42,14 @@ func TestEncodeOverMidnight(t *testing.T) {
 		"31/12/1999 23:50:0001/01/2000 00:05:00", "23/11/2026 12:00:0023/10/2026 12:00:00",
 		"01/01/0000 00:00:0031/12/9999 23:59:59",
 	} {
-		want := wire[:20] + times + "1"
-		b, err := DecodeBeacon([]byte(want))
-		var dst [BeaconSize]byte
-		if b.Encode(&dst); err != nil || string(dst[:]) != want {
-			t.Errorf("%q comes back as %q, %v", want, dst, err)
-		}
+		t.Run(times, func(t *testing.T) {
+			want := wire[:20] + times + "1"
+			b, err := DecodeBeacon([]byte(want))
+			var dst [BeaconSize]byte
+			if b.Encode(&dst); err != nil || string(dst[:]) != want {
+				t.Errorf("%q comes back as %q, %v", want, dst, err)
+			}
+		})
 	}
 }
 
@@ -88,9 +91,11 @@ func TestDecodeBeaconRefuses(t *testing.T) {
 		{with(20, "x")[:58] + "2", ErrTime},
 	}
 	for _, test := range tests {
-		if b, err := DecodeBeacon([]byte(test.bytes)); err != test.want || b != (Beacon{}) {
-			t.Errorf("DecodeBeacon(%q) = %v, %v, want %v", test.bytes, b, err, test.want)
-		}
+		t.Run(fmt.Sprintf("%q", test.bytes), func(t *testing.T) {
+			if b, err := DecodeBeacon([]byte(test.bytes)); err != test.want || b != (Beacon{}) {
+				t.Errorf("DecodeBeacon(%q) = %v, %v, want %v", test.bytes, b, err, test.want)
+			}
+		})
 	}
 }
 
@@ -124,14 +129,16 @@ func TestJudge(t *testing.T) {
 	}
 	z := NewZone(time.UTC)
 	for _, test := range tests {
-		b, err := Judge(rawBeacon(t, test.bytes), test.version, z, test.wall)
-		if err != test.want {
-			t.Errorf("%s: %v, want %v", test.why, err, test.want)
-		}
-		parsed := err != ErrTempID && err != ErrTime
-		if parsed && b.TempID.String() != test.bytes[:20] || !parsed && b != (Beacon{}) {
-			t.Errorf("%s: returns %v", test.why, b)
-		}
+		t.Run(test.why, func(t *testing.T) {
+			b, err := Judge(rawBeacon(t, test.bytes), test.version, z, test.wall)
+			if err != test.want {
+				t.Errorf("%s: %v, want %v", test.why, err, test.want)
+			}
+			parsed := err != ErrTempID && err != ErrTime
+			if parsed && b.TempID.String() != test.bytes[:20] || !parsed && b != (Beacon{}) {
+				t.Errorf("%s: returns %v", test.why, b)
+			}
+		})
 	}
 }
 
@@ -157,9 +164,11 @@ func TestJudgeOverAChangeOfClocks(t *testing.T) {
 		{"in the gap", "04/10/2020 02:10:0004/10/2020 03:25:00", instant(t, "2020-10-04T03:00:00+11:00") * 1e9, ErrGap},
 	}
 	for _, test := range tests {
-		if _, err := Judge(rawBeacon(t, wire[:20]+test.times+"1"), true, z, test.wall); err != test.want {
-			t.Errorf("%s: %v, want %v", test.why, err, test.want)
-		}
+		t.Run(test.why, func(t *testing.T) {
+			if _, err := Judge(rawBeacon(t, wire[:20]+test.times+"1"), true, z, test.wall); err != test.want {
+				t.Errorf("%s: %v, want %v", test.why, err, test.want)
+			}
+		})
 	}
 }
 
@@ -198,9 +207,11 @@ func TestNothingIsAllocated(t *testing.T) {
 		{"Local", func() { z.Local(wall / 1e9) }},
 	}
 	for _, test := range tests {
-		if n := testing.AllocsPerRun(100, test.call); n != 0 {
-			t.Errorf("%s: %v allocations", test.what, n)
-		}
+		t.Run(test.what, func(t *testing.T) {
+			if n := testing.AllocsPerRun(100, test.call); n != 0 {
+				t.Errorf("%s: %v allocations", test.what, n)
+			}
+		})
 	}
 }
 

@@ -62,11 +62,13 @@ func TestReader(t *testing.T) {
 		{"an upload that ends in the middle", ExpectLine, []string{id + start[:7]}, lines[:1], start[:7]},
 	}
 	for _, test := range tests {
-		var r Reader
-		r.Expect(test.expect)
-		if got := reads(&r, test.feeds...); !slices.Equal(got, test.want) || string(r.Unread()) != test.rest {
-			t.Errorf("%s:\n got %q, rest %q\nwant %q, rest %q", test.why, got, r.Unread(), test.want, test.rest)
-		}
+		t.Run(fmt.Sprintf("%v %.60q", test.expect, test.feeds), func(t *testing.T) {
+			var r Reader
+			r.Expect(test.expect)
+			if got := reads(&r, test.feeds...); !slices.Equal(got, test.want) || string(r.Unread()) != test.rest {
+				t.Errorf("%s:\n got %q, rest %q\nwant %q, rest %q", test.why, got, r.Unread(), test.want, test.rest)
+			}
+		})
 	}
 }
 
@@ -162,10 +164,12 @@ func TestSplitLogin(t *testing.T) {
 		{"", "", "", false},
 	}
 	for _, test := range tests {
-		name, rest, ok := SplitLogin([]byte(test.read), known)
-		if string(name) != test.name || string(rest) != test.rest || ok != test.ok {
-			t.Errorf("SplitLogin(%q) = %q, %q, %v", test.read, name, rest, ok)
-		}
+		t.Run(fmt.Sprintf("%q", test.read), func(t *testing.T) {
+			name, rest, ok := SplitLogin([]byte(test.read), known)
+			if string(name) != test.name || string(rest) != test.rest || ok != test.ok {
+				t.Errorf("SplitLogin(%q) = %q, %q, %v", test.read, name, rest, ok)
+			}
+		})
 	}
 }
 
@@ -182,13 +186,15 @@ func TestParseCount(t *testing.T) {
 		{"1", 0, ErrCountThree}, {"2", 0, ErrCountThree}, {"4", 0, ErrCountThree}, {"9999998", 0, ErrCountThree},
 	}
 	for _, test := range tests {
-		lines, err := ParseCount([]byte(test.text))
-		if lines != test.lines || err != test.err {
-			t.Errorf("ParseCount(%q) = %d, %v, want %d, %v", test.text, lines, err, test.lines, test.err)
-		}
-		if err != nil && !errors.Is(err, ErrCount) {
-			t.Errorf("ParseCount(%q): %v is no ErrCount", test.text, err)
-		}
+		t.Run(fmt.Sprintf("%q", test.text), func(t *testing.T) {
+			lines, err := ParseCount([]byte(test.text))
+			if lines != test.lines || err != test.err {
+				t.Errorf("ParseCount(%q) = %d, %v, want %d, %v", test.text, lines, err, test.lines, test.err)
+			}
+			if err != nil && !errors.Is(err, ErrCount) {
+				t.Errorf("ParseCount(%q): %v is no ErrCount", test.text, err)
+			}
+		})
 	}
 	if got := ErrCountThree.Error(); got != "no count of lines: it is not a multiple of 3" {
 		t.Errorf("the error reads %q", got)

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -24,10 +25,12 @@ func TestParseTime(t *testing.T) {
 		{"31/12/9999 23:59:59", lastLocalTime},
 	}
 	for _, test := range tests {
-		got, err := ParseTime([]byte(test.text))
-		if err != nil || got != test.want || got.String() != test.text {
-			t.Errorf("ParseTime(%q) = %d, %v, want %d", test.text, got, err, test.want)
-		}
+		t.Run(test.text, func(t *testing.T) {
+			got, err := ParseTime([]byte(test.text))
+			if err != nil || got != test.want || got.String() != test.text {
+				t.Errorf("ParseTime(%q) = %d, %v, want %d", test.text, got, err, test.want)
+			}
+		})
 	}
 }
 
@@ -40,9 +43,11 @@ func TestParseTimeRefuses(t *testing.T) {
 		"30/07/2020 24:00:00", "30/07/2020 06:60:12", "30/07/2020 06:58:60", "30/07/2020 06:58:12\n",
 		"30/07/202\xb0 06:58:12", "30/07/2020\x0006:58:12", ":0/07/2020 06:58:12", "30/07/2020 06:58:1:",
 	} {
-		if got, err := ParseTime([]byte(text)); err != ErrTime || got != 0 {
-			t.Errorf("ParseTime(%q) = %d, %v, want ErrTime", text, got, err)
-		}
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			if got, err := ParseTime([]byte(text)); err != ErrTime || got != 0 {
+				t.Errorf("ParseTime(%q) = %d, %v, want ErrTime", text, got, err)
+			}
+		})
 	}
 }
 

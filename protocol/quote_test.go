@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,9 +24,11 @@ func TestAppendField(t *testing.T) {
 		{strings.Repeat("a", 63) + "é", false, `> "` + strings.Repeat("a", 63) + `\xc3"... (65 bytes)`},
 	}
 	for _, test := range tests {
-		if got := string(AppendField([]byte("> "), []byte(test.field), test.ok)); got != test.want {
-			t.Errorf("AppendField(%q, %v) = %s, want %s", test.field, test.ok, got, test.want)
-		}
+		t.Run(fmt.Sprintf("%.30q", test.field), func(t *testing.T) {
+			if got := string(AppendField([]byte("> "), []byte(test.field), test.ok)); got != test.want {
+				t.Errorf("AppendField(%q, %v) = %s, want %s", test.field, test.ok, got, test.want)
+			}
+		})
 	}
 }
 

@@ -1,6 +1,7 @@
 package protocol
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -29,14 +30,16 @@ func TestLoginReplies(t *testing.T) {
 		{[]string{"Welc", "Your account", "Welcome to the BlueTrace Simulator!"}, []Reply{NoReply, ReplyUnexpected, ReplyWelcome}},
 	}
 	for _, test := range tests {
-		var r ReplyReader
-		var got []Reply
-		for _, p := range test.feeds {
-			got = append(got, r.Login([]byte(p)))
-		}
-		if !slices.Equal(got, test.want) {
-			t.Errorf("%q: %v, want %v", test.feeds, got, test.want)
-		}
+		t.Run(fmt.Sprintf("%.60q", test.feeds), func(t *testing.T) {
+			var r ReplyReader
+			var got []Reply
+			for _, p := range test.feeds {
+				got = append(got, r.Login([]byte(p)))
+			}
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%q: %v, want %v", test.feeds, got, test.want)
+			}
+		})
 	}
 }
 
@@ -57,17 +60,19 @@ func TestTempIDReplies(t *testing.T) {
 		{[]string{"97", "Welcome"}, "", ReplyUnexpected},
 	}
 	for _, test := range tests {
-		var r ReplyReader
-		var id TempID
-		var reply Reply
-		for i, p := range test.feeds {
-			if id, reply = r.TempID([]byte(p)); i < len(test.feeds)-1 && reply != NoReply {
-				t.Errorf("%q: %v after %d reads", test.feeds, reply, i+1)
+		t.Run(fmt.Sprintf("%.60q", test.feeds), func(t *testing.T) {
+			var r ReplyReader
+			var id TempID
+			var reply Reply
+			for i, p := range test.feeds {
+				if id, reply = r.TempID([]byte(p)); i < len(test.feeds)-1 && reply != NoReply {
+					t.Errorf("%q: %v after %d reads", test.feeds, reply, i+1)
+				}
 			}
-		}
-		if reply != test.want || strings.Trim(id.String(), "\x00") != test.id {
-			t.Errorf("%q: %q, %v, want %q, %v", test.feeds, id, reply, test.id, test.want)
-		}
+			if reply != test.want || strings.Trim(id.String(), "\x00") != test.id {
+				t.Errorf("%q: %q, %v, want %q, %v", test.feeds, id, reply, test.id, test.want)
+			}
+		})
 	}
 }
 
@@ -75,10 +80,12 @@ func TestAckReplies(t *testing.T) {
 	for text, want := range map[string]Reply{
 		"1": ReplyAck, "11": ReplyAck, "1\n": ReplyAck, "": NoReply, "0": ReplyUnexpected, "\n1": ReplyUnexpected,
 	} {
-		var r ReplyReader
-		if got := r.Ack([]byte(text)); got != want {
-			t.Errorf("Ack(%q) = %v, want %v", text, got, want)
-		}
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			var r ReplyReader
+			if got := r.Ack([]byte(text)); got != want {
+				t.Errorf("Ack(%q) = %v, want %v", text, got, want)
+			}
+		})
 	}
 }
 

@@ -2,6 +2,7 @@ package protocol
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -11,10 +12,12 @@ func TestParseTempID(t *testing.T) {
 	for _, text := range []string{
 		"99033999094940624829", "10000000000000000000", "99999999999999999999", "00000000000000000000",
 	} {
-		id, err := ParseTempID([]byte(text))
-		if err != nil || id.String() != text {
-			t.Errorf("ParseTempID(%q) = %q, %v", text, id, err)
-		}
+		t.Run(fmt.Sprintf("%q", text), func(t *testing.T) {
+			id, err := ParseTempID([]byte(text))
+			if err != nil || id.String() != text {
+				t.Errorf("ParseTempID(%q) = %q, %v", text, id, err)
+			}
+		})
 	}
 	for _, text := range []string{
 		"", "1", "1234567890123456789", "123456789012345678901", " 9033999094940624829", "9903399909494062482\n",
@@ -62,10 +65,12 @@ func TestDrawTempIDEnds(t *testing.T) {
 		{script{0, 1 << 31, 0, 1 << 31}, "10000000010000000001"},
 	}
 	for _, test := range tests {
-		draws := test.draws
-		if got := DrawTempID(&draws).String(); got != test.want || len(draws) != 0 {
-			t.Errorf("DrawTempID(%v) = %s with %d draws left, want %s", test.draws, got, len(draws), test.want)
-		}
+		t.Run(test.want, func(t *testing.T) {
+			draws := test.draws
+			if got := DrawTempID(&draws).String(); got != test.want || len(draws) != 0 {
+				t.Errorf("DrawTempID(%v) = %s with %d draws left, want %s", test.draws, got, len(draws), test.want)
+			}
+		})
 	}
 }
 

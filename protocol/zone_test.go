@@ -99,19 +99,21 @@ func TestReadings(t *testing.T) {
 		{"Pacific/Kwajalein", "21/08/1993 12:00:00", nil},
 	}
 	for _, test := range tests {
-		z := NewZone(location(t, test.zone))
-		var want []int64
-		for _, text := range test.want {
-			want = append(want, instant(t, text))
-		}
-		r, n := z.Readings(local(t, test.local))
-		if !slices.Equal(r[:n], want) {
-			t.Errorf("%s %s: %v, want %v", test.zone, test.local, r[:n], want)
-		}
-		z.Local(instant(t, "2020-06-01T00:00:00Z"))
-		if r, n = z.Readings(local(t, test.local)); !slices.Equal(r[:n], want) {
-			t.Errorf("%s %s, remembering 2020: %v, want %v", test.zone, test.local, r[:n], want)
-		}
+		t.Run(test.zone+" "+test.local, func(t *testing.T) {
+			z := NewZone(location(t, test.zone))
+			var want []int64
+			for _, text := range test.want {
+				want = append(want, instant(t, text))
+			}
+			r, n := z.Readings(local(t, test.local))
+			if !slices.Equal(r[:n], want) {
+				t.Errorf("%s %s: %v, want %v", test.zone, test.local, r[:n], want)
+			}
+			z.Local(instant(t, "2020-06-01T00:00:00Z"))
+			if r, n = z.Readings(local(t, test.local)); !slices.Equal(r[:n], want) {
+				t.Errorf("%s %s, remembering 2020: %v, want %v", test.zone, test.local, r[:n], want)
+			}
+		})
 	}
 }
 

@@ -245,8 +245,10 @@ func TestAttemptsThatCannotBeWritten(t *testing.T) {
 		{Known: true, User: "x", BlockDuration: -time.Second},
 		{Known: true, User: "x", BlockedUntil: 1},
 	} {
-		_, err := s.Store([]nodes.Record{attemptsRecord(a), wrong(alice, 1)})
-		contains(t, fmt.Sprint(a), err, "writing the attempts")
+		t.Run(fmt.Sprintf("%.40v", a), func(t *testing.T) {
+			_, err := s.Store([]nodes.Record{attemptsRecord(a), wrong(alice, 1)})
+			contains(t, fmt.Sprint(a), err, "writing the attempts")
+		})
 	}
 	equal(t, "restored", restoredRecords(t, s), nil)
 }

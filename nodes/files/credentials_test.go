@@ -121,11 +121,13 @@ func TestReadCredentials(t *testing.T) {
 		strings.Repeat(" ", longestLine-1) + "\nzoe a": accounts("zoe", "a"),
 		strings.Repeat("\n", 1<<20) + "zoe a":          accounts("zoe", "a"),
 	} {
-		list, err := ReadCredentials(strings.NewReader(text))
-		if err != nil {
-			t.Errorf("%.40q: %v", text, err)
-		}
-		equal(t, fmt.Sprintf("accounts of %.40q", text), list, want)
+		t.Run(fmt.Sprintf("%.30q", text), func(t *testing.T) {
+			list, err := ReadCredentials(strings.NewReader(text))
+			if err != nil {
+				t.Errorf("%.40q: %v", text, err)
+			}
+			equal(t, fmt.Sprintf("accounts of %.40q", text), list, want)
+		})
 	}
 }
 
@@ -142,11 +144,13 @@ func TestReadCredentialsRefuses(t *testing.T) {
 		{"zoe " + strings.Repeat("Secret", 1<<20) + "\n", 1, "line 1: the password is longer than 1024 bytes"},
 		{strings.Repeat(" ", 1<<20) + "zoe Secret", 1, "line 1: it is not a username, one space and a password"},
 	} {
-		list, err := ReadCredentials(strings.NewReader(c.text))
-		broken, ok := errors.AsType[*CredentialError](err)
-		if list != nil || !ok || broken.Line != c.line || err.Error() != c.err || strings.Contains(err.Error(), "Secret") {
-			t.Errorf("%.40q: %d accounts, %v, want %s", c.text, len(list), err, c.err)
-		}
+		t.Run(fmt.Sprintf("%.30q", c.text), func(t *testing.T) {
+			list, err := ReadCredentials(strings.NewReader(c.text))
+			broken, ok := errors.AsType[*CredentialError](err)
+			if list != nil || !ok || broken.Line != c.line || err.Error() != c.err || strings.Contains(err.Error(), "Secret") {
+				t.Errorf("%.40q: %d accounts, %v, want %s", c.text, len(list), err, c.err)
+			}
+		})
 	}
 	_, err := ReadCredentials(strings.NewReader("\ufeff\r\n"))
 	if !errors.Is(err, errNoAccount) {

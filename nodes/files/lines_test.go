@@ -35,11 +35,13 @@ func TestLines(t *testing.T) {
 		"a\r\n\x00\n":           {"1 true false 2 a\r", "2 true false 1 \x00"},
 	}
 	for text, want := range tests {
-		l := newLines(strings.NewReader(text), int64(len(text)))
-		equal(t, fmt.Sprintf("%.20q", text), readLines(l), want)
-		if l.err != nil || len(l.buf) > lineBuffer {
-			t.Errorf("%.20q: %v, a buffer of %d", text, l.err, len(l.buf))
-		}
+		t.Run(fmt.Sprintf("%.30q", text), func(t *testing.T) {
+			l := newLines(strings.NewReader(text), int64(len(text)))
+			equal(t, fmt.Sprintf("%.20q", text), readLines(l), want)
+			if l.err != nil || len(l.buf) > lineBuffer {
+				t.Errorf("%.20q: %v, a buffer of %d", text, l.err, len(l.buf))
+			}
+		})
 	}
 }
 

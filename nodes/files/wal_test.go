@@ -203,13 +203,15 @@ func TestLogContents(t *testing.T) {
 		{"bytes that no line has", "x" + record(1, 70, "\x01\n")[1:], 0, "", "", true},
 	}
 	for _, test := range tests {
-		left := parseWAL([]byte(test.log))
-		equal(t, test.title, string(left.lines), test.lines)
-		equal(t, test.title+", beyond", string(left.beyond), test.beyond)
-		equal(t, test.title+", damaged", left.damaged, test.damaged)
-		if len(test.lines) > 0 {
-			equal(t, test.title, left.position, test.position)
-		}
+		t.Run(test.title, func(t *testing.T) {
+			left := parseWAL([]byte(test.log))
+			equal(t, test.title, string(left.lines), test.lines)
+			equal(t, test.title+", beyond", string(left.beyond), test.beyond)
+			equal(t, test.title+", damaged", left.damaged, test.damaged)
+			if len(test.lines) > 0 {
+				equal(t, test.title, left.position, test.position)
+			}
+		})
 	}
 }
 
