@@ -13,10 +13,10 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// maxFile is the largest scenario file, in bytes.
+// maxFile is the size limit of a scenario file, in bytes.
 const maxFile = 4 << 20
 
-// document turns the bytes of a file into its one YAML document, or complains.
+// document parses the text of a file as one YAML document. It returns nil after a mistake.
 func document(c *mistakeList, text []byte) *yaml.Node {
 	text = bytes.TrimPrefix(text, []byte("\ufeff"))
 	if len(text) > maxFile {
@@ -54,8 +54,7 @@ func document(c *mistakeList, text []byte) *yaml.Node {
 	return first.Content[0]
 }
 
-// printable finds bytes that are no text, which YAML would refuse without a
-// place.
+// printable reports bytes that are no text. The YAML library would refuse them without a position.
 func printable(c *mistakeList, text []byte) bool {
 	line, col := 1, 1
 	for i := 0; i < len(text); {
@@ -99,7 +98,7 @@ func complainOfYAML(c *mistakeList, text []byte, err error) {
 	c.add(p, "this is no YAML: %s%s", found, hint(text, p, le))
 }
 
-// hint names the usual reasons for what YAML refuses.
+// hint returns the likely reason of an error of the YAML library.
 func hint(text []byte, p Pos, le *yaml.LoadError) string {
 	rest := restOfLine(text, p)
 	before := strings.TrimSuffix(restOfLine(text, Pos{p.Line, 1}), rest)
@@ -126,12 +125,11 @@ func hint(text []byte, p Pos, le *yaml.LoadError) string {
 	return ""
 }
 
-// keyAlone is what stands before the first colon of a line that begins with a
-// key.
+// keyAlone matches the text before the first colon of a line that begins with a key.
 var keyAlone = regexp.MustCompile(`^ *(- +)?[A-Za-z_]+$`)
 
-// flowHint names the usual reasons for which a mapping between braces, or a
-// list between brackets, does not go on between before and rest.
+// flowHint returns the likely reason why a mapping between braces, or a list between brackets, ends between before
+// and rest.
 func flowHint(before, rest string, braces bool) string {
 	where := "brackets"
 	if braces {
@@ -148,8 +146,7 @@ func flowHint(before, rest string, braces bool) string {
 	return ""
 }
 
-// plain makes a message of the YAML reader, which may quote the file, fit for a
-// terminal.
+// plain replaces the unprintable characters of a message of the YAML library, which may quote the file.
 func plain(message string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsGraphic(r) || r == utf8.RuneError {
@@ -159,7 +156,7 @@ func plain(message string) string {
 	}, message)
 }
 
-// restOfLine is the text of the file from p to the end of the line.
+// restOfLine returns the text of the file from p to the end of the line.
 func restOfLine(text []byte, p Pos) string {
 	for range p.Line - 1 {
 		i := bytes.IndexByte(text, '\n')

@@ -14,11 +14,10 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// Find lists the scenario files that paths name: a file as it is named, of a
-// folder its *.yaml and *.yml in the order of their names, without its folders.
-// Files of a folder with `manual: true` are left out and listed apart. The
-// error wraps the operating system's, or says that a folder holds none.
-func Find(paths []string) (files []string, manualLeftOut []string, err error) {
+// Find returns the scenario files that paths name: a file itself, and of a folder its *.yaml and *.yml files in the
+// order of their names, without subfolders. Files of a folder with `manual: true` are returned as skipped. The error
+// wraps the operating system's error, or states that a folder has no scenario.
+func Find(paths []string) (files []string, skipped []string, err error) {
 	for _, path := range paths {
 		at, err := os.Stat(path)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -37,19 +36,19 @@ func Find(paths []string) (files []string, manualLeftOut []string, err error) {
 		}
 		for _, f := range found {
 			if isManual(f) {
-				manualLeftOut = append(manualLeftOut, f)
+				skipped = append(skipped, f)
 			} else {
 				files = append(files, f)
 			}
 		}
 	}
-	return files, manualLeftOut, nil
+	return files, skipped, nil
 }
 
-// notFound is a path at which there is nothing.
+// notFound is the error of a path without a file.
 type notFound struct {
 	path string
-	err  error // the operating system's
+	err  error // of the operating system
 }
 
 func (e *notFound) Error() string { return fmt.Sprintf("there is no scenario %q", e.path) }
@@ -74,8 +73,8 @@ func inFolder(folder string) ([]string, error) {
 	return files, nil
 }
 
-// isManual reads no more than `manual`: a file with mistakes is not left out,
-// so that they are reported.
+// isManual reports whether the file has `manual: true`. It checks nothing else, so that a file with mistakes is not
+// skipped but reported.
 func isManual(path string) bool {
 	f, err := os.Open(path)
 	if err != nil {

@@ -14,14 +14,13 @@ import (
 	"bluetrace/scenarios/fault"
 )
 
-// Name is a value that an expression may name, with what it counts.
+// Name is the name of a value for expressions, with its documentation.
 type Name struct {
 	Name string
 	Doc  string
 }
 
-// Counters are the values of the whole run that `expect` and thresholds may
-// name.
+// Counters are the values of the whole run for `expect` and thresholds.
 var Counters = slices.Concat(runCounters, faultCounters())
 
 var runCounters = []Name{
@@ -50,7 +49,7 @@ var runCounters = []Name{
 	{"faults.applied", "single things that faults did"},
 }
 
-// faultCounters has one for each kind, such as faults.lose.
+// faultCounters returns a counter for each kind of fault, such as faults.lose.
 func faultCounters() (list []Name) {
 	for _, k := range fault.Kinds() {
 		list = append(list, Name{"faults." + string(k), "of those, by " + string(k)})
@@ -58,7 +57,7 @@ func faultCounters() (list []Name) {
 	return list
 }
 
-// StepFields are the values of a named step.
+// StepFields are the values of a labelled step.
 var StepFields = []Name{
 	{"at", "seconds from the start of the run to the moment"},
 	{"entries", "entries of an upload"},
@@ -75,15 +74,15 @@ var PhoneFields = []Name{
 	{"beacons.invalid", "beacons that this phone judged invalid"},
 }
 
-// Metric is what a threshold may be set on.
+// Metric is a metric for thresholds.
 type Metric struct {
 	Name  string
 	Trend bool // avg, min, max, med, p(N) in milliseconds; else count and rate
 	Doc   string
 }
 
-// Metrics lists them. Every counter is one as well: count is its value, rate
-// its value per second of virtual time.
+// Metrics lists the metrics. Every counter is a metric too: count is its value, rate its value per second of virtual
+// time.
 var Metrics = []Metric{
 	{"beacon_delay", true, "from the sending of a beacon's first datagram to its verdict"},
 	{"login_delay", true, "from the password's sending to the answer"},
@@ -94,7 +93,7 @@ var Metrics = []Metric{
 	{"logins_failed", false, "rate: logins not welcomed, of all answered; count: how many"},
 }
 
-// loadTrends are measured of every operation, and of all of them together.
+// loadTrends returns the trends that are measured of every operation, and of all of them together.
 func loadTrends() []Metric {
 	return []Metric{
 		{"response_time", true, "from when an operation was due to its answer"},
@@ -103,8 +102,8 @@ func loadTrends() []Metric {
 	}
 }
 
-// LoadMetrics are the metrics of a file with `load`; a trend's name may have an
-// operation before it, as in login.response_time.
+// LoadMetrics returns the metrics of a file with `load`. The name of a trend may begin with an operation, as in
+// login.response_time.
 func LoadMetrics() []Metric {
 	all := loadTrends()
 	for _, o := range LoadOperations {

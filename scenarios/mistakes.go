@@ -8,11 +8,10 @@ import (
 	"unicode/utf8"
 )
 
-// Mistake is one thing that is wrong with a scenario: what was found, and what
-// could stand there.
+// Mistake is one mistake of a scenario: the text that was found, and the alternatives.
 type Mistake struct {
 	File    string
-	Pos     Pos // zero: of no place in the file
+	Pos     Pos // zero if the mistake has no position in the file
 	Message string
 }
 
@@ -23,7 +22,7 @@ func (m Mistake) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s", m.File, m.Pos.Line, m.Pos.Col, m.Message)
 }
 
-// Mistakes is every mistake of a file, in the order of their places.
+// Mistakes holds every mistake of a file, in the order of their positions.
 type Mistakes struct {
 	List []Mistake
 }
@@ -36,7 +35,7 @@ func (m *Mistakes) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// maxMistakes is how many are listed; the rest is counted.
+// maxMistakes is the most mistakes that are listed. The others are counted.
 const maxMistakes = 200
 
 // mistakeList collects the mistakes of one file.
@@ -53,8 +52,7 @@ func (c *mistakeList) add(p Pos, format string, args ...any) {
 	}
 }
 
-// full says that a further mistake is only counted: nothing is worth looking up
-// for its message.
+// isFull reports whether further mistakes are only counted, so that their messages are not needed.
 func (c *mistakeList) isFull() bool { return c.total >= maxMistakes }
 
 func (c *mistakeList) nearest(text string, candidates []string) (string, bool) {
@@ -64,7 +62,7 @@ func (c *mistakeList) nearest(text string, candidates []string) (string, bool) {
 	return nearest(text, candidates)
 }
 
-// didYouMean is "; did you mean `x`?" or nothing.
+// didYouMean returns "; did you mean `x`?", or "" if no candidate is similar.
 func (c *mistakeList) didYouMean(text string, candidates []string) string {
 	if near, ok := c.nearest(text, candidates); ok {
 		return "; did you mean `" + near + "`?"
@@ -89,7 +87,7 @@ func (c *mistakeList) err() error {
 	return &Mistakes{c.list}
 }
 
-// numberOf is "1 phone" or "3 phones".
+// numberOf returns "1 phone" or "3 phones".
 func numberOf(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
@@ -97,7 +95,7 @@ func numberOf(n int, noun string) string {
 	return fmt.Sprintf("%d %ss", n, noun)
 }
 
-// thereAre is "there is `a`" or "there are `a` and `b`".
+// thereAre returns "there is `a`" or "there are `a` and `b`".
 func thereAre(names []string) string {
 	if len(names) == 1 {
 		return "there is " + shortList(names)
@@ -105,11 +103,10 @@ func thereAre(names []string) string {
 	return "there are " + shortList(names)
 }
 
-// maxQuoted is how much of a text of the file a message shows, in bytes.
+// maxQuoted is the most bytes of a text of the file in a message.
 const maxQuoted = 60
 
-// quoted shows a text of the file in a message: in quotes, cut, with everything
-// unprintable escaped.
+// quoted returns a text of the file for a message: in quotes, cut to maxQuoted, with unprintable characters escaped.
 func quoted(text string) string {
 	cut := ""
 	if len(text) > maxQuoted {
@@ -122,7 +119,7 @@ func quoted(text string) string {
 	return strconv.QuoteToGraphic(text) + cut
 }
 
-// keyQuoted shows a key between backquotes, escaped when it needs to be.
+// keyQuoted returns a key between backquotes, or in quotes if it needs escapes.
 func keyQuoted(key string) string {
 	q := quoted(key)
 	if q == `"`+key+`"` && !strings.Contains(key, "`") {
@@ -131,7 +128,7 @@ func keyQuoted(key string) string {
 	return q
 }
 
-// shortList shows at most ten names.
+// shortList joins at most ten names.
 func shortList(names []string) string {
 	if len(names) > 10 {
 		return backquoted(names[:10]) + fmt.Sprintf(" and %d more", len(names)-10)
@@ -139,12 +136,11 @@ func shortList(names []string) string {
 	return backquoted(names)
 }
 
-// maxCandidates is how many are looked at for a likeness.
+// maxCandidates is the most candidates that are compared with a text.
 const maxCandidates = 1000
 
-// nearest is the candidate that text was probably meant to be; false when none
-// is near: at most a third of its characters may differ. Of two equally near
-// the first wins.
+// nearest returns the candidate that is most similar to text. It returns false if more than a third of the characters
+// differ from each. Of two equally similar candidates the first wins.
 func nearest(text string, candidates []string) (string, bool) {
 	if len(text) > 64 {
 		return "", false
@@ -158,8 +154,8 @@ func nearest(text string, candidates []string) (string, bool) {
 	return best, best != ""
 }
 
-// distance counts the bytes to insert, delete, replace or swap with a
-// neighbour that turn a into b. A capital is no difference.
+// distance counts the bytes to insert, delete, replace or swap with a neighbour that turn a into b. Upper and lower
+// case are equal.
 func distance(a, b string) int {
 	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {

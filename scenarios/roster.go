@@ -9,17 +9,17 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// roster finds phones by their names.
+// roster resolves the names of phones.
 type roster struct {
 	groups []PhoneGroup
 	first  []int // the index of each group's first phone
 	byName map[string]int
 	total  int
-	chosen map[string][]int // by the text of the selection
+	chosen map[string][]int // resolved selections, by their text
 	left   int
 	// mistakes collects unknown names; nil in a writer, which has none.
 	mistakes *mistakeList
-	unsure   bool // a group was refused: unknown names may be its, and counts are not known
+	unsure   bool // a group was refused: an unknown name may belong to it
 }
 
 func newRoster(mistakes *mistakeList) *roster {
@@ -35,7 +35,7 @@ func (r *roster) add(g PhoneGroup) {
 	r.total += g.Count
 }
 
-// groupOf is the group that phone belongs to.
+// groupOf returns the group of a phone.
 func (r *roster) groupOf(phone int) int {
 	i, found := slices.BinarySearch(r.first, phone)
 	if !found {
@@ -49,18 +49,16 @@ func (r *roster) name(phone int) string {
 	return r.groups[g].PhoneName(phone - r.first[g])
 }
 
-// A username that is made from a phone's number: a prefix and eight digits.
+// The parts of a generated username: a prefix and the number of the phone in eight digits.
 const (
 	userPrefix = "+614"
-	firstUser  = 10_000_001 // of a file's first phone
+	firstUser  = 10_000_001 // of the first phone
 )
 
-// AccountUser is the username of phone i's own account, counted from 0 over all
-// groups, when none is written.
+// AccountUser returns the generated username of phone i, counted from 0 over all groups.
 func AccountUser(i int) string { return fmt.Sprintf("%s%08d", userPrefix, firstUser+i) }
 
-// generatedFor finds the phone whose own account gets this username, none being
-// written.
+// generatedFor returns the phone for whose account the username is generated.
 func (r *roster) generatedFor(user string) (phone int, ok bool) {
 	n, err := strconv.Atoi(strings.TrimPrefix(user, userPrefix))
 	phone = n - firstUser
@@ -71,7 +69,7 @@ func (r *roster) generatedFor(user string) (phone int, ok bool) {
 	return phone, g.Account == "own" && g.User == ""
 }
 
-// numbered splits a name such as pupil-3.
+// numbered resolves a name such as pupil-3.
 func (r *roster) numbered(name string) (group, index int, ok bool) {
 	cut := strings.LastIndexByte(name, '-')
 	if cut < 0 {
@@ -86,7 +84,7 @@ func (r *roster) numbered(name string) (group, index int, ok bool) {
 	return group, n - 1, true
 }
 
-// one finds a single phone.
+// one resolves the name of a single phone.
 func (r *roster) one(name string) (int, bool) {
 	if g, ok := r.byName[name]; ok && !r.groups[g].Counted {
 		return r.first[g], true
@@ -97,8 +95,8 @@ func (r *roster) one(name string) (int, bool) {
 	return 0, false
 }
 
-// match finds the phones that a name, a group or a pattern names, in the order
-// of the roster. within is false when the file names too many in all.
+// match resolves a name, a group or a pattern to phones in the order of the roster. within is false if the selections
+// of the file name too many phones.
 func (r *roster) match(text string) (phones []int, within bool) {
 	if known, ok := r.chosen[text]; ok {
 		return known, true
@@ -142,7 +140,7 @@ func (r *roster) glob(pattern string) []int {
 	return phones
 }
 
-// globMatch: * is any number of characters, ? is one.
+// globMatch reports whether name matches the pattern: * is any number of characters, ? is one.
 func globMatch(pattern string, name []byte) bool {
 	p, n, star, mark := 0, 0, -1, 0
 	for n < len(name) {

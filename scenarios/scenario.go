@@ -1,6 +1,6 @@
-// Package scenarios is the language in which runs are written: it reads a YAML
-// file, checks it, and answers with a Scenario or with every mistake it found.
-// It knows no engine.
+// Package scenarios is the language of scenarios: it reads a YAML file, checks it, and returns a Scenario or every
+// mistake of the file. It also writes scenarios, reduces them to some of their phones, and reads recorded contacts.
+// It does not depend on the simulation.
 package scenarios
 
 import (
@@ -8,29 +8,27 @@ import (
 	"time"
 )
 
-// Pos is a place in a scenario file. Lines and columns count from 1.
+// Pos is a position in a scenario file. Lines and columns count from 1.
 type Pos struct {
 	Line, Col int
 }
 
-// Scenario is one checked file: every name in it resolves, every default is
-// filled in.
+// Scenario is one checked file. Every name is resolved and every default is filled in.
 type Scenario struct {
-	File  string // as it was named by the caller
+	File  string // the name given by the caller
 	Name  string
 	About string
 	Seed  uint64
-	// Start is the wall time at which the run's time zero stands, in Unix
-	// seconds, already resolved in Zone.
+	// Start is the wall-clock time at time zero of the run, in Unix seconds.
 	Start  int64
 	Zone   *time.Location
-	Length time.Duration // 0: until the script is done (or the trace ends)
-	Manual bool          // left out when a whole folder is run
+	Length time.Duration // 0: until the script is done and the traces have ended
+	Manual bool          // skipped when a whole folder is run
 
 	Vars map[string]string // the value of every ${NAME}, after --set
 	Hash string            // a hash of the file's text and of Vars, in hexadecimal digits
-	// Written is where `start`, `zone` and the keys of `server` and `network`
-	// stand, by their path such as network.tcp.delay.
+	// Written holds the positions of `start`, `zone` and the keys of `server` and `network` that the file has, by
+	// their path such as network.tcp.delay.
 	Written map[string]Pos
 
 	Server      Server
@@ -39,9 +37,9 @@ type Scenario struct {
 	Contacts    Contacts
 	Routine     []Routine
 	Script      []Step
-	Faults      []Fault // the first that answers wins
+	Faults      []Fault // if several apply, the first one does
 	Adversaries []Adversary
-	Load        *Traffic // nil: no load
+	Load        *Traffic // nil if the file has no load
 	Expect      []Expectation
 	Thresholds  []Threshold
 }
@@ -53,7 +51,7 @@ type Server struct {
 	LoginTimeout   time.Duration
 	IdleTimeout    time.Duration
 	MaxUpload      int          // lines of one upload
-	DiskDelay      Distribution // from a Store to its Stored
+	DiskDelay      Distribution // from a Store to its Stored (package nodes)
 }
 
 // Distribution is a delay: a constant (Min == Max), uniform between Min and
@@ -63,31 +61,29 @@ type Distribution struct {
 	Mean     time.Duration
 }
 
-// Network says how the two transports behave.
+// Network holds the settings of the two transports.
 type Network struct {
 	TCP TCPNetwork
 	UDP UDPNetwork
 }
 
-// TCPNetwork carries bytes that always arrive, in order; only when and in which
-// pieces is a setting.
+// TCPNetwork holds the settings of TCP. Its bytes always arrive, in order.
 type TCPNetwork struct {
 	Delay Distribution
-	// Split cuts each send into pieces of at most this many bytes, each with a
-	// delay and a read of its own. 0: as sent.
+	// Split is the most bytes of a piece. Each send is cut into pieces, each with its own delay and read. 0: as sent.
 	Split int
-	// Join makes a receiver read only this long after the first unread byte
-	// came, taking all that has come since. 0: at once.
+	// Join is the time from the first unread byte to the read, which takes every byte that has come since. 0: at
+	// once.
 	Join time.Duration
 }
 
-// UDPNetwork loses each datagram with probability Lose, and delays the others.
+// UDPNetwork loses each datagram with probability Lose and delays the others.
 type UDPNetwork struct {
 	Delay Distribution
 	Lose  float64 // 0 to 1
 }
 
-// Form is how a phone puts its beacons on the wire.
+// Form is the form of a beacon on the wire.
 type Form string
 
 // The two forms (PROTOCOL.md section 3).
@@ -96,28 +92,26 @@ const (
 	FormSingle Form = "single"
 )
 
-// PhoneGroup is one entry of `phones`: Count phones with the same settings.
-// With a count that was written, they are called name-1 … name-Count; without,
-// the one phone is called name.
+// PhoneGroup is one entry of `phones`: Count phones with the same settings. If the count was written, they are called
+// name-1 to name-Count; else the one phone is called name.
 type PhoneGroup struct {
 	Pos     Pos
 	Name    string
 	Counted bool // count was written
 	Count   int
-	// Account is "own" (each phone has an account of its own), "none" (it has
-	// none: it can only be heard), or the name of the phone whose account it
-	// shares.
+	// Account is "own" (each phone has its own account), "none" (no account: the phone only receives beacons), or the
+	// name of the phone whose account it shares.
 	Account string
-	// User and Password of the account; empty: made from the phone's number.
-	// Only for a group of one.
+	// User and Password belong to the account of a group of one phone. If they are empty, they are generated from the
+	// phone's number.
 	User, Password string
 	Retention      time.Duration
 	Form           Form
 	PasswordPause  time.Duration
 }
 
-// Contacts says who is near whom. Kinds add up: two phones are near each other
-// when any of the kinds says so.
+// Contacts determines the phones that are near each other. The kinds add up: two phones are near each other if any
+// kind has them near each other.
 type Contacts struct {
 	Everyone []Everyone
 	Lists    []List
@@ -127,28 +121,28 @@ type Contacts struct {
 	Trace    []Trace
 }
 
-// Everyone of a selection is near everyone else of it, always.
+// Everyone is a selection of phones that are always near each other.
 type Everyone struct {
 	Pos    Pos
 	Phones []int // indexes into PhoneNames
 }
 
-// List is phones of which each is near each other one, always.
+// List is a group of phones that are always near each other.
 type List struct {
 	Pos    Pos
 	Phones []int
 }
 
-// Desks seats phones row by row on a grid; near are those whose row and column
-// both differ by at most Reach.
+// Desks places phones row by row on a grid. Two phones are near each other if their rows and their columns differ by
+// at most Reach.
 type Desks struct {
 	Pos            Pos
 	Phones         []int
 	Columns, Reach int
 }
 
-// Visits has Phone go from one of To to the next, drawn at random, and stay
-// uniformly between Stay.Min and Stay.Max at each.
+// Visits is a phone that goes from one of To to the next, in random order, and stays at each for a time drawn
+// uniformly from Stay.
 type Visits struct {
 	Pos   Pos
 	Phone int
@@ -156,8 +150,8 @@ type Visits struct {
 	Stay  Distribution
 }
 
-// Mixing has Phones meet at random; each is near Degree others at a time on
-// average, and a meeting lasts Dwell on average (exponential).
+// Mixing lets phones meet at random. Each phone is near Degree others at a time on average. The duration of a meeting
+// is exponential with the mean Dwell.
 type Mixing struct {
 	Pos    Pos
 	Phones []int
@@ -165,41 +159,38 @@ type Mixing struct {
 	Dwell  time.Duration
 }
 
-// Trace replays recorded contacts (SocioPatterns form). People of the trace
-// take the places of Phones in the order in which they first appear.
+// Trace replays recorded contacts in the SocioPatterns form. The people of the trace are mapped to Phones in the
+// order in which they first appear.
 type Trace struct {
 	Pos     Pos
-	File    string // resolved against the scenario's folder when relative
+	File    string // relative paths begin at the scenario's folder
 	Phones  []int
-	Classes []string // both people must be of one of these; none: everyone
-	// From and Until select a window of the trace's own time in seconds;
-	// the run's time zero is the start of the window (From when given, else
-	// 20 s before the first line's time).
+	Classes []string // of both people; empty: every class
+	// From and Until select a part of the trace, in seconds of its own time. Time zero of the run is From or, without
+	// it, 20 s before the time of the first line.
 	From, Until       int64
 	HasFrom, HasUntil bool
 }
 
-// Routine is what a selection of phones does by itself.
+// Routine is a recurring action of a selection of phones.
 type Routine struct {
 	Pos    Pos
 	Phones []int
-	// Exactly one of Every and Within is set. Within: once, at a moment drawn
-	// uniformly from [From, From+Within]. Every: again and again, first at a
-	// moment drawn uniformly from [From, From+Every), each period drawn
-	// uniformly from Every±Jitter.
+	// Exactly one of Every and Within is set. Within: once, at a time drawn uniformly from [From, From+Within].
+	// Every: repeatedly, first at a time drawn uniformly from [From, From+Every), each period drawn uniformly from
+	// Every±Jitter.
 	Every, Within time.Duration
 	Jitter        float64       // 0 to 1
-	From, Until   time.Duration // Until 0: to the end
+	From, Until   time.Duration // Until 0: to the end of the run
 	Do            []Command
 }
 
-// Command is something that is typed at a prompt.
+// Command is a command that is typed at a prompt.
 type Command struct {
 	Pos  Pos
 	Verb Verb
-	Text string // the whole line, for Type
-	// To is where a Beacon goes: the phones near by at that moment (Contacts),
-	// or these phones.
+	Text string // the whole line, for VerbType
+	// Contacts and To are the receivers of a Beacon: the phones that are near at that time, or these phones.
 	Contacts bool
 	To       []int
 	Count    int
@@ -218,23 +209,22 @@ const (
 	VerbType     Verb = "type" // any other line, as it is
 )
 
-// When is the moment of a step.
+// When is the time of a step.
 type When struct {
 	Pos Pos
-	// AfterPrevious: no `at` was written; the step begins when the one before
-	// it has settled (its expectations held or failed).
+	// AfterPrevious is true if `at` was not written: the step begins when the one before has settled, that is when
+	// its expectations held or failed.
 	AfterPrevious bool
-	Label         string // of the step that it counts from; "" is the start of the run
+	Label         string // of the step from which Offset counts; "" is the start of the run
 	Offset        time.Duration
 }
 
-// Step is one entry of `script`. At most one verb is set; a step with none
-// only looks.
+// Step is one entry of `script`. At most one action is set. A step without an action only checks expectations.
 type Step struct {
 	Pos   Pos
 	Text  string // the step on one line, for reports
 	At    When
-	Phone int // who acts; -1 when nobody does
+	Phone int // the phone that acts, or -1
 	As    string
 
 	Login     *Login
@@ -246,29 +236,29 @@ type Step struct {
 	Restart   *Restart
 	Fault     *Fault
 
-	// Optional: what cannot be done at its moment is left out, and what does not
-	// come of it is no failure.
+	// Optional states that the step is skipped if it cannot be done at its time, and that its expectations do not
+	// fail.
 	Optional bool
 
 	Expect []StepExpect
 }
 
-// Login types a username and, unless Half, a password, on a new connection.
+// Login types a username and, unless its kind is half, a password, on a new connection.
 type Login struct {
 	Pos      Pos
 	Kind     string // right, wrong, unknown, half
-	Password string // when written out: this text instead
-	User     string // when written out: this name instead
+	Password string // instead of the phone's own; "": not written
+	User     string // instead of the phone's own; "": not written
 }
 
 // Forge sends a beacon that the phone's own program would not send.
 type Forge struct {
 	Pos Pos
 	To  []int
-	// Copy takes TempID and times from what this phone last downloaded;
-	// -1 when nothing is copied. Fields that are written win.
+	// Copy is the phone from whose last download the TempID and the times are copied, or -1. Fields that are written
+	// win.
 	Copy    int
-	TempID  string // "": drawn
+	TempID  string // "": random
 	Start   WireTime
 	Expiry  WireTime
 	Version string // default "1"
@@ -278,15 +268,14 @@ type Forge struct {
 	Gap     time.Duration // between parts
 }
 
-// WireTime is a time for a forged beacon: relative to now, or a text that goes
-// on the wire as it is.
+// WireTime is a time of a forged beacon: relative to now, or a text that is sent as it is.
 type WireTime struct {
 	Set    bool
 	Offset time.Duration
-	Text   string // when not empty
+	Text   string // sent as it is; "": Offset is used
 }
 
-// Datagrams sends these bytes, one datagram each.
+// Datagrams sends bytes over UDP, one datagram each.
 type Datagrams struct {
 	Pos  Pos
 	To   []int
@@ -295,9 +284,8 @@ type Datagrams struct {
 	Gap  time.Duration
 }
 
-// TCP speaks to the server byte for byte, on a connection that the phone's
-// program does not use. Send texts have {user}, {password}, {wrong} and
-// {tempid} (what this phone last downloaded) filled in; one text is one send.
+// TCP sends bytes to the server on a connection that the phone's program does not use. In the texts {user},
+// {password}, {wrong} and {tempid} (of the phone's last download) are replaced. One text is one send.
 type TCP struct {
 	Pos     Pos
 	Connect bool // open a new connection first (the old one is left open)
@@ -307,8 +295,7 @@ type TCP struct {
 	Reset   bool
 }
 
-// Restart stops the server as if it were killed and starts it again from what
-// it had stored.
+// Restart kills the server and starts it again from its files.
 type Restart struct {
 	Pos  Pos
 	Down time.Duration
@@ -318,10 +305,10 @@ type Restart struct {
 type Pattern struct {
 	Pos  Pos
 	Text string
-	Re   *regexp.Regexp // nil: Text, exactly
+	Re   *regexp.Regexp // nil if the line must equal Text
 }
 
-// Match says whether line is what was expected.
+// Match reports whether line is the expected one.
 func (p Pattern) Match(line string) bool {
 	if p.Re != nil {
 		return p.Re.MatchString(line)
@@ -331,15 +318,14 @@ func (p Pattern) Match(line string) bool {
 
 func (p Pattern) String() string { return p.Text }
 
-// StepExpect is what must come of a step. Replies, prints and closed are waited
-// for up to and in the instant of Within; silence must last up to it; Log is
-// looked at when the step takes effect.
+// StepExpect is an expected effect of a step. Replies, prints and closed may come up to and in the instant of Within;
+// silence must last up to it; Log is checked when the step takes effect.
 type StepExpect struct {
 	Pos    Pos
 	Within time.Duration // above 0
-	Phone  int           // whose screen or log; the step's own phone unless written
+	Phone  int           // the phone whose screen or log is observed
 
-	Replies             []Pattern // what the server answered, send by send
+	Replies             []Pattern // the answers of the server, one for each send
 	NoReply             bool
 	Closed              *bool
 	Prints              []Pattern // lines on the phone's screen, in this order, from the step on
@@ -351,11 +337,11 @@ type StepExpect struct {
 	Resolved            *int
 }
 
-// LogExpect is what a phone's contact log holds at the instant of the step.
+// LogExpect is the expected content of a phone's contact log at the instant of the step.
 type LogExpect struct {
 	Pos     Pos
-	Entries int       // -1: not asked
-	TempIDs []Pattern // in order of arrival; nil: not asked
+	Entries int       // -1: any number
+	TempIDs []Pattern // in order of arrival; nil: any
 }
 
 // Expectation is one line of the run's `expect`.
@@ -367,7 +353,7 @@ type Expectation struct {
 	Right Sum
 }
 
-// Sum is operands joined by + and -.
+// Sum is a sum of operands.
 type Sum struct {
 	Terms []Term
 }
@@ -381,7 +367,7 @@ type Term struct {
 // Operand is a number (counts; durations in seconds) or a value of the run.
 type Operand struct {
 	Number float64
-	Path   *Path // nil: Number
+	Path   *Path // nil if the operand is Number
 }
 
 // Path names a value of the run.
@@ -389,17 +375,17 @@ type Path struct {
 	Text string
 	// Counter is a name of Counters, such as beacons.valid.
 	Counter string
-	// Step and Field: what a named step came to, such as upload.entries.
-	Step  int // index into Script; -1 when none
+	// Step and Field are a value of a labelled step, such as upload.entries.
+	Step  int // index into Script, or -1
 	Field string
-	// Phones and Field: a phone's value, such as log or log.age_max. With more
-	// than one phone the comparison must hold for each.
+	// Phones and Field are a value of phones, such as log or log.age_max. With more than one phone the comparison
+	// must hold for each.
 	Phones []int
-	// At is the moment at which the value is taken; "" is the end of the run.
+	// At is the label of the step at whose time the value is taken; "" is the end of the run.
 	At string
 }
 
-// Threshold is one expression of k6's grammar on one metric.
+// Threshold is a condition on one metric, in k6's grammar.
 type Threshold struct {
 	Pos      Pos
 	Metric   string // a name of Metrics

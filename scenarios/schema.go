@@ -7,9 +7,8 @@ import (
 	"strings"
 )
 
-// Schema is the JSON Schema (draft 2020-12) of the language, with which an
-// editor completes and checks a scenario. It refuses wrong forms; names that do
-// not resolve and the like only the parser sees.
+// Schema returns the JSON Schema (draft 2020-12) of the language, with which an editor completes and checks a
+// scenario. It refuses wrong forms; the parser also refuses unknown names and contradictions.
 func Schema() []byte {
 	w := &schemaWriter{defs: object{}, seen: map[string]bool{}}
 	root := object{
@@ -57,7 +56,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// variable is the form of a text in which the parser fills in a ${NAME}.
+// variable matches a text with a ${NAME}, which the parser replaces.
 const variable = `\$\{[A-Za-z_][A-Za-z0-9_]*\}`
 
 type schemaWriter struct {
@@ -65,8 +64,8 @@ type schemaWriter struct {
 	seen map[string]bool
 }
 
-// shape is the schema of s: a reference when s has a name of its own.
-func (w *schemaWriter) shape(s *form) object {
+// form returns the schema of s; a reference if s has a name of its own.
+func (w *schemaWriter) form(s *form) object {
 	if s.def == "" {
 		return w.inline(s)
 	}
@@ -83,7 +82,7 @@ func (w *schemaWriter) inline(s *form) object {
 	var forms []object
 	if s.scalar != nil && s.list != nil && s.list.def != "" && s.list.scalar == s.scalar &&
 		s.list.mapping == s.mapping {
-		forms = append(forms, w.shape(s.list)) // one of the list's elements alone
+		forms = append(forms, w.form(s.list)) // one of the list's elements alone
 	} else {
 		if s.scalar != nil {
 			forms = append(forms, s.scalar.schemas()...)
@@ -93,7 +92,7 @@ func (w *schemaWriter) inline(s *form) object {
 		}
 	}
 	if s.list != nil {
-		forms = append(forms, object{{"type", "array"}, {"items", w.shape(s.list)}})
+		forms = append(forms, object{{"type", "array"}, {"items", w.form(s.list)}})
 	}
 	if len(forms) == 1 {
 		return forms[0]
@@ -101,8 +100,7 @@ func (w *schemaWriter) inline(s *form) object {
 	return object{{"anyOf", forms}}
 }
 
-// schemas are the JSON forms of a scalar: what it is, and a text with a
-// variable in it.
+// schemas returns the JSON forms of a scalar: its own form, and a text with a variable.
 func (s *scalar) schemas() []object {
 	filled := object{{"type", "string"}, {"pattern", variable}}
 	switch {
@@ -141,7 +139,7 @@ func (w *schemaWriter) mapping(m *mapping) object {
 		if f.def != "" {
 			p[0].val = f.doc + " Default: " + f.def + "."
 		}
-		properties = append(properties, member{f.name, append(p, w.shape(f.is)...)})
+		properties = append(properties, member{f.name, append(p, w.form(f.is)...)})
 		if f.required {
 			required = append(required, f.name)
 		}
@@ -155,12 +153,12 @@ func (w *schemaWriter) mapping(m *mapping) object {
 
 func (w *schemaWriter) open(m *mapping) object {
 	if m.openKey != nil {
-		return object{{"patternProperties", object{{m.openKey.String(), w.shape(m.open)}}}, {"additionalProperties",
+		return object{{"patternProperties", object{{m.openKey.String(), w.form(m.open)}}}, {"additionalProperties",
 			false}}
 	}
 	var properties object
 	for _, k := range m.openKeys {
-		properties = append(properties, member{k, w.shape(m.open)})
+		properties = append(properties, member{k, w.form(m.open)})
 	}
 	return object{{"properties", properties}, {"additionalProperties", false}}
 }

@@ -12,22 +12,22 @@ const varPattern = `^[A-Za-z_][A-Za-z0-9_]*$`
 
 var variableRegexp = regexp.MustCompile(varPattern)
 
-// variables are the ${NAME} of one file.
+// variables are the variables ${NAME} of one file.
 type variables struct {
 	set      map[string]string // --set
 	defaults map[string]string
 	place    map[string]Pos // of each default
 	used     map[string]bool
-	refused  map[string]bool // complained of already
-	meant    map[string]bool // named to somebody who wrote one that has no value
-	left     int             // bytes that may still be filled in
+	refused  map[string]bool // already reported
+	meant    map[string]bool // suggested for a variable without a value
+	left     int             // bytes that the uses of variables may still add
 }
 
-// maxFilled is how many bytes all uses of variables may come to.
+// maxFilled is the limit of the bytes of all uses of variables.
 const maxFilled = 4 * maxFile
 
-// newVariables reads `vars` of the document's root, before anything else is
-// read. What is wrong with its form is complained of when the root is.
+// newVariables reads `vars` of the root of the document before the rest is read. Mistakes in its form are reported
+// when the root is read.
 func newVariables(root *yaml.Node, set map[string]string) *variables {
 	v := &variables{
 		set: set, defaults: map[string]string{}, place: map[string]Pos{},
@@ -63,8 +63,8 @@ func (v *variables) value(name string) (string, bool) {
 	return text, ok
 }
 
-// replace replaces each ${NAME} of text; $${ stands for ${ itself. filled says
-// that there was one, ok that each had a value.
+// replace replaces each ${NAME} of text; $${ stands for ${ itself. replaced reports whether there was one, ok whether
+// each had a value.
 func (v *variables) replace(c *mistakeList, p Pos, text string) (out string, filled, ok bool) {
 	var b strings.Builder
 	ok = true
@@ -130,8 +130,8 @@ func (v *variables) names() []string {
 	return names
 }
 
-// unused complains of values that nothing asks for: a slip in their names. One
-// that was meant by a name without a value is not complained of again.
+// reportUnused reports variables that the file does not use. One that was suggested for a variable without a value is
+// not reported again.
 func (v *variables) reportUnused(c *mistakeList) {
 	var used, valued []string
 	for name := range v.used {
@@ -170,7 +170,7 @@ func orUses(c *mistakeList, name string, used []string) string {
 	return "; it uses " + shortList(used)
 }
 
-// resolved is the value of every variable that the file uses.
+// resolved returns the value of every variable that the file uses.
 func (v *variables) resolved() map[string]string {
 	out := map[string]string{}
 	for name := range v.used {
