@@ -2,12 +2,20 @@ package sim
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/scenarios"
 )
+
+// runStep carries out a step that no script waits for.
+func (r *run) runStep(s *scenarios.Step) {
+	st := &step{Step: s, index: -1, program: uint32(s.Phone), stage: settled}
+	r.commands.record(*s)
+	if why := r.act(st); why != "" {
+		panic(fmt.Sprintf("sim: an adversary cannot %s: %s", s.Text, why))
+	}
+}
 
 func (st *step) looksOnly() bool {
 	return st.Login == nil && st.Password == nil && st.Do == nil && st.Forge == nil &&
@@ -28,16 +36,19 @@ func (r *run) act(st *step) string {
 	case st.Do != nil:
 		return r.actCommand(st, who)
 	case st.Forge != nil:
-		r.actForge(st, who)
+		r.forger.sendBeacon(st.Forge, &st.forge, who)
 	case st.Datagrams != nil:
-		r.actDatagrams(st, who)
+		for _, to := range st.Datagrams.To {
+			r.forger.sendDatagrams(who, uint32(to), st.Datagrams.Port, st.Datagrams.Send, st.Datagrams.Gap)
+		}
 	case st.TCP != nil:
 		return r.actTCP(st, who)
 	case st.Restart != nil:
 		r.world.RestartServer(st.Restart.Down)
 		r.tookEffect(st)
 	case st.Fault != nil:
-		r.actFault(st)
+		r.faults.schedule(st.Fault, r.world.Now())
+		r.tookEffect(st)
 	}
 	return ""
 }
@@ -46,16 +57,13 @@ func (r *run) actCommand(st *step, who uint32) string {
 	c := st.Do
 	switch c.Verb {
 	case scenarios.VerbLogin:
-		a := r.accounts[who]
-		r.world.Open(who)
-		r.world.Type(who, a.user)
-		r.world.Type(who, a.password)
+		r.commands.login(who)
 		return ""
 	case scenarios.VerbBeacon:
 		if _, ok := r.world.TempID(who); !ok && len(st.waits) == 0 {
 			return r.world.Name(who) + " has no TempID to send: it has downloaded none"
 		}
-		r.sendBeacons(who, c)
+		r.commands.sendBeacons(who, c)
 		return ""
 	case scenarios.VerbType:
 		for range c.Count {
@@ -87,7 +95,7 @@ func (r *run) actTCP(st *step, who uint32) string {
 		return fmt.Sprintf("%s has no open connection for tcp: write connect: true first", w.Name(who))
 	}
 	for i, text := range t.Send {
-		p := []byte(r.fill(who, text))
+		p := []byte(r.commands.fill(who, text))
 		st.toRead += len(p)
 		last := i == len(t.Send)-1
 		if i == 0 || t.Gap == 0 {
@@ -113,20 +121,6 @@ func (r *run) endTCP(st *step, who uint32, last bool) {
 	if last && (st.TCP.Close || st.TCP.Reset) {
 		r.world.RawEnd(who, st.TCP.Reset)
 	}
-}
-
-// fill puts a phone's own values into a text for the wire.
-func (r *run) fill(who uint32, text string) string {
-	if !strings.Contains(text, "{") {
-		return text
-	}
-	a := r.accounts[who]
-	id := ""
-	if b, ok := r.world.TempID(who); ok {
-		id = b.TempID.String()
-	}
-	return strings.NewReplacer("{user}", a.user, "{password}", a.password,
-		"{wrong}", "not-"+a.password, "{tempid}", id).Replace(text)
 }
 
 const noOperation = nodes.Operation(255)

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -14,66 +13,81 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
-// adversary is phones that do what no honest program does. All that they do is
-// done by steps, as a script would.
-type adversary struct {
-	*scenarios.Adversary
-	streams []rand.PCG  // by its By
-	heard   [][3]string // TempID, start and expiry of overheard beacons
-	done    uint64
+// adversaries lets phones behave as no correct program does. Each of their actions is a step, as in a script.
+type adversaries struct {
+	world    world.World
+	forger   *forger
+	accounts []account
+	lifetime time.Duration         // of a TempID
+	runStep  func(*scenarios.Step) // carries out a step
+	list     []adversary
+	replayed map[replayedBeacon]bool // recently
 }
 
-// heardKept is how many overheard beacons an adversary remembers.
-const heardKept = 256
+// adversary is one adversary of the scenario.
+type adversary struct {
+	*scenarios.Adversary
+	streams   []rand.PCG  // one for each phone of By
+	overheard [][3]string // TempID, start and expiry of recent beacons
+	actions   uint64
+}
 
-func (r *run) startAdversaries(names []string) {
-	r.adversaries = make([]adversary, len(r.scenario.Adversaries))
-	r.resent = map[resent]bool{}
-	for i := range r.adversaries {
-		a := &r.adversaries[i]
-		a.Adversary = &r.scenario.Adversaries[i]
-		r.atLeast = max(r.atLeast, a.Until)
-		for k, who := range a.By {
-			a.streams = append(a.streams, virtual.Stream(r.scenario.Seed, names[who], fmt.Sprintf("adversary %d", i)))
+// Limits of the memory of adversaries.
+const (
+	maxOverheard = 256     // beacons of one adversary
+	maxReplayed  = 1 << 16 // beacons of all adversaries
+)
+
+// start schedules the first actions of the adversaries.
+func (as *adversaries) start(s *scenarios.Scenario, names []string) {
+	as.list = make([]adversary, len(s.Adversaries))
+	as.replayed = map[replayedBeacon]bool{}
+	for i := range as.list {
+		a := &as.list[i]
+		a.Adversary = &s.Adversaries[i]
+		for k, phone := range a.By {
+			a.streams = append(a.streams, virtual.Stream(s.Seed, names[phone], fmt.Sprintf("adversary %d", i)))
 			if a.Every > 0 {
-				r.adversaryActs(a, k, a.From+virtual.Delay{Max: max(a.Every-1, 0)}.Draw(&a.streams[k]))
+				first := virtual.Delay{Max: max(a.Every-1, 0)}.Draw(&a.streams[k])
+				as.schedule(a, k, a.From+first)
 			}
 		}
 	}
 }
 
-// adversaryActs has one phone act at the given time, and again.
-func (r *run) adversaryActs(a *adversary, k int, at time.Duration) {
+// schedule schedules an action of the k-th phone of an adversary and the actions after it.
+func (as *adversaries) schedule(a *adversary, k int, at time.Duration) {
 	if a.Until > 0 && at >= a.Until {
 		return
 	}
-	r.world.Call(at, func() {
+	as.world.Call(at, func() {
 		src := &a.streams[k]
-		if st, ok := r.attack(a, k, src); ok {
-			a.done++
-			r.runStep(&st)
+		if st, ok := as.attack(a, k, src); ok {
+			a.actions++
+			as.runStep(&st)
 		}
-		r.adversaryActs(a, k, at+period(a.Every, a.Jitter, src))
+		as.schedule(a, k, at+drawPeriod(a.Every, a.Jitter, src))
 	})
 }
 
-// attack is what a phone of the adversary does now.
-func (r *run) attack(a *adversary, k int, src rand.Source) (st scenarios.Step, ok bool) {
+// attack returns the next action of the k-th phone of an adversary, or false if it can do nothing.
+func (as *adversaries) attack(a *adversary, k int, src rand.Source) (st scenarios.Step, ok bool) {
 	rng := rand.New(src)
 	st = scenarios.Step{Pos: a.Pos, Text: a.Text, Phone: a.By[k]}
 	switch a.Kind {
 	case scenarios.AdversaryForge:
-		st.Forge = r.forgery(a, rng)
+		st.Forge = forgery(a, rng)
 	case scenarios.AdversaryFlood:
 		st.Datagrams = &scenarios.Datagrams{Pos: a.Pos, To: a.To, Send: []string{noise(rng, 120)}}
 	case scenarios.AdversaryGuess:
-		st.TCP = r.guesses(a, rng)
+		st.TCP = as.guesses(a, rng)
 	case scenarios.AdversaryGarbage:
 		st.TCP = garbage(a, rng)
 	case scenarios.AdversaryUpload:
-		st.TCP, ok = r.falseUpload(a, rng)
+		st.TCP, ok = as.falseUpload(a, rng)
 		return st, ok
 	case scenarios.AdversaryHold:
 		st.TCP = &scenarios.TCP{Pos: a.Pos, Connect: true}
@@ -83,13 +97,14 @@ func (r *run) attack(a *adversary, k int, src rand.Source) (st scenarios.Step, o
 	return st, true
 }
 
-// forgery is a beacon that nobody was given: now and then one that looks valid.
-func (r *run) forgery(a *adversary, rng *rand.Rand) *scenarios.Forge {
+// forgery returns a beacon with an invented TempID. Some of them look valid.
+func forgery(a *adversary, rng *rand.Rand) *scenarios.Forge {
 	f := &scenarios.Forge{Pos: a.Pos, To: a.To, Copy: -1, Version: "1", Form: scenarios.FormSplit}
 	f.TempID = digits(rng, protocol.TempIDSize)
 	begin := -time.Duration(rng.Int64N(int64(30 * time.Minute)))
+	end := begin + time.Duration(rng.Int64N(int64(20*time.Minute)))
 	f.Start = scenarios.WireTime{Set: true, Offset: begin.Truncate(time.Second)}
-	f.Expiry = scenarios.WireTime{Set: true, Offset: (begin + time.Duration(rng.Int64N(int64(20*time.Minute)))).Truncate(time.Second)}
+	f.Expiry = scenarios.WireTime{Set: true, Offset: end.Truncate(time.Second)}
 	switch rng.IntN(8) {
 	case 0:
 		f.Form = scenarios.FormSingle
@@ -107,17 +122,18 @@ func (r *run) forgery(a *adversary, rng *rand.Rand) *scenarios.Forge {
 	return f
 }
 
-// guesses are up to four wrong passwords of one account on one connection.
-func (r *run) guesses(a *adversary, rng *rand.Rand) *scenarios.TCP {
-	victim := r.accounts[a.Of[rng.IntN(len(a.Of))]]
-	t := &scenarios.TCP{Pos: a.Pos, Connect: true, Send: []string{victim.user}, Gap: 250 * time.Millisecond, Close: true}
+// guesses returns a connection with up to four wrong passwords for one account.
+func (as *adversaries) guesses(a *adversary, rng *rand.Rand) *scenarios.TCP {
+	victim := as.accounts[a.Of[rng.IntN(len(a.Of))]]
+	t := &scenarios.TCP{Pos: a.Pos, Connect: true, Gap: 250 * time.Millisecond, Close: true}
+	t.Send = []string{victim.user}
 	for range 1 + rng.IntN(4) {
 		t.Send = append(t.Send, "guess"+strconv.Itoa(rng.IntN(1_000_000)))
 	}
 	return t
 }
 
-// garbage is bytes and half messages for the server.
+// garbage returns a connection with random bytes and incomplete messages.
 func garbage(a *adversary, rng *rand.Rand) *scenarios.TCP {
 	t := &scenarios.TCP{Pos: a.Pos, Connect: true, Gap: 100 * time.Millisecond, Close: rng.IntN(2) == 0}
 	words := []string{"Download_", "log o", "Upload_contact_log", "3", "99999999", "\n", "{user}", "{user}{wrong}"}
@@ -132,19 +148,20 @@ func garbage(a *adversary, rng *rand.Rand) *scenarios.TCP {
 	return t
 }
 
-// falseUpload uploads what the phone never met.
-func (r *run) falseUpload(a *adversary, rng *rand.Rand) (*scenarios.TCP, bool) {
+// falseUpload returns an upload of contacts that the phone did not have. It returns false if the adversary has not
+// overheard a beacon yet.
+func (as *adversaries) falseUpload(a *adversary, rng *rand.Rand) (*scenarios.TCP, bool) {
 	var entries []string
 	for range 1 + rng.IntN(3) {
 		if a.Invented {
-			entries = append(entries, digits(rng, protocol.TempIDSize),
-				r.wireTime(scenarios.WireTime{}), r.wireTime(scenarios.WireTime{Offset: r.scenario.Server.TempIDLifetime}))
+			entries = append(entries, digits(rng, protocol.TempIDSize), as.forger.wireTime(scenarios.WireTime{}),
+				as.forger.wireTime(scenarios.WireTime{Offset: as.lifetime}))
 			continue
 		}
-		if len(a.heard) == 0 {
-			return nil, false // it has overheard nothing so far
+		if len(a.overheard) == 0 {
+			return nil, false
 		}
-		one := a.heard[rng.IntN(len(a.heard))]
+		one := a.overheard[rng.IntN(len(a.overheard))]
 		entries = append(entries, one[:]...)
 	}
 	t := &scenarios.TCP{Pos: a.Pos, Connect: true, Gap: 200 * time.Millisecond, Close: true}
@@ -153,92 +170,85 @@ func (r *run) falseUpload(a *adversary, rng *rand.Rand) (*scenarios.TCP, bool) {
 	return t, true
 }
 
-// overhear gives adversaries the beacons that others receive.
-func (r *run) overhear(sender uint32, e *nodes.PhoneEffect) {
-	if e.OutOfTurn || e.Err != nil {
+// overhear gives the adversaries a beacon that another phone received.
+func (as *adversaries) overhear(sender uint32, e *nodes.PhoneEffect) {
+	if len(as.list) == 0 || e.OutOfTurn || e.Err != nil {
 		return
 	}
-	for i := range r.adversaries {
-		a := &r.adversaries[i]
+	for i := range as.list {
+		a := &as.list[i]
 		switch {
 		case a.Kind == scenarios.AdversaryReplay && slices.Contains(a.Of, int(sender)):
-			r.replayLater(a, sender, e)
+			as.replay(a, sender, e)
 		case a.Kind == scenarios.AdversaryUpload && !a.Invented:
-			if len(a.heard) == heardKept {
-				a.heard = append(a.heard[:0], a.heard[heardKept/2:]...)
+			if len(a.overheard) == maxOverheard {
+				a.overheard = append(a.overheard[:0], a.overheard[maxOverheard/2:]...)
 			}
-			a.heard = append(a.heard, fieldsOf(e))
+			a.overheard = append(a.overheard, beaconFields(e))
 		}
 	}
 }
 
-// resent is a beacon that a phone has sent for another.
-type resent struct {
+// replayedBeacon is a beacon that a phone has sent for another.
+type replayedBeacon struct {
 	by     uint32
 	fields [3]string
 }
 
-// resentKept is how many of them are remembered.
-const resentKept = 1 << 16
-
-// replayLater sends a beacon that was overheard again, unchanged: not what came
-// from the phone itself, and nothing twice, or replays would feed on each other.
-func (r *run) replayLater(a *adversary, sender uint32, e *nodes.PhoneEffect) {
-	now := r.world.Now()
+// replay schedules the replay of an overheard beacon, unchanged. A phone replays neither its own beacons nor replayed
+// ones: replays would cause further replays.
+func (as *adversaries) replay(a *adversary, sender uint32, e *nodes.PhoneEffect) {
+	now := as.world.Now()
 	if now < a.From || a.Until > 0 && now >= a.Until {
 		return
 	}
-	fields := fieldsOf(e)
-	if r.resent[resent{sender, fields}] {
+	fields := beaconFields(e)
+	if as.replayed[replayedBeacon{sender, fields}] {
 		return
 	}
-	for k, who := range a.By {
-		if int(sender) == who || !struckBy(a.Chance, &a.streams[k]) {
+	for k, phone := range a.By {
+		if int(sender) == phone || !drawChance(a.Chance, &a.streams[k]) {
 			continue
 		}
-		st := scenarios.Step{Pos: a.Pos, Text: a.Text, Phone: who, Forge: &scenarios.Forge{
+		st := scenarios.Step{Pos: a.Pos, Text: a.Text, Phone: phone, Forge: &scenarios.Forge{
 			Pos: a.Pos, To: a.To, Copy: -1, TempID: fields[0], Version: "1", Form: scenarios.FormSplit,
-			Start: scenarios.WireTime{Set: true, Text: fields[1]}, Expiry: scenarios.WireTime{Set: true, Text: fields[2]},
+			Start:  scenarios.WireTime{Set: true, Text: fields[1]},
+			Expiry: scenarios.WireTime{Set: true, Text: fields[2]},
 		}}
-		r.world.Call(now+delayOf(a.After).Draw(&a.streams[k]), func() {
-			if len(r.resent) == resentKept {
-				clear(r.resent)
+		as.world.Call(now+delayOf(a.After).Draw(&a.streams[k]), func() {
+			if len(as.replayed) == maxReplayed {
+				clear(as.replayed)
 			}
-			r.resent[resent{uint32(who), fields}] = true
-			a.done++
-			r.runStep(&st)
+			as.replayed[replayedBeacon{uint32(phone), fields}] = true
+			a.actions++
+			as.runStep(&st)
 		})
 	}
 }
 
-// fieldsOf are the TempID, start and expiry of a beacon as they went over the wire.
-func fieldsOf(e *nodes.PhoneEffect) (fields [3]string) {
+// beaconFields returns the TempID, start and expiry of a beacon as they were on the wire.
+func beaconFields(e *nodes.PhoneEffect) (fields [3]string) {
 	for i := range fields {
 		fields[i] = string(protocol.Part(&e.Raw, i))
 	}
 	return fields
 }
 
-// runStep does what nobody waits for.
-func (r *run) runStep(s *scenarios.Step) {
-	st := &step{Step: s, index: -1, program: uint32(s.Phone), stage: settled}
-	r.commanded(*s)
-	if why := r.act(st); why != "" {
-		panic(fmt.Sprintf("sim: an adversary cannot %s: %s", s.Text, why))
+// count returns the number of actions of all adversaries.
+func (as *adversaries) count() (n uint64) {
+	for i := range as.list {
+		n += as.list[i].actions
 	}
+	return n
 }
 
-// adversaryCounts are how often each kind of adversary acted.
-func (r *run) adversaryCounts() []reports.KindCount {
-	acted := map[scenarios.AdversaryKind]uint64{}
-	for i := range r.adversaries {
-		acted[r.adversaries[i].Kind] += r.adversaries[i].done
+// kindCounts returns the number of actions by kind.
+func (as *adversaries) kindCounts() []reports.KindCount {
+	counts := map[scenarios.AdversaryKind]uint64{}
+	for i := range as.list {
+		counts[as.list[i].Kind] += as.list[i].actions
 	}
-	var all []reports.KindCount
-	for _, kind := range slices.Sorted(maps.Keys(acted)) {
-		all = append(all, reports.KindCount{Kind: string(kind), Count: acted[kind]})
-	}
-	return all
+	return kindCounts(counts)
 }
 
 func digits(rng *rand.Rand, n int) string {
@@ -249,7 +259,7 @@ func digits(rng *rand.Rand, n int) string {
 	return b.String()
 }
 
-// noise is 1 to n bytes of any value.
+// noise returns 1 to n random bytes.
 func noise(rng *rand.Rand, n int) string { return noiseOf(rng, 1+rng.IntN(n)) }
 
 func noiseOf(rng *rand.Rand, n int) string {
@@ -258,4 +268,81 @@ func noiseOf(rng *rand.Rand, n int) string {
 		b[i] = byte(rng.UintN(256))
 	}
 	return string(b)
+}
+
+// forger sends beacons and datagrams that a step describes.
+type forger struct {
+	world    world.World
+	lifetime time.Duration // of a TempID
+}
+
+// sendBeacon sends a beacon from the fields of a step. src draws the TempID if the step gives none.
+func (fo *forger) sendBeacon(f *scenarios.Forge, src *rand.PCG, from uint32) {
+	var fields [3]string
+	if f.Copy >= 0 {
+		var raw [protocol.BeaconSize]byte
+		b, _ := fo.world.TempID(uint32(f.Copy))
+		b.Encode(&raw)
+		for i := range fields {
+			fields[i] = string(protocol.Part(&raw, i))
+		}
+	} else {
+		id := protocol.DrawTempID(src)
+		fields[0] = id.String()
+		fields[1] = fo.wireTime(scenarios.WireTime{})
+		fields[2] = fo.wireTime(scenarios.WireTime{Offset: fo.lifetime})
+	}
+	if f.TempID != "" {
+		fields[0] = f.TempID
+	}
+	if f.Start.Set {
+		fields[1] = fo.wireTime(f.Start)
+	}
+	if f.Expiry.Set {
+		fields[2] = fo.wireTime(f.Expiry)
+	}
+	parts := []string{fields[0], fields[1], fields[2], f.Version}
+	whole := strings.Join(parts, "")
+	for _, to := range f.To {
+		if len(whole) == protocol.BeaconSize {
+			fo.world.AnnounceForged(from, uint32(to), (*[protocol.BeaconSize]byte)([]byte(whole)))
+		}
+		if f.Form == scenarios.FormSingle {
+			fo.world.SendDatagram(from, uint32(to), uint16(f.Port), []byte(whole))
+			continue
+		}
+		fo.sendDatagrams(from, uint32(to), f.Port, withoutParts(parts, f.Omit), f.Gap)
+	}
+}
+
+// withoutParts returns the parts of a beacon without those whose numbers, from 1, are in omit.
+func withoutParts(parts []string, omit []int) []string {
+	var left []string
+	for i, p := range parts {
+		if !slices.Contains(omit, i+1) {
+			left = append(left, p)
+		}
+	}
+	return left
+}
+
+// sendDatagrams sends datagrams with a gap between them.
+func (fo *forger) sendDatagrams(from, to uint32, port int, texts []string, gap time.Duration) {
+	for i, t := range texts {
+		if i == 0 || gap == 0 {
+			fo.world.SendDatagram(from, to, uint16(port), []byte(t))
+			continue
+		}
+		fo.world.Call(fo.world.Now()+time.Duration(i)*gap, func() {
+			fo.world.SendDatagram(from, to, uint16(port), []byte(t))
+		})
+	}
+}
+
+// wireTime returns the text of a time, or the wall time of the world plus an offset in the format of the wire.
+func (fo *forger) wireTime(t scenarios.WireTime) string {
+	if t.Text != "" {
+		return t.Text
+	}
+	return fo.world.Wall().Add(t.Offset).Format("02/01/2006 15:04:05")
 }

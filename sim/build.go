@@ -20,17 +20,18 @@ import (
 	"bluetrace/sim/world"
 )
 
-// Stream returns the random stream of an entity for one purpose, derived from the seed as a run derives its own streams.
+// Stream returns the random stream of an entity for one purpose. A run derives its own streams from its seed in this
+// way.
 func Stream(seed uint64, entity, purpose string) rand.PCG {
 	return virtual.Stream(seed, entity, purpose)
 }
 
-// account is whom a phone logs in as. An empty user: it has no account.
+// account is the account of a phone. The user is empty if the phone has none.
 type account struct {
 	user, password string
 }
 
-// run is one scenario under way.
+// run is one run of a scenario.
 type run struct {
 	ctx      context.Context
 	scenario *scenarios.Scenario
@@ -38,48 +39,44 @@ type run struct {
 	world    world.World
 	events   event.Stream
 	records  *world.Records
-	// closeWorld ends what the world has beside the run; nil: nothing.
+	// closeWorld releases the resources of the world; nil if it has none.
 	closeWorld func() error
 	clock      clock.Clock // of a live world
 	start      int64       // wall time at time zero, Unix seconds
 	rules      *check.Invariants
-	contacts   *contactGraph
-	begin      time.Duration // zero or negative
-	length     time.Duration // 0: until the script is done, and not before atLeast
-	atLeast    time.Duration // when traces and routines with an end are over
+	begin      time.Duration // the time of the first event, zero or negative
+	length     time.Duration // 0 if the run ends with the script, but not before atLeast
+	atLeast    time.Duration // the time at which traces, routines and adversaries with an end are over
 
-	accounts    []account
-	seconds     []second
-	phones      []phoneState
-	routines    []routine
-	dests       []uint32 // room for whom a beacon goes to
-	steps       []step
-	open        []*step // those that have begun and not settled, in the order of their beginning
-	unsettled   int
-	active      []*wait
-	moments     map[string]moment
-	taken       map[*scenarios.Path][]float64 // values at named moments
-	faults      faults
-	acting      *scenarios.Step // of the script, while it is begun
-	adversaries []adversary
-	resent      map[resent]bool // by adversaries, of late
-	broken      []check.Violation
-	around      map[check.Invariant][]string
-	idle        []uint64 // by routine: how often a phone was not logged in
-	err         error    // why the run cannot go on
+	faults      *faults
+	contacts    *contacts
+	commands    *commands
+	routines    *routines
+	adversaries *adversaries
+	forger      *forger
+
+	accounts  []account
+	extra     []extraProgram
+	phones    []phoneState // by program
+	steps     []step
+	open      []*step // the steps that have begun and not settled, in the order of their beginning
+	unsettled int
+	active    []*wait
+	moments   map[string]moment
+	taken     map[*scenarios.Path][]float64 // values at named moments
+	broken    []check.Violation
+	around    map[check.Invariant][]string
+	err       error // the reason why the run cannot continue
 }
 
-// phoneState is what the run keeps of each phone beside the world's.
+// phoneState is the state of a program that only the script needs.
 type phoneState struct {
-	routine int32 // whose list of commands is under way; -1: none
-	next    int32 // the next command of that list
-	opening bool  // the password of a script's login has not been typed yet
+	opening bool // the script has connected the program and not yet typed the password
 }
 
-// second is a program that a phone has beside its own, for a login that begins
-// while another of the same phone is under way.
-type second struct {
-	phone   int // whose
+// extraProgram is an additional program of a phone, for a login that begins during another login of the phone.
+type extraProgram struct {
+	phone   int
 	program uint32
 }
 
@@ -103,18 +100,18 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	if err := r.assignAccounts(names); err != nil {
 		return nil, err
 	}
-	if err := r.placeContacts(names); err != nil {
+	var err error
+	if r.contacts, err = newContacts(ctx, s, names, r.place); err != nil {
 		return nil, err
 	}
 	r.readScript()
-	r.addSeconds(len(names))
+	r.addExtraPrograms(len(names))
 	if o.Live != nil {
-		r.setClock(len(names) + len(r.seconds))
+		r.setClock(len(names) + len(r.extra))
 	}
-	r.phones = make([]phoneState, len(names)+len(r.seconds))
-	for i := range r.phones {
-		r.phones[i].routine = -1
-	}
+	r.phones = make([]phoneState, len(names)+len(r.extra))
+	r.faults = &faults{scenario: s, phones: len(names), extra: r.extra}
+	r.routines = newRoutines(s, len(r.phones))
 	zone := protocol.NewZone(s.Zone)
 	config, retention := r.config(names, zone)
 	r.rules = check.New(r.invariantRules(retention), r.violated)
@@ -125,12 +122,39 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	if err := r.make(config); err != nil {
 		return nil, err
 	}
-	r.startFaults()
-	r.startContacts()
-	r.startRoutines(names)
-	r.startAdversaries(names)
-	r.startScript()
+	r.scheduleStart(names)
 	return r, nil
+}
+
+// scheduleStart schedules the first events of the run.
+func (r *run) scheduleStart(names []string) {
+	s, w := r.scenario, r.world
+	lifetime := s.Server.TempIDLifetime
+	r.forger = &forger{w, lifetime}
+	r.commands = &commands{
+		world: w, scenario: s, contacts: r.contacts, accounts: r.accounts,
+		place: r.place, fail: r.fail, observe: r.options.Commanded,
+	}
+	r.adversaries = &adversaries{
+		world: w, forger: r.forger, accounts: r.accounts, lifetime: lifetime, runStep: r.runStep,
+	}
+	r.atLeast = max(r.contacts.end, r.routines.end())
+	for i := range s.Adversaries {
+		r.atLeast = max(r.atLeast, s.Adversaries[i].Until)
+	}
+	r.faults.start(w, r.begin)
+	r.contacts.start(w, r.begin, r.fail)
+	r.routines.start(w, r.commands, s.Seed, names)
+	r.adversaries.start(s, names)
+	r.startScript()
+}
+
+// fail ends a run that cannot continue.
+func (r *run) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	r.world.Stop()
 }
 
 // subscribe subscribes the observers of the run.
@@ -145,6 +169,7 @@ func (r *run) subscribe(c *virtual.Config) {
 		r.events.Subscribe(o.Observer, o.Kinds...)
 	}
 	r.events.Subscribe(r.rules, check.Kinds()...)
+	r.events.Subscribe(r.faults, event.FaultApplied)
 	r.events.Subscribe(r, observed...)
 	c.Events, c.Tick = &r.events, r.tick
 	c.Prefetchers = []prefetch.Prefetcher{r.rules, r}
@@ -163,7 +188,7 @@ func (r *run) make(c virtual.Config) error {
 	return nil
 }
 
-// close ends what the run has beside its result.
+// close releases the resources of the run.
 func (r *run) close() error {
 	r.contacts.close()
 	if r.closeWorld == nil {
@@ -172,8 +197,7 @@ func (r *run) close() error {
 	return r.closeWorld()
 }
 
-// accountsOf gives each phone its account: an own one, none, or that of
-// another phone.
+// accountsOf returns the account of each phone: its own, none, or that of another phone.
 func accountsOf(s *scenarios.Scenario, names []string) []account {
 	all := make([]account, 0, len(names))
 	for _, g := range s.Phones {
@@ -196,7 +220,7 @@ func accountsOf(s *scenarios.Scenario, names []string) []account {
 	return all
 }
 
-// shareAccounts gives the phones that share one the account of its owner.
+// shareAccounts gives each phone that shares an account the account of its owner.
 func shareAccounts(s *scenarios.Scenario, names []string, all []account) {
 	byName := make(map[string]int, len(names))
 	for i, n := range names {
@@ -213,9 +237,10 @@ func shareAccounts(s *scenarios.Scenario, names []string, all []account) {
 	}
 }
 
-// config turns the scenario into a world's configuration.
+// config returns the configuration of the world and the retention of each program.
 func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []time.Duration) {
 	s := r.scenario
+	tcp, udp := &s.Network.TCP, &s.Network.UDP
 	server := nodes.DefaultServerSettings()
 	server.BlockDuration = s.Server.BlockDuration
 	server.TempIDLifetime = s.Server.TempIDLifetime
@@ -227,8 +252,8 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 		Server: server, DiskDelay: delayOf(s.Server.DiskDelay), Folder: r.folder(),
 		Credentials: r.credentials(),
 		Phones:      make([]virtual.PhoneConfig, 0, len(names)),
-		TCP:         virtual.TCP{Delay: delayOf(s.Network.TCP.Delay), Split: s.Network.TCP.Split, Join: s.Network.TCP.Join},
-		UDP:         virtual.UDP{Delay: delayOf(s.Network.UDP.Delay), Lose: s.Network.UDP.Lose},
+		TCP:         virtual.TCP{Delay: delayOf(tcp.Delay), Split: tcp.Split, Join: tcp.Join},
+		UDP:         virtual.UDP{Delay: delayOf(udp.Delay), Lose: udp.Lose},
 		Step:        r.options.Step, Stepped: r.stepped,
 	}
 	retention := make([]time.Duration, 0, len(names))
@@ -244,8 +269,8 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 			retention = append(retention, g.Retention)
 		}
 	}
-	lendFolders(s, c.Phones)
-	for i, sec := range r.seconds {
+	assignFolders(s, c.Phones)
+	for i, sec := range r.extra {
 		of := c.Phones[sec.phone]
 		of.Folder = nil // the log is that of the phone's own program
 		of.Name = fmt.Sprintf("%s (program %d)", of.Name, i+2)
@@ -255,7 +280,7 @@ func (r *run) config(names []string, zone *protocol.Zone) (virtual.Config, []tim
 	return c, retention
 }
 
-// folder is for the files of the virtual server; nil when nobody will read them.
+// folder returns a folder for the files of a virtual server, or nil if the server never reads them.
 func (r *run) folder() *files.Memory {
 	switch {
 	case r.options.folder != nil:
@@ -277,7 +302,7 @@ func delayOf(d scenarios.Distribution) virtual.Delay {
 	return virtual.Delay{Min: d.Min, Max: d.Max, Mean: d.Mean}
 }
 
-// credentials lists every account once.
+// credentials returns every account once.
 func (r *run) credentials() []nodes.Credential {
 	var list []nodes.Credential
 	seen := map[string]bool{}
@@ -307,7 +332,7 @@ func (r *run) invariantRules(retention []time.Duration) check.Rules {
 	return rules
 }
 
-// eventsAround is how many events are shown around a failure.
+// eventsAround is the number of events shown with a failure.
 const eventsAround = 12
 
 func (r *run) violated(v check.Violation) {
@@ -315,12 +340,12 @@ func (r *run) violated(v check.Violation) {
 	r.around[v.Invariant] = r.records.Recent(v.Phone, eventsAround)
 }
 
-// place renders a position for reports.
+// place returns a position of the scenario as file:line:column.
 func (r *run) place(p scenarios.Pos) string {
 	return fmt.Sprintf("%s:%d:%d", r.scenario.File, p.Line, p.Col)
 }
 
-// failure is why the run could not be done; played is the error of its end.
+// failure returns the reason why the run could not be done, or nil. played is the error of its end.
 func (r *run) failure(played error) error {
 	if r.err != nil {
 		return r.err
@@ -334,14 +359,13 @@ func (r *run) failure(played error) error {
 	return nil
 }
 
-// addSeconds gives a phone one more program for each login of the script after
-// its first.
-func (r *run) addSeconds(phones int) {
+// addExtraPrograms gives each phone an additional program for each login of the script after its first.
+func (r *run) addExtraPrograms(phones int) {
 	logins := map[int]int{}
 	for i := range r.steps {
 		if st := &r.steps[i]; st.Login != nil {
 			if logins[st.Phone]++; logins[st.Phone] > 1 {
-				r.seconds = append(r.seconds, second{st.Phone, uint32(phones + len(r.seconds))})
+				r.extra = append(r.extra, extraProgram{st.Phone, uint32(phones + len(r.extra))})
 			}
 		}
 	}

@@ -1,56 +1,130 @@
 package sim
 
 import (
+	"fmt"
+	"strings"
+	"time"
+
 	"bluetrace/scenarios"
+	"bluetrace/sim/world"
 )
 
-// commanded tells what is done now as the step that does the same at this time.
-// Whatever the script does not do by itself is optional.
-func (r *run) commanded(st scenarios.Step) {
-	if r.options.Commanded == nil {
-		return
-	}
-	now := r.world.Now()
-	st.At = scenarios.When{Pos: st.Pos, Offset: now}
-	st.As, st.Expect = "", nil
-	st.Optional = r.acting == nil || r.acting.Optional
-	if st.TCP != nil && r.accounts[st.Phone].user == "" { // a file cannot say {user} of it
-		st.TCP = r.filled(&st)
-	}
-	r.options.Commanded(now, st)
+// commands carries out commands that script, routines and adversaries share, and reports each one to an observer.
+type commands struct {
+	world    world.World
+	scenario *scenarios.Scenario
+	contacts *contacts
+	accounts []account
+	place    func(scenarios.Pos) string
+	fail     func(error) // ends the run with an error
+	// observe receives each command as a step with the same effect (Options.Commanded); nil if there is no observer.
+	observe func(at time.Duration, st scenarios.Step)
+	acting  *scenarios.Step // the step of the script that begins now; nil for other commands
+	dests   []uint32        // scratch space of sendBeacons
 }
 
-// filled has what a step sends spelt out.
-func (r *run) filled(st *scenarios.Step) *scenarios.TCP {
+// Limits of one command. Each beacon is four events and four datagrams in transit.
+const (
+	maxBeaconsPerCommand = 1 << 20
+	bytesPerBeacon       = 4 * (24 + 112)
+)
+
+// sendBeacons sends the beacon of a phone to the phones that a command names.
+func (cs *commands) sendBeacons(phone uint32, c *scenarios.Command) {
+	to := cs.dests[:0]
+	if c.Contacts {
+		for _, m := range cs.contacts.of[phone] {
+			to = append(to, m.peer)
+		}
+	}
+	for _, t := range c.To {
+		to = append(to, uint32(t))
+	}
+	cs.dests = to
+	if n := len(to) * c.Count; n > maxBeaconsPerCommand {
+		cs.fail(&Invalid{cs.place(c.Pos), fmt.Errorf(
+			"%d times to %d phones are %d beacons in one instant, which need about %d MiB; at most %d",
+			c.Count, len(to), n, n*bytesPerBeacon>>20, maxBeaconsPerCommand)})
+		return
+	}
+	if cs.observe != nil && len(to) > 0 {
+		cs.recordBeacon(phone, c, to)
+	}
+	for range c.Count {
+		cs.world.SendBeacons(phone, to)
+	}
+}
+
+// login connects a phone and types its user name and password.
+func (cs *commands) login(phone uint32) {
+	a := cs.accounts[phone]
+	cs.world.Open(phone)
+	cs.world.Type(phone, a.user)
+	cs.world.Type(phone, a.password)
+}
+
+// record reports a command that is carried out now as a step at this time. A step is optional unless it is a mandatory
+// step of the script.
+func (cs *commands) record(st scenarios.Step) {
+	if cs.observe == nil {
+		return
+	}
+	now := cs.world.Now()
+	st.At = scenarios.When{Pos: st.Pos, Offset: now}
+	st.As, st.Expect = "", nil
+	st.Optional = cs.acting == nil || cs.acting.Optional
+	if st.TCP != nil && cs.accounts[st.Phone].user == "" { // {user} has no value in a file
+		st.TCP = cs.filled(&st)
+	}
+	cs.observe(now, st)
+}
+
+// filled returns what a step sends with its placeholders filled in.
+func (cs *commands) filled(st *scenarios.Step) *scenarios.TCP {
 	t := *st.TCP
 	t.Send = nil
 	for _, text := range st.TCP.Send {
-		if text = r.fill(uint32(st.Phone), text); text != "" {
+		if text = cs.fill(uint32(st.Phone), text); text != "" {
 			t.Send = append(t.Send, text)
 		}
 	}
 	return &t
 }
 
-// commandedLogin is a login whose connection is opened now: its moment is that
-// of its password.
-func (r *run) commandedLogin(who uint32, c *scenarios.Command) {
-	st := scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(who), Login: &scenarios.Login{Pos: c.Pos, Kind: "right"}}
-	st.Optional = true
-	now := r.world.Now()
-	st.At = scenarios.When{Pos: c.Pos, Offset: now + r.scenario.LoginLead(int(who))}
-	r.options.Commanded(now, st)
+// recordLogin reports a login whose connection is opened now. The time of the step is that of its password.
+func (cs *commands) recordLogin(phone uint32, c *scenarios.Command) {
+	if cs.observe == nil {
+		return
+	}
+	login := &scenarios.Login{Pos: c.Pos, Kind: "right"}
+	st := scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Login: login, Optional: true}
+	now := cs.world.Now()
+	st.At = scenarios.When{Pos: c.Pos, Offset: now + cs.scenario.LoginLead(int(phone))}
+	cs.observe(now, st)
 }
 
-// commandedBeacon is a beacon to those whom it goes to now; a phone without a
-// TempID sends none.
-func (r *run) commandedBeacon(who uint32, c *scenarios.Command, to []uint32) {
-	if _, ok := r.world.TempID(who); !ok {
+// recordBeacon reports a beacon to its receivers. A phone without a TempID sends none.
+func (cs *commands) recordBeacon(phone uint32, c *scenarios.Command, to []uint32) {
+	if _, ok := cs.world.TempID(phone); !ok {
 		return
 	}
 	one := scenarios.Command{Pos: c.Pos, Verb: scenarios.VerbBeacon, Count: c.Count}
 	for _, t := range to {
 		one.To = append(one.To, int(t))
 	}
-	r.commanded(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(who), Do: &one})
+	cs.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: &one})
+}
+
+// fill replaces {user}, {password}, {wrong} and {tempid} in a text for the wire by the values of a phone.
+func (cs *commands) fill(phone uint32, text string) string {
+	if !strings.Contains(text, "{") {
+		return text
+	}
+	a := cs.accounts[phone]
+	id := ""
+	if b, ok := cs.world.TempID(phone); ok {
+		id = b.TempID.String()
+	}
+	return strings.NewReplacer("{user}", a.user, "{password}", a.password,
+		"{wrong}", "not-"+a.password, "{tempid}", id).Replace(text)
 }

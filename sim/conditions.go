@@ -12,9 +12,11 @@ import (
 	"bluetrace/scenarios"
 )
 
-// conditions are what another load must share to be comparable.
+// conditions returns the conditions that two loads must share to be comparable.
 func conditions(s *scenarios.Scenario, t *scenarios.Traffic) *reports.Conditions {
-	c := &reports.Conditions{ScenarioSum: s.Hash, StartRate: t.StartRate, Stages: []reports.Stage{}, Machine: thisHost(), Build: Build()}
+	c := &reports.Conditions{
+		ScenarioSum: s.Hash, StartRate: t.StartRate, Stages: []reports.Stage{}, Machine: thisHost(), Build: Build(),
+	}
 	for _, one := range t.Stages {
 		c.Stages = append(c.Stages, reports.Stage{Seconds: one.Duration.Seconds(), Rate: one.Rate})
 	}
@@ -30,7 +32,7 @@ func thisHost() reports.Machine {
 	return m
 }
 
-// Build is this program.
+// Build returns the Go version and the revision of this program. The revision ends with + if files were changed.
 func Build() reports.Build {
 	b := reports.Build{Go: runtime.Version()}
 	program, ok := debug.ReadBuildInfo()
@@ -46,7 +48,7 @@ func Build() reports.Build {
 			changed = "+"
 		}
 	}
-	if b.Revision == "" { // of a module that was fetched, not of a folder
+	if b.Revision == "" { // built from a downloaded module
 		b.Revision = strings.TrimPrefix(program.Main.Version, "(devel)")
 		return b
 	}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,432 +15,444 @@ import (
 
 	"bluetrace/scenarios"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
-// contactGraph says who is near whom at this moment. Several kinds of contact may
-// say so of one pair: it ends when the last of them does.
+// contactGraph has an edge for each pair of phones that are in contact. Several sources of contacts may connect one
+// pair: the contact ends when the last of them disconnects it.
 type contactGraph struct {
-	of       [][]contact // by phone
-	visits   []*visit
-	mixings  []*mixing
-	replays  []*replay
-	notes    []string
-	traceEnd time.Duration
+	of [][]contact // by phone
 }
 
-// contact is one phone's side of a pair.
+// contact is one direction of an edge.
 type contact struct {
-	peer  uint32
-	kinds uint32 // how many kinds of contact say so
+	peer    uint32
+	sources uint32 // the number of sources that connect the pair
 }
 
-func (n *contactGraph) connect(a, b int) {
-	n.add(a, b)
-	n.add(b, a)
+func (g *contactGraph) connect(a, b int) {
+	g.add(a, b)
+	g.add(b, a)
 }
 
-func (n *contactGraph) add(a, b int) {
-	for i := range n.of[a] {
-		if m := &n.of[a][i]; m.peer == uint32(b) {
-			m.kinds++
+func (g *contactGraph) add(a, b int) {
+	for i := range g.of[a] {
+		if c := &g.of[a][i]; c.peer == uint32(b) {
+			c.sources++
 			return
 		}
 	}
-	n.of[a] = append(n.of[a], contact{uint32(b), 1})
+	g.of[a] = append(g.of[a], contact{uint32(b), 1})
 }
 
-func (n *contactGraph) disconnect(a, b int) {
-	n.remove(a, b)
-	n.remove(b, a)
+func (g *contactGraph) disconnect(a, b int) {
+	g.remove(a, b)
+	g.remove(b, a)
 }
 
-func (n *contactGraph) remove(a, b int) {
-	list := n.of[a]
+func (g *contactGraph) remove(a, b int) {
+	list := g.of[a]
 	for i := range list {
-		if m := &list[i]; m.peer == uint32(b) {
-			if m.kinds--; m.kinds == 0 {
+		if c := &list[i]; c.peer == uint32(b) {
+			if c.sources--; c.sources == 0 {
 				list[i] = list[len(list)-1]
-				n.of[a] = list[:len(list)-1]
+				g.of[a] = list[:len(list)-1]
 			}
 			return
 		}
 	}
 }
 
-func (n *contactGraph) has(a, b int) bool {
-	for _, m := range n.of[a] {
-		if m.peer == uint32(b) {
+// connected reports whether two phones are in contact.
+func (g *contactGraph) connected(a, b int) bool {
+	for _, c := range g.of[a] {
+		if c.peer == uint32(b) {
 			return true
 		}
 	}
 	return false
 }
 
-// maxStanding is how many standing pairs a run may have: 16 bytes each, on
-// both sides.
-const maxStanding = 1 << 26
-
-// maxMeetings is how many meetings of random mixing a run may have at a time.
-const (
-	maxMeetings     = 1 << 24
-	bytesPerMeeting = 64
-)
-
-// placeContacts works out the contacts that stand for the whole run, and prepares those
-// that change.
-func (r *run) placeContacts(names []string) error {
-	c := &r.scenario.Contacts
-	n := &contactGraph{of: make([][]contact, len(names))}
-	r.contacts = n
-	if err := r.placeStanding(n); err != nil {
-		return err
-	}
-	for i, v := range c.Visits {
-		n.visits = append(n.visits, &visit{v: v, now: -1,
-			src: virtual.Stream(r.scenario.Seed, names[v.Phone], fmt.Sprintf("visits %d", i))})
-	}
-	for i, m := range c.Mixing {
-		if pairs := m.Degree * float64(len(m.Phones)) / 2; pairs > maxMeetings {
-			return &Invalid{r.place(m.Pos), fmt.Errorf("mixing: %d phones of degree %g are %.0f meetings at a time, which need %.0f MiB; at most %d",
-				len(m.Phones), m.Degree, pairs, pairs*bytesPerMeeting/(1<<20), maxMeetings)}
-		}
-		n.mixings = append(n.mixings, &mixing{m: m,
-			src: virtual.Stream(r.scenario.Seed, fmt.Sprintf("mixing %d", i), "pairs")})
-	}
-	for i := range c.Trace {
-		p, err := r.openTrace(&c.Trace[i])
-		if err != nil {
-			return err
-		}
-		n.replays = append(n.replays, p)
-	}
-	r.atLeast = max(r.atLeast, n.traceEnd)
-	return nil
-}
-
-// placeStanding seats those who stay near each other for the whole run.
-func (r *run) placeStanding(n *contactGraph) error {
-	c := &r.scenario.Contacts
-	standing := 0
-	room := func(what string, at scenarios.Pos, phones, pairs int) error {
-		if standing += pairs; standing <= maxStanding {
-			return nil
-		}
-		return &Invalid{r.place(at), fmt.Errorf("%s: %d phones are %d pairs, which need %d MiB; at most %d pairs (use mixing for a crowd)",
-			what, phones, standing, standing>>16, maxStanding)}
-	}
-	for _, e := range c.Everyone {
-		if err := room("everyone near everyone", e.Pos, len(e.Phones), len(e.Phones)*(len(e.Phones)-1)/2); err != nil {
-			return err
-		}
-		n.connectAll(e.Phones)
-	}
-	for _, l := range c.Lists {
-		if err := room("each near each of a list", l.Pos, len(l.Phones), len(l.Phones)*(len(l.Phones)-1)/2); err != nil {
-			return err
-		}
-		n.connectAll(l.Phones)
-	}
-	for _, d := range c.Desks {
-		across := min(2*d.Reach+1, d.Columns)
-		along := min(2*d.Reach+1, (len(d.Phones)+d.Columns-1)/d.Columns)
-		if err := room("desks within reach", d.Pos, len(d.Phones), len(d.Phones)*(across*along-1)/2); err != nil {
-			return err
-		}
-		n.connectDesks(d)
-	}
-	return nil
-}
-
-func (n *contactGraph) connectAll(phones []int) {
+// connectAll connects every pair of the phones. Without earlier contacts it skips the search for existing edges.
+func (g *contactGraph) connectAll(phones []int) {
 	fresh := true
 	for _, a := range phones {
-		fresh = fresh && len(n.of[a]) == 0
+		fresh = fresh && len(g.of[a]) == 0
 	}
 	for i, a := range phones {
 		for _, b := range phones[i+1:] {
 			switch {
 			case !fresh:
-				n.connect(a, b) // they may be near already
+				g.connect(a, b)
 			case a != b:
-				n.of[a] = append(n.of[a], contact{uint32(b), 1})
-				n.of[b] = append(n.of[b], contact{uint32(a), 1})
+				g.of[a] = append(g.of[a], contact{uint32(b), 1})
+				g.of[b] = append(g.of[b], contact{uint32(a), 1})
 			}
 		}
 	}
 }
 
-func (n *contactGraph) connectDesks(d scenarios.Desks) {
+// connectDesks connects the phones whose desks are within reach in rows and in columns.
+func (g *contactGraph) connectDesks(d scenarios.Desks) {
 	for i, a := range d.Phones {
 		row, col := i/d.Columns, i%d.Columns
 		for r := row; r <= row+d.Reach; r++ {
 			for c := max(0, col-d.Reach); c <= min(d.Columns-1, col+d.Reach); c++ {
 				if j := r*d.Columns + c; j > i && j < len(d.Phones) {
-					n.connect(a, d.Phones[j])
+					g.connect(a, d.Phones[j])
 				}
 			}
 		}
 	}
 }
 
-// Kinds of Tick: the highest bits of its argument.
+// contacts keeps the contact graph of a run up to date: with fixed contacts, visits, random mixing and traces.
+type contacts struct {
+	contactGraph
+	world   world.World // set by start
+	fail    func(error) // ends the run with an error
+	visits  []*visit
+	mixings []*mixing
+	traces  []*traceContacts
+	notes   []string
+	end     time.Duration // of the longest trace
+}
+
+// maxFixed is the maximum number of fixed pairs of a run, which need 16 bytes each.
+const maxFixed = 1 << 26
+
+// Limits of random mixing.
+const (
+	maxMeetings     = 1 << 24 // at a time
+	bytesPerMeeting = 64
+)
+
+// newContacts connects the fixed contacts of a scenario and prepares those that change. place renders a position of the
+// scenario for an error. The error is an *Invalid, an error of a trace file, or the error of ctx.
+func newContacts(
+	ctx context.Context, s *scenarios.Scenario, names []string, place func(scenarios.Pos) string,
+) (*contacts, error) {
+	c := &contacts{contactGraph: contactGraph{make([][]contact, len(names))}}
+	if err := c.connectFixed(&s.Contacts, place); err != nil {
+		return nil, err
+	}
+	for i, v := range s.Contacts.Visits {
+		src := virtual.Stream(s.Seed, names[v.Phone], fmt.Sprintf("visits %d", i))
+		c.visits = append(c.visits, &visit{v: v, with: -1, src: src})
+	}
+	for i, m := range s.Contacts.Mixing {
+		if pairs := m.Degree * float64(len(m.Phones)) / 2; pairs > maxMeetings {
+			return nil, &Invalid{place(m.Pos), fmt.Errorf(
+				"mixing: %d phones of degree %g are %.0f meetings at a time, which need %.0f MiB; at most %d",
+				len(m.Phones), m.Degree, pairs, pairs*bytesPerMeeting/(1<<20), maxMeetings)}
+		}
+		src := virtual.Stream(s.Seed, fmt.Sprintf("mixing %d", i), "pairs")
+		c.mixings = append(c.mixings, &mixing{m: m, src: src})
+	}
+	for i := range s.Contacts.Trace {
+		t := &s.Contacts.Trace[i]
+		tc := &traceContacts{t: t, place: place(t.Pos)}
+		if err := tc.open(ctx, c); err != nil {
+			return nil, err
+		}
+		c.traces = append(c.traces, tc)
+	}
+	return c, nil
+}
+
+// connectFixed connects the phones that are in contact for the whole run.
+func (c *contacts) connectFixed(from *scenarios.Contacts, place func(scenarios.Pos) string) error {
+	total := 0
+	check := func(kind string, at scenarios.Pos, phones, pairs int) error {
+		if total += pairs; total <= maxFixed {
+			return nil
+		}
+		return &Invalid{place(at), fmt.Errorf(
+			"%s: %d phones are %d pairs, which need %d MiB; at most %d pairs (use mixing for a crowd)",
+			kind, phones, total, total>>16, maxFixed)}
+	}
+	for _, e := range from.Everyone {
+		n := len(e.Phones)
+		if err := check("everyone near everyone", e.Pos, n, n*(n-1)/2); err != nil {
+			return err
+		}
+		c.connectAll(e.Phones)
+	}
+	for _, l := range from.Lists {
+		n := len(l.Phones)
+		if err := check("each near each of a list", l.Pos, n, n*(n-1)/2); err != nil {
+			return err
+		}
+		c.connectAll(l.Phones)
+	}
+	for _, d := range from.Desks {
+		across := min(2*d.Reach+1, d.Columns)
+		along := min(2*d.Reach+1, (len(d.Phones)+d.Columns-1)/d.Columns)
+		if err := check("desks within reach", d.Pos, len(d.Phones), len(d.Phones)*(across*along-1)/2); err != nil {
+			return err
+		}
+		c.connectDesks(d)
+	}
+	return nil
+}
+
+// The kind of a Tick is in the highest bits of its argument.
 const (
 	tickRoutine = iota << 28
 	tickVisit
 	tickMixing
-	tickReplay
+	tickTrace
 	tickKind = 0xf << 28
 )
 
-func (r *run) startContacts() {
-	for i := range r.contacts.visits {
-		r.world.Tick(r.begin, uint32(i), tickVisit)
+// start schedules the first changes of contacts. begin is the time of the first event of the run.
+func (c *contacts) start(w world.World, begin time.Duration, fail func(error)) {
+	c.world, c.fail = w, fail
+	for i := range c.visits {
+		w.Tick(begin, uint32(i), tickVisit)
 	}
-	for i, m := range r.contacts.mixings {
-		r.startMixing(i, m)
+	for i, m := range c.mixings {
+		m.pairs = make([][2]int32, int(m.m.Degree*float64(len(m.m.Phones))/2+0.5))
+		for p := range m.pairs {
+			c.drawPair(m, p)
+			w.Tick(begin+m.dwell(), uint32(p), tickMixing|uint32(i))
+		}
 	}
-	for i := range r.contacts.replays {
-		r.nextInterval(uint32(i))
+	for i := range c.traces {
+		c.scheduleTrace(uint32(i))
 	}
 }
 
-// visit is one phone that goes from one to the next.
+// tick makes the next change of contacts. index and arg are those of the Tick.
+func (c *contacts) tick(index, arg uint32) {
+	switch arg & tickKind {
+	case tickVisit:
+		c.moveVisitor(index)
+	case tickMixing:
+		c.replacePair(index, arg&^tickKind)
+	case tickTrace:
+		c.advanceTrace(index)
+	}
+}
+
+// visit is a phone that visits one phone after the other.
 type visit struct {
-	v   scenarios.Visits
-	now int // whom it is with; -1: nobody yet
-	src rand.PCG
+	v    scenarios.Visits
+	with int // the phone that it visits now; -1 if none
+	src  rand.PCG
 }
 
-func (r *run) moveOn(i uint32) {
-	v := r.contacts.visits[i]
+// moveVisitor ends a visit and begins the next, of another phone if there are several.
+func (c *contacts) moveVisitor(i uint32) {
+	v := c.visits[i]
 	rnd := rand.New(&v.src)
 	next := v.v.To[rnd.IntN(len(v.v.To))]
-	for len(v.v.To) > 1 && next == v.now {
+	for len(v.v.To) > 1 && next == v.with {
 		next = v.v.To[rnd.IntN(len(v.v.To))]
 	}
-	if v.now >= 0 {
-		r.contacts.disconnect(v.v.Phone, v.now)
+	if v.with >= 0 {
+		c.disconnect(v.v.Phone, v.with)
 	}
-	if next != v.v.Phone {
-		r.contacts.connect(v.v.Phone, next)
-		v.now = next
-	} else {
-		v.now = -1
+	if v.with = -1; next != v.v.Phone {
+		c.connect(v.v.Phone, next)
+		v.with = next
 	}
-	r.world.Tick(r.world.Now()+max(delayOf(v.v.Stay).Draw(&v.src), 1), i, tickVisit)
+	c.world.Tick(c.world.Now()+max(delayOf(v.v.Stay).Draw(&v.src), 1), i, tickVisit)
 }
 
-// mixing keeps a constant number of meetings: one that ends is followed by one
-// of another pair, drawn at random.
+// mixing is a constant number of meetings. When one ends, another pair of phones, drawn at random, meets.
 type mixing struct {
 	m     scenarios.Mixing
 	pairs [][2]int32
 	src   rand.PCG
 }
 
-func (r *run) startMixing(i int, m *mixing) {
-	n := len(m.m.Phones)
-	m.pairs = make([][2]int32, int(m.m.Degree*float64(n)/2+0.5))
-	for p := range m.pairs {
-		r.draw(m, p)
-		r.world.Tick(r.begin+m.dwell(), uint32(p), tickMixing|uint32(i))
-	}
-}
-
+// dwell draws the duration of a meeting.
 func (m *mixing) dwell() time.Duration {
 	return max(time.Duration(distuv.Exponential{Rate: 1 / float64(m.m.Dwell), Src: &m.src}.Rand()), 1)
 }
 
-// draw lets a pair that is not near yet meet; in a small or full crowd it may
-// be one that is.
-func (r *run) draw(m *mixing, p int) {
-	const tries = 8
+// drawPair connects a pair that is not yet in contact. In a small or dense crowd, after some attempts, it may be a pair
+// that is.
+func (c *contacts) drawPair(m *mixing, p int) {
+	const attempts = 8
 	rnd := rand.New(&m.src)
 	n := len(m.m.Phones)
 	var a, b int
-	for range tries {
+	for range attempts {
 		i, j := rnd.IntN(n), rnd.IntN(n-1)
 		if j >= i {
 			j++
 		}
 		a, b = m.m.Phones[i], m.m.Phones[j]
-		if !r.contacts.has(a, b) {
+		if !c.connected(a, b) {
 			break
 		}
 	}
 	m.pairs[p] = [2]int32{int32(a), int32(b)}
-	r.contacts.connect(a, b)
+	c.connect(a, b)
 }
 
-func (r *run) mix(pair, i uint32) {
-	m := r.contacts.mixings[i]
+// replacePair ends a meeting and begins another.
+func (c *contacts) replacePair(pair, i uint32) {
+	m := c.mixings[i]
 	old := m.pairs[pair]
-	r.contacts.disconnect(int(old[0]), int(old[1]))
-	r.draw(m, int(pair))
-	r.world.Tick(r.world.Now()+m.dwell(), pair, tickMixing|i)
+	c.disconnect(int(old[0]), int(old[1]))
+	c.drawPair(m, int(pair))
+	c.world.Tick(c.world.Now()+m.dwell(), pair, tickMixing|i)
 }
 
-// replay plays a recorded trace, read as a stream: no more of it is in memory
-// than one interval.
-type replay struct {
-	t      *scenarios.Trace
-	place  string
-	reader *scenarios.TraceReader
-	people map[string]int // the phone that has a person's place
-	ahead  scenarios.Contact
-	more   bool
-	now    []recorded // near at this moment
-	ending []recorded // room for those that part
+// traceContacts are the contacts of a recorded trace. The trace is read as a stream: only the contacts of the current
+// interval are in memory.
+type traceContacts struct {
+	t       *scenarios.Trace
+	place   string
+	reader  *scenarios.TraceReader
+	phoneOf map[string]int // by person
+	next    scenarios.Contact
+	more    bool           // next is valid
+	current []recordedPair // in contact now
+	ended   []recordedPair // scratch space of advanceTrace
 }
 
-// recorded is one pair that the trace has near each other until end.
-type recorded struct {
+// recordedPair is a pair of phones that is in contact until end.
+type recordedPair struct {
 	a, b int
 	end  time.Duration
 }
 
-// openTrace reads the trace once for its people, its length and its odd lines,
-// and opens it a second time for the run.
-func (r *run) openTrace(t *scenarios.Trace) (*replay, error) {
-	p := &replay{t: t, place: r.place(t.Pos)}
-	if err := p.survey(r); err != nil {
-		return nil, err
+// open reads the trace once for its people, its length and its irregular lines, and opens it again for the run.
+func (tc *traceContacts) open(ctx context.Context, c *contacts) error {
+	if err := tc.survey(ctx, c); err != nil {
+		return err
 	}
 	var err error
-	if p.reader, err = scenarios.OpenTrace(t); err != nil {
-		return nil, p.fault(err)
+	if tc.reader, err = scenarios.OpenTrace(tc.t); err != nil {
+		return tc.wrap(err)
 	}
-	return p, p.readAhead()
+	return tc.readNext()
 }
 
-// fault tells a trace that is wrong from one that cannot be read.
-func (p *replay) fault(err error) error {
+// wrap adds the place of the trace to an error: *Invalid for a trace that is wrong or missing.
+func (tc *traceContacts) wrap(err error) error {
 	var mistake *scenarios.TraceMistake
 	if errors.As(err, &mistake) || errors.Is(err, fs.ErrNotExist) {
-		return &Invalid{p.place, err}
+		return &Invalid{tc.place, err}
 	}
-	return fmt.Errorf("%s: %w", p.place, err)
+	return fmt.Errorf("%s: %w", tc.place, err)
 }
 
-// surveyPoll is how many lines lie between two looks at the context.
+// surveyPoll is the number of contacts between two checks of the context.
 const surveyPoll = 1 << 12
 
-func (p *replay) survey(r *run) (err error) {
-	n := r.contacts
-	reader, err := scenarios.OpenTrace(p.t)
+// survey reads the whole trace and assigns its people to phones.
+func (tc *traceContacts) survey(ctx context.Context, c *contacts) (err error) {
+	reader, err := scenarios.OpenTrace(tc.t)
 	if err != nil {
-		return p.fault(err)
+		return tc.wrap(err)
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	p.people = map[string]int{}
-	contacts := 0
-	for {
-		if contacts%surveyPoll == 0 && r.ctx.Err() != nil {
-			return r.ctx.Err()
+	tc.phoneOf = map[string]int{}
+	n := 0
+	for ; ; n++ {
+		if n%surveyPoll == 0 && ctx.Err() != nil {
+			return ctx.Err()
 		}
-		c, err := reader.Next()
+		one, err := reader.Next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return p.fault(err)
+			return tc.wrap(err)
 		}
-		contacts++
-		n.traceEnd = max(n.traceEnd, c.End)
-		p.placePerson(c.I)
-		p.placePerson(c.J)
+		c.end = max(c.end, one.End)
+		tc.assignPhone(one.I)
+		tc.assignPhone(one.J)
 	}
-	if len(p.people) > len(p.t.Phones) {
-		return &Invalid{p.place, fmt.Errorf("trace %q has %d people, the scenario has %d phones for them; give it at least as many",
-			p.t.File, len(p.people), len(p.t.Phones))}
+	if len(tc.phoneOf) > len(tc.t.Phones) {
+		return &Invalid{tc.place, fmt.Errorf(
+			"trace %q has %d people, the scenario has %d phones for them; give it at least as many",
+			tc.t.File, len(tc.phoneOf), len(tc.t.Phones))}
 	}
-	n.notes = append(n.notes, fmt.Sprintf("trace %s: %d contacts of %d people", p.t.File, contacts, len(p.people)))
+	c.notes = append(c.notes, fmt.Sprintf("trace %s: %d contacts of %d people", tc.t.File, n, len(tc.phoneOf)))
 	for _, o := range reader.Irregularities() {
-		n.notes = append(n.notes, o.String())
+		c.notes = append(c.notes, o.String())
 	}
 	return nil
 }
 
-// placePerson gives a person the next free phone.
-func (p *replay) placePerson(id string) {
-	if _, ok := p.people[id]; ok {
+// assignPhone gives a person the next phone, or -1 if there is none left.
+func (tc *traceContacts) assignPhone(person string) {
+	if _, ok := tc.phoneOf[person]; ok {
 		return
 	}
 	phone := -1
-	if len(p.people) < len(p.t.Phones) {
-		phone = p.t.Phones[len(p.people)]
+	if len(tc.phoneOf) < len(tc.t.Phones) {
+		phone = tc.t.Phones[len(tc.phoneOf)]
 	}
-	p.people[strings.Clone(id)] = phone
+	tc.phoneOf[strings.Clone(person)] = phone
 }
 
-func (p *replay) readAhead() error {
-	c, err := p.reader.Next()
+func (tc *traceContacts) readNext() error {
+	one, err := tc.reader.Next()
 	if errors.Is(err, io.EOF) {
-		p.more = false
+		tc.more = false
 		return nil
 	}
 	if err != nil {
-		return p.fault(err)
+		return tc.wrap(err)
 	}
-	p.ahead, p.more = c, true
+	tc.next, tc.more = one, true
 	return nil
 }
 
-// nextInterval asks for the moment at which contacts next begin or end.
-func (r *run) nextInterval(i uint32) {
-	p := r.contacts.replays[i]
+// scheduleTrace schedules the time at which contacts of a trace next begin or end.
+func (c *contacts) scheduleTrace(i uint32) {
+	tc := c.traces[i]
 	next := time.Duration(math.MaxInt64)
-	if p.more {
-		next = p.ahead.Begin
+	if tc.more {
+		next = tc.next.Begin
 	}
-	for _, c := range p.now {
-		next = min(next, c.end)
+	for _, p := range tc.current {
+		next = min(next, p.end)
 	}
 	if next != math.MaxInt64 {
-		r.world.Tick(next, i, tickReplay)
+		c.world.Tick(next, i, tickTrace)
 	}
 }
 
-// interval lets those meet whose contact begins now, and then those part whose
-// contact ends: one that goes on is never interrupted.
-func (r *run) interval(i uint32) {
-	p := r.contacts.replays[i]
-	now := r.world.Now()
-	going := p.now[:0]
-	ending := p.ending[:0]
-	for _, c := range p.now {
-		if c.end <= now {
-			ending = append(ending, c)
+// advanceTrace begins the contacts of a trace that begin now, and then ends those that end now, so that a contact that
+// continues is never interrupted.
+func (c *contacts) advanceTrace(i uint32) {
+	tc := c.traces[i]
+	now := c.world.Now()
+	current, ended := tc.current[:0], tc.ended[:0]
+	for _, p := range tc.current {
+		if p.end <= now {
+			ended = append(ended, p)
 		} else {
-			going = append(going, c)
+			current = append(current, p)
 		}
 	}
-	for p.more && p.ahead.Begin <= now {
-		c := recorded{p.people[p.ahead.I], p.people[p.ahead.J], p.ahead.End}
-		r.contacts.connect(c.a, c.b)
-		going = append(going, c)
-		if err := p.readAhead(); err != nil {
-			r.fail(err)
+	for tc.more && tc.next.Begin <= now {
+		p := recordedPair{tc.phoneOf[tc.next.I], tc.phoneOf[tc.next.J], tc.next.End}
+		c.connect(p.a, p.b)
+		current = append(current, p)
+		if err := tc.readNext(); err != nil {
+			c.fail(err)
 			return
 		}
 	}
-	for _, c := range ending {
-		r.contacts.disconnect(c.a, c.b)
+	for _, p := range ended {
+		c.disconnect(p.a, p.b)
 	}
-	p.now, p.ending = going, ending
-	r.nextInterval(i)
+	tc.current, tc.ended = current, ended
+	c.scheduleTrace(i)
 }
 
-func (n *contactGraph) close() {
-	for _, p := range n.replays {
-		_ = p.reader.Close() // it was only read
+// close closes the trace files.
+func (c *contacts) close() {
+	for _, tc := range c.traces {
+		_ = tc.reader.Close() // the file was only read
 	}
-}
-
-// fail ends a run that cannot go on.
-func (r *run) fail(err error) {
-	if r.err == nil {
-		r.err = err
-	}
-	r.world.Stop()
 }

@@ -5,9 +5,9 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"time"
 
+	"bluetrace/nodes/files"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
@@ -16,130 +16,122 @@ import (
 	"bluetrace/sim/world"
 )
 
-// faults are those of a run: of the file, and of its steps.
+// faults begins and ends the faults of the scenario and of its steps, and counts their effects.
 type faults struct {
-	world   world.Faulty // nil: there are none
-	asked   []askedFault // by number, from 1
-	applied map[fault.Kind]uint64
+	clock    world.World  // schedules faults
+	world    world.Faulty // nil if the scenario has no faults
+	scenario *scenarios.Scenario
+	phones   int
+	extra    []extraProgram // the additional programs of phones
+	// requested are the faults of the scenario and of the steps that took place. The number of a fault is its
+	// index + 1.
+	requested []requestedFault
+	counts    map[fault.Kind]uint64 // effects by kind
 }
 
-// askedFault is one that the file, or a step that took place, asked for.
-type askedFault struct {
+// requestedFault is a fault of the scenario, or of a step that took place.
+type requestedFault struct {
 	*scenarios.Fault
-	due time.Duration // when it begins
-	did bool          // something, once at least
+	due       time.Duration // the time at which it begins
+	hadEffect bool
 }
 
-// asksForFaults says whether the file has any, in its list or in its steps.
-func asksForFaults(s *scenarios.Scenario) bool {
+// hasFaults reports whether the scenario has a fault, in its list or in a step.
+func hasFaults(s *scenarios.Scenario) bool {
 	return len(s.Faults) > 0 || slices.ContainsFunc(s.Script, func(st scenarios.Step) bool { return st.Fault != nil })
 }
 
-// startFaults has the faults of the file begin at their times. What begins with
-// the run does so before anything else happens.
-func (r *run) startFaults() {
-	if !asksForFaults(r.scenario) {
+// start schedules the faults of the scenario. Faults at time zero begin at begin, before any other event.
+func (f *faults) start(w world.World, begin time.Duration) {
+	if !hasFaults(f.scenario) {
 		return
 	}
-	w, ok := r.world.(world.Faulty)
+	faulty, ok := w.(world.Faulty)
 	if !ok {
-		panic(fmt.Sprintf("sim: a %T cannot have the faults of %s, and was not refused", r.world, r.scenario.File))
+		panic(fmt.Sprintf("sim: a %T cannot have the faults of %s, and was not refused", w, f.scenario.File))
 	}
-	r.faults.world = w
-	for i := range r.scenario.Faults {
-		f := &r.scenario.Faults[i]
+	f.clock, f.world = w, faulty
+	for i := range f.scenario.Faults {
+		one := &f.scenario.Faults[i]
 		from := time.Duration(0)
-		if f.At == 0 {
-			from = r.begin
+		if one.At == 0 {
+			from = begin
 		}
-		r.putFault(f, from)
+		f.schedule(one, from)
 	}
 }
 
-// putFault schedules a fault, and its repetitions, from a moment on.
-func (r *run) putFault(f *scenarios.Fault, from time.Duration) {
-	at := from + f.At
-	r.faults.asked = append(r.faults.asked, askedFault{Fault: f, due: at})
-	number := len(r.faults.asked)
-	src := virtual.Stream(r.scenario.Seed, fmt.Sprintf("fault %d", number), "whom")
-	begin := func() {
-		if one := r.drawFault(f, number, &src); one != nil {
-			r.beginFault(one, f.For)
+// schedule schedules a fault and its repetitions, relative to the time from.
+func (f *faults) schedule(one *scenarios.Fault, from time.Duration) {
+	at := from + one.At
+	f.requested = append(f.requested, requestedFault{Fault: one, due: at})
+	number := len(f.requested)
+	src := virtual.Stream(f.scenario.Seed, fmt.Sprintf("fault %d", number), "whom")
+	var begin func()
+	begin = func() {
+		if drawn := f.draw(one, number, &src); drawn != nil {
+			f.world.Begin(drawn)
+			if one.For > 0 {
+				f.clock.Call(f.clock.Now()+one.For, func() { f.world.End(drawn) })
+			}
+		}
+		at += one.Every
+		if one.Every > 0 && (one.Until == 0 || at < from+one.Until) {
+			f.clock.Call(at, begin)
 		}
 	}
-	var again func()
-	again = func() {
-		begin()
-		at += f.Every
-		if f.Every > 0 && (f.Until == 0 || at < from+f.Until) {
-			r.world.Call(at, again)
-		}
-	}
-	r.world.Call(at, again)
+	f.clock.Call(at, begin)
 }
 
-func (r *run) beginFault(f *world.Fault, length time.Duration) {
-	r.faults.world.Begin(f)
-	if length > 0 {
-		r.world.Call(r.world.Now()+length, func() { r.faults.world.End(f) })
-	}
-}
-
-// drawFault is the fault as the world gets it; nil when chance spares everybody whom
-// it could happen to.
-func (r *run) drawFault(f *scenarios.Fault, number int, src rand.Source) *world.Fault {
-	of := r.nodes(f.Of)
-	chance := f.Chance
-	if f.PerNode() {
+// draw returns the fault for the world. It returns nil if the draw of the affected nodes selects none.
+func (f *faults) draw(one *scenarios.Fault, number int, src rand.Source) *world.Fault {
+	of := f.nodes(one.Of)
+	chance := one.Chance
+	if one.PerNode() {
 		if chance < 1 {
-			of = r.hit(of, chance, src)
+			of = f.drawNodes(of, chance, src)
 		}
-		if !of.Any && !of.Server && len(of.Phones) == 0 {
+		if of.IsEmpty() {
 			return nil
 		}
 		chance = 1
 	}
-	d := delayOf(f.Delay)
+	d := delayOf(one.Delay)
 	return &world.Fault{
-		Number: number, Text: f.Text, Kind: world.FaultKind(f.Kind), Instant: f.Instant(),
-		Chance: chance, Skip: f.Skip, Count: f.Count,
-		Of: of, From: r.nodes(f.From), To: r.nodes(f.To), Stream: f.Stream, OneWay: f.OneWay,
-		Min: d.Min, Max: d.Max, Mean: d.Mean, Bytes: f.Bytes, Room: f.Room,
-		Unsynced: f.Unsynced, Disk: f.Disk, Offset: f.Offset, Step: f.Step, Drift: f.Drift,
+		Number: number, Text: one.Text, Kind: world.FaultKind(one.Kind), Instant: one.Instant(),
+		Chance: chance, Skip: one.Skip, Count: one.Count,
+		Of: of, From: f.nodes(one.From), To: f.nodes(one.To), Stream: one.Stream, OneWay: one.OneWay,
+		Min: d.Min, Max: d.Max, Mean: d.Mean, Bytes: one.Bytes, Room: one.Room,
+		Unsynced: one.Unsynced, Disk: one.Disk, Offset: one.Offset, Step: one.Step, Drift: one.Drift,
 	}
 }
 
-// hit draws those of the nodes that the fault happens to.
-func (r *run) hit(of world.Nodes, chance float64, src rand.Source) world.Nodes {
+// drawNodes selects each of the nodes with the given probability.
+func (f *faults) drawNodes(of world.Nodes, chance float64, src rand.Source) world.Nodes {
 	if of.Any {
-		of = world.Nodes{Server: true, Phones: everybody(len(r.accounts))}
-	}
-	struck := world.Nodes{Server: of.Server && struckBy(chance, src)}
-	for _, p := range of.Phones {
-		if struckBy(chance, src) {
-			struck.Phones = append(struck.Phones, p)
+		of = world.Nodes{Server: true, Phones: make([]uint32, f.phones)}
+		for i := range of.Phones {
+			of.Phones[i] = uint32(i)
 		}
 	}
-	return struck
-}
-
-func everybody(n int) []uint32 {
-	all := make([]uint32, n)
-	for i := range all {
-		all[i] = uint32(i)
+	selected := world.Nodes{Server: of.Server && drawChance(chance, src)}
+	for _, p := range of.Phones {
+		if drawChance(chance, src) {
+			selected.Phones = append(selected.Phones, p)
+		}
 	}
-	return all
+	return selected
 }
 
-// nodes are the world's, with every program of a phone.
-func (r *run) nodes(n scenarios.Nodes) world.Nodes {
+// nodes converts a set of nodes for the world, with every program of each phone.
+func (f *faults) nodes(n scenarios.Nodes) world.Nodes {
 	out := world.Nodes{Any: n.Any, Server: n.Server}
 	for _, p := range n.Phones {
 		out.Phones = append(out.Phones, uint32(p))
 	}
-	for _, sec := range r.seconds {
-		if slices.Contains(n.Phones, sec.phone) {
-			out.Phones = append(out.Phones, sec.program)
+	for _, e := range f.extra {
+		if slices.Contains(n.Phones, e.phone) {
+			out.Phones = append(out.Phones, e.program)
 		}
 	}
 	slices.Sort(out.Phones)
@@ -147,51 +139,57 @@ func (r *run) nodes(n scenarios.Nodes) world.Nodes {
 	return out
 }
 
-// actFault puts the fault of a step in force.
-func (r *run) actFault(st *step) {
-	r.putFault(st.Fault, r.world.Now())
-	r.tookEffect(st)
-}
-
-// applied counts one effect of a fault.
-func (r *run) applied(e *event.Event) {
-	if r.faults.applied == nil {
-		r.faults.applied = map[fault.Kind]uint64{}
+// Observe counts one effect of a fault.
+func (f *faults) Observe(e *event.Event) {
+	if f.counts == nil {
+		f.counts = map[fault.Kind]uint64{}
 	}
-	r.faults.applied[e.Fault]++
-	r.faults.asked[e.Number-1].did = true
+	f.counts[e.Fault]++
+	f.requested[e.Number-1].hadEffect = true
 }
 
-// faultCounts are what faults did, by kind.
-func (r *run) faultCounts() []reports.KindCount {
+// count returns the number of effects of a kind; "applied" stands for all kinds.
+func (f *faults) count(kind string) (n uint64) {
+	for k, count := range f.counts {
+		if kind == "applied" || string(k) == kind {
+			n += count
+		}
+	}
+	return n
+}
+
+// kindCounts returns the number of effects by kind, in order.
+func (f *faults) kindCounts() []reports.KindCount { return kindCounts(f.counts) }
+
+// kindCounts orders counts by kind.
+func kindCounts[K ~string](counts map[K]uint64) []reports.KindCount {
 	var all []reports.KindCount
-	for _, kind := range slices.Sorted(maps.Keys(r.faults.applied)) {
-		all = append(all, reports.KindCount{Kind: string(kind), Count: r.faults.applied[kind]})
+	for _, kind := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, reports.KindCount{Kind: string(kind), Count: counts[kind]})
 	}
 	return all
 }
 
-// maxIdleFaults is how many faults that did nothing are named.
+// maxIdleFaults is the number of faults without an effect that notes names.
 const maxIdleFaults = 10
 
-// faultNotes name the faults that did nothing, by their numbers in the trace: a
-// name or a time may be another than was meant.
-func (r *run) faultNotes() []string {
+// notes names the faults without an effect and their numbers in the trace: their nodes or times may be mistaken.
+func (f *faults) notes(place func(scenarios.Pos) string) []string {
 	var notes []string
 	idle := 0
-	for i := range r.faults.asked {
-		f := &r.faults.asked[i]
-		if f.did {
+	for i := range f.requested {
+		one := &f.requested[i]
+		if one.hadEffect {
 			continue
 		}
 		if idle++; idle > maxIdleFaults {
 			continue
 		}
 		why := ""
-		if f.due > r.world.Now() {
+		if one.due > f.clock.Now() {
 			why = ": the run was over before it began"
 		}
-		notes = append(notes, fmt.Sprintf("%s: fault %d (%s) did nothing%s", r.place(f.Pos), i+1, f.Text, why))
+		notes = append(notes, fmt.Sprintf("%s: fault %d (%s) did nothing%s", place(one.Pos), i+1, one.Text, why))
 	}
 	if more := idle - maxIdleFaults; more > 0 {
 		notes = append(notes, fmt.Sprintf("and %s that did nothing", reports.Plural(more, "more fault", "more faults")))
@@ -199,25 +197,49 @@ func (r *run) faultNotes() []string {
 	return notes
 }
 
-// faultCount is a count of faults or adversaries by the name that the language
-// gives it.
-func (r *run) faultCount(name string) (n uint64, ok bool) {
-	if name == "adversaries.sent" {
-		for i := range r.adversaries {
-			n += r.adversaries[i].done
-		}
-		return n, true
-	}
-	kind, ok := strings.CutPrefix(name, "faults.")
-	for k, count := range r.faults.applied {
-		if kind == "applied" || string(k) == kind {
-			n += count
-		}
-	}
-	return n, ok
+// drawChance returns true with probability p. It draws nothing if p is 0 or 1.
+func drawChance(p float64, src rand.Source) bool {
+	return p >= 1 || p > 0 && rand.New(src).Float64() < p
 }
 
-// struckBy is true with probability p; what is certain draws nothing.
-func struckBy(p float64, src rand.Source) bool {
-	return p >= 1 || p > 0 && rand.New(src).Float64() < p
+// restartFaults calls f with each fault of the scenario and of its steps after which a node reads its files.
+func restartFaults(s *scenarios.Scenario, f func(*scenarios.Fault)) {
+	visit := func(one *scenarios.Fault) {
+		if one.Kind == fault.Crash || one.Kind == fault.SwitchOff || one.Kind == fault.Disk {
+			f(one)
+		}
+	}
+	for i := range s.Faults {
+		visit(&s.Faults[i])
+	}
+	for i := range s.Script {
+		if one := s.Script[i].Fault; one != nil {
+			visit(one)
+		}
+	}
+}
+
+// serverNeedsFolder reports whether a fault may let the server read its files.
+func serverNeedsFolder(s *scenarios.Scenario) bool {
+	needs := false
+	restartFaults(s, func(f *scenarios.Fault) { needs = needs || f.Of.Any || f.Of.Server })
+	return needs
+}
+
+// assignFolders gives a folder to each phone that may read its log after a fault.
+func assignFolders(s *scenarios.Scenario, phones []virtual.PhoneConfig) {
+	needs := make([]bool, len(phones))
+	restartFaults(s, func(f *scenarios.Fault) {
+		for i := range needs {
+			needs[i] = needs[i] || f.Of.Any
+		}
+		for _, i := range f.Of.Phones {
+			needs[i] = true
+		}
+	})
+	for i := range phones {
+		if needs[i] {
+			phones[i].Folder = files.NewMemory()
+		}
+	}
 }

@@ -324,8 +324,8 @@ expect: [beacons.sent == 0]
 		if err := r.failure(r.play(t.Context())); err != nil {
 			t.Fatal(err)
 		}
-		for i := range r.routines[0].streams {
-			order = append(order, time.Duration(r.routines[0].streams[i].Uint64()>>1).String())
+		for i := range r.routines.list[0].streams {
+			order = append(order, time.Duration(r.routines.list[0].streams[i].Uint64()>>1).String())
 		}
 		return order
 	}

@@ -51,7 +51,7 @@ func (r *run) freeProgram(st *step) bool {
 	if r.free(st.program) {
 		return true
 	}
-	for _, s := range r.seconds {
+	for _, s := range r.extra {
 		if s.phone == st.Phone && r.free(s.program) {
 			st.program = s.program
 			return true
@@ -77,7 +77,7 @@ func (r *run) userFor(st *step) string {
 
 // takeOver makes the second program of a phone its own, once it is welcomed.
 func (r *run) takeOver(program uint32) {
-	for _, s := range r.seconds {
+	for _, s := range r.extra {
 		if s.program != program {
 			continue
 		}
@@ -97,7 +97,7 @@ func (r *run) takeOver(program uint32) {
 // atPassword finds the program of the phone that waits for a password: of
 // several the one that was started last.
 func (r *run) atPassword(st *step) bool {
-	for _, s := range slices.Backward(r.seconds) {
+	for _, s := range slices.Backward(r.extra) {
 		if s.phone == st.Phone && r.world.Stage(s.program) == nodes.StageAtPassword {
 			st.program = s.program
 			return true

@@ -88,6 +88,24 @@ func decides(k nodes.ServerEventKind, op nodes.Operation) bool {
 	return false
 }
 
+// tick is a turn of a routine or a change of contacts.
+func (r *run) tick(who, arg uint32) {
+	if arg&tickKind == tickRoutine {
+		r.routines.tick(int(arg), who)
+		return
+	}
+	r.contacts.tick(who, arg)
+}
+
+// operationDone follows the end of an operation of a phone.
+func (r *run) operationDone(phone uint32, e *nodes.PhoneEffect) {
+	r.scriptDone(phone, e)
+	if e.Op == nodes.OpUpload && e.Outcome == nodes.OutcomeOK && r.faults.world != nil {
+		r.rules.Uploaded(int64(r.world.Now()), phone, e.Entries)
+	}
+	r.routines.done(phone, e.Outcome == nodes.OutcomeOK)
+}
+
 // serverHandled follows n bytes of a scripted connection that the server has handled.
 func (r *run) serverHandled(phone uint32, n int) {
 	for _, st := range r.open {
@@ -105,9 +123,7 @@ func (r *run) serverHandled(phone uint32, n int) {
 // began before the sending, or, if the time of the sending is not known, about its
 // first step that waits for a verdict.
 func (r *run) judged(e *event.Event) {
-	if len(r.adversaries) > 0 {
-		r.overhear(e.Peer, e.Phone)
-	}
+	r.adversaries.overhear(e.Peer, e.Phone)
 	sender, phone, sent := e.Peer, e.Node, e.Sent
 	if !e.SentKnown {
 		sent = 0

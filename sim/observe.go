@@ -2,11 +2,11 @@ package sim
 
 import "bluetrace/sim/event"
 
-// observed are the kinds of events that the run itself observes: those that the
-// script waits for, what the faults do, and what the adversaries overhear.
+// observed are the kinds of events that the script waits for, and the verdicts that
+// the adversaries overhear.
 var observed = []event.Kind{
 	event.BeaconJudged, event.Replied, event.HungUp, event.ScreenShown, event.OperationDone,
-	event.ServerDecided, event.ServerHandled, event.ServerPrinted, event.FaultApplied,
+	event.ServerDecided, event.ServerHandled, event.ServerPrinted,
 }
 
 // Observe implements event.Observer.
@@ -42,8 +42,6 @@ func (r *run) Observe(e *event.Event) {
 				w.serverPrinted(r, e.Text)
 			}
 		}
-	case event.FaultApplied:
-		r.applied(e)
 	}
 }
 

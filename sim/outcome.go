@@ -45,9 +45,9 @@ func (r *run) outcome(interrupted bool) *Result {
 	r.rules.Balance(int64(w.Now()), r.records.Totals().Datagrams, w.UnderWay())
 	out := r.soFar()
 	out.About = s.About
-	out.Notes = slices.Concat(r.contacts.notes, r.liveNotes(), r.routineNotes())
+	out.Notes = slices.Concat(r.contacts.notes, r.liveNotes(), r.routines.notes(r.place))
 	if !interrupted {
-		out.Notes = append(out.Notes, r.faultNotes()...)
+		out.Notes = append(out.Notes, r.faults.notes(r.place)...)
 	}
 	out.Checks = r.checks(interrupted)
 	if r.options.Live == nil { // live runs do not repeat
@@ -110,7 +110,7 @@ func (r *run) counts(out *reports.Run) {
 	out.Logins = reports.Logins(n.Logins)
 	out.TempIDs = reports.TempIDs(n.TempIDs)
 	out.Uploads = reports.Uploads(n.Uploads)
-	out.Faults, out.Adversaries = r.faultCounts(), r.adversaryCounts()
+	out.Faults, out.Adversaries = r.faults.kindCounts(), r.adversaries.kindCounts()
 }
 
 func (r *run) operations() []reports.Operation {

@@ -18,6 +18,6 @@ func (r *run) Prefetch(in prefetch.Input) {
 		prefetch.Line(unsafe.Pointer(unsafe.SliceData(*of)))
 	} else {
 		prefetch.Line(unsafe.Pointer(of))
-		prefetch.Line(unsafe.Pointer(&r.routines[in.Arg&^tickKind].streams[in.Phone]))
+		prefetch.Line(unsafe.Pointer(&r.routines.list[in.Arg&^tickKind].streams[in.Phone]))
 	}
 }

@@ -80,7 +80,7 @@ func (r *run) watchScreens(st *step) {
 	for _, w := range st.waits {
 		if len(w.expect.Prints) > 0 || w.expect.PrintsNothing {
 			r.world.Watch(uint32(w.expect.Phone))
-			for _, sec := range r.seconds {
+			for _, sec := range r.extra {
 				if sec.phone == w.expect.Phone {
 					r.world.Watch(sec.program)
 				}
@@ -147,10 +147,10 @@ func (r *run) beginStep(st *step) {
 	for _, w := range st.waits {
 		w.begin(r)
 	}
-	r.acting = st.Step
-	defer func() { r.acting = nil }()
+	r.commands.acting = st.Step
+	defer func() { r.commands.acting = nil }()
 	if !st.looksOnly() && (st.Do == nil || st.Do.Verb != scenarios.VerbBeacon) {
-		r.commanded(*st.Step)
+		r.commands.record(*st.Step)
 	}
 	if why := r.act(st); why != "" {
 		r.refuse(st, why)

@@ -15,8 +15,11 @@ import (
 
 // counter is a count of the run by the name that the language gives it.
 func (r *run) counter(name string) float64 {
-	if v, ok := r.faultCount(name); ok {
-		return float64(v)
+	if name == "adversaries.sent" {
+		return float64(r.adversaries.count())
+	}
+	if kind, ok := strings.CutPrefix(name, "faults."); ok {
+		return float64(r.faults.count(kind))
 	}
 	n := r.records.Totals()
 	all := map[string]uint64{
