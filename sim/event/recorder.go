@@ -79,9 +79,12 @@ func Recorded() []Kind {
 	return all
 }
 
-// Observe records the event.
+// Observe records the event, unless its kind is not recorded.
 func (r *Recorder) Observe(e *Event) {
 	code := digestCodes[e.Kind]
+	if code == 0 {
+		return
+	}
 	var a, b uint64
 	text := ""
 	switch e.Kind {

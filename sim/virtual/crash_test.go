@@ -13,8 +13,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// TestCrashOfTheServer: connections break, what was stored is there again, and it
-// comes back when the fault ends.
+// TestCrashOfTheServer checks that a crash breaks the connections, that stored
+// records survive, and that the server starts when the fault ends.
 func TestCrashOfTheServer(t *testing.T) {
 	c := delays10
 	c.DiskDelay = virtual.Delay{Min: 100 * ms, Max: 100 * ms}
@@ -24,12 +24,12 @@ func TestCrashOfTheServer(t *testing.T) {
 	r.Call(second, func() { r.Type(0, protocol.CommandDownload) })
 	r.Call(2*second, func() { r.SendBeacons(0, []uint32{1}) })
 	r.addFault(3*second, 4*second, world.Fault{Kind: world.Crash, Of: server})
-	r.Call(5*second, func() { r.RestartServer(second) }) // it is down: nothing
+	r.Call(5*second, func() { r.RestartServer(second) }) // no effect while it is down
 	r.Call(6*second, func() { r.loginOK(1) })            // refused
 	r.Call(8*second, func() { r.loginOK(1) })
 	r.Call(9*second, func() { r.Type(1, protocol.CommandUpload) })
 	r.until(10 * second)
-	wantLines(t, "told", r.noted("server"), "3s server stopped", "7s server started")
+	wantLines(t, "notes", r.noted("server"), "3s server stopped", "7s server started")
 	wantLines(t, "trace", r.traced(" server: is "), "3.000000000 server: is killed", "7.000000000 server: is started again")
 	wantLines(t, "applied", r.effectLines(), "3s fault 1 crash -1>-1 #0 0")
 	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpLogin, nodes.OutcomeConnectionLost},
@@ -40,8 +40,8 @@ func TestCrashOfTheServer(t *testing.T) {
 	wantLines(t, "refused", r.traced("b: connection refused"), "6.020000000 b: connection refused")
 }
 
-// TestCrashInTheMiddleOfAStore: whatever the disk was left with, the server comes
-// back, and nothing that it had promised is lost.
+// TestCrashInTheMiddleOfAStore checks that the server starts after a crash during a
+// store, with every record that it has acknowledged.
 func TestCrashInTheMiddleOfAStore(t *testing.T) {
 	found := map[string]int{}
 	for seed := range uint64(18) {
@@ -82,12 +82,13 @@ func TestCrashInTheMiddleOfAStore(t *testing.T) {
 		})
 	}
 	if found["lost, left: true"] != 0 || found["kept, left: true"] == 0 || found["torn, left: true"] == 0 {
-		t.Errorf("what was left: %v", found)
+		t.Errorf("bytes left: %v", found)
 	}
 	t.Log(found)
 }
 
-// TestServerThatCannotStart is tried again every second.
+// TestServerThatCannotStart checks that a server that cannot start is started again
+// every second.
 func TestServerThatCannotStart(t *testing.T) {
 	tried := 0
 	for seed := range uint64(15) {
@@ -118,14 +119,15 @@ func TestServerThatCannotStart(t *testing.T) {
 	}
 }
 
-// threeBeacons are received by b at 1.01, 1.41 and 2.51 s.
+// threeBeacons sends three beacons, which b receives at 1.01, 1.41 and 2.51 s.
 func (r *rig) threeBeacons() {
 	r.sendBeacon(second, 0, 1, 1)
 	r.sendBeacon(1400*ms, 0, 1, 2)
 	r.sendBeacon(2500*ms, 0, 1, 3)
 }
 
-// TestContactLogIsWrittenOnceASecond, at once when the last write is older.
+// TestContactLogIsWrittenOnceASecond checks that a contact log is written at once if
+// the last write is a second old, and else a second after it.
 func TestContactLogIsWrittenOnceASecond(t *testing.T) {
 	c := delays10
 	c.Phones = withFolders(phonesNamed(protocol.Split, "a", "b", "c"))
@@ -136,7 +138,8 @@ func TestContactLogIsWrittenOnceASecond(t *testing.T) {
 		"3m1.01s phone 1 wrote 2", "3m2.01s phone 1 wrote 1", "3m3.01s phone 1 wrote 0")
 }
 
-// TestSwitchOff: an entry outlives it, and keeps its 3 minutes by wall time.
+// TestSwitchOff checks that a stored entry survives switching off and keeps its 3
+// minutes by wall time.
 func TestSwitchOff(t *testing.T) {
 	c := delays10
 	c.Phones = withFolders(phonesNamed(protocol.Split, "a", "b", "c"))
@@ -155,7 +158,7 @@ func TestSwitchOff(t *testing.T) {
 		}
 	})
 	r.until(300 * second)
-	wantLines(t, "told", slices.Concat(r.noted("phone 1 st"), r.noted("lost on arrival")), "2.6s phone 1 stopped", "12.6s phone 1 started with 3", "2.605s lost on arrival", "5.01s lost on arrival")
+	wantLines(t, "notes", slices.Concat(r.noted("phone 1 st"), r.noted("lost on arrival")), "2.6s phone 1 stopped", "12.6s phone 1 started with 3", "2.605s lost on arrival", "5.01s lost on arrival")
 	wantLines(t, "expiry", r.traced("that expire"), "181.010000000 b: log entries that expire: 1, left: 2",
 		"181.410000000 b: log entries that expire: 1, left: 1", "182.510000000 b: log entries that expire: 1, left: 0")
 	wantLines(t, "connection", r.traced("b: c1 is"), "2.600000000 b: c1 is closed by the phone")
@@ -163,7 +166,8 @@ func TestSwitchOff(t *testing.T) {
 	r.checkBalance()
 }
 
-// TestEntryExpiresWhileItsPhoneIsOff, also when its clock was set meanwhile.
+// TestEntryExpiresWhileItsPhoneIsOff checks the expiry of entries while the phone is
+// off, with and without a step of its clock.
 func TestEntryExpiresWhileItsPhoneIsOff(t *testing.T) {
 	for step, started := range map[time.Duration]string{
 		0:          "3m1.01s phone 1 started with 2",
@@ -181,7 +185,7 @@ func TestEntryExpiresWhileItsPhoneIsOff(t *testing.T) {
 			}
 			r.until(500 * second)
 			wantLines(t, "started", r.noted("started"), started)
-			if step < 0 { // nothing is left of a duration for longer than it lasts
+			if step < 0 { // a duration is never prolonged
 				wantLines(t, "expiry", r.traced("that expire"), "361.010000000 b: log entries that expire: 3, left: 0")
 			}
 			if n := r.Log(1).Len(); n != 0 {
@@ -192,8 +196,8 @@ func TestEntryExpiresWhileItsPhoneIsOff(t *testing.T) {
 	}
 }
 
-// TestCrashOfAPhone: what is on its disk is there again, what came in the last
-// second may not be, and the operation under way has no answer.
+// TestCrashOfAPhone checks that the entries on the disk survive a crash, that those
+// of the last second may be lost, and that the operation under way has no answer.
 func TestCrashOfAPhone(t *testing.T) {
 	found := map[string]int{}
 	for seed := range uint64(18) {
@@ -236,21 +240,23 @@ func TestCrashOfAPhone(t *testing.T) {
 	}
 }
 
-// TestCrashOfAPhoneWithoutAFolder loses its log.
+// TestCrashOfAPhoneWithoutAFolder checks that a phone without a disk loses its log
+// in a crash.
 func TestCrashOfAPhoneWithoutAFolder(t *testing.T) {
 	r := newRig(t, delays10)
 	r.threeBeacons()
 	r.addFault(5*second, second, world.Fault{Kind: world.Crash, Of: phones(1)})
-	r.addFault(5500*ms, second, world.Fault{Kind: world.Pause, Of: phones(1)}) // it starts when that is over
+	r.addFault(5500*ms, second, world.Fault{Kind: world.Pause, Of: phones(1)}) // it starts behind the pause
 	r.sendBeacon(7*second, 0, 1, 9)
 	r.until(10 * second)
-	wantLines(t, "told", r.noted("phone"), "5s phone 1 stopped", "6.5s phone 1 started with 0")
+	wantLines(t, "notes", r.noted("phone"), "5s phone 1 stopped", "6.5s phone 1 started with 0")
 	if n := r.Log(1).Len(); n != 1 {
-		t.Errorf("%d entries, want what came after it", n)
+		t.Errorf("%d entries, want the one that came after it", n)
 	}
 }
 
-// TestTwoCrashesOverlap: it is down until both are over.
+// TestTwoCrashesOverlap checks that a node is down until both of its crashes are
+// over.
 func TestTwoCrashesOverlap(t *testing.T) {
 	r := newRig(t, delays10)
 	both := world.Nodes{Phones: []uint32{1}, Server: true}
@@ -258,11 +264,11 @@ func TestTwoCrashesOverlap(t *testing.T) {
 	r.addFault(2*second, 4*second, world.Fault{Kind: world.Crash, Of: both})
 	r.Call(500*ms, func() { r.RestartServer(5 * second) })
 	r.until(10 * second)
-	wantLines(t, "told", r.noted("st"), "500ms server stopped", "1s phone 1 stopped", "6s phone 1 started with 0", "6s server started")
+	wantLines(t, "notes", r.noted("st"), "500ms server stopped", "1s phone 1 stopped", "6s phone 1 started with 0", "6s server started")
 }
 
-// TestPhonesDiskFaults: a phone says once that its log is not saved, and once that
-// it is again.
+// TestPhonesDiskFaults checks that a phone prints the first failed save of its log,
+// and the first successful one after it.
 func TestPhonesDiskFaults(t *testing.T) {
 	for _, disk := range []string{"full", "failing", "fsync"} {
 		t.Run(disk, func(t *testing.T) {
@@ -290,7 +296,8 @@ func TestPhonesDiskFaults(t *testing.T) {
 	}
 }
 
-// TestPhonesSlowDisk: what is durable is what the log was when the write began.
+// TestPhonesSlowDisk checks that a slow write stores the log as it was when the
+// write began.
 func TestPhonesSlowDisk(t *testing.T) {
 	c := delays10
 	c.Phones = withFolders(phonesNamed(protocol.Split, "a", "b", "c"))
@@ -302,8 +309,8 @@ func TestPhonesSlowDisk(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "1.01s fault 1 disk 1>-1 #0 1200000000", "2.21s fault 1 disk 1>-1 #0 1200000000", "3.41s fault 1 disk 1>-1 #0 1200000000")
 }
 
-// TestServersDiskFaults: a TempID that cannot be saved is not given out; a wrong
-// password is answered all the same.
+// TestServersDiskFaults checks that the server does not issue a TempID that cannot
+// be saved, and answers a wrong password all the same.
 func TestServersDiskFaults(t *testing.T) {
 	for _, disk := range []string{"failing", "fsync", "full"} {
 		t.Run(disk, func(t *testing.T) {
@@ -332,7 +339,7 @@ func TestServersDiskFaults(t *testing.T) {
 	}
 }
 
-// TestServersSlowDisk: Stored comes so much later, in order.
+// TestServersSlowDisk checks that a slow disk delays Stored and keeps the order.
 func TestServersSlowDisk(t *testing.T) {
 	c := delays10
 	c.DiskDelay = delay10
@@ -347,7 +354,7 @@ func TestServersSlowDisk(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 disk -1>-1 #0 3000000000")
 }
 
-// TestFaultEndsWhenItSays: after End nothing of any fault is applied.
+// TestFaultEndsWhenItSays checks that no fault has an effect after its end.
 func TestFaultEndsWhenItSays(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {

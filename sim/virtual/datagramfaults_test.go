@@ -10,8 +10,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// TestLose: all datagrams of one way are lost while it is in force, and no
-// others.
+// TestLose checks that a fault loses all datagrams of its path while it is in force,
+// and no others.
 func TestLose(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(2*second, 2*second, world.Fault{Kind: world.Lose, From: phones(0), To: phones(1)})
@@ -31,8 +31,8 @@ func TestLose(t *testing.T) {
 	r.checkBalance()
 }
 
-// TestSkipAndCount: the second and the third of an instant are lost, and their
-// places told.
+// TestSkipAndCount checks that Skip 1 and Count 2 lose the second and the third
+// datagram of an instant, with their ranks.
 func TestSkipAndCount(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, 0, world.Fault{Kind: world.Lose, From: phones(0), Skip: 1, Count: 2})
@@ -47,8 +47,8 @@ func TestSkipAndCount(t *testing.T) {
 	}
 }
 
-// TestFirstRuleThatAnswersWins: by number, whatever began first; one that the
-// first has answered is seen by the second all the same.
+// TestFirstRuleThatAnswersWins checks that the fault with the lower number decides,
+// whichever began first, and that the other fault counts the datagram too.
 func TestFirstRuleThatAnswersWins(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, 0, world.Fault{Number: 2, Kind: world.Delay, Min: second, Max: second, Skip: 1})
@@ -61,8 +61,8 @@ func TestFirstRuleThatAnswersWins(t *testing.T) {
 	wantLines(t, "verdicts", r.verdictLines(), "3.01s 1 of 0 valid")
 }
 
-// TestChanceOfAFault: about as many as it says, and the network's own losses stay
-// as they are.
+// TestChanceOfAFault checks the share of datagrams that a fault affects, and that
+// the losses of the network stay the same.
 func TestChanceOfAFault(t *testing.T) {
 	lost := func(fault bool) (n uint64, did int) {
 		r := newRig(t, virtual.Config{UDP: virtual.UDP{Lose: 0.5}})
@@ -86,8 +86,7 @@ func TestChanceOfAFault(t *testing.T) {
 	}
 }
 
-// TestDelayKeepsOrder: of two datagrams the first is delayed, and the second
-// waits for it.
+// TestDelayKeepsOrder checks that a datagram waits for a delayed one before it.
 func TestDelayKeepsOrder(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, 10*ms, world.Fault{Kind: world.Delay, Min: 300 * ms, Max: 300 * ms, Count: 1})
@@ -103,7 +102,8 @@ func TestDelayKeepsOrder(t *testing.T) {
 	}
 }
 
-// TestReorderBreaksOrder: the second overtakes the first.
+// TestReorderBreaksOrder checks that a datagram arrives before a reordered one that
+// was sent earlier.
 func TestReorderBreaksOrder(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, 10*ms, world.Fault{Kind: world.Reorder, Min: 300 * ms, Max: 300 * ms, Count: 1})
@@ -118,7 +118,7 @@ func TestReorderBreaksOrder(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "1s fault 1 reorder 0>1 #0 300000000")
 }
 
-// TestDuplicate: the copy arrives as well, and counts as sent.
+// TestDuplicate checks that the copy of a datagram arrives too and counts as sent.
 func TestDuplicate(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, second, world.Fault{Kind: world.Duplicate})
@@ -126,14 +126,15 @@ func TestDuplicate(t *testing.T) {
 	r.sendBeacon(2*second, 0, 1, 2)
 	r.until(5 * second)
 	wantLines(t, "verdicts", r.verdictLines(), "1.01s 1 of 0 valid", "1.01s 1 of 0 valid", "2.01s 1 of 0 valid")
-	wantLines(t, "told", r.noted("duplicated"), "1s duplicated, due 1.01s")
+	wantLines(t, "notes", r.noted("duplicated"), "1s duplicated, due 1.01s")
 	if n := r.Totals().Datagrams; n.Sent != 3 || n.Delivered != 3 {
 		t.Errorf("datagrams %+v", n)
 	}
 	r.checkBalance()
 }
 
-// TestCorrupt: one byte is another, the same one whenever the same happens.
+// TestCorrupt checks that one byte of a beacon changes, and that it changes in the
+// same way at the same time.
 func TestCorrupt(t *testing.T) {
 	changed := func(byte int, seed uint64) string {
 		c := delays10
@@ -148,7 +149,7 @@ func TestCorrupt(t *testing.T) {
 		if r.verdicts[len(r.verdicts)-1].raw != string(raw[:]) {
 			t.Error("after its end the fault changes beacons")
 		}
-		wantLines(t, "told", r.noted("changed")[:1], "1s changed of 0")
+		wantLines(t, "notes", r.noted("changed")[:1], "1s changed of 0")
 		got := r.verdicts[0].raw
 		if r.verdicts[0].phone != 1 {
 			got = r.verdicts[1].raw
@@ -176,6 +177,7 @@ func TestCorrupt(t *testing.T) {
 	}
 }
 
+// TestTruncate checks the sizes of truncated datagrams.
 func TestTruncate(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, second, world.Fault{Kind: world.Truncate, Bytes: 20})
@@ -185,7 +187,7 @@ func TestTruncate(t *testing.T) {
 	r.until(5 * second)
 	wantLines(t, "arrived", r.traced("b <- a"), "1.010000000 b <- a: datagram 1, 20 bytes", "2.010000000 b <- a: datagram 3, 59 bytes")
 	wantLines(t, "applied", r.effectLines(), "1s fault 1 truncate 0>1 #0 20")
-	wantLines(t, "told", r.noted("changed"), "1s changed of 0")
+	wantLines(t, "notes", r.noted("changed"), "1s changed of 0")
 	drawn := newRig(t, delays10)
 	drawn.addFault(0, 0, world.Fault{Kind: world.Truncate, Bytes: -1})
 	for i := range 200 {
@@ -201,7 +203,7 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
-// TestSlowUDP: 100 bytes a second with room for 60.
+// TestSlowUDP checks a path of 100 bytes a second with room for 60.
 func TestSlowUDP(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, 9*second, world.Fault{Kind: world.Slow, Bytes: 100, Room: 60, From: phones(0)})
@@ -220,14 +222,15 @@ func TestSlowUDP(t *testing.T) {
 	r.checkBalance()
 }
 
-// TestCutOfDatagrams: both ways, one way, and from some only.
+// TestCutOfDatagrams checks cuts in both directions, in one, and from some phones
+// only.
 func TestCutOfDatagrams(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		fault world.Fault
 		want  []string // who hears whom
 	}{
-		{"from everybody", world.Fault{Of: phones(0)}, []string{"2 of 1", "1 of 2"}},
+		{"from all phones", world.Fault{Of: phones(0)}, []string{"2 of 1", "1 of 2"}},
 		{"from one", world.Fault{Of: phones(0), From: phones(1)}, []string{"2 of 0", "2 of 1", "0 of 2", "1 of 2"}},
 		{"out", world.Fault{Of: phones(0), OneWay: "out"}, []string{"0 of 1", "2 of 1", "0 of 2", "1 of 2"}},
 		{"in", world.Fault{Of: phones(0), OneWay: "in"}, []string{"1 of 0", "2 of 0", "2 of 1", "1 of 2"}},
@@ -257,7 +260,8 @@ func TestCutOfDatagrams(t *testing.T) {
 	}
 }
 
-// TestFaultThatNeverFires changes nothing but its own two lines.
+// TestFaultThatNeverFires checks that a fault without effects changes only its own
+// two lines of the trace.
 func TestFaultThatNeverFires(t *testing.T) {
 	run := func(fault bool) *rig {
 		r := newRig(t, virtual.Config{
@@ -285,7 +289,7 @@ func TestFaultThatNeverFires(t *testing.T) {
 	}
 	with, without := run(true), run(false)
 	if len(with.effects) != 0 || len(with.traced("fault")) != 40 {
-		t.Errorf("the faults did %v", with.effectLines())
+		t.Errorf("the effects are %v", with.effectLines())
 	}
 	kept := slices.DeleteFunc(with.traced(""), func(line string) bool { return slices.Contains(with.traced("fault"), line) })
 	if !slices.Equal(kept, without.traced("")) {
@@ -296,7 +300,8 @@ func TestFaultThatNeverFires(t *testing.T) {
 	}
 }
 
-// TestFaultsRepeat: the same digest twice, another with another seed.
+// TestFaultsRepeat checks that the same seed gives the same digest, and another seed
+// another one.
 func TestFaultsRepeat(t *testing.T) {
 	digest := func(seed uint64) string {
 		r, _ := storm(t, seed)

@@ -10,7 +10,7 @@ import (
 	"bluetrace/sim/virtual"
 )
 
-// busy plays a little of everything and answers with digest and trace.
+// busy runs a world with logins, beacons, a restart and an upload.
 func busy(t *testing.T, seed uint64, payload string, trace io.Writer) *rig {
 	t.Helper()
 	r := &rig{t: t}
@@ -81,14 +81,14 @@ func TestDigestSeesOneByte(t *testing.T) {
 			t.Errorf("%s has the same digest %s", name, base)
 		}
 	}
-	// a payload beyond what a datagram holds by itself
+	// a payload that a datagram does not hold itself
 	long := strings.Repeat("x", 5000)
 	if busy(t, 5, long, io.Discard).Digest() == busy(t, 5, long[1:]+"y", io.Discard).Digest() {
 		t.Error("the last byte of a long datagram is not in the digest")
 	}
 }
 
-// TestDigestSeesAPassword: one byte on a TCP stream.
+// TestDigestSeesAPassword checks that one byte of a TCP stream changes the digest.
 func TestDigestSeesAPassword(t *testing.T) {
 	digest := func(password string) string {
 		r := newRig(t, virtual.Config{})
@@ -113,7 +113,8 @@ func (f *fullDisk) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestTraceThatCannotBeWritten: the run goes on and keeps the first error.
+// TestTraceThatCannotBeWritten checks that the run goes on and keeps the first
+// error.
 func TestTraceThatCannotBeWritten(t *testing.T) {
 	full := busy(t, 5, "some bytes", &fullDisk{room: 1000})
 	if got := full.TraceError(); got != io.ErrShortWrite {
@@ -124,7 +125,8 @@ func TestTraceThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestRecentEvents: the last ones that concern a phone, the oldest first.
+// TestRecentEvents checks that Recent returns the last events of a phone, the oldest
+// first.
 func TestRecentEvents(t *testing.T) {
 	r := busy(t, 5, "some bytes", nil)
 	lines := strings.Split(strings.TrimSuffix(r.trace.String(), "\n"), "\n")

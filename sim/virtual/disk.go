@@ -107,7 +107,9 @@ func (d *disks) addBeacon(phone uint32, e *nodes.PhoneEffect) {
 	if err != nil {
 		panic(fmt.Sprintf("virtual: a valid beacon %q: %v", e.Raw, err))
 	}
-	f.received = append(f.received, nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
+	f.received = append(f.received, nodes.StoredContact{
+		TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall,
+	})
 	f.changed = true
 }
 
@@ -335,7 +337,8 @@ func (d *disks) beginWriting(node event.Node) {
 func (d *disks) writeFailed(node event.Node, err error) {
 	full := d.rules(node, "full")
 	if len(full) > 0 && errors.Is(err, files.ErrNoSpace) {
-		d.faults.applied(full[0], node, event.NoPeer, 0, 0, fmt.Sprintf("the disk of %s is full: %v", d.faults.name(node), err))
+		text := fmt.Sprintf("the disk of %s is full: %v", d.faults.name(node), err)
+		d.faults.applied(full[0], node, event.NoPeer, 0, 0, text)
 	}
 }
 
@@ -344,7 +347,8 @@ func (d *disks) delay(node event.Node) int64 {
 	for _, r := range d.rules(node, "slow") {
 		if d.faults.happens(r, node) {
 			delay := d.faults.draw(r, node)
-			d.faults.applied(r, node, event.NoPeer, 0, delay, fmt.Sprintf("the disk of %s takes %s longer", d.faults.name(node), durationText(delay)))
+			text := fmt.Sprintf("the disk of %s takes %s longer", d.faults.name(node), durationText(delay))
+			d.faults.applied(r, node, event.NoPeer, 0, delay, text)
 			return delay
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"bluetrace/sim/world"
 )
 
-// stormFault is a fault of any kind.
+// stormFault returns a fault of a random kind.
 func stormFault(src *rand.Rand, n int) *world.Fault {
 	kinds := []world.FaultKind{
 		world.Lose, world.Delay, world.Duplicate, world.Reorder, world.Corrupt, world.Truncate, world.Cut, world.Slow,
@@ -102,8 +102,8 @@ func storm(t *testing.T, seed uint64) (*rig, map[uint64]time.Duration) {
 	return r, ends
 }
 
-// TestStorm: whatever happens together, the world's own books are right, and
-// when all is over everything works.
+// TestStorm checks the counts of a world after many overlapping faults, and that
+// every phone works when they are over.
 func TestStorm(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {

@@ -159,7 +159,10 @@ func (f *faults) segmentDelay(d direction, size int) int64 {
 // or 0 for no split. split is the network's own piece size.
 func (f *faults) pieceSize(d direction, size, split int) int {
 	for _, r := range f.rules {
-		if r.Kind != world.Pieces || !includes(&r.Of, d.from) || size <= r.Bytes || split > 0 && split <= r.Bytes || !f.happens(r, d.from) {
+		if r.Kind != world.Pieces || !includes(&r.Of, d.from) || size <= r.Bytes || split > 0 && split <= r.Bytes {
+			continue
+		}
+		if !f.happens(r, d.from) {
 			continue
 		}
 		f.applied(r, d.from, d.to, 0, int64(r.Bytes), fmt.Sprintf("%s: c%d: %d bytes go in pieces of %d",
@@ -177,7 +180,8 @@ func (f *faults) readDelay(d direction, join time.Duration) time.Duration {
 			continue
 		}
 		delay := f.draw(r, d.to)
-		f.applied(r, d.from, d.to, 0, delay, fmt.Sprintf("%s: c%d is read %s later", f.path(d.from, d.to), d.conn, durationText(delay)))
+		text := fmt.Sprintf("%s: c%d is read %s later", f.path(d.from, d.to), d.conn, durationText(delay))
+		f.applied(r, d.from, d.to, 0, delay, text)
 		return max(join, time.Duration(delay))
 	}
 	return join
@@ -198,7 +202,8 @@ func (f *faults) resets(d direction) *rule {
 func (f *faults) refuses(phone uint32, conn uint64) bool {
 	for _, r := range f.rules {
 		if r.Kind == world.Refuse && r.ofConnects(phone) && f.happens(r, phone) {
-			f.applied(r, phone, event.Server, 0, 0, fmt.Sprintf("%s: c%d is refused", f.path(phone, event.Server), conn))
+			text := fmt.Sprintf("%s: c%d is refused", f.path(phone, event.Server), conn)
+			f.applied(r, phone, event.Server, 0, 0, text)
 			return true
 		}
 	}

@@ -9,13 +9,12 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
 
-// TestPauseOfAPhone: what comes waits in its order, and what is due at the
-// resume comes first.
+// TestPauseOfAPhone checks that inputs wait in their order while a phone is paused,
+// and that wake-ups that are due come before them.
 func TestPauseOfAPhone(t *testing.T) {
 	r := newRig(t, delays10)
 	r.sendBeacon(0, 0, 1, 7) // leaves the log at 180.01 s
@@ -38,9 +37,10 @@ func TestPauseOfAPhone(t *testing.T) {
 	r.checkBalance()
 }
 
+// glimpse returns a TempID of forged as the trace shows it.
 func glimpse(number int) string { return fmt.Sprintf("10000000..%08d", number) }
 
-// TestPauseAndTheKeyboard: what is typed waits as well.
+// TestPauseAndTheKeyboard checks that typed lines wait while a phone is paused.
 func TestPauseAndTheKeyboard(t *testing.T) {
 	r := newRig(t, delays10)
 	r.loginOK(0)
@@ -48,14 +48,14 @@ func TestPauseAndTheKeyboard(t *testing.T) {
 	r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) })
 	r.until(5 * second)
 	if len(r.traced("a -> server: c1 \"Down")) != 0 {
-		t.Error("a paused program has sent what was typed")
+		t.Error("a paused program has sent a typed line")
 	}
 	r.until(10 * second)
 	wantLines(t, "sent", r.traced("Down"), `6.000000000 a -> server: c1 "Download_tempID"`, `6.010000000 server: reads c1 of a "Download_tempID"`)
 }
 
-// TestPauseOfTheServer: connections stand, and what it was sent is read when it
-// goes on; a Store is on the disk before it is told so.
+// TestPauseOfTheServer checks that connections to a paused server stand and are read
+// when it goes on, and that its stores finish meanwhile.
 func TestPauseOfTheServer(t *testing.T) {
 	c := delays10
 	c.DiskDelay = virtual.Delay{Min: second, Max: second}
@@ -73,14 +73,14 @@ func TestPauseOfTheServer(t *testing.T) {
 	wantLines(t, "answers", r.traced("server -> a"), `0.080000000 server -> a: c1 "Welcome to the BlueTrace Simulator!"`,
 		`10.000000000 server -> a: c1 `+fmt.Sprintf("%q", r.replies[1].text),
 	)
-	wantLines(t, "what it reads", r.traced("server: reads c2"), `10.000000000 server: reads c2 of b "bpw-b"`)
+	wantLines(t, "reads", r.traced("server: reads c2"), `10.000000000 server: reads c2 of b "bpw-b"`)
 	if n := r.Totals().Sessions; n.Opened != 2 {
 		t.Errorf("sessions %+v", n)
 	}
 }
 
-// TestLeave: no datagram in either direction, also of those under way; streams go
-// on after it.
+// TestLeave checks that a phone that has left sends and receives no datagrams,
+// including those in flight, and that streams go on later.
 func TestLeave(t *testing.T) {
 	r := newRig(t, delays10)
 	r.loginOK(0)
@@ -94,13 +94,14 @@ func TestLeave(t *testing.T) {
 	r.Call(4*second, func() { r.Type(0, protocol.CommandDownload) })
 	r.until(20 * second)
 	wantLines(t, "verdicts", r.verdictLines(), "2.005s 1 of 0 valid", "3.01s 2 of 1 valid", "10.01s 0 of 1 valid")
-	wantLines(t, "told", r.noted("lost on arrival"), "2.005s lost on arrival")
+	wantLines(t, "notes", r.noted("lost on arrival"), "2.005s lost on arrival")
 	wantLines(t, "stream", r.traced("Download"), `4.000000000 a -> server: c1 "Download_tempID"`, `10.010000000 server: reads c1 of a "Download_tempID"`)
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
 	r.checkBalance()
 }
 
-// TestClockOffset: the phone's wall clock is ahead, its durations are not.
+// TestClockOffset checks that an offset changes a phone's wall clock and not its
+// durations.
 func TestClockOffset(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(0, 200*second, world.Fault{Kind: world.ClockFault, Of: phones(1), Offset: 15 * time.Minute})
@@ -109,14 +110,14 @@ func TestClockOffset(t *testing.T) {
 	r.sendBeacon(201*second, 0, 1, 1)
 	r.until(500 * second)
 	wantLines(t, "verdicts", r.verdictLines(), "1.01s 1 of 0 invalid", "1.01s 2 of 0 valid", "3m21.01s 1 of 0 valid")
-	wantLines(t, "told", r.noted("clock"), "0s clock of 1: 0s, 09:15:00.000, 0", "3m20s clock of 1: 3m20s, 09:03:20.000, 0")
+	wantLines(t, "notes", r.noted("clock"), "0s clock of 1: 0s, 09:15:00.000, 0", "3m20s clock of 1: 3m20s, 09:03:20.000, 0")
 	wantLines(t, "expiry", r.traced("that expire"), "181.010000000 c: log entries that expire: 1, left: 0", "381.010000000 b: log entries that expire: 1, left: 0")
 	wantLines(t, "trace", r.traced("the clock of b"), "0.000000000 fault 1: the clock of b shows 30/07/2020 09:15:00.000000000, drift 0 ppm",
 		"200.000000000 fault 1: the clock of b shows 30/07/2020 09:03:20.000000000, drift 0 ppm")
 }
 
-// TestClockStep: a step of the wall clock neither lengthens nor shortens an
-// entry's 3 minutes, nor a block.
+// TestClockStep checks that a step of the wall clock changes neither the retention
+// of an entry nor a block.
 func TestClockStep(t *testing.T) {
 	for _, step := range []time.Duration{-time.Hour, time.Hour} {
 		t.Run(step.String(), func(t *testing.T) {
@@ -143,7 +144,8 @@ func TestClockStep(t *testing.T) {
 	}
 }
 
-// TestClockDrift: durations of a fast clock are shorter, to the nanosecond.
+// TestClockDrift checks, to the nanosecond, that durations of a fast clock are
+// shorter.
 func TestClockDrift(t *testing.T) {
 	for _, c := range []struct {
 		ppm  float64
@@ -162,17 +164,18 @@ func TestClockDrift(t *testing.T) {
 			if len(got) != 1 || !strings.HasPrefix(got[0], c.want) {
 				t.Errorf("drift %g: %v, want %s", c.ppm, got, c.want)
 			}
-			ends := &event.NodeClock{PPM: c.ppm}
+			ends := &world.NodeClock{PPM: c.ppm}
 			at := ends.When(ends.ElapsedAt(int64(1010*ms)) + 180*second)
-			if got[0][:13] != event.Seconds(at)[:13] {
-				t.Errorf("drift %g: event.NodeClock says %s", c.ppm, event.Seconds(at))
+			if got[0][:13] != world.Seconds(at)[:13] {
+				t.Errorf("drift %g: world.NodeClock gives %s", c.ppm, world.Seconds(at))
 			}
 
 		})
 	}
 }
 
-// TestDriftThatBeginsLate: what waits already is due by the new clock.
+// TestDriftThatBeginsLate checks that a drift changes the time of a wake-up that is
+// already scheduled.
 func TestDriftThatBeginsLate(t *testing.T) {
 	for ppm, due := range map[float64]string{1000: "180.920089911", -1000: "181.100090091"} {
 		t.Run(fmt.Sprintf("%g ppm", ppm), func(t *testing.T) {
@@ -189,7 +192,7 @@ func TestDriftThatBeginsLate(t *testing.T) {
 	}
 }
 
-// TestServerDrift: a block of a server whose clock runs fast is over sooner.
+// TestServerDrift checks that a block of a server with a fast clock ends earlier.
 func TestServerDrift(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(0, 0, world.Fault{Kind: world.ClockFault, Of: server, Drift: 1000})
@@ -203,8 +206,8 @@ func TestServerDrift(t *testing.T) {
 	wantOutcomes(t, got[len(got)-1:], outcome{0, nodes.OpLogin, nodes.OutcomeOK})
 }
 
-// TestTimeUpDuringAPause: a session whose time is up while the server is paused is
-// closed at the resume, before what it sent is read.
+// TestTimeUpDuringAPause checks that a session that times out while the server is
+// paused is closed before its bytes are read.
 func TestTimeUpDuringAPause(t *testing.T) {
 	r := newRig(t, delays10)
 	r.RawOpen(0) // accepted at 10 ms, and closed 2 minutes later

@@ -160,8 +160,9 @@ func (n *nodeStates) end(r *rule, node event.Node) {
 // setClock steps a node's wall clock and changes the drift of both of its clocks.
 func (n *nodeStates) setClock(r *rule, node event.Node, step time.Duration, ppm float64) {
 	shows := n.clocks.change(node, step, ppm)
-	n.faults.applied(r, node, event.NoPeer, 0, int64(step), fmt.Sprintf("the clock of %s shows %s, drift %g ppm", n.faults.name(node),
-		time.Unix(0, shows.Wall).In(n.clocks.zone.Location()).Format("02/01/2006 15:04:05.000000000"), shows.PPM))
+	wall := time.Unix(0, shows.Wall).In(n.clocks.zone.Location()).Format("02/01/2006 15:04:05.000000000")
+	text := fmt.Sprintf("the clock of %s shows %s, drift %g ppm", n.faults.name(node), wall, shows.PPM)
+	n.faults.applied(r, node, event.NoPeer, 0, int64(step), text)
 	n.emit.clockSet(node, shows)
 	switch {
 	case ppm == 0 || n.isPaused(node):
@@ -229,7 +230,8 @@ func (n *nodeStates) crash(r *rule, node event.Node) {
 		n.phones.resetConn(node)
 		n.emit.plain(event.PhoneStopped, node, event.NoPeer)
 	}
-	n.faults.applied(r, node, event.NoPeer, 0, left, fmt.Sprintf("%s crashes, %d bytes are left of what was not synced", n.faults.name(node), left))
+	text := fmt.Sprintf("%s crashes, %d bytes are left of what was not synced", n.faults.name(node), left)
+	n.faults.applied(r, node, event.NoPeer, 0, left, text)
 }
 
 // switchOff ends a phone's program as its user does before switching the phone off.

@@ -66,7 +66,7 @@ func (u *udp) partOf(e *entry) beaconPart {
 	if e.kind() != datagramArrives {
 		return noPart
 	}
-	switch u.inFlight[e.arg].size {
+	switch u.inFlight.items[e.arg].size {
 	case protocol.TempIDSize:
 		return firstOfParts
 	case protocol.TimeSize:

@@ -8,6 +8,7 @@ import (
 	"testing"
 )
 
+// TestQueueOrder checks the order by time, class and sequence number.
 func TestQueueOrder(t *testing.T) {
 	var q queue
 	q.push(5, inputClass, tickDue, 0, 10)
@@ -39,8 +40,7 @@ func TestQueueOrder(t *testing.T) {
 	}
 }
 
-// expected is the queue as a sorted slice: the order that it must have, in the
-// simplest form.
+// expected is the queue as a sorted slice, the simplest form of its order.
 type expected struct {
 	list []listed
 	seq  uint32
@@ -73,9 +73,9 @@ func (x *expected) pop() listed {
 	return first
 }
 
-// sameOrder drives a queue and a sorted slice with the same operations, three
-// bytes each: take the earliest, or push at a time from the one that was taken
-// last on, near or far.
+// sameOrder applies the same operations to a queue and a sorted slice. An operation
+// has three bytes: it pops the earliest entry, or pushes one at a time from the last
+// popped one on.
 func sameOrder(t *testing.T, ops []byte) {
 	t.Helper()
 	var q queue
@@ -116,6 +116,7 @@ func sameOrder(t *testing.T, ops []byte) {
 	}
 }
 
+// TestQueueAgainstSortedSlice checks random operations against a sorted slice.
 func TestQueueAgainstSortedSlice(t *testing.T) {
 	for seed := range uint64(60) {
 		src := rand.New(rand.NewPCG(seed, 1))
@@ -148,10 +149,8 @@ func FuzzQueue(f *testing.F) {
 	})
 }
 
-// BenchmarkQueue is the yardstick of the world: the bare queue at 100,000
-// pending events.
-// BenchmarkQueue is one push and one pop at 100,000 pending events within 10 s;
-// its yardstick is the bare heap.
+// BenchmarkQueue measures one push and one pop with 100,000 entries pending within
+// 10 s, beside the heap alone.
 func BenchmarkQueue(b *testing.B) {
 	const pending = 100_000
 	b.Run("wheel", func(b *testing.B) {

@@ -12,13 +12,13 @@ import (
 	"bluetrace/sim/virtual"
 )
 
-// slowDisk is a world in which a Store takes 100 ms.
+// slowDisk returns a world in which a Store takes 100 ms.
 func slowDisk(t *testing.T) *rig {
 	t.Helper()
 	return newRig(t, virtual.Config{DiskDelay: virtual.Delay{Min: 100 * ms, Max: 100 * ms}})
 }
 
-// TestRestartKeepsTempIDs: what was stored resolves after a restart.
+// TestRestartKeepsTempIDs checks that a stored TempID resolves after a restart.
 func TestRestartKeepsTempIDs(t *testing.T) {
 	r := slowDisk(t)
 	r.loginOK(0)
@@ -48,8 +48,8 @@ func TestRestartKeepsTempIDs(t *testing.T) {
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
 }
 
-// TestRestartLosesWhatWasNotStored: a TempID whose Store was under way was
-// never given out.
+// TestRestartLosesWhatWasNotStored checks that a TempID whose store was interrupted
+// was never issued.
 func TestRestartLosesWhatWasNotStored(t *testing.T) {
 	for _, kill := range []time.Duration{second + 99_999_999, second + 100*ms + 1} {
 		t.Run(kill.String(), func(t *testing.T) {
@@ -80,8 +80,8 @@ func TestRestartLosesWhatWasNotStored(t *testing.T) {
 	}
 }
 
-// TestRestartAndAttempts: wrong passwords that were stored still count, one
-// whose Store was under way does not, and a block goes on.
+// TestRestartAndAttempts checks that stored wrong passwords still count after a
+// restart, and that an interrupted one does not.
 func TestRestartAndAttempts(t *testing.T) {
 	for _, c := range []struct {
 		kill time.Duration // after the second wrong password
@@ -106,6 +106,7 @@ func TestRestartAndAttempts(t *testing.T) {
 	}
 }
 
+// TestRestartAndBlock checks that a block goes on across a restart.
 func TestRestartAndBlock(t *testing.T) {
 	r := newRig(t, virtual.Config{})
 	r.login(0, "wrong")
@@ -126,9 +127,9 @@ func TestRestartAndBlock(t *testing.T) {
 	}
 }
 
-// TestDiskKeepsItsOrder: of two Stores the first is on the disk first, however
-// their delays fall. Else a restart could take an older count of wrong
-// passwords for the newer one (PROTOCOL.md section 2: never too low).
+// TestDiskKeepsItsOrder checks that stores reach the disk in their order, whatever
+// their delays. Otherwise a restart could restore an older count of wrong passwords
+// (PROTOCOL.md section 2: never too low).
 func TestDiskKeepsItsOrder(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
@@ -153,7 +154,8 @@ func TestDiskKeepsItsOrder(t *testing.T) {
 	}
 }
 
-// TestRestartOfAServerThatIsDown does nothing more.
+// TestRestartOfAServerThatIsDown checks that a second restart of a server that is
+// down has no effect.
 func TestRestartOfAServerThatIsDown(t *testing.T) {
 	r := newRig(t, virtual.Config{})
 	r.Call(second, func() { r.RestartServer(5 * second) })

@@ -30,9 +30,8 @@ const (
 type scheduler struct {
 	now     int64 // virtual nanoseconds from time zero
 	queue   queue
-	calls   []func()
-	free    []uint32 // unused elements of calls
-	handled uint64   // number of entries handled
+	calls   pool[func()]
+	handled uint64 // number of entries handled
 	stopped bool
 
 	nextStep, step int64 // nextStep is never if there are no steps
@@ -51,23 +50,16 @@ func (s *scheduler) wakeUp(at int64, kind entryKind, who uint32) {
 
 // call runs f at the given time, or later in this instant if that has passed.
 func (s *scheduler) call(at int64, f func()) {
-	var slot uint32
-	if n := len(s.free); n > 0 {
-		slot = s.free[n-1]
-		s.free = s.free[:n-1]
-		s.calls[slot] = f
-	} else {
-		slot = uint32(len(s.calls))
-		s.calls = append(s.calls, f)
-	}
+	slot := s.calls.take()
+	*s.calls.at(slot) = f
 	s.input(max(at, s.now), callDue, 0, slot)
 }
 
 // runCall runs the call in the slot and frees the slot.
 func (s *scheduler) runCall(slot uint32) {
-	f := s.calls[slot]
-	s.calls[slot] = nil
-	s.free = append(s.free, slot)
+	f := *s.calls.at(slot)
+	*s.calls.at(slot) = nil
+	s.calls.put(slot)
 	f()
 }
 
@@ -97,3 +89,28 @@ func (s *scheduler) runSteps(before int64) {
 		s.nextStep += s.step
 	}
 }
+
+// pool is a slice whose unused elements are used again. An index names an element,
+// because the slice moves when it grows.
+type pool[T any] struct {
+	items []T
+	free  []uint32 // indices of unused elements
+}
+
+// take returns the index of an unused element, with its last value.
+func (p *pool[T]) take() uint32 {
+	if n := len(p.free); n > 0 {
+		i := p.free[n-1]
+		p.free = p.free[:n-1]
+		return i
+	}
+	var zero T
+	p.items = append(p.items, zero)
+	return uint32(len(p.items) - 1)
+}
+
+// put gives an element back.
+func (p *pool[T]) put(i uint32) { p.free = append(p.free, i) }
+
+// at returns an element. The pointer is valid until the next take.
+func (p *pool[T]) at(i uint32) *T { return &p.items[i] }

@@ -34,10 +34,9 @@ type serverHost struct {
 	entropy   rand.PCG
 	key       rand.PCG // of unknown names, as it was at first
 	diskDelay Delay
-	diskNoise rand.PCG      // draws of diskDelay
-	lastStore int64         // stores reach the disk in their order
-	stores    []store       // by slot
-	freeSlots []uint32      // unused elements of stores
+	diskNoise rand.PCG // draws of diskDelay
+	lastStore int64    // stores reach the disk in their order
+	stores    pool[store]
 	pending   []uint32      // slots of the stores in flight, in their order
 	folder    *files.Server // of this life; nil if nothing is stored
 }
@@ -286,15 +285,8 @@ func (h *serverHost) eof(c nodes.Conn) {
 
 // store sends records to the disk.
 func (h *serverHost) store(e *nodes.ServerEffect) {
-	var slot uint32
-	if n := len(h.freeSlots); n > 0 {
-		slot = h.freeSlots[n-1]
-		h.freeSlots = h.freeSlots[:n-1]
-	} else {
-		slot = uint32(len(h.stores))
-		h.stores = append(h.stores, store{})
-	}
-	s := &h.stores[slot]
+	slot := h.stores.take()
+	s := h.stores.at(slot)
 	*s = store{
 		id: e.Store, conn: e.Conn, number: h.tcp.conns[e.Conn].number, life: h.life,
 		records: append(s.records[:0], e.Records...),
@@ -308,8 +300,8 @@ func (h *serverHost) store(e *nodes.ServerEffect) {
 
 // finishStore writes the records of a store.
 func (h *serverHost) finishStore(slot uint32) {
-	s := &h.stores[slot]
-	h.freeSlots = append(h.freeSlots, slot)
+	s := h.stores.at(slot)
+	h.stores.put(slot)
 	h.pending = h.pending[:copy(h.pending, h.pending[1:])]
 	if s.life != h.life || h.machine == nil {
 		return // the server that asked was killed before
@@ -346,7 +338,7 @@ func (h *serverHost) answerStore(s *store, err error) {
 // interruptedStore returns the write that a crash of the server interrupts, or nil.
 func (h *serverHost) interruptedStore() func() {
 	for _, slot := range h.pending {
-		if s := &h.stores[slot]; s.life == h.life {
+		if s := h.stores.at(slot); s.life == h.life {
 			return func() { _ = h.write(s.records) } // no program is left to handle its error
 		}
 	}
@@ -359,9 +351,11 @@ func (h *serverHost) holds() (world.ServerHolds, bool) {
 	if h.machine == nil || h.faults.begun && h.states.isPaused(event.Server) {
 		return world.ServerHolds{}, false
 	}
-	held := world.ServerHolds{Usage: h.machine.Usage(), Connections: h.tcp.sessions(), DiskFailures: h.faults.serverDiskFailures}
+	held := world.ServerHolds{
+		Usage: h.machine.Usage(), Connections: h.tcp.sessions(), DiskFailures: h.faults.serverDiskFailures,
+	}
 	for _, slot := range h.pending {
-		if h.stores[slot].life == h.life {
+		if h.stores.at(slot).life == h.life {
 			held.OnTheirWay++
 		}
 	}

@@ -16,8 +16,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// crowd is a world of phones that beacon round and round, watched by the
-// checkers of a real run.
+// crowd is a world of phones that send beacons periodically, with the invariants of
+// a run.
 type crowd struct {
 	world   *virtual.World
 	records *world.Records
@@ -25,7 +25,7 @@ type crowd struct {
 	broken  []check.Violation
 }
 
-// Each phone beacons to so many others, so often.
+// Each phone sends its beacon to others phones, once a period.
 const (
 	others = 4
 	period = 10 * second
@@ -66,7 +66,7 @@ func newCrowd(tb testing.TB, phones int, form protocol.Form, retention time.Dura
 	return c
 }
 
-// Tick: one phone beacons to those after it.
+// Tick sends the beacon of one phone to the phones after it.
 func (c *crowd) Tick(who, _ uint32) {
 	var near [others]uint32
 	for k := range near {
@@ -76,7 +76,7 @@ func (c *crowd) Tick(who, _ uint32) {
 	c.world.Tick(c.world.Now()+period, who, 0)
 }
 
-// logIn has everybody fetch a TempID within ten seconds.
+// logIn logs in all phones within ten seconds, and downloads a TempID for each.
 func (c *crowd) logIn(tb testing.TB) {
 	for who := range c.phones {
 		c.world.Call(time.Duration(who)*period/time.Duration(c.phones), func() {
@@ -107,7 +107,8 @@ func (c *crowd) until(tb testing.TB, at time.Duration) {
 	}
 }
 
-// TestNoAllocationPerBeacon: in the steady state, with every check on.
+// TestNoAllocationPerBeacon checks that a beacon costs no allocation in the steady
+// state, with all invariants.
 func TestNoAllocationPerBeacon(t *testing.T) {
 	phones := 200
 	if testing.Short() {
@@ -140,7 +141,7 @@ func TestNoAllocationPerBeacon(t *testing.T) {
 	}
 }
 
-// heap is the live heap in bytes.
+// heap returns the size of the live heap in bytes.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()
@@ -149,10 +150,10 @@ func heap() int64 {
 	return int64(m.HeapAlloc)
 }
 
-// TestMemory: at most 1 KiB for each phone at rest and 64 bytes for each log
-// entry; the checkers included. A phone that is logged in takes some more: its
-// session and its account at the server, its TempID there, on the server's
-// disk and with the checkers.
+// TestMemory checks the memory of a phone, at most 1 KiB at rest, and of a log
+// entry, at most 64 bytes, with the invariants. A phone that is logged in takes
+// more: its session, account and TempID at the server, on the server's disk and in
+// the invariants.
 func TestMemory(t *testing.T) {
 	crowds := map[protocol.Form]int{protocol.Single: 20_000, protocol.Split: 4_000}
 	if testing.Short() {
@@ -176,7 +177,7 @@ func TestMemory(t *testing.T) {
 				t.Errorf("%s: %.0f bytes a phone at rest and %.0f logged in, want at most 1024 (and no fewer than a phone's fields) and 2048", form, rest, online)
 			}
 
-			// What sending takes comes with the first beacons, entries after that.
+			// Memory for sending is allocated with the first beacons, before the entries.
 			c.beacon()
 			c.until(t, 15*second+period)
 			some, kept := heap(), c.records.Totals().Beacons.Kept
@@ -197,8 +198,7 @@ func TestMemory(t *testing.T) {
 	}
 }
 
-// BenchmarkBeacons measures the steady state: one beacon an operation, with
-// every check on.
+// BenchmarkBeacons measures one beacon in the steady state, with all invariants.
 func BenchmarkBeacons(b *testing.B) {
 	for _, form := range []protocol.Form{protocol.Split, protocol.Single} {
 		b.Run(form.String(), func(b *testing.B) {

@@ -12,7 +12,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// downloads has a log in at 0 and ask for a TempID at the given seconds.
+// downloads logs in phone a at time zero and downloads a TempID at each of the given
+// seconds.
 func (r *rig) downloads(at ...int) {
 	r.loginOK(0)
 	for _, s := range at {
@@ -20,7 +21,8 @@ func (r *rig) downloads(at ...int) {
 	}
 }
 
-// TestStreamDelay: the answer comes so much later, and order is kept.
+// TestStreamDelay checks that an answer is delayed and that its stream keeps its
+// order.
 func TestStreamDelay(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 5)
@@ -34,7 +36,7 @@ func TestStreamDelay(t *testing.T) {
 	wantLines(t, "read by the server", r.traced("server: reads c1 of a \"Down"), `2.010000000 server: reads c1 of a "Download_tempID"`, `5.010000000 server: reads c1 of a "Download_tempID"`)
 }
 
-// TestSlowStream: 10 bytes a second from the phone, nothing is lost.
+// TestSlowStream checks a stream of 10 bytes a second from a phone.
 func TestSlowStream(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 3)
@@ -44,7 +46,7 @@ func TestSlowStream(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "2s fault 1 slow 0>-1 #0 1500000000", "3.52s fault 1 slow 0>-1 #0 1500000000")
 }
 
-// TestPieces: what the phone sends goes in pieces of 4 bytes.
+// TestPieces checks that a phone's sends are split into pieces of 4 bytes.
 func TestPieces(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 5)
@@ -58,7 +60,7 @@ func TestPieces(t *testing.T) {
 	}
 }
 
-// TestJoin: the server reads username and password at once.
+// TestJoin checks that the server reads username and password at once.
 func TestJoin(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(0, second, world.Fault{Kind: world.Join, Of: server, Min: 60 * ms, Max: 60 * ms})
@@ -69,7 +71,8 @@ func TestJoin(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "30ms fault 1 join 0>-1 #0 60000000")
 }
 
-// TestReset: both sides see it, what was sent before it arrives, and nothing after.
+// TestFaultReset checks that both sides of a connection see a reset, behind the
+// bytes that were sent before.
 func TestFaultReset(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2)
@@ -85,7 +88,8 @@ func TestFaultReset(t *testing.T) {
 	}
 }
 
-// TestResetOfASegment: the piece that it strikes is lost with the connection.
+// TestResetOfASegment checks that a segment that a reset affects is lost with its
+// connection.
 func TestResetOfASegment(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 5)
@@ -99,8 +103,8 @@ func TestResetOfASegment(t *testing.T) {
 	}
 }
 
-// TestHalfClose: of the phone, the server reads its end and closes; of the server,
-// the phone.
+// TestFaultHalfClose checks that the end of a phone's stream, or of the server's,
+// closes the connection.
 func TestFaultHalfClose(t *testing.T) {
 	for _, of := range []world.Nodes{phones(0), server} {
 		t.Run(fmt.Sprintf("of the server: %t", of.Server), func(t *testing.T) {
@@ -121,7 +125,7 @@ func TestFaultHalfClose(t *testing.T) {
 	}
 }
 
-// TestStall: who does not read gets it all at once when it does.
+// TestStall checks that a stalled node reads the bytes at once when the fault ends.
 func TestStall(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2)
@@ -137,7 +141,7 @@ func TestStall(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "1s fault 1 stall 0>-1 #0 0", "10s fault 2 stall -1>-1 #0 0")
 }
 
-// TestRefuse: of one phone, and by the server.
+// TestRefuse checks refused connections of one phone, and of the server.
 func TestRefuse(t *testing.T) {
 	for _, c := range []struct {
 		of      world.Nodes
@@ -162,8 +166,8 @@ func TestRefuse(t *testing.T) {
 	}
 }
 
-// TestTimeOut: a connect gets no answer, and fails after 10 s unless the fault is
-// over before.
+// TestTimeOut checks that an unanswered connect fails after 10 s, unless the fault
+// ends before.
 func TestTimeOut(t *testing.T) {
 	r := newRig(t, delays10)
 	r.addFault(second, 12*second, world.Fault{Kind: world.TimeOut, Of: phones(0, 1)})
@@ -181,8 +185,8 @@ func TestTimeOut(t *testing.T) {
 	}
 }
 
-// TestCutOfStreams: what was sent goes on after the end, in its order; one way
-// only the other goes on.
+// TestCutOfStreams checks that sent bytes arrive in order after a cut, and that a
+// cut in one direction blocks only that one.
 func TestCutOfStreams(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2)
@@ -202,8 +206,8 @@ func TestCutOfStreams(t *testing.T) {
 	}
 }
 
-// TestStreamKeepsItsOrderThroughACut: pieces under way when it begins come before
-// those sent during it.
+// TestStreamKeepsItsOrderThroughACut checks that segments in flight when a cut
+// begins arrive before those sent during it.
 func TestStreamKeepsItsOrderThroughACut(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {

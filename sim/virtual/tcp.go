@@ -33,8 +33,7 @@ type tcp struct {
 	conns    []conn
 	free     []uint32 // unused elements of conns
 	opened   uint64   // number of connections so far
-	segments []segment
-	freeSegs []uint32 // unused elements of segments
+	segments pool[segment]
 
 	blocked []blocked
 	// reordered are the segments that have arrived before an earlier one and wait for
@@ -284,15 +283,8 @@ func (t *tcp) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
 	}
 	at = max(at, way.lastArrival)
 	cn.pending++
-	var slot uint32
-	if n := len(t.freeSegs); n > 0 {
-		slot = t.freeSegs[n-1]
-		t.freeSegs = t.freeSegs[:n-1]
-	} else {
-		slot = uint32(len(t.segments))
-		t.segments = append(t.segments, segment{})
-	}
-	s := &t.segments[slot]
+	slot := t.segments.take()
+	s := t.segments.at(slot)
 	way.sent++
 	*s = segment{conn: c, number: way.sent, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
 	if t.faults.begun && t.block(blocked{kind: segmentArrives, conn: c, slot: slot, down: down}) {
@@ -304,9 +296,10 @@ func (t *tcp) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
 
 // arriveSegment puts a segment into the receiver's inbox, and lets it read.
 func (t *tcp) arriveSegment(slot uint32) {
-	s := &t.segments[slot]
+	s := t.segments.at(slot)
 	c, down := s.conn, s.down
-	if t.faults.begun && (t.block(blocked{kind: segmentArrives, conn: c, slot: slot, down: down, inFlight: true}) || t.isEarly(slot)) {
+	b := blocked{kind: segmentArrives, conn: c, slot: slot, down: down, inFlight: true}
+	if t.faults.begun && (t.block(b) || t.isEarly(slot)) {
 		return
 	}
 	t.take(c, down)
@@ -323,7 +316,7 @@ func (t *tcp) arriveSegment(slot uint32) {
 		way.inbox = append(way.inbox, s.data...)
 		way.eof = way.eof || s.fin || s.reset
 	}
-	t.freeSegs = append(t.freeSegs, slot)
+	t.segments.put(slot)
 	join := t.Join
 	if t.faults.begun && open {
 		join = t.readDelay(c, down, way)

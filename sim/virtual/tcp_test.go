@@ -14,14 +14,14 @@ import (
 	"bluetrace/sim/virtual"
 )
 
-// short is a world whose account has a name and a password of one byte, which
-// no network can cut.
+// short returns a world whose account has a name and a password of one byte, which
+// no network can split.
 func short(t *testing.T, tcp virtual.TCP) *rig {
 	t.Helper()
 	return newRig(t, virtual.Config{TCP: tcp, Credentials: []nodes.Credential{{User: "u", Password: "p"}, {User: "a", Password: "pw-a"}}})
 }
 
-// rawLogin opens a connection of the script and logs in on it, byte for byte.
+// rawLogin opens a connection of the script and logs in on it.
 func (r *rig) rawLogin(who uint32) {
 	r.t.Helper()
 	r.RawOpen(who)
@@ -35,8 +35,8 @@ func (r *rig) rawLogin(who uint32) {
 	}
 }
 
-// TestBytesArriveInOrder: whatever the delays and the pieces, both streams have
-// the bytes that were sent, in order.
+// TestBytesArriveInOrder checks that both streams carry the sent bytes in order,
+// whatever the delays and pieces.
 func TestBytesArriveInOrder(t *testing.T) {
 	for _, tcp := range []virtual.TCP{
 		{},
@@ -74,6 +74,7 @@ func TestBytesArriveInOrder(t *testing.T) {
 	}
 }
 
+// TestSplitPieces checks that both sides read pieces of the size Split.
 func TestSplitPieces(t *testing.T) {
 	r := short(t, virtual.TCP{Split: 4})
 	r.rawLogin(0)
@@ -95,8 +96,7 @@ func TestSplitPieces(t *testing.T) {
 	}
 }
 
-// phoneReads are the texts that a's side of its connection read, as the trace
-// shows them.
+// phoneReads returns the texts that phone a has read, as the trace shows them.
 func phoneReads(r *rig) []string {
 	var texts []string
 	for _, m := range regexp.MustCompile(`(?m)a: reads c\d+ "(.*)"$`).FindAllStringSubmatch(r.trace.String(), -1) {
@@ -105,8 +105,8 @@ func phoneReads(r *rig) []string {
 	return texts
 }
 
-// TestJoinedReads: a receiver reads 5 ms after the first unread byte came, and
-// takes all that has come by then.
+// TestJoinedReads checks that a receiver reads 5 ms after the first unread byte, and
+// takes all bytes that have come by then.
 func TestJoinedReads(t *testing.T) {
 	r := short(t, virtual.TCP{Join: 5 * ms})
 	r.rawLogin(0)
@@ -132,7 +132,7 @@ func TestJoinedReads(t *testing.T) {
 	}
 }
 
-// TestReadsAreAtMost1024: a longer send is read in several.
+// TestReadsAreAtMost1024 checks that a longer send is read in several reads.
 func TestReadsAreAtMost1024(t *testing.T) {
 	r := short(t, virtual.TCP{})
 	r.rawLogin(0)
@@ -148,8 +148,8 @@ func TestReadsAreAtMost1024(t *testing.T) {
 	}
 }
 
-// TestHalfClose: after its end of file a peer still gets the answer to what it
-// sent before, also when that waits for the disk.
+// TestHalfClose checks that a peer gets the answers to its requests after its end of
+// file, including those that wait for the disk.
 func TestHalfClose(t *testing.T) {
 	for _, disk := range []time.Duration{0, 100 * ms} {
 		t.Run(disk.String(), func(t *testing.T) {
@@ -181,7 +181,7 @@ func TestHalfClose(t *testing.T) {
 	}
 }
 
-// TestReset: what has not been read is gone, and the session with it.
+// TestReset checks that a reset discards unread bytes and ends the session.
 func TestReset(t *testing.T) {
 	r := newRig(t, virtual.Config{
 		Credentials: []nodes.Credential{{User: "u", Password: "p"}},
@@ -204,6 +204,8 @@ func TestReset(t *testing.T) {
 	}
 }
 
+// TestRefusedWhileTheServerIsDown checks that connects to a server that is down are
+// refused.
 func TestRefusedWhileTheServerIsDown(t *testing.T) {
 	r := short(t, virtual.TCP{Delay: virtual.Delay{Min: 10 * ms, Max: 10 * ms}})
 	r.Call(second, func() { r.RestartServer(5 * second) })
@@ -226,12 +228,12 @@ func TestRefusedWhileTheServerIsDown(t *testing.T) {
 		t.Errorf("sessions %+v, want one opened", n)
 	}
 	if strings.Contains(joinText(r.serverReads), "lost") {
-		t.Error("the server read what was sent to a server that was down")
+		t.Error("the server has read bytes that were sent while it was down")
 	}
 }
 
-// TestSecondConnectionOfAScript: the one before stays open, silently; its end
-// is not the end of the second.
+// TestSecondConnectionOfAScript checks that the first connection of a script stays
+// open, and that its end does not end the second.
 func TestSecondConnectionOfAScript(t *testing.T) {
 	r := short(t, virtual.TCP{Delay: virtual.Delay{Min: 10 * ms, Max: 10 * ms}})
 	r.RawOpen(0)
@@ -269,9 +271,9 @@ func TestSecondConnectionOfAScript(t *testing.T) {
 	}
 }
 
-// TestConnectionNumbersAreUsedAgain: after 10,000 sessions that end in every
-// way (500 in a short run: a restart reads every TempID that there ever was),
-// no number is lost.
+// TestConnectionNumbersAreUsedAgain checks that no connection number is lost after
+// 10,000 sessions that end in every way (500 in a short run, because a restart reads
+// every TempID that was issued).
 func TestConnectionNumbersAreUsedAgain(t *testing.T) {
 	sessions := 10_000
 	if testing.Short() {
@@ -329,8 +331,8 @@ func TestConnectionNumbersAreUsedAgain(t *testing.T) {
 	}
 }
 
-// TestHeldBackReadOfAnEndedConnection: a read that a connection held back is no
-// read of the next connection with its number.
+// TestHeldBackReadOfAnEndedConnection checks that a delayed read of an ended
+// connection is not a read of the next connection with its number.
 func TestHeldBackReadOfAnEndedConnection(t *testing.T) {
 	r := short(t, virtual.TCP{Join: 200 * ms})
 	r.RawOpen(0)
@@ -351,8 +353,8 @@ func TestHeldBackReadOfAnEndedConnection(t *testing.T) {
 	}
 }
 
-// TestEndBehindABlock: the end of a connection is told once, also when it comes
-// with the text that makes the phone hang up.
+// TestEndBehindABlock checks that the end of a connection is emitted once, also if
+// it comes with the text that makes the phone hang up.
 func TestEndBehindABlock(t *testing.T) {
 	for _, join := range []time.Duration{0, 20 * ms} {
 		t.Run(join.String(), func(t *testing.T) {

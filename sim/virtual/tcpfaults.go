@@ -64,7 +64,7 @@ func (t *tcp) unblock() {
 
 // isEarly reports whether a segment has arrived before an earlier one. It waits then.
 func (t *tcp) isEarly(slot uint32) bool {
-	s := &t.segments[slot]
+	s := t.segments.at(slot)
 	if s.number == t.conns[s.conn].stream(s.down).next {
 		return false
 	}
@@ -75,7 +75,7 @@ func (t *tcp) isEarly(slot uint32) bool {
 // releaseReordered lets the segment with the number arrive, if it waits.
 func (t *tcp) releaseReordered(c uint32, down bool, number uint32) {
 	for i, slot := range t.reordered {
-		if s := &t.segments[slot]; s.conn == c && s.down == down && s.number == number {
+		if s := t.segments.at(slot); s.conn == c && s.down == down && s.number == number {
 			t.reordered = slices.Delete(t.reordered, i, i+1)
 			t.scheduler.input(t.scheduler.now, segmentArrives, c, slot)
 			return

@@ -54,8 +54,7 @@ type udp struct {
 	states    *nodeStates
 	phones    *phoneHost
 
-	inFlight []datagram
-	free     []uint32          // unused elements of inFlight
+	inFlight pool[datagram]
 	large    map[uint32][]byte // payloads that do not fit into a datagram, by slot
 	order    fifoOrder
 	sent     uint64 // number of datagrams sent or lost so far
@@ -161,15 +160,8 @@ func (u *udp) transmitUnderFaults(sender, receiver uint32, from *protocol.Addres
 // put puts a datagram in flight that arrives at the given time. isCopy reports that
 // a fault made it from another one.
 func (u *udp) put(sender, receiver uint32, from *protocol.Address, p []byte, at int64, isCopy bool) {
-	var slot uint32
-	if n := len(u.free); n > 0 {
-		slot = u.free[n-1]
-		u.free = u.free[:n-1]
-	} else {
-		slot = uint32(len(u.inFlight))
-		u.inFlight = append(u.inFlight, datagram{})
-	}
-	d := &u.inFlight[slot]
+	slot := u.inFlight.take()
+	d := u.inFlight.at(slot)
 	d.sent, d.number, d.sender, d.from, d.size = u.scheduler.now, u.sent, sender, *from, uint16(len(p))
 	if copy(d.data[:], p) < len(p) {
 		u.large[slot] = append([]byte(nil), p...)
@@ -183,7 +175,7 @@ func (u *udp) arrive(receiver, slot uint32) {
 	if u.faults.begun && u.lostOnArrival(receiver, slot) {
 		return
 	}
-	d := &u.inFlight[slot]
+	d := u.inFlight.at(slot)
 	p := d.data[:min(int(d.size), inlinePayload)]
 	if int(d.size) > inlinePayload {
 		p = u.large[slot]
@@ -193,13 +185,13 @@ func (u *udp) arrive(receiver, slot uint32) {
 	if !u.faults.begun || !u.states.keepDatagram(receiver, d, p) {
 		u.phones.receive(receiver, d.from, d.sent, p)
 	}
-	u.free = append(u.free, slot)
+	u.inFlight.put(slot)
 }
 
 // lostOnArrival loses a datagram whose receiver has left or is off.
 func (u *udp) lostOnArrival(receiver, slot uint32) bool {
 	n := u.states.of(receiver)
-	d := &u.inFlight[slot]
+	d := u.inFlight.at(slot)
 	if n.left == 0 && !n.off {
 		return false
 	}
@@ -207,7 +199,7 @@ func (u *udp) lostOnArrival(receiver, slot uint32) bool {
 		u.faults.leaveLoses(d.sender, receiver, 0)
 	}
 	delete(u.large, slot)
-	u.free = append(u.free, slot)
+	u.inFlight.put(slot)
 	u.emit.datagramLost(d.sender, receiver, d.number, int(d.size), true)
 	return true
 }

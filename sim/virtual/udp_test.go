@@ -13,9 +13,8 @@ import (
 	"bluetrace/sim/virtual"
 )
 
-// TestOrderOfEachPair: datagrams from one phone to another arrive in the order
-// in which they were sent, however their delays fall; those of different pairs
-// may overtake each other.
+// TestOrderOfEachPair checks that datagrams of one path arrive in the order of their
+// sending, whatever their delays, and that those of different paths need not.
 func TestOrderOfEachPair(t *testing.T) {
 	names := strings.Split(strings.Repeat("p ", 12), " ")[:12]
 	for i := range names {
@@ -60,6 +59,8 @@ func TestOrderOfEachPair(t *testing.T) {
 	}
 }
 
+// TestLossAndBalance checks the share of lost datagrams, and the balance of the
+// counts.
 func TestLossAndBalance(t *testing.T) {
 	const n = 20_000
 	for _, lose := range []float64{0, 0.01, 0.25, 1} {
@@ -85,8 +86,8 @@ func TestLossAndBalance(t *testing.T) {
 	}
 }
 
-// TestDelayOfADatagram: the verdict comes between the least and the greatest
-// delay after the sending, and is counted among the delays.
+// TestDelayOfADatagram checks that a verdict comes within the bounds of the delay,
+// and that the delay is recorded.
 func TestDelayOfADatagram(t *testing.T) {
 	r := newRig(t, virtual.Config{Phones: phonesNamed(protocol.Single, "a", "b"), UDP: virtual.UDP{Delay: virtual.Delay{Min: 3 * ms, Max: 8 * ms}}})
 	raw := forged(1)
@@ -109,6 +110,7 @@ func TestDelayOfADatagram(t *testing.T) {
 	}
 }
 
+// TestDatagramsOfEverySize checks that datagrams of every size arrive.
 func TestDatagramsOfEverySize(t *testing.T) {
 	sizes := []int{0, 1, 19, 20, 58, 59, 60, 61, 62, 63, 64, 1472, 65507}
 	r := newRig(t, virtual.Config{})
@@ -118,7 +120,7 @@ func TestDatagramsOfEverySize(t *testing.T) {
 			raw := forged(7)
 			p = raw[:]
 		}
-		// a port each: what follows a part out of turn is dropped silently
+		// a port each: parts behind one that is out of turn are dropped
 		r.Call(0, func() { r.SendDatagram(0, 1, uint16(20000+i), p) })
 	}
 	r.until(second)
@@ -155,7 +157,7 @@ func TestDatagramThatIsTooLarge(t *testing.T) {
 	r.SendDatagram(0, 1, 0, make([]byte, 65508))
 }
 
-// TestUnknownAddress: what goes to nobody is lost, whatever the setting.
+// TestUnknownAddress checks that datagrams to an address without a phone are lost.
 func TestUnknownAddress(t *testing.T) {
 	r := newRig(t, virtual.Config{Phones: phonesNamed(protocol.Split, "a", "b")})
 	r.loginOK(0)
@@ -180,8 +182,8 @@ func TestUnknownAddress(t *testing.T) {
 	}
 }
 
-// TestOtherPhonesDrawTheSame: one more phone changes neither the delays nor
-// the losses of the others.
+// TestOtherPhonesDrawTheSame checks that another phone changes neither the delays
+// nor the losses of the others.
 func TestOtherPhonesDrawTheSame(t *testing.T) {
 	arrivals := func(names ...string) (first []verdict) {
 		r := newRig(t, virtual.Config{
