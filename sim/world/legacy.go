@@ -17,6 +17,17 @@ type Legacy struct {
 // Observe implements event.Observer.
 func (l *Legacy) Observe(e *event.Event) {
 	if l.Watcher != nil {
+		switch { // the frequent events, which no Story needs
+		case e.Kind == event.PhoneStepped:
+			l.Watcher.Stepped(int64(e.At), e.Node, e.Log)
+			return
+		case e.Kind == event.DatagramDelivered:
+			l.Watcher.DatagramArrived(int64(e.At))
+			return
+		case e.Kind == event.DatagramSent && !e.Copy:
+			l.Watcher.DatagramSent(int64(e.At), int64(e.Due))
+			return
+		}
 		l.watch(e)
 	}
 	if l.Story != nil {
