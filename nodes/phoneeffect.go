@@ -124,6 +124,8 @@ func (o *PhoneOutbox) addUncleared(kind PhoneEffectKind) *PhoneEffect {
 	return e
 }
 
+func (o *PhoneOutbox) send(text string) { o.add(PhoneSendTCP).Bytes = []byte(text) }
+
 func (o *PhoneOutbox) done(op Operation, outcome Outcome, began time.Duration, entries int) {
 	e := o.add(PhoneDone)
 	e.Op, e.Outcome, e.Began, e.Entries = op, outcome, began, entries

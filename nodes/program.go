@@ -180,10 +180,6 @@ func (g *program) hangUp(out *PhoneOutbox) {
 	}
 }
 
-func (g *program) send(text string, out *PhoneOutbox) {
-	out.add(PhoneSendTCP).Bytes = []byte(text)
-}
-
 func (g *program) print(text string, out *PhoneOutbox) {
 	if !g.settings.Quiet {
 		out.add(PhonePrint).Text = text
@@ -202,7 +198,7 @@ func (g *program) request(now Now, op Operation, text string, out *PhoneOutbox) 
 	s.op, s.began = op, now.Elapsed
 	s.replies.Reset()
 	g.stage = StageBusy
-	g.send(text, out)
+	out.send(text)
 	g.awaitAnswer(now)
 }
 
@@ -285,7 +281,7 @@ func (g *program) timerDue(now Now, out *PhoneOutbox) {
 	g.timer = timerNone
 	switch {
 	case due == timerPassword:
-		g.sendPassword(now, out)
+		g.sendLogin(now, g.session.password, out)
 	case g.stage == StageConnecting:
 		g.loginUnanswered(now, out)
 	case g.uploading():
@@ -299,38 +295,34 @@ func (g *program) timerDue(now Now, out *PhoneOutbox) {
 
 // The login.
 
-// typedUsername sends a typed username as soon as there is a connection.
-func (g *program) typedUsername(now Now, line string, out *PhoneOutbox) {
-	if !g.sendable(line, out) {
-		g.prompt(promptUsername, out)
-		return
+// typedLogin handles a typed username or password. Each must be one message: 1 to
+// 1024 bytes. The username is sent as soon as there is a connection.
+func (g *program) typedLogin(now Now, line string, out *PhoneOutbox) {
+	s := g.session
+	text := promptPassword
+	if s.user == "" {
+		text = promptUsername
 	}
-	g.session.user = line
-	if g.link == linkOnline {
-		g.sendUsername(now, out)
-	}
-	g.prompt(promptPassword, out)
-}
-
-func (g *program) typedPassword(now Now, line string, out *PhoneOutbox) {
-	if !g.sendable(line, out) {
-		g.prompt(promptPassword, out)
-		return
-	}
-	g.session.password = line
-	if g.settings.JoinLogin && g.link == linkOnline && !g.session.nameSent {
-		g.sendUsername(now, out)
-		return
-	}
-	g.schedulePassword(now, out)
-}
-
-// sendable reports whether a typed line can be one message: 1 to 1024 bytes.
-func (g *program) sendable(line string, out *PhoneOutbox) bool {
-	if len(line) > protocol.MaxMessage {
+	switch {
+	case line == "":
+		g.prompt(text, out)
+	case len(line) > protocol.MaxMessage:
 		g.print(textTooLong, out)
+		g.prompt(text, out)
+	case s.user == "":
+		s.user = line
+		if g.link == linkOnline {
+			g.sendUsername(now, out)
+		}
+		g.prompt(promptPassword, out)
+	default:
+		s.password = line
+		if g.settings.JoinLogin && g.link == linkOnline && !s.nameSent {
+			g.sendUsername(now, out)
+			return
+		}
+		g.schedulePassword(now, out)
 	}
-	return line != "" && len(line) <= protocol.MaxMessage
 }
 
 // sendUsername sends the username of a new connection. With JoinLogin it waits
@@ -338,7 +330,7 @@ func (g *program) sendable(line string, out *PhoneOutbox) bool {
 func (g *program) sendUsername(now Now, out *PhoneOutbox) {
 	s := g.session
 	if !g.settings.JoinLogin {
-		g.send(s.user, out)
+		out.send(s.user)
 		s.nameSent, s.nameAt = true, now.Elapsed
 		g.schedulePassword(now, out)
 	} else if s.password != "" {
@@ -362,17 +354,13 @@ func (g *program) schedulePassword(now Now, out *PhoneOutbox) {
 	g.runTimer(now, out)
 }
 
-func (g *program) sendPassword(now Now, out *PhoneOutbox) {
-	g.sendLogin(now, g.session.password, out)
-}
-
 // sendLogin sends the last message of a login and waits for the answer.
 func (g *program) sendLogin(now Now, text string, out *PhoneOutbox) {
 	s := g.session
 	if !s.passwordSent {
 		s.passwordSent, s.began = true, now.Elapsed
 	}
-	g.send(text, out)
+	out.send(text)
 	g.awaitAnswer(now)
 }
 
@@ -446,7 +434,9 @@ func (g *program) runQueued(now Now, out *PhoneOutbox) {
 		if len(s.queued) == 0 {
 			switch {
 			case s.inputEnded:
-				g.quit(out)
+				g.hangUp(out)
+				g.stage, g.timer, g.session = StageOffline, timerNone, nil
+				out.add(PhoneQuit)
 			case g.stage != StageConnecting:
 				g.session = nil
 			}
@@ -456,12 +446,6 @@ func (g *program) runQueued(now Now, out *PhoneOutbox) {
 		s.queued = s.queued[1:]
 		g.runLine(now, line, out)
 	}
-}
-
-func (g *program) quit(out *PhoneOutbox) {
-	g.hangUp(out)
-	g.stage, g.timer, g.session = StageOffline, timerNone, nil
-	out.add(PhoneQuit)
 }
 
 // atPrompt reports whether a typed line is handled at once.
@@ -476,10 +460,8 @@ func (g *program) atPrompt() bool {
 func (g *program) runLine(now Now, line string, out *PhoneOutbox) {
 	switch {
 	case g.stage == StageLoggedOut:
-	case g.stage == StageConnecting && g.session.user == "":
-		g.typedUsername(now, line, out)
 	case g.stage == StageConnecting:
-		g.typedPassword(now, line, out)
+		g.typedLogin(now, line, out)
 	default:
 		g.runCommand(now, line, out)
 	}
@@ -562,7 +544,7 @@ func (g *program) isReady(now Now, op Operation, out *PhoneOutbox) bool {
 }
 
 func (g *program) logOut(now Now, out *PhoneOutbox) {
-	g.send(protocol.CommandLogout, out)
+	out.send(protocol.CommandLogout)
 	g.print(textLoggedOut, out)
 	g.hangUp(out)
 	g.stage = StageLoggedOut
@@ -628,10 +610,10 @@ func (g *program) uploadNext(now Now, out *PhoneOutbox) {
 	lines := 3 * len(u.entries)
 	switch {
 	case u.sent == 0:
-		g.send(strconv.Itoa(lines), out)
+		out.send(strconv.Itoa(lines))
 	case u.sent <= lines:
 		line := u.line(u.sent - 1)
-		g.send(line, out)
+		out.send(line)
 		g.print(line, out)
 	default:
 		g.finish(now, OutcomeOK, out)

@@ -11,8 +11,7 @@ import (
 var noTexts = cmp.Options{noPlaces, cmpopts.IgnoreFields(Fault{}, "Text"), cmpopts.IgnoreFields(Adversary{}, "Text"),
 	cmpopts.IgnoreFields(Step{}, "Text")}
 
-// The phones of these tests are a, group-1 to group-3 and mute, which has no
-// account.
+// TestFaults and the tests below have the phones a, group-1 to group-3, and mute, which has no account.
 func TestFaults(t *testing.T) {
 	all := Nodes{Any: true}
 	a, group, server := Nodes{Phones: []int{0}}, Nodes{Phones: []int{1, 2, 3}}, Nodes{Server: true}
@@ -71,16 +70,18 @@ func TestFaults(t *testing.T) {
 		{"{clock: server, step: -1h, at: 10s}", Fault{Kind: FaultClock, At: 10 * time.Second, Chance: 1, Of: server,
 			Step: -time.Hour}},
 	} {
-		if c.want.Kind == "" {
-			if _, err := Parse("f", []byte(completed("faults: ["+c.text+"]\n")), Options{}); err == nil {
-				t.Errorf("%s is taken", c.text)
+		t.Run(c.text, func(t *testing.T) {
+			if c.want.Kind == "" {
+				if _, err := Parse("f", []byte(completed("faults: ["+c.text+"]\n")), Options{}); err == nil {
+					t.Error("the fault is taken")
+				}
+				return
 			}
-			continue
-		}
-		got := parsed(t, "faults: ["+c.text+"]\n", Options{})
-		if diff := cmp.Diff([]Fault{c.want}, got.Faults, noTexts); diff != "" {
-			t.Errorf("%s:\n%s", c.text, diff)
-		}
+			got := parsed(t, "faults: ["+c.text+"]\n", Options{})
+			if diff := cmp.Diff([]Fault{c.want}, got.Faults, noTexts); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 
@@ -138,9 +139,9 @@ func TestAdversaries(t *testing.T) {
 	}
 }
 
-// TestWhatNeedsNoExpectation: the invariants check a run with faults, and one
-// that says so.
-func TestWhatNeedsNoExpectation(t *testing.T) {
+// TestScenariosWithoutExpectations checks that a scenario may have no expectations if it has faults, adversaries or
+// `invariants`.
+func TestScenariosWithoutExpectations(t *testing.T) {
 	const rest = "name: t\nlength: 1m\nphones: [{name: a}]\n"
 	for _, c := range []struct {
 		text  string

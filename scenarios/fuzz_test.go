@@ -11,8 +11,8 @@ import (
 	"unicode"
 )
 
-// FuzzParse: no panic; an error is a list of mistakes with a place in the file
-// and nothing unprintable, and what is taken has phones that exist.
+// FuzzParse checks that Parse does not panic, that mistakes have a position in the file and printable messages, and
+// that scenarios name existing phones.
 func FuzzParse(f *testing.F) {
 	for _, name := range library(f) {
 		text, err := os.ReadFile(name)
@@ -40,7 +40,7 @@ func FuzzParse(f *testing.F) {
 		s, err := Parse("f", text, Options{Vars: map[string]string{"N": "2"}})
 		if err == nil {
 			checkTaken(t, s)
-			if len(s.PhoneNames()) <= 1000 { // more take long to compare
+			if len(s.PhoneNames()) <= 1000 { // comparing more takes long
 				comesBack(t, s)
 			}
 			return
@@ -49,7 +49,7 @@ func FuzzParse(f *testing.F) {
 		if !errors.As(err, &m) || len(m.List) == 0 {
 			t.Fatalf("%v is no list of mistakes", err)
 		}
-		// YAML knows more line ends than this file, and ends the last line itself.
+		// YAML has more line ends than this file, and ends the last line itself.
 		lines := 2
 		for _, r := range string(text) {
 			if strings.ContainsRune("\n\r\u0085\u2028\u2029", r) {
@@ -137,8 +137,7 @@ func checkFault(t *testing.T, f *Fault, within func(...int)) {
 	}
 }
 
-// FuzzComparison: no panic, and what is taken keeps every value where it
-// stands.
+// FuzzComparison checks that parsing a comparison does not panic and that the offsets of its values are right.
 func FuzzComparison(f *testing.F) {
 	for _, text := range []string{
 		"beacons.valid > 1000", "upload.entries == pupil-3.log at upload", "a.b + 2 - c.d at x <= 3m", "a<1", "a===1",
@@ -165,7 +164,7 @@ func FuzzComparison(f *testing.F) {
 	})
 }
 
-// FuzzTrace: no panic, an end, and contacts in order within the window.
+// FuzzTrace checks that reading a trace ends without a panic, with contacts in order and within the selected part.
 func FuzzTrace(f *testing.F) {
 	for _, text := range []string{"100 1 2\n120 1 3\n", "t,i,j\n20,1,2,a,b\n", "20\t1\t2\n20\t2\t1\n19\t1\t2",
 		"\x1f\x8b\x08\x00", "\ufeff1 2 3"} {

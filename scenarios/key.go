@@ -13,6 +13,10 @@ import (
 // field that holds the value. A section of the language is a type with a method keys that binds the table to an
 // instance. The JSON Schema, the parser, the writer and the renumbering of phones are made from these tables, so a
 // key is described in one place.
+//
+// A new key is a field of a section's struct and a row of its table, with a check if it excludes other keys. A new kind
+// of fault is a kind in package fault and a row in the table of Fault. A new action of a step is a struct with a table
+// and a row in the table of Step. The world or the script runner that acts on it comes on top.
 type key struct {
 	name, doc string
 	is        *form

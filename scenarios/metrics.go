@@ -168,7 +168,8 @@ func explainThreshold(text string) error {
 	if slices.Contains([]string{"avg", "min", "max", "med", "p", "count", "rate"}, m[1]) {
 		return errExpected
 	}
-	return finalMessage{fmt.Errorf("unknown method %s; expected avg, min, max, med or p(N), or of a count count or rate",
+	return finalMessage{fmt.Errorf("unknown method %s; expected avg, min, max, med or p(N), or of a count count or "+
+		"rate",
 		keyQuoted(m[1]))}
 }
 

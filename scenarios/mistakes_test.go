@@ -22,7 +22,7 @@ var needed = []struct{ key, text string }{
 	{"expect", "expect: [beacons.sent == 0]\n"},
 }
 
-// completed adds the needed keys that text does not have.
+// completed adds the needed keys that text lacks.
 func completed(text string) string {
 	for _, n := range needed {
 		if !strings.Contains("\n"+text, "\n"+n.key+":") && !strings.Contains(text, "no"+n.key+":") {
@@ -32,7 +32,7 @@ func completed(text string) string {
 	return text
 }
 
-// story is one block of a testdata file.
+// story is one block of a file in testdata.
 type story struct{ title, text, answer string }
 
 const answerMark = "----\n"
@@ -63,17 +63,19 @@ func (s story) document() []byte {
 	return []byte(completed(text))
 }
 
-// TestMistakes holds every message against testdata/mistakes.txt.
+// TestMistakes compares every message with testdata/mistakes.txt.
 func TestMistakes(t *testing.T) {
 	const path = "testdata/mistakes.txt"
 	preface, list := stories(t, path)
 	var out bytes.Buffer
 	out.WriteString(preface)
 	for _, s := range list {
-		got := answer(t, s.document())
-		if !*update && got != s.answer {
-			t.Errorf("%s:\n%s", s.title, cmp.Diff(s.answer, got))
-		}
+		var got string
+		t.Run(s.title, func(t *testing.T) {
+			if got = answer(t, s.document()); !*update && got != s.answer {
+				t.Error(cmp.Diff(s.answer, got))
+			}
+		})
 		out.WriteString("\n== " + s.title + "\n" + s.text + answerMark + got)
 	}
 	if *update {
@@ -98,7 +100,7 @@ func answer(t *testing.T, text []byte) string {
 	return m.Error() + "\nthe schema " + verdict + " it\n"
 }
 
-// TestMistakesAreSorted also counts: a file with very many is cut.
+// TestMistakesAreSorted also checks the limit of the list.
 func TestMistakesAreSorted(t *testing.T) {
 	text := strings.Repeat("bad: [", 1) + "]\n"
 	for i := range 300 {
@@ -121,8 +123,7 @@ func TestMistakesAreSorted(t *testing.T) {
 	}
 }
 
-// TestTooManyValues: of a file that is not read to its end nothing else is said,
-// and nothing is built.
+// TestTooManyValues checks that a file with too many values has no other mistake.
 func TestTooManyValues(t *testing.T) {
 	text := "name: t\nlength: 1m\nphones: [{name: a}]\nfaults:\n  - &f {lose: 1%, from: nobody}\n" +
 		strings.Repeat("  - *f\n", maxValues/3)

@@ -2,21 +2,21 @@ package scenarios
 
 import (
 	"os"
+	"slices"
 	"strings"
 	"testing"
 )
 
 const page = "../docs/SCENARIOS.md"
 
-// example is one fenced block of the page.
+// example is one fenced block of the documentation.
 type example struct {
 	line  int
 	whole bool
 	text  string
 }
 
-// examples finds the fenced YAML blocks: "yaml run" is a whole scenario that
-// can be run, "yaml fragment" needs the rest of one around it.
+// examples finds the fenced YAML blocks: "yaml run" is a whole scenario, "yaml fragment" needs the rest of one.
 func examples(t testing.TB) []example {
 	t.Helper()
 	raw, err := os.ReadFile(page)
@@ -46,16 +46,17 @@ func examples(t testing.TB) []example {
 	return list
 }
 
-// around is what a fragment of the page lacks.
+// around has the keys that a fragment lacks.
 var around = []struct{ key, text string }{
 	{"name", "name: fragment\n"},
-	{"phones", "phones: [{name: owner}, {name: guesser, account: owner}, {name: teacher}, {name: pupil, count: 25}, {name: stranger, account: none}]\n"},
+	{"phones", "phones: [{name: owner}, {name: guesser, account: owner}, {name: teacher}, " +
+		"{name: pupil, count: 25}, {name: stranger, account: none}]\n"},
 	{"length", "length: 45m\n"},
 	{"contacts", "contacts: {everyone: pupil}\n"},
 	{"expect", "expect: [beacons.sent >= 0]\n"},
 }
 
-// inFile is the example in a whole scenario.
+// inFile returns the example within a whole scenario.
 func (e example) inFile() string {
 	text := e.text
 	if e.whole {
@@ -88,7 +89,7 @@ func TestExamplesOfThePage(t *testing.T) {
 	}
 }
 
-// TestThePageNamesEverything: every key, value and metric stands on it.
+// TestThePageNamesEverything checks that the documentation names every key, value and metric.
 func TestThePageNamesEverything(t *testing.T) {
 	raw, err := os.ReadFile(page)
 	if err != nil {
@@ -106,7 +107,8 @@ func TestThePageNamesEverything(t *testing.T) {
 		}
 		walk(s.mapping.open)
 		for _, f := range s.mapping.keys {
-			if !strings.Contains(text, "`"+f.name+"`") && !strings.Contains(text, " "+f.name+": ") && !strings.Contains(text, "{"+f.name+": ") {
+			forms := []string{"`" + f.name + "`", " " + f.name + ": ", "{" + f.name + ": "}
+			if !slices.ContainsFunc(forms, func(form string) bool { return strings.Contains(text, form) }) {
 				t.Errorf("the page does not name the key %q (%s)", f.name, f.doc)
 			}
 			walk(f.is)

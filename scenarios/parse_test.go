@@ -22,7 +22,7 @@ func parsed(t *testing.T, text string, o Options) *Scenario {
 
 func ptr[T any](v T) *T { return &v }
 
-// places are compared where they matter, in TestMistakes.
+// noPlaces ignores positions. TestMistakes checks those that matter.
 var noPlaces = cmpopts.IgnoreTypes(Pos{})
 
 func TestDefaults(t *testing.T) {
@@ -235,7 +235,7 @@ about: "$${N} is ${N}${ODD}"
 	}
 }
 
-// TestBombs: what would take memory or time is refused, soon.
+// TestBombs checks that files which would need much memory or time are refused quickly.
 func TestBombs(t *testing.T) {
 	wide := "routine:\n  - &r {phones: &p [" + strings.Repeat("a, ", 1000) + "a], every: 5s, do: login}\n" +
 		strings.Repeat("  - *r\n", 1000)

@@ -29,7 +29,7 @@ func TestSchemaFileIsTheLanguage(t *testing.T) {
 	}
 }
 
-// asJSON reads a document as an editor does before it applies the schema.
+// asJSON converts a document as an editor does before it applies the schema.
 func asJSON(text []byte) (any, error) {
 	var doc any
 	if err := yaml.Load(text, &doc); err != nil {
@@ -66,7 +66,7 @@ func stringKeys(v any) any {
 	return v
 }
 
-// compileOnce: compiling takes longer than all that is done with it.
+// compileOnce compiles the schema once, since compiling takes longer than validating.
 var compileOnce = sync.OnceValues(func() (*jsonschema.Schema, error) {
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(Schema()))
 	if err != nil {
@@ -94,7 +94,7 @@ func schemaRefuses(t testing.TB, text []byte) bool {
 	return err != nil || compiled(t).Validate(doc) != nil
 }
 
-// taken holds text against parser and schema.
+// taken checks text with the parser and the schema, and returns the scenario.
 func taken(t *testing.T, file string, text []byte, o Options) *Scenario {
 	t.Helper()
 	s, err := Parse(file, text, o)
@@ -112,8 +112,7 @@ func taken(t *testing.T, file string, text []byte, o Options) *Scenario {
 	return s
 }
 
-// TestSchemaKnowsEveryKey: a key that the parser reads is in the schema under
-// the same path, with a description.
+// TestSchemaKnowsEveryKey checks that the schema describes every key of the parser.
 func TestSchemaKnowsEveryKey(t *testing.T) {
 	schema := string(Schema())
 	var walk func(s *form)
@@ -145,7 +144,7 @@ func TestSchemaKnowsEveryKey(t *testing.T) {
 	}
 }
 
-// mutations break a valid document by its form; both must refuse each.
+// TestMutationsAreRefusedByBoth breaks the form of a valid document; parser and schema must refuse each mutation.
 func TestMutationsAreRefusedByBoth(t *testing.T) {
 	text, err := os.ReadFile("classroom.yaml")
 	if err != nil {

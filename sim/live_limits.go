@@ -69,10 +69,12 @@ func (l *limits) error() error {
 func (l *limits) network() {
 	n := &l.scenario.Network.TCP
 	if n.Split > 0 {
-		l.add(l.scenario.Written["network.tcp.split"], "real sockets cannot be told to split; say what is split with `tcp`")
+		l.add(l.scenario.Written["network.tcp.split"], "real sockets cannot be told to split; say what is split with "+
+			"`tcp`")
 	}
 	if n.Join > 0 {
-		l.add(l.scenario.Written["network.tcp.join"], "real sockets cannot be told to join; say what is joined with `tcp`")
+		l.add(l.scenario.Written["network.tcp.join"], "real sockets cannot be told to join; say what is joined with "+
+			"`tcp`")
 	}
 }
 

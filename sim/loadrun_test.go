@@ -18,14 +18,15 @@ import (
 	"bluetrace/scenarios"
 )
 
-// asServer makes the test's program the server that a load run starts.
+// asServer is the variable that makes the test program the server of a load run.
 const asServer = "BLUETRACE_TEST_AS_SERVER"
 
 func TestMain(m *testing.M) {
 	if os.Getenv(asServer) != "" {
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, clock.New()))
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC,
+			clock.New()))
 	}
 	os.Exit(m.Run())
 }
@@ -51,8 +52,8 @@ func loadScenario(t *testing.T, text string) *scenarios.Scenario {
 	return s
 }
 
-// TestLoadOnRealSockets: a second of load on the run's own server, in a process
-// of its own. What is counted does not depend on how fast the machine is.
+// TestLoadOnRealSockets: a second of load on the run's own server, in a process of
+// its own. The counts do not depend on the speed of the machine.
 func TestLoadOnRealSockets(t *testing.T) {
 	t.Setenv(asServer, "1")
 	program, err := os.Executable()
@@ -68,9 +69,11 @@ func TestLoadOnRealSockets(t *testing.T) {
 		t.Errorf("arrivals: %+v", l.Arrivals)
 	}
 	if n := l.Arrivals.Started; l.All.OK != 6*n || l.Beacons.Sent != n || l.Beacons.Received != n {
-		t.Errorf("of %d sessions: %d operations ok, %d failed, %d unknown; beacons %+v", n, l.All.OK, l.All.Failed, l.All.Unknown, l.Beacons)
+		t.Errorf("of %d sessions: %d operations ok, %d failed, %d unknown; beacons %+v",
+			n, l.All.OK, l.All.Failed, l.All.Unknown, l.Beacons)
 	}
-	if c := l.Conditions; len(c.ScenarioSum) != 32 || c.StartRate != 20 || len(c.Stages) != 1 || c.Stages[0] != (reports.Stage{Seconds: 1, Rate: 20}) ||
+	if c := l.Conditions; len(c.ScenarioSum) != 32 || c.StartRate != 20 || len(c.Stages) != 1 ||
+		c.Stages[0] != (reports.Stage{Seconds: 1, Rate: 20}) ||
 		c.Machine.CPUs < 1 || c.Machine.OS == "" || c.Build.Go == "" {
 		t.Errorf("conditions: %+v", c)
 	}
@@ -89,10 +92,13 @@ func TestLoadIsRefused(t *testing.T) {
 		o              Options
 		want           string
 	}{
-		{"a trace", "", "", Options{Trace: &strings.Builder{}, Load: &Load{}}, "f.yaml:4:3: a load has no trace: its events are only counted; leave --trace out"},
-		{"another rate of a ramp", "constant-arrival-rate\n  rate: 20\n  duration: 1s", "ramping-arrival-rate\n  stages: {duration: 1s, rate: 5}", Options{Load: &Load{Rate: 5}},
+		{"a trace", "", "", Options{Trace: &strings.Builder{}, Load: &Load{}},
+			"f.yaml:4:3: a load has no trace: its events are only counted; leave --trace out"},
+		{"another rate of a ramp", "constant-arrival-rate\n  rate: 20\n  duration: 1s",
+			"ramping-arrival-rate\n  stages: {duration: 1s, rate: 5}", Options{Load: &Load{Rate: 5}},
 			"f.yaml:4:3: --duration and --rate are of a constant-arrival-rate, and this is a ramping-arrival-rate"},
-		{"an account of its own", "name: a, count: 20", "name: a, user: b, password: c", Options{Load: &Load{}, Live: &Live{Server: "x:1", Credentials: accounts}},
+		{"an account of its own", "name: a, count: 20", "name: a, user: b, password: c", Options{Load: &Load{},
+			Live: &Live{Server: "x:1", Credentials: accounts}},
 			"f.yaml:4:3: phone a has an account written out, and the load takes those of --credentials in turn"},
 		{"too many phones", "count: 20,", "count: 2000000,", Options{Load: &Load{}}, "file descriptors"},
 	} {
@@ -114,9 +120,10 @@ func TestLoadInAHurry(t *testing.T) {
 	}
 }
 
-// TestServerThatDoesNotStart: its own words are the reason.
+// TestServerThatDoesNotStart: the error has the output of the server.
 func TestServerThatDoesNotStart(t *testing.T) {
-	_, err := Run(context.Background(), loadScenario(t, smallLoad), Options{Load: &Load{Program: []string{"/bin/sh", "-c", "echo no room >&2; exit 3"}}})
+	_, err := Run(context.Background(), loadScenario(t, smallLoad), Options{Load: &Load{Program: []string{"/bin/sh",
+		"-c", "echo no room >&2; exit 3"}}})
 	if err == nil || !strings.Contains(err.Error(), "the server did not start: no room") {
 		t.Errorf("%v", err)
 	}

@@ -21,8 +21,8 @@ import (
 	"bluetrace/sim/load"
 )
 
-// queue is a network with a server in the fake time of a bubble: one clerk takes
-// every message, each for as long as it takes, one after the other.
+// queue is a network in the time of a synctest bubble. One server goroutine
+// handles every message in turn, each for the same time.
 type queue struct {
 	mu    sync.Mutex
 	clerk time.Time // when he is free
@@ -34,7 +34,7 @@ type queue struct {
 	stuck         bool // after the first connection a message takes a minute
 }
 
-func (q *queue) Dial(ear load.ConnHandler) load.Conn {
+func (q *queue) Dial(handler load.ConnHandler) load.Conn {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if now := time.Now().Unix(); now != q.second {
@@ -47,21 +47,21 @@ func (q *queue) Dial(ear load.ConnHandler) load.Conn {
 	here, there := net.Pipe()
 	go q.serve(there)
 	go func() {
-		ear.OnOpen(nil)
+		handler.OnOpen(nil)
 		p := make([]byte, 1024)
 		for {
 			n, err := here.Read(p)
 			if err != nil {
-				ear.OnEnd(err)
+				handler.OnEnd(err)
 				return
 			}
-			ear.OnData(p[:n])
+			handler.OnData(p[:n])
 		}
 	}()
 	return pipe{here}
 }
 
-// pipe is a connection to the clerk.
+// pipe is a connection to the server of a queue.
 type pipe struct{ net.Conn }
 
 func (p pipe) Write(b []byte) error {
@@ -121,7 +121,7 @@ load:
 thresholds: {response_time: ["p(99)<50"], operations_unknown: "rate<0.01"}
 `
 
-// searchIn runs a search in the fake time of the bubble.
+// searchIn runs a search in the time of the bubble.
 func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *reports.Run {
 	t.Helper()
 	s := loadScenario(t, text)
@@ -141,27 +141,32 @@ func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *repor
 	return out
 }
 
-// TestSearchFindsTheClerk: a clerk who takes 2 ms for each of two messages of a
-// session takes 250 sessions a second.
-func TestSearchFindsTheClerk(t *testing.T) {
+// TestSearchFindsTheCapacity: a server that needs 2 ms for each of the two
+// messages of a session handles 250 sessions per second.
+func TestSearchFindsTheCapacity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := reports.NewMeter("small", "1")
 		out := searchIn(t, &queue{takes: 2 * time.Millisecond}, smallSearch, func(r *loadRun) { r.options.Meter = m })
 		s := out.Load.Search
-		if out.Verdict != reports.Passed || s.Capacity < 236 || s.Capacity > 253 || s.FailedRate <= s.Capacity || s.FailedRate > 1.05*s.Capacity {
+		if out.Verdict != reports.Passed || s.Capacity < 236 || s.Capacity > 253 || s.FailedRate <= s.Capacity ||
+			s.FailedRate > 1.05*s.Capacity {
 			t.Errorf("verdict %s, capacity %g, refused %g; want 250 within 5 %%", out.Verdict, s.Capacity, s.FailedRate)
 		}
 		if s.AtLeast || s.FailedBy != reports.StepFailed || s.Confidence == nil || *s.Confidence < 0.95 {
 			t.Errorf("%+v", s)
 		}
 		last := s.Steps[s.ReportedStep]
-		if !last.Confirming || last.Rate != s.Capacity || last.Seconds != 10 || last.Achieved < 0.99*last.Rate || last.Response.P99 >= 50 {
+		if !last.Confirming || last.Rate != s.Capacity || last.Seconds != 10 || last.Achieved < 0.99*last.Rate ||
+			last.Response.P99 >= 50 {
 			t.Errorf("the confirming step: %+v", last)
 		}
-		if l := out.Load; l.Seconds != 10 || l.Arrivals.Due != uint64(10*s.Capacity+.5) || len(l.Timeline) != 11 || len(l.All.Intervals) != 3 {
-			t.Errorf("the figures are not those of the confirming step: %.0f s, %+v, %d seconds", l.Seconds, l.Arrivals, len(l.Timeline))
+		if l := out.Load; l.Seconds != 10 || l.Arrivals.Due != uint64(10*s.Capacity+.5) || len(l.Timeline) != 11 ||
+			len(l.All.Intervals) != 3 {
+			t.Errorf("the figures are not those of the confirming step: %.0f s, %+v, %d seconds",
+				l.Seconds, l.Arrivals, len(l.Timeline))
 		}
-		if c := out.Checks[len(out.Checks)-1]; c.Found != s.Summary() || c.Verdict != reports.Passed || c.Place != "f.yaml:4:3" {
+		if c := out.Checks[len(out.Checks)-1]; c.Found != s.Summary() || c.Verdict != reports.Passed ||
+			c.Place != "f.yaml:4:3" {
 			t.Errorf("%+v", c)
 		}
 		if n := m.Phase("step-1").Due.Value(); n != 300 {
@@ -174,7 +179,8 @@ func TestSearchThatFindsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := searchIn(t, &queue{takes: 6 * time.Millisecond}, smallSearch, nil)
 		s := out.Load.Search
-		if out.Verdict != reports.Failed || s.Capacity != 0 || s.FailedRate != 100 || len(s.Steps) != 2 || s.Steps[1].Outcome != reports.StepFailed {
+		if out.Verdict != reports.Failed || s.Capacity != 0 || s.FailedRate != 100 || len(s.Steps) != 2 ||
+			s.Steps[1].Outcome != reports.StepFailed {
 			t.Errorf("%s: %+v", out.Verdict, s)
 		}
 		if c := out.Checks[len(out.Checks)-1]; c.Verdict != reports.Failed || c.Found != "not even at 100/s" {
@@ -192,8 +198,8 @@ func TestSearchUpToTheMost(t *testing.T) {
 	})
 }
 
-// TestSearchLimitedByTheGenerator: what it could not send in time says nothing
-// of the server.
+// TestSearchLimitedByTheGenerator: a step that the generator limits shows nothing
+// about the server.
 func TestSearchLimitedByTheGenerator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{takes: time.Microsecond}
@@ -208,10 +214,12 @@ func TestSearchLimitedByTheGenerator(t *testing.T) {
 			}
 		})
 		s := out.Load.Search
-		if out.Verdict != reports.Invalid || !s.AtLeast || s.Capacity < 285 || s.Capacity > 300 || s.FailedBy != reports.StepGeneratorLimited {
+		if out.Verdict != reports.Invalid || !s.AtLeast || s.Capacity < 285 || s.Capacity > 300 ||
+			s.FailedBy != reports.StepGeneratorLimited {
 			t.Errorf("%s: %+v", out.Verdict, s)
 		}
-		if why := strings.Join(out.Load.Invalid, "; "); !strings.HasPrefix(why, "at "+reports.FormatRate(s.FailedRate)+"/s its schedule lag has a p99 of ") {
+		if why := strings.Join(out.Load.Invalid, "; "); !strings.HasPrefix(why,
+			"at "+reports.FormatRate(s.FailedRate)+"/s its schedule lag has a p99 of ") {
 			t.Errorf("invalid because: %s", why)
 		}
 		if c := out.Checks[len(out.Checks)-1]; c.Verdict != reports.Passed || !strings.HasPrefix(c.Found, "at least ") {
@@ -220,14 +228,15 @@ func TestSearchLimitedByTheGenerator(t *testing.T) {
 	})
 }
 
-// TestSearchOfAServerThatDies: what was found until then is kept.
+// TestSearchOfAServerThatDies: the results so far are kept.
 func TestSearchOfAServerThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{takes: time.Millisecond}
 		time.AfterFunc(10*time.Second, func() { q.dead.Store(true) })
 		out := searchIn(t, q, smallSearch, nil)
 		s := out.Load.Search
-		if out.Verdict != reports.Failed || !strings.Contains(s.Stopped, "the server had not recovered 1m0s later") || len(s.Steps) == 0 {
+		if out.Verdict != reports.Failed || !strings.Contains(s.Stopped, "the server had not recovered 1m0s later") ||
+			len(s.Steps) == 0 {
 			t.Errorf("%s: %+v", out.Verdict, s)
 		}
 	})
@@ -242,7 +251,8 @@ func TestSearchInterrupted(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Second, cancel)
-		r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: &queue{takes: time.Millisecond}, sleep: time.Sleep}
+		r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: &queue{takes: time.Millisecond},
+			sleep: time.Sleep}
 		out, err := r.play(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -253,14 +263,15 @@ func TestSearchInterrupted(t *testing.T) {
 			answers = append(answers, step.Outcome)
 		}
 		want := []reports.StepOutcome{reports.StepPassed, reports.StepPassed, reports.StepInterrupted}
-		if d := cmp.Diff(want, answers); d != "" || out.Verdict != reports.Interrupted || out.Load.Search.Capacity != 0 {
+		if d := cmp.Diff(want, answers); d != "" || out.Verdict != reports.Interrupted ||
+			out.Load.Search.Capacity != 0 {
 			t.Errorf("%s: %s", out.Verdict, d)
 		}
 	})
 }
 
-// TestSearchOnRealSockets: on the run's own server, at a rate that any machine
-// holds when time does not count.
+// TestSearchOnRealSockets: a search of the run's own server, at a rate that any
+// machine holds and without a threshold on times.
 func TestSearchOnRealSockets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes ten seconds of real time; run without -short")
@@ -270,13 +281,15 @@ func TestSearchOnRealSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("max_rate: 5000", "max_rate: 10\n  generator: {lag: 1m, cpu: 100%}", "start_rate: 100", "start_rate: 10",
+	text := strings.NewReplacer("max_rate: 5000", "max_rate: 10\n  generator: {lag: 1m, cpu: 100%}", "start_rate: 100",
+		"start_rate: 10",
 		"duration: 3s", "duration: 1s", "confirm: 10s", "confirm: 8s", "p(99)<50", "p(99)<60000").Replace(smallSearch)
 	r, err := Run(t.Context(), loadScenario(t, text), Options{Load: &Load{Program: []string{program}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := r.Run.Load.Search; r.Run.Verdict != reports.Passed || s.Capacity != 10 || !s.AtLeast || len(s.Steps) != 2 || *s.Confidence != 1 {
+	if s := r.Run.Load.Search; r.Run.Verdict != reports.Passed || s.Capacity != 10 || !s.AtLeast ||
+		len(s.Steps) != 2 || *s.Confidence != 1 {
 		t.Errorf("%s: %+v", r.Run.Verdict, s)
 	}
 }
@@ -291,9 +304,9 @@ func TestPhasesOfStepsAreFew(t *testing.T) {
 	}
 }
 
-// TestSearchOfAServerThatAnswersNobody: a step whose warm-up has no answer says
-// that its rate does not hold, unless the generator was late itself.
-func TestSearchOfAServerThatAnswersNobody(t *testing.T) {
+// TestSearchOfAServerThatNeverAnswers: a step without an answer in its warm-up
+// does not hold, unless the generator itself was late.
+func TestSearchOfAServerThatNeverAnswers(t *testing.T) {
 	for _, late := range []time.Duration{0, 50 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			out := searchIn(t, &queue{takes: time.Millisecond, stuck: true}, smallSearch, func(r *loadRun) {

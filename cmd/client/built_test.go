@@ -23,10 +23,10 @@ import (
 	"bluetrace/protocol"
 )
 
-// builtIn is the folder of the built program; empty: nobody has asked for it.
+// builtIn is the folder of the built program, or empty before the first build.
 var builtIn string
 
-// built is the program as a person has it, built once.
+// built builds the program once and returns its path.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "client")
 	if err != nil {
@@ -48,7 +48,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// process is the built program at work.
+// process is a running process of the built program.
 type process struct {
 	t      testing.TB
 	cmd    *exec.Cmd
@@ -82,7 +82,7 @@ func (p *process) start() {
 	})
 }
 
-// ends waits for the end.
+// ends waits for the end of the process.
 func (p *process) ends(want int) {
 	p.t.Helper()
 	done := make(chan struct{})
@@ -105,7 +105,7 @@ func (p *process) shows(text string) {
 	}
 }
 
-// hears sends a beacon of now, and waits until it is shown.
+// hears sends a valid beacon and waits until it is shown.
 func (p *process) hears() (lines string) {
 	p.t.Helper()
 	now := time.Now().UTC()
@@ -120,8 +120,8 @@ func (p *process) hears() (lines string) {
 	return someTempID + "\n" + start + "\n" + expiry + "\n"
 }
 
-// silentServer welcomes everybody, and answers nothing more. got has what came,
-// a read each.
+// silentServer starts a server that welcomes every user and answers nothing more. got
+// receives the bytes of each read.
 func silentServer(t testing.TB) (port string, got chan string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -176,8 +176,8 @@ func TestBuiltStatuses(t *testing.T) {
 	expect(t, "errors", p.errors.String(), "client: cannot connect to the server at 127.0.0.1:"+nobody+": connection refused; is it running there?\n")
 }
 
-// The end of input, and each signal that asks for the end, leave everything
-// saved and the status 0.
+// The end of input and each stop signal end the program with status 0 and everything
+// saved.
 func TestBuiltEnds(t *testing.T) {
 	server, got := silentServer(t)
 	ends := map[string]func(p *process, keys io.Closer){
@@ -207,7 +207,7 @@ func TestBuiltEnds(t *testing.T) {
 	}
 }
 
-// When nobody reads the output any more the program ends, with everything saved.
+// A closed output ends the program, with everything saved.
 func TestBuiltOutputGone(t *testing.T) {
 	server, _ := silentServer(t)
 	p := newProcess(t, server)
@@ -246,7 +246,7 @@ func TestBuiltOutputFull(t *testing.T) {
 	expect(t, "errors", p.errors.String(), "client: writing to the output: no space left on device\n")
 }
 
-// pty is a pair of ends of a terminal.
+// pty opens a pseudo-terminal and returns its two ends.
 func pty(t testing.TB) (person, program *os.File) {
 	t.Helper()
 	person, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
@@ -254,7 +254,7 @@ func pty(t testing.TB) (person, program *os.File) {
 		t.Skipf("SKIPPED: no terminal can be made (%v): run it on Linux, with /dev/ptmx in the container", err)
 	}
 	t.Cleanup(func() { person.Close() })
-	raw, err := person.SyscallConn() // Fd would have Close wait for a Read
+	raw, err := person.SyscallConn() // with Fd, Close would wait for a Read
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,8 +296,8 @@ func settingsOf(t testing.TB, f *os.File) unix.Termios {
 	return *s
 }
 
-// On a terminal: the password is not echoed, Ctrl-C works while an answer is
-// awaited, and the terminal is left as it was found.
+// On a terminal the password is not echoed, Ctrl-C works while an answer is awaited,
+// and the end restores the terminal's settings.
 func TestBuiltOnATerminal(t *testing.T) {
 	server, got := silentServer(t)
 	_, other := pty(t)
@@ -334,7 +334,7 @@ func TestBuiltCtrlD(t *testing.T) {
 	p.ends(0)
 }
 
-// Nothing is lost with a terminal that goes away.
+// Everything is saved when the terminal is closed.
 func TestBuiltTerminalGone(t *testing.T) {
 	server, _ := silentServer(t)
 	p, person, program := onTerminal(t, server)

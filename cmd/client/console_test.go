@@ -21,7 +21,7 @@ func TestReadLine(t *testing.T) {
 	expect(t, "the end", err, io.EOF)
 }
 
-// zeros is a line without an end.
+// zeros is an input of zero bytes without a line end.
 type zeros struct{ left int }
 
 func (z *zeros) Read(p []byte) (int, error) {
@@ -47,7 +47,7 @@ func TestEndlessLineCostsNoMemory(t *testing.T) {
 	}
 }
 
-// An input that breaks is at its end; half a line of it is not a line.
+// An error ends the input. The incomplete line before it does not count.
 func TestBrokenInput(t *testing.T) {
 	in, writer := io.Pipe()
 	go func() {
@@ -58,8 +58,8 @@ func TestBrokenInput(t *testing.T) {
 	expect(t, "error", err.Error(), "broken")
 }
 
-// Where a person types at a terminal but the output goes elsewhere, the password
-// is read without an echo.
+// With input from a terminal and output to a file, the password is read without an
+// echo.
 func TestHiddenPassword(t *testing.T) {
 	var out lockedBuffer
 	p := newPlain(strings.NewReader("user\n"), &out)

@@ -12,7 +12,7 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// Each wrong argument gets one line that says what is wrong and how it is used.
+// Each wrong argument gets one line with the error and the usage.
 func TestWrongArguments(t *testing.T) {
 	tests := []struct{ arguments, says string }{
 		{"", "server_IP, server_port and client_udp_port are missing"},
@@ -92,7 +92,7 @@ func TestHelp(t *testing.T) {
 	expect(t, "errors", errors.String(), "")
 }
 
-// full takes nothing.
+// full is a writer that fails.
 type full struct{}
 
 func (full) Write([]byte) (int, error) {
@@ -106,7 +106,7 @@ func TestHelpThatCannotBePrinted(t *testing.T) {
 	expect(t, "errors", errors.String(), "client: writing to the output: no space left on device\n")
 }
 
-// What cannot be had ends the program with one sentence.
+// A resource that cannot be opened ends the program with one sentence.
 func TestCannotStart(t *testing.T) {
 	server := startServer(t, clock.New())
 	first := sitDown(t, clock.New(), server)
@@ -161,7 +161,7 @@ func TestCannotStart(t *testing.T) {
 	first.ends(ended)
 }
 
-// The second signal does not wait for the first to be done.
+// The second signal exits at once, while the program ends after the first.
 func TestTwoSignals(t *testing.T) {
 	exits := make(chan int, 1)
 	signals := make(chan os.Signal)

@@ -21,17 +21,17 @@ import (
 	"bluetrace/protocol"
 )
 
-// hang bounds what a test waits for; it is no statement about speed.
+// hang is the time limit of a wait. It is no statement about speed.
 const hang = 30 * time.Second
 
 const user, password = "+61410888888", "comp3331"
 
-// morning is when the clock of a rig stands.
+// morning is the time of a rig's clock.
 var morning = time.Date(2026, 11, 23, 6, 36, 3, 0, time.UTC)
 
 func utc() *protocol.Zone { return protocol.NewZone(time.UTC) }
 
-// memoryDisk takes everything.
+// memoryDisk is a disk that accepts every record and stores none.
 type memoryDisk struct{}
 
 func (memoryDisk) Store([]nodes.Record) (issues, attempts error) { return nil, nil }
@@ -42,7 +42,7 @@ type served struct {
 	port string
 
 	mu   sync.Mutex
-	seen string // all that phones have sent
+	seen string // all bytes that phones have sent
 }
 
 func startServer(t testing.TB, c clock.Clock) *served {
@@ -85,7 +85,7 @@ func (s *served) Ended(nodes.Now, nodes.Conn)                            {}
 func (s *served) Effect(nodes.Now, *nodes.ServerEffect)                  {}
 func (s *served) Stored(nodes.Now, nodes.StoreID, []nodes.Record, error) {}
 
-// reads waits until the last that a phone sent is text.
+// reads waits until the bytes from phones end with text.
 func (s *served) reads(t testing.TB, text string) {
 	t.Helper()
 	for end := time.Now().Add(hang); ; yield() {
@@ -101,7 +101,7 @@ func (s *served) reads(t testing.TB, text string) {
 	}
 }
 
-// freePort is a UDP port that nobody had a moment ago.
+// freePort returns a UDP port that was free a moment ago.
 func freePort(t testing.TB) string {
 	t.Helper()
 	u := udpSocket(t)
@@ -120,7 +120,7 @@ func udpSocket(t testing.TB) *net.UDPConn {
 	return u
 }
 
-// sitting is a program in this process with a person before it.
+// sitting is a program in this process with a simulated user.
 type sitting struct {
 	t       testing.TB
 	server  *served
@@ -135,7 +135,7 @@ type sitting struct {
 	status  status
 }
 
-// lockedBuffer takes what is written by several.
+// lockedBuffer is a buffer for several goroutines.
 type lockedBuffer struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -170,7 +170,7 @@ func sitDown(t testing.TB, c clock.Clock, server *served) *sitting {
 	return s
 }
 
-// awaits waits until the screen ends with text, and empties it of all before.
+// awaits waits until the screen ends with text.
 func (s *sitting) awaits(text string) {
 	s.t.Helper()
 	for end := time.Now().Add(hang); ; yield() {
@@ -183,17 +183,17 @@ func (s *sitting) awaits(text string) {
 	}
 }
 
-// yield lets others run without a promise of how long.
+// yield lets other goroutines run.
 func yield() { <-time.After(50 * time.Microsecond) }
 
-// types types a line, which the screen shows as a terminal would.
+// types types a line and echoes it on the screen.
 func (s *sitting) types(line string) {
 	s.t.Helper()
 	fmt.Fprintf(&s.screen, "%s\n", line)
 	s.pipes(line + "\n")
 }
 
-// pipes types text without a trace on the screen.
+// pipes writes text to the input without an echo.
 func (s *sitting) pipes(text string) {
 	s.t.Helper()
 	if _, err := io.WriteString(s.keys, text); err != nil {
@@ -201,7 +201,7 @@ func (s *sitting) pipes(text string) {
 	}
 }
 
-// name types the username, and waits until the server has read it by itself.
+// name types the username and waits until the server has read it alone.
 func (s *sitting) name() {
 	s.t.Helper()
 	s.pipes(user + "\n")
@@ -239,7 +239,7 @@ func expect[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// mocked is a clock that stands still at morning.
+// mocked returns a clock that stands still at morning.
 func mocked() *clock.Mock {
 	m := clock.NewMock()
 	m.Set(morning)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// slowConsole shows only what it is let to.
+// slowConsole is a console that blocks until its gate opens.
 type slowConsole struct {
 	gate  chan error // one for each show
 	shown lockedBuffer
@@ -28,7 +28,7 @@ func (c *slowConsole) readLine(question) (string, error) { return "", errors.New
 
 func (c *slowConsole) restore() {}
 
-// A prompt is asked when all before it is shown.
+// A question is asked after all text before it is shown.
 func TestScreenKeepsTheOrder(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)
@@ -48,8 +48,8 @@ func TestScreenKeepsTheOrder(t *testing.T) {
 	expect(t, "shown", c.shown.String(), "one\ntwo\nthree\n")
 }
 
-// A terminal that takes nothing costs a bounded memory, beacons are counted that
-// are not shown, and what the person asked for is shown all the same.
+// A blocked terminal costs bounded memory. Skipped beacons are counted, and answers
+// to the user are still shown.
 func TestSlowTerminal(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)
@@ -76,7 +76,7 @@ func TestSlowTerminal(t *testing.T) {
 	expect(t, "none is missing", lines+3975, 5001)
 }
 
-// One that takes nothing at all does not keep the program from ending.
+// A terminal that stays blocked does not prevent the end of the program.
 func TestStuckTerminal(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)

@@ -23,8 +23,8 @@ func beacon() []string {
 	return []string{someTempID, "23/11/2026 06:36:03", "23/11/2026 06:51:03", "1"}
 }
 
-// What a phone's terminal shows, as it was recorded from another implementation:
-// the same words in the same order.
+// The terminal shows the same words in the same order as a recording of another
+// implementation.
 func TestTheRecordedTerminal(t *testing.T) {
 	recorded, err := os.ReadFile("../../nodes/testdata/terminal.txt")
 	if err != nil {
@@ -62,7 +62,7 @@ func TestTheRecordedTerminal(t *testing.T) {
 	expect(t, "errors", s.errors.String(), "")
 }
 
-// A beacon stands on lines of its own, also below a prompt; after log out too.
+// A beacon begins on a new line, also behind a prompt and after log out.
 func TestBeaconsBetweenPrompts(t *testing.T) {
 	server := startServer(t, mocked())
 	s := sitDown(t, mocked(), server)
@@ -95,8 +95,8 @@ func file(t testing.TB, name string) string {
 	return string(b)
 }
 
-// Piped input is read line by line as the prompts come: none is lost, however
-// many there are, and the end of input ends the client.
+// Piped input is read line by line, one for each prompt. No line is lost, and the end
+// of input ends the client.
 func TestPipedInput(t *testing.T) {
 	server := startServer(t, mocked())
 	s := sitDown(t, mocked(), server)
@@ -114,7 +114,7 @@ func TestPipedInput(t *testing.T) {
 	expect(t, "the end", strings.HasSuffix(got, "input the command: Error. Invalid command\ninput the command: \n"), true)
 }
 
-// A login that failed for good ends the program: a new try is a new start.
+// A login that failed for good ends the program.
 func TestBlocked(t *testing.T) {
 	server := startServer(t, mocked())
 	s := sitDown(t, mocked(), server)
@@ -132,7 +132,7 @@ func TestBlocked(t *testing.T) {
 		"Username: Password: Your account is blocked due to multiple login failures. Please try again later\n")
 }
 
-// Without its server the phone goes on, and says so once.
+// Without its server the phone continues and reports that once.
 func TestTheServerGoesAway(t *testing.T) {
 	server := startServer(t, mocked())
 	s := sitDown(t, mocked(), server)
@@ -153,7 +153,7 @@ func TestTheServerGoesAway(t *testing.T) {
 	expect(t, "the log", file(t, s.log), fields)
 }
 
-// The same before anybody was logged in: there is nothing to go on with.
+// Before the login, the loss of the server ends the program.
 func TestTheServerGoesAwayBeforeTheLogin(t *testing.T) {
 	server := startServer(t, mocked())
 	s := sitDown(t, mocked(), server)
@@ -163,7 +163,7 @@ func TestTheServerGoesAwayBeforeTheLogin(t *testing.T) {
 	expect(t, "the screen", s.screen.String(), "Username: \nthe server closed the connection\n")
 }
 
-// mute accepts, and never answers.
+// mute starts a server that accepts connections and never answers.
 func mute(t *testing.T) *served {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -194,7 +194,7 @@ func mute(t *testing.T) *served {
 	return s
 }
 
-// A login without an answer says so on a line of its own, and what may help.
+// A login without an answer gets a message on a new line, with a remedy.
 func TestNoAnswer(t *testing.T) {
 	server, c := mute(t), mocked()
 	s := sitDown(t, c, server)
@@ -202,7 +202,7 @@ func TestNoAnswer(t *testing.T) {
 	s.pipes(password + "\n")
 	server.reads(t, user+password)
 	c.Add(10 * time.Second)
-	server.reads(t, user+password+user) // the second try
+	server.reads(t, user+password+user) // the second attempt
 	c.Add(500 * time.Millisecond)
 	server.reads(t, user+password+user+password)
 	c.Add(10 * time.Second)

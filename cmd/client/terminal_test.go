@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// desk is a terminal with a person at its keys.
+// desk is a terminal with a simulated user.
 type desk struct {
 	t        testing.TB
 	term     *terminal
@@ -29,7 +29,7 @@ func newDesk(t testing.TB) *desk {
 	return d
 }
 
-// asks has a line read, and waits for its prompt.
+// asks starts to read a line and waits for its prompt.
 func (d *desk) asks(prompt string) {
 	d.reads(prompt)
 	d.shows(prompt + "|")
@@ -77,7 +77,7 @@ func (d *desk) got(want string) {
 	}
 }
 
-// What was typed stands again below the beacon that came meanwhile.
+// The line being typed is drawn again below a beacon that arrives.
 func TestTypedLineIsDrawnAgain(t *testing.T) {
 	d := newDesk(t)
 	d.asks("input the command: ")
@@ -92,7 +92,7 @@ func TestTypedLineIsDrawnAgain(t *testing.T) {
 	expect(t, "the screen", drawn(40, d.out.String()), verdict+"input the command: Upload_contact_log\nmore\n|")
 }
 
-// A line of several rows, with the cursor in its middle.
+// A line of several rows is drawn again with the cursor in its middle.
 func TestLongLineIsDrawnAgain(t *testing.T) {
 	d := newDesk(t)
 	long := strings.Repeat("abcdefghi ", 8)
@@ -106,8 +106,8 @@ func TestLongLineIsDrawnAgain(t *testing.T) {
 	d.got(long[:45] + "X" + long[45:])
 }
 
-// A password never shows: not when it is typed, not below a beacon, not when the
-// window changes; nor do the arrow keys bring commands into it.
+// A password is never shown: not while it is typed, not below a beacon, not after a
+// change of the window. The arrow keys do not bring commands into it.
 func TestPasswordIsNotShown(t *testing.T) {
 	d := newDesk(t)
 	d.asks("input the command: ")
@@ -129,7 +129,7 @@ func TestPasswordIsNotShown(t *testing.T) {
 	}
 }
 
-// The answer to another prompt than that for commands is not remembered.
+// Only answers to the prompt for commands are remembered.
 func TestUsernameIsNotRemembered(t *testing.T) {
 	d := newDesk(t)
 	d.asks("Username: ")
@@ -152,8 +152,8 @@ func TestHistoryIsBounded(t *testing.T) {
 	expect(t, "the one before", h.At(1), "x")
 }
 
-// Ctrl-C is seen at any moment, also while nothing is being read; what is typed
-// ahead waits for its prompt.
+// Ctrl-C works at any moment, also while no line is being read. Keys typed ahead wait
+// for their prompt.
 func TestCtrlC(t *testing.T) {
 	d := newDesk(t)
 	d.types("ahead\r")
@@ -180,7 +180,7 @@ func within(t testing.TB, c <-chan struct{}) {
 func TestCtrlDEndsTheInput(t *testing.T) {
 	d := newDesk(t)
 	d.asks("input the command: ")
-	d.types("x\x04\x7f\x04") // on a line that is not empty it ends nothing
+	d.types("x\x04\x7f\x04") // Ctrl-D on a line that is not empty has no effect
 	expect(t, "error", <-d.ends, io.EOF)
 	d.term.restore()
 	d.term.restore()
@@ -188,7 +188,7 @@ func TestCtrlDEndsTheInput(t *testing.T) {
 	expect(t, "a line of its own for the shell", strings.HasSuffix(d.out.String(), "\n"), true)
 }
 
-// The end of the terminal is the end of the input, after all that was typed.
+// The end of the terminal is the end of input, after the typed keys.
 func TestTerminalGoesAway(t *testing.T) {
 	d := newDesk(t)
 	d.types("last\rhalf")
@@ -199,8 +199,8 @@ func TestTerminalGoesAway(t *testing.T) {
 	expect(t, "error", <-d.ends, io.ErrUnexpectedEOF)
 }
 
-// Keys that mean nothing here (Ctrl-Z, Ctrl-\, an escape sequence without an end)
-// change nothing, and hold nothing up.
+// Keys without a meaning (Ctrl-Z, Ctrl-\, an escape sequence without an end) change
+// nothing and block nothing.
 func TestStrangeKeys(t *testing.T) {
 	d := newDesk(t)
 	d.asks("input the command: ")
@@ -208,7 +208,7 @@ func TestStrangeKeys(t *testing.T) {
 	d.got("log" + strings.Repeat("1;", 400)[maxKey-1:])
 }
 
-// Nobody's typing costs memory, however much it is.
+// Keys typed ahead cost bounded memory.
 func TestKeysAheadAreBounded(t *testing.T) {
 	k := newKeyboard(func() {})
 	for range 100 {
@@ -233,7 +233,7 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 	}()
 }
 
-// After the terminal was given back it stays so.
+// A restored terminal stays restored.
 func TestResumedAfterTheEnd(t *testing.T) {
 	d := newDesk(t)
 	raw := 0

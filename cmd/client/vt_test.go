@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// vt is a screen of a terminal, as far as the editor and the client use one.
+// vt is a simulated terminal with the functions that the editor and the client use.
 type vt struct {
 	width    int
 	lines    [][]byte
 	row, col int
 }
 
-// drawn is what stands on a screen of a width after all of output, without the
-// empty lines at its end; the cursor is the place of a "|".
+// drawn returns the screen of a terminal of this width after output, without empty
+// lines at its end. A "|" marks the cursor.
 func drawn(width int, output string) string {
 	v := &vt{width: width, lines: [][]byte{nil}}
 	for len(output) > 0 {
@@ -31,7 +31,7 @@ func drawn(width int, output string) string {
 	return strings.TrimRight(strings.Join(text, "\n"), "\n")
 }
 
-// take does what the output begins with, and returns the rest.
+// take handles the first character or sequence of output and returns the rest.
 func (v *vt) take(output string) string {
 	switch c := output[0]; c {
 	case '\r':

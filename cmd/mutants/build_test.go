@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// smallModule has a cmd/sim that prints a line and panics when told to.
+// smallModule makes a module whose cmd/sim prints a line.
 func smallModule(t *testing.T) (root string) {
 	t.Helper()
 	root = t.TempDir()

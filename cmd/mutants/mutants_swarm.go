@@ -134,7 +134,7 @@ func brokenMutants() []mutant {
 		{name: "an upload that broke off is taken for done", file: program,
 			old: "text := textLost\n", new: "text := textLost\n\tif g.uploading() && g.session.upload.sent > 1 {\n\t\tg.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
 		{name: "a line that is not answered in time is sent again", file: program,
-			old: unanswered, new: "cannot go on.\n\t\tif u := g.session.upload; u.sent > 1 {\n\t\t\tg.send(u.line(u.sent-2), out)\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
+			old: unanswered, new: "cannot go on.\n\t\tif u := g.session.upload; u.sent > 1 {\n\t\t\tout.send(u.line(u.sent-2))\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
 		{name: "an upload that is not answered in time is begun again", file: program,
 			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.log.entries(), out)"},
 		{name: "a phone loses its TempID with its connection", file: program,

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// fakeSim is the variable that makes this test's own program behave as sim
-// does, by the name of the scenario.
+// fakeSim is the environment variable that makes the test's program behave like sim.
+// The name of the scenario decides the result.
 const fakeSim = "MUTANTS_FAKE_SIM"
 
 func TestMain(m *testing.M) {
@@ -69,8 +69,8 @@ func playSwarm(scenario string) {
 	os.Exit(0)
 }
 
-// fakeTester has one source file, whose text is also the program that is built
-// from it. A scenario turns red when its own name stands in the program.
+// fakeTester has one source file, whose text is also the program that is built from
+// it. A scenario fails if the program contains the scenario's name.
 func fakeTester(t *testing.T, source string) *tester {
 	t.Helper()
 	root := t.TempDir()
@@ -127,7 +127,7 @@ func write(t *testing.T, file, text string) {
 	}
 }
 
-// testAll returns what the test of mutants prints, with so many jobs.
+// testAll tests mutants with this number of jobs and returns the output.
 func testAll(ctx context.Context, b *tester, mutants []mutant, jobs int) (string, error) {
 	var out strings.Builder
 	b.options.mutants, b.options.jobs = mutants, jobs

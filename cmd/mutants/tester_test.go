@@ -63,7 +63,7 @@ func TestAnswersComeInOrder(t *testing.T) {
 	var taken []int
 	inOrder(n, 2, func(i int) int {
 		if i == 0 {
-			<-done // until another one has been worked on
+			<-done // until another call of work
 		} else {
 			done <- i
 		}

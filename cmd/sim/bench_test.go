@@ -26,15 +26,15 @@ func benchmarkCommand(b *testing.B, path string, arguments ...string) {
 	}
 }
 
-// BenchmarkClassroom is the built program from start to exit; its yardstick is
-// the same program that only prints its schema.
+// BenchmarkClassroom measures the built program from start to exit, beside the same
+// program that only prints its schema.
 func BenchmarkClassroom(b *testing.B) {
 	sim := builtSim(b)
 	b.Run("run", func(b *testing.B) { benchmarkCommand(b, sim, "run", "../../scenarios/classroom.yaml") })
 	b.Run("schema", func(b *testing.B) { benchmarkCommand(b, sim, "schema") })
 }
 
-// BenchmarkPrimarySchool is a recorded day, streamed, from start to exit.
+// BenchmarkPrimarySchool measures a recorded day, streamed, from start to exit.
 func BenchmarkPrimarySchool(b *testing.B) {
 	data := os.Getenv("BLUETRACE_DATA")
 	if data == "" {

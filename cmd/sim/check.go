@@ -142,7 +142,7 @@ func (p *program) initScenario(path string) status {
 		return statusInvalid
 	}
 	err := reports.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(p.starter())
+		_, err := io.WriteString(w, p.starter())
 		return err
 	})
 	if err != nil {
@@ -171,6 +171,3 @@ func noArguments(_ *cobra.Command, arguments []string) error {
 	}
 	return nil
 }
-
-// starterScenario returns the scenario that sim init writes.
-func starterScenario() []byte { return []byte(scenarios.Starter()) }

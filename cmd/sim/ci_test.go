@@ -13,7 +13,7 @@ import (
 	"bluetrace/sim"
 )
 
-// workflow is what GitHub reads of one, as far as the page's use it.
+// workflow is the part of a GitHub workflow that the page's examples use.
 type workflow struct {
 	Name string
 	On   any
@@ -32,8 +32,8 @@ var (
 	shellWord = regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`)
 )
 
-// TestWorkflowsOfThePage: they are YAML of the form that GitHub takes, and sim
-// has every flag, file and budget in them.
+// TestWorkflowsOfThePage checks that the workflows are YAML of GitHub's form, and
+// that sim has every flag, file and budget in them.
 func TestWorkflowsOfThePage(t *testing.T) {
 	page, err := os.ReadFile("../../docs/CI.md")
 	if err != nil {
@@ -111,7 +111,7 @@ func takesCommand(t *testing.T, command string, arguments []string) {
 // scenarios exist.
 func takesSwarm(t *testing.T, arguments []string) {
 	t.Helper()
-	for i := range arguments { // as the shell does
+	for i := range arguments { // expand the variables as the shell does
 		arguments[i] = strings.NewReplacer("$GITHUB_SHA", strings.Repeat("630fbe9c0f", 4), "$first", "3500", "$PART", "3").Replace(arguments[i])
 	}
 	var f swarmFlags
@@ -126,7 +126,7 @@ func takesSwarm(t *testing.T, arguments []string) {
 	}
 }
 
-// TestScenariosForAServerElsewhere hold in virtual time.
+// TestScenariosForAServerElsewhere checks that they pass in virtual time.
 func TestScenariosForAServerElsewhere(t *testing.T) {
 	files, _, err := scenarios.Find([]string{"../../scenarios/elsewhere"})
 	if err != nil || len(files) != 3 {

@@ -43,7 +43,7 @@ func loadResult(t *testing.T, path string, nanoseconds int64, verdict reports.Ve
 	}
 }
 
-// TestCompareStatuses: each exit status, and where the words go.
+// TestCompareStatuses checks each exit status and the stream of its message.
 func TestCompareStatuses(t *testing.T) {
 	dir := t.TempDir()
 	for i := range int64(3) {
@@ -100,7 +100,7 @@ func TestCompareAsJSON(t *testing.T) {
 	}
 }
 
-// TestCompareToAFullDisk: what cannot be printed is no comparison.
+// TestCompareToAFullDisk checks that an output that fails gives an error.
 func TestCompareToAFullDisk(t *testing.T) {
 	dir := t.TempDir()
 	loadResult(t, filepath.Join(dir, "a.json"), 1_000_000, reports.Passed)

@@ -61,7 +61,7 @@ func TestReadmeListsTheWholeLibrary(t *testing.T) {
 	}
 }
 
-// TestThePageHasEverySituation, with its sentence, in the order of the catalogue.
+// TestThePageHasEverySituation checks names, sentences and order of the catalogue.
 func TestThePageHasEverySituation(t *testing.T) {
 	page, err := os.ReadFile("../../docs/SWARM.md")
 	if err != nil {

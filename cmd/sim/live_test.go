@@ -15,8 +15,8 @@ import (
 	"bluetrace/sim"
 )
 
-// askedLive is the live options that the engine is given, for arguments after
-// run; nil when it is given none or not called.
+// askedLive runs sim run with arguments and returns the live options that the engine
+// gets, or nil if it gets none or is not called.
 func askedLive(t *testing.T, arguments ...string) (*sim.Live, status, string) {
 	t.Helper()
 	b := newBench()
@@ -80,8 +80,8 @@ func TestLiveFlagsRefused(t *testing.T) {
 	}
 }
 
-// TestCredentialsRefused: the file and the line are named, and nothing that may
-// be a password is said.
+// TestCredentialsRefused checks that the message names the file and the line, and
+// holds nothing that may be a password.
 func TestCredentialsRefused(t *testing.T) {
 	const notOne, atEnd, noUser = "it is not a username, one space and a password", "it ends with a space",
 		"the username is empty, longer than 1024 bytes, or has a space or an unprintable character"
@@ -107,7 +107,7 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
-// TestLiveRepeats: the command that repeats a live run is a live one.
+// TestLiveRepeats checks that the command that repeats a live run is live.
 func TestLiveRepeats(t *testing.T) {
 	f := &runFlags{onSockets: true, server: "127.0.0.1:13000", credentials: "my accounts.txt", sets: []string{"A=1"}}
 	want := "sim run --seed 7 --live --server 127.0.0.1:13000 --credentials 'my accounts.txt' --set A=1 x.yaml"
@@ -116,7 +116,7 @@ func TestLiveRepeats(t *testing.T) {
 	}
 }
 
-// TestLiveRun: the whole command over sockets.
+// TestLiveRun runs the whole command over sockets.
 func TestLiveRun(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "short.yaml")
 	text := "name: short\nlength: 1s\nphones: [{name: a}, {name: b}]\n" +

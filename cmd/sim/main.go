@@ -43,7 +43,7 @@ func main() {
 		find:      scenarios.Find,
 		load:      scenarios.Load,
 		schema:    scenarios.Schema,
-		starter:   starterScenario,
+		starter:   scenarios.Starter,
 		engine:    sim.Run,
 	}
 	os.Exit(int(p.command(untilSignal(stop, os.Exit), os.Args[1:])))
@@ -66,7 +66,7 @@ type program struct {
 	load   func(path string, o scenarios.Options) (*scenarios.Scenario, error)
 	schema func() []byte
 	// starter returns the scenario that sim init writes.
-	starter func() []byte
+	starter func() string
 	engine  func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
 }
 

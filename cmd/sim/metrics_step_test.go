@@ -35,8 +35,8 @@ func TestStepFlag(t *testing.T) {
 	}
 }
 
-// lessonSteps runs the classroom with --step; the answer is the file and the
-// run's own report.
+// lessonSteps runs the classroom with --step and returns the file and the run's
+// report.
 func lessonSteps(t *testing.T, step string) (path string, r *reports.Run) {
 	t.Helper()
 	b := newBench()
@@ -110,7 +110,7 @@ func TestPromtoolTakesTheSteps(t *testing.T) {
 	}
 }
 
-// TestMoreStepsThanAHistoryHolds: it is said once, and none are written.
+// TestMoreStepsThanAHistoryHolds checks for one message and no file.
 func TestMoreStepsThanAHistoryHolds(t *testing.T) {
 	full := &reports.History{}
 	for i := range reports.HistoryMax {

@@ -232,7 +232,7 @@ func TestLingerEndsWithTheNextScrape(t *testing.T) {
 	}
 }
 
-// whenItSays calls f once when a text is written.
+// whenItSays is a writer that calls f once, when a text is written.
 func whenItSays(text string, f func()) io.Writer { return &listener{text, f} }
 
 type listener struct {
@@ -267,7 +267,7 @@ func TestLingerEndsWithoutAScrape(t *testing.T) {
 	}
 }
 
-// TestARunInVirtualTimeIsFollowed looks at a real run through its progress.
+// TestARunInVirtualTimeIsFollowed scrapes a real run during its progress.
 func TestARunInVirtualTimeIsFollowed(t *testing.T) {
 	b := newBench()
 	b.program.load, b.program.engine = scenarios.Load, sim.Run

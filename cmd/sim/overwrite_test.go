@@ -67,7 +67,7 @@ func TestTraceNeverOverwritesAnInput(t *testing.T) {
 
 func TestReportsNeverOverwriteAnInput(t *testing.T) {
 	for _, c := range []struct {
-		link, scenario string // link is made, and leads to held.yaml
+		link, scenario string // link is made and points to held.yaml
 		flags          []string
 		report, want   string
 	}{
@@ -104,8 +104,8 @@ func TestReportsNeverOverwriteAnInput(t *testing.T) {
 	}
 }
 
-// TestRefusedScenarioDoesNotStopTheOthers: nor does the report of all of them
-// overwrite what the refused one reads.
+// TestRefusedScenarioDoesNotStopTheOthers also checks that their report does not
+// overwrite an input of the refused scenario.
 func TestRefusedScenarioDoesNotStopTheOthers(t *testing.T) {
 	b, folder := inputFolder(t)
 	if err := os.Symlink("day.txt", filepath.Join(folder, "junit.xml")); err != nil {

@@ -16,8 +16,8 @@ import (
 	"bluetrace/sim"
 )
 
-// loads makes the engine answer with a load run, of a search when the scenario
-// is called search.
+// loads makes the engine return a load run, which is a search if the scenario's name
+// is search.
 func (b *bench) loads(verdict reports.Verdict) {
 	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 		r, err := b.engine(ctx, s, o)
@@ -62,7 +62,7 @@ func TestPlotsAreWritten(t *testing.T) {
 	}
 }
 
-// TestNoPlotsWithoutAFolder: they are files.
+// TestNoPlotsWithoutAFolder checks that pictures need --out.
 func TestNoPlotsWithoutAFolder(t *testing.T) {
 	b := newBench()
 	b.loads(reports.Passed)
@@ -71,7 +71,7 @@ func TestNoPlotsWithoutAFolder(t *testing.T) {
 	}
 }
 
-// TestPlotOverAScenario: a file of the user's is not replaced by a picture.
+// TestPlotOverAScenario checks that a picture does not replace an input.
 func TestPlotOverAScenario(t *testing.T) {
 	folder := t.TempDir()
 	for _, name := range []string{"search.search.png", "search.time.png"} {
@@ -93,8 +93,8 @@ func TestPlotOverAScenario(t *testing.T) {
 	}
 }
 
-// TestStatusesOfASearch: found, not even at the lowest rate, limited by the
-// generator, interrupted.
+// TestStatusesOfASearch has four results: found, failed at the lowest rate, limited
+// by the generator, interrupted.
 func TestStatusesOfASearch(t *testing.T) {
 	for v, want := range map[reports.Verdict]status{
 		reports.Passed: statusPassed, reports.Failed: statusFailed, reports.Invalid: statusOverloaded, reports.Interrupted: statusInterrupted,

@@ -20,8 +20,8 @@ import (
 	"bluetrace/sim"
 )
 
-// bench is a program whose scenarios and engine are made up: a file's name
-// says what comes of it.
+// bench is a program with fake scenarios and a fake engine. The name of a file
+// decides its result.
 type bench struct {
 	program
 	out, err bytes.Buffer
@@ -130,7 +130,7 @@ func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options
 	return &sim.Result{Run: r}, nil
 }
 
-// TestTheProgramItselfIsWrong: what it says can be sent to whoever mends it.
+// TestTheProgramItselfIsWrong checks the details that a bug report needs.
 func TestTheProgramItselfIsWrong(t *testing.T) {
 	b := newBench()
 	if got := b.command(t.Context(), []string{"run", "wrong.yaml"}); got != statusError {
@@ -400,7 +400,7 @@ func TestVersionNamesTheBuild(t *testing.T) {
 func TestInitWritesAScenarioThatPasses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "first.yaml")
 	b := newBench()
-	b.starter = starterScenario
+	b.starter = scenarios.Starter
 	if got := b.command(t.Context(), []string{"init", file}); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// consoleBlock is what README.md shows after a command.
+// consoleBlock returns the output of a command as README.md shows it.
 func consoleBlock(t *testing.T, readme, command string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(readme, "```console\n$ "+command+"\n")
@@ -25,7 +25,7 @@ func consoleBlock(t *testing.T, readme, command string) string {
 	return block
 }
 
-// realTime matches what differs from run to run and machine to machine.
+// realTime matches the figures that differ between runs and machines.
 var realTime = regexp.MustCompile(`(?m)[\d,]+ per wall second|in [\d.,]+ m?s wall \([\d.,]+ times as fast as life\)|[\d.,]+ MiB at most|go run .*$`)
 
 func TestReadmeShowsTheRealOutput(t *testing.T) {

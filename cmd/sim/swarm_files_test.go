@@ -17,8 +17,8 @@ import (
 	"bluetrace/sim/swarm"
 )
 
-// crowded is a program in which each seed fails a check of its own, as far as
-// the real engine goes.
+// crowded returns a program with the real engine in which each seed fails a check
+// of its own.
 func crowded(t *testing.T) (p *program, file string) {
 	t.Helper()
 	p, _, _, file = planted(t)
@@ -49,7 +49,8 @@ func notesOf(t *testing.T, folder string) (s swarm.Summary, notes []string) {
 	return s, notes
 }
 
-// TestSwarmSweepsItsOwnFilesOnly: of an earlier swarm, at the start of writing.
+// TestSwarmSweepsItsOwnFilesOnly checks which files of an earlier swarm a swarm
+// removes before it writes.
 func TestSwarmSweepsItsOwnFilesOnly(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := t.TempDir()
@@ -73,7 +74,7 @@ func TestSwarmSweepsItsOwnFilesOnly(t *testing.T) {
 	}
 }
 
-// TestDrawnFilesFindRecordedContacts from the folder where they stand.
+// TestDrawnFilesFindRecordedContacts loads a drawn file from its own folder.
 func TestDrawnFilesFindRecordedContacts(t *testing.T) {
 	p, _, errs, file := planted(t)
 	writeFile(t, filepath.Join(filepath.Dir(file), "day.dat"), "20\t1\t2\n40\t1\t2\n")
@@ -92,8 +93,8 @@ func TestDrawnFilesFindRecordedContacts(t *testing.T) {
 	}
 }
 
-// TestSwarmSparesWhatItReads: a drawn file as its scenario, in the folder where
-// it lies; a file of somebody's keeps its name.
+// TestSwarmSparesWhatItReads runs a drawn file in its own folder. A file of the user
+// with such a name stays too.
 func TestSwarmSparesWhatItReads(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := t.TempDir()
@@ -115,8 +116,8 @@ func TestSwarmSparesWhatItReads(t *testing.T) {
 	}
 }
 
-// TestShrinkingIsInterrupted: that is said of it, and of each cause that is left;
-// the verdict and the status are those of what was found.
+// TestShrinkingIsInterrupted checks the notes of all causes. The verdict and the
+// status are those of the failures found.
 func TestShrinkingIsInterrupted(t *testing.T) {
 	p, file := crowded(t)
 	out := p.stdout.(interface{ String() string })
@@ -142,11 +143,11 @@ func TestShrinkingIsInterrupted(t *testing.T) {
 	}
 }
 
-// TestShrinkingHasAnEnd: five minutes for all of it, or what --for allows.
+// TestShrinkingHasAnEnd checks the limit of all shrinking: five minutes or --for.
 func TestShrinkingHasAnEnd(t *testing.T) {
 	for _, c := range []struct {
 		more []string
-		last int // of a minute for each cause, how many have time
+		last int // how many causes have time, at a minute for each
 	}{{[]string{"--seeds", "1-3"}, 3}, {[]string{"--from", "1", "--for", "1h", "--fail-fast"}, 1}} {
 		p, file := crowded(t)
 		folder := filepath.Join(filepath.Dir(file), "out")
@@ -173,7 +174,7 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 	}
 }
 
-// TestRequireMarksSaysWhy it fails, in both forms.
+// TestRequireMarksSaysWhy checks the reason of the failure in both forms.
 func TestRequireMarksSaysWhy(t *testing.T) {
 	p, out, _, file := planted(t)
 	p.engine = sim.Run
@@ -192,7 +193,7 @@ func TestRequireMarksSaysWhy(t *testing.T) {
 	}
 }
 
-// TestSwarmsProgress has what is still to come.
+// TestSwarmsProgress checks the progress line with the rest of the work.
 func TestSwarmsProgress(t *testing.T) {
 	for arguments, want := range map[string]string{
 		"--seeds 1-100 x.yaml":                  "9 of 200 runs, 2 failed, 3.0 per second",

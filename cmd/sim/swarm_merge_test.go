@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// merging is a folder for results, in which `sim swarm --merge` is tried.
+// merging is a folder of results for sim swarm --merge.
 type merging struct {
 	*testing.T
 	folder string
@@ -25,7 +25,7 @@ func (m merging) file(name, text string) string {
 	return m.path(name)
 }
 
-// merge expects a status, and that all is said.
+// merge checks the status and the texts of the output.
 func (m merging) merge(want status, says []string, arguments ...string) {
 	m.Helper()
 	p, out, errs := whole()
@@ -40,7 +40,7 @@ func (m merging) merge(want status, says []string, arguments ...string) {
 	}
 }
 
-// good is the result of two runs that held.
+// good returns the result of two runs that passed.
 const good = `{"kind":"swarm","build":{"go":"go1.26","revision":"abc"},"verdict":"passed","seeds":[{"first":1,"last":2}],
 "files":[{"file":"x.yaml","seeds":[{"first":1,"last":2}],"runs":2,"failed":0}],"runs":2,"failed":0,"twice":0,"events":9,
 "virtual_ms":10,"wall_seconds":1,"jobs":1,"faults":[],"adversaries":[],"marks":[],"failures":[]}`
@@ -78,7 +78,7 @@ func TestMergeRefusesWhatIsNoResult(t *testing.T) {
 	}
 }
 
-// TestMergeNeverCountsARunTwice, nor runs of two builds.
+// TestMergeNeverCountsARunTwice also checks that runs of two builds are refused.
 func TestMergeNeverCountsARunTwice(t *testing.T) {
 	m := merging{t, t.TempDir()}
 	a := m.file("a.json", good)
@@ -108,7 +108,7 @@ func TestMergeTakesFoldersAndSparesWhatItReads(t *testing.T) {
 	m.merge(statusPassed, []string{"2 runs held"}, m.path("all"))
 }
 
-// TestMergedFilesAreFound where the results lie now.
+// TestMergedFilesAreFound checks that files are found beside moved results.
 func TestMergedFilesAreFound(t *testing.T) {
 	m := merging{t, t.TempDir()}
 	text := strings.NewReplacer(`"runs":2,"failed":0`, `"runs":2,"failed":1`, `"failures":[]`,

@@ -32,8 +32,8 @@ script:
   - {at: 70s, phone: anna, expect: {log: 6}}
 `
 
-// planted is a program in which seeds that 3 divides fail a check that knows of
-// nothing, and which tells no time.
+// planted returns a program in which seeds that 3 divides fail an added check. Its
+// clock stands still.
 func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
 	t.Helper()
 	p, out, errs = whole()
@@ -55,7 +55,7 @@ func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
 	return p, out, errs, file
 }
 
-// TestSwarmFindsWhatIsPlanted: grouped and told, with what shows it again.
+// TestSwarmFindsWhatIsPlanted checks the report of a cause and its repeat command.
 func TestSwarmFindsWhatIsPlanted(t *testing.T) {
 	p, out, errs, file := planted(t)
 	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", "2", file}); got != statusFailed {
@@ -82,8 +82,8 @@ func TestSwarmFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
-// TestSwarmRepeatsASeed: the command that is told shows the failure with what
-// was drawn and the last events.
+// TestSwarmRepeatsASeed checks that the repeat command shows the failure with the
+// draws and the last events.
 func TestSwarmRepeatsASeed(t *testing.T) {
 	p, out, _, file := planted(t)
 	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--verbose", file}); got != statusFailed {
@@ -101,7 +101,8 @@ func TestSwarmRepeatsASeed(t *testing.T) {
 	}
 }
 
-// TestSwarmHalvesMerge: the JSON of two halves of a range is that of the whole.
+// TestSwarmHalvesMerge checks that two merged halves of a range give the JSON of the
+// whole range.
 func TestSwarmHalvesMerge(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "small.yaml")
@@ -139,8 +140,8 @@ func TestSwarmHalvesMerge(t *testing.T) {
 	}
 }
 
-// TestSwarmLeavesFiles: the summary in both forms, and the scenario that was
-// drawn, which anybody can run.
+// TestSwarmLeavesFiles checks for the summary in both forms and a drawn scenario
+// that can be loaded.
 func TestSwarmLeavesFiles(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := filepath.Join(t.TempDir(), "out")
@@ -186,7 +187,7 @@ func TestSwarmIsInterrupted(t *testing.T) {
 func TestSwarmEndsInTime(t *testing.T) {
 	p, out, errs, file := planted(t)
 	var looks atomic.Int64
-	p.now = func() time.Time { return time.Unix(looks.Add(1), 0) } // a second passes at every look
+	p.now = func() time.Time { return time.Unix(looks.Add(1), 0) } // each call is a second later
 	p.engine = sim.Run
 	if got := p.command(context.Background(), []string{"swarm", "--for", "10s", "--from", "0xabc", "--jobs", "1", file}); got != statusPassed {
 		t.Errorf("status %d, want 0\n%s%s", got, out, errs)
@@ -196,8 +197,8 @@ func TestSwarmEndsInTime(t *testing.T) {
 	}
 }
 
-// TestTheLastSeedIsOne: a range that ends with it has an end, and what is
-// shortened is said.
+// TestTheLastSeedIsOne checks ranges that end with the largest seed, and the message
+// about a long number.
 func TestTheLastSeedIsOne(t *testing.T) {
 	for seeds, want := range map[string]string{
 		"18446744073709551615":                   "18446744073709551615",
@@ -216,7 +217,8 @@ func TestTheLastSeedIsOne(t *testing.T) {
 	}
 }
 
-// TestSwarmFailsFast: nothing after the first failure counts, whatever the jobs.
+// TestSwarmFailsFast checks that no run after the first failure counts, with any
+// number of jobs.
 func TestSwarmFailsFast(t *testing.T) {
 	for _, jobs := range []string{"1", "2"} {
 		p, out, errs, file := planted(t)
@@ -230,7 +232,7 @@ func TestSwarmFailsFast(t *testing.T) {
 	}
 }
 
-// TestSwarmReadsContactsFirst: without the recorded day no seed is run.
+// TestSwarmReadsContactsFirst checks that no seed runs without the contact trace.
 func TestSwarmReadsContactsFirst(t *testing.T) {
 	p, out, errs, file := planted(t)
 	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}", "contacts: {trace: {file: absent.csv, phones: [anna, ben]}}", 1))

@@ -25,7 +25,7 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// beforeEngine has do done when the engine is called.
+// beforeEngine calls do before each call of the engine.
 func (b *bench) beforeEngine(do func()) {
 	engine := b.program.engine
 	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
@@ -146,7 +146,7 @@ func TestTraceOnAFullDiskIsSaidOnce(t *testing.T) {
 	}
 }
 
-// TestTraceToTheFileOfStandardOutput: the trace stands before the summary, and
+// TestTraceToTheFileOfStandardOutput checks that the trace precedes the summary and
 // neither overwrites the other.
 func TestTraceToTheFileOfStandardOutput(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.txt")
@@ -192,8 +192,8 @@ func TestTraceToAPipeIsWrittenDirectly(t *testing.T) {
 	}
 }
 
-// TestTraceToAPipeThatNobodyReads: the program must not be the reader itself,
-// and wait for itself when the pipe is full.
+// TestTraceToAPipeThatNobodyReads checks that the program does not hold the read end
+// of the pipe and block when it is full.
 func TestTraceToAPipeThatNobodyReads(t *testing.T) {
 	path := namedPipe(t)
 	gone := make(chan struct{})
@@ -232,7 +232,7 @@ func TestTraceThroughALinkToNothing(t *testing.T) {
 	}
 }
 
-// TestTraceWithoutAResult: an engine that fails after it began the trace.
+// TestTraceWithoutAResult has an engine that fails after the first lines.
 func TestTraceWithoutAResult(t *testing.T) {
 	folder := t.TempDir()
 	b := newBench()

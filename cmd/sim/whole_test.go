@@ -25,7 +25,7 @@ script:
   - {at: 3s, phone: owner, login: right, expect: {reply: %s}}
 `
 
-// whole is the program as main builds it, but for its outputs.
+// whole returns the program of main with other outputs.
 func whole() (p *program, out, err *bytes.Buffer) {
 	out, err = &bytes.Buffer{}, &bytes.Buffer{}
 	return &program{

@@ -170,7 +170,8 @@ func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beaco
 			}
 			first := held[0]
 			if !journaled && t.err == nil {
-				return nil, fmt.Errorf("%q %w: its line %d is %s", l.fs.Path(l.name), ErrNotContactLog, first.number, why)
+				return nil, fmt.Errorf("%q %w: its line %d is %s",
+					l.fs.Path(l.name), ErrNotContactLog, first.number, why)
 			}
 			bad.add(first.number, "is dropped, being "+why+": "+quoted(first.text))
 			parts.add(first.at)

@@ -4,6 +4,6 @@ package files
 
 import "io/fs"
 
-const withoutWaiting = 0
+const nonBlocking = 0
 
 func identity(fs.FileInfo) uint64 { return 0 }

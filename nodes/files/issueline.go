@@ -21,7 +21,8 @@ const (
 
 var (
 	errIssueLine = errors.New("it is not username, TempID, start and expiry, with one space between them")
-	errUser      = errors.New("the username is empty, longer than 1024 bytes, or has a space or an unprintable character")
+	errUser      = errors.New("the username is empty, longer than 1024 bytes, or has a space or " +
+		"an unprintable character")
 )
 
 // writtenIssue is a line of tempIDs.txt with local times.

@@ -158,6 +158,14 @@ func (m *Memory) file(verb, name string) (*memoryFile, error) {
 	return f, nil
 }
 
+// existing begins an operation on a file that must exist.
+func (m *Memory) existing(v Verb, name string) (*memoryFile, error) {
+	if err := m.before(Operation{Verb: v, Name: name}); err != nil {
+		return nil, err
+	}
+	return m.file(v.String(), name)
+}
+
 // syncNames makes the first n changes of names durable.
 func (m *Memory) syncNames(n int) {
 	n = min(n, len(m.renames))
@@ -220,10 +228,7 @@ func (m *Memory) before(o Operation) error {
 func (m *Memory) Stat(name string) (Stat, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.before(Operation{Verb: VerbStat, Name: name}); err != nil {
-		return Stat{}, err
-	}
-	f, err := m.file("stat", name)
+	f, err := m.existing(VerbStat, name)
 	if err != nil {
 		return Stat{}, err
 	}
@@ -234,10 +239,7 @@ func (m *Memory) Stat(name string) (Stat, error) {
 func (m *Memory) Open(name string) (File, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.before(Operation{Verb: VerbOpen, Name: name}); err != nil {
-		return nil, err
-	}
-	f, err := m.file("open", name)
+	f, err := m.existing(VerbOpen, name)
 	if err != nil {
 		return nil, err
 	}
@@ -295,10 +297,7 @@ func (m *Memory) handle(f *memoryFile, name string, writes bool) *memoryHandle {
 func (m *Memory) Rename(from, to string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.before(Operation{Verb: VerbRename, Name: from}); err != nil {
-		return err
-	}
-	f, err := m.file("rename", from)
+	f, err := m.existing(VerbRename, from)
 	if err != nil {
 		return err
 	}
@@ -310,10 +309,7 @@ func (m *Memory) Rename(from, to string) error {
 func (m *Memory) Remove(name string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if err := m.before(Operation{Verb: VerbRemove, Name: name}); err != nil {
-		return err
-	}
-	f, err := m.file("remove", name)
+	f, err := m.existing(VerbRemove, name)
 	if err != nil {
 		return err
 	}

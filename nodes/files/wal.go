@@ -32,7 +32,7 @@ type wal struct {
 	f          Rewritable // nil if there is no log
 	generation uint64     // of the next record, from 1
 	at         int64      // offset of the next record
-	pause      int        // so many batches go without
+	pause      int        // number of batches until the next try to create it
 	buf        []byte
 	// stale means that the file under the name is not needed any more. It must be
 	// removed, durably, before anything else is stored.

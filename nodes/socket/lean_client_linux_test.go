@@ -15,10 +15,10 @@ import (
 	"bluetrace/protocol"
 )
 
-// The lean client is the test program itself, started again with this variable:
-// one thread that waits for all connections at once and does nothing else, in a
-// process of its own, as redis-benchmark is. A client of goroutines takes more of
-// the two cores than the server that is measured.
+// The lean client is the test program itself, started again with this variable. It
+// is one thread that waits for all connections, in a process of its own, like
+// redis-benchmark. A client with goroutines would use more of the two cores than
+// the server that is measured.
 const leanClientVariable = "BLUETRACE_LEAN_CLIENT"
 
 func TestMain(m *testing.M) {
@@ -34,17 +34,18 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// leanAsk has the lean client send request and await size bytes, n times over
-// benchPhones connections, each of which begins with login (empty: none) and its
-// answer of loginSize bytes. It returns how many there were in a second.
+// leanAsk makes the lean client send request and await size bytes, n times over
+// benchPhones connections. Each connection begins with login, unless that is
+// empty, and its answer of loginSize bytes. It returns the number of requests per
+// second.
 func leanAsk(b *testing.B, at, login string, loginSize int, request string, size, n int) float64 {
 	b.Helper()
 	return leanRun(b, fmt.Sprintf("%s\t%s\t%d\t%s\t%d\t%d", at, login, loginSize, request, size, n))
 }
 
-// leanUpload has the lean client upload so many entries n times on one connection,
-// each line answered before the next is sent. It returns how many entries there
-// were in a second.
+// leanUpload makes the lean client upload a number of entries n times on one
+// connection, with an answer to each line before the next. It returns the number
+// of entries per second.
 func leanUpload(b *testing.B, at, login string, entries, n int) float64 {
 	b.Helper()
 	return leanRun(b, fmt.Sprintf("%s\t%s\t%d\t%d", at, login, entries, n))
@@ -66,7 +67,8 @@ func leanRun(b *testing.B, job string) float64 {
 	return rate
 }
 
-// leanPeer is one connection and how many bytes of the answer are missing.
+// leanPeer is one connection, with the number of bytes of the answer that are
+// missing.
 type leanPeer struct{ fd, missing int }
 
 func leanJob(job []string) (rate float64, err error) {
@@ -177,8 +179,7 @@ func leanUploads(job []string) (rate float64, err error) {
 	return float64(n*entries) / time.Since(began).Seconds(), nil
 }
 
-// leanSay sends a request and awaits an answer of size bytes, which are in buf
-// then.
+// leanSay sends a request and reads an answer of size bytes into buf.
 func leanSay(fd int, request string, size int, buf []byte) error {
 	if _, err := unix.Write(fd, []byte(request)); err != nil {
 		return err

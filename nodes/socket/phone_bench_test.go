@@ -15,12 +15,11 @@ import (
 	"bluetrace/nodes"
 )
 
-// BenchmarkReceive measures beacons that a phone receives over one UDP socket,
-// judges and keeps in memory, none of them lost. Beside it, in turns on the same
-// sockets' kind, the yardstick: a loop that does nothing but read the same
-// datagrams in batches. Both senders write in batches, and never have more under
-// way than the receive buffer holds. "ratio" is datagrams through the phone for
-// each through the bare loop.
+// BenchmarkReceive measures the beacons that a phone receives over one UDP socket,
+// judges and keeps in memory, without loss. The yardstick, in turns with it, is a
+// loop that only reads the same datagrams in batches. Both senders write in
+// batches, and never have more datagrams in flight than the receive buffer holds.
+// The metric "ratio" is the phone's rate in datagrams divided by the loop's.
 func BenchmarkReceive(b *testing.B) {
 	now := time.Now().UTC()
 	const layout = "02/01/2006 15:04:05"
@@ -33,7 +32,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// turnOf is how many beacons are received before it is the yardstick's turn.
+// turnOf is the number of beacons between two turns of the yardstick.
 const turnOf = 50_000
 
 func benchmarkReceive(b *testing.B, parts []string) {
@@ -60,7 +59,7 @@ func benchmarkReceive(b *testing.B, parts []string) {
 	b.ReportMetric(bareTime.Seconds()/phoneTime.Seconds(), "ratio")
 }
 
-// startReceiver is a phone that counts what stands in its log.
+// startReceiver starts a phone that counts the entries of its log.
 func startReceiver(b *testing.B, kept *atomic.Int64) *Phone {
 	settings := nodes.DefaultPhoneSettings()
 	p, err := NewPhone(PhoneConfig{Settings: &settings, UDP: loopbackUDP(b), Clock: clock.New(), Origin: time.Now(),
@@ -82,7 +81,7 @@ func (k *keptCounter) Datagram(nodes.Now, netip.AddrPort, []byte) { /* nobody lo
 func (k *keptCounter) Stepped(_ nodes.Now, log *nodes.ContactLog) { k.kept.Store(int64(log.Len())) }
 func (k *keptCounter) Connected(nodes.Now, netip.AddrPort)        { /* never */ }
 
-// bareLoop reads batches and counts.
+// bareLoop reads batches and counts the datagrams.
 type bareLoop struct {
 	conn *net.UDPConn
 	got  atomic.Int64
@@ -114,8 +113,8 @@ func newBareLoop(b *testing.B) *bareLoop {
 
 func (l *bareLoop) address() netip.AddrPort { return l.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
 
-// messagesOf has one message for each text, and room for a long one where it is
-// empty.
+// messagesOf returns one message for each text, with a large buffer for an empty
+// one.
 func messagesOf(texts []string) []ipv4.Message {
 	messages := make([]ipv4.Message, len(texts))
 	for i := range messages {
@@ -128,7 +127,7 @@ func messagesOf(texts []string) []ipv4.Message {
 	return messages
 }
 
-// flood sends the same beacon again and again.
+// flood sends the same beacon repeatedly.
 type flood struct {
 	conn     *ipv4.PacketConn
 	messages []ipv4.Message

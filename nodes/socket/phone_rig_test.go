@@ -21,11 +21,11 @@ import (
 
 const someTempID = "99033999094940624829"
 
-// morning is when the clock of a phoneRig begins.
+// morning is the time at which the clock of a phoneRig begins.
 var morning = time.Date(2026, 11, 23, 6, 36, 3, 0, time.UTC)
 
-// phoneRig is a phone on the loopback under a mock clock, and a server that the
-// test plays itself.
+// phoneRig is a phone on the loopback interface with a mock clock. The test itself
+// plays the server.
 type phoneRig struct {
 	t        testing.TB
 	lock     sync.Mutex
@@ -73,13 +73,13 @@ func loopbackUDP(t testing.TB) *net.UDPConn {
 	return u
 }
 
-// close ends the phone, if the test has not.
+// close ends the phone unless the test has ended it.
 func (r *phoneRig) close() {
 	r.t.Helper()
 	within(r.t, "closing the phone", func() { r.phone.Close() })
 }
 
-// within fails the test when f hangs.
+// within fails the test if f does not return in time.
 func within(t testing.TB, what string, f func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -104,8 +104,8 @@ func (r *phoneRig) locked(f func()) {
 
 func (r *phoneRig) typed(line string) { r.locked(func() { r.phone.Type(line) }) }
 
-// await waits until what the phone did since the test last looked ends with
-// these, and returns all of it.
+// await waits until the phone's last events are the given ones, and returns all
+// events since the last call.
 func (r *phoneRig) await(last ...string) []string {
 	r.t.Helper()
 	end := time.Now().Add(hang)
@@ -126,7 +126,7 @@ func (r *phoneRig) await(last ...string) []string {
 	}
 }
 
-// saw waits for as many events as are given, and compares them.
+// saw waits for the given number of events, and compares them.
 func (r *phoneRig) saw(what string, want ...string) {
 	r.t.Helper()
 	end := time.Now().Add(hang)
@@ -144,7 +144,7 @@ func (r *phoneRig) saw(what string, want ...string) {
 	}
 }
 
-// until waits for a state, under the lock.
+// until waits for a condition, which it checks with the lock held.
 func (r *phoneRig) until(what string, done func() bool) {
 	r.t.Helper()
 	for end := time.Now().Add(hang); ; yield() {
@@ -173,7 +173,7 @@ func (r *phoneRig) accept() {
 	})
 }
 
-// receives reads exactly these bytes from the phone.
+// receives reads exactly these bytes from the phone's connection.
 func (r *phoneRig) receives(want string) {
 	r.t.Helper()
 	b := make([]byte, len(want))
@@ -205,7 +205,7 @@ func (r *phoneRig) logIn() {
 	r.await("? input the command: ")
 }
 
-// hear sends datagrams to the phone from the friend's socket.
+// hear sends datagrams to the phone from another socket.
 func (r *phoneRig) hear(datagrams ...string) {
 	r.t.Helper()
 	for _, d := range datagrams {
@@ -215,20 +215,20 @@ func (r *phoneRig) hear(datagrams ...string) {
 	}
 }
 
-// beacon is one that is valid when the rig's clock begins, in its single form.
+// beacon returns a single beacon that is valid when the rig's clock begins.
 func beacon(id string) string { return id + "23/11/2026 06:36:0323/11/2026 06:51:03" + "1" }
 
-// split is its four parts.
+// split returns the four parts of a beacon.
 func split(whole string) []string {
 	return []string{whole[:20], whole[20:39], whole[39:58], whole[58:]}
 }
 
-// verdict is what the terminal shows of beacon(id) when it was judged at clock.
+// verdict returns the terminal lines of beacon(id) that was judged at clock.
 func verdict(id, clock string) string {
 	return id + "|23/11/2026 06:36:03|23/11/2026 06:51:03|Current time is:|23/11/2026 " + clock + "|The beacon is valid."
 }
 
-// phoneWatch writes down what a phone does, a line each.
+// phoneWatch is an observer that records each event as a line.
 type phoneWatch struct {
 	zone      *protocol.Zone
 	events    []string

@@ -11,7 +11,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// diskLog is a ContactFile that the test looks at.
+// diskLog is a ContactFile in memory that the test reads.
 type diskLog struct {
 	mu       sync.Mutex
 	left     []nodes.StoredContact // by an earlier program
@@ -74,7 +74,8 @@ func (r *phoneRig) awaitWrites(d *diskLog, want ...string) {
 	}
 }
 
-// The first change is written at once, what follows within a second together.
+// The first change is written at once, and the changes of the next second
+// together.
 func TestPhoneSavesOnceASecond(t *testing.T) {
 	d := &diskLog{}
 	r := newSavingRig(t, d)
@@ -92,7 +93,8 @@ func TestPhoneSavesOnceASecond(t *testing.T) {
 	r.awaitWrites(d, "", lines(id(1)), lines(id(1), id(2), id(3)), "")
 	expect(t, "received", len(d.received), 3)
 	expect(t, "the first", d.received[0], nodes.StoredContact{TempID: protocol.TempID([]byte(id(1))),
-		Start: localTime(t, "23/11/2026 06:36:03"), Expiry: localTime(t, "23/11/2026 06:51:03"), Received: morning.Add(time.Second).UnixNano()})
+		Start: localTime(t, "23/11/2026 06:36:03"), Expiry: localTime(t, "23/11/2026 06:51:03"),
+		Received: morning.Add(time.Second).UnixNano()})
 }
 
 func localTime(t testing.TB, text string) protocol.LocalTime {
@@ -104,7 +106,7 @@ func localTime(t testing.TB, text string) protocol.LocalTime {
 	return l
 }
 
-// A beacon whose fourth part never came is on disk like any other.
+// A beacon without its fourth part is written to disk like any other.
 func TestPhoneSavesABeaconWithoutItsVersion(t *testing.T) {
 	d := &diskLog{}
 	r := newSavingRig(t, d)
@@ -115,12 +117,13 @@ func TestPhoneSavesABeaconWithoutItsVersion(t *testing.T) {
 	r.awaitWrites(d, "", lines(someTempID))
 }
 
-// What an earlier program kept goes on; what is past its time leaves the disk at
-// the start.
+// Entries of an earlier program stay in the log. Those past their retention leave
+// the disk at the start.
 func TestPhoneRestoresItsLog(t *testing.T) {
 	d := &diskLog{}
 	for i, age := range []time.Duration{181 * time.Second, 180 * time.Second, 179 * time.Second, time.Second} {
-		d.left = append(d.left, nodes.StoredContact{TempID: protocol.TempID([]byte(id(i))), Start: localTime(t, "23/11/2026 06:36:03"),
+		d.left = append(d.left, nodes.StoredContact{TempID: protocol.TempID([]byte(id(i))), Start: localTime(t,
+			"23/11/2026 06:36:03"),
 			Expiry: localTime(t, "23/11/2026 06:51:03"), Received: morning.Add(-age).UnixNano()})
 	}
 	r := newSavingRig(t, d)
@@ -131,8 +134,8 @@ func TestPhoneRestoresItsLog(t *testing.T) {
 	expect(t, "told to the disk again", len(d.received), 0)
 }
 
-// A disk that fails is told of once, tried again every second, and told of when
-// it works again.
+// A failure of the disk is printed once, the write is repeated every second, and
+// the first success is printed.
 func TestPhoneSaysThatTheDiskFails(t *testing.T) {
 	d := &diskLog{fail: errors.New("writing \"log\": no space left on device")}
 	r := newSavingRig(t, d)
@@ -149,7 +152,8 @@ func TestPhoneSaysThatTheDiskFails(t *testing.T) {
 	r.awaitWrites(d, "", "", "", "", "")
 }
 
-// A slow disk holds nothing up, and Close waits for it: the last write is whole.
+// A slow disk delays neither the phone nor other events. Close waits until the
+// last write is complete.
 func TestPhoneSavesAtClose(t *testing.T) {
 	d := &diskLog{gate: make(chan struct{}, 9)}
 	r := newSavingRig(t, d)

@@ -11,8 +11,8 @@ import (
 	"bluetrace/protocol"
 )
 
-// A login, a download, a beacon in each form, an upload and a log out, byte for
-// byte.
+// A login, a download, a beacon in each form, an upload and a log out have the
+// bytes of PROTOCOL.md.
 func TestPhoneSession(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.locked(r.phone.Open)
@@ -30,12 +30,14 @@ func TestPhoneSession(t *testing.T) {
 	r.typed("Download_tempID")
 	r.receives("Download_tempID")
 	r.answers(someTempID)
-	r.saw("download", "> Download_tempID", "< "+someTempID, "TempID:|"+someTempID, "download: ok", "? input the command: ")
+	r.saw("download", "> Download_tempID", "< "+someTempID, "TempID:|"+someTempID, "download: ok",
+		"? input the command: ")
 
 	r.hear(beacon(someTempID))
 	r.saw("heard", verdict(someTempID, "06:36:03"))
 	r.typed("Upload_contact_log")
-	for _, message := range []string{"Upload_contact_log", "3", someTempID, "23/11/2026 06:36:03", "23/11/2026 06:51:03"} {
+	for _, message := range []string{"Upload_contact_log", "3", someTempID, "23/11/2026 06:36:03",
+		"23/11/2026 06:51:03"} {
 		r.receives(message)
 		r.answers("1")
 	}
@@ -47,8 +49,8 @@ func TestPhoneSession(t *testing.T) {
 	r.saw("a beacon after log out", verdict(someTempID, "06:36:03"))
 }
 
-// The phone sends its beacon as four datagrams in their order, or as one, from
-// its own socket.
+// The phone sends its beacon as four datagrams in order, or as one, from its own
+// socket.
 func TestPhoneSendsBeacons(t *testing.T) {
 	for form, want := range map[protocol.Form][]string{
 		protocol.Split:  {someTempID, "23/11/2026 06:36:03", "23/11/2026 06:51:03", "1"},
@@ -67,7 +69,8 @@ func TestPhoneSendsBeacons(t *testing.T) {
 			r.friend.SetReadDeadline(time.Now().Add(hang))
 			n, from, err := r.friend.ReadFromUDPAddrPort(b)
 			if err != nil || string(b[:n]) != part || unmapped(from) != r.phone.Address() {
-				t.Errorf("%v, datagram %d: %q from %v, %v; want %q from %v", form, i, b[:n], from, err, part, r.phone.Address())
+				t.Errorf("%v, datagram %d: %q from %v, %v; want %q from %v",
+					form, i, b[:n], from, err, part, r.phone.Address())
 			}
 		}
 	}
@@ -78,7 +81,7 @@ func port(u *net.UDPConn) string {
 	return p
 }
 
-// A beacon that the network does not take is said, and the prompt comes again.
+// An error of sending a beacon is printed, and the prompt follows.
 func TestPhoneSaysThatABeaconCannotLeave(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.logIn()
@@ -87,10 +90,11 @@ func TestPhoneSaysThatABeaconCannotLeave(t *testing.T) {
 	r.answers(someTempID)
 	r.await("? input the command: ")
 	r.typed("Beacon ::1 14000") // from a socket of IPv4
-	r.saw("refused", someTempID+"|23/11/2026 06:36:03|23/11/2026 06:51:03", "can't send the beacon: address ::1: non-IPv4 address", "? input the command: ")
+	r.saw("refused", someTempID+"|23/11/2026 06:36:03|23/11/2026 06:51:03",
+		"can't send the beacon: address ::1: non-IPv4 address", "? input the command: ")
 }
 
-// An entry is there until three minutes have passed, to the nanosecond.
+// An entry stays in the log for three minutes, exact to the nanosecond.
 func TestPhoneForgetsAfterThreeMinutes(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.hear(split(beacon(someTempID))...)
@@ -112,8 +116,8 @@ func TestPhoneJudgesWithoutTheFourthPart(t *testing.T) {
 	r.saw("judged", verdict(someTempID, "06:36:03"))
 }
 
-// No answer within the limit: a second connection with a longer pause, and then
-// the phone says so.
+// Without an answer within the limit the phone connects again with a longer pause.
+// Then it prints that there was no answer.
 func TestPhoneLogsInTwice(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.locked(r.phone.Open)
@@ -150,8 +154,8 @@ func expectEOF(t testing.TB, c net.Conn) {
 	})
 }
 
-// After log out nothing that the server sends reaches the machine, what was
-// unsent arrives, and the connection ends in order.
+// After log out no bytes of the server reach the machine, the unsent bytes are
+// sent, and the connection ends in order.
 func TestPhoneClosesInOrder(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.logIn()
@@ -184,7 +188,7 @@ func TestPhoneCannotConnect(t *testing.T) {
 		"cannot connect to the server: connection refused", "login: connection lost")
 }
 
-// The end of a dial that nobody waits for any more is not told.
+// The result of an abandoned dial does not reach the machine.
 func TestPhoneHangsUpWhileDialling(t *testing.T) {
 	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) { c.Dial = dialForEver })
 	r.locked(r.phone.Open)
@@ -214,7 +218,7 @@ func TestPhoneTakesASession(t *testing.T) {
 	r.await("< "+someTempID, "TempID:|"+someTempID, "download: ok", "? input the command: ")
 }
 
-// logIn2 logs in a phone that another watch looks at.
+// logIn2 logs in a second phone with an observer of its own.
 func (r *phoneRig) logIn2(seen *phoneWatch) {
 	r.t.Helper()
 	first := r.seen
@@ -223,7 +227,7 @@ func (r *phoneRig) logIn2(seen *phoneWatch) {
 	r.seen = first
 }
 
-// Every goroutine ends with Close or Kill, whatever the phone is doing.
+// Close and Kill end every goroutine at each stage of the phone.
 func TestPhoneLeavesNoGoroutine(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for _, end := range []func(*Phone){func(p *Phone) { p.Close() }, (*Phone).Kill} {
@@ -246,7 +250,8 @@ func TestPhoneLeavesNoGoroutine(t *testing.T) {
 	for end := time.Now().Add(hang); runtime.NumGoroutine() > before; yield() {
 		if time.Now().After(end) {
 			buf := make([]byte, 1<<20)
-			t.Fatalf("%d goroutines, and %d before:\n%s", runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
+			t.Fatalf("%d goroutines, and %d before:\n%s",
+				runtime.NumGoroutine(), before, buf[:runtime.Stack(buf, true)])
 		}
 	}
 }
@@ -258,8 +263,8 @@ func TestPhoneRefusesBadSettings(t *testing.T) {
 	expect(t, "error", err.Error(), "starting a phone: phone settings: retention 0s is not positive")
 }
 
-// A panic in one of the phone's goroutines is told before it ends the program,
-// with the lock as it may be.
+// A panic in a goroutine of the phone calls OnPanic before it ends the program,
+// whether the lock is held or not.
 func TestPhoneTellsOfAPanic(t *testing.T) {
 	told := 0
 	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) { c.OnPanic = func() { told++ } })
@@ -275,7 +280,7 @@ func TestPhoneTellsOfAPanic(t *testing.T) {
 	}()
 }
 
-// slowConn is a connection whose writes wait.
+// slowConn is a connection whose writes block.
 type slowConn struct {
 	*net.TCPConn
 	writing, gate, halfClosed chan struct{}
@@ -292,8 +297,8 @@ func (c slowConn) Write(b []byte) (int, error) {
 	return c.TCPConn.Write(b)
 }
 
-// A write that waits holds nothing up, and what is unsent when the phone hangs up
-// is sent before the end.
+// A write that blocks delays nothing else. Bytes that are unsent when the phone
+// hangs up are sent before the end.
 func TestPhoneWritesWithoutTheLock(t *testing.T) {
 	slow := slowConn{writing: make(chan struct{}, 9), gate: make(chan struct{}, 9), halfClosed: make(chan struct{}, 9)}
 	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) {

@@ -13,13 +13,14 @@ import (
 	"bluetrace/protocol"
 )
 
-// Everything is so too where every connection has a goroutine, as on systems
-// without a poll.
+// TestWithoutPolls runs all tests with a goroutine for each connection, as on
+// systems without epoll.
 func TestWithoutPolls(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
 		t.Skip("SKIPPED: this is the run without polls; the one with them starts it")
 	}
-	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]") // not of memory: it is measured
+	// not of memory: it is measured
+	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]")
 	tests.Env = append(os.Environ(), plainVariable+"=1")
 	out, err := tests.CombinedOutput()
 	if err != nil {
@@ -27,7 +28,7 @@ func TestWithoutPolls(t *testing.T) {
 	}
 }
 
-// awaitWatched waits until polls have n connections, and nothing to do for them.
+// awaitWatched waits until the polls watch n connections, all of them idle.
 func (r *rig) awaitWatched(n int) {
 	r.t.Helper()
 	if os.Getenv(plainVariable) != "" {
@@ -44,7 +45,7 @@ func (r *rig) awaitWatched(n int) {
 	})
 }
 
-// A session that is logged in and quiet has no goroutine; it gets one for its end.
+// A session that is logged in and idle has no goroutine. It gets one for its end.
 func TestAWatchedConnectionHasNoGoroutine(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
 		t.Skip("SKIPPED: there are no polls in this run; the one with them has this test")
@@ -70,8 +71,8 @@ func TestAWatchedConnectionHasNoGoroutine(t *testing.T) {
 	r.awaitWatched(1)
 }
 
-// What comes while a session waits for the disk, in however many pieces, is read
-// once it may be.
+// Bytes that arrive while a session waits for the disk, in any number of pieces,
+// are read afterwards.
 func TestWhatComesWhileItWaitsIsReadThen(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
@@ -98,7 +99,7 @@ func TestWhatComesWhileItWaitsIsReadThen(t *testing.T) {
 	r.awaitOutput("+61410888888: incomplete upload: no count of lines\n+61410888888 logout\n")
 }
 
-// More than one read takes at once is read to its end.
+// Input longer than one read is read completely.
 func TestMoreThanOneRead(t *testing.T) {
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Inline = true })
 	p := r.dial()
@@ -114,7 +115,7 @@ func TestMoreThanOneRead(t *testing.T) {
 	p.hearEnd()
 }
 
-// The end of file may come with the last bytes, and before or after anybody looks.
+// The end of file may come with the last bytes, before or after they are read.
 func TestTheEndWithTheLastBytes(t *testing.T) {
 	r := newRig(t, nil)
 	for range 200 {
@@ -128,7 +129,7 @@ func TestTheEndWithTheLastBytes(t *testing.T) {
 	r.awaitAlive(0)
 }
 
-// narrowListener gives connections that have little room for answers.
+// narrowListener accepts connections with a small send buffer.
 type narrowListener struct{ net.Listener }
 
 func (l narrowListener) Accept() (net.Conn, error) {
@@ -139,7 +140,7 @@ func (l narrowListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// A peer that does not read for long, and then does, gets every answer, in order.
+// A peer that starts to read late gets every answer, in order.
 func TestAPeerThatReadsLate(t *testing.T) {
 	r := newRig(t, func(_ *rig, c *ServerConfig) {
 		c.Inline = true

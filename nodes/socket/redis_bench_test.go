@@ -13,12 +13,12 @@ import (
 	"time"
 )
 
-// redis is the other yardstick: INCR by `redis-benchmark -c 50` on a server of
+// redis is the second yardstick: INCR by `redis-benchmark -c 50` on a server of
 // its own.
 type redis struct{ port string }
 
-// startRedis starts one with every answer on disk before it goes out, or with
-// nothing on disk; nil where Redis is not installed.
+// startRedis starts a Redis that stores each change before its answer, or stores
+// nothing. It returns nil if Redis is not installed.
 func startRedis(b *testing.B, durable bool) *redis {
 	b.Helper()
 	for _, program := range []string{"redis-server", "redis-benchmark"} {
@@ -45,7 +45,7 @@ func startRedis(b *testing.B, durable bool) *redis {
 	return r
 }
 
-// incr is how many of n INCR there were in a second.
+// incr returns the number of INCR per second, measured with n of them.
 func (r *redis) incr(b *testing.B, n int) float64 {
 	b.Helper()
 	got, err := exec.CommandContext(b.Context(), "redis-benchmark", "-h", "127.0.0.1", "-p", r.port,
@@ -71,7 +71,7 @@ func freePort(b *testing.B) string {
 	return port
 }
 
-// answersPing waits until the server does.
+// answersPing waits until the server answers.
 func answersPing(ctx context.Context, port string) error {
 	for {
 		err := ping(port)
@@ -91,7 +91,7 @@ func ping(port string) error {
 	return exchange(c, []byte("PING\r\n"), make([]byte, len("+PONG\r\n")))
 }
 
-// incrRate reads the requests per second from redis-benchmark's table.
+// incrRate parses the requests per second in the table of redis-benchmark.
 func incrRate(table string) (float64, error) {
 	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// oddListener fails as a test tells it, and notes what is written.
+// oddListener fails with the errors of a test, and records the writes.
 type oddListener struct {
 	net.Listener
 	mu     sync.Mutex
@@ -67,17 +67,18 @@ func newOddRig(t *testing.T, fails ...error) (*rig, *oddListener) {
 	}), l
 }
 
-// When the system has nothing left for a connection the server says so once, and
-// goes on when it has.
+// Without resources for a connection the server prints that once, and accepts
+// again when there are some.
 func TestNoFileDescriptorsLeft(t *testing.T) {
 	r, _ := newOddRig(t, syscall.EMFILE, syscall.EMFILE, syscall.ECONNABORTED)
 	r.dial().login(userA, passwordA)
-	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: too many open files\n"); n != 1 {
+	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: too many open "+
+		"files\n"); n != 1 {
 		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
 	}
 }
 
-// It is not said again with each connection that is accepted in between.
+// The message is not repeated after each connection that is accepted in between.
 func TestTroubleThatComesAndGoesIsSaidOnce(t *testing.T) {
 	var fails []error
 	for range 5 {
@@ -92,8 +93,8 @@ func TestTroubleThatComesAndGoesIsSaidOnce(t *testing.T) {
 	}
 }
 
-// Without file descriptors the oldest session that is not logged in makes room,
-// and gets no long farewell.
+// Without file descriptors the oldest session that is not logged in is closed,
+// with a short lingering close.
 func TestNoFileDescriptorsLeftForANewSession(t *testing.T) {
 	r, l := newOddRig(t)
 	r.lasting()
@@ -112,11 +113,13 @@ func TestNoFileDescriptorsLeftForANewSession(t *testing.T) {
 	r.awaitAlive(3)
 }
 
-// Whatever else Accept answers, the server goes on as long as the listener does.
+// After any other error of Accept the server goes on, unless the listener is
+// closed.
 func TestAnOddErrorOfAcceptDoesNotEndTheServer(t *testing.T) {
 	r, _ := newOddRig(t, syscall.EINVAL, syscall.EIO, syscall.ENETDOWN, errors.New("no reason"))
 	r.dial().login(userA, passwordA)
-	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: invalid argument\n"); n != 1 ||
+	if n := strings.Count(r.output.String(),
+		"cannot accept a connection at the moment: accept tcp: invalid argument\n"); n != 1 ||
 		strings.Count(r.output.String(), "cannot accept") != 1 {
 		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
 	}
@@ -135,7 +138,7 @@ func TestAClosedListenerEndsServe(t *testing.T) {
 	}
 }
 
-// Connections that wait for their peer's end are bounded too.
+// MaxSockets limits the connections that linger, too.
 func TestMaxSockets(t *testing.T) {
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Settings.MaxConnections, c.MaxSockets = 1, 5 })
 	r.lasting()
@@ -170,7 +173,8 @@ func TestMaxSockets(t *testing.T) {
 	last.hear(protocol.Welcome)
 }
 
-// TCP keeps no boundaries, but many phones believe that it does.
+// TCP keeps no message boundaries, but many phones rely on them: each answer is a
+// write of its own.
 func TestEachAnswerIsASendOfItsOwn(t *testing.T) {
 	r, l := newOddRig(t)
 	p := r.dial()
@@ -187,8 +191,8 @@ func TestEachAnswerIsASendOfItsOwn(t *testing.T) {
 	}
 }
 
-// The observer is told where a peer is; an IPv4 address is one, also on a socket
-// of both families.
+// The observer gets the address of a peer, as IPv4 even if the socket serves both
+// families.
 func TestTheAddressOfAPeer(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()

@@ -20,10 +20,11 @@ import (
 	"bluetrace/protocol"
 )
 
-// benchPhones is how many connections ask at once, as in `redis-benchmark -c 50`.
+// benchPhones is the number of connections that send requests at the same time, as
+// in `redis-benchmark -c 50`.
 const benchPhones = 50
 
-// countedDisk counts what goes to a disk together.
+// countedDisk counts the records that are stored together.
 type countedDisk struct {
 	Disk
 	stores, records atomic.Int64
@@ -35,7 +36,7 @@ func (d *countedDisk) Store(records []nodes.Record) (issues, attempts error) {
 	return d.Disk.Store(records)
 }
 
-// systemRandom draws as the program does.
+// systemRandom draws from the source that the program uses.
 type systemRandom struct{ buffer []byte }
 
 func (s *systemRandom) Uint64() uint64 {
@@ -48,8 +49,8 @@ func (s *systemRandom) Uint64() uint64 {
 	return n
 }
 
-// newBenchRig is a server as the program runs it, in a folder of its own. Its
-// lines go nowhere, and nobody observes it.
+// newBenchRig starts a server like the program's, in a folder of its own, without
+// output and observer.
 func newBenchRig(b *testing.B, noSync bool) (*rig, *countedDisk) {
 	b.Helper()
 	o := files.ServerOptions{Zone: protocol.NewZone(time.UTC), NoSync: noSync, Entropy: rand.Reader}
@@ -88,11 +89,10 @@ func exchange(c net.Conn, request, answer []byte) error {
 	return err
 }
 
-// BenchmarkDownload is Download_tempID on 50 connections; echoes are those of a
-// bare Go server with the same client and as many bytes, and INCRs those of Redis
-// with its own client, where it is installed. The three take turns, since the
-// machine is not the same from one second to the next; what is reported is the
-// median of the rounds.
+// BenchmarkDownload measures Download_tempID on 50 connections. The yardsticks are
+// the echoes of a bare Go server with the same client and message sizes, and the
+// INCRs of Redis with its own client if it is installed. The three take turns,
+// since the speed of the machine varies. The result is the median of the rounds.
 func BenchmarkDownload(b *testing.B) {
 	for _, row := range []struct {
 		name   string
@@ -108,9 +108,12 @@ func BenchmarkDownload(b *testing.B) {
 			}
 			var downloads, echoes, incrs, ofEcho, ofRedis []float64
 			for range downloadRounds {
-				rate := leanAsk(b, r.at, userA+passwordA, len(protocol.Welcome), protocol.CommandDownload, protocol.TempIDSize, max(n, 1))
-				bareRate := leanAsk(b, bare, "", 0, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize, max(n, 1))
-				downloads, echoes, ofEcho = append(downloads, rate), append(echoes, bareRate), append(ofEcho, rate/bareRate)
+				rate := leanAsk(b, r.at, userA+passwordA, len(protocol.Welcome), protocol.CommandDownload,
+					protocol.TempIDSize, max(n, 1))
+				bareRate := leanAsk(b, bare, "", 0, strings.Repeat("e", protocol.TempIDSize), protocol.TempIDSize,
+					max(n, 1))
+				downloads, echoes, ofEcho = append(downloads, rate), append(echoes, bareRate), append(ofEcho,
+					rate/bareRate)
 				if yardstick != nil {
 					redisRate := yardstick.incr(b, n)
 					incrs, ofRedis = append(incrs, redisRate), append(ofRedis, rate/redisRate)
@@ -135,7 +138,7 @@ func median(of []float64) float64 {
 	return of[len(of)/2]
 }
 
-// echo is the yardstick: a bare Go server that sends back what it reads.
+// echo is the yardstick: a bare Go server that returns its input.
 func echo(b *testing.B) (at string) {
 	b.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -169,8 +172,9 @@ func echoOne(c net.Conn) {
 	}
 }
 
-// BenchmarkSessions is a whole session by 50 phones at once: connect, username, a
-// pause of 1 ms, password, one durable TempID, log out, end of file.
+// BenchmarkSessions measures whole sessions of 50 phones at the same time:
+// connect, username, a pause of 1 ms, password, one durable TempID, log out, end
+// of file.
 func BenchmarkSessions(b *testing.B) {
 	r, _ := newBenchRig(b, false)
 	var left atomic.Int64
@@ -217,8 +221,8 @@ func session(at string) error {
 	return nil
 }
 
-// BenchmarkUpload is 1,000 entries of one phone, line by line, each answered
-// before the next is sent, by a client in a process of its own.
+// BenchmarkUpload measures 1,000 entries of one phone, with an answer to each line
+// before the next, by a client in a process of its own.
 func BenchmarkUpload(b *testing.B) {
 	const entries = 1000
 	r, _ := newBenchRig(b, false)

@@ -13,7 +13,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// stages bring a peer to each point of a session.
+// stages bring a peer to each stage of a session.
 var stages = []struct {
 	name string
 	to   func(p *peer)
@@ -52,7 +52,7 @@ var stages = []struct {
 	}},
 }
 
-// A connection may break anywhere: the session ends, and its socket goes.
+// A connection may break at any stage: the session ends, and its socket is closed.
 func TestResetInEveryStage(t *testing.T) {
 	for _, stage := range stages {
 		t.Run(stage.name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestResetInEveryStage(t *testing.T) {
 	}
 }
 
-// A peer may end its sending anywhere: what it asked before is answered, and it
+// A peer may end its sending at any stage: earlier requests are answered, and it
 // gets the end of file.
 func TestHalfCloseInEveryStage(t *testing.T) {
 	for _, stage := range stages {
@@ -85,7 +85,7 @@ func TestHalfCloseInEveryStage(t *testing.T) {
 	}
 }
 
-// What came before the end of file is answered also when it came with it.
+// Requests that come together with the end of file are answered, too.
 func TestAHalfCloseBehindACommand(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
@@ -101,15 +101,15 @@ func TestAHalfCloseBehindACommand(t *testing.T) {
 	r.awaitOutput("+61410888888 logout\n")
 }
 
-// lasting makes every farewell last as long as the peer wants.
+// lasting lets every connection linger as long as its peer needs.
 func (r *rig) lasting() {
 	r.lock.Lock()
 	defer r.lock.Unlock()
 	r.server.linger.time = time.Hour
 }
 
-// The server takes what the peer still sends behind its last answer: a socket
-// that is closed with unread bytes would reset the connection.
+// The server reads the bytes after its last answer: closing a socket with unread
+// bytes would reset the connection.
 func TestTheEndDoesNotResetTheConnection(t *testing.T) {
 	r := newRig(t, nil)
 	r.lasting()
@@ -128,7 +128,7 @@ func TestTheEndDoesNotResetTheConnection(t *testing.T) {
 	r.awaitAlive(0)
 }
 
-// ... but not without end.
+// A lingering close ends after its limit of time or of bytes.
 func TestAFarewellIsBoundedInBytes(t *testing.T) {
 	r := newRig(t, nil)
 	r.lasting()
@@ -152,7 +152,7 @@ func TestAFarewellIsBoundedInTime(t *testing.T) {
 	r.awaitAlive(0) // although p does not close
 }
 
-// With many farewells at once each is short.
+// If many connections linger each has only the short limit.
 func TestFarewellsAreBoundedInNumber(t *testing.T) {
 	r := newRig(t, nil)
 	r.lasting()
@@ -169,7 +169,7 @@ func TestFarewellsAreBoundedInNumber(t *testing.T) {
 	r.awaitAlive(2)
 }
 
-// openFiles is how many file descriptors the process has.
+// openFiles returns the number of file descriptors of the process.
 func openFiles(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
@@ -179,15 +179,15 @@ func openFiles(t *testing.T) int {
 	return len(list)
 }
 
-// Ten thousand sessions, of which a third die badly, leave no goroutine and no
-// file descriptor.
+// Ten thousand sessions, of which a third break, leave no goroutine and no file
+// descriptor.
 func TestNothingIsLeftOfTenThousandSessions(t *testing.T) {
 	sessions := 10_000
 	if testing.Short() {
 		sessions = 600
 	}
 	r := newRig(t, nil)
-	r.dial().login(userA, passwordA) // what is made once is made
+	r.dial().login(userA, passwordA) // allocates memory that is allocated only once
 	r.await("the accounts to be known", func() bool { return len(r.server.alive) == 1 })
 	goroutines, files := runtime.NumGoroutine(), openFiles(t)
 	var left, done sync.WaitGroup
@@ -214,7 +214,7 @@ func TestNothingIsLeftOfTenThousandSessions(t *testing.T) {
 	r.dial().login(userB, passwordB)
 }
 
-// session is one of many; every third dies badly, in a way of its own.
+// session is one of many. Every third breaks in a different way.
 func (r *rig) session(i int) {
 	c, err := dialPlain(r.at)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"bluetrace/protocol"
 )
 
-// A full disk: the phone gets no TempID, the session goes on, and when there is
-// room the server issues again.
+// If the disk is full the phone gets no TempID, and the session goes on. Once
+// there is room the server issues again.
 func TestAFullDisk(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
@@ -32,7 +32,8 @@ func TestAFullDisk(t *testing.T) {
 	}
 }
 
-// An error of one file is not that of the other, also when they share a batch.
+// An error of one file does not concern records of the other, even in the same
+// batch.
 func TestAnErrorIsThatOfItsOwnFile(t *testing.T) {
 	issue := nodes.Record{Kind: nodes.RecordIssue}
 	attempts := nodes.Record{Kind: nodes.RecordAttempts}
@@ -54,7 +55,7 @@ func TestAnErrorIsThatOfItsOwnFile(t *testing.T) {
 	}
 }
 
-// While one store is at the disk others gather, and go there together.
+// Requests that come during a store are stored together afterwards.
 func TestWhoeverWaitsSharesTheNextStore(t *testing.T) {
 	r := newRig(t, nil)
 	peers := make([]*peer, 5)
@@ -70,7 +71,7 @@ func TestWhoeverWaitsSharesTheNextStore(t *testing.T) {
 		p.piece(protocol.CommandDownload)
 	}
 	slow := r.dial()
-	slow.login(userB, passwordB) // nobody else waits for the disk
+	slow.login(userB, passwordB) // no other session waits for the disk
 	close(gate)
 	for _, p := range peers {
 		p.tempID()
@@ -80,7 +81,7 @@ func TestWhoeverWaitsSharesTheNextStore(t *testing.T) {
 	}
 }
 
-// Nothing is promised before it is stored.
+// No request is answered before it is stored.
 func TestNoTempIDBeforeItIsOnDisk(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
@@ -118,7 +119,7 @@ func TestAnInlineDisk(t *testing.T) {
 	}
 }
 
-// Wrong passwords that cannot be saved count all the same.
+// Wrong passwords that cannot be saved are counted.
 func TestAttemptsThatCannotBeSavedCount(t *testing.T) {
 	r := newRig(t, nil)
 	r.disk.set(func() { r.disk.attempts = syscall.EIO })

@@ -13,7 +13,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// Close stores what is to be stored, sends what is unsent, and ends every
+// Close stores the records that wait, sends the unsent answers, and ends every
 // session with the end of file.
 func TestCloseLosesNothing(t *testing.T) {
 	r := newRig(t, nil)
@@ -47,7 +47,8 @@ func TestCloseLosesNothing(t *testing.T) {
 	if got := r.disk.kept(); len(got) != 1 || got[0].Issue.TempID != id {
 		t.Errorf("stored %+v, want %s", got, id)
 	}
-	for _, line := range []string{"+61410888888 logout\n", "+61410999999: incomplete upload: no count of lines\n+61410999999 logout\n"} {
+	for _, line := range []string{"+61410888888 logout\n", "+61410999999: incomplete upload: no count of " +
+		"lines\n+61410999999 logout\n"} {
 		if !strings.Contains(r.output.String(), line) {
 			t.Errorf("the output has no %q:\n%s", line, r.output.String())
 		}
@@ -58,7 +59,7 @@ func TestCloseLosesNothing(t *testing.T) {
 	}
 }
 
-// Neither a peer that does not end nor one that does not read holds Close up.
+// Close waits neither for a peer that does not end nor for one that does not read.
 func TestCloseIsNotHeldUpByAPeer(t *testing.T) {
 	before := runtime.NumGoroutine()
 	r := newRig(t, nil)
@@ -82,7 +83,7 @@ func TestCloseIsNotHeldUpByAPeer(t *testing.T) {
 	r.await("its goroutines to end", func() bool { return runtime.NumGoroutine() <= before })
 }
 
-// After Kill nothing reaches the disk, and connections are broken.
+// After Kill nothing reaches the disk, and the connections are broken.
 func TestKill(t *testing.T) {
 	r := newRig(t, nil)
 	p, waiting := r.dial(), r.dial()
@@ -123,7 +124,7 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// What a former server stored is known to the next.
+// A new server knows the records of the former one.
 func TestRestore(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
@@ -175,8 +176,9 @@ func TestNewServerRefuses(t *testing.T) {
 	}
 }
 
-// With a limit, Close ends also when the disk does not answer: it says so, peers
-// get no answer that is not true, and nothing is stored later that waited.
+// With CloseTimeout Close returns even if the disk does not answer, with an error.
+// The peers get no false answer, and the requests that waited are not stored
+// later.
 func TestCloseIsNotHeldUpByTheDisk(t *testing.T) {
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.CloseTimeout = time.Nanosecond })
 	p, waiting := r.dial(), r.dial()
@@ -202,7 +204,8 @@ func TestCloseIsNotHeldUpByTheDisk(t *testing.T) {
 	}
 }
 
-// ... and also when somebody is stuck reading the accounts, which loses nothing.
+// CloseTimeout applies to a blocked read of the accounts, too, which loses
+// nothing.
 func TestCloseIsNotHeldUpByTheCredentials(t *testing.T) {
 	gate, stuck := make(chan struct{}), make(chan struct{})
 	first := true

@@ -14,7 +14,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// reasons are those of the sessions that have ended, sorted.
+// reasons returns the reasons for which sessions have ended, sorted.
 func (r *rig) reasons() []string {
 	r.lock.Lock()
 	defer r.lock.Unlock()
@@ -29,7 +29,7 @@ func (r *rig) awaitReasons(want ...string) {
 	}
 }
 
-// awaitAlive waits until n connections are left, also their sockets.
+// awaitAlive waits until n connections are left, including those that linger.
 func (r *rig) awaitAlive(n int) {
 	r.t.Helper()
 	r.await("connections to go", func() bool { return len(r.server.alive) == n })
@@ -55,7 +55,7 @@ func TestTwoMinutesToLogIn(t *testing.T) {
 	r.awaitAlive(0)
 }
 
-// A deadline that comes before the one that is waited for is not missed.
+// A deadline that is set before the current one is kept.
 func TestAnEarlierDeadline(t *testing.T) {
 	r := newRig(t, nil)
 	r.dial().login(userA, passwordA)
@@ -146,9 +146,9 @@ func TestAThousandAtOnce(t *testing.T) {
 	r.awaitAlive(0)
 }
 
-// A peer that asks and never reads: its answers fill what the kernel takes, then
-// nothing more is read from it; others go on, and an hour after its last input
-// that was read it is closed.
+// A peer that never reads fills the kernel's buffers with its answers, and is then
+// not read from. Other sessions go on. It is closed an hour after its last input
+// that was read.
 func TestAPeerThatNeverReads(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
@@ -184,8 +184,8 @@ func TestAPeerThatNeverReads(t *testing.T) {
 	}
 }
 
-// awaitStill waits until nothing was read for a while: it fails when reading goes
-// on and on.
+// awaitStill waits until there was no read for a while. It fails if reading does
+// not stop.
 func (r *rig) awaitStill() {
 	r.t.Helper()
 	read, still := 0, 0

@@ -9,7 +9,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// idleLimit is what an idle connection that is logged in may cost the process.
+// idleLimit is the most memory in bytes that an idle logged-in connection may use.
 const idleLimit = 12 << 10
 
 func TestMemoryOfAnIdleConnection(t *testing.T) {
@@ -24,9 +24,9 @@ func BenchmarkIdleConnection(b *testing.B) {
 	}
 }
 
-// idleBytes is what each of n connections that have logged in, downloaded a
-// TempID and been silent since costs: heap and stacks in use. Their other ends
-// are sockets of the system only, which cost the Go heap nothing.
+// idleBytes returns the memory of each of n idle connections that have logged in
+// and downloaded a TempID: heap and stacks. Their other ends are plain sockets,
+// which use no memory of the Go heap.
 func idleBytes(t testing.TB, n int) int {
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Observer = nil })
 	first := rawLogin(t, r.at)
@@ -46,7 +46,7 @@ func idleBytes(t testing.TB, n int) int {
 
 func inUse() int {
 	runtime.GC()
-	runtime.GC() // the second one frees what the first one's finalizers held
+	runtime.GC() // the second call frees the objects whose finalizers the first one ran
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapInuse + m.StackInuse)

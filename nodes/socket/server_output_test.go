@@ -11,7 +11,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// No peer writes a line of its own, a verdict or a control sequence into the
+// No peer can write a line of its own, a verdict or a control sequence into the
 // output.
 func TestNothingRawReachesTheOutput(t *testing.T) {
 	r := newRig(t, nil)
@@ -53,7 +53,7 @@ func TestNothingRawReachesTheOutput(t *testing.T) {
 	}
 }
 
-// writes is an output that a test lets go on, write by write.
+// writes is an output whose writes a test releases one by one.
 type writes struct {
 	mu   sync.Mutex
 	text []string
@@ -76,8 +76,8 @@ func (w *writes) seen() []string {
 	return slices.Clone(w.text)
 }
 
-// Lines that come while the output is busy go out together; the machine never
-// waits for it.
+// Lines that come while the output is busy are written together, and the machine
+// never waits.
 func TestLinesGatherWhileTheOutputIsBusy(t *testing.T) {
 	w := &writes{gate: make(chan error)}
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Output = w })
@@ -95,8 +95,8 @@ func TestLinesGatherWhileTheOutputIsBusy(t *testing.T) {
 	close(w.gate)
 }
 
-// An output that takes nothing stops the reading, so that memory is bounded.
-// Once it takes again, everybody goes on.
+// An output that blocks stops the reading, so that memory is bounded. When it goes
+// on, all sessions do.
 func TestAnOutputThatStands(t *testing.T) {
 	w := &writes{gate: make(chan error)}
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Output = w })
@@ -112,7 +112,7 @@ func TestAnOutputThatStands(t *testing.T) {
 	p.hear(protocol.Welcome)
 }
 
-// A broken output takes nothing with it.
+// A broken output affects nothing else.
 func TestABrokenOutput(t *testing.T) {
 	w := &writes{gate: make(chan error)}
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Output = w })
@@ -136,7 +136,7 @@ func TestNoOutput(t *testing.T) {
 	r.dial().login(userA, passwordA)
 }
 
-// Credentials that change are used from the next login on; sessions go on.
+// Changed credentials apply from the next login on. Open sessions go on.
 func TestCredentialsThatChange(t *testing.T) {
 	var mu sync.Mutex
 	list, changed := []nodes.Credential{{User: userA, Password: passwordA}}, false
@@ -157,7 +157,7 @@ func TestCredentialsThatChange(t *testing.T) {
 	open := r.dial()
 	open.login(userA, passwordA)
 	begun := r.dial()
-	begun.piece(userB) // nobody yet
+	begun.piece(userB) // there is no account yet
 	edit(nodes.Credential{User: userB, Password: passwordB})
 	begun.say(passwordB)
 	begun.hear(protocol.TryAgain)

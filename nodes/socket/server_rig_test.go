@@ -21,7 +21,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// hang bounds what a test waits for; it is no statement about speed.
+// hang limits the waiting of a test. It is not a limit on speed.
 const hang = 30 * time.Second
 
 const (
@@ -29,7 +29,8 @@ const (
 	userB, passwordB = "+61410999999", "comp9331"
 )
 
-// rig is a server on the loopback, with everything around it in memory.
+// rig is a server on the loopback interface with its disk, output and clock in
+// memory.
 type rig struct {
 	t      testing.TB
 	server *Server
@@ -42,7 +43,7 @@ type rig struct {
 	at     string
 }
 
-// newRig starts a server; change may alter what it is built from.
+// newRig starts a server. The function change may modify its configuration.
 func newRig(t testing.TB, change func(*rig, *ServerConfig)) *rig {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -74,10 +75,10 @@ func newRig(t testing.TB, change func(*rig, *ServerConfig)) *rig {
 	return r
 }
 
-// plainVariable makes the tests' servers ones without polls.
+// plainVariable is set to run the tests' servers without polls.
 const plainVariable = "BLUETRACE_PLAIN_CONNECTIONS"
 
-// plainListener gives connections that no poll can watch.
+// plainListener accepts connections that no poll can watch.
 type plainListener struct{ net.Listener }
 
 func (l plainListener) Accept() (net.Conn, error) {
@@ -90,7 +91,7 @@ func (l plainListener) Accept() (net.Conn, error) {
 
 type plainConn struct{ *net.TCPConn }
 
-// close ends the server, twice if a test has ended it already.
+// close ends the server, even if the test has ended it already.
 func (r *rig) close() {
 	r.t.Helper()
 	ended := make(chan error, 1)
@@ -132,16 +133,16 @@ func (r *rig) await(what string, done func() bool) {
 	}
 }
 
-// yield lets others run without a promise of how long.
+// yield lets other goroutines run for an unspecified time.
 func yield() { <-time.After(50 * time.Microsecond) }
 
-// awaitOutput waits until the output has all of text.
+// awaitOutput waits until the output contains all of text.
 func (r *rig) awaitOutput(text string) {
 	r.t.Helper()
 	r.await("output "+text, func() bool { return strings.Contains(r.output.String(), text) })
 }
 
-// screen is an output that can be looked at.
+// screen is an output in memory.
 type screen struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -159,12 +160,12 @@ func (s *screen) String() string {
 	return s.text.String()
 }
 
-// testDisk keeps what it is given.
+// testDisk keeps the records in memory.
 type testDisk struct {
 	mu       sync.Mutex
 	records  []nodes.Record
 	batches  []int
-	issues   error // what the next stores answer, and keep nothing
+	issues   error // of the next calls of Store, which then keep nothing
 	attempts error
 	gate     chan struct{} // not nil: each store takes one from it before it begins
 	waiting  int           // stores at the gate
@@ -205,7 +206,7 @@ func (d *testDisk) kept() []nodes.Record {
 	return append([]nodes.Record(nil), d.records...)
 }
 
-// sizes are how many records were stored together.
+// sizes returns the numbers of records that were stored together.
 func (d *testDisk) sizes() []int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -233,7 +234,7 @@ func (r *rig) dial() *peer {
 	return p
 }
 
-// say sends text in one send.
+// say sends text in one write.
 func (p *peer) say(text string) {
 	p.t.Helper()
 	if _, err := p.Write([]byte(text)); err != nil {
@@ -251,7 +252,7 @@ func (p *peer) hear(text string) {
 	}
 }
 
-// hearEnd reads the end of file, and nothing before it, and closes.
+// hearEnd reads the end of file without any bytes before it, and closes.
 func (p *peer) hearEnd() {
 	p.t.Helper()
 	got, err := io.ReadAll(p)
@@ -273,8 +274,8 @@ func (p *peer) tempID() protocol.TempID {
 	return id
 }
 
-// piece sends text in one send, and waits until the server has read it: what is
-// sent next comes in another read.
+// piece sends text in one write, and waits until the server has read it, so that
+// the next bytes come in another read.
 func (p *peer) piece(text string) {
 	p.t.Helper()
 	var before int
@@ -283,7 +284,8 @@ func (p *peer) piece(text string) {
 	p.rig.await(fmt.Sprintf("%q to be read", text), func() bool { return p.rig.watch.bytes >= before+len(text) })
 }
 
-// login sends the username, lets the server read it, then the password.
+// login sends the username, waits until the server has read it, and sends the
+// password.
 func (p *peer) login(user, password string) {
 	p.t.Helper()
 	p.piece(user)
@@ -291,7 +293,7 @@ func (p *peer) login(user, password string) {
 	p.hear(protocol.Welcome)
 }
 
-// watcher is an observer that keeps what happened; the server's lock guards it.
+// watcher is an observer that records the events. The server's lock guards it.
 type watcher struct {
 	accepted, reads, ended int
 	bytes                  int // read
@@ -344,7 +346,7 @@ func (p *peer) reset() {
 	}
 }
 
-// dialPlain is for goroutines other than the test's.
+// dialPlain is for goroutines other than the test's own.
 func dialPlain(at string) (*net.TCPConn, error) {
 	c, err := net.Dial("tcp", at)
 	if err != nil {
@@ -353,7 +355,7 @@ func dialPlain(at string) (*net.TCPConn, error) {
 	return c.(*net.TCPConn), c.SetDeadline(time.Now().Add(hang))
 }
 
-// expect reads text, or with none the end of file.
+// expect reads text, or the end of file if text is empty.
 func (p *peer) expect(text string) error {
 	if text == "" {
 		text = "x"
@@ -369,7 +371,7 @@ func (p *peer) expect(text string) error {
 	return nil
 }
 
-// awaitDisk waits until n stores are at the gate.
+// awaitDisk waits until n calls of Store are blocked.
 func (r *rig) awaitDisk(n int) {
 	r.t.Helper()
 	r.await("the disk to be asked", func() bool {

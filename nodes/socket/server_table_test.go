@@ -10,7 +10,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// upload is what a phone sends line by line, with the TempID id in it.
+// upload returns the lines of an upload with the TempID id.
 func uploadOf(id protocol.TempID) []string {
 	return []string{id.String(), "23/11/2026 06:32:38", "23/11/2026 06:47:38"}
 }
@@ -20,7 +20,7 @@ func TestJoinedAndSplitReads(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		do     func(p *peer)
-		output string // what the server has printed at the end, beside "I am listening"
+		output string // lines of the server at the end, without "I am listening"
 	}{{
 		name: "username and the right password in one read",
 		do: func(p *peer) {
@@ -32,7 +32,7 @@ func TestJoinedAndSplitReads(t *testing.T) {
 		name: "username and a wrong password in one read are counted and not answered",
 		do: func(p *peer) {
 			p.piece(userA + "nonsense")
-			p.say("nonsense") // as after a username that nobody has
+			p.say("nonsense") // as after an unknown username
 			p.hear(protocol.TryAgain)
 			for range 2 {
 				q := p.rig.dial()
@@ -189,7 +189,7 @@ func TestJoinedAndSplitReads(t *testing.T) {
 	}
 }
 
-// has reads an answer, and says whether it is text.
+// has reads an answer, and reports whether it is text.
 func (p *peer) has(text string) bool {
 	p.t.Helper()
 	b := make([]byte, 1024)
@@ -200,8 +200,8 @@ func (p *peer) has(text string) bool {
 	return string(b[:n]) == text
 }
 
-// A block of 60 seconds over a real socket, at its very boundary, on a clock
-// that only the test moves.
+// A block of 60 seconds ends exactly at its boundary, over a real socket with a
+// mock clock.
 func TestABlockLastsToItsNanosecond(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()

@@ -19,13 +19,13 @@ import (
 	"bluetrace/protocol"
 )
 
-// dialForEver is a network that swallows everything.
+// dialForEver is a network whose dials never end.
 func dialForEver(ctx context.Context, _ string) (net.Conn, error) {
 	<-ctx.Done()
 	return nil, ctx.Err()
 }
 
-// Whatever else arrives, the next beacon is taken.
+// After any other datagrams the next beacon is received.
 func TestPhoneGoesOnReceiving(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	const invalid = "The beacon is invalid."
@@ -42,7 +42,8 @@ func TestPhoneGoesOnReceiving(t *testing.T) {
 	r.saw("a beacon", verdict(someTempID, "06:36:03"))
 }
 
-// A socket of both families takes beacons from both, and an IPv4 address is one.
+// A socket of both families receives beacons of both, and reports an IPv4 address
+// as one.
 func TestPhoneOnBothFamilies(t *testing.T) {
 	both, err := net.ListenUDP("udp", &net.UDPAddr{})
 	if err != nil {
@@ -105,7 +106,7 @@ func (f *failing) at(int) (protocol.Address, []byte) {
 	return protocol.AddressOf(netip.MustParseAddrPort("127.0.0.1:9")), []byte(beacon(someTempID))
 }
 
-// What ICMP says about something that was sent is no reason to stop.
+// An ICMP message about an earlier datagram does not stop the receiver.
 func TestPhoneSurvivesReadErrors(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	refused := &net.OpError{Op: "read", Err: os.NewSyscallError("recvmmsg", syscall.ECONNREFUSED)}
@@ -113,7 +114,8 @@ func TestPhoneSurvivesReadErrors(t *testing.T) {
 	r.saw("the beacon after them", verdict(someTempID, "06:36:03"))
 }
 
-// A socket that only fails does not spin, and does not hold up the end.
+// A socket whose reads always fail uses little processor time, and does not delay
+// the end.
 func TestPhonePausesWhenReadsFail(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	f := &failing{after: func() { t.Error("read on after the end") }}
@@ -130,8 +132,8 @@ func TestPhonePausesWhenReadsFail(t *testing.T) {
 	expect(t, "reads", f.reads, maxReadErrors)
 }
 
-// Garbage from ten thousand sources is bounded by the assembler's limits, and
-// nothing else grows with it.
+// Invalid datagrams from ten thousand sources use no more memory than the limits
+// of the assembler allow.
 func TestGarbageCostsNoMemory(t *testing.T) {
 	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) { c.Observer = nil })
 	garbage := make([]byte, 200)
@@ -157,7 +159,7 @@ func TestGarbageCostsNoMemory(t *testing.T) {
 	expect(t, "room for effects", cap(r.phone.out.Effects) <= 64, true)
 }
 
-// garbageSource is a flood whose every datagram has another source.
+// garbageSource returns datagrams that each have another source.
 type garbageSource struct {
 	ip    [4]byte
 	first int
@@ -182,12 +184,12 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
-// Garbage over the socket itself, while a beacon comes now and then: all of
-// these are kept.
+// Among invalid datagrams over a real socket every valid beacon is kept.
 func TestBeaconsAmongGarbage(t *testing.T) {
 	settings := nodes.DefaultPhoneSettings()
 	var lock sync.Mutex
-	p, err := NewPhone(PhoneConfig{Settings: &settings, UDP: loopbackUDP(t), Clock: clock.New(), Origin: time.Now(), Lock: &lock})
+	p, err := NewPhone(PhoneConfig{Settings: &settings, UDP: loopbackUDP(t), Clock: clock.New(), Origin: time.Now(),
+		Lock: &lock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,15 +18,15 @@ import (
 	"bluetrace/scenarios"
 )
 
-// Of the ceiling: connections as many as `redis-benchmark -c 50` has, asked for
-// more than there can be.
+// Settings of BenchmarkCeiling: as many connections as `redis-benchmark -c 50`
+// has, and a rate that the generator cannot reach.
 const (
 	ceilingPhones = 50
 	ceilingRounds = 5
 	tooFast       = 150_000 // arrivals a second
 )
 
-// rates of one kind, round by round.
+// rates are the results of one kind, round by round.
 type rates struct{ perSecond, perCore []float64 }
 
 func (r *rates) add(n float64, in, used time.Duration) {
@@ -42,11 +42,11 @@ func (r *rates) report(b *testing.B, name string) {
 	}
 }
 
-// BenchmarkCeiling is what the generator can do at most, as operations a second
-// and for each second of its own processor time (user and system), beside
-// redis-benchmark with its own server and a bare loop that sends a datagram and
-// takes it. All take turns, since the machine is not the same from one second to
-// the next; what is reported is the median of the rounds, and the best one.
+// BenchmarkCeiling measures the generator's highest rate: operations per second,
+// and per second of its own processor time (user and system). The yardsticks are
+// redis-benchmark with its own server, and a bare loop that sends and receives a
+// datagram. All take turns, since the speed of the machine varies. The results are
+// the median of the rounds, and the best one.
 func BenchmarkCeiling(b *testing.B) {
 	phones := benched(ceilingPhones, "", scenarios.Traffic{}).Phones
 	server := startServer(b, phones, "--no-fsync").Address
@@ -68,7 +68,7 @@ func BenchmarkCeiling(b *testing.B) {
 	bare.report(b, "bare-datagrams")
 }
 
-// saturate does n operations or so.
+// saturate makes about n operations as fast as possible.
 func saturate(b *testing.B, server string, verb scenarios.Verb, n int, r *rates) {
 	b.Helper()
 	t := mixed(verb, tooFast, 5*n)
@@ -84,7 +84,7 @@ func saturate(b *testing.B, server string, verb scenarios.Verb, n int, r *rates)
 	r.add(float64(done), m.Length, after.User+after.System-before.User-before.System)
 }
 
-// bareDatagrams sends and takes n, one at a time.
+// bareDatagrams sends and receives n datagrams, one at a time.
 func bareDatagrams(b *testing.B, n int, r *rates) {
 	b.Helper()
 	fd, address, err := epoll.Kernel().BindUDP(netip.MustParseAddr("127.0.0.1"))
@@ -107,7 +107,8 @@ func bareDatagrams(b *testing.B, n int, r *rates) {
 	r.add(float64(n), took, took)
 }
 
-// startRedis starts a Redis with nothing on disk; empty where there is none.
+// startRedis starts a Redis that stores nothing, and returns its port, or "" if
+// Redis is not installed.
 func startRedis(b *testing.B) (port string) {
 	b.Helper()
 	for _, program := range []string{"redis-server", "redis-benchmark"} {
@@ -122,7 +123,8 @@ func startRedis(b *testing.B) (port string) {
 	}
 	port = strconv.Itoa(int(l.Addr().(*net.TCPAddr).AddrPort().Port()))
 	l.Close()
-	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "", "--appendonly", "no")
+	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "",
+		"--appendonly", "no")
 	if err := server.Start(); err != nil {
 		b.Fatal(err)
 	}
@@ -142,7 +144,7 @@ func startRedis(b *testing.B) (port string) {
 	}
 }
 
-// redisIncr is n INCR by redis-benchmark.
+// redisIncr makes n INCR with redis-benchmark.
 func redisIncr(b *testing.B, port string, n int, r *rates) {
 	b.Helper()
 	c := exec.CommandContext(b.Context(), "redis-benchmark", "-h", "127.0.0.1", "-p", port, "-t", "incr",
@@ -159,5 +161,6 @@ func redisIncr(b *testing.B, port string, n int, r *rates) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	r.add(float64(n), time.Duration(float64(n)/rate*float64(time.Second)), c.ProcessState.UserTime()+c.ProcessState.SystemTime())
+	r.add(float64(n), time.Duration(float64(n)/rate*float64(time.Second)),
+		c.ProcessState.UserTime()+c.ProcessState.SystemTime())
 }

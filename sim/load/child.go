@@ -124,7 +124,7 @@ func (c *Child) Stop() error {
 	return errors.Join(append(errs, os.RemoveAll(c.dir))...)
 }
 
-// Usage returns what the server has used so far, or false if it has ended.
+// Usage returns the usage of the server so far, or false if it has ended.
 func (c *Child) Usage() (Usage, bool) {
 	u, ok := UsageOf(c.command.Process.Pid)
 	if !ok {

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestStopTellsOfADeath: of a server that was killed or failed, and of none that
-// ended well.
-func TestStopTellsOfADeath(t *testing.T) {
+// TestStopReportsADeadServer: Stop returns an ExitError for a server that was killed or
+// that failed, and none for one that ended normally.
+func TestStopReportsADeadServer(t *testing.T) {
 	for script, died := range map[string]bool{"kill -9 $$": true, "exit 3": true, "exit 0": false} {
 		c := &Child{command: exec.CommandContext(t.Context(), "sh", "-c", script), dir: t.TempDir()}
 		out, err := c.command.StdoutPipe()

@@ -10,15 +10,16 @@ import (
 	"bluetrace/scenarios"
 )
 
-// spread has so many logins in each of so many seconds, evenly from 0 to 100 ms,
-// and downloads of 5 ms.
+// spread returns a measurement with a number of logins in each of a number of
+// seconds, evenly from 0 to 100 ms, and with downloads of 5 ms.
 func spread(seconds, each int) *Measurement {
 	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1}
 	draws := rand.New(rand.NewPCG(1, 2))
 	for s := range seconds {
 		for range each {
 			due := time.Duration(s) * time.Second
-			m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due, Done: due + time.Duration(draws.Float64()*1e8)})
+			m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due,
+				Done: due + time.Duration(draws.Float64()*1e8)})
 			m.figures.add(&Row{Operation: TempID, Due: due, Ready: due, Sent: due, Done: due + 5*time.Millisecond})
 		}
 	}
@@ -39,13 +40,19 @@ func TestConfidence(t *testing.T) {
 	}{
 		{"far below", 30, []scenarios.Threshold{of("login.response_time", "p", "<", 50, 60)}, 1, 1, false},
 		{"far above", 30, []scenarios.Threshold{of("login.response_time", "p", "<", 99, 90)}, 0, 0, false},
-		{"at the quantile itself", 30, []scenarios.Threshold{of("login.response_time", "p", "<=", 50, 50)}, 0.1, 0.9, false},
-		{"of two the worse counts", 30, []scenarios.Threshold{median, of("login.response_time", "p", "<", 99, 90)}, 0, 0, false},
-		{"one operation is not the other", 30, []scenarios.Threshold{of("tempid.response_time", "max", "<", 0, 5.1)}, 1, 1, false},
-		{"all operations", 30, []scenarios.Threshold{of("response_time", "avg", "<", 0, 29), of("response_time", "avg", ">", 0, 26), of("response_time", "min", "<", 0, 1)}, 0.99, 1, false},
-		{"an operation that did not happen", 30, []scenarios.Threshold{median, of("upload.response_time", "p", "<", 99, 90)}, 0, 0, false},
+		{"at the quantile itself", 30, []scenarios.Threshold{of("login.response_time", "p", "<=", 50, 50)}, 0.1, 0.9,
+			false},
+		{"of two the worse counts", 30, []scenarios.Threshold{median, of("login.response_time", "p", "<", 99, 90)}, 0,
+			0, false},
+		{"one operation is not the other", 30, []scenarios.Threshold{of("tempid.response_time", "max", "<", 0, 5.1)}, 1,
+			1, false},
+		{"all operations", 30, []scenarios.Threshold{of("response_time", "avg", "<", 0, 29), of("response_time", "avg",
+			">", 0, 26), of("response_time", "min", "<", 0, 1)}, 0.99, 1, false},
+		{"an operation that did not happen", 30, []scenarios.Threshold{median, of("upload.response_time", "p", "<", 99,
+			90)}, 0, 0, false},
 		{"too short", stats.MinSeconds - 1, []scenarios.Threshold{median}, 0, 0, true},
-		{"nothing on response times", 30, []scenarios.Threshold{of("service_time", "p", "<", 99, 1), of("operations_failed", "count", "==", 0, 0)}, 0, 0, true},
+		{"nothing on response times", 30, []scenarios.Threshold{of("service_time", "p", "<", 99, 1),
+			of("operations_failed", "count", "==", 0, 0)}, 0, 0, true},
 		{"others have no part", 30, []scenarios.Threshold{median, of("service_time", "p", "<", 99, 1)}, 1, 1, false},
 	} {
 		got, ok := spread(c.seconds, 100).Confidence(c.list)
@@ -55,9 +62,9 @@ func TestConfidence(t *testing.T) {
 	}
 }
 
-// TestConfidenceIsWhatItSays: of runs whose true p95 is just at the limit, drawn
-// anew each time, the confidence is as often above a half as below.
-func TestConfidenceIsWhatItSays(t *testing.T) {
+// TestConfidenceIsCalibrated draws runs whose true p95 is exactly at the limit:
+// the confidence is above a half as often as below.
+func TestConfidenceIsCalibrated(t *testing.T) {
 	draws := rand.New(rand.NewPCG(8, 9))
 	const runs = 80
 	above, sum := 0, 0.0
@@ -69,8 +76,9 @@ func TestConfidenceIsWhatItSays(t *testing.T) {
 				m.figures.add(&Row{Operation: Login, Due: due, Done: due + time.Duration(draws.Float64()*1e8)})
 			}
 		}
-		// A cell's top is up to 0.8 % above what is in it: half of that is the middle.
-		got, ok := m.Confidence([]scenarios.Threshold{{Metric: "response_time", Method: "p", Op: "<", Quantile: 95, Value: 95.3}})
+		// The top of a cell is up to 0.8 % above its values, and 0.4 % above its middle.
+		got, ok := m.Confidence([]scenarios.Threshold{{Metric: "response_time", Method: "p", Op: "<", Quantile: 95,
+			Value: 95.3}})
 		if !ok {
 			t.Fatal("no confidence")
 		}

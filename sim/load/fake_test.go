@@ -16,15 +16,14 @@ import (
 	"bluetrace/scenarios"
 )
 
-// fake is a network with a server of its own, in the fake time of a bubble: each
-// answer takes a millisecond, and while the server stalls for a kind of message
-// until the stall is over.
+// fake is a network with a server of its own, in the time of a synctest bubble.
+// Each answer takes a millisecond, or longer while the server stalls for a kind of
+// message.
 type fake struct {
 	plainNetwork
 	began time.Time
 	stall func(message string, at time.Duration) (until time.Duration)
-	// lose says of each datagram, counted from 1, whether it is lost; twice,
-	// whether it comes again.
+	// lose and twice report whether datagram n, from 1, is lost or comes twice.
 	lose, twice func(n int) bool
 	later       func(n int) time.Duration // how long it is under way; nil: none at all
 	breaks      func(message string, at time.Duration) bool
@@ -33,7 +32,7 @@ type fake struct {
 	issued  int
 	sockets []*fakeSocket
 	sent    int
-	mute    bool // the server answers nothing
+	silent  bool // the server answers nothing
 }
 
 const answerTime = time.Millisecond
@@ -44,15 +43,15 @@ func newFake() *fake {
 	return f
 }
 
-// open is of the plain network under it.
+// open connects to the server of the fake.
 func (f *fake) open(context.Context) (net.Conn, error) {
 	here, there := net.Pipe()
 	go f.serve(there)
 	return here, nil
 }
 
-// serve speaks the server's side for a peer that sends name and password at
-// once.
+// serve is the server's side of a connection, for a client that sends name and
+// password in one write.
 func (f *fake) serve(c net.Conn) {
 	defer c.Close()
 	p := make([]byte, 1024)
@@ -71,8 +70,8 @@ func (f *fake) serve(c net.Conn) {
 			return
 		}
 		answer := f.answer(message)
-		if f.mute || message == protocol.CommandLogout {
-			if f.mute {
+		if f.silent || message == protocol.CommandLogout {
+			if f.silent {
 				continue
 			}
 			return
@@ -96,14 +95,14 @@ func (f *fake) answer(message string) string {
 	return "1"
 }
 
-func (f *fake) Listen(ear DatagramHandler) (Datagrams, error) {
+func (f *fake) Listen(handler DatagramHandler) (Datagrams, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &fakeSocket{fake: f, in: make(chan datagram, 4096), port: uint16(1000 + len(f.sockets))}
 	f.sockets = append(f.sockets, s)
 	f.running.Go(func() {
 		for d := range s.in {
-			ear(d.from, d.p)
+			handler(d.from, d.p)
 		}
 	})
 	return s, nil
@@ -149,7 +148,7 @@ func (s *fakeSocket) Send(to netip.AddrPort, p []byte) error {
 	return nil
 }
 
-// take is for a datagram that comes when the socket may be closed.
+// take delivers a delayed datagram, unless the socket has been closed.
 func (s *fakeSocket) take(d datagram) {
 	s.fake.mu.Lock()
 	defer s.fake.mu.Unlock()
@@ -166,7 +165,7 @@ func (s *fakeSocket) Close() error {
 	return nil
 }
 
-// faked is a configuration with so many phones.
+// faked returns a configuration with a number of phones on a fake network.
 func faked(f *fake, phones int, t scenarios.Traffic) Config {
 	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Sleep: time.Sleep, Network: f}
 	for i := range phones {
@@ -185,7 +184,7 @@ func faked(f *fake, phones int, t scenarios.Traffic) Config {
 	return c
 }
 
-// steady is a constant rate after a warm-up of two seconds.
+// steady returns a load at a constant rate after a warm-up of two seconds.
 func steady(rate float64, length time.Duration, session ...scenarios.Verb) scenarios.Traffic {
 	return scenarios.Traffic{StartRate: rate, WarmUp: 2 * time.Second, Session: session,
 		Stages: []scenarios.Stage{{Duration: length, Rate: rate}}}

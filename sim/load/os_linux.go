@@ -19,7 +19,7 @@ func childAttributes() *syscall.SysProcAttr {
 // tick is the unit of processor times in /proc, on every architecture of Go.
 const tick = 10 * time.Millisecond
 
-// UsageOf returns what a process has used, or false if the process has ended.
+// UsageOf returns the usage of a process so far, or false if the process has ended.
 func UsageOf(pid int) (u Usage, ok bool) {
 	p, err := procfs.NewProc(pid)
 	if err != nil {

@@ -20,8 +20,9 @@ func TestUseOfThisProcess(t *testing.T) {
 	}
 }
 
-// TestKernelCountsWhatASocketDrops fills the buffer of a socket that nobody reads.
-func TestKernelCountsWhatASocketDrops(t *testing.T) {
+// TestKernelCountsDroppedDatagrams overfills the buffer of a socket that is not
+// read.
+func TestKernelCountsDroppedDatagrams(t *testing.T) {
 	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
@@ -45,8 +46,9 @@ func TestKernelCountsWhatASocketDrops(t *testing.T) {
 	}
 }
 
-// TestThreadLivesOn: what a thread started ends with it, the run's own server
-// too, so that pacing must not end its thread, and must leave it as it was.
+// TestThreadLivesOn: the end of a thread would end the processes that it started,
+// such as the run's own server. So the pacing must keep its thread, and restore
+// its settings.
 func TestThreadLivesOn(t *testing.T) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -70,6 +72,7 @@ func TestThreadLivesOn(t *testing.T) {
 		}
 	})
 	if unix.Gettid() != was || slackOf() != slackWas || runtime.GOMAXPROCS(0) != processors {
-		t.Errorf("thread %d, slack %d, %d processors; want %d, %d, %d", unix.Gettid(), slackOf(), runtime.GOMAXPROCS(0), was, slackWas, processors)
+		t.Errorf("thread %d, slack %d, %d processors; want %d, %d, %d",
+			unix.Gettid(), slackOf(), runtime.GOMAXPROCS(0), was, slackWas, processors)
 	}
 }

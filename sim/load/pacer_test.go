@@ -10,7 +10,8 @@ import (
 )
 
 func TestConstantPace(t *testing.T) {
-	p := NewPacer(&scenarios.Traffic{StartRate: 4, WarmUp: time.Second, Stages: []scenarios.Stage{{Duration: 2 * time.Second, Rate: 4}}})
+	p := NewPacer(&scenarios.Traffic{StartRate: 4, WarmUp: time.Second,
+		Stages: []scenarios.Stage{{Duration: 2 * time.Second, Rate: 4}}})
 	for n := range 12 {
 		if at, ok := p.Due(n); !ok || at != time.Duration(n)*250*time.Millisecond {
 			t.Errorf("arrival %d is due at %v (%v), want %v", n, at, ok, time.Duration(n)*250*time.Millisecond)
@@ -24,8 +25,8 @@ func TestConstantPace(t *testing.T) {
 	}
 }
 
-// TestRampFromNothing: the rate goes from 0 to 10 a second in 10 s, so that
-// arrival n is due at the root of 2n.
+// TestRampFromNothing: if the rate rises from 0 to 10 per second in 10 s, arrival
+// n is due at the square root of 2n.
 func TestRampFromNothing(t *testing.T) {
 	p := NewPacer(&scenarios.Traffic{Stages: []scenarios.Stage{{Duration: 10 * time.Second, Rate: 10}}})
 	for n := range 50 {
@@ -39,12 +40,13 @@ func TestRampFromNothing(t *testing.T) {
 	}
 }
 
-// TestPaceIsTheIntegralOfTheRate holds random stages against a numeric
-// integration of the rate that the stages ask for.
+// TestPaceIsTheIntegralOfTheRate compares random stages with a numeric integration
+// of their rate.
 func TestPaceIsTheIntegralOfTheRate(t *testing.T) {
 	draws := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
-		load := &scenarios.Traffic{StartRate: 1 + 200*draws.Float64(), WarmUp: time.Duration(draws.IntN(3)) * 700 * time.Millisecond}
+		load := &scenarios.Traffic{StartRate: 1 + 200*draws.Float64(),
+			WarmUp: time.Duration(draws.IntN(3)) * 700 * time.Millisecond}
 		for range 1 + draws.IntN(4) {
 			load.Stages = append(load.Stages, scenarios.Stage{
 				Duration: time.Duration(1 + draws.IntN(4e9)), Rate: 300 * draws.Float64(),
@@ -81,7 +83,7 @@ func TestPaceIsTheIntegralOfTheRate(t *testing.T) {
 	}
 }
 
-// asked is the rate that a scenario asks for at a time, in seconds, told anew.
+// asked returns the target rate at a time in seconds, from an independent formula.
 func asked(load *scenarios.Traffic, at float64) float64 {
 	if at < load.WarmUp.Seconds() {
 		return load.StartRate

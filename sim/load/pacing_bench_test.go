@@ -11,19 +11,19 @@ import (
 	"bluetrace/scenarios"
 )
 
-// The pacing is held to a p99 of the lag below a millisecond at pacedRate
-// operations a second.
+// At pacedRate operations per second the p99 of the lag should be below a
+// millisecond.
 const (
 	pacedRate   = 20_000
 	pacedPhones = 1000
 	pacedRound  = 40_000 // operations, two seconds
 )
 
-// BenchmarkPacing is how late the generator sends at 20,000 operations a second:
-// downloads from a server that does nothing else than answer, from the project's,
-// and beacons. Beside it, in turns, the yardstick: a thread that does nothing but
-// sleep until each of as many moments. Where that is late the machine is, whatever
-// a generator does. What is reported is the median of the rounds, and the best.
+// BenchmarkPacing measures the lag of the generator at 20,000 operations per
+// second: downloads from a server that only answers, downloads from the project's
+// server, and beacons. The yardstick, in turns with it, is a thread that only
+// sleeps until each of as many times. If that is late the machine is busy. The
+// results are the median of the rounds, and the best one.
 func BenchmarkPacing(b *testing.B) {
 	phones := benched(pacedPhones, "", scenarios.Traffic{}).Phones
 	b.Run("echo", func(b *testing.B) { benchmarkPacing(b, startEcho(b), nil, scenarios.VerbDownload) })
@@ -56,7 +56,8 @@ func benchmarkPacing(b *testing.B, address string, child *Child, verb scenarios.
 		perOperation := func(u Usage) float64 {
 			return float64((u.User + u.System).Microseconds()) / float64(max(1, all.Count()))
 		}
-		p50, p99, p999 = append(p50, quantile(all.Lag, 50)), append(p99, quantile(all.Lag, 99)), append(p999, quantile(all.Lag, 99.9))
+		p50, p99, p999 = append(p50, quantile(all.Lag, 50)), append(p99, quantile(all.Lag, 99)), append(p999,
+			quantile(all.Lag, 99.9))
 		cpu, serverCPU = append(cpu, perOperation(m.Own)), append(serverCPU, perOperation(m.Server))
 		rate = append(rate, float64(all.OK)/m.Length.Seconds())
 	}
@@ -74,13 +75,14 @@ func benchmarkPacing(b *testing.B, address string, child *Child, verb scenarios.
 	}
 }
 
-// middle is the median.
+// middle returns the median.
 func middle(of []float64) float64 {
 	of = slices.Sorted(slices.Values(of))
 	return of[len(of)/2]
 }
 
-// bareSleeper is how late a thread is at n moments of the paced rate.
+// bareSleeper measures the lag of a thread that only sleeps, at n times of the
+// paced rate.
 func bareSleeper(n int) *hdrhistogram.Histogram {
 	var h stats.Histogram
 	onOwnThread(func() {

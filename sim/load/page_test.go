@@ -10,7 +10,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// TestExamplesOfThePage: the whole examples with a load pass, on a server that
+// TestExamplesOfThePage: the complete examples of a load pass, on a server that
 // answers within a millisecond.
 func TestExamplesOfThePage(t *testing.T) {
 	raw, err := os.ReadFile("../../docs/SCENARIOS.md")
@@ -26,7 +26,8 @@ func TestExamplesOfThePage(t *testing.T) {
 	if len(texts) == 0 {
 		t.Fatal("the page has no whole example with a load")
 	}
-	for _, path := range []string{"../../scenarios/load/steady.yaml", "../../scenarios/load/ramp.yaml", "../../scenarios/load/search.yaml"} {
+	for _, path := range []string{"../../scenarios/load/steady.yaml", "../../scenarios/load/ramp.yaml",
+		"../../scenarios/load/search.yaml"} {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

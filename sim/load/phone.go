@@ -176,7 +176,8 @@ func (e *engine) prepare() error {
 				if ok {
 					results <- nil
 				} else {
-					results <- fmt.Errorf("logging in phone %d of %d, before the load: %w", n, len(e.phones), errPreLogin)
+					results <- fmt.Errorf("logging in phone %d of %d, before the load: %w",
+						n, len(e.phones), errPreLogin)
 				}
 			})
 			p.mu.Unlock()

@@ -15,8 +15,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// held is what a process with so many phones, each busy at least once, is to tell
-// of its memory.
+// held is a request to measure the memory of a process with a number of phones,
+// each of which was busy at least once, and its answer.
 type held struct {
 	Phones  int
 	Beacons bool // each has a UDP socket too
@@ -26,7 +26,7 @@ type held struct {
 	Resident, Heap, Stack int64
 }
 
-// hold is that process: the question comes in and the answer goes out as JSON.
+// hold is that process. It reads the request and writes the answer as JSON.
 func hold(in io.Reader, out io.Writer) error {
 	var h held
 	if err := json.NewDecoder(in).Decode(&h); err != nil {
@@ -38,8 +38,10 @@ func hold(in io.Reader, out io.Writer) error {
 	}
 	if h.InTurn {
 		c.Traffic.Mix, c.Traffic.MaxInFlight = nil, 100
-		c.Traffic.Session = []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon, scenarios.VerbLogout}
-		c.Traffic.StartRate, c.Traffic.Stages = 1500, []scenarios.Stage{{Duration: time.Duration(h.Phones) * time.Second / 1500, Rate: 1500}}
+		c.Traffic.Session = []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon,
+			scenarios.VerbLogout}
+		c.Traffic.StartRate, c.Traffic.Stages = 1500,
+			[]scenarios.Stage{{Duration: time.Duration(h.Phones) * time.Second / 1500, Rate: 1500}}
 	}
 	looked := false
 	c.Progress = func(at, length time.Duration) {
@@ -62,12 +64,13 @@ func hold(in io.Reader, out io.Writer) error {
 	return json.NewEncoder(out).Encode(h)
 }
 
-// BenchmarkPhones is the memory of the generator by its number of phones, each
-// number in a process of its own. A phone takes two file descriptors with
+// BenchmarkPhones measures the memory of the generator by its number of phones,
+// each number in a process of its own. A phone has two file descriptors with
 // beacons, and one without.
 func BenchmarkPhones(b *testing.B) {
 	for _, h := range []held{{Phones: 1}, {Phones: 2500}, {Phones: 5000}, {Phones: 9900}, {Phones: 19800},
-		{Phones: 1, Beacons: true}, {Phones: 2500, Beacons: true}, {Phones: 5000, Beacons: true}, {Phones: 9900, Beacons: true},
+		{Phones: 1, Beacons: true}, {Phones: 2500, Beacons: true}, {Phones: 5000, Beacons: true}, {Phones: 9900,
+			Beacons: true},
 		{Phones: 19800, Beacons: true, InTurn: true}} {
 		name := fmt.Sprintf("sessions/%d", h.Phones)
 		if h.Beacons {

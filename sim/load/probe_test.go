@@ -9,7 +9,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// stalledUntil is a server that answers nobody before a time.
+// stalledUntil returns a server that answers no request before a time.
 func stalledUntil(until time.Duration) *fake {
 	f := newFake()
 	f.stall = func(string, time.Duration) time.Duration { return until }
@@ -55,13 +55,14 @@ func TestRecoverGivesUp(t *testing.T) {
 		}, "the server had not recovered 30s later: a login and a download took 200ms, and 2ms before the search"},
 		{"one that answers nothing", func() *fake {
 			f := newFake()
-			f.mute = true
+			f.silent = true
 			return f
 		}, "the server had not recovered 30s later: logging in phone 1 of 1, before the load: it was not welcomed"},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()
-			err := Recover(t.Context(), faked(c.f(), 5, steady(10, time.Second, scenarios.VerbLogin)), 2*answerTime, 30*time.Second)
+			err := Recover(t.Context(), faked(c.f(), 5, steady(10, time.Second, scenarios.VerbLogin)), 2*answerTime,
+				30*time.Second)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: %v\nwant %s", c.name, err, c.want)
 			}

@@ -223,7 +223,8 @@ func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool,
 }
 
 func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.Check {
-	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Verdict: reports.Passed, Evaluations: 1}
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Verdict: reports.Passed,
+		Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c

@@ -20,8 +20,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// The test's program is also what benchmarks run beside themselves, as
-// processes of their own, when this variable names one of these.
+// Benchmarks start the test program again as a process of its own, with this
+// variable set to one of these roles.
 const (
 	asVariable = "BLUETRACE_TEST_AS"
 	asServer   = "server" // the project's
@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 	case asServer:
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC, clock.New()))
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC,
+			clock.New()))
 	case asEcho:
 		exit(echo(os.Stdout))
 	case asPhones:
@@ -52,8 +53,8 @@ func exit(err error) {
 	os.Exit(0)
 }
 
-// echo is the yardstick of a server: it answers each message by its first byte,
-// at once. It says where it listens, and ends with its standard input.
+// echo is the yardstick of a server: it answers each message by its first byte, at
+// once. It prints its address, and ends with its standard input.
 func echo(out io.Writer) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,7 +64,7 @@ func echo(out io.Writer) error {
 		return err
 	}
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin) // until whoever started it is gone
+		_, _ = io.Copy(io.Discard, os.Stdin) // until the parent process ends
 		_ = l.Close()                        // which ends the loop below
 	}()
 	for {
@@ -125,7 +126,7 @@ func startEcho(b testing.TB) (address string) {
 	return strings.TrimSpace(line)
 }
 
-// startServer starts the project's server with accounts for so many phones.
+// startServer starts the project's server with accounts for the phones.
 func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 	b.Helper()
 	b.Setenv(asVariable, asServer)
@@ -133,7 +134,8 @@ func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 	for _, p := range phones {
 		accounts = append(accounts, p.User+" "+p.Password)
 	}
-	s := scenarios.Server{BlockDuration: time.Minute, TempIDLifetime: 15 * time.Minute, LoginTimeout: time.Minute, IdleTimeout: time.Hour, MaxUpload: 3000}
+	s := scenarios.Server{BlockDuration: time.Minute, TempIDLifetime: 15 * time.Minute, LoginTimeout: time.Minute,
+		IdleTimeout: time.Hour, MaxUpload: 3000}
 	c, err := StartChild(b.Context(), append([]string{os.Args[0]}, flags...), s, len(phones)+32, accounts)
 	if err != nil {
 		b.Fatal(err)
@@ -146,19 +148,22 @@ func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 	return c
 }
 
-// benched is a configuration of so many phones on real sockets.
+// benched returns a configuration of a number of phones on real sockets.
 func benched(phones int, address string, t scenarios.Traffic) Config {
 	t.MaxInFlight, t.Timeout, t.GracefulStop = phones, 10*time.Second, 10*time.Second
 	t.Beacons = max(1, t.Beacons)
-	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Network: &Sockets{Server: address}, OwnUsage: func() (Usage, bool) { return UsageOf(os.Getpid()) }}
+	c := Config{Traffic: &t, Seed: 1, Clock: clock.New(), Network: &Sockets{Server: address}, OwnUsage: func() (Usage,
+		bool) {
+		return UsageOf(os.Getpid())
+	}}
 	for i := range phones {
 		c.Phones = append(c.Phones, Phone{User: fmt.Sprintf("phone%d", i), Password: "secret", Single: true})
 	}
 	return c
 }
 
-// mixed is a mix of one operation at a rate, for as long as n take, after a
-// warm-up of a second.
+// mixed returns a mix of one operation at a rate, for the time of n operations,
+// after a warm-up of a second.
 func mixed(verb scenarios.Verb, rate float64, n int) scenarios.Traffic {
 	length := time.Duration(float64(n) / rate * float64(time.Second))
 	return scenarios.Traffic{StartRate: rate, WarmUp: time.Second, Mix: []scenarios.Weight{{Verb: verb, Weight: 1}},

@@ -51,7 +51,7 @@ type Phone struct {
 	PasswordPause  time.Duration // if it is 0 name and password are one message
 }
 
-// Usage is what a process has used since its start.
+// Usage is the use of resources by a process since its start.
 type Usage struct {
 	User, System  time.Duration // processor time
 	ResidentBytes int64
@@ -70,7 +70,7 @@ type Measurement struct {
 	Arrivals Arrivals
 	Beacons  Beacons
 	Length   time.Duration // of the measured part
-	// Own and Server are what was used in that time; their memory is that at its end.
+	// Own and Server are the usage in that time. Their memory is that at its end.
 	Own, Server       Usage
 	HasOwn, HasServer bool
 	Interrupted       bool

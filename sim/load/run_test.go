@@ -20,15 +20,15 @@ func ran(t *testing.T, c Config) *Measurement {
 	return m
 }
 
-// near says whether d is want, within what a histogram loses and the pacing
-// goroutine's sleep.
+// near reports whether d is want, within the precision of a histogram and of the
+// pacing goroutine's sleep.
 func near(d, want time.Duration) bool {
 	return d >= want-want/500 && d <= want+want/500+maxSleep
 }
 
-// TestStallShowsInResponseTimes is coordinated omission: a server that takes no
-// logins for two seconds delays every download that was due in that time. Their
-// service times show nothing of it.
+// TestStallShowsInResponseTimes tests against coordinated omission: a server that
+// answers no logins for two seconds delays every download that was due in that
+// time. Their service times do not show it.
 func TestStallShowsInResponseTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -39,7 +39,8 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 			}
 			return 0
 		}
-		m := ran(t, faked(f, 100, steady(10, 8*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbLogout)))
+		m := ran(t, faked(f, 100, steady(10, 8*time.Second, scenarios.VerbLogin, scenarios.VerbDownload,
+			scenarios.VerbLogout)))
 		k := &m.figures.kinds[TempID]
 		if k.outcomes != [3]uint64{80, 0, 0} {
 			t.Fatalf("downloads: %v ok, failed, unknown; want 80, 0, 0", k.outcomes)
@@ -65,8 +66,8 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 	})
 }
 
-// TestDueTimesAreTheWarmUpsMedians: a server that becomes slower after the
-// warm-up is measured against what it took in it.
+// TestDueTimesAreTheWarmUpsMedians: a server that becomes slower after the warm-up
+// is measured with due times of the warm-up.
 func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -81,7 +82,8 @@ func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 			t.Fatalf("expected of a login: %v (frozen: %v), want 1ms", m.Expected[Login], m.Frozen[Login])
 		}
 		k := &m.figures.kinds[TempID]
-		if low, high := time.Duration(k.response.HDR().Min()), time.Duration(k.response.HDR().Max()); !near(low, 50*time.Millisecond) || !near(high, 50*time.Millisecond) {
+		if low, high := time.Duration(k.response.HDR().Min()), time.Duration(k.response.HDR().Max()); !near(low,
+			50*time.Millisecond) || !near(high, 50*time.Millisecond) {
 			t.Errorf("response times of downloads from %v to %v, want 50ms: 49 late, 1 for the answer", low, high)
 		}
 		if m.Arrivals != (Arrivals{Due: 50, Started: 50, InFlightMax: 1}) {
@@ -90,8 +92,8 @@ func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 	})
 }
 
-// TestNoAnswerIsUnknown: it keeps its place in the figures, with the time for
-// which it was waited, and the arrivals that find no phone are counted.
+// TestNoAnswerIsUnknown: an operation without an answer is in the figures with the
+// time until its timeout. Arrivals without a free phone are counted.
 func TestNoAnswerIsUnknown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -100,7 +102,7 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 		load.MaxInFlight = 5
 		load.WarmUp = 0
 		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond}
-		f.mute = true
+		f.silent = true
 		c := faked(f, 10, load)
 		c.Meter = reports.NewMeter("", "")
 		m := ran(t, c)
@@ -123,8 +125,8 @@ func TestNoAnswerIsUnknown(t *testing.T) {
 	})
 }
 
-// TestTimeoutIsOfEachAnswer: it counts from the sending of its own request, though
-// the alarm that watches over a phone was set for an earlier one.
+// TestTimeoutIsOfEachAnswer: a timeout counts from the sending of its own request,
+// even if the phone's alarm was set for an earlier one.
 func TestTimeoutIsOfEachAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -139,7 +141,8 @@ func TestTimeoutIsOfEachAnswer(t *testing.T) {
 		load.Expected = map[string]time.Duration{"connect": 0, "login": 0, "tempid": 0}
 		m := ran(t, faked(f, 1, load))
 		time.Sleep(5 * time.Second) // the server's side ends
-		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond, Upload: time.Second} {
+		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond,
+			Upload: time.Second} {
 			k := &m.figures.kinds[o]
 			if got := time.Duration(k.service.HDR().Max()); k.service.HDR().TotalCount() != 1 || !near(got, want) {
 				t.Errorf("%s took %v, want %v", scenarios.LoadOperations[o], got, want)
@@ -155,7 +158,7 @@ func TestTimeoutIsOfEachAnswer(t *testing.T) {
 }
 
 // TestBrokenMixComesBack: a phone of a mix whose connection breaks logs in again,
-// which is not measured, and is free then.
+// unmeasured, before it is free.
 func TestBrokenMixComesBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -168,7 +171,8 @@ func TestBrokenMixComesBack(t *testing.T) {
 		m := ran(t, c)
 		n := m.figures.kinds[TempID].outcomes
 		if n[Unknown] == 0 || n[Unknown] > 10 || n[OK]+n[Unknown] != m.Arrivals.Started || m.Arrivals.Dropped != 0 {
-			t.Errorf("downloads ok, failed, unknown: %v of %+v; want no more than the ten that were due while the server broke connections", n, m.Arrivals)
+			t.Errorf("downloads ok, failed, unknown: %v of %+v; want no more than the ten that were due while "+
+				"the server broke connections", n, m.Arrivals)
 		}
 		if n := m.figures.kinds[Login].outcomes; n != [3]uint64{} {
 			t.Errorf("logins are not part of a mix: %v", n)
@@ -176,20 +180,23 @@ func TestBrokenMixComesBack(t *testing.T) {
 	})
 }
 
-// TestBeaconsAreCounted: what is lost, what comes twice, what is late.
+// TestBeaconsAreCounted counts lost, doubled and late beacons.
 func TestBeaconsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		f.lose = func(n int) bool { return n%10 == 0 }
 		f.twice = func(n int) bool { return n%7 == 0 }
-		load := steady(20, 5*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon, scenarios.VerbUpload)
+		load := steady(20, 5*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon,
+			scenarios.VerbUpload)
 		load.Beacons, load.Entries, load.WarmUp = 4, 3, 0
-		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond, "tempid": time.Millisecond}
+		load.Expected = map[string]time.Duration{"connect": time.Millisecond, "login": time.Millisecond,
+			"tempid": time.Millisecond}
 		c := faked(f, 30, load)
 		c.Meter = reports.NewMeter("", "")
 		m := ran(t, c)
 		// Of 400 every tenth is lost; every seventh, unless it is lost, comes twice.
-		want := Beacons{Sent: 400, Received: 360, Lost: 40, Doubled: 57 - 5, Dropped: 30} // the fake network drops one a socket
+		// the fake network drops one a socket
+		want := Beacons{Sent: 400, Received: 360, Lost: 40, Doubled: 57 - 5, Dropped: 30}
 		if m.Beacons != want {
 			t.Errorf("beacons %+v, want %+v", m.Beacons, want)
 		}
@@ -199,30 +206,35 @@ func TestBeaconsAreCounted(t *testing.T) {
 		if k := &m.figures.kinds[Beacon]; k.outcomes != [3]uint64{360, 0, 40} || k.response.HDR().TotalCount() != 360 {
 			t.Errorf("beacons as operations: %v, %d times", k.outcomes, k.response.HDR().TotalCount())
 		}
-		if k := &m.figures.kinds[Upload]; k.outcomes[OK] != 100 || !near(time.Duration(k.service.HDR().Max()), 11*answerTime) {
-			t.Errorf("uploads: %v, the longest %v; want 100 of 11 answers each", k.outcomes, time.Duration(k.service.HDR().Max()))
+		if k := &m.figures.kinds[Upload]; k.outcomes[OK] != 100 || !near(time.Duration(k.service.HDR().Max()),
+			11*answerTime) {
+			t.Errorf("uploads: %v, the longest %v; want 100 of 11 answers each",
+				k.outcomes, time.Duration(k.service.HDR().Max()))
 		}
 	})
 }
 
-// TestReceptionGoesOn: for two seconds after the last beacon was sent, others are
-// heard; those that come more than a second after their sending are late.
+// TestReceptionGoesOn: beacons are received for two seconds after the last one was
+// sent. Those that arrive more than a second after their sending are late.
 func TestReceptionGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		f.later = func(n int) time.Duration {
 			return []time.Duration{10 * time.Millisecond, 1990 * time.Millisecond, 2500 * time.Millisecond}[n%3]
 		}
-		load := scenarios.Traffic{StartRate: 30, Stages: []scenarios.Stage{{Duration: 100 * time.Millisecond, Rate: 30}},
+		load := scenarios.Traffic{StartRate: 30, Stages: []scenarios.Stage{{Duration: 100 * time.Millisecond,
+			Rate: 30}},
 			Mix: []scenarios.Weight{{Verb: scenarios.VerbBeacon, Weight: 1}}}
 		m := ran(t, faked(f, 3, load))
-		if want := (Beacons{Sent: 3, Received: 2, Lost: 1, Late: 1, Dropped: 3}); m.Beacons != want { // the fake network drops one a socket
+		// the fake network drops one a socket
+		if want := (Beacons{Sent: 3, Received: 2, Lost: 1, Late: 1, Dropped: 3}); m.Beacons != want {
 			t.Errorf("%+v, want %+v", m.Beacons, want)
 		}
 	})
 }
 
-// TestMix: weights decide, phones stay logged in.
+// TestMix: the weights determine the shares of the operations, and phones stay
+// logged in.
 func TestMix(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		load := scenarios.Traffic{StartRate: 100, Stages: []scenarios.Stage{{Duration: 10 * time.Second, Rate: 100}},
@@ -238,8 +250,8 @@ func TestMix(t *testing.T) {
 	})
 }
 
-// TestSleepTooLongDropsNothing: a generator that is late sends all the same, and
-// says by how much.
+// TestSleepTooLongDropsNothing: a generator that is late sends every operation,
+// and reports its lag.
 func TestSleepTooLongDropsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		load := steady(1000, 3*time.Second, scenarios.VerbLogin)
@@ -251,14 +263,15 @@ func TestSleepTooLongDropsNothing(t *testing.T) {
 		if m.Arrivals.Due != 3000 || m.Arrivals.Started != 3000 || m.figures.kinds[Login].outcomes[OK] != 3000 {
 			t.Errorf("%+v, logins %v; want 3000", m.Arrivals, m.figures.kinds[Login].outcomes)
 		}
-		if got := time.Duration(m.figures.kinds[Connect].lag.HDR().Max()); got < late-time.Millisecond || got > late+time.Millisecond {
+		if got := time.Duration(m.figures.kinds[Connect].lag.HDR().Max()); got < late-time.Millisecond ||
+			got > late+time.Millisecond {
 			t.Errorf("the generator says that it was late by %v, want about %v", got, late)
 		}
 	})
 }
 
-// TestInterruptedRun: what was measured until then is kept, and every goroutine
-// ends (a bubble fails otherwise).
+// TestInterruptedRun: an interrupted run keeps its figures, and every goroutine
+// ends (or the bubble fails).
 func TestInterruptedRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		load := steady(10, time.Hour, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon)

@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestSearchSteps: which rates are tried, by the answers.
+// TestSearchSteps: the answers determine the rates of the steps.
 func TestSearchSteps(t *testing.T) {
 	const h, b, u, l = Holds, Breaks, Unsure, Limited
 	type step = Step
@@ -31,17 +31,25 @@ func TestSearchSteps(t *testing.T) {
 		found   Capacity
 	}{
 		{"up to the most", []Answer{h, h, h, h, h}, confirm(search(100, 200, 400, 700), 700), Capacity{Rate: 700}},
-		{"between two", []Answer{h, h, b, b, h, b, b, h}, confirm(search(100, 200, 400, 400, 283, 336, 336), 283), Capacity{283, 336, b}},
-		{"a stumble", []Answer{h, b, h, h, b, b, b, b, b, b, h}, confirm(search(100, 200, 200, 400, 700, 700, 529, 529, 460, 460), 400), Capacity{400, 460, b}},
+		{"between two", []Answer{h, h, b, b, h, b, b, h}, confirm(search(100, 200, 400, 400, 283, 336, 336), 283),
+			Capacity{283, 336, b}},
+		{"a stumble", []Answer{h, b, h, h, b, b, b, b, b, b, h}, confirm(search(100, 200, 200, 400, 700, 700, 529, 529,
+			460, 460), 400), Capacity{400, 460, b}},
 		{"not even the lowest", []Answer{b, b}, search(100, 100), Capacity{0, 100, b}},
 		{"the generator at the lowest", []Answer{l, l}, search(100, 100), Capacity{0, 100, l}},
 		{"the generator at the lowest, then the server", []Answer{l, b}, search(100, 100), Capacity{0, 100, b}},
-		{"the generator is the limit", []Answer{h, h, l, l, h, l, l, h}, confirm(search(100, 200, 400, 400, 283, 336, 336), 283), Capacity{283, 336, l}},
-		{"the generator, and below it the server", []Answer{h, l, l, b, b, b, b, h}, confirm(search(100, 200, 200, 141, 141, 119, 119), 100), Capacity{100, 119, b}},
-		{"not confirmed, then one that is, and back between", []Answer{h, h, h, h, b, u, b, h, h, u}, confirm(search(100, 200, 400, 700), 700, 584, 418, 233, 312, 361), Capacity{312, 361, u}},
-		{"confirmed a step below", []Answer{h, h, h, h, b, h}, confirm(search(100, 200, 400, 700), 700, 584), Capacity{584, 700, b}},
-		{"the generator stumbles at the confirmation", []Answer{h, h, h, h, l, h}, confirm(search(100, 200, 400, 700), 700, 700), Capacity{Rate: 700}},
-		{"nothing is confirmed", []Answer{h, b, b, b, b, b, b, u}, confirm(search(100, 200, 200, 141, 141, 119, 119), 100), Capacity{0, 100, u}},
+		{"the generator is the limit", []Answer{h, h, l, l, h, l, l, h}, confirm(search(100, 200, 400, 400, 283, 336,
+			336), 283), Capacity{283, 336, l}},
+		{"the generator, and below it the server", []Answer{h, l, l, b, b, b, b, h}, confirm(search(100, 200, 200, 141,
+			141, 119, 119), 100), Capacity{100, 119, b}},
+		{"not confirmed, then one that is, and back between", []Answer{h, h, h, h, b, u, b, h, h, u},
+			confirm(search(100, 200, 400, 700), 700, 584, 418, 233, 312, 361), Capacity{312, 361, u}},
+		{"confirmed a step below", []Answer{h, h, h, h, b, h}, confirm(search(100, 200, 400, 700), 700, 584),
+			Capacity{584, 700, b}},
+		{"the generator stumbles at the confirmation", []Answer{h, h, h, h, l, h}, confirm(search(100, 200, 400, 700),
+			700, 700), Capacity{Rate: 700}},
+		{"nothing is confirmed", []Answer{h, b, b, b, b, b, b, u}, confirm(search(100, 200, 200, 141, 141, 119, 119),
+			100), Capacity{0, 100, u}},
 	} {
 		s := NewSearch(100, 700, 0.2)
 		var steps []step
@@ -65,9 +73,9 @@ func TestSearchSteps(t *testing.T) {
 	}
 }
 
-// TestSearchFindsTheCapacity: of a server that holds up to a capacity, give or
-// take some noise, and stumbles now and then, the capacity is found within noise
-// and resolution, by any resolution, in few steps.
+// TestSearchFindsTheCapacity: for a server whose steps hold up to a capacity, with
+// some noise and occasional failures, the search finds the capacity within noise
+// and resolution in few steps.
 func TestSearchFindsTheCapacity(t *testing.T) {
 	draws := rand.New(rand.NewPCG(5, 6))
 	for range 20_000 {
@@ -117,7 +125,8 @@ func checkFound(t *testing.T, found Capacity, start, most, capacity, limited, no
 		t.Fatalf("%+v: nothing stands against more, up to %g", found, most)
 	case found.Refused > 0 && found.Rate > 0 && found.Refused > found.Rate*(1+resolution):
 		t.Fatalf("%+v: not within %g", found, resolution)
-	case found.Why == Limited && found.Refused < limited || found.Why == Breaks && found.Refused > 0 && found.Refused < capacity*(1-noise):
+	case found.Why == Limited && found.Refused < limited || found.Why == Breaks && found.Refused > 0 &&
+		found.Refused < capacity*(1-noise):
 		t.Fatalf("%+v: capacity %g, the generator's %g", found, capacity, limited)
 	}
 }

@@ -54,9 +54,11 @@ func TestFaultsOfTheKernelAreOutcomes(t *testing.T) {
 		failed, unknown  bool // outcomes of some operations
 		resourceFailures bool
 	}{
-		"no fault":       {system: &faultySystem{}},
-		"no descriptor":  {system: &faultySystem{connect: everyThird(syscall.EMFILE)}, failed: true, resourceFailures: true},
-		"no port":        {system: &faultySystem{connect: everyThird(syscall.EADDRNOTAVAIL)}, failed: true, resourceFailures: true},
+		"no fault": {system: &faultySystem{}},
+		"no descriptor": {system: &faultySystem{connect: everyThird(syscall.EMFILE)}, failed: true,
+			resourceFailures: true},
+		"no port": {system: &faultySystem{connect: everyThird(syscall.EADDRNOTAVAIL)}, failed: true,
+			resourceFailures: true},
 		"refused":        {system: &faultySystem{connect: everyThird(syscall.ECONNREFUSED)}, failed: true},
 		"short of space": {system: &faultySystem{shortWrite: true}, unknown: true},
 	} {
@@ -75,7 +77,8 @@ func TestFaultsOfTheKernelAreOutcomes(t *testing.T) {
 					go echoOne(c)
 				}
 			}()
-			load := scenarios.Traffic{StartRate: 100, Session: []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload},
+			load := scenarios.Traffic{StartRate: 100, Session: []scenarios.Verb{scenarios.VerbLogin,
+				scenarios.VerbDownload},
 				Stages:   []scenarios.Stage{{Duration: 300 * time.Millisecond, Rate: 100}},
 				Expected: map[string]time.Duration{"connect": 0, "login": 0}}
 			c := benched(20, l.Addr().String(), load)
@@ -101,7 +104,7 @@ func TestFaultsOfTheKernelAreOutcomes(t *testing.T) {
 		})
 	}
 	broken := &Sockets{Server: "127.0.0.1:1", system: &noPoller{System: epoll.Kernel()}}
-	h := newOverheard()
+	h := newRecorder()
 	_ = broken.Dial(h).Close()
 	if err := <-h.opened; !errors.Is(err, syscall.EMFILE) {
 		t.Errorf("without a poller: %v", err)

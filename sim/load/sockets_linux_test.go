@@ -12,21 +12,22 @@ import (
 	"testing"
 )
 
-// overheard is what an ear heard, in order.
-type overheard struct {
+// recorder is a handler that records the events of a connection.
+type recorder struct {
 	opened, ended chan error
 	bytes         chan string
 }
 
-func newOverheard() *overheard {
-	return &overheard{opened: make(chan error, 1), ended: make(chan error, 1), bytes: make(chan string, 100)}
+func newRecorder() *recorder {
+	return &recorder{opened: make(chan error, 1), ended: make(chan error, 1), bytes: make(chan string, 100)}
 }
 
-func (o *overheard) OnOpen(err error) { o.opened <- err }
-func (o *overheard) OnData(p []byte)  { o.bytes <- string(p) }
-func (o *overheard) OnEnd(err error)  { o.ended <- err }
+func (o *recorder) OnOpen(err error) { o.opened <- err }
+func (o *recorder) OnData(p []byte)  { o.bytes <- string(p) }
+func (o *recorder) OnEnd(err error)  { o.ended <- err }
 
-// networks are the two kinds: threads for all sockets, and goroutines for each.
+// networks returns the two kinds: with threads for all sockets, and with a
+// goroutine for each.
 func networks(address string) map[string]Network {
 	return map[string]Network{
 		"threads": &Sockets{Server: address},
@@ -46,7 +47,7 @@ func openDescriptors(t *testing.T) int {
 	return len(all)
 }
 
-// TestConnections: what a connection tells, from its beginning to its end.
+// TestConnections checks the events of a connection from its beginning to its end.
 func TestConnections(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -56,13 +57,13 @@ func TestConnections(t *testing.T) {
 	for name, n := range networks(l.Addr().String()) {
 		t.Run(name, func(t *testing.T) {
 			before := openDescriptors(t)
-			ear := newOverheard()
-			c := n.Dial(ear)
+			handler := newRecorder()
+			c := n.Dial(handler)
 			server, err := l.Accept()
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := <-ear.opened; err != nil {
+			if err := <-handler.opened; err != nil {
 				t.Fatal(err)
 			}
 			if err := c.Write([]byte("hello")); err != nil {
@@ -76,14 +77,14 @@ func TestConnections(t *testing.T) {
 				if _, err := io.WriteString(server, text); err != nil {
 					t.Fatal(err)
 				}
-				if got := <-ear.bytes; got != text {
+				if got := <-handler.bytes; got != text {
 					t.Errorf("heard %q, want %q", got, text)
 				}
 			}
 			if err := server.Close(); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-ear.ended; err != io.EOF {
+			if err := <-handler.ended; err != io.EOF {
 				t.Errorf("ended by %v, want the end of the stream", err)
 			}
 			if err := errors.Join(c.Close(), n.Close()); err != nil {
@@ -99,7 +100,7 @@ func TestConnections(t *testing.T) {
 	}
 }
 
-// TestRefusedConnection: nobody listens there.
+// TestRefusedConnection connects to a closed port.
 func TestRefusedConnection(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -109,9 +110,9 @@ func TestRefusedConnection(t *testing.T) {
 	l.Close()
 	for name, n := range networks(address) {
 		before := openDescriptors(t)
-		ear := newOverheard()
-		c := n.Dial(ear)
-		if err := <-ear.opened; !errors.Is(err, syscall.ECONNREFUSED) {
+		handler := newRecorder()
+		c := n.Dial(handler)
+		if err := <-handler.opened; !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("%s: %v, want that it was refused", name, err)
 		}
 		if err := errors.Join(c.Close(), n.Close()); err != nil {
@@ -123,7 +124,7 @@ func TestRefusedConnection(t *testing.T) {
 	}
 }
 
-// TestServerByName: of the addresses of a name one is taken that answers.
+// TestServerByName: of the addresses of a name one that answers is used.
 func TestServerByName(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "[::1]"} {
 		l, err := net.Listen("tcp", host+":0")
@@ -134,9 +135,9 @@ func TestServerByName(t *testing.T) {
 		_, port, _ := net.SplitHostPort(l.Addr().String())
 		for _, name := range []string{host, "localhost"} {
 			n := &Sockets{Server: name + ":" + port}
-			ear := newOverheard()
-			c := n.Dial(ear)
-			if err := <-ear.opened; err != nil && (name == host || host == "127.0.0.1") {
+			handler := newRecorder()
+			c := n.Dial(handler)
+			if err := <-handler.opened; err != nil && (name == host || host == "127.0.0.1") {
 				t.Errorf("a server at %s, called %s: %v", host, name, err)
 			}
 			if err := errors.Join(c.Close(), n.Close()); err != nil {
@@ -147,12 +148,12 @@ func TestServerByName(t *testing.T) {
 	}
 }
 
-// TestNoNameForTheServer: the ear hears of it, and nothing stays open.
+// TestNoNameForTheServer: the handler gets the error, and nothing stays open.
 func TestNoNameForTheServer(t *testing.T) {
 	n := &Sockets{Server: "127.0.0.1:no-such-port"}
-	ear := newOverheard()
-	c := n.Dial(ear)
-	if err := <-ear.opened; err == nil {
+	handler := newRecorder()
+	c := n.Dial(handler)
+	if err := <-handler.opened; err == nil {
 		t.Error("a connection to no port was opened")
 	}
 	if err := errors.Join(c.Close(), n.Close()); err != nil {
@@ -160,10 +161,10 @@ func TestNoNameForTheServer(t *testing.T) {
 	}
 }
 
-// TestSocketsDropWhatNobodyTakes: while the thread that reads them all stands
-// still, a socket's buffer runs over. What was sent is what was heard and what
-// the kernel says that it dropped.
-func TestSocketsDropWhatNobodyTakes(t *testing.T) {
+// TestSocketsCountDroppedDatagrams: while the reading thread is blocked a socket's
+// buffer overflows. The number of datagrams sent is the number received plus the
+// number that the kernel dropped.
+func TestSocketsCountDroppedDatagrams(t *testing.T) {
 	n := &Sockets{}
 	hold, held := make(chan struct{}), make(chan struct{})
 	var heard, first atomic.Int64

@@ -15,18 +15,17 @@ import (
 	"bluetrace/scenarios"
 )
 
-// The server stands still for stallFor at the end of every stallEvery.
+// The server is stopped for stallFor at the end of every stallEvery.
 const (
 	stallEvery = 2 * time.Second
 	stallFor   = 200 * time.Millisecond
 	stallRate  = 1000.0 // operations a second
 )
 
-// BenchmarkStall shows coordinated omission: the server stands still for a tenth
-// of the time. An open loop says what that means to somebody who comes at any
-// time; a closed loop of ten connections, asked for the same rate, sends nothing
-// while it waits, and says that hardly anything was slow. One iteration is one
-// operation of each loop.
+// BenchmarkStall shows coordinated omission on a server that is stopped for a
+// tenth of the time. An open loop measures the delay of arrivals at any time. A
+// closed loop of ten connections at the same target rate sends nothing while it
+// waits, and reports almost no delay. One iteration is one operation of each loop.
 func BenchmarkStall(b *testing.B) {
 	c := benched(1000, "", mixed(scenarios.VerbDownload, stallRate, b.N))
 	child := startServer(b, c.Phones, "--no-fsync")
@@ -77,8 +76,8 @@ func stalls(b *testing.B, c *Child) (stop func()) {
 	}
 }
 
-// closedLoop does n downloads by so many phones, each of which sends the next one
-// when the one before was answered and its turn has come, and measures from
+// closedLoop makes downloads with a number of phones. Each sends the next one
+// after the answer to the one before, not before its time, and measures from the
 // sending.
 func closedLoop(b *testing.B, address string, phones []Phone, n int) *hdrhistogram.Histogram {
 	var mu sync.Mutex

@@ -12,8 +12,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// TestThresholdsMoveWhileTheLoadLasts: the meter shows each second how many of
-// them hold.
+// TestThresholdsMoveWhileTheLoadLasts: during the load the meter shows each second
+// how many thresholds hold.
 func TestThresholdsMoveWhileTheLoadLasts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
@@ -36,7 +36,8 @@ func TestThresholdsMoveWhileTheLoadLasts(t *testing.T) {
 		c.Judge = func(l *reports.Load) (held, broken, undecided int) { return ThresholdStatus(s, l) }
 		shows := func(at time.Duration, want string) {
 			time.AfterFunc(at, func() {
-				if err := testutil.GatherAndCompare(c.Meter.Gatherer(), strings.NewReader(want), "bluetrace_thresholds", "bluetrace_phase_active"); err != nil {
+				if err := testutil.GatherAndCompare(c.Meter.Gatherer(), strings.NewReader(want), "bluetrace_thresholds",
+					"bluetrace_phase_active"); err != nil {
 					t.Errorf("after %v: %v", at, err)
 				}
 			})

@@ -12,8 +12,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// TestTimeline: asked and achieved rates and quantiles of every second, the
-// warm-up's apart, the last second being half of one.
+// TestTimeline: the timeline has target and achieved rates and quantiles of every
+// second. The warm-up is apart, and the last second is a half one.
 func TestTimeline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()

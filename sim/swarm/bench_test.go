@@ -20,7 +20,7 @@ import (
 	"bluetrace/sim/world"
 )
 
-// formed has every phone of every draw send beacons in one form.
+// formed returns an engine in which every phone sends beacons in the given form.
 func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error) {
 	return func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 		for i := range s.Phones {
@@ -30,11 +30,9 @@ func formed(form scenarios.Form) func(context.Context, *scenarios.Scenario, sim.
 	}
 }
 
-// BenchmarkSwarm is seeds of classroom under faults, with every check on and all
-// marks counted; one iteration is one seed. One worker on one processor, whose
-// figures are those of a core, takes turns with two on two; of-linear is how
-// much of twice the speed these reach, and cores-of-two how much of the machine
-// was left to them.
+// BenchmarkSwarm runs seeds of classroom with all checks and situations. One iteration is one seed. One worker on one
+// processor takes turns with two workers on two. The metric of-linear is the speedup of two workers divided by two, and
+// cores-of-two is the number of processors that they could use.
 func BenchmarkSwarm(b *testing.B) {
 	base := classroom(b)
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
@@ -58,13 +56,13 @@ func BenchmarkSwarm(b *testing.B) {
 	}
 }
 
-// speed is what runs took and came to.
+// speed adds up the durations and results of runs.
 type speed struct {
 	runs, events       uint64
 	took, cpu, virtual time.Duration
 }
 
-// run adds these seeds, on as many processors as workers.
+// run runs and adds seeds, on as many processors as workers.
 func (s *speed) run(b *testing.B, base *scenarios.Scenario, form scenarios.Form, seeds Range, workers int) {
 	b.Helper()
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(workers))
@@ -82,7 +80,7 @@ func (s *speed) run(b *testing.B, base *scenarios.Scenario, form scenarios.Form,
 	s.virtual += time.Duration(sum.VirtualMs) * time.Millisecond
 }
 
-// cpuTime is what this process has used of all processors.
+// cpuTime returns the processor time of this process.
 func cpuTime(b *testing.B) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
@@ -92,7 +90,7 @@ func cpuTime(b *testing.B) time.Duration {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// BenchmarkDraw draws a seed of classroom, and runs nothing.
+// BenchmarkDraw generates a scenario from classroom without running it.
 func BenchmarkDraw(b *testing.B) {
 	base := classroom(b)
 	for i := range b.N {
@@ -100,8 +98,8 @@ func BenchmarkDraw(b *testing.B) {
 	}
 }
 
-// BenchmarkShrink makes drawn lessons small that fail with a planted cause, which
-// faults alone bring about: an upload breaks. One iteration is one of them.
+// BenchmarkShrink reduces generated scenarios with a planted cause that only faults produce: an upload breaks. One
+// iteration is one scenario.
 func BenchmarkShrink(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
@@ -138,8 +136,7 @@ func BenchmarkShrink(b *testing.B) {
 	b.ReportMetric(float64(phones)/n, "phones")
 }
 
-// BenchmarkChecks is the same seeds with the checks, without them, and with the
-// marks beside them: what watching costs.
+// BenchmarkChecks runs the same seeds without checks, with checks, and with checks and situations.
 func BenchmarkChecks(b *testing.B) {
 	base := classroom(b)
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
@@ -172,7 +169,7 @@ func BenchmarkChecks(b *testing.B) {
 	}
 }
 
-// blind sees nothing.
+// blind ignores every event.
 type blind struct{}
 
 func (blind) Accepted(int64, nodes.Conn)                                     {}

@@ -8,8 +8,7 @@ import (
 	"bluetrace/sim"
 )
 
-// TestCauses: what differs from seed to seed is not part of a cause, what tells
-// two failures apart is.
+// TestCauses: values that differ between seeds are not part of a cause, differences between failures are.
 func TestCauses(t *testing.T) {
 	n := newCauseNames(classroom(t))
 	invariant := func(name, found string) *reports.Check {

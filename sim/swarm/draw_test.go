@@ -11,7 +11,7 @@ import (
 	"bluetrace/sim"
 )
 
-// library is every scenario that a swarm can take, but the largest.
+// library returns the scenarios of the library that a swarm can run, except the largest.
 func library(t testing.TB) []*scenarios.Scenario {
 	t.Helper()
 	files, err := filepath.Glob("../../scenarios/*.yaml")
@@ -47,8 +47,7 @@ func classroom(t testing.TB) *scenarios.Scenario {
 	return s
 }
 
-// TestASeedIsOneScenario: drawn twice it is the same, and another seed's is
-// another; the file that it is drawn from stays as it is.
+// TestASeedIsOneScenario: two draws of a seed are equal, two seeds differ, and the base scenario is not changed.
 func TestASeedIsOneScenario(t *testing.T) {
 	for _, base := range library(t) {
 		before := string(base.AppendYAML(nil))
@@ -74,8 +73,8 @@ func TestASeedIsOneScenario(t *testing.T) {
 	}
 }
 
-// TestWhatIsDrawnCanBeWritten: the language takes whatever is drawn.
-func TestWhatIsDrawnCanBeWritten(t *testing.T) {
+// TestDrawnScenariosCanBeWritten: every generated scenario can be written and parsed.
+func TestDrawnScenariosCanBeWritten(t *testing.T) {
 	for _, base := range library(t) {
 		for seed := range uint64(30) {
 			s, _ := Draw(base, seed)
@@ -91,8 +90,7 @@ func TestWhatIsDrawnCanBeWritten(t *testing.T) {
 	}
 }
 
-// TestTheFileOfADrawIsTheSameRun: whoever is given the file sees what the swarm
-// saw.
+// TestTheFileOfADrawIsTheSameRun: the scenario and its file have the same digest.
 func TestTheFileOfADrawIsTheSameRun(t *testing.T) {
 	base := classroom(t)
 	for seed := range uint64(12) {
@@ -116,8 +114,7 @@ func digest(t *testing.T, s *scenarios.Scenario) string {
 	return r.Run.Digest
 }
 
-// TestEverythingIsOverAtTheHeal: no fault goes on, nobody is up to no good, and
-// clocks are right again.
+// TestEverythingIsOverAtTheHeal: every fault and adversary has ended, and clocks are right.
 func TestEverythingIsOverAtTheHeal(t *testing.T) {
 	for _, base := range library(t) {
 		for seed := range uint64(60) {

@@ -7,10 +7,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// TestWhatSwarmsFound: seeds in which liveness failed once. In some a fault on the
-// heels of an errand that came to nothing waited for liveness, in others somebody
-// still stood at the prompt of a login left half done, in the last a slow way was
-// minutes behind.
+// TestWhatSwarmsFound runs seeds in which liveness once failed because of an error in the generator: a fault after an
+// action that never took effect, a login left half done, or a slow path with a backlog of minutes.
 func TestWhatSwarmsFound(t *testing.T) {
 	for name, seeds := range map[string][]uint64{
 		"classroom": {3128, 5033, 5182, 5221, 7191},
@@ -31,8 +29,7 @@ func TestWhatSwarmsFound(t *testing.T) {
 	}
 }
 
-// TestLivenessWaitsForTheDisk: each step begins when what it needs is there, though
-// that takes a disk longer than one step stood from the next.
+// TestLivenessWaitsForTheDisk: each step waits for the steps that it needs, also with a slow disk.
 func TestLivenessWaitsForTheDisk(t *testing.T) {
 	base, err := scenarios.Load("../../scenarios/slow-disk.yaml", scenarios.Options{})
 	if err != nil {
@@ -45,8 +42,7 @@ func TestLivenessWaitsForTheDisk(t *testing.T) {
 	}
 }
 
-// TestLivenessWaitsUntilNothingIsLeft of what was before the heal: of a datagram
-// on a slow way, of a login, of a block, of a log.
+// TestLivenessWaitsUntilNothingIsLeft from before the heal: a datagram on a slow path, a login, a block, a log entry.
 func TestLivenessWaitsUntilNothingIsLeft(t *testing.T) {
 	slow, lateLogins := 0, 0
 	for _, base := range append(library(t), slowWay(t)) {
@@ -84,7 +80,7 @@ func TestLivenessWaitsUntilNothingIsLeft(t *testing.T) {
 	}
 }
 
-// carried is how long the last of what waits on a slow way takes.
+// carried returns the time in which a slow path delivers a full queue.
 func carried(t *testing.T, f *scenarios.Fault) time.Duration {
 	t.Helper()
 	if f.Room <= 0 {
@@ -94,7 +90,7 @@ func carried(t *testing.T, f *scenarios.Fault) time.Duration {
 	return time.Duration(float64(f.Room) / float64(f.Bytes) * float64(time.Second))
 }
 
-// firstExpected is when liveness begins; 0: there is nobody for it.
+// firstExpected returns the time at which liveness begins, or 0 if no phone has an account.
 func firstExpected(s *scenarios.Scenario) time.Duration {
 	for i := range s.Script {
 		if len(s.Script[i].Expect) > 0 {
@@ -104,7 +100,7 @@ func firstExpected(s *scenarios.Scenario) time.Duration {
 	return 0
 }
 
-// slowWay is a scenario whose own slow ways have no room, one of a step.
+// slowWay returns a scenario with slow paths without a limit of their queue, one of them in a step.
 func slowWay(t *testing.T) *scenarios.Scenario {
 	t.Helper()
 	s, err := scenarios.Parse("slow-way.yaml", []byte(`name: slow-way

@@ -18,8 +18,8 @@ import (
 	"bluetrace/sim"
 )
 
-// madeUp is an engine whose runs come to what their seeds say: those that 5
-// divides fail a check of the system, those that 7 divides one of liveness.
+// madeUp is an engine whose results depend on the seed only: seeds that 5 divides fail an invariant, seeds that 7
+// divides fail a step of liveness.
 func madeUp(_ context.Context, s *scenarios.Scenario, _ sim.Options) (*sim.Result, error) {
 	r := reports.Run{Verdict: reports.Passed, Digest: fmt.Sprintf("%016x", s.Seed), Events: 10, VirtualSeconds: 60.5,
 		Faults: []reports.KindCount{{Kind: "crash", Count: 2}}}
@@ -61,7 +61,7 @@ func jsonOf(t *testing.T, s *Summary) string {
 	return b.String()
 }
 
-// TestJobsDoNotChangeResults: on one worker and on four, and of the real engine.
+// TestJobsDoNotChangeResults compares one worker with four, also with the real engine.
 func TestJobsDoNotChangeResults(t *testing.T) {
 	for name, engine := range map[string]func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error){"made up": madeUp, "real": nil} {
 		var got [2]string
@@ -77,7 +77,7 @@ func TestJobsDoNotChangeResults(t *testing.T) {
 	}
 }
 
-// TestOutcomesComeInOrder: of seeds, then of files, whichever worker is first.
+// TestOutcomesComeInOrder of seeds, then of files, although a later run finishes first.
 func TestOutcomesComeInOrder(t *testing.T) {
 	a, b := *classroom(t), *classroom(t)
 	a.File, b.File = "a.yaml", "b.yaml"
@@ -103,7 +103,7 @@ func TestOutcomesComeInOrder(t *testing.T) {
 	}
 }
 
-// TestFailuresAreGrouped: by cause, not by seed, each with its first seed.
+// TestFailuresAreGrouped by cause, each with its smallest seed.
 func TestFailuresAreGrouped(t *testing.T) {
 	s := swarmOf(t, Options{Seeds: Range{1, 35}.Seeds(), Jobs: 2, Engine: madeUp})
 	if s.Verdict != reports.Failed || s.Runs != 35 || s.Failed != 11 || len(s.Failures) != 2 {
@@ -125,8 +125,7 @@ func TestFailuresAreGrouped(t *testing.T) {
 	}
 }
 
-// TestTheEarliestFailureIsTheCause, whatever the order of the checks; causes
-// stand in the order of their kinds and times.
+// TestTheEarliestFailureIsTheCause in any order of the checks. Causes are ordered by kind and time.
 func TestTheEarliestFailureIsTheCause(t *testing.T) {
 	at := func(seconds float64) *float64 { return &seconds }
 	check := func(kind reports.CheckKind, name string, at *float64) reports.Check {
@@ -151,7 +150,7 @@ func TestTheEarliestFailureIsTheCause(t *testing.T) {
 	}
 }
 
-// TestHalvesMergeToTheWhole, in either order and through JSON.
+// TestHalvesMergeToTheWhole in either order, written as JSON and read back.
 func TestHalvesMergeToTheWhole(t *testing.T) {
 	of := func(first, last uint64) *Summary {
 		s := swarmOf(t, Options{Seeds: Range{first, last}.Seeds(), Jobs: 2, RepeatEvery: 5, Engine: madeUp})
@@ -189,8 +188,8 @@ func TestRangesAreJoined(t *testing.T) {
 	}
 }
 
-// TestWhatWasFoundIsKept: an interrupt leaves out the runs under way.
-func TestWhatWasFoundIsKept(t *testing.T) {
+// TestAnInterruptKeepsResults: an interrupt omits only the runs in progress.
+func TestAnInterruptKeepsResults(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := NewSummary()
 	err := Run(ctx, Options{Bases: []*scenarios.Scenario{classroom(t)}, Seeds: Range{1, 1 << 40}.Seeds(), Jobs: 1,
@@ -211,7 +210,7 @@ func TestWhatWasFoundIsKept(t *testing.T) {
 	}
 }
 
-// TestARunThatBreaksIsAFailure of its seed, with its stack; other seeds go on.
+// TestARunThatBreaksIsAFailure of its seed, with the stack as last events. Other seeds continue.
 func TestARunThatBreaksIsAFailure(t *testing.T) {
 	s := swarmOf(t, Options{Seeds: Range{1, 9}.Seeds(), Jobs: 2, Engine: func(ctx context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 		if sc.Seed%4 == 0 {
@@ -229,8 +228,7 @@ func TestARunThatBreaksIsAFailure(t *testing.T) {
 	}
 }
 
-// TestARunWithoutEndIsAFailure: of events that go on for ever, and of one that
-// hangs.
+// TestARunWithoutEndIsAFailure: a run with too many events, and a run that blocks.
 func TestARunWithoutEndIsAFailure(t *testing.T) {
 	times := make(chan time.Time, 1)
 	times <- time.Time{}
@@ -269,7 +267,7 @@ func TestARunWithoutEndIsAFailure(t *testing.T) {
 	}
 }
 
-// TestAnotherRunIsAFailure: the event and its time are named.
+// TestAnotherRunIsAFailure: the failure names the first event that differs and its time.
 func TestAnotherRunIsAFailure(t *testing.T) {
 	var runs atomic.Int64
 	s := swarmOf(t, Options{Seeds: Range{10, 10}.Seeds(), Jobs: 2, RepeatEvery: 10,
@@ -295,7 +293,7 @@ func TestAnotherRunIsAFailure(t *testing.T) {
 	}
 }
 
-// TestASecondRunThatDoesNotEndIsNotAnother: it is told of for what it is.
+// TestASecondRunThatDoesNotEndIsNotAnother: the failure has the cause of the second run.
 func TestASecondRunThatDoesNotEndIsNotAnother(t *testing.T) {
 	expired := make(chan time.Time, 1)
 	hang := make(chan struct{})
@@ -323,7 +321,7 @@ func TestASecondRunThatDoesNotEndIsNotAnother(t *testing.T) {
 	}
 }
 
-// TestAnInterruptGetsThrough to a run that hangs.
+// TestAnInterruptGetsThrough: Run returns although a run blocks.
 func TestAnInterruptGetsThrough(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	hang := make(chan struct{})

@@ -14,9 +14,8 @@ import (
 	"bluetrace/sim/shrink"
 )
 
-// TestWhatIsNotShrunk: a run that holds, one that does not end, and one that is not
-// the same twice.
-func TestWhatIsNotShrunk(t *testing.T) {
+// TestRunsThatAreNotShrunk: a run that passes, a run that does not end, and a run that differs from its repetition.
+func TestRunsThatAreNotShrunk(t *testing.T) {
 	base := classroom(t)
 	base.Server.TempIDLifetime = 0 // what is drawn raises it
 	s, _ := Draw(base, 2)
@@ -37,9 +36,11 @@ func TestWhatIsNotShrunk(t *testing.T) {
 	}
 }
 
-// lesson is a drawn scenario with faults and adversaries, and how it is shrunk
-// when fails says what fails.
-func lesson(t *testing.T, cause string, fails func(*scenarios.Scenario) []string) (*scenarios.Scenario, Plan, *shrinking) {
+// drawnLesson returns a generated scenario with faults and adversaries, and its reduction. fails returns the causes of a
+// candidate.
+func drawnLesson(
+	t *testing.T, cause string, fails func(*scenarios.Scenario) []string,
+) (*scenarios.Scenario, Plan, *shrinking) {
 	t.Helper()
 	base := classroom(t)
 	s, plan := Draw(base, 1)
@@ -61,10 +62,10 @@ func lesson(t *testing.T, cause string, fails func(*scenarios.Scenario) []string
 	return s, plan, sh
 }
 
-// TestWhatOnlyAnAdversaryShows keeps its length, without which nothing says how
-// long the run lasts; its file tells of its own run.
-func TestWhatOnlyAnAdversaryShows(t *testing.T) {
-	s, plan, sh := lesson(t, "c", func(s *scenarios.Scenario) []string {
+// TestAFailureOfAnAdversaryKeepsItsLength: only the length ends such a run. The file describes the failure of its own
+// run.
+func TestAFailureOfAnAdversaryKeepsItsLength(t *testing.T) {
+	s, plan, sh := drawnLesson(t, "c", func(s *scenarios.Scenario) []string {
 		if len(s.Adversaries) > 0 {
 			return []string{"c"}
 		}
@@ -89,10 +90,10 @@ func TestWhatOnlyAnAdversaryShows(t *testing.T) {
 	}
 }
 
-// TestTheLastGoodOneIsWritten when the file of the smallest does not fail.
-func TestTheLastGoodOneIsWritten(t *testing.T) {
+// TestALargerScenarioIsWritten if the file of the smallest does not fail.
+func TestALargerScenarioIsWritten(t *testing.T) {
 	files := 0
-	s, plan, sh := lesson(t, "c", func(s *scenarios.Scenario) []string {
+	s, plan, sh := drawnLesson(t, "c", func(s *scenarios.Scenario) []string {
 		if s.File == "read.yaml" && len(s.Faults) < 2 {
 			files++
 			return nil
@@ -113,8 +114,8 @@ func TestTheLastGoodOneIsWritten(t *testing.T) {
 	}
 }
 
-// TestErrands: a candidate for liveness has all that liveness takes for granted.
-func TestErrands(t *testing.T) {
+// TestPreconditions: missing finds each precondition of liveness that a candidate lacks.
+func TestPreconditions(t *testing.T) {
 	s, plan := Draw(classroom(t), 2)
 	e := preconditionsOf(s, plan.Heal)
 	if why := e.missing(s); why != "" {
@@ -150,16 +151,18 @@ func TestErrands(t *testing.T) {
 			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, Of: serverNode()}}
 		}, true},
 	} {
-		smaller := *s
-		c.change(&smaller)
-		if why := e.missing(&smaller); (why != "") != c.lacks {
-			t.Errorf("without %s: lacks %q", name, why)
-		}
+		t.Run(name, func(t *testing.T) {
+			smaller := *s
+			c.change(&smaller)
+			if why := e.missing(&smaller); (why != "") != c.lacks {
+				t.Errorf("missing is %q", why)
+			}
+		})
 	}
 }
 
-// TestDrawsHaveTheirErrands: nothing that is drawn lacks any.
-func TestDrawsHaveTheirErrands(t *testing.T) {
+// TestDrawsMeetThePreconditions of liveness.
+func TestDrawsMeetThePreconditions(t *testing.T) {
 	for _, base := range library(t) {
 		for seed := range uint64(40) {
 			s, plan := Draw(base, seed)
@@ -170,23 +173,23 @@ func TestDrawsHaveTheirErrands(t *testing.T) {
 	}
 }
 
-// TestLivenessNeedsACalmRunThatHolds, whatever fails in it.
-func TestLivenessNeedsACalmRunThatHolds(t *testing.T) {
+// TestLivenessMustHoldWithoutFaults: a candidate that also fails without its faults does not count.
+func TestLivenessMustHoldWithoutFaults(t *testing.T) {
 	s, plan := Draw(classroom(t), 2)
 	cause := livenessCause + "x"
-	for calm, want := range map[string][]string{"": {cause}, cause: {}, livenessCause + "another": {}} {
+	for without, want := range map[string][]string{"": {cause}, cause: {}, livenessCause + "another": {}} {
 		try := onlyWithFaults(func(_ context.Context, s *scenarios.Scenario, _ bool) (shrink.TryResult, error) {
 			if len(s.Faults) > 0 {
 				return shrink.TryResult{Causes: []string{cause}}, nil
 			}
-			return shrink.TryResult{Causes: slices.DeleteFunc([]string{calm}, func(c string) bool { return c == "" })}, nil
+			return shrink.TryResult{Causes: slices.DeleteFunc([]string{without}, func(c string) bool { return c == "" })}, nil
 		}, cause, preconditionsOf(s, plan.Heal))
 		got, err := try(context.Background(), s, false)
 		if err != nil || !slices.Equal(got.Causes, want) {
-			t.Errorf("with %q in the calm run: causes %q, %v; want %q", calm, got.Causes, err, want)
+			t.Errorf("with %q without faults: causes %q, %v; want %q", without, got.Causes, err, want)
 		}
 	}
-	_, plan, sh := lesson(t, cause, func(*scenarios.Scenario) []string { return []string{cause} })
+	_, plan, sh := drawnLesson(t, cause, func(*scenarios.Scenario) []string { return []string{cause} })
 	if _, err := sh.shrink(context.Background(), s, plan, shrink.Options{}); !errors.Is(err, errFailsWithoutFaults) {
 		t.Errorf("what fails without faults: %v", err)
 	}

@@ -9,7 +9,7 @@ import (
 	"bluetrace/reports"
 )
 
-// TestText is the whole of what a person reads.
+// TestText compares the whole text of a summary.
 func TestText(t *testing.T) {
 	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, RepeatEvery: 10, Engine: madeUp})
 	s.WallSeconds, s.Jobs = 2, 2

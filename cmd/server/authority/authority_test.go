@@ -4,7 +4,7 @@ import (
 	"testing"
 )
 
-// Each byte is given once and forgotten; nothing comes twice.
+// Each byte is returned once and cleared.
 func TestEntropy(t *testing.T) {
 	e := &entropy{}
 	seen := map[uint64]bool{}

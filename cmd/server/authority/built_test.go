@@ -17,10 +17,10 @@ import (
 	"bluetrace/protocol"
 )
 
-// hang bounds what a test waits for; it is no statement about speed.
+// hang is the time limit of a wait. It is no statement about speed.
 const hang = 60 * time.Second
 
-// build makes the program, as a user would.
+// build builds the program and returns its path.
 func build(t *testing.T) (file string) {
 	t.Helper()
 	file = filepath.Join(t.TempDir(), "server")
@@ -38,12 +38,12 @@ type running struct {
 	ended chan error
 
 	mu     sync.Mutex
-	lines  []string // of its standard output
+	lines  []string // lines of its standard output
 	stderr []string
-	more   chan struct{} // holds one: lines came
+	more   chan struct{} // has room for one signal that lines have come
 }
 
-// start starts it on a free port; it does not wait until it listens.
+// start starts the server on a free port and does not wait until it listens.
 func start(t *testing.T, file string, arguments ...string) *running {
 	t.Helper()
 	return startCommand(t, exec.Command(file, append([]string{"0"}, arguments...)...))
@@ -93,7 +93,7 @@ func (r *running) follow(from io.Reader, lines *[]string) {
 	}
 }
 
-// await waits until done, which sees the output so far.
+// await waits until done returns true for the output so far.
 func (r *running) await(what string, done func(lines []string) bool) {
 	r.t.Helper()
 	timeUp := time.After(hang)
@@ -112,7 +112,7 @@ func (r *running) await(what string, done func(lines []string) bool) {
 	}
 }
 
-// listens waits until the server accepts, and learns where.
+// listens waits until the server accepts connections, and reads its address.
 func (r *running) listens() {
 	r.t.Helper()
 	r.await("I am listening", func(lines []string) bool {
@@ -128,7 +128,7 @@ func (r *running) listens() {
 	})
 }
 
-// kill is SIGKILL; it waits for the end.
+// kill sends SIGKILL and waits for the end.
 func (r *running) kill() {
 	_ = r.cmd.Process.Kill() // it may have ended by itself
 	_ = r.wait()
@@ -146,7 +146,7 @@ func (r *running) wait() error {
 	}
 }
 
-// dial connects; the connection knows no hang.
+// dial connects to the server. The connection has the time limit hang.
 func (r *running) dial() (net.Conn, error) {
 	c, err := net.Dial("tcp", r.at)
 	if err != nil {
@@ -171,7 +171,7 @@ func (r *running) login(user, password string) (net.Conn, error) {
 	return c, nil
 }
 
-// folder has a credentials.txt with these lines.
+// folder makes a folder whose credentials.txt has these lines.
 func folder(t *testing.T, lines ...string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -39,8 +39,8 @@ func TestFitConnections(t *testing.T) {
 	}
 }
 
-// With few file descriptors a server says for how many sessions they suffice, and
-// goes on at that limit: it saves, and takes logins.
+// With few file descriptors the server lowers its limit of sessions, prints that, and
+// still saves and accepts logins.
 func TestFewFileDescriptors(t *testing.T) {
 	if _, ok := openDescriptors(); !ok {
 		t.Skip("SKIPPED: this system has no limit of file descriptors: run it on Linux, macOS or a BSD")

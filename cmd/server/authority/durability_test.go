@@ -17,20 +17,20 @@ import (
 	"bluetrace/protocol"
 )
 
-// What the durability test does in one life of the server.
+// Sizes of the durability test for one run of the server.
 const (
 	downloaders    = 4
-	mostAnswers    = 120 // after so many at most the server is killed
+	mostAnswers    = 120 // the server is killed after at most this number
 	checker        = "checker"
 	victimsPerTest = 4096
 )
 
 // TestNothingPromisedIsLost keeps phones downloading and guessing, and kills the
 // built server (SIGKILL) after a random number of answers, many times:
-// BLUETRACE_KILLS says how many, BLUETRACE_SEED makes another run. After each
+// BLUETRACE_KILLS sets their number, BLUETRACE_SEED the seed. After each
 // restart every TempID that a phone ever received is in tempIDs.txt, resolves to
-// its owner and was issued once; every block that was announced stands; and no
-// wrong password that was answered was forgotten.
+// its owner and was issued once. Every announced block is in force, and every
+// answered wrong password is counted.
 func TestNothingPromisedIsLost(t *testing.T) {
 	kills, seed := number(t, "BLUETRACE_KILLS", 8), number(t, "BLUETRACE_SEED", 1)
 	if testing.Short() {
@@ -41,7 +41,7 @@ func TestNothingPromisedIsLost(t *testing.T) {
 	for life := range kills {
 		r := start(t, p.program, "1h", "--host", "127.0.0.1", "--dir", p.dir, "--max-upload", "9999999")
 		if life%16 == 15 {
-			r.kill() // while it starts
+			r.kill() // during its start
 			continue
 		}
 		r.listens()
@@ -74,7 +74,7 @@ func number(t *testing.T, variable string, otherwise int) int {
 	return n
 }
 
-// promises is what the phones of a test were told.
+// promises holds the answers that the phones of a test have received.
 type promises struct {
 	t       *testing.T
 	program string
@@ -86,7 +86,7 @@ type promises struct {
 	owner    map[protocol.TempID]string
 	blocked  []string       // accounts whose block was announced
 	wrong    map[string]int // answers "Please try again" of an account
-	victim   int            // the account that is being guessed
+	victim   int            // the account whose password is being guessed
 }
 
 // promise is one TempID that a phone received.
@@ -111,7 +111,7 @@ func newPromises(t *testing.T, seed uint64) *promises {
 
 func victim(i int) string { return fmt.Sprintf("victim%04d", i) }
 
-// live has phones at work until so many answers have come, and kills the server.
+// live runs phones until a number of answers has come, and kills the server.
 func (p *promises) live(r *running, answers int) {
 	answered := make(chan struct{}, answers)
 	told := func() {
@@ -137,11 +137,11 @@ func (p *promises) live(r *running, answers int) {
 	phones.Wait()
 }
 
-// download takes TempIDs until the connection breaks.
+// download downloads TempIDs until the connection breaks.
 func (p *promises) download(r *running, user string, told func()) {
 	c, err := r.login(user, "secret")
 	if err != nil {
-		return // killed before
+		return // the server was killed before
 	}
 	defer c.Close()
 	for {
@@ -170,9 +170,9 @@ func (p *promises) took(user string, id protocol.TempID) {
 	p.received = append(p.received, promise{user, id})
 }
 
-// guess tries wrong passwords until the server is gone, one in each session: if
-// TCP joins it with the name there is no answer (PROTOCOL.md section 2), and
-// another session tries again.
+// guess tries wrong passwords until the server is gone, one in each session. If TCP
+// joins the password with the name, there is no answer (PROTOCOL.md section 2), and the
+// next session tries again.
 func (p *promises) guess(r *running, told func()) {
 	for {
 		name := victim(p.victim)
@@ -197,8 +197,8 @@ func (p *promises) guess(r *running, told func()) {
 	}
 }
 
-// attempt is one session of a name and a password with a pause between them. An
-// empty answer: none came, since TCP joined the two.
+// attempt opens a session and sends a name and, after a pause, a password. It returns
+// an empty answer if TCP has joined the two.
 func (r *running) attempt(name, password string, pause time.Duration) (answer string, err error) {
 	c, err := r.dial()
 	if err != nil {
@@ -223,7 +223,7 @@ func (r *running) attempt(name, password string, pause time.Duration) (answer st
 	return string(b[:n]), err
 }
 
-// check looks whether the server kept every promise.
+// check checks every promise.
 func (p *promises) check(r *running) {
 	p.t.Helper()
 	p.inFile()
@@ -239,7 +239,7 @@ func (p *promises) check(r *running) {
 	names.Wait()
 }
 
-// stands looks whether a block does: also the right password is refused.
+// stands checks that a block is in force: the right password is refused too.
 func (p *promises) stands(r *running, name string) {
 	for pause := time.Millisecond; pause < hang; pause *= 2 {
 		answer, err := r.attempt(name, "secret", pause)
@@ -254,7 +254,7 @@ func (p *promises) stands(r *running, name string) {
 	p.t.Errorf("%s: no answer", name)
 }
 
-// lines are those of tempIDs.txt, each in its six fields.
+// lines returns the lines of tempIDs.txt, each as its six fields.
 func (p *promises) lines() [][]string {
 	text, err := os.ReadFile(filepath.Join(p.dir, "tempIDs.txt"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -267,7 +267,7 @@ func (p *promises) lines() [][]string {
 	return all
 }
 
-// inFile looks whether every TempID is there once, with its owner.
+// inFile checks that tempIDs.txt has every TempID once, with its owner.
 func (p *promises) inFile() {
 	found := map[string][]string{}
 	for i, line := range p.lines() {
@@ -286,7 +286,7 @@ func (p *promises) inFile() {
 	}
 }
 
-// resolve uploads every TempID, and looks whom the server names for each.
+// resolve uploads every TempID and checks the owner that the server prints.
 func (p *promises) resolve(r *running) {
 	if len(p.received) == 0 {
 		return
@@ -309,7 +309,7 @@ func (p *promises) resolve(r *running) {
 	}
 }
 
-// upload sends all at once, and counts the answers.
+// upload sends all lines at once and counts the answers.
 func (p *promises) upload(r *running) {
 	c, err := r.login(checker, "secret")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"bluetrace/nodes"
 )
 
-// A day of a server, event by event, and what is counted of it.
+// The counters after a sequence of events of all kinds.
 func TestMetricsCount(t *testing.T) {
 	m := newMetrics()
 	for range 3 {

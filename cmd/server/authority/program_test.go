@@ -21,7 +21,7 @@ import (
 	"bluetrace/protocol"
 )
 
-// failing runs the program to its end, and returns its status and errors.
+// failing runs the program to its end and returns its status and standard error.
 func failing(t *testing.T, line ...string) (status, string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
@@ -69,14 +69,14 @@ func TestItCannotStart(t *testing.T) {
 			}
 		}
 	}
-	for dir, want := range map[string]int{good: 1, empty: 0} { // credentials.txt, and no litter
+	for dir, want := range map[string]int{good: 1, empty: 0} { // credentials.txt and no other file
 		if names, err := os.ReadDir(dir); err != nil || len(names) != want {
 			t.Errorf("%s has %v (%v), want %d files", dir, names, err, want)
 		}
 	}
 }
 
-// Broken lines are named also when there is none that is good.
+// Bad lines are reported also if no line is good.
 func TestOnlyBrokenCredentials(t *testing.T) {
 	dir := folder(t, "secret", "phone secret ")
 	got, text := failing(t, "0", "60", "--host", "127.0.0.1", "--dir", dir)
@@ -89,7 +89,7 @@ func TestOnlyBrokenCredentials(t *testing.T) {
 	}
 }
 
-// full takes nothing.
+// full is a writer that fails.
 type full struct{}
 
 func (full) Write([]byte) (int, error) {
@@ -104,7 +104,7 @@ func TestHelpThatCannotBePrinted(t *testing.T) {
 	}
 }
 
-// Two servers in one folder: the second is refused, and the first goes on.
+// A second server in one folder is refused, and the first continues.
 func TestASecondServerInTheFolder(t *testing.T) {
 	file, dir := build(t), folder(t, "phone secret")
 	first := start(t, file, "60", "--host", "127.0.0.1", "--dir", dir)
@@ -120,8 +120,8 @@ func TestASecondServerInTheFolder(t *testing.T) {
 	}
 }
 
-// Ctrl-C and SIGTERM end the program with status 0, with everything saved and
-// every session told.
+// Ctrl-C and SIGTERM end the program with status 0, with everything saved and every
+// session closed.
 func TestASignalEndsIt(t *testing.T) {
 	file := build(t)
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
@@ -172,8 +172,7 @@ func TestTheSecondSignalEndsItAtOnce(t *testing.T) {
 	}
 }
 
-// An output that nobody reads any more takes neither the server nor what it
-// saves with it.
+// A closed output stops neither the server nor its saving.
 func TestABrokenStdout(t *testing.T) {
 	dir := folder(t, "phone secret")
 	r := &running{t: t, ended: make(chan error, 1), more: make(chan struct{}, 1)}
@@ -189,7 +188,7 @@ func TestABrokenStdout(t *testing.T) {
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	out.Close() // at once: even its first line has no reader
+	out.Close() // before the first line
 	r.lines = []string{"(closed)"}
 	go func() {
 		r.follow(errs, &r.stderr)
@@ -221,8 +220,8 @@ func TestABrokenStdout(t *testing.T) {
 	}
 }
 
-// credentials.txt edited while the server runs is used from the next login on; a
-// broken line is named with its number.
+// An edit of credentials.txt while the server runs takes effect at the next login. A
+// bad line is reported with its number.
 func TestEditedCredentials(t *testing.T) {
 	dir := folder(t, "phone secret")
 	r := start(t, build(t), "60", "--host", "127.0.0.1", "--dir", dir)
@@ -241,8 +240,7 @@ func TestEditedCredentials(t *testing.T) {
 	})
 }
 
-// The metrics of a server that runs, over HTTP, and what the program says about
-// where they are.
+// The metrics of a running server over HTTP, and the line with their address.
 func TestMetricsOverHTTP(t *testing.T) {
 	dir := folder(t, "phone secret")
 	var stdout bytes.Buffer

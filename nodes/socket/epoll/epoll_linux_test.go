@@ -52,7 +52,8 @@ func TestPollerReportsInputOnceAndAgainAfterRearm(t *testing.T) {
 	for i := range 2 {
 		n, stopped := p.Wait(events)
 		if n != 1 || stopped || events[0].Key() != 7 || events[0].Ended() {
-			t.Fatalf("wait %d: %d events, stopped %v, key %d, ended %v", i, n, stopped, events[0].Key(), events[0].Ended())
+			t.Fatalf("wait %d: %d events, stopped %v, key %d, ended %v",
+				i, n, stopped, events[0].Key(), events[0].Ended())
 		}
 		if err := p.Rearm(fd, 7, ReadableOnce); err != nil {
 			t.Fatal(err)

@@ -8,7 +8,8 @@ import (
 	"bluetrace/nodes"
 )
 
-// gatedDisk lets each Store through when the test says how it ends.
+// gatedDisk is a disk whose Store returns when the test releases it, with the
+// test's errors.
 type gatedDisk struct {
 	lock    sync.Mutex
 	records int
@@ -42,7 +43,8 @@ func store(t *testing.T, b *WriteBehind, n int, want error) {
 	}
 }
 
-// Store answers while the disk is busy, and what waits is written at once.
+// While the disk is busy Store returns at once, and the queued records are written
+// together.
 func TestBehindAnswersFirst(t *testing.T) {
 	d := newGatedDisk()
 	b := NewWriteBehind(d)
@@ -59,7 +61,7 @@ func TestBehindAnswersFirst(t *testing.T) {
 	}
 }
 
-// Close writes what is left.
+// Close writes the records that wait.
 func TestBehindCloseWrites(t *testing.T) {
 	d := newGatedDisk()
 	b := NewWriteBehind(d)
@@ -79,13 +81,13 @@ func TestBehindCloseWrites(t *testing.T) {
 	}
 }
 
-// Once the disk has failed nothing is promised that it does not have, until it
-// works again.
+// After an error Store returns only once the records are on disk, until a write
+// succeeds.
 func TestBehindAFullDisk(t *testing.T) {
 	full := errors.New("no space left")
 	d := newGatedDisk()
 	b := NewWriteBehind(d)
-	store(t, b, 1, nil) // nobody knows yet
+	store(t, b, 1, nil) // the failure is not known yet
 	<-d.begun
 	d.ends <- full
 	waitFailed(b)
@@ -93,7 +95,7 @@ func TestBehindAFullDisk(t *testing.T) {
 		go func() { <-d.begun; d.ends <- end }()
 		store(t, b, 2, end)
 	}
-	store(t, b, 3, nil) // behind again: it waits for nobody
+	store(t, b, 3, nil) // behind again, without waiting
 	if n := <-d.begun; n != 3 {
 		t.Errorf("%d records, want 3", n)
 	}

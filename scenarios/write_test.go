@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// asWritten compares two scenarios but for where something stood in a file.
+// asWritten compares two scenarios except for positions in a file.
 var asWritten = cmp.Options{
 	cmpopts.IgnoreTypes(Pos{}),
 	cmpopts.IgnoreFields(Scenario{}, "Vars", "Written", "Hash"),
@@ -32,7 +32,7 @@ type failer interface {
 	Fatalf(format string, args ...any)
 }
 
-// comesBack writes s and reads it again.
+// comesBack writes s, parses the text, and fails unless it is the same scenario.
 func comesBack(t failer, s *Scenario) []byte {
 	t.Helper()
 	text := s.AppendYAML([]byte("# why\n"))
@@ -49,8 +49,8 @@ func comesBack(t failer, s *Scenario) []byte {
 	return text
 }
 
-// TestTheLibraryIsWritten: every file of the library, and every example of the
-// page, is the same scenario when it is written and read again.
+// TestTheLibraryIsWritten checks that every file of the library and every example of the documentation is the same
+// scenario after it is written and parsed again.
 func TestTheLibraryIsWritten(t *testing.T) {
 	var texts [][2]string
 	for _, f := range library(t) {
@@ -83,7 +83,7 @@ func TestTheLibraryIsWritten(t *testing.T) {
 	}
 }
 
-// given are values for variables without one.
+// given returns values for variables without a default.
 func given(text string) map[string]string {
 	if regexp.MustCompile(`\$\{TRACE\}`).MatchString(text) {
 		return map[string]string{"TRACE": "trace.csv"}
@@ -108,8 +108,7 @@ func TestHowValuesAreWritten(t *testing.T) {
 	}
 }
 
-// TestWordsThatMoved: a value is named by what it is called in the file that is
-// written.
+// TestWordsThatMoved checks that expectations use the names of phones and labels of the written file.
 func TestWordsThatMoved(t *testing.T) {
 	s := parsed(t, `script: [{at: 1s, phone: a, do: Upload_contact_log, as: up}]
 expect: [up.entries == group-2.log at up + 1, group-*.log.age_max <= 2m59.5s, up.at >= 1s]

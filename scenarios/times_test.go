@@ -9,7 +9,7 @@ func TestParseDuration(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		want time.Duration
-		err  string // "" when there is none; "-": only what was expected
+		err  string // "" if there is none; "-" for errExpected; "-": only what was expected
 	}{
 		{"59.999999999s", 59*time.Second + 999_999_999, ""},
 		{"2m59.999999999s", 3*time.Minute - 1, ""},
@@ -48,11 +48,11 @@ func TestShortDuration(t *testing.T) {
 	}
 }
 
-// TestInZone: gaps are refused, of a repeat it is the first, at both ends.
+// TestInZone checks that times in a gap are refused, and that the first of two equal wall-clock times is used.
 func TestInZone(t *testing.T) {
 	for _, c := range []struct {
 		zone, wall string
-		want       string // in UTC; "": there is no such time
+		want       string // in UTC; "" if clocks do not show the time
 	}{
 		{"UTC", "30/07/2020 16:58:12", "2020-07-30T16:58:12Z"},
 		{"Australia/Sydney", "30/07/2020 16:58:12", "2020-07-30T06:58:12Z"},

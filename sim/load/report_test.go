@@ -17,12 +17,13 @@ import (
 	"bluetrace/scenarios"
 )
 
-// measured has n logins of 1 to n milliseconds, due a tenth of a second apart.
+// measured returns n logins of 1 to n milliseconds, due a tenth of a second apart.
 func measured(n int) *Measurement {
 	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	for i := range n {
 		due := time.Duration(i) * 100 * time.Millisecond
-		m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due + time.Millisecond, Done: due + time.Duration(i+1)*time.Millisecond})
+		m.figures.add(&Row{Operation: Login, Due: due, Ready: due, Sent: due + time.Millisecond,
+			Done: due + time.Duration(i+1)*time.Millisecond})
 	}
 	return m
 }
@@ -40,16 +41,18 @@ func TestFailuresHaveNoResponseTime(t *testing.T) {
 	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: 5 * time.Second})
 	l := m.Report(&scenarios.Traffic{})
 	o := l.All
-	if o.OK != 10 || o.Failed != 1 || o.Unknown != 1 || o.Response.TotalCount() != 11 || o.Response.Min() < int64(time.Millisecond)-1000 {
-		t.Errorf("%d ok, %d failed, %d unknown, %d response times from %v", o.OK, o.Failed, o.Unknown, o.Response.TotalCount(), time.Duration(o.Response.Min()))
+	if o.OK != 10 || o.Failed != 1 || o.Unknown != 1 || o.Response.TotalCount() != 11 ||
+		o.Response.Min() < int64(time.Millisecond)-1000 {
+		t.Errorf("%d ok, %d failed, %d unknown, %d response times from %v",
+			o.OK, o.Failed, o.Unknown, o.Response.TotalCount(), time.Duration(o.Response.Min()))
 	}
 	if o.Lag.TotalCount() != 12 {
 		t.Errorf("%d lags, want one for each that was sent, 12", o.Lag.TotalCount())
 	}
 }
 
-// TestIntervalsHoldTheQuantile: of many runs drawn from one distribution about
-// 95 in 100 intervals hold its true median.
+// TestIntervalsHoldTheQuantile: of many runs drawn from one distribution, about 95
+// of 100 intervals contain its true median.
 func TestIntervalsHoldTheQuantile(t *testing.T) {
 	draws := rand.New(rand.NewPCG(3, 4))
 	const runs, seconds, each = 100, 40, 50
@@ -82,7 +85,8 @@ func TestChecksOfALoad(t *testing.T) {
 	m := measured(100)
 	m.Arrivals = Arrivals{Due: 200, Started: 100, Dropped: 100}
 	threshold := func(metric, method, op string, quantile, value float64) scenarios.Threshold {
-		return scenarios.Threshold{Metric: metric, Text: method + op, Method: method, Op: op, Quantile: quantile, Value: value}
+		return scenarios.Threshold{Metric: metric, Text: method + op, Method: method, Op: op, Quantile: quantile,
+			Value: value}
 	}
 	s := &scenarios.Scenario{Load: &scenarios.Traffic{}, Thresholds: []scenarios.Threshold{
 		threshold("response_time", "p", "<", 50, 51),
@@ -99,8 +103,10 @@ func TestChecksOfALoad(t *testing.T) {
 		got = append(got, fmt.Sprintf("%s %s %s", c.Verdict, c.Name, c.Found))
 	}
 	want := []string{
-		"passed response_time: p< 50.004 ms", "failed login.response_time: max< 100.008 ms", "passed login.service_time: max< 99.025 ms",
-		"failed tempid.response_time: max< no sample: nothing of this kind happened", "passed arrivals_dropped: rate<= 0.5",
+		"passed response_time: p< 50.004 ms", "failed login.response_time: max< 100.008 ms",
+		"passed login.service_time: max< 99.025 ms",
+		"failed tempid.response_time: max< no sample: nothing of this kind happened",
+		"passed arrivals_dropped: rate<= 0.5",
 		"passed operations_unknown: count== 0", "passed beacons_lost: rate< 0", "passed operations_failed: count==0 0",
 	}
 	if d := cmp.Diff(want, got); d != "" {
@@ -126,17 +132,19 @@ func TestUnfit(t *testing.T) {
 	m.figures.add(&Row{Operation: Beacon, Sent: 20 * time.Millisecond, Done: 20 * time.Millisecond})
 	m.figures.add(&Row{Operation: Beacon, Sent: 20 * time.Millisecond, Done: 20 * time.Millisecond})
 	why := strings.Join(GeneratorOverloaded(traffic, m.Report(traffic), 3), "\n")
-	for _, want := range []string{"p99 of 20.005 ms, above its budget of 2 ms", "of all processors, above its budget of 80 %", "for 3 connections"} {
+	for _, want := range []string{"p99 of 20.005 ms, above its budget of 2 ms",
+		"of all processors, above its budget of 80 %", "for 3 connections"} {
 		if !strings.Contains(why, want) {
 			t.Errorf("why not: %s\nwant %q", why, want)
 		}
 	}
 }
 
-// TestUnfitByOneOperation: in a session a late connection makes everything after
-// it late, whose own lag is none. In a mix nothing comes after.
-func TestUnfitByOneOperation(t *testing.T) {
-	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8, Session: []scenarios.Verb{scenarios.VerbLogin}}
+// TestOverloadedByOneOperation: in a session a late connection delays all later
+// operations, whose own lag is then 0. A mix has no later operations.
+func TestOverloadedByOneOperation(t *testing.T) {
+	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8,
+		Session: []scenarios.Verb{scenarios.VerbLogin}}
 	m := &Measurement{warm: newFigures(0), figures: newFigures(0), seed: 1, Length: 10 * time.Second}
 	add := func(o Operation, count int, lag time.Duration) {
 		for range count {
@@ -146,7 +154,8 @@ func TestUnfitByOneOperation(t *testing.T) {
 	add(Connect, 95, 0)
 	add(Connect, 5, 204*time.Millisecond)
 	add(Beacon, 900, 0)
-	want := []string{"its schedule lag of connect has a p99 of 204.079 ms, above its budget of 10 ms; ask for a lower rate, or give it more processors"}
+	want := []string{"its schedule lag of connect has a p99 of 204.079 ms, above its budget of 10 ms; ask for a " +
+		"lower rate, or give it more processors"}
 	if d := cmp.Diff(want, GeneratorOverloaded(traffic, m.Report(traffic), 0)); d != "" {
 		t.Error(d)
 	}
@@ -157,15 +166,16 @@ func TestUnfitByOneOperation(t *testing.T) {
 	}
 	add(Login, 99, 300*time.Millisecond)
 	add(Beacon, 20000, 0)
-	if why := GeneratorOverloaded(traffic, m.Report(traffic), 0); len(why) != 1 || !strings.Contains(why[0], "of connect") {
+	if why := GeneratorOverloaded(traffic, m.Report(traffic), 0); len(why) != 1 ||
+		!strings.Contains(why[0], "of connect") {
 		t.Errorf("a p99 of 99 samples says nothing, and yet: %q", why)
 	}
 }
 
-// TestNothingWasFrozen: a run that ended in its warm-up has no expected times,
-// and does not claim that they were given.
+// TestNothingWasFrozen: a run that ended in its warm-up reports no expected times.
 func TestNothingWasFrozen(t *testing.T) {
-	traffic := &scenarios.Traffic{Session: []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbLogout},
+	traffic := &scenarios.Traffic{Session: []scenarios.Verb{scenarios.VerbLogin, scenarios.VerbDownload,
+		scenarios.VerbLogout},
 		Expected: map[string]time.Duration{"login": 2 * time.Millisecond}}
 	m := measured(1)
 	m.Expected[Login] = 2 * time.Millisecond
@@ -175,8 +185,9 @@ func TestNothingWasFrozen(t *testing.T) {
 	}
 }
 
-// TestNoMedianSaysWhatCame: whoever named a server that is not there reads that.
-func TestNoMedianSaysWhatCame(t *testing.T) {
+// TestNoMedianErrorNamesTheOutcomes: the error about a server that is not there describes
+// the outcomes.
+func TestNoMedianErrorNamesTheOutcomes(t *testing.T) {
 	m := measured(0)
 	for range 3 {
 		m.figures.add(&Row{Operation: Connect, Outcome: Failed})
@@ -185,17 +196,22 @@ func TestNoMedianSaysWhatCame(t *testing.T) {
 		o    Operation
 		want string
 	}{
-		{Connect, "in the warm-up of 5s no connect was answered as it should be (3 failed): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {connect: …}` does"},
-		{Login, "in the warm-up of 5s no login was answered as it should be (none was tried): is the server there, and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next operation is due, unless `expected: {login: …}` does"},
+		{Connect, "in the warm-up of 5s no connect was answered as it should be (3 failed): is the server there, and " +
+			"does it speak the protocol? Else make `warm_up` longer; the median of these says when the next " +
+			"operation is due, unless `expected: {connect: …}` does"},
+		{Login, "in the warm-up of 5s no login was answered as it should be (none was tried): is the server there, " +
+			"and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next " +
+			"operation is due, unless `expected: {login: …}` does"},
 	} {
-		e := NoMedianError{WarmUp: 5 * time.Second, Operation: scenarios.LoadOperations[c.o], Failed: m.figures.failed(c.o)}
+		e := NoMedianError{WarmUp: 5 * time.Second, Operation: scenarios.LoadOperations[c.o],
+			Failed: m.figures.failed(c.o)}
 		if e.Error() != c.want {
 			t.Errorf("it says %q\nwant     %q", e.Error(), c.want)
 		}
 	}
 }
 
-// TestSummarySaysWhatFailed: which operations they were.
+// TestSummarySaysWhatFailed: the summary names the operations that failed.
 func TestSummarySaysWhatFailed(t *testing.T) {
 	m := measured(100)
 	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: 5 * time.Second})
@@ -204,7 +220,8 @@ func TestSummarySaysWhatFailed(t *testing.T) {
 	}
 	var b bytes.Buffer
 	l := m.Report(&scenarios.Traffic{Executor: scenarios.ConstantArrivalRate})
-	if err := reports.Text(&b, &reports.Run{Scenario: "x", Verdict: reports.Failed, World: reports.Live, Load: l}, reports.TextOptions{}); err != nil {
+	if err := reports.Text(&b, &reports.Run{Scenario: "x", Verdict: reports.Failed, World: reports.Live, Load: l},
+		reports.TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	want := "  operations  181 (18.1/s): 100 ok, 80 failed, 1 without an answer\n" +
@@ -214,12 +231,13 @@ func TestSummarySaysWhatFailed(t *testing.T) {
 	}
 }
 
-// TestSummaryOfAnInvalidRun: it says so first.
+// TestSummaryOfAnInvalidRun: the summary of an invalid run begins with that.
 func TestSummaryOfAnInvalidRun(t *testing.T) {
 	l := measured(100).Report(&scenarios.Traffic{Executor: scenarios.ConstantArrivalRate})
 	l.Invalid = []string{"it was slow"}
 	var b bytes.Buffer
-	if err := reports.Text(&b, &reports.Run{Scenario: "x", Verdict: reports.Invalid, World: reports.Live, Load: l}, reports.TextOptions{}); err != nil {
+	if err := reports.Text(&b, &reports.Run{Scenario: "x", Verdict: reports.Invalid, World: reports.Live, Load: l},
+		reports.TextOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(b.String(), "\n")
@@ -238,11 +256,13 @@ func TestWithin(t *testing.T) {
 	}
 	l := &reports.Load{All: reports.LoadOperation{Lag: h}}
 	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8}
-	if got, want := BudgetNote(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms"; got != want {
+	if got, want := BudgetNote(traffic, l),
+		"load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	l.Generator = &reports.ProcessUse{CPUShare: 0.14}
-	if got, want := BudgetNote(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms, and it used 14 of 80 % of all processors"; got != want {
+	if got, want := BudgetNote(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 "+
+		"ms, and it used 14 of 80 % of all processors"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"bluetrace/scenarios/fault"
 )
 
-// TestRandomScenariosAreWritten: whatever faults, adversaries, steps and
-// settings a program draws, the file says the same.
+// TestRandomScenariosAreWritten checks that random faults, adversaries, steps and settings are the same after they
+// are written and parsed again.
 func TestRandomScenariosAreWritten(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScenario(t)
@@ -34,8 +34,7 @@ func TestRandomScenariosAreWritten(t *testing.T) {
 	})
 }
 
-// TestAnyPhonesOfAScenarioAreOne: whichever phones are left, the rest is a
-// scenario.
+// TestAnyPhonesOfAScenarioAreOne checks that every subset of the phones is a valid scenario.
 func TestAnyPhonesOfAScenarioAreOne(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := drawScenario(t)
@@ -61,14 +60,14 @@ func drawScenario(t *rapid.T) *Scenario {
 	return d.s
 }
 
-// drawn is a scenario of a few phones that a program draws.
+// drawn is a random scenario with a few phones.
 type drawn struct {
 	*rapid.T
 	s *Scenario
 }
 
-// newDrawn has an owner, a guesser who shares the account, pupils, and at last a
-// phone without an account whose name is a word of YAML.
+// newDrawn returns a scenario with an owner, a guesser who shares the account, pupils, and a phone without an account
+// whose name is a word of YAML.
 func newDrawn(t *rapid.T) *drawn {
 	s := &Scenario{File: "folder/f.yaml", Name: "drawn", Zone: time.UTC, Length: 100 * time.Hour}
 	own := PhoneGroup{Count: 1, Account: "own", Retention: 3 * time.Minute, Form: FormSplit,
@@ -93,7 +92,7 @@ func (d *drawn) of(what string, words ...string) string {
 	return rapid.SampledFrom(words).Draw(d.T, what)
 }
 
-// atLeast is a duration of any precision, from min to an hour.
+// atLeast draws a duration of any precision, from min to an hour.
 func (d *drawn) atLeast(what string, min time.Duration) time.Duration {
 	n := rapid.Int64Range(int64(min), int64(time.Hour)).Draw(d.T, what)
 	unit := rapid.SampledFrom([]time.Duration{1, 1000, time.Millisecond, time.Second, time.Minute}).Draw(d.T, "unit")
@@ -135,7 +134,7 @@ func (d *drawn) everybody() (all []int) {
 	return all
 }
 
-// customers have accounts.
+// customers draws phones with an account.
 func (d *drawn) customers() []int {
 	some := slices.DeleteFunc(slices.Clone(d.phones()), func(p int) bool { return p == len(d.everybody())-1 })
 	if len(some) == 0 {
@@ -159,7 +158,7 @@ func (d *drawn) nodesOrAny() Nodes {
 	return d.nodes()
 }
 
-// way is from whom to whom datagrams go, or streams.
+// way draws the senders and receivers of datagrams or streams.
 func (d *drawn) way(f *Fault) {
 	f.From, f.To = Nodes{Any: true}, Nodes{Any: true}
 	if d.yes("from") {
@@ -218,7 +217,7 @@ func (d *drawn) ofDatagrams(f *Fault) {
 	}
 }
 
-// ofNodes says whether the fault can be counted.
+// ofNodes draws the keys of a fault of nodes. It reports whether the fault takes `skip` and `count`.
 func (d *drawn) ofNodes(f *Fault, inStep bool) bool {
 	switch f.Kind {
 	case FaultCrash:
@@ -246,7 +245,7 @@ func (d *drawn) ofNodes(f *Fault, inStep bool) bool {
 	return false
 }
 
-// times draws when, and how often, within what the kind allows.
+// times draws the window and the counts that the kind allows.
 func (d *drawn) times(f *Fault, counted bool) {
 	if f.Kind == FaultClock && f.Step == 0 {
 		return
@@ -258,7 +257,7 @@ func (d *drawn) times(f *Fault, counted bool) {
 	}
 	if (instantly || f.For > 0 || f.Kind == FaultReset) && d.yes("every") {
 		f.Every = f.For + d.atLeast("every", leastPeriod)
-		if f.Kind == FaultClock { // all of a file may not set clocks too far
+		if f.Kind == FaultClock { // the sum of all steps of a clock is limited
 			f.Every = max(f.Every, 100*f.Step, -100*f.Step)
 		}
 		if d.yes("until") {
@@ -318,7 +317,7 @@ func (d *drawn) settings() {
 	}
 }
 
-// start is the first moment of those that clocks show alike.
+// start draws a start; if clocks show it twice, the first instant.
 func (d *drawn) start() {
 	zone, err := Zone(d.of("zone", "UTC", "Europe/London", "Australia/Lord_Howe"))
 	if err != nil {
@@ -335,10 +334,12 @@ func (d *drawn) start() {
 	d.s.Zone = zone
 }
 
-// anyText has whatever YAML and the language could trip over.
+// anyText draws texts that are special in YAML or in the language.
 func (d *drawn) anyText(what string) string {
 	return rapid.OneOf(rapid.String(), rapid.StringMatching(`[ -~]{0,12}`), rapid.SampledFrom([]string{
-		"null", "no", "- x", "a: b", "a #b", "${X}", "$${X}", "'", `"`, `\`, "[a", "{a}", "*", "&a", "!x", "1e3", "0x10", "30/07/2020 9:00:00", "é ü", " a", "a ", "%", "@", "`",
+		"null", "no", "- x", "a: b", "a #b", "${X}", "$${X}", "'", `"`, `\`, "[a", "{a}",
+		"*", "&a", "!x", "1e3", "0x10", "30/07/2020 9:00:00",
+		"é ü", " a", "a ", "%", "@", "`",
 	})).Filter(func(t string) bool { return !strings.ContainsRune(t, '\uFFFD') }).Draw(d.T, what)
 }
 
@@ -374,16 +375,21 @@ func (d *drawn) deed(st *Step) {
 	case 4:
 		st.Do = &Command{Verb: VerbType, Text: d.anyText("typed"), Count: 1}
 	case 5:
-		st.Forge = &Forge{To: d.phones(), Copy: -1, TempID: d.anyText("tempid"), Version: d.anyText("version"), Form: FormSplit,
-			Start: WireTime{Set: true, Offset: -d.atLeast("start", 0)}, Expiry: WireTime{Set: true, Offset: d.atLeast("expiry", 0)}}
+		st.Forge = &Forge{To: d.phones(), Copy: -1, TempID: d.anyText("tempid"), Version: d.anyText("version"),
+			Form:   FormSplit,
+			Start:  WireTime{Set: true, Offset: -d.atLeast("start", 0)},
+			Expiry: WireTime{Set: true, Offset: d.atLeast("expiry", 0)}}
 	case 6:
-		st.Datagrams = &Datagrams{To: d.phones(), Send: []string{d.anyText("one"), string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "two"))}, Gap: d.atLeast("gap", 0)}
+		raw := string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "two"))
+		st.Datagrams = &Datagrams{To: d.phones(), Send: []string{d.anyText("one"), raw}, Gap: d.atLeast("gap", 0)}
 	case 7:
-		st.TCP = &TCP{Connect: true, Send: []string{"a" + string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "bytes"))}, Close: d.yes("close")}
+		raw := string(rapid.SliceOf(rapid.Byte()).Draw(d.T, "bytes"))
+		st.TCP = &TCP{Connect: true, Send: []string{"a" + raw}, Close: d.yes("close")}
 		st.Expect = []StepExpect{{Phone: st.Phone, Within: d.atLeast("within", 1), NoReply: true}}
 	default:
 		st.Do = &Command{Verb: d.verb(), Count: 1}
-		st.Expect = []StepExpect{{Phone: st.Phone, Within: defaultWithin, Prints: []Pattern{{Text: "p" + d.anyText("printed")}, {Text: "x"}}}}
+		st.Expect = []StepExpect{{Phone: st.Phone, Within: defaultWithin,
+			Prints: []Pattern{{Text: "p" + d.anyText("printed")}, {Text: "x"}}}}
 	}
 }
 

@@ -169,7 +169,8 @@ func TestOddLinesOfATrace(t *testing.T) {
 
 func TestClassesThatAreNotThere(t *testing.T) {
 	_, odd, err := readTrace(t, "100 1 2\n100 3 4 1A 1B\n", Trace{Classes: []string{"9Z", "1A"}})
-	want := `trace: the selection leaves no contact of 2: the last time read is 100; classes asked for are "9Z", "1A", classes met are "1A", "1B"`
+	want := `trace: the selection leaves no contact of 2: the last time read is 100; ` +
+		`classes asked for are "9Z", "1A", classes met are "1A", "1B"`
 	if err == nil || err.Error() != want {
 		t.Errorf("got  %v\nwant %s", err, want)
 	}
@@ -225,8 +226,7 @@ func TestADiskThatFailsIsNoMistakeOfTheTrace(t *testing.T) {
 	}
 }
 
-// TestTraceMemory reads 100,000 lines of 200 people: what is kept grows with
-// the people alone.
+// TestTraceMemory reads 100,000 lines of 200 people. The memory of the reader must grow with the people only.
 func TestTraceMemory(t *testing.T) {
 	var text strings.Builder
 	for i := range 100_000 {
@@ -248,7 +248,7 @@ func TestTraceMemory(t *testing.T) {
 	}
 }
 
-// TestRecordedTraces reads the real data sets of a folder of the user's.
+// TestRecordedTraces reads the recorded data sets of a local folder.
 func TestRecordedTraces(t *testing.T) {
 	folder := os.Getenv("BLUETRACE_DATA")
 	if folder == "" {
