@@ -30,10 +30,12 @@ func TestSimulateRunsAProgram(t *testing.T) {
 		{"where.yaml", time.Minute, scenarioRun{}, "running where.yaml: exit status 107: " + filepath.Base(root)},
 		{"silent.yaml", time.Minute, scenarioRun{}, "running silent.yaml: exit status 0, reading its JSON: unexpected end of JSON input"},
 	} {
-		got, err := runScenario(t.Context(), root, program, c.scenario, c.limit)
-		if got != c.want || textOf(err) != c.err {
-			t.Errorf("%s: %+v and error %q, want %+v and %q", c.scenario, got, textOf(err), c.want, c.err)
-		}
+		t.Run(c.scenario, func(t *testing.T) {
+			got, err := runScenario(t.Context(), root, program, c.scenario, c.limit)
+			if got != c.want || textOf(err) != c.err {
+				t.Errorf("%s: %+v and error %q, want %+v and %q", c.scenario, got, textOf(err), c.want, c.err)
+			}
+		})
 	}
 }
 

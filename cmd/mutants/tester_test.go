@@ -28,14 +28,16 @@ func TestWhatBecomesOfAMutant(t *testing.T) {
 		{"a comment", "right", "right // comment", "", equivalent, `"right // comment" means the same as "right"`},
 		{"cannot run", "right", "refused", "", untried, "running it: exit status 107"},
 	} {
-		b := fakeTester(t, "this is right")
-		r := b.test(t.Context(), &mutant{name: c.name, file: "node.go", old: c.old, new: c.new, by: c.by})
-		if r.outcome != c.outcome || textOf(r.err) != c.err {
-			t.Errorf("%s: %s, %q; want %s, %q", c.name, r.outcome, textOf(r.err), c.outcome, c.err)
-		}
-		if left, err := os.ReadDir(b.temp); err != nil || len(left) != 0 {
-			t.Errorf("%s: left %v and %v in the folder for programs", c.name, left, err)
-		}
+		t.Run(c.name, func(t *testing.T) {
+			b := fakeTester(t, "this is right")
+			r := b.test(t.Context(), &mutant{name: c.name, file: "node.go", old: c.old, new: c.new, by: c.by})
+			if r.outcome != c.outcome || textOf(r.err) != c.err {
+				t.Errorf("%s: %s, %q; want %s, %q", c.name, r.outcome, textOf(r.err), c.outcome, c.err)
+			}
+			if left, err := os.ReadDir(b.temp); err != nil || len(left) != 0 {
+				t.Errorf("%s: left %v and %v in the folder for programs", c.name, left, err)
+			}
+		})
 	}
 }
 

@@ -76,11 +76,13 @@ func TestCompareStatuses(t *testing.T) {
 		{"a b --report junit", statusInvalid, "", `unknown form "junit": must be text or json`},
 		{"--help", statusPassed, "  sim compare [flags] A B\n", ""},
 	} {
-		b := newBench()
-		got := b.command(t.Context(), append([]string{"compare"}, strings.Fields(c.arguments)...))
-		if got != c.want || !strings.Contains(b.out.String(), c.out) || !strings.Contains(b.err.String(), c.err) || (c.err == "") != (b.err.String() == "") {
-			t.Errorf("compare %s: status %d, want %d\n%s%s", c.arguments, got, c.want, b.out.String(), b.err.String())
-		}
+		t.Run(c.arguments, func(t *testing.T) {
+			b := newBench()
+			got := b.command(t.Context(), append([]string{"compare"}, strings.Fields(c.arguments)...))
+			if got != c.want || !strings.Contains(b.out.String(), c.out) || !strings.Contains(b.err.String(), c.err) || (c.err == "") != (b.err.String() == "") {
+				t.Errorf("compare %s: status %d, want %d\n%s%s", c.arguments, got, c.want, b.out.String(), b.err.String())
+			}
+		})
 	}
 }
 

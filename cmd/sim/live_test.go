@@ -171,9 +171,11 @@ func TestLoadFlagsRefused(t *testing.T) {
 		{"--rate=NaN", "sim: run: invalid --rate NaN: must be above 0 and at most 1000000"},
 		{"--rate=5", "--duration and --rate need a file with `load`"},
 	} {
-		_, got, said := askedLive(t, c.flag, "held.yaml")
-		if line, _, _ := strings.Cut(said, "\n"); got != statusInvalid || !strings.HasSuffix(line, c.want) {
-			t.Errorf("%s: status %d, said\n%s\nwant\n%s", c.flag, got, said, c.want)
-		}
+		t.Run(c.flag, func(t *testing.T) {
+			_, got, said := askedLive(t, c.flag, "held.yaml")
+			if line, _, _ := strings.Cut(said, "\n"); got != statusInvalid || !strings.HasSuffix(line, c.want) {
+				t.Errorf("%s: status %d, said\n%s\nwant\n%s", c.flag, got, said, c.want)
+			}
+		})
 	}
 }

@@ -27,11 +27,13 @@ func TestStepFlag(t *testing.T) {
 		{"--step 999us --out x", "invalid --step 999µs: must be 1ms or more"},
 		{"--step 1s --out x --live", "--step cannot be used with --live: use --metrics and scrape the run"},
 	} {
-		b := newBench()
-		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
-		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
-			t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
-		}
+		t.Run(c.arguments, func(t *testing.T) {
+			b := newBench()
+			got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
+			if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
+				t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
+			}
+		})
 	}
 }
 

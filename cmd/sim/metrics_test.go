@@ -31,11 +31,13 @@ func TestMetricsFlags(t *testing.T) {
 		{"--metrics 0 --linger 0s", "invalid --linger 0s: must be above 0 and at most 1m0s"},
 		{"--metrics 0 --linger 61s", "invalid --linger 1m1s: must be above 0 and at most 1m0s"},
 	} {
-		b := newBench()
-		got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
-		if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
-			t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
-		}
+		t.Run(c.arguments, func(t *testing.T) {
+			b := newBench()
+			got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
+			if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
+				t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
+			}
+		})
 	}
 	for text, want := range map[string]string{"9464": "127.0.0.1:9464", ":9464": "127.0.0.1:9464", "0.0.0.0:1": "0.0.0.0:1", "[::1]:0": "[::1]:0", "box:80": "box:80"} {
 		var f runFlags

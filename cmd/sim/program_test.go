@@ -205,17 +205,19 @@ func TestExitStatuses(t *testing.T) {
 		{"init", statusInvalid, ""},
 		{"walk", statusInvalid, ""},
 	} {
-		b := newBench()
-		got := b.command(context.Background(), strings.Fields(c.arguments))
-		if got != c.want || strings.Join(b.ran, " ") != c.ran {
-			t.Errorf("sim %s: status %d, want %d; ran %q, want %q\n%s", c.arguments, got, c.want, b.ran, c.ran, b.err.String())
-		}
-		if complained := strings.Contains(b.err.String(), ": "); (c.want == statusInvalid || c.want == statusError) != complained && !strings.Contains(c.arguments, "folder") {
-			t.Errorf("sim %s: standard error is %q", c.arguments, b.err.String())
-		}
-		if strings.ContainsRune(b.err.String()+b.out.String(), 0x1b) {
-			t.Errorf("sim %s: an escape character was printed", c.arguments)
-		}
+		t.Run(c.arguments, func(t *testing.T) {
+			b := newBench()
+			got := b.command(context.Background(), strings.Fields(c.arguments))
+			if got != c.want || strings.Join(b.ran, " ") != c.ran {
+				t.Errorf("sim %s: status %d, want %d; ran %q, want %q\n%s", c.arguments, got, c.want, b.ran, c.ran, b.err.String())
+			}
+			if complained := strings.Contains(b.err.String(), ": "); (c.want == statusInvalid || c.want == statusError) != complained && !strings.Contains(c.arguments, "folder") {
+				t.Errorf("sim %s: standard error is %q", c.arguments, b.err.String())
+			}
+			if strings.ContainsRune(b.err.String()+b.out.String(), 0x1b) {
+				t.Errorf("sim %s: an escape character was printed", c.arguments)
+			}
+		})
 	}
 }
 
@@ -247,11 +249,13 @@ func TestComplaints(t *testing.T) {
 		{"run empty", "sim: finding scenarios: folder \"empty\" holds no .yaml file\n"},
 		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, compare, init, schema, completion and help\n"},
 	} {
-		b := newBench()
-		b.command(context.Background(), strings.Fields(c.arguments))
-		if diff := cmp.Diff(c.want, b.err.String()); diff != "" {
-			t.Errorf("sim %s:\n%s", c.arguments, diff)
-		}
+		t.Run(c.arguments, func(t *testing.T) {
+			b := newBench()
+			b.command(context.Background(), strings.Fields(c.arguments))
+			if diff := cmp.Diff(c.want, b.err.String()); diff != "" {
+				t.Errorf("sim %s:\n%s", c.arguments, diff)
+			}
+		})
 	}
 }
 

@@ -274,10 +274,12 @@ func TestSwarmRefuses(t *testing.T) {
 		{"swarm absent.yaml", statusInvalid, "absent.yaml"},
 		{"swarm ../../scenarios/load", statusInvalid, ""},
 	} {
-		errs.Reset()
-		arguments := strings.NewReplacer("NOTJSON", notJSON, "FILE", file).Replace(c.arguments)
-		if got := p.command(context.Background(), strings.Fields(arguments)); got != c.want || !strings.Contains(errs.String(), c.says) {
-			t.Errorf("%s: status %d, want %d and %q\n%s", c.arguments, got, c.want, c.says, errs)
-		}
+		t.Run(c.arguments, func(t *testing.T) {
+			errs.Reset()
+			arguments := strings.NewReplacer("NOTJSON", notJSON, "FILE", file).Replace(c.arguments)
+			if got := p.command(context.Background(), strings.Fields(arguments)); got != c.want || !strings.Contains(errs.String(), c.says) {
+				t.Errorf("%s: status %d, want %d and %q\n%s", c.arguments, got, c.want, c.says, errs)
+			}
+		})
 	}
 }

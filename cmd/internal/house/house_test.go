@@ -22,11 +22,11 @@ import (
 // Bounds of the rules. Words are counted per 1,000 words of comment in files that
 // are no tests. Tighten a bound when the code allows it, never loosen one.
 const (
-	maxWhat        = 17.0 // "what" as a noun
-	maxWhether     = 3.0  // "says whether", "tells whether"
-	maxNobody      = 2.0  // "nobody", "somebody", "whoever"
+	maxWhat        = 4.5  // "what" as a noun
+	maxWhether     = 0.5  // "says whether", "tells whether"
+	maxNobody      = 0.55 // "nobody", "somebody", "whoever"
 	maxThatWhich   = 3    // "that which", in all comments
-	maxWideLines   = 560  // lines over maxColumns
+	maxWideLines   = 180  // lines over maxColumns
 	maxColumns     = 120  // with a tab as four columns
 	maxMethods     = 45   // of a type, functions that take it first included
 	maxFilesOfType = 4    // files with methods of one type
@@ -40,17 +40,14 @@ var largeTypes = map[string]struct {
 	methods, files int
 	reason         string
 }{
-	"nodes.program":        {999, 99, "being restructured"},
-	"reports.Run":          {999, 99, "being restructured"},
-	"scenarios.Scenario":   {999, 99, "being restructured"},
-	"scenarios.builder":    {999, 99, "being restructured"},
-	"scenarios.value":      {999, 99, "being restructured"},
-	"sim.run":              {999, 99, "being restructured"},
-	"sim/check.Invariants": {999, 99, "being restructured"},
-	"sim/live.World":       {999, 99, "being restructured"},
-	"sim/load.engine":      {999, 99, "being restructured"},
-	"sim/load.phone":       {999, 99, "being restructured"},
-	"sim/virtual.World":    {999, 99, "being restructured"},
+	"nodes.program":         {999, 99, "being restructured"},
+	"reports.Run":           {999, 99, "being restructured"},
+	"scenarios.mistakeList": {999, 99, "being restructured"},
+	"sim.run":               {999, 99, "being restructured"},
+	"sim/check.Invariants":  {999, 99, "being restructured"},
+	"sim/live.World":        {999, 99, "being restructured"},
+	"sim/load.engine":       {999, 99, "being restructured"},
+	"sim/load.phone":        {999, 99, "being restructured"},
 }
 
 // clocks are the packages besides main packages that may make a real clock.

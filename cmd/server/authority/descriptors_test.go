@@ -1,6 +1,7 @@
 package authority
 
 import (
+	"fmt"
 	"io"
 	"math"
 	"net"
@@ -29,13 +30,15 @@ func TestFitConnections(t *testing.T) {
 			lowered: "--max-connections 2 is lowered to 1: a process may open 64 files here; raise that limit (ulimit -n)"},
 		{asked: 10_000, descriptors: 1<<64 - 1, want: 10_000, sockets: math.MaxInt32},
 	} {
-		var a arguments
-		a.settings.MaxConnections = row.asked
-		a.fitConnections(row.descriptors)
-		if a.settings.MaxConnections != row.want || a.sockets != row.sockets || a.lowered != row.lowered {
-			t.Errorf("%d sessions, %d descriptors: %d sessions, %d sockets, %q, want %d, %d, %q",
-				row.asked, row.descriptors, a.settings.MaxConnections, a.sockets, a.lowered, row.want, row.sockets, row.lowered)
-		}
+		t.Run(fmt.Sprintf("%d of %d", row.asked, row.descriptors), func(t *testing.T) {
+			var a arguments
+			a.settings.MaxConnections = row.asked
+			a.fitConnections(row.descriptors)
+			if a.settings.MaxConnections != row.want || a.sockets != row.sockets || a.lowered != row.lowered {
+				t.Errorf("%d sessions, %d descriptors: %d sessions, %d sockets, %q, want %d, %d, %q",
+					row.asked, row.descriptors, a.settings.MaxConnections, a.sockets, a.lowered, row.want, row.sockets, row.lowered)
+			}
+		})
 	}
 }
 
