@@ -109,24 +109,6 @@ func (p *phone) received(e *nodes.PhoneEffect, fromSender bool, now time.Duratio
 	}
 }
 
-// measureBeacon measures a beacon that arrived for the first time.
-func (e *engine) measureBeacon(f *flight, now time.Duration) {
-	late := now-f.sent > lateAfter
-	if f.measured {
-		e.beacons.received.Add(1)
-		if late {
-			e.beacons.late.Add(1)
-		}
-	}
-	m := e.Meter.Beacons()
-	m.Received.Add(1)
-	if late {
-		m.Late.Add(1)
-	}
-	m.Delay(now - f.sent)
-	e.add(&Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
-}
-
 // findFlight finds the record of a beacon by its TempID and start, the last ones
 // first, and marks it as seen. It returns again if it was marked before.
 func (p *phone) findFlight(b *protocol.Beacon) (f flight, again, ok bool) {

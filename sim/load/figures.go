@@ -53,19 +53,6 @@ func (r *Row) Service() time.Duration { return r.Done - r.Sent }
 // Lag returns the delay that the generator itself caused.
 func (r *Row) Lag() time.Duration { return r.Sent - max(r.Due, r.Ready) }
 
-// add measures a row.
-func (e *engine) add(r *Row, measured bool) {
-	f := e.warm
-	if measured {
-		f = e.measured
-	}
-	f.add(r)
-	outcome := [...]reports.Outcome{
-		OK: reports.OutcomeOK, Failed: reports.OutcomeFailed, Unknown: reports.OutcomeUnknown,
-	}[r.Outcome]
-	e.meters[phaseIndex(measured)][r.Operation].Done(outcome, r.Response(), r.Service(), r.Lag())
-}
-
 // figures collects the rows of one phase, from many goroutines.
 type figures struct {
 	from  time.Duration // rows that are due before it belong to the first second

@@ -179,7 +179,7 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 	e.Meter.AddInFlight(1)
 	s := session{script: e.scripts.session, measured: measured}
 	if e.Traffic.Session == nil {
-		s.script = e.scripts.single[e.draw(draws)][:]
+		s.script = e.scripts.single[drawOperation(e.Traffic.Mix, draws)][:]
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -209,17 +209,17 @@ func (e *engine) takeFree(due time.Duration, measured bool) (p *phone) {
 	return p
 }
 
-// draw draws an operation of the mix.
-func (e *engine) draw(draws *rand.Rand) Operation {
+// drawOperation draws an operation of a mix.
+func drawOperation(mix []scenarios.Weight, draws *rand.Rand) Operation {
 	sum := 0
-	for _, w := range e.Traffic.Mix {
+	for _, w := range mix {
 		sum += w.Weight
 	}
 	if sum == 0 {
 		return Connect
 	}
 	left := draws.IntN(sum)
-	for _, w := range e.Traffic.Mix {
+	for _, w := range mix {
 		if left -= w.Weight; left < 0 {
 			return operationOf(w.Verb)
 		}

@@ -183,27 +183,6 @@ func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, unde
 	return held, broken, undecided
 }
 
-// soFar returns the figures so far, as far as thresholds use them. Operations in
-// progress are not in them, so that a beacon is not lost before the end of the run.
-func (e *engine) soFar() *reports.Load {
-	e.mu.Lock()
-	arrivals := e.arrivals
-	e.mu.Unlock()
-	l := &reports.Load{Arrivals: reports.Arrivals(arrivals)}
-	l.Beacons.Sent = e.beacons.sent.Load()
-	all := &kind{}
-	for o := range operations {
-		k := e.measured.copied(o)
-		if k == nil {
-			continue
-		}
-		l.Operations = append(l.Operations, k.times(scenarios.LoadOperations[o]))
-		all.merge(k)
-	}
-	l.All = all.times(allOperations)
-	return l
-}
-
 // Checks returns the checks of the thresholds: those of the scenario, and those that
 // apply to every load (thresholdsOf). Function place formats the place of a threshold
 // in the scenario.

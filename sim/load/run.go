@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -244,6 +245,150 @@ func (e *engine) dropped() uint64 {
 	n := e.Network.Dropped(sockets)
 	e.Meter.Beacons().Dropped.Add(n)
 	return n
+}
+
+// makePhones makes the phones and arranges them in a ring, in which each sends its
+// beacons to the next one.
+func (e *engine) makePhones() {
+	settings := map[time.Duration]*nodes.PhoneSettings{} // by password pause
+	phones := make([]phone, len(e.Phones))
+	for i := range e.Phones {
+		p := &phones[i]
+		p.Phone, p.engine = e.Phones[i], e
+		if settings[p.PasswordPause] == nil {
+			settings[p.PasswordPause] = phoneSettings(e.Traffic, p.PasswordPause)
+		}
+		p.machine.Init(settings[p.PasswordPause])
+		p.departure.ring, p.timeout.ring = p.onDue, p.onTimeout
+		e.phones = append(e.phones, p)
+	}
+	for i, p := range e.phones {
+		p.to = e.phones[(i+1)%len(e.phones)]
+		p.to.from = p
+	}
+}
+
+// phoneSettings are those of a machine under load: it never tries again, and prints
+// nothing. Its contact log holds the entries of one upload.
+func phoneSettings(t *scenarios.Traffic, passwordPause time.Duration) *nodes.PhoneSettings {
+	s := nodes.DefaultPhoneSettings()
+	s.PasswordPause, s.RetryPause = passwordPause, passwordPause
+	s.JoinLogin = passwordPause == 0
+	s.NoRetry, s.Quiet = true, true
+	s.AnswerLimit = t.Timeout
+	s.MaxEntries = max(1, t.Entries)
+	return &s
+}
+
+// openSockets opens the UDP sockets of the phones if the load has beacons.
+func (e *engine) openSockets() error {
+	if !e.Traffic.HasBeacons() {
+		return nil
+	}
+	for i, p := range e.phones {
+		var err error
+		if p.udp, err = e.Network.Listen(p.receive); err != nil {
+			return fmt.Errorf("opening the UDP socket of phone %d of %d: %w", i+1, len(e.phones), err)
+		}
+	}
+	e.socketsOpen.Store(true)
+	return nil
+}
+
+// maxPreLogins is the number of phones of a mix that log in at the same time.
+const maxPreLogins = 128
+
+// prepare logs in the phones of a mix.
+func (e *engine) prepare() error {
+	if e.Traffic.Session != nil {
+		return nil
+	}
+	e.expected.Store(&[operations]time.Duration{})
+	results := make(chan error, len(e.phones))
+	tick := e.Clock.Ticker(time.Millisecond)
+	defer tick.Stop()
+	for begun, ended := 0, 0; ended < len(e.phones); {
+		for begun < len(e.phones) && begun-ended < maxPreLogins {
+			p, n := e.phones[begun], begun+1
+			begun++
+			p.mu.Lock()
+			p.preLogin(e.now(), func(ok bool) {
+				if ok {
+					results <- nil
+				} else {
+					results <- fmt.Errorf("logging in phone %d of %d, before the load: %w",
+						n, len(e.phones), errPreLogin)
+				}
+			})
+			p.mu.Unlock()
+		}
+		select {
+		case err := <-results:
+			if err != nil {
+				return err
+			}
+			ended++
+		case <-tick.C: // for phones with a password pause
+			e.schedule.run(e.now())
+		case <-e.ctx.Done():
+			return e.ctx.Err()
+		}
+	}
+	return nil
+}
+
+var errPreLogin = errors.New("it was not welcomed, or got no TempID")
+
+// add measures a row.
+func (e *engine) add(r *Row, measured bool) {
+	f := e.warm
+	if measured {
+		f = e.measured
+	}
+	f.add(r)
+	outcome := [...]reports.Outcome{
+		OK: reports.OutcomeOK, Failed: reports.OutcomeFailed, Unknown: reports.OutcomeUnknown,
+	}[r.Outcome]
+	e.meters[phaseIndex(measured)][r.Operation].Done(outcome, r.Response(), r.Service(), r.Lag())
+}
+
+// measureBeacon measures a beacon that arrived for the first time.
+func (e *engine) measureBeacon(f *flight, now time.Duration) {
+	late := now-f.sent > lateAfter
+	if f.measured {
+		e.beacons.received.Add(1)
+		if late {
+			e.beacons.late.Add(1)
+		}
+	}
+	m := e.Meter.Beacons()
+	m.Received.Add(1)
+	if late {
+		m.Late.Add(1)
+	}
+	m.Delay(now - f.sent)
+	e.add(&Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
+}
+
+// soFar returns the figures so far, as far as thresholds use them. Operations in
+// progress are not in them, so that a beacon is not lost before the end of the run.
+func (e *engine) soFar() *reports.Load {
+	e.mu.Lock()
+	arrivals := e.arrivals
+	e.mu.Unlock()
+	l := &reports.Load{Arrivals: reports.Arrivals(arrivals)}
+	l.Beacons.Sent = e.beacons.sent.Load()
+	all := &kind{}
+	for o := range operations {
+		k := e.measured.copied(o)
+		if k == nil {
+			continue
+		}
+		l.Operations = append(l.Operations, k.times(scenarios.LoadOperations[o]))
+		all.merge(k)
+	}
+	l.All = all.times(allOperations)
+	return l
 }
 
 // abort ends every session, and lets none begin.
