@@ -14,8 +14,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// market is where adversaries meet: phones 0 and 1 are honest, 2 is ghost, without
-// an account, 3 is liar.
+// market is a scenario for adversaries: phones 0 and 1 are honest, 2 is ghost, without an account, and 3 is liar.
 const market = `name: market
 length: 2m
 start: 30/07/2020 09:00:00
@@ -28,12 +27,12 @@ routine:
 
 const ghost, liar = 2, 3
 
-// misdeeds are what a phone did of what adversaries do.
+// misdeeds counts the actions of a phone that only adversaries do.
 func (w *watchedRun) misdeeds(phone int) []command {
 	return slices.DeleteFunc(slices.Clone(w.commands), func(c command) bool { return c.step.Phone != phone || c.step.Text == "login" })
 }
 
-// mischief plays the market with an adversary, in which everything must hold.
+// mischief runs the market with an adversary and requires that every check holds.
 func mischief(t *testing.T, adversary string) *watchedRun {
 	t.Helper()
 	w := watch(t, parse(t, market+"adversaries: ["+adversary+"]\n"))
@@ -146,7 +145,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestFalseUploads: of invented TempIDs none resolves, of overheard ones each.
+// TestFalseUploads: no invented TempID resolves, and every overheard one does.
 func TestFalseUploads(t *testing.T) {
 	issued := func(w *watchedRun) (ids []string) {
 		for _, m := range regexp.MustCompile(`server -> a: c\d+ "(\d{20})"`).FindAllStringSubmatch(w.trace, -1) {
@@ -182,8 +181,7 @@ func TestFalseUploads(t *testing.T) {
 	}
 }
 
-// TestReplay: what is overheard is sent again as it was, to whom it says, and as
-// late as it says.
+// TestReplay: an overheard beacon is sent unchanged, to the given phones and after the given delay.
 func TestReplay(t *testing.T) {
 	w := mischief(t, "{replay: a, by: ghost, to: [b, liar], after: 1s..2s, from: 30s, until: 60s}")
 	all := w.misdeeds(ghost)
@@ -206,8 +204,7 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// TestReplaysDoNotFeedOnEachOther: a phone does not replay what it sent itself,
-// nor what another replayed, not even without a delay.
+// TestReplaysDoNotFeedOnEachOther: a phone replays neither its own beacons nor replayed ones, also without a delay.
 func TestReplaysDoNotFeedOnEachOther(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
@@ -232,8 +229,7 @@ func TestReplaysDoNotFeedOnEachOther(t *testing.T) {
 	}
 }
 
-// TestAdversariesRepeat: the same seed is the same mischief, whatever else there
-// is; another seed is another.
+// TestAdversariesRepeat: the actions of an adversary depend on the seed only.
 func TestAdversariesRepeat(t *testing.T) {
 	kinds := []string{
 		"{forge: b, by: ghost, every: 3s, jitter: 50%}", "{flood: b, by: ghost, every: 3s}", "{guess: [a, b], by: ghost, every: 3s}",

@@ -10,7 +10,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// bazaar has somebody who does each thing that can be done.
+// bazaar is a scenario with every kind of action.
 const bazaar = `name: bazaar
 length: 2m
 start: 30/07/2020 09:00:00
@@ -41,7 +41,7 @@ script:
 expect: [beacons.valid > 50, adversaries.sent > 40]
 `
 
-// explicit is a scenario in which everything is said that its run was told to do.
+// explicit returns a scenario whose script has the recorded commands of a run.
 func explicit(s *scenarios.Scenario, told []command) *scenarios.Scenario {
 	e := *s
 	e.Routine, e.Adversaries, e.Contacts, e.Expect, e.Script = nil, nil, scenarios.Contacts{}, nil, nil
@@ -51,8 +51,7 @@ func explicit(s *scenarios.Scenario, told []command) *scenarios.Scenario {
 	return &e
 }
 
-// deeds is what was told, in the order of its moments; whoever wrote a step, and
-// whether it may come to nothing, is left out.
+// deeds returns the recorded commands in the order of their times, without their positions and without `optional`.
 func deeds(told []command) []scenarios.Step {
 	var all []scenarios.Step
 	for _, c := range told {
@@ -64,8 +63,7 @@ func deeds(told []command) []scenarios.Step {
 	return all
 }
 
-// TestRecordedRun: the steps that a run was told, played as a script, tell the
-// same again at the same times.
+// TestRecordedRun: a script of the recorded commands gives the same commands at the same times.
 func TestRecordedRun(t *testing.T) {
 	s := parse(t, bazaar)
 	first := watch(t, s)
@@ -110,8 +108,7 @@ func kindOf(st *scenarios.Step) string {
 	return "nothing"
 }
 
-// TestCommandedTimes: a step says the moment at which it takes effect, a login
-// that of its password.
+// TestCommandedTimes: the time of a recorded step is the time of its effect, for a login that of its password.
 func TestCommandedTimes(t *testing.T) {
 	w := watch(t, parse(t, `name: times
 length: 1m

@@ -18,7 +18,7 @@ import (
 	"bluetrace/reports"
 )
 
-// hearing is one valid beacon: who heard whom, when.
+// hearing is one valid beacon: its receiver, its sender and its time.
 type hearing struct {
 	at        float64
 	who, whom string
@@ -26,7 +26,7 @@ type hearing struct {
 
 var validLine = regexp.MustCompile(`(?m)^(\S+) (\S+): beacon of (\S+) is valid`)
 
-// hearings runs a scenario that passes and lists the valid beacons of it.
+// hearings runs a scenario, requires that it passes, and returns its valid beacons.
 func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
 	t.Helper()
 	var trace strings.Builder
@@ -48,8 +48,8 @@ func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
 	return list, &r.Run
 }
 
-// near runs a crowd in which each phone beacons once to its contacts, and says
-// how many beacons of whom each heard.
+// near runs a crowd in which each phone sends one beacon to its contacts, and returns the number of beacons by
+// receiver and sender.
 func near(t *testing.T, phones, contacts string) map[string]int {
 	t.Helper()
 	list, _ := hearings(t, `name: near
@@ -68,7 +68,7 @@ expect: [beacons.sent == beacons.valid]
 	return heard
 }
 
-// pairs has each of the pairs heard once in both directions.
+// pairs returns the beacons of pairs in which each phone receives one beacon of the other.
 func pairs(list ...string) map[string]int {
 	all := map[string]int{}
 	for _, p := range list {
@@ -107,8 +107,7 @@ func TestEveryoneAndLists(t *testing.T) {
 	}
 }
 
-// TestKindsAddUp: two phones that several kinds have near each other hear one
-// beacon, not several.
+// TestKindsAddUp: a pair that several sources connect receives one beacon, not several.
 func TestKindsAddUp(t *testing.T) {
 	got := near(t, "[{name: p, count: 4}]", "{everyone: [p-1, p-2], lists: [[p-1, p-2], [p-2, p-1, p-3]], desks: {phones: p, columns: 2, reach: 1}}")
 	if want := pairs("p-1 p-2", "p-1 p-3", "p-1 p-4", "p-2 p-3", "p-2 p-4", "p-3 p-4"); !maps.Equal(got, want) {
@@ -148,7 +147,7 @@ expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 	}
 }
 
-// TestMixing: so many others are near on average, and the meetings change.
+// TestMixing: the mean number of contacts is the degree, and the pairs change.
 func TestMixing(t *testing.T) {
 	phones, seconds := 200, 600
 	if testing.Short() {
@@ -181,8 +180,8 @@ expect: [beacons.sent == beacons.valid]
 
 const school = "20\t101\t102\t1A\t1A\n40\t101\t102\t1A\t1A\n40\t101\t103\t1A\t1B\n100\t103\t104\t1B\t1B\n"
 
-// replayed runs a trace and says in which seconds after time zero who heard
-// whom, each beaconing every second.
+// replayed runs a trace in which each phone sends a beacon every second. It returns the seconds of the beacons by
+// receiver and sender.
 func replayed(t *testing.T, options, content string) (map[string][]int, *reports.Run) {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "trace.csv")
@@ -261,8 +260,7 @@ func TestTraceThatIsCompressedAndOdd(t *testing.T) {
 	}
 }
 
-// TestTraceGivesTheLength: without one of its own a run lasts as long as its
-// trace.
+// TestTraceGivesTheLength: a run without a length ends with its trace.
 func TestTraceGivesTheLength(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trace.csv")
 	if err := os.WriteFile(file, []byte(school), 0o600); err != nil {
@@ -310,7 +308,7 @@ expect: [events > 0]
 	}
 }
 
-// TestTooManyPairs: what no memory holds is refused with what it would need.
+// TestTooManyPairs: a scenario with too many pairs is refused, with the memory that they would need.
 func TestTooManyPairs(t *testing.T) {
 	for _, contacts := range []string{
 		"{everyone: p}",

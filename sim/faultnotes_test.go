@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// TestFaultsThatDidNothing are named in the notes, with their places and the
-// numbers of the trace; those that did something are not.
+// TestFaultsThatDidNothing: the notes name the faults without an effect, with their places and numbers, and no others.
 func TestFaultsThatDidNothing(t *testing.T) {
 	const busy = "routine: [{phones: a, within: 1s, do: [login, Download_tempID]}, {phones: a, every: 1s, from: 5s, do: Beacon, to: b}]\n"
 	for _, c := range []struct {
@@ -35,7 +34,7 @@ func TestFaultsThatDidNothing(t *testing.T) {
 	}
 }
 
-// TestManyFaultsThatDidNothing: ten are named, the rest is counted.
+// TestManyFaultsThatDidNothing: the notes name ten faults and count the others.
 func TestManyFaultsThatDidNothing(t *testing.T) {
 	r := watch(t, parse(t, faulted+"faults:\n"+strings.Repeat("  - {lose: 0%}\n", 12)))
 	if len(r.Notes) != maxIdleFaults+1 {

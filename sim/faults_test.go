@@ -16,7 +16,7 @@ import (
 	"bluetrace/sim/world"
 )
 
-// watchedRun is a run that somebody listened to.
+// watchedRun is a run with a record of its events.
 type watchedRun struct {
 	*reports.Run
 	trace    string
@@ -24,7 +24,7 @@ type watchedRun struct {
 	commands []command
 }
 
-// command is one that a run was given at a time.
+// command is a command of a run and its time.
 type command struct {
 	at   time.Duration
 	step scenarios.Step
@@ -48,7 +48,7 @@ func watch(t *testing.T, s *scenarios.Scenario) *watchedRun {
 
 var faultLine = regexp.MustCompile(`(?m)^(\S+) fault (\d+): (begins|ends)`)
 
-// inForce lists when faults began and ended, as "1 begins 10.000000000".
+// inForce returns the beginnings and ends of faults, such as "1 begins 10.000000000".
 func (w *watchedRun) inForce() []string {
 	var all []string
 	for _, m := range faultLine.FindAllStringSubmatch(w.trace, -1) {
@@ -57,7 +57,7 @@ func (w *watchedRun) inForce() []string {
 	return all
 }
 
-// count is how often a fault did something in this run.
+// count returns the number of effects of a kind of fault.
 func (w *watchedRun) count(k world.FaultKind) int {
 	n := 0
 	for _, a := range w.applied {
@@ -101,8 +101,8 @@ func TestScheduleOfFaults(t *testing.T) {
 	}
 }
 
-// TestFaultsBeforeTimeZero: those of the file are in force from the first event on: a login's connection
-// is opened before time zero.
+// TestFaultsBeforeTimeZero: the faults of the scenario are in force from the first event on, such as the connection of a
+// login before time zero.
 func TestFaultsBeforeTimeZero(t *testing.T) {
 	w := watch(t, parse(t, faulted+"faults: [{refuse: a, for: 10s}]\nscript: [{at: 0s, phone: a, login: right, optional: true}]\n"))
 	if w.count(world.Refuse) == 0 || w.Sessions.Opened != 0 || w.applied[0].At >= 0 {
@@ -110,8 +110,7 @@ func TestFaultsBeforeTimeZero(t *testing.T) {
 	}
 }
 
-// TestChanceOfNodes: of what happens to nodes as a whole, chance is drawn for each
-// of them whenever it begins, and by itself.
+// TestChanceOfNodes: for a fault of whole nodes, the chance is drawn for each node at each beginning.
 func TestChanceOfNodes(t *testing.T) {
 	const steps = "{clock: p, step: 1s, at: 1s, every: 1s, until: 51s, chance: 30%}"
 	hits := func(text string) (list []string) {
@@ -141,8 +140,7 @@ func TestChanceOfNodes(t *testing.T) {
 	}
 }
 
-// TestFaultsCount: what faults and adversaries did is counted by kind, and can be
-// expected.
+// TestFaultsCount: the effects of faults and the actions of adversaries are counted by kind and can be expected.
 func TestFaultsCount(t *testing.T) {
 	r := passes(t, head+`length: 1m
 start: 30/07/2020 09:00:00
@@ -173,7 +171,7 @@ expect:
 	}
 }
 
-// TestFaultsAreLookedAt: what a fault does is held to its end.
+// TestFaultsAreLookedAt: a fault has no effect after its end.
 func TestFaultsAreLookedAt(t *testing.T) {
 	w := watch(t, parse(t, faulted+"faults: [{lose: 100%, for: 30s}]\nadversaries: [{flood: b, by: ghost, every: 1s}]\n"))
 	for _, c := range checksOf(w.Run, reports.InvariantCheck) {
@@ -184,7 +182,7 @@ func TestFaultsAreLookedAt(t *testing.T) {
 	t.Errorf("of %d things that faults did none was looked at", len(w.applied))
 }
 
-// TestOptionalSteps: a step that may not take place fails nothing.
+// TestOptionalSteps: an optional step that does not take place is no failure.
 func TestOptionalSteps(t *testing.T) {
 	const step = "script: [{at: 10s, phone: a, do: Download_tempID%s}, {phone: b, login: right, expect: {reply: /^Welcome/}}]\n"
 	passes(t, head+"length: 1m\n"+fmt.Sprintf(step, ", optional: true"))
@@ -215,8 +213,7 @@ func TestLiveRefusesFaults(t *testing.T) {
 	}
 }
 
-// TestSwitchedOffWithItsLog: a phone that a fault may switch off has a disk,
-// whatever the fault's place in the file.
+// TestSwitchedOffWithItsLog: a phone that a fault may switch off has a disk, for a fault of the list and of a step.
 func TestSwitchedOffWithItsLog(t *testing.T) {
 	for _, off := range []string{
 		"faults: [{switch_off: b, at: 20s, for: 10s}]\nscript:\n",
@@ -233,7 +230,7 @@ func TestSwitchedOffWithItsLog(t *testing.T) {
 	}
 }
 
-// TestOffsetsAndDriftsAdd: of several faults of one clock no first one wins.
+// TestOffsetsAndDriftsAdd: the effects of several faults of one clock add up.
 func TestOffsetsAndDriftsAdd(t *testing.T) {
 	w := watch(t, parse(t, faulted+`faults:
   - {clock: a, offset: 5s, drift: 100}

@@ -11,7 +11,7 @@ import (
 
 var sentLine = regexp.MustCompile(`(?m)^(\S+) (\S+): beacon to `)
 
-// sendings runs a scenario and lists when each phone sent a beacon.
+// sendings runs a scenario and returns the times at which each phone sent a beacon.
 func sendings(t *testing.T, text string) map[string][]float64 {
 	t.Helper()
 	var trace strings.Builder
@@ -97,8 +97,7 @@ func TestTimesOfARoutine(t *testing.T) {
 	}
 }
 
-// TestListOfCommands: one after the other, each when the one before was
-// answered; one that fails ends the list.
+// TestListOfCommands: each command waits for the answer to the one before it. A failed command ends the list.
 func TestListOfCommands(t *testing.T) {
 	passes(t, `name: list
 length: 2m
@@ -117,7 +116,7 @@ expect:
 `)
 }
 
-// TestRoutineThatCannot says so in the notes: nothing is left out in silence.
+// TestRoutineThatCannot: the notes list the turns that were skipped.
 func TestRoutineThatCannot(t *testing.T) {
 	r := passes(t, `name: idle
 length: 1m
@@ -132,8 +131,7 @@ expect: [tempids.issued == 0]
 	}
 }
 
-// TestRoutinesOfOthers: one more phone and one more routine change nothing of
-// what the phones before do.
+// TestRoutinesOfOthers: an additional phone and routine do not change the actions of the other phones.
 func TestRoutinesOfOthers(t *testing.T) {
 	const rest = "  - {phones: p, every: 20s, jitter: 50%, do: Beacon, to: ear, from: 5s}\n"
 	one := sendings(t, crew+rest)
