@@ -59,7 +59,9 @@ func (c *clocks) when(node event.Node, elapsed time.Duration) int64 {
 	return int64(elapsed)
 }
 
-func (c *clocks) whenChanged(node event.Node, elapsed time.Duration) int64 { return c.of(node).When(elapsed) }
+func (c *clocks) whenChanged(node event.Node, elapsed time.Duration) int64 {
+	return c.of(node).When(elapsed)
+}
 
 // change steps a node's wall clock and adds ppm to the drift of both of its clocks.
 // It returns the clock with the time that it shows now.
