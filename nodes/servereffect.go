@@ -59,7 +59,7 @@ const (
 	EventIssued                               // TempID: stored, so that it resolves
 	EventNotIssued                            // TempID: could not be stored
 	EventUploadDone                           // Entries, Resolved
-	EventUploadBroken                         // Entries: complete ones that arrived; Reason
+	EventUploadBroken                         // Entries: complete ones that arrived; Lines, Announced, Reason
 	EventSkipped                              // Entries: number of bytes that were no command
 	EventSessionEnded                         // Reason
 )
@@ -90,6 +90,9 @@ type ServerEvent struct {
 	Entries  int
 	Resolved int
 	Reason   string // one of the reasons above, or empty
+	// Lines of Announced lines of an upload arrived. Announced is 0 if the upload ended
+	// before its count.
+	Lines, Announced int
 }
 
 func (o *ServerOutbox) print(text string) {

@@ -139,5 +139,9 @@ func (s *Server) reportBrokenUpload(c Conn, reason string, out *ServerOutbox) {
 	case reason != ReasonCount:
 		out.print(x.name.user + ": incomplete upload: no count of lines")
 	}
-	out.event(c, ServerEvent{Kind: EventUploadBroken, User: x.name.user, Entries: entries, Reason: reason})
+	e := ServerEvent{Kind: EventUploadBroken, User: x.name.user, Entries: entries, Reason: reason}
+	if u := x.upload; u != nil {
+		e.Lines, e.Announced = u.got, u.want
+	}
+	out.event(c, e)
 }

@@ -110,10 +110,10 @@ func TestBrokenUploads(t *testing.T) {
 		ended ServerEvent
 	}{
 		{"before the count", nil, ": incomplete upload: no count of lines", ServerEvent{}},
-		{"after the count", []string{"6"}, ": incomplete upload: 0 of 6 lines", ServerEvent{}},
+		{"after the count", []string{"6"}, ": incomplete upload: 0 of 6 lines", ServerEvent{Announced: 6}},
 		{"in the middle of a line", []string{"6", someID, someStart, someEnd, someID, "01/0"},
 			": incomplete upload: 4 of 6 lines\n" + someID + "\n" + someStart + "\n" + someEnd + "\n" + someID + "\n\"01/0\"",
-			ServerEvent{Entries: 1}},
+			ServerEvent{Entries: 1, Lines: 4, Announced: 6}},
 	}
 	for _, e := range tests {
 		t.Run(e.title, func(t *testing.T) {
@@ -165,7 +165,7 @@ func TestMaxUploadBytes(t *testing.T) {
 		"more than 200 bytes of uploads under way: the largest, of "+alice+", is closed",
 		alice+": incomplete upload: 6 of 9 lines\n"+strings.TrimSuffix(strings.Repeat(someID+"\n"+someStart+"\n"+someEnd+"\n", 2), "\n"),
 		alice+" logout", "0> FIN", "1> 1")
-	equal(t, "event", r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Entries: 2, Reason: ReasonUploadBytes})
+	equal(t, "event", r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Entries: 2, Reason: ReasonUploadBytes, Lines: 6, Announced: 9})
 	r.read(1, someEnd+entry)
 	equal(t, "the other is whole", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: bob, Entries: 3})
 	for range 3 { // what is over takes no room

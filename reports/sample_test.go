@@ -37,7 +37,7 @@ func passedRun(t testing.TB) *Run {
 		Checks: []Check{
 			{Kind: ExpectationCheck, Name: "beacons.valid > 1000", Place: "scenarios/classroom.yaml:34:5", Verdict: Passed, Evaluations: 1},
 			{Kind: ThresholdCheck, Name: "beacon_delay: p(95)<6", Place: "scenarios/classroom.yaml:40:18", Verdict: Passed, Evaluations: 1},
-			{Kind: InvariantCheck, Name: "nobody is welcomed during a block", Verdict: Passed, Evaluations: 1234567},
+			{Kind: InvariantCheck, Name: "no login succeeds during a block", Verdict: Passed, Evaluations: 1234567},
 		},
 	}
 }

@@ -30,7 +30,7 @@ func TestTextOfAPassedRun(t *testing.T) {
     ok  beacon_delay: p(95)<6
 
   invariants  1 of 1 held, looked at 1,234,567 times
-    ok  nobody is welcomed during a block
+    ok  no login succeeds during a block
 
   beacons     sent 14,100  delivered 14,000  valid 13,999  invalid 1  kept 13,998  expired 13,001
   datagrams   sent 56,400  delivered 55,800  lost 598  in flight 2

@@ -38,7 +38,7 @@ type run struct {
 	options  Options
 	world    world.World
 	events   event.Stream
-	records  records
+	records  *world.Records
 	// closeWorld releases the resources of the world; nil if it has none.
 	closeWorld func() error
 	clock      clock.Clock // of a live world
@@ -110,19 +110,16 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 		r.setClock(len(names) + len(r.extra))
 	}
 	r.phones = make([]phoneState, len(names)+len(r.extra))
-	r.faults = &faults{scenario: s, phones: len(names), extra: r.extra, observe: o.Applied}
+	r.faults = &faults{scenario: s, phones: len(names), extra: r.extra}
 	r.routines = newRoutines(s, len(r.phones))
 	zone := protocol.NewZone(s.Zone)
 	config, retention := r.config(names, zone)
 	r.rules = check.New(r.invariantRules(retention), r.violated)
-	legacy := &world.Legacy{Watcher: r.rules, Story: r, Applied: r.faults.record}
-	if o.heard != nil {
-		legacy.Story = o.heard(r)
+	r.subscribe(&config)
+	if o.built != nil {
+		o.built(r)
 	}
-	if o.Listen != nil {
-		legacy.Watcher, legacy.Story = o.Listen(legacy.Watcher, legacy.Story)
-	}
-	if err := r.make(config, legacy); err != nil {
+	if err := r.make(config); err != nil {
 		return nil, err
 	}
 	r.scheduleStart(names)
@@ -160,31 +157,29 @@ func (r *run) fail(err error) {
 	r.world.Stop()
 }
 
-// records are the records of a run that its result is made from.
-type records interface {
-	Totals() *world.Counts
-	Latencies() *world.Delays
-	Digest() string
-	Recent(phone, n int) []string
-	Since(from time.Duration, phones []int, n int) []string
-	TraceError() error
-}
-
-// make builds the world.
-func (r *run) make(c virtual.Config, legacy *world.Legacy) error {
-	if r.options.Live != nil {
-		return r.newLiveWorld(c, legacy)
-	}
+// subscribe subscribes the observers of the run.
+func (r *run) subscribe(c *virtual.Config) {
 	names := make([]string, len(c.Phones))
 	for i := range c.Phones {
 		names[i] = c.Phones[i].Name
 	}
-	recs := world.NewRecords(names, r.options.Trace)
-	r.records = recs
-	recs.Subscribe(&r.events)
-	r.events.Subscribe(legacy)
-	c.Events, c.Tick = &r.events, legacy.Story.Tick
+	r.records = world.NewRecords(names, r.options.Trace)
+	r.records.Subscribe(&r.events)
+	for _, o := range r.options.Observers {
+		r.events.Subscribe(o.Observer, o.Kinds...)
+	}
+	r.events.Subscribe(r.rules, check.Kinds()...)
+	r.events.Subscribe(r.faults, event.FaultApplied)
+	r.events.Subscribe(r, observed...)
+	c.Events, c.Tick = &r.events, r.tick
 	c.Prefetchers = []prefetch.Prefetcher{r.rules, r}
+}
+
+// make builds the world.
+func (r *run) make(c virtual.Config) error {
+	if r.options.Live != nil {
+		return r.newLiveWorld(c)
+	}
 	w, err := virtual.New(c)
 	if err != nil {
 		return &Invalid{Place: r.scenario.File, Err: err}

@@ -11,6 +11,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -25,8 +26,7 @@ type faults struct {
 	// requested are the faults of the scenario and of the steps that took place. The number of a fault is its
 	// index + 1.
 	requested []requestedFault
-	counts    map[world.FaultKind]uint64 // effects by kind
-	observe   func(world.Applied)        // receives each effect; nil if there is no receiver
+	counts    map[fault.Kind]uint64 // effects by kind
 }
 
 // requestedFault is a fault of the scenario, or of a step that took place.
@@ -139,16 +139,13 @@ func (f *faults) nodes(n scenarios.Nodes) world.Nodes {
 	return out
 }
 
-// record counts one effect of a fault.
-func (f *faults) record(a world.Applied) {
+// Observe counts one effect of a fault.
+func (f *faults) Observe(e *event.Event) {
 	if f.counts == nil {
-		f.counts = map[world.FaultKind]uint64{}
+		f.counts = map[fault.Kind]uint64{}
 	}
-	f.counts[a.Kind]++
-	f.requested[a.Fault-1].hadEffect = true
-	if f.observe != nil {
-		f.observe(a)
-	}
+	f.counts[e.Fault]++
+	f.requested[e.Number-1].hadEffect = true
 }
 
 // count returns the number of effects of a kind; "applied" stands for all kinds.

@@ -13,6 +13,8 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -20,7 +22,7 @@ import (
 type watchedRun struct {
 	*reports.Run
 	trace    string
-	applied  []world.Applied
+	applied  []event.Event
 	commands []command
 }
 
@@ -30,13 +32,16 @@ type command struct {
 	step scenarios.Step
 }
 
+// Observe records one effect of a fault.
+func (w *watchedRun) Observe(e *event.Event) { w.applied = append(w.applied, *e) }
+
 func watch(t *testing.T, s *scenarios.Scenario) *watchedRun {
 	t.Helper()
 	var trace strings.Builder
 	w := &watchedRun{}
 	r, err := Run(context.Background(), s, Options{
 		Trace:     &trace,
-		Applied:   func(a world.Applied) { w.applied = append(w.applied, a) },
+		Observers: []event.Subscription{{Observer: w, Kinds: []event.Kind{event.FaultApplied}}},
 		Commanded: func(at time.Duration, st scenarios.Step) { w.commands = append(w.commands, command{at, st}) },
 	})
 	if err != nil {
@@ -61,7 +66,7 @@ func (w *watchedRun) inForce() []string {
 func (w *watchedRun) count(k world.FaultKind) int {
 	n := 0
 	for _, a := range w.applied {
-		if a.Kind == k {
+		if a.Fault == k {
 			n++
 		}
 	}
@@ -115,8 +120,8 @@ func TestChanceOfNodes(t *testing.T) {
 	const steps = "{clock: p, step: 1s, at: 1s, every: 1s, until: 51s, chance: 30%}"
 	hits := func(text string) (list []string) {
 		for _, a := range watch(t, parse(t, faulted+text)).applied {
-			if a.Kind == world.ClockFault {
-				list = append(list, fmt.Sprint(a.At, a.Who))
+			if a.Fault == world.ClockFault {
+				list = append(list, fmt.Sprint(a.At, a.Node))
 			}
 		}
 		return list
@@ -175,7 +180,7 @@ expect:
 func TestFaultsAreLookedAt(t *testing.T) {
 	w := watch(t, parse(t, faulted+"faults: [{lose: 100%, for: 30s}]\nadversaries: [{flood: b, by: ghost, every: 1s}]\n"))
 	for _, c := range checksOf(w.Run, reports.InvariantCheck) {
-		if c.Name == "a fault does nothing once it is over" && c.Evaluations == uint64(len(w.applied)) && c.Evaluations > 20 && c.Verdict == reports.Passed {
+		if c.Name == check.FaultsEnd.String() && c.Evaluations == uint64(len(w.applied)) && c.Evaluations > 20 && c.Verdict == reports.Passed {
 			return
 		}
 	}

@@ -14,10 +14,8 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
-	"bluetrace/sim/event"
 	"bluetrace/sim/live"
 	"bluetrace/sim/virtual"
-	"bluetrace/sim/world"
 )
 
 // Live asks for a run on real sockets and a real clock.
@@ -65,13 +63,12 @@ func baseline(s *scenarios.Scenario) *scenarios.Scenario {
 }
 
 // newLiveWorld makes the world of a live run of what a virtual one is made from.
-func (r *run) newLiveWorld(c virtual.Config, legacy *world.Legacy) error {
+func (r *run) newLiveWorld(c virtual.Config) error {
 	o := r.options.Live
 	v := live.Config{
 		Clock: r.clock, Start: r.start, Begin: c.Begin, Zone: c.Zone,
 		Server: c.Server, Credentials: c.Credentials, Remote: o.Server,
-		Trace: r.options.Trace, Tick: legacy.Story.Tick,
-		Subscribe: func(s *event.Stream) { s.Subscribe(legacy) },
+		Events: c.Events, Tick: c.Tick,
 	}
 	if d := c.DiskDelay; d != (virtual.Delay{}) {
 		draws := rand.NewPCG(c.Seed, 0)
@@ -101,7 +98,7 @@ func (r *run) newLiveWorld(c virtual.Config, legacy *world.Legacy) error {
 	if err != nil {
 		return errors.Join(err, remove())
 	}
-	r.world, r.records = w, w
+	r.world = w
 	r.closeWorld = func() error { return errors.Join(w.Close(), remove()) }
 	return nil
 }

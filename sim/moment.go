@@ -6,6 +6,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/scenarios"
+	"bluetrace/sim/event"
 )
 
 // moment is when a step took effect.
@@ -53,8 +54,8 @@ func (r *run) scriptDone(phone uint32, e *nodes.PhoneEffect) {
 	}
 }
 
-// Decided: the server decided something about a session of the phone.
-func (r *run) Decided(phone uint32, raw bool, e *nodes.ServerEvent) {
+// decided follows a decision of the server about a session of the phone.
+func (r *run) decided(phone uint32, raw bool, e *nodes.ServerEvent) {
 	for _, st := range slices.Clone(r.open) {
 		if st.stage != began || st.program != phone || raw != (st.TCP != nil) {
 			continue
@@ -87,8 +88,8 @@ func decides(k nodes.ServerEventKind, op nodes.Operation) bool {
 	return false
 }
 
-// Tick is a turn of a routine or a change of contacts.
-func (r *run) Tick(who, arg uint32) {
+// tick is a turn of a routine or a change of contacts.
+func (r *run) tick(who, arg uint32) {
 	if arg&tickKind == tickRoutine {
 		r.routines.tick(int(arg), who)
 		return
@@ -96,8 +97,8 @@ func (r *run) Tick(who, arg uint32) {
 	r.contacts.tick(who, arg)
 }
 
-// Done is the end of an operation of a phone.
-func (r *run) Done(phone uint32, e *nodes.PhoneEffect) {
+// operationDone follows the end of an operation of a phone.
+func (r *run) operationDone(phone uint32, e *nodes.PhoneEffect) {
 	r.scriptDone(phone, e)
 	if e.Op == nodes.OpUpload && e.Outcome == nodes.OutcomeOK && r.faults.world != nil {
 		r.rules.Uploaded(int64(r.world.Now()), phone, e.Entries)
@@ -105,11 +106,8 @@ func (r *run) Done(phone uint32, e *nodes.PhoneEffect) {
 	r.routines.done(phone, e.Outcome == nodes.OutcomeOK)
 }
 
-// Read: the server has read bytes of the phone.
-func (r *run) Read(phone uint32, raw bool, n int) {
-	if !raw {
-		return
-	}
+// serverHandled follows n bytes of a scripted connection that the server has handled.
+func (r *run) serverHandled(phone uint32, n int) {
 	for _, st := range r.open {
 		if st.TCP == nil || st.Phone != int(phone) || st.toRead == 0 {
 			continue
@@ -121,10 +119,15 @@ func (r *run) Read(phone uint32, raw bool, n int) {
 	}
 }
 
-// Judged: a receiver gave its verdict. It is that of the sender's last step
-// before the sending; when that is not known, of its first that waits for one.
-func (r *run) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneEffect) {
-	r.adversaries.overhear(sender, e)
+// judged follows the verdict of a receiver. It is about the sender's last step that
+// began before the sending, or, if the time of the sending is not known, about its
+// first step that waits for a verdict.
+func (r *run) judged(e *event.Event) {
+	r.adversaries.overhear(e.Peer, e.Phone)
+	sender, phone, sent := e.Peer, e.Node, e.Sent
+	if !e.SentKnown {
+		sent = 0
+	}
 	var found *step
 	for _, st := range r.open {
 		if st.moment.known || st.Phone != int(sender) || !st.reaches(int(phone)) {

@@ -19,6 +19,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -33,54 +34,50 @@ type outcomes struct {
 	Counts   world.Counts
 }
 
-// ear listens in on a story and notes what two worlds must have in common.
-type ear struct {
-	world.Story
+// witness observes a run and notes what two worlds must have in common.
+type witness struct {
 	run    *run
 	out    outcomes
 	issued map[string]int    // by user
-	called map[string]string // TempIDs by what they are called here
+	called map[string]string // TempIDs by the names that they have here
 }
 
-func (e *ear) Replied(phone uint32, raw bool, p []byte) {
-	defer e.Story.Replied(phone, raw, p)
-	if raw && e.resetting(phone) {
-		return // whether an answer or the reset is first is the kernel's affair
+// Observe implements event.Observer.
+func (w *witness) Observe(e *event.Event) {
+	name := ""
+	if e.Node != event.Server {
+		name = w.run.world.Name(e.Node)
 	}
-	name := e.run.world.Name(phone)
-	if raw {
-		name += " (script)"
+	switch e.Kind {
+	case event.Replied:
+		if e.Scripted && w.resetting(e.Node) {
+			return // the kernel decides whether an answer or the reset is first
+		}
+		if e.Scripted {
+			name += " (script)"
+		}
+		w.out.Replies[name] = append(w.out.Replies[name], string(e.Bytes))
+	case event.ScreenShown:
+		w.out.Screens[name] = append(w.out.Screens[name], e.Text)
+	case event.ServerPrinted:
+		w.out.Server = append(w.out.Server, e.Text)
+	case event.ServerDecided:
+		if v := e.Decision; v.Kind == nodes.EventIssued {
+			w.issued[v.User]++
+			w.called[v.TempID.String()] = fmt.Sprintf("<%s: TempID %d>", v.User, w.issued[v.User])
+		}
 	}
-	e.out.Replies[name] = append(e.out.Replies[name], string(p))
-}
-
-func (e *ear) Printed(phone uint32, text string) {
-	e.out.Screens[e.run.world.Name(phone)] = append(e.out.Screens[e.run.world.Name(phone)], text)
-	e.Story.Printed(phone, text)
-}
-
-func (e *ear) ServerPrinted(text string) {
-	e.out.Server = append(e.out.Server, text)
-	e.Story.ServerPrinted(text)
-}
-
-func (e *ear) Decided(phone uint32, raw bool, v *nodes.ServerEvent) {
-	if v.Kind == nodes.EventIssued {
-		e.issued[v.User]++
-		e.called[v.TempID.String()] = fmt.Sprintf("<%s: TempID %d>", v.User, e.issued[v.User])
-	}
-	e.Story.Decided(phone, raw, v)
 }
 
 // resetting says whether the script has just broken the phone's connection.
-func (e *ear) resetting(phone uint32) bool {
+func (e *witness) resetting(phone uint32) bool {
 	return slices.ContainsFunc(e.run.open, func(st *step) bool {
 		return st.Phone == int(phone) && st.TCP != nil && st.TCP.Reset && st.stage == began
 	})
 }
 
 // normal puts a name in the place of each TempID that the server drew.
-func (e *ear) normal() outcomes {
+func (e *witness) normal() outcomes {
 	var pairs []string
 	for id, name := range e.called {
 		pairs = append(pairs, id, name)
@@ -190,15 +187,16 @@ func readIfThere(t *testing.T, m *files.Memory, name string) string {
 }
 
 // listen runs a scenario and notes everything.
-func listen(t *testing.T, s *scenarios.Scenario, o Options) *ear {
+func listen(t *testing.T, s *scenarios.Scenario, o Options) *witness {
 	t.Helper()
-	e := &ear{
+	e := &witness{
 		out: outcomes{
 			Replies: map[string][]string{}, Screens: map[string][]string{}, Logs: map[string]string{}, Files: map[string]string{},
 		},
 		issued: map[string]int{}, called: map[string]string{},
 	}
-	o.heard = func(of world.Story) world.Story { e.Story, e.run = of, of.(*run); return e }
+	o.built = func(r *run) { e.run = r }
+	o.Observers = []event.Subscription{{Observer: e}}
 	r, err := newRun(t.Context(), s, o)
 	if err != nil {
 		t.Fatal(err)
@@ -216,7 +214,7 @@ func listen(t *testing.T, s *scenarios.Scenario, o Options) *ear {
 		e.out.Logs[r.world.Name(uint32(who))] = string(r.world.Log(uint32(who)).AppendText(nil))
 	}
 	for _, c := range result.Run.Checks {
-		if slices.Contains([]string{check.AskedOnce.String(), check.PasswordsAnswered.String(), check.NothingGrows.String()}, c.Name) {
+		if slices.Contains([]string{check.CommandsSentOnce.String(), check.PasswordsAnswered.String(), check.NothingGrows.String()}, c.Name) {
 			continue // only virtual time shows what they look at
 		}
 		v := fmt.Sprintf("%s: %s %s", c.Verdict, c.Place, c.Name)

@@ -13,7 +13,7 @@ import (
 	"bluetrace/nodes/files"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // Options of one run.
@@ -42,18 +42,15 @@ type Options struct {
 	// WithoutDelays leaves the result's Operations out, for many short runs of which
 	// nobody reads them.
 	WithoutDelays bool
-	// Applied hears of every single thing that a fault did; nil: nobody.
-	Applied func(world.Applied)
 	// Commanded hears of everything that a routine, an adversary or the script did
 	// at the given time, as a step that does the same at that time; nil: nobody.
 	Commanded func(at time.Duration, st scenarios.Step)
-	// Listen wraps those whom the world tells what happens, so that somebody may
-	// listen in; nil: nobody does.
-	Listen func(world.Watcher, world.Story) (world.Watcher, world.Story)
+	// Observers observe the run, before the invariants and the script.
+	Observers []event.Subscription
 
-	// Of tests: a story that listens in, and a folder for the server's files;
-	// nil: none.
-	heard  func(world.Story) world.Story
+	// Of tests: a function that gets the run before it begins, and a folder for the
+	// server's files; nil for none.
+	built  func(*run)
 	folder *files.Memory
 }
 

@@ -2,24 +2,24 @@ package sim
 
 import (
 	"testing"
+	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/reports"
-	"bluetrace/sim/world"
+	"bluetrace/sim/check"
+	"bluetrace/sim/event"
 )
 
-// emptied shows the checks an empty log of b, from some time on.
+// emptied shows the invariants an empty log of a phone, from a time on.
 type emptied struct {
-	world.Watcher
-	from  int64
+	from  time.Duration
 	phone uint32
 }
 
-func (e *emptied) Stepped(at int64, phone uint32, log *nodes.ContactLog) {
-	if phone == e.phone && at >= e.from {
-		log = &nodes.ContactLog{}
+func (x *emptied) Observe(e *event.Event) {
+	if e.Node == x.phone && e.At >= x.from {
+		e.Log = &nodes.ContactLog{}
 	}
-	e.Watcher.Stepped(at, phone, log)
 }
 
 // TestAViolationNamesThePhone, the entry that is missed, its age and the
@@ -31,14 +31,14 @@ func TestAViolationNamesThePhone(t *testing.T) {
   - {at: 41s, phone: ghost, forge: {to: b, version: 7}}
 expect: [beacons.sent >= 0]
 `)
-	r, err := Run(t.Context(), s, Options{Listen: func(w world.Watcher, story world.Story) (world.Watcher, world.Story) {
-		return &emptied{w, 40e9, 1}, story
+	r, err := Run(t.Context(), s, Options{Observers: []event.Subscription{
+		{Observer: &emptied{40e9, 1}, Kinds: []event.Kind{event.PhoneStepped}},
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range checksOf(&r.Run, reports.InvariantCheck) {
-		if c.Name != "no entry leaves a log before its retention" {
+		if c.Name != check.NothingLeavesEarly.String() {
 			continue
 		}
 		const want = "of b: 1 entry, which was received at 1.000000000 s, 40s ago, with a retention of 3m0s"

@@ -323,31 +323,10 @@ func (w *wait) end(r *run, v reports.Verdict) {
 	r.progress(w.step)
 }
 
-// Replied: one send of the server reached the phone.
-func (r *run) Replied(phone uint32, raw bool, p []byte) {
-	if r.elsewhere() {
-		r.rules.Received(int64(r.world.Now()), r.world.Name(phone), p)
-	}
-	for _, w := range r.active {
-		if w.listens(phone, raw) {
-			w.replied(r, p)
-		}
-	}
-}
-
 // listens says whether the expectation is about this connection: that of the
 // step's own phone, which its program has or the script itself.
 func (w *wait) listens(phone uint32, raw bool) bool {
 	return w.step.program == phone && raw == (w.step.TCP != nil)
-}
-
-// Ended: the server's side of a connection ended for the phone.
-func (r *run) Ended(phone uint32, raw bool) {
-	for _, w := range r.active {
-		if w.listens(phone, raw) {
-			w.connectionEnded(r)
-		}
-	}
 }
 
 // screen is the program whose screen the expectation looks at: of the step's own
@@ -357,22 +336,4 @@ func (w *wait) screen() uint32 {
 		return w.step.program
 	}
 	return uint32(w.expect.Phone)
-}
-
-// Printed: lines on a watched screen.
-func (r *run) Printed(phone uint32, text string) {
-	for _, w := range r.active {
-		if w.screen() == phone && (w.expect.PrintsNothing || len(w.expect.Prints) > 0) {
-			w.printed(r, text)
-		}
-	}
-}
-
-// ServerPrinted: lines of the server's output.
-func (r *run) ServerPrinted(text string) {
-	for _, w := range r.active {
-		if len(w.expect.ServerPrints) > 0 || w.expect.ServerPrintsNothing {
-			w.serverPrinted(r, text)
-		}
-	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"bluetrace/sim/marks"
+	"bluetrace/sim/situations"
 )
 
 var link = regexp.MustCompile(`\]\(([^)#]+)[^)]*\)`)
@@ -68,7 +68,7 @@ func TestThePageHasEverySituation(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := "| situation | what it is |\n| --- | --- |\n"
-	for _, m := range marks.All() {
+	for _, m := range situations.All() {
 		want += "| `" + m.Name() + "` | " + m.About() + " |\n"
 	}
 	if !strings.Contains(string(page), "\n"+want+"\n") {

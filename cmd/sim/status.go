@@ -12,7 +12,7 @@ import (
 	"bluetrace/reports/compare"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // status is an exit status. Of several, the largest counts.
@@ -104,7 +104,7 @@ func hasPlace(err error) bool {
 // last events, and the stack as Go prints it.
 func (p *program) printCrash(e *sim.Broken) {
 	if len(e.Around) > 0 {
-		fmt.Fprintf(p.stderr, "at %s s of virtual time; last events:\n", world.Seconds(int64(e.At)))
+		fmt.Fprintf(p.stderr, "at %s s of virtual time; last events:\n", event.Seconds(int64(e.At)))
 	}
 	for _, event := range e.Around {
 		fmt.Fprintln(p.stderr, "  "+reports.Escape(event))

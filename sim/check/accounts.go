@@ -9,38 +9,34 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
-// accounts is the model of logins: it reads the same bytes as the server and
-// works out what the answer must be (PROTOCOL.md section 2).
+// accounts is the model of logins. It reads the same bytes as the server and works
+// out the answer to each password (PROTOCOL.md section 2).
 type accounts struct {
 	v        *Invariants
 	known    map[string]*account
-	unknown  map[string]*account
-	sessions []session
-	longest  int // length of the longest known name
-	// strangers counts the names without an account, each time that one is given.
-	strangers int
+	unknown  map[string]*account // nil if there were too many unknown names
+	sessions []session           // by the server's number of the connection
+	longest  int                 // length of the longest known name
+	// unknownLogins is the number of times that an unknown name was given.
+	unknownLogins int
+	clock         event.NodeClock // of the server
 
-	clock world.NodeClock // the server's
+	stores    []attemptStore // in progress, in order
+	failed    []*account     // whose last attempt could not be saved
+	lastTried *account       // whose password was read last; nil if it is not followed
 
-	stores []storing  // that are under way, in their order
-	failed []*account // of which the last write could not be saved
-	tried  *account   // whose password was read last; nil: it is not followed
+	blocks   map[string]lastBlock // by user name
+	restarts int                  // of the server
+	judging  string               // name in the login that is answered now
 }
 
-// account is what the model knows of one name.
-type account struct {
-	password string
-	exists   bool
-	attempts int // so many in all; each has its number
-	// unsaved is the last attempt that could not be saved; 0: what was asked is saved,
-	// or under way.
-	unsaved int
-	// states are what it may be in: one, unless a kill left more open. None: nothing
-	// is counted, saved or awaited.
-	states []state
+// lastBlock is the last block of an account, for reports.
+type lastBlock struct {
+	at       int64
+	restarts int // of the server before it
 }
 
 type stage uint8
@@ -51,29 +47,30 @@ const (
 	inSession
 )
 
-// session is one connection as its bytes show it.
+// session is one connection, as its bytes show it.
 type session struct {
 	stage    stage
 	name     string
-	account  *account
-	nth      int  // of the account's attempts the one whose answer is awaited; 0: none is
-	again    bool // it was told to try another password
+	account  *account // nil if it is not followed
+	attempt  int      // attempt of the account whose answer is awaited; 0 if none is
+	retried  bool     // an answer asked for another password
 	lastRead int64
 	readWall int64 // by the server's clock
-	// silent is the account on which a joined username and password was counted
-	// without an answer, as its attempt silentNth.
-	silent    *account
-	silentNth int
-	// perhaps is the name with which a joined read begins, when it is not known
-	// whether its right password was taken: then account is that name's.
-	perhaps string
-	upload  uploading
-	acked   int // acknowledgements, one after the other
+	// unanswered is the account of a joined name and wrong password, which counts as
+	// attempt unansweredAttempt and gets no answer.
+	unanswered        *account
+	unansweredAttempt int
+	// ambiguousName is the known name at the beginning of a joined read if it is open
+	// whether the server took the right password behind it. account is that of this
+	// name; empty if nothing is open.
+	ambiguousName string
+	upload        uploading
+	acks          int // acknowledgements in a row
 }
 
 const (
 	wrongBeforeBlock = 3
-	unknownNames     = 65536
+	unknownNames     = 65536 // that the server keeps at least
 )
 
 func (a *accounts) init(v *Invariants) {
@@ -81,11 +78,11 @@ func (a *accounts) init(v *Invariants) {
 	a.clock.Wall = v.rules.Start * int64(time.Second)
 	a.known = make(map[string]*account, len(v.rules.Accounts))
 	a.unknown = map[string]*account{}
+	a.blocks = map[string]lastBlock{}
 	for name, password := range v.rules.Accounts {
 		a.known[name] = &account{password: password, exists: true}
 		a.longest = max(a.longest, len(name))
 	}
-	v.rules.Accounts = nil // they are the model's now, and there may be many
 }
 
 func (a *accounts) session(c nodes.Conn) *session {
@@ -95,19 +92,17 @@ func (a *accounts) session(c nodes.Conn) *session {
 	return &a.sessions[c]
 }
 
-func (a *accounts) accepted(c nodes.Conn) { a.drop(c) }
-
-// drop forgets a session, and what it awaits.
-func (a *accounts) drop(c nodes.Conn) {
+// forget drops a session and the answer that it awaits.
+func (a *accounts) forget(c nodes.Conn) {
 	s := a.session(c)
-	if s.account != nil && s.nth > 0 {
-		s.account.done(s.nth)
+	if s.account != nil && s.attempt > 0 {
+		s.account.removeAnswer(s.attempt)
 	}
 	*s = session{}
 }
 
-// named finds the account of a name. An unknown name has one as well, until
-// there are too many to compare with a server that forgets the oldest.
+// named returns the account of a name. It returns nil for an unknown name once
+// there are more unknown names than the server must keep.
 func (a *accounts) named(name string) *account {
 	if acc := a.known[name]; acc != nil {
 		return acc
@@ -127,59 +122,67 @@ func (a *accounts) named(name string) *account {
 	return acc
 }
 
-func (a *accounts) read(at int64, c nodes.Conn, p []byte) {
-	s := a.session(c)
+// all calls f for each account that is followed.
+func (a *accounts) all(f func(*account)) {
+	for _, acc := range a.known {
+		f(acc)
+	}
+	for _, acc := range a.unknown {
+		f(acc)
+	}
+}
+
+// read follows bytes that the server reads before the login has succeeded.
+func (a *accounts) read(at int64, s *session, p []byte) {
 	s.lastRead, s.readWall = at, a.clock.WallAt(at)
 	switch s.stage {
 	case atName:
 		s.stage = atPassword
 		s.name = string(p)
 		if a.known[s.name] == nil {
-			a.strangers++
-			a.joined(at, s)
+			a.unknownLogins++
+			a.splitJoined(at, s)
 		}
 		if s.account == nil {
 			s.account = a.named(s.name)
 		}
 	case atPassword:
-		a.readOn(at, s)
-		if a.tried = s.account; s.account != nil {
-			s.nth = a.attempt(at, s.account, s.account.takes(string(p)))
+		a.readsOn(at, s)
+		if a.lastTried = s.account; s.account != nil {
+			s.attempt = a.judgeAttempt(at, s.account, s.account.accepts(string(p)))
 		}
 	}
 }
 
-// readOn: nothing is read of a session whose answer is awaited, nor of one whose
-// attempt is being saved.
-func (a *accounts) readOn(at int64, s *session) {
-	if s.silent != nil {
-		s.silent.answered(s.silentNth)
-		s.silent = nil
+// readsOn follows from the fact that the server reads on: it reads nothing of a
+// session whose answer is awaited or whose attempt is being saved.
+func (a *accounts) readsOn(at int64, s *session) {
+	if s.unanswered != nil {
+		s.unanswered.sentAnswer(s.unansweredAttempt)
+		s.unanswered = nil
 	}
-	if s.account == nil || s.nth == 0 {
+	if s.account == nil || s.attempt == 0 {
 		return
 	}
-	a.only(s.account, func(st *state) bool { return a.due(at, st, s.nth) == "" })
-	s.account.done(s.nth)
-	s.nth = 0
-	if s.perhaps != "" { // it was blocked, and nobody has this name
-		s.perhaps, s.account = "", a.named(s.name)
+	s.account.restrict(func(st *state) bool { return a.expected(at, st, s.attempt) == "" })
+	s.account.removeAnswer(s.attempt)
+	s.attempt = 0
+	if s.ambiguousName != "" { // the account was blocked, so the whole read was an unknown name
+		s.ambiguousName, s.account = "", a.named(s.name)
 	}
 }
 
-// takes says whether a password is the right one.
-func (acc *account) takes(password string) bool { return acc.exists && password == acc.password }
-
-// joined handles a read that is no name but begins with one.
-func (a *accounts) joined(at int64, s *session) {
+// splitJoined handles a read that is not a known name but begins with one: a name
+// and a password in one read, if the longest such name is not blocked.
+func (a *accounts) splitJoined(at int64, s *session) {
 	for n := min(a.longest, len(s.name)-1); n > 0; n-- {
 		acc := a.known[s.name[:n]]
 		if acc == nil {
 			continue
 		}
-		right := acc.takes(s.name[n:])
+		right := acc.accepts(s.name[n:])
 		free := 0
-		for i := range acc.begun() {
+		for i := range acc.open() {
 			if !a.blockedAt(&acc.states[i].count, at) {
 				free++
 			}
@@ -187,21 +190,21 @@ func (a *accounts) joined(at int64, s *session) {
 		switch {
 		case free == 0:
 		case !right:
-			s.silent, s.silentNth = acc, a.attempt(at, acc, false)
-			acc.done(s.silentNth)
+			s.unanswered, s.unansweredAttempt = acc, a.judgeAttempt(at, acc, false)
+			acc.removeAnswer(s.unansweredAttempt)
 		case free == len(acc.states):
 			s.name, s.account = s.name[:n], acc
-			s.nth = a.attempt(at, acc, true)
+			s.attempt = a.judgeAttempt(at, acc, true)
 		default:
-			s.perhaps, s.account = s.name[:n], acc
-			s.nth = a.attempt(at, acc, true)
-			acc.unsaid(s.nth)
+			s.ambiguousName, s.account = s.name[:n], acc
+			s.attempt = a.judgeAttempt(at, acc, true)
+			acc.dropAnswer(s.attempt)
 		}
 		return
 	}
 }
 
-// blockedAt says whether a block goes on.
+// blockedAt reports whether a block is in force. A block that has ended is reset.
 func (a *accounts) blockedAt(c *count, at int64) bool {
 	if c.blocked && a.clock.ElapsedAt(at)-c.since >= a.v.rules.BlockDuration {
 		*c = count{}
@@ -209,20 +212,20 @@ func (a *accounts) blockedAt(c *count, at int64) bool {
 	return c.blocked
 }
 
-// attempt works out, for each state of an account, the answer to a password. It
-// returns its number.
-func (a *accounts) attempt(at int64, acc *account, right bool) int {
+// judgeAttempt works out the answer to a password in each state of an account, and
+// returns the number of the attempt.
+func (a *accounts) judgeAttempt(at int64, acc *account, right bool) int {
 	acc.attempts++
-	for i := range acc.begun() {
+	for i := range acc.open() {
 		st := &acc.states[i]
 		st.answers = append(st.answers, answer{acc.attempts, a.judge(at, st, right, acc.attempts)})
 	}
 	return acc.attempts
 }
 
-// judge works out one answer, and what it leaves in memory and, once it is saved,
-// on the disk.
-func (a *accounts) judge(at int64, st *state, right bool, nth int) string {
+// judge returns the answer in one state. It updates the count in memory, and the
+// counts that the disk may hold.
+func (a *accounts) judge(at int64, st *state, right bool, attempt int) string {
 	text := protocol.TryAgain
 	switch {
 	case a.blockedAt(&st.count, at):
@@ -232,98 +235,190 @@ func (a *accounts) judge(at int64, st *state, right bool, nth int) string {
 	default:
 		st.wrong++
 		if st.wrong == wrongBeforeBlock {
-			st.count, text = a.block(at), protocol.NowBlocked
+			now := a.clock.ElapsedAt(at)
+			st.count = count{blocked: true, since: now, until: a.clock.WallAt(at) + int64(a.v.rules.BlockDuration)}
+			text = protocol.NowBlocked
 		}
 	}
 	if st.disk[len(st.disk)-1].count != st.count {
-		st.disk = append(st.disk, saving{st.count, nth})
+		st.disk = append(st.disk, storedCount{st.count, attempt})
 	}
 	return text
 }
 
-// block begins one.
-func (a *accounts) block(at int64) count {
-	return count{
-		blocked: true,
-		since:   a.clock.ElapsedAt(at),
-		until:   a.clock.WallAt(at) + int64(a.v.rules.BlockDuration),
-	}
-}
-
-// due is the answer that must come to an attempt; "": none.
-func (a *accounts) due(at int64, st *state, nth int) string {
-	i := slices.IndexFunc(st.answers, func(w answer) bool { return w.nth == nth })
+// expected returns the answer to an attempt in one state, or "" if there is none.
+func (a *accounts) expected(at int64, st *state, attempt int) string {
+	i := slices.IndexFunc(st.answers, func(w answer) bool { return w.attempt == attempt })
 	switch {
 	case i < 0:
 		return ""
 	case st.answers[i].text == protocol.Welcome && a.blockedAt(&st.count, at):
-		return protocol.IsBlocked // others blocked the account while this answer waited for the disk
+		return protocol.IsBlocked // other sessions blocked the account while the answer waited for the disk
 	}
 	return st.answers[i].text
 }
 
-// answered compares the server's answer with the model's.
+// answered compares the server's answer to a password with the model.
 func (a *accounts) answered(at int64, s *session, p []byte) {
 	got := string(p)
-	acc, nth := s.account, s.nth
-	s.nth = 0
-	s.again = s.again || got == protocol.TryAgain
+	acc, attempt := s.account, s.attempt
+	a.judging = s.name
+	s.attempt = 0
+	s.retried = s.retried || got == protocol.TryAgain
 	if got == protocol.Welcome {
 		s.stage = inSession
-		if s.perhaps != "" {
-			s.name, s.perhaps = s.perhaps, ""
+		if s.ambiguousName != "" {
+			s.name, s.ambiguousName = s.ambiguousName, ""
 		}
 	}
-	if acc == nil {
-		return
+	if acc != nil {
+		v := a.v
+		v.evaluated[NoWelcomeDuringBlock]++
+		v.evaluated[BlockLastsExactly]++
+		v.evaluated[ThirdWrongBlocks]++
+		acc.open()
+		if !acc.restrict(func(st *state) bool { return a.expected(at, st, attempt) == got }) {
+			a.unexpected(at, s, attempt, got)
+		}
+		if acc.removeAnswer(attempt); got != protocol.IsBlocked {
+			acc.sentAnswer(attempt)
+		}
+		acc.simplify()
 	}
-	v := a.v
-	v.times[NoWelcomeDuringBlock]++
-	v.times[BlockLastsExactly]++
-	v.times[ThirdWrongBlocks]++
-	acc.begun()
-	if !a.only(acc, func(st *state) bool { return a.due(at, st, nth) == got }) {
-		a.unexpected(at, s, nth, got)
+	if got == protocol.NowBlocked && a.known[a.judging] != nil {
+		a.blocks[a.judging] = lastBlock{at, a.restarts}
 	}
-	if acc.done(nth); got != protocol.IsBlocked {
-		acc.answered(nth)
-	}
-	acc.settle()
 }
 
 // unexpected reports an answer that no state of the account allows.
-func (a *accounts) unexpected(at int64, s *session, nth int, got string) {
+func (a *accounts) unexpected(at int64, s *session, attempt int, got string) {
 	acc, first := s.account, &s.account.states[0]
-	var all []string
+	var texts []string
 	for i := range acc.states {
 		text := "no answer"
-		if due := a.due(at, &acc.states[i], nth); due != "" {
-			text = strconv.Quote(due)
+		if expected := a.expected(at, &acc.states[i], attempt); expected != "" {
+			text = strconv.Quote(expected)
 		}
-		if !slices.Contains(all, text) {
-			all = append(all, text)
+		if !slices.Contains(texts, text) {
+			texts = append(texts, text)
 		}
 	}
-	expected, found := strings.Join(all, " or "), strconv.Quote(got)
+	expected, found := strings.Join(texts, " or "), strconv.Quote(got)
 	if acc.exists {
 		found += " to " + s.name
 	}
 	if first.blocked {
 		expected += fmt.Sprintf(", %s after the third wrong password", a.clock.ElapsedAt(at)-first.since)
 	}
-	a.v.violate(broken(first, a.due(at, first, nth), got), at, -1, expected, found)
+	i := ThirdWrongBlocks
+	switch awaited := a.expected(at, first, attempt); {
+	case first.blocked && got == protocol.Welcome:
+		i = NoWelcomeDuringBlock
+	case awaited == protocol.NowBlocked:
+	case got == protocol.IsBlocked, first.blocked && got != protocol.NowBlocked:
+		i = BlockLastsExactly
+	}
+	a.v.violate(i, at, -1, expected, found)
 }
 
-// broken names the invariant that an unexpected answer breaks.
-func broken(st *state, awaited, got string) Invariant {
-	switch {
-	case st.blocked && got == protocol.Welcome:
-		return NoWelcomeDuringBlock
-	case awaited == protocol.NowBlocked:
-		return ThirdWrongBlocks
-	case got == protocol.IsBlocked, st.blocked && got != protocol.NowBlocked:
-		return BlockLastsExactly
-	default:
-		return ThirdWrongBlocks
+// lastBlockText describes the last block of the account that is answered now.
+func (a *accounts) lastBlockText() string {
+	block, ok := a.blocks[a.judging]
+	if !ok {
+		return ""
 	}
+	since := "not restarted"
+	if a.restarts > block.restarts {
+		since = "restarted"
+	}
+	return fmt.Sprintf("; the last block of %s began at %s s, block_duration is %s, and the server was %s since",
+		a.judging, event.Seconds(block.at), a.v.rules.BlockDuration, since)
+}
+
+// attemptStore is an attempt on its way to the disk.
+type attemptStore struct {
+	account *account // nil if it is not followed
+	attempt int
+}
+
+// storeAsked follows the stores of attempts. A store is of the last attempt that
+// was read.
+func (a *accounts) storeAsked(records []nodes.Record) {
+	for i := range records {
+		r := &records[i].Attempts
+		if records[i].Kind != nodes.RecordAttempts {
+			continue
+		}
+		s := attemptStore{account: a.lastTried}
+		if r.Known {
+			s.account = a.known[r.User]
+		}
+		if s.account != nil {
+			s.attempt = s.account.attempts
+		}
+		a.stores = append(a.stores, s)
+	}
+}
+
+// storeDone follows the result of a store. A successful store of any name also
+// saves the attempts that failed before.
+func (a *accounts) storeDone(records []nodes.Record, err error) {
+	for i := range records {
+		if records[i].Kind != nodes.RecordAttempts || len(a.stores) == 0 {
+			continue
+		}
+		s := a.stores[0]
+		a.stores = a.stores[1:]
+		switch {
+		case err == nil:
+			for _, acc := range a.failed {
+				acc.saved(acc.unsaved)
+				acc.unsaved = 0
+			}
+			a.failed = a.failed[:0]
+			if s.account != nil {
+				s.account.saved(s.attempt)
+			}
+		case s.account != nil:
+			if s.account.unsaved == 0 {
+				a.failed = append(a.failed, s.account)
+			}
+			s.account.unsaved = s.attempt
+		}
+	}
+}
+
+// storeAnswered checks that the session of a stored attempt has been answered.
+func (a *accounts) storeAnswered(at int64, s *session) {
+	if s.stage != atPassword || s.account == nil || s.attempt == 0 {
+		return
+	}
+	a.v.evaluated[PasswordsAnswered]++
+	if !s.account.restrict(func(st *state) bool { return a.expected(at, st, s.attempt) == "" }) {
+		expected := fmt.Sprintf("%q to %s", a.expected(at, &s.account.states[0], s.attempt), s.name)
+		a.v.violate(PasswordsAnswered, at, -1, expected, "no answer")
+	}
+}
+
+// serverStopped ends all sessions. The next server finds one of the counts that
+// the disk may hold for each account.
+func (a *accounts) serverStopped() {
+	clear(a.sessions)
+	a.all((*account).restart)
+	a.stores, a.failed, a.lastTried = nil, nil, nil
+	a.restarts++
+}
+
+// serverStarted continues the blocks by wall time. The rest of a block is neither
+// negative nor longer than a whole block (PROTOCOL.md section 1, Two clocks).
+func (a *accounts) serverStarted(at int64) {
+	full, now, wall := a.v.rules.BlockDuration, a.clock.ElapsedAt(at), a.clock.WallAt(at)
+	a.all(func(acc *account) {
+		for i := range acc.states {
+			if c := &acc.states[i].count; c.blocked {
+				rest := min(max(time.Duration(c.until-wall), 0), full)
+				c.since = now - (full - rest)
+			}
+		}
+	})
 }

@@ -7,24 +7,25 @@ import (
 )
 
 // beaconReader judges a beacon a second time, with the time package instead of
-// package protocol. An hour in which no clock changes is worked out once.
+// package protocol (PROTOCOL.md section 1). It caches the hours without a change of
+// the zone's offset.
 type beaconReader struct {
 	location *time.Location
 	hours    map[[hourSize]byte]hour
 	last     [2]cachedHour
-	read     map[string][]int64 // readings of texts near a change of clocks
+	read     map[string][]int64 // readings of texts near a change of the offset
 }
 
 // hourSize is the length of "DD/MM/YYYY HH".
 const hourSize = 13
 
-const hoursKept = 4096
+const cachedHours = 4096
 
-// hour is what the first 13 bytes of a time mean.
+// hour is the meaning of the first 13 bytes of a time.
 type hour struct {
 	unix  int64 // of its first second
-	plain bool  // every second of it has exactly one reading, and no other zone offset is near
-	real  bool  // it is a date and an hour at all
+	plain bool  // every second has exactly one reading, and no other offset is near
+	real  bool  // it is a date and an hour
 }
 
 type cachedHour struct {
@@ -39,8 +40,8 @@ const (
 	versionAt = expiryAt + protocol.TimeSize
 )
 
-// refusal says why a beacon is not valid at the wall time (Unix nanoseconds);
-// "" when it is.
+// refusal returns the reason why a beacon is invalid at a wall time in Unix
+// nanoseconds, or "" if it is valid. version is false if the fourth part is missing.
 func (r *beaconReader) refusal(raw *[protocol.BeaconSize]byte, version bool, wall int64) string {
 	for _, c := range raw[:startAt] {
 		if c < '0' || c > '9' {
@@ -84,8 +85,8 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// instant reads a time in an hour without a clock change; plain is false when
-// the hour needs more thought.
+// instant reads a time. plain is false near a change of the offset: then unix means
+// nothing, and readings has to decide.
 func (r *beaconReader) instant(text []byte) (unix int64, plain, ok bool) {
 	var key [hourSize]byte
 	copy(key[:], text)
@@ -101,7 +102,7 @@ func (r *beaconReader) instant(text []byte) (unix int64, plain, ok bool) {
 	return h.unix + 60*minute + second, h.plain, true
 }
 
-// plain says whether both times of a beacon are in hours without a clock change.
+// plain reports whether both times of a beacon are far from a change of the offset.
 func (r *beaconReader) plain(fields []byte) bool {
 	_, start, _ := r.instant(fields[startAt:expiryAt])
 	_, expiry, _ := r.instant(fields[expiryAt:versionAt])
@@ -125,21 +126,21 @@ func (r *beaconReader) hour(key [hourSize]byte) hour {
 	}
 	h, ok := r.hours[key]
 	if !ok {
-		if r.hours == nil || len(r.hours) == hoursKept {
+		if r.hours == nil || len(r.hours) == cachedHours {
 			r.hours = map[[hourSize]byte]hour{}
 		}
-		h = r.workOut(string(key[:]))
+		h = r.parseHour(string(key[:]))
 		r.hours[key] = h
 	}
 	r.last[0] = cachedHour{key, h}
 	return h
 }
 
-// nearby is how far around a local time a zone's offset is looked at: more
-// than any zone is off UTC.
+// nearby is the distance from a local time within which offsets are searched. It is
+// larger than any offset from UTC.
 const nearby = 28 * time.Hour
 
-func (r *beaconReader) workOut(text string) hour {
+func (r *beaconReader) parseHour(text string) hour {
 	const layout = "02/01/2006 15"
 	t, err := time.Parse(layout, text)
 	if err != nil || t.Format(layout) != text {
@@ -152,8 +153,8 @@ func (r *beaconReader) workOut(text string) hour {
 	return hour{unix: t.Unix() - int64(offsets[0]), plain: true, real: true}
 }
 
-// offsets lists the offsets from UTC, in seconds, that the zone has around a
-// local time.
+// offsets lists the offsets from UTC, in seconds, that the zone has near a local
+// time.
 func (r *beaconReader) offsets(local time.Time) []int {
 	var all []int
 	for t := local.Add(-nearby); !t.After(local.Add(nearby)); t = t.Add(15 * time.Minute) {
@@ -165,21 +166,21 @@ func (r *beaconReader) offsets(local time.Time) []int {
 	return all
 }
 
-// readings lists the instants that read text in the zone. They are kept: many
+// readings lists the instants whose local time is the text. They are cached: many
 // beacons have the same times.
 func (r *beaconReader) readings(text string) []int64 {
 	all, ok := r.read[text]
 	if !ok {
-		if r.read == nil || len(r.read) == hoursKept {
-			r.read = make(map[string][]int64, hoursKept/64)
+		if r.read == nil || len(r.read) == cachedHours {
+			r.read = make(map[string][]int64, cachedHours/64)
 		}
-		all = r.workOutReadings(text)
+		all = r.findReadings(text)
 		r.read[text] = all
 	}
 	return all
 }
 
-func (r *beaconReader) workOutReadings(text string) []int64 {
+func (r *beaconReader) findReadings(text string) []int64 {
 	local, err := time.Parse(wireLayout, text)
 	if err != nil || local.Format(wireLayout) != text {
 		return nil
@@ -194,8 +195,8 @@ func (r *beaconReader) workOutReadings(text string) []int64 {
 	return all
 }
 
-// pair chooses among the readings of start and expiry: the shortest positive
-// lifetime; of two such, the one that contains the wall time.
+// pair chooses the readings of start and expiry: those with the shortest positive
+// lifetime, and of two such pairs the one that contains the wall time.
 func (r *beaconReader) pair(start, expiry string, wall int64) (s, e int64, ok bool) {
 	for _, a := range r.readings(start) {
 		for _, b := range r.readings(expiry) {

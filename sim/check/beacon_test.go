@@ -163,15 +163,15 @@ func TestReaderSaysWhy(t *testing.T) {
 // TestReaderKeepsFewHours: many different hours do not grow it without bound.
 func TestReaderKeepsFewHours(t *testing.T) {
 	r := newReaders(t)
-	for i := range int64(3 * hoursKept) {
+	for i := range int64(3 * cachedHours) {
 		start := 1596099600 + i*3600
 		raw := beaconAround(r.zones[0], start, 900)
 		if !r.agree(t, 0, raw, true, start*int64(time.Second)) {
 			t.Fatalf("%q is invalid at its start", raw[:])
 		}
 	}
-	if n := len(r.model[0].hours); n > hoursKept {
-		t.Errorf("%d hours are kept, want at most %d", n, hoursKept)
+	if n := len(r.model[0].hours); n > cachedHours {
+		t.Errorf("%d hours are kept, want at most %d", n, cachedHours)
 	}
 }
 

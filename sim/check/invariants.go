@@ -1,24 +1,25 @@
-// Package check holds what must be true of a run: invariants that are looked
-// at on every event, the expectations of a scenario, and its thresholds.
+// Package check decides whether a run keeps the rules of the protocol: invariants
+// that are evaluated on every event, and thresholds.
 //
-// The invariants are a second, simpler model beside the system: they read the
-// bytes on the wire and the lines on the screens, count for themselves, and
-// never ask the server or a phone what it thinks.
+// The invariants are a second model beside the system. It observes the bytes on
+// the wire, the printed lines and the verdicts, works out the consequences by
+// itself, and never asks the server or a phone for its state. It shares with the
+// system the constants of the wire and the type of a contact log.
 package check
 
 import (
+	"fmt"
 	"time"
 
-	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/reports"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
-// Invariant names one.
+// Invariant is the number of an invariant.
 type Invariant int
 
-// The invariants, in the order of their reports.
+// The invariants, in the order of the reports.
 const (
 	NoWelcomeDuringBlock Invariant = iota
 	BlockLastsExactly
@@ -35,88 +36,44 @@ const (
 	LogsOutlive
 	FaultsEnd
 	PasswordsAnswered
-	AskedOnce
+	CommandsSentOnce
 	NothingGrows
 	TempIDStays
-	invariants // their number
+	invariants // the number of invariants
 )
 
 var names = [invariants]string{
-	"nobody is welcomed during a block",
+	"no login succeeds during a block",
 	"a block lasts exactly block_duration",
-	"the third wrong password in a row blocks, and no other",
-	"no entry is in a log at or past its retention",
-	"no entry leaves a log before its retention",
-	"nothing invalid is kept",
-	"nothing valid is missing",
-	"every TempID was issued once",
+	"the third consecutive wrong password blocks, and no other",
+	"no entry stays in a contact log at or past its retention",
+	"every valid beacon is kept until its retention",
+	"no invalid beacon is kept",
+	"every valid beacon enters the contact log",
+	"every TempID is issued once",
 	"every TempID resolves to its owner",
 	"datagrams: sent = delivered + lost + in flight",
-	"no TempID that was sent is lost by a restart",
-	"an upload whose last line is acknowledged is told of whole",
-	"what a phone's disk holds outlives its program, never its retention",
-	"a fault does nothing once it is over",
-	"every password is answered, also one that could not be saved",
-	"a program sends what was typed, once",
-	"nothing grows without bound but tempIDs.txt",
-	"who was given a TempID is not told to have none",
+	"every issued TempID survives a restart of the server",
+	"every fully acknowledged upload is printed completely",
+	"stored entries survive a restart of the phone, and never their retention",
+	"a fault has no effect after its end",
+	"every password is answered, also if the attempt cannot be saved",
+	"each typed command is sent exactly once",
+	"no state except tempIDs.txt grows without bound",
+	"a phone that downloaded a TempID is never refused for lacking one",
 }
 
 func (i Invariant) String() string { return names[i] }
 
-// Violation is the first time that an invariant did not hold.
-type Violation struct {
-	Invariant Invariant
-	At        int64 // virtual nanoseconds
-	Phone     int   // whom it concerns; -1: nobody alone
-	Expected  string
-	Found     string
-}
+// Rare reports whether some runs or worlds never evaluate the invariant. A report
+// omits a rare invariant that was not evaluated.
+func (i Invariant) Rare() bool { return i >= TempIDsOutlive }
 
-// Rules are the settings that the invariants hold a run to.
-type Rules struct {
-	Start         int64 // wall time at virtual time zero, Unix seconds
-	Location      *time.Location
-	BlockDuration time.Duration
-	Lifetime      time.Duration // of a TempID
-	Accounts      map[string]string
-	Retention     []time.Duration // of each phone
-}
+// aboutBlocks reports whether the invariant is about blocks and the answers to
+// passwords.
+func (i Invariant) aboutBlocks() bool { return i <= ThirdWrongBlocks }
 
-// Invariants watches a run. Its zero value is not ready: use New.
-type Invariants struct {
-	rules    Rules
-	times    [invariants]uint64
-	failed   [invariants]bool
-	violated func(Violation)
-
-	accounts accounts
-	logs     logs
-	tempIDs  tempIDs
-	flights  flights
-	uploads  uploads
-	asked    asked
-	blocks   blockTexts
-}
-
-var _ world.Watcher = (*Invariants)(nil)
-
-// New makes the watcher of one run. violated is called once for each invariant
-// that does not hold, at its first violation.
-func New(r Rules, violated func(Violation)) *Invariants {
-	v := &Invariants{rules: r, violated: violated}
-	v.accounts.init(v)
-	v.logs.init(v)
-	v.tempIDs.init(v)
-	v.flights.v = v
-	v.uploads.v = v
-	return v
-}
-
-// Times says how often the invariant was looked at.
-func (v *Invariants) Times(i Invariant) uint64 { return v.times[i] }
-
-// All lists the invariants in the order of their reports.
+// All lists the invariants in the order of the reports.
 func All() []Invariant {
 	all := make([]Invariant, invariants)
 	for i := range all {
@@ -125,13 +82,195 @@ func All() []Invariant {
 	return all
 }
 
-// Rare says whether an invariant is of what not every run brings about, or not
-// every world shows: where nothing of it happened, there is nothing to report.
-func (i Invariant) Rare() bool { return i >= TempIDsOutlive }
+// Violation is the first violation of an invariant.
+type Violation struct {
+	Invariant Invariant
+	At        int64 // nanoseconds from time zero
+	Phone     int   // the phone concerned; -1 if it is not one phone
+	Expected  string
+	Found     string
+}
 
-// Check starts the report of one invariant, as one that held.
+// Rules are the settings that the invariants hold a run to.
+type Rules struct {
+	Start         int64 // wall time of time zero, Unix seconds
+	Location      *time.Location
+	BlockDuration time.Duration
+	Lifetime      time.Duration     // of a TempID
+	Accounts      map[string]string // password by user name
+	Retention     []time.Duration   // by phone
+}
+
+// Invariants observes a run and evaluates the invariants. New makes one.
+type Invariants struct {
+	rules     Rules
+	evaluated [invariants]uint64
+	failed    [invariants]bool
+	violated  func(Violation)
+
+	accounts  accounts
+	logs      logs
+	tempIDs   tempIDs
+	datagrams datagrams
+	uploads   uploads
+	programs  programs
+}
+
+var _ event.Observer = (*Invariants)(nil)
+
+// New returns the invariants of one run. violated is called at the first violation
+// of each invariant.
+func New(r Rules, violated func(Violation)) *Invariants {
+	v := &Invariants{rules: r, violated: violated}
+	v.accounts.init(v)
+	v.logs.init(v)
+	v.tempIDs = tempIDs{v: v, issues: map[protocol.TempID]issue{}}
+	v.datagrams.v, v.uploads.v = v, v
+	v.rules.Accounts = nil // the model of accounts has them, and there may be many
+	return v
+}
+
+// Kinds lists the kinds of events that Invariants observes.
+func Kinds() []event.Kind {
+	return []event.Kind{
+		event.BeaconSent, event.DatagramsForged, event.DatagramChanged, event.DatagramSent, event.DatagramLost,
+		event.DatagramDelivered, event.BeaconJudged, event.PhoneStepped,
+		event.Accepted, event.PhoneSent, event.ServerSent, event.ServerRead,
+		event.ProgramOpened, event.LineTyped, event.ProgramConnects, event.PhonePrinted, event.SessionMoved,
+		event.ServerPrinted, event.StoreAsked, event.StoreDone, event.StoreAnswered, event.LogWritten,
+		event.PhoneStopped, event.PhoneStarted, event.ServerStopped, event.ServerStarted, event.ClockSet,
+		event.FaultApplied,
+	}
+}
+
+// Observe implements event.Observer.
+func (v *Invariants) Observe(e *event.Event) {
+	at := int64(e.At)
+	switch e.Kind {
+	case event.BeaconSent:
+		v.logs.sent(e.Node, e.Raw)
+	case event.DatagramsForged, event.DatagramChanged:
+		v.logs.forged[e.Node] = true
+	case event.DatagramSent:
+		v.datagrams.sent(at, e)
+	case event.DatagramLost:
+		v.datagrams.lost(at, e)
+	case event.DatagramDelivered:
+		v.datagrams.delivered(at)
+	case event.BeaconJudged:
+		v.logs.judged(at, e.Node, e.Peer, e.Phone)
+	case event.PhoneStepped:
+		v.logs.stepped(at, e.Node, e.Log)
+
+	case event.Accepted:
+		v.accounts.forget(e.Slot)
+	case event.ServerRead:
+		v.serverRead(at, e)
+	case event.ServerSent:
+		v.serverSent(at, e)
+	case event.ServerPrinted:
+		v.tempIDs.printed(at, e.Text)
+		v.uploads.printed(at, e.Text)
+	case event.StoreAsked:
+		v.accounts.storeAsked(e.Records)
+	case event.StoreDone:
+		v.accounts.storeDone(e.Records, e.Err)
+	case event.StoreAnswered:
+		v.accounts.storeAnswered(at, v.accounts.session(e.Slot))
+	case event.ServerStopped:
+		v.accounts.serverStopped()
+		v.uploads.owed = v.uploads.owed[:0]
+	case event.ServerStarted:
+		v.accounts.serverStarted(at)
+		v.tempIDs.survived(at, e.Resolve)
+
+	case event.ProgramOpened:
+		v.programs.of(e.Node).continueWith(program{})
+	case event.LineTyped:
+		v.programs.of(e.Node).typeLine(e.Text)
+	case event.ProgramConnects:
+		v.programs.of(e.Node).connects(e.Slot)
+		v.accounts.forget(e.Slot)
+	case event.SessionMoved:
+		moved := *v.programs.of(e.Peer)
+		v.programs.of(e.Peer).continueWith(program{})
+		v.programs.of(e.Node).continueWith(moved)
+	case event.PhoneSent:
+		if !e.Scripted {
+			v.programSent(at, e)
+		}
+	case event.PhonePrinted:
+		v.programPrinted(at, e)
+
+	case event.LogWritten:
+		v.logs.follow(at, e.Node).written(e.Stored, v.logs.held)
+	case event.PhoneStopped:
+		v.logs.follow(at, e.Node).stopped(at)
+		v.programs.of(e.Node).hasTempID = false
+	case event.PhoneStarted:
+		v.logs.follow(at, e.Node).started(v, at, e.Log)
+	case event.ClockSet:
+		v.clockSet(at, e)
+	case event.FaultApplied:
+		v.evaluated[FaultsEnd]++
+		if !e.InForce {
+			v.violate(FaultsEnd, at, -1, "no effect of a fault after its end", e.Text)
+		}
+	}
+}
+
+// serverRead passes the bytes on to the models of uploads and of logins.
+func (v *Invariants) serverRead(at int64, e *event.Event) {
+	s := v.accounts.session(e.Slot)
+	if s.stage == inSession {
+		v.uploads.read(at, s, e.Bytes)
+	}
+	v.accounts.read(at, s, e.Bytes)
+}
+
+// serverSent compares an answer of the server with the models.
+func (v *Invariants) serverSent(at int64, e *event.Event) {
+	s := v.accounts.session(e.Slot)
+	if s.stage != inSession {
+		v.accounts.answered(at, s, e.Bytes)
+		return
+	}
+	if len(e.Bytes) == protocol.TempIDSize {
+		i := issue{s.name, s.lastRead, at, s.readWall, v.accounts.clock.WallAt(at)}
+		v.tempIDs.issued(at, protocol.TempID(e.Bytes), i)
+	}
+	v.uploads.sent(at, e.Slot, s, e.Bytes)
+}
+
+// clockSet follows the clocks of a node.
+func (v *Invariants) clockSet(at int64, e *event.Event) {
+	if e.Node == event.Server {
+		v.accounts.clock = newClock(v.accounts.clock, at, e.Clock)
+		return
+	}
+	o := v.logs.follow(at, e.Node)
+	if expected := o.clock.ElapsedAt(at); expected != e.Clock.Elapsed {
+		v.violate(NothingStays, at, int(e.Node), fmt.Sprintf("elapsed time %s, which is never stepped", expected), e.Clock.Elapsed.String())
+	}
+	o.clock = newClock(o.clock, at, e.Clock)
+}
+
+// newClock returns the clock of a node from now on. A clock that is only stepped
+// keeps the origin of its drift, so that it rounds as the node does.
+func newClock(old event.NodeClock, at int64, now event.NodeClock) event.NodeClock {
+	if now.PPM != old.PPM || now.Elapsed != old.ElapsedAt(at) {
+		return event.NodeClock{At: at, Elapsed: now.Elapsed, Wall: now.Wall, PPM: now.PPM}
+	}
+	old.Wall += now.Wall - old.WallAt(at)
+	return old
+}
+
+// Evaluated returns the number of times that the invariant was evaluated.
+func (v *Invariants) Evaluated(i Invariant) uint64 { return v.evaluated[i] }
+
+// Check returns the report of an invariant that held.
 func (v *Invariants) Check(i Invariant) reports.Check {
-	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Evaluations: v.times[i]}
+	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Evaluations: v.evaluated[i]}
 }
 
 func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found string) {
@@ -139,69 +278,18 @@ func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found s
 		return
 	}
 	v.failed[i] = true
-	if i.ofBlocks() {
-		expected += v.blocks.text(&v.rules)
+	if i.aboutBlocks() {
+		expected += v.accounts.lastBlockText()
 	}
 	v.violated(Violation{i, at, phone, expected, found})
 }
 
-// Accepted follows a connection.
-func (v *Invariants) Accepted(_ int64, conn nodes.Conn) { v.accounts.accepted(conn) }
-
-// ServerRead follows what the server was told.
-func (v *Invariants) ServerRead(at int64, conn nodes.Conn, p []byte) {
-	if s := v.accounts.session(conn); s.stage == inSession {
-		v.uploads.read(at, s, p)
-	}
-	v.accounts.read(at, conn, p)
-}
-
-// ServerSent follows what the server answered.
-func (v *Invariants) ServerSent(at int64, conn nodes.Conn, p []byte) {
-	s := v.accounts.session(conn)
-	if s.stage == inSession {
-		v.tempIDs.sent(at, s, p)
-		v.uploads.sent(at, conn, s, p)
-		return
-	}
-	v.blocks.judging(s.name)
-	v.accounts.answered(at, s, p)
-	v.blocks.told(at, &v.accounts, p)
-}
-
-// Received follows what a phone was answered by a server that is not seen.
+// Received records the answer that a phone got from a server that is not observed.
 func (v *Invariants) Received(at int64, phone string, p []byte) {
 	if id, err := protocol.ParseTempID(p); err == nil {
 		v.tempIDs.issued(at, id, issue{owner: phone, read: at, sent: at})
 	}
 }
 
-// ServerPrinted follows the server's output.
-func (v *Invariants) ServerPrinted(at int64, text string) {
-	v.tempIDs.printed(at, text)
-	v.uploads.printed(at, text)
-}
-
-// ServerRestarted follows a kill.
-func (v *Invariants) ServerRestarted(int64) {
-	v.accounts.restarted()
-	v.blocks.restarts++
-}
-
-// BeaconSent follows what a phone put on the wire.
-func (v *Invariants) BeaconSent(_ int64, phone uint32, raw *[protocol.BeaconSize]byte) {
-	v.logs.sent(phone, raw)
-}
-
-// DatagramsForged follows a script that sends datagrams of its own.
-func (v *Invariants) DatagramsForged(_ int64, phone uint32) { v.logs.forged(phone) }
-
-// Judged follows a verdict.
-func (v *Invariants) Judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
-	v.logs.judged(at, phone, sender, e)
-}
-
-// Stepped compares a phone's log with the model's.
-func (v *Invariants) Stepped(at int64, phone uint32, log *nodes.ContactLog) {
-	v.logs.stepped(at, phone, log)
-}
+// entriesText returns "1 entry" or "2 entries".
+func entriesText(n int) string { return reports.Plural(uint64(n), "entry", "entries") }

@@ -10,92 +10,97 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
-// logs is the model of the contact logs. It judges every beacon for itself and
-// keeps, for each retention, one queue of what was kept and when it must go:
-// the delay is constant, so that the queue is in order of time, and walking it
-// touches memory in order. Of each phone it keeps only a count and a sum.
+// logs is the model of the contact logs. It judges every beacon by itself and
+// keeps one queue for each retention with the entries of all phones: the retention
+// is constant, so the queue is in order of expiry, and a large crowd is followed in
+// order of memory. A phone has a count and a checksum of its entries. A phone with
+// a clock of its own, or whose program was restarted, is followed entry by entry
+// instead (followedLog).
 type logs struct {
-	v      *Invariants
-	wire   beaconReader
-	queues []*goneQueue
-	due    int64 // nothing must go before it
-	phones []phoneLog
-	sends  []phoneSends
-	// wild are the phones that also sent datagrams which were never announced as a
-	// beacon.
-	wild map[uint32]bool
-	// lately holds the marks of what was sent last, by anybody: most verdicts
-	// find theirs here and need not look at the sender.
-	lately [latelyKept]uint32
-	owned  map[uint32]*ownLog       // phones that are followed by themselves
-	had    map[protocol.TempID]bool // room for their wrote
+	v          *Invariants
+	wire       beaconReader
+	queues     []*expiryQueue
+	nextExpiry int64 // no entry of a queue expires before it
+	phones     []phoneLog
+	sends      []phoneSends
+	// forged are the phones that sent datagrams outside an announced beacon.
+	forged map[uint32]bool
+	// recent caches hashes of the last beacons sent by any phone: most verdicts hit it
+	// and skip the per-sender lookup.
+	recent   [recentSends]uint32
+	followed map[uint32]*followedLog
+	held     map[protocol.TempID]bool // reused by followedLog.written
 }
 
-const latelyKept = 4096
+const recentSends = 4096
 
-// phoneLog is what the model knows of one phone.
+// phoneLog is the model of one log.
 type phoneLog struct {
 	count uint32
-	sum   uint32 // of the marks of its entries
-	queue uint32 // index into queues, by its retention; with owned it has a log of its own
+	sum   uint32 // of the hashes of its entries
+	queue uint32 // index into queues; with isFollowed the phone is in followed
 }
 
-// phoneSends are the marks of the last two beacons that a phone put on the wire.
+// isFollowed is the flag of phoneLog.queue of a phone that is followed entry by
+// entry.
+const isFollowed = 1 << 31
+
+// phoneSends are the hashes of the last beacons of one sender.
 type phoneSends struct {
-	last [2]uint32
-	more []uint32 // those before, as many as may still be under way
+	last  [2]uint32
+	older []uint32 // as many as may still be in flight
 }
 
-// marksKept is how many beacons of one phone are remembered beside the last
-// two: it sends another one only after a download.
-const marksKept = 1024
+// olderSends bounds phoneSends.older. A phone sends another beacon only after a
+// download.
+const olderSends = 1024
 
-// kept is one entry and the moment at which it must go.
-type kept struct {
-	due   int64
+// expiring is one entry of the log of a phone. The phone is event.NoPeer once it is
+// followed.
+type expiring struct {
+	at    int64
 	phone uint32
-	mark  uint32
+	hash  uint32
 }
 
-const blockOfKept = 4096
+const queueBlock = 4096 // entries
 
-// goneQueue is a FIFO of entries with one retention, in blocks that are used
-// again.
-type goneQueue struct {
+// expiryQueue is a FIFO of entries with one retention, in reused blocks.
+type expiryQueue struct {
 	retention time.Duration
-	blocks    [][]kept
-	head      int // in blocks[0]
-	spare     [][]kept
+	blocks    [][]expiring
+	head      int // index in blocks[0]
+	spare     [][]expiring
 }
 
-func (q *goneQueue) push(k kept) {
+func (q *expiryQueue) push(x expiring) {
 	n := len(q.blocks)
-	if n == 0 || len(q.blocks[n-1]) == blockOfKept {
-		var b []kept
+	if n == 0 || len(q.blocks[n-1]) == queueBlock {
+		var b []expiring
 		if m := len(q.spare); m > 0 {
 			b, q.spare = q.spare[m-1][:0], q.spare[:m-1]
 		} else {
-			b = make([]kept, 0, blockOfKept)
+			b = make([]expiring, 0, queueBlock)
 		}
 		q.blocks = append(q.blocks, b)
 		n++
 	}
-	q.blocks[n-1] = append(q.blocks[n-1], k)
+	q.blocks[n-1] = append(q.blocks[n-1], x)
 }
 
-func (q *goneQueue) first() *kept {
+func (q *expiryQueue) first() *expiring {
 	if len(q.blocks) == 0 || q.head == len(q.blocks[0]) {
 		return nil
 	}
 	return &q.blocks[0][q.head]
 }
 
-func (q *goneQueue) drop() {
+func (q *expiryQueue) drop() {
 	q.head++
-	if q.head == blockOfKept {
+	if q.head == queueBlock {
 		q.spare = append(q.spare, q.blocks[0])
 		copy(q.blocks, q.blocks[1:])
 		q.blocks = q.blocks[:len(q.blocks)-1]
@@ -103,55 +108,66 @@ func (q *goneQueue) drop() {
 	}
 }
 
+// of yields the entries of a phone, the oldest first.
+func (q *expiryQueue) of(phone uint32) func(yield func(*expiring) bool) {
+	return func(yield func(*expiring) bool) {
+		low := q.head
+		for _, b := range q.blocks {
+			for i := low; i < len(b); i++ {
+				if b[i].phone == phone && !yield(&b[i]) {
+					return
+				}
+			}
+			low = 0
+		}
+	}
+}
+
 func (l *logs) init(v *Invariants) {
 	l.v = v
-	l.due = math.MaxInt64
-	l.wild = map[uint32]bool{}
+	l.nextExpiry = math.MaxInt64
+	l.forged = map[uint32]bool{}
+	l.followed, l.held = map[uint32]*followedLog{}, map[protocol.TempID]bool{}
 	l.wire.location = v.rules.Location
 	l.phones = make([]phoneLog, len(v.rules.Retention))
 	l.sends = make([]phoneSends, len(v.rules.Retention))
 	for who, r := range v.rules.Retention {
-		l.phones[who].queue = l.queueOf(r)
-	}
-}
-
-func (l *logs) queueOf(r time.Duration) uint32 {
-	for i, q := range l.queues {
-		if q.retention == r {
-			return uint32(i)
+		i := slices.IndexFunc(l.queues, func(q *expiryQueue) bool { return q.retention == r })
+		if i < 0 {
+			i = len(l.queues)
+			l.queues = append(l.queues, &expiryQueue{retention: r})
 		}
+		l.phones[who].queue = uint32(i)
 	}
-	l.queues = append(l.queues, &goneQueue{retention: r})
-	return uint32(len(l.queues) - 1)
 }
 
-// advance takes what must be gone at the given time out of the model.
+// advance removes the entries that have expired at the given time.
 func (l *logs) advance(at int64) {
-	if at >= l.due {
-		l.takeDue(at)
+	if at >= l.nextExpiry {
+		l.expire(at)
 	}
 }
 
-func (l *logs) takeDue(at int64) {
-	l.due = math.MaxInt64
+func (l *logs) expire(at int64) {
+	l.nextExpiry = math.MaxInt64
 	for _, q := range l.queues {
-		k := q.first()
-		for ; k != nil && k.due <= at; k = q.first() {
-			if k.phone != world.Nobody {
-				p := &l.phones[k.phone]
+		x := q.first()
+		for ; x != nil && x.at <= at; x = q.first() {
+			if x.phone != event.NoPeer {
+				p := &l.phones[x.phone]
 				p.count--
-				p.sum -= k.mark
+				p.sum -= x.hash
 			}
 			q.drop()
 		}
-		if k != nil {
-			l.due = min(l.due, k.due)
+		if x != nil {
+			l.nextExpiry = min(l.nextExpiry, x.at)
 		}
 	}
 }
 
-// markOf is a small hash of a sender and the fields of its beacon.
-func markOf(phone uint32, fields []byte) uint32 {
+// beaconHash hashes a sender and the fields of its beacon.
+func beaconHash(phone uint32, fields []byte) uint32 {
 	le := binary.LittleEndian
 	h := uint64(phone) ^ le.Uint64(fields)
 	h = h*0x9e3779b97f4a7c15 ^ le.Uint64(fields[8:])
@@ -162,8 +178,8 @@ func markOf(phone uint32, fields []byte) uint32 {
 	return uint32(h >> 32)
 }
 
-// entryMark is a small hash of what a log entry is known by.
-func entryMark(id []byte, received int64) uint32 {
+// entryHash hashes the identity of a log entry.
+func entryHash(id []byte, received int64) uint32 {
 	le := binary.LittleEndian
 	h := le.Uint64(id)*0x9e3779b97f4a7c15 ^ le.Uint64(id[8:])
 	h = h*0x9e3779b97f4a7c15 ^ uint64(le.Uint32(id[16:])) ^ uint64(received)
@@ -171,49 +187,49 @@ func entryMark(id []byte, received int64) uint32 {
 	return uint32(h >> 32)
 }
 
+// sent records a beacon that a phone puts on the wire.
 func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
-	mark := markOf(phone, raw[:])
-	if seen := &l.lately[mark%latelyKept]; *seen != mark {
-		*seen = mark
+	hash := beaconHash(phone, raw[:])
+	if recent := &l.recent[hash%recentSends]; *recent != hash {
+		*recent = hash
 		p := &l.sends[phone]
-		if p.last[0] == mark {
+		if p.last[0] == hash {
 			return
 		}
-		if old := p.last[1]; old != 0 && old != mark {
-			if len(p.more) == marksKept {
-				p.more = append(p.more[:0], p.more[marksKept/2:]...)
+		if old := p.last[1]; old != 0 && old != hash {
+			if len(p.older) == olderSends {
+				p.older = append(p.older[:0], p.older[olderSends/2:]...)
 			}
-			p.more = append(p.more, old)
+			p.older = append(p.older, old)
 		}
-		p.last[0], p.last[1] = mark, p.last[0]
+		p.last[0], p.last[1] = hash, p.last[0]
 	}
 }
 
-func (l *logs) forged(phone uint32) { l.wild[phone] = true }
-
-// wasSent says whether the phone put this beacon on the wire. When parts are
-// lost or doubled, a receiver may put a start in the place of an expiry; in an hour that
-// clocks show twice, that can even be valid.
+// wasSent reports whether the phone put this beacon on the wire. If parts are lost
+// or duplicated, a receiver may take a start for an expiry. In an hour that clocks
+// show twice, that can even be valid.
 func (l *logs) wasSent(phone uint32, fields []byte) bool {
-	mark := markOf(phone, fields)
-	if l.lately[mark%latelyKept] == mark {
+	hash := beaconHash(phone, fields)
+	if l.recent[hash%recentSends] == hash {
 		return true
 	}
 	p := &l.sends[phone]
-	return l.wild[phone] || mark == p.last[0] || mark == p.last[1] || slices.Contains(p.more, mark) ||
-		l.v.flights.mixed && !l.wire.plain(fields)
+	return l.forged[phone] || hash == p.last[0] || hash == p.last[1] || slices.Contains(p.older, hash) ||
+		l.v.datagrams.mixed && !l.wire.plain(fields)
 }
 
+// judged compares the verdict of a phone with that of the model.
 func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	l.advance(at)
 	v := l.v
-	v.times[NothingInvalidKept]++
-	v.times[NothingValidMissing]++
+	v.evaluated[NothingInvalidKept]++
+	v.evaluated[NothingValidMissing]++
 	wall := v.rules.Start*int64(time.Second) + at
-	var o *ownLog
-	if l.phones[phone].queue&owned != 0 {
-		o = l.owned[phone]
-		wall = o.clock.WallAt(at)
+	var followed *followedLog
+	if l.phones[phone].queue&isFollowed != 0 {
+		followed = l.followed[phone]
+		wall = followed.clock.WallAt(at)
 	}
 	why := "its datagrams are no beacon"
 	if !e.OutOfTurn {
@@ -227,143 +243,146 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	case valid && why != "":
 		v.violate(NothingInvalidKept, at, int(phone), "invalid: "+why, fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]))
 	case !valid && why == "":
-		v.violate(NothingValidMissing, at, int(phone), fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]), "invalid: "+errorText(e.Err))
+		found := "no beacon"
+		if e.Err != nil {
+			found = e.Err.Error()
+		}
+		v.violate(NothingValidMissing, at, int(phone), fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]), "invalid: "+found)
 	}
-	if why != "" {
-		return
+	switch {
+	case why != "":
+	case followed != nil:
+		followed.received(v, at, e)
+	default:
+		q, p := l.queues[l.phones[phone].queue], &l.phones[phone]
+		x := expiring{at + int64(q.retention), phone, entryHash(e.Raw[:protocol.TempIDSize], at)}
+		q.push(x)
+		l.nextExpiry = min(l.nextExpiry, x.at)
+		p.count++
+		p.sum += x.hash
 	}
-	if o != nil {
-		o.receive(v, at, e)
-		return
-	}
-	q := l.queues[l.phones[phone].queue]
-	k := kept{at + int64(q.retention), phone, entryMark(e.Raw[:protocol.TempIDSize], at)}
-	q.push(k)
-	l.due = min(l.due, k.due)
-	p := &l.phones[phone]
-	p.count++
-	p.sum += k.mark
 }
 
-func errorText(err error) string {
-	if err == nil {
-		return "no beacon"
-	}
-	return err.Error()
-}
-
+// stepped compares a log with the model: its oldest entry and its length.
 func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 	l.advance(at)
 	v, p := l.v, &l.phones[phone]
-	v.times[NothingStays]++
-	v.times[NothingLeavesEarly]++
-	if p.queue&owned != 0 {
-		l.owned[phone].stepped(v, at, log)
+	v.evaluated[NothingStays]++
+	v.evaluated[NothingLeavesEarly]++
+	if p.queue&isFollowed != 0 {
+		l.followed[phone].stepped(v, at, log)
 		return
 	}
 	retention := l.queues[p.queue].retention
 	if received, ok := log.Oldest(); ok && time.Duration(at)-received >= retention {
-		v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention),
-			fmt.Sprintf("one of %s", time.Duration(at)-received))
+		v.violateStays(at, phone, retention, time.Duration(at)-received)
 		return
 	}
-	if n := uint32(log.Len()); n != p.count {
-		l.differs(at, phone, log)
+	if uint32(log.Len()) == p.count {
+		return
 	}
+	var entries []difference
+	for x := range l.queues[p.queue].of(phone) {
+		entries = append(entries, difference{hash: x.hash, received: time.Duration(x.at) - retention})
+	}
+	v.violateLength(at, phone, entries, log, lengthCheck{now: time.Duration(at), retention: retention})
 }
 
-// differs says how a log and the model came apart.
-func (l *logs) differs(at int64, phone uint32, log *nodes.ContactLog) {
-	p := &l.phones[phone]
+func (v *Invariants) violateStays(at int64, phone uint32, retention, age time.Duration) {
+	v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention), fmt.Sprintf("one of %s", age))
+}
+
+// difference is an entry of the model that is compared with a log.
+type difference struct {
+	hash     uint32 // 0 if the entry is compared by its reception alone
+	received time.Duration
+}
+
+// lengthCheck is the time of a comparison by the clock of the phone.
+type lengthCheck struct {
+	now, retention time.Duration
+	ownClock       bool
+}
+
+// violateLength reports a log that has not as many entries as the model. It names
+// the first entry that only one of both has.
+func (v *Invariants) violateLength(at int64, phone uint32, model []difference, log *nodes.ContactLog, c lengthCheck) {
 	i := NothingInvalidKept
-	if uint32(log.Len()) < p.count {
+	if log.Len() < len(model) {
 		i = NothingLeavesEarly
-		if newest := l.newest(phone); newest != nil && newest.due-int64(l.queues[l.phones[phone].queue].retention) == at {
+		if model[len(model)-1].received == c.now {
 			i = NothingValidMissing
 		}
 	}
-	l.v.violate(i, at, int(phone), l.odd(at, phone, log).text(int(p.count)), entriesText(log.Len()))
-}
-
-// odd finds the entry of a log that the model does not have, or of the model that
-// the log does not have.
-func (l *logs) odd(at int64, phone uint32, log *nodes.ContactLog) oddEntry {
-	q := l.queues[l.phones[phone].queue]
-	held := map[uint32]int{}
-	for i := range log.Len() {
-		c := log.At(i)
-		held[entryMark(c.TempID[:], int64(c.Received))]++
+	key := func(n nodes.Contact) difference {
+		if c.ownClock {
+			return difference{received: n.Received}
+		}
+		return difference{entryHash(n.TempID[:], int64(n.Received)), n.Received}
 	}
-	e := oddEntry{retention: q.retention}
-	for b := range q.blocks {
-		for i := range q.blocks[b] {
-			k := &q.blocks[b][i]
-			if k.phone != phone || b == 0 && i < q.head {
-				continue
-			}
-			if held[k.mark]--; held[k.mark] < 0 && !e.known {
-				received := k.due - int64(q.retention)
-				e.known, e.missing, e.received, e.age = true, true, received, time.Duration(at-received)
+	inLog := map[difference]int{}
+	for k := range log.Len() {
+		inLog[key(log.At(k))]++
+	}
+	which, received := "", time.Duration(0)
+	for _, m := range model {
+		if inLog[m]--; inLog[m] < 0 && which == "" {
+			which, received = "one of them", m.received
+			if len(model) == 1 {
+				which = "which was"
 			}
 		}
 	}
-	for i := range log.Len() {
-		c := log.At(i)
-		if !e.known && held[entryMark(c.TempID[:], int64(c.Received))] > 0 {
-			e.known, e.id, e.received, e.age = true, c.TempID, int64(c.Received), time.Duration(at)-c.Received
+	for k := range log.Len() {
+		if n := log.At(k); which == "" && inLog[key(n)] > 0 {
+			which, received = "and not "+n.TempID.String()+",", n.Received
 		}
 	}
-	return e
-}
-
-// newest is the last entry that the model holds of a phone.
-func (l *logs) newest(phone uint32) *kept {
-	q := l.queues[l.phones[phone].queue]
-	for b := len(q.blocks) - 1; b >= 0; b-- {
-		low := 0
-		if b == 0 {
-			low = q.head
+	expected := entriesText(len(model))
+	if which != "" {
+		clock := ""
+		if c.ownClock {
+			clock = " of its clock"
 		}
-		for i := len(q.blocks[b]) - 1; i >= low; i-- {
-			if q.blocks[b][i].phone == phone {
-				return &q.blocks[b][i]
-			}
-		}
+		expected = fmt.Sprintf("%s, %s received at %s s%s, %s ago, with a retention of %s",
+			expected, which, event.Seconds(int64(received)), clock, c.now-received, c.retention)
 	}
-	return nil
+	v.violate(i, at, int(phone), expected, entriesText(log.Len()))
 }
 
-// Compare looks at the whole content of a phone's log, not only at its length.
+// Compare compares the whole content of a phone's log with the model.
 func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 	l := &v.logs
 	l.advance(at)
-	if o := l.owned[phone]; o != nil {
-		v.times[NothingLeavesEarly]++
-		o.compare(v, at, log)
+	v.evaluated[NothingLeavesEarly]++
+	if f := l.followed[phone]; f != nil {
+		f.compare(v, at, log)
 		return
 	}
 	var sum uint32
 	ordered := true
 	for i := range log.Len() {
 		c := log.At(i)
-		sum += entryMark(c.TempID[:], int64(c.Received))
+		sum += entryHash(c.TempID[:], int64(c.Received))
 		ordered = ordered && (i == 0 || log.At(i-1).Received <= c.Received)
 	}
-	v.times[NothingLeavesEarly]++
-	if sum != l.phones[phone].sum || !ordered {
-		v.violate(NothingLeavesEarly, at, int(phone), "the entries that were received last", l.describe(log))
+	if sum == l.phones[phone].sum && ordered {
+		return
 	}
-}
-
-func (l *logs) describe(log *nodes.ContactLog) string {
 	var received []string
-	for i := range log.Len() {
-		received = append(received, world.Seconds(int64(log.At(i).Received)))
-	}
-	const shown = 8
-	if len(received) > shown {
-		received = received[:shown]
+	for i := range min(log.Len(), 8) {
+		received = append(received, event.Seconds(int64(log.At(i).Received)))
 	}
 	sort.Strings(received)
-	return fmt.Sprintf("%s, received at %v", entriesText(log.Len()), received)
+	v.violate(NothingLeavesEarly, at, int(phone), "the entries that were received last",
+		fmt.Sprintf("%s, received at %v", entriesText(log.Len()), received))
+}
+
+// length returns the number of entries of a phone's log by the model.
+func (l *logs) length(at int64, phone uint32) int {
+	l.advance(at)
+	if f := l.followed[phone]; f != nil {
+		return len(f.entries)
+	}
+	return int(l.phones[phone].count)
 }

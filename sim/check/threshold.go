@@ -10,7 +10,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// Compare applies an operator of the language.
+// Compare applies a comparison operator of the language.
 func Compare(left float64, op string, right float64) bool {
 	switch op {
 	case "==", "===":
@@ -26,18 +26,18 @@ func Compare(left float64, op string, right float64) bool {
 	case ">=":
 		return left >= right
 	}
-	panic(fmt.Sprintf("check: operator %q is none of the language", op))
+	panic(fmt.Sprintf("check: unknown operator %q", op))
 }
 
-// Sample is what a threshold looks at: the delays of a trend, in nanoseconds,
-// or a count with its rate.
+// Sample is the input of a threshold: the delays of a trend in nanoseconds, or a
+// count with its rate per second.
 type Sample struct {
 	Trend       *hdrhistogram.Histogram // nil for a counter
 	Count, Rate float64
 }
 
-// Threshold evaluates one. ok is false when a trend has no sample: then there
-// is nothing that could hold.
+// Threshold evaluates a threshold. ok is false if the trend has no sample: then
+// there is no value.
 func Threshold(t *scenarios.Threshold, s Sample) (value float64, held, ok bool) {
 	switch {
 	case s.Trend != nil && s.Trend.TotalCount() == 0:
@@ -52,7 +52,7 @@ func Threshold(t *scenarios.Threshold, s Sample) (value float64, held, ok bool) 
 	return value, Compare(value, t.Op, t.Value), true
 }
 
-// trend is an aggregate of delays, in milliseconds.
+// trend returns an aggregate of delays in milliseconds.
 func trend(t *scenarios.Threshold, h *hdrhistogram.Histogram) float64 {
 	ms := func(ns int64) float64 { return float64(ns) / float64(time.Millisecond) }
 	switch t.Method {
@@ -69,8 +69,8 @@ func trend(t *scenarios.Threshold, h *hdrhistogram.Histogram) float64 {
 	case "count":
 		return float64(h.TotalCount())
 	}
-	panic(fmt.Sprintf("check: method %q is none of a trend", t.Method))
+	panic(fmt.Sprintf("check: unknown method %q of a trend", t.Method))
 }
 
-// Number renders a value as a person would write it.
+// Number formats a value without an exponent.
 func Number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

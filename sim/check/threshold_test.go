@@ -39,8 +39,8 @@ func TestUnknownWordsPanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, call := range map[string]func(){
-		`check: operator "=<" is none of the language`: func() { Compare(1, "=<", 2) },
-		`check: method "rate" is none of a trend`:      func() { Threshold(&scenarios.Threshold{Method: "rate", Op: "<"}, Sample{Trend: h}) },
+		`check: unknown operator "=<"`:            func() { Compare(1, "=<", 2) },
+		`check: unknown method "rate" of a trend`: func() { Threshold(&scenarios.Threshold{Method: "rate", Op: "<"}, Sample{Trend: h}) },
 	} {
 		func() {
 			defer func() {

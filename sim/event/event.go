@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 )
 
 // Node is the number of a phone, from 0, or Server.
@@ -84,6 +85,10 @@ const (
 	// ServerEnded: the connection of Peer ends for the server. Text says how. Closed:
 	// the server's side is closed now.
 	ServerEnded
+	// RemoteOpened and RemoteClosed: a session of Peer begins or ends at a server that
+	// is not observed.
+	RemoteOpened
+	RemoteClosed
 	// Replied: one send of the server, Bytes, has reached Node whole.
 	Replied
 	// HungUp: the server's side of the connection has ended for Node.
@@ -132,6 +137,9 @@ const (
 
 	// Programs that stop and start.
 
+	// FileRepaired: the program of Node repaired a file of its own as it opened it.
+	// Repair, Text.
+	FileRepaired
 	// ProgramStatus: Text, such as "is killed", of the program of Node.
 	ProgramStatus
 	// PhoneStopped: the program of Node is gone with its memory.
@@ -199,16 +207,34 @@ type Event struct {
 	Resolve func(protocol.TempID) (nodes.Issue, bool)
 	Clock   NodeClock
 
-	Fault  string // kind of the fault, a word of the language
-	Nth    int    // rank among the sends from Node to Peer in this instant, from 0
-	Amount int64  // see Applied
+	Repair Repair
+
+	Fault  fault.Kind
+	Nth    int   // rank among the sends from Node to Peer in this instant, from 0
+	Amount int64 // see Applied
 }
+
+// Repair is the kind of a repair of a file.
+type Repair uint8
+
+// The repairs. OtherRepair is a repair that no observer tells apart from others.
+const (
+	OtherRepair Repair = iota
+	TornLine           // the last line was torn and was dropped
+	Recovered          // missing lines were recovered from the write-ahead log
+)
 
 // Observer observes events. Observe is called for each event of the subscribed
 // kinds, in order, from the goroutine or under the lock that runs the world. It
 // must not call a node; World.Call acts later in the same instant.
 type Observer interface {
 	Observe(e *Event)
+}
+
+// Subscription is an observer of some kinds; of all kinds if Kinds is empty.
+type Subscription struct {
+	Observer Observer
+	Kinds    []Kind
 }
 
 // Stream delivers each event to the observers that subscribed to its kind, in the

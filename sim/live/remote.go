@@ -222,12 +222,12 @@ func (w *World) absent(reason string) {
 func (w *World) stoodElsewhere(l *link) {
 	if w.config.Remote != "" {
 		w.stood = true
-		w.counters.Counts.Sessions.Opened++
+		w.stream.Emit(w.event(event.RemoteOpened, event.Server, l.phone))
 	}
 }
 
 func (w *World) closedElsewhere(l *link) {
 	if w.config.Remote != "" && l.stands {
-		w.counters.Counts.Sessions.Closed++
+		w.stream.Emit(w.event(event.RemoteClosed, event.Server, l.phone))
 	}
 }

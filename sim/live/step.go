@@ -22,7 +22,7 @@ const pollSteps = 64
 func (w *World) step(ctx context.Context, until time.Duration, poll func()) error {
 	next := w.now
 	for n := 1; ; n++ {
-		if err := w.instant(ctx, next); err != nil || w.over() {
+		if err := w.instant(ctx, next); err != nil || w.stop {
 			return err
 		}
 		if poll != nil && n%pollSteps == 0 {
@@ -46,7 +46,7 @@ func (w *World) instant(ctx context.Context, at time.Duration) error {
 	before := w.calls.seq
 	w.gated = true
 	w.setClock(at)
-	if err := w.runCalls(ctx, before); err != nil || w.over() {
+	if err := w.runCalls(ctx, before); err != nil || w.stop {
 		return err
 	}
 	w.gated = false
@@ -59,7 +59,7 @@ func (w *World) instant(ctx context.Context, at time.Duration) error {
 // made up to it and are not to be the last of their instant.
 func (w *World) runCalls(ctx context.Context, before uint64) error {
 	for {
-		if err := w.rest(ctx); err != nil || w.over() {
+		if err := w.rest(ctx); err != nil || w.stop {
 			return err
 		}
 		f, ok := w.calls.due(w.now, before)
@@ -70,9 +70,6 @@ func (w *World) runCalls(ctx context.Context, before uint64) error {
 		f()
 	}
 }
-
-// over says whether the run ends here.
-func (w *World) over() bool { return w.stop || w.recorder.TraceError() != nil }
 
 const forEver = time.Duration(1<<63 - 1)
 

@@ -12,7 +12,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"sync"
@@ -49,10 +48,8 @@ type Config struct {
 
 	Phones []PhoneConfig
 
-	Trace io.Writer // nil: none
-	// Subscribe adds the observers of the run, behind the recorder, the counters and
-	// the delays; nil for none.
-	Subscribe func(*event.Stream)
+	// Events is the stream that the world emits its events on.
+	Events *event.Stream
 	// Tick is called at each time that was asked for with World.Tick.
 	Tick func(who, arg uint32)
 }
@@ -89,13 +86,10 @@ type World struct {
 	alarm   *clock.Timer
 	alarmAt time.Duration
 
-	stream    event.Stream
+	stream    *event.Stream
 	next      event.Event // reused
-	recorder  *event.Recorder
-	counters  world.Counters
-	delays    world.DelayMeter
-	datagrams uint64 // sent so far
-	stood     bool   // a connection to a server elsewhere has stood
+	datagrams uint64      // sent so far
+	stood     bool        // a connection to a server elsewhere has stood
 	events    uint64
 	stop      bool
 	turns     uint64 // given out so far
@@ -116,6 +110,7 @@ var _ world.World = (*World)(nil)
 func New(c Config) (*World, error) {
 	w := &World{
 		config:   c,
+		stream:   c.Events,
 		origin:   time.Unix(c.Start, 0),
 		now:      c.Begin,
 		byUDP:    map[protocol.Address]uint32{},
@@ -128,7 +123,6 @@ func New(c Config) (*World, error) {
 	w.happened.L = &w.mu
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	w.mock, _ = c.Clock.(*clock.Mock)
-	w.observe(c)
 	w.call(c.Begin, false, w.start)
 	if err := w.bind(); err != nil {
 		return nil, errors.Join(err, w.Close())
@@ -240,17 +234,8 @@ func (w *World) elapsed() time.Duration { return w.config.Clock.Now().Sub(w.orig
 // Name of a phone.
 func (w *World) Name(who uint32) string { return w.names[who] }
 
-// Totals are the counts of the whole run.
-func (w *World) Totals() *world.Counts { return &w.counters.Counts }
-
-// Latencies are the delays of the whole run.
-func (w *World) Latencies() *world.Delays { return &w.delays.Delays }
-
 // Events is how many events were handled.
 func (w *World) Events() uint64 { return w.events }
-
-// Digest is empty: no two runs are the same.
-func (w *World) Digest() string { return "" }
 
 // Stop ends Run after the event that is being handled.
 func (w *World) Stop() {

@@ -30,20 +30,28 @@ func (s *story) add(format string, args ...any) {
 	s.lines = append(s.lines, fmt.Sprintf(format, args...))
 }
 
-func (s *story) Tick(who, arg uint32)                     { s.add("tick %d %d", who, arg) }
-func (s *story) Printed(phone uint32, text string)        { s.add("%d prints %q", phone, text) }
-func (s *story) Replied(phone uint32, raw bool, p []byte) { s.add("%d %v replied %q", phone, raw, p) }
-func (s *story) Ended(phone uint32, raw bool)             { s.add("%d %v ended", phone, raw) }
-func (s *story) Done(phone uint32, e *nodes.PhoneEffect) {
-	s.add("%d done %v %v", phone, e.Op, e.Outcome)
-}
-func (s *story) Read(phone uint32, raw bool, n int) { s.add("%d %v read %d", phone, raw, n) }
-func (s *story) ServerPrinted(text string)          { s.add("server prints %q", text) }
-func (s *story) Decided(p uint32, r bool, e *nodes.ServerEvent) {
-	s.add("%d %v decided %v", p, r, e.Kind)
-}
-func (s *story) Judged(phone, sender uint32, sent time.Duration, e *nodes.PhoneEffect) {
-	s.add("%d judged what %d sent at %s: %v", phone, sender, sent, e.Err)
+func (s *story) Tick(who, arg uint32) { s.add("tick %d %d", who, arg) }
+
+// Observe implements event.Observer.
+func (s *story) Observe(e *event.Event) {
+	switch e.Kind {
+	case event.ScreenShown:
+		s.add("%d prints %q", e.Node, e.Text)
+	case event.Replied:
+		s.add("%d %v replied %q", e.Node, e.Scripted, e.Bytes)
+	case event.HungUp:
+		s.add("%d %v ended", e.Node, e.Scripted)
+	case event.OperationDone:
+		s.add("%d done %v %v", e.Node, e.Phone.Op, e.Phone.Outcome)
+	case event.ServerHandled:
+		s.add("%d %v read %d", e.Peer, e.Scripted, e.Size)
+	case event.ServerPrinted:
+		s.add("server prints %q", e.Text)
+	case event.ServerDecided:
+		s.add("%d %v decided %v", e.Peer, e.Scripted, e.Decision.Kind)
+	case event.BeaconJudged:
+		s.add("%d judged what %d sent at %s: %v", e.Node, e.Peer, e.Sent, e.Phone.Err)
+	}
 }
 
 type rig struct {
@@ -51,6 +59,8 @@ type rig struct {
 	t     *testing.T
 	story *story
 	trace bytes.Buffer
+
+	records *world.Records
 }
 
 // newRig is a stepped world of two phones, a and b, and a server.
@@ -65,12 +75,14 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 		Credentials: []nodes.Credential{{User: "a", Password: "pw-a"}, {User: "b", Password: "pw-b"}},
 		Folder:      files.NewMemory(),
 		Phones:      []PhoneConfig{{Name: "a", Settings: &settings}, {Name: "b", Settings: &settings}},
-		Trace:       &r.trace, Tick: r.story.Tick,
-		Subscribe: func(s *event.Stream) { s.Subscribe(&world.Legacy{Story: r.story}) },
+		Events:      new(event.Stream), Tick: r.story.Tick,
 	}
 	if change != nil {
 		change(&c)
 	}
+	r.records = world.NewRecords([]string{"a", "b"}, &r.trace)
+	r.records.Subscribe(c.Events)
+	c.Events.Subscribe(r.story)
 	w, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -130,14 +142,14 @@ func TestStepped(t *testing.T) {
 	if r.Now() != 200*time.Second || r.Wall().Unix() != morning+200 {
 		t.Errorf("the run ended at %s, %s", r.Now(), r.Wall())
 	}
-	n := r.Totals()
+	n := r.records.Totals()
 	if n.Beacons != (world.Beacons{Sent: 1, Delivered: 1, Valid: 1, Kept: 1, Expired: 1}) || n.Datagrams != (world.Datagrams{Sent: 4, Delivered: 4}) {
 		t.Errorf("%+v", *n)
 	}
 	if got := r.Phone(1); got.Valid != 1 || got.AgeMax != int64(180*time.Second-1) && got.AgeMax != 0 {
 		t.Errorf("counts of b: %+v", got)
 	}
-	if d := r.Latencies().Login.HDR(); d.TotalCount() != 1 || d.Max() != 0 {
+	if d := r.records.Latencies().Login.HDR(); d.TotalCount() != 1 || d.Max() != 0 {
 		t.Errorf("logins: %d, at most %d ns; the network of a stepped world takes no time", d.TotalCount(), d.Max())
 	}
 }
@@ -193,10 +205,10 @@ func TestScriptsConnection(t *testing.T) {
 	r.Call(3*ms, func() { r.RawOpen(0) })
 	r.run(4 * ms)
 	r.want(r.told("true ended"), "0 true ended", "1 true ended", "0 true ended")
-	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 2 {
+	if n := r.records.Totals().Sessions; n.Opened != 2 || n.Closed != 2 {
 		t.Errorf("%+v", n)
 	}
-	if got := r.Recent(0, 1); len(got) != 1 || got[0] != "0.003000000 a: connection refused" {
+	if got := r.records.Recent(0, 1); len(got) != 1 || got[0] != "0.003000000 a: connection refused" {
 		t.Errorf("the last event of a: %q", got)
 	}
 }
@@ -235,7 +247,7 @@ func TestOtherPorts(t *testing.T) {
 		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
 		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
 		"1 judged what 0 sent at 0s: a part of a beacon came out of turn")
-	if n := r.Totals().Datagrams; n != (world.Datagrams{Sent: 4, Delivered: 4}) || r.UnderWay() != 0 {
+	if n := r.records.Totals().Datagrams; n != (world.Datagrams{Sent: 4, Delivered: 4}) || r.UnderWay() != 0 {
 		t.Errorf("%+v, %d under way", n, r.UnderWay())
 	}
 }
@@ -248,7 +260,7 @@ func TestLost(t *testing.T) {
 		r.SendDatagram(0, 1, 0, []byte("sent"))
 	})
 	r.run(ms)
-	if n := r.Totals().Datagrams; n != (world.Datagrams{Sent: 2, Delivered: 1, Lost: 1}) {
+	if n := r.records.Totals().Datagrams; n != (world.Datagrams{Sent: 2, Delivered: 1, Lost: 1}) {
 		t.Errorf("%+v", n)
 	}
 }
@@ -294,8 +306,8 @@ func TestRealClock(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.want(r.told("done"), "0 done login ok")
-	if r.Now() < 150*ms || polls == 0 || r.Totals().Datagrams.Delivered != 1 {
-		t.Errorf("ended at %s after %d polls with %+v", r.Now(), polls, r.Totals().Datagrams)
+	if r.Now() < 150*ms || polls == 0 || r.records.Totals().Datagrams.Delivered != 1 {
+		t.Errorf("ended at %s after %d polls with %+v", r.Now(), polls, r.records.Totals().Datagrams)
 	}
 }
 

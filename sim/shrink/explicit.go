@@ -7,6 +7,7 @@ import (
 
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -62,7 +63,7 @@ func explicitFaults(s *scenarios.Scenario, rec *Recording) []scenarios.Fault {
 		}
 	}
 	phones := uint32(len(s.PhoneNames()))
-	isNode := func(n uint32) bool { return n == world.Nobody || n < phones }
+	isNode := func(n uint32) bool { return n == event.Server || n < phones }
 	for _, a := range rec.Applied {
 		if a.Fault < 1 || a.Fault > len(s.Faults) { // the fault of a step, which the script contains
 			continue
@@ -115,7 +116,7 @@ func occurrence(from *scenarios.Fault, a *world.Applied) scenarios.Fault {
 }
 
 func nodeOf(n uint32) scenarios.Nodes {
-	if n == world.Nobody {
+	if n == event.Server {
 		return scenarios.Nodes{Server: true}
 	}
 	return scenarios.Nodes{Phones: []int{int(n)}}

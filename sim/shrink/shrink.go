@@ -17,6 +17,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -36,6 +37,12 @@ type TryResult struct {
 // the reduction.
 type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error)
 
+// Observe records one effect of a fault.
+func (r *Recording) Observe(e *event.Event) {
+	r.Applied = append(r.Applied, world.Applied{
+		At: int64(e.At), Fault: int(e.Number), Kind: e.Fault, Who: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
+}
+
 // VirtualTry returns a Try that runs candidates in virtual time with the given options. causes returns the causes of a
 // finished run. brokenCause returns the cause of a run that failed because the program is wrong (sim.Broken).
 func VirtualTry(o sim.Options, causes func(*reports.Run) []string, brokenCause func(error) string) Try {
@@ -45,7 +52,7 @@ func VirtualTry(o sim.Options, causes func(*reports.Run) []string, brokenCause f
 		if record {
 			rec := &t.Recording
 			o.Commanded = func(_ time.Duration, st scenarios.Step) { rec.Steps = append(rec.Steps, st) }
-			o.Applied = func(a world.Applied) { rec.Applied = append(rec.Applied, a) }
+			o.Observers = []event.Subscription{{Observer: rec, Kinds: []event.Kind{event.FaultApplied}}}
 		}
 		r, err := sim.Run(ctx, s, o)
 		if ctx.Err() != nil {

@@ -11,6 +11,7 @@ import (
 
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
+	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
 
@@ -140,21 +141,21 @@ func TestExplicitFaults(t *testing.T) {
 		effect world.Applied
 		want   []scenarios.Fault
 	}{
-		"deterministic": {scenarios.Fault{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}, effect(1, world.Nobody),
+		"deterministic": {scenarios.Fault{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}, effect(1, event.Server),
 			[]scenarios.Fault{{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}}},
-		"per node": {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(1, world.Nobody),
+		"per node": {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(1, event.Server),
 			[]scenarios.Fault{{Kind: fault.Stall, Chance: 1, At: 2 * time.Second, For: time.Minute, Of: phone(1)}}},
-		"of the server": {scenarios.Fault{Kind: fault.Crash, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(world.Nobody, world.Nobody),
+		"of the server": {scenarios.Fault{Kind: fault.Crash, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(event.Server, event.Server),
 			[]scenarios.Fault{{Kind: fault.Crash, Chance: 1, At: 2 * time.Second, For: time.Minute, Of: server}}},
-		"a repeated fault": {scenarios.Fault{Kind: fault.Pause, Chance: 1, For: time.Second, Every: time.Minute, Until: time.Hour, Of: phone(0)}, effect(0, world.Nobody),
+		"a repeated fault": {scenarios.Fault{Kind: fault.Pause, Chance: 1, For: time.Second, Every: time.Minute, Until: time.Hour, Of: phone(0)}, effect(0, event.Server),
 			[]scenarios.Fault{{Kind: fault.Pause, Chance: 1, At: 2 * time.Second, For: time.Second, Of: phone(0)}}},
 		"one datagram": {scenarios.Fault{Kind: fault.Delay, Chance: 0.1, Delay: scenarios.Distribution{Mean: time.Second}}, effect(4, 5),
 			[]scenarios.Fault{{Kind: fault.Delay, Chance: 1, At: 2 * time.Second, For: time.Nanosecond, From: phone(4), To: phone(5), Skip: 3, Count: 1,
 				Delay: scenarios.Distribution{Min: 7, Max: 7}}}},
-		"one reset": {scenarios.Fault{Kind: fault.Reset, Chance: 0.1, For: time.Minute}, effect(4, world.Nobody),
+		"one reset": {scenarios.Fault{Kind: fault.Reset, Chance: 0.1, For: time.Minute}, effect(4, event.Server),
 			[]scenarios.Fault{{Kind: fault.Reset, Chance: 1, At: 2 * time.Second, Of: phone(4)}}},
 		// Phone numbers from 10 on are additional programs, which the language cannot name.
-		"an additional program":    {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: phone(1)}, effect(10, world.Nobody), nil},
+		"an additional program":    {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: phone(1)}, effect(10, event.Server), nil},
 		"to an additional program": {scenarios.Fault{Kind: fault.Lose, Chance: 0.5, For: time.Minute}, effect(1, 10), nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,13 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"bluetrace/nodes"
-	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 	"bluetrace/sim/shrink"
-	"bluetrace/sim/world"
 )
 
 // formed returns an engine in which every phone sends beacons in the given form.
@@ -136,31 +133,23 @@ func BenchmarkShrink(b *testing.B) {
 	b.ReportMetric(float64(phones)/n, "phones")
 }
 
-// BenchmarkChecks runs the same seeds without checks, with checks, and with checks and situations.
-func BenchmarkChecks(b *testing.B) {
+// BenchmarkSituations runs the same seeds with the situations and without them.
+func BenchmarkSituations(b *testing.B) {
 	base := classroom(b)
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	for _, c := range []struct {
-		name   string
-		marks  bool
-		listen func(world.Watcher, world.Story) (world.Watcher, world.Story)
+		name       string
+		situations bool
 	}{
-		{"none", false, func(_ world.Watcher, st world.Story) (world.Watcher, world.Story) { return blind{}, st }},
-		{"checks", false, nil},
-		{"checks and marks", true, nil},
+		{"invariants", false},
+		{"invariants and situations", true},
 	} {
 		b.Run(c.name, func(b *testing.B) {
-			engine := func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
-				if c.listen != nil {
-					o.Listen = c.listen
-				}
-				return sim.Run(ctx, s, o)
-			}
 			s := NewSummary()
 			used := cpuTime(b)
 			err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{1, uint64(b.N)}.Seeds(), Jobs: 1,
-				Situations: c.marks, Engine: engine, OnOutcome: s.Add})
+				Situations: c.situations, OnOutcome: s.Add})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -168,39 +157,3 @@ func BenchmarkChecks(b *testing.B) {
 		})
 	}
 }
-
-// blind ignores every event.
-type blind struct{}
-
-func (blind) Accepted(int64, nodes.Conn)                                     {}
-func (blind) ServerRead(int64, nodes.Conn, []byte)                           {}
-func (blind) ServerSent(int64, nodes.Conn, []byte)                           {}
-func (blind) ServerPrinted(int64, string)                                    {}
-func (blind) ServerRestarted(int64)                                          {}
-func (blind) BeaconSent(int64, uint32, *[protocol.BeaconSize]byte)           {}
-func (blind) DatagramsForged(int64, uint32)                                  {}
-func (blind) Judged(int64, uint32, uint32, *nodes.PhoneEffect)               {}
-func (blind) Stepped(int64, uint32, *nodes.ContactLog)                       {}
-func (blind) DatagramSent(int64, int64)                                      {}
-func (blind) DatagramLost(int64)                                             {}
-func (blind) DatagramArrived(int64)                                          {}
-func (blind) Doubled(int64, int64)                                           {}
-func (blind) DatagramDropped(int64)                                          {}
-func (blind) FaultApplied(int64, bool, string)                               {}
-func (blind) DatagramChanged(int64, uint32)                                  {}
-func (blind) PhoneStopped(int64, uint32)                                     {}
-func (blind) PhoneStarted(int64, uint32, *nodes.ContactLog)                  {}
-func (blind) Written(int64, uint32, []nodes.StoredContact)                   {}
-func (blind) ServerStopped(int64)                                            {}
-func (blind) ServerStarted(int64, func(protocol.TempID) (nodes.Issue, bool)) {}
-func (blind) StoreAsked(int64, []nodes.Record)                               {}
-func (blind) StoreDone(int64, []nodes.Record, error)                         {}
-func (blind) ClockSet(int64, uint32, time.Duration, int64, float64)          {}
-func (blind) StoreAnswered(int64, nodes.Conn)                                {}
-func (blind) PhoneOpened(int64, uint32)                                      {}
-func (blind) PhoneTyped(int64, uint32, string)                               {}
-func (blind) PhoneConnects(int64, uint32, nodes.Conn)                        {}
-func (blind) PhoneSent(int64, uint32, []byte)                                {}
-func (blind) PhonePrinted(int64, uint32, string)                             {}
-func (blind) SessionMoved(int64, uint32, uint32)                             {}
-func (blind) FaultInForce(int64, world.FaultKind, bool)                      {}

@@ -12,7 +12,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
-	"bluetrace/sim/marks"
+	"bluetrace/sim/situations"
 )
 
 // Outcome is the outcome of one seed of one base scenario.
@@ -23,8 +23,8 @@ type Outcome struct {
 	Digest         string
 	Events         uint64
 	VirtualSeconds float64
-	Repeated       bool          // a second run of the seed was compared with the first
-	Situations     *marks.Counts // nil if situations were not counted
+	Repeated       bool               // a second run of the seed was compared with the first
+	Situations     *situations.Counts // nil if situations were not counted
 
 	Faults      []reports.KindCount
 	Adversaries []reports.KindCount

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"bluetrace/reports"
-	"bluetrace/sim/marks"
+	"bluetrace/sim/situations"
 )
 
 // Summary is the result of a swarm. Its JSON form is stable: names are only added. The merged summaries of the parts of
@@ -112,7 +112,7 @@ func (s *Summary) Add(out *Outcome) {
 		one.Repeated = 1
 	}
 	if out.Situations != nil {
-		for i, m := range marks.All() {
+		for i, m := range situations.All() {
 			one.Situations = append(one.Situations, Situation{m.Name(), m.About(), out.Situations[i]})
 		}
 	}

@@ -19,7 +19,8 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
-	"bluetrace/sim/marks"
+	"bluetrace/sim/event"
+	"bluetrace/sim/situations"
 )
 
 // GCPercent is the GOGC value for a program that only runs a swarm. A run allocates about 2 MB and is short, so that
@@ -38,7 +39,7 @@ type Options struct {
 	// the same digest. 0 repeats none.
 	RepeatEvery uint64
 	Limits      Limits
-	// Situations counts the situations of package marks in the first run of each seed, and not in its repetition.
+	// Situations counts the situations of package situations in the first run of each seed, and not in its repetition.
 	// Equal digests then also show that counting does not change a run.
 	Situations bool
 	// OnOutcome receives every outcome, in the order of seeds and then of Bases, independent of the number of workers.
@@ -139,9 +140,9 @@ func (o *Options) runJob(ctx context.Context, j *job) *Outcome {
 	out := &Outcome{Base: j.base, Plan: plan, Verdict: reports.Failed}
 	options := sim.Options{WithoutDelays: true}
 	if j.situations {
-		seen := marks.New(marks.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
-		options.Listen, options.Applied = seen.Between, seen.Applied
-		out.Situations = &seen.Counts
+		d := situations.New(situations.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
+		options.Observers = []event.Subscription{{Observer: d, Kinds: situations.Kinds()}}
+		out.Situations = &d.Counts
 	}
 	r, err := o.runWithinLimits(ctx, s, options)
 	exceeded, isExceeded := errors.AsType[*LimitExceeded](err)

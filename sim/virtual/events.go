@@ -196,13 +196,13 @@ func (m *emitter) clockSet(node event.Node, clock event.NodeClock) {
 // fault emits that a fault begins or ends.
 func (m *emitter) fault(kind event.Kind, f *world.Fault) {
 	e := m.next(kind, event.Server, event.NoPeer)
-	e.Number, e.Fault, e.Text, e.Instant = uint64(f.Number), string(f.Kind), f.Text, f.Instant
+	e.Number, e.Fault, e.Text, e.Instant = uint64(f.Number), f.Kind, f.Text, f.Instant
 	m.stream.Emit(e)
 }
 
 func (m *emitter) faultApplied(r *rule, node, peer event.Node, nth int, amount int64, text string) {
 	e := m.next(event.FaultApplied, node, peer)
-	e.Number, e.Fault, e.Text = uint64(r.Number), string(r.Kind), text
+	e.Number, e.Fault, e.Text = uint64(r.Number), r.Kind, text
 	e.Nth, e.Amount, e.InForce = nth, amount, !r.over
 	m.stream.Emit(e)
 }

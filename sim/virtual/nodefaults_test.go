@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -164,10 +165,10 @@ func TestClockDrift(t *testing.T) {
 			if len(got) != 1 || !strings.HasPrefix(got[0], c.want) {
 				t.Errorf("drift %g: %v, want %s", c.ppm, got, c.want)
 			}
-			ends := &world.NodeClock{PPM: c.ppm}
+			ends := &event.NodeClock{PPM: c.ppm}
 			at := ends.When(ends.ElapsedAt(int64(1010*ms)) + 180*second)
 			if got[0][:13] != world.Seconds(at)[:13] {
-				t.Errorf("drift %g: world.NodeClock gives %s", c.ppm, world.Seconds(at))
+				t.Errorf("drift %g: event.NodeClock gives %s", c.ppm, world.Seconds(at))
 			}
 
 		})

@@ -8,7 +8,6 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/sim/event"
-	"bluetrace/sim/world"
 )
 
 // phoneHost runs the phones' machines: it gives them their inputs and carries out
@@ -131,7 +130,7 @@ func (h *phoneHost) arm(phone uint32, p *phone) {
 	}
 	if at <= h.scheduler.now {
 		panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
-			h.names[phone], world.Seconds(at), world.Seconds(h.scheduler.now)))
+			h.names[phone], event.Seconds(at), event.Seconds(h.scheduler.now)))
 	}
 	p.laterWake = p.wakeAt
 	p.wakeAt = at

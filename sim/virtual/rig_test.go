@@ -194,7 +194,7 @@ func (r *rig) Observe(e *event.Event) {
 	case event.OperationDone:
 		r.done = append(r.done, outcome{e.Node, e.Phone.Op, e.Phone.Outcome})
 	case event.FaultApplied:
-		r.effects = append(r.effects, effect{e.At, e.Number, e.Fault, e.Node, e.Peer, e.Nth, e.Amount})
+		r.effects = append(r.effects, effect{e.At, e.Number, string(e.Fault), e.Node, e.Peer, e.Nth, e.Amount})
 		if !e.InForce {
 			r.note(e, "applied after its end: %s", e.Text)
 		}

@@ -237,7 +237,7 @@ func (h *serverHost) arm() {
 	}
 	if at <= h.scheduler.now {
 		panic(fmt.Sprintf("virtual: the server wants to be woken at %s, and it is %s: it has not done what is due",
-			world.Seconds(at), world.Seconds(h.scheduler.now)))
+			event.Seconds(at), event.Seconds(h.scheduler.now)))
 	}
 	h.wakeAt = at
 	h.scheduler.wakeUp(at, wakeServer, event.Server)

@@ -13,6 +13,7 @@ func CountedKinds() []event.Kind {
 	return []event.Kind{
 		event.BeaconSent, event.DatagramSent, event.DatagramLost, event.DatagramDelivered,
 		event.BeaconJudged, event.EntriesExpired, event.Accepted, event.ServerEnded, event.ServerStopped, event.ServerDecided,
+		event.RemoteOpened, event.RemoteClosed,
 	}
 }
 
@@ -45,12 +46,14 @@ func (c *Counters) Observe(e *event.Event) {
 		}
 	case event.EntriesExpired:
 		n.Beacons.Expired += uint64(e.Count)
-	case event.Accepted:
+	case event.Accepted, event.RemoteOpened:
 		n.Sessions.Opened++
 	case event.ServerEnded:
 		if e.Closed {
 			n.Sessions.Closed++
 		}
+	case event.RemoteClosed:
+		n.Sessions.Closed++
 	case event.ServerStopped:
 		n.Sessions.Closed += uint64(e.Count)
 	case event.ServerDecided:

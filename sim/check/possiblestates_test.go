@@ -7,19 +7,18 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 var errDisk = errors.New("no space left on device")
 
 // clock sets the server's: elapsed and wall are ahead of the world's by so much.
-func (w *witness) clock(at, elapsed, wall time.Duration, ppm float64) {
-	w.ClockSet(int64(at), world.Nobody, at+elapsed, start*int64(second)+int64(at+wall), ppm)
+func (w *rig) clock(at, elapsed, wall time.Duration, ppm float64) {
+	w.ClockSet(int64(at), event.Server, at+elapsed, start*int64(second)+int64(at+wall), ppm)
 }
 
 // restarts has the server killed, and another one started.
-func (w *witness) restarts(killed, started time.Duration) {
-	w.ServerRestarted(int64(killed))
+func (w *rig) restarts(killed, started time.Duration) {
 	w.ServerStopped(int64(killed))
 	w.ServerStarted(int64(started), func(protocol.TempID) (nodes.Issue, bool) { return nodes.Issue{}, false })
 }
@@ -30,7 +29,7 @@ func attemptsOf(user string) []nodes.Record {
 
 // wrong is an attempt of anna with a wrong password that is saved, with what
 // comes of that, and answered.
-func (w *witness) wrong(at time.Duration, c nodes.Conn, err error, answer string) {
+func (w *rig) wrong(at time.Duration, c nodes.Conn, err error, answer string) {
 	w.opens(at, c)
 	w.says(at, c, "wrong")
 	w.StoreAsked(int64(at), attemptsOf("anna"))
@@ -44,40 +43,40 @@ func TestBlocksByTheServersClock(t *testing.T) {
 	// At 1000 ppm 60 s of the server are 59.94006 s of the world.
 	const minute = 59940059941 * time.Nanosecond
 	tell(t, []history{
-		{"a fast clock, refused to the last nanosecond", func(w *witness) {
+		{"a fast clock, refused to the last nanosecond", func(w *rig) {
 			w.clock(0, 0, 0, 1000)
 			w.blocked()
 			w.attempt(2*second+minute-2, 1, "right", protocol.IsBlocked)
 			w.attempt(2*second+minute, 2, "right", protocol.Welcome)
 		}, nil},
-		{"a fast clock, refused for a minute of the world", func(w *witness) {
+		{"a fast clock, refused for a minute of the world", func(w *rig) {
 			w.clock(0, 0, 0, 1000)
 			w.blocked()
 			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
 		}, []Invariant{BlockLastsExactly}},
-		{"a slow clock, welcomed after a minute of the world", func(w *witness) {
+		{"a slow clock, welcomed after a minute of the world", func(w *rig) {
 			w.clock(0, 0, 0, -1000)
 			w.blocked()
 			w.attempt(62*second, 1, "right", protocol.Welcome)
 		}, []Invariant{NoWelcomeDuringBlock}},
-		{"a slow clock", func(w *witness) {
+		{"a slow clock", func(w *rig) {
 			w.clock(0, 0, 0, -1000)
 			w.blocked()
 			w.attempt(62*second, 1, "right", protocol.IsBlocked)
 			w.attempt(62*second+60060061*time.Microsecond, 2, "right", protocol.Welcome)
 		}, nil},
-		{"stepped ahead in a block, which goes on", func(w *witness) {
+		{"stepped ahead in a block, which goes on", func(w *rig) {
 			w.blocked()
 			w.clock(10*second, 0, time.Hour, 0)
 			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
 			w.attempt(62*second, 2, "right", protocol.Welcome)
 		}, nil},
-		{"stepped ahead in a block, which ends with it", func(w *witness) {
+		{"stepped ahead in a block, which ends with it", func(w *rig) {
 			w.blocked()
 			w.clock(10*second, 0, time.Hour, 0)
 			w.attempt(11*second, 1, "right", protocol.Welcome)
 		}, []Invariant{NoWelcomeDuringBlock}},
-		{"stepped back in a block, which grows with it", func(w *witness) {
+		{"stepped back in a block, which grows with it", func(w *rig) {
 			w.blocked()
 			w.clock(10*second, 0, -time.Hour, 0)
 			w.attempt(62*second, 1, "right", protocol.IsBlocked)
@@ -89,65 +88,65 @@ func TestBlocksByTheServersClock(t *testing.T) {
 // one.
 func TestBlocksOverRestarts(t *testing.T) {
 	tell(t, []history{
-		{"goes on", func(w *witness) {
+		{"goes on", func(w *rig) {
 			w.blocked()
 			w.restarts(10*second, 30*second)
 			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
 			w.attempt(62*second, 2, "right", protocol.Welcome)
 		}, nil},
-		{"is forgotten", func(w *witness) {
+		{"is forgotten", func(w *rig) {
 			w.blocked()
 			w.restarts(10*second, 30*second)
 			w.attempt(62*second-1, 1, "right", protocol.Welcome)
 		}, []Invariant{NoWelcomeDuringBlock}},
-		{"begins anew", func(w *witness) {
+		{"begins anew", func(w *rig) {
 			w.blocked()
 			w.restarts(10*second, 30*second)
 			w.attempt(62*second, 1, "right", protocol.IsBlocked)
 		}, []Invariant{BlockLastsExactly}},
-		{"the time that the server was down does not count", func(w *witness) {
+		{"the time that the server was down does not count", func(w *rig) {
 			w.blocked()
 			w.restarts(10*second, 30*second)
 			w.attempt(81*second, 1, "right", protocol.IsBlocked)
 		}, []Invariant{BlockLastsExactly}},
-		{"is over when the server starts", func(w *witness) {
+		{"is over when the server starts", func(w *rig) {
 			w.blocked()
 			w.restarts(10*second, 70*second)
 			w.attempt(70*second, 1, "right", protocol.Welcome)
 		}, nil},
-		{"stepped back: a whole one is left, and no more", func(w *witness) {
+		{"stepped back: a whole one is left, and no more", func(w *rig) {
 			w.blocked()
 			w.clock(10*second, 0, -time.Hour, 0)
 			w.restarts(20*second, 30*second)
 			w.attempt(90*second-1, 1, "right", protocol.IsBlocked)
 			w.attempt(90*second, 2, "right", protocol.Welcome)
 		}, nil},
-		{"stepped back: blocked for the hour as well", func(w *witness) {
+		{"stepped back: blocked for the hour as well", func(w *rig) {
 			w.blocked()
 			w.clock(10*second, 0, -time.Hour, 0)
 			w.restarts(20*second, 30*second)
 			w.attempt(90*second, 1, "right", protocol.IsBlocked)
 		}, []Invariant{BlockLastsExactly}},
-		{"stepped ahead: nothing is left", func(w *witness) {
+		{"stepped ahead: nothing is left", func(w *rig) {
 			w.blocked()
 			w.clock(10*second, 0, time.Hour, 0)
 			w.restarts(20*second, 30*second)
 			w.attempt(30*second, 1, "right", protocol.Welcome)
 		}, nil},
-		{"stepped ahead: refused all the same", func(w *witness) {
+		{"stepped ahead: refused all the same", func(w *rig) {
 			w.blocked()
 			w.clock(10*second, 0, time.Hour, 0)
 			w.restarts(20*second, 30*second)
 			w.attempt(30*second, 1, "right", protocol.IsBlocked)
 		}, []Invariant{BlockLastsExactly}},
-		{"twice", func(w *witness) {
+		{"twice", func(w *rig) {
 			w.blocked()
 			w.restarts(10*second, 20*second)
 			w.restarts(30*second, 40*second)
 			w.attempt(62*second-1, 1, "right", protocol.IsBlocked)
 			w.attempt(62*second, 2, "right", protocol.Welcome)
 		}, nil},
-		{"a refusal that nobody heard leaves the block as it is", func(w *witness) {
+		{"a refusal that nobody heard leaves the block as it is", func(w *rig) {
 			w.blocked()
 			w.opens(9*second, 7)
 			w.says(9*second, 7, "right")
@@ -160,12 +159,12 @@ func TestBlocksOverRestarts(t *testing.T) {
 // TestAttemptsOverRestarts: what was saved and answered counts; what was not may
 // or may not.
 func TestAttemptsOverRestarts(t *testing.T) {
-	twice := func(w *witness, err error) {
+	twice := func(w *rig, err error) {
 		w.wrong(0, 0, nil, protocol.TryAgain)
 		w.wrong(second, 1, err, protocol.TryAgain)
 	}
 	// underWay has the second attempt killed before its answer.
-	underWay := func(w *witness) {
+	underWay := func(w *rig) {
 		w.wrong(0, 0, nil, protocol.TryAgain)
 		w.opens(second, 1)
 		w.says(second, 1, "wrong")
@@ -173,108 +172,108 @@ func TestAttemptsOverRestarts(t *testing.T) {
 		w.restarts(second, 2*second)
 	}
 	tell(t, []history{
-		{"saved: the third blocks", func(w *witness) {
+		{"saved: the third blocks", func(w *rig) {
 			twice(w, nil)
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
 		}, nil},
-		{"saved, and forgotten", func(w *witness) {
+		{"saved, and forgotten", func(w *rig) {
 			twice(w, nil)
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"not saved: the third blocks", func(w *witness) {
+		{"not saved: the third blocks", func(w *rig) {
 			twice(w, errDisk)
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
 		}, nil},
-		{"not saved: the third does not", func(w *witness) {
+		{"not saved: the third does not", func(w *rig) {
 			twice(w, errDisk)
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, nil},
-		{"not saved, no restart: memory counts", func(w *witness) {
+		{"not saved, no restart: memory counts", func(w *rig) {
 			twice(w, errDisk)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"not saved, but another name's was, and with it this one", func(w *witness) {
+		{"not saved, but another name's was, and with it this one", func(w *rig) {
 			twice(w, errDisk)
 			w.StoreAsked(int64(2*second), attemptsOf("ben"))
 			w.StoreDone(int64(2*second), attemptsOf("ben"), nil)
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"not saved, and another name's neither", func(w *witness) {
+		{"not saved, and another name's neither", func(w *rig) {
 			twice(w, errDisk)
 			w.StoreAsked(int64(2*second), attemptsOf("ben"))
 			w.StoreDone(int64(2*second), attemptsOf("ben"), errDisk)
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, nil},
-		{"not saved, but the next one was", func(w *witness) {
+		{"not saved, but the next one was", func(w *rig) {
 			w.wrong(0, 0, errDisk, protocol.TryAgain)
 			w.wrong(second, 1, nil, protocol.TryAgain)
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"of another: it counts", func(w *witness) {
+		{"of another: it counts", func(w *rig) {
 			twice(w, nil)
 			w.StoreAsked(0, attemptsOf("ben"))
 			w.restarts(2*second, 3*second)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way, saved", func(w *witness) {
+		{"under way, saved", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
 			w.attempt(5*second, 3, "right", protocol.IsBlocked)
 			w.attempt(64*second, 4, "right", protocol.Welcome)
 		}, nil},
-		{"under way, lost", func(w *witness) {
+		{"under way, lost", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain)
 			w.attempt(5*second, 3, "wrong", protocol.NowBlocked)
 		}, nil},
-		{"under way: known again from the next block on", func(w *witness) {
+		{"under way: known again from the next block on", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "wrong", protocol.NowBlocked)
 			w.attempt(64*second-1, 3, "right", protocol.Welcome)
 		}, []Invariant{NoWelcomeDuringBlock}},
-		{"under way: known again from a welcome on", func(w *witness) {
+		{"under way: known again from a welcome on", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "right", protocol.Welcome)
 			w.attempt(5*second, 3, "wrong", protocol.TryAgain)
 			w.attempt(6*second, 4, "wrong", protocol.NowBlocked)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: two more are wrong and none blocks", func(w *witness) {
+		{"under way: two more are wrong and none blocks", func(w *rig) {
 			underWay(w)
 			for i := range 2 {
 				w.attempt(time.Duration(4+i)*second, nodes.Conn(2+i), "wrong", protocol.TryAgain)
 			}
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: a wrong one is welcomed", func(w *witness) {
+		{"under way: a wrong one is welcomed", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "wrong", protocol.Welcome)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: the right one is told to try again", func(w *witness) {
+		{"under way: the right one is told to try again", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "right", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: the right one blocks", func(w *witness) {
+		{"under way: the right one blocks", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "right", protocol.NowBlocked)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: refused for longer than any block can be", func(w *witness) {
+		{"under way: refused for longer than any block can be", func(w *rig) {
 			underWay(w)
 			w.attempt(62*second-1, 2, "right", protocol.IsBlocked)
 			w.attempt(62*second, 3, "right", protocol.IsBlocked)
 		}, []Invariant{BlockLastsExactly}},
-		{"under way: nobody was told of the block that refuses", func(w *witness) {
+		{"under way: nobody was told of the block that refuses", func(w *rig) {
 			underWay(w)
 			w.opens(50*second, 2)
 			w.says(50*second, 2, "wrong") // it went away before its answer
 			w.attempt(62*second, 3, "right", protocol.IsBlocked)
 		}, nil},
-		{"under way: a welcome that a wrong one overtook", func(w *witness) {
+		{"under way: a welcome that a wrong one overtook", func(w *rig) {
 			underWay(w)
 			w.opens(4*second, 2)
 			w.says(4*second, 2, "right")
@@ -285,7 +284,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(8*second, 4, "wrong", protocol.TryAgain)
 			w.attempt(9*second, 5, "wrong", protocol.NowBlocked)
 		}, nil},
-		{"under way: a joined wrong one overtakes a welcome, and counts from zero", func(w *witness) {
+		{"under way: a joined wrong one overtakes a welcome, and counts from zero", func(w *rig) {
 			underWay(w)
 			w.opens(4*second, 2)
 			w.says(4*second, 2, "right")
@@ -295,7 +294,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(10*second, 4, "wrong", protocol.TryAgain)
 			w.attempt(11*second, 5, "wrong", protocol.NowBlocked)
 		}, nil},
-		{"under way: a joined wrong one that was not counted", func(w *witness) {
+		{"under way: a joined wrong one that was not counted", func(w *rig) {
 			underWay(w)
 			w.opens(4*second, 2)
 			w.says(4*second, 2, "right")
@@ -305,7 +304,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(10*second, 4, "wrong", protocol.TryAgain)
 			w.attempt(11*second, 5, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: two at once, told in their order, say what was found", func(w *witness) {
+		{"under way: two at once, told in their order, say what was found", func(w *rig) {
 			underWay(w)
 			for c := range nodes.Conn(2) {
 				w.opens(4*second, 2+c)
@@ -316,7 +315,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(63*second, 4, "right", protocol.IsBlocked)
 			w.attempt(64*second, 5, "right", protocol.Welcome)
 		}, nil},
-		{"under way: two at once, one of them too many", func(w *witness) {
+		{"under way: two at once, one of them too many", func(w *rig) {
 			underWay(w)
 			for c := range nodes.Conn(2) {
 				w.opens(4*second, 2+c)
@@ -325,7 +324,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.ServerSent(int64(5*second), 2, []byte(protocol.TryAgain))
 			w.ServerSent(int64(5*second), 3, []byte(protocol.TryAgain))
 		}, []Invariant{ThirdWrongBlocks}},
-		{"under way: a block that is over before it is told of", func(w *witness) {
+		{"under way: a block that is over before it is told of", func(w *rig) {
 			underWay(w)
 			w.opens(4*second, 2)
 			w.says(4*second, 2, "wrong")
@@ -336,7 +335,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(68*second, 4, "wrong", protocol.TryAgain)
 			w.attempt(69*second, 5, "wrong", protocol.NowBlocked)
 		}, nil},
-		{"the third was under way: blocked, or not", func(w *witness) {
+		{"the third was under way: blocked, or not", func(w *rig) {
 			twice(w, nil)
 			w.opens(2*second, 2)
 			w.says(2*second, 2, "wrong")
@@ -345,7 +344,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.attempt(4*second, 3, "right", protocol.IsBlocked)
 			w.attempt(63*second, 4, "right", protocol.Welcome)
 		}, nil},
-		{"joined with its name, when it is not known whether it is blocked", func(w *witness) {
+		{"joined with its name, when it is not known whether it is blocked", func(w *rig) {
 			twice(w, nil)
 			w.opens(2*second, 2)
 			w.says(2*second, 2, "wrong")
@@ -357,7 +356,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.tells(uploaded(idOne), []string{"anna", "30/07/2020 09:00:04", "30/07/2020 09:15:04"})
 			w.attempt(5*second, 4, "wrong", protocol.TryAgain)
 		}, nil},
-		{"joined with its name when that may be blocked: a name that nobody has", func(w *witness) {
+		{"joined with its name when that may be blocked: a name that nobody has", func(w *rig) {
 			twice(w, nil)
 			w.opens(2*second, 2)
 			w.says(2*second, 2, "wrong")
@@ -368,19 +367,19 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.says(5*second, 3, "x", protocol.TryAgain)
 			w.attempt(6*second, 4, "right", protocol.Welcome)
 		}, []Invariant{NoWelcomeDuringBlock}},
-		{"killed twice: what the first left open may be on the disk of the second", func(w *witness) {
+		{"killed twice: what the first left open may be on the disk of the second", func(w *rig) {
 			underWay(w)
 			w.restarts(4*second, 5*second)
 			w.attempt(6*second, 2, "wrong", protocol.TryAgain)
 			w.attempt(7*second, 3, "wrong", protocol.NowBlocked)
 		}, nil},
-		{"killed twice: what was told in between is on the disk of the second", func(w *witness) {
+		{"killed twice: what was told in between is on the disk of the second", func(w *rig) {
 			underWay(w)
 			w.attempt(4*second, 2, "wrong", protocol.TryAgain) // so one was found
 			w.restarts(5*second, 6*second)
 			w.attempt(7*second, 3, "wrong", protocol.TryAgain)
 		}, []Invariant{ThirdWrongBlocks}},
-		{"a name that nobody has, under way, its connection gone", func(w *witness) {
+		{"a name that nobody has, under way, its connection gone", func(w *rig) {
 			for c := range nodes.Conn(2) {
 				w.Accepted(0, c)
 				w.says(0, c, "nobody")
@@ -397,7 +396,7 @@ func TestAttemptsOverRestarts(t *testing.T) {
 			w.says(4*second, 0, "nobody")
 			w.says(4*second, 0, "x", protocol.TryAgain)
 		}, nil},
-		{"a name that nobody has, saved", func(w *witness) {
+		{"a name that nobody has, saved", func(w *rig) {
 			w.Accepted(0, 0)
 			w.says(0, 0, "nobody")
 			for range 2 {

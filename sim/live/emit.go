@@ -1,27 +1,6 @@
 package live
 
-import (
-	"time"
-
-	"bluetrace/sim/event"
-	"bluetrace/sim/world"
-)
-
-// observe subscribes the observers of a run. The recorder, the counters and the
-// delays come first.
-func (w *World) observe(c Config) {
-	names := make([]string, len(c.Phones))
-	for i := range c.Phones {
-		names[i] = c.Phones[i].Name
-	}
-	w.recorder = event.NewRecorder(names, c.Trace)
-	w.stream.Subscribe(w.recorder, event.Recorded()...)
-	w.stream.Subscribe(&w.counters, world.CountedKinds()...)
-	w.stream.Subscribe(&w.delays, world.DelayKinds()...)
-	if c.Subscribe != nil {
-		c.Subscribe(&w.stream)
-	}
-}
+import "bluetrace/sim/event"
 
 // event starts an event of the moment that is being handled. Its other fields are
 // empty.
@@ -93,14 +72,3 @@ func (w *World) emitLost(sender, to event.Node, f flight) {
 	e.Number, e.Size, e.InFlight = f.serial, f.n, true
 	w.stream.Emit(e)
 }
-
-// Recent renders the last events that concern a phone.
-func (w *World) Recent(phone, n int) []string { return w.recorder.Recent(phone, n) }
-
-// Since renders the events from a time on that concern any of the phones.
-func (w *World) Since(from time.Duration, phones []int, n int) []string {
-	return w.recorder.Since(from, phones, n)
-}
-
-// TraceError returns the first error of writing the trace.
-func (w *World) TraceError() error { return w.recorder.TraceError() }

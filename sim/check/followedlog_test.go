@@ -7,23 +7,23 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // pocket is phone 0 of a witness, with a clock and a disk of its own. It does
 // what it is told to, right or wrong.
 type pocket struct {
-	*witness
-	own world.NodeClock
+	*rig
+	own event.NodeClock
 }
 
-func pocketOf(w *witness) *pocket {
-	return &pocket{w, world.NodeClock{Wall: start * int64(second)}}
+func pocketOf(w *rig) *pocket {
+	return &pocket{w, event.NodeClock{Wall: start * int64(second)}}
 }
 
 // sets steps the wall clock and has both drift from now on.
 func (p *pocket) sets(at, step time.Duration, ppm float64) {
-	p.own = world.NodeClock{At: int64(at), Elapsed: p.own.ElapsedAt(int64(at)), Wall: p.own.WallAt(int64(at)) + int64(step), PPM: ppm}
+	p.own = event.NodeClock{At: int64(at), Elapsed: p.own.ElapsedAt(int64(at)), Wall: p.own.WallAt(int64(at)) + int64(step), PPM: ppm}
 	p.ClockSet(int64(at), 0, p.own.Elapsed, p.own.Wall, ppm)
 }
 
@@ -48,7 +48,7 @@ func (p *pocket) holds(at time.Duration, entries ...entry) {
 	for _, en := range entries {
 		kept = append(kept, nodes.StoredContact{TempID: idOf(en.id), Received: start*int64(second) + int64(en.at)})
 	}
-	p.Written(int64(at), 0, kept)
+	p.LogWritten(int64(at), 0, kept)
 }
 
 func (p *pocket) stops(at time.Duration) { p.PhoneStopped(int64(at), 0) }
@@ -70,7 +70,7 @@ type pocketHistory struct {
 func pockets(all []pocketHistory) []history {
 	var list []history
 	for _, c := range all {
-		list = append(list, history{c.name, func(w *witness) { c.feed(pocketOf(w)) }, c.want})
+		list = append(list, history{c.name, func(w *rig) { c.feed(pocketOf(w)) }, c.want})
 	}
 	return list
 }
@@ -336,7 +336,7 @@ func TestLogsOutlivePrograms(t *testing.T) {
 // TestGoneEntriesAreForgotten: the model keeps no more of a phone than its disk
 // and its memory do.
 func TestGoneEntriesAreForgotten(t *testing.T) {
-	p := pocketOf(newWitness(t))
+	p := pocketOf(newRig(t))
 	p.sets(0, 0, 0)
 	for i := range 1000 {
 		at := time.Duration(i) * time.Minute
@@ -345,9 +345,9 @@ func TestGoneEntriesAreForgotten(t *testing.T) {
 		p.Stepped(int64(at), 0, p.logOf(last3(i)...))
 		p.holds(at, last3(i)...)
 	}
-	o := p.logs.owned[0]
-	if len(o.ever) > 10 || len(p.broken) > 0 {
-		t.Errorf("%d entries are kept of a phone that has 3; %+v", len(o.ever), p.broken)
+	o := p.logs.followed[0]
+	if len(o.all) > 10 || len(p.broken) > 0 {
+		t.Errorf("%d entries are kept of a phone that has 3; %+v", len(o.all), p.broken)
 	}
 }
 
@@ -363,17 +363,17 @@ func last3(i int) []entry {
 // TestSteppedClockIsRoundedAsBefore: a step of the wall moves no nanosecond of a
 // clock that drifts.
 func TestSteppedClockIsRoundedAsBefore(t *testing.T) {
-	was := world.NodeClock{At: 7, Elapsed: 7, Wall: start * int64(second), PPM: 333.333}
+	was := event.NodeClock{At: 7, Elapsed: 7, Wall: start * int64(second), PPM: 333.333}
 	for at := int64(8); at < 5_000_000; at += 99_991 {
-		now := setClock(was, at, was.ElapsedAt(at), was.WallAt(at)+int64(time.Hour), was.PPM)
+		now := newClock(was, at, event.NodeClock{At: at, Elapsed: was.ElapsedAt(at), Wall: was.WallAt(at) + int64(time.Hour), PPM: was.PPM})
 		for after := at; after < at+100_000; after += 997 {
 			if now.ElapsedAt(after) != was.ElapsedAt(after) || now.WallAt(after) != was.WallAt(after)+int64(time.Hour) {
 				t.Fatalf("stepped at %d: at %d it shows %d, and %d if it had not been", at, after, now.ElapsedAt(after), was.ElapsedAt(after))
 			}
 		}
 	}
-	other := setClock(was, 1000, was.ElapsedAt(1000), was.WallAt(1000), -200)
-	if want := (world.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000), PPM: -200}); other != want {
+	other := newClock(was, 1000, event.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000), PPM: -200})
+	if want := (event.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000), PPM: -200}); other != want {
 		t.Errorf("another drift: %+v, want %+v", other, want)
 	}
 }

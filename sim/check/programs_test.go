@@ -9,13 +9,13 @@ import (
 )
 
 // types has a program of anna's in session what is typed, and then sends.
-func types(lines []string, sends ...string) func(w *witness) {
-	return func(w *witness) {
-		w.PhoneOpened(0, 0)
-		w.PhoneConnects(0, 0, 0)
+func types(lines []string, sends ...string) func(w *rig) {
+	return func(w *rig) {
+		w.ProgramOpened(0, 0)
+		w.ProgramConnects(0, 0, 0)
 		w.attempt(0, 0, "right", protocol.Welcome)
 		for _, line := range lines {
-			w.PhoneTyped(int64(second), 0, line)
+			w.LineTyped(int64(second), 0, line)
 		}
 		for _, text := range sends {
 			w.PhoneSent(int64(second), 0, []byte(text))
@@ -23,12 +23,12 @@ func types(lines []string, sends ...string) func(w *witness) {
 	}
 }
 
-func TestAskedOnce(t *testing.T) {
+func TestCommandsSentOnce(t *testing.T) {
 	const (
 		from, to = "30/07/2020 09:00:00", "30/07/2020 09:15:00"
 		up, down = protocol.CommandUpload, protocol.CommandDownload
 	)
-	again := []Invariant{AskedOnce}
+	again := []Invariant{CommandsSentOnce}
 	tell(t, []history{
 		{"an upload of two entries", types([]string{up, down}, up, "6", idOne, from, to, idTwo, from, to, down), nil},
 		{"an empty one", types([]string{up, "log out"}, up, "0", "log out"), nil},
@@ -42,29 +42,29 @@ func TestAskedOnce(t *testing.T) {
 		{"the last line again", types([]string{up}, up, "3", idOne, from, to, to), again},
 		{"no count", types([]string{up}, up, idOne), again},
 		{"lines that are no entries", types([]string{up}, up, "2"), again},
-		{"a password, where a piece of the last one was right", func(w *witness) {
-			w.PhoneConnects(0, 0, 0)
+		{"a password, where a piece of the last one was right", func(w *rig) {
+			w.ProgramConnects(0, 0, 0)
 			w.opens(0, 0)
 			w.says(0, 0, "not-", protocol.TryAgain)
 			w.says(0, 0, "right", protocol.Welcome)
 			w.PhoneSent(int64(second), 0, []byte("right"))
 		}, nil},
 		{"a password, behind the right one", types(nil, "right"), again},
-		{"before it is welcomed", func(w *witness) {
-			w.PhoneConnects(0, 0, 0)
+		{"before it is welcomed", func(w *rig) {
+			w.ProgramConnects(0, 0, 0)
 			w.PhoneSent(0, 0, []byte("anna"))
 			w.PhoneSent(0, 0, []byte(up))
 		}, nil},
-		{"typed before the session", func(w *witness) {
-			w.PhoneTyped(0, 0, up)
+		{"typed before the session", func(w *rig) {
+			w.LineTyped(0, 0, up)
 			types(nil, up)(w)
 		}, again},
-		{"a session that moved", func(w *witness) {
+		{"a session that moved", func(w *rig) {
 			types([]string{up}, up)(w)
 			w.SessionMoved(int64(second), 1, 0)
 			w.PhoneSent(int64(second), 1, []byte("0"))
 		}, nil},
-		{"a session that moved with its upload", func(w *witness) {
+		{"a session that moved with its upload", func(w *rig) {
 			types([]string{up}, up)(w)
 			w.SessionMoved(int64(second), 1, 0)
 			w.PhoneSent(int64(second), 1, []byte(up))
@@ -74,8 +74,8 @@ func TestAskedOnce(t *testing.T) {
 
 func TestTempIDStays(t *testing.T) {
 	const none = "you do not have valid tempid"
-	shows := func(then func(w *witness)) func(w *witness) {
-		return func(w *witness) {
+	shows := func(then func(w *rig)) func(w *rig) {
+		return func(w *rig) {
 			w.PhonePrinted(0, 0, none)
 			w.PhonePrinted(int64(second), 0, "TempID:\n"+idOne)
 			then(w)
@@ -83,22 +83,22 @@ func TestTempIDStays(t *testing.T) {
 	}
 	gone := []Invariant{TempIDStays}
 	tell(t, []history{
-		{"before a download", func(w *witness) { w.PhonePrinted(0, 0, none) }, nil},
-		{"after one", shows(func(w *witness) { w.PhonePrinted(int64(2*second), 0, none) }), gone},
-		{"in another session", shows(func(w *witness) {
-			w.PhoneOpened(int64(2*second), 0)
+		{"before a download", func(w *rig) { w.PhonePrinted(0, 0, none) }, nil},
+		{"after one", shows(func(w *rig) { w.PhonePrinted(int64(2*second), 0, none) }), gone},
+		{"in another session", shows(func(w *rig) {
+			w.ProgramOpened(int64(2*second), 0)
 			w.PhonePrinted(int64(2*second), 0, none)
 		}), gone},
-		{"with the session of another program", shows(func(w *witness) {
+		{"with the session of another program", shows(func(w *rig) {
 			w.SessionMoved(int64(2*second), 0, 1)
 			w.PhonePrinted(int64(2*second), 1, none)
 			w.PhonePrinted(int64(2*second), 0, none)
 		}), gone},
-		{"another program, whose session went on", shows(func(w *witness) {
+		{"another program, whose session went on", shows(func(w *rig) {
 			w.SessionMoved(int64(2*second), 1, 0)
 			w.PhonePrinted(int64(2*second), 1, none)
 		}), nil},
-		{"a program that was started again", shows(func(w *witness) {
+		{"a program that was started again", shows(func(w *rig) {
 			w.PhoneStopped(int64(2*second), 0)
 			w.PhonePrinted(int64(3*second), 0, none)
 		}), nil},
@@ -107,17 +107,17 @@ func TestTempIDStays(t *testing.T) {
 
 func TestPasswordsAnswered(t *testing.T) {
 	tell(t, []history{
-		{"answered", func(w *witness) {
+		{"answered", func(w *rig) {
 			w.attempt(0, 0, "wrong", protocol.TryAgain)
 			w.StoreAnswered(0, 0)
 		}, nil},
-		{"not answered", func(w *witness) {
+		{"not answered", func(w *rig) {
 			w.Accepted(0, 0)
 			w.ServerRead(0, 0, []byte("anna"))
 			w.ServerRead(0, 0, []byte("wrong"))
 			w.StoreAnswered(0, 0)
 		}, []Invariant{PasswordsAnswered}},
-		{"also of an account of which it is not known what was counted", func(w *witness) {
+		{"also of an account of which it is not known what was counted", func(w *rig) {
 			w.Accepted(0, 0)
 			w.ServerRead(0, 0, []byte("anna"))
 			w.ServerRead(0, 0, []byte("wrong"))
@@ -132,15 +132,15 @@ func TestPasswordsAnswered(t *testing.T) {
 
 func TestNothingGrows(t *testing.T) {
 	grown := []Invariant{NothingGrows}
-	server := func(h world.ServerHolds) func(w *witness) {
-		return func(w *witness) {
+	server := func(h world.ServerHolds) func(w *rig) {
+		return func(w *rig) {
 			w.Accepted(0, 0)
 			w.ServerRead(0, 0, []byte("nobody"))
 			w.ServerHolds(0, h)
 		}
 	}
-	phone := func(h world.PhoneHolds) func(w *witness) {
-		return func(w *witness) {
+	phone := func(h world.PhoneHolds) func(w *rig) {
+		return func(w *rig) {
 			w.keeps(0, '1', w.logOf(entry{'1', 0}))
 			w.PhoneHolds(0, 0, h)
 		}

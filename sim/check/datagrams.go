@@ -1,0 +1,78 @@
+package check
+
+import (
+	"fmt"
+
+	"bluetrace/sim/event"
+	"bluetrace/sim/world"
+)
+
+// datagrams is the model of the datagrams: it counts them by itself, and knows when
+// the last datagram in flight must have arrived.
+type datagrams struct {
+	v                        *Invariants
+	sentN, deliveredN, lostN uint64
+	latest                   int64 // arrival of the last datagram
+	mixed                    bool  // the network lost or duplicated a datagram
+}
+
+// sent follows a datagram that is in flight from now on.
+func (d *datagrams) sent(at int64, e *event.Event) {
+	d.mixed = d.mixed || e.Copy
+	d.checkOverdue(at)
+	d.sentN++
+	d.latest = max(d.latest, int64(e.Due))
+	if e.Due < e.At {
+		d.v.violate(DatagramsBalance, at, -1, "an arrival after the sending", fmt.Sprintf("one at %s s", event.Seconds(int64(e.Due))))
+	}
+}
+
+// lost follows a datagram that is lost: at its sending, or in flight.
+func (d *datagrams) lost(at int64, e *event.Event) {
+	d.mixed = true
+	if !e.InFlight {
+		d.checkOverdue(at)
+		d.sentN++
+		d.lostN++
+		return
+	}
+	d.lostN++
+	d.checkSum(at)
+}
+
+// delivered follows a datagram that reached its phone.
+func (d *datagrams) delivered(at int64) {
+	d.deliveredN++
+	d.checkSum(at)
+}
+
+func (d *datagrams) checkSum(at int64) {
+	d.v.evaluated[DatagramsBalance]++
+	if d.deliveredN+d.lostN > d.sentN {
+		d.v.violate(DatagramsBalance, at, -1, "no more delivered and lost than sent", d.text())
+	}
+}
+
+// checkOverdue checks that nothing is in flight after the last arrival.
+func (d *datagrams) checkOverdue(at int64) {
+	d.v.evaluated[DatagramsBalance]++
+	if at > d.latest && d.sentN != d.deliveredN+d.lostN {
+		d.v.violate(DatagramsBalance, at, -1, fmt.Sprintf("nothing in flight after %s s", event.Seconds(d.latest)), d.text())
+	}
+}
+
+// Balance compares the model with the counts of the world, and with the number of
+// datagrams that the world still has in flight.
+func (v *Invariants) Balance(at int64, n world.Datagrams, inFlight int) {
+	d := &v.datagrams
+	d.checkOverdue(at)
+	same := n.Sent == d.sentN && n.Delivered == d.deliveredN && n.Lost == d.lostN && n.InFlight == uint64(inFlight)
+	if !same || d.sentN != d.deliveredN+d.lostN+uint64(inFlight) {
+		v.violate(DatagramsBalance, at, -1, fmt.Sprintf("%s, %d in flight", d.text(), d.sentN-d.deliveredN-d.lostN),
+			fmt.Sprintf("%d sent, %d delivered, %d lost, %d in flight, %d in the queue", n.Sent, n.Delivered, n.Lost, n.InFlight, inFlight))
+	}
+}
+
+func (d *datagrams) text() string {
+	return fmt.Sprintf("%d sent, %d delivered, %d lost", d.sentN, d.deliveredN, d.lostN)
+}

@@ -1,0 +1,148 @@
+package check
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/sim/event"
+)
+
+// programs is the model of the programs of the phones (PROTOCOL.md section 4): in
+// a session they send the typed commands, each once, and for an upload its count
+// and as many lines; and a program that downloaded a TempID keeps one.
+type programs struct{ byPhone []program }
+
+// program is the model of one program.
+type program struct {
+	conn        nodes.Conn
+	linesToCome int32           // of an upload
+	typed       [commands]uint8 // commands that it has not sent
+	countToCome bool            // of an upload
+	hasConn     bool            // conn is known
+	hasTempID   bool            // it printed a TempID
+}
+
+// The commands that a program sends.
+const (
+	download = iota
+	upload
+	logout
+	commands // the number of commands
+)
+
+// commandOf returns the number of the command, or commands if the text is none.
+func commandOf(text string) int {
+	switch text {
+	case protocol.CommandDownload:
+		return download
+	case protocol.CommandUpload:
+		return upload
+	case protocol.CommandLogout:
+		return logout
+	}
+	return commands
+}
+
+func (p *programs) of(phone uint32) *program {
+	if n := int(phone) + 1 - len(p.byPhone); n > 0 {
+		p.byPhone = append(p.byPhone, make([]program, n)...)
+	}
+	return &p.byPhone[phone]
+}
+
+// continueWith replaces the session of a program. Its TempID stays.
+func (p *program) continueWith(session program) {
+	session.hasTempID = p.hasTempID
+	*p = session
+}
+
+// type1 follows a line that is typed at the prompt.
+func (p *program) typeLine(line string) {
+	if line == protocol.CommandLogoutJoined {
+		line = protocol.CommandLogout
+	}
+	if c := commandOf(line); c < commands && p.typed[c] < math.MaxUint8 {
+		p.typed[c]++
+	}
+}
+
+// connects follows a new connection.
+func (p *program) connects(conn nodes.Conn) {
+	p.conn, p.hasConn, p.countToCome, p.linesToCome = conn, true, false, 0
+}
+
+// Texts that a program prints: before the digits of a TempID, and without one.
+const (
+	printedTempID = "TempID:\n"
+	printedNone   = "you do not have valid tempid"
+)
+
+// programPrinted checks that a program is not refused for lacking a TempID after
+// its first download, whether the TempID has expired or not.
+func (v *Invariants) programPrinted(at int64, e *event.Event) {
+	switch {
+	case strings.HasPrefix(e.Text, printedTempID):
+		v.programs.of(e.Node).hasTempID = true
+	case e.Text == printedNone:
+		v.evaluated[TempIDStays]++
+		if v.programs.of(e.Node).hasTempID {
+			v.violate(TempIDStays, at, int(e.Node), "the beacon of its TempID", strconv.Quote(e.Text))
+		}
+	}
+}
+
+// programSent checks that a program sends in its session the command that was
+// typed, or the next part of its upload.
+func (v *Invariants) programSent(at int64, e *event.Event) {
+	p, text := v.programs.of(e.Node), string(e.Bytes)
+	if !p.hasConn {
+		return // it has no session yet
+	}
+	s := v.accounts.session(p.conn)
+	if s.stage != inSession || s.retried && p.mayBePassword(text) {
+		return
+	}
+	v.evaluated[CommandsSentOnce]++
+	if expected := p.send(text); expected != "" {
+		v.violate(CommandsSentOnce, at, int(e.Node), expected, strconv.Quote(text))
+	}
+}
+
+// mayBePassword reports whether a text can be a password. If passwords came in
+// pieces, the server can welcome a program that still has to answer "try again".
+func (p *program) mayBePassword(text string) bool {
+	return commandOf(text) == commands && !p.countToCome && p.linesToCome == 0
+}
+
+// send follows a text that the program sends. It returns the expected text if this
+// is not it.
+func (p *program) send(text string) (expected string) {
+	switch c := commandOf(text); {
+	case p.countToCome:
+		p.countToCome = false
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 0 || n > math.MaxInt32 || n%linesPerEntry != 0 {
+			return "a count of lines"
+		}
+		p.linesToCome = int32(n)
+	case p.linesToCome > 0:
+		size := protocol.TimeSize
+		if p.linesToCome%linesPerEntry == 0 {
+			size = protocol.TempIDSize
+		}
+		p.linesToCome--
+		if len(text) != size {
+			return fmt.Sprintf("a line of %d bytes, with %d more lines to come", size, p.linesToCome)
+		}
+	case c == commands || p.typed[c] == 0:
+		return "no command that was not typed, or was sent before"
+	default:
+		p.typed[c]--
+		p.countToCome = c == upload
+	}
+	return ""
+}

@@ -1,0 +1,308 @@
+package situations
+
+import (
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
+	"bluetrace/sim/event"
+)
+
+// Settings are the settings of the observed run.
+type Settings struct {
+	Start         int64 // wall time of time zero, Unix seconds
+	Zone          *time.Location
+	BlockDuration time.Duration
+}
+
+// Detector observes a run and counts the situations that it reaches.
+type Detector struct {
+	Counts Counts
+
+	block    time.Duration
+	start    int64 // wall time of time zero, Unix nanoseconds
+	zone     *time.Location
+	phones   map[event.Node]*phone
+	blocks   map[string]time.Duration // begin of the last block of each account
+	blockers map[string]guesser       // who caused the last block of each account
+	server   event.NodeClock
+	stores   int           // in progress
+	downAt   time.Duration // when the server stopped
+	cuts     int           // partitions in force
+	cutAt    time.Duration // begin of the first of them
+}
+
+// guesser types passwords: the program of a phone, or the script on a connection
+// of its own.
+type guesser struct {
+	phone    event.Node
+	scripted bool
+}
+
+// phone is the observed state of one phone.
+type phone struct {
+	clock    *event.NodeClock // nil if it is the world's
+	stored   map[protocol.TempID]bool
+	judgedAt time.Duration // of the last verdict, on a beacon of sender
+	sender   event.Node
+	validAt  time.Duration // of the last valid beacon
+	durable  int           // entries that its disk held last
+	written  time.Duration // when its disk was written last
+	// broken: an upload has just lost its connection, at brokenAt once the phone has
+	// handled the loss.
+	broken   bool
+	brokenAt time.Duration
+}
+
+// New returns a detector.
+func New(s Settings) *Detector {
+	start := s.Start * int64(time.Second)
+	return &Detector{
+		block: s.BlockDuration, start: start, zone: s.Zone,
+		phones: map[event.Node]*phone{}, blocks: map[string]time.Duration{}, blockers: map[string]guesser{},
+		server: event.NodeClock{Wall: start},
+	}
+}
+
+// Kinds lists the kinds that a Detector observes.
+func Kinds() []event.Kind {
+	return []event.Kind{
+		event.BeaconJudged, event.PhoneStepped, event.OperationDone, event.LogWritten, event.PhoneStopped,
+		event.PhoneStarted, event.ClockSet, event.ServerDecided, event.StoreAsked, event.StoreDone,
+		event.ServerStopped, event.ServerStarted, event.FileRepaired, event.FaultBegins, event.FaultEnded,
+		event.FaultApplied,
+	}
+}
+
+// Observe implements event.Observer.
+func (d *Detector) Observe(e *event.Event) {
+	switch e.Kind {
+	case event.BeaconJudged:
+		if !e.Phone.OutOfTurn {
+			d.judged(e)
+		}
+	case event.PhoneStepped:
+		if p := d.phones[e.Node]; p != nil && p.broken {
+			p.broken, p.brokenAt = false, e.At
+		}
+	case event.OperationDone:
+		if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeConnectionLost {
+			d.phone(e.Node).broken = true
+		}
+	case event.LogWritten:
+		p := d.phone(e.Node)
+		p.durable, p.written = len(e.Stored), e.At
+	case event.PhoneStopped:
+		d.phoneStopped(e)
+	case event.PhoneStarted:
+		d.phoneStarted(e)
+	case event.ClockSet:
+		d.clockSet(e)
+	case event.ServerDecided:
+		d.decided(e)
+	case event.StoreAsked:
+		d.stores++
+	case event.StoreDone:
+		d.storeDone(e)
+	case event.ServerStopped:
+		d.countIf(d.stores > 0, KilledWhileSaving)
+		d.stores, d.downAt = 0, e.At
+	case event.ServerStarted:
+		d.countIf(d.blocked(e.At), BlockOverRestart)
+		d.countBlockEnds(BlockEndsWhileDown, d.downAt, e.At)
+	case event.FileRepaired:
+		d.repaired(e)
+	case event.FaultBegins:
+		if e.Fault == fault.Cut && !e.Instant {
+			if d.cuts++; d.cuts == 1 {
+				d.cutAt = e.At
+			}
+		}
+	case event.FaultEnded:
+		if e.Fault == fault.Cut {
+			if d.cuts--; d.cuts == 0 {
+				d.countBlockEnds(BlockEndsDuringCut, d.cutAt, e.At)
+			}
+		}
+	case event.FaultApplied:
+		d.applied(e)
+	}
+}
+
+func (d *Detector) count(s Situation) { d.Counts[s]++ }
+
+func (d *Detector) countIf(reached bool, s Situation) {
+	if reached {
+		d.count(s)
+	}
+}
+
+// countBlockEnds counts a situation for each block that ends after from, up to
+// and including to.
+func (d *Detector) countBlockEnds(s Situation, from, to time.Duration) {
+	for _, since := range d.blocks {
+		end := since + d.block
+		d.countIf(end > from && end <= to, s)
+	}
+}
+
+// blocked reports whether any account is blocked.
+func (d *Detector) blocked(at time.Duration) bool {
+	for _, since := range d.blocks {
+		if at-since < d.block {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Detector) phone(node event.Node) *phone {
+	p := d.phones[node]
+	if p == nil {
+		p = &phone{stored: map[protocol.TempID]bool{}, sender: event.NoPeer, brokenAt: -1}
+		d.phones[node] = p
+	}
+	return p
+}
+
+// Places of the fields in an encoded beacon.
+const (
+	startAt   = protocol.TempIDSize
+	expiryAt  = startAt + protocol.TimeSize
+	versionAt = expiryAt + protocol.TimeSize
+)
+
+// timeLayout is the layout of a time on the wire (PROTOCOL.md section 1).
+const timeLayout = "02/01/2006 15:04:05"
+
+// judged examines when and by whose clock a beacon was judged, and which beacon
+// was judged before it.
+func (d *Detector) judged(e *event.Event) {
+	p, v := d.phone(e.Node), e.Phone
+	if v.At.Wall%int64(time.Second) == 0 {
+		switch time.Unix(0, v.At.Wall).In(d.zone).Format(timeLayout) {
+		case string(v.Raw[expiryAt:versionAt]):
+			d.count(BeaconAtExpiry)
+		case string(v.Raw[startAt:expiryAt]):
+			d.count(BeaconAtStart)
+		}
+	}
+	first := e.At - (v.At.Elapsed - v.FirstPart)
+	d.countIf(p.sender != event.NoPeer && p.sender != e.Peer && first < p.judgedAt, BeaconsInterleaved)
+	p.judgedAt, p.sender = e.At, e.Peer
+	if v.Err != nil {
+		return
+	}
+	d.countIf(!v.HasVersion, BeaconWithoutVersion)
+	id := protocol.TempID(v.Raw[:protocol.TempIDSize])
+	d.countIf(p.stored[id], BeaconKeptTwice)
+	p.stored[id] = true
+	p.validAt = e.At
+	d.countIf(p.clock != nil && !d.validByWorld(e), BeaconByOtherClock)
+}
+
+// validByWorld reports whether the beacon would be valid by the world's clock.
+func (d *Detector) validByWorld(e *event.Event) bool {
+	start, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[startAt:expiryAt]), d.zone)
+	if err != nil {
+		return true
+	}
+	expiry, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[expiryAt:versionAt]), d.zone)
+	now := time.Unix(0, d.start+int64(e.At))
+	return err != nil || !now.Before(start) && now.Before(expiry)
+}
+
+func (d *Detector) phoneStopped(e *event.Event) {
+	p := d.phone(e.Node)
+	d.countIf(p.validAt > p.written, LogPartlyLost)
+	d.countIf(p.broken || p.brokenAt == e.At, PhoneStoppedInUpload)
+	p.broken = false
+}
+
+func (d *Detector) phoneStarted(e *event.Event) {
+	p := d.phone(e.Node)
+	d.countIf(e.Log.Len() > 0, EntryOutlivesRestart)
+	d.countIf(e.Log.Len() < p.durable, EntryExpiresWhileOff)
+	p.durable = e.Log.Len()
+}
+
+func (d *Detector) clockSet(e *event.Event) {
+	now := e.Clock
+	if e.Node != event.Server {
+		d.phone(e.Node).clock = &now
+		return
+	}
+	stepped := d.server.WallAt(int64(e.At)) != now.Wall
+	d.countIf(stepped && d.blocked(e.At), BlockOverStep)
+	d.server = now
+}
+
+func (d *Detector) storeDone(e *event.Event) {
+	d.stores--
+	if e.Err == nil {
+		return
+	}
+	for i := range e.Records {
+		if e.Records[i].Kind == nodes.RecordIssue {
+			d.count(IssueNotSaved)
+		} else {
+			d.count(AttemptNotSaved)
+		}
+	}
+}
+
+// decided examines decisions of the server about logins and uploads.
+func (d *Detector) decided(e *event.Event) {
+	by, v := guesser{e.Peer, e.Scripted}, e.Decision
+	switch v.Kind {
+	case nodes.EventBlockBegan:
+		d.blocks[v.User], d.blockers[v.User] = e.At, by
+	case nodes.EventRefused:
+		blocker, ok := d.blockers[v.User]
+		d.countIf(ok && !e.Scripted && v.User != "" && blocker != by, RefusedOwner)
+	case nodes.EventUploadDone:
+		d.countIf(v.Resolved < v.Entries, UploadOfForeign)
+	case nodes.EventUploadBroken:
+		d.brokenUpload(v)
+	}
+}
+
+// brokenUpload examines before which line an upload ended.
+func (d *Detector) brokenUpload(v *nodes.ServerEvent) {
+	switch {
+	case v.Announced > 0:
+		next := [...]Situation{UploadCutAtTempID, UploadCutAtStart, UploadCutAtExpiry}
+		d.count(next[v.Lines%len(next)])
+		d.countIf(v.Lines == v.Announced-1, UploadCutAtLastLine)
+	case v.Reason != nodes.ReasonCount:
+		d.count(UploadWithoutCount)
+	}
+}
+
+func (d *Detector) repaired(e *event.Event) {
+	switch e.Repair {
+	case event.TornLine:
+		d.count(TornLineFound)
+	case event.Recovered:
+		d.count(WALRestores)
+	}
+}
+
+// applied examines one effect of a fault.
+func (d *Detector) applied(e *event.Event) {
+	switch e.Fault {
+	case fault.Duplicate:
+		d.count(BeaconDoubled)
+	case fault.Reorder:
+		d.count(BeaconReordered)
+	case fault.Corrupt:
+		d.count(BeaconCorrupted)
+	case fault.Cut:
+		d.countIf(d.blocked(e.At), BlockDuringCut)
+	case fault.Pause:
+		d.countIf(e.Node == event.Server, ServerPaused)
+	case fault.Crash:
+		d.countIf(e.Amount > 0, PartOfWriteLeft)
+	}
+}
