@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bluetrace/reports/counts"
 )
 
 // figure is one count of a row, with its name.
@@ -17,17 +19,16 @@ type figure struct {
 // counts shows a row for each subject of which there was anything.
 func (p *page) counts(r *Run) {
 	p.gap()
-	p.row("beacons", figure{"sent", r.Beacons.Sent}, figure{"delivered", r.Beacons.Delivered},
-		figure{"valid", r.Beacons.Valid}, figure{"invalid", r.Beacons.Invalid},
-		figure{"kept", r.Beacons.Kept}, figure{"expired", r.Beacons.Expired})
-	p.row("datagrams", figure{"sent", r.Datagrams.Sent}, figure{"delivered", r.Datagrams.Delivered},
-		figure{"lost", r.Datagrams.Lost}, figure{"in flight", r.Datagrams.InFlight})
-	p.row("sessions", figure{"opened", r.Sessions.Opened}, figure{"closed", r.Sessions.Closed})
-	p.row("logins", figure{"welcomed", r.Logins.Welcomed}, figure{"wrong", r.Logins.Wrong},
-		figure{"blocked", r.Logins.Blocked}, figure{"refused", r.Logins.Refused})
-	p.row("tempids", figure{"issued", r.TempIDs.Issued})
-	p.row("uploads", figure{"complete", r.Uploads.Complete}, figure{"broken", r.Uploads.Broken},
-		figure{"entries", r.Uploads.Entries}, figure{"resolved", r.Uploads.Resolved})
+	var line []figure
+	rows := counts.Rows()
+	for i := range rows {
+		row := &rows[i]
+		line = append(line, figure{row.Column, row.Of(&r.Counts)})
+		if i+1 == len(rows) || rows[i+1].Group() != row.Group() {
+			p.row(row.Group(), line...)
+			line = nil
+		}
+	}
 	p.row("faults", byKind(r.Faults)...)
 	p.row("adversaries", byKind(r.Adversaries)...)
 }
@@ -99,7 +100,7 @@ func (p *page) speed(r *Run) {
 		p.field("throughput", fmt.Sprintf("%s beacons delivered per virtual second, %s per wall second",
 			figures(t.BeaconsPerVirtualSecond), figures(t.BeaconsPerWallSecond)))
 	}
-	p.field("time", fmt.Sprintf("%s virtual in %s wall (%s times as fast as life)",
+	p.field("time", fmt.Sprintf("%s virtual in %s wall (%sx real time)",
 		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), figures(t.VirtualPerWall)))
 	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", FormatCount(r.Events), figures(t.EventsPerWallSecond), sizeOf(r)))
 }

@@ -10,8 +10,22 @@ import (
 	"unicode/utf8"
 )
 
+// Format is the version of the JSON forms, their first field. It changes when a
+// reader of an older version would misread a newer one.
+const Format = 1
+
+// CheckFormat refuses a JSON document of a newer format. A document without a
+// format, 0, is older than the field and has the same form as 1.
+func CheckFormat(format int) error {
+	if format < 0 || format > Format {
+		return fmt.Errorf("`format` is %d: this sim reads up to %d; use a newer sim", format, Format)
+	}
+	return nil
+}
+
 // document is the JSON form of a run: its fields and what follows from them.
 type document struct {
+	Format int `json:"format"`
 	*Run
 	Checks     []checkDocument `json:"checks"`
 	Throughput Throughput      `json:"throughput"`
@@ -60,7 +74,7 @@ func documentOf(r *Run) document {
 	c.VirtualSeconds = finite(r.VirtualSeconds)
 	c.WallSeconds = finite(r.WallSeconds)
 	c.Operations = append([]Operation{}, r.Operations...)
-	d := document{Run: &c, Checks: make([]checkDocument, 0, len(r.Checks)), Throughput: r.Throughput()}
+	d := document{Format: Format, Run: &c, Checks: make([]checkDocument, 0, len(r.Checks)), Throughput: r.Throughput()}
 	for _, check := range r.Checks {
 		d.Checks = append(d.Checks, checkDocumentOf(check))
 	}

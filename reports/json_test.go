@@ -32,7 +32,7 @@ func TestJSONNamesAndValues(t *testing.T) {
 	want := map[string]any{
 		"scenario": "classroom", "file": "scenarios/classroom.yaml", "about": "A lesson.", "world": "virtual",
 		"seed": 7.0, "digest": "00c0ffee00c0ffee", "verdict": "passed", "repeat": "sim run --seed 7 scenarios/classroom.yaml",
-		"virtual_seconds": 2700.0, "wall_seconds": 0.05, "events": 1234567.0, "phones": 27.0, "peak_rss_bytes": float64(20 << 20),
+		"virtual_seconds": 2700.0, "wall_seconds": 0.05, "format": 1.0, "events": 1234567.0, "phones": 27.0, "peak_rss_bytes": float64(20 << 20),
 		"beacons":   map[string]any{"sent": 14100.0, "delivered": 14000.0, "valid": 13999.0, "invalid": 1.0, "kept": 13998.0, "expired": 13001.0},
 		"datagrams": map[string]any{"sent": 56400.0, "delivered": 55800.0, "lost": 598.0, "in_flight": 2.0},
 		"sessions":  map[string]any{"opened": 26.0, "closed": 3.0},

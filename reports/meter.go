@@ -1,56 +1,66 @@
 package reports
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Meter is a run's metrics while it goes on, in a registry of its own. Every
-// metric has the labels scenario and run_id; others are phase, operation and
-// outcome, whose values are a fixed few: those the run's author wrote, never a
-// phone, an address, a TempID or the text of an error. docs/METRICS.md names
-// all of them.
+// Meter holds the metrics of one run, during the run and after it, in a registry
+// of its own. Every metric has the labels scenario and run_id. The other labels
+// are phase, operation and outcome, with a fixed set of values: no phone,
+// address, TempID or text of an error. docs/METRICS.md lists the metrics.
 //
-// A load run feeds it from many goroutines: it resolves its phases and
-// operations beforehand (Phase, Operation), and then nothing that it calls
-// allocates or waits. Any other run is shown by Show.
+// A load feeds the meter from many goroutines. It resolves its phases and
+// operations beforehand (Phase, Operation); after that no call waits or, once a
+// bucket is in use, allocates. Any other run is passed to SetResult.
 type Meter struct {
 	registry *prometheus.Registry
-	grid     *grid
 
 	target                     atomic.Uint64 // bits of a float64: arrivals per second
 	inFlight                   atomic.Int64  // sessions
 	held, broken, undecided    atomic.Int64  // thresholds
 	cpuUser, cpuSystem, pauses atomic.Uint64 // bits of a float64: seconds
 	resident                   atomic.Int64  // bytes
-	server                     atomic.Bool   // the server was measured
+	server                     atomic.Bool   // whether SetServerUse was called
 	beacons                    BeaconMeter
 
 	mu     sync.Mutex
 	phases []*PhaseMeter
-	active *PhaseMeter // nil: none
-	shown  []prometheus.Metric
+	active *PhaseMeter         // nil before and after the run
+	result []prometheus.Metric // of a run without a load; nil before SetResult
 }
 
-// NewMeter makes the meter of one run. runID tells it from other runs of the
-// scenario.
+// NewMeter returns the meter of one run. runID distinguishes it from other runs
+// of the scenario.
 func NewMeter(scenario, runID string) *Meter {
-	m := &Meter{registry: prometheus.NewRegistry(), grid: newGrid(meterBounds())}
-	m.beacons.delay.grid = m.grid
+	m := &Meter{registry: prometheus.NewRegistry()}
+	m.beacons.delay = newHistogram(beaconDelayFamily)
 	labels := prometheus.Labels{"scenario": Escape(scenario), "run_id": Escape(runID)}
 	prometheus.WrapRegistererWith(labels, m.registry).MustRegister(m)
 	return m
 }
 
-// Gatherer answers with the run's metrics as they are now.
+// newHistogram returns a histogram with classic and native buckets, with these
+// values of the family's labels.
+func newHistogram(of family, labels ...string) prometheus.Histogram {
+	own := prometheus.Labels{}
+	for i, name := range of.labels {
+		own[name] = labels[i]
+	}
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: of.name, Help: of.help, ConstLabels: own,
+		Buckets: classicBounds(), NativeHistogramBucketFactor: 1.1})
+}
+
+// Gatherer returns the source of the metrics as they are now.
 func (m *Meter) Gatherer() prometheus.Gatherer { return m.registry }
 
-// Phase is the part of the run with this name; asked for the first time, it is
-// made.
+// Phase returns the phase of the run with this name. The first call makes it.
 func (m *Meter) Phase(name string) *PhaseMeter {
 	name = Escape(name)
 	m.mu.Lock()
@@ -63,35 +73,37 @@ func (m *Meter) Phase(name string) *PhaseMeter {
 	return p
 }
 
-// SetPhase says which phase the run is in; nil: it is over.
+// SetPhase sets the phase that the run is in; nil when the run is over.
 func (m *Meter) SetPhase(p *PhaseMeter) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.active = p
 }
 
-// SetTarget says how many arrivals per second are asked for now.
+// SetTarget sets the target rate in arrivals per second.
 func (m *Meter) SetTarget(perSecond float64) { m.target.Store(math.Float64bits(perSecond)) }
 
 // AddInFlight adds to the number of sessions that have begun and not ended.
 func (m *Meter) AddInFlight(delta int) { m.inFlight.Add(int64(delta)) }
 
-// SetThresholds says how many of the run's thresholds hold, are broken, and cannot
-// be judged yet.
+// SetThresholds sets the number of thresholds that hold, that are broken, and
+// that cannot be judged yet.
 func (m *Meter) SetThresholds(held, broken, undecided int) {
 	m.held.Store(int64(held))
 	m.broken.Store(int64(broken))
 	m.undecided.Store(int64(undecided))
 }
 
-// ServerUse is what the server's process has used since it began.
+// ServerUse holds the resources that the server's process has used since it
+// began.
 type ServerUse struct {
 	UserSeconds, SystemSeconds float64 // of a processor
-	GCPauseSeconds             float64 // in which its memory was collected and it stood still
+	GCPauseSeconds             float64 // in which garbage collection stopped it
 	ResidentBytes              int64   // now
 }
 
-// SetServerUse says what the server uses. Its metrics are there from the first call on.
+// SetServerUse sets the resources of the server. The first call makes their
+// metrics.
 func (m *Meter) SetServerUse(u ServerUse) {
 	m.cpuUser.Store(math.Float64bits(u.UserSeconds))
 	m.cpuSystem.Store(math.Float64bits(u.SystemSeconds))
@@ -100,25 +112,257 @@ func (m *Meter) SetServerUse(u ServerUse) {
 	m.server.Store(true)
 }
 
-// Beacons are those of the whole run.
+// Beacons returns the meter of the beacons of the whole run.
 func (m *Meter) Beacons() *BeaconMeter { return &m.beacons }
 
-// Counter only grows. Adding to it neither allocates nor waits.
+// The phase of a result: of a run without a load, and of a load.
+const (
+	runPhase  = "run"
+	loadPhase = "load"
+)
+
+// SetResult sets the metrics of a run that was not measured by this meter. A run
+// without a load may still be going on. Its response and service time are both
+// the delay, because nothing is due before it is sent, and every answered
+// operation is ok. r may change afterwards.
+func (m *Meter) SetResult(r *Run) error {
+	var c constant
+	c.run(r)
+	if c.err != nil {
+		return fmt.Errorf("making the metrics of %q: %w", r.Scenario, c.err)
+	}
+	m.setVerdicts(r)
+	name := runPhase
+	if r.Load != nil {
+		name = loadPhase
+	}
+	p := m.Phase(name)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.result == nil {
+		m.active = p
+	}
+	m.result = c.metrics
+	return nil
+}
+
+// Finish sets the result of a run that is over: its thresholds and, without a
+// load, its counts.
+func (m *Meter) Finish(r *Run) error {
+	defer m.SetPhase(nil)
+	m.mu.Lock()
+	load := m.result == nil && len(m.phases) > 0
+	m.mu.Unlock()
+	if load {
+		m.setVerdicts(r)
+		return nil
+	}
+	return m.SetResult(r)
+}
+
+// setVerdicts sets the verdicts of the thresholds, if the run has any.
+func (m *Meter) setVerdicts(r *Run) {
+	of := map[Verdict]int{}
+	for _, c := range r.Checks {
+		if c.Kind == ThresholdCheck {
+			of[c.Verdict]++
+		}
+	}
+	if len(of) > 0 {
+		m.SetThresholds(of[Passed], of[Failed], of[Unknown])
+	}
+}
+
+// Describe sends nothing: the metrics of a Meter follow from the kind of run.
+func (m *Meter) Describe(chan<- *prometheus.Desc) {}
+
+// Collect sends every metric as it is now.
+func (m *Meter) Collect(ch chan<- prometheus.Metric) {
+	m.mu.Lock()
+	phases, active, result := m.phases, m.active, m.result
+	m.mu.Unlock()
+	c := constant{}
+	c.gauge(thresholdsFamily, float64(m.held.Load()), "held")
+	c.gauge(thresholdsFamily, float64(m.broken.Load()), "broken")
+	c.gauge(thresholdsFamily, float64(m.undecided.Load()), "undecided")
+	for _, p := range phases {
+		on := 0.0
+		if p == active {
+			on = 1
+		}
+		c.gauge(phaseFamily, on, p.name)
+	}
+	if result == nil {
+		m.load(&c, phases)
+	}
+	if m.server.Load() {
+		m.serverUse(&c)
+	}
+	if c.err != nil {
+		ch <- prometheus.NewInvalidMetric(thresholdsFamily.desc(), c.err)
+		return
+	}
+	for _, metric := range slices.Concat(c.metrics, result) {
+		ch <- metric
+	}
+}
+
+// load adds the measurements of a load.
+func (m *Meter) load(c *constant, phases []*PhaseMeter) {
+	c.gauge(family{name: "bluetrace_arrivals_target_per_second", help: "Arrivals per second that are asked for."},
+		math.Float64frombits(m.target.Load()))
+	c.gauge(inFlightFamily, float64(m.inFlight.Load()))
+	for _, p := range phases {
+		m.mu.Lock()
+		operations := p.operations
+		m.mu.Unlock()
+		p.arrivals(c)
+		for _, o := range operations {
+			for i := range o.outcomes {
+				c.counter(operationsFamily, float64(o.outcomes[i].Load()), o.name, p.name, Outcome(i).String())
+			}
+			c.metrics = append(c.metrics, o.response, o.service, o.lag)
+		}
+	}
+	m.beacons.collect(c)
+}
+
+func (m *Meter) serverUse(c *constant) {
+	seconds := func(name, help string, bits *atomic.Uint64) {
+		c.counter(family{name: "bluetrace_server_" + name + "_seconds_total", help: help}, math.Float64frombits(bits.Load()))
+	}
+	seconds("cpu_user", "Processor time of the server in its own code.", &m.cpuUser)
+	seconds("cpu_system", "Processor time of the server in the kernel.", &m.cpuSystem)
+	seconds("gc_pause", "Time in which the server stood still to collect its memory.", &m.pauses)
+	c.gauge(family{name: "bluetrace_server_resident_bytes", help: "Resident memory of the server."}, float64(m.resident.Load()))
+}
+
+// Counter is a count that only grows. Adding to it neither allocates nor waits.
 type Counter struct{ n atomic.Uint64 }
 
-// Add counts n more.
+// Add adds n.
 func (c *Counter) Add(n uint64) { c.n.Add(n) }
 
-// Value is what was counted so far.
+// Value returns the count so far.
 func (c *Counter) Value() uint64 { return c.n.Load() }
 
-// RaiseTo is for a count that somebody else keeps, such as the kernel; less than
-// before is ignored.
+// RaiseTo sets the count to a value from another source, such as the kernel. It
+// ignores a value below the count.
 func (c *Counter) RaiseTo(n uint64) {
 	for {
 		was := c.n.Load()
 		if n <= was || c.n.CompareAndSwap(was, n) {
 			return
 		}
+	}
+}
+
+// PhaseMeter measures one part of a load, such as its warm-up.
+type PhaseMeter struct {
+	meter *Meter
+	name  string
+
+	// Arrivals: due, begun, dropped because too many sessions were in flight, and
+	// ended without an answer.
+	Due, Started, Dropped, Unknown Counter
+
+	operations []*OperationMeter // guarded by meter.mu
+}
+
+func (p *PhaseMeter) arrivals(c *constant) {
+	for _, one := range []struct {
+		name, help string
+		count      *Counter
+	}{
+		{"bluetrace_arrivals_due_total", "Arrivals whose time has come.", &p.Due},
+		{"bluetrace_arrivals_started_total", "Arrivals that began.", &p.Started},
+		{"bluetrace_arrivals_dropped_total", "Arrivals that were dropped because too many sessions were in flight.", &p.Dropped},
+		{"bluetrace_arrivals_unknown_total", "Arrivals that ended without an answer.", &p.Unknown},
+	} {
+		c.counter(family{one.name, one.help, []string{"phase"}}, float64(one.count.Value()), p.name)
+	}
+}
+
+// Operation returns the operation with this name in this phase. The first call
+// makes it, and belongs before the load begins.
+func (p *PhaseMeter) Operation(name string) *OperationMeter {
+	name = Escape(name)
+	p.meter.mu.Lock()
+	defer p.meter.mu.Unlock()
+	if i := slices.IndexFunc(p.operations, func(o *OperationMeter) bool { return o.name == name }); i >= 0 {
+		return p.operations[i]
+	}
+	o := &OperationMeter{name: name, response: newHistogram(responseFamily, name, p.name),
+		service: newHistogram(serviceFamily, name, p.name), lag: newHistogram(lagFamily, name, p.name)}
+	p.operations = append(p.operations, o)
+	return o
+}
+
+// Outcome of an operation.
+type Outcome int
+
+// The outcomes.
+const (
+	OutcomeOK      Outcome = iota // the expected answer
+	OutcomeFailed                 // another answer, or the connection broke
+	OutcomeUnknown                // no answer within the limit
+	outcomeCount
+)
+
+func (o Outcome) String() string {
+	return [outcomeCount]string{"ok", "failed", "unknown"}[o]
+}
+
+// OperationMeter measures one kind of operation in one phase.
+type OperationMeter struct {
+	name                   string
+	outcomes               [outcomeCount]atomic.Uint64
+	response, service, lag prometheus.Histogram
+}
+
+// Done counts an operation. The response time counts from when it was due, the
+// service time from when it was sent. The lag is how much later it was sent than
+// the generator could have. The times of an operation without an answer end with
+// the waiting: they are lower bounds.
+func (o *OperationMeter) Done(outcome Outcome, response, service, lag time.Duration) {
+	o.outcomes[outcome].Add(1)
+	o.response.Observe(max(0, response).Seconds())
+	o.service.Observe(max(0, service).Seconds())
+	o.lag.Observe(max(0, lag).Seconds())
+}
+
+// BeaconMeter counts beacons over real sockets. Each sent beacon ends as received
+// or lost. Doubled counts the receptions of a beacon after its first, Late the
+// receptions after the sender stopped waiting, Malformed received data that is no
+// beacon, and Dropped the datagrams that the kernel dropped because the buffer of
+// a socket was full.
+type BeaconMeter struct {
+	Sent, Received, Lost, Doubled, Late, Malformed, Dropped Counter
+
+	delay prometheus.Histogram
+}
+
+// Delay records the time from the sending of a beacon to its reception.
+func (b *BeaconMeter) Delay(d time.Duration) { b.delay.Observe(max(0, d).Seconds()) }
+
+func (b *BeaconMeter) collect(c *constant) {
+	b.counters(c)
+	c.metrics = append(c.metrics, b.delay)
+}
+
+func (b *BeaconMeter) counters(c *constant) {
+	for _, one := range []struct {
+		name, help string
+		count      *Counter
+	}{
+		{"bluetrace_beacons_sent_total", "Beacons that phones sent.", &b.Sent},
+		{"bluetrace_beacons_received_total", "Beacons that were received, each counted once.", &b.Received},
+		{"bluetrace_beacons_lost_total", "Beacons that were not received while they were waited for.", &b.Lost},
+		{"bluetrace_beacons_doubled_total", "Receptions of a beacon after its first.", &b.Doubled},
+		{"bluetrace_beacons_late_total", "Beacons that were received after they had been given up.", &b.Late},
+		{"bluetrace_beacons_malformed_total", "What was received and is no beacon.", &b.Malformed},
+		{"bluetrace_datagrams_dropped_total", "UDP datagrams that the kernel dropped because a socket's buffer was full.", &b.Dropped},
+	} {
+		c.counter(family{name: one.name, help: one.help}, float64(one.count.Value()))
 	}
 }

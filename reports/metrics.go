@@ -4,38 +4,39 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
+	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+
+	"bluetrace/reports/counts"
+	"bluetrace/reports/stats"
 )
 
-// Register shows a finished run in reg: counters, gauges and delay histograms,
-// each with the label scenario. Other labels are outcome and operation, whose
-// values are a fixed few. Two runs of one scenario do not fit in one registry:
-// the second is refused. r must not change afterwards.
-func Register(reg prometheus.Registerer, r *Run) error {
-	f := finished{}
-	f.counts(r)
-	f.outcomes(r)
-	f.gauges(r)
-	f.delays(r)
-	if f.err != nil {
-		return fmt.Errorf("making the metrics of %q: %w", r.Scenario, f.err)
+// WriteMetrics writes the metrics of a finished run in the OpenMetrics text
+// form. They have the names and labels of a Meter; the run_id names the seed.
+func WriteMetrics(w io.Writer, r *Run) error {
+	m := NewMeter(r.Scenario, fmt.Sprintf("seed-%d", r.Seed))
+	if err := m.Finish(r); err != nil {
+		return err
 	}
-	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"scenario": Escape(r.Scenario)}, reg)
-	if err := labelled.Register(&f); err != nil {
-		return fmt.Errorf("registering the metrics of %q: %w", r.Scenario, err)
-	}
-	return nil
+	return OpenMetrics(w, m.Gatherer())
 }
 
-// OpenMetrics writes what g gathers in the OpenMetrics text form, up to and
-// with its # EOF. Native buckets have no place in it; the classic ones stand.
+// OpenMetrics writes the gathered metrics in the OpenMetrics text form, up to
+// and with its # EOF. The text form has classic buckets only.
 func OpenMetrics(w io.Writer, g prometheus.Gatherer) error {
 	families, err := g.Gather()
 	if err != nil {
 		return fmt.Errorf("gathering metrics: %w", err)
 	}
+	return writeOpenMetrics(w, families)
+}
+
+func writeOpenMetrics(w io.Writer, families []*dto.MetricFamily) error {
 	for _, family := range families {
 		if _, err := expfmt.MetricFamilyToOpenMetrics(w, family); err != nil {
 			return fmt.Errorf("writing metric %q: %w", family.GetName(), err)
@@ -47,108 +48,201 @@ func OpenMetrics(w io.Writer, g prometheus.Gatherer) error {
 	return nil
 }
 
-// finished is a collector of metrics that no longer change.
-type finished struct {
+// family is the name of a metric with its help text and its labels.
+type family struct {
+	name, help string
+	labels     []string
+}
+
+func (f family) desc() *prometheus.Desc { return prometheus.NewDesc(f.name, f.help, f.labels, nil) }
+
+// The families that a Meter has of a load and of any other run.
+var (
+	operationsFamily = family{"bluetrace_operations_total", "Operations by how they ended.",
+		[]string{"operation", "phase", "outcome"}}
+	responseFamily = family{"bluetrace_operation_response_seconds",
+		"From when an operation was due to when it was done.", []string{"operation", "phase"}}
+	serviceFamily = family{"bluetrace_operation_service_seconds",
+		"From when an operation was sent to when it was done.", []string{"operation", "phase"}}
+	lagFamily = family{"bluetrace_operation_lag_seconds",
+		"How much later an operation was sent than the generator could have sent it: when it was due and what it waits for was there.",
+		[]string{"operation", "phase"}}
+	beaconDelayFamily = family{"bluetrace_beacon_delay_seconds", "From the sending of a beacon to its reception.", nil}
+	inFlightFamily    = family{"bluetrace_sessions_in_flight", "Sessions that have begun and not ended.", nil}
+	phaseFamily       = family{"bluetrace_phase_active", "1 while the run is in this phase, else 0.", []string{"phase"}}
+	thresholdsFamily  = family{"bluetrace_thresholds",
+		"Thresholds of the run by whether they hold: held, broken or undecided.", []string{"outcome"}}
+	checksFamily = family{"bluetrace_checks_total",
+		"Expectations, thresholds and invariants by their verdict.", []string{"outcome"}}
+)
+
+// constant collects metrics that do not change.
+type constant struct {
 	metrics []prometheus.Metric
 	err     error
 }
 
-func (f *finished) Describe(ch chan<- *prometheus.Desc) { prometheus.DescribeByCollect(f, ch) }
+func (c *constant) add(m prometheus.Metric, err error) {
+	c.metrics, c.err = append(c.metrics, m), errors.Join(c.err, err)
+}
 
-func (f *finished) Collect(ch chan<- prometheus.Metric) {
-	for _, m := range f.metrics {
-		ch <- m
+func (c *constant) counter(of family, value float64, labels ...string) {
+	c.add(prometheus.NewConstMetric(of.desc(), prometheus.CounterValue, value, labels...))
+}
+
+func (c *constant) gauge(of family, value float64, labels ...string) {
+	c.add(prometheus.NewConstMetric(of.desc(), prometheus.GaugeValue, value, labels...))
+}
+
+// histogram adds the histogram h of nanoseconds; nothing if h has no samples.
+func (c *constant) histogram(of family, h *hdrhistogram.Histogram, labels ...string) {
+	if h != nil && h.TotalCount() > 0 {
+		m, err := convertHistogram(of.desc(), h, labels...)
+		c.add(m, err)
 	}
 }
 
-func (f *finished) counts(r *Run) {
-	for _, c := range []struct {
-		name, help string
-		value      uint64
-	}{
-		{"bluetrace_events_total", "Events of the run.", r.Events},
-		{"bluetrace_beacons_sent_total", "Beacons that phones sent.", r.Beacons.Sent},
-		{"bluetrace_beacons_delivered_total", "Beacons that a receiver judged.", r.Beacons.Delivered},
-		{"bluetrace_beacons_kept_total", "Entries written to contact logs.", r.Beacons.Kept},
-		{"bluetrace_beacons_expired_total", "Contact log entries that reached their retention.", r.Beacons.Expired},
-		{"bluetrace_datagrams_sent_total", "UDP datagrams sent.", r.Datagrams.Sent},
-		{"bluetrace_datagrams_delivered_total", "UDP datagrams that reached a phone.", r.Datagrams.Delivered},
-		{"bluetrace_datagrams_lost_total", "UDP datagrams that the network lost.", r.Datagrams.Lost},
-		{"bluetrace_sessions_opened_total", "TCP connections that the server accepted.", r.Sessions.Opened},
-		{"bluetrace_sessions_closed_total", "TCP connections that ended.", r.Sessions.Closed},
-		{"bluetrace_account_blocks_total", "Blocks that began after wrong passwords in a row.", r.Logins.Blocked},
-		{"bluetrace_tempids_issued_total", "TempIDs that the server issued.", r.TempIDs.Issued},
-		{"bluetrace_upload_entries_total", "Contact log entries in complete uploads.", r.Uploads.Entries},
-		{"bluetrace_upload_entries_resolved_total", "Uploaded entries whose TempID the server issued.", r.Uploads.Resolved},
-	} {
-		f.add(prometheus.NewConstMetric(prometheus.NewDesc(c.name, c.help, nil, nil), prometheus.CounterValue, float64(c.value)))
+// run adds the result of a run.
+func (c *constant) run(r *Run) {
+	c.sizes(r)
+	if r.Load != nil {
+		c.load(r.Load)
+		return
 	}
-}
-
-func (f *finished) outcomes(r *Run) {
-	checks := map[Verdict]uint64{}
-	for _, c := range r.Checks {
-		checks[c.Verdict]++
+	for _, row := range counts.Rows() {
+		of := family{name: row.Metric, help: row.Help}
+		switch {
+		case row.Gauge:
+			c.gauge(of, float64(row.Of(&r.Counts)))
+		case row.Outcome != "":
+			of.labels = []string{"outcome"}
+			c.counter(of, float64(row.Of(&r.Counts)), row.Outcome)
+		default:
+			c.counter(of, float64(row.Of(&r.Counts)))
+		}
 	}
-	for _, c := range []struct {
-		name, help string
-		values     []outcome
-	}{
-		{"bluetrace_beacons_judged_total", "Beacons by the receiver's verdict.",
-			[]outcome{{"valid", r.Beacons.Valid}, {"invalid", r.Beacons.Invalid}}},
-		{"bluetrace_logins_total", "Login attempts by the server's answer.",
-			[]outcome{{"welcomed", r.Logins.Welcomed}, {"wrong", r.Logins.Wrong}, {"refused", r.Logins.Refused}}},
-		{"bluetrace_uploads_total", "Uploads by how they ended.",
-			[]outcome{{"complete", r.Uploads.Complete}, {"broken", r.Uploads.Broken}}},
-		{"bluetrace_checks_total", "Expectations, thresholds and invariants by their verdict.",
-			[]outcome{{"passed", checks[Passed]}, {"failed", checks[Failed]}, {"unknown", checks[Unknown]}}},
-	} {
-		desc := prometheus.NewDesc(c.name, c.help, []string{"outcome"}, nil)
-		for _, o := range c.values {
-			f.add(prometheus.NewConstMetric(desc, prometheus.CounterValue, float64(o.count), o.name))
+	c.gauge(inFlightFamily, float64(r.Sessions.Opened)-float64(r.Sessions.Closed))
+	for _, o := range r.Operations {
+		switch name := Escape(o.Name); {
+		case o.Count() == 0:
+		case o.Name == "beacon":
+			c.histogram(beaconDelayFamily, o.Histogram)
+		default: // nothing is due before it is sent
+			c.counter(operationsFamily, float64(o.Count()), name, runPhase, OutcomeOK.String())
+			c.histogram(responseFamily, o.Histogram, name, runPhase)
+			c.histogram(serviceFamily, o.Histogram, name, runPhase)
 		}
 	}
 }
 
-type outcome struct {
-	name  string
-	count uint64
-}
-
-func (f *finished) gauges(r *Run) {
+// sizes adds the verdicts and what every run has.
+func (c *constant) sizes(r *Run) {
+	c.counter(family{name: "bluetrace_events_total", help: "Events of the run."}, float64(r.Events))
+	verdicts := map[Verdict]uint64{}
+	for _, check := range r.Checks {
+		verdicts[check.Verdict]++
+	}
+	for _, v := range []Verdict{Passed, Failed, Unknown} {
+		c.counter(checksFamily, float64(verdicts[v]), string(v))
+	}
 	for _, g := range []struct {
 		name, help string
 		value      float64
 	}{
-		{"bluetrace_datagrams_in_flight", "UDP datagrams under way when the run ended.", float64(r.Datagrams.InFlight)},
 		{"bluetrace_phones", "Phones of the scenario.", float64(r.Phones)},
 		{"bluetrace_run_virtual_seconds", "Virtual time that the run took.", r.VirtualSeconds},
 		{"bluetrace_run_wall_seconds", "Wall time that the run took.", r.WallSeconds},
 		{"bluetrace_run_peak_rss_bytes", "Largest resident memory of the process.", float64(r.PeakRSSBytes)},
 	} {
-		f.add(prometheus.NewConstMetric(prometheus.NewDesc(g.name, g.help, nil, nil), prometheus.GaugeValue, g.value))
+		c.gauge(family{name: g.name, help: g.help}, g.value)
 	}
 }
 
-func (f *finished) delays(r *Run) {
-	beacon := prometheus.NewDesc("bluetrace_beacon_delay_seconds",
-		"From the sending of a beacon's first datagram to its verdict.", nil, nil)
-	operation := prometheus.NewDesc("bluetrace_operation_delay_seconds",
-		"From a request of a phone to the server's answer.", []string{"operation"}, nil)
-	for _, o := range r.Operations {
-		if o.Count() == 0 {
-			continue
+// load adds the figures of a finished load.
+func (c *constant) load(l *Load) {
+	p := PhaseMeter{name: loadPhase}
+	p.Due.Add(l.Arrivals.Due)
+	p.Started.Add(l.Arrivals.Started)
+	p.Dropped.Add(l.Arrivals.Dropped)
+	p.arrivals(c)
+	c.metrics = c.metrics[:len(c.metrics)-1] // a result has no count of unknown arrivals
+	for i := range l.Operations {
+		o := &l.Operations[i]
+		name := Escape(o.Name)
+		for outcome, n := range []uint64{o.OK, o.Failed, o.Unknown} {
+			c.counter(operationsFamily, float64(n), name, loadPhase, Outcome(outcome).String())
 		}
-		if o.Name == "beacon" {
-			f.delay(newDelayMetric(delayBounds(), beacon, o.Histogram))
+		c.histogram(responseFamily, o.Response, name, loadPhase)
+		c.histogram(serviceFamily, o.Service, name, loadPhase)
+		c.histogram(lagFamily, o.Lag, name, loadPhase)
+	}
+	var b BeaconMeter
+	b.Sent.Add(l.Beacons.Sent)
+	b.Received.Add(l.Beacons.Received)
+	b.Lost.Add(l.Beacons.Lost)
+	b.Doubled.Add(l.Beacons.Doubled)
+	b.Late.Add(l.Beacons.Late)
+	b.Malformed.Add(l.Beacons.Malformed)
+	b.Dropped.Add(l.Beacons.Dropped)
+	b.counters(c)
+}
+
+// nativeSchema gives eight native buckets to each doubling: bucket i holds the
+// values above 2^((i-1)/8) and at most 2^(i/8) seconds.
+const nativeSchema = 3
+
+// classicBounds are the upper bounds of the classic buckets, in seconds.
+func classicBounds() []float64 {
+	return []float64{.00001, .000025, .00005, .0001, .00025, .0005, .001, .0025, .005, .01, .025, .05,
+		.1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+}
+
+// convertedHistogram is a metric with classic and native buckets.
+type convertedHistogram struct {
+	prometheus.Metric // with native buckets only
+	classic           []*dto.Bucket
+}
+
+// Write implements prometheus.Metric.
+func (m *convertedHistogram) Write(out *dto.Metric) error {
+	err := m.Metric.Write(out)
+	if out.Histogram != nil {
+		out.Histogram.Bucket, out.Histogram.CreatedTimestamp = m.classic, nil
+	}
+	return err
+}
+
+// convertHistogram converts an HDR histogram of nanoseconds to seconds.
+//
+// The HDR histogram knows the cell of a sample, which is at most 0.1 % wide. Each
+// sample is placed at the low end of its cell. A sample at the upper bound of a
+// bucket therefore counts as at or below it, and a cumulative count is never too
+// low. It is too high by at most the samples of the one cell that the bound cuts.
+// The sum is made from the middles of the cells: it is within 0.05 %. The count
+// is exact.
+func convertHistogram(desc *prometheus.Desc, h *hdrhistogram.Histogram, labels ...string) (prometheus.Metric, error) {
+	native := map[int]int64{}
+	var zero, cumulative uint64
+	var classic []*dto.Bucket
+	sum, bounds := 0.0, classicBounds()
+	closeBuckets := func(below float64) { // the buckets whose bound is below
+		for ; len(bounds) > 0 && bounds[0] < below; bounds = bounds[1:] {
+			classic = append(classic, &dto.Bucket{UpperBound: new(bounds[0]), CumulativeCount: new(cumulative)})
+		}
+	}
+	for bar := range stats.Bars(h) {
+		seconds := float64(bar.Low) / float64(time.Second)
+		closeBuckets(seconds)
+		cumulative += uint64(bar.Count)
+		sum += float64(bar.Middle) / float64(time.Second) * float64(bar.Count)
+		if seconds <= prometheus.DefNativeHistogramZeroThreshold {
+			zero += uint64(bar.Count)
 		} else {
-			f.delay(newDelayMetric(delayBounds(), operation, o.Histogram, Escape(o.Name)))
+			native[int(math.Ceil(math.Log2(seconds)*(1<<nativeSchema)))] += bar.Count
 		}
 	}
+	closeBuckets(math.Inf(1))
+	m, err := prometheus.NewConstNativeHistogram(desc, uint64(h.TotalCount()), sum, native, nil, zero, nativeSchema,
+		prometheus.DefNativeHistogramZeroThreshold, time.Time{}, labels...)
+	return &convertedHistogram{m, classic}, err
 }
-
-func (f *finished) add(m prometheus.Metric, err error) {
-	f.metrics, f.err = append(f.metrics, m), errors.Join(f.err, err)
-}
-
-func (f *finished) delay(m *delayMetric, err error) { f.add(m, err) }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
-	"os"
 	"strings"
 	"testing"
 
@@ -15,121 +14,109 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-func registryOf(t *testing.T, runs ...*Run) *prometheus.Registry {
+// finishedMeter is the meter of a run that is over.
+func finishedMeter(t *testing.T, r *Run) prometheus.Gatherer {
 	t.Helper()
-	reg := prometheus.NewPedanticRegistry()
-	for _, r := range runs {
-		if err := Register(reg, r); err != nil {
-			t.Fatal(err)
-		}
+	m := NewMeter(r.Scenario, "r1")
+	if err := m.Finish(r); err != nil {
+		t.Fatal(err)
 	}
-	return reg
+	return m.Gatherer()
 }
 
 func TestMetricsHaveTheRunsValues(t *testing.T) {
 	want := `
 # HELP bluetrace_account_blocks_total Blocks that began after wrong passwords in a row.
 # TYPE bluetrace_account_blocks_total counter
-bluetrace_account_blocks_total{scenario="classroom"} 5
+bluetrace_account_blocks_total{run_id="r1",scenario="classroom"} 5
 # HELP bluetrace_beacons_delivered_total Beacons that a receiver judged.
 # TYPE bluetrace_beacons_delivered_total counter
-bluetrace_beacons_delivered_total{scenario="classroom"} 14000
+bluetrace_beacons_delivered_total{run_id="r1",scenario="classroom"} 14000
 # HELP bluetrace_beacons_expired_total Contact log entries that reached their retention.
 # TYPE bluetrace_beacons_expired_total counter
-bluetrace_beacons_expired_total{scenario="classroom"} 13001
+bluetrace_beacons_expired_total{run_id="r1",scenario="classroom"} 13001
 # HELP bluetrace_beacons_judged_total Beacons by the receiver's verdict.
 # TYPE bluetrace_beacons_judged_total counter
-bluetrace_beacons_judged_total{outcome="invalid",scenario="classroom"} 1
-bluetrace_beacons_judged_total{outcome="valid",scenario="classroom"} 13999
+bluetrace_beacons_judged_total{outcome="invalid",run_id="r1",scenario="classroom"} 1
+bluetrace_beacons_judged_total{outcome="valid",run_id="r1",scenario="classroom"} 13999
 # HELP bluetrace_beacons_kept_total Entries written to contact logs.
 # TYPE bluetrace_beacons_kept_total counter
-bluetrace_beacons_kept_total{scenario="classroom"} 13998
+bluetrace_beacons_kept_total{run_id="r1",scenario="classroom"} 13998
 # HELP bluetrace_beacons_sent_total Beacons that phones sent.
 # TYPE bluetrace_beacons_sent_total counter
-bluetrace_beacons_sent_total{scenario="classroom"} 14100
+bluetrace_beacons_sent_total{run_id="r1",scenario="classroom"} 14100
 # HELP bluetrace_checks_total Expectations, thresholds and invariants by their verdict.
 # TYPE bluetrace_checks_total counter
-bluetrace_checks_total{outcome="failed",scenario="classroom"} 0
-bluetrace_checks_total{outcome="passed",scenario="classroom"} 3
-bluetrace_checks_total{outcome="unknown",scenario="classroom"} 0
+bluetrace_checks_total{outcome="failed",run_id="r1",scenario="classroom"} 0
+bluetrace_checks_total{outcome="passed",run_id="r1",scenario="classroom"} 3
+bluetrace_checks_total{outcome="unknown",run_id="r1",scenario="classroom"} 0
 # HELP bluetrace_datagrams_delivered_total UDP datagrams that reached a phone.
 # TYPE bluetrace_datagrams_delivered_total counter
-bluetrace_datagrams_delivered_total{scenario="classroom"} 55800
+bluetrace_datagrams_delivered_total{run_id="r1",scenario="classroom"} 55800
 # HELP bluetrace_datagrams_in_flight UDP datagrams under way when the run ended.
 # TYPE bluetrace_datagrams_in_flight gauge
-bluetrace_datagrams_in_flight{scenario="classroom"} 2
+bluetrace_datagrams_in_flight{run_id="r1",scenario="classroom"} 2
 # HELP bluetrace_datagrams_lost_total UDP datagrams that the network lost.
 # TYPE bluetrace_datagrams_lost_total counter
-bluetrace_datagrams_lost_total{scenario="classroom"} 598
+bluetrace_datagrams_lost_total{run_id="r1",scenario="classroom"} 598
 # HELP bluetrace_datagrams_sent_total UDP datagrams sent.
 # TYPE bluetrace_datagrams_sent_total counter
-bluetrace_datagrams_sent_total{scenario="classroom"} 56400
+bluetrace_datagrams_sent_total{run_id="r1",scenario="classroom"} 56400
 # HELP bluetrace_events_total Events of the run.
 # TYPE bluetrace_events_total counter
-bluetrace_events_total{scenario="classroom"} 1.234567e+06
+bluetrace_events_total{run_id="r1",scenario="classroom"} 1.234567e+06
 # HELP bluetrace_logins_total Login attempts by the server's answer.
 # TYPE bluetrace_logins_total counter
-bluetrace_logins_total{outcome="refused",scenario="classroom"} 6
-bluetrace_logins_total{outcome="welcomed",scenario="classroom"} 25
-bluetrace_logins_total{outcome="wrong",scenario="classroom"} 4
+bluetrace_logins_total{outcome="refused",run_id="r1",scenario="classroom"} 6
+bluetrace_logins_total{outcome="welcomed",run_id="r1",scenario="classroom"} 25
+bluetrace_logins_total{outcome="wrong",run_id="r1",scenario="classroom"} 4
+# HELP bluetrace_phase_active 1 while the run is in this phase, else 0.
+# TYPE bluetrace_phase_active gauge
+bluetrace_phase_active{phase="run",run_id="r1",scenario="classroom"} 0
 # HELP bluetrace_phones Phones of the scenario.
 # TYPE bluetrace_phones gauge
-bluetrace_phones{scenario="classroom"} 27
+bluetrace_phones{run_id="r1",scenario="classroom"} 27
 # HELP bluetrace_run_peak_rss_bytes Largest resident memory of the process.
 # TYPE bluetrace_run_peak_rss_bytes gauge
-bluetrace_run_peak_rss_bytes{scenario="classroom"} 2.097152e+07
+bluetrace_run_peak_rss_bytes{run_id="r1",scenario="classroom"} 2.097152e+07
 # HELP bluetrace_run_virtual_seconds Virtual time that the run took.
 # TYPE bluetrace_run_virtual_seconds gauge
-bluetrace_run_virtual_seconds{scenario="classroom"} 2700
+bluetrace_run_virtual_seconds{run_id="r1",scenario="classroom"} 2700
 # HELP bluetrace_run_wall_seconds Wall time that the run took.
 # TYPE bluetrace_run_wall_seconds gauge
-bluetrace_run_wall_seconds{scenario="classroom"} 0.05
+bluetrace_run_wall_seconds{run_id="r1",scenario="classroom"} 0.05
 # HELP bluetrace_sessions_closed_total TCP connections that ended.
 # TYPE bluetrace_sessions_closed_total counter
-bluetrace_sessions_closed_total{scenario="classroom"} 3
+bluetrace_sessions_closed_total{run_id="r1",scenario="classroom"} 3
+# HELP bluetrace_sessions_in_flight Sessions that have begun and not ended.
+# TYPE bluetrace_sessions_in_flight gauge
+bluetrace_sessions_in_flight{run_id="r1",scenario="classroom"} 23
 # HELP bluetrace_sessions_opened_total TCP connections that the server accepted.
 # TYPE bluetrace_sessions_opened_total counter
-bluetrace_sessions_opened_total{scenario="classroom"} 26
+bluetrace_sessions_opened_total{run_id="r1",scenario="classroom"} 26
 # HELP bluetrace_tempids_issued_total TempIDs that the server issued.
 # TYPE bluetrace_tempids_issued_total counter
-bluetrace_tempids_issued_total{scenario="classroom"} 104
+bluetrace_tempids_issued_total{run_id="r1",scenario="classroom"} 104
+# HELP bluetrace_thresholds Thresholds of the run by whether they hold: held, broken or undecided.
+# TYPE bluetrace_thresholds gauge
+bluetrace_thresholds{outcome="broken",run_id="r1",scenario="classroom"} 0
+bluetrace_thresholds{outcome="held",run_id="r1",scenario="classroom"} 1
+bluetrace_thresholds{outcome="undecided",run_id="r1",scenario="classroom"} 0
 # HELP bluetrace_upload_entries_resolved_total Uploaded entries whose TempID the server issued.
 # TYPE bluetrace_upload_entries_resolved_total counter
-bluetrace_upload_entries_resolved_total{scenario="classroom"} 71
+bluetrace_upload_entries_resolved_total{run_id="r1",scenario="classroom"} 71
 # HELP bluetrace_upload_entries_total Contact log entries in complete uploads.
 # TYPE bluetrace_upload_entries_total counter
-bluetrace_upload_entries_total{scenario="classroom"} 72
+bluetrace_upload_entries_total{run_id="r1",scenario="classroom"} 72
 # HELP bluetrace_uploads_total Uploads by how they ended.
 # TYPE bluetrace_uploads_total counter
-bluetrace_uploads_total{outcome="broken",scenario="classroom"} 9
-bluetrace_uploads_total{outcome="complete",scenario="classroom"} 8
+bluetrace_uploads_total{outcome="broken",run_id="r1",scenario="classroom"} 9
+bluetrace_uploads_total{outcome="complete",run_id="r1",scenario="classroom"} 8
 `
 	r := passedRun(t)
 	r.Operations = nil
-	if err := testutil.GatherAndCompare(registryOf(t, r), strings.NewReader(want)); err != nil {
+	if err := testutil.GatherAndCompare(finishedMeter(t, r), strings.NewReader(want)); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestMetricNamesFollowTheConventions(t *testing.T) {
-	reg := registryOf(t, passedRun(t), failedRun())
-	problems, err := testutil.GatherAndLint(reg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
-	}
-	n, err := testutil.GatherAndCount(reg)
-	if err != nil || n != 2*29+2 {
-		t.Errorf("%d metrics, %v; want 60", n, err)
-	}
-}
-
-func TestOneScenarioTwiceInARegistryIsRefused(t *testing.T) {
-	reg := registryOf(t, passedRun(t))
-	if err := Register(reg, passedRun(t)); err == nil || !strings.Contains(err.Error(), `registering the metrics of "classroom"`) {
-		t.Errorf("got %v", err)
 	}
 }
 
@@ -137,15 +124,15 @@ func TestOpenMetricsText(t *testing.T) {
 	r := passedRun(t)
 	r.Scenario = "a \"quoted\"\nname\xff"
 	var b bytes.Buffer
-	if err := OpenMetrics(&b, registryOf(t, r)); err != nil {
+	if err := WriteMetrics(&b, r); err != nil {
 		t.Fatal(err)
 	}
 	text := b.String()
 	for _, want := range []string{
-		"# TYPE bluetrace_beacons_sent counter\nbluetrace_beacons_sent_total{scenario=\"a \\\"quoted\\\"\\\\nname\\\\xff\"} 14100.0\n",
-		"# TYPE bluetrace_operation_delay_seconds histogram\n",
+		"# TYPE bluetrace_beacons_sent counter\nbluetrace_beacons_sent_total{run_id=\"seed-7\",scenario=\"a \\\"quoted\\\"\\\\nname\\\\xff\"} 14100.0\n",
+		"# TYPE bluetrace_operation_response_seconds histogram\n",
 		"le=\"0.001\"} 1\n", "le=\"0.0025\"} 2\n", "le=\"0.005\"} 4\n", "le=\"+Inf\"} 4\n",
-		"bluetrace_operation_delay_seconds_count{operation=\"tempid\",",
+		"bluetrace_operation_response_seconds_count{operation=\"tempid\",",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in\n%s", want, text)
@@ -159,7 +146,7 @@ func TestOpenMetricsText(t *testing.T) {
 // observed is a library histogram with both kinds of buckets and the samples.
 func observed(t *testing.T, nanoseconds []int64) *dto.Histogram {
 	t.Helper()
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: delayBounds(), NativeHistogramBucketFactor: 1.1})
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: classicBounds(), NativeHistogramBucketFactor: 1.1})
 	for _, v := range nanoseconds {
 		h.Observe(float64(v) / 1e9)
 	}
@@ -174,7 +161,7 @@ func observed(t *testing.T, nanoseconds []int64) *dto.Histogram {
 func converted(t *testing.T, nanoseconds []int64) *dto.Histogram {
 	t.Helper()
 	r := &Run{Scenario: "s", Operations: []Operation{{Name: "beacon", Histogram: histogramOf(t, nanoseconds...)}}}
-	families, err := registryOf(t, r).Gather()
+	families, err := finishedMeter(t, r).Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +197,7 @@ func TestHistogramEqualsDirectObservation(t *testing.T) {
 	if !proto.Equal(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
 	}
-	if got.GetSchema() != 3 || got.GetZeroCount() != 2 || len(got.PositiveSpan) < 2 || len(got.Bucket) != len(delayBounds()) {
+	if got.GetSchema() != 3 || got.GetZeroCount() != 2 || len(got.PositiveSpan) < 2 || len(got.Bucket) != len(classicBounds()) {
 		t.Errorf("schema %d, zero count %d, %d spans, %d classic buckets", got.GetSchema(), got.GetZeroCount(), len(got.PositiveSpan), len(got.Bucket))
 	}
 }
@@ -220,7 +207,7 @@ func TestHistogramEqualsDirectObservation(t *testing.T) {
 func TestHistogramErrorIsAsStated(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	var samples []int64
-	for _, bound := range delayBounds() {
+	for _, bound := range classicBounds() {
 		for range 300 {
 			samples = append(samples, int64(bound*1e9*(0.997+0.006*random.Float64())))
 		}
@@ -228,7 +215,7 @@ func TestHistogramErrorIsAsStated(t *testing.T) {
 	}
 	got, want := converted(t, samples), observed(t, samples)
 	shifted := 0
-	for i, bound := range delayBounds() {
+	for i, bound := range classicBounds() {
 		near := uint64(0)
 		for _, v := range samples {
 			if s := float64(v) / 1e9; s > bound && s <= bound*1.001 {
@@ -254,46 +241,36 @@ func TestHistogramErrorIsAsStated(t *testing.T) {
 	}
 }
 
-func TestNativeBucketsEndAtPowersOfTheEighthRoot(t *testing.T) {
-	for i := -200; i <= 50; i++ {
-		end := math.Exp2(float64(i) / 8)
-		if got := nativeBucket(end * (1 - 1e-14)); got != i {
-			t.Errorf("just below 2^(%d/8): bucket %d", i, got)
-		}
-		if got := nativeBucket(end * (1 + 1e-14)); got != i+1 {
-			t.Errorf("just above 2^(%d/8): bucket %d, want %d", i, got, i+1)
-		}
-	}
-	for i := -10; i <= 10; i++ {
-		if got := nativeBucket(math.Ldexp(1, i)); got != 8*i {
-			t.Errorf("2^%d is in bucket %d, want %d", i, got, 8*i)
-		}
-	}
-}
-
 func TestConstantDelayAtABoundCountsBelowIt(t *testing.T) {
 	h := converted(t, []int64{5_000_000, 5_000_000, 5_000_000})
 	var at []uint64
 	for _, b := range h.Bucket {
 		at = append(at, b.GetCumulativeCount())
 	}
-	if diff := cmp.Diff([]uint64{0, 0, 0, 0, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3}, at); diff != "" {
+	if diff := cmp.Diff([]uint64{0, 0, 0, 0, 0, 0, 0, 0, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3, 3}, at); diff != "" {
 		t.Error(diff)
 	}
 }
 
-func TestEveryMetricIsDocumented(t *testing.T) {
-	page, err := os.ReadFile("../docs/RESULTS.md")
-	if err != nil {
+// TestMetricsOfALoad: the file of a load has what the load measured, under the
+// names of the scraped metrics.
+func TestMetricsOfALoad(t *testing.T) {
+	h := histogramOf(t, 1_000_000, 3_000_000)
+	r := &Run{Scenario: "steady", Seed: 3, Load: &Load{Arrivals: Arrivals{Due: 5, Started: 4, Dropped: 1}, Beacons: LoadBeacons{Sent: 9},
+		Operations: []LoadOperation{{Name: "login", OK: 1, Unknown: 1, Response: h, Service: h, Lag: h}}}}
+	var b strings.Builder
+	if err := WriteMetrics(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	families, err := registryOf(t, passedRun(t)).Gather()
-	if err != nil || len(families) < 20 {
-		t.Fatalf("%d families, %v", len(families), err)
-	}
-	for _, f := range families {
-		if !bytes.Contains(page, []byte("`"+f.GetName()+"`")) {
-			t.Errorf("docs/RESULTS.md does not name %s", f.GetName())
+	for _, want := range []string{
+		`bluetrace_arrivals_dropped_total{phase="load",run_id="seed-3",scenario="steady"} 1.0`,
+		`bluetrace_beacons_sent_total{run_id="seed-3",scenario="steady"} 9.0`,
+		`bluetrace_operations_total{operation="login",outcome="unknown",phase="load",run_id="seed-3",scenario="steady"} 1.0`,
+		`bluetrace_operation_lag_seconds_bucket{operation="login",phase="load",run_id="seed-3",scenario="steady",le="0.001"} 1`,
+		`bluetrace_operation_response_seconds_count{operation="login",phase="load",run_id="seed-3",scenario="steady"} 2`,
+	} {
+		if !strings.Contains(b.String(), want+"\n") {
+			t.Errorf("no %q in\n%s", want, b.String())
 		}
 	}
 }

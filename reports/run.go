@@ -5,6 +5,8 @@ package reports
 
 import (
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/reports/counts"
 )
 
 // Verdict of a run, or of one check.
@@ -47,12 +49,7 @@ type Run struct {
 	Phones         int     `json:"phones"`
 	PeakRSSBytes   int64   `json:"peak_rss_bytes"`
 
-	Beacons   Beacons   `json:"beacons"`
-	Datagrams Datagrams `json:"datagrams"`
-	Sessions  Sessions  `json:"sessions"`
-	Logins    Logins    `json:"logins"`
-	TempIDs   TempIDs   `json:"tempids"`
-	Uploads   Uploads   `json:"uploads"`
+	counts.Counts
 
 	// Faults counts what the faults of the run did, by kind, in the order of the
 	// kinds' names; Adversaries, how often each kind of adversary acted.
@@ -86,51 +83,6 @@ type Run struct {
 type KindCount struct {
 	Kind  string `json:"kind"`
 	Count uint64 `json:"count"`
-}
-
-// Beacons counts them: Delivered, those judged by a receiver, are Valid or Invalid.
-type Beacons struct {
-	Sent      uint64 `json:"sent"`
-	Delivered uint64 `json:"delivered"`
-	Valid     uint64 `json:"valid"`
-	Invalid   uint64 `json:"invalid"`
-	Kept      uint64 `json:"kept"`
-	Expired   uint64 `json:"expired"`
-}
-
-// Datagrams counts them: Sent = Delivered + Lost + InFlight.
-type Datagrams struct {
-	Sent      uint64 `json:"sent"`
-	Delivered uint64 `json:"delivered"`
-	Lost      uint64 `json:"lost"`
-	InFlight  uint64 `json:"in_flight"` // at the end of the run
-}
-
-// Sessions counts TCP connections that the server accepted.
-type Sessions struct {
-	Opened uint64 `json:"opened"`
-	Closed uint64 `json:"closed"`
-}
-
-// Logins counts answers to passwords, and blocks that began.
-type Logins struct {
-	Welcomed uint64 `json:"welcomed"`
-	Wrong    uint64 `json:"wrong"`
-	Blocked  uint64 `json:"blocked"`
-	Refused  uint64 `json:"refused"`
-}
-
-// TempIDs counts those that the server issued.
-type TempIDs struct {
-	Issued uint64 `json:"issued"`
-}
-
-// Uploads counts them, and the entries of the complete ones.
-type Uploads struct {
-	Complete uint64 `json:"complete"`
-	Broken   uint64 `json:"broken"`
-	Entries  uint64 `json:"entries"`
-	Resolved uint64 `json:"resolved"`
 }
 
 // Operation is the delay of one kind of operation. The quantiles in the JSON

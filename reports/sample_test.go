@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/reports/counts"
 )
 
 // histogramOf records values of nanoseconds with three digits, up to an hour.
@@ -24,12 +26,14 @@ func passedRun(t testing.TB) *Run {
 		Scenario: "classroom", File: "scenarios/classroom.yaml", About: "A lesson.", World: "virtual",
 		Seed: 7, Digest: "00c0ffee00c0ffee", Verdict: Passed, Repeat: "sim run --seed 7 scenarios/classroom.yaml",
 		VirtualSeconds: 2700, WallSeconds: 0.05, Events: 1234567, Phones: 27, PeakRSSBytes: 20 << 20,
-		Beacons:   Beacons{Sent: 14100, Delivered: 14000, Valid: 13999, Invalid: 1, Kept: 13998, Expired: 13001},
-		Datagrams: Datagrams{Sent: 56400, Delivered: 55800, Lost: 598, InFlight: 2},
-		Sessions:  Sessions{Opened: 26, Closed: 3},
-		Logins:    Logins{Welcomed: 25, Wrong: 4, Blocked: 5, Refused: 6},
-		TempIDs:   TempIDs{Issued: 104},
-		Uploads:   Uploads{Complete: 8, Broken: 9, Entries: 72, Resolved: 71},
+		Counts: counts.Counts{
+			Beacons:   counts.Beacons{Sent: 14100, Delivered: 14000, Valid: 13999, Invalid: 1, Kept: 13998, Expired: 13001},
+			Datagrams: counts.Datagrams{Sent: 56400, Delivered: 55800, Lost: 598, InFlight: 2},
+			Sessions:  counts.Sessions{Opened: 26, Closed: 3},
+			Logins:    counts.Logins{Welcomed: 25, Wrong: 4, Blocked: 5, Refused: 6},
+			TempIDs:   counts.TempIDs{Issued: 104},
+			Uploads:   counts.Uploads{Complete: 8, Broken: 9, Entries: 72, Resolved: 71},
+		},
 		Operations: []Operation{
 			{Name: "beacon", Histogram: histogramOf(t, 1_000_000, 2_000_000, 3_000_000, 4_000_000)},
 			{Name: "tempid", Histogram: histogramOf(t, 20_000_000)},

@@ -101,7 +101,7 @@ func (p *page) verdict(r *Run, withDigest bool) {
 // tally counts checks by their verdict.
 type tally struct {
 	held, failed, undecided int
-	times                   uint64 // how often they were looked at
+	evaluations             uint64
 }
 
 func (t tally) all() int { return t.held + t.failed + t.undecided }
@@ -111,7 +111,7 @@ func tallyOf(r *Run, kinds ...CheckKind) (t tally) {
 		if len(kinds) > 0 && c.Kind != kinds[0] {
 			continue
 		}
-		t.times += c.Evaluations
+		t.evaluations += c.Evaluations
 		switch c.Verdict {
 		case Passed:
 			t.held++
@@ -194,12 +194,12 @@ func (p *page) checks(r *Run) {
 }
 
 func (t tally) title(kind CheckKind) string {
-	title := fmt.Sprintf("%ss  %d of %d held", kind, t.held, t.all())
+	title := fmt.Sprintf("%ss: %d of %d held", kind, t.held, t.all())
 	if t.undecided > 0 {
 		title += fmt.Sprintf(", %d undecided", t.undecided)
 	}
 	if kind == InvariantCheck {
-		title += fmt.Sprintf(", looked at %s", Plural(t.times, "time", "times"))
+		title += fmt.Sprintf(" (%s)", Plural(t.evaluations, "evaluation", "evaluations"))
 	}
 	return title
 }

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"bluetrace/reports/counts"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,13 +25,13 @@ func TestTextOfAPassedRun(t *testing.T) {
 	want := `PASSED  classroom: 3 checks held
   A lesson.
 
-  expectations  1 of 1 held
+  expectations: 1 of 1 held
     ok  beacons.valid > 1000
 
-  thresholds  1 of 1 held
+  thresholds: 1 of 1 held
     ok  beacon_delay: p(95)<6
 
-  invariants  1 of 1 held, looked at 1,234,567 times
+  invariants: 1 of 1 held (1,234,567 evaluations)
     ok  no login succeeds during a block
 
   beacons     sent 14,100  delivered 14,000  valid 13,999  invalid 1  kept 13,998  expired 13,001
@@ -44,7 +46,7 @@ func TestTextOfAPassedRun(t *testing.T) {
   tempid                  1     20.00     20.00     20.00     20.00     20.00     20.00
 
   throughput  5.185 beacons delivered per virtual second, 280,000 per wall second
-  time        2700 s (45m0s) virtual in 50.00 ms wall (54,000 times as fast as life)
+  time        2700 s (45m0s) virtual in 50.00 ms wall (54,000x real time)
   events      1,234,567, 24,691,340 per wall second; 27 phones, 20.0 MiB at most
 
   seed        7
@@ -70,13 +72,13 @@ func TestTextOfAFailedRun(t *testing.T) {
 
   repeat      sim run --seed 1 scenarios/blocking.yaml
 
-  expectations  0 of 2 held, 1 undecided
+  expectations: 0 of 2 held, 1 undecided
     ?   {at: blocked + 60s, phone: owner, login: right}
 
-  invariants  1 of 1 held, looked at 90 times
+  invariants: 1 of 1 held (90 evaluations)
     ok  a block lasts exactly block_duration
 
-  time        62.05 s (1m2.05s) virtual in 2.000 ms wall (31,025 times as fast as life)
+  time        62.05 s (1m2.05s) virtual in 2.000 ms wall (31,025x real time)
   events      90, 45,000 per wall second; 2 phones
 
   seed        1
@@ -125,7 +127,7 @@ func TestFailureThatFoundNothingSaysSo(t *testing.T) {
 
   repeat      
 
-  invariants  0 of 1 held, looked at 1 time
+  invariants: 0 of 1 held (1 evaluation)
 `
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s", got)
@@ -152,8 +154,8 @@ func TestColourOnlyWhenAsked(t *testing.T) {
 func TestTextKeepsToItsWidth(t *testing.T) {
 	r := passedRun(t)
 	big := uint64(18_446_744_073_709_551_615)
-	r.Beacons = Beacons{big, big, big, big, big, big}
-	r.Datagrams = Datagrams{big, big, big, big}
+	r.Beacons = counts.Beacons{Sent: big, Delivered: big, Valid: big, Invalid: big, Kept: big, Expired: big}
+	r.Datagrams = counts.Datagrams{Sent: big, Delivered: big, Lost: big, InFlight: big}
 	r.About = strings.Repeat("words ", 50)
 	r.Checks[0].Name = strings.Repeat("x", 300)
 	r.Events, r.VirtualSeconds, r.WallSeconds = big, 1e9, 1e-9

@@ -103,13 +103,7 @@ func verdict(checks []reports.Check, interrupted bool) reports.Verdict {
 }
 
 func (r *run) counts(out *reports.Run) {
-	n := r.records.Totals()
-	out.Beacons = reports.Beacons(n.Beacons)
-	out.Datagrams = reports.Datagrams(n.Datagrams)
-	out.Sessions = reports.Sessions(n.Sessions)
-	out.Logins = reports.Logins(n.Logins)
-	out.TempIDs = reports.TempIDs(n.TempIDs)
-	out.Uploads = reports.Uploads(n.Uploads)
+	out.Counts = *r.records.Totals()
 	out.Faults, out.Adversaries = r.faults.kindCounts(), r.adversaries.kindCounts()
 }
 

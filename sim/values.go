@@ -21,31 +21,10 @@ func (r *run) counter(name string) float64 {
 	if kind, ok := strings.CutPrefix(name, "faults."); ok {
 		return float64(r.faults.count(kind))
 	}
-	n := r.records.Totals()
-	all := map[string]uint64{
-		"events":              r.world.Events(),
-		"beacons.sent":        n.Beacons.Sent,
-		"beacons.delivered":   n.Beacons.Delivered,
-		"beacons.valid":       n.Beacons.Valid,
-		"beacons.invalid":     n.Beacons.Invalid,
-		"beacons.kept":        n.Beacons.Kept,
-		"beacons.expired":     n.Beacons.Expired,
-		"datagrams.sent":      n.Datagrams.Sent,
-		"datagrams.delivered": n.Datagrams.Delivered,
-		"datagrams.lost":      n.Datagrams.Lost,
-		"logins.welcomed":     n.Logins.Welcomed,
-		"logins.wrong":        n.Logins.Wrong,
-		"logins.blocked":      n.Logins.Blocked,
-		"logins.refused":      n.Logins.Refused,
-		"tempids.issued":      n.TempIDs.Issued,
-		"uploads.complete":    n.Uploads.Complete,
-		"uploads.broken":      n.Uploads.Broken,
-		"uploads.entries":     n.Uploads.Entries,
-		"uploads.resolved":    n.Uploads.Resolved,
-		"sessions.opened":     n.Sessions.Opened,
-		"sessions.closed":     n.Sessions.Closed,
+	if name == "events" {
+		return float64(r.world.Events())
 	}
-	v, ok := all[name]
+	v, ok := r.records.Totals().Value(name)
 	if !ok {
 		panic(fmt.Sprintf("sim: the language has a counter %q that the run does not", name))
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 
 	"bluetrace/reports"
+	"bluetrace/reports/counts"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 )
@@ -97,7 +98,7 @@ func TestMetricsAreServedWhileARunLasts(t *testing.T) {
 	b := newBench()
 	engine := b.program.engine
 	b.program.engine = func(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
-		r := &reports.Run{Scenario: s.Name, Beacons: reports.Beacons{Sent: 41}}
+		r := &reports.Run{Scenario: s.Name, Counts: counts.Counts{Beacons: counts.Beacons{Sent: 41}}}
 		o.Progress(sim.Progress{Run: func() *reports.Run { return r }})
 		body, _ := b.scrape(t, "")
 		for _, want := range []string{

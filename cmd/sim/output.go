@@ -10,8 +10,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
@@ -78,13 +76,7 @@ func reportFiles(name string) []string {
 func (r *runCommand) writeFiles(run *reports.Run, name string) {
 	r.writeFile(name+textEnd, func(w io.Writer) error { return reports.Text(w, run, reports.TextOptions{}) })
 	r.writeFile(name+jsonEnd, func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
-	r.writeFile(name+metricsEnd, func(w io.Writer) error {
-		registry := prometheus.NewRegistry()
-		if err := reports.Register(registry, run); err != nil {
-			return err
-		}
-		return reports.OpenMetrics(w, registry)
-	})
+	r.writeFile(name+metricsEnd, func(w io.Writer) error { return reports.WriteMetrics(w, run) })
 	for _, p := range plotsOf(run, name) {
 		r.writeFile(p.file, func(w io.Writer) error { return p.draw(w, run) })
 	}

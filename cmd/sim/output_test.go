@@ -54,7 +54,7 @@ func TestOutHasEveryReport(t *testing.T) {
 	if junit := contentOf(t, filepath.Join(folder, "junit.xml")); !strings.Contains(junit, `<testsuites name="bluetrace" tests="4" failures="1" errors="1" skipped="0"`) {
 		t.Errorf("junit.xml:\n%s", junit)
 	}
-	if metrics := contentOf(t, filepath.Join(folder, "failed.openmetrics.txt")); !strings.Contains(metrics, `bluetrace_checks_total{outcome="failed",scenario="failed"} 1.0`) || !strings.HasSuffix(metrics, "# EOF\n") {
+	if metrics := contentOf(t, filepath.Join(folder, "failed.openmetrics.txt")); !strings.Contains(metrics, `bluetrace_checks_total{outcome="failed",run_id="seed-5",scenario="failed"} 1.0`) || !strings.HasSuffix(metrics, "# EOF\n") {
 		t.Errorf("failed.openmetrics.txt:\n%s", metrics)
 	}
 	if printed := b.out.String(); strings.Count(printed, "PASSED") != 2 || strings.ContainsAny(printed, "{<") {

@@ -27,6 +27,7 @@ type Options struct {
 // Comparison is what came of two sets of results. Its JSON form is stable: names
 // are only ever added.
 type Comparison struct {
+	Format int `json:"format"` // reports.Format
 	Schema int `json:"schema"`
 	// Verdict is Exceeded when a budget is, else Held.
 	Verdict    Verdict `json:"verdict"`
@@ -83,7 +84,7 @@ type sides struct {
 // Compare two sets. The error is an *Invalid when the sets, or what is asked of
 // them, are not comparable.
 func Compare(a, b []*Result, o Options) (*Comparison, error) {
-	c := &Comparison{Schema: Schema, Verdict: Held, Confidence: o.Confidence, FalseDiscoveries: 1 - o.Confidence,
+	c := &Comparison{Format: reports.Format, Schema: Schema, Verdict: Held, Confidence: o.Confidence, FalseDiscoveries: 1 - o.Confidence,
 		Loads: []Load{}, Exact: []Exact{}, Notes: []string{}}
 	pairs, err := c.pairs(a, b)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"bluetrace/reports"
+	"bluetrace/reports/counts"
 )
 
 // TestMergingIsExact: the quantiles of three runs together are those of all their
@@ -174,7 +175,7 @@ func TestWhatIsNotAlikeIsSaid(t *testing.T) {
 
 func virtualResult(change func(*Result)) []*Result {
 	r := &Result{path: "v.json", Scenario: "classroom", World: reports.Virtual, Seed: 7, Digest: "aa", Verdict: reports.Passed,
-		Beacons:    reports.Beacons{Sent: 10, Valid: 9},
+		Counts:     counts.Counts{Beacons: counts.Beacons{Sent: 10, Valid: 9}},
 		Operations: []delayed{{"beacon", 10, reports.Delays{P95: 5, Max: 9}}},
 		Checks:     []reports.Check{{Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed, Found: "3"}, {Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed}}}
 	change(r)

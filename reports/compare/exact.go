@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"bluetrace/reports"
+	"bluetrace/reports/counts"
 )
 
 // Exact compares two runs without a load, figure by figure. In virtual time
@@ -111,23 +112,10 @@ func (r *Result) figures() []value {
 	all := []value{{"verdict", string(r.Verdict), 0}, {"digest", r.Digest, 0}}
 	count := func(name string, n float64) { all = append(all, value{name, number(n), n}) }
 	count("virtual_seconds", r.VirtualSeconds)
-	for _, c := range []struct {
-		name string
-		n    uint64
-	}{
-		{"events", r.Events}, {"phones", uint64(max(0, r.Phones))},
-		{"beacons.sent", r.Beacons.Sent}, {"beacons.delivered", r.Beacons.Delivered}, {"beacons.valid", r.Beacons.Valid},
-		{"beacons.invalid", r.Beacons.Invalid}, {"beacons.kept", r.Beacons.Kept}, {"beacons.expired", r.Beacons.Expired},
-		{"datagrams.sent", r.Datagrams.Sent}, {"datagrams.delivered", r.Datagrams.Delivered},
-		{"datagrams.lost", r.Datagrams.Lost}, {"datagrams.in_flight", r.Datagrams.InFlight},
-		{"sessions.opened", r.Sessions.Opened}, {"sessions.closed", r.Sessions.Closed},
-		{"logins.welcomed", r.Logins.Welcomed}, {"logins.wrong", r.Logins.Wrong},
-		{"logins.blocked", r.Logins.Blocked}, {"logins.refused", r.Logins.Refused},
-		{"tempids.issued", r.TempIDs.Issued},
-		{"uploads.complete", r.Uploads.Complete}, {"uploads.broken", r.Uploads.Broken},
-		{"uploads.entries", r.Uploads.Entries}, {"uploads.resolved", r.Uploads.Resolved},
-	} {
-		count(c.name, float64(c.n))
+	count("events", float64(r.Events))
+	count("phones", float64(max(0, r.Phones)))
+	for _, row := range counts.Rows() {
+		count(row.Name, float64(row.Of(&r.Counts)))
 	}
 	for _, o := range r.Operations {
 		d := o.DelayMs

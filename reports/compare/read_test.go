@@ -104,3 +104,27 @@ func TestTooLarge(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// TestFormats reads results without a format and of this format, and refuses a
+// newer one.
+func TestFormats(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "result.json")
+	for _, c := range []struct {
+		name, text string
+		refused    bool
+	}{
+		{"none", `{"scenario": "s", "world": "virtual"}`, false},
+		{"present", `{"format": 1, "scenario": "s", "world": "virtual"}`, false},
+		{"newer", `{"format": 2, "scenario": "s", "world": "virtual"}`, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Read(write(t, path, c.text))
+			if refused := err != nil; refused != c.refused {
+				t.Fatalf("got %v", err)
+			}
+			if c.refused && !strings.HasSuffix(err.Error(), "`format` is 2: this sim reads up to 1; use a newer sim") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

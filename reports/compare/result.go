@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"bluetrace/reports"
+	"bluetrace/reports/counts"
 )
 
 // Result is what a comparison needs of one run's JSON (docs/RESULTS.md).
@@ -11,6 +12,7 @@ type Result struct {
 	path   string // of the file that it was read from
 	number int    // of the objects in that file, from 1; 0: it is the only one
 
+	Format         int             `json:"format"`
 	Scenario       string          `json:"scenario"`
 	World          string          `json:"world"`
 	Seed           uint64          `json:"seed"`
@@ -20,12 +22,7 @@ type Result struct {
 	Events         uint64          `json:"events"`
 	Phones         int             `json:"phones"`
 
-	Beacons   reports.Beacons   `json:"beacons"`
-	Datagrams reports.Datagrams `json:"datagrams"`
-	Sessions  reports.Sessions  `json:"sessions"`
-	Logins    reports.Logins    `json:"logins"`
-	TempIDs   reports.TempIDs   `json:"tempids"`
-	Uploads   reports.Uploads   `json:"uploads"`
+	counts.Counts
 
 	Operations []delayed       `json:"operations"`
 	Checks     []reports.Check `json:"checks"`
@@ -71,6 +68,9 @@ func (r *Result) place() string {
 
 // check refuses what is no result, or one that no run can have.
 func (r *Result) check() error {
+	if err := reports.CheckFormat(r.Format); err != nil {
+		return err
+	}
 	switch {
 	case r.Scenario == "" || r.World == "":
 		return fmt.Errorf("this is no result of a run: it has no `scenario` or no `world`")

@@ -14,6 +14,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/reports/counts"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
@@ -143,7 +144,7 @@ func TestStepped(t *testing.T) {
 		t.Errorf("the run ended at %s, %s", r.Now(), r.Wall())
 	}
 	n := r.records.Totals()
-	if n.Beacons != (world.Beacons{Sent: 1, Delivered: 1, Valid: 1, Kept: 1, Expired: 1}) || n.Datagrams != (world.Datagrams{Sent: 4, Delivered: 4}) {
+	if n.Beacons != (counts.Beacons{Sent: 1, Delivered: 1, Valid: 1, Kept: 1, Expired: 1}) || n.Datagrams != (world.Datagrams{Sent: 4, Delivered: 4}) {
 		t.Errorf("%+v", *n)
 	}
 	if got := r.Phone(1); got.Valid != 1 || got.AgeMax != int64(180*time.Second-1) && got.AgeMax != 0 {

@@ -19,7 +19,8 @@ import (
 // Summary is the result of a swarm. Its JSON form is stable: names are only added. The merged summaries of the parts of
 // a range equal the summary of the range, except for measurements of real time.
 type Summary struct {
-	Kind    string          `json:"kind"` // "swarm", which tells the form from other JSON results
+	Format  int             `json:"format"` // reports.Format
+	Kind    string          `json:"kind"`   // "swarm", which tells the form from other JSON results
 	Build   reports.Build   `json:"build"`
 	Verdict reports.Verdict `json:"verdict"`
 	// Reasons are the reasons other than failures for which a swarm failed or ended.
@@ -92,7 +93,7 @@ const maxCauses = 200
 // NewSummary returns the summary of no runs.
 func NewSummary() *Summary {
 	return &Summary{
-		Kind: summaryKind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{},
+		Format: reports.Format, Kind: summaryKind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{},
 		Faults: []reports.KindCount{}, Adversaries: []reports.KindCount{}, Situations: []Situation{},
 		Failures: []Group{},
 	}
@@ -349,6 +350,9 @@ func ReadJSON(r io.Reader) (*Summary, error) {
 	}
 	if s.Kind != summaryKind {
 		return nil, fmt.Errorf("not a JSON result of a swarm: kind is %q, must be %q", s.Kind, summaryKind)
+	}
+	if err := reports.CheckFormat(s.Format); err != nil {
+		return nil, err
 	}
 	if err := s.Validate(); err != nil {
 		return nil, fmt.Errorf("invalid JSON result of a swarm: %w", err)

@@ -32,12 +32,14 @@ func (c *clocks) of(node event.Node) *event.NodeClock {
 	return &c.nodes[node]
 }
 
-// read returns the time that a node's clocks show.
+// read returns the time that a node's clocks show. It is inlined, as are elapsed and
+// when.
 func (c *clocks) read(node event.Node) nodes.Now {
 	if c.nodes != nil {
 		return c.readChanged(node)
 	}
-	return nodes.Now{Elapsed: time.Duration(c.scheduler.now), Wall: c.wall()}
+	now := c.scheduler.now
+	return nodes.Now{Elapsed: time.Duration(now), Wall: c.start + now}
 }
 
 func (c *clocks) readChanged(node event.Node) nodes.Now {
@@ -47,19 +49,18 @@ func (c *clocks) readChanged(node event.Node) nodes.Now {
 }
 
 // elapsed returns the elapsed time that a node's clock shows.
-func (c *clocks) elapsed(node event.Node) time.Duration {
-	if c.nodes != nil {
-		return c.of(node).ElapsedAt(c.scheduler.now)
-	}
-	return time.Duration(c.scheduler.now)
-}
+func (c *clocks) elapsed(node event.Node) time.Duration { return c.read(node).Elapsed }
 
 // when returns the virtual time at which a node's clock shows the elapsed time.
 func (c *clocks) when(node event.Node, elapsed time.Duration) int64 {
 	if c.nodes != nil {
-		return c.of(node).When(elapsed)
+		return c.whenChanged(node, elapsed)
 	}
 	return int64(elapsed)
+}
+
+func (c *clocks) whenChanged(node event.Node, elapsed time.Duration) int64 {
+	return c.of(node).When(elapsed)
 }
 
 // change steps a node's wall clock and adds ppm to the drift of both of its clocks.

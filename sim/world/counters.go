@@ -57,7 +57,7 @@ func (c *Counters) Observe(e *event.Event) {
 	case event.ServerStopped:
 		n.Sessions.Closed += uint64(e.Count)
 	case event.ServerDecided:
-		n.Decided(e.Decision)
+		countDecision(n, e.Decision)
 	}
 }
 

@@ -1,26 +1,15 @@
 package world
 
-import "bluetrace/nodes"
+import (
+	"bluetrace/nodes"
+	"bluetrace/reports/counts"
+)
 
-// Counts of the run so far.
-type Counts struct {
-	Beacons   Beacons
-	Datagrams Datagrams
-	Sessions  struct{ Opened, Closed uint64 }
-	Logins    struct{ Welcomed, Wrong, Blocked, Refused uint64 }
-	TempIDs   struct{ Issued uint64 }
-	Uploads   struct{ Complete, Broken, Entries, Resolved uint64 }
-}
+// Counts is counts.Counts.
+type Counts = counts.Counts
 
-// Beacons counts them: Delivered = Valid + Invalid are those a receiver judged.
-type Beacons struct {
-	Sent, Delivered, Valid, Invalid, Kept, Expired uint64
-}
-
-// Datagrams counts them: Sent = Delivered + Lost + InFlight, always.
-type Datagrams struct {
-	Sent, Delivered, Lost, InFlight uint64
-}
+// Datagrams is counts.Datagrams.
+type Datagrams = counts.Datagrams
 
 // PhoneCounts are the counts of one phone.
 type PhoneCounts struct {
@@ -28,8 +17,8 @@ type PhoneCounts struct {
 	AgeMax               int64 // nanoseconds: the greatest age of an entry after any event
 }
 
-// Decided counts what the server decided.
-func (n *Counts) Decided(e *nodes.ServerEvent) {
+// countDecision counts a decision of the server.
+func countDecision(n *Counts, e *nodes.ServerEvent) {
 	switch e.Kind {
 	case nodes.EventLoggedIn:
 		n.Logins.Welcomed++

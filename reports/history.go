@@ -10,12 +10,11 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
 	"google.golang.org/protobuf/proto"
 )
 
-// History is the metrics of a run at one time after the other, for Prometheus
-// to have as if it had scraped them then.
+// History holds the metrics of a run at successive times, as if Prometheus had
+// scraped them then.
 type History struct {
 	families []*dto.MetricFamily // with the metrics of all times
 	byName   map[string]*dto.MetricFamily
@@ -23,12 +22,12 @@ type History struct {
 	last     int64 // milliseconds
 }
 
-// HistoryMax is how many times a History can hold.
+// HistoryMax is the largest number of times in a History.
 const HistoryMax = 10_000
 
-// Add keeps what g gathers now as the metrics at a time, to the millisecond; a
-// time that is not after those before counts as the millisecond after them.
-// Native buckets are left out, the text form having no place for them.
+// Add records the gathered metrics as of a time, to the millisecond. A time that
+// is not after the last one counts as the millisecond after it. Native buckets
+// are left out: the text form has none.
 func (h *History) Add(at time.Time, g prometheus.Gatherer) error {
 	if h.samples == HistoryMax {
 		return fmt.Errorf("keeping metrics: the run is longer than %s steps", FormatCount(HistoryMax))
@@ -64,9 +63,8 @@ func (h *History) Add(at time.Time, g prometheus.Gatherer) error {
 	return nil
 }
 
-// OpenMetrics writes everything in the OpenMetrics text form, with timestamps:
-// each family in one piece, and in it each series from its first time to its
-// last. `promtool tsdb create-blocks-from openmetrics` reads it.
+// OpenMetrics writes the history in the OpenMetrics text form with timestamps,
+// each family in one piece and each series in the order of time. `promtool tsdb create-blocks-from openmetrics` reads it.
 func (h *History) OpenMetrics(w io.Writer) error {
 	slices.SortFunc(h.families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
 	for _, f := range h.families {
@@ -75,12 +73,6 @@ func (h *History) OpenMetrics(w io.Writer) error {
 				return cmp.Or(strings.Compare(x.GetName(), y.GetName()), strings.Compare(x.GetValue(), y.GetValue()))
 			})
 		})
-		if _, err := expfmt.MetricFamilyToOpenMetrics(w, f); err != nil {
-			return fmt.Errorf("writing metric %q: %w", f.GetName(), err)
-		}
 	}
-	if _, err := expfmt.FinalizeOpenMetrics(w); err != nil {
-		return fmt.Errorf("writing the end of the metrics: %w", err)
-	}
-	return nil
+	return writeOpenMetrics(w, h.families)
 }

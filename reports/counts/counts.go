@@ -1,0 +1,161 @@
+// Package counts defines the counts of a run and the table that names them. The
+// text, JSON and OpenMetrics reports, comparisons and the values of expectations
+// are made from the table: a new count is a field and a row here, a line of
+// docs/RESULTS.md and docs/METRICS.md, and the place in sim/world that counts it.
+package counts
+
+import "strings"
+
+// Counts are the counts of one run.
+type Counts struct {
+	Beacons   Beacons   `json:"beacons"`
+	Datagrams Datagrams `json:"datagrams"`
+	Sessions  Sessions  `json:"sessions"`
+	Logins    Logins    `json:"logins"`
+	TempIDs   TempIDs   `json:"tempids"`
+	Uploads   Uploads   `json:"uploads"`
+}
+
+// Beacons counts beacons. Delivered = Valid + Invalid are those that a receiver
+// judged.
+type Beacons struct {
+	Sent      uint64 `json:"sent"`
+	Delivered uint64 `json:"delivered"`
+	Valid     uint64 `json:"valid"`
+	Invalid   uint64 `json:"invalid"`
+	Kept      uint64 `json:"kept"`
+	Expired   uint64 `json:"expired"`
+}
+
+// Datagrams counts UDP datagrams: Sent = Delivered + Lost + InFlight at any time.
+type Datagrams struct {
+	Sent      uint64 `json:"sent"`
+	Delivered uint64 `json:"delivered"`
+	Lost      uint64 `json:"lost"`
+	InFlight  uint64 `json:"in_flight"`
+}
+
+// Sessions counts TCP connections that the server accepted.
+type Sessions struct {
+	Opened uint64 `json:"opened"`
+	Closed uint64 `json:"closed"`
+}
+
+// Logins counts answers to passwords, and blocks that began.
+type Logins struct {
+	Welcomed uint64 `json:"welcomed"`
+	Wrong    uint64 `json:"wrong"`
+	Blocked  uint64 `json:"blocked"`
+	Refused  uint64 `json:"refused"`
+}
+
+// TempIDs counts those that the server issued.
+type TempIDs struct {
+	Issued uint64 `json:"issued"`
+}
+
+// Uploads counts uploads, and the entries of the complete ones.
+type Uploads struct {
+	Complete uint64 `json:"complete"`
+	Broken   uint64 `json:"broken"`
+	Entries  uint64 `json:"entries"`
+	Resolved uint64 `json:"resolved"`
+}
+
+// Row describes one count.
+type Row struct {
+	// Name is the path in the JSON report and the name in the scenario language,
+	// such as beacons.sent.
+	Name   string
+	Column string // in the text report
+	Metric string // in OpenMetrics; several rows may share one, with an Outcome each
+	Help   string // of the metric
+	// Outcome is the value of the metric's label outcome; empty if it has none.
+	Outcome string
+	Gauge   bool // the metric may fall; otherwise it is a counter
+
+	field func(*Counts) *uint64
+}
+
+// Group is the part of Name before the dot: a line of the text report.
+func (r *Row) Group() string {
+	group, _, _ := strings.Cut(r.Name, ".")
+	return group
+}
+
+// Of returns the value of the row's count.
+func (r *Row) Of(c *Counts) uint64 { return *r.field(c) }
+
+// Value returns the count with a name. It reports false if there is none.
+func (c *Counts) Value(name string) (n uint64, ok bool) {
+	for i := range rows {
+		if rows[i].Name == name {
+			return rows[i].Of(c), true
+		}
+	}
+	return 0, false
+}
+
+// Rows returns the table, the rows of a group one after the other.
+func Rows() []Row { return rows }
+
+const (
+	judged  = "bluetrace_beacons_judged_total"
+	logins  = "bluetrace_logins_total"
+	uploads = "bluetrace_uploads_total"
+
+	judgedHelp  = "Beacons by the receiver's verdict."
+	loginsHelp  = "Login attempts by the server's answer."
+	uploadsHelp = "Uploads by how they ended."
+)
+
+var rows = []Row{
+	{Name: "beacons.sent", Column: "sent", Metric: "bluetrace_beacons_sent_total",
+		Help: "Beacons that phones sent.", field: func(c *Counts) *uint64 { return &c.Beacons.Sent }},
+	{Name: "beacons.delivered", Column: "delivered", Metric: "bluetrace_beacons_delivered_total",
+		Help: "Beacons that a receiver judged.", field: func(c *Counts) *uint64 { return &c.Beacons.Delivered }},
+	{Name: "beacons.valid", Column: "valid", Metric: judged, Outcome: "valid",
+		Help: judgedHelp, field: func(c *Counts) *uint64 { return &c.Beacons.Valid }},
+	{Name: "beacons.invalid", Column: "invalid", Metric: judged, Outcome: "invalid",
+		Help: judgedHelp, field: func(c *Counts) *uint64 { return &c.Beacons.Invalid }},
+	{Name: "beacons.kept", Column: "kept", Metric: "bluetrace_beacons_kept_total",
+		Help: "Entries written to contact logs.", field: func(c *Counts) *uint64 { return &c.Beacons.Kept }},
+	{Name: "beacons.expired", Column: "expired", Metric: "bluetrace_beacons_expired_total",
+		Help:  "Contact log entries that reached their retention.",
+		field: func(c *Counts) *uint64 { return &c.Beacons.Expired }},
+	{Name: "datagrams.sent", Column: "sent", Metric: "bluetrace_datagrams_sent_total",
+		Help: "UDP datagrams sent.", field: func(c *Counts) *uint64 { return &c.Datagrams.Sent }},
+	{Name: "datagrams.delivered", Column: "delivered", Metric: "bluetrace_datagrams_delivered_total",
+		Help: "UDP datagrams that reached a phone.", field: func(c *Counts) *uint64 { return &c.Datagrams.Delivered }},
+	{Name: "datagrams.lost", Column: "lost", Metric: "bluetrace_datagrams_lost_total",
+		Help: "UDP datagrams that the network lost.", field: func(c *Counts) *uint64 { return &c.Datagrams.Lost }},
+	{Name: "datagrams.in_flight", Column: "in flight", Metric: "bluetrace_datagrams_in_flight", Gauge: true,
+		Help:  "UDP datagrams under way when the run ended.",
+		field: func(c *Counts) *uint64 { return &c.Datagrams.InFlight }},
+	{Name: "sessions.opened", Column: "opened", Metric: "bluetrace_sessions_opened_total",
+		Help:  "TCP connections that the server accepted.",
+		field: func(c *Counts) *uint64 { return &c.Sessions.Opened }},
+	{Name: "sessions.closed", Column: "closed", Metric: "bluetrace_sessions_closed_total",
+		Help: "TCP connections that ended.", field: func(c *Counts) *uint64 { return &c.Sessions.Closed }},
+	{Name: "logins.welcomed", Column: "welcomed", Metric: logins, Outcome: "welcomed",
+		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Welcomed }},
+	{Name: "logins.wrong", Column: "wrong", Metric: logins, Outcome: "wrong",
+		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Wrong }},
+	{Name: "logins.blocked", Column: "blocked", Metric: "bluetrace_account_blocks_total",
+		Help:  "Blocks that began after wrong passwords in a row.",
+		field: func(c *Counts) *uint64 { return &c.Logins.Blocked }},
+	{Name: "logins.refused", Column: "refused", Metric: logins, Outcome: "refused",
+		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Refused }},
+	{Name: "tempids.issued", Column: "issued", Metric: "bluetrace_tempids_issued_total",
+		Help: "TempIDs that the server issued.", field: func(c *Counts) *uint64 { return &c.TempIDs.Issued }},
+	{Name: "uploads.complete", Column: "complete", Metric: uploads, Outcome: "complete",
+		Help: uploadsHelp, field: func(c *Counts) *uint64 { return &c.Uploads.Complete }},
+	{Name: "uploads.broken", Column: "broken", Metric: uploads, Outcome: "broken",
+		Help: uploadsHelp, field: func(c *Counts) *uint64 { return &c.Uploads.Broken }},
+	{Name: "uploads.entries", Column: "entries", Metric: "bluetrace_upload_entries_total",
+		Help:  "Contact log entries in complete uploads.",
+		field: func(c *Counts) *uint64 { return &c.Uploads.Entries }},
+	{Name: "uploads.resolved", Column: "resolved", Metric: "bluetrace_upload_entries_resolved_total",
+		Help:  "Uploaded entries whose TempID the server issued.",
+		field: func(c *Counts) *uint64 { return &c.Uploads.Resolved }},
+}
