@@ -167,8 +167,8 @@ func TestClockDrift(t *testing.T) {
 			}
 			ends := &event.NodeClock{PPM: c.ppm}
 			at := ends.When(ends.ElapsedAt(int64(1010*ms)) + 180*second)
-			if got[0][:13] != world.Seconds(at)[:13] {
-				t.Errorf("drift %g: event.NodeClock gives %s", c.ppm, world.Seconds(at))
+			if got[0][:13] != event.Seconds(at)[:13] {
+				t.Errorf("drift %g: event.NodeClock gives %s", c.ppm, event.Seconds(at))
 			}
 
 		})
