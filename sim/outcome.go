@@ -42,7 +42,7 @@ func (r *run) outcome(interrupted bool) *Result {
 		r.rules.Compare(int64(w.Now()), uint32(who), w.Log(uint32(who)))
 	}
 	r.checkBounds()
-	r.rules.Balance(int64(w.Now()), r.records.Totals().Datagrams, w.UnderWay())
+	r.rules.Balance(int64(w.Now()), r.records.Totals().Datagrams, w.DatagramsInFlight())
 	out := r.soFar()
 	out.About = s.About
 	out.Notes = slices.Concat(r.contacts.notes, r.liveNotes(), r.routines.notes(r.place))

@@ -423,7 +423,7 @@ func (d *disks) phoneHolds(phone uint32) (world.PhoneHolds, bool) {
 		return world.PhoneHolds{}, false
 	}
 	return world.PhoneHolds{
-		Kept:    len(f.log.Stored()),
+		Entries: len(f.log.Stored()),
 		LogFile: f.memory.Size(contactLogName),
 		Journal: f.memory.Size(contactLogName + ".journal"),
 	}, true

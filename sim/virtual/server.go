@@ -355,7 +355,7 @@ func (h *serverHost) holds() (world.ServerHolds, bool) {
 	}
 	for _, slot := range h.pending {
 		if h.stores.at(slot).life == h.life {
-			held.OnTheirWay++
+			held.UnansweredStores++
 		}
 	}
 	if h.disks.server != nil {
