@@ -57,7 +57,7 @@ func (l *limits) error() error {
 	})
 	var lines []string
 	for _, f := range l.faults {
-		lines = append(lines, fmt.Sprintf("%s:%d:%d: live: %s", l.scenario.File, f.at.Line, f.at.Col, f.text))
+		lines = append(lines, fmt.Sprintf("%s: live: %s", placeIn(l.scenario, f.at), f.text))
 	}
 	place, first, _ := strings.Cut(slices.Compact(lines)[0], ": ")
 	lines[0] = first
@@ -105,18 +105,6 @@ func (l *limits) moments() {
 			}
 		}
 	}
-}
-
-// exactTime reports whether the expectation compares a measured time for equality in
-// a live run, where measured times are never exact.
-func (r *run) exactTime(e *scenarios.Expectation) bool {
-	if o := r.options.Live; o == nil || o.mock != nil || e.Op != "==" {
-		return false
-	}
-	return slices.ContainsFunc(slices.Concat(e.Left.Terms, e.Right.Terms), func(t scenarios.Term) bool {
-		p := t.Operand.Path
-		return p != nil && (p.Field == "at" || p.Field == "delay" || p.Field == "log.age_max")
-	})
 }
 
 // spareFiles is the number of files of a process that are not of its phones.
@@ -216,37 +204,4 @@ func (l *limits) writtenTimes(st *scenarios.Step) {
 			texts(e.Pos, []string{p.Text})
 		}
 	}
-}
-
-// liveNotes returns a note on each part of the scenario that a live run replaced, and
-// on each expectation that it did not check.
-func (r *run) liveNotes() []string {
-	if r.options.Live == nil {
-		return nil
-	}
-	var notes []string
-	written := r.scenario.Written
-	say := func(path, why string) {
-		if at, ok := written[path]; ok {
-			notes = append(notes, fmt.Sprintf("%s: live: %s", r.place(at), why))
-		}
-	}
-	say("network.tcp.delay", "the delay was that of the real network")
-	say("network.udp.delay", "the delay was that of the real network")
-	say("network.udp.lose", "what was lost is what the real network lost")
-	for i := range r.scenario.Expect {
-		if e := &r.scenario.Expect[i]; r.exactTime(e) {
-			notes = append(notes, fmt.Sprintf("%s: live: not looked at, being exact to the nanosecond: %s",
-				r.place(e.Pos), e.Text))
-		}
-	}
-	if !r.elsewhere() {
-		return notes
-	}
-	say("start", "the time was the real one, as that of the server elsewhere")
-	notes = append(notes, "live: the server is elsewhere, so that its decisions were taken from its answers")
-	for _, i := range unseen() {
-		notes = append(notes, fmt.Sprintf("live: not looked at, needing the inside of the server: %s", i))
-	}
-	return notes
 }
