@@ -318,7 +318,7 @@ func (m *measures) outcome(interrupted bool, programs int, notes []string) *Resu
 		m.rules.Compare(int64(w.Now()), who, w.Log(who))
 	}
 	m.checkMemory(programs)
-	m.rules.Balance(int64(w.Now()), m.records.Totals().Datagrams, w.UnderWay())
+	m.rules.Balance(int64(w.Now()), m.records.Totals().Datagrams, w.DatagramsInFlight())
 	out := m.runSoFar()
 	out.About = m.scenario.About
 	out.Notes = notes

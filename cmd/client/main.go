@@ -18,6 +18,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/spf13/pflag"
 
+	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 )
@@ -145,9 +146,9 @@ func (p *program) runPhone(
 }
 
 // printNotes prints the notes of the contact log, such as skipped lines of a file.
-func (p *program) printNotes(notes []string) {
+func (p *program) printNotes(notes []files.Note) {
 	for _, note := range notes {
-		fmt.Fprintf(p.stderr, "client: %s\n", note)
+		fmt.Fprintf(p.stderr, "client: %s\n", note.Text)
 	}
 }
 

@@ -111,7 +111,7 @@ func (t *attempts) readLine(l *lines, line []byte, bad *malformedLines) {
 	a, err := parseAttempts(line)
 	switch {
 	case !l.whole:
-		t.notes.add("%s: the last line was torn, and is dropped: %s", t.name, quoted(line))
+		t.notes.addKind(NoteTornLine, "%s: the last line was torn, and is dropped: %s", t.name, quoted(line))
 	case err != nil:
 		bad.add(l.number, fmt.Sprintf("is damaged, and not used: %s: %v", quoted(line), err))
 	case a.Known || t.hasKey:

@@ -48,7 +48,7 @@ func TestAttemptsAreKept(t *testing.T) {
 	}
 	equal(t, "key after a restart", s.NameKey(), [32]byte([]byte(keyText)))
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{blocked(alice), wrong("a b\n%\xff\x00é", 1), unknownName(0xfe, 2)})
-	equal(t, "notes", s.Notes(), nil)
+	equal(t, "notes", texts(s.Notes()), nil)
 }
 
 func TestNoKeyCanBeDrawn(t *testing.T) {
@@ -91,7 +91,7 @@ func TestTornAttemptIsDropped(t *testing.T) {
 	closeAll(t, s)
 	writeTo(t, m, attemptsName, "known "+alice+" 2 0 0")
 	s = openServer(t, m)
-	equal(t, "notes", s.Notes(), []string{`attempts.txt: the last line was torn, and is dropped: "known +61410888888 2 0 0"`})
+	equal(t, "notes", texts(s.Notes()), []string{`attempts.txt: the last line was torn, and is dropped: "known +61410888888 2 0 0"`})
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{wrong(alice, 1)})
 	store(t, s, wrong(bob, 1))
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
@@ -127,8 +127,8 @@ func TestDamagedAttemptsAreQuarantined(t *testing.T) {
 			equal(t, "older", content(t, m, attemptsName+damagedSuffix), "an older one")
 			equal(t, "attempts.txt", content(t, m, attemptsName), test.after)
 			notes := s.Notes()
-			if len(notes) != 2 || !strings.Contains(notes[0], test.note) ||
-				notes[1] != "attempts.txt was damaged: it is kept as attempts.txt.damaged-2, and a new one has what could be read of it" {
+			if len(notes) != 2 || !strings.Contains(notes[0].Text, test.note) ||
+				notes[1].Text != "attempts.txt was damaged: it is kept as attempts.txt.damaged-2, and a new one has what could be read of it" {
 				t.Errorf("notes: %q", notes)
 			}
 			if st, _ := m.Stat(attemptsName + damagedSuffix + "-2"); st.Mode != 0o600 {
@@ -143,7 +143,7 @@ func TestEmptyAttemptsAreNone(t *testing.T) {
 	m := NewMemory()
 	m.WriteFile(attemptsName, nil, 0o600)
 	s := openServer(t, m)
-	equal(t, "notes", s.Notes(), nil)
+	equal(t, "notes", texts(s.Notes()), nil)
 	store(t, s, wrong(alice, 1))
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+alice+" 1 0 0\n")
 }
@@ -262,7 +262,7 @@ func TestAttemptsRemovedWhileTheServerRuns(t *testing.T) {
 	}
 	store(t, s, wrong(bob, 1))
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
-	equal(t, "notes", s.Notes(), []string{"attempts.txt was changed or removed while the server ran: it is written anew"})
+	equal(t, "notes", texts(s.Notes()), []string{"attempts.txt was changed or removed while the server ran: it is written anew"})
 }
 
 // While the disk is full, a flood of names needs neither unbounded memory nor growing

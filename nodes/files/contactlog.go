@@ -97,7 +97,7 @@ func (l *ContactLog) AppendStored(dst []nodes.StoredContact) []nodes.StoredConta
 
 // Notes returns the notes about torn and malformed lines since the last call, a
 // sentence each. File contents in them are quoted.
-func (l *ContactLog) Notes() []string { return l.notes.take() }
+func (l *ContactLog) Notes() []Note { return l.notes.take() }
 
 // Add adds an entry that the phone received, in order of arrival. The next Write
 // writes it to the journal.

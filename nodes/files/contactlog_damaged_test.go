@@ -98,7 +98,7 @@ func TestMalformedLinesOfALogAreQuarantined(t *testing.T) {
 	equal(t, "notes at the start", len(l.Notes()), 6)
 	equal(t, "the log before a Write", content(t, m, logName), log)
 	write(t, l, b)
-	equal(t, "notes", l.Notes(), []string{
+	equal(t, "notes", texts(l.Notes()), []string{
 		`"z5272202_contactlog.txt.journal" was damaged: the lines that were dropped are kept as z5272202_contactlog.txt.journal.damaged`,
 		`"z5272202_contactlog.txt" was damaged: the lines that were dropped are kept as z5272202_contactlog.txt.damaged-2`,
 	})

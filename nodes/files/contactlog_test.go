@@ -110,7 +110,7 @@ func TestJournalAndLogAreMatched(t *testing.T) {
 			m.WriteFile(logName, []byte(textOf(test.log...)), 0o644)
 			l := openLog(t, m)
 			equal(t, "kept", l.Stored(), test.want)
-			equal(t, "notes", l.Notes(), nil)
+			equal(t, "notes", texts(l.Notes()), nil)
 			m.SetTime(startWall + 10_000*second)
 			write(t, l, test.want...)
 			m.Crash()
@@ -147,7 +147,7 @@ func TestValidEntriesOfALogAreKept(t *testing.T) {
 			equal(t, "entries", len(l.Stored()), test.want)
 			notes := l.Notes()
 			equal(t, "notes", len(notes), test.notes)
-			for _, n := range notes {
+			for _, n := range texts(notes) {
 				if strings.ContainsAny(n, "\x1b\x00\n") || len(n) > 450 || !strings.Contains(n, logName) {
 					t.Errorf("note %q", n)
 				}

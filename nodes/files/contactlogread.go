@@ -127,7 +127,7 @@ func (l *ContactLog) readJournal(t *lines) (journaled bool, err error) {
 			return false, fmt.Errorf("%q %w's journal: its first line is not %q", l.fs.Path(l.journal.name),
 				ErrNotContactLog, journalHeader)
 		case !t.whole:
-			l.notes.add("%s: the last line was torn, and is dropped: %s", bad.file, quoted(line))
+			l.notes.addKind(NoteTornLine, "%s: the last line was torn, and is dropped: %s", bad.file, quoted(line))
 		case isHeader:
 		case err != nil:
 			bad.add(t.number, fmt.Sprintf("is dropped: %s: %v", quoted(line), err))

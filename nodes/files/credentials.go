@@ -212,7 +212,7 @@ func spacedAtEnd(password []byte) bool {
 
 // CheckCredentials reads credentials.txt as Credentials does, and returns the notes
 // about its lines and the error. It takes no lock and writes nothing.
-func CheckCredentials(fsys FS) (lineNotes []string, err error) {
+func CheckCredentials(fsys FS) (lineNotes []Note, err error) {
 	c := credentials{fs: fsys, notes: &notes{}}
 	_, _, err = c.read()
 	return c.notes.take(), err

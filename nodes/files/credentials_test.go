@@ -43,7 +43,7 @@ func TestCredentialsAreReadAgainWhenTheyChange(t *testing.T) {
 	m.SetTime(7)
 	m.WriteFile(credentialsName, []byte("a b\nc d\n"), 0o644)
 	credentialsAre(t, s, false, "a", "b", "c", "d") // others bytes, the same accounts
-	equal(t, "notes", s.Notes(), nil)
+	equal(t, "notes", texts(s.Notes()), nil)
 }
 
 func TestBrokenCredentialsAreSkipped(t *testing.T) {
@@ -54,7 +54,7 @@ func TestBrokenCredentialsAreSkipped(t *testing.T) {
 	s := openServer(t, m)
 	credentialsAre(t, s, true, "alice", "secret1", "frank", "s\x00e")
 	notes := s.Notes()
-	equal(t, "notes", notes, []string{
+	equal(t, "notes", texts(notes), []string{
 		"credentials.txt line 2 is skipped: it is not a username, one space and a password",
 		"credentials.txt line 3 is skipped: the username is empty, longer than 1024 bytes, or has a space or an unprintable character",
 		"credentials.txt line 4 is skipped: it is not a username, one space and a password",
@@ -79,7 +79,7 @@ func TestTheFirstCredentialsMustBeThere(t *testing.T) {
 			contains(t, "no account", err, "needs the file", "it has no account")
 		}
 	}
-	equal(t, "notes", s.Notes(), []string{"credentials.txt line 1 is skipped: it is not a username, one space and a password"})
+	equal(t, "notes", texts(s.Notes()), []string{"credentials.txt line 1 is skipped: it is not a username, one space and a password"})
 	m.WriteFile(credentialsName, []byte("a b\n"), 0o644)
 	credentialsAre(t, s, true, "a", "b")
 }
@@ -96,15 +96,15 @@ func TestNotesOnCredentials(t *testing.T) {
 		"credentials.txt line 5 has the username of line 3: the later one counts",
 		"credentials.txt line 6 is skipped: it is not a username, one space and a password",
 	}
-	equal(t, "notes", s.Notes(), want)
+	equal(t, "notes", texts(s.Notes()), want)
 	closeAll(t, s)
 	remarks, err := CheckCredentials(m)
 	equal(t, "error", err, nil)
-	equal(t, "remarks", remarks, want)
+	equal(t, "remarks", texts(remarks), want)
 	m.WriteFile(credentialsName, []byte("secret1\nbob secret2 \n"), 0o644)
 	remarks, err = CheckCredentials(m)
 	contains(t, "only broken lines", err, "needs the file", "it has no account")
-	equal(t, "remarks", remarks, []string{
+	equal(t, "remarks", texts(remarks), []string{
 		"credentials.txt line 1 is skipped: it is not a username, one space and a password",
 		"credentials.txt line 2 is skipped: it ends with a space",
 	})
@@ -177,7 +177,7 @@ func TestTheLastGoodCredentialsHold(t *testing.T) {
 		t.Helper()
 		credentialsAre(t, s, false, "a", "b")
 		credentialsAre(t, s, false, "a", "b")
-		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0], note) || !strings.Contains(notes[0], "stay in force") {
+		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0].Text, note) || !strings.Contains(notes[0].Text, "stay in force") {
 			t.Errorf("notes: %q, want %q", notes, note)
 		}
 	}
@@ -201,7 +201,7 @@ func TestTheLastGoodCredentialsHold(t *testing.T) {
 	credentialsAre(t, s, false, "a", "b")
 	m.WriteFile(credentialsName, []byte("c d\n"), 0o644)
 	credentialsAre(t, s, true, "c", "d")
-	equal(t, "notes", s.Notes(), nil)
+	equal(t, "notes", texts(s.Notes()), nil)
 }
 
 func TestCredentialsOfAnySizeAreBounded(t *testing.T) {

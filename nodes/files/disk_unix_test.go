@@ -80,7 +80,7 @@ func TestFilesThatBecomePipes(t *testing.T) {
 	if attempts != nil { // written anew, in its place
 		t.Errorf("attempts: %v", attempts)
 	}
-	notes := strings.Join(s.Notes(), "\n")
+	notes := strings.Join(texts(s.Notes()), "\n")
 	if want := "credentials.txt: it is no regular file; the accounts read before stay in force"; strings.Count(notes, want) != 1 {
 		t.Errorf("notes %q, want once %q", notes, want)
 	}

@@ -132,7 +132,7 @@ func FuzzContactLog(f *testing.F) {
 		closeAll(t, l)
 		l = openLog(t, m)
 		equal(t, "kept", l.Stored(), kept)
-		equal(t, "notes", l.Notes(), nil)
+		equal(t, "notes", texts(l.Notes()), nil)
 		equal(t, "log", content(t, m, logName), textOf(kept...))
 	})
 }

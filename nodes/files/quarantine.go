@@ -19,33 +19,51 @@ const (
 	maxNotes = 200
 )
 
-// notes are sentences for the user, until they are taken.
+// Note is a sentence for the user about a file.
+type Note struct {
+	Kind NoteKind
+	Text string
+}
+
+// NoteKind is the kind of a note. Most notes have no kind of their own.
+type NoteKind uint8
+
+// The kinds of notes.
+const (
+	NoteOther     NoteKind = iota
+	NoteTornLine           // the last line of a file was torn
+	NoteRecovered          // missing lines were recovered from the write-ahead log
+)
+
+// notes are waiting until they are taken.
 type notes struct {
 	mu      sync.Mutex
-	lines   []string
+	list    []Note
 	dropped int // beyond maxNotes
 }
 
-func (n *notes) add(format string, args ...any) {
+func (n *notes) add(format string, args ...any) { n.addKind(NoteOther, format, args...) }
+
+func (n *notes) addKind(kind NoteKind, format string, args ...any) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if len(n.lines) >= maxNotes {
+	if len(n.list) >= maxNotes {
 		n.dropped++
 		return
 	}
-	n.lines = append(n.lines, fmt.Sprintf(format, args...))
+	n.list = append(n.list, Note{kind, fmt.Sprintf(format, args...)})
 }
 
 // take returns the notes and removes them.
-func (n *notes) take() []string {
+func (n *notes) take() []Note {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	lines := n.lines
+	list := n.list
 	if n.dropped > 0 {
-		lines = append(lines, fmt.Sprintf("and %d more notes about files", n.dropped))
+		list = append(list, Note{Text: fmt.Sprintf("and %d more notes about files", n.dropped)})
 	}
-	n.lines, n.dropped = nil, 0
-	return lines
+	n.list, n.dropped = nil, 0
+	return list
 }
 
 // malformedLines counts and notes the lines of one file that cannot be used.

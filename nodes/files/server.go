@@ -110,7 +110,7 @@ func (s *Server) Restore(nowWall int64, take func(nodes.Record) error) error {
 // Notes returns the notes about repaired, quarantined and skipped lines since the last
 // call, a sentence each, for the server's output. File contents are quoted. Nothing
 // of credentials.txt is shown.
-func (s *Server) Notes() []string { return s.notes.take() }
+func (s *Server) Notes() []Note { return s.notes.take() }
 
 // Store makes records durable, with one sync for each kind of record. It stores all
 // records of a kind, or none and returns the error of that kind. After an error, a

@@ -153,8 +153,9 @@ func attemptsKept(got, before []nodes.Record, p *promises) error {
 	return nil
 }
 
-func notesOnlyTorn(notes []string) error {
-	for _, n := range notes {
+func notesOnlyTorn(notes []Note) error {
+	for _, note := range notes {
+		n := note.Text
 		if !strings.Contains(n, "torn") && !strings.Contains(n, "had no line feed") && !strings.Contains(n, "came back from") {
 			return fmt.Errorf("a note that was not expected: %s", n)
 		}
@@ -187,7 +188,8 @@ func storeAgain(m *Memory, s *Server, before []nodes.Record) error {
 	if err := errors.Join(issuesKept(got, slices.Concat(before, more), nobody), attemptsKept(got, slices.Concat(before, more), nobody)); err != nil {
 		return fmt.Errorf("after one more crash: %w", err)
 	}
-	for _, n := range s.Notes() {
+	for _, note := range s.Notes() {
+		n := note.Text
 		if !strings.Contains(n, ": lines that were missing after a crash came back from tempIDs.txt.ahead: 1") {
 			return fmt.Errorf("after one more crash: %q", n)
 		}
@@ -290,4 +292,13 @@ func TestCompactionSurvivesACrashAnywhere(t *testing.T) {
 		s.Close()
 		return p
 	}, kept(before))
+}
+
+// texts returns the texts of notes.
+func texts(notes []Note) []string {
+	var all []string
+	for _, n := range notes {
+		all = append(all, n.Text)
+	}
+	return all
 }

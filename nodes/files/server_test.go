@@ -119,5 +119,5 @@ func TestNotesAreBounded(t *testing.T) {
 	}
 	lines := n.take()
 	equal(t, "notes", len(lines), maxNotes+1)
-	equal(t, "last", lines[maxNotes], "and 7 more notes about files")
+	equal(t, "last", lines[maxNotes].Text, "and 7 more notes about files")
 }

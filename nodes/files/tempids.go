@@ -132,7 +132,7 @@ func (t *tempIDs) cutTorn(f File, good, size int64, tail []byte) (int64, error) 
 	if err := f.Truncate(good); err != nil {
 		return 0, fmt.Errorf("cutting off its torn last line: %w", err)
 	}
-	t.notes.add("%s: the last line was torn; its %d bytes are in %s now: %s",
+	t.notes.addKind(NoteTornLine, "%s: the last line was torn; its %d bytes are in %s now: %s",
 		t.name, size-good, tornName, quoted(tail))
 	return good, nil
 }
@@ -407,7 +407,7 @@ func (t *tempIDs) recoverTo(f File, left *walContents) error {
 		t.wal.damaged = false // the first write of a generation was torn
 	}
 	if n := bytes.Count(g.lines, []byte{'\n'}); n > 0 {
-		t.notes.add("%s: lines that were missing after a crash came back from %s: %d", t.name, walName, n)
+		t.notes.addKind(NoteRecovered, "%s: lines that were missing after a crash came back from %s: %d", t.name, walName, n)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ func TestStoreWritesTheLineOfThePage(t *testing.T) {
 		bob+" 10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40\n"+
 		alice+" 10000000000000000003 23/11/2026 06:32:41 23/11/2026 06:47:41\n")
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1), issue(bob, 2), issue(alice, 3)})
-	equal(t, "notes", s.Notes(), nil)
+	equal(t, "notes", texts(s.Notes()), nil)
 }
 
 // Any number of records needs one write and one sync for each file.
@@ -92,7 +92,7 @@ func TestLastLineIsRepaired(t *testing.T) {
 			m.WriteFile(tempIDsName, []byte(test.before), 0o644)
 			s := openServer(t, m)
 			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.after)
-			notes := strings.Join(s.Notes(), "\n")
+			notes := strings.Join(texts(s.Notes()), "\n")
 			if !strings.Contains(notes, test.note) || (test.note == "") != (notes == "") || len(notes) > 400 {
 				t.Errorf("notes: %q, want %q", notes, test.note)
 			}
@@ -124,7 +124,7 @@ func TestRepairIsPutOffWhileTheDiskIsFull(t *testing.T) {
 		m.WriteFile(tempIDsName, []byte(tail), 0o644)
 		m.SetFreeSpace(0)
 		s := openServer(t, m)
-		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0], "no TempID can be saved") {
+		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0].Text, "no TempID can be saved") {
 			t.Errorf("notes: %q", notes)
 		}
 		issues, _ := s.Store([]nodes.Record{issue(bob, 2)})
@@ -162,14 +162,14 @@ func TestMalformedLinesAreNotedAndStay(t *testing.T) {
 	if len(notes) != shownMalformed+1 {
 		t.Fatalf("%d notes: %q", len(notes), notes)
 	}
-	equal(t, "first", notes[0], `tempIDs.txt line 2 is left as it is, and not used: "": it is not username, TempID, start and expiry, with one space between them`)
-	equal(t, "last", notes[shownMalformed], "tempIDs.txt: 5 more such lines")
-	for _, n := range notes {
+	equal(t, "first", notes[0].Text, `tempIDs.txt line 2 is left as it is, and not used: "": it is not username, TempID, start and expiry, with one space between them`)
+	equal(t, "last", notes[shownMalformed].Text, "tempIDs.txt: 5 more such lines")
+	for _, n := range texts(notes) {
 		if strings.ContainsAny(n, "\x1b\n") || len(n) > 300 {
 			t.Errorf("a raw or long note: %q", n)
 		}
 	}
-	equal(t, "taken", s.Notes(), nil)
+	equal(t, "taken", texts(s.Notes()), nil)
 }
 
 // A line that the server refuses is a malformed line too.
@@ -188,7 +188,7 @@ func TestRestoreGoesOnAfterARefusal(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "taken", taken, []nodes.Record{issue(bob, 2), wrong(bob, 1)})
-	equal(t, "notes", s.Notes(), []string{
+	equal(t, "notes", texts(s.Notes()), []string{
 		`tempIDs.txt line 1 is left as it is, and not used: "` + aliceLine[:64] + `"... (` + "73 bytes): I do not want it",
 		"attempts.txt: one state is not used: I do not want it",
 	})
@@ -232,7 +232,7 @@ func TestAfterAFailedSyncTheFileIsWrittenAnew(t *testing.T) {
 	m.Crash()
 	s = openServer(t, m)
 	equal(t, "after a crash", restoredRecords(t, s), []nodes.Record{issue(alice, 1), issue(bob, 3)})
-	equal(t, "notes", s.Notes(), nil)
+	equal(t, "notes", texts(s.Notes()), nil)
 	if _, err := m.ReadFile(tempIDsName + newSuffix); err == nil {
 		t.Error("the new file's old name is still there")
 	}
@@ -332,7 +332,7 @@ func TestTheFileChangesWhileTheServerRuns(t *testing.T) {
 			m.Crash()
 			openServer(t, m)
 			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.first+alice+" 10000000000000000003 23/11/2026 06:32:41 23/11/2026 06:47:41\n")
-			if notes := strings.Join(s.Notes(), "\n"); !strings.Contains(notes, test.note) {
+			if notes := strings.Join(texts(s.Notes()), "\n"); !strings.Contains(notes, test.note) {
 				t.Errorf("notes: %q, want %q", notes, test.note)
 			}
 		})
@@ -404,7 +404,7 @@ func TestTimesComeBackInEveryZone(t *testing.T) {
 		add(startWall / second)
 		store(t, s, want...)
 		equal(t, name, restoredRecords(t, s), want)
-		equal(t, name+" notes", s.Notes(), nil)
+		equal(t, name+" notes", texts(s.Notes()), nil)
 	}
 }
 

@@ -75,7 +75,7 @@ func TestCloseKeepsTheLogWhenTheFileFails(t *testing.T) {
 	m.SetFault(nil)
 	s = openServer(t, m)
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1)})
-	equal(t, "notes", s.Notes(), []string{"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1"})
+	equal(t, "notes", texts(s.Notes()), []string{"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1"})
 	m.Crash()
 	equal(t, "durably", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1)})
 }
@@ -112,7 +112,7 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 		if _, err := m.ReadFile(walName); err != nil {
 			t.Errorf("%v: the log was not tried again: %v", verb, err)
 		}
-		equal(t, verb.String()+" notes", s.Notes(), nil)
+		equal(t, verb.String()+" notes", texts(s.Notes()), nil)
 	}
 }
 
@@ -127,7 +127,7 @@ func TestAFullDiskHasNoRoomForTheLog(t *testing.T) {
 		m.Crash()
 		s = openServer(t, m)
 		equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1)})
-		equal(t, "notes", s.Notes(), nil)
+		equal(t, "notes", texts(s.Notes()), nil)
 	}
 }
 
@@ -168,7 +168,7 @@ func TestAUserEditedTheFile(t *testing.T) {
 			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.want)
 			torn, _ := m.ReadFile(tornName)
 			equal(t, "torn", string(torn), test.torn)
-			back := strings.Contains(strings.Join(s.Notes(), "\n"), "came back")
+			back := strings.Contains(strings.Join(texts(s.Notes()), "\n"), "came back")
 			equal(t, "noted", back, strings.Count(test.want, "\n") > strings.Count(test.edited, "\n") && !strings.Contains(test.title, "no line feed"))
 		})
 	}
@@ -363,7 +363,7 @@ func TestADamagedLog(t *testing.T) {
 			s = openServer(t, m)
 			m.Crash()
 			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.after)
-			equal(t, "notes", s.Notes(), test.notes)
+			equal(t, "notes", texts(s.Notes()), test.notes)
 			if slices.Contains(test.notes, said) {
 				equal(t, "put aside", content(t, m, walName+damagedSuffix), string(log))
 			}
@@ -387,7 +387,7 @@ func TestTheFileWasMadeShorter(t *testing.T) {
 	m.WriteFile(tempIDsName, []byte(lineOf(t, issue(alice, 0))), openMode)
 	s = openServer(t, m)
 	equal(t, "tempIDs.txt", content(t, m, tempIDsName), lineOf(t, issue(alice, 0))+lineOf(t, issue(bob, 4)))
-	equal(t, "notes", s.Notes(), []string{
+	equal(t, "notes", texts(s.Notes()), []string{
 		"tempIDs.txt was made shorter after the server ended: of its first 296 bytes there are 74, and TempIDs of the lines that were cut off resolve no more",
 		"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1",
 	})

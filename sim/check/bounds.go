@@ -29,7 +29,7 @@ func (v *Invariants) ServerHolds(at int64, h world.ServerHolds) {
 	}{
 		{int64(h.Connections), "open sessions, one for each connection", int64(h.Sessions)},
 		{int64(h.Sessions), "sessions with a time limit, all of them", int64(h.WithDeadline)},
-		{int64(h.OnTheirWay), "awaited writes, as many as are in progress", int64(h.PendingStores)},
+		{int64(h.UnansweredStores), "awaited writes, as many as are in progress", int64(h.PendingStores)},
 		{int64(h.UploadBytes), "bytes of uploads, those of uploads in progress", int64(h.CountedUploadBytes)},
 	} {
 		v.evaluated[NothingGrows]++
@@ -54,8 +54,8 @@ func (v *Invariants) PhoneHolds(at int64, phone uint32, h world.PhoneHolds) {
 	v.evaluated[NothingGrows] += 3
 	entries := int64(v.logs.length(at, phone))
 	text := entriesText(int(entries))
-	if int64(h.Kept) > entries {
-		v.violateBound(at, int(phone), "at most the entries of the log in the journal: "+text, int64(h.Kept))
+	if int64(h.Entries) > entries {
+		v.violateBound(at, int(phone), "at most the entries of the log in the journal: "+text, int64(h.Entries))
 	}
 	if h.LogFile > entries*logEntrySize {
 		v.violateBound(at, int(phone), fmt.Sprintf("at most %d bytes of a log of %s", entries*logEntrySize, text), h.LogFile)

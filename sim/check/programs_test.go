@@ -149,7 +149,7 @@ func TestNothingGrows(t *testing.T) {
 	with := func(change func(u *nodes.Usage)) world.ServerHolds {
 		u := usage
 		change(&u)
-		return world.ServerHolds{Usage: u, Connections: 2, OnTheirWay: 1}
+		return world.ServerHolds{Usage: u, Connections: 2, UnansweredStores: 1}
 	}
 	tell(t, []history{
 		{"as much as there is", server(with(func(*nodes.Usage) {})), nil},
@@ -161,9 +161,9 @@ func TestNothingGrows(t *testing.T) {
 		{"a name too many", server(with(func(u *nodes.Usage) { u.UnknownNames = 2 })), grown},
 		{"a long attempts.txt", server(world.ServerHolds{AttemptsFile: 1 << 20}), grown},
 		{"a disk that failed often", server(world.ServerHolds{AttemptsFile: 1 << 20, DiskFailures: 1000}), nil},
-		{"the phone's files", phone(world.PhoneHolds{Kept: 1, LogFile: 61, Journal: 28 + 61 + 20}), nil},
-		{"a journal of two", phone(world.PhoneHolds{Kept: 2, LogFile: 61}), grown},
-		{"a long log", phone(world.PhoneHolds{Kept: 1, LogFile: 122}), grown},
-		{"a long journal", phone(world.PhoneHolds{Kept: 1, LogFile: 61, Journal: 200}), grown},
+		{"the phone's files", phone(world.PhoneHolds{Entries: 1, LogFile: 61, Journal: 28 + 61 + 20}), nil},
+		{"a journal of two", phone(world.PhoneHolds{Entries: 2, LogFile: 61}), grown},
+		{"a long log", phone(world.PhoneHolds{Entries: 1, LogFile: 122}), grown},
+		{"a long journal", phone(world.PhoneHolds{Entries: 1, LogFile: 61, Journal: 200}), grown},
 	})
 }

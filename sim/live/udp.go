@@ -75,9 +75,9 @@ func (w *World) arrived(at int64, k way, p []byte) (flight, bool) {
 	return f, true
 }
 
-// UnderWay counts the datagrams that were sent and neither arrived nor were
+// DatagramsInFlight counts the datagrams that were sent and neither arrived nor were
 // lost.
-func (w *World) UnderWay() int {
+func (w *World) DatagramsInFlight() int {
 	n := 0
 	for _, under := range w.air {
 		n += len(under)

@@ -248,8 +248,8 @@ func TestOtherPorts(t *testing.T) {
 		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
 		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
 		"1 judged what 0 sent at 0s: a part of a beacon came out of turn")
-	if n := r.records.Totals().Datagrams; n != (world.Datagrams{Sent: 4, Delivered: 4}) || r.UnderWay() != 0 {
-		t.Errorf("%+v, %d under way", n, r.UnderWay())
+	if n := r.records.Totals().Datagrams; n != (world.Datagrams{Sent: 4, Delivered: 4}) || r.DatagramsInFlight() != 0 {
+		t.Errorf("%+v, %d under way", n, r.DatagramsInFlight())
 	}
 }
 

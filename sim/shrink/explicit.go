@@ -68,7 +68,7 @@ func explicitFaults(s *scenarios.Scenario, rec *Recording) []scenarios.Fault {
 		if a.Fault < 1 || a.Fault > len(s.Faults) { // the fault of a step, which the script contains
 			continue
 		}
-		if f := &s.Faults[a.Fault-1]; !isDeterministic(f) && isNode(a.Who) && isNode(a.Peer) {
+		if f := &s.Faults[a.Fault-1]; !isDeterministic(f) && isNode(a.Node) && isNode(a.Peer) {
 			out = append(out, occurrence(f, &a))
 		}
 	}
@@ -91,7 +91,7 @@ func occurrence(from *scenarios.Fault, a *world.Applied) scenarios.Fault {
 	f := *from
 	f.Chance, f.Every, f.Until = 1, 0, 0
 	f.At = max(time.Duration(a.At), 0)
-	node := nodeOf(a.Who)
+	node := nodeOf(a.Node)
 	if from.PerNode() {
 		f.Of = node
 		return f

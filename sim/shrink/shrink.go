@@ -40,7 +40,7 @@ type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResul
 // Observe records one effect of a fault.
 func (r *Recording) Observe(e *event.Event) {
 	r.Applied = append(r.Applied, world.Applied{
-		At: int64(e.At), Fault: int(e.Number), Kind: e.Fault, Who: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
+		At: int64(e.At), Fault: int(e.Number), Kind: e.Fault, Node: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
 }
 
 // VirtualTry returns a Try that runs candidates in virtual time with the given options. causes returns the causes of a

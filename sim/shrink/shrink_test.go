@@ -134,7 +134,7 @@ func TestInstantFaultGetsNoDuration(t *testing.T) {
 func TestExplicitFaults(t *testing.T) {
 	server, phone := scenarios.Nodes{Server: true}, func(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }
 	effect := func(who, peer uint32) world.Applied {
-		return world.Applied{Fault: 1, At: int64(2 * time.Second), Who: who, Peer: peer, Nth: 3, Amount: 7}
+		return world.Applied{Fault: 1, At: int64(2 * time.Second), Node: who, Peer: peer, Nth: 3, Amount: 7}
 	}
 	for name, c := range map[string]struct {
 		fault  scenarios.Fault
@@ -161,7 +161,7 @@ func TestExplicitFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := failing()
 			s.Faults = []scenarios.Fault{c.fault}
-			got := explicitFaults(s, &Recording{Applied: []world.Applied{c.effect, {Fault: 2, Who: 1}}})
+			got := explicitFaults(s, &Recording{Applied: []world.Applied{c.effect, {Fault: 2, Node: 1}}})
 			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}

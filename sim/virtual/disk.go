@@ -244,7 +244,8 @@ func (d *disks) kill(phone uint32) {
 // printNotes prints the defects that the program found in its files.
 func (d *disks) printNotes(phone uint32) {
 	for _, note := range d.phones[phone].log.Notes() {
-		d.host.print(phone, note)
+		d.emit.fileRepaired(phone, note)
+		d.host.print(phone, note.Text)
 	}
 }
 
@@ -422,7 +423,7 @@ func (d *disks) phoneHolds(phone uint32) (world.PhoneHolds, bool) {
 		return world.PhoneHolds{}, false
 	}
 	return world.PhoneHolds{
-		Kept:    len(f.log.Stored()),
+		Entries: len(f.log.Stored()),
 		LogFile: f.memory.Size(contactLogName),
 		Journal: f.memory.Size(contactLogName + ".journal"),
 	}, true

@@ -6,6 +6,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/files"
 	"bluetrace/protocol"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
@@ -87,6 +88,18 @@ func (m *emitter) entriesExpired(phone uint32, count, left int) {
 func (m *emitter) operationDone(phone uint32, effect *nodes.PhoneEffect) {
 	e := m.next(event.OperationDone, phone, event.NoPeer)
 	e.Phone = effect
+	m.stream.Emit(e)
+}
+
+func (m *emitter) fileRepaired(node event.Node, note files.Note) {
+	e := m.next(event.FileRepaired, node, event.NoPeer)
+	e.Repair, e.Text = event.OtherRepair, note.Text
+	switch note.Kind {
+	case files.NoteTornLine:
+		e.Repair = event.TornLine
+	case files.NoteRecovered:
+		e.Repair = event.Recovered
+	}
 	m.stream.Emit(e)
 }
 

@@ -109,8 +109,8 @@ func TestStorm(t *testing.T) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
 			r, _ := storm(t, seed+1)
 			n := r.Totals().Datagrams
-			if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != 0 || r.UnderWay() != 0 {
-				t.Errorf("seed %d: datagrams %+v, under way %d", seed+1, n, r.UnderWay())
+			if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != 0 || r.DatagramsInFlight() != 0 {
+				t.Errorf("seed %d: datagrams %+v, under way %d", seed+1, n, r.DatagramsInFlight())
 			}
 			before := *r.Totals()
 			for who := range uint32(4) {

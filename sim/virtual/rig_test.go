@@ -372,8 +372,8 @@ func (r *rig) verdictLines() []string {
 func (r *rig) checkBalance() {
 	r.t.Helper()
 	n := r.Totals().Datagrams
-	if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != uint64(r.UnderWay()) {
-		r.t.Errorf("datagrams %+v, in flight %d", n, r.UnderWay())
+	if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != uint64(r.DatagramsInFlight()) {
+		r.t.Errorf("datagrams %+v, in flight %d", n, r.DatagramsInFlight())
 	}
 	if d := r.datagrams; d.Sent != n.Sent || d.Lost != n.Lost || d.Delivered != n.Delivered {
 		r.t.Errorf("the events count %+v, the counters %+v", d, n)

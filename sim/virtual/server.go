@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 
 	"bluetrace/nodes"
@@ -132,12 +131,12 @@ func (h *serverHost) printNotes() {
 	if h.folder == nil {
 		return
 	}
-	notes := h.folder.Notes()
-	if !h.faults.begun && len(notes) > 0 {
-		panic("virtual: the server does not understand its own files: " + strings.Join(notes, "; "))
-	}
-	for _, n := range notes {
-		h.print(n)
+	for _, note := range h.folder.Notes() {
+		if !h.faults.begun {
+			panic("virtual: the server does not understand its own files: " + note.Text)
+		}
+		h.emit.fileRepaired(event.Server, note)
+		h.print(note.Text)
 	}
 }
 
@@ -356,7 +355,7 @@ func (h *serverHost) holds() (world.ServerHolds, bool) {
 	}
 	for _, slot := range h.pending {
 		if h.stores.at(slot).life == h.life {
-			held.OnTheirWay++
+			held.UnansweredStores++
 		}
 	}
 	if h.disks.server != nil {

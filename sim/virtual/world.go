@@ -264,8 +264,8 @@ func (w *World) Events() uint64 { return w.scheduler.handled }
 // Pending returns the number of entries in the queue.
 func (w *World) Pending() int { return w.scheduler.queue.len() }
 
-// UnderWay returns the number of datagrams in flight, as the queue has it.
-func (w *World) UnderWay() int { return w.scheduler.queue.count(datagramArrives) }
+// DatagramsInFlight returns the number of datagrams in flight, as the queue has it.
+func (w *World) DatagramsInFlight() int { return w.scheduler.queue.count(datagramArrives) }
 
 // Begin begins a fault, behind those with a lower number. A fault that is instant
 // happens now.

@@ -6,10 +6,10 @@ import (
 	"bluetrace/scenarios/fault"
 )
 
-// FaultKind is the kind of a fault.
+// FaultKind is fault.Kind.
 type FaultKind = fault.Kind
 
-// The kinds of faults.
+// The kinds of faults, as in package fault.
 const (
 	Lose      = fault.Lose
 	Delay     = fault.Delay
@@ -37,16 +37,16 @@ const (
 	ClockFault = fault.Clock
 )
 
-// Nodes is a set of the server and phones, with Phones in ascending order. Its Has takes Nobody for the server.
+// Nodes is a set of phones and the server. Its Phones are in ascending order.
 type Nodes = fault.NodeSet[uint32]
 
-// Fault is one that a world can have. The fields are those of the language's
-// Fault; a world knows nothing of when it is to begin and end.
+// Fault is one fault as a world applies it. The fields have the meanings that they have in the scenario language's
+// Fault. The run decides when the fault begins and ends.
 type Fault struct {
-	Number int // among the faults of the run, from 1: names it in the trace
+	Number int // number among the faults of the run, from 1; the trace names the fault by it
 	Text   string
 	Kind   FaultKind
-	// Instant: it happens at Begin and is over; no End comes.
+	// Instant reports whether the fault happens at Begin and is over at once. End is not called for it.
 	Instant bool
 
 	Chance      float64
@@ -55,8 +55,7 @@ type Fault struct {
 	From, To    Nodes
 	Stream      bool
 	OneWay      string
-	// Min, Max and Mean are a distribution: constant, uniform, or exponential
-	// when Mean is above 0.
+	// Min, Max and Mean define a distribution: constant, uniform, or exponential if Mean is above 0.
 	Min, Max, Mean time.Duration
 	Bytes, Room    int
 	Unsynced       string
@@ -65,28 +64,27 @@ type Fault struct {
 	Drift          float64
 }
 
-// Applied is one thing that a fault did.
+// Applied is one effect of a fault.
 type Applied struct {
-	At    int64
-	Fault int // its number
+	At    int64 // nanoseconds since time zero
+	Fault int   // number of the fault
 	Kind  FaultKind
-	// Who and Peer: sender and receiver of what it happened to, or the node and
-	// Nobody. The server is Nobody as well.
-	Who, Peer uint32
-	// Nth is which of those that Who sent to Peer in this instant it was, from 0.
+	// Node and Peer are the sender and the receiver of the traffic that the fault affected, or the affected node and
+	// event.NoPeer. The server is event.Server.
+	Node, Peer uint32
+	// Nth is the rank of the affected send among those of Node to Peer in this instant, from 0.
 	Nth int
-	// Amount: nanoseconds of a delay, the byte changed (from 1), the length left,
-	// the bytes left of what was not synced.
+	// Amount is, by the kind of fault, a delay in nanoseconds, the changed byte (from 1), the remaining length, or
+	// the number of unsynced bytes that remain.
 	Amount int64
 }
 
-// Faulty is a world that can have faults.
+// Faulty is a world that supports faults.
 type Faulty interface {
 	World
-	// Begin puts a fault in force, behind those that are; of kinds that happen in
-	// an instant it makes it happen. Crash, SwitchOff, Pause and Leave begin here
-	// and are over at End.
+	// Begin puts a fault in force, after those already in force, or applies it if it is instant. Nodes stop at the
+	// Begin of a Crash, SwitchOff, Pause or Leave.
 	Begin(f *Fault)
-	// End takes it back: what it holds up goes on, who was stopped is started.
+	// End ends a fault: delayed traffic continues and stopped nodes start.
 	End(f *Fault)
 }

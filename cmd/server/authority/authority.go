@@ -99,7 +99,7 @@ func checkFolder(dir string, p *program) error {
 		return nil
 	}
 	for _, remark := range remarks {
-		p.complain(errors.New(remark))
+		p.complain(errors.New(remark.Text))
 	}
 	whole, absErr := filepath.Abs(dir)
 	if absErr != nil {
@@ -168,7 +168,7 @@ func (h *authority) credentials() (list []nodes.Credential, changed bool) {
 // printNotes prints the notes of the folder, such as skipped lines of a file.
 func (h *authority) printNotes() {
 	for _, note := range h.folder.Notes() {
-		h.server.Print(note)
+		h.server.Print(note.Text)
 	}
 }
 

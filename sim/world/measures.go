@@ -1,0 +1,181 @@
+package world
+
+import (
+	"io"
+	"slices"
+
+	"bluetrace/nodes"
+	"bluetrace/reports/counts"
+	"bluetrace/reports/stats"
+	"bluetrace/sim/event"
+)
+
+// Records are the observers that every run has: the recorder, the counters and the delay meter.
+type Records struct {
+	*event.Recorder
+	counters Counters
+	delays   DelayMeter
+}
+
+// NewRecords returns the records of a run whose phones have these names. The trace is written to trace, unless it
+// is nil.
+func NewRecords(names []string, trace io.Writer) *Records {
+	return &Records{Recorder: event.NewRecorder(names, trace)}
+}
+
+// Subscribe subscribes the records to the kinds of events that they observe.
+func (r *Records) Subscribe(s *event.Stream) {
+	kinds := slices.Concat(event.Recorded(), CountedKinds(), DelayKinds())
+	slices.Sort(kinds)
+	s.Subscribe(r, slices.Compact(kinds)...)
+}
+
+// Observe passes the event to the recorder, the counters and the delay meter. One subscription that calls the three
+// directly is faster than three subscriptions.
+func (r *Records) Observe(e *event.Event) {
+	r.Recorder.Observe(e)
+	r.counters.Observe(e)
+	if e.Kind == event.BeaconJudged || e.Kind == event.OperationDone {
+		r.delays.Observe(e)
+	}
+}
+
+// Totals returns the counts of the run so far.
+func (r *Records) Totals() *Counts { return &r.counters.Counts }
+
+// Latencies returns the delays of the run so far.
+func (r *Records) Latencies() *Delays { return &r.delays.Delays }
+
+// Counts is counts.Counts.
+type Counts = counts.Counts
+
+// Datagrams is counts.Datagrams.
+type Datagrams = counts.Datagrams
+
+// PhoneCounts are the counts of one phone.
+type PhoneCounts struct {
+	Sent, Valid, Invalid uint64 // beacons sent, and beacons received by their verdict
+	AgeMax               int64  // greatest age of a log entry after any event, in nanoseconds
+}
+
+// Counters counts the events of a run.
+type Counters struct{ Counts Counts }
+
+// CountedKinds returns the kinds of events that Counters observes.
+func CountedKinds() []event.Kind {
+	return []event.Kind{
+		event.BeaconSent, event.DatagramSent, event.DatagramLost, event.DatagramDelivered,
+		event.BeaconJudged, event.EntriesExpired, event.Accepted, event.ServerEnded, event.ServerStopped,
+		event.ServerDecided, event.RemoteOpened, event.RemoteClosed,
+	}
+}
+
+// Observe counts the event.
+func (c *Counters) Observe(e *event.Event) {
+	n := &c.Counts
+	switch e.Kind {
+	case event.BeaconSent:
+		n.Beacons.Sent++
+	case event.DatagramSent:
+		n.Datagrams.Sent++
+		n.Datagrams.InFlight++
+	case event.DatagramLost:
+		n.Datagrams.Lost++
+		if e.InFlight {
+			n.Datagrams.InFlight--
+		} else {
+			n.Datagrams.Sent++
+		}
+	case event.DatagramDelivered:
+		n.Datagrams.Delivered++
+		n.Datagrams.InFlight--
+	case event.BeaconJudged:
+		n.Beacons.Delivered++
+		if e.Phone.OutOfTurn || e.Phone.Err != nil {
+			n.Beacons.Invalid++
+		} else {
+			n.Beacons.Valid++
+			n.Beacons.Kept++
+		}
+	case event.EntriesExpired:
+		n.Beacons.Expired += uint64(e.Count)
+	case event.Accepted, event.RemoteOpened:
+		n.Sessions.Opened++
+	case event.ServerEnded:
+		if e.Closed {
+			n.Sessions.Closed++
+		}
+	case event.RemoteClosed:
+		n.Sessions.Closed++
+	case event.ServerStopped:
+		n.Sessions.Closed += uint64(e.Count)
+	case event.ServerDecided:
+		countDecision(n, e.Decision)
+	}
+}
+
+// countDecision counts a decision of the server.
+func countDecision(n *Counts, e *nodes.ServerEvent) {
+	switch e.Kind {
+	case nodes.EventLoggedIn:
+		n.Logins.Welcomed++
+	case nodes.EventWrongPassword:
+		n.Logins.Wrong++
+	case nodes.EventBlockBegan:
+		n.Logins.Blocked++
+	case nodes.EventRefused:
+		n.Logins.Refused++
+	case nodes.EventIssued:
+		n.TempIDs.Issued++
+	case nodes.EventUploadDone:
+		n.Uploads.Complete++
+		n.Uploads.Entries += uint64(e.Entries)
+		n.Uploads.Resolved += uint64(e.Resolved)
+	case nodes.EventUploadBroken:
+		n.Uploads.Broken++
+	}
+}
+
+// Delays are the histograms of the delay of each operation, in nanoseconds of the world's time.
+type Delays struct {
+	Beacon, Login, TempID, Upload, Logout stats.Histogram
+}
+
+// Done records the delay of an operation that ended at now, in nanoseconds since time zero. An operation without an
+// answer has no delay.
+func (d *Delays) Done(now int64, e *nodes.PhoneEffect) {
+	if e.Outcome == nodes.OutcomeNoAnswer || e.Outcome == nodes.OutcomeConnectionLost {
+		return
+	}
+	switch delay := now - int64(e.Began); e.Op {
+	case nodes.OpLogin:
+		d.Login.Record(delay)
+	case nodes.OpDownload:
+		d.TempID.Record(delay)
+	case nodes.OpUpload:
+		d.Upload.Record(delay)
+	case nodes.OpLogout:
+		d.Logout.Record(delay)
+	}
+}
+
+// DelayMeter measures the delays of a run.
+type DelayMeter struct{ Delays Delays }
+
+// DelayKinds returns the kinds of events that a DelayMeter observes.
+func DelayKinds() []event.Kind { return []event.Kind{event.BeaconJudged, event.OperationDone} }
+
+// Observe records the delay that ends with the event. The delay of a beacon runs from the sending of its first
+// datagram to the verdict.
+func (d *DelayMeter) Observe(e *event.Event) {
+	switch e.Kind {
+	case event.BeaconJudged:
+		if e.SentKnown && !e.Phone.OutOfTurn {
+			d.Delays.Beacon.Record(int64(e.At - e.Sent))
+		}
+	case event.OperationDone:
+		if e.Phone.Kind == nodes.PhoneDone {
+			d.Delays.Done(int64(e.At), e.Phone)
+		}
+	}
+}
