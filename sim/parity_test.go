@@ -110,8 +110,8 @@ func calm(s *scenarios.Scenario) {
 // notCompared are the scenarios that cannot be run on real sockets, with the
 // sentence that a live run refuses them with.
 var notCompared = map[string]string{
-	"held-back": "real sockets cannot be told to join",
-	"in-pieces": "real sockets cannot be told to split",
+	"held-back": "real sockets cannot be forced to join sends",
+	"in-pieces": "real sockets cannot be forced to split a stream",
 }
 
 // thinned are scenarios that would take long: clock.Mock sleeps a millisecond at
