@@ -133,7 +133,7 @@ func TestLiveNobodyThere(t *testing.T) {
 		defer cancel()
 		_, err := Run(ctx, parse(t, "name: x\nlength: 1h\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, "+does+", expect: {reply: /./}}]\n"),
 			Options{Live: &Live{Server: nobody, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
-		if want := `no connection to the server elsewhere, "` + nobody + `": connection refused`; err == nil || err.Error() != want {
+		if want := `cannot connect to the remote server "` + nobody + `": connection refused`; err == nil || err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", does, err, want)
 		}
 	}

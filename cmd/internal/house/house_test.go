@@ -45,7 +45,6 @@ var largeTypes = map[string]struct {
 	"scenarios.mistakeList": {999, 99, "being restructured"},
 	"sim.run":               {999, 99, "being restructured"},
 	"sim/check.Invariants":  {999, 99, "being restructured"},
-	"sim/live.World":        {999, 99, "being restructured"},
 	"sim/load.engine":       {999, 99, "being restructured"},
 	"sim/load.phone":        {999, 99, "being restructured"},
 }
