@@ -14,8 +14,9 @@ import (
 	"bluetrace/scenarios"
 )
 
-// market is a scenario for adversaries: phones 0 and 1 are honest, 2 is ghost, without an account, and 3 is liar.
-const market = `name: market
+// allAdversaries is a scenario for adversaries. Phones 0 and 1 are honest, 2 is ghost without an account, and 3 is
+// liar.
+const allAdversaries = `name: adversaries
 length: 2m
 start: 30/07/2020 09:00:00
 invariants: true
@@ -27,15 +28,15 @@ routine:
 
 const ghost, liar = 2, 3
 
-// misdeeds counts the actions of a phone that only adversaries do.
-func (w *watchedRun) misdeeds(phone int) []command {
+// attacksOf counts the actions of a phone that only adversaries do.
+func (w *watchedRun) attacksOf(phone int) []command {
 	return slices.DeleteFunc(slices.Clone(w.commands), func(c command) bool { return c.step.Phone != phone || c.step.Text == "login" })
 }
 
-// mischief runs the market with an adversary and requires that every check holds.
-func mischief(t *testing.T, adversary string) *watchedRun {
+// runAdversary runs allAdversaries with one more adversary and requires that every check holds.
+func runAdversary(t *testing.T, adversary string) *watchedRun {
 	t.Helper()
-	w := watch(t, parse(t, market+"adversaries: ["+adversary+"]\n"))
+	w := watch(t, parse(t, allAdversaries+"adversaries: ["+adversary+"]\n"))
 	for _, c := range w.Checks {
 		if c.Verdict != "passed" {
 			t.Errorf("%s: %s; expected %s, found %s", adversary, c.Name, c.Expected, c.Found)
@@ -46,7 +47,7 @@ func mischief(t *testing.T, adversary string) *watchedRun {
 
 // TestPeriodOfAdversaries: from, until, every and jitter.
 func TestPeriodOfAdversaries(t *testing.T) {
-	all := mischief(t, "{hold: server, by: ghost, every: 5s, jitter: 20%, from: 20s, until: 70s}").misdeeds(ghost)
+	all := runAdversary(t, "{hold: server, by: ghost, every: 5s, jitter: 20%, from: 20s, until: 70s}").attacksOf(ghost)
 	for i, c := range all {
 		if c.at < 20*time.Second || c.at >= 70*time.Second {
 			t.Errorf("it acts at %s, want from 20 s to before 70 s", c.at)
@@ -61,8 +62,8 @@ func TestPeriodOfAdversaries(t *testing.T) {
 }
 
 func TestForge(t *testing.T) {
-	w := mischief(t, "{forge: [a, b], by: ghost, every: 250ms}")
-	all, omitted := w.misdeeds(ghost), 0
+	w := runAdversary(t, "{forge: [a, b], by: ghost, every: 250ms}")
+	all, omitted := w.attacksOf(ghost), 0
 	for _, c := range all {
 		f := c.step.Forge
 		if f == nil || !slices.Equal(f.To, []int{0, 1}) || f.Copy != -1 || len(f.TempID) != protocol.TempIDSize {
@@ -76,9 +77,9 @@ func TestForge(t *testing.T) {
 }
 
 func TestFlood(t *testing.T) {
-	w := mischief(t, "{flood: b, by: ghost, every: 100ms, until: 1m}")
+	w := runAdversary(t, "{flood: b, by: ghost, every: 100ms, until: 1m}")
 	lengths := map[int]bool{}
-	for _, c := range w.misdeeds(ghost) {
+	for _, c := range w.attacksOf(ghost) {
 		d := c.step.Datagrams
 		if d == nil || !slices.Equal(d.To, []int{1}) || len(d.Send) != 1 || len(d.Send[0]) < 1 || len(d.Send[0]) > 120 {
 			t.Fatalf("it did %+v, want one datagram to b", c.step)
@@ -91,9 +92,9 @@ func TestFlood(t *testing.T) {
 }
 
 func TestGuess(t *testing.T) {
-	w := mischief(t, "{guess: [a, b], by: ghost, every: 2s}")
+	w := runAdversary(t, "{guess: [a, b], by: ghost, every: 2s}")
 	victims := map[string]int{}
-	for _, c := range w.misdeeds(ghost) {
+	for _, c := range w.attacksOf(ghost) {
 		s := c.step.TCP
 		if s == nil || !s.Connect || !s.Close || len(s.Send) < 2 || len(s.Send) > 5 {
 			t.Fatalf("it did %+v, want a name and up to four passwords", c.step)
@@ -111,9 +112,9 @@ func TestGuess(t *testing.T) {
 }
 
 func TestGarbage(t *testing.T) {
-	w := mischief(t, "{garbage: server, by: ghost, every: 500ms}")
+	w := runAdversary(t, "{garbage: server, by: ghost, every: 500ms}")
 	closed, reset, open, sent := 0, 0, 0, 0
-	for _, c := range w.misdeeds(ghost) {
+	for _, c := range w.attacksOf(ghost) {
 		s := c.step.TCP
 		if s == nil || !s.Connect || s.Close && s.Reset {
 			t.Fatalf("it did %+v, want a connection with bytes", c.step)
@@ -134,8 +135,8 @@ func TestGarbage(t *testing.T) {
 }
 
 func TestHold(t *testing.T) {
-	w := mischief(t, "{hold: server, by: ghost, every: 1s}")
-	for _, c := range w.misdeeds(ghost) {
+	w := runAdversary(t, "{hold: server, by: ghost, every: 1s}")
+	for _, c := range w.attacksOf(ghost) {
 		if s := c.step.TCP; s == nil || !s.Connect || len(s.Send) > 0 || s.Close || s.Reset {
 			t.Fatalf("it did %+v, want a connection and nothing on it", c.step)
 		}
@@ -154,8 +155,8 @@ func TestFalseUploads(t *testing.T) {
 		return ids
 	}
 	for _, kind := range []string{"invented", "foreign"} {
-		w := mischief(t, "{upload: "+kind+", by: liar, every: 10s}")
-		all := w.misdeeds(liar)
+		w := runAdversary(t, "{upload: "+kind+", by: liar, every: 10s}")
+		all := w.attacksOf(liar)
 		ids := issued(w)
 		entries := 0
 		for _, c := range all {
@@ -183,8 +184,8 @@ func TestFalseUploads(t *testing.T) {
 
 // TestReplay: an overheard beacon is sent unchanged, to the given phones and after the given delay.
 func TestReplay(t *testing.T) {
-	w := mischief(t, "{replay: a, by: ghost, to: [b, liar], after: 1s..2s, from: 30s, until: 60s}")
-	all := w.misdeeds(ghost)
+	w := runAdversary(t, "{replay: a, by: ghost, to: [b, liar], after: 1s..2s, from: 30s, until: 60s}")
+	all := w.attacksOf(ghost)
 	for _, c := range all {
 		f := c.step.Forge
 		if f == nil || !slices.Equal(f.To, []int{1, liar}) || f.Start.Text == "" || !strings.Contains(w.trace, "TempID "+f.TempID[:8]+".."+f.TempID[12:]) {
@@ -197,8 +198,8 @@ func TestReplay(t *testing.T) {
 	if len(all) != 6 || w.Beacons.Valid != 22+2*6 {
 		t.Errorf("%d of 6 beacons were replayed; %d valid, want %d", len(all), w.Beacons.Valid, 22+2*6)
 	}
-	none := mischief(t, "{replay: b, by: ghost, to: a, after: 1s}").misdeeds(ghost)
-	some := mischief(t, "{replay: a, by: ghost, to: b, after: 1s, chance: 50%}").misdeeds(ghost)
+	none := runAdversary(t, "{replay: b, by: ghost, to: a, after: 1s}").attacksOf(ghost)
+	some := runAdversary(t, "{replay: a, by: ghost, to: b, after: 1s, chance: 50%}").attacksOf(ghost)
 	if len(none) != 0 || len(some) < 4 || len(some) > 18 {
 		t.Errorf("of a phone that sent nothing %d were replayed, and of 22 with a chance of one half %d", len(none), len(some))
 	}
@@ -214,11 +215,11 @@ func TestReplaysDoNotFeedOnEachOther(t *testing.T) {
 		{"by way of another", "{replay: [a, ghost], by: ghost, to: b}", 22},
 		{"to itself", "{replay: [a, ghost], by: ghost, to: ghost}", 22},
 		{"two of one kind", "{replay: [a, ghost, liar], by: [ghost, liar], to: [ghost, liar]}", 44},
-		{"two that listen to each other", "{replay: [a, liar], by: ghost, to: liar}, {replay: [ghost], by: liar, to: ghost}", 22},
+		{"two that replay each other", "{replay: [a, liar], by: ghost, to: liar}, {replay: [ghost], by: liar, to: ghost}", 22},
 		{"beside a forger", "{replay: [ghost, liar], by: ghost, to: liar}, {forge: ghost, by: ghost, every: 1s}", 0},
 	} {
 		got := uint64(0)
-		for _, k := range mischief(t, c.text).Adversaries {
+		for _, k := range runAdversary(t, c.text).Adversaries {
 			if k.Kind == "replay" {
 				got = k.Count
 			}
@@ -237,7 +238,7 @@ func TestAdversariesRepeat(t *testing.T) {
 		"{replay: a, by: ghost, to: b, after: 1s..9s}",
 	}
 	doings := func(text string, seed, phone int) []command {
-		list := watch(t, parse(t, fmt.Sprintf("%sseed: %d\nadversaries: [%s]\n", market, seed, text))).misdeeds(phone)
+		list := watch(t, parse(t, fmt.Sprintf("%sseed: %d\nadversaries: [%s]\n", allAdversaries, seed, text))).attacksOf(phone)
 		for i := range list {
 			list[i].step.Pos, list[i].step.At.Pos, list[i].step.Text = scenarios.Pos{}, scenarios.Pos{}, ""
 		}

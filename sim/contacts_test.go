@@ -18,16 +18,16 @@ import (
 	"bluetrace/reports"
 )
 
-// hearing is one valid beacon: its receiver, its sender and its time.
-type hearing struct {
+// reception is one valid beacon: its receiver, its sender and its time.
+type reception struct {
 	at        float64
 	who, whom string
 }
 
 var validLine = regexp.MustCompile(`(?m)^(\S+) (\S+): beacon of (\S+) is valid`)
 
-// hearings runs a scenario, requires that it passes, and returns its valid beacons.
-func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
+// receptions runs a scenario, requires that it passes, and returns its valid beacons.
+func receptions(t *testing.T, text string) ([]reception, *reports.Run) {
 	t.Helper()
 	var trace strings.Builder
 	r, err := Run(context.Background(), parse(t, text), Options{Trace: &trace})
@@ -37,13 +37,13 @@ func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
 	if r.Run.Verdict != reports.Passed {
 		t.Fatalf("verdict %s: %+v", r.Run.Verdict, r.Run.Checks)
 	}
-	var list []hearing
+	var list []reception
 	for _, m := range validLine.FindAllStringSubmatch(trace.String(), -1) {
 		at, err := strconv.ParseFloat(m[1], 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, hearing{at, m[2], m[3]})
+		list = append(list, reception{at, m[2], m[3]})
 	}
 	return list, &r.Run
 }
@@ -52,7 +52,7 @@ func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
 // receiver and sender.
 func near(t *testing.T, phones, contacts string) map[string]int {
 	t.Helper()
-	list, _ := hearings(t, `name: near
+	list, _ := receptions(t, `name: near
 length: 20s
 phones: `+phones+`
 contacts: `+contacts+`
@@ -116,7 +116,7 @@ func TestKindsAddUp(t *testing.T) {
 }
 
 func TestVisits(t *testing.T) {
-	list, _ := hearings(t, `name: visits
+	list, _ := receptions(t, `name: visits
 length: 30m
 phones: [{name: teacher}, {name: p, count: 5}]
 contacts: {visits: {phone: teacher, to: p, stay: 30s..60s}}
@@ -127,7 +127,7 @@ routine:
 expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 `)
 	seen := map[string]bool{}
-	var stays []hearing
+	var stays []reception
 	for i, h := range list {
 		if i == 0 || h.who != list[i-1].who {
 			stays = append(stays, h)
@@ -154,7 +154,7 @@ func TestMixing(t *testing.T) {
 		phones, seconds = 100, 200
 	}
 	for _, degree := range []float64{0.5, 4} {
-		list, run := hearings(t, fmt.Sprintf(`name: mixing
+		list, run := receptions(t, fmt.Sprintf(`name: mixing
 length: %ds
 phones: [{name: p, count: %d}]
 contacts: {mixing: {phones: p, degree: %g, dwell: 40s}}
@@ -188,7 +188,7 @@ func replayed(t *testing.T, options, content string) (map[string][]int, *reports
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	list, run := hearings(t, `name: replay
+	list, run := receptions(t, `name: replay
 length: 130s
 phones: [{name: p, count: 4}]
 contacts: {trace: {file: `+file+`, phones: p`+options+`}}

@@ -21,9 +21,10 @@ import (
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 	"bluetrace/reports"
+	"bluetrace/scenarios"
 )
 
-// short is a story of a few moments, so that it can be played in real time.
+// short is a short scenario for real time.
 const short = `name: short
 phones:
   - {name: anna, password_pause: 200ms}
@@ -82,7 +83,7 @@ func mustPass(t *testing.T, r *reports.Run) {
 	}
 }
 
-// TestLive: a story on the real clock, and nothing of it is left over.
+// TestLive runs a scenario on the real clock. It leaves no file and no goroutine.
 func TestLive(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
@@ -110,8 +111,8 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// serverElsewhere is a server that this run knows nothing of.
-func serverElsewhere(t *testing.T, accounts []nodes.Credential) string {
+// remoteServer starts a server that the run knows by its address only.
+func remoteServer(t *testing.T, accounts []nodes.Credential) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -141,10 +142,10 @@ func serverElsewhere(t *testing.T, accounts []nodes.Credential) string {
 	return l.Addr().String()
 }
 
-// TestLiveElsewhere: the same story with a server that is not this run's own.
+// TestLiveElsewhere runs the scenario of TestLive with a remote server.
 func TestLiveElsewhere(t *testing.T) {
 	accounts := []nodes.Credential{{User: "zoe", Password: "a"}, {User: "yan", Password: "b"}}
-	r := runLive(t, short, Live{Server: serverElsewhere(t, accounts), Credentials: accounts})
+	r := runLive(t, short, Live{Server: remoteServer(t, accounts), Credentials: accounts})
 	mustPass(t, r)
 	var names []string
 	for _, c := range checksOf(r, reports.InvariantCheck) {
@@ -164,7 +165,7 @@ func TestLiveElsewhere(t *testing.T) {
 	}
 }
 
-// TestLiveElsewhereAccounts: every phone needs an account that the server has.
+// TestLiveElsewhereAccounts checks that every phone needs an account of the remote server.
 func TestLiveElsewhereAccounts(t *testing.T) {
 	for phones, want := range map[string]string{
 		"[{name: a}, {name: b}]":                         "f.yaml:2:21: phone b: the credentials of the remote server have no account left for it",
@@ -181,8 +182,8 @@ func TestLiveElsewhereAccounts(t *testing.T) {
 	}
 }
 
-// TestLiveRefuses: what a live run cannot do is named with its place, all at
-// once, before anything begins.
+// TestLiveRefuses checks that everything that a live run cannot do is named with its place, in one error before the
+// run.
 func TestLiveRefuses(t *testing.T) {
 	const text = `name: x
 start: 01/01/2200 00:00:00
@@ -235,8 +236,8 @@ thresholds: {uploads.resolved: count<1}
 	}
 }
 
-// TestLiveDescriptors: more phones than the process may have sockets for are
-// refused, with the command that allows more.
+// TestLiveDescriptors checks that a run with more sockets than the process may have is refused, with the command
+// that raises the limit.
 func TestLiveDescriptors(t *testing.T) {
 	have, ok := openFiles()
 	if !ok || have > 3*2_000_000 {
@@ -249,7 +250,7 @@ func TestLiveDescriptors(t *testing.T) {
 	}
 }
 
-// TestLiveNotes: what only changes the circumstances is a note.
+// TestLiveNotes checks that replaced parts of a scenario are named in notes.
 func TestLiveNotes(t *testing.T) {
 	r := runLive(t, `name: x
 network: {tcp: {delay: 5ms}, udp: {delay: 1ms, lose: 100%}}
@@ -276,7 +277,7 @@ expect: [sent.at == 0s, datagrams.lost == 0]
 	}
 }
 
-// TestLiveInterrupted: what was found until then is the result.
+// TestLiveInterrupted checks that the result of an interrupted run is that until then.
 func TestLiveInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -299,7 +300,7 @@ script: [{at: 30m, phone: a, login: right, expect: {reply: /W/}}]
 	}
 }
 
-// TestLiveSeed: contacts and routines are drawn from the seed, live as well.
+// TestLiveSeed checks that a live run draws contacts and routines from the seed.
 func TestLiveSeed(t *testing.T) {
 	text := `name: x
 seed: 5
@@ -335,11 +336,28 @@ expect: [beacons.sent == 0]
 	}
 }
 
-// TestLiveFolder: a folder that cannot be made is why a run cannot be done.
+// TestLiveFolder checks the error if the folder of the server cannot be made.
 func TestLiveFolder(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
 	_, err := Run(t.Context(), parse(t, short), Options{Live: &Live{}})
 	if err == nil || !strings.Contains(err.Error(), "making a folder for the server's files") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestScenariosElsewhere checks that the scenarios of the folder elsewhere support a remote server.
+func TestScenariosElsewhere(t *testing.T) {
+	files, _, err := scenarios.Find([]string{"../scenarios/elsewhere"})
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		s, err := scenarios.Load(file, scenarios.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := refuseLive(s, &Live{Server: "elsewhere:1"}); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }

@@ -18,8 +18,7 @@ import (
 
 const library = "../scenarios"
 
-// TestLibrary: every scenario that a run over the folder takes passes, twice
-// with the same digest, the same trace and the same checks.
+// TestLibrary runs every scenario of the library twice. It passes, with the same digest, trace and checks.
 func TestLibrary(t *testing.T) {
 	files, leftOut, err := scenarios.Find([]string{library, library + "/faults", library + "/found"})
 	if err != nil {
@@ -59,7 +58,7 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
-// TestSeed: another seed is another run, where there is any chance.
+// TestSeed checks that another seed gives another run.
 func TestSeed(t *testing.T) {
 	digest := func(seed uint64) string {
 		s, err := scenarios.Load(filepath.Join(library, "classroom.yaml"), scenarios.Options{Seed: &seed})
@@ -80,7 +79,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// TestExamplesOfThePage: every example marked `yaml run` passes.
+// TestExamplesOfThePage checks that every example marked `yaml run` passes.
 func TestExamplesOfThePage(t *testing.T) {
 	const page = "../docs/SCENARIOS.md"
 	raw, err := os.ReadFile(page)
@@ -104,7 +103,7 @@ func TestExamplesOfThePage(t *testing.T) {
 	}
 }
 
-// TestPrimarySchool: a day of 242 people.
+// TestPrimarySchool runs the recorded day of 242 people.
 func TestPrimarySchool(t *testing.T) {
 	data := os.Getenv("BLUETRACE_DATA")
 	if data == "" {
@@ -197,7 +196,7 @@ func TestInterruptedBeforeItBegan(t *testing.T) {
 	}
 }
 
-// TestInterruptedAfterAFailure has failed: that is known.
+// TestInterruptedAfterAFailure checks that a run that failed before it was interrupted has failed.
 func TestInterruptedAfterAFailure(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -211,8 +210,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
-// TestTraceThatCannotBeWritten: the run could not be done, and that is not the
-// scenario's fault.
+// TestTraceThatCannotBeWritten checks that an error of the trace is the error of the run.
 func TestTraceThatCannotBeWritten(t *testing.T) {
 	r, err := Run(context.Background(), parse(t, busy), Options{Trace: fullDisk{}})
 	var invalid *Invalid
@@ -221,7 +219,7 @@ func TestTraceThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestResultOfARun: what the report has beside its checks.
+// TestResultOfARun checks the figures of a report beside its checks.
 func TestResultOfARun(t *testing.T) {
 	r := passes(t, busy[:strings.Index(busy, "script:")]+"expect: [beacons.valid > 1]\n")
 	if r.Scenario != "busy" || r.File != "test.yaml" || r.World != "virtual" || r.Seed != 1 || r.Phones != 20 || r.VirtualSeconds != 600 {
@@ -251,4 +249,52 @@ func TestResultOfARun(t *testing.T) {
 	if kinds[reports.ExpectationCheck] != 1 || kinds[reports.InvariantCheck] != 12 {
 		t.Errorf("checks %v", kinds)
 	}
+}
+
+// TestSubset checks that every subset of the phones of a scenario can run, and that the set of all phones is the
+// same run.
+func TestSubset(t *testing.T) {
+	files, err := filepath.Glob("../scenarios/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		s, err := scenarios.Load(file, scenarios.Options{})
+		if err != nil {
+			if strings.Contains(err.Error(), "TRACE") || strings.Contains(file, "primaryschool") {
+				continue // it needs recorded contacts
+			}
+			t.Fatal(err)
+		}
+		n := len(s.PhoneNames())
+		if s.Load != nil || n > 100 {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			whole := digestOf(t, s)
+			if got := digestOf(t, s.Subset(func(int) bool { return true })); got != whole {
+				t.Errorf("with everybody the digest is %s, and that of the scenario %s", got, whole)
+			}
+			apart := 6
+			if testing.Short() {
+				apart = 2
+			}
+			for out := 0; out < n && n > 1; out += 1 + n/apart {
+				digestOf(t, s.Subset(func(i int) bool { return i != out }))
+				digestOf(t, s.Subset(func(i int) bool { return i < out }))
+			}
+		})
+	}
+}
+
+func digestOf(t *testing.T, s *scenarios.Scenario) string {
+	t.Helper()
+	if len(s.Phones) == 0 {
+		return ""
+	}
+	r, err := Run(context.Background(), s, Options{})
+	if err != nil {
+		t.Fatalf("running %s with %d phones: %v", s.Name, len(s.PhoneNames()), err)
+	}
+	return r.Run.Digest
 }

@@ -58,8 +58,7 @@ script:
 	}
 }
 
-// What the phone hangs up itself is not closed by the server, which only
-// follows.
+// TestClosedMeansByTheServer checks that a connection that the phone ends first is not closed by the server.
 func TestClosedMeansByTheServer(t *testing.T) {
 	r := play(t, head+`script:
   - {at: 0s, phone: a, login: right}
@@ -78,7 +77,7 @@ func TestClosedMeansByTheServer(t *testing.T) {
 	}
 }
 
-// Where the network joins nothing, two answers in one send are not two replies.
+// TestRepliesAreCountedSendBySend checks that two answers in one send are one reply if the network joins nothing.
 func TestRepliesAreCountedSendBySend(t *testing.T) {
 	r := play(t, head+`script:
   - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
@@ -110,7 +109,8 @@ func TestServerPrintsNothing(t *testing.T) {
 	}
 }
 
-// However TCP is cut or joined, an expression is held against one whole send.
+// TestAnExpressionSeesWholeReplies checks that an expression is matched with whole sends, also if TCP splits or
+// joins them.
 func TestAnExpressionSeesWholeReplies(t *testing.T) {
 	for _, tcp := range []string{"split: 3", "join: 20ms"} {
 		passes(t, head+`network: {tcp: {`+tcp+`}}
@@ -120,9 +120,9 @@ script:
 	}
 }
 
-// A step that waits for a moment that never comes fails, and the run ends, also
-// when people go on moving about.
-func TestARunEndsWhenAMomentNeverComes(t *testing.T) {
+// TestARunEndsWithoutALabel checks that a step whose label is never set fails, and that the run ends although
+// contacts still change.
+func TestARunEndsWithoutALabel(t *testing.T) {
 	r := play(t, head+`network: {udp: {lose: 100%}}
 contacts: {mixing: {phones: [a, b, c], degree: 1, dwell: 1s}, visits: {phone: a, to: [b, c], stay: 1s}}
 script:
@@ -177,7 +177,7 @@ func TestAMachineThatIsWrongStopsTheRun(t *testing.T) {
 	}
 }
 
-// writerThatPanics does so once it has written so many lines.
+// writerThatPanics panics after a number of lines.
 type writerThatPanics struct{ left int }
 
 func (w *writerThatPanics) Write(p []byte) (int, error) {

@@ -10,8 +10,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// bazaar is a scenario with every kind of action.
-const bazaar = `name: bazaar
+// allActions is a scenario with every kind of action.
+const allActions = `name: all-actions
 length: 2m
 start: 30/07/2020 09:00:00
 network: {tcp: {delay: 5ms}, udp: {delay: 3ms}}
@@ -42,19 +42,20 @@ expect: [beacons.valid > 50, adversaries.sent > 40]
 `
 
 // explicit returns a scenario whose script has the recorded commands of a run.
-func explicit(s *scenarios.Scenario, told []command) *scenarios.Scenario {
+func explicit(s *scenarios.Scenario, recorded []command) *scenarios.Scenario {
 	e := *s
 	e.Routine, e.Adversaries, e.Contacts, e.Expect, e.Script = nil, nil, scenarios.Contacts{}, nil, nil
-	for _, c := range told {
+	for _, c := range recorded {
 		e.Script = append(e.Script, c.step)
 	}
 	return &e
 }
 
-// deeds returns the recorded commands in the order of their times, without their positions and without `optional`.
-func deeds(told []command) []scenarios.Step {
+// recordedSteps returns the recorded commands in the order of their times, without their positions and without
+// `optional`.
+func recordedSteps(recorded []command) []scenarios.Step {
 	var all []scenarios.Step
-	for _, c := range told {
+	for _, c := range recorded {
 		st := c.step
 		st.Pos, st.At.Pos, st.Text, st.Optional = scenarios.Pos{}, scenarios.Pos{}, "", false
 		all = append(all, st)
@@ -65,11 +66,11 @@ func deeds(told []command) []scenarios.Step {
 
 // TestRecordedRun: a script of the recorded commands gives the same commands at the same times.
 func TestRecordedRun(t *testing.T) {
-	s := parse(t, bazaar)
+	s := parse(t, allActions)
 	first := watch(t, s)
 	second := watch(t, explicit(s, first.commands))
-	if d := cmp.Diff(deeds(first.commands), deeds(second.commands)); d != "" {
-		t.Errorf("the first run was told (-), its record tells (+):\n%s", d)
+	if d := cmp.Diff(recordedSteps(first.commands), recordedSteps(second.commands)); d != "" {
+		t.Errorf("the first run (-) and the run of its record (+):\n%s", d)
 	}
 	if first.Beacons.Sent != second.Beacons.Sent || first.Sessions != second.Sessions || first.Logins != second.Logins || first.TempIDs != second.TempIDs {
 		t.Errorf("%+v %+v %+v %+v, then %+v %+v %+v %+v", first.Beacons, first.Sessions, first.Logins, first.TempIDs,
@@ -81,7 +82,7 @@ func TestRecordedRun(t *testing.T) {
 	}
 	for _, kind := range []string{"login", "password", "do", "forge", "datagrams", "tcp", "fault", "restart"} {
 		if kinds[kind] == 0 {
-			t.Errorf("nothing was told of %s: %v", kind, kinds)
+			t.Errorf("nothing was recorded of %s: %v", kind, kinds)
 		}
 	}
 }
@@ -125,7 +126,7 @@ invariants: true
 	for _, c := range w.commands {
 		got = append(got, c.step.At.Offset.String()+" "+kindOf(&c.step))
 		if c.step.At.Label != "" || c.step.At.AfterPrevious || c.step.As != "" || c.step.Expect != nil {
-			t.Errorf("%+v leans on other steps", c.step)
+			t.Errorf("%+v depends on other steps", c.step)
 		}
 	}
 	asked := 20*time.Second + 5*time.Millisecond // the login took effect when the server read it
