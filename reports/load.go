@@ -110,13 +110,13 @@ func quantilesOf(h *hdrhistogram.Histogram) []QuantileMs {
 		return out
 	}
 	for _, q := range loadQuantiles() {
-		out = append(out, QuantileMs{q, milliseconds(float64(h.ValueAtQuantile(100 * q))), beyond(h, q)})
+		out = append(out, QuantileMs{q, milliseconds(float64(h.ValueAtQuantile(100 * q))), samplesBeyond(h, q)})
 	}
 	return out
 }
 
-// beyond is how many samples a quantile rests on.
-func beyond(h *hdrhistogram.Histogram, q float64) int64 {
+// samplesBeyond returns the number of samples at or above a quantile.
+func samplesBeyond(h *hdrhistogram.Histogram, q float64) int64 {
 	return int64(float64(h.TotalCount()) * (1 - q) * (1 + 1e-12))
 }
 
