@@ -453,7 +453,8 @@ type Adversary struct {
 	By   []int
 	Of   []int // replay: the senders of the beacons; guess: the owners of the accounts
 	To   []int // replay, forge, flood
-	// Every, Jitter, From and Until are those of a Routine. Every is 0 for replay, which acts on what it receives.
+	// Every, Jitter, From and Until have the meaning of the fields of a Routine. Every is 0 for replay, which acts on
+	// received beacons.
 	Every       time.Duration
 	Jitter      float64
 	From, Until time.Duration

@@ -12,6 +12,7 @@ import (
 	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -41,8 +42,11 @@ const (
 	maxReplayed  = 1 << 16 // beacons of all adversaries
 )
 
-// start schedules the first actions of the adversaries.
-func (as *adversaries) start(s *scenarios.Scenario, names []string) {
+// start schedules the first actions of the adversaries. runStep carries out a step.
+func (as *adversaries) start(
+	w world.World, fo *forger, runStep func(*scenarios.Step), s *scenarios.Scenario, names []string,
+) {
+	as.world, as.forger, as.runStep = w, fo, runStep
 	as.list = make([]adversary, len(s.Adversaries))
 	as.replayed = map[replayedBeacon]bool{}
 	for i := range as.list {
@@ -170,9 +174,10 @@ func (as *adversaries) falseUpload(a *adversary, rng *rand.Rand) (*scenarios.TCP
 	return t, true
 }
 
-// overhear gives the adversaries a beacon that another phone received.
-func (as *adversaries) overhear(sender uint32, e *nodes.PhoneEffect) {
-	if len(as.list) == 0 || e.OutOfTurn || e.Err != nil {
+// Observe lets the adversaries overhear a beacon that another phone received.
+func (as *adversaries) Observe(judged *event.Event) {
+	sender, e := judged.Peer, judged.Phone
+	if e.OutOfTurn || e.Err != nil {
 		return
 	}
 	for i := range as.list {

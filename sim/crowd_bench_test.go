@@ -93,8 +93,8 @@ func BenchmarkCrowd(b *testing.B) {
 			b.ReportMetric(float64(mallocs()-made)/delivered, "allocs/beacon")
 			b.ReportMetric(float64(atRest-before)/phones, "B/phone")
 			b.ReportMetric(perEntry, "B/entry")
-			if len(r.broken) > 0 {
-				b.Fatalf("an invariant did not hold: %+v", r.broken)
+			if len(r.measures.violations) > 0 {
+				b.Fatalf("an invariant did not hold: %+v", r.measures.violations)
 			}
 		})
 	}

@@ -97,7 +97,7 @@ script:
 script:
   - {at: 0s, phone: ghost, forge: {to: a}, as: heard}
   - {at: heard + 1s, phone: a, expect: {log: 1}}
-`, "test.yaml:6:40", "the step takes place", "its moment heard never came", 10},
+`, "test.yaml:6:40", "the step takes place", "its label heard was never set", 10},
 		{"the run ends before", `length: 5s
 script:
   - {at: 3s, phone: ghost, forge: {to: a}, as: heard}
@@ -157,7 +157,7 @@ expect: [events > 0]
 	}
 	want := [][3]string{
 		{"test.yaml:6:5", "the step takes place", "a is not at its prompt: it is offline"},
-		{"test.yaml:8:5", "the step takes place", "its moment heard never came"},
+		{"test.yaml:8:5", "the step takes place", "its label heard was never set"},
 	}
 	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("failed: %q, want %q", got, want)

@@ -208,9 +208,9 @@ func TestLiveRefusesFaults(t *testing.T) {
 		t.Fatalf("a live run with faults: %v", err)
 	}
 	for _, want := range []string{
-		"test.yaml:6:5: live: the fault `lose` can only be had in virtual time",
-		"test.yaml:7:5: live: the fault `crash` can only be had in virtual time",
-		"the fault `clock` can only be had in virtual time",
+		"test.yaml:6:5: live: the fault `lose` needs virtual time",
+		"test.yaml:7:5: live: the fault `crash` needs virtual time",
+		"the fault `clock` needs virtual time",
 	} {
 		if !strings.Contains(invalid.Error(), want) {
 			t.Errorf("no %q in\n%v", want, invalid)

@@ -11,63 +11,117 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
-	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 	"bluetrace/sim/live"
 	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
 )
 
-// Live asks for a run on real sockets and a real clock.
+// Live requests a run on real sockets and a real clock.
 type Live struct {
-	// Server is the host:port of a server elsewhere; empty: the project's own,
-	// inside the process.
+	// Server is the host:port of a remote server. If it is empty, the run has its own server inside the process.
 	Server string
-	// Credentials are the accounts of a server elsewhere.
+	// Credentials are the accounts of a remote server.
 	Credentials []nodes.Credential
 
-	// Of tests: a clock that is stepped, and the phones' contact logs on disk.
+	// Tests set a clock that is stepped, and the contact logs of the phones on disk.
 	mock *clock.Mock
 	log  func(phone int) (*files.ContactLog, error)
 }
 
-// elsewhere says whether the server is not this run's own.
-func (r *run) elsewhere() bool { return r.options.Live != nil && r.options.Live.Server != "" }
+// elsewhere reports whether the server is a remote one.
+func (l *Live) elsewhere() bool { return l != nil && l.Server != "" }
 
-func (r *run) worldName() string {
-	if r.options.Live != nil {
-		return reports.Live
-	}
-	return reports.Virtual
-}
-
-// settling is how much time a live run gets to prepare itself before it begins,
-// and more for each phone.
-const (
-	settling      = 200 * time.Millisecond
-	settlingPhone = time.Millisecond
-)
-
-// unseen are the invariants that need to see what a server reads, sends and
-// prints.
+// unseen lists the invariants that need the input, the answers and the output of a server. They are not known of a
+// remote server.
 func unseen() []check.Invariant {
-	return []check.Invariant{check.NoWelcomeDuringBlock, check.BlockLastsExactly, check.ThirdWrongBlocks, check.ResolvesToOwner}
+	return []check.Invariant{
+		check.NoWelcomeDuringBlock, check.BlockLastsExactly, check.ThirdWrongBlocks, check.ResolvesToOwner,
+	}
 }
 
-// baseline is the scenario as the real network has it: with no delays or losses
-// of its own.
-func baseline(s *scenarios.Scenario) *scenarios.Scenario {
+// withoutNetworkDelays returns the scenario without delays and losses of its own: those of the real network replace
+// them.
+func withoutNetworkDelays(s *scenarios.Scenario) *scenarios.Scenario {
 	real := *s
 	real.Network.TCP.Delay, real.Network.UDP = scenarios.Distribution{}, scenarios.UDPNetwork{}
 	return &real
 }
 
-// newLiveWorld makes the world of a live run of what a virtual one is made from.
-func (r *run) newLiveWorld(c virtual.Config) error {
-	o := r.options.Live
+// cannotCompare reports whether the expectation compares a measured time for equality in a live run, where measured
+// times are never exact.
+func (l *Live) cannotCompare(e *scenarios.Expectation) bool {
+	return l != nil && l.mock == nil && e.Op == "==" && measuresTime(e)
+}
+
+// notes returns a note on each part of the scenario that a live run replaces, and on each expectation that it does not
+// check. In virtual time there are none.
+func (l *Live) notes(s *scenarios.Scenario) []string {
+	if l == nil {
+		return nil
+	}
+	var notes []string
+	replaced := func(path, note string) {
+		if at, ok := s.Written[path]; ok {
+			notes = append(notes, fmt.Sprintf("%s: live: %s", placeIn(s, at), note))
+		}
+	}
+	replaced("network.tcp.delay", "the delay was that of the real network")
+	replaced("network.udp.delay", "the delay was that of the real network")
+	replaced("network.udp.lose", "the losses were those of the real network")
+	for i := range s.Expect {
+		if e := &s.Expect[i]; l.cannotCompare(e) {
+			notes = append(notes, fmt.Sprintf("%s: live: not checked, since a measured time is never exact: %s",
+				placeIn(s, e.Pos), e.Text))
+		}
+	}
+	if !l.elsewhere() {
+		return notes
+	}
+	replaced("start", "the time was the real one, as for the remote server")
+	notes = append(notes, "live: the server is remote, so its decisions were inferred from its answers")
+	for _, i := range unseen() {
+		notes = append(notes, fmt.Sprintf("live: not checked, since the state of the server is not visible: %s", i))
+	}
+	return notes
+}
+
+// liveClock is the clock of a live run.
+type liveClock struct {
+	clock.Clock
+	start int64 // wall time at time zero, Unix seconds
+}
+
+// The preparation of a live run gets this time before the first event.
+const (
+	setupTime         = 200 * time.Millisecond
+	setupTimePerPhone = time.Millisecond
+)
+
+// clock returns the clock of a live run. begin is the time of its first event.
+func (l *Live) clock(start int64, begin time.Duration, programs int) *liveClock {
+	if l.mock != nil {
+		return &liveClock{l.mock, start}
+	}
+	before := setupTime + time.Duration(programs)*setupTimePerPhone - begin
+	now := time.Unix(start, 0).Add(-before)
+	if l.Server != "" {
+		// A remote server has the real time. Time zero is a whole second.
+		now = clock.New().Now()
+		start = now.Add(before).Unix() + 1
+	}
+	return &liveClock{live.NewClock(clock.New(), now), start}
+}
+
+// newWorld makes the world of a live run from the configuration of a virtual world, and returns a function that
+// releases its resources. The server's files are in folder, or in a temporary folder if it is nil.
+func (l *Live) newWorld(
+	lc *liveClock, c virtual.Config, folder *files.Memory,
+) (w world.World, release func() error, err error) {
 	v := live.Config{
-		Clock: r.clock, Start: r.start, Begin: c.Begin, Zone: c.Zone,
-		Server: c.Server, Credentials: c.Credentials, Remote: o.Server,
+		Clock: lc.Clock, Start: lc.start, Begin: c.Begin, Zone: c.Zone,
+		Server: c.Server, Credentials: c.Credentials, Remote: l.Server,
 		Events: c.Events, Tick: c.Tick,
 	}
 	if d := c.DiskDelay; d != (virtual.Delay{}) {
@@ -75,92 +129,72 @@ func (r *run) newLiveWorld(c virtual.Config) error {
 		v.DiskDelay = func() time.Duration { return d.Draw(draws) }
 	}
 	for i, p := range c.Phones {
-		pc := live.PhoneConfig{Name: p.Name, Settings: p.Settings}
-		if o.log != nil {
-			var err error
-			if pc.Log, err = o.log(i); err != nil {
-				return err
+		phone := live.PhoneConfig{Name: p.Name, Settings: p.Settings}
+		if l.log != nil {
+			if phone.Log, err = l.log(i); err != nil {
+				return nil, nil, err
 			}
 		}
-		v.Phones = append(v.Phones, pc)
+		v.Phones = append(v.Phones, phone)
 	}
 	remove := func() error { return nil }
-	if f := r.options.folder; f != nil {
-		v.Folder = f
-	} else if o.Server == "" {
+	if folder != nil {
+		v.Folder = folder
+	} else if l.Server == "" {
 		dir, err := os.MkdirTemp("", "bluetrace-server-")
 		if err != nil {
-			return fmt.Errorf("making a folder for the server's files: %w", err)
+			return nil, nil, fmt.Errorf("making a folder for the server's files: %w", err)
 		}
 		v.Folder, remove = files.Disk(dir), func() error { return os.RemoveAll(dir) }
 	}
-	w, err := live.New(v)
+	made, err := live.New(v)
 	if err != nil {
-		return errors.Join(err, remove())
+		return nil, nil, errors.Join(err, remove())
 	}
-	r.world = w
-	r.closeWorld = func() error { return errors.Join(w.Close(), remove()) }
-	return nil
+	return made, func() error { return errors.Join(made.Close(), remove()) }, nil
 }
 
-// setClock decides what the clock of a live run shows at time zero.
-func (r *run) setClock(phones int) {
-	o := r.options.Live
-	before := settling + time.Duration(phones)*settlingPhone - r.begin
-	if o.mock != nil {
-		r.clock = o.mock
-		return
-	}
-	shows := time.Unix(r.start, 0).Add(-before)
-	if o.Server != "" {
-		// A server elsewhere has the real time; time zero is a whole second.
-		shows = clock.New().Now()
-		r.start = shows.Add(before).Unix() + 1
-	}
-	r.clock = live.NewClock(clock.New(), shows)
-}
-
-// assignAccounts gives the phones accounts of a server elsewhere: one that a file writes
-// out must be among them, the others are taken in their order.
-func (r *run) assignAccounts(names []string) error {
-	o := r.options.Live
-	if o == nil || o.Server == "" {
-		return nil
-	}
+// assignAccounts replaces the accounts of the phones by accounts of a remote server. An account that the scenario
+// names must be among them. The other phones get the remaining accounts in their order.
+func (l *Live) assignAccounts(s *scenarios.Scenario, names []string, accounts []account) error {
 	password := map[string]string{}
 	taken := map[string]bool{}
-	for _, c := range o.Credentials {
+	for _, c := range l.Credentials {
 		password[c.User] = c.Password
 	}
-	for _, g := range r.scenario.Phones {
+	for _, g := range s.Phones {
 		taken[g.User] = true
 	}
-	free := o.Credentials
+	free := l.Credentials
 	i := 0
-	for _, g := range r.scenario.Phones {
+	for _, g := range s.Phones {
 		for range g.Count {
 			if g.Account == "own" {
 				a, err := pickAccount(g, password, taken, &free)
 				if err != nil {
-					return &Invalid{r.place(g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
+					return &Invalid{placeIn(s, g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
 				}
-				r.accounts[i] = a
+				accounts[i] = a
 			}
 			i++
 		}
 	}
-	shareAccounts(r.scenario, names, r.accounts)
+	shareAccounts(s, names, accounts)
 	return nil
 }
 
-func pickAccount(g scenarios.PhoneGroup, password map[string]string, taken map[string]bool, free *[]nodes.Credential) (account, error) {
+// pickAccount returns the account that a phone names, or the first free one.
+func pickAccount(
+	g scenarios.PhoneGroup, password map[string]string, taken map[string]bool, free *[]nodes.Credential,
+) (account, error) {
 	if g.User != "" {
 		p, ok := password[g.User]
 		switch {
 		case !ok:
-			return account{}, fmt.Errorf("the server elsewhere has no account %q, by its credentials", g.User)
+			return account{}, fmt.Errorf("the credentials of the remote server have no account %q", g.User)
 		case g.Password != "" && g.Password != p:
-			return account{}, fmt.Errorf("the account %q of the server elsewhere has another password, by its credentials", g.User)
+			return account{}, fmt.Errorf("the credentials of the remote server have another password for account %q",
+				g.User)
 		}
 		return account{g.User, p}, nil
 	}
@@ -171,5 +205,5 @@ func pickAccount(g scenarios.PhoneGroup, password map[string]string, taken map[s
 			return account{c.User, c.Password}, nil
 		}
 	}
-	return account{}, errors.New("the credentials of the server elsewhere have no account left for it")
+	return account{}, errors.New("the credentials of the remote server have no account left for it")
 }

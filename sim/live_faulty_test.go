@@ -93,7 +93,7 @@ func TestLiveFaulty(t *testing.T) {
 		"half an answer":            {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
 		"a digit too few":           {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
 		"a digit too many":          {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
-		"another welcome":           {[]string{"Hello"}, fetch + after, []string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline", "its moment got never came"}},
+		"another welcome":           {[]string{"Hello"}, fetch + after, []string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline", "its label got was never set"}},
 		"joined, with a line feed":  {[]string{protocol.Welcome + "\n1"}, raw, nil},
 		"closed before the welcome": {[]string{""}, fetch, []string{"a is not at its prompt: it is offline"}},
 	} {
@@ -154,7 +154,7 @@ script:
 	}
 	checks := checksOf(&r.Run, reports.ExpectationCheck)
 	last := checks[len(checks)-1]
-	if last.Found != "its moment heard never came" || *last.AtSeconds != 11 || r.Ended != 11*time.Second {
+	if last.Found != "its label heard was never set" || *last.AtSeconds != 11 || r.Ended != 11*time.Second {
 		t.Errorf("%s at %v s, the run ended at %s", last.Found, *last.AtSeconds, r.Ended)
 	}
 }

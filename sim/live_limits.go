@@ -28,12 +28,12 @@ func refuseLive(s *scenarios.Scenario, o *Live) error {
 	l.network()
 	l.faulty()
 	if o.mock == nil {
-		l.moments()
+		l.times()
 		l.sockets(o)
 		l.begin(o)
 	}
 	if o.Server != "" {
-		l.elsewhere()
+		l.remote()
 	}
 	return l.error()
 }
@@ -57,7 +57,7 @@ func (l *limits) error() error {
 	})
 	var lines []string
 	for _, f := range l.faults {
-		lines = append(lines, fmt.Sprintf("%s:%d:%d: live: %s", l.scenario.File, f.at.Line, f.at.Col, f.text))
+		lines = append(lines, fmt.Sprintf("%s: live: %s", placeIn(l.scenario, f.at), f.text))
 	}
 	place, first, _ := strings.Cut(slices.Compact(lines)[0], ": ")
 	lines[0] = first
@@ -69,12 +69,12 @@ func (l *limits) error() error {
 func (l *limits) network() {
 	n := &l.scenario.Network.TCP
 	if n.Split > 0 {
-		l.add(l.scenario.Written["network.tcp.split"], "real sockets cannot be told to split; say what is split with "+
-			"`tcp`")
+		l.add(l.scenario.Written["network.tcp.split"], "real sockets cannot be forced to split a stream; "+
+			"send the parts with `tcp`")
 	}
 	if n.Join > 0 {
-		l.add(l.scenario.Written["network.tcp.join"], "real sockets cannot be told to join; say what is joined with "+
-			"`tcp`")
+		l.add(l.scenario.Written["network.tcp.join"], "real sockets cannot be forced to join sends; "+
+			"send the joined bytes with `tcp`")
 	}
 }
 
@@ -82,41 +82,29 @@ func (l *limits) network() {
 // clocks.
 func (l *limits) faulty() {
 	for _, f := range l.scenario.Faults {
-		l.add(f.Pos, "the fault `%s` can only be had in virtual time", f.Kind)
+		l.add(f.Pos, "the fault `%s` needs virtual time", f.Kind)
 	}
 	for i := range l.scenario.Script {
 		if f := l.scenario.Script[i].Fault; f != nil {
-			l.add(f.Pos, "the fault `%s` can only be had in virtual time", f.Kind)
+			l.add(f.Pos, "the fault `%s` needs virtual time", f.Kind)
 		}
 	}
 }
 
-// moments refuses times that are too precise for a live run.
-func (l *limits) moments() {
+// times refuses times that are too precise for a live run.
+func (l *limits) times() {
 	for i := range l.scenario.Script {
 		st := &l.scenario.Script[i]
 		if st.At.Offset%realResolution != 0 {
-			l.add(st.At.Pos, "the moment is finer than %s, which the real clock is not; "+
-				"put the part of a second into a variable, and round it with --set", realResolution)
+			l.add(st.At.Pos, "the time is finer than %s, the resolution of a live run; "+
+				"put the fraction of a second into a variable, and round it with --set", realResolution)
 		}
 		for k := range st.Expect {
 			if e := &st.Expect[k]; e.Within%realResolution != 0 {
-				l.add(e.Pos, "`within` is finer than %s, which the real clock is not", realResolution)
+				l.add(e.Pos, "`within` is finer than %s, the resolution of a live run", realResolution)
 			}
 		}
 	}
-}
-
-// exactTime reports whether the expectation compares a measured time for equality in
-// a live run, where measured times are never exact.
-func (r *run) exactTime(e *scenarios.Expectation) bool {
-	if o := r.options.Live; o == nil || o.mock != nil || e.Op != "==" {
-		return false
-	}
-	return slices.ContainsFunc(slices.Concat(e.Left.Terms, e.Right.Terms), func(t scenarios.Term) bool {
-		p := t.Operand.Path
-		return p != nil && (p.Field == "at" || p.Field == "delay" || p.Field == "log.age_max")
-	})
 }
 
 // spareFiles is the number of files of a process that are not of its phones.
@@ -144,24 +132,24 @@ func (l *limits) begin(o *Live) {
 	const reach = 250 * 365 * 24 * time.Hour
 	away := time.Until(time.Unix(l.scenario.Start, 0))
 	if o.Server == "" && (away > reach || away < -reach) {
-		l.add(l.scenario.Written["start"], "the start is more than 250 years away, and a clock cannot be put there")
+		l.add(l.scenario.Written["start"], "the start is more than 250 years away, out of the range of a clock")
 	}
 }
 
-// elsewhere refuses settings and expectations that concern the inside of a remote
+// remote refuses settings and expectations that concern the inside of a remote
 // server, of which only the answers are visible.
-func (l *limits) elsewhere() {
+func (l *limits) remote() {
 	s := l.scenario
 	for path, at := range s.Written {
 		if strings.HasPrefix(path, "server.") && path != "server.disk" {
-			l.add(at, "`%s` is a setting of a server elsewhere, which this run cannot change",
+			l.add(at, "`%s` is a setting of a remote server, which this run cannot change",
 				strings.TrimPrefix(path, "server."))
 		}
 	}
 	for i := range s.Script {
 		st := &s.Script[i]
 		if st.Restart != nil {
-			l.add(st.Restart.Pos, "a server elsewhere cannot be restarted from here")
+			l.add(st.Restart.Pos, "a remote server cannot be restarted")
 		}
 		for k := range st.Expect {
 			l.unseen(&st.Expect[k])
@@ -172,13 +160,13 @@ func (l *limits) elsewhere() {
 		e := &s.Expect[i]
 		for _, t := range slices.Concat(e.Left.Terms, e.Right.Terms) {
 			if p := t.Operand.Path; p != nil && (p.Counter == "uploads.resolved" || p.Field == "resolved") {
-				l.add(e.Pos, "`%s` is known to the server alone, which runs elsewhere", p.Text)
+				l.add(e.Pos, "`%s` is known to the remote server only", p.Text)
 			}
 		}
 	}
 	for i := range s.Thresholds {
 		if t := &s.Thresholds[i]; t.Metric == "uploads.resolved" {
-			l.add(t.Pos, "`%s` is known to the server alone, which runs elsewhere", t.Metric)
+			l.add(t.Pos, "`%s` is known to the remote server only", t.Metric)
 		}
 	}
 }
@@ -186,10 +174,10 @@ func (l *limits) elsewhere() {
 // unseen refuses expectations on the output and the decisions of a remote server.
 func (l *limits) unseen(e *scenarios.StepExpect) {
 	if len(e.ServerPrints) > 0 || e.ServerPrintsNothing {
-		l.add(e.Pos, "the output of a server elsewhere is not seen here")
+		l.add(e.Pos, "the output of a remote server is not visible")
 	}
 	if e.Resolved != nil {
-		l.add(e.Pos, "what a server elsewhere resolves is not seen here")
+		l.add(e.Pos, "the number of entries that a remote server resolves is not visible")
 	}
 }
 
@@ -198,7 +186,7 @@ var wireTimeForm = regexp.MustCompile(`\d\d/\d\d/\d{4} `)
 // writtenTimes refuses literal times with a remote server, where the time is the real
 // one and not `start`.
 func (l *limits) writtenTimes(st *scenarios.Step) {
-	const why = "a time is written out, and with a server elsewhere the time is the real one"
+	const why = "a time is written literally, but a remote server has the real time"
 	if f := st.Forge; f != nil && (f.Start.Text != "" || f.Expiry.Text != "") {
 		l.add(f.Pos, why)
 	}
@@ -216,37 +204,4 @@ func (l *limits) writtenTimes(st *scenarios.Step) {
 			texts(e.Pos, []string{p.Text})
 		}
 	}
-}
-
-// liveNotes returns a note on each part of the scenario that a live run replaced, and
-// on each expectation that it did not check.
-func (r *run) liveNotes() []string {
-	if r.options.Live == nil {
-		return nil
-	}
-	var notes []string
-	written := r.scenario.Written
-	say := func(path, why string) {
-		if at, ok := written[path]; ok {
-			notes = append(notes, fmt.Sprintf("%s: live: %s", r.place(at), why))
-		}
-	}
-	say("network.tcp.delay", "the delay was that of the real network")
-	say("network.udp.delay", "the delay was that of the real network")
-	say("network.udp.lose", "what was lost is what the real network lost")
-	for i := range r.scenario.Expect {
-		if e := &r.scenario.Expect[i]; r.exactTime(e) {
-			notes = append(notes, fmt.Sprintf("%s: live: not looked at, being exact to the nanosecond: %s",
-				r.place(e.Pos), e.Text))
-		}
-	}
-	if !r.elsewhere() {
-		return notes
-	}
-	say("start", "the time was the real one, as that of the server elsewhere")
-	notes = append(notes, "live: the server is elsewhere, so that its decisions were taken from its answers")
-	for _, i := range unseen() {
-		notes = append(notes, fmt.Sprintf("live: not looked at, needing the inside of the server: %s", i))
-	}
-	return notes
 }

@@ -155,7 +155,7 @@ func TestLiveElsewhere(t *testing.T) {
 	}
 	notes := strings.Join(r.Notes, "\n")
 	for _, want := range unseen() {
-		if !strings.Contains(notes, "not looked at, needing the inside of the server: "+want.String()) {
+		if !strings.Contains(notes, "not checked, since the state of the server is not visible: "+want.String()) {
 			t.Errorf("the notes do not name %q:\n%s", want, notes)
 		}
 	}
@@ -167,10 +167,10 @@ func TestLiveElsewhere(t *testing.T) {
 // TestLiveElsewhereAccounts: every phone needs an account that the server has.
 func TestLiveElsewhereAccounts(t *testing.T) {
 	for phones, want := range map[string]string{
-		"[{name: a}, {name: b}]":                         "f.yaml:2:21: phone b: the credentials of the server elsewhere have no account left for it",
-		"[{name: a, user: una, password: x}]":            `f.yaml:2:10: phone a: the server elsewhere has no account "una", by its credentials`,
-		"[{name: a, user: zoe, password: x}]":            `f.yaml:2:10: phone a: the account "zoe" of the server elsewhere has another password, by its credentials`,
-		"[{name: a, user: zoe, password: p}, {name: b}]": "f.yaml:2:45: phone b: the credentials of the server elsewhere have no account left for it",
+		"[{name: a}, {name: b}]":                         "f.yaml:2:21: phone b: the credentials of the remote server have no account left for it",
+		"[{name: a, user: una, password: x}]":            `f.yaml:2:10: phone a: the credentials of the remote server have no account "una"`,
+		"[{name: a, user: zoe, password: x}]":            `f.yaml:2:10: phone a: the credentials of the remote server have another password for account "zoe"`,
+		"[{name: a, user: zoe, password: p}, {name: b}]": "f.yaml:2:45: phone b: the credentials of the remote server have no account left for it",
 	} {
 		s := parse(t, "name: x\nphones: "+phones+"\nscript: [{at: 0s, phone: a, login: right, expect: {reply: /W/}}]\n")
 		s.File = "f.yaml"
@@ -198,32 +198,32 @@ script:
 expect: [up.resolved == 0, uploads.resolved == 0, up.at == 3s]
 thresholds: {uploads.resolved: count<1}
 `
-	finer := "the moment is finer than 10ms, which the real clock is not; put the part of a second into a variable, and round it with --set"
-	split := "f.yaml:4:29: live: real sockets cannot be told to split; say what is split with `tcp`"
-	join := "f.yaml:4:39: live: real sockets cannot be told to join; say what is joined with `tcp`"
-	written := "a time is written out, and with a server elsewhere the time is the real one"
+	finer := "the time is finer than 10ms, the resolution of a live run; put the fraction of a second into a variable, and round it with --set"
+	split := "f.yaml:4:29: live: real sockets cannot be forced to split a stream; send the parts with `tcp`"
+	join := "f.yaml:4:39: live: real sockets cannot be forced to join sends; send the joined bytes with `tcp`"
+	written := "a time is written literally, but a remote server has the real time"
 	for name, c := range map[string]struct {
 		live Live
 		want []string
 	}{
 		"stepped": {Live{mock: clock.NewMock()}, []string{split, join}},
-		"here":    {Live{}, []string{split, join, "f.yaml:8:10: live: " + finer, "f.yaml:8:76: live: `within` is finer than 10ms, which the real clock is not"}},
+		"here":    {Live{}, []string{split, join, "f.yaml:8:10: live: " + finer, "f.yaml:8:76: live: `within` is finer than 10ms, the resolution of a live run"}},
 		"elsewhere": {Live{Server: "x:1"}, []string{
-			"f.yaml:3:10: live: `block_duration` is a setting of a server elsewhere, which this run cannot change",
-			"f.yaml:3:38: live: `disk.delay` is a setting of a server elsewhere, which this run cannot change",
+			"f.yaml:3:10: live: `block_duration` is a setting of a remote server, which this run cannot change",
+			"f.yaml:3:38: live: `disk.delay` is a setting of a remote server, which this run cannot change",
 			split, join,
-			"f.yaml:7:63: live: the output of a server elsewhere is not seen here",
+			"f.yaml:7:63: live: the output of a remote server is not visible",
 			"f.yaml:8:10: live: " + finer,
-			"f.yaml:8:76: live: `within` is finer than 10ms, which the real clock is not",
-			"f.yaml:8:76: live: what a server elsewhere resolves is not seen here",
+			"f.yaml:8:76: live: `within` is finer than 10ms, the resolution of a live run",
+			"f.yaml:8:76: live: the number of entries that a remote server resolves is not visible",
 			"f.yaml:9:33: live: " + written,
 			"f.yaml:9:80: live: " + written,
-			"f.yaml:10:23: live: a server elsewhere cannot be restarted from here",
+			"f.yaml:10:23: live: a remote server cannot be restarted",
 			"f.yaml:11:37: live: " + written,
-			"f.yaml:11:83: live: the output of a server elsewhere is not seen here",
-			"f.yaml:12:10: live: `up.resolved` is known to the server alone, which runs elsewhere",
-			"f.yaml:12:28: live: `uploads.resolved` is known to the server alone, which runs elsewhere",
-			"f.yaml:13:32: live: `uploads.resolved` is known to the server alone, which runs elsewhere",
+			"f.yaml:11:83: live: the output of a remote server is not visible",
+			"f.yaml:12:10: live: `up.resolved` is known to the remote server only",
+			"f.yaml:12:28: live: `uploads.resolved` is known to the remote server only",
+			"f.yaml:13:32: live: `uploads.resolved` is known to the remote server only",
 		}},
 	} {
 		s := parse(t, text)
@@ -263,8 +263,8 @@ expect: [sent.at == 0s, datagrams.lost == 0]
 	want := []string{
 		":2:17: live: the delay was that of the real network",
 		":2:36: live: the delay was that of the real network",
-		":2:48: live: what was lost is what the real network lost",
-		":7:10: live: not looked at, being exact to the nanosecond: sent.at == 0s",
+		":2:48: live: the losses were those of the real network",
+		":7:10: live: not checked, since a measured time is never exact: sent.at == 0s",
 	}
 	for i, n := range r.Notes {
 		if i >= len(want) || !strings.HasSuffix(n, want[i]) {

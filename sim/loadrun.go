@@ -174,10 +174,6 @@ func (m *measuredLoad) addHistograms() { m.report.Histograms = m.Histograms() }
 
 func (r *loadRun) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
 
-func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
-	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
-}
-
 // withOverrides returns the load with the rate and the duration of the command line.
 func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 	if o == nil {

@@ -71,7 +71,7 @@ func (w *witness) Observe(e *event.Event) {
 
 // resetting says whether the script has just broken the phone's connection.
 func (e *witness) resetting(phone uint32) bool {
-	return slices.ContainsFunc(e.run.open, func(st *step) bool {
+	return slices.ContainsFunc(e.run.script.open, func(st *step) bool {
 		return st.Phone == int(phone) && st.TCP != nil && st.TCP.Reset && st.stage == began
 	})
 }
@@ -110,8 +110,8 @@ func calm(s *scenarios.Scenario) {
 // notCompared are the scenarios that cannot be run on real sockets, with the
 // sentence that a live run refuses them with.
 var notCompared = map[string]string{
-	"held-back": "real sockets cannot be told to join",
-	"in-pieces": "real sockets cannot be told to split",
+	"held-back": "real sockets cannot be forced to join sends",
+	"in-pieces": "real sockets cannot be forced to split a stream",
 }
 
 // thinned are scenarios that would take long: clock.Mock sleeps a millisecond at
@@ -203,14 +203,14 @@ func listen(t *testing.T, s *scenarios.Scenario, o Options) *witness {
 	}
 	closed := sync.OnceValue(r.close)
 	defer closed()
-	for who := range r.phones {
+	for who := range r.programs {
 		r.world.Watch(uint32(who))
 	}
 	if err := r.failure(r.play(t.Context())); err != nil {
 		t.Fatal(err)
 	}
 	result := r.outcome(false)
-	for who := range r.phones {
+	for who := range r.programs {
 		e.out.Logs[r.world.Name(uint32(who))] = string(r.world.Log(uint32(who)).AppendText(nil))
 	}
 	for _, c := range result.Run.Checks {

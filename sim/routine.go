@@ -7,6 +7,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/scenarios"
+	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -122,13 +123,14 @@ func (ro *routines) continueList(phone uint32) {
 	}
 }
 
-// done continues the list of a program whose operation has ended. A failed operation ends the list.
-func (ro *routines) done(program uint32, ok bool) {
+// Observe continues the list of a program whose operation has ended. A failed operation ends the list.
+func (ro *routines) Observe(done *event.Event) {
+	program := done.Node
 	p := &ro.progress[program]
 	if p.routine < 0 {
 		return
 	}
-	if !ok {
+	if done.Phone.Outcome != nodes.OutcomeOK {
 		p.routine = -1
 		return
 	}

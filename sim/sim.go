@@ -111,7 +111,7 @@ func (r *run) broke(why any, stack []byte) (b *Broken) {
 		return b
 	}
 	defer func() { _ = recover() }() // a world that broke a rule of its own may not be able to tell
-	b.At, b.Around = r.world.Now(), r.records.Recent(-1, eventsAround)
+	b.At, b.Around = r.world.Now(), r.records.Recent(-1, maxEventsAround)
 	return b
 }
 

@@ -130,7 +130,7 @@ script:
   - {at: heard + 1s, phone: a, expect: {log: 1}}
 `)
 	c := checksOf(r, reports.ExpectationCheck)
-	if last := c[len(c)-1]; last.Verdict != reports.Failed || last.Found != "its moment heard never came" {
+	if last := c[len(c)-1]; last.Verdict != reports.Failed || last.Found != "its label heard was never set" {
 		t.Errorf("the step that waits: %+v", last)
 	}
 	if r.VirtualSeconds > 60 {

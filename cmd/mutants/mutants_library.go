@@ -1,9 +1,14 @@
 package main
 
-// beaconMutants are about what makes a beacon valid, and about times on the wire
+// beaconMutants returns mutants of a beacon's validity and of times on the wire
 // (PROTOCOL.md sections 1 and 3).
 func beaconMutants() []mutant {
-	const beacon, tempID, localTime, zone = "protocol/beacon.go", "protocol/tempid.go", "protocol/localtime.go", "protocol/zone.go"
+	const (
+		beacon    = "protocol/beacon.go"
+		tempID    = "protocol/tempid.go"
+		localTime = "protocol/localtime.go"
+		zone      = "protocol/zone.go"
+	)
 	return []mutant{
 		{name: "a beacon is valid a second before its start", file: beacon, by: "invalid-beacons",
 			old: "if t < span.Start {", new: "if t < span.Start-1 {"},
@@ -22,7 +27,8 @@ func beaconMutants() []mutant {
 		{name: "a TempID may have letters", file: beacon, by: "invalid-beacons",
 			old: "!allDigits((*[TempIDSize]byte)(&b.TempID))", new: "false"},
 		{name: "a TempID may have a colon", file: tempID, by: "invalid-beacons",
-			old: "w&high == zeros && (w+sixes)&high == zeros", new: "w&high == zeros && (w+sixes-0x0101010101010101)&high == zeros"},
+			old: "w&high == zeros && (w+sixes)&high == zeros",
+			new: "w&high == zeros && (w+sixes-0x0101010101010101)&high == zeros"},
 		{name: "24:00:00 is a time", file: localTime, by: "invalid-beacons",
 			old: "hour > 23", new: "hour > 24"},
 		{name: "31 February is a day", file: localTime, by: "invalid-beacons",
@@ -35,18 +41,19 @@ func beaconMutants() []mutant {
 			old: "year%400 == 0", new: "year%200 == 0"},
 		{name: "2400 has no 29 February", file: localTime, by: "invalid-beacons",
 			old: "(year%100 != 0 || year%400 == 0)", new: "year%100 != 0"},
-		{name: "any separator will do in a time", file: localTime, by: "invalid-beacons",
+		{name: "a time may have any separators", file: localTime, by: "invalid-beacons",
 			old: "x := word ^ pattern", new: "x := (word ^ pattern) & 0x0f_0f_00_0f_0f_00_0f_0f"},
-		{name: "in a repeated hour the longest life is taken", file: zone, by: "daylight-saving",
+		{name: "in a repeated hour the longest lifetime is chosen", file: zone, by: "daylight-saving",
 			old: "life < bestLife ||", new: "life > bestLife ||"},
-		{name: "in a repeated hour the earlier of equal lives is taken", file: zone, by: "daylight-saving",
+		{name: "in a repeated hour the earlier equal lifetime is chosen", file: zone, by: "daylight-saving",
 			old: "&& this.Contains(wall)", new: "&& !this.Contains(this.Start*1_000_000_000)"},
-		{name: "a time that clocks skipped is read as if they had not", file: zone, by: "daylight-saving",
+		{name: "a local time that daylight saving skips is accepted", file: zone, by: "daylight-saving",
 			old: "u < p.from || u >= p.until", new: "u < p.from"},
 	}
 }
 
-// assemblerMutants are about beacons in four datagrams (PROTOCOL.md section 3).
+// assemblerMutants returns mutants of beacons in four datagrams (PROTOCOL.md
+// section 3).
 func assemblerMutants() []mutant {
 	const assembler = "protocol/assembler.go"
 	return []mutant{
@@ -54,76 +61,81 @@ func assemblerMutants() []mutant {
 			old: "r := a.known.find(from)", new: "r := a.known.all.oldest"},
 		{name: "split beacons of two ports of one address are mixed", file: assembler, by: "invalid-beacons",
 			old: "r := a.known.find(from)", new: "from.Port = 7; r := a.known.find(from)"},
-		{name: "a beacon in one datagram is no beacon", file: assembler,
+		{name: "a beacon in one datagram is ignored", file: assembler,
 			old: "case len(p) == BeaconSize:", new: "case false:"},
-		{name: "the version is awaited a nanosecond too long", file: assembler, by: "invalid-beacons",
+		{name: "the wait for the version is a nanosecond too long", file: assembler, by: "invalid-beacons",
 			old: "250 * time.Millisecond", new: "250*time.Millisecond + 1"},
-		{name: "the version is awaited a nanosecond too short", file: assembler, by: "invalid-beacons",
+		{name: "the wait for the version is a nanosecond too short", file: assembler, by: "invalid-beacons",
 			old: "250 * time.Millisecond", new: "250*time.Millisecond - 1"},
-		{name: "a begun beacon is forgotten a nanosecond late", file: assembler, by: "invalid-beacons",
+		{name: "an incomplete beacon is dropped a nanosecond late", file: assembler, by: "invalid-beacons",
 			old: "first + ForgetAfter", new: "first + ForgetAfter + 1"},
-		{name: "a begun beacon is forgotten a nanosecond early", file: assembler, by: "invalid-beacons",
+		{name: "an incomplete beacon is dropped a nanosecond early", file: assembler, by: "invalid-beacons",
 			old: "first + ForgetAfter", new: "first + ForgetAfter - 1"},
 		{name: "three parts are dropped when the next beacon starts", file: assembler, by: "invalid-beacons",
 			old: "out = a.judge(r, out)\n\t\ta.known.renew", new: "a.known.renew"},
-		{name: "three parts that are 1 s old are forgotten unjudged", file: assembler, by: "invalid-beacons",
+		{name: "three parts are dropped after 1 s without a verdict", file: assembler, by: "invalid-beacons",
 			old: "r != none && a.known.at(r).third+JudgeAfter == a.next",
-			new: "r != none && a.known.at(r).third+JudgeAfter == a.next && a.next != a.known.at(a.known.begun.oldest).first+ForgetAfter"},
+			new: "r != none && a.known.at(r).third+JudgeAfter == a.next && a.next != " +
+				"a.known.at(a.known.begun.oldest).first+ForgetAfter"},
 		{name: "three parts are dropped when a whole beacon comes", file: assembler, by: "invalid-beacons",
 			old: "out = a.judge(r, out)\n\t\ta.known.remove(r)\n\t\ta.schedule()\n\t}\n\treturn",
 			new: "a.known.remove(r)\n\t\ta.schedule()\n\t}\n\treturn"},
-		{name: "a begun beacon goes on after a whole one", file: assembler, by: "invalid-beacons",
-			old: "if r != none && a.known.at(r).state != dropped {\n\t\tout", new: "if r != none && a.known.at(r).state == threeParts {\n\t\tout"},
-		{name: "a whole beacon lifts the silence of its sender", file: assembler, by: "invalid-beacons",
+		{name: "an incomplete beacon continues after a whole one", file: assembler, by: "invalid-beacons",
+			old: "if r != none && a.known.at(r).state != dropped {\n\t\tout",
+			new: "if r != none && a.known.at(r).state == threeParts {\n\t\tout"},
+		{name: "a whole beacon ends the dropping of its sender's parts", file: assembler, by: "invalid-beacons",
 			old: "if r != none && a.known.at(r).state != dropped {\n\t\tout", new: "if r != none {\n\t\tout"},
 		{name: "datagrams of more than 60 bytes are ignored", file: assembler, by: "invalid-beacons",
-			old: "out = a.Wake(now, out)\n\tr :=", new: "out = a.Wake(now, out)\n\tif len(p) > 60 {\n\t\treturn out\n\t}\n\tr :="},
-		{name: "of 21 bytes the first 20 are a TempID", file: assembler, by: "invalid-beacons",
+			old: "out = a.Wake(now, out)\n\tr :=",
+			new: "out = a.Wake(now, out)\n\tif len(p) > 60 {\n\t\treturn out\n\t}\n\tr :="},
+		{name: "a datagram of 21 bytes counts as a TempID", file: assembler, by: "invalid-beacons",
 			old: "case len(p) == TempIDSize:", new: "case len(p) == TempIDSize || len(p) == TempIDSize+1:"},
 		{name: "a part out of turn is not reported", file: assembler, by: "invalid-beacons",
-			old: "return append(out, Assembled{From: from, OutOfTurn: true, FirstPart: first})", new: "_ = first; return out"},
+			old: "return append(out, Assembled{From: from, OutOfTurn: true, FirstPart: first})",
+			new: "_ = first; return out"},
 		{name: "every part out of turn is reported", file: assembler, by: "invalid-beacons",
 			old: "case a.known.at(r).state == dropped:", new: "case false:"},
-		{name: "after a part out of turn a sender is never heard again", file: assembler, by: "invalid-beacons",
-			old: "a.known.renew(r, onePart)", new: "if a.known.at(r).state == dropped { return out }; a.known.renew(r, onePart)"},
+		{name: "after a part out of turn a sender is ignored for good", file: assembler, by: "invalid-beacons",
+			old: "a.known.renew(r, onePart)",
+			new: "if a.known.at(r).state == dropped { return out }; a.known.renew(r, onePart)"},
 	}
 }
 
-// wireMutants are about the texts of TCP, and about messages that it joins or
-// splits (PROTOCOL.md section 2).
+// wireMutants returns mutants of the messages on TCP, also of messages that TCP
+// joins or splits (PROTOCOL.md section 2).
 func wireMutants() []mutant {
 	const grammar, replies, messages = "protocol/grammar.go", "protocol/replies.go", "protocol/messages.go"
 	return []mutant{
 		{name: "the welcome ends with a full stop", file: messages,
 			old: "Welcome to the BlueTrace Simulator!", new: "Welcome to the BlueTrace Simulator."},
-		{name: "logout in one word is no command", file: grammar,
+		{name: "logout in one word is not a command", file: grammar,
 			old: "{CommandLogoutJoined, Logout},", new: `{"logoff", Logout},`},
-		{name: "a name and a password in one read are one name", file: grammar, by: "joined-and-split",
+		{name: "a name and a password in one read count as one name", file: grammar, by: "joined-and-split",
 			old: "if known(read) {", new: "if known != nil {"},
-		{name: "of two names that begin a login the shorter counts", file: grammar, by: "joined-and-split",
+		{name: "the shorter of two matching user names is chosen", file: grammar, by: "joined-and-split",
 			old: "for n := len(read) - 1; n > 0; n-- {", new: "for n := 1; n < len(read); n++ {"},
-		{name: "the beginning of a command is no command", file: grammar, by: "joined-and-split",
+		{name: "the first part of a split command is skipped", file: grammar, by: "joined-and-split",
 			old: "return 0, 0, true", new: "return 0, 0, false"},
 		{name: "several commands in one read are answered once", file: grammar, by: "joined-and-split",
 			old: "return r.message(kind, length), true", new: "return r.message(kind, len(b)), true"},
-		{name: "a command behind bytes that are none is lost", file: grammar, by: "joined-and-split",
+		{name: "a command behind unknown bytes is lost", file: grammar, by: "joined-and-split",
 			old: "return r.message(Skipped, skip), true", new: "return r.message(Skipped, len(b)), true"},
-		{name: "one byte is skipped at a time", file: grammar, by: "joined-and-split",
+		{name: "unknown bytes are skipped one at a time", file: grammar, by: "joined-and-split",
 			old: "return r.message(Skipped, skip), true", new: "return r.message(Skipped, 1), true"},
 		{name: "a count need not be a multiple of 3", file: grammar, by: "uploads",
 			old: "if lines%3 != 0 {", new: "if lines < 0 {"},
 		{name: "a count may have eight digits", file: grammar, by: "uploads",
 			old: "len(b) > 7", new: "len(b) > 8"},
-		{name: "the first piece of a login's answer is taken for all", file: replies, by: "in-pieces",
+		{name: "the first piece of a login's answer counts as the whole", file: replies, by: "in-pieces",
 			old: "if n == len(rest) {", new: "if n > 0 {"},
-		{name: "the first piece of a TempID is taken for all", file: replies, by: "in-pieces",
+		{name: "the first piece of a TempID counts as the whole", file: replies, by: "in-pieces",
 			old: "if r.n < TempIDSize {", new: "if r.n < 1 {"},
-		{name: "what a peer sent is printed raw", file: "protocol/messages.go",
+		{name: "bytes from a peer are printed without escaping", file: "protocol/messages.go",
 			old: "if ok {", new: "if ok || len(field) > 0 {"},
 	}
 }
 
-// loginMutants are about passwords and blocks (PROTOCOL.md section 2).
+// loginMutants returns mutants of passwords and blocks (PROTOCOL.md section 2).
 func loginMutants() []mutant {
 	const login, server = "nodes/login.go", "nodes/server.go"
 	return []mutant{
@@ -137,88 +149,102 @@ func loginMutants() []mutant {
 			old: "later(now.Elapsed, s.settings.BlockDuration)", new: "later(now.Elapsed, s.settings.BlockDuration+1)"},
 		{name: "counts and blocks end with the connection", file: server, by: "blocking",
 			old: "user := x.name.user", new: "user := x.name.user; delete(s.accounts.known, user)"},
-		{name: "a new connection sets every count to zero", file: server, by: "blocking",
-			old: "s.limitSessions(c, out)\n", new: "s.limitSessions(c, out); for _, a := range s.accounts.known { a.wrong = 0 }\n"},
+		{name: "a new connection resets every count", file: server, by: "blocking",
+			old: "s.limitSessions(c, out)\n",
+			new: "s.limitSessions(c, out); for _, a := range s.accounts.known { a.wrong = 0 }\n"},
 		{name: "all accounts share one count and one block", file: login, by: "blocking",
 			old: "if !n.known {", new: "if n != nil {"},
 		{name: "an attempt prolongs a block", file: login, by: "blocking",
-			old: "return verdictRefused", new: "a.until = later(now.Elapsed, s.settings.BlockDuration); return verdictRefused"},
-		{name: "passwords are looked at during a block", file: login, by: "blocking",
-			old: "if a.blockedAt(now.Elapsed) {", new: "if a.blockedAt(now.Elapsed) && !s.accounts.isRight(n, password) {"},
+			old: "return verdictRefused",
+			new: "a.until = later(now.Elapsed, s.settings.BlockDuration); return verdictRefused"},
+		{name: "passwords are checked during a block", file: login, by: "blocking",
+			old: "if a.blockedAt(now.Elapsed) {",
+			new: "if a.blockedAt(now.Elapsed) && !s.accounts.isRight(n, password) {"},
 		{name: "attempts during a block are counted", file: login, by: "blocking",
 			old: "return verdictRefused", new: "a.wrong++; return verdictRefused"},
-		{name: "a right password does not set the count to zero", file: login, by: "blocking",
+		{name: "a correct password does not reset the count", file: login, by: "blocking",
 			old: "a.wrong, a.stale = 0, true", new: "a.stale = true"},
-		{name: "the end of a block does not set the count to zero", file: login, by: "blocking",
+		{name: "the end of a block does not reset the count", file: login, by: "blocking",
 			old: "attempts{blocked: true,", new: "attempts{blocked: true, wrong: a.wrong - 1,"},
 		{name: "wrong passwords of unknown names are not counted", file: login, by: "blocking",
 			old: "return a.unknown.attemptsOf(n.hash)", new: "return &attempts{}"},
-		{name: "an end of file instead of a password is a wrong one", file: server, by: "blocking",
-			old: "s.end(c, ReasonEOF, out)", new: "if x := s.connection(c); x.stage == connAtPassword { s.decide(now, &x.name, nil) }; s.end(c, ReasonEOF, out)"},
-		{name: "a right password joined to its name is not answered", file: login, by: "joined-and-split",
+		{name: "an end of file in place of a password counts as wrong", file: server, by: "blocking",
+			old: "s.end(c, ReasonEOF, out)",
+			new: "if x := s.connection(c); x.stage == connAtPassword { s.decide(now, &x.name, nil) }; s.end(c, " +
+				"ReasonEOF, out)"},
+		{name: "a correct password joined to its name is not answered", file: login, by: "joined-and-split",
 			old: "x.name = n\n\t\ts.welcome(now, c, out)", new: "x.name = n"},
 		{name: "a wrong password joined to its name is answered", file: login, by: "joined-and-split",
 			old: "pending{}, out)", new: "pending{answer: protocol.TryAgain}, out)"},
 		{name: "a wrong password joined to its name is not counted", file: login, by: "joined-and-split",
-			old: "&n, v, ReasonJoined, out)", new: "&n, v, ReasonJoined, out); if v == verdictWrong { s.accounts.attemptsOf(&n).wrong-- }"},
+			old: "&n, v, ReasonJoined, out)",
+			new: "&n, v, ReasonJoined, out); if v == verdictWrong { s.accounts.attemptsOf(&n).wrong-- }"},
 		{name: "a restart forgets counts and blocks", file: server, by: "blocking",
 			old: "return s.accounts.restore(now, &r.Attempts)", new: "return nil"},
 		{name: "a restart forgets counts", file: login, by: "blocking",
 			old: "*t = attempts{wrong: r.Wrong}", new: "*t = attempts{}"},
-		{name: "a restart begins a block anew", file: login, by: "blocking",
+		{name: "a restart extends a block to its full length", file: login, by: "blocking",
 			old: "remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "r.BlockDuration"},
 		{name: "a restart makes a block a nanosecond longer", file: login, by: "blocking",
 			old: "now.Wall + int64(r.BlockDuration)", new: "now.Wall + int64(r.BlockDuration) + 1"},
-		{name: "on disk the end of a block is cut to the second", file: login, by: "blocking",
+		{name: "the stored end of a block is truncated to the second", file: login, by: "blocking",
 			old: "now.Wall + int64(r.BlockDuration)", new: "now.Wall - now.Wall%1e9 + int64(r.BlockDuration)"},
-		{name: "the zero of a joined right password is not saved", file: login, by: "joined-and-split",
+		{name: "the reset by a joined correct password is not saved", file: login, by: "joined-and-split",
 			old: "x.name = n\n\t\ts.storeReset(now, c, &n, out)",
 			new: "x.name = n\n\t\ts.welcome(now, c, out)"},
-		{name: "a block is told before it is on disk", file: login, by: "slow-disk",
+		{name: "a block is announced before it is on disk", file: login, by: "slow-disk",
 			old: "s.storeAttempts(now, c, &n, pending{answer: protocol.NowBlocked}, out)",
-			new: "s.storeAttempts(now, c, &n, pending{}, out); s.send(c, protocol.NowBlocked, out); s.end(c, ReasonBlocked, out)"},
+			new: "s.storeAttempts(now, c, &n, pending{}, out); s.send(c, protocol.NowBlocked, out); s.end(c, " +
+				"ReasonBlocked, out)"},
 		{name: "a wrong password is answered before it is on disk", file: login, by: "slow-disk",
 			old: "s.storeAttempts(now, c, &n, pending{answer: protocol.TryAgain}, out)",
 			new: "s.storeAttempts(now, c, &n, pending{}, out); s.send(c, protocol.TryAgain, out)"},
-		{name: "welcomed after a wait for the disk while blocked", file: login, by: "slow-disk",
+		{name: "a user blocked during a wait for the disk is welcomed", file: login, by: "slow-disk",
 			old: "!s.accounts.attemptsOf(&x.name).blockedAt(now.Elapsed)", new: "x != nil"},
 	}
 }
 
-// tempIDMutants are about Download_tempID (PROTOCOL.md sections 1 and 2).
+// tempIDMutants returns mutants of Download_tempID (PROTOCOL.md sections 1 and 2).
 func tempIDMutants() []mutant {
 	const tempIDs = "nodes/tempids.go"
 	return []mutant{
 		{name: "a TempID is issued again", file: tempIDs, by: "tempids",
-			old: "s.tempIDs.put(drawn{Issue: i})", new: "i.TempID = protocol.TempID([]byte(\"12345678901234567890\")); if d, ok := s.tempIDs.get(i.TempID); ok { i = d.Issue }; s.tempIDs.put(drawn{Issue: i})"},
+			old: "s.tempIDs.put(drawn{Issue: i})",
+			new: "i.TempID = protocol.TempID([]byte(\"12345678901234567890\")); if d, ok := " +
+				"s.tempIDs.get(i.TempID); ok { i = d.Issue }; s.tempIDs.put(drawn{Issue: i})"},
 		{name: "a TempID begins with 0", file: "protocol/tempid.go", by: "tempids",
 			old: "half/10+drawBelow(src, half-half/10)", new: "drawBelow(src, half/10)"},
 		{name: "a TempID lives a second too long", file: tempIDs, by: "tempids",
 			old: "Expiry: start + int64(s.", new: "Expiry: start + 1 + int64(s."},
 		{name: "a TempID lives a second too short", file: tempIDs, by: "tempids",
 			old: "Expiry: start + int64(s.", new: "Expiry: start - 1 + int64(s."},
-		{name: "a new TempID makes the former ones of its owner void", file: tempIDs, by: "tempids",
-			old: "i := Issue{", new: "for t := range s.tempIDs.tables { for k := range s.tempIDs.tables[t].entries { if e := &s.tempIDs.tables[t].entries[k]; !e.isFree() && s.tempIDs.unpack(protocol.TempID{}, e).User == s.connection(c).name.user { e[2] &^= 8 } } }; i := Issue{"},
+		{name: "a new TempID invalidates earlier ones of its owner", file: tempIDs, by: "tempids",
+			old: "i := Issue{",
+			new: "for t := range s.tempIDs.tables { for k := range s.tempIDs.tables[t].entries { if e := " +
+				"&s.tempIDs.tables[t].entries[k]; !e.isFree() && s.tempIDs.unpack(protocol.TempID{}, e).User == " +
+				"s.connection(c).name.user { e[2] &^= 8 } } }; i := Issue{"},
 		{name: "a TempID is sent before it is on disk", file: tempIDs, by: "slow-disk",
-			old: "issue: i, isIssue: true}, out)", new: "issue: i, isIssue: true}, out); s.send(c, i.TempID.String(), out); s.connection(c).storing = 0"},
+			old: "issue: i, isIssue: true}, out)",
+			new: "issue: i, isIssue: true}, out); s.send(c, i.TempID.String(), out); s.connection(c).storing = 0"},
 		{name: "a TempID is printed before it is on disk", file: tempIDs, by: "slow-disk",
-			old: "s.tempIDs.put(drawn{Issue: i})\n", new: "s.tempIDs.put(drawn{Issue: i}); out.print(\"TempID:\\n\" + i.TempID.String())\n"},
+			old: "s.tempIDs.put(drawn{Issue: i})\n",
+			new: "s.tempIDs.put(drawn{Issue: i}); out.print(\"TempID:\\n\" + i.TempID.String())\n"},
 		{name: "a restart forgets the TempIDs", file: "nodes/server.go", by: "tempids",
 			old: "return s.tempIDs.restore(r.Issue)", new: "return nil"},
 	}
 }
 
-// uploadMutants are about contact logs that reach the server (PROTOCOL.md section 2).
+// uploadMutants returns mutants of uploads of contact logs (PROTOCOL.md section 2).
 func uploadMutants() []mutant {
 	const upload = "nodes/upload.go"
 	return []mutant{
-		{name: "an uploaded TempID resolves to who uploads it", file: upload, by: "uploads",
+		{name: "an uploaded TempID resolves to its uploader", file: upload, by: "uploads",
 			old: "text = s.appendIssue(text, &i)", new: "i.User = x.name.user; text = s.appendIssue(text, &i)"},
-		{name: "only TempIDs of who uploads them resolve", file: upload, by: "uploads",
+		{name: "only the uploader's own TempIDs resolve", file: upload, by: "uploads",
 			old: "if i, ok := s.Resolve(id); ok {", new: "if i, ok := s.Resolve(id); ok && i.User == x.name.user {"},
-		{name: "a TempID that nobody has resolves", file: upload, by: "uploads",
+		{name: "an unknown TempID resolves", file: upload, by: "uploads",
 			old: "if i, ok := s.Resolve(id); ok {", new: "if i, ok := s.Resolve(id); ok || i.User == \"\" {"},
-		{name: "the uploaded times are believed", file: upload, by: "uploads",
+		{name: "the uploaded times are trusted", file: upload, by: "uploads",
 			old: "text = s.appendIssue(text, &i)",
 			new: `text = fmt.Appendf(text, "\n%s\n%s\n%s", i.User, u.text[at+20:at+39], u.text[at+39:at+58])`},
 		{name: "an upload ends one line early", file: upload, by: "uploads",
@@ -226,24 +252,29 @@ func uploadMutants() []mutant {
 		{name: "an upload of no entries never ends", file: upload, by: "uploads",
 			old: "if lines == 0 {", new: "if lines < 0 {"},
 		{name: "an upload of no entries is answered three times", file: upload, by: "uploads",
-			old: "x.upload = &incoming{want: lines}", new: "x.upload = &incoming{want: lines}; if lines == 0 { s.send(c, protocol.Ack, out) }"},
-		{name: "whose a TempID is shows before the upload ended", file: upload, by: "uploads",
-			old: "u.got++", new: "u.got++; if i, ok := s.Resolve(protocol.TempID(append(b, make([]byte, 20)...)[:20])); ok { out.print(i.User) }"},
-		{name: "an upload that broke off is resolved", file: upload, by: "uploads",
+			old: "x.upload = &incoming{want: lines}",
+			new: "x.upload = &incoming{want: lines}; if lines == 0 { s.send(c, protocol.Ack, out) }"},
+		{name: "the owner of a TempID is printed before the upload ends", file: upload, by: "uploads",
+			old: "u.got++",
+			new: "u.got++; if i, ok := s.Resolve(protocol.TempID(append(b, make([]byte, 20)...)[:20])); ok { " +
+				"out.print(i.User) }"},
+		{name: "an interrupted upload is resolved", file: upload, by: "uploads",
 			old: "entries = u.got / 3",
-			new: "entries = u.got / 3; u.text = u.text[:entries*entrySize]; u.got = 3 * entries; s.finishUpload(c, out); return"},
-		{name: "the largest count that is allowed is refused", file: upload, by: "uploads",
+			new: "entries = u.got / 3; u.text = u.text[:entries*entrySize]; u.got = 3 * entries; s.finishUpload(c, " +
+				"out); return"},
+		{name: "the largest permitted count is refused", file: upload, by: "uploads",
 			old: "lines > s.settings.MaxUploadLines", new: "lines >= s.settings.MaxUploadLines"},
-		{name: "a count that lies does not close the session", file: upload, by: "uploads",
+		{name: "a wrong count does not close the session", file: upload, by: "uploads",
 			old: "s.end(c, ReasonCount, out)", new: "s.expect(c, connAtCommand, protocol.ExpectCommand)"},
 		{name: "an idle session ends without its logout", file: "nodes/server.go", by: "silence",
-			old: "if x.loggedIn() {\n\t\tout.print(user", new: "if x.loggedIn() && reason != ReasonIdleTimeout {\n\t\tout.print(user"},
+			old: "if x.loggedIn() {\n\t\tout.print(user",
+			new: "if x.loggedIn() && reason != ReasonIdleTimeout {\n\t\tout.print(user"},
 		{name: "log out does not end a session", file: "nodes/server.go",
 			old: "s.end(c, ReasonLogout, out)", new: "s.reportSkipped(c, m.Bytes, out)"},
 	}
 }
 
-// logMutants are about the contact log (PROTOCOL.md sections 1 and 3).
+// logMutants returns mutants of the contact log (PROTOCOL.md sections 1 and 3).
 func logMutants() []mutant {
 	const phone, contactLog = "nodes/phone.go", "nodes/contactlog.go"
 	retention := func(name, change string) mutant {
@@ -251,13 +282,14 @@ func logMutants() []mutant {
 			old: "*p = Phone{settings: s}", new: "t := *s; t.Retention " + change + "; *p = Phone{settings: &t}"}
 	}
 	return []mutant{
-		retention("an entry stays 179 s", "-= 1e9"),
-		retention("an entry stays 181 s", "+= 1e9"),
-		retention("an entry goes a nanosecond early", "-= 1"),
-		retention("an entry goes a nanosecond late", "+= 1"),
-		{name: "an expiring entry takes others of its TempID with it", file: contactLog, by: "expiry",
+		retention("an entry is kept for 179 s", "-= 1e9"),
+		retention("an entry is kept for 181 s", "+= 1e9"),
+		retention("an entry expires a nanosecond early", "-= 1"),
+		retention("an entry expires a nanosecond late", "+= 1"),
+		{name: "an expiring entry removes others with its TempID", file: contactLog, by: "expiry",
 			old: "now-time.Duration(l.oldest) >= retention {",
-			new: "(now-time.Duration(l.oldest) >= retention || expired > 0 && l.ring[l.head].id == l.ring[(int(l.head)+len(l.ring)-1)%len(l.ring)].id) {"},
+			new: "(now-time.Duration(l.oldest) >= retention || expired > 0 && l.ring[l.head].id == " +
+				"l.ring[(int(l.head)+len(l.ring)-1)%len(l.ring)].id) {"},
 		{name: "a TempID received twice is one entry", file: phone, by: "expiry",
 			old: "p.log.push(&b, now.Elapsed)",
 			new: "if n := p.log.Len(); n == 0 || p.log.At(n-1).TempID != b.TempID { p.log.push(&b, now.Elapsed) }"},
@@ -272,23 +304,24 @@ func logMutants() []mutant {
 	}
 }
 
-// phoneMutants are about the phone's prompt and session (PROTOCOL.md sections 2
-// and 4).
+// phoneMutants returns mutants of the phone's prompt and session (PROTOCOL.md
+// sections 2 and 4).
 func phoneMutants() []mutant {
 	const phone, program = "nodes/phone.go", "nodes/program.go"
 	return []mutant{
-		{name: "log out stops the receiving of beacons", file: phone, by: "logout",
-			old: "out.assembled = p.assembler.Datagram(", new: "if p.program.stage == StageLoggedOut { return }; out.assembled = p.assembler.Datagram("},
+		{name: "log out stops the reception of beacons", file: phone, by: "logout",
+			old: "out.assembled = p.assembler.Datagram(",
+			new: "if p.program.stage == StageLoggedOut { return }; out.assembled = p.assembler.Datagram("},
 		{name: "log out empties the contact log", file: program, by: "logout",
 			old: "g.stage = StageLoggedOut", new: "g.stage = StageLoggedOut; *g.log = ContactLog{}"},
-		{name: "what is typed after log out is answered", file: program, by: "logout",
+		{name: "input after log out is answered", file: program, by: "logout",
 			old: "case g.stage == StageLoggedOut:", new: "case g.settings == nil:"},
-		{name: "an upload takes the log when the server answers", file: program, by: "uploads",
+		{name: "an upload reads the log only when the server answers", file: program, by: "uploads",
 			old: "lines := 3 * len(u.entries)",
 			new: "if u.sent == 0 { u.entries = g.log.entries() }; lines := 3 * len(u.entries)"},
 		{name: "an upload announces entries instead of lines", file: program, by: "uploads",
 			old: "strconv.Itoa(lines)", new: "strconv.Itoa(len(u.entries))"},
-		{name: "an upload gives the expiry for the start", file: program, by: "uploads",
+		{name: "an upload sends the expiry as the start", file: program, by: "uploads",
 			old: "return c.Start.String()", new: "return c.Expiry.String()"},
 		{name: "a beacon lives a minute too long", file: program, by: "tempids",
 			old: "Local(start + int64(", new: "Local(start + 60 + int64("},
@@ -296,14 +329,15 @@ func phoneMutants() []mutant {
 			old: "start := now.Unix()", new: "start := now.Unix() + 1"},
 		{name: "a phone refuses to send an expired beacon", file: phone, by: "tempids",
 			old: "p.program.sendBeacon(to, out)",
-			new: "if b, ok := p.TempID(); ok && b.Expiry <= p.settings.Zone.Local(now.Unix()) { p.program.print(textNoTempID, out); return }; p.program.sendBeacon(to, out)"},
+			new: "if b, ok := p.TempID(); ok && b.Expiry <= p.settings.Zone.Local(now.Unix()) { " +
+				"p.program.print(textNoTempID, out); return }; p.program.sendBeacon(to, out)"},
 		{name: "a beacon without a TempID is called malformed", file: program,
 			old: "g.print(textNoTempID, out)", new: "g.print(textBadBeacon, out)"},
 		{name: "a beacon may go to port 0", file: program, by: "tempids",
 			old: "err != nil || port == 0", new: "err != nil"},
 		{name: "a beacon may go to port 65536", file: program, by: "tempids",
 			old: "strconv.ParseUint(words[2], 10, 16)", new: "strconv.ParseUint(words[2], 10, 32)"},
-		{name: "a phone that is told to send one datagram sends four", file: program,
+		{name: "a phone set to send one datagram sends four", file: program,
 			old: "to, g.settings.Form, g.beacon", new: "to, protocol.Split, g.beacon"},
 		{name: "the password follows the username without a pause", file: program, by: "held-back",
 			old: "pause := g.settings.PasswordPause", new: "pause := time.Duration(0)"},

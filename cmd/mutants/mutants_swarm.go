@@ -2,14 +2,15 @@ package main
 
 import "slices"
 
-// swarmMutants is the second table: what the library does not notice, since only
-// faults show it. sim swarm must find each.
+// swarmMutants returns the second table: mutants that survive the library because
+// only faults reveal them. sim swarm must find each.
 func swarmMutants() []mutant {
-	return slices.Concat(diskMutants(), journalMutants(), clockMutants(), storingMutants(), brokenMutants(), datagramMutants())
+	return slices.Concat(diskMutants(), journalMutants(), clockMutants(), storingMutants(),
+		connectionMutants(), datagramMutants())
 }
 
-// diskMutants are about what the server's files hold after a crash or a fault of
-// the disk (PROTOCOL.md section 2).
+// diskMutants returns mutants of the server's files, which show after a crash or a
+// disk fault (PROTOCOL.md section 2).
 func diskMutants() []mutant {
 	const server, wal, tempIDs, appendFile = "nodes/files/server.go", "nodes/files/wal.go",
 		"nodes/files/tempids.go", "nodes/files/appendfile.go"
@@ -23,23 +24,24 @@ func diskMutants() []mutant {
 		{name: "the write-ahead log is trusted after a failed fsync", file: wal,
 			old: "err = a.f.SyncContent()", new: "_ = a.f.SyncContent()"},
 		{name: "the write-ahead log is not read after a crash", file: tempIDs,
-			old: "if err != nil || len(left.lines)+len(left.beyond) == 0 {", new: "if err != nil || len(left.lines)+len(left.beyond) >= 0 {"},
-		{name: "a file that is written anew lacks what was not synced", file: tempIDs,
+			old: "if err != nil || len(left.lines)+len(left.beyond) == 0 {",
+			new: "if err != nil || len(left.lines)+len(left.beyond) >= 0 {"},
+		{name: "a rewritten file lacks the unsynced lines", file: tempIDs,
 			old: "_, err = w.Write(t.unsynced)\n\t\treturn err", new: "return nil"},
-		{name: "an fsync that fails counts as one", file: appendFile,
+		{name: "a failed fsync counts as a success", file: appendFile,
 			old: "return f.Sync()", new: "_ = f.Sync()\n\treturn nil"},
 		{name: "a new file's name is not synced", file: appendFile,
 			old: "return l.fs.SyncNames()", new: "return nil"},
 	}
 }
 
-// journalMutants are about a contact log whose phone is started again (PROTOCOL.md
-// section 3).
+// journalMutants returns mutants of the contact log's recovery when a phone restarts
+// (PROTOCOL.md section 3).
 func journalMutants() []mutant {
 	const restore, contactLog, journal = "nodes/phone.go", "nodes/files/contactlog.go", "nodes/files/contactlogread.go"
 	const clamped = "least = max(least, full-remainder(end, now.Wall, full))"
 	return []mutant{
-		{name: "a phone that starts again forgets its log", file: restore,
+		{name: "a restarted phone loses its log", file: restore,
 			old: "if age[i] >= full {", new: "if age[i] >= 0 {"},
 		{name: "at a start an entry counts as received just now", file: restore,
 			old: clamped, new: "_, least = end, 0"},
@@ -49,20 +51,22 @@ func journalMutants() []mutant {
 			old: "if err := l.writeJournal(); err != nil {", new: "if err := error(nil); err != nil {"},
 		{name: "the journal is not synced", file: contactLog,
 			old: "name: name + journalSuffix,", new: "noSync: true, name: name + journalSuffix,"},
-		{name: "a torn line takes the journal with it", file: journal,
+		{name: "a torn line discards the journal", file: journal,
 			old: "case !t.whole:\n", new: "case !t.whole:\n\t\t\tl.known = nil\n"},
-		{name: "a torn line is trusted when it can be read", file: journal,
+		{name: "a torn line is trusted if it can be parsed", file: journal,
 			old: "case !t.whole:\n", new: "case !t.whole && err != nil:\n"},
 	}
 }
 
-// clockMutants are about clocks that are set (PROTOCOL.md section 1, Two clocks).
+// clockMutants returns mutants that show when a clock is stepped (PROTOCOL.md
+// section 1, Two clocks).
 func clockMutants() []mutant {
 	const phone, login, tempIDs, server = "nodes/phone.go", "nodes/login.go", "nodes/tempids.go", "nodes/server.go"
 	field := edit{phone, "\treportedFull bool", "\treportedFull, offKnown bool\n\toff time.Duration"}
-	ageing := func(name, when string) mutant {
+	ageing := func(name, comparison string) mutant {
 		return mutant{name: name, file: phone,
-			old: "if n := p.log.expire(", new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + when + ` p.off {
+			old: "if n := p.log.expire(",
+			new: "off := time.Duration(now.Wall) - now.Elapsed\n\tif p.offKnown && off " + comparison + ` p.off {
 		for i := range p.log.n {
 			p.log.ring[p.log.index(i)].received -= int64(off - p.off)
 		}
@@ -74,15 +78,18 @@ func clockMutants() []mutant {
 	if n := p.log.expire(`, also: []edit{field}}
 	}
 	return []mutant{
-		ageing("a step of the clock ahead cuts an entry's time", ">"),
-		ageing("a step of the clock back stretches an entry's time", "<"),
+		ageing("a forward clock step shortens an entry's retention", ">"),
+		ageing("a backward clock step extends an entry's retention", "<"),
 		{name: "a phone does not notice that its clock was set", file: phone,
-			old: "b, err := protocol.Judge(", new: "if !p.offKnown {\n\t\t\tp.off, p.offKnown = time.Duration(now.Wall)-now.Elapsed, true\n\t\t}\n\t\tb, err := protocol.Judge(",
+			old: "b, err := protocol.Judge(",
+			new: "if !p.offKnown {\n\t\t\tp.off, p.offKnown = time.Duration(now.Wall)-now.Elapsed, true\n\t\t}\n\t\t" +
+				"b, err := protocol.Judge(",
 			also: []edit{field, {phone, "p.settings.Zone, now.Wall)", "p.settings.Zone, int64(p.off+now.Elapsed))"}}},
 		{name: "a server does not notice that its clock was set", file: tempIDs,
 			old: "start := now.Unix()", new: "start := Now{Wall: s.off + int64(now.Elapsed)}.Unix()",
 			also: []edit{{server, "lastStore   StoreID", "lastStore   StoreID\n\toff int64"},
-				{server, "s.runDue(now, out)\n\tout.print(\"I am", "s.off = now.Wall - int64(now.Elapsed)\n\ts.runDue(now, out)\n\tout.print(\"I am"}}},
+				{server, "s.runDue(now, out)\n\tout.print(\"I am", "s.off = now.Wall - int64(now.Elapsed)\n\t" +
+					"s.runDue(now, out)\n\tout.print(\"I am"}}},
 		{name: "a block runs on the wall clock", file: login,
 			old: "blocked bool", new: "blocked bool\n\toff time.Duration",
 			also: []edit{
@@ -95,60 +102,73 @@ func clockMutants() []mutant {
 }
 
 // blockedAt reports`},
-				{login, "until: later(now.Elapsed, left)}", "until: later(now.Elapsed, left), off: time.Duration(now.Wall) - now.Elapsed}"},
+				{login, "until: later(now.Elapsed, left)}", "until: later(now.Elapsed, left), off: " +
+					"time.Duration(now.Wall) - now.Elapsed}"},
 				{login, "if a.blockedAt(now.Elapsed) {", "a.follow(now)\n\tif a.blockedAt(now.Elapsed) {"},
-				{login, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, s.settings.BlockDuration)\n\treturn verdictBlocks"},
+				{login, "return verdictBlocks", "a.follow(now)\n\ta.until = later(now.Elapsed, " +
+					"s.settings.BlockDuration)\n\treturn verdictBlocks"},
 			}},
-		{name: "what is left of a block at a start is not bounded", file: login,
-			old: "left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)", new: "left := time.Duration(r.BlockedUntil - now.Wall)"},
+		{name: "the remaining block at a start is not bounded", file: login,
+			old: "left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)",
+			new: "left := time.Duration(r.BlockedUntil - now.Wall)"},
 	}
 }
 
-// storingMutants are about answers that wait for a disk that is slow, full or
-// failing (PROTOCOL.md section 2).
+// storingMutants returns mutants of answers that wait for a slow, full or failing
+// disk (PROTOCOL.md section 2).
 func storingMutants() []mutant {
 	const tempIDs, login, server = "nodes/tempids.go", "nodes/login.go", "nodes/server.go"
 	const attempts = "nodes/files/attempts.go"
 	return []mutant{
 		{name: "a TempID that could not be saved is issued", file: tempIDs,
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
-		{name: "a wrong password that could not be saved is forgiven", file: login,
-			old: "out.print(fmt.Sprintf(\"attempts of", new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\tout.print(fmt.Sprintf(\"attempts of"},
-		{name: "a name's failed save is forgotten for that of another", file: attempts,
+		{name: "a wrong password that could not be saved is not counted", file: login,
+			old: "out.print(fmt.Sprintf(\"attempts of",
+			new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\t" +
+				"out.print(fmt.Sprintf(\"attempts of"},
+		{name: "a failed save of one name replaces that of another", file: attempts,
 			old: "t.unsaved = append(t.unsaved, names...)", new: "t.unsaved = names"},
-		{name: "a welcome overtakes the reset that another waits for", file: login,
+		{name: "a welcome precedes a reset that another session awaits", file: login,
 			old: "a.wrong, a.stale = 0, true", new: "a.wrong, a.stale = 0, false"},
 		{name: "a password that could not be saved is not answered", file: login,
 			old: "if !waits {\n\t\treturn\n\t}\n\tswitch", new: "if !waits || err != nil {\n\t\treturn\n\t}\n\tswitch"},
 		{name: "a session outlives its connection", file: server,
-			old: "if s.sessions.isOpen(c) {\n\t\ts.end(c, ReasonEOF, out)", new: "if s.sessions.isOpen(c) && s.connection(c).upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
+			old: "if s.sessions.isOpen(c) {\n\t\ts.end(c, ReasonEOF, out)",
+			new: "if s.sessions.isOpen(c) && s.connection(c).upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
 	}
 }
 
-// brokenMutants are about connections that break, stall and are slow (PROTOCOL.md
-// sections 2 and 4).
-func brokenMutants() []mutant {
+// connectionMutants returns mutants of connections that break, stall or are slow
+// (PROTOCOL.md sections 2 and 4).
+func connectionMutants() []mutant {
 	const program = "nodes/program.go"
 	const unanswered = "cannot go on.\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"
 	return []mutant{
-		{name: "an upload that broke off is taken for done", file: program,
-			old: "text := textLost\n", new: "text := textLost\n\tif g.uploading() && g.session.upload.sent > 1 {\n\t\tg.end(now, OutcomeOK, textLostUpload, out)\n\t\treturn\n\t}\n"},
-		{name: "a line that is not answered in time is sent again", file: program,
-			old: unanswered, new: "cannot go on.\n\t\tif u := g.session.upload; u.sent > 1 {\n\t\t\tout.send(u.line(u.sent-2))\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"},
-		{name: "an upload that is not answered in time is begun again", file: program,
+		{name: "an interrupted upload counts as done", file: program,
+			old: "text := textLost\n",
+			new: "text := textLost\n\tif g.uploading() && g.session.upload.sent > 1 {\n\t\tg.end(now, OutcomeOK, " +
+				"textLostUpload, out)\n\t\treturn\n\t}\n"},
+		{name: "an upload line without an answer is sent again", file: program,
+			old: unanswered,
+			new: "cannot go on.\n\t\tif u := g.session.upload; u.sent > 1 {\n\t\t\t" +
+				"out.send(u.line(u.sent-2))\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, " +
+				"OutcomeNoAnswer, textNoAnswer, out)"},
+		{name: "an upload without an answer is started again", file: program,
 			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.log.entries(), out)"},
 		{name: "a phone loses its TempID with its connection", file: program,
 			old: "text := textLost\n", new: "text := textLost\n\tg.hasTempID = false\n"},
 	}
 }
 
-// datagramMutants are about datagrams that are lost, doubled and late (PROTOCOL.md
-// section 3).
+// datagramMutants returns mutants of lost, duplicated and late datagrams
+// (PROTOCOL.md section 3).
 func datagramMutants() []mutant {
 	const assembler = "protocol/assembler.go"
 	return []mutant{
-		{name: "a part of nobody goes to who awaits it", file: assembler,
+		{name: "a part from an unknown sender joins another's beacon", file: assembler,
 			old: "\tdefault:\n\t\treturn a.outOfTurn(now,",
-			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.addPart(now, p, a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
+			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && " +
+				"a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.addPart(now, p, " +
+				"a.known.begun.oldest, out)\n\tdefault:\n\t\treturn a.outOfTurn(now,"},
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -57,6 +58,57 @@ func TestLibraryPageListsEveryScenario(t *testing.T) {
 		name := "`" + strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(f), library), ".yaml") + "`"
 		if !strings.Contains(string(page), name) {
 			t.Errorf("scenarios/README.md does not name the scenario %s", name)
+		}
+	}
+}
+
+var (
+	// namedFile matches `path.go`, and `path.go` `Function`.
+	namedFile = regexp.MustCompile("`([a-z/]*[a-z0-9_]+\\.go)`(?: `([A-Za-z]+)`)?")
+	tableRow  = regexp.MustCompile("(?m)^\\| (`[^|]+) \\|")
+)
+
+// TestArchitectureNamesRealCode checks the files and functions that ARCHITECTURE.md
+// names, and that its table of folders has every package outside cmd.
+func TestArchitectureNamesRealCode(t *testing.T) {
+	page := contentOf(t, "../../ARCHITECTURE.md")
+	packages, source := map[string]bool{}, map[string]string{}
+	err := filepath.WalkDir("../..", func(path string, entry fs.DirEntry, err error) error {
+		name := strings.TrimPrefix(filepath.ToSlash(path), "../../")
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && path != "../.." && (strings.HasPrefix(entry.Name(), ".") || entry.Name() == "testdata"):
+			return filepath.SkipDir
+		case strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go"):
+			text := contentOf(t, path)
+			source[name], source[entry.Name()] = text, text
+			packages[filepath.ToSlash(filepath.Dir(name))] = true
+		}
+		return nil
+	})
+	if err != nil || len(packages) < 10 {
+		t.Fatalf("%d packages: %v", len(packages), err)
+	}
+	files := namedFile.FindAllStringSubmatch(page, -1)
+	if len(files) < 20 {
+		t.Errorf("only %d files found: is the expression wrong?", len(files))
+	}
+	for _, m := range files {
+		text, ok := source[m[1]]
+		if !ok {
+			t.Errorf("ARCHITECTURE.md names %s, which does not exist", m[1])
+		} else if m[2] != "" && !strings.Contains(text, m[2]+"(") {
+			t.Errorf("ARCHITECTURE.md names the function %s of %s, which does not exist", m[2], m[1])
+		}
+	}
+	rows := ""
+	for _, m := range tableRow.FindAllStringSubmatch(page, -1) {
+		rows += m[1] + "\n"
+	}
+	for name := range packages {
+		if !strings.HasPrefix(name, "cmd/") && !strings.Contains(rows, "`"+name+"`") {
+			t.Errorf("the table of ARCHITECTURE.md does not have %s", name)
 		}
 	}
 }

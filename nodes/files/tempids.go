@@ -407,7 +407,8 @@ func (t *tempIDs) recoverTo(f File, left *walContents) error {
 		t.wal.damaged = false // the first write of a generation was torn
 	}
 	if n := bytes.Count(g.lines, []byte{'\n'}); n > 0 {
-		t.notes.addKind(NoteRecovered, "%s: lines that were missing after a crash came back from %s: %d", t.name, walName, n)
+		t.notes.addKind(NoteRecovered, "%s: lines that were missing after a crash came back from %s: %d",
+			t.name, walName, n)
 	}
 	return nil
 }

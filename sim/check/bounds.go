@@ -39,12 +39,14 @@ func (v *Invariants) ServerHolds(at int64, h world.ServerHolds) {
 	}
 	v.evaluated[NothingGrows] += 2
 	if h.UnknownNames > unknown {
-		v.violateBound(at, -1, fmt.Sprintf("at most the %d names that were tried without an account", unknown), int64(h.UnknownNames))
+		expected := fmt.Sprintf("at most the %d names that were tried without an account", unknown)
+		v.violateBound(at, -1, expected, int64(h.UnknownNames))
 	}
 	names := unknown + len(v.accounts.known)
 	lines := 2*names + attemptsSlack*(1+h.DiskFailures)
 	if bound := int64(attemptsHeadSize + lines*(attemptsLineSize+3*v.accounts.longest)); h.AttemptsFile > bound {
-		v.violateBound(at, -1, fmt.Sprintf("at most %d bytes of attempts.txt, for %d names", bound, names), h.AttemptsFile)
+		expected := fmt.Sprintf("at most %d bytes of attempts.txt, for %d names", bound, names)
+		v.violateBound(at, -1, expected, h.AttemptsFile)
 	}
 }
 
@@ -58,7 +60,8 @@ func (v *Invariants) PhoneHolds(at int64, phone uint32, h world.PhoneHolds) {
 		v.violateBound(at, int(phone), "at most the entries of the log in the journal: "+text, int64(h.Entries))
 	}
 	if h.LogFile > entries*logEntrySize {
-		v.violateBound(at, int(phone), fmt.Sprintf("at most %d bytes of a log of %s", entries*logEntrySize, text), h.LogFile)
+		expected := fmt.Sprintf("at most %d bytes of a log of %s", entries*logEntrySize, text)
+		v.violateBound(at, int(phone), expected, h.LogFile)
 	}
 	if bound := journalHeadSize + entries*journalEntrySize; h.Journal > bound {
 		v.violateBound(at, int(phone), fmt.Sprintf("at most %d bytes of the journal of %s", bound, text), h.Journal)

@@ -23,7 +23,8 @@ func (d *datagrams) sent(at int64, e *event.Event) {
 	d.sentN++
 	d.latest = max(d.latest, int64(e.Due))
 	if e.Due < e.At {
-		d.v.violate(DatagramsBalance, at, -1, "an arrival after the sending", fmt.Sprintf("one at %s s", event.Seconds(int64(e.Due))))
+		found := fmt.Sprintf("one at %s s", event.Seconds(int64(e.Due)))
+		d.v.violate(DatagramsBalance, at, -1, "an arrival after the sending", found)
 	}
 }
 
@@ -57,7 +58,8 @@ func (d *datagrams) checkSum(at int64) {
 func (d *datagrams) checkOverdue(at int64) {
 	d.v.evaluated[DatagramsBalance]++
 	if at > d.latest && d.sentN != d.deliveredN+d.lostN {
-		d.v.violate(DatagramsBalance, at, -1, fmt.Sprintf("nothing in flight after %s s", event.Seconds(d.latest)), d.text())
+		expected := fmt.Sprintf("nothing in flight after %s s", event.Seconds(d.latest))
+		d.v.violate(DatagramsBalance, at, -1, expected, d.text())
 	}
 }
 
@@ -69,7 +71,8 @@ func (v *Invariants) Balance(at int64, n world.Datagrams, inFlight int) {
 	same := n.Sent == d.sentN && n.Delivered == d.deliveredN && n.Lost == d.lostN && n.InFlight == uint64(inFlight)
 	if !same || d.sentN != d.deliveredN+d.lostN+uint64(inFlight) {
 		v.violate(DatagramsBalance, at, -1, fmt.Sprintf("%s, %d in flight", d.text(), d.sentN-d.deliveredN-d.lostN),
-			fmt.Sprintf("%d sent, %d delivered, %d lost, %d in flight, %d in the queue", n.Sent, n.Delivered, n.Lost, n.InFlight, inFlight))
+			fmt.Sprintf("%d sent, %d delivered, %d lost, %d in flight, %d in the queue",
+				n.Sent, n.Delivered, n.Lost, n.InFlight, inFlight))
 	}
 }
 

@@ -63,7 +63,8 @@ func (l *logs) follow(at int64, phone uint32) *followedLog {
 func (f *followedLog) received(v *Invariants, at int64, e *nodes.PhoneEffect) {
 	now := followedEntry{protocol.TempID(e.Raw[:protocol.TempIDSize]), f.clock.ElapsedAt(at), f.clock.WallAt(at)}
 	if e.At.Elapsed != now.received || e.At.Wall != now.wall {
-		v.violate(NothingLeavesEarly, at, int(f.phone), fmt.Sprintf("a reception at %s by its clocks", now.received), e.At.Elapsed.String())
+		v.violate(NothingLeavesEarly, at, int(f.phone),
+			fmt.Sprintf("a reception at %s by its clocks", now.received), e.At.Elapsed.String())
 	}
 	f.entries = append(f.entries, now)
 	f.nextExpiry = min(f.nextExpiry, now.received+f.retention)
@@ -224,7 +225,8 @@ func (f *followedLog) checkDurable(v *Invariants, at, wall int64, returned map[p
 		}
 		if returned[k.TempID]--; returned[k.TempID] < 0 {
 			v.violate(LogsOutlive, at, int(f.phone),
-				fmt.Sprintf("%s, which was on its disk, %s old", k.TempID, f.age(k.Received, wall)), "it is not in the log")
+				fmt.Sprintf("%s, which was on its disk, %s old", k.TempID, f.age(k.Received, wall)),
+				"it is not in the log")
 			return
 		}
 	}

@@ -250,7 +250,8 @@ func (v *Invariants) clockSet(at int64, e *event.Event) {
 	}
 	o := v.logs.follow(at, e.Node)
 	if expected := o.clock.ElapsedAt(at); expected != e.Clock.Elapsed {
-		v.violate(NothingStays, at, int(e.Node), fmt.Sprintf("elapsed time %s, which is never stepped", expected), e.Clock.Elapsed.String())
+		v.violate(NothingStays, at, int(e.Node),
+			fmt.Sprintf("elapsed time %s, which is never stepped", expected), e.Clock.Elapsed.String())
 	}
 	o.clock = newClock(o.clock, at, e.Clock)
 }
@@ -270,7 +271,10 @@ func (v *Invariants) Evaluated(i Invariant) uint64 { return v.evaluated[i] }
 
 // Check returns the report of an invariant that held.
 func (v *Invariants) Check(i Invariant) reports.Check {
-	return reports.Check{Kind: reports.InvariantCheck, Name: i.String(), Verdict: reports.Passed, Evaluations: v.evaluated[i]}
+	return reports.Check{
+		Kind: reports.InvariantCheck, Name: i.String(),
+		Verdict: reports.Passed, Evaluations: v.evaluated[i],
+	}
 }
 
 func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found string) {

@@ -241,13 +241,15 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 	valid := !e.OutOfTurn && e.Err == nil
 	switch {
 	case valid && why != "":
-		v.violate(NothingInvalidKept, at, int(phone), "invalid: "+why, fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]))
+		v.violate(NothingInvalidKept, at, int(phone),
+			"invalid: "+why, fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]))
 	case !valid && why == "":
 		found := "no beacon"
 		if e.Err != nil {
 			found = e.Err.Error()
 		}
-		v.violate(NothingValidMissing, at, int(phone), fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]), "invalid: "+found)
+		v.violate(NothingValidMissing, at, int(phone),
+			fmt.Sprintf("valid: %q", e.Raw[:protocol.BeaconSize-1]), "invalid: "+found)
 	}
 	switch {
 	case why != "":
@@ -289,7 +291,8 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 }
 
 func (v *Invariants) violateStays(at int64, phone uint32, retention, age time.Duration) {
-	v.violate(NothingStays, at, int(phone), fmt.Sprintf("no entry of %s or older", retention), fmt.Sprintf("one of %s", age))
+	v.violate(NothingStays, at, int(phone),
+		fmt.Sprintf("no entry of %s or older", retention), fmt.Sprintf("one of %s", age))
 }
 
 // difference is an entry of the model that is compared with a log.

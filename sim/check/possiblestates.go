@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// account is the model of one name. A kill of the server can leave open what the
-// disk holds, so an account has a set of possible states, which each answer
-// narrows.
+// account is the model of one name. After a kill of the server the contents of its
+// disk can be uncertain, so an account has a set of possible states. Each answer
+// of the server narrows the set.
 type account struct {
 	password string
 	exists   bool

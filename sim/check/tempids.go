@@ -27,7 +27,8 @@ type issue struct {
 func (t *tempIDs) issued(at int64, id protocol.TempID, is issue) {
 	t.v.evaluated[IssuedOnce]++
 	if first, twice := t.issues[id]; twice {
-		t.v.violate(IssuedOnce, at, -1, fmt.Sprintf("a TempID other than that of %s at %s s", first.owner, event.Seconds(first.sent)),
+		t.v.violate(IssuedOnce, at, -1,
+			fmt.Sprintf("a TempID other than that of %s at %s s", first.owner, event.Seconds(first.sent)),
 			fmt.Sprintf("%s again, for %s", id, is.owner))
 	}
 	t.issues[id] = is
@@ -123,7 +124,8 @@ func (t *tempIDs) survived(at int64, resolve func(protocol.TempID) (nodes.Issue,
 	}
 	if firstFound != "" {
 		is := t.issues[first]
-		t.v.violate(TempIDsOutlive, at, -1, fmt.Sprintf("%s of %s, sent at %s s", first, is.owner, event.Seconds(is.sent)), firstFound)
+		expected := fmt.Sprintf("%s of %s, sent at %s s", first, is.owner, event.Seconds(is.sent))
+		t.v.violate(TempIDsOutlive, at, -1, expected, firstFound)
 	}
 }
 

@@ -93,7 +93,8 @@ func (u *uploads) printed(at int64, text string) {
 		u.complete = map[int]int{}
 	}
 	u.complete[entries]++
-	if i := slices.IndexFunc(u.owed, func(o owedUpload) bool { return o.name == name && o.entries == entries }); i >= 0 {
+	printed := func(o owedUpload) bool { return o.name == name && o.entries == entries }
+	if i := slices.IndexFunc(u.owed, printed); i >= 0 {
 		u.owed = slices.Delete(u.owed, i, i+1)
 	}
 	u.checkAcknowledged(at, name, entries)
@@ -115,7 +116,8 @@ func (u *uploads) checkAcknowledged(at int64, name string, entries int) {
 	}
 	u.v.evaluated[UploadsWhole]++
 	u.v.violate(UploadsWhole, at, -1,
-		fmt.Sprintf("nothing printed of an upload of %s before its %d lines are acknowledged", name, need-2), "it is printed completely")
+		fmt.Sprintf("nothing printed of an upload of %s before its %d lines are acknowledged", name, need-2),
+		"it is printed completely")
 }
 
 // checkOwed checks that no upload was fully acknowledged before now and is not
@@ -125,8 +127,9 @@ func (u *uploads) checkOwed(at int64) {
 		return
 	}
 	if o := u.owed[0]; o.at < at {
-		u.v.violate(UploadsWhole, at, -1, fmt.Sprintf("the server prints an upload of %s by %s, whose last line was acknowledged at %s s",
-			entriesText(o.entries), o.name, event.Seconds(o.at)), "nothing")
+		expected := fmt.Sprintf("the server prints an upload of %s by %s, whose last line was acknowledged at %s s",
+			entriesText(o.entries), o.name, event.Seconds(o.at))
+		u.v.violate(UploadsWhole, at, -1, expected, "nothing")
 	}
 }
 
@@ -136,7 +139,8 @@ func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
 	u := &v.uploads
 	if u.complete[entries] == 0 {
 		v.evaluated[UploadsWhole]++
-		v.violate(UploadsWhole, at, int(phone), "the server printed an upload of "+entriesText(entries), "only the phone reports it as done")
+		v.violate(UploadsWhole, at, int(phone),
+			"the server printed an upload of "+entriesText(entries), "only the phone reports it as done")
 		return
 	}
 	u.complete[entries]--

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// NodeClock is the two clocks of one node (PROTOCOL.md section 1), which may be
-// other than the world's: At is a moment of the world, in nanoseconds from time
-// zero, Elapsed and Wall are what the node's clocks show then, and PPM is by how
-// many parts per million they run faster from there on.
+// NodeClock relates the two clocks of one node (PROTOCOL.md section 1) to the clock
+// of the world. At is a time of the world, in nanoseconds from time zero. Elapsed
+// and Wall are the readings of the node's clocks at that time. From then on both
+// run faster by PPM parts per million, or slower if PPM is negative.
 type NodeClock struct {
 	At      int64
 	Elapsed time.Duration

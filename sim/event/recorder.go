@@ -272,7 +272,8 @@ func (r *Recorder) appendText(dst []byte, i uint64, text string) []byte {
 		if b == ^uint64(0) {
 			return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes", node, peer, a>>16, a&0xffff)
 		}
-		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, due %s", node, peer, a>>16, a&0xffff, Seconds(int64(b)))
+		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, due %s",
+			node, peer, a>>16, a&0xffff, Seconds(int64(b)))
 	case DatagramLost:
 		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, lost", node, peer, a>>16, a&0xffff)
 	case DatagramDelivered:

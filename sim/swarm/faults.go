@@ -168,7 +168,7 @@ func (g *generator) repeatFault(f *scenarios.Fault) {
 	}
 }
 
-// diskFault draws what is wrong with a disk.
+// diskFault draws the state of a faulty disk: full, slow, failing, or failing to sync.
 func (g *generator) diskFault(f *scenarios.Fault) {
 	f.Disk = []string{"full", "slow", "failing", "fsync"}[g.IntN(4)]
 	switch f.Disk {

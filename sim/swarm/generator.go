@@ -22,7 +22,7 @@ type Plan struct {
 	Drawn  []string      `json:"drawn"`   // one line for each thing drawn
 }
 
-// Bounds of what is drawn.
+// Bounds of the drawn values.
 const (
 	minHeal       = time.Minute
 	maxHeal       = 8 * time.Minute

@@ -11,7 +11,8 @@ import (
 	"bluetrace/scenarios/fault"
 )
 
-// healing limits the contents of a scenario to the time before the heal, and collects what may remain after it.
+// healing limits the contents of a scenario to the time before the heal. It collects the effects that may still show
+// after the heal.
 type healing struct {
 	s  *scenarios.Scenario
 	at time.Duration // the time of the heal

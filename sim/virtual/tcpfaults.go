@@ -276,7 +276,7 @@ func (t *tcp) openScript(phone uint32) {
 	t.phones.phones[phone].script = &scriptConn{conn: c}
 }
 
-// flushScript sends what the script has queued, if its connection stands.
+// flushScript sends the script's queued bytes if its connection is open.
 func (t *tcp) flushScript(phone uint32) {
 	s := t.phones.phones[phone].script
 	if s.conn == noConn || !s.stands {

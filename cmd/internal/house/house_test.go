@@ -43,7 +43,6 @@ var largeTypes = map[string]struct {
 	"nodes.program":         {999, 99, "being restructured"},
 	"reports.Run":           {999, 99, "being restructured"},
 	"scenarios.mistakeList": {999, 99, "being restructured"},
-	"sim.run":               {999, 99, "being restructured"},
 	"sim/check.Invariants":  {999, 99, "being restructured"},
 	"sim/live.World":        {999, 99, "being restructured"},
 	"sim/load.engine":       {999, 99, "being restructured"},

@@ -148,13 +148,15 @@ func (a *arguments) port() string {
 func blockDuration(text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if seconds <= 0 || seconds > math.MaxInt64/int64(time.Second) {
-			return 0, fmt.Errorf("invalid block_duration %q: must be 1 to %d seconds", text, math.MaxInt64/int64(time.Second))
+			return 0, fmt.Errorf("invalid block_duration %q: must be 1 to %d seconds",
+				text, math.MaxInt64/int64(time.Second))
 		}
 		return time.Duration(seconds) * time.Second, nil
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("invalid block_duration %q: must be whole seconds, like 60, or a duration, like 1m30s", text)
+		return 0, fmt.Errorf("invalid block_duration %q: "+
+			"must be whole seconds, like 60, or a duration, like 1m30s", text)
 	}
 	if d <= 0 {
 		return 0, fmt.Errorf("invalid block_duration %q: must be above 0", text)

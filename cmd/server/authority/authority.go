@@ -38,7 +38,7 @@ type authority struct {
 }
 
 // open opens the folder and restores the state that an earlier server stored.
-// After an error, close closes what was opened.
+// The caller calls close after an error as well: it closes the parts that are open.
 func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	h.clock = p.clock
 	if a.metrics != "" {

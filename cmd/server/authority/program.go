@@ -119,8 +119,8 @@ func (p *program) printStart(a *arguments, l net.Listener, h *authority) {
 		fmt.Fprintln(p.stderr, "server: "+a.lowered)
 	}
 	if a.noFsync {
-		fmt.Fprintln(p.stderr, "server: --no-fsync: answers may precede the disk; the last TempIDs and blocks are lost "+
-			"if the program is killed or the machine stops")
+		fmt.Fprintln(p.stderr, "server: --no-fsync: answers may precede the disk; "+
+			"the last TempIDs and blocks are lost if the program is killed or the machine stops")
 	}
 }
 

@@ -1,0 +1,275 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/scenarios"
+)
+
+// runUnscripted carries out a step of an adversary, which has no expectations and no label.
+func (sc *script) runUnscripted(s *scenarios.Step) {
+	st := &step{Step: s, index: -1, program: uint32(s.Phone), stage: settled}
+	sc.commands.record(*s)
+	if why := sc.act(st); why != "" {
+		panic(fmt.Sprintf("sim: an adversary cannot %s: %s", s.Text, why))
+	}
+}
+
+// act carries out the action of a step. It returns the reason why it cannot, or "".
+func (sc *script) act(st *step) string {
+	who := uint32(st.Phone)
+	switch {
+	case st.Login != nil:
+		return sc.typePasswordOfLogin(st)
+	case st.Password != nil:
+		if !sc.findPasswordPrompt(st) {
+			return fmt.Sprintf("%s waits for no password: it is %s", sc.world.Name(who), sc.world.Stage(who))
+		}
+		sc.world.Type(st.program, sc.passwordText(who, *st.Password))
+	case st.Do != nil:
+		return sc.runCommand(st, who)
+	case st.Forge != nil:
+		sc.forger.sendBeacon(st.Forge, &st.forge, who)
+	case st.Datagrams != nil:
+		for _, to := range st.Datagrams.To {
+			sc.forger.sendDatagrams(who, uint32(to), st.Datagrams.Port, st.Datagrams.Send, st.Datagrams.Gap)
+		}
+	case st.TCP != nil:
+		return sc.sendBytes(st, who)
+	case st.Restart != nil:
+		sc.world.RestartServer(st.Restart.Down)
+		sc.takeEffect(st)
+	case st.Fault != nil:
+		sc.faults.schedule(st.Fault, sc.world.Now())
+		sc.takeEffect(st)
+	}
+	return ""
+}
+
+// runCommand carries out a command of the phone's program.
+func (sc *script) runCommand(st *step, who uint32) string {
+	c := st.Do
+	switch c.Verb {
+	case scenarios.VerbLogin:
+		sc.commands.login(who)
+		return ""
+	case scenarios.VerbBeacon:
+		if _, ok := sc.world.TempID(who); !ok && len(st.expectations) == 0 {
+			return sc.world.Name(who) + " has no TempID to send: it has downloaded none"
+		}
+		sc.commands.sendBeacons(who, c)
+		return ""
+	case scenarios.VerbType:
+		for range c.Count {
+			sc.world.Type(who, c.Text)
+		}
+		sc.takeEffect(st)
+		return ""
+	}
+	stage := sc.world.Stage(who)
+	if stage != nodes.StageReady && stage != nodes.StageBusy {
+		return fmt.Sprintf("%s is not at its prompt: it is %s", sc.world.Name(who), stage)
+	}
+	if c.Verb == scenarios.VerbUpload {
+		sc.takeEffect(st) // the phone decides now which entries it uploads
+	}
+	for range c.Count {
+		sc.world.Type(who, string(c.Verb))
+	}
+	return ""
+}
+
+// sendBytes sends the bytes of a step on a connection that the script drives itself.
+func (sc *script) sendBytes(st *step, who uint32) string {
+	t := st.TCP
+	w := sc.world
+	if t.Connect {
+		w.RawOpen(who)
+	} else if !w.RawIsOpen(who) {
+		return fmt.Sprintf("%s has no open connection for tcp: write connect: true first", w.Name(who))
+	}
+	end := func(last bool) {
+		if last && (t.Close || t.Reset) {
+			w.RawEnd(who, t.Reset)
+		}
+	}
+	for i, text := range t.Send {
+		p := []byte(sc.commands.fill(who, text))
+		st.toRead += len(p)
+		last := i == len(t.Send)-1
+		if i == 0 || t.Gap == 0 {
+			w.RawSend(who, p)
+			end(last)
+			continue
+		}
+		w.Call(w.Now()+time.Duration(i)*t.Gap, func() {
+			if w.RawIsOpen(who) {
+				w.RawSend(who, p)
+				end(last)
+			}
+		})
+	}
+	if len(t.Send) == 0 {
+		end(true)
+		sc.takeEffect(st)
+	}
+	return ""
+}
+
+const noOperation = nodes.Operation(255)
+
+// operation returns the operation of the phone's program that the step causes.
+func (st *step) operation() nodes.Operation {
+	switch {
+	case st.Login != nil && st.Login.Kind != "half", st.Password != nil:
+		return nodes.OpLogin
+	case st.Do == nil:
+		return noOperation
+	}
+	switch st.Do.Verb {
+	case scenarios.VerbLogin:
+		return nodes.OpLogin
+	case scenarios.VerbDownload:
+		return nodes.OpDownload
+	case scenarios.VerbUpload:
+		return nodes.OpUpload
+	case scenarios.VerbLogout:
+		return nodes.OpLogout
+	}
+	return noOperation
+}
+
+// lead returns the time by which a step begins before its given time. A login connects and sends its user name one
+// pause before its password, whose time is the time of the step.
+func (sc *script) lead(st *step) time.Duration {
+	if st.Login == nil {
+		return 0
+	}
+	return sc.scenario.LoginLead(st.Phone)
+}
+
+// passwordPause returns the time between the user name and the password of a phone.
+func (sc *script) passwordPause(phone int) time.Duration {
+	for _, g := range sc.scenario.Phones {
+		if phone -= g.Count; phone < 0 {
+			return g.PasswordPause
+		}
+	}
+	return 0
+}
+
+// connectFor opens the connection of a login and schedules its user name and its password. It does not connect if the
+// phone's program already waits for another password.
+func (sc *script) connectFor(st *step, at time.Duration) {
+	kind := st.Login.Kind
+	again := sc.world.Stage(st.program) == nodes.StageAtPassword && !sc.loggingIn[st.program]
+	if !again || kind == "half" || kind == "unknown" || st.Login.User != "" {
+		if !sc.findFreeProgram(st) {
+			sc.refuse(st, "every program of this phone has a login under way")
+			return
+		}
+		sc.loggingIn[st.program] = true
+		sc.world.Open(st.program)
+		name := at - sc.passwordPause(st.Phone)
+		if kind == "half" {
+			name = at
+		}
+		sc.world.Call(name, func() { sc.world.Type(st.program, sc.userName(st)) })
+	}
+	sc.world.Call(at, func() { sc.beginStep(st) })
+}
+
+// findFreeProgram assigns to the step a program of its phone that has no login in progress. It returns false if there
+// is none.
+func (sc *script) findFreeProgram(st *step) bool {
+	if sc.isFree(st.program) {
+		return true
+	}
+	for _, e := range sc.extra {
+		if e.phone == st.Phone && sc.isFree(e.program) {
+			st.program = e.program
+			return true
+		}
+	}
+	return false
+}
+
+func (sc *script) isFree(program uint32) bool {
+	return !sc.loggingIn[program] && sc.world.Stage(program) != nodes.StageWaitingLogin
+}
+
+// userName returns the user name that a login types.
+func (sc *script) userName(st *step) string {
+	switch {
+	case st.Login.User != "":
+		return st.Login.User
+	case st.Login.Kind == "unknown":
+		return "nobody-" + sc.world.Name(uint32(st.Phone))
+	}
+	return sc.accounts[st.Phone].user
+}
+
+// passwordText returns the password of a kind: "right", "wrong", or the password itself.
+func (sc *script) passwordText(who uint32, kind string) string {
+	switch kind {
+	case "right":
+		return sc.accounts[who].password
+	case "wrong":
+		return "not-" + sc.accounts[who].password
+	}
+	return kind
+}
+
+// typePasswordOfLogin types the password of a login whose connection is open.
+func (sc *script) typePasswordOfLogin(st *step) string {
+	l := st.Login
+	sc.loggingIn[st.program] = false
+	if sc.world.Stage(st.program) == nodes.StageOffline {
+		return sc.world.Name(st.program) + " has no connection to log in on: it was refused, or has ended"
+	}
+	switch {
+	case l.Kind == "half":
+		sc.takeEffect(st)
+	case l.Password != "":
+		sc.world.Type(st.program, l.Password)
+	case l.Kind == "right":
+		sc.world.Type(st.program, sc.passwordText(uint32(st.Phone), "right"))
+	default:
+		sc.world.Type(st.program, sc.passwordText(uint32(st.Phone), "wrong"))
+	}
+	return ""
+}
+
+// findPasswordPrompt assigns to the step the program of its phone that waits for a password, the one that was started
+// last if there are several. It returns false if there is none.
+func (sc *script) findPasswordPrompt(st *step) bool {
+	for _, e := range slices.Backward(sc.extra) {
+		if e.phone == st.Phone && sc.world.Stage(e.program) == nodes.StageAtPassword {
+			st.program = e.program
+			return true
+		}
+	}
+	return sc.world.Stage(st.program) == nodes.StageAtPassword
+}
+
+// takeOver lets the phone's own program continue with the session of an additional program that has logged in.
+func (sc *script) takeOver(program uint32) {
+	for _, e := range sc.extra {
+		if e.program != program {
+			continue
+		}
+		who := uint32(e.phone)
+		if st := sc.world.Stage(who); st != nodes.StageOffline && st != nodes.StageLoggedOut {
+			return
+		}
+		sc.world.TakeOver(who, program)
+		for i := range sc.steps {
+			if sc.steps[i].program == program {
+				sc.steps[i].program = who
+			}
+		}
+	}
+}

@@ -1,0 +1,442 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"bluetrace/reports"
+	"bluetrace/reports/stats"
+	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+	"bluetrace/sim/world"
+)
+
+// measures evaluates the values of the language and reports the run: its counts, its checks and its verdict.
+type measures struct {
+	scenario    *scenarios.Scenario
+	place       func(scenarios.Pos) string
+	live        *Live // nil in virtual time
+	begin       time.Duration
+	world       world.World
+	records     *world.Records
+	rules       *check.Invariants
+	faults      *faults
+	adversaries *adversaries
+	script      *script
+	// withoutDelays leaves the delays of operations out of the report.
+	withoutDelays bool
+
+	atLabels   map[*scenarios.Path][]float64 // values of paths with a label
+	violations []violation
+}
+
+// violation is the first violation of an invariant, with the last events before it.
+type violation struct {
+	check.Violation
+	events []string
+}
+
+// maxEventsAround is the maximum number of events shown with a failure.
+const maxEventsAround = 12
+
+// violated records a violation. The invariants call it.
+func (m *measures) violated(v check.Violation) {
+	m.violations = append(m.violations, violation{v, m.records.Recent(v.Phone, maxEventsAround)})
+}
+
+// counter returns the count of the run that has a name in the language.
+func (m *measures) counter(name string) float64 {
+	if name == "adversaries.sent" {
+		return float64(m.adversaries.count())
+	}
+	if kind, ok := strings.CutPrefix(name, "faults."); ok {
+		return float64(m.faults.count(kind))
+	}
+	if name == "events" {
+		return float64(m.world.Events())
+	}
+	v, ok := m.records.Totals().Value(name)
+	if !ok {
+		panic(fmt.Sprintf("sim: the language has a counter %q that the run does not have", name))
+	}
+	return float64(v)
+}
+
+// stepValue returns a field of a step with a label, or NaN if the step has no such value.
+func (m *measures) stepValue(i int, field string) float64 {
+	st := &m.script.steps[i]
+	res := st.result
+	switch {
+	case field == "at" && st.effect.known:
+		return seconds(st.effect.at)
+	case field == "entries" && res.upload:
+		return float64(res.entries)
+	case field == "resolved" && res.upload:
+		return float64(res.resolved)
+	case field == "delay" && res.answered:
+		return seconds(res.delay)
+	}
+	return math.NaN()
+}
+
+func (m *measures) phoneValue(phone int, field string) float64 {
+	who := uint32(phone)
+	n := m.world.Phone(who)
+	switch field {
+	case "log":
+		return float64(m.world.Log(who).Len())
+	case "log.age_max":
+		return seconds(time.Duration(n.AgeMax))
+	case "beacons.sent":
+		return float64(n.Sent)
+	case "beacons.valid":
+		return float64(n.Valid)
+	case "beacons.invalid":
+		return float64(n.Invalid)
+	}
+	panic(fmt.Sprintf("sim: the language has a value %q of a phone that the run does not have", field))
+}
+
+// values returns the present values of a path: one value, or one for each phone of a pattern.
+func (m *measures) values(p *scenarios.Path) []float64 {
+	switch {
+	case p.Counter != "":
+		return []float64{m.counter(p.Counter)}
+	case p.Step >= 0:
+		return []float64{m.stepValue(p.Step, p.Field)}
+	}
+	all := make([]float64, len(p.Phones))
+	for i, phone := range p.Phones {
+		all[i] = m.phoneValue(phone, p.Field)
+	}
+	return all
+}
+
+// labelSet stores the values that expectations need at the time of a label, which is now.
+func (m *measures) labelSet(label string) {
+	for i := range m.scenario.Expect {
+		for _, t := range terms(&m.scenario.Expect[i]) {
+			if p := t.Operand.Path; p != nil && p.At == label {
+				m.atLabels[p] = m.values(p)
+			}
+		}
+	}
+}
+
+// terms returns the terms of both sides of an expectation.
+func terms(e *scenarios.Expectation) []scenarios.Term {
+	return slices.Concat(e.Left.Terms, e.Right.Terms)
+}
+
+// sumValue is the value of a sum of operands. It has as many values as the operand with the most values.
+type sumValue struct {
+	values []float64
+	phones []int  // the phones of the values; nil if there is one value for all
+	absent string // the operand that has no value; "" if all have one
+}
+
+func (m *measures) sum(s scenarios.Sum) sumValue {
+	out := sumValue{values: []float64{0}}
+	for _, t := range s.Terms {
+		vs := []float64{t.Operand.Number}
+		if p := t.Operand.Path; p != nil {
+			vs = m.atLabels[p]
+			if p.At == "" {
+				vs = m.values(p)
+			}
+			if len(vs) == 0 || math.IsNaN(vs[0]) {
+				out.absent = pathText(p)
+				return out
+			}
+			if len(p.Phones) > 1 {
+				out.phones = p.Phones
+			}
+		}
+		if len(vs) > len(out.values) {
+			out.values = slices.Repeat(out.values[:1], len(vs))
+		}
+		for i := range out.values {
+			v := vs[min(i, len(vs)-1)]
+			if t.Negative {
+				v = -v
+			}
+			out.values[i] += v
+		}
+	}
+	return out
+}
+
+// pathText returns a path with its label.
+func pathText(p *scenarios.Path) string {
+	if p.At == "" {
+		return p.Text
+	}
+	return p.Text + " at " + p.At
+}
+
+// at returns the i-th value, and the phone that it belongs to or -1.
+func (s *sumValue) at(i int) (value float64, phone int) {
+	phone = -1
+	if i < len(s.phones) {
+		phone = s.phones[i]
+	}
+	return s.values[min(i, len(s.values)-1)], phone
+}
+
+// expectation evaluates an expectation of the run.
+func (m *measures) expectation(e *scenarios.Expectation, interrupted bool) reports.Check {
+	c := reports.Check{
+		Kind: reports.ExpectationCheck, Name: e.Text, Place: m.place(e.Pos), Verdict: reports.Passed, Evaluations: 1,
+	}
+	if interrupted {
+		c.Verdict = reports.Unknown
+		return c
+	}
+	left, right := m.sum(e.Left), m.sum(e.Right)
+	if left.absent != "" || right.absent != "" {
+		absent := slices.DeleteFunc([]string{left.absent, right.absent}, func(s string) bool { return s == "" })
+		c.Verdict, c.Expected = reports.Failed, e.Text
+		c.Found = "no value for " + strings.Join(absent, " and ") + ": its step never came to one"
+		return c
+	}
+	c.Evaluations = uint64(max(len(left.values), len(right.values)))
+	for i := range int(c.Evaluations) {
+		l, phone := left.at(i)
+		r, other := right.at(i)
+		if check.Compare(l, e.Op, r) {
+			continue
+		}
+		c.Verdict, c.Expected = reports.Failed, e.Text
+		c.Found = fmt.Sprintf("%s %s %s", valueText(e, l), negated(e.Op), valueText(e, r))
+		if phone < 0 {
+			phone = other
+		}
+		if phone >= 0 {
+			c.Found += " for " + m.world.Name(uint32(phone))
+		}
+		return c
+	}
+	if c.Evaluations == 1 {
+		c.Found = valueText(e, left.values[0])
+	}
+	return c
+}
+
+// measuresTime reports whether a side of the expectation has a measured time.
+func measuresTime(e *scenarios.Expectation) bool {
+	return slices.ContainsFunc(terms(e), func(t scenarios.Term) bool {
+		p := t.Operand.Path
+		return p != nil && (p.Field == "at" || p.Field == "delay" || p.Field == "log.age_max")
+	})
+}
+
+// valueText renders a side of a comparison, as a duration if a side has a measured time.
+func valueText(e *scenarios.Expectation, v float64) string {
+	if measuresTime(e) {
+		return time.Duration(math.Round(v * float64(time.Second))).String()
+	}
+	return check.Number(v)
+}
+
+// negated returns the operator that holds when op does not.
+func negated(op string) string {
+	switch op {
+	case "==", "===":
+		return "!="
+	case "!=":
+		return "=="
+	case "<":
+		return ">="
+	case "<=":
+		return ">"
+	case ">":
+		return "<="
+	}
+	return "<"
+}
+
+// sample returns the samples of the metric of a threshold.
+func (m *measures) sample(metric string) check.Sample {
+	d := m.records.Latencies()
+	trends := map[string]*stats.Histogram{
+		"beacon_delay": &d.Beacon, "login_delay": &d.Login, "tempid_delay": &d.TempID,
+		"upload_delay": &d.Upload, "logout_delay": &d.Logout,
+	}
+	if d := trends[metric]; d != nil {
+		return check.Sample{Trend: d.HDR()}
+	}
+	n := m.records.Totals()
+	share := func(part, of uint64) check.Sample {
+		return check.Sample{Count: float64(part), Rate: float64(part) / float64(max(of, 1))}
+	}
+	switch metric {
+	case "datagrams_lost":
+		return share(n.Datagrams.Lost, n.Datagrams.Sent)
+	case "logins_failed":
+		failed := n.Logins.Wrong + n.Logins.Refused
+		return share(failed, failed+n.Logins.Welcomed)
+	}
+	v := m.counter(metric)
+	elapsed := (m.world.Now() - m.begin).Seconds()
+	if elapsed <= 0 {
+		return check.Sample{Count: v}
+	}
+	return check.Sample{Count: v, Rate: v / elapsed}
+}
+
+// threshold evaluates a threshold.
+func (m *measures) threshold(t *scenarios.Threshold, interrupted bool) reports.Check {
+	c := reports.Check{
+		Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Place: m.place(t.Pos),
+		Verdict: reports.Passed, Evaluations: 1,
+	}
+	if interrupted {
+		c.Verdict = reports.Unknown
+		return c
+	}
+	value, held, ok := check.Threshold(t, m.sample(t.Metric))
+	c.Found = check.Number(math.Round(value*1e3) / 1e3)
+	if strings.HasSuffix(t.Metric, "_delay") && t.Method != "count" {
+		c.Found += " ms"
+	}
+	if !ok {
+		c.Found = "no sample: nothing of this kind happened"
+	}
+	if !held {
+		c.Verdict, c.Expected = reports.Failed, t.Text
+	}
+	return c
+}
+
+// outcome checks the final state of the run and reports it. notes are those of its parts.
+func (m *measures) outcome(interrupted bool, programs int, notes []string) *Result {
+	w := m.world
+	for who := range uint32(programs) {
+		m.rules.Compare(int64(w.Now()), who, w.Log(who))
+	}
+	m.checkMemory(programs)
+	m.rules.Balance(int64(w.Now()), m.records.Totals().Datagrams, w.DatagramsInFlight())
+	out := m.runSoFar()
+	out.About = m.scenario.About
+	out.Notes = notes
+	if !interrupted {
+		out.Notes = append(out.Notes, m.faults.notes(m.place)...)
+	}
+	out.Checks = m.checks(interrupted)
+	if m.live == nil { // a live run is never repeated exactly
+		out.Digest = m.records.Digest()
+	}
+	out.Verdict = verdict(out.Checks, interrupted)
+	return &Result{Run: *out, Ended: w.Now()}
+}
+
+// checkMemory passes to the invariants the sizes of the state that the nodes hold at the end.
+func (m *measures) checkMemory(programs int) {
+	w, ok := m.world.(world.Holder)
+	if !ok {
+		return
+	}
+	at := int64(m.world.Now())
+	if h, ok := w.ServerHolds(); ok {
+		m.rules.ServerHolds(at, h)
+	}
+	for who := range uint32(programs) {
+		if h, ok := w.PhoneHolds(who); ok {
+			m.rules.PhoneHolds(at, who, h)
+		}
+	}
+}
+
+// runSoFar reports the run until now, without its checks.
+func (m *measures) runSoFar() *reports.Run {
+	w, s := m.world, m.scenario
+	out := &reports.Run{
+		Scenario: s.Name, File: s.File, World: reports.Virtual,
+		Seed:           s.Seed,
+		VirtualSeconds: seconds(w.Now() - m.begin),
+		Events:         w.Events(),
+		Phones:         len(m.script.accounts),
+		Operations:     m.operations(),
+		Counts:         *m.records.Totals(),
+		Faults:         m.faults.kindCounts(),
+		Adversaries:    m.adversaries.kindCounts(),
+	}
+	if m.live != nil {
+		out.World = reports.Live
+	}
+	return out
+}
+
+// operations returns the delays of each kind of operation that took place.
+func (m *measures) operations() []reports.Operation {
+	if m.withoutDelays {
+		return nil
+	}
+	d := m.records.Latencies()
+	var ops []reports.Operation
+	for _, o := range []struct {
+		name   string
+		delays *stats.Histogram
+	}{{"beacon", &d.Beacon}, {"login", &d.Login}, {"logout", &d.Logout}, {"tempid", &d.TempID}, {"upload", &d.Upload}} {
+		if o.delays.Count() > 0 {
+			ops = append(ops, reports.Operation{Name: o.name, Histogram: o.delays.HDR()})
+		}
+	}
+	return ops
+}
+
+// checks evaluates all checks: the expectations of the script in their order, those of the run, its thresholds and the
+// invariants.
+func (m *measures) checks(interrupted bool) []reports.Check {
+	all := m.script.checks(interrupted)
+	for i := range m.scenario.Expect {
+		if e := &m.scenario.Expect[i]; !m.live.cannotCompare(e) {
+			all = append(all, m.expectation(e, interrupted))
+		}
+	}
+	for i := range m.scenario.Thresholds {
+		all = append(all, m.threshold(&m.scenario.Thresholds[i], interrupted))
+	}
+	for _, i := range check.All() {
+		if i.Rare() && m.rules.Evaluated(i) == 0 || m.live.elsewhere() && slices.Contains(unseen(), i) {
+			continue
+		}
+		all = append(all, m.invariant(i))
+	}
+	return all
+}
+
+// invariant reports whether an invariant held.
+func (m *measures) invariant(i check.Invariant) reports.Check {
+	c := m.rules.Check(i)
+	for _, v := range m.violations {
+		if v.Invariant == i {
+			at := seconds(time.Duration(v.At))
+			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.LastEvents = reports.Failed, v.Expected, v.Found, &at, v.events
+			if v.Phone >= 0 {
+				c.Expected = "of " + m.world.Name(uint32(v.Phone)) + ": " + v.Expected
+			}
+		}
+	}
+	return c
+}
+
+// verdict returns the verdict of a run with these checks.
+func verdict(checks []reports.Check, interrupted bool) reports.Verdict {
+	v := reports.Passed
+	if interrupted {
+		v = reports.Interrupted
+	}
+	for i := range checks {
+		if checks[i].Verdict == reports.Failed {
+			return reports.Failed
+		}
+	}
+	return v
+}
+
+// seconds returns the nearest number to d in seconds. d.Seconds() rounds twice.
+func seconds(d time.Duration) float64 { return float64(d) / float64(time.Second) }

@@ -1,0 +1,422 @@
+package sim
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"time"
+	"unsafe"
+
+	"bluetrace/nodes"
+	"bluetrace/nodes/files"
+	"bluetrace/protocol"
+	"bluetrace/scenarios"
+	"bluetrace/sim/check"
+	"bluetrace/sim/event"
+	"bluetrace/sim/prefetch"
+	"bluetrace/sim/virtual"
+	"bluetrace/sim/world"
+)
+
+// Stream returns the random stream of an entity for one purpose. A run derives its own streams from its seed in this
+// way.
+func Stream(seed uint64, entity, purpose string) rand.PCG {
+	return virtual.Stream(seed, entity, purpose)
+}
+
+// run is one run of a scenario: a world, the parts that act on it and those that observe it.
+type run struct {
+	ctx      context.Context
+	scenario *scenarios.Scenario
+	options  Options
+	start    int64         // wall time at time zero, Unix seconds
+	begin    time.Duration // the time of the first event, zero or negative
+	accounts []account     // by phone
+	programs int           // the number of programs: one of each phone, and the additional ones
+
+	world      world.World
+	closeWorld func() error // releases the resources of the world; nil if it has none
+	events     event.Stream
+	records    *world.Records
+	rules      *check.Invariants
+	measures   *measures
+
+	script      *script
+	faults      *faults
+	contacts    *contacts
+	routines    *routines
+	adversaries *adversaries
+	err         error // the reason why the run cannot continue
+}
+
+// newRun prepares a run up to its first event.
+func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error) {
+	if o.Live != nil {
+		if err := refuseLive(s, o.Live); err != nil {
+			return nil, err
+		}
+		s = withoutNetworkDelays(s)
+	}
+	r := &run{ctx: ctx, scenario: s, options: o, start: s.Start}
+	names := s.PhoneNames()
+	requestLargePages(len(names))
+	r.accounts = accountsOf(s, names)
+	var err error
+	if o.Live.elsewhere() {
+		if err := o.Live.assignAccounts(s, names, r.accounts); err != nil {
+			return nil, err
+		}
+	}
+	if r.contacts, err = newContacts(ctx, s, names, r.place); err != nil {
+		return nil, err
+	}
+	r.script = newScript(s, len(names), r.place)
+	r.begin = r.script.begin()
+	r.programs = len(names) + len(r.script.extra)
+	r.faults = &faults{scenario: s, phones: len(names), extra: r.script.extra}
+	r.routines = newRoutines(s, r.programs)
+	r.adversaries = &adversaries{accounts: r.accounts, lifetime: s.Server.TempIDLifetime}
+	if err := r.makeWorld(names); err != nil {
+		return nil, err
+	}
+	r.scheduleStart(names)
+	return r, nil
+}
+
+// makeWorld makes the world and subscribes the observers to its events.
+func (r *run) makeWorld(names []string) error {
+	var live *liveClock
+	if r.options.Live != nil {
+		live = r.options.Live.clock(r.start, r.begin, r.programs)
+		r.start = live.start
+	}
+	config, retention := r.config(names)
+	r.measures = &measures{
+		scenario: r.scenario, place: r.place, live: r.options.Live, begin: r.begin, faults: r.faults,
+		adversaries: r.adversaries, script: r.script, withoutDelays: r.options.WithoutDelays,
+		atLabels: map[*scenarios.Path][]float64{},
+	}
+	r.rules = check.New(r.invariantRules(retention), r.measures.violated)
+	r.subscribe(&config)
+	r.measures.records, r.measures.rules = r.records, r.rules
+	if r.options.built != nil {
+		r.options.built(r)
+	}
+	var err error
+	if live != nil {
+		r.world, r.closeWorld, err = r.options.Live.newWorld(live, config, r.options.folder)
+		return err
+	}
+	w, err := virtual.New(config)
+	if err != nil {
+		return &Invalid{Place: r.scenario.File, Err: err}
+	}
+	r.world = w
+	return nil
+}
+
+// subscribe subscribes the observers of the run. At each event they are called in this order.
+func (r *run) subscribe(c *virtual.Config) {
+	names := make([]string, len(c.Phones))
+	for i := range c.Phones {
+		names[i] = c.Phones[i].Name
+	}
+	r.records = world.NewRecords(names, r.options.Trace)
+	r.records.Subscribe(&r.events)
+	for _, o := range r.options.Observers {
+		r.events.Subscribe(o.Observer, o.Kinds...)
+	}
+	r.events.Subscribe(r.rules, check.Kinds()...)
+	r.events.Subscribe(r.faults, event.FaultApplied)
+	if len(r.scenario.Adversaries) > 0 {
+		r.events.Subscribe(r.adversaries, event.BeaconJudged)
+	}
+	r.events.Subscribe(r.script, observedByScript...)
+	if hasFaults(r.scenario) {
+		r.events.Subscribe(r, event.OperationDone)
+	}
+	if r.options.Live.elsewhere() {
+		r.events.Subscribe(r, event.Replied)
+	}
+	if len(r.scenario.Routine) > 0 {
+		r.events.Subscribe(r.routines, event.OperationDone)
+	}
+	c.Events, c.Tick = &r.events, r.tick
+	c.Prefetchers = []prefetch.Prefetcher{r.rules, r}
+}
+
+// scheduleStart schedules the first events of the run.
+func (r *run) scheduleStart(names []string) {
+	s, w := r.scenario, r.world
+	forger := &forger{w, s.Server.TempIDLifetime}
+	commands := &commands{
+		world: w, scenario: s, contacts: r.contacts, accounts: r.accounts,
+		place: r.place, fail: r.fail, observe: r.options.Commanded,
+	}
+	r.measures.world = w
+	sc := r.script
+	sc.world, sc.records, sc.accounts, sc.commands = w, r.records, r.accounts, commands
+	sc.forger, sc.faults, sc.labelSet = forger, r.faults, r.measures.labelSet
+	sc.earliestEnd = max(r.contacts.end, r.routines.end())
+	for i := range s.Adversaries {
+		sc.earliestEnd = max(sc.earliestEnd, s.Adversaries[i].Until)
+	}
+	r.faults.start(w, r.begin)
+	r.contacts.start(w, r.begin, r.fail)
+	r.routines.start(w, commands, s.Seed, names)
+	r.adversaries.start(w, forger, sc.runUnscripted, s, names)
+	sc.start()
+}
+
+// fail ends a run that cannot continue.
+func (r *run) fail(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	r.world.Stop()
+}
+
+// place returns a position of the scenario as file:line:column.
+func (r *run) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
+
+func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
+	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
+}
+
+// Observe implements event.Observer. It passes to the invariants the end of an upload, and the answers of a server that
+// is not observed itself.
+func (r *run) Observe(e *event.Event) {
+	switch e.Kind {
+	case event.OperationDone:
+		if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeOK {
+			r.rules.Uploaded(int64(r.world.Now()), e.Node, e.Phone.Entries)
+		}
+	case event.Replied:
+		r.rules.Received(int64(r.world.Now()), r.world.Name(e.Node), e.Bytes)
+	}
+}
+
+// tick begins a turn of a routine or a change of contacts.
+func (r *run) tick(who, arg uint32) {
+	if arg&tickKind == tickRoutine {
+		r.routines.tick(int(arg), who)
+		return
+	}
+	r.contacts.tick(who, arg)
+}
+
+var _ prefetch.Prefetcher = (*run)(nil)
+
+// Prefetch prefetches the random stream and the contacts of a phone whose routine runs soon.
+func (r *run) Prefetch(in prefetch.Input) {
+	if !in.IsTick || in.Arg&tickKind != tickRoutine || int(in.Phone) >= len(r.contacts.of) {
+		return
+	}
+	if of := &r.contacts.of[in.Phone]; in.Near {
+		prefetch.Line(unsafe.Pointer(unsafe.SliceData(*of)))
+	} else {
+		prefetch.Line(unsafe.Pointer(of))
+		prefetch.Line(unsafe.Pointer(&r.routines.list[in.Arg&^tickKind].streams[in.Phone]))
+	}
+}
+
+// play handles all events of the run. Its error is that of the context, or of the world.
+func (r *run) play(ctx context.Context) error {
+	until := time.Duration(math.MaxInt64)
+	if r.scenario.Length > 0 {
+		until = r.scenario.Length
+	}
+	poll := func() {
+		if r.records.TraceError() != nil {
+			r.world.Stop()
+		}
+		if r.options.Progress != nil {
+			r.options.Progress(r.progress(r.world.Now() - r.begin))
+		}
+	}
+	return r.world.Run(ctx, until, poll)
+}
+
+// progress returns the progress of the run at a time.
+func (r *run) progress(at time.Duration) Progress {
+	return Progress{
+		At: at, Length: max(r.scenario.Length, r.script.earliestEnd),
+		Events: r.world.Events(), Run: r.measures.runSoFar,
+	}
+}
+
+func (r *run) stepped(at time.Duration) { r.options.Stepped(r.progress(at)) }
+
+// outcome reports the run, which has ended.
+func (r *run) outcome(interrupted bool) *Result {
+	notes := slices.Concat(r.contacts.notes, r.options.Live.notes(r.scenario), r.routines.notes(r.place))
+	return r.measures.outcome(interrupted, r.programs, notes)
+}
+
+// failure returns the reason why the run could not be done, or nil. played is the error of play.
+func (r *run) failure(played error) error {
+	if r.err != nil {
+		return r.err
+	}
+	if played != nil && r.ctx.Err() == nil {
+		return played
+	}
+	if err := r.records.TraceError(); err != nil {
+		return fmt.Errorf("writing the trace: %w", err)
+	}
+	return nil
+}
+
+// close releases the resources of the run.
+func (r *run) close() error {
+	r.contacts.close()
+	if r.closeWorld == nil {
+		return nil
+	}
+	return r.closeWorld()
+}
+
+// account is the account of a phone. The user is empty if the phone has none.
+type account struct {
+	user, password string
+}
+
+// accountsOf returns the account of each phone: its own, none, or that of another phone.
+func accountsOf(s *scenarios.Scenario, names []string) []account {
+	all := make([]account, 0, len(names))
+	for _, g := range s.Phones {
+		for range g.Count {
+			i := len(all)
+			a := account{}
+			if g.Account == "own" {
+				a = account{g.User, g.Password}
+				if a.user == "" {
+					a.user = scenarios.AccountUser(i)
+				}
+				if a.password == "" {
+					a.password = fmt.Sprintf("comp%d", 3331+i)
+				}
+			}
+			all = append(all, a)
+		}
+	}
+	shareAccounts(s, names, all)
+	return all
+}
+
+// shareAccounts gives each phone that shares an account the account of its owner.
+func shareAccounts(s *scenarios.Scenario, names []string, all []account) {
+	byName := make(map[string]int, len(names))
+	for i, n := range names {
+		byName[n] = i
+	}
+	i := 0
+	for _, g := range s.Phones {
+		for range g.Count {
+			if g.Account != "own" && g.Account != "none" {
+				all[i] = all[byName[g.Account]]
+			}
+			i++
+		}
+	}
+}
+
+// config returns the configuration of the world and the retention of each program.
+func (r *run) config(names []string) (virtual.Config, []time.Duration) {
+	s := r.scenario
+	zone := protocol.NewZone(s.Zone)
+	tcp, udp := &s.Network.TCP, &s.Network.UDP
+	server := nodes.DefaultServerSettings()
+	server.BlockDuration = s.Server.BlockDuration
+	server.TempIDLifetime = s.Server.TempIDLifetime
+	server.LoginTimeout = s.Server.LoginTimeout
+	server.IdleTimeout = s.Server.IdleTimeout
+	server.MaxUploadLines = s.Server.MaxUpload
+	c := virtual.Config{
+		Seed: s.Seed, Start: s.Start, Begin: r.begin, Zone: zone,
+		Server: server, DiskDelay: delayOf(s.Server.DiskDelay), Folder: r.folder(),
+		Credentials: r.credentials(),
+		Phones:      make([]virtual.PhoneConfig, 0, len(names)),
+		TCP:         virtual.TCP{Delay: delayOf(tcp.Delay), Split: tcp.Split, Join: tcp.Join},
+		UDP:         virtual.UDP{Delay: delayOf(udp.Delay), Lose: udp.Lose},
+		Step:        r.options.Step, Stepped: r.stepped,
+	}
+	retention := make([]time.Duration, 0, len(names))
+	for _, g := range s.Phones {
+		settings := nodes.DefaultPhoneSettings()
+		settings.Zone = zone
+		settings.Retention = g.Retention
+		settings.PasswordPause = g.PasswordPause
+		settings.TempIDLifetime = s.Server.TempIDLifetime
+		settings.Form = formOf(g.Form)
+		for range g.Count {
+			c.Phones = append(c.Phones, virtual.PhoneConfig{Name: names[len(c.Phones)], Settings: &settings})
+			retention = append(retention, g.Retention)
+		}
+	}
+	assignFolders(s, c.Phones)
+	for i, e := range r.script.extra {
+		of := c.Phones[e.phone]
+		of.Folder = nil // the log is that of the phone's own program
+		of.Name = fmt.Sprintf("%s (program %d)", of.Name, i+2)
+		c.Phones = append(c.Phones, of)
+		retention = append(retention, retention[e.phone])
+	}
+	return c, retention
+}
+
+// folder returns a folder for the files of a virtual server, or nil if the server never reads them.
+func (r *run) folder() *files.Memory {
+	restarts := func(st scenarios.Step) bool { return st.Restart != nil }
+	switch {
+	case r.options.folder != nil:
+		return r.options.folder
+	case serverNeedsFolder(r.scenario), slices.ContainsFunc(r.scenario.Script, restarts):
+		return files.NewMemory()
+	}
+	return nil
+}
+
+func formOf(f scenarios.Form) protocol.Form {
+	if f == scenarios.FormSingle {
+		return protocol.Single
+	}
+	return protocol.Split
+}
+
+func delayOf(d scenarios.Distribution) virtual.Delay {
+	return virtual.Delay{Min: d.Min, Max: d.Max, Mean: d.Mean}
+}
+
+// credentials returns every account once.
+func (r *run) credentials() []nodes.Credential {
+	var list []nodes.Credential
+	seen := map[string]bool{}
+	for _, a := range r.accounts {
+		if a.user != "" && !seen[a.user] {
+			seen[a.user] = true
+			list = append(list, nodes.Credential{User: a.user, Password: a.password})
+		}
+	}
+	return list
+}
+
+// invariantRules returns the settings that the invariants check. retention is that of each program.
+func (r *run) invariantRules(retention []time.Duration) check.Rules {
+	s := r.scenario
+	rules := check.Rules{
+		Start: r.start, Location: s.Zone,
+		BlockDuration: s.Server.BlockDuration,
+		Lifetime:      s.Server.TempIDLifetime,
+		Accounts:      map[string]string{},
+		Retention:     retention,
+	}
+	for _, a := range r.accounts {
+		if a.user != "" {
+			rules.Accounts[a.user] = a.password
+		}
+	}
+	return rules
+}
