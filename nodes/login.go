@@ -72,8 +72,8 @@ func (a *accounts) unknownName(read []byte) name {
 	return name{hash: [16]byte(mac.Sum(nil)[:16])}
 }
 
-// isRight reports whether a password is right. Its time depends neither on how
-// much of the password is right nor on the existence of the name.
+// isRight reports whether a password is correct. It takes the same time however much
+// of the password is correct, and whether the name exists or not.
 func (a *accounts) isRight(n *name, password []byte) bool {
 	want, ok := a.passwords[n.user]
 	got := sha256.Sum256(password)
@@ -148,7 +148,7 @@ func (u *unknownNames) attemptsOf(hash [16]byte) *attempts {
 type attempts struct {
 	wrong   int // consecutive wrong passwords
 	blocked bool
-	stale   bool          // the disk may have wrong passwords or a block that memory has not
+	stale   bool          // the disk may hold wrong passwords or a block that memory no longer holds
 	until   time.Duration // elapsed time of the end of the block
 	reset   StoreID       // the store in progress that corrects a stale disk, or 0
 }

@@ -233,7 +233,7 @@ func (s *Server) expect(c Conn, stage connStage, e protocol.Expectation) {
 	x.reader.Expect(e)
 }
 
-// reportSkipped reports bytes that are no command. They get no answer.
+// reportSkipped reports bytes that are not part of a command. They get no answer.
 func (s *Server) reportSkipped(c Conn, b []byte, out *ServerOutbox) {
 	user := s.connection(c).name.user
 	line := protocol.AppendField([]byte(user+": no command: "), b, false)
@@ -283,10 +283,10 @@ func (s *Server) store(c Conn, r Record, p pending, out *ServerOutbox) {
 		ServerEffect{Kind: EffectStore, Conn: c, Store: s.lastStore, Records: []Record{r}})
 }
 
-// Stored reports the result of an EffectStore: its records are durable, or err is
-// the reason why not. The answer to a login goes out in both cases, because
-// memory has the attempts; a TempID that could not be stored is never sent. It
-// panics on an id that is not pending.
+// Stored reports the result of an EffectStore. If err is nil, its records are
+// durable; else err is the reason of the failure. The answer to a login is sent in
+// both cases, because memory has the attempts. A TempID that could not be stored is
+// never sent. Stored panics on an id that is not pending.
 func (s *Server) Stored(now Now, id StoreID, err error, out *ServerOutbox) {
 	s.runDue(now, out)
 	p, ok := s.pending[id]

@@ -172,7 +172,7 @@ func commandAt(b []byte) (kind MessageKind, length int, begun bool) {
 	return 0, 0, false
 }
 
-// message returns the next n bytes as a message.
+// message returns the next n bytes as a message of the given kind.
 func (r *Reader) message(kind MessageKind, n int) Message {
 	m := Message{Kind: kind, Bytes: r.buf[r.at : r.at+n : r.at+n]}
 	r.at += n

@@ -43,8 +43,9 @@ func (z *Zone) Local(unix int64) LocalTime {
 }
 
 // Readings returns the n instants, in ascending Unix seconds, at which the zone's
-// clocks show t. That is one as a rule, none if the clocks went forward over t, and
-// two if they went back over it. The year of t must be 0000 to 9999.
+// clocks show t. Usually there is one. There is none if the clocks went forward over
+// t, and there are two if they went back over it. The year of t must be 0000 to
+// 9999.
 func (z *Zone) Readings(t LocalTime) (r [4]int64, n int) {
 	if w := z.near.Load(); w != nil {
 		return z.readings(w, t)
@@ -139,7 +140,8 @@ type window struct {
 func (w *window) from() int64  { return w.periods[0].from }
 func (w *window) until() int64 { return w.periods[len(w.periods)-1].until }
 
-// holds reports whether the window has every instant at which clocks may show t.
+// holds reports whether the window contains every instant at which clocks may show
+// t.
 func (w *window) holds(t LocalTime) bool {
 	return int64(t)-maxOffset >= w.from() && int64(t)+maxOffset < w.until()
 }

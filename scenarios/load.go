@@ -10,7 +10,7 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// Executors of a load. The names are those of k6.
+// Executors of a load, which determine when phones arrive. The names are those of k6.
 const (
 	ConstantArrivalRate = "constant-arrival-rate"
 	RampingArrivalRate  = "ramping-arrival-rate"
@@ -49,7 +49,7 @@ type Traffic struct {
 	CPUBudget float64
 }
 
-// Stage changes the rate evenly to Rate, in arrivals per second.
+// Stage changes the rate linearly to Rate, in arrivals per second, from the rate at the end of the stage before.
 type Stage struct {
 	Duration time.Duration
 	Rate     float64
@@ -274,7 +274,7 @@ func (t *Traffic) keys() []key {
 	}
 }
 
-// skip is the decoder of a key that the check of its section decodes.
+// skip does nothing. It is the decoder of a key that the check of its section decodes.
 func skip(*builder, *value) {}
 
 func (t *Traffic) check(b *builder, v *value) {

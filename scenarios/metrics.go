@@ -77,7 +77,7 @@ var PhoneFields = []Name{
 // Metric is a metric for thresholds.
 type Metric struct {
 	Name  string
-	Trend bool // avg, min, max, med, p(N) in milliseconds; else count and rate
+	Trend bool // has the methods avg, min, max, med and p(N) in milliseconds; else it has count and rate
 	Doc   string
 }
 

@@ -28,7 +28,8 @@ func (g *PhoneGroup) PhoneName(i int) string {
 	return g.Name + "-" + strconv.Itoa(i+1)
 }
 
-// PhoneNames lists every phone of the scenario. The other fields hold indexes into this list.
+// PhoneNames returns the names of all phones, group by group. Every field of a Scenario that refers to a phone holds
+// an index into this list.
 func (s *Scenario) PhoneNames() []string {
 	var names []string
 	for i := range s.Phones {
@@ -39,8 +40,8 @@ func (s *Scenario) PhoneNames() []string {
 	return names
 }
 
-// LoginLead returns the time from the beginning of a login of the phone to its password: the opening of the
-// connection, there and back, and the pause after the username.
+// LoginLead returns the longest time from the beginning of a login of the phone to the sending of its password: one
+// round trip to open the connection, and the pause after the username.
 func (s *Scenario) LoginLead(phone int) time.Duration {
 	for i := range s.Phones {
 		if phone < s.Phones[i].Count {

@@ -18,16 +18,16 @@ import (
 	"bluetrace/reports"
 )
 
-// hearing is one valid beacon: its receiver, its sender and its time.
-type hearing struct {
+// reception is one valid beacon: its receiver, its sender and its time.
+type reception struct {
 	at        float64
 	who, whom string
 }
 
 var validLine = regexp.MustCompile(`(?m)^(\S+) (\S+): beacon of (\S+) is valid`)
 
-// hearings runs a scenario, requires that it passes, and returns its valid beacons.
-func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
+// receptions runs a scenario, requires that it passes, and returns its valid beacons.
+func receptions(t *testing.T, text string) ([]reception, *reports.Run) {
 	t.Helper()
 	var trace strings.Builder
 	r, err := Run(context.Background(), parse(t, text), Options{Trace: &trace})
@@ -37,13 +37,13 @@ func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
 	if r.Run.Verdict != reports.Passed {
 		t.Fatalf("verdict %s: %+v", r.Run.Verdict, r.Run.Checks)
 	}
-	var list []hearing
+	var list []reception
 	for _, m := range validLine.FindAllStringSubmatch(trace.String(), -1) {
 		at, err := strconv.ParseFloat(m[1], 64)
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, hearing{at, m[2], m[3]})
+		list = append(list, reception{at, m[2], m[3]})
 	}
 	return list, &r.Run
 }
@@ -52,7 +52,7 @@ func hearings(t *testing.T, text string) ([]hearing, *reports.Run) {
 // receiver and sender.
 func near(t *testing.T, phones, contacts string) map[string]int {
 	t.Helper()
-	list, _ := hearings(t, `name: near
+	list, _ := receptions(t, `name: near
 length: 20s
 phones: `+phones+`
 contacts: `+contacts+`
@@ -107,16 +107,17 @@ func TestEveryoneAndLists(t *testing.T) {
 	}
 }
 
-// TestKindsAddUp: a pair that several sources connect receives one beacon, not several.
+// TestKindsAddUp checks that a pair that several sources connect receives one beacon, not several.
 func TestKindsAddUp(t *testing.T) {
-	got := near(t, "[{name: p, count: 4}]", "{everyone: [p-1, p-2], lists: [[p-1, p-2], [p-2, p-1, p-3]], desks: {phones: p, columns: 2, reach: 1}}")
+	got := near(t, "[{name: p, count: 4}]",
+		"{everyone: [p-1, p-2], lists: [[p-1, p-2], [p-2, p-1, p-3]], desks: {phones: p, columns: 2, reach: 1}}")
 	if want := pairs("p-1 p-2", "p-1 p-3", "p-1 p-4", "p-2 p-3", "p-2 p-4", "p-3 p-4"); !maps.Equal(got, want) {
 		t.Errorf("near are %v, want %v", got, want)
 	}
 }
 
 func TestVisits(t *testing.T) {
-	list, _ := hearings(t, `name: visits
+	list, _ := receptions(t, `name: visits
 length: 30m
 phones: [{name: teacher}, {name: p, count: 5}]
 contacts: {visits: {phone: teacher, to: p, stay: 30s..60s}}
@@ -127,7 +128,7 @@ routine:
 expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 `)
 	seen := map[string]bool{}
-	var stays []hearing
+	var stays []reception
 	for i, h := range list {
 		if i == 0 || h.who != list[i-1].who {
 			stays = append(stays, h)
@@ -147,14 +148,14 @@ expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 	}
 }
 
-// TestMixing: the mean number of contacts is the degree, and the pairs change.
+// TestMixing checks that the mean number of contacts is the degree, and the pairs change.
 func TestMixing(t *testing.T) {
 	phones, seconds := 200, 600
 	if testing.Short() {
 		phones, seconds = 100, 200
 	}
 	for _, degree := range []float64{0.5, 4} {
-		list, run := hearings(t, fmt.Sprintf(`name: mixing
+		list, run := receptions(t, fmt.Sprintf(`name: mixing
 length: %ds
 phones: [{name: p, count: %d}]
 contacts: {mixing: {phones: p, degree: %g, dwell: 40s}}
@@ -171,8 +172,9 @@ expect: [beacons.sent == beacons.valid]
 		for _, h := range list {
 			met[h.who+h.whom] = true
 		}
-		// phones·degree/2 meetings at a time, each for 40 s of them; both hear
-		if want := float64(phones) * degree * float64(seconds) / 40; float64(len(met)) < want*0.8 || float64(len(met)) > want*1.4 {
+		// phones·degree/2 meetings at a time, each for 40 s of them, and both receive
+		if want := float64(phones) * degree * float64(seconds) / 40; float64(len(met)) < want*0.8 ||
+			float64(len(met)) > want*1.4 {
 			t.Errorf("degree %g: %d pairs met, want about %g", degree, len(met), want)
 		}
 	}
@@ -188,7 +190,7 @@ func replayed(t *testing.T, options, content string) (map[string][]int, *reports
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	list, run := hearings(t, `name: replay
+	list, run := receptions(t, `name: replay
 length: 130s
 phones: [{name: p, count: 4}]
 contacts: {trace: {file: `+file+`, phones: p`+options+`}}
@@ -213,7 +215,8 @@ func TestTrace(t *testing.T) {
 		{"whole", "", map[string][2]int{"p-1>p-2": {0, 40}, "p-1>p-3": {20, 40}, "p-3>p-4": {80, 100}}},
 		{"one class", ", classes: [1A]", map[string][2]int{"p-1>p-2": {0, 40}}},
 		{"another class", ", classes: [1B]", map[string][2]int{"p-1>p-2": {80, 100}}},
-		{"a window", ", from: 30, until: 90", map[string][2]int{"p-1>p-2": {0, 10}, "p-1>p-3": {0, 10}, "p-3>p-4": {50, 60}}},
+		{"a window", ", from: 30, until: 90",
+			map[string][2]int{"p-1>p-2": {0, 10}, "p-1>p-3": {0, 10}, "p-3>p-4": {50, 60}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, run := replayed(t, c.options, school)
@@ -224,9 +227,10 @@ func TestTrace(t *testing.T) {
 				a, b, _ := strings.Cut(pair, ">")
 				for _, way := range []string{pair, b + ">" + a} {
 					heard := got[way]
-					// Each beacons at its own moment of a second: at the ends
-					// one more or less.
-					if len(heard) < w[1]-w[0]-1 || len(heard) > w[1]-w[0]+1 || heard[0] < w[0] || heard[len(heard)-1] >= w[1] {
+					// Each phone sends at its own offset within a second: at the ends
+					// there is one beacon more or less.
+					if len(heard) < w[1]-w[0]-1 || len(heard) > w[1]-w[0]+1 || heard[0] < w[0] ||
+						heard[len(heard)-1] >= w[1] {
 						t.Errorf("%s in the seconds %v, want %d to %d", way, heard, w[0], w[1])
 					}
 				}
@@ -238,7 +242,7 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestTraceThatIsCompressedAndOdd: gzip, with lines that are reported.
+// TestTraceThatIsCompressedAndOdd reads a gzip file with irregular lines, which the notes report.
 func TestTraceThatIsCompressedAndOdd(t *testing.T) {
 	var packed strings.Builder
 	z := gzip.NewWriter(&packed)
@@ -260,7 +264,7 @@ func TestTraceThatIsCompressedAndOdd(t *testing.T) {
 	}
 }
 
-// TestTraceGivesTheLength: a run without a length ends with its trace.
+// TestTraceGivesTheLength checks that a run without a length ends with its trace.
 func TestTraceGivesTheLength(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trace.csv")
 	if err := os.WriteFile(file, []byte(school), 0o600); err != nil {
@@ -279,7 +283,8 @@ expect: [beacons.sent == 0]
 
 func TestTraceThatCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
-	for name, content := range map[string]string{"crowded": "20 1 2\n20 3 4\n20 5 6\n", "empty": "", "broken": "\x1f\x8bxxxx"} {
+	for name, content := range map[string]string{"crowded": "20 1 2\n20 3 4\n20 5 6\n", "empty": "",
+		"broken": "\x1f\x8bxxxx"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -299,7 +304,8 @@ expect: [events > 0]
 `)
 		r, err := Run(context.Background(), s, Options{})
 		var invalid *Invalid
-		if r != nil || !errors.As(err, &invalid) || invalid.Place != "test.yaml:5:10" || !strings.Contains(err.Error(), want) {
+		if r != nil || !errors.As(err, &invalid) || invalid.Place != "test.yaml:5:10" ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want an *Invalid at test.yaml:5:10 that says %q", file, err, want)
 		}
 		if file == "missing" && !errors.Is(err, fs.ErrNotExist) {
@@ -308,7 +314,7 @@ expect: [events > 0]
 	}
 }
 
-// TestTooManyPairs: a scenario with too many pairs is refused, with the memory that they would need.
+// TestTooManyPairs checks that a scenario with too many pairs is refused, with the memory that they would need.
 func TestTooManyPairs(t *testing.T) {
 	for _, contacts := range []string{
 		"{everyone: p}",
@@ -323,7 +329,8 @@ expect: [events > 0]
 `)
 		_, err := Run(context.Background(), s, Options{})
 		var invalid *Invalid
-		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "MiB") || !strings.HasPrefix(err.Error(), "test.yaml:4:") {
+		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "MiB") ||
+			!strings.HasPrefix(err.Error(), "test.yaml:4:") {
 			t.Errorf("%s: %v, want an *Invalid with the memory that it needs", contacts, err)
 		}
 	}

@@ -14,8 +14,8 @@ import (
 	"bluetrace/reports"
 )
 
-// answers is a server that answers what follows the first read of each connection
-// with these texts in turn, and closes it after the last.
+// answers starts a server. On each connection it ignores the first read, answers each further read with the next of
+// the texts, and closes the connection after the last text.
 func answers(t *testing.T, texts ...string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -57,14 +57,15 @@ func answer(c net.Conn, texts []string) {
 	}
 }
 
-// faulty runs a script with a server that has its faults.
+// faulty runs a script with the faulty server at an address.
 func faulty(t *testing.T, server, script string) *reports.Run {
 	t.Helper()
 	return runLive(t, "name: x\nphones: [{name: a}, {name: b}]\nscript:\n"+script,
-		Live{Server: server, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}, {User: "yan", Password: "q"}}})
+		Live{Server: server,
+			Credentials: []nodes.Credential{{User: "zoe", Password: "p"}, {User: "yan", Password: "q"}}})
 }
 
-// found is what the failed checks found.
+// found returns the found texts of the failed checks.
 func found(r *reports.Run) (found []string) {
 	for _, c := range r.Checks {
 		if c.Verdict != reports.Passed {
@@ -74,26 +75,29 @@ func found(r *reports.Run) (found []string) {
 	return found
 }
 
-// TestLiveFaulty: what a server sends that it should not is shown as it came,
-// and the run ends.
+// TestLiveFaulty checks that a wrong answer of a server is reported byte for byte, and that the run ends.
 func TestLiveFaulty(t *testing.T) {
 	const (
 		login = "  - {at: 0s, phone: a, login: wrong, expect: {reply: Invalid Password. Please try again}}\n"
 		fetch = "  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: \"/^[0-9]{20}$/\"}}\n"
 		after = "  - {phone: a, do: Download_tempID, as: got}\n  - {at: got + 1s, phone: a, expect: {log: 0}}\n"
-		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: {replies: [/^Welcome/, \"1\"], within: 1s}}\n"
-		id    = "12345678901234567890"
+		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: " +
+			"{replies: [/^Welcome/, \"1\"], within: 1s}}\n"
+		id = "12345678901234567890"
 	)
 	for name, c := range map[string]struct {
 		texts  []string
 		script string
 		want   []string
 	}{
-		"a line feed too many":      {[]string{protocol.TryAgain + "\n"}, login, []string{`"` + protocol.TryAgain + `\n"`}},
-		"half an answer":            {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
-		"a digit too few":           {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
-		"a digit too many":          {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
-		"another welcome":           {[]string{"Hello"}, fetch + after, []string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline", "its label got was never set"}},
+		"a line feed too many": {[]string{protocol.TryAgain + "\n"}, login,
+			[]string{`"` + protocol.TryAgain + `\n"`}},
+		"half an answer":   {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
+		"a digit too few":  {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
+		"a digit too many": {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
+		"another welcome": {[]string{"Hello"}, fetch + after,
+			[]string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline",
+				"its label got was never set"}},
 		"joined, with a line feed":  {[]string{protocol.Welcome + "\n1"}, raw, nil},
 		"closed before the welcome": {[]string{""}, fetch, []string{"a is not at its prompt: it is offline"}},
 	} {
@@ -107,7 +111,7 @@ func TestLiveFaulty(t *testing.T) {
 	}
 }
 
-// TestLiveIssuedTwice: that a TempID was issued twice shows in the answers.
+// TestLiveIssuedTwice checks that a TempID that was issued twice is found in the answers.
 func TestLiveIssuedTwice(t *testing.T) {
 	const id = "12345678901234567890"
 	r := faulty(t, answers(t, protocol.Welcome, id), `  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: /./}}
@@ -118,30 +122,33 @@ func TestLiveIssuedTwice(t *testing.T) {
 	}
 }
 
-// TestLiveNobodyThere: without a server there is no run, whoever connects first.
-func TestLiveNobodyThere(t *testing.T) {
+// TestLiveWithoutServer checks that there is no run if the first connection is refused, that of a login or of a
+// script.
+func TestLiveWithoutServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	nobody := l.Addr().String()
+	address := l.Addr().String()
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
 	for _, does := range []string{"login: right", "tcp: {connect: true, send: x}"} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a bound on a hang
 		defer cancel()
-		_, err := Run(ctx, parse(t, "name: x\nlength: 1h\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, "+does+", expect: {reply: /./}}]\n"),
-			Options{Live: &Live{Server: nobody, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
-		if want := `no connection to the server elsewhere, "` + nobody + `": connection refused`; err == nil || err.Error() != want {
+		_, err := Run(ctx, parse(t,
+			"name: x\nlength: 1h\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, "+does+", expect: {reply: /./}}]\n"),
+			Options{Live: &Live{Server: address, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+		if want := `cannot connect to the remote server "` + address + `": connection refused`; err == nil ||
+			err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", does, err, want)
 		}
 	}
 }
 
-// TestMomentThatNeverComes: who waits for the moment of a step that had no effect
-// is told so when the step's time is over, and the run ends.
-func TestMomentThatNeverComes(t *testing.T) {
+// TestLabelThatIsNeverSet checks that a step whose label is never set fails when the time of the labelled step is
+// over, and that the run ends.
+func TestLabelThatIsNeverSet(t *testing.T) {
 	r, err := Run(t.Context(), parse(t, `name: x
 phones: [{name: a}, {name: b}]
 script:
@@ -159,7 +166,7 @@ script:
 	}
 }
 
-// TestSeconds: a time has no more digits than its nanoseconds.
+// TestSeconds checks that a time has no more digits than its nanoseconds.
 func TestSeconds(t *testing.T) {
 	if got := seconds(5_924_701_652); got != 5.924701652 {
 		t.Errorf("%v", got)

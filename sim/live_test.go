@@ -21,9 +21,10 @@ import (
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 	"bluetrace/reports"
+	"bluetrace/scenarios"
 )
 
-// short is a story of a few moments, so that it can be played in real time.
+// short is a short scenario for real time.
 const short = `name: short
 phones:
   - {name: anna, password_pause: 200ms}
@@ -74,7 +75,8 @@ func mustPass(t *testing.T, r *reports.Run) {
 	t.Helper()
 	for _, c := range r.Checks {
 		if c.Verdict != reports.Passed {
-			t.Errorf("%s: %s %s; expected %s, found %s\n%s", c.Verdict, c.Place, c.Name, c.Expected, c.Found, strings.Join(c.LastEvents, "\n"))
+			t.Errorf("%s: %s %s; expected %s, found %s\n%s", c.Verdict, c.Place, c.Name, c.Expected, c.Found,
+				strings.Join(c.LastEvents, "\n"))
 		}
 	}
 	if r.Verdict != reports.Passed || r.World != "live" || r.Digest != "" {
@@ -82,7 +84,7 @@ func mustPass(t *testing.T, r *reports.Run) {
 	}
 }
 
-// TestLive: a story on the real clock, and nothing of it is left over.
+// TestLive runs a scenario on the real clock. It leaves no file and no goroutine.
 func TestLive(t *testing.T) {
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
@@ -110,14 +112,15 @@ func TestLive(t *testing.T) {
 	}
 }
 
-// serverElsewhere is a server that this run knows nothing of.
-func serverElsewhere(t *testing.T, accounts []nodes.Credential) string {
+// remoteServer starts a server that the run knows by its address only.
+func remoteServer(t *testing.T, accounts []nodes.Credential) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, err := files.OpenServer(files.NewMemory(), files.ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("k", 32))})
+	folder, err := files.OpenServer(files.NewMemory(),
+		files.ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("k", 32))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +128,8 @@ func serverElsewhere(t *testing.T, accounts []nodes.Credential) string {
 	settings.NameKey = folder.NameKey()
 	settings.Entropy = rand.NewPCG(1, 2)
 	s, err := socket.NewServer(socket.ServerConfig{
-		Settings: settings, Listener: l, Disk: folder, Clock: clock.New(), Origin: clock.New().Now(), Lock: &sync.Mutex{},
+		Settings: settings, Listener: l, Disk: folder, Clock: clock.New(), Origin: clock.New().Now(),
+		Lock:        &sync.Mutex{},
 		Credentials: func() ([]nodes.Credential, bool) { return accounts, false },
 	})
 	if err != nil {
@@ -141,10 +145,10 @@ func serverElsewhere(t *testing.T, accounts []nodes.Credential) string {
 	return l.Addr().String()
 }
 
-// TestLiveElsewhere: the same story with a server that is not this run's own.
+// TestLiveElsewhere runs the scenario of TestLive with a remote server.
 func TestLiveElsewhere(t *testing.T) {
 	accounts := []nodes.Credential{{User: "zoe", Password: "a"}, {User: "yan", Password: "b"}}
-	r := runLive(t, short, Live{Server: serverElsewhere(t, accounts), Credentials: accounts})
+	r := runLive(t, short, Live{Server: remoteServer(t, accounts), Credentials: accounts})
 	mustPass(t, r)
 	var names []string
 	for _, c := range checksOf(r, reports.InvariantCheck) {
@@ -164,25 +168,30 @@ func TestLiveElsewhere(t *testing.T) {
 	}
 }
 
-// TestLiveElsewhereAccounts: every phone needs an account that the server has.
+// TestLiveElsewhereAccounts checks that every phone needs an account of the remote server.
 func TestLiveElsewhereAccounts(t *testing.T) {
 	for phones, want := range map[string]string{
-		"[{name: a}, {name: b}]":                         "f.yaml:2:21: phone b: the credentials of the remote server have no account left for it",
-		"[{name: a, user: una, password: x}]":            `f.yaml:2:10: phone a: the credentials of the remote server have no account "una"`,
-		"[{name: a, user: zoe, password: x}]":            `f.yaml:2:10: phone a: the credentials of the remote server have another password for account "zoe"`,
-		"[{name: a, user: zoe, password: p}, {name: b}]": "f.yaml:2:45: phone b: the credentials of the remote server have no account left for it",
+		"[{name: a}, {name: b}]": "f.yaml:2:21: phone b: the credentials of the remote " +
+			"server have no account left for it",
+		"[{name: a, user: una, password: " +
+			"x}]": `f.yaml:2:10: phone a: the credentials of the remote server have no account "una"`,
+		"[{name: a, user: zoe, password: " +
+			"x}]": `f.yaml:2:10: phone a: the credentials of the remote server have another password for account "zoe"`,
+		"[{name: a, user: zoe, password: p}, {name: b}]": "f.yaml:2:45: phone b: the credentials of the remote " +
+			"server have no account left for it",
 	} {
 		s := parse(t, "name: x\nphones: "+phones+"\nscript: [{at: 0s, phone: a, login: right, expect: {reply: /W/}}]\n")
 		s.File = "f.yaml"
-		_, err := newRun(t.Context(), s, Options{Live: &Live{Server: "127.0.0.1:9", Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+		_, err := newRun(t.Context(), s,
+			Options{Live: &Live{Server: "127.0.0.1:9", Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", phones, err, want)
 		}
 	}
 }
 
-// TestLiveRefuses: what a live run cannot do is named with its place, all at
-// once, before anything begins.
+// TestLiveRefuses checks that everything that a live run cannot do is named with its place, in one error before the
+// run.
 func TestLiveRefuses(t *testing.T) {
 	const text = `name: x
 start: 01/01/2200 00:00:00
@@ -198,7 +207,8 @@ script:
 expect: [up.resolved == 0, uploads.resolved == 0, up.at == 3s]
 thresholds: {uploads.resolved: count<1}
 `
-	finer := "the time is finer than 10ms, the resolution of a live run; put the fraction of a second into a variable, and round it with --set"
+	finer := "the time is finer than 10ms, the resolution of a live run; put the fraction of a second into a " +
+		"variable, and round it with --set"
 	split := "f.yaml:4:29: live: real sockets cannot be forced to split a stream; send the parts with `tcp`"
 	join := "f.yaml:4:39: live: real sockets cannot be forced to join sends; send the joined bytes with `tcp`"
 	written := "a time is written literally, but a remote server has the real time"
@@ -207,7 +217,8 @@ thresholds: {uploads.resolved: count<1}
 		want []string
 	}{
 		"stepped": {Live{mock: clock.NewMock()}, []string{split, join}},
-		"here":    {Live{}, []string{split, join, "f.yaml:8:10: live: " + finer, "f.yaml:8:76: live: `within` is finer than 10ms, the resolution of a live run"}},
+		"here": {Live{}, []string{split, join, "f.yaml:8:10: live: " + finer,
+			"f.yaml:8:76: live: `within` is finer than 10ms, the resolution of a live run"}},
 		"elsewhere": {Live{Server: "x:1"}, []string{
 			"f.yaml:3:10: live: `block_duration` is a setting of a remote server, which this run cannot change",
 			"f.yaml:3:38: live: `disk.delay` is a setting of a remote server, which this run cannot change",
@@ -235,21 +246,23 @@ thresholds: {uploads.resolved: count<1}
 	}
 }
 
-// TestLiveDescriptors: more phones than the process may have sockets for are
-// refused, with the command that allows more.
+// TestLiveDescriptors checks that a run with more sockets than the process may have is refused, with the command
+// that raises the limit.
 func TestLiveDescriptors(t *testing.T) {
 	have, ok := openFiles()
 	if !ok || have > 3*2_000_000 {
-		t.Skipf("SKIPPED: this system allows %d open files (known: %v), too many for a scenario to ask for more: ulimit -n 10000", have, ok)
+		t.Skipf("SKIPPED: this system allows %d open files (known: %v), too many for a scenario to ask for more: "+
+			"ulimit -n 10000", have, ok)
 	}
 	s := parse(t, "name: x\nlength: 1s\nphones: [{name: a, count: 2000000}]\nexpect: [beacons.sent == 0]\n")
 	_, err := newRun(t.Context(), s, Options{Live: &Live{}})
-	if err == nil || !strings.Contains(err.Error(), "2000000 phones need 6000032 file descriptors") || !strings.HasSuffix(err.Error(), "ulimit -n 6000032") {
+	if err == nil || !strings.Contains(err.Error(), "2000000 phones need 6000032 file descriptors") ||
+		!strings.HasSuffix(err.Error(), "ulimit -n 6000032") {
 		t.Errorf("refused with %v", err)
 	}
 }
 
-// TestLiveNotes: what only changes the circumstances is a note.
+// TestLiveNotes checks that replaced parts of a scenario are named in notes.
 func TestLiveNotes(t *testing.T) {
 	r := runLive(t, `name: x
 network: {tcp: {delay: 5ms}, udp: {delay: 1ms, lose: 100%}}
@@ -276,7 +289,7 @@ expect: [sent.at == 0s, datagrams.lost == 0]
 	}
 }
 
-// TestLiveInterrupted: what was found until then is the result.
+// TestLiveInterrupted checks that the result of an interrupted run is that until then.
 func TestLiveInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -299,7 +312,7 @@ script: [{at: 30m, phone: a, login: right, expect: {reply: /W/}}]
 	}
 }
 
-// TestLiveSeed: contacts and routines are drawn from the seed, live as well.
+// TestLiveSeed checks that a live run draws contacts and routines from the seed.
 func TestLiveSeed(t *testing.T) {
 	text := `name: x
 seed: 5
@@ -335,11 +348,28 @@ expect: [beacons.sent == 0]
 	}
 }
 
-// TestLiveFolder: a folder that cannot be made is why a run cannot be done.
+// TestLiveFolder checks the error if the folder of the server cannot be made.
 func TestLiveFolder(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
 	_, err := Run(t.Context(), parse(t, short), Options{Live: &Live{}})
 	if err == nil || !strings.Contains(err.Error(), "making a folder for the server's files") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestScenariosElsewhere checks that the scenarios of the folder elsewhere support a remote server.
+func TestScenariosElsewhere(t *testing.T) {
+	files, _, err := scenarios.Find([]string{"../scenarios/elsewhere"})
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	for _, file := range files {
+		s, err := scenarios.Load(file, scenarios.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := refuseLive(s, &Live{Server: "elsewhere:1"}); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
 	}
 }

@@ -2,9 +2,14 @@ package sim
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -31,7 +36,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	place := func(p scenarios.Pos) string { return placeIn(s, p) }
 	if o.Trace != nil {
 		return nil, &Invalid{place(s.Load.Pos),
-			errors.New("a load has no trace: its events are only counted; leave --trace out")}
+			errors.New("a load has no trace: its events are only counted; omit --trace")}
 	}
 	traffic, err := withOverrides(s.Load, o.Load)
 	if err != nil {
@@ -89,7 +94,7 @@ func (r *Result) addServerFailure(e *load.ExitError) {
 	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
 	r.Run.Checks = append(r.Run.Checks, reports.Check{
 		Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
-		Verdict: reports.Failed, Evaluations: 1, Expected: "a server that ends when it is told to", Found: e.Error(),
+		Verdict: reports.Failed, Evaluations: 1, Expected: "a server that ends when it is stopped", Found: e.Error(),
 	})
 }
 
@@ -177,14 +182,14 @@ func (r *loadRun) place(p scenarios.Pos) string { return placeIn(r.scenario, p) 
 // withOverrides returns the load with the rate and the duration of the command line.
 func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 	if o == nil {
-		return nil, errors.New("a load needs a program to run the server by")
+		return nil, errors.New("a load needs a program that runs the server")
 	}
 	c := *t
 	if o.Duration == 0 && o.Rate == 0 {
 		return &c, nil
 	}
 	if c.Executor != scenarios.ConstantArrivalRate {
-		return nil, fmt.Errorf("--duration and --rate are of a constant-arrival-rate, and this is a %s", c.Executor)
+		return nil, fmt.Errorf("--duration and --rate need a constant-arrival-rate, and this load has a %s", c.Executor)
 	}
 	one := c.Stages[0]
 	if o.Duration > 0 {
@@ -212,8 +217,8 @@ func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
 		a := accounts[i]
 		if live != nil && live.Server != "" {
 			if settings[i].User != "" {
-				return nil, nil, nil, fmt.Errorf("phone %s has an account written out, "+
-					"and the load takes those of --credentials in turn", settings[i].Name)
+				return nil, nil, nil, fmt.Errorf("phone %s names its account, "+
+					"but the load uses the accounts of --credentials in turn", settings[i].Name)
 			}
 			one := live.Credentials[k%len(live.Credentials)]
 			a = account{one.User, one.Password}
@@ -227,4 +232,49 @@ func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
 			len(phones), len(live.Credentials)))
 	}
 	return phones, lines, notes, nil
+}
+
+// conditions returns the conditions that two loads must share to be comparable.
+func conditions(s *scenarios.Scenario, t *scenarios.Traffic) *reports.Conditions {
+	c := &reports.Conditions{
+		ScenarioSum: s.Hash, StartRate: t.StartRate, Stages: []reports.Stage{}, Machine: thisHost(), Build: Build(),
+	}
+	for _, one := range t.Stages {
+		c.Stages = append(c.Stages, reports.Stage{Seconds: one.Duration.Seconds(), Rate: one.Rate})
+	}
+	return c
+}
+
+// thisHost describes this machine. Its name is replaced by a hash.
+func thisHost() reports.Machine {
+	m := reports.Machine{OS: runtime.GOOS, Arch: runtime.GOARCH, CPU: cpuModel(), CPUs: runtime.NumCPU()}
+	if name, err := os.Hostname(); err == nil {
+		sum := sha256.Sum256([]byte(name))
+		m.Host = hex.EncodeToString(sum[:4])
+	}
+	return m
+}
+
+// Build returns the Go version and the revision of this program. The revision ends with + if files were changed.
+func Build() reports.Build {
+	b := reports.Build{Go: runtime.Version()}
+	program, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	changed := ""
+	for _, s := range program.Settings {
+		switch {
+		case s.Key == "vcs.revision":
+			b.Revision = s.Value
+		case s.Key == "vcs.modified" && s.Value == "true":
+			changed = "+"
+		}
+	}
+	if b.Revision == "" { // built from a downloaded module
+		b.Revision = strings.TrimPrefix(program.Main.Version, "(devel)")
+		return b
+	}
+	b.Revision += changed
+	return b
 }

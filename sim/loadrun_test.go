@@ -52,7 +52,7 @@ func loadScenario(t *testing.T, text string) *scenarios.Scenario {
 	return s
 }
 
-// TestLoadOnRealSockets: a second of load on the run's own server, in a process of
+// TestLoadOnRealSockets runs a second of load on the run's own server, in a process of
 // its own. The counts do not depend on the speed of the machine.
 func TestLoadOnRealSockets(t *testing.T) {
 	t.Setenv(asServer, "1")
@@ -93,13 +93,13 @@ func TestLoadIsRefused(t *testing.T) {
 		want           string
 	}{
 		{"a trace", "", "", Options{Trace: &strings.Builder{}, Load: &Load{}},
-			"f.yaml:4:3: a load has no trace: its events are only counted; leave --trace out"},
+			"f.yaml:4:3: a load has no trace: its events are only counted; omit --trace"},
 		{"another rate of a ramp", "constant-arrival-rate\n  rate: 20\n  duration: 1s",
 			"ramping-arrival-rate\n  stages: {duration: 1s, rate: 5}", Options{Load: &Load{Rate: 5}},
-			"f.yaml:4:3: --duration and --rate are of a constant-arrival-rate, and this is a ramping-arrival-rate"},
+			"f.yaml:4:3: --duration and --rate need a constant-arrival-rate, and this load has a ramping-arrival-rate"},
 		{"an account of its own", "name: a, count: 20", "name: a, user: b, password: c", Options{Load: &Load{},
 			Live: &Live{Server: "x:1", Credentials: accounts}},
-			"f.yaml:4:3: phone a has an account written out, and the load takes those of --credentials in turn"},
+			"f.yaml:4:3: phone a names its account, but the load uses the accounts of --credentials in turn"},
 		{"too many phones", "count: 20,", "count: 2000000,", Options{Load: &Load{}}, "file descriptors"},
 	} {
 		_, err := Run(t.Context(), loadScenario(t, strings.Replace(smallLoad, c.from, c.to, 1)), c.o)
@@ -120,7 +120,7 @@ func TestLoadInAHurry(t *testing.T) {
 	}
 }
 
-// TestServerThatDoesNotStart: the error has the output of the server.
+// TestServerThatDoesNotStart checks that the error has the output of the server.
 func TestServerThatDoesNotStart(t *testing.T) {
 	_, err := Run(context.Background(), loadScenario(t, smallLoad), Options{Load: &Load{Program: []string{"/bin/sh",
 		"-c", "echo no room >&2; exit 3"}}})

@@ -23,7 +23,7 @@ import (
 	"bluetrace/sim/world"
 )
 
-// outcomes are what two worlds are compared by.
+// outcomes are the results by which two worlds are compared.
 type outcomes struct {
 	Replies  map[string][]string // by phone: what the server answered its program, and the script
 	Screens  map[string][]string // by phone
@@ -34,8 +34,8 @@ type outcomes struct {
 	Counts   world.Counts
 }
 
-// witness observes a run and notes what two worlds must have in common.
-type witness struct {
+// recorder observes a run and records the events that two worlds must have in common.
+type recorder struct {
 	run    *run
 	out    outcomes
 	issued map[string]int    // by user
@@ -43,7 +43,7 @@ type witness struct {
 }
 
 // Observe implements event.Observer.
-func (w *witness) Observe(e *event.Event) {
+func (w *recorder) Observe(e *event.Event) {
 	name := ""
 	if e.Node != event.Server {
 		name = w.run.world.Name(e.Node)
@@ -69,15 +69,15 @@ func (w *witness) Observe(e *event.Event) {
 	}
 }
 
-// resetting says whether the script has just broken the phone's connection.
-func (e *witness) resetting(phone uint32) bool {
+// resetting reports whether the script has just reset the connection of the phone.
+func (e *recorder) resetting(phone uint32) bool {
 	return slices.ContainsFunc(e.run.script.open, func(st *step) bool {
 		return st.Phone == int(phone) && st.TCP != nil && st.TCP.Reset && st.stage == began
 	})
 }
 
-// normal puts a name in the place of each TempID that the server drew.
-func (e *witness) normal() outcomes {
+// normal replaces each TempID that the server drew by a name.
+func (e *recorder) normal() outcomes {
 	var pairs []string
 	for id, name := range e.called {
 		pairs = append(pairs, id, name)
@@ -101,21 +101,19 @@ func (e *witness) normal() outcomes {
 	return e.out
 }
 
-// calm takes out of a scenario what only a simulated network has: delays and
-// losses.
-func calm(s *scenarios.Scenario) {
+// withoutNetwork removes the delays and losses of a simulated network from a scenario.
+func withoutNetwork(s *scenarios.Scenario) {
 	s.Network.TCP.Delay, s.Network.UDP = scenarios.Distribution{}, scenarios.UDPNetwork{}
 }
 
-// notCompared are the scenarios that cannot be run on real sockets, with the
-// sentence that a live run refuses them with.
+// notCompared lists the scenarios that cannot run on real sockets, with a part of the error.
 var notCompared = map[string]string{
 	"held-back": "real sockets cannot be forced to join sends",
 	"in-pieces": "real sockets cannot be forced to split a stream",
 }
 
-// thinned are scenarios that would take long: clock.Mock sleeps a millisecond at
-// each step and another at each timer.
+// thinned changes scenarios that would take long: clock.Mock sleeps one millisecond at each step and another at each
+// timer.
 var thinned = map[string]func(*scenarios.Scenario){
 	"classroom": func(s *scenarios.Scenario) {
 		for i := range s.Routine {
@@ -126,8 +124,7 @@ var thinned = map[string]func(*scenarios.Scenario){
 	},
 }
 
-// notTheSame is what is left out of the comparison everywhere, with the reason;
-// docs/SCENARIOS.md has the same list.
+// notTheSame lists the parts that are never compared, with the reason. docs/SCENARIOS.md has the same list.
 var notTheSame = []string{
 	"TempIDs: they are drawn anew live, and are called by their owners and numbers here",
 	"delays and losses of network: the real network has its own, so that both worlds run without",
@@ -136,13 +133,13 @@ var notTheSame = []string{
 	"answers on the way when the script resets its connection: which of the two comes first is the kernel's affair",
 }
 
-func loadCalm(t *testing.T, name string) *scenarios.Scenario {
+func loadWithoutNetwork(t *testing.T, name string) *scenarios.Scenario {
 	t.Helper()
 	s, err := scenarios.Load(filepath.Join(library, name+".yaml"), scenarios.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	calm(s)
+	withoutNetwork(s)
 	if thin := thinned[name]; thin != nil {
 		thin(s)
 	}
@@ -154,7 +151,7 @@ const logFile = "contactlog.txt"
 // virtually runs a scenario in virtual time.
 func virtually(t *testing.T, s *scenarios.Scenario) outcomes {
 	t.Helper()
-	e := listen(t, s, Options{folder: files.NewMemory()})
+	e := record(t, s, Options{folder: files.NewMemory()})
 	for name, text := range e.out.Logs {
 		e.out.Files[name+"/"+logFile] = text // what it is to be, within a second
 	}
@@ -170,7 +167,7 @@ func onSockets(t *testing.T, s *scenarios.Scenario) outcomes {
 		folders = append(folders, m)
 		return files.OpenContactLog(m, logFile)
 	}}
-	e := listen(t, s, Options{folder: files.NewMemory(), Live: live})
+	e := record(t, s, Options{folder: files.NewMemory(), Live: live})
 	for who, m := range folders {
 		e.out.Files[e.run.world.Name(uint32(who))+"/"+logFile] = readIfThere(t, m, logFile)
 	}
@@ -186,12 +183,13 @@ func readIfThere(t *testing.T, m *files.Memory, name string) string {
 	return string(p)
 }
 
-// listen runs a scenario and notes everything.
-func listen(t *testing.T, s *scenarios.Scenario, o Options) *witness {
+// record runs a scenario and records it.
+func record(t *testing.T, s *scenarios.Scenario, o Options) *recorder {
 	t.Helper()
-	e := &witness{
+	e := &recorder{
 		out: outcomes{
-			Replies: map[string][]string{}, Screens: map[string][]string{}, Logs: map[string]string{}, Files: map[string]string{},
+			Replies: map[string][]string{}, Screens: map[string][]string{}, Logs: map[string]string{},
+			Files: map[string]string{},
 		},
 		issued: map[string]int{}, called: map[string]string{},
 	}
@@ -214,7 +212,8 @@ func listen(t *testing.T, s *scenarios.Scenario, o Options) *witness {
 		e.out.Logs[r.world.Name(uint32(who))] = string(r.world.Log(uint32(who)).AppendText(nil))
 	}
 	for _, c := range result.Run.Checks {
-		if slices.Contains([]string{check.CommandsSentOnce.String(), check.PasswordsAnswered.String(), check.NothingGrows.String()}, c.Name) {
+		if slices.Contains([]string{check.CommandsSentOnce.String(), check.PasswordsAnswered.String(),
+			check.NothingGrows.String()}, c.Name) {
 			continue // only virtual time shows what they look at
 		}
 		v := fmt.Sprintf("%s: %s %s", c.Verdict, c.Place, c.Name)
@@ -231,8 +230,8 @@ func listen(t *testing.T, s *scenarios.Scenario, o Options) *witness {
 	return e
 }
 
-// TestParity: what comes of a scenario is the same in virtual time and on real
-// sockets, to the nanosecond: every answer, line, log, file and verdict.
+// TestParity checks that a scenario has the same results in virtual time and on real sockets, to the nanosecond:
+// every answer, line, log, file and verdict.
 func TestParity(t *testing.T) {
 	found, _, err := scenarios.Find([]string{library})
 	if err != nil {
@@ -246,7 +245,7 @@ func TestParity(t *testing.T) {
 		name := strings.TrimSuffix(filepath.Base(file), ".yaml")
 		if why := notCompared[name]; why != "" {
 			t.Logf("not compared: %s: %s", name, why)
-			_, err := newRun(t.Context(), loadCalm(t, name), Options{Live: &Live{mock: clock.NewMock()}})
+			_, err := newRun(t.Context(), loadWithoutNetwork(t, name), Options{Live: &Live{mock: clock.NewMock()}})
 			if invalid, ok := errors.AsType[*Invalid](err); !ok || !strings.Contains(invalid.Error(), why) {
 				t.Errorf("%s is refused with %v", name, err)
 			}
@@ -254,12 +253,13 @@ func TestParity(t *testing.T) {
 		}
 		compared++
 		t.Run(name, func(t *testing.T) {
-			want, got := virtually(t, loadCalm(t, name)), onSockets(t, loadCalm(t, name))
+			want, got := virtually(t, loadWithoutNetwork(t, name)), onSockets(t, loadWithoutNetwork(t, name))
 			if d := cmp.Diff(want, got); d != "" {
 				t.Errorf("virtual (-) and live (+) differ:\n%s", d)
 			}
 			if len(want.Verdicts) == 0 || len(want.Replies) == 0 || want.Server[0] != "I am listening" {
-				t.Errorf("%d verdicts, answers to %d phones, server %q: nothing was compared", len(want.Verdicts), len(want.Replies), want.Server)
+				t.Errorf("%d verdicts, answers to %d phones, server %q: nothing was compared", len(want.Verdicts),
+					len(want.Replies), want.Server)
 			}
 		})
 	}
@@ -268,14 +268,13 @@ func TestParity(t *testing.T) {
 	}
 }
 
-// TestParityTells: a nanosecond between the two worlds is a difference, and the
-// report says where.
-func TestParityTells(t *testing.T) {
-	late := loadCalm(t, "expiry")
+// TestParityFindsDifferences checks that a nanosecond between the two worlds is a difference that is reported.
+func TestParityFindsDifferences(t *testing.T) {
+	late := loadWithoutNetwork(t, "expiry")
 	for i := range late.Phones {
 		late.Phones[i].Retention++
 	}
-	d := cmp.Diff(virtually(t, loadCalm(t, "expiry")), onSockets(t, late))
+	d := cmp.Diff(virtually(t, loadWithoutNetwork(t, "expiry")), onSockets(t, late))
 	for _, want := range []string{"Verdicts", "expected", "found 1 entry"} {
 		if !strings.Contains(d, want) {
 			t.Errorf("no %q in the difference:\n%s", want, d)

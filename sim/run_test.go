@@ -18,8 +18,7 @@ import (
 
 const library = "../scenarios"
 
-// TestLibrary: every scenario that a run over the folder takes passes, twice
-// with the same digest, the same trace and the same checks.
+// TestLibrary runs every scenario of the library twice. It passes, with the same digest, trace and checks.
 func TestLibrary(t *testing.T) {
 	files, leftOut, err := scenarios.Find([]string{library, library + "/faults", library + "/found"})
 	if err != nil {
@@ -45,11 +44,13 @@ func TestLibrary(t *testing.T) {
 			if one.Verdict != reports.Passed {
 				for _, c := range one.Checks {
 					if c.Verdict != reports.Passed {
-						t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name, c.Expected, c.Found)
+						t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name,
+							c.Expected, c.Found)
 					}
 				}
 			}
-			if one.Digest != two.Digest || one.Events != two.Events || fmt.Sprint(one.Checks) != fmt.Sprint(two.Checks) {
+			if one.Digest != two.Digest || one.Events != two.Events ||
+				fmt.Sprint(one.Checks) != fmt.Sprint(two.Checks) {
 				t.Errorf("digest %s with %d events, then %s with %d", one.Digest, one.Events, two.Digest, two.Events)
 			}
 			if !bytes.Equal(traces[0].Bytes(), traces[1].Bytes()) || traces[0].Len() == 0 {
@@ -59,7 +60,7 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
-// TestSeed: another seed is another run, where there is any chance.
+// TestSeed checks that another seed gives another run.
 func TestSeed(t *testing.T) {
 	digest := func(seed uint64) string {
 		s, err := scenarios.Load(filepath.Join(library, "classroom.yaml"), scenarios.Options{Seed: &seed})
@@ -80,7 +81,7 @@ func TestSeed(t *testing.T) {
 	}
 }
 
-// TestExamplesOfThePage: every example marked `yaml run` passes.
+// TestExamplesOfThePage checks that every example marked `yaml run` passes.
 func TestExamplesOfThePage(t *testing.T) {
 	const page = "../docs/SCENARIOS.md"
 	raw, err := os.ReadFile(page)
@@ -94,7 +95,7 @@ func TestExamplesOfThePage(t *testing.T) {
 			t.Fatalf("example %d of %s has no end", i+1, page)
 		}
 		if strings.Contains(text, "\nload:\n") {
-			continue // of sim/load, whose test runs it
+			continue // a test of sim/load runs it
 		}
 		passes(t, text+"\n")
 		ran++
@@ -104,14 +105,16 @@ func TestExamplesOfThePage(t *testing.T) {
 	}
 }
 
-// TestPrimarySchool: a day of 242 people.
+// TestPrimarySchool runs the recorded day of 242 people.
 func TestPrimarySchool(t *testing.T) {
 	data := os.Getenv("BLUETRACE_DATA")
 	if data == "" {
-		t.Skip("SKIPPED: no recorded day of a primary school is played: set BLUETRACE_DATA to a folder that has primaryschool.csv.gz (sociopatterns.org)")
+		t.Skip("SKIPPED: no recorded day of a primary school is played: set BLUETRACE_DATA to a folder that has " +
+			"primaryschool.csv.gz (sociopatterns.org)")
 	}
 	file := filepath.Join(library, "primaryschool.yaml")
-	s, err := scenarios.Load(file, scenarios.Options{Vars: map[string]string{"TRACE": filepath.Join(data, "primaryschool.csv.gz")}})
+	s, err := scenarios.Load(file,
+		scenarios.Options{Vars: map[string]string{"TRACE": filepath.Join(data, "primaryschool.csv.gz")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +130,8 @@ func TestPrimarySchool(t *testing.T) {
 			t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name, c.Expected, c.Found)
 		}
 	}
-	if notes := strings.Join(r.Run.Notes, "\n"); !regexp.MustCompile(`contacts of 2[34][0-9] people`).MatchString(notes) {
+	if notes := strings.Join(r.Run.Notes,
+		"\n"); !regexp.MustCompile(`contacts of 2[34][0-9] people`).MatchString(notes) {
 		t.Errorf("the notes do not say how many of the 242 people were there: %s", notes)
 	}
 }
@@ -147,8 +151,7 @@ expect: [beacons.valid > 1]
 thresholds: {beacons.valid: count>1}
 `
 
-// TestInterrupted: what was done until then is reported; what was not decided
-// is unknown.
+// TestInterrupted checks that an interrupted run is reported until then. Checks that were not decided are unknown.
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -166,8 +169,10 @@ func TestInterrupted(t *testing.T) {
 	if run.Verdict != reports.Interrupted {
 		t.Errorf("verdict %s, want interrupted", run.Verdict)
 	}
-	if run.Beacons.Valid == 0 || run.VirtualSeconds <= 1 || run.VirtualSeconds >= 540 || len(run.Digest) != 16 || run.Events == 0 {
-		t.Errorf("%d valid beacons after %g s, digest %q: want what was done until then", run.Beacons.Valid, run.VirtualSeconds, run.Digest)
+	if run.Beacons.Valid == 0 || run.VirtualSeconds <= 1 || run.VirtualSeconds >= 540 || len(run.Digest) != 16 ||
+		run.Events == 0 {
+		t.Errorf("%d valid beacons after %g s, digest %q: want what was done until then", run.Beacons.Valid,
+			run.VirtualSeconds, run.Digest)
 	}
 	var got []string
 	for _, c := range run.Checks {
@@ -181,13 +186,14 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("the checks came to %v, want %s", got, want)
 	}
 	for i, p := range seen {
-		if p.Length.Minutes() != 10 || p.At <= 0 || p.Events == 0 || i > 0 && (p.At < seen[i-1].At || p.Events <= seen[i-1].Events) {
+		if p.Length.Minutes() != 10 || p.At <= 0 || p.Events == 0 || i > 0 &&
+			(p.At < seen[i-1].At || p.Events <= seen[i-1].Events) {
 			t.Errorf("progress %d is %+v", i, p)
 		}
 	}
 }
 
-// TestInterruptedBeforeItBegan is interrupted all the same.
+// TestInterruptedBeforeItBegan checks that a run whose context is cancelled beforehand is interrupted.
 func TestInterruptedBeforeItBegan(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -197,11 +203,12 @@ func TestInterruptedBeforeItBegan(t *testing.T) {
 	}
 }
 
-// TestInterruptedAfterAFailure has failed: that is known.
+// TestInterruptedAfterAFailure checks that a run that failed before it was interrupted has failed.
 func TestInterruptedAfterAFailure(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r, err := Run(ctx, parse(t, strings.Replace(busy, "expect: {log: 0}", "expect: {log: 7}", 1)), Options{Progress: func(Progress) { cancel() }})
+	r, err := Run(ctx, parse(t, strings.Replace(busy, "expect: {log: 0}", "expect: {log: 7}", 1)),
+		Options{Progress: func(Progress) { cancel() }})
 	if err != nil || r.Run.Verdict != reports.Failed {
 		t.Errorf("%v, %v; want a failed run", r.Run.Verdict, err)
 	}
@@ -211,8 +218,7 @@ type fullDisk struct{}
 
 func (fullDisk) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
-// TestTraceThatCannotBeWritten: the run could not be done, and that is not the
-// scenario's fault.
+// TestTraceThatCannotBeWritten checks that an error of the trace is the error of the run.
 func TestTraceThatCannotBeWritten(t *testing.T) {
 	r, err := Run(context.Background(), parse(t, busy), Options{Trace: fullDisk{}})
 	var invalid *Invalid
@@ -221,14 +227,16 @@ func TestTraceThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// TestResultOfARun: what the report has beside its checks.
+// TestResultOfARun checks the figures of a report beside its checks.
 func TestResultOfARun(t *testing.T) {
 	r := passes(t, busy[:strings.Index(busy, "script:")]+"expect: [beacons.valid > 1]\n")
-	if r.Scenario != "busy" || r.File != "test.yaml" || r.World != "virtual" || r.Seed != 1 || r.Phones != 20 || r.VirtualSeconds != 600 {
+	if r.Scenario != "busy" || r.File != "test.yaml" || r.World != "virtual" || r.Seed != 1 || r.Phones != 20 ||
+		r.VirtualSeconds != 600 {
 		t.Errorf("%+v", r)
 	}
 	b, d := r.Beacons, r.Datagrams
-	if b.Delivered != b.Valid+b.Invalid || b.Kept != b.Valid || b.Sent < 20*19*118 || d.Sent != 4*b.Sent || d.Sent != d.Delivered+d.Lost+d.InFlight {
+	if b.Delivered != b.Valid+b.Invalid || b.Kept != b.Valid || b.Sent < 20*19*118 || d.Sent != 4*b.Sent ||
+		d.Sent != d.Delivered+d.Lost+d.InFlight {
 		t.Errorf("%+v %+v", b, d)
 	}
 	var names []string
@@ -251,4 +259,52 @@ func TestResultOfARun(t *testing.T) {
 	if kinds[reports.ExpectationCheck] != 1 || kinds[reports.InvariantCheck] != 12 {
 		t.Errorf("checks %v", kinds)
 	}
+}
+
+// TestSubset checks that every subset of the phones of a scenario can run, and that the set of all phones is the
+// same run.
+func TestSubset(t *testing.T) {
+	files, err := filepath.Glob("../scenarios/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scenarios: %v", err)
+	}
+	for _, file := range files {
+		s, err := scenarios.Load(file, scenarios.Options{})
+		if err != nil {
+			if strings.Contains(err.Error(), "TRACE") || strings.Contains(file, "primaryschool") {
+				continue // it needs recorded contacts
+			}
+			t.Fatal(err)
+		}
+		n := len(s.PhoneNames())
+		if s.Load != nil || n > 100 {
+			continue
+		}
+		t.Run(s.Name, func(t *testing.T) {
+			whole := digestOf(t, s)
+			if got := digestOf(t, s.Subset(func(int) bool { return true })); got != whole {
+				t.Errorf("with everybody the digest is %s, and that of the scenario %s", got, whole)
+			}
+			apart := 6
+			if testing.Short() {
+				apart = 2
+			}
+			for out := 0; out < n && n > 1; out += 1 + n/apart {
+				digestOf(t, s.Subset(func(i int) bool { return i != out }))
+				digestOf(t, s.Subset(func(i int) bool { return i < out }))
+			}
+		})
+	}
+}
+
+func digestOf(t *testing.T, s *scenarios.Scenario) string {
+	t.Helper()
+	if len(s.Phones) == 0 {
+		return ""
+	}
+	r, err := Run(context.Background(), s, Options{})
+	if err != nil {
+		t.Fatalf("running %s with %d phones: %v", s.Name, len(s.PhoneNames()), err)
+	}
+	return r.Run.Digest
 }

@@ -1,6 +1,6 @@
-// Package sim runs scenarios: it builds a world from a scenario, tells the
-// script to it, watches every event with the checkers of sim/check, and
-// answers with what the run came to.
+// Package sim runs scenarios. A run has a world (sim/virtual or sim/live), parts that act on it (script, routines,
+// contacts, faults, adversaries) and observers of its events (records, invariants, expectations). The measures evaluate
+// the checks and report the run. A scenario with a load runs in sim/load instead.
 package sim
 
 import (
@@ -16,67 +16,64 @@ import (
 	"bluetrace/sim/event"
 )
 
-// Options of one run.
+// Options are the options of one run.
 type Options struct {
-	// Trace gets one readable line for each event; nil: none.
+	// Trace gets one readable line for each event. It may be nil.
 	Trace io.Writer
-	// Progress is called every few thousand events, or of a live run ten times a
-	// second; nil: never.
+	// Progress is called every few thousand events in virtual time, and ten times a second in a live run. It may be
+	// nil.
 	Progress func(Progress)
-	// Warn is told, before a load begins, what this machine may not hold of it;
-	// nil: nobody is, and it stands in the notes alone.
+	// Warn is called before a load with each limit of this machine that the load may exceed. It may be nil. The notes
+	// of the run contain the warnings too.
 	Warn func(text string)
-	// Stepped is called at time zero of a run in virtual time and every Step after
-	// it, when all that happens up to then has happened; Step 0: never.
+	// Stepped is called in virtual time at time zero and then every Step, after the events up to that time. It is never
+	// called if Step is 0.
 	Step    time.Duration
 	Stepped func(Progress)
-	// Meter is fed by a load run while it lasts; nil: by none. Any other run is
-	// shown to it by whoever made it, through Progress.
+	// Meter receives the figures of a load during its run. It may be nil. For other runs, the caller passes them to the
+	// meter in Progress.
 	Meter *reports.Meter
-	// Live asks for a run on real sockets; nil: it is in virtual time.
+	// Live requests a run on real sockets. If it is nil, the run is in virtual time.
 	Live *Live
-	// Load is needed by a scenario with a load, which is on real sockets without
-	// being asked; Live then only names a server elsewhere.
+	// Load is required by a scenario with a load. A load always uses real sockets. For it, Live only names a remote
+	// server.
 	Load *Load
 
-	// WithoutDelays leaves the result's Operations out, for many short runs of which
-	// nobody reads them.
+	// WithoutDelays leaves out the Operations of the result. This saves time in many short runs.
 	WithoutDelays bool
-	// Commanded hears of everything that a routine, an adversary or the script did
-	// at the given time, as a step that does the same at that time; nil: nobody.
+	// Commanded is called for each action of a routine, an adversary or the script, with a step that does the same at
+	// the given time. It may be nil.
 	Commanded func(at time.Duration, st scenarios.Step)
-	// Observers observe the run, before the invariants and the script.
+	// Observers observe the run. At each event they are called before the invariants and the script.
 	Observers []event.Subscription
 
-	// Of tests: a function that gets the run before it begins, and a folder for the
-	// server's files; nil for none.
+	// Tests set a function that gets the run before it begins, and a folder for the files of the server. Both may be
+	// nil.
 	built  func(*run)
 	folder *files.Memory
 }
 
-// Progress says how far a run is.
+// Progress is the progress of a run.
 type Progress struct {
-	At, Length time.Duration // of the world's time; Length 0: not known beforehand
+	At, Length time.Duration // of the world's time; Length is 0 if it is not known
 	Events     uint64
-	Doing      string // of a search: the step; else empty
-	// Run is what the run has come to, without its checks; nil of a load run. It
-	// must be called before the callback returns, and its histograms be read until
-	// then.
+	Doing      string // the step of a search, or ""
+	// Run reports the run until now, without its checks. It is nil in a load run. It must be called before the callback
+	// returns, and the histograms of its result must not be read later.
 	Run func() *reports.Run
 }
 
-// Result is what one scenario came to.
+// Result is the result of one scenario.
 type Result struct {
 	Run reports.Run
-	// Ended is the end on the world's clock, from time zero; of a run that is no
-	// load.
+	// Ended is the time since time zero at which the run ended. It is 0 for a load.
 	Ended time.Duration
 }
 
-// Invalid is the error of a run whose input, found good by the parser, turned
-// out not to be: a trace file that is missing or has too many people.
+// Invalid is the error of a run whose input is wrong although the parser accepted the scenario: for example, a trace
+// file is missing or has too many people.
 type Invalid struct {
-	Place string // file:line:column of what named it
+	Place string // file:line:column of the key that names the input
 	Err   error
 }
 
@@ -89,12 +86,12 @@ func (e *Invalid) Error() string {
 
 func (e *Invalid) Unwrap() error { return e.Err }
 
-// Broken is the error of a run that found the program itself wrong: a state
-// machine or the world broke a rule of its own and stopped, with the numbers.
+// Broken is the error of a run that found an error in the program itself: a state machine or the world violated a rule
+// of its own and panicked.
 type Broken struct {
 	Why string
-	// Around are the last events of a run in virtual time, and At when it broke; none
-	// of one that broke before its first event, or was live.
+	// At and Around are the time of the error and the last events before it. They are empty in a live run, and if the
+	// error came before the first event.
 	At     time.Duration
 	Around []string
 	Stack  []byte
@@ -104,22 +101,20 @@ func (e *Broken) Error() string {
 	return "the program itself is wrong, not the scenario; please report it with the scenario and its seed: " + e.Why
 }
 
-// broke is the error of a run that panicked; r is nil when it was not made yet.
+// broke returns the error of a run that panicked. r is nil if the panic came before the run was prepared.
 func (r *run) broke(why any, stack []byte) (b *Broken) {
 	b = &Broken{Why: fmt.Sprint(why), Stack: stack}
 	if r == nil || r.options.Live != nil {
 		return b
 	}
-	defer func() { _ = recover() }() // a world that broke a rule of its own may not be able to tell
+	defer func() { _ = recover() }() // a world that violated a rule of its own may panic again
 	b.At, b.Around = r.world.Now(), r.records.Recent(-1, maxEventsAround)
 	return b
 }
 
-// Run runs a scenario, in virtual time or live. When ctx is cancelled the run stops and
-// what was found until then is the result, with the verdict Interrupted; when
-// that was before its first event, the error is the context's. An *Invalid error
-// means that the scenario's input is wrong, a *Broken one that the program is;
-// any other, that the run could not be done.
+// Run runs a scenario. If ctx is cancelled during the run, the result is that until then, with the verdict Interrupted.
+// If ctx is cancelled before the first event, the error is that of ctx. The error is an *Invalid if the input of the
+// scenario is wrong, a *Broken if the program is, and another error if the run was not possible.
 func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result, err error) {
 	began := time.Now()
 	var r *run
@@ -149,8 +144,8 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 	return result, nil
 }
 
-// Ready says why a scenario's input is wrong or cannot be read, as Run would
-// before its first event; nil: nothing is wrong. It reads recorded contacts through.
+// Ready checks the input of a scenario, and reads recorded contacts completely. It returns the error that Run would
+// return before the first event, or nil.
 func Ready(ctx context.Context, s *scenarios.Scenario) error {
 	r, err := newRun(ctx, s, Options{})
 	if err != nil {

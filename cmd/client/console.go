@@ -17,8 +17,8 @@ import (
 // console shows text to the user and reads lines. show and readLine are called by
 // one goroutine each.
 type console interface {
-	// show shows whole lines, each with its line feed. With apart they begin on a
-	// new line, also right behind a line that was read.
+	// show shows whole lines, each with its line feed. If apart is true, they begin
+	// on a new line, even directly behind a line that was read.
 	show(text []byte, apart bool) error
 	// readLine shows the prompt and returns one line, without its line end. It
 	// returns io.EOF at the end of input, and errOutput if the prompt could not be

@@ -21,8 +21,9 @@ func stopSignals() <-chan os.Signal {
 	return c
 }
 
-// windowSignals returns the signals of a new size of the terminal, and of a program
-// that continues after it was stopped.
+// windowSignals returns the channel of the signals about the terminal's window:
+// resized reports a new size, and resumed reports that the program continues after
+// it was stopped.
 func windowSignals() (signals chan os.Signal, resized, resumed os.Signal) {
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, syscall.SIGWINCH, syscall.SIGCONT)

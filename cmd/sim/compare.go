@@ -23,7 +23,7 @@ const compareStatuses = `Exit status:
   107  not possible: a file cannot be read, the output cannot be written
 `
 
-// compareFlags are the settings of one sim compare.
+// compareFlags are the settings of one call of sim compare.
 type compareFlags struct {
 	compare.Options
 	budgets    []string
@@ -74,7 +74,7 @@ func parseShare(text string) (float64, error) {
 	return v, nil
 }
 
-// compareCommand is one sim compare.
+// compareCommand is one call of sim compare.
 type compareCommand struct {
 	*program
 	compareFlags

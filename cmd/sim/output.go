@@ -57,7 +57,7 @@ func (r *runCommand) finish() {
 // junitFile holds the test cases of all scenarios.
 const junitFile = "junit.xml"
 
-// Ends of the names of a scenario's files.
+// Suffixes of the names of a scenario's files.
 const (
 	textEnd       = ".txt"
 	jsonEnd       = ".json"
@@ -137,8 +137,8 @@ func (r *runCommand) toStdout(write func(io.Writer) error) {
 	}
 }
 
-// fileNames gives each scenario a file name that no other has. Its keys are the
-// names in use, in lower case.
+// fileNames gives each scenario a unique file name. Its keys are the names in use,
+// in lower case.
 type fileNames map[string]bool
 
 const maxFileName = 100 // bytes, without a number behind it

@@ -25,7 +25,7 @@ func consoleBlock(t *testing.T, readme, command string) string {
 
 // realTime matches the figures that differ between runs and machines.
 var realTime = regexp.MustCompile(
-	`[\d,]+ per wall second|in [\d.,]+ m?s wall \([\d.,]+x real time\)|[\d.,]+ MiB at most`)
+	`[\d.,]+ per wall second|in [\d.,]+ m?s wall \([\d.,]+x real time\)|[\d.,]+ MiB at most`)
 
 // withoutRealTime returns a text with every figure of real time or memory
 // replaced.

@@ -19,7 +19,7 @@ import (
 	"bluetrace/sim"
 )
 
-// runFlags are the settings of one sim run.
+// runFlags are the settings of one call of sim run.
 type runFlags struct {
 	options     scenarios.Options
 	seed        uint64
@@ -133,7 +133,7 @@ func readCredentials(path string) ([]nodes.Credential, error) {
 	return list, nil
 }
 
-// runCommand is one sim run: several scenarios, one after the other.
+// runCommand is one call of sim run. It runs several scenarios, one after the other.
 type runCommand struct {
 	*program
 	runFlags

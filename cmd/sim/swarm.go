@@ -23,7 +23,7 @@ import (
 	"bluetrace/sim/swarm"
 )
 
-// swarmFlags are the settings of one sim swarm.
+// swarmFlags are the settings of one call of sim swarm.
 type swarmFlags struct {
 	options           scenarios.Options
 	sets              []string
@@ -128,7 +128,7 @@ func (f *swarmFlags) chooseSeeds(set *pflag.FlagSet) (err error) {
 	return nil
 }
 
-// swarmCommand is one sim swarm.
+// swarmCommand is one call of sim swarm.
 type swarmCommand struct {
 	*program
 	swarmFlags
@@ -343,12 +343,13 @@ func (c *swarmCommand) toStdout(write func(io.Writer) error) {
 	}
 }
 
-// swarmMemoryLimit is the memory in bytes from which the garbage collector works
-// as often as needed: a scenario may be large.
+// swarmMemoryLimit is the memory in bytes above which the garbage collector runs as
+// often as needed, since a scenario may be large.
 const swarmMemoryLimit = 1 << 30
 
-// collectRarely sets the garbage collector for a swarm, unless the user has set
-// it (GOGC, GOMEMLIMIT). It returns the function that restores it.
+// collectRarely makes the garbage collector run rarely during a swarm, unless the
+// user has set GOGC or GOMEMLIMIT. It returns the function that restores the former
+// setting.
 func collectRarely() (restore func()) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}

@@ -46,8 +46,8 @@ func (l *appendFile) append(p []byte) error {
 	}
 	l.trusted = false
 	if err := l.sync(l.f); err != nil {
-		// The system may go on to show bytes that are not on the disk. A later
-		// process must not take them for stored.
+		// The system may still show bytes that are not on the disk. A later process
+		// must not read them as stored.
 		return errors.Join(err, l.f.Truncate(l.good))
 	}
 	l.good += int64(len(p))

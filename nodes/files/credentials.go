@@ -33,8 +33,9 @@ type credentials struct {
 	err  error              // of the last read
 }
 
-// read returns the accounts, and whether they differ from the last time. If the file
-// cannot be read or has no account, the last valid accounts stay in force.
+// read returns the accounts, and reports whether they have changed since the last
+// call. If the file cannot be read or has no account, the last valid accounts stay
+// in force.
 func (c *credentials) read() (list []nodes.Credential, changed bool, err error) {
 	st, err := c.fs.Stat(credentialsName)
 	if err == nil && st == c.seen && (c.err == nil || errors.Is(c.err, errNoAccount)) {
@@ -154,7 +155,7 @@ type credentialLine struct {
 	number  int
 	account nodes.Credential
 	earlier int   // number of the last line before with the same username, or 0
-	err     error // why it is not an account
+	err     error // the reason why it is not an account
 }
 
 // credentialLines yields each line that is not blank. l.err is the read error, if any.

@@ -31,7 +31,7 @@ func (d disk) Stat(name string) (Stat, error) {
 	return statOf(st), nil
 }
 
-// errNotRegular is the error about a folder, a device or a pipe.
+// errNotRegular is the error for a folder, a device or a pipe.
 var errNotRegular = errors.New("it is no regular file")
 
 // withoutPath removes the name of the file from an error, because the caller adds it.

@@ -122,7 +122,7 @@ func appendIssue(dst []byte, i *nodes.Issue, z *protocol.Zone) ([]byte, error) {
 }
 
 // pairs converts the starts and expiries of tempIDs.txt as protocol.Zone.Pair does
-// at wall. A line takes a few nanoseconds wherever in the years it lies.
+// at wall. Conversion of a line takes a few nanoseconds, whatever its year.
 type pairs struct {
 	zone *protocol.Zone
 	near *protocol.Zone // its cache moves with the lines

@@ -35,7 +35,7 @@ const (
 	NoteRecovered          // missing lines were recovered from the write-ahead log
 )
 
-// notes are waiting until they are taken.
+// notes collects notes until take returns them.
 type notes struct {
 	mu      sync.Mutex
 	list    []Note
@@ -73,7 +73,7 @@ type malformedLines struct {
 	count int
 }
 
-// add notes a line with its fate and the reason.
+// add notes that a line is skipped, with the reason.
 func (m *malformedLines) add(number int, why string) {
 	m.count++
 	if m.count <= shownMalformed {

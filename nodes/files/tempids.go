@@ -413,7 +413,7 @@ func (t *tempIDs) recoverTo(f File, left *walContents) error {
 	return nil
 }
 
-// gap is the lines that the file lacks.
+// gap describes the lines that the file lacks.
 type gap struct {
 	end   int64  // size of the file
 	sure  int64  // the log has the rest of the file from here on
@@ -428,7 +428,8 @@ func (t *tempIDs) gap(f File, size int64, r *walContents) (g gap, err error) {
 		case err != nil:
 			return g, err
 		case left:
-			// This cuts off zeros, and parts of lines that come back.
+			// The truncation removes zeros and partial lines. The log restores the
+			// lines.
 			g = gap{end: r.position + same, sure: r.position, lines: r.lines[same:]}
 			if g.end < size {
 				err = f.Truncate(g.end)
@@ -450,9 +451,9 @@ func (t *tempIDs) gap(f File, size int64, r *walContents) (g gap, err error) {
 	return g, err
 }
 
-// leftOf reports whether a crash may have left all that the file has from position
-// on: the beginning of the lines, parts of it zeros. Its first same bytes are
-// complete lines.
+// leftOf reports whether the contents of the file from position on may be the result
+// of a crash while lines were written: a prefix of lines in which some parts are
+// zeros. The first same bytes of the contents are complete lines.
 func leftOf(f File, size, position int64, lines []byte) (same int64, left bool, err error) {
 	if size < position {
 		return 0, false, nil

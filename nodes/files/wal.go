@@ -14,7 +14,8 @@ const (
 	walName = tempIDsName + ".ahead"
 	// defaultWALSize is the default size of the log in bytes.
 	defaultWALSize = 1 << 20
-	// walPause is the number of batches without a log after a failure of it.
+	// walPause is the number of batches that are stored without a log after the log
+	// has failed.
 	walPause = 1000
 )
 
@@ -72,7 +73,8 @@ func (a *wal) begin() bool {
 	}
 	f, err := a.create()
 	if err != nil {
-		// The lines are as safe without a log, and this one has no record.
+		// The lines are durable without the log too, and the new log has no record
+		// yet.
 		a.pause = walPause
 		return false
 	}

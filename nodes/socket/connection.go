@@ -10,10 +10,10 @@ import (
 	"bluetrace/protocol"
 )
 
-// conn is one connection of the server. It is served by a goroutine of its own, or
-// by a pass of a poll (poll.go). Either reads, brings the input to the machine,
-// sends the answers, and only then reads again: a peer that does not take its
-// answers is not read from.
+// conn is one connection of the server. It is served by a goroutine of its own or by
+// a pass of a poll (poll.go). Either reads, passes the input to the machine, and
+// sends the answers before it reads again. A peer that does not read its answers is
+// therefore not read from either.
 type conn struct {
 	server *Server
 	wake   chan struct{} // has room for one token: look for work
@@ -200,7 +200,7 @@ func (x *conn) read() turn {
 	return x.turn()
 }
 
-// bring brings the bytes of one read to the machine. The lock is held.
+// bring passes the bytes of one read to the machine. The lock is held.
 func (s *Server) bring(x *conn, p []byte) {
 	t := s.now()
 	if s.config.Observer != nil {
@@ -230,10 +230,10 @@ func (x *conn) resume() {
 	}
 }
 
-// lingerLimits bound the lingering close of a connection. After its last answer
-// the server ends its sending and reads on until the peer has ended, too. Closing a
-// socket with unread bytes would reset the connection, and a reset may destroy
-// answers that the peer has not read yet.
+// lingerLimits bound the lingering close of a connection. After its last answer the
+// server closes its sending direction and continues to read until the peer has
+// closed too. Closing a socket with unread bytes would reset the connection, and a
+// reset may destroy answers that the peer has not read yet.
 type lingerLimits struct {
 	time  time.Duration // real time
 	bytes int           // that are read and dropped

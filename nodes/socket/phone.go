@@ -14,13 +14,13 @@ import (
 	"bluetrace/protocol"
 )
 
-// PhoneObserver receives everything that concerns the machine, with the lock held,
-// in the order of events and with the machine's own now. Its arguments are valid
-// during the call only. It may call the phone's method Machine, to read, and no
-// other.
+// PhoneObserver receives everything that concerns the machine, in the order of
+// events and with the machine's own now. It is called with the lock held. Its
+// arguments are valid during the call only. It may call the phone's method Machine,
+// to read the state, and no other method.
 type PhoneObserver interface {
 	// Effect is called before the effect is carried out. Messages of the host itself
-	// come as a PhonePrint, too.
+	// arrive as a PhonePrint as well.
 	Effect(now nodes.Now, e *nodes.PhoneEffect)
 	// Connected, ConnectFailed, Read and Closed concern the connection with the
 	// server, and are called before the machine takes them.

@@ -76,7 +76,7 @@ func (l *phoneLink) run(ctx context.Context, c *PhoneConfig, recoverPanic func()
 	delete(l.phone.links, l)
 }
 
-// dialled brings the result of the dial to the machine. It returns true if the
+// dialled passes the result of the dial to the machine. It returns true if the
 // connection is to be read.
 func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	l.lock.Lock()
@@ -107,9 +107,9 @@ func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	return true
 }
 
-// read brings the result of one read to the machine, and returns true if there may
-// be more. Bytes that come after hanging up are dropped, so that the peer sees an
-// orderly end.
+// read passes the result of one read to the machine, and returns true if more bytes
+// may follow. Bytes that arrive after the hang-up are dropped, so that the peer sees
+// an orderly end.
 func (l *phoneLink) read(conn net.Conn, b []byte) bool {
 	n, err := conn.Read(b)
 	l.lock.Lock()

@@ -86,7 +86,7 @@ func (p *poll) take(events []epoll.Event) {
 	}
 }
 
-// bring brings the input of a pass to the machine, and sends the answers.
+// bring passes the input of a pass to the machine, and sends the answers.
 func (p *poll) bring() {
 	s := p.server
 	s.lock.Lock()

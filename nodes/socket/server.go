@@ -111,7 +111,7 @@ type Server struct {
 	stopping sync.Once
 }
 
-// phase is the part of its life that a server is in.
+// phase is a phase in the life of a server.
 type phase uint8
 
 const (

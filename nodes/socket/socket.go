@@ -37,9 +37,9 @@ func now(c clock.Clock, origin time.Time) nodes.Now {
 	return nodes.Now{Elapsed: t.Sub(origin), Wall: t.UnixNano()}
 }
 
-// alarm calls ring, with the lock held, at the earliest time that it was set to.
-// It may ring too early: ring then finds nothing due. All methods are called with
-// the lock held.
+// alarm calls ring, with the lock held, at the earliest time for which it was set.
+// It may call ring too early, when nothing is due. All methods are called with the
+// lock held.
 type alarm struct {
 	clock clock.Clock
 	lock  sync.Locker

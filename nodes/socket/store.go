@@ -112,7 +112,7 @@ func (s *Server) storeInline(now nodes.Now) {
 	s.answer(now, &r, issues, attempts)
 }
 
-// answer brings the result of a request to the machine. The lock is held.
+// answer passes the result of a request to the machine. The lock is held.
 func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
 	err := errorOf(r.records, issues, attempts)
 	if s.config.Observer != nil {
@@ -142,7 +142,8 @@ func errorOf(records []nodes.Record, issues, attempts error) error {
 	return errors.Join(ofIssues, ofAttempts)
 }
 
-// maxBatchDelay limits the time for which requests wait for others.
+// maxBatchDelay is the longest time for which a request waits for others to join its
+// batch.
 const maxBatchDelay = 2 * time.Millisecond
 
 // commit stores all requests that wait in one call of the disk, answers each, and

@@ -34,7 +34,7 @@ type datagrams interface {
 	at(i int) (from protocol.Address, b []byte)
 }
 
-// receive brings datagrams to the machine until the socket is closed. It goes on
+// receive passes datagrams to the machine until the socket is closed. It continues
 // after an error of a read, such as an ICMP message about a datagram that was sent.
 func (p *Phone) receive() {
 	defer p.recoverPanic()
@@ -70,7 +70,7 @@ func (p *Phone) pauseReading() bool {
 	}
 }
 
-// take brings n datagrams to the machine under one lock, all with the same now.
+// take passes n datagrams to the machine under one lock, all with the same now.
 func (p *Phone) take(in datagrams, n int) {
 	p.config.Lock.Lock()
 	defer p.config.Lock.Unlock()

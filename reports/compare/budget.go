@@ -184,7 +184,8 @@ func (l *Load) judgeTime(b Budget, wanted bool) error {
 	at := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Metric == b.Metric && r.figure == b.figure() })
 	if at < 0 {
 		if wanted {
-			return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: one side of %s has no sample", b.Text, l.Scenario)}
+			return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: one side of %s has no sample",
+				b.Text, l.Scenario)}
 		}
 		return nil
 	}
@@ -192,7 +193,8 @@ func (l *Load) judgeTime(b Budget, wanted bool) error {
 	if r.Test == nil {
 		reason := fmt.Sprintf("a run is shorter than %d s", stats.MinSeconds)
 		if r.Verdict == TooFew {
-			reason = fmt.Sprintf("only %s samples lie beyond the figure, but %d are needed", number(r.Samples), minSupport)
+			reason = fmt.Sprintf("only %s samples lie beyond the figure, but %d are needed",
+				number(r.Samples), minSupport)
 		}
 		return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: in %s %s; use longer runs",
 			b.Text, l.Scenario, reason)}

@@ -134,7 +134,8 @@ func (r *Result) figures() []value {
 			name string
 			ms   float64
 		}{
-			{"min", d.Min}, {"avg", d.Mean}, {"p50", d.P50}, {"p90", d.P90}, {"p95", d.P95}, {"p99", d.P99}, {"max", d.Max},
+			{"min", d.Min}, {"avg", d.Mean}, {"p50", d.P50}, {"p90", d.P90},
+			{"p95", d.P95}, {"p99", d.P99}, {"max", d.Max},
 		} {
 			all = append(all, value{metric + ":" + v.name, number(v.ms) + " ms", v.ms})
 		}

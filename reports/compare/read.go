@@ -117,7 +117,8 @@ func decodeError(path string, text []byte, begins int64, err error) error {
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if e.Field == "" {
-			return &Invalid{placeOf(path, text, begins), fmt.Errorf("expected the object of a result, found %s", e.Value)}
+			return &Invalid{placeOf(path, text, begins),
+				fmt.Errorf("expected the object of a result, found %s", e.Value)}
 		}
 		return &Invalid{placeOf(path, text, begins+e.Offset), fmt.Errorf("`%s` cannot be a %s", e.Field, e.Value)}
 	}

@@ -141,7 +141,8 @@ func (p *page) rows(l *Load) {
 			p.Paint(r.Verdict.Color(), string(r.Verdict)))
 	}
 	tested, _ := l.tested()
-	p.Line("  p is the probability of so large a change by chance, adjusted for the %d tested rows: of the rows that", tested)
+	p.Line("  p is the probability of so large a change by chance, adjusted for the %d tested rows: of the rows that",
+		tested)
 	p.Line("  moved, %s %% are expected to be chance. The intervals are not adjusted. Times are within 0.8 %%.",
 		percent(p.falseDiscoveries))
 }

@@ -154,8 +154,9 @@ func (a *accounts) read(at int64, s *session, p []byte) {
 	}
 }
 
-// readsOn follows from the fact that the server reads on: it reads nothing of a
-// session whose answer is awaited or whose attempt is being saved.
+// readsOn is called when the server reads further bytes of a session. It excludes
+// the states in which the session waits for an answer or for a save of its attempt,
+// because the server then reads nothing.
 func (a *accounts) readsOn(at int64, s *session) {
 	if s.unanswered != nil {
 		s.unanswered.sentAnswer(s.unansweredAttempt)

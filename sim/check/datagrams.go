@@ -7,8 +7,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// datagrams is the model of the datagrams: it counts them by itself, and knows when
-// the last datagram in flight must have arrived.
+// datagrams is the model of the datagrams. It keeps its own counts, and the time by
+// which the last datagram in flight must have arrived.
 type datagrams struct {
 	v                        *Invariants
 	sentN, deliveredN, lostN uint64

@@ -118,7 +118,7 @@ func (f *followedLog) compare(v *Invariants, at int64, log *nodes.ContactLog) {
 	}
 }
 
-// stopped follows the end of the program. An entry that only the disk still holds
+// stopped handles the end of the program. An entry that only the disk still holds
 // has expired, and may leave the disk at that moment.
 func (f *followedLog) stopped(at int64) {
 	if f.off {
@@ -143,7 +143,7 @@ func (f *followedLog) stopped(at int64) {
 	f.off, f.entries = true, nil
 }
 
-// written follows a write of the disk. An entry that neither disk nor memory holds
+// written handles a write of the disk. An entry that neither disk nor memory holds
 // will not return. held is reused.
 func (f *followedLog) written(stored []nodes.StoredContact, held map[protocol.TempID]bool) {
 	f.durable = append(f.durable[:0], stored...)

@@ -91,7 +91,7 @@ type Violation struct {
 	Found     string
 }
 
-// Rules are the settings that the invariants hold a run to.
+// Rules are the settings of the run that the invariants use.
 type Rules struct {
 	Start         int64 // wall time of time zero, Unix seconds
 	Location      *time.Location

@@ -60,7 +60,7 @@ func (p *program) continueWith(session program) {
 	*p = session
 }
 
-// type1 follows a line that is typed at the prompt.
+// typeLine records a line that is typed at the prompt.
 func (p *program) typeLine(line string) {
 	if line == protocol.CommandLogoutJoined {
 		line = protocol.CommandLogout
@@ -75,7 +75,8 @@ func (p *program) connects(conn nodes.Conn) {
 	p.conn, p.hasConn, p.countToCome, p.linesToCome = conn, true, false, 0
 }
 
-// Texts that a program prints: before the digits of a TempID, and without one.
+// Texts of a program: the line before the digits of a TempID, and the answer to a
+// beacon command without a TempID.
 const (
 	printedTempID = "TempID:\n"
 	printedNone   = "you do not have valid tempid"
@@ -112,8 +113,9 @@ func (v *Invariants) programSent(at int64, e *event.Event) {
 	}
 }
 
-// mayBePassword reports whether a text can be a password. If passwords came in
-// pieces, the server can welcome a program that still has to answer "try again".
+// mayBePassword reports whether a text can be a password. If a password arrives in
+// pieces, the server can welcome a program that still answers an earlier "try
+// again".
 func (p *program) mayBePassword(text string) bool {
 	return commandOf(text) == commands && !p.countToCome && p.linesToCome == 0
 }

@@ -10,7 +10,7 @@ import (
 	"bluetrace/scenarios"
 )
 
-// Compare applies a comparison operator of the language.
+// Compare returns the result of a comparison operator of the language.
 func Compare(left float64, op string, right float64) bool {
 	switch op {
 	case "==", "===":

@@ -133,8 +133,8 @@ func (u *uploads) checkOwed(at int64) {
 	}
 }
 
-// Uploaded follows an upload of so many entries that a phone reports as done: the
-// server has printed one.
+// Uploaded handles an upload of the given number of entries that a phone reports as
+// done. The server must have printed one.
 func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
 	u := &v.uploads
 	if u.complete[entries] == 0 {

@@ -16,8 +16,9 @@ type NodeClock struct {
 	PPM     float64
 }
 
-// gained is by how much a clock is ahead, dt >= 0 world nanoseconds after it
-// began to drift. It is exact for drifts of whole parts per thousand million.
+// gained returns the nanoseconds that a clock has gained dt >= 0 world nanoseconds
+// after it began to drift. It is exact for drifts of whole parts per thousand
+// million.
 func gained(dt int64, ppm float64) int64 {
 	const whole = int64(time.Second)
 	parts := int64(math.Round(ppm * 1000))
@@ -28,21 +29,21 @@ func gained(dt int64, ppm float64) int64 {
 	return q + r/whole
 }
 
-// ElapsedAt is the elapsed time that the node's clock shows at a world's moment
-// from c.At on.
+// ElapsedAt returns the elapsed time that the node's clock shows at a time of the
+// world from c.At on.
 func (c *NodeClock) ElapsedAt(at int64) time.Duration {
 	dt := at - c.At
 	return c.Elapsed + time.Duration(dt+gained(dt, c.PPM))
 }
 
-// WallAt is the wall time that the node's clock shows at a world's moment from
-// c.At on.
+// WallAt returns the wall time that the node's clock shows at a time of the world
+// from c.At on.
 func (c *NodeClock) WallAt(at int64) int64 {
 	return c.Wall + int64(c.ElapsedAt(at)-c.Elapsed)
 }
 
-// When is the first world's moment at which the node's clock shows an elapsed
-// time, or more; c.At for one that has passed by then.
+// When returns the first time of the world at which the node's clock shows the given
+// elapsed time or more. For a time that has passed by c.At, it returns c.At.
 func (c *NodeClock) When(elapsed time.Duration) int64 {
 	if elapsed <= c.Elapsed {
 		return c.At

@@ -62,9 +62,9 @@ const (
 
 	// Connecting: a phone opens a connection.
 	Connecting
-	// Connected: the connection stands for the phone.
+	// Connected: the connection is established for the phone.
 	Connected
-	// ConnectRefused: the connection will never stand.
+	// ConnectRefused: the connection could not be established.
 	ConnectRefused
 	// Accepted: the server has accepted the connection of Peer. Slot.
 	Accepted
@@ -72,7 +72,7 @@ const (
 	PhoneSent
 	// PhoneRead: a phone reads Bytes.
 	PhoneRead
-	// PhoneEnded: the connection ends for the phone. Text says how.
+	// PhoneEnded: the connection ends for the phone. Text is the reason.
 	PhoneEnded
 	// ServerSent: the server sends Bytes to Peer. Slot.
 	ServerSent
@@ -82,8 +82,8 @@ const (
 	// ServerHandled: the server has handled the Bytes of the last ServerRead, and its
 	// effects have not been carried out yet. Slot, Size.
 	ServerHandled
-	// ServerEnded: the connection of Peer ends for the server. Text says how. Closed:
-	// the server's side is closed now.
+	// ServerEnded: the connection of Peer ends for the server. Text is the reason.
+	// Closed: the server has now closed its side.
 	ServerEnded
 	// RemoteOpened and RemoteClosed: a session of Peer begins or ends at a server that
 	// is not observed.
@@ -100,9 +100,9 @@ const (
 	ProgramOpened
 	// LineTyped: the user of Node types Text.
 	LineTyped
-	// ProgramConnects: the program of Node opens a connection, which may never stand.
-	// Slot: the number that the server knows it by. On real sockets it is emitted when
-	// the server accepts the connection.
+	// ProgramConnects: the program of Node opens a connection, which may never be
+	// established. Slot is the server's number of it. On real sockets the event is
+	// emitted when the server accepts the connection.
 	ProgramConnects
 	// PhonePrinted: Node prints Text. Beacons and verdicts are not included.
 	PhonePrinted
@@ -142,11 +142,12 @@ const (
 	FileRepaired
 	// ProgramStatus: Text, such as "is killed", of the program of Node.
 	ProgramStatus
-	// PhoneStopped: the program of Node is gone with its memory.
+	// PhoneStopped: the program of Node has stopped and has lost its memory.
 	PhoneStopped
-	// PhoneStarted: the program of Node runs again. Log: what its disk returned.
+	// PhoneStarted: the program of Node runs again. Log is the log that its disk
+	// returned.
 	PhoneStarted
-	// ServerStopped: the server's program is gone. Count connections break.
+	// ServerStopped: the server's program has stopped. Count connections break.
 	ServerStopped
 	// ServerStarted: the server's program runs again and has read its files. Resolve.
 	ServerStarted
@@ -157,11 +158,11 @@ const (
 
 	// FaultBegins: a fault begins. Text. Instant: it has no end.
 	FaultBegins
-	// FaultEnds: a fault ends. Text. Its effects are taken back after this event.
+	// FaultEnds: a fault ends. Text. Its effects are removed after this event.
 	FaultEnds
-	// FaultEnded: the effects of a fault have been taken back.
+	// FaultEnded: the effects of a fault have been removed.
 	FaultEnded
-	// FaultApplied: a fault did one thing to Node and Peer. Nth, Amount, Text.
+	// FaultApplied: a fault had one effect on Node and Peer. Nth, Amount, Text.
 	// InForce: the fault has not ended.
 	FaultApplied
 
@@ -217,7 +218,7 @@ type Event struct {
 // Repair is the kind of a repair of a file.
 type Repair uint8
 
-// The repairs. OtherRepair is a repair that no observer tells apart from others.
+// The repairs. OtherRepair is any repair that no observer distinguishes.
 const (
 	OtherRepair Repair = iota
 	TornLine           // the last line was torn and was dropped

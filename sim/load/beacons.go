@@ -80,9 +80,9 @@ func (p *phone) transmit(b *protocol.Beacon) error {
 	return nil
 }
 
-// received counts a beacon that the machine has judged. Here it is malformed unless
-// its fields parse and it came from the right phone: in a long run it may have
-// expired.
+// received counts a beacon that the machine has judged. The load counts a beacon as
+// malformed if its fields do not parse or it came from the wrong phone. It accepts
+// an expired beacon, since a TempID may expire during a long run.
 func (p *phone) received(e *nodes.PhoneEffect, fromSender bool, now time.Duration) {
 	if !e.HasVersion {
 		e.Raw[protocol.BeaconSize-1] = protocol.Version // the fourth part did not come (PROTOCOL.md section 3)

@@ -100,8 +100,8 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 	}
 }
 
-// ExitError is the error of a server that ended before it was stopped, or that ended
-// with an error.
+// ExitError is the error of a server that ended before Stop, or that ended with an
+// error.
 type ExitError struct{ Err error }
 
 func (e *ExitError) Error() string { return "the server ended badly: " + e.Err.Error() }

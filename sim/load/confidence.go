@@ -17,10 +17,10 @@ import (
 // share than one of them counts as none.
 const confidenceResamples = 1000
 
-// Confidence returns how sure it is that the thresholds on response times hold
-// at this rate, 0 to 1: the share of resampled runs (a block bootstrap over the
-// seconds of the measured run) in which all of them hold. It reports false if the
-// run was too short or there is no such threshold. Other thresholds are ignored.
+// Confidence returns the probability, 0 to 1, that the thresholds on response times
+// hold at this rate: the share of resampled runs (a block bootstrap over the seconds
+// of the measured run) in which all of them hold. It reports false if the run was
+// too short or has no such threshold. Other thresholds are ignored.
 func (m *Measurement) Confidence(thresholds []scenarios.Threshold) (share float64, ok bool) {
 	var mine []scenarios.Threshold
 	var seconds [][][]stats.Bin

@@ -186,7 +186,7 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 	p.start(s, due)
 }
 
-// takeFree counts an arrival, and returns the phone for it. It returns nil if the
+// takeFree counts an arrival and returns a free phone for it. It returns nil if the
 // arrival is dropped.
 func (e *engine) takeFree(due time.Duration, measured bool) (p *phone) {
 	e.mu.Lock()
@@ -248,7 +248,7 @@ type alarm struct {
 	ring func(now time.Duration)
 }
 
-// schedule rings alarms at their times, in the order of these.
+// schedule rings alarms in the order of their times.
 type schedule struct {
 	mu     sync.Mutex
 	queue  alarmHeap

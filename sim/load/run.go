@@ -233,8 +233,8 @@ func (e *engine) awaitBeacons(m *Measurement) {
 	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
 }
 
-// dropped returns the number of datagrams that the kernel dropped at the phones'
-// sockets, which are the run's own.
+// dropped returns the number of datagrams that the kernel dropped at the sockets of
+// the phones.
 func (e *engine) dropped() uint64 {
 	sockets := map[netip.AddrPort]bool{}
 	for _, p := range e.phones {
@@ -339,7 +339,7 @@ func (e *engine) prepare() error {
 
 var errPreLogin = errors.New("it was not welcomed, or got no TempID")
 
-// add measures a row.
+// add adds the measured times of one operation.
 func (e *engine) add(r *Row, measured bool) {
 	f := e.warm
 	if measured {
@@ -370,8 +370,9 @@ func (e *engine) measureBeacon(f *flight, now time.Duration) {
 	e.add(&Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
 }
 
-// soFar returns the figures so far, as far as thresholds use them. Operations in
-// progress are not in them, so that a beacon is not lost before the end of the run.
+// soFar returns a copy of the figures so far that thresholds use. It omits
+// operations in progress, so that no beacon counts as lost before the end of the
+// run.
 func (e *engine) soFar() *reports.Load {
 	e.mu.Lock()
 	arrivals := e.arrivals

@@ -130,7 +130,7 @@ func between(low, high float64) float64 {
 	return mean
 }
 
-// rounded rounds to three digits.
+// rounded returns the rate rounded to three digits.
 func rounded(rate float64) float64 {
 	unit := lastDigit(rate)
 	return math.Round(rate/unit) * unit
@@ -174,8 +174,8 @@ const (
 	probePause      = 200 * time.Millisecond
 )
 
-// Recover waits until a probe takes about as long as the idle one did. It returns an
-// error if the server does not recover within limit.
+// Recover waits until a probe takes about as long as the probe of the idle server
+// did. It returns an error if the server does not recover within limit.
 func Recover(ctx context.Context, c Config, idle, limit time.Duration) error {
 	began := c.Clock.Now()
 	for {

@@ -25,10 +25,10 @@ type Detector struct {
 	zone     *time.Location
 	phones   map[event.Node]*phone
 	blocks   map[string]time.Duration // begin of the last block of each account
-	blockers map[string]guesser       // who caused the last block of each account
+	blockers map[string]guesser       // the guesser that caused the last block of each account
 	server   event.NodeClock
 	stores   int           // in progress
-	downAt   time.Duration // when the server stopped
+	downAt   time.Duration // the time at which the server stopped
 	cuts     int           // partitions in force
 	cutAt    time.Duration // begin of the first of them
 }
@@ -48,9 +48,9 @@ type phone struct {
 	sender   event.Node
 	validAt  time.Duration // of the last valid beacon
 	durable  int           // entries that its disk held last
-	written  time.Duration // when its disk was written last
-	// broken: an upload has just lost its connection, at brokenAt once the phone has
-	// handled the loss.
+	written  time.Duration // the time of the last write of its disk
+	// broken is true if an upload has just lost its connection. brokenAt is the time
+	// at which the phone has handled the loss.
 	broken   bool
 	brokenAt time.Duration
 }
@@ -176,8 +176,8 @@ const (
 // timeLayout is the layout of a time on the wire (PROTOCOL.md section 1).
 const timeLayout = "02/01/2006 15:04:05"
 
-// judged examines when and by whose clock a beacon was judged, and which beacon
-// was judged before it.
+// judged counts the situations of one verdict. They depend on the time, on the clock
+// of the phone and on the beacon that was judged before.
 func (d *Detector) judged(e *event.Event) {
 	p, v := d.phone(e.Node), e.Phone
 	if v.At.Wall%int64(time.Second) == 0 {
@@ -252,7 +252,8 @@ func (d *Detector) storeDone(e *event.Event) {
 	}
 }
 
-// decided examines decisions of the server about logins and uploads.
+// decided counts the situations of a decision of the server about a login or an
+// upload.
 func (d *Detector) decided(e *event.Event) {
 	by, v := guesser{e.Peer, e.Scripted}, e.Decision
 	switch v.Kind {
@@ -268,7 +269,8 @@ func (d *Detector) decided(e *event.Event) {
 	}
 }
 
-// brokenUpload examines before which line an upload ended.
+// brokenUpload counts the situation of an upload that ended before its last line, by
+// the line that came next.
 func (d *Detector) brokenUpload(v *nodes.ServerEvent) {
 	switch {
 	case v.Announced > 0:
@@ -289,7 +291,7 @@ func (d *Detector) repaired(e *event.Event) {
 	}
 }
 
-// applied examines one effect of a fault.
+// applied counts the situations of one effect of a fault.
 func (d *Detector) applied(e *event.Event) {
 	switch e.Fault {
 	case fault.Duplicate:

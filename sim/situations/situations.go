@@ -1,12 +1,13 @@
-// Package situations counts the situations that a swarm should reach: where rules
-// meet, and where a crash, a cut or a clock makes them hard to keep. A swarm that
-// never reached a situation gives no evidence about it, however many runs held.
+// Package situations counts the situations that a swarm should reach: boundaries
+// between rules, and crashes, partitions and clock changes at critical times. A
+// swarm that never reached a situation gives no evidence about it, however many runs
+// held.
 package situations
 
-// Situation is a row of the catalogue.
+// Situation is one situation of the catalogue.
 type Situation int
 
-// The catalogue.
+// The situations, in the order of the reports.
 const (
 	BeaconAtExpiry Situation = iota
 	BeaconAtStart

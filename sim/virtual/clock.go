@@ -11,8 +11,8 @@ import (
 	"bluetrace/sim/event"
 )
 
-// clocks are the clocks of the nodes of a world. They are those of the world until
-// a fault changes one.
+// clocks holds the clocks of the nodes. Each shows the time of the world until a
+// fault changes it.
 type clocks struct {
 	scheduler *scheduler
 	zone      *protocol.Zone

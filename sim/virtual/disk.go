@@ -199,8 +199,8 @@ func (d *disks) write(phone uint32, log *nodes.ContactLog) error {
 	return err
 }
 
-// saved handles the end of a write: the phone prints the first failure and the first
-// success behind it.
+// saved handles the end of a write. The phone prints the first failure, and the
+// first success after a failure.
 func (d *disks) saved(phone uint32, err error) {
 	f := &d.phones[phone]
 	switch {
@@ -364,9 +364,9 @@ const (
 	earlyOperations = 4
 )
 
-// crash stops a node's disk, in the middle of the given write if it is not nil. Of
-// the unsynced changes it leaves the part that the fault names, and it returns the
-// number of bytes of that.
+// crash stops a node's disk, in the middle of the given write if it is not nil. The
+// disk keeps the part of its unsynced changes that the fault names. crash returns
+// the size of that part in bytes.
 func (d *disks) crash(r *rule, node event.Node, write func()) (left int64) {
 	m, src := d.memory(node), d.faults.stream(r, node)
 	if write != nil {

@@ -38,8 +38,8 @@ func (f *faults) datagramOutcome(sender, receiver uint32, p []byte, lost, left b
 	return o
 }
 
-// leaveLoses emits that a phone's leaving loses a datagram. It reports whether such a
-// fault is in force for one of the two.
+// leaveLoses reports whether a datagram is lost because one of the two phones has
+// left, and emits the effect of that fault.
 func (f *faults) leaveLoses(sender, receiver uint32, nth int) bool {
 	for _, r := range f.rules {
 		if r.Kind == world.Leave && (r.Of.Has(sender) || r.Of.Has(receiver)) {

@@ -50,8 +50,8 @@ func (n *nodeStates) left(sender, receiver uint32) bool {
 	return n.of(sender).left > 0 || n.of(receiver).left > 0
 }
 
-// deferred reports whether f must not be done by a node now. A node that is paused
-// does it in turn when it goes on, and a phone that is off never does it.
+// deferred reports whether a node must not execute f now. A paused node executes f
+// when it resumes. A phone that is off never executes it.
 func (n *nodeStates) deferred(node event.Node, f func()) bool {
 	s := n.of(node)
 	switch {
@@ -173,8 +173,8 @@ func (n *nodeStates) setClock(r *rule, node event.Node, step time.Duration, ppm 
 	}
 }
 
-// resume lets a node go on: first the wake-ups that are due, then the inputs that
-// have come, in their order.
+// resume resumes a node: first the wake-ups that are due, then the inputs that have
+// arrived, in order of arrival.
 func (n *nodeStates) resume(node event.Node) {
 	s := n.of(node)
 	if node == event.Server {
@@ -211,8 +211,8 @@ func (n *nodeStates) keepsServerDown() bool {
 	return n.of(event.Server).stopped > 0 || n.server.machine != nil
 }
 
-// crash stops a node without notice: it loses its memory, and of its disk the part
-// of the unsynced changes that the fault names.
+// crash stops a node without notice. The node loses its memory, and its disk keeps
+// only the part of the unsynced changes that the fault names.
 func (n *nodeStates) crash(r *rule, node event.Node) {
 	s := n.of(node)
 	s.stopped++
@@ -265,8 +265,8 @@ func (n *nodeStates) stopPhone(phone uint32) {
 	n.phones.clear(phone)
 }
 
-// retryStart is the time after which the program of a node that could not start is
-// started again.
+// retryStart is the delay after which a program that could not start is started
+// again.
 const retryStart = time.Second
 
 // startPhone starts a phone's program with the contact log of its disk.

@@ -247,9 +247,9 @@ func (p *phone) removeFirst(i int) {
 	p.firsts = p.firsts[:len(p.firsts)-1]
 }
 
-// sentAt returns when the first datagram of a judged beacon was sent. For datagrams
-// that are no beacon it is the one that showed it. It returns false if that is not
-// known.
+// sentAt returns the time at which the first datagram of a judged beacon was sent.
+// For datagrams that are not a beacon, it is the sending time of the datagram that
+// led to the verdict. It returns false if the time is unknown.
 func (h *phoneHost) sentAt(p *phone, e *nodes.PhoneEffect) (int64, bool) {
 	if c := &h.current; c.any && (e.OutOfTurn || c.isWhole && e.FirstPart == e.At.Elapsed) {
 		return c.sent, true
@@ -285,7 +285,7 @@ func (h *phoneHost) sendBeacons(phone uint32, to []uint32) {
 	h.act(phone)
 }
 
-// connected hands the program the answer that its connection stands.
+// connected passes to the program that its connection is established.
 func (h *phoneHost) connected(phone uint32) {
 	h.phones[phone].machine.Connected(h.clocks.read(phone), &h.out)
 	h.act(phone)
@@ -304,7 +304,8 @@ func (h *phoneHost) read(phone uint32, p []byte) {
 	h.act(phone)
 }
 
-// connClosed closes connection c behind the server, and hands that to the program.
+// connClosed closes connection c after the server has closed it, and reports that to
+// the program.
 func (h *phoneHost) connClosed(phone, c uint32) {
 	h.phones[phone].conn = noConn
 	h.tcp.closePhoneSide(c)

@@ -47,7 +47,7 @@ func (d Delay) Draw(src rand.Source) time.Duration {
 // constant reports whether every draw is the same.
 func (d Delay) constant() bool { return d.Mean <= 0 && d.Min == d.Max }
 
-// chance returns true with probability p. A certain outcome draws nothing.
+// chance returns true with probability p. It draws nothing if p is 0 or 1.
 func chance(p float64, src rand.Source) bool {
 	switch {
 	case p <= 0:

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// never is a time that does not come.
+// never is a time after the end of every run.
 const never = math.MaxInt64
 
 // entryKind is the kind of an entry of the queue.

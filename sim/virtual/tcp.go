@@ -8,14 +8,14 @@ import (
 	"bluetrace/sim/event"
 )
 
-// TCP is the behaviour of byte streams.
+// TCP holds the properties of the network for byte streams.
 type TCP struct {
 	Delay Delay
 	// Split is the largest piece in bytes of a send, each with a delay of its own.
 	// 0 is no limit.
 	Split int
-	// Join is the delay of a read after the first unread byte, so that it takes the
-	// bytes that have come since. 0 is none.
+	// Join is the delay of a read after the arrival of the first unread byte. The
+	// read also takes the bytes that have arrived in the meantime. 0 is no delay.
 	Join time.Duration
 }
 
@@ -133,7 +133,7 @@ func (t *tcp) newConn(phone uint32, scripted bool) uint32 {
 	return c
 }
 
-// release frees a connection of which nothing is left.
+// release frees a connection to which no entry refers any more.
 func (t *tcp) release(c uint32) {
 	cn := &t.conns[c]
 	if cn.used && !cn.phoneOpen && !cn.serverOpen && cn.pending == 0 {
@@ -372,7 +372,8 @@ func (t *tcp) readDelayed(c uint32, down bool) {
 	t.readServer(c)
 }
 
-// readServer lets the server read the bytes that have come, as long as it reads.
+// readServer lets the server read the bytes that have arrived, until it stops
+// reading.
 func (t *tcp) readServer(c uint32) {
 	for {
 		cn := &t.conns[c]
@@ -412,7 +413,8 @@ func remaining(inbox []byte, size int) []byte {
 	return append(inbox[:0], inbox[size:]...)
 }
 
-// readPhone lets the phone's program, or the script, read the bytes that have come.
+// readPhone lets the phone's program, or the script, read the bytes that have
+// arrived.
 func (t *tcp) readPhone(c uint32) {
 	cn := &t.conns[c]
 	phone, scripted := cn.phone, cn.scripted

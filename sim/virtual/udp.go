@@ -38,8 +38,8 @@ func (h *phoneHost) phoneAt(a *protocol.Address) (uint32, bool) {
 	return n - 2, true
 }
 
-// UDP is the behaviour of datagrams. Datagrams from one phone to another keep their
-// order.
+// UDP holds the properties of the network for datagrams. Datagrams from one phone to
+// another keep their order.
 type UDP struct {
 	Delay Delay
 	Lose  float64 // probability, 0 to 1

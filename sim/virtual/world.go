@@ -162,7 +162,7 @@ func (w *World) connect(c *Config) {
 	}
 }
 
-// pollInterval is the number of entries between two looks at the context.
+// pollInterval is the number of entries between two checks of the context.
 const pollInterval = 1 << 12
 
 // Run handles every entry up to and including the time until, in order. It returns

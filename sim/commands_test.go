@@ -10,8 +10,8 @@ import (
 	"bluetrace/scenarios"
 )
 
-// bazaar is a scenario with every kind of action.
-const bazaar = `name: bazaar
+// allActions is a scenario with every kind of action.
+const allActions = `name: all-actions
 length: 2m
 start: 30/07/2020 09:00:00
 network: {tcp: {delay: 5ms}, udp: {delay: 3ms}}
@@ -42,19 +42,20 @@ expect: [beacons.valid > 50, adversaries.sent > 40]
 `
 
 // explicit returns a scenario whose script has the recorded commands of a run.
-func explicit(s *scenarios.Scenario, told []command) *scenarios.Scenario {
+func explicit(s *scenarios.Scenario, recorded []command) *scenarios.Scenario {
 	e := *s
 	e.Routine, e.Adversaries, e.Contacts, e.Expect, e.Script = nil, nil, scenarios.Contacts{}, nil, nil
-	for _, c := range told {
+	for _, c := range recorded {
 		e.Script = append(e.Script, c.step)
 	}
 	return &e
 }
 
-// deeds returns the recorded commands in the order of their times, without their positions and without `optional`.
-func deeds(told []command) []scenarios.Step {
+// recordedSteps returns the recorded commands in the order of their times, without their positions and without
+// `optional`.
+func recordedSteps(recorded []command) []scenarios.Step {
 	var all []scenarios.Step
-	for _, c := range told {
+	for _, c := range recorded {
 		st := c.step
 		st.Pos, st.At.Pos, st.Text, st.Optional = scenarios.Pos{}, scenarios.Pos{}, "", false
 		all = append(all, st)
@@ -63,15 +64,16 @@ func deeds(told []command) []scenarios.Step {
 	return all
 }
 
-// TestRecordedRun: a script of the recorded commands gives the same commands at the same times.
+// TestRecordedRun checks that a script of the recorded commands gives the same commands at the same times.
 func TestRecordedRun(t *testing.T) {
-	s := parse(t, bazaar)
+	s := parse(t, allActions)
 	first := watch(t, s)
 	second := watch(t, explicit(s, first.commands))
-	if d := cmp.Diff(deeds(first.commands), deeds(second.commands)); d != "" {
-		t.Errorf("the first run was told (-), its record tells (+):\n%s", d)
+	if d := cmp.Diff(recordedSteps(first.commands), recordedSteps(second.commands)); d != "" {
+		t.Errorf("the first run (-) and the run of its record (+):\n%s", d)
 	}
-	if first.Beacons.Sent != second.Beacons.Sent || first.Sessions != second.Sessions || first.Logins != second.Logins || first.TempIDs != second.TempIDs {
+	if first.Beacons.Sent != second.Beacons.Sent || first.Sessions != second.Sessions ||
+		first.Logins != second.Logins || first.TempIDs != second.TempIDs {
 		t.Errorf("%+v %+v %+v %+v, then %+v %+v %+v %+v", first.Beacons, first.Sessions, first.Logins, first.TempIDs,
 			second.Beacons, second.Sessions, second.Logins, second.TempIDs)
 	}
@@ -81,7 +83,7 @@ func TestRecordedRun(t *testing.T) {
 	}
 	for _, kind := range []string{"login", "password", "do", "forge", "datagrams", "tcp", "fault", "restart"} {
 		if kinds[kind] == 0 {
-			t.Errorf("nothing was told of %s: %v", kind, kinds)
+			t.Errorf("nothing was recorded of %s: %v", kind, kinds)
 		}
 	}
 }
@@ -108,7 +110,8 @@ func kindOf(st *scenarios.Step) string {
 	return "nothing"
 }
 
-// TestCommandedTimes: the time of a recorded step is the time of its effect, for a login that of its password.
+// TestCommandedTimes checks that the time of a recorded step is the time of its effect, for a login that of its
+// password.
 func TestCommandedTimes(t *testing.T) {
 	w := watch(t, parse(t, `name: times
 length: 1m
@@ -125,11 +128,13 @@ invariants: true
 	for _, c := range w.commands {
 		got = append(got, c.step.At.Offset.String()+" "+kindOf(&c.step))
 		if c.step.At.Label != "" || c.step.At.AfterPrevious || c.step.As != "" || c.step.Expect != nil {
-			t.Errorf("%+v leans on other steps", c.step)
+			t.Errorf("%+v depends on other steps", c.step)
 		}
 	}
 	asked := 20*time.Second + 5*time.Millisecond // the login took effect when the server read it
-	want := []string{"5s login", (10*time.Second + lead).String() + " login", (10*time.Second + lead + 10*time.Millisecond).String() + " do", asked.String() + " do", (asked + 10*time.Millisecond).String() + " do"}
+	want := []string{"5s login", (10*time.Second + lead).String() + " login",
+		(10*time.Second + lead + 10*time.Millisecond).String() + " do", asked.String() + " do",
+		(asked + 10*time.Millisecond).String() + " do"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}

@@ -3,12 +3,16 @@ package sim
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"bluetrace/nodes"
 	"bluetrace/reports"
+	"bluetrace/sim/check"
+	"bluetrace/sim/event"
 )
 
-// TestEveryExpectCanFail: one wrong expectation in each scenario, which fails
-// at its place, with what was expected and what was found, and alone.
+// TestEveryExpectCanFail runs scenarios with one wrong expectation each. Only this expectation fails, at its place,
+// with the expected and the found value.
 func TestEveryExpectCanFail(t *testing.T) {
 	const in = `script:
   - {at: 0s, phone: a, do: [login, Download_tempID]}
@@ -83,7 +87,7 @@ script:
 		{"a command without a prompt", `script:
   - {at: 1s, phone: a, do: Download_tempID, expect: {prints: "TempID:"}}
 `, "test.yaml:4:53", "the step takes place", "a is not at its prompt: it is offline", 1},
-		{"a password that nobody asked for", `script:
+		{"a password that address asked for", `script:
   - {at: 1s, phone: a, password: right, expect: {reply: /./}}
 `, "test.yaml:4:49", "the step takes place", "a waits for no password: it is offline", 1},
 		{"tcp without a connection", `script:
@@ -93,7 +97,7 @@ script:
   - {at: 1s, restart: {down: 10s}}
   - {at: 2s, phone: a, login: right, expect: {reply: /./}}
 `, "test.yaml:5:46", "the step takes place", "a has no connection to log in on: it was refused, or has ended", 2},
-		{"a moment that never comes", `network: {udp: {lose: 100%}}
+		{"a label that is never set", `network: {udp: {lose: 100%}}
 script:
   - {at: 0s, phone: ghost, forge: {to: a}, as: heard}
   - {at: heard + 1s, phone: a, expect: {log: 1}}
@@ -119,8 +123,10 @@ script:
 				t.Fatalf("%d checks failed, want one: %+v", len(failed), failed)
 			}
 			f := failed[0]
-			if f.Kind != reports.ExpectationCheck || f.Verdict != reports.Failed || f.Place != c.place || f.Expected != c.expected || c.found != "" && f.Found != c.found {
-				t.Errorf("%s %s at %s: expected %q, found %q;\nwant it at %s: expected %q, found %q", f.Kind, f.Verdict, f.Place, f.Expected, f.Found, c.place, c.expected, c.found)
+			if f.Kind != reports.ExpectationCheck || f.Verdict != reports.Failed || f.Place != c.place ||
+				f.Expected != c.expected || c.found != "" && f.Found != c.found {
+				t.Errorf("%s %s at %s: expected %q, found %q;\nwant it at %s: expected %q, found %q", f.Kind, f.Verdict,
+					f.Place, f.Expected, f.Found, c.place, c.expected, c.found)
 			}
 			if f.AtSeconds == nil || *f.AtSeconds != c.at {
 				t.Errorf("it failed at %v, want %g s", at(f), c.at)
@@ -139,7 +145,7 @@ func at(c reports.Check) any {
 	return *c.AtSeconds
 }
 
-// TestStepsThatAreNotDone fail also when they expect nothing.
+// TestStepsThatAreNotDone checks that a step that does not take place fails even without an expectation.
 func TestStepsThatAreNotDone(t *testing.T) {
 	r := play(t, head+`length: 20s
 network: {udp: {lose: 100%}}
@@ -164,8 +170,8 @@ expect: [events > 0]
 	}
 }
 
-// TestRunExpectations: values at the end and at moments, patterns over phones,
-// sums; each one that fails says with which numbers.
+// TestRunExpectations checks values at the end and at labels, patterns over phones and sums. A failed expectation
+// names its numbers.
 func TestRunExpectations(t *testing.T) {
 	const text = head + `script:
   - {at: 0s, phone: a, do: [login, Download_tempID]}
@@ -229,7 +235,7 @@ expect:
 	}
 }
 
-// TestThresholdsOfARun: of trends, shares and counters, that hold and that fail.
+// TestThresholdsOfARun checks thresholds on trends, shares and counters.
 func TestThresholdsOfARun(t *testing.T) {
 	const text = head + `length: 100s
 network: {udp: {delay: 4ms}, tcp: {delay: 10ms}}
@@ -271,4 +277,44 @@ thresholds:
 			}
 		}
 	}
+}
+
+// emptied shows the invariants an empty log of a phone from a given time on.
+type emptied struct {
+	from  time.Duration
+	phone uint32
+}
+
+func (x *emptied) Observe(e *event.Event) {
+	if e.Node == x.phone && e.At >= x.from {
+		e.Log = &nodes.ContactLog{}
+	}
+}
+
+// TestAViolationNamesThePhone checks that the expected text names the phone, the missing entry, its age and the
+// retention. The found text has only a number, so that failures of many seeds have one cause.
+func TestAViolationNamesThePhone(t *testing.T) {
+	s := parse(t, head+`script:
+  - {at: 1s, phone: ghost, forge: {to: b}}
+  - {at: 41s, phone: ghost, forge: {to: b, version: 7}}
+expect: [beacons.sent >= 0]
+`)
+	r, err := Run(t.Context(), s, Options{Observers: []event.Subscription{
+		{Observer: &emptied{40e9, 1}, Kinds: []event.Kind{event.PhoneStepped}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checksOf(&r.Run, reports.InvariantCheck) {
+		if c.Name != check.NothingLeavesEarly.String() {
+			continue
+		}
+		const want = "of b: 1 entry, which was received at 1.000000000 s, 40s ago, with a retention of 3m0s"
+		if c.Verdict != reports.Failed || c.Expected != want || c.Found != "0 entries" {
+			t.Errorf("%s: expected %q, found %q; want it to fail with %q and 0 entries", c.Verdict, c.Expected, c.Found,
+				want)
+		}
+		return
+	}
+	t.Error("the invariant is not in the result")
 }

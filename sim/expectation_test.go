@@ -58,8 +58,7 @@ script:
 	}
 }
 
-// What the phone hangs up itself is not closed by the server, which only
-// follows.
+// TestClosedMeansByTheServer checks that a connection that the phone ends first is not closed by the server.
 func TestClosedMeansByTheServer(t *testing.T) {
 	r := play(t, head+`script:
   - {at: 0s, phone: a, login: right}
@@ -73,12 +72,13 @@ func TestClosedMeansByTheServer(t *testing.T) {
   - {at: 0s, phone: a, login: half, expect: {closed: true, within: 5s}}
   - {at: 1s, phone: a, login: right, expect: {reply: /Welcome/}}
 `)
-	if c := checksOf(r, reports.ExpectationCheck)[0]; c.Verdict != reports.Failed || c.Expected != "the connection is closed by the server" {
+	if c := checksOf(r, reports.ExpectationCheck)[0]; c.Verdict != reports.Failed ||
+		c.Expected != "the connection is closed by the server" {
 		t.Errorf("a connection that the phone left for another: %+v", c)
 	}
 }
 
-// Where the network joins nothing, two answers in one send are not two replies.
+// TestRepliesAreCountedSendBySend checks that two answers in one send are one reply if the network joins nothing.
 func TestRepliesAreCountedSendBySend(t *testing.T) {
 	r := play(t, head+`script:
   - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
@@ -110,7 +110,8 @@ func TestServerPrintsNothing(t *testing.T) {
 	}
 }
 
-// However TCP is cut or joined, an expression is held against one whole send.
+// TestAnExpressionSeesWholeReplies checks that an expression is matched with whole sends, also if TCP splits or
+// joins them.
 func TestAnExpressionSeesWholeReplies(t *testing.T) {
 	for _, tcp := range []string{"split: 3", "join: 20ms"} {
 		passes(t, head+`network: {tcp: {`+tcp+`}}
@@ -120,9 +121,9 @@ script:
 	}
 }
 
-// A step that waits for a moment that never comes fails, and the run ends, also
-// when people go on moving about.
-func TestARunEndsWhenAMomentNeverComes(t *testing.T) {
+// TestARunEndsWithoutALabel checks that a step whose label is never set fails, and that the run ends although
+// contacts still change.
+func TestARunEndsWithoutALabel(t *testing.T) {
 	r := play(t, head+`network: {udp: {lose: 100%}}
 contacts: {mixing: {phones: [a, b, c], degree: 1, dwell: 1s}, visits: {phone: a, to: [b, c], stay: 1s}}
 script:
@@ -147,7 +148,8 @@ expect: [beacons.sent == 0]
 `)
 	_, err := Run(t.Context(), s, Options{})
 	var invalid *Invalid
-	if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "200000 phones of degree 199999 are 19999900000 meetings") {
+	if !errors.As(err, &invalid) ||
+		!strings.Contains(err.Error(), "200000 phones of degree 199999 are 19999900000 meetings") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -172,12 +174,13 @@ func TestAMachineThatIsWrongStopsTheRun(t *testing.T) {
 			last = broken.Around[n-1]
 		}
 		if broken.At != c.at || last != c.last {
-			t.Errorf("after %d lines: it broke at %s after %q; want %s after %q", c.lines, broken.At, last, c.at, c.last)
+			t.Errorf("after %d lines: it broke at %s after %q; want %s after %q", c.lines, broken.At, last, c.at,
+				c.last)
 		}
 	}
 }
 
-// writerThatPanics does so once it has written so many lines.
+// writerThatPanics panics after a number of lines.
 type writerThatPanics struct{ left int }
 
 func (w *writerThatPanics) Write(p []byte) (int, error) {
@@ -197,7 +200,8 @@ expect: [beacons.sent > 0]
 	_, err := Run(t.Context(), s, Options{})
 	var invalid *Invalid
 	if !errors.As(err, &invalid) || invalid.Place != "test.yaml:6:28" ||
-		!strings.Contains(err.Error(), "600000 times to 2 phones are 1200000 beacons in one instant, which need about 622 MiB") {
+		!strings.Contains(err.Error(),
+			"600000 times to 2 phones are 1200000 beacons in one instant, which need about 622 MiB") {
 		t.Errorf("got %v", err)
 	}
 }

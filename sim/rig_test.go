@@ -12,8 +12,7 @@ import (
 	"bluetrace/sim/check"
 )
 
-// head is who takes part in the scenarios of the tests: a and thief share an
-// account, ghost has none.
+// head has the phones of most tests: a and thief share an account, and ghost has none.
 const head = `name: test
 phones: [{name: a}, {name: b}, {name: c, beacon: single}, {name: thief, account: a}, {name: ghost, account: none}]
 `
@@ -27,7 +26,7 @@ func parse(t *testing.T, text string) *scenarios.Scenario {
 	return s
 }
 
-// play runs a scenario that can be run.
+// play runs a scenario without input errors.
 func play(t *testing.T, text string) *reports.Run {
 	t.Helper()
 	r, err := Run(context.Background(), parse(t, text), Options{})
@@ -57,7 +56,8 @@ func passes(t *testing.T, text string) *reports.Run {
 	}
 	for _, c := range r.Checks {
 		if c.Verdict != reports.Passed {
-			t.Errorf("%s at %s: %s: %s; expected %s, found %s\n%s", c.Kind, c.Place, c.Verdict, c.Name, c.Expected, c.Found, strings.Join(c.LastEvents, "\n"))
+			t.Errorf("%s at %s: %s: %s; expected %s, found %s\n%s", c.Kind, c.Place, c.Verdict, c.Name, c.Expected,
+				c.Found, strings.Join(c.LastEvents, "\n"))
 		}
 	}
 	always := 0
@@ -72,7 +72,7 @@ func passes(t *testing.T, text string) *reports.Run {
 	return r
 }
 
-// rare says whether an invariant is only reported where it was looked at.
+// rare reports whether an invariant is only reported if it was evaluated.
 func rare(name string) bool {
 	return slices.ContainsFunc(check.All(), func(i check.Invariant) bool { return i.Rare() && i.String() == name })
 }
