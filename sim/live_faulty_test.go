@@ -139,7 +139,7 @@ func TestLiveWithoutServer(t *testing.T) {
 		_, err := Run(ctx, parse(t,
 			"name: x\nlength: 1h\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, "+does+", expect: {reply: /./}}]\n"),
 			Options{Live: &Live{Server: address, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
-		if want := `no connection to the server elsewhere, "` + address + `": connection refused`; err == nil ||
+		if want := `cannot connect to the remote server "` + address + `": connection refused`; err == nil ||
 			err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", does, err, want)
 		}
