@@ -5,11 +5,11 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-
-	"bluetrace/reports/counts"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports/counts"
 )
 
 func textOf(t *testing.T, r *Run, o TextOptions) string {

@@ -38,7 +38,7 @@ func (s *Scenario) keys() []key {
 		to("manual", &s.Manual, trueFalseForm, "true: skipped when a whole folder is run.").or("false"),
 		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64),
 			"The seed of all randomness of the run.").or("1").
-			writtenIf(func(w *writer) bool { return s.Load == nil || s.Seed != 1 }),
+			writtenIf(func(*writer) bool { return s.Load == nil || s.Seed != 1 }),
 		to("start", nil, wallTimeForm,
 			"The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
 			decodedBy(func(b *builder, root *value) { s.Start = decodeStart(root, b) }).
@@ -129,7 +129,7 @@ func (g *PhoneGroup) keys() []key {
 			"and so "+
 			"on.").need(),
 		to("count", &g.Count, phoneCountForm, "The number of phones of a group; without it, one phone with this name.").
-			writtenIf(func(w *writer) bool { return g.Counted }),
+			writtenIf(func(*writer) bool { return g.Counted }),
 		to("account", &g.Account, &account, "own: each phone has an account; none: it only receives beacons; or the "+
 			"phone "+
 			"whose account is shared.").or("own"),
@@ -177,7 +177,7 @@ func (d *Desks) keys() []key {
 		to("columns", &d.Columns, above0, "The number of desks in a row.").need(),
 		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at "+
 			"most this "+
-			"number.").or("1").writtenIf(func(w *writer) bool { return true }),
+			"number.").or("1").writtenIf(func(*writer) bool { return true }),
 	}
 }
 
@@ -222,9 +222,9 @@ func (t *Trace) keys() []key {
 		to("classes", &t.Classes, orList("a class or a list of classes", textForm("a class")),
 			"Only contacts of two people of these classes are used."),
 		to("from", &t.From, traceTimeForm, "The beginning of the used part, in the time of the trace.").
-			writtenIf(func(w *writer) bool { return t.HasFrom }),
+			writtenIf(func(*writer) bool { return t.HasFrom }),
 		to("until", &t.Until, traceTimeForm, "The end of the used part, in the time of the trace.").
-			writtenIf(func(w *writer) bool { return t.HasUntil }),
+			writtenIf(func(*writer) bool { return t.HasUntil }),
 	}
 }
 
@@ -311,7 +311,7 @@ func (r *Routine) keys() []key {
 		to("phones", &r.Phones, phonesForm, "The phones that act.").need(),
 		to("every", &r.Every, positiveForm, "The period; the first action is at random within the first period."),
 		to("within", &r.Within, durationForm, "Once, at a random time of this duration.").
-			writtenIf(func(w *writer) bool { return r.Every == 0 }),
+			writtenIf(func(*writer) bool { return r.Every == 0 }),
 		to("jitter", &r.Jitter, percentForm, "Each period is drawn from every ± this share.").or("0%"),
 		to("from", &r.From, durationForm, "The beginning, from the start of the run.").or("0s"),
 		to("until", &r.Until, positiveForm, "The end, from the start of the run; without it, the end of the run."),

@@ -228,7 +228,7 @@ func (f *Forge) keys() []key {
 			"written win."),
 		to("tempid", &f.TempID, textForm("a TempID, or any text"), "The first part; random unless written or copied."),
 		to("start", &f.Start, wireTimeForm, "The second part; now unless written or copied.").
-			writtenIf(func(w *writer) bool { return f.Start.Set && (f.Copy >= 0 || f.Start != WireTime{Set: true}) }),
+			writtenIf(func(*writer) bool { return f.Start.Set && (f.Copy >= 0 || f.Start != WireTime{Set: true}) }),
 		to("expiry", &f.Expiry, wireTimeForm, "The third part; 15m unless written or copied.").
 			writtenIf(func(w *writer) bool {
 				return f.Expiry.Set && (f.Copy >= 0 || f.Expiry != WireTime{Set: true,
@@ -527,7 +527,7 @@ func (e *StepExpect) keys() []key {
 		to("entries", &e.Entries, amountForm, "Of an upload: the number of entries."),
 		to("resolved", &e.Resolved, amountForm, "Of an upload: the number of entries that the server resolved."),
 		to("within", &e.Within, positiveForm, "The time limit; 10s unless written, 1s for silent, prints_nothing and "+
-			"server_prints_nothing.").writtenIf(func(w *writer) bool { return e.Within != e.defaultWithin() }),
+			"server_prints_nothing.").writtenIf(func(*writer) bool { return e.Within != e.defaultWithin() }),
 	}
 }
 
@@ -547,9 +547,9 @@ func logExpectForm() *form {
 func (l *LogExpect) keys() []key {
 	return []key{
 		to("entries", &l.Entries, amountForm,
-			"The number of entries.").writtenIf(func(w *writer) bool { return l.Entries >= 0 }),
+			"The number of entries.").writtenIf(func(*writer) bool { return l.Entries >= 0 }),
 		to("tempids", &l.TempIDs, patternsForm,
-			"The TempIDs, in order of arrival.").writtenIf(func(w *writer) bool { return true }),
+			"The TempIDs, in order of arrival.").writtenIf(func(*writer) bool { return true }),
 	}
 }
 

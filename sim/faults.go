@@ -98,7 +98,7 @@ func (f *faults) draw(one *scenarios.Fault, number int, src rand.Source) *world.
 	}
 	d := delayOf(one.Delay)
 	return &world.Fault{
-		Number: number, Text: one.Text, Kind: world.FaultKind(one.Kind), Instant: one.Instant(),
+		Number: number, Text: one.Text, Kind: one.Kind, Instant: one.Instant(),
 		Chance: chance, Skip: one.Skip, Count: one.Count,
 		Of: of, From: f.nodes(one.From), To: f.nodes(one.To), Stream: one.Stream, OneWay: one.OneWay,
 		Min: d.Min, Max: d.Max, Mean: d.Mean, Bytes: one.Bytes, Room: one.Room,

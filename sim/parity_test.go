@@ -70,35 +70,35 @@ func (w *recorder) Observe(e *event.Event) {
 }
 
 // resetting reports whether the script has just reset the connection of the phone.
-func (e *recorder) resetting(phone uint32) bool {
-	return slices.ContainsFunc(e.run.script.open, func(st *step) bool {
+func (w *recorder) resetting(phone uint32) bool {
+	return slices.ContainsFunc(w.run.script.open, func(st *step) bool {
 		return st.Phone == int(phone) && st.TCP != nil && st.TCP.Reset && st.stage == began
 	})
 }
 
 // normal replaces each TempID that the server drew by a name.
-func (e *recorder) normal() outcomes {
+func (w *recorder) normal() outcomes {
 	var pairs []string
-	for id, name := range e.called {
+	for id, name := range w.called {
 		pairs = append(pairs, id, name)
 	}
 	replace := strings.NewReplacer(pairs...).Replace
-	for _, m := range []map[string][]string{e.out.Replies, e.out.Screens, {"": e.out.Server}} {
+	for _, m := range []map[string][]string{w.out.Replies, w.out.Screens, {"": w.out.Server}} {
 		for _, lines := range m {
 			for i := range lines {
 				lines[i] = replace(lines[i])
 			}
 		}
 	}
-	for _, m := range []map[string]string{e.out.Logs, e.out.Files} {
+	for _, m := range []map[string]string{w.out.Logs, w.out.Files} {
 		for name := range m {
 			m[name] = replace(m[name])
 		}
 	}
-	for i, v := range e.out.Verdicts {
-		e.out.Verdicts[i] = replace(v)
+	for i, v := range w.out.Verdicts {
+		w.out.Verdicts[i] = replace(v)
 	}
-	return e.out
+	return w.out
 }
 
 // withoutNetwork removes the delays and losses of a simulated network from a scenario.

@@ -172,14 +172,14 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 			return
 		}
 		g.Drawn = path
-		if c.swarmFlags.shrink {
+		if c.shrink {
 			if c.terminal {
 				line.drawNow(c.now(), fmt.Sprintf("shrinking %d of %d: %s", i+1, len(all), reports.Escape(name)))
 			}
 			c.shrinkFailure(ctx, base, g, name, until)
 		}
 	}
-	if c.swarmFlags.shrink && ctx.Err() != nil && len(all) > 0 {
+	if c.shrink && ctx.Err() != nil && len(all) > 0 {
 		c.summary.SetInterrupted("shrinking was interrupted")
 	}
 }

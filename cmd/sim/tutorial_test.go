@@ -72,7 +72,9 @@ func addLines(scenario []string, block string) []string {
 	at := len(scenario)
 	for _, line := range strings.Split(strings.TrimRight(block, "\n"), "\n") {
 		if i := slices.Index(scenario, line); i >= 0 && strings.HasSuffix(line, ":") {
-			for at = i + 1; at < len(scenario) && strings.HasPrefix(scenario[at], " "); at++ {
+			at = i + 1
+			for at < len(scenario) && strings.HasPrefix(scenario[at], " ") {
+				at++
 			}
 			continue
 		}

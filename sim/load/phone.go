@@ -169,11 +169,11 @@ func (p *phone) begin() (waits bool) {
 	now := p.machineNow()
 	s.sent = p.runTime(now)
 	o := s.script[0]
-	switch {
-	case o == Beacon:
+	switch o {
+	case Beacon:
 		p.sendBeacon()
 		return false
-	case o == Connect:
+	case Connect:
 		s.state = connecting
 	default:
 		s.state = awaitingAnswer
