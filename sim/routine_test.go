@@ -31,21 +31,22 @@ func sendings(t *testing.T, text string) map[string][]float64 {
 
 const crew = `name: routine
 length: 10m
-phones: [{name: p, count: 50}, {name: ear, account: none}]
+phones: [{name: p, count: 50}, {name: receiver, account: none}]
 expect: [events > 0]
 routine:
   - {phones: p, within: 1s, do: [login, Download_tempID]}
 `
 
 func TestEvery(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p, every: 20s, from: 1m, until: 5m, do: Beacon, to: ear}\n")
+	sent := sendings(t, crew+"  - {phones: p, every: 20s, from: 1m, until: 5m, do: Beacon, to: receiver}\n")
 	if len(sent) != 50 {
 		t.Fatalf("%d phones sent, want 50", len(sent))
 	}
 	firsts := 0.0
 	for who, at := range sent {
 		if at[0] < 60 || at[0] >= 80 || len(at) != 12 || at[len(at)-1] >= 300 {
-			t.Errorf("%s sent %d beacons from %g to %g, want 12 from the first period after 60 s to before 300 s", who, len(at), at[0], at[len(at)-1])
+			t.Errorf("%s sent %d beacons from %g to %g, want 12 from the first period after 60 s to before 300 s", who,
+				len(at), at[0], at[len(at)-1])
 		}
 		for i := 1; i < len(at); i++ {
 			if d := at[i] - at[i-1]; math.Abs(d-20) > 1e-6 {
@@ -60,7 +61,7 @@ func TestEvery(t *testing.T) {
 }
 
 func TestJitter(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p, every: 20s, jitter: 25%, do: Beacon, to: ear, from: 5s}\n")
+	sent := sendings(t, crew+"  - {phones: p, every: 20s, jitter: 25%, do: Beacon, to: receiver, from: 5s}\n")
 	n, sum, least, most := 0, 0.0, 99.0, 0.0
 	for _, at := range sent {
 		for i := 1; i < len(at); i++ {
@@ -77,7 +78,7 @@ func TestJitter(t *testing.T) {
 }
 
 func TestWithin(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p, within: 30s, from: 1m, do: Beacon, to: ear}\n")
+	sent := sendings(t, crew+"  - {phones: p, within: 30s, from: 1m, do: Beacon, to: receiver}\n")
 	earliest, latest := 999.0, 0.0
 	for who, at := range sent {
 		if len(at) != 1 || at[0] < 60 || at[0] > 90 {
@@ -91,13 +92,14 @@ func TestWithin(t *testing.T) {
 }
 
 func TestTimesOfARoutine(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p-1, within: 1s, from: 1m, do: Beacon, to: [ear, p-2], times: 3}\n")
+	sent := sendings(t, crew+"  - {phones: p-1, within: 1s, from: 1m, do: Beacon, to: [receiver, p-2], times: 3}\n")
 	if n := len(sent["p-1"]); n != 6 {
 		t.Errorf("%d beacons, want 3 to each of two", n)
 	}
 }
 
-// TestListOfCommands: each command waits for the answer to the one before it. A failed command ends the list.
+// TestListOfCommands checks that each command waits for the answer to the one before it. A failed command ends the
+// list.
 func TestListOfCommands(t *testing.T) {
 	passes(t, `name: list
 length: 2m
@@ -116,7 +118,7 @@ expect:
 `)
 }
 
-// TestRoutineThatCannot: the notes list the turns that were skipped.
+// TestRoutineThatCannot checks that the notes list the turns that were skipped.
 func TestRoutineThatCannot(t *testing.T) {
 	r := passes(t, `name: idle
 length: 1m
@@ -131,11 +133,12 @@ expect: [tempids.issued == 0]
 	}
 }
 
-// TestRoutinesOfOthers: an additional phone and routine do not change the actions of the other phones.
+// TestRoutinesOfOthers checks that an additional phone and routine do not change the actions of the other phones.
 func TestRoutinesOfOthers(t *testing.T) {
-	const rest = "  - {phones: p, every: 20s, jitter: 50%, do: Beacon, to: ear, from: 5s}\n"
+	const rest = "  - {phones: p, every: 20s, jitter: 50%, do: Beacon, to: receiver, from: 5s}\n"
 	one := sendings(t, crew+rest)
-	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: ear}\n", "account: none}", "account: none}, {name: q}", 1))
+	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: receiver}\n", "account: none}",
+		"account: none}, {name: q}", 1))
 	for who, at := range one {
 		if len(at) != len(two[who]) {
 			t.Fatalf("%s sent %d beacons, and %d beside another phone", who, len(at), len(two[who]))

@@ -78,7 +78,7 @@ func rows(a, b drawing, draws *rand.Rand) *Load {
 	sa, sb := side(a), side(b)
 	m := metric{name: "response_time", figures: defaultFigures()}
 	l := &Load{Rows: m.test(sa, sb, 0.95, draws)}
-	l.correct(0.05)
+	l.adjust(0.05)
 	return l
 }
 
@@ -101,7 +101,7 @@ func encodeSecond(t testing.TB, samples map[int64]uint64) string {
 
 // result of a load of one operation, of which only the response times are known.
 func result(texts []string) *Result {
-	return &Result{path: "drawn.json", Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: &loaded{
+	return &Result{path: "drawn.json", Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: &loadResult{
 		Seconds: float64(len(texts)),
 		Histograms: &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{
 			{Name: "login", Response: texts, Service: make([]string, len(texts))},
