@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// searched is the run of a search that found its capacity.
+// searched returns the result of a search that found a capacity.
 func searched(t testing.TB) *Run {
 	sure := 0.987
 	s := &Search{StartRate: 100, MaxRate: 5000, Resolution: .06, Capacity: 1130, FailedRate: 1190, FailedBy: StepFailed, Confidence: &sure, MinConfidence: .95,
@@ -73,7 +73,8 @@ func TestTextOfASearch(t *testing.T) {
 	}
 }
 
-// TestHeadOfASearch: what can be believed of it stands before anything else.
+// TestHeadOfASearch checks the lines below the verdict: the capacity and how far
+// it is known.
 func TestHeadOfASearch(t *testing.T) {
 	for _, c := range []struct {
 		name   string

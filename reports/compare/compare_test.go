@@ -16,8 +16,8 @@ import (
 	"bluetrace/reports/counts"
 )
 
-// TestMergingIsExact: the quantiles of three runs together are those of all their
-// samples, and no average of theirs.
+// TestMergingIsExact checks that the quantiles of three runs together are those of
+// all samples, not an average of the quantiles.
 func TestMergingIsExact(t *testing.T) {
 	draws := rand.New(rand.NewPCG(1, 2))
 	d := drawing{runs: 3, seconds: 9, each: 100, factor: 1, perRun: 0.5}
@@ -102,8 +102,8 @@ func TestBudgetsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeCompared: each is refused with one sentence.
-func TestWhatCannotBeCompared(t *testing.T) {
+// TestNotComparable checks the error of each.
+func TestNotComparable(t *testing.T) {
 	draw := func(change func(*Result)) []*Result {
 		r := drawing{runs: 1, seconds: 9, each: 20, factor: 1}.draw(t, rand.New(rand.NewPCG(1, 1)))
 		change(r[0])
@@ -145,8 +145,8 @@ func TestWhatCannotBeCompared(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotAlikeIsSaid: nothing that differs is passed over.
-func TestWhatIsNotAlikeIsSaid(t *testing.T) {
+// TestWarnings checks that each differing condition is a warning.
+func TestWarnings(t *testing.T) {
 	draw := func(rate float64, host string) []*Result {
 		r := drawing{runs: 3, seconds: 9, each: 20, factor: 1}.draw(t, rand.New(rand.NewPCG(1, 1)))
 		for _, one := range r {
@@ -247,7 +247,8 @@ func TestTextAndJSON(t *testing.T) {
 	}
 }
 
-// TestSeedOfTheBootstrap: one seed, one answer, whatever runs at once.
+// TestSeedOfTheBootstrap checks that one seed gives one result, however many
+// goroutines run at a time.
 func TestSeedOfTheBootstrap(t *testing.T) {
 	draws := rand.New(rand.NewPCG(5, 6))
 	d := drawing{runs: 2, seconds: 9, each: 40, factor: 1}

@@ -36,8 +36,8 @@ const minimal = `{"scenario": "NAME", "world": "virtual"}` + "\n"
 
 func named(name string) string { return strings.ReplaceAll(minimal, "NAME", name) }
 
-// TestSides: files, folders and what is below them, patterns, lists. What a
-// report is called until it is whole is no result.
+// TestSides reads files, folders with subfolders, patterns and lists. The temporary
+// name of a report is not read.
 func TestSides(t *testing.T) {
 	folder := t.TempDir()
 	one := write(t, filepath.Join(folder, "a", "1.json"), named("one"))
@@ -63,7 +63,7 @@ func TestSides(t *testing.T) {
 	}
 }
 
-// TestBrokenFiles: each is refused with the file and the place in it.
+// TestBrokenFiles checks that each error names the file and the place in it.
 func TestBrokenFiles(t *testing.T) {
 	folder := t.TempDir()
 	for _, c := range []struct{ text, place, want string }{
@@ -97,7 +97,7 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
-// TestTooLarge: what is too large is not read into memory.
+// TestTooLarge checks that a file above the limit is not read.
 func TestTooLarge(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "x.json"), named("one"))
 	if _, err := readFile(path, 10); err == nil || !strings.Contains(err.Error(), "file too large: must be at most 256 MiB, and all files of a side 1024 MiB") {
