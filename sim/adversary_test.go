@@ -30,7 +30,8 @@ const ghost, liar = 2, 3
 
 // attacksOf counts the actions of a phone that only adversaries do.
 func (w *watchedRun) attacksOf(phone int) []command {
-	return slices.DeleteFunc(slices.Clone(w.commands), func(c command) bool { return c.step.Phone != phone || c.step.Text == "login" })
+	return slices.DeleteFunc(slices.Clone(w.commands),
+		func(c command) bool { return c.step.Phone != phone || c.step.Text == "login" })
 }
 
 // runAdversary runs allAdversaries with one more adversary and requires that every check holds.
@@ -45,7 +46,7 @@ func runAdversary(t *testing.T, adversary string) *watchedRun {
 	return w
 }
 
-// TestPeriodOfAdversaries: from, until, every and jitter.
+// TestPeriodOfAdversaries checks from, until, every and jitter.
 func TestPeriodOfAdversaries(t *testing.T) {
 	all := runAdversary(t, "{hold: server, by: ghost, every: 5s, jitter: 20%, from: 20s, until: 70s}").attacksOf(ghost)
 	for i, c := range all {
@@ -72,7 +73,8 @@ func TestForge(t *testing.T) {
 		omitted += len(f.Omit)
 	}
 	if n := len(all); n < 470 || omitted == 0 || omitted == n || w.Beacons.Valid < 24+50 || w.Beacons.Invalid < 50 {
-		t.Errorf("%d forged, %d with a part left out; %d valid and %d invalid, want some of each", n, omitted, w.Beacons.Valid, w.Beacons.Invalid)
+		t.Errorf("%d forged, %d with a part left out; %d valid and %d invalid, want some of each", n, omitted,
+			w.Beacons.Valid, w.Beacons.Invalid)
 	}
 }
 
@@ -130,7 +132,8 @@ func TestGarbage(t *testing.T) {
 		}
 	}
 	if sent < 2*(closed+reset+open) || closed < 50 || reset < 20 || open < 20 || w.Logins.Welcomed != 1 {
-		t.Errorf("%d sent, %d closed, %d reset, %d left open, %d welcomed", sent, closed, reset, open, w.Logins.Welcomed)
+		t.Errorf("%d sent, %d closed, %d reset, %d left open, %d welcomed", sent, closed, reset, open,
+			w.Logins.Welcomed)
 	}
 }
 
@@ -146,7 +149,7 @@ func TestHold(t *testing.T) {
 	}
 }
 
-// TestFalseUploads: no invented TempID resolves, and every overheard one does.
+// TestFalseUploads checks that no invented TempID resolves, and every overheard one does.
 func TestFalseUploads(t *testing.T) {
 	issued := func(w *watchedRun) (ids []string) {
 		for _, m := range regexp.MustCompile(`server -> a: c\d+ "(\d{20})"`).FindAllStringSubmatch(w.trace, -1) {
@@ -162,7 +165,8 @@ func TestFalseUploads(t *testing.T) {
 		for _, c := range all {
 			s := c.step.TCP.Send
 			n, err := strconv.Atoi(s[3])
-			if !slices.Equal(s[:3], []string{"{user}", "{password}", "Upload_contact_log"}) || err != nil || n != len(s)-4 || n == 0 || n%3 != 0 {
+			if !slices.Equal(s[:3], []string{"{user}", "{password}", "Upload_contact_log"}) || err != nil ||
+				n != len(s)-4 || n == 0 || n%3 != 0 {
 				t.Fatalf("it sent %q, want an upload", s)
 			}
 			for i := 4; i < len(s); i += 3 {
@@ -176,19 +180,21 @@ func TestFalseUploads(t *testing.T) {
 		if kind == "foreign" {
 			resolved = w.Uploads.Entries
 		}
-		if len(all) < 9 || w.Uploads.Complete < 9 || w.Uploads.Entries > uint64(entries) || w.Uploads.Resolved != resolved {
+		if len(all) < 9 || w.Uploads.Complete < 9 || w.Uploads.Entries > uint64(entries) ||
+			w.Uploads.Resolved != resolved {
 			t.Errorf("%s: %d uploads of %d entries; %+v", kind, len(all), entries, w.Uploads)
 		}
 	}
 }
 
-// TestReplay: an overheard beacon is sent unchanged, to the given phones and after the given delay.
+// TestReplay checks that an overheard beacon is sent unchanged, to the given phones and after the given delay.
 func TestReplay(t *testing.T) {
 	w := runAdversary(t, "{replay: a, by: ghost, to: [b, liar], after: 1s..2s, from: 30s, until: 60s}")
 	all := w.attacksOf(ghost)
 	for _, c := range all {
 		f := c.step.Forge
-		if f == nil || !slices.Equal(f.To, []int{1, liar}) || f.Start.Text == "" || !strings.Contains(w.trace, "TempID "+f.TempID[:8]+".."+f.TempID[12:]) {
+		if f == nil || !slices.Equal(f.To, []int{1, liar}) || f.Start.Text == "" ||
+			!strings.Contains(w.trace, "TempID "+f.TempID[:8]+".."+f.TempID[12:]) {
 			t.Fatalf("it did %+v, want the beacon of a", c.step)
 		}
 		if c.at < 31*time.Second || c.at >= 62*time.Second {
@@ -201,21 +207,24 @@ func TestReplay(t *testing.T) {
 	none := runAdversary(t, "{replay: b, by: ghost, to: a, after: 1s}").attacksOf(ghost)
 	some := runAdversary(t, "{replay: a, by: ghost, to: b, after: 1s, chance: 50%}").attacksOf(ghost)
 	if len(none) != 0 || len(some) < 4 || len(some) > 18 {
-		t.Errorf("of a phone that sent nothing %d were replayed, and of 22 with a chance of one half %d", len(none), len(some))
+		t.Errorf("of a phone that sent nothing %d were replayed, and of 22 with a chance of one half %d", len(none),
+			len(some))
 	}
 }
 
-// TestReplaysDoNotFeedOnEachOther: a phone replays neither its own beacons nor replayed ones, also without a delay.
+// TestReplaysDoNotFeedOnEachOther checks that a phone replays neither its own beacons nor replayed ones, also
+// without a delay.
 func TestReplaysDoNotFeedOnEachOther(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
-		replays    uint64 // of 22 beacons of a, each heard by b
+		replays    uint64 // of 22 beacons of a, each received by b
 	}{
 		{"itself", "{replay: a, by: a, to: a}", 0},
 		{"by way of another", "{replay: [a, ghost], by: ghost, to: b}", 22},
 		{"to itself", "{replay: [a, ghost], by: ghost, to: ghost}", 22},
 		{"two of one kind", "{replay: [a, ghost, liar], by: [ghost, liar], to: [ghost, liar]}", 44},
-		{"two that replay each other", "{replay: [a, liar], by: ghost, to: liar}, {replay: [ghost], by: liar, to: ghost}", 22},
+		{"two that replay each other",
+			"{replay: [a, liar], by: ghost, to: liar}, {replay: [ghost], by: liar, to: ghost}", 22},
 		{"beside a forger", "{replay: [ghost, liar], by: ghost, to: liar}, {forge: ghost, by: ghost, every: 1s}", 0},
 	} {
 		got := uint64(0)
@@ -230,15 +239,18 @@ func TestReplaysDoNotFeedOnEachOther(t *testing.T) {
 	}
 }
 
-// TestAdversariesRepeat: the actions of an adversary depend on the seed only.
+// TestAdversariesRepeat checks that the actions of an adversary depend on the seed only.
 func TestAdversariesRepeat(t *testing.T) {
 	kinds := []string{
-		"{forge: b, by: ghost, every: 3s, jitter: 50%}", "{flood: b, by: ghost, every: 3s}", "{guess: [a, b], by: ghost, every: 3s}",
-		"{garbage: server, by: ghost, every: 3s}", "{hold: server, by: ghost, every: 3s}", "{upload: invented, by: liar, every: 3s}",
+		"{forge: b, by: ghost, every: 3s, jitter: 50%}", "{flood: b, by: ghost, every: 3s}",
+		"{guess: [a, b], by: ghost, every: 3s}",
+		"{garbage: server, by: ghost, every: 3s}", "{hold: server, by: ghost, every: 3s}",
+		"{upload: invented, by: liar, every: 3s}",
 		"{replay: a, by: ghost, to: b, after: 1s..9s}",
 	}
 	doings := func(text string, seed, phone int) []command {
-		list := watch(t, parse(t, fmt.Sprintf("%sseed: %d\nadversaries: [%s]\n", allAdversaries, seed, text))).attacksOf(phone)
+		list := watch(t,
+			parse(t, fmt.Sprintf("%sseed: %d\nadversaries: [%s]\n", allAdversaries, seed, text))).attacksOf(phone)
 		for i := range list {
 			list[i].step.Pos, list[i].step.At.Pos, list[i].step.Text = scenarios.Pos{}, scenarios.Pos{}, ""
 		}

@@ -64,7 +64,7 @@ func recordedSteps(recorded []command) []scenarios.Step {
 	return all
 }
 
-// TestRecordedRun: a script of the recorded commands gives the same commands at the same times.
+// TestRecordedRun checks that a script of the recorded commands gives the same commands at the same times.
 func TestRecordedRun(t *testing.T) {
 	s := parse(t, allActions)
 	first := watch(t, s)
@@ -72,7 +72,8 @@ func TestRecordedRun(t *testing.T) {
 	if d := cmp.Diff(recordedSteps(first.commands), recordedSteps(second.commands)); d != "" {
 		t.Errorf("the first run (-) and the run of its record (+):\n%s", d)
 	}
-	if first.Beacons.Sent != second.Beacons.Sent || first.Sessions != second.Sessions || first.Logins != second.Logins || first.TempIDs != second.TempIDs {
+	if first.Beacons.Sent != second.Beacons.Sent || first.Sessions != second.Sessions ||
+		first.Logins != second.Logins || first.TempIDs != second.TempIDs {
 		t.Errorf("%+v %+v %+v %+v, then %+v %+v %+v %+v", first.Beacons, first.Sessions, first.Logins, first.TempIDs,
 			second.Beacons, second.Sessions, second.Logins, second.TempIDs)
 	}
@@ -109,7 +110,8 @@ func kindOf(st *scenarios.Step) string {
 	return "nothing"
 }
 
-// TestCommandedTimes: the time of a recorded step is the time of its effect, for a login that of its password.
+// TestCommandedTimes checks that the time of a recorded step is the time of its effect, for a login that of its
+// password.
 func TestCommandedTimes(t *testing.T) {
 	w := watch(t, parse(t, `name: times
 length: 1m
@@ -130,7 +132,9 @@ invariants: true
 		}
 	}
 	asked := 20*time.Second + 5*time.Millisecond // the login took effect when the server read it
-	want := []string{"5s login", (10*time.Second + lead).String() + " login", (10*time.Second + lead + 10*time.Millisecond).String() + " do", asked.String() + " do", (asked + 10*time.Millisecond).String() + " do"}
+	want := []string{"5s login", (10*time.Second + lead).String() + " login",
+		(10*time.Second + lead + 10*time.Millisecond).String() + " do", asked.String() + " do",
+		(asked + 10*time.Millisecond).String() + " do"}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q\nwant %q", got, want)
 	}

@@ -107,9 +107,10 @@ func TestEveryoneAndLists(t *testing.T) {
 	}
 }
 
-// TestKindsAddUp: a pair that several sources connect receives one beacon, not several.
+// TestKindsAddUp checks that a pair that several sources connect receives one beacon, not several.
 func TestKindsAddUp(t *testing.T) {
-	got := near(t, "[{name: p, count: 4}]", "{everyone: [p-1, p-2], lists: [[p-1, p-2], [p-2, p-1, p-3]], desks: {phones: p, columns: 2, reach: 1}}")
+	got := near(t, "[{name: p, count: 4}]",
+		"{everyone: [p-1, p-2], lists: [[p-1, p-2], [p-2, p-1, p-3]], desks: {phones: p, columns: 2, reach: 1}}")
 	if want := pairs("p-1 p-2", "p-1 p-3", "p-1 p-4", "p-2 p-3", "p-2 p-4", "p-3 p-4"); !maps.Equal(got, want) {
 		t.Errorf("near are %v, want %v", got, want)
 	}
@@ -147,7 +148,7 @@ expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 	}
 }
 
-// TestMixing: the mean number of contacts is the degree, and the pairs change.
+// TestMixing checks that the mean number of contacts is the degree, and the pairs change.
 func TestMixing(t *testing.T) {
 	phones, seconds := 200, 600
 	if testing.Short() {
@@ -171,8 +172,9 @@ expect: [beacons.sent == beacons.valid]
 		for _, h := range list {
 			met[h.who+h.whom] = true
 		}
-		// phones·degree/2 meetings at a time, each for 40 s of them; both hear
-		if want := float64(phones) * degree * float64(seconds) / 40; float64(len(met)) < want*0.8 || float64(len(met)) > want*1.4 {
+		// phones·degree/2 meetings at a time, each for 40 s of them, and both receive
+		if want := float64(phones) * degree * float64(seconds) / 40; float64(len(met)) < want*0.8 ||
+			float64(len(met)) > want*1.4 {
 			t.Errorf("degree %g: %d pairs met, want about %g", degree, len(met), want)
 		}
 	}
@@ -213,7 +215,8 @@ func TestTrace(t *testing.T) {
 		{"whole", "", map[string][2]int{"p-1>p-2": {0, 40}, "p-1>p-3": {20, 40}, "p-3>p-4": {80, 100}}},
 		{"one class", ", classes: [1A]", map[string][2]int{"p-1>p-2": {0, 40}}},
 		{"another class", ", classes: [1B]", map[string][2]int{"p-1>p-2": {80, 100}}},
-		{"a window", ", from: 30, until: 90", map[string][2]int{"p-1>p-2": {0, 10}, "p-1>p-3": {0, 10}, "p-3>p-4": {50, 60}}},
+		{"a window", ", from: 30, until: 90",
+			map[string][2]int{"p-1>p-2": {0, 10}, "p-1>p-3": {0, 10}, "p-3>p-4": {50, 60}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, run := replayed(t, c.options, school)
@@ -224,9 +227,10 @@ func TestTrace(t *testing.T) {
 				a, b, _ := strings.Cut(pair, ">")
 				for _, way := range []string{pair, b + ">" + a} {
 					heard := got[way]
-					// Each beacons at its own moment of a second: at the ends
-					// one more or less.
-					if len(heard) < w[1]-w[0]-1 || len(heard) > w[1]-w[0]+1 || heard[0] < w[0] || heard[len(heard)-1] >= w[1] {
+					// Each phone sends at its own offset within a second: at the ends
+					// there is one beacon more or less.
+					if len(heard) < w[1]-w[0]-1 || len(heard) > w[1]-w[0]+1 || heard[0] < w[0] ||
+						heard[len(heard)-1] >= w[1] {
 						t.Errorf("%s in the seconds %v, want %d to %d", way, heard, w[0], w[1])
 					}
 				}
@@ -238,7 +242,7 @@ func TestTrace(t *testing.T) {
 	}
 }
 
-// TestTraceThatIsCompressedAndOdd: gzip, with lines that are reported.
+// TestTraceThatIsCompressedAndOdd reads a gzip file with irregular lines, which the notes report.
 func TestTraceThatIsCompressedAndOdd(t *testing.T) {
 	var packed strings.Builder
 	z := gzip.NewWriter(&packed)
@@ -260,7 +264,7 @@ func TestTraceThatIsCompressedAndOdd(t *testing.T) {
 	}
 }
 
-// TestTraceGivesTheLength: a run without a length ends with its trace.
+// TestTraceGivesTheLength checks that a run without a length ends with its trace.
 func TestTraceGivesTheLength(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trace.csv")
 	if err := os.WriteFile(file, []byte(school), 0o600); err != nil {
@@ -279,7 +283,8 @@ expect: [beacons.sent == 0]
 
 func TestTraceThatCannotBeUsed(t *testing.T) {
 	dir := t.TempDir()
-	for name, content := range map[string]string{"crowded": "20 1 2\n20 3 4\n20 5 6\n", "empty": "", "broken": "\x1f\x8bxxxx"} {
+	for name, content := range map[string]string{"crowded": "20 1 2\n20 3 4\n20 5 6\n", "empty": "",
+		"broken": "\x1f\x8bxxxx"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -299,7 +304,8 @@ expect: [events > 0]
 `)
 		r, err := Run(context.Background(), s, Options{})
 		var invalid *Invalid
-		if r != nil || !errors.As(err, &invalid) || invalid.Place != "test.yaml:5:10" || !strings.Contains(err.Error(), want) {
+		if r != nil || !errors.As(err, &invalid) || invalid.Place != "test.yaml:5:10" ||
+			!strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want an *Invalid at test.yaml:5:10 that says %q", file, err, want)
 		}
 		if file == "missing" && !errors.Is(err, fs.ErrNotExist) {
@@ -308,7 +314,7 @@ expect: [events > 0]
 	}
 }
 
-// TestTooManyPairs: a scenario with too many pairs is refused, with the memory that they would need.
+// TestTooManyPairs checks that a scenario with too many pairs is refused, with the memory that they would need.
 func TestTooManyPairs(t *testing.T) {
 	for _, contacts := range []string{
 		"{everyone: p}",
@@ -323,7 +329,8 @@ expect: [events > 0]
 `)
 		_, err := Run(context.Background(), s, Options{})
 		var invalid *Invalid
-		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "MiB") || !strings.HasPrefix(err.Error(), "test.yaml:4:") {
+		if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "MiB") ||
+			!strings.HasPrefix(err.Error(), "test.yaml:4:") {
 			t.Errorf("%s: %v, want an *Invalid with the memory that it needs", contacts, err)
 		}
 	}

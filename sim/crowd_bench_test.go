@@ -52,7 +52,7 @@ func mallocs() uint64 {
 	return m.Mallocs
 }
 
-// BenchmarkCrowd is one virtual second of 100,000 phones for each iteration,
+// BenchmarkCrowd runs one virtual second of 100,000 phones in each iteration,
 // with every check on, in the steady state: every contact log is as full as it
 // gets. Its yardstick, the bare heap with as many pending events, is measured
 // in turn with it.

@@ -253,7 +253,8 @@ func (x *expectation) missing() (expected, found string) {
 		left := e.Prints[x.linesFound:]
 		return fmt.Sprintf("%q on the screen", left[0].String()) + hint(left, x.lines), lastLines(x.lines)
 	case x.serverFound < len(e.ServerPrints):
-		return fmt.Sprintf("%q in the server's output", e.ServerPrints[x.serverFound].String()), lastLines(x.serverLines)
+		return fmt.Sprintf("%q in the server's output", e.ServerPrints[x.serverFound].String()),
+			lastLines(x.serverLines)
 	case e.Closed != nil && *e.Closed && !x.ended:
 		return "the connection is closed by the server", "it is open"
 	case (e.Entries != nil || e.Resolved != nil) && !x.step.result.upload:

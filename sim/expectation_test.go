@@ -72,7 +72,8 @@ func TestClosedMeansByTheServer(t *testing.T) {
   - {at: 0s, phone: a, login: half, expect: {closed: true, within: 5s}}
   - {at: 1s, phone: a, login: right, expect: {reply: /Welcome/}}
 `)
-	if c := checksOf(r, reports.ExpectationCheck)[0]; c.Verdict != reports.Failed || c.Expected != "the connection is closed by the server" {
+	if c := checksOf(r, reports.ExpectationCheck)[0]; c.Verdict != reports.Failed ||
+		c.Expected != "the connection is closed by the server" {
 		t.Errorf("a connection that the phone left for another: %+v", c)
 	}
 }
@@ -147,7 +148,8 @@ expect: [beacons.sent == 0]
 `)
 	_, err := Run(t.Context(), s, Options{})
 	var invalid *Invalid
-	if !errors.As(err, &invalid) || !strings.Contains(err.Error(), "200000 phones of degree 199999 are 19999900000 meetings") {
+	if !errors.As(err, &invalid) ||
+		!strings.Contains(err.Error(), "200000 phones of degree 199999 are 19999900000 meetings") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -172,7 +174,8 @@ func TestAMachineThatIsWrongStopsTheRun(t *testing.T) {
 			last = broken.Around[n-1]
 		}
 		if broken.At != c.at || last != c.last {
-			t.Errorf("after %d lines: it broke at %s after %q; want %s after %q", c.lines, broken.At, last, c.at, c.last)
+			t.Errorf("after %d lines: it broke at %s after %q; want %s after %q", c.lines, broken.At, last, c.at,
+				c.last)
 		}
 	}
 }
@@ -197,7 +200,8 @@ expect: [beacons.sent > 0]
 	_, err := Run(t.Context(), s, Options{})
 	var invalid *Invalid
 	if !errors.As(err, &invalid) || invalid.Place != "test.yaml:6:28" ||
-		!strings.Contains(err.Error(), "600000 times to 2 phones are 1200000 beacons in one instant, which need about 622 MiB") {
+		!strings.Contains(err.Error(),
+			"600000 times to 2 phones are 1200000 beacons in one instant, which need about 622 MiB") {
 		t.Errorf("got %v", err)
 	}
 }

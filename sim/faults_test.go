@@ -79,7 +79,7 @@ invariants: true
 phones: [{name: a}, {name: b}, {name: p, count: 20}, {name: ghost, account: none}]
 `
 
-// TestScheduleOfFaults: at, for, every and until, of the file and of a step.
+// TestScheduleOfFaults checks at, for, every and until, of the file and of a step.
 func TestScheduleOfFaults(t *testing.T) {
 	for _, c := range []struct {
 		text string
@@ -97,7 +97,8 @@ func TestScheduleOfFaults(t *testing.T) {
 		{"script: [{at: 20s, fault: {lose: 1%}}]\n", []string{"1 begins 20"}},
 		{"script: [{at: 20s, fault: {lose: 1%, at: 5s, for: 10s, every: 20s, until: 40s}}]\n",
 			[]string{"1 begins 25", "1 ends 35", "1 begins 45", "1 ends 55"}},
-		{"faults: [{lose: 1%, at: 30s, for: 1s}]\nscript: [{at: 20s, fault: {lose: 1%, for: 2s}}, {at: 40s, fault: {lose: 1%, for: 2s}}]\n",
+		{"faults: [{lose: 1%, at: 30s, for: 1s}]\nscript: [{at: 20s, fault: {lose: 1%, for: 2s}}, {at: 40s, fault: " +
+			"{lose: 1%, for: 2s}}]\n",
 			[]string{"2 begins 20", "2 ends 22", "1 begins 30", "1 ends 31", "3 begins 40", "3 ends 42"}},
 	} {
 		if got := watch(t, parse(t, faulted+c.text)).inForce(); !slices.Equal(got, c.want) {
@@ -106,16 +107,17 @@ func TestScheduleOfFaults(t *testing.T) {
 	}
 }
 
-// TestFaultsBeforeTimeZero: the faults of the scenario are in force from the first event on, such as the connection of a
-// login before time zero.
+// TestFaultsBeforeTimeZero checks that the faults of the scenario are in force from the first event on, such as the
+// connection of a login before time zero.
 func TestFaultsBeforeTimeZero(t *testing.T) {
-	w := watch(t, parse(t, faulted+"faults: [{refuse: a, for: 10s}]\nscript: [{at: 0s, phone: a, login: right, optional: true}]\n"))
+	w := watch(t, parse(t,
+		faulted+"faults: [{refuse: a, for: 10s}]\nscript: [{at: 0s, phone: a, login: right, optional: true}]\n"))
 	if w.count(world.Refuse) == 0 || w.Sessions.Opened != 0 || w.applied[0].At >= 0 {
 		t.Errorf("%+v were applied, %d sessions opened", w.applied, w.Sessions.Opened)
 	}
 }
 
-// TestChanceOfNodes: for a fault of whole nodes, the chance is drawn for each node at each beginning.
+// TestChanceOfNodes checks that for a fault of whole nodes, the chance is drawn for each node at each beginning.
 func TestChanceOfNodes(t *testing.T) {
 	const steps = "{clock: p, step: 1s, at: 1s, every: 1s, until: 51s, chance: 30%}"
 	hits := func(text string) (list []string) {
@@ -130,7 +132,8 @@ func TestChanceOfNodes(t *testing.T) {
 	if n := len(one); n < 240 || n > 360 { // four standard deviations of 1000 draws around 300
 		t.Errorf("%d of 1000 nodes were struck, want about 300", n)
 	}
-	if again := hits("faults: [" + steps + ", {lose: 50%}]\nadversaries: [{flood: a, by: ghost, every: 1s}]\n"); !slices.Equal(one, again) {
+	if again := hits("faults: [" + steps + ", {lose: 50%}]\nadversaries: [{flood: a, by: ghost, every: " +
+		"1s}]\n"); !slices.Equal(one, again) {
 		t.Errorf("another fault changed what this one strikes")
 	}
 	if other := hits("seed: 2\nfaults: [" + steps + "]\n"); slices.Equal(one, other) {
@@ -145,7 +148,8 @@ func TestChanceOfNodes(t *testing.T) {
 	}
 }
 
-// TestFaultsCount: the effects of faults and the actions of adversaries are counted by kind and can be expected.
+// TestFaultsCount checks that the effects of faults and the actions of adversaries are counted by kind and can be
+// expected.
 func TestFaultsCount(t *testing.T) {
 	r := passes(t, head+`length: 1m
 start: 30/07/2020 09:00:00
@@ -168,7 +172,8 @@ expect:
   - datagrams.delivered == 11
 `)
 	want := []reports.KindCount{{Kind: "clock", Count: 4}, {Kind: "duplicate", Count: 3}, {Kind: "lose", Count: 2}}
-	if !reflect.DeepEqual(r.Faults, want) || !reflect.DeepEqual(r.Adversaries, []reports.KindCount{{Kind: "flood", Count: 5}}) {
+	if !reflect.DeepEqual(r.Faults, want) ||
+		!reflect.DeepEqual(r.Adversaries, []reports.KindCount{{Kind: "flood", Count: 5}}) {
 		t.Errorf("%+v and %+v, want %+v and 5 of flood", r.Faults, r.Adversaries, want)
 	}
 	if r := passes(t, head+"length: 1s\ninvariants: true\n"); r.Faults != nil || r.Adversaries != nil {
@@ -176,32 +181,38 @@ expect:
 	}
 }
 
-// TestFaultsAreLookedAt: a fault has no effect after its end.
-func TestFaultsAreLookedAt(t *testing.T) {
-	w := watch(t, parse(t, faulted+"faults: [{lose: 100%, for: 30s}]\nadversaries: [{flood: b, by: ghost, every: 1s}]\n"))
+// TestFaultsAreChecked checks that a fault has no effect after its end.
+func TestFaultsAreChecked(t *testing.T) {
+	w := watch(t,
+		parse(t, faulted+"faults: [{lose: 100%, for: 30s}]\nadversaries: [{flood: b, by: ghost, every: 1s}]\n"))
 	for _, c := range checksOf(w.Run, reports.InvariantCheck) {
-		if c.Name == check.FaultsEnd.String() && c.Evaluations == uint64(len(w.applied)) && c.Evaluations > 20 && c.Verdict == reports.Passed {
+		if c.Name == check.FaultsEnd.String() && c.Evaluations == uint64(len(w.applied)) && c.Evaluations > 20 &&
+			c.Verdict == reports.Passed {
 			return
 		}
 	}
 	t.Errorf("of %d things that faults did none was looked at", len(w.applied))
 }
 
-// TestOptionalSteps: an optional step that does not take place is no failure.
+// TestOptionalSteps checks that an optional step that does not take place is no failure.
 func TestOptionalSteps(t *testing.T) {
-	const step = "script: [{at: 10s, phone: a, do: Download_tempID%s}, {phone: b, login: right, expect: {reply: /^Welcome/}}]\n"
+	const step = "script: [{at: 10s, phone: a, do: Download_tempID%s}, {phone: b, login: right, expect: {reply: " +
+		"/^Welcome/}}]\n"
 	passes(t, head+"length: 1m\n"+fmt.Sprintf(step, ", optional: true"))
 	r := play(t, head+"length: 1m\n"+fmt.Sprintf(step, ""))
 	c := checksOf(r, reports.ExpectationCheck)
-	if r.Verdict != reports.Failed || len(c) != 2 || c[0].Found != "a is not at its prompt: it is offline" || c[1].Verdict != reports.Passed {
+	if r.Verdict != reports.Failed || len(c) != 2 || c[0].Found != "a is not at its prompt: it is offline" ||
+		c[1].Verdict != reports.Passed {
 		t.Errorf("verdict %s, %+v", r.Verdict, c)
 	}
-	passes(t, head+"length: 1m\nfaults: [{refuse: a}]\nscript: [{at: 1s, phone: a, login: right, optional: true, expect: {reply: /^Welcome/}}]\n")
+	passes(t, head+"length: 1m\nfaults: [{refuse: a}]\nscript: [{at: 1s, phone: a, login: right, optional: true, "+
+		"expect: {reply: /^Welcome/}}]\n")
 }
 
-// TestLiveRefusesFaults by their names, before anything is started.
+// TestLiveRefusesFaults checks that a live run refuses faults by their names before it starts.
 func TestLiveRefusesFaults(t *testing.T) {
-	s := parse(t, faulted+"faults:\n  - {lose: 1%}\n  - {crash: server, at: 1s, for: 1s}\nscript:\n  - {at: 1s, fault: {clock: a, step: 1h}}\n  - {at: 2s, phone: a, login: right}\n")
+	s := parse(t, faulted+"faults:\n  - {lose: 1%}\n  - {crash: server, at: 1s, for: 1s}\nscript:\n  - {at: 1s, "+
+		"fault: {clock: a, step: 1h}}\n  - {at: 2s, phone: a, login: right}\n")
 	_, err := Run(t.Context(), s, Options{Live: &Live{}})
 	invalid, ok := errors.AsType[*Invalid](err)
 	if !ok {
@@ -218,7 +229,8 @@ func TestLiveRefusesFaults(t *testing.T) {
 	}
 }
 
-// TestSwitchedOffWithItsLog: a phone that a fault may switch off has a disk, for a fault of the list and of a step.
+// TestSwitchedOffWithItsLog checks that a phone that a fault may switch off has a disk, for a fault of the list and
+// of a step.
 func TestSwitchedOffWithItsLog(t *testing.T) {
 	for _, off := range []string{
 		"faults: [{switch_off: b, at: 20s, for: 10s}]\nscript:\n",
@@ -235,7 +247,7 @@ func TestSwitchedOffWithItsLog(t *testing.T) {
 	}
 }
 
-// TestOffsetsAndDriftsAdd: the effects of several faults of one clock add up.
+// TestOffsetsAndDriftsAdd checks that the effects of several faults of one clock add up.
 func TestOffsetsAndDriftsAdd(t *testing.T) {
 	w := watch(t, parse(t, faulted+`faults:
   - {clock: a, offset: 5s, drift: 100}
@@ -248,18 +260,23 @@ func TestOffsetsAndDriftsAdd(t *testing.T) {
 	}
 }
 
-// TestFaultsThatDidNothing: the notes name the faults without an effect, with their places and numbers, and no others.
+// TestFaultsThatDidNothing checks that the notes name the faults without an effect, with their places and numbers,
+// and no others.
 func TestFaultsThatDidNothing(t *testing.T) {
-	const busy = "routine: [{phones: a, within: 1s, do: [login, Download_tempID]}, {phones: a, every: 1s, from: 5s, do: Beacon, to: b}]\n"
+	const busy = "routine: [{phones: a, within: 1s, do: [login, Download_tempID]}, {phones: a, every: 1s, from: 5s, " +
+		"do: Beacon, to: b}]\n"
 	for _, c := range []struct {
 		text string
 		want []string
 	}{
 		{busy + "faults: [{reset: a, at: 0s}, {reset: a, at: 5s}]\n",
 			[]string{"test.yaml:6:10: fault 1 (reset: a, at: 0s) did nothing"}},
-		{"faults: [{crash: a, at: 5s, for: 1s}, {lose: 0%}, {refuse: b, for: 10s}, {clock: a, offset: 5s}, {clock: a, drift: 0}]\n",
-			[]string{"test.yaml:5:39: fault 2 (lose: 0%) did nothing", "test.yaml:5:51: fault 3 (refuse: b, for: 10s) did nothing"}},
-		{busy + "faults:\n  - {lose: 100%, from: b}\n  - {lose: 100%, from: a}\nscript:\n  - {at: 3s, fault: {lose: 100%, to: ghost}}\n  - {at: 4s, fault: {pause: b, at: 3m}}\n",
+		{"faults: [{crash: a, at: 5s, for: 1s}, {lose: 0%}, {refuse: b, for: 10s}, {clock: a, offset: 5s}, {clock: " +
+			"a, drift: 0}]\n",
+			[]string{"test.yaml:5:39: fault 2 (lose: 0%) did nothing",
+				"test.yaml:5:51: fault 3 (refuse: b, for: 10s) did nothing"}},
+		{busy + "faults:\n  - {lose: 100%, from: b}\n  - {lose: 100%, from: a}\nscript:\n  - {at: 3s, fault: {lose: " +
+			"100%, to: ghost}}\n  - {at: 4s, fault: {pause: b, at: 3m}}\n",
 			[]string{
 				"test.yaml:7:5: fault 1 (lose: 100%, from: b) did nothing",
 				"test.yaml:10:21: fault 3 (lose: 100%, to: ghost) did nothing",
@@ -275,13 +292,14 @@ func TestFaultsThatDidNothing(t *testing.T) {
 	}
 }
 
-// TestManyFaultsThatDidNothing: the notes name ten faults and count the others.
+// TestManyFaultsThatDidNothing checks that the notes name ten faults and count the others.
 func TestManyFaultsThatDidNothing(t *testing.T) {
 	r := watch(t, parse(t, faulted+"faults:\n"+strings.Repeat("  - {lose: 0%}\n", 12)))
 	if len(r.Notes) != maxIdleFaults+1 {
 		t.Fatalf("%d notes: %q", len(r.Notes), r.Notes)
 	}
-	if got, want := r.Notes[maxIdleFaults-1], fmt.Sprintf("test.yaml:15:5: fault %d (lose: 0%%) did nothing", maxIdleFaults); got != want {
+	if got, want := r.Notes[maxIdleFaults-1],
+		fmt.Sprintf("test.yaml:15:5: fault %d (lose: 0%%) did nothing", maxIdleFaults); got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	if got, want := r.Notes[maxIdleFaults], "and 2 more faults that did nothing"; got != want {

@@ -61,7 +61,8 @@ func answer(c net.Conn, texts []string) {
 func faulty(t *testing.T, server, script string) *reports.Run {
 	t.Helper()
 	return runLive(t, "name: x\nphones: [{name: a}, {name: b}]\nscript:\n"+script,
-		Live{Server: server, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}, {User: "yan", Password: "q"}}})
+		Live{Server: server,
+			Credentials: []nodes.Credential{{User: "zoe", Password: "p"}, {User: "yan", Password: "q"}}})
 }
 
 // found returns the found texts of the failed checks.
@@ -80,19 +81,23 @@ func TestLiveFaulty(t *testing.T) {
 		login = "  - {at: 0s, phone: a, login: wrong, expect: {reply: Invalid Password. Please try again}}\n"
 		fetch = "  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: \"/^[0-9]{20}$/\"}}\n"
 		after = "  - {phone: a, do: Download_tempID, as: got}\n  - {at: got + 1s, phone: a, expect: {log: 0}}\n"
-		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: {replies: [/^Welcome/, \"1\"], within: 1s}}\n"
-		id    = "12345678901234567890"
+		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: " +
+			"{replies: [/^Welcome/, \"1\"], within: 1s}}\n"
+		id = "12345678901234567890"
 	)
 	for name, c := range map[string]struct {
 		texts  []string
 		script string
 		want   []string
 	}{
-		"a line feed too many":      {[]string{protocol.TryAgain + "\n"}, login, []string{`"` + protocol.TryAgain + `\n"`}},
-		"half an answer":            {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
-		"a digit too few":           {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
-		"a digit too many":          {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
-		"another welcome":           {[]string{"Hello"}, fetch + after, []string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline", "its label got was never set"}},
+		"a line feed too many": {[]string{protocol.TryAgain + "\n"}, login,
+			[]string{`"` + protocol.TryAgain + `\n"`}},
+		"half an answer":   {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
+		"a digit too few":  {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
+		"a digit too many": {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
+		"another welcome": {[]string{"Hello"}, fetch + after,
+			[]string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline",
+				"its label got was never set"}},
 		"joined, with a line feed":  {[]string{protocol.Welcome + "\n1"}, raw, nil},
 		"closed before the welcome": {[]string{""}, fetch, []string{"a is not at its prompt: it is offline"}},
 	} {
@@ -131,9 +136,11 @@ func TestLiveWithoutServer(t *testing.T) {
 	for _, does := range []string{"login: right", "tcp: {connect: true, send: x}"} {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute) // a bound on a hang
 		defer cancel()
-		_, err := Run(ctx, parse(t, "name: x\nlength: 1h\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, "+does+", expect: {reply: /./}}]\n"),
+		_, err := Run(ctx, parse(t,
+			"name: x\nlength: 1h\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, "+does+", expect: {reply: /./}}]\n"),
 			Options{Live: &Live{Server: address, Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
-		if want := `no connection to the server elsewhere, "` + address + `": connection refused`; err == nil || err.Error() != want {
+		if want := `cannot connect to the remote server "` + address + `": connection refused`; err == nil ||
+			err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", does, err, want)
 		}
 	}

@@ -75,7 +75,8 @@ func mustPass(t *testing.T, r *reports.Run) {
 	t.Helper()
 	for _, c := range r.Checks {
 		if c.Verdict != reports.Passed {
-			t.Errorf("%s: %s %s; expected %s, found %s\n%s", c.Verdict, c.Place, c.Name, c.Expected, c.Found, strings.Join(c.LastEvents, "\n"))
+			t.Errorf("%s: %s %s; expected %s, found %s\n%s", c.Verdict, c.Place, c.Name, c.Expected, c.Found,
+				strings.Join(c.LastEvents, "\n"))
 		}
 	}
 	if r.Verdict != reports.Passed || r.World != "live" || r.Digest != "" {
@@ -118,7 +119,8 @@ func remoteServer(t *testing.T, accounts []nodes.Credential) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	folder, err := files.OpenServer(files.NewMemory(), files.ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("k", 32))})
+	folder, err := files.OpenServer(files.NewMemory(),
+		files.ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("k", 32))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +128,8 @@ func remoteServer(t *testing.T, accounts []nodes.Credential) string {
 	settings.NameKey = folder.NameKey()
 	settings.Entropy = rand.NewPCG(1, 2)
 	s, err := socket.NewServer(socket.ServerConfig{
-		Settings: settings, Listener: l, Disk: folder, Clock: clock.New(), Origin: clock.New().Now(), Lock: &sync.Mutex{},
+		Settings: settings, Listener: l, Disk: folder, Clock: clock.New(), Origin: clock.New().Now(),
+		Lock:        &sync.Mutex{},
 		Credentials: func() ([]nodes.Credential, bool) { return accounts, false },
 	})
 	if err != nil {
@@ -168,14 +171,19 @@ func TestLiveElsewhere(t *testing.T) {
 // TestLiveElsewhereAccounts checks that every phone needs an account of the remote server.
 func TestLiveElsewhereAccounts(t *testing.T) {
 	for phones, want := range map[string]string{
-		"[{name: a}, {name: b}]":                         "f.yaml:2:21: phone b: the credentials of the remote server have no account left for it",
-		"[{name: a, user: una, password: x}]":            `f.yaml:2:10: phone a: the credentials of the remote server have no account "una"`,
-		"[{name: a, user: zoe, password: x}]":            `f.yaml:2:10: phone a: the credentials of the remote server have another password for account "zoe"`,
-		"[{name: a, user: zoe, password: p}, {name: b}]": "f.yaml:2:45: phone b: the credentials of the remote server have no account left for it",
+		"[{name: a}, {name: b}]": "f.yaml:2:21: phone b: the credentials of the remote " +
+			"server have no account left for it",
+		"[{name: a, user: una, password: " +
+			"x}]": `f.yaml:2:10: phone a: the credentials of the remote server have no account "una"`,
+		"[{name: a, user: zoe, password: " +
+			"x}]": `f.yaml:2:10: phone a: the credentials of the remote server have another password for account "zoe"`,
+		"[{name: a, user: zoe, password: p}, {name: b}]": "f.yaml:2:45: phone b: the credentials of the remote " +
+			"server have no account left for it",
 	} {
 		s := parse(t, "name: x\nphones: "+phones+"\nscript: [{at: 0s, phone: a, login: right, expect: {reply: /W/}}]\n")
 		s.File = "f.yaml"
-		_, err := newRun(t.Context(), s, Options{Live: &Live{Server: "127.0.0.1:9", Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+		_, err := newRun(t.Context(), s,
+			Options{Live: &Live{Server: "127.0.0.1:9", Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
 		if err == nil || err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", phones, err, want)
 		}
@@ -199,7 +207,8 @@ script:
 expect: [up.resolved == 0, uploads.resolved == 0, up.at == 3s]
 thresholds: {uploads.resolved: count<1}
 `
-	finer := "the time is finer than 10ms, the resolution of a live run; put the fraction of a second into a variable, and round it with --set"
+	finer := "the time is finer than 10ms, the resolution of a live run; put the fraction of a second into a " +
+		"variable, and round it with --set"
 	split := "f.yaml:4:29: live: real sockets cannot be forced to split a stream; send the parts with `tcp`"
 	join := "f.yaml:4:39: live: real sockets cannot be forced to join sends; send the joined bytes with `tcp`"
 	written := "a time is written literally, but a remote server has the real time"
@@ -208,7 +217,8 @@ thresholds: {uploads.resolved: count<1}
 		want []string
 	}{
 		"stepped": {Live{mock: clock.NewMock()}, []string{split, join}},
-		"here":    {Live{}, []string{split, join, "f.yaml:8:10: live: " + finer, "f.yaml:8:76: live: `within` is finer than 10ms, the resolution of a live run"}},
+		"here": {Live{}, []string{split, join, "f.yaml:8:10: live: " + finer,
+			"f.yaml:8:76: live: `within` is finer than 10ms, the resolution of a live run"}},
 		"elsewhere": {Live{Server: "x:1"}, []string{
 			"f.yaml:3:10: live: `block_duration` is a setting of a remote server, which this run cannot change",
 			"f.yaml:3:38: live: `disk.delay` is a setting of a remote server, which this run cannot change",
@@ -241,11 +251,13 @@ thresholds: {uploads.resolved: count<1}
 func TestLiveDescriptors(t *testing.T) {
 	have, ok := openFiles()
 	if !ok || have > 3*2_000_000 {
-		t.Skipf("SKIPPED: this system allows %d open files (known: %v), too many for a scenario to ask for more: ulimit -n 10000", have, ok)
+		t.Skipf("SKIPPED: this system allows %d open files (known: %v), too many for a scenario to ask for more: "+
+			"ulimit -n 10000", have, ok)
 	}
 	s := parse(t, "name: x\nlength: 1s\nphones: [{name: a, count: 2000000}]\nexpect: [beacons.sent == 0]\n")
 	_, err := newRun(t.Context(), s, Options{Live: &Live{}})
-	if err == nil || !strings.Contains(err.Error(), "2000000 phones need 6000032 file descriptors") || !strings.HasSuffix(err.Error(), "ulimit -n 6000032") {
+	if err == nil || !strings.Contains(err.Error(), "2000000 phones need 6000032 file descriptors") ||
+		!strings.HasSuffix(err.Error(), "ulimit -n 6000032") {
 		t.Errorf("refused with %v", err)
 	}
 }

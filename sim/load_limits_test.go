@@ -85,7 +85,7 @@ func TestWantsOfALoad(t *testing.T) {
 	}
 }
 
-// TestLoadWarnsBeforeItBegins: a warning about lost datagrams is in Options.Warn
+// TestLoadWarnsBeforeItBegins checks that a warning about lost datagrams is in Options.Warn
 // and in the notes of the run.
 func TestLoadWarnsBeforeItBegins(t *testing.T) {
 	if n, ok := receiveBuffer(); !ok || n >= 1600*datagramCost {

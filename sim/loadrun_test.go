@@ -52,7 +52,7 @@ func loadScenario(t *testing.T, text string) *scenarios.Scenario {
 	return s
 }
 
-// TestLoadOnRealSockets: a second of load on the run's own server, in a process of
+// TestLoadOnRealSockets runs a second of load on the run's own server, in a process of
 // its own. The counts do not depend on the speed of the machine.
 func TestLoadOnRealSockets(t *testing.T) {
 	t.Setenv(asServer, "1")
@@ -120,7 +120,7 @@ func TestLoadInAHurry(t *testing.T) {
 	}
 }
 
-// TestServerThatDoesNotStart: the error has the output of the server.
+// TestServerThatDoesNotStart checks that the error has the output of the server.
 func TestServerThatDoesNotStart(t *testing.T) {
 	_, err := Run(context.Background(), loadScenario(t, smallLoad), Options{Load: &Load{Program: []string{"/bin/sh",
 		"-c", "echo no room >&2; exit 3"}}})

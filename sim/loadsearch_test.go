@@ -25,7 +25,7 @@ import (
 // handles every message in turn, each for the same time.
 type queue struct {
 	mu    sync.Mutex
-	clerk time.Time // when he is free
+	free  time.Time // the server is busy until then
 	takes time.Duration
 	dead  atomic.Bool // from then on it answers nothing
 
@@ -78,11 +78,11 @@ func (q *queue) serve(c net.Conn) {
 			return
 		}
 		q.mu.Lock()
-		if now := time.Now(); q.clerk.Before(now) {
-			q.clerk = now
+		if now := time.Now(); q.free.Before(now) {
+			q.free = now
 		}
-		q.clerk = q.clerk.Add(q.takes)
-		done := q.clerk
+		q.free = q.free.Add(q.takes)
+		done := q.free
 		q.mu.Unlock()
 		time.Sleep(time.Until(done))
 		answer := protocol.Welcome
@@ -141,7 +141,7 @@ func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *repor
 	return out
 }
 
-// TestSearchFindsTheCapacity: a server that needs 2 ms for each of the two
+// TestSearchFindsTheCapacity checks that a server that needs 2 ms for each of the two
 // messages of a session handles 250 sessions per second.
 func TestSearchFindsTheCapacity(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -198,7 +198,7 @@ func TestSearchUpToTheMost(t *testing.T) {
 	})
 }
 
-// TestSearchLimitedByTheGenerator: a step that the generator limits shows nothing
+// TestSearchLimitedByTheGenerator checks that a step that the generator limits shows nothing
 // about the server.
 func TestSearchLimitedByTheGenerator(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestSearchLimitedByTheGenerator(t *testing.T) {
 	})
 }
 
-// TestSearchOfAServerThatDies: the results so far are kept.
+// TestSearchOfAServerThatDies checks that the results so far are kept.
 func TestSearchOfAServerThatDies(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q := &queue{takes: time.Millisecond}
@@ -270,7 +270,7 @@ func TestSearchInterrupted(t *testing.T) {
 	})
 }
 
-// TestSearchOnRealSockets: a search of the run's own server, at a rate that any
+// TestSearchOnRealSockets runs a search of the run's own server, at a rate that any
 // machine holds and without a threshold on times.
 func TestSearchOnRealSockets(t *testing.T) {
 	if testing.Short() {
@@ -304,7 +304,7 @@ func TestPhasesOfStepsAreFew(t *testing.T) {
 	}
 }
 
-// TestSearchOfAServerThatNeverAnswers: a step without an answer in its warm-up
+// TestSearchOfAServerThatNeverAnswers checks that a step without an answer in its warm-up
 // does not hold, unless the generator itself was late.
 func TestSearchOfAServerThatNeverAnswers(t *testing.T) {
 	for _, late := range []time.Duration{0, 50 * time.Millisecond} {

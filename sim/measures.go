@@ -415,7 +415,8 @@ func (m *measures) invariant(i check.Invariant) reports.Check {
 	for _, v := range m.violations {
 		if v.Invariant == i {
 			at := seconds(time.Duration(v.At))
-			c.Verdict, c.Expected, c.Found, c.AtSeconds, c.LastEvents = reports.Failed, v.Expected, v.Found, &at, v.events
+			c.Verdict, c.Expected, c.Found = reports.Failed, v.Expected, v.Found
+			c.AtSeconds, c.LastEvents = &at, v.events
 			if v.Phone >= 0 {
 				c.Expected = "of " + m.world.Name(uint32(v.Phone)) + ": " + v.Expected
 			}

@@ -123,8 +123,10 @@ script:
 				t.Fatalf("%d checks failed, want one: %+v", len(failed), failed)
 			}
 			f := failed[0]
-			if f.Kind != reports.ExpectationCheck || f.Verdict != reports.Failed || f.Place != c.place || f.Expected != c.expected || c.found != "" && f.Found != c.found {
-				t.Errorf("%s %s at %s: expected %q, found %q;\nwant it at %s: expected %q, found %q", f.Kind, f.Verdict, f.Place, f.Expected, f.Found, c.place, c.expected, c.found)
+			if f.Kind != reports.ExpectationCheck || f.Verdict != reports.Failed || f.Place != c.place ||
+				f.Expected != c.expected || c.found != "" && f.Found != c.found {
+				t.Errorf("%s %s at %s: expected %q, found %q;\nwant it at %s: expected %q, found %q", f.Kind, f.Verdict,
+					f.Place, f.Expected, f.Found, c.place, c.expected, c.found)
 			}
 			if f.AtSeconds == nil || *f.AtSeconds != c.at {
 				t.Errorf("it failed at %v, want %g s", at(f), c.at)
@@ -309,7 +311,8 @@ expect: [beacons.sent >= 0]
 		}
 		const want = "of b: 1 entry, which was received at 1.000000000 s, 40s ago, with a retention of 3m0s"
 		if c.Verdict != reports.Failed || c.Expected != want || c.Found != "0 entries" {
-			t.Errorf("%s: expected %q, found %q; want it to fail with %q and 0 entries", c.Verdict, c.Expected, c.Found, want)
+			t.Errorf("%s: expected %q, found %q; want it to fail with %q and 0 entries", c.Verdict, c.Expected, c.Found,
+				want)
 		}
 		return
 	}

@@ -188,7 +188,8 @@ func record(t *testing.T, s *scenarios.Scenario, o Options) *recorder {
 	t.Helper()
 	e := &recorder{
 		out: outcomes{
-			Replies: map[string][]string{}, Screens: map[string][]string{}, Logs: map[string]string{}, Files: map[string]string{},
+			Replies: map[string][]string{}, Screens: map[string][]string{}, Logs: map[string]string{},
+			Files: map[string]string{},
 		},
 		issued: map[string]int{}, called: map[string]string{},
 	}
@@ -211,7 +212,8 @@ func record(t *testing.T, s *scenarios.Scenario, o Options) *recorder {
 		e.out.Logs[r.world.Name(uint32(who))] = string(r.world.Log(uint32(who)).AppendText(nil))
 	}
 	for _, c := range result.Run.Checks {
-		if slices.Contains([]string{check.CommandsSentOnce.String(), check.PasswordsAnswered.String(), check.NothingGrows.String()}, c.Name) {
+		if slices.Contains([]string{check.CommandsSentOnce.String(), check.PasswordsAnswered.String(),
+			check.NothingGrows.String()}, c.Name) {
 			continue // only virtual time shows what they look at
 		}
 		v := fmt.Sprintf("%s: %s %s", c.Verdict, c.Place, c.Name)
@@ -256,7 +258,8 @@ func TestParity(t *testing.T) {
 				t.Errorf("virtual (-) and live (+) differ:\n%s", d)
 			}
 			if len(want.Verdicts) == 0 || len(want.Replies) == 0 || want.Server[0] != "I am listening" {
-				t.Errorf("%d verdicts, answers to %d phones, server %q: nothing was compared", len(want.Verdicts), len(want.Replies), want.Server)
+				t.Errorf("%d verdicts, answers to %d phones, server %q: nothing was compared", len(want.Verdicts),
+					len(want.Replies), want.Server)
 			}
 		})
 	}

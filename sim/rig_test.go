@@ -56,7 +56,8 @@ func passes(t *testing.T, text string) *reports.Run {
 	}
 	for _, c := range r.Checks {
 		if c.Verdict != reports.Passed {
-			t.Errorf("%s at %s: %s: %s; expected %s, found %s\n%s", c.Kind, c.Place, c.Verdict, c.Name, c.Expected, c.Found, strings.Join(c.LastEvents, "\n"))
+			t.Errorf("%s at %s: %s: %s; expected %s, found %s\n%s", c.Kind, c.Place, c.Verdict, c.Name, c.Expected,
+				c.Found, strings.Join(c.LastEvents, "\n"))
 		}
 	}
 	always := 0

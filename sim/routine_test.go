@@ -45,7 +45,8 @@ func TestEvery(t *testing.T) {
 	firsts := 0.0
 	for who, at := range sent {
 		if at[0] < 60 || at[0] >= 80 || len(at) != 12 || at[len(at)-1] >= 300 {
-			t.Errorf("%s sent %d beacons from %g to %g, want 12 from the first period after 60 s to before 300 s", who, len(at), at[0], at[len(at)-1])
+			t.Errorf("%s sent %d beacons from %g to %g, want 12 from the first period after 60 s to before 300 s", who,
+				len(at), at[0], at[len(at)-1])
 		}
 		for i := 1; i < len(at); i++ {
 			if d := at[i] - at[i-1]; math.Abs(d-20) > 1e-6 {
@@ -97,7 +98,8 @@ func TestTimesOfARoutine(t *testing.T) {
 	}
 }
 
-// TestListOfCommands: each command waits for the answer to the one before it. A failed command ends the list.
+// TestListOfCommands checks that each command waits for the answer to the one before it. A failed command ends the
+// list.
 func TestListOfCommands(t *testing.T) {
 	passes(t, `name: list
 length: 2m
@@ -116,7 +118,7 @@ expect:
 `)
 }
 
-// TestRoutineThatCannot: the notes list the turns that were skipped.
+// TestRoutineThatCannot checks that the notes list the turns that were skipped.
 func TestRoutineThatCannot(t *testing.T) {
 	r := passes(t, `name: idle
 length: 1m
@@ -131,11 +133,12 @@ expect: [tempids.issued == 0]
 	}
 }
 
-// TestRoutinesOfOthers: an additional phone and routine do not change the actions of the other phones.
+// TestRoutinesOfOthers checks that an additional phone and routine do not change the actions of the other phones.
 func TestRoutinesOfOthers(t *testing.T) {
 	const rest = "  - {phones: p, every: 20s, jitter: 50%, do: Beacon, to: ear, from: 5s}\n"
 	one := sendings(t, crew+rest)
-	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: ear}\n", "account: none}", "account: none}, {name: q}", 1))
+	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: ear}\n", "account: none}",
+		"account: none}, {name: q}", 1))
 	for who, at := range one {
 		if len(at) != len(two[who]) {
 			t.Fatalf("%s sent %d beacons, and %d beside another phone", who, len(at), len(two[who]))

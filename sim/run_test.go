@@ -44,11 +44,13 @@ func TestLibrary(t *testing.T) {
 			if one.Verdict != reports.Passed {
 				for _, c := range one.Checks {
 					if c.Verdict != reports.Passed {
-						t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name, c.Expected, c.Found)
+						t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name,
+							c.Expected, c.Found)
 					}
 				}
 			}
-			if one.Digest != two.Digest || one.Events != two.Events || fmt.Sprint(one.Checks) != fmt.Sprint(two.Checks) {
+			if one.Digest != two.Digest || one.Events != two.Events ||
+				fmt.Sprint(one.Checks) != fmt.Sprint(two.Checks) {
 				t.Errorf("digest %s with %d events, then %s with %d", one.Digest, one.Events, two.Digest, two.Events)
 			}
 			if !bytes.Equal(traces[0].Bytes(), traces[1].Bytes()) || traces[0].Len() == 0 {
@@ -93,7 +95,7 @@ func TestExamplesOfThePage(t *testing.T) {
 			t.Fatalf("example %d of %s has no end", i+1, page)
 		}
 		if strings.Contains(text, "\nload:\n") {
-			continue // of sim/load, whose test runs it
+			continue // a test of sim/load runs it
 		}
 		passes(t, text+"\n")
 		ran++
@@ -107,10 +109,12 @@ func TestExamplesOfThePage(t *testing.T) {
 func TestPrimarySchool(t *testing.T) {
 	data := os.Getenv("BLUETRACE_DATA")
 	if data == "" {
-		t.Skip("SKIPPED: no recorded day of a primary school is played: set BLUETRACE_DATA to a folder that has primaryschool.csv.gz (sociopatterns.org)")
+		t.Skip("SKIPPED: no recorded day of a primary school is played: set BLUETRACE_DATA to a folder that has " +
+			"primaryschool.csv.gz (sociopatterns.org)")
 	}
 	file := filepath.Join(library, "primaryschool.yaml")
-	s, err := scenarios.Load(file, scenarios.Options{Vars: map[string]string{"TRACE": filepath.Join(data, "primaryschool.csv.gz")}})
+	s, err := scenarios.Load(file,
+		scenarios.Options{Vars: map[string]string{"TRACE": filepath.Join(data, "primaryschool.csv.gz")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,7 +130,8 @@ func TestPrimarySchool(t *testing.T) {
 			t.Errorf("%s %s at %s: %s; expected %s, found %s", c.Kind, c.Verdict, c.Place, c.Name, c.Expected, c.Found)
 		}
 	}
-	if notes := strings.Join(r.Run.Notes, "\n"); !regexp.MustCompile(`contacts of 2[34][0-9] people`).MatchString(notes) {
+	if notes := strings.Join(r.Run.Notes,
+		"\n"); !regexp.MustCompile(`contacts of 2[34][0-9] people`).MatchString(notes) {
 		t.Errorf("the notes do not say how many of the 242 people were there: %s", notes)
 	}
 }
@@ -146,8 +151,7 @@ expect: [beacons.valid > 1]
 thresholds: {beacons.valid: count>1}
 `
 
-// TestInterrupted: what was done until then is reported; what was not decided
-// is unknown.
+// TestInterrupted checks that an interrupted run is reported until then. Checks that were not decided are unknown.
 func TestInterrupted(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -165,8 +169,10 @@ func TestInterrupted(t *testing.T) {
 	if run.Verdict != reports.Interrupted {
 		t.Errorf("verdict %s, want interrupted", run.Verdict)
 	}
-	if run.Beacons.Valid == 0 || run.VirtualSeconds <= 1 || run.VirtualSeconds >= 540 || len(run.Digest) != 16 || run.Events == 0 {
-		t.Errorf("%d valid beacons after %g s, digest %q: want what was done until then", run.Beacons.Valid, run.VirtualSeconds, run.Digest)
+	if run.Beacons.Valid == 0 || run.VirtualSeconds <= 1 || run.VirtualSeconds >= 540 || len(run.Digest) != 16 ||
+		run.Events == 0 {
+		t.Errorf("%d valid beacons after %g s, digest %q: want what was done until then", run.Beacons.Valid,
+			run.VirtualSeconds, run.Digest)
 	}
 	var got []string
 	for _, c := range run.Checks {
@@ -180,13 +186,14 @@ func TestInterrupted(t *testing.T) {
 		t.Errorf("the checks came to %v, want %s", got, want)
 	}
 	for i, p := range seen {
-		if p.Length.Minutes() != 10 || p.At <= 0 || p.Events == 0 || i > 0 && (p.At < seen[i-1].At || p.Events <= seen[i-1].Events) {
+		if p.Length.Minutes() != 10 || p.At <= 0 || p.Events == 0 || i > 0 &&
+			(p.At < seen[i-1].At || p.Events <= seen[i-1].Events) {
 			t.Errorf("progress %d is %+v", i, p)
 		}
 	}
 }
 
-// TestInterruptedBeforeItBegan is interrupted all the same.
+// TestInterruptedBeforeItBegan checks that a run whose context is cancelled beforehand is interrupted.
 func TestInterruptedBeforeItBegan(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -200,7 +207,8 @@ func TestInterruptedBeforeItBegan(t *testing.T) {
 func TestInterruptedAfterAFailure(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	r, err := Run(ctx, parse(t, strings.Replace(busy, "expect: {log: 0}", "expect: {log: 7}", 1)), Options{Progress: func(Progress) { cancel() }})
+	r, err := Run(ctx, parse(t, strings.Replace(busy, "expect: {log: 0}", "expect: {log: 7}", 1)),
+		Options{Progress: func(Progress) { cancel() }})
 	if err != nil || r.Run.Verdict != reports.Failed {
 		t.Errorf("%v, %v; want a failed run", r.Run.Verdict, err)
 	}
@@ -222,11 +230,13 @@ func TestTraceThatCannotBeWritten(t *testing.T) {
 // TestResultOfARun checks the figures of a report beside its checks.
 func TestResultOfARun(t *testing.T) {
 	r := passes(t, busy[:strings.Index(busy, "script:")]+"expect: [beacons.valid > 1]\n")
-	if r.Scenario != "busy" || r.File != "test.yaml" || r.World != "virtual" || r.Seed != 1 || r.Phones != 20 || r.VirtualSeconds != 600 {
+	if r.Scenario != "busy" || r.File != "test.yaml" || r.World != "virtual" || r.Seed != 1 || r.Phones != 20 ||
+		r.VirtualSeconds != 600 {
 		t.Errorf("%+v", r)
 	}
 	b, d := r.Beacons, r.Datagrams
-	if b.Delivered != b.Valid+b.Invalid || b.Kept != b.Valid || b.Sent < 20*19*118 || d.Sent != 4*b.Sent || d.Sent != d.Delivered+d.Lost+d.InFlight {
+	if b.Delivered != b.Valid+b.Invalid || b.Kept != b.Valid || b.Sent < 20*19*118 || d.Sent != 4*b.Sent ||
+		d.Sent != d.Delivered+d.Lost+d.InFlight {
 		t.Errorf("%+v %+v", b, d)
 	}
 	var names []string

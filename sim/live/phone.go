@@ -3,8 +3,10 @@ package live
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net"
 	"net/netip"
+	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/socket"
@@ -13,41 +15,57 @@ import (
 	"bluetrace/sim/world"
 )
 
-// phone is one phone with its host. It observes the host.
-type phone struct {
-	world   *World
-	who     uint32
-	config  PhoneConfig
-	udp     *net.UDPConn
+// phoneHost runs the machine of one phone on a host of package nodes/socket, which it observes.
+type phoneHost struct {
+	number uint32
+	config PhoneConfig
+	zone   *protocol.Zone
+
+	schedule *scheduler
+	emit     *emitter
+	udp      *udp
+	tcp      *tcp
+
+	socket  *net.UDPConn
 	address protocol.Address
 	host    *socket.Phone // nil before the run begins
-	link    *link         // of its program; nil: none
-	left    *link         // the one that its program left last
-	script  *rawConn      // what a script does on a connection of its own
-	watched bool
 
-	handing handing
-	firsts  map[protocol.Address]first
-	counts  world.PhoneCounts
-	said    string // what its program printed last
-	text    []byte
+	current  *connection // of the program; nil if there is none
+	previous *connection // the program's connection before; nil if there is none
+	printed  string      // the last text that the program printed
+	watched  bool
+	text     []byte // reused by show
+
+	received  received
+	firstPart map[protocol.Address]firstPart
+	counts    world.PhoneCounts
 }
 
-var _ socket.PhoneObserver = (*phone)(nil)
+// received is the datagram that the machine handles now.
+type received struct {
+	sent    time.Duration
+	known   bool // it was sent in this world
+	isWhole bool // it is a whole beacon
+}
 
-// start is called with the world's lock held, which the host needs for itself.
-func (p *phone) start() error {
-	w := p.world
+// firstPart holds the times at which the first part of a split beacon was sent and received.
+type firstPart struct{ sent, received time.Duration }
+
+var _ socket.PhoneObserver = (*phoneHost)(nil)
+
+// start starts the host. The host itself takes the lock, so start releases it meanwhile.
+func (p *phoneHost) start(server string) error {
+	s := p.schedule
 	c := socket.PhoneConfig{
-		Settings: p.config.Settings, Server: w.server, UDP: p.udp,
-		Clock: w.config.Clock, Origin: w.origin, Lock: &w.mu, Observer: p, Dial: p.dial,
+		Settings: p.config.Settings, Server: server, UDP: p.socket,
+		Clock: s.clock, Origin: s.origin, Lock: &s.mu, Observer: p, Dial: p.dial,
 	}
 	if p.config.Log != nil {
 		c.Log = p.config.Log
 	}
-	w.mu.Unlock()
+	s.mu.Unlock()
 	host, err := socket.NewPhone(c)
-	w.mu.Lock()
+	s.mu.Lock()
 	if err != nil {
 		return fmt.Errorf("starting %s: %w", p.config.Name, err)
 	}
@@ -55,10 +73,10 @@ func (p *phone) start() error {
 	return nil
 }
 
-// close is called without the lock.
-func (p *phone) close() error {
+// close stops the host and closes the log. The caller does not hold the lock.
+func (p *phoneHost) close() error {
 	if p.host == nil {
-		_ = p.udp.Close() // nothing was sent on it
+		_ = p.socket.Close() // nothing was sent on it
 	} else if err := p.host.Close(); err != nil {
 		return fmt.Errorf("closing %s: %w", p.config.Name, err)
 	}
@@ -68,187 +86,232 @@ func (p *phone) close() error {
 	return p.config.Log.Close()
 }
 
-func (p *phone) dial(ctx context.Context, address string) (net.Conn, error) {
-	p.world.mu.Lock()
-	l := p.link
-	p.world.mu.Unlock()
-	if l == nil {
-		return nil, context.Canceled // it has hung up already
+func (p *phoneHost) nextWake() (time.Duration, bool) {
+	if p.host == nil {
+		return 0, false
 	}
-	return p.world.dial(ctx, l, address)
+	return p.host.Machine().NextWake()
 }
 
-// Effect is one effect of the phone's machine.
-func (p *phone) Effect(now nodes.Now, e *nodes.PhoneEffect) {
-	w := p.world
-	if w.closing {
+// work yields a due wake-up as unfinished work.
+func (p *phoneHost) work() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if at, ok := p.nextWake(); ok && at <= p.schedule.now {
+			yield(fmt.Sprintf("the wake-up of %s at %s", p.config.Name, at))
+		}
+	}
+}
+
+// dial opens the connection of the program. The host calls it without the lock.
+func (p *phoneHost) dial(ctx context.Context, address string) (net.Conn, error) {
+	p.schedule.mu.Lock()
+	c := p.current
+	p.schedule.mu.Unlock()
+	if c == nil {
+		return nil, context.Canceled // the program has closed it already
+	}
+	return p.tcp.dial(ctx, c, address)
+}
+
+// Effect handles one effect of the machine.
+func (p *phoneHost) Effect(now nodes.Now, e *nodes.PhoneEffect) {
+	if p.schedule.closing {
 		return
 	}
-	at := w.at(now)
+	at := p.schedule.advance(now)
 	switch e.Kind {
 	case nodes.PhoneJudged:
-		p.judged(at, e)
+		p.judged(e)
 	case nodes.PhoneSendBeacon:
-		p.sendsBeacon(at, e)
-		p.show(e)
+		p.sendBeacon(at, e)
 	case nodes.PhoneExpired:
-		o := w.event(event.EntriesExpired, p.who, event.NoPeer)
+		o := p.emit.next(event.EntriesExpired, p.number, event.NoPeer)
 		o.Count, o.Left = e.Expired, p.host.Machine().Log().Len()
-		w.stream.Emit(o)
+		p.emit.emit(o)
 	case nodes.PhoneConnect:
-		p.hangsUp()
-		p.link = w.newLink(p.who, false)
+		p.disconnect()
+		p.current = p.tcp.connect(p.number, false)
 	case nodes.PhoneSendTCP:
-		if l := p.link; l != nil {
-			l.up.sends = append(l.up.sends, send{w.nextTurn(), len(e.Bytes)})
-			w.emitBytes(event.PhoneSent, l, e.Bytes)
+		if p.current != nil {
+			p.tcp.phoneSends(p.current, e.Bytes)
 		}
 	case nodes.PhoneCloseTCP:
-		p.hangsUp()
+		p.disconnect()
 	case nodes.PhonePrint:
-		p.said = e.Text
-		w.emitText(event.PhonePrinted, p.who, event.NoPeer, e.Text)
+		p.printed = e.Text
+		p.emit.text(event.PhonePrinted, p.number, e.Text)
 		p.show(e)
 	case nodes.PhoneDone:
-		w.decidedElsewhere(p, e)
-		o := w.event(event.OperationDone, p.who, event.NoPeer)
+		if p.tcp.remote != nil {
+			p.tcp.remote.operationDone(p.number, e, p.current, p.previous, p.printed)
+		}
+		o := p.emit.next(event.OperationDone, p.number, event.NoPeer)
 		o.Phone = e
-		w.stream.Emit(o)
+		p.emit.emit(o)
 	}
 }
 
-func (p *phone) hangsUp() {
-	if l := p.link; l != nil {
-		p.link, p.left = nil, l
-		p.world.phoneEnds(l)
+// disconnect closes the phone's side of the program's connection.
+func (p *phoneHost) disconnect() {
+	if c := p.current; c != nil {
+		p.current, p.previous = nil, c
+		p.tcp.phoneCloses(c)
 	}
 }
 
-// show renders what stands on the screen of a phone that is watched.
-func (p *phone) show(e *nodes.PhoneEffect) {
+// show emits the text of an effect as it appears on the screen of a watched phone.
+func (p *phoneHost) show(e *nodes.PhoneEffect) {
 	if p.watched {
-		p.text = e.AppendText(p.text[:0], p.world.config.Zone)
-		p.world.emitText(event.ScreenShown, p.who, event.NoPeer, string(p.text))
+		p.text = e.AppendText(p.text[:0], p.zone)
+		p.emit.text(event.ScreenShown, p.number, string(p.text))
 	}
 }
 
-// Connected says that the program's connection stands.
-func (p *phone) Connected(now nodes.Now, _ netip.AddrPort) {
-	w := p.world
-	if w.closing || p.link == nil {
-		return
+// judged emits the verdict on a beacon.
+func (p *phoneHost) judged(e *nodes.PhoneEffect) {
+	if e.OutOfTurn || e.Err != nil {
+		p.counts.Invalid++
+	} else {
+		p.counts.Valid++
 	}
-	w.at(now)
-	p.link.stands = true
-	w.emitLink(event.Connected, p.link)
-	w.stoodElsewhere(p.link)
+	o := p.emit.next(event.BeaconJudged, p.number, p.udp.phoneAt(&e.From))
+	o.Phone = e
+	o.Sent, o.SentKnown = p.sentAt(e)
+	p.emit.emit(o)
+	p.show(e)
 }
 
-// ConnectFailed says that there is none.
-func (p *phone) ConnectFailed(now nodes.Now, reason string) {
-	w := p.world
-	if w.closing || p.link == nil {
-		return
+// sentAt returns the time at which the first datagram of the judged beacon was sent. For a part out of turn, it is
+// the time of that part.
+func (p *phoneHost) sentAt(e *nodes.PhoneEffect) (time.Duration, bool) {
+	if r := &p.received; r.known && (e.OutOfTurn || r.isWhole && e.FirstPart == e.At.Elapsed) {
+		return r.sent, true
 	}
-	w.at(now)
-	w.stream.Emit(w.event(event.ConnectRefused, p.who, event.NoPeer))
-	p.link.phoneOpen = false
-	w.forget(p.link)
-	p.link = nil
-	w.absent(reason)
+	f, ok := p.firstPart[e.From]
+	if !ok || f.received != e.FirstPart {
+		return 0, false
+	}
+	delete(p.firstPart, e.From)
+	return f.sent, true
 }
 
-// Read is what the program reads from the server.
-func (p *phone) Read(now nodes.Now, b []byte) {
-	if p.world.closing || p.link == nil {
-		return
+// sendBeacon records the datagrams of a beacon that the program sends.
+func (p *phoneHost) sendBeacon(at time.Duration, e *nodes.PhoneEffect) {
+	p.announce(&e.To, &e.Raw)
+	if e.Form == protocol.Single {
+		p.udp.send(at, p.number, &p.address, &e.To, e.Raw[:])
+	} else {
+		for i := range protocol.Parts {
+			p.udp.send(at, p.number, &p.address, &e.To, protocol.Part(&e.Raw, i))
+		}
 	}
-	p.world.at(now)
-	p.world.readByPhone(p.link, b)
+	p.show(e)
 }
 
-// Closed is the end of the server's side.
-func (p *phone) Closed(now nodes.Now) {
-	if p.world.closing || p.link == nil {
-		return
-	}
-	l := p.link
-	p.link = nil
-	p.world.at(now)
-	p.world.closedByServer(l)
+// announce counts a beacon before its datagrams are sent.
+func (p *phoneHost) announce(to *protocol.Address, raw *[protocol.BeaconSize]byte) {
+	p.counts.Sent++
+	o := p.emit.next(event.BeaconSent, p.number, p.udp.phoneAt(to))
+	o.Raw = raw
+	p.emit.emit(o)
 }
 
-// Stepped is the end of each call of the machine.
-func (p *phone) Stepped(now nodes.Now, log *nodes.ContactLog) {
-	w := p.world
-	if w.closing {
+// sendDatagram sends a datagram of a script from the phone's own socket.
+func (p *phoneHost) sendDatagram(to *protocol.Address, b []byte) error {
+	p.udp.send(p.schedule.now, p.number, &p.address, to, b)
+	if err := p.host.SendDatagram(to.AddrPort(), b); err != nil {
+		return fmt.Errorf("sending a datagram of a script: %w", err)
+	}
+	return nil
+}
+
+// Datagram handles a received datagram before the machine does.
+func (p *phoneHost) Datagram(now nodes.Now, from netip.AddrPort, b []byte) {
+	if p.schedule.closing {
 		return
 	}
-	at := w.at(now)
-	p.handing.is = false
-	if received, ok := log.Oldest(); ok {
-		p.counts.AgeMax = max(p.counts.AgeMax, at-int64(received))
+	at := p.schedule.advance(now)
+	sender := protocol.AddressOf(from)
+	d, ok := p.udp.receive(path{sender, p.number}, b)
+	p.received = received{d.sent, ok, len(b) == protocol.BeaconSize}
+	if ok && len(b) == protocol.TempIDSize {
+		p.firstPart[sender] = firstPart{d.sent, at}
 	}
-	o := w.event(event.PhoneStepped, p.who, event.NoPeer)
+}
+
+// Connected handles the establishment of the program's connection.
+func (p *phoneHost) Connected(now nodes.Now, _ netip.AddrPort) {
+	if !p.schedule.closing && p.current != nil {
+		p.schedule.advance(now)
+		p.tcp.established(p.current)
+	}
+}
+
+// ConnectFailed handles the failure to open the program's connection.
+func (p *phoneHost) ConnectFailed(now nodes.Now, reason string) {
+	if p.schedule.closing || p.current == nil {
+		return
+	}
+	p.schedule.advance(now)
+	p.tcp.refused(p.current)
+	p.current = nil
+	if p.tcp.remote != nil {
+		p.tcp.remote.refused(reason)
+	}
+}
+
+// Read handles bytes that the program reads from the server.
+func (p *phoneHost) Read(now nodes.Now, b []byte) {
+	if !p.schedule.closing && p.current != nil {
+		p.schedule.advance(now)
+		p.tcp.phoneReads(p.current, b)
+	}
+}
+
+// Closed handles the end of the server's stream.
+func (p *phoneHost) Closed(now nodes.Now) {
+	if p.schedule.closing || p.current == nil {
+		return
+	}
+	c := p.current
+	p.current = nil
+	p.schedule.advance(now)
+	p.tcp.phoneReadsEnd(c)
+}
+
+// Stepped handles the end of each input of the machine.
+func (p *phoneHost) Stepped(now nodes.Now, log *nodes.ContactLog) {
+	if p.schedule.closing {
+		return
+	}
+	at := p.schedule.advance(now)
+	p.received.known = false
+	if oldest, ok := log.Oldest(); ok {
+		p.counts.AgeMax = max(p.counts.AgeMax, int64(at)-int64(oldest))
+	}
+	o := p.emit.next(event.PhoneStepped, p.number, event.NoPeer)
 	o.Log = log
-	w.stream.Emit(o)
-	w.happened.Broadcast()
+	p.emit.emit(o)
+	p.schedule.notify()
 }
 
-// Watch has the story told what stands on the phone's screen.
-func (w *World) Watch(who uint32) { w.phones[who].watched = true }
-
-// Open starts the session of the phone's program.
-func (w *World) Open(who uint32) {
-	w.stream.Emit(w.event(event.ProgramOpened, who, event.NoPeer))
-	w.phones[who].host.Open()
-}
-
-// Type types a line at the prompt of the phone's program.
-func (w *World) Type(who uint32, line string) {
-	w.emitText(event.LineTyped, who, event.NoPeer, line)
-	w.phones[who].host.Type(line)
-}
-
-// TakeOver lets a phone's program go on with the session of another program of
-// the same phone.
-func (w *World) TakeOver(who, second uint32) {
-	w.stream.Emit(w.event(event.SessionMoved, who, second))
-	a, b := w.phones[who], w.phones[second]
-	a.hangsUp()
-	a.link, b.link = b.link, nil
-	if a.link != nil {
-		a.link.phone = who
+// takeOver continues the session of another program of the same phone.
+func (p *phoneHost) takeOver(other *phoneHost) {
+	p.disconnect()
+	p.current, other.current = other.current, nil
+	if p.current != nil {
+		p.tcp.moveTo(p.current, p.number)
 	}
-	a.host.TakeSession(b.host)
+	p.host.TakeSession(other.host)
 }
 
-// Stage says what the phone's program waits for.
-func (w *World) Stage(who uint32) nodes.Stage { return w.phones[who].host.Machine().Stage() }
-
-// TempID is what the phone's program would send.
-func (w *World) TempID(who uint32) (protocol.Beacon, bool) {
-	return w.phones[who].host.Machine().TempID()
-}
-
-// Log is the phone's contact log, with what is due at this moment gone.
-func (w *World) Log(who uint32) *nodes.ContactLog {
-	p := w.phones[who]
+// log returns the contact log without the entries that have expired by now.
+func (p *phoneHost) log() *nodes.ContactLog {
 	if p.host == nil {
 		return &nodes.ContactLog{}
 	}
-	if at, ok := p.host.Machine().NextWake(); ok && at <= w.now {
+	if at, ok := p.nextWake(); ok && at <= p.schedule.now {
 		p.host.Wake()
 	}
 	return p.host.Machine().Log()
-}
-
-// Phone answers with the counts of one phone.
-func (w *World) Phone(who uint32) world.PhoneCounts { return w.phones[who].counts }
-
-// SendBeacons has the phone's program send its beacon to other phones.
-func (w *World) SendBeacons(who uint32, to []uint32) {
-	for _, t := range to {
-		w.phones[who].host.Beacon(w.phones[t].address)
-	}
 }

@@ -6,36 +6,43 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"slices"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/sim/event"
 )
 
-// What follows stands in for the observer of a server that runs elsewhere: what
-// it decided shows in its answers.
+// remoteServer stands for a server in another process. The world cannot observe its machine, so the remoteServer
+// infers the decisions from the answers that the phones receive, and the sessions from the phones' connections.
+type remoteServer struct {
+	schedule *scheduler
+	emit     *emitter
+	tcp      *tcp
+	address  string // host:port
+	reached  bool   // a connection has been established
+}
 
-// decidedElsewhere tells what the end of an operation says about the server.
-func (w *World) decidedElsewhere(p *phone, e *nodes.PhoneEffect) {
-	if w.config.Remote == "" {
-		return
+// operationDone emits the decisions that the end of a program's operation reveals. current is the program's
+// connection and previous the one before; each may be nil. printed is the last text that the program printed.
+func (r *remoteServer) operationDone(
+	phone uint32, e *nodes.PhoneEffect, current, previous *connection, printed string,
+) {
+	if current != nil && e.Outcome != nodes.OutcomeOK {
+		r.tcp.flushReply(current)
 	}
-	if p.link != nil && e.Outcome != nodes.OutcomeOK {
-		w.cutShort(p.link)
+	if previous != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
+		previous.dismissed = true
 	}
-	if l := p.left; l != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
-		l.dismissed = true
-	}
-	for _, kind := range decisions(e, p.said) {
-		w.decided(p.who, false, nodes.ServerEvent{Kind: kind, Entries: e.Entries})
+	for _, kind := range decisions(e, printed) {
+		r.emit.decided(phone, false, nodes.ServerEvent{Kind: kind, Entries: e.Entries})
 	}
 }
 
-func decisions(e *nodes.PhoneEffect, said string) []nodes.ServerEventKind {
+// decisions returns the decisions that an operation's outcome reveals.
+func decisions(e *nodes.PhoneEffect, printed string) []nodes.ServerEventKind {
 	switch {
 	case e.Op == nodes.OpLogin:
-		return loginDecisions(e.Outcome, said)
+		return loginDecisions(e.Outcome, printed)
 	case e.Op == nodes.OpDownload && e.Outcome == nodes.OutcomeOK:
 		return []nodes.ServerEventKind{nodes.EventIssued}
 	case e.Op == nodes.OpUpload && e.Outcome == nodes.OutcomeOK:
@@ -48,13 +55,14 @@ func decisions(e *nodes.PhoneEffect, said string) []nodes.ServerEventKind {
 	return nil
 }
 
-func loginDecisions(o nodes.Outcome, said string) []nodes.ServerEventKind {
+// loginDecisions returns the decisions that the outcome of a login and the server's text reveal.
+func loginDecisions(o nodes.Outcome, text string) []nodes.ServerEventKind {
 	switch {
 	case o == nodes.OutcomeOK:
 		return []nodes.ServerEventKind{nodes.EventLoggedIn}
 	case o == nodes.OutcomeWrongPassword:
 		return []nodes.ServerEventKind{nodes.EventWrongPassword}
-	case o == nodes.OutcomeBlocked && said == protocol.NowBlocked:
+	case o == nodes.OutcomeBlocked && text == protocol.NowBlocked:
 		return []nodes.ServerEventKind{nodes.EventWrongPassword, nodes.EventBlockBegan}
 	case o == nodes.OutcomeBlocked:
 		return []nodes.ServerEventKind{nodes.EventRefused}
@@ -62,172 +70,140 @@ func loginDecisions(o nodes.Outcome, said string) []nodes.ServerEventKind {
 	return nil
 }
 
-func (w *World) decided(phone uint32, raw bool, e nodes.ServerEvent) {
-	o := w.event(event.ServerDecided, event.Server, phone)
-	o.Scripted, o.Decision = raw, &e
-	w.stream.Emit(o)
+// inferFromReply emits the decisions that a reply to a script reveals.
+func (r *remoteServer) inferFromReply(phone uint32, reply string) {
+	for _, a := range answers {
+		if a.text != reply {
+			continue
+		}
+		for _, kind := range loginDecisions(a.outcome, reply) {
+			r.emit.decided(phone, true, nodes.ServerEvent{Kind: kind})
+		}
+	}
+	if len(reply) == protocol.TempIDSize {
+		r.emit.decided(phone, true, nodes.ServerEvent{Kind: nodes.EventIssued})
+	}
 }
 
-// watchedConn hears the end of what a server elsewhere sends, also when the
-// phone's program has hung up upon its last answer.
+// opened emits the beginning of a session.
+func (r *remoteServer) opened(c *connection) {
+	r.reached = true
+	r.emit.plain(event.RemoteOpened, event.Server, c.phone)
+}
+
+// closed emits the end of a session.
+func (r *remoteServer) closed(c *connection) { r.emit.plain(event.RemoteClosed, event.Server, c.phone) }
+
+// refused fails the run if the server was never reached.
+func (r *remoteServer) refused(reason string) {
+	if !r.reached {
+		r.schedule.fail(fmt.Errorf("cannot connect to the remote server %q: %s", r.address, reason))
+	}
+}
+
+// watch returns the connection with its end watched.
+func (r *remoteServer) watch(c *connection, conn net.Conn) net.Conn {
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		return &watchedConn{tcp, r, c}
+	}
+	return conn
+}
+
+// watchedConn reports the end of the server's stream, even if the phone's program has closed its side after the
+// server's last answer.
 type watchedConn struct {
 	*net.TCPConn
-	world *World
-	link  *link
+	remote     *remoteServer
+	connection *connection
 }
 
+// Read implements net.Conn.
 func (c *watchedConn) Read(p []byte) (int, error) {
 	n, err := c.TCPConn.Read(p)
 	if !errors.Is(err, io.EOF) {
 		return n, err
 	}
-	w := c.world
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if c.link.dismissed && !w.closing {
-		c.link.dismissed = false
-		w.moment()
-		w.phoneEnded(c.link, "is closed by the server, too")
-		w.emitLink(event.HungUp, c.link)
+	r, s := c.remote, c.remote.schedule
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.connection.dismissed && !s.closing {
+		c.connection.dismissed = false
+		s.advanceToClock()
+		r.emit.phoneEnded(c.connection, "is closed by the server, too")
+		r.emit.emit(r.emit.atPhone(event.HungUp, c.connection))
 	}
 	return n, err
 }
 
-type answer struct {
+// answers are the texts that a server sends, with the outcomes of a login that they mean.
+var answers = []struct {
 	text    string
 	outcome nodes.Outcome
-}
-
-// answers are the texts that a server sends, as outcomes of a login.
-var answers = []answer{
+}{
 	{protocol.Welcome, nodes.OutcomeOK},
 	{protocol.TryAgain, nodes.OutcomeWrongPassword},
 	{protocol.NowBlocked, nodes.OutcomeBlocked},
 	{protocol.IsBlocked, nodes.OutcomeBlocked},
 }
 
-// repliesOf tells the story of each answer that has come whole on a link: how the
-// server cut them nobody knows, so that those that a script may have asked for at
-// once are taken by their texts. A phone's program asks for one at a time.
-func (w *World) repliesOf(l *link) {
-	for len(l.got) > 0 {
-		n := replyLength(l.got, l.raw)
-		if n == 0 {
-			return // the beginning of an answer
-		}
-		w.replied(l, l.got[:n])
-	}
-}
-
-// replied tells the story of the first bytes of what came on a link.
-func (w *World) replied(l *link, reply []byte) {
-	l.got = l.got[len(reply):]
-	if l.raw {
-		w.rawDecisions(l, string(reply))
-	}
-	w.emitBytes(event.Replied, l, reply)
-}
-
-// cutShort tells the story of the beginning of an answer whose rest never came.
-func (w *World) cutShort(l *link) {
-	if w.config.Remote != "" && len(l.got) > 0 {
-		w.replied(l, l.got)
-	}
-}
-
-// replyLength is how long the first answer of what came is; 0: it is not whole.
-// Bytes that no answer has belong to the one before them. Only when several may
-// have come at once the next one ends the first.
-func replyLength(got []byte, several bool) int {
-	if beginsText(got) && !hasText(got) {
+// replyLength returns the length of the first reply in the bytes received, or 0 if it is incomplete. The lengths of a
+// remote server's writes are not known. If several replies may have arrived at once, as with a script that sends
+// several requests, they are told apart by their texts, and bytes that begin no reply belong to the previous one. A
+// phone's program sends one request at a time, so all bytes belong to one reply.
+func replyLength(received []byte, several bool) int {
+	if beginsAnswer(received) && !hasAnswer(received) {
 		return 0
 	}
 	if !several {
-		return len(got)
+		return len(received)
 	}
 	n := 0
 	for _, a := range answers {
-		if bytes.HasPrefix(got, []byte(a.text)) {
+		if bytes.HasPrefix(received, []byte(a.text)) {
 			n = len(a.text)
 		}
 	}
 	if n == 0 {
-		n = numberLength(got)
+		n = digitsLength(received)
 	}
 	if n == 0 {
-		return len(got)
+		return len(received)
 	}
-	for n < len(got) && !beginsText(got[n:]) && (got[n] < '0' || got[n] > '9') {
+	for n < len(received) && !beginsAnswer(received[n:]) && (received[n] < '0' || received[n] > '9') {
 		n++
 	}
 	return n
 }
 
-// numberLength is how long the first answer in digits is; 0: there is none.
-func numberLength(got []byte) int {
-	digits := len(got) - len(bytes.TrimLeft(got, "0123456789"))
+// digitsLength returns the length of the first reply that consists of digits, or 0 if there is none. Such a reply is
+// a TempID or an acknowledgement.
+func digitsLength(received []byte) int {
+	digits := len(received) - len(bytes.TrimLeft(received, "0123456789"))
 	switch {
 	case digits >= protocol.TempIDSize:
 		return protocol.TempIDSize
-	case digits > 0 && len(bytes.Trim(got[:digits], protocol.Ack)) == 0:
+	case digits > 0 && len(bytes.Trim(received[:digits], protocol.Ack)) == 0:
 		return len(protocol.Ack)
 	}
 	return digits
 }
 
-// beginsText says whether what came begins with a text that a server sends, or
-// is the beginning of one.
-func beginsText(got []byte) bool {
-	return slices.ContainsFunc(answers, func(a answer) bool {
-		n := min(len(got), len(a.text))
-		return n > 0 && string(got[:n]) == a.text[:n]
-	})
-}
-
-func hasText(got []byte) bool {
-	return slices.ContainsFunc(answers, func(a answer) bool { return bytes.HasPrefix(got, []byte(a.text)) })
-}
-
-func (w *World) rawDecisions(l *link, reply string) {
+// beginsAnswer reports whether the bytes begin with an answer or are the beginning of one.
+func beginsAnswer(received []byte) bool {
 	for _, a := range answers {
-		if a.text != reply {
-			continue
-		}
-		for _, kind := range loginDecisions(a.outcome, reply) {
-			w.decided(l.phone, true, nodes.ServerEvent{Kind: kind})
+		if n := min(len(received), len(a.text)); n > 0 && string(received[:n]) == a.text[:n] {
+			return true
 		}
 	}
-	if len(reply) == protocol.TempIDSize {
-		w.decided(l.phone, true, nodes.ServerEvent{Kind: nodes.EventIssued})
-	}
+	return false
 }
 
-// readElsewhere: what a script sends counts as read when it leaves.
-func (w *World) readElsewhere(l *link, n int) {
-	if w.config.Remote != "" {
-		w.handled(l, n)
+// hasAnswer reports whether the bytes begin with a complete answer.
+func hasAnswer(received []byte) bool {
+	for _, a := range answers {
+		if bytes.HasPrefix(received, []byte(a.text)) {
+			return true
+		}
 	}
-}
-
-// absent ends a run whose first connection was refused: the server elsewhere is
-// not there.
-func (w *World) absent(reason string) {
-	if w.config.Remote != "" && !w.stood {
-		w.fail(fmt.Errorf("no connection to the server elsewhere, %q: %s", w.config.Remote, reason))
-	}
-}
-
-// stoodElsewhere and closedElsewhere count the sessions of a server that nobody
-// observes.
-func (w *World) stoodElsewhere(l *link) {
-	if w.config.Remote != "" {
-		w.stood = true
-		w.stream.Emit(w.event(event.RemoteOpened, event.Server, l.phone))
-	}
-}
-
-func (w *World) closedElsewhere(l *link) {
-	if w.config.Remote != "" && l.stands {
-		w.stream.Emit(w.event(event.RemoteClosed, event.Server, l.phone))
-	}
+	return false
 }

@@ -4,8 +4,10 @@ import (
 	crand "crypto/rand"
 	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"time"
 
 	"bluetrace/nodes"
@@ -15,22 +17,29 @@ import (
 	"bluetrace/sim/event"
 )
 
-// serverHost is the server inside the process, through all its lives.
+// serverHost runs the machine of the server on a host of package nodes/socket, which it observes. A restart replaces
+// the host and the machine.
 type serverHost struct {
-	world    *World
+	config   *Config
+	schedule *scheduler
+	turns    *turns
+	emit     *emitter
+	tcp      *tcp
+
 	address  string
-	listener net.Listener // bound, until a server takes it
+	listener net.Listener // bound, until a host takes it
 	entropy  *rand.ChaCha8
-	server   *socket.Server // nil: it is down, or elsewhere
+	host     *socket.Server // nil while the server is down
 	disk     *disk
-	started  bool     // once at least
-	starting bool     // it does not say yet that it listens
-	conns    []*link  // by nodes.Conn
-	stores   []uint64 // the turn of each Store that is under way
+	started  bool     // the server has been started before
+	starting bool     // the server has not printed that it listens
+	stores   []uint64 // turns of the unfinished stores
 }
 
-func (h *serverHost) bind(w *World) error {
-	h.world = w
+var _ socket.ServerObserver = (*serverHost)(nil)
+
+// bind opens the listener at a free port.
+func (h *serverHost) bind() error {
 	var seed [32]byte
 	_, _ = crand.Read(seed[:]) // it never fails
 	h.entropy = rand.NewChaCha8(seed)
@@ -39,134 +48,114 @@ func (h *serverHost) bind(w *World) error {
 		return fmt.Errorf("listening for the phones: %w", err)
 	}
 	h.listener, h.address = l, l.Addr().String()
-	w.server = h.address
 	return nil
 }
 
-// startServer makes a server of what is on the disk.
-func (w *World) startServer() {
-	h := &w.host
-	if err := h.start(); err != nil {
-		w.fail(fmt.Errorf("starting the server: %w", err))
+// start starts a server from the files in the folder. An error fails the run.
+func (h *serverHost) start() {
+	if err := h.tryStart(); err != nil {
+		h.schedule.fail(fmt.Errorf("starting the server: %w", err))
 	}
 }
 
-func (h *serverHost) start() (err error) {
-	w := h.world
+func (h *serverHost) tryStart() (err error) {
 	if h.listener == nil {
 		if h.listener, err = net.Listen("tcp4", h.address); err != nil {
 			return err
 		}
 	}
-	folder, err := files.OpenServer(w.config.Folder, files.ServerOptions{Zone: w.config.Zone, Entropy: crand.Reader})
+	zone, s := h.config.Zone, h.schedule
+	folder, err := files.OpenServer(h.config.Folder, files.ServerOptions{Zone: zone, Entropy: crand.Reader})
 	if err != nil {
 		return err
 	}
-	d := &disk{host: h, folder: folder}
-	settings := w.config.Server
-	settings.Entropy, settings.Zone, settings.NameKey = h.entropy, w.config.Zone, folder.NameKey()
-	c := socket.ServerConfig{
-		Settings: settings, Listener: &listener{h.listener, d}, Disk: d,
-		Clock: w.config.Clock, Origin: w.origin, Lock: &w.mu, Observer: h,
-		Credentials: func() ([]nodes.Credential, bool) { return w.config.Credentials, false },
-	}
+	d := &disk{server: h, schedule: s, folder: folder}
+	settings := h.config.Server
+	settings.Entropy, settings.Zone, settings.NameKey = h.entropy, zone, folder.NameKey()
 	issued := map[protocol.TempID]nodes.Issue{}
-	c.Restore = func(take func(nodes.Record) error) error {
-		return folder.Restore(w.config.Clock.Now().UnixNano(), func(r nodes.Record) error {
-			if r.Kind == nodes.RecordIssue {
-				issued[r.Issue.TempID] = r.Issue
-			}
-			return take(r)
-		})
-	}
-	s, err := socket.NewServer(c)
+	host, err := socket.NewServer(socket.ServerConfig{
+		Settings: settings, Listener: &listener{h.listener, h.tcp, d}, Disk: d,
+		Clock: s.clock, Origin: s.origin, Lock: &s.mu, Observer: h,
+		Credentials: func() ([]nodes.Credential, bool) { return h.config.Credentials, false },
+		Restore: func(take func(nodes.Record) error) error {
+			return folder.Restore(s.clock.Now().UnixNano(), func(r nodes.Record) error {
+				if r.Kind == nodes.RecordIssue {
+					issued[r.Issue.TempID] = r.Issue
+				}
+				return take(r)
+			})
+		},
+	})
 	if err != nil {
 		return errors.Join(err, folder.Close())
 	}
 	if h.started {
-		o := w.event(event.ServerStarted, event.Server, event.NoPeer)
+		o := h.emit.next(event.ServerStarted, event.Server, event.NoPeer)
 		o.Resolve = func(id protocol.TempID) (nodes.Issue, bool) {
 			i, ok := issued[id]
 			return i, ok
 		}
-		w.stream.Emit(o)
+		h.emit.emit(o)
 	}
 	h.started = true
-	h.server, h.disk, h.listener, h.starting, h.stores = s, d, nil, true, nil
-	w.running.Go(func() {
-		if err := s.Serve(); err != nil {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.fail(err)
+	h.host, h.disk, h.listener, h.starting, h.stores = host, d, nil, true, nil
+	s.goroutines.Go(func() {
+		if err := host.Serve(); err != nil {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.fail(err)
 		}
 	})
 	return nil
 }
 
-// RestartServer stops the server as a kill would. It comes back after down. The
-// lock is given up meanwhile, so that it may only be called from a Call.
-func (w *World) RestartServer(down time.Duration) {
-	h := &w.host
-	if h.server == nil {
+// restart kills the server and starts it again after down. It releases the lock while the host stops.
+func (h *serverHost) restart(down time.Duration) {
+	if h.host == nil {
 		return
 	}
-	w.emitText(event.ProgramStatus, event.Server, event.NoPeer, "is killed")
-	s, d := h.server, h.disk
-	h.server, h.starting, d.dying = nil, false, true
-	w.happened.Broadcast()
-	w.mu.Unlock()
-	s.Kill()
+	s, host, d := h.schedule, h.host, h.disk
+	h.emit.text(event.ProgramStatus, event.Server, "is killed")
+	h.host, h.starting, d.dying = nil, false, true
+	s.notify()
+	s.mu.Unlock()
+	host.Kill()
 	err := d.folder.Close()
-	w.mu.Lock()
+	s.mu.Lock()
 	h.disk = nil
 	if err != nil {
-		w.fail(fmt.Errorf("giving up the files of the killed server: %w", err))
+		s.fail(fmt.Errorf("closing the files of the killed server: %w", err))
 	}
-	o := w.event(event.ServerStopped, event.Server, event.NoPeer)
-	for l := range w.links {
-		if l.serverOpen {
-			o.Count++
-		}
-	}
-	w.stream.Emit(o)
-	for l := range w.links {
-		if l.serverOpen {
-			l.serverOpen, l.byServer = false, true
-		}
-		if l.dialled {
-			l.killed = true
-			l.down.endTurn = w.nextTurn()
-		}
-		w.forget(l)
+	o := h.emit.next(event.ServerStopped, event.Server, event.NoPeer)
+	o.Count = h.tcp.openAtServer()
+	h.emit.emit(o)
+	h.tcp.serverKilled()
+	startAgain := func() {
+		h.emit.text(event.ProgramStatus, event.Server, "is started again")
+		h.start()
 	}
 	if down <= 0 {
-		w.comeBack()
-		return
+		startAgain()
+	} else {
+		s.callAt(s.now+down, false, startAgain)
 	}
-	w.Call(w.now+down, w.comeBack)
 }
 
-func (w *World) comeBack() {
-	w.emitText(event.ProgramStatus, event.Server, event.NoPeer, "is started again")
-	w.startServer()
-}
-
-// hurry lets the disk take at once what waits for the clock, at the end of the
-// world.
-func (h *serverHost) hurry() {
+// closeDisk makes stores reach the disk without a delay, at the end of the world.
+func (h *serverHost) closeDisk() {
 	if h.disk != nil {
-		h.disk.hurried, h.disk.waits = true, false
+		h.disk.closing, h.disk.delayed = true, false
 	}
 }
 
-// close is called without the lock.
+// close stops the host and closes the files. The caller does not hold the lock.
 func (h *serverHost) close() error {
 	var errs []error
 	if h.listener != nil {
 		errs = append(errs, h.listener.Close())
 	}
-	if h.server != nil {
-		errs = append(errs, h.server.Close())
+	if h.host != nil {
+		errs = append(errs, h.host.Close())
 	}
 	if h.disk != nil {
 		errs = append(errs, h.disk.folder.Close())
@@ -174,29 +163,211 @@ func (h *serverHost) close() error {
 	return errors.Join(errs...)
 }
 
-// reading says whether the server takes bytes of the connection.
-func (h *serverHost) reading(c nodes.Conn) bool {
-	return h.server != nil && h.server.Machine().Reading(c)
+// isReading reports whether the machine accepts bytes of a connection now.
+func (h *serverHost) isReading(c nodes.Conn) bool {
+	return h.host != nil && h.host.Machine().Reading(c)
 }
 
-// awaited is what the server has under way beside its connections.
-func (h *serverHost) awaited(now time.Duration) string {
-	if h.server == nil {
-		return ""
+func (h *serverHost) nextWake() (time.Duration, bool) {
+	if h.host == nil {
+		return 0, false
 	}
-	if h.starting {
-		return "the server's start"
-	}
-	if at, ok := h.server.Machine().NextWake(); ok && at <= now {
-		return fmt.Sprintf("the server's wake-up at %s", at)
-	}
-	return ""
+	return h.host.Machine().NextWake()
 }
 
-// storing is what the disk was asked for; what waits there for the clock may.
-func (h *serverHost) storing() (turn uint64, what string) {
-	if h.server == nil || len(h.stores) == 0 || h.disk.waits {
+// work yields the start and a due wake-up as unfinished work.
+func (h *serverHost) work() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if h.host != nil && h.starting {
+			yield("the server's start")
+		} else if at, ok := h.nextWake(); ok && at <= h.schedule.now {
+			yield(fmt.Sprintf("the server's wake-up at %s", at))
+		}
+	}
+}
+
+// store returns the turn and the description of the first unfinished store. A store that waits for the clock is not
+// unfinished work.
+func (h *serverHost) store() (turn uint64, text string) {
+	if h.host == nil || len(h.stores) == 0 || h.disk.delayed {
 		return 0, ""
 	}
 	return h.stores[0], fmt.Sprintf("%d stores", len(h.stores))
+}
+
+// unfinished yields the turn of the first unfinished store.
+func (h *serverHost) unfinished() iter.Seq2[uint64, string] {
+	return func(yield func(uint64, string) bool) {
+		if turn, text := h.store(); text != "" {
+			yield(turn, text)
+		}
+	}
+}
+
+// observe records the time of an observed event. It returns false if the world is being closed.
+func (h *serverHost) observe(now nodes.Now) bool {
+	if h.schedule.closing {
+		return false
+	}
+	h.schedule.advance(now)
+	h.schedule.notify()
+	return true
+}
+
+// Accepted handles a new connection.
+func (h *serverHost) Accepted(now nodes.Now, c nodes.Conn, from netip.AddrPort) {
+	if h.observe(now) {
+		h.tcp.accepted(c, from)
+	}
+}
+
+// Read handles bytes that the server reads.
+func (h *serverHost) Read(now nodes.Now, c nodes.Conn, p []byte) {
+	if h.observe(now) {
+		h.tcp.serverReads(c, p)
+	}
+}
+
+// Ended handles the end of a phone's stream.
+func (h *serverHost) Ended(now nodes.Now, c nodes.Conn) {
+	if h.observe(now) {
+		h.tcp.serverReadsEnd(c)
+	}
+}
+
+// Effect handles one effect of the machine.
+func (h *serverHost) Effect(now nodes.Now, e *nodes.ServerEffect) {
+	if !h.observe(now) {
+		return
+	}
+	switch e.Kind {
+	case nodes.EffectSend:
+		h.tcp.serverSends(e.Conn, e.Bytes)
+	case nodes.EffectClose:
+		h.tcp.serverCloses(e.Conn)
+	case nodes.EffectPrint:
+		h.starting = false
+		h.emit.text(event.ServerPrinted, event.Server, e.Text)
+	case nodes.EffectStore:
+		h.stores = append(h.stores, h.turns.next())
+		o := h.emit.next(event.StoreAsked, event.Server, event.NoPeer)
+		o.Records = e.Records
+		h.emit.emit(o)
+		h.disk.delay(len(e.Records))
+	case nodes.EffectEvent:
+		c := h.tcp.at(e.Conn)
+		h.emit.decided(c.phone, c.scripted, e.Event)
+	}
+}
+
+// Stored handles the end of a store.
+func (h *serverHost) Stored(now nodes.Now, id nodes.StoreID, records []nodes.Record, err error) {
+	if !h.observe(now) {
+		return
+	}
+	h.stores = h.stores[1:]
+	o := h.emit.next(event.StoreDone, event.Server, event.NoPeer)
+	o.Number, o.Records, o.Err = uint64(id), records, err
+	h.emit.emit(o)
+}
+
+// disk is the server's folder behind the delay of Config.DiskDelay. The delay passes on the world's clock.
+type disk struct {
+	server   *serverHost
+	schedule *scheduler
+	folder   *files.Server
+	last     time.Duration // latest time in dues; stores reach the disk in order
+	dues     []due
+	delayed  bool // a store waits for the clock
+	dying    bool // the server is being killed: stores wait until killed is set
+	killed   bool // the server is killed: stores fail
+	closing  bool // the world is being closed: stores do not wait for the clock
+}
+
+// due is the time at which a request reaches the disk.
+type due struct {
+	records int
+	at      time.Duration
+}
+
+var (
+	_ socket.Disk = (*disk)(nil)
+
+	errKilled = errors.New("the server was killed")
+)
+
+// delay draws the delay of a request of so many records. The host may join several requests into one Store.
+func (d *disk) delay(records int) {
+	if draw := d.server.config.DiskDelay; draw != nil {
+		d.last = max(d.last, d.schedule.now+draw())
+		d.dues = append(d.dues, due{records, d.last})
+	}
+}
+
+// Store implements socket.Disk. The host calls it without the lock.
+func (d *disk) Store(records []nodes.Record) (issues, attempts error) {
+	if !d.wait(len(records)) {
+		return errKilled, errKilled
+	}
+	return d.folder.Store(records)
+}
+
+// wait waits for the turn of requests with so many records in total, and for the time at which the last of them
+// reaches the disk. It returns false if the server is killed meanwhile.
+func (d *disk) wait(records int) bool {
+	s := d.schedule
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.server.turns.wait(d.server.store)
+	at := s.now
+	for records > 0 && len(d.dues) > 0 {
+		records -= d.dues[0].records
+		at = d.dues[0].at
+		d.dues = d.dues[1:]
+	}
+	if at > s.now && !d.closing {
+		d.delayed = true
+		s.callAt(at, false, func() { d.delayed = false; s.notify() })
+		s.notify()
+	}
+	// The store of a server that is being killed must not end while its machine can still handle the result.
+	for !d.killed && (d.delayed || d.dying) {
+		s.wait()
+	}
+	return !d.killed
+}
+
+// listener accepts connections for the server and returns each once its phone is known.
+type listener struct {
+	net.Listener
+	tcp  *tcp
+	disk *disk
+}
+
+// Close implements net.Listener. The host calls it when its machine handles no more input, so a store of a killed
+// server may fail from then on.
+func (l *listener) Close() error {
+	l.tcp.schedule.notifyLater(func() { l.disk.killed = !l.disk.closing })
+	return l.Listener.Close()
+}
+
+// identifyTimeout is the real time after which a connection that no phone has opened is accepted as one from outside
+// this world.
+const identifyTimeout = 250 * time.Millisecond
+
+// Accept implements net.Listener.
+func (l *listener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	s := l.tcp.schedule
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	over, stop := s.realTimeout(identifyTimeout)
+	defer stop()
+	for !l.tcp.isDialed(addressOf(conn.RemoteAddr())) && !*over && !s.closing {
+		s.wait()
+	}
+	return l.tcp.serverSide(conn), nil
 }

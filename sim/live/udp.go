@@ -1,7 +1,9 @@
 package live
 
 import (
+	"errors"
 	"fmt"
+	"iter"
 	"net"
 	"net/netip"
 	"slices"
@@ -9,210 +11,181 @@ import (
 
 	"github.com/cespare/xxhash/v2"
 
-	"bluetrace/nodes"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 	"bluetrace/sim/event"
 )
 
-// source is another port of a phone, by the number that a script gives it.
-type source struct {
-	phone uint32
-	port  uint16
+// udp holds the UDP addresses of the phones and the datagrams in flight. The kernel neither numbers datagrams nor
+// reports losses. A received datagram is therefore identified by its addresses, its length and its contents, and the
+// datagrams sent before it on the same path, whose order the kernel keeps, count as lost.
+type udp struct {
+	schedule *scheduler
+	emit     *emitter
+	names    []string // of the phones
+
+	addresses []protocol.Address          // by phone
+	phones    map[protocol.Address]uint32 // by the address of each socket
+	extra     map[source]*net.UDPConn
+	inFlight  map[path][]datagram // the oldest first
+	sent      uint64              // datagrams sent so far
 }
 
-// way is where datagrams go from one socket to a phone. The kernel keeps their
-// order on it.
-type way struct {
+// source is an additional socket of a phone. A script chooses its number.
+type source struct {
+	phone  uint32
+	number uint16
+}
+
+// path is the path from one socket to a phone.
+type path struct {
 	from protocol.Address
 	to   uint32
 }
 
-// flight is a datagram that has been sent and not been seen to arrive.
-type flight struct {
-	sent   int64
-	serial uint64
-	n      int
-	sum    uint64 // a hash of what a receiver may see of it
+// datagram is a datagram in flight.
+type datagram struct {
+	sent   time.Duration
+	number uint64 // among the datagrams of the run, from 1
+	size   int    // bytes
+	sum    uint64 // hash of the bytes that a receiver reads
 }
 
-func sumOf(p []byte) uint64 { return xxhash.Sum64(p[:min(len(p), socket.MaxDatagram)]) }
+func hashOf(p []byte) uint64 { return xxhash.Sum64(p[:min(len(p), socket.MaxDatagram)]) }
 
-// sent counts a datagram before it leaves.
-func (w *World) sent(at int64, who uint32, from *protocol.Address, to *protocol.Address, p []byte) {
-	w.datagrams++
-	dest, ok := w.byUDP[*to]
-	if !ok {
-		w.emitDatagram(event.DatagramLost, who, event.NoPeer, w.datagrams, len(p), 0)
-		return
+// bind opens the socket of the next phone.
+func (u *udp) bind() (*net.UDPConn, error) {
+	conn, err := listenUDP()
+	if err != nil {
+		return nil, err
 	}
-	k := way{*from, dest}
-	w.air[k] = append(w.air[k], flight{at, w.datagrams, len(p), sumOf(p)})
-	w.emitDatagram(event.DatagramSent, who, dest, w.datagrams, len(p), 0)
+	address := protocol.AddressOf(addressOf(conn.LocalAddr()))
+	u.phones[address] = uint32(len(u.addresses))
+	u.addresses = append(u.addresses, address)
+	return conn, nil
 }
 
-// arrived finds the datagram among those that were sent; those before it on its
-// way are lost. False: it is none of this world's.
-func (w *World) arrived(at int64, k way, p []byte) (flight, bool) {
-	under, sum := w.air[k], sumOf(p)
-	i := slices.IndexFunc(under, func(f flight) bool {
-		return min(f.n, socket.MaxDatagram) == len(p) && f.sum == sum
+func listenUDP() (*net.UDPConn, error) {
+	return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+}
+
+// addressOf returns the address of a TCP or UDP socket.
+func addressOf(a net.Addr) netip.AddrPort {
+	var p netip.AddrPort
+	switch a := a.(type) {
+	case *net.UDPAddr:
+		p = a.AddrPort()
+	case *net.TCPAddr:
+		p = a.AddrPort()
+	}
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// phoneAt returns the phone that has a socket with this address, or event.NoPeer.
+func (u *udp) phoneAt(a *protocol.Address) event.Node {
+	if phone, ok := u.phones[*a]; ok {
+		return phone
+	}
+	return event.NoPeer
+}
+
+// send records that a phone sends a datagram. It is called before the datagram is passed to the kernel.
+func (u *udp) send(at time.Duration, phone uint32, from, to *protocol.Address, p []byte) {
+	u.sent++
+	d := datagram{at, u.sent, len(p), hashOf(p)}
+	dest := u.phoneAt(to)
+	kind := event.DatagramLost
+	if dest != event.NoPeer {
+		kind = event.DatagramSent
+		k := path{*from, dest}
+		u.inFlight[k] = append(u.inFlight[k], d)
+	}
+	e := u.emit.datagram(kind, phone, dest, d)
+	e.Due = event.DueUnknown
+	u.emit.emit(e)
+}
+
+// receive records the receipt of a datagram and returns it as it was sent. It returns false for a datagram that was
+// not sent in this world.
+func (u *udp) receive(k path, p []byte) (datagram, bool) {
+	pending, sum := u.inFlight[k], hashOf(p)
+	i := slices.IndexFunc(pending, func(d datagram) bool {
+		return min(d.size, socket.MaxDatagram) == len(p) && d.sum == sum
 	})
 	if i < 0 {
-		return flight{}, false
+		return datagram{}, false
 	}
-	sender := w.byUDP[k.from]
-	for _, f := range under[:i] {
-		w.emitLost(sender, k.to, f)
+	sender := u.phones[k.from]
+	for _, lost := range pending[:i] {
+		e := u.emit.datagram(event.DatagramLost, sender, k.to, lost)
+		e.InFlight = true
+		u.emit.emit(e)
 	}
-	f := under[i]
-	if i++; i == len(under) {
-		delete(w.air, k)
+	d := pending[i]
+	if rest := pending[i+1:]; len(rest) > 0 {
+		u.inFlight[k] = rest
 	} else {
-		w.air[k] = under[i:]
+		delete(u.inFlight, k)
 	}
-	w.emitDatagram(event.DatagramDelivered, k.to, sender, f.serial, f.n, sum)
-	return f, true
+	e := u.emit.datagram(event.DatagramDelivered, k.to, sender, d)
+	e.Sum, e.Due = sum, event.DueUnknown
+	u.emit.emit(e)
+	return d, true
 }
 
-// DatagramsInFlight counts the datagrams that were sent and neither arrived nor were
-// lost.
-func (w *World) DatagramsInFlight() int {
+// sendFromExtra sends a datagram of a script from an additional socket of a phone.
+func (u *udp) sendFromExtra(s source, to *protocol.Address, b []byte) error {
+	conn, err := u.extraSocket(s)
+	if err != nil {
+		return fmt.Errorf("binding an additional UDP socket of %s: %w", u.names[s.phone], err)
+	}
+	from := protocol.AddressOf(addressOf(conn.LocalAddr()))
+	u.send(u.schedule.now, s.phone, &from, to, b)
+	if _, err = conn.WriteToUDPAddrPort(b, to.AddrPort()); err != nil {
+		return fmt.Errorf("sending a datagram of a script: %w", err)
+	}
+	return nil
+}
+
+// extraSocket returns the additional socket, which it opens on first use.
+func (u *udp) extraSocket(s source) (*net.UDPConn, error) {
+	if conn := u.extra[s]; conn != nil {
+		return conn, nil
+	}
+	conn, err := listenUDP()
+	if err != nil {
+		return nil, err
+	}
+	u.extra[s] = conn
+	u.phones[protocol.AddressOf(addressOf(conn.LocalAddr()))] = s.phone
+	return conn, nil
+}
+
+// count returns the number of datagrams in flight.
+func (u *udp) count() int {
 	n := 0
-	for _, under := range w.air {
-		n += len(under)
+	for _, pending := range u.inFlight {
+		n += len(pending)
 	}
 	return n
 }
 
-// handing is the datagram that is being handed to a phone, while is.
-type handing struct {
-	sent  int64
-	is    bool
-	whole bool // it is a whole beacon
-}
-
-// first is when the first part of a split beacon was sent, and when it came.
-type first struct{ sent, arrived int64 }
-
-// Datagram is what the phone receives, before its machine takes it.
-func (p *phone) Datagram(now nodes.Now, from netip.AddrPort, b []byte) {
-	w := p.world
-	if w.closing {
-		return
-	}
-	at := w.at(now)
-	sender := protocol.AddressOf(from)
-	f, ok := w.arrived(at, way{sender, p.who}, b)
-	p.handing = handing{f.sent, ok, len(b) == protocol.BeaconSize}
-	if ok && len(b) == protocol.TempIDSize {
-		if p.firsts == nil {
-			p.firsts = map[protocol.Address]first{}
+// work yields the datagrams in flight as unfinished work.
+func (u *udp) work() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for k, pending := range u.inFlight {
+			if !yield(fmt.Sprintf("%d datagrams from %s to %s", len(pending), k.from, u.names[k.to])) {
+				return
+			}
 		}
-		p.firsts[sender] = first{f.sent, at}
 	}
 }
 
-// sentAt is when the first datagram of what is now judged was sent; of what is
-// no beacon, when the datagram was that showed it.
-func (p *phone) sentAt(e *nodes.PhoneEffect) (int64, bool) {
-	if h := &p.handing; h.is && (e.OutOfTurn || h.whole && e.FirstPart == e.At.Elapsed) {
-		return h.sent, true
+// close closes the additional sockets. The hosts close those of the phones.
+func (u *udp) close() error {
+	var errs []error
+	for _, conn := range u.extra {
+		errs = append(errs, conn.Close())
 	}
-	f, ok := p.firsts[e.From]
-	if !ok || f.arrived != int64(e.FirstPart) {
-		return 0, false
-	}
-	delete(p.firsts, e.From)
-	return f.sent, true
-}
-
-func (p *phone) judged(at int64, e *nodes.PhoneEffect) {
-	w := p.world
-	sender, ok := w.byUDP[e.From]
-	if !ok {
-		sender = event.NoPeer
-	}
-	if e.OutOfTurn || e.Err != nil {
-		p.counts.Invalid++
-	} else {
-		p.counts.Valid++
-	}
-	o := w.event(event.BeaconJudged, p.who, sender)
-	sent, ok := p.sentAt(e)
-	o.Phone, o.Sent, o.SentKnown = e, time.Duration(sent), ok
-	w.stream.Emit(o)
-	p.show(e)
-}
-
-// sendsBeacon counts the datagrams of a beacon of the phone's program.
-func (p *phone) sendsBeacon(at int64, e *nodes.PhoneEffect) {
-	w := p.world
-	w.announce(at, p.who, &e.To, &e.Raw)
-	if e.Form == protocol.Single {
-		w.sent(at, p.who, &p.address, &e.To, e.Raw[:])
-		return
-	}
-	for i := range protocol.Parts {
-		w.sent(at, p.who, &p.address, &e.To, protocol.Part(&e.Raw, i))
-	}
-}
-
-func (w *World) announce(at int64, who uint32, to *protocol.Address, raw *[protocol.BeaconSize]byte) {
-	w.phones[who].counts.Sent++
-	dest, ok := w.byUDP[*to]
-	if !ok {
-		dest = event.NoPeer
-	}
-	o := w.event(event.BeaconSent, who, dest)
-	o.Raw = raw
-	w.stream.Emit(o)
-}
-
-// AnnounceForged counts a beacon that a script puts together from datagrams of
-// its own.
-func (w *World) AnnounceForged(who, to uint32, raw *[protocol.BeaconSize]byte) {
-	w.announce(int64(w.now), who, &w.phones[to].address, raw)
-}
-
-// SendDatagram sends bytes from the phone's own socket, or, for another port
-// than 0, from a socket that stands for it.
-func (w *World) SendDatagram(who, to uint32, port uint16, b []byte) {
-	dest := w.phones[to].address
-	at := int64(w.now)
-	w.stream.Emit(w.event(event.DatagramsForged, who, event.NoPeer))
-	if port == 0 {
-		w.sent(at, who, &w.phones[who].address, &dest, b)
-		w.sentOr(w.phones[who].host.SendDatagram(dest.AddrPort(), b))
-		return
-	}
-	u, err := w.sourceSocket(source{who, port})
-	if err != nil {
-		w.fail(fmt.Errorf("binding another UDP socket for %s: %w", w.names[who], err))
-		return
-	}
-	from := protocol.AddressOf(addressOf(u.LocalAddr()))
-	w.sent(at, who, &from, &dest, b)
-	_, err = u.WriteToUDPAddrPort(b, dest.AddrPort())
-	w.sentOr(err)
-}
-
-// sentOr ends a run in which a script could not send.
-func (w *World) sentOr(err error) {
-	if err != nil {
-		w.fail(fmt.Errorf("sending a datagram of the script: %w", err))
-	}
-}
-
-func (w *World) sourceSocket(s source) (*net.UDPConn, error) {
-	if u := w.extra[s]; u != nil {
-		return u, nil
-	}
-	u, err := bindUDP()
-	if err != nil {
-		return nil, err
-	}
-	w.extra[s] = u
-	w.byUDP[protocol.AddressOf(addressOf(u.LocalAddr()))] = s.phone
-	return u, nil
+	return errors.Join(errs...)
 }

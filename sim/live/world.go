@@ -1,11 +1,21 @@
-// Package live is the world on real sockets: the same state machines as in
-// virtual time, hosted by package nodes/socket on 127.0.0.1, each phone with a
-// UDP socket of its own. It tells its watchers and its story the same things as
-// the virtual world does.
+// Package live is the world on real sockets. It runs the same state machines as virtual time (sim/virtual), hosted by
+// package nodes/socket on 127.0.0.1, with one UDP socket for each phone, and emits the same events.
 //
-// On the real clock things happen when they happen. On a clock.Mock the world is
-// stepped: once nothing is under way any more, neither on a socket nor in a
-// goroutine, the clock is set to the next deadline of any node or call.
+// On the real clock, events happen when they happen. On a clock.Mock the world is stepped: once it is idle, with no
+// bytes on a socket and no goroutine at work, the clock is set to the next deadline of a node or call.
+//
+// Each type below owns a part of the world, and only its methods write its fields, unless a comment names another
+// type. One lock, which the scheduler owns, protects all of them.
+//
+//	scheduler     time, calls, the wait for an idle world, the lock
+//	turns         the order of reads in a stepped world
+//	emitter       the event stream
+//	udp           datagrams in flight, additional sockets
+//	tcp           connections between phones and the server
+//	scripts       connections that scripts drive byte by byte
+//	phoneHost     the machine of one phone
+//	serverHost    the machine of the server, its disk and its listener
+//	remoteServer  a server in another process
 package live
 
 import (
@@ -26,219 +36,288 @@ import (
 	"bluetrace/sim/world"
 )
 
-// Config is all that a world is made from.
+// Config is the configuration of a world.
 type Config struct {
-	// Clock is a *clock.Mock, which is stepped, or any other, which runs by
-	// itself.
+	// Clock is a *clock.Mock, which the world steps, or a clock that runs by itself.
 	Clock clock.Clock
 	Start int64         // wall time at time zero, Unix seconds
-	Begin time.Duration // where the run begins; zero or negative
+	Begin time.Duration // time at which the run begins, zero or negative
 	Zone  *protocol.Zone
 
-	// Server is complete but for Entropy, NameKey and Zone. Remote, when not
-	// empty, is the host:port of a server elsewhere, which is used instead.
+	// Server is complete but for Entropy, NameKey and Zone, which the world fills in.
 	Server      nodes.ServerSettings
 	Credentials []nodes.Credential
-	Remote      string
-	// Folder is where the server keeps its files.
+	// Remote is the host:port of a remote server, which is used instead of one in this process, or empty.
+	Remote string
+	// Folder holds the server's files.
 	Folder files.FS
-	// DiskDelay draws how long a Store takes at least, on the world's clock; nil:
-	// as long as Folder does.
+	// DiskDelay draws the minimum duration of a Store on the world's clock. If it is nil, a Store takes as long as
+	// Folder does.
 	DiskDelay func() time.Duration
 
 	Phones []PhoneConfig
 
-	// Events is the stream that the world emits its events on.
+	// Events is the stream on which the world emits its events.
 	Events *event.Stream
-	// Tick is called at each time that was asked for with World.Tick.
-	Tick func(who, arg uint32)
+	// Tick is called at the times that World.Tick was given.
+	Tick func(phone, arg uint32)
 }
 
-// PhoneConfig is one phone. Settings may be shared by many.
+// PhoneConfig is the configuration of one phone. Phones may share Settings.
 type PhoneConfig struct {
 	Name     string
 	Settings *nodes.PhoneSettings
-	Log      *files.ContactLog // nil: in memory only. The world closes it
+	// Log is the phone's contact log on disk, which the world closes. If it is nil, the log is in memory only.
+	Log *files.ContactLog
 }
 
-// World is one run. All but Close is called with its lock held: by its own calls
-// and observers, and before Run, when nobody else has it yet.
+// World is one run. Run and Close take the lock. The other methods are called with the lock held, from calls and
+// observers, or before Run, when no other goroutine uses the world.
 type World struct {
-	mu       sync.Mutex
-	happened sync.Cond // on mu: something that the run or a goroutine may wait for
-	held     bool      // Run has begun, and its caller has the lock
 	config   Config
-	mock     *clock.Mock // nil: the clock runs by itself
-	origin   time.Time   // time zero
-	now      time.Duration
-	names    []string
-
-	phones  []*phone
-	byUDP   map[protocol.Address]uint32 // whose UDP socket it is
-	extra   map[source]*net.UDPConn
-	air     map[way][]flight
-	links   map[*link]struct{} // not closed on both sides yet
-	byTCP   map[netip.AddrPort]*link
-	host    serverHost
-	server  string // where phones connect to
-	opened  uint64 // connections so far
-	calls   calls
-	alarm   *clock.Timer
-	alarmAt time.Duration
-
-	stream    *event.Stream
-	next      event.Event // reused
-	datagrams uint64      // sent so far
-	stood     bool        // a connection to a server elsewhere has stood
-	events    uint64
-	stop      bool
-	turns     uint64 // given out so far
-	gated     bool   // of a stepped world: what comes to a phone waits
-	closing   bool
-	err       error // why the run cannot go on
-	running   sync.WaitGroup
-	raws      []*rawConn
-	ctx       context.Context // of what only Close ends
-	cancel    context.CancelFunc
-	hangOver  time.Duration // real time within which a stepped world must come to rest
+	locked   bool // Run has begun, and its caller holds the lock
+	schedule *scheduler
+	emit     *emitter
+	udp      *udp
+	tcp      *tcp
+	scripts  *scripts
+	phones   []*phoneHost
+	server   *serverHost // nil if the server is remote
+	address  string      // of the server, host:port
 }
 
 var _ world.World = (*World)(nil)
 
-// New binds a socket for each phone and one for the server. Nothing runs before
-// Run; Close must be called in any case.
+// New returns a world and binds a socket for each phone and one for the server. Nothing runs before Run. Close must
+// be called in any case.
 func New(c Config) (*World, error) {
-	w := &World{
-		config:   c,
-		stream:   c.Events,
-		origin:   time.Unix(c.Start, 0),
-		now:      c.Begin,
-		byUDP:    map[protocol.Address]uint32{},
-		extra:    map[source]*net.UDPConn{},
-		air:      map[way][]flight{},
-		links:    map[*link]struct{}{},
-		byTCP:    map[netip.AddrPort]*link{},
-		hangOver: hangLimit,
+	s := newScheduler(&c)
+	m := &emitter{stream: c.Events, schedule: s}
+	order := &turns{schedule: s}
+	names := make([]string, len(c.Phones))
+	for i, p := range c.Phones {
+		names[i] = p.Name
 	}
-	w.happened.L = &w.mu
-	w.ctx, w.cancel = context.WithCancel(context.Background())
-	w.mock, _ = c.Clock.(*clock.Mock)
-	w.call(c.Begin, false, w.start)
-	if err := w.bind(); err != nil {
+	w := &World{config: c, schedule: s, emit: m}
+	w.udp = &udp{
+		schedule: s, emit: m, names: names, phones: map[protocol.Address]uint32{},
+		extra: map[source]*net.UDPConn{}, inFlight: map[path][]datagram{},
+	}
+	w.tcp = &tcp{
+		schedule: s, turns: order, emit: m, names: names,
+		open: map[*connection]struct{}{}, dialed: map[netip.AddrPort]*connection{},
+	}
+	w.scripts = &scripts{schedule: s, emit: m, tcp: w.tcp, current: map[uint32]*scriptedConn{}}
+	w.scripts.ctx, w.scripts.cancel = context.WithCancel(context.Background())
+	w.tcp.scripts = w.scripts
+	s.callAt(c.Begin, false, w.start)
+	s.addWork(order.work)
+	s.addWork(w.udp.work)
+	order.add(w.tcp.unfinished)
+	if err := errors.Join(w.bindPhones(), w.bindServer(order)); err != nil {
 		return nil, errors.Join(err, w.Close())
 	}
 	return w, nil
 }
 
-// bind opens every socket that the nodes will have.
-func (w *World) bind() error {
+// bindPhones opens the UDP socket of each phone.
+func (w *World) bindPhones() error {
 	for i, c := range w.config.Phones {
-		udp, err := bindUDP()
+		conn, err := w.udp.bind()
 		if err != nil {
 			return fmt.Errorf("binding the UDP socket of %s: %w", c.Name, err)
 		}
-		p := &phone{world: w, who: uint32(i), config: c, udp: udp}
-		w.names = append(w.names, c.Name)
+		p := &phoneHost{
+			number: uint32(i), config: c, zone: w.config.Zone,
+			schedule: w.schedule, emit: w.emit, udp: w.udp, tcp: w.tcp,
+			socket: conn, address: w.udp.addresses[i], firstPart: map[protocol.Address]firstPart{},
+		}
 		w.phones = append(w.phones, p)
-		p.address = protocol.AddressOf(addressOf(udp.LocalAddr()))
-		w.byUDP[p.address] = p.who
+		w.schedule.addMachine(p)
+		w.schedule.addWork(p.work)
 	}
+	return nil
+}
+
+// bindServer opens the listener of the server, unless the server is remote.
+func (w *World) bindServer(order *turns) error {
 	if w.config.Remote != "" {
-		w.server = w.config.Remote
+		w.tcp.remote = &remoteServer{schedule: w.schedule, emit: w.emit, tcp: w.tcp, address: w.config.Remote}
+		w.setAddress(w.config.Remote)
 		return nil
 	}
-	return w.host.bind(w)
-}
-
-func bindUDP() (*net.UDPConn, error) {
-	return net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
-}
-
-// addressOf is the address of a TCP or UDP socket of this world.
-func addressOf(a net.Addr) netip.AddrPort {
-	var p netip.AddrPort
-	switch a := a.(type) {
-	case *net.UDPAddr:
-		p = a.AddrPort()
-	case *net.TCPAddr:
-		p = a.AddrPort()
+	h := &serverHost{config: &w.config, schedule: w.schedule, turns: order, emit: w.emit, tcp: w.tcp}
+	w.server, w.tcp.server = h, h
+	w.schedule.addMachine(h)
+	w.schedule.addWork(h.work)
+	order.add(h.unfinished)
+	if err := h.bind(); err != nil {
+		return err
 	}
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+	w.setAddress(h.address)
+	return nil
 }
 
-// start lets every node begin.
+func (w *World) setAddress(server string) { w.address, w.scripts.address = server, server }
+
+// start starts every node.
 func (w *World) start() {
 	for _, p := range w.phones {
-		if err := p.start(); err != nil {
-			w.fail(err)
+		if err := p.start(w.address); err != nil {
+			w.schedule.fail(err)
 			return
 		}
 	}
-	if w.config.Remote == "" {
-		w.startServer()
+	if w.server != nil {
+		w.server.start()
 	}
 }
 
-// fail ends a run that cannot go on.
-func (w *World) fail(err error) {
-	if w.err == nil {
-		w.err = err
-	}
-	w.Stop()
+// Run implements world.World. It returns with the lock held, so that nothing changes before Close.
+func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error {
+	w.schedule.mu.Lock()
+	w.locked = true
+	return w.schedule.run(ctx, until, poll)
 }
 
-// Close ends every node and goroutine, with everything saved. After Run it is
-// called with the lock held, and gives it back.
+// Close stops every node and goroutine, after all data has been saved. After Run, Close is called with the lock held
+// and releases it.
 func (w *World) Close() error {
-	if !w.held {
-		w.mu.Lock()
+	s := w.schedule
+	if !w.locked {
+		s.mu.Lock()
 	}
-	w.held, w.closing, w.stop = false, true, true
-	w.stopAlarm()
-	w.host.hurry()
-	w.cancel()
-	w.closeRaw()
-	w.happened.Broadcast()
-	w.mu.Unlock()
+	w.locked = false
+	s.close()
+	w.scripts.close()
+	if w.server != nil {
+		w.server.closeDisk()
+	}
+	s.mu.Unlock()
 
-	errs := make([]error, len(w.phones)+1)
+	errs := make([]error, len(w.phones), len(w.phones)+2)
 	var ends sync.WaitGroup
 	for i, p := range w.phones {
 		ends.Go(func() { errs[i] = p.close() })
 	}
 	ends.Wait()
-	errs[len(w.phones)] = w.host.close()
-	for _, u := range w.extra {
-		_ = u.Close() // nothing waits in it
+	if w.server != nil {
+		errs = append(errs, w.server.close())
 	}
-	w.running.Wait()
+	errs = append(errs, w.udp.close())
+	s.goroutines.Wait()
 	return errors.Join(errs...)
 }
 
-// at takes note of the moment of an event.
-func (w *World) at(now nodes.Now) int64 {
-	w.now = max(w.now, now.Elapsed)
-	w.events++
-	return int64(now.Elapsed)
+// Now returns the time of the current event.
+func (w *World) Now() time.Duration { return w.schedule.now }
+
+// Wall returns the same time as wall time in the scenario's zone.
+func (w *World) Wall() time.Time {
+	return w.schedule.origin.Add(w.schedule.now).In(w.config.Zone.Location())
 }
 
-// Now is the time of the event that is being handled.
-func (w *World) Now() time.Duration { return w.now }
+// Name returns the name of a phone.
+func (w *World) Name(phone uint32) string { return w.config.Phones[phone].Name }
 
-// Wall is the same as wall time in the scenario's zone.
-func (w *World) Wall() time.Time { return w.origin.Add(w.now).In(w.config.Zone.Location()) }
+// Events returns the number of events handled so far.
+func (w *World) Events() uint64 { return w.schedule.events }
 
-// elapsed reads the clock.
-func (w *World) elapsed() time.Duration { return w.config.Clock.Now().Sub(w.origin) }
+// Stop ends Run after the current event.
+func (w *World) Stop() { w.schedule.stop() }
 
-// Name of a phone.
-func (w *World) Name(who uint32) string { return w.names[who] }
+// Call runs f at the given time. A time that has passed means now.
+func (w *World) Call(at time.Duration, f func()) { w.schedule.callAt(at, false, f) }
 
-// Events is how many events were handled.
-func (w *World) Events() uint64 { return w.events }
+// CallLast runs f at the given time, after the other events of that instant. On the real clock, events on sockets may
+// come later.
+func (w *World) CallLast(at time.Duration, f func()) { w.schedule.callAt(at, true, f) }
 
-// Stop ends Run after the event that is being handled.
-func (w *World) Stop() {
-	w.stop = true
-	w.happened.Broadcast()
+// Tick calls Config.Tick at the given time.
+func (w *World) Tick(at time.Duration, phone, arg uint32) {
+	w.schedule.callAt(at, false, func() { w.config.Tick(phone, arg) })
+}
+
+// Watch makes the world emit an event.ScreenShown for each text that appears on the phone's screen.
+func (w *World) Watch(phone uint32) { w.phones[phone].watched = true }
+
+// Open starts a session of the phone's program.
+func (w *World) Open(phone uint32) {
+	w.emit.plain(event.ProgramOpened, phone, event.NoPeer)
+	w.phones[phone].host.Open()
+}
+
+// Type types a line at the prompt of the phone's program.
+func (w *World) Type(phone uint32, line string) {
+	w.emit.text(event.LineTyped, phone, line)
+	w.phones[phone].host.Type(line)
+}
+
+// TakeOver moves the session of the program other to the program phone.
+func (w *World) TakeOver(phone, other uint32) {
+	w.emit.plain(event.SessionMoved, phone, other)
+	w.phones[phone].takeOver(w.phones[other])
+}
+
+// Stage returns the stage of the program's session.
+func (w *World) Stage(phone uint32) nodes.Stage { return w.phones[phone].host.Machine().Stage() }
+
+// TempID returns the beacon that the phone's program would send, or false if it has no TempID.
+func (w *World) TempID(phone uint32) (protocol.Beacon, bool) {
+	return w.phones[phone].host.Machine().TempID()
+}
+
+// Log returns the phone's contact log without the entries that have expired by now.
+func (w *World) Log(phone uint32) *nodes.ContactLog { return w.phones[phone].log() }
+
+// Phone returns the counts of one phone.
+func (w *World) Phone(phone uint32) world.PhoneCounts { return w.phones[phone].counts }
+
+// SendBeacons sends the program's beacon to other phones in the given order.
+func (w *World) SendBeacons(phone uint32, to []uint32) {
+	for _, t := range to {
+		w.phones[phone].host.Beacon(w.udp.addresses[t])
+	}
+}
+
+// DatagramsInFlight returns the number of datagrams that have been sent and have been neither received nor lost.
+func (w *World) DatagramsInFlight() int { return w.udp.count() }
+
+// AnnounceForged counts a beacon whose datagrams a script sends itself.
+func (w *World) AnnounceForged(phone, to uint32, raw *[protocol.BeaconSize]byte) {
+	w.phones[phone].announce(&w.udp.addresses[to], raw)
+}
+
+// SendDatagram sends a datagram of a script from the phone's own socket if port is 0, else from an additional one.
+func (w *World) SendDatagram(phone, to uint32, port uint16, b []byte) {
+	w.emit.plain(event.DatagramsForged, phone, event.NoPeer)
+	var err error
+	if dest := w.udp.addresses[to]; port == 0 {
+		err = w.phones[phone].sendDatagram(&dest, b)
+	} else {
+		err = w.udp.sendFromExtra(source{phone, port}, &dest, b)
+	}
+	if err != nil {
+		w.schedule.fail(err)
+	}
+}
+
+// RawOpen opens a connection that the script drives. The script's previous connection stays open, unused.
+func (w *World) RawOpen(phone uint32) { w.scripts.open(phone) }
+
+// RawIsOpen reports whether the script has a connection.
+func (w *World) RawIsOpen(phone uint32) bool { return w.scripts.isOpen(phone) }
+
+// RawSend sends bytes on the script's connection, once it is established.
+func (w *World) RawSend(phone uint32, b []byte) { w.scripts.send(phone, b) }
+
+// RawEnd ends the script's side after all bytes have been sent, with a reset or a half-close.
+func (w *World) RawEnd(phone uint32, reset bool) { w.scripts.end(phone, reset) }
+
+// RestartServer kills the server and starts it again after down. It releases the lock meanwhile, so only a function
+// given to Call or CallLast may call it. It does nothing if the server is down or remote.
+func (w *World) RestartServer(down time.Duration) {
+	if w.server != nil {
+		w.server.restart(down)
+	}
 }

@@ -119,8 +119,8 @@ func (r *rig) want(got []string, want ...string) {
 func (r *rig) login(at time.Duration, who uint32) {
 	r.Call(at, func() {
 		r.Open(who)
-		r.Type(who, r.names[who])
-		r.Type(who, "pw-"+r.names[who])
+		r.Type(who, r.Name(who))
+		r.Type(who, "pw-"+r.Name(who))
 	})
 }
 
@@ -257,7 +257,7 @@ func TestOtherPorts(t *testing.T) {
 func TestLost(t *testing.T) {
 	r := newRig(t, nil)
 	r.Call(0, func() {
-		r.sent(0, 0, &r.phones[0].address, &r.phones[1].address, []byte("never sent"))
+		r.udp.send(0, 0, &r.phones[0].address, &r.phones[1].address, []byte("never sent"))
 		r.SendDatagram(0, 1, 0, []byte("sent"))
 	})
 	r.run(ms)
@@ -269,13 +269,13 @@ func TestLost(t *testing.T) {
 // TestHang: a world that does not come to rest says what it waits for.
 func TestHang(t *testing.T) {
 	r := newRig(t, nil)
-	r.hangOver = ms
+	r.schedule.idleLimit = ms
 	r.Call(time.Second, func() {
-		r.sent(int64(r.now), 0, &r.phones[0].address, &r.phones[1].address, []byte("never sent"))
-		r.links[&link{serial: 9, phone: 1, dialing: true}] = struct{}{}
+		r.udp.send(r.Now(), 0, &r.phones[0].address, &r.phones[1].address, []byte("never sent"))
+		r.tcp.open[&connection{number: 9, phone: 1, dialing: true}] = struct{}{}
 	})
 	err := r.Run(t.Context(), 2*time.Second, nil)
-	want := "at 1s the live world has not come to rest within 1ms of real time; it waits for: " +
+	want := "at 1s the live world was still busy after 1ms of real time, waiting for: " +
 		"1 datagrams from " + r.phones[0].address.String() + " to b; c9 of b: the opening"
 	if err == nil || err.Error() != want {
 		t.Errorf("error %v\nwant  %s", err, want)
@@ -286,7 +286,7 @@ func TestHang(t *testing.T) {
 func TestPortTaken(t *testing.T) {
 	r := newRig(t, nil)
 	r.Call(0, func() { r.RestartServer(time.Second) })
-	r.Call(ms, func() { r.host.address = r.host.address + "0000" })
+	r.Call(ms, func() { r.server.address += "0000" })
 	err := r.Run(t.Context(), 2*time.Second, nil)
 	if err == nil || !strings.HasPrefix(err.Error(), "starting the server: listen tcp4") {
 		t.Errorf("error %v", err)

@@ -44,7 +44,6 @@ var largeTypes = map[string]struct {
 	"reports.Run":           {999, 99, "being restructured"},
 	"scenarios.mistakeList": {999, 99, "being restructured"},
 	"sim/check.Invariants":  {999, 99, "being restructured"},
-	"sim/live.World":        {999, 99, "being restructured"},
 	"sim/load.engine":       {999, 99, "being restructured"},
 	"sim/load.phone":        {999, 99, "being restructured"},
 }
