@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// WriteFile replaces the file at path by what write writes, whole or not at
-// all (see PendingFile). The error is one sentence that names path.
+// WriteFile replaces the file at path by the output of write, atomically (see
+// PendingFile). The error names path.
 func WriteFile(path string, write func(io.Writer) error) error {
 	d, err := NewPendingFile(path)
 	if err != nil {
@@ -25,9 +25,9 @@ func WriteFile(path string, write func(io.Writer) error) error {
 	return d.Commit()
 }
 
-// PendingFile is what a file is going to be: a new file in the same folder, which
-// takes the file's place when it is published. Until then, and after an error,
-// the old file is as it was. Writes are buffered.
+// PendingFile is a temporary file in the folder of the file that it replaces when
+// it is committed. Until then, and after an error, the old file is unchanged.
+// Writes are buffered.
 type PendingFile struct {
 	path string
 	file *os.File
@@ -35,21 +35,21 @@ type PendingFile struct {
 	done bool
 }
 
-// NewPendingFile begins a draft of the file at path. The error is one sentence that
-// names path, as are those of the other methods.
+// NewPendingFile creates the temporary file for path. Its error, and the errors of
+// the methods, name path.
 func NewPendingFile(path string) (*PendingFile, error) {
 	d := &PendingFile{path: path}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+temporaryPrefix(path)+".*")
 	if err != nil {
 		return nil, d.explain(err)
 	}
-	d.file, d.w = f, bufio.NewWriterSize(f, draftBuffer)
+	d.file, d.w = f, bufio.NewWriterSize(f, bufferSize)
 	return d, nil
 }
 
-const draftBuffer = 1 << 16
+const bufferSize = 1 << 16
 
-// Write adds p to the draft.
+// Write appends p to the temporary file.
 func (d *PendingFile) Write(p []byte) (int, error) {
 	n, err := d.w.Write(p)
 	if err != nil {
@@ -58,13 +58,13 @@ func (d *PendingFile) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Commit syncs the draft, renames it over the file and syncs the folder. After
-// an error the draft is gone (unless only the folder's sync failed: then it
-// stands, perhaps not yet for good). The permissions of a file that was there
-// are kept; a new one's are 0644.
+// Commit syncs the temporary file, renames it to the file and syncs the folder.
+// After an error the temporary file is removed. If only the sync of the folder
+// failed, the file is replaced, but may be lost in a crash. The file keeps its
+// permissions; a new file has 0644.
 func (d *PendingFile) Commit() error {
 	defer d.Discard()
-	if err := d.fill(); err != nil {
+	if err := d.close(); err != nil {
 		return d.explain(err)
 	}
 	if err := os.Rename(d.file.Name(), d.path); err != nil {
@@ -77,18 +77,18 @@ func (d *PendingFile) Commit() error {
 	return nil
 }
 
-// Discard takes the draft away, unless it was published.
+// Discard removes the temporary file, unless it was committed.
 func (d *PendingFile) Discard() {
 	if d.done {
 		return
 	}
 	d.done = true
-	_ = d.file.Close() // the first error is the one to tell
+	_ = d.file.Close() // only the first error is reported
 	_ = os.Remove(d.file.Name())
 }
 
-// fill writes what is buffered, syncs and closes the draft.
-func (d *PendingFile) fill() error {
+// close flushes the buffer, and syncs and closes the temporary file.
+func (d *PendingFile) close() error {
 	if err := d.w.Flush(); err != nil {
 		return err
 	}
@@ -105,24 +105,26 @@ func (d *PendingFile) fill() error {
 	return d.file.Close()
 }
 
+// explain returns err as a writeError of the file.
 func (d *PendingFile) explain(err error) error {
-	if e, ok := errors.AsType[*draftError](err); ok && e.path == d.path {
+	if e, ok := errors.AsType[*writeError](err); ok && e.path == d.path {
 		return err
 	}
-	return &draftError{d.path, reason(err)}
+	return &writeError{d.path, reason(err)}
 }
 
-// draftError names the file that was to be, not the draft.
-type draftError struct {
+// writeError names the file, not the temporary file.
+type writeError struct {
 	path string
 	err  error
 }
 
-func (e *draftError) Error() string { return fmt.Sprintf("writing %q: %v", e.path, e.err) }
-func (e *draftError) Unwrap() error { return e.err }
+func (e *writeError) Error() string { return fmt.Sprintf("writing %q: %v", e.path, e.err) }
+func (e *writeError) Unwrap() error { return e.err }
 
-// temporaryPrefix is short enough that the temporary name fits where path's
-// own does, and has no star, which would mean the random part.
+// temporaryPrefix returns at most 100 bytes of the file's name, so that the
+// temporary name is not too long. It drops asterisks, because os.CreateTemp
+// replaces them.
 func temporaryPrefix(path string) string {
 	base := strings.ReplaceAll(filepath.Base(path), "*", "")
 	return base[:min(len(base), 100)]
@@ -136,8 +138,8 @@ func syncFolder(folder string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// reason is err without the name of the temporary file, which says nothing to
-// the user.
+// reason returns the cause of err without the name of the temporary file, which is
+// of no use to the user.
 func reason(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err

@@ -91,7 +91,7 @@ func TestDraftSaysOnceWhatItCouldNotWrite(t *testing.T) {
 	if err := d.file.Close(); err != nil { // so that it takes no more
 		t.Fatal(err)
 	}
-	_, first := d.Write(make([]byte, draftBuffer+1))
+	_, first := d.Write(make([]byte, bufferSize+1))
 	want := `writing "` + path + `": file already closed`
 	for _, err := range []error{first, d.Commit()} {
 		if err == nil || err.Error() != want {

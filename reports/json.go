@@ -23,7 +23,7 @@ func CheckFormat(format int) error {
 	return nil
 }
 
-// document is the JSON form of a run: its fields and what follows from them.
+// document is the JSON form of a run: its fields and the values derived from them.
 type document struct {
 	Format int `json:"format"`
 	*Run
@@ -31,8 +31,8 @@ type document struct {
 	Throughput Throughput      `json:"throughput"`
 }
 
-// checkDocument is the JSON form of a check: of a failed one, what it expected
-// and found stand there even when they are empty.
+// checkDocument is the JSON form of a check. A failed check has its expected and
+// found texts even if they are empty.
 type checkDocument struct {
 	Check
 	Expected *string `json:"expected,omitempty"`
@@ -40,12 +40,11 @@ type checkDocument struct {
 }
 
 // JSON writes one indented object for each run, each ending with a line feed.
-// The names are documented in docs/RESULTS.md and are only ever added to.
-// Numbers are finite (what is not becomes 0), and every rune that a terminal
-// might obey is escaped.
+// docs/RESULTS.md documents the names; a later version only adds names. A number
+// that is not finite becomes 0.
 func JSON(w io.Writer, runs []*Run) error {
 	for _, r := range runs {
-		text, err := encodeRun(r)
+		text, err := EncodeJSON(documentOf(r))
 		if err != nil {
 			return fmt.Errorf("encoding the result of %q: %w", r.Scenario, err)
 		}
@@ -56,19 +55,21 @@ func JSON(w io.Writer, runs []*Run) error {
 	return nil
 }
 
-func encodeRun(r *Run) ([]byte, error) {
+// EncodeJSON returns the indented JSON of v, ending with a line feed. Every rune
+// that a terminal may interpret is escaped.
+func EncodeJSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	if err := e.Encode(documentOf(r)); err != nil {
+	if err := e.Encode(v); err != nil {
 		return nil, err
 	}
-	return EscapeJSON(b.Bytes()), nil
+	return escapeJSON(b.Bytes()), nil
 }
 
-// documentOf is r without numbers that JSON cannot write and without lists
-// that would be null.
+// documentOf returns the document of r. It replaces numbers that JSON cannot
+// express, and lists that would be null.
 func documentOf(r *Run) document {
 	c := *r
 	c.VirtualSeconds = finite(r.VirtualSeconds)
@@ -96,7 +97,7 @@ func checkDocumentOf(c Check) checkDocument {
 	return d
 }
 
-// MarshalJSON writes the name, the number of samples and the delays.
+// MarshalJSON returns the name, the number of samples and the delays.
 func (o Operation) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Name    string `json:"name"`
@@ -105,10 +106,10 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 	}{o.Name, o.Count(), o.Delays()})
 }
 
-// EscapeJSON escapes what the JSON encoder leaves alone: DEL, the C1
-// controls, direction marks. Valid on a whole document, since beyond ASCII
-// nothing stands outside its strings.
-func EscapeJSON(text []byte) []byte {
+// escapeJSON escapes the invisible runes that the JSON encoder does not: DEL, the
+// C1 controls, direction marks. It may be applied to a whole document, because
+// only the strings of a document contain runes beyond ASCII.
+func escapeJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)

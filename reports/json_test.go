@@ -129,8 +129,8 @@ func TestJSONKeepsTextsWhole(t *testing.T) {
 	}
 }
 
-// TestEveryJSONNameIsDocumented walks the types, so that a field which is
-// added to Run must be added to the page.
+// TestEveryJSONNameIsDocumented compares the fields of Run and of the types in it
+// with docs/RESULTS.md.
 func TestEveryJSONNameIsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../docs/RESULTS.md")
 	if err != nil {
@@ -147,8 +147,8 @@ func TestEveryJSONNameIsDocumented(t *testing.T) {
 	}
 }
 
-// jsonNames are the dotted names of t's fields; those of a list's elements
-// stand alone.
+// jsonNames returns the dotted names of the fields of t. The names in an element of
+// a list have no prefix.
 func jsonNames(t reflect.Type) []string {
 	var names []string
 	for i := range t.NumField() {

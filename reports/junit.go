@@ -44,12 +44,12 @@ type junitCase struct {
 	File      string        `xml:"file,attr,omitempty"`
 	Line      string        `xml:"line,attr,omitempty"`
 	Time      string        `xml:"time,attr"`
-	Failure   *junitTrouble `xml:"failure"`
-	Error     *junitTrouble `xml:"error"`
+	Failure   *junitProblem `xml:"failure"`
+	Error     *junitProblem `xml:"error"`
 	Skipped   *junitSkip    `xml:"skipped"`
 }
 
-type junitTrouble struct {
+type junitProblem struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr"`
 	Text    string `xml:",cdata"`
@@ -59,11 +59,10 @@ type junitSkip struct {
 	Message string `xml:"message,attr"`
 }
 
-// JUnit writes one document: a test suite for each run, a test case for each
-// of its checks. A failed check is a failure with place, expected and found;
-// an unknown one is skipped, with the reason; a run that could not be done is
-// one case with an error. Times are wall seconds of the run; a check has none
-// of its own.
+// JUnit writes one document with a test suite for each run and a test case for
+// each of its checks. A failed check is a failure with place, expected and found;
+// an undecided check is skipped. A run that could not start is one case with an
+// error. The time of a suite is in wall seconds; the time of a check is 0.
 func JUnit(w io.Writer, runs []*Run) error {
 	all := junitSuites{Name: "bluetrace"}
 	wall := 0.0
@@ -111,7 +110,7 @@ func suiteOf(r *Run) junitSuite {
 	}
 	if r.Verdict == Invalid {
 		s.Tests, s.Errors = 1, 1
-		s.Cases = append(s.Cases, unfitCase(r))
+		s.Cases = append(s.Cases, invalidCase(r))
 	}
 	seen := map[string]int{}
 	for _, c := range r.Checks {
@@ -128,7 +127,7 @@ func suiteOf(r *Run) junitSuite {
 	return s
 }
 
-// searchProperties are what a search found.
+// searchProperties returns the result of a search as properties.
 func searchProperties(r *Run) []junitProperty {
 	if r.Load == nil || r.Load.Search == nil {
 		return nil
@@ -139,30 +138,36 @@ func searchProperties(r *Run) []junitProperty {
 		{"capacity_at_least", strconv.FormatBool(s.AtLeast)},
 	}
 	if s.Confidence != nil {
-		list = append(list, junitProperty{"capacity_confidence", strconv.FormatFloat(finite(*s.Confidence), 'f', -1, 64)})
+		confidence := strconv.FormatFloat(finite(*s.Confidence), 'f', -1, 64)
+		list = append(list, junitProperty{"capacity_confidence", confidence})
 	}
 	return list
 }
 
 func notRunCase(r *Run) junitCase {
+	return errorCase(r, "the scenario can be run", "not run", strings.Split(r.Error, "\n"))
+}
+
+// invalidCase reports that the figures of a load do not describe the server.
+func invalidCase(r *Run) junitCase {
+	return errorCase(r, "the generator is not the bottleneck", "invalid", r.Load.Invalid)
+}
+
+// errorCase returns a case with an error. Its message is the first of the lines.
+func errorCase(r *Run, name, kind string, lines []string) junitCase {
 	return junitCase{
-		Name: "the scenario can be run", ClassName: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(0),
-		Error: &junitTrouble{Message: Escape(firstLine(r.Error)), Type: "not run", Text: plainLines(strings.Split(r.Error, "\n"))},
+		Name: name, ClassName: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(0),
+		Error: &junitProblem{Message: Escape(lines[0]), Type: kind, Text: escapedLines(lines)},
 	}
 }
 
-// unfitCase says that the figures of a load run are not the server's.
-func unfitCase(r *Run) junitCase {
-	return junitCase{
-		Name: "the generator is not the bottleneck", ClassName: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(0),
-		Error: &junitTrouble{Message: Escape(r.Load.Invalid[0]), Type: "invalid", Text: plainLines(r.Load.Invalid)},
-	}
-}
-
-// caseOf counts names in seen: tools take two cases of one name and class for
-// the same one, so a name that comes again is numbered.
+// caseOf returns the case of a check. It counts names in seen and numbers those
+// that repeat, because tools take two cases with one name and class for one case.
 func caseOf(r *Run, c Check, seen map[string]int) junitCase {
-	t := junitCase{Name: Escape(c.Name), ClassName: Escape(r.Scenario) + "." + string(c.Kind), File: Escape(r.File), Time: junitSeconds(0)}
+	t := junitCase{
+		Name: Escape(c.Name), ClassName: Escape(r.Scenario) + "." + string(c.Kind),
+		File: Escape(r.File), Time: junitSeconds(0),
+	}
 	if file, line, ok := splitPlace(c.Place); ok {
 		t.File, t.Line = Escape(file), line
 	}
@@ -181,7 +186,7 @@ func caseOf(r *Run, c Check, seen map[string]int) junitCase {
 	return t
 }
 
-func failureOf(r *Run, c Check) *junitTrouble {
+func failureOf(r *Run, c Check) *junitProblem {
 	lines := []string{}
 	add := func(name, text string) {
 		if text != "" {
@@ -206,11 +211,11 @@ func failureOf(r *Run, c Check) *junitTrouble {
 	if c.Expected != "" || c.Found != "" {
 		message = fmt.Sprintf("expected %s, found %s", c.Expected, c.found())
 	}
-	return &junitTrouble{Message: Escape(message), Type: string(c.Kind), Text: plainLines(lines)}
+	return &junitProblem{Message: Escape(message), Type: string(c.Kind), Text: escapedLines(lines)}
 }
 
-// splitPlace takes file:line:column or file:line apart; a file may have colons
-// in its name.
+// splitPlace splits file:line:column or file:line. The name of the file may contain
+// colons.
 func splitPlace(place string) (file, line string, ok bool) {
 	rest, last, ok := cutLast(place)
 	if !ok {
@@ -222,7 +227,7 @@ func splitPlace(place string) (file, line string, ok bool) {
 	return rest, last, true
 }
 
-// cutLast takes a number off the end of text, with the colon before it.
+// cutLast cuts a number and the colon before it off the end of text.
 func cutLast(text string) (rest, number string, ok bool) {
 	i := strings.LastIndexByte(text, ':')
 	if i < 1 {
@@ -234,7 +239,9 @@ func cutLast(text string) (rest, number string, ok bool) {
 	return text[:i], text[i+1:], true
 }
 
-func plainLines(lines []string) string {
+// escapedLines returns the lines, escaped, each ending with a line feed, after an
+// empty line.
+func escapedLines(lines []string) string {
 	var b strings.Builder
 	b.WriteByte('\n')
 	for _, line := range lines {
@@ -242,11 +249,6 @@ func plainLines(lines []string) string {
 		b.WriteByte('\n')
 	}
 	return b.String()
-}
-
-func firstLine(text string) string {
-	first, _, _ := strings.Cut(text, "\n")
-	return first
 }
 
 func junitSeconds(s float64) string { return strconv.FormatFloat(s, 'f', 3, 64) }

@@ -35,7 +35,7 @@ func TestJUnitHasACaseForEachCheck(t *testing.T) {
 			Cases: []junitCase{
 				{Name: "{at: blocked + 59.999999999s, phone: owner, login: right}", ClassName: "blocking.expectation",
 					File: "scenarios/blocking.yaml", Line: "18", Time: "0.000",
-					Failure: &junitTrouble{Message: `expected reply "Your account is blocked", found reply "Welcome"`, Type: "expectation", Text: `
+					Failure: &junitProblem{Message: `expected reply "Your account is blocked", found reply "Welcome"`, Type: "expectation", Text: `
 place: scenarios/blocking.yaml:18:5
 expected: reply "Your account is blocked"
 found: reply "Welcome"
@@ -65,7 +65,7 @@ func TestJUnitSumsOverSuites(t *testing.T) {
 			got.Tests, got.Failures, got.Errors, got.Skipped, got.Time, len(got.Suites))
 	}
 	want := []junitCase{{Name: "the scenario can be run", ClassName: "broken", File: "broken.yaml", Time: "0.000",
-		Error: &junitTrouble{Message: `unknown key "phnes"`, Type: "not run", Text: "\nunknown key \"phnes\"\nand more\n"}}}
+		Error: &junitProblem{Message: `unknown key "phnes"`, Type: "not run", Text: "\nunknown key \"phnes\"\nand more\n"}}}
 	if diff := cmp.Diff(want, got.Suites[2].Cases); diff != "" {
 		t.Error(diff)
 	}

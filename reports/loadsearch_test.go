@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// searched is the run of a search that found its capacity.
+// searched returns the result of a search that found a capacity.
 func searched(t testing.TB) *Run {
 	sure := 0.987
 	s := &Search{StartRate: 100, MaxRate: 5000, Resolution: .06, Capacity: 1130, FailedRate: 1190, FailedBy: StepFailed, Confidence: &sure, MinConfidence: .95,
@@ -47,8 +47,8 @@ func TestTextOfASearch(t *testing.T) {
   capacity      1,130 arrivals/s, confidence 98.7 %
   above it      the thresholds do not hold at 1,190/s, 5.3 % more
   confirmed by  30 s at that rate: 4,000 operations, p99 of the response time 34.00 ms, of the generator's lag 0.250 ms
-  confidence    of runs put together anew from the seconds of that one (block bootstrap), the share that
-                keeps every threshold on response times; 95 % or more was asked for
+  confidence    share of the step's resampled runs (block bootstrap over seconds) that keep
+                every threshold on response times; at least 95 % was required
 `
 	if d := cmp.Diff(head, text[:min(len(text), len(head))]); d != "" {
 		t.Error(d)
@@ -73,7 +73,8 @@ func TestTextOfASearch(t *testing.T) {
 	}
 }
 
-// TestHeadOfASearch: what can be believed of it stands before anything else.
+// TestHeadOfASearch checks the lines below the verdict: the capacity and how far
+// it is known.
 func TestHeadOfASearch(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -83,10 +84,10 @@ func TestHeadOfASearch(t *testing.T) {
 		{"the generator is the limit", func(r *Run, s *Search) {
 			r.Verdict, s.AtLeast, s.FailedBy, r.Load.Invalid = Invalid, true, StepGeneratorLimited, []string{"at 1,190/s its lag was high"}
 		}, []string{"  capacity      at least 1,130 arrivals/s, confidence 98.7 %",
-			"  above it      the generator is the limit, at 1,190/s: what the server can do there is not known",
+			"  above it      the generator is the limit, at 1,190/s: the server's capability there is unknown",
 			"  the generator was the bottleneck: at 1,190/s its lag was high"}},
 		{"up to the most", func(_ *Run, s *Search) { s.AtLeast, s.FailedRate, s.FailedBy = true, 0, "" },
-			[]string{"  capacity      at least 1,130 arrivals/s, confidence 98.7 %", "  above it      nothing was tried: `max_rate` is 5,000/s"}},
+			[]string{"  capacity      at least 1,130 arrivals/s, confidence 98.7 %", "  above it      no higher rate was tried: `max_rate` is 5,000/s"}},
 		{"nothing", func(r *Run, s *Search) { r.Verdict, s.Capacity, s.Confidence = Failed, 0, nil },
 			[]string{"  capacity      none: the thresholds do not hold even at 100 arrivals/s, the lowest rate"}},
 		{"nothing for sure", func(r *Run, s *Search) {

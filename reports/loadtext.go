@@ -2,7 +2,6 @@ package reports
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -10,53 +9,61 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// unfit says first, before anything else, that a load run cannot be believed.
-func (p *page) unfit(r *Run) {
-	if r.Load == nil {
-		return
-	}
-	if r.Load.Search != nil {
-		p.capacity(r.Load)
-		return
-	}
-	for _, why := range r.Load.Invalid {
-		p.line("  the generator was the bottleneck: %s", Escape(why))
-	}
-	if len(r.Load.Invalid) > 0 {
-		p.line("  the figures below are those of the generator, not of the server")
+// loadHeadline writes the result of a search, and a warning if the figures of the
+// load do not describe the server. Both stand directly below the verdict.
+func (p *page) loadHeadline(r *Run) {
+	l := r.Load
+	switch {
+	case l == nil:
+	case l.Search != nil:
+		p.capacity(l)
+	case len(l.Invalid) > 0:
+		p.bottleneck(l)
+		p.Line("  the figures below are those of the generator, not of the server")
 	}
 }
 
-// load is the part of a load run's summary that no other run has.
-func (p *page) load(r *Run) {
-	l := r.Load
-	p.gap()
+func (p *page) bottleneck(l *Load) {
+	for _, reason := range l.Invalid {
+		p.Line("  the generator was the bottleneck: %s", Escape(reason))
+	}
+}
+
+// load writes the figures of a load.
+func (p *page) load(l *Load) {
+	p.Gap()
 	p.search(l.Search)
+	perSecond := func(n uint64) float64 { return ratio(float64(n), l.Seconds) }
 	a := l.Arrivals
-	p.line("  load        %s, %.1f s after a warm-up of %.1f s; server %s", l.Executor, l.Seconds, l.WarmUpSeconds, Escape(l.Server))
-	p.line("  arrivals    %d due (%.1f/s), %d began (%.1f/s), %d dropped; at most %s at a time",
-		a.Due, ratio(float64(a.Due), l.Seconds), a.Started, ratio(float64(a.Started), l.Seconds), a.Dropped, Plural(a.InFlightMax, "session", "sessions"))
-	p.line("  operations  %d (%.1f/s): %d ok, %d failed, %d without an answer",
-		l.All.Count(), ratio(float64(l.All.Count()), l.Seconds), l.All.OK, l.All.Failed, l.All.Unknown)
+	p.Line("  load        %s, %.1f s after a warm-up of %.1f s; server %s",
+		l.Executor, l.Seconds, l.WarmUpSeconds, Escape(l.Server))
+	p.Line("  arrivals    %d due (%.1f/s), %d began (%.1f/s), %d dropped; at most %s at a time",
+		a.Due, perSecond(a.Due), a.Started, perSecond(a.Started), a.Dropped,
+		Plural(a.InFlightMax, "session", "sessions"))
+	p.Line("  operations  %d (%.1f/s): %d ok, %d failed, %d without an answer",
+		l.All.Count(), perSecond(l.All.Count()), l.All.OK, l.All.Failed, l.All.Unknown)
 	for i := range l.Operations {
 		if o := &l.Operations[i]; o.Failed+o.Unknown > 0 {
-			p.line("    %-10s %d failed, %d without an answer", o.Name, o.Failed, o.Unknown)
+			p.Line("    %-10s %d failed, %d without an answer", o.Name, o.Failed, o.Unknown)
 		}
 	}
-	p.times("response time, from when it was due", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Response })
+	type histogram = *hdrhistogram.Histogram
+	p.times("response time, from when it was due", l, func(o *LoadOperation) histogram { return o.Response })
 	p.intervals(l)
-	p.times("service time, from when it was sent", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Service })
-	p.times("schedule lag, the generator's own", l, func(o *LoadOperation) *hdrhistogram.Histogram { return o.Lag })
+	p.times("service time, from when it was sent", l, func(o *LoadOperation) histogram { return o.Service })
+	p.times("schedule lag, the generator's own", l, func(o *LoadOperation) histogram { return o.Lag })
 	p.expectedTimes(l)
 	p.loadBeacons(&l.Beacons)
-	p.use("generator", l.Generator)
-	p.use("server", l.ServerUse)
+	p.processUse("generator", l.Generator)
+	p.processUse("server", l.ServerUse)
 }
 
-// times is a table of one kind of time, an operation a line, in milliseconds.
+// times writes a table of one kind of time in milliseconds, with a line for each
+// operation and one for all operations together.
 func (p *page) times(title string, l *Load, of func(*LoadOperation) *hdrhistogram.Histogram) {
-	p.gap()
-	p.line("  %-36s %9s %8s %8s %8s %8s %8s %8s", title+"; ms", "samples", "p50", "p95", "p99", "p99.9", "p99.99", "max")
+	p.Gap()
+	p.Line("  %-36s %9s %8s %8s %8s %8s %8s %8s",
+		title+"; ms", "samples", "p50", "p95", "p99", "p99.9", "p99.99", "max")
 	for i := range l.Operations {
 		p.timesOf(&l.Operations[i], of(&l.Operations[i]))
 	}
@@ -65,110 +72,84 @@ func (p *page) times(title string, l *Load, of func(*LoadOperation) *hdrhistogra
 	}
 }
 
-// timesOf leaves out a quantile that no sample lies beyond.
+// timesOf writes one line of times. A quantile without a sample beyond it is "-".
 func (p *page) timesOf(o *LoadOperation, h *hdrhistogram.Histogram) {
 	if h == nil || h.TotalCount() == 0 {
-		p.line("    %-34s %9d", o.Name, 0)
+		p.Line("    %-34s %9d", o.Name, 0)
 		return
 	}
 	line := fmt.Sprintf("    %-34s %9d", o.Name, h.TotalCount())
 	for _, q := range []float64{.5, .95, .99, .999, .9999} {
 		text := "-"
-		if beyond(h, q) >= 1 {
-			text = shortMs(milliseconds(float64(h.ValueAtQuantile(100 * q))))
+		if samplesBeyond(h, q) >= 1 {
+			text = FormatMs(milliseconds(float64(h.ValueAtQuantile(100 * q))))
 		}
 		line += fmt.Sprintf(" %8s", text)
 	}
-	p.line("%s %8s", line, shortMs(milliseconds(float64(h.Max()))))
+	p.Line("%s %8s", line, FormatMs(milliseconds(float64(h.Max()))))
 }
 
-// shortMs has three digits or so.
-func shortMs(ms float64) string {
-	switch {
-	case ms < 1:
-		return fmt.Sprintf("%.3f", ms)
-	case ms < 100:
-		return fmt.Sprintf("%.2f", ms)
-	}
-	return fmt.Sprintf("%.0f", ms)
-}
-
+// intervals writes the confidence intervals of the response times.
 func (p *page) intervals(l *Load) {
 	if len(l.All.Intervals) == 0 {
-		p.line("    (too short for confidence intervals)")
+		p.Line("    (too short for confidence intervals)")
 		return
 	}
-	p.gap()
-	p.line("  95 %% confidence of the response time; ms (block bootstrap over seconds)")
+	p.Gap()
+	p.Line("  95 %% confidence of the response time; ms (block bootstrap over seconds)")
 	for _, o := range append(append([]LoadOperation{}, l.Operations...), l.All) {
 		var parts []string
 		for _, i := range o.Intervals {
-			parts = append(parts, fmt.Sprintf("p%g %s to %s", 100*i.Quantile, shortMs(i.LowMs), shortMs(i.HighMs)))
+			part := fmt.Sprintf("p%g %s to %s", 100*i.Quantile, FormatMs(i.LowMs), FormatMs(i.HighMs))
+			parts = append(parts, part)
 		}
 		if len(parts) > 0 {
-			p.line("    %-10s %s", o.Name, strings.Join(parts, ", "))
+			p.Line("    %-10s %s", o.Name, strings.Join(parts, ", "))
 		}
 	}
 }
 
+// expectedTimes writes the times after which the next operation of a session was
+// due.
 func (p *page) expectedTimes(l *Load) {
 	if len(l.Expected) == 0 {
 		return
 	}
-	p.gap()
+	p.Gap()
 	var parts []string
 	for _, e := range l.Expected {
-		from := "given"
+		source := "given"
 		if e.WarmUp {
-			from = "median of the warm-up"
+			source = "median of the warm-up"
 		}
-		parts = append(parts, fmt.Sprintf("%s %s ms (%s)", e.Operation, shortMs(e.Ms), from))
+		parts = append(parts, fmt.Sprintf("%s %s ms (%s)", e.Operation, FormatMs(e.Ms), source))
 	}
-	p.line("  next operation due after  %s", strings.Join(parts, ", "))
+	p.Line("  next operation due after  %s", strings.Join(parts, ", "))
 }
 
 func (p *page) loadBeacons(b *LoadBeacons) {
 	if b.Sent == 0 {
 		return
 	}
-	p.gap()
-	p.line("  beacons     %d sent, %d received, %d lost, %d doubled, %d late, %d malformed; %d datagrams dropped by sockets",
+	p.Gap()
+	p.Line("  beacons     %d sent, %d received, %d lost, %d doubled, %d late, %d malformed; "+
+		"%d datagrams dropped by sockets",
 		b.Sent, b.Received, b.Lost, b.Doubled, b.Late, b.Malformed, b.Dropped)
 }
 
-func (p *page) use(who string, u *ProcessUse) {
+// processUse writes the resources that a process used. It writes nothing for nil.
+func (p *page) processUse(name string, u *ProcessUse) {
 	if u == nil {
 		return
 	}
-	p.line("  %-11s %.1f s user, %.1f s system (%.0f %% of all processors), %.0f MiB (at most %.0f), %.1f ms of GC pauses",
-		who, u.UserSeconds, u.SystemSeconds, 100*u.CPUShare, float64(u.ResidentBytes)/(1<<20), float64(u.PeakBytes)/(1<<20), 1000*u.GCPauseSeconds)
+	const mib = 1 << 20
+	p.Line("  %-11s %.1f s user, %.1f s system (%.0f %% of all processors), %.0f MiB (at most %.0f), "+
+		"%.1f ms of GC pauses",
+		name, u.UserSeconds, u.SystemSeconds, 100*u.CPUShare,
+		float64(u.ResidentBytes)/mib, float64(u.PeakBytes)/mib, 1000*u.GCPauseSeconds)
 }
 
-// FormatRate is arrivals per second with four digits at most.
-func FormatRate(perSecond float64) string {
-	if perSecond >= 1000 {
-		return FormatCount(uint64(math.Round(perSecond)))
-	}
-	text := strconv.FormatFloat(finite(perSecond), 'f', 2, 64)
-	if perSecond >= 100 {
-		text = strconv.FormatFloat(perSecond, 'f', 1, 64)
-	}
-	return strings.TrimRight(strings.TrimRight(text, "0"), ".")
-}
-
-// FormatPercent is a share, 0 to 1; what a thousand draws cannot tell from all is not
-// called all.
-func FormatPercent(share float64) string {
-	switch {
-	case share > 0.9990001:
-		return "over 99.9 %"
-	case share < 0.001:
-		return "under 0.1 %"
-	}
-	return strconv.FormatFloat(math.Round(1000*share)/10, 'f', -1, 64) + " %"
-}
-
-// Summary is the capacity with its confidence, on one line.
+// Summary returns the capacity with its confidence, on one line.
 func (s *Search) Summary() string {
 	text := FormatRate(s.Capacity) + " arrivals/s"
 	if s.AtLeast {
@@ -180,76 +161,83 @@ func (s *Search) Summary() string {
 	return text
 }
 
-// capacity says first what a search found, and how far it is to be believed.
+// capacity writes the result of a search and the evidence for it.
 func (p *page) capacity(l *Load) {
 	s := l.Search
+	lowest := FormatRate(s.StartRate)
 	switch {
 	case s.Capacity > 0:
-		p.line("  capacity      %s", s.Summary())
+		p.Line("  capacity      %s", s.Summary())
 	case s.Stopped != "":
-		p.line("  capacity      not found")
+		p.Line("  capacity      not found")
 	case s.FailedBy == StepGeneratorLimited:
-		p.line("  capacity      not found: the generator is the limit even at %s arrivals/s, the lowest rate", FormatRate(s.StartRate))
+		p.Line("  capacity      not found: the generator is the limit even at %s arrivals/s, the lowest rate", lowest)
 	case s.FailedBy == StepUncertain:
-		p.line("  capacity      none: the thresholds hold at %s arrivals/s, the lowest rate, but with too little confidence", FormatRate(s.StartRate))
+		p.Line("  capacity      none: the thresholds hold at %s arrivals/s, the lowest rate, "+
+			"but with too little confidence", lowest)
 	default:
-		p.line("  capacity      none: the thresholds do not hold even at %s arrivals/s, the lowest rate", FormatRate(s.StartRate))
+		p.Line("  capacity      none: the thresholds do not hold even at %s arrivals/s, the lowest rate", lowest)
 	}
 	if s.Stopped != "" {
-		p.line("  ended early   %s", Escape(s.Stopped))
+		p.Line("  ended early   %s", Escape(s.Stopped))
 	}
-	p.beyond(s)
-	for _, why := range l.Invalid {
-		p.line("  the generator was the bottleneck: %s", Escape(why))
-	}
+	p.aboveCapacity(s)
+	p.bottleneck(l)
 	if s.Capacity == 0 {
 		return
 	}
 	step := s.Steps[s.ReportedStep]
-	p.line("  confirmed by  %.0f s at that rate: %s operations, p99 of the response time %s ms, of the generator's lag %s ms",
-		step.Seconds, FormatCount(step.Operations), shortMs(step.Response.P99), shortMs(step.Lag.P99))
+	p.Line("  confirmed by  %.0f s at that rate: %s operations, p99 of the response time %s ms, "+
+		"of the generator's lag %s ms",
+		step.Seconds, FormatCount(step.Operations), FormatMs(step.Response.P99), FormatMs(step.Lag.P99))
 	if s.Confidence != nil {
-		p.line("  confidence    of runs put together anew from the seconds of that one (block bootstrap), the share that")
-		p.line("                keeps every threshold on response times; %s or more was asked for", FormatPercent(s.MinConfidence))
+		p.Line("  confidence    share of the step's resampled runs (block bootstrap over seconds) that keep")
+		p.Line("                every threshold on response times; at least %s was required",
+			FormatPercent(s.MinConfidence))
 	}
 }
 
-// beyond says what is known of the rates above the capacity.
-func (p *page) beyond(s *Search) {
+// aboveCapacity writes the result of the search at rates above the capacity.
+func (p *page) aboveCapacity(s *Search) {
+	rate := FormatRate(s.FailedRate)
 	switch {
 	case s.Capacity == 0 || s.Stopped != "":
 	case s.FailedRate == 0:
-		p.line("  above it      nothing was tried: `max_rate` is %s/s", FormatRate(s.MaxRate))
+		p.Line("  above it      no higher rate was tried: `max_rate` is %s/s", FormatRate(s.MaxRate))
 	case s.FailedBy == StepGeneratorLimited:
-		p.line("  above it      the generator is the limit, at %s/s: what the server can do there is not known", FormatRate(s.FailedRate))
+		p.Line("  above it      the generator is the limit, at %s/s: the server's capability there is unknown", rate)
 	default:
-		p.line("  above it      the thresholds do not hold at %s/s, %s more", FormatRate(s.FailedRate), strconv.FormatFloat(100*(s.FailedRate/s.Capacity-1), 'f', 1, 64)+" %")
+		more := strconv.FormatFloat(100*(s.FailedRate/s.Capacity-1), 'f', 1, 64)
+		p.Line("  above it      the thresholds do not hold at %s/s, %s %% more", rate, more)
 	}
 }
 
-// search is the table of a search's steps.
+// search writes the table of the steps of a search.
 func (p *page) search(s *Search) {
 	if s == nil || len(s.Steps) == 0 {
 		return
 	}
-	p.line("  %-16s %20s %20s %6s", "arrivals/s", "response time, ms", "service time, ms", "lag")
-	p.line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %5s %4s %4s  %s",
+	p.Line("  %-16s %20s %20s %6s", "arrivals/s", "response time, ms", "service time, ms", "lag")
+	p.Line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %5s %4s %4s  %s",
 		"asked", "achieved", "p50", "p95", "p99", "p50", "p95", "p99", "p99", "drop", "fail", "unkn", "answer")
 	for i := range s.Steps {
-		one := &s.Steps[i]
-		p.line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %5d %4d %4d  %s", FormatRate(one.Rate), FormatRate(one.Achieved),
-			shortMs(one.Response.P50), shortMs(one.Response.P95), shortMs(one.Response.P99),
-			shortMs(one.Service.P50), shortMs(one.Service.P95), shortMs(one.Service.P99), shortMs(one.Lag.P99),
-			one.Dropped, one.Failed, one.Unknown, one.said())
+		step := &s.Steps[i]
+		r, service := &step.Response, &step.Service
+		p.Line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %5d %4d %4d  %s",
+			FormatRate(step.Rate), FormatRate(step.Achieved),
+			FormatMs(r.P50), FormatMs(r.P95), FormatMs(r.P99),
+			FormatMs(service.P50), FormatMs(service.P95), FormatMs(service.P99), FormatMs(step.Lag.P99),
+			step.Dropped, step.Failed, step.Unknown, step.outcomeText())
 	}
-	p.whyNot(s)
-	p.gap()
-	p.line("  The figures below are those of step %d, at %s/s.", s.ReportedStep+1, FormatRate(s.Steps[s.ReportedStep].Rate))
-	p.gap()
+	p.stepReasons(s)
+	p.Gap()
+	p.Line("  The figures below are those of step %d, at %s/s.",
+		s.ReportedStep+1, FormatRate(s.Steps[s.ReportedStep].Rate))
+	p.Gap()
 }
 
-// said is what a step says.
-func (s *SearchStep) said() string {
+// outcomeText returns the outcome of a step for its line of the table.
+func (s *SearchStep) outcomeText() string {
 	switch {
 	case s.Confirming && s.Outcome == StepPassed:
 		return "confirmed"
@@ -259,15 +247,16 @@ func (s *SearchStep) said() string {
 	return string(s.Outcome)
 }
 
-// whyNot is why rates did not hold, by the last step of each.
-func (p *page) whyNot(s *Search) {
-	p.gap()
-	for i, one := range s.Steps {
-		again := slices.ContainsFunc(s.Steps[i+1:], func(later SearchStep) bool { return later.Rate == one.Rate })
-		for _, why := range one.Reasons {
-			if why, _, _ = strings.Cut(why, "; "); !again { // what to do about it stands above
-				p.line("    at %s/s: %s", FormatRate(one.Rate), Escape(why))
-			}
+// stepReasons writes the reasons of the last step at each rate that did not hold.
+func (p *page) stepReasons(s *Search) {
+	p.Gap()
+	for i, step := range s.Steps {
+		if slices.ContainsFunc(s.Steps[i+1:], func(later SearchStep) bool { return later.Rate == step.Rate }) {
+			continue
+		}
+		for _, reason := range step.Reasons {
+			reason, _, _ = strings.Cut(reason, "; ") // the advice after it stands below the verdict
+			p.Line("    at %s/s: %s", FormatRate(step.Rate), Escape(reason))
 		}
 	}
 }

@@ -229,12 +229,14 @@ func (m *Meter) load(c *constant, phases []*PhaseMeter) {
 
 func (m *Meter) serverUse(c *constant) {
 	seconds := func(name, help string, bits *atomic.Uint64) {
-		c.counter(family{name: "bluetrace_server_" + name + "_seconds_total", help: help}, math.Float64frombits(bits.Load()))
+		of := family{name: "bluetrace_server_" + name + "_seconds_total", help: help}
+		c.counter(of, math.Float64frombits(bits.Load()))
 	}
 	seconds("cpu_user", "Processor time of the server in its own code.", &m.cpuUser)
 	seconds("cpu_system", "Processor time of the server in the kernel.", &m.cpuSystem)
 	seconds("gc_pause", "Time in which the server stood still to collect its memory.", &m.pauses)
-	c.gauge(family{name: "bluetrace_server_resident_bytes", help: "Resident memory of the server."}, float64(m.resident.Load()))
+	c.gauge(family{name: "bluetrace_server_resident_bytes", help: "Resident memory of the server."},
+		float64(m.resident.Load()))
 }
 
 // Counter is a count that only grows. Adding to it neither allocates nor waits.
@@ -276,7 +278,8 @@ func (p *PhaseMeter) arrivals(c *constant) {
 	}{
 		{"bluetrace_arrivals_due_total", "Arrivals whose time has come.", &p.Due},
 		{"bluetrace_arrivals_started_total", "Arrivals that began.", &p.Started},
-		{"bluetrace_arrivals_dropped_total", "Arrivals that were dropped because too many sessions were in flight.", &p.Dropped},
+		{"bluetrace_arrivals_dropped_total",
+			"Arrivals that were dropped because too many sessions were in flight.", &p.Dropped},
 		{"bluetrace_arrivals_unknown_total", "Arrivals that ended without an answer.", &p.Unknown},
 	} {
 		c.counter(family{one.name, one.help, []string{"phase"}}, float64(one.count.Value()), p.name)
@@ -361,7 +364,8 @@ func (b *BeaconMeter) counters(c *constant) {
 		{"bluetrace_beacons_doubled_total", "Receptions of a beacon after its first.", &b.Doubled},
 		{"bluetrace_beacons_late_total", "Beacons that were received after they had been given up.", &b.Late},
 		{"bluetrace_beacons_malformed_total", "What was received and is no beacon.", &b.Malformed},
-		{"bluetrace_datagrams_dropped_total", "UDP datagrams that the kernel dropped because a socket's buffer was full.", &b.Dropped},
+		{"bluetrace_datagrams_dropped_total",
+			"UDP datagrams that the kernel dropped because a socket's buffer was full.", &b.Dropped},
 	} {
 		c.counter(family{name: one.name, help: one.help}, float64(one.count.Value()))
 	}

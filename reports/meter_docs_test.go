@@ -46,7 +46,7 @@ func documentedMetrics(t *testing.T) []documented {
 	return all
 }
 
-// unitOf is the unit that the name of a metric says, if it says one.
+// unitOf returns the unit in the name of a metric; empty if there is no unit.
 func unitOf(name string) string {
 	name = strings.TrimSuffix(name, "_total")
 	for _, unit := range []string{"seconds", "bytes"} {
@@ -57,8 +57,8 @@ func unitOf(name string) string {
 	return ""
 }
 
-// TestThePageOfMetricsIsTheRegistry compares docs/METRICS.md with what a load run
-// and any other run have: both ways, with types and labels.
+// TestThePageOfMetricsIsTheRegistry compares docs/METRICS.md with the metrics of a
+// load and of another run, in both directions, with types and labels.
 func TestThePageOfMetricsIsTheRegistry(t *testing.T) {
 	shown := NewMeter("classroom", "r2")
 	if err := shown.SetResult(passedRun(t)); err != nil {
@@ -90,7 +90,8 @@ func TestThePageOfMetricsIsTheRegistry(t *testing.T) {
 	}
 }
 
-// ownLabels are those beside the two that every metric has, which must be there.
+// ownLabels returns the labels beside scenario and run_id, which every metric must
+// have.
 func ownLabels(f *dto.MetricFamily) string {
 	labels := labelsOf(f)
 	if !slices.Contains(labels, "scenario") || !slices.Contains(labels, "run_id") {

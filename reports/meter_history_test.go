@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestHistoryKeepsFamiliesAndSeriesTogether: OpenMetrics wants a family in one
-// piece, and each series of it from its first time to its last.
+// TestHistoryKeepsFamiliesAndSeriesTogether checks that the metrics of a family are
+// together, as OpenMetrics requires, and each series is in the order of time.
 func TestHistoryKeepsFamiliesAndSeriesTogether(t *testing.T) {
 	m := NewMeter("s", "r1")
 	var h History

@@ -22,7 +22,7 @@ import (
 	"go.yaml.in/yaml/v4"
 )
 
-// dashboard is what the tests look at of grafana/dashboards/bluetrace.json.
+// dashboard holds the tested fields of grafana/dashboards/bluetrace.json.
 type dashboard struct {
 	UID         string
 	Annotations struct{ List []annotation }
@@ -87,7 +87,7 @@ func readYAML(t *testing.T, path string, into any) {
 	}
 }
 
-// query is an expression with the place that it stands in.
+// query is an expression with its place in a file.
 type query struct{ where, expr string }
 
 func queries(t *testing.T) []query {
@@ -114,8 +114,8 @@ func queries(t *testing.T) []query {
 	return all
 }
 
-// knownLabels are the labels of every series that Prometheus has of runs: of
-// the Meter, of the process that serves it, and of the recording rules.
+// knownLabels returns the labels of the series that Prometheus stores for runs:
+// those of the Meter, of the process that serves it, and of the recording rules.
 func knownLabels(t *testing.T) map[string][]string {
 	t.Helper()
 	shown := NewMeter("classroom", "r2")
@@ -197,7 +197,7 @@ func TestQueriesNameWhatTheMeterHas(t *testing.T) {
 	}
 }
 
-// TestEveryMetricIsLookedAt: what no panel and no rule shows, nobody needs.
+// TestEveryMetricIsLookedAt checks that a panel or a rule uses each metric.
 func TestEveryMetricIsLookedAt(t *testing.T) {
 	var text strings.Builder
 	for _, q := range queries(t) {
@@ -253,8 +253,8 @@ func TestPanelsSayWhatTheyShow(t *testing.T) {
 	}
 }
 
-// TestComposePutsEverythingInPlace follows every path from compose.yaml to the
-// file that it stands for.
+// TestComposePutsEverythingInPlace checks that every path in compose.yaml leads to a
+// file.
 func TestComposePutsEverythingInPlace(t *testing.T) {
 	var compose struct {
 		Services map[string]struct {
@@ -353,7 +353,8 @@ func TestPromtoolTakesTheRules(t *testing.T) {
 	}
 }
 
-// TestEveryRuleIsTested: each is named in a test of rules_test.yml, and each alert is seen firing.
+// TestEveryRuleIsTested checks that rules_test.yml tests each rule, and each alert
+// while it fires.
 func TestEveryRuleIsTested(t *testing.T) {
 	text, err := os.ReadFile("prometheus/rules_test.yml")
 	if err != nil {
@@ -369,9 +370,9 @@ func TestEveryRuleIsTested(t *testing.T) {
 	}
 }
 
-// metricsOf are the metrics and outcomes that Prometheus has after a run in a
-// world: a load, a live run, or one in virtual time that it read in, beside
-// which there was no process to look at and no rule.
+// metricsOf returns the metrics and outcomes that Prometheus stores for a run: a
+// load, a live run, or a run in virtual time. The last is imported from a file, so
+// it has no metrics of a process or of a rule.
 func metricsOf(t *testing.T, world string) map[string]bool {
 	t.Helper()
 	m := loadMeter()
@@ -410,7 +411,7 @@ func metricsOf(t *testing.T, world string) map[string]bool {
 
 var outcomes = regexp.MustCompile(`outcome=~?"([^"]*)"`)
 
-// answerable says whether all that an expression names is there.
+// answerable reports whether all metrics and outcomes of an expression exist.
 func answerable(expr string, has map[string]bool) bool {
 	for _, s := range selector.FindAllStringSubmatch(expr, -1) {
 		if !has[s[1]] {
@@ -460,15 +461,15 @@ func TestPrometheusAnswers(t *testing.T) {
 
 var comparison = regexp.MustCompile(` (?:>|<) [0-9.]+$`)
 
-// concrete is an expression with the dashboard's variables filled in, and of an
-// alert what it compares.
+// concrete returns an expression with the values of the dashboard's variables; of
+// an alert, the expression on the left of its comparison.
 func concrete(expr string) string {
 	expr = strings.NewReplacer("$scenario", ".*", "$run", ".*", "$window", "5s").Replace(expr)
 	return comparison.ReplaceAllString(expr, "")
 }
 
-// ask counts the numbers that an expression has had in the last ten minutes, or
-// between the two Unix seconds of BLUETRACE_BETWEEN.
+// ask counts the values of an expression in the last ten minutes, or between the
+// two Unix times in BLUETRACE_BETWEEN.
 func ask(t *testing.T, base, expr string) (samples int, err error) {
 	now := time.Now()
 	form := url.Values{"query": {expr}, "step": {"1"},

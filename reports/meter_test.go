@@ -17,8 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// loadMeter is the meter of a load run in the middle of its second phase; its
-// counts are all different.
+// loadMeter returns the meter of a load in the middle of its second phase. All
+// counts differ.
 func loadMeter() *Meter {
 	m := NewMeter("steady", "r1")
 	m.SetThresholds(1, 2, 3)

@@ -30,8 +30,8 @@ func WriteMetrics(w io.Writer, r *Run) error {
 	return OpenMetrics(w, m.Gatherer())
 }
 
-// OpenMetrics writes the gathered metrics in the OpenMetrics text form, up to
-// and with its # EOF. The text form has classic buckets only.
+// OpenMetrics writes the gathered metrics in the OpenMetrics text form, with the
+// final # EOF. The text form has classic buckets only.
 func OpenMetrics(w io.Writer, g prometheus.Gatherer) error {
 	families, err := g.Gather()
 	if err != nil {
@@ -69,7 +69,8 @@ var (
 	serviceFamily = family{"bluetrace_operation_service_seconds",
 		"From when an operation was sent to when it was done.", []string{"operation", "phase"}}
 	lagFamily = family{"bluetrace_operation_lag_seconds",
-		"How much later an operation was sent than the generator could have sent it: when it was due and what it waits for was there.",
+		"How much later an operation was sent than the generator could have sent it: " +
+			"when it was due and what it waits for was there.",
 		[]string{"operation", "phase"}}
 	beaconDelayFamily = family{"bluetrace_beacon_delay_seconds", "From the sending of a beacon to its reception.", nil}
 	inFlightFamily    = family{"bluetrace_sessions_in_flight", "Sessions that have begun and not ended.", nil}
@@ -293,7 +294,9 @@ func (h *History) Add(at time.Time, g prometheus.Gatherer) error {
 			m = proto.CloneOf(m)
 			m.TimestampMs = &ms
 			if m.Histogram != nil {
-				m.Histogram = &dto.Histogram{SampleCount: m.Histogram.SampleCount, SampleSum: m.Histogram.SampleSum, Bucket: m.Histogram.Bucket}
+				m.Histogram = &dto.Histogram{
+					SampleCount: m.Histogram.SampleCount, SampleSum: m.Histogram.SampleSum, Bucket: m.Histogram.Bucket,
+				}
 			}
 			known.Metric = append(known.Metric, m)
 		}
@@ -301,8 +304,9 @@ func (h *History) Add(at time.Time, g prometheus.Gatherer) error {
 	return nil
 }
 
-// OpenMetrics writes the history in the OpenMetrics text form with timestamps,
-// each family in one piece and each series in the order of time. `promtool tsdb create-blocks-from openmetrics` reads it.
+// OpenMetrics writes the history in the OpenMetrics text form with timestamps. The
+// metrics of a family are together, and each series is in the order of time, as
+// `promtool tsdb create-blocks-from openmetrics` requires.
 func (h *History) OpenMetrics(w io.Writer) error {
 	slices.SortFunc(h.families, func(a, b *dto.MetricFamily) int { return strings.Compare(a.GetName(), b.GetName()) })
 	for _, f := range h.families {

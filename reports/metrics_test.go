@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// finishedMeter is the meter of a run that is over.
+// finishedMeter returns the meter of a finished run.
 func finishedMeter(t *testing.T, r *Run) prometheus.Gatherer {
 	t.Helper()
 	m := NewMeter(r.Scenario, "r1")
@@ -143,7 +143,8 @@ func TestOpenMetricsText(t *testing.T) {
 	}
 }
 
-// observed is a library histogram with both kinds of buckets and the samples.
+// observed returns a client_golang histogram of the samples, with classic and
+// native buckets.
 func observed(t *testing.T, nanoseconds []int64) *dto.Histogram {
 	t.Helper()
 	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: classicBounds(), NativeHistogramBucketFactor: 1.1})
@@ -174,9 +175,9 @@ func converted(t *testing.T, nanoseconds []int64) *dto.Histogram {
 	return nil
 }
 
-// TestHistogramEqualsDirectObservation takes samples that the HDR histogram
-// keeps exactly (the lower ends of its cells): every bucket, classic and
-// native, must be the same.
+// TestHistogramEqualsDirectObservation uses samples that the HDR histogram stores
+// exactly, the lower ends of its cells: every classic and native bucket must be
+// equal.
 func TestHistogramEqualsDirectObservation(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	var any []int64
@@ -202,8 +203,8 @@ func TestHistogramEqualsDirectObservation(t *testing.T) {
 	}
 }
 
-// TestHistogramErrorIsAsStated takes any samples: no cumulative count is too
-// low, and too high by no more than the samples up to 0.1 % above the bound.
+// TestHistogramErrorIsAsStated uses random samples: no cumulative count is too low,
+// and it is too high by at most the samples up to 0.1 % above the bound.
 func TestHistogramErrorIsAsStated(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
 	var samples []int64
@@ -252,7 +253,7 @@ func TestConstantDelayAtABoundCountsBelowIt(t *testing.T) {
 	}
 }
 
-// TestMetricsOfALoad: the file of a load has what the load measured, under the
+// TestMetricsOfALoad checks that the file of a load has its measurements under the
 // names of the scraped metrics.
 func TestMetricsOfALoad(t *testing.T) {
 	h := histogramOf(t, 1_000_000, 3_000_000)

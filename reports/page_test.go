@@ -27,8 +27,8 @@ func TestFitKeepsWidth(t *testing.T) {
 		width int
 		want  string
 	}{{"abc", 3, "abc"}, {"abcd", 3, "ab…"}, {"éèê", 3, "éèê"}, {"éèêë", 3, "éè…"}} {
-		if got := fit(c.in, c.width); got != c.want {
-			t.Errorf("fit(%q, %d) = %q, want %q", c.in, c.width, got, c.want)
+		if got := truncate(c.in, c.width); got != c.want {
+			t.Errorf("truncate(%q, %d) = %q, want %q", c.in, c.width, got, c.want)
 		}
 	}
 }

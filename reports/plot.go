@@ -19,20 +19,19 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// picture is plots below each other, each with its legend above it, where no
-// data are.
+// picture is a column of charts. Each has its legend above it, so that the legend
+// covers no data.
 type picture struct {
 	title, subtitle string
 	charts          []*chart
 	height          vg.Length
 }
 
-// chart is one plot with the entries of its legend; share is its part of the
-// height.
+// chart is one plot with its legend.
 type chart struct {
 	*plot.Plot
-	share   float64
-	x, y    string // what the axes are, with their units
+	share   float64 // of the height of the picture
+	x, y    string  // labels of the axes, with their units
 	entries []legendEntry
 }
 
@@ -44,7 +43,7 @@ type legendEntry struct {
 const (
 	pictureWidth = 8.6 * vg.Inch
 	pictureDPI   = 100
-	margin       = 10 // points, as all below
+	margin       = 10 // in points, like the sizes below
 	titleSize    = 13
 	textSize     = 10
 	sampleWidth  = 22
@@ -52,7 +51,7 @@ const (
 	labelGap     = 6
 )
 
-// Colours that the colour-blind tell apart, too (Okabe and Ito).
+// The colours remain distinct for colour-blind readers (Okabe and Ito).
 func blue() color.Color   { return color.RGBA{0x00, 0x72, 0xb2, 0xff} }
 func orange() color.Color { return color.RGBA{0xe6, 0x9f, 0x00, 0xff} }
 func red() color.Color    { return color.RGBA{0xd5, 0x5e, 0x00, 0xff} }
@@ -79,14 +78,16 @@ func newChart(share float64, x, y string) *chart {
 	return p
 }
 
-// grid draws lines at the labelled ticks; it belongs below everything else.
+// grid adds lines at the labelled ticks. It must be added first, to be drawn below
+// the data.
 func (p *chart) grid() {
 	g := plotter.NewGrid()
 	g.Vertical.Color, g.Horizontal.Color = color.Gray{0xdd}, color.Gray{0xdd}
 	p.Add(g)
 }
 
-// line adds a line through the points, and names it in the legend.
+// line adds a line through the points, and an entry of the legend if it has a
+// name.
 func (p *chart) line(name string, c color.Color, dashes []vg.Length, points plotter.XYs) *plotter.Line {
 	l := &plotter.Line{XYs: points, LineStyle: draw.LineStyle{Color: c, Width: 1.5, Dashes: dashes}}
 	p.Add(l)
@@ -98,10 +99,11 @@ func (p *chart) line(name string, c color.Color, dashes []vg.Length, points plot
 
 // write draws the picture as a PNG.
 func (p *picture) write(w io.Writer) error {
-	canvas := vgimg.NewWith(vgimg.UseWH(pictureWidth, p.height), vgimg.UseDPI(pictureDPI), vgimg.UseBackgroundColor(color.White))
+	canvas := vgimg.NewWith(vgimg.UseWH(pictureWidth, p.height), vgimg.UseDPI(pictureDPI),
+		vgimg.UseBackgroundColor(color.White))
 	p.draw(draw.Crop(draw.New(canvas), margin, -margin, margin, -margin))
 	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(w, fewColours(canvas.Image())); err != nil {
+	if err := encoder.Encode(w, reduceColours(canvas.Image())); err != nil {
 		return fmt.Errorf("writing a plot: %w", err)
 	}
 	return nil
@@ -131,13 +133,13 @@ func (p *picture) draw(c draw.Canvas) {
 		left = max(left, one.DataCanvas(areas[i]).Min.X)
 	}
 	for i, one := range p.charts {
-		areas[i].Min.X += left - one.DataCanvas(areas[i]).Min.X // the axes stand below each other
+		areas[i].Min.X += left - one.DataCanvas(areas[i]).Min.X // align the vertical axes
 		one.Draw(areas[i])
 	}
 }
 
-// labels writes what the axes are and leaves the rest of the area. (The plot's
-// own labels take room at the wrong place when an axis is logarithmic.)
+// labels writes the labels of the axes and returns the rest of the area. The
+// labels of plot.Plot are misplaced if an axis is logarithmic.
 func (p *chart) labels(c draw.Canvas) draw.Canvas {
 	style := sans(textSize, false)
 	height := style.FontExtents().Height
@@ -152,8 +154,8 @@ func (p *chart) labels(c draw.Canvas) draw.Canvas {
 	return c
 }
 
-// legend draws the entries from left to right at the top of an area and says how
-// high they are.
+// legend draws the entries from left to right at the top of an area. It returns
+// their height.
 func (p *chart) legend(c draw.Canvas) (height vg.Length) {
 	style := sans(textSize, false)
 	row := style.FontExtents().Height + 2
@@ -172,40 +174,39 @@ func (p *chart) legend(c draw.Canvas) (height vg.Length) {
 	return height
 }
 
-// fewColours is an image with 16 shades of red, green and blue each, which is
-// enough for lines on white and makes a small file; the image itself when these
-// come to more than 256 colours.
-func fewColours(of image.Image) image.Image {
+// reduceColours returns the image with 16 shades each of red, green and blue, which
+// makes a small file. It returns the image unchanged if it still has more than 256
+// colours.
+func reduceColours(of image.Image) image.Image {
 	const shade = 0xff / 0xf
 	area := of.Bounds()
 	p := image.NewPaletted(area, nil)
-	places := map[color.RGBA]uint8{}
+	indices := map[color.RGBA]uint8{}
 	for y := area.Min.Y; y < area.Max.Y; y++ {
 		for x := area.Min.X; x < area.Max.X; x++ {
 			r, g, b, _ := of.At(x, y).RGBA()
 			nearest := func(v uint32) uint8 { return uint8((v>>8+shade/2)/shade) * shade }
 			c := color.RGBA{nearest(r), nearest(g), nearest(b), 0xff}
-			place, ok := places[c]
+			index, ok := indices[c]
 			if !ok {
 				if len(p.Palette) == 256 {
 					return of
 				}
-				place = uint8(len(p.Palette))
-				places[c] = place
+				index = uint8(len(p.Palette))
+				indices[c] = index
 				p.Palette = append(p.Palette, c)
 			}
-			p.SetColorIndex(x, y, place)
+			p.SetColorIndex(x, y, index)
 		}
 	}
 	return p
 }
 
-// decades are the ticks of a logarithmic axis: a label at 1, 2 and 5 of every
-// power of ten (of a range over more than two of them at 1 only), short ticks
-// between.
+// decades places the ticks of a logarithmic axis: a label at 1, 2 and 5 times every
+// power of ten, or at the powers only if the range is large, and ticks between.
 type decades struct{}
 
-// Ticks are those from low to high, both above 0.
+// Ticks returns the ticks from low to high, which are above 0.
 func (decades) Ticks(low, high float64) []plot.Tick {
 	var ticks []plot.Tick
 	few := high/low > 300
@@ -225,23 +226,23 @@ func (decades) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// number is v without an exponent, with commas, as far as it has digits that
-// count.
+// number formats v with four significant digits, or as a rounded integer with
+// commas from 1,000 on.
 func number(v float64) string {
 	switch {
 	case v == 0:
-		return "0" // also of -0
+		return "0" // for -0 too
 	case v >= 1000:
 		return FormatCount(uint64(math.Round(v)))
 	}
 	return strconv.FormatFloat(v, 'g', 4, 64)
 }
 
-// linear are the ticks of an even axis: a label at every 1, 2 or 5 times a power
-// of ten, five or so in all.
+// linear places about five labelled ticks on a linear axis, at multiples of 1, 2 or
+// 5 times a power of ten.
 type linear struct{}
 
-// Ticks are those from low to high.
+// Ticks returns the ticks from low to high.
 func (linear) Ticks(low, high float64) []plot.Tick {
 	step := niceStep((high - low) / 5)
 	var ticks []plot.Tick
@@ -251,22 +252,23 @@ func (linear) Ticks(low, high float64) []plot.Tick {
 	return ticks
 }
 
-// niceStep is 1, 2 or 5 times a power of ten, about as large as wanted.
-func niceStep(wanted float64) float64 {
-	if !(wanted > 0) {
+// niceStep returns the smallest 1, 2 or 5 times a power of ten that is not below a
+// step; 1 if the step is not positive.
+func niceStep(step float64) float64 {
+	if !(step > 0) {
 		return 1
 	}
-	power := math.Pow10(int(math.Floor(math.Log10(wanted))))
+	power := math.Pow10(int(math.Floor(math.Log10(step))))
 	for _, digit := range []float64{1, 2, 5} {
-		if digit*power >= wanted*(1-1e-9) {
+		if digit*power >= step*(1-1e-9) {
 			return digit * power
 		}
 	}
 	return 10 * power
 }
 
-// logRange goes from a nice number below to one above, a third of a doubling
-// away at least.
+// logRange returns a range around low to high whose ends are 1, 2 or 5 times a power
+// of ten, with a margin of at least 25 %.
 func logRange(low, high float64) (from, to float64) {
 	nice := []float64{1, 2, 5, 10}
 	low, high = low/1.25, high*1.25

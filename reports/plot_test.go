@@ -13,7 +13,8 @@ import (
 	"gonum.org/v1/plot"
 )
 
-// drawn is a picture of r; it is small, and of the size that all have.
+// drawn returns the plot of a run, and checks the sizes of the image and of the
+// file.
 func drawn(t *testing.T, r *Run, draw func(io.Writer, *Run) error) image.Image {
 	t.Helper()
 	var b bytes.Buffer
@@ -33,8 +34,8 @@ func drawn(t *testing.T, r *Run, draw func(io.Writer, *Run) error) image.Image {
 	return i
 }
 
-// longest is the longest run of pixels of a colour, down or across, with where
-// it is across or down.
+// longest returns the length of the longest vertical or horizontal run of pixels of
+// a colour, and its position on the other axis.
 func longest(i image.Image, c color.Color, down bool) (length, at int) {
 	r, g, b, _ := c.RGBA()
 	is := func(x, y int) bool {
@@ -63,8 +64,8 @@ func longest(i image.Image, c color.Color, down bool) (length, at int) {
 	return length, at
 }
 
-// TestSearchPlot: the capacity stands at its place on the logarithmic axis, from
-// the bottom to the top.
+// TestSearchPlot checks that the line of the capacity has the right place on the
+// logarithmic axis and the full height.
 func TestSearchPlot(t *testing.T) {
 	r := searched(t)
 	i := drawn(t, r, SearchPlot)
@@ -108,7 +109,7 @@ func TestLoadPlot(t *testing.T) {
 	}
 }
 
-// TestPlotsOfLittle: what was hardly measured can be drawn.
+// TestPlotsOfLittle draws runs with few measurements.
 func TestPlotsOfLittle(t *testing.T) {
 	for name, change := range map[string]func(*Run){
 		"no second":     func(r *Run) { r.Load.Timeline = nil },
@@ -134,7 +135,7 @@ func TestPlotsOfLittle(t *testing.T) {
 	}
 }
 
-// TestSamePicture: a run is always drawn in the same way.
+// TestSamePicture checks that drawing a run twice gives equal files.
 func TestSamePicture(t *testing.T) {
 	var a, b bytes.Buffer
 	for _, w := range []io.Writer{&a, &b} {

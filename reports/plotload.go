@@ -14,8 +14,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 )
 
-// LoadPlot draws a load run second by second as a PNG: quantiles of the response
-// time, and below them the asked and the achieved rate.
+// LoadPlot draws a load second by second as a PNG: quantiles of the response time,
+// and below them the requested and the achieved rate.
 func LoadPlot(w io.Writer, r *Run) error { return loadPicture(r).write(w) }
 
 func loadPicture(r *Run) *picture {
@@ -23,7 +23,8 @@ func loadPicture(r *Run) *picture {
 	p := &picture{title: fmt.Sprintf("%s: response time over the run", Escape(r.Scenario)), height: 4.9 * vg.Inch}
 	p.subtitle = fmt.Sprintf("%s operations, seed %d, verdict: %s", FormatCount(r.Load.All.Count()), r.Seed, r.Verdict)
 	if s := r.Load.Search; s != nil && len(s.Steps) > 0 {
-		p.title = fmt.Sprintf("%s: response time over step %d of the search, at %s arrivals/s", Escape(r.Scenario), s.ReportedStep+1, FormatRate(s.Steps[s.ReportedStep].Rate))
+		p.title = fmt.Sprintf("%s: response time over step %d of the search, at %s arrivals/s",
+			Escape(r.Scenario), s.ReportedStep+1, FormatRate(s.Steps[s.ReportedStep].Rate))
 	}
 	times := newChart(0.64, "", "response time, ms (log)")
 	rates := newChart(0.36, "time since the load began, s", "arrivals/s")
@@ -32,8 +33,8 @@ func loadPicture(r *Run) *picture {
 	for _, s := range line {
 		end = max(end, s.FromSeconds+s.Seconds)
 		middle := s.FromSeconds + s.Seconds/2
-		p50, p99 = joined(p50, middle, s.P50Ms, s.Samples > 0), joined(p99, middle, s.P99Ms, s.Samples > 0)
-		target, achieved = joined(target, middle, s.Target, true), joined(achieved, middle, s.Achieved, true)
+		p50, p99 = addPoint(p50, middle, s.P50Ms, s.Samples > 0), addPoint(p99, middle, s.P99Ms, s.Samples > 0)
+		target, achieved = addPoint(target, middle, s.Target, true), addPoint(achieved, middle, s.Achieved, true)
 	}
 	logAxis(&times.Y, 1, 10, append(p50, p99...), nil)
 	rates.Y.Min, rates.Y.Max, rates.Y.Tick.Marker = 0, 1, linear{}
@@ -55,19 +56,19 @@ func loadPicture(r *Run) *picture {
 	return p
 }
 
-// joined adds a point to the last of some lines, or begins another after a gap.
-func joined(lines []plotter.XYs, x, y float64, there bool) []plotter.XYs {
-	if len(lines) == 0 || !there && len(lines[len(lines)-1]) > 0 {
+// addPoint adds a point to the last of some lines. A missing point ends the line.
+func addPoint(lines []plotter.XYs, x, y float64, exists bool) []plotter.XYs {
+	if len(lines) == 0 || !exists && len(lines[len(lines)-1]) > 0 {
 		lines = append(lines, nil)
 	}
-	if there {
+	if exists {
 		last := &lines[len(lines)-1]
 		*last = append(*last, plotter.XY{X: x, Y: y})
 	}
 	return lines
 }
 
-// lines adds several lines of one name, with a dot where one is a single point.
+// lines adds several lines with one name. A line of a single point is a dot.
 func (p *chart) lines(name string, c color.Color, dashes []vg.Length, parts []plotter.XYs) {
 	for _, part := range parts {
 		if len(part) == 0 {
@@ -76,12 +77,13 @@ func (p *chart) lines(name string, c color.Color, dashes []vg.Length, parts []pl
 		p.line(name, c, dashes, part)
 		name = ""
 		if len(part) == 1 {
-			p.Add(&plotter.Scatter{XYs: part, GlyphStyle: draw.GlyphStyle{Color: c, Radius: 2, Shape: draw.CircleGlyph{}}})
+			style := draw.GlyphStyle{Color: c, Radius: 2, Shape: draw.CircleGlyph{}}
+			p.Add(&plotter.Scatter{XYs: part, GlyphStyle: style})
 		}
 	}
 }
 
-// warmUp shades the warm-up.
+// warmUp shades the warm-up, and adds an entry of the legend if named.
 func (p *chart) warmUp(line []LoadSecond, named bool) {
 	end := 0.0
 	for _, s := range line {
@@ -92,29 +94,30 @@ func (p *chart) warmUp(line []LoadSecond, named bool) {
 	if end == 0 {
 		return
 	}
-	area := &plotter.Polygon{XYs: []plotter.XYs{{{X: 0, Y: p.Y.Min}, {X: end, Y: p.Y.Min}, {X: end, Y: p.Y.Max}, {X: 0, Y: p.Y.Max}}}, Color: pale()}
+	corners := plotter.XYs{{X: 0, Y: p.Y.Min}, {X: end, Y: p.Y.Min}, {X: end, Y: p.Y.Max}, {X: 0, Y: p.Y.Max}}
+	area := &plotter.Polygon{XYs: []plotter.XYs{corners}, Color: pale()}
 	p.Add(area)
 	if named {
 		p.entries = append(p.entries, legendEntry{"warm-up, not in the figures", area})
 	}
 }
 
-// logAxis fits a logarithmic axis around points and further values, which are
-// above 0; low and high are of use when there are none.
+// logAxis sets a logarithmic axis around the positive values among points and more.
+// Without such a value it uses low and high.
 func logAxis(a *plot.Axis, low, high float64, lines []plotter.XYs, more []float64) {
 	least, most := math.Inf(1), 0.0
-	take := func(v float64) {
+	include := func(v float64) {
 		if v > 0 {
 			least, most = min(least, v), max(most, v)
 		}
 	}
 	for _, l := range lines {
 		for _, one := range l {
-			take(one.Y)
+			include(one.Y)
 		}
 	}
 	for _, v := range more {
-		take(v)
+		include(v)
 	}
 	if most > 0 {
 		low, high = least, most
@@ -123,8 +126,8 @@ func logAxis(a *plot.Axis, low, high float64, lines []plotter.XYs, more []float6
 	a.Scale, a.Tick.Marker = plot.LogScale{}, decades{}
 }
 
-// SearchPlot draws what a search measured as a PNG: quantiles of the response
-// time against the rate, with the thresholds and the capacity.
+// SearchPlot draws a search as a PNG: quantiles of the response time against the
+// rate, with the thresholds and the capacity.
 func SearchPlot(w io.Writer, r *Run) error { return searchPicture(r).write(w) }
 
 func searchPicture(r *Run) *picture {
@@ -135,7 +138,7 @@ func searchPicture(r *Run) *picture {
 		p.subtitle = fmt.Sprintf("no capacity was found; verdict: %s", r.Verdict)
 	}
 	one := newChart(1, "arrivals per second (log)", "response time of all operations, ms (log)")
-	steps, refused := stepsByRate(s)
+	steps, limited := stepsByRate(s)
 	quantile := func(of func(*StepTimes) float64) (points plotter.XYs) {
 		for _, step := range steps {
 			points = append(points, plotter.XY{X: step.Rate, Y: max(of(&step.Response), 1e-6)})
@@ -145,9 +148,9 @@ func searchPicture(r *Run) *picture {
 	p50 := quantile(func(t *StepTimes) float64 { return t.P50 })
 	p95 := quantile(func(t *StepTimes) float64 { return t.P95 })
 	p99 := quantile(func(t *StepTimes) float64 { return t.P99 })
-	odd := plotter.XYs{}
-	for _, step := range refused {
-		odd = append(odd, plotter.XY{X: step.Rate, Y: max(step.Response.P99, 1e-6)})
+	limitedP99 := plotter.XYs{}
+	for _, step := range limited {
+		limitedP99 = append(limitedP99, plotter.XY{X: step.Rate, Y: max(step.Response.P99, 1e-6)})
 	}
 	var limits, rates []float64
 	for _, l := range s.Limits {
@@ -156,15 +159,16 @@ func searchPicture(r *Run) *picture {
 	for _, step := range s.Steps {
 		rates = append(rates, step.Rate)
 	}
-	logAxis(&one.Y, 1, 10, []plotter.XYs{p50, p95, p99, odd}, limits)
+	logAxis(&one.Y, 1, 10, []plotter.XYs{p50, p95, p99, limitedP99}, limits)
 	logAxis(&one.X, s.StartRate, s.MaxRate, nil, rates)
 	one.grid()
 	one.marks(s)
 	one.curve("p99", red(), draw.CircleGlyph{}, p99)
 	one.curve("p95", orange(), draw.BoxGlyph{}, p95)
 	one.curve("p50", blue(), draw.PyramidGlyph{}, p50)
-	if len(odd) > 0 {
-		marks := &plotter.Scatter{XYs: odd, GlyphStyle: draw.GlyphStyle{Color: grey(), Radius: 4, Shape: draw.CrossGlyph{}}}
+	if len(limitedP99) > 0 {
+		style := draw.GlyphStyle{Color: grey(), Radius: 4, Shape: draw.CrossGlyph{}}
+		marks := &plotter.Scatter{XYs: limitedP99, GlyphStyle: style}
 		one.Add(marks)
 		one.entries = append(one.entries, legendEntry{"p99 where the generator is the limit", marks})
 	}
@@ -172,8 +176,8 @@ func searchPicture(r *Run) *picture {
 	return p
 }
 
-// stepsByRate are the measured steps in the order of their rates, of each rate
-// the last; apart those in which the generator was the limit.
+// stepsByRate returns the last measured step of each rate, in the order of the
+// rates, and separately the steps that the generator limited.
 func stepsByRate(s *Search) (steps, limited []SearchStep) {
 	for _, step := range s.Steps {
 		switch {
@@ -189,7 +193,7 @@ func stepsByRate(s *Search) (steps, limited []SearchStep) {
 	return steps, limited
 }
 
-// curve is a line with a glyph at every point.
+// curve adds a line with a glyph at every point.
 func (p *chart) curve(name string, c color.Color, shape draw.GlyphDrawer, points plotter.XYs) {
 	if len(points) == 0 {
 		return
@@ -200,29 +204,33 @@ func (p *chart) curve(name string, c color.Color, shape draw.GlyphDrawer, points
 	p.entries = append(p.entries, legendEntry{name, both{l, dots}})
 }
 
-// marks are the thresholds, the capacity and the rate that does not hold.
+// marks adds lines for the thresholds, the capacity and the lowest rate that does
+// not hold.
 func (p *chart) marks(s *Search) {
 	for _, l := range s.Limits {
 		if l.Ms > 0 {
-			p.line("threshold "+Escape(l.Name), purple(), []vg.Length{6, 3}, plotter.XYs{{X: p.X.Min, Y: l.Ms}, {X: p.X.Max, Y: l.Ms}})
+			p.line("threshold "+Escape(l.Name), purple(), []vg.Length{6, 3},
+				plotter.XYs{{X: p.X.Min, Y: l.Ms}, {X: p.X.Max, Y: l.Ms}})
 		}
 	}
 	if s.Capacity > 0 {
-		p.line("capacity", green(), nil, plotter.XYs{{X: s.Capacity, Y: p.Y.Min}, {X: s.Capacity, Y: p.Y.Max}}).Width = 2.5
+		line := p.line("capacity", green(), nil, plotter.XYs{{X: s.Capacity, Y: p.Y.Min}, {X: s.Capacity, Y: p.Y.Max}})
+		line.Width = 2.5
 	}
 	if s.FailedRate > 0 {
 		name := "does not hold"
 		if s.FailedBy == StepGeneratorLimited {
 			name = "the generator is the limit"
 		}
-		p.line(name, grey(), []vg.Length{2, 3}, plotter.XYs{{X: s.FailedRate, Y: p.Y.Min}, {X: s.FailedRate, Y: p.Y.Max}})
+		p.line(name, grey(), []vg.Length{2, 3},
+			plotter.XYs{{X: s.FailedRate, Y: p.Y.Min}, {X: s.FailedRate, Y: p.Y.Max}})
 	}
 }
 
-// both draws two samples in one place.
+// both is an entry of the legend with two samples in one place.
 type both [2]plot.Thumbnailer
 
-// Thumbnail draws them.
+// Thumbnail draws both samples.
 func (b both) Thumbnail(c *draw.Canvas) {
 	for _, one := range b {
 		one.Thumbnail(c)

@@ -1,6 +1,5 @@
-// Package reports turns the results of runs into documents: text, JSON, JUnit
-// and OpenMetrics. It knows no engine: rows and counts come in, documents go
-// out.
+// Package reports writes the results of runs as text, JSON, JUnit, OpenMetrics and
+// plots. It depends on no world: its input is counts, checks and histograms.
 package reports
 
 import (
@@ -12,41 +11,41 @@ import (
 	"bluetrace/reports/counts"
 )
 
-// Verdict of a run, or of one check.
+// Verdict is the outcome of a run or of one check.
 type Verdict string
 
 // The verdicts.
 const (
 	Passed      Verdict = "passed"
 	Failed      Verdict = "failed"
-	Interrupted Verdict = "interrupted" // stopped before its end: what was not decided is unknown
-	Unknown     Verdict = "unknown"     // of a check: the run ended before it was decided
-	Invalid     Verdict = "invalid"     // of a load run: the generator was the bottleneck; see Load.Invalid
-	NotRun      Verdict = "not run"     // of a run: it could not be done; see Run.Error
+	Interrupted Verdict = "interrupted" // a run stopped before its end; its undecided checks are Unknown
+	Unknown     Verdict = "unknown"     // the run ended before the check was decided
+	Invalid     Verdict = "invalid"     // the generator of a load was the bottleneck; see Load.Invalid
+	NotRun      Verdict = "not run"     // the run could not start; see Run.Error
 )
 
-// The worlds that a run may be in.
+// The worlds of a run.
 const (
 	Virtual = "virtual"
 	Live    = "live" // real sockets and a real clock
 )
 
-// Run is what one scenario came to. Its JSON form is stable: names are only
-// ever added.
+// Run is the result of one run of a scenario. Its JSON form is stable: a later
+// version only adds names.
 type Run struct {
 	Scenario string `json:"scenario"`
 	File     string `json:"file"`
 	About    string `json:"about,omitempty"`
 	World    string `json:"world"` // Virtual or Live
 	Seed     uint64 `json:"seed"`
-	// Digest is of the ordered events, 16 hexadecimal digits; empty of a live run,
-	// which never comes out the same twice.
+	// Digest is a hash of the ordered events in 16 hexadecimal digits. It is empty
+	// for a live run, which is not deterministic.
 	Digest  string  `json:"digest,omitempty"`
 	Verdict Verdict `json:"verdict"`
 	// Repeat is the command that repeats the run.
 	Repeat string `json:"repeat"`
 
-	VirtualSeconds float64 `json:"virtual_seconds"` // of the run's own time, also of a live one
+	VirtualSeconds float64 `json:"virtual_seconds"` // time of the world; of a live run, real time
 	WallSeconds    float64 `json:"wall_seconds"`
 	Events         uint64  `json:"events"`
 	Phones         int     `json:"phones"`
@@ -54,48 +53,48 @@ type Run struct {
 
 	counts.Counts
 
-	// Faults counts what the faults of the run did, by kind, in the order of the
-	// kinds' names; Adversaries, how often each kind of adversary acted.
-	Faults      []KindCount `json:"faults,omitempty"`
+	// Faults counts the effects of the faults by kind, in the order of the names.
+	Faults []KindCount `json:"faults,omitempty"`
+	// Adversaries counts the actions of the adversaries by kind.
 	Adversaries []KindCount `json:"adversaries,omitempty"`
 
-	// Operations are the delays, in the order of their names: beacon, login,
-	// logout, tempid, upload. One without a sample is left out.
+	// Operations are the delays in the order of the names: beacon, login, logout,
+	// tempid, upload. An operation without a sample is missing.
 	Operations []Operation `json:"operations"`
 
 	Checks []Check `json:"checks"`
 
-	// Load is what a load run measured; missing of any other. Then the counts and
-	// operations above are empty.
+	// Load holds the measurements of a load, whose counts and operations above are
+	// empty. It is nil for any other run.
 	Load *Load `json:"load,omitempty"`
 
-	// Plots are the names of the files with the run's pictures, beside its other
-	// reports.
+	// Plots are the names of the files with the plots of the run, in the folder of
+	// its other reports.
 	Plots []string `json:"plots,omitempty"`
 
-	// Notes are things that the user should know about the run: odd lines of a
-	// trace, names that were not used.
+	// Notes are remarks for the user, such as unused names or malformed lines of a
+	// trace.
 	Notes []string `json:"notes,omitempty"`
 
-	// Error is why a run could not be done (its Verdict is NotRun). Only the
-	// JUnit document shows such a run.
+	// Error is the reason if the Verdict is NotRun. Only the JUnit document contains
+	// such a run.
 	Error string `json:"-"`
 }
 
-// KindCount is a count of things of one kind.
+// KindCount is a count with the name of its kind.
 type KindCount struct {
 	Kind  string `json:"kind"`
 	Count uint64 `json:"count"`
 }
 
-// Operation is the delay of one kind of operation. The quantiles in the JSON
-// document are made from Histogram, whose values are nanoseconds.
+// Operation holds the delays of one kind of operation. The values of Histogram are
+// in nanoseconds.
 type Operation struct {
 	Name      string                  `json:"name"`
 	Histogram *hdrhistogram.Histogram `json:"-"`
 }
 
-// CheckKind says where a check came from.
+// CheckKind is the origin of a check.
 type CheckKind string
 
 // The kinds of checks.
@@ -105,15 +104,18 @@ const (
 	InvariantCheck   CheckKind = "invariant"
 )
 
-// Check is one thing that had to hold.
+// Check is an expectation, a threshold or an invariant with its outcome.
 type Check struct {
-	Kind    CheckKind `json:"kind"`
-	Name    string    `json:"name"`            // one line: the expectation as it stands in the file, the invariant's name
-	Place   string    `json:"place,omitempty"` // file:line:column; none for an invariant
-	Verdict Verdict   `json:"verdict"`
-	// Evaluations says how often it was looked at (an invariant: at how many events).
+	Kind CheckKind `json:"kind"`
+	// Name is one line: the text of the expectation or threshold in the scenario, or
+	// the name of the invariant.
+	Name    string  `json:"name"`
+	Place   string  `json:"place,omitempty"` // file:line:column; empty for an invariant
+	Verdict Verdict `json:"verdict"`
+	// Evaluations is the number of times that the check was evaluated; for an
+	// invariant, the number of events.
 	Evaluations uint64 `json:"times"`
-	Expected    string `json:"expected,omitempty"` // of a failure
+	Expected    string `json:"expected,omitempty"` // of a failed check
 	Found       string `json:"found,omitempty"`
 	// AtSeconds is the virtual time of the failure, from the start of the run.
 	AtSeconds *float64 `json:"at_seconds,omitempty"`
@@ -121,10 +123,10 @@ type Check struct {
 	LastEvents []string `json:"around,omitempty"`
 }
 
-// Delays sums up one operation, in milliseconds. The values are those of an
-// HDR histogram: a quantile or the maximum is the largest value that the
-// histogram cannot tell from the true one, the minimum the smallest, so with
-// three digits each is within 0.1 % of the truth.
+// Delays summarizes the delays of one operation in milliseconds. The values come
+// from an HDR histogram with three digits, so each is within 0.1 % of the true
+// value: a quantile or the maximum is the highest value of its cell, the minimum
+// the lowest.
 type Delays struct {
 	Min  float64 `json:"min"`
 	Mean float64 `json:"mean"`
@@ -135,7 +137,7 @@ type Delays struct {
 	Max  float64 `json:"max"`
 }
 
-// Count is the number of samples.
+// Count returns the number of samples.
 func (o Operation) Count() int64 {
 	if o.Histogram == nil {
 		return 0
@@ -143,7 +145,7 @@ func (o Operation) Count() int64 {
 	return o.Histogram.TotalCount()
 }
 
-// Delays of the operation; all zero without a sample.
+// Delays returns the summary of the operation; all zero without a sample.
 func (o Operation) Delays() Delays {
 	if o.Count() == 0 {
 		return Delays{}
@@ -162,17 +164,16 @@ func milliseconds(nanoseconds float64) float64 {
 	return nanoseconds / float64(time.Millisecond)
 }
 
-// Throughput is derived from a run's counts and its two times. A rate over no
-// time is 0.
+// Throughput holds the rates of a run. A rate over no time is 0.
 type Throughput struct {
 	BeaconsPerVirtualSecond float64 `json:"beacons_per_virtual_second"` // delivered
 	BeaconsPerWallSecond    float64 `json:"beacons_per_wall_second"`    // delivered
 	EventsPerWallSecond     float64 `json:"events_per_wall_second"`
-	// VirtualPerWall is how many times faster than life the run was.
+	// VirtualPerWall is the speed of the run relative to real time.
 	VirtualPerWall float64 `json:"virtual_per_wall"`
 }
 
-// Throughput of the run.
+// Throughput returns the rates of the run.
 func (r *Run) Throughput() Throughput {
 	return Throughput{
 		BeaconsPerVirtualSecond: ratio(float64(r.Beacons.Delivered), r.VirtualSeconds),
@@ -182,6 +183,7 @@ func (r *Run) Throughput() Throughput {
 	}
 }
 
+// ratio returns a/b, or 0 if b is not positive.
 func ratio(a, b float64) float64 {
 	if b <= 0 {
 		return 0
@@ -189,7 +191,8 @@ func ratio(a, b float64) float64 {
 	return finite(a / b)
 }
 
-// finite is x, or 0 when x is no number that JSON can write.
+// finite returns x, or 0 if x is infinite or not a number, which JSON cannot
+// express.
 func finite(x float64) float64 {
 	if math.IsNaN(x) || math.IsInf(x, 0) {
 		return 0

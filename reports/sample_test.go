@@ -8,7 +8,8 @@ import (
 	"bluetrace/reports/counts"
 )
 
-// histogramOf records values of nanoseconds with three digits, up to an hour.
+// histogramOf returns a histogram of values in nanoseconds, with three digits, up to
+// an hour.
 func histogramOf(t testing.TB, nanoseconds ...int64) *hdrhistogram.Histogram {
 	t.Helper()
 	h := hdrhistogram.New(1, 3_600_000_000_000, 3)
@@ -20,7 +21,7 @@ func histogramOf(t testing.TB, nanoseconds ...int64) *hdrhistogram.Histogram {
 	return h
 }
 
-// passedRun is a run in which everything held; its figures are all different.
+// passedRun returns a run in which every check held. All figures differ.
 func passedRun(t testing.TB) *Run {
 	return &Run{
 		Scenario: "classroom", File: "scenarios/classroom.yaml", About: "A lesson.", World: "virtual",
@@ -46,7 +47,7 @@ func passedRun(t testing.TB) *Run {
 	}
 }
 
-// failedRun has a failure and an undecided check.
+// failedRun returns a run with a failed and an undecided check.
 func failedRun() *Run {
 	at := 61.999999999
 	return &Run{
@@ -63,5 +64,5 @@ func failedRun() *Run {
 	}
 }
 
-// hostile is text that a terminal, XML or JSON would trip over.
+// hostile is text that is unsafe in a terminal, in XML and in JSON.
 const hostile = "a\x1b[2J\r\n\x07\x00\x7f\u009b\u202e\u2028]]>&<\"'\\\xff\xfe é 漢 \U000e0001"

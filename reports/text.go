@@ -1,51 +1,46 @@
 package reports
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 	"strings"
-	"time"
-	"unicode/utf8"
 
 	"bluetrace/reports/counts"
 )
 
-// textWidth is the number of columns that a line keeps to, except for what
-// must be whole: the texts of a failure and the command that repeats a run.
-const textWidth = 100
-
-// TextOptions says how a summary is written.
+// TextOptions are the settings of Text.
 type TextOptions struct {
 	Color bool // ANSI colours for the verdicts
-	Quiet bool // the verdict with the digest, and what failed, nothing else
+	Quiet bool // only the verdict with the digest, and the failures
 }
 
-// Text writes a run's summary for a person: the verdict first, then what
-// failed, what was checked, counts, throughput, delays, times. What came from
-// a scenario or a peer is written with Escape.
+// Text writes the summary of a run for a person: the verdict, the failures, the
+// other checks, counts, throughput, delays, times. Text from a scenario or a peer
+// is written with Escape.
 func Text(w io.Writer, r *Run, o TextOptions) error {
-	p := &page{color: o.Color}
+	p := &page{Page{Colored: o.Color}}
 	p.verdict(r, o.Quiet)
-	p.unfit(r)
+	p.loadHeadline(r)
 	if r.About != "" && !o.Quiet {
-		p.line("  %s", fit(Escape(r.About), textWidth-2))
+		p.Line("  %s", truncate(Escape(r.About), pageWidth-2))
 	}
 	p.failures(r)
 	if !o.Quiet {
 		p.checks(r)
 		if r.Load != nil {
-			p.load(r)
+			p.load(r.Load)
 		} else {
 			p.counts(r)
 			p.delays(r)
 			p.speed(r)
 		}
 		p.identity(r)
-		p.notes(r)
+		if len(r.Notes) > 0 {
+			p.Gap()
+			p.Fields("notes", r.Notes)
+		}
 	}
 	if _, err := w.Write(p.Bytes()); err != nil {
 		return fmt.Errorf("writing the summary of %q: %w", r.Scenario, err)
@@ -53,54 +48,37 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 	return nil
 }
 
-type page struct {
-	bytes.Buffer
-	color bool
-}
+// page is the text of a run's summary.
+type page struct{ Page }
 
-// gap is an empty line, unless there is one already.
-func (p *page) gap() {
-	if !bytes.HasSuffix(p.Bytes(), []byte("\n\n")) {
-		p.line("")
-	}
-}
-
-func (p *page) line(format string, arguments ...any) {
-	fmt.Fprintf(p, format+"\n", arguments...)
-}
-
-// word is a verdict, padded to width, in its colour.
-func (p *page) word(v Verdict, text string, width int) string {
-	padded := text + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(text)))
-	if !p.color {
-		return padded
-	}
-	code := "33" // yellow
+// Color returns the colour of the verdict.
+func (v Verdict) Color() Color {
 	switch v {
 	case Passed:
-		code = "32" // green
+		return Green
 	case Failed, Invalid, NotRun:
-		code = "31" // red
+		return Red
 	}
-	return "\x1b[1;" + code + "m" + padded + "\x1b[0m"
+	return Yellow
 }
 
 func (p *page) verdict(r *Run, withDigest bool) {
 	t := tallyOf(r)
 	all := Plural(t.all(), "check", "checks")
-	said := fmt.Sprintf("%s held", Plural(t.held, "check", "checks"))
+	result := fmt.Sprintf("%s held", Plural(t.held, "check", "checks"))
 	switch {
 	case t.failed > 0 && t.undecided > 0:
-		said = fmt.Sprintf("%d of %s failed, %d undecided", t.failed, all, t.undecided)
+		result = fmt.Sprintf("%d of %s failed, %d undecided", t.failed, all, t.undecided)
 	case t.failed > 0:
-		said = fmt.Sprintf("%d of %s failed", t.failed, all)
+		result = fmt.Sprintf("%d of %s failed", t.failed, all)
 	case t.undecided > 0:
-		said = fmt.Sprintf("%d of %s held, %d undecided", t.held, all, t.undecided)
+		result = fmt.Sprintf("%d of %s held, %d undecided", t.held, all, t.undecided)
 	}
 	if withDigest && r.Digest != "" {
-		said += "  digest " + Escape(r.Digest)
+		result += "  digest " + Escape(r.Digest)
 	}
-	p.line("%s  %s: %s", p.word(r.Verdict, strings.ToUpper(string(r.Verdict)), 0), Escape(r.Scenario), said)
+	title := p.Paint(r.Verdict.Color(), strings.ToUpper(string(r.Verdict)))
+	p.Line("%s  %s: %s", title, Escape(r.Scenario), result)
 }
 
 // tally counts checks by their verdict.
@@ -111,6 +89,7 @@ type tally struct {
 
 func (t tally) all() int { return t.held + t.failed + t.undecided }
 
+// tallyOf counts all checks, or those of one kind.
 func tallyOf(r *Run, kinds ...CheckKind) (t tally) {
 	for _, c := range r.Checks {
 		if len(kinds) > 0 && c.Kind != kinds[0] {
@@ -129,7 +108,8 @@ func tallyOf(r *Run, kinds ...CheckKind) (t tally) {
 	return t
 }
 
-// failures shows each failed check in full, and how to see it again.
+// failures writes each failed check in full, and the command that repeats the
+// run.
 func (p *page) failures(r *Run) {
 	any := false
 	for _, c := range r.Checks {
@@ -139,62 +119,44 @@ func (p *page) failures(r *Run) {
 		}
 	}
 	if any {
-		p.gap()
-		p.field("repeat", r.Repeat)
+		p.Gap()
+		p.Field("repeat", r.Repeat)
 	}
 }
 
 func (p *page) failure(r *Run, c Check) {
-	p.gap()
-	p.line("  %s  %s", p.word(Failed, "failed", 0), strings.TrimSuffix(string(c.Kind)+" "+Escape(c.Place), " "))
-	p.line("    %s", Escape(c.Name))
-	p.detail("expected", c.Expected)
-	p.detail("found", c.found())
+	p.Gap()
+	title := strings.TrimSuffix(string(c.Kind)+" "+Escape(c.Place), " ")
+	p.Line("  %s  %s", p.Paint(Failed.Color(), "failed"), title)
+	p.Line("    %s", Escape(c.Name))
+	p.Detail("expected", c.Expected)
+	p.Detail("found", c.found())
 	if c.AtSeconds != nil {
 		of := " of virtual time"
 		if r.World == Live {
 			of = " from the start"
 		}
-		p.detail("at", virtualTime(*c.AtSeconds)+of)
+		p.Detail("at", virtualTime(*c.AtSeconds)+of)
 	}
-	if len(c.LastEvents) > 0 {
-		p.line("    last events")
-		for _, event := range c.LastEvents {
-			p.line("      %s", Escape(event))
-		}
-	}
+	p.List("last events", c.LastEvents)
 }
 
-// found is what a failed check found, in words.
+// found returns the text of the value that a failed check found.
 func (c Check) found() string { return cmp.Or(c.Found, "nothing") }
 
-// detail writes a named text of a failure, whole; further lines of it stand
-// below the first.
-func (p *page) detail(name, text string) {
-	if text == "" {
-		return
-	}
-	for i, line := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		if i > 0 {
-			name = ""
-		}
-		p.line("    %-10s%s", name, Escape(line))
-	}
-}
+// maxListed is the number of checks of one kind that are listed.
+const maxListed = 20
 
-// heldListed is how many checks of one kind are listed one by one.
-const heldListed = 20
-
-// checks lists what was checked and did not fail.
+// checks writes the checks that did not fail.
 func (p *page) checks(r *Run) {
 	for _, kind := range []CheckKind{ExpectationCheck, ThresholdCheck, InvariantCheck} {
 		t := tallyOf(r, kind)
 		if t.all() == 0 {
 			continue
 		}
-		p.gap()
-		p.line("  %s", t.title(kind))
-		p.listed(r, kind)
+		p.Gap()
+		p.Line("  %s", t.title(kind))
+		p.checksOf(r, kind)
 	}
 }
 
@@ -209,114 +171,66 @@ func (t tally) title(kind CheckKind) string {
 	return title
 }
 
-func (p *page) listed(r *Run, kind CheckKind) {
+func (p *page) checksOf(r *Run, kind CheckKind) {
 	listed, more := 0, 0
 	for _, c := range r.Checks {
 		switch {
 		case c.Kind != kind || c.Verdict == Failed:
 			continue
-		case listed == heldListed:
+		case listed == maxListed:
 			more++
 			continue
 		}
 		listed++
-		p.held(c)
+		p.check(c)
 	}
 	if more > 0 {
-		p.line("    and %d more", more)
+		p.Line("    and %d more", more)
 	}
 }
 
-func (p *page) held(c Check) {
-	said, text := "ok", Escape(c.Name)
+func (p *page) check(c Check) {
+	mark, text := p.Paint(Green, "ok"), Escape(c.Name)
 	if c.Verdict != Passed {
-		said = "?"
+		mark = p.Paint(c.Verdict.Color(), "? ")
 	}
 	if c.Found != "" {
 		text += " (" + Escape(c.Found) + ")"
 	}
-	p.line("    %s  %s", p.word(c.Verdict, said, 2), fit(text, textWidth-8))
+	p.Line("    %s  %s", mark, truncate(text, pageWidth-8))
 }
 
-// notes come last: what the user should know about the run.
-func (p *page) notes(r *Run) {
-	for i, note := range r.Notes {
-		name := ""
-		if i == 0 {
-			p.gap()
-			name = "notes"
-		}
-		p.field(name, note)
-	}
-}
-
-// field is one line: a name and a text, whole.
-func (p *page) field(name, text string) {
-	p.line("  %-12s%s", name, Escape(text))
-}
-
-// figure is one count of a row, with its name.
-type figure struct {
-	name  string
-	count uint64
-}
-
-// counts shows a row for each subject of which there was anything.
+// counts writes a row for each group of counts that are not all 0.
 func (p *page) counts(r *Run) {
-	p.gap()
-	var line []figure
+	p.Gap()
+	var group []KindCount
 	rows := counts.Rows()
 	for i := range rows {
 		row := &rows[i]
-		line = append(line, figure{row.Column, row.Of(&r.Counts)})
+		group = append(group, KindCount{row.Column, row.Of(&r.Counts)})
 		if i+1 == len(rows) || rows[i+1].Group() != row.Group() {
-			p.row(row.Group(), line...)
-			line = nil
+			p.countRow(row.Group(), group)
+			group = nil
 		}
 	}
-	p.row("faults", byKind(r.Faults)...)
-	p.row("adversaries", byKind(r.Adversaries)...)
+	p.countRow("faults", r.Faults)
+	p.countRow("adversaries", r.Adversaries)
 }
 
-func byKind(counts []KindCount) []figure {
-	var all []figure
+// countRow writes a row of counts. It writes nothing if all are 0.
+func (p *page) countRow(name string, counts []KindCount) {
+	var words []string
+	any := false
 	for _, c := range counts {
-		all = append(all, figure{Escape(c.Kind), c.Count})
-	}
-	return all
-}
-
-// row is left out when all its figures are 0; it is broken where it would grow
-// wider than the page.
-func (p *page) row(name string, figures ...figure) {
-	const indent = 14
-	any, width := false, indent
-	var b strings.Builder
-	for _, f := range figures {
-		any = any || f.count > 0
-		text := fmt.Sprintf("%s %s  ", f.name, FormatCount(f.count))
-		if width+len(text)-2 > textWidth {
-			b.WriteString("\n" + strings.Repeat(" ", indent))
-			width = indent
-		}
-		b.WriteString(text)
-		width += len(text)
+		any = any || c.Count > 0
+		words = append(words, c.Kind+" "+FormatCount(c.Count))
 	}
 	if any {
-		p.line("  %-12s%s", name, trimLines(b.String()))
+		p.Row(name, words)
 	}
 }
 
-// trimLines takes the spaces off the ends of lines.
-func trimLines(text string) string {
-	lines := strings.Split(text, "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
-	}
-	return strings.Join(lines, "\n")
-}
-
-// delays is a table of milliseconds, a row for each operation.
+// delays writes a table of milliseconds with a row for each operation.
 func (p *page) delays(r *Run) {
 	head := false
 	for _, o := range r.Operations {
@@ -325,114 +239,59 @@ func (p *page) delays(r *Run) {
 		}
 		if !head {
 			head = true
-			p.gap()
-			p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", "delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
+			p.Gap()
+			p.Line("  %-12s%13s%10s%10s%10s%10s%10s%10s",
+				"delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
 		}
 		d := o.Delays()
-		p.line("  %-12s%13s%10s%10s%10s%10s%10s%10s", fit(Escape(o.Name), 12), FormatCount(uint64(o.Count())),
-			figures(d.Mean), figures(d.P50), figures(d.P90), figures(d.P95), figures(d.P99), figures(d.Max))
+		p.Line("  %-12s%13s%10s%10s%10s%10s%10s%10s",
+			truncate(Escape(o.Name), 12), FormatCount(uint64(o.Count())), fourDigits(d.Mean),
+			fourDigits(d.P50), fourDigits(d.P90), fourDigits(d.P95), fourDigits(d.P99), fourDigits(d.Max))
 	}
 }
 
+// speed writes the throughput and the times of a run without a load.
 func (p *page) speed(r *Run) {
 	t := r.Throughput()
-	p.gap()
+	p.Gap()
 	if r.World == Live {
-		p.liveSpeed(r)
+		if r.Beacons.Delivered > 0 {
+			p.Field("throughput", fourDigits(t.BeaconsPerVirtualSecond)+" beacons delivered per second")
+		}
+		p.Field("time", wallTime(r.VirtualSeconds)+" live, on real sockets")
+		p.Field("events", fmt.Sprintf("%s; %s", FormatCount(r.Events), phonesAndMemory(r)))
 		return
 	}
 	if r.Beacons.Delivered > 0 {
-		p.field("throughput", fmt.Sprintf("%s beacons delivered per virtual second, %s per wall second",
-			figures(t.BeaconsPerVirtualSecond), figures(t.BeaconsPerWallSecond)))
+		p.Field("throughput", fmt.Sprintf("%s beacons delivered per virtual second, %s per wall second",
+			fourDigits(t.BeaconsPerVirtualSecond), fourDigits(t.BeaconsPerWallSecond)))
 	}
-	p.field("time", fmt.Sprintf("%s virtual in %s wall (%sx real time)",
-		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), figures(t.VirtualPerWall)))
-	p.field("events", fmt.Sprintf("%s, %s per wall second; %s", FormatCount(r.Events), figures(t.EventsPerWallSecond), sizeOf(r)))
+	p.Field("time", fmt.Sprintf("%s virtual in %s wall (%sx real time)",
+		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), fourDigits(t.VirtualPerWall)))
+	p.Field("events", fmt.Sprintf("%s, %s per wall second; %s",
+		FormatCount(r.Events), fourDigits(t.EventsPerWallSecond), phonesAndMemory(r)))
 }
 
-func sizeOf(r *Run) string {
-	size := Plural(r.Phones, "phone", "phones")
+func phonesAndMemory(r *Run) string {
+	text := Plural(r.Phones, "phone", "phones")
 	if r.PeakRSSBytes > 0 {
-		size += fmt.Sprintf(", %.1f MiB at most", float64(r.PeakRSSBytes)/(1<<20))
+		text += fmt.Sprintf(", %.1f MiB at most", float64(r.PeakRSSBytes)/(1<<20))
 	}
-	return size
+	return text
 }
 
-func (p *page) liveSpeed(r *Run) {
-	t := r.Throughput()
-	if r.Beacons.Delivered > 0 {
-		p.field("throughput", figures(t.BeaconsPerVirtualSecond)+" beacons delivered per second")
-	}
-	p.field("time", wallTime(r.VirtualSeconds)+" live, on real sockets")
-	p.field("events", fmt.Sprintf("%s; %s", FormatCount(r.Events), sizeOf(r)))
-}
-
-// identity is what tells this run from others, and how to have it again.
+// identity writes the seed and the digest of the run, and the command that
+// repeats it unless failures wrote it.
 func (p *page) identity(r *Run) {
-	p.gap()
-	p.field("seed", strconv.FormatUint(r.Seed, 10))
+	p.Gap()
+	p.Field("seed", strconv.FormatUint(r.Seed, 10))
 	if r.Digest != "" {
-		p.field("digest", r.Digest)
+		p.Field("digest", r.Digest)
 	}
 	if tallyOf(r).failed == 0 {
-		p.field("repeat", r.Repeat)
+		p.Field("repeat", r.Repeat)
 	}
 	if len(r.Plots) > 0 {
-		p.field("plots", strings.Join(r.Plots, ", "))
+		p.Field("plots", strings.Join(r.Plots, ", "))
 	}
-}
-
-// FormatCount is n with a comma between groups of three digits.
-func FormatCount(n uint64) string {
-	digits := strconv.FormatUint(n, 10)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
-	}
-	return b.String()
-}
-
-// figures is x, not negative, with about four digits that count.
-func figures(x float64) string {
-	x = max(0, finite(x))
-	switch {
-	case x == 0:
-		return "0"
-	case x >= 1e18:
-		return strconv.FormatFloat(x, 'g', 4, 64)
-	case x >= 999.5:
-		return FormatCount(uint64(x + 0.5))
-	case x >= 100:
-		return strconv.FormatFloat(x, 'f', 1, 64)
-	case x >= 10:
-		return strconv.FormatFloat(x, 'f', 2, 64)
-	}
-	return strconv.FormatFloat(x, 'f', 3, 64)
-}
-
-// virtualTime is exact to the nanosecond: boundaries are told apart by one.
-func virtualTime(seconds float64) string {
-	s := strconv.FormatFloat(finite(seconds), 'f', -1, 64) + " s"
-	if seconds < 60 || seconds > 1e9 {
-		return s
-	}
-	return s + " (" + time.Duration(math.Round(seconds*float64(time.Second))).String() + ")"
-}
-
-func wallTime(seconds float64) string {
-	if seconds < 1 {
-		return figures(seconds*1000) + " ms"
-	}
-	return figures(seconds) + " s"
-}
-
-// Plural is n with the word for one or for many; n is not negative.
-func Plural[N int | uint64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return FormatCount(uint64(n)) + " " + many
 }

@@ -236,8 +236,8 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
 		{FormatCount(0), "0"}, {FormatCount(999), "999"}, {FormatCount(1000), "1,000"}, {FormatCount(1234567), "1,234,567"},
-		{figures(0), "0"}, {figures(0.0125), "0.013"}, {figures(9.9994), "9.999"}, {figures(12.345), "12.35"},
-		{figures(123.45), "123.5"}, {figures(999.5), "1,000"}, {figures(1e18), "1e+18"}, {figures(-1), "0"},
+		{fourDigits(0), "0"}, {fourDigits(0.0125), "0.013"}, {fourDigits(9.9994), "9.999"}, {fourDigits(12.345), "12.35"},
+		{fourDigits(123.45), "123.5"}, {fourDigits(999.5), "1,000"}, {fourDigits(1e18), "1e+18"}, {fourDigits(-1), "0"},
 		{virtualTime(0), "0 s"}, {virtualTime(59.999999999), "59.999999999 s"}, {virtualTime(179.999999999), "179.999999999 s (2m59.999999999s)"},
 		{wallTime(0.0002), "0.200 ms"}, {wallTime(1.5), "1.500 s"},
 		{Plural(1, "check", "checks"), "1 check"}, {Plural(2000, "check", "checks"), "2,000 checks"},

@@ -30,12 +30,12 @@ type Live struct {
 	log  func(phone int) (*files.ContactLog, error)
 }
 
-// elsewhere reports whether the server is a remote one.
-func (l *Live) elsewhere() bool { return l != nil && l.Server != "" }
+// isRemote reports whether the server is a remote one. It is false in virtual time.
+func (l *Live) isRemote() bool { return l != nil && l.Server != "" }
 
-// unseen lists the invariants that need the input, the answers and the output of a server. They are not known of a
+// unobservable lists the invariants that need the input, the answers and the output of a server. They are not known of a
 // remote server.
-func unseen() []check.Invariant {
+func unobservable() []check.Invariant {
 	return []check.Invariant{
 		check.NoWelcomeDuringBlock, check.BlockLastsExactly, check.ThirdWrongBlocks, check.ResolvesToOwner,
 	}
@@ -76,12 +76,12 @@ func (l *Live) notes(s *scenarios.Scenario) []string {
 				placeIn(s, e.Pos), e.Text))
 		}
 	}
-	if !l.elsewhere() {
+	if !l.isRemote() {
 		return notes
 	}
 	replaced("start", "the time was the real one, as for the remote server")
 	notes = append(notes, "live: the server is remote, so its decisions were inferred from its answers")
-	for _, i := range unseen() {
+	for _, i := range unobservable() {
 		notes = append(notes, fmt.Sprintf("live: not checked, since the state of the server is not visible: %s", i))
 	}
 	return notes
@@ -166,18 +166,15 @@ func (l *Live) assignAccounts(s *scenarios.Scenario, names []string, accounts []
 		taken[g.User] = true
 	}
 	free := l.Credentials
-	i := 0
-	for _, g := range s.Phones {
-		for range g.Count {
-			if g.Account == "own" {
-				a, err := pickAccount(g, password, taken, &free)
-				if err != nil {
-					return &Invalid{placeIn(s, g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
-				}
-				accounts[i] = a
-			}
-			i++
+	for i, g := range groupsOf(s) {
+		if g.Account != "own" {
+			continue
 		}
+		a, err := pickAccount(g, password, taken, &free)
+		if err != nil {
+			return &Invalid{placeIn(s, g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
+		}
+		accounts[i] = a
 	}
 	shareAccounts(s, names, accounts)
 	return nil
@@ -185,7 +182,7 @@ func (l *Live) assignAccounts(s *scenarios.Scenario, names []string, accounts []
 
 // pickAccount returns the account that a phone names, or the first free one.
 func pickAccount(
-	g scenarios.PhoneGroup, password map[string]string, taken map[string]bool, free *[]nodes.Credential,
+	g *scenarios.PhoneGroup, password map[string]string, taken map[string]bool, free *[]nodes.Credential,
 ) (account, error) {
 	if g.User != "" {
 		p, ok := password[g.User]

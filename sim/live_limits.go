@@ -15,8 +15,8 @@ import (
 // realResolution is the precision of a time in a live run.
 const realResolution = 10 * time.Millisecond
 
-// limitFault is a part of a scenario that a live run cannot do.
-type limitFault struct {
+// unsupported is a part of a scenario that a live run cannot do.
+type unsupported struct {
 	at   scenarios.Pos
 	text string
 }
@@ -26,13 +26,13 @@ type limitFault struct {
 func refuseLive(s *scenarios.Scenario, o *Live) error {
 	l := limits{scenario: s}
 	l.network()
-	l.faulty()
+	l.faults()
 	if o.mock == nil {
 		l.times()
 		l.sockets(o)
 		l.begin(o)
 	}
-	if o.Server != "" {
+	if o.isRemote() {
 		l.remote()
 	}
 	return l.error()
@@ -41,22 +41,22 @@ func refuseLive(s *scenarios.Scenario, o *Live) error {
 // limits collects the parts that a live run cannot do.
 type limits struct {
 	scenario *scenarios.Scenario
-	faults   []limitFault
+	found    []unsupported
 }
 
 func (l *limits) add(at scenarios.Pos, format string, args ...any) {
-	l.faults = append(l.faults, limitFault{at, fmt.Sprintf(format, args...)})
+	l.found = append(l.found, unsupported{at, fmt.Sprintf(format, args...)})
 }
 
 func (l *limits) error() error {
-	if len(l.faults) == 0 {
+	if len(l.found) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(l.faults, func(a, b limitFault) int {
+	slices.SortStableFunc(l.found, func(a, b unsupported) int {
 		return cmp.Or(a.at.Line-b.at.Line, a.at.Col-b.at.Col)
 	})
 	var lines []string
-	for _, f := range l.faults {
+	for _, f := range l.found {
 		lines = append(lines, fmt.Sprintf("%s: live: %s", placeIn(l.scenario, f.at), f.text))
 	}
 	place, first, _ := strings.Cut(slices.Compact(lines)[0], ": ")
@@ -78,9 +78,9 @@ func (l *limits) network() {
 	}
 }
 
-// faulty refuses faults, which cannot be injected into real networks, disks and
+// faults refuses faults, which cannot be injected into real networks, disks and
 // clocks.
-func (l *limits) faulty() {
+func (l *limits) faults() {
 	for _, f := range l.scenario.Faults {
 		l.add(f.Pos, "the fault `%s` needs virtual time", f.Kind)
 	}
@@ -114,7 +114,7 @@ const spareFiles = 32
 // UDP socket and a connection, of which the run's own server holds the other end.
 func (l *limits) sockets(o *Live) {
 	each := 3
-	if o.Server != "" {
+	if o.isRemote() {
 		each = 2
 	}
 	names := l.scenario.PhoneNames()
@@ -131,7 +131,7 @@ func (l *limits) sockets(o *Live) {
 func (l *limits) begin(o *Live) {
 	const reach = 250 * 365 * 24 * time.Hour
 	away := time.Until(time.Unix(l.scenario.Start, 0))
-	if o.Server == "" && (away > reach || away < -reach) {
+	if !o.isRemote() && (away > reach || away < -reach) {
 		l.add(l.scenario.Written["start"], "the start is more than 250 years away, out of the range of a clock")
 	}
 }
@@ -152,13 +152,13 @@ func (l *limits) remote() {
 			l.add(st.Restart.Pos, "a remote server cannot be restarted")
 		}
 		for k := range st.Expect {
-			l.unseen(&st.Expect[k])
+			l.unobservable(&st.Expect[k])
 		}
 		l.writtenTimes(st)
 	}
 	for i := range s.Expect {
 		e := &s.Expect[i]
-		for _, t := range slices.Concat(e.Left.Terms, e.Right.Terms) {
+		for _, t := range terms(e) {
 			if p := t.Operand.Path; p != nil && (p.Counter == "uploads.resolved" || p.Field == "resolved") {
 				l.add(e.Pos, "`%s` is known to the remote server only", p.Text)
 			}
@@ -171,8 +171,8 @@ func (l *limits) remote() {
 	}
 }
 
-// unseen refuses expectations on the output and the decisions of a remote server.
-func (l *limits) unseen(e *scenarios.StepExpect) {
+// unobservable refuses expectations on the output and the decisions of a remote server.
+func (l *limits) unobservable(e *scenarios.StepExpect) {
 	if len(e.ServerPrints) > 0 || e.ServerPrintsNothing {
 		l.add(e.Pos, "the output of a remote server is not visible")
 	}

@@ -158,7 +158,7 @@ func TestLiveElsewhere(t *testing.T) {
 		t.Errorf("invariants that were looked at: %q", names)
 	}
 	notes := strings.Join(r.Notes, "\n")
-	for _, want := range unseen() {
+	for _, want := range unobservable() {
 		if !strings.Contains(notes, "not checked, since the state of the server is not visible: "+want.String()) {
 			t.Errorf("the notes do not name %q:\n%s", want, notes)
 		}

@@ -42,7 +42,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	if err != nil {
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
-	own := o.Live == nil || o.Live.Server == ""
+	own := !o.Live.isRemote()
 	if _, err := thisMachine().check(needsOf(traffic, nil), own); err != nil { // before the phones are made
 		return nil, &Invalid{place(s.Load.Pos), err}
 	}
@@ -61,7 +61,7 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 		}
 	}
 	r := &loadRun{scenario: s, options: o, traffic: traffic, phones: phones, target: "the run's own, as a process"}
-	if o.Live != nil && o.Live.Server != "" {
+	if o.Live.isRemote() {
 		r.server, r.target = o.Live.Server, o.Live.Server
 	} else {
 		child, failed := load.StartChild(ctx, o.Load.Program, s.Server, len(phones)+spareFiles, lines)
@@ -207,15 +207,10 @@ func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
 	phones []load.Phone, lines, notes []string, err error) {
 	accounts := accountsOf(s, s.PhoneNames())
-	settings := make([]*scenarios.PhoneGroup, 0, len(accounts))
-	for i := range s.Phones {
-		for range s.Phones[i].Count {
-			settings = append(settings, &s.Phones[i])
-		}
-	}
+	settings := groupsOf(s)
 	for k, i := range t.Phones {
 		a := accounts[i]
-		if live != nil && live.Server != "" {
+		if live.isRemote() {
 			if settings[i].User != "" {
 				return nil, nil, nil, fmt.Errorf("phone %s names its account, "+
 					"but the load uses the accounts of --credentials in turn", settings[i].Name)
@@ -227,7 +222,7 @@ func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
 			Single: settings[i].Form == scenarios.FormSingle, PasswordPause: settings[i].PasswordPause})
 		lines = append(lines, a.user+" "+a.password)
 	}
-	if live != nil && live.Server != "" && len(live.Credentials) < len(phones) {
+	if live.isRemote() && len(live.Credentials) < len(phones) {
 		notes = append(notes, fmt.Sprintf("load: %d phones share the %d accounts of --credentials",
 			len(phones), len(live.Credentials)))
 	}

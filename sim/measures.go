@@ -401,7 +401,7 @@ func (m *measures) checks(interrupted bool) []reports.Check {
 		all = append(all, m.threshold(&m.scenario.Thresholds[i], interrupted))
 	}
 	for _, i := range check.All() {
-		if i.Rare() && m.rules.Evaluated(i) == 0 || m.live.elsewhere() && slices.Contains(unseen(), i) {
+		if i.Rare() && m.rules.Evaluated(i) == 0 || m.live.isRemote() && slices.Contains(unobservable(), i) {
 			continue
 		}
 		all = append(all, m.invariant(i))

@@ -31,14 +31,14 @@ func sendings(t *testing.T, text string) map[string][]float64 {
 
 const crew = `name: routine
 length: 10m
-phones: [{name: p, count: 50}, {name: ear, account: none}]
+phones: [{name: p, count: 50}, {name: receiver, account: none}]
 expect: [events > 0]
 routine:
   - {phones: p, within: 1s, do: [login, Download_tempID]}
 `
 
 func TestEvery(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p, every: 20s, from: 1m, until: 5m, do: Beacon, to: ear}\n")
+	sent := sendings(t, crew+"  - {phones: p, every: 20s, from: 1m, until: 5m, do: Beacon, to: receiver}\n")
 	if len(sent) != 50 {
 		t.Fatalf("%d phones sent, want 50", len(sent))
 	}
@@ -61,7 +61,7 @@ func TestEvery(t *testing.T) {
 }
 
 func TestJitter(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p, every: 20s, jitter: 25%, do: Beacon, to: ear, from: 5s}\n")
+	sent := sendings(t, crew+"  - {phones: p, every: 20s, jitter: 25%, do: Beacon, to: receiver, from: 5s}\n")
 	n, sum, least, most := 0, 0.0, 99.0, 0.0
 	for _, at := range sent {
 		for i := 1; i < len(at); i++ {
@@ -78,7 +78,7 @@ func TestJitter(t *testing.T) {
 }
 
 func TestWithin(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p, within: 30s, from: 1m, do: Beacon, to: ear}\n")
+	sent := sendings(t, crew+"  - {phones: p, within: 30s, from: 1m, do: Beacon, to: receiver}\n")
 	earliest, latest := 999.0, 0.0
 	for who, at := range sent {
 		if len(at) != 1 || at[0] < 60 || at[0] > 90 {
@@ -92,7 +92,7 @@ func TestWithin(t *testing.T) {
 }
 
 func TestTimesOfARoutine(t *testing.T) {
-	sent := sendings(t, crew+"  - {phones: p-1, within: 1s, from: 1m, do: Beacon, to: [ear, p-2], times: 3}\n")
+	sent := sendings(t, crew+"  - {phones: p-1, within: 1s, from: 1m, do: Beacon, to: [receiver, p-2], times: 3}\n")
 	if n := len(sent["p-1"]); n != 6 {
 		t.Errorf("%d beacons, want 3 to each of two", n)
 	}
@@ -135,9 +135,9 @@ expect: [tempids.issued == 0]
 
 // TestRoutinesOfOthers checks that an additional phone and routine do not change the actions of the other phones.
 func TestRoutinesOfOthers(t *testing.T) {
-	const rest = "  - {phones: p, every: 20s, jitter: 50%, do: Beacon, to: ear, from: 5s}\n"
+	const rest = "  - {phones: p, every: 20s, jitter: 50%, do: Beacon, to: receiver, from: 5s}\n"
 	one := sendings(t, crew+rest)
-	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: ear}\n", "account: none}",
+	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: receiver}\n", "account: none}",
 		"account: none}, {name: q}", 1))
 	for who, at := range one {
 		if len(at) != len(two[who]) {

@@ -64,7 +64,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	requestLargePages(len(names))
 	r.accounts = accountsOf(s, names)
 	var err error
-	if o.Live.elsewhere() {
+	if o.Live.isRemote() {
 		if err := o.Live.assignAccounts(s, names, r.accounts); err != nil {
 			return nil, err
 		}
@@ -137,7 +137,7 @@ func (r *run) subscribe(c *virtual.Config) {
 	if hasFaults(r.scenario) {
 		r.events.Subscribe(r, event.OperationDone)
 	}
-	if r.options.Live.elsewhere() {
+	if r.options.Live.isRemote() {
 		r.events.Subscribe(r, event.Replied)
 	}
 	if len(r.scenario.Routine) > 0 {
@@ -283,23 +283,30 @@ type account struct {
 	user, password string
 }
 
+// groupsOf returns the group of each phone.
+func groupsOf(s *scenarios.Scenario) []*scenarios.PhoneGroup {
+	var groups []*scenarios.PhoneGroup
+	for i := range s.Phones {
+		for range s.Phones[i].Count {
+			groups = append(groups, &s.Phones[i])
+		}
+	}
+	return groups
+}
+
 // accountsOf returns the account of each phone: its own, none, or that of another phone.
 func accountsOf(s *scenarios.Scenario, names []string) []account {
-	all := make([]account, 0, len(names))
-	for _, g := range s.Phones {
-		for range g.Count {
-			i := len(all)
-			a := account{}
-			if g.Account == "own" {
-				a = account{g.User, g.Password}
-				if a.user == "" {
-					a.user = scenarios.AccountUser(i)
-				}
-				if a.password == "" {
-					a.password = fmt.Sprintf("comp%d", 3331+i)
-				}
-			}
-			all = append(all, a)
+	all := make([]account, len(names))
+	for i, g := range groupsOf(s) {
+		if g.Account != "own" {
+			continue
+		}
+		all[i] = account{g.User, g.Password}
+		if g.User == "" {
+			all[i].user = scenarios.AccountUser(i)
+		}
+		if g.Password == "" {
+			all[i].password = fmt.Sprintf("comp%d", 3331+i)
 		}
 	}
 	shareAccounts(s, names, all)
@@ -312,13 +319,9 @@ func shareAccounts(s *scenarios.Scenario, names []string, all []account) {
 	for i, n := range names {
 		byName[n] = i
 	}
-	i := 0
-	for _, g := range s.Phones {
-		for range g.Count {
-			if g.Account != "own" && g.Account != "none" {
-				all[i] = all[byName[g.Account]]
-			}
-			i++
+	for i, g := range groupsOf(s) {
+		if g.Account != "own" && g.Account != "none" {
+			all[i] = all[byName[g.Account]]
 		}
 	}
 }

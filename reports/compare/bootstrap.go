@@ -18,8 +18,8 @@ const (
 	minSupport = 10 // samples on each side of a tested quantile
 )
 
-// estimate is the logarithm of a figure with its variance. The ratio of two
-// times varies, not their difference.
+// estimate is the logarithm of a figure with its variance. Logarithms are used
+// because the ratio of two times is compared.
 type estimate struct {
 	log      float64
 	variance float64 // of log, without the width of its cell
@@ -117,7 +117,7 @@ func resampledVariance(figures []figure, draw func(sum *stats.Counts)) []float64
 	return out
 }
 
-// difference of two estimates, by Welch's t.
+// difference is the difference of two estimates by Welch's t-test.
 type difference struct {
 	log, deviation, freedom float64
 	a, b                    estimate
@@ -132,9 +132,9 @@ func differenceOf(a, b estimate) difference {
 	return d
 }
 
-// chance is the probability of a difference at least as large when there is
-// none.
-func (d difference) chance() float64 {
+// pValue returns the probability of a difference at least as large if the true
+// difference is 0.
+func (d difference) pValue() float64 {
 	if d.deviation == 0 {
 		if d.log == 0 {
 			return 1
@@ -148,40 +148,40 @@ func (d difference) student() distuv.StudentsT {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: min(d.freedom, 1e6)}
 }
 
-// reach is how many deviations an interval goes to each side.
-func (d difference) reach(confidence float64) float64 {
+// halfWidth returns half the width of an interval, in standard deviations.
+func (d difference) halfWidth(confidence float64) float64 {
 	return d.student().Quantile(1 - (1-confidence)/2)
 }
 
-// ratio is the interval of B/A - 1.
+// ratio returns the confidence interval of B/A - 1.
 func (d difference) ratio(confidence float64) (low, high float64) {
-	const most = 20 // as a logarithm: beyond any figure of a load
-	by := d.reach(confidence) * d.deviation
-	share := func(log float64) float64 { return math.Expm1(min(max(log, -most), most)) }
+	const limit = 20 // of a logarithm; beyond any figure of a load
+	by := d.halfWidth(confidence) * d.deviation
+	share := func(log float64) float64 { return math.Expm1(min(max(log, -limit), limit)) }
 	return share(d.log - by), share(d.log + by)
 }
 
-// absolute is the interval of B - A, in nanoseconds.
+// absolute returns the confidence interval of B - A, in nanoseconds.
 func (d difference) absolute(confidence float64) (low, high float64) {
 	a, b := math.Exp(d.a.log), math.Exp(d.b.log)
-	by := d.reach(confidence) * math.Sqrt(a*a*(d.a.variance+d.a.cell)+b*b*(d.b.variance+d.b.cell))
+	by := d.halfWidth(confidence) * math.Sqrt(a*a*(d.a.variance+d.a.cell)+b*b*(d.b.variance+d.b.cell))
 	return b - a - by, b - a + by
 }
 
-// series is one kind of times of one side, second by second: the runs by
-// themselves, and their sum.
+// series holds the times of one kind of one side, second by second: each run, and
+// the sum of the runs.
 type series struct {
 	runs []runSeconds
 	sum  *stats.Counts // the samples of all runs
 }
 
-// runSeconds is one run.
+// runSeconds holds the times of one run.
 type runSeconds struct {
 	seconds [][]stats.Bin
 	whole   []stats.Bin // the sum of the seconds
 }
 
-// kind of times.
+// kind is a kind of times.
 type kind string
 
 const (
@@ -189,11 +189,11 @@ const (
 	service  kind = "service_time"
 )
 
-// maxBins limits the cells with samples, second by second, that are in memory at
-// a time.
+// maxBins limits memory: it is the largest number of cells with samples, counted
+// for each second, that gather reads.
 const maxBins = 20_000_000
 
-// gather reads one kind of times of some operations, of both sides.
+// gather reads one kind of times of some operations on both sides.
 func gather(a, b []*Result, k kind, operations []string) (sa, sb *series, err error) {
 	bins := 0
 	side := func(results []*Result) (*series, error) {
@@ -214,7 +214,7 @@ func gather(a, b []*Result, k kind, operations []string) (sa, sb *series, err er
 	return sa, sb, err
 }
 
-// newSeries takes the seconds of each run.
+// newSeries returns the series of runs, each given by its seconds.
 func newSeries(runs [][][]stats.Bin) *series {
 	s := &series{sum: stats.NewCounts()}
 	for _, seconds := range runs {
@@ -264,13 +264,13 @@ func (r *Result) seconds(k kind, operations []string, bins *int) ([][]stats.Bin,
 	return seconds, nil
 }
 
-// figure is a number that sums up many times: a quantile, or the mean.
+// figure is a summary of many times: a quantile or the mean.
 type figure struct {
 	mean     bool
 	quantile float64 // 0 to 1
 }
 
-// name as thresholds have it, without the brackets.
+// name returns the name that thresholds use, without brackets, such as p99.
 func (f figure) name() string {
 	if f.mean {
 		return "avg"

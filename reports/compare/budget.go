@@ -10,9 +10,9 @@ import (
 	"bluetrace/reports/stats"
 )
 
-// Budget is how much a figure may grow from A to B.
+// Budget is the largest allowed growth of a figure from A to B.
 type Budget struct {
-	Text     string // as it was given
+	Text     string // as given by the user
 	Metric   string // such as login.response_time
 	Method   string // p, avg, min, max, rate or count
 	Quantile float64
@@ -20,25 +20,28 @@ type Budget struct {
 	Unit     Unit
 }
 
-// Unit of a change.
+// Unit is the unit of a change.
 type Unit string
 
 // The units.
 const (
 	Percent Unit = "%"
 	Ms      Unit = "ms"
-	Plain   Unit = "" // of a count or a share
+	Plain   Unit = "" // for a count or a share
 )
 
-var budgetForm = regexp.MustCompile(`^\s*([A-Za-z_.]+)\s*:\s*(avg|med|min|max|rate|count|p\(\s*[0-9.]+\s*\)|p[0-9.]+)\s*=\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*(%|ns|us|µs|ms|s)?\s*$`)
+var budgetForm = regexp.MustCompile(`^\s*([A-Za-z_.]+)\s*:` +
+	`\s*(avg|med|min|max|rate|count|p\(\s*[0-9.]+\s*\)|p[0-9.]+)\s*=` +
+	`\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*(%|ns|us|µs|ms|s)?\s*$`)
 
-// ParseBudget reads METRIC:FIGURE=LIMIT, such as response_time:p99=+10%,
+// ParseBudget parses METRIC:FIGURE=LIMIT, such as response_time:p99=+10%,
 // login.response_time:p(95)=+2ms or operations_failed:rate=+0.001. Metrics and
 // figures are those of thresholds.
 func ParseBudget(text string) (Budget, error) {
 	m := budgetForm.FindStringSubmatch(text)
 	if m == nil {
-		return Budget{}, fmt.Errorf("the budget %q is not of the form METRIC:FIGURE=LIMIT, such as response_time:p99=+10%% or login.response_time:p95=+2ms", text)
+		return Budget{}, fmt.Errorf("budget %q: expected METRIC:FIGURE=LIMIT, such as response_time:p99=+10%% "+
+			"or login.response_time:p95=+2ms", text)
 	}
 	b := Budget{Text: text, Metric: m[1], Method: m[2]}
 	switch {
@@ -47,44 +50,46 @@ func ParseBudget(text string) (Budget, error) {
 	case strings.HasPrefix(m[2], "p"):
 		percent, err := strconv.ParseFloat(strings.Trim(m[2], "p() \t"), 64)
 		if err != nil || percent <= 0 || percent >= 100 {
-			return b, fmt.Errorf("the budget %q asks for a percentile that is not between 0 and 100", text)
+			return b, fmt.Errorf("budget %q: the percentile must be above 0 and below 100", text)
 		}
 		b.Method, b.Quantile = "p", percent/100
 	}
 	limit, err := strconv.ParseFloat(m[3], 64)
 	if err != nil {
-		return b, fmt.Errorf("the budget %q has a limit that is too large", text)
+		return b, fmt.Errorf("budget %q: the limit is too large", text)
 	}
 	b.Limit = limit
-	return b, b.unit(m[4])
+	return b, b.setUnit(m[4])
 }
 
-// unit takes the unit that was written.
-func (b *Budget) unit(written string) error {
-	delay := b.timed() || strings.HasSuffix(b.Metric, "_delay")
+// setUnit sets the unit of the limit, and converts a time to milliseconds. It
+// returns an error if the metric does not have the figure or the unit.
+func (b *Budget) setUnit(written string) error {
+	delay := b.isLoadTime() || strings.HasSuffix(b.Metric, "_delay")
 	counted := b.Method == "rate" || b.Method == "count"
 	ms := map[string]float64{"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1, "s": 1e3}[written]
 	switch {
 	case strings.HasSuffix(b.Metric, "schedule_lag"):
-		return fmt.Errorf("the budget %q is of the schedule lag, which is the generator's own and says nothing about the server", b.Text)
-	case b.timed() && (b.Method == "min" || b.Method == "max"):
-		return fmt.Errorf("the budget %q is of one sample alone, which chance decides; expected avg, med or p(N)", b.Text)
+		return fmt.Errorf("budget %q: the schedule lag is a property of the generator, not of the server", b.Text)
+	case b.isLoadTime() && (b.Method == "min" || b.Method == "max"):
+		return fmt.Errorf("budget %q: `%s` is a single sample, which varies by chance; expected avg, med or p(N)",
+			b.Text, b.Method)
 	case delay == counted:
-		return fmt.Errorf("the budget %q: `%s` has no `%s`", b.Text, b.Metric, b.Figure())
+		return fmt.Errorf("budget %q: `%s` has no `%s`", b.Text, b.Metric, b.Figure())
 	case written == string(Percent):
 		b.Unit = Percent
 	case delay && ms == 0:
-		return fmt.Errorf("the budget %q has a time without a unit; write it such as +2ms or +10%%", b.Text)
+		return fmt.Errorf("budget %q: missing unit; expected a limit such as +2ms or +10%%", b.Text)
 	case !delay && ms != 0:
-		return fmt.Errorf("the budget %q is of a count, which has no unit of time", b.Text)
+		return fmt.Errorf("budget %q: a count has no unit of time", b.Text)
 	case delay:
 		b.Unit, b.Limit = Ms, b.Limit*ms
 	}
 	return nil
 }
 
-// timed says whether it is of the times of a load.
-func (b *Budget) timed() bool {
+// isLoadTime reports whether the metric is a response or service time of a load.
+func (b *Budget) isLoadTime() bool {
 	return strings.HasSuffix(b.Metric, string(response)) || strings.HasSuffix(b.Metric, string(service))
 }
 
@@ -92,7 +97,7 @@ func (b *Budget) figure() figure {
 	return figure{mean: b.Method == "avg", quantile: b.Quantile}
 }
 
-// Figure is the name of what the budget is about, such as p99.
+// Figure returns the name of the budget's figure, such as p99.
 func (b *Budget) Figure() string {
 	if b.Method == "p" {
 		return b.figure().name()
@@ -100,23 +105,27 @@ func (b *Budget) Figure() string {
 	return b.Method
 }
 
-// BudgetResult is what became of one.
+// BudgetResult is the outcome of a budget.
 type BudgetResult struct {
 	Budget string `json:"budget"`
-	// Verdict: Exceeded when even the low end of the interval is above the limit;
-	// NotShown when the change is, and the interval's low end is not; else Held.
+	// Verdict is Exceeded if the lower end of the interval is above the limit,
+	// NotShown if only the change is above it, else Held.
 	Verdict Verdict `json:"verdict"`
 	Unit    Unit    `json:"unit"`
 	Limit   float64 `json:"limit"`
 	Change  float64 `json:"change"`
 	Low     float64 `json:"low"`
 	High    float64 `json:"high"`
-	// Tested: Low and High are an interval; else they are Change itself.
+	// Tested reports whether Low and High are a confidence interval. Otherwise both
+	// equal Change.
 	Tested bool `json:"tested"`
 }
 
 func (b *Budget) result(change, low, high float64, tested bool) BudgetResult {
-	r := BudgetResult{Budget: b.Text, Verdict: Held, Unit: b.Unit, Limit: b.Limit, Change: change, Low: low, High: high, Tested: tested}
+	r := BudgetResult{
+		Budget: b.Text, Verdict: Held, Unit: b.Unit, Limit: b.Limit,
+		Change: change, Low: low, High: high, Tested: tested,
+	}
 	switch {
 	case low > b.Limit:
 		r.Verdict = Exceeded
@@ -126,13 +135,13 @@ func (b *Budget) result(change, low, high float64, tested bool) BudgetResult {
 	return r
 }
 
-// counted judges a budget by two numbers that have no chance in them, or none
-// that is known.
-func (b *Budget) counted(x, y float64, scenario string) (BudgetResult, error) {
+// judgeValues judges a budget by two numbers without a confidence interval.
+func (b *Budget) judgeValues(x, y float64, scenario string) (BudgetResult, error) {
 	change := y - x
 	if b.Unit == Percent {
 		if x == 0 && y != 0 {
-			return BudgetResult{}, &Invalid{Err: fmt.Errorf("the budget %q is a share of A's figure, which is 0 in %s; write a number without %%", b.Text, scenario)}
+			return BudgetResult{}, &Invalid{Err: fmt.Errorf("budget %q is a share of A's figure, which is 0 in %s: "+
+				"expected a limit without %%", b.Text, scenario)}
 		}
 		if x != 0 {
 			change = 100 * (y/x - 1)
@@ -141,12 +150,12 @@ func (b *Budget) counted(x, y float64, scenario string) (BudgetResult, error) {
 	return b.result(change, change, change, false), nil
 }
 
-// budget judges the budgets that are about this load; wanted are those of times
-// that it has.
-func (l *Load) budget(o Options, wanted []int, used []bool) error {
+// judgeBudgets judges the budgets for figures of this load. wanted are the indices
+// of those for its times. It marks the budgets of counts that it judged in used.
+func (l *Load) judgeBudgets(o Options, wanted []int, used []bool) error {
 	for i, b := range o.Budgets {
-		if b.timed() {
-			if err := l.timedBudget(b, slices.Contains(wanted, i)); err != nil {
+		if b.isLoadTime() {
+			if err := l.judgeTime(b, slices.Contains(wanted, i)); err != nil {
 				return err
 			}
 			continue
@@ -157,10 +166,11 @@ func (l *Load) budget(o Options, wanted []int, used []bool) error {
 		}
 		c := l.Counts[at]
 		if b.Method != "rate" {
-			return &Invalid{Err: fmt.Errorf("the budget %q: of a load the `rate` can be compared, whatever the runs' lengths", b.Text)}
+			return &Invalid{Err: fmt.Errorf("budget %q: expected the `rate` of a load, "+
+				"which does not depend on the length of the runs", b.Text)}
 		}
 		used[i] = true
-		r, err := b.counted(c.ARate, c.BRate, l.Scenario)
+		r, err := b.judgeValues(c.ARate, c.BRate, l.Scenario)
 		if err != nil {
 			return err
 		}
@@ -169,21 +179,25 @@ func (l *Load) budget(o Options, wanted []int, used []bool) error {
 	return nil
 }
 
-func (l *Load) timedBudget(b Budget, wanted bool) error {
+// judgeTime judges a budget for a time of the load by the test of its row.
+func (l *Load) judgeTime(b Budget, wanted bool) error {
 	at := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Metric == b.Metric && r.figure == b.figure() })
 	if at < 0 {
 		if wanted {
-			return &Invalid{Err: fmt.Errorf("the budget %q cannot be judged: %s has no sample of it on one side", b.Text, l.Scenario)}
+			return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: one side of %s has no sample",
+				b.Text, l.Scenario)}
 		}
 		return nil
 	}
 	r := &l.Rows[at]
 	if r.Test == nil {
-		why := fmt.Sprintf("a run is shorter than %d s", stats.MinSeconds)
+		reason := fmt.Sprintf("a run is shorter than %d s", stats.MinSeconds)
 		if r.Verdict == TooFew {
-			why = fmt.Sprintf("only %s samples lie beyond it, and %d are needed", number(r.Fewest), minSupport)
+			reason = fmt.Sprintf("only %s samples lie beyond the figure, but %d are needed",
+				number(r.Samples), minSupport)
 		}
-		return &Invalid{Err: fmt.Errorf("the budget %q cannot be judged: in %s %s; let the runs go on for longer", b.Text, l.Scenario, why)}
+		return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: in %s %s; use longer runs",
+			b.Text, l.Scenario, reason)}
 	}
 	change, low, high := 100*r.Change, 100*r.Test.Low, 100*r.Test.High
 	if b.Unit == Ms {
@@ -197,5 +211,5 @@ func (l *Load) timedBudget(b Budget, wanted bool) error {
 	return nil
 }
 
-// number as a person would write it.
+// number formats v with as few digits as identify it, without an exponent.
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }

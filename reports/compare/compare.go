@@ -1,8 +1,9 @@
-// Package compare puts two sets of results side by side and says what moved.
+// Package compare compares two sets of results and reports the figures that
+// moved.
 //
-// Loads are compared by the quantiles of their times, with a test: a block
-// bootstrap over the seconds of each run and over the runs. Runs in virtual time
-// come out the same every time, so that every difference of theirs is one.
+// Loads are compared by the quantiles of their times, with a statistical test: a
+// block bootstrap over the seconds of each run and over the runs. Runs in virtual
+// time are deterministic, so they are compared exactly.
 package compare
 
 import (
@@ -18,37 +19,37 @@ import (
 // Schema is the version of the JSON form of a Comparison.
 const Schema = 1
 
-// Options of a comparison.
+// Options are the settings of a comparison.
 type Options struct {
 	Budgets    []Budget
-	Confidence float64 // of each interval, above 0.5 and below 1
+	Confidence float64 // of each interval; above 0.5 and below 1
 	Seed       uint64  // of the bootstrap
 }
 
-// Comparison is what came of two sets of results. Its JSON form is stable: names
-// are only ever added.
+// Comparison is the result for two sets of results, A and B. Its JSON form is
+// stable: a later version only adds names.
 type Comparison struct {
 	Format int `json:"format"` // reports.Format
 	Schema int `json:"schema"`
-	// Verdict is Exceeded when a budget is, else Held.
+	// Verdict is Exceeded if a budget is exceeded, else Held.
 	Verdict    Verdict `json:"verdict"`
 	Confidence float64 `json:"confidence"`
-	// FalseDiscoveries is the share of what is called moved that chance alone may
-	// have made, on the average.
+	// FalseDiscoveries is the expected share, among the rows that moved, of rows
+	// that moved by chance only.
 	FalseDiscoveries float64 `json:"false_discoveries"`
 	Loads            []Load  `json:"loads"`
 	Exact            []Exact `json:"exact"`
-	// Notes are what the reader should know of the sets as a whole.
+	// Notes are remarks about the sets, such as a scenario that is in one only.
 	Notes []string `json:"notes"`
 }
 
-// Verdict of a comparison, of a row, or of a budget.
+// Verdict is the outcome of a comparison, of a row, or of a budget.
 type Verdict string
 
 // The verdicts.
 const (
 	Moved    Verdict = "moved"
-	NotShown Verdict = "not shown" // of a row: chance alone may have made it; of a budget: so much may be
+	NotShown Verdict = "not shown" // the change may be chance
 	Exceeded Verdict = "budget exceeded"
 	Held     Verdict = "held"
 	TooFew   Verdict = "too few samples"
@@ -60,33 +61,36 @@ type Load struct {
 	Scenario string `json:"scenario"`
 	A        Side   `json:"a"`
 	B        Side   `json:"b"`
-	// Unlike is what the two sides do not share, and should; and what weakens the
-	// comparison.
-	Unlike  []string       `json:"unlike"`
-	Rows    []Row          `json:"rows"`
-	Counts  []CountRow     `json:"counts"`
-	Used    []Used         `json:"used"`
-	Budgets []BudgetResult `json:"budgets"`
+	// Warnings name the conditions that the two sides do not share, and anything
+	// else that weakens the comparison.
+	Warnings  []string       `json:"unlike"`
+	Rows      []Row          `json:"rows"`
+	Counts    []CountRow     `json:"counts"`
+	Resources []ResourceRow  `json:"used"`
+	Budgets   []BudgetResult `json:"budgets"`
 }
 
-// Side is one of the two.
+// Side describes the runs of one side, A or B.
 type Side struct {
 	Files   []string `json:"files"`
 	Runs    int      `json:"runs"`
-	Seconds float64  `json:"seconds"` // of all its runs together
+	Seconds float64  `json:"seconds"` // of all runs together
 }
 
-// sides of a scenario's results.
+// sides holds the results of one scenario on both sides.
 type sides struct {
 	scenario string
 	a, b     []*Result
 }
 
-// Compare two sets. The error is an *Invalid when the sets, or what is asked of
-// them, are not comparable.
+// Compare compares two sets of results. The error is an *Invalid if the sets
+// cannot be compared or a budget cannot be judged.
 func Compare(a, b []*Result, o Options) (*Comparison, error) {
-	c := &Comparison{Format: reports.Format, Schema: Schema, Verdict: Held, Confidence: o.Confidence, FalseDiscoveries: 1 - o.Confidence,
-		Loads: []Load{}, Exact: []Exact{}, Notes: []string{}}
+	c := &Comparison{
+		Format: reports.Format, Schema: Schema, Verdict: Held,
+		Confidence: o.Confidence, FalseDiscoveries: 1 - o.Confidence,
+		Loads: []Load{}, Exact: []Exact{}, Notes: []string{},
+	}
 	pairs, err := c.pairs(a, b)
 	if err != nil {
 		return nil, err
@@ -94,7 +98,7 @@ func Compare(a, b []*Result, o Options) (*Comparison, error) {
 	used := make([]bool, len(o.Budgets))
 	for _, p := range pairs {
 		if p.a[0].Load == nil {
-			e, err := exactly(p, o, used)
+			e, err := compareExact(p, o, used)
 			if err != nil {
 				return nil, err
 			}
@@ -109,14 +113,16 @@ func Compare(a, b []*Result, o Options) (*Comparison, error) {
 	}
 	for i, found := range used {
 		if !found {
-			return nil, &Invalid{Err: fmt.Errorf("the budget %q is of something that neither side has; the metrics are those of the table, such as response_time:p99", o.Budgets[i].Text)}
+			return nil, &Invalid{Err: fmt.Errorf("budget %q: neither side has this figure; "+
+				"use a metric of the table, such as response_time:p99", o.Budgets[i].Text)}
 		}
 	}
-	c.judge()
+	c.setVerdict()
 	return c, nil
 }
 
-// pairs groups results by scenario, in the order of their names.
+// pairs groups results by scenario, in the order of the names. It adds a note for
+// each scenario that is on one side only.
 func (c *Comparison) pairs(a, b []*Result) ([]sides, error) {
 	by := map[string]*sides{}
 	group := func(results []*Result, add func(*sides, *Result)) {
@@ -145,42 +151,48 @@ func (c *Comparison) pairs(a, b []*Result) ([]sides, error) {
 			c.Notes = append(c.Notes, fmt.Sprintf("only A has %s", name))
 			continue
 		}
-		if err := s.alike(); err != nil {
+		if err := s.checkComparable(); err != nil {
 			return nil, err
 		}
 		pairs = append(pairs, *s)
 	}
 	if len(pairs) == 0 {
-		return nil, &Invalid{Err: fmt.Errorf("no scenario is in both A and B: A has %s, B has %s", listed(a), listed(b))}
+		return nil, &Invalid{Err: fmt.Errorf("no scenario is in both A and B: A has %s, B has %s",
+			scenarioNames(a), scenarioNames(b))}
 	}
 	return pairs, nil
 }
 
-// alike refuses what has nothing to compare: a load and a run without one.
-func (s *sides) alike() error {
+// checkComparable returns an error if the results cannot be compared: a load with
+// a run without one, an invalid load, or a load without histograms that this
+// version reads.
+func (s *sides) checkComparable() error {
 	first := s.a[0]
 	for _, r := range slices.Concat(s.a, s.b) {
 		if (r.Load == nil) != (first.Load == nil) {
-			return &Invalid{r.place(), fmt.Errorf("%s is a load in one result and none in another (%s)", s.scenario, first.place())}
+			return &Invalid{r.place(),
+				fmt.Errorf("%s is a load in one result and not in another (%s)", s.scenario, first.place())}
 		}
 		if r.Load == nil {
 			continue
 		}
 		if r.Verdict == reports.Invalid {
-			return &Invalid{r.place(), fmt.Errorf("this run is invalid, the generator was the bottleneck: it says nothing about the server; repeat it, or leave it out")}
+			return &Invalid{r.place(), fmt.Errorf("invalid run: the generator was the bottleneck, so its figures " +
+				"do not describe the server; repeat the run, or leave it out")}
 		}
 		if r.Load.Histograms == nil {
-			return &Invalid{r.place(), fmt.Errorf("this load has no `load.histograms`: it was written by an older sim; repeat the run")}
+			return &Invalid{r.place(),
+				fmt.Errorf("missing `load.histograms`: an older sim wrote this file; repeat the run")}
 		}
 		if v := r.Load.Histograms.Schema; v != stats.Schema {
-			return &Invalid{r.place(), fmt.Errorf("`load.histograms.schema` is %d, and this sim reads %d", v, stats.Schema)}
+			return &Invalid{r.place(), fmt.Errorf("`load.histograms.schema` is %d: this sim reads %d", v, stats.Schema)}
 		}
 	}
 	return nil
 }
 
-// listed names the scenarios of results, some of them when they are many.
-func listed(results []*Result) string {
+// scenarioNames lists the scenarios of results, at most five by name.
+func scenarioNames(results []*Result) string {
 	var names []string
 	for _, r := range results {
 		names = append(names, r.Scenario)
@@ -191,18 +203,11 @@ func listed(results []*Result) string {
 	if more := len(names) - most; more > 0 {
 		names = append(names[:most], fmt.Sprintf("%d more", more))
 	}
-	text := ""
-	for i, name := range names {
-		if i > 0 {
-			text += ", "
-		}
-		text += name
-	}
-	return cmp.Or(text, "none")
+	return cmp.Or(strings.Join(names, ", "), "none")
 }
 
-// judge sets the verdict of the whole.
-func (c *Comparison) judge() {
+// setVerdict sets the verdict of the comparison from its budgets.
+func (c *Comparison) setVerdict() {
 	for i := range c.Loads {
 		if exceeded(c.Loads[i].Budgets) {
 			c.Verdict = Exceeded
@@ -219,9 +224,10 @@ func exceeded(budgets []BudgetResult) bool {
 	return slices.ContainsFunc(budgets, func(b BudgetResult) bool { return b.Verdict == Exceeded })
 }
 
-// Invalid is a set of results, or a question to it, that cannot be answered.
+// Invalid is the error of results that cannot be read or compared, or of a budget
+// that cannot be judged.
 type Invalid struct {
-	Place string // a file, with line and column when they are known; or none
+	Place string // a file, with line and column if they are known; may be empty
 	Err   error
 }
 
@@ -234,15 +240,15 @@ func (e *Invalid) Error() string {
 
 func (e *Invalid) Unwrap() error { return e.Err }
 
-// few is how many runs a side should have at least.
-const few = 3
+// minRuns is the number of runs below which a side gets a warning.
+const minRuns = 3
 
-// unlike is what two sides of a load do not share, and should, and what makes the
-// comparison weak.
-func unlike(a, b []*Result) []string {
-	notes := []string{}
+// warningsOf returns the conditions that two sides of a load do not share, and
+// the weaknesses of the comparison.
+func warningsOf(a, b []*Result) []string {
+	warnings := []string{}
 	for _, c := range []struct {
-		what string
+		name string
 		of   func(*Result) string
 	}{
 		{"seed", func(r *Result) string { return fmt.Sprint(r.Seed) }},
@@ -262,22 +268,28 @@ func unlike(a, b []*Result) []string {
 		{"build", func(r *Result) string { return first(conditions(r).Build.Revision, 12) }},
 	} {
 		ofA, ofB := distinct(a, c.of), distinct(b, c.of)
-		if !slices.Equal(ofA, ofB) || len(ofA) > 1 && c.what != "seed" {
-			notes = append(notes, fmt.Sprintf("%s: A has %s, B has %s", c.what, strings.Join(ofA, " and "), strings.Join(ofB, " and ")))
+		if !slices.Equal(ofA, ofB) || len(ofA) > 1 && c.name != "seed" {
+			warnings = append(warnings, fmt.Sprintf("%s: A has %s, B has %s",
+				c.name, strings.Join(ofA, " and "), strings.Join(ofB, " and ")))
 		}
 	}
 	for _, r := range slices.Concat(a, b) {
 		if r.Verdict == reports.Interrupted {
-			notes = append(notes, r.place()+" was interrupted")
+			warnings = append(warnings, r.place()+" was interrupted")
 		}
 	}
-	if n := min(len(a), len(b)); n < few {
-		notes = append(notes, fmt.Sprintf("a side has %s: what differs from one run of the same server to the next is %s; give %d or more a side",
-			reports.Plural(n, "run", "runs"), map[bool]string{true: "in no interval", false: "hardly known"}[n == 1], few))
+	if n := min(len(a), len(b)); n < minRuns {
+		effect := "is poorly known"
+		if n == 1 {
+			effect = "is not in the intervals"
+		}
+		warnings = append(warnings, fmt.Sprintf("a side has %s: the variation between runs of one server %s; "+
+			"give at least %d runs on each side", reports.Plural(n, "run", "runs"), effect, minRuns))
 	}
-	return notes
+	return warnings
 }
 
+// conditions returns the conditions of a load, empty if the file has none.
 func conditions(r *Result) reports.Conditions {
 	if r.Load.Conditions == nil {
 		return reports.Conditions{}
@@ -285,12 +297,13 @@ func conditions(r *Result) reports.Conditions {
 	return *r.Load.Conditions
 }
 
+// distinct returns the different texts of some results, sorted.
 func distinct(results []*Result, of func(*Result) string) []string {
 	var all []string
 	for _, r := range results {
 		text := of(r)
 		if text == "" {
-			text = "none that is known"
+			text = "unknown"
 		}
 		all = append(all, text)
 	}
@@ -300,7 +313,7 @@ func distinct(results []*Result, of func(*Result) string) []string {
 
 func first(text string, n int) string { return text[:min(n, len(text))] }
 
-// stages in words.
+// stages describes the stages of a load, such as "500/s for 60 s".
 func stages(c reports.Conditions) string {
 	var parts []string
 	rate := c.StartRate

@@ -16,8 +16,8 @@ import (
 	"bluetrace/reports/counts"
 )
 
-// TestMergingIsExact: the quantiles of three runs together are those of all their
-// samples, and no average of theirs.
+// TestMergingIsExact checks that the quantiles of three runs together are those of
+// all samples, not an average of the quantiles.
 func TestMergingIsExact(t *testing.T) {
 	draws := rand.New(rand.NewPCG(1, 2))
 	d := drawing{runs: 3, seconds: 9, each: 100, factor: 1, perRun: 0.5}
@@ -85,15 +85,15 @@ func TestBudgetsOfALoad(t *testing.T) {
 
 func TestBudgetsThatAreNone(t *testing.T) {
 	for text, want := range map[string]string{
-		"response_p99=+10%":                                   "is not of the form METRIC:FIGURE=LIMIT",
-		"response_time:p99=+10":                               "has a time without a unit",
-		"response_time:p100=+1%":                              "a percentile that is not between 0 and 100",
-		"response_time:p1.2.3=+1%":                            "a percentile that is not between 0 and 100",
+		"response_p99=+10%":                                   "expected METRIC:FIGURE=LIMIT",
+		"response_time:p99=+10":                               "missing unit",
+		"response_time:p100=+1%":                              "the percentile must be above 0 and below 100",
+		"response_time:p1.2.3=+1%":                            "the percentile must be above 0 and below 100",
 		"response_time:rate=+1%":                              "`response_time` has no `rate`",
-		"response_time:max=+1%":                               "is of one sample alone",
-		"schedule_lag:p99=+1%":                                "the generator's own",
+		"response_time:max=+1%":                               "is a single sample",
+		"schedule_lag:p99=+1%":                                "a property of the generator",
 		"operations_failed:p99=+1":                            "`operations_failed` has no `p99`",
-		"operations_failed:rate=1ms":                          "is of a count, which has no unit of time",
+		"operations_failed:rate=1ms":                          "a count has no unit of time",
 		"response_time:p99=" + strings.Repeat("9", 400) + "%": "too large",
 	} {
 		if _, err := ParseBudget(text); err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\n") {
@@ -102,8 +102,8 @@ func TestBudgetsThatAreNone(t *testing.T) {
 	}
 }
 
-// TestWhatCannotBeCompared: each is refused with one sentence.
-func TestWhatCannotBeCompared(t *testing.T) {
+// TestNotComparable checks the error of each.
+func TestNotComparable(t *testing.T) {
 	draw := func(change func(*Result)) []*Result {
 		r := drawing{runs: 1, seconds: 9, each: 20, factor: 1}.draw(t, rand.New(rand.NewPCG(1, 1)))
 		change(r[0])
@@ -117,17 +117,17 @@ func TestWhatCannotBeCompared(t *testing.T) {
 		want   string
 	}{
 		{"another scenario", draw(func(r *Result) { r.Scenario = "other" }), "", "no scenario is in both A and B: A has drawn, B has other"},
-		{"no load", draw(func(r *Result) { r.Load = nil }), "", "drawn.json: drawn is a load in one result and none in another (drawn.json)"},
-		{"an invalid run", draw(func(r *Result) { r.Verdict = reports.Invalid }), "", "drawn.json: this run is invalid, the generator was the bottleneck: it says nothing about the server; repeat it, or leave it out"},
-		{"an old result", draw(func(r *Result) { r.Load.Histograms = nil }), "", "drawn.json: this load has no `load.histograms`: it was written by an older sim; repeat the run"},
-		{"a newer result", draw(func(r *Result) { r.Load.Histograms.Schema = 2 }), "", "drawn.json: `load.histograms.schema` is 2, and this sim reads 1"},
-		{"an unknown metric", same, "logout.response_time:p50=+1%", `the budget "logout.response_time:p50=+1%" is of something that neither side has; the metrics are those of the table, such as response_time:p99`},
-		{"too few samples", same, "response_time:p99=+1%", `the budget "response_time:p99=+1%" cannot be judged: in drawn only 1 samples lie beyond it, and 10 are needed; let the runs go on for longer`},
-		{"no sample", same, "login.service_time:p50=+1%", `the budget "login.service_time:p50=+1%" cannot be judged: drawn has no sample of it on one side`},
+		{"no load", draw(func(r *Result) { r.Load = nil }), "", "drawn.json: drawn is a load in one result and not in another (drawn.json)"},
+		{"an invalid run", draw(func(r *Result) { r.Verdict = reports.Invalid }), "", "drawn.json: invalid run: the generator was the bottleneck, so its figures do not describe the server; repeat the run, or leave it out"},
+		{"an old result", draw(func(r *Result) { r.Load.Histograms = nil }), "", "drawn.json: missing `load.histograms`: an older sim wrote this file; repeat the run"},
+		{"a newer result", draw(func(r *Result) { r.Load.Histograms.Schema = 2 }), "", "drawn.json: `load.histograms.schema` is 2: this sim reads 1"},
+		{"an unknown metric", same, "logout.response_time:p50=+1%", `budget "logout.response_time:p50=+1%": neither side has this figure; use a metric of the table, such as response_time:p99`},
+		{"too few samples", same, "response_time:p99=+1%", `budget "response_time:p99=+1%" cannot be judged: in drawn only 1 samples lie beyond the figure, but 10 are needed; use longer runs`},
+		{"no sample", same, "login.service_time:p50=+1%", `budget "login.service_time:p50=+1%" cannot be judged: one side of drawn has no sample`},
 		{"too short", draw(func(r *Result) {
 			r.Load.Histograms.Operations[0].Response = r.Load.Histograms.Operations[0].Response[:7]
 		}),
-			"response_time:p50=+1%", `the budget "response_time:p50=+1%" cannot be judged: in drawn a run is shorter than 8 s; let the runs go on for longer`},
+			"response_time:p50=+1%", `budget "response_time:p50=+1%" cannot be judged: in drawn a run is shorter than 8 s; use longer runs`},
 		{"a broken second", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response[3] = "AAAA" }), "",
 			"drawn.json: reading `load.histograms.operations[0].response[3]`: too short for an HDR histogram"},
 	} {
@@ -145,8 +145,8 @@ func TestWhatCannotBeCompared(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotAlikeIsSaid: nothing that differs is passed over.
-func TestWhatIsNotAlikeIsSaid(t *testing.T) {
+// TestWarnings checks that each differing condition is a warning.
+func TestWarnings(t *testing.T) {
 	draw := func(rate float64, host string) []*Result {
 		r := drawing{runs: 3, seconds: 9, each: 20, factor: 1}.draw(t, rand.New(rand.NewPCG(1, 1)))
 		for _, one := range r {
@@ -155,20 +155,20 @@ func TestWhatIsNotAlikeIsSaid(t *testing.T) {
 		}
 		return r
 	}
-	if got := compareDrawn(t, draw(5, "x"), draw(5, "x")).Loads[0].Unlike; len(got) > 0 {
+	if got := compareDrawn(t, draw(5, "x"), draw(5, "x")).Loads[0].Warnings; len(got) > 0 {
 		t.Errorf("alike, and yet: %q", got)
 	}
 	b := draw(6, "y")
 	b[0].Seed, b[1].Verdict, b[0].Load.Server = 2, reports.Interrupted, "h:1"
 	want := []string{
 		"seed: A has 1, B has 1 and 2", "rate: A has 5/s for 9 s, B has 6/s for 9 s",
-		"server: A has none that is known, B has h:1 and none that is known", "machine: A has x, B has y", "drawn.json was interrupted",
+		"server: A has unknown, B has h:1 and unknown", "machine: A has x, B has y", "drawn.json was interrupted",
 	}
-	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x"), b).Loads[0].Unlike); d != "" {
+	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x"), b).Loads[0].Warnings); d != "" {
 		t.Error(d)
 	}
-	want = []string{"a side has 1 run: what differs from one run of the same server to the next is in no interval; give 3 or more a side"}
-	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x")[:1], draw(5, "x")[:1]).Loads[0].Unlike); d != "" {
+	want = []string{"a side has 1 run: the variation between runs of one server is not in the intervals; give at least 3 runs on each side"}
+	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x")[:1], draw(5, "x")[:1]).Loads[0].Warnings); d != "" {
 		t.Error(d)
 	}
 }
@@ -176,7 +176,7 @@ func TestWhatIsNotAlikeIsSaid(t *testing.T) {
 func virtualResult(change func(*Result)) []*Result {
 	r := &Result{path: "v.json", Scenario: "classroom", World: reports.Virtual, Seed: 7, Digest: "aa", Verdict: reports.Passed,
 		Counts:     counts.Counts{Beacons: counts.Beacons{Sent: 10, Valid: 9}},
-		Operations: []delayed{{"beacon", 10, reports.Delays{P95: 5, Max: 9}}},
+		Operations: []operation{{"beacon", 10, reports.Delays{P95: 5, Max: 9}}},
 		Checks:     []reports.Check{{Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed, Found: "3"}, {Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed}}}
 	change(r)
 	return []*Result{r}
@@ -227,7 +227,7 @@ func TestTextAndJSON(t *testing.T) {
 	if err := JSON(&doc, c); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`BUDGET EXCEEDED  evil\x1b[2J: `, " of 3 figures moved; 3 runs of A (30 s) and 3 of B (30 s)\n", "p99.9 ", "too few samples\n", "adjusted for the 3 rows that were tested"} {
+	for _, want := range []string{`BUDGET EXCEEDED  evil\x1b[2J: `, " of 3 figures moved; 3 runs of A (30 s) and 3 of B (30 s)\n", "p99.9 ", "too few samples\n", "adjusted for the 3 tested rows"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
@@ -247,7 +247,8 @@ func TestTextAndJSON(t *testing.T) {
 	}
 }
 
-// TestSeedOfTheBootstrap: one seed, one answer, whatever runs at once.
+// TestSeedOfTheBootstrap checks that one seed gives one result, however many
+// goroutines run at a time.
 func TestSeedOfTheBootstrap(t *testing.T) {
 	draws := rand.New(rand.NewPCG(5, 6))
 	d := drawing{runs: 2, seconds: 9, each: 40, factor: 1}

@@ -9,8 +9,8 @@ import (
 	"bluetrace/reports/stats"
 )
 
-// drawing makes times up: log-normal ones about a millisecond. Slow seconds come
-// in heaps, and each run has a speed of its own.
+// drawing generates log-normal times around a millisecond. Slow seconds come in
+// groups, and the mean differs from run to run.
 type drawing struct {
 	runs, seconds, each int     // each: samples of a second
 	factor              float64 // of every time
@@ -19,7 +19,7 @@ type drawing struct {
 	heaps               float64 // how likely a slow time begins in a second
 }
 
-// sample is how many samples of a second each value has, run by run.
+// sample returns, for each run and second, the number of samples of each value.
 func (d drawing) sample(draws *rand.Rand) (runs [][]map[int64]uint64) {
 	for range d.runs {
 		speed := d.factor * math.Exp(d.perRun*draws.NormFloat64())
@@ -48,7 +48,7 @@ func (d drawing) sample(draws *rand.Rand) (runs [][]map[int64]uint64) {
 	return runs
 }
 
-// draw is the results of such runs.
+// draw returns the results of such runs.
 func (d drawing) draw(t testing.TB, draws *rand.Rand) []*Result {
 	t.Helper()
 	var all []*Result
@@ -62,7 +62,7 @@ func (d drawing) draw(t testing.TB, draws *rand.Rand) []*Result {
 	return all
 }
 
-// rows compares two sets without the way over JSON.
+// rows compares two sets directly, without JSON.
 func rows(a, b drawing, draws *rand.Rand) *Load {
 	side := func(d drawing) *series {
 		var runs [][][]stats.Bin
@@ -78,7 +78,7 @@ func rows(a, b drawing, draws *rand.Rand) *Load {
 	sa, sb := side(a), side(b)
 	m := metric{name: "response_time", figures: defaultFigures()}
 	l := &Load{Rows: m.test(sa, sb, 0.95, draws)}
-	l.correct(0.05)
+	l.adjust(0.05)
 	return l
 }
 
@@ -99,9 +99,9 @@ func encodeSecond(t testing.TB, samples map[int64]uint64) string {
 	return text
 }
 
-// result of a load of one operation, of which only the response times are known.
+// result returns the result of a load of one operation with response times only.
 func result(texts []string) *Result {
-	return &Result{path: "drawn.json", Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: &loaded{
+	return &Result{path: "drawn.json", Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: &loadResult{
 		Seconds: float64(len(texts)),
 		Histograms: &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{
 			{Name: "login", Response: texts, Service: make([]string, len(texts))},

@@ -8,34 +8,37 @@ import (
 	"bluetrace/reports/counts"
 )
 
-// Exact compares two runs without a load, figure by figure. In virtual time
-// every difference is one of what was run.
+// Exact compares two runs without a load, figure by figure. Runs in virtual time
+// are deterministic, so a difference comes from the programs or the scenario.
 type Exact struct {
 	Scenario string `json:"scenario"`
 	World    string `json:"world"`
 	Seed     uint64 `json:"seed"`
-	A        string `json:"a"` // files
-	B        string `json:"b"`
-	// Identical: the same events in the same order, by the digest.
-	Identical   bool           `json:"identical"`
-	Unlike      []string       `json:"unlike"`
+	A        string `json:"a"` // a file
+	B        string `json:"b"` // a file
+	// Identical reports whether the digests are equal: the runs had the same events
+	// in the same order.
+	Identical bool `json:"identical"`
+	// Warnings name the conditions that the runs do not share.
+	Warnings    []string       `json:"unlike"`
 	Differences []Difference   `json:"differences"`
 	Budgets     []BudgetResult `json:"budgets"`
 }
 
-// Difference is one figure, or one check, that is not the same.
+// Difference is a figure or a check that differs.
 type Difference struct {
-	What string `json:"what"`
-	A    string `json:"a"` // empty: there was none
-	B    string `json:"b"`
+	Name string `json:"what"`
+	A    string `json:"a"` // empty if A does not have it
+	B    string `json:"b"` // empty if B does not have it
 }
 
-// exactly compares runs with one seed with each other.
-func exactly(p sides, o Options, used []bool) ([]Exact, error) {
+// compareExact compares the runs of equal seeds, or the first runs if no seed is
+// on both sides.
+func compareExact(p sides, o Options, used []bool) ([]Exact, error) {
 	var all []Exact
 	pair := func(a, b *Result) error {
-		e := exact(a, b, p)
-		err := e.budget(a, b, o, used)
+		e := exactOf(a, b, p)
+		err := e.judgeBudgets(a, b, o, used)
 		all = append(all, e)
 		return err
 	}
@@ -57,38 +60,43 @@ func exactly(p sides, o Options, used []bool) ([]Exact, error) {
 	return all, err
 }
 
-func exact(a, b *Result, p sides) Exact {
-	e := Exact{Scenario: p.scenario, World: a.World, Seed: a.Seed, A: a.place(), B: b.place(), Unlike: []string{}, Differences: []Difference{}, Budgets: []BudgetResult{}}
-	e.Identical = a.Digest != "" && a.Digest == b.Digest
+func exactOf(a, b *Result, p sides) Exact {
+	e := Exact{
+		Scenario: p.scenario, World: a.World, Seed: a.Seed, A: a.place(), B: b.place(),
+		Identical: a.Digest != "" && a.Digest == b.Digest,
+		Warnings:  []string{}, Differences: []Difference{}, Budgets: []BudgetResult{},
+	}
 	if a.Seed != b.Seed {
-		e.Unlike = append(e.Unlike, fmt.Sprintf("seed: A has %d, B has %d", a.Seed, b.Seed))
+		e.Warnings = append(e.Warnings, fmt.Sprintf("seed: A has %d, B has %d", a.Seed, b.Seed))
 	}
 	if a.World != b.World {
-		e.Unlike = append(e.Unlike, fmt.Sprintf("world: A has %s, B has %s", a.World, b.World))
+		e.Warnings = append(e.Warnings, fmt.Sprintf("world: A has %s, B has %s", a.World, b.World))
 	}
 	if a.World != reports.Virtual || b.World != reports.Virtual {
-		e.Unlike = append(e.Unlike, "a live run never comes out the same twice: a difference may be chance")
+		e.Warnings = append(e.Warnings, "live runs are not deterministic: a difference may be chance")
 	}
 	for _, side := range [][]*Result{p.a, p.b} {
 		for _, r := range side {
-			if i := slices.IndexFunc(side, func(x *Result) bool { return x.Seed == r.Seed }); side[i].Digest != r.Digest {
-				e.Unlike = append(e.Unlike, fmt.Sprintf("%s and %s have one seed and are not the same", side[i].place(), r.place()))
+			first := side[slices.IndexFunc(side, func(x *Result) bool { return x.Seed == r.Seed })]
+			if first.Digest != r.Digest {
+				e.Warnings = append(e.Warnings,
+					fmt.Sprintf("%s and %s have the same seed and different digests", first.place(), r.place()))
 			}
 		}
 	}
-	e.compare(a.figures(), b.figures())
-	e.compare(a.checks(), b.checks())
+	e.addDifferences(a.figures(), b.figures())
+	e.addDifferences(a.checks(), b.checks())
 	return e
 }
 
-// value of a figure, or of a check, by its name.
+// value is a figure or the outcome of a check, with its name.
 type value struct {
 	name, text string
 	number     float64
 }
 
-// compare adds what is not the same.
-func (e *Exact) compare(a, b []value) {
+// addDifferences adds the values that differ or are on one side only.
+func (e *Exact) addDifferences(a, b []value) {
 	inA := map[string]string{}
 	for _, v := range a {
 		inA[v.name] = v.text
@@ -107,7 +115,8 @@ func (e *Exact) compare(a, b []value) {
 	}
 }
 
-// figures of a run that do not depend on how fast the machine is.
+// figures returns the figures of a run that do not depend on the speed of the
+// machine.
 func (r *Result) figures() []value {
 	all := []value{{"verdict", string(r.Verdict), 0}, {"digest", r.Digest, 0}}
 	count := func(name string, n float64) { all = append(all, value{name, number(n), n}) }
@@ -124,14 +133,17 @@ func (r *Result) figures() []value {
 		for _, v := range []struct {
 			name string
 			ms   float64
-		}{{"min", d.Min}, {"avg", d.Mean}, {"p50", d.P50}, {"p90", d.P90}, {"p95", d.P95}, {"p99", d.P99}, {"max", d.Max}} {
+		}{
+			{"min", d.Min}, {"avg", d.Mean}, {"p50", d.P50}, {"p90", d.P90},
+			{"p95", d.P95}, {"p99", d.P99}, {"max", d.Max},
+		} {
 			all = append(all, value{metric + ":" + v.name, number(v.ms) + " ms", v.ms})
 		}
 	}
 	return all
 }
 
-// checks with what became of them; one that comes twice is numbered.
+// checks returns the outcomes of the checks. A name that repeats is numbered.
 func (r *Result) checks() []value {
 	var all []value
 	seen := map[string]int{}
@@ -149,23 +161,24 @@ func (r *Result) checks() []value {
 	return all
 }
 
-// budget judges those of figures that both runs have.
-func (e *Exact) budget(a, b *Result, o Options, used []bool) error {
+// judgeBudgets judges the budgets for figures that both runs have. It marks them
+// in used.
+func (e *Exact) judgeBudgets(a, b *Result, o Options, used []bool) error {
 	inA, inB := a.figures(), b.figures()
-	for i, one := range o.Budgets {
-		name := one.Metric
-		if one.timed() {
+	for i, budget := range o.Budgets {
+		name := budget.Metric
+		if budget.isLoadTime() {
 			continue
 		}
-		if one.Method != "count" {
-			name += ":" + one.Figure()
+		if budget.Method != "count" {
+			name += ":" + budget.Figure()
 		}
 		named := func(v value) bool { return v.name == name }
 		x, y := slices.IndexFunc(inA, named), slices.IndexFunc(inB, named)
-		if x < 0 || y < 0 || one.Method == "rate" {
+		if x < 0 || y < 0 || budget.Method == "rate" {
 			continue
 		}
-		r, err := one.counted(inA[x].number, inB[y].number, e.Scenario)
+		r, err := budget.judgeValues(inA[x].number, inB[y].number, e.Scenario)
 		if err != nil {
 			return err
 		}

@@ -14,20 +14,21 @@ import (
 
 // Row compares one figure of one metric.
 type Row struct {
-	Metric string `json:"metric"` // as thresholds have it, such as login.response_time
+	Metric string `json:"metric"` // a metric of thresholds, such as login.response_time
 	Figure string `json:"figure"` // such as p99
-	// Fewest is how many samples the figure rests on, at the side that has fewer.
-	Fewest  float64 `json:"fewest_samples"`
+	// Samples is the number of samples that support the figure, on the side that
+	// has fewer.
+	Samples float64 `json:"fewest_samples"`
 	AMs     float64 `json:"a_ms"`
 	BMs     float64 `json:"b_ms"`
 	Change  float64 `json:"change"` // B/A - 1
 	Verdict Verdict `json:"verdict"`
-	Test    *Test   `json:"test,omitempty"` // nil: there was too little for one
+	Test    *Test   `json:"test,omitempty"` // nil if the samples are too few for a test
 
 	figure figure
 }
 
-// Test of a row.
+// Test is the statistical test of a row.
 type Test struct {
 	Low       float64 `json:"low"` // the interval of the change
 	High      float64 `json:"high"`
@@ -37,12 +38,12 @@ type Test struct {
 	PAdjusted float64 `json:"p_adjusted"` // for the number of rows
 }
 
-// defaultFigures are those of every metric.
+// defaultFigures returns the figures that are compared without a budget.
 func defaultFigures() []figure {
 	return []figure{{quantile: .5}, {quantile: .95}, {quantile: .99}, {quantile: .999}}
 }
 
-// metric is one kind of times, of some operations.
+// metric is one kind of times of some operations.
 type metric struct {
 	name       string
 	kind       kind
@@ -50,42 +51,44 @@ type metric struct {
 	figures    []figure
 }
 
+// compareLoads compares the loads of one scenario. It marks the budgets that it
+// judged in used.
 func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 	l := &Load{Scenario: p.scenario, A: sideOf(p.a), B: sideOf(p.b), Rows: []Row{}, Budgets: []BudgetResult{}}
-	l.Unlike = unlike(p.a, p.b)
-	metrics := metricsOf(p, &l.Unlike)
+	l.Warnings = warningsOf(p.a, p.b)
+	metrics := metricsOf(p, &l.Warnings)
 	var wanted []int
 	for i, b := range o.Budgets {
 		for j := range metrics {
-			if m := &metrics[j]; m.name == b.Metric && b.timed() {
+			if m := &metrics[j]; m.name == b.Metric && b.isLoadTime() {
 				used[i], wanted = true, append(wanted, i)
-				m.want(b.figure())
+				m.addFigure(b.figure())
 			}
 		}
 	}
 	metrics = slices.DeleteFunc(metrics, func(m metric) bool { return len(m.figures) == 0 })
 	rows := make([][]Row, len(metrics))
 	errs := make([]error, len(metrics))
-	var left sync.WaitGroup
-	turn := make(chan struct{}, runtime.GOMAXPROCS(0))
+	var running sync.WaitGroup
+	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i, m := range metrics {
-		turn <- struct{}{}
-		left.Go(func() {
+		slots <- struct{}{}
+		running.Go(func() {
 			rows[i], errs[i] = m.rows(p, o, rand.New(rand.NewPCG(o.Seed, uint64(i))))
-			<-turn
+			<-slots
 		})
 	}
-	left.Wait()
+	running.Wait()
 	for i := range metrics {
 		if errs[i] != nil {
 			return nil, errs[i]
 		}
 		l.Rows = append(l.Rows, rows[i]...)
 	}
-	l.correct(1 - o.Confidence)
+	l.adjust(1 - o.Confidence)
 	l.Counts = countsOf(p)
-	l.Used = usedOf(p)
-	return l, l.budget(o, wanted, used)
+	l.Resources = resourcesOf(p)
+	return l, l.judgeBudgets(o, wanted, used)
 }
 
 func sideOf(results []*Result) Side {
@@ -97,9 +100,10 @@ func sideOf(results []*Result) Side {
 	return s
 }
 
-// metricsOf are those that both sides have: all operations together, then each
-// when there is more than one.
-func metricsOf(p sides, notes *[]string) []metric {
+// metricsOf returns the metrics of both sides: all operations together, then each
+// operation. An operation alone has its default figures only if there are
+// several. An operation that is on one side only becomes a warning.
+func metricsOf(p sides, warnings *[]string) []metric {
 	in := func(results []*Result) (names []string) {
 		for _, r := range results {
 			for _, o := range r.Load.Histograms.Operations {
@@ -117,11 +121,11 @@ func metricsOf(p sides, notes *[]string) []metric {
 			both = append(both, name)
 			continue
 		}
-		*notes = append(*notes, fmt.Sprintf("only A has %s operations", name))
+		*warnings = append(*warnings, fmt.Sprintf("only A has %s operations", name))
 	}
 	for _, name := range ofB {
 		if !slices.Contains(ofA, name) {
-			*notes = append(*notes, fmt.Sprintf("only B has %s operations", name))
+			*warnings = append(*warnings, fmt.Sprintf("only B has %s operations", name))
 		}
 	}
 	var all []metric
@@ -138,12 +142,13 @@ func metricsOf(p sides, notes *[]string) []metric {
 	return all
 }
 
-// want adds a figure that a budget is about.
-func (m *metric) want(f figure) {
-	if !slices.Contains(m.figures, f) {
-		m.figures = append(m.figures, f)
-		slices.SortFunc(m.figures, func(a, b figure) int { return cmp.Compare(a.quantile, b.quantile) })
+// addFigure adds the figure of a budget.
+func (m *metric) addFigure(f figure) {
+	if slices.Contains(m.figures, f) {
+		return
 	}
+	m.figures = append(m.figures, f)
+	slices.SortFunc(m.figures, func(a, b figure) int { return cmp.Compare(a.quantile, b.quantile) })
 }
 
 func (m *metric) rows(p sides, o Options, draws *rand.Rand) ([]Row, error) {
@@ -154,7 +159,7 @@ func (m *metric) rows(p sides, o Options, draws *rand.Rand) ([]Row, error) {
 	return m.test(a, b, o.Confidence, draws), nil
 }
 
-// test makes a row of each figure that both sides have.
+// test returns a row for each figure of which both sides have samples.
 func (m *metric) test(a, b *series, confidence float64, draws *rand.Rand) (rows []Row) {
 	short := a.short() || b.short()
 	var tested []int
@@ -165,11 +170,13 @@ func (m *metric) test(a, b *series, confidence float64, draws *rand.Rand) (rows 
 		if !okA || !okB {
 			continue
 		}
-		r := Row{Metric: m.name, Figure: f.name(), figure: f, Verdict: NotShown,
-			Fewest: math.Floor(min(f.support(a.sum.Total()), f.support(b.sum.Total()))),
-			AMs:    va / 1e6, BMs: vb / 1e6, Change: vb/max(va, 1) - 1}
+		r := Row{
+			Metric: m.name, Figure: f.name(), figure: f, Verdict: NotShown,
+			Samples: math.Floor(min(f.support(a.sum.Total()), f.support(b.sum.Total()))),
+			AMs:     va / 1e6, BMs: vb / 1e6, Change: vb/max(va, 1) - 1,
+		}
 		switch {
-		case r.Fewest < minSupport:
+		case r.Samples < minSupport:
 			r.Verdict = TooFew
 		case short:
 			r.Verdict = TooShort
@@ -189,29 +196,31 @@ func (m *metric) test(a, b *series, confidence float64, draws *rand.Rand) (rows 
 	return rows
 }
 
-// short says whether a run is too short to know its own chance.
+// short reports whether a run is too short for a bootstrap over its seconds.
 func (s *series) short() bool {
 	return slices.ContainsFunc(s.runs, func(r runSeconds) bool { return len(r.seconds) < stats.MinSeconds })
 }
 
 func testOf(d difference, confidence float64) *Test {
-	t := &Test{P: d.chance()}
+	t := &Test{P: d.pValue()}
 	t.Low, t.High = d.ratio(confidence)
 	low, high := d.absolute(confidence)
 	t.LowMs, t.HighMs = low/1e6, high/1e6
 	return t
 }
 
-// correct decides which rows moved, such that of those that are said to, chance
-// alone made at most the given share on the average (Benjamini and Hochberg).
-func (l *Load) correct(share float64) {
+// adjust sets the adjusted p of each tested row and the verdict Moved. On average
+// at most the given share of the rows that moved did so by chance only (Benjamini
+// and Hochberg).
+func (l *Load) adjust(share float64) {
 	var tested []*Row
 	for i := range l.Rows {
 		if l.Rows[i].Test != nil {
 			tested = append(tested, &l.Rows[i])
 		}
 	}
-	slices.SortStableFunc(tested, func(a, b *Row) int { return cmp.Compare(b.Test.P, a.Test.P) }) // the largest first
+	// The row with the largest p is first.
+	slices.SortStableFunc(tested, func(a, b *Row) int { return cmp.Compare(b.Test.P, a.Test.P) })
 	least := 1.0
 	for i, r := range tested {
 		rank := len(tested) - i
@@ -223,7 +232,7 @@ func (l *Load) correct(share float64) {
 	}
 }
 
-// tested is how many rows were.
+// tested returns the number of rows with a test, and of rows that moved.
 func (l *Load) tested() (tested, moved int) {
 	for i := range l.Rows {
 		if l.Rows[i].Test != nil {
@@ -236,13 +245,13 @@ func (l *Load) tested() (tested, moved int) {
 	return tested, moved
 }
 
-// CountRow compares a count of all runs of each side. No test is made of it:
-// failures come in heaps, and none of them is expected.
+// CountRow compares a count of all runs of each side. It is not tested: failures
+// come in groups, and a run without a fault has none.
 type CountRow struct {
 	Metric string  `json:"metric"`
 	A      uint64  `json:"a"`
-	AOf    uint64  `json:"a_of"` // of so many
-	ARate  float64 `json:"a_rate"`
+	AOf    uint64  `json:"a_of"`   // the total that A is a part of
+	ARate  float64 `json:"a_rate"` // A/AOf
 	B      uint64  `json:"b"`
 	BOf    uint64  `json:"b_of"`
 	BRate  float64 `json:"b_rate"`
@@ -252,12 +261,12 @@ func countsOf(p sides) []CountRow {
 	var rows []CountRow
 	for _, c := range []struct {
 		name string
-		of   func(*loaded) (n, of uint64)
+		of   func(*loadResult) (n, of uint64)
 	}{
-		{"arrivals_dropped", func(l *loaded) (uint64, uint64) { return l.Arrivals.Dropped, l.Arrivals.Due }},
-		{"operations_failed", func(l *loaded) (uint64, uint64) { return l.All.Failed, l.All.count() }},
-		{"operations_unknown", func(l *loaded) (uint64, uint64) { return l.All.Unknown, l.All.count() }},
-		{"beacons_lost", func(l *loaded) (uint64, uint64) { return l.Beacons.Lost, l.Beacons.Sent }},
+		{"arrivals_dropped", func(l *loadResult) (uint64, uint64) { return l.Arrivals.Dropped, l.Arrivals.Due }},
+		{"operations_failed", func(l *loadResult) (uint64, uint64) { return l.All.Failed, l.All.count() }},
+		{"operations_unknown", func(l *loadResult) (uint64, uint64) { return l.All.Unknown, l.All.count() }},
+		{"beacons_lost", func(l *loadResult) (uint64, uint64) { return l.Beacons.Lost, l.Beacons.Sent }},
 	} {
 		sum := func(results []*Result) (n, of uint64, rate float64) {
 			for _, r := range results {
@@ -274,22 +283,24 @@ func countsOf(p sides) []CountRow {
 	return rows
 }
 
-// Used is what each run's own server used; no test is made of it.
-type Used struct {
-	What string    `json:"what"` // with its unit last
-	A    []float64 `json:"a"`    // one for each run
-	B    []float64 `json:"b"`
+// ResourceRow compares the use of one resource by the servers that the runs
+// started. It is not tested.
+type ResourceRow struct {
+	Metric string    `json:"what"` // with its unit last
+	A      []float64 `json:"a"`    // one for each run
+	B      []float64 `json:"b"`
 }
 
-// usedOf is empty when a server was elsewhere.
-func usedOf(p sides) []Used {
-	all := []Used{}
+// resourcesOf returns no rows if a run did not start its own server.
+func resourcesOf(p sides) []ResourceRow {
+	rows := []ResourceRow{}
 	for _, u := range []struct {
-		what string
-		of   func(*Result) float64
+		metric string
+		of     func(*Result) float64
 	}{
 		{"server_cpu_us_per_operation", func(r *Result) float64 {
-			return 1e6 * (r.Load.ServerUse.UserSeconds + r.Load.ServerUse.SystemSeconds) / float64(max(1, r.Load.All.count()))
+			seconds := r.Load.ServerUse.UserSeconds + r.Load.ServerUse.SystemSeconds
+			return 1e6 * seconds / float64(max(1, r.Load.All.count()))
 		}},
 		{"server_peak_mib", func(r *Result) float64 { return float64(r.Load.ServerUse.PeakBytes) / (1 << 20) }},
 		{"server_gc_pause_ms", func(r *Result) float64 { return 1000 * r.Load.ServerUse.GCPauseSeconds }},
@@ -304,8 +315,8 @@ func usedOf(p sides) []Used {
 			return values
 		}
 		if a, b := each(p.a), each(p.b); a != nil && b != nil {
-			all = append(all, Used{u.what, a, b})
+			rows = append(rows, ResourceRow{u.metric, a, b})
 		}
 	}
-	return all
+	return rows
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestEveryNameIsDocumented: a field that is added to a comparison's JSON is
-// added to the page.
+// TestEveryNameIsDocumented compares the JSON names of a comparison with
+// docs/RESULTS.md.
 func TestEveryNameIsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/RESULTS.md")
 	if err != nil {

@@ -5,10 +5,10 @@ import (
 	"testing"
 )
 
-// TestNothingMovesByChance: of 200 pairs of sets from one distribution no more
-// than about 5 in 100 have a figure that is said to have moved, and no more of
-// the intervals leave out the truth. Of one run a side whose slow seconds come in
-// heaps it may be twice that (docs/RESULTS.md says so).
+// TestNothingMovesByChance compares 200 pairs of sets from one distribution. About
+// 5 % of the pairs at most have a figure that moved, and 5 % of the intervals at
+// most exclude the true value. With one run on each side and slow seconds in
+// groups it may be 10 % (docs/RESULTS.md).
 func TestNothingMovesByChance(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: chance needs many draws; run without -short")
@@ -49,8 +49,8 @@ func TestNothingMovesByChance(t *testing.T) {
 	}
 }
 
-// TestAShiftIsFound: of what is 10 % slower everything moved, and the intervals
-// hold the 10 %; of what is slower in the tail only, the tail.
+// TestAShiftIsFound checks that every figure of a load that is 10 % slower moved,
+// with 10 % in the intervals. If only the tail is slower, only its figures moved.
 func TestAShiftIsFound(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: chance needs many draws; run without -short")

@@ -16,20 +16,24 @@ import (
 	"bluetrace/reports/counts"
 )
 
-// What is read at most.
+// Limits of the input.
 const (
 	maxFile    = 256 << 20 // bytes of one file; a load of an hour needs about 20 MB
 	maxSide    = 1 << 30   // bytes of all files of one side
-	maxFiles   = 1000      // of one side
-	maxResults = 10_000    // of one side
+	maxFiles   = 1000      // files of one side
+	maxResults = 10_000    // results of one side
+
+	maxOperations = 100     // kinds of operations of a load
+	maxSeconds    = 100_000 // seconds of a load
 )
 
-// Read the results that a side names: a file, a folder (every .json file below
-// it), a pattern such as 'runs/*.json', or several of these with commas. A file
-// may hold several results, one after the other. The error is an *Invalid when
-// there is no such result, else it wraps the operating system's.
+// Read reads the results of one side: a file, a folder (every .json file below
+// it), a pattern such as 'runs/*.json', or several of these with commas between.
+// A file may hold several results, one after the other. The error is an *Invalid
+// if there is no result or it cannot be read; otherwise it wraps the error of the
+// operating system.
 func Read(side string) ([]*Result, error) {
-	files, err := find(side)
+	files, err := findFiles(side)
 	if err != nil {
 		return nil, err
 	}
@@ -52,19 +56,20 @@ func Read(side string) ([]*Result, error) {
 	return all, nil
 }
 
-// readFile reads at most the given number of bytes.
-func readFile(path string, most int64) (text []byte, err error) {
+// readFile reads a file of at most the given number of bytes.
+func readFile(path string, limit int64) (text []byte, err error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading a result: %w", err)
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	text, err = io.ReadAll(io.LimitReader(f, most+1))
+	text, err = io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading a result: %w", err)
 	}
-	if int64(len(text)) > most {
-		return nil, &Invalid{path, fmt.Errorf("too large: one file may have %d MiB, those of one side together %d MiB", maxFile>>20, maxSide>>20)}
+	if int64(len(text)) > limit {
+		return nil, &Invalid{path, fmt.Errorf("file too large: must be at most %d MiB, and all files of a side %d MiB",
+			maxFile>>20, maxSide>>20)}
 	}
 	return text, nil
 }
@@ -81,20 +86,20 @@ func parse(path string, text []byte) ([]*Result, error) {
 			break
 		}
 		if err != nil {
-			return nil, notJSON(path, text, before, err)
+			return nil, decodeError(path, text, before, err)
 		}
 		begins := d.InputOffset() - int64(len(raw))
 		r := &Result{path: path, number: len(all) + 1}
 		if err := json.Unmarshal(raw, r); err != nil {
-			return nil, notJSON(path, text, begins, err)
+			return nil, decodeError(path, text, begins, err)
 		}
 		if err := r.check(); err != nil {
-			return nil, &Invalid{at(path, text, begins), err}
+			return nil, &Invalid{placeOf(path, text, begins), err}
 		}
 		all = append(all, r)
 	}
 	if len(all) == 0 {
-		return nil, &Invalid{path, errors.New("the file is empty: no result was written to it")}
+		return nil, &Invalid{path, errors.New("empty file: expected a result")}
 	}
 	if len(all) == 1 {
 		all[0].number = 0
@@ -102,26 +107,30 @@ func parse(path string, text []byte) ([]*Result, error) {
 	return all, nil
 }
 
-// notJSON says where the text is none, or not that of a result. Offsets of a
-// value's own errors count from where it begins.
-func notJSON(path string, text []byte, begins int64, err error) error {
+// decodeError adds the place in the file to an error of the JSON decoder. begins
+// is the offset of the value that was decoded; the offset in an
+// UnmarshalTypeError counts from there.
+func decodeError(path string, text []byte, begins int64, err error) error {
 	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return &Invalid{at(path, text, begins+syntaxOffset(text[begins:], e)), fmt.Errorf("this is no JSON: %w", err)}
+		offset := begins + syntaxOffset(text[begins:], e)
+		return &Invalid{placeOf(path, text, offset), fmt.Errorf("invalid JSON: %w", err)}
 	}
 	if e, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if e.Field == "" {
-			return &Invalid{at(path, text, begins), fmt.Errorf("a result is an object, and this is a %s", e.Value)}
+			return &Invalid{placeOf(path, text, begins),
+				fmt.Errorf("expected the object of a result, found %s", e.Value)}
 		}
-		return &Invalid{at(path, text, begins+e.Offset), fmt.Errorf("`%s` cannot be a %s", e.Field, e.Value)}
+		return &Invalid{placeOf(path, text, begins+e.Offset), fmt.Errorf("`%s` cannot be a %s", e.Field, e.Value)}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
-		return &Invalid{at(path, text, int64(len(text))), errors.New("the file ends in the middle of a result; it was not written whole")}
+		return &Invalid{placeOf(path, text, int64(len(text))),
+			errors.New("incomplete file: it ends within a result")}
 	}
 	return &Invalid{path, err}
 }
 
-// syntaxOffset asks again, of the value alone: what the decoder of a stream
-// counts from is not said.
+// syntaxOffset returns the offset of a syntax error in rest. It decodes the value
+// again, because the offset that a json.Decoder reports has no documented origin.
 func syntaxOffset(rest []byte, otherwise *json.SyntaxError) int64 {
 	var any json.RawMessage
 	if e, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(rest, &any)); ok {
@@ -130,18 +139,18 @@ func syntaxOffset(rest []byte, otherwise *json.SyntaxError) int64 {
 	return otherwise.Offset
 }
 
-// at is path:line:column of the byte at offset.
-func at(path string, text []byte, offset int64) string {
+// placeOf returns path:line:column of the byte at an offset.
+func placeOf(path string, text []byte, offset int64) string {
 	before := text[:min(max(offset, 0), int64(len(text)))]
 	line := 1 + bytes.Count(before, []byte{'\n'})
 	column := len(before) - (bytes.LastIndexByte(before, '\n') + 1) + 1
 	return fmt.Sprintf("%s:%d:%d", path, line, column)
 }
 
-// find is the files that a side names, none twice.
-func find(side string) ([]string, error) {
+// findFiles returns the files of a side, each once.
+func findFiles(side string) ([]string, error) {
 	var files []string
-	for _, part := range parts(side) {
+	for _, part := range splitSide(side) {
 		some, err := findOne(part)
 		if err != nil {
 			return nil, err
@@ -158,19 +167,20 @@ func find(side string) ([]string, error) {
 	return files, nil
 }
 
-// parts splits at commas, unless the whole is a file.
-func parts(side string) []string {
+// splitSide splits at commas, unless there is a file with this name.
+func splitSide(side string) []string {
 	if _, err := os.Lstat(side); err == nil {
 		return []string{side}
 	}
 	return strings.Split(side, ",")
 }
 
+// findOne returns the files of one path or pattern.
 func findOne(part string) ([]string, error) {
 	stat, err := os.Stat(part)
 	switch {
 	case err == nil && stat.IsDir():
-		return below(part)
+		return jsonFiles(part)
 	case err == nil:
 		return []string{part}, nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -178,7 +188,7 @@ func findOne(part string) ([]string, error) {
 	}
 	matches, err := filepath.Glob(part)
 	if err != nil {
-		return nil, &Invalid{part, errors.New("this is neither a file nor a pattern that can be read")}
+		return nil, &Invalid{part, errors.New("neither a file nor a valid pattern")}
 	}
 	var files []string
 	for _, path := range matches {
@@ -189,14 +199,14 @@ func findOne(part string) ([]string, error) {
 		files = append(files, some...)
 	}
 	if len(files) == 0 {
-		return nil, &Invalid{part, errors.New("there is no such file or folder; name results that `sim run --out DIR` wrote")}
+		return nil, &Invalid{part, errors.New("no such file or folder; expected results of `sim run --out DIR`")}
 	}
 	return files, nil
 }
 
-// below is every .json file of a folder and of those in it. Names with a dot
-// before them are skipped: so a report is called until it is whole.
-func below(folder string) ([]string, error) {
+// jsonFiles returns the .json files of a folder and its subfolders. It skips
+// names that begin with a dot: a report has such a name until it is complete.
+func jsonFiles(folder string) ([]string, error) {
 	var files []string
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		hidden := path != folder && strings.HasPrefix(d.Name(), ".")
@@ -217,15 +227,15 @@ func below(folder string) ([]string, error) {
 		return nil, fmt.Errorf("looking for results: %w", err)
 	}
 	if len(files) == 0 {
-		return nil, &Invalid{folder, errors.New("the folder has no .json file; name one that `sim run --out DIR` wrote to")}
+		return nil, &Invalid{folder, errors.New("no .json file in the folder; expected results of `sim run --out DIR`")}
 	}
 	return files, nil
 }
 
-// Result is what a comparison needs of one run's JSON (docs/RESULTS.md).
+// Result is the part of a run's JSON (docs/RESULTS.md) that a comparison needs.
 type Result struct {
-	path   string // of the file that it was read from
-	number int    // of the objects in that file, from 1; 0: it is the only one
+	path   string // of the file
+	number int    // of the object in the file, from 1; 0 if it is the only one
 
 	Format         int             `json:"format"`
 	Scenario       string          `json:"scenario"`
@@ -239,20 +249,20 @@ type Result struct {
 
 	counts.Counts
 
-	Operations []delayed       `json:"operations"`
+	Operations []operation     `json:"operations"`
 	Checks     []reports.Check `json:"checks"`
-	Load       *loaded         `json:"load"`
+	Load       *loadResult     `json:"load"`
 }
 
-// delayed is an operation of a run without a load.
-type delayed struct {
+// operation is an operation of a run without a load.
+type operation struct {
 	Name    string         `json:"name"`
 	Count   int64          `json:"count"`
 	DelayMs reports.Delays `json:"delay_ms"`
 }
 
-// loaded is the part of a load.
-type loaded struct {
+// loadResult is the part of a result that describes a load.
+type loadResult struct {
 	Executor      string              `json:"executor"`
 	Server        string              `json:"server"`
 	WarmUpSeconds float64             `json:"warm_up_seconds"`
@@ -265,7 +275,7 @@ type loaded struct {
 	Histograms    *reports.Histograms `json:"histograms"`
 }
 
-// outcomes of operations.
+// outcomes counts operations by their outcome.
 type outcomes struct {
 	OK      uint64 `json:"ok"`
 	Failed  uint64 `json:"failed"`
@@ -274,6 +284,7 @@ type outcomes struct {
 
 func (o outcomes) count() uint64 { return o.OK + o.Failed + o.Unknown }
 
+// place returns the file, with the number of the object if there are several.
 func (r *Result) place() string {
 	if r.number == 0 {
 		return r.path
@@ -281,34 +292,31 @@ func (r *Result) place() string {
 	return fmt.Sprintf("%s, object %d", r.path, r.number)
 }
 
-// check refuses what is no result, or one that no run can have.
+// check returns an error if the result is not that of a run.
 func (r *Result) check() error {
 	if err := reports.CheckFormat(r.Format); err != nil {
 		return err
 	}
 	switch {
 	case r.Scenario == "" || r.World == "":
-		return fmt.Errorf("this is no result of a run: it has no `scenario` or no `world`")
+		return fmt.Errorf("not the result of a run: missing `scenario` or `world`")
 	case r.Load == nil || r.Load.Histograms == nil:
 		return nil
 	}
-	const (
-		mostOperations = 100
-		mostSeconds    = 100_000
-	)
 	all := r.Load.Histograms.Operations
-	if len(all) > mostOperations {
-		return fmt.Errorf("`load.histograms` has %d operations; the most are %d", len(all), mostOperations)
+	if len(all) > maxOperations {
+		return fmt.Errorf("`load.histograms` has %d operations: must be at most %d", len(all), maxOperations)
 	}
 	seen := map[string]bool{}
 	for _, o := range all {
 		switch {
 		case o.Name == "" || seen[o.Name]:
-			return fmt.Errorf("`load.histograms` has the operation %q twice, or without a name", o.Name)
+			return fmt.Errorf("`load.histograms` has an operation %q: the name must be unique and not empty", o.Name)
 		case len(o.Response) != len(o.Service):
-			return fmt.Errorf("%s has %d seconds of response times and %d of service times", o.Name, len(o.Response), len(o.Service))
-		case len(o.Response) > mostSeconds:
-			return fmt.Errorf("%s has %d seconds; the most are %d", o.Name, len(o.Response), mostSeconds)
+			return fmt.Errorf("%s has %d seconds of response times and %d of service times",
+				o.Name, len(o.Response), len(o.Service))
+		case len(o.Response) > maxSeconds:
+			return fmt.Errorf("%s has %d seconds: must be at most %d", o.Name, len(o.Response), maxSeconds)
 		}
 		seen[o.Name] = true
 	}

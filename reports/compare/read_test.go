@@ -36,8 +36,8 @@ const minimal = `{"scenario": "NAME", "world": "virtual"}` + "\n"
 
 func named(name string) string { return strings.ReplaceAll(minimal, "NAME", name) }
 
-// TestSides: files, folders and what is below them, patterns, lists. What a
-// report is called until it is whole is no result.
+// TestSides reads files, folders with subfolders, patterns and lists. The temporary
+// name of a report is not read.
 func TestSides(t *testing.T) {
 	folder := t.TempDir()
 	one := write(t, filepath.Join(folder, "a", "1.json"), named("one"))
@@ -63,19 +63,19 @@ func TestSides(t *testing.T) {
 	}
 }
 
-// TestBrokenFiles: each is refused with the file and the place in it.
+// TestBrokenFiles checks that each error names the file and the place in it.
 func TestBrokenFiles(t *testing.T) {
 	folder := t.TempDir()
 	for _, c := range []struct{ text, place, want string }{
-		{"", "", "the file is empty: no result was written to it"},
-		{named("one")[:20], ":1:21", "the file ends in the middle of a result; it was not written whole"},
-		{named("one") + "\n  {\"scenario\": }\n", ":3:16", "this is no JSON: invalid character '}' looking for beginning of value"},
-		{"<html>", ":1:1", "this is no JSON: invalid character '<' looking for beginning of value"},
+		{"", "", "empty file: expected a result"},
+		{named("one")[:20], ":1:21", "incomplete file: it ends within a result"},
+		{named("one") + "\n  {\"scenario\": }\n", ":3:16", "invalid JSON: invalid character '}' looking for beginning of value"},
+		{"<html>", ":1:1", "invalid JSON: invalid character '<' looking for beginning of value"},
 		{named("one") + "{\"scenario\": 5}", ":2:15", "`scenario` cannot be a number"},
-		{"[]", ":1:1", "a result is an object, and this is a array"},
-		{"{\"name\": \"package\"}", ":1:1", "this is no result of a run: it has no `scenario` or no `world`"},
+		{"[]", ":1:1", "expected the object of a result, found array"},
+		{"{\"name\": \"package\"}", ":1:1", "not the result of a run: missing `scenario` or `world`"},
 		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a", "response": [""]}]}}}`, ":1:1", "a has 1 seconds of response times and 0 of service times"},
-		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a"}, {"name": "a"}]}}}`, ":1:1", "`load.histograms` has the operation \"a\" twice, or without a name"},
+		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a"}, {"name": "a"}]}}}`, ":1:1", "`load.histograms` has an operation \"a\": the name must be unique and not empty"},
 		{strings.Repeat("[", 20_000), ":1:1", "exceeded max depth"},
 	} {
 		path := write(t, filepath.Join(folder, "x.json"), c.text)
@@ -86,9 +86,9 @@ func TestBrokenFiles(t *testing.T) {
 		}
 	}
 	for side, want := range map[string]string{
-		filepath.Join(folder, "none.json"): "none.json: there is no such file or folder",
-		filepath.Join(folder, "[.json"):    "neither a file nor a pattern",
-		t.TempDir():                        "the folder has no .json file",
+		filepath.Join(folder, "none.json"): "none.json: no such file or folder",
+		filepath.Join(folder, "[.json"):    "neither a file nor a valid pattern",
+		t.TempDir():                        "no .json file in the folder",
 	} {
 		_, err := Read(side)
 		if _, refused := errors.AsType[*Invalid](err); !refused || !strings.Contains(err.Error(), want) {
@@ -97,10 +97,10 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
-// TestTooLarge: what is too large is not read into memory.
+// TestTooLarge checks that a file above the limit is not read.
 func TestTooLarge(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "x.json"), named("one"))
-	if _, err := readFile(path, 10); err == nil || !strings.Contains(err.Error(), "too large: one file may have 256 MiB, those of one side together 1024 MiB") {
+	if _, err := readFile(path, 10); err == nil || !strings.Contains(err.Error(), "file too large: must be at most 256 MiB, and all files of a side 1024 MiB") {
 		t.Errorf("%v", err)
 	}
 }

@@ -1,8 +1,6 @@
 package compare
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -12,21 +10,21 @@ import (
 	"bluetrace/reports"
 )
 
-// Text writes the comparison for a person, each scenario's verdict first. What
-// came from a file is written with reports.Escape.
+// Text writes the comparison for a person, each scenario's verdict first. Text
+// from a file is written with reports.Escape.
 func Text(w io.Writer, c *Comparison, color bool) error {
-	p := &page{color: color, confidence: c.Confidence, share: c.FalseDiscoveries}
+	p := &page{Page: reports.Page{Colored: color}, confidence: c.Confidence, falseDiscoveries: c.FalseDiscoveries}
 	for i := range c.Loads {
-		p.gap()
+		p.Gap()
 		p.load(&c.Loads[i])
 	}
 	for i := range c.Exact {
-		p.gap()
+		p.Gap()
 		p.exact(&c.Exact[i])
 	}
 	if len(c.Notes) > 0 {
-		p.gap()
-		p.list("notes", c.Notes)
+		p.Gap()
+		p.Fields("notes", c.Notes)
 	}
 	if _, err := w.Write(p.Bytes()); err != nil {
 		return fmt.Errorf("writing the comparison: %w", err)
@@ -34,32 +32,32 @@ func Text(w io.Writer, c *Comparison, color bool) error {
 	return nil
 }
 
+// JSON writes the comparison as one indented object. docs/RESULTS.md documents the
+// names; a later version only adds names.
+func JSON(w io.Writer, c *Comparison) error {
+	text, err := reports.EncodeJSON(c)
+	if err != nil {
+		return fmt.Errorf("encoding the comparison: %w", err)
+	}
+	if _, err := w.Write(text); err != nil {
+		return fmt.Errorf("writing the comparison: %w", err)
+	}
+	return nil
+}
+
+// page is the text of a comparison.
 type page struct {
-	bytes.Buffer
-	color             bool
-	confidence, share float64
+	reports.Page
+	confidence, falseDiscoveries float64
 }
 
-func (p *page) line(format string, arguments ...any) { fmt.Fprintf(p, format+"\n", arguments...) }
-
-// gap is an empty line, but not at the top.
-func (p *page) gap() {
-	if p.Len() > 0 {
-		p.line("")
-	}
+// Color returns the colour of the verdict.
+func (v Verdict) Color() reports.Color {
+	return map[Verdict]reports.Color{Exceeded: reports.Red, Held: reports.Green, Moved: reports.Yellow}[v]
 }
 
-// word is a verdict in its colour.
-func (p *page) word(v Verdict, text string) string {
-	code := map[Verdict]string{Exceeded: "31", Held: "32", Moved: "33"}[v]
-	if !p.color || code == "" {
-		return text
-	}
-	return "\x1b[1;" + code + "m" + text + "\x1b[0m"
-}
-
-// verdict is the first line of a scenario.
-func (p *page) verdict(scenario string, budgets []BudgetResult, said string) {
+// verdict writes the first line of a scenario.
+func (p *page) verdict(scenario string, budgets []BudgetResult, result string) {
 	v := Held
 	if exceeded(budgets) {
 		v = Exceeded
@@ -68,52 +66,42 @@ func (p *page) verdict(scenario string, budgets []BudgetResult, said string) {
 	if len(budgets) == 0 {
 		v, title = "", "COMPARED"
 	}
-	p.line("%s  %s: %s", p.word(v, title), reports.Escape(scenario), said)
+	p.Line("%s  %s: %s", p.Paint(v.Color(), title), reports.Escape(scenario), result)
 }
 
 func (p *page) load(l *Load) {
 	tested, moved := l.tested()
 	p.verdict(l.Scenario, l.Budgets, fmt.Sprintf("%d of %d figures moved; %s of A (%.0f s) and %d of B (%.0f s)",
 		moved, tested, reports.Plural(l.A.Runs, "run", "runs"), l.A.Seconds, l.B.Runs, l.B.Seconds))
-	p.list("not alike", l.Unlike)
+	p.Fields("warnings", l.Warnings)
 	p.budgets(l.Budgets)
 	p.rows(l)
 	p.counts(l.Counts)
-	p.used(l.Used)
-}
-
-// list names a list at its first line.
-func (p *page) list(name string, texts []string) {
-	for i, text := range texts {
-		if i > 0 {
-			name = ""
-		}
-		p.line("  %-11s %s", name, reports.Escape(text))
-	}
+	p.resources(l.Resources)
 }
 
 func (p *page) budgets(budgets []BudgetResult) {
 	for i, b := range budgets {
 		if i == 0 {
-			p.gap()
+			p.Gap()
 		}
-		text := fmt.Sprintf("%s: %s", reports.Escape(b.Budget), changed(b.Change, b.Unit))
+		text := fmt.Sprintf("%s: %s", reports.Escape(b.Budget), formatChange(b.Change, b.Unit))
 		if b.Tested {
-			text += fmt.Sprintf(" (%s to %s)", changed(b.Low, b.Unit), changed(b.High, b.Unit))
+			text += fmt.Sprintf(" (%s to %s)", formatChange(b.Low, b.Unit), formatChange(b.High, b.Unit))
 		}
-		said := string(b.Verdict)
+		result := string(b.Verdict)
 		switch {
 		case b.Verdict == NotShown:
-			said = "above it, which may be chance: not shown"
+			result = "above it, but this may be chance: not shown"
 		case b.Verdict == Held && b.High > b.Limit:
-			said = "held, but more is not ruled out"
+			result = "held, but a larger change is possible"
 		}
-		p.line("  budget      %s  %s", text, p.word(b.Verdict, said))
+		p.Line("  budget      %s  %s", text, p.Paint(b.Verdict.Color(), result))
 	}
 }
 
-// changed is a change with its sign and unit.
-func changed(v float64, unit Unit) string {
+// formatChange formats a change with its sign and unit.
+func formatChange(v float64, unit Unit) string {
 	switch unit {
 	case Percent:
 		return fmt.Sprintf("%+.1f %%", v)
@@ -123,57 +111,52 @@ func changed(v float64, unit Unit) string {
 	return fmt.Sprintf("%+g", v)
 }
 
-// rows is the table of what was measured.
+// rows writes the table of times.
 func (p *page) rows(l *Load) {
 	if len(l.Rows) == 0 {
 		return
 	}
-	p.gap()
-	p.line("  %-29s %9s %9s %9s   %-20s %7s  %s", "times; ms", "A", "B", "change", fmt.Sprintf("%s %% confidence", number(math.Round(1e4*p.confidence)/1e2)), "p", "")
-	before := ""
+	percent := func(share float64) string { return number(math.Round(1e4*share) / 1e2) }
+	p.Gap()
+	p.Line("  %-29s %9s %9s %9s   %-20s %7s  %s",
+		"times; ms", "A", "B", "change", percent(p.confidence)+" % confidence", "p", "")
+	previous := ""
 	for _, r := range l.Rows {
 		name := r.Metric
-		if name == before {
+		if name == previous {
 			name = ""
 		}
-		before = r.Metric
-		interval, chance := "", ""
+		previous = r.Metric
+		interval, pValue := "", ""
 		if r.Test != nil {
-			interval = fmt.Sprintf("%+.1f to %s", 100*r.Test.Low, atMost(r.Test.High))
-			chance = fmt.Sprintf("%.3f", r.Test.PAdjusted)
+			interval = fmt.Sprintf("%+.1f to %s", 100*r.Test.Low, formatHigh(r.Test.High))
+			pValue = fmt.Sprintf("%.3f", r.Test.PAdjusted)
 			if r.Test.PAdjusted < 0.001 {
-				chance = "<0.001"
+				pValue = "<0.001"
 			}
 		}
-		p.line("  %-22s %-6s %9s %9s %9s   %-20s %7s  %s", reports.Escape(name), r.Figure, shortMs(r.AMs), shortMs(r.BMs),
-			fmt.Sprintf("%+.1f %%", 100*r.Change), interval, chance, p.word(r.Verdict, string(r.Verdict)))
+		p.Line("  %-22s %-6s %9s %9s %9s   %-20s %7s  %s",
+			reports.Escape(name), r.Figure, reports.FormatMs(r.AMs), reports.FormatMs(r.BMs),
+			fmt.Sprintf("%+.1f %%", 100*r.Change), interval, pValue,
+			p.Paint(r.Verdict.Color(), string(r.Verdict)))
 	}
 	tested, _ := l.tested()
-	p.line("  p is for a change as large by chance alone, adjusted for the %d rows that were tested: of those that", tested)
-	p.line("  moved, %s %% are expected to be chance. Each interval is by itself. Times are within 0.8 %%.", number(math.Round(1e4*p.share)/1e2))
+	p.Line("  p is the probability of so large a change by chance, adjusted for the %d tested rows: of the rows that",
+		tested)
+	p.Line("  moved, %s %% are expected to be chance. The intervals are not adjusted. Times are within 0.8 %%.",
+		percent(p.falseDiscoveries))
 }
 
-// atMost is the high end of an interval; what is beyond ten times as much says
-// only that nothing is known.
-func atMost(share float64) string {
+// formatHigh formats the upper end of an interval. An end beyond ten times the
+// figure is not informative, and its digits are left out.
+func formatHigh(share float64) string {
 	if share > 9.99 {
 		return "over +999 %"
 	}
 	return fmt.Sprintf("%+.1f %%", 100*share)
 }
 
-// shortMs has three digits or so.
-func shortMs(ms float64) string {
-	switch {
-	case ms < 1:
-		return fmt.Sprintf("%.3f", ms)
-	case ms < 100:
-		return fmt.Sprintf("%.2f", ms)
-	}
-	return fmt.Sprintf("%.0f", ms)
-}
-
-// counts leaves out what there was none of.
+// counts writes the counts that are not 0 on both sides.
 func (p *page) counts(rows []CountRow) {
 	head := false
 	for _, c := range rows {
@@ -182,76 +165,61 @@ func (p *page) counts(rows []CountRow) {
 		}
 		if !head {
 			head = true
-			p.gap()
-			p.line("  counted, not tested")
+			p.Gap()
+			p.Line("  counted, not tested")
 		}
-		p.line("    %-20s A %s of %s (%.4g %%), B %s of %s (%.4g %%)", c.Metric,
-			reports.FormatCount(c.A), reports.FormatCount(c.AOf), 100*c.ARate, reports.FormatCount(c.B), reports.FormatCount(c.BOf), 100*c.BRate)
+		p.Line("    %-20s A %s of %s (%.4g %%), B %s of %s (%.4g %%)", c.Metric,
+			reports.FormatCount(c.A), reports.FormatCount(c.AOf), 100*c.ARate,
+			reports.FormatCount(c.B), reports.FormatCount(c.BOf), 100*c.BRate)
 	}
 }
 
-func (p *page) used(all []Used) {
-	for i, u := range all {
+func (p *page) resources(rows []ResourceRow) {
+	for i, r := range rows {
 		if i == 0 {
-			p.gap()
-			p.line("  used, run by run, not tested")
+			p.Gap()
+			p.Line("  resources of the server for each run, not tested")
 		}
-		p.line("    %-28s A %s; B %s", u.What, spread(u.A), spread(u.B))
+		p.Line("    %-28s A %s; B %s", r.Metric, valueRange(r.A), valueRange(r.B))
 	}
 }
 
-// spread is the least and the largest of values.
-func spread(values []float64) string {
-	low, high := shortMs(slices.Min(values)), shortMs(slices.Max(values))
+// valueRange formats the smallest and the largest of some values.
+func valueRange(values []float64) string {
+	low, high := reports.FormatMs(slices.Min(values)), reports.FormatMs(slices.Max(values))
 	if low == high {
 		return low
 	}
 	return low + " to " + high
 }
 
-// mostDifferences are listed of one pair of runs.
-const mostDifferences = 100
+// maxDifferences is the number of differences that are listed for a pair of runs.
+const maxDifferences = 100
 
 func (p *page) exact(e *Exact) {
-	said := fmt.Sprintf("%s, seed %d", reports.Plural(len(e.Differences), "difference", "differences"), e.Seed)
+	result := fmt.Sprintf("%s, seed %d", reports.Plural(len(e.Differences), "difference", "differences"), e.Seed)
 	if e.Identical && len(e.Differences) == 0 {
-		said = fmt.Sprintf("identical, the same events in the same order, seed %d", e.Seed)
+		result = fmt.Sprintf("identical, the same events in the same order, seed %d", e.Seed)
 	}
-	p.verdict(e.Scenario, e.Budgets, said)
-	p.list("not alike", e.Unlike)
+	p.verdict(e.Scenario, e.Budgets, result)
+	p.Fields("warnings", e.Warnings)
 	p.budgets(e.Budgets)
 	for i, d := range e.Differences {
 		if i == 0 {
-			p.gap()
-			p.line("  %-40s %20s    %s", "what", "A", "B")
+			p.Gap()
+			p.Line("  %-40s %20s    %s", "figure", "A", "B")
 		}
-		if i == mostDifferences {
-			p.line("  and %d more", len(e.Differences)-i)
+		if i == maxDifferences {
+			p.Line("  and %d more", len(e.Differences)-i)
 			break
 		}
-		p.line("  %-40s %20s    %s", reports.Escape(d.What), orNone(d.A), orNone(d.B))
+		p.Line("  %-40s %20s    %s", reports.Escape(d.Name), textOrDash(d.A), textOrDash(d.B))
 	}
 }
 
-func orNone(text string) string {
+func textOrDash(text string) string {
 	if text == "" {
 		return "-"
 	}
 	return reports.Escape(text)
-}
-
-// JSON writes the comparison as one indented object. The names are documented in
-// docs/RESULTS.md and are only ever added to.
-func JSON(w io.Writer, c *Comparison) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(c); err != nil {
-		return fmt.Errorf("encoding the comparison: %w", err)
-	}
-	if _, err := w.Write(reports.EscapeJSON(b.Bytes())); err != nil {
-		return fmt.Errorf("writing the comparison: %w", err)
-	}
-	return nil
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// encode returns the text of a second with so many samples of each value in
-// nanoseconds.
+// encode returns the text of a second with the given number of samples of
+// each value in nanoseconds.
 func encode(samples map[int64]uint32) (string, error) {
 	s := Second{}
 	for v, n := range samples {
@@ -65,8 +65,8 @@ func TestQuantilesAndMean(t *testing.T) {
 	}
 }
 
-// TestAResampledRunHasItsSeconds: a run whose seconds are alike has the same sum
-// in every resample, although the last block is cut.
+// TestAResampledRunHasItsSeconds checks that a run with equal seconds has the same
+// sum in every resample, although the last block is cut.
 func TestAResampledRunHasItsSeconds(t *testing.T) {
 	draws := rand.New(rand.NewPCG(1, 2))
 	for _, n := range []int{1, 8, 10, 23, 100} {
@@ -112,7 +112,7 @@ func TestBarsAreTheDistribution(t *testing.T) {
 	}
 }
 
-// BenchmarkEncodeSecond: a second of 1,000 samples in 500 cells.
+// BenchmarkEncodeSecond encodes a second of 1,000 samples in 500 cells.
 func BenchmarkEncodeSecond(b *testing.B) {
 	second := Second{}
 	for i := range int64(1000) {
@@ -129,7 +129,7 @@ func BenchmarkEncodeSecond(b *testing.B) {
 	b.ReportMetric(float64(size), "bytes")
 }
 
-// hostileSecond is a histogram with a header of somebody's choice.
+// hostileSecond returns the text of a histogram with a given header.
 func hostileSecond(t *testing.T, digits int32, highest int64, payload []byte) string {
 	t.Helper()
 	var inner, packed, out bytes.Buffer
@@ -153,8 +153,8 @@ func hostileSecond(t *testing.T, digits int32, highest int64, payload []byte) st
 	return base64.StdEncoding.EncodeToString(out.Bytes())
 }
 
-// TestHostileSeconds: a small text makes nothing large, and a count that would
-// overflow is refused.
+// TestHostileSeconds checks that a small text allocates little memory, and that a
+// count that would overflow is an error.
 func TestHostileSeconds(t *testing.T) {
 	const hour = 3_600_000_000_000
 	for _, c := range []struct{ name, text, want string }{

@@ -37,11 +37,11 @@ type scheduler struct {
 	alarm   *clock.Timer
 	alarmAt time.Duration
 
-	ready      bool // phones may read in the current instant of a stepped world
-	stopped    bool
-	closing    bool // the world is being closed: nothing is emitted and nothing waits any more
-	err        error
-	goroutines sync.WaitGroup
+	phonesMayRead bool // false at the beginning of each instant of a stepped world
+	stopped       bool
+	closing       bool // the world is being closed: nothing is emitted and nothing waits any more
+	err           error
+	goroutines    sync.WaitGroup
 
 	machines  []machine
 	work      []func() iter.Seq[string]
@@ -62,7 +62,7 @@ const (
 
 func newScheduler(c *Config) *scheduler {
 	s := &scheduler{
-		clock: c.Clock, origin: time.Unix(c.Start, 0), now: c.Begin, ready: true, idleLimit: defaultIdleLimit,
+		clock: c.Clock, origin: time.Unix(c.Start, 0), now: c.Begin, phonesMayRead: true, idleLimit: defaultIdleLimit,
 	}
 	s.changed.L = &s.mu
 	s.mock, _ = c.Clock.(*clock.Mock)
@@ -295,12 +295,12 @@ func (s *scheduler) step(ctx context.Context, until time.Duration, poll func()) 
 // order: a step of a script finds its connection in the state in which the previous instant left it.
 func (s *scheduler) instant(ctx context.Context, at time.Duration) error {
 	before := s.made
-	s.ready = false
+	s.phonesMayRead = false
 	s.setClock(at)
 	if err := s.runCalls(ctx, before); err != nil || s.stopped {
 		return err
 	}
-	s.ready = true
+	s.phonesMayRead = true
 	s.notify()
 	return s.runCalls(ctx, allCalls)
 }

@@ -46,12 +46,12 @@ type connection struct {
 	phoneOpen bool
 	reset     bool // the phone has reset the connection
 
-	slot        nodes.Conn // the server's number of the connection
-	accepted    bool
-	serverOpen  bool
-	phoneEndHit bool // the server has read the end of the phone's stream
-	serverFirst bool // the server closed its side before it had read that end
-	killed      bool // the server was killed
+	slot         nodes.Conn // the server's number of the connection
+	accepted     bool
+	serverOpen   bool
+	phoneEndRead bool // the server has read the end of the phone's stream
+	serverFirst  bool // the server closed its side before it had read that end
+	killed       bool // the server was killed
 
 	// dismissed is set by the remoteServer: the server's last answer closes the connection.
 	dismissed bool
@@ -315,7 +315,7 @@ func (t *tcp) serverReads(slot nodes.Conn, p []byte) {
 // serverReadsEnd records that the server has read the end of the phone's stream.
 func (t *tcp) serverReadsEnd(slot nodes.Conn) {
 	c := t.bySlot[slot]
-	c.phoneEndHit = true
+	c.phoneEndRead = true
 	t.emit.serverEnded(c, "ends: end of file", false)
 }
 
@@ -325,7 +325,7 @@ func (t *tcp) serverCloses(slot nodes.Conn) {
 	if !c.serverOpen {
 		return
 	}
-	c.serverOpen, c.serverFirst = false, !c.phoneEndHit
+	c.serverOpen, c.serverFirst = false, !c.phoneEndRead
 	c.down.endTurn = t.turns.next()
 	t.emit.serverEnded(c, "is closed by the server", true)
 	switch {
@@ -388,7 +388,7 @@ func (t *tcp) toServer(c *connection) (turn uint64, text string) {
 	case !c.serverOpen || !t.server.isReading(c.slot):
 	case len(c.up.writes) > 0:
 		return c.up.writes[0].turn, t.describe(c, "%d bytes to the server", c.up.unread())
-	case c.up.endTurn > 0 && !c.phoneEndHit:
+	case c.up.endTurn > 0 && !c.phoneEndRead:
 		return c.up.endTurn, t.describe(c, "the end of the phone's stream")
 	}
 	return 0, ""
@@ -416,7 +416,7 @@ func (t *tcp) unfinished() iter.Seq2[uint64, string] {
 			if turn, text := t.toServer(c); text != "" && !yield(turn, text) {
 				return
 			}
-			if !t.schedule.ready {
+			if !t.schedule.phonesMayRead {
 				continue
 			}
 			if turn, text := t.toPhone(c); text != "" && !yield(turn, text) {

@@ -111,7 +111,7 @@ func (c *orderedConn) Read(p []byte) (int, error) {
 	s := c.turns.schedule
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for c.direction.toPhone && !s.ready && !s.closing {
+	for c.direction.toPhone && !s.phonesMayRead && !s.closing {
 		s.wait()
 	}
 	c.turns.wait(c.direction.current)

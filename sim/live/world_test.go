@@ -24,50 +24,50 @@ const (
 	morning = 1596063600 // 30/07/2020 09:00:00 in Sydney, less its offset
 )
 
-// story writes down what it is told.
-type story struct{ lines []string }
+// recorder records one line for each event that the tests check.
+type recorder struct{ lines []string }
 
-func (s *story) add(format string, args ...any) {
-	s.lines = append(s.lines, fmt.Sprintf(format, args...))
+func (r *recorder) add(format string, args ...any) {
+	r.lines = append(r.lines, fmt.Sprintf(format, args...))
 }
 
-func (s *story) Tick(who, arg uint32) { s.add("tick %d %d", who, arg) }
+func (r *recorder) Tick(phone, arg uint32) { r.add("tick %d %d", phone, arg) }
 
 // Observe implements event.Observer.
-func (s *story) Observe(e *event.Event) {
+func (r *recorder) Observe(e *event.Event) {
 	switch e.Kind {
 	case event.ScreenShown:
-		s.add("%d prints %q", e.Node, e.Text)
+		r.add("%d prints %q", e.Node, e.Text)
 	case event.Replied:
-		s.add("%d %v replied %q", e.Node, e.Scripted, e.Bytes)
+		r.add("%d %v replied %q", e.Node, e.Scripted, e.Bytes)
 	case event.HungUp:
-		s.add("%d %v ended", e.Node, e.Scripted)
+		r.add("%d %v hung up", e.Node, e.Scripted)
 	case event.OperationDone:
-		s.add("%d done %v %v", e.Node, e.Phone.Op, e.Phone.Outcome)
+		r.add("%d done %v %v", e.Node, e.Phone.Op, e.Phone.Outcome)
 	case event.ServerHandled:
-		s.add("%d %v read %d", e.Peer, e.Scripted, e.Size)
+		r.add("%d %v read %d", e.Peer, e.Scripted, e.Size)
 	case event.ServerPrinted:
-		s.add("server prints %q", e.Text)
+		r.add("server prints %q", e.Text)
 	case event.ServerDecided:
-		s.add("%d %v decided %v", e.Peer, e.Scripted, e.Decision.Kind)
+		r.add("%d %v decided %v", e.Peer, e.Scripted, e.Decision.Kind)
 	case event.BeaconJudged:
-		s.add("%d judged what %d sent at %s: %v", e.Node, e.Peer, e.Sent, e.Phone.Err)
+		r.add("%d judged a beacon of %d sent at %s: %v", e.Node, e.Peer, e.Sent, e.Phone.Err)
 	}
 }
 
+// rig is a stepped world of two phones, a and b, and a server.
 type rig struct {
 	*World
-	t     *testing.T
-	story *story
-	trace bytes.Buffer
-
-	records *world.Records
+	t        *testing.T
+	recorder *recorder
+	records  *world.Records
+	trace    bytes.Buffer
 }
 
-// newRig is a stepped world of two phones, a and b, and a server.
+// newRig returns a rig that is closed with the test. change, if not nil, changes the configuration.
 func newRig(t *testing.T, change func(*Config)) *rig {
 	t.Helper()
-	r := &rig{t: t, story: &story{}}
+	r := &rig{t: t, recorder: &recorder{}}
 	settings := nodes.DefaultPhoneSettings()
 	zone := protocol.NewZone(time.UTC)
 	settings.Zone = zone
@@ -76,14 +76,14 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 		Credentials: []nodes.Credential{{User: "a", Password: "pw-a"}, {User: "b", Password: "pw-b"}},
 		Folder:      files.NewMemory(),
 		Phones:      []PhoneConfig{{Name: "a", Settings: &settings}, {Name: "b", Settings: &settings}},
-		Events:      new(event.Stream), Tick: r.story.Tick,
+		Events:      new(event.Stream), Tick: r.recorder.Tick,
 	}
 	if change != nil {
 		change(&c)
 	}
 	r.records = world.NewRecords([]string{"a", "b"}, &r.trace)
 	r.records.Subscribe(c.Events)
-	c.Events.Subscribe(r.story)
+	c.Events.Subscribe(r.recorder)
 	w, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -97,6 +97,7 @@ func newRig(t *testing.T, change func(*Config)) *rig {
 	return r
 }
 
+// run runs the world until the given time. An error fails the test.
 func (r *rig) run(until time.Duration) {
 	r.t.Helper()
 	if err := r.Run(r.t.Context(), until, nil); err != nil {
@@ -104,27 +105,29 @@ func (r *rig) run(until time.Duration) {
 	}
 }
 
-// told is what the story was told that contains what.
-func (r *rig) told(what string) []string {
-	return slices.DeleteFunc(slices.Clone(r.story.lines), func(l string) bool { return !strings.Contains(l, what) })
+// lines returns the recorded lines that contain a text.
+func (r *rig) lines(text string) []string {
+	return slices.DeleteFunc(slices.Clone(r.recorder.lines), func(l string) bool { return !strings.Contains(l, text) })
 }
 
+// want fails the test if the lines differ.
 func (r *rig) want(got []string, want ...string) {
 	r.t.Helper()
 	if !slices.Equal(got, want) {
-		r.t.Errorf("told %q\nwant %q\n%s", got, want, r.trace.String())
+		r.t.Errorf("recorded %q\nwant     %q\n%s", got, want, r.trace.String())
 	}
 }
 
-func (r *rig) login(at time.Duration, who uint32) {
+// login makes the user of a phone log in.
+func (r *rig) login(at time.Duration, phone uint32) {
 	r.Call(at, func() {
-		r.Open(who)
-		r.Type(who, r.Name(who))
-		r.Type(who, "pw-"+r.Name(who))
+		r.Open(phone)
+		r.Type(phone, r.Name(phone))
+		r.Type(phone, "pw-"+r.Name(phone))
 	})
 }
 
-// TestStepped: sessions, beacons and expiry, at the nanosecond they are due.
+// TestStepped checks that sessions, beacons and expiry happen at the exact nanosecond at which they are due.
 func TestStepped(t *testing.T) {
 	r := newRig(t, nil)
 	r.login(0, 0)
@@ -138,30 +141,36 @@ func TestStepped(t *testing.T) {
 	if !slices.Equal(lengths, []int{0, 1, 1, 0}) {
 		t.Errorf("lengths of the log %v, want 0 1 1 0", lengths)
 	}
-	r.want(r.told("done"), "0 done login ok", "0 done download ok")
-	r.want(r.told("judged"), "1 judged what 0 sent at 2s: <nil>")
+	r.want(r.lines("done"), "0 done login ok", "0 done download ok")
+	r.want(r.lines("judged"), "1 judged a beacon of 0 sent at 2s: <nil>")
 	if r.Now() != 200*time.Second || r.Wall().Unix() != morning+200 {
 		t.Errorf("the run ended at %s, %s", r.Now(), r.Wall())
 	}
 	n := r.records.Totals()
-	if n.Beacons != (counts.Beacons{Sent: 1, Delivered: 1, Valid: 1, Kept: 1, Expired: 1}) || n.Datagrams != (world.Datagrams{Sent: 4, Delivered: 4}) {
-		t.Errorf("%+v", *n)
+	beacons := counts.Beacons{Sent: 1, Delivered: 1, Valid: 1, Kept: 1, Expired: 1}
+	if n.Beacons != beacons || n.Datagrams != (world.Datagrams{Sent: 4, Delivered: 4}) {
+		t.Errorf("counts %+v", *n)
 	}
 	if got := r.Phone(1); got.Valid != 1 || got.AgeMax != int64(180*time.Second-1) && got.AgeMax != 0 {
 		t.Errorf("counts of b: %+v", got)
 	}
 	if d := r.records.Latencies().Login.HDR(); d.TotalCount() != 1 || d.Max() != 0 {
-		t.Errorf("logins: %d, at most %d ns; the network of a stepped world takes no time", d.TotalCount(), d.Max())
+		t.Errorf("%d logins of at most %d ns, want one of 0 ns", d.TotalCount(), d.Max())
 	}
 }
 
-// TestCallsOfOneInstant: in the order of the asking, and the last ones last.
+// TestCallsOfOneInstant checks that calls run in the order in which they were made, and last calls after the others.
 func TestCallsOfOneInstant(t *testing.T) {
 	r := newRig(t, nil)
 	var order []string
-	add := func(name string) func() { return func() { order = append(order, name) } }
+	add := func(name string) func() {
+		return func() { order = append(order, name) }
+	}
 	r.CallLast(ms, add("last"))
-	r.Call(ms, func() { order = append(order, "first"); r.Call(0, add("from the first")) })
+	r.Call(ms, func() {
+		order = append(order, "first")
+		r.Call(0, add("from the first"))
+	})
 	r.Call(2*ms, add("later"))
 	r.Call(ms, add("second"))
 	r.Tick(ms, 7, 8)
@@ -169,15 +178,17 @@ func TestCallsOfOneInstant(t *testing.T) {
 	if want := []string{"first", "second", "from the first", "last"}; !slices.Equal(order, want) {
 		t.Errorf("order %q, want %q", order, want)
 	}
-	r.want(r.told("tick"), "tick 7 8")
+	r.want(r.lines("tick"), "tick 7 8")
 }
 
-// TestTurns: of two phones that send in one instant the server reads first who
-// sent first, again and again.
+// TestTurns checks that the server reads the writes of two phones in one instant in the order of the writes.
 func TestTurns(t *testing.T) {
 	for range 20 {
 		r := newRig(t, nil)
-		r.Call(0, func() { r.RawOpen(0); r.RawOpen(1) })
+		r.Call(0, func() {
+			r.RawOpen(0)
+			r.RawOpen(1)
+		})
 		r.Call(ms, func() {
 			r.RawSend(1, []byte("b"))
 			r.RawSend(0, []byte("a"))
@@ -185,18 +196,24 @@ func TestTurns(t *testing.T) {
 			r.RawSend(0, []byte("pw-a"))
 		})
 		r.run(2 * ms)
-		r.want(r.told("read"), "1 true read 1", "0 true read 1", "1 true read 4", "0 true read 4")
-		r.want(r.told("replied"), `1 true replied "Welcome to the BlueTrace Simulator!"`, `0 true replied "Welcome to the BlueTrace Simulator!"`)
+		r.want(r.lines("read"), "1 true read 1", "0 true read 1", "1 true read 4", "0 true read 4")
+		r.want(r.lines("replied"),
+			`1 true replied "Welcome to the BlueTrace Simulator!"`,
+			`0 true replied "Welcome to the BlueTrace Simulator!"`)
 	}
 }
 
-// TestScriptsConnection: half-closed, reset and refused ones.
+// TestScriptsConnection checks connections of scripts that are half-closed, reset and refused.
 func TestScriptsConnection(t *testing.T) {
 	r := newRig(t, nil)
-	r.Call(0, func() { r.RawOpen(0); r.RawSend(0, []byte("a")); r.RawEnd(0, false) })
+	r.Call(0, func() {
+		r.RawOpen(0)
+		r.RawSend(0, []byte("a"))
+		r.RawEnd(0, false)
+	})
 	r.Call(ms, func() {
 		if r.RawIsOpen(0) {
-			t.Error("the connection is open after both ends were closed")
+			t.Error("the connection is open although both sides are closed")
 		}
 		r.RawOpen(1)
 		r.RawSend(1, []byte("b"))
@@ -205,17 +222,17 @@ func TestScriptsConnection(t *testing.T) {
 	r.Call(2*ms, func() { r.RestartServer(time.Second) })
 	r.Call(3*ms, func() { r.RawOpen(0) })
 	r.run(4 * ms)
-	r.want(r.told("true ended"), "0 true ended", "1 true ended", "0 true ended")
+	r.want(r.lines("true hung up"), "0 true hung up", "1 true hung up", "0 true hung up")
 	if n := r.records.Totals().Sessions; n.Opened != 2 || n.Closed != 2 {
-		t.Errorf("%+v", n)
+		t.Errorf("sessions %+v", n)
 	}
 	if got := r.records.Recent(0, 1); len(got) != 1 || got[0] != "0.003000000 a: connection refused" {
-		t.Errorf("the last event of a: %q", got)
+		t.Errorf("last event of a: %q", got)
 	}
 }
 
-// TestKill: what is not on the disk is gone, what is survives, and the phone
-// hears of it.
+// TestKill checks that a killed server loses the records that are not on the disk, keeps those that are, and breaks
+// the connection of the phone.
 func TestKill(t *testing.T) {
 	r := newRig(t, func(c *Config) { c.DiskDelay = func() time.Duration { return 10 * ms } })
 	r.login(0, 0)
@@ -223,8 +240,8 @@ func TestKill(t *testing.T) {
 	r.Call(2*time.Second, func() { r.Type(0, "Download_tempID") })
 	r.Call(2*time.Second+5*ms, func() { r.RestartServer(time.Second) })
 	r.run(10 * time.Second)
-	r.want(r.told("decided"), "0 false decided logged in", "0 false decided issued")
-	r.want(r.told("server prints \"I am"), `server prints "I am listening"`, `server prints "I am listening"`)
+	r.want(r.lines("decided"), "0 false decided logged in", "0 false decided issued")
+	r.want(r.lines("server prints \"I am"), `server prints "I am listening"`, `server prints "I am listening"`)
 	if b, ok := r.TempID(0); !ok || r.Stage(0) != nodes.StageOffline {
 		t.Errorf("a has TempID %v (%v), and is %v", b.TempID, ok, r.Stage(0))
 	}
@@ -234,7 +251,21 @@ func TestKill(t *testing.T) {
 	}
 }
 
-// TestOtherPorts: another port of a phone is another source of the same phone.
+// TestKillOrder checks that the connections of a killed server end in the order in which they were opened.
+func TestKillOrder(t *testing.T) {
+	for range 10 {
+		r := newRig(t, nil)
+		r.Call(0, func() {
+			r.RawOpen(1)
+			r.RawOpen(0)
+		})
+		r.Call(ms, func() { r.RestartServer(time.Second) })
+		r.run(2 * ms)
+		r.want(r.lines("hung up"), "1 true hung up", "0 true hung up")
+	}
+}
+
+// TestOtherPorts checks that an additional socket of a phone is a separate source of the same phone.
 func TestOtherPorts(t *testing.T) {
 	r := newRig(t, nil)
 	r.Call(0, func() {
@@ -244,16 +275,16 @@ func TestOtherPorts(t *testing.T) {
 		r.SendDatagram(0, 1, 0, nil)
 	})
 	r.run(ms)
-	r.want(r.told("judged"),
-		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
-		"1 judged what 0 sent at 0s: a part of a beacon came out of turn",
-		"1 judged what 0 sent at 0s: a part of a beacon came out of turn")
+	r.want(r.lines("judged"),
+		"1 judged a beacon of 0 sent at 0s: a part of a beacon came out of turn",
+		"1 judged a beacon of 0 sent at 0s: a part of a beacon came out of turn",
+		"1 judged a beacon of 0 sent at 0s: a part of a beacon came out of turn")
 	if n := r.records.Totals().Datagrams; n != (world.Datagrams{Sent: 4, Delivered: 4}) || r.DatagramsInFlight() != 0 {
-		t.Errorf("%+v, %d under way", n, r.DatagramsInFlight())
+		t.Errorf("datagrams %+v, %d in flight", n, r.DatagramsInFlight())
 	}
 }
 
-// TestLost: a datagram that did not come, and one behind it that did.
+// TestLost checks that a datagram counts as lost when a later one on the same path arrives.
 func TestLost(t *testing.T) {
 	r := newRig(t, nil)
 	r.Call(0, func() {
@@ -262,11 +293,11 @@ func TestLost(t *testing.T) {
 	})
 	r.run(ms)
 	if n := r.records.Totals().Datagrams; n != (world.Datagrams{Sent: 2, Delivered: 1, Lost: 1}) {
-		t.Errorf("%+v", n)
+		t.Errorf("datagrams %+v", n)
 	}
 }
 
-// TestHang: a world that does not come to rest says what it waits for.
+// TestHang checks that a world which does not become idle fails with the unfinished work.
 func TestHang(t *testing.T) {
 	r := newRig(t, nil)
 	r.schedule.idleLimit = ms
@@ -282,7 +313,7 @@ func TestHang(t *testing.T) {
 	}
 }
 
-// TestPortTaken: a server that cannot come back ends the run with the reason.
+// TestPortTaken checks that a failure to start the server again ends the run with the reason.
 func TestPortTaken(t *testing.T) {
 	r := newRig(t, nil)
 	r.Call(0, func() { r.RestartServer(time.Second) })
@@ -293,7 +324,7 @@ func TestPortTaken(t *testing.T) {
 	}
 }
 
-// TestRealClock: the same story by a clock that runs by itself.
+// TestRealClock checks a login and a datagram on a clock that runs by itself.
 func TestRealClock(t *testing.T) {
 	r := newRig(t, func(c *Config) {
 		c.Clock = NewClock(clock.New(), time.Unix(morning, 0).Add(-20*ms))
@@ -306,19 +337,19 @@ func TestRealClock(t *testing.T) {
 	if err := r.Run(ctx, 150*ms, func() { polls++ }); err != nil {
 		t.Fatal(err)
 	}
-	r.want(r.told("done"), "0 done login ok")
+	r.want(r.lines("done"), "0 done login ok")
 	if r.Now() < 150*ms || polls == 0 || r.records.Totals().Datagrams.Delivered != 1 {
 		t.Errorf("ended at %s after %d polls with %+v", r.Now(), polls, r.records.Totals().Datagrams)
 	}
 }
 
-// TestClock: it shows what it was put to and follows the other one.
+// TestClock checks that a Clock shows the time that it was set to and follows the other clock.
 func TestClock(t *testing.T) {
 	mock := clock.NewMock()
 	c := NewClock(mock, time.Unix(morning, 5))
 	mock.Add(3 * time.Second)
 	if got := c.Now(); !got.Equal(time.Unix(morning+3, 5)) {
-		t.Errorf("it shows %s", got)
+		t.Errorf("the clock shows %s", got)
 	}
 	if c.Since(time.Unix(morning, 5)) != 3*time.Second || c.Until(time.Unix(morning+4, 5)) != time.Second {
 		t.Errorf("since %s, until %s", c.Since(time.Unix(morning, 5)), c.Until(time.Unix(morning+4, 5)))
@@ -329,10 +360,10 @@ func TestClock(t *testing.T) {
 	<-ctx.Done()
 }
 
-// TestReplyLength: answers of a server elsewhere are told apart by their texts.
+// TestReplyLength checks that the replies of a remote server are told apart by their texts.
 func TestReplyLength(t *testing.T) {
 	digits := strings.Repeat("7", 20)
-	for got, want := range map[string]int{
+	for received, want := range map[string]int{
 		protocol.Welcome:             len(protocol.Welcome),
 		protocol.Welcome + digits:    len(protocol.Welcome),
 		protocol.Welcome + "\n1":     len(protocol.Welcome) + 1,
@@ -350,14 +381,16 @@ func TestReplyLength(t *testing.T) {
 		digits + "\n":                21,
 		"what":                       4,
 	} {
-		if n := replyLength([]byte(got), true); n != want {
-			t.Errorf("%q: %d, want %d", got, n, want)
-		}
-		if want > 0 {
-			want = len(got)
-		}
-		if n := replyLength([]byte(got), false); n != want {
-			t.Errorf("%q alone: %d, want %d", got, n, want)
-		}
+		t.Run(received, func(t *testing.T) {
+			if n := replyLength([]byte(received), true); n != want {
+				t.Errorf("first of several replies: %d bytes, want %d", n, want)
+			}
+			if want > 0 {
+				want = len(received)
+			}
+			if n := replyLength([]byte(received), false); n != want {
+				t.Errorf("single reply: %d bytes, want %d", n, want)
+			}
+		})
 	}
 }

@@ -1,7 +1,6 @@
 package swarm
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -317,19 +316,16 @@ func (s *Summary) throughput() throughput {
 // JSON writes the summary as one indented object (docs/RESULTS.md). It escapes every character that could control a
 // terminal.
 func (s *Summary) JSON(w io.Writer) error {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
 	document := struct {
 		*Summary
 		Failures   []*Group   `json:"failures"`
 		Throughput throughput `json:"throughput"`
 	}{s, s.Sorted(), s.throughput()}
-	if err := e.Encode(document); err != nil {
+	text, err := reports.EncodeJSON(document)
+	if err != nil {
 		return fmt.Errorf("encoding the result of the swarm: %w", err)
 	}
-	if _, err := w.Write(reports.EscapeJSON(b.Bytes())); err != nil {
+	if _, err := w.Write(text); err != nil {
 		return fmt.Errorf("writing the JSON result of the swarm: %w", err)
 	}
 	return nil

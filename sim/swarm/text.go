@@ -1,13 +1,11 @@
 package swarm
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"strconv"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"bluetrace/reports"
 )
@@ -21,12 +19,9 @@ type TextOptions struct {
 	NoOutputFolder bool // no folder was given for the files of failures
 }
 
-// pageWidth is the number of columns to which lists are wrapped.
-const pageWidth = 100
-
 // page is the text of a summary.
 type page struct {
-	bytes.Buffer
+	reports.Page
 	TextOptions
 	drawn map[string]bool // the runs whose draws are on the page
 }
@@ -34,7 +29,7 @@ type page struct {
 // Text writes the summary for a person: the verdict, the failures by cause, and the counts. Text from a scenario or a
 // peer is written with reports.Escape.
 func (s *Summary) Text(w io.Writer, o TextOptions) error {
-	p := &page{TextOptions: o, drawn: map[string]bool{}}
+	p := &page{Page: reports.Page{Colored: o.Color}, TextOptions: o, drawn: map[string]bool{}}
 	p.verdict(s)
 	p.failures(s)
 	p.counts(s)
@@ -42,23 +37,6 @@ func (s *Summary) Text(w io.Writer, o TextOptions) error {
 		return fmt.Errorf("writing the summary of the swarm: %w", err)
 	}
 	return nil
-}
-
-func (p *page) line(format string, arguments ...any) { fmt.Fprintf(p, format+"\n", arguments...) }
-
-// field writes one line with a name and a text.
-func (p *page) field(name, text string) { p.line("  %-12s%s", name, reports.Escape(text)) }
-
-// colored returns the text in the colour of a verdict.
-func (p *page) colored(v reports.Verdict, text string) string {
-	if !p.Color {
-		return text
-	}
-	code := map[reports.Verdict]string{reports.Passed: "32", reports.Failed: "31"}[v]
-	if code == "" {
-		code = "33"
-	}
-	return "\x1b[1;" + code + "m" + text + "\x1b[0m"
 }
 
 func (p *page) verdict(s *Summary) {
@@ -73,62 +51,62 @@ func (p *page) verdict(s *Summary) {
 			result += "; " + reports.Escape(reason)
 		}
 	}
-	p.line("%s  swarm: %s", p.colored(s.Verdict, strings.ToUpper(string(s.Verdict))), result)
+	p.Line("%s  swarm: %s", p.Paint(s.Verdict.Color(), strings.ToUpper(string(s.Verdict))), result)
 }
 
 func (p *page) failures(s *Summary) {
 	for _, g := range s.Sorted() {
-		p.line("")
-		p.line("  %s  %s", p.colored(reports.Failed, "failed"), reports.Escape(g.Cause))
-		p.detail("runs", fmt.Sprintf("%s of %s; first: seed %d of %s",
+		p.Line("")
+		p.Line("  %s  %s", p.Paint(reports.Red, "failed"), reports.Escape(g.Cause))
+		p.Detail("runs", fmt.Sprintf("%s of %s; first: seed %d of %s",
 			reports.FormatCount(g.Runs), reports.FormatCount(s.Runs), g.Seed, g.File))
 		p.example(g)
 	}
 	if p.NoOutputFolder && len(s.Failures) > 0 {
-		p.line("\n  use --out DIR to write a small scenario for each cause")
+		p.Line("\n  use --out DIR to write a small scenario for each cause")
 	}
 	if s.MoreCauses > 0 {
-		p.line("\n  and %s of further causes", reports.Plural(s.MoreCauses, "failure", "failures"))
+		p.Line("\n  and %s of further causes", reports.Plural(s.MoreCauses, "failure", "failures"))
 	}
 }
 
 // example writes the first failure of a cause and the command that repeats it.
 func (p *page) example(g *Group) {
 	if g.Check.Name != "" && g.Check.Kind != reports.InvariantCheck {
-		p.detail("step", g.Check.Name)
+		p.Detail("step", g.Check.Name)
 	}
-	p.detail("expected", g.Check.Expected)
+	p.Detail("expected", g.Check.Expected)
 	found := g.Check.Found
 	if found == "" {
 		found = "nothing"
 	}
-	p.detail("found", found)
+	p.Detail("found", found)
 	if g.Check.AtSeconds != nil {
 		at := time.Duration(*g.Check.AtSeconds * float64(time.Second))
 		phase := "under faults"
 		if at > g.Plan.Heal {
 			phase = "healed"
 		}
-		p.detail("at", fmt.Sprintf("%v of virtual time, %s (heal at %v)", at, phase, g.Plan.Heal))
+		p.Detail("at", fmt.Sprintf("%v of virtual time, %s (heal at %v)", at, phase, g.Plan.Heal))
 	}
-	p.detail("repeat", g.Repeat)
-	p.detail("drawn", g.Drawn)
-	p.detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
+	p.Detail("repeat", g.Repeat)
+	p.Detail("drawn", g.Drawn)
+	p.Detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
 	p.later(g.Later)
 	if !p.ShowDraws {
 		return
 	}
 	if run := fmt.Sprintf("seed %d of %s", g.Seed, g.File); p.DrawsPrinted || p.drawn[run] {
-		p.detail("drawn", "see above: "+run)
+		p.Detail("drawn", "see above: "+run)
 	} else {
 		p.drawn[run] = true
-		p.list("drawn", g.Plan.Drawn)
+		p.List("drawn", g.Plan.Drawn)
 	}
 	events := make([]string, 0, len(g.Check.LastEvents))
 	for _, e := range g.Check.LastEvents {
 		events = append(events, quotedTexts.ReplaceAllStringFunc(e, abridged))
 	}
-	p.list("last events", events)
+	p.List("last events", events)
 }
 
 // maxQuoted is the length in bytes to which a quoted text of an event is cut.
@@ -151,44 +129,20 @@ func (p *page) later(causes []LaterCause) {
 	if len(causes) == 0 {
 		return
 	}
-	p.line("    later in these runs:")
+	p.Line("    later in these runs:")
 	for i, c := range causes {
 		if i == maxLater && len(causes) > maxLater+1 {
-			p.line("      and %d further causes", len(causes)-i)
+			p.Line("      and %d further causes", len(causes)-i)
 			return
 		}
-		p.line("      %s: %s", reports.Plural(c.Runs, "run", "runs"), reports.Escape(c.Cause))
-	}
-}
-
-func (p *page) list(name string, lines []string) {
-	if len(lines) == 0 {
-		return
-	}
-	p.line("    %s", name)
-	for _, l := range lines {
-		p.line("      %s", reports.Escape(l))
-	}
-}
-
-// detail writes a named text in full, with its further lines aligned below the first. It writes nothing for an empty
-// text.
-func (p *page) detail(name, text string) {
-	if text == "" {
-		return
-	}
-	for i, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
-		if i > 0 {
-			name = ""
-		}
-		p.line("    %-10s%s", name, reports.Escape(l))
+		p.Line("      %s: %s", reports.Plural(c.Runs, "run", "runs"), reports.Escape(c.Cause))
 	}
 }
 
 // counts writes the seeds, the files, and the counts of the runs.
 func (p *page) counts(s *Summary) {
-	p.line("")
-	p.field("seeds", seedsText(s.Ranges))
+	p.Line("")
+	p.Field("seeds", seedsText(s.Ranges))
 	for i, f := range s.Files {
 		name := "scenarios"
 		if i > 0 {
@@ -198,7 +152,7 @@ func (p *page) counts(s *Summary) {
 		if f.Failed > 0 {
 			text += fmt.Sprintf(", %s failed", reports.FormatCount(f.Failed))
 		}
-		p.field(name, text)
+		p.Field(name, text)
 	}
 	p.kinds("faults", s.Faults)
 	p.kinds("adversaries", s.Adversaries)
@@ -206,7 +160,7 @@ func (p *page) counts(s *Summary) {
 		p.situations(s)
 	}
 	if s.Repeated > 0 {
-		p.field("repeated", reports.Plural(s.Repeated, "run", "runs")+", compared with the first run of the seed")
+		p.Field("repeated", reports.Plural(s.Repeated, "run", "runs")+", compared with the first run of the seed")
 	}
 	p.speed(s)
 }
@@ -237,47 +191,30 @@ func (p *page) kinds(name string, counts []reports.KindCount) {
 	if len(words) == 0 {
 		words = []string{"none"}
 	}
-	p.row(name, words)
+	p.Row(name, words)
 }
 
 func (p *page) situations(s *Summary) {
 	missing := s.Unreached()
-	p.field("situations", fmt.Sprintf("%d of %d reached", len(s.Situations)-len(missing), len(s.Situations)))
+	p.Field("situations", fmt.Sprintf("%d of %d reached", len(s.Situations)-len(missing), len(s.Situations)))
 	switch {
 	case len(missing) == 0:
 	case p.ListUnreached:
-		p.row("not reached", missing)
+		p.Row("not reached", missing)
 	default:
-		p.field("not reached", fmt.Sprintf("%d (use --verbose to list them)", len(missing)))
+		p.Field("not reached", fmt.Sprintf("%d (use --verbose to list them)", len(missing)))
 	}
-}
-
-// row writes words in lines of at most pageWidth columns.
-func (p *page) row(name string, words []string) {
-	line := ""
-	for _, w := range words {
-		w = reports.Escape(w)
-		if line != "" && 14+utf8.RuneCountInString(line)+2+utf8.RuneCountInString(w) > pageWidth {
-			p.field(name, line)
-			name, line = "", ""
-		}
-		if line != "" {
-			line += "  "
-		}
-		line += w
-	}
-	p.field(name, line)
 }
 
 func (p *page) speed(s *Summary) {
 	const day = 24 * 60 * 60 * 1000
-	p.field("virtual",
+	p.Field("virtual",
 		fmt.Sprintf("%.2f days, %s", float64(s.VirtualMs)/day, reports.Plural(s.Events, "event", "events")))
 	if s.WallSeconds <= 0 {
 		return
 	}
 	t := s.throughput()
-	p.field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %sx real time",
+	p.Field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %sx real time",
 		s.WallSeconds, reports.Plural(max(s.Jobs, 1), "worker", "workers"), t.RunsPerSecond, t.RunsPerSecondPerCore,
 		reports.FormatCount(uint64(t.VirtualPerWall+0.5))))
 }
