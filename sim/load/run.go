@@ -2,6 +2,12 @@
 // real sockets, and measures its answers (docs/LOAD.md). The loop is open: the time
 // at which a session is due never depends on how the server answered another one.
 //
+// A phone of a load has no goroutine. The pacing thread takes each operation when it
+// is due, and sends it. On Linux a thread for every two processors waits with epoll
+// for the sockets of all phones and handles their answers. On other systems a
+// goroutine reads each socket. Each phone has a lock, which is never held while its
+// holder waits.
+//
 // The times of a run are durations since its origin, on one monotonic clock.
 package load
 
