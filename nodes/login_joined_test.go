@@ -20,7 +20,7 @@ func TestUsernameAndPasswordInOneRead(t *testing.T) {
 	r.accept(2)
 	same(t, "wrong: counted, not answered", r.read(2, alice+"bad"))
 	equal(t, "event", r.lastEvent(EventWrongPassword), ServerEvent{Kind: EventWrongPassword, User: alice, Reason: ReasonJoined})
-	same(t, "goes on as after a name that nobody has", r.read(2, alicePassword), "2> "+tryAgain)
+	same(t, "continues as after an unknown name", r.read(2, alicePassword), "2> "+tryAgain)
 	equal(t, "stored", r.stored[0].Attempts, Attempts{Known: true, User: alice, Wrong: 1})
 	equal(t, "stored", r.stored[1].Attempts.Known, false)
 
@@ -38,7 +38,7 @@ func TestJoinedWrongPasswordsBlockSilently(t *testing.T) {
 	equal(t, "began", r.count(EventBlockBegan), 1)
 	r.accept(3)
 	same(t, "during the block, the right one", r.read(3, alice+alicePassword))
-	same(t, "goes on as after a name that nobody has", r.read(3, alicePassword), "3> "+tryAgain)
+	same(t, "continues as after an unknown name", r.read(3, alicePassword), "3> "+tryAgain)
 	equal(t, "was not counted", r.count(EventWrongPassword), 4)
 	equal(t, "at the end", r.at(time.Minute-1).tryLogin(4, alice, alicePassword), refused)
 	r.at(time.Minute).accept(5)
@@ -68,7 +68,7 @@ func TestCommandsJoinedAndSplit(t *testing.T) {
 		{"log out twice", []string{"log outlog out"}, "FIN"},
 		{"logout", []string{"logout"}, "FIN"},
 		{"log, then out", []string{"log", " out"}, "FIN"},
-		{"what follows log out is ignored", []string{"log outDownload_tempID"}, "FIN"},
+		{"bytes after log out are ignored", []string{"log outDownload_tempID"}, "FIN"},
 		{"a line feed after a command", []string{"Download_tempID\n", "Download_tempID\n"}, id + "|" + id},
 		{"noise", []string{"hello"}, ""},
 		{"noise around a command", []string{"xxDownload_tempIDyy"}, id},

@@ -145,7 +145,7 @@ func TestUnknownNamesAreLimited(t *testing.T) {
 }
 
 // Unknown names are removed in the order in which they were first tried.
-func TestTheOldestUnknownNameGoes(t *testing.T) {
+func TestTheOldestUnknownNameIsRemoved(t *testing.T) {
 	r := newServerRig(t, func(s *ServerSettings) { s.MaxUnknownNames = 3 })
 	for _, n := range []string{"n0", "n1", "n2", "n3", "n4"} {
 		for range 2 {

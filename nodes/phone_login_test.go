@@ -29,7 +29,7 @@ func TestPhonePausesBetweenUsernameAndPassword(t *testing.T) {
 	equal(t, "nothing is due", r.next(), -1)
 }
 
-func TestPasswordGoesAtOnceAfterThePause(t *testing.T) {
+func TestPasswordIsSentAtOnceAfterThePause(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.open()
 	same(t, "typed before the connection is there", r.typed(alice), "? Password: ")
@@ -119,7 +119,7 @@ func TestLoginsThatFail(t *testing.T) {
 	same(t, "the end of input", r.inputEnded(), "(close)", "(quit)")
 }
 
-func TestASecondProgramGoesOnWithTheSession(t *testing.T) {
+func TestASecondProgramTakesTheSession(t *testing.T) {
 	first := newPhoneRig(t, nil).ready()
 	r := newPhoneRig(t, nil)
 	first.typed("Download_tempID")

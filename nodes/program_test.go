@@ -95,7 +95,7 @@ func TestLogOut(t *testing.T) {
 		r := newPhoneRig(t, nil).ready()
 		same(t, typed, r.typed(typed), "> log out", "you have logged out", "(close)", "logout: ok")
 		equal(t, "stage", r.p.Stage(), StageLoggedOut)
-		same(t, "what is typed now is ignored", r.typed("Download_tempID"))
+		same(t, "a line typed now is ignored", r.typed("Download_tempID"))
 		heard := r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
 		equal(t, "beacons are still received", len(heard) == 1 && heard[0].Err == nil, true)
 		equal(t, "and kept", r.p.Log().Len(), 1)

@@ -102,7 +102,7 @@ func TestMaxConnectionsWhenAllAreLoggedIn(t *testing.T) {
 		active []Conn // who sends something, in order
 		want   Conn   // who goes for connection 5
 	}{
-		{title: "nobody has two", logins: []string{a, b, carol}, want: 5},
+		{title: "no account has two", logins: []string{a, b, carol}, want: 5},
 		{title: "one has most", logins: []string{a, b, b, carol}, want: 1},
 		{title: "of that one's, the longest idle", logins: []string{a, b, b, b}, active: []Conn{1, 3}, want: 2},
 		{title: "two have as many", logins: []string{a, b, b, a}, active: []Conn{0}, want: 1},

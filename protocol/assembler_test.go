@@ -100,7 +100,7 @@ func TestAssembler(t *testing.T) {
 		{"the fourth part a nanosecond before that",
 			[]arrival{{0, alice, id}, {1, alice, start}, {2, alice, expiry}, {250*ms + 1, alice, version}},
 			[]string{fmt.Sprintf("250.000001ms :50001 %q since 0s", wire)}},
-		{"the fourth part at that instant: what is due comes first, the part is out of turn",
+		{"the fourth part at that instant: the deadline comes first, the part is out of turn",
 			[]arrival{{0, alice, id}, {1, alice, start}, {2, alice, expiry}, {250*ms + 2, alice, version}},
 			[]string{"250.000002ms :50001 " + three + " since 0s", "250.000002ms :50001 broken since 250.000002ms"}},
 		{"the next one starts: the one with three parts is judged",

@@ -78,6 +78,7 @@ func printable(c *mistakeList, text []byte) bool {
 	return true
 }
 
+// complainOfYAML reports an error of the YAML library as a mistake at its position, with the likely reason.
 func complainOfYAML(c *mistakeList, text []byte, err error) {
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {

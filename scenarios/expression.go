@@ -18,6 +18,7 @@ type comparison struct {
 	op          string
 }
 
+// termText is one operand of a comparison as it is written, with its sign.
 type termText struct {
 	negative bool
 	text     string // a number, a duration or a name
@@ -46,6 +47,8 @@ type tokens struct {
 	at   [][]int
 }
 
+// next removes the next token and returns it with its offset in bytes. At the end it returns "" and the length of the
+// text.
 func (t *tokens) next() (string, int) {
 	if len(t.at) == 0 {
 		return "", len(t.text)
@@ -55,6 +58,7 @@ func (t *tokens) next() (string, int) {
 	return t.text[from[0]:from[1]], from[0]
 }
 
+// peek returns the next token without removing it, or "" at the end.
 func (t *tokens) peek() string {
 	if len(t.at) == 0 {
 		return ""
@@ -90,6 +94,7 @@ func parseComparison(text string) (comparison, error) {
 
 var comparisonSigns = []string{"==", "!=", "<", "<=", ">", ">="}
 
+// parseSum parses one side of a comparison. side names it in messages.
 func parseSum(t *tokens, side string) ([]termText, error) {
 	var sum []termText
 	negative := false
@@ -127,6 +132,7 @@ func parseSum(t *tokens, side string) ([]termText, error) {
 
 var pathRegexp = regexp.MustCompile(`^[A-Za-z*?][A-Za-z0-9_*?-]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
 
+// operandForm returns an error with a suggestion if a text is not a name, a number or a duration.
 func operandForm(text string) error {
 	switch {
 	case pathRegexp.MatchString(text), onlyNumber.MatchString(text), wholeDuration.MatchString(text):
@@ -149,6 +155,8 @@ const (
 	seconds unit = "a duration"
 )
 
+// decodeExpect returns the decoder of the run's `expect`. It resolves the names and checks that both sides of each
+// comparison have the same unit.
 func decodeExpect(expect *[]Expectation) func(*builder, *value) {
 	return func(b *builder, root *value) {
 		for _, e := range root.child("expect").elements() {
@@ -183,6 +191,7 @@ func decodeExpect(expect *[]Expectation) func(*builder, *value) {
 	}
 }
 
+// encodeExpect returns the encoder of the run's `expect`.
 func encodeExpect(expect *[]Expectation) func(*writer) *yaml.Node {
 	return func(w *writer) *yaml.Node {
 		var list []*yaml.Node
@@ -219,6 +228,7 @@ func (r resolver) report(offset int, format string, args ...any) {
 	r.b.add(p, format, args...)
 }
 
+// sum resolves the operands of a sum and returns their common unit.
 func (r resolver) sum(terms []termText) (Sum, unit) {
 	var s Sum
 	all := anyUnit
@@ -235,6 +245,7 @@ func (r resolver) sum(terms []termText) (Sum, unit) {
 	return s, all
 }
 
+// operand resolves a number, a duration or a value of the run. A duration becomes a number of seconds.
 func (r resolver) operand(t termText) (Operand, unit) {
 	number, u := 0.0, counted
 	switch {
@@ -340,6 +351,7 @@ func (r resolver) phoneField(t termText, path *Path, head string) unit {
 	return counted
 }
 
+// reportField reports an unknown value of a step or of phones. has introduces the list of the known values.
 func (r resolver) reportField(t termText, path *Path, has string, fields []Name, head string) {
 	var names []string
 	for _, f := range fields {
@@ -381,8 +393,7 @@ func (r resolver) reportUnknown(t termText, head string) {
 		r.report(t.offset, "no phone has a name like %s", keyQuoted(head))
 	} else {
 		r.report(t.offset, "unknown value %s; expected a count of the run such as beacons.valid, a value of a "+
-			"labelled step such "+
-			"as upload.entries, or one of a phone such as pupil-3.log", keyQuoted(t.text))
+			"labelled step such as upload.entries, or one of a phone such as pupil-3.log", keyQuoted(t.text))
 	}
 }
 
@@ -397,6 +408,7 @@ func countersWith(head string) (family, all []string) {
 	return family, all
 }
 
+// contains reports whether the list has a value of that name.
 func contains(list []Name, name string) bool {
 	return slices.ContainsFunc(list, func(n Name) bool { return n.Name == name })
 }

@@ -92,6 +92,7 @@ func (f *Fault) Window() fault.Window {
 	return fault.Window{At: f.At, For: f.For, Every: f.Every, Until: f.Until}
 }
 
+// faultForm returns the form of a fault. It suggests the words of the language for common synonyms.
 func faultForm() *form {
 	f := sectionForm[Fault]("fault", "a fault such as {lose: 30%, from: pupil, at: 10m, for: 5m}")
 	f.mapping.synonyms = faultSynonyms()
@@ -124,8 +125,7 @@ func (f *Fault) keys() []key {
 	return []key{
 		with(fault.Lose, &f.Chance, percentForm, "The share of datagrams that is lost.", "from", "to", "skip", "count"),
 		with(fault.Delay, &f.Delay, delayForm, "Datagrams, or the bytes of streams, arrive later by this time; of a "+
-			"slow disk, "+
-			"its answers.", "from", "to", "transport", "chance", "skip", "count").
+			"slow disk, its answers.", "from", "to", "transport", "chance", "skip", "count").
 			writtenIf(func(*writer) bool { return f.Kind == fault.Delay || f.Disk == "slow" }),
 		with(fault.Duplicate, &f.Chance, percentForm, "The share of datagrams that arrive twice.", "from", "to", "skip",
 			"count"),
@@ -187,8 +187,7 @@ func (f *Fault) keys() []key {
 				return plainNode("tcp")
 			}),
 		to("chance", &f.Chance, percentForm, "The chance of one datagram, piece of a stream, connection or disk "+
-			"operation; of a "+
-			"kind that affects nodes, of each node.").or("100%"),
+			"operation; of a kind that affects nodes, of each node.").or("100%"),
 		to("skip", &f.Skip, faultCount, "The number of the first ones that are not affected, each time that the "+
 			"fault begins."),
 		to("count", &f.Count, faultCount, "The most that are affected, each time that the fault begins."),
@@ -201,6 +200,7 @@ func (f *Fault) keys() []key {
 	}
 }
 
+// always is the condition of a key that is always written.
 func always(*writer) bool { return true }
 
 // maxDrift is the greatest drift of a clock, in ppm.
@@ -290,6 +290,7 @@ func (f *Fault) action() string {
 	return "`" + string(f.Kind) + "`"
 }
 
+// checkPhonesOnly refuses `server` in a fault that affects only phones, and suggests the similar fault of the server.
 func (f *Fault) checkPhonesOnly(b *builder, v *value) {
 	if f.Of.Server {
 		instead := map[fault.Kind]fault.Kind{fault.SwitchOff: fault.Crash, fault.Leave: fault.Cut}
@@ -329,6 +330,7 @@ func (f *Fault) checkWay(b *builder, v *value) {
 	}
 }
 
+// checkDisk checks the keys of a disk fault: `delay` and a slow disk need each other.
 func (f *Fault) checkDisk(b *builder, v *value) {
 	if f.Disk == "" {
 		return // already reported
@@ -350,6 +352,7 @@ func (f *Fault) checkDisk(b *builder, v *value) {
 	}
 }
 
+// checkClock checks the keys of a clock fault: an offset and a drift hold for the whole run, and a step happens once.
 func (f *Fault) checkClock(b *builder, v *value) {
 	var whole []string // keys that hold for the whole run
 	for _, key := range []string{"offset", "drift"} {
@@ -380,6 +383,7 @@ func (f *Fault) checkClock(b *builder, v *value) {
 	}
 }
 
+// checkTimes checks the keys that give the times of a fault against its kind and against each other.
 func (f *Fault) checkTimes(b *builder, v *value) {
 	switch {
 	case !f.Kind.TakesDuration() && v.has("for"):
@@ -388,8 +392,7 @@ func (f *Fault) checkTimes(b *builder, v *value) {
 		b.add(v.keyPos("every"), "`every` needs `for`, the duration of the fault; write `for`, shorter than `every`")
 	case f.Every > 0 && f.For >= f.Every:
 		b.add(v.keyPos("for"), "`for` is %s, and the fault begins again after %s: it would never be over; expected "+
-			"less than "+
-			"`every`", shortDuration(f.For), shortDuration(f.Every))
+			"less than `every`", shortDuration(f.For), shortDuration(f.Every))
 	}
 	if f.Every > 0 && f.Every < leastPeriod {
 		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s",
@@ -406,8 +409,7 @@ func (f *Fault) checkTimes(b *builder, v *value) {
 		for _, key := range []string{"skip", "count"} {
 			if v.has(key) {
 				b.add(v.keyPos(key), "without `for` the connections are reset once, at `at`; write `for`, and `%s` "+
-					"counts the sends "+
-					"meanwhile", key)
+					"counts the sends meanwhile", key)
 			}
 		}
 	}
@@ -463,6 +465,7 @@ type Adversary struct {
 	Invented    bool         // upload: TempIDs that the server did not issue; else overheard ones
 }
 
+// adversaryForm returns the form of an adversary.
 func adversaryForm() *form {
 	return sectionForm[Adversary]("adversary", "an adversary such as {forge: pupil-3, by: stranger, every: 5s}")
 }
@@ -495,8 +498,7 @@ func (a *Adversary) keys() []key {
 			"jitter").
 			encodedBy(server),
 		with(AdversaryUpload, &a.Invented, uploadForm, "foreign: overheard TempIDs of other phones; invented: "+
-			"TempIDs that the "+
-			"server did not issue.", "by", "every", "jitter").encodedBy(func(*writer) *yaml.Node {
+			"TempIDs that the server did not issue.", "by", "every", "jitter").encodedBy(func(*writer) *yaml.Node {
 			if a.Invented {
 				return plainNode("invented")
 			}
@@ -528,6 +530,7 @@ func (a *Adversary) missing() string { return "missing kind of the adversary" }
 // leastAttackPeriod is the shortest interval between two actions of an adversary.
 const leastAttackPeriod = 100 * time.Microsecond
 
+// check checks the keys of an adversary against its kind, and its period.
 func (a *Adversary) check(b *builder, v *value) {
 	switch a.Kind {
 	case AdversaryReplay:

@@ -55,6 +55,7 @@ func (e *notFound) Error() string { return fmt.Sprintf("there is no scenario %q"
 
 func (e *notFound) Unwrap() error { return e.err }
 
+// inFolder returns the scenario files of a folder in the order of their names.
 func inFolder(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

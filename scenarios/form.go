@@ -89,6 +89,7 @@ func (k *key) parseDefault() any {
 	return v
 }
 
+// key returns the row of a key in the table, or nil if the mapping has no such key.
 func (m *mapping) key(name string) *key {
 	i := slices.IndexFunc(m.keys, func(k key) bool { return k.name == name })
 	if i < 0 {
@@ -172,6 +173,7 @@ type reader struct {
 	lines       []string // of text, split on first use
 }
 
+// posOf returns the position of a node in the file.
 func posOf(n *yaml.Node) Pos { return Pos{n.Line, n.Column} }
 
 // read checks n against f. It returns nil after a mistake. name is the key, for messages.
@@ -219,6 +221,7 @@ func (r *reader) read(n *yaml.Node, f *form, name string, depth int) *value {
 	return v
 }
 
+// describeNode describes a node for a message: its kind, or its quoted text if it is a scalar.
 func describeNode(n *yaml.Node) string {
 	switch {
 	case n.Kind == yaml.MappingNode:
@@ -231,6 +234,7 @@ func describeNode(n *yaml.Node) string {
 	return quoted(n.Value)
 }
 
+// readScalar checks and parses a scalar. It returns false after a mistake.
 func (r *reader) readScalar(v *value, name string) bool {
 	n, f := v.node, v.form
 	if n.Tag == "!!null" {
@@ -309,6 +313,7 @@ func (r *reader) isAt(p Pos, text string) bool {
 	return false
 }
 
+// readMapping checks the keys of a mapping and reads their values. It reports unknown, repeated and missing keys.
 func (r *reader) readMapping(v *value, depth int) {
 	m := v.form.mapping
 	first := map[string]int{}
@@ -398,6 +403,7 @@ func (v *value) child(key string) *value {
 	return e.val
 }
 
+// entry returns the entry of a key, or false if the key was not written.
 func (v *value) entry(key string) (entry, bool) {
 	if v == nil || v.form.mapping == nil {
 		return entry{}, false

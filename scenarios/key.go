@@ -48,18 +48,25 @@ func to(name string, into any, is *form, doc string) key {
 	return key{name: name, doc: doc, is: is, into: into}
 }
 
+// need makes the key required.
 func (k key) need() key { k.required = true; return k }
 
+// or sets the default of the key, as a file would write it.
 func (k key) or(def string) key { k.def = def; return k }
 
+// alwaysTaken lets the key stand beside every kind.
 func (k key) alwaysTaken() key { k.always = true; return k }
 
+// kind makes the key name a kind of the section. beside lists the other keys of this kind.
 func (k key) kind(beside ...string) key { k.beside = append([]string{}, beside...); return k }
 
+// writtenIf replaces the condition under which the encoder writes the key.
 func (k key) writtenIf(when func(w *writer) bool) key { k.when = when; return k }
 
+// decodedBy replaces the decoder of the key.
 func (k key) decodedBy(decode func(b *builder, section *value)) key { k.decode = decode; return k }
 
+// encodedBy replaces the encoder of the key.
 func (k key) encodedBy(encode func(w *writer) *yaml.Node) key { k.encode = encode; return k }
 
 // table is a section of the language that is bound to an instance.
@@ -378,6 +385,7 @@ func (w *writer) encode(k *key, path string) *yaml.Node {
 	return k.scalarNode(reflect.Indirect(reflect.ValueOf(k.into).Elem()).Interface())
 }
 
+// scalarNode encodes the value of a scalar key in the form in which people write it.
 func (k *key) scalarNode(v any) *yaml.Node {
 	switch v := v.(type) {
 	case time.Duration:

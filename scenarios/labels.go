@@ -80,6 +80,7 @@ func (l *labels) waitsFor(script []Step, i int) int {
 	return -1
 }
 
+// reportCycle reports steps that wait for each other, at the first of them.
 func (l *labels) reportCycle(script []Step, steps []int) {
 	at := script[slices.Min(steps)].At
 	if len(steps) == 1 {

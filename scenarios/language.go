@@ -46,11 +46,9 @@ func (s *Scenario) keys() []key {
 		to("zone", &s.Zone, zoneForm, "The IANA time zone of the server and the phones.").or("UTC").
 			encodedBy(s.encodeZone),
 		to("length", &s.Length, positiveForm, "The duration of the run. Without it the run lasts until the script is "+
-			"done and "+
-			"every trace has ended."),
+			"done and every trace has ended."),
 		to("vars", nil, varsForm(), "The variables of the file with their values, unless --set gives others; ${NAME} "+
-			"is "+
-			"replaced by the value."),
+			"is replaced by the value."),
 		inner("server", "Settings of the health authority's server.", "settings of the server", s.Server.keys()...),
 		inner("network", "Settings of the transports.", "`tcp`, `udp` or both",
 			inner("tcp", "Between phones and the server.", "settings of TCP: `delay`, `split`, `join`",
@@ -77,6 +75,7 @@ func (s *Scenario) keys() []key {
 	}
 }
 
+// varsForm returns the form of `vars`: any names with a scalar each. Variables are not replaced within it.
 func varsForm() *form {
 	value := textForm("a text or a number")
 	value.scalar.noVariable = true
@@ -85,11 +84,11 @@ func varsForm() *form {
 	}}
 }
 
+// keys is the table of `server`.
 func (s *Server) keys() []key {
 	return []key{
 		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row "+
-			"block an "+
-			"account.").or("60s"),
+			"block an account.").or("60s"),
 		to("tempid_lifetime", &s.TempIDLifetime, lifetimeForm,
 			"From a TempID's start to its expiry, in whole seconds.").or("15m"),
 		to("login_timeout", &s.LoginTimeout, positiveForm, "The time that a connection has to log in.").or("2m"),
@@ -101,18 +100,18 @@ func (s *Server) keys() []key {
 	}
 }
 
+// keys is the table of `network.tcp`.
 func (n *TCPNetwork) keys() []key {
 	return []key{
 		to("delay", &n.Delay, delayForm, "From a send to its arrival.").or("0s"),
 		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into "+
-			"pieces of at "+
-			"most this many bytes, each read alone; 0: as sent.").or("0"),
+			"pieces of at most this many bytes, each read alone; 0: as sent.").or("0"),
 		to("join", &n.Join, durationForm, "A receiver reads this long after the first unread byte came, and takes "+
-			"every byte "+
-			"that has come since.").or("0s"),
+			"every byte that has come since.").or("0s"),
 	}
 }
 
+// keys is the table of `network.udp`.
 func (n *UDPNetwork) keys() []key {
 	return []key{
 		to("delay", &n.Delay, delayForm, "From a send to its arrival.").or("0s"),
@@ -120,19 +119,18 @@ func (n *UDPNetwork) keys() []key {
 	}
 }
 
+// keys is the table of an entry of `phones`.
 func (g *PhoneGroup) keys() []key {
 	account := *phoneForm
 	account.def, account.doc, account.names = "", "`own`, `none`, or the name of the phone whose account is shared",
 		namesNothing
 	return []key{
 		to("name", &g.Name, nameForm, "The name of the phone, or of a group, whose phones are called name-1, name-2 "+
-			"and so "+
-			"on.").need(),
+			"and so on.").need(),
 		to("count", &g.Count, phoneCountForm, "The number of phones of a group; without it, one phone with this name.").
 			writtenIf(func(w *writer) bool { return g.Counted }),
 		to("account", &g.Account, &account, "own: each phone has an account; none: it only receives beacons; or the "+
-			"phone "+
-			"whose account is shared.").or("own"),
+			"phone whose account is shared.").or("own"),
 		to("user", &g.User, credential("a username without blanks"), "The account's username."),
 		to("password", &g.Password, credential("a password without blanks"), "The account's password."),
 		to("retention", &g.Retention, positiveForm, "The time for which a contact stays in the log.").or("3m"),
@@ -144,6 +142,7 @@ func (g *PhoneGroup) keys() []key {
 
 var wireFormForm = oneOf("", nil, string(FormSplit), string(FormSingle))
 
+// keys is the table of `contacts`, with a row for each kind of contact.
 func (c *Contacts) keys() []key {
 	contact := func(name string, is func() *form, doc string) key {
 		return key{name: name, doc: doc, section: func() *form { return orList(is().doc+", or a list of such", is()) }}
@@ -170,17 +169,18 @@ func (e *Everyone) keys() []key { return []key{to("phones", &e.Phones, severalPh
 
 func (l *List) keys() []key { return []key{to("phones", &l.Phones, severalPhonesForm, "")} }
 
+// keys is the table of an entry of `contacts.desks`.
 func (d *Desks) keys() []key {
 	above0 := wholeForm("a whole number above 0", 1, maxPhones)
 	return []key{
 		to("phones", &d.Phones, severalPhonesForm, "The phones at the desks, row by row.").need(),
 		to("columns", &d.Columns, above0, "The number of desks in a row.").need(),
 		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at "+
-			"most this "+
-			"number.").or("1").writtenIf(func(w *writer) bool { return true }),
+			"most this number.").or("1").writtenIf(func(w *writer) bool { return true }),
 	}
 }
 
+// keys is the table of an entry of `contacts.visits`.
 func (v *Visits) keys() []key {
 	return []key{
 		// A file has one entry for the visits of several phones.
@@ -195,6 +195,7 @@ func (v *Visits) keys() []key {
 	}
 }
 
+// keys is the table of an entry of `contacts.mixing`.
 func (m *Mixing) keys() []key {
 	return []key{
 		to("phones", &m.Phones, severalPhonesForm, "The phones that meet at random.").need(),
@@ -203,6 +204,7 @@ func (m *Mixing) keys() []key {
 	}
 }
 
+// check refuses a degree larger than the number of the other phones.
 func (m *Mixing) check(b *builder, v *value) {
 	if n := len(m.Phones); n > 1 && m.Degree > float64(n-1) && !b.roster.unsure {
 		b.add(v.child("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most",
@@ -211,14 +213,13 @@ func (m *Mixing) check(b *builder, v *value) {
 	}
 }
 
+// keys is the table of an entry of `contacts.trace`.
 func (t *Trace) keys() []key {
 	return []key{
 		to("file", &t.File, pathForm, "The file of recorded contacts in the SocioPatterns form, gzip or plain; a "+
-			"relative path "+
-			"begins at the scenario's folder.").need(),
+			"relative path begins at the scenario's folder.").need(),
 		to("phones", &t.Phones, severalPhonesForm, "The phones that take the places of the people, in the order in "+
-			"which they "+
-			"first appear.").need(),
+			"which they first appear.").need(),
 		to("classes", &t.Classes, orList("a class or a list of classes", textForm("a class")),
 			"Only contacts of two people of these classes are used."),
 		to("from", &t.From, traceTimeForm, "The beginning of the used part, in the time of the trace.").
@@ -228,6 +229,7 @@ func (t *Trace) keys() []key {
 	}
 }
 
+// check resolves the path of the trace relative to the scenario, and refuses an empty part of the trace.
 func (t *Trace) check(b *builder, v *value) {
 	t.HasFrom, t.HasUntil = v.has("from"), v.has("until")
 	if !filepath.IsAbs(t.File) {
@@ -242,6 +244,7 @@ func (t *Trace) check(b *builder, v *value) {
 // maxVisitors is the most phones that may go round: each has its own sequence of visits.
 const maxVisitors = 100_000
 
+// decode sets the contacts from the root of the file.
 func (c *Contacts) decode(b *builder, root *value) {
 	v := root.child("contacts")
 	if v == nil {
@@ -264,6 +267,7 @@ func (c *Contacts) decode(b *builder, root *value) {
 	}
 }
 
+// decodeAll decodes a section, or a list of them.
 func decodeAll[T any, P table[T]](b *builder, v *value) []T {
 	var all []T
 	for _, e := range v.elements() {
@@ -274,6 +278,7 @@ func decodeAll[T any, P table[T]](b *builder, v *value) []T {
 	return all
 }
 
+// addVisits adds the visits of each phone that one entry names.
 func (c *Contacts) addVisits(b *builder, v *value) {
 	var one Visits
 	decodeSection(b, v, &one)
@@ -296,10 +301,12 @@ func (c *Contacts) isEmpty() bool {
 	return len(c.Everyone)+len(c.Lists)+len(c.Desks)+len(c.Visits)+len(c.Mixing)+len(c.Trace) == 0
 }
 
+// routineForm returns the form of a routine.
 func routineForm() *form {
 	return sectionForm[Routine]("routine", "a routine: `phones`, `every` or `within`, and `do`")
 }
 
+// keys is the table of a routine.
 func (r *Routine) keys() []key {
 	commands := commandKeys(func(*writer) []Command { return r.Do })
 	do := commands[0].need().decodedBy(func(b *builder, section *value) { r.Do = decodeCommands(section, b) })
@@ -319,6 +326,8 @@ func (r *Routine) keys() []key {
 	}
 }
 
+// check checks that exactly one of `every` and `within` is written, that the routine ends within the run, and that its
+// phones have the accounts that its commands need.
 func (r *Routine) check(b *builder, v *value) {
 	switch {
 	case v.has("every") && v.has("within"):
@@ -381,6 +390,7 @@ func decodeStart(root *value, b *builder) int64 {
 	return start
 }
 
+// encodeStart returns the start as local time of the zone, or nil if it is the default and was not written.
 func (s *Scenario) encodeStart(w *writer) *yaml.Node {
 	zone := s.Zone
 	if zone == nil {
@@ -393,6 +403,7 @@ func (s *Scenario) encodeStart(w *writer) *yaml.Node {
 	return plainNode(wall)
 }
 
+// encodeZone returns the name of the zone, or nil for UTC that was not written.
 func (s *Scenario) encodeZone(w *writer) *yaml.Node {
 	if (s.Zone == nil || s.Zone.String() == "UTC") && !w.isWritten("zone") {
 		return nil

@@ -148,6 +148,7 @@ var (
 		}}
 )
 
+// notTooFast passes on the result of a parser, with an error if the rate is above maxRate.
 func notTooFast(n float64, err error) (float64, error) {
 	if err == nil && n > maxRate {
 		err = errors.New("the most is 1000000")
@@ -155,16 +156,17 @@ func notTooFast(n float64, err error) (float64, error) {
 	return n, err
 }
 
+// loadForm returns the form of `load`.
 func loadForm() *form {
 	return sectionForm[Traffic]("", "a load: `executor`, `rate`, `duration` and `session` or `mix`")
 }
 
+// keys is the table of a stage.
 func (s *Stage) keys() []key {
 	return []key{
 		to("duration", &s.Duration, positiveForm, "The duration of the stage.").need(),
 		to("rate", &s.Rate, rateForm, "The arrivals per second at its end; the rate changes evenly from that of the "+
-			"stage "+
-			"before.").need(),
+			"stage before.").need(),
 	}
 }
 
@@ -200,8 +202,7 @@ func (t *Traffic) keys() []key {
 			"The highest arrivals per second that are tried, of search.").writtenIf(of(Search)).
 			decodedBy(skip),
 		to("duration", &total, positiveForm, "The duration of the arrivals, of constant-arrival-rate; of each step "+
-			"of search, "+
-			"without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)).decodedBy(skip),
+			"of search, without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)).decodedBy(skip),
 		{name: "stages", doc: "The rates that follow, of ramping-arrival-rate.", section: func() *form {
 			return orList("a stage, or a list of stages", sectionOf[Stage]("a stage: `duration` and `rate`")())
 		}, encode: func(w *writer) *yaml.Node {
@@ -214,16 +215,13 @@ func (t *Traffic) keys() []key {
 			})...)
 		}},
 		search(to("resolution", &how.Resolution, resolutionForm, "The greatest distance between a rate that holds "+
-			"and one that "+
-			"does not, of search.").or("5%")),
+			"and one that does not, of search.").or("5%")),
 		search(to("confidence", &how.Confidence, confidenceForm, "The least confidence of a run that confirms, of "+
 			"search.").or("95%")),
 		search(to("confirm", &how.Confirm, positiveForm, "The duration of the run at the found rate, without its "+
-			"warm-up, of "+
-			"search.").or("30s")),
+			"warm-up, of search.").or("30s")),
 		to("warm_up", &t.WarmUp, durationForm, "Arrivals before the measurement, at the first rate; of search before "+
-			"each step, "+
-			"at its rate.").or("0s"),
+			"each step, at its rate.").or("0s"),
 		to("graceful_stop", &t.GracefulStop, durationForm,
 			"The time for sessions to end after the last arrival.").or("10s"),
 		to("timeout", &t.Timeout, positiveForm, "The time limit of an answer.").or("10s"),
@@ -232,11 +230,9 @@ func (t *Traffic) keys() []key {
 			writtenIf(func(*writer) bool { return t.MaxInFlight != len(t.Phones) }).decodedBy(skip),
 		inner("generator", "The limits of the load generator itself.", "`lag` and `cpu`",
 			to("lag", &t.LagBudget, positiveForm, "The p99 of the schedule lag above which the run is no measurement "+
-				"of the "+
-				"server.").or("10ms"),
+				"of the server.").or("10ms"),
 			to("cpu", &t.CPUBudget, percentForm, "The share of all processors, used by the generator, above which "+
-				"the run is no "+
-				"measurement of the server.").or("80%")),
+				"the run is no measurement of the server.").or("80%")),
 		to("session", nil, sessionForm,
 			"The commands of one arrival, one after the other.").encodedBy(func(*writer) *yaml.Node {
 			if t.Session == nil {
@@ -246,8 +242,7 @@ func (t *Traffic) keys() []key {
 				func(v Verb) *yaml.Node { return textNode(string(v)) })...)
 		}),
 		to("mix", nil, mixForm, "The operations of arrivals. Each arrival does one operation of a phone that is "+
-			"logged in, drawn "+
-			"by weight.").encodedBy(func(*writer) *yaml.Node {
+			"logged in, drawn by weight.").encodedBy(func(*writer) *yaml.Node {
 			n := flowNode(yaml.MappingNode)
 			for _, m := range t.Mix {
 				n.Content = append(n.Content, plainNode(string(m.Verb)), plainNode(strconv.Itoa(m.Weight)))
@@ -266,8 +261,7 @@ func (t *Traffic) keys() []key {
 			return orNothing(n)
 		}),
 		to("beacons", &t.Beacons, wholeForm("a whole number, 1 to 400", 1, 400), "The number of beacons of a "+
-			"`Beacon` of a "+
-			"session.").or("1"),
+			"`Beacon` of a session.").or("1"),
 		to("entries", &t.Entries, wholeForm("a whole number, 0 to 100000", 0, 100_000), "The number of entries of an "+
 			"upload.").or("1"),
 		to("gap", &t.Gap, durationForm, "The time between two beacons of a session, and after the last.").or("0s"),
@@ -302,8 +296,7 @@ func (t *Traffic) refuseOtherKeys(b *builder, root *value) {
 	} {
 		if root.has(key) {
 			b.add(root.keyPos(key), "a file with `load` has no `%s`: its phones do the commands of `load`, on real "+
-				"sockets and the "+
-				"real clock; expected no such key here", key)
+				"sockets and the real clock; expected no such key here", key)
 		}
 	}
 	if s := root.child("server"); s.has("disk") {
@@ -312,6 +305,7 @@ func (t *Traffic) refuseOtherKeys(b *builder, root *value) {
 	}
 }
 
+// decodePhones sets the phones that arrive: those of the file, or all phones with an account.
 func (t *Traffic) decodePhones(b *builder, v *value) {
 	if p := v.child("phones"); p != nil {
 		t.Phones = b.roster.selection(p)
@@ -364,6 +358,7 @@ func (t *Traffic) decodePacing(b *builder, v *value) {
 // confirmLeast is the shortest confirming step whose seconds are enough for its confidence.
 const confirmLeast = 8 * time.Second
 
+// decodeSearch decodes and checks the keys of the executor `search`.
 func (t *Traffic) decodeSearch(b *builder, v *value) {
 	s := &SearchSettings{Step: got[time.Duration](v, "duration")}
 	t.Search = s
@@ -391,6 +386,7 @@ func (t *Traffic) decodeSearch(b *builder, v *value) {
 	}
 }
 
+// decodeOperations decodes `session` or `mix`, and refuses both or none.
 func (t *Traffic) decodeOperations(b *builder, v *value) {
 	switch session, mix := v.has("session"), v.has("mix"); {
 	case session && mix:
@@ -441,6 +437,8 @@ func (t *Traffic) checkCommand(b *builder, c *value, i int) {
 	}
 }
 
+// decodeExpected decodes the expected response times. The median of the warm-up takes the place of a missing one, so a
+// load without a warm-up needs one for each operation that a later one awaits.
 func (t *Traffic) decodeExpected(b *builder, v *value) {
 	if e := v.child("expected"); e != nil {
 		for _, one := range e.keys {

@@ -157,6 +157,7 @@ func parseThreshold(text string) (Threshold, error) {
 	return t, nil
 }
 
+// explainThreshold returns the likely reason why a text is not a threshold.
 func explainThreshold(text string) error {
 	if thresholdUnit.MatchString(text) {
 		return errors.New("the number has no unit: delays are milliseconds, rates go from 0 to 1")
@@ -176,6 +177,7 @@ func explainThreshold(text string) error {
 var thresholdForm = patternForm("threshold", "a threshold of k6's grammar such as p(95)<6, avg<=2 or rate<0.01",
 	thresholdPattern, boxed(parseThreshold))
 
+// thresholdsForm returns the form of `thresholds`: a mapping from metrics to conditions.
 func thresholdsForm() *form {
 	var names []string
 	for _, m := range Metrics {
@@ -194,6 +196,7 @@ func thresholdsForm() *form {
 	}}
 }
 
+// decodeThresholds returns the decoder of `thresholds`. It checks each metric and the methods that the metric has.
 func decodeThresholds(thresholds *[]Threshold) func(*builder, *value) {
 	return func(b *builder, root *value) {
 		v := root.child("thresholds")
@@ -226,6 +229,7 @@ func decodeThresholds(thresholds *[]Threshold) func(*builder, *value) {
 	}
 }
 
+// encodeThresholds returns the encoder of `thresholds`.
 func encodeThresholds(thresholds *[]Threshold) func(*writer) *yaml.Node {
 	return func(*writer) *yaml.Node {
 		m := &yaml.Node{Kind: yaml.MappingNode}
@@ -244,6 +248,7 @@ func encodeThresholds(thresholds *[]Threshold) func(*writer) *yaml.Node {
 	}
 }
 
+// text returns the condition as written, or in k6's grammar if it has no text.
 func (t *Threshold) text() string {
 	if t.Text != "" {
 		return t.Text

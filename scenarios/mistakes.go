@@ -45,6 +45,7 @@ type mistakeList struct {
 	total int
 }
 
+// add adds a mistake at a position. Beyond maxMistakes it only counts.
 func (c *mistakeList) add(p Pos, format string, args ...any) {
 	c.total++
 	if len(c.list) < maxMistakes {
@@ -55,6 +56,7 @@ func (c *mistakeList) add(p Pos, format string, args ...any) {
 // isFull reports whether further mistakes are only counted, so that their messages are not needed.
 func (c *mistakeList) isFull() bool { return c.total >= maxMistakes }
 
+// nearest is the function nearest, without its cost once the list is full.
 func (c *mistakeList) nearest(text string, candidates []string) (string, bool) {
 	if c.isFull() {
 		return "", false
@@ -70,6 +72,7 @@ func (c *mistakeList) didYouMean(text string, candidates []string) string {
 	return ""
 }
 
+// err returns the mistakes in the order of their positions as a *Mistakes, or nil if there are none.
 func (c *mistakeList) err() error {
 	if c.total == 0 {
 		return nil
@@ -178,6 +181,7 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
+// lower returns the lower case of an ASCII letter, and any other byte unchanged.
 func lower(c byte) byte {
 	if 'A' <= c && c <= 'Z' {
 		return c + 'a' - 'A'

@@ -32,12 +32,12 @@ func completed(text string) string {
 	return text
 }
 
-// story is one block of a file in testdata.
-type story struct{ title, text, answer string }
+// mistakeCase is one block of a file in testdata.
+type mistakeCase struct{ title, text, answer string }
 
 const answerMark = "----\n"
 
-func stories(t *testing.T, path string) (preface string, list []story) {
+func mistakeCases(t *testing.T, path string) (preface string, list []mistakeCase) {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	if err != nil {
@@ -47,15 +47,15 @@ func stories(t *testing.T, path string) (preface string, list []story) {
 	for _, p := range parts[1:] {
 		title, body, _ := strings.Cut(p, "\n")
 		text, answer, _ := strings.Cut(body, answerMark)
-		list = append(list, story{title, strings.Trim(text, "\n") + "\n", strings.TrimRight(answer, "\n") + "\n"})
+		list = append(list, mistakeCase{title, strings.Trim(text, "\n") + "\n", strings.TrimRight(answer, "\n") + "\n"})
 	}
 	if len(list) == 0 {
-		t.Fatalf("%s holds no stories", path)
+		t.Fatalf("%s holds no mistakeCases", path)
 	}
 	return strings.TrimPrefix(parts[0], "\n"), list
 }
 
-func (s story) document() []byte {
+func (s mistakeCase) document() []byte {
 	text := s.text
 	if strings.HasPrefix(s.title, "whole:") {
 		return []byte(strings.TrimPrefix(text, "\n"))
@@ -66,7 +66,7 @@ func (s story) document() []byte {
 // TestMistakes compares every message with testdata/mistakes.txt.
 func TestMistakes(t *testing.T) {
 	const path = "testdata/mistakes.txt"
-	preface, list := stories(t, path)
+	preface, list := mistakeCases(t, path)
 	var out bytes.Buffer
 	out.WriteString(preface)
 	for _, s := range list {

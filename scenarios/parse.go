@@ -92,6 +92,7 @@ type builder struct {
 	accountless map[selected]int
 }
 
+// build decodes a file whose form was checked into a scenario, and reports further mistakes.
 func build(c *mistakeList, v *value, file string) *Scenario {
 	b := &builder{
 		mistakeList: c, s: &Scenario{File: file, Written: map[string]Pos{}}, root: v, roster: newRoster(c),
@@ -186,8 +187,7 @@ func (b *builder) checkClocks() {
 		back += max(-far, 0)
 		if max(ahead, back) > float64(maxClockError) {
 			b.add(f.Pos, "with this fault, clocks are set by more than %s in all; expected `offset` and `step`, as "+
-				"often as they "+
-				"occur, to add up to no more", shortDuration(maxClockError))
+				"often as they occur, to add up to no more", shortDuration(maxClockError))
 			ahead, back = math.Inf(-1), math.Inf(-1) // report it once
 		}
 	}

@@ -66,6 +66,7 @@ func (s *Scenario) withAccounts() (phones []int) {
 	return phones
 }
 
+// tooManyPhones describes the memory that this number of phones would need.
 func tooManyPhones(n uint64) string {
 	return fmt.Sprintf("this many phones would need about %.0f GiB of memory (%d KiB each)",
 		float64(n)*bytesPerPhone/(1<<30), bytesPerPhone>>10)
@@ -94,6 +95,7 @@ func phonesKey(phones *[]PhoneGroup) key {
 	}
 }
 
+// decodePhones adds the groups of `phones` to the roster, and checks their names and accounts.
 func (b *builder) decodePhones(v *value) {
 	names := map[string]Pos{}
 	r := b.roster
@@ -143,6 +145,7 @@ func (g *PhoneGroup) check(b *builder, v *value) {
 // reserved are words of the language that may stand in the place of a phone or a label.
 var reserved = []string{"contacts", "own", "none", "start", "end", "at"}
 
+// checkPhoneName refuses a name that another entry of `phones` has, or that is a word of the language.
 func (b *builder) checkPhoneName(p *value, name string, names map[string]Pos) {
 	pos := p.child("name").pos
 	if first, ok := names[name]; ok {
@@ -163,8 +166,7 @@ func (b *builder) checkGroupNames() {
 		name := b.s.Phones[i].Name
 		if group, k, ok := b.roster.numbered(name); ok && group > i {
 			b.add(b.s.Phones[group].Pos, "phone %d of group `%s` has the name of the phone `%s` above; expected "+
-				"another name for "+
-				"one of them", k+1, b.s.Phones[group].Name, name)
+				"another name for one of them", k+1, b.s.Phones[group].Name, name)
 			b.roster.unsure = true
 		}
 	}
@@ -208,12 +210,12 @@ func (b *builder) checkAccounts() {
 			b.roster.unknownPhone(g.Pos, g.Account, "`own`, `none` or the name of one phone")
 		case b.groupOf(owner).Account != "own":
 			b.add(g.Pos, "`%s` shares the account of `%s`, which has none of its own; expected `own`, `none` or a "+
-				"phone with an "+
-				"account", g.Name, g.Account)
+				"phone with an account", g.Name, g.Account)
 		}
 	}
 }
 
+// groupOf returns the group of a phone.
 func (b *builder) groupOf(phone int) *PhoneGroup { return &b.s.Phones[b.roster.groupOf(phone)] }
 
 // needAccount refuses a command of phones without an account.
@@ -270,6 +272,7 @@ func (b *builder) collectLabels(script *value) {
 	}
 }
 
+// addLabel registers the label of a step. It refuses a repeated label and a word of the language.
 func (b *builder) addLabel(as *value, step int) {
 	if as == nil {
 		return

@@ -22,10 +22,12 @@ type roster struct {
 	unsure   bool // a group was refused: an unknown name may belong to it
 }
 
+// newRoster returns an empty roster that reports unknown names to mistakes.
 func newRoster(mistakes *mistakeList) *roster {
 	return &roster{mistakes: mistakes, byName: map[string]int{}, chosen: map[string][]int{}, left: maxSelected}
 }
 
+// add appends the phones of a group.
 func (r *roster) add(g PhoneGroup) {
 	if _, twice := r.byName[g.Name]; !twice {
 		r.byName[g.Name] = len(r.groups)
@@ -44,6 +46,7 @@ func (r *roster) groupOf(phone int) int {
 	return i
 }
 
+// name returns the name of a phone.
 func (r *roster) name(phone int) string {
 	g := r.groupOf(phone)
 	return r.groups[g].PhoneName(phone - r.first[g])
@@ -121,6 +124,7 @@ func (r *roster) match(text string) (phones []int, within bool) {
 	return phones, true
 }
 
+// glob returns the phones whose names match a pattern, in the order of the roster.
 func (r *roster) glob(pattern string) []int {
 	var phones []int
 	var name []byte
@@ -233,6 +237,7 @@ func (r *roster) selectionOf(v *value, least int) []int {
 	return phones
 }
 
+// selection resolves names, groups and patterns to phones, each once. The result is shared and must not be changed.
 func (r *roster) selection(v *value) []int {
 	parts := v.elements()
 	var key strings.Builder
@@ -303,6 +308,7 @@ func (r *roster) phonesNamed(v *value) []int {
 	return phones
 }
 
+// tooManySelected reports once that the selections of the file exceed maxSelected.
 func (r *roster) tooManySelected(p Pos) {
 	if !r.unsure {
 		r.mistakes.add(p, "the selections of this file name more than %d phones together", maxSelected)

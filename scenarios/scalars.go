@@ -126,6 +126,7 @@ var (
 	targetForm = orList("`contacts`, or phones: a name, a group, a pattern or a list of these", anyPhoneForm)
 )
 
+// boxed converts a parser of one type to the parser of a scalar.
 func boxed[T any](parse func(string) (T, error)) func(string) (any, error) {
 	return func(t string) (any, error) {
 		v, err := parse(t)
@@ -133,8 +134,10 @@ func boxed[T any](parse func(string) (T, error)) func(string) (any, error) {
 	}
 }
 
+// parseText accepts every text.
 func parseText(t string) (any, error) { return t, nil }
 
+// parseTruth parses true and false.
 func parseTruth(t string) (any, error) {
 	if t != "true" && t != "false" {
 		return nil, errExpected
@@ -142,6 +145,7 @@ func parseTruth(t string) (any, error) {
 	return t == "true", nil
 }
 
+// matching accepts a text of at most maxName bytes that matches the regular expression.
 func matching(t string, form *regexp.Regexp) (any, error) {
 	if !form.MatchString(t) || len(t) > maxName {
 		return nil, errExpected
@@ -149,12 +153,15 @@ func matching(t string, form *regexp.Regexp) (any, error) {
 	return t, nil
 }
 
+// textForm is the form of any text.
 func textForm(doc string) *form { return &form{doc: doc, scalar: &scalar{parse: parseText}} }
 
+// patternForm is the form of a text with a pattern for the schema and a parser. def is its name in the schema, or "".
 func patternForm(def, doc, pattern string, parse func(string) (any, error)) *form {
 	return &form{def: def, doc: doc, scalar: &scalar{accepts: acceptsForm, pattern: pattern, parse: parse}}
 }
 
+// selectionForm is the form of a selection of at least so many phones.
 func selectionForm(def, doc string, names reference, least int) *form {
 	f := orList(doc, anyPhoneForm)
 	f.def, f.names, f.least = def, names, least
@@ -181,6 +188,7 @@ func oneOf(doc string, other synonyms, words ...string) *form {
 	}}}
 }
 
+// wholeForm is the form of a whole number from min to max.
 func wholeForm(doc string, min, max uint64) *form {
 	return &form{doc: doc, scalar: &scalar{accepts: acceptsWhole, min: min, max: max, parse: func(t string) (any,
 		error) {
@@ -210,6 +218,7 @@ func shareForm(def, doc string, least, most float64) *form {
 	return f
 }
 
+// nonZero returns the parser with an error for the duration 0.
 func nonZero(parse func(string) (time.Duration, error)) func(string) (time.Duration, error) {
 	return func(t string) (time.Duration, error) {
 		d, err := parse(t)
@@ -220,6 +229,7 @@ func nonZero(parse func(string) (time.Duration, error)) func(string) (time.Durat
 	}
 }
 
+// parseStay parses a duration or a range, above 0.
 func parseStay(t string) (Distribution, error) {
 	d, err := parseDelay(t)
 	if err == nil && d.Mean > 0 {
@@ -231,6 +241,7 @@ func parseStay(t string) (Distribution, error) {
 	return d, err
 }
 
+// parseReal parses a finite number above 0.
 func parseReal(t string) (float64, error) {
 	n, err := strconv.ParseFloat(t, 64)
 	if err != nil || math.IsNaN(n) || math.IsInf(n, 0) || n <= 0 {

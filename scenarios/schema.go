@@ -30,6 +30,7 @@ func Schema() []byte {
 // object is a JSON object whose members keep their order.
 type object []member
 
+// member is one member of an object.
 type member struct {
 	key string
 	val any
@@ -59,6 +60,7 @@ func (o object) MarshalJSON() ([]byte, error) {
 // variable matches a text with a ${NAME}, which the parser replaces.
 const variable = `\$\{[A-Za-z_][A-Za-z0-9_]*\}`
 
+// schemaWriter makes the schema. defs collects the forms with a name of their own, each once.
 type schemaWriter struct {
 	defs object
 	seen map[string]bool
@@ -78,6 +80,7 @@ func (w *schemaWriter) form(s *form) object {
 	return object{{"$ref", "#/$defs/" + s.def}}
 }
 
+// inline returns the schema of a form in place, with one alternative for each YAML kind that the form accepts.
 func (w *schemaWriter) inline(s *form) object {
 	var forms []object
 	if s.scalar != nil && s.list != nil && s.list.def != "" && s.list.scalar == s.scalar &&
@@ -126,6 +129,7 @@ func (s *scalar) schemas() []object {
 	return forms
 }
 
+// mapping returns the schema of a mapping. Unknown keys are refused.
 func (w *schemaWriter) mapping(m *mapping) object {
 	o := object{{"type", "object"}}
 	if m.open != nil {
@@ -151,6 +155,7 @@ func (w *schemaWriter) mapping(m *mapping) object {
 	return o
 }
 
+// open returns the schema of a mapping whose keys are not those of a table.
 func (w *schemaWriter) open(m *mapping) object {
 	if m.openKey != nil {
 		return object{{"patternProperties", object{{m.openKey.String(), w.form(m.open)}}}, {"additionalProperties",
@@ -163,6 +168,7 @@ func (w *schemaWriter) open(m *mapping) object {
 	return object{{"properties", properties}, {"additionalProperties", false}}
 }
 
+// capital returns the text with an upper-case first letter.
 func capital(s string) string {
 	if s == "" {
 		return s

@@ -25,8 +25,7 @@ func (s *Step) keys() []key {
 	}
 	return []key{
 		to("at", nil, timeReferenceForm, "The time of the step; of a login, when its password is sent. Without it, "+
-			"when the "+
-			"step before has settled.").encodedBy(s.encodeAt),
+			"when the step before has settled.").encodedBy(s.encodeAt),
 		to("phone", &s.Phone, phoneForm, "The phone that acts."),
 		{name: "login", doc: "A login on a new connection.", section: loginForm,
 			decode: s.decodeLogin, encode: s.encodeLogin},
@@ -42,8 +41,7 @@ func (s *Step) keys() []key {
 		one("fault", &s.Fault, faultForm, "Any fault, from the time of the step."),
 		to("as", &s.As, nameForm, "The label of the time at which the step took effect on the node that decided it."),
 		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its "+
-			"expectations "+
-			"do not fail."),
+			"expectations do not fail."),
 		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
 			return orList("an expected effect such as {reply: …}, or a list of such", stepExpectForm())
 		}, renumber: func(n *renumbering) bool {
@@ -56,6 +54,7 @@ func (s *Step) keys() []key {
 // actions are the keys of a step of which it has at most one.
 var actions = []string{"login", "password", "do", "forge", "datagrams", "tcp", "restart", "fault"}
 
+// stepForm returns the form of a step. It suggests `fault` for a kind of fault that is written as an action.
 func stepForm() *form {
 	f := sectionForm[Step]("step", "a step such as {at: 5s, phone: owner, login: right}")
 	f.mapping.synonyms = synonyms{}
@@ -65,6 +64,7 @@ func stepForm() *form {
 	return f
 }
 
+// scriptKey is the key `script`. Its decoder splits a step with several commands into one step for each.
 func scriptKey(script *[]Step) key {
 	return key{
 		name: "script", doc: "The actions of the run, step by step.",
@@ -125,6 +125,7 @@ func (s Step) split(b *builder, v *value) []Step {
 	return steps
 }
 
+// check checks that a step has at most one action and names a phone if the action needs one.
 func (s *Step) check(b *builder, v *value) {
 	var found []string
 	for _, a := range actions {
@@ -166,6 +167,7 @@ func (s *Step) check(b *builder, v *value) {
 	s.checkLoginLead(b, v)
 }
 
+// loginForm returns the form of a login: its kind alone, or a mapping.
 func loginForm() *form {
 	f := sectionForm[Login]("", "")
 	kind := f.mapping.key("kind").is
@@ -184,6 +186,7 @@ func (l *Login) keys() []key {
 	}
 }
 
+// decodeLogin decodes `login`, and checks that the login has a username.
 func (s *Step) decodeLogin(b *builder, section *value) {
 	v := section.child("login")
 	if v == nil {
@@ -206,6 +209,7 @@ func (s *Step) decodeLogin(b *builder, section *value) {
 	s.Login = l
 }
 
+// encodeLogin returns the kind of the login alone where that is enough.
 func (s *Step) encodeLogin(w *writer) *yaml.Node {
 	switch {
 	case s.Login == nil:
@@ -216,16 +220,17 @@ func (s *Step) encodeLogin(w *writer) *yaml.Node {
 	return w.mapping(s.Login.keys(), "")
 }
 
+// forgeForm returns the form of a forged beacon.
 func forgeForm() *form {
 	return sectionForm[Forge]("", "a beacon: `to`, and the parts that differ from an honest one")
 }
 
+// keys is the table of `forge`. Keys that are not written have the values of an honest beacon.
 func (f *Forge) keys() []key {
 	return []key{
 		to("to", &f.To, phonesForm, "The phones that receive it.").need(),
 		to("copy", &f.Copy, phoneForm, "The TempID and the times are those of the last download of this phone; keys "+
-			"that are "+
-			"written win."),
+			"that are written win."),
 		to("tempid", &f.TempID, textForm("a TempID, or any text"), "The first part; random unless written or copied."),
 		to("start", &f.Start, wireTimeForm, "The second part; now unless written or copied.").
 			writtenIf(func(w *writer) bool { return f.Start.Set && (f.Copy >= 0 || f.Start != WireTime{Set: true}) }),
@@ -281,6 +286,7 @@ func (d *Datagrams) keys() []key {
 	}
 }
 
+// check refuses datagrams that are longer than maxDatagram, and an empty list.
 func (d *Datagrams) check(b *builder, v *value) {
 	for i, s := range v.child("send").elements() {
 		if len(d.Send[i]) > maxDatagram {
@@ -302,6 +308,7 @@ func bytesKey(name string, into *[]string, doc string) key {
 	})
 }
 
+// tcpForm returns the form of `tcp`.
 func tcpForm() *form {
 	return sectionForm[TCP]("", "the use of the connection: `connect`, `send`, `close` or `reset`")
 }
@@ -322,6 +329,7 @@ func (t *TCP) keys() []key {
 	}
 }
 
+// check refuses an entry that does nothing, and one that ends the connection twice.
 func (t *TCP) check(b *builder, v *value) {
 	if t.Close && t.Reset {
 		b.add(v.keyPos("reset"), "`close` and `reset` end the connection in two ways; expected one of them")
@@ -334,6 +342,7 @@ func (t *TCP) check(b *builder, v *value) {
 // placeholders are replaced when the text is sent.
 var placeholders = []string{"{user}", "{password}", "{wrong}", "{tempid}"}
 
+// checkPlaceholders refuses an empty text, a mistyped placeholder, and one whose value the phone does not have.
 func checkPlaceholders(s *value, b *builder, phone int) {
 	if s.text == "" {
 		b.add(s.pos, "an empty text sends nothing; expected %s", s.form.doc)
@@ -370,6 +379,8 @@ var (
 	commandsForm = orList("a command ("+commandForm.doc+") or a list of commands", commandForm)
 )
 
+// newCommandForm returns the form of one command. For a text that is not a command but contains a word of one, it
+// suggests that command.
 func newCommandForm() *form {
 	f := oneOf("", nil, commandNames...)
 	f.doc += ", or {type: …} for any other line"
@@ -440,6 +451,7 @@ func commandKeys(list func(w *writer) []Command) []key {
 	}
 }
 
+// encodeCommand returns a command as `do` expresses it.
 func encodeCommand(c Command) *yaml.Node {
 	if c.Verb == VerbType {
 		return flowNode(yaml.MappingNode, plainNode("type"), textNode(c.Text))
@@ -476,6 +488,7 @@ func decodeCommands(v *value, b *builder) []Command {
 	return list
 }
 
+// setTarget sets the receivers of a Beacon from `to`: the contacts of the phone, or the named phones.
 func (cmd *Command) setTarget(b *builder, v *value) {
 	to := v.child("to")
 	switch {
@@ -498,6 +511,7 @@ const (
 	defaultSilentWithin = time.Second
 )
 
+// stepExpectForm returns the form of an expected effect.
 func stepExpectForm() *form {
 	return sectionForm[StepExpect]("stepexpect", "an expected effect of the step, such as {reply: …}")
 }
@@ -531,6 +545,7 @@ func (e *StepExpect) keys() []key {
 	}
 }
 
+// defaultWithin returns the time limit of an expectation without `within`: longer for an effect than for silence.
 func (e *StepExpect) defaultWithin() time.Duration {
 	if e.NoReply || e.PrintsNothing || e.ServerPrintsNothing {
 		return defaultSilentWithin
@@ -538,6 +553,7 @@ func (e *StepExpect) defaultWithin() time.Duration {
 	return defaultWithin
 }
 
+// logExpectForm returns the form of an expected contact log: a number of entries, or a mapping.
 func logExpectForm() *form {
 	f := sectionForm[LogExpect]("", "a number of entries, or a mapping with `entries` and `tempids`")
 	f.scalar = amountForm.scalar
@@ -553,6 +569,7 @@ func (l *LogExpect) keys() []key {
 	}
 }
 
+// decodeLog returns the expected contact log, or nil if there is none.
 func decodeLog(v *value, b *builder) *LogExpect {
 	switch {
 	case v == nil:
@@ -571,6 +588,7 @@ func decodeLog(v *value, b *builder) *LogExpect {
 	return l
 }
 
+// encodeLog returns the expected contact log, as a number where that is enough.
 func (e *StepExpect) encodeLog(w *writer) *yaml.Node {
 	switch {
 	case e.Log == nil:
@@ -581,6 +599,7 @@ func (e *StepExpect) encodeLog(w *writer) *yaml.Node {
 	return w.mapping(e.Log.keys(), "")
 }
 
+// expectations decodes the expected effects of a step and fills in the phone and the time limit.
 func (s *Step) expectations(b *builder, v *value, commands []Command) []StepExpect {
 	var list []StepExpect
 	for _, e := range v.child("expect").elements() {
@@ -656,6 +675,7 @@ func oneLine(n *yaml.Node) string {
 	return s
 }
 
+// writeFlow appends a node in YAML's flow style. It stops once the text is longer than maxStepText.
 func writeFlow(w *strings.Builder, n *yaml.Node, depth int) {
 	if w.Len() > maxStepText || depth > maxDepth {
 		return

@@ -86,6 +86,7 @@ func (n *renumbering) commands(list []Command) []Command {
 	return left
 }
 
+// command returns a command with its receivers that are left. It returns false for a Beacon without receivers.
 func (n *renumbering) command(c Command) (Command, bool) {
 	c.To = n.left(c.To)
 	return c, c.Verb != VerbBeacon || c.Contacts && !n.noContact || len(c.To) > 0

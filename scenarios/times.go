@@ -59,6 +59,7 @@ func withUnits(number string) string {
 	return number + "ms or " + number + "s"
 }
 
+// parseUnsigned parses a duration of at least 0.
 func parseUnsigned(text string) (time.Duration, error) {
 	d, err := parseDuration(text)
 	if err == nil && (d < 0 || strings.HasPrefix(text, "-")) {
@@ -67,6 +68,7 @@ func parseUnsigned(text string) (time.Duration, error) {
 	return d, err
 }
 
+// parsePositive parses a duration above 0.
 func parsePositive(text string) (time.Duration, error) {
 	d, err := parseUnsigned(text)
 	if err == nil && d == 0 {
@@ -183,6 +185,7 @@ func orMissingBlank(text string, err error) error {
 	return err
 }
 
+// String returns the time as a file writes it.
 func (at When) String() string {
 	switch {
 	case at.Label == "":
@@ -207,6 +210,7 @@ func parseWireTime(text string) (WireTime, error) {
 	return WireTime{Set: true, Text: text}, nil
 }
 
+// parseTraceTime parses a time of a trace: whole seconds without a unit, or a duration of whole seconds.
 func parseTraceTime(text string) (int64, error) {
 	if strings.Trim(text, "0123456789") == "" && text != "" && len(text) < 16 {
 		var n int64
@@ -255,6 +259,7 @@ func Zone(name string) (*time.Location, error) {
 	return nil, errors.New("there is no such time zone")
 }
 
+// readZone reads one zone of the database.
 func readZone(f *zip.File) (*time.Location, error) {
 	r, err := f.Open()
 	if err != nil {
@@ -302,6 +307,7 @@ func durationText(d time.Duration) string {
 	return strings.Replace(shortDuration(d), "h0m", "h", 1)
 }
 
+// String returns the distribution as a file writes it.
 func (d Distribution) String() string {
 	switch {
 	case d.Mean > 0:

@@ -186,6 +186,7 @@ func (r *TraceReader) readLine() ([]byte, error) {
 	return bytes.TrimRight(text, "\r\n"), nil
 }
 
+// mistake returns a *TraceMistake at the current line.
 func (r *TraceReader) mistake(err error, format string, args ...any) error {
 	return &TraceMistake{r.trace.File, r.line, fmt.Sprintf(format, args...), err}
 }
@@ -216,6 +217,7 @@ func (r *TraceReader) end() error {
 		r.selection())}
 }
 
+// selection describes the part of the trace that was read and its classes, for the error of a trace without contacts.
 func (r *TraceReader) selection() string {
 	s := fmt.Sprintf("the last time read is %d", r.last)
 	if len(r.trace.Classes) > 0 {
@@ -342,6 +344,7 @@ func (r *TraceReader) selected(c Contact) (_ Contact, done, ok bool) {
 	return c, false, true
 }
 
+// ofClasses reports whether both people belong to the selected classes.
 func (r *TraceReader) ofClasses(c *Contact) bool {
 	if len(r.trace.Classes) == 0 {
 		return true
@@ -377,6 +380,7 @@ func columns(text string) []string {
 	return fields
 }
 
+// traceTime parses the time of a line, in seconds from 0 to maxTraceTime.
 func traceTime(text string) (int64, bool) {
 	t, err := strconv.ParseInt(text, 10, 64)
 	return t, err == nil && t >= 0 && t <= maxTraceTime

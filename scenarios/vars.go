@@ -55,6 +55,7 @@ func newVariables(root *yaml.Node, set map[string]string) *variables {
 	return v
 }
 
+// value returns the value of a variable: that of --set, or else the default of the file.
 func (v *variables) value(name string) (string, bool) {
 	if text, ok := v.set[name]; ok {
 		return text, true
@@ -93,6 +94,7 @@ func (v *variables) replace(c *mistakeList, p Pos, text string) (out string, fil
 	}
 }
 
+// one appends the value of one variable. It returns false after a mistake.
 func (v *variables) one(c *mistakeList, p Pos, name string, b *strings.Builder) bool {
 	v.used[name] = true
 	text, known := v.value(name)
@@ -108,6 +110,7 @@ func (v *variables) one(c *mistakeList, p Pos, name string, b *strings.Builder) 
 	return true
 }
 
+// noValue reports a variable without a value, once for each name.
 func (v *variables) noValue(c *mistakeList, p Pos, name string) {
 	if v.refused[name] {
 		return
@@ -121,6 +124,7 @@ func (v *variables) noValue(c *mistakeList, p Pos, name string) {
 	c.add(p, "`${%s}` has no value; give it one with --set %s=VALUE, or a default under `vars`", name, name)
 }
 
+// names returns the variables of the file in alphabetical order.
 func (v *variables) names() []string {
 	var names []string
 	for name := range v.defaults {

@@ -71,6 +71,7 @@ type writer struct {
 	commands []Command
 }
 
+// newWriter returns a writer that names the phones of s.
 func newWriter(s *Scenario) *writer {
 	w := &writer{s: s, roster: newRoster(nil)}
 	for _, g := range s.Phones {
@@ -85,6 +86,7 @@ func (w *writer) isWritten(path string) bool {
 	return ok
 }
 
+// groupOf returns the group of a phone.
 func (w *writer) groupOf(phone int) *PhoneGroup { return &w.roster.groups[w.roster.groupOf(phone)] }
 
 // mapping encodes a section on one line. path is the path of its key, "" if Written does not contain it.
@@ -110,10 +112,12 @@ func (w *writer) sections(list []*yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: yaml.SequenceNode, Content: list}
 }
 
+// flowNode returns a list or a mapping that is written on one line.
 func flowNode(kind yaml.Kind, content ...*yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: kind, Style: yaml.FlowStyle, Content: content}
 }
 
+// orNothing returns nil in place of an empty node.
 func orNothing(n *yaml.Node) *yaml.Node {
 	if len(n.Content) == 0 {
 		return nil
@@ -121,6 +125,7 @@ func orNothing(n *yaml.Node) *yaml.Node {
 	return n
 }
 
+// mapNodes encodes each element of a list.
 func mapNodes[T any](list []T, node func(T) *yaml.Node) []*yaml.Node {
 	var nodes []*yaml.Node
 	for _, t := range list {
@@ -134,6 +139,7 @@ func flowList[T any](list []T, node func(T) *yaml.Node) *yaml.Node {
 	return oneOrList(mapNodes(list, node))
 }
 
+// oneOrList returns the only node, or a list of all.
 func oneOrList(nodes []*yaml.Node) *yaml.Node {
 	if len(nodes) == 1 {
 		return nodes[0]
@@ -207,10 +213,12 @@ func (w *writer) names(phones []int) []string {
 	return names
 }
 
+// phones encodes a selection of phones.
 func (w *writer) phones(phones []int) *yaml.Node { return flowList(w.names(phones), textNode) }
 
 func (w *writer) phone(phone int) *yaml.Node { return textNode(w.roster.name(phone)) }
 
+// nodes encodes a set of nodes, the server first.
 func (w *writer) nodes(n Nodes) *yaml.Node {
 	names := w.names(n.Phones)
 	if n.Server {
@@ -286,6 +294,7 @@ func (w *writer) steps(steps []Step, first bool) *yaml.Node {
 	return w.mapping(one.keys(), "")
 }
 
+// encodeAt returns the time of a step, or nil if it follows the step before.
 func (s *Step) encodeAt(*writer) *yaml.Node {
 	switch {
 	case s.At.AfterPrevious:
@@ -296,6 +305,7 @@ func (s *Step) encodeAt(*writer) *yaml.Node {
 	return plainNode(s.At.String())
 }
 
+// encodeExpect returns the expected effects of a step.
 func (s *Step) encodeExpect(w *writer) *yaml.Node {
 	return orNothing(oneOrList(mapNodes(s.Expect, w.expectation)))
 }
@@ -335,6 +345,7 @@ func (p *Path) inSeconds() bool {
 	return p.Step >= 0 && (p.Field == "at" || p.Field == "delay") || len(p.Phones) > 0 && p.Field == "log.age_max"
 }
 
+// sum returns the text of a sum. inSeconds selects the form of durations for its numbers.
 func (w *writer) sum(s Sum, inSeconds bool) string {
 	var b strings.Builder
 	for i, t := range s.Terms {

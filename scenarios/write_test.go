@@ -38,10 +38,10 @@ func comesBack(t failer, s *Scenario) []byte {
 	text := s.AppendYAML([]byte("# why\n"))
 	got, err := Parse(s.File, text, Options{})
 	if err != nil {
-		t.Fatalf("what was written is refused:\n%v\n%s", err, text)
+		t.Fatalf("the written scenario is refused:\n%v\n%s", err, text)
 	}
 	if diff := cmp.Diff(s, got, asWritten); diff != "" {
-		t.Fatalf("what was written is another scenario:\n%s\n%s", diff, text)
+		t.Fatalf("the written scenario differs:\n%s\n%s", diff, text)
 	}
 	if again := got.AppendYAML([]byte("# why\n")); string(again) != string(text) {
 		t.Fatalf("written twice:\n%s", cmp.Diff(string(text), string(again)))

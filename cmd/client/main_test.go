@@ -109,7 +109,7 @@ func TestHelpThatCannotBePrinted(t *testing.T) {
 // A resource that cannot be opened ends the program with one sentence.
 func TestCannotStart(t *testing.T) {
 	server := startServer(t, clock.New())
-	first := sitDown(t, clock.New(), server)
+	first := startRig(t, clock.New(), server)
 	first.awaits("Username: ")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -26,8 +26,8 @@ const hang = 30 * time.Second
 
 const user, password = "+61410888888", "comp3331"
 
-// morning is the time of a rig's clock.
-var morning = time.Date(2026, 11, 23, 6, 36, 3, 0, time.UTC)
+// startTime is the time of a rig's clock.
+var startTime = time.Date(2026, 11, 23, 6, 36, 3, 0, time.UTC)
 
 func utc() *protocol.Zone { return protocol.NewZone(time.UTC) }
 
@@ -120,8 +120,8 @@ func udpSocket(t testing.TB) *net.UDPConn {
 	return u
 }
 
-// sitting is a program in this process with a simulated user.
-type sitting struct {
+// clientRig is a program in this process with a simulated user.
+type clientRig struct {
 	t       testing.TB
 	server  *served
 	keys    *io.PipeWriter
@@ -153,11 +153,11 @@ func (b *lockedBuffer) String() string {
 	return b.text.String()
 }
 
-// sitDown starts the program on pipes.
-func sitDown(t testing.TB, c clock.Clock, server *served) *sitting {
+// startRig starts the program on pipes.
+func startRig(t testing.TB, c clock.Clock, server *served) *clientRig {
 	t.Helper()
 	keys, writer := io.Pipe()
-	s := &sitting{t: t, server: server, keys: writer, signals: make(chan os.Signal, 1), udp: freePort(t), over: make(chan status, 1),
+	s := &clientRig{t: t, server: server, keys: writer, signals: make(chan os.Signal, 1), udp: freePort(t), over: make(chan status, 1),
 		exits: make(chan int, 1), log: filepath.Join(t.TempDir(), "contacts.txt")}
 	p := program{stdin: keys, stdout: &s.screen, stderr: &s.errors, console: openConsole, signals: s.signals, clock: c,
 		zone: utc(), exit: func(n int) { s.exits <- n }}
@@ -171,7 +171,7 @@ func sitDown(t testing.TB, c clock.Clock, server *served) *sitting {
 }
 
 // awaits waits until the screen ends with text.
-func (s *sitting) awaits(text string) {
+func (s *clientRig) awaits(text string) {
 	s.t.Helper()
 	for end := time.Now().Add(hang); ; yield() {
 		if strings.HasSuffix(s.screen.String(), text) {
@@ -187,14 +187,14 @@ func (s *sitting) awaits(text string) {
 func yield() { <-time.After(50 * time.Microsecond) }
 
 // types types a line and echoes it on the screen.
-func (s *sitting) types(line string) {
+func (s *clientRig) types(line string) {
 	s.t.Helper()
 	fmt.Fprintf(&s.screen, "%s\n", line)
 	s.pipes(line + "\n")
 }
 
 // pipes writes text to the input without an echo.
-func (s *sitting) pipes(text string) {
+func (s *clientRig) pipes(text string) {
 	s.t.Helper()
 	if _, err := io.WriteString(s.keys, text); err != nil {
 		s.t.Fatal(err)
@@ -202,14 +202,14 @@ func (s *sitting) pipes(text string) {
 }
 
 // name types the username and waits until the server has read it alone.
-func (s *sitting) name() {
+func (s *clientRig) name() {
 	s.t.Helper()
 	s.pipes(user + "\n")
 	s.server.reads(s.t, user)
 }
 
 // ends waits for the end of the program.
-func (s *sitting) ends(want status) {
+func (s *clientRig) ends(want status) {
 	s.t.Helper()
 	select {
 	case s.status = <-s.over:
@@ -222,7 +222,7 @@ func (s *sitting) ends(want status) {
 }
 
 // hears sends a beacon to the program's phone.
-func (s *sitting) hears(parts ...string) {
+func (s *clientRig) hears(parts ...string) {
 	s.t.Helper()
 	u := udpSocket(s.t)
 	for _, part := range parts {
@@ -239,9 +239,9 @@ func expect[T comparable](t testing.TB, what string, got, want T) {
 	}
 }
 
-// mocked returns a clock that stands still at morning.
+// mocked returns a clock that stands still at startTime.
 func mocked() *clock.Mock {
 	m := clock.NewMock()
-	m.Set(morning)
+	m.Set(startTime)
 	return m
 }

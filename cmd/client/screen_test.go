@@ -24,7 +24,7 @@ func (c *slowConsole) show(text []byte, _ bool) error {
 	return err
 }
 
-func (c *slowConsole) readLine(question) (string, error) { return "", errors.New("nobody types") }
+func (c *slowConsole) readLine(question) (string, error) { return "", errors.New("no input") }
 
 func (c *slowConsole) restore() {}
 
@@ -95,7 +95,7 @@ func TestBrokenTerminal(t *testing.T) {
 	c.gate <- outputError(errors.New("broken pipe"))
 	broken := make(chan error, 1)
 	s.run(func(err error) { broken <- err })
-	expect(t, "told", (<-broken).Error(), "writing to the output: broken pipe")
+	expect(t, "error", (<-broken).Error(), "writing to the output: broken pipe")
 	s.show([]byte("y\n"))
 	expect(t, "kept", len(s.parts), 0)
 	expect(t, "error", s.close().Error(), "writing to the output: broken pipe")

@@ -35,7 +35,7 @@ func TestTheRecordedTerminal(t *testing.T) {
 	text = strings.ReplaceAll(text, "127.0.0.1 23050", "127.0.0.1 PORT")
 
 	server := startServer(t, mocked())
-	s := sitDown(t, mocked(), server)
+	s := startRig(t, mocked(), server)
 	friend := udpSocket(t)
 	_, friendPort, _ := net.SplitHostPort(friend.LocalAddr().String())
 	for line := range strings.Lines(text) {
@@ -65,7 +65,7 @@ func TestTheRecordedTerminal(t *testing.T) {
 // A beacon begins on a new line, also behind a prompt and after log out.
 func TestBeaconsBetweenPrompts(t *testing.T) {
 	server := startServer(t, mocked())
-	s := sitDown(t, mocked(), server)
+	s := startRig(t, mocked(), server)
 	s.awaits("Username: ")
 	s.hears(beacon()...)
 	s.awaits("Username: \n" + verdict)
@@ -99,7 +99,7 @@ func file(t testing.TB, name string) string {
 // of input ends the client.
 func TestPipedInput(t *testing.T) {
 	server := startServer(t, mocked())
-	s := sitDown(t, mocked(), server)
+	s := startRig(t, mocked(), server)
 	const many = 500
 	s.pipes("\n" + user + "\r\n")
 	server.reads(t, user)
@@ -117,14 +117,14 @@ func TestPipedInput(t *testing.T) {
 // A login that failed for good ends the program.
 func TestBlocked(t *testing.T) {
 	server := startServer(t, mocked())
-	s := sitDown(t, mocked(), server)
+	s := startRig(t, mocked(), server)
 	s.name()
 	s.pipes("1\n2\n3\n")
 	s.ends(failed)
 	const again = "Password: Invalid Password. Please try again\n"
 	expect(t, "the screen", s.screen.String(),
 		"Username: "+again+again+"Password: Invalid Password. Your account has been blocked. Please try again later\n")
-	s = sitDown(t, mocked(), server)
+	s = startRig(t, mocked(), server)
 	s.name()
 	s.pipes(password + "\n")
 	s.ends(failed)
@@ -133,9 +133,9 @@ func TestBlocked(t *testing.T) {
 }
 
 // Without its server the phone continues and reports that once.
-func TestTheServerGoesAway(t *testing.T) {
+func TestConnectionLoss(t *testing.T) {
 	server := startServer(t, mocked())
-	s := sitDown(t, mocked(), server)
+	s := startRig(t, mocked(), server)
 	s.name()
 	s.pipes(password + "\n")
 	s.awaits("input the command: ")
@@ -154,17 +154,17 @@ func TestTheServerGoesAway(t *testing.T) {
 }
 
 // Before the login, the loss of the server ends the program.
-func TestTheServerGoesAwayBeforeTheLogin(t *testing.T) {
+func TestConnectionLossBeforeTheLogin(t *testing.T) {
 	server := startServer(t, mocked())
-	s := sitDown(t, mocked(), server)
+	s := startRig(t, mocked(), server)
 	s.awaits("Username: ")
 	server.Close()
 	s.ends(failed)
 	expect(t, "the screen", s.screen.String(), "Username: \nthe server closed the connection\n")
 }
 
-// mute starts a server that accepts connections and never answers.
-func mute(t *testing.T) *served {
+// unresponsiveServer starts a server that accepts connections and never answers.
+func unresponsiveServer(t *testing.T) *served {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -196,8 +196,8 @@ func mute(t *testing.T) *served {
 
 // A login without an answer gets a message on a new line, with a remedy.
 func TestNoAnswer(t *testing.T) {
-	server, c := mute(t), mocked()
-	s := sitDown(t, c, server)
+	server, c := unresponsiveServer(t), mocked()
+	s := startRig(t, c, server)
 	s.name()
 	s.pipes(password + "\n")
 	server.reads(t, user+password)

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// desk is a terminal with a simulated user.
-type desk struct {
+// terminalRig is a terminal with a simulated user.
+type terminalRig struct {
 	t        testing.TB
 	term     *terminal
 	out      lockedBuffer
@@ -19,9 +19,9 @@ type desk struct {
 	restored int
 }
 
-func newDesk(t testing.TB) *desk {
+func newTerminalRig(t testing.TB) *terminalRig {
 	in, keys := io.Pipe()
-	d := &desk{t: t, keys: keys, lines: make(chan string, 9), ends: make(chan error, 9), stopped: make(chan struct{}, 9)}
+	d := &terminalRig{t: t, keys: keys, lines: make(chan string, 9), ends: make(chan error, 9), stopped: make(chan struct{}, 9)}
 	d.term = newTerminal(&d.out, func() { d.stopped <- struct{}{} }, func() { d.restored++ })
 	d.term.resize(40, 20)
 	go d.term.keys.pump(in)
@@ -30,12 +30,12 @@ func newDesk(t testing.TB) *desk {
 }
 
 // asks starts to read a line and waits for its prompt.
-func (d *desk) asks(prompt string) {
+func (d *terminalRig) asks(prompt string) {
 	d.reads(prompt)
 	d.shows(prompt + "|")
 }
 
-func (d *desk) reads(prompt string) {
+func (d *terminalRig) reads(prompt string) {
 	go func() {
 		line, err := d.term.readLine(questionOf(prompt))
 		if err != nil {
@@ -46,7 +46,7 @@ func (d *desk) reads(prompt string) {
 	}()
 }
 
-func (d *desk) types(keys string) {
+func (d *terminalRig) types(keys string) {
 	d.t.Helper()
 	if _, err := io.WriteString(d.keys, keys); err != nil {
 		d.t.Fatal(err)
@@ -54,7 +54,7 @@ func (d *desk) types(keys string) {
 }
 
 // shows waits until the screen ends with this; "|" is the cursor.
-func (d *desk) shows(want string) {
+func (d *terminalRig) shows(want string) {
 	d.t.Helper()
 	for end := time.Now().Add(hang); ; yield() {
 		got := drawn(40, d.out.String())
@@ -67,7 +67,7 @@ func (d *desk) shows(want string) {
 	}
 }
 
-func (d *desk) got(want string) {
+func (d *terminalRig) got(want string) {
 	d.t.Helper()
 	select {
 	case line := <-d.lines:
@@ -79,7 +79,7 @@ func (d *desk) got(want string) {
 
 // The line being typed is drawn again below a beacon that arrives.
 func TestTypedLineIsDrawnAgain(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	d.asks("input the command: ")
 	d.types("Upload_co")
 	d.shows("input the command: Upload_co|")
@@ -94,7 +94,7 @@ func TestTypedLineIsDrawnAgain(t *testing.T) {
 
 // A line of several rows is drawn again with the cursor in its middle.
 func TestLongLineIsDrawnAgain(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	long := strings.Repeat("abcdefghi ", 8)
 	d.asks("input the command: ")
 	d.types(long + strings.Repeat("\x1b[D", 35))
@@ -109,7 +109,7 @@ func TestLongLineIsDrawnAgain(t *testing.T) {
 // A password is never shown: not while it is typed, not below a beacon, not after a
 // change of the window. The arrow keys do not bring commands into it.
 func TestPasswordIsNotShown(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	d.asks("input the command: ")
 	d.types("whatsthedate\r")
 	d.got("whatsthedate")
@@ -131,7 +131,7 @@ func TestPasswordIsNotShown(t *testing.T) {
 
 // Only answers to the prompt for commands are remembered.
 func TestUsernameIsNotRemembered(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	d.asks("Username: ")
 	d.types("secret\r")
 	d.got("secret")
@@ -155,7 +155,7 @@ func TestHistoryIsBounded(t *testing.T) {
 // Ctrl-C works at any moment, also while no line is being read. Keys typed ahead wait
 // for their prompt.
 func TestCtrlC(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	d.types("ahead\r")
 	d.types("\x03")
 	within(t, d.stopped)
@@ -165,7 +165,7 @@ func TestCtrlC(t *testing.T) {
 	d.types("a\x03b\r")
 	within(t, d.stopped)
 	d.got("ab")
-	expect(t, "what was typed", strings.Contains(drawn(40, d.out.String()), "input the command: ahead\n"), true)
+	expect(t, "typed text", strings.Contains(drawn(40, d.out.String()), "input the command: ahead\n"), true)
 }
 
 func within(t testing.TB, c <-chan struct{}) {
@@ -178,7 +178,7 @@ func within(t testing.TB, c <-chan struct{}) {
 }
 
 func TestCtrlDEndsTheInput(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	d.asks("input the command: ")
 	d.types("x\x04\x7f\x04") // Ctrl-D on a line that is not empty has no effect
 	expect(t, "error", <-d.ends, io.EOF)
@@ -189,8 +189,8 @@ func TestCtrlDEndsTheInput(t *testing.T) {
 }
 
 // The end of the terminal is the end of input, after the typed keys.
-func TestTerminalGoesAway(t *testing.T) {
-	d := newDesk(t)
+func TestTerminalIsClosed(t *testing.T) {
+	d := newTerminalRig(t)
 	d.types("last\rhalf")
 	d.keys.CloseWithError(io.ErrUnexpectedEOF)
 	d.reads("input the command: ")
@@ -202,7 +202,7 @@ func TestTerminalGoesAway(t *testing.T) {
 // Keys without a meaning (Ctrl-Z, Ctrl-\, an escape sequence without an end) change
 // nothing and block nothing.
 func TestStrangeKeys(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	d.asks("input the command: ")
 	d.types("log\x1a\x1c\x13\x1b[" + strings.Repeat("1;", 400) + "\r")
 	d.got("log" + strings.Repeat("1;", 400)[maxKey-1:])
@@ -222,7 +222,7 @@ func TestKeysAheadAreBounded(t *testing.T) {
 }
 
 func TestPanicRestoresTheTerminal(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	defer func() {
 		expect(t, "the panic goes on", recover(), any("broken"))
 		expect(t, "restored", d.restored, 1)
@@ -235,7 +235,7 @@ func TestPanicRestoresTheTerminal(t *testing.T) {
 
 // A restored terminal stays restored.
 func TestResumedAfterTheEnd(t *testing.T) {
-	d := newDesk(t)
+	d := newTerminalRig(t)
 	raw := 0
 	d.term.resume(func() { raw++ })
 	expect(t, "taken", raw, 1)

@@ -27,7 +27,7 @@ func main() {
 }
 `
 
-func TestABuildWithAnOverlayDiffersOnlyInWhatItDoes(t *testing.T) {
+func TestABuildWithAnOverlayDiffersOnlyInBehaviour(t *testing.T) {
 	root, temp := smallModule(t), t.TempDir()
 	program := func(name, old, new string) string {
 		changed, program := filepath.Join(temp, name+".go"), filepath.Join(temp, name)
@@ -63,7 +63,7 @@ func content(t *testing.T, program string) string {
 	return string(c[:])
 }
 
-func TestABuildThatFailsSaysWhere(t *testing.T) {
+func TestABuildErrorNamesItsPlace(t *testing.T) {
 	root, temp := smallModule(t), t.TempDir()
 	changed := filepath.Join(temp, "main.go")
 	write(t, changed, strings.Replace(smallMain, "println", "printline", 1))

@@ -56,7 +56,7 @@ func TestAnInterruptIsNoHang(t *testing.T) {
 	}
 }
 
-func TestConcludeBelievesOnlyWhatFits(t *testing.T) {
+func TestConcludeAcceptsOnlyConsistentResults(t *testing.T) {
 	const passedJSON = `{"verdict": "passed", "checks": [{"name": "a", "verdict": "passed"}]}`
 	const failedJSON = `{"verdict": "failed", "checks": [{"name": "a", "verdict": "failed"}]}`
 	const contradiction = `{"verdict": "passed", "checks": [{"name": "a", "verdict": "failed"}]}`

@@ -30,7 +30,7 @@ invariants: true
 script: [{at: 1s, phone: a-1, login: right}]
 `
 
-func TestWhatASwarmPrintedIsRead(t *testing.T) {
+func TestReadSwarmOutput(t *testing.T) {
 	root := t.TempDir()
 	write(t, filepath.Join(root, "one.yaml"), oneStep)
 	write(t, filepath.Join(root, "three.yaml"), threeThings)

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 )
 
-func TestWhatBecomesOfAMutant(t *testing.T) {
+func TestOutcomesOfAMutant(t *testing.T) {
 	for _, c := range []struct {
 		name, old, new, by string
 		outcome            outcome
@@ -41,7 +41,7 @@ func TestWhatBecomesOfAMutant(t *testing.T) {
 	}
 }
 
-func TestAMutantWhoseFileIsGoneNoLongerApplies(t *testing.T) {
+func TestAMutantWithoutItsFileNoLongerApplies(t *testing.T) {
 	r := fakeTester(t, "right").test(t.Context(), &mutant{name: "gone", file: "gone.go", old: "a", new: "b"})
 	if r.outcome != stale || !errors.Is(r.err, os.ErrNotExist) {
 		t.Errorf("%s, %v; want %s and a missing file", r.outcome, r.err, stale)

@@ -53,7 +53,7 @@ func TestWorkflowsOfThePage(t *testing.T) {
 		}
 		for name, job := range w.Jobs {
 			if job.RunsOn == nil || len(job.Steps) == 0 {
-				t.Errorf("the job %s says not where it runs, or what", name)
+				t.Errorf("the job %s names no runner or no steps", name)
 			}
 			for _, s := range job.Steps {
 				if (s.Run == "") == (s.Uses == "") {

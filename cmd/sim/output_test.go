@@ -62,7 +62,7 @@ func TestOutHasEveryReport(t *testing.T) {
 	}
 	text := contentOf(t, filepath.Join(folder, "held.txt"))
 	if !strings.HasPrefix(b.out.String(), text) {
-		t.Error("held.txt is not what was printed")
+		t.Error("held.txt differs from the printed text")
 	}
 }
 
@@ -131,7 +131,7 @@ type brokenOutput struct{}
 
 func (brokenOutput) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
-func TestStandardOutputThatTakesNothing(t *testing.T) {
+func TestStandardOutputThatFails(t *testing.T) {
 	for _, arguments := range []string{"run held.yaml failed.yaml", "run --report json,junit held.yaml", "check held.yaml", "schema", "help"} {
 		b := newBench()
 		b.stdout = io.Writer(brokenOutput{})

@@ -49,9 +49,9 @@ func notesOf(t *testing.T, folder string) (s swarm.Summary, notes []string) {
 	return s, notes
 }
 
-// TestSwarmSweepsItsOwnFilesOnly checks which files of an earlier swarm a swarm
+// TestSwarmRemovesOnlyItsOwnFiles checks which files of an earlier swarm a swarm
 // removes before it writes.
-func TestSwarmSweepsItsOwnFilesOnly(t *testing.T) {
+func TestSwarmRemovesOnlyItsOwnFiles(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := t.TempDir()
 	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != statusFailed {
@@ -93,9 +93,9 @@ func TestDrawnFilesFindRecordedContacts(t *testing.T) {
 	}
 }
 
-// TestSwarmSparesWhatItReads runs a drawn file in its own folder. A file of the user
+// TestSwarmKeepsItsInputs runs a drawn file in its own folder. A file of the user
 // with such a name stays too.
-func TestSwarmSparesWhatItReads(t *testing.T) {
+func TestSwarmKeepsItsInputs(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := t.TempDir()
 	drawn := filepath.Join(folder, "drawn-no-seed-is-a-multiple-of-three-drew-it.yaml")
@@ -174,8 +174,8 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 	}
 }
 
-// TestRequireMarksSaysWhy checks the reason of the failure in both forms.
-func TestRequireMarksSaysWhy(t *testing.T) {
+// TestRequireMarksGivesTheReason checks the reason of the failure in both forms.
+func TestRequireMarksGivesTheReason(t *testing.T) {
 	p, out, _, file := planted(t)
 	p.engine = sim.Run
 	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--require-marks", "--report", "text,json", file}); got != statusFailed {

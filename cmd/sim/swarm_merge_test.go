@@ -45,7 +45,7 @@ const good = `{"kind":"swarm","build":{"go":"go1.26","revision":"abc"},"verdict"
 "files":[{"file":"x.yaml","seeds":[{"first":1,"last":2}],"runs":2,"failed":0}],"runs":2,"failed":0,"twice":0,"events":9,
 "virtual_ms":10,"wall_seconds":1,"jobs":1,"faults":[],"adversaries":[],"marks":[],"failures":[]}`
 
-func TestMergeRefusesWhatIsNoResult(t *testing.T) {
+func TestMergeRefusesInvalidResults(t *testing.T) {
 	m := merging{t, t.TempDir()}
 	m.merge(statusPassed, []string{"PASSED  swarm: 2 runs held"}, m.file("good.json", good))
 	change := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(good) }
@@ -91,7 +91,7 @@ func TestMergeNeverCountsARunTwice(t *testing.T) {
 	m.merge(statusInvalid, []string{"the build (abc, go1.26) and", "of the build (abd, go1.26)"}, a, other)
 }
 
-func TestMergeTakesFoldersAndSparesWhatItReads(t *testing.T) {
+func TestMergeTakesFoldersAndKeepsItsInputs(t *testing.T) {
 	m := merging{t, t.TempDir()}
 	if err := os.Mkdir(m.path("empty"), 0o700); err != nil {
 		t.Fatal(err)
@@ -102,7 +102,7 @@ func TestMergeTakesFoldersAndSparesWhatItReads(t *testing.T) {
 	m.merge(statusPassed, []string{"2 runs held"}, m.folder)
 	m.merge(statusInvalid, []string{"would overwrite the result"}, "--out", m.folder, result)
 	if text, err := os.ReadFile(result); err != nil || string(text) != good {
-		t.Errorf("what was merged is now %q, %v", text, err)
+		t.Errorf("the merged result is now %q, %v", text, err)
 	}
 	m.merge(statusPassed, nil, "--out", m.path("all"), m.folder)
 	m.merge(statusPassed, []string{"2 runs held"}, m.path("all"))

@@ -55,8 +55,8 @@ func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
 	return p, out, errs, file
 }
 
-// TestSwarmFindsWhatIsPlanted checks the report of a cause and its repeat command.
-func TestSwarmFindsWhatIsPlanted(t *testing.T) {
+// TestSwarmFindsAPlantedFailure checks the report of a cause and its repeat command.
+func TestSwarmFindsAPlantedFailure(t *testing.T) {
 	p, out, errs, file := planted(t)
 	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", "2", file}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
@@ -97,7 +97,7 @@ func TestSwarmRepeatsASeed(t *testing.T) {
 		}
 	}
 	if n := strings.Count(out.String(), "heals at "); n != 1 {
-		t.Errorf("what was drawn stands there %d times:\n%s", n, out)
+		t.Errorf("the draws are printed %d times:\n%s", n, out)
 	}
 }
 

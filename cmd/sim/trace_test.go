@@ -192,9 +192,9 @@ func TestTraceToAPipeIsWrittenDirectly(t *testing.T) {
 	}
 }
 
-// TestTraceToAPipeThatNobodyReads checks that the program does not hold the read end
+// TestTraceToAPipeWithoutAReader checks that the program does not hold the read end
 // of the pipe and block when it is full.
-func TestTraceToAPipeThatNobodyReads(t *testing.T) {
+func TestTraceToAPipeWithoutAReader(t *testing.T) {
 	path := namedPipe(t)
 	gone := make(chan struct{})
 	go func() {

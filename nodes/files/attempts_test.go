@@ -153,7 +153,7 @@ func TestQuarantineSurvivesACrashAnywhere(t *testing.T) {
 	damaged := firstRow[:30] + "\nknown " + alice + " 2 0 0\n"
 	m := NewMemory()
 	m.WriteFile(attemptsName, []byte(damaged), 0o600)
-	everyCrash(t, m, everyCut, storing(), func(left *Memory, _ *promises) error {
+	everyCrash(t, m, everyCut, storing(), func(left *Memory, _ *storeResults) error {
 		s, err := OpenServer(left, options())
 		if err != nil {
 			return err

@@ -40,7 +40,7 @@ func TestAnUnchangedLogIsNotWritten(t *testing.T) {
 	before := m.Operations()
 	write(t, l, entry(1, 10))
 	equal(t, "operations", m.Operations()-before, 2) // a look at each file
-	m.WriteFile(logName, []byte("somebody else's"), 0o644)
+	m.WriteFile(logName, []byte("another program's"), 0o644)
 	write(t, l, entry(1, 10))
 	equal(t, "log", content(t, m, logName), textOf(entry(1, 10)))
 }
@@ -95,7 +95,7 @@ func TestJournalAndLogAreMatched(t *testing.T) {
 		{"twice in both", []nodes.StoredContact{a1, a2}, []nodes.StoredContact{a1, a1}, []nodes.StoredContact{a1, a2}},
 		{"three times and twice", []nodes.StoredContact{a1, a2}, []nodes.StoredContact{a1, a1, a1}, []nodes.StoredContact{a1, a2, at(a1, modified)}},
 		{"twice and three times", []nodes.StoredContact{a1, a2, b}, []nodes.StoredContact{a1}, []nodes.StoredContact{a1, a2, b}},
-		{"before what came later", []nodes.StoredContact{a1, late}, []nodes.StoredContact{b, a1}, []nodes.StoredContact{a1, at(b, modified), late}},
+		{"before a later entry", []nodes.StoredContact{a1, late}, []nodes.StoredContact{b, a1}, []nodes.StoredContact{a1, at(b, modified), late}},
 		{"in another order", []nodes.StoredContact{a1, b}, []nodes.StoredContact{b, a1}, []nodes.StoredContact{a1, b}},
 	}
 	for _, test := range tests {
@@ -200,7 +200,7 @@ func TestAContactLogThatCannotBeWritten(t *testing.T) {
 	equal(t, "log", content(t, m, logName), textOf(a, b))
 	equal(t, "kept", l.Stored(), []nodes.StoredContact{a, b})
 	m.SetFreeSpace(0)
-	contains(t, "what left", l.Write(logOf(b)), "saving contact log", "no space left")
+	contains(t, "the entries that left", l.Write(logOf(b)), "saving contact log", "no space left")
 	m.SetFreeSpace(-1)
 	write(t, l, b)
 	equal(t, "log", content(t, m, logName), textOf(b))

@@ -150,7 +150,7 @@ func TestDiskRefusesFolders(t *testing.T) {
 func TestRunOnADisk(t *testing.T) {
 	d := Disk(t.TempDir())
 	s := openServer(t, d)
-	for _, records := range story() {
+	for _, records := range storeBatches() {
 		store(t, s, records...)
 	}
 	equal(t, "records", len(restoredRecords(t, s)), 6)
@@ -182,7 +182,7 @@ func TestRunOnADisk(t *testing.T) {
 	closeAll(t, l)
 	for _, name := range []string{tempIDsName, attemptsName, logName, logName + journalSuffix} {
 		if _, err := d.Stat(name + newSuffix); !errors.Is(err, fs.ErrNotExist) {
-			t.Errorf("what was left of writing %q: %v", name, err)
+			t.Errorf("rest of writing %q: %v", name, err)
 		}
 	}
 }

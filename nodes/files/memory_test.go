@@ -131,7 +131,7 @@ func TestStopAndKill(t *testing.T) {
 	}
 	equal(t, "operations", m.Operations(), 5)
 	m.Kill()
-	equal(t, "what was written stays", content(t, m, "x"), "a")
+	equal(t, "the written bytes stay", content(t, m, "x"), "a")
 	_, err = m.Lock("l")
 	must(t, err)
 	mustWrite(t, mustAppend(t, m, "x"), "b")

@@ -10,15 +10,15 @@ import (
 	"bluetrace/nodes"
 )
 
-// promises is the results of the stores before the crash.
-type promises struct {
+// storeResults is the results of the stores before the crash.
+type storeResults struct {
 	opened  bool
 	tried   []nodes.Record // in order
 	stored  map[int]bool   // of tried: its store succeeded
 	nameKey [32]byte
 }
 
-func (p *promises) store(s *Server, records ...nodes.Record) {
+func (p *storeResults) store(s *Server, records ...nodes.Record) {
 	first := len(p.tried)
 	p.tried = append(p.tried, records...)
 	issues, attempts := s.Store(records)
@@ -30,9 +30,9 @@ func (p *promises) store(s *Server, records ...nodes.Record) {
 }
 
 // storing opens a server and stores batches.
-func storing(batches ...[]nodes.Record) func(m *Memory) *promises {
-	return func(m *Memory) *promises {
-		p := &promises{stored: map[int]bool{}}
+func storing(batches ...[]nodes.Record) func(m *Memory) *storeResults {
+	return func(m *Memory) *storeResults {
+		p := &storeResults{stored: map[int]bool{}}
 		s, err := OpenServer(m, options())
 		if err != nil {
 			return p
@@ -48,8 +48,8 @@ func storing(batches ...[]nodes.Record) func(m *Memory) *promises {
 
 // kept checks the records that a server finds when it starts on a disk. before is the
 // records on the disk at the beginning.
-func kept(before []nodes.Record) func(left *Memory, p *promises) error {
-	return func(left *Memory, p *promises) error {
+func kept(before []nodes.Record) func(left *Memory, p *storeResults) error {
+	return func(left *Memory, p *storeResults) error {
 		s, err := OpenServer(left, options())
 		if err != nil {
 			return fmt.Errorf("opening it again: %w", err)
@@ -78,7 +78,7 @@ func issuesOf(records []nodes.Record) (issues []nodes.Issue) {
 }
 
 // issuesKept checks that the stored issues are there once, in order, and no others.
-func issuesKept(got, before []nodes.Record, p *promises) error {
+func issuesKept(got, before []nodes.Record, p *storeResults) error {
 	rest := issuesOf(got)
 	must := func(i nodes.Issue) error {
 		at := slices.Index(rest, i)
@@ -115,7 +115,7 @@ func issuesKept(got, before []nodes.Record, p *promises) error {
 
 // attemptsKept checks that every name has the last stored state, or one that was
 // tried after it.
-func attemptsKept(got, before []nodes.Record, p *promises) error {
+func attemptsKept(got, before []nodes.Record, p *storeResults) error {
 	found := map[attemptName]nodes.Attempts{}
 	for _, r := range got {
 		if r.Kind == nodes.RecordAttempts {
@@ -148,7 +148,7 @@ func attemptsKept(got, before []nodes.Record, p *promises) error {
 		delete(found, name)
 	}
 	if len(found) > 0 {
-		return fmt.Errorf("states that nobody stored: %v", found)
+		return fmt.Errorf("states that were never stored: %v", found)
 	}
 	return nil
 }
@@ -184,7 +184,7 @@ func storeAgain(m *Memory, s *Server, before []nodes.Record) error {
 	if err := s.Restore(startWall, func(r nodes.Record) error { got = append(got, r); return nil }); err != nil {
 		return err
 	}
-	nobody := &promises{}
+	nobody := &storeResults{}
 	if err := errors.Join(issuesKept(got, slices.Concat(before, more), nobody), attemptsKept(got, slices.Concat(before, more), nobody)); err != nil {
 		return fmt.Errorf("after one more crash: %w", err)
 	}
@@ -202,7 +202,7 @@ const (
 	bob   = "+61410777777"
 )
 
-func story() [][]nodes.Record {
+func storeBatches() [][]nodes.Record {
 	return [][]nodes.Record{
 		{issue(alice, 1), issue(bob, 2), wrong(alice, 1)},
 		{issue(bob, 3), wrong(alice, 2), unknownName(1, 1), wrong(bob, 1)},
@@ -212,13 +212,13 @@ func story() [][]nodes.Record {
 
 func TestStoreSurvivesACrashAnywhere(t *testing.T) {
 	t.Parallel()
-	everyCrash(t, NewMemory(), everyCut, storing(story()...), kept(nil))
+	everyCrash(t, NewMemory(), everyCut, storing(storeBatches()...), kept(nil))
 }
 
 // One operation fails, and the machine stops before any operation.
 func TestStoreSurvivesAFaultAndACrashAnywhere(t *testing.T) {
 	t.Parallel()
-	s := story()
+	s := storeBatches()
 	everyCrash(t, NewMemory(), andFaults, storing(s[0], s[2], []nodes.Record{issue(bob, 5), wrong(alice, 1)}), kept(nil))
 }
 
@@ -248,14 +248,14 @@ func TestRepairSurvivesACrashAnywhere(t *testing.T) {
 		if cut == 0 || cut == 30 || cut == len(unfinished) {
 			how = andFaults
 		}
-		everyCrash(t, m, how, storing([]nodes.Record{issue(alice, 103), wrong(bob, 1)}), func(left *Memory, p *promises) error {
+		everyCrash(t, m, how, storing([]nodes.Record{issue(alice, 103), wrong(bob, 1)}), func(left *Memory, p *storeResults) error {
 			if cut == len(unfinished) && !isSomewhere(left, unfinished+"\x00") {
 				return kept(append(before, issue(bob, 102)))(left, p)
 			}
 			// The torn bytes are in one of the files, even if a zero replaces the line
 			// feed that would have completed them.
 			if !isSomewhere(left, unfinished[:cut]) {
-				return fmt.Errorf("what was torn is in neither file")
+				return fmt.Errorf("the torn bytes are in neither file")
 			}
 			return kept(before)(left, p)
 		})
@@ -277,8 +277,8 @@ func TestCompactionSurvivesACrashAnywhere(t *testing.T) {
 	before := []nodes.Record{wrong(alice, 1), wrong(bob, 1), unknownName(3, 2)}
 	store(t, s, before...)
 	closeAll(t, s)
-	everyCrash(t, m, andFaults, func(m *Memory) *promises {
-		p := &promises{stored: map[int]bool{}}
+	everyCrash(t, m, andFaults, func(m *Memory) *storeResults {
+		p := &storeResults{stored: map[int]bool{}}
 		s, err := OpenServer(m, options())
 		if err != nil {
 			return p

@@ -173,7 +173,7 @@ func TestMalformedLinesAreNotedAndStay(t *testing.T) {
 }
 
 // A line that the server refuses is a malformed line too.
-func TestRestoreGoesOnAfterARefusal(t *testing.T) {
+func TestRestoreContinuesAfterARefusal(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, issue(alice, 1), issue(bob, 2), wrong(alice, 1), wrong(bob, 1))

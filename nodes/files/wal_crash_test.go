@@ -21,10 +21,10 @@ func generations() [][]nodes.Record {
 	}
 }
 
-// lives opens a server, stores batches and closes it, several times.
-func lives(all ...[][]nodes.Record) func(m *Memory) *promises {
-	return func(m *Memory) *promises {
-		p := &promises{stored: map[int]bool{}}
+// runSeveral opens a server, stores batches and closes it, several times.
+func runSeveral(all ...[][]nodes.Record) func(m *Memory) *storeResults {
+	return func(m *Memory) *storeResults {
+		p := &storeResults{stored: map[int]bool{}}
 		for _, batches := range all {
 			s, err := OpenServer(m, options())
 			if err != nil {
@@ -41,15 +41,15 @@ func lives(all ...[][]nodes.Record) func(m *Memory) *promises {
 
 // exactly checks kept, and that tempIDs.txt has its lines only and nothing was
 // quarantined.
-func exactly(before []nodes.Record) func(left *Memory, p *promises) error {
-	return func(left *Memory, p *promises) error {
+func exactly(before []nodes.Record) func(left *Memory, p *storeResults) error {
+	return func(left *Memory, p *storeResults) error {
 		if err := kept(before)(left, p); err != nil {
 			return err
 		}
 		text, _ := left.ReadFile(tempIDsName)
 		for line := range strings.Lines(string(text)) {
 			if _, err := readIssue([]byte(strings.TrimSuffix(line, "\n"))); err != nil {
-				return fmt.Errorf("a line that nobody wrote: %q", line)
+				return fmt.Errorf("a line that was never written: %q", line)
 			}
 		}
 		if _, err := left.ReadFile(walName); err == nil {
@@ -61,13 +61,13 @@ func exactly(before []nodes.Record) func(left *Memory, p *promises) error {
 
 func TestGenerationsSurviveACrashAnywhere(t *testing.T) {
 	t.Parallel()
-	everyCrash(t, NewMemory(), everyCut, lives(generations()), exactly(nil))
+	everyCrash(t, NewMemory(), everyCut, runSeveral(generations()), exactly(nil))
 }
 
 func TestGenerationsSurviveAFaultAndACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	g := generations()
-	everyCrash(t, NewMemory(), andFaults, lives(g[1:4], g[7:]), exactly(nil))
+	everyCrash(t, NewMemory(), andFaults, runSeveral(g[1:4], g[7:]), exactly(nil))
 }
 
 // endedWithoutClose returns a disk whose server ended without Close, with three lines in the
@@ -91,7 +91,7 @@ func endedWithoutClose(t *testing.T, end func(m *Memory)) (*Memory, []nodes.Reco
 func TestRecoverySurvivesAFaultAndACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	m, before := endedWithoutClose(t, (*Memory).Kill)
-	everyCrash(t, m, andFaults, lives(generations()[7:]), exactly(before))
+	everyCrash(t, m, andFaults, runSeveral(generations()[7:]), exactly(before))
 	for _, steps := range []int{0, 60, 180, 240, 1 << 30} {
 		for _, zeros := range []bool{false, true} {
 			m, before := endedWithoutClose(t, func(m *Memory) {
@@ -101,7 +101,7 @@ func TestRecoverySurvivesAFaultAndACrashAnywhere(t *testing.T) {
 			if steps == 180 && !zeros {
 				how = andFaults
 			}
-			everyCrash(t, m, how, lives(generations()[7:]), exactly(before))
+			everyCrash(t, m, how, runSeveral(generations()[7:]), exactly(before))
 		}
 	}
 }
@@ -115,7 +115,7 @@ func TestZerosAmongTheUnsynced(t *testing.T) {
 			text := []byte(content(t, m, tempIDsName))
 			clear(text[len(text)-from:][:min(n, from)])
 			m.WriteFile(tempIDsName, text, 0o644)
-			if err := exactly(before)(m, &promises{}); err != nil {
+			if err := exactly(before)(m, &storeResults{}); err != nil {
 				t.Fatalf("%d zeros %d bytes before the end: %v", n, from, err)
 			}
 		}

@@ -270,7 +270,7 @@ func TestTheFileIsWrittenAnewFromTheLog(t *testing.T) {
 	failSyncs(m, tempIDsName)
 	issues, _ := s.Store([]nodes.Record{issue(bob, 4)})
 	contains(t, "storing", issues, "the test's fault")
-	equal(t, "what is not sure is not shown", content(t, m, tempIDsName), "")
+	equal(t, "an uncertain line is not shown", content(t, m, tempIDsName), "")
 	killed := m.clone()
 	killed.Kill()
 	equal(t, "killed", restoredRecords(t, openServer(t, killed)), want)

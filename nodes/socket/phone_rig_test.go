@@ -21,8 +21,8 @@ import (
 
 const someTempID = "99033999094940624829"
 
-// morning is the time at which the clock of a phoneRig begins.
-var morning = time.Date(2026, 11, 23, 6, 36, 3, 0, time.UTC)
+// startTime is the time at which the clock of a phoneRig begins.
+var startTime = time.Date(2026, 11, 23, 6, 36, 3, 0, time.UTC)
 
 // phoneRig is a phone on the loopback interface with a mock clock. The test itself
 // plays the server.
@@ -41,7 +41,7 @@ type phoneRig struct {
 func newPhoneRig(t testing.TB, change func(*phoneRig, *PhoneConfig)) *phoneRig {
 	t.Helper()
 	r := &phoneRig{t: t, mock: clock.NewMock(), settings: nodes.DefaultPhoneSettings(), seen: &phoneWatch{}}
-	r.mock.Set(morning)
+	r.mock.Set(startTime)
 	var err error
 	if r.listener, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
@@ -50,7 +50,7 @@ func newPhoneRig(t testing.TB, change func(*phoneRig, *PhoneConfig)) *phoneRig {
 	r.friend = loopbackUDP(t)
 	t.Cleanup(func() { r.friend.Close() })
 	c := PhoneConfig{
-		Settings: &r.settings, Server: r.listener.Addr().String(), UDP: loopbackUDP(t), Clock: r.mock, Origin: morning,
+		Settings: &r.settings, Server: r.listener.Addr().String(), UDP: loopbackUDP(t), Clock: r.mock, Origin: startTime,
 		Lock: &r.lock, Observer: r.seen,
 	}
 	if change != nil {

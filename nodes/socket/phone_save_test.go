@@ -94,7 +94,7 @@ func TestPhoneSavesOnceASecond(t *testing.T) {
 	expect(t, "received", len(d.received), 3)
 	expect(t, "the first", d.received[0], nodes.StoredContact{TempID: protocol.TempID([]byte(id(1))),
 		Start: localTime(t, "23/11/2026 06:36:03"), Expiry: localTime(t, "23/11/2026 06:51:03"),
-		Received: morning.Add(time.Second).UnixNano()})
+		Received: startTime.Add(time.Second).UnixNano()})
 }
 
 func localTime(t testing.TB, text string) protocol.LocalTime {
@@ -124,27 +124,27 @@ func TestPhoneRestoresItsLog(t *testing.T) {
 	for i, age := range []time.Duration{181 * time.Second, 180 * time.Second, 179 * time.Second, time.Second} {
 		d.left = append(d.left, nodes.StoredContact{TempID: protocol.TempID([]byte(id(i))), Start: localTime(t,
 			"23/11/2026 06:36:03"),
-			Expiry: localTime(t, "23/11/2026 06:51:03"), Received: morning.Add(-age).UnixNano()})
+			Expiry: localTime(t, "23/11/2026 06:51:03"), Received: startTime.Add(-age).UnixNano()})
 	}
 	r := newSavingRig(t, d)
 	r.awaitWrites(d, lines(id(2), id(3)))
 	r.mock.Add(time.Second)
 	r.saw("the older one", "expired 1")
 	r.awaitWrites(d, lines(id(2), id(3)), lines(id(3)))
-	expect(t, "told to the disk again", len(d.received), 0)
+	expect(t, "passed to the disk again", len(d.received), 0)
 }
 
 // A failure of the disk is printed once, the write is repeated every second, and
 // the first success is printed.
-func TestPhoneSaysThatTheDiskFails(t *testing.T) {
+func TestPhonePrintsADiskFailure(t *testing.T) {
 	d := &diskLog{fail: errors.New("writing \"log\": no space left on device")}
 	r := newSavingRig(t, d)
-	r.saw("told", `the contact log is not saved: writing "log": no space left on device; it is tried again every second`)
+	r.saw("printed", `the contact log is not saved: writing "log": no space left on device; it is tried again every second`)
 	for range 3 {
 		r.mock.Add(time.Second)
 	}
 	r.awaitWrites(d, "", "", "", "")
-	r.locked(func() { expect(t, "told again", len(r.seen.events), 0) })
+	r.locked(func() { expect(t, "printed again", len(r.seen.events), 0) })
 	d.failing(nil)
 	r.mock.Add(time.Second)
 	r.saw("it works", "the contact log is saved again")
@@ -176,7 +176,7 @@ func TestPhoneSavesAtClose(t *testing.T) {
 	expect(t, "received", len(d.received), 2)
 }
 
-func TestPhoneSaysThatItCouldNotSaveAtClose(t *testing.T) {
+func TestPhonePrintsAFailedSaveAtClose(t *testing.T) {
 	d := &diskLog{fail: errors.New("no")}
 	r := newSavingRig(t, d)
 	err := r.phone.Close()

@@ -82,7 +82,7 @@ func port(u *net.UDPConn) string {
 }
 
 // An error of sending a beacon is printed, and the prompt follows.
-func TestPhoneSaysThatABeaconCannotLeave(t *testing.T) {
+func TestPhonePrintsAFailedSendOfABeacon(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.logIn()
 	r.typed("Download_tempID")
@@ -203,7 +203,7 @@ func TestPhoneTakesASession(t *testing.T) {
 	first := r.phone
 	seen, settings := &phoneWatch{}, r.settings
 	second, err := NewPhone(PhoneConfig{Settings: &settings, Server: r.listener.Addr().String(), UDP: loopbackUDP(t),
-		Clock: r.mock, Origin: morning, Lock: &r.lock, Observer: seen})
+		Clock: r.mock, Origin: startTime, Lock: &r.lock, Observer: seen})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestPhoneRefusesBadSettings(t *testing.T) {
 
 // A panic in a goroutine of the phone calls OnPanic before it ends the program,
 // whether the lock is held or not.
-func TestPhoneTellsOfAPanic(t *testing.T) {
+func TestPhoneReportsAPanic(t *testing.T) {
 	told := 0
 	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) { c.OnPanic = func() { told++ } })
 	defer func() {

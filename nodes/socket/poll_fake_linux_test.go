@@ -89,8 +89,8 @@ func TestSessionsSurviveFaultsOfTheKernel(t *testing.T) {
 	}
 }
 
-// TestASessionEndsWhenAPollCannotSend breaks the writes of a watched connection:
-// the session ends as it does when the peer has gone.
+// TestASessionEndsWhenAPollCannotSend breaks the writes of a watched connection. The
+// session must end as it does when the peer closes the connection.
 func TestASessionEndsWhenAPollCannotSend(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
 		t.Skip("SKIPPED: there are no polls in this run; the one with them has this test")

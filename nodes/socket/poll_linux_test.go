@@ -73,7 +73,7 @@ func TestAWatchedConnectionHasNoGoroutine(t *testing.T) {
 
 // Bytes that arrive while a session waits for the disk, in any number of pieces,
 // are read afterwards.
-func TestWhatComesWhileItWaitsIsReadThen(t *testing.T) {
+func TestBytesDuringAStoreAreReadAfterwards(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
 	p.login(userA, passwordA)
@@ -91,7 +91,7 @@ func TestWhatComesWhileItWaitsIsReadThen(t *testing.T) {
 	close(gate)
 	for i := range 4 {
 		if id := p.tempID(); r.disk.kept()[i].Issue.TempID != id {
-			t.Errorf("answer %d is %s, which is not what was stored", i, id)
+			t.Errorf("answer %d is %s, which is not the stored one", i, id)
 		}
 	}
 	p.hear("1")

@@ -79,7 +79,7 @@ func TestNoFileDescriptorsLeft(t *testing.T) {
 }
 
 // The message is not repeated after each connection that is accepted in between.
-func TestTroubleThatComesAndGoesIsSaidOnce(t *testing.T) {
+func TestARepeatedFailureIsPrintedOnce(t *testing.T) {
 	var fails []error
 	for range 5 {
 		fails = append(fails, syscall.ECONNABORTED, nil)

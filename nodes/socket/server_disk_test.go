@@ -56,7 +56,7 @@ func TestAnErrorIsThatOfItsOwnFile(t *testing.T) {
 }
 
 // Requests that come during a store are stored together afterwards.
-func TestWhoeverWaitsSharesTheNextStore(t *testing.T) {
+func TestWaitingRequestsShareTheNextStore(t *testing.T) {
 	r := newRig(t, nil)
 	peers := make([]*peer, 5)
 	for i := range peers {

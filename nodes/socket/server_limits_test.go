@@ -85,7 +85,7 @@ func TestAnHourIdle(t *testing.T) {
 	r.awaitOutput("+61410888888: nothing received for 1h0m0s\n+61410888888 logout\n")
 }
 
-func TestTheOldestThatIsNotLoggedInGoes(t *testing.T) {
+func TestTheOldestSessionNotLoggedInIsClosed(t *testing.T) {
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Settings.MaxConnections = 3 })
 	peers := make([]*peer, 3)
 	for i := range peers {

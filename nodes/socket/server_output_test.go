@@ -49,7 +49,7 @@ func TestNothingRawReachesTheOutput(t *testing.T) {
 		}
 	}
 	if strings.Contains(text, "Downl") && !strings.Contains(text, `no command: "`) {
-		t.Errorf("what was no command is not quoted: %q", text)
+		t.Errorf("bytes that are no command are not quoted: %q", text)
 	}
 }
 
@@ -97,7 +97,7 @@ func TestLinesGatherWhileTheOutputIsBusy(t *testing.T) {
 
 // An output that blocks stops the reading, so that memory is bounded. When it goes
 // on, all sessions do.
-func TestAnOutputThatStands(t *testing.T) {
+func TestABlockedOutput(t *testing.T) {
 	w := &writes{gate: make(chan error)}
 	r := newRig(t, func(_ *rig, c *ServerConfig) { c.Output = w })
 	r.await("the first write", func() bool { return len(w.seen()) == 1 })

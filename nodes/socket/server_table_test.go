@@ -225,7 +225,7 @@ func TestABlockLastsToItsNanosecond(t *testing.T) {
 	p.hear(protocol.Welcome)
 }
 
-func TestWhatTheServerPrints(t *testing.T) {
+func TestServerOutput(t *testing.T) {
 	r := newRig(t, nil)
 	p := r.dial()
 	p.login(userA, passwordA)
@@ -249,6 +249,6 @@ func TestWhatTheServerPrints(t *testing.T) {
 		t.Errorf("resolves to %+v, %v", got, ok)
 	}
 	if r.watch.backwards {
-		t.Error("the observer was told of a moment before another that had been")
+		t.Error("an event is earlier than the one before")
 	}
 }

@@ -26,7 +26,7 @@ func dialForEver(ctx context.Context, _ string) (net.Conn, error) {
 }
 
 // After any other datagrams the next beacon is received.
-func TestPhoneGoesOnReceiving(t *testing.T) {
+func TestPhoneContinuesToReceive(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	const invalid = "The beacon is invalid."
 	r.hear("")

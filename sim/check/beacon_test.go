@@ -10,15 +10,15 @@ import (
 	"bluetrace/protocol"
 )
 
-// zoneNames is zones in which clocks change by an hour, by half an hour, by a
-// day, the other way round in winter, in old times by seconds, and never.
+// zoneNames lists zones whose clocks change by an hour, by half an hour, by a day,
+// in winter instead of summer, by seconds in old times, and never.
 var zoneNames = []string{
 	"UTC", "Australia/Sydney", "Australia/Lord_Howe", "Europe/London", "Europe/Dublin", "Pacific/Apia",
 	"America/New_York", "America/St_Johns", "Africa/Casablanca", "Antarctica/Troll", "Asia/Kathmandu", "Asia/Gaza",
 }
 
-// aroundChanges is an hour before a change of clocks in each of some zones,
-// and a time without one.
+// aroundChanges lists times an hour before a change of clocks in some of the zones,
+// and a time without a change.
 var aroundChanges = []string{
 	"2020-04-04T15:00:00Z", "2020-10-03T15:00:00Z", // Sydney, Lord_Howe
 	"2020-03-29T00:00:00Z", "2020-10-25T00:00:00Z", // London, Dublin, Troll
@@ -28,7 +28,7 @@ var aroundChanges = []string{
 	"2020-07-30T06:58:12Z", "1969-12-31T23:30:00Z", "1895-01-31T13:55:00Z",
 }
 
-// readers has a reader and a protocol.Zone for each zone.
+// readers holds a reader and a protocol.Zone for each zone.
 type readers struct {
 	model []*beaconReader
 	zones []*protocol.Zone
@@ -68,16 +68,16 @@ func instantOf(tb testing.TB, text string) int64 {
 	return at.Unix()
 }
 
-// beaconAround is a beacon of this life that begins at an instant, as the clocks
-// of a zone show it.
+// beaconAround returns a beacon of this lifetime that begins at an instant, in the
+// local time of a zone.
 func beaconAround(zone *protocol.Zone, start, lifetime int64) (raw [protocol.BeaconSize]byte) {
 	b := protocol.Beacon{TempID: protocol.TempID([]byte("12345678901234567890")), Start: zone.Local(start), Expiry: zone.Local(start + lifetime)}
 	b.Encode(&raw)
 	return raw
 }
 
-// TestReaderAgainstProtocol: around every change of clocks, at both ends of
-// validity, whole and mutated.
+// TestReaderAgainstProtocol compares both judges around every change of clocks, at
+// both ends of validity, with whole and mutated beacons.
 func TestReaderAgainstProtocol(t *testing.T) {
 	r := newReaders(t)
 	src := rand.New(rand.NewPCG(1, 2))
@@ -120,8 +120,9 @@ func mutate(src *rand.Rand, raw *[protocol.BeaconSize]byte) {
 	}
 }
 
-// TestReaderSaysWhy: its reasons, with the boundaries of PROTOCOL.md section 1.
-func TestReaderSaysWhy(t *testing.T) {
+// TestReaderGivesTheReason checks the reasons, at the boundaries of PROTOCOL.md
+// section 1.
+func TestReaderGivesTheReason(t *testing.T) {
 	sydney := &beaconReader{location: newReaders(t).model[1].location}
 	const good = "123456789012345678902" + "9/07/2020 10:00:00" + "29/07/2020 10:15:00" + "1"
 	at := func(text string) int64 {
@@ -160,7 +161,8 @@ func TestReaderSaysWhy(t *testing.T) {
 	}
 }
 
-// TestReaderKeepsFewHours: many different hours do not grow it without bound.
+// TestReaderKeepsFewHours checks that the memory of a reader stays bounded, however
+// many different hours it reads.
 func TestReaderKeepsFewHours(t *testing.T) {
 	r := newReaders(t)
 	for i := range int64(3 * cachedHours) {
@@ -175,8 +177,8 @@ func TestReaderKeepsFewHours(t *testing.T) {
 	}
 }
 
-// FuzzReader: the model and package protocol give the same verdict on any bytes
-// at any time.
+// FuzzReader checks that the model and package protocol give the same verdict on any
+// bytes at any time.
 func FuzzReader(f *testing.F) {
 	r := newReaders(f)
 	for i, text := range aroundChanges {

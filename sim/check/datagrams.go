@@ -63,14 +63,13 @@ func (d *datagrams) checkOverdue(at int64) {
 	}
 }
 
-// Balance compares the model with the counts of the world, and with the number of
+// compare compares the model with the counts of the world, and with the number of
 // datagrams that the world still has in flight.
-func (v *Invariants) Balance(at int64, n world.Datagrams, inFlight int) {
-	d := &v.datagrams
+func (d *datagrams) compare(at int64, n world.Datagrams, inFlight int) {
 	d.checkOverdue(at)
 	same := n.Sent == d.sentN && n.Delivered == d.deliveredN && n.Lost == d.lostN && n.InFlight == uint64(inFlight)
 	if !same || d.sentN != d.deliveredN+d.lostN+uint64(inFlight) {
-		v.violate(DatagramsBalance, at, -1, fmt.Sprintf("%s, %d in flight", d.text(), d.sentN-d.deliveredN-d.lostN),
+		d.v.violate(DatagramsBalance, at, -1, fmt.Sprintf("%s, %d in flight", d.text(), d.sentN-d.deliveredN-d.lostN),
 			fmt.Sprintf("%d sent, %d delivered, %d lost, %d in flight, %d in the queue",
 				n.Sent, n.Delivered, n.Lost, n.InFlight, inFlight))
 	}

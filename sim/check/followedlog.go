@@ -81,7 +81,7 @@ func (f *followedLog) stepped(v *Invariants, at int64, log *nodes.ContactLog) {
 		f.expire(now)
 	}
 	if received, ok := log.Oldest(); ok && now-received >= f.retention {
-		v.violateStays(at, f.phone, f.retention, now-received)
+		v.logs.violateStays(at, f.phone, f.retention, now-received)
 		return
 	}
 	if log.Len() == len(f.entries) {
@@ -91,7 +91,7 @@ func (f *followedLog) stepped(v *Invariants, at int64, log *nodes.ContactLog) {
 	for i := range f.entries {
 		model = append(model, difference{received: f.entries[i].received})
 	}
-	v.violateLength(at, f.phone, model, log, lengthCheck{now: now, retention: f.retention, ownClock: true})
+	v.logs.violateLength(at, f.phone, model, log, lengthCheck{now: now, retention: f.retention, ownClock: true})
 }
 
 // expire removes the entries that have reached their retention.

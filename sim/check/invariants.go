@@ -11,9 +11,11 @@ import (
 	"fmt"
 	"time"
 
+	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/sim/event"
+	"bluetrace/sim/world"
 )
 
 // Invariant is the number of an invariant.
@@ -125,7 +127,7 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.accounts.init(v)
 	v.logs.init(v)
 	v.tempIDs = tempIDs{v: v, issues: map[protocol.TempID]issue{}}
-	v.datagrams.v, v.uploads.v = v, v
+	v.datagrams.v, v.uploads.v, v.programs.v = v, v, v
 	v.rules.Accounts = nil // the model of accounts has them, and there may be many
 	return v
 }
@@ -197,10 +199,10 @@ func (v *Invariants) Observe(e *event.Event) {
 		v.programs.of(e.Node).continueWith(moved)
 	case event.PhoneSent:
 		if !e.Scripted {
-			v.programSent(at, e)
+			v.programs.sent(at, e)
 		}
 	case event.PhonePrinted:
-		v.programPrinted(at, e)
+		v.programs.printed(at, e)
 
 	case event.LogWritten:
 		v.logs.follow(at, e.Node).written(e.Stored, v.logs.held)
@@ -293,6 +295,23 @@ func (v *Invariants) Received(at int64, phone string, p []byte) {
 	if id, err := protocol.ParseTempID(p); err == nil {
 		v.tempIDs.issued(at, id, issue{owner: phone, read: at, sent: at})
 	}
+}
+
+// Compare compares the whole content of a phone's log with the model.
+func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
+	v.logs.compare(at, phone, log)
+}
+
+// Balance compares the model of the datagrams with the counts of the world, and with
+// the number of datagrams that the world still has in flight.
+func (v *Invariants) Balance(at int64, n world.Datagrams, inFlight int) {
+	v.datagrams.compare(at, n, inFlight)
+}
+
+// Uploaded handles an upload of the given number of entries that a phone reports as
+// done. The server must have printed one.
+func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
+	v.uploads.done(at, phone, entries)
 }
 
 // entriesText returns "1 entry" or "2 entries".

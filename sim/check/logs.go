@@ -277,7 +277,7 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 	}
 	retention := l.queues[p.queue].retention
 	if received, ok := log.Oldest(); ok && time.Duration(at)-received >= retention {
-		v.violateStays(at, phone, retention, time.Duration(at)-received)
+		l.violateStays(at, phone, retention, time.Duration(at)-received)
 		return
 	}
 	if uint32(log.Len()) == p.count {
@@ -287,11 +287,11 @@ func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
 	for x := range l.queues[p.queue].of(phone) {
 		entries = append(entries, difference{hash: x.hash, received: time.Duration(x.at) - retention})
 	}
-	v.violateLength(at, phone, entries, log, lengthCheck{now: time.Duration(at), retention: retention})
+	l.violateLength(at, phone, entries, log, lengthCheck{now: time.Duration(at), retention: retention})
 }
 
-func (v *Invariants) violateStays(at int64, phone uint32, retention, age time.Duration) {
-	v.violate(NothingStays, at, int(phone),
+func (l *logs) violateStays(at int64, phone uint32, retention, age time.Duration) {
+	l.v.violate(NothingStays, at, int(phone),
 		fmt.Sprintf("no entry of %s or older", retention), fmt.Sprintf("one of %s", age))
 }
 
@@ -309,7 +309,7 @@ type lengthCheck struct {
 
 // violateLength reports a log that has not as many entries as the model. It names
 // the first entry that only one of both has.
-func (v *Invariants) violateLength(at int64, phone uint32, model []difference, log *nodes.ContactLog, c lengthCheck) {
+func (l *logs) violateLength(at int64, phone uint32, model []difference, log *nodes.ContactLog, c lengthCheck) {
 	i := NothingInvalidKept
 	if log.Len() < len(model) {
 		i = NothingLeavesEarly
@@ -350,12 +350,12 @@ func (v *Invariants) violateLength(at int64, phone uint32, model []difference, l
 		expected = fmt.Sprintf("%s, %s received at %s s%s, %s ago, with a retention of %s",
 			expected, which, event.Seconds(int64(received)), clock, c.now-received, c.retention)
 	}
-	v.violate(i, at, int(phone), expected, entriesText(log.Len()))
+	l.v.violate(i, at, int(phone), expected, entriesText(log.Len()))
 }
 
-// Compare compares the whole content of a phone's log with the model.
-func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
-	l := &v.logs
+// compare compares the whole content of a phone's log with the model.
+func (l *logs) compare(at int64, phone uint32, log *nodes.ContactLog) {
+	v := l.v
 	l.advance(at)
 	v.evaluated[NothingLeavesEarly]++
 	if f := l.followed[phone]; f != nil {

@@ -14,7 +14,10 @@ import (
 // programs is the model of the programs of the phones (PROTOCOL.md section 4): in
 // a session they send the typed commands, each once, and for an upload its count
 // and as many lines; and a program that downloaded a TempID keeps one.
-type programs struct{ byPhone []program }
+type programs struct {
+	v       *Invariants
+	byPhone []program
+}
 
 // program is the model of one program.
 type program struct {
@@ -82,34 +85,34 @@ const (
 	printedNone   = "you do not have valid tempid"
 )
 
-// programPrinted checks that a program is not refused for lacking a TempID after
+// printed checks that a program is not refused for lacking a TempID after
 // its first download, whether the TempID has expired or not.
-func (v *Invariants) programPrinted(at int64, e *event.Event) {
+func (ps *programs) printed(at int64, e *event.Event) {
 	switch {
 	case strings.HasPrefix(e.Text, printedTempID):
-		v.programs.of(e.Node).hasTempID = true
+		ps.of(e.Node).hasTempID = true
 	case e.Text == printedNone:
-		v.evaluated[TempIDStays]++
-		if v.programs.of(e.Node).hasTempID {
-			v.violate(TempIDStays, at, int(e.Node), "the beacon of its TempID", strconv.Quote(e.Text))
+		ps.v.evaluated[TempIDStays]++
+		if ps.of(e.Node).hasTempID {
+			ps.v.violate(TempIDStays, at, int(e.Node), "the beacon of its TempID", strconv.Quote(e.Text))
 		}
 	}
 }
 
-// programSent checks that a program sends in its session the command that was
+// sent checks that a program sends in its session the command that was
 // typed, or the next part of its upload.
-func (v *Invariants) programSent(at int64, e *event.Event) {
-	p, text := v.programs.of(e.Node), string(e.Bytes)
+func (ps *programs) sent(at int64, e *event.Event) {
+	p, text := ps.of(e.Node), string(e.Bytes)
 	if !p.hasConn {
 		return // it has no session yet
 	}
-	s := v.accounts.session(p.conn)
+	s := ps.v.accounts.session(p.conn)
 	if s.stage != inSession || s.retried && p.mayBePassword(text) {
 		return
 	}
-	v.evaluated[CommandsSentOnce]++
+	ps.v.evaluated[CommandsSentOnce]++
 	if expected := p.send(text); expected != "" {
-		v.violate(CommandsSentOnce, at, int(e.Node), expected, strconv.Quote(text))
+		ps.v.violate(CommandsSentOnce, at, int(e.Node), expected, strconv.Quote(text))
 	}
 }
 

@@ -8,8 +8,9 @@ import (
 	"bluetrace/sim/world"
 )
 
-// types has a program of anna's in session what is typed, and then sends.
-func types(lines []string, sends ...string) func(w *rig) {
+// typedAndSent returns events in which the program of anna, in a session, gets the
+// typed lines and then sends the given texts.
+func typedAndSent(lines []string, sends ...string) func(w *rig) {
 	return func(w *rig) {
 		w.ProgramOpened(0, 0)
 		w.ProgramConnects(0, 0, 0)
@@ -29,27 +30,27 @@ func TestCommandsSentOnce(t *testing.T) {
 		up, down = protocol.CommandUpload, protocol.CommandDownload
 	)
 	again := []Invariant{CommandsSentOnce}
-	tell(t, []history{
-		{"an upload of two entries", types([]string{up, down}, up, "6", idOne, from, to, idTwo, from, to, down), nil},
-		{"an empty one", types([]string{up, "log out"}, up, "0", "log out"), nil},
-		{"log out, in its other form", types([]string{"logout"}, "log out"), nil},
-		{"what was typed is not sent", types([]string{up, down}, down), nil},
-		{"a command is sent again", types([]string{up}, up, "0", up), again},
-		{"what nobody typed", types([]string{down}, up), again},
-		{"the count again", types([]string{up}, up, "3", "3"), again},
-		{"a TempID again", types([]string{up}, up, "3", idOne, idOne), again},
-		{"a start again", types([]string{up}, up, "6", idOne, from, from, to), again},
-		{"the last line again", types([]string{up}, up, "3", idOne, from, to, to), again},
-		{"no count", types([]string{up}, up, idOne), again},
-		{"lines that are no entries", types([]string{up}, up, "2"), again},
+	checkHistories(t, []history{
+		{"an upload of two entries", typedAndSent([]string{up, down}, up, "6", idOne, from, to, idTwo, from, to, down), nil},
+		{"an empty one", typedAndSent([]string{up, "log out"}, up, "0", "log out"), nil},
+		{"log out, in its other form", typedAndSent([]string{"logout"}, "log out"), nil},
+		{"a typed command is not sent", typedAndSent([]string{up, down}, down), nil},
+		{"a command is sent again", typedAndSent([]string{up}, up, "0", up), again},
+		{"a command that was not typed", typedAndSent([]string{down}, up), again},
+		{"the count again", typedAndSent([]string{up}, up, "3", "3"), again},
+		{"a TempID again", typedAndSent([]string{up}, up, "3", idOne, idOne), again},
+		{"a start again", typedAndSent([]string{up}, up, "6", idOne, from, from, to), again},
+		{"the last line again", typedAndSent([]string{up}, up, "3", idOne, from, to, to), again},
+		{"no count", typedAndSent([]string{up}, up, idOne), again},
+		{"lines that are no entries", typedAndSent([]string{up}, up, "2"), again},
 		{"a password, where a piece of the last one was right", func(w *rig) {
 			w.ProgramConnects(0, 0, 0)
 			w.opens(0, 0)
-			w.says(0, 0, "not-", protocol.TryAgain)
-			w.says(0, 0, "right", protocol.Welcome)
+			w.exchange(0, 0, "not-", protocol.TryAgain)
+			w.exchange(0, 0, "right", protocol.Welcome)
 			w.PhoneSent(int64(second), 0, []byte("right"))
 		}, nil},
-		{"a password, behind the right one", types(nil, "right"), again},
+		{"a password, behind the right one", typedAndSent(nil, "right"), again},
 		{"before it is welcomed", func(w *rig) {
 			w.ProgramConnects(0, 0, 0)
 			w.PhoneSent(0, 0, []byte("anna"))
@@ -57,15 +58,15 @@ func TestCommandsSentOnce(t *testing.T) {
 		}, nil},
 		{"typed before the session", func(w *rig) {
 			w.LineTyped(0, 0, up)
-			types(nil, up)(w)
+			typedAndSent(nil, up)(w)
 		}, again},
 		{"a session that moved", func(w *rig) {
-			types([]string{up}, up)(w)
+			typedAndSent([]string{up}, up)(w)
 			w.SessionMoved(int64(second), 1, 0)
 			w.PhoneSent(int64(second), 1, []byte("0"))
 		}, nil},
 		{"a session that moved with its upload", func(w *rig) {
-			types([]string{up}, up)(w)
+			typedAndSent([]string{up}, up)(w)
 			w.SessionMoved(int64(second), 1, 0)
 			w.PhoneSent(int64(second), 1, []byte(up))
 		}, again},
@@ -82,7 +83,7 @@ func TestTempIDStays(t *testing.T) {
 		}
 	}
 	gone := []Invariant{TempIDStays}
-	tell(t, []history{
+	checkHistories(t, []history{
 		{"before a download", func(w *rig) { w.PhonePrinted(0, 0, none) }, nil},
 		{"after one", shows(func(w *rig) { w.PhonePrinted(int64(2*second), 0, none) }), gone},
 		{"in another session", shows(func(w *rig) {
@@ -106,7 +107,7 @@ func TestTempIDStays(t *testing.T) {
 }
 
 func TestPasswordsAnswered(t *testing.T) {
-	tell(t, []history{
+	checkHistories(t, []history{
 		{"answered", func(w *rig) {
 			w.attempt(0, 0, "wrong", protocol.TryAgain)
 			w.StoreAnswered(0, 0)
@@ -117,7 +118,7 @@ func TestPasswordsAnswered(t *testing.T) {
 			w.ServerRead(0, 0, []byte("wrong"))
 			w.StoreAnswered(0, 0)
 		}, []Invariant{PasswordsAnswered}},
-		{"also of an account of which it is not known what was counted", func(w *rig) {
+		{"also of an account whose count is uncertain", func(w *rig) {
 			w.Accepted(0, 0)
 			w.ServerRead(0, 0, []byte("anna"))
 			w.ServerRead(0, 0, []byte("wrong"))
@@ -141,7 +142,7 @@ func TestNothingGrows(t *testing.T) {
 	}
 	phone := func(h world.PhoneHolds) func(w *rig) {
 		return func(w *rig) {
-			w.keeps(0, '1', w.logOf(entry{'1', 0}))
+			w.keepBeacon(0, '1', w.logOf(entry{'1', 0}))
 			w.PhoneHolds(0, 0, h)
 		}
 	}
@@ -151,12 +152,12 @@ func TestNothingGrows(t *testing.T) {
 		change(&u)
 		return world.ServerHolds{Usage: u, Connections: 2, UnansweredStores: 1}
 	}
-	tell(t, []history{
+	checkHistories(t, []history{
 		{"as much as there is", server(with(func(*nodes.Usage) {})), nil},
 		{"a session too many", server(with(func(u *nodes.Usage) { u.Sessions, u.WithDeadline = 3, 3 })), grown},
 		{"a connection without a session", server(with(func(u *nodes.Usage) { u.Sessions, u.WithDeadline = 1, 1 })), grown},
 		{"a session without a limit", server(with(func(u *nodes.Usage) { u.WithDeadline = 1 })), grown},
-		{"a promise that nobody keeps", server(with(func(u *nodes.Usage) { u.PendingStores = 2 })), grown},
+		{"a store that is never answered", server(with(func(u *nodes.Usage) { u.PendingStores = 2 })), grown},
 		{"bytes of an upload that is over", server(with(func(u *nodes.Usage) { u.UploadBytes = 0 })), grown},
 		{"a name too many", server(with(func(u *nodes.Usage) { u.UnknownNames = 2 })), grown},
 		{"a long attempts.txt", server(world.ServerHolds{AttemptsFile: 1 << 20}), grown},

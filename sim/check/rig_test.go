@@ -25,8 +25,8 @@ type rig struct {
 	zone   *protocol.Zone
 }
 
-// newRig has three phones with a retention of 3, 3 and 1 minutes, three accounts,
-// and blocks of 60 s.
+// newRig returns a rig with three phones with a retention of 3, 3 and 1 minutes,
+// three accounts, and blocks of 60 s.
 func newRig(t *testing.T) *rig {
 	return newRigWith(t, Rules{
 		Start: start, Location: time.UTC, BlockDuration: 60 * second, Lifetime: 900 * second,
@@ -131,7 +131,7 @@ func (r *rig) ClockSet(at int64, node uint32, elapsed time.Duration, wall int64,
 	r.emit(at, event.ClockSet, event.Event{Node: node, Clock: event.NodeClock{At: at, Elapsed: elapsed, Wall: wall, PPM: ppm}})
 }
 
-// opens connects c, which types the name of anna.
+// opens opens the connections and sends the name of anna on each.
 func (w *rig) opens(at time.Duration, conns ...nodes.Conn) {
 	for _, c := range conns {
 		w.Accepted(int64(at), c)
@@ -139,30 +139,31 @@ func (w *rig) opens(at time.Duration, conns ...nodes.Conn) {
 	}
 }
 
-// says: the server reads a text on a connection and answers with others.
-func (w *rig) says(at time.Duration, c nodes.Conn, text string, answers ...string) {
+// exchange makes the server read a text on a connection and send the answers.
+func (w *rig) exchange(at time.Duration, c nodes.Conn, text string, answers ...string) {
 	w.ServerRead(int64(at), c, []byte(text))
 	for _, a := range answers {
 		w.ServerSent(int64(at), c, []byte(a))
 	}
 }
 
-// blocked has anna blocked at 2 s, on connection 0.
+// blocked makes the server block anna at 2 s, on connection 0.
 func (w *rig) blocked() {
 	w.opens(0, 0)
-	w.says(0, 0, "wrong", protocol.TryAgain)
-	w.says(second, 0, "wrong", protocol.TryAgain)
-	w.says(2*second, 0, "wrong", protocol.NowBlocked)
+	w.exchange(0, 0, "wrong", protocol.TryAgain)
+	w.exchange(second, 0, "wrong", protocol.TryAgain)
+	w.exchange(2*second, 0, "wrong", protocol.NowBlocked)
 }
 
-// attempt is a whole login of anna on a connection of its own.
+// attempt makes a whole login of anna on a new connection.
 func (w *rig) attempt(at time.Duration, c nodes.Conn, password, answer string) {
 	w.opens(at, c)
-	w.says(at, c, password, answer)
+	w.exchange(at, c, password, answer)
 }
 
-// heard is the effect of a phone that judges a beacon of this start and life.
-func (w *rig) heard(id byte, start, lifetime time.Duration, err error) *nodes.PhoneEffect {
+// judgement returns the effect of a phone that judges a beacon with this start and
+// lifetime.
+func (w *rig) judgement(id byte, start, lifetime time.Duration, err error) *nodes.PhoneEffect {
 	b := protocol.Beacon{Start: w.zone.Local(1596099600 + int64(start/second)), Expiry: w.zone.Local(1596099600 + int64((start+lifetime)/second))}
 	for i := range b.TempID {
 		b.TempID[i] = id
@@ -172,8 +173,8 @@ func (w *rig) heard(id byte, start, lifetime time.Duration, err error) *nodes.Ph
 	return e
 }
 
-// logOf is a contact log with beacons of these TempIDs (a digit each) received
-// at these times: that of a phone that keeps everything.
+// logOf returns a contact log with beacons of these TempIDs (one digit, repeated)
+// received at these times. Its retention is longer than any test.
 func (w *rig) logOf(entries ...entry) *nodes.ContactLog {
 	w.t.Helper()
 	settings := nodes.DefaultPhoneSettings()
@@ -181,7 +182,7 @@ func (w *rig) logOf(entries ...entry) *nodes.ContactLog {
 	phone := new(nodes.Phone)
 	phone.Init(&settings)
 	for _, en := range entries {
-		e := w.heard(en.id, -time.Hour, 24*time.Hour, nil)
+		e := w.judgement(en.id, -time.Hour, 24*time.Hour, nil)
 		var out nodes.PhoneOutbox
 		phone.Datagram(nodes.Now{Elapsed: en.at, Wall: start * int64(second)}, protocol.Address{}, e.Raw[:], &out)
 	}
@@ -196,9 +197,9 @@ type entry struct {
 	at time.Duration
 }
 
-// keeps has phone 0 judge a beacon valid, and keep it.
-func (w *rig) keeps(at time.Duration, id byte, log *nodes.ContactLog) {
-	w.Judged(int64(at), 0, 9, w.heard(id, at-second, 900*second, nil))
+// keepBeacon makes phone 0 judge a beacon as valid and add it to its log.
+func (w *rig) keepBeacon(at time.Duration, id byte, log *nodes.ContactLog) {
+	w.Judged(int64(at), 0, 9, w.judgement(id, at-second, 900*second, nil))
 	w.Stepped(int64(at), 0, log)
 }
 
@@ -208,12 +209,12 @@ var (
 	atStart = "30/07/2020 09:00:00"
 )
 
-// downloads logs a name in on a connection and has it given a TempID.
+// downloads makes a login with the name, and a download that gets the TempID.
 func (w *rig) downloads(at time.Duration, c nodes.Conn, name, password, id string) {
 	w.Accepted(int64(at), c)
-	w.says(at, c, name)
-	w.says(at, c, password, protocol.Welcome)
-	w.says(at, c, protocol.CommandDownload, id)
+	w.exchange(at, c, name)
+	w.exchange(at, c, password, protocol.Welcome)
+	w.exchange(at, c, protocol.CommandDownload, id)
 }
 
 func uploadBlock(name string, lines, resolved []string) string {
@@ -221,28 +222,29 @@ func uploadBlock(name string, lines, resolved []string) string {
 	return strings.Join(append(append(all, "Contact log checking"), resolved...), "\n")
 }
 
-// tells: ben has uploaded these lines, some joined, and the server tells of it.
-func (w *rig) tells(lines, resolved []string) {
+// printUpload makes ben upload these lines, some of them joined, and the server
+// print the upload.
+func (w *rig) printUpload(lines, resolved []string) {
 	const c = 20
 	w.Accepted(0, c)
-	w.says(0, c, "ben")
-	w.says(0, c, "comp1", protocol.Welcome)
-	w.says(0, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack}, 2)...)
-	w.says(0, c, strings.Join(lines, ""), slices.Repeat([]string{protocol.Ack}, len(lines))...)
+	w.exchange(0, c, "ben")
+	w.exchange(0, c, "comp1", protocol.Welcome)
+	w.exchange(0, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack}, 2)...)
+	w.exchange(0, c, strings.Join(lines, ""), slices.Repeat([]string{protocol.Ack}, len(lines))...)
 	w.ServerPrinted(0, uploadBlock("ben", lines, resolved))
 }
 
-// three lines of an entry that was uploaded.
+// uploaded returns the three lines of an uploaded entry.
 func uploaded(id string) []string { return []string{id, atStart, "30/07/2020 09:15:00"} }
 
-// history is a story of a system, and the invariants that it breaks.
+// history is a sequence of events, and the invariants that it breaks.
 type history struct {
 	name string
 	feed func(w *rig)
 	want []Invariant
 }
 
-func tell(t *testing.T, all []history) {
+func checkHistories(t *testing.T, all []history) {
 	t.Helper()
 	for _, c := range all {
 		t.Run(c.name, func(t *testing.T) {

@@ -53,8 +53,8 @@ func TestUnknownWordsPanic(t *testing.T) {
 	}
 }
 
-// TestThresholds: exact values of every method. The trend holds 4, 8 ... 400 ns,
-// which a histogram of three digits keeps exactly.
+// TestThresholds checks exact values of every method. The trend has the values 4, 8
+// ... 400 ns, which a histogram of three digits represents exactly.
 func TestThresholds(t *testing.T) {
 	h := hdrhistogram.New(1, 3_600_000_000_000, 3)
 	for i := int64(1); i <= 100; i++ {
@@ -102,7 +102,7 @@ func TestThresholds(t *testing.T) {
 	}
 }
 
-// TestThresholdWithoutASample does not hold, whatever it asks.
+// TestThresholdWithoutASample checks that a threshold without a sample never holds.
 func TestThresholdWithoutASample(t *testing.T) {
 	empty := Sample{Trend: hdrhistogram.New(1, 1000, 3)}
 	for _, method := range []string{"avg", "min", "max", "med", "p", "count"} {

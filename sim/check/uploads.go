@@ -133,13 +133,12 @@ func (u *uploads) checkOwed(at int64) {
 	}
 }
 
-// Uploaded handles an upload of the given number of entries that a phone reports as
-// done. The server must have printed one.
-func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
-	u := &v.uploads
+// done handles an upload of the given number of entries that a phone reports as done.
+// The server must have printed one.
+func (u *uploads) done(at int64, phone uint32, entries int) {
 	if u.complete[entries] == 0 {
-		v.evaluated[UploadsWhole]++
-		v.violate(UploadsWhole, at, int(phone),
+		u.v.evaluated[UploadsWhole]++
+		u.v.violate(UploadsWhole, at, int(phone),
 			"the server printed an upload of "+entriesText(entries), "only the phone reports it as done")
 		return
 	}

@@ -211,8 +211,8 @@ func TestNoMedianErrorNamesTheOutcomes(t *testing.T) {
 	}
 }
 
-// TestSummarySaysWhatFailed: the summary names the operations that failed.
-func TestSummarySaysWhatFailed(t *testing.T) {
+// TestSummaryNamesFailedOperations: the summary names the operations that failed.
+func TestSummaryNamesFailedOperations(t *testing.T) {
 	m := measured(100)
 	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: 5 * time.Second})
 	for range 80 {

@@ -46,7 +46,7 @@ func TestStallShowsInResponseTimes(t *testing.T) {
 			t.Fatalf("downloads: %v ok, failed, unknown; want 80, 0, 0", k.outcomes)
 		}
 		if got := time.Duration(k.response.HDR().Max()); !near(got, 2*time.Second+time.Millisecond) {
-			t.Errorf("the longest response time is %v, want 2s and what an answer takes", got)
+			t.Errorf("the longest response time is %v, want 2s and the time of an answer", got)
 		}
 		if got := time.Duration(k.service.HDR().Max()); got > 2*time.Millisecond {
 			t.Errorf("the longest service time is %v: the stall is none of the downloads' own", got)
@@ -214,9 +214,9 @@ func TestBeaconsAreCounted(t *testing.T) {
 	})
 }
 
-// TestReceptionGoesOn: beacons are received for two seconds after the last one was
+// TestReceptionContinues: beacons are received for two seconds after the last one was
 // sent. Those that arrive more than a second after their sending are late.
-func TestReceptionGoesOn(t *testing.T) {
+func TestReceptionContinues(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		f.later = func(n int) time.Duration {

@@ -46,6 +46,6 @@ func TestSecondsOfALoad(t *testing.T) {
 	}
 	first, err := stats.DecodeSecond(h.Operations[0].Service[0])
 	if err != nil || first[0].Cell != 0 || first[0].Count != 1 {
-		t.Errorf("the service time of what was done as it was sent: %+v, %v", first, err)
+		t.Errorf("the service time of an operation that was sent when due: %+v, %v", first, err)
 	}
 }

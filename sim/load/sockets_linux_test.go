@@ -200,7 +200,7 @@ func TestSocketsCountDroppedDatagrams(t *testing.T) {
 	send(sent - 1)
 	dropped := n.Dropped(map[netip.AddrPort]bool{to.Address(): true, from.Address(): true})
 	if dropped == 0 || dropped >= sent {
-		t.Errorf("%d of %d dropped by a socket that nobody read", dropped, sent)
+		t.Errorf("%d of %d dropped by a socket that is not read", dropped, sent)
 	}
 	lost.Store(int64(dropped))
 	close(hold)

@@ -122,7 +122,7 @@ func (r *rig) broken(lines, announced int, reason string) {
 	r.decided(0, 0, false, nodes.ServerEvent{Kind: nodes.EventUploadBroken, Lines: lines, Announced: announced, Reason: reason})
 }
 
-// log is one with so many entries.
+// log returns a contact log with this number of entries.
 func (r *rig) log(entries int) *nodes.ContactLog {
 	settings := nodes.DefaultPhoneSettings()
 	settings.Form = protocol.Single
@@ -329,7 +329,7 @@ func TestSituations(t *testing.T) {
 				s.decided(0, 0, false, nodes.ServerEvent{Kind: nodes.EventBlockBegan, User: "anna"})
 				s.decided(0, 0, false, nodes.ServerEvent{Kind: nodes.EventRefused, User: "anna"}) // it guessed itself
 				s.decided(0, 1, true, nodes.ServerEvent{Kind: nodes.EventRefused, User: "anna"})  // a script
-				s.decided(0, 1, false, nodes.ServerEvent{Kind: nodes.EventRefused})               // a name that nobody has
+				s.decided(0, 1, false, nodes.ServerEvent{Kind: nodes.EventRefused})               // an unknown name
 				s.decided(0, 1, false, nodes.ServerEvent{Kind: nodes.EventLoggedIn, User: "anna"})
 			}},
 		{KilledWhileSaving,
@@ -422,7 +422,7 @@ func TestSituations(t *testing.T) {
 	}
 }
 
-// TestCatalogue: each has a name and a sentence of its own.
+// TestCatalogue checks that each situation has a name and a sentence of its own.
 func TestCatalogue(t *testing.T) {
 	seen := map[string]bool{}
 	for _, m := range All() {

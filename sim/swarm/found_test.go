@@ -7,9 +7,9 @@ import (
 	"bluetrace/scenarios"
 )
 
-// TestWhatSwarmsFound runs seeds in which liveness once failed because of an error in the generator: a fault after an
+// TestSeedsThatOnceFailed runs seeds in which liveness once failed because of an error in the generator: a fault after an
 // action that never took effect, a login left half done, or a slow path with a backlog of minutes.
-func TestWhatSwarmsFound(t *testing.T) {
+func TestSeedsThatOnceFailed(t *testing.T) {
 	for name, seeds := range map[string][]uint64{
 		"classroom": {3128, 5033, 5182, 5221, 7191},
 		"tempids":   {3493},
@@ -84,7 +84,7 @@ func TestLivenessWaitsUntilNothingIsLeft(t *testing.T) {
 func carried(t *testing.T, f *scenarios.Fault) time.Duration {
 	t.Helper()
 	if f.Room <= 0 {
-		t.Errorf("%s: what waits for it has no bound", f.Text)
+		t.Errorf("%s: its queue has no limit", f.Text)
 		return 0
 	}
 	return time.Duration(float64(f.Room) / float64(f.Bytes) * float64(time.Second))

@@ -18,9 +18,9 @@ import (
 	"bluetrace/sim"
 )
 
-// madeUp is an engine whose results depend on the seed only: seeds that 5 divides fail an invariant, seeds that 7
+// fakeEngine is an engine whose results depend on the seed only: seeds that 5 divides fail an invariant, seeds that 7
 // divides fail a step of liveness.
-func madeUp(_ context.Context, s *scenarios.Scenario, _ sim.Options) (*sim.Result, error) {
+func fakeEngine(_ context.Context, s *scenarios.Scenario, _ sim.Options) (*sim.Result, error) {
 	r := reports.Run{Verdict: reports.Passed, Digest: fmt.Sprintf("%016x", s.Seed), Events: 10, VirtualSeconds: 60.5,
 		Faults: []reports.KindCount{{Kind: "crash", Count: 2}}}
 	fail := func(c reports.Check) {
@@ -63,7 +63,7 @@ func jsonOf(t *testing.T, s *Summary) string {
 
 // TestJobsDoNotChangeResults compares one worker with four, also with the real engine.
 func TestJobsDoNotChangeResults(t *testing.T) {
-	for name, engine := range map[string]func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error){"made up": madeUp, "real": nil} {
+	for name, engine := range map[string]func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error){"made up": fakeEngine, "real": nil} {
 		var got [2]string
 		for i, jobs := range []int{1, 4} {
 			got[i] = jsonOf(t, swarmOf(t, Options{Seeds: Range{1, 12}.Seeds(), Jobs: jobs, RepeatEvery: 4, Engine: engine}))
@@ -89,7 +89,7 @@ func TestOutcomesComeInOrder(t *testing.T) {
 		} else if done.Add(1) == 5 {
 			close(release)
 		}
-		return madeUp(ctx, s, o)
+		return fakeEngine(ctx, s, o)
 	}
 	var got []string
 	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{&a, &b}, Seeds: Range{1, 4}.Seeds(), Jobs: 3, Engine: slowFirst,
@@ -105,7 +105,7 @@ func TestOutcomesComeInOrder(t *testing.T) {
 
 // TestFailuresAreGrouped by cause, each with its smallest seed.
 func TestFailuresAreGrouped(t *testing.T) {
-	s := swarmOf(t, Options{Seeds: Range{1, 35}.Seeds(), Jobs: 2, Engine: madeUp})
+	s := swarmOf(t, Options{Seeds: Range{1, 35}.Seeds(), Jobs: 2, Engine: fakeEngine})
 	if s.Verdict != reports.Failed || s.Runs != 35 || s.Failed != 11 || len(s.Failures) != 2 {
 		t.Fatalf("%s, %d runs, %d failed, %d causes; want failed, 35, 11, 2", s.Verdict, s.Runs, s.Failed, len(s.Failures))
 	}
@@ -153,7 +153,7 @@ func TestTheEarliestFailureIsTheCause(t *testing.T) {
 // TestHalvesMergeToTheWhole in either order, written as JSON and read back.
 func TestHalvesMergeToTheWhole(t *testing.T) {
 	of := func(first, last uint64) *Summary {
-		s := swarmOf(t, Options{Seeds: Range{first, last}.Seeds(), Jobs: 2, RepeatEvery: 5, Engine: madeUp})
+		s := swarmOf(t, Options{Seeds: Range{first, last}.Seeds(), Jobs: 2, RepeatEvery: 5, Engine: fakeEngine})
 		s.Situations = []Situation{{Name: "a crash", About: "x", Count: last - first + 1}, {Name: "never", About: "y"}}
 		return s
 	}
@@ -200,7 +200,7 @@ func TestAnInterruptKeepsResults(t *testing.T) {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
-			return madeUp(ctx, sc, o)
+			return fakeEngine(ctx, sc, o)
 		}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
@@ -216,7 +216,7 @@ func TestARunThatBreaksIsAFailure(t *testing.T) {
 		if sc.Seed%4 == 0 {
 			return nil, &sim.Broken{Why: fmt.Sprintf("virtual: event at %d ns is before now", sc.Seed), Stack: []byte("goroutine 1\nworld.go:7\n")}
 		}
-		return madeUp(ctx, sc, o)
+		return fakeEngine(ctx, sc, o)
 	}})
 	g := s.Sorted()
 	if s.Runs != 9 || len(g) != 3 {

@@ -82,11 +82,11 @@ func TestAFailureOfAnAdversaryKeepsItsLength(t *testing.T) {
 	if len(got.Adversaries) != 1 || len(got.Script)+len(got.Faults)+len(got.Routine) > 0 || got.Length <= 0 {
 		t.Errorf("left is\n%s", small.File)
 	}
-	if !regexp.MustCompile(`^\((1 phone|2 phones), 1 step or fault; \d+ runs\)$`).MatchString(small.Note) { // whom it is done to, and by whom
+	if !regexp.MustCompile(`^\((1 phone|2 phones), 1 step or fault; \d+ runs\)$`).MatchString(small.Note) { // the phones may be the attacker and its target, or one of them
 		t.Errorf("noted is %q", small.Note)
 	}
 	if text := string(small.File); !strings.Contains(text, "expected what is small, found at 1 s") || strings.Contains(text, "that of the swarm") || !IsGenerated(small.File) {
-		t.Errorf("the file tells of another run:\n%s", text)
+		t.Errorf("the file describes another run:\n%s", text)
 	}
 }
 
@@ -119,7 +119,7 @@ func TestPreconditions(t *testing.T) {
 	s, plan := Draw(classroom(t), 2)
 	e := preconditionsOf(s, plan.Heal)
 	if why := e.missing(s); why != "" {
-		t.Fatalf("what was drawn lacks: %s", why)
+		t.Fatalf("the generated scenario lacks: %s", why)
 	}
 	first := func(s *scenarios.Scenario, fits func(*scenarios.Step) bool) int {
 		return slices.IndexFunc(s.Script, func(st scenarios.Step) bool { return len(st.Expect) > 0 && fits(&st) })
@@ -191,6 +191,6 @@ func TestLivenessMustHoldWithoutFaults(t *testing.T) {
 	}
 	_, plan, sh := drawnLesson(t, cause, func(*scenarios.Scenario) []string { return []string{cause} })
 	if _, err := sh.shrink(context.Background(), s, plan, shrink.Options{}); !errors.Is(err, errFailsWithoutFaults) {
-		t.Errorf("what fails without faults: %v", err)
+		t.Errorf("a failure without faults: %v", err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 // TestText compares the whole text of a summary.
 func TestText(t *testing.T) {
-	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, RepeatEvery: 10, Engine: madeUp})
+	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, RepeatEvery: 10, Engine: fakeEngine})
 	s.WallSeconds, s.Jobs = 2, 2
 	s.Adversaries = []reports.KindCount{{Kind: "forge", Count: 1200}}
 	s.Situations = []Situation{{"torn line", "a line is torn at a crash", 3}, {"expiry", "a beacon comes in the instant of its expiry", 0}}

@@ -44,7 +44,7 @@ func TestClockReadsVirtualTime(t *testing.T) {
 	}
 }
 
-func TestClockRefusesWhatIsNoReading(t *testing.T) {
+func TestClockRefusesTimers(t *testing.T) {
 	c := newRig(t, virtual.Config{}).Clock()
 	for name, call := range map[string]func(){
 		"After":        func() { c.After(1) },

@@ -354,11 +354,11 @@ func TestServersSlowDisk(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 disk -1>-1 #0 3000000000")
 }
 
-// TestFaultEndsWhenItSays checks that no fault has an effect after its end.
-func TestFaultEndsWhenItSays(t *testing.T) {
+// TestFaultHasNoEffectAfterItsEnd checks that no fault has an effect after its end.
+func TestFaultHasNoEffectAfterItsEnd(t *testing.T) {
 	for seed := range uint64(3) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
-			r, ends := storm(t, seed+1)
+			r, ends := runManyFaults(t, seed+1)
 			last := map[uint64]time.Duration{}
 			for _, e := range r.effects {
 				last[e.fault] = e.at

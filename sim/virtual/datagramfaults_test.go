@@ -304,7 +304,7 @@ func TestFaultThatNeverFires(t *testing.T) {
 // another one.
 func TestFaultsRepeat(t *testing.T) {
 	digest := func(seed uint64) string {
-		r, _ := storm(t, seed)
+		r, _ := runManyFaults(t, seed)
 		return r.Digest()
 	}
 	first := digest(5)

@@ -12,8 +12,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// nobody is the server, or no peer.
-const nobody = event.Server
+// noPeer is the node of an event without a peer; it equals event.Server.
+const noPeer = event.Server
 
 // emitter emits the events of a world. It reuses one event: each method sets the
 // fields that the kind names and no others.

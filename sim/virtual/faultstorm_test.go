@@ -60,8 +60,8 @@ func stormFault(src *rand.Rand, n int) *world.Fault {
 	return f
 }
 
-// storm runs four phones with faults of every kind. It returns when each fault ends.
-func storm(t *testing.T, seed uint64) (*rig, map[uint64]time.Duration) {
+// runManyFaults runs four phones with faults of every kind. It returns when each fault ends.
+func runManyFaults(t *testing.T, seed uint64) (*rig, map[uint64]time.Duration) {
 	t.Helper()
 	src := rand.New(rand.NewPCG(seed, 1))
 	r, ends := &rig{t: t}, map[uint64]time.Duration{}
@@ -107,7 +107,7 @@ func storm(t *testing.T, seed uint64) (*rig, map[uint64]time.Duration) {
 func TestStorm(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprintf("seed %d", seed+1), func(t *testing.T) {
-			r, _ := storm(t, seed+1)
+			r, _ := runManyFaults(t, seed+1)
 			n := r.Totals().Datagrams
 			if n.Sent != n.Delivered+n.Lost+n.InFlight || n.InFlight != 0 || r.DatagramsInFlight() != 0 {
 				t.Errorf("seed %d: datagrams %+v, under way %d", seed+1, n, r.DatagramsInFlight())

@@ -31,15 +31,15 @@ func TestPauseOfAPhone(t *testing.T) {
 	wantLines(t, "verdicts", r.verdictLines(), "10ms 1 of 0 valid", "3m20s 1 of 0 valid", "3m20s 1 of 2 valid")
 	got := slices.DeleteFunc(r.traced(" b"), func(line string) bool { return strings.Contains(line, "due") || strings.Contains(line, "begins") })
 	wantLines(t, "b", got, "0.010000000 b <- a: datagram 1, 59 bytes",
-		"0.010000000 b: beacon of a is valid, TempID "+glimpse(7), "170.000000000 fault 1: b is paused",
+		"0.010000000 b: beacon of a is valid, TempID "+shownTempID(7), "170.000000000 fault 1: b is paused",
 		"175.010000000 b <- a: datagram 2, 59 bytes", "176.010000000 b <- c: datagram 3, 59 bytes",
 		"200.000000000 b: log entries that expire: 1, left: 0",
-		"200.000000000 b: beacon of a is valid, TempID "+glimpse(8), "200.000000000 b: beacon of c is valid, TempID "+glimpse(9))
+		"200.000000000 b: beacon of a is valid, TempID "+shownTempID(8), "200.000000000 b: beacon of c is valid, TempID "+shownTempID(9))
 	r.checkBalance()
 }
 
-// glimpse returns a TempID of forged as the trace shows it.
-func glimpse(number int) string { return fmt.Sprintf("10000000..%08d", number) }
+// shownTempID returns a TempID of forged as the trace shows it.
+func shownTempID(number int) string { return fmt.Sprintf("10000000..%08d", number) }
 
 // TestPauseAndTheKeyboard checks that typed lines wait while a phone is paused.
 func TestPauseAndTheKeyboard(t *testing.T) {

@@ -48,9 +48,9 @@ func TestRestartKeepsTempIDs(t *testing.T) {
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
 }
 
-// TestRestartLosesWhatWasNotStored checks that a TempID whose store was interrupted
+// TestRestartLosesUnstoredRecords checks that a TempID whose store was interrupted
 // was never issued.
-func TestRestartLosesWhatWasNotStored(t *testing.T) {
+func TestRestartLosesUnstoredRecords(t *testing.T) {
 	for _, kill := range []time.Duration{second + 99_999_999, second + 100*ms + 1} {
 		t.Run(kill.String(), func(t *testing.T) {
 			r := slowDisk(t)

@@ -16,7 +16,7 @@ func TestEntropy(t *testing.T) {
 		seen[n] = true
 		for _, b := range e.buffer[:len(e.buffer)-e.left] {
 			if b != 0 {
-				t.Fatal("what was given is still there")
+				t.Fatal("a returned byte is still there")
 			}
 		}
 	}

@@ -25,19 +25,19 @@ const (
 	victimsPerTest = 4096
 )
 
-// TestNothingPromisedIsLost keeps phones downloading and guessing, and kills the
+// TestNoAcknowledgedStateIsLost keeps phones downloading and guessing, and kills the
 // built server (SIGKILL) after a random number of answers, many times:
 // BLUETRACE_KILLS sets their number, BLUETRACE_SEED the seed. After each
 // restart every TempID that a phone ever received is in tempIDs.txt, resolves to
 // its owner and was issued once. Every announced block is in force, and every
 // answered wrong password is counted.
-func TestNothingPromisedIsLost(t *testing.T) {
+func TestNoAcknowledgedStateIsLost(t *testing.T) {
 	kills, seed := number(t, "BLUETRACE_KILLS", 8), number(t, "BLUETRACE_SEED", 1)
 	if testing.Short() {
 		kills = 3
 	}
 	t.Logf("%d kills; BLUETRACE_SEED=%d", kills, seed)
-	p := newPromises(t, uint64(seed))
+	p := newAcknowledged(t, uint64(seed))
 	for life := range kills {
 		r := start(t, p.program, "1h", "--host", "127.0.0.1", "--dir", p.dir, "--max-upload", "9999999")
 		if life%16 == 15 {
@@ -74,8 +74,8 @@ func number(t *testing.T, variable string, otherwise int) int {
 	return n
 }
 
-// promises holds the answers that the phones of a test have received.
-type promises struct {
+// acknowledged holds the answers that the phones of a test have received.
+type acknowledged struct {
 	t       *testing.T
 	program string
 	dir     string
@@ -95,7 +95,7 @@ type promise struct {
 	id   protocol.TempID
 }
 
-func newPromises(t *testing.T, seed uint64) *promises {
+func newAcknowledged(t *testing.T, seed uint64) *acknowledged {
 	lines := []string{checker + " secret"}
 	for i := range downloaders {
 		lines = append(lines, fmt.Sprintf("phone%d secret", i))
@@ -103,7 +103,7 @@ func newPromises(t *testing.T, seed uint64) *promises {
 	for i := range victimsPerTest {
 		lines = append(lines, fmt.Sprintf("%s secret", victim(i)))
 	}
-	return &promises{
+	return &acknowledged{
 		t: t, program: build(t), dir: folder(t, lines...), random: rand.New(rand.NewPCG(seed, 0)),
 		owner: map[protocol.TempID]string{}, wrong: map[string]int{},
 	}
@@ -112,7 +112,7 @@ func newPromises(t *testing.T, seed uint64) *promises {
 func victim(i int) string { return fmt.Sprintf("victim%04d", i) }
 
 // live runs phones until a number of answers has come, and kills the server.
-func (p *promises) live(r *running, answers int) {
+func (p *acknowledged) live(r *running, answers int) {
 	answered := make(chan struct{}, answers)
 	told := func() {
 		select {
@@ -138,7 +138,7 @@ func (p *promises) live(r *running, answers int) {
 }
 
 // download downloads TempIDs until the connection breaks.
-func (p *promises) download(r *running, user string, told func()) {
+func (p *acknowledged) download(r *running, user string, told func()) {
 	c, err := r.login(user, "secret")
 	if err != nil {
 		return // the server was killed before
@@ -157,7 +157,7 @@ func (p *promises) download(r *running, user string, told func()) {
 	}
 }
 
-func (p *promises) took(user string, id protocol.TempID) {
+func (p *acknowledged) took(user string, id protocol.TempID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, err := protocol.ParseTempID(id[:]); err != nil {
@@ -173,7 +173,7 @@ func (p *promises) took(user string, id protocol.TempID) {
 // guess tries wrong passwords until the server is gone, one in each session. If TCP
 // joins the password with the name, there is no answer (PROTOCOL.md section 2), and the
 // next session tries again.
-func (p *promises) guess(r *running, told func()) {
+func (p *acknowledged) guess(r *running, told func()) {
 	for {
 		name := victim(p.victim)
 		answer, err := r.attempt(name, "wrong", time.Millisecond)
@@ -224,7 +224,7 @@ func (r *running) attempt(name, password string, pause time.Duration) (answer st
 }
 
 // check checks every promise.
-func (p *promises) check(r *running) {
+func (p *acknowledged) check(r *running) {
 	p.t.Helper()
 	p.inFile()
 	p.resolve(r)
@@ -240,7 +240,7 @@ func (p *promises) check(r *running) {
 }
 
 // stands checks that a block is in force: the right password is refused too.
-func (p *promises) stands(r *running, name string) {
+func (p *acknowledged) stands(r *running, name string) {
 	for pause := time.Millisecond; pause < hang; pause *= 2 {
 		answer, err := r.attempt(name, "secret", pause)
 		if err == nil && answer == "" {
@@ -255,7 +255,7 @@ func (p *promises) stands(r *running, name string) {
 }
 
 // lines returns the lines of tempIDs.txt, each as its six fields.
-func (p *promises) lines() [][]string {
+func (p *acknowledged) lines() [][]string {
 	text, err := os.ReadFile(filepath.Join(p.dir, "tempIDs.txt"))
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		p.t.Fatal(err)
@@ -268,7 +268,7 @@ func (p *promises) lines() [][]string {
 }
 
 // inFile checks that tempIDs.txt has every TempID once, with its owner.
-func (p *promises) inFile() {
+func (p *acknowledged) inFile() {
 	found := map[string][]string{}
 	for i, line := range p.lines() {
 		if len(line) != 6 {
@@ -287,7 +287,7 @@ func (p *promises) inFile() {
 }
 
 // resolve uploads every TempID and checks the owner that the server prints.
-func (p *promises) resolve(r *running) {
+func (p *acknowledged) resolve(r *running) {
 	if len(p.received) == 0 {
 		return
 	}
@@ -310,7 +310,7 @@ func (p *promises) resolve(r *running) {
 }
 
 // upload sends all lines at once and counts the answers.
-func (p *promises) upload(r *running) {
+func (p *acknowledged) upload(r *running) {
 	c, err := r.login(checker, "secret")
 	if err != nil {
 		p.t.Fatal(err)
