@@ -203,3 +203,13 @@ func backquoted(names []string) string {
 	}
 	return b.String()
 }
+
+func orUses(c *mistakeList, name string, used []string) string {
+	if s := c.didYouMean(name, used); s != "" {
+		return s
+	}
+	if len(used) == 0 {
+		return "; it has no variables"
+	}
+	return "; it uses " + shortList(used)
+}

@@ -164,16 +164,6 @@ func (v *variables) reportUnused(c *mistakeList) {
 	}
 }
 
-func orUses(c *mistakeList, name string, used []string) string {
-	if s := c.didYouMean(name, used); s != "" {
-		return s
-	}
-	if len(used) == 0 {
-		return "; it has no variables"
-	}
-	return "; it uses " + shortList(used)
-}
-
 // resolved returns the value of every variable that the file uses.
 func (v *variables) resolved() map[string]string {
 	out := map[string]string{}
