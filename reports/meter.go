@@ -363,7 +363,7 @@ func (b *BeaconMeter) counters(c *constant) {
 		{"bluetrace_beacons_lost_total", "Beacons that were not received while they were waited for.", &b.Lost},
 		{"bluetrace_beacons_doubled_total", "Receptions of a beacon after its first.", &b.Doubled},
 		{"bluetrace_beacons_late_total", "Beacons that were received after they had been given up.", &b.Late},
-		{"bluetrace_beacons_malformed_total", "What was received and is no beacon.", &b.Malformed},
+		{"bluetrace_beacons_malformed_total", "Received data that is not a beacon.", &b.Malformed},
 		{"bluetrace_datagrams_dropped_total",
 			"UDP datagrams that the kernel dropped because a socket's buffer was full.", &b.Dropped},
 	} {

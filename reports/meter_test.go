@@ -82,7 +82,7 @@ bluetrace_beacons_late_total{run_id="r1",scenario="steady"} 2
 # HELP bluetrace_beacons_lost_total Beacons that were not received while they were waited for.
 # TYPE bluetrace_beacons_lost_total counter
 bluetrace_beacons_lost_total{run_id="r1",scenario="steady"} 10
-# HELP bluetrace_beacons_malformed_total What was received and is no beacon.
+# HELP bluetrace_beacons_malformed_total Received data that is not a beacon.
 # TYPE bluetrace_beacons_malformed_total counter
 bluetrace_beacons_malformed_total{run_id="r1",scenario="steady"} 1
 # HELP bluetrace_beacons_received_total Beacons that were received, each counted once.

@@ -408,7 +408,7 @@ func TestTimesComeBackInEveryZone(t *testing.T) {
 	}
 }
 
-// first says whether the local times from unix on for a quarter of an hour are
+// first reports whether the local times from unix on for a quarter of an hour are
 // read as the first instant that shows them.
 func first(z *protocol.Zone, unix int64) bool {
 	span, err := z.Pair(z.Local(unix), z.Local(unix+900), startWall)
