@@ -458,9 +458,9 @@ func (g *program) atPrompt() bool {
 
 // runLine does what one typed line asks for.
 func (g *program) runLine(now Now, line string, out *PhoneOutbox) {
-	switch {
-	case g.stage == StageLoggedOut:
-	case g.stage == StageConnecting:
+	switch g.stage {
+	case StageLoggedOut:
+	case StageConnecting:
 		g.typedLogin(now, line, out)
 	default:
 		g.runCommand(now, line, out)

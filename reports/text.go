@@ -63,7 +63,7 @@ func (v Verdict) Color() Color {
 }
 
 func (p *page) verdict(r *Run, withDigest bool) {
-	t := tallyOf(r)
+	t := tallyOf(r.Checks)
 	all := Plural(t.all(), "check", "checks")
 	result := fmt.Sprintf("%s held", Plural(t.held, "check", "checks"))
 	switch {
@@ -90,8 +90,8 @@ type tally struct {
 func (t tally) all() int { return t.held + t.failed + t.undecided }
 
 // tallyOf counts all checks, or those of one kind.
-func tallyOf(r *Run, kinds ...CheckKind) (t tally) {
-	for _, c := range r.Checks {
+func tallyOf(checks []Check, kinds ...CheckKind) (t tally) {
+	for _, c := range checks {
 		if len(kinds) > 0 && c.Kind != kinds[0] {
 			continue
 		}
@@ -150,7 +150,7 @@ const maxListed = 20
 // checks writes the checks that did not fail.
 func (p *page) checks(r *Run) {
 	for _, kind := range []CheckKind{ExpectationCheck, ThresholdCheck, InvariantCheck} {
-		t := tallyOf(r, kind)
+		t := tallyOf(r.Checks, kind)
 		if t.all() == 0 {
 			continue
 		}
@@ -259,7 +259,7 @@ func (p *page) speed(r *Run) {
 			p.Field("throughput", fourDigits(t.BeaconsPerVirtualSecond)+" beacons delivered per second")
 		}
 		p.Field("time", wallTime(r.VirtualSeconds)+" live, on real sockets")
-		p.Field("events", fmt.Sprintf("%s; %s", FormatCount(r.Events), phonesAndMemory(r)))
+		p.Field("events", fmt.Sprintf("%s; %s", FormatCount(r.Events), p.phonesAndMemory(r)))
 		return
 	}
 	if r.Beacons.Delivered > 0 {
@@ -269,10 +269,11 @@ func (p *page) speed(r *Run) {
 	p.Field("time", fmt.Sprintf("%s virtual in %s wall (%sx real time)",
 		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), fourDigits(t.VirtualPerWall)))
 	p.Field("events", fmt.Sprintf("%s, %s per wall second; %s",
-		FormatCount(r.Events), fourDigits(t.EventsPerWallSecond), phonesAndMemory(r)))
+		FormatCount(r.Events), fourDigits(t.EventsPerWallSecond), p.phonesAndMemory(r)))
 }
 
-func phonesAndMemory(r *Run) string {
+// phonesAndMemory returns the number of phones and the peak of memory.
+func (*page) phonesAndMemory(r *Run) string {
 	text := Plural(r.Phones, "phone", "phones")
 	if r.PeakRSSBytes > 0 {
 		text += fmt.Sprintf(", %.1f MiB at most", float64(r.PeakRSSBytes)/(1<<20))
@@ -288,7 +289,7 @@ func (p *page) identity(r *Run) {
 	if r.Digest != "" {
 		p.Field("digest", r.Digest)
 	}
-	if tallyOf(r).failed == 0 {
+	if tallyOf(r.Checks).failed == 0 {
 		p.Field("repeat", r.Repeat)
 	}
 	if len(r.Plots) > 0 {

@@ -247,7 +247,8 @@ func (r resolver) sum(terms []termText) (Sum, unit) {
 
 // operand resolves a number, a duration or a value of the run. A duration becomes a number of seconds.
 func (r resolver) operand(t termText) (Operand, unit) {
-	number, u := 0.0, counted
+	var number float64
+	u := counted
 	switch {
 	case onlyNumber.MatchString(t.text):
 		n, err := strconv.ParseFloat(t.text, 64)

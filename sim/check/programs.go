@@ -50,11 +50,11 @@ func commandOf(text string) int {
 	return commands
 }
 
-func (p *programs) of(phone uint32) *program {
-	if n := int(phone) + 1 - len(p.byPhone); n > 0 {
-		p.byPhone = append(p.byPhone, make([]program, n)...)
+func (ps *programs) of(phone uint32) *program {
+	if n := int(phone) + 1 - len(ps.byPhone); n > 0 {
+		ps.byPhone = append(ps.byPhone, make([]program, n)...)
 	}
-	return &p.byPhone[phone]
+	return &ps.byPhone[phone]
 }
 
 // continueWith replaces the session of a program. Its TempID stays.

@@ -132,39 +132,39 @@ func (r *rig) ClockSet(at int64, node uint32, elapsed time.Duration, wall int64,
 }
 
 // opens opens the connections and sends the name of anna on each.
-func (w *rig) opens(at time.Duration, conns ...nodes.Conn) {
+func (r *rig) opens(at time.Duration, conns ...nodes.Conn) {
 	for _, c := range conns {
-		w.Accepted(int64(at), c)
-		w.ServerRead(int64(at), c, []byte("anna"))
+		r.Accepted(int64(at), c)
+		r.ServerRead(int64(at), c, []byte("anna"))
 	}
 }
 
 // exchange makes the server read a text on a connection and send the answers.
-func (w *rig) exchange(at time.Duration, c nodes.Conn, text string, answers ...string) {
-	w.ServerRead(int64(at), c, []byte(text))
+func (r *rig) exchange(at time.Duration, c nodes.Conn, text string, answers ...string) {
+	r.ServerRead(int64(at), c, []byte(text))
 	for _, a := range answers {
-		w.ServerSent(int64(at), c, []byte(a))
+		r.ServerSent(int64(at), c, []byte(a))
 	}
 }
 
 // blocked makes the server block anna at 2 s, on connection 0.
-func (w *rig) blocked() {
-	w.opens(0, 0)
-	w.exchange(0, 0, "wrong", protocol.TryAgain)
-	w.exchange(second, 0, "wrong", protocol.TryAgain)
-	w.exchange(2*second, 0, "wrong", protocol.NowBlocked)
+func (r *rig) blocked() {
+	r.opens(0, 0)
+	r.exchange(0, 0, "wrong", protocol.TryAgain)
+	r.exchange(second, 0, "wrong", protocol.TryAgain)
+	r.exchange(2*second, 0, "wrong", protocol.NowBlocked)
 }
 
 // attempt makes a whole login of anna on a new connection.
-func (w *rig) attempt(at time.Duration, c nodes.Conn, password, answer string) {
-	w.opens(at, c)
-	w.exchange(at, c, password, answer)
+func (r *rig) attempt(at time.Duration, c nodes.Conn, password, answer string) {
+	r.opens(at, c)
+	r.exchange(at, c, password, answer)
 }
 
 // judgement returns the effect of a phone that judges a beacon with this start and
 // lifetime.
-func (w *rig) judgement(id byte, start, lifetime time.Duration, err error) *nodes.PhoneEffect {
-	b := protocol.Beacon{Start: w.zone.Local(1596099600 + int64(start/second)), Expiry: w.zone.Local(1596099600 + int64((start+lifetime)/second))}
+func (r *rig) judgement(id byte, start, lifetime time.Duration, err error) *nodes.PhoneEffect {
+	b := protocol.Beacon{Start: r.zone.Local(1596099600 + int64(start/second)), Expiry: r.zone.Local(1596099600 + int64((start+lifetime)/second))}
 	for i := range b.TempID {
 		b.TempID[i] = id
 	}
@@ -175,19 +175,19 @@ func (w *rig) judgement(id byte, start, lifetime time.Duration, err error) *node
 
 // logOf returns a contact log with beacons of these TempIDs (one digit, repeated)
 // received at these times. Its retention is longer than any test.
-func (w *rig) logOf(entries ...entry) *nodes.ContactLog {
-	w.t.Helper()
+func (r *rig) logOf(entries ...entry) *nodes.ContactLog {
+	r.t.Helper()
 	settings := nodes.DefaultPhoneSettings()
 	settings.Retention, settings.Form = 1000*time.Hour, protocol.Single
 	phone := new(nodes.Phone)
 	phone.Init(&settings)
 	for _, en := range entries {
-		e := w.judgement(en.id, -time.Hour, 24*time.Hour, nil)
+		e := r.judgement(en.id, -time.Hour, 24*time.Hour, nil)
 		var out nodes.PhoneOutbox
 		phone.Datagram(nodes.Now{Elapsed: en.at, Wall: start * int64(second)}, protocol.Address{}, e.Raw[:], &out)
 	}
 	if phone.Log().Len() != len(entries) {
-		w.t.Fatalf("the test's own log has %d entries, want %d", phone.Log().Len(), len(entries))
+		r.t.Fatalf("the test's own log has %d entries, want %d", phone.Log().Len(), len(entries))
 	}
 	return phone.Log()
 }
@@ -198,9 +198,9 @@ type entry struct {
 }
 
 // keepBeacon makes phone 0 judge a beacon as valid and add it to its log.
-func (w *rig) keepBeacon(at time.Duration, id byte, log *nodes.ContactLog) {
-	w.Judged(int64(at), 0, 9, w.judgement(id, at-second, 900*second, nil))
-	w.Stepped(int64(at), 0, log)
+func (r *rig) keepBeacon(at time.Duration, id byte, log *nodes.ContactLog) {
+	r.Judged(int64(at), 0, 9, r.judgement(id, at-second, 900*second, nil))
+	r.Stepped(int64(at), 0, log)
 }
 
 var (
@@ -210,11 +210,11 @@ var (
 )
 
 // downloads makes a login with the name, and a download that gets the TempID.
-func (w *rig) downloads(at time.Duration, c nodes.Conn, name, password, id string) {
-	w.Accepted(int64(at), c)
-	w.exchange(at, c, name)
-	w.exchange(at, c, password, protocol.Welcome)
-	w.exchange(at, c, protocol.CommandDownload, id)
+func (r *rig) downloads(at time.Duration, c nodes.Conn, name, password, id string) {
+	r.Accepted(int64(at), c)
+	r.exchange(at, c, name)
+	r.exchange(at, c, password, protocol.Welcome)
+	r.exchange(at, c, protocol.CommandDownload, id)
 }
 
 func uploadBlock(name string, lines, resolved []string) string {
@@ -224,14 +224,14 @@ func uploadBlock(name string, lines, resolved []string) string {
 
 // printUpload makes ben upload these lines, some of them joined, and the server
 // print the upload.
-func (w *rig) printUpload(lines, resolved []string) {
+func (r *rig) printUpload(lines, resolved []string) {
 	const c = 20
-	w.Accepted(0, c)
-	w.exchange(0, c, "ben")
-	w.exchange(0, c, "comp1", protocol.Welcome)
-	w.exchange(0, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack}, 2)...)
-	w.exchange(0, c, strings.Join(lines, ""), slices.Repeat([]string{protocol.Ack}, len(lines))...)
-	w.ServerPrinted(0, uploadBlock("ben", lines, resolved))
+	r.Accepted(0, c)
+	r.exchange(0, c, "ben")
+	r.exchange(0, c, "comp1", protocol.Welcome)
+	r.exchange(0, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack}, 2)...)
+	r.exchange(0, c, strings.Join(lines, ""), slices.Repeat([]string{protocol.Ack}, len(lines))...)
+	r.ServerPrinted(0, uploadBlock("ben", lines, resolved))
 }
 
 // uploaded returns the three lines of an uploaded entry.

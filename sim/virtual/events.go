@@ -12,9 +12,6 @@ import (
 	"bluetrace/sim/world"
 )
 
-// noPeer is the node of an event without a peer; it equals event.Server.
-const noPeer = event.Server
-
 // emitter emits the events of a world. It reuses one event: each method sets the
 // fields that the kind names and no others.
 type emitter struct {
