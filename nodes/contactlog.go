@@ -106,8 +106,8 @@ func (l *ContactLog) Oldest() (received time.Duration, ok bool) {
 	return time.Duration(l.oldest), true
 }
 
-// AppendText appends the log in the form of its file: TempID, start and expiry
-// of each entry, a line each (PROTOCOL.md section 3).
+// AppendText appends the log as its file stores it: three lines for each entry,
+// with the TempID, the start and the expiry (PROTOCOL.md section 3).
 func (l *ContactLog) AppendText(dst []byte) []byte {
 	for i := range l.Len() {
 		c := l.At(i)

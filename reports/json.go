@@ -14,8 +14,8 @@ import (
 // reader of an older version would misread a newer one.
 const Format = 1
 
-// CheckFormat refuses a JSON document of a newer format. A document without a
-// format, 0, is older than the field and has the same form as 1.
+// CheckFormat refuses a JSON document of a newer format. format is 0 if the document
+// was written before the field existed; such a document has the same form as 1.
 func CheckFormat(format int) error {
 	if format < 0 || format > Format {
 		return fmt.Errorf("`format` is %d: this sim reads up to %d; use a newer sim", format, Format)

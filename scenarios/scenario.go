@@ -24,7 +24,8 @@ type Scenario struct {
 	// Start is the wall-clock time at time zero of the run, in Unix seconds. Its year is 1700 to 2200.
 	Start int64
 	Zone  *time.Location // of the server and the phones
-	// Length is the duration of the run. If it is 0, the run ends when the script is done and every trace has ended.
+	// Length is the duration of the run. If it is 0, the run ends when the script is done and every contact trace has
+	// been replayed.
 	Length time.Duration
 	Manual bool // skipped when a whole folder is run
 

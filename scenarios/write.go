@@ -278,7 +278,8 @@ func sameTarget(a, b *Command) bool {
 	return a.Contacts == b.Contacts && a.Count == b.Count && slices.Equal(a.To, b.To)
 }
 
-// steps encodes one step, or several whose commands are in one list.
+// steps encodes one entry of the script: a single step, or several steps whose commands are written as one list. The
+// first entry always has its time.
 func (w *writer) steps(steps []Step, first bool) *yaml.Node {
 	one := steps[len(steps)-1]
 	w.step, w.commands = &one, nil

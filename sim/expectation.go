@@ -243,7 +243,8 @@ func (x *expectation) uploaded() {
 	x.passIfComplete()
 }
 
-// missing returns the first event that has not come, and the events in its place. Both are "" if none is missing.
+// missing describes the first expected effect that has not occurred, and the effects found instead. Both are "" if
+// nothing is missing.
 func (x *expectation) missing() (expected, found string) {
 	e := x.expect
 	switch {

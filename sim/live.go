@@ -33,8 +33,8 @@ type Live struct {
 // isRemote reports whether the server is a remote one. It is false in virtual time.
 func (l *Live) isRemote() bool { return l != nil && l.Server != "" }
 
-// unobservable lists the invariants that need the input, the answers and the output of a server. They are not known of a
-// remote server.
+// unobservable lists the invariants that cannot be checked with a remote server: they need the input, the answers and
+// the output of the server, which this process does not see.
 func unobservable() []check.Invariant {
 	return []check.Invariant{
 		check.NoWelcomeDuringBlock, check.BlockLastsExactly, check.ThirdWrongBlocks, check.ResolvesToOwner,

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/term"
 )
 
-// console shows text to the user and reads lines. show and readLine are called by
-// one goroutine each.
+// console shows text to the user and reads lines. Only one goroutine may call show,
+// and only one may call readLine.
 type console interface {
 	// show shows whole lines, each with its line feed. If apart is true, they begin
 	// on a new line, even directly behind a line that was read.

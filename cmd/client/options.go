@@ -128,7 +128,7 @@ func isHost(word string) bool {
 	return strings.ContainsAny(word, letters) && strings.Trim(word, letters+others) == ""
 }
 
-// port reads the port of the argument name.
+// port parses word as a port number. name is the name of the argument, for the error.
 func port(name, word string) (uint16, error) {
 	n, err := strconv.ParseUint(word, 10, 16)
 	if err != nil || n == 0 {

@@ -129,8 +129,9 @@ func decodeError(path string, text []byte, begins int64, err error) error {
 	return &Invalid{path, err}
 }
 
-// syntaxOffset returns the offset of a syntax error in rest. It decodes the value
-// again, because the offset that a json.Decoder reports has no documented origin.
+// syntaxOffset returns the offset of a syntax error from the start of rest. It
+// decodes rest again with json.Unmarshal, because json.Decoder does not document
+// where its offsets start. Without a syntax error it returns the offset of otherwise.
 func syntaxOffset(rest []byte, otherwise *json.SyntaxError) int64 {
 	var any json.RawMessage
 	if e, ok := errors.AsType[*json.SyntaxError](json.Unmarshal(rest, &any)); ok {

@@ -142,7 +142,7 @@ func roundedUp(rate float64) float64 {
 	return math.Ceil(rate/unit-1e-9) * unit
 }
 
-// lastDigit returns the value of the third digit.
+// lastDigit returns the place value of the third significant digit of a rate: 10 for 1270, 0.1 for 12.7.
 func lastDigit(rate float64) float64 { return math.Pow10(int(math.Floor(math.Log10(rate))) - 2) }
 
 // Probe returns the time that the first phone takes to connect, log in and download

@@ -103,8 +103,8 @@ func (g *generator) faultAfterAction(action *scenarios.Step) {
 	g.heal.actions = max(g.heal.actions, st.At.Offset+f.For)
 }
 
-// sequences draws sequences of actions with a fault at a critical point. Some bugs show only after a fault and then
-// certain actions, an order that independent draws seldom give.
+// sequences adds sequences of actions with a fault at a critical point in each. Some bugs need a fault followed by
+// certain actions, and actions that are drawn independently seldom come in that order.
 func (g *generator) sequences() {
 	if len(g.withAccount) == 0 || !g.oneIn(4) {
 		return

@@ -287,7 +287,7 @@ func (g *generator) startTime() {
 		start.In(zone).Format("02/01/2006 15:04:05"), zone, change.Sub(start))
 }
 
-// addFault appends a fault that is over by the heal.
+// addFault appends a fault. The fault must end by plan.Heal, the time at which every fault has ended.
 func (g *generator) addFault(f scenarios.Fault) {
 	g.heal.limitBacklog(&f)
 	f.Text = g.s.FaultText(&f)

@@ -222,7 +222,8 @@ func (h *phoneHost) judged(phone uint32, e *nodes.PhoneEffect) {
 	h.show(phone, e)
 }
 
-// done emits the end of an operation, with its beginning on the world's clock.
+// done emits the end of an operation. It converts the time at which the operation
+// began from the phone's clock to virtual time.
 func (h *phoneHost) done(phone uint32, e *nodes.PhoneEffect) {
 	e.Began = time.Duration(h.clocks.when(phone, e.Began))
 	h.emit.operationDone(phone, e)
