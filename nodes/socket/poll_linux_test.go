@@ -19,8 +19,9 @@ func TestWithoutPolls(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
 		t.Skip("SKIPPED: this is the run without polls; the one with them starts it")
 	}
-	// not of memory: it is measured
-	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]")
+	// The tests of memory are left out: the run with polls measures it.
+	tests := exec.CommandContext(t.Context(), os.Args[0],
+		"-test.short", "-test.count=1", "-test.run=^Test[^M]", "-test.skip=^TestGarbageCostsNoMemory$")
 	tests.Env = append(os.Environ(), plainVariable+"=1")
 	out, err := tests.CombinedOutput()
 	if err != nil {
