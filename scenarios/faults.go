@@ -12,37 +12,6 @@ import (
 	"bluetrace/scenarios/fault"
 )
 
-// FaultKind is the kind of a fault.
-type FaultKind = fault.Kind
-
-// The kinds of faults.
-const (
-	FaultLose      = fault.Lose
-	FaultDelay     = fault.Delay
-	FaultDuplicate = fault.Duplicate
-	FaultReorder   = fault.Reorder
-	FaultCorrupt   = fault.Corrupt
-	FaultTruncate  = fault.Truncate
-	FaultCut       = fault.Cut
-	FaultSlow      = fault.Slow
-
-	FaultPieces    = fault.Pieces
-	FaultJoin      = fault.Join
-	FaultReset     = fault.Reset
-	FaultHalfClose = fault.HalfClose
-	FaultStall     = fault.Stall
-	FaultRefuse    = fault.Refuse
-	FaultTimeOut   = fault.TimeOut
-
-	FaultCrash     = fault.Crash
-	FaultSwitchOff = fault.SwitchOff
-	FaultPause     = fault.Pause
-	FaultLeave     = fault.Leave
-
-	FaultDisk  = fault.Disk
-	FaultClock = fault.Clock
-)
-
 // Fault is one entry of `faults`, or the `fault` of a step.
 type Fault struct {
 	Pos  Pos

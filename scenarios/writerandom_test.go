@@ -170,36 +170,36 @@ func (d *drawn) way(f *Fault) {
 }
 
 func (d *drawn) fault(inStep bool) Fault {
-	f := Fault{Kind: FaultKind(d.of("kind", faultNames()...)), Chance: d.share("chance")}
+	f := Fault{Kind: fault.Kind(d.of("kind", faultNames()...)), Chance: d.share("chance")}
 	if d.yes("certain") {
 		f.Chance = 1
 	}
 	counted := false
 	switch f.Kind {
-	case FaultLose, FaultDuplicate, FaultReorder, FaultCorrupt, FaultTruncate:
+	case fault.Lose, fault.Duplicate, fault.Reorder, fault.Corrupt, fault.Truncate:
 		counted = true
 		d.way(&f)
 		d.ofDatagrams(&f)
-	case FaultDelay:
+	case fault.Delay:
 		counted = true
 		f.Delay, f.Stream = d.delay("delay"), d.yes("tcp")
 		d.way(&f)
-	case FaultSlow:
+	case fault.Slow:
 		f.Bytes, f.Room, f.Stream = 1+d.upTo("bytes", 1e6), d.upTo("room", 1e6), d.yes("tcp")
 		d.way(&f)
-	case FaultCut:
+	case fault.Cut:
 		f.Of, f.From, f.OneWay = d.nodes(), d.nodesOrAny(), d.of("one way", "", "in", "out")
-	case FaultPieces:
+	case fault.Pieces:
 		counted = true
 		f.Bytes, f.Of = 1+d.upTo("bytes", 1023), d.nodesOrAny()
-	case FaultJoin:
+	case fault.Join:
 		counted = true
 		f.Delay, f.Of = d.delay("join"), d.nodesOrAny()
-	case FaultSwitchOff, FaultLeave:
+	case fault.SwitchOff, fault.Leave:
 		f.Of = Nodes{Phones: d.phones()}
 	default:
 		f.Of = d.nodes()
-		counted = f.Kind == FaultRefuse || f.Kind == FaultTimeOut
+		counted = f.Kind == fault.Refuse || f.Kind == fault.TimeOut
 		counted = d.ofNodes(&f, inStep) || counted
 	}
 	d.times(&f, counted)
@@ -208,11 +208,11 @@ func (d *drawn) fault(inStep bool) Fault {
 
 func (d *drawn) ofDatagrams(f *Fault) {
 	switch f.Kind {
-	case FaultReorder:
+	case fault.Reorder:
 		f.Delay = d.delay("by")
-	case FaultCorrupt:
+	case fault.Corrupt:
 		f.Bytes = d.upTo("byte", 59)
-	case FaultTruncate:
+	case fault.Truncate:
 		f.Bytes = d.upTo("left", 60) - 1
 	}
 }
@@ -220,9 +220,9 @@ func (d *drawn) ofDatagrams(f *Fault) {
 // ofNodes draws the keys of a fault of nodes. It reports whether the fault takes `skip` and `count`.
 func (d *drawn) ofNodes(f *Fault, inStep bool) bool {
 	switch f.Kind {
-	case FaultCrash:
+	case fault.Crash:
 		f.Unsynced = d.of("unsynced", "lost", "kept", "torn")
-	case FaultDisk:
+	case fault.Disk:
 		f.Disk = d.of("is", "full", "slow", "failing", "fsync")
 		if f.Disk == "slow" {
 			f.Delay = d.delay("delay")
@@ -231,7 +231,7 @@ func (d *drawn) ofNodes(f *Fault, inStep bool) bool {
 			f.Chance = 1
 		}
 		return f.Disk != "full"
-	case FaultClock:
+	case fault.Clock:
 		if inStep || d.yes("step") {
 			f.Step = d.atLeast("step", 1)
 			if d.yes("back") {
@@ -247,24 +247,24 @@ func (d *drawn) ofNodes(f *Fault, inStep bool) bool {
 
 // times draws the window and the counts that the kind allows.
 func (d *drawn) times(f *Fault, counted bool) {
-	if f.Kind == FaultClock && f.Step == 0 {
+	if f.Kind == fault.Clock && f.Step == 0 {
 		return
 	}
 	f.At = d.atLeast("at", 0)
-	instantly := f.Kind == FaultHalfClose || f.Kind == FaultClock
+	instantly := f.Kind == fault.HalfClose || f.Kind == fault.Clock
 	if !instantly && d.yes("for") {
 		f.For = d.atLeast("for", 1)
 	}
-	if (instantly || f.For > 0 || f.Kind == FaultReset) && d.yes("every") {
+	if (instantly || f.For > 0 || f.Kind == fault.Reset) && d.yes("every") {
 		f.Every = f.For + d.atLeast("every", leastPeriod)
-		if f.Kind == FaultClock { // the sum of all steps of a clock is limited
+		if f.Kind == fault.Clock { // the sum of all steps of a clock is limited
 			f.Every = max(f.Every, 100*f.Step, -100*f.Step)
 		}
 		if d.yes("until") {
 			f.Until = f.At + d.atLeast("until", 1)
 		}
 	}
-	if counted || f.Kind == FaultReset && f.For > 0 {
+	if counted || f.Kind == fault.Reset && f.For > 0 {
 		f.Skip, f.Count = d.upTo("skip", 5), d.upTo("count", 5)
 	}
 }

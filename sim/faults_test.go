@@ -13,9 +13,9 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/check"
 	"bluetrace/sim/event"
-	"bluetrace/sim/world"
 )
 
 // watchedRun is a run with a record of its events.
@@ -63,7 +63,7 @@ func (w *watchedRun) inForce() []string {
 }
 
 // count returns the number of effects of a kind of fault.
-func (w *watchedRun) count(k world.FaultKind) int {
+func (w *watchedRun) count(k fault.Kind) int {
 	n := 0
 	for _, a := range w.applied {
 		if a.Fault == k {
@@ -112,7 +112,7 @@ func TestScheduleOfFaults(t *testing.T) {
 func TestFaultsBeforeTimeZero(t *testing.T) {
 	w := watch(t, parse(t,
 		faulted+"faults: [{refuse: a, for: 10s}]\nscript: [{at: 0s, phone: a, login: right, optional: true}]\n"))
-	if w.count(world.Refuse) == 0 || w.Sessions.Opened != 0 || w.applied[0].At >= 0 {
+	if w.count(fault.Refuse) == 0 || w.Sessions.Opened != 0 || w.applied[0].At >= 0 {
 		t.Errorf("%+v were applied, %d sessions opened", w.applied, w.Sessions.Opened)
 	}
 }
@@ -122,7 +122,7 @@ func TestChanceOfNodes(t *testing.T) {
 	const steps = "{clock: p, step: 1s, at: 1s, every: 1s, until: 51s, chance: 30%}"
 	hits := func(text string) (list []string) {
 		for _, a := range watch(t, parse(t, faulted+text)).applied {
-			if a.Fault == world.ClockFault {
+			if a.Fault == fault.Clock {
 				list = append(list, fmt.Sprint(a.At, a.Node))
 			}
 		}
@@ -143,7 +143,7 @@ func TestChanceOfNodes(t *testing.T) {
 		t.Errorf("%d clocks were stepped, want all 20", len(all))
 	}
 	w := watch(t, parse(t, faulted+"faults: [{pause: '*', at: 1s, for: 1s, chance: 40%}]\n"))
-	if n := w.count(world.Pause); n == 0 || n == 23 {
+	if n := w.count(fault.Pause); n == 0 || n == 23 {
 		t.Errorf("%d nodes were paused, want some", n)
 	}
 }

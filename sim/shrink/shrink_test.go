@@ -45,7 +45,7 @@ func failing() *scenarios.Scenario {
 		s.Script = append(s.Script, st)
 	}
 	for i := range 12 {
-		s.Faults = append(s.Faults, scenarios.Fault{Kind: scenarios.FaultCrash, Chance: 1, At: time.Duration(i) * time.Minute, For: time.Second,
+		s.Faults = append(s.Faults, scenarios.Fault{Kind: fault.Crash, Chance: 1, At: time.Duration(i) * time.Minute, For: time.Second,
 			Of: scenarios.Nodes{Phones: []int{i % 10}}})
 	}
 	return s
@@ -117,7 +117,7 @@ func TestReduceEndsAtALimit(t *testing.T) {
 // TestInstantFaultGetsNoDuration: the language rejects a step of a clock with a duration.
 func TestInstantFaultGetsNoDuration(t *testing.T) {
 	base := failing()
-	base.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, At: time.Second, Chance: 1, Of: scenarios.Nodes{Server: true}}}
+	base.Faults = []scenarios.Fault{{Kind: fault.Clock, Step: time.Hour, At: time.Second, Chance: 1, Of: scenarios.Nodes{Server: true}}}
 	try := func(_ context.Context, s *scenarios.Scenario, _ bool) (TryResult, error) {
 		if len(s.Faults) == 0 {
 			return TryResult{}, nil

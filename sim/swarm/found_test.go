@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"bluetrace/scenarios"
+	"bluetrace/scenarios/fault"
 )
 
 // TestSeedsThatOnceFailed runs seeds in which liveness once failed because of an error in the generator: a fault after an
@@ -50,13 +51,13 @@ func TestLivenessWaitsUntilNothingIsLeft(t *testing.T) {
 			s, plan := Draw(base, seed)
 			var behind time.Duration
 			for i := range s.Faults {
-				if f := &s.Faults[i]; f.Kind == scenarios.FaultSlow && !f.Stream {
+				if f := &s.Faults[i]; f.Kind == fault.Slow && !f.Stream {
 					behind = max(behind, carried(t, f))
 					slow++
 				}
 			}
 			for i := range s.Script {
-				if f := s.Script[i].Fault; f != nil && f.Kind == scenarios.FaultSlow && !f.Stream {
+				if f := s.Script[i].Fault; f != nil && f.Kind == fault.Slow && !f.Stream {
 					behind = max(behind, carried(t, f))
 					slow++
 				}

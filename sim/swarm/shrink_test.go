@@ -11,6 +11,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/shrink"
 )
 
@@ -145,10 +146,10 @@ func TestPreconditions(t *testing.T) {
 		"no faults":    {func(s *scenarios.Scenario) { s.Faults = nil }, false},
 		"a long block": {func(s *scenarios.Scenario) { s.Server.BlockDuration = time.Hour }, true},
 		"no end": {func(s *scenarios.Scenario) {
-			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultLose, Chance: 1}}
+			s.Faults = []scenarios.Fault{{Kind: fault.Lose, Chance: 1}}
 		}, true},
 		"a wrong clock": {func(s *scenarios.Scenario) {
-			s.Faults = []scenarios.Fault{{Kind: scenarios.FaultClock, Step: time.Hour, Of: serverNode()}}
+			s.Faults = []scenarios.Fault{{Kind: fault.Clock, Step: time.Hour, Of: serverNode()}}
 		}, true},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -23,7 +24,7 @@ func TestCrashOfTheServer(t *testing.T) {
 	r.loginOK(1)
 	r.Call(second, func() { r.Type(0, protocol.CommandDownload) })
 	r.Call(2*second, func() { r.SendBeacons(0, []uint32{1}) })
-	r.addFault(3*second, 4*second, world.Fault{Kind: world.Crash, Of: server})
+	r.addFault(3*second, 4*second, world.Fault{Kind: fault.Crash, Of: server})
 	r.Call(5*second, func() { r.RestartServer(second) }) // no effect while it is down
 	r.Call(6*second, func() { r.loginOK(1) })            // refused
 	r.Call(8*second, func() { r.loginOK(1) })
@@ -54,7 +55,7 @@ func TestCrashInTheMiddleOfAStore(t *testing.T) {
 			r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) })
 			r.Call(2*second+ms, func() { r.Type(2, "wrong") })
 			unsynced := []string{"lost", "kept", "torn"}[seed%3]
-			r.addFault(2*second+50*ms, second, world.Fault{Kind: world.Crash, Of: server, Unsynced: unsynced})
+			r.addFault(2*second+50*ms, second, world.Fault{Kind: fault.Crash, Of: server, Unsynced: unsynced})
 			r.Call(5*second, func() { r.loginOK(1) })
 			r.Call(6*second, func() { r.Type(1, protocol.CommandDownload) })
 			r.until(10 * second)
@@ -97,8 +98,8 @@ func TestServerThatCannotStart(t *testing.T) {
 			r.loginOK(0)
 			r.Call(second, func() { r.Type(0, protocol.CommandDownload) })
 			r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) })
-			r.addFault(2*second+50*ms, second, world.Fault{Kind: world.Crash, Of: server, Unsynced: "torn"})
-			r.addFault(3*second, 2500*ms, world.Fault{Kind: world.DiskFault, Disk: "failing", Of: server})
+			r.addFault(2*second+50*ms, second, world.Fault{Kind: fault.Crash, Of: server, Unsynced: "torn"})
+			r.addFault(3*second, 2500*ms, world.Fault{Kind: fault.Disk, Disk: "failing", Of: server})
 			r.Call(8*second, func() { r.loginOK(1) })
 			r.until(10 * second)
 			wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK})
@@ -147,7 +148,7 @@ func TestSwitchOff(t *testing.T) {
 	r.loginOK(1)
 	r.Call(2*second, func() { r.Type(1, protocol.CommandDownload) })
 	r.threeBeacons()
-	r.addFault(2600*ms, 10*second, world.Fault{Kind: world.SwitchOff, Of: phones(1)})
+	r.addFault(2600*ms, 10*second, world.Fault{Kind: fault.SwitchOff, Of: phones(1)})
 	r.sendBeacon(2595*ms, 0, 1, 4) // arrives when it is off
 	r.sendBeacon(5*second, 0, 1, 5)
 	r.Call(5*second, func() {
@@ -179,9 +180,9 @@ func TestEntryExpiresWhileItsPhoneIsOff(t *testing.T) {
 			c.Phones = withFolders(phonesNamed(protocol.Split, "a", "b", "c"))
 			r := newRig(t, c)
 			r.threeBeacons()
-			r.addFault(100*second, 81010*ms, world.Fault{Kind: world.SwitchOff, Of: phones(1)})
+			r.addFault(100*second, 81010*ms, world.Fault{Kind: fault.SwitchOff, Of: phones(1)})
 			if step != 0 {
-				r.addFault(120*second, 0, world.Fault{Kind: world.ClockFault, Of: phones(1), Step: step, Instant: true})
+				r.addFault(120*second, 0, world.Fault{Kind: fault.Clock, Of: phones(1), Step: step, Instant: true})
 			}
 			r.until(500 * second)
 			wantLines(t, "started", r.noted("started"), started)
@@ -210,7 +211,7 @@ func TestCrashOfAPhone(t *testing.T) {
 			r.threeBeacons() // the third would be written at 3.01 s
 			r.Call(2640*ms, func() { r.Type(1, protocol.CommandDownload) })
 			unsynced := []string{"lost", "kept", "torn"}[seed%3]
-			r.addFault(2650*ms, 10*second, world.Fault{Kind: world.Crash, Of: phones(1), Unsynced: unsynced})
+			r.addFault(2650*ms, 10*second, world.Fault{Kind: fault.Crash, Of: phones(1), Unsynced: unsynced})
 			r.Call(20*second, func() { r.loginOK(1) })
 			r.until(300 * second)
 			started := r.noted("started")[0]
@@ -245,8 +246,8 @@ func TestCrashOfAPhone(t *testing.T) {
 func TestCrashOfAPhoneWithoutAFolder(t *testing.T) {
 	r := newRig(t, delays10)
 	r.threeBeacons()
-	r.addFault(5*second, second, world.Fault{Kind: world.Crash, Of: phones(1)})
-	r.addFault(5500*ms, second, world.Fault{Kind: world.Pause, Of: phones(1)}) // it starts behind the pause
+	r.addFault(5*second, second, world.Fault{Kind: fault.Crash, Of: phones(1)})
+	r.addFault(5500*ms, second, world.Fault{Kind: fault.Pause, Of: phones(1)}) // it starts behind the pause
 	r.sendBeacon(7*second, 0, 1, 9)
 	r.until(10 * second)
 	wantLines(t, "notes", r.noted("phone"), "5s phone 1 stopped", "6.5s phone 1 started with 0")
@@ -260,8 +261,8 @@ func TestCrashOfAPhoneWithoutAFolder(t *testing.T) {
 func TestTwoCrashesOverlap(t *testing.T) {
 	r := newRig(t, delays10)
 	both := world.Nodes{Phones: []uint32{1}, Server: true}
-	r.addFault(second, 3*second, world.Fault{Kind: world.Crash, Of: both})
-	r.addFault(2*second, 4*second, world.Fault{Kind: world.Crash, Of: both})
+	r.addFault(second, 3*second, world.Fault{Kind: fault.Crash, Of: both})
+	r.addFault(2*second, 4*second, world.Fault{Kind: fault.Crash, Of: both})
 	r.Call(500*ms, func() { r.RestartServer(5 * second) })
 	r.until(10 * second)
 	wantLines(t, "notes", r.noted("st"), "500ms server stopped", "1s phone 1 stopped", "6s phone 1 started with 0", "6s server started")
@@ -275,7 +276,7 @@ func TestPhonesDiskFaults(t *testing.T) {
 			c := delays10
 			c.Phones = withFolders(phonesNamed(protocol.Split, "a", "b", "c"))
 			r := newRig(t, c)
-			r.addFault(2*second, 5*second, world.Fault{Kind: world.DiskFault, Disk: disk, Of: phones(1)})
+			r.addFault(2*second, 5*second, world.Fault{Kind: fault.Disk, Disk: disk, Of: phones(1)})
 			r.threeBeacons()
 			r.until(20 * second)
 			got := r.traced("b: prints")
@@ -284,7 +285,7 @@ func TestPhonesDiskFaults(t *testing.T) {
 			}
 			wantLines(t, disk, r.noted("wrote"), "1.01s phone 1 wrote 1", "7.01s phone 1 wrote 3")
 			for _, a := range r.effects {
-				if a.kind != string(world.DiskFault) || a.node != 1 || a.at < 2010*ms || a.at > 6010*ms {
+				if a.kind != string(fault.Disk) || a.node != 1 || a.at < 2010*ms || a.at > 6010*ms {
 					t.Errorf("%s: applied %+v", disk, a)
 				}
 			}
@@ -302,7 +303,7 @@ func TestPhonesSlowDisk(t *testing.T) {
 	c := delays10
 	c.Phones = withFolders(phonesNamed(protocol.Split, "a", "b", "c"))
 	r := newRig(t, c)
-	r.addFault(0, 5*second, world.Fault{Kind: world.DiskFault, Disk: "slow", Of: phones(1), Min: 1200 * ms, Max: 1200 * ms})
+	r.addFault(0, 5*second, world.Fault{Kind: fault.Disk, Disk: "slow", Of: phones(1), Min: 1200 * ms, Max: 1200 * ms})
 	r.threeBeacons()
 	r.until(20 * second)
 	wantLines(t, "written", r.noted("wrote"), "2.21s phone 1 wrote 1", "3.41s phone 1 wrote 2", "4.61s phone 1 wrote 3")
@@ -316,7 +317,7 @@ func TestServersDiskFaults(t *testing.T) {
 		t.Run(disk, func(t *testing.T) {
 			r := newRig(t, delays10)
 			r.loginOK(0)
-			r.addFault(second, 20*second, world.Fault{Kind: world.DiskFault, Disk: disk, Of: server})
+			r.addFault(second, 20*second, world.Fault{Kind: fault.Disk, Disk: disk, Of: server})
 			r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) })
 			r.Call(3*second, func() { r.login(1, "wrong") })
 			r.Call(30*second, func() { r.Type(0, protocol.CommandDownload) })
@@ -346,7 +347,7 @@ func TestServersSlowDisk(t *testing.T) {
 	r := newRig(t, c)
 	r.loginOK(0)
 	r.loginOK(1)
-	r.addFault(second, 2*second, world.Fault{Kind: world.DiskFault, Disk: "slow", Of: server, Min: 3 * second, Max: 3 * second, Count: 1})
+	r.addFault(second, 2*second, world.Fault{Kind: fault.Disk, Disk: "slow", Of: server, Min: 3 * second, Max: 3 * second, Count: 1})
 	r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) })
 	r.Call(2500*ms, func() { r.Type(1, protocol.CommandDownload) })
 	r.until(10 * second)

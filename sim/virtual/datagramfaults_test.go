@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -14,7 +15,7 @@ import (
 // and no others.
 func TestLose(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(2*second, 2*second, world.Fault{Kind: world.Lose, From: phones(0), To: phones(1)})
+	r.addFault(2*second, 2*second, world.Fault{Kind: fault.Lose, From: phones(0), To: phones(1)})
 	for _, at := range []time.Duration{2*second - 1, 2 * second, 3 * second, 4 * second} {
 		r.sendBeacon(at, 0, 1, 1)
 	}
@@ -35,7 +36,7 @@ func TestLose(t *testing.T) {
 // datagram of an instant, with their ranks.
 func TestSkipAndCount(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, 0, world.Fault{Kind: world.Lose, From: phones(0), Skip: 1, Count: 2})
+	r.addFault(second, 0, world.Fault{Kind: fault.Lose, From: phones(0), Skip: 1, Count: 2})
 	for i := range uint64(4) {
 		r.sendBeacon(second, 0, 1, i)
 	}
@@ -51,8 +52,8 @@ func TestSkipAndCount(t *testing.T) {
 // whichever began first, and that the other fault counts the datagram too.
 func TestFirstRuleThatAnswersWins(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, 0, world.Fault{Number: 2, Kind: world.Delay, Min: second, Max: second, Skip: 1})
-	r.addFault(second, 0, world.Fault{Number: 1, Kind: world.Lose, Count: 1})
+	r.addFault(second, 0, world.Fault{Number: 2, Kind: fault.Delay, Min: second, Max: second, Skip: 1})
+	r.addFault(second, 0, world.Fault{Number: 1, Kind: fault.Lose, Count: 1})
 	for i := range uint64(2) {
 		r.sendBeacon(2*second, 0, 1, i)
 	}
@@ -64,10 +65,10 @@ func TestFirstRuleThatAnswersWins(t *testing.T) {
 // TestChanceOfAFault checks the share of datagrams that a fault affects, and that
 // the losses of the network stay the same.
 func TestChanceOfAFault(t *testing.T) {
-	lost := func(fault bool) (n uint64, did int) {
+	lost := func(faulty bool) (n uint64, did int) {
 		r := newRig(t, virtual.Config{UDP: virtual.UDP{Lose: 0.5}})
-		if fault {
-			r.addFault(0, 0, world.Fault{Kind: world.Duplicate, Chance: 0.3})
+		if faulty {
+			r.addFault(0, 0, world.Fault{Kind: fault.Duplicate, Chance: 0.3})
 		}
 		for i := range 1000 {
 			r.sendBytes(second+time.Duration(i)*ms, 0, 1, 5)
@@ -89,7 +90,7 @@ func TestChanceOfAFault(t *testing.T) {
 // TestDelayKeepsOrder checks that a datagram waits for a delayed one before it.
 func TestDelayKeepsOrder(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, 10*ms, world.Fault{Kind: world.Delay, Min: 300 * ms, Max: 300 * ms, Count: 1})
+	r.addFault(second, 10*ms, world.Fault{Kind: fault.Delay, Min: 300 * ms, Max: 300 * ms, Count: 1})
 	r.sendBeacon(second, 0, 1, 1)
 	r.sendBeacon(second+100*ms, 0, 1, 2)
 	r.sendBeacon(second+100*ms, 2, 1, 3)
@@ -106,7 +107,7 @@ func TestDelayKeepsOrder(t *testing.T) {
 // was sent earlier.
 func TestReorderBreaksOrder(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, 10*ms, world.Fault{Kind: world.Reorder, Min: 300 * ms, Max: 300 * ms, Count: 1})
+	r.addFault(second, 10*ms, world.Fault{Kind: fault.Reorder, Min: 300 * ms, Max: 300 * ms, Count: 1})
 	r.sendBeacon(second, 0, 1, 1)
 	r.sendBeacon(second+100*ms, 0, 1, 2)
 	r.until(5 * second)
@@ -121,7 +122,7 @@ func TestReorderBreaksOrder(t *testing.T) {
 // TestDuplicate checks that the copy of a datagram arrives too and counts as sent.
 func TestDuplicate(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, second, world.Fault{Kind: world.Duplicate})
+	r.addFault(second, second, world.Fault{Kind: fault.Duplicate})
 	r.sendBeacon(second, 0, 1, 1)
 	r.sendBeacon(2*second, 0, 1, 2)
 	r.until(5 * second)
@@ -140,7 +141,7 @@ func TestCorrupt(t *testing.T) {
 		c := delays10
 		c.Seed = seed
 		r := newRig(t, c)
-		r.addFault(second, second, world.Fault{Kind: world.Corrupt, Bytes: byte})
+		r.addFault(second, second, world.Fault{Kind: fault.Corrupt, Bytes: byte})
 		r.sendBeacon(second, 0, 1, 1)
 		r.sendBytes(second, 0, 2, 16) // too short to have byte 17
 		r.sendBeacon(2*second, 0, 1, 1)
@@ -180,7 +181,7 @@ func TestCorrupt(t *testing.T) {
 // TestTruncate checks the sizes of truncated datagrams.
 func TestTruncate(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, second, world.Fault{Kind: world.Truncate, Bytes: 20})
+	r.addFault(second, second, world.Fault{Kind: fault.Truncate, Bytes: 20})
 	r.sendBeacon(second, 0, 1, 1)
 	r.sendBytes(second, 2, 1, 20)
 	r.sendBeacon(2*second, 0, 1, 1)
@@ -189,7 +190,7 @@ func TestTruncate(t *testing.T) {
 	wantLines(t, "applied", r.effectLines(), "1s fault 1 truncate 0>1 #0 20")
 	wantLines(t, "notes", r.noted("changed"), "1s changed of 0")
 	drawn := newRig(t, delays10)
-	drawn.addFault(0, 0, world.Fault{Kind: world.Truncate, Bytes: -1})
+	drawn.addFault(0, 0, world.Fault{Kind: fault.Truncate, Bytes: -1})
 	for i := range 200 {
 		drawn.sendBytes(second+time.Duration(i), 0, 1, 3)
 	}
@@ -206,7 +207,7 @@ func TestTruncate(t *testing.T) {
 // TestSlowUDP checks a path of 100 bytes a second with room for 60.
 func TestSlowUDP(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, 9*second, world.Fault{Kind: world.Slow, Bytes: 100, Room: 60, From: phones(0)})
+	r.addFault(second, 9*second, world.Fault{Kind: fault.Slow, Bytes: 100, Room: 60, From: phones(0)})
 	for range 4 {
 		r.sendBytes(second, 0, 1, 20)
 	}
@@ -237,7 +238,7 @@ func TestCutOfDatagrams(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := newRig(t, delays10)
-			c.fault.Kind = world.Cut
+			c.fault.Kind = fault.Cut
 			r.addFault(second, second, c.fault)
 			for from := range uint32(3) {
 				for to := range uint32(3) {
@@ -263,14 +264,14 @@ func TestCutOfDatagrams(t *testing.T) {
 // TestFaultThatNeverFires checks that a fault without effects changes only its own
 // two lines of the trace.
 func TestFaultThatNeverFires(t *testing.T) {
-	run := func(fault bool) *rig {
+	run := func(faulty bool) *rig {
 		r := newRig(t, virtual.Config{
 			Seed: 3, DiskDelay: virtual.Delay{Max: 3 * ms},
 			TCP: virtual.TCP{Delay: virtual.Delay{Min: ms, Max: 30 * ms}, Split: 9},
 			UDP: virtual.UDP{Delay: virtual.Delay{Mean: 5 * ms}, Lose: 0.2},
 		})
-		if fault {
-			for _, k := range []world.FaultKind{world.Lose, world.Delay, world.Duplicate, world.Corrupt, world.Pieces, world.Join, world.Reset, world.Refuse, world.TimeOut, world.DiskFault} {
+		if faulty {
+			for _, k := range []fault.Kind{fault.Lose, fault.Delay, fault.Duplicate, fault.Corrupt, fault.Pieces, fault.Join, fault.Reset, fault.Refuse, fault.TimeOut, fault.Disk} {
 				for _, stream := range []bool{false, true} {
 					r.addFault(0, 100*second, world.Fault{Kind: k, Skip: 1 << 40, Of: anyNode, Stream: stream, Disk: "failing", Bytes: 1, Max: second})
 				}

@@ -8,6 +8,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
@@ -267,7 +268,7 @@ var errIO = errors.New("input/output error")
 func (d *disks) rules(node event.Node, kinds ...string) []*rule {
 	var found []*rule
 	for _, r := range d.faults.rules {
-		if r.Kind != world.DiskFault || !r.Of.Has(node) {
+		if r.Kind != fault.Disk || !r.Of.Has(node) {
 			continue
 		}
 		for _, k := range kinds {

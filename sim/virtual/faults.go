@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
@@ -126,7 +127,7 @@ func (f *faults) path(from, to event.Node) string { return f.name(from) + " -> "
 // those on its path in this instant. amount is that of event.FaultApplied.
 func (f *faults) applied(r *rule, node, peer event.Node, nth int, amount int64, text string) {
 	r.done++
-	if r.Kind == world.DiskFault && node == event.Server {
+	if r.Kind == fault.Disk && node == event.Server {
 		f.serverDiskFailures++
 	}
 	f.emit.faultApplied(r, node, peer, nth, amount, text)

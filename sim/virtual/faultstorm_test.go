@@ -8,16 +8,17 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
 
 // stormFault returns a fault of a random kind.
 func stormFault(src *rand.Rand, n int) *world.Fault {
-	kinds := []world.FaultKind{
-		world.Lose, world.Delay, world.Duplicate, world.Reorder, world.Corrupt, world.Truncate, world.Cut, world.Slow,
-		world.Pieces, world.Join, world.Reset, world.HalfClose, world.Stall, world.Refuse, world.TimeOut,
-		world.Crash, world.SwitchOff, world.Pause, world.Leave, world.DiskFault, world.ClockFault,
+	kinds := []fault.Kind{
+		fault.Lose, fault.Delay, fault.Duplicate, fault.Reorder, fault.Corrupt, fault.Truncate, fault.Cut, fault.Slow,
+		fault.Pieces, fault.Join, fault.Reset, fault.HalfClose, fault.Stall, fault.Refuse, fault.TimeOut,
+		fault.Crash, fault.SwitchOff, fault.Pause, fault.Leave, fault.Disk, fault.Clock,
 	}
 	pick := func(words ...string) string { return words[src.IntN(len(words))] }
 	some := func() (s world.Nodes) {
@@ -40,14 +41,14 @@ func stormFault(src *rand.Rand, n int) *world.Fault {
 		Unsynced: pick("lost", "kept", "torn"), Disk: pick("full", "slow", "failing", "fsync"),
 	}
 	switch f.Kind {
-	case world.SwitchOff, world.Leave:
+	case fault.SwitchOff, fault.Leave:
 		f.Of.Any, f.Of.Server = false, false
 		f.Of.Phones = []uint32{uint32(src.IntN(4))}
-	case world.HalfClose:
+	case fault.HalfClose:
 		f.Instant = true
-	case world.Reset:
+	case fault.Reset:
 		f.Instant = src.IntN(2) == 0
-	case world.ClockFault:
+	case fault.Clock:
 		switch src.IntN(3) {
 		case 0:
 			f.Instant, f.Step = true, time.Duration(src.IntN(7200)-3600)*second

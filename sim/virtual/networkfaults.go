@@ -5,8 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
-	"bluetrace/sim/world"
 )
 
 // datagramOutcome is the effect of faults on one datagram.
@@ -42,7 +42,7 @@ func (f *faults) datagramOutcome(sender, receiver uint32, p []byte, lost, left b
 // left, and emits the effect of that fault.
 func (f *faults) leaveLoses(sender, receiver uint32, nth int) bool {
 	for _, r := range f.rules {
-		if r.Kind == world.Leave && (r.Of.Has(sender) || r.Of.Has(receiver)) {
+		if r.Kind == fault.Leave && (r.Of.Has(sender) || r.Of.Has(receiver)) {
 			f.applied(r, sender, receiver, nth, 0, f.path(sender, receiver)+": a datagram is lost")
 			return true
 		}
@@ -53,10 +53,10 @@ func (f *faults) leaveLoses(sender, receiver uint32, nth int) bool {
 // actsOnDatagrams reports whether the rule concerns datagrams of this path.
 func (r *rule) actsOnDatagrams(sender, receiver uint32) bool {
 	switch r.Kind {
-	case world.Cut:
+	case fault.Cut:
 		return r.cuts(sender, receiver)
-	case world.Lose, world.Duplicate, world.Reorder, world.Corrupt, world.Truncate:
-	case world.Delay, world.Slow:
+	case fault.Lose, fault.Duplicate, fault.Reorder, fault.Corrupt, fault.Truncate:
+	case fault.Delay, fault.Slow:
 		if r.Stream {
 			return false
 		}
@@ -69,9 +69,9 @@ func (r *rule) actsOnDatagrams(sender, receiver uint32) bool {
 // longEnough reports whether the rule can act on a datagram of this size in bytes.
 func (r *rule) longEnough(size int) bool {
 	switch r.Kind {
-	case world.Corrupt:
+	case fault.Corrupt:
 		return size >= max(1, r.Bytes)
-	case world.Truncate:
+	case fault.Truncate:
 		return size > max(0, r.Bytes)
 	}
 	return true
@@ -84,19 +84,19 @@ func (f *faults) applyToDatagram(r *rule, sender, receiver uint32, nth int, p []
 	src := f.stream(r, sender)
 	amount, text := int64(0), ""
 	switch r.Kind {
-	case world.Lose, world.Cut:
+	case fault.Lose, fault.Cut:
 		o.lost = true
 		text = "a datagram is lost"
-	case world.Delay:
+	case fault.Delay:
 		o.delay = f.draw(r, sender)
 		amount, text = o.delay, "a datagram is delayed by "+durationText(o.delay)
-	case world.Reorder:
+	case fault.Reorder:
 		o.delay, o.reordered = f.draw(r, sender), true
 		amount, text = o.delay, "a datagram falls back by "+durationText(o.delay)
-	case world.Duplicate:
+	case fault.Duplicate:
 		o.duplicated, o.copyDelay = true, int64(f.udpDelay.Draw(src))
 		text = "a datagram is doubled"
-	case world.Corrupt:
+	case fault.Corrupt:
 		position := r.Bytes
 		if position == 0 {
 			position = 1 + int(src.Uint64()%uint64(len(p)))
@@ -104,14 +104,14 @@ func (f *faults) applyToDatagram(r *rule, sender, receiver uint32, nth int, p []
 		o.changed, o.payload = true, slices.Clone(p)
 		o.payload[position-1] ^= corruption(now, position)
 		amount, text = int64(position), fmt.Sprintf("byte %d of a datagram is changed", position)
-	case world.Truncate:
+	case fault.Truncate:
 		size := r.Bytes
 		if size < 0 {
 			size = int(src.Uint64() % uint64(len(p)))
 		}
 		o.changed, o.payload = true, p[:size]
 		amount, text = int64(size), fmt.Sprintf("a datagram of %d bytes is cut to %d", len(p), size)
-	case world.Slow:
+	case fault.Slow:
 		o.delay, o.lost = r.reserve(now, sender, len(p), r.Room)
 		amount, text = o.delay, "a datagram waits for the way for "+durationText(o.delay)
 		if o.lost {
@@ -141,9 +141,9 @@ func (f *faults) segmentDelay(d direction, size int) int64 {
 			continue
 		}
 		switch r.Kind {
-		case world.Delay:
+		case fault.Delay:
 			delay = f.draw(r, d.from)
-		case world.Slow:
+		case fault.Slow:
 			delay, _ = r.reserve(f.scheduler.now, d.from, size, 0)
 		default:
 			continue
@@ -159,7 +159,7 @@ func (f *faults) segmentDelay(d direction, size int) int64 {
 // or 0 for no split. split is the network's own piece size.
 func (f *faults) pieceSize(d direction, size, split int) int {
 	for _, r := range f.rules {
-		if r.Kind != world.Pieces || !includes(&r.Of, d.from) || size <= r.Bytes || split > 0 && split <= r.Bytes {
+		if r.Kind != fault.Pieces || !includes(&r.Of, d.from) || size <= r.Bytes || split > 0 && split <= r.Bytes {
 			continue
 		}
 		if !f.happens(r, d.from) {
@@ -176,7 +176,7 @@ func (f *faults) pieceSize(d direction, size, split int) int {
 // is the network's own delay.
 func (f *faults) readDelay(d direction, join time.Duration) time.Duration {
 	for _, r := range f.rules {
-		if r.Kind != world.Join || !includes(&r.Of, d.to) || !f.happens(r, d.to) {
+		if r.Kind != fault.Join || !includes(&r.Of, d.to) || !f.happens(r, d.to) {
 			continue
 		}
 		delay := f.draw(r, d.to)
@@ -191,7 +191,7 @@ func (f *faults) readDelay(d direction, join time.Duration) time.Duration {
 // or nil.
 func (f *faults) resets(d direction) *rule {
 	for _, r := range f.rules {
-		if r.Kind == world.Reset && (r.Of.Has(d.from) || r.Of.Has(d.to)) && f.happens(r, d.from) {
+		if r.Kind == fault.Reset && (r.Of.Has(d.from) || r.Of.Has(d.to)) && f.happens(r, d.from) {
 			return r
 		}
 	}
@@ -201,7 +201,7 @@ func (f *faults) resets(d direction) *rule {
 // refuses reports whether a fault refuses a connection of the phone.
 func (f *faults) refuses(phone uint32, conn uint64) bool {
 	for _, r := range f.rules {
-		if r.Kind == world.Refuse && r.ofConnects(phone) && f.happens(r, phone) {
+		if r.Kind == fault.Refuse && r.ofConnects(phone) && f.happens(r, phone) {
 			text := fmt.Sprintf("%s: c%d is refused", f.path(phone, event.Server), conn)
 			f.applied(r, phone, event.Server, 0, 0, text)
 			return true
@@ -216,7 +216,7 @@ func (r *rule) ofConnects(phone uint32) bool { return r.Of.Has(phone) || r.Of.Ha
 
 // timesOut reports whether a fault leaves the connects of the phone unanswered.
 func (f *faults) timesOut(phone uint32) bool {
-	return slices.ContainsFunc(f.rules, func(r *rule) bool { return r.Kind == world.TimeOut && r.ofConnects(phone) })
+	return slices.ContainsFunc(f.rules, func(r *rule) bool { return r.Kind == fault.TimeOut && r.ofConnects(phone) })
 }
 
 // blocks returns the rule that lets nothing of a direction through, or nil.
@@ -224,15 +224,15 @@ func (f *faults) timesOut(phone uint32) bool {
 func (f *faults) blocks(d direction, newConnect bool) *rule {
 	for _, r := range f.rules {
 		switch r.Kind {
-		case world.Leave:
+		case fault.Leave:
 			if r.Of.Has(d.from) || r.Of.Has(d.to) {
 				return r
 			}
-		case world.Cut:
+		case fault.Cut:
 			if r.cuts(d.from, d.to) {
 				return r
 			}
-		case world.TimeOut:
+		case fault.TimeOut:
 			if newConnect && r.ofConnects(d.from) && f.happens(r, d.from) {
 				return r
 			}

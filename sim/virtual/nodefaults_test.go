@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
@@ -19,7 +20,7 @@ import (
 func TestPauseOfAPhone(t *testing.T) {
 	r := newRig(t, delays10)
 	r.sendBeacon(0, 0, 1, 7) // leaves the log at 180.01 s
-	r.addFault(170*second, 30*second, world.Fault{Kind: world.Pause, Of: phones(1)})
+	r.addFault(170*second, 30*second, world.Fault{Kind: fault.Pause, Of: phones(1)})
 	r.sendBeacon(175*second, 0, 1, 8)
 	r.sendBeacon(176*second, 2, 1, 9)
 	r.Call(190*second, func() {
@@ -45,7 +46,7 @@ func shownTempID(number int) string { return fmt.Sprintf("10000000..%08d", numbe
 func TestPauseAndTheKeyboard(t *testing.T) {
 	r := newRig(t, delays10)
 	r.loginOK(0)
-	r.addFault(second, 5*second, world.Fault{Kind: world.Pause, Of: phones(0)})
+	r.addFault(second, 5*second, world.Fault{Kind: fault.Pause, Of: phones(0)})
 	r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) })
 	r.until(5 * second)
 	if len(r.traced("a -> server: c1 \"Down")) != 0 {
@@ -63,7 +64,7 @@ func TestPauseOfTheServer(t *testing.T) {
 	r := newRig(t, c)
 	r.loginOK(0)
 	r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) }) // read at 2.01 s, on the disk at 3.01 s
-	r.addFault(2500*ms, 7500*ms, world.Fault{Kind: world.Pause, Of: server})
+	r.addFault(2500*ms, 7500*ms, world.Fault{Kind: fault.Pause, Of: server})
 	r.Call(4*second, func() { r.loginOK(1) })
 	r.until(8 * second)
 	wantLines(t, "while it is paused", r.traced("c2"), "4.000000000 b: connects (c2)", "4.020000000 b: is connected (c2)",
@@ -85,7 +86,7 @@ func TestPauseOfTheServer(t *testing.T) {
 func TestLeave(t *testing.T) {
 	r := newRig(t, delays10)
 	r.loginOK(0)
-	r.addFault(2*second, 8*second, world.Fault{Kind: world.Leave, Of: phones(0)})
+	r.addFault(2*second, 8*second, world.Fault{Kind: fault.Leave, Of: phones(0)})
 	r.sendBeacon(2*second-5*ms, 1, 0, 1) // under way
 	r.sendBeacon(2*second-5*ms, 0, 1, 2) // it had left
 	r.sendBeacon(3*second, 0, 1, 3)
@@ -105,7 +106,7 @@ func TestLeave(t *testing.T) {
 // durations.
 func TestClockOffset(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(0, 200*second, world.Fault{Kind: world.ClockFault, Of: phones(1), Offset: 15 * time.Minute})
+	r.addFault(0, 200*second, world.Fault{Kind: fault.Clock, Of: phones(1), Offset: 15 * time.Minute})
 	r.sendBeacon(second, 0, 1, 1) // good for 15 minutes from time zero
 	r.sendBeacon(second, 0, 2, 1)
 	r.sendBeacon(201*second, 0, 1, 1)
@@ -124,7 +125,7 @@ func TestClockStep(t *testing.T) {
 		t.Run(step.String(), func(t *testing.T) {
 			r := newRig(t, delays10)
 			r.sendBeacon(0, 0, 1, 1)
-			r.addFault(10*second, 0, world.Fault{Kind: world.ClockFault, Of: anyNode, Step: step, Instant: true})
+			r.addFault(10*second, 0, world.Fault{Kind: fault.Clock, Of: anyNode, Step: step, Instant: true})
 			r.Call(0, func() { r.login(2, "x") })
 			r.Call(second, func() { r.Type(2, "x") })
 			r.Call(2*second, func() { r.Type(2, "x") }) // read at 2.01 s
@@ -158,7 +159,7 @@ func TestClockDrift(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%g ppm", c.ppm), func(t *testing.T) {
 			r := newRig(t, delays10)
-			r.addFault(0, 0, world.Fault{Kind: world.ClockFault, Of: world.Nodes{Phones: []uint32{1}, Server: true}, Drift: c.ppm})
+			r.addFault(0, 0, world.Fault{Kind: fault.Clock, Of: world.Nodes{Phones: []uint32{1}, Server: true}, Drift: c.ppm})
 			r.sendBeacon(second, 0, 1, 1)
 			r.until(300 * second)
 			got := r.traced("that expire")
@@ -182,7 +183,7 @@ func TestDriftThatBeginsLate(t *testing.T) {
 		t.Run(fmt.Sprintf("%g ppm", ppm), func(t *testing.T) {
 			r := newRig(t, delays10)
 			r.sendBeacon(second, 0, 1, 1) // received at 1.01 s
-			r.addFault(91010*ms, 0, world.Fault{Kind: world.ClockFault, Of: phones(1), Drift: ppm})
+			r.addFault(91010*ms, 0, world.Fault{Kind: fault.Clock, Of: phones(1), Drift: ppm})
 			r.until(300 * second)
 			got := r.traced("that expire")
 			if len(got) != 1 || !strings.HasPrefix(got[0], due) {
@@ -196,7 +197,7 @@ func TestDriftThatBeginsLate(t *testing.T) {
 // TestServerDrift checks that a block of a server with a fast clock ends earlier.
 func TestServerDrift(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(0, 0, world.Fault{Kind: world.ClockFault, Of: server, Drift: 1000})
+	r.addFault(0, 0, world.Fault{Kind: fault.Clock, Of: server, Drift: 1000})
 	r.login(0, "x")
 	r.Call(second, func() { r.Type(0, "x") })
 	r.Call(2*second, func() { r.Type(0, "x") }) // read at 2.01 s: the block ends 59.94006 s later
@@ -212,7 +213,7 @@ func TestServerDrift(t *testing.T) {
 func TestTimeUpDuringAPause(t *testing.T) {
 	r := newRig(t, delays10)
 	r.RawOpen(0) // accepted at 10 ms, and closed 2 minutes later
-	r.addFault(100*second, 30*second, world.Fault{Kind: world.Pause, Of: server})
+	r.addFault(100*second, 30*second, world.Fault{Kind: fault.Pause, Of: server})
 	r.Call(125*second, func() { r.RawSend(0, []byte("a")) })
 	r.until(200 * second)
 	wantLines(t, "the server", r.traced(" server: ")[3:], `130.000000000 server: prints "a session did not log in within 2m0s"`,

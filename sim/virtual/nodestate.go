@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"bluetrace/nodes"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
-	"bluetrace/sim/world"
 )
 
 // nodeStates holds the state into which faults have brought each node, and stops,
@@ -112,20 +112,20 @@ func (n *nodeStates) keepDatagram(phone uint32, d *datagram, p []byte) bool {
 func (n *nodeStates) begin(r *rule, node event.Node) {
 	s, name := n.of(node), n.faults.name(node)
 	switch r.Kind {
-	case world.Crash:
+	case fault.Crash:
 		n.crash(r, node)
-	case world.SwitchOff:
+	case fault.SwitchOff:
 		n.switchOff(r, node)
-	case world.Pause:
+	case fault.Pause:
 		s.paused++
 		n.faults.applied(r, node, event.NoPeer, 0, 0, name+" is paused")
-	case world.Leave:
+	case fault.Leave:
 		s.left++
 		n.faults.applied(r, node, event.NoPeer, 0, 0, name+" leaves")
-	case world.Stall:
+	case fault.Stall:
 		s.stalled++
 		n.faults.applied(r, node, event.NoPeer, 0, 0, name+" does not read")
-	case world.ClockFault:
+	case fault.Clock:
 		n.setClock(r, node, r.Offset+r.Step, r.Drift)
 	}
 }
@@ -134,17 +134,17 @@ func (n *nodeStates) begin(r *rule, node event.Node) {
 func (n *nodeStates) end(r *rule, node event.Node) {
 	s := n.of(node)
 	switch r.Kind {
-	case world.Crash, world.SwitchOff:
+	case fault.Crash, fault.SwitchOff:
 		if s.stopped--; s.stopped == 0 {
 			n.start(node)
 		}
-	case world.Pause:
+	case fault.Pause:
 		if s.paused--; s.paused == 0 {
 			n.resume(node)
 		}
-	case world.Leave:
+	case fault.Leave:
 		s.left--
-	case world.Stall:
+	case fault.Stall:
 		if s.stalled--; s.stalled == 0 {
 			unread := s.unread
 			s.unread = nil
@@ -152,7 +152,7 @@ func (n *nodeStates) end(r *rule, node event.Node) {
 				n.tcp.readAgain(node, c)
 			}
 		}
-	case world.ClockFault:
+	case fault.Clock:
 		n.setClock(r, node, -r.Offset, -r.Drift)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -26,7 +27,7 @@ func (r *rig) downloads(at ...int) {
 func TestStreamDelay(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 5)
-	r.addFault(second, 2*second, world.Fault{Kind: world.Delay, Stream: true, From: server, To: phones(0), Min: second, Max: second})
+	r.addFault(second, 2*second, world.Fault{Kind: fault.Delay, Stream: true, From: server, To: phones(0), Min: second, Max: second})
 	r.until(10 * second)
 	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 delay -1>0 #0 1000000000")
 	got := r.traced("a: reads")
@@ -40,7 +41,7 @@ func TestStreamDelay(t *testing.T) {
 func TestSlowStream(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 3)
-	r.addFault(second, 0, world.Fault{Kind: world.Slow, Stream: true, From: phones(0), Bytes: 10, Room: 1})
+	r.addFault(second, 0, world.Fault{Kind: fault.Slow, Stream: true, From: phones(0), Bytes: 10, Room: 1})
 	r.until(20 * second)
 	wantLines(t, "read", r.traced("server: reads c1 of a \"Down"), `3.510000000 server: reads c1 of a "Download_tempID"`, `5.030000000 server: reads c1 of a "Download_tempID"`)
 	wantLines(t, "applied", r.effectLines(), "2s fault 1 slow 0>-1 #0 1500000000", "3.52s fault 1 slow 0>-1 #0 1500000000")
@@ -50,7 +51,7 @@ func TestSlowStream(t *testing.T) {
 func TestPieces(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 5)
-	r.addFault(second, 2*second, world.Fault{Kind: world.Pieces, Of: phones(0), Bytes: 4})
+	r.addFault(second, 2*second, world.Fault{Kind: fault.Pieces, Of: phones(0), Bytes: 4})
 	r.until(20 * second)
 	wantLines(t, "read", r.traced("server: reads c1 of a")[2:], `2.010000000 server: reads c1 of a "Down"`, `2.010000000 server: reads c1 of a "load"`,
 		`2.010000000 server: reads c1 of a "_tem"`, `2.010000000 server: reads c1 of a "pID"`, `5.010000000 server: reads c1 of a "Download_tempID"`)
@@ -63,7 +64,7 @@ func TestPieces(t *testing.T) {
 // TestJoin checks that the server reads username and password at once.
 func TestJoin(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(0, second, world.Fault{Kind: world.Join, Of: server, Min: 60 * ms, Max: 60 * ms})
+	r.addFault(0, second, world.Fault{Kind: fault.Join, Of: server, Min: 60 * ms, Max: 60 * ms})
 	r.Call(0, func() { r.loginOK(0) })
 	r.Call(2*second, func() { r.loginOK(1) })
 	r.until(20 * second)
@@ -77,7 +78,7 @@ func TestFaultReset(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2)
 	r.loginOK(1)
-	r.addFault(2*second, 0, world.Fault{Kind: world.Reset, Of: phones(0), Instant: true})
+	r.addFault(2*second, 0, world.Fault{Kind: fault.Reset, Of: phones(0), Instant: true})
 	r.until(20 * second)
 	wantLines(t, "applied", r.effectLines(), "2s fault 1 reset 0>-1 #0 0")
 	wantLines(t, "ends", r.traced("c1 is"), "2.000000000 fault 1: a -> server: c1 is reset", "2.010000000 a: c1 is closed by the server", "2.010000000 a: c1 is closed by the phone")
@@ -93,7 +94,7 @@ func TestFaultReset(t *testing.T) {
 func TestResetOfASegment(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2, 5)
-	r.addFault(second, 100*second, world.Fault{Kind: world.Reset, Of: phones(0), Skip: 1})
+	r.addFault(second, 100*second, world.Fault{Kind: fault.Reset, Of: phones(0), Skip: 1})
 	r.until(20 * second)
 	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 reset 0>-1 #0 0") // the answer
 	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeConnectionLost},
@@ -110,7 +111,7 @@ func TestFaultHalfClose(t *testing.T) {
 		t.Run(fmt.Sprintf("of the server: %t", of.Server), func(t *testing.T) {
 			r := newRig(t, delays10)
 			r.downloads(1)
-			r.addFault(2*second, 0, world.Fault{Kind: world.HalfClose, Of: of, Instant: true})
+			r.addFault(2*second, 0, world.Fault{Kind: fault.HalfClose, Of: of, Instant: true})
 			r.until(20 * second)
 			if of.Server {
 				wantLines(t, "ends", r.traced("c1 is closed"), "2.010000000 a: c1 is closed by the server", "2.010000000 a: c1 is closed by the phone")
@@ -129,8 +130,8 @@ func TestFaultHalfClose(t *testing.T) {
 func TestStall(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2)
-	r.addFault(second, 4*second, world.Fault{Kind: world.Stall, Of: phones(0)})
-	r.addFault(10*second, 4*second, world.Fault{Kind: world.Stall, Of: server})
+	r.addFault(second, 4*second, world.Fault{Kind: fault.Stall, Of: phones(0)})
+	r.addFault(10*second, 4*second, world.Fault{Kind: fault.Stall, Of: server})
 	r.Call(11*second, func() { r.Type(0, protocol.CommandDownload) })
 	r.until(20 * second)
 	got := r.traced("a: reads")
@@ -149,7 +150,7 @@ func TestRefuse(t *testing.T) {
 	}{{phones(0), 1}, {server, 2}} {
 		t.Run(fmt.Sprintf("of the server: %t", c.of.Server), func(t *testing.T) {
 			r := newRig(t, delays10)
-			r.addFault(second, second, world.Fault{Kind: world.Refuse, Of: c.of})
+			r.addFault(second, second, world.Fault{Kind: fault.Refuse, Of: c.of})
 			for who := range uint32(2) {
 				r.Call(second, func() { r.loginOK(who) })
 				r.Call(3*second, func() { r.loginOK(who) })
@@ -170,7 +171,7 @@ func TestRefuse(t *testing.T) {
 // ends before.
 func TestTimeOut(t *testing.T) {
 	r := newRig(t, delays10)
-	r.addFault(second, 12*second, world.Fault{Kind: world.TimeOut, Of: phones(0, 1)})
+	r.addFault(second, 12*second, world.Fault{Kind: fault.TimeOut, Of: phones(0, 1)})
 	r.Call(2*second, func() { r.loginOK(0) })
 	r.Call(5*second, func() { r.loginOK(1) })
 	r.Call(5*second, func() { r.loginOK(2) })
@@ -190,14 +191,14 @@ func TestTimeOut(t *testing.T) {
 func TestCutOfStreams(t *testing.T) {
 	r := newRig(t, delays10)
 	r.downloads(2)
-	r.addFault(2005*ms, 3*second, world.Fault{Kind: world.Cut, Of: phones(0)}) // the command is under way
+	r.addFault(2005*ms, 3*second, world.Fault{Kind: fault.Cut, Of: phones(0)}) // the command is under way
 	r.Call(3*second, func() { r.RawOpen(0); r.RawSend(0, []byte("a")) })
 	r.until(20 * second)
 	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 cut 0>-1 #0 0", "3s fault 1 cut 0>-1 #0 0")
 	wantLines(t, "read", r.traced("server: reads")[2:], `5.015000000 server: reads c1 of a "Download_tempID"`, `5.035000000 server: reads c2 of a "a"`)
 	in := newRig(t, delays10)
 	in.downloads(2, 3)
-	in.addFault(second, 4*second, world.Fault{Kind: world.Cut, Of: phones(0), From: server, OneWay: "in"})
+	in.addFault(second, 4*second, world.Fault{Kind: fault.Cut, Of: phones(0), From: server, OneWay: "in"})
 	in.until(20 * second)
 	wantLines(t, "read", in.traced("server: reads")[2:], `2.010000000 server: reads c1 of a "Download_tempID"`, `5.020000000 server: reads c1 of a "Download_tempID"`)
 	got := in.traced("a: reads")
@@ -219,9 +220,9 @@ func TestStreamKeepsItsOrderThroughACut(t *testing.T) {
 			for i := range len(text) / 4 {
 				r.Call(second+time.Duration(i)*50*ms, func() { r.RawSend(0, []byte(text[4*i:4*i+4])) })
 			}
-			r.addFault(1100*ms, 200*ms, world.Fault{Kind: world.Cut, Of: phones(0)})
-			r.addFault(1350*ms, 20*ms, world.Fault{Kind: world.Cut, Of: phones(0)})
-			r.addFault(1200*ms, 400*ms, world.Fault{Kind: world.Delay, Stream: true, Max: 300 * ms, Chance: 0.5})
+			r.addFault(1100*ms, 200*ms, world.Fault{Kind: fault.Cut, Of: phones(0)})
+			r.addFault(1350*ms, 20*ms, world.Fault{Kind: fault.Cut, Of: phones(0)})
+			r.addFault(1200*ms, 400*ms, world.Fault{Kind: fault.Delay, Stream: true, Max: 300 * ms, Chance: 0.5})
 			r.until(10 * second)
 			if got := joinText(r.serverReads); got != text {
 				t.Errorf("seed %d: the server reads %q", seed+1, got)

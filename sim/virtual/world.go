@@ -28,6 +28,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/prefetch"
 	"bluetrace/sim/world"
@@ -275,15 +276,15 @@ func (w *World) Begin(f *world.Fault) {
 	}
 	r := w.faults.add(f)
 	switch f.Kind {
-	case world.Crash, world.SwitchOff, world.Pause, world.Leave, world.Stall, world.ClockFault:
+	case fault.Crash, fault.SwitchOff, fault.Pause, fault.Leave, fault.Stall, fault.Clock:
 		w.faults.each(&f.Of, func(node event.Node) { w.states.begin(r, node) })
-	case world.Reset:
+	case fault.Reset:
 		if f.Instant {
 			w.tcp.each(&f.Of, func(c uint32) { w.tcp.reset(r, c) })
 		}
-	case world.HalfClose:
+	case fault.HalfClose:
 		w.tcp.each(&f.Of, func(c uint32) { w.tcp.halfClose(r, c) })
-	case world.DiskFault:
+	case fault.Disk:
 		w.faults.each(&f.Of, w.disks.applyFaults)
 	}
 	r.over = f.Instant
@@ -297,12 +298,12 @@ func (w *World) End(f *world.Fault) {
 		return
 	}
 	switch f.Kind {
-	case world.Crash, world.SwitchOff, world.Pause, world.Leave, world.Stall, world.ClockFault:
+	case fault.Crash, fault.SwitchOff, fault.Pause, fault.Leave, fault.Stall, fault.Clock:
 		w.faults.each(&f.Of, func(node event.Node) { w.states.end(r, node) })
-	case world.DiskFault:
+	case fault.Disk:
 		w.faults.each(&f.Of, w.disks.applyFaults)
 	}
-	if f.Kind == world.Leave || f.Kind == world.Cut || f.Kind == world.TimeOut {
+	if f.Kind == fault.Leave || f.Kind == fault.Cut || f.Kind == fault.TimeOut {
 		w.tcp.unblock()
 	}
 	r.over = true

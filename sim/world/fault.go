@@ -6,37 +6,6 @@ import (
 	"bluetrace/scenarios/fault"
 )
 
-// FaultKind is fault.Kind.
-type FaultKind = fault.Kind
-
-// The kinds of faults, as in package fault.
-const (
-	Lose      = fault.Lose
-	Delay     = fault.Delay
-	Duplicate = fault.Duplicate
-	Reorder   = fault.Reorder
-	Corrupt   = fault.Corrupt
-	Truncate  = fault.Truncate
-	Cut       = fault.Cut
-	Slow      = fault.Slow
-
-	Pieces    = fault.Pieces
-	Join      = fault.Join
-	Reset     = fault.Reset
-	HalfClose = fault.HalfClose
-	Stall     = fault.Stall
-	Refuse    = fault.Refuse
-	TimeOut   = fault.TimeOut
-
-	Crash     = fault.Crash
-	SwitchOff = fault.SwitchOff
-	Pause     = fault.Pause
-	Leave     = fault.Leave
-
-	DiskFault  = fault.Disk
-	ClockFault = fault.Clock
-)
-
 // Nodes is a set of phones and the server. Its Phones are in ascending order.
 type Nodes = fault.NodeSet[uint32]
 
@@ -45,7 +14,7 @@ type Nodes = fault.NodeSet[uint32]
 type Fault struct {
 	Number int // number among the faults of the run, from 1; the trace names the fault by it
 	Text   string
-	Kind   FaultKind
+	Kind   fault.Kind
 	// Instant reports whether the fault happens at Begin and is over at once. End is not called for it.
 	Instant bool
 
@@ -68,7 +37,7 @@ type Fault struct {
 type Applied struct {
 	At    int64 // nanoseconds since time zero
 	Fault int   // number of the fault
-	Kind  FaultKind
+	Kind  fault.Kind
 	// Node and Peer are the sender and the receiver of the traffic that the fault affected, or the affected node and
 	// event.NoPeer. The server is event.Server.
 	Node, Peer uint32
