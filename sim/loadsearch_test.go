@@ -29,6 +29,8 @@ type queue struct {
 	takes time.Duration
 	dead  atomic.Bool // from then on it answers nothing
 
+	running sync.WaitGroup // goroutines of connections
+
 	second        int64 // of dials, which are counted by the second
 	dials, before int
 	stuck         bool // after the first connection a message takes a minute
@@ -45,8 +47,8 @@ func (q *queue) Dial(handler load.ConnHandler) load.Conn {
 		q.takes = time.Minute
 	}
 	here, there := net.Pipe()
-	go q.serve(there)
-	go func() {
+	q.running.Go(func() { q.serve(there) })
+	q.running.Go(func() {
 		handler.OnOpen(nil)
 		p := make([]byte, 1024)
 		for {
@@ -57,7 +59,7 @@ func (q *queue) Dial(handler load.ConnHandler) load.Conn {
 			}
 			handler.OnData(p[:n])
 		}
-	}()
+	})
 	return pipe{here}
 }
 
@@ -137,7 +139,7 @@ func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *repor
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(100 * time.Hour) // the server's goroutines end
+	q.running.Wait()
 	return out
 }
 
@@ -251,13 +253,13 @@ func TestSearchInterrupted(t *testing.T) {
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Second, cancel)
-		r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: &queue{takes: time.Millisecond},
-			sleep: time.Sleep}
+		q := &queue{takes: time.Millisecond}
+		r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: q, sleep: time.Sleep}
 		out, err := r.play(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(100 * time.Hour) // the server's goroutines end
+		q.running.Wait()
 		var answers []reports.StepOutcome
 		for _, step := range out.Load.Search.Steps {
 			answers = append(answers, step.Outcome)

@@ -1,7 +1,7 @@
 package socket
 
 import (
-	"context"
+	"bufio"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 // redis is the second yardstick: INCR by `redis-benchmark -c 50` on a server of
@@ -32,16 +31,7 @@ func startRedis(b *testing.B, durable bool) *redis {
 	if durable {
 		args = append(args, "--appendonly", "yes", "--appendfsync", "always")
 	}
-	server := exec.Command("redis-server", args...)
-	if err := server.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if err := answersPing(ctx, r.port); err != nil {
-		b.Fatal(err)
-	}
+	startReady(b, args...)
 	return r
 }
 
@@ -71,24 +61,26 @@ func freePort(b *testing.B) string {
 	return port
 }
 
-// answersPing waits until the server answers.
-func answersPing(ctx context.Context, port string) error {
-	for {
-		err := ping(port)
-		if err == nil || ctx.Err() != nil {
-			return err
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-}
-
-func ping(port string) error {
-	c, err := net.Dial("tcp", "127.0.0.1:"+port)
+// startReady starts a Redis and waits until it reports that it accepts connections.
+func startReady(b *testing.B, args ...string) {
+	b.Helper()
+	server := exec.Command("redis-server", args...)
+	output, err := server.StdoutPipe()
 	if err != nil {
-		return err
+		b.Fatal(err)
 	}
-	defer c.Close()
-	return exchange(c, []byte("PING\r\n"), make([]byte, len("+PONG\r\n")))
+	if err := server.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { server.Process.Kill(); server.Wait() })
+	lines := bufio.NewScanner(output)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "Ready to accept connections") {
+			go io.Copy(io.Discard, output) // it ends with the server
+			return
+		}
+	}
+	b.Fatalf("redis-server ended before it accepted connections: %v", lines.Err())
 }
 
 // incrRate parses the requests per second in the table of redis-benchmark.

@@ -1,8 +1,9 @@
 package load
 
 import (
-	"context"
+	"bufio"
 	"encoding/csv"
+	"io"
 	"net"
 	"net/netip"
 	"os/exec"
@@ -123,25 +124,30 @@ func startRedis(b *testing.B) (port string) {
 	}
 	port = strconv.Itoa(int(l.Addr().(*net.TCPAddr).AddrPort().Port()))
 	l.Close()
-	server := exec.Command("redis-server", "--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "",
-		"--appendonly", "no")
+	startReady(b, "--port", port, "--bind", "127.0.0.1", "--dir", b.TempDir(), "--save", "", "--appendonly", "no")
+	return port
+}
+
+// startReady starts a Redis and waits until it reports that it accepts connections.
+func startReady(b *testing.B, args ...string) {
+	b.Helper()
+	server := exec.Command("redis-server", args...)
+	output, err := server.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
 	if err := server.Start(); err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { server.Process.Kill(); server.Wait() })
-	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
-	defer cancel()
-	for {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			c.Close()
-			return port
+	lines := bufio.NewScanner(output)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), "Ready to accept connections") {
+			go io.Copy(io.Discard, output) // it ends with the server
+			return
 		}
-		if ctx.Err() != nil {
-			b.Fatal(err)
-		}
-		time.Sleep(20 * time.Millisecond)
 	}
+	b.Fatalf("redis-server ended before it accepted connections: %v", lines.Err())
 }
 
 // redisIncr makes n INCR with redis-benchmark.

@@ -28,6 +28,8 @@ type fake struct {
 	later       func(n int) time.Duration // how long it is under way; nil: none at all
 	breaks      func(message string, at time.Duration) bool
 
+	running sync.WaitGroup // the server's sides of connections
+
 	mu      sync.Mutex
 	issued  int
 	sockets []*fakeSocket
@@ -46,7 +48,7 @@ func newFake() *fake {
 // open connects to the server of the fake.
 func (f *fake) open(context.Context) (net.Conn, error) {
 	here, there := net.Pipe()
-	go f.serve(there)
+	f.running.Go(func() { f.serve(there) })
 	return here, nil
 }
 

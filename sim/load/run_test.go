@@ -140,7 +140,7 @@ func TestTimeoutIsOfEachAnswer(t *testing.T) {
 		load.WarmUp, load.Timeout = 0, time.Second
 		load.Expected = map[string]time.Duration{"connect": 0, "login": 0, "tempid": 0}
 		m := ran(t, faked(f, 1, load))
-		time.Sleep(5 * time.Second) // the server's side ends
+		f.running.Wait()
 		for o, want := range map[Operation]time.Duration{Login: 600 * time.Millisecond, TempID: 600 * time.Millisecond,
 			Upload: time.Second} {
 			k := &m.figures.kinds[o]
