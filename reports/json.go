@@ -17,7 +17,10 @@ const Format = 1
 // CheckFormat refuses a JSON document of a newer format. format is 0 if the document
 // was written before the field existed; such a document has the same form as 1.
 func CheckFormat(format int) error {
-	if format < 0 || format > Format {
+	if format < 0 {
+		return fmt.Errorf("invalid `format` %d: must be 0 to %d", format, Format)
+	}
+	if format > Format {
 		return fmt.Errorf("`format` is %d: this sim reads up to %d; use a newer sim", format, Format)
 	}
 	return nil

@@ -140,8 +140,8 @@ func operandForm(text string) error {
 	case strings.ContainsAny(text[:1], "+-") && len(text) > 1, strings.Contains(text, "+"):
 		return fmt.Errorf("%s: + and - need blanks on both sides", quoted(text))
 	case percentRegexp.MatchString(text):
-		return fmt.Errorf("%s: shares belong to thresholds; expected a count such as 100, or "+
-			"under `thresholds` a rate such as rate<0.01", quoted(text))
+		return fmt.Errorf("%s: shares belong to thresholds; expected a count such as 100, or under `thresholds` a "+
+			"rate such as rate<0.01", quoted(text))
 	}
 	return fmt.Errorf("%s is no name, number or duration", quoted(text))
 }

@@ -143,8 +143,8 @@ func (f *Fault) keys() []key {
 			"start of the run."),
 		to("step", &f.Step, clockStepForm, "The time by which the clock is stepped forward (or back, below zero)."),
 		to("drift", &f.Drift, driftForm, "The ppm (parts per million) by which the clock runs fast (or slow, below "+
-			"zero), for the "+
-			"whole run.").writtenIf(func(*writer) bool { return f.Drift != 0 || f.Offset == 0 && f.Step == 0 }),
+			"zero), for the whole "+
+			"run.").writtenIf(func(*writer) bool { return f.Drift != 0 || f.Offset == 0 && f.Step == 0 }),
 		to("from", &f.From, nodesForm, "The senders; of a cut, the nodes from which it separates."),
 		to("to", &f.To, nodesForm, "The receivers."),
 		to("one_way", &f.OneWay, oneWayForm, "out: only what the nodes send is lost; in: only what they receive."),
@@ -157,8 +157,8 @@ func (f *Fault) keys() []key {
 			}),
 		to("chance", &f.Chance, percentForm, "The chance of one datagram, piece of a stream, connection or disk "+
 			"operation; of a kind that affects nodes, of each node.").or("100%"),
-		to("skip", &f.Skip, faultCount, "The number of the first ones that are not affected, each time that the "+
-			"fault begins."),
+		to("skip", &f.Skip, faultCount, "The number of the first ones that are not affected, each time that the fault "+
+			"begins."),
 		to("count", &f.Count, faultCount, "The most that are affected, each time that the fault begins."),
 		to("at", &f.At, durationForm,
 			"The beginning, from the start of the run; of a step's fault, from the step.").or("0s").
@@ -457,8 +457,8 @@ func (a *Adversary) keys() []key {
 	return []key{
 		with(AdversaryReplay, &a.Of, phonesForm, "The phones whose beacons are overheard and sent again.", "by", "to",
 			"after", "chance"),
-		with(AdversaryForge, &a.To, phonesForm, "The phones that receive beacons with TempIDs that the server did "+
-			"not issue.",
+		with(AdversaryForge, &a.To, phonesForm, "The phones that receive beacons with TempIDs that the server did not "+
+			"issue.",
 			"by", "every", "jitter"),
 		with(AdversaryFlood, &a.To, phonesForm, "The phones that receive bytes that are no beacon.", "by", "every",
 			"jitter"),
@@ -466,8 +466,8 @@ func (a *Adversary) keys() []key {
 		with(AdversaryGarbage, nil, onlyServerForm, "The server receives garbage and half messages.", "by", "every",
 			"jitter").
 			encodedBy(server),
-		with(AdversaryUpload, &a.Invented, uploadForm, "foreign: overheard TempIDs of other phones; invented: "+
-			"TempIDs that the server did not issue.", "by", "every", "jitter").encodedBy(func(*writer) *yaml.Node {
+		with(AdversaryUpload, &a.Invented, uploadForm, "foreign: overheard TempIDs of other phones; invented: TempIDs "+
+			"that the server did not issue.", "by", "every", "jitter").encodedBy(func(*writer) *yaml.Node {
 			if a.Invented {
 				return plainNode("invented")
 			}

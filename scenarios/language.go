@@ -87,8 +87,8 @@ func varsForm() *form {
 // keys is the table of `server`.
 func (s *Server) keys() []key {
 	return []key{
-		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row "+
-			"block an account.").or("60s"),
+		to("block_duration", &s.BlockDuration, durationForm, "The time for which three wrong passwords in a row block "+
+			"an account.").or("60s"),
 		to("tempid_lifetime", &s.TempIDLifetime, lifetimeForm,
 			"From a TempID's start to its expiry, in whole seconds.").or("15m"),
 		to("login_timeout", &s.LoginTimeout, positiveForm, "The time that a connection has to log in.").or("2m"),
@@ -104,8 +104,8 @@ func (s *Server) keys() []key {
 func (n *TCPNetwork) keys() []key {
 	return []key{
 		to("delay", &n.Delay, delayForm, "From a send to its arrival.").or("0s"),
-		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into "+
-			"pieces of at most this many bytes, each read alone; 0: as sent.").or("0"),
+		to("split", &n.Split, wholeForm("a whole number of bytes, 0 to 1024", 0, 1024), "Each send is cut into pieces "+
+			"of at most this many bytes, each read alone; 0: as sent.").or("0"),
 		to("join", &n.Join, durationForm, "A receiver reads this long after the first unread byte came, and takes "+
 			"every byte that has come since.").or("0s"),
 	}

@@ -195,14 +195,14 @@ func (t *Traffic) keys() []key {
 		to("rate", &rate, rateForm,
 			"Arrivals per second, of constant-arrival-rate.").writtenIf(of(ConstantArrivalRate)).decodedBy(skip),
 		to("start_rate", &t.StartRate, rateOrZeroForm, "Arrivals per second before the first stage, of "+
-			"ramping-arrival-rate; of "+
-			"the first step, and the lowest, of search.").or("0").writtenIf(of(RampingArrivalRate,
+			"ramping-arrival-rate; of the first step, and the lowest, of "+
+			"search.").or("0").writtenIf(of(RampingArrivalRate,
 			Search)).decodedBy(skip),
 		to("max_rate", &how.MaxRate, rateForm,
 			"The highest arrivals per second that are tried, of search.").writtenIf(of(Search)).
 			decodedBy(skip),
-		to("duration", &total, positiveForm, "The duration of the arrivals, of constant-arrival-rate; of each step "+
-			"of search, without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)).decodedBy(skip),
+		to("duration", &total, positiveForm, "The duration of the arrivals, of constant-arrival-rate; of each step of "+
+			"search, without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)).decodedBy(skip),
 		{name: "stages", doc: "The rates that follow, of ramping-arrival-rate.", section: func() *form {
 			return orList("a stage, or a list of stages", sectionOf[Stage]("a stage: `duration` and `rate`")())
 		}, encode: func(w *writer) *yaml.Node {
@@ -214,8 +214,8 @@ func (t *Traffic) keys() []key {
 					"")
 			})...)
 		}},
-		search(to("resolution", &how.Resolution, resolutionForm, "The greatest distance between a rate that holds "+
-			"and one that does not, of search.").or("5%")),
+		search(to("resolution", &how.Resolution, resolutionForm, "The greatest distance between a rate that holds and "+
+			"one that does not, of search.").or("5%")),
 		search(to("confidence", &how.Confidence, confidenceForm, "The least confidence of a run that confirms, of "+
 			"search.").or("95%")),
 		search(to("confirm", &how.Confirm, positiveForm, "The duration of the run at the found rate, without its "+
@@ -225,14 +225,14 @@ func (t *Traffic) keys() []key {
 		to("graceful_stop", &t.GracefulStop, durationForm,
 			"The time for sessions to end after the last arrival.").or("10s"),
 		to("timeout", &t.Timeout, positiveForm, "The time limit of an answer.").or("10s"),
-		to("max_in_flight", &t.MaxInFlight, phoneCountForm, "The most sessions at a time; the number of phones "+
-			"unless written.").
+		to("max_in_flight", &t.MaxInFlight, phoneCountForm, "The most sessions at a time; the number of phones unless "+
+			"written.").
 			writtenIf(func(*writer) bool { return t.MaxInFlight != len(t.Phones) }).decodedBy(skip),
 		inner("generator", "The limits of the load generator itself.", "`lag` and `cpu`",
 			to("lag", &t.LagBudget, positiveForm, "The p99 of the schedule lag above which the run is no measurement "+
 				"of the server.").or("10ms"),
-			to("cpu", &t.CPUBudget, percentForm, "The share of all processors, used by the generator, above which "+
-				"the run is no measurement of the server.").or("80%")),
+			to("cpu", &t.CPUBudget, percentForm, "The share of all processors, used by the generator, above which the "+
+				"run is no measurement of the server.").or("80%")),
 		to("session", nil, sessionForm,
 			"The commands of one arrival, one after the other.").encodedBy(func(*writer) *yaml.Node {
 			if t.Session == nil {
@@ -250,8 +250,8 @@ func (t *Traffic) keys() []key {
 			return orNothing(n)
 		}),
 		to("expected", nil, expectedTimeForm, "The expected response times, from which the due time of the next "+
-			"operation of a "+
-			"session counts. Unless written, it is the median of the warm-up.").encodedBy(func(*writer) *yaml.Node {
+			"operation of a session counts. Unless written, it is the median of the "+
+			"warm-up.").encodedBy(func(*writer) *yaml.Node {
 			n := flowNode(yaml.MappingNode)
 			for _, name := range LoadOperations {
 				if d, ok := t.Expected[name]; ok {
@@ -260,8 +260,8 @@ func (t *Traffic) keys() []key {
 			}
 			return orNothing(n)
 		}),
-		to("beacons", &t.Beacons, wholeForm("a whole number, 1 to 400", 1, 400), "The number of beacons of a "+
-			"`Beacon` of a session.").or("1"),
+		to("beacons", &t.Beacons, wholeForm("a whole number, 1 to 400", 1, 400), "The number of beacons of a `Beacon` "+
+			"of a session.").or("1"),
 		to("entries", &t.Entries, wholeForm("a whole number, 0 to 100000", 0, 100_000), "The number of entries of an "+
 			"upload.").or("1"),
 		to("gap", &t.Gap, durationForm, "The time between two beacons of a session, and after the last.").or("0s"),

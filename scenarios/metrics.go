@@ -11,6 +11,7 @@ import (
 
 	yaml "go.yaml.in/yaml/v4"
 
+	"bluetrace/reports/counts"
 	"bluetrace/scenarios/fault"
 )
 
@@ -21,32 +22,19 @@ type Name struct {
 }
 
 // Counters are the values of the whole run for `expect` and thresholds.
-var Counters = slices.Concat(runCounters, faultCounters())
-
-var runCounters = []Name{
-	{"events", "events of the run"},
-	{"beacons.sent", "beacons that phones sent"},
-	{"beacons.delivered", "beacons that were judged by a receiver"},
-	{"beacons.valid", "of those, judged valid"},
-	{"beacons.invalid", "of those, judged invalid (a part out of turn counts as one)"},
-	{"beacons.kept", "entries written to contact logs"},
-	{"beacons.expired", "entries that reached their retention and went"},
-	{"datagrams.sent", "UDP datagrams sent"},
-	{"datagrams.delivered", "UDP datagrams that reached a phone"},
-	{"datagrams.lost", "UDP datagrams that the network lost"},
-	{"logins.welcomed", "logins answered with the welcome"},
-	{"logins.wrong", "passwords answered as wrong, the third of a row included"},
-	{"logins.blocked", "blocks that began"},
-	{"logins.refused", "logins refused because of a block"},
-	{"tempids.issued", "TempIDs that the server issued"},
-	{"uploads.complete", "uploads that arrived whole"},
-	{"uploads.broken", "uploads that broke off or were refused"},
-	{"uploads.entries", "entries of the complete uploads"},
-	{"uploads.resolved", "of those, entries whose TempID the server issued"},
-	{"sessions.opened", "TCP connections that the server accepted"},
-	{"sessions.closed", "TCP connections that ended"},
+var Counters = slices.Concat([]Name{{"events", "events of the run"}}, runCounters(), []Name{
 	{"adversaries.sent", "what adversaries did: beacons and floods sent, connections opened"},
 	{"faults.applied", "single things that faults did"},
+}, faultCounters())
+
+// runCounters returns the counts of a run that the language names.
+func runCounters() (list []Name) {
+	for _, row := range counts.Rows() {
+		if row.Doc != "" {
+			list = append(list, Name{row.Name, row.Doc})
+		}
+	}
+	return list
 }
 
 // faultCounters returns a counter for each kind of fault, such as faults.lose.
@@ -113,8 +101,8 @@ func LoadMetrics() []Metric {
 	}
 	return append(all,
 		Metric{"arrivals_dropped", false, "rate: arrivals that found no phone free, of all, 0 to 1; count: how many"},
-		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: " +
-			"how many"},
+		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: how " +
+			"many"},
 		Metric{"operations_unknown", false, "rate: operations without an answer, of all, 0 to 1; count: how many"},
 		Metric{"beacons_lost", false, "rate: beacons that nobody received, of those sent, 0 to 1; count: how many"},
 	)

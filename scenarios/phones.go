@@ -197,8 +197,8 @@ func (b *builder) checkAccounts() {
 		users[g.User] = g.Name
 		if phone, ok := b.roster.generatedFor(g.User); ok && !b.roster.unsure {
 			name := b.roster.name(phone)
-			b.add(g.Pos, "username %s is generated for `%s`, which has no `user`; expected another, or account: %s "+
-				"to share it",
+			b.add(g.Pos, "username %s is generated for `%s`, which has no `user`; expected another, or account: %s to "+
+				"share it",
 				quoted(g.User), name, name)
 		}
 		if g.Account == "own" || g.Account == "none" {

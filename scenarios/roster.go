@@ -335,8 +335,7 @@ func (r *roster) nodes(v *value) Nodes {
 		}
 		if isPhone {
 			r.mistakes.add(p.pos, "`server` is the health authority's server here, and a phone has that name; "+
-				"expected another name for "+
-				"the phone")
+				"expected another name for the phone")
 		}
 		n.Server = true
 	}

@@ -253,6 +253,12 @@ type Step struct {
 	Expect []StepExpect // the expected effects
 }
 
+// HasAction reports whether the step does something. A step without an action has expectations or a label only.
+func (st *Step) HasAction() bool {
+	return st.Login != nil || st.Password != nil || st.Do != nil || st.Forge != nil ||
+		st.Datagrams != nil || st.TCP != nil || st.Restart != nil || st.Fault != nil
+}
+
 // Login types a username and, unless its kind is half, a password, on a new connection.
 type Login struct {
 	Pos      Pos

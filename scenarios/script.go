@@ -655,8 +655,8 @@ func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) 
 	for _, key := range []string{"reply", "replies", "silent", "closed"} {
 		if e.has(key) && !speaks {
 			b.add(e.keyPos(key),
-				"`%s` is an answer of the server, and the step does not contact it; expected `login`, "+
-					"`password`, `do` or `tcp` beside `expect`", key)
+				"`%s` is an answer of the server, and the step does not contact it; expected `login`, `password`, "+
+					"`do` or `tcp` beside `expect`", key)
 		}
 	}
 }

@@ -210,8 +210,8 @@ func (r *TraceReader) end() error {
 	case r.usable == 0 && len(r.odd) > 0:
 		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace: " + r.odd[0].String()}
 	case r.usable == 0:
-		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace; a line is: time, " +
-			"person, person"}
+		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace; a line is: time, person, " +
+			"person"}
 	}
 	return &TraceMistake{File: r.trace.File, Message: fmt.Sprintf("the selection leaves no contact of %d: %s", r.usable,
 		r.selection())}

@@ -53,7 +53,7 @@ func (x *expectation) begin() {
 		call = w.Call
 	}
 	call(deadline, x.timeIsUp)
-	if x.step.hasNoAction() {
+	if !x.step.HasAction() {
 		x.checkLog()
 	}
 }
@@ -332,7 +332,7 @@ func (x *expectation) eventsAround() []string {
 	st := x.step
 	phones := append([]int{int(st.program), st.Phone, x.expect.Phone}, st.receivers()...)
 	from := st.at - x.script.lead(st)
-	if !st.hasNoAction() && st.stage != waiting {
+	if st.HasAction() && st.stage != waiting {
 		if lines := x.script.records.Since(from, phones, maxEventsAround); len(lines) > 0 {
 			return lines
 		}

@@ -144,7 +144,7 @@ func (sc *script) start() {
 
 // schedule schedules the beginning of a step, and of the connection that a login needs before it.
 func (sc *script) schedule(st *step, at time.Duration) {
-	if st.hasNoAction() || st.Optional && st.Do != nil { // it may depend on the other events of this instant
+	if !st.HasAction() || st.Optional && st.Do != nil { // it may depend on the other events of this instant
 		sc.world.CallLast(at, func() { sc.beginStep(st) })
 		return
 	}
@@ -164,12 +164,6 @@ func (sc *script) schedule(st *step, at time.Duration) {
 	sc.world.Call(connect, func() { sc.connectFor(st, at) })
 }
 
-// hasNoAction reports whether the step has expectations or a label only.
-func (st *step) hasNoAction() bool {
-	return st.Login == nil && st.Password == nil && st.Do == nil && st.Forge == nil &&
-		st.Datagrams == nil && st.TCP == nil && st.Restart == nil && st.Fault == nil
-}
-
 // beginStep carries out a step. Its expectations observe events from now on.
 func (sc *script) beginStep(st *step) {
 	st.stage, st.at = began, sc.world.Now()
@@ -181,14 +175,14 @@ func (sc *script) beginStep(st *step) {
 	}
 	sc.commands.acting = st.Step
 	defer func() { sc.commands.acting = nil }()
-	if !st.hasNoAction() && (st.Do == nil || st.Do.Verb != scenarios.VerbBeacon) {
+	if st.HasAction() && (st.Do == nil || st.Do.Verb != scenarios.VerbBeacon) {
 		sc.commands.record(*st.Step)
 	}
 	if why := sc.act(st); why != "" {
 		sc.refuse(st, why)
 		return
 	}
-	if st.hasNoAction() {
+	if !st.HasAction() {
 		sc.takeEffect(st)
 	}
 	if st.operation() == noOperation && (len(st.expectations) == 0 || st.As != "") {

@@ -340,7 +340,7 @@ func phoneMutants() []mutant {
 		{name: "a phone set to send one datagram sends four", file: program,
 			old: "to, g.settings.Form, g.beacon", new: "to, protocol.Split, g.beacon"},
 		{name: "the password follows the username without a pause", file: program, by: "held-back",
-			old: "pause := g.settings.PasswordPause", new: "pause := time.Duration(0)"},
+			old: "later(s.nameAt, pause)", new: "later(s.nameAt, 0*pause)"},
 		{name: "a phone does not connect a second time", file: program, by: "held-back",
 			old: "if s.retried || g.settings.NoRetry {", new: "if s.passwordSent {"},
 	}

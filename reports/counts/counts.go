@@ -1,7 +1,7 @@
 // Package counts defines the counts of a run and the table that names them. The
-// text, JSON and OpenMetrics reports, comparisons and the values of expectations
-// are made from the table: a new count is a field and a row here, a line of
-// docs/RESULTS.md and docs/METRICS.md, and the place in sim/world that counts it.
+// text, JSON and OpenMetrics reports, comparisons and the names of the scenario
+// language are made from the table. A new count is a field and a row here, its
+// event in sim/world/measures.go, and a line of docs/RESULTS.md and docs/METRICS.md.
 package counts
 
 import "strings"
@@ -70,6 +70,9 @@ type Row struct {
 	Column string // in the text report
 	Metric string // in OpenMetrics; several rows may share one, with an Outcome each
 	Help   string // of the metric
+	// Doc documents the value in the scenario language; empty if the language has no
+	// such value.
+	Doc string
 	// Outcome is the value of the metric's label outcome; empty if it has none.
 	Outcome string
 	Gauge   bool // the metric may fall; otherwise it is a counter
@@ -111,51 +114,71 @@ const (
 
 var rows = []Row{
 	{Name: "beacons.sent", Column: "sent", Metric: "bluetrace_beacons_sent_total",
+		Doc:  "beacons that phones sent",
 		Help: "Beacons that phones sent.", field: func(c *Counts) *uint64 { return &c.Beacons.Sent }},
 	{Name: "beacons.delivered", Column: "delivered", Metric: "bluetrace_beacons_delivered_total",
+		Doc:  "beacons that were judged by a receiver",
 		Help: "Beacons that a receiver judged.", field: func(c *Counts) *uint64 { return &c.Beacons.Delivered }},
 	{Name: "beacons.valid", Column: "valid", Metric: judged, Outcome: "valid",
+		Doc:  "of those, judged valid",
 		Help: judgedHelp, field: func(c *Counts) *uint64 { return &c.Beacons.Valid }},
 	{Name: "beacons.invalid", Column: "invalid", Metric: judged, Outcome: "invalid",
+		Doc:  "of those, judged invalid (a part out of turn counts as one)",
 		Help: judgedHelp, field: func(c *Counts) *uint64 { return &c.Beacons.Invalid }},
 	{Name: "beacons.kept", Column: "kept", Metric: "bluetrace_beacons_kept_total",
+		Doc:  "entries written to contact logs",
 		Help: "Entries written to contact logs.", field: func(c *Counts) *uint64 { return &c.Beacons.Kept }},
 	{Name: "beacons.expired", Column: "expired", Metric: "bluetrace_beacons_expired_total",
+		Doc:   "entries that reached their retention and went",
 		Help:  "Contact log entries that reached their retention.",
 		field: func(c *Counts) *uint64 { return &c.Beacons.Expired }},
 	{Name: "datagrams.sent", Column: "sent", Metric: "bluetrace_datagrams_sent_total",
+		Doc:  "UDP datagrams sent",
 		Help: "UDP datagrams sent.", field: func(c *Counts) *uint64 { return &c.Datagrams.Sent }},
 	{Name: "datagrams.delivered", Column: "delivered", Metric: "bluetrace_datagrams_delivered_total",
+		Doc:  "UDP datagrams that reached a phone",
 		Help: "UDP datagrams that reached a phone.", field: func(c *Counts) *uint64 { return &c.Datagrams.Delivered }},
 	{Name: "datagrams.lost", Column: "lost", Metric: "bluetrace_datagrams_lost_total",
+		Doc:  "UDP datagrams that the network lost",
 		Help: "UDP datagrams that the network lost.", field: func(c *Counts) *uint64 { return &c.Datagrams.Lost }},
 	{Name: "datagrams.in_flight", Column: "in flight", Metric: "bluetrace_datagrams_in_flight", Gauge: true,
 		Help:  "UDP datagrams under way when the run ended.",
 		field: func(c *Counts) *uint64 { return &c.Datagrams.InFlight }},
 	{Name: "sessions.opened", Column: "opened", Metric: "bluetrace_sessions_opened_total",
+		Doc:   "TCP connections that the server accepted",
 		Help:  "TCP connections that the server accepted.",
 		field: func(c *Counts) *uint64 { return &c.Sessions.Opened }},
 	{Name: "sessions.closed", Column: "closed", Metric: "bluetrace_sessions_closed_total",
+		Doc:  "TCP connections that ended",
 		Help: "TCP connections that ended.", field: func(c *Counts) *uint64 { return &c.Sessions.Closed }},
 	{Name: "logins.welcomed", Column: "welcomed", Metric: logins, Outcome: "welcomed",
+		Doc:  "logins answered with the welcome",
 		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Welcomed }},
 	{Name: "logins.wrong", Column: "wrong", Metric: logins, Outcome: "wrong",
+		Doc:  "passwords answered as wrong, the third of a row included",
 		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Wrong }},
 	{Name: "logins.blocked", Column: "blocked", Metric: "bluetrace_account_blocks_total",
+		Doc:   "blocks that began",
 		Help:  "Blocks that began after wrong passwords in a row.",
 		field: func(c *Counts) *uint64 { return &c.Logins.Blocked }},
 	{Name: "logins.refused", Column: "refused", Metric: logins, Outcome: "refused",
+		Doc:  "logins refused because of a block",
 		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Refused }},
 	{Name: "tempids.issued", Column: "issued", Metric: "bluetrace_tempids_issued_total",
+		Doc:  "TempIDs that the server issued",
 		Help: "TempIDs that the server issued.", field: func(c *Counts) *uint64 { return &c.TempIDs.Issued }},
 	{Name: "uploads.complete", Column: "complete", Metric: uploads, Outcome: "complete",
+		Doc:  "uploads that arrived whole",
 		Help: uploadsHelp, field: func(c *Counts) *uint64 { return &c.Uploads.Complete }},
 	{Name: "uploads.broken", Column: "broken", Metric: uploads, Outcome: "broken",
+		Doc:  "uploads that broke off or were refused",
 		Help: uploadsHelp, field: func(c *Counts) *uint64 { return &c.Uploads.Broken }},
 	{Name: "uploads.entries", Column: "entries", Metric: "bluetrace_upload_entries_total",
+		Doc:   "entries of the complete uploads",
 		Help:  "Contact log entries in complete uploads.",
 		field: func(c *Counts) *uint64 { return &c.Uploads.Entries }},
 	{Name: "uploads.resolved", Column: "resolved", Metric: "bluetrace_upload_entries_resolved_total",
+		Doc:   "of those, entries whose TempID the server issued",
 		Help:  "Uploaded entries whose TempID the server issued.",
 		field: func(c *Counts) *uint64 { return &c.Uploads.Resolved }},
 }

@@ -26,11 +26,7 @@ func (g *generator) safety() {
 // faultKinds draws the kinds of faults that are active. Many seeds have none or only one, so that one fault does not
 // hide the effect of another.
 func (g *generator) faultKinds() []fault.Kind {
-	all := []fault.Kind{
-		fault.Lose, fault.Delay, fault.Duplicate, fault.Reorder, fault.Corrupt, fault.Truncate, fault.Cut, fault.Slow,
-		fault.Pieces, fault.Join, fault.Reset, fault.HalfClose, fault.Stall, fault.Refuse, fault.TimeOut,
-		fault.Crash, fault.SwitchOff, fault.Pause, fault.Leave, fault.Disk, fault.Clock,
-	}
+	all := fault.Kinds()
 	g.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
 	return all[:[]int{0, 1, 1, 2, 3, 4, 6, 10}[g.IntN(8)]]
 }

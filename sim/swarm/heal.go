@@ -76,7 +76,7 @@ func (h *healing) boundScript() {
 		if st.Fault != nil {
 			h.boundStepFault(&st, at[i])
 		}
-		if st.Expect, st.Optional = nil, true; hasNoEffect(&st) {
+		if st.Expect, st.Optional = nil, true; st.As == "" && !st.HasAction() {
 			continue
 		}
 		end := at[i] + stepLength(&st)
@@ -132,12 +132,6 @@ func stepLength(st *scenarios.Step) time.Duration {
 		return st.Fault.For
 	}
 	return 0
-}
-
-// hasNoEffect reports whether a step without its expectations does nothing.
-func hasNoEffect(st *scenarios.Step) bool {
-	return st.As == "" && st.Login == nil && st.Password == nil && st.Do == nil && st.Forge == nil &&
-		st.Datagrams == nil && st.TCP == nil && st.Restart == nil && st.Fault == nil
 }
 
 // boundStepFault ends the fault of a step that begins at the given time by the heal. It removes a fault of a clock if

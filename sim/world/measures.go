@@ -174,8 +174,6 @@ func (d *DelayMeter) Observe(e *event.Event) {
 			d.Delays.Beacon.Record(int64(e.At - e.Sent))
 		}
 	case event.OperationDone:
-		if e.Phone.Kind == nodes.PhoneDone {
-			d.Delays.Done(int64(e.At), e.Phone)
-		}
+		d.Delays.Done(int64(e.At), e.Phone)
 	}
 }
