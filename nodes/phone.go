@@ -13,12 +13,14 @@ import (
 // keeps phones as values, by the hundred thousand. A Phone must not be copied
 // or moved after Init.
 type Phone struct {
-	// An expiry and the reception of a whole beacon use the fields up to the
-	// program's timer only: two cache lines.
+	// An expiry and the reception of a whole beacon use the fields up to the first
+	// one of the assembler only: two cache lines in a large array of phones.
 	settings  *PhoneSettings
 	log       ContactLog
-	assembler protocol.Assembler
 	program   program
+	assembler protocol.Assembler
+	beacon    [protocol.BeaconSize]byte // the beacon to send, if hasTempID
+	hasTempID bool
 	// reportedFull is set once the user has been told that the log is full.
 	reportedFull bool
 }
@@ -27,7 +29,7 @@ type Phone struct {
 // afterwards. The phone is offline and receives beacons from now on.
 func (p *Phone) Init(s *PhoneSettings) {
 	*p = Phone{settings: s}
-	p.program.settings, p.program.log = s, &p.log
+	p.program.phone = p
 }
 
 // Settings returns the settings that Init was given.
@@ -39,10 +41,10 @@ func (p *Phone) Log() *ContactLog { return &p.log }
 // TempID returns the beacon that the phone would send, or false before the
 // first successful download.
 func (p *Phone) TempID() (protocol.Beacon, bool) {
-	if !p.program.hasTempID {
+	if !p.hasTempID {
 		return protocol.Beacon{}, false
 	}
-	b, err := protocol.DecodeBeacon(p.program.beacon[:])
+	b, err := protocol.DecodeBeacon(p.beacon[:])
 	return b, err == nil
 }
 

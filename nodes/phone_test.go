@@ -211,7 +211,7 @@ func TestDaylightSaving(t *testing.T) {
 			r.now = Now{Elapsed: r.now.Elapsed, Wall: change.Add(begins).UnixNano()}
 			r.typed("Download_tempID")
 			r.read(someID)
-			beacon := string(r.p.program.beacon[:])
+			beacon := string(r.p.beacon[:])
 			from := r.now
 			hear := func(d time.Duration) error {
 				r.now = Now{Elapsed: from.Elapsed + d, Wall: from.Wall + int64(d)}

@@ -29,18 +29,15 @@ func (s Stage) String() string {
 		"logged out")
 }
 
-// program is the client program of a phone: its connection to the server, its
-// prompt, and the TempID that it downloaded (PROTOCOL.md sections 2 and 4).
+// program is the client program of a phone: its connection to the server and its
+// prompt (PROTOCOL.md sections 2 and 4).
 type program struct {
-	timerAt   time.Duration // elapsed time at which timer is due
-	timer     timer
-	stage     Stage // StageConnecting stands for all stages of a login
-	link      link
-	hasTempID bool
-	beacon    [protocol.BeaconSize]byte // the beacon to send, if hasTempID
-	session   *session                  // nil if nothing is in progress and no line is queued
-	settings  *PhoneSettings
-	log       *ContactLog // read by an upload
+	timerAt time.Duration // elapsed time at which timer is due
+	timer   timer
+	stage   Stage // StageConnecting stands for all stages of a login
+	link    link
+	session *session // nil if nothing is in progress and no line is queued
+	phone   *Phone
 }
 
 // timer is the purpose of a program's timer. A program never needs two at once.
@@ -181,13 +178,13 @@ func (g *program) hangUp(out *PhoneOutbox) {
 }
 
 func (g *program) print(text string, out *PhoneOutbox) {
-	if !g.settings.Quiet {
+	if !g.phone.settings.Quiet {
 		out.add(PhonePrint).Text = text
 	}
 }
 
 func (g *program) prompt(text string, out *PhoneOutbox) {
-	if !g.settings.Quiet {
+	if !g.phone.settings.Quiet {
 		out.add(PhonePrompt).Text = text
 	}
 }
@@ -203,7 +200,7 @@ func (g *program) request(now Now, op Operation, text string, out *PhoneOutbox) 
 }
 
 func (g *program) awaitAnswer(now Now) {
-	g.timer, g.timerAt = timerAnswer, later(now.Elapsed, g.settings.AnswerLimit)
+	g.timer, g.timerAt = timerAnswer, later(now.Elapsed, g.phone.settings.AnswerLimit)
 }
 
 // beginSession returns the session, a new one if there is none.
@@ -317,7 +314,7 @@ func (g *program) typedLogin(now Now, line string, out *PhoneOutbox) {
 		g.prompt(promptPassword, out)
 	default:
 		s.password = line
-		if g.settings.JoinLogin && g.link == linkOnline && !s.nameSent {
+		if g.phone.settings.JoinLogin && g.link == linkOnline && !s.nameSent {
 			g.sendUsername(now, out)
 			return
 		}
@@ -329,7 +326,7 @@ func (g *program) typedLogin(now Now, line string, out *PhoneOutbox) {
 // for the password and sends both at once.
 func (g *program) sendUsername(now Now, out *PhoneOutbox) {
 	s := g.session
-	if !g.settings.JoinLogin {
+	if !g.phone.settings.JoinLogin {
 		out.send(s.user)
 		s.nameSent, s.nameAt = true, now.Elapsed
 		g.schedulePassword(now, out)
@@ -346,9 +343,9 @@ func (g *program) schedulePassword(now Now, out *PhoneOutbox) {
 	if s.password == "" || !s.nameSent {
 		return
 	}
-	pause := g.settings.PasswordPause
+	pause := g.phone.settings.PasswordPause
 	if s.retried {
-		pause = g.settings.RetryPause
+		pause = g.phone.settings.RetryPause
 	}
 	g.timer, g.timerAt = timerPassword, later(s.nameAt, pause)
 	g.runTimer(now, out)
@@ -369,7 +366,7 @@ func (g *program) sendLogin(now Now, text string, out *PhoneOutbox) {
 // and never with NoRetry.
 func (g *program) loginUnanswered(now Now, out *PhoneOutbox) {
 	s := g.session
-	if s.retried || g.settings.NoRetry {
+	if s.retried || g.phone.settings.NoRetry {
 		g.end(now, OutcomeNoAnswer, textNoAnswer, out)
 		return
 	}
@@ -476,7 +473,7 @@ func (g *program) runCommand(now Now, line string, out *PhoneOutbox) {
 		return
 	case protocol.CommandUpload:
 		if g.isReady(now, OpUpload, out) {
-			g.startUpload(now, g.log.entries(), out)
+			g.startUpload(now, g.phone.log.entries(), out)
 		}
 		return
 	case protocol.CommandLogout, protocol.CommandLogoutJoined:
@@ -524,12 +521,12 @@ func parseBeaconCommand(line string) (protocol.Address, bool) {
 }
 
 func (g *program) sendBeacon(to protocol.Address, out *PhoneOutbox) {
-	if !g.hasTempID {
+	if !g.phone.hasTempID {
 		g.print(textNoTempID, out)
 		return
 	}
 	e := out.addUncleared(PhoneSendBeacon)
-	e.To, e.Form, e.Raw = to, g.settings.Form, g.beacon
+	e.To, e.Form, e.Raw = to, g.phone.settings.Form, g.phone.beacon
 }
 
 // isReady reports whether a command can be sent. If it cannot, the operation
@@ -569,12 +566,12 @@ func (g *program) downloadAnswer(now Now, b []byte, out *PhoneOutbox) {
 	start := now.Unix()
 	beacon := protocol.Beacon{
 		TempID: id,
-		Start:  g.settings.Zone.Local(start),
-		Expiry: g.settings.Zone.Local(start + int64(g.settings.TempIDLifetime.Seconds())),
+		Start:  g.phone.settings.Zone.Local(start),
+		Expiry: g.phone.settings.Zone.Local(start + int64(g.phone.settings.TempIDLifetime.Seconds())),
 	}
-	beacon.Encode(&g.beacon)
-	g.hasTempID = true
-	if !g.settings.Quiet {
+	beacon.Encode(&g.phone.beacon)
+	g.phone.hasTempID = true
+	if !g.phone.settings.Quiet {
 		g.print("TempID:\n"+id.String(), out)
 	}
 	g.finish(now, OutcomeOK, out)

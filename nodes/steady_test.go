@@ -27,7 +27,7 @@ func newSteady() *steady {
 	start := s.settings.Zone.Local(s.now.Unix() - 60)
 	b := protocol.Beacon{TempID: protocol.TempID([]byte(someID)), Start: start, Expiry: start + 1e9}
 	b.Encode(&s.raw)
-	s.p.program.beacon, s.p.program.hasTempID = s.raw, true
+	s.p.beacon, s.p.hasTempID = s.raw, true
 	for range 200 {
 		s.single()
 		s.split()

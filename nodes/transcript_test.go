@@ -206,7 +206,7 @@ func TestPhoneReplaysTheTerminal(t *testing.T) {
 
 	heard := newPhoneRig(t, nil)
 	heard.now.Wall = time.Date(2026, 11, 23, 6, 40, 0, 999_999_999, time.UTC).UnixNano()
-	heard.deliver(sender, string(r.p.program.beacon[:]))
+	heard.deliver(sender, string(r.p.beacon[:]))
 	equal(t, "on the receiving phone", heard.terminal.String(), strings.Join(secs[1].lines, "\n")+"\n")
 }
 

@@ -128,12 +128,12 @@ func (r *run) subscribe(c *virtual.Config) {
 	for _, o := range r.options.Observers {
 		r.events.Subscribe(o.Observer, o.Kinds...)
 	}
-	r.events.Subscribe(r.rules, check.Kinds()...)
+	r.rules.Subscribe(&r.events)
 	r.events.Subscribe(r.faults, event.FaultApplied)
 	if len(r.scenario.Adversaries) > 0 {
 		r.events.Subscribe(r.adversaries, event.BeaconJudged)
 	}
-	r.events.Subscribe(r.script, observedByScript...)
+	r.script.subscribe(&r.events)
 	if hasFaults(r.scenario) {
 		r.events.Subscribe(r, event.OperationDone)
 	}

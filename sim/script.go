@@ -85,12 +85,6 @@ type extraProgram struct {
 	program uint32
 }
 
-// observedByScript lists the kinds of events that steps and expectations wait for.
-var observedByScript = []event.Kind{
-	event.BeaconJudged, event.Replied, event.HungUp, event.ScreenShown, event.OperationDone,
-	event.ServerDecided, event.ServerHandled, event.ServerPrinted,
-}
-
 // newScript prepares the steps of a scenario. Its fields from world to earliestEnd are set before start.
 func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) string) *script {
 	sc := &script{scenario: s, place: place, labels: map[string]time.Duration{}}
@@ -313,44 +307,47 @@ func (sc *script) stopWhenDone() {
 	}
 }
 
-// Observe implements event.Observer.
-func (sc *script) Observe(e *event.Event) {
-	switch e.Kind {
-	case event.BeaconJudged:
-		sc.judged(e)
-	case event.Replied:
+// subscribe has the script observe the events that steps and expectations wait for.
+func (sc *script) subscribe(s *event.Stream) {
+	if len(sc.steps) == 0 {
+		return
+	}
+	s.On(event.BeaconJudged, sc.judged)
+	s.On(event.Replied, func(e *event.Event) {
 		for _, x := range sc.undecided {
 			if x.concernsConnection(e.Node, e.Scripted) {
 				x.replied(e.Bytes)
 			}
 		}
-	case event.HungUp:
+	})
+	s.On(event.HungUp, func(e *event.Event) {
 		for _, x := range sc.undecided {
 			if x.concernsConnection(e.Node, e.Scripted) {
 				x.connectionEnded()
 			}
 		}
-	case event.ScreenShown:
+	})
+	s.On(event.ScreenShown, func(e *event.Event) {
 		for _, x := range sc.undecided {
 			if x.screen() == e.Node && (x.expect.PrintsNothing || len(x.expect.Prints) > 0) {
 				x.printed(e.Text)
 			}
 		}
-	case event.OperationDone:
-		sc.operationDone(e.Node, e.Phone)
-	case event.ServerDecided:
-		sc.serverDecided(e.Peer, e.Scripted, e.Decision)
-	case event.ServerHandled:
+	})
+	s.On(event.OperationDone, func(e *event.Event) { sc.operationDone(e.Node, e.Phone) })
+	s.On(event.ServerDecided, func(e *event.Event) { sc.serverDecided(e.Peer, e.Scripted, e.Decision) })
+	s.On(event.ServerHandled, func(e *event.Event) {
 		if e.Scripted {
 			sc.serverHandled(e.Peer, e.Size)
 		}
-	case event.ServerPrinted:
+	})
+	s.On(event.ServerPrinted, func(e *event.Event) {
 		for _, x := range sc.undecided {
 			if len(x.expect.ServerPrints) > 0 || x.expect.ServerPrintsNothing {
 				x.serverPrinted(e.Text)
 			}
 		}
-	}
+	})
 }
 
 // judged handles the verdict of a receiver. The verdict concerns the sender's last step that began before the beacon

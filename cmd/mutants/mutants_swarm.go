@@ -154,9 +154,9 @@ func connectionMutants() []mutant {
 				"out.send(u.line(u.sent-2))\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, " +
 				"OutcomeNoAnswer, textNoAnswer, out)"},
 		{name: "an upload without an answer is started again", file: program,
-			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.log.entries(), out)"},
+			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.phone.log.entries(), out)"},
 		{name: "a phone loses its TempID with its connection", file: program,
-			old: "text := textLost\n", new: "text := textLost\n\tg.hasTempID = false\n"},
+			old: "text := textLost\n", new: "text := textLost\n\tg.phone.hasTempID = false\n"},
 	}
 }
 

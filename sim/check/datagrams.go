@@ -17,7 +17,8 @@ type datagrams struct {
 }
 
 // sent follows a datagram that is in flight from now on.
-func (d *datagrams) sent(at int64, e *event.Event) {
+func (d *datagrams) sent(e *event.Event) {
+	at := int64(e.At)
 	d.mixed = d.mixed || e.Copy
 	d.checkOverdue(at)
 	d.sentN++
@@ -29,7 +30,8 @@ func (d *datagrams) sent(at int64, e *event.Event) {
 }
 
 // lost follows a datagram that is lost: at its sending, or in flight.
-func (d *datagrams) lost(at int64, e *event.Event) {
+func (d *datagrams) lost(e *event.Event) {
+	at := int64(e.At)
 	d.mixed = true
 	if !e.InFlight {
 		d.checkOverdue(at)
@@ -42,9 +44,9 @@ func (d *datagrams) lost(at int64, e *event.Event) {
 }
 
 // delivered follows a datagram that reached its phone.
-func (d *datagrams) delivered(at int64) {
+func (d *datagrams) delivered(e *event.Event) {
 	d.deliveredN++
-	d.checkSum(at)
+	d.checkSum(int64(e.At))
 }
 
 func (d *datagrams) checkSum(at int64) {

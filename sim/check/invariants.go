@@ -118,8 +118,6 @@ type Invariants struct {
 	programs  programs
 }
 
-var _ event.Observer = (*Invariants)(nil)
-
 // New returns the invariants of one run. violated is called at the first violation
 // of each invariant.
 func New(r Rules, violated func(Violation)) *Invariants {
@@ -132,97 +130,78 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	return v
 }
 
-// Kinds lists the kinds of events that Invariants observes.
-func Kinds() []event.Kind {
-	return []event.Kind{
-		event.BeaconSent, event.DatagramsForged, event.DatagramChanged, event.DatagramSent, event.DatagramLost,
-		event.DatagramDelivered, event.BeaconJudged, event.PhoneStepped,
-		event.Accepted, event.PhoneSent, event.ServerSent, event.ServerRead,
-		event.ProgramOpened, event.LineTyped, event.ProgramConnects, event.PhonePrinted, event.SessionMoved,
-		event.ServerPrinted, event.StoreAsked, event.StoreDone, event.StoreAnswered, event.LogWritten,
-		event.PhoneStopped, event.PhoneStarted, event.ServerStopped, event.ServerStarted, event.ClockSet,
-		event.FaultApplied,
-	}
-}
+// Subscribe evaluates the invariants on the events of the stream from now on.
+func (v *Invariants) Subscribe(s *event.Stream) {
+	s.On(event.BeaconSent, v.logs.sent)
+	s.On(event.DatagramsForged, v.logs.distrust)
+	s.On(event.DatagramChanged, v.logs.distrust)
+	s.On(event.DatagramSent, v.datagrams.sent)
+	s.On(event.DatagramLost, v.datagrams.lost)
+	s.On(event.DatagramDelivered, v.datagrams.delivered)
+	s.On(event.BeaconJudged, v.logs.judged)
+	s.On(event.PhoneStepped, v.logs.stepped)
 
-// Observe implements event.Observer.
-func (v *Invariants) Observe(e *event.Event) {
-	at := int64(e.At)
-	switch e.Kind {
-	case event.BeaconSent:
-		v.logs.sent(e.Node, e.Raw)
-	case event.DatagramsForged, event.DatagramChanged:
-		v.logs.forged[e.Node] = true
-	case event.DatagramSent:
-		v.datagrams.sent(at, e)
-	case event.DatagramLost:
-		v.datagrams.lost(at, e)
-	case event.DatagramDelivered:
-		v.datagrams.delivered(at)
-	case event.BeaconJudged:
-		v.logs.judged(at, e.Node, e.Peer, e.Phone)
-	case event.PhoneStepped:
-		v.logs.stepped(at, e.Node, e.Log)
-
-	case event.Accepted:
-		v.accounts.forget(e.Slot)
-	case event.ServerRead:
-		v.serverRead(at, e)
-	case event.ServerSent:
-		v.serverSent(at, e)
-	case event.ServerPrinted:
-		v.tempIDs.printed(at, e.Text)
-		v.uploads.printed(at, e.Text)
-	case event.StoreAsked:
-		v.accounts.storeAsked(e.Records)
-	case event.StoreDone:
-		v.accounts.storeDone(e.Records, e.Err)
-	case event.StoreAnswered:
-		v.accounts.storeAnswered(at, v.accounts.session(e.Slot))
-	case event.ServerStopped:
+	s.On(event.Accepted, func(e *event.Event) { v.accounts.forget(e.Slot) })
+	s.On(event.ServerRead, v.serverRead)
+	s.On(event.ServerSent, v.serverSent)
+	s.On(event.ServerPrinted, func(e *event.Event) {
+		v.tempIDs.printed(int64(e.At), e.Text)
+		v.uploads.printed(int64(e.At), e.Text)
+	})
+	s.On(event.StoreAsked, func(e *event.Event) { v.accounts.storeAsked(e.Records) })
+	s.On(event.StoreDone, func(e *event.Event) { v.accounts.storeDone(e.Records, e.Err) })
+	s.On(event.StoreAnswered, func(e *event.Event) {
+		v.accounts.storeAnswered(int64(e.At), v.accounts.session(e.Slot))
+	})
+	s.On(event.ServerStopped, func(*event.Event) {
 		v.accounts.serverStopped()
 		v.uploads.owed = v.uploads.owed[:0]
-	case event.ServerStarted:
-		v.accounts.serverStarted(at)
-		v.tempIDs.survived(at, e.Resolve)
+	})
+	s.On(event.ServerStarted, func(e *event.Event) {
+		v.accounts.serverStarted(int64(e.At))
+		v.tempIDs.survived(int64(e.At), e.Resolve)
+	})
 
-	case event.ProgramOpened:
-		v.programs.of(e.Node).continueWith(program{})
-	case event.LineTyped:
-		v.programs.of(e.Node).typeLine(e.Text)
-	case event.ProgramConnects:
+	s.On(event.ProgramOpened, func(e *event.Event) { v.programs.of(e.Node).continueWith(program{}) })
+	s.On(event.LineTyped, func(e *event.Event) { v.programs.of(e.Node).typeLine(e.Text) })
+	s.On(event.ProgramConnects, func(e *event.Event) {
 		v.programs.of(e.Node).connects(e.Slot)
 		v.accounts.forget(e.Slot)
-	case event.SessionMoved:
+	})
+	s.On(event.SessionMoved, func(e *event.Event) {
 		moved := *v.programs.of(e.Peer)
 		v.programs.of(e.Peer).continueWith(program{})
 		v.programs.of(e.Node).continueWith(moved)
-	case event.PhoneSent:
+	})
+	s.On(event.PhoneSent, func(e *event.Event) {
 		if !e.Scripted {
-			v.programs.sent(at, e)
+			v.programs.sent(int64(e.At), e)
 		}
-	case event.PhonePrinted:
-		v.programs.printed(at, e)
+	})
+	s.On(event.PhonePrinted, func(e *event.Event) { v.programs.printed(int64(e.At), e) })
 
-	case event.LogWritten:
-		v.logs.follow(at, e.Node).written(e.Stored, v.logs.held)
-	case event.PhoneStopped:
-		v.logs.follow(at, e.Node).stopped(at)
+	s.On(event.LogWritten, func(e *event.Event) {
+		v.logs.follow(int64(e.At), e.Node).written(e.Stored, v.logs.held)
+	})
+	s.On(event.PhoneStopped, func(e *event.Event) {
+		v.logs.follow(int64(e.At), e.Node).stopped(int64(e.At))
 		v.programs.of(e.Node).hasTempID = false
-	case event.PhoneStarted:
-		v.logs.follow(at, e.Node).started(v, at, e.Log)
-	case event.ClockSet:
-		v.clockSet(at, e)
-	case event.FaultApplied:
+	})
+	s.On(event.PhoneStarted, func(e *event.Event) {
+		v.logs.follow(int64(e.At), e.Node).started(v, int64(e.At), e.Log)
+	})
+	s.On(event.ClockSet, v.clockSet)
+	s.On(event.FaultApplied, func(e *event.Event) {
 		v.evaluated[FaultsEnd]++
 		if !e.InForce {
-			v.violate(FaultsEnd, at, -1, "no effect of a fault after its end", e.Text)
+			v.violate(FaultsEnd, int64(e.At), -1, "no effect of a fault after its end", e.Text)
 		}
-	}
+	})
 }
 
 // serverRead passes the bytes on to the models of uploads and of logins.
-func (v *Invariants) serverRead(at int64, e *event.Event) {
+func (v *Invariants) serverRead(e *event.Event) {
+	at := int64(e.At)
 	s := v.accounts.session(e.Slot)
 	if s.stage == inSession {
 		v.uploads.read(at, s, e.Bytes)
@@ -231,7 +210,8 @@ func (v *Invariants) serverRead(at int64, e *event.Event) {
 }
 
 // serverSent compares an answer of the server with the models.
-func (v *Invariants) serverSent(at int64, e *event.Event) {
+func (v *Invariants) serverSent(e *event.Event) {
+	at := int64(e.At)
 	s := v.accounts.session(e.Slot)
 	if s.stage != inSession {
 		v.accounts.answered(at, s, e.Bytes)
@@ -245,7 +225,8 @@ func (v *Invariants) serverSent(at int64, e *event.Event) {
 }
 
 // clockSet follows the clocks of a node.
-func (v *Invariants) clockSet(at int64, e *event.Event) {
+func (v *Invariants) clockSet(e *event.Event) {
+	at := int64(e.At)
 	if e.Node == event.Server {
 		v.accounts.clock = newClock(v.accounts.clock, at, e.Clock)
 		return

@@ -188,11 +188,11 @@ func entryHash(id []byte, received int64) uint32 {
 }
 
 // sent records a beacon that a phone puts on the wire.
-func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
-	hash := beaconHash(phone, raw[:])
+func (l *logs) sent(sent *event.Event) {
+	hash := beaconHash(sent.Node, sent.Raw[:])
 	if recent := &l.recent[hash%recentSends]; *recent != hash {
 		*recent = hash
-		p := &l.sends[phone]
+		p := &l.sends[sent.Node]
 		if p.last[0] == hash {
 			return
 		}
@@ -205,6 +205,9 @@ func (l *logs) sent(phone uint32, raw *[protocol.BeaconSize]byte) {
 		p.last[0], p.last[1] = hash, p.last[0]
 	}
 }
+
+// distrust notes that the phone may put other beacons on the wire than its program.
+func (l *logs) distrust(e *event.Event) { l.forged[e.Node] = true }
 
 // wasSent reports whether the phone put this beacon on the wire. If parts are lost
 // or duplicated, a receiver may take a start for an expiry. In an hour that clocks
@@ -220,7 +223,8 @@ func (l *logs) wasSent(phone uint32, fields []byte) bool {
 }
 
 // judged compares the verdict of a phone with that of the model.
-func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
+func (l *logs) judged(verdict *event.Event) {
+	at, phone, sender, e := int64(verdict.At), verdict.Node, verdict.Peer, verdict.Phone
 	l.advance(at)
 	v := l.v
 	v.evaluated[NothingInvalidKept]++
@@ -266,7 +270,8 @@ func (l *logs) judged(at int64, phone, sender uint32, e *nodes.PhoneEffect) {
 }
 
 // stepped compares a log with the model: its oldest entry and its length.
-func (l *logs) stepped(at int64, phone uint32, log *nodes.ContactLog) {
+func (l *logs) stepped(e *event.Event) {
+	at, phone, log := int64(e.At), e.Node, e.Log
 	l.advance(at)
 	v, p := l.v, &l.phones[phone]
 	v.evaluated[NothingStays]++

@@ -20,6 +20,7 @@ const (
 // rig emits events to Invariants, as a system with a defect would.
 type rig struct {
 	*Invariants
+	events event.Stream
 	t      *testing.T
 	broken []Violation
 	zone   *protocol.Zone
@@ -39,15 +40,16 @@ func newRigWith(t *testing.T, rules Rules) *rig {
 	t.Helper()
 	r := &rig{t: t, zone: protocol.NewZone(rules.Location)}
 	r.Invariants = New(rules, func(v Violation) { r.broken = append(r.broken, v) })
+	r.Subscribe(&r.events)
 	return r
 }
 
 func (r *rig) emit(at int64, k event.Kind, e event.Event) {
 	e.At, e.Kind = time.Duration(at), k
-	if !slices.Contains(Kinds(), k) {
+	if !r.events.Wanted(k) {
 		r.t.Fatalf("kind %d is not observed", k)
 	}
-	r.Observe(&e)
+	r.events.Emit(&e)
 }
 
 func (r *rig) Accepted(at int64, c nodes.Conn) { r.emit(at, event.Accepted, event.Event{Slot: c}) }

@@ -238,11 +238,14 @@ type Subscription struct {
 	Kinds    []Kind
 }
 
-// Stream delivers each event to the observers that subscribed to its kind, in the
-// order of their subscriptions. The zero value has no observer.
+// Stream delivers each event to the functions and observers of its kind, in the order
+// in which they were added. The zero value has none.
 type Stream struct {
-	byKind [Kinds][]Observer
+	byKind [1 << 8][]func(*Event) // one for each value of a Kind: no index is checked
 }
+
+// On has f called for each event of the kind.
+func (s *Stream) On(k Kind, f func(*Event)) { s.byKind[k] = append(s.byKind[k], f) }
 
 // Subscribe adds an observer of the given kinds; of all kinds if there are none.
 func (s *Stream) Subscribe(o Observer, kinds ...Kind) {
@@ -252,17 +255,17 @@ func (s *Stream) Subscribe(o Observer, kinds ...Kind) {
 		}
 	}
 	for _, k := range kinds {
-		s.byKind[k] = append(s.byKind[k], o)
+		s.On(k, o.Observe)
 	}
 }
 
-// Wanted reports whether any observer subscribed to the kind.
+// Wanted reports whether anything observes the kind.
 func (s *Stream) Wanted(k Kind) bool { return len(s.byKind[k]) > 0 }
 
 // Emit delivers the event.
 func (s *Stream) Emit(e *Event) {
-	for _, o := range s.byKind[e.Kind] {
-		o.Observe(e)
+	for _, f := range s.byKind[e.Kind] {
+		f(e)
 	}
 }
 

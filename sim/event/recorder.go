@@ -19,8 +19,9 @@ import (
 type Recorder struct {
 	names  []string // of the phones
 	hash   *xxhash.Digest
-	buf    []byte // records that the hash has not consumed
-	recent []record
+	buf    *[recordBuffer]byte // records that the hash has not consumed
+	used   int                 // bytes of buf
+	recent *[recentRecords]record
 	texts  []string // of the recent records that have one
 	next   uint64   // number of records so far
 	trace  io.Writer
@@ -39,7 +40,7 @@ type record struct {
 
 const (
 	recentRecords = 1 << 11 // records kept for Recent and Since
-	recordBuffer  = 1 << 15 // bytes
+	recordBuffer  = 1 << 12 // bytes: a small part of the processor's first cache
 	recordBytes   = 33      // of a record in the digest
 	lengthBytes   = 4       // of the length of a text that follows it
 )
@@ -50,16 +51,17 @@ func NewRecorder(names []string, trace io.Writer) *Recorder {
 	return &Recorder{
 		names:  names,
 		hash:   xxhash.New(),
-		buf:    make([]byte, 0, recordBuffer),
-		recent: make([]record, recentRecords),
+		buf:    new([recordBuffer]byte),
+		recent: new([recentRecords]record),
 		texts:  make([]string, recentRecords),
 		trace:  trace,
 	}
 }
 
-// digestCodes are the numbers of the kinds in the digest. They never change: a
-// kind that is not recorded has none.
-var digestCodes = [Kinds]byte{
+// digestCodes are the numbers of the kinds in the digest. They never change: a kind
+// that is not recorded has none. There is an element for each value of a Kind, so that
+// no index is checked.
+var digestCodes = [1 << 8]byte{
 	BeaconSent: 1, DatagramSent: 2, DatagramLost: 3, DatagramDelivered: 4, EntriesExpired: 8,
 	Connecting: 9, Accepted: 10, Connected: 11, ConnectRefused: 12,
 	PhoneSent: 13, PhoneRead: 14, PhoneEnded: 15, ServerSent: 16, ServerRead: 17, ServerEnded: 18,
@@ -68,23 +70,18 @@ var digestCodes = [Kinds]byte{
 	BeaconJudged: 5, // 6 for an invalid beacon, 7 for datagrams that are no beacon
 }
 
-// Recorded lists the kinds that a Recorder observes.
-func Recorded() []Kind {
-	var all []Kind
+// Subscribe records the events of the stream from now on.
+func (r *Recorder) Subscribe(s *Stream) {
 	for k, code := range digestCodes {
 		if code != 0 {
-			all = append(all, Kind(k))
+			s.On(Kind(k), r.record)
 		}
 	}
-	return all
 }
 
-// Observe records the event, unless its kind is not recorded.
-func (r *Recorder) Observe(e *Event) {
+// record adds the event to the recent ones, the digest and the trace.
+func (r *Recorder) record(e *Event) {
 	code := digestCodes[e.Kind]
-	if code == 0 {
-		return
-	}
 	var a, b uint64
 	text := ""
 	switch e.Kind {
@@ -131,31 +128,25 @@ func (r *Recorder) Observe(e *Event) {
 	default:
 		text = e.Text
 	}
-	r.add(e, code, a, b, text)
-}
 
-// add appends a record to the recent ones, the digest and the trace.
-func (r *Recorder) add(e *Event, code byte, a, b uint64, text string) {
 	i := r.next % recentRecords
-	rec := &r.recent[i]
-	*rec = record{at: int64(e.At), a: a, b: b, node: e.Node, peer: e.Peer, kind: e.Kind, hasText: text != ""}
 	r.next++
-	if len(r.buf)+recordBytes+lengthBytes+len(text) > recordBuffer {
+	rec := &r.recent[i]
+	rec.at, rec.a, rec.b, rec.node, rec.peer = int64(e.At), a, b, e.Node, e.Peer
+	rec.kind, rec.hasText = e.Kind, text != ""
+	if r.used > recordBuffer-recordBytes {
 		r.flush()
 	}
-	n := len(r.buf)
-	r.buf = r.buf[:n+recordBytes]
-	le, put := binary.LittleEndian, r.buf[n:n+recordBytes]
-	le.PutUint64(put[0:], uint64(rec.at))
+	le, put := binary.LittleEndian, (*[recordBytes]byte)(r.buf[r.used:])
+	le.PutUint64(put[0:], uint64(e.At))
 	le.PutUint64(put[8:], a)
 	le.PutUint64(put[16:], b)
-	le.PutUint32(put[24:], rec.node)
-	le.PutUint32(put[28:], rec.peer)
+	le.PutUint32(put[24:], e.Node)
+	le.PutUint32(put[28:], e.Peer)
 	put[32] = code
+	r.used += recordBytes
 	if text != "" {
-		r.texts[i] = text
-		r.buf = le.AppendUint32(r.buf, uint32(len(text)))
-		r.buf = append(r.buf, text...)
+		r.recordText(i, text)
 	}
 	if r.trace != nil && r.err == nil {
 		r.line = append(r.appendText(r.line[:0], i, text), '\n')
@@ -163,9 +154,26 @@ func (r *Recorder) add(e *Event, code byte, a, b uint64, text string) {
 	}
 }
 
+// recordText adds the text of recent record i.
+func (r *Recorder) recordText(i uint64, text string) {
+	r.texts[i] = text
+	if r.used+lengthBytes+len(text) > recordBuffer {
+		r.flush()
+	}
+	binary.LittleEndian.PutUint32(r.buf[r.used:], uint32(len(text)))
+	r.used += lengthBytes
+	if len(text) > recordBuffer-r.used {
+		r.flush()
+		_, _ = r.hash.WriteString(text)
+		return
+	}
+	r.used += copy(r.buf[r.used:], text)
+}
+
+// flush has the hash consume the buffer.
 func (r *Recorder) flush() {
-	_, _ = r.hash.Write(r.buf) // a hash never fails
-	r.buf = r.buf[:0]
+	_, _ = r.hash.Write(r.buf[:r.used]) // a hash never fails
+	r.used = 0
 }
 
 // Digest returns a hash of all events so far in order, 16 hexadecimal digits.

@@ -14,15 +14,15 @@ import (
 // clocks holds the clocks of the nodes. Each shows the time of the world until a
 // fault changes it.
 type clocks struct {
-	scheduler *scheduler
-	zone      *protocol.Zone
-	start     int64             // wall time of time zero, Unix nanoseconds
-	phones    int               // number of phones
-	nodes     []event.NodeClock // of the phones and then the server; nil if no clock was changed
+	now    *int64 // virtual time
+	zone   *protocol.Zone
+	start  int64             // wall time of time zero, Unix nanoseconds
+	phones int               // number of phones
+	nodes  []event.NodeClock // of the phones and then the server; nil if no clock was changed
 }
 
 // wall returns the wall time of the world, in Unix nanoseconds.
-func (c *clocks) wall() int64 { return c.start + c.scheduler.now }
+func (c *clocks) wall() int64 { return c.start + *c.now }
 
 // of returns the clock of a node. A clock must have been changed.
 func (c *clocks) of(node event.Node) *event.NodeClock {
@@ -38,13 +38,12 @@ func (c *clocks) read(node event.Node) nodes.Now {
 	if c.nodes != nil {
 		return c.readChanged(node)
 	}
-	now := c.scheduler.now
-	return nodes.Now{Elapsed: time.Duration(now), Wall: c.start + now}
+	return nodes.Now{Elapsed: time.Duration(*c.now), Wall: c.start + *c.now}
 }
 
 func (c *clocks) readChanged(node event.Node) nodes.Now {
 	own := c.of(node)
-	elapsed := own.ElapsedAt(c.scheduler.now)
+	elapsed := own.ElapsedAt(*c.now)
 	return nodes.Now{Elapsed: elapsed, Wall: own.Wall + int64(elapsed-own.Elapsed)}
 }
 
@@ -66,7 +65,7 @@ func (c *clocks) whenChanged(node event.Node, elapsed time.Duration) int64 {
 // change steps a node's wall clock and adds ppm to the drift of both of its clocks.
 // It returns the clock with the time that it shows now.
 func (c *clocks) change(node event.Node, step time.Duration, ppm float64) event.NodeClock {
-	at := c.scheduler.now
+	at := *c.now
 	if c.nodes == nil {
 		c.nodes = make([]event.NodeClock, c.phones+1)
 		for i := range c.nodes {

@@ -39,15 +39,14 @@ type phone struct {
 	laterWake int64 // time of a later wake-up in the queue; never if there is none
 	ageMax    int64
 	valid     uint32
-	invalid   uint32
 	sent      uint32
-	conn      uint32 // of its program
 	machine   nodes.Phone
 	net       rand.PCG // delays and losses of its datagrams
+	invalid   uint32
+	conn      uint32 // of its program
 	firsts    []firstPart
 	up        rand.PCG // delays of its streams
 	down      rand.PCG
-	script    *scriptConn
 }
 
 // firstPart is the arrival of the first part of a split beacon.

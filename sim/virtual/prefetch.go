@@ -19,38 +19,41 @@ const (
 	prefetchBatch    = 4
 )
 
-// prefetch prefetches the memory of the entries that come soon.
+// prefetch prefetches the memory of the entries that come soon. A prefetcher is called
+// twice for a tick, and once for another input of a phone.
 func (w *World) prefetch() {
 	q := &w.scheduler.queue
 	for range q.prefetchCount(&q.prefetchedPhone, prefetchDistance) {
 		e := q.ahead(q.prefetchedPhone)
-		if part := w.udp.partOf(e); part != laterParts && part != lastPart {
-			w.phones.prefetchPhone(e, part)
-			w.callPrefetchers(e, false)
-		}
 		q.prefetchedPhone++
+		kind, part := e.kind(), partOf(e)
+		if kind == datagramArrives {
+			w.udp.prefetchDatagram(e.arg >> beaconPartBits)
+		}
+		if kind > tickDue || kind == wakeServer || part == laterParts || part == lastPart {
+			continue
+		}
+		w.phones.prefetchPhone(e, part)
+		in := prefetch.Input{Phone: e.who, Arg: e.arg, IsTick: kind == tickDue}
+		for _, p := range w.prefetchers {
+			p.Prefetch(in)
+		}
 	}
 	for range q.prefetchCount(&q.prefetchedLog, prefetchDistance/2) {
 		e := q.ahead(q.prefetchedLog)
-		w.phones.prefetchLog(e, w.udp.partOf(e))
-		w.callPrefetchers(e, true)
 		q.prefetchedLog++
+		switch kind := e.kind(); kind {
+		case wakePhone, datagramArrives:
+			w.phones.prefetchLog(e, partOf(e))
+		case tickDue:
+			for _, p := range w.prefetchers {
+				p.Prefetch(prefetch.Input{Phone: e.who, Arg: e.arg, IsTick: true, Near: true})
+			}
+		}
 	}
 }
 
-// callPrefetchers calls the prefetchers twice for a tick, and once for another input
-// of a phone.
-func (w *World) callPrefetchers(e *entry, near bool) {
-	kind := e.kind()
-	if kind > tickDue || kind == wakeServer || kind != tickDue && near {
-		return
-	}
-	for _, p := range w.prefetchers {
-		p.Prefetch(prefetch.Input{Phone: e.who, Arg: e.arg, IsTick: kind == tickDue, Near: near})
-	}
-}
-
-// beaconPart is the part of a split beacon that an entry brings. The parts of one
+// beaconPart is the part of a split beacon that a datagram brings. The parts of one
 // beacon come so soon after each other that the memory that the first one needed is
 // still cached.
 type beaconPart uint8
@@ -62,11 +65,11 @@ const (
 	lastPart
 )
 
-func (u *udp) partOf(e *entry) beaconPart {
-	if e.kind() != datagramArrives {
-		return noPart
-	}
-	switch u.inFlight.items[e.arg].size {
+const beaconPartBits = 2
+
+// partOfSize returns the part that a datagram of this size in bytes brings.
+func partOfSize(n int) beaconPart {
+	switch n {
 	case protocol.TempIDSize:
 		return firstOfParts
 	case protocol.TimeSize:
@@ -77,9 +80,25 @@ func (u *udp) partOf(e *entry) beaconPart {
 	return noPart
 }
 
+// partOf returns the part that the entry brings. An entry holds it beside the slot of
+// its datagram, because the datagram itself is not cached.
+func partOf(e *entry) beaconPart {
+	if e.kind() != datagramArrives {
+		return noPart
+	}
+	return beaconPart(e.arg & (1<<beaconPartBits - 1))
+}
+
+// prefetchDatagram prefetches a datagram in flight.
+func (u *udp) prefetchDatagram(slot uint32) {
+	d := unsafe.Pointer(&u.inFlight.items[slot])
+	prefetch.Line(d)
+	prefetch.Line(unsafe.Add(d, 64))
+}
+
 // prefetchPhone prefetches the cache lines of a phone that the entry needs.
 func (h *phoneHost) prefetchPhone(e *entry, part beaconPart) {
-	if e.kind() > tickDue || int(e.who) >= len(h.phones) {
+	if int(e.who) >= len(h.phones) {
 		return
 	}
 	p := unsafe.Pointer(&h.phones[e.who])
@@ -97,9 +116,6 @@ func (h *phoneHost) prefetchPhone(e *entry, part beaconPart) {
 // prefetchLog prefetches the end of the phone's log that the entry needs: an expiry
 // takes from the front, and a verdict adds at the back. The phone must be cached.
 func (h *phoneHost) prefetchLog(e *entry, part beaconPart) {
-	if e.kind() > datagramArrives || int(e.who) >= len(h.phones) {
-		return
-	}
 	p := &h.phones[e.who]
 	switch {
 	case e.kind() != datagramArrives:

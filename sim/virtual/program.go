@@ -109,13 +109,13 @@ func (w *World) RawOpen(phone uint32) { w.tcp.openScript(phone) }
 
 // RawIsOpen reports whether the script has a connection.
 func (w *World) RawIsOpen(phone uint32) bool {
-	s := w.phones.phones[phone].script
+	s := w.tcp.scripts[phone]
 	return s != nil && s.conn != noConn
 }
 
 // RawSend sends bytes on the script's connection, once it stands.
 func (w *World) RawSend(phone uint32, p []byte) {
-	s := w.phones.phones[phone].script
+	s := w.tcp.scripts[phone]
 	s.queued = append(s.queued, p)
 	w.tcp.flushScript(phone)
 }
@@ -123,7 +123,7 @@ func (w *World) RawSend(phone uint32, p []byte) {
 // RawEnd ends the script's side behind the bytes that it has sent: half-closed, or
 // reset.
 func (w *World) RawEnd(phone uint32, reset bool) {
-	s := w.phones.phones[phone].script
+	s := w.tcp.scripts[phone]
 	s.fin, s.reset = true, reset
 	w.tcp.flushScript(phone)
 }

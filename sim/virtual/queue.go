@@ -13,7 +13,7 @@ type entry struct {
 	// the kind in the lowest kindBits bits.
 	order uint64
 	who   uint32 // a phone, the server or a connection
-	arg   uint32 // by kind: the slot of a datagram, a segment, a call or a store
+	arg   uint32 // by kind: the slot of a segment, a call or a store; of a datagram with its beaconPart
 }
 
 // The classes. At one instant wake-ups come before inputs.
@@ -181,9 +181,12 @@ func (q *queue) count(kind entryKind) int {
 	return n
 }
 
-// first returns the earliest entry. The queue must not be empty.
+// first returns the earliest entry, or nil if the queue is empty.
 func (q *queue) first() *entry {
 	for q.at == len(q.part) && (len(q.near) == 0 || len(q.next) > 0) {
+		if q.len() == 0 {
+			return nil
+		}
 		q.advance()
 	}
 	if q.at < len(q.part) && (len(q.near) == 0 || q.part[q.at].before(&q.near[0])) {
@@ -192,12 +195,11 @@ func (q *queue) first() *entry {
 	return &q.near[0]
 }
 
-// pop removes and returns the earliest entry. The queue must not be empty.
-func (q *queue) pop() entry {
-	e := q.first()
-	if q.at < len(q.part) && e == &q.part[q.at] {
+// pop removes and returns the earliest entry, which first has just returned.
+func (q *queue) pop(first *entry) entry {
+	if q.at < len(q.part) && first == &q.part[q.at] {
 		q.at++
-		return *e
+		return *first
 	}
 	return q.near.pop()
 }

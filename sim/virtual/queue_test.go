@@ -31,7 +31,7 @@ func TestQueueOrder(t *testing.T) {
 		{5, datagramArrives, 2, 12},
 	}
 	for i, w := range want {
-		if e := q.pop(); e.at != w.at || e.kind() != w.k || e.who != w.who || e.arg != w.arg {
+		if e := q.pop(q.first()); e.at != w.at || e.kind() != w.k || e.who != w.who || e.arg != w.arg {
 			t.Errorf("event %d is %+v (kind %d), want %+v", i, e, e.kind(), w)
 		}
 	}
@@ -82,7 +82,7 @@ func sameOrder(t *testing.T, ops []byte) {
 	var x expected
 	now := int64(-1 << 30)
 	take := func() {
-		want, got := x.pop(), q.pop()
+		want, got := x.pop(), q.pop(q.first())
 		if got.at != want.at || got.arg != want.seq {
 			t.Fatalf("took event %d at %d, want event %d at %d", got.arg, got.at, want.seq, want.at)
 		}
@@ -161,7 +161,7 @@ func BenchmarkQueue(b *testing.B) {
 		}
 		b.ReportAllocs()
 		for b.Loop() {
-			e := q.pop()
+			e := q.pop(q.first())
 			q.push(e.at+src.Int64N(1e10), inputClass, tickDue, e.who, 0)
 		}
 	})

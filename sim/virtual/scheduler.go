@@ -73,7 +73,8 @@ func (s *scheduler) callLast(at int64, f func()) {
 	postponed := 0
 	var try func()
 	try = func() {
-		if postponed++; postponed < maxPostponed && s.queue.len() > 0 && s.queue.first().at == s.now {
+		first := s.queue.first()
+		if postponed++; postponed < maxPostponed && first != nil && first.at == s.now {
 			s.call(s.now, try)
 			return
 		}
@@ -82,12 +83,11 @@ func (s *scheduler) callLast(at int64, f func()) {
 	s.call(at, try)
 }
 
-// runSteps calls stepped for each step before the given time.
-func (s *scheduler) runSteps(before int64) {
-	for before > s.nextStep {
-		s.stepped(time.Duration(s.nextStep))
-		s.nextStep += s.step
-	}
+// runStep calls stepped for the next step.
+func (s *scheduler) runStep() {
+	at := s.nextStep
+	s.stepped(time.Duration(at))
+	s.nextStep = at + s.step
 }
 
 // pool is a slice whose unused elements are used again. An index names an element,

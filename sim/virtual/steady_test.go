@@ -56,7 +56,7 @@ func newCrowd(tb testing.TB, phones int, form protocol.Form, retention time.Dura
 	c.records = world.NewRecords(nil, nil)
 	c.records.Subscribe(config.Events)
 	invariants := check.New(rules, violated)
-	config.Events.Subscribe(invariants, check.Kinds()...)
+	invariants.Subscribe(config.Events)
 	config.Prefetchers = []prefetch.Prefetcher{invariants}
 	w, err := virtual.New(config)
 	if err != nil {

@@ -34,6 +34,7 @@ type tcp struct {
 	free     []uint32 // unused elements of conns
 	opened   uint64   // number of connections so far
 	segments pool[segment]
+	scripts  map[uint32]*scriptConn // by phone: the connection that a script drives
 
 	blocked []blocked
 	// reordered are the segments that have arrived before an earlier one and wait for
@@ -222,7 +223,7 @@ func (t *tcp) arriveConnected(c uint32) {
 	if !cn.scripted {
 		t.phones.connected(cn.phone)
 	} else if t.isScriptConn(c) {
-		t.phones.phones[cn.phone].script.stands = true
+		t.scripts[cn.phone].stands = true
 		t.flushScript(cn.phone)
 	}
 }
@@ -252,7 +253,7 @@ func (t *tcp) failConnect(c uint32, reason string) {
 	case !cn.scripted:
 		t.phones.connectFailed(phone, reason)
 	case t.isScriptConn(c):
-		t.phones.phones[phone].script.conn = noConn
+		t.scripts[phone].conn = noConn
 		t.emit.phoneConn(event.HungUp, cn)
 	}
 }
@@ -454,7 +455,7 @@ func (t *tcp) readPhone(c uint32) {
 	}
 	t.emit.phoneConn(event.HungUp, cn)
 	if scripted {
-		t.phones.phones[phone].script.conn = noConn
+		t.scripts[phone].conn = noConn
 		t.closePhoneSide(c)
 		return
 	}

@@ -267,18 +267,18 @@ type scriptConn struct {
 // isScriptConn reports whether the script uses the connection, that is, has not
 // opened another one since.
 func (t *tcp) isScriptConn(c uint32) bool {
-	return t.phones.phones[t.conns[c].phone].script.conn == c
+	return t.scripts[t.conns[c].phone].conn == c
 }
 
 // openScript opens a connection that the script drives.
 func (t *tcp) openScript(phone uint32) {
 	c := t.open(phone, true)
-	t.phones.phones[phone].script = &scriptConn{conn: c}
+	t.scripts[phone] = &scriptConn{conn: c}
 }
 
 // flushScript sends the script's queued bytes if its connection is open.
 func (t *tcp) flushScript(phone uint32) {
-	s := t.phones.phones[phone].script
+	s := t.scripts[phone]
 	if s.conn == noConn || !s.stands {
 		return
 	}

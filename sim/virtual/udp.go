@@ -167,7 +167,7 @@ func (u *udp) put(sender, receiver uint32, from *protocol.Address, p []byte, at 
 		u.large[slot] = append([]byte(nil), p...)
 	}
 	u.emit.datagramSent(sender, receiver, d.number, len(p), at, isCopy)
-	u.scheduler.input(at, datagramArrives, receiver, slot)
+	u.scheduler.input(at, datagramArrives, receiver, slot<<beaconPartBits|uint32(partOfSize(len(p))))
 }
 
 // arrive delivers a datagram to its receiver.

@@ -135,7 +135,7 @@ func (w *World) connect(c *Config) {
 	}
 	s, emit := &w.scheduler, &w.emit
 	w.emit = emitter{stream: c.Events, now: &s.now}
-	w.clocks = clocks{scheduler: s, zone: c.Zone, start: c.Start * int64(time.Second), phones: len(c.Phones)}
+	w.clocks = clocks{now: &s.now, zone: c.Zone, start: c.Start * int64(time.Second), phones: len(c.Phones)}
 	w.clock.clocks = &w.clocks
 	w.faults = faults{scheduler: s, emit: emit, seed: c.Seed, names: names, udpDelay: c.UDP.Delay}
 	w.udp = udp{
@@ -144,7 +144,7 @@ func (w *World) connect(c *Config) {
 	}
 	w.tcp = tcp{
 		TCP: c.TCP, scheduler: s, emit: emit, faults: &w.faults, states: &w.states,
-		phones: &w.phones, server: &w.server,
+		phones: &w.phones, server: &w.server, scripts: map[uint32]*scriptConn{},
 	}
 	w.disks = disks{
 		scheduler: s, emit: emit, clocks: &w.clocks, faults: &w.faults, states: &w.states, host: &w.phones,
@@ -171,12 +171,15 @@ const pollInterval = 1 << 12
 // called every few thousand entries and may call Stop; it may be nil.
 func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error {
 	s := &w.scheduler
-	for n := 1; !s.stopped && s.queue.len() > 0; n++ {
-		at := s.queue.first().at
-		if at > int64(until) {
+	for n := 1; !s.stopped; n++ {
+		first := s.queue.first()
+		if first == nil || first.at > int64(until) {
 			break
 		}
-		s.runSteps(at)
+		if first.at > s.nextStep {
+			s.runStep()
+			continue
+		}
 		if n%pollInterval == 0 {
 			if err := ctx.Err(); err != nil {
 				return err
@@ -188,7 +191,7 @@ func (w *World) Run(ctx context.Context, until time.Duration, poll func()) error
 				break
 			}
 		}
-		e := s.queue.pop()
+		e := s.queue.pop(first)
 		w.prefetch()
 		if e.at < s.now {
 			panic(fmt.Sprintf("virtual: event at %d ns is before now, %d ns", e.at, s.now))
@@ -214,7 +217,7 @@ func (w *World) handle(e *entry) {
 	case wakeServer:
 		w.server.wake()
 	case datagramArrives:
-		w.udp.arrive(e.who, e.arg)
+		w.udp.arrive(e.who, e.arg>>beaconPartBits)
 	case tickDue:
 		w.tick(e.who, e.arg)
 	case callDue:

@@ -2,7 +2,6 @@ package world
 
 import (
 	"io"
-	"slices"
 
 	"bluetrace/nodes"
 	"bluetrace/reports/counts"
@@ -25,19 +24,9 @@ func NewRecords(names []string, trace io.Writer) *Records {
 
 // Subscribe subscribes the records to the kinds of events that they observe.
 func (r *Records) Subscribe(s *event.Stream) {
-	kinds := slices.Concat(event.Recorded(), CountedKinds(), DelayKinds())
-	slices.Sort(kinds)
-	s.Subscribe(r, slices.Compact(kinds)...)
-}
-
-// Observe passes the event to the recorder, the counters and the delay meter. One subscription that calls the three
-// directly is faster than three subscriptions.
-func (r *Records) Observe(e *event.Event) {
-	r.Recorder.Observe(e)
-	r.counters.Observe(e)
-	if e.Kind == event.BeaconJudged || e.Kind == event.OperationDone {
-		r.delays.Observe(e)
-	}
+	r.Recorder.Subscribe(s)
+	r.counters.Subscribe(s)
+	r.delays.Subscribe(s)
 }
 
 // Totals returns the counts of the run so far.
@@ -61,35 +50,27 @@ type PhoneCounts struct {
 // Counters counts the events of a run.
 type Counters struct{ Counts Counts }
 
-// CountedKinds returns the kinds of events that Counters observes.
-func CountedKinds() []event.Kind {
-	return []event.Kind{
-		event.BeaconSent, event.DatagramSent, event.DatagramLost, event.DatagramDelivered,
-		event.BeaconJudged, event.EntriesExpired, event.Accepted, event.ServerEnded, event.ServerStopped,
-		event.ServerDecided, event.RemoteOpened, event.RemoteClosed,
-	}
-}
-
-// Observe counts the event.
-func (c *Counters) Observe(e *event.Event) {
+// Subscribe counts the events of the stream from now on.
+func (c *Counters) Subscribe(s *event.Stream) {
 	n := &c.Counts
-	switch e.Kind {
-	case event.BeaconSent:
-		n.Beacons.Sent++
-	case event.DatagramSent:
+	s.On(event.BeaconSent, func(*event.Event) { n.Beacons.Sent++ })
+	s.On(event.DatagramSent, func(*event.Event) {
 		n.Datagrams.Sent++
 		n.Datagrams.InFlight++
-	case event.DatagramLost:
+	})
+	s.On(event.DatagramLost, func(e *event.Event) {
 		n.Datagrams.Lost++
 		if e.InFlight {
 			n.Datagrams.InFlight--
 		} else {
 			n.Datagrams.Sent++
 		}
-	case event.DatagramDelivered:
+	})
+	s.On(event.DatagramDelivered, func(*event.Event) {
 		n.Datagrams.Delivered++
 		n.Datagrams.InFlight--
-	case event.BeaconJudged:
+	})
+	s.On(event.BeaconJudged, func(e *event.Event) {
 		n.Beacons.Delivered++
 		if e.Phone.OutOfTurn || e.Phone.Err != nil {
 			n.Beacons.Invalid++
@@ -97,21 +78,18 @@ func (c *Counters) Observe(e *event.Event) {
 			n.Beacons.Valid++
 			n.Beacons.Kept++
 		}
-	case event.EntriesExpired:
-		n.Beacons.Expired += uint64(e.Count)
-	case event.Accepted, event.RemoteOpened:
-		n.Sessions.Opened++
-	case event.ServerEnded:
+	})
+	s.On(event.EntriesExpired, func(e *event.Event) { n.Beacons.Expired += uint64(e.Count) })
+	s.On(event.Accepted, func(*event.Event) { n.Sessions.Opened++ })
+	s.On(event.RemoteOpened, func(*event.Event) { n.Sessions.Opened++ })
+	s.On(event.ServerEnded, func(e *event.Event) {
 		if e.Closed {
 			n.Sessions.Closed++
 		}
-	case event.RemoteClosed:
-		n.Sessions.Closed++
-	case event.ServerStopped:
-		n.Sessions.Closed += uint64(e.Count)
-	case event.ServerDecided:
-		countDecision(n, e.Decision)
-	}
+	})
+	s.On(event.RemoteClosed, func(*event.Event) { n.Sessions.Closed++ })
+	s.On(event.ServerStopped, func(e *event.Event) { n.Sessions.Closed += uint64(e.Count) })
+	s.On(event.ServerDecided, func(e *event.Event) { countDecision(n, e.Decision) })
 }
 
 // countDecision counts a decision of the server.
@@ -162,18 +140,13 @@ func (d *Delays) Done(now int64, e *nodes.PhoneEffect) {
 // DelayMeter measures the delays of a run.
 type DelayMeter struct{ Delays Delays }
 
-// DelayKinds returns the kinds of events that a DelayMeter observes.
-func DelayKinds() []event.Kind { return []event.Kind{event.BeaconJudged, event.OperationDone} }
-
-// Observe records the delay that ends with the event. The delay of a beacon runs from the sending of its first
-// datagram to the verdict.
-func (d *DelayMeter) Observe(e *event.Event) {
-	switch e.Kind {
-	case event.BeaconJudged:
+// Subscribe measures the delays of the stream from now on. The delay of a beacon runs
+// from the sending of its first datagram to the verdict.
+func (d *DelayMeter) Subscribe(s *event.Stream) {
+	s.On(event.BeaconJudged, func(e *event.Event) {
 		if e.SentKnown && !e.Phone.OutOfTurn {
 			d.Delays.Beacon.Record(int64(e.At - e.Sent))
 		}
-	case event.OperationDone:
-		d.Delays.Done(int64(e.At), e.Phone)
-	}
+	})
+	s.On(event.OperationDone, func(e *event.Event) { d.Delays.Done(int64(e.At), e.Phone) })
 }
