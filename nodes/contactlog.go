@@ -13,18 +13,18 @@ import (
 type Contact struct {
 	TempID        protocol.TempID
 	Start, Expiry protocol.LocalTime
-	Received      time.Duration // elapsed time of the verdict
+	Received      time.Duration // elapsed time at which the beacon was judged valid
 }
 
 // StoredContact is an entry of a contact log as a disk stores it.
 type StoredContact struct {
 	TempID        protocol.TempID
 	Start, Expiry protocol.LocalTime
-	Received      int64 // wall time of the verdict, Unix nanoseconds
+	Received      int64 // wall time at which the beacon was judged valid, Unix nanoseconds
 }
 
-// ContactLog holds the valid beacons that a phone has received, oldest first,
-// each for the retention. It is a ring: since the retention is constant, entries
+// ContactLog holds the valid beacons that a phone has received, oldest first, until
+// each reaches its retention. It is a ring: since the retention is constant, entries
 // leave in order of arrival. The zero value is an empty log.
 type ContactLog struct {
 	ring []logEntry
@@ -42,8 +42,8 @@ type logEntry struct {
 	start, expiry [5]byte                       // seconds since year 0, big endian
 }
 
-// packID packs the digits of a TempID in pairs, eight at a time. The last two
-// loads overlap.
+// packID packs the digits of a TempID, two in each byte. It handles eight digits at a
+// time. The last two loads overlap.
 func packID(id *protocol.TempID) (b [protocol.TempIDSize / 2]byte) {
 	le := binary.LittleEndian
 	le.PutUint32(b[0:], packDigits(le.Uint64(id[0:])))
@@ -52,7 +52,8 @@ func packID(id *protocol.TempID) (b [protocol.TempIDSize / 2]byte) {
 	return b
 }
 
-// packDigits packs eight ASCII digits in four bytes.
+// packDigits packs eight ASCII digits, the first in the lowest byte of w, in four bytes
+// of the same order.
 func packDigits(w uint64) uint32 {
 	w &= 0x0f0f0f0f0f0f0f0f
 	w = (w<<4 | w>>8) & 0x00ff00ff00ff00ff
@@ -97,8 +98,8 @@ func (l *ContactLog) At(i int) Contact {
 	}
 }
 
-// Oldest returns the reception time of the oldest entry, which expires first, or
-// false if the log is empty.
+// Oldest returns the elapsed time at which the oldest entry was received, or false if
+// the log is empty. The oldest entry is the next one to expire.
 func (l *ContactLog) Oldest() (received time.Duration, ok bool) {
 	if l.n == 0 {
 		return 0, false
@@ -106,7 +107,7 @@ func (l *ContactLog) Oldest() (received time.Duration, ok bool) {
 	return time.Duration(l.oldest), true
 }
 
-// AppendText appends the log as its file stores it: three lines for each entry,
+// AppendText appends the text of the log's file to dst: three lines for each entry,
 // with the TempID, the start and the expiry (PROTOCOL.md section 3).
 func (l *ContactLog) AppendText(dst []byte) []byte {
 	for i := range l.Len() {
@@ -119,8 +120,8 @@ func (l *ContactLog) AppendText(dst []byte) []byte {
 	return dst
 }
 
-// CopyFrom makes l equal to from, for a host that saves a copy while the phone
-// goes on. It reuses the memory of l if that is large enough.
+// CopyFrom makes l a copy of from, so that a host can save the copy while the phone
+// changes the original. It reuses the memory of l if that is large enough.
 func (l *ContactLog) CopyFrom(from *ContactLog) {
 	ring := append(l.ring[:0], from.ring...)
 	*l = *from
@@ -136,7 +137,7 @@ func (l *ContactLog) entries() []Contact {
 	return entries
 }
 
-// index returns the index of entry i in the ring.
+// index returns the index in ring of entry i, where entry 0 is the oldest.
 func (l *ContactLog) index(i uint32) uint32 {
 	at := l.head + i
 	if size := uint32(len(l.ring)); at >= size {
@@ -145,8 +146,8 @@ func (l *ContactLog) index(i uint32) uint32 {
 	return at
 }
 
-// push appends an entry that was received at an elapsed time, which must not be
-// earlier than that of any other entry.
+// push appends the beacon b with the elapsed time at which it was received. That time
+// must not be earlier than that of any other entry.
 func (l *ContactLog) push(b *protocol.Beacon, received time.Duration) {
 	if int(l.n) == len(l.ring) {
 		l.resize()
@@ -163,7 +164,8 @@ func (l *ContactLog) push(b *protocol.Beacon, received time.Duration) {
 	l.n++
 }
 
-// expire removes the entries at or past their retention and returns their number.
+// expire removes the entries that were received at least the retention before the
+// elapsed time now, and returns their number. If none is left it frees a large ring.
 func (l *ContactLog) expire(now, retention time.Duration) int {
 	expired := 0
 	for l.n > 0 && now-time.Duration(l.oldest) >= retention {
@@ -186,9 +188,9 @@ func (l *ContactLog) dropOldest() {
 // smallRing is the largest ring, in entries, that an empty log keeps.
 const smallRing = 64
 
-// resize grows a full ring by a sixteenth and at least 12 entries, plus the
-// allocator's rounding. Growth is slow because there are many logs and each keeps
-// its size.
+// resize grows a full ring by a sixteenth, but by at least 12 entries. It also uses the
+// memory that the allocator adds by rounding up. Growth is slow because there are many
+// logs and each keeps its size.
 func (l *ContactLog) resize() {
 	grown := append([]logEntry(nil), make([]logEntry, len(l.ring)+max(12, len(l.ring)/16))...)
 	grown = grown[:cap(grown)]
@@ -197,10 +199,10 @@ func (l *ContactLog) resize() {
 	l.ring, l.head = grown, 0
 }
 
-// PrefetchPointers returns the addresses that the log accesses next, for a host
-// that prefetches them: the entry after the oldest, which is read when the oldest
-// expires, and the slot of the next entry. Both are nil for a log that is too
-// small to have them.
+// PrefetchPointers returns two addresses that the log accesses next, so that a host can
+// prefetch them into the CPU cache. second is the entry after the oldest, which is read
+// when the oldest expires. next is the slot of the next entry to be received. Both are
+// nil if the ring has fewer than two slots.
 func (l *ContactLog) PrefetchPointers() (second, next unsafe.Pointer) {
 	if len(l.ring) < 2 {
 		return nil, nil

@@ -14,20 +14,20 @@ import (
 // Credential is one line of credentials.txt.
 type Credential struct{ User, Password string }
 
-// accounts holds the passwords of the accounts, and the attempts of every name,
-// with an account or not (PROTOCOL.md section 2).
+// accounts holds the passwords of the accounts, and the attempts of every name that was
+// tried, whether it has an account or not (PROTOCOL.md section 2).
 type accounts struct {
-	passwords map[string][sha256.Size]byte // hashed, of the names that may log in now
+	passwords map[string][sha256.Size]byte // SHA-256 of the password of each name that has an account now
 	known     map[string]*attempts         // of names that have or had an account; never removed
 	unknown   unknownNames
-	key       [32]byte // of the keyed hash of unknown names
+	key       [32]byte // key of the HMAC that replaces unknown names
 }
 
-// name is the name that a session uses.
+// name is a username that a session sent. It is kept as text only if an account has it.
 type name struct {
-	user  string // if known
-	known bool   // the name has an account
-	hash  [16]byte
+	user  string   // empty if not known
+	known bool     // the name has an account
+	hash  [16]byte // keyed hash of the username, if not known
 }
 
 func newAccounts(key [32]byte, maxUnknown int) accounts {
@@ -39,9 +39,9 @@ func newAccounts(key [32]byte, maxUnknown int) accounts {
 	}
 }
 
-// SetCredentials replaces the accounts. If a user appears twice, the last line
-// counts. The attempts and blocks of accounts stay, even if the account is
-// removed and added again. TempIDs of removed accounts still resolve.
+// SetCredentials replaces the accounts. If a user appears twice, the last password
+// counts. The attempts and blocks of an account stay, even if the account is removed
+// and added again. The TempIDs of removed accounts still resolve.
 func (s *Server) SetCredentials(list []Credential) {
 	s.accounts.passwords = make(map[string][sha256.Size]byte, len(list))
 	for _, c := range list {
@@ -54,8 +54,8 @@ func (a *accounts) has(user []byte) bool {
 	return ok
 }
 
-// nameOf returns the name that a session sent. It takes the same time for a name
-// with an account and one without.
+// nameOf returns the name for a username that a session sent. It takes the same time
+// whether an account has that username or not.
 func (a *accounts) nameOf(read []byte) name {
 	n := a.unknownName(read)
 	if a.has(read) {
@@ -64,16 +64,16 @@ func (a *accounts) nameOf(read []byte) name {
 	return n
 }
 
-// unknownName returns the name of a user without an account: its keyed hash only,
-// since people type passwords there.
+// unknownName returns the name for a username without an account. It contains only a
+// keyed hash, because people sometimes type a password as their username.
 func (a *accounts) unknownName(read []byte) name {
 	mac := hmac.New(sha256.New, a.key[:])
 	mac.Write(read)
 	return name{hash: [16]byte(mac.Sum(nil)[:16])}
 }
 
-// isRight reports whether a password is correct. It takes the same time however much
-// of the password is correct, and whether the name exists or not.
+// isRight reports whether password is the password of n. It takes the same time however
+// much of the password is correct, and whether the account exists or not.
 func (a *accounts) isRight(n *name, password []byte) bool {
 	want, ok := a.passwords[n.user]
 	got := sha256.Sum256(password)
@@ -81,7 +81,7 @@ func (a *accounts) isRight(n *name, password []byte) bool {
 	return same && ok && n.known
 }
 
-// attemptsOf returns the attempts of a name, new ones if there are none.
+// attemptsOf returns the attempts of a name. It creates them if the name has none.
 func (a *accounts) attemptsOf(n *name) *attempts {
 	if !n.known {
 		return a.unknown.attemptsOf(n.hash)
@@ -94,7 +94,9 @@ func (a *accounts) attemptsOf(n *name) *attempts {
 	return t
 }
 
-// restore takes the attempts that an earlier run stored.
+// restore sets the attempts of one name to those that an earlier run stored. A block
+// continues for the rest of its duration by wall time. The error is about an invalid
+// record.
 func (a *accounts) restore(now Now, r *Attempts) error {
 	if r.Wrong < 0 {
 		return fmt.Errorf("restoring attempts of %q: %d wrong passwords", r.User, r.Wrong)
@@ -111,21 +113,22 @@ func (a *accounts) restore(now Now, r *Attempts) error {
 	return nil
 }
 
-// confirmReset marks the attempts of an account as equal to those on disk, if
-// this store was the last reset of them.
+// confirmReset records that the store with this id has succeeded. If it was the latest
+// reset of the user's attempts, the disk now agrees with memory, and the attempts are
+// no longer stale.
 func (a *accounts) confirmReset(user string, id StoreID) {
 	if t := a.known[user]; t != nil && t.reset == id {
 		t.stale, t.reset = false, 0
 	}
 }
 
-// unknownNames holds the attempts of names without an account, up to a limit.
-// Beyond it, the name that was tried first is removed.
+// unknownNames holds the attempts of names without an account, up to a limit. Beyond
+// the limit, the name whose first attempt was earliest is removed.
 type unknownNames struct {
 	limit  int
 	index  map[[16]byte]*attempts
-	order  [][16]byte // a ring once it has limit names
-	oldest int
+	order  [][16]byte // names by their first attempt; a ring once it has limit names
+	oldest int        // index in the ring of the name to remove next
 }
 
 func (u *unknownNames) attemptsOf(hash [16]byte) *attempts {
@@ -153,8 +156,9 @@ type attempts struct {
 	reset   StoreID       // the store in progress that corrects a stale disk, or 0
 }
 
-// blockedAt reports whether now < until. The end of a block is fixed when it
-// begins, and it resets the count.
+// blockedAt reports whether the name is blocked at the elapsed time now: whether now <
+// until. It ends a block whose time is over. The disk still has that block, so the
+// attempts become stale.
 func (a *attempts) blockedAt(now time.Duration) bool {
 	if a.blocked && now >= a.until {
 		a.blocked, a.stale = false, true
@@ -170,11 +174,11 @@ const (
 	verdictWrong
 	verdictBlocks // wrong, and a block begins
 	verdictRight
-	verdictReset // right, after wrong ones or a block that the disk may still have
+	verdictReset // right, but the disk may still have wrong passwords or a block
 )
 
-// decide decides about one attempt. It changes the attempts in memory at once,
-// before anything is stored.
+// decide returns the verdict on a password for the name n. It changes the attempts of n
+// in memory at once, before anything is stored.
 func (s *Server) decide(now Now, n *name, password []byte) verdict {
 	a := s.accounts.attemptsOf(n)
 	if a.blockedAt(now.Elapsed) {
@@ -196,7 +200,7 @@ func (s *Server) decide(now Now, n *name, password []byte) verdict {
 	return verdictBlocks
 }
 
-// readUsername handles the first read of a session: a username, or a username and
+// readUsername handles the first read of a session. It is a username, or a username and
 // a password that TCP has joined (PROTOCOL.md section 2).
 func (s *Server) readUsername(now Now, c Conn, read []byte, out *ServerOutbox) {
 	s.expect(c, connAtPassword, protocol.ExpectPassword)
@@ -225,7 +229,7 @@ func (s *Server) readUsername(now Now, c Conn, read []byte, out *ServerOutbox) {
 	}
 }
 
-// readPassword handles a password that arrived by itself.
+// readPassword handles a password that arrived in a read of its own.
 func (s *Server) readPassword(now Now, c Conn, password []byte, out *ServerOutbox) {
 	n := s.connection(c).name
 	v := s.decide(now, &n, password)
@@ -245,7 +249,9 @@ func (s *Server) readPassword(now Now, c Conn, password []byte, out *ServerOutbo
 	}
 }
 
-// reportVerdict emits the events of a verdict, at the time from which it holds.
+// reportVerdict emits the events of a verdict as soon as the verdict is reached, before
+// it is stored. reason is the Reason of the events. If it is empty, the Reason of a
+// refused attempt is ReasonBlocked.
 func (s *Server) reportVerdict(c Conn, n *name, v verdict, reason string, out *ServerOutbox) {
 	switch v {
 	case verdictRefused:
@@ -261,7 +267,8 @@ func (s *Server) reportVerdict(c Conn, n *name, v verdict, reason string, out *S
 	}
 }
 
-// storeAttempts stores the whole state of a name as memory has it now.
+// storeAttempts asks the host to store the attempts of the name n as they are in
+// memory. p is the answer to send afterwards.
 func (s *Server) storeAttempts(now Now, c Conn, n *name, p pending, out *ServerOutbox) {
 	a := s.accounts.attemptsOf(n)
 	r := Attempts{Known: n.known, User: n.user, Hash: n.hash, Wrong: a.wrong}
@@ -276,16 +283,17 @@ func (s *Server) storeAttempts(now Now, c Conn, n *name, p pending, out *ServerO
 	s.store(c, Record{Kind: RecordAttempts, Attempts: r}, p, out)
 }
 
-// storeReset stores that a name has neither wrong passwords nor a block, and
-// welcomes the session afterwards. Until it is stored, every right password
-// stores it again and waits.
+// storeReset stores that a name has neither wrong passwords nor a block, and welcomes
+// the session afterwards. Until that is stored, each further right password for the
+// name repeats the store and waits for it.
 func (s *Server) storeReset(now Now, c Conn, n *name, out *ServerOutbox) {
 	s.storeAttempts(now, c, n, pending{answer: protocol.Welcome}, out)
 	s.accounts.attemptsOf(n).reset = s.lastStore
 }
 
-// finishAttempt sends the answer to a login once its attempts are stored, or
-// could not be. The session waits for it unless it has ended.
+// finishAttempt sends the login answer p after its attempts were stored, or after the
+// store failed with err. A failure is printed. waits is false if the session has ended:
+// then no answer is sent.
 func (s *Server) finishAttempt(now Now, p pending, err error, waits bool, out *ServerOutbox) {
 	if err != nil {
 		owner := p.user
@@ -308,8 +316,8 @@ func (s *Server) finishAttempt(now Now, p pending, err error, waits bool, out *S
 	}
 }
 
-// welcomeUnlessBlocked checks the block again before the welcome: while the disk
-// was busy, other connections may have blocked the account.
+// welcomeUnlessBlocked checks for a block again before it welcomes the session: while
+// the disk was busy, other connections may have caused a block of the account.
 func (s *Server) welcomeUnlessBlocked(now Now, c Conn, out *ServerOutbox) {
 	x := s.connection(c)
 	if !s.accounts.attemptsOf(&x.name).blockedAt(now.Elapsed) {
@@ -321,6 +329,7 @@ func (s *Server) welcomeUnlessBlocked(now Now, c Conn, out *ServerOutbox) {
 	s.end(c, ReasonBlocked, out)
 }
 
+// welcome logs the session in and sends the welcome.
 func (s *Server) welcome(now Now, c Conn, out *ServerOutbox) {
 	user := s.connection(c).name.user
 	s.expect(c, connAtCommand, protocol.ExpectCommand)

@@ -32,9 +32,9 @@ func later(t, d time.Duration) time.Duration {
 	return math.MaxInt64
 }
 
-// remainder returns the rest at wall of a duration that ends at until, both in
-// Unix nanoseconds. It is at least zero and at most the full length (PROTOCOL.md
-// section 1, "Two clocks").
+// remainder returns the time that is left at wall of a period of length full that ends
+// at until. wall and until are in Unix nanoseconds. The result is at least zero and at
+// most full (PROTOCOL.md section 1, "Two clocks").
 func remainder(until, wall int64, full time.Duration) time.Duration {
 	if until <= wall {
 		return 0

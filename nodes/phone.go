@@ -8,13 +8,13 @@ import (
 	"bluetrace/protocol"
 )
 
-// Phone is the state machine of one user's device: the client program with its
-// session, the beacons that it sends and receives, and the contact log. A host
-// keeps phones as values, by the hundred thousand. A Phone must not be copied
-// or moved after Init.
+// Phone is the state machine of one user's device: the client program with its session,
+// the beacons that it sends and receives, and the contact log. A host may keep hundreds
+// of thousands of phones as values in a slice. A Phone must not be copied or moved
+// after Init.
 type Phone struct {
-	// An expiry and the reception of a whole beacon use the fields up to the first
-	// one of the assembler only: two cache lines in a large array of phones.
+	// Expiring an entry and receiving a whole beacon access only the fields from here
+	// to the first one of assembler, which fill two cache lines.
 	settings  *PhoneSettings
 	log       ContactLog
 	program   program
@@ -35,11 +35,11 @@ func (p *Phone) Init(s *PhoneSettings) {
 // Settings returns the settings that Init was given.
 func (p *Phone) Settings() *PhoneSettings { return p.settings }
 
-// Log returns the contact log as of the last input.
+// Log returns the contact log as it was after the last input.
 func (p *Phone) Log() *ContactLog { return &p.log }
 
-// TempID returns the beacon that the phone would send, or false before the
-// first successful download.
+// TempID returns the phone's TempID with its start and expiry, as the beacon that the
+// phone would send. It returns false before the first successful download.
 func (p *Phone) TempID() (protocol.Beacon, bool) {
 	if !p.hasTempID {
 		return protocol.Beacon{}, false
@@ -48,8 +48,8 @@ func (p *Phone) TempID() (protocol.Beacon, bool) {
 	return b, err == nil
 }
 
-// AssemblerMemory returns the address of the incomplete beacons, for a host that
-// prefetches it, or nil if there are none.
+// AssemblerMemory returns the address of the table of incomplete beacons, so that a
+// host can prefetch it into the CPU cache. It returns nil if no table is allocated.
 func (p *Phone) AssemblerMemory() unsafe.Pointer { return p.assembler.Memory() }
 
 // ExpiresBy reports whether an entry of the log reaches its retention at or
@@ -59,14 +59,14 @@ func (p *Phone) ExpiresBy(t time.Duration) bool {
 	return any && later(received, p.settings.Retention) <= t
 }
 
-// Restore fills the log with the entries that an earlier run of the phone saved,
-// in order of arrival. It is called once, after Init and before any input, and
-// panics if the log has entries.
+// Restore fills the log with the entries that an earlier run of the phone saved, in
+// order of arrival. It is called once, after Init and before any input. It panics if
+// the log has entries.
 //
-// The retention of an entry continues by wall time: the remainder is at least
-// zero, at most the full retention, and at most the remainder of any entry that
-// arrived later (PROTOCOL.md section 1, "Two clocks"). Entries past their
-// retention are dropped, and so are the oldest beyond MaxEntries.
+// The retention of an entry continues by wall time. Its remainder is at least zero and
+// at most the full retention. It is also at most the remainder of any entry that
+// arrived later (PROTOCOL.md section 1, "Two clocks"). Restore drops entries past their
+// retention, and the oldest entries beyond MaxEntries.
 func (p *Phone) Restore(now Now, stored []StoredContact) {
 	if p.log.Len() > 0 {
 		panic("restoring a contact log: it has entries already")
@@ -91,14 +91,15 @@ func (p *Phone) Restore(now Now, stored []StoredContact) {
 	}
 }
 
-// Beacon sends the phone's beacon to an address, even if it has expired. Without
-// a TempID it prints an error instead (PROTOCOL.md section 4).
+// Beacon sends the phone's beacon to an address, even if the TempID has expired.
+// Without a TempID it prints an error instead (PROTOCOL.md section 4).
 func (p *Phone) Beacon(now Now, to protocol.Address, out *PhoneOutbox) {
 	p.runDue(now, out)
 	p.program.sendBeacon(to, out)
 }
 
-// Datagram handles one UDP datagram (PROTOCOL.md section 3).
+// Datagram handles the UDP datagram b that arrived from an address (PROTOCOL.md section
+// 3).
 func (p *Phone) Datagram(now Now, from protocol.Address, b []byte, out *PhoneOutbox) {
 	p.expire(now, out)
 	p.program.runTimer(now, out)
@@ -106,12 +107,13 @@ func (p *Phone) Datagram(now Now, from protocol.Address, b []byte, out *PhoneOut
 	p.judge(now, out)
 }
 
-// Wake does all that is due at now.
+// Wake handles everything that is due at or before now: entries past their retention,
+// overdue parts of beacons, and the program's timer.
 func (p *Phone) Wake(now Now, out *PhoneOutbox) { p.runDue(now, out) }
 
-// NextWake returns the elapsed time of the next due event with a visible effect,
-// or false if there is none. The assembler forgets an incomplete beacon without
-// a visible effect; the next input does that in time.
+// NextWake returns the elapsed time of the next deadline that has a visible effect, or
+// false if there is none. Forgetting an incomplete beacon has no visible effect, so its
+// deadline is not included: the next input forgets the beacon in time.
 func (p *Phone) NextWake() (time.Duration, bool) {
 	at, ok := p.assembler.NextJudgement()
 	if received, any := p.log.Oldest(); any {
@@ -125,8 +127,8 @@ func (p *Phone) NextWake() (time.Duration, bool) {
 	return at, ok
 }
 
-// runDue does all that is due at now, which comes before the input that arrives
-// at the same time (PROTOCOL.md section 1).
+// runDue handles everything that is due at or before now. It comes before the input
+// that arrives at the same time (PROTOCOL.md section 1).
 func (p *Phone) runDue(now Now, out *PhoneOutbox) {
 	p.expire(now, out)
 	p.program.runTimer(now, out)
@@ -142,7 +144,8 @@ func (p *Phone) expire(now Now, out *PhoneOutbox) {
 	}
 }
 
-// judge decides about the assembled beacons and adds the valid ones to the log.
+// judge judges the beacons in out.assembled, emits a PhoneJudged for each, and adds the
+// valid ones to the log.
 func (p *Phone) judge(now Now, out *PhoneOutbox) {
 	for i := range out.assembled {
 		a := &out.assembled[i]
@@ -166,8 +169,9 @@ func (p *Phone) judge(now Now, out *PhoneOutbox) {
 	}
 }
 
-// dropOldest removes the oldest entry of a log beyond MaxEntries: any peer may
-// send valid beacons, and the memory of a phone must stay bounded.
+// dropOldest removes the oldest entry of a log with more than MaxEntries. Without that
+// limit, any peer could fill the phone's memory with valid beacons. The first removal
+// prints a message.
 func (p *Phone) dropOldest(out *PhoneOutbox) {
 	p.log.dropOldest()
 	out.addUncleared(PhoneExpired).Expired = 1
@@ -195,8 +199,8 @@ func (p *Phone) Connected(now Now, out *PhoneOutbox) {
 	p.program.connected(now, out)
 }
 
-// ConnectFailed reports that the TCP connection could not be established, with
-// the reason in a few words.
+// ConnectFailed reports that the TCP connection could not be established. reason is a
+// short text for the user.
 func (p *Phone) ConnectFailed(now Now, reason string, out *PhoneOutbox) {
 	p.runDue(now, out)
 	p.program.connectFailed(now, reason, out)
@@ -214,17 +218,17 @@ func (p *Phone) Read(now Now, b []byte, out *PhoneOutbox) {
 	p.program.read(now, b, out)
 }
 
-// Typed handles one typed line, without its line end. While the phone waits for
-// an answer, up to 64 lines are queued for the next prompt. After log out the
-// line is ignored (PROTOCOL.md section 4).
+// Typed handles one typed line, without its line end. While the phone waits for an
+// answer, up to 64 lines are queued until it prompts again. After log out the line is
+// ignored (PROTOCOL.md section 4).
 func (p *Phone) Typed(now Now, line string, out *PhoneOutbox) {
 	p.runDue(now, out)
 	p.program.typed(now, line, out)
 }
 
-// Upload starts an upload of these entries, as the command Upload_contact_log
-// does of the log. The phone must be at StageReady, and the entries must not
-// change until the PhoneDone. It panics at another stage.
+// Upload starts an upload of the given entries, where the command Upload_contact_log
+// would upload the log. The phone must be at StageReady, else Upload panics. The
+// entries must not change until the PhoneDone.
 func (p *Phone) Upload(now Now, entries []Contact, out *PhoneOutbox) {
 	p.runDue(now, out)
 	if p.program.stage != StageReady {
@@ -243,7 +247,7 @@ func (p *Phone) InputEnded(now Now, out *PhoneOutbox) {
 // Stage returns the stage of the program.
 func (p *Phone) Stage() Stage { return p.program.currentStage() }
 
-// TakeSession moves the session of another program of the same phone to this
-// one, which must have none: a user may start the program twice and continue
-// with the second. The log and the TempID of p stay.
+// TakeSession moves the session of from, another program of the same phone, to p. p
+// must have no session. A user may start the program twice and continue with the second
+// one. The log and the TempID of p stay.
 func (p *Phone) TakeSession(from *Phone) { p.program.takeSession(&from.program) }

@@ -14,7 +14,7 @@ type PhoneEffectKind uint8
 // Kinds of a PhoneEffect, each with the fields that it sets.
 const (
 	PhoneConnect    PhoneEffectKind = iota // open the TCP connection to the server
-	PhoneSendTCP                           // Bytes: one send
+	PhoneSendTCP                           // Bytes, in one write
 	PhoneCloseTCP                          // send pending bytes, then close
 	PhoneSendBeacon                        // To, Form, Raw
 	PhonePrompt                            // Text, without a line end
@@ -83,21 +83,21 @@ type PhoneEffect struct {
 	FirstPart  time.Duration // elapsed time at which the first part arrived
 	At         Now           // time of the verdict
 
-	// Fields of PhoneDone. Began is the elapsed time at which the request was
-	// first sent (of a login: the password), or at which it failed if it never
-	// was.
+	// Fields of PhoneDone. Began is the elapsed time at which the request was first
+	// sent; for a login, the password. If nothing was sent it is the time of the
+	// failure.
 	Op      Operation
 	Outcome Outcome
 	Began   time.Duration
-	Entries int // of an upload
+	Entries int // number of entries of an upload
 
 	Expired int    // PhoneExpired: number of entries that left the log
 	Bytes   []byte // PhoneSendTCP; valid until the phone's next input
 	Text    string // PhonePrompt, PhonePrint: one or more lines, without the last line feed
 }
 
-// PhoneOutbox collects effects in order. The host empties it with
-// Effects = Effects[:0] and may use it again for any phone.
+// PhoneOutbox collects the effects of inputs in order. The host empties it with Effects
+// = Effects[:0] and may then use it again, for any phone.
 type PhoneOutbox struct {
 	Effects   []PhoneEffect
 	assembled []protocol.Assembled
@@ -111,8 +111,9 @@ func (o *PhoneOutbox) add(kind PhoneEffectKind) *PhoneEffect {
 	return e
 }
 
-// addUncleared appends an effect whose other fields keep earlier values. The hot
-// path sets each field of its kind and saves the clearing of 200 bytes.
+// addUncleared appends an effect without clearing its other fields, which keep the
+// values of an earlier effect. The hot path sets every field of the kind that it adds,
+// and saves the time to clear 200 bytes.
 func (o *PhoneOutbox) addUncleared(kind PhoneEffectKind) *PhoneEffect {
 	n := len(o.Effects)
 	if n == cap(o.Effects) {
@@ -155,9 +156,9 @@ const (
 	textQueueFull    = "too many lines typed ahead: this one is dropped"
 )
 
-// AppendText appends the terminal lines of a PhoneSendBeacon, PhonePrint or
-// PhoneJudged, each with a line feed, and nothing for other kinds. Times are
-// local times of z. Malformed fields of a beacon are quoted.
+// AppendText appends the lines that a terminal shows of a PhoneSendBeacon, PhonePrint
+// or PhoneJudged, each with a line feed. It appends nothing for other kinds. Times are
+// shown as local times of z. Malformed fields of a beacon are quoted.
 func (e *PhoneEffect) AppendText(dst []byte, z *protocol.Zone) []byte {
 	switch e.Kind {
 	case PhonePrint:
@@ -214,7 +215,7 @@ func appendTime(dst, field []byte) []byte {
 	return protocol.AppendField(dst, field, err == nil)
 }
 
-// nameAt returns names[i], or "unknown" beyond the end.
+// nameAt returns names[i], or "unknown" if i is too large.
 func nameAt(i int, names ...string) string {
 	if i < len(names) {
 		return names[i]

@@ -40,13 +40,14 @@ type program struct {
 	phone   *Phone
 }
 
-// timer is the purpose of a program's timer. A program never needs two at once.
+// timer is the event for which a program's timer is set. A program never waits for two
+// such events at once.
 type timer uint8
 
 const (
 	timerNone     timer = iota
-	timerPassword       // the pause between username and password
-	timerAnswer         // the limit for one answer
+	timerPassword       // the end of the pause between username and password
+	timerAnswer         // the end of the time for one answer
 )
 
 // link is the state of the TCP connection.
@@ -64,8 +65,8 @@ type session struct {
 	user, password string
 	nameSent       bool
 	passwordSent   bool
-	retried        bool // this is the second connection of one login
-	inputEnded     bool
+	retried        bool // this is the second connection of the same login
+	inputEnded     bool // no further line will be typed
 	op             Operation
 	nameAt         time.Duration // elapsed time at which the username was sent
 	began          time.Duration // elapsed time at which the request was first sent
@@ -169,7 +170,7 @@ func (g *program) connect(out *PhoneOutbox) {
 	out.add(PhoneConnect)
 }
 
-// hangUp closes the connection, or stops connecting.
+// hangUp closes the connection, or gives up an attempt to connect.
 func (g *program) hangUp(out *PhoneOutbox) {
 	if g.link != linkNone {
 		g.link = linkNone
@@ -189,7 +190,7 @@ func (g *program) prompt(text string, out *PhoneOutbox) {
 	}
 }
 
-// request sends the first message of a command and waits for its answer.
+// request sends text, the first message of the command op, and waits for the answer.
 func (g *program) request(now Now, op Operation, text string, out *PhoneOutbox) {
 	s := g.beginSession()
 	s.op, s.began = op, now.Elapsed
@@ -199,11 +200,12 @@ func (g *program) request(now Now, op Operation, text string, out *PhoneOutbox) 
 	g.awaitAnswer(now)
 }
 
+// awaitAnswer sets the timer for the limit of one answer.
 func (g *program) awaitAnswer(now Now) {
 	g.timer, g.timerAt = timerAnswer, later(now.Elapsed, g.phone.settings.AnswerLimit)
 }
 
-// beginSession returns the session, a new one if there is none.
+// beginSession returns the session. It creates one if there is none.
 func (g *program) beginSession() *session {
 	if g.session == nil {
 		g.session = &session{}
@@ -265,8 +267,8 @@ func (g *program) clearOperation() {
 	g.session = &session{queued: s.queued, inputEnded: s.inputEnded}
 }
 
-// runTimer does the work of the timer if it is due. It is small enough to be inlined
-// in the hot path.
+// runTimer handles the event of the timer if it is due. It is small enough for the
+// compiler to inline it in the hot path.
 func (g *program) runTimer(now Now, out *PhoneOutbox) {
 	if g.timer != timerNone && now.Elapsed >= g.timerAt {
 		g.timerDue(now, out)
@@ -336,8 +338,9 @@ func (g *program) sendUsername(now Now, out *PhoneOutbox) {
 	}
 }
 
-// schedulePassword sends the password once the server has had the pause to read
-// the username (PROTOCOL.md section 2), now or later.
+// schedulePassword sends the password after a pause in which the server can read the
+// username by itself (PROTOCOL.md section 2). If the pause is over it sends the
+// password at once. It does nothing before the username is sent and the password typed.
 func (g *program) schedulePassword(now Now, out *PhoneOutbox) {
 	s := g.session
 	if s.password == "" || !s.nameSent {
@@ -351,7 +354,8 @@ func (g *program) schedulePassword(now Now, out *PhoneOutbox) {
 	g.runTimer(now, out)
 }
 
-// sendLogin sends the last message of a login and waits for the answer.
+// sendLogin sends text and waits for the answer to the login. text is the password, or
+// the username and the password joined.
 func (g *program) sendLogin(now Now, text string, out *PhoneOutbox) {
 	s := g.session
 	if !s.passwordSent {
@@ -361,9 +365,9 @@ func (g *program) sendLogin(now Now, text string, out *PhoneOutbox) {
 	g.awaitAnswer(now)
 }
 
-// loginUnanswered connects a second time with a longer pause, because the server
-// may have read username and password as one message. It does so once a session,
-// and never with NoRetry.
+// loginUnanswered connects a second time and repeats the login with a longer pause,
+// because the server may have read username and password as one message. It does so
+// once in a session. With NoRetry it ends the login instead.
 func (g *program) loginUnanswered(now Now, out *PhoneOutbox) {
 	s := g.session
 	if s.retried || g.phone.settings.NoRetry {
@@ -424,7 +428,8 @@ func (g *program) endInput(now Now, out *PhoneOutbox) {
 	g.runQueued(now, out)
 }
 
-// runQueued runs the lines that were typed before the prompt appeared.
+// runQueued runs the queued lines, as long as the program is at a prompt. Once the
+// input has ended and no line is left, it ends the program.
 func (g *program) runQueued(now Now, out *PhoneOutbox) {
 	for g.session != nil && g.atPrompt() {
 		s := g.session
@@ -445,7 +450,8 @@ func (g *program) runQueued(now Now, out *PhoneOutbox) {
 	}
 }
 
-// atPrompt reports whether a typed line is handled at once.
+// atPrompt reports whether the program handles a typed line at once, instead of queuing
+// it.
 func (g *program) atPrompt() bool {
 	if g.stage == StageConnecting {
 		return g.session.user == "" || g.session.password == ""
@@ -453,7 +459,7 @@ func (g *program) atPrompt() bool {
 	return g.stage != StageBusy
 }
 
-// runLine does what one typed line asks for.
+// runLine handles one typed line according to the stage.
 func (g *program) runLine(now Now, line string, out *PhoneOutbox) {
 	switch g.stage {
 	case StageLoggedOut:
@@ -488,7 +494,8 @@ func (g *program) runCommand(now Now, line string, out *PhoneOutbox) {
 	}
 }
 
-// runLocalCommand runs a line that needs no server: a beacon, or a mistake.
+// runLocalCommand handles a line that does not concern the server: the command Beacon,
+// or an invalid command.
 func (g *program) runLocalCommand(line string, out *PhoneOutbox) {
 	if line != "Beacon" && !strings.HasPrefix(line, "Beacon ") {
 		g.print(textBadCommand, out)
@@ -502,8 +509,8 @@ func (g *program) runLocalCommand(line string, out *PhoneOutbox) {
 	g.sendBeacon(to, out)
 }
 
-// parseBeaconCommand parses "Beacon IP PORT" with single spaces: a literal
-// address without a zone, and a port from 1 to 65535.
+// parseBeaconCommand parses "Beacon IP PORT" with single spaces. IP is a literal
+// address without a zone, and PORT is 1 to 65535. It returns false for any other line.
 func parseBeaconCommand(line string) (protocol.Address, bool) {
 	words := strings.Split(line, " ")
 	if len(words) != 3 {
@@ -529,8 +536,8 @@ func (g *program) sendBeacon(to protocol.Address, out *PhoneOutbox) {
 	e.To, e.Form, e.Raw = to, g.phone.settings.Form, g.phone.beacon
 }
 
-// isReady reports whether a command can be sent. If it cannot, the operation
-// ends here.
+// isReady reports whether the program can send the command op. If it cannot, isReady
+// prints an error and reports that the operation failed.
 func (g *program) isReady(now Now, op Operation, out *PhoneOutbox) bool {
 	if g.stage == StageReady {
 		return true
@@ -551,8 +558,9 @@ func (g *program) logOut(now Now, out *PhoneOutbox) {
 
 // The answers to a download and to an upload.
 
-// downloadAnswer handles the TempID. The phone cannot know the server's times:
-// it counts from the second in which the answer arrived (PROTOCOL.md section 2).
+// downloadAnswer handles a read of the answer to a download. The phone does not learn
+// the start and the expiry that the server has recorded. For the phone, the lifetime
+// begins in the second in which the answer arrives (PROTOCOL.md section 2).
 func (g *program) downloadAnswer(now Now, b []byte, out *PhoneOutbox) {
 	id, reply := g.session.replies.TempID(b)
 	switch reply {
@@ -579,12 +587,12 @@ func (g *program) downloadAnswer(now Now, b []byte, out *PhoneOutbox) {
 
 // outgoing is an upload in progress.
 type outgoing struct {
-	entries []Contact // as of the command
+	entries []Contact // the entries at the time of the command
 	sent    int       // messages sent after the command: the count, then the lines
 }
 
-// startUpload sends the command of an upload. The entries are those at this
-// moment, including any that expire during the upload (PROTOCOL.md section 4).
+// startUpload sends the command of an upload. The upload has exactly these entries,
+// including any that expire while it is in progress (PROTOCOL.md section 4).
 func (g *program) startUpload(now Now, entries []Contact, out *PhoneOutbox) {
 	g.beginSession().upload = &outgoing{entries: entries}
 	g.request(now, OpUpload, protocol.CommandUpload, out)

@@ -20,8 +20,9 @@ type Server struct {
 	scratch     []byte // bytes of the send effects of the current input
 }
 
-// NewServer returns a server, or the error of Validate. The host then gives it
-// the credentials and all records that an earlier run stored, and calls Start.
+// NewServer returns a server, or the error of Validate. The host then passes it the
+// credentials (SetCredentials) and all records that an earlier run stored (Restore),
+// and calls Start.
 func NewServer(settings ServerSettings) (*Server, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
@@ -33,9 +34,9 @@ func NewServer(settings ServerSettings) (*Server, error) {
 	}, nil
 }
 
-// Restore takes one stored record. The host calls it for all records, in the
-// order in which they were stored, before Start. Blocks continue by wall time. The
-// error is about an invalid record.
+// Restore adds one stored record to the state of the server. The host calls it for all
+// records, in the order in which they were stored, before Start. Blocks continue by
+// wall time. The error is about an invalid record.
 func (s *Server) Restore(now Now, r Record) error {
 	switch r.Kind {
 	case RecordIssue:
@@ -46,7 +47,8 @@ func (s *Server) Restore(now Now, r Record) error {
 	return fmt.Errorf("restoring a record: kind %d is none that a server stores", r.Kind)
 }
 
-// Start reports that the server accepts connections from now on.
+// Start prints that the server is listening. The host calls it once, before it accepts
+// connections.
 func (s *Server) Start(now Now, out *ServerOutbox) {
 	s.runDue(now, out)
 	out.print("I am listening")
@@ -62,7 +64,7 @@ func (s *Server) NextWake() (time.Duration, bool) {
 	return due, ok
 }
 
-// Usage counts the memory of the server that could grow. It takes time
+// Usage returns the amounts of memory that could grow without a limit. It takes time
 // proportional to the number of connections.
 func (s *Server) Usage() Usage {
 	u := s.sessions.usage()
@@ -72,8 +74,8 @@ func (s *Server) Usage() Usage {
 	return u
 }
 
-// runDue begins every input: it closes the sessions that are due at now, which
-// comes before the input.
+// runDue closes the sessions whose deadline is at or before now. Every input calls it
+// first, because a deadline comes before an input at the same time.
 func (s *Server) runDue(now Now, out *ServerOutbox) {
 	s.scratch = s.scratch[:0]
 	for {
@@ -96,10 +98,12 @@ func (s *Server) timeOut(c Conn, out *ServerOutbox) {
 	s.end(c, ReasonLoginTimeout, out)
 }
 
-// Accept begins a session. Beyond MaxConnections it closes another one: the
-// oldest that is not logged in; if all are logged in, the one that has been idle
-// for longest among those of the account with the most sessions; if no account
-// has two, the new one itself. It panics if c is in use.
+// Accept begins the session of connection c. It panics if c is in use.
+//
+// If there are then more than MaxConnections sessions, Accept closes one of them. It
+// chooses the oldest session that is not logged in. If all others are logged in, it
+// chooses from the account with the most sessions the one that has been idle for
+// longest. If no account has two sessions, it closes the new one.
 func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
 	s.runDue(now, out)
 	if !s.sessions.begin(c) {
@@ -111,8 +115,8 @@ func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
 	}
 }
 
-// evictionsPerLine is the number of evictions for each line of output about
-// them, so that a flood of sessions does not flood the output.
+// evictionsPerLine is the number of evictions after which the server prints another
+// line about them. A flood of sessions therefore does not flood the output.
 const evictionsPerLine = 100
 
 // limitSessions closes a session if there are more than MaxConnections. The new
@@ -135,9 +139,9 @@ func (s *Server) limitSessions(c Conn, out *ServerOutbox) {
 	s.end(least, ReasonTooMany, out)
 }
 
-// EvictSession closes one session because the host has no resources for another:
-// the one that Accept would close. It closes none if every session is the only
-// one of its account.
+// EvictSession closes the session that Accept would close, because the host has no
+// resources for another one. It closes none if every session is the only one of its
+// account.
 func (s *Server) EvictSession(now Now, out *ServerOutbox) {
 	s.runDue(now, out)
 	if c, ok := s.sessions.leastNeeded(); ok {
@@ -149,15 +153,16 @@ func (s *Server) EvictSession(now Now, out *ServerOutbox) {
 // LoggedIn reports whether the session is open and has been welcomed.
 func (s *Server) LoggedIn(c Conn) bool { return s.sessions.isOpen(c) && s.connection(c).loggedIn() }
 
-// Reading reports whether the host may deliver bytes or an orderly end of file.
-// While the session waits for Stored, they must stay unread.
+// Reading reports whether the host may pass bytes or an orderly end of file of
+// connection c to the server. It returns false while the session waits for Stored:
+// until then the host leaves them unread.
 func (s *Server) Reading(c Conn) bool {
 	return s.sessions.isOpen(c) && s.connection(c).storing == 0
 }
 
-// Read handles the bytes of one read, 1 to 1024. The host calls it only while
-// Reading(c), else it panics. A session whose deadline is now is closed first and
-// ignores the bytes.
+// Read handles the bytes p of one read, of which there are 1 to 1024. It panics if the
+// session waits for Stored (see Reading). A session whose deadline is at or before now
+// is closed first and ignores the bytes.
 func (s *Server) Read(now Now, c Conn, p []byte, out *ServerOutbox) {
 	s.runDue(now, out)
 	if !s.sessions.isOpen(c) {
@@ -174,9 +179,10 @@ func (s *Server) Read(now Now, c Conn, p []byte, out *ServerOutbox) {
 	s.handleMessages(now, c, out)
 }
 
-// EOF ends a session. The host reports an orderly end of file in turn with the
-// bytes, only while Reading, and a broken connection at once. A closed connection
-// ignores it. It is not a wrong password.
+// EOF ends the session of connection c, because the peer has closed the connection or
+// the connection is broken. An orderly end of file follows the bytes before it, so the
+// host reports it only while Reading. It reports a broken connection at once. EOF has
+// no effect on a closed session, and never counts as a wrong password.
 func (s *Server) EOF(now Now, c Conn, out *ServerOutbox) {
 	s.runDue(now, out)
 	if s.sessions.isOpen(c) {
@@ -191,8 +197,8 @@ func (s *Server) waitIdle(now Now, c Conn) {
 	s.sessions.wait(c, &s.sessions.idle, later(now.Elapsed, s.settings.IdleTimeout))
 }
 
-// handleMessages handles the messages that have arrived, until one must wait for
-// a store.
+// handleMessages handles the messages that have arrived, until one of them must wait
+// for a store.
 func (s *Server) handleMessages(now Now, c Conn, out *ServerOutbox) {
 	for s.Reading(c) {
 		m, ok := s.connection(c).reader.Next()
@@ -233,7 +239,8 @@ func (s *Server) expect(c Conn, stage connStage, e protocol.Expectation) {
 	x.reader.Expect(e)
 }
 
-// reportSkipped reports bytes that are not part of a command. They get no answer.
+// reportSkipped prints and reports the bytes b that are not part of a command. They get
+// no answer.
 func (s *Server) reportSkipped(c Conn, b []byte, out *ServerOutbox) {
 	user := s.connection(c).name.user
 	line := protocol.AppendField([]byte(user+": no command: "), b, false)
@@ -241,7 +248,7 @@ func (s *Server) reportSkipped(c Conn, b []byte, out *ServerOutbox) {
 	out.event(c, ServerEvent{Kind: EventSkipped, User: user, Entries: len(b)})
 }
 
-// end closes a session and reports why.
+// end closes the session of c and reports the reason.
 func (s *Server) end(c Conn, reason string, out *ServerOutbox) {
 	x := s.connection(c)
 	if x.stage == connAtCount || x.stage == connAtLines {
@@ -256,7 +263,7 @@ func (s *Server) end(c Conn, reason string, out *ServerOutbox) {
 	out.event(c, ServerEvent{Kind: EventSessionEnded, User: user, Reason: reason})
 }
 
-// send sends text in one send.
+// send emits text as one EffectSend for c.
 func (s *Server) send(c Conn, text string, out *ServerOutbox) {
 	from := len(s.scratch)
 	s.scratch = append(s.scratch, text...)
@@ -273,7 +280,8 @@ type pending struct {
 	isIssue bool // the answer is the TempID of issue
 }
 
-// store asks the host to store one record. The session waits for the result.
+// store asks the host to store one record. The session waits for the result, and then p
+// is answered.
 func (s *Server) store(c Conn, r Record, p pending, out *ServerOutbox) {
 	s.lastStore++
 	p.conn = c
@@ -283,10 +291,10 @@ func (s *Server) store(c Conn, r Record, p pending, out *ServerOutbox) {
 		ServerEffect{Kind: EffectStore, Conn: c, Store: s.lastStore, Records: []Record{r}})
 }
 
-// Stored reports the result of an EffectStore. If err is nil, its records are
-// durable; else err is the reason of the failure. The answer to a login is sent in
-// both cases, because memory has the attempts. A TempID that could not be stored is
-// never sent. Stored panics on an id that is not pending.
+// Stored reports the result of the EffectStore with this id. If err is nil, its records
+// are durable. Otherwise err is the reason why they are not. The answer to a login is
+// sent in both cases, because memory already has the attempts. A TempID that could not
+// be stored is never sent. Stored panics if the id is not pending.
 func (s *Server) Stored(now Now, id StoreID, err error, out *ServerOutbox) {
 	s.runDue(now, out)
 	p, ok := s.pending[id]

@@ -19,7 +19,7 @@ type ServerEffectKind uint8
 
 // Kinds of a ServerEffect, each with the fields that it sets.
 const (
-	EffectSend  ServerEffectKind = iota // Conn, Bytes: one send
+	EffectSend  ServerEffectKind = iota // Conn, Bytes: send in one write
 	EffectClose                         // Conn: send pending bytes, then close; exactly one for every session
 	EffectPrint                         // Text
 	EffectStore                         // Conn, Store, Records: store durably, then call Stored
@@ -87,11 +87,11 @@ type ServerEvent struct {
 	Kind     ServerEventKind
 	User     string // empty for a name without an account
 	TempID   protocol.TempID
-	Entries  int
-	Resolved int
+	Entries  int    // of an upload; for EventSkipped, a number of bytes
+	Resolved int    // entries whose TempID this server issued
 	Reason   string // one of the reasons above, or empty
-	// Lines of Announced lines of an upload arrived. Announced is 0 if the upload ended
-	// before its count.
+	// Lines is the number of lines that arrived of an incomplete upload. Announced is
+	// the number that its count announced, or 0 if the upload ended before its count.
 	Lines, Announced int
 }
 
@@ -119,15 +119,16 @@ type Record struct {
 	Attempts Attempts // if Kind is RecordAttempts
 }
 
-// Issue is one TempID that the server issued. Its times are those of the server.
+// Issue is one TempID that the server issued. The times are those of the server's
+// clock.
 type Issue struct {
 	User          string
 	TempID        protocol.TempID
 	Start, Expiry int64 // Unix seconds
 }
 
-// Attempts is the whole state of one name after an attempt. A later record of the
-// same name replaces it.
+// Attempts is the complete state of one name after an attempt. A later record of the
+// same name replaces an earlier one.
 type Attempts struct {
 	Known bool     // the name has or had an account
 	User  string   // if Known

@@ -23,7 +23,7 @@ const (
 type connection struct {
 	stage   connStage
 	storing StoreID // the store that the next answer waits for, or 0
-	due     queued
+	due     queued  // its place in a list of deadlines
 	name    name
 	reader  protocol.Reader
 	upload  *incoming // set at connAtLines only
@@ -36,25 +36,25 @@ func (x *connection) loggedIn() bool { return x.stage >= connAtCommand }
 type sessions struct {
 	connections []connection // by Conn
 	open        int          // connections in use
-	login, idle deadlines
+	login, idle deadlines    // of the sessions that are not logged in, and of those that are
 
 	byAccount map[string]int // logged-in sessions of each account that has any
 	loggedIn  int            // sum of byAccount
-	evicted   int            // sessions closed to make room, since the start
+	evicted   int            // sessions closed to make room since the server started
 }
 
-// deadlines is a list of connections in order of their deadlines. All of one
-// list have the same time limit, so the connection that began last is due last,
-// and moving a connection to the end takes constant time.
+// deadlines is a list of connections in order of their deadlines. All deadlines of a
+// list have the same time limit. So the deadline that was set last is also the latest,
+// and a connection whose deadline is set anew moves to the end in constant time.
 type deadlines struct {
 	first, last uint32 // Conn + 1, or 0 if the list is empty
 }
 
 // queued is the position of a connection in its list of deadlines.
 type queued struct {
-	list       *deadlines // nil if the connection has no deadline
-	prev, next uint32     // Conn + 1, or 0 at the end of the list
-	at         time.Duration
+	list       *deadlines    // nil if the connection has no deadline
+	prev, next uint32        // Conn + 1, or 0 at the end of the list
+	at         time.Duration // elapsed time of the deadline
 }
 
 // isOpen reports whether the connection is in use.
@@ -101,7 +101,8 @@ func (s *sessions) countLogin(user string) {
 	s.loggedIn++
 }
 
-// wait moves a connection to the end of a list of deadlines.
+// wait sets the deadline of a connection to the elapsed time at, and moves the
+// connection to the end of the list.
 func (s *sessions) wait(c Conn, list *deadlines, at time.Duration) {
 	s.stopWaiting(c)
 	q := &s.connections[c].due
@@ -114,6 +115,7 @@ func (s *sessions) wait(c Conn, list *deadlines, at time.Duration) {
 	list.last = uint32(c) + 1
 }
 
+// stopWaiting removes a connection from its list of deadlines, if it is in one.
 func (s *sessions) stopWaiting(c Conn) {
 	q := &s.connections[c].due
 	if q.list == nil {
@@ -132,8 +134,9 @@ func (s *sessions) stopWaiting(c Conn) {
 	*q = queued{}
 }
 
-// nextDue returns the connection with the earliest deadline, and the deadline. Of
-// two that are due at the same time, the one that is not logged in comes first.
+// nextDue returns the connection with the earliest deadline and that deadline, or false
+// if there is none. Of two deadlines at the same time, that of the session that is not
+// logged in comes first.
 func (s *sessions) nextDue() (Conn, time.Duration, bool) {
 	login, idle := s.login.first, s.idle.first
 	if login == 0 && idle == 0 {
@@ -146,9 +149,10 @@ func (s *sessions) nextDue() (Conn, time.Duration, bool) {
 	return Conn(first - 1), s.connections[first-1].due.at, true
 }
 
-// leastNeeded returns the oldest session that is not logged in. If all are logged
-// in, it returns the session that has been idle for longest among those of the
-// account with the most sessions, or false if no account has two.
+// leastNeeded returns the session to close when there are too many. This is the oldest
+// session that is not logged in. If all are logged in, it is the one that has been idle
+// for longest among those of the account with the most sessions. leastNeeded returns
+// false if no account has two sessions.
 func (s *sessions) leastNeeded() (Conn, bool) {
 	if at := s.login.first; at != 0 {
 		return Conn(at - 1), true
@@ -177,14 +181,14 @@ func (s *sessions) largestUpload() Conn {
 	return largest
 }
 
-// Usage counts the memory of a server that could grow.
+// Usage holds the amounts of a server's memory that could grow without a limit.
 type Usage struct {
 	Sessions           int // open connections
 	WithDeadline       int // open connections with a deadline
-	PendingStores      int // stores that have not been answered
-	CountedUploadBytes int // bytes that the server counts for uploads in progress
-	UploadBytes        int // bytes that the uploads in progress have
-	UnknownNames       int // names without an account, with attempts
+	PendingStores      int // stores whose result has not been reported
+	CountedUploadBytes int // the running total that MaxUploadBytes limits
+	UploadBytes        int // the same total, added up from the uploads in progress
+	UnknownNames       int // names without an account that have attempts
 }
 
 // usage counts the connections. It takes time proportional to their number.

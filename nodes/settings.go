@@ -8,21 +8,21 @@ import (
 	"bluetrace/protocol"
 )
 
-// PhoneSettings are shared by pointer among phones with equal settings. They must
-// not change while a phone uses them.
+// PhoneSettings are the settings of a phone. Phones with equal settings share one value
+// by pointer. It must not change while a phone uses it.
 type PhoneSettings struct {
 	Retention      time.Duration  // of a contact-log entry from its reception; > 0
-	PasswordPause  time.Duration  // between username and password; >= 0
+	PasswordPause  time.Duration  // between the username and the password; >= 0
 	RetryPause     time.Duration  // the same on the second connection of a login; >= PasswordPause
 	AnswerLimit    time.Duration  // for one answer of the server; > 0
-	TempIDLifetime time.Duration  // whole seconds, > 0
+	TempIDLifetime time.Duration  // from the download to the expiry of a TempID; whole seconds, > 0
 	MaxEntries     int            // of the contact log, beyond which the oldest is dropped; 0 means no limit
 	Form           protocol.Form  // of the beacons that it sends
 	Zone           *protocol.Zone // of the times that it writes, reads and prints
 
-	// JoinLogin sends username and password in one write. It requires a
-	// PasswordPause of 0. Off in the programs: some servers read the two as one
-	// name.
+	// JoinLogin sends username and password in one write. It requires a PasswordPause
+	// of 0. The client program leaves it off, because some servers read such a write as
+	// one name.
 	JoinLogin bool
 	// NoRetry ends an unanswered login instead of connecting a second time.
 	NoRetry bool
@@ -70,7 +70,7 @@ func (s PhoneSettings) Validate() error {
 	return nil
 }
 
-// ServerSettings are fixed for the life of a Server.
+// ServerSettings are the settings of a server. They do not change during its life.
 type ServerSettings struct {
 	BlockDuration   time.Duration  // from the third wrong password; > 0
 	TempIDLifetime  time.Duration  // whole seconds, > 0

@@ -7,12 +7,13 @@ import (
 	"bluetrace/protocol"
 )
 
-// maxDraws is the largest number of consecutive draws that may give an existing
-// TempID. A uniform source practically never gives two, out of 9*10^19.
+// maxDraws is the number of consecutive draws of existing TempIDs after which draw
+// panics. There are 9*10^19 TempIDs, so a uniform source hardly ever draws even two
+// existing ones in a row.
 const maxDraws = 128
 
-// Resolve returns the owner and the times of a TempID. A TempID resolves from the
-// moment it is stored.
+// Resolve returns the owner and the times of an issued TempID, or false if the TempID
+// is unknown. A TempID resolves as soon as it is stored.
 func (s *Server) Resolve(id protocol.TempID) (Issue, bool) {
 	d, ok := s.tempIDs.get(id)
 	if !ok || !d.stored {
@@ -21,14 +22,15 @@ func (s *Server) Resolve(id protocol.TempID) (Issue, bool) {
 	return d.Issue, true
 }
 
-// Years 1 to 9998 in Unix seconds, which every zone can print.
+// The times of an issue are limited to the years 1 to 9998, which every zone can print.
+// The values are Unix seconds.
 const (
 	earliestIssue = -62_135_596_800
 	latestIssue   = 253_370_764_799
 )
 
-// restore adds a stored TempID. The error is about times out of range, or about a
-// TempID with two different records.
+// restore adds a stored TempID. It returns an error if the times are out of range, or
+// if an earlier record has the same TempID and a different content.
 func (x *tempIDIndex) restore(i Issue) error {
 	if i.Start < earliestIssue || i.Expiry > latestIssue || i.Expiry <= i.Start {
 		return fmt.Errorf("restoring TempID %q of %q: valid from %d to %d, in Unix seconds",
@@ -42,7 +44,7 @@ func (x *tempIDIndex) restore(i Issue) error {
 	return nil
 }
 
-// draw draws a TempID that was never issued. It panics if the entropy source is
+// draw draws a TempID that was never issued. It panics if the source of entropy is
 // broken.
 func (s *Server) draw() protocol.TempID {
 	for range maxDraws {
@@ -55,7 +57,8 @@ func (s *Server) draw() protocol.TempID {
 		maxDraws, s.tempIDs.len()))
 }
 
-// download draws a TempID and stores it. The phone gets it only after that.
+// download draws a TempID for the session of c and asks the host to store it. It is
+// sent once it is stored.
 func (s *Server) download(now Now, c Conn, out *ServerOutbox) {
 	start := now.Unix()
 	i := Issue{
@@ -68,8 +71,9 @@ func (s *Server) download(now Now, c Conn, out *ServerOutbox) {
 	s.store(c, Record{Kind: RecordIssue, Issue: i}, pending{user: i.User, issue: i, isIssue: true}, out)
 }
 
-// finishDownload sends a TempID once it is stored, or reports that it could not be
-// stored.
+// finishDownload sends the TempID of p after it was stored, or reports that the store
+// failed with err. waits is false if the session has ended: then the TempID is not
+// sent.
 func (s *Server) finishDownload(p pending, err error, waits bool, out *ServerOutbox) {
 	i := p.issue
 	if err != nil {
@@ -85,11 +89,14 @@ func (s *Server) finishDownload(p pending, err error, waits bool, out *ServerOut
 	out.event(p.conn, ServerEvent{Kind: EventIssued, User: i.User, TempID: i.TempID})
 }
 
-// tempIDIndex holds every TempID that was drawn or restored, so that none is
-// issued twice. It only grows, so an entry has 20 bytes and a table is filled
-// between 7/10 and 7/8: at most 29 bytes a TempID once there are some tens of
-// thousands, and each user's name once. Tables grow one by one, so that no single
-// download waits for a copy of the whole index. The zero value is empty.
+// tempIDIndex holds every TempID that was drawn or restored, so that none is issued
+// twice. The zero value is empty.
+//
+// The index only grows. An entry takes 20 bytes. A table grows when 7/8 of its slots
+// are in use, and 7/10 are in use afterwards. From some tens of thousands of TempIDs
+// on, the index takes at most 29 bytes for each. The name of each user is held once.
+// The tables grow one at a time, so no single download waits for a copy of the whole
+// index.
 type tempIDIndex struct {
 	tables [indexTables]indexTable
 	users  []string
@@ -101,11 +108,11 @@ type tempIDIndex struct {
 
 const indexTables = 1 << 10
 
-// drawn is a TempID with its owner and times. It resolves once it is stored. One
-// whose store failed stays in the index, because it may still be on disk.
+// drawn is a TempID with its owner and times. It resolves once it is stored. A TempID
+// whose store failed stays in the index, because it may be on disk nevertheless.
 type drawn struct {
 	Issue
-	stored bool
+	stored bool // its store has succeeded
 }
 
 // indexTable is a hash table with open addressing and linear probing.
@@ -147,13 +154,15 @@ func number(digits []byte) uint64 {
 	return n
 }
 
-// hash mixes the bits of a key. Its low ten bits choose the table, its high bits
-// the slot in it.
+// hash mixes the bits of a key. The low ten bits of the result choose the table, and
+// its high bits choose the slot in the table.
 func (k key) hash() uint64 {
 	h := (k.lo ^ uint64(k.hi)<<61) * 0x9e3779b97f4a7c15
 	return (h ^ h>>32) * 0xd6e8feb86659fd93
 }
 
+// pack returns the entry for a TempID whose user has the given number. fits is false if
+// a field is too large for an entry.
 func pack(k key, d *drawn, user uint32) (e indexEntry, fits bool) {
 	start, lifetime := uint64(d.Start-earliestIssue), uint64(d.Expiry-d.Start)
 	if user >= 1<<userBits || start >= 1<<startBits || lifetime > lifetimeMask {
@@ -191,7 +200,8 @@ func (x *tempIDIndex) unpack(id protocol.TempID, e *indexEntry) drawn {
 	}
 }
 
-// get returns a TempID with its owner and times.
+// get returns a TempID with its owner and times, or false if the index does not hold
+// it.
 func (x *tempIDIndex) get(id protocol.TempID) (drawn, bool) {
 	if d, ok := x.unpacked[id]; ok {
 		return d, true
@@ -242,8 +252,8 @@ func (x *tempIDIndex) len() int {
 	return n
 }
 
-// find returns the entry of a key, or the free slot for it, or nil if the table
-// has no slots.
+// find returns the slot with the key k, whose hash is h. If the table does not hold the
+// key, find returns the free slot for it, or nil if the table has no slots at all.
 func (t *indexTable) find(k key, h uint64) *indexEntry {
 	size := uint64(len(t.entries))
 	if size == 0 {
@@ -271,7 +281,8 @@ func (t *indexTable) put(k key, h uint64, e indexEntry) {
 	*slot = e
 }
 
-// grow makes a table a quarter larger, plus the allocator's rounding.
+// grow makes a table a quarter larger. It also uses the memory that the allocator adds
+// by rounding up.
 func (t *indexTable) grow() {
 	old := t.entries
 	t.entries = append([]indexEntry(nil), make([]indexEntry, len(old)+max(8, len(old)/4))...)

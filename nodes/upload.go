@@ -9,15 +9,15 @@ import (
 // incoming is an upload in progress. Its memory grows with the lines that arrive,
 // not with the announced count.
 type incoming struct {
-	want, got int    // number of lines
+	want, got int    // lines that were announced, and lines that arrived
 	text      []byte // the lines that arrived, without separators: 20, 19, 19, 20, … bytes
 }
 
-// entrySize is the length of the three lines of one entry.
+// entrySize is the length in bytes of the three lines of one entry.
 const entrySize = protocol.TempIDSize + 2*protocol.TimeSize
 
-// readCount handles the number of lines. A wrong one ends the session (PROTOCOL.md
-// section 2).
+// readCount handles the count of lines with which an upload begins. An invalid count
+// ends the session (PROTOCOL.md section 2).
 func (s *Server) readCount(c Conn, b []byte, out *ServerOutbox) {
 	x := s.connection(c)
 	lines, err := protocol.ParseCount(b)
@@ -56,9 +56,9 @@ func (s *Server) readLine(c Conn, b []byte, out *ServerOutbox) {
 	}
 }
 
-// endLargestUpload closes the session whose upload uses the most memory, so that a
-// user with many incomplete uploads does not stop the others. It returns the
-// session.
+// endLargestUpload closes the session whose upload uses the most memory and returns
+// that session. A user with many incomplete uploads therefore cannot stop the uploads
+// of others.
 func (s *Server) endLargestUpload(out *ServerOutbox) Conn {
 	largest := s.sessions.largestUpload()
 	out.print(fmt.Sprintf("more than %d bytes of uploads under way: the largest, of %s, is closed",
@@ -114,12 +114,12 @@ func (u *incoming) appendLines(dst []byte, n int) []byte {
 	return dst
 }
 
-// shownOfBroken is the largest number of lines that are printed of an incomplete
-// upload.
+// shownOfBroken is the largest number of lines of an incomplete upload that are
+// printed.
 const shownOfBroken = 3000
 
-// reportBrokenUpload reports an upload that ends before its last line. None of its
-// TempIDs is resolved or kept.
+// reportBrokenUpload prints and reports an upload that ends before its last line. Its
+// TempIDs are neither resolved nor stored.
 func (s *Server) reportBrokenUpload(c Conn, reason string, out *ServerOutbox) {
 	x := s.connection(c)
 	entries := 0

@@ -7,13 +7,22 @@ import (
 
 // Limits of the assembly of split beacons (PROTOCOL.md section 3).
 const (
-	JudgeAfter           = 250 * time.Millisecond // after the third part
-	ForgetAfter          = time.Second            // after the first part
-	MaxSources           = 4096
-	MaxSourcesPerAddress = 1024 // of one IP address, any port
+	// JudgeAfter is the time after the third part at which a beacon is judged without
+	// its fourth part.
+	JudgeAfter = 250 * time.Millisecond
+	// ForgetAfter is the time after the first part at which an incomplete beacon is
+	// dropped.
+	ForgetAfter = time.Second
+	// MaxSources is the largest number of sources that an Assembler knows at the same
+	// time.
+	MaxSources = 4096
+	// MaxSourcesPerAddress is the largest number of these sources with one IP address,
+	// whatever their ports.
+	MaxSourcesPerAddress = 1024
 )
 
-// Assembled is one beacon to judge.
+// Assembled is one beacon that is ready to be judged, or the report of a part that was
+// out of turn.
 type Assembled struct {
 	From       Address
 	Raw        [BeaconSize]byte // each field at its offset
@@ -22,22 +31,24 @@ type Assembled struct {
 	FirstPart  time.Duration    // elapsed time at which the first part arrived
 }
 
-// Assembler assembles split beacons per source address and port (PROTOCOL.md
-// section 3). The zero value is ready. It holds no memory until the first datagram
-// of a split beacon. Then it holds 112 bytes for each of the largest number of
-// sources that it knew at once, and about twice that beyond 8 sources. A source
-// whose beacon is complete is not known any more.
+// Assembler assembles split beacons for each source address and port (PROTOCOL.md
+// section 3). The zero value is ready to use.
 //
-// Times are elapsed times and must not decrease. A source that sent a part out of
-// turn stays known until its next datagram of 20 bytes, or until a limit evicts
-// it.
+// An Assembler allocates nothing before the first datagram of a split beacon. After
+// that its memory is 112 bytes for each of the largest number of sources that it knew
+// at the same time, and about twice that above 8 sources. A source is forgotten when
+// its beacon is complete. A source that sent a part out of turn stays known until its
+// next datagram of 20 bytes, or until a limit evicts it.
+//
+// All times are elapsed times and must not decrease from one call to the next.
 type Assembler struct {
 	next  time.Duration // result of NextWake; valid only while a beacon is incomplete
 	known sources
 }
 
-// Datagram handles one datagram that arrived at now, and appends the beacons to
-// judge to out. Beacons that are due at now come first.
+// Datagram handles the datagram p that arrived from an address at the elapsed time now.
+// It appends the beacons to judge to out and returns the extended slice. Beacons that
+// were due at or before now come first.
 func (a *Assembler) Datagram(now time.Duration, from Address, p []byte, out []Assembled) []Assembled {
 	out = a.Wake(now, out)
 	r := a.known.find(from)
@@ -53,9 +64,10 @@ func (a *Assembler) Datagram(now time.Duration, from Address, p []byte, out []As
 	}
 }
 
-// Wake appends the beacons whose fourth part is overdue at now, and forgets the
-// incomplete beacons whose first part is too old, in the order of their deadlines.
-// A beacon for which both are due at the same time is judged.
+// Wake handles the deadlines up to the elapsed time now, in their order. It appends the
+// beacons whose fourth part is overdue to out, and forgets the incomplete beacons whose
+// first part is too old. A beacon for which both deadlines are at the same time is
+// judged. Wake returns the extended slice.
 func (a *Assembler) Wake(now time.Duration, out []Assembled) []Assembled {
 	for {
 		if due, ok := a.NextWake(); !ok || due > now {
@@ -88,11 +100,12 @@ func (a *Assembler) NextJudgement() (time.Duration, bool) {
 	return a.known.at(r).third + JudgeAfter, true
 }
 
-// Memory returns the address of the incomplete beacons, for a host that
-// prefetches it, or nil if there are none.
+// Memory returns the address of the table of sources, so that a host can prefetch it
+// into the CPU cache. It returns nil if no table is allocated.
 func (a *Assembler) Memory() unsafe.Pointer { return unsafe.Pointer(unsafe.SliceData(a.known.slots)) }
 
-// schedule computes NextWake after a change.
+// schedule updates the result of NextWake. It must be called after each change of the
+// incomplete beacons.
 func (a *Assembler) schedule() {
 	if r := a.known.begun.oldest; r != none {
 		a.next = a.known.at(r).first + ForgetAfter
@@ -125,7 +138,8 @@ func (a *Assembler) begin(now time.Duration, from Address, p []byte, r ref, out 
 	return out
 }
 
-// addPart adds the next part of a known source.
+// addPart stores the part p of the known source r. With the fourth part it appends the
+// complete beacon to out and removes the source.
 func (a *Assembler) addPart(now time.Duration, p []byte, r ref, out []Assembled) []Assembled {
 	s := a.known.at(r)
 	switch s.state {
@@ -162,7 +176,8 @@ func (a *Assembler) outOfTurn(now time.Duration, from Address, r ref, out []Asse
 	return append(out, Assembled{From: from, OutOfTurn: true, FirstPart: first})
 }
 
-// judge appends the beacon of r if it has three parts.
+// judge appends the beacon of source r to out if three of its parts have arrived. It
+// does not remove the source.
 func (a *Assembler) judge(r ref, out []Assembled) []Assembled {
 	s := a.known.at(r)
 	if s.state != threeParts {
@@ -178,7 +193,8 @@ type ref uint16
 
 const none ref = 0
 
-// sourceState is the number of parts that a source has sent of its beacon.
+// sourceState is the state of a slot: unused, the number of parts that have arrived, or
+// dropped.
 type sourceState uint8
 
 const (
@@ -186,21 +202,22 @@ const (
 	onePart
 	twoParts
 	threeParts
-	dropped // out of turn; ignored until its next 20 bytes
+	dropped // a part was out of turn: ignored until its next datagram of 20 bytes
 )
 
-// source is one slot. It has no pointer, so the garbage collector skips it.
+// source is one slot of the table. It contains no pointer, so the garbage collector
+// does not scan the table.
 type source struct {
 	from  Address
 	raw   [versionAt]byte
 	state sourceState
-	next  ref // of an unused slot: the next unused one
-	links [orders]link
+	next  ref          // the next slot of the free list, if this one is unused
+	links [orders]link // the neighbours in each order
 
-	first, third time.Duration // elapsed times of two parts
+	first, third time.Duration // elapsed times at which the first and the third part arrived
 }
 
-// awaits reports whether a datagram of n bytes is the next part.
+// awaits reports whether the next part of the source's beacon has n bytes.
 func (s *source) awaits(n int) bool {
 	switch s.state {
 	case onePart, twoParts:
@@ -211,36 +228,39 @@ func (s *source) awaits(n int) bool {
 	return false
 }
 
-// The orders in which sources are linked, each oldest first.
+// The orders in which sources are linked, from the oldest to the newest.
 const (
 	byAge   = iota // all sources, by the time at which they were begun or dropped
-	byFirst        // sources with an incomplete beacon, by first
-	byThird        // sources with three parts, by third
+	byFirst        // sources with an incomplete beacon, by the arrival of the first part
+	byThird        // sources with three parts, by the arrival of the third part
 	orders
 )
 
+// link holds the neighbours of a source in one order, or none at its ends.
 type link struct {
 	older, newer ref
 }
 
-// chain is the two ends of an order.
+// chain is a doubly linked list of the sources in one order, given by its two ends.
 type chain struct {
 	oldest, newest ref
 }
 
-// linearSources is the largest number of slots that is searched one by one. More
-// have a sourceIndex.
+// linearSources is the largest number of slots that find searches one by one. A larger
+// table has a sourceIndex.
 const linearSources = 8
 
-// sourceIndex finds a source among thousands, and counts those of an IP address.
+// sourceIndex is the index of a large table. It finds the slot of a source and counts
+// the sources of each IP address.
 type sourceIndex struct {
 	bySource map[Address]ref
 	perIP    map[[16]byte]int
 }
 
-// sources is the table of the sources that an Assembler knows. Slots are reused,
-// the last freed first. It grows to at most MaxSources. When it becomes empty and
-// was far too large since the last time, it frees its memory.
+// sources is the table of the sources that an Assembler knows. It has at most
+// MaxSources. Free slots are reused, the last one that became free first. A table that
+// becomes empty frees its memory if it was far too large for the sources since it was
+// last empty.
 type sources struct {
 	begun, complete, all chain
 
@@ -254,6 +274,7 @@ type sources struct {
 
 func (t *sources) at(r ref) *source { return &t.slots[r-1] }
 
+// find returns the slot of a source, or none if the source is not known.
 func (t *sources) find(from Address) ref {
 	if t.count == 0 {
 		return none
@@ -269,8 +290,9 @@ func (t *sources) find(from Address) ref {
 	return none
 }
 
-// insert adds a source that is not in the table. At a full limit it evicts the
-// oldest source, of the same IP address first.
+// insert adds a source that is not in the table, and returns its slot. If the source's
+// IP address has MaxSourcesPerAddress sources already, the oldest of them is evicted.
+// Otherwise, if the table has MaxSources, the oldest source of all is evicted.
 func (t *sources) insert(from Address, state sourceState) ref {
 	if r := t.excess(from); r != none {
 		t.remove(r)
@@ -291,7 +313,8 @@ func (t *sources) insert(from Address, state sourceState) ref {
 	return r
 }
 
-// excess returns the source to evict before one more of this address is added.
+// excess returns the source to evict before one more source with this address is added,
+// or none if there is room.
 func (t *sources) excess(from Address) ref {
 	if t.index != nil && t.index.perIP[from.IP] >= MaxSourcesPerAddress {
 		r := t.all.oldest
@@ -306,7 +329,7 @@ func (t *sources) excess(from Address) ref {
 	return none
 }
 
-// renew makes a known source the newest.
+// renew sets the state of the known source r and makes it the newest of its orders.
 func (t *sources) renew(r ref, state sourceState) {
 	t.dequeue(r)
 	t.at(r).state = state
@@ -327,7 +350,7 @@ func (t *sources) remove(r ref) {
 	}
 }
 
-// shrink frees the memory of an empty table that was far too large.
+// shrink frees the memory of an empty table that was far too large for its sources.
 func (t *sources) shrink() {
 	const worthKeeping = 4 * linearSources
 	if len(t.slots) > worthKeeping && int(t.peak) < len(t.slots)/4 {
@@ -380,8 +403,9 @@ func (t *sources) cut(c *chain, order int, r ref) {
 	}
 }
 
-// grow adds slots: one at a time while they are few, because thousands of phones
-// know one or two sources each, then as many as there are.
+// grow adds slots to the free list. A table of few slots grows by one slot, because
+// most of many thousand phones know only one or two sources. A table of linearSources/2
+// slots or more doubles. Above linearSources slots grow creates the index.
 func (t *sources) grow() {
 	n := len(t.slots)
 	size := n + 1

@@ -18,7 +18,7 @@ const (
 	versionAt = expiryAt + TimeSize
 )
 
-// Form is the form of a beacon on the wire. A receiver accepts both.
+// Form is the form in which a phone sends a beacon. A receiver accepts both forms.
 type Form uint8
 
 // The two forms (PROTOCOL.md section 3).
@@ -43,8 +43,8 @@ type Beacon struct {
 	Start, Expiry LocalTime
 }
 
-// Encode writes the whole beacon with version 1. It panics if a time is out of
-// range (LocalTime.Put).
+// Encode writes the 59 bytes of the beacon, with version 1, to dst. It panics if the
+// year of Start or Expiry is not 0000 to 9999.
 func (b *Beacon) Encode(dst *[BeaconSize]byte) {
 	*(*TempID)(dst[:startAt]) = b.TempID
 	day, clock := b.Start.split()
@@ -74,9 +74,10 @@ func Part(whole *[BeaconSize]byte, i int) []byte {
 	panic(fmt.Sprintf("protocol: a beacon has no part %d, only 0 to %d", i, Parts-1))
 }
 
-// DecodeBeacon decodes a whole beacon of exactly 59 bytes with version 1. Encode
-// writes the result as the same bytes. The error is ErrLength, ErrTempID, ErrTime
-// or ErrVersion. DecodeBeacon does not check the validity: see Judge.
+// DecodeBeacon decodes a whole beacon of exactly 59 bytes with version 1. Encoding the
+// result gives the same bytes. The error is ErrLength, ErrTempID, ErrTime or
+// ErrVersion. DecodeBeacon does not check whether the beacon is valid at some time: see
+// Judge.
 func DecodeBeacon(p []byte) (b Beacon, err error) {
 	if len(p) != BeaconSize {
 		return Beacon{}, ErrLength
@@ -91,7 +92,8 @@ func DecodeBeacon(p []byte) (b Beacon, err error) {
 	return b, nil
 }
 
-// decode decodes all fields except the version. After an error, b is undefined.
+// decode sets b from all fields of raw except the version. The error is ErrTempID or
+// ErrTime. After an error b is undefined.
 func (b *Beacon) decode(raw *[BeaconSize]byte) error {
 	var ok bool
 	if b.TempID = TempID(raw[:startAt]); !allDigits((*[TempIDSize]byte)(&b.TempID)) {
@@ -106,13 +108,14 @@ func (b *Beacon) decode(raw *[BeaconSize]byte) error {
 	return nil
 }
 
-// Judge returns no error if a beacon is valid at wall (Unix nanoseconds): it is
-// well formed and start <= wall < expiry (PROTOCOL.md sections 1 and 3). version is
-// false if the fourth part never arrived. Then the first three decide.
+// Judge decides whether a beacon is valid at the wall time wall, in Unix nanoseconds
+// (PROTOCOL.md sections 1 and 3). A beacon is valid if it is well formed and start <=
+// wall < expiry. The zone z converts its local times. version reports whether the
+// fourth part arrived. If it did not, the version byte of raw is ignored.
 //
-// The error is the first of these that applies: ErrTempID, ErrTime, ErrVersion,
-// ErrGap, ErrNotAfter, ErrEarly, ErrExpired. With ErrVersion and the later ones,
-// Judge returns the beacon too.
+// The error of a valid beacon is nil. Otherwise it is the first of these that applies:
+// ErrTempID, ErrTime, ErrVersion, ErrGap, ErrNotAfter, ErrEarly, ErrExpired. From
+// ErrVersion on, Judge returns the decoded beacon together with the error.
 func Judge(raw *[BeaconSize]byte, version bool, z *Zone, wall int64) (b Beacon, err error) {
 	if err := b.decode(raw); err != nil {
 		return Beacon{}, err
@@ -161,7 +164,8 @@ func AddressOf(a netip.AddrPort) Address {
 	return Address{IP: a.Addr().As16(), Port: a.Port()}
 }
 
-// AddrPort is the inverse of AddressOf. It returns mapped addresses as IPv4.
+// AddrPort converts the address back to an AddrPort. An IPv4-mapped address becomes an
+// IPv4 address.
 func (a Address) AddrPort() netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom16(a.IP).Unmap(), a.Port)
 }

@@ -37,7 +37,7 @@ const (
 	Logout
 	Count
 	Line
-	Skipped // bytes that are no command
+	Skipped // bytes that are not part of a command
 )
 
 func (k MessageKind) String() string {
@@ -50,8 +50,8 @@ func (k MessageKind) String() string {
 	return "unknown message"
 }
 
-// Message is one message of a phone. Bytes is not empty, and valid until the next
-// Feed.
+// Message is one message from a phone. Bytes is its text, which is never empty. It is
+// valid until the next call of Feed.
 type Message struct {
 	Kind  MessageKind
 	Bytes []byte
@@ -68,16 +68,17 @@ var commands = [...]struct {
 	{CommandLogoutJoined, Logout},
 }
 
-// keptBuffer is the largest empty buffer, in bytes, that a Reader keeps.
+// keptBuffer is the largest capacity, in bytes, of a buffer that a Reader keeps for
+// reuse once all of its bytes have been returned.
 const keptBuffer = 64
 
-// Reader finds the messages of a phone in the bytes of TCP reads (PROTOCOL.md
+// Reader splits the bytes of TCP reads into the messages of a phone (PROTOCOL.md
 // section 2, "When TCP joins or splits messages"). The expectation decides where a
 // message ends. The zero value expects a username.
 //
-// A server calls Feed with each read, then Next until it returns false. Where a
-// message changes the expectation, the server calls Expect before the next Next:
-// the rest of the read then belongs to the new expectation.
+// A server calls Feed with each read, and then Next until it returns false. If a
+// message changes the expectation, the server calls Expect before it calls Next again.
+// The rest of the read is then split by the new expectation.
 type Reader struct {
 	buf    []byte
 	at     int // buf[:at] has been returned
@@ -85,7 +86,8 @@ type Reader struct {
 	line   uint8 // kind of the next line: 0 a TempID, 1 a start, 2 an expiry
 }
 
-// Expect sets the expectation of the following bytes. The first line is a TempID.
+// Expect sets the expectation for the bytes that Next has not returned yet. After
+// ExpectLine the first line is a TempID.
 func (r *Reader) Expect(e Expectation) { r.expect, r.line = e, 0 }
 
 // Feed adds a copy of one read, usually 1 to MaxMessage bytes.
@@ -97,12 +99,15 @@ func (r *Reader) Feed(p []byte) {
 	r.buf = append(r.buf, p...)
 }
 
-// Next returns the next message, or false if it needs more bytes.
+// Next returns the next message, or false if more bytes are needed.
 //
-// A username, a password and a count are all bytes that have arrived, "one read
-// each". Lines have fixed lengths: 20, 19, 19, 20, … bytes. Where a command is
-// expected but does not follow, Next returns as Skipped the shortest run of bytes
-// after which a command follows, or at the end the prefix of one, or nothing.
+// Where a username, a password or a count is expected, Next returns all bytes that have
+// arrived as one message. Lines have fixed lengths of 20, 19, 19, 20, … bytes.
+//
+// Where a command is expected, Next returns the command at the beginning of the bytes.
+// It returns false if the bytes are only the beginning of a command. Any other bytes
+// are returned as Skipped, up to the next position at which a command or, at the end of
+// the bytes, the beginning of a command is found.
 func (r *Reader) Next() (Message, bool) {
 	b := r.Unread()
 	if len(b) == 0 {
@@ -155,8 +160,9 @@ func (r *Reader) nextCommand(b []byte) (Message, bool) {
 	return r.message(Skipped, len(b)), true
 }
 
-// commandAt reports whether b begins with a command, or is a prefix of one. In the
-// second case length is 0.
+// commandAt looks for a command at the beginning of b, which is not empty. begun
+// reports whether b begins with a command or is itself the beginning of one. length is
+// the length of the command in bytes, or 0 if b ends before the command does.
 func commandAt(b []byte) (kind MessageKind, length int, begun bool) {
 	for i := range commands {
 		text := commands[i].text
@@ -182,9 +188,10 @@ func (r *Reader) message(kind MessageKind, n int) Message {
 	return m
 }
 
-// SplitLogin splits one read into a username and a password. It returns false if
-// the whole read is a known name, or if it begins with no known name. If it begins
-// with several, the longest counts. rest is not empty.
+// SplitLogin splits a read in which TCP has joined a username and a password. known
+// reports whether a name has an account. name is the longest known name with which the
+// read begins. rest is the remainder of the read and is not empty. ok is false if the
+// whole read is a known name, or if it begins with no known name.
 func SplitLogin(read []byte, known func(name []byte) bool) (name, rest []byte, ok bool) {
 	if known(read) {
 		return nil, nil, false
@@ -197,8 +204,9 @@ func SplitLogin(read []byte, known func(name []byte) bool) (name, rest []byte, o
 	return nil, nil, false
 }
 
-// ParseCount parses the number of lines of an upload: 1 to 7 digits, a multiple of
-// 3. The error is ErrCountDigits or ErrCountThree. It does not check a limit.
+// ParseCount parses the number of lines of an upload: 1 to 7 digits, and a multiple of
+// 3. The error is ErrCountDigits or ErrCountThree. The caller checks its own limit and
+// reports ErrCountLimit.
 func ParseCount(b []byte) (lines int, err error) {
 	if len(b) < 1 || len(b) > 7 {
 		return 0, ErrCountDigits
@@ -215,8 +223,8 @@ func ParseCount(b []byte) (lines int, err error) {
 	return lines, nil
 }
 
-// Errors about the count of an upload (PROTOCOL.md section 2). The others wrap
-// ErrCount.
+// Errors about the count of an upload (PROTOCOL.md section 2). All of them match
+// ErrCount in errors.Is.
 var (
 	ErrCount       = errors.New("no count of lines")
 	ErrCountDigits = fmt.Errorf("%w: it is not 1 to 7 digits", ErrCount)

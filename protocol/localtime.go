@@ -8,14 +8,14 @@ import (
 // TimeSize is the length of a time on the wire and in files, in bytes.
 const TimeSize = 19
 
-// LocalTime is a written time DD/MM/YYYY HH:MM:SS, without a zone (PROTOCOL.md
-// section 1): the seconds since 01/01/1970 00:00:00 on the Gregorian calendar, with
-// 86,400 in each day. The years 0000 to 9999 can be written. Zone converts it to an
-// instant.
+// LocalTime is a written time DD/MM/YYYY HH:MM:SS, without a zone (PROTOCOL.md section
+// 1). Its value is the number of seconds since 01/01/1970 00:00:00 on the Gregorian
+// calendar, with 86,400 in each day. The years 0000 to 9999 can be written. Zone
+// converts it to an instant.
 //
-// The functions of this file handle eight bytes at a time. A beacon has two times,
-// so a crowd reads and writes millions a second: this takes 7 ns a time, where
-// time.Parse takes 100 ns.
+// The functions of this file handle eight bytes at a time. A beacon has two times, so
+// the simulation of a crowd reads and writes millions of times per second. Parsing one
+// takes 7 ns here and 100 ns with time.Parse.
 type LocalTime int64
 
 const (
@@ -24,18 +24,19 @@ const (
 
 	daySeconds = 86_400
 
-	// The calendar arithmetic counts days from 01/03/-400, because a year that
-	// begins in March has its leap day last, and 400 years are a whole cycle.
+	// The calendar arithmetic counts days from 01/03/-400, because a year that begins
+	// in March has its leap day last, and 400 years are a whole cycle. In this count
+	// 01/01/0000 is day firstDayInMarchs.
 	cycleYears       = 400
 	cycleDays        = 146_097
-	marchDayOfYear   = 60 // of a leap year, from 0
+	marchDayOfYear   = 60 // 1 March in a leap year, where 1 January is 0
 	firstDayInMarchs = cycleDays - marchDayOfYear
 )
 
-// ParseTime parses exactly the 19 bytes DD/MM/YYYY HH:MM:SS with a date of the
-// Gregorian calendar, 00:00:00 to 23:59:59. Put writes the result as the same
-// bytes. The error is ErrTime. ParseTime does not check that a zone's clocks ever
-// showed that time: see Zone.
+// ParseTime parses exactly the 19 bytes DD/MM/YYYY HH:MM:SS, with a date of the
+// Gregorian calendar and a time from 00:00:00 to 23:59:59. Writing the result with Put
+// gives the same bytes. The error is ErrTime. ParseTime does not check that the clocks
+// of a zone ever showed that time: see Zone.
 func ParseTime(b []byte) (LocalTime, error) {
 	if len(b) != TimeSize {
 		return 0, ErrTime
@@ -74,7 +75,8 @@ func (t LocalTime) Put(dst []byte) {
 	putWords((*[TimeSize]byte)(dst), date, middle, clockWord(clock))
 }
 
-// split returns the number of days since 01/01/0000 and the seconds of the day.
+// split returns the number of days since 01/01/0000 and the number of seconds since
+// midnight. It panics if the year is not 0000 to 9999.
 func (t LocalTime) split() (day, clock uint32) {
 	if t < firstLocalTime || t > lastLocalTime {
 		panic(fmt.Sprintf("protocol: local time %d is outside %d to %d (years 0000 to 9999)",
@@ -85,19 +87,22 @@ func (t LocalTime) split() (day, clock uint32) {
 	return day, uint32(seconds - uint64(day)*daySeconds)
 }
 
-// dateWords returns the bytes DD/MM/YY and YY 00:00 of a day.
+// dateWords returns the bytes "DD/MM/YY" and "YY 00:00" of a day, which is counted from
+// 01/01/0000. Each word holds eight bytes, the first one lowest.
 func dateWords(day uint32) (date, middle uint64) {
 	year, month, mday := civil(day)
 	century := year / 100
 	return unpairs(mday, month, century, patternDate), unpairs(year-100*century, 0, 0, patternMiddle)
 }
 
-// clockWord returns the bytes HH:MM:SS.
+// clockWord returns the bytes "HH:MM:SS" of a time in seconds since midnight, the first
+// byte lowest.
 func clockWord(clock uint32) uint64 {
 	return unpairs(clock/3600, clock/60%60, clock%60, patternClock)
 }
 
-// putWords writes the three words. The clock overwrites the zeros of the middle.
+// putWords writes the three overlapping words of a time: date at byte 0, middle at byte
+// 8 and clock at byte 11. The clock overwrites the zeros of the middle.
 func putWords(d *[TimeSize]byte, date, middle, clock uint64) {
 	binary.LittleEndian.PutUint64(d[0:], date)
 	binary.LittleEndian.PutUint64(d[8:], middle)
@@ -119,15 +124,17 @@ func (t LocalTime) String() string {
 	return string(b[:])
 }
 
-// Eight bytes of a time, first byte lowest, with 0 for each digit.
+// Patterns of eight bytes of a time, with the character 0 for each digit. The first
+// byte is the lowest of the word.
 const (
 	patternDate   = 0x30_30_2f_30_30_2f_30_30 // "00/00/00": DD/MM/YY
 	patternMiddle = 0x30_30_3a_30_30_20_30_30 // "00 00:00": YY HH:MM
 	patternClock  = 0x30_30_3a_30_30_3a_30_30 // "00:00:00": HH:MM:SS
 )
 
-// pairs checks eight bytes against a pattern and returns the values of its
-// digit pairs in bytes 0, 3 and 6.
+// pairs checks the eight bytes of word against a pattern. It returns the values of the
+// three pairs of digits in bytes 0, 3 and 6 of the result. It returns false if a byte
+// is neither a digit nor the separator of the pattern.
 func pairs(word, pattern uint64) (uint64, bool) {
 	// A digit becomes 0 to 9, a separator 0. Anything larger reaches the high bit
 	// when distance is added. No carry is missed: a byte that causes one has its
@@ -140,9 +147,10 @@ func pairs(word, pattern uint64) (uint64, bool) {
 	return x*10 + x>>8, true
 }
 
+// pair returns the value in byte at of a result of pairs.
 func pair(pairs uint64, at uint) uint64 { return pairs >> (8 * at) & 0xff }
 
-// unpairs is the inverse of pairs, for three values from 0 to 99.
+// unpairs is the inverse of pairs. The values a, b and c are 0 to 99.
 func unpairs(a, b, c uint32, pattern uint64) uint64 {
 	x := uint64(a) | uint64(b)<<24 | uint64(c)<<48
 	// v*103>>10 is v/10 up to 178, and v*103 stays within its 24 bits.
@@ -150,6 +158,7 @@ func unpairs(a, b, c uint32, pattern uint64) uint64 {
 	return tens | (x-10*tens)<<8 | pattern
 }
 
+// monthDays returns the number of days of a month.
 func monthDays(year, month uint64) uint64 {
 	if month == 2 {
 		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
@@ -169,7 +178,7 @@ func dayNumber(year, month, day uint64) uint64 {
 	return 365*y + y/4 - y/100 + y/400 + (153*m-457)/5 + day - 1 - firstDayInMarchs
 }
 
-// civil is the inverse of dayNumber, without a loop or a table: see Neri and
+// civil is the inverse of dayNumber. It uses no loop and no table: see Neri and
 // Schneider, "Euclidean affine functions".
 func civil(dayNumber uint32) (year, month, day uint32) {
 	n := 4*(dayNumber+firstDayInMarchs) + 3

@@ -22,10 +22,11 @@ const MaxMessage = 1024
 // quotedLimit is the largest number of bytes that are shown of a malformed field.
 const quotedLimit = 64
 
-// AppendField appends a field from a peer to an output line (PROTOCOL.md section
-// 2). It appends a well-formed field (ok: 20 digits, a time) as it is. It quotes
-// any other field, escapes all that is unprintable or not ASCII, and replaces all
-// beyond 64 bytes by the total length.
+// AppendField appends a field that a peer sent to an output line (PROTOCOL.md section
+// 2). ok reports whether the field is well formed: 20 digits, or a time. A well-formed
+// field is appended unchanged. Any other field is quoted, with unprintable and
+// non-ASCII characters escaped. Only the first 64 bytes of a longer field are quoted,
+// and its total length follows.
 func AppendField(dst, field []byte, ok bool) []byte {
 	if ok {
 		return append(dst, field...)

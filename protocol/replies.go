@@ -1,6 +1,6 @@
 package protocol
 
-// Reply is an answer of the server as a phone reads it.
+// Reply is the kind of an answer from the server.
 type Reply uint8
 
 // The answers of a server (PROTOCOL.md section 2).
@@ -25,7 +25,7 @@ func (r Reply) String() string {
 	return "unknown reply"
 }
 
-// text returns the text of an answer to a login.
+// text returns the text of r, which must be one of the four answers to a login.
 func (r Reply) text() string {
 	switch r {
 	case ReplyWelcome:
@@ -39,21 +39,22 @@ func (r Reply) text() string {
 	}
 }
 
-// ReplyReader assembles an answer that arrives in pieces (PROTOCOL.md section 2,
-// "When TCP joins or splits messages"). The zero value is ready. Each method handles
-// one read. It returns NoReply while the answer is incomplete. With any other
-// result the reader is ready for the next answer, and bytes after the answer are
-// dropped.
+// ReplyReader assembles an answer that arrives in pieces (PROTOCOL.md section 2, "When
+// TCP joins or splits messages"). The zero value is ready to use. The methods Login,
+// TempID and Ack each handle one read. They return NoReply while the answer is
+// incomplete. After any other result the reader is ready for the next answer, and bytes
+// that followed the answer in the read are dropped.
 type ReplyReader struct {
-	digits TempID
-	n      uint8 // bytes of the answer that have arrived
-	login  Reply // an answer to a login that begins with those n bytes, or NoReply if they are digits
+	digits TempID // the digits of an incomplete TempID
+	n      uint8  // bytes of the answer that have arrived
+	login  Reply  // an answer to a login that begins with those n bytes; NoReply if they are digits
 }
 
-// Reset drops the beginning of an answer, for a new connection.
+// Reset drops an incomplete answer. It is called for a new connection.
 func (r *ReplyReader) Reset() { *r = ReplyReader{} }
 
-// Login expects one of the four answers to a login.
+// Login handles the read p while the answer to a login is expected. It returns one of
+// the four answers, NoReply or ReplyUnexpected.
 func (r *ReplyReader) Login(p []byte) Reply {
 	begun := ""
 	if r.login != NoReply {
@@ -80,8 +81,9 @@ func (r *ReplyReader) Login(p []byte) Reply {
 	return ReplyUnexpected
 }
 
-// TempID expects the 20 digits that answer a Download_tempID. It returns the TempID
-// with ReplyTempID only.
+// TempID handles the read p while the answer to Download_tempID is expected, which is
+// 20 digits. It returns ReplyTempID, NoReply or ReplyUnexpected. The TempID is set only
+// with ReplyTempID.
 func (r *ReplyReader) TempID(p []byte) (TempID, Reply) {
 	if r.login != NoReply {
 		r.Reset()
@@ -102,7 +104,8 @@ func (r *ReplyReader) TempID(p []byte) (TempID, Reply) {
 	return id, ReplyTempID
 }
 
-// Ack expects the 1 that answers each step of an upload.
+// Ack handles the read p while the acknowledgement of a step of an upload is expected,
+// which is "1". It returns ReplyAck, ReplyUnexpected, or NoReply if p is empty.
 func (r *ReplyReader) Ack(p []byte) Reply {
 	if len(p) == 0 {
 		return NoReply

@@ -13,8 +13,8 @@ const TempIDSize = 20
 // TempID.
 type TempID [TempIDSize]byte
 
-// ParseTempID parses exactly 20 ASCII digits. It accepts a leading zero, which only
-// the TempIDs of this server never have. The error is ErrTempID.
+// ParseTempID parses exactly 20 ASCII digits. It accepts a leading zero: this server
+// never issues such a TempID, but another may. The error is ErrTempID.
 func ParseTempID(b []byte) (TempID, error) {
 	if len(b) != TempIDSize || !allDigits((*[TempIDSize]byte)(b)) {
 		return TempID{}, ErrTempID
@@ -22,9 +22,9 @@ func ParseTempID(b []byte) (TempID, error) {
 	return TempID(b), nil
 }
 
-// DrawTempID draws a TempID from src, uniformly from all 20-digit numbers whose
-// first digit is 1 to 9. The caller must check that it was never issued. A source
-// that repeats one value may keep DrawTempID from returning.
+// DrawTempID draws a TempID from src, uniformly from all 20-digit numbers whose first
+// digit is 1 to 9. The caller must check that it was never issued. DrawTempID may never
+// return if src always gives the same value.
 func DrawTempID(src rand.Source) TempID {
 	const half = 10_000_000_000 // ten digits
 	var id TempID
@@ -55,15 +55,16 @@ func putDigits(dst []byte, v uint64) {
 	}
 }
 
-// allDigits checks eight bytes at a time. The last two loads overlap.
+// allDigits reports whether all bytes are ASCII digits. It checks eight bytes at a
+// time. The last two loads overlap.
 func allDigits(b *[TempIDSize]byte) bool {
 	return digitWord(binary.LittleEndian.Uint64(b[0:])) &&
 		digitWord(binary.LittleEndian.Uint64(b[8:])) &&
 		digitWord(binary.LittleEndian.Uint64(b[12:]))
 }
 
-// digitWord reports whether all eight bytes are '0' to '9': they are 0x30 to 0x3f,
-// and still are with 6 added.
+// digitWord reports whether all eight bytes are '0' to '9'. Each must be 0x30 to 0x3f,
+// and still be so with 6 added.
 func digitWord(w uint64) bool {
 	const high, zeros, sixes = 0xf0f0f0f0f0f0f0f0, 0x3030303030303030, 0x0606060606060606
 	return w&high == zeros && (w+sixes)&high == zeros

@@ -6,18 +6,17 @@ import (
 	"time"
 )
 
-// maxOffset bounds the distance in seconds between local time and UTC in a zone
-// with more than one offset. RFC 8536 section 3.2 limits utoff to -25 h to 26 h,
-// both excluded.
+// maxOffset is an upper bound, in seconds, of the distance between local time and UTC
+// in a zone with more than one offset. RFC 8536 section 3.2 limits utoff to -25 h to 26
+// h, both excluded.
 const maxOffset = 26 * 3600
 
-// Zone converts between local times and instants. It caches the offsets around the
-// last instant that was converted, so that a conversion nearby takes a few
-// nanoseconds and no allocation. It is safe for concurrent use and must not be
-// copied.
+// Zone converts between local times and instants. It caches the offsets from UTC around
+// the last converted instant. A conversion near that instant takes a few nanoseconds
+// and does not allocate. A Zone is safe for concurrent use and must not be copied.
 type Zone struct {
 	loc  *time.Location
-	near atomic.Pointer[window]
+	near atomic.Pointer[window] // the cache; nil before the first conversion
 }
 
 // NewZone returns the zone of a location. It panics if the location is nil.
@@ -42,10 +41,10 @@ func (z *Zone) Local(unix int64) LocalTime {
 	return LocalTime(unix + w.periods[len(w.periods)-1].offset)
 }
 
-// Readings returns the n instants, in ascending Unix seconds, at which the zone's
-// clocks show t. Usually there is one. There is none if the clocks went forward over
-// t, and there are two if they went back over it. The year of t must be 0000 to
-// 9999.
+// Readings returns in r[:n] the instants at which the zone's clocks show t, as
+// ascending Unix seconds. Usually there is one. There is none if the clocks went
+// forward over t, and there are two if they went back over it. The year of t must be
+// 0000 to 9999.
 func (z *Zone) Readings(t LocalTime) (r [4]int64, n int) {
 	if w := z.near.Load(); w != nil {
 		return z.readings(w, t)
@@ -53,23 +52,24 @@ func (z *Zone) Readings(t LocalTime) (r [4]int64, n int) {
 	return z.walk(t)
 }
 
-// Span is the lifetime of a beacon in Unix seconds, without the expiry itself.
+// Span is the lifetime of a beacon in Unix seconds. It includes Start and excludes
+// Expiry.
 type Span struct {
 	Start, Expiry int64
 }
 
-// Contains reports whether start <= wall < expiry. wall is in Unix nanoseconds.
+// Contains reports whether Start <= wall < Expiry, where wall is in Unix nanoseconds.
 func (s Span) Contains(wall int64) bool {
 	t := floorSeconds(wall)
 	return s.Start <= t && t < s.Expiry
 }
 
-// Pair converts the start and the expiry of a beacon together (PROTOCOL.md section
-// 1, "Local time"). Of the possible readings it returns those with the shortest
-// positive lifetime. Of two such, it returns the ones that contain wall (Unix
-// nanoseconds), else the earlier ones. The error is ErrGap if the zone's clocks
-// never showed one of the two, and ErrNotAfter if no reading has a positive
-// lifetime.
+// Pair converts the start and the expiry of a beacon together (PROTOCOL.md section 1,
+// "Local time"). If a local time has several readings, Pair chooses the pair with the
+// shortest positive lifetime. Of two pairs with the same lifetime, it chooses the one
+// that contains wall (Unix nanoseconds), or else the earlier one. The error is ErrGap
+// if the zone's clocks never showed start or expiry, and ErrNotAfter if no pair has a
+// positive lifetime.
 func (z *Zone) Pair(start, expiry LocalTime, wall int64) (Span, error) {
 	w := z.window(floorSeconds(wall))
 	if offset, ok := w.offset(start, expiry); ok {
@@ -86,14 +86,16 @@ func (z *Zone) Pair(start, expiry LocalTime, wall int64) (Span, error) {
 	return shortest(starts[:ns], expiries[:ne], wall)
 }
 
-// Offset returns the offset from UTC in seconds that holds at two local times, or
-// false if it may change near one of them. It moves the cache to the first, so a
-// caller that converts old times has a Zone of its own.
+// Offset returns the offset from UTC, in seconds, that holds at the local times t and
+// u. It returns false if the offset may change near t or u. Offset moves the cache to
+// t, so a caller that converts old times should use a Zone of its own.
 func (z *Zone) Offset(t, u LocalTime) (seconds int64, ok bool) {
 	return z.window(int64(t)).offset(t, u)
 }
 
-// shortest returns the shortest positive span of ascending readings.
+// shortest returns the shortest positive span from one of starts to one of expiries,
+// both in ascending order. Of two equally short spans it prefers the one that contains
+// wall, or else the earlier one. The error is ErrNotAfter.
 func shortest(starts, expiries []int64, wall int64) (Span, error) {
 	var best Span
 	found := false
@@ -116,13 +118,14 @@ func shortest(starts, expiries []int64, wall int64) (Span, error) {
 	return best, nil
 }
 
-// period is a range of instants with one offset from UTC, in Unix seconds, without
-// until itself.
+// period is a range of instants with one offset from UTC. It includes from and excludes
+// until. All fields are in seconds, and the instants are Unix times.
 type period struct {
 	from, until, offset int64
 }
 
-// add appends the instant of this period at which clocks show t, if there is one.
+// add stores in r[n] the instant of this period at which clocks show t, and returns
+// n+1. It returns n if there is no such instant, or if r is full.
 func (p *period) add(t LocalTime, r *[4]int64, n int) int {
 	u := int64(t) - p.offset
 	if u < p.from || u >= p.until || n == len(r) {
@@ -132,7 +135,7 @@ func (p *period) add(t LocalTime, r *[4]int64, n int) int {
 	return n + 1
 }
 
-// window is a sequence of adjacent periods.
+// window is a sequence of adjacent periods in ascending order. It is never empty.
 type window struct {
 	periods []period
 }
@@ -146,8 +149,8 @@ func (w *window) holds(t LocalTime) bool {
 	return int64(t)-maxOffset >= w.from() && int64(t)+maxOffset < w.until()
 }
 
-// offset returns the offset at two local times, or false if a change of the offset
-// may be near one of them.
+// offset returns the offset in seconds that holds at the local times a and b, or false
+// if the offset may change near a or b.
 func (w *window) offset(a, b LocalTime) (offset int64, ok bool) {
 	first, last := int64(min(a, b))-maxOffset, int64(max(a, b))+maxOffset
 	for i := range w.periods {
@@ -192,6 +195,8 @@ func (w *window) add(p period) {
 	w.periods = append(w.periods, p)
 }
 
+// readings is Readings with the window w, which is used if it contains every reading of
+// t.
 func (z *Zone) readings(w *window, t LocalTime) (r [4]int64, n int) {
 	if !w.holds(t) {
 		return z.walk(t)
@@ -212,11 +217,14 @@ func (z *Zone) walk(t LocalTime) (r [4]int64, n int) {
 	return r, n
 }
 
-// period returns the period from unix on, or all time in a zone that has never
-// changed. It uses only the end that time.Time.ZoneBounds returns, as an instant
-// before which the offset does not change. That end may be early (at the turn of a
-// year), the beginning may be before that of the period, and on 31 December of a
-// leap year the end may be before unix.
+// period returns a period that begins at unix. In a zone that has never changed its
+// offset, it returns all time.
+//
+// The end of the period is the end that time.Time.ZoneBounds returns, because the
+// offset does not change before it. That end may be early, at the turn of a year. On 31
+// December of a leap year it may even be before unix, so steady is used instead. The
+// beginning that ZoneBounds returns is not used: it may be earlier than the offset
+// holds.
 func (z *Zone) period(unix int64) period {
 	t := time.Unix(unix, 0).In(z.loc)
 	_, offset := t.Zone()
@@ -233,8 +241,9 @@ func (z *Zone) period(unix int64) period {
 	return p
 }
 
-// steady returns a number of seconds from t on during which the offset is constant.
-// No zone changes twice within a quarter of an hour.
+// steady returns a number of seconds after t during which the offset does not change:
+// 900, or 1 if the offset is different after 900 seconds. No zone changes twice within
+// a quarter of an hour.
 func steady(t time.Time, offset int) int64 {
 	const quarter = 900
 	if _, then := t.Add(quarter * time.Second).Zone(); then == offset {

@@ -16,30 +16,32 @@ const newSuffix = ".new"
 const writeBuffer = 32 << 10
 
 const (
+	// openMode and secretMode are the permissions of new files that every user may
+	// read, and that only the owner may read.
 	openMode   fs.FileMode = 0o644
 	secretMode fs.FileMode = 0o600
 )
 
-// appendFile is a file to which batches of lines are appended, or that is replaced
-// by a new one. A batch is in it completely or not at all. It is the common part
-// of tempIDs.txt, attempts.txt, and a contact log with its journal.
+// appendFile is a file to which batches of lines are appended, and which can be
+// replaced by a new one. The file contains a batch completely or not at all. appendFile
+// is the common part of tempIDs.txt, attempts.txt, and a contact log with its journal.
 type appendFile struct {
 	fs     FS
 	name   string
 	mode   fs.FileMode // of a new file
-	noSync bool
-	out    *bufio.Writer // of new files; nil for a new one of writeBuffer each
+	noSync bool // skip every sync
+	out    *bufio.Writer // the buffer for new files; if nil each new file gets one of writeBuffer bytes
 
 	f        File  // nil if not open
-	good     int64 // size up to the last complete batch
-	identity uint64
-	// trusted means that the file ends at good and is durable up to there. Nothing
-	// may be appended to a file that is not trusted: it must be rewritten.
+	good     int64 // size of the file up to the last complete batch
+	identity uint64 // Stat.Identity of f
+	// trusted means that the file ends at good and is durable up to there. Nothing may
+	// be appended to a file that is not trusted. It must be rewritten instead.
 	trusted bool
 }
 
-// append appends a batch to a trusted file, durably. After an error, the batch may
-// still be on the disk until the next one is.
+// append appends the batch p to a trusted file and makes it durable. After an error the
+// disk may still contain the batch, until a later batch is durable.
 func (l *appendFile) append(p []byte) error {
 	if err := l.write(p); err != nil {
 		return err
@@ -47,7 +49,7 @@ func (l *appendFile) append(p []byte) error {
 	l.trusted = false
 	if err := l.sync(l.f); err != nil {
 		// The system may still show bytes that are not on the disk. A later process
-		// must not read them as stored.
+		// must not take them for stored.
 		return errors.Join(err, l.f.Truncate(l.good))
 	}
 	l.good += int64(len(p))
@@ -55,7 +57,8 @@ func (l *appendFile) append(p []byte) error {
 	return nil
 }
 
-// write writes a batch after good, or nothing.
+// write writes the batch p at the end of the file. After an error it removes the part
+// that was written. If that fails as well, the file is not trusted any more.
 func (l *appendFile) write(p []byte) error {
 	l.trusted = false
 	n, err := l.f.Write(p)
@@ -87,7 +90,8 @@ const (
 	stateChanged  // another program wrote to it
 )
 
-// checkFile compares the file under the name with the open one.
+// checkFile compares the file that has the name now with the open one. It returns
+// stateSame if the file is not trusted, whatever its size.
 func (l *appendFile) checkFile() (fileState, error) {
 	st, err := l.fs.Stat(l.name)
 	switch {
@@ -103,8 +107,9 @@ func (l *appendFile) checkFile() (fileState, error) {
 	return stateSame, nil
 }
 
-// rewrite replaces the file by a new one that write fills. After a crash, the file
-// is the old or the new one. After an error before the rename, it is unchanged.
+// rewrite replaces the file by a new one, whose contents the function write writes.
+// After a crash, the file is either the old or the new one. After an error before the
+// rename it is unchanged.
 func (l *appendFile) rewrite(write func(*bufio.Writer) error) error {
 	f, st, err := l.writeNew(write)
 	if err != nil {
@@ -119,7 +124,9 @@ func (l *appendFile) rewrite(write func(*bufio.Writer) error) error {
 	return nil
 }
 
-// writeNew writes the file that will replace this one.
+// writeNew creates the new file beside this one, fills it by the function write, and
+// makes it durable. It returns the open file with its metadata. After an error it
+// removes the new file.
 func (l *appendFile) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
 	mode := l.mode
 	if st, err := l.fs.Stat(l.name); err == nil {
@@ -136,6 +143,8 @@ func (l *appendFile) writeNew(write func(*bufio.Writer) error) (File, Stat, erro
 	return f, st, nil
 }
 
+// fill writes the contents of f by the function write, makes them durable, and returns
+// the metadata of f.
 func (l *appendFile) fill(f File, write func(*bufio.Writer) error) (Stat, error) {
 	w := l.out
 	if w == nil {
@@ -155,6 +164,7 @@ func (l *appendFile) fill(f File, write func(*bufio.Writer) error) (Stat, error)
 	return f.Stat()
 }
 
+// rename gives the new file the name of this one, durably.
 func (l *appendFile) rename() error {
 	if err := l.fs.Rename(l.name+newSuffix, l.name); err != nil {
 		return err
@@ -174,7 +184,8 @@ func (l *appendFile) close() error {
 	return f.Close()
 }
 
-// removeNew removes a file that was being written when the process ended.
+// removeNew removes an incomplete new file that an earlier process left, if there is
+// one.
 func removeNew(fsys FS, name string) error {
 	err := fsys.Remove(name + newSuffix)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

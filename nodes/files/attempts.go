@@ -21,15 +21,15 @@ import (
 
 const (
 	attemptsName = "attempts.txt"
-	// attemptSlack is the default slack of attempts.
+	// attemptSlack is the default of attempts.slack.
 	attemptSlack = 4096
-	// maxUnsaved is the largest number of names whose state could not be saved and
-	// is appended with the next.
+	// maxUnsaved is the largest number of names in attempts.unsaved. If there are more,
+	// the whole file is rewritten.
 	maxUnsaved = 256
 )
 
-// attempts is attempts.txt: the key of unknown names, and the state of a name after
-// each attempt. A later line of a name replaces an earlier one.
+// attempts is attempts.txt. It contains the key of unknown names, and the state of a
+// name after each attempt. A later line of a name replaces an earlier one.
 type attempts struct {
 	appendFile
 	notes  *notes
@@ -37,18 +37,19 @@ type attempts struct {
 	hasKey bool // key is set
 	state  attemptTable
 	// unsaved has the names whose last state is not in the file, because saving it
-	// failed. It is saved with the next one.
+	// failed. Their states are saved together with the next one.
 	unsaved   []attemptName
-	stale     bool  // there are too many unsaved names: the file must be rewritten
-	pause     int   // number of stores until the next try to rewrite it
-	failure   error // of the last try
+	stale     bool  // there were too many unsaved names: the file must be rewritten
+	pause     int   // number of stores until the next attempt to rewrite the file
+	failure   error // the error of the last attempt to rewrite the file
 	lines     int   // number of states in the file
-	slack     int   // number of lines, beyond twice the names, that the file may have
+	slack     int   // number of lines that the file may have beyond two for each name
 	rewriteAt int   // number of lines at which the file is rewritten
 	buf       []byte
 }
 
-// start reads the file, or draws a new key if it does not exist.
+// start reads the file, or draws a new key if the file does not exist. It removes or
+// quarantines the remains of a crash and the damage that it finds.
 func (t *attempts) start(entropy io.Reader) error {
 	t.state = newAttemptTable()
 	if err := removeNew(t.fs, t.name); err != nil {
@@ -82,8 +83,8 @@ func (t *attempts) drawKey(entropy io.Reader) error {
 	return nil
 }
 
-// read reads the key and all states. It returns false if anything but a torn last
-// line is malformed.
+// read reads the key and all states. whole is false if a line is malformed, apart from
+// a torn last line.
 func (t *attempts) read(f File) (whole bool, err error) {
 	st, err := f.Stat()
 	if err != nil || st.Size == 0 {
@@ -120,8 +121,8 @@ func (t *attempts) readLine(l *lines, line []byte, bad *malformedLines) {
 	}
 }
 
-// replaceDamaged quarantines a copy of the file and rewrites it with the valid
-// lines.
+// replaceDamaged copies the damaged file f to a quarantine file, and rewrites it with
+// the lines that are valid.
 func (t *attempts) replaceDamaged(f File) error {
 	st, err := f.Stat()
 	if err != nil {
@@ -138,8 +139,9 @@ func (t *attempts) replaceDamaged(f File) error {
 	return nil
 }
 
-// store appends the states among records: all of them, or none. It remembers the
-// states in both cases, and saves unsaved ones with the next.
+// store makes the states among records durable: either all of them or, with an error,
+// none. It remembers them in both cases. States that could not be saved are saved again
+// by the next call.
 func (t *attempts) store(records []nodes.Record) error {
 	names, err := t.remember(records)
 	if err != nil || len(names) == 0 {
@@ -156,6 +158,8 @@ func (t *attempts) store(records []nodes.Record) error {
 	return nil
 }
 
+// remember puts the states among records in the table and returns their names. It
+// changes nothing if one of the states is invalid.
 func (t *attempts) remember(records []nodes.Record) (names []attemptName, err error) {
 	for i := range records {
 		if records[i].Kind == nodes.RecordAttempts {
@@ -174,7 +178,7 @@ func (t *attempts) remember(records []nodes.Record) (names []attemptName, err er
 	return names, nil
 }
 
-// unique removes repeated names.
+// unique removes repeated names from the list in place.
 func unique(names []attemptName) []attemptName {
 	seen := make(map[attemptName]bool, len(names))
 	kept := names[:0]
@@ -187,7 +191,8 @@ func unique(names []attemptName) []attemptName {
 	return kept
 }
 
-// save makes the file durable with the state of all names.
+// save makes the last states of the unsaved names durable. It appends them if it can.
+// It rewrites the file if that is too long, not trusted, or changed by another program.
 func (t *attempts) save() error {
 	state, err := t.checkFile()
 	if err != nil {
@@ -219,6 +224,7 @@ func (t *attempts) save() error {
 	return t.appendUnsaved()
 }
 
+// appendUnsaved appends the last states of the unsaved names.
 func (t *attempts) appendUnsaved() error {
 	t.buf = t.buf[:0]
 	lines := 0
@@ -238,8 +244,9 @@ func (t *attempts) appendUnsaved() error {
 	return nil
 }
 
-// renewWithPause is renew for a file that cannot be used. After a failure, a number
-// of stores fail at once, so that the mean cost of one is about slack lines.
+// renewWithPause rewrites a file that cannot be used. After a failure, the following
+// stores return the same error at once. Their number grows with the table, so that an
+// average store costs no more than writing about slack lines.
 func (t *attempts) renewWithPause() error {
 	if t.pause > 0 {
 		t.pause--
@@ -271,7 +278,8 @@ func (t *attempts) renew() error {
 	return nil
 }
 
-// restore passes the last state of every name to take.
+// restore passes the last state of every name to take. It notes a state that take
+// refuses.
 func (t *attempts) restore(take func(nodes.Record) error) error {
 	return t.state.each(func(a *nodes.Attempts) error {
 		if err := take(nodes.Record{Kind: nodes.RecordAttempts, Attempts: *a}); err != nil {
@@ -289,16 +297,17 @@ const maxUnknown = 65_536
 type attemptTable struct {
 	known   map[string]nodes.Attempts
 	unknown map[[16]byte]nodes.Attempts
-	order   [][16]byte // of unknown, by first attempt; a ring once it is full
-	oldest  int
+	order   [][16]byte // hashes of unknown, by first attempt; a ring once it is full
+	oldest  int // index in the ring of the hash to remove next
 }
 
 func newAttemptTable() attemptTable {
 	return attemptTable{known: map[string]nodes.Attempts{}, unknown: map[[16]byte]nodes.Attempts{}}
 }
 
-// put replaces the state of one name. Beyond maxUnknown it removes the oldest
-// unknown name.
+// put sets the state of one name. A known name without wrong passwords and without a
+// block is removed. Beyond maxUnknown, the unknown name that was tried first is
+// removed.
 func (s *attemptTable) put(a *nodes.Attempts) {
 	if a.Known {
 		if a.Wrong == 0 && a.BlockedUntil == 0 {
@@ -324,7 +333,9 @@ func (s *attemptTable) makeRoom(hash [16]byte) {
 	s.oldest = (s.oldest + 1) % maxUnknown
 }
 
-// last returns the state of a name, or false if it was removed.
+// last returns the last state of a name. A known name that is not in the table has
+// neither wrong passwords nor a block. last returns false for an unknown name that was
+// removed.
 func (s *attemptTable) last(n attemptName) (nodes.Attempts, bool) {
 	if !n.known {
 		a, ok := s.unknown[n.hash]
@@ -337,7 +348,7 @@ func (s *attemptTable) last(n attemptName) (nodes.Attempts, bool) {
 	return a, true
 }
 
-// attemptName is the name of an Attempts.
+// attemptName identifies a name by the fields of its nodes.Attempts.
 type attemptName struct {
 	known bool
 	user  string
@@ -350,8 +361,8 @@ func nameOfAttempts(a *nodes.Attempts) attemptName {
 
 func (s *attemptTable) len() int { return len(s.known) + len(s.unknown) }
 
-// each passes every state to do: the known names in alphabetical order, then the
-// unknown ones from the oldest on.
+// each passes every state to do: first the known names in alphabetical order, then the
+// unknown ones from the oldest on. It stops at the first error of do and returns it.
 func (s *attemptTable) each(do func(*nodes.Attempts) error) error {
 	for _, user := range slices.Sorted(maps.Keys(s.known)) {
 		a := s.known[user]
@@ -368,16 +379,16 @@ func (s *attemptTable) each(do func(*nodes.Attempts) error) error {
 	return nil
 }
 
-// attemptsHeader begins the first line of attempts.txt, followed by the key of
-// unknown names in hex. Every other line is the state of one name:
+// attemptsHeader begins the first line of attempts.txt. The key of unknown names
+// follows in hex. Every other line is the state of one name:
 //
 //	known NAME WRONG UNTIL DURATION
 //	unknown HASH WRONG UNTIL DURATION
 //
-// NAME has all but plain ASCII escaped as in the path of a URL. HASH is in hex.
-// WRONG is the number of wrong passwords. UNTIL is the end of the block in Unix
-// nanoseconds, or 0 without a block. DURATION is the full length of the block in
-// nanoseconds.
+// NAME is the username, with every character but plain ASCII escaped as in the path of
+// a URL. HASH is in hex. WRONG is the number of wrong passwords. UNTIL is the end of
+// the block in Unix nanoseconds, or 0 without a block. DURATION is the full length of
+// the block in nanoseconds.
 const attemptsHeader = "bluetrace attempts 1 "
 
 var errAttemptsLine = errors.New("it is not the state of a name")
@@ -396,7 +407,8 @@ func parseKey(line []byte) (key [32]byte, ok bool) {
 	return key, true
 }
 
-// parseHex fills dst from exactly twice as many lower-case hex digits.
+// parseHex decodes digits into dst. It returns false unless there are exactly two
+// lower-case hex digits for each byte of dst.
 func parseHex(dst, digits []byte) bool {
 	if len(digits) != 2*len(dst) || bytes.ContainsAny(digits, "ABCDEF") {
 		return false
@@ -431,8 +443,8 @@ func checkAttempts(a *nodes.Attempts) error {
 	return nil
 }
 
-// parseAttempts parses a line without its line feed, only in the form that
-// appendAttempts writes.
+// parseAttempts parses a line without its line feed. It accepts only the form that
+// appendAttempts writes. The error is errAttemptsLine.
 func parseAttempts(line []byte) (a nodes.Attempts, err error) {
 	f := strings.Split(string(line), " ")
 	if len(f) != 5 {

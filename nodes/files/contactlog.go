@@ -12,13 +12,13 @@ import (
 	"bluetrace/nodes"
 )
 
-// ContactLog is a phone's contact log on disk, with a journal of the reception
-// times of its entries (PROTOCOL.md section 3).
+// ContactLog is a phone's contact log on disk, with a journal of the reception times of
+// its entries (PROTOCOL.md section 3).
 //
-// The log never has an entry that the journal does not have, durably, with its
-// reception time, and an entry leaves the log before it leaves the journal. So no
-// crash can make an entry count as received later than it was. Add and Notes may
-// be called during a Write and do not wait for it.
+// An entry is durable in the journal, with its reception time, before it is written to
+// the log. It is removed from the log before it is removed from the journal. Therefore
+// no crash can make an entry seem to have been received later than it was. Add and
+// Notes may be called during a Write, and do not wait for it.
 type ContactLog struct {
 	fs     FS
 	name   string
@@ -26,7 +26,7 @@ type ContactLog struct {
 	notes  notes
 
 	mu    sync.Mutex
-	added []nodes.StoredContact // since the last Write began
+	added []nodes.StoredContact // passed to Add since the last Write began
 
 	writing   sync.Mutex
 	damaged   []damagedFile // files whose malformed lines are not quarantined yet
@@ -34,19 +34,19 @@ type ContactLog struct {
 	journal   appendFile
 	log       appendFile
 	known     []nodes.StoredContact // all entries that the journal has or will have, in order of arrival
-	journaled int                   // the first entries of known, which are in one of the files
-	digest    uint64                // of the text of the log, valid while the log is trusted
-	text      []byte                // scratch
+	journaled int                   // number of the first entries of known that are in the journal or the log on disk
+	digest    uint64                // hash of the text of the log; valid while the log is trusted
+	text      []byte                // reused buffer
 }
 
 // logBuffer is the size in bytes of the write buffer of a log. Logs are small,
 // many, and often rewritten.
 const logBuffer = 4 << 10
 
-// OpenContactLog opens and reads a contact log and its journal, for one phone. The
-// log may not exist yet. OpenContactLog writes nothing. The error is ErrInUse if
-// another phone has the log, and ErrNotContactLog if a file has other contents:
-// such a file stays as it is, and no lock file stays beside it.
+// OpenContactLog opens and reads the contact log with this name, and its journal, for
+// one phone. The log need not exist. OpenContactLog changes neither file. The error is
+// ErrInUse if another phone has opened the log. It is ErrNotContactLog if a file has
+// other contents. Such a file stays as it is, and no lock file is created beside it.
 func OpenContactLog(fsys FS, name string) (*ContactLog, error) {
 	if err := newContactLog(fsys, name).read(); err != nil {
 		return nil, err
@@ -81,12 +81,12 @@ func newContactLog(fsys FS, name string) *ContactLog {
 	}
 }
 
-// Stored returns the entries of the files and those that were added, in order of
-// arrival. Entries of the log that the journal does not have count as received at
-// the modification time of the log. Some entries may be past their retention.
+// Stored returns the entries of the files and the entries that were added, in order of
+// arrival. The reception time of an entry that is only in the log is the modification
+// time of the log. Some entries may be past their retention.
 func (l *ContactLog) Stored() []nodes.StoredContact { return l.AppendStored(nil) }
 
-// AppendStored appends the entries that Stored returns.
+// AppendStored appends the entries that Stored returns to dst.
 func (l *ContactLog) AppendStored(dst []nodes.StoredContact) []nodes.StoredContact {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -95,11 +95,11 @@ func (l *ContactLog) AppendStored(dst []nodes.StoredContact) []nodes.StoredConta
 	return append(append(dst, l.known...), l.added...)
 }
 
-// Notes returns the notes about torn and malformed lines since the last call, a
-// sentence each. File contents in them are quoted.
+// Notes returns the notes about torn and malformed lines since the last call. Each is a
+// sentence. File contents are quoted.
 func (l *ContactLog) Notes() []Note { return l.notes.take() }
 
-// Add adds an entry that the phone received, in order of arrival. The next Write
+// Add adds an entry that the phone received after all earlier ones. The next Write
 // writes it to the journal.
 func (l *ContactLog) Add(k nodes.StoredContact) {
 	l.mu.Lock()
@@ -107,13 +107,13 @@ func (l *ContactLog) Add(k nodes.StoredContact) {
 	l.added = append(l.added, k)
 }
 
-// Write updates the files to the state of log: first the journal, then the log,
-// then the journal again if entries have left the log. It writes nothing if the log
-// has not changed. After an error the files are as consistent as before, and the
-// next Write tries again.
+// Write makes the files hold the entries of log. It writes the journal first, then the
+// log. If entries have left the log, it then removes them from the journal. It writes
+// nothing if the log has not changed. After an error the files are as consistent as
+// before, and the next Write tries again.
 //
-// log is the phone's log, or a copy from after the last Write. It may be older than
-// the last entries that were added.
+// log is the phone's log, or a copy that was made after the last Write. It may lack
+// entries that were added after the copy.
 func (l *ContactLog) Write(log *nodes.ContactLog) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()
@@ -167,8 +167,8 @@ func (l *ContactLog) writeJournal() error {
 	return nil
 }
 
-// rewriteJournal replaces the journal by one without the first entries of known,
-// which it drops.
+// rewriteJournal drops the first from entries of known, and replaces the journal by one
+// with the others.
 func (l *ContactLog) rewriteJournal(from int) error {
 	err := l.journal.rewrite(func(w *bufio.Writer) error {
 		if _, err := w.WriteString(journalHeader + "\n"); err != nil {
@@ -189,7 +189,7 @@ func (l *ContactLog) rewriteJournal(from int) error {
 	return nil
 }
 
-// writeLog replaces the log unless it has the right text already.
+// writeLog replaces the file of the log, unless it has the text of log already.
 func (l *ContactLog) writeLog(log *nodes.ContactLog) error {
 	state, err := l.log.checkFile()
 	if err != nil {
@@ -210,10 +210,12 @@ func (l *ContactLog) writeLog(log *nodes.ContactLog) error {
 	return err
 }
 
-// oldestIn returns the index in known of the oldest entry that is in log, at most
-// before. Entries leave a log in order of arrival, so a log is a contiguous part of
-// known. It ends at before or later, since it may be older than the last entries
-// that were added.
+// oldestIn returns how many of the first entries of known have left log. It counts at
+// most before entries, the number that known had when the current Write began. It
+// returns 0 if known does not contain log.
+//
+// Entries leave a log in order of arrival, so log is a contiguous part of known. That
+// part ends at before or later, because log may lack the last entries that were added.
 func (l *ContactLog) oldestIn(log *nodes.ContactLog, before int) int {
 	for end := len(l.known); end >= before; end-- {
 		if from := end - log.Len(); from >= 0 && isLog(log, l.known[from:end]) {
@@ -223,7 +225,8 @@ func (l *ContactLog) oldestIn(log *nodes.ContactLog, before int) int {
 	return 0
 }
 
-// isLog reports whether entries are those of log, except for reception times.
+// isLog reports whether the entries, of which there are as many as in log, equal those
+// of log except for their reception times.
 func isLog(log *nodes.ContactLog, entries []nodes.StoredContact) bool {
 	for i := range entries {
 		c, k := log.At(i), &entries[i]
@@ -234,16 +237,18 @@ func isLog(log *nodes.ContactLog, entries []nodes.StoredContact) bool {
 	return true
 }
 
-// forget drops the entries that have left the log and are in no file. Else their
-// number would grow while nothing can be written. Entries that were read from the
-// files may still be in the log on disk, and stay.
+// forget drops the entries of known that have left the log and are in no file. It is
+// called when the journal could not be written: otherwise known would grow for as long
+// as the disk fails. before is as in oldestIn. Entries that are in a file stay in
+// known, because the log on disk may still contain them.
 func (l *ContactLog) forget(log *nodes.ContactLog, before int) {
 	if from := l.oldestIn(log, before); from > l.journaled {
 		l.known = append(l.known[:l.journaled], l.known[from:]...)
 	}
 }
 
-// Close releases the log. It writes nothing, and nothing can be written afterwards.
+// Close releases the log for other phones. It writes nothing. Later calls of Write
+// fail.
 func (l *ContactLog) Close() error {
 	l.writing.Lock()
 	defer l.writing.Unlock()

@@ -18,13 +18,13 @@ var (
 	ErrNotContactLog = errors.New("is no contact log")
 )
 
-// The journal of a contact log: its first line is journalHeader. Every other line
-// is an entry of the log, TempID, start and expiry, and its reception time in Unix
-// nanoseconds, with one space between them, in order of arrival.
+// A journal begins with the line journalHeader. Every other line is an entry of the log
+// in order of arrival: TempID, start, expiry, and the reception time in Unix
+// nanoseconds, with one space between them.
 const (
 	journalHeader = "bluetrace contact journal 1"
 	journalSuffix = ".journal"
-	// beforeReceived is the length of a line up to its reception time.
+	// beforeReceived is the length in bytes of a line before its reception time.
 	beforeReceived = protocol.TempIDSize + 1 + protocol.TimeSize + 1 + protocol.TimeSize + 1
 )
 
@@ -37,7 +37,7 @@ func appendJournalLine(dst []byte, k *nodes.StoredContact) []byte {
 	return append(strconv.AppendInt(dst, k.Received, 10), '\n')
 }
 
-// parseJournalLine parses a line without its line feed, only in the form that
+// parseJournalLine parses a line without its line feed. It accepts only the form that
 // appendJournalLine writes.
 func parseJournalLine(line []byte) (k nodes.StoredContact, err error) {
 	if len(line) <= beforeReceived || line[20] != ' ' || line[40] != ' ' || line[60] != ' ' {
@@ -56,7 +56,8 @@ func parseJournalLine(line []byte) (k nodes.StoredContact, err error) {
 	return nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: n}, nil
 }
 
-// parseEntry parses the three fields of an entry.
+// parseEntry parses the three fields of an entry. The error is protocol.ErrTempID or
+// protocol.ErrTime.
 func parseEntry(id, start, expiry []byte) (b protocol.Beacon, err error) {
 	if b.TempID, err = protocol.ParseTempID(id); err != nil {
 		return b, err
@@ -68,8 +69,9 @@ func parseEntry(id, start, expiry []byte) (b protocol.Beacon, err error) {
 	return b, err
 }
 
-// read reads both files. Without a journal, a log with a line that is not part of
-// an entry is another program's file, not a damaged log.
+// read reads the journal and the log into known. If there is no journal, a malformed
+// line in the log means that the file belongs to another program, and the error is
+// ErrNotContactLog. Otherwise the line is damage, and is skipped.
 func (l *ContactLog) read() error {
 	journaled := false
 	_, err := l.readFile(l.journal.name, func(t *lines) (err error) {
@@ -92,7 +94,9 @@ func (l *ContactLog) read() error {
 	return nil
 }
 
-// readFile reads a file, if it exists, and returns its modification time.
+// readFile passes the lines of a file to the function read, and returns the
+// modification time of the file in Unix nanoseconds. If the file does not exist it
+// returns 0 and does not call read.
 func (l *ContactLog) readFile(name string, read func(*lines) error) (modified int64, err error) {
 	f, err := l.fs.Open(name)
 	switch {
@@ -114,7 +118,7 @@ func (l *ContactLog) readFile(name string, read func(*lines) error) (modified in
 	return st.Modified, err
 }
 
-// readJournal reads the entries of the journal into known. It returns false if the
+// readJournal appends the entries of the journal to known. journaled is false if the
 // journal is empty.
 func (l *ContactLog) readJournal(t *lines) (journaled bool, err error) {
 	bad := malformedLines{notes: &l.notes, file: fmt.Sprintf("contact journal %q", l.journal.name)}
@@ -148,8 +152,10 @@ type logLine struct {
 	at     span
 }
 
-// readLog returns the entries of the log: three lines each, TempID, start and
-// expiry. Where three lines are not an entry, the first of them is malformed.
+// readLog returns the entries of the log. An entry is three lines: TempID, start and
+// expiry. Where three lines are not an entry, the first of them is malformed. journaled
+// reports whether the log has a journal: if not, a malformed line is an
+// ErrNotContactLog.
 func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beacon, err error) {
 	const why = "no part of an entry (TempID, start and expiry on three lines)"
 	bad := malformedLines{notes: &l.notes, file: fmt.Sprintf("contact log %q", l.name)}
@@ -183,9 +189,9 @@ func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beaco
 	return entries, t.err
 }
 
-// insertUnjournaled adds the entries of the log that the journal does not have.
-// Their reception time is the modification time of the log, which decides their
-// position.
+// insertUnjournaled adds to known those entries of the log, logged, that the journal
+// does not have. Their reception time is modified, the modification time of the log in
+// Unix nanoseconds. It decides their position in known.
 func (l *ContactLog) insertUnjournaled(logged []protocol.Beacon, modified int64) {
 	journaled := make(map[protocol.Beacon]int, len(l.known))
 	for i := range l.known {
@@ -220,8 +226,9 @@ func (l *ContactLog) addDamaged(name string, parts spans) {
 	}
 }
 
-// quarantineDamaged copies the malformed lines to a file of their own, once, before
-// their file is replaced. It never copies entries: those have their retention.
+// quarantineDamaged copies the malformed lines of each damaged file to a quarantine
+// file, before the damaged file is replaced. It never copies valid entries, because a
+// copy would outlast their retention.
 func (l *ContactLog) quarantineDamaged() error {
 	for len(l.damaged) > 0 {
 		d := &l.damaged[0]

@@ -29,13 +29,13 @@ type credentials struct {
 	notes *notes
 
 	list []nodes.Credential // nil if the file was never valid
-	seen Stat               // as of the last read
+	seen Stat               // metadata of the file at the last read
 	err  error              // of the last read
 }
 
-// read returns the accounts, and reports whether they have changed since the last
-// call. If the file cannot be read or has no account, the last valid accounts stay
-// in force.
+// read reads the file if it has changed. It returns the accounts, and reports whether
+// they differ from those of the last call. If the file cannot be read or has no
+// account, the last valid accounts stay in force.
 func (c *credentials) read() (list []nodes.Credential, changed bool, err error) {
 	st, err := c.fs.Stat(credentialsName)
 	if err == nil && st == c.seen && (c.err == nil || errors.Is(c.err, errNoAccount)) {
@@ -52,6 +52,8 @@ func (c *credentials) read() (list []nodes.Credential, changed bool, err error) 
 	return c.list, changed, nil
 }
 
+// held returns the last valid accounts as unchanged, or the last error if there never
+// were any.
 func (c *credentials) held() (list []nodes.Credential, changed bool, err error) {
 	if c.list == nil {
 		return nil, false, c.err
@@ -59,7 +61,10 @@ func (c *credentials) held() (list []nodes.Credential, changed bool, err error) 
 	return c.list, false, nil
 }
 
-// failed notes an error once.
+// failed handles err, the error of a read of the file with the metadata st. If there
+// never were valid accounts, it returns the error with advice for the user. Otherwise
+// it notes the error, unless the last read had the same one, and returns the last valid
+// accounts.
 func (c *credentials) failed(st Stat, err error) (list []nodes.Credential, changed bool, _ error) {
 	if c.list == nil {
 		c.seen = st
@@ -111,8 +116,8 @@ func (c *credentials) loadLines(l *lines) (list []nodes.Credential, err error) {
 	return list, l.err
 }
 
-// CredentialError is the error about one line of a file of accounts. It shows nothing
-// of the line, because it may be a password.
+// CredentialError is the error about one line of a file of accounts. Its text contains
+// nothing of the line, because the line may be a password.
 type CredentialError struct {
 	Line int // from 1
 	Err  error
@@ -122,9 +127,9 @@ func (e *CredentialError) Error() string { return fmt.Sprintf("line %d: %v", e.L
 
 func (e *CredentialError) Unwrap() error { return e.Err }
 
-// ReadCredentials reads accounts as the server does (PROTOCOL.md section 2), but more
-// strictly: the first malformed line or repeated username is a *CredentialError. No
-// account and more than 64 MiB are errors too.
+// ReadCredentials reads accounts like the server (PROTOCOL.md section 2), but more
+// strictly. The first malformed line or repeated username is a *CredentialError. A file
+// without an account or with more than 64 MiB is an error, too.
 func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
 	text, err := io.ReadAll(io.LimitReader(from, maxCredentials+1))
 	if err != nil {
@@ -154,12 +159,12 @@ func ReadCredentials(from io.Reader) (list []nodes.Credential, err error) {
 type credentialLine struct {
 	number  int
 	account nodes.Credential
-	earlier int   // number of the last line before with the same username, or 0
+	earlier int   // number of the last earlier line with the same username, or 0
 	err     error // the reason why it is not an account
 }
 
-// credentialLines yields each line that is not blank. l.err is the read error, if any.
-// The file may begin with a byte order mark.
+// credentialLines yields each line that is not blank. If reading fails, l.err is the
+// error after the last line. The file may begin with a byte order mark.
 func credentialLines(l *lines) iter.Seq[credentialLine] {
 	return func(yield func(credentialLine) bool) {
 		last := map[string]int{} // line number of each username
@@ -187,8 +192,9 @@ func credentialLines(l *lines) iter.Seq[credentialLine] {
 	}
 }
 
-// readCredential parses a line without its line feed and a carriage return at its
-// end. The error shows nothing of the line, because it may be a password.
+// readCredential parses a line without its line feed. It ignores a carriage return at
+// the end. The text of the error contains nothing of the line, because the line may be
+// a password.
 func readCredential(line []byte) (nodes.Credential, error) {
 	user, password, ok := bytes.Cut(trimReturn(line), []byte(" "))
 	switch {
@@ -204,15 +210,15 @@ func readCredential(line []byte) (nodes.Credential, error) {
 	return nodes.Credential{User: string(user), Password: string(password)}, nil
 }
 
-// spacedAtEnd reports whether a password would be valid without the spaces at its
-// end.
+// spacedAtEnd reports whether a password is invalid only because of spaces at its end.
 func spacedAtEnd(password []byte) bool {
 	trimmed := bytes.TrimRight(password, " ")
 	return len(trimmed) > 0 && len(trimmed) < len(password) && bytes.IndexByte(trimmed, ' ') < 0
 }
 
-// CheckCredentials reads credentials.txt as Credentials does, and returns the notes
-// about its lines and the error. It takes no lock and writes nothing.
+// CheckCredentials reads credentials.txt as Server.Credentials does. It returns the
+// notes about the lines of the file, and the error. It takes no lock and writes
+// nothing.
 func CheckCredentials(fsys FS) (lineNotes []Note, err error) {
 	c := credentials{fs: fsys, notes: &notes{}}
 	_, _, err = c.read()

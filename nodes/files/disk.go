@@ -10,8 +10,8 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// Disk returns the folder dir of the machine, or the working directory if dir is
-// empty.
+// Disk returns the folder dir of the operating system's file system. An empty dir is
+// the working directory.
 func Disk(dir string) FS {
 	if dir == "" {
 		dir = "."
@@ -34,7 +34,8 @@ func (d disk) Stat(name string) (Stat, error) {
 // errNotRegular is the error for a folder, a device or a pipe.
 var errNotRegular = errors.New("it is no regular file")
 
-// withoutPath removes the name of the file from an error, because the caller adds it.
+// withoutPath returns an error of package os without the name of the file, because the
+// caller adds the name.
 func withoutPath(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err

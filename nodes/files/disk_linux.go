@@ -6,8 +6,8 @@ import (
 	"syscall"
 )
 
-// SyncContent calls fdatasync. It writes only the contents of a file whose size and
-// blocks do not change.
+// SyncContent calls fdatasync. For a file whose size and blocks do not change, it
+// writes only the contents.
 func (f *diskRewritable) SyncContent() error {
 	var failed error
 	err := f.raw.Control(func(fd uintptr) {

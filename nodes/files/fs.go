@@ -6,10 +6,10 @@ import (
 	"io/fs"
 )
 
-// FS is one folder. Names have no separators. Errors about a file that does not
-// exist wrap fs.ErrNotExist.
+// FS is one folder. A name is that of a file in the folder and contains no separator.
+// An error about a file that does not exist wraps fs.ErrNotExist.
 type FS interface {
-	// Path returns the path of a file for messages.
+	// Path returns the path of a file as it is shown in messages.
 	Path(name string) string
 	Stat(name string) (Stat, error)
 	// Open opens a file for reading.
@@ -21,19 +21,20 @@ type FS interface {
 	Create(name string, mode fs.FileMode) (File, error)
 	// CreateRewritable creates or empties a file that may be overwritten.
 	CreateRewritable(name string, mode fs.FileMode) (Rewritable, error)
-	// Rename replaces a file that has the name to, atomically.
+	// Rename gives the file from the name to. It atomically replaces a file that has
+	// the name to.
 	Rename(from, to string) error
 	Remove(name string) error
 	// SyncNames makes the names of the folder durable. A new or renamed file may be
 	// lost in a crash before the next SyncNames.
 	SyncNames() error
-	// Lock acquires the lock with a name. The process holds it until unlock or its
-	// end. The error is ErrLocked if another process holds it.
+	// Lock acquires the lock with this name. The process holds it until it calls unlock
+	// or ends. The error is ErrLocked if another process holds the lock.
 	Lock(name string) (unlock func() error, err error)
 }
 
-// File is an open file. Write writes at its end. After an error, a part may have
-// been written.
+// File is an open file. Write writes at its end. If Write fails, a part of the bytes
+// may have been written.
 type File interface {
 	io.ReaderAt
 	io.Writer
@@ -44,13 +45,13 @@ type File interface {
 	Close() error
 }
 
-// Rewritable is an open file that may be overwritten. WriteAt writes within its
-// size. After an error, a part may have been written.
+// Rewritable is an open file whose contents may be overwritten. WriteAt writes within
+// the size of the file. If WriteAt fails, a part of the bytes may have been written.
 type Rewritable interface {
 	File
 	io.WriterAt
-	// SyncContent makes the contents durable, and only the metadata that is needed
-	// to read them.
+	// SyncContent makes the contents durable, with only the metadata that is needed to
+	// read them.
 	SyncContent() error
 }
 
@@ -59,8 +60,8 @@ type Stat struct {
 	Size     int64
 	Modified int64 // Unix nanoseconds
 	Mode     fs.FileMode
-	// Identity distinguishes a file from one that replaced it under the same name
-	// while the first is open. It is 0 on systems that have none.
+	// Identity distinguishes an open file from another one that has replaced it under
+	// the same name. It is 0 on systems without such a number.
 	Identity uint64
 }
 

@@ -10,8 +10,9 @@ import (
 	"bluetrace/protocol"
 )
 
-// A line of tempIDs.txt is a username, then fields of fixed length: a space and the
-// TempID, a space and the start, a space and the expiry.
+// A line of tempIDs.txt is a username followed by fields of fixed length: a space and
+// the TempID, a space and the start, a space and the expiry. issueTail is the length of
+// these fields.
 const (
 	issueTail     = 1 + protocol.TempIDSize + 1 + protocol.TimeSize + 1 + protocol.TimeSize
 	longestUser   = protocol.MaxMessage // a session sends its name in one read
@@ -32,8 +33,8 @@ type writtenIssue struct {
 	start, expiry protocol.LocalTime
 }
 
-// readIssue parses a line without its line feed. It ignores one space and a carriage
-// return at the end, which other programs write.
+// readIssue parses a line without its line feed. It ignores a carriage return and one
+// space at the end, which other programs write.
 func readIssue(line []byte) (w writtenIssue, err error) {
 	line = trimLineEnd(line)
 	at := len(line) - issueTail
@@ -76,7 +77,7 @@ func trimReturn(line []byte) []byte {
 	return line
 }
 
-// isPlain reports whether a name has a valid length, no space, and printable
+// isPlain reports whether a username has 1 to 1024 bytes, no space, and printable
 // characters only.
 func isPlain(user []byte) bool {
 	if len(user) == 0 || len(user) > longestUser {
@@ -104,8 +105,9 @@ func isPlainRunes(user []byte) bool {
 	return true
 }
 
-// appendIssue appends the line of an issue with its line feed. The error is about a
-// name or a time that cannot be written.
+// appendIssue appends the line of an issue, with its line feed, to dst. Times are
+// written as local times of z. The error is about a name or a time that cannot be
+// written.
 func appendIssue(dst []byte, i *nodes.Issue, z *protocol.Zone) ([]byte, error) {
 	if !isPlain([]byte(i.User)) {
 		return dst, fmt.Errorf("writing TempID %s of %q: %w", i.TempID, i.User, errUser)
@@ -121,18 +123,20 @@ func appendIssue(dst []byte, i *nodes.Issue, z *protocol.Zone) ([]byte, error) {
 	return append(expiry.Append(dst), '\n'), nil
 }
 
-// pairs converts the starts and expiries of tempIDs.txt as protocol.Zone.Pair does
-// at wall. Conversion of a line takes a few nanoseconds, whatever its year.
+// pairs converts the start and the expiry of lines of tempIDs.txt, as
+// protocol.Zone.Pair does. Converting a line takes a few nanoseconds, in whatever year
+// its times are.
 type pairs struct {
 	zone *protocol.Zone
-	near *protocol.Zone // its cache moves with the lines
-	wall int64          // Unix nanoseconds
+	near *protocol.Zone // the same zone with a cache of its own, which follows the times of the lines
+	wall int64          // the argument wall of Pair, Unix nanoseconds
 }
 
 func newPairs(zone *protocol.Zone, wall int64) *pairs {
 	return &pairs{zone: zone, near: protocol.NewZone(zone.Location()), wall: wall}
 }
 
+// convert returns the span of one line. The errors are those of protocol.Zone.Pair.
 func (p *pairs) convert(start, expiry protocol.LocalTime) (protocol.Span, error) {
 	offset, ok := p.near.Offset(start, expiry)
 	if !ok {

@@ -8,24 +8,24 @@ import (
 
 const (
 	lineBuffer = 256 << 10
-	// longestLine is more than the length of any valid line, in bytes. Of a longer
-	// line only the beginning is returned.
+	// longestLine is longer than any valid line, in bytes. lines returns only the
+	// beginning of a line that is longer still.
 	longestLine = 4096
 )
 
-// lines reads a file line by line through one buffer, with any content.
+// lines reads a file of arbitrary contents line by line, through one buffer.
 type lines struct {
 	from      io.ReaderAt
 	at        int64 // offset of the next read
 	size      int64 // size of the file when reading began
 	buf       []byte
 	rest      []byte // part of buf that has not been returned
-	number    int    // of the last line, from 1
-	start     int64  // offset of the last line
+	number    int    // number of the last line, from 1
+	start     int64  // offset at which the last line begins
 	whole     bool   // the last line ended with a line feed
 	long      bool   // the last line is longer than longestLine: only its beginning was returned
-	err       error  // read error that ended the lines
-	beginning []byte // of a long line
+	err       error  // the read error that ended the lines, if any
+	beginning []byte // the part of a long line that is returned
 }
 
 func newLines(from io.ReaderAt, size int64) *lines {
@@ -60,7 +60,7 @@ func (l *lines) next() ([]byte, bool) {
 	}
 }
 
-// give returns rest[:n] as a line.
+// give returns rest[:n] as the next line. whole reports whether a line feed follows.
 func (l *lines) give(n int, whole bool) []byte {
 	line := l.rest[:n]
 	l.rest = l.rest[n:]
@@ -85,7 +85,8 @@ func (l *lines) span() span { return span{l.start, l.end()} }
 // end returns the offset of the end of the last line, after its line feed.
 func (l *lines) end() int64 { return l.at - int64(len(l.rest)) }
 
-// read fills rest. more is false at the end of the file.
+// read reads more of the file into rest. more is false at the end of the file. ok is
+// false after an error, which is then in err.
 func (l *lines) read() (more, ok bool) {
 	n := copy(l.buf, l.rest)
 	want := min(int64(len(l.buf)-n), l.size-l.at)
