@@ -28,12 +28,12 @@ const (
 type appendFile struct {
 	fs     FS
 	name   string
-	mode   fs.FileMode // of a new file
-	noSync bool // skip every sync
+	mode   fs.FileMode   // of a new file
+	noSync bool          // skip every sync
 	out    *bufio.Writer // the buffer for new files; if nil each new file gets one of writeBuffer bytes
 
-	f        File  // nil if not open
-	good     int64 // size of the file up to the last complete batch
+	f        File   // nil if not open
+	good     int64  // size of the file up to the last complete batch
 	identity uint64 // Stat.Identity of f
 	// trusted means that the file ends at good and is durable up to there. Nothing may
 	// be appended to a file that is not trusted. It must be rewritten instead.

@@ -298,7 +298,7 @@ type attemptTable struct {
 	known   map[string]nodes.Attempts
 	unknown map[[16]byte]nodes.Attempts
 	order   [][16]byte // hashes of unknown, by first attempt; a ring once it is full
-	oldest  int // index in the ring of the hash to remove next
+	oldest  int        // index in the ring of the hash to remove next
 }
 
 func newAttemptTable() attemptTable {
