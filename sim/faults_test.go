@@ -41,7 +41,7 @@ func watch(t *testing.T, s *scenarios.Scenario) *watchedRun {
 	w := &watchedRun{}
 	r, err := Run(context.Background(), s, Options{
 		Trace:     &trace,
-		Observers: []event.Subscription{{Observer: w, Kinds: []event.Kind{event.FaultApplied}}},
+		Subscribe: func(s *event.Stream) { s.Subscribe(w, event.FaultApplied) },
 		Commanded: func(at time.Duration, st scenarios.Step) { w.commands = append(w.commands, command{at, st}) },
 	})
 	if err != nil {

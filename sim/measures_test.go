@@ -299,8 +299,8 @@ func TestAViolationNamesThePhone(t *testing.T) {
   - {at: 41s, phone: ghost, forge: {to: b, version: 7}}
 expect: [beacons.sent >= 0]
 `)
-	r, err := Run(t.Context(), s, Options{Observers: []event.Subscription{
-		{Observer: &emptied{40e9, 1}, Kinds: []event.Kind{event.PhoneStepped}},
+	r, err := Run(t.Context(), s, Options{Subscribe: func(s *event.Stream) {
+		s.Subscribe(&emptied{40e9, 1}, event.PhoneStepped)
 	}})
 	if err != nil {
 		t.Fatal(err)

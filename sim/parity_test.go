@@ -194,7 +194,7 @@ func record(t *testing.T, s *scenarios.Scenario, o Options) *recorder {
 		issued: map[string]int{}, called: map[string]string{},
 	}
 	o.built = func(r *run) { e.run = r }
-	o.Observers = []event.Subscription{{Observer: e}}
+	o.Subscribe = func(s *event.Stream) { s.Subscribe(e) }
 	r, err := newRun(t.Context(), s, o)
 	if err != nil {
 		t.Fatal(err)

@@ -125,8 +125,8 @@ func (r *run) subscribe(c *virtual.Config) {
 	}
 	r.records = world.NewRecords(names, r.options.Trace)
 	r.records.Subscribe(&r.events)
-	for _, o := range r.options.Observers {
-		r.events.Subscribe(o.Observer, o.Kinds...)
+	if r.options.Subscribe != nil {
+		r.options.Subscribe(&r.events)
 	}
 	r.rules.Subscribe(&r.events)
 	r.events.Subscribe(r.faults, event.FaultApplied)

@@ -44,8 +44,9 @@ type Options struct {
 	// Commanded is called for each action of a routine, an adversary or the script, with a step that does the same at
 	// the given time. It may be nil.
 	Commanded func(at time.Duration, st scenarios.Step)
-	// Observers observe the run. At each event they are called before the invariants and the script.
-	Observers []event.Subscription
+	// Subscribe subscribes observers to the events of the run. At each event they are called before the invariants and
+	// the script. It may be nil.
+	Subscribe func(*event.Stream)
 
 	// Tests set a function that gets the run before it begins, and a folder for the files of the server. Both may be
 	// nil.

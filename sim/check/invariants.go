@@ -125,7 +125,8 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.accounts.init(v)
 	v.logs.init(v)
 	v.tempIDs = tempIDs{v: v, issues: map[protocol.TempID]issue{}}
-	v.datagrams.v, v.uploads.v, v.programs.v = v, v, v
+	v.uploads = uploads{v: v, complete: map[int]int{}}
+	v.datagrams.v, v.programs.v = v, v
 	v.rules.Accounts = nil // the model of accounts has them, and there may be many
 	return v
 }

@@ -3,6 +3,7 @@ package check
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -22,34 +23,20 @@ type programs struct {
 // program is the model of one program.
 type program struct {
 	conn        nodes.Conn
-	linesToCome int32           // of an upload
-	typed       [commands]uint8 // commands that it has not sent
-	countToCome bool            // of an upload
-	hasConn     bool            // conn is known
-	hasTempID   bool            // it printed a TempID
+	linesToCome int32                // of an upload
+	typed       [len(commands)]uint8 // the number of each command that was typed and not sent
+	countToCome bool                 // of an upload
+	hasConn     bool                 // conn is known
+	hasTempID   bool                 // it printed a TempID
 }
 
-// The commands that a program sends.
-const (
-	download = iota
-	upload
-	logout
-	commands // the number of commands
-)
+// commands are the commands that a program sends.
+var commands = [...]string{protocol.CommandDownload, protocol.CommandUpload, protocol.CommandLogout}
 
-// commandOf returns the number of the command, or commands if the text is none.
-func commandOf(text string) int {
-	switch text {
-	case protocol.CommandDownload:
-		return download
-	case protocol.CommandUpload:
-		return upload
-	case protocol.CommandLogout:
-		return logout
-	}
-	return commands
-}
+// commandOf returns the index of a command in commands, or -1 if the text is not a command.
+func commandOf(text string) int { return slices.Index(commands[:], text) }
 
+// of returns the program of a phone.
 func (ps *programs) of(phone uint32) *program {
 	if n := int(phone) + 1 - len(ps.byPhone); n > 0 {
 		ps.byPhone = append(ps.byPhone, make([]program, n)...)
@@ -68,7 +55,7 @@ func (p *program) typeLine(line string) {
 	if line == protocol.CommandLogoutJoined {
 		line = protocol.CommandLogout
 	}
-	if c := commandOf(line); c < commands && p.typed[c] < math.MaxUint8 {
+	if c := commandOf(line); c >= 0 && p.typed[c] < math.MaxUint8 {
 		p.typed[c]++
 	}
 }
@@ -120,7 +107,7 @@ func (ps *programs) sent(at int64, e *event.Event) {
 // pieces, the server can welcome a program that still answers an earlier "try
 // again".
 func (p *program) mayBePassword(text string) bool {
-	return commandOf(text) == commands && !p.countToCome && p.linesToCome == 0
+	return commandOf(text) < 0 && !p.countToCome && p.linesToCome == 0
 }
 
 // send follows a text that the program sends. It returns the expected text if this
@@ -143,11 +130,11 @@ func (p *program) send(text string) (expected string) {
 		if len(text) != size {
 			return fmt.Sprintf("a line of %d bytes, with %d more lines to come", size, p.linesToCome)
 		}
-	case c == commands || p.typed[c] == 0:
+	case c < 0 || p.typed[c] == 0:
 		return "no command that was not typed, or was sent before"
 	default:
 		p.typed[c]--
-		p.countToCome = c == upload
+		p.countToCome = text == protocol.CommandUpload
 	}
 	return ""
 }

@@ -89,9 +89,6 @@ func (u *uploads) printed(at int64, text string) {
 	}
 	name, _, _ = strings.Cut(name, "\n")
 	entries := strings.Count(head, "\n") / linesPerEntry
-	if u.complete == nil {
-		u.complete = map[int]int{}
-	}
 	u.complete[entries]++
 	printed := func(o owedUpload) bool { return o.name == name && o.entries == entries }
 	if i := slices.IndexFunc(u.owed, printed); i >= 0 {

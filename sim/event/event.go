@@ -210,9 +210,11 @@ type Event struct {
 
 	Repair Repair
 
-	Fault  fault.Kind
-	Nth    int   // rank among the sends from Node to Peer in this instant, from 0
-	Amount int64 // see Applied
+	Fault fault.Kind
+	Nth   int // rank among the sends from Node to Peer in this instant, from 0
+	// Amount is, by the kind of fault, a delay in nanoseconds, the changed byte (from 1), the remaining length in
+	// bytes, or the number of unsynced bytes that remain.
+	Amount int64
 }
 
 // Repair is the kind of a repair of a file.
@@ -230,12 +232,6 @@ const (
 // must not call a node; World.Call acts later in the same instant.
 type Observer interface {
 	Observe(e *Event)
-}
-
-// Subscription is an observer of some kinds; of all kinds if Kinds is empty.
-type Subscription struct {
-	Observer Observer
-	Kinds    []Kind
 }
 
 // Stream delivers each event to the functions and observers of its kind, in the order

@@ -8,7 +8,6 @@ import (
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
-	"bluetrace/sim/world"
 )
 
 // makeExplicit replaces random draws by their recorded results. If the failure does not remain, it tries faults,
@@ -64,11 +63,11 @@ func explicitFaults(s *scenarios.Scenario, rec *Recording) []scenarios.Fault {
 	}
 	phones := uint32(len(s.PhoneNames()))
 	isNode := func(n uint32) bool { return n == event.Server || n < phones }
-	for _, a := range rec.Applied {
-		if a.Fault < 1 || a.Fault > len(s.Faults) { // the fault of a step, which the script contains
+	for _, a := range rec.Effects {
+		if a.Fault < 0 || a.Fault >= len(s.Faults) { // the fault of a step, which the script contains
 			continue
 		}
-		if f := &s.Faults[a.Fault-1]; !isDeterministic(f) && isNode(a.Node) && isNode(a.Peer) {
+		if f := &s.Faults[a.Fault]; !isDeterministic(f) && isNode(a.Node) && isNode(a.Peer) {
 			out = append(out, occurrence(f, &a))
 		}
 	}
@@ -87,10 +86,10 @@ func isDeterministic(f *scenarios.Fault) bool {
 }
 
 // occurrence returns one effect of a fault as a fault of its own.
-func occurrence(from *scenarios.Fault, a *world.Applied) scenarios.Fault {
+func occurrence(from *scenarios.Fault, a *Effect) scenarios.Fault {
 	f := *from
 	f.Chance, f.Every, f.Until = 1, 0, 0
-	f.At = max(time.Duration(a.At), 0)
+	f.At = max(a.At, 0)
 	node := nodeOf(a.Node)
 	if from.PerNode() {
 		f.Of = node

@@ -18,13 +18,23 @@ import (
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 	"bluetrace/sim/event"
-	"bluetrace/sim/world"
 )
 
 // Recording is a record of the commands and the fault effects of a run.
 type Recording struct {
 	Steps   []scenarios.Step // each command as a step with its own time (see sim.Options.Commanded)
-	Applied []world.Applied  // each effect of a fault
+	Effects []Effect
+}
+
+// Effect is one effect of a fault: the fields of an event.FaultApplied that a fault of its own needs.
+type Effect struct {
+	At    time.Duration // from the start of the run
+	Fault int           // index in the faults of the scenario; the fault of a step has no index in their range
+	// Node and Peer are the sender and the receiver of the traffic that the fault affected, or the affected node and
+	// event.NoPeer.
+	Node, Peer event.Node
+	Nth        int   // see event.Event
+	Amount     int64 // see event.Event
 }
 
 // TryResult is the result of running a candidate.
@@ -37,10 +47,8 @@ type TryResult struct {
 // the reduction.
 type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error)
 
-// Observe records one effect of a fault.
-func (r *Recording) Observe(e *event.Event) {
-	r.Applied = append(r.Applied, world.Applied{
-		At: int64(e.At), Fault: int(e.Number), Kind: e.Fault, Node: e.Node, Peer: e.Peer, Nth: e.Nth, Amount: e.Amount})
+func (r *Recording) addEffect(e *event.Event) {
+	r.Effects = append(r.Effects, Effect{e.At, int(e.Number) - 1, e.Node, e.Peer, e.Nth, e.Amount})
 }
 
 // VirtualTry returns a Try that runs candidates in virtual time with the given options. causes returns the causes of a
@@ -52,7 +60,7 @@ func VirtualTry(o sim.Options, causes func(*reports.Run) []string, brokenCause f
 		if record {
 			rec := &t.Recording
 			o.Commanded = func(_ time.Duration, st scenarios.Step) { rec.Steps = append(rec.Steps, st) }
-			o.Observers = []event.Subscription{{Observer: rec, Kinds: []event.Kind{event.FaultApplied}}}
+			o.Subscribe = func(s *event.Stream) { s.On(event.FaultApplied, rec.addEffect) }
 		}
 		r, err := sim.Run(ctx, s, o)
 		if ctx.Err() != nil {

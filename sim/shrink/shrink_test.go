@@ -12,7 +12,6 @@ import (
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
-	"bluetrace/sim/world"
 )
 
 func TestMinimizeKeepsTheElementsNeeded(t *testing.T) {
@@ -133,12 +132,12 @@ func TestInstantFaultGetsNoDuration(t *testing.T) {
 // TestExplicitFaults: a random fault becomes one fault for each recorded effect, and a deterministic fault stays.
 func TestExplicitFaults(t *testing.T) {
 	server, phone := scenarios.Nodes{Server: true}, func(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }
-	effect := func(who, peer uint32) world.Applied {
-		return world.Applied{Fault: 1, At: int64(2 * time.Second), Node: who, Peer: peer, Nth: 3, Amount: 7}
+	effect := func(who, peer uint32) Effect {
+		return Effect{At: 2 * time.Second, Node: who, Peer: peer, Nth: 3, Amount: 7}
 	}
 	for name, c := range map[string]struct {
 		fault  scenarios.Fault
-		effect world.Applied
+		effect Effect
 		want   []scenarios.Fault
 	}{
 		"deterministic": {scenarios.Fault{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}, effect(1, event.Server),
@@ -161,7 +160,7 @@ func TestExplicitFaults(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := failing()
 			s.Faults = []scenarios.Fault{c.fault}
-			got := explicitFaults(s, &Recording{Applied: []world.Applied{c.effect, {Fault: 2, Node: 1}}})
+			got := explicitFaults(s, &Recording{Effects: []Effect{c.effect, {Fault: 1, Node: 1}}})
 			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v, want %+v", got, c.want)
 			}

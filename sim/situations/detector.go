@@ -65,69 +65,24 @@ func New(s Settings) *Detector {
 	}
 }
 
-// Kinds lists the kinds that a Detector observes.
-func Kinds() []event.Kind {
-	return []event.Kind{
-		event.BeaconJudged, event.PhoneStepped, event.OperationDone, event.LogWritten, event.PhoneStopped,
-		event.PhoneStarted, event.ClockSet, event.ServerDecided, event.StoreAsked, event.StoreDone,
-		event.ServerStopped, event.ServerStarted, event.FileRepaired, event.FaultBegins, event.FaultEnded,
-		event.FaultApplied,
-	}
-}
-
-// Observe implements event.Observer.
-func (d *Detector) Observe(e *event.Event) {
-	switch e.Kind {
-	case event.BeaconJudged:
-		if !e.Phone.OutOfTurn {
-			d.judged(e)
-		}
-	case event.PhoneStepped:
-		if p := d.phones[e.Node]; p != nil && p.broken {
-			p.broken, p.brokenAt = false, e.At
-		}
-	case event.OperationDone:
-		if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeConnectionLost {
-			d.phone(e.Node).broken = true
-		}
-	case event.LogWritten:
-		p := d.phone(e.Node)
-		p.durable, p.written = len(e.Stored), e.At
-	case event.PhoneStopped:
-		d.phoneStopped(e)
-	case event.PhoneStarted:
-		d.phoneStarted(e)
-	case event.ClockSet:
-		d.clockSet(e)
-	case event.ServerDecided:
-		d.decided(e)
-	case event.StoreAsked:
-		d.stores++
-	case event.StoreDone:
-		d.storeDone(e)
-	case event.ServerStopped:
-		d.countIf(d.stores > 0, KilledWhileSaving)
-		d.stores, d.downAt = 0, e.At
-	case event.ServerStarted:
-		d.countIf(d.blocked(e.At), BlockOverRestart)
-		d.countBlockEnds(BlockEndsWhileDown, d.downAt, e.At)
-	case event.FileRepaired:
-		d.repaired(e)
-	case event.FaultBegins:
-		if e.Fault == fault.Cut && !e.Instant {
-			if d.cuts++; d.cuts == 1 {
-				d.cutAt = e.At
-			}
-		}
-	case event.FaultEnded:
-		if e.Fault == fault.Cut {
-			if d.cuts--; d.cuts == 0 {
-				d.countBlockEnds(BlockEndsDuringCut, d.cutAt, e.At)
-			}
-		}
-	case event.FaultApplied:
-		d.applied(e)
-	}
+// Subscribe counts the situations in the events of the stream from now on.
+func (d *Detector) Subscribe(s *event.Stream) {
+	s.On(event.BeaconJudged, d.judged)
+	s.On(event.OperationDone, d.operationDone)
+	s.On(event.PhoneStepped, d.phoneStepped)
+	s.On(event.LogWritten, d.logWritten)
+	s.On(event.PhoneStopped, d.phoneStopped)
+	s.On(event.PhoneStarted, d.phoneStarted)
+	s.On(event.ClockSet, d.clockSet)
+	s.On(event.ServerDecided, d.decided)
+	s.On(event.StoreAsked, func(*event.Event) { d.stores++ })
+	s.On(event.StoreDone, d.storeDone)
+	s.On(event.ServerStopped, d.serverStopped)
+	s.On(event.ServerStarted, d.serverStarted)
+	s.On(event.FileRepaired, d.repaired)
+	s.On(event.FaultBegins, d.faultBegins)
+	s.On(event.FaultEnded, d.faultEnded)
+	s.On(event.FaultApplied, d.applied)
 }
 
 func (d *Detector) count(s Situation) { d.Counts[s]++ }
@@ -179,6 +134,9 @@ const timeLayout = "02/01/2006 15:04:05"
 // judged counts the situations of one verdict. They depend on the time, on the clock
 // of the phone and on the beacon that was judged before.
 func (d *Detector) judged(e *event.Event) {
+	if e.Phone.OutOfTurn {
+		return
+	}
 	p, v := d.phone(e.Node), e.Phone
 	if v.At.Wall%int64(time.Second) == 0 {
 		switch time.Unix(0, v.At.Wall).In(d.zone).Format(timeLayout) {
@@ -211,6 +169,23 @@ func (d *Detector) validByWorld(e *event.Event) bool {
 	expiry, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[expiryAt:versionAt]), d.zone)
 	now := time.Unix(0, d.start+int64(e.At))
 	return err != nil || !now.Before(start) && now.Before(expiry)
+}
+
+func (d *Detector) operationDone(e *event.Event) {
+	if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeConnectionLost {
+		d.phone(e.Node).broken = true
+	}
+}
+
+func (d *Detector) phoneStepped(e *event.Event) {
+	if p := d.phones[e.Node]; p != nil && p.broken {
+		p.broken, p.brokenAt = false, e.At
+	}
+}
+
+func (d *Detector) logWritten(e *event.Event) {
+	p := d.phone(e.Node)
+	p.durable, p.written = len(e.Stored), e.At
 }
 
 func (d *Detector) phoneStopped(e *event.Event) {
@@ -282,12 +257,38 @@ func (d *Detector) brokenUpload(v *nodes.ServerEvent) {
 	}
 }
 
+func (d *Detector) serverStopped(e *event.Event) {
+	d.countIf(d.stores > 0, KilledWhileSaving)
+	d.stores, d.downAt = 0, e.At
+}
+
+func (d *Detector) serverStarted(e *event.Event) {
+	d.countIf(d.blocked(e.At), BlockOverRestart)
+	d.countBlockEnds(BlockEndsWhileDown, d.downAt, e.At)
+}
+
 func (d *Detector) repaired(e *event.Event) {
 	switch e.Repair {
 	case event.TornLine:
 		d.count(TornLineFound)
 	case event.Recovered:
 		d.count(WALRestores)
+	}
+}
+
+func (d *Detector) faultBegins(e *event.Event) {
+	if e.Fault == fault.Cut && !e.Instant {
+		if d.cuts++; d.cuts == 1 {
+			d.cutAt = e.At
+		}
+	}
+}
+
+func (d *Detector) faultEnded(e *event.Event) {
+	if e.Fault == fault.Cut {
+		if d.cuts--; d.cuts == 0 {
+			d.countBlockEnds(BlockEndsDuringCut, d.cutAt, e.At)
+		}
 	}
 }
 

@@ -26,7 +26,7 @@ type rig struct {
 
 func newRig(t *testing.T) *rig {
 	r := &rig{t: t, detector: New(Settings{Start: start, Zone: time.UTC, BlockDuration: 60 * second})}
-	r.stream.Subscribe(r.detector, Kinds()...)
+	r.detector.Subscribe(&r.stream)
 	return r
 }
 

@@ -19,7 +19,6 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
-	"bluetrace/sim/event"
 	"bluetrace/sim/situations"
 )
 
@@ -141,7 +140,7 @@ func (o *Options) runJob(ctx context.Context, j *job) *Outcome {
 	options := sim.Options{WithoutDelays: true}
 	if j.situations {
 		d := situations.New(situations.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
-		options.Observers = []event.Subscription{{Observer: d, Kinds: situations.Kinds()}}
+		options.Subscribe = d.Subscribe
 		out.Situations = &d.Counts
 	}
 	r, err := o.runWithinLimits(ctx, s, options)

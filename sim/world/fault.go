@@ -33,21 +33,6 @@ type Fault struct {
 	Drift          float64
 }
 
-// Applied is one effect of a fault.
-type Applied struct {
-	At    int64 // nanoseconds since time zero
-	Fault int   // number of the fault
-	Kind  fault.Kind
-	// Node and Peer are the sender and the receiver of the traffic that the fault affected, or the affected node and
-	// event.NoPeer. The server is event.Server.
-	Node, Peer uint32
-	// Nth is the rank of the affected send among those of Node to Peer in this instant, from 0.
-	Nth int
-	// Amount is, by the kind of fault, a delay in nanoseconds, the changed byte (from 1), the remaining length, or
-	// the number of unsynced bytes that remain.
-	Amount int64
-}
-
 // Faulty is a world that supports faults.
 type Faulty interface {
 	World
