@@ -22,7 +22,7 @@ type phoneHost struct {
 	zone   *protocol.Zone
 
 	schedule *scheduler
-	emit     *emitter
+	emit     *event.Emitter
 	udp      *udp
 	tcp      *tcp
 
@@ -125,9 +125,7 @@ func (p *phoneHost) Effect(now nodes.Now, e *nodes.PhoneEffect) {
 	case nodes.PhoneSendBeacon:
 		p.sendBeacon(at, e)
 	case nodes.PhoneExpired:
-		o := p.emit.next(event.EntriesExpired, p.number, event.NoPeer)
-		o.Count, o.Left = e.Expired, p.host.Machine().Log().Len()
-		p.emit.emit(o)
+		p.emit.EntriesExpired(p.number, e.Expired, p.host.Machine().Log().Len())
 	case nodes.PhoneConnect:
 		p.disconnect()
 		p.current = p.tcp.connect(p.number, false)
@@ -139,15 +137,13 @@ func (p *phoneHost) Effect(now nodes.Now, e *nodes.PhoneEffect) {
 		p.disconnect()
 	case nodes.PhonePrint:
 		p.printed = e.Text
-		p.emit.text(event.PhonePrinted, p.number, e.Text)
+		p.emit.Text(event.PhonePrinted, p.number, e.Text)
 		p.show(e)
 	case nodes.PhoneDone:
 		if p.tcp.remote != nil {
 			p.tcp.remote.operationDone(p.number, e, p.current, p.previous, p.printed)
 		}
-		o := p.emit.next(event.OperationDone, p.number, event.NoPeer)
-		o.Phone = e
-		p.emit.emit(o)
+		p.emit.OperationDone(p.number, e)
 	}
 }
 
@@ -163,7 +159,7 @@ func (p *phoneHost) disconnect() {
 func (p *phoneHost) show(e *nodes.PhoneEffect) {
 	if p.watched {
 		p.text = e.AppendText(p.text[:0], p.zone)
-		p.emit.text(event.ScreenShown, p.number, string(p.text))
+		p.emit.Text(event.ScreenShown, p.number, string(p.text))
 	}
 }
 
@@ -174,10 +170,8 @@ func (p *phoneHost) judged(e *nodes.PhoneEffect) {
 	} else {
 		p.counts.Valid++
 	}
-	o := p.emit.next(event.BeaconJudged, p.number, p.udp.phoneAt(&e.From))
-	o.Phone = e
-	o.Sent, o.SentKnown = p.sentAt(e)
-	p.emit.emit(o)
+	sent, known := p.sentAt(e)
+	p.emit.BeaconJudged(p.number, p.udp.phoneAt(&e.From), e, sent, known)
 	p.show(e)
 }
 
@@ -211,9 +205,7 @@ func (p *phoneHost) sendBeacon(at time.Duration, e *nodes.PhoneEffect) {
 // announce counts a beacon before its datagrams are sent.
 func (p *phoneHost) announce(to *protocol.Address, raw *[protocol.BeaconSize]byte) {
 	p.counts.Sent++
-	o := p.emit.next(event.BeaconSent, p.number, p.udp.phoneAt(to))
-	o.Raw = raw
-	p.emit.emit(o)
+	p.emit.BeaconSent(p.number, p.udp.phoneAt(to), raw)
 }
 
 // sendDatagram sends a datagram of a script from the phone's own socket.
@@ -289,9 +281,7 @@ func (p *phoneHost) Stepped(now nodes.Now, log *nodes.ContactLog) {
 	if oldest, ok := log.Oldest(); ok {
 		p.counts.AgeMax = max(p.counts.AgeMax, int64(at)-int64(oldest))
 	}
-	o := p.emit.next(event.PhoneStepped, p.number, event.NoPeer)
-	o.Log = log
-	p.emit.emit(o)
+	p.emit.Log(event.PhoneStepped, p.number, log)
 	p.schedule.notify()
 }
 
@@ -311,7 +301,7 @@ func (p *phoneHost) log() *nodes.ContactLog {
 		return &nodes.ContactLog{}
 	}
 	if at, ok := p.nextWake(); ok && at <= p.schedule.now {
-		p.host.Wake()
+		p.emit.Nested(p.host.Wake)
 	}
 	return p.host.Machine().Log()
 }

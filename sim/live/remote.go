@@ -16,7 +16,7 @@ import (
 // infers the decisions from the answers that the phones receive, and the sessions from the phones' connections.
 type remoteServer struct {
 	schedule *scheduler
-	emit     *emitter
+	emit     *event.Emitter
 	tcp      *tcp
 	address  string // host:port
 	reached  bool   // a connection has been established
@@ -34,7 +34,7 @@ func (r *remoteServer) operationDone(
 		previous.dismissed = true
 	}
 	for _, kind := range decisions(e, printed) {
-		r.emit.decided(phone, false, nodes.ServerEvent{Kind: kind, Entries: e.Entries})
+		r.emit.ServerDecided(phone, false, &nodes.ServerEvent{Kind: kind, Entries: e.Entries})
 	}
 }
 
@@ -77,22 +77,22 @@ func (r *remoteServer) inferFromReply(phone uint32, reply string) {
 			continue
 		}
 		for _, kind := range loginDecisions(a.outcome, reply) {
-			r.emit.decided(phone, true, nodes.ServerEvent{Kind: kind})
+			r.emit.ServerDecided(phone, true, &nodes.ServerEvent{Kind: kind})
 		}
 	}
 	if len(reply) == protocol.TempIDSize {
-		r.emit.decided(phone, true, nodes.ServerEvent{Kind: nodes.EventIssued})
+		r.emit.ServerDecided(phone, true, &nodes.ServerEvent{Kind: nodes.EventIssued})
 	}
 }
 
 // opened emits the beginning of a session.
 func (r *remoteServer) opened(c *connection) {
 	r.reached = true
-	r.emit.plain(event.RemoteOpened, event.Server, c.phone)
+	r.emit.Plain(event.RemoteOpened, event.Server, c.Phone)
 }
 
 // closed emits the end of a session.
-func (r *remoteServer) closed(c *connection) { r.emit.plain(event.RemoteClosed, event.Server, c.phone) }
+func (r *remoteServer) closed(c *connection) { r.emit.Plain(event.RemoteClosed, event.Server, c.Phone) }
 
 // refused fails the run if the server was never reached.
 func (r *remoteServer) refused(reason string) {
@@ -129,8 +129,8 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	if c.connection.dismissed && !s.closing {
 		c.connection.dismissed = false
 		s.advanceToClock()
-		r.emit.phoneEnded(c.connection, "is closed by the server, too")
-		r.emit.emit(r.emit.atPhone(event.HungUp, c.connection))
+		r.emit.PhoneEnded(&c.connection.Connection, "is closed by the server, too")
+		r.emit.PhoneConn(event.HungUp, &c.connection.Connection)
 	}
 	return n, err
 }

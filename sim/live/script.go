@@ -13,7 +13,7 @@ import (
 // an earlier one stays open until the world is closed or the server closes it.
 type scripts struct {
 	schedule *scheduler
-	emit     *emitter
+	emit     *event.Emitter
 	tcp      *tcp
 	address  string          // of the server, host:port
 	ctx      context.Context // ends with the world
@@ -57,7 +57,7 @@ func (r *scripts) isOpen(phone uint32) bool {
 
 // isCurrent reports whether the connection is the current one of its phone's script.
 func (r *scripts) isCurrent(c *connection) bool {
-	current := r.current[c.phone]
+	current := r.current[c.Phone]
 	return current != nil && current.connection == c
 }
 
@@ -112,7 +112,7 @@ func (r *scripts) established(c *scriptedConn, conn net.Conn, err error) bool {
 	r.tcp.refused(c.connection)
 	c.over = true
 	if r.isCurrent(c.connection) {
-		r.emit.emit(r.emit.atPhone(event.HungUp, c.connection))
+		r.emit.PhoneConn(event.HungUp, &c.connection.Connection)
 	}
 	if r.tcp.remote != nil {
 		r.tcp.remote.refused(socket.Reason(err))
@@ -178,7 +178,8 @@ func (r *scripts) write(c *scriptedConn) {
 		b := c.queue[0]
 		c.queue = c.queue[1:]
 		if r.tcp.remote != nil {
-			r.emit.handled(c.connection, len(b)) // a remote server's reads cannot be observed
+			// The reads of a remote server cannot be observed.
+			r.emit.ServerHandled(&c.connection.Connection, c.connection.slot, len(b))
 		}
 		mu.Unlock()
 		_, err := c.socket.Write(b)

@@ -23,7 +23,7 @@ type serverHost struct {
 	config   *Config
 	schedule *scheduler
 	turns    *turns
-	emit     *emitter
+	emit     *event.Emitter
 	tcp      *tcp
 
 	address  string
@@ -90,12 +90,10 @@ func (h *serverHost) tryStart() (err error) {
 		return errors.Join(err, folder.Close())
 	}
 	if h.started {
-		o := h.emit.next(event.ServerStarted, event.Server, event.NoPeer)
-		o.Resolve = func(id protocol.TempID) (nodes.Issue, bool) {
+		h.emit.ServerStarted(func(id protocol.TempID) (nodes.Issue, bool) {
 			i, ok := issued[id]
 			return i, ok
-		}
-		h.emit.emit(o)
+		})
 	}
 	h.started = true
 	h.host, h.disk, h.listener, h.starting, h.stores = host, d, nil, true, nil
@@ -115,7 +113,7 @@ func (h *serverHost) restart(down time.Duration) {
 		return
 	}
 	s, host, d := h.schedule, h.host, h.disk
-	h.emit.text(event.ProgramStatus, event.Server, "is killed")
+	h.emit.Text(event.ProgramStatus, event.Server, "is killed")
 	h.host, h.starting, d.dying = nil, false, true
 	s.notify()
 	s.mu.Unlock()
@@ -126,12 +124,10 @@ func (h *serverHost) restart(down time.Duration) {
 	if err != nil {
 		s.fail(fmt.Errorf("closing the files of the killed server: %w", err))
 	}
-	o := h.emit.next(event.ServerStopped, event.Server, event.NoPeer)
-	o.Count = h.tcp.openAtServer()
-	h.emit.emit(o)
+	h.emit.ServerStopped(h.tcp.openAtServer())
 	h.tcp.serverKilled()
 	startAgain := func() {
-		h.emit.text(event.ProgramStatus, event.Server, "is started again")
+		h.emit.Text(event.ProgramStatus, event.Server, "is started again")
 		h.start()
 	}
 	if down <= 0 {
@@ -247,16 +243,14 @@ func (h *serverHost) Effect(now nodes.Now, e *nodes.ServerEffect) {
 		h.tcp.serverCloses(e.Conn)
 	case nodes.EffectPrint:
 		h.starting = false
-		h.emit.text(event.ServerPrinted, event.Server, e.Text)
+		h.emit.Text(event.ServerPrinted, event.Server, e.Text)
 	case nodes.EffectStore:
 		h.stores = append(h.stores, h.turns.next())
-		o := h.emit.next(event.StoreAsked, event.Server, event.NoPeer)
-		o.Records = e.Records
-		h.emit.emit(o)
+		h.emit.StoreAsked(e.Records)
 		h.disk.delay(len(e.Records))
 	case nodes.EffectEvent:
 		c := h.tcp.at(e.Conn)
-		h.emit.decided(c.phone, c.scripted, e.Event)
+		h.emit.ServerDecided(c.Phone, c.Scripted, &e.Event)
 	}
 }
 
@@ -266,9 +260,7 @@ func (h *serverHost) Stored(now nodes.Now, id nodes.StoreID, records []nodes.Rec
 		return
 	}
 	h.stores = h.stores[1:]
-	o := h.emit.next(event.StoreDone, event.Server, event.NoPeer)
-	o.Number, o.Records, o.Err = uint64(id), records, err
-	h.emit.emit(o)
+	h.emit.StoreDone(id, records, err)
 }
 
 // disk is the server's folder behind the delay of Config.DiskDelay. The delay passes on the world's clock.

@@ -20,7 +20,7 @@ import (
 type tcp struct {
 	schedule *scheduler
 	turns    *turns
-	emit     *emitter
+	emit     *event.Emitter
 	scripts  *scripts
 	server   *serverHost   // nil if the server is remote
 	remote   *remoteServer // nil if the server runs in this process
@@ -34,10 +34,8 @@ type tcp struct {
 
 // connection is one TCP connection between a phone and the server.
 type connection struct {
-	number   uint64 // among the connections of the run, from 1
-	turn     uint64 // of the opening
-	phone    uint32
-	scripted bool // a script drives it, not the phone's program
+	event.Connection
+	turn uint64 // of the opening
 
 	dialing     bool // Dial has not returned
 	dialed      bool // Dial has returned a connection
@@ -103,10 +101,11 @@ const dialTimeout = 10 * time.Second
 func (t *tcp) connect(phone uint32, scripted bool) *connection {
 	t.opened++
 	c := &connection{
-		number: t.opened, turn: t.turns.next(), phone: phone, scripted: scripted, dialing: true, phoneOpen: true,
+		Connection: event.Connection{Number: t.opened, Phone: phone, Scripted: scripted},
+		turn:       t.turns.next(), dialing: true, phoneOpen: true,
 	}
 	t.open[c] = struct{}{}
-	t.emit.emit(t.emit.atPhone(event.Connecting, c))
+	t.emit.PhoneConn(event.Connecting, &c.Connection)
 	return c
 }
 
@@ -140,7 +139,7 @@ func (t *tcp) dial(ctx context.Context, c *connection, address string) (net.Conn
 // established records that the phone's host or the script has been told of the connection.
 func (t *tcp) established(c *connection) {
 	c.established = true
-	t.emit.emit(t.emit.atPhone(event.Connected, c))
+	t.emit.PhoneConn(event.Connected, &c.Connection)
 	if t.remote != nil {
 		t.remote.opened(c)
 	}
@@ -148,7 +147,7 @@ func (t *tcp) established(c *connection) {
 
 // refused records that the connection could not be opened.
 func (t *tcp) refused(c *connection) {
-	t.emit.plain(event.ConnectRefused, c.phone, event.NoPeer)
+	t.emit.PhoneConn(event.ConnectRefused, &c.Connection)
 	c.phoneOpen = false
 	t.forget(c)
 }
@@ -167,15 +166,15 @@ func (t *tcp) forget(c *connection) {
 // phoneSends records a write of the phone's program or of a script.
 func (t *tcp) phoneSends(c *connection, p []byte) {
 	c.up.write(t.turns.next(), len(p))
-	t.emit.bytesAtPhone(event.PhoneSent, c, p)
+	t.emit.PhoneBytes(event.PhoneSent, &c.Connection, p)
 }
 
 // phoneReads records a read of the phone. It emits event.Replied for each write of the server that the phone has now
 // read completely, in however many reads.
 func (t *tcp) phoneReads(c *connection, p []byte) {
-	t.emit.bytesAtPhone(event.PhoneRead, c, p)
+	t.emit.PhoneBytes(event.PhoneRead, &c.Connection, p)
 	c.down.read(len(p))
-	if c.scripted && !t.scripts.isCurrent(c) {
+	if c.Scripted && !t.scripts.isCurrent(c) {
 		return
 	}
 	c.received = append(c.received, p...)
@@ -188,7 +187,7 @@ func (t *tcp) phoneReads(c *connection, p []byte) {
 func (t *tcp) nextReply(c *connection) int {
 	switch {
 	case t.remote != nil:
-		return replyLength(c.received, c.scripted)
+		return replyLength(c.received, c.Scripted)
 	case len(c.replies) > 0 && len(c.received) >= c.replies[0]:
 		return c.replies[0]
 	}
@@ -201,10 +200,10 @@ func (t *tcp) replied(c *connection, size int) {
 	c.received = c.received[size:]
 	if t.remote == nil {
 		c.replies = c.replies[1:]
-	} else if c.scripted {
-		t.remote.inferFromReply(c.phone, string(reply))
+	} else if c.Scripted {
+		t.remote.inferFromReply(c.Phone, string(reply))
 	}
-	t.emit.bytesAtPhone(event.Replied, c, reply)
+	t.emit.PhoneBytes(event.Replied, &c.Connection, reply)
 }
 
 // flushReply emits an incomplete reply of a remote server, whose rest will not arrive.
@@ -217,7 +216,7 @@ func (t *tcp) flushReply(c *connection) {
 // scriptEnds records that a script ends its side of the connection, with a reset or a half-close.
 func (t *tcp) scriptEnds(c *connection, reset bool) {
 	c.up.endTurn, c.reset = t.turns.next(), reset
-	t.emit.phoneEnded(c, "is ended by the script")
+	t.emit.PhoneEnded(&c.Connection, "is ended by the script")
 }
 
 // phoneCloses records that the phone's program closes its side of the connection.
@@ -228,9 +227,9 @@ func (t *tcp) phoneCloses(c *connection) {
 	t.flushReply(c)
 	c.phoneOpen = false
 	c.up.endTurn = t.turns.next()
-	t.emit.phoneEnded(c, "is closed by the phone")
-	if c.serverFirst && !c.scripted {
-		t.emit.emit(t.emit.atPhone(event.HungUp, c)) // the program closes because the server did
+	t.emit.PhoneEnded(&c.Connection, "is closed by the phone")
+	if c.serverFirst && !c.Scripted {
+		t.emit.PhoneConn(event.HungUp, &c.Connection) // the program closes because the server did
 	}
 	t.closeRemote(c)
 	t.forget(c)
@@ -242,10 +241,10 @@ func (t *tcp) phoneReadsEnd(c *connection) {
 		return
 	}
 	t.flushReply(c)
-	t.emit.phoneEnded(c, "is closed by the server")
+	t.emit.PhoneEnded(&c.Connection, "is closed by the server")
 	c.phoneOpen = false
-	if !c.scripted || t.scripts.isCurrent(c) {
-		t.emit.emit(t.emit.atPhone(event.HungUp, c))
+	if !c.Scripted || t.scripts.isCurrent(c) {
+		t.emit.PhoneConn(event.HungUp, &c.Connection)
 	}
 	t.closeRemote(c)
 	t.forget(c)
@@ -258,7 +257,7 @@ func (t *tcp) closeRemote(c *connection) {
 }
 
 // moveTo moves a connection to another program of the same phone.
-func (t *tcp) moveTo(c *connection, phone uint32) { c.phone = phone }
+func (t *tcp) moveTo(c *connection, phone uint32) { c.Phone = phone }
 
 // isDialed reports whether a connection from the phone's address is known and not yet accepted.
 func (t *tcp) isDialed(from netip.AddrPort) bool { return t.dialed[from] != nil }
@@ -280,16 +279,14 @@ func (t *tcp) accepted(slot nodes.Conn, from netip.AddrPort) {
 	}
 	c := t.dialed[from]
 	if c == nil {
-		c = &connection{phone: event.NoPeer}
+		c = &connection{Connection: event.Connection{Phone: event.NoPeer}}
 	}
 	delete(t.dialed, from)
 	c.slot, c.accepted, c.serverOpen = slot, true, true
 	t.bySlot[slot] = c
-	t.emit.emit(t.emit.atServer(event.Accepted, c))
-	if c.phone != event.NoPeer && !c.scripted {
-		e := t.emit.next(event.ProgramConnects, c.phone, event.NoPeer)
-		e.Conn, e.Slot = c.number, slot
-		t.emit.emit(e)
+	t.emit.Accepted(&c.Connection, slot)
+	if c.Phone != event.NoPeer && !c.Scripted {
+		t.emit.ProgramConnects(&c.Connection, slot)
 	}
 }
 
@@ -301,22 +298,22 @@ func (t *tcp) serverSends(slot nodes.Conn, p []byte) {
 	c := t.bySlot[slot]
 	c.replies = append(c.replies, len(p))
 	c.down.write(t.turns.next(), len(p))
-	t.emit.bytesAtServer(event.ServerSent, c, p)
+	t.emit.ServerBytes(event.ServerSent, &c.Connection, c.slot, p)
 }
 
 // serverReads records a read of the server.
 func (t *tcp) serverReads(slot nodes.Conn, p []byte) {
 	c := t.bySlot[slot]
 	c.up.read(len(p))
-	t.emit.bytesAtServer(event.ServerRead, c, p)
-	t.emit.handled(c, len(p))
+	t.emit.ServerBytes(event.ServerRead, &c.Connection, c.slot, p)
+	t.emit.ServerHandled(&c.Connection, c.slot, len(p))
 }
 
 // serverReadsEnd records that the server has read the end of the phone's stream.
 func (t *tcp) serverReadsEnd(slot nodes.Conn) {
 	c := t.bySlot[slot]
 	c.phoneEndRead = true
-	t.emit.serverEnded(c, "ends: end of file", false)
+	t.emit.ServerEnded(&c.Connection, "ends: end of file", false)
 }
 
 // serverCloses records that the server closes its side of the connection.
@@ -327,10 +324,10 @@ func (t *tcp) serverCloses(slot nodes.Conn) {
 	}
 	c.serverOpen, c.serverFirst = false, !c.phoneEndRead
 	c.down.endTurn = t.turns.next()
-	t.emit.serverEnded(c, "is closed by the server", true)
+	t.emit.ServerEnded(&c.Connection, "is closed by the server", true)
 	switch {
-	case !c.phoneOpen && c.serverFirst && !c.scripted:
-		t.emit.emit(t.emit.atPhone(event.HungUp, c))
+	case !c.phoneOpen && c.serverFirst && !c.Scripted:
+		t.emit.PhoneConn(event.HungUp, &c.Connection)
 	case c.reset:
 		t.phoneReadsEnd(c) // the phone's socket is closed and cannot read the end
 	}
@@ -350,7 +347,7 @@ func (t *tcp) openAtServer() int {
 
 // serverKilled records that the server's process is gone, in the order of the connections' numbers.
 func (t *tcp) serverKilled() {
-	byNumber := func(a, b *connection) int { return cmp.Compare(a.number, b.number) }
+	byNumber := func(a, b *connection) int { return cmp.Compare(a.Number, b.Number) }
 	for _, c := range slices.SortedFunc(maps.Keys(t.open), byNumber) {
 		if c.serverOpen {
 			c.serverOpen, c.serverFirst = false, true
@@ -365,7 +362,7 @@ func (t *tcp) serverKilled() {
 
 // describe returns a description of unfinished work of a connection.
 func (t *tcp) describe(c *connection, format string, args ...any) string {
-	return fmt.Sprintf("c%d of %s: ", c.number, t.names[c.phone]) + fmt.Sprintf(format, args...)
+	return fmt.Sprintf("c%d of %s: ", c.Number, t.names[c.Phone]) + fmt.Sprintf(format, args...)
 }
 
 // opening returns the turn and the unfinished part of the connection's opening.

@@ -21,7 +21,7 @@ import (
 // datagrams sent before it on the same path, whose order the kernel keeps, count as lost.
 type udp struct {
 	schedule *scheduler
-	emit     *emitter
+	emit     *event.Emitter
 	names    []string // of the phones
 
 	addresses []protocol.Address          // by phone
@@ -94,15 +94,13 @@ func (u *udp) send(at time.Duration, phone uint32, from, to *protocol.Address, p
 	u.sent++
 	d := datagram{at, u.sent, len(p), hashOf(p)}
 	dest := u.phoneAt(to)
-	kind := event.DatagramLost
-	if dest != event.NoPeer {
-		kind = event.DatagramSent
-		k := path{*from, dest}
-		u.inFlight[k] = append(u.inFlight[k], d)
+	if dest == event.NoPeer {
+		u.emit.DatagramLost(phone, dest, d.number, d.size, false)
+		return
 	}
-	e := u.emit.datagram(kind, phone, dest, d)
-	e.Due = event.DueUnknown
-	u.emit.emit(e)
+	k := path{*from, dest}
+	u.inFlight[k] = append(u.inFlight[k], d)
+	u.emit.DatagramSent(phone, dest, d.number, d.size, event.DueUnknown, false)
 }
 
 // receive records the receipt of a datagram and returns it as it was sent. It returns false for a datagram that was
@@ -117,9 +115,7 @@ func (u *udp) receive(k path, p []byte) (datagram, bool) {
 	}
 	sender := u.phones[k.from]
 	for _, lost := range pending[:i] {
-		e := u.emit.datagram(event.DatagramLost, sender, k.to, lost)
-		e.InFlight = true
-		u.emit.emit(e)
+		u.emit.DatagramLost(sender, k.to, lost.number, lost.size, true)
 	}
 	d := pending[i]
 	if rest := pending[i+1:]; len(rest) > 0 {
@@ -127,9 +123,7 @@ func (u *udp) receive(k path, p []byte) (datagram, bool) {
 	} else {
 		delete(u.inFlight, k)
 	}
-	e := u.emit.datagram(event.DatagramDelivered, k.to, sender, d)
-	e.Sum, e.Due = sum, event.DueUnknown
-	u.emit.emit(e)
+	u.emit.DatagramDelivered(k.to, sender, d.number, d.size, sum)
 	return d, true
 }
 

@@ -9,7 +9,6 @@
 //
 //	scheduler     time, calls, the wait for an idle world, the lock
 //	turns         the order of reads in a stepped world
-//	emitter       the event stream
 //	udp           datagrams in flight, additional sockets
 //	tcp           connections between phones and the server
 //	scripts       connections that scripts drive byte by byte
@@ -77,7 +76,7 @@ type World struct {
 	config   Config
 	locked   bool // Run has begun, and its caller holds the lock
 	schedule *scheduler
-	emit     *emitter
+	emit     *event.Emitter
 	udp      *udp
 	tcp      *tcp
 	scripts  *scripts
@@ -92,7 +91,7 @@ var _ world.World = (*World)(nil)
 // be called in any case.
 func New(c Config) (*World, error) {
 	s := newScheduler(&c)
-	m := &emitter{stream: c.Events, schedule: s}
+	m := &event.Emitter{Stream: c.Events, Now: (*int64)(&s.now)}
 	order := &turns{schedule: s}
 	names := make([]string, len(c.Phones))
 	for i, p := range c.Phones {
@@ -243,19 +242,19 @@ func (w *World) Watch(phone uint32) { w.phones[phone].watched = true }
 
 // Open starts a session of the phone's program.
 func (w *World) Open(phone uint32) {
-	w.emit.plain(event.ProgramOpened, phone, event.NoPeer)
+	w.emit.Plain(event.ProgramOpened, phone, event.NoPeer)
 	w.phones[phone].host.Open()
 }
 
 // Type types a line at the prompt of the phone's program.
 func (w *World) Type(phone uint32, line string) {
-	w.emit.text(event.LineTyped, phone, line)
+	w.emit.Text(event.LineTyped, phone, line)
 	w.phones[phone].host.Type(line)
 }
 
 // TakeOver moves the session of the program other to the program phone.
 func (w *World) TakeOver(phone, other uint32) {
-	w.emit.plain(event.SessionMoved, phone, other)
+	w.emit.Plain(event.SessionMoved, phone, other)
 	w.phones[phone].takeOver(w.phones[other])
 }
 
@@ -290,7 +289,7 @@ func (w *World) AnnounceForged(phone, to uint32, raw *[protocol.BeaconSize]byte)
 
 // SendDatagram sends a datagram of a script from the phone's own socket if port is 0, else from an additional one.
 func (w *World) SendDatagram(phone, to uint32, port uint16, b []byte) {
-	w.emit.plain(event.DatagramsForged, phone, event.NoPeer)
+	w.emit.Plain(event.DatagramsForged, phone, event.NoPeer)
 	var err error
 	if dest := w.udp.addresses[to]; port == 0 {
 		err = w.phones[phone].sendDatagram(&dest, b)

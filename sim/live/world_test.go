@@ -303,7 +303,7 @@ func TestHang(t *testing.T) {
 	r.schedule.idleLimit = ms
 	r.Call(time.Second, func() {
 		r.udp.send(r.Now(), 0, &r.phones[0].address, &r.phones[1].address, []byte("never sent"))
-		r.tcp.open[&connection{number: 9, phone: 1, dialing: true}] = struct{}{}
+		r.tcp.open[&connection{Connection: event.Connection{Number: 9, Phone: 1}, dialing: true}] = struct{}{}
 	})
 	err := r.Run(t.Context(), 2*time.Second, nil)
 	want := "at 1s the live world was still busy after 1ms of real time, waiting for: " +

@@ -225,10 +225,10 @@ func (n *nodeStates) crash(r *rule, node event.Node) {
 		n.server.kill()
 	case node != event.Server && !s.off:
 		left = n.disks.crashPhone(r, node)
-		n.emit.text(event.ProgramStatus, node, "is killed")
+		n.emit.Text(event.ProgramStatus, node, "is killed")
 		n.stopPhone(node)
 		n.phones.resetConn(node)
-		n.emit.plain(event.PhoneStopped, node, event.NoPeer)
+		n.emit.Plain(event.PhoneStopped, node, event.NoPeer)
 	}
 	text := fmt.Sprintf("%s crashes, %d bytes are left of what was not synced", n.faults.name(node), left)
 	n.faults.applied(r, node, event.NoPeer, 0, left, text)
@@ -253,7 +253,7 @@ func (n *nodeStates) switchOff(r *rule, phone uint32) {
 	}
 	n.phones.resetConn(phone)
 	n.disks.kill(phone)
-	n.emit.plain(event.PhoneStopped, phone, event.NoPeer)
+	n.emit.Plain(event.PhoneStopped, phone, event.NoPeer)
 }
 
 // stopPhone clears the memory of a phone's program. Its pending inputs will not come.
@@ -279,7 +279,7 @@ func (n *nodeStates) startPhone(phone uint32) {
 	f := n.disks.folder(phone)
 	if f != nil {
 		if err := n.disks.openLog(phone); err != nil {
-			n.emit.text(event.ProgramStatus, phone, "does not start: "+err.Error())
+			n.emit.Text(event.ProgramStatus, phone, "does not start: "+err.Error())
 			n.scheduler.call(n.scheduler.now+int64(retryStart), func() { n.start(phone) })
 			return
 		}

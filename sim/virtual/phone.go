@@ -111,7 +111,7 @@ func (h *phoneHost) act(phone uint32) {
 	if received, ok := log.Oldest(); ok {
 		p.ageMax = max(p.ageMax, int64(h.clocks.elapsed(phone)-received))
 	}
-	h.emit.log(event.PhoneStepped, phone, log)
+	h.emit.Log(event.PhoneStepped, phone, log)
 	if h.disks.phones != nil {
 		h.disks.saveWhenDue(phone)
 	}
@@ -155,7 +155,7 @@ func (h *phoneHost) carryOut(phone uint32, e *nodes.PhoneEffect) {
 		h.udp.sendBeacon(phone, &e.To, e.Form, &e.Raw)
 		h.show(phone, e)
 	case nodes.PhoneExpired:
-		h.emit.entriesExpired(phone, e.Expired, p.machine.Log().Len())
+		h.emit.EntriesExpired(phone, e.Expired, p.machine.Log().Len())
 		if h.disks.phones != nil {
 			h.disks.setChanged(phone)
 		}
@@ -164,7 +164,7 @@ func (h *phoneHost) carryOut(phone uint32, e *nodes.PhoneEffect) {
 			h.tcp.closePhoneSide(p.conn)
 		}
 		p.conn = h.tcp.open(phone, false)
-		h.emit.programConnects(&h.tcp.conns[p.conn], p.conn)
+		h.emit.ProgramConnects(&h.tcp.conns[p.conn].Connection, nodes.Conn(p.conn))
 	case nodes.PhoneSendTCP:
 		if p.conn != noConn {
 			h.tcp.sendToServer(p.conn, e.Bytes)
@@ -172,7 +172,7 @@ func (h *phoneHost) carryOut(phone uint32, e *nodes.PhoneEffect) {
 	case nodes.PhoneCloseTCP:
 		h.closeConn(phone)
 	case nodes.PhonePrint:
-		h.emit.text(event.PhonePrinted, phone, e.Text)
+		h.emit.Text(event.PhonePrinted, phone, e.Text)
 		h.show(phone, e)
 	case nodes.PhoneDone:
 		h.done(phone, e)
@@ -188,7 +188,7 @@ func (h *phoneHost) print(phone uint32, text string) {
 func (h *phoneHost) show(phone uint32, e *nodes.PhoneEffect) {
 	if h.watched != nil && h.watched[phone] {
 		h.text = e.AppendText(h.text[:0], h.clocks.zone)
-		h.emit.text(event.ScreenShown, phone, string(h.text))
+		h.emit.Text(event.ScreenShown, phone, string(h.text))
 	}
 }
 
@@ -202,7 +202,7 @@ func (h *phoneHost) watch(phone uint32) {
 
 func (h *phoneHost) beaconSent(phone, receiver uint32, raw *[protocol.BeaconSize]byte) {
 	h.phones[phone].sent++
-	h.emit.beaconSent(phone, receiver, raw)
+	h.emit.BeaconSent(phone, receiver, raw)
 }
 
 func (h *phoneHost) judged(phone uint32, e *nodes.PhoneEffect) {
@@ -217,7 +217,7 @@ func (h *phoneHost) judged(phone uint32, e *nodes.PhoneEffect) {
 		p.valid++
 	}
 	sent, known := h.sentAt(p, e)
-	h.emit.beaconJudged(phone, sender, e, sent, known)
+	h.emit.BeaconJudged(phone, sender, e, time.Duration(sent), known)
 	h.show(phone, e)
 }
 
@@ -225,7 +225,7 @@ func (h *phoneHost) judged(phone uint32, e *nodes.PhoneEffect) {
 // began from the phone's clock to virtual time.
 func (h *phoneHost) done(phone uint32, e *nodes.PhoneEffect) {
 	e.Began = time.Duration(h.clocks.when(phone, e.Began))
-	h.emit.operationDone(phone, e)
+	h.emit.OperationDone(phone, e)
 }
 
 // firstsExpiry is the age at which a firstPart is forgotten.
@@ -331,14 +331,14 @@ func (h *phoneHost) resetConn(phone uint32) {
 
 // takeSession moves the session of one program of a phone to another.
 func (h *phoneHost) takeSession(to, from uint32) {
-	h.emit.plain(event.SessionMoved, to, from)
+	h.emit.Plain(event.SessionMoved, to, from)
 	a, b := &h.phones[to], &h.phones[from]
 	if a.conn != noConn {
 		h.tcp.closePhoneSide(a.conn)
 	}
 	a.conn, b.conn = b.conn, noConn
 	if a.conn != noConn {
-		h.tcp.conns[a.conn].phone = to
+		h.tcp.conns[a.conn].Phone = to
 	}
 	a.machine.TakeSession(&b.machine)
 	h.act(to)
@@ -369,8 +369,8 @@ func (h *phoneHost) clear(phone uint32) {
 func (h *phoneHost) restart(phone uint32, stored []nodes.StoredContact) {
 	p := &h.phones[phone]
 	p.machine.Restore(h.clocks.read(phone), stored)
-	h.emit.text(event.ProgramStatus, phone, "is started again")
-	h.emit.log(event.PhoneStarted, phone, p.machine.Log())
+	h.emit.Text(event.ProgramStatus, phone, "is started again")
+	h.emit.Log(event.PhoneStarted, phone, p.machine.Log())
 	if h.disks.folder(phone) != nil {
 		h.disks.printNotes(phone)
 		h.disks.setChanged(phone) // expired entries leave the disk
@@ -383,10 +383,10 @@ func (h *phoneHost) log(phone uint32) *nodes.ContactLog {
 	p := &h.phones[phone]
 	if d, ok := p.machine.NextWake(); ok && d <= h.clocks.elapsed(phone) {
 		// An observer may ask amid another phone's effects.
-		out, emitted := h.out, h.emit.event
+		out := h.out
 		h.out = nodes.PhoneOutbox{}
-		h.wake(phone)
-		h.out, h.emit.event = out, emitted
+		h.emit.Nested(func() { h.wake(phone) })
+		h.out = out
 	}
 	return p.machine.Log()
 }

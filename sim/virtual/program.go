@@ -17,7 +17,7 @@ func (w *World) Open(phone uint32) {
 	if w.faults.begun && w.states.deferred(phone, func() { w.Open(phone) }) {
 		return
 	}
-	w.emit.plain(event.ProgramOpened, phone, event.NoPeer)
+	w.emit.Plain(event.ProgramOpened, phone, event.NoPeer)
 	w.phones.open(phone)
 }
 
@@ -26,7 +26,7 @@ func (w *World) Type(phone uint32, line string) {
 	if w.faults.begun && w.states.deferred(phone, func() { w.Type(phone, line) }) {
 		return
 	}
-	w.emit.text(event.LineTyped, phone, line)
+	w.emit.Text(event.LineTyped, phone, line)
 	w.phones.typeLine(phone, line)
 }
 
@@ -99,7 +99,7 @@ func (w *World) SendDatagram(phone, to uint32, port uint16, p []byte) {
 	if port != 0 {
 		from.Port = port
 	}
-	w.emit.plain(event.DatagramsForged, phone, event.NoPeer)
+	w.emit.Plain(event.DatagramsForged, phone, event.NoPeer)
 	w.udp.send(phone, &from, &dest, p)
 }
 

@@ -81,7 +81,7 @@ func (h *serverHost) start() error {
 	}
 	h.machine, h.wakeAt = m, never
 	if h.life++; h.life > 1 {
-		h.emit.serverStarted(m.Resolve)
+		h.emit.ServerStarted(m.Resolve)
 	}
 	h.printNotes()
 	m.Start(h.now(), &h.out)
@@ -167,12 +167,12 @@ func (h *serverHost) restart(down time.Duration) {
 
 // kill ends the server's program: its connections break.
 func (h *serverHost) kill() {
-	h.emit.text(event.ProgramStatus, event.Server, "is killed")
+	h.emit.Text(event.ProgramStatus, event.Server, "is killed")
 	h.machine = nil
 	if h.disks.server != nil {
 		h.disks.server.Kill()
 	}
-	h.emit.serverStopped(h.tcp.sessions())
+	h.emit.ServerStopped(h.tcp.sessions())
 	h.tcp.resetSessions()
 }
 
@@ -181,7 +181,7 @@ func (h *serverHost) comeBack() {
 	if h.faults.begun && h.states.keepsServerDown() {
 		return
 	}
-	h.emit.text(event.ProgramStatus, event.Server, "is started again")
+	h.emit.Text(event.ProgramStatus, event.Server, "is started again")
 	err := h.start()
 	if err == nil {
 		return
@@ -189,7 +189,7 @@ func (h *serverHost) comeBack() {
 	if !h.faults.begun {
 		panic(fmt.Sprintf("virtual: the server in memory does not start: %v", err))
 	}
-	h.emit.text(event.ProgramStatus, event.Server, "does not start: "+err.Error())
+	h.emit.Text(event.ProgramStatus, event.Server, "does not start: "+err.Error())
 	h.disks.server.Kill()
 	h.scheduler.call(h.scheduler.now+int64(retryStart), h.comeBack)
 }
@@ -250,7 +250,7 @@ func (h *serverHost) rearm() {
 	}
 }
 
-func (h *serverHost) print(text string) { h.emit.text(event.ServerPrinted, event.Server, text) }
+func (h *serverHost) print(text string) { h.emit.Text(event.ServerPrinted, event.Server, text) }
 
 func (h *serverHost) carryOut(e *nodes.ServerEffect) {
 	switch c := uint32(e.Conn); e.Kind {
@@ -263,7 +263,8 @@ func (h *serverHost) carryOut(e *nodes.ServerEffect) {
 	case nodes.EffectStore:
 		h.store(e)
 	case nodes.EffectEvent:
-		h.emit.serverDecided(&h.tcp.conns[c], &e.Event)
+		cn := &h.tcp.conns[c]
+		h.emit.ServerDecided(cn.Phone, cn.Scripted, &e.Event)
 	}
 }
 
@@ -287,13 +288,13 @@ func (h *serverHost) store(e *nodes.ServerEffect) {
 	slot := h.stores.take()
 	s := h.stores.at(slot)
 	*s = store{
-		id: e.Store, conn: e.Conn, number: h.tcp.conns[e.Conn].number, life: h.life,
+		id: e.Store, conn: e.Conn, number: h.tcp.conns[e.Conn].Number, life: h.life,
 		records: append(s.records[:0], e.Records...),
 	}
 	at := h.scheduler.now + int64(h.diskDelay.Draw(&h.diskNoise)) + h.disks.delay(event.Server)
 	h.lastStore = max(h.lastStore, at)
 	h.pending = append(h.pending, slot)
-	h.emit.storeAsked(s.records)
+	h.emit.StoreAsked(s.records)
 	h.scheduler.input(h.lastStore, storeDue, 0, slot)
 }
 
@@ -310,7 +311,7 @@ func (h *serverHost) finishStore(slot uint32) {
 	if err != nil {
 		h.disks.writeFailed(event.Server, err)
 	}
-	h.emit.storeDone(s, err)
+	h.emit.StoreDone(s.id, s.records, err)
 	done := *s
 	if h.faults.begun && h.states.deferred(event.Server, func() { h.answerStore(&done, err) }) {
 		return
@@ -323,7 +324,7 @@ func (h *serverHost) answerStore(s *store, err error) {
 	c := uint32(s.conn)
 	h.machine.Stored(h.now(), s.id, err, &h.out)
 	h.act()
-	if cn := &h.tcp.conns[c]; cn.serverOpen && cn.number == s.number {
+	if cn := &h.tcp.conns[c]; cn.serverOpen && cn.Number == s.number {
 		h.emit.storeAnswered(s.conn)
 	}
 	if h.faults.begun && h.machine != nil {

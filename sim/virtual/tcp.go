@@ -45,21 +45,19 @@ type tcp struct {
 // conn is one connection: two streams of bytes. The server's number of it is its
 // index in tcp.conns.
 type conn struct {
-	number         uint64 // among the connections of the run, from 1; an index is used again
-	phone          uint32
-	pending        int32 // entries that name it: segments, answers to the connect, delayed reads
-	scripted       bool
-	used           bool
-	phoneOpen      bool
-	serverOpen     bool
-	phoneEnded     bool   // the server has read the end of the phone's stream
-	closedByServer bool   // the server closed before it had read that
-	inBacklog      bool   // it stands, and the paused server has not accepted it
-	answered       bool   // the phone knows that it stands
-	timed          bool   // it fails if it does not stand in time
-	unreadSends    []int  // lengths of the server's sends that the phone has not read whole
-	partial        []byte // bytes read of the first of them
-	up, down       byteStream
+	event.Connection       // its Number is never used again, unlike its index
+	pending          int32 // entries that name it: segments, answers to the connect, delayed reads
+	used             bool
+	phoneOpen        bool
+	serverOpen       bool
+	phoneEnded       bool   // the server has read the end of the phone's stream
+	closedByServer   bool   // the server closed before it had read that
+	inBacklog        bool   // it stands, and the paused server has not accepted it
+	answered         bool   // the phone knows that it stands
+	timed            bool   // it fails if it does not stand in time
+	unreadSends      []int  // lengths of the server's sends that the phone has not read whole
+	partial          []byte // bytes read of the first of them
+	up, down         byteStream
 }
 
 // byteStream is one direction of a connection.
@@ -101,14 +99,14 @@ func (cn *conn) stream(down bool) *byteStream {
 func (t *tcp) direction(c uint32, down bool) direction {
 	cn := &t.conns[c]
 	if down {
-		return direction{event.Server, cn.phone, cn.number}
+		return direction{event.Server, cn.Phone, cn.Number}
 	}
-	return direction{cn.phone, event.Server, cn.number}
+	return direction{cn.Phone, event.Server, cn.Number}
 }
 
 // delay draws the delay of a segment.
 func (t *tcp) delay(c uint32, down bool) int64 {
-	p := &t.phones.phones[t.conns[c].phone]
+	p := &t.phones.phones[t.conns[c].Phone]
 	if down {
 		return int64(t.Delay.Draw(&p.down))
 	}
@@ -130,7 +128,9 @@ func (t *tcp) newConn(phone uint32, scripted bool) uint32 {
 		t.conns = append(t.conns, conn{})
 	}
 	t.opened++
-	t.conns[c] = conn{number: t.opened, phone: phone, scripted: scripted, used: true, phoneOpen: true}
+	t.conns[c] = conn{
+		Connection: event.Connection{Number: t.opened, Phone: phone, Scripted: scripted}, used: true, phoneOpen: true,
+	}
 	return c
 }
 
@@ -160,7 +160,7 @@ func (t *tcp) sessions() int {
 func (t *tcp) open(phone uint32, scripted bool) uint32 {
 	c := t.newConn(phone, scripted)
 	cn := &t.conns[c]
-	t.emit.phoneConn(event.Connecting, cn)
+	t.emit.PhoneConn(event.Connecting, &cn.Connection)
 	at := t.scheduler.now + t.delay(c, false)
 	cn.pending++
 	if t.faults.begun {
@@ -186,7 +186,7 @@ func (t *tcp) arriveConnect(c uint32) {
 		at += t.faults.segmentDelay(t.direction(c, true), 0)
 	}
 	cn.down.lastArrival = at
-	if t.server.machine == nil || t.faults.begun && t.faults.refuses(cn.phone, cn.number) {
+	if t.server.machine == nil || t.faults.begun && t.faults.refuses(cn.Phone, cn.Number) {
 		t.scheduler.input(at, refusedArrives, c, 0)
 		return
 	}
@@ -202,7 +202,7 @@ func (t *tcp) arriveConnect(c uint32) {
 
 // accept hands a connection to the server's machine.
 func (t *tcp) accept(c uint32) {
-	t.emit.accepted(&t.conns[c], c)
+	t.emit.Accepted(&t.conns[c].Connection, nodes.Conn(c))
 	t.server.accept(nodes.Conn(c))
 }
 
@@ -219,12 +219,12 @@ func (t *tcp) arriveConnected(c uint32) {
 		t.release(c)
 		return
 	}
-	t.emit.phoneConn(event.Connected, cn)
-	if !cn.scripted {
-		t.phones.connected(cn.phone)
+	t.emit.PhoneConn(event.Connected, &cn.Connection)
+	if !cn.Scripted {
+		t.phones.connected(cn.Phone)
 	} else if t.isScriptConn(c) {
-		t.scripts[cn.phone].stands = true
-		t.flushScript(cn.phone)
+		t.scripts[cn.Phone].stands = true
+		t.flushScript(cn.Phone)
 	}
 }
 
@@ -237,7 +237,7 @@ func (t *tcp) arriveRefused(c uint32) {
 	cn.pending--
 	t.take(c, true)
 	if cn.phoneOpen {
-		t.emit.phoneConn(event.ConnectRefused, cn)
+		t.emit.PhoneConn(event.ConnectRefused, &cn.Connection)
 	}
 	t.failConnect(c, "connection refused")
 }
@@ -245,16 +245,16 @@ func (t *tcp) arriveRefused(c uint32) {
 // failConnect ends a connection that never stood.
 func (t *tcp) failConnect(c uint32, reason string) {
 	cn := &t.conns[c]
-	phone, open := cn.phone, cn.phoneOpen
+	phone, open := cn.Phone, cn.phoneOpen
 	cn.phoneOpen = false
 	t.release(c)
 	switch {
 	case !open:
-	case !cn.scripted:
+	case !cn.Scripted:
 		t.phones.connectFailed(phone, reason)
 	case t.isScriptConn(c):
 		t.scripts[phone].conn = noConn
-		t.emit.phoneConn(event.HungUp, cn)
+		t.emit.PhoneConn(event.HungUp, &cn.Connection)
 	}
 }
 
@@ -324,8 +324,8 @@ func (t *tcp) arriveSegment(slot uint32) {
 	}
 	switch {
 	case !open:
-		if down && (s.fin || s.reset) && cn.closedByServer && (!cn.scripted || t.isScriptConn(c)) {
-			t.emit.phoneConn(event.HungUp, cn)
+		if down && (s.fin || s.reset) && cn.closedByServer && (!cn.Scripted || t.isScriptConn(c)) {
+			t.emit.PhoneConn(event.HungUp, &cn.Connection)
 		}
 		t.release(c)
 	case join > 0 && !way.eof:
@@ -390,15 +390,15 @@ func (t *tcp) readServer(c uint32) {
 		}
 		size := min(len(cn.up.inbox), protocol.MaxMessage)
 		p := cn.up.inbox[:size]
-		t.emit.serverBytes(event.ServerRead, cn, nodes.Conn(c), p)
+		t.emit.ServerBytes(event.ServerRead, &cn.Connection, nodes.Conn(c), p)
 		t.server.read(nodes.Conn(c), p)
-		t.emit.serverHandled(cn, nodes.Conn(c), size)
+		t.emit.ServerHandled(&cn.Connection, nodes.Conn(c), size)
 		t.server.act()
 		way := &t.conns[c].up
 		way.inbox = remaining(way.inbox, size)
 	}
 	if cn := &t.conns[c]; cn.up.eof {
-		t.emit.serverEnded(cn, "ends: end of file", false)
+		t.emit.ServerEnded(&cn.Connection, "ends: end of file", false)
 		cn.phoneEnded = true
 		t.server.eof(nodes.Conn(c))
 		t.closeServerSide(c)
@@ -418,7 +418,7 @@ func remaining(inbox []byte, size int) []byte {
 // arrived.
 func (t *tcp) readPhone(c uint32) {
 	cn := &t.conns[c]
-	phone, scripted := cn.phone, cn.scripted
+	phone, scripted := cn.Phone, cn.Scripted
 	if !cn.phoneOpen {
 		t.release(c)
 		return
@@ -428,7 +428,7 @@ func (t *tcp) readPhone(c uint32) {
 	}
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
-		t.emit.phoneBytes(event.PhoneRead, cn, p)
+		t.emit.PhoneBytes(event.PhoneRead, &cn.Connection, p)
 		if !scripted || t.isScriptConn(c) {
 			t.emitReplies(cn, p)
 		}
@@ -443,17 +443,17 @@ func (t *tcp) readPhone(c uint32) {
 	}
 	if !cn.phoneOpen {
 		if cn.closedByServer { // the phone has hung up as well, for the bytes that it read
-			t.emit.phoneConn(event.HungUp, cn)
+			t.emit.PhoneConn(event.HungUp, &cn.Connection)
 		}
 		return
 	}
 	cn.down.eof = false
-	t.emit.phoneEnded(cn, "is closed by the server")
+	t.emit.PhoneEnded(&cn.Connection, "is closed by the server")
 	if scripted && !t.isScriptConn(c) {
 		t.closePhoneSide(c)
 		return
 	}
-	t.emit.phoneConn(event.HungUp, cn)
+	t.emit.PhoneConn(event.HungUp, &cn.Connection)
 	if scripted {
 		t.scripts[phone].conn = noConn
 		t.closePhoneSide(c)
@@ -468,7 +468,7 @@ func (t *tcp) emitReplies(cn *conn, p []byte) {
 	cn.partial = append(cn.partial, p...)
 	for len(cn.unreadSends) > 0 && len(cn.partial) >= cn.unreadSends[0] {
 		size := cn.unreadSends[0]
-		t.emit.phoneBytes(event.Replied, cn, cn.partial[:size])
+		t.emit.PhoneBytes(event.Replied, &cn.Connection, cn.partial[:size])
 		cn.unreadSends = cn.unreadSends[1:]
 		cn.partial = cn.partial[size:]
 	}
@@ -479,7 +479,7 @@ func (t *tcp) emitReplies(cn *conn, p []byte) {
 
 // sendToServer sends bytes of a phone.
 func (t *tcp) sendToServer(c uint32, p []byte) {
-	t.emit.phoneBytes(event.PhoneSent, &t.conns[c], p)
+	t.emit.PhoneBytes(event.PhoneSent, &t.conns[c].Connection, p)
 	t.send(c, false, p, false, false)
 }
 
@@ -489,7 +489,7 @@ func (t *tcp) sendToPhone(c uint32, p []byte) {
 	if !cn.serverOpen {
 		return
 	}
-	t.emit.serverBytes(event.ServerSent, cn, nodes.Conn(c), p)
+	t.emit.ServerBytes(event.ServerSent, &cn.Connection, nodes.Conn(c), p)
 	cn.unreadSends = append(cn.unreadSends, len(p))
 	t.send(c, true, p, false, false)
 }
@@ -501,7 +501,7 @@ func (t *tcp) closePhoneSide(c uint32) {
 		return
 	}
 	cn.phoneOpen = false
-	t.emit.phoneEnded(cn, "is closed by the phone")
+	t.emit.PhoneEnded(&cn.Connection, "is closed by the phone")
 	t.send(c, false, nil, true, false)
 }
 
@@ -509,7 +509,7 @@ func (t *tcp) closePhoneSide(c uint32) {
 func (t *tcp) resetPhoneSide(c uint32) {
 	cn := &t.conns[c]
 	cn.phoneOpen = false
-	t.emit.phoneEnded(cn, "breaks")
+	t.emit.PhoneEnded(&cn.Connection, "breaks")
 	t.sendSegment(c, false, nil, false, true)
 }
 
@@ -520,7 +520,7 @@ func (t *tcp) closeServerSide(c uint32) {
 		return
 	}
 	cn.serverOpen, cn.closedByServer = false, !cn.phoneEnded
-	t.emit.serverEnded(cn, "is closed by the server", true)
+	t.emit.ServerEnded(&cn.Connection, "is closed by the server", true)
 	t.send(c, true, nil, true, false)
 }
 

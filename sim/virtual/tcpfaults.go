@@ -50,7 +50,7 @@ func (t *tcp) unblock() {
 	t.blocked = nil
 	for _, b := range list {
 		// A new connect was blocked at its sending: time_out has decided then.
-		timedOut := b.kind == connArrives && !b.inFlight && t.faults.timesOut(t.conns[b.conn].phone)
+		timedOut := b.kind == connArrives && !b.inFlight && t.faults.timesOut(t.conns[b.conn].Phone)
 		if t.faults.blocks(t.direction(b.conn, b.isDown()), false) != nil || timedOut {
 			t.blocked = append(t.blocked, b)
 			continue
@@ -118,12 +118,12 @@ func (t *tcp) keepAnswer(c uint32, kind entryKind) bool {
 		return true
 	}
 	cn := &t.conns[c]
-	if cn.scripted || !t.states.isPaused(cn.phone) {
+	if cn.Scripted || !t.states.isPaused(cn.Phone) {
 		return false
 	}
 	// The answer ends the entry of the connection, so that it must reach another
 	// program too.
-	t.states.whenResumed(cn.phone, func() {
+	t.states.whenResumed(cn.Phone, func() {
 		if kind == connectedArrives {
 			t.arriveConnected(c)
 		} else {
@@ -140,10 +140,10 @@ func (t *tcp) limitConnecting(c uint32) {
 		return
 	}
 	cn.timed = true
-	number := cn.number
+	number := cn.Number
 	t.scheduler.call(t.scheduler.now+int64(connectTimeout), func() {
 		cn := &t.conns[c]
-		if !t.isConnecting(c, number) || !cn.scripted && t.states.deferred(cn.phone, func() { t.timeOut(c, number) }) {
+		if !t.isConnecting(c, number) || !cn.Scripted && t.states.deferred(cn.Phone, func() { t.timeOut(c, number) }) {
 			return
 		}
 		t.timeOut(c, number)
@@ -154,7 +154,7 @@ func (t *tcp) limitConnecting(c uint32) {
 // answer.
 func (t *tcp) isConnecting(c uint32, number uint64) bool {
 	cn := &t.conns[c]
-	return cn.used && cn.number == number && !cn.answered && cn.phoneOpen
+	return cn.used && cn.Number == number && !cn.answered && cn.phoneOpen
 }
 
 // timeOut ends a connection that did not stand in time.
@@ -163,7 +163,7 @@ func (t *tcp) timeOut(c uint32, number uint64) {
 		return
 	}
 	cn := &t.conns[c]
-	t.emit.phoneEnded(cn, "gets no answer")
+	t.emit.PhoneEnded(&cn.Connection, "gets no answer")
 	if cn.serverOpen {
 		t.sendSegment(c, false, nil, false, true)
 	} else {
@@ -198,7 +198,7 @@ func (t *tcp) keepInBacklog(c uint32) bool {
 // whether it did.
 func (t *tcp) postponeRead(node event.Node, c uint32) bool {
 	switch {
-	case t.states.isPaused(node) && (node == event.Server || !t.conns[c].scripted):
+	case t.states.isPaused(node) && (node == event.Server || !t.conns[c].Scripted):
 		t.states.wait(node, func() { t.readAgain(node, c) })
 	case t.states.of(node).stalled > 0:
 		t.states.addUnread(node, c)
@@ -212,7 +212,7 @@ func (t *tcp) postponeRead(node event.Node, c uint32) bool {
 func (t *tcp) readAgain(node event.Node, c uint32) {
 	if node == event.Server {
 		t.readServer(c)
-	} else if t.conns[c].phone == node {
+	} else if t.conns[c].Phone == node {
 		t.readPhone(c)
 	}
 }
@@ -221,7 +221,7 @@ func (t *tcp) readAgain(node event.Node, c uint32) {
 func (t *tcp) each(set *world.Nodes, do func(c uint32)) {
 	for c := range t.conns {
 		cn := &t.conns[c]
-		if cn.used && cn.phoneOpen && cn.serverOpen && (set.Has(cn.phone) || set.Has(event.Server)) {
+		if cn.used && cn.phoneOpen && cn.serverOpen && (set.Has(cn.Phone) || set.Has(event.Server)) {
 			do(uint32(c))
 		}
 	}
@@ -245,7 +245,7 @@ func (t *tcp) reset(r *rule, c uint32) {
 // reads.
 func (t *tcp) halfClose(r *rule, c uint32) {
 	cn := &t.conns[c]
-	down := !r.Of.Has(cn.phone)
+	down := !r.Of.Has(cn.Phone)
 	way := cn.stream(down)
 	if way.shut {
 		return
@@ -267,7 +267,7 @@ type scriptConn struct {
 // isScriptConn reports whether the script uses the connection, that is, has not
 // opened another one since.
 func (t *tcp) isScriptConn(c uint32) bool {
-	return t.scripts[t.conns[c].phone].conn == c
+	return t.scripts[t.conns[c].Phone].conn == c
 }
 
 // openScript opens a connection that the script drives.
@@ -288,7 +288,7 @@ func (t *tcp) flushScript(phone uint32) {
 	s.queued = nil
 	if s.fin {
 		s.fin = false
-		t.emit.phoneEnded(&t.conns[s.conn], "is ended by the script")
+		t.emit.PhoneEnded(&t.conns[s.conn].Connection, "is ended by the script")
 		t.send(s.conn, false, nil, true, s.reset)
 	}
 }

@@ -2,6 +2,9 @@ package virtual
 
 import (
 	"maps"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
 
 	"bluetrace/protocol"
 	"bluetrace/sim/event"
@@ -117,7 +120,7 @@ func (u *udp) transmit(sender, receiver uint32, listens bool, from *protocol.Add
 		return
 	}
 	if lost {
-		u.emit.datagramLost(sender, receiver, u.sent, len(p), false)
+		u.emit.DatagramLost(sender, receiver, u.sent, len(p), false)
 		return
 	}
 	at := u.scheduler.now + int64(u.Delay.Draw(src))
@@ -134,12 +137,12 @@ func (u *udp) transmitUnderFaults(sender, receiver uint32, from *protocol.Addres
 	now := u.scheduler.now
 	o := u.faults.datagramOutcome(sender, receiver, p, lost, u.states.left(sender, receiver))
 	if lost {
-		u.emit.datagramLost(sender, receiver, u.sent, len(p), false)
+		u.emit.DatagramLost(sender, receiver, u.sent, len(p), false)
 		return
 	}
 	at := now + int64(u.Delay.Draw(&u.phones.phones[sender].net))
 	if o.lost {
-		u.emit.datagramLost(sender, receiver, u.sent, len(p), false)
+		u.emit.DatagramLost(sender, receiver, u.sent, len(p), false)
 		return
 	}
 	at += o.delay
@@ -147,7 +150,7 @@ func (u *udp) transmitUnderFaults(sender, receiver uint32, from *protocol.Addres
 		at = u.order.arrival(now, sender, receiver, at)
 	}
 	if o.changed || o.reordered {
-		u.emit.plain(event.DatagramChanged, sender, event.NoPeer)
+		u.emit.Plain(event.DatagramChanged, sender, event.NoPeer)
 	}
 	u.put(sender, receiver, from, o.payload, at, false)
 	if o.duplicated {
@@ -166,7 +169,7 @@ func (u *udp) put(sender, receiver uint32, from *protocol.Address, p []byte, at 
 	if copy(d.data[:], p) < len(p) {
 		u.large[slot] = append([]byte(nil), p...)
 	}
-	u.emit.datagramSent(sender, receiver, d.number, len(p), at, isCopy)
+	u.emit.DatagramSent(sender, receiver, d.number, len(p), time.Duration(at), isCopy)
 	u.scheduler.input(at, datagramArrives, receiver, slot<<beaconPartBits|uint32(partOfSize(len(p))))
 }
 
@@ -181,7 +184,7 @@ func (u *udp) arrive(receiver, slot uint32) {
 		p = u.large[slot]
 		delete(u.large, slot)
 	}
-	u.emit.datagramDelivered(receiver, d.sender, d.number, p)
+	u.emit.DatagramDelivered(receiver, d.sender, d.number, len(p), xxhash.Sum64(p))
 	if !u.faults.begun || !u.states.keepDatagram(receiver, d, p) {
 		u.phones.receive(receiver, d.from, d.sent, p)
 	}
@@ -200,7 +203,7 @@ func (u *udp) lostOnArrival(receiver, slot uint32) bool {
 	}
 	delete(u.large, slot)
 	u.inFlight.put(slot)
-	u.emit.datagramLost(d.sender, receiver, d.number, int(d.size), true)
+	u.emit.DatagramLost(d.sender, receiver, d.number, int(d.size), true)
 	return true
 }
 

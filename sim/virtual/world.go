@@ -134,7 +134,7 @@ func (w *World) connect(c *Config) {
 		w.scheduler.nextStep, w.scheduler.step, w.scheduler.stepped = 0, int64(c.Step), c.Stepped
 	}
 	s, emit := &w.scheduler, &w.emit
-	w.emit = emitter{stream: c.Events, now: &s.now}
+	w.emit = emitter{event.Emitter{Stream: c.Events, Now: &s.now}}
 	w.clocks = clocks{now: &s.now, zone: c.Zone, start: c.Start * int64(time.Second), phones: len(c.Phones)}
 	w.clock.clocks = &w.clocks
 	w.faults = faults{scheduler: s, emit: emit, seed: c.Seed, names: names, udpDelay: c.UDP.Delay}
