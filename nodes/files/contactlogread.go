@@ -135,7 +135,7 @@ func (l *ContactLog) readJournal(t *lines) (journaled bool, err error) {
 		case isHeader:
 		case err != nil:
 			bad.add(t.number, fmt.Sprintf("is dropped: %s: %v", quoted(line), err))
-			parts.add(t.span())
+			parts.add(t.at)
 		default:
 			l.known = append(l.known, k)
 		}
@@ -164,7 +164,7 @@ func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beaco
 	for more := true; more; {
 		var line []byte
 		if line, more = t.next(); more {
-			held = append(held, logLine{slices.Clone(trimReturn(line)), t.number, t.span()})
+			held = append(held, logLine{slices.Clone(trimReturn(line)), t.number, t.at})
 		}
 		for len(held) == 3 || !more && len(held) > 0 {
 			if len(held) == 3 {

@@ -38,8 +38,8 @@ func TestLines(t *testing.T) {
 		t.Run(fmt.Sprintf("%.30q", text), func(t *testing.T) {
 			l := newLines(strings.NewReader(text), int64(len(text)))
 			equal(t, fmt.Sprintf("%.20q", text), readLines(l), want)
-			if l.err != nil || len(l.buf) > lineBuffer {
-				t.Errorf("%.20q: %v, a buffer of %d", text, l.err, len(l.buf))
+			if l.err != nil || l.in.Size() > lineBuffer {
+				t.Errorf("%.20q: %v, a buffer of %d", text, l.err, l.in.Size())
 			}
 		})
 	}
