@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"maps"
 	"math"
 	"net/url"
@@ -55,22 +54,21 @@ func (t *attempts) start(entropy io.Reader) error {
 	if err := removeNew(t.fs, t.name); err != nil {
 		return err
 	}
-	f, err := t.fs.Open(t.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return t.drawKey(entropy)
-	}
+	found, err := readFile(t.fs, t.name, func(f File, st Stat) error {
+		whole, err := t.read(f, st.Size)
+		if err == nil && !t.hasKey {
+			err = t.drawKey(entropy)
+		}
+		if err == nil && !whole {
+			err = t.replaceDamaged(f, st.Size)
+		}
+		return err
+	})
 	if err != nil {
-		return fmt.Errorf("opening %q: %w", t.fs.Path(t.name), err)
-	}
-	whole, err := t.read(f)
-	if err == nil && !t.hasKey {
-		err = t.drawKey(entropy)
-	}
-	if err == nil && !whole {
-		err = t.replaceDamaged(f)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("reading %q: %w", t.fs.Path(t.name), err)
+	}
+	if !found {
+		return t.drawKey(entropy)
 	}
 	return nil
 }
@@ -85,12 +83,11 @@ func (t *attempts) drawKey(entropy io.Reader) error {
 
 // read reads the key and all states. whole is false if a line is malformed, apart from
 // a torn last line.
-func (t *attempts) read(f File) (whole bool, err error) {
-	st, err := f.Stat()
-	if err != nil || st.Size == 0 {
-		return true, err
+func (t *attempts) read(f File, size int64) (whole bool, err error) {
+	if size == 0 {
+		return true, nil
 	}
-	l := newLines(f, st.Size)
+	l := newLines(f, size)
 	bad := malformedLines{notes: t.notes, file: t.name}
 	line, ok := l.next()
 	if ok && l.whole {
@@ -123,12 +120,8 @@ func (t *attempts) readLine(l *lines, line []byte, bad *malformedLines) {
 
 // replaceDamaged copies the damaged file f to a quarantine file, and rewrites it with
 // the lines that are valid.
-func (t *attempts) replaceDamaged(f File) error {
-	st, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	name, err := quarantine(t.fs, t.name, f, spans{{0, st.Size}}, secretMode)
+func (t *attempts) replaceDamaged(f File, size int64) error {
+	name, err := quarantine(t.fs, t.name, f, spans{{0, size}}, secretMode)
 	if err != nil {
 		return err
 	}
@@ -181,14 +174,11 @@ func (t *attempts) remember(records []nodes.Record) (names []attemptName, err er
 // unique removes repeated names from the list in place.
 func unique(names []attemptName) []attemptName {
 	seen := make(map[attemptName]bool, len(names))
-	kept := names[:0]
-	for _, n := range names {
-		if !seen[n] {
-			seen[n] = true
-			kept = append(kept, n)
-		}
-	}
-	return kept
+	return slices.DeleteFunc(names, func(n attemptName) bool {
+		again := seen[n]
+		seen[n] = true
+		return again
+	})
 }
 
 // save makes the last states of the unsaved names durable. It appends them if it can.

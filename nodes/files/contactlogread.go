@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strconv"
 
@@ -98,24 +97,17 @@ func (l *ContactLog) read() error {
 // modification time of the file in Unix nanoseconds. If the file does not exist it
 // returns 0 and does not call read.
 func (l *ContactLog) readFile(name string, read func(*lines) error) (modified int64, err error) {
-	f, err := l.fs.Open(name)
+	_, err = readFile(l.fs, name, func(f File, st Stat) error {
+		modified = st.Modified
+		return read(newLines(f, st.Size))
+	})
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return 0, nil
 	case errors.Is(err, errNotRegular):
-		return 0, fmt.Errorf("%q %w: %w", l.fs.Path(name), ErrNotContactLog, err)
-	case err != nil:
-		return 0, fmt.Errorf("opening %q: %w", l.fs.Path(name), err)
-	}
-	st, err := f.Stat()
-	if err == nil {
-		err = read(newLines(f, st.Size))
-	}
-	err = errors.Join(err, f.Close())
-	if err != nil && !errors.Is(err, ErrNotContactLog) {
+		err = fmt.Errorf("%q %w: %w", l.fs.Path(name), ErrNotContactLog, err)
+	case err != nil && !errors.Is(err, ErrNotContactLog):
 		err = fmt.Errorf("reading %q: %w", l.fs.Path(name), err)
 	}
-	return st.Modified, err
+	return modified, err
 }
 
 // readJournal appends the entries of the journal to known. journaled is false if the
@@ -241,19 +233,12 @@ func (l *ContactLog) quarantineDamaged() error {
 }
 
 func (l *ContactLog) quarantineLines(d *damagedFile) error {
-	f, err := l.fs.Open(d.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	st, err := f.Stat()
 	name := ""
-	if err == nil {
+	found, err := readFile(l.fs, d.name, func(f File, st Stat) (err error) {
 		name, err = quarantine(l.fs, d.name, f, d.parts, openMode&st.Mode)
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
+		return err
+	})
+	if found && err == nil {
 		l.notes.add("%q was damaged: the lines that were dropped are kept as %s", d.name, name)
 	}
 	return err

@@ -65,5 +65,22 @@ type Stat struct {
 	Identity uint64
 }
 
+// readFile opens a file, passes it with its metadata to the function read, and closes
+// it. found is false if the file does not exist.
+func readFile(fsys FS, name string, read func(File, Stat) error) (found bool, err error) {
+	f, err := fsys.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	st, err := f.Stat()
+	if err == nil {
+		err = read(f, st)
+	}
+	return true, errors.Join(err, f.Close())
+}
+
 // ErrLocked is the error about a lock that another process holds.
 var ErrLocked = errors.New("it is locked")

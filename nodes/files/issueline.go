@@ -26,39 +26,26 @@ var (
 		"an unprintable character")
 )
 
-// writtenIssue is a line of tempIDs.txt with local times.
-type writtenIssue struct {
-	user          []byte // part of the line
-	id            protocol.TempID
-	start, expiry protocol.LocalTime
-}
-
-// readIssue parses a line without its line feed. It ignores a carriage return and one
-// space at the end, which other programs write.
-func readIssue(line []byte) (w writtenIssue, err error) {
+// readIssue parses a line without its line feed. It returns the username, which is a
+// part of line, and the TempID with its local times as a beacon. It ignores a carriage
+// return and one space at the end, which other programs write.
+func readIssue(line []byte) (user []byte, b protocol.Beacon, err error) {
 	line = trimLineEnd(line)
 	at := len(line) - issueTail
 	if at < 1 {
-		return w, errIssueLine
+		return nil, b, errIssueLine
 	}
-	w.user = line[:at]
-	tail := line[at:]
+	user, tail := line[:at], line[at:]
 	if tail[0] != ' ' || tail[21] != ' ' || tail[41] != ' ' {
-		return w, errIssueLine
+		return nil, b, errIssueLine
 	}
-	if w.id, err = protocol.ParseTempID(tail[1:21]); err != nil {
-		return w, err
+	if b, err = parseEntry(tail[1:21], tail[22:41], tail[42:]); err != nil {
+		return nil, b, err
 	}
-	if w.start, err = protocol.ParseTime(tail[22:41]); err != nil {
-		return w, err
+	if !isPlain(user) {
+		return nil, b, errUser
 	}
-	if w.expiry, err = protocol.ParseTime(tail[42:]); err != nil {
-		return w, err
-	}
-	if !isPlain(w.user) {
-		return w, errUser
-	}
-	return w, nil
+	return user, b, nil
 }
 
 // trimLineEnd returns a line without a carriage return and one space at its end.

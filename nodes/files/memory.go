@@ -41,6 +41,13 @@ type nameChange struct {
 	file     *memoryFile
 }
 
+func (c nameChange) apply(names map[string]*memoryFile) {
+	delete(names, c.from)
+	if c.to != "" {
+		names[c.to] = c.file
+	}
+}
+
 // Errors of a Memory.
 var (
 	ErrNoSpace = errors.New("no space left on the device")
@@ -163,31 +170,21 @@ func (m *Memory) existing(v Verb, name string) (*memoryFile, error) {
 	if err := m.before(Operation{Verb: v, Name: name}); err != nil {
 		return nil, err
 	}
-	return m.file(v.String(), name)
+	return m.file(string(v), name)
 }
 
 // syncNames makes the first n changes of names durable.
 func (m *Memory) syncNames(n int) {
 	n = min(n, len(m.renames))
 	for _, c := range m.renames[:n] {
-		if c.from != "" {
-			delete(m.durable, c.from)
-		}
-		if c.to != "" {
-			m.durable[c.to] = c.file
-		}
+		c.apply(m.durable)
 	}
 	m.renames = slices.Delete(m.renames, 0, n)
 }
 
 func (m *Memory) rename(c nameChange) {
-	if c.from != "" {
-		delete(m.names, c.from)
-	}
-	if c.to != "" {
-		m.free(m.names[c.to])
-		m.names[c.to] = c.file
-	}
+	m.free(m.names[c.to])
+	c.apply(m.names)
 	m.renames = append(m.renames, c)
 }
 
@@ -394,10 +391,7 @@ func (m *Memory) CrashKeeping(left PartialSync) {
 	m.end()
 	m.syncNames(left.Names)
 	m.renames = nil
-	m.names = map[string]*memoryFile{}
-	for name, f := range m.durable {
-		m.names[name] = f
-	}
+	m.names = maps.Clone(m.durable)
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
 		f, n := m.names[name], 0
 		if left.Bytes != nil {

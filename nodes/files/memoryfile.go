@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
 )
 
 // memoryFile is a file, independent of its names.
@@ -147,7 +146,7 @@ type memoryHandle struct {
 // begin begins an operation. The caller holds the lock.
 func (h *memoryHandle) begin(v Verb, bytes int) error {
 	if h.closed || h.generation != h.m.generation {
-		return &fs.PathError{Op: v.String(), Path: h.name, Err: fs.ErrClosed}
+		return &fs.PathError{Op: string(v), Path: h.name, Err: fs.ErrClosed}
 	}
 	return h.m.before(Operation{Verb: v, Name: h.name, Bytes: bytes})
 }
@@ -278,39 +277,30 @@ func (o Operation) String() string {
 	case VerbRead, VerbWrite, VerbTruncate:
 		return fmt.Sprintf("%v %q (%d bytes)", o.Verb, o.Name, o.Bytes)
 	case VerbSyncNames:
-		return o.Verb.String()
+		return string(o.Verb)
 	}
 	return fmt.Sprintf("%v %q", o.Verb, o.Name)
 }
 
-// Verb is the kind of an Operation.
-type Verb uint8
+// Verb is the kind of an Operation, as it is shown in errors.
+type Verb string
 
 // The verbs.
 const (
-	VerbStat Verb = iota
-	VerbOpen
-	VerbAppend
-	VerbCreate
-	VerbRename
-	VerbRemove
-	VerbSyncNames
-	VerbLock
-	VerbRead
-	VerbWrite
-	VerbTruncate
-	VerbSync
-	VerbClose
+	VerbStat      Verb = "stat"
+	VerbOpen      Verb = "open"
+	VerbAppend    Verb = "append to"
+	VerbCreate    Verb = "create"
+	VerbRename    Verb = "rename"
+	VerbRemove    Verb = "remove"
+	VerbSyncNames Verb = "sync names"
+	VerbLock      Verb = "lock"
+	VerbRead      Verb = "read"
+	VerbWrite     Verb = "write"
+	VerbTruncate  Verb = "truncate"
+	VerbSync      Verb = "sync"
+	VerbClose     Verb = "close"
 )
-
-func (v Verb) String() string {
-	names := [...]string{"stat", "open", "append to", "create", "rename", "remove", "sync names", "lock", "read",
-		"write", "truncate", "sync", "close"}
-	if int(v) >= len(names) {
-		return "verb " + strconv.Itoa(int(v))
-	}
-	return names[v]
-}
 
 // ShortWrite is the fault of a write that writes only its first Bytes bytes.
 type ShortWrite struct{ Bytes int }

@@ -83,7 +83,7 @@ func TestUnreadableFilesStopTheStart(t *testing.T) {
 				}
 				continue
 			}
-			contains(t, verb.String()+" "+name, err, name, "the test's fault")
+			contains(t, string(verb)+" "+name, err, name, "the test's fault")
 			if !errors.Is(err, errFault) {
 				t.Errorf("%v does not wrap its cause", err)
 			}

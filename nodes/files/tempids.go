@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"strings"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -108,7 +109,7 @@ func (t *tempIDs) repair(f File, size int64) (int64, error) {
 	if _, err := f.ReadAt(tail, good); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
-	if _, err := readIssue(tail); err == nil {
+	if _, _, err := readIssue(tail); err == nil {
 		return t.complete(f, size, tail)
 	}
 	return t.cutTorn(f, good, size, tail)
@@ -143,10 +144,7 @@ func (t *tempIDs) moveTorn(tail io.Reader) error {
 		return err
 	}
 	w := bufio.NewWriterSize(torn, writeBuffer)
-	_, err = io.Copy(w, tail)
-	if err == nil {
-		err = w.WriteByte('\n')
-	}
+	_, err = io.Copy(w, io.MultiReader(tail, strings.NewReader("\n")))
 	if err == nil {
 		err = w.Flush()
 	}
@@ -261,18 +259,10 @@ func (t *tempIDs) store(records []nodes.Record) error {
 // restore passes each line to take, in order. It notes a line that is malformed or
 // that take refuses, and leaves it as it is.
 func (t *tempIDs) restore(nowWall int64, take func(nodes.Record) error) error {
-	f, err := t.fs.Open(t.name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	_, err := readFile(t.fs, t.name, func(f File, st Stat) error {
+		return t.restoreLines(newLines(f, st.Size), newPairs(t.zone, nowWall), take)
+	})
 	if err != nil {
-		return fmt.Errorf("reading %q: %w", t.fs.Path(t.name), err)
-	}
-	st, err := f.Stat()
-	if err == nil {
-		err = t.restoreLines(newLines(f, st.Size), newPairs(t.zone, nowWall), take)
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
 		return fmt.Errorf("reading %q: %w", t.fs.Path(t.name), err)
 	}
 	return nil
@@ -299,21 +289,21 @@ func (t *tempIDs) restoreLines(l *lines, p *pairs, take func(nodes.Record) error
 
 // parseRecord parses one line. users holds one string for each name.
 func parseRecord(line []byte, p *pairs, users map[string]string) (r nodes.Record, err error) {
-	w, err := readIssue(line)
+	name, b, err := readIssue(line)
 	if err != nil {
 		return r, err
 	}
-	span, err := p.convert(w.start, w.expiry)
+	span, err := p.convert(b.Start, b.Expiry)
 	if err != nil {
 		return r, err
 	}
-	user, ok := users[string(w.user)]
+	user, ok := users[string(name)]
 	if !ok {
-		user = string(w.user)
+		user = string(name)
 		users[user] = user
 	}
 	r.Kind = nodes.RecordIssue
-	r.Issue = nodes.Issue{User: user, TempID: w.id, Start: span.Start, Expiry: span.Expiry}
+	r.Issue = nodes.Issue{User: user, TempID: b.TempID, Start: span.Start, Expiry: span.Expiry}
 	return r, nil
 }
 

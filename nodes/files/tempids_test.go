@@ -225,7 +225,7 @@ func TestAfterAFailedSyncTheFileIsWrittenAnew(t *testing.T) {
 		clear(failing)
 		failing[v] = true
 		issues, _ := s.Store([]nodes.Record{issue(bob, 2)})
-		contains(t, v.String(), issues, "the test's fault")
+		contains(t, string(v), issues, "the test's fault")
 	}
 	clear(failing)
 	store(t, s, issue(bob, 3))

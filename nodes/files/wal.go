@@ -294,33 +294,18 @@ func (a *wal) readRemains() (r walContents, err error) {
 	if err := removeNew(a.fs, walName); err != nil {
 		return r, err
 	}
-	f, err := a.fs.Open(walName)
-	if errors.Is(err, fs.ErrNotExist) {
-		return r, nil
-	}
-	var log []byte
-	var size int64
-	if err == nil {
-		log, size, err = frontOf(f, a.size)
-	}
-	if err != nil {
-		return r, fmt.Errorf("reading %q: %w", a.fs.Path(walName), err)
-	}
-	a.stale = true
-	r = parseWAL(log)
-	r.damaged = r.damaged || size != a.size
-	return r, nil
-}
-
-// frontOf returns the first limit bytes of a file, and its size.
-func frontOf(f File, limit int64) (p []byte, size int64, err error) {
-	st, err := f.Stat()
-	if err == nil {
-		p = make([]byte, min(st.Size, limit))
-		_, err = f.ReadAt(p, 0)
-		if errors.Is(err, io.EOF) {
-			err = nil
+	found, err := readFile(a.fs, walName, func(f File, st Stat) error {
+		log := make([]byte, min(st.Size, a.size))
+		if _, err := f.ReadAt(log, 0); err != nil && !errors.Is(err, io.EOF) {
+			return err
 		}
+		r = parseWAL(log)
+		r.damaged = r.damaged || st.Size != a.size
+		return nil
+	})
+	if err != nil {
+		return walContents{}, fmt.Errorf("reading %q: %w", a.fs.Path(walName), err)
 	}
-	return p, st.Size, errors.Join(err, f.Close())
+	a.stale = found
+	return r, nil
 }

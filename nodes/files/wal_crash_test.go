@@ -48,7 +48,7 @@ func exactly(before []nodes.Record) func(left *Memory, p *storeResults) error {
 		}
 		text, _ := left.ReadFile(tempIDsName)
 		for line := range strings.Lines(string(text)) {
-			if _, err := readIssue([]byte(strings.TrimSuffix(line, "\n"))); err != nil {
+			if _, _, err := readIssue([]byte(strings.TrimSuffix(line, "\n"))); err != nil {
 				return fmt.Errorf("a line that was never written: %q", line)
 			}
 		}

@@ -100,7 +100,7 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 			text := content(t, m, tempIDsName)
 			left := m.clone()
 			left.Crash()
-			equal(t, verb.String(), content(t, left, tempIDsName), text)
+			equal(t, string(verb), content(t, left, tempIDsName), text)
 		}
 		m.SetFault(nil)
 		for i := range walPause + 1 {
@@ -112,7 +112,7 @@ func TestWithoutALogTheFileIsSynced(t *testing.T) {
 		if _, err := m.ReadFile(walName); err != nil {
 			t.Errorf("%v: the log was not tried again: %v", verb, err)
 		}
-		equal(t, verb.String()+" notes", texts(s.Notes()), nil)
+		equal(t, string(verb)+" notes", texts(s.Notes()), nil)
 	}
 }
 
