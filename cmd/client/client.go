@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"sync"
 
 	"bluetrace/nodes"
@@ -23,6 +22,7 @@ const textPause = "is the server running? if so, start the client again with a l
 // the client asks, with the last prompt, and after log out with none. It is the
 // phone's observer, and is called with the lock held.
 type client struct {
+	socket.IgnorePhone
 	lock   sync.Mutex
 	phone  *socket.Phone
 	zone   *protocol.Zone
@@ -162,18 +162,3 @@ func (c *client) Stepped(nodes.Now, *nodes.ContactLog) {
 		c.ask("")
 	}
 }
-
-// Connected implements socket.PhoneObserver and does nothing.
-func (c *client) Connected(nodes.Now, netip.AddrPort) {}
-
-// ConnectFailed implements socket.PhoneObserver and does nothing.
-func (c *client) ConnectFailed(nodes.Now, string) {}
-
-// Read implements socket.PhoneObserver and does nothing.
-func (c *client) Read(nodes.Now, []byte) {}
-
-// Closed implements socket.PhoneObserver and does nothing.
-func (c *client) Closed(nodes.Now) {}
-
-// Datagram implements socket.PhoneObserver and does nothing.
-func (c *client) Datagram(nodes.Now, netip.AddrPort, []byte) {}

@@ -160,12 +160,9 @@ func dialAfter(first net.Conn) func(context.Context, string) (net.Conn, error) {
 			first = nil
 			return conn, nil
 		}
-		return dial(ctx, address)
+		return socket.Dial(ctx, address)
 	}
 }
-
-// dialLimit is the time limit for a server to accept a connection.
-const dialLimit = 10 * time.Second
 
 // listen opens the UDP port.
 func listen(at netip.AddrPort) (*net.UDPConn, error) {
@@ -184,7 +181,7 @@ func listen(at netip.AddrPort) (*net.UDPConn, error) {
 
 // connect makes the first connection to the server.
 func connect(ctx context.Context, address string) (net.Conn, error) {
-	conn, err := dial(ctx, address)
+	conn, err := socket.Dial(ctx, address)
 	if _, unknown := errors.AsType[*net.DNSError](err); unknown {
 		host, _, _ := net.SplitHostPort(address)
 		return nil, fmt.Errorf("unknown host name %q: give the server's IP address", host)
@@ -194,12 +191,6 @@ func connect(ctx context.Context, address string) (net.Conn, error) {
 			fmt.Errorf("cannot connect to the server at %s: %s; is it running there?", address, socket.Reason(err))
 	}
 	return conn, nil
-}
-
-// dial connects to the server within dialLimit.
-func dial(ctx context.Context, address string) (net.Conn, error) {
-	d := net.Dialer{Timeout: dialLimit}
-	return d.DialContext(ctx, "tcp", address)
 }
 
 // closeQuietly closes c and ignores the error.

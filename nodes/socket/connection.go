@@ -203,18 +203,14 @@ func (x *conn) read() turn {
 // bring passes the bytes of one read to the machine. The lock is held.
 func (s *Server) bring(x *conn, p []byte) {
 	t := s.now()
-	if s.config.Observer != nil {
-		s.config.Observer.Read(t, x.number, p)
-	}
+	s.config.Observer.Read(t, x.number, p)
 	s.machine.Read(t, x.number, p, &s.out)
 	s.carryOut(t)
 }
 
 // hangUp reports the end of a session to the machine. The lock is held.
 func (s *Server) hangUp(now nodes.Now, x *conn) {
-	if s.config.Observer != nil {
-		s.config.Observer.Ended(now, x.number)
-	}
+	s.config.Observer.Ended(now, x.number)
 	s.machine.EOF(now, x.number, &s.out)
 	s.carryOut(now)
 }

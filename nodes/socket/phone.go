@@ -35,6 +35,31 @@ type PhoneObserver interface {
 	Stepped(now nodes.Now, log *nodes.ContactLog)
 }
 
+// IgnorePhone is a PhoneObserver that does nothing. An observer embeds it to implement
+// only some of the methods.
+type IgnorePhone struct{}
+
+// Effect does nothing.
+func (IgnorePhone) Effect(nodes.Now, *nodes.PhoneEffect) {}
+
+// Connected does nothing.
+func (IgnorePhone) Connected(nodes.Now, netip.AddrPort) {}
+
+// ConnectFailed does nothing.
+func (IgnorePhone) ConnectFailed(nodes.Now, string) {}
+
+// Read does nothing.
+func (IgnorePhone) Read(nodes.Now, []byte) {}
+
+// Closed does nothing.
+func (IgnorePhone) Closed(nodes.Now) {}
+
+// Datagram does nothing.
+func (IgnorePhone) Datagram(nodes.Now, netip.AddrPort, []byte) {}
+
+// Stepped does nothing.
+func (IgnorePhone) Stepped(nodes.Now, *nodes.ContactLog) {}
+
 // ContactFile keeps a contact log on disk. One goroutine at a time calls it,
 // without the lock. It is implemented by *files.ContactLog.
 type ContactFile interface {
@@ -60,7 +85,7 @@ type PhoneConfig struct {
 	// closes it after the phone.
 	Log ContactFile
 	// Dial connects to the server, and ends early when ctx does. If it is nil the
-	// phone uses a net.Dialer with a limit of 10 s of real time.
+	// phone uses the function Dial.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
 	// OnPanic is called before a panic in a goroutine of the phone ends the program.
 	// The lock may be held. It may be nil.
@@ -89,7 +114,10 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 		return nil, fmt.Errorf("starting a phone: %w", err)
 	}
 	if c.Dial == nil {
-		c.Dial = dialServer
+		c.Dial = Dial
+	}
+	if c.Observer == nil {
+		c.Observer = IgnorePhone{}
 	}
 	p := &Phone{config: c, links: map[*phoneLink]struct{}{}, ending: make(chan struct{})}
 	p.machine.Init(c.Settings)
@@ -257,15 +285,11 @@ func (p *Phone) carryOut(now nodes.Now) {
 		p.carryOutOne(now, &p.out.Effects[i])
 	}
 	p.out.Effects = p.out.Effects[:0]
-	if p.config.Observer != nil {
-		p.config.Observer.Stepped(now, p.machine.Log())
-	}
+	p.config.Observer.Stepped(now, p.machine.Log())
 }
 
 func (p *Phone) carryOutOne(now nodes.Now, e *nodes.PhoneEffect) {
-	if p.config.Observer != nil {
-		p.config.Observer.Effect(now, e)
-	}
+	p.config.Observer.Effect(now, e)
 	switch e.Kind {
 	case nodes.PhoneJudged:
 		p.keep(now, e)
@@ -288,9 +312,7 @@ func (p *Phone) carryOutOne(now nodes.Now, e *nodes.PhoneEffect) {
 
 // print prints a message of the host itself on the phone's terminal.
 func (p *Phone) print(now nodes.Now, line string) {
-	if p.config.Observer != nil {
-		p.config.Observer.Effect(now, &nodes.PhoneEffect{Kind: nodes.PhonePrint, Text: line})
-	}
+	p.config.Observer.Effect(now, &nodes.PhoneEffect{Kind: nodes.PhonePrint, Text: line})
 }
 
 // sendBeacon sends one datagram, or four in order from the one socket (PROTOCOL.md

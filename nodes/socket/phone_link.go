@@ -17,7 +17,8 @@ const (
 	closeLimit  = 300 * time.Millisecond // the same during Close
 )
 
-func dialServer(ctx context.Context, address string) (net.Conn, error) {
+// Dial connects to a server within 10 s of real time, and ends early when ctx does.
+func Dial(ctx context.Context, address string) (net.Conn, error) {
 	d := net.Dialer{Timeout: dialLimit}
 	return d.DialContext(ctx, "tcp", address)
 }
@@ -85,12 +86,9 @@ func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	if l.hungUp {
 		return false
 	}
-	observer := p.config.Observer
 	if err != nil {
 		p.input(func(now nodes.Now, out *nodes.PhoneOutbox) {
-			if observer != nil {
-				observer.ConnectFailed(now, Reason(err))
-			}
+			p.config.Observer.ConnectFailed(now, Reason(err))
 			p.machine.ConnectFailed(now, Reason(err), out)
 		})
 		return false
@@ -99,9 +97,7 @@ func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	l.conn = conn
 	l.mu.Unlock()
 	p.input(func(now nodes.Now, out *nodes.PhoneOutbox) {
-		if observer != nil {
-			observer.Connected(now, tcpAddress(conn.LocalAddr()))
-		}
+		p.config.Observer.Connected(now, tcpAddress(conn.LocalAddr()))
 		p.machine.Connected(now, out)
 	})
 	return true
@@ -115,20 +111,15 @@ func (l *phoneLink) read(conn net.Conn, b []byte) bool {
 	l.lock.Lock()
 	defer l.lock.Unlock()
 	p := l.phone
-	observer := p.config.Observer
 	if n > 0 && !l.hungUp {
 		p.input(func(now nodes.Now, out *nodes.PhoneOutbox) {
-			if observer != nil {
-				observer.Read(now, b[:n])
-			}
+			p.config.Observer.Read(now, b[:n])
 			p.machine.Read(now, b[:n], out)
 		})
 	}
 	if err != nil && !l.hungUp {
 		p.input(func(now nodes.Now, out *nodes.PhoneOutbox) {
-			if observer != nil {
-				observer.Closed(now)
-			}
+			p.config.Observer.Closed(now)
 			p.machine.Closed(now, out)
 		})
 	}

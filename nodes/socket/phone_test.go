@@ -303,7 +303,7 @@ func TestPhoneWritesWithoutTheLock(t *testing.T) {
 	slow := slowConn{writing: make(chan struct{}, 9), gate: make(chan struct{}, 9), halfClosed: make(chan struct{}, 9)}
 	r := newPhoneRig(t, func(_ *phoneRig, c *PhoneConfig) {
 		c.Dial = func(ctx context.Context, address string) (net.Conn, error) {
-			conn, err := dialServer(ctx, address)
+			conn, err := Dial(ctx, address)
 			if err != nil {
 				return nil, err
 			}

@@ -134,13 +134,9 @@ func (p *printer) stop(state printState) {
 	signal(p.work)
 }
 
-// close writes the lines that wait, within limit of real time. If the output
-// blocks longer the goroutine remains.
-func (p *printer) close(real clock.Clock, limit time.Duration) { p.end(printRest, real, limit) }
-
-// kill drops the lines that wait.
-func (p *printer) kill(real clock.Clock, limit time.Duration) { p.end(printNone, real, limit) }
-
+// end ends the printer. With printRest it first writes the lines that wait, with
+// printNone it drops them. It waits at most limit, in real time. If the output blocks
+// for longer, the goroutine remains.
 func (p *printer) end(state printState, real clock.Clock, limit time.Duration) {
 	p.mu.Lock()
 	p.stop(state)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -38,6 +39,25 @@ type ServerObserver interface {
 	// Stored is called before the machine takes the result.
 	Stored(now nodes.Now, id nodes.StoreID, records []nodes.Record, err error)
 }
+
+// IgnoreServer is a ServerObserver that does nothing. An observer embeds it to
+// implement only some of the methods.
+type IgnoreServer struct{}
+
+// Accepted does nothing.
+func (IgnoreServer) Accepted(nodes.Now, nodes.Conn, netip.AddrPort) {}
+
+// Read does nothing.
+func (IgnoreServer) Read(nodes.Now, nodes.Conn, []byte) {}
+
+// Ended does nothing.
+func (IgnoreServer) Ended(nodes.Now, nodes.Conn) {}
+
+// Effect does nothing.
+func (IgnoreServer) Effect(nodes.Now, *nodes.ServerEffect) {}
+
+// Stored does nothing.
+func (IgnoreServer) Stored(nodes.Now, nodes.StoreID, []nodes.Record, error) {}
 
 // ServerConfig is the configuration of a Server.
 type ServerConfig struct {
@@ -142,6 +162,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 	}
 	if s.system == nil {
 		s.system = epoll.Kernel()
+	}
+	if c.Observer == nil {
+		s.config.Observer = IgnoreServer{}
 	}
 	if c.MaxSockets > 0 {
 		s.linger.many = min(s.linger.many, max(0, c.MaxSockets-c.Settings.MaxConnections)/2)
@@ -304,12 +327,8 @@ func (s *Server) hasEnded() bool {
 // isExhausted reports whether Accept failed for a lack of resources that the end
 // of another connection frees.
 func isExhausted(err error) bool {
-	for _, e := range []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	lacks := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
+	return slices.ContainsFunc(lacks, func(e error) bool { return errors.Is(err, e) })
 }
 
 func (s *Server) awaitDescriptor() {
@@ -341,9 +360,7 @@ func (s *Server) begin(tcp net.Conn) {
 	s.conns[x.number] = x
 	s.alive = append(s.alive, x)
 	t := s.now()
-	if s.config.Observer != nil {
-		s.config.Observer.Accepted(t, x.number, tcpAddress(tcp.RemoteAddr()))
-	}
+	s.config.Observer.Accepted(t, x.number, tcpAddress(tcp.RemoteAddr()))
 	s.machine.Accept(t, x.number, &s.out)
 	s.carryOut(t)
 	s.wake()
@@ -380,7 +397,7 @@ func (s *Server) Close() error {
 	case <-timeUp:
 		err = s.closeNow()
 	}
-	s.printer.close(s.real, closeGrace)
+	s.printer.end(printRest, s.real, closeGrace)
 	return err
 }
 
@@ -454,7 +471,7 @@ func (s *Server) Kill() {
 	s.lock.Unlock()
 	_ = s.stop() // a killed process reports no errors
 	s.tasks.Wait()
-	s.printer.kill(s.real, closeGrace)
+	s.printer.end(printNone, s.real, closeGrace)
 }
 
 // abort breaks every connection. The machine is not called after it. The lock is

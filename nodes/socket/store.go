@@ -19,9 +19,7 @@ func (s *Server) carryOut(now nodes.Now) {
 	for {
 		for i := range s.out.Effects {
 			e := &s.out.Effects[i]
-			if s.config.Observer != nil {
-				s.config.Observer.Effect(now, e)
-			}
+			s.config.Observer.Effect(now, e)
 			s.carryOutOne(e)
 		}
 		s.out.Effects = s.out.Effects[:0]
@@ -115,9 +113,7 @@ func (s *Server) storeInline(now nodes.Now) {
 // answer passes the result of a request to the machine. The lock is held.
 func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
 	err := errorOf(r.records, issues, attempts)
-	if s.config.Observer != nil {
-		s.config.Observer.Stored(now, r.id, r.records, err)
-	}
+	s.config.Observer.Stored(now, r.id, r.records, err)
 	s.machine.Stored(now, r.id, err, &s.out)
 	if int(r.conn) < len(s.conns) {
 		s.touch(s.conns[r.conn]) // even without an answer: it may be read from again

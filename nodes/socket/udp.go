@@ -80,9 +80,7 @@ func (p *Phone) take(in datagrams, n int) {
 	now := p.now()
 	for i := range n {
 		from, b := in.at(i)
-		if p.config.Observer != nil {
-			p.config.Observer.Datagram(now, from.AddrPort(), b)
-		}
+		p.config.Observer.Datagram(now, from.AddrPort(), b)
 		p.machine.Datagram(now, from, b, &p.out)
 		p.carryOut(now)
 	}

@@ -6,94 +6,74 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/socket"
 )
 
-// metrics counts the events of the server, in a registry of its own. No label
+// metrics counts the decisions of the server, in a registry of its own. No label
 // value comes from the network.
 type metrics struct {
+	socket.IgnoreServer
 	registry *prometheus.Registry
 
-	open, known             prometheus.Gauge
-	sessions                prometheus.Counter
-	welcomed, wrongPassword prometheus.Counter
-	blocked, refused        prometheus.Counter
-	issued, notIssued       prometheus.Counter
-	complete, broken        prometheus.Counter
-	entries, resolved       prometheus.Counter
-	skipped                 prometheus.Counter
-	stores                  prometheus.Histogram
-	batch                   prometheus.Histogram
-	storeErrors             prometheus.Counter
+	open, known                   prometheus.Gauge
+	sessions, storeErrors         prometheus.Counter
+	events                        map[nodes.ServerEventKind]prometheus.Counter // one more for each event of a kind
+	entries, resolved, skipped    prometheus.Counter
+	storeSeconds, recordsPerStore prometheus.Histogram
 }
 
 func newMetrics() *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	m.sessions = m.counter("sessions_total", "TCP connections that were accepted.")
-	m.open = m.gauge("sessions_open", "TCP connections that are open.")
-	logins := m.outcomes("logins_total",
+	with := promauto.With(prometheus.WrapRegistererWithPrefix("bluetrace_server_", m.registry))
+	counter := func(name, help string) prometheus.Counter {
+		return with.NewCounter(prometheus.CounterOpts{Name: name, Help: help})
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		return with.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	}
+	outcomes := func(name, help string) *prometheus.CounterVec {
+		return with.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"outcome"})
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		return with.NewHistogram(prometheus.HistogramOpts{
+			Name: name, Help: help, Buckets: buckets, // beside the native buckets
+			NativeHistogramBucketFactor: 1.1, NativeHistogramMaxBucketNumber: 100,
+			NativeHistogramMinResetDuration: time.Hour,
+		})
+	}
+	m.sessions = counter("sessions_total", "TCP connections that were accepted.")
+	m.open = gauge("sessions_open", "TCP connections that are open.")
+	logins := outcomes("logins_total",
 		"Login attempts by the server's answer; blocked is the one with which a block begins, beside wrong.")
-	m.welcomed, m.wrongPassword = logins("welcomed"), logins("wrong")
-	m.blocked, m.refused = logins("blocked"), logins("refused")
-	ids := m.outcomes("tempids_total",
+	ids := outcomes("tempids_total",
 		"TempIDs that were asked for, by whether they could be saved and so were issued.")
-	m.issued, m.notIssued = ids("issued"), ids("not_issued")
-	m.known = m.gauge("tempids_known", "TempIDs that resolve to their owner.")
-	uploads := m.outcomes("uploads_total", "Uploads of contact logs by how they ended.")
-	m.complete, m.broken = uploads("complete"), uploads("broken")
-	m.entries = m.counter("upload_entries_total", "Contact log entries in complete uploads.")
-	m.resolved = m.counter("upload_entries_resolved_total", "Uploaded entries whose TempID the server issued.")
-	m.skipped = m.counter("skipped_bytes_total", "Bytes of phones that were no command.")
-	m.stores = m.histogram(prometheus.HistogramOpts{
-		Name:    "store_seconds",
-		Help:    "How long the disk took to make a batch of records durable, fsync included.",
-		Buckets: prometheus.ExponentialBuckets(50e-6, 2, 16), // to 1.6 s
-	})
-	m.batch = m.histogram(prometheus.HistogramOpts{
-		Name:    "store_records",
-		Help:    "Records that went to the disk together.",
-		Buckets: prometheus.ExponentialBuckets(1, 2, 12),
-	})
-	m.storeErrors = m.counter("store_errors_total", "Batches that could not be saved, wholly or in part.")
+	uploads := outcomes("uploads_total", "Uploads of contact logs by how they ended.")
+	m.events = map[nodes.ServerEventKind]prometheus.Counter{ // all begin at 0
+		nodes.EventLoggedIn:      logins.WithLabelValues("welcomed"),
+		nodes.EventWrongPassword: logins.WithLabelValues("wrong"),
+		nodes.EventBlockBegan:    logins.WithLabelValues("blocked"),
+		nodes.EventRefused:       logins.WithLabelValues("refused"),
+		nodes.EventIssued:        ids.WithLabelValues("issued"),
+		nodes.EventNotIssued:     ids.WithLabelValues("not_issued"),
+		nodes.EventUploadDone:    uploads.WithLabelValues("complete"),
+		nodes.EventUploadBroken:  uploads.WithLabelValues("broken"),
+	}
+	m.known = gauge("tempids_known", "TempIDs that resolve to their owner.")
+	m.entries = counter("upload_entries_total", "Contact log entries in complete uploads.")
+	m.resolved = counter("upload_entries_resolved_total", "Uploaded entries whose TempID the server issued.")
+	m.skipped = counter("skipped_bytes_total", "Bytes of phones that were no command.")
+	m.storeSeconds = histogram("store_seconds",
+		"How long the disk took to make a batch of records durable, fsync included.",
+		prometheus.ExponentialBuckets(50e-6, 2, 16)) // to 1.6 s
+	m.recordsPerStore = histogram("store_records", "Records that went to the disk together.",
+		prometheus.ExponentialBuckets(1, 2, 12))
+	m.storeErrors = counter("store_errors_total", "Batches that could not be saved, wholly or in part.")
 	return m
-}
-
-const namespace, subsystem = "bluetrace", "server"
-
-func (m *metrics) counter(name, help string) prometheus.Counter {
-	c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
-		Help: help})
-	m.registry.MustRegister(c)
-	return c
-}
-
-func (m *metrics) gauge(name, help string) prometheus.Gauge {
-	g := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: namespace, Subsystem: subsystem, Name: name, Help: help})
-	m.registry.MustRegister(g)
-	return g
-}
-
-// outcomes returns a function that makes the counters of one name by outcome. A
-// counter starts at 0.
-func (m *metrics) outcomes(name, help string) func(outcome string) prometheus.Counter {
-	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Subsystem: subsystem, Name: name,
-		Help: help}, []string{"outcome"})
-	m.registry.MustRegister(v)
-	return func(outcome string) prometheus.Counter { return v.WithLabelValues(outcome) }
-}
-
-// histogram adds a histogram with native buckets and the classic ones of o.
-func (m *metrics) histogram(o prometheus.HistogramOpts) prometheus.Histogram {
-	o.Namespace, o.Subsystem = namespace, subsystem
-	o.NativeHistogramBucketFactor = 1.1
-	o.NativeHistogramMaxBucketNumber = 100
-	o.NativeHistogramMinResetDuration = time.Hour
-	h := prometheus.NewHistogram(o)
-	m.registry.MustRegister(h)
-	return h
 }
 
 // Accepted implements socket.ServerObserver: it counts a session.
@@ -102,16 +82,7 @@ func (m *metrics) Accepted(nodes.Now, nodes.Conn, netip.AddrPort) {
 	m.open.Inc()
 }
 
-// Read implements socket.ServerObserver and counts nothing.
-func (m *metrics) Read(nodes.Now, nodes.Conn, []byte) {}
-
-// Ended implements socket.ServerObserver and counts nothing: Effect counts the close.
-func (m *metrics) Ended(nodes.Now, nodes.Conn) {}
-
-// Stored implements socket.ServerObserver and counts nothing: Store measures the disk.
-func (m *metrics) Stored(nodes.Now, nodes.StoreID, []nodes.Record, error) {}
-
-// Effect implements socket.ServerObserver: it counts the decisions of the server.
+// Effect implements socket.ServerObserver: it counts an event or the end of a session.
 func (m *metrics) Effect(_ nodes.Now, e *nodes.ServerEffect) {
 	switch e.Kind {
 	case nodes.EffectClose:
@@ -122,35 +93,25 @@ func (m *metrics) Effect(_ nodes.Now, e *nodes.ServerEffect) {
 }
 
 func (m *metrics) count(e *nodes.ServerEvent) {
+	if c := m.events[e.Kind]; c != nil {
+		c.Inc()
+	}
 	switch e.Kind {
-	case nodes.EventLoggedIn:
-		m.welcomed.Inc()
-	case nodes.EventWrongPassword:
-		m.wrongPassword.Inc()
-	case nodes.EventBlockBegan:
-		m.blocked.Inc()
-	case nodes.EventRefused:
-		m.refused.Inc()
 	case nodes.EventIssued:
-		m.issued.Inc()
 		m.known.Inc()
-	case nodes.EventNotIssued:
-		m.notIssued.Inc()
 	case nodes.EventUploadDone:
-		m.complete.Inc()
 		m.entries.Add(float64(e.Entries))
 		m.resolved.Add(float64(e.Resolved))
-	case nodes.EventUploadBroken:
-		m.broken.Inc()
 	case nodes.EventSkipped:
 		m.skipped.Add(float64(e.Entries))
 	}
 }
 
-// stored records the time and the size of one batch at the disk.
+// stored records one batch at the disk: its number of records, the time that the disk
+// took, and the error, which is nil if all records were saved.
 func (m *metrics) stored(records int, took time.Duration, err error) {
-	m.stores.Observe(took.Seconds())
-	m.batch.Observe(float64(records))
+	m.storeSeconds.Observe(took.Seconds())
+	m.recordsPerStore.Observe(float64(records))
 	if err != nil {
 		m.storeErrors.Inc()
 	}
