@@ -150,10 +150,7 @@ expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 
 // TestMixing checks that the mean number of contacts is the degree, and the pairs change.
 func TestMixing(t *testing.T) {
-	phones, seconds := 200, 600
-	if testing.Short() {
-		phones, seconds = 100, 200
-	}
+	const phones, seconds = 100, 300
 	for _, degree := range []float64{0.5, 4} {
 		list, run := receptions(t, fmt.Sprintf(`name: mixing
 length: %ds
@@ -314,16 +311,17 @@ expect: [events > 0]
 	}
 }
 
-// TestTooManyPairs checks that a scenario with too many pairs is refused, with the memory that they would need.
+// TestTooManyPairs checks that a scenario with too many pairs, 72 million of at most 67, is refused with the memory that
+// they would need.
 func TestTooManyPairs(t *testing.T) {
 	for _, contacts := range []string{
 		"{everyone: p}",
 		"{lists: [[p]]}",
-		"{desks: {phones: p, columns: 300, reach: 300}}",
+		"{desks: {phones: p, columns: 110, reach: 110}}",
 	} {
 		s := parse(t, `name: huge
 length: 1m
-phones: [{name: p, count: 100000}]
+phones: [{name: p, count: 12000}]
 contacts: `+contacts+`
 expect: [events > 0]
 `)

@@ -141,15 +141,15 @@ script:
 
 func TestTooManyMeetings(t *testing.T) {
 	s := parse(t, `name: test
-phones: [{name: p, count: 200000}]
+phones: [{name: p, count: 10000}]
 length: 1s
-contacts: {mixing: {phones: p, degree: 199999, dwell: 1s}}
+contacts: {mixing: {phones: p, degree: 9999, dwell: 1s}}
 expect: [beacons.sent == 0]
 `)
 	_, err := Run(t.Context(), s, Options{})
 	var invalid *Invalid
 	if !errors.As(err, &invalid) ||
-		!strings.Contains(err.Error(), "200000 phones of degree 199999 are 19999900000 meetings") {
+		!strings.Contains(err.Error(), "10000 phones of degree 9999 are 49995000 meetings") {
 		t.Errorf("got %v", err)
 	}
 }

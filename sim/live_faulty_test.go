@@ -113,6 +113,7 @@ func TestLiveFaulty(t *testing.T) {
 
 // TestLiveIssuedTwice checks that a TempID that was issued twice is found in the answers.
 func TestLiveIssuedTwice(t *testing.T) {
+	t.Parallel()
 	const id = "12345678901234567890"
 	r := faulty(t, answers(t, protocol.Welcome, id), `  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: /./}}
   - {phone: b, do: [login, Download_tempID], expect: {reply: /./}}
@@ -125,6 +126,7 @@ func TestLiveIssuedTwice(t *testing.T) {
 // TestLiveWithoutServer checks that there is no run if the first connection is refused, that of a login or of a
 // script.
 func TestLiveWithoutServer(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

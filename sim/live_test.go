@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"os"
@@ -147,6 +148,7 @@ func remoteServer(t *testing.T, accounts []nodes.Credential) string {
 
 // TestLiveElsewhere runs the scenario of TestLive with a remote server.
 func TestLiveElsewhere(t *testing.T) {
+	t.Parallel()
 	accounts := []nodes.Credential{{User: "zoe", Password: "a"}, {User: "yan", Password: "b"}}
 	r := runLive(t, short, Live{Server: remoteServer(t, accounts), Credentials: accounts})
 	mustPass(t, r)
@@ -254,16 +256,20 @@ func TestLiveDescriptors(t *testing.T) {
 		t.Skipf("SKIPPED: this system allows %d open files (known: %v), too many for a scenario to ask for more: "+
 			"ulimit -n 10000", have, ok)
 	}
-	s := parse(t, "name: x\nlength: 1s\nphones: [{name: a, count: 2000000}]\nexpect: [beacons.sent == 0]\n")
+	phones := have/3 + 1 // each needs three descriptors
+	s := parse(t, fmt.Sprintf(
+		"name: x\nlength: 1s\nphones: [{name: a, count: %d}]\nexpect: [beacons.sent == 0]\n", phones))
 	_, err := newRun(t.Context(), s, Options{Live: &Live{}})
-	if err == nil || !strings.Contains(err.Error(), "2000000 phones need 6000032 file descriptors") ||
-		!strings.HasSuffix(err.Error(), "ulimit -n 6000032") {
+	need := 3*phones + 32
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%d phones need %d file descriptors", phones, need)) ||
+		!strings.HasSuffix(err.Error(), fmt.Sprintf("ulimit -n %d", need)) {
 		t.Errorf("refused with %v", err)
 	}
 }
 
 // TestLiveNotes checks that replaced parts of a scenario are named in notes.
 func TestLiveNotes(t *testing.T) {
+	t.Parallel()
 	r := runLive(t, `name: x
 network: {tcp: {delay: 5ms}, udp: {delay: 1ms, lose: 100%}}
 length: 10ms

@@ -18,14 +18,24 @@ import (
 	"bluetrace/scenarios"
 )
 
-// asServer is the variable that makes the test program the server of a load run.
-const asServer = "BLUETRACE_TEST_AS_SERVER"
+// asServer is the first argument that makes the test program the server of a load run.
+const asServer = "as-server"
+
+// loadServer returns the command line of that server.
+func loadServer(t *testing.T) *Load {
+	t.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Load{Program: []string{program, asServer}}
+}
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asServer) != "" {
+	if len(os.Args) > 1 && os.Args[1] == asServer {
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[1:], os.Stdout, os.Stderr, time.UTC,
+		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[2:], os.Stdout, os.Stderr, time.UTC,
 			clock.New()))
 	}
 	os.Exit(m.Run())
@@ -55,12 +65,8 @@ func loadScenario(t *testing.T, text string) *scenarios.Scenario {
 // TestLoadOnRealSockets runs a second of load on the run's own server, in a process of
 // its own. The counts do not depend on the speed of the machine.
 func TestLoadOnRealSockets(t *testing.T) {
-	t.Setenv(asServer, "1")
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	r, err := Run(t.Context(), loadScenario(t, smallLoad), Options{Load: &Load{Program: []string{program}}})
+	t.Parallel()
+	r, err := Run(t.Context(), loadScenario(t, smallLoad), Options{Load: loadServer(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

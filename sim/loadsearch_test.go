@@ -6,7 +6,6 @@ import (
 	"io"
 	"net"
 	"net/netip"
-	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -278,15 +277,11 @@ func TestSearchOnRealSockets(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED: it takes ten seconds of real time; run without -short")
 	}
-	t.Setenv(asServer, "1")
-	program, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	t.Parallel()
 	text := strings.NewReplacer("max_rate: 5000", "max_rate: 10\n  generator: {lag: 1m, cpu: 100%}", "start_rate: 100",
 		"start_rate: 10",
-		"duration: 3s", "duration: 1s", "confirm: 10s", "confirm: 8s", "p(99)<50", "p(99)<60000").Replace(smallSearch)
-	r, err := Run(t.Context(), loadScenario(t, text), Options{Load: &Load{Program: []string{program}}})
+		"duration: 3s", "duration: 500ms", "warm_up: 1s", "warm_up: 300ms", "confirm: 10s", "confirm: 8s", "p(99)<50", "p(99)<60000").Replace(smallSearch)
+	r, err := Run(t.Context(), loadScenario(t, text), Options{Load: loadServer(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
