@@ -174,8 +174,8 @@ func (as *adversaries) falseUpload(a *adversary, rng *rand.Rand) (*scenarios.TCP
 	return t, true
 }
 
-// Observe lets the adversaries overhear a beacon that another phone received.
-func (as *adversaries) Observe(judged *event.Event) {
+// overhear lets the adversaries overhear a beacon that another phone received.
+func (as *adversaries) overhear(judged *event.Event) {
 	sender, e := judged.Peer, judged.Phone
 	if e.OutOfTurn || e.Err != nil {
 		return

@@ -50,7 +50,7 @@ func (f *faults) start(w world.World, begin time.Duration) {
 	if !ok {
 		panic(fmt.Sprintf("sim: a %T cannot have the faults of %s, and was not refused", w, f.scenario.File))
 	}
-	f.clock, f.world = w, faulty
+	f.clock, f.world, f.counts = w, faulty, map[fault.Kind]uint64{}
 	for i := range f.scenario.Faults {
 		one := &f.scenario.Faults[i]
 		from := time.Duration(0)
@@ -139,11 +139,8 @@ func (f *faults) nodes(n scenarios.Nodes) world.Nodes {
 	return out
 }
 
-// Observe counts one effect of a fault.
-func (f *faults) Observe(e *event.Event) {
-	if f.counts == nil {
-		f.counts = map[fault.Kind]uint64{}
-	}
+// countEffect counts one effect of a fault.
+func (f *faults) countEffect(e *event.Event) {
 	f.counts[e.Fault]++
 	f.requested[e.Number-1].hadEffect = true
 }

@@ -123,8 +123,8 @@ func (ro *routines) continueList(phone uint32) {
 	}
 }
 
-// Observe continues the list of a program whose operation has ended. A failed operation ends the list.
-func (ro *routines) Observe(done *event.Event) {
+// operationDone continues the list of a program whose operation has ended. A failed operation ends the list.
+func (ro *routines) operationDone(done *event.Event) {
 	program := done.Node
 	p := &ro.progress[program]
 	if p.routine < 0 {

@@ -129,19 +129,25 @@ func (r *run) subscribe(c *virtual.Config) {
 		r.options.Subscribe(&r.events)
 	}
 	r.rules.Subscribe(&r.events)
-	r.events.Subscribe(r.faults, event.FaultApplied)
+	r.events.On(event.FaultApplied, r.faults.countEffect)
 	if len(r.scenario.Adversaries) > 0 {
-		r.events.Subscribe(r.adversaries, event.BeaconJudged)
+		r.events.On(event.BeaconJudged, r.adversaries.overhear)
 	}
 	r.script.subscribe(&r.events)
 	if hasFaults(r.scenario) {
-		r.events.Subscribe(r, event.OperationDone)
+		r.events.On(event.OperationDone, func(e *event.Event) {
+			if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeOK {
+				r.rules.Uploaded(int64(r.world.Now()), e.Node, e.Phone.Entries)
+			}
+		})
 	}
-	if r.options.Live.isRemote() {
-		r.events.Subscribe(r, event.Replied)
+	if r.options.Live.isRemote() { // the server itself is not observed
+		r.events.On(event.Replied, func(e *event.Event) {
+			r.rules.Received(int64(r.world.Now()), r.world.Name(e.Node), e.Bytes)
+		})
 	}
 	if len(r.scenario.Routine) > 0 {
-		r.events.Subscribe(r.routines, event.OperationDone)
+		r.events.On(event.OperationDone, r.routines.operationDone)
 	}
 	c.Events, c.Tick = &r.events, r.tick
 	c.Prefetchers = []prefetch.Prefetcher{r.rules, r}
@@ -183,19 +189,6 @@ func (r *run) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
 
 func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
 	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
-}
-
-// Observe implements event.Observer. It passes to the invariants the end of an upload, and the answers of a server that
-// is not observed itself.
-func (r *run) Observe(e *event.Event) {
-	switch e.Kind {
-	case event.OperationDone:
-		if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeOK {
-			r.rules.Uploaded(int64(r.world.Now()), e.Node, e.Phone.Entries)
-		}
-	case event.Replied:
-		r.rules.Received(int64(r.world.Now()), r.world.Name(e.Node), e.Bytes)
-	}
 }
 
 // tick begins a turn of a routine or a change of contacts.
