@@ -51,9 +51,10 @@ func (r *Recording) addEffect(e *event.Event) {
 	r.Effects = append(r.Effects, Effect{e.At, int(e.Number) - 1, e.Node, e.Peer, e.Nth, e.Amount})
 }
 
-// VirtualTry returns a Try that runs candidates in virtual time with the given options. causes returns the causes of a
-// finished run. brokenCause returns the cause of a run that failed because the program is wrong (sim.Broken).
-func VirtualTry(o sim.Options, causes func(*reports.Run) []string, brokenCause func(error) string) Try {
+// VirtualTry returns a Try that runs candidates in virtual time with the given options. causes returns the causes of
+// the failures of a run. Its arguments are the result of the run, or a nil result and the error of a run that ended
+// because the program is wrong (sim.Broken).
+func VirtualTry(o sim.Options, causes func(*sim.Result, error) []string) Try {
 	return func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error) {
 		var t TryResult
 		o := o
@@ -66,14 +67,9 @@ func VirtualTry(o sim.Options, causes func(*reports.Run) []string, brokenCause f
 		if ctx.Err() != nil {
 			return t, ctx.Err()
 		}
-		if _, broken := errors.AsType[*sim.Broken](err); broken {
-			t.Causes = []string{brokenCause(err)}
-			return t, nil
+		if _, broken := errors.AsType[*sim.Broken](err); broken || err == nil {
+			t.Causes = causes(r, err)
 		}
-		if err != nil {
-			return t, nil //nolint:nilerr // a candidate that cannot be run does not fail with the cause
-		}
-		t.Causes = causes(&r.Run)
 		return t, nil
 	}
 }

@@ -16,16 +16,16 @@ func (g *generator) userActions() {
 	n, withFault := g.IntN(4*min(len(g.withAccount), 12)), 0
 	faultsFollow := g.oneIn(2)
 	for range n {
-		st := scenarios.Step{Phone: g.anyWithAccount(), Optional: true}
-		st.At.Offset = g.between(0, g.plan.Heal-time.Millisecond)
-		g.drawAction(&st)
+		phone, at := g.anyWithAccount(), g.between(0, g.plan.Heal-time.Millisecond)
+		st := g.drawAction()
+		st.Phone, st.At.Offset, st.Optional = phone, at, true
 		if faultsFollow && g.oneIn(2) {
 			withFault++
 			st.As = fmt.Sprintf("action-%d", withFault)
 		}
-		g.s.Script = append(g.s.Script, st)
+		g.s.Script = append(g.s.Script, *st)
 		if st.As != "" {
-			g.faultAfterAction(&st)
+			g.faultAfterAction(st)
 		}
 	}
 	if n > 0 {
@@ -33,36 +33,32 @@ func (g *generator) userActions() {
 	}
 }
 
-// drawAction draws a login or a command of a step.
-func (g *generator) drawAction(st *scenarios.Step) {
+// drawAction draws a step with a login or a command.
+func (g *generator) drawAction() *scenarios.Step {
 	if g.oneIn(3) {
-		kind := []string{"right", "right", "wrong", "wrong", "half", "unknown"}[g.IntN(6)]
-		st.Login, st.Text = login(kind), "login: "+kind
-		return
+		return login(oneOf(g, "right", "right", "wrong", "wrong", "half", "unknown"))
 	}
-	verbs := []scenarios.Verb{
+	st := command(oneOf(g,
 		scenarios.VerbDownload, scenarios.VerbDownload, scenarios.VerbUpload, scenarios.VerbUpload,
-		scenarios.VerbBeacon, scenarios.VerbLogout,
+		scenarios.VerbBeacon, scenarios.VerbLogout), nil)
+	if st.Do.Verb == scenarios.VerbBeacon {
+		st.Do.Count += g.IntN(20) / 19
+		st.Do.To = []int{g.IntN(g.phones)}
 	}
-	c := scenarios.Command{Verb: verbs[g.IntN(len(verbs))], Count: 1}
-	if c.Verb == scenarios.VerbBeacon {
-		c.Count += g.IntN(20) / 19
-		c.To = []int{g.IntN(g.phones)}
-	}
-	st.Do, st.Text = &c, "do: "+string(c.Verb)
+	return st
 }
 
-// login returns a login of the given kind. Its wrong password does not contain the right one, which could otherwise
-// arrive as a piece of its own.
-func login(kind string) *scenarios.Login {
+// login returns a step with a login of the given kind. A wrong password does not contain the right one: the server
+// could otherwise read the right one as a piece of the wrong one.
+func login(kind string) *scenarios.Step {
 	l := &scenarios.Login{Kind: kind}
 	if kind == "wrong" {
 		l.Password = "mistaken"
 	}
-	return l
+	return &scenarios.Step{Login: l, Text: "login: " + kind}
 }
 
-// command returns a step with one command.
+// command returns a step with one command. to has the receivers of a beacon.
 func command(v scenarios.Verb, to []int) *scenarios.Step {
 	return &scenarios.Step{Do: &scenarios.Command{Verb: v, To: to, Count: 1}, Text: "do: " + string(v)}
 }
@@ -75,16 +71,16 @@ func (g *generator) faultAfterAction(action *scenarios.Step) {
 		fault.Crash, fault.Crash, fault.Reset, fault.Cut, fault.Pause,
 		fault.Stall, fault.HalfClose, fault.SwitchOff, fault.Disk,
 	}
-	f.Kind = kinds[g.IntN(len(kinds))]
-	within := g.duration(10*time.Millisecond, 300*time.Millisecond, 3*time.Second)
+	f.Kind = oneOf(g, kinds...)
+	within := oneOf(g, 10*time.Millisecond, 300*time.Millisecond, 3*time.Second)
 	if action.Do != nil && action.Do.Verb == scenarios.VerbUpload { // it takes many round trips
-		f.Kind = kinds[g.IntN(4)]
-		within = g.duration(200*time.Millisecond, time.Second, 5*time.Second)
+		f.Kind = oneOf(g, kinds[:4]...)
+		within = oneOf(g, 200*time.Millisecond, time.Second, 5*time.Second)
 	}
 	if f.Kind != fault.SwitchOff && g.oneIn(2) {
 		f.Of = serverNode()
 	}
-	f.For = g.between(time.Millisecond, g.duration(50*time.Millisecond, time.Second, 20*time.Second))
+	f.For = g.between(time.Millisecond, oneOf(g, 50*time.Millisecond, time.Second, 20*time.Second))
 	switch f.Kind {
 	case fault.Crash:
 		f.Unsynced = g.unsynced()
@@ -110,7 +106,7 @@ func (g *generator) sequences() {
 		return
 	}
 	for range 1 + g.IntN(2) {
-		s := sequence{g: g, phone: g.anyWithAccount(), gap: g.duration(time.Second, 2*time.Second, 4*time.Second)}
+		s := sequence{g: g, phone: g.anyWithAccount(), gap: oneOf(g, time.Second, 2*time.Second, 4*time.Second)}
 		s.gap = min(s.gap, g.plan.Heal/maxSequence)
 		s.at = g.between(0, g.plan.Heal-maxSequence*s.gap)
 		kind := []struct {
@@ -144,7 +140,9 @@ func (s *sequence) addStep(st *scenarios.Step) {
 }
 
 func (s *sequence) addLogin(phone int, kind string) {
-	s.addStep(&scenarios.Step{Phone: phone, Login: login(kind), Text: "login: " + kind})
+	st := login(kind)
+	st.Phone = phone
+	s.addStep(st)
 }
 
 func (s *sequence) addCommand(v scenarios.Verb, to []int) {
@@ -164,7 +162,7 @@ func (s *sequence) repeat(least, most int, do func()) {
 func (s *sequence) addDiskFault(steps int) {
 	f := scenarios.Fault{Kind: fault.Disk, Chance: 1, Of: serverNode()}
 	f.At, f.For = max(s.at-s.gap/2, 0), time.Duration(steps)*s.gap
-	f.Disk = []string{"full", "failing", "fsync"}[s.g.IntN(3)]
+	f.Disk = oneOf(s.g, "full", "failing", "fsync")
 	if f.Disk != "full" && s.g.oneIn(2) {
 		f.Count = 1 + s.g.IntN(2)
 	}
@@ -188,7 +186,7 @@ func (s *sequence) wrongPasswords() {
 	for range failed {
 		wrong()
 	}
-	s.repeat(0, 2, func() { s.addLogin(s.g.anyWithAccount(), []string{"wrong", "right", "unknown"}[s.g.IntN(3)]) })
+	s.repeat(0, 2, func() { s.addLogin(s.g.anyWithAccount(), oneOf(s.g, "wrong", "right", "unknown")) })
 	s.addCrash(serverNode(), s.at, s.g.unsynced())
 	s.at += s.gap
 	for range 3 {

@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 	"bluetrace/sim/shrink"
@@ -101,13 +100,13 @@ func BenchmarkShrink(b *testing.B) {
 	defer debug.SetGCPercent(debug.SetGCPercent(GCPercent))
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	const cause = "an upload breaks"
-	causes := func(r *reports.Run) []string {
-		if r.Uploads.Broken == 0 {
+	causes := func(r *sim.Result, err error) []string {
+		if err != nil || r.Run.Uploads.Broken == 0 {
 			return nil
 		}
 		return []string{cause}
 	}
-	try := shrink.VirtualTry(sim.Options{WithoutDelays: true}, causes, error.Error)
+	try := shrink.VirtualTry(sim.Options{WithoutDelays: true}, causes)
 	base := classroom(b)
 	var took time.Duration
 	runs, steps, phones, seed := 0, 0, 0, uint64(0)

@@ -41,7 +41,7 @@ func TestCauses(t *testing.T) {
 	for _, name := range []string{"teacher", "pupil-12", "mallory"} {
 		why := "virtual: " + name + " wants to be woken at 5 ns, before now"
 		for _, err := range []error{&sim.Broken{Why: why}, errors.New(why)} {
-			if got, want := brokenFailure(n, err).Cause, "the run breaks: virtual: … wants to be woken at # ns, before now"; got != want {
+			if got, want := n.brokenFailure(err).Cause, "the run breaks: virtual: … wants to be woken at # ns, before now"; got != want {
 				t.Errorf("cause %q, want %q", got, want)
 			}
 		}

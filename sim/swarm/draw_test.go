@@ -120,8 +120,8 @@ func TestEverythingIsOverAtTheHeal(t *testing.T) {
 		for seed := range uint64(60) {
 			s, plan := Draw(base, seed)
 			for i := range s.Faults {
-				if why := notHealed(&s.Faults[i], plan.Heal); why != "" {
-					t.Errorf("%s, seed %d: %s: %s", base.Name, seed, s.Faults[i].Text, why)
+				if !isOver(&s.Faults[i], plan.Heal) {
+					t.Errorf("%s, seed %d: %s: not over at %v", base.Name, seed, s.Faults[i].Text, plan.Heal)
 				}
 			}
 			for _, a := range s.Adversaries {

@@ -28,7 +28,7 @@ func (g *generator) safety() {
 func (g *generator) faultKinds() []fault.Kind {
 	all := fault.Kinds()
 	g.Shuffle(len(all), func(i, k int) { all[i], all[k] = all[k], all[i] })
-	return all[:[]int{0, 1, 1, 2, 3, 4, 6, 10}[g.IntN(8)]]
+	return all[:oneOf(g, 0, 1, 1, 2, 3, 4, 6, 10)]
 }
 
 // drawFault draws a fault of the given kind.
@@ -73,7 +73,7 @@ func (g *generator) addFollowUpCrash(f *scenarios.Fault) {
 	if disk {
 		most = min(most, f.For)
 	}
-	after := g.between(0, min(most/2, g.duration(time.Second, 20*time.Second, 2*time.Minute)))
+	after := g.between(0, min(most/2, oneOf(g, time.Second, 20*time.Second, 2*time.Minute)))
 	c := scenarios.Fault{Kind: fault.Crash, Chance: 1, Of: f.Of, At: f.At + after, Unsynced: g.unsynced()}
 	c.For = g.between(time.Millisecond, min(g.plan.Heal-c.At, 20*time.Second))
 	g.addFault(c)
@@ -138,7 +138,7 @@ func (g *generator) nodeFault(f *scenarios.Fault) {
 	case fault.Crash:
 		f.Unsynced = g.unsynced()
 	case fault.Cut:
-		f.OneWay = []string{"", "", "in", "out"}[g.IntN(4)]
+		f.OneWay = oneOf(g, "", "", "in", "out")
 		f.From = anyNode()
 		if g.oneIn(3) {
 			f.From = g.somePhones()
@@ -156,7 +156,7 @@ func (g *generator) repeatFault(f *scenarios.Fault) {
 	f.For = g.between(time.Millisecond, min(f.Every-time.Millisecond, 20*time.Second))
 	f.Until = g.plan.Heal - f.For
 	if f.Disk != "full" {
-		f.Chance = []float64{0.2, 0.5, 1}[g.IntN(3)]
+		f.Chance = oneOf(g, 0.2, 0.5, 1)
 	}
 	if f.Until <= f.At {
 		f.Every, f.Until = 0, 0
@@ -166,7 +166,7 @@ func (g *generator) repeatFault(f *scenarios.Fault) {
 
 // diskFault draws the state of a faulty disk: full, slow, failing, or failing to sync.
 func (g *generator) diskFault(f *scenarios.Fault) {
-	f.Disk = []string{"full", "slow", "failing", "fsync"}[g.IntN(4)]
+	f.Disk = oneOf(g, "full", "slow", "failing", "fsync")
 	switch f.Disk {
 	case "slow":
 		f.Delay = g.delay(3 * time.Second)
@@ -186,7 +186,7 @@ func (g *generator) clockFault(f *scenarios.Fault) {
 	if g.oneIn(3) {
 		f.Of = serverNode()
 	}
-	off := g.between(time.Millisecond, g.duration(time.Second, time.Minute, 2*time.Hour, 48*time.Hour))
+	off := g.between(time.Millisecond, oneOf(g, time.Second, time.Minute, 2*time.Hour, 48*time.Hour))
 	if g.oneIn(2) {
 		off = -off
 	}

@@ -81,8 +81,8 @@ func (d dice) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(d.Int64N(int64(max(most-least, 0)/time.Millisecond)+1))*time.Millisecond
 }
 
-// duration draws one of the given durations.
-func (d dice) duration(all ...time.Duration) time.Duration { return all[d.IntN(len(all))] }
+// oneOf draws one of the given values.
+func oneOf[T any](d interface{ IntN(n int) int }, all ...T) T { return all[d.IntN(len(all))] }
 
 // length draws a duration of at most the given one. Short durations are more frequent.
 func (d dice) length(most time.Duration) time.Duration {
@@ -91,7 +91,7 @@ func (d dice) length(most time.Duration) time.Duration {
 
 // strength draws a probability. Low probabilities are more frequent.
 func (d dice) strength() float64 {
-	return []float64{0.01, 0.02, 0.05, 0.1, 0.3, 0.6, 1}[d.IntN(7)]
+	return oneOf(d, 0.01, 0.02, 0.05, 0.1, 0.3, 0.6, 1)
 }
 
 // delay draws a distribution of delays. A constant delay and the mean of an exponential one are at most the given one.
@@ -107,7 +107,7 @@ func (d dice) delay(most time.Duration) scenarios.Distribution {
 }
 
 // unsynced draws the fate of the data that a crashed node had not synced to its disk.
-func (d dice) unsynced() string { return []string{"lost", "kept", "torn", "torn"}[d.IntN(4)] }
+func (d dice) unsynced() string { return oneOf(d, "lost", "kept", "torn", "torn") }
 
 // generator generates one scenario.
 type generator struct {
@@ -131,7 +131,7 @@ func (g *generator) size(base *scenarios.Scenario) {
 	for _, group := range base.Phones {
 		all += group.Count
 	}
-	share := []float64{1, 0.5, 0.25, 0.1}[g.IntN(4)]
+	share := oneOf(g, 1, 0.5, 0.25, 0.1)
 	takesPart := make([]bool, 0, all)
 	for _, group := range base.Phones {
 		n := group.Count
@@ -196,19 +196,19 @@ func (g *generator) baseline() {
 func (g *generator) settings() {
 	server := &g.s.Server
 	if g.oneIn(2) {
-		server.BlockDuration = g.duration(time.Second, 10*time.Second, 60*time.Second)
-		server.TempIDLifetime = g.duration(minLifetime, time.Minute, 15*time.Minute)
+		server.BlockDuration = oneOf(g, time.Second, 10*time.Second, 60*time.Second)
+		server.TempIDLifetime = oneOf(g, minLifetime, time.Minute, 15*time.Minute)
 		g.note("server: block_duration %v, tempid_lifetime %v", server.BlockDuration, server.TempIDLifetime)
 	}
 	server.TempIDLifetime = max(server.TempIDLifetime, minLifetime)
 	if g.oneIn(4) {
-		server.LoginTimeout = g.duration(10*time.Second, 30*time.Second, 2*time.Minute)
-		server.IdleTimeout = g.duration(time.Minute, 5*time.Minute, time.Hour)
+		server.LoginTimeout = oneOf(g, 10*time.Second, 30*time.Second, 2*time.Minute)
+		server.IdleTimeout = oneOf(g, time.Minute, 5*time.Minute, time.Hour)
 		g.note("server: login_timeout %v, idle_timeout %v", server.LoginTimeout, server.IdleTimeout)
 	}
 	server.IdleTimeout = max(server.IdleTimeout, minIdle)
 	if g.oneIn(6) {
-		server.MaxUpload = []int{3, 30, 3000}[g.IntN(3)]
+		server.MaxUpload = oneOf(g, 3, 30, 3000)
 		g.note("server: max_upload %d", server.MaxUpload)
 	}
 	if g.oneIn(3) {
@@ -247,11 +247,11 @@ func (g *generator) groups() {
 	for i := range g.s.Phones {
 		group := &g.s.Phones[i]
 		if g.oneIn(3) {
-			group.Retention = g.duration(15*time.Second, time.Minute, 3*time.Minute)
+			group.Retention = oneOf(g, 15*time.Second, time.Minute, 3*time.Minute)
 			g.note("%s: retention %v", group.Name, group.Retention)
 		}
 		if g.oneIn(4) {
-			group.Form = []scenarios.Form{scenarios.FormSplit, scenarios.FormSingle}[g.IntN(2)]
+			group.Form = oneOf(g, scenarios.FormSplit, scenarios.FormSingle)
 			g.note("%s: beacon %s", group.Name, group.Form)
 		}
 	}
@@ -267,9 +267,9 @@ func (g *generator) startTime() {
 	zone := s.Zone
 	_, change := time.Unix(s.Start, 0).In(zone).ZoneBounds()
 	if change.IsZero() {
-		zones := []string{"Europe/London", "Australia/Sydney", "Australia/Lord_Howe"}
 		var err error
-		if zone, err = scenarios.Zone(zones[g.IntN(len(zones))]); err != nil {
+		zone, err = scenarios.Zone(oneOf(g, "Europe/London", "Australia/Sydney", "Australia/Lord_Howe"))
+		if err != nil {
 			panic(err) // the program contains these zones
 		}
 		_, change = time.Unix(s.Start, 0).In(zone).ZoneBounds()
@@ -333,12 +333,11 @@ func (g *generator) adversaries() {
 		Name: mallory, Count: 1, Account: "none", Retention: 3 * time.Minute,
 		Form: scenarios.FormSplit, PasswordPause: 50 * time.Millisecond,
 	})
-	kinds := []scenarios.AdversaryKind{
-		scenarios.AdversaryReplay, scenarios.AdversaryForge, scenarios.AdversaryFlood, scenarios.AdversaryGuess,
-		scenarios.AdversaryGarbage, scenarios.AdversaryUpload, scenarios.AdversaryHold,
-	}
 	for range 1 + g.IntN(3) {
-		if a, ok := g.drawAdversary(kinds[g.IntN(len(kinds))], by); ok {
+		kind := oneOf(g,
+			scenarios.AdversaryReplay, scenarios.AdversaryForge, scenarios.AdversaryFlood, scenarios.AdversaryGuess,
+			scenarios.AdversaryGarbage, scenarios.AdversaryUpload, scenarios.AdversaryHold)
+		if a, ok := g.drawAdversary(kind, by); ok {
 			g.addAdversary(a)
 		}
 	}
@@ -350,7 +349,7 @@ func (g *generator) drawAdversary(k scenarios.AdversaryKind, by int) (scenarios.
 	a := scenarios.Adversary{Kind: k, By: []int{by}, Until: g.plan.Heal}
 	if k != scenarios.AdversaryReplay {
 		a.Every = g.between(200*time.Millisecond, 20*time.Second)
-		a.Jitter = []float64{0, 0.5, 1}[g.IntN(3)]
+		a.Jitter = oneOf(g, 0, 0.5, 1)
 	}
 	if g.oneIn(3) {
 		a.From = g.between(0, g.plan.Heal/2)

@@ -225,8 +225,7 @@ func (g *generator) liveness() {
 	gap := min(phoneGap, maxRound/time.Duration(max(n, 1)))
 	tempID := []scenarios.Pattern{{Text: "/" + tempIDPattern.String() + "/", Re: tempIDPattern}}
 	for i, p := range g.withAccount {
-		st := &scenarios.Step{Login: &scenarios.Login{Kind: "right"}, Text: "login: right"}
-		g.expectStep(p, atOffset("", at+time.Duration(i)*gap), "", st,
+		g.expectStep(p, atOffset("", at+time.Duration(i)*gap), "", login("right"),
 			scenarios.StepExpect{Phone: p, Replies: exactly(protocol.Welcome)})
 	}
 	at += maxRound + answerLimit
@@ -291,35 +290,26 @@ func longestState(s *scenarios.Scenario) time.Duration {
 	return longest
 }
 
-// preconditions are the conditions under which a correct program passes the liveness phase: everything is over by the
-// heal, and each step has the steps that it needs. A smaller scenario that lacks one of them fails in any program.
-type preconditions struct {
-	heal    time.Duration
-	longest time.Duration // the longestState of the generated scenario
-}
-
-func preconditionsOf(drawn *scenarios.Scenario, heal time.Duration) *preconditions {
-	return &preconditions{heal, longestState(drawn)}
-}
-
-// missing returns a description of a precondition that a candidate lacks, or "" if it has all.
-func (p *preconditions) missing(s *scenarios.Scenario) string {
-	if longestState(s) > p.longest {
-		return "state from before the heal may remain"
-	}
-	for i := range s.Faults {
-		if why := notHealed(&s.Faults[i], p.heal); why != "" {
-			return why
+// preconditions returns a function that reports whether a correct program passes the liveness phase of a candidate, a
+// smaller form of the drawn scenario: everything is over by the heal, and each step has the steps that it needs.
+func preconditions(drawn *scenarios.Scenario, heal time.Duration) func(candidate *scenarios.Scenario) bool {
+	longest := longestState(drawn)
+	return func(s *scenarios.Scenario) bool {
+		if longestState(s) > longest || len(clockErrorsAtHeal(s, heal)) > 0 {
+			return false
 		}
+		for i := range s.Faults {
+			if !isOver(&s.Faults[i], heal) {
+				return false
+			}
+		}
+		return isPrepared(s)
 	}
-	if len(clockErrorsAtHeal(s, p.heal)) > 0 {
-		return "clocks are wrong after the heal"
-	}
-	return firstUnprepared(s)
 }
 
-// firstUnprepared returns the text of the first liveness step without the steps that it needs, or "" if there is none.
-func firstUnprepared(s *scenarios.Scenario) string {
+// isPrepared reports whether each liveness step has the steps that it needs: a command has a login of its phone, a
+// beacon a download by its sender and a login of its receiver, and an upload with entries a beacon to its phone.
+func isPrepared(s *scenarios.Scenario) bool {
 	loggedIn, hasTempID, received := map[int]bool{}, map[int]bool{}, map[int]bool{}
 	for i := range s.Script {
 		st := &s.Script[i]
@@ -332,7 +322,7 @@ func firstUnprepared(s *scenarios.Scenario) string {
 		case st.Do == nil:
 			continue
 		case !loggedIn[st.Phone]:
-			return st.Text
+			return false
 		}
 		switch st.Do.Verb {
 		case scenarios.VerbDownload:
@@ -340,33 +330,29 @@ func firstUnprepared(s *scenarios.Scenario) string {
 		case scenarios.VerbBeacon:
 			for _, to := range st.Do.To {
 				if !hasTempID[st.Phone] || !loggedIn[to] {
-					return st.Text
+					return false
 				}
 				received[to] = true
 			}
 		case scenarios.VerbUpload:
 			if entries := st.Expect[0].Entries; entries != nil && *entries > 0 && !received[st.Phone] {
-				return st.Text
+				return false
 			}
 		}
 	}
-	return ""
+	return true
 }
 
-// notHealed describes why a fault is not over at the heal, or returns "" if it is.
-func notHealed(f *scenarios.Fault, heal time.Duration) string {
+// isOver reports whether a fault is over at the heal.
+func isOver(f *scenarios.Fault, heal time.Duration) bool {
 	last := f.Window().LastBegin(f.Until)
 	switch {
-	case f.Every > 0 && f.Until == 0:
-		return "a fault repeats without end"
+	case f.Every > 0 && f.Until == 0: // it repeats without end
+		return false
 	case f.Kind == fault.Clock || f.Instant():
-		if last > heal {
-			return "a fault begins after the heal"
-		}
-	case f.For == 0 || last+f.For > heal:
-		return "a fault lasts longer than to the heal"
+		return last <= heal
 	}
-	return ""
+	return f.For > 0 && last+f.For <= heal
 }
 
 // clockErrorsAtHeal returns the error of each clock after the heal, for clocks that are wrong by a microsecond or more.

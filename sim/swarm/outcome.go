@@ -2,6 +2,7 @@ package swarm
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (out *Outcome) addFailure(f Failure) {
 }
 
 // brokenFailure returns the failure of a run that ended with an error.
-func brokenFailure(n *causeNames, err error) Failure {
+func (n *causeNames) brokenFailure(err error) Failure {
 	cause := breaksCause + n.normalize(firstLine(err.Error()))
 	f := Failure{cause, ownCheck(RunEnds, "a result", err.Error())}
 	if b, ok := errors.AsType[*sim.Broken](err); ok {
@@ -220,10 +221,7 @@ const livenessCause = "liveness: "
 // causeOf returns the cause of a failed check: its name and the value found, without the parts that differ between
 // seeds. The same failure of another seed has the same cause.
 func (n *causeNames) causeOf(c *reports.Check) string {
-	found := n.normalize(c.Found)
-	if found == "" {
-		found = "nothing"
-	}
+	found := cmp.Or(n.normalize(c.Found), "nothing")
 	if c.Kind == reports.InvariantCheck {
 		return c.Name + ": " + found
 	}
@@ -282,19 +280,10 @@ func firstLine(text string) string {
 // maxFileName is the length in bytes to which FileName cuts a name.
 const maxFileName = 60
 
+var otherThanWords = regexp.MustCompile(`[^a-z0-9]+`)
+
 // FileName returns the name, without an extension, of a file for a cause: lower-case letters, digits and single dashes.
 func FileName(cause string) string {
-	var b strings.Builder
-	for _, r := range strings.ToLower(cause) {
-		switch {
-		case 'a' <= r && r <= 'z' || '0' <= r && r <= '9':
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-		if b.Len() == maxFileName {
-			break
-		}
-	}
-	return strings.Trim(b.String(), "-")
+	name := strings.Trim(otherThanWords.ReplaceAllString(strings.ToLower(cause), "-"), "-")
+	return strings.TrimRight(name[:min(len(name), maxFileName)], "-")
 }

@@ -31,18 +31,10 @@ func (r Range) Seeds() iter.Seq[uint64] {
 // size returns the number of seeds, or 0 if it is 2^64.
 func (r Range) size() uint64 { return r.Last - r.First + 1 }
 
-// mergeRanges returns the union of two lists of ranges in order, with ranges that overlap or touch combined. It may
-// modify a.
+// mergeRanges returns the union of two lists of ranges in order, with ranges that overlap or touch combined.
 func mergeRanges(a, b []Range) []Range {
-	// The usual case: the next seed is appended.
-	if n := len(a); n > 0 && len(b) == 1 && a[n-1].Last <= b[0].First && b[0].First-a[n-1].Last <= 1 {
-		a[n-1].Last = max(a[n-1].Last, b[0].Last)
-		return a
-	}
 	all := slices.Concat(a, b)
-	slices.SortFunc(all, func(x, y Range) int {
-		return cmp.Or(cmp.Compare(x.First, y.First), cmp.Compare(x.Last, y.Last))
-	})
+	slices.SortFunc(all, func(x, y Range) int { return cmp.Compare(x.First, y.First) })
 	merged := []Range{}
 	for _, r := range all {
 		if n := len(merged); n > 0 && (r.First <= merged[n-1].Last || r.First-merged[n-1].Last == 1) {

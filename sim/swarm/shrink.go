@@ -52,7 +52,7 @@ func Shrink(
 	sh := &shrinking{
 		group: g, naming: newCauseNames(base), name: name, path: path, accepted: []*scenarios.Scenario{failing},
 	}
-	sh.try, sh.failed = shrink.VirtualTry(sim.Options{WithoutDelays: true}, sh.causes, sh.brokenCause), sh.check
+	sh.try, sh.failed = shrink.VirtualTry(sim.Options{WithoutDelays: true}, sh.causes), sh.check
 	small, err := sh.shrink(ctx, failing, plan, o)
 	if err != nil {
 		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
@@ -76,7 +76,7 @@ func (sh *shrinking) shrink(
 			return nil, cmp.Or(err, errFailsWithoutFaults)
 		}
 		o.KeepTiming = true
-		sh.try = onlyWithFaults(sh.try, sh.group.Cause, preconditionsOf(failing, plan.Heal))
+		sh.try = onlyWithFaults(sh.try, sh.group.Cause, preconditions(failing, plan.Heal))
 	}
 	small, report, err := shrink.Reduce(ctx, failing, sh.group.Cause, sh.try, o)
 	if err != nil {
@@ -129,24 +129,25 @@ func (sh *shrinking) file(ctx context.Context, s *scenarios.Scenario, report *sh
 	return file, err
 }
 
-func (sh *shrinking) causes(r *reports.Run) []string {
+// failures returns the failures of a run, or the failure that its error is.
+func (sh *shrinking) failures(r *sim.Result, err error) []Failure {
+	if err != nil {
+		return []Failure{sh.naming.brokenFailure(err)}
+	}
+	return sh.naming.failures(&r.Run)
+}
+
+func (sh *shrinking) causes(r *sim.Result, err error) []string {
 	var causes []string
-	for _, f := range sh.naming.failures(r) {
+	for _, f := range sh.failures(r, err) {
 		causes = append(causes, f.Cause)
 	}
 	return causes
 }
 
-func (sh *shrinking) brokenCause(err error) string { return brokenFailure(sh.naming, err).Cause }
-
 // check runs a scenario and returns its failed check with the cause, or nil if there is none.
 func (sh *shrinking) check(ctx context.Context, s *scenarios.Scenario) *reports.Check {
-	r, err := sim.Run(ctx, s, sim.Options{WithoutDelays: true})
-	if err != nil {
-		f := brokenFailure(sh.naming, err)
-		return &f.Check
-	}
-	for _, f := range sh.naming.failures(&r.Run) {
+	for _, f := range sh.failures(sim.Run(ctx, s, sim.Options{WithoutDelays: true})) {
 		if f.Cause == sh.group.Cause {
 			return &f.Check
 		}
@@ -154,11 +155,11 @@ func (sh *shrinking) check(ctx context.Context, s *scenarios.Scenario) *reports.
 	return nil
 }
 
-// onlyWithFaults restricts try to failures that faults or adversaries cause: a candidate must meet the preconditions,
-// and must not fail without its faults and adversaries. Otherwise a candidate could fail because it lacks a login.
-func onlyWithFaults(try shrink.Try, cause string, p *preconditions) shrink.Try {
+// onlyWithFaults restricts try to failures that faults or adversaries cause: a candidate must be prepared (see
+// preconditions), and must not fail without its faults and adversaries. Otherwise a candidate could fail because it lacks a login.
+func onlyWithFaults(try shrink.Try, cause string, prepared func(*scenarios.Scenario) bool) shrink.Try {
 	return func(ctx context.Context, s *scenarios.Scenario, record bool) (shrink.TryResult, error) {
-		if !record && p.missing(s) != "" {
+		if !record && !prepared(s) {
 			return shrink.TryResult{}, nil
 		}
 		tried, err := try(ctx, s, record)

@@ -115,12 +115,12 @@ func TestALargerScenarioIsWritten(t *testing.T) {
 	}
 }
 
-// TestPreconditions: missing finds each precondition of liveness that a candidate lacks.
+// TestPreconditions: each precondition of liveness that a candidate lacks is found.
 func TestPreconditions(t *testing.T) {
 	s, plan := Draw(classroom(t), 2)
-	e := preconditionsOf(s, plan.Heal)
-	if why := e.missing(s); why != "" {
-		t.Fatalf("the generated scenario lacks: %s", why)
+	prepared := preconditions(s, plan.Heal)
+	if !prepared(s) {
+		t.Fatal("the generated scenario lacks a precondition")
 	}
 	first := func(s *scenarios.Scenario, fits func(*scenarios.Step) bool) int {
 		return slices.IndexFunc(s.Script, func(st scenarios.Step) bool { return len(st.Expect) > 0 && fits(&st) })
@@ -155,8 +155,8 @@ func TestPreconditions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			smaller := *s
 			c.change(&smaller)
-			if why := e.missing(&smaller); (why != "") != c.lacks {
-				t.Errorf("missing is %q", why)
+			if prepared(&smaller) == c.lacks {
+				t.Errorf("the candidate lacks a precondition: %t, want %t", !c.lacks, c.lacks)
 			}
 		})
 	}
@@ -167,8 +167,8 @@ func TestDrawsMeetThePreconditions(t *testing.T) {
 	for _, base := range library(t) {
 		for seed := range uint64(40) {
 			s, plan := Draw(base, seed)
-			if why := preconditionsOf(s, plan.Heal).missing(s); why != "" {
-				t.Errorf("%s, seed %d: %s", base.Name, seed, why)
+			if !preconditions(s, plan.Heal)(s) {
+				t.Errorf("%s, seed %d lacks a precondition", base.Name, seed)
 			}
 		}
 	}
@@ -184,7 +184,7 @@ func TestLivenessMustHoldWithoutFaults(t *testing.T) {
 				return shrink.TryResult{Causes: []string{cause}}, nil
 			}
 			return shrink.TryResult{Causes: slices.DeleteFunc([]string{without}, func(c string) bool { return c == "" })}, nil
-		}, cause, preconditionsOf(s, plan.Heal))
+		}, cause, preconditions(s, plan.Heal))
 		got, err := try(context.Background(), s, false)
 		if err != nil || !slices.Equal(got.Causes, want) {
 			t.Errorf("with %q without faults: causes %q, %v; want %q", without, got.Causes, err, want)

@@ -203,13 +203,8 @@ func mergeLaterCauses(a, b []LaterCause) []LaterCause {
 
 // worseVerdict returns the worse of two verdicts: failed, then interrupted, then passed.
 func worseVerdict(a, b reports.Verdict) reports.Verdict {
-	rank := func(v reports.Verdict) int {
-		return slices.Index([]reports.Verdict{reports.Passed, reports.Interrupted, reports.Failed}, v)
-	}
-	if rank(b) > rank(a) {
-		return b
-	}
-	return a
+	order := []reports.Verdict{reports.Passed, reports.Interrupted, reports.Failed}
+	return order[max(slices.Index(order, a), slices.Index(order, b))]
 }
 
 // mergeKindCounts adds the counts by kind and orders them by kind.
@@ -239,19 +234,18 @@ func (s *Summary) Unreached() []string {
 // RequireSituations fails the swarm if a situation was not reached. The reason ends with the given text, which names
 // the option that asks for it.
 func (s *Summary) RequireSituations(option string) {
-	missing := len(s.Unreached())
-	switch {
-	case len(s.Situations) == 0:
-		s.Reasons = append(s.Reasons, "no situations were counted "+option)
-	case missing == 1:
-		s.Reasons = append(s.Reasons, fmt.Sprintf("1 of %d situations was never reached %s", len(s.Situations), option))
-	case missing > 1:
-		s.Reasons = append(s.Reasons,
-			fmt.Sprintf("%d of %d situations were never reached %s", missing, len(s.Situations), option))
-	default:
-		return
+	reason := "no situations were counted"
+	if all := len(s.Situations); all > 0 {
+		missing, were := len(s.Unreached()), "were"
+		if missing == 0 {
+			return
+		}
+		if missing == 1 {
+			were = "was"
+		}
+		reason = fmt.Sprintf("%d of %d situations %s never reached", missing, all, were)
 	}
-	s.Verdict = reports.Failed
+	s.Verdict, s.Reasons = reports.Failed, append(s.Reasons, reason+" "+option)
 }
 
 // SetInterrupted records that the swarm was ended early for the given reason.

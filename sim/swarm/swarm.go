@@ -152,7 +152,7 @@ func (o *Options) runJob(ctx context.Context, j *job) *Outcome {
 	case ctx.Err() != nil && (err != nil || r.Run.Verdict == reports.Interrupted):
 		return nil
 	case err != nil:
-		out.Failures = []Failure{brokenFailure(newCauseNames(j.base), err)}
+		out.Failures = []Failure{newCauseNames(j.base).brokenFailure(err)}
 		return out
 	}
 	out.setResult(&r.Run)

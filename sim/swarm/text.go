@@ -1,6 +1,7 @@
 package swarm
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strconv"
@@ -76,11 +77,7 @@ func (p *page) example(g *Group) {
 		p.Detail("step", g.Check.Name)
 	}
 	p.Detail("expected", g.Check.Expected)
-	found := g.Check.Found
-	if found == "" {
-		found = "nothing"
-	}
-	p.Detail("found", found)
+	p.Detail("found", cmp.Or(g.Check.Found, "nothing"))
 	if g.Check.AtSeconds != nil {
 		at := time.Duration(*g.Check.AtSeconds * float64(time.Second))
 		phase := "under faults"
