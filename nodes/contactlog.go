@@ -11,16 +11,14 @@ import (
 
 // Contact is one entry of a contact log.
 type Contact struct {
-	TempID        protocol.TempID
-	Start, Expiry protocol.LocalTime
-	Received      time.Duration // elapsed time at which the beacon was judged valid
+	protocol.Beacon
+	Received time.Duration // elapsed time at which the beacon was judged valid
 }
 
 // StoredContact is an entry of a contact log as a disk stores it.
 type StoredContact struct {
-	TempID        protocol.TempID
-	Start, Expiry protocol.LocalTime
-	Received      int64 // wall time at which the beacon was judged valid, Unix nanoseconds
+	protocol.Beacon
+	Received int64 // wall time at which the beacon was judged valid, Unix nanoseconds
 }
 
 // ContactLog holds the valid beacons that a phone has received, oldest first, until
@@ -91,9 +89,7 @@ func (l *ContactLog) At(i int) Contact {
 	}
 	e := &l.ring[l.index(uint32(i))]
 	return Contact{
-		TempID:   unpackID(&e.id),
-		Start:    unpackTime(e.start),
-		Expiry:   unpackTime(e.expiry),
+		Beacon:   protocol.Beacon{TempID: unpackID(&e.id), Start: unpackTime(e.start), Expiry: unpackTime(e.expiry)},
 		Received: time.Duration(e.received),
 	}
 }

@@ -34,7 +34,7 @@ func TestContactLogIsAQueue(t *testing.T) {
 		for range src.IntN(int(now%200)/20 + 1) {
 			b := beaconNumber(src.IntN(1000))
 			log.push(b, now)
-			plain = append(plain, Contact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: now})
+			plain = append(plain, Contact{Beacon: *b, Received: now})
 		}
 		if log.Len() != len(plain) {
 			t.Fatalf("at %d: %d entries, want %d", now, log.Len(), len(plain))

@@ -3,6 +3,8 @@ package nodes
 import (
 	"math"
 	"time"
+
+	"bluetrace/protocol"
 )
 
 // Now is the time of an input on both clocks of PROTOCOL.md section 1.
@@ -17,11 +19,7 @@ type Now struct {
 
 // Unix returns the wall time in Unix seconds, rounded down.
 func (n Now) Unix() int64 {
-	s := n.Wall / int64(time.Second)
-	if n.Wall%int64(time.Second) < 0 {
-		s--
-	}
-	return s
+	return protocol.UnixSeconds(n.Wall)
 }
 
 // later returns t + d for d >= 0, or the largest time if that overflows.

@@ -86,8 +86,7 @@ func (p *Phone) Restore(now Now, stored []StoredContact) {
 		if limit := p.settings.MaxEntries; limit > 0 && p.log.Len() == limit {
 			p.log.dropOldest()
 		}
-		c := &stored[i]
-		p.log.push(&protocol.Beacon{TempID: c.TempID, Start: c.Start, Expiry: c.Expiry}, now.Elapsed-age[i])
+		p.log.push(&stored[i].Beacon, now.Elapsed-age[i])
 	}
 }
 

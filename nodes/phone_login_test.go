@@ -172,7 +172,7 @@ func TestLoadSettings(t *testing.T) {
 		same(t, "welcome", r.read(welcome), "login: ok")
 		same(t, "download", r.typed("Download_tempID"), "> Download_tempID")
 		same(t, "TempID", r.read(someID), "download: ok")
-		r.p.Upload(r.now, []Contact{{TempID: protocol.TempID([]byte(someID))}}, &r.out)
+		r.p.Upload(r.now, []Contact{{Beacon: protocol.Beacon{TempID: protocol.TempID([]byte(someID))}}}, &r.out)
 		same(t, "upload", r.runEffects(), "> Upload_contact_log")
 		same(t, "count", r.read("1"), "> 3")
 		same(t, "TempID", r.read("1"), "> "+someID)

@@ -33,7 +33,8 @@ func TestLogSurvivesARestart(t *testing.T) {
 		t.Run(e.title, func(t *testing.T) {
 			var kept []StoredContact
 			for i, r := range e.received {
-				kept = append(kept, StoredContact{TempID: protocol.TempID([]byte("1234567890123456789" + string(rune('0'+i)))), Start: 5, Expiry: 9, Received: r})
+				kept = append(kept, StoredContact{Received: r, Beacon: protocol.Beacon{
+					TempID: protocol.TempID([]byte("1234567890123456789" + string(rune('0'+i)))), Start: 5, Expiry: 9}})
 			}
 			r := newPhoneRig(t, nil)
 			r.now = Now{Elapsed: up, Wall: wall}
@@ -42,7 +43,7 @@ func TestLogSurvivesARestart(t *testing.T) {
 			for i := range min(len(e.left), r.p.Log().Len()) {
 				want := kept[len(kept)-len(e.left)+i]
 				got := r.p.Log().At(i)
-				equal(t, "entry", got, Contact{want.TempID, want.Start, want.Expiry, up + e.left[i] - 3*time.Minute})
+				equal(t, "entry", got, Contact{want.Beacon, up + e.left[i] - 3*time.Minute})
 			}
 			for i, left := range e.left {
 				r.now = Now{Elapsed: up + left, Wall: wall + int64(left)}

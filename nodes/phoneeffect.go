@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ const (
 )
 
 func (k PhoneEffectKind) String() string {
-	return nameAt(int(k), "connect", "send", "close", "send beacon", "prompt", "print", "judged", "expired", "done",
+	return protocol.NameOf(k, "connect", "send", "close", "send beacon", "prompt", "print", "judged", "expired", "done",
 		"quit")
 }
 
@@ -42,7 +43,7 @@ const (
 )
 
 func (o Operation) String() string {
-	return nameAt(int(o), "login", "download", "upload", "logout")
+	return protocol.NameOf(o, "login", "download", "upload", "logout")
 }
 
 // Outcome is the result of an operation.
@@ -59,7 +60,7 @@ const (
 )
 
 func (o Outcome) String() string {
-	return nameAt(int(o), "ok", "wrong password", "blocked", "no answer", "connection lost", "strange answer")
+	return protocol.NameOf(o, "ok", "wrong password", "blocked", "no answer", "connection lost", "strange answer")
 }
 
 // PhoneEffect is one action for the host, or one report to it. Fields that
@@ -156,6 +157,17 @@ const (
 	textQueueFull    = "too many lines typed ahead: this one is dropped"
 )
 
+// Contact returns the entry of the contact log for a PhoneJudged with a nil Err.
+func (e *PhoneEffect) Contact() StoredContact {
+	raw := e.Raw
+	raw[protocol.BeaconSize-1] = protocol.Version // the fourth part may never have come
+	b, err := protocol.DecodeBeacon(raw[:])
+	if err != nil {
+		panic(fmt.Sprintf("a valid beacon %q: %v", e.Raw, err))
+	}
+	return StoredContact{Beacon: b, Received: e.At.Wall}
+}
+
 // AppendText appends the lines that a terminal shows of a PhoneSendBeacon, PhonePrint
 // or PhoneJudged, each with a line feed. It appends nothing for other kinds. Times are
 // shown as local times of z. Malformed fields of a beacon are quoted.
@@ -213,12 +225,4 @@ func appendTempID(dst, field []byte) []byte {
 func appendTime(dst, field []byte) []byte {
 	_, err := protocol.ParseTime(field)
 	return protocol.AppendField(dst, field, err == nil)
-}
-
-// nameAt returns names[i], or "unknown" if i is too large.
-func nameAt(i int, names ...string) string {
-	if i < len(names) {
-		return names[i]
-	}
-	return "unknown"
 }

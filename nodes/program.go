@@ -25,7 +25,7 @@ const (
 )
 
 func (s Stage) String() string {
-	return nameAt(int(s), "offline", "connecting", "at username", "at password", "waiting for login", "ready", "busy",
+	return protocol.NameOf(s, "offline", "connecting", "at username", "at password", "waiting for login", "ready", "busy",
 		"logged out")
 }
 

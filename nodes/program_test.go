@@ -188,18 +188,20 @@ func TestBrokenUploadIsNotRetried(t *testing.T) {
 
 func TestPhoneSettingsAreRefused(t *testing.T) {
 	bad := map[string]func(*PhoneSettings){
-		"phone settings: retention 0s is not positive":                                  func(s *PhoneSettings) { s.Retention = 0 },
-		"phone settings: password pause -1ns is negative":                               func(s *PhoneSettings) { s.PasswordPause = -1 },
-		"phone settings: long pause 0s is shorter than the password pause 50ms":         func(s *PhoneSettings) { s.RetryPause = 0 },
-		"phone settings: answer limit 0s is not positive":                               func(s *PhoneSettings) { s.AnswerLimit = 0 },
-		"phone settings: TempID lifetime 1ns is not a positive number of whole seconds": func(s *PhoneSettings) { s.TempIDLifetime = 1 },
-		"phone settings: form 7 of beacons is neither split nor single":                 func(s *PhoneSettings) { s.Form = 7 },
-		"phone settings: no zone":                                                       func(s *PhoneSettings) { s.Zone = nil },
+		"invalid retention 0s: must be above 0":                             func(s *PhoneSettings) { s.Retention = 0 },
+		"invalid password pause -1ns: must be 0 or more":                    func(s *PhoneSettings) { s.PasswordPause = -1 },
+		"invalid retry pause 0s: must be at least the password pause":       func(s *PhoneSettings) { s.RetryPause = 0 },
+		"invalid password pause 50ms: must be 0 for a joined login":         func(s *PhoneSettings) { s.JoinLogin = true },
+		"invalid answer limit 0s: must be above 0":                          func(s *PhoneSettings) { s.AnswerLimit = 0 },
+		"invalid TempID lifetime 1ns: must be whole seconds above 0":        func(s *PhoneSettings) { s.TempIDLifetime = 1 },
+		"invalid limit of log entries -1: must be 1 or more, or 0 for none": func(s *PhoneSettings) { s.MaxEntries = -1 },
+		"invalid form of beacons 7: must be split or single":                func(s *PhoneSettings) { s.Form = 7 },
+		"invalid zone <nil>: must be set":                                   func(s *PhoneSettings) { s.Zone = nil },
 	}
 	for want, change := range bad {
 		s := DefaultPhoneSettings()
 		change(&s)
-		if err := s.Validate(); err == nil || err.Error() != want {
+		if err := s.Validate(); err == nil || err.Error() != "phone settings: "+want {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

@@ -27,7 +27,7 @@ const (
 )
 
 func (k ServerEffectKind) String() string {
-	return nameAt(int(k), "send", "close", "print", "store", "event")
+	return protocol.NameOf(k, "send", "close", "print", "store", "event")
 }
 
 // ServerEffect is one action for the host, or one report to it.
@@ -65,7 +65,7 @@ const (
 )
 
 func (k ServerEventKind) String() string {
-	return nameAt(int(k), "logged in", "wrong password", "block began", "refused", "issued", "not issued",
+	return protocol.NameOf(k, "logged in", "wrong password", "block began", "refused", "issued", "not issued",
 		"upload done", "upload broken", "skipped", "session ended")
 }
 

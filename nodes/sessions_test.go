@@ -192,24 +192,25 @@ func TestMisusePanics(t *testing.T) {
 
 func TestServerSettingsAreRefused(t *testing.T) {
 	bad := map[string]func(*ServerSettings){
-		"server settings: block duration 0s is not positive":                                      func(s *ServerSettings) { s.BlockDuration = 0 },
-		"server settings: TempID lifetime 1.5s is not a positive number of whole seconds":         func(s *ServerSettings) { s.TempIDLifetime = 1500 * time.Millisecond },
-		"server settings: login timeout -1ns is not positive":                                     func(s *ServerSettings) { s.LoginTimeout = -1 },
-		"server settings: idle timeout 0s is not positive":                                        func(s *ServerSettings) { s.IdleTimeout = 0 },
-		"server settings: 0 attempts before a block, want at least 1":                             func(s *ServerSettings) { s.Attempts = 0 },
-		"server settings: limit of -1 upload lines, want 0 to 9999999":                            func(s *ServerSettings) { s.MaxUploadLines = -1 },
-		"server settings: limit of -1 connections, want at least 1, or 0 for none":                func(s *ServerSettings) { s.MaxConnections = -1 },
-		"server settings: limit of -1 bytes of uploads under way, want at least 1, or 0 for none": func(s *ServerSettings) { s.MaxUploadBytes = -1 },
-		"server settings: limit of 0 unknown names, want at least 1":                              func(s *ServerSettings) { s.MaxUnknownNames = 0 },
-		"server settings: no zone":                                                                func(s *ServerSettings) { s.Zone = nil },
-		"server settings: no source of entropy for TempIDs":                                       func(s *ServerSettings) { s.Entropy = nil },
+		"invalid block duration 0s: must be above 0":                         func(s *ServerSettings) { s.BlockDuration = 0 },
+		"invalid TempID lifetime 1.5s: must be whole seconds above 0":        func(s *ServerSettings) { s.TempIDLifetime = 1500 * time.Millisecond },
+		"invalid login timeout -1ns: must be above 0":                        func(s *ServerSettings) { s.LoginTimeout = -1 },
+		"invalid idle timeout 0s: must be above 0":                           func(s *ServerSettings) { s.IdleTimeout = 0 },
+		"invalid number of attempts before a block 0: must be 1 or more":     func(s *ServerSettings) { s.Attempts = 0 },
+		"invalid limit of upload lines -1: must be 0 to 9999999":             func(s *ServerSettings) { s.MaxUploadLines = -1 },
+		"invalid limit of upload lines 10000000: must be 0 to 9999999":       func(s *ServerSettings) { s.MaxUploadLines = 10_000_000 },
+		"invalid limit of connections -1: must be 1 or more, or 0 for none":  func(s *ServerSettings) { s.MaxConnections = -1 },
+		"invalid limit of upload bytes -1: must be 1 or more, or 0 for none": func(s *ServerSettings) { s.MaxUploadBytes = -1 },
+		"invalid limit of unknown names 0: must be 1 or more":                func(s *ServerSettings) { s.MaxUnknownNames = 0 },
+		"invalid zone <nil>: must be set":                                    func(s *ServerSettings) { s.Zone = nil },
+		"invalid entropy <nil>: must be a source of randomness":              func(s *ServerSettings) { s.Entropy = nil },
 	}
 	for want, change := range bad {
 		s := DefaultServerSettings()
 		s.Entropy = &constantSource{list: []uint64{1}}
 		change(&s)
 		_, err := NewServer(s)
-		if err == nil || err.Error() != want {
+		if err == nil || err.Error() != "server settings: "+want {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

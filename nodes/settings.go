@@ -45,30 +45,38 @@ func DefaultPhoneSettings() PhoneSettings {
 
 // Validate returns an error about the first invalid setting.
 func (s PhoneSettings) Validate() error {
-	switch {
-	case s.Retention <= 0:
-		return fmt.Errorf("phone settings: retention %v is not positive", s.Retention)
-	case s.PasswordPause < 0:
-		return fmt.Errorf("phone settings: password pause %v is negative", s.PasswordPause)
-	case s.RetryPause < s.PasswordPause:
-		return fmt.Errorf("phone settings: long pause %v is shorter than the password pause %v",
-			s.RetryPause, s.PasswordPause)
-	case s.JoinLogin && s.PasswordPause != 0:
-		return fmt.Errorf("phone settings: a joined login needs no password pause, but it is %v", s.PasswordPause)
-	case s.AnswerLimit <= 0:
-		return fmt.Errorf("phone settings: answer limit %v is not positive", s.AnswerLimit)
-	case s.TempIDLifetime <= 0 || s.TempIDLifetime%time.Second != 0:
-		return fmt.Errorf("phone settings: TempID lifetime %v is not a positive number of whole seconds",
-			s.TempIDLifetime)
-	case s.MaxEntries < 0:
-		return fmt.Errorf("phone settings: limit of %d log entries, want at least 1, or 0 for none", s.MaxEntries)
-	case s.Form != protocol.Split && s.Form != protocol.Single:
-		return fmt.Errorf("phone settings: form %d of beacons is neither split nor single", s.Form)
-	case s.Zone == nil:
-		return fmt.Errorf("phone settings: no zone")
+	return validate("phone", []setting{
+		{s.Retention > 0, "retention", s.Retention, "above 0"},
+		{s.PasswordPause >= 0, "password pause", s.PasswordPause, "0 or more"},
+		{s.RetryPause >= s.PasswordPause, "retry pause", s.RetryPause, "at least the password pause"},
+		{!s.JoinLogin || s.PasswordPause == 0, "password pause", s.PasswordPause, "0 for a joined login"},
+		{s.AnswerLimit > 0, "answer limit", s.AnswerLimit, "above 0"},
+		{isWholeSeconds(s.TempIDLifetime), "TempID lifetime", s.TempIDLifetime, "whole seconds above 0"},
+		{s.MaxEntries >= 0, "limit of log entries", s.MaxEntries, "1 or more, or 0 for none"},
+		{s.Form <= protocol.Single, "form of beacons", int(s.Form), "split or single"},
+		{s.Zone != nil, "zone", nil, "set"},
+	})
+}
+
+// setting is a setting with the rule that it must satisfy.
+type setting struct {
+	valid bool
+	name  string
+	value any
+	must  string // a description of the valid values
+}
+
+// validate returns an error about the first invalid setting of a phone or a server.
+func validate(node string, all []setting) error {
+	for _, s := range all {
+		if !s.valid {
+			return fmt.Errorf("%s settings: invalid %s %v: must be %s", node, s.name, s.value, s.must)
+		}
 	}
 	return nil
 }
+
+func isWholeSeconds(d time.Duration) bool { return d > 0 && d%time.Second == 0 }
 
 // ServerSettings are the settings of a server. They do not change during its life.
 type ServerSettings struct {
@@ -104,31 +112,18 @@ func DefaultServerSettings() ServerSettings {
 
 // Validate returns an error about the first invalid setting.
 func (s *ServerSettings) Validate() error {
-	switch {
-	case s.BlockDuration <= 0:
-		return fmt.Errorf("server settings: block duration %v is not positive", s.BlockDuration)
-	case s.TempIDLifetime <= 0 || s.TempIDLifetime%time.Second != 0:
-		return fmt.Errorf("server settings: TempID lifetime %v is not a positive number of whole seconds",
-			s.TempIDLifetime)
-	case s.LoginTimeout <= 0:
-		return fmt.Errorf("server settings: login timeout %v is not positive", s.LoginTimeout)
-	case s.IdleTimeout <= 0:
-		return fmt.Errorf("server settings: idle timeout %v is not positive", s.IdleTimeout)
-	case s.Attempts < 1:
-		return fmt.Errorf("server settings: %d attempts before a block, want at least 1", s.Attempts)
-	case s.MaxConnections < 0:
-		return fmt.Errorf("server settings: limit of %d connections, want at least 1, or 0 for none", s.MaxConnections)
-	case s.MaxUploadLines < 0 || s.MaxUploadLines > 9_999_999:
-		return fmt.Errorf("server settings: limit of %d upload lines, want 0 to 9999999", s.MaxUploadLines)
-	case s.MaxUploadBytes < 0:
-		return fmt.Errorf("server settings: limit of %d bytes of uploads under way, want at least 1, or 0 for none",
-			s.MaxUploadBytes)
-	case s.MaxUnknownNames < 1:
-		return fmt.Errorf("server settings: limit of %d unknown names, want at least 1", s.MaxUnknownNames)
-	case s.Zone == nil:
-		return fmt.Errorf("server settings: no zone")
-	case s.Entropy == nil:
-		return fmt.Errorf("server settings: no source of entropy for TempIDs")
-	}
-	return nil
+	return validate("server", []setting{
+		{s.BlockDuration > 0, "block duration", s.BlockDuration, "above 0"},
+		{isWholeSeconds(s.TempIDLifetime), "TempID lifetime", s.TempIDLifetime, "whole seconds above 0"},
+		{s.LoginTimeout > 0, "login timeout", s.LoginTimeout, "above 0"},
+		{s.IdleTimeout > 0, "idle timeout", s.IdleTimeout, "above 0"},
+		{s.Attempts >= 1, "number of attempts before a block", s.Attempts, "1 or more"},
+		{s.MaxConnections >= 0, "limit of connections", s.MaxConnections, "1 or more, or 0 for none"},
+		{s.MaxUploadLines >= 0 && s.MaxUploadLines <= 9_999_999, "limit of upload lines", s.MaxUploadLines,
+			"0 to 9999999"},
+		{s.MaxUploadBytes >= 0, "limit of upload bytes", s.MaxUploadBytes, "1 or more, or 0 for none"},
+		{s.MaxUnknownNames >= 1, "limit of unknown names", s.MaxUnknownNames, "1 or more"},
+		{s.Zone != nil, "zone", nil, "set"},
+		{s.Entropy != nil, "entropy", nil, "a source of randomness"},
+	})
 }

@@ -28,13 +28,7 @@ const (
 )
 
 func (f Form) String() string {
-	switch f {
-	case Split:
-		return "split"
-	case Single:
-		return "single"
-	}
-	return "unknown form"
+	return NameOf(f, "split", "single")
 }
 
 // Beacon is the message of one phone to another, without the version.
@@ -127,7 +121,7 @@ func Judge(raw *[BeaconSize]byte, version bool, z *Zone, wall int64) (b Beacon, 
 	if err != nil {
 		return b, err
 	}
-	t := floorSeconds(wall)
+	t := UnixSeconds(wall)
 	if t < span.Start {
 		return b, ErrEarly
 	}

@@ -68,7 +68,7 @@ func TestPart(t *testing.T) {
 }
 
 func TestFormString(t *testing.T) {
-	if Split.String() != "split" || Single.String() != "single" || Form(9).String() != "unknown form" {
+	if Split.String() != "split" || Single.String() != "single" || Form(9).String() != "unknown" {
 		t.Errorf("forms are %v, %v, %v", Split, Single, Form(9))
 	}
 }

@@ -18,11 +18,7 @@ const (
 )
 
 func (e Expectation) String() string {
-	names := [...]string{"username", "password", "command", "count", "line"}
-	if int(e) < len(names) {
-		return names[e]
-	}
-	return "unknown expectation"
+	return NameOf(e, "username", "password", "command", "count", "line")
 }
 
 // MessageKind is the kind of a Message.
@@ -41,13 +37,7 @@ const (
 )
 
 func (k MessageKind) String() string {
-	names := [...]string{
-		"username", "password", "download", "upload", "logout", "count", "line", "skipped",
-	}
-	if int(k) < len(names) {
-		return names[k]
-	}
-	return "unknown message"
+	return NameOf(k, "username", "password", "download", "upload", "logout", "count", "line", "skipped")
 }
 
 // Message is one message from a phone. Bytes is its text, which is never empty. It is

@@ -16,6 +16,15 @@ const (
 	CommandLogoutJoined = "logout"
 )
 
+// NameOf returns the name of a constant of an enumeration, given the names of all its
+// constants in order. It returns "unknown" for a value that has no name.
+func NameOf[K ~uint8](k K, names ...string) string {
+	if int(k) < len(names) {
+		return names[k]
+	}
+	return "unknown"
+}
+
 // MaxMessage is the largest TCP message, and the largest read, in bytes.
 const MaxMessage = 1024
 

@@ -16,27 +16,15 @@ const (
 )
 
 func (r Reply) String() string {
-	names := [...]string{
-		"no reply", "welcome", "try again", "now blocked", "is blocked", "TempID", "ack", "strange",
-	}
-	if int(r) < len(names) {
-		return names[r]
-	}
-	return "unknown reply"
+	return NameOf(r, "no reply", "welcome", "try again", "now blocked", "is blocked", "TempID", "ack", "strange")
 }
 
-// text returns the text of r, which must be one of the four answers to a login.
-func (r Reply) text() string {
-	switch r {
-	case ReplyWelcome:
-		return Welcome
-	case ReplyTryAgain:
-		return TryAgain
-	case ReplyNowBlocked:
-		return NowBlocked
-	default:
-		return IsBlocked
-	}
+// loginTexts are the texts of the four answers to a login.
+var loginTexts = [...]string{
+	ReplyWelcome:    Welcome,
+	ReplyTryAgain:   TryAgain,
+	ReplyNowBlocked: NowBlocked,
+	ReplyIsBlocked:  IsBlocked,
 }
 
 // ReplyReader assembles an answer that arrives in pieces (PROTOCOL.md section 2, "When
@@ -58,10 +46,10 @@ func (r *ReplyReader) Reset() { *r = ReplyReader{} }
 func (r *ReplyReader) Login(p []byte) Reply {
 	begun := ""
 	if r.login != NoReply {
-		begun = r.login.text()[:r.n]
+		begun = loginTexts[r.login][:r.n]
 	}
 	for reply := ReplyWelcome; reply <= ReplyIsBlocked; reply++ {
-		text := reply.text()
+		text := loginTexts[reply]
 		if text[:min(len(begun), len(text))] != begun {
 			continue
 		}

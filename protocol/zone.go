@@ -60,7 +60,7 @@ type Span struct {
 
 // Contains reports whether Start <= wall < Expiry, where wall is in Unix nanoseconds.
 func (s Span) Contains(wall int64) bool {
-	t := floorSeconds(wall)
+	t := UnixSeconds(wall)
 	return s.Start <= t && t < s.Expiry
 }
 
@@ -71,7 +71,7 @@ func (s Span) Contains(wall int64) bool {
 // if the zone's clocks never showed start or expiry, and ErrNotAfter if no pair has a
 // positive lifetime.
 func (z *Zone) Pair(start, expiry LocalTime, wall int64) (Span, error) {
-	w := z.window(floorSeconds(wall))
+	w := z.window(UnixSeconds(wall))
 	if offset, ok := w.offset(start, expiry); ok {
 		if expiry <= start {
 			return Span{}, ErrNotAfter
@@ -252,8 +252,8 @@ func steady(t time.Time, offset int) int64 {
 	return 1
 }
 
-// floorSeconds rounds Unix nanoseconds down to seconds, also before 1970.
-func floorSeconds(wall int64) int64 {
+// UnixSeconds rounds Unix nanoseconds down to seconds, also before 1970.
+func UnixSeconds(wall int64) int64 {
 	s := wall / int64(time.Second)
 	if wall%int64(time.Second) < 0 {
 		s--

@@ -229,8 +229,7 @@ func (l *ContactLog) oldestIn(log *nodes.ContactLog, before int) int {
 // of log except for their reception times.
 func isLog(log *nodes.ContactLog, entries []nodes.StoredContact) bool {
 	for i := range entries {
-		c, k := log.At(i), &entries[i]
-		if c.TempID != k.TempID || c.Start != k.Start || c.Expiry != k.Expiry {
+		if log.At(i).Beacon != entries[i].Beacon {
 			return false
 		}
 	}

@@ -14,7 +14,8 @@ const second = int64(time.Second)
 // entry returns beacon number n, received after a number of seconds and a nanosecond.
 func entry(n int, received int64) nodes.StoredContact {
 	start := protocol.LocalTime(startWall/second + int64(n))
-	return nodes.StoredContact{TempID: tempID(n), Start: start, Expiry: start + 900, Received: startWall + received*second + 1}
+	return nodes.StoredContact{Beacon: protocol.Beacon{TempID: tempID(n), Start: start, Expiry: start + 900},
+		Received: startWall + received*second + 1}
 }
 
 // logOf returns a phone's contact log with these entries.

@@ -52,7 +52,7 @@ func parseJournalLine(line []byte) (k nodes.StoredContact, err error) {
 	if err != nil || !bytes.Equal(strconv.AppendInt(again[:0], n, 10), received) {
 		return k, errJournalLine
 	}
-	return nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: n}, nil
+	return nodes.StoredContact{Beacon: b, Received: n}, nil
 }
 
 // parseEntry parses the three fields of an entry. The error is protocol.ErrTempID or
@@ -187,8 +187,7 @@ func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beaco
 func (l *ContactLog) insertUnjournaled(logged []protocol.Beacon, modified int64) {
 	journaled := make(map[protocol.Beacon]int, len(l.known))
 	for i := range l.known {
-		k := &l.known[i]
-		journaled[protocol.Beacon{TempID: k.TempID, Start: k.Start, Expiry: k.Expiry}]++
+		journaled[l.known[i].Beacon]++
 	}
 	var missing []nodes.StoredContact
 	for _, b := range logged {
@@ -196,8 +195,7 @@ func (l *ContactLog) insertUnjournaled(logged []protocol.Beacon, modified int64)
 			journaled[b]--
 			continue
 		}
-		missing = append(missing,
-			nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: modified})
+		missing = append(missing, nodes.StoredContact{Beacon: b, Received: modified})
 	}
 	at := len(l.known)
 	for at > 0 && l.known[at-1].Received > modified {

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"bluetrace/nodes"
-	"bluetrace/protocol"
 )
 
 // saveInterval is the shortest time between two writes of a contact log.
@@ -31,14 +30,7 @@ func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
 	if p.saver.file == nil || e.Err != nil {
 		return
 	}
-	raw := e.Raw
-	raw[protocol.BeaconSize-1] = protocol.Version // the fourth part may never have come
-	b, err := protocol.DecodeBeacon(raw[:])
-	if err != nil {
-		panic(fmt.Sprintf("socket: a valid beacon %q: %v", e.Raw, err))
-	}
-	p.saver.received = append(p.saver.received,
-		nodes.StoredContact{TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall})
+	p.saver.received = append(p.saver.received, e.Contact())
 	p.logChanged(now)
 }
 

@@ -92,8 +92,9 @@ func TestPhoneSavesOnceASecond(t *testing.T) {
 	r.mock.Add(3*time.Minute - time.Second)
 	r.awaitWrites(d, "", lines(id(1)), lines(id(1), id(2), id(3)), "")
 	expect(t, "received", len(d.received), 3)
-	expect(t, "the first", d.received[0], nodes.StoredContact{TempID: protocol.TempID([]byte(id(1))),
-		Start: localTime(t, "23/11/2026 06:36:03"), Expiry: localTime(t, "23/11/2026 06:51:03"),
+	expect(t, "the first", d.received[0], nodes.StoredContact{
+		Beacon: protocol.Beacon{TempID: protocol.TempID([]byte(id(1))),
+			Start: localTime(t, "23/11/2026 06:36:03"), Expiry: localTime(t, "23/11/2026 06:51:03")},
 		Received: startTime.Add(time.Second).UnixNano()})
 }
 
@@ -122,9 +123,9 @@ func TestPhoneSavesABeaconWithoutItsVersion(t *testing.T) {
 func TestPhoneRestoresItsLog(t *testing.T) {
 	d := &diskLog{}
 	for i, age := range []time.Duration{181 * time.Second, 180 * time.Second, 179 * time.Second, time.Second} {
-		d.left = append(d.left, nodes.StoredContact{TempID: protocol.TempID([]byte(id(i))), Start: localTime(t,
-			"23/11/2026 06:36:03"),
-			Expiry: localTime(t, "23/11/2026 06:51:03"), Received: startTime.Add(-age).UnixNano()})
+		d.left = append(d.left, nodes.StoredContact{Beacon: protocol.Beacon{TempID: protocol.TempID([]byte(id(i))),
+			Start: localTime(t, "23/11/2026 06:36:03"), Expiry: localTime(t, "23/11/2026 06:51:03")},
+			Received: startTime.Add(-age).UnixNano()})
 	}
 	r := newSavingRig(t, d)
 	r.awaitWrites(d, lines(id(2), id(3)))

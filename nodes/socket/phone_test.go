@@ -260,7 +260,7 @@ func TestPhoneRefusesBadSettings(t *testing.T) {
 	u := loopbackUDP(t)
 	defer u.Close()
 	_, err := NewPhone(PhoneConfig{Settings: &nodes.PhoneSettings{}, UDP: u})
-	expect(t, "error", err.Error(), "starting a phone: phone settings: retention 0s is not positive")
+	expect(t, "error", err.Error(), "starting a phone: phone settings: invalid retention 0s: must be above 0")
 }
 
 // A panic in a goroutine of the phone calls OnPanic before it ends the program,

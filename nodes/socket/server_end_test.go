@@ -162,7 +162,7 @@ func TestRestore(t *testing.T) {
 func TestNewServerRefuses(t *testing.T) {
 	bad := errors.New("a strange line")
 	for name, change := range map[string]func(*ServerConfig){
-		"server settings: no zone": func(c *ServerConfig) { c.Settings.Zone = nil },
+		"server settings: invalid zone <nil>: must be set": func(c *ServerConfig) { c.Settings.Zone = nil },
 		"restoring what was stored: a strange line": func(c *ServerConfig) {
 			c.Restore = func(func(nodes.Record) error) error { return bad }
 		},

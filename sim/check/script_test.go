@@ -379,7 +379,8 @@ func (p *player) receive(id byte) {
 func (p *player) saveLog(entries ...entry) {
 	var kept []nodes.StoredContact
 	for _, en := range entries {
-		kept = append(kept, nodes.StoredContact{TempID: idOf(en.id), Received: start*int64(second) + int64(en.at)})
+		kept = append(kept, nodes.StoredContact{Beacon: protocol.Beacon{TempID: idOf(en.id)},
+			Received: start*int64(second) + int64(en.at)})
 	}
 	p.LogWritten(int64(p.at), p.node, kept)
 }

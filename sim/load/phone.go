@@ -342,7 +342,7 @@ func (p *phone) uploadEntries() []nodes.Contact {
 		if n := log.Len(); n > 0 {
 			entries[i] = log.At(i % n)
 		} else {
-			entries[i] = nodes.Contact{TempID: own.TempID, Start: own.Start, Expiry: own.Expiry}
+			entries[i] = nodes.Contact{Beacon: own}
 		}
 	}
 	return entries

@@ -7,7 +7,6 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
-	"bluetrace/protocol"
 	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
@@ -102,15 +101,7 @@ func (d *disks) addBeacon(phone uint32, e *nodes.PhoneEffect) {
 	if f == nil || e.Err != nil {
 		return
 	}
-	raw := e.Raw
-	raw[protocol.BeaconSize-1] = protocol.Version // the fourth part may never have come
-	b, err := protocol.DecodeBeacon(raw[:])
-	if err != nil {
-		panic(fmt.Sprintf("virtual: a valid beacon %q: %v", e.Raw, err))
-	}
-	f.received = append(f.received, nodes.StoredContact{
-		TempID: b.TempID, Start: b.Start, Expiry: b.Expiry, Received: e.At.Wall,
-	})
+	f.received = append(f.received, e.Contact())
 	f.changed = true
 }
 
