@@ -47,28 +47,24 @@ type checkDocument struct {
 // that is not finite becomes 0.
 func JSON(w io.Writer, runs []*Run) error {
 	for _, r := range runs {
-		text, err := EncodeJSON(documentOf(r))
-		if err != nil {
-			return fmt.Errorf("encoding the result of %q: %w", r.Scenario, err)
-		}
-		if _, err := w.Write(text); err != nil {
-			return fmt.Errorf("writing the JSON result of %q: %w", r.Scenario, err)
+		if err := WriteJSON(w, documentOf(r), fmt.Sprintf("the JSON result of %q", r.Scenario)); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// EncodeJSON returns the indented JSON of v, ending with a line feed. Every rune
-// that a terminal may interpret is escaped.
-func EncodeJSON(v any) ([]byte, error) {
+// WriteJSON writes v as indented JSON, ending with a line feed. Every rune that a
+// terminal may interpret is escaped. The error has the name of the document.
+func WriteJSON(w io.Writer, v any, name string) error {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
-		return nil, err
+		return fmt.Errorf("encoding %s: %w", name, err)
 	}
-	return escapeJSON(b.Bytes()), nil
+	return WriteDocument(w, escapeJSON(b.Bytes()), name)
 }
 
 // documentOf returns the document of r. It replaces numbers that JSON cannot

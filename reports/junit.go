@@ -10,18 +10,9 @@ import (
 	"strings"
 )
 
-type junitSuites struct {
-	XMLName  xml.Name     `xml:"testsuites"`
-	Name     string       `xml:"name,attr"`
-	Tests    int          `xml:"tests,attr"`
-	Failures int          `xml:"failures,attr"`
-	Errors   int          `xml:"errors,attr"`
-	Skipped  int          `xml:"skipped,attr"`
-	Time     string       `xml:"time,attr"`
-	Suites   []junitSuite `xml:"testsuite"`
-}
-
+// junitSuite is the element testsuite, or testsuites at the root of a document.
 type junitSuite struct {
+	XMLName    xml.Name
 	Name       string          `xml:"name,attr"`
 	File       string          `xml:"file,attr,omitempty"`
 	Tests      int             `xml:"tests,attr"`
@@ -31,6 +22,7 @@ type junitSuite struct {
 	Time       string          `xml:"time,attr"`
 	Properties []junitProperty `xml:"properties>property,omitempty"`
 	Cases      []junitCase     `xml:"testcase"`
+	Suites     []junitSuite    `xml:"testsuite"`
 }
 
 type junitProperty struct {
@@ -64,7 +56,7 @@ type junitSkip struct {
 // an undecided check is skipped. A run that could not start is one case with an
 // error. The time of a suite is in wall seconds; the time of a check is 0.
 func JUnit(w io.Writer, runs []*Run) error {
-	all := junitSuites{Name: "bluetrace"}
+	all := junitSuite{XMLName: xml.Name{Local: "testsuites"}, Name: "bluetrace"}
 	wall := 0.0
 	for _, r := range runs {
 		s := suiteOf(r)
@@ -84,17 +76,17 @@ func JUnit(w io.Writer, runs []*Run) error {
 		return fmt.Errorf("encoding the JUnit report: %w", err)
 	}
 	b.WriteByte('\n')
-	if _, err := w.Write(b.Bytes()); err != nil {
-		return fmt.Errorf("writing the JUnit report: %w", err)
-	}
-	return nil
+	return WriteDocument(w, b.Bytes(), "the JUnit report")
 }
 
 func suiteOf(r *Run) junitSuite {
-	s := junitSuite{Name: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(finite(r.WallSeconds))}
+	s := junitSuite{
+		XMLName: xml.Name{Local: "testsuite"},
+		Name:    Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(finite(r.WallSeconds)),
+	}
 	if r.Verdict == NotRun {
 		s.Tests, s.Errors = 1, 1
-		s.Cases = []junitCase{notRunCase(r)}
+		s.Cases = []junitCase{errorCase(r, "the scenario can be run", "not run", strings.Split(r.Error, "\n"))}
 		return s
 	}
 	s.Properties = []junitProperty{
@@ -110,7 +102,7 @@ func suiteOf(r *Run) junitSuite {
 	}
 	if r.Verdict == Invalid {
 		s.Tests, s.Errors = 1, 1
-		s.Cases = append(s.Cases, invalidCase(r))
+		s.Cases = append(s.Cases, errorCase(r, "the generator is not the bottleneck", "invalid", r.Load.Invalid))
 	}
 	seen := map[string]int{}
 	for _, c := range r.Checks {
@@ -144,20 +136,12 @@ func searchProperties(r *Run) []junitProperty {
 	return list
 }
 
-func notRunCase(r *Run) junitCase {
-	return errorCase(r, "the scenario can be run", "not run", strings.Split(r.Error, "\n"))
-}
-
-// invalidCase reports that the figures of a load do not describe the server.
-func invalidCase(r *Run) junitCase {
-	return errorCase(r, "the generator is not the bottleneck", "invalid", r.Load.Invalid)
-}
-
-// errorCase returns a case with an error. Its message is the first of the lines.
-func errorCase(r *Run, name, kind string, lines []string) junitCase {
+// errorCase returns a case with an error of a type, such as "not run". The message
+// of the error is the first of the lines, and its text is all of them.
+func errorCase(r *Run, name, errorType string, lines []string) junitCase {
 	return junitCase{
 		Name: name, ClassName: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(0),
-		Error: &junitProblem{Message: Escape(lines[0]), Type: kind, Text: escapedLines(lines)},
+		Error: &junitProblem{Message: Escape(lines[0]), Type: errorType, Text: escapedLines(lines)},
 	}
 }
 

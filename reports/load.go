@@ -97,9 +97,6 @@ type ProcessUse struct {
 // Count returns the number of operations of all outcomes.
 func (o *LoadOperation) Count() uint64 { return o.OK + o.Failed + o.Unknown }
 
-// loadQuantiles returns the reported quantiles, 0 to 1.
-func loadQuantiles() []float64 { return []float64{.5, .9, .95, .99, .999, .9999} }
-
 // QuantileMs is a quantile with the number of samples at or above it.
 type QuantileMs struct {
 	Quantile float64 `json:"quantile"`
@@ -107,20 +104,18 @@ type QuantileMs struct {
 	Beyond   int64   `json:"samples_beyond"`
 }
 
+// quantilesOf returns the reported quantiles of a histogram in nanoseconds; none
+// without a sample.
 func quantilesOf(h *hdrhistogram.Histogram) []QuantileMs {
-	out := make([]QuantileMs, 0, len(loadQuantiles()))
+	out := []QuantileMs{}
 	if h == nil || h.TotalCount() == 0 {
 		return out
 	}
-	for _, q := range loadQuantiles() {
-		out = append(out, QuantileMs{q, milliseconds(float64(h.ValueAtQuantile(100 * q))), samplesBeyond(h, q)})
+	for _, q := range []float64{.5, .9, .95, .99, .999, .9999} {
+		beyond := float64(h.TotalCount()) * (1 - q) * (1 + 1e-12) // the last factor absorbs rounding
+		out = append(out, QuantileMs{q, milliseconds(h.ValueAtQuantile(100 * q)), int64(beyond)})
 	}
 	return out
-}
-
-// samplesBeyond returns the number of samples at or above a quantile.
-func samplesBeyond(h *hdrhistogram.Histogram, q float64) int64 {
-	return int64(float64(h.TotalCount()) * (1 - q) * (1 + 1e-12))
 }
 
 // MarshalJSON returns the counts, and the three times with their quantiles.
@@ -135,7 +130,7 @@ func (o LoadOperation) MarshalJSON() ([]byte, error) {
 		if h == nil {
 			return times{Quantiles: quantilesOf(nil)}
 		}
-		return times{Count: h.TotalCount(), Quantiles: quantilesOf(h), MaxMs: milliseconds(float64(h.Max()))}
+		return times{Count: h.TotalCount(), Quantiles: quantilesOf(h), MaxMs: milliseconds(h.Max())}
 	}
 	response := of(o.Response)
 	response.Intervals = o.Intervals
@@ -243,7 +238,7 @@ type StepTimes struct {
 
 // StepTimesOf returns the quantiles of a histogram of nanoseconds.
 func StepTimesOf(q interface{ ValueAtQuantile(float64) int64 }) StepTimes {
-	at := func(quantile float64) float64 { return milliseconds(float64(q.ValueAtQuantile(quantile))) }
+	at := func(quantile float64) float64 { return milliseconds(q.ValueAtQuantile(quantile)) }
 	return StepTimes{at(50), at(95), at(99)}
 }
 

@@ -65,28 +65,31 @@ func (p *page) times(title string, l *Load, of func(*LoadOperation) *hdrhistogra
 	p.Line("  %-36s %9s %8s %8s %8s %8s %8s %8s",
 		title+"; ms", "samples", "p50", "p95", "p99", "p99.9", "p99.99", "max")
 	for i := range l.Operations {
-		p.timesOf(&l.Operations[i], of(&l.Operations[i]))
+		p.timesOf(l.Operations[i].Name, of(&l.Operations[i]))
 	}
 	if len(l.Operations) > 1 {
-		p.timesOf(&l.All, of(&l.All))
+		p.timesOf(l.All.Name, of(&l.All))
 	}
 }
 
-// timesOf writes one line of times. A quantile without a sample beyond it is "-".
-func (p *page) timesOf(o *LoadOperation, h *hdrhistogram.Histogram) {
+// timesOf writes the line of an operation. A quantile without a sample beyond it is
+// "-". The 0.9 quantile is in the JSON form only.
+func (p *page) timesOf(operation string, h *hdrhistogram.Histogram) {
 	if h == nil || h.TotalCount() == 0 {
-		p.Line("    %-34s %9d", o.Name, 0)
+		p.Line("    %-34s %9d", operation, 0)
 		return
 	}
-	line := fmt.Sprintf("    %-34s %9d", o.Name, h.TotalCount())
-	for _, q := range []float64{.5, .95, .99, .999, .9999} {
-		text := "-"
-		if samplesBeyond(h, q) >= 1 {
-			text = FormatMs(milliseconds(float64(h.ValueAtQuantile(100 * q))))
+	line := fmt.Sprintf("    %-34s %9d", operation, h.TotalCount())
+	for _, q := range quantilesOf(h) {
+		switch {
+		case q.Quantile == .9:
+		case q.Beyond < 1:
+			line += fmt.Sprintf(" %8s", "-")
+		default:
+			line += fmt.Sprintf(" %8s", FormatMs(q.Ms))
 		}
-		line += fmt.Sprintf(" %8s", text)
 	}
-	p.Line("%s %8s", line, FormatMs(milliseconds(float64(h.Max()))))
+	p.Line("%s %8s", line, FormatMs(milliseconds(h.Max())))
 }
 
 // intervals writes the confidence intervals of the response times.
@@ -97,7 +100,7 @@ func (p *page) intervals(l *Load) {
 	}
 	p.Gap()
 	p.Line("  95 %% confidence of the response time; ms (block bootstrap over seconds)")
-	for _, o := range append(append([]LoadOperation{}, l.Operations...), l.All) {
+	for _, o := range slices.Concat(l.Operations, []LoadOperation{l.All}) {
 		var parts []string
 		for _, i := range o.Intervals {
 			part := fmt.Sprintf("p%g %s to %s", 100*i.Quantile, FormatMs(i.LowMs), FormatMs(i.HighMs))

@@ -22,18 +22,16 @@ import (
 type Meter struct {
 	registry *prometheus.Registry
 
-	target                     atomic.Uint64 // bits of a float64: arrivals per second
-	inFlight                   atomic.Int64  // sessions
-	held, broken, undecided    atomic.Int64  // thresholds
-	cpuUser, cpuSystem, pauses atomic.Uint64 // bits of a float64: seconds
-	resident                   atomic.Int64  // bytes
-	server                     atomic.Bool   // whether SetServerUse was called
-	beacons                    BeaconMeter
+	target   atomic.Uint64             // bits of a float64: arrivals per second
+	inFlight atomic.Int64              // sessions
+	server   atomic.Pointer[ServerUse] // nil before SetServerUse
+	beacons  BeaconMeter
 
-	mu     sync.Mutex
-	phases []*PhaseMeter
-	active *PhaseMeter         // nil before and after the run
-	result []prometheus.Metric // of a run without a load; nil before SetResult
+	mu         sync.Mutex
+	thresholds [3]int // the number that is held, broken, undecided
+	phases     []*PhaseMeter
+	active     *PhaseMeter         // nil before and after the run
+	result     []prometheus.Metric // of a run without a load; nil before SetResult
 }
 
 // NewMeter returns the meter of one run. runID distinguishes it from other runs
@@ -89,9 +87,9 @@ func (m *Meter) AddInFlight(delta int) { m.inFlight.Add(int64(delta)) }
 // SetThresholds sets the number of thresholds that hold, that are broken, and
 // that cannot be judged yet.
 func (m *Meter) SetThresholds(held, broken, undecided int) {
-	m.held.Store(int64(held))
-	m.broken.Store(int64(broken))
-	m.undecided.Store(int64(undecided))
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.thresholds = [3]int{held, broken, undecided}
 }
 
 // ServerUse holds the resources that the server's process has used since it
@@ -104,13 +102,7 @@ type ServerUse struct {
 
 // SetServerUse sets the resources of the server. The first call makes their
 // metrics.
-func (m *Meter) SetServerUse(u ServerUse) {
-	m.cpuUser.Store(math.Float64bits(u.UserSeconds))
-	m.cpuSystem.Store(math.Float64bits(u.SystemSeconds))
-	m.pauses.Store(math.Float64bits(u.GCPauseSeconds))
-	m.resident.Store(u.ResidentBytes)
-	m.server.Store(true)
-}
+func (m *Meter) SetServerUse(u ServerUse) { m.server.Store(&u) }
 
 // Beacons returns the meter of the beacons of the whole run.
 func (m *Meter) Beacons() *BeaconMeter { return &m.beacons }
@@ -179,12 +171,12 @@ func (m *Meter) Describe(chan<- *prometheus.Desc) {}
 // Collect sends every metric as it is now.
 func (m *Meter) Collect(ch chan<- prometheus.Metric) {
 	m.mu.Lock()
-	phases, active, result := m.phases, m.active, m.result
+	thresholds, phases, active, result := m.thresholds, m.phases, m.active, m.result
 	m.mu.Unlock()
 	c := constant{}
-	c.gauge(thresholdsFamily, float64(m.held.Load()), "held")
-	c.gauge(thresholdsFamily, float64(m.broken.Load()), "broken")
-	c.gauge(thresholdsFamily, float64(m.undecided.Load()), "undecided")
+	for i, outcome := range []string{"held", "broken", "undecided"} {
+		c.gauge(thresholdsFamily, float64(thresholds[i]), outcome)
+	}
 	for _, p := range phases {
 		on := 0.0
 		if p == active {
@@ -195,8 +187,8 @@ func (m *Meter) Collect(ch chan<- prometheus.Metric) {
 	if result == nil {
 		m.load(&c, phases)
 	}
-	if m.server.Load() {
-		m.serverUse(&c)
+	if u := m.server.Load(); u != nil {
+		c.serverUse(u)
 	}
 	if c.err != nil {
 		ch <- prometheus.NewInvalidMetric(thresholdsFamily.desc(), c.err)
@@ -216,7 +208,8 @@ func (m *Meter) load(c *constant, phases []*PhaseMeter) {
 		m.mu.Lock()
 		operations := p.operations
 		m.mu.Unlock()
-		p.arrivals(c)
+		c.counters(arrivalFamilies(), []string{p.name},
+			p.Due.Value(), p.Started.Value(), p.Dropped.Value(), p.Unknown.Value())
 		for _, o := range operations {
 			for i := range o.outcomes {
 				c.counter(operationsFamily, float64(o.outcomes[i].Load()), o.name, p.name, Outcome(i).String())
@@ -224,19 +217,22 @@ func (m *Meter) load(c *constant, phases []*PhaseMeter) {
 			c.metrics = append(c.metrics, o.response, o.service, o.lag)
 		}
 	}
-	m.beacons.collect(c)
+	b := &m.beacons
+	c.counters(beaconFamilies(), nil, b.Sent.Value(), b.Received.Value(), b.Lost.Value(), b.Doubled.Value(),
+		b.Late.Value(), b.Malformed.Value(), b.Dropped.Value())
+	c.metrics = append(c.metrics, b.delay)
 }
 
-func (m *Meter) serverUse(c *constant) {
-	seconds := func(name, help string, bits *atomic.Uint64) {
-		of := family{name: "bluetrace_server_" + name + "_seconds_total", help: help}
-		c.counter(of, math.Float64frombits(bits.Load()))
+// serverUse adds the resources of the server.
+func (c *constant) serverUse(u *ServerUse) {
+	seconds := func(name, help string, value float64) {
+		c.counter(family{name: "bluetrace_server_" + name + "_seconds_total", help: help}, value)
 	}
-	seconds("cpu_user", "Processor time of the server in its own code.", &m.cpuUser)
-	seconds("cpu_system", "Processor time of the server in the kernel.", &m.cpuSystem)
-	seconds("gc_pause", "Time in which the server stood still to collect its memory.", &m.pauses)
+	seconds("cpu_user", "Processor time of the server in its own code.", u.UserSeconds)
+	seconds("cpu_system", "Processor time of the server in the kernel.", u.SystemSeconds)
+	seconds("gc_pause", "Time in which the server stood still to collect its memory.", u.GCPauseSeconds)
 	c.gauge(family{name: "bluetrace_server_resident_bytes", help: "Resident memory of the server."},
-		float64(m.resident.Load()))
+		float64(u.ResidentBytes))
 }
 
 // Counter is a count that only grows. Adding to it neither allocates nor waits.
@@ -269,21 +265,6 @@ type PhaseMeter struct {
 	Due, Started, Dropped, Unknown Counter
 
 	operations []*OperationMeter // guarded by meter.mu
-}
-
-func (p *PhaseMeter) arrivals(c *constant) {
-	for _, one := range []struct {
-		name, help string
-		count      *Counter
-	}{
-		{"bluetrace_arrivals_due_total", "Arrivals whose time has come.", &p.Due},
-		{"bluetrace_arrivals_started_total", "Arrivals that began.", &p.Started},
-		{"bluetrace_arrivals_dropped_total",
-			"Arrivals that were dropped because too many sessions were in flight.", &p.Dropped},
-		{"bluetrace_arrivals_unknown_total", "Arrivals that ended without an answer.", &p.Unknown},
-	} {
-		c.counter(family{one.name, one.help, []string{"phase"}}, float64(one.count.Value()), p.name)
-	}
 }
 
 // Operation returns the operation with this name in this phase. The first call
@@ -347,26 +328,3 @@ type BeaconMeter struct {
 
 // Delay records the time from the sending of a beacon to its reception.
 func (b *BeaconMeter) Delay(d time.Duration) { b.delay.Observe(max(0, d).Seconds()) }
-
-func (b *BeaconMeter) collect(c *constant) {
-	b.counters(c)
-	c.metrics = append(c.metrics, b.delay)
-}
-
-func (b *BeaconMeter) counters(c *constant) {
-	for _, one := range []struct {
-		name, help string
-		count      *Counter
-	}{
-		{"bluetrace_beacons_sent_total", "Beacons that phones sent.", &b.Sent},
-		{"bluetrace_beacons_received_total", "Beacons that were received, each counted once.", &b.Received},
-		{"bluetrace_beacons_lost_total", "Beacons that were not received while they were waited for.", &b.Lost},
-		{"bluetrace_beacons_doubled_total", "Receptions of a beacon after its first.", &b.Doubled},
-		{"bluetrace_beacons_late_total", "Beacons that were received after they had been given up.", &b.Late},
-		{"bluetrace_beacons_malformed_total", "Received data that is not a beacon.", &b.Malformed},
-		{"bluetrace_datagrams_dropped_total",
-			"UDP datagrams that the kernel dropped because a socket's buffer was full.", &b.Dropped},
-	} {
-		c.counter(family{name: one.name, help: one.help}, float64(one.count.Value()))
-	}
-}

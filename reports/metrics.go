@@ -81,6 +81,33 @@ var (
 		"Expectations, thresholds and invariants by their verdict.", []string{"outcome"}}
 )
 
+// arrivalFamilies returns the counters of arrivals in a phase. The result of a
+// finished load lacks the last one.
+func arrivalFamilies() []family {
+	phase := []string{"phase"}
+	return []family{
+		{"bluetrace_arrivals_due_total", "Arrivals whose time has come.", phase},
+		{"bluetrace_arrivals_started_total", "Arrivals that began.", phase},
+		{"bluetrace_arrivals_dropped_total",
+			"Arrivals that were dropped because too many sessions were in flight.", phase},
+		{"bluetrace_arrivals_unknown_total", "Arrivals that ended without an answer.", phase},
+	}
+}
+
+// beaconFamilies returns the counters of beacons over real sockets.
+func beaconFamilies() []family {
+	return []family{
+		{"bluetrace_beacons_sent_total", "Beacons that phones sent.", nil},
+		{"bluetrace_beacons_received_total", "Beacons that were received, each counted once.", nil},
+		{"bluetrace_beacons_lost_total", "Beacons that were not received while they were waited for.", nil},
+		{"bluetrace_beacons_doubled_total", "Receptions of a beacon after its first.", nil},
+		{"bluetrace_beacons_late_total", "Beacons that were received after they had been given up.", nil},
+		{"bluetrace_beacons_malformed_total", "Received data that is not a beacon.", nil},
+		{"bluetrace_datagrams_dropped_total",
+			"UDP datagrams that the kernel dropped because a socket's buffer was full.", nil},
+	}
+}
+
 // constant collects metrics that do not change.
 type constant struct {
 	metrics []prometheus.Metric
@@ -93,6 +120,14 @@ func (c *constant) add(m prometheus.Metric, err error) {
 
 func (c *constant) counter(of family, value float64, labels ...string) {
 	c.add(prometheus.NewConstMetric(of.desc(), prometheus.CounterValue, value, labels...))
+}
+
+// counters adds a counter for each value, with the same labels. The families are in
+// the order of the values.
+func (c *constant) counters(families []family, labels []string, values ...uint64) {
+	for i, value := range values {
+		c.counter(families[i], float64(value), labels...)
+	}
 }
 
 func (c *constant) gauge(of family, value float64, labels ...string) {
@@ -165,12 +200,8 @@ func (c *constant) sizes(r *Run) {
 
 // load adds the figures of a finished load.
 func (c *constant) load(l *Load) {
-	p := PhaseMeter{name: loadPhase}
-	p.Due.Add(l.Arrivals.Due)
-	p.Started.Add(l.Arrivals.Started)
-	p.Dropped.Add(l.Arrivals.Dropped)
-	p.arrivals(c)
-	c.metrics = c.metrics[:len(c.metrics)-1] // a result has no count of unknown arrivals
+	a, b := &l.Arrivals, &l.Beacons
+	c.counters(arrivalFamilies(), []string{loadPhase}, a.Due, a.Started, a.Dropped)
 	for i := range l.Operations {
 		o := &l.Operations[i]
 		name := Escape(o.Name)
@@ -181,15 +212,7 @@ func (c *constant) load(l *Load) {
 		c.histogram(serviceFamily, o.Service, name, loadPhase)
 		c.histogram(lagFamily, o.Lag, name, loadPhase)
 	}
-	var b BeaconMeter
-	b.Sent.Add(l.Beacons.Sent)
-	b.Received.Add(l.Beacons.Received)
-	b.Lost.Add(l.Beacons.Lost)
-	b.Doubled.Add(l.Beacons.Doubled)
-	b.Late.Add(l.Beacons.Late)
-	b.Malformed.Add(l.Beacons.Malformed)
-	b.Dropped.Add(l.Beacons.Dropped)
-	b.counters(c)
+	c.counters(beaconFamilies(), nil, b.Sent, b.Received, b.Lost, b.Doubled, b.Late, b.Malformed, b.Dropped)
 }
 
 // nativeSchema gives eight native buckets to each doubling: bucket i holds the

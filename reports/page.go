@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -29,6 +30,15 @@ const (
 	Green  Color = "32"
 	Yellow Color = "33"
 )
+
+// WriteDocument writes the text of a document to w, in one call. The error has the
+// name of the document, such as "the comparison".
+func WriteDocument(w io.Writer, text []byte, name string) error {
+	if _, err := w.Write(text); err != nil {
+		return fmt.Errorf("writing %s: %w", name, err)
+	}
+	return nil
+}
 
 // Paint returns the text in bold and in a colour, or unchanged without one.
 func (p *Page) Paint(c Color, text string) string {
@@ -110,7 +120,7 @@ func (p *Page) List(name string, texts []string) {
 // therefore cannot move the cursor or imitate a line. Bytes that are not UTF-8
 // become \xNN. A backslash is unchanged.
 func Escape(text string) string {
-	if isPlain(text) {
+	if !strings.ContainsFunc(text, func(r rune) bool { return r == utf8.RuneError || !strconv.IsPrint(r) }) {
 		return text
 	}
 	var b strings.Builder
@@ -130,16 +140,6 @@ func Escape(text string) string {
 	return b.String()
 }
 
-// isPlain reports whether Escape leaves the text unchanged.
-func isPlain(text string) bool {
-	for _, r := range text {
-		if r == utf8.RuneError || !strconv.IsPrint(r) {
-			return false
-		}
-	}
-	return true
-}
-
 // truncate cuts text to at most width columns, with one column for each rune.
 func truncate(text string, width int) string {
 	if utf8.RuneCountInString(text) <= width {
@@ -150,15 +150,11 @@ func truncate(text string, width int) string {
 
 // FormatCount formats n with a comma between groups of three digits.
 func FormatCount(n uint64) string {
-	digits := strconv.FormatUint(n, 10)
-	var b strings.Builder
-	for i, d := range digits {
-		if i > 0 && (len(digits)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(d)
+	text := strconv.FormatUint(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
 	}
-	return b.String()
+	return text
 }
 
 // Plural formats n, which is not negative, with the singular or plural noun.

@@ -270,19 +270,5 @@ func niceStep(step float64) float64 {
 // logRange returns a range around low to high whose ends are 1, 2 or 5 times a power
 // of ten, with a margin of at least 25 %.
 func logRange(low, high float64) (from, to float64) {
-	nice := []float64{1, 2, 5, 10}
-	low, high = low/1.25, high*1.25
-	power := math.Pow10(int(math.Floor(math.Log10(low))))
-	for _, d := range nice {
-		if d*power <= low {
-			from = d * power
-		}
-	}
-	power = math.Pow10(int(math.Floor(math.Log10(high))))
-	for _, d := range nice {
-		if d*power >= high {
-			return from, d * power
-		}
-	}
-	return from, 10 * power
+	return 1 / niceStep(1.25/low), niceStep(1.25 * high) // 1/1, 1/2 and 1/5 are such numbers as well
 }

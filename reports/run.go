@@ -153,15 +153,13 @@ func (o Operation) Delays() Delays {
 	h := o.Histogram
 	q := h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99})
 	return Delays{
-		Min: milliseconds(float64(h.Min())), Mean: milliseconds(h.Mean()),
-		P50: milliseconds(float64(q[0])), P90: milliseconds(float64(q[1])),
-		P95: milliseconds(float64(q[2])), P99: milliseconds(float64(q[3])),
-		Max: milliseconds(float64(h.Max())),
+		Min: milliseconds(h.Min()), Mean: milliseconds(h.Mean()), Max: milliseconds(h.Max()),
+		P50: milliseconds(q[0]), P90: milliseconds(q[1]), P95: milliseconds(q[2]), P99: milliseconds(q[3]),
 	}
 }
 
-func milliseconds(nanoseconds float64) float64 {
-	return nanoseconds / float64(time.Millisecond)
+func milliseconds[N int64 | float64](nanoseconds N) float64 {
+	return float64(nanoseconds) / float64(time.Millisecond)
 }
 
 // Throughput holds the rates of a run. A rate over no time is 0.

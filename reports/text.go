@@ -42,10 +42,7 @@ func Text(w io.Writer, r *Run, o TextOptions) error {
 			p.Fields("notes", r.Notes)
 		}
 	}
-	if _, err := w.Write(p.Bytes()); err != nil {
-		return fmt.Errorf("writing the summary of %q: %w", r.Scenario, err)
-	}
-	return nil
+	return WriteDocument(w, p.Bytes(), fmt.Sprintf("the summary of %q", r.Scenario))
 }
 
 // page is the text of a run's summary.
@@ -237,15 +234,14 @@ func (p *page) delays(r *Run) {
 		if o.Count() == 0 {
 			continue
 		}
+		const columns = "  %-12s%13s%10s%10s%10s%10s%10s%10s"
 		if !head {
 			head = true
 			p.Gap()
-			p.Line("  %-12s%13s%10s%10s%10s%10s%10s%10s",
-				"delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
+			p.Line(columns, "delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
 		}
 		d := o.Delays()
-		p.Line("  %-12s%13s%10s%10s%10s%10s%10s%10s",
-			truncate(Escape(o.Name), 12), FormatCount(uint64(o.Count())), fourDigits(d.Mean),
+		p.Line(columns, truncate(Escape(o.Name), 12), FormatCount(uint64(o.Count())), fourDigits(d.Mean),
 			fourDigits(d.P50), fourDigits(d.P90), fourDigits(d.P95), fourDigits(d.P99), fourDigits(d.Max))
 	}
 }

@@ -26,24 +26,12 @@ func Text(w io.Writer, c *Comparison, color bool) error {
 		p.Gap()
 		p.Fields("notes", c.Notes)
 	}
-	if _, err := w.Write(p.Bytes()); err != nil {
-		return fmt.Errorf("writing the comparison: %w", err)
-	}
-	return nil
+	return reports.WriteDocument(w, p.Bytes(), "the comparison")
 }
 
 // JSON writes the comparison as one indented object. docs/RESULTS.md documents the
 // names; a later version only adds names.
-func JSON(w io.Writer, c *Comparison) error {
-	text, err := reports.EncodeJSON(c)
-	if err != nil {
-		return fmt.Errorf("encoding the comparison: %w", err)
-	}
-	if _, err := w.Write(text); err != nil {
-		return fmt.Errorf("writing the comparison: %w", err)
-	}
-	return nil
-}
+func JSON(w io.Writer, c *Comparison) error { return reports.WriteJSON(w, c, "the comparison") }
 
 // page is the text of a comparison.
 type page struct {

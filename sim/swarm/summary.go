@@ -315,14 +315,7 @@ func (s *Summary) JSON(w io.Writer) error {
 		Failures   []*Group   `json:"failures"`
 		Throughput throughput `json:"throughput"`
 	}{s, s.Sorted(), s.throughput()}
-	text, err := reports.EncodeJSON(document)
-	if err != nil {
-		return fmt.Errorf("encoding the result of the swarm: %w", err)
-	}
-	if _, err := w.Write(text); err != nil {
-		return fmt.Errorf("writing the JSON result of the swarm: %w", err)
-	}
-	return nil
+	return reports.WriteJSON(w, document, "the JSON result of the swarm")
 }
 
 // ReadJSON reads a summary that JSON wrote and validates it. The verdict is failed if a run failed, interrupted if none

@@ -34,10 +34,7 @@ func (s *Summary) Text(w io.Writer, o TextOptions) error {
 	p.verdict(s)
 	p.failures(s)
 	p.counts(s)
-	if _, err := w.Write(p.Bytes()); err != nil {
-		return fmt.Errorf("writing the summary of the swarm: %w", err)
-	}
-	return nil
+	return reports.WriteDocument(w, p.Bytes(), "the summary of the swarm")
 }
 
 func (p *page) verdict(s *Summary) {
