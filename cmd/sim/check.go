@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -22,16 +23,15 @@ import (
 // unreadable.
 func (p *program) selectScenarios(paths []string) ([]string, status) {
 	if len(paths) == 0 {
-		p.complain(errors.New("no scenario was named"), "name a file or a folder, such as scenarios/classroom.yaml")
-		return nil, statusInvalid
+		return nil, p.fail(errors.New("no scenario was named"),
+			"name a file or a folder, such as scenarios/classroom.yaml", statusInvalid)
 	}
 	var files, skipped []string
 	worst := statusPassed
 	for _, path := range paths {
 		found, manual, err := p.find([]string{path})
 		if err != nil {
-			p.complain(err, "")
-			worst = max(worst, statusOfFinding(err))
+			worst = max(worst, p.fail(err, "", statusOfFinding(err)))
 			continue
 		}
 		files, skipped = addNew(files, found), addNew(skipped, manual)
@@ -41,8 +41,7 @@ func (p *program) selectScenarios(paths []string) ([]string, status) {
 		fmt.Fprintf(p.stderr, "skipped (manual): %s\n", reports.Escape(file))
 	}
 	if len(files) == 0 && worst == statusPassed { // an empty run must not pass
-		p.complain(errors.New("every scenario found is manual"), "name the file itself to run it")
-		worst = statusInvalid
+		worst = p.fail(errors.New("every scenario found is manual"), "name the file itself to run it", statusInvalid)
 	}
 	return files, worst
 }
@@ -63,36 +62,29 @@ func contains(files []string, file string) bool {
 
 func (p *program) newCheckCommand(result *status) *cobra.Command {
 	var sets []string
+	var o scenarios.Options
 	var quiet bool
-	return prepare(&cobra.Command{
-		Use:               "check [flags] SCENARIO...",
-		Short:             "read scenarios and list their mistakes",
-		Long:              "Reads scenarios and lists their mistakes.",
-		Example:           exitStatuses,
-		ValidArgsFunction: completeScenarios,
-		RunE: func(_ *cobra.Command, paths []string) error {
-			vars, err := parseVariables(sets)
-			if err != nil {
-				return err
-			}
-			*result = p.check(paths, vars, quiet)
-			return nil
-		},
+	return scenarioCommand(&cobra.Command{
+		Use:   "check [flags] SCENARIO...",
+		Short: "read scenarios and list their mistakes",
+		Long:  "Reads scenarios and lists their mistakes.",
 	}, func(set *pflag.FlagSet) {
 		set.StringArrayVar(&sets, "set", nil, "replace ${NAME} in the scenario: `NAME=VALUE`; may be repeated")
 		set.BoolVar(&quiet, "quiet", false, "print nothing about scenarios without a mistake")
-	})
+	}, func(*pflag.FlagSet) (err error) {
+		o.Vars, err = parseVariables(sets)
+		return err
+	}, func(_ context.Context, paths []string) { *result = p.check(paths, o, quiet) })
 }
 
 // check reads scenarios and lists all mistakes of every file.
-func (p *program) check(paths []string, vars map[string]string, quiet bool) status {
+func (p *program) check(paths []string, o scenarios.Options, quiet bool) status {
 	files, worst := p.selectScenarios(paths)
 	for _, file := range files {
-		s, err := p.load(file, scenarios.Options{Vars: vars})
+		s, err := p.load(file, o)
 		switch {
 		case err != nil:
-			p.complain(err, "")
-			worst = max(worst, statusOfLoading(err))
+			worst = max(worst, p.fail(err, "", statusOfLoading(err)))
 		case !quiet:
 			worst = max(worst, p.print(fmt.Sprintf("ok  %s: %s\n", reports.Escape(file), sizeOf(s))))
 		}
@@ -138,16 +130,14 @@ func oneFile(_ *cobra.Command, arguments []string) error {
 // does not overwrite a file.
 func (p *program) initScenario(path string) status {
 	if _, err := os.Lstat(path); err == nil {
-		p.complain(fmt.Errorf("%q exists already", path), "name a new file")
-		return statusInvalid
+		return p.fail(fmt.Errorf("%q exists already", path), "name a new file", statusInvalid)
 	}
 	err := reports.WriteFile(path, func(w io.Writer) error {
 		_, err := io.WriteString(w, p.starter())
 		return err
 	})
 	if err != nil {
-		p.complain(err, "name a file in a folder that exists and can be written")
-		return statusError
+		return p.fail(err, "name a file in a folder that exists and can be written", statusError)
 	}
 	return p.print(fmt.Sprintf("wrote %s; run it with: %s run %s\n", reports.Escape(path), p.name, shellQuoted(path)))
 }

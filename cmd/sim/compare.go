@@ -89,12 +89,11 @@ func (c *compareCommand) run(a, b string) status {
 	if err == nil && c.forms.has("json") {
 		err = compare.JSON(c.stdout, result)
 	}
+	if _, invalid := errors.AsType[*compare.Invalid](err); invalid {
+		return c.fail(err, "", statusInvalid)
+	}
 	if err != nil {
-		c.complain(err, "")
-		if _, ok := errors.AsType[*compare.Invalid](err); ok {
-			return statusInvalid
-		}
-		return statusError
+		return c.fail(err, "", statusError)
 	}
 	if result.Verdict == compare.Exceeded {
 		return statusFailed

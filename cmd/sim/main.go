@@ -142,8 +142,7 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		err = fmt.Errorf("%s: %w", strings.TrimPrefix(c.CommandPath(), "sim "), err)
 		hint = c.CommandPath() + " --help lists the flags"
 	}
-	p.complain(err, hint)
-	return statusInvalid
+	return p.fail(err, hint, statusInvalid)
 }
 
 // newCommand returns the command sim, which leaves its exit status in result.
@@ -203,40 +202,22 @@ func (p *program) newCommand(result *status) *cobra.Command {
 }
 
 func (p *program) newRunCommand(result *status) *cobra.Command {
-	r := runCommand{program: p}
-	return prepare(&cobra.Command{
-		Use:               "run [flags] SCENARIO...",
-		Short:             "run scenarios and check their expectations",
-		Long:              "Runs scenarios and checks their expectations.",
-		Example:           exitStatuses,
-		ValidArgsFunction: completeScenarios,
-		RunE: func(c *cobra.Command, paths []string) error {
-			if err := r.runFlags.check(c.Flags()); err != nil {
-				return err
-			}
-			*result = r.run(c.Context(), paths)
-			return nil
-		},
-	}, r.define)
+	r := runCommand{output: output{program: p}}
+	return scenarioCommand(&cobra.Command{
+		Use:   "run [flags] SCENARIO...",
+		Short: "run scenarios and check their expectations",
+		Long:  "Runs scenarios and checks their expectations.",
+	}, r.define, r.check, func(ctx context.Context, paths []string) { *result = r.run(ctx, paths) })
 }
 
 func (p *program) newSwarmCommand(result *status) *cobra.Command {
-	s := swarmCommand{program: p}
-	return prepare(&cobra.Command{
+	s := swarmCommand{output: output{program: p}}
+	return scenarioCommand(&cobra.Command{
 		Use:   "swarm [flags] SCENARIO...",
 		Short: "run scenarios with many seeds, each of which draws faults",
 		Long: "Runs each scenario with many seeds. Each seed draws faults, adversaries, sizes and timings. Prints\n" +
 			"which checks failed (docs/SWARM.md).",
-		Example:           exitStatuses,
-		ValidArgsFunction: completeScenarios,
-		RunE: func(c *cobra.Command, paths []string) error {
-			if err := s.swarmFlags.check(c.Flags()); err != nil {
-				return err
-			}
-			*result = s.run(c.Context(), paths)
-			return nil
-		},
-	}, s.define)
+	}, s.define, s.check, func(ctx context.Context, paths []string) { *result = s.run(ctx, paths) })
 }
 
 func (p *program) newCompareCommand(result *status) *cobra.Command {
@@ -291,6 +272,21 @@ func helpOf(c *cobra.Command) string {
 	return text
 }
 
+// scenarioCommand completes a command whose arguments are scenarios. define defines
+// its flags, check validates them, and run runs it with the other arguments.
+func scenarioCommand(c *cobra.Command, define func(*pflag.FlagSet), check func(*pflag.FlagSet) error,
+	run func(ctx context.Context, paths []string)) *cobra.Command {
+	c.Example, c.ValidArgsFunction = exitStatuses, completeScenarios
+	c.RunE = func(c *cobra.Command, paths []string) error {
+		if err := check(c.Flags()); err != nil {
+			return err
+		}
+		run(c.Context(), paths)
+		return nil
+	}
+	return prepare(c, define)
+}
+
 // prepare sets the properties that all commands with flags share: their order in
 // the help is that of their definition.
 func prepare(c *cobra.Command, define func(*pflag.FlagSet)) *cobra.Command {
@@ -308,8 +304,7 @@ func completeScenarios(*cobra.Command, []string, string) ([]string, cobra.ShellC
 // print writes text to standard output.
 func (p *program) print(text string) status {
 	if _, err := io.WriteString(p.stdout, text); err != nil {
-		p.complain(fmt.Errorf("writing to standard output: %w", err), "")
-		return statusError
+		return p.fail(fmt.Errorf("writing to standard output: %w", err), "", statusError)
 	}
 	return statusPassed
 }

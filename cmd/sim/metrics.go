@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -126,8 +127,7 @@ func (r *runCommand) updateDuringRun(m *reports.Meter, o *sim.Options) {
 
 func (r *runCommand) update(m *reports.Meter, run *reports.Run) {
 	if err := m.SetResult(run); err != nil {
-		r.complain(err, "")
-		r.worst = max(r.worst, statusError)
+		r.worst = max(r.worst, r.fail(err, "", statusError))
 	}
 }
 
@@ -137,8 +137,7 @@ func (r *runCommand) addToHistory(m *reports.Meter, s *scenarios.Scenario, at ti
 		return
 	}
 	if err := r.history.Add(time.Unix(s.Start, 0).Add(at), m.Gatherer()); err != nil {
-		r.complain(fmt.Errorf("%s: %w", s.File, err), "choose a longer --step")
-		r.worst = max(r.worst, statusError)
+		r.worst = max(r.worst, r.fail(fmt.Errorf("%s: %w", s.File, err), "choose a longer --step", statusError))
 		r.history = nil
 	}
 }
@@ -156,8 +155,7 @@ func (r *runCommand) endMetrics(ctx context.Context) {
 		r.exporter.linger(ctx, r.after(d))
 	}
 	if err := r.exporter.Close(); err != nil {
-		r.complain(fmt.Errorf("serving the metrics: %w", err), "")
-		r.worst = max(r.worst, statusError)
+		r.worst = max(r.worst, r.fail(fmt.Errorf("serving the metrics: %w", err), "", statusError))
 	}
 }
 
@@ -165,23 +163,25 @@ func (r *runCommand) endMetrics(ctx context.Context) {
 type exporter struct {
 	*scraping.Server
 
-	mu    sync.Mutex
-	runs  prometheus.Gatherers
-	final chan struct{} // closed when the final metrics were read; nil before the end of the runs
-	read  bool          // final is closed
+	mu   sync.Mutex
+	runs prometheus.Gatherers
+
+	final     atomic.Bool   // the runs have ended
+	finalRead chan struct{} // closed when the final metrics were read
+	closeOnce sync.Once     // of finalRead
 }
 
 func newExporter(address string) (*exporter, error) {
 	process := prometheus.NewRegistry()
 	process.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	e := &exporter{runs: prometheus.Gatherers{process}}
+	e := &exporter{runs: prometheus.Gatherers{process}, finalRead: make(chan struct{})}
 	metrics := scraping.Handler(prometheus.GathererFunc(e.gather))
 	var err error
 	e.Server, err = scraping.Listen(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		final := e.isFinal()
+		final := e.final.Load()
 		metrics.ServeHTTP(w, r)
 		if final && r.Method == http.MethodGet {
-			e.markRead()
+			e.closeOnce.Do(func() { close(e.finalRead) })
 		}
 	}))
 	if err != nil {
@@ -204,30 +204,12 @@ func (e *exporter) gather() ([]*dto.MetricFamily, error) {
 	return runs.Gather()
 }
 
-func (e *exporter) isFinal() bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.final != nil
-}
-
-func (e *exporter) markRead() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !e.read {
-		e.read = true
-		close(e.final)
-	}
-}
-
 // linger waits until a request that began after this call has read the metrics,
 // or until timeout, or until ctx is cancelled.
 func (e *exporter) linger(ctx context.Context, timeout <-chan time.Time) {
-	e.mu.Lock()
-	e.final = make(chan struct{})
-	final := e.final
-	e.mu.Unlock()
+	e.final.Store(true)
 	select {
-	case <-final:
+	case <-e.finalRead:
 	case <-timeout:
 	case <-ctx.Done():
 	}

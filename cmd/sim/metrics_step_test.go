@@ -121,7 +121,7 @@ func TestMoreStepsThanAHistoryHolds(t *testing.T) {
 		}
 	}
 	b := newBench()
-	one := runCommand{program: &b.program, history: full, names: fileNames{}}
+	one := runCommand{output: output{program: &b.program}, history: full, names: fileNames{}}
 	one.out = t.TempDir()
 	for i := range 2 {
 		one.addToHistory(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"}, time.Duration(i)*time.Second)

@@ -14,6 +14,49 @@ import (
 	"bluetrace/scenarios"
 )
 
+// output writes the results of a command.
+type output struct {
+	*program
+	inputs       []input // files that must not be overwritten
+	worst        status
+	diskFailed   bool // a file could not be written; no more are written
+	stdoutFailed bool // nothing more is printed to standard output
+}
+
+// toStdout prints to standard output. It reports the first error, after which
+// nothing more is printed.
+func (o *output) toStdout(write func(io.Writer) error) {
+	if o.stdoutFailed {
+		return
+	}
+	if err := write(o.stdout); err != nil {
+		o.stdoutFailed, o.worst = true, o.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError)
+	}
+}
+
+// writeFile writes a file of --out, whole or not at all, unless overwriting it was
+// refused with an error. It reports whether the file was written. It reports the
+// first error of the disk, after which no other file is written.
+func (o *output) writeFile(path string, refused error, write func(io.Writer) error) bool {
+	if o.diskFailed {
+		return false
+	}
+	if refused != nil {
+		o.worst = max(o.worst, o.fail(refused, "", statusInvalid))
+		return false
+	}
+	err := reports.WriteFile(path, write)
+	if err == nil {
+		return true
+	}
+	hint := "no further report was written"
+	if errors.Is(err, syscall.ENOSPC) {
+		hint = "free some space, or name another folder with --out; " + hint
+	}
+	o.diskFailed, o.worst = true, o.fail(err, hint, statusError)
+	return false
+}
+
 // report prints the chosen forms of a run and writes its files, whose names begin
 // with name. If everything goes to files, it still prints the verdict.
 func (r *runCommand) report(run *reports.Run, name string) {
@@ -48,7 +91,7 @@ func (r *runCommand) finish() {
 	junit := func(w io.Writer) error { return reports.JUnit(w, r.runs) }
 	switch {
 	case r.out != "":
-		r.writeFile(junitFile, junit)
+		r.writeReport(junitFile, junit)
 	case r.forms.has("junit"):
 		r.toStdout(junit)
 	}
@@ -74,14 +117,14 @@ func reportFiles(name string) []string {
 }
 
 func (r *runCommand) writeFiles(run *reports.Run, name string) {
-	r.writeFile(name+textEnd, func(w io.Writer) error { return reports.Text(w, run, reports.TextOptions{}) })
-	r.writeFile(name+jsonEnd, func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
-	r.writeFile(name+metricsEnd, func(w io.Writer) error { return reports.WriteMetrics(w, run) })
+	r.writeReport(name+textEnd, func(w io.Writer) error { return reports.Text(w, run, reports.TextOptions{}) })
+	r.writeReport(name+jsonEnd, func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
+	r.writeReport(name+metricsEnd, func(w io.Writer) error { return reports.WriteMetrics(w, run) })
 	for _, p := range plotsOf(run, name) {
-		r.writeFile(p.file, func(w io.Writer) error { return p.draw(w, run) })
+		r.writeReport(p.file, func(w io.Writer) error { return p.draw(w, run) })
 	}
 	if r.history != nil {
-		r.writeFile(name+stepsEnd, r.history.OpenMetrics)
+		r.writeReport(name+stepsEnd, r.history.OpenMetrics)
 	}
 }
 
@@ -102,39 +145,10 @@ func plotsOf(run *reports.Run, name string) (plots []plot) {
 	return append(plots, plot{name + timePlotEnd, reports.LoadPlot})
 }
 
-// writeFile writes a report to the folder of --out. It reports the first error,
-// after which no other report is written.
-func (r *runCommand) writeFile(name string, write func(io.Writer) error) {
-	if r.diskFailed {
-		return
-	}
-	if err := r.refuseOverwriting(name); err != nil { // a scenario that was read later may have added an input
-		r.complain(err, "")
-		r.worst = max(r.worst, statusInvalid)
-		return
-	}
-	err := reports.WriteFile(filepath.Join(r.out, name), write)
-	if err == nil {
-		return
-	}
-	hint := "no further report was written"
-	if errors.Is(err, syscall.ENOSPC) {
-		hint = "free some space, or name another folder with --out; " + hint
-	}
-	r.complain(err, hint)
-	r.diskFailed, r.worst = true, statusError
-}
-
-// toStdout prints to standard output. It reports the first error, after which
-// nothing more is printed.
-func (r *runCommand) toStdout(write func(io.Writer) error) {
-	if r.stdoutFailed {
-		return
-	}
-	if err := write(r.stdout); err != nil {
-		r.complain(fmt.Errorf("printing to standard output: %w", err), "")
-		r.stdoutFailed, r.worst = true, statusError
-	}
+// writeReport writes a report to the folder of --out. It checks the name again,
+// because a scenario that was read later may have added an input.
+func (r *runCommand) writeReport(name string, write func(io.Writer) error) {
+	r.writeFile(filepath.Join(r.out, name), r.refuseOverwriting(name), write)
 }
 
 // fileNames gives each scenario a unique file name. Its keys are the names in use,

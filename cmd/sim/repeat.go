@@ -26,18 +26,19 @@ func repeatCommand(program string, seed uint64, f *runFlags, file string) string
 	if r := f.load.Rate; r > 0 {
 		words = append(words, "--rate", strconv.FormatFloat(r, 'f', -1, 64))
 	}
-	for _, set := range f.sets {
-		words = append(words, "--set", shellQuoted(set))
-	}
-	return strings.Join(append(words, fileArgument(file)), " ")
+	return commandLine(words, f.sets, file)
 }
 
-// fileArgument quotes a file name for a shell, so that it is not read as a flag.
-func fileArgument(file string) string {
+// commandLine returns the shell command of some words, the values of --set, and a
+// file. It quotes the values and the file, so that the file is not read as a flag.
+func commandLine(words, sets []string, file string) string {
+	for _, set := range sets {
+		words = append(words, "--set", shellQuoted(set))
+	}
 	if strings.HasPrefix(file, "-") {
 		file = "./" + file
 	}
-	return shellQuoted(file)
+	return strings.Join(append(words, shellQuoted(file)), " ")
 }
 
 // calledAs returns the command that starts the program again: go run if that has

@@ -135,20 +135,14 @@ func readCredentials(path string) ([]nodes.Credential, error) {
 
 // runCommand is one call of sim run. It runs several scenarios, one after the other.
 type runCommand struct {
-	*program
+	output
 	runFlags
 	live     *sim.Live        // nil in virtual time
 	exporter *exporter        // nil if no metrics are served
 	history  *reports.History // of --step; nil without it
 	names    fileNames
-	inputs   []input // files that must not be overwritten
 	runs     []*reports.Run
-	worst    status
 	printed  bool // a summary was printed to standard output
-	// diskFailed is set when a report could not be written. No more are written.
-	diskFailed bool
-	// stdoutFailed is set when standard output failed. Nothing more is printed.
-	stdoutFailed bool
 }
 
 // run runs the scenarios. A failure of one does not stop the next; an interrupt
@@ -159,27 +153,22 @@ func (r *runCommand) run(ctx context.Context, paths []string) status {
 		return worst
 	}
 	if r.trace != "" && len(files) > 1 {
-		r.complain(fmt.Errorf("--trace writes the events of one scenario, but %d are named", len(files)),
-			"name one file")
-		return statusInvalid
+		return r.fail(fmt.Errorf("--trace writes the events of one scenario, but %d are named", len(files)),
+			"name one file", statusInvalid)
 	}
 	var err error
 	if r.live, err = r.liveOptions(); err != nil {
-		r.complain(err, "")
-		return statusOfRunning(err)
+		return r.fail(err, "", statusOfRunning(err))
 	}
 	r.names, r.inputs, r.worst = fileNames{}, scenarioInputs(files), worst
 	if err := r.refuseOverwriting(junitFile); err != nil {
-		r.complain(err, "")
-		return statusInvalid
+		return r.fail(err, "", statusInvalid)
 	}
 	if err := makeFolder(r.out); err != nil {
-		r.complain(err, "name a writable folder with --out")
-		return statusError
+		return r.fail(err, "name a writable folder with --out", statusError)
 	}
 	if err := r.serveMetrics(); err != nil {
-		r.complain(err, "name a free port with --metrics, or 0 for any")
-		return statusError
+		return r.fail(err, "name a free port with --metrics, or 0 for any", statusError)
 	}
 	for _, file := range files {
 		if ctx.Err() != nil {
@@ -219,14 +208,13 @@ func (r *runCommand) runFile(ctx context.Context, file string) {
 
 // notRun reports a scenario that could not be run.
 func (r *runCommand) notRun(name, file string, err error, s status) {
-	r.complain(err, "")
-	r.worst = max(r.worst, s)
+	r.worst = max(r.worst, r.fail(err, "", s))
 	r.runs = append(r.runs, &reports.Run{Scenario: name, File: file, Verdict: reports.NotRun, Error: err.Error()})
 }
 
 // runScenario runs s, with a trace if --trace is given.
 func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*reports.Run, error) {
-	load := r.runFlags.load
+	load := r.load
 	if s.Load == nil && (load.Duration > 0 || load.Rate > 0) {
 		return nil, &sim.Invalid{Place: s.File, Err: errors.New("--duration and --rate need a file with `load`")}
 	}
@@ -239,7 +227,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 	if err != nil {
 		return nil, err
 	}
-	defer t.discard() // has no effect on a trace that was published
+	defer t.Discard() // has no effect on a trace that was published
 	o.Trace = t
 	run, err := r.runEngine(ctx, s, o)
 	switch {
@@ -249,8 +237,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 		return nil, err
 	}
 	if err := t.publish(); err != nil {
-		r.complain(err, "") // the run still counts
-		r.worst = statusError
+		r.worst = r.fail(err, "", statusError) // the run still counts
 	}
 	return run, nil
 }

@@ -70,9 +70,10 @@ func statusOfRunning(err error) status {
 	return statusError
 }
 
-// complain writes an error to standard error, and a hint unless it is empty. An
-// error in a scenario begins with its place, so that editors find it.
-func (p *program) complain(err error, hint string) {
+// fail writes an error to standard error, and a hint unless it is empty. It returns
+// the exit status s. An error in a scenario begins with its place, so that editors
+// find it.
+func (p *program) fail(err error, hint string, s status) status {
 	prefix := "sim: "
 	if hasPlace(err) {
 		prefix = ""
@@ -86,6 +87,7 @@ func (p *program) complain(err error, hint string) {
 	if hint != "" {
 		fmt.Fprintln(p.stderr, "hint: "+reports.Escape(hint))
 	}
+	return s
 }
 
 // hasPlace reports whether the text of an error begins with a place in a file.

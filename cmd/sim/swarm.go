@@ -130,13 +130,11 @@ func (f *swarmFlags) chooseSeeds(set *pflag.FlagSet) (err error) {
 
 // swarmCommand is one call of sim swarm.
 type swarmCommand struct {
-	*program
+	output
 	swarmFlags
 	summary *swarm.Summary
 	bases   []*scenarios.Scenario
-	inputs  []input // files that must not be overwritten
 	started time.Time
-	worst   status
 	failed  atomic.Bool // set at the first failure
 }
 
@@ -173,20 +171,17 @@ func (c *swarmCommand) loadScenarios(ctx context.Context, paths []string) status
 	for _, file := range files {
 		s, err := c.load(file, c.options)
 		if err != nil {
-			c.complain(err, "")
-			worst = max(worst, statusOfLoading(err))
+			worst = max(worst, c.fail(err, "", statusOfLoading(err)))
 			continue
 		}
 		if s.Load != nil {
-			c.complain(fmt.Errorf("%s is a load run on real sockets, but a swarm runs in virtual time", file),
-				"leave it out")
-			worst = max(worst, statusInvalid)
+			err := fmt.Errorf("%s is a load run on real sockets, but a swarm runs in virtual time", file)
+			worst = max(worst, c.fail(err, "leave it out", statusInvalid))
 			continue
 		}
 		if len(s.Contacts.Trace) > 0 { // read now, so that a bad trace does not fail every seed
 			if err := sim.Ready(ctx, s); err != nil {
-				c.complain(err, "")
-				worst = max(worst, statusOfRunning(err))
+				worst = max(worst, c.fail(err, "", statusOfRunning(err)))
 				continue
 			}
 		}
@@ -232,8 +227,7 @@ func (c *swarmCommand) runSeeds(ctx context.Context) {
 		c.summary.SetInterrupted("interrupted")
 	}
 	if c.summary.Runs == 0 && err == nil {
-		c.complain(errors.New("no seed was run"), "give --for more time")
-		c.worst = max(c.worst, statusInvalid)
+		c.worst = max(c.worst, c.fail(errors.New("no seed was run"), "give --for more time", statusInvalid))
 	}
 }
 
@@ -256,10 +250,7 @@ func (c *swarmCommand) repeatCommand(g *swarm.Group) string {
 	if g.Check.Name == swarm.SameRun {
 		words = append(words, "--twice", "1")
 	}
-	for _, set := range c.sets {
-		words = append(words, "--set", shellQuoted(set))
-	}
-	return strings.Join(append(words, fileArgument(g.File)), " ")
+	return commandLine(words, c.sets, g.File)
 }
 
 // printOutcome prints the draws of a seed and its failures.
@@ -319,8 +310,9 @@ func (c *swarmCommand) finish() {
 		text := func(w io.Writer) error {
 			return c.summary.Text(w, swarm.TextOptions{ShowDraws: true, ListUnreached: true})
 		}
-		if c.writeFile(filepath.Join(c.out, swarmText), text) {
-			c.writeFile(filepath.Join(c.out, swarmJSON), c.summary.JSON)
+		textFile, jsonFile := filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON)
+		if c.writeFile(textFile, c.refuseOverwriting(textFile), text) {
+			c.writeFile(jsonFile, c.refuseOverwriting(jsonFile), c.summary.JSON)
 		}
 	}
 	if c.forms.has("text") {
@@ -332,14 +324,6 @@ func (c *swarmCommand) finish() {
 	}
 	if c.forms.has("json") {
 		c.toStdout(c.summary.JSON)
-	}
-}
-
-// toStdout prints to standard output and reports an error.
-func (c *swarmCommand) toStdout(write func(io.Writer) error) {
-	if err := write(c.stdout); err != nil {
-		c.complain(fmt.Errorf("printing to standard output: %w", err), "")
-		c.worst = statusError
 	}
 }
 

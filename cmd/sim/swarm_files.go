@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,12 +42,10 @@ func (c *swarmCommand) prepareFolder() status {
 		}
 	}
 	if err != nil {
-		c.complain(err, "")
-		return statusInvalid
+		return c.fail(err, "", statusInvalid)
 	}
 	if err := makeFolder(c.out); err != nil {
-		c.complain(err, "name a writable folder with --out")
-		return statusError
+		return c.fail(err, "name a writable folder with --out", statusError)
 	}
 	return statusPassed
 }
@@ -96,8 +95,7 @@ func (c *swarmCommand) removeGenerated() bool {
 		}
 	}
 	if err != nil {
-		c.complain(fmt.Errorf("removing the files of an earlier swarm: %w", err), "")
-		c.worst = statusError
+		c.worst = c.fail(fmt.Errorf("removing the files of an earlier swarm: %w", err), "", statusError)
 	}
 	return err == nil
 }
@@ -122,24 +120,9 @@ func (c *swarmCommand) foundFile(name string) string {
 	return filepath.Join(c.out, foundPrefix+name+yamlEnd)
 }
 
-// writeFile writes a file of --out, whole or not at all, and reports an error.
-func (c *swarmCommand) writeFile(path string, write func(io.Writer) error) bool {
-	if err := c.refuseOverwriting(path); err != nil {
-		c.complain(err, "")
-		c.worst = max(c.worst, statusInvalid)
-		return false
-	}
-	if err := reports.WriteFile(path, write); err != nil {
-		c.complain(err, "")
-		c.worst = statusError
-		return false
-	}
-	return true
-}
-
 // writeBytes writes a file of --out with this content.
 func (c *swarmCommand) writeBytes(path string, content []byte) bool {
-	return c.writeFile(path, func(w io.Writer) error {
+	return c.writeFile(path, c.refuseOverwriting(path), func(w io.Writer) error {
 		_, err := w.Write(content)
 		return err
 	})
@@ -232,21 +215,18 @@ type swarmResult struct {
 // mergeResults merges the results of other swarms.
 func (c *swarmCommand) mergeResults(paths []string) status {
 	if len(paths) == 0 {
-		c.complain(errors.New("no result was named"),
-			"name the JSON files of swarms, or their folders, such as a/swarm.json b")
-		return statusInvalid
+		return c.fail(errors.New("no result was named"),
+			"name the JSON files of swarms, or their folders, such as a/swarm.json b", statusInvalid)
 	}
 	var merged []swarmResult
 	for _, path := range paths {
 		one, err := readResult(path)
 		if err != nil {
-			c.complain(err, "")
-			return max(c.worst, statusOfFinding(err))
+			return max(c.worst, c.fail(err, "", statusOfFinding(err)))
 		}
 		for _, other := range merged {
 			if err := other.conflict(&one); err != nil {
-				c.complain(err, "")
-				return statusInvalid
+				return c.fail(err, "", statusInvalid)
 			}
 		}
 		merged = append(merged, one)
@@ -254,8 +234,7 @@ func (c *swarmCommand) mergeResults(paths []string) status {
 		c.summary.Build = one.summary.Build
 		c.summary.Merge(one.summary)
 		if err := c.summary.Validate(); err != nil {
-			c.complain(fmt.Errorf("%s and those before it: %w", one.path, err), "")
-			return statusInvalid
+			return c.fail(fmt.Errorf("%s and those before it: %w", one.path, err), "", statusInvalid)
 		}
 	}
 	if s := c.prepareFolder(); s != statusPassed {
@@ -313,8 +292,5 @@ func (r *swarmResult) conflict(o *swarmResult) error {
 }
 
 func buildText(b reports.Build) string {
-	if b.Revision == "" {
-		return "(unknown, " + b.Go + ")"
-	}
-	return "(" + b.Revision + ", " + b.Go + ")"
+	return fmt.Sprintf("(%s, %s)", cmp.Or(b.Revision, "unknown"), b.Go)
 }

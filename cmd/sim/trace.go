@@ -17,31 +17,54 @@ import (
 // file is replaced whole when the run ends. Any other file, and the program's own
 // outputs, are written during the run. Writes are buffered.
 type trace struct {
-	path    string
-	pending *reports.PendingFile // nil if the file is written directly
-	direct  *bufio.Writer
-	file    *os.File // to be closed; nil for a pending and for an output of the program
-	err     error    // the first error of writing
+	traceFile
+	path string
+	err  error // the first error of writing
 }
+
+// traceFile is a reports.PendingFile or a directFile.
+type traceFile interface {
+	io.Writer
+	Commit() error // ends the file of a run that has a result
+	Discard()      // ends the file of a run that has no result; no effect after Commit
+}
+
+// directFile is a file that is written during the run.
+type directFile struct {
+	*bufio.Writer
+	file *os.File // to be closed; nil for an output of the program
+}
+
+// Commit flushes and closes the file.
+func (d *directFile) Commit() error {
+	err := d.Flush()
+	if d.file != nil {
+		if closed := d.file.Close(); err == nil {
+			err = closed
+		}
+	}
+	return err
+}
+
+// Discard ends the file like Commit, but drops the error: the error of the run is
+// reported instead.
+func (d *directFile) Discard() { _ = d.Commit() }
 
 // openTrace opens the trace at path. own are the program's outputs.
 func openTrace(path string, own ...io.Writer) (*trace, error) {
 	t := &trace{path: path}
 	if output := ownOutput(path, own); output != nil {
-		t.direct = bufio.NewWriterSize(output, traceBuffer)
+		t.traceFile = &directFile{bufio.NewWriterSize(output, traceBuffer), nil}
 		return t, nil
 	}
-	target, whole := replaceable(path)
-	var err error
-	if whole {
-		t.pending, err = reports.NewPendingFile(target)
-	} else if t.file, err = os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644); err == nil {
-		t.direct = bufio.NewWriterSize(t.file, traceBuffer)
+	if target, whole := replaceable(path); whole {
+		pending, err := reports.NewPendingFile(target)
+		t.traceFile = pending
+		return t, t.wrap(err)
 	}
-	if err != nil {
-		return nil, t.wrap(err)
-	}
-	return t, nil
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	t.traceFile = &directFile{bufio.NewWriterSize(file, traceBuffer), file}
+	return t, t.wrap(err)
 }
 
 const traceBuffer = 1 << 16
@@ -87,11 +110,7 @@ func replaceable(path string) (target string, whole bool) {
 
 // Write adds whole lines.
 func (t *trace) Write(p []byte) (int, error) {
-	w := io.Writer(t.direct)
-	if t.pending != nil {
-		w = t.pending
-	}
-	n, err := w.Write(p)
+	n, err := t.traceFile.Write(p)
 	if err != nil && t.err == nil {
 		t.err = t.wrap(err)
 	}
@@ -101,42 +120,18 @@ func (t *trace) Write(p []byte) (int, error) {
 // publish ends the trace of a run that has a result. After an error, a regular
 // file keeps its old content.
 func (t *trace) publish() error {
-	var err error
-	switch {
-	case t.err != nil:
-		t.discard()
+	if t.err != nil {
+		t.Discard()
 		return t.err
-	case t.pending != nil:
-		err = t.pending.Commit()
-	default:
-		err = t.direct.Flush()
-		if t.file != nil {
-			if closed := t.file.Close(); err == nil {
-				err = closed
-			}
-		}
 	}
-	if err != nil {
-		return t.wrap(err)
-	}
-	return nil
+	return t.wrap(t.Commit())
 }
 
-// discard ends the trace of a run that has no result.
-func (t *trace) discard() {
-	switch {
-	case t.pending != nil:
-		t.pending.Discard()
-	default:
-		_ = t.direct.Flush() // the error of the run is reported instead
-		if t.file != nil {
-			_ = t.file.Close()
-		}
-	}
-}
-
-// wrap returns the system's error with the path that the user gave.
+// wrap returns the system's error with the path that the user gave; nil for nil.
 func (t *trace) wrap(err error) error {
+	if err == nil {
+		return nil
+	}
 	if number, ok := errors.AsType[syscall.Errno](err); ok {
 		err = number
 	}
