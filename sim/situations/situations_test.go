@@ -2,6 +2,10 @@ package situations
 
 import (
 	"errors"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -35,93 +39,6 @@ func (r *rig) emit(at time.Duration, k event.Kind, e event.Event) {
 	r.stream.Emit(&e)
 }
 
-// beacon is judged by phone 0. It came from sender, its first part arrived at
-// first, and it is valid between two times counted from the start.
-func (r *rig) beacon(at, first time.Duration, sender uint32, id byte, from, to time.Duration, change func(*nodes.PhoneEffect)) {
-	zone := protocol.NewZone(time.UTC)
-	b := protocol.Beacon{Start: zone.Local(start + int64(from/second)), Expiry: zone.Local(start + int64(to/second))}
-	for i := range b.TempID {
-		b.TempID[i] = id
-	}
-	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true, FirstPart: first,
-		At: nodes.Now{Elapsed: at, Wall: start*int64(second) + int64(at)}}
-	b.Encode(&e.Raw)
-	if change != nil {
-		change(e)
-	}
-	r.emit(at, event.BeaconJudged, event.Event{Peer: sender, Phone: e})
-}
-
-func (r *rig) valid(at time.Duration, id byte) { r.beacon(at, at, 1, id, -second, 900*second, nil) }
-
-// failed makes a beacon invalid.
-func failed(e *nodes.PhoneEffect) { e.Err = protocol.ErrExpired }
-
-// blocks blocks an account: the program of a phone, or the script, guesses.
-func (r *rig) blocks(at time.Duration, phone event.Node, scripted bool, user string) {
-	r.decided(at, phone, scripted, nodes.ServerEvent{Kind: nodes.EventBlockBegan, User: user})
-}
-
-func (r *rig) decided(at time.Duration, phone event.Node, scripted bool, d nodes.ServerEvent) {
-	r.emit(at, event.ServerDecided, event.Event{Node: event.Server, Peer: phone, Scripted: scripted, Decision: &d})
-}
-
-func (r *rig) fault(at time.Duration, k fault.Kind, begins bool) {
-	if begins {
-		r.emit(at, event.FaultBegins, event.Event{Fault: k})
-		return
-	}
-	r.emit(at, event.FaultEnds, event.Event{Fault: k})
-	r.emit(at, event.FaultEnded, event.Event{Fault: k})
-}
-
-func (r *rig) applied(at time.Duration, k fault.Kind, node event.Node, amount int64) {
-	r.emit(at, event.FaultApplied, event.Event{Node: node, Fault: k, Amount: amount})
-}
-
-func (r *rig) restarts(down, up time.Duration) {
-	r.emit(down, event.ServerStopped, event.Event{Node: event.Server})
-	r.emit(up, event.ServerStarted, event.Event{Node: event.Server})
-}
-
-// clock sets the clocks of a node: its elapsed time is that of the world, its wall
-// time is ahead of it.
-func (r *rig) clock(at time.Duration, node event.Node, ahead time.Duration, ppm float64) {
-	r.emit(at, event.ClockSet, event.Event{Node: node, Clock: event.NodeClock{
-		At: int64(at), Elapsed: at, Wall: start*int64(second) + int64(at+ahead), PPM: ppm}})
-}
-
-func (r *rig) stops(at time.Duration, phone event.Node) {
-	r.emit(at, event.PhoneStopped, event.Event{Node: phone})
-}
-
-func (r *rig) starts(at time.Duration, entries int) {
-	r.emit(at, event.PhoneStarted, event.Event{Log: r.log(entries)})
-}
-
-func (r *rig) written(at time.Duration, entries int) {
-	r.emit(at, event.LogWritten, event.Event{Stored: make([]nodes.StoredContact, entries)})
-}
-
-func (r *rig) done(phone event.Node, op nodes.Operation, o nodes.Outcome) {
-	r.emit(0, event.OperationDone, event.Event{Node: phone, Phone: &nodes.PhoneEffect{Kind: nodes.PhoneDone, Op: op, Outcome: o}})
-}
-
-func (r *rig) stepped(at time.Duration) { r.emit(at, event.PhoneStepped, event.Event{Log: r.log(0)}) }
-
-// store asks the disk for a record; done reports whether the disk answers, with err.
-func (r *rig) store(k nodes.RecordKind, done bool, err error) {
-	records := []nodes.Record{{Kind: k}}
-	r.emit(0, event.StoreAsked, event.Event{Records: records})
-	if done {
-		r.emit(0, event.StoreDone, event.Event{Records: records, Err: err})
-	}
-}
-
-func (r *rig) broken(lines, announced int, reason string) {
-	r.decided(0, 0, false, nodes.ServerEvent{Kind: nodes.EventUploadBroken, Lines: lines, Announced: announced, Reason: reason})
-}
-
 // log returns a contact log with this number of entries.
 func (r *rig) log(entries int) *nodes.ContactLog {
 	settings := nodes.DefaultPhoneSettings()
@@ -141,284 +58,290 @@ func (r *rig) log(entries int) *nodes.ContactLog {
 
 var errDisk = errors.New("no space left on device")
 
-// TestSituations plays each situation, which counts once, and near misses, which do
-// not count.
+// TestSituations plays testdata/situations.txt, in which each situation has events
+// that reach it once, and near misses.
 func TestSituations(t *testing.T) {
+	const path = "testdata/situations.txt"
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
 	reached := map[Situation]bool{}
-	for _, c := range []struct {
-		situation Situation
-		is        func(s *rig)
-		near      func(s *rig)
-	}{
-		{BeaconAtExpiry,
-			func(s *rig) { s.beacon(60*second, 60*second, 1, '1', 0, 60*second, failed) },
-			func(s *rig) {
-				s.beacon(60*second-1, 60*second-1, 1, '1', 0, 60*second, nil)
-				s.beacon(60*second+1, 60*second+1, 1, '1', 0, 60*second, failed)
-				s.beacon(60*second, 60*second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.OutOfTurn = true })
-			}},
-		{BeaconAtStart,
-			func(s *rig) { s.beacon(60*second, 60*second, 1, '1', 60*second, 90*second, nil) },
-			func(s *rig) {
-				s.beacon(60*second-1, 60*second-1, 1, '1', 60*second, 90*second, failed)
-				s.beacon(60*second+1, 60*second+1, 1, '1', 60*second, 90*second, nil)
-			}},
-		{BeaconWithoutVersion,
-			func(s *rig) {
-				s.beacon(second, second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.HasVersion = false })
-			},
-			func(s *rig) {
-				s.beacon(second, second, 1, '1', 0, 60*second, nil)
-				s.beacon(second, second, 1, '1', 0, 60*second, func(e *nodes.PhoneEffect) { e.HasVersion = false; failed(e) })
-			}},
-		{BeaconsInterleaved,
-			func(s *rig) {
-				s.beacon(5*second, second, 1, '1', 0, 60*second, nil)
-				s.beacon(6*second, 2*second, 2, '2', 0, 60*second, nil)
-			},
-			func(s *rig) {
-				s.beacon(5*second, second, 1, '1', 0, 60*second, nil)
-				s.beacon(6*second, 5*second, 2, '2', 0, 60*second, nil)
-				s.beacon(7*second, 5*second, 2, '3', 0, 60*second, nil) // of the same phone
-			}},
-		{BeaconsInterleaved,
-			func(s *rig) {
-				s.beacon(5*second, 3*second, 1, '1', 0, 60*second, nil)
-				s.beacon(6*second, 2*second, 2, '2', 0, 60*second, nil) // around the other
-			}, nil},
-		{BeaconKeptTwice,
-			func(s *rig) { s.valid(second, '1'); s.valid(2*second, '1') },
-			func(s *rig) {
-				s.valid(second, '1')
-				s.valid(2*second, '2')
-				s.beacon(3*second, 3*second, 1, '1', 0, 60*second, failed)
-			}},
-		{BeaconByOtherClock,
-			func(s *rig) {
-				s.clock(0, 0, time.Hour, 0)
-				s.beacon(second, second, 1, '1', 3600*second, 3700*second, nil)
-			},
-			func(s *rig) {
-				s.clock(0, 0, 10*second, 0)
-				s.beacon(second, second, 1, '1', 0, 3700*second, nil) // valid by either
-				s.beacon(second, second, 1, '2', 3600*second, 3700*second, failed)
-			}},
-		{BeaconDoubled,
-			func(s *rig) { s.applied(0, fault.Duplicate, 0, 0) },
-			func(s *rig) { s.applied(0, fault.Delay, 0, 0); s.applied(0, fault.Lose, 0, 0) }},
-		{BeaconReordered,
-			func(s *rig) { s.applied(0, fault.Reorder, 0, 0) },
-			func(s *rig) { s.applied(0, fault.Delay, 0, 0) }},
-		{BeaconCorrupted,
-			func(s *rig) { s.applied(0, fault.Corrupt, 0, 0) },
-			func(s *rig) { s.applied(0, fault.Truncate, 0, 0) }},
-		{EntryExpiresWhileOff,
-			func(s *rig) {
-				s.written(0, 2)
-				s.stops(second, 0)
-				s.starts(2*second, 1)
-				s.stops(3*second, 0)
-				s.starts(4*second, 1) // not the same one again
-			},
-			func(s *rig) {
-				s.written(0, 2)
-				s.stops(second, 0)
-				s.starts(2*second, 2)
-			}},
-		{EntryOutlivesRestart,
-			func(s *rig) { s.starts(0, 1) },
-			func(s *rig) { s.starts(0, 0) }},
-		{LogPartlyLost,
-			func(s *rig) {
-				s.valid(second, '1')
-				s.written(second, 1)
-				s.valid(2*second, '2')
-				s.stops(3*second, 0)
-			},
-			func(s *rig) {
-				s.valid(second, '1')
-				s.written(2*second, 1)
-				s.beacon(3*second, 3*second, 1, '1', 0, 60*second, failed)
-				s.stops(3*second, 0)
-			}},
-		{PhoneStoppedInUpload, // killed: nothing comes between
-			func(s *rig) {
-				s.done(0, nodes.OpUpload, nodes.OutcomeConnectionLost)
-				s.stops(second, 0)
-			},
-			func(s *rig) {
-				s.done(0, nodes.OpUpload, nodes.OutcomeConnectionLost) // the server went away
-				s.stepped(second)
-				s.stops(2*second, 0)
-				s.done(0, nodes.OpDownload, nodes.OutcomeConnectionLost)
-				s.stops(3*second, 0)
-				s.done(0, nodes.OpUpload, nodes.OutcomeOK)
-				s.stops(4*second, 0)
-				s.done(1, nodes.OpUpload, nodes.OutcomeConnectionLost) // of another
-				s.stops(5*second, 0)
-			}},
-		{PhoneStoppedInUpload, // switched off: its program ends by itself in that instant
-			func(s *rig) {
-				s.done(0, nodes.OpUpload, nodes.OutcomeConnectionLost)
-				s.stepped(second)
-				s.stops(second, 0)
-			}, nil},
-		{BlockDuringCut,
-			func(s *rig) {
-				s.blocks(second, 1, false, "anna")
-				s.applied(61*second-1, fault.Cut, 0, 0)
-			},
-			func(s *rig) {
-				s.applied(0, fault.Cut, 0, 0)
-				s.blocks(second, 1, false, "anna")
-				s.applied((2 * second), fault.Lose, 0, 0)
-				s.applied((61 * second), fault.Cut, 0, 0)
-			}},
-		{BlockEndsDuringCut,
-			func(s *rig) {
-				s.blocks(second, 1, false, "anna")
-				s.fault(60*second, fault.Cut, true)
-				s.fault(61*second, fault.Cut, false)
-			},
-			func(s *rig) {
-				s.fault(0, fault.Cut, true)
-				s.blocks(second, 1, false, "anna")
-				s.fault(61*second-1, fault.Cut, false)
-				s.fault(61*second, fault.Cut, true)
-				s.fault(61*second, fault.Lose, true)
-				s.fault(62*second, fault.Cut, false)
-				s.fault(62*second, fault.Lose, false)
-			}},
-		{BlockEndsDuringCut, // one cut follows another without a gap
-			func(s *rig) {
-				s.blocks(second, 1, false, "anna")
-				s.fault(2*second, fault.Cut, true)
-				s.fault(3*second, fault.Cut, true)
-				s.fault(4*second, fault.Cut, false)
-				s.fault(62*second, fault.Cut, false)
-			}, nil},
-		{BlockOverRestart,
-			func(s *rig) { s.blocks(second, 1, false, "anna"); s.restarts(2*second, 61*second-1) },
-			func(s *rig) { s.restarts(0, 0); s.blocks(second, 1, false, "anna"); s.restarts(61*second, 62*second) }},
-		{BlockEndsWhileDown,
-			func(s *rig) {
-				s.blocks(second, 1, false, "anna")
-				s.restarts(60*second, 61*second)
-				s.restarts(70*second, 71*second)
-			},
-			func(s *rig) {
-				s.blocks(second, 1, false, "anna")
-				s.restarts(59*second, 61*second-1)
-				s.restarts(61*second, 62*second)
-			}},
-		{BlockOverStep,
-			func(s *rig) { s.blocks(second, 1, false, "anna"); s.clock(2*second, event.Server, -time.Hour, 0) },
-			func(s *rig) {
-				s.clock(0, event.Server, time.Hour, 0)
-				s.blocks(second, 1, false, "anna")
-				s.clock(2*second, event.Server, time.Hour, 100) // it drifts from now on
-				s.clock(3*second, 0, time.Hour, 0)              // a phone's
-				s.clock(61*second, event.Server, 0, 0)
-			}},
-		{RefusedOwner,
-			func(s *rig) {
-				s.decided(0, 1, false, nodes.ServerEvent{Kind: nodes.EventBlockBegan, User: "anna"})
-				s.decided(0, 0, false, nodes.ServerEvent{Kind: nodes.EventRefused, User: "anna"})
-			},
-			func(s *rig) {
-				s.decided(0, 0, false, nodes.ServerEvent{Kind: nodes.EventBlockBegan, User: "anna"})
-				s.decided(0, 0, false, nodes.ServerEvent{Kind: nodes.EventRefused, User: "anna"}) // it guessed itself
-				s.decided(0, 1, true, nodes.ServerEvent{Kind: nodes.EventRefused, User: "anna"})  // a script
-				s.decided(0, 1, false, nodes.ServerEvent{Kind: nodes.EventRefused})               // an unknown name
-				s.decided(0, 1, false, nodes.ServerEvent{Kind: nodes.EventLoggedIn, User: "anna"})
-			}},
-		{KilledWhileSaving,
-			func(s *rig) {
-				s.store(nodes.RecordIssue, false, nil)
-				s.emit(1, event.ServerStopped, event.Event{})
-				s.emit(2, event.ServerStopped, event.Event{}) // what that one saved died with it
-			},
-			func(s *rig) {
-				s.store(nodes.RecordIssue, true, nil)
-				s.emit(1, event.ServerStopped, event.Event{})
-			}},
-		{IssueNotSaved,
-			func(s *rig) {
-				s.store(nodes.RecordIssue, true, errDisk)
-			},
-			func(s *rig) {
-				s.store(nodes.RecordIssue, true, nil)
-				s.store(nodes.RecordAttempts, true, errDisk)
-			}},
-		{AttemptNotSaved,
-			func(s *rig) {
-				s.store(nodes.RecordAttempts, true, errDisk)
-			},
-			func(s *rig) {
-				s.store(nodes.RecordIssue, true, errDisk)
-			}},
-		{PartOfWriteLeft,
-			func(s *rig) { s.applied(0, fault.Crash, 0, 1) },
-			func(s *rig) {
-				s.applied(0, fault.Crash, 0, 0)
-				s.applied(0, fault.Delay, 0, 1)
-			}},
-		{ServerPaused,
-			func(s *rig) { s.applied(0, fault.Pause, event.Server, 0) },
-			func(s *rig) { s.applied(0, fault.Pause, 0, 0); s.applied(0, fault.Stall, event.Server, 0) }},
-		{TornLineFound,
-			func(s *rig) { s.emit(0, event.FileRepaired, event.Event{Repair: event.TornLine}) },
-			func(s *rig) { s.emit(0, event.FileRepaired, event.Event{}) }},
-		{WALRestores,
-			func(s *rig) {
-				s.emit(0, event.FileRepaired, event.Event{Repair: event.Recovered})
-			},
-			func(s *rig) { s.emit(0, event.FileRepaired, event.Event{}) }},
-		{UploadWithoutCount,
-			func(s *rig) { s.broken(0, 0, nodes.ReasonEOF) },
-			func(s *rig) { s.broken(0, 3, nodes.ReasonEOF) }},
-		{UploadCutAtTempID,
-			func(s *rig) { s.broken(3, 6, nodes.ReasonEOF) },
-			func(s *rig) {
-				s.broken(4, 6, nodes.ReasonEOF)
-				s.broken(0, 0, nodes.ReasonCount)
-			}},
-		{UploadCutAtStart,
-			func(s *rig) { s.broken(4, 6, nodes.ReasonEOF) },
-			func(s *rig) { s.broken(3, 6, nodes.ReasonEOF); s.broken(5, 6, nodes.ReasonEOF) }},
-		{UploadCutAtExpiry,
-			func(s *rig) { s.broken(2, 6, nodes.ReasonEOF) },
-			func(s *rig) { s.broken(4, 6, nodes.ReasonEOF) }},
-		{UploadCutAtLastLine,
-			func(s *rig) { s.broken(5, 6, nodes.ReasonEOF) },
-			func(s *rig) { s.broken(2, 6, nodes.ReasonEOF) }},
-		{UploadOfForeign,
-			func(s *rig) {
-				s.decided(0, 0, true, nodes.ServerEvent{Kind: nodes.EventUploadDone, Entries: 2, Resolved: 1})
-			},
-			func(s *rig) {
-				s.decided(0, 0, true, nodes.ServerEvent{Kind: nodes.EventUploadDone, Entries: 2, Resolved: 2})
-				s.decided(0, 0, true, nodes.ServerEvent{Kind: nodes.EventUploadBroken, Entries: 2})
-			}},
-	} {
-		reached[c.situation] = true
-		t.Run(c.situation.Name(), func(t *testing.T) {
-			for want, play := range []func(*rig){c.near, c.is} {
-				if play == nil {
-					continue
-				}
-				s := newRig(t)
-				play(s)
-				if got := s.detector.Counts[c.situation]; got != uint64(want) {
-					t.Errorf("%s: counted %d times, want %d", c.situation.About(), got, want)
-				}
-			}
-		})
+	preface, blocks, _ := strings.Cut(string(text), "\n== ")
+	number := 1 + strings.Count(preface, "\n")
+	for block := range strings.SplitSeq(blocks, "\n== ") {
+		number++
+		name, body, _ := strings.Cut(block, "\n")
+		s := Situation(slices.IndexFunc(All(), func(s Situation) bool { return s.Name() == name }))
+		if s < 0 {
+			t.Fatalf("%s:%d: unknown situation %q", path, number, name)
+		}
+		reached[s] = reached[s] || strings.HasPrefix(body, "once\n")
+		t.Run(name, func(t *testing.T) { playSituation(t, s, path, number, body) })
+		number += 1 + strings.Count(body, "\n")
 	}
 	for _, m := range All() {
 		if !reached[m] {
 			t.Errorf("%s has no test", m.Name())
 		}
+	}
+}
+
+// playSituation plays the runs of a block whose title is on the given line.
+func playSituation(t *testing.T, s Situation, path string, number int, body string) {
+	var p *player
+	check := func() {
+		if p != nil && p.detector.Counts[s] != p.want {
+			t.Errorf("%s:%d: %s: counted %d times, want %d", path, p.number, s.About(), p.detector.Counts[s], p.want)
+		}
+	}
+	for line := range strings.SplitSeq(body, "\n") {
+		number++
+		switch {
+		case line == "" || strings.HasPrefix(line, "# "):
+		case line == "once" || line == "never":
+			check()
+			p = &player{rig: newRig(t), path: path, number: number}
+			if line == "once" {
+				p.want = 1
+			}
+		case p == nil:
+			t.Fatalf("%s:%d: expected once or never, found %q", path, number, line)
+		default:
+			p.number = number
+			p.play(line)
+		}
+	}
+	check()
+}
+
+// player emits the events of testdata/situations.txt, line by line.
+type player struct {
+	*rig
+	path   string
+	number int    // of the current line
+	want   uint64 // how often the situation must be counted
+	at     time.Duration
+	node   event.Node // the node of the current line
+	rest   []string   // the words of the current line that are not read yet
+}
+
+func (p *player) fail(format string, a ...any) {
+	p.t.Helper()
+	p.t.Fatalf("%s:%d: "+format, append([]any{p.path, p.number}, a...)...)
+}
+
+func (p *player) play(line string) {
+	p.rest, p.node = strings.Fields(line), 0
+	if p.follows("@") {
+		if p.at = p.time(); len(p.rest) == 0 {
+			return
+		}
+	}
+	if p.follows("server") {
+		p.node = event.Server
+	} else if p.follows("phone") {
+		p.node = event.Node(p.integer())
+	}
+	oneOf(p, verbs)(p)
+	if len(p.rest) > 0 {
+		p.fail("unexpected %q at the end of the line", p.rest)
+	}
+}
+
+func (p *player) word() string {
+	if len(p.rest) == 0 {
+		p.fail("the line ends too early")
+	}
+	word := p.rest[0]
+	p.rest = p.rest[1:]
+	return word
+}
+
+// follows reads the word if it comes next, and reports whether it did.
+func (p *player) follows(word string) bool {
+	found := len(p.rest) > 0 && p.rest[0] == word
+	if found {
+		p.rest = p.rest[1:]
+	}
+	return found
+}
+
+// oneOf reads a word and returns its value.
+func oneOf[V any](p *player, values map[string]V) V {
+	word := p.word()
+	v, ok := values[word]
+	if !ok {
+		p.fail("unknown word %q; expected one of %q", word, slices.Sorted(maps.Keys(values)))
+	}
+	return v
+}
+
+func (p *player) integer() int {
+	word := p.word()
+	n, err := strconv.Atoi(word)
+	if err != nil {
+		p.fail("%q is not a number", word)
+	}
+	return n
+}
+
+// numbers reads two numbers, such as 3 of 6.
+func (p *player) numbers() (a, b int) {
+	if a = p.integer(); !p.follows("of") {
+		p.fail("expected numbers such as 3 of 6")
+	}
+	return a, p.integer()
+}
+
+func (p *player) time() time.Duration { return p.parseTime(p.word()) }
+
+// parseTime parses a sum of durations, such as 61s-1ns.
+func (p *player) parseTime(text string) (sum time.Duration) {
+	for _, term := range strings.Fields(strings.NewReplacer("+", " +", "-", " -").Replace(text)) {
+		d, err := time.ParseDuration(term)
+		if err != nil {
+			p.fail("%q is not a time", text)
+		}
+		sum += d
+	}
+	return sum
+}
+
+func (p *player) wall() int64 { return start*int64(second) + int64(p.at) }
+
+func (p *player) emitNow(k event.Kind, e event.Event) { p.emit(p.at, k, e) }
+
+// decided emits a decision of the server about an account.
+func decided(k nodes.ServerEventKind) func(p *player) {
+	return func(p *player) {
+		d := nodes.ServerEvent{Kind: k}
+		if name := p.word(); name != "-" {
+			d.User = name
+		}
+		if !p.follows("by") {
+			p.fail("expected by and a phone")
+		}
+		phone := event.Node(p.integer())
+		p.emitNow(event.ServerDecided, event.Event{Node: event.Server, Peer: phone, Scripted: p.follows("scripted"), Decision: &d})
+	}
+}
+
+func node(k event.Kind) func(p *player) {
+	return func(p *player) { p.emitNow(k, event.Event{Node: p.node}) }
+}
+
+func server(k event.Kind) func(p *player) {
+	return func(p *player) { p.emitNow(k, event.Event{Node: event.Server}) }
+}
+
+// verbs are the first words of the events in testdata/situations.txt.
+var verbs = map[string]func(p *player){
+	"beacon":    (*player).beacon,
+	"fault":     (*player).fault,
+	"block":     decided(nodes.EventBlockBegan),
+	"refused":   decided(nodes.EventRefused),
+	"logged-in": decided(nodes.EventLoggedIn),
+	"upload":    (*player).upload,
+	"store":     (*player).store,
+	"repaired": func(p *player) {
+		repair := oneOf(p, map[string]event.Repair{"torn-line": event.TornLine, "recovered": event.Recovered, "other": event.OtherRepair})
+		p.emitNow(event.FileRepaired, event.Event{Repair: repair})
+	},
+	"killed":  server(event.ServerStopped),
+	"started": server(event.ServerStarted),
+	"steps":   func(p *player) { p.emitNow(event.PhoneStepped, event.Event{Node: p.node, Log: p.log(0)}) },
+	"stops":   node(event.PhoneStopped),
+	"starts":  func(p *player) { p.emitNow(event.PhoneStarted, event.Event{Node: p.node, Log: p.log(p.integer())}) },
+	"saved": func(p *player) {
+		p.emitNow(event.LogWritten, event.Event{Node: p.node, Stored: make([]nodes.StoredContact, p.integer())})
+	},
+	"done": func(p *player) {
+		e := &nodes.PhoneEffect{Kind: nodes.PhoneDone}
+		e.Op = oneOf(p, map[string]nodes.Operation{"upload": nodes.OpUpload, "download": nodes.OpDownload})
+		e.Outcome = oneOf(p, map[string]nodes.Outcome{"ok": nodes.OutcomeOK, "connection-lost": nodes.OutcomeConnectionLost})
+		p.emitNow(event.OperationDone, event.Event{Node: p.node, Phone: e})
+	},
+	"clock": func(p *player) {
+		c := event.NodeClock{At: int64(p.at), Elapsed: p.at, Wall: p.wall() + int64(p.time())}
+		if p.follows("drift") {
+			c.PPM = float64(p.integer())
+		}
+		p.emitNow(event.ClockSet, event.Event{Node: p.node, Clock: c})
+	},
+}
+
+func (p *player) beacon() {
+	zone := protocol.NewZone(time.UTC)
+	id := p.word()
+	from, to, _ := strings.Cut(p.word(), "..")
+	b := protocol.Beacon{
+		TempID: protocol.TempID([]byte(strings.Repeat(id[:1], protocol.TempIDSize))),
+		Start:  zone.Local(start + int64(p.parseTime(from)/second)),
+		Expiry: zone.Local(start + int64(p.parseTime(to)/second)),
+	}
+	e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true, FirstPart: p.at, At: nodes.Now{Elapsed: p.at, Wall: p.wall()}}
+	b.Encode(&e.Raw)
+	e.Err = oneOf(p, map[string]error{"valid": nil, "expired": protocol.ErrExpired})
+	if p.follows("first") {
+		e.FirstPart = p.time()
+	}
+	sender := 1
+	if p.follows("sender") {
+		sender = p.integer()
+	}
+	e.HasVersion = !p.follows("without-version")
+	e.OutOfTurn = p.follows("out-of-turn")
+	p.emitNow(event.BeaconJudged, event.Event{Node: p.node, Peer: event.Node(sender), Phone: e})
+}
+
+func (p *player) fault() {
+	e := event.Event{Node: p.node, Fault: fault.Kind(p.word())}
+	if !slices.Contains(fault.Kinds(), e.Fault) {
+		p.fail("unknown fault %q", e.Fault)
+	}
+	switch k := oneOf(p, map[string]event.Kind{"begins": event.FaultBegins, "ends": event.FaultEnds, "applied": event.FaultApplied}); k {
+	case event.FaultEnds:
+		p.emitNow(k, e)
+		p.emitNow(event.FaultEnded, e)
+	default:
+		if len(p.rest) > 0 {
+			e.Amount = int64(p.integer())
+		}
+		p.emitNow(k, e)
+	}
+}
+
+func (p *player) upload() {
+	d := nodes.ServerEvent{Kind: nodes.EventUploadBroken}
+	scripted := oneOf(p, map[string]bool{"done": true, "broken": false})
+	if scripted {
+		d.Resolved, d.Entries = p.numbers()
+		if !p.follows("broken") {
+			d.Kind = nodes.EventUploadDone
+		}
+	} else {
+		d.Lines, d.Announced = p.numbers()
+		if d.Reason = nodes.ReasonEOF; p.follows("bad-count") {
+			d.Reason = nodes.ReasonCount
+		}
+	}
+	p.emitNow(event.ServerDecided, event.Event{Node: event.Server, Scripted: scripted, Decision: &d})
+}
+
+func (p *player) store() {
+	outcome := p.word()
+	e := event.Event{Records: []nodes.Record{{Kind: oneOf(p, map[string]nodes.RecordKind{"issue": nodes.RecordIssue, "attempts": nodes.RecordAttempts})}}}
+	switch outcome {
+	case "asked":
+		p.emitNow(event.StoreAsked, e)
+	case "saved":
+		p.emitNow(event.StoreDone, e)
+	case "failed":
+		e.Err = errDisk
+		p.emitNow(event.StoreDone, e)
+	default:
+		p.fail("unknown outcome %q of a store", outcome)
 	}
 }
 
