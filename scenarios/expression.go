@@ -3,6 +3,7 @@ package scenarios
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strconv"
@@ -155,62 +156,61 @@ const (
 	seconds unit = "a duration"
 )
 
-// decodeExpect returns the decoder of the run's `expect`. It resolves the names and checks that both sides of each
-// comparison have the same unit.
-func decodeExpect(expect *[]Expectation) func(*builder, *value) {
-	return func(b *builder, root *value) {
-		for _, e := range root.child("expect").elements() {
-			r := resolver{b, e}
-			c := e.got.(comparison)
-			x := Expectation{Pos: e.pos, Text: e.text, Op: c.op}
-			before := b.total
-			var left, right unit
-			x.Left, left = r.sum(c.left)
-			x.Right, right = r.sum(c.right)
-			*expect = append(*expect, x)
-			if b.total > before {
-				continue
+// expectList is the run's `expect`.
+type expectList []Expectation
+
+// decode resolves the names of each comparison and checks that both of its sides have the same unit.
+func (l *expectList) decode(b *builder, root *value) {
+	for _, e := range root.child("expect").elements() {
+		r := resolver{b, e}
+		c := e.got.(comparison)
+		x := Expectation{Pos: e.pos, Text: e.text, Op: c.op}
+		before := b.total
+		var left, right unit
+		x.Left, left = r.sum(c.left)
+		x.Right, right = r.sum(c.right)
+		*l = append(*l, x)
+		if b.total > before {
+			continue
+		}
+		if left != anyUnit && right != anyUnit && left != right {
+			such := "1000"
+			if left == seconds {
+				such = "3m or 500ms"
 			}
-			if left != anyUnit && right != anyUnit && left != right {
-				such := "1000"
-				if left == seconds {
-					such = "3m or 500ms"
-				}
-				r.report(c.right[0].offset, "the left side is %s and the right side is %s; expected the same kind, "+
-					"such as %s on the right",
-					left, right, such)
+			r.report(c.right[0].offset, "the left side is %s and the right side is %s; expected the same kind, such "+
+				"as %s on the right", left, right, such)
+		}
+		values, several := 0, 0
+		for p := range x.paths() {
+			if values++; len(p.Phones) > 1 {
+				several++
 			}
-			if n := countPaths(x, func(p *Path) bool { return len(p.Phones) > 1 }); n > 1 {
-				b.add(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of "+
-					"its phones", n)
-			}
-			if countPaths(x, func(*Path) bool { return true }) == 0 && !b.roster.unsure {
-				b.add(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
-			}
+		}
+		if several > 1 {
+			b.add(e.pos, "%d values are of several phones each; at most one may be, and it must hold for each of its "+
+				"phones", several)
+		}
+		if values == 0 && !b.roster.unsure {
+			b.add(e.pos, "this compares numbers only; expected a value of the run such as beacons.valid")
 		}
 	}
 }
 
-// encodeExpect returns the encoder of the run's `expect`.
-func encodeExpect(expect *[]Expectation) func(*writer) *yaml.Node {
-	return func(w *writer) *yaml.Node {
-		var list []*yaml.Node
-		for i := range *expect {
-			list = append(list, lineNode(w.comparison(&(*expect)[i])))
-		}
-		return w.sections(list)
-	}
+// encode returns a list with a line for each comparison.
+func (l *expectList) encode(w *writer) *yaml.Node {
+	return sections(mapNodes(*l, func(e Expectation) *yaml.Node { return lineNode(w.comparison(&e)) }))
 }
 
-// countPaths counts the values of the run in a comparison.
-func countPaths(x Expectation, is func(*Path) bool) int {
-	n := 0
-	for _, t := range slices.Concat(x.Left.Terms, x.Right.Terms) {
-		if t.Operand.Path != nil && is(t.Operand.Path) {
-			n++
+// paths yields the values of the run in a comparison.
+func (e *Expectation) paths() iter.Seq[*Path] {
+	return func(yield func(*Path) bool) {
+		for _, t := range slices.Concat(e.Left.Terms, e.Right.Terms) {
+			if t.Operand.Path != nil && !yield(t.Operand.Path) {
+				return
+			}
 		}
 	}
-	return n
 }
 
 // resolver resolves the names of the comparison v.
@@ -221,11 +221,17 @@ type resolver struct {
 
 // report adds a mistake at a byte of the comparison's text.
 func (r resolver) report(offset int, format string, args ...any) {
+	r.b.add(r.pos(offset), format, args...)
+}
+
+// pos returns the position of a byte of the comparison's text in the file; the position of the whole text if the file
+// writes it otherwise, as with an escape.
+func (r resolver) pos(offset int) Pos {
 	p := r.v.pos
 	if !r.b.isFull() && r.v.file.isAt(p, r.v.text) {
 		p.Col += utf8.RuneCountInString(r.v.text[:offset])
 	}
-	r.b.add(p, format, args...)
+	return p
 }
 
 // sum resolves the operands of a sum and returns their common unit.
@@ -280,14 +286,14 @@ func (r resolver) path(t termText) (Operand, unit) {
 	head, field, _ := strings.Cut(t.text, ".")
 	step, isLabel := r.b.labels.step[head]
 	u := counted
-	if contains(Counters, t.text) {
+	if isCounter(t.text) {
 		path.Counter = t.text
 	} else if path.Field = field; isLabel {
 		path.Step = step
 		u = r.stepField(t, path, head)
 	} else if phones, _ := r.b.roster.match(head); len(phones) > 0 {
 		path.Phones = phones
-		u = r.phoneField(t, path, head)
+		u = r.unitOf(t, path, "a phone has", PhoneFields, head)
 	} else {
 		r.reportUnknown(t, head)
 		return Operand{}, anyUnit
@@ -304,11 +310,7 @@ func (r resolver) path(t termText) (Operand, unit) {
 // setTime sets the label at which a value is taken.
 func (r resolver) setTime(t termText, path *Path) {
 	if _, ok := r.b.labels.step[t.at]; !ok {
-		p := r.v.pos
-		if !r.b.isFull() && r.v.file.isAt(p, r.v.text) {
-			p.Col += utf8.RuneCountInString(r.v.text[:t.atOffset])
-		}
-		r.b.labels.check(p, t.at)
+		r.b.labels.check(r.pos(t.atOffset), t.at)
 		return
 	}
 	if path.Step >= 0 {
@@ -320,50 +322,36 @@ func (r resolver) setTime(t termText, path *Path) {
 // stepField returns the unit of a value of a step, or anyUnit after a mistake.
 func (r resolver) stepField(t termText, path *Path, head string) unit {
 	s := &r.b.s.Script[path.Step]
-	switch {
-	case !contains(StepFields, path.Field):
-		r.reportField(t, path, "a step has", StepFields, head)
-		return anyUnit
-	case path.Field == "at":
-		return seconds
-	case path.Field == "delay":
+	u := r.unitOf(t, path, "a step has", StepFields, head)
+	switch path.Field {
+	case "delay":
 		if s.Login == nil && s.Password == nil && (s.Do == nil || s.Do.Verb == VerbBeacon) {
 			r.report(t.offset, "`%s`: the step `%s` sends the server no request with a delay; expected a login or a "+
-				"command",
+				"command", path.Text, head)
+		}
+	case "entries", "resolved":
+		if s.Do == nil || s.Do.Verb != VerbUpload {
+			r.report(t.offset, "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`",
 				path.Text, head)
 		}
-		return seconds
-	case s.Do == nil || s.Do.Verb != VerbUpload:
-		r.report(t.offset, "`%s`: the step `%s` uploads nothing; expected a step with `do: Upload_contact_log`",
-			path.Text, head)
 	}
-	return counted
+	return u
 }
 
-// phoneField returns the unit of a value of phones, or anyUnit after a mistake.
-func (r resolver) phoneField(t termText, path *Path, head string) unit {
-	switch {
-	case !contains(PhoneFields, path.Field):
-		r.reportField(t, path, "a phone has", PhoneFields, head)
-		return anyUnit
-	case path.Field == "log.age_max":
-		return seconds
-	}
-	return counted
-}
-
-// reportField reports an unknown value of a step or of phones. has introduces the list of the known values.
-func (r resolver) reportField(t termText, path *Path, has string, fields []Name, head string) {
-	var names []string
-	for _, f := range fields {
-		names = append(names, f.Name)
+// unitOf returns the unit of a value of a step or of phones. It reports an unknown value and returns anyUnit. has
+// introduces the list of the known values.
+func (r resolver) unitOf(t termText, path *Path, has string, fields []Name, head string) unit {
+	names := namesOf(fields)
+	if i := slices.Index(names, path.Field); i >= 0 {
+		return fields[i].unit
 	}
 	if c, ok := r.b.nearest(path.Field, names); ok && path.Field != "" {
 		r.report(t.offset, "unknown value %s; did you mean `%s.%s`?", keyQuoted(path.Text), head, c)
-		return
+	} else {
+		r.report(t.offset, "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head,
+			names[0])
 	}
-	r.report(t.offset, "unknown value %s; %s %s, as in %s.%s", keyQuoted(path.Text), has, backquoted(names), head,
-		names[0])
+	return anyUnit
 }
 
 // reportUnknown reports a name that is no value of the run.
@@ -376,11 +364,9 @@ func (r resolver) reportUnknown(t termText, head string) {
 		b.total++
 		return
 	}
-	family, all := countersWith(head)
-	heads := slices.Clone(b.labels.list)
-	for i := range b.roster.groups {
-		heads = append(heads, b.roster.groups[i].Name)
-	}
+	all := namesOf(Counters)
+	family := slices.DeleteFunc(slices.Clone(all), func(name string) bool { return !strings.HasPrefix(name, head+".") })
+	heads := slices.Concat(b.labels.list, b.roster.groupNames())
 	if c, ok := b.nearest(t.text, family); ok {
 		r.report(t.offset, "unknown value %s; did you mean `%s`?", keyQuoted(t.text), c)
 	} else if len(family) > 0 {
@@ -398,18 +384,14 @@ func (r resolver) reportUnknown(t termText, head string) {
 	}
 }
 
-// countersWith returns the counters whose names begin with head, and all counters.
-func countersWith(head string) (family, all []string) {
-	for _, c := range Counters {
-		all = append(all, c.Name)
-		if strings.HasPrefix(c.Name, head+".") {
-			family = append(family, c.Name)
-		}
+// namesOf lists the names of values.
+func namesOf(list []Name) []string {
+	names := make([]string, len(list))
+	for i, n := range list {
+		names[i] = n.Name
 	}
-	return family, all
+	return names
 }
 
-// contains reports whether the list has a value of that name.
-func contains(list []Name, name string) bool {
-	return slices.ContainsFunc(list, func(n Name) bool { return n.Name == name })
-}
+// isCounter reports whether a name is one of Counters.
+func isCounter(name string) bool { return slices.Contains(namesOf(Counters), name) }

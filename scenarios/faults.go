@@ -3,6 +3,7 @@ package scenarios
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -78,19 +79,13 @@ var (
 	oneWayForm    = oneOf("", nil, "out", "in")
 	unsyncedForm  = oneOf("", nil, "lost", "kept", "torn")
 	diskForm      = oneOf("", diskSynonyms, "full", "slow", "failing", "fsync")
-	transportForm = &form{doc: "`udp` or `tcp`", scalar: &scalar{accepts: acceptsForm, enum: []string{"udp", "tcp"},
-		parse: func(t string) (any, error) {
-			got, err := oneOf("", nil, "udp", "tcp").scalar.parse(t)
-			return got == "tcp", err
-		}}}
+	transportForm = eitherOf("udp", "tcp")
 )
 
 // keys is the table of a fault. First come the kinds with the keys that may stand beside each. A key of the last part
 // may stand beside every kind.
 func (f *Fault) keys() []key {
-	with := func(fault fault.Kind, into any, is *form, doc string, beside ...string) key {
-		return to(string(fault), into, is, doc).kind(beside...).writtenIf(always)
-	}
+	with := kindKey[fault.Kind]
 	return []key{
 		with(fault.Lose, &f.Chance, percentForm, "The share of datagrams that is lost.", "from", "to", "skip", "count"),
 		with(fault.Delay, &f.Delay, delayForm, "Datagrams, or the bytes of streams, arrive later by this time; of a "+
@@ -148,13 +143,7 @@ func (f *Fault) keys() []key {
 		to("from", &f.From, nodesForm, "The senders; of a cut, the nodes from which it separates."),
 		to("to", &f.To, nodesForm, "The receivers."),
 		to("one_way", &f.OneWay, oneWayForm, "out: only what the nodes send is lost; in: only what they receive."),
-		to("transport", &f.Stream, transportForm, "udp: datagrams; tcp: streams.").or("udp").
-			encodedBy(func(*writer) *yaml.Node {
-				if !f.Stream {
-					return nil
-				}
-				return plainNode("tcp")
-			}),
+		to("transport", &f.Stream, transportForm, "udp: datagrams; tcp: streams.").or("udp"),
 		to("chance", &f.Chance, percentForm, "The chance of one datagram, piece of a stream, connection or disk "+
 			"operation; of a kind that affects nodes, of each node.").or("100%"),
 		to("skip", &f.Skip, faultCount, "The number of the first ones that are not affected, each time that the fault "+
@@ -168,9 +157,6 @@ func (f *Fault) keys() []key {
 		to("until", &f.Until, positiveForm, "The time from which it does not begin again.").alwaysTaken(),
 	}
 }
-
-// always is the condition of a key that is always written.
-func always(*writer) bool { return true }
 
 // maxDrift is the greatest drift of a clock, in ppm.
 const maxDrift = 1000
@@ -190,25 +176,14 @@ var driftForm = &form{doc: fmt.Sprintf("a number of ppm (parts per million), -%d
 		},
 	}}
 
-func (f *Fault) kindName() string { return string(f.Kind) }
-
-func (f *Fault) setKind(kind string) {
-	f.Kind = fault.Kind(kind)
-	f.Chance = 1
-	if f.Kind == fault.Truncate {
-		f.Bytes = -1
-	}
-}
-
-func (f *Fault) noun() string { return "a fault" }
-
-func (f *Fault) missing() string { return "missing kind of the fault" }
-
 // leastPeriod is the shortest interval between two beginnings of a fault.
 const leastPeriod = time.Millisecond
 
 // check checks the keys of a fault against each other.
 func (f *Fault) check(b *builder, v *value) {
+	if f.Kind == fault.Truncate && !v.has("left") {
+		f.Bytes = -1
+	}
 	for _, need := range []struct {
 		kind     fault.Kind
 		key, doc string
@@ -246,8 +221,8 @@ func (f *Fault) check(b *builder, v *value) {
 			f.action(), or)
 	}
 	if b.s.Length > 0 && f.At >= b.s.Length {
-		b.add(v.keyPos("at"), "`at` is %s, when the run is over (length: %s)", shortDuration(f.At),
-			shortDuration(b.s.Length))
+		b.add(v.keyPos("at"), "`at` is %s, when the run is over (length: %s)", f.At,
+			b.s.Length)
 	}
 }
 
@@ -311,30 +286,18 @@ func (f *Fault) checkDisk(b *builder, v *value) {
 		b.add(v.keyPos("delay"), "`delay` belongs to `is: slow`, and this disk is %s; expected no such key here",
 			f.Disk)
 	}
-	if f.Disk != "full" {
-		return
-	}
-	for _, key := range []string{"chance", "skip", "count"} {
-		if v.has(key) {
-			b.add(v.keyPos(key), "a full disk has no room for any data; expected no `%s` here", key)
-		}
+	if f.Disk == "full" {
+		b.refuse(v, []string{"chance", "skip", "count"}, "a full disk has no room for any data; expected no `%s` here")
 	}
 }
 
 // checkClock checks the keys of a clock fault: an offset and a drift hold for the whole run, and a step happens once.
 func (f *Fault) checkClock(b *builder, v *value) {
-	var whole []string // keys that hold for the whole run
-	for _, key := range []string{"offset", "drift"} {
-		if v.has(key) {
-			whole = append(whole, key)
-		}
-	}
+	whole := slices.DeleteFunc([]string{"offset", "drift"}, func(key string) bool { return !v.has(key) })
 	switch {
 	case v.has("step"):
-		for _, key := range whole {
-			b.add(v.keyPos(key), "`step` happens once, and `%s` holds for the whole run; expected two faults", key)
-		}
-	case whole == nil:
+		b.refuse(v, whole, "`step` happens once, and `%s` holds for the whole run; expected two faults")
+	case len(whole) == 0:
 		if v.complete() {
 			b.add(v.keyPos("clock"), "missing error of the clock: write `offset`, `step` or `drift`")
 		}
@@ -343,12 +306,8 @@ func (f *Fault) checkClock(b *builder, v *value) {
 		if len(whole) == 1 {
 			hold = "holds"
 		}
-		for _, key := range []string{"at", "for", "every", "until"} {
-			if v.has(key) {
-				b.add(v.keyPos(key), "%s %s for the whole run, from its start; expected no `%s` beside it, or `step`",
-					backquoted(whole), hold, key)
-			}
-		}
+		b.refuse(v, []string{"at", "for", "every", "until"}, "%[2]s %[3]s for the whole run, from its start; expected "+
+			"no `%[1]s` beside it, or `step`", backquoted(whole), hold)
 	}
 }
 
@@ -361,26 +320,21 @@ func (f *Fault) checkTimes(b *builder, v *value) {
 		b.add(v.keyPos("every"), "`every` needs `for`, the duration of the fault; write `for`, shorter than `every`")
 	case f.Every > 0 && f.For >= f.Every:
 		b.add(v.keyPos("for"), "`for` is %s, and the fault begins again after %s: it would never be over; expected "+
-			"less than `every`", shortDuration(f.For), shortDuration(f.Every))
+			"less than `every`", f.For, f.Every)
 	}
 	if f.Every > 0 && f.Every < leastPeriod {
-		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s",
-			shortDuration(f.Every),
-			shortDuration(leastPeriod))
+		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s", f.Every,
+			leastPeriod)
 	}
 	if v.has("until") && !v.has("every") {
 		b.add(v.keyPos("until"), "`until` belongs to `every`; write `for`, the duration of the fault")
 	} else if f.Until > 0 && f.Until <= f.At {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `at`, %s", shortDuration(f.Until),
-			shortDuration(f.At))
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `at`, %s", f.Until,
+			f.At)
 	}
 	if f.Kind == fault.Reset && !v.has("for") {
-		for _, key := range []string{"skip", "count"} {
-			if v.has(key) {
-				b.add(v.keyPos(key), "without `for` the connections are reset once, at `at`; write `for`, and `%s` "+
-					"counts the sends meanwhile", key)
-			}
-		}
+		b.refuse(v, []string{"skip", "count"}, "without `for` the connections are reset once, at `at`; write `for`, "+
+			"and `%s` counts the sends meanwhile")
 	}
 }
 
@@ -434,25 +388,14 @@ type Adversary struct {
 	Invented    bool         // upload: TempIDs that the server did not issue; else overheard ones
 }
 
-// adversaryForm returns the form of an adversary.
-func adversaryForm() *form {
-	return sectionForm[Adversary]("adversary", "an adversary such as {forge: pupil-3, by: stranger, every: 5s}")
-}
-
 var (
 	onlyServerForm = oneOf("", nil, serverName)
-	uploadForm     = &form{doc: "`foreign` or `invented`", scalar: &scalar{accepts: acceptsForm,
-		enum: []string{"foreign", "invented"}, parse: func(t string) (any, error) {
-			got, err := oneOf("", nil, "foreign", "invented").scalar.parse(t)
-			return got == "invented", err
-		}}}
+	uploadForm     = eitherOf("foreign", "invented")
 )
 
 // keys is the table of an adversary: its kinds, and the keys that may stand beside them.
 func (a *Adversary) keys() []key {
-	with := func(kind AdversaryKind, into any, is *form, doc string, beside ...string) key {
-		return to(string(kind), into, is, doc).kind(beside...).writtenIf(always)
-	}
+	with := kindKey[AdversaryKind]
 	server := func(*writer) *yaml.Node { return plainNode(serverName) }
 	return []key{
 		with(AdversaryReplay, &a.Of, phonesForm, "The phones whose beacons are overheard and sent again.", "by", "to",
@@ -467,12 +410,7 @@ func (a *Adversary) keys() []key {
 			"jitter").
 			encodedBy(server),
 		with(AdversaryUpload, &a.Invented, uploadForm, "foreign: overheard TempIDs of other phones; invented: TempIDs "+
-			"that the server did not issue.", "by", "every", "jitter").encodedBy(func(*writer) *yaml.Node {
-			if a.Invented {
-				return plainNode("invented")
-			}
-			return plainNode("foreign")
-		}),
+			"that the server did not issue.", "by", "every", "jitter"),
 		with(AdversaryHold, nil, onlyServerForm, "The server gets connections that stay silent.", "by", "every",
 			"jitter").
 			encodedBy(server),
@@ -487,14 +425,6 @@ func (a *Adversary) keys() []key {
 			"The end, from the start of the run; without it, the end of the run.").alwaysTaken(),
 	}
 }
-
-func (a *Adversary) kindName() string { return string(a.Kind) }
-
-func (a *Adversary) setKind(kind string) { a.Kind = AdversaryKind(kind) }
-
-func (a *Adversary) noun() string { return "an adversary" }
-
-func (a *Adversary) missing() string { return "missing kind of the adversary" }
 
 // leastAttackPeriod is the shortest interval between two actions of an adversary.
 const leastAttackPeriod = 100 * time.Microsecond
@@ -521,9 +451,8 @@ func (a *Adversary) check(b *builder, v *value) {
 		b.add(v.keyPos(string(a.Kind)), "`%s` needs `every`: the period, such as 1s", a.Kind)
 	}
 	if a.Every > 0 && a.Every < leastAttackPeriod {
-		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s",
-			shortDuration(a.Every),
-			shortDuration(leastAttackPeriod))
+		b.add(v.child("every").pos, "`every` is %s, which would slow down the run; the least is %s", a.Every,
+			leastAttackPeriod)
 	}
 	b.checkPeriod(v, a.From, a.Until)
 }

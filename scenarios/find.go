@@ -1,17 +1,13 @@
 package scenarios
 
 import (
-	"bytes"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
-
-	yaml "go.yaml.in/yaml/v4"
 )
 
 // Find returns the scenario files that paths name: a file itself, and of a folder its *.yaml and *.yml files in the
@@ -77,24 +73,13 @@ func inFolder(folder string) ([]string, error) {
 // isManual reports whether the file has `manual: true`. It checks nothing else, so that a file with mistakes is not
 // skipped but reported.
 func isManual(path string) bool {
-	f, err := os.Open(path)
+	text, err := readFile(path)
 	if err != nil {
 		return false
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFile))
-	if err != nil {
-		return false
-	}
-	loader, err := yaml.NewLoader(bytes.NewReader(text))
-	var root yaml.Node
-	if err != nil || loader.Load(&root) != nil || len(root.Content) == 0 {
-		return false
-	}
-	top := root.Content[0]
-	for i := 0; i+1 < len(top.Content) && top.Kind == yaml.MappingNode; i += 2 {
-		if top.Content[i].Value == "manual" {
-			return top.Content[i+1].Value == "true"
+	for k, v := range pairs(document(&mistakeList{}, text)) {
+		if k.Value == "manual" {
+			return v.Value == "true"
 		}
 	}
 	return false

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"iter"
 	"regexp"
 	"slices"
 	"strings"
@@ -90,12 +91,16 @@ func (k *key) parseDefault() any {
 }
 
 // key returns the row of a key in the table, or nil if the mapping has no such key.
-func (m *mapping) key(name string) *key {
-	i := slices.IndexFunc(m.keys, func(k key) bool { return k.name == name })
-	if i < 0 {
-		return nil
+func (m *mapping) key(name string) *key { return keyNamed(m.keys, name) }
+
+// keyNamed returns the row of that name, or nil if the table has none.
+func keyNamed(keys []key, name string) *key {
+	for i := range keys {
+		if keys[i].name == name {
+			return &keys[i]
+		}
 	}
-	return &m.keys[i]
+	return nil
 }
 
 // names lists the keys that may be written.
@@ -138,8 +143,8 @@ func (m *mapping) alternativesIn(n *yaml.Node) string {
 			continue
 		}
 		kinds = append(kinds, m.keys[i].name)
-		for j := 0; j+1 < len(n.Content); j += 2 {
-			if n.Content[j].Value == m.keys[i].name {
+		for k := range pairs(n) {
+			if k.Value == m.keys[i].name {
 				return "one of " + backquoted(allowedBeside(m.keys, &m.keys[i]))
 			}
 		}
@@ -171,6 +176,20 @@ type reader struct {
 	bytesLeft   int      // of scalars
 	programLeft int      // steps of regular expressions
 	lines       []string // of text, split on first use
+}
+
+// pairs yields the keys of a mapping with their values, and nothing if n is nil or not a mapping.
+func pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
+	return func(yield func(key, value *yaml.Node) bool) {
+		if n == nil || n.Kind != yaml.MappingNode {
+			return
+		}
+		for pair := range slices.Chunk(n.Content, 2) {
+			if !yield(pair[0], pair[1]) {
+				return
+			}
+		}
+	}
 }
 
 // posOf returns the position of a node in the file.
@@ -317,8 +336,7 @@ func (r *reader) isAt(p Pos, text string) bool {
 func (r *reader) readMapping(v *value, depth int) {
 	m := v.form.mapping
 	first := map[string]int{}
-	for i := 0; i+1 < len(v.node.Content); i += 2 {
-		k, n := v.node.Content[i], v.node.Content[i+1]
+	for k, n := range pairs(v.node) {
 		if k.Kind == yaml.AliasNode {
 			k = k.Alias
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -60,6 +61,14 @@ func (k key) alwaysTaken() key { k.always = true; return k }
 // kind makes the key name a kind of the section. beside lists the other keys of this kind.
 func (k key) kind(beside ...string) key { k.beside = append([]string{}, beside...); return k }
 
+// kindKey returns a key that names a kind and is always written.
+func kindKey[K ~string](kind K, into any, is *form, doc string, beside ...string) key {
+	return to(string(kind), into, is, doc).kind(beside...).writtenIf(always)
+}
+
+// always is the condition of a key that is always written.
+func always(*writer) bool { return true }
+
 // writtenIf replaces the condition under which the encoder writes the key.
 func (k key) writtenIf(when func(w *writer) bool) key { k.when = when; return k }
 
@@ -81,6 +90,11 @@ type checked interface{ check(b *builder, v *value) }
 // sectionForm is the form of a mapping with the keys of T.
 func sectionForm[T any, P table[T]](def, doc string) *form {
 	return &form{def: def, doc: doc, mapping: &mapping{keys: resolved(P(new(T)).keys())}}
+}
+
+// sectionOf is sectionForm as a function for the field section of a key.
+func sectionOf[T any, P table[T]](def, doc string) func() *form {
+	return func() *form { return sectionForm[T, P](def, doc) }
 }
 
 // resolved fills in the forms that are made from other tables.
@@ -116,7 +130,7 @@ func one[T any, P table[T]](name string, into **T, is func() *form, doc string) 
 			if *into == nil {
 				return nil
 			}
-			return w.mapping(keysOfKind(P(*into).keys(), P(*into)), "")
+			return w.mapping(keysOf[T, P](*into), "")
 		},
 		renumber: func(n *renumbering) bool {
 			if *into == nil {
@@ -124,7 +138,7 @@ func one[T any, P table[T]](name string, into **T, is func() *form, doc string) 
 			}
 			t := **into
 			*into = &t
-			return n.renumber(keysOfKind(P(&t).keys(), P(&t)))
+			return n.renumber(keysOf[T, P](&t))
 		},
 	}
 }
@@ -141,22 +155,21 @@ func many[T any, P table[T]](name string, into *[]T, is func() *form, doc string
 					*into = append(*into, t)
 				}
 			}
-			if v.isEmpty() && v.kind == yaml.SequenceNode {
-				b.add(v.pos, "`%s` is empty; expected %s", name, v.form.doc)
+			if v != nil && v.kind == yaml.SequenceNode {
+				b.refuseEmpty(section, name)
 			}
 		},
-		encode: func(w *writer) *yaml.Node {
-			var list []*yaml.Node
-			for i := range *into {
-				list = append(list, w.mapping(keysOfKind(P(&(*into)[i]).keys(), P(&(*into)[i])), ""))
-			}
-			return w.sections(list)
-		},
+		encode: func(w *writer) *yaml.Node { return sections(sectionNodes[T, P](w, *into)) },
 		renumber: func(n *renumbering) bool {
 			*into = renumberAll[T, P](n, *into)
 			return true
 		},
 	}
+}
+
+// sectionNodes encodes each section of a list.
+func sectionNodes[T any, P table[T]](w *writer, list []T) []*yaml.Node {
+	return mapNodes(list, func(t T) *yaml.Node { return w.mapping(keysOf[T, P](&t), "") })
 }
 
 // decodeSection sets the fields of t from v. It returns false after a mistake that leaves t without a kind.
@@ -168,45 +181,39 @@ func decodeSection[T any, P table[T]](b *builder, v *value, t P) bool {
 	if f := fields.FieldByName("Text"); f.IsValid() {
 		f.SetString(oneLine(v.node))
 	}
-	keys := t.keys()
-	if k, ok := any(t).(kinded); ok {
-		kind := b.kindOf(v, keys, k)
+	if keys := t.keys(); hasKinds(keys) {
+		kind := b.kindOf(v, keys)
 		if kind == "" {
 			return false
 		}
-		k.setKind(kind)
-		keys = keysOfKind(keys, t)
+		fields.FieldByName("Kind").SetString(kind)
 	}
-	b.decode(v, keys)
+	b.decode(v, keysOf(t))
 	if c, ok := any(t).(checked); ok {
 		c.check(b, v)
 	}
 	return true
 }
 
-// kinded is a section that is one of several kinds.
-type kinded interface {
-	kindName() string
-	setKind(kind string)
-	noun() string    // for messages: "a fault"
-	missing() string // the message if no kind is written
+// hasKinds reports whether the section of these keys is one of several kinds, which its field Kind names.
+func hasKinds(keys []key) bool {
+	return slices.ContainsFunc(keys, func(k key) bool { return k.beside != nil })
 }
 
-// keysOfKind returns those of the keys that belong to the kind of t, in the order in which they are written; all if t
-// has no kinds.
-func keysOfKind(keys []key, t any) []key {
-	k, ok := t.(kinded)
-	if !ok {
+// keysOf returns the keys that t may have, in the order in which they are written: all keys of its table or, if the
+// table has kinds, those of the kind of t.
+func keysOf[T any, P table[T]](t P) []key {
+	keys := t.keys()
+	if !hasKinds(keys) {
 		return keys
 	}
-	i := slices.IndexFunc(keys, func(one key) bool { return one.beside != nil && one.name == k.kindName() })
-	if i < 0 {
+	kind := keyNamed(keys, reflect.ValueOf(t).Elem().FieldByName("Kind").String())
+	if kind == nil {
 		return nil
 	}
-	left := []key{keys[i]}
-	for _, name := range allowedBeside(keys, &keys[i]) {
-		j := slices.IndexFunc(keys, func(one key) bool { return one.name == name })
-		left = append(left, keys[j])
+	left := []key{*kind}
+	for _, name := range allowedBeside(keys, kind) {
+		left = append(left, *keyNamed(keys, name))
 	}
 	return left
 }
@@ -224,7 +231,7 @@ func allowedBeside(keys []key, kind *key) []string {
 
 // kindOf finds the one key that names the kind of v, and refuses the keys that do not belong to the kind. A key of a
 // kind that may stand beside another kind of v, as `delay` beside `disk`, names no kind.
-func (b *builder) kindOf(v *value, keys []key, k kinded) string {
+func (b *builder) kindOf(v *value, keys []key) string {
 	var found []*key
 	var all []string
 	for i := range keys {
@@ -242,11 +249,12 @@ func (b *builder) kindOf(v *value, keys []key, k kinded) string {
 	switch {
 	case len(found) == 0:
 		if v.complete() {
-			b.add(v.pos, "%s; expected one of %s", k.missing(), backquoted(all))
+			b.add(v.pos, "missing kind of the %s; expected one of %s", v.form.def, backquoted(all))
 		}
 		return ""
 	case len(found) > 1:
-		b.add(v.keyPos(found[1].name), "%s has one kind, and this one has %s; expected one of them", k.noun(),
+		noun, _, _ := strings.Cut(v.form.doc, " such as ") // of "a fault such as …"
+		b.add(v.keyPos(found[1].name), "%s has one kind, and this one has %s; expected one of them", noun,
 			backquoted([]string{found[0].name, found[1].name}))
 	}
 	kind := found[0]
@@ -299,7 +307,7 @@ func (b *builder) set(k *key, section *value) {
 		}
 	case *[]int:
 		if k.is.names == namesPhones {
-			*into = b.roster.selectionOf(v, k.is.least)
+			*into = b.roster.selection(v)
 			return
 		}
 		for _, e := range v.elements() {
@@ -388,6 +396,12 @@ func (w *writer) encode(k *key, path string) *yaml.Node {
 // scalarNode encodes the value of a scalar key in the form in which people write it.
 func (k *key) scalarNode(v any) *yaml.Node {
 	switch v := v.(type) {
+	case bool:
+		if words := k.is.scalar.enum; v && words != nil {
+			return plainNode(words[1])
+		} else if words != nil {
+			return plainNode(words[0])
+		}
 	case time.Duration:
 		return plainNode(durationText(v))
 	case float64:
@@ -463,7 +477,7 @@ func (n *renumbering) left(phones []int) []int {
 func renumberAll[T any, P table[T]](n *renumbering, from []T) []T {
 	var left []T
 	for _, t := range from {
-		if n.renumber(keysOfKind(P(&t).keys(), P(&t))) {
+		if n.renumber(keysOf[T, P](&t)) {
 			left = append(left, t)
 		}
 	}

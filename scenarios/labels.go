@@ -12,7 +12,7 @@ type labels struct {
 	list     []string       // in the order of the file
 }
 
-// check refuses a label that no step has.
+// check returns false and reports a mistake at p if no step has the label.
 func (l *labels) check(p Pos, name string) bool {
 	if _, ok := l.step[name]; ok {
 		return true
@@ -41,10 +41,10 @@ func (l *labels) when(v *value, i int, length time.Duration) When {
 	} else if w.Offset < 0 {
 		l.mistakes.add(at.pos,
 			"the time %s before `%s` is not known in advance; expected `%s` or `%s +` and a duration",
-			shortDuration(-w.Offset), w.Label, w.Label, w.Label)
+			-w.Offset, w.Label, w.Label, w.Label)
 	}
 	if length > 0 && w.Offset > length {
-		l.mistakes.add(at.pos, "the run is over by then (length: %s)", shortDuration(length))
+		l.mistakes.add(at.pos, "the run is over by then (length: %s)", length)
 	}
 	return w
 }
@@ -104,11 +104,11 @@ func (s *Step) checkLoginLead(b *builder, v *value) {
 	}
 	way := ""
 	if d := b.s.Network.TCP.Delay.Longest(); d > 0 {
-		way = " and the opening of its connection takes up to " + shortDuration(2*d)
+		way = " and the opening of its connection takes up to " + durationText(2*d)
 	}
 	label := s.At.Label
 	b.add(s.At.Pos, "the password is sent %s after `%s`, but the username %s earlier%s: that is before `%s`; write "+
 		"`login: half` in a step before it, then `password:` here, or at least `%s + %s`",
-		shortDuration(s.At.Offset), label, shortDuration(b.groupOf(s.Phone).PasswordPause), way, label, label,
-		shortDuration(lead))
+		s.At.Offset, label, b.groupOf(s.Phone).PasswordPause, way, label, label,
+		lead)
 }

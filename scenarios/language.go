@@ -10,22 +10,16 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-var (
-	languageOnce sync.Once
-	languageForm *form
-)
-
 // language returns the form of a whole file: every key, the values that it takes, its meaning and its default.
-func language() *form {
-	languageOnce.Do(func() {
-		languageForm = sectionForm[Scenario]("", "a scenario: `name`, `phones`, `script` and so on")
-	})
-	return languageForm
-}
+var language = sync.OnceValue(sectionOf[Scenario]("", "a scenario: `name`, `phones`, `script` and so on"))
 
 // keys is the table of a file. Phones come before everything that names them.
 func (s *Scenario) keys() []key {
 	listOf := func(doc string, of func() *form) func() *form { return func() *form { return orList(doc, of()) } }
+	expect, thresholds := (*expectList)(&s.Expect), (*thresholdList)(&s.Thresholds)
+	routine := sectionOf[Routine]("routine", "a routine: `phones`, `every` or `within`, and `do`")
+	adversary := sectionOf[Adversary]("adversary", "an adversary such as {forge: pupil-3, by: stranger, every: 5s}")
+	load := sectionOf[Traffic]("", "a load: `executor`, `rate`, `duration` and `session` or `mix`")
 	return []key{
 		to("name", &s.Name, fileNameForm, "The name of the scenario in reports.").need(),
 		to("about", &s.About, anyTextForm, "The purpose of the scenario, in one sentence.").
@@ -58,20 +52,20 @@ func (s *Scenario) keys() []key {
 		inner("contacts", "The phones that are near each other. Kinds of contacts add up.",
 			"one or more kinds of contacts",
 			s.Contacts.keys()...).decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
-		many("routine", &s.Routine, listOf("a list of routines", routineForm), "Recurring actions of phones."),
+		many("routine", &s.Routine, listOf("a list of routines", routine), "Recurring actions of phones."),
 		many("faults", &s.Faults, listOf("a list of faults", faultForm),
 			"The faults of the run. If several apply, the first one does."),
-		many("adversaries", &s.Adversaries, listOf("a list of adversaries", adversaryForm),
+		many("adversaries", &s.Adversaries, listOf("a list of adversaries", adversary),
 			"Phones that send traffic which no honest program sends."),
 		scriptKey(&s.Script),
-		one("load", &s.Load, loadForm, "A load: phones that arrive at a rate, on real sockets and the real clock."),
+		one("load", &s.Load, load, "A load: phones that arrive at a rate, on real sockets and the real clock."),
 		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every "+
 			"run.").
 			encodedBy(s.encodeInvariants),
 		to("expect", nil, orList("a comparison such as beacons.valid > 1000, or a list of them", expectationForm),
-			"Conditions on the whole run.").decodedBy(decodeExpect(&s.Expect)).encodedBy(encodeExpect(&s.Expect)),
+			"Conditions on the whole run.").decodedBy(expect.decode).encodedBy(expect.encode),
 		to("thresholds", nil, thresholdsForm(), "Conditions on metrics, in k6's grammar; delays in milliseconds.").
-			decodedBy(decodeThresholds(&s.Thresholds)).encodedBy(encodeThresholds(&s.Thresholds)),
+			decodedBy(thresholds.decode).encodedBy(thresholds.encode),
 	}
 }
 
@@ -152,17 +146,12 @@ func (c *Contacts) keys() []key {
 		to("lists", nil, &form{doc: "a list of groups such as [[teacher, pupil-1], [pupil-2, pupil-3]]",
 			list: severalPhonesForm},
 			"Within each group, each phone is always near each other one."),
-		contact("desks", sectionOf[Desks]("`phones`, `columns` and `reach`"), "A grid of desks."),
-		contact("visits", sectionOf[Visits]("`phone`, `to` and `stay`"),
+		contact("desks", sectionOf[Desks]("", "`phones`, `columns` and `reach`"), "A grid of desks."),
+		contact("visits", sectionOf[Visits]("", "`phone`, `to` and `stay`"),
 			"A phone that goes from one phone to the next."),
-		contact("mixing", sectionOf[Mixing]("`phones`, `degree` and `dwell`"), "Random meetings."),
-		contact("trace", sectionOf[Trace]("`file` and `phones`"), "Recorded contacts."),
+		contact("mixing", sectionOf[Mixing]("", "`phones`, `degree` and `dwell`"), "Random meetings."),
+		contact("trace", sectionOf[Trace]("", "`file` and `phones`"), "Recorded contacts."),
 	}
-}
-
-// sectionOf returns a function that makes the form of T.
-func sectionOf[T any, P table[T]](doc string) func() *form {
-	return func() *form { return sectionForm[T, P]("", doc) }
 }
 
 func (e *Everyone) keys() []key { return []key{to("phones", &e.Phones, severalPhonesForm, "")} }
@@ -176,7 +165,7 @@ func (d *Desks) keys() []key {
 		to("phones", &d.Phones, severalPhonesForm, "The phones at the desks, row by row.").need(),
 		to("columns", &d.Columns, above0, "The number of desks in a row.").need(),
 		to("reach", &d.Reach, above0, "Two phones are near each other if their rows and their columns differ by at "+
-			"most this number.").or("1").writtenIf(func(*writer) bool { return true }),
+			"most this number.").or("1").writtenIf(always),
 	}
 }
 
@@ -251,10 +240,10 @@ func (c *Contacts) decode(b *builder, root *value) {
 		return
 	}
 	if e := v.child("everyone"); e != nil {
-		c.Everyone = append(c.Everyone, Everyone{e.pos, b.roster.selectionOf(e, 2)})
+		c.Everyone = append(c.Everyone, Everyone{e.pos, b.roster.selection(e)})
 	}
 	for _, l := range v.child("lists").elements() {
-		c.Lists = append(c.Lists, List{l.pos, b.roster.selectionOf(l, 2)})
+		c.Lists = append(c.Lists, List{l.pos, b.roster.selection(l)})
 	}
 	c.Desks = decodeAll[Desks](b, v.child("desks"))
 	for _, e := range v.child("visits").elements() {
@@ -282,7 +271,7 @@ func decodeAll[T any, P table[T]](b *builder, v *value) []T {
 func (c *Contacts) addVisits(b *builder, v *value) {
 	var one Visits
 	decodeSection(b, v, &one)
-	phones := b.roster.selectionOf(v.child("phone"), 0)
+	phones := b.roster.selection(v.child("phone"))
 	if all := len(phones) + len(c.Visits); all > maxVisitors {
 		b.add(v.child("phone").pos, "with these %d phones go round; the most is %d", all, maxVisitors)
 		return
@@ -299,11 +288,6 @@ func (c *Contacts) addVisits(b *builder, v *value) {
 // isEmpty reports whether no phones are in contact.
 func (c *Contacts) isEmpty() bool {
 	return len(c.Everyone)+len(c.Lists)+len(c.Desks)+len(c.Visits)+len(c.Mixing)+len(c.Trace) == 0
-}
-
-// routineForm returns the form of a routine.
-func routineForm() *form {
-	return sectionForm[Routine]("routine", "a routine: `phones`, `every` or `within`, and `do`")
 }
 
 // keys is the table of a routine.
@@ -339,8 +323,8 @@ func (r *Routine) check(b *builder, v *value) {
 	}
 	b.checkPeriod(v, r.From, r.Until)
 	if end := b.s.Length; end > 0 && v.has("within") && r.From+r.Within > end {
-		b.add(v.keyPos("within"), "`within` ends at %s, after the run (length: %s)", shortDuration(r.From+r.Within),
-			shortDuration(end))
+		b.add(v.keyPos("within"), "`within` ends at %s, after the run (length: %s)", r.From+r.Within,
+			end)
 	}
 	for _, c := range r.Do {
 		b.needAccount(c.Pos, c.Verb, r.Phones)
@@ -417,14 +401,13 @@ func (c *Contacts) encode(w *writer) *yaml.Node {
 		return nil
 	}
 	m := flowNode(yaml.MappingNode)
-	put := func(key string, n *yaml.Node) { m.Content = append(m.Content, plainNode(key), n) }
 	var lists []*yaml.Node
 	group := func(phones []int) {
 		lists = append(lists, flowNode(yaml.SequenceNode, mapNodes(w.names(phones), textNode)...))
 	}
 	for i, e := range c.Everyone {
 		if i == 0 {
-			put("everyone", w.phones(e.Phones))
+			put(m, "everyone", w.phones(e.Phones))
 			continue
 		}
 		group(e.Phones)
@@ -433,18 +416,18 @@ func (c *Contacts) encode(w *writer) *yaml.Node {
 		group(l.Phones)
 	}
 	if lists != nil {
-		put("lists", flowNode(yaml.SequenceNode, lists...))
+		put(m, "lists", flowNode(yaml.SequenceNode, lists...))
 	}
 	putKind := func(key string, list []*yaml.Node) {
 		if len(list) == 1 {
-			put(key, list[0])
+			put(m, key, list[0])
 		} else if len(list) > 1 {
-			put(key, w.sections(list))
+			put(m, key, sections(list))
 		}
 	}
-	putKind("desks", mapNodes(c.Desks, func(d Desks) *yaml.Node { return w.mapping(d.keys(), "") }))
+	putKind("desks", sectionNodes(w, c.Desks))
 	putKind("visits", w.visits(c.Visits))
-	putKind("mixing", mapNodes(c.Mixing, func(x Mixing) *yaml.Node { return w.mapping(x.keys(), "") }))
+	putKind("mixing", sectionNodes(w, c.Mixing))
 	putKind("trace", mapNodes(c.Trace, func(t Trace) *yaml.Node {
 		if near, err := filepath.Rel(filepath.Dir(w.s.File), t.File); err == nil && !filepath.IsAbs(t.File) {
 			t.File = near

@@ -1,10 +1,9 @@
 package scenarios
 
 import (
-	"errors"
+	"cmp"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -101,11 +100,7 @@ func (t *Traffic) AwaitedOperations() []string {
 			names = append(names, "upload")
 		}
 	}
-	slices.SortFunc(names, func(a, b string) int {
-		return slices.Index(LoadOperations, a) - slices.Index(LoadOperations,
-			b)
-	})
-	return slices.Compact(names)
+	return slices.DeleteFunc(slices.Clone(LoadOperations), func(o string) bool { return !slices.Contains(names, o) })
 }
 
 // maxRate is the highest arrival rate, per second.
@@ -119,17 +114,11 @@ const (
 )
 
 var (
-	executorForm = oneOf("an executor: ", nil, ConstantArrivalRate, RampingArrivalRate, Search)
+	executors    = []string{ConstantArrivalRate, RampingArrivalRate, Search}
+	executorForm = oneOf("an executor: ", nil, executors...)
 	rateForm     = &form{doc: "a number above 0, per second", scalar: &scalar{accepts: acceptsReal,
-		parse: boxed(func(t string) (float64, error) { return notTooFast(parseReal(t)) })}}
-	rateOrZeroForm = &form{doc: "a whole number per second", scalar: &scalar{accepts: acceptsWhole, max: maxRate,
-		parse: boxed(func(t string) (float64, error) {
-			n, err := strconv.ParseUint(t, 10, 64)
-			if err != nil {
-				return 0, errExpected
-			}
-			return notTooFast(float64(n), nil)
-		})}}
+		parse: except(parseReal, func(n float64) bool { return n > maxRate }, "the most is 1000000")}}
+	rateOrZeroForm = wholeForm("a whole number per second", 0, maxRate)
 	resolutionForm = shareForm("", "a percentage from 1% to 50%", minResolution, maxResolution)
 	confidenceForm = shareForm("", "a percentage from 50% to 99.9%", minConfidence, maxConfidence)
 	sessionForm    = orList("a list of commands such as [login, Download_tempID, log out]",
@@ -148,19 +137,6 @@ var (
 		}}
 )
 
-// notTooFast passes on the result of a parser, with an error if the rate is above maxRate.
-func notTooFast(n float64, err error) (float64, error) {
-	if err == nil && n > maxRate {
-		err = errors.New("the most is 1000000")
-	}
-	return n, err
-}
-
-// loadForm returns the form of `load`.
-func loadForm() *form {
-	return sectionForm[Traffic]("", "a load: `executor`, `rate`, `duration` and `session` or `mix`")
-}
-
 // keys is the table of a stage.
 func (s *Stage) keys() []key {
 	return []key{
@@ -170,49 +146,43 @@ func (s *Stage) keys() []key {
 	}
 }
 
-// keys is the table of a load. The keys of the executors share fields; pacing decodes them.
+// keys is the table of a load. The keys of the executors share fields; decodePacing sets those.
 func (t *Traffic) keys() []key {
-	how := t.Search
-	if how == nil {
-		how = &SearchSettings{}
-	}
+	how := cmp.Or(t.Search, &SearchSettings{})
 	of := func(executors ...string) func(*writer) bool {
 		return func(*writer) bool { return slices.Contains(executors, t.Executor) }
 	}
 	search := func(k key) key {
-		isDefault := k
-		return k.writtenIf(func(*writer) bool { return t.Search != nil && !isDefault.isDefault() }).decodedBy(skip)
+		return k.writtenIf(func(*writer) bool { return t.Search != nil && !k.isDefault() })
 	}
-	rate, total := t.StartRate, t.Duration() // as the writer needs them
+	rate, total := t.StartRate, t.Duration() // for the writer
 	return []key{
-		to("executor", &t.Executor, executorForm, "The pacing of arrivals.").need(),
+		to("executor", &t.Executor, executorForm, "The pacing of arrivals.").need().
+			decodedBy(func(_ *builder, section *value) {
+				if t.Executor = got[string](section, "executor"); t.Executor == Search {
+					t.Search = how
+				}
+			}),
 		to("phones", &t.Phones, phonesForm,
 			"The phones that arrive, each while it is idle; all phones unless written.").
-			writtenIf(func(w *writer) bool {
-				return !slices.Equal(t.Phones,
-					w.s.withAccounts())
-			}).decodedBy(t.decodePhones),
-		to("rate", &rate, rateForm,
-			"Arrivals per second, of constant-arrival-rate.").writtenIf(of(ConstantArrivalRate)).decodedBy(skip),
+			writtenIf(func(w *writer) bool { return !slices.Equal(t.Phones, w.s.withAccounts()) }).
+			decodedBy(t.decodePhones),
+		to("rate", &rate, rateForm, "Arrivals per second, of constant-arrival-rate.").
+			writtenIf(of(ConstantArrivalRate)),
 		to("start_rate", &t.StartRate, rateOrZeroForm, "Arrivals per second before the first stage, of "+
-			"ramping-arrival-rate; of the first step, and the lowest, of "+
-			"search.").or("0").writtenIf(of(RampingArrivalRate,
-			Search)).decodedBy(skip),
-		to("max_rate", &how.MaxRate, rateForm,
-			"The highest arrivals per second that are tried, of search.").writtenIf(of(Search)).
-			decodedBy(skip),
+			"ramping-arrival-rate; of the first step, and the lowest, of search.").or("0").
+			writtenIf(of(RampingArrivalRate, Search)),
+		to("max_rate", &how.MaxRate, rateForm, "The highest arrivals per second that are tried, of search.").
+			writtenIf(of(Search)),
 		to("duration", &total, positiveForm, "The duration of the arrivals, of constant-arrival-rate; of each step of "+
-			"search, without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)).decodedBy(skip),
+			"search, without its warm-up.").writtenIf(of(ConstantArrivalRate, Search)),
 		{name: "stages", doc: "The rates that follow, of ramping-arrival-rate.", section: func() *form {
-			return orList("a stage, or a list of stages", sectionOf[Stage]("a stage: `duration` and `rate`")())
+			return orList("a stage, or a list of stages", sectionOf[Stage]("", "a stage: `duration` and `rate`")())
 		}, encode: func(w *writer) *yaml.Node {
 			if t.Executor != RampingArrivalRate {
 				return nil
 			}
-			return flowNode(yaml.SequenceNode, mapNodes(t.Stages, func(s Stage) *yaml.Node {
-				return w.mapping(s.keys(),
-					"")
-			})...)
+			return flowNode(yaml.SequenceNode, sectionNodes(w, t.Stages)...)
 		}},
 		search(to("resolution", &how.Resolution, resolutionForm, "The greatest distance between a rate that holds and "+
 			"one that does not, of search.").or("5%")),
@@ -227,25 +197,22 @@ func (t *Traffic) keys() []key {
 		to("timeout", &t.Timeout, positiveForm, "The time limit of an answer.").or("10s"),
 		to("max_in_flight", &t.MaxInFlight, phoneCountForm, "The most sessions at a time; the number of phones unless "+
 			"written.").
-			writtenIf(func(*writer) bool { return t.MaxInFlight != len(t.Phones) }).decodedBy(skip),
+			writtenIf(func(*writer) bool { return t.MaxInFlight != len(t.Phones) }),
 		inner("generator", "The limits of the load generator itself.", "`lag` and `cpu`",
 			to("lag", &t.LagBudget, positiveForm, "The p99 of the schedule lag above which the run is no measurement "+
 				"of the server.").or("10ms"),
 			to("cpu", &t.CPUBudget, percentForm, "The share of all processors, used by the generator, above which the "+
 				"run is no measurement of the server.").or("80%")),
-		to("session", nil, sessionForm,
-			"The commands of one arrival, one after the other.").encodedBy(func(*writer) *yaml.Node {
-			if t.Session == nil {
-				return nil
-			}
-			return flowNode(yaml.SequenceNode, mapNodes(t.Session,
-				func(v Verb) *yaml.Node { return textNode(string(v)) })...)
-		}),
+		to("session", nil, sessionForm, "The commands of one arrival, one after the other.").
+			encodedBy(func(*writer) *yaml.Node {
+				word := func(v Verb) *yaml.Node { return textNode(string(v)) }
+				return orNothing(flowNode(yaml.SequenceNode, mapNodes(t.Session, word)...))
+			}),
 		to("mix", nil, mixForm, "The operations of arrivals. Each arrival does one operation of a phone that is "+
 			"logged in, drawn by weight.").encodedBy(func(*writer) *yaml.Node {
 			n := flowNode(yaml.MappingNode)
 			for _, m := range t.Mix {
-				n.Content = append(n.Content, plainNode(string(m.Verb)), plainNode(strconv.Itoa(m.Weight)))
+				put(n, string(m.Verb), plainNode(strconv.Itoa(m.Weight)))
 			}
 			return orNothing(n)
 		}),
@@ -255,7 +222,7 @@ func (t *Traffic) keys() []key {
 			n := flowNode(yaml.MappingNode)
 			for _, name := range LoadOperations {
 				if d, ok := t.Expected[name]; ok {
-					n.Content = append(n.Content, plainNode(name), plainNode(durationText(d)))
+					put(n, name, plainNode(durationText(d)))
 				}
 			}
 			return orNothing(n)
@@ -268,20 +235,15 @@ func (t *Traffic) keys() []key {
 	}
 }
 
-// skip does nothing. It is the decoder of a key that the check of its section decodes.
-func skip(*builder, *value) {}
-
 func (t *Traffic) check(b *builder, v *value) {
 	t.Expected = map[string]time.Duration{}
 	t.refuseOtherKeys(b, b.root)
 	b.needAccount(v.keyPos("phones"), VerbLogin, t.Phones)
-	t.MaxInFlight = len(t.Phones)
-	if n := v.child("max_in_flight"); n != nil {
-		t.MaxInFlight = int(n.got.(uint64))
-		if t.MaxInFlight > len(t.Phones) && len(t.Phones) > 0 {
-			b.add(n.pos, "`max_in_flight` is %d, and there are %s: a phone has one session at a time", t.MaxInFlight,
-				numberOf(len(t.Phones), "phone"))
-		}
+	if n := v.child("max_in_flight"); n == nil {
+		t.MaxInFlight = len(t.Phones)
+	} else if t.MaxInFlight > len(t.Phones) && len(t.Phones) > 0 {
+		b.add(n.pos, "`max_in_flight` is %d, and there are %s: a phone has one session at a time", t.MaxInFlight,
+			numberOf(len(t.Phones), "phone"))
 	}
 	t.decodePacing(b, v)
 	t.decodeOperations(b, v)
@@ -290,19 +252,12 @@ func (t *Traffic) check(b *builder, v *value) {
 
 // refuseOtherKeys refuses the keys of another kind of run.
 func (t *Traffic) refuseOtherKeys(b *builder, root *value) {
-	for _, key := range []string{
-		"start", "zone", "length", "network", "contacts", "routine", "script", "faults", "adversaries", "invariants",
-		"expect",
-	} {
-		if root.has(key) {
-			b.add(root.keyPos(key), "a file with `load` has no `%s`: its phones do the commands of `load`, on real "+
-				"sockets and the real clock; expected no such key here", key)
-		}
-	}
-	if s := root.child("server"); s.has("disk") {
-		b.add(s.keyPos("disk"), "a file with `load` has no `disk`: the server's disk is the real one; expected no "+
-			"such key here")
-	}
+	others := []string{"start", "zone", "length", "network", "contacts", "routine", "script", "faults", "adversaries",
+		"invariants", "expect"}
+	b.refuse(root, others, "a file with `load` has no `%s`: its phones do the commands of `load`, on real sockets and "+
+		"the real clock; expected no such key here")
+	b.refuse(root.child("server"), []string{"disk"}, "a file with `load` has no `%s`: the server's disk is the real "+
+		"one; expected no such key here")
 }
 
 // decodePhones sets the phones that arrive: those of the file, or all phones with an account.
@@ -314,7 +269,8 @@ func (t *Traffic) decodePhones(b *builder, v *value) {
 	}
 }
 
-// pacingKeys are the keys that not every executor has: those that it needs, then those that it may have.
+// pacingKeys lists for each executor, of the keys that not every executor has, those that it needs, and those that it
+// may have.
 var pacingKeys = map[string]struct{ needs, may []string }{
 	ConstantArrivalRate: {needs: []string{"rate", "duration"}},
 	RampingArrivalRate:  {needs: []string{"stages"}, may: []string{"start_rate"}},
@@ -328,18 +284,19 @@ func (t *Traffic) decodePacing(b *builder, v *value) {
 	if !known {
 		return // already reported
 	}
-	for _, key := range []string{"rate", "duration", "start_rate", "stages", "max_rate", "resolution", "confirm",
-		"confidence"} {
-		if v.has(key) && !slices.Contains(keys.needs, key) && !slices.Contains(keys.may, key) {
-			b.add(v.keyPos(key), "`%s` does not belong to `%s`; expected %s", key, t.Executor, backquoted(keys.needs))
-		}
+	own := slices.Concat(keys.needs, keys.may)
+	for _, executor := range executors {
+		other := pacingKeys[executor]
+		foreign := slices.DeleteFunc(slices.Concat(other.needs, other.may),
+			func(key string) bool { return slices.Contains(own, key) })
+		b.refuse(v, foreign, "`%s` does not belong to `%s`; expected %s", t.Executor, backquoted(keys.needs))
+		own = append(own, foreign...) // refuse each key once
 	}
 	for _, key := range keys.needs {
 		if !v.has(key) || v.child(key).isEmpty() {
 			b.add(v.keyPos(key), "`%s` needs `%s`", t.Executor, key)
 		}
 	}
-	t.StartRate = got[float64](v, "start_rate")
 	switch t.Executor {
 	case ConstantArrivalRate:
 		t.StartRate = got[float64](v, "rate")
@@ -360,14 +317,9 @@ const confirmLeast = 8 * time.Second
 
 // decodeSearch decodes and checks the keys of the executor `search`.
 func (t *Traffic) decodeSearch(b *builder, v *value) {
-	s := &SearchSettings{Step: got[time.Duration](v, "duration")}
-	t.Search = s
+	s := t.Search
+	s.Step = got[time.Duration](v, "duration")
 	t.Stages = []Stage{{s.Step, t.StartRate}}
-	for _, k := range t.keys() {
-		if slices.Contains([]string{"max_rate", "resolution", "confirm", "confidence"}, k.name) {
-			b.set(&k, v)
-		}
-	}
 	start, most := v.child("start_rate"), v.child("max_rate")
 	if start != nil && start.got != nil && t.StartRate == 0 {
 		b.add(start.pos, "the first step has the rate `start_rate`, which is 0; write a `start_rate` above 0")
@@ -379,10 +331,10 @@ func (t *Traffic) decodeSearch(b *builder, v *value) {
 	switch at := v.keyPos("confirm"); {
 	case s.Confirm == 0 || s.Step == 0: // already reported
 	case s.Confirm < confirmLeast:
-		b.add(at, "`confirm` is %v; the confidence comes from its seconds, of which it needs %v or more", s.Confirm,
+		b.add(at, "`confirm` is %s; the confidence comes from its seconds, of which it needs %s or more", s.Confirm,
 			confirmLeast)
 	case s.Confirm <= s.Step:
-		b.add(at, "`confirm` is %v, and a step's `duration` %v: the confirming step must be longer", s.Confirm, s.Step)
+		b.add(at, "`confirm` is %s, and a step's `duration` %s: the confirming step must be longer", s.Confirm, s.Step)
 	}
 }
 
@@ -401,15 +353,9 @@ func (t *Traffic) decodeOperations(b *builder, v *value) {
 				t.Mix = append(t.Mix, Weight{Verb(e.key), int(e.val.got.(uint64))})
 			}
 		}
-		if m.isEmpty() {
-			b.add(m.pos, "`mix` is empty; expected %s", m.form.doc)
-		}
-		for _, key := range []string{"beacons", "gap", "expected"} {
-			if v.has(key) {
-				b.add(v.keyPos(key), "`%s` belongs to `session`; expected no such key here", key)
-			}
-		}
+		b.refuse(v, []string{"beacons", "gap", "expected"}, "`%s` belongs to `session`; expected no such key here")
 	}
+	b.refuseEmpty(v, "mix")
 	for i, c := range v.child("session").elements() {
 		if c.got == nil {
 			return
@@ -417,9 +363,7 @@ func (t *Traffic) decodeOperations(b *builder, v *value) {
 		t.checkCommand(b, c, i)
 		t.Session = append(t.Session, Verb(c.text))
 	}
-	if s := v.child("session"); s.isEmpty() {
-		b.add(s.pos, "`session` is empty; expected %s", s.form.doc)
-	}
+	b.refuseEmpty(v, "session")
 }
 
 // checkCommand refuses a command that a session cannot do at position i.
@@ -456,6 +400,6 @@ func (t *Traffic) decodeExpected(b *builder, v *value) {
 	if len(missing) > 0 && t.WarmUp == 0 && !v.has("warm_up") {
 		b.add(v.pos, "the due time of the operation after %s is unknown; write `warm_up`, whose median it is, or "+
 			"`expected`",
-			strings.ReplaceAll(backquoted(missing), "` and", "` or"))
+			joined(missing, "or"))
 	}
 }

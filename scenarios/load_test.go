@@ -93,7 +93,7 @@ func TestLoadWaits(t *testing.T) {
 		{[]Verb{VerbLogin, VerbDownload}, []string{"connect", "login"}},
 		{[]Verb{VerbLogin, VerbDownload, VerbUpload, VerbDownload, VerbBeacon}, []string{"connect", "login", "tempid",
 			"upload"}},
-		{nil, nil},
+		{nil, []string{}},
 	} {
 		if d := cmp.Diff(c.want, (&Traffic{Session: c.session}).AwaitedOperations()); d != "" {
 			t.Errorf("%v:\n%s", c.session, d)

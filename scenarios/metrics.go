@@ -19,19 +19,20 @@ import (
 type Name struct {
 	Name string
 	Doc  string
+	unit unit
 }
 
 // Counters are the values of the whole run for `expect` and thresholds.
-var Counters = slices.Concat([]Name{{"events", "events of the run"}}, runCounters(), []Name{
-	{"adversaries.sent", "what adversaries did: beacons and floods sent, connections opened"},
-	{"faults.applied", "single things that faults did"},
+var Counters = slices.Concat([]Name{{"events", "events of the run", counted}}, runCounters(), []Name{
+	{"adversaries.sent", "what adversaries did: beacons and floods sent, connections opened", counted},
+	{"faults.applied", "single things that faults did", counted},
 }, faultCounters())
 
 // runCounters returns the counts of a run that the language names.
 func runCounters() (list []Name) {
 	for _, row := range counts.Rows() {
 		if row.Doc != "" {
-			list = append(list, Name{row.Name, row.Doc})
+			list = append(list, Name{row.Name, row.Doc, counted})
 		}
 	}
 	return list
@@ -40,26 +41,26 @@ func runCounters() (list []Name) {
 // faultCounters returns a counter for each kind of fault, such as faults.lose.
 func faultCounters() (list []Name) {
 	for _, k := range fault.Kinds() {
-		list = append(list, Name{"faults." + string(k), "of those, by " + string(k)})
+		list = append(list, Name{"faults." + string(k), "of those, by " + string(k), counted})
 	}
 	return list
 }
 
 // StepFields are the values of a labelled step.
 var StepFields = []Name{
-	{"at", "seconds from the start of the run to the moment"},
-	{"entries", "entries of an upload"},
-	{"resolved", "of those, resolved by the server"},
-	{"delay", "seconds from the sending of the request to its answer"},
+	{"at", "seconds from the start of the run to the moment", seconds},
+	{"entries", "entries of an upload", counted},
+	{"resolved", "of those, resolved by the server", counted},
+	{"delay", "seconds from the sending of the request to its answer", seconds},
 }
 
 // PhoneFields are the values of a phone.
 var PhoneFields = []Name{
-	{"log", "entries in the contact log"},
-	{"log.age_max", "seconds; the greatest age that an entry had after any event of the phone"},
-	{"beacons.sent", "beacons that this phone sent"},
-	{"beacons.valid", "beacons that this phone judged valid"},
-	{"beacons.invalid", "beacons that this phone judged invalid"},
+	{"log", "entries in the contact log", counted},
+	{"log.age_max", "seconds; the greatest age that an entry had after any event of the phone", seconds},
+	{"beacons.sent", "beacons that this phone sent", counted},
+	{"beacons.valid", "beacons that this phone judged valid", counted},
+	{"beacons.invalid", "beacons that this phone judged invalid", counted},
 }
 
 // Metric is a metric for thresholds.
@@ -79,6 +80,14 @@ var Metrics = []Metric{
 	{"logout_delay", true, "from log out to the end of the connection"},
 	{"datagrams_lost", false, "rate: lost datagrams of all sent, 0 to 1; count: how many"},
 	{"logins_failed", false, "rate: logins not welcomed, of all answered; count: how many"},
+}
+
+// counterMetrics returns the counters as metrics.
+func counterMetrics() (list []Metric) {
+	for _, c := range Counters {
+		list = append(list, Metric{Name: c.Name, Doc: c.Doc})
+	}
+	return list
 }
 
 // loadTrends returns the trends that are measured of every operation, and of all of them together.
@@ -151,15 +160,11 @@ func explainThreshold(text string) error {
 		return errors.New("the number has no unit: delays are milliseconds, rates go from 0 to 1")
 	}
 	m := methodRegexp.FindStringSubmatch(text)
-	if m == nil {
-		return errExpected
-	}
-	if slices.Contains([]string{"avg", "min", "max", "med", "p", "count", "rate"}, m[1]) {
+	if m == nil || slices.Contains([]string{"avg", "min", "max", "med", "p", "count", "rate"}, m[1]) {
 		return errExpected
 	}
 	return finalMessage{fmt.Errorf("unknown method %s; expected avg, min, max, med or p(N), or of a count count or "+
-		"rate",
-		keyQuoted(m[1]))}
+		"rate", keyQuoted(m[1]))}
 }
 
 var thresholdForm = patternForm("threshold", "a threshold of k6's grammar such as p(95)<6, avg<=2 or rate<0.01",
@@ -168,13 +173,7 @@ var thresholdForm = patternForm("threshold", "a threshold of k6's grammar such a
 // thresholdsForm returns the form of `thresholds`: a mapping from metrics to conditions.
 func thresholdsForm() *form {
 	var names []string
-	for _, m := range Metrics {
-		names = append(names, m.Name)
-	}
-	for _, c := range Counters {
-		names = append(names, c.Name)
-	}
-	for _, m := range LoadMetrics() {
+	for _, m := range slices.Concat(Metrics, counterMetrics(), LoadMetrics()) {
 		names = append(names, m.Name)
 	}
 	list := orList("a threshold such as \"p(95)<6\", or a list of them", thresholdForm)
@@ -184,56 +183,52 @@ func thresholdsForm() *form {
 	}}
 }
 
-// decodeThresholds returns the decoder of `thresholds`. It checks each metric and the methods that the metric has.
-func decodeThresholds(thresholds *[]Threshold) func(*builder, *value) {
-	return func(b *builder, root *value) {
-		v := root.child("thresholds")
-		if v == nil {
-			return
+// thresholdList is `thresholds`.
+type thresholdList []Threshold
+
+// decode checks each metric and the methods that the metric has.
+func (l *thresholdList) decode(b *builder, root *value) {
+	v := root.child("thresholds")
+	if v == nil {
+		return
+	}
+	for _, e := range v.keys {
+		trend := e.checkMetric(b)
+		for _, t := range e.val.elements() {
+			if t.got == nil {
+				continue
+			}
+			one := t.got.(Threshold)
+			one.Pos, one.Metric = t.pos, e.key
+			switch isCount := one.Method == "count" || one.Method == "rate"; {
+			case trend && isCount:
+				b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key, one.Method)
+			case !trend && !isCount:
+				b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
+			}
+			*l = append(*l, one)
 		}
-		for _, e := range v.keys {
-			trend, known := isTrend(e.key)
-			e.checkMetric(b)
-			for _, t := range e.val.elements() {
-				if t.got == nil || !known {
-					continue
-				}
-				one := t.got.(Threshold)
-				one.Pos, one.Metric = t.pos, e.key
-				counted := one.Method == "count" || one.Method == "rate"
-				if trend && counted {
-					b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key,
-						one.Method)
-				}
-				if !trend && !counted {
-					b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
-				}
-				*thresholds = append(*thresholds, one)
-			}
-			if e.val.isEmpty() {
-				b.add(e.pos, "`%s` has no threshold; expected %s", e.key, e.val.form.doc)
-			}
+		if e.val.isEmpty() {
+			b.add(e.pos, "`%s` has no threshold; expected %s", e.key, e.val.form.doc)
 		}
 	}
 }
 
-// encodeThresholds returns the encoder of `thresholds`.
-func encodeThresholds(thresholds *[]Threshold) func(*writer) *yaml.Node {
-	return func(*writer) *yaml.Node {
-		m := &yaml.Node{Kind: yaml.MappingNode}
-		lists := map[string]*yaml.Node{}
-		for _, t := range *thresholds {
-			list := lists[t.Metric]
-			if list == nil {
-				list = flowNode(yaml.SequenceNode)
-				lists[t.Metric] = list
-				m.Content = append(m.Content, plainNode(t.Metric), list)
-			}
-			list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str",
-				Style: yaml.DoubleQuotedStyle, Value: t.text()})
+// encode returns a mapping with a list for each metric.
+func (l *thresholdList) encode(*writer) *yaml.Node {
+	m := &yaml.Node{Kind: yaml.MappingNode}
+	lists := map[string]*yaml.Node{}
+	for _, t := range *l {
+		list := lists[t.Metric]
+		if list == nil {
+			list = flowNode(yaml.SequenceNode)
+			lists[t.Metric] = list
+			put(m, t.Metric, list)
 		}
-		return orNothing(m)
+		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str",
+			Style: yaml.DoubleQuotedStyle, Value: t.text()})
 	}
+	return orNothing(m)
 }
 
 // text returns the condition as written, or in k6's grammar if it has no text.
@@ -248,24 +243,17 @@ func (t *Threshold) text() string {
 	return method + t.Op + numberText(t.Value)
 }
 
-// checkMetric refuses the metrics of another kind of run.
-func (e entry) checkMetric(b *builder) {
-	ofLoad := slices.ContainsFunc(LoadMetrics(), func(m Metric) bool { return m.Name == e.key })
-	switch {
+// checkMetric refuses the metrics of another kind of run. trend reports whether the metric is one.
+func (e entry) checkMetric(b *builder) (trend bool) {
+	load := LoadMetrics()
+	isKey := func(m Metric) bool { return m.Name == e.key }
+	switch ofLoad := slices.ContainsFunc(load, isKey); {
 	case ofLoad && b.s.Load == nil:
 		b.add(e.pos, "`%s` is a metric of a load, and the file has no `load`", e.key)
 	case !ofLoad && b.s.Load != nil:
 		b.add(e.pos, "`%s` is no metric of a load; expected one such as `response_time`, `login.service_time` or "+
 			"`operations_unknown`", e.key)
 	}
-}
-
-// isTrend reports whether a metric has quantiles.
-func isTrend(metric string) (trend, known bool) {
-	for _, m := range slices.Concat(Metrics, LoadMetrics()) {
-		if m.Name == metric {
-			return m.Trend, true
-		}
-	}
-	return false, contains(Counters, metric)
+	all := slices.Concat(load, Metrics, counterMetrics())
+	return all[slices.IndexFunc(all, isKey)].Trend
 }

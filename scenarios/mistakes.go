@@ -1,10 +1,12 @@
 package scenarios
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -45,10 +47,16 @@ type mistakeList struct {
 	total int
 }
 
-// add adds a mistake at a position. Beyond maxMistakes it only counts.
+// add adds a mistake at a position. Durations among args are written as a file writes them. Beyond maxMistakes add
+// only counts.
 func (c *mistakeList) add(p Pos, format string, args ...any) {
 	c.total++
 	if len(c.list) < maxMistakes {
+		for i, a := range args {
+			if d, ok := a.(time.Duration); ok {
+				args[i] = durationText(d)
+			}
+		}
 		c.list = append(c.list, Mistake{c.file, p, fmt.Sprintf(format, args...)})
 	}
 }
@@ -78,10 +86,7 @@ func (c *mistakeList) err() error {
 		return nil
 	}
 	slices.SortStableFunc(c.list, func(a, b Mistake) int {
-		if a.Pos.Line != b.Pos.Line {
-			return a.Pos.Line - b.Pos.Line
-		}
-		return a.Pos.Col - b.Pos.Col
+		return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col)
 	})
 	c.list = slices.Compact(c.list)
 	if more := c.total - maxMistakes; more > 0 {
@@ -160,6 +165,7 @@ func nearest(text string, candidates []string) (string, bool) {
 // distance counts the bytes to insert, delete, replace or swap with a neighbour that turn a into b. Upper and lower
 // case are equal.
 func distance(a, b string) int {
+	a, b = strings.ToLower(a), strings.ToLower(b)
 	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
@@ -168,7 +174,7 @@ func distance(a, b string) int {
 		next[0] = i
 		for j := 1; j <= len(b); j++ {
 			cost := 1
-			if lower(a[i-1]) == lower(b[j-1]) {
+			if a[i-1] == b[j-1] {
 				cost = 0
 			}
 			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
@@ -181,29 +187,19 @@ func distance(a, b string) int {
 	return row[len(b)]
 }
 
-// lower returns the lower case of an ASCII letter, and any other byte unchanged.
-func lower(c byte) byte {
-	if 'A' <= c && c <= 'Z' {
-		return c + 'a' - 'A'
-	}
-	return c
-}
-
 // backquoted joins names as `a`, `b` and `c`.
-func backquoted(names []string) string {
-	var b strings.Builder
-	for i, n := range names {
-		switch {
-		case i > 0 && i == len(names)-1:
-			b.WriteString(" and ")
-		case i > 0:
-			b.WriteString(", ")
-		}
-		b.WriteString("`" + n + "`")
+func backquoted(names []string) string { return joined(names, "and") }
+
+// joined joins names as `a`, `b` and `c`, with the word before the last name.
+func joined(names []string, word string) string {
+	all := "`" + strings.Join(names, "`, `") + "`"
+	if i := strings.LastIndex(all, "`, `"); i >= 0 {
+		all = all[:i+1] + " " + word + all[i+2:]
 	}
-	return b.String()
+	return all
 }
 
+// orUses returns a similar variable, or the variables that the file uses, for the message of an unused --set.
 func orUses(c *mistakeList, name string, used []string) string {
 	if s := c.didYouMean(name, used); s != "" {
 		return s

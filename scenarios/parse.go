@@ -25,19 +25,24 @@ type Options struct {
 // Load reads and checks a scenario file. The error is a *Mistakes if the file is no scenario; else it wraps the
 // operating system's error.
 func Load(path string, o Options) (*Scenario, error) {
-	f, err := os.Open(path)
+	text, err := readFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &notFound{path, err}
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading scenario: %w", err)
 	}
-	defer func() { _ = f.Close() }() // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFile+4))
-	if err != nil {
-		return nil, fmt.Errorf("reading scenario: %w", err)
-	}
 	return Parse(path, text, o)
+}
+
+// readFile reads a file up to a length that document refuses: maxFile and one byte, after a byte order mark.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }() // it was only read
+	return io.ReadAll(io.LimitReader(f, maxFile+4))
 }
 
 // Parse checks the text of a scenario. Messages name the file; the relative path of a trace begins at its folder. The
@@ -122,15 +127,31 @@ func (b *builder) recordWritten(path string, e entry) {
 	}
 }
 
+// refuse reports each of the keys that the section has. The format gets the key, then args.
+func (b *builder) refuse(section *value, keys []string, format string, args ...any) {
+	for _, key := range keys {
+		if section.has(key) {
+			b.add(section.keyPos(key), format, append([]any{key}, args...)...)
+		}
+	}
+}
+
+// refuseEmpty reports a list or a mapping without content as the value of a key.
+func (b *builder) refuseEmpty(section *value, key string) {
+	if v := section.child(key); v.isEmpty() {
+		b.add(v.pos, "`%s` is empty; expected %s", key, v.form.doc)
+	}
+}
+
 // checkPeriod checks the keys `from` and `until`.
 func (b *builder) checkPeriod(v *value, from, until time.Duration) {
 	if until > 0 && until <= from {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", shortDuration(until),
-			shortDuration(from))
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", until,
+			from)
 	}
 	if b.s.Length > 0 && from >= b.s.Length {
-		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", shortDuration(from),
-			shortDuration(b.s.Length))
+		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", from,
+			b.s.Length)
 	}
 }
 
@@ -187,7 +208,7 @@ func (b *builder) checkClocks() {
 		back += max(-far, 0)
 		if max(ahead, back) > float64(maxClockError) {
 			b.add(f.Pos, "with this fault, clocks are set by more than %s in all; expected `offset` and `step`, as "+
-				"often as they occur, to add up to no more", shortDuration(maxClockError))
+				"often as they occur, to add up to no more", maxClockError)
 			ahead, back = math.Inf(-1), math.Inf(-1) // report it once
 		}
 	}

@@ -85,13 +85,7 @@ func phonesKey(phones *[]PhoneGroup) key {
 			b.decodePhones(root.child("phones"))
 			b.collectLabels(root.child("script"))
 		},
-		encode: func(w *writer) *yaml.Node {
-			var list []*yaml.Node
-			for i := range *phones {
-				list = append(list, w.mapping((*phones)[i].keys(), ""))
-			}
-			return w.sections(list)
-		},
+		encode: func(w *writer) *yaml.Node { return sections(sectionNodes(w, *phones)) },
 	}
 }
 

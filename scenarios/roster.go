@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,11 +13,14 @@ import (
 // roster resolves the names of phones.
 type roster struct {
 	groups []PhoneGroup
-	first  []int // the index of each group's first phone
-	byName map[string]int
-	total  int
+	first  []int            // the index of each group's first phone
+	byName map[string]int   // the index of a group
+	total  int              // phones
 	chosen map[string][]int // resolved selections, by their text
-	left   int
+	left   int              // phones that the selections of the file may still name
+	// seen holds for each phone the number of the last union that contained it; unions counts them.
+	seen   []int
+	unions int
 	// mistakes collects unknown names; nil in a writer, which has none.
 	mistakes *mistakeList
 	unsure   bool // a group was refused: an unknown name may belong to it
@@ -74,14 +78,11 @@ func (r *roster) generatedFor(user string) (phone int, ok bool) {
 
 // numbered resolves a name such as pupil-3.
 func (r *roster) numbered(name string) (group, index int, ok bool) {
-	cut := strings.LastIndexByte(name, '-')
-	if cut < 0 {
-		return 0, 0, false
-	}
-	group, ok = r.byName[name[:cut]]
-	n, err := strconv.Atoi(name[cut+1:])
+	head, number := cutNumber(name)
+	group, ok = r.byName[head]
+	n, err := strconv.Atoi(number)
 	if !ok || err != nil || !r.groups[group].Counted || n < 1 || n > r.groups[group].Count ||
-		strconv.Itoa(n) != name[cut+1:] {
+		strconv.Itoa(n) != number {
 		return 0, 0, false
 	}
 	return group, n - 1, true
@@ -127,42 +128,14 @@ func (r *roster) match(text string) (phones []int, within bool) {
 // glob returns the phones whose names match a pattern, in the order of the roster.
 func (r *roster) glob(pattern string) []int {
 	var phones []int
-	var name []byte
 	for g := range r.groups {
-		group := &r.groups[g]
-		for i := range group.Count {
-			name = append(name[:0], group.Name...)
-			if group.Counted {
-				name = append(name, '-')
-				name = strconv.AppendInt(name, int64(i+1), 10)
-			}
-			if globMatch(pattern, name) {
+		for i := range r.groups[g].Count {
+			if ok, _ := path.Match(pattern, r.groups[g].PhoneName(i)); ok { // a pattern has * and ? alone: no error
 				phones = append(phones, r.first[g]+i)
 			}
 		}
 	}
 	return phones
-}
-
-// globMatch reports whether name matches the pattern: * is any number of characters, ? is one.
-func globMatch(pattern string, name []byte) bool {
-	p, n, star, mark := 0, 0, -1, 0
-	for n < len(name) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, n
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == name[n]):
-			p++
-			n++
-		case star >= 0:
-			mark++
-			p, n = star+1, mark
-		default:
-			return false
-		}
-	}
-	return strings.Trim(pattern[p:], "*") == ""
 }
 
 // unknownPhone reports a name that no phone has.
@@ -175,24 +148,18 @@ func (r *roster) unknownPhone(p Pos, text, expected string) {
 		return
 	}
 	if g, ok := r.byName[text]; ok && r.groups[g].Counted {
-		r.mistakes.add(p, "`%s` is a group of %s; expected the name of one, such as `%s-1`", text,
-			numberOf(r.groups[g].Count, "phone"), text)
+		r.mistakes.add(p, "`%s` is a group of %s; expected the name of one, such as `%[1]s-1`", text,
+			numberOf(r.groups[g].Count, "phone"))
 		return
 	}
-	head, number, numbered := cutNumber(text)
-	if cut := strings.LastIndexByte(text, '-'); cut > 0 {
-		if g, ok := r.byName[text[:cut]]; ok && r.groups[g].Counted {
-			r.mistakes.add(p, "there is no phone %s: group `%s` goes from %s-1 to %s-%d", keyQuoted(text), text[:cut],
-				text[:cut], text[:cut],
-				r.groups[g].Count)
-			return
-		}
+	head, number := cutNumber(text)
+	if g, ok := r.byName[head]; ok && r.groups[g].Counted {
+		r.mistakes.add(p, "there is no phone %s: group `%s` goes from %[2]s-1 to %[2]s-%d", keyQuoted(text), head,
+			r.groups[g].Count)
+		return
 	}
-	names := make([]string, 0, len(r.groups))
-	for i := range r.groups {
-		names = append(names, r.groups[i].Name)
-	}
-	if numbered {
+	names := r.groupNames()
+	if number != "" && strings.Trim(number, "0123456789") == "" {
 		if c, ok := r.mistakes.nearest(head, names); ok {
 			r.mistakes.add(p, "there is no phone %s; did you mean `%s-%s`?", keyQuoted(text), c, number)
 			return
@@ -205,13 +172,22 @@ func (r *roster) unknownPhone(p Pos, text, expected string) {
 	r.mistakes.add(p, "there is no phone %s; expected %s; %s", keyQuoted(text), expected, thereAre(names))
 }
 
-// cutNumber splits a name such as pupil-3.
-func cutNumber(name string) (head, number string, ok bool) {
-	cut := strings.LastIndexByte(name, '-')
-	if cut < 0 || cut+1 == len(name) || strings.Trim(name[cut+1:], "0123456789") != "" {
-		return "", "", false
+// groupNames lists the names of the groups, and of the phones that are no group.
+func (r *roster) groupNames() []string {
+	names := make([]string, len(r.groups))
+	for i := range r.groups {
+		names[i] = r.groups[i].Name
 	}
-	return name[:cut], name[cut+1:], true
+	return names
+}
+
+// cutNumber splits a name such as pupil-3 at its last hyphen. Both parts are "" if the name has none.
+func cutNumber(name string) (head, number string) {
+	cut := strings.LastIndexByte(name, '-')
+	if cut < 0 {
+		return "", ""
+	}
+	return name[:cut], name[cut+1:]
 }
 
 // phone resolves the name of a single phone. It returns -1 if v is nil or after a mistake.
@@ -227,18 +203,18 @@ func (r *roster) phone(v *value) int {
 	return p
 }
 
-// selectionOf resolves names, groups and patterns to at least so many phones, each of which is in the result once.
-// The result is shared with the same selection elsewhere and must not be changed.
-func (r *roster) selectionOf(v *value, least int) []int {
-	phones := r.selection(v)
-	if len(phones) == 1 && least > 1 && !r.unsure {
+// selection resolves names, groups and patterns to phones, each of which is in the result once. It refuses fewer phones
+// than the form of v needs. The result is shared with the same selection elsewhere and must not be changed.
+func (r *roster) selection(v *value) []int {
+	phones := r.phonesOf(v)
+	if len(phones) == 1 && v.form.least > 1 && !r.unsure {
 		r.mistakes.add(v.pos, "names one phone, and contacts need two; expected two or more")
 	}
 	return phones
 }
 
-// selection resolves names, groups and patterns to phones, each once. The result is shared and must not be changed.
-func (r *roster) selection(v *value) []int {
+// phonesOf is selection without a lower limit of the number of phones.
+func (r *roster) phonesOf(v *value) []int {
 	parts := v.elements()
 	var key strings.Builder
 	for _, p := range parts {
@@ -264,29 +240,24 @@ func (r *roster) selection(v *value) []int {
 		r.tooManySelected(v.pos)
 		return nil
 	}
-	phones := union(all, total, r.total)
+	phones := r.union(all)
 	r.chosen[key.String()] = phones
 	return phones
 }
 
 // union returns the phones in the order in which they are first named.
-func union(all [][]int, total, of int) []int {
-	phones := make([]int, 0, min(total, of))
-	few, many := map[int]bool{}, []bool(nil)
-	if total > of/16 {
-		many = make([]bool, of)
+func (r *roster) union(all [][]int) []int {
+	if r.seen == nil {
+		r.seen = make([]int, r.total)
 	}
+	r.unions++
+	phones := []int{}
 	for _, some := range all {
 		for _, p := range some {
-			switch {
-			case many != nil && !many[p]:
-				many[p] = true
-			case many == nil && !few[p]:
-				few[p] = true
-			default:
-				continue
+			if r.seen[p] != r.unions {
+				r.seen[p] = r.unions
+				phones = append(phones, p)
 			}
-			phones = append(phones, p)
 		}
 	}
 	return phones

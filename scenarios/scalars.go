@@ -31,12 +31,9 @@ var (
 	trueFalseForm = &form{doc: "`true` or `false`", scalar: &scalar{accepts: acceptsBool, parse: parseTruth}}
 	// onlyTrueForm is the form of keys for which `false` would have no effect.
 	onlyTrueForm = &form{doc: "`true`, or no such key",
-		scalar: &scalar{accepts: acceptsBool, onlyTrue: true, parse: func(t string) (any, error) {
-			if t != "true" {
-				return nil, errExpected
-			}
-			return true, nil
-		}}}
+		scalar: &scalar{accepts: acceptsBool, onlyTrue: true, parse: boxed(func(t string) (bool, error) {
+			return true, expectedUnless(t == "true")
+		})}}
 
 	nameForm = patternForm("name", "a name, of letters, digits, - and _ that begins with a letter", namePattern,
 		func(t string) (any, error) { return matching(t, nameRegexp) })
@@ -51,28 +48,17 @@ var (
 	signedForm = patternForm("signed", "a duration such as 2m or -1h", `^[+-]?`+unsignedPattern+`$`,
 		boxed(parseDuration))
 	// clockStepForm is a duration other than zero.
-	clockStepForm = patternForm("", signedForm.doc, signedForm.scalar.pattern, boxed(nonZero(parseDuration)))
+	clockStepForm = patternForm("", signedForm.doc, signedForm.scalar.pattern,
+		except(parseDuration, func(d time.Duration) bool { return d == 0 }, "it is zero"))
 	// lifetimeForm is a duration of whole seconds.
 	lifetimeForm = patternForm("", "a duration of whole seconds such as 15m", `^`+unsignedPattern+`$`,
-		boxed(func(t string) (time.Duration, error) {
-			d, err := parsePositive(t)
-			if err == nil && d%time.Second != 0 {
-				err = errors.New("times on the wire have whole seconds")
-			}
-			return d, err
-		}))
+		except(parsePositive, func(d time.Duration) bool { return d%time.Second != 0 },
+			"times on the wire have whole seconds"))
 	delayForm = patternForm("delay", "a delay such as 5ms, a range such as 10ms..40ms, or `exp 5ms` (exponential, "+
 		"with its mean)",
 		delayPattern, boxed(parseDelay))
 	positiveDelayForm = patternForm("", "a delay above zero such as 50ms, a range such as 5ms..50ms, or `exp 5ms`",
-		delayPattern,
-		boxed(func(t string) (Distribution, error) {
-			d, err := parseDelay(t)
-			if err == nil && d.Longest() == 0 {
-				err = errors.New("it is zero")
-			}
-			return d, err
-		}))
+		delayPattern, except(parseDelay, func(d Distribution) bool { return d.Longest() == 0 }, "it is zero"))
 	stayForm = patternForm("stay", "a duration such as 30s or a range such as 30s..2m",
 		`^(`+unsignedPattern+`|`+unsignedPattern+` *\.\. *`+unsignedPattern+`)$`, boxed(parseStay))
 	percentForm = shareForm("percent", "a percentage from 0% to 100%", 0, 1)
@@ -104,12 +90,9 @@ var (
 	linesForm    = orList("a line, a /regular expression/, or a list of these", expectedForm)
 	rawBytesForm = orList("a text that is sent as it is, or a list of them", &form{doc: "a text that is sent as it is",
 		scalar: &scalar{rawBytes: true, parse: parseText}})
-	pathForm = &form{doc: "the path of a file", scalar: &scalar{parse: boxed(func(t string) (string, error) {
-		if t == "" || strings.ContainsRune(t, 0) {
-			return "", errors.New("it is no path")
-		}
-		return t, nil
-	})}}
+	pathForm = &form{doc: "the path of a file", scalar: &scalar{parse: except(
+		func(t string) (string, error) { return t, nil },
+		func(t string) bool { return t == "" || strings.ContainsRune(t, 0) }, "it is no path")}}
 
 	// anyPhoneForm names phones. The names are resolved when every phone is known.
 	anyPhoneForm = patternForm("phone", "a phone, a group or a pattern such as pupil-3, pupil or pupil-*", phonePattern,
@@ -139,18 +122,20 @@ func parseText(t string) (any, error) { return t, nil }
 
 // parseTruth parses true and false.
 func parseTruth(t string) (any, error) {
-	if t != "true" && t != "false" {
-		return nil, errExpected
+	return t == "true", expectedUnless(t == "true" || t == "false")
+}
+
+// expectedUnless returns errExpected unless a text is right.
+func expectedUnless(right bool) error {
+	if right {
+		return nil
 	}
-	return t == "true", nil
+	return errExpected
 }
 
 // matching accepts a text of at most maxName bytes that matches the regular expression.
 func matching(t string, form *regexp.Regexp) (any, error) {
-	if !form.MatchString(t) || len(t) > maxName {
-		return nil, errExpected
-	}
-	return t, nil
+	return t, expectedUnless(form.MatchString(t) && len(t) <= maxName)
 }
 
 // textForm is the form of any text.
@@ -170,11 +155,7 @@ func selectionForm(def, doc string, names reference, least int) *form {
 
 // oneOf is the form of a text out of a list. Words that people write instead are suggested.
 func oneOf(doc string, other synonyms, words ...string) *form {
-	all := backquoted(words)
-	if i := strings.LastIndex(all, " and "); i >= 0 {
-		all = all[:i] + " or " + all[i+5:]
-	}
-	return &form{doc: doc + all, scalar: &scalar{accepts: acceptsForm, enum: words, parse: func(t string) (any, error) {
+	return &form{doc: doc + joined(words, "or"), scalar: &scalar{accepts: acceptsForm, enum: words, parse: func(t string) (any, error) {
 		if slices.Contains(words, t) {
 			return t, nil
 		}
@@ -188,10 +169,20 @@ func oneOf(doc string, other synonyms, words ...string) *form {
 	}}}
 }
 
+// eitherOf is the form of one of two words, which stand for false and true.
+func eitherOf(no, yes string) *form {
+	f := oneOf("", nil, no, yes)
+	word := f.scalar.parse
+	f.scalar.parse = func(t string) (any, error) {
+		got, err := word(t)
+		return got == yes, err
+	}
+	return f
+}
+
 // wholeForm is the form of a whole number from min to max.
 func wholeForm(doc string, min, max uint64) *form {
-	return &form{doc: doc, scalar: &scalar{accepts: acceptsWhole, min: min, max: max, parse: func(t string) (any,
-		error) {
+	parse := func(t string) (any, error) {
 		n, err := strconv.ParseUint(t, 10, 64)
 		switch {
 		case errors.Is(err, strconv.ErrRange), err == nil && n > max:
@@ -202,7 +193,8 @@ func wholeForm(doc string, min, max uint64) *form {
 			return nil, fmt.Errorf("the least is %d", min)
 		}
 		return n, nil
-	}}}
+	}
+	return &form{doc: doc, scalar: &scalar{accepts: acceptsWhole, min: min, max: max, parse: parse}}
 }
 
 // shareForm is the form of a share from least to most, 0 to 1.
@@ -218,14 +210,15 @@ func shareForm(def, doc string, least, most float64) *form {
 	return f
 }
 
-// nonZero returns the parser with an error for the duration 0.
-func nonZero(parse func(string) (time.Duration, error)) func(string) (time.Duration, error) {
-	return func(t string) (time.Duration, error) {
-		d, err := parse(t)
-		if err == nil && d == 0 {
-			err = errors.New("it is zero")
+// except returns the parser of a scalar that refuses the values of parse for which is returns true. message is the
+// reason.
+func except[T any](parse func(string) (T, error), is func(T) bool, message string) func(string) (any, error) {
+	return func(t string) (any, error) {
+		v, err := parse(t)
+		if err == nil && is(v) {
+			err = errors.New(message)
 		}
-		return d, err
+		return v, err
 	}
 }
 
@@ -251,20 +244,20 @@ func parseReal(t string) (float64, error) {
 }
 
 // phoneCountForm is the form of a number of phones.
-var phoneCountForm = &form{doc: "a whole number from 1 to 2000000", scalar: &scalar{
-	accepts: acceptsWhole, min: 1, max: maxPhones, parse: func(t string) (any, error) {
-		n, err := strconv.ParseUint(t, 10, 64)
-		switch {
-		case (err == nil || errors.Is(err, strconv.ErrRange)) && n > maxPhones:
+var phoneCountForm = newPhoneCountForm()
+
+// newPhoneCountForm returns the form of a whole number that explains why there cannot be more phones.
+func newPhoneCountForm() *form {
+	f := wholeForm("a whole number from 1 to 2000000", 1, maxPhones)
+	parse := f.scalar.parse
+	f.scalar.parse = func(t string) (any, error) {
+		if n, _ := strconv.ParseUint(t, 10, 64); n > maxPhones { // the largest number if t is out of range
 			return nil, errors.New(tooManyPhones(n))
-		case err != nil:
-			return nil, errExpected
-		case n < 1:
-			return nil, errors.New("the least is 1")
 		}
-		return n, nil
-	},
-}}
+		return parse(t)
+	}
+	return f
+}
 
 // credential is the form of a field of credentials.txt.
 func credential(doc string) *form {

@@ -32,18 +32,21 @@ func (s *Step) keys() []key {
 		to("password", &s.Password, textForm("`right`, `wrong` or a password"),
 			"A password that is typed at the prompt: right, wrong, or the text itself."),
 		commands[0], commands[1], commands[2],
-		one("forge", &s.Forge, forgeForm, "A beacon that the phone's own program would not send."),
-		one("datagrams", &s.Datagrams, sectionOf[Datagrams]("datagrams: `to` and `send`"),
+		one("forge", &s.Forge, sectionOf[Forge]("", "a beacon: `to`, and the parts that differ from an honest one"),
+			"A beacon that the phone's own program would not send."),
+		one("datagrams", &s.Datagrams, sectionOf[Datagrams]("", "datagrams: `to` and `send`"),
 			"These bytes over UDP, one datagram each."),
-		one("tcp", &s.TCP, tcpForm, "Bytes for the server, on a connection of its own."),
-		one("restart", &s.Restart, sectionOf[Restart]("a mapping such as {down: 5s}"),
+		one("tcp", &s.TCP, sectionOf[TCP]("", "the use of the connection: `connect`, `send`, `close` or `reset`"),
+			"Bytes for the server, on a connection of its own."),
+		one("restart", &s.Restart, sectionOf[Restart]("", "a mapping such as {down: 5s}"),
 			"The server is killed and starts again from its files."),
 		one("fault", &s.Fault, faultForm, "Any fault, from the time of the step."),
 		to("as", &s.As, nameForm, "The label of the time at which the step took effect on the node that decided it."),
 		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its "+
 			"expectations do not fail."),
 		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
-			return orList("an expected effect such as {reply: …}, or a list of such", stepExpectForm())
+			return orList("an expected effect such as {reply: …}, or a list of such",
+				sectionForm[StepExpect]("stepexpect", "an expected effect of the step, such as {reply: …}"))
 		}, renumber: func(n *renumbering) bool {
 			s.Expect = renumberAll[StepExpect](n, s.Expect)
 			return true
@@ -79,9 +82,7 @@ func scriptKey(script *[]Step) key {
 				*script = append(*script, step.split(b, e)...)
 			}
 			b.labels.checkCycles(*script)
-			if v.isEmpty() {
-				b.add(v.pos, "`script` is empty; expected %s", v.form.doc)
-			}
+			b.refuseEmpty(root, "script")
 		},
 		encode: func(w *writer) *yaml.Node {
 			var list []*yaml.Node
@@ -90,7 +91,7 @@ func scriptKey(script *[]Step) key {
 				list = append(list, w.steps((*script)[i:i+n], i == 0))
 				i += n
 			}
-			return w.sections(list)
+			return sections(list)
 		},
 	}
 }
@@ -127,12 +128,7 @@ func (s Step) split(b *builder, v *value) []Step {
 
 // check checks that a step has at most one action and names a phone if the action needs one.
 func (s *Step) check(b *builder, v *value) {
-	var found []string
-	for _, a := range actions {
-		if v.has(a) {
-			found = append(found, a)
-		}
-	}
+	found := slices.DeleteFunc(slices.Clone(actions), func(a string) bool { return !v.has(a) })
 	switch {
 	case len(found) > 1:
 		b.add(v.keyPos(found[1]), "a step has one action, and this one has %s; expected one of them", backquoted(found))
@@ -157,12 +153,9 @@ func (s *Step) check(b *builder, v *value) {
 	for _, t := range v.child("tcp").child("send").elements() {
 		checkPlaceholders(t, b, s.Phone)
 	}
-	if f := v.child("fault"); f != nil && len(found) == 1 {
-		for _, key := range []string{"offset", "drift"} {
-			if f.has(key) {
-				b.add(f.keyPos(key), "`%s` holds for the whole run; expected it under `faults`, or `step` here", key)
-			}
-		}
+	if len(found) == 1 {
+		b.refuse(v.child("fault"), []string{"offset", "drift"},
+			"`%s` holds for the whole run; expected it under `faults`, or `step` here")
 	}
 	s.checkLoginLead(b, v)
 }
@@ -220,11 +213,6 @@ func (s *Step) encodeLogin(w *writer) *yaml.Node {
 	return w.mapping(s.Login.keys(), "")
 }
 
-// forgeForm returns the form of a forged beacon.
-func forgeForm() *form {
-	return sectionForm[Forge]("", "a beacon: `to`, and the parts that differ from an honest one")
-}
-
 // keys is the table of `forge`. Keys that are not written have the values of an honest beacon.
 func (f *Forge) keys() []key {
 	return []key{
@@ -267,10 +255,9 @@ func (f *Forge) complete(b *builder, v *value, phone int) {
 	if len(f.Omit) == 4 {
 		b.add(v.keyPos("omit"), "all four parts are omitted: nothing would be sent")
 	}
-	for _, key := range []string{"omit", "gap"} {
-		if f.Form == FormSingle && v.has(key) {
-			b.add(v.keyPos(key), "`%s` belongs to the split form, and this beacon is single; write `form: split`", key)
-		}
+	if f.Form == FormSingle {
+		b.refuse(v, []string{"omit", "gap"},
+			"`%s` belongs to the split form, and this beacon is single; write `form: split`")
 	}
 }
 
@@ -293,24 +280,14 @@ func (d *Datagrams) check(b *builder, v *value) {
 			b.add(s.pos, "a datagram of %d bytes; UDP over IPv4 carries at most %d", len(d.Send[i]), maxDatagram)
 		}
 	}
-	if s := v.child("send"); s.isEmpty() {
-		b.add(s.pos, "`send` is empty; expected %s", s.form.doc)
-	}
+	b.refuseEmpty(v, "send")
 }
 
 // bytesKey is a key with texts that are sent as they are.
 func bytesKey(name string, into *[]string, doc string) key {
 	return to(name, into, rawBytesForm, doc).encodedBy(func(*writer) *yaml.Node {
-		if len(*into) == 0 {
-			return nil
-		}
-		return flowList(*into, bytesNode)
+		return orNothing(flowList(*into, bytesNode))
 	})
-}
-
-// tcpForm returns the form of `tcp`.
-func tcpForm() *form {
-	return sectionForm[TCP]("", "the use of the connection: `connect`, `send`, `close` or `reset`")
 }
 
 func (t *TCP) keys() []key {
@@ -426,22 +403,19 @@ func commandKeys(list func(w *writer) []Command) []key {
 	}
 	return []key{
 		{name: "do", doc: "One or more commands that are typed.", is: commandsForm, encode: func(w *writer) *yaml.Node {
-			if all := list(w); len(all) > 0 {
-				return flowList(all, encodeCommand)
-			}
-			return nil
+			return orNothing(flowList(list(w), encodeCommand))
 		}},
-		to("to", nil, targetForm,
-			"The receivers of a Beacon: `contacts` or phones.").encodedBy(func(w *writer) *yaml.Node {
-			switch c := beacon(w); {
-			case c == nil:
-				return nil
-			case c.Contacts:
-				return plainNode("contacts")
-			default:
-				return w.phones(c.To)
-			}
-		}),
+		to("to", nil, targetForm, "The receivers of a Beacon: `contacts` or phones.").
+			encodedBy(func(w *writer) *yaml.Node {
+				switch c := beacon(w); {
+				case c == nil:
+					return nil
+				case c.Contacts:
+					return plainNode("contacts")
+				default:
+					return w.phones(c.To)
+				}
+			}),
 		to("times", nil, timesForm, "The number of beacons.").or("1").encodedBy(func(w *writer) *yaml.Node {
 			if c := beacon(w); c != nil && c.Count != 1 {
 				return plainNode(strconv.Itoa(c.Count))
@@ -477,13 +451,12 @@ func decodeCommands(v *value, b *builder) []Command {
 		}
 		list = append(list, cmd)
 	}
-	for _, key := range []string{"to", "times"} {
-		if v.has(key) && !beacons && (!v.has("do") || v.child("do") != nil) {
-			b.add(v.keyPos(key), "`%s` belongs to `do: Beacon`; expected no such key here", key)
-		}
+	do := v.child("do")
+	if !beacons && (!v.has("do") || do != nil) {
+		b.refuse(v, []string{"to", "times"}, "`%s` belongs to `do: Beacon`; expected no such key here")
 	}
-	if do := v.child("do"); do.isEmpty() && do.kind == yaml.SequenceNode {
-		b.add(do.pos, "`do` is empty; expected %s", do.form.doc)
+	if do != nil && do.kind == yaml.SequenceNode {
+		b.refuseEmpty(v, "do")
 	}
 	return list
 }
@@ -510,11 +483,6 @@ const (
 	defaultWithin       = 10 * time.Second
 	defaultSilentWithin = time.Second
 )
-
-// stepExpectForm returns the form of an expected effect.
-func stepExpectForm() *form {
-	return sectionForm[StepExpect]("stepexpect", "an expected effect of the step, such as {reply: …}")
-}
 
 // keys is the table of an expected effect. `reply` and `replies` share a field.
 func (e *StepExpect) keys() []key {
@@ -562,10 +530,9 @@ func logExpectForm() *form {
 
 func (l *LogExpect) keys() []key {
 	return []key{
-		to("entries", &l.Entries, amountForm,
-			"The number of entries.").writtenIf(func(*writer) bool { return l.Entries >= 0 }),
-		to("tempids", &l.TempIDs, patternsForm,
-			"The TempIDs, in order of arrival.").writtenIf(func(*writer) bool { return true }),
+		to("entries", &l.Entries, amountForm, "The number of entries.").
+			writtenIf(func(*writer) bool { return l.Entries >= 0 }),
+		to("tempids", &l.TempIDs, patternsForm, "The TempIDs, in order of arrival.").writtenIf(always),
 	}
 }
 
@@ -615,18 +582,15 @@ func (s *Step) expectations(b *builder, v *value, commands []Command) []StepExpe
 		list = append(list, one)
 	}
 	if e := v.child("expect"); e.isEmpty() {
-		b.add(e.pos, "`expect` is empty; expected %s", stepExpectForm().mapping.alternatives())
+		b.add(e.pos, "`expect` is empty; expected %s", e.form.list.mapping.alternatives())
 	}
 	return list
 }
 
 // checkEffects refuses effects that the step cannot have.
 func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) {
-	effects := slices.DeleteFunc(slices.Clone(e.keys), func(one entry) bool {
-		return one.key == "phone" ||
-			one.key == "within"
-	})
-	if len(effects) == 0 && e.complete() {
+	isEffect := func(one entry) bool { return one.key != "phone" && one.key != "within" }
+	if !slices.ContainsFunc(e.keys, isEffect) && e.complete() {
 		b.add(e.pos, "this expects nothing; expected one of %s", backquoted(e.form.mapping.names()))
 	}
 	for _, pair := range [][2]string{
@@ -638,10 +602,9 @@ func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) 
 		}
 	}
 	upload := len(commands) > 0 && commands[len(commands)-1].Verb == VerbUpload
-	for _, key := range []string{"entries", "resolved"} {
-		if e.has(key) && !upload && (step.child("do") != nil || !step.has("do")) {
-			b.add(e.keyPos(key), "`%s` belongs to `do: Upload_contact_log`; expected no such key here", key)
-		}
+	if !upload && (step.child("do") != nil || !step.has("do")) {
+		b.refuse(e, []string{"entries", "resolved"},
+			"`%s` belongs to `do: Upload_contact_log`; expected no such key here")
 	}
 	if !e.has("phone") && !step.has("phone") {
 		for _, key := range []string{"prints", "prints_nothing", "log"} {
@@ -652,12 +615,9 @@ func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) 
 		}
 	}
 	speaks := step.has("login") || step.has("password") || step.has("do") || step.has("tcp")
-	for _, key := range []string{"reply", "replies", "silent", "closed"} {
-		if e.has(key) && !speaks {
-			b.add(e.keyPos(key),
-				"`%s` is an answer of the server, and the step does not contact it; expected `login`, `password`, "+
-					"`do` or `tcp` beside `expect`", key)
-		}
+	if !speaks {
+		b.refuse(e, []string{"reply", "replies", "silent", "closed"}, "`%s` is an answer of the server, and the step "+
+			"does not contact it; expected `login`, `password`, `do` or `tcp` beside `expect`")
 	}
 }
 

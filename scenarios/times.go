@@ -3,10 +3,11 @@ package scenarios
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	_ "embed"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"math"
 	"regexp"
 	"strconv"
@@ -46,7 +47,7 @@ func parseDuration(text string) (time.Duration, error) {
 	}
 	d, err := time.ParseDuration(text)
 	if err != nil || d > maxDuration || d < -maxDuration {
-		return 0, fmt.Errorf("it is longer than the longest, %s", shortDuration(maxDuration))
+		return 0, fmt.Errorf("it is longer than the longest, %s", durationText(maxDuration))
 	}
 	return d, nil
 }
@@ -94,8 +95,8 @@ func parseDelay(text string) (Distribution, error) {
 	}
 	to, err := parseUnsigned(strings.TrimLeft(high, " "))
 	if err == nil && to < from {
-		err = fmt.Errorf("a range goes from the shorter to the longer, as in %s..%s", shortDuration(to),
-			shortDuration(from))
+		err = fmt.Errorf("a range goes from the shorter to the longer, as in %s..%s", durationText(to),
+			durationText(from))
 	}
 	return Distribution{Min: from, Max: to}, err
 }
@@ -117,16 +118,13 @@ func parsePercent(text string) (float64, error) {
 	return p, nil
 }
 
-// shortDuration writes 1m30s, 50ms and 3h, without Go's trailing 0s and 0m.
-func shortDuration(d time.Duration) string {
+// durationText writes 1m30s, 50ms, 3h and 1h5s, without Go's 0s and 0m after another unit.
+func durationText(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
 		s = strings.TrimSuffix(s, "0s")
 	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
+	return strings.Replace(s, "h0m", "h", 1)
 }
 
 // Longest returns the longest delay of d. An exponential distribution has none; Longest returns ten times its mean,
@@ -171,7 +169,7 @@ func parseReference(text string) (When, error) {
 			d = -d
 		}
 		if w.Offset += d; w.Offset.Abs() > maxDuration {
-			return When{}, fmt.Errorf("its sum is longer than the longest, %s", shortDuration(maxDuration))
+			return When{}, fmt.Errorf("its sum is longer than the longest, %s", durationText(maxDuration))
 		}
 	}
 	return w, nil
@@ -212,12 +210,8 @@ func parseWireTime(text string) (WireTime, error) {
 
 // parseTraceTime parses a time of a trace: whole seconds without a unit, or a duration of whole seconds.
 func parseTraceTime(text string) (int64, error) {
-	if strings.Trim(text, "0123456789") == "" && text != "" && len(text) < 16 {
-		var n int64
-		for _, c := range text {
-			n = 10*n + int64(c-'0')
-		}
-		return n, nil
+	if n, err := strconv.ParseUint(text, 10, 50); err == nil {
+		return int64(n), nil
 	}
 	d, err := parseUnsigned(text)
 	if err == nil && d%time.Second != 0 {
@@ -243,34 +237,19 @@ func Zone(name string) (*time.Location, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the time zone database: %w", err)
 	}
+	if text, err := fs.ReadFile(archive, name); err == nil {
+		return time.LoadLocationFromTZData(name, text)
+	}
 	var names []string
 	for _, f := range archive.File {
-		if f.FileInfo().IsDir() {
-			continue
+		if !f.FileInfo().IsDir() {
+			names = append(names, f.Name)
 		}
-		if f.Name == name {
-			return readZone(f)
-		}
-		names = append(names, f.Name)
 	}
 	if near, ok := nearest(name, names); ok {
 		return nil, finalMessage{fmt.Errorf("there is no such time zone; did you mean `%s`?", near)}
 	}
 	return nil, errors.New("there is no such time zone")
-}
-
-// readZone reads one zone of the database.
-func readZone(f *zip.File) (*time.Location, error) {
-	r, err := f.Open()
-	if err != nil {
-		return nil, fmt.Errorf("opening time zone %q: %w", f.Name, err)
-	}
-	defer func() { _ = r.Close() }() // it was only read
-	text, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("reading time zone %q: %w", f.Name, err)
-	}
-	return time.LoadLocationFromTZData(f.Name, text)
 }
 
 // parseWallTime parses DD/MM/YYYY HH:MM:SS, exactly 19 bytes, as a time without a zone, which is represented in UTC.
@@ -302,11 +281,6 @@ func inZone(wall time.Time, zone *time.Location) (int64, error) {
 	}
 }
 
-// durationText writes 1m30s, 1h5s and 59.999999999s.
-func durationText(d time.Duration) string {
-	return strings.Replace(shortDuration(d), "h0m", "h", 1)
-}
-
 // String returns the distribution as a file writes it.
 func (d Distribution) String() string {
 	switch {
@@ -320,29 +294,13 @@ func (d Distribution) String() string {
 
 // percentText writes 0.01 as 1%, exactly.
 func percentText(p float64) string {
-	if p == 0 {
-		return "0%"
+	whole, fraction, _ := strings.Cut(numberText(p), ".")
+	fraction += "00"
+	text := cmp.Or(strings.TrimLeft(whole+fraction[:2], "0"), "0")
+	if rest := strings.TrimRight(fraction[2:], "0"); rest != "" {
+		text += "." + rest
 	}
-	digits := strconv.FormatFloat(p, 'e', -1, 64)
-	mantissa, exponent, _ := strings.Cut(digits, "e")
-	power, err := strconv.Atoi(exponent)
-	if err != nil {
-		panic(fmt.Sprintf("scenarios: a share of %v", p))
-	}
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	all := whole + fraction
-	point := len(whole) + power + 2
-	switch {
-	case point <= 0:
-		all = strings.Repeat("0", 1-point) + all
-		point = 1
-	case point > len(all):
-		all += strings.Repeat("0", point-len(all))
-	}
-	if point < len(all) {
-		return all[:point] + "." + all[point:] + "%"
-	}
-	return all + "%"
+	return text + "%"
 }
 
 func numberText(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }

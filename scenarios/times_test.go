@@ -37,12 +37,12 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
-func TestShortDuration(t *testing.T) {
+func TestDurationText(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		3 * time.Minute: "3m", time.Hour: "1h", 90 * time.Second: "1m30s", 10 * time.Second: "10s",
-		61 * time.Minute: "1h1m", 50 * time.Millisecond: "50ms", 0: "0s", time.Hour + time.Second: "1h0m1s",
+		61 * time.Minute: "1h1m", 50 * time.Millisecond: "50ms", 0: "0s", time.Hour + time.Second: "1h1s",
 	} {
-		if got := shortDuration(d); got != want {
+		if got := durationText(d); got != want {
 			t.Errorf("%d ns: got %s, want %s", d, got, want)
 		}
 	}

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,12 +15,12 @@ var variableRegexp = regexp.MustCompile(varPattern)
 
 // variables are the variables ${NAME} of one file.
 type variables struct {
-	set      map[string]string // --set
-	defaults map[string]string
-	place    map[string]Pos // of each default
+	set      map[string]string // the values of --set
+	defaults map[string]string // the values under `vars`
+	place    map[string]Pos    // the positions of the names under `vars`
 	used     map[string]bool
-	refused  map[string]bool // already reported
-	meant    map[string]bool // suggested for a variable without a value
+	refused  map[string]bool // variables without a value that were reported
+	meant    map[string]bool // variables that were suggested for a variable without a value
 	left     int             // bytes that the uses of variables may still add
 }
 
@@ -33,19 +34,14 @@ func newVariables(root *yaml.Node, set map[string]string) *variables {
 		set: set, defaults: map[string]string{}, place: map[string]Pos{},
 		used: map[string]bool{}, refused: map[string]bool{}, meant: map[string]bool{}, left: maxFilled,
 	}
-	if root.Kind != yaml.MappingNode {
-		return v
-	}
-	for i := 0; i+1 < len(root.Content); i += 2 {
-		k, m := root.Content[i], root.Content[i+1]
+	for k, m := range pairs(root) {
 		if m.Kind == yaml.AliasNode {
 			m = m.Alias
 		}
-		if k.Value != "vars" || m.Kind != yaml.MappingNode {
+		if k.Value != "vars" {
 			continue
 		}
-		for j := 0; j+1 < len(m.Content); j += 2 {
-			name, text := m.Content[j], m.Content[j+1]
+		for name, text := range pairs(m) {
 			if text.Kind == yaml.ScalarNode {
 				v.defaults[name.Value] = text.Value
 				v.place[name.Value] = posOf(name)
@@ -64,8 +60,8 @@ func (v *variables) value(name string) (string, bool) {
 	return text, ok
 }
 
-// replace replaces each ${NAME} of text; $${ stands for ${ itself. replaced reports whether there was one, ok whether
-// each had a value.
+// replace returns text with the value of each ${NAME} in its place; $${ stands for ${ itself. filled reports whether
+// text contains a ${NAME}. ok is false after a mistake, such as a variable without a value.
 func (v *variables) replace(c *mistakeList, p Pos, text string) (out string, filled, ok bool) {
 	var b strings.Builder
 	ok = true
@@ -116,7 +112,7 @@ func (v *variables) noValue(c *mistakeList, p Pos, name string) {
 		return
 	}
 	v.refused[name] = true
-	if near, ok := c.nearest(name, v.names()); ok {
+	if near, ok := c.nearest(name, slices.Sorted(maps.Keys(v.defaults))); ok {
 		v.meant[near] = true
 		c.add(p, "`${%s}` has no value; did you mean `%s`?", name, near)
 		return
@@ -124,39 +120,17 @@ func (v *variables) noValue(c *mistakeList, p Pos, name string) {
 	c.add(p, "`${%s}` has no value; give it one with --set %s=VALUE, or a default under `vars`", name, name)
 }
 
-// names returns the variables of the file in alphabetical order.
-func (v *variables) names() []string {
-	var names []string
-	for name := range v.defaults {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
 // reportUnused reports variables that the file does not use. One that was suggested for a variable without a value is
 // not reported again.
 func (v *variables) reportUnused(c *mistakeList) {
-	var used, valued []string
-	for name := range v.used {
-		used = append(used, name)
-		if !v.refused[name] {
-			valued = append(valued, name)
-		}
-	}
-	slices.Sort(used)
-	slices.Sort(valued)
-	var set []string
-	for name := range v.set {
-		set = append(set, name)
-	}
-	slices.Sort(set)
-	for _, name := range set {
+	used := slices.Sorted(maps.Keys(v.used))
+	valued := slices.DeleteFunc(slices.Clone(used), func(name string) bool { return v.refused[name] })
+	for _, name := range slices.Sorted(maps.Keys(v.set)) {
 		if !v.used[name] && !v.meant[name] {
 			c.add(Pos{}, "--set %s: the file does not use ${%s}%s", quoted(name), plain(name), orUses(c, name, used))
 		}
 	}
-	for _, name := range v.names() {
+	for _, name := range slices.Sorted(maps.Keys(v.defaults)) {
 		if _, given := v.set[name]; !v.used[name] && !v.meant[name] && !given {
 			c.add(v.place[name], "variable %s is not used; a use is written ${NAME}%s", keyQuoted(name),
 				c.didYouMean(name, valued))

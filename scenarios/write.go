@@ -47,19 +47,19 @@ const lineWidth = 110
 // FaultText returns the Text of f that is read from the file of AppendYAML.
 func (s *Scenario) FaultText(f *Fault) string {
 	w := newWriter(s)
-	return oneLine(w.mapping(keysOfKind(f.keys(), f), ""))
+	return oneLine(w.mapping(keysOf(f), ""))
 }
 
 // StepFaultText returns the Text of a step's fault that is read from the file of AppendYAML.
 func (s *Scenario) StepFaultText(f *Fault) string {
 	w := newWriter(s)
 	w.step = &Step{}
-	return oneLine(w.mapping(keysOfKind(f.keys(), f), ""))
+	return oneLine(w.mapping(keysOf(f), ""))
 }
 
 // AdversaryText returns the Text of a that is read from the file of AppendYAML.
 func (s *Scenario) AdversaryText(a *Adversary) string {
-	return oneLine(newWriter(s).mapping(keysOfKind(a.keys(), a), ""))
+	return oneLine(newWriter(s).mapping(keysOf(a), ""))
 }
 
 // writer encodes one scenario.
@@ -98,18 +98,18 @@ func (w *writer) mapping(keys []key, path string) *yaml.Node {
 			inner = path + "." + keys[i].name
 		}
 		if n := w.encode(&keys[i], inner); n != nil {
-			m.Content = append(m.Content, plainNode(keys[i].name), n)
+			put(m, keys[i].name, n)
 		}
 	}
 	return m
 }
 
+// put appends a key with its value to a mapping.
+func put(m *yaml.Node, key string, n *yaml.Node) { m.Content = append(m.Content, plainNode(key), n) }
+
 // sections encodes a list with a line for each element.
-func (w *writer) sections(list []*yaml.Node) *yaml.Node {
-	if len(list) == 0 {
-		return nil
-	}
-	return &yaml.Node{Kind: yaml.SequenceNode, Content: list}
+func sections(list []*yaml.Node) *yaml.Node {
+	return orNothing(&yaml.Node{Kind: yaml.SequenceNode, Content: list})
 }
 
 // flowNode returns a list or a mapping that is written on one line.
@@ -117,9 +117,9 @@ func flowNode(kind yaml.Kind, content ...*yaml.Node) *yaml.Node {
 	return &yaml.Node{Kind: kind, Style: yaml.FlowStyle, Content: content}
 }
 
-// orNothing returns nil in place of an empty node.
+// orNothing returns nil in place of an empty list or mapping.
 func orNothing(n *yaml.Node) *yaml.Node {
-	if len(n.Content) == 0 {
+	if len(n.Content) == 0 && n.Kind != yaml.ScalarNode {
 		return nil
 	}
 	return n
@@ -315,13 +315,13 @@ func (s *Step) encodeExpect(w *writer) *yaml.Node {
 func (w *writer) expectation(e StepExpect) *yaml.Node {
 	n := w.mapping(e.keys(), "")
 	effects := 0
-	for i := 0; i < len(n.Content); i += 2 {
-		if key := n.Content[i].Value; key != "phone" && key != "within" {
+	for k := range pairs(n) {
+		if k.Value != "phone" && k.Value != "within" {
 			effects++
 		}
 	}
 	if effects == 0 {
-		n.Content = append(n.Content, plainNode("server_prints"), flowNode(yaml.SequenceNode))
+		put(n, "server_prints", flowNode(yaml.SequenceNode))
 	}
 	return n
 }
@@ -329,11 +329,9 @@ func (w *writer) expectation(e StepExpect) *yaml.Node {
 // comparison returns the text of a comparison. It is made anew if phones or steps have other names by now.
 func (w *writer) comparison(e *Expectation) string {
 	inSeconds, same := false, e.Text != ""
-	for _, t := range slices.Concat(e.Left.Terms, e.Right.Terms) {
-		if p := t.Operand.Path; p != nil {
-			inSeconds = inSeconds || p.inSeconds()
-			same = same && w.path(p) == p.Text
-		}
+	for p := range e.paths() {
+		inSeconds = inSeconds || p.inSeconds()
+		same = same && w.path(p) == p.Text
 	}
 	if same {
 		return e.Text
@@ -343,7 +341,9 @@ func (w *writer) comparison(e *Expectation) string {
 
 // inSeconds reports whether the value is a duration.
 func (p *Path) inSeconds() bool {
-	return p.Step >= 0 && (p.Field == "at" || p.Field == "delay") || len(p.Phones) > 0 && p.Field == "log.age_max"
+	is := func(n Name) bool { return n.Name == p.Field && n.unit == seconds }
+	return p.Step >= 0 && slices.ContainsFunc(StepFields, is) ||
+		len(p.Phones) > 0 && slices.ContainsFunc(PhoneFields, is)
 }
 
 // sum returns the text of a sum. inSeconds selects the form of durations for its numbers.

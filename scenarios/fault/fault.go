@@ -88,9 +88,6 @@ func (k Kind) Class() Class {
 // sets From and To.
 func (k Kind) HasWay() bool { return k.Class() == Datagrams || k == Delay || k == Slow }
 
-// ValueIsChance reports whether the value of the kind's key in a scenario is the fault's chance, as in `lose: 30%`.
-func (k Kind) ValueIsChance() bool { return k.Class() == Datagrams }
-
 // TakesDuration reports whether a fault of this kind can be in force for a duration. A half-close happens once, and
 // a clock keeps its offset and drift for the whole run or is stepped once.
 func (k Kind) TakesDuration() bool { return k != HalfClose && k != Clock }

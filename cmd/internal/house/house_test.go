@@ -40,8 +40,7 @@ var largeTypes = map[string]struct {
 	methods, files int
 	reason         string
 }{
-	"reports.Run":           {45, 5, "each form of a report reads the run in a file of its own"},
-	"scenarios.mistakeList": {45, 5, "each stage of parsing takes it as the first parameter, to report mistakes"},
+	"reports.Run": {45, 5, "each form of a report reads the run in a file of its own"},
 }
 
 // clocks lists the packages, besides main packages, that may create a real clock,
