@@ -151,16 +151,6 @@ func (sc *script) lead(st *step) time.Duration {
 	return sc.scenario.LoginLead(st.Phone)
 }
 
-// passwordPause returns the time between the user name and the password of a phone.
-func (sc *script) passwordPause(phone int) time.Duration {
-	for _, g := range sc.scenario.Phones {
-		if phone -= g.Count; phone < 0 {
-			return g.PasswordPause
-		}
-	}
-	return 0
-}
-
 // connectFor opens the connection of a login and schedules its user name and its password. It does not connect if the
 // phone's program already waits for another password.
 func (sc *script) connectFor(st *step, at time.Duration) {
@@ -173,7 +163,7 @@ func (sc *script) connectFor(st *step, at time.Duration) {
 		}
 		sc.loggingIn[st.program] = true
 		sc.world.Open(st.program)
-		name := at - sc.passwordPause(st.Phone)
+		name := at - sc.lead(st) + 2*sc.scenario.Network.TCP.Delay.Longest() // when the connection is open
 		if kind == "half" {
 			name = at
 		}

@@ -36,13 +36,21 @@ func (g *contactGraph) connect(a, b int) {
 }
 
 func (g *contactGraph) add(a, b int) {
-	for i := range g.of[a] {
-		if c := &g.of[a][i]; c.peer == uint32(b) {
-			c.sources++
-			return
-		}
+	if i := g.find(a, b); i >= 0 {
+		g.of[a][i].sources++
+		return
 	}
 	g.of[a] = append(g.of[a], contact{uint32(b), 1})
+}
+
+// find returns the index of phone b in the contacts of phone a, or -1 if they are not in contact.
+func (g *contactGraph) find(a, b int) int {
+	for i := range g.of[a] {
+		if g.of[a][i].peer == uint32(b) {
+			return i
+		}
+	}
+	return -1
 }
 
 func (g *contactGraph) disconnect(a, b int) {
@@ -51,26 +59,11 @@ func (g *contactGraph) disconnect(a, b int) {
 }
 
 func (g *contactGraph) remove(a, b int) {
-	list := g.of[a]
-	for i := range list {
-		if c := &list[i]; c.peer == uint32(b) {
-			if c.sources--; c.sources == 0 {
-				list[i] = list[len(list)-1]
-				g.of[a] = list[:len(list)-1]
-			}
-			return
-		}
+	list, i := g.of[a], g.find(a, b)
+	if list[i].sources--; list[i].sources == 0 {
+		list[i] = list[len(list)-1]
+		g.of[a] = list[:len(list)-1]
 	}
-}
-
-// connected reports whether two phones are in contact.
-func (g *contactGraph) connected(a, b int) bool {
-	for _, c := range g.of[a] {
-		if c.peer == uint32(b) {
-			return true
-		}
-	}
-	return false
 }
 
 // connectAll connects every pair of the phones. Without earlier contacts it skips the search for existing edges.
@@ -285,7 +278,7 @@ func (c *contacts) drawPair(m *mixing, p int) {
 			j++
 		}
 		a, b = m.m.Phones[i], m.m.Phones[j]
-		if !c.connected(a, b) {
+		if c.find(a, b) < 0 {
 			break
 		}
 	}

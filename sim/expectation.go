@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -91,11 +92,7 @@ func (x *expectation) checkLog() {
 	for i := range log.Len() {
 		ids = append(ids, log.At(i).TempID.String())
 	}
-	same := len(ids) == len(l.TempIDs)
-	for i := 0; same && i < len(ids); i++ {
-		same = l.TempIDs[i].Match(ids[i])
-	}
-	if !same {
+	if !slices.EqualFunc(l.TempIDs, ids, scenarios.Pattern.Match) {
 		x.fail(fmt.Sprintf("TempIDs %s in the log of %s", patternsText(l.TempIDs), name), strings.Join(ids, ", "))
 	}
 }
@@ -343,12 +340,7 @@ func (x *expectation) eventsAround() []string {
 func (x *expectation) decide(v reports.Verdict) {
 	x.decided = true
 	x.check.Verdict = v
-	undecided := x.script.undecided
-	for i, other := range undecided {
-		if other == x {
-			x.script.undecided = append(undecided[:i:i], undecided[i+1:]...)
-			break
-		}
-	}
+	others := slices.Clone(x.script.undecided) // a caller may range over the old list
+	x.script.undecided = slices.DeleteFunc(others, func(o *expectation) bool { return o == x })
 	x.script.progress(x.step)
 }

@@ -36,14 +36,23 @@ type requestedFault struct {
 	hadEffect bool
 }
 
-// hasFaults reports whether the scenario has a fault, in its list or in a step.
-func hasFaults(s *scenarios.Scenario) bool {
-	return len(s.Faults) > 0 || slices.ContainsFunc(s.Script, func(st scenarios.Step) bool { return st.Fault != nil })
+// faultsOf returns the faults of the scenario, those of its list before those of its steps.
+func faultsOf(s *scenarios.Scenario) []*scenarios.Fault {
+	var all []*scenarios.Fault
+	for i := range s.Faults {
+		all = append(all, &s.Faults[i])
+	}
+	for i := range s.Script {
+		if f := s.Script[i].Fault; f != nil {
+			all = append(all, f)
+		}
+	}
+	return all
 }
 
 // start schedules the faults of the scenario. Faults at time zero begin at begin, before any other event.
 func (f *faults) start(w world.World, begin time.Duration) {
-	if !hasFaults(f.scenario) {
+	if len(faultsOf(f.scenario)) == 0 {
 		return
 	}
 	faulty, ok := w.(world.Faulty)
@@ -199,43 +208,30 @@ func drawChance(p float64, src rand.Source) bool {
 	return p >= 1 || p > 0 && rand.New(src).Float64() < p
 }
 
-// restartFaults calls f with each fault of the scenario and of its steps after which a node reads its files.
-func restartFaults(s *scenarios.Scenario, f func(*scenarios.Fault)) {
-	visit := func(one *scenarios.Fault) {
-		if one.Kind == fault.Crash || one.Kind == fault.SwitchOff || one.Kind == fault.Disk {
-			f(one)
-		}
-	}
-	for i := range s.Faults {
-		visit(&s.Faults[i])
-	}
-	for i := range s.Script {
-		if one := s.Script[i].Fault; one != nil {
-			visit(one)
-		}
-	}
+// restartFaults returns the faults of the scenario after which a node reads its files.
+func restartFaults(s *scenarios.Scenario) []*scenarios.Fault {
+	return slices.DeleteFunc(faultsOf(s), func(f *scenarios.Fault) bool {
+		return f.Kind != fault.Crash && f.Kind != fault.SwitchOff && f.Kind != fault.Disk
+	})
 }
 
 // serverNeedsFolder reports whether a fault may let the server read its files.
 func serverNeedsFolder(s *scenarios.Scenario) bool {
-	needs := false
-	restartFaults(s, func(f *scenarios.Fault) { needs = needs || f.Of.Any || f.Of.Server })
-	return needs
+	return slices.ContainsFunc(restartFaults(s), func(f *scenarios.Fault) bool { return f.Of.Any || f.Of.Server })
 }
 
 // assignFolders gives a folder to each phone that may read its log after a fault.
 func assignFolders(s *scenarios.Scenario, phones []virtual.PhoneConfig) {
+	everyPhone := false
 	needs := make([]bool, len(phones))
-	restartFaults(s, func(f *scenarios.Fault) {
-		for i := range needs {
-			needs[i] = needs[i] || f.Of.Any
-		}
+	for _, f := range restartFaults(s) {
+		everyPhone = everyPhone || f.Of.Any
 		for _, i := range f.Of.Phones {
 			needs[i] = true
 		}
-	})
+	}
 	for i := range phones {
-		if needs[i] {
+		if everyPhone || needs[i] {
 			phones[i].Folder = files.NewMemory()
 		}
 	}

@@ -81,13 +81,8 @@ func (l *limits) network() {
 // faults refuses faults, which cannot be injected into real networks, disks and
 // clocks.
 func (l *limits) faults() {
-	for _, f := range l.scenario.Faults {
+	for _, f := range faultsOf(l.scenario) {
 		l.add(f.Pos, "the fault `%s` needs virtual time", f.Kind)
-	}
-	for i := range l.scenario.Script {
-		if f := l.scenario.Script[i].Fault; f != nil {
-			l.add(f.Pos, "the fault `%s` needs virtual time", f.Kind)
-		}
 	}
 }
 

@@ -210,7 +210,7 @@ func (m *measures) expectation(e *scenarios.Expectation, interrupted bool) repor
 			continue
 		}
 		c.Verdict, c.Expected = reports.Failed, e.Text
-		c.Found = fmt.Sprintf("%s %s %s", valueText(e, l), negated(e.Op), valueText(e, r))
+		c.Found = fmt.Sprintf("%s %s %s", valueText(e, l), negated[e.Op], valueText(e, r))
 		if phone < 0 {
 			phone = other
 		}
@@ -241,32 +241,31 @@ func valueText(e *scenarios.Expectation, v float64) string {
 	return check.Number(v)
 }
 
-// negated returns the operator that holds when op does not.
-func negated(op string) string {
-	switch op {
-	case "==", "===":
-		return "!="
-	case "!=":
-		return "=="
-	case "<":
-		return ">="
-	case "<=":
-		return ">"
-	case ">":
-		return "<="
+// negated has, for each operator, the one that holds when it does not.
+var negated = map[string]string{
+	"==": "!=", "===": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<",
+}
+
+// namedDelays are the delays of one kind of operation.
+type namedDelays struct {
+	name   string
+	delays *stats.Histogram
+}
+
+// allDelays returns the delays of every kind of operation, in the order of reports.
+func (m *measures) allDelays() []namedDelays {
+	d := m.records.Latencies()
+	return []namedDelays{
+		{"beacon", &d.Beacon}, {"login", &d.Login}, {"logout", &d.Logout}, {"tempid", &d.TempID}, {"upload", &d.Upload},
 	}
-	return "<"
 }
 
 // sample returns the samples of the metric of a threshold.
 func (m *measures) sample(metric string) check.Sample {
-	d := m.records.Latencies()
-	trends := map[string]*stats.Histogram{
-		"beacon_delay": &d.Beacon, "login_delay": &d.Login, "tempid_delay": &d.TempID,
-		"upload_delay": &d.Upload, "logout_delay": &d.Logout,
-	}
-	if d := trends[metric]; d != nil {
-		return check.Sample{Trend: d.HDR()}
+	for _, o := range m.allDelays() {
+		if metric == o.name+"_delay" {
+			return check.Sample{Trend: o.delays.HDR()}
+		}
 	}
 	n := m.records.Totals()
 	share := func(part, of uint64) check.Sample {
@@ -375,12 +374,8 @@ func (m *measures) operations() []reports.Operation {
 	if m.withoutDelays {
 		return nil
 	}
-	d := m.records.Latencies()
 	var ops []reports.Operation
-	for _, o := range []struct {
-		name   string
-		delays *stats.Histogram
-	}{{"beacon", &d.Beacon}, {"login", &d.Login}, {"logout", &d.Logout}, {"tempid", &d.TempID}, {"upload", &d.Upload}} {
+	for _, o := range m.allDelays() {
 		if o.delays.Count() > 0 {
 			ops = append(ops, reports.Operation{Name: o.name, Histogram: o.delays.HDR()})
 		}

@@ -134,7 +134,7 @@ func (r *run) subscribe(c *virtual.Config) {
 		r.events.On(event.BeaconJudged, r.adversaries.overhear)
 	}
 	r.script.subscribe(&r.events)
-	if hasFaults(r.scenario) {
+	if len(faultsOf(r.scenario)) > 0 {
 		r.events.On(event.OperationDone, func(e *event.Event) {
 			if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeOK {
 				r.rules.Uploaded(int64(r.world.Now()), e.Node, e.Phone.Entries)

@@ -197,7 +197,9 @@ func (e *engine) takeFree(due time.Duration, measured bool) (p *phone) {
 		e.inFlight++
 		e.inFlightMax = max(e.inFlightMax, e.inFlight)
 	}
+	sinceBegin := due // of the warm-up, or of the measured part
 	if measured {
+		sinceBegin -= e.warmUp
 		e.arrivals.Due++
 		if p == nil {
 			e.arrivals.Dropped++
@@ -205,7 +207,7 @@ func (e *engine) takeFree(due time.Duration, measured bool) (p *phone) {
 			e.arrivals.Started++
 		}
 	}
-	e.arrivalsBySecond[phaseIndex(measured)].count(due-e.beginOf(measured), p != nil)
+	e.arrivalsBySecond[phaseIndex(measured)].count(sinceBegin, p != nil)
 	return p
 }
 

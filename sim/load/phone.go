@@ -183,25 +183,32 @@ func (p *phone) begin() (waits bool) {
 		p.finish(Unknown, s.sent)
 		return true
 	}
-	out := p.takeOutbox()
-	switch o {
-	case Connect:
-		p.machine.Open(now, out)
-	case Login:
-		if p.PasswordPause == 0 {
-			p.machine.Typed(now, p.User, out)
+	p.call(now, func(now nodes.Now, out *nodes.PhoneOutbox) {
+		switch o {
+		case Connect:
+			p.machine.Open(now, out)
+		case Login:
+			if p.PasswordPause == 0 {
+				p.machine.Typed(now, p.User, out)
+			}
+			p.machine.Typed(now, p.Password, out)
+		case TempID:
+			p.machine.Typed(now, protocol.CommandDownload, out)
+		case Upload:
+			p.machine.Upload(now, p.uploadEntries(), out)
+		case Logout:
+			p.machine.Typed(now, protocol.CommandLogout, out)
 		}
-		p.machine.Typed(now, p.Password, out)
-	case TempID:
-		p.machine.Typed(now, protocol.CommandDownload, out)
-	case Upload:
-		p.machine.Upload(now, p.uploadEntries(), out)
-	case Logout:
-		p.machine.Typed(now, protocol.CommandLogout, out)
-	}
+	})
+	return true
+}
+
+// call calls the machine with input that comes at now, and carries out its effects.
+func (p *phone) call(now nodes.Now, input func(nodes.Now, *nodes.PhoneOutbox)) {
+	out := p.takeOutbox()
+	input(now, out)
 	p.carryOut(now, out)
 	p.putOutbox(out)
-	return true
 }
 
 // carryOut carries out the effects of the machine's last call, which was at now. It
@@ -271,10 +278,7 @@ func (p *phone) onTimeout(at time.Duration) {
 		p.schedule.set(&p.timeout, s.answerBy)
 	default:
 		now := p.machineNow()
-		out := p.takeOutbox()
-		p.machine.Wake(now, out) // its limit for an answer is the timeout, too
-		p.carryOut(now, out)
-		p.putOutbox(out)
+		p.call(now, p.machine.Wake) // its limit for an answer is the timeout, too
 		waits := s.state == connecting || s.state == awaitingAnswer
 		if waits && at >= s.answerBy { // the machine has no limit for Connect and Logout
 			p.finish(Unknown, p.runTime(now))
@@ -324,10 +328,8 @@ func (p *phone) sendName() {
 	}
 	s.state = notDue
 	now := p.machineNow()
-	out := p.takeOutbox()
-	p.machine.Typed(now, p.User, out)
-	p.carryOut(now, out) // after an error the password cannot be sent either
-	p.putOutbox(out)
+	// After an error of this message the password cannot be sent either.
+	p.call(now, func(now nodes.Now, out *nodes.PhoneOutbox) { p.machine.Typed(now, p.User, out) })
 	s.due += p.PasswordPause
 	s.ready = max(p.runTime(now), s.ready) + p.PasswordPause
 }
@@ -408,10 +410,7 @@ func (l *link) OnOpen(err error) {
 	outcome := OK
 	switch {
 	case err == nil:
-		out := p.takeOutbox()
-		p.machine.Connected(now, out)
-		p.carryOut(now, out)
-		p.putOutbox(out)
+		p.call(now, p.machine.Connected)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, net.ErrClosed):
 		outcome = Unknown
 	default:
@@ -433,10 +432,7 @@ func (l *link) OnData(b []byte) {
 		p.finish(Failed, p.runTime(now))
 		return
 	}
-	out := p.takeOutbox()
-	p.machine.Read(now, b, out)
-	p.carryOut(now, out)
-	p.putOutbox(out)
+	p.call(now, func(now nodes.Now, out *nodes.PhoneOutbox) { p.machine.Read(now, b, out) })
 }
 
 // OnEnd finishes a logout. It ends any other operation without an answer.
@@ -457,10 +453,7 @@ func (l *link) OnEnd(err error) {
 		p.finish(outcome, p.runTime(now))
 		return
 	}
-	out := p.takeOutbox()
-	p.machine.Closed(now, out)
-	p.carryOut(now, out)
-	p.putOutbox(out)
+	p.call(now, p.machine.Closed)
 }
 
 // receive brings a datagram to the machine once all phones have their sockets, and

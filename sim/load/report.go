@@ -153,24 +153,24 @@ func worstLag(t *scenarios.Traffic, l *reports.Load) (of string, worst time.Dura
 	return of, worst
 }
 
-// thresholdsOf returns the thresholds of the scenario, and those that apply to every
-// load unless the scenario has one on the same metric: no arrival is dropped, and no
-// operation fails.
-func thresholdsOf(s *scenarios.Scenario) (own, implied []scenarios.Threshold) {
+// thresholdsOf returns the thresholds of the scenario, and after them those that
+// apply to every load unless the scenario has one on the same metric: no arrival is
+// dropped, and no operation fails. These have no position in the scenario.
+func thresholdsOf(s *scenarios.Scenario) []scenarios.Threshold {
+	all := slices.Clone(s.Thresholds)
 	for _, metric := range []string{"arrivals_dropped", "operations_failed"} {
 		isOfMetric := func(t scenarios.Threshold) bool { return t.Metric == metric }
 		if !slices.ContainsFunc(s.Thresholds, isOfMetric) {
-			implied = append(implied, scenarios.Threshold{Metric: metric, Text: "count==0", Method: "count", Op: "=="})
+			all = append(all, scenarios.Threshold{Metric: metric, Text: "count==0", Method: "count", Op: "=="})
 		}
 	}
-	return s.Thresholds, implied
+	return all
 }
 
 // ThresholdStatus returns how many thresholds are held and broken by the figures so
 // far, and how many have no sample yet.
 func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, undecided int) {
-	own, implied := thresholdsOf(s)
-	for _, t := range slices.Concat(own, implied) {
+	for _, t := range thresholdsOf(s) {
 		switch _, holds, ok := check.Threshold(&t, sampleOf(t.Metric, l)); {
 		case !ok:
 			undecided++
@@ -189,14 +189,12 @@ func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, unde
 func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool,
 	place func(scenarios.Pos) string) []reports.Check {
 	var all []reports.Check
-	own, implied := thresholdsOf(s)
-	for i := range own {
-		c := checkOf(&own[i], l, interrupted)
-		c.Place = place(own[i].Pos)
+	for _, t := range thresholdsOf(s) {
+		c := checkOf(&t, l, interrupted)
+		if t.Pos != (scenarios.Pos{}) {
+			c.Place = place(t.Pos)
+		}
 		all = append(all, c)
-	}
-	for i := range implied {
-		all = append(all, checkOf(&implied[i], l, interrupted))
 	}
 	return all
 }

@@ -419,14 +419,6 @@ func (e *engine) close() error {
 	return errors.Join(append(errs, e.Network.Close())...)
 }
 
-// beginOf returns the begin of the measured part, or of the warm-up.
-func (e *engine) beginOf(measured bool) time.Duration {
-	if measured {
-		return e.warmUp
-	}
-	return 0
-}
-
 // phaseIndex is the index of a part in arrays of both.
 func phaseIndex(measured bool) int {
 	if measured {

@@ -2,6 +2,7 @@ package load
 
 import (
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -141,10 +142,8 @@ func (w *watch) freeze() error {
 }
 
 func operationNamed(name string) Operation {
-	for i, n := range scenarios.LoadOperations {
-		if n == name {
-			return Operation(i)
-		}
+	if i := slices.Index(scenarios.LoadOperations[:], name); i >= 0 {
+		return Operation(i)
 	}
 	panic(fmt.Sprintf("load: %q is no operation", name))
 }
