@@ -8,7 +8,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/sim/world"
+	"bluetrace/sim/event"
 )
 
 // file is the contents of the server's files after a restart.
@@ -55,7 +55,7 @@ func TestTempIDsOutlive(t *testing.T) {
 		{"the clock was stepped between the request and the answer", func(w *rig) {
 			w.attempt(0, 0, "right", protocol.Welcome)
 			w.ServerRead(int64(second), 0, []byte(protocol.CommandDownload))
-			w.clock(2*second, 0, time.Hour, 0)
+			w.ClockSet(int64(2*second), event.Server, 2*second, start*int64(second)+int64(2*second+time.Hour), 0)
 			w.ServerSent(int64(3*second), 0, []byte(idOne))
 			w.read(4*second, file{idOf('1'): issued("anna", '1', second)})
 			w.read(5*second, file{idOf('1'): issued("anna", '1', 3*second+time.Hour)})
@@ -176,58 +176,6 @@ func TestFaultsEnd(t *testing.T) {
 			w.FaultApplied(0, true, "anna to ben: a datagram is lost")
 			w.FaultApplied(1, false, "anna to ben: a datagram is lost")
 		}, []Invariant{FaultsEnd}},
-	})
-}
-
-func TestDatagramsUnderFaults(t *testing.T) {
-	changed := func(w *rig) {
-		one := w.judgement('1', 0, 900*second, nil)
-		w.BeaconSent(0, 1, &one.Raw)
-		w.Judged(0, 0, 1, w.judgement('2', 0, 900*second, nil))
-	}
-	checkHistories(t, []history{
-		{"doubled, and both arrive", func(w *rig) {
-			w.DatagramSent(0, 5)
-			w.DatagramCopied(0, 7)
-			w.DatagramDelivered(5)
-			w.DatagramDelivered(7)
-			w.DatagramSent(9, 9)
-			w.Balance(8, world.Datagrams{Sent: 3, Delivered: 2, InFlight: 1}, 1)
-		}, nil},
-		{"doubled, and one never arrives", func(w *rig) {
-			w.DatagramSent(0, 5)
-			w.DatagramCopied(0, 7)
-			w.DatagramDelivered(5)
-			w.DatagramSent(9, 9)
-		}, []Invariant{DatagramsBalance}},
-		{"doubled, and not counted by the world", func(w *rig) {
-			w.DatagramSent(0, 5)
-			w.DatagramCopied(0, 7)
-			w.Balance(1, world.Datagrams{Sent: 1, InFlight: 1}, 1)
-		}, []Invariant{DatagramsBalance}},
-		{"lost on arrival", func(w *rig) {
-			w.DatagramSent(0, 5)
-			w.DatagramDropped(5)
-			w.Balance(6, world.Datagrams{Sent: 1, Lost: 1}, 0)
-		}, nil},
-		{"lost on arrival, and delivered", func(w *rig) {
-			w.DatagramSent(0, 5)
-			w.DatagramDropped(5)
-			w.DatagramDelivered(5)
-		}, []Invariant{DatagramsBalance}},
-		{"delivered, and lost on arrival", func(w *rig) {
-			w.DatagramSent(0, 5)
-			w.DatagramDelivered(5)
-			w.DatagramDropped(5)
-		}, []Invariant{DatagramsBalance}},
-		{"changed on its way", func(w *rig) {
-			w.DatagramChanged(0, 1)
-			changed(w)
-		}, nil},
-		{"that of another was changed", func(w *rig) {
-			w.DatagramChanged(0, 2)
-			changed(w)
-		}, []Invariant{NothingInvalidKept}},
 	})
 }
 

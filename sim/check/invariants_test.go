@@ -99,7 +99,7 @@ func TestAllInvariants(t *testing.T) {
 	w.downloads(0, 0, "anna", "right", idOne)
 	w.keepBeacon(0, '1', w.logOf(entry{'1', 0}))
 	w.DatagramSent(0, 0)
-	w.printUpload(uploaded(idOne), []string{"anna", atStart, "30/07/2020 09:15:00"})
+	w.printUpload(0, uploaded(idOne), []string{"anna", atStart, "30/07/2020 09:15:00"})
 	seen := map[string]bool{}
 	for _, i := range All() {
 		want := uint64(1)

@@ -1,6 +1,7 @@
 package check
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -226,18 +227,30 @@ func uploadBlock(name string, lines, resolved []string) string {
 
 // printUpload makes ben upload these lines, some of them joined, and the server
 // print the upload.
-func (r *rig) printUpload(lines, resolved []string) {
+func (r *rig) printUpload(at time.Duration, lines, resolved []string) {
 	const c = 20
-	r.Accepted(0, c)
-	r.exchange(0, c, "ben")
-	r.exchange(0, c, "comp1", protocol.Welcome)
-	r.exchange(0, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack}, 2)...)
-	r.exchange(0, c, strings.Join(lines, ""), slices.Repeat([]string{protocol.Ack}, len(lines))...)
-	r.ServerPrinted(0, uploadBlock("ben", lines, resolved))
+	r.Accepted(int64(at), c)
+	r.exchange(at, c, "ben")
+	r.exchange(at, c, "comp1", protocol.Welcome)
+	r.exchange(at, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack}, 2)...)
+	r.exchange(at, c, strings.Join(lines, ""), slices.Repeat([]string{protocol.Ack}, len(lines))...)
+	r.ServerPrinted(int64(at), uploadBlock("ben", lines, resolved))
 }
 
 // uploaded returns the three lines of an uploaded entry.
 func uploaded(id string) []string { return []string{id, atStart, "30/07/2020 09:15:00"} }
+
+var errDisk = errors.New("no space left on device")
+
+// restarts kills the server, and starts another one.
+func (r *rig) restarts(killed, started time.Duration) {
+	r.ServerStopped(int64(killed))
+	r.ServerStarted(int64(started), func(protocol.TempID) (nodes.Issue, bool) { return nodes.Issue{}, false })
+}
+
+func attemptsOf(user string) []nodes.Record {
+	return []nodes.Record{{Kind: nodes.RecordAttempts, Attempts: nodes.Attempts{Known: user != "", User: user}}}
+}
 
 // history is a sequence of events, and the invariants that it breaks.
 type history struct {

@@ -151,7 +151,11 @@ func (p *player) play(line string) {
 	p.rest, p.node = line, 0
 	verb := p.word()
 	if verb == "@" {
-		if p.at = p.time(); p.rest == "" {
+		before := p.at
+		if p.at = p.time(); p.at < before {
+			panic(mistakef("%s is before %s", p.at, before))
+		}
+		if p.rest == "" {
 			return
 		}
 		verb = p.word()
@@ -289,7 +293,7 @@ var verbs = map[string]func(p *player, at int64){
 		if printed != "" {
 			resolved = strings.Split(printed, ", ")
 		}
-		p.printUpload(lines, resolved)
+		p.printUpload(p.at, lines, resolved)
 	},
 	"prints":       func(p *player, at int64) { p.ServerPrinted(at, p.text()) },
 	"store asked":  func(p *player, at int64) { p.StoreAsked(at, attemptsOf(p.text())) },
@@ -305,6 +309,7 @@ var verbs = map[string]func(p *player, at int64){
 	"clock drift":   func(p *player, _ int64) { c := p.own(); c.PPM = float64(p.number()); p.setClock(c) },
 
 	"sends":        func(p *player, at int64) { p.BeaconSent(at, p.node, &p.beacon().Raw) },
+	"changes":      func(p *player, at int64) { p.DatagramChanged(at, p.node) },
 	"forges":       func(p *player, at int64) { p.DatagramsForged(at, p.node) },
 	"receives":     func(p *player, _ int64) { p.receive(p.digit()) },
 	"judges":       (*player).judges,
@@ -402,21 +407,22 @@ func TestVerbsAreDescribed(t *testing.T) {
 // refused with its place.
 func TestMistakesInHistories(t *testing.T) {
 	for text, want := range map[string]string{
-		"== a\nholds\nblocks":                 `f:4: unknown verb "blocks"`,
-		"== a\nholds\n\n# b\nlog was empty":   `f:6: unknown verb "log was"`,
-		"== a\nholds\nphone 1 log is":         `f:4: the line ends too early`,
-		"== a\nholds\nphone x stops":          `f:4: "x" is not a number`,
-		"== a\nholds\nstops now":              `f:4: unexpected "now" at the end of the line`,
-		"== a\nholds\n@ 62s-1 killed":         `f:4: "62s-1" is not a time`,
-		"== a\nholds\n@ killed":               `f:4: "killed" is not a time`,
-		"== a\nholds\nlog is 1@0s 2":          `f:4: "2" is not an entry`,
-		"== a\nholds\nlogin 1 right Welcome!": `f:4: expected < and an answer`,
-		"== a\nholds\njudges 1 0s..9s good":   `f:4: unknown verdict "good"`,
-		"== a\nholds\nbalance sent 1":         `f:4: expected "sent %d delivered %d lost %d in-flight %d held %d" with numbers`,
-		"== a\nholds\nreceives  1":            `f:4: "" is not a digit`,
-		"== a\nholds\nplay b":                 `f:4: unknown sequence "b"`,
-		"== a\nviolates b\nblocked":           `f:3: unknown invariant "b"`,
-		"== a\nblocked":                       "f:3: \"a\" needs `holds` or `violates INVARIANT`, an event, and a title of its own",
+		"== a\nholds\nblocks":                   `f:4: unknown verb "blocks"`,
+		"== a\nholds\n\n# b\nlog was empty":     `f:6: unknown verb "log was"`,
+		"== a\nholds\nphone 1 log is":           `f:4: the line ends too early`,
+		"== a\nholds\nphone x stops":            `f:4: "x" is not a number`,
+		"== a\nholds\nstops now":                `f:4: unexpected "now" at the end of the line`,
+		"== a\nholds\n@ 62s-1 killed":           `f:4: "62s-1" is not a time`,
+		"== a\nholds\n@ killed":                 `f:4: "killed" is not a time`,
+		"== a\nholds\n@ 2s killed\n@ 1s killed": `f:5: 1s is before 2s`,
+		"== a\nholds\nlog is 1@0s 2":            `f:4: "2" is not an entry`,
+		"== a\nholds\nlogin 1 right Welcome!":   `f:4: expected < and an answer`,
+		"== a\nholds\njudges 1 0s..9s good":     `f:4: unknown verdict "good"`,
+		"== a\nholds\nbalance sent 1":           `f:4: expected "sent %d delivered %d lost %d in-flight %d held %d" with numbers`,
+		"== a\nholds\nreceives  1":              `f:4: "" is not a digit`,
+		"== a\nholds\nplay b":                   `f:4: unknown sequence "b"`,
+		"== a\nviolates b\nblocked":             `f:3: unknown invariant "b"`,
+		"== a\nblocked":                         "f:3: \"a\" needs `holds` or `violates INVARIANT`, an event, and a title of its own",
 	} {
 		scripts, err := parseScripts("f", "About.\n"+text)
 		if err == nil {

@@ -134,7 +134,11 @@ func (p *player) fail(format string, a ...any) {
 func (p *player) play(line string) {
 	p.rest, p.node = strings.Fields(line), 0
 	if p.follows("@") {
-		if p.at = p.time(); len(p.rest) == 0 {
+		before := p.at
+		if p.at = p.time(); p.at < before {
+			p.fail("%s is before %s", p.at, before)
+		}
+		if len(p.rest) == 0 {
 			return
 		}
 	}
