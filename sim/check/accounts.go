@@ -17,26 +17,26 @@ import (
 type accounts struct {
 	v        *Invariants
 	known    map[string]*account
-	unknown  map[string]*account // nil if there were too many unknown names
+	unknown  map[string]*account // nil once there were more than unknownNames
 	sessions []session           // by the server's number of the connection
-	longest  int                 // length of the longest known name
+	longest  int                 // length of the longest known name, in bytes
 	// unknownLogins is the number of times that an unknown name was given.
 	unknownLogins int
 	clock         event.NodeClock // of the server
 
-	stores    []attemptStore // in progress, in order
-	failed    []*account     // whose last attempt could not be saved
+	stores    []attemptStore // in progress, in order of their requests
+	failed    []*account     // accounts whose last attempt could not be saved
 	lastTried *account       // whose password was read last; nil if it is not followed
 
 	blocks   map[string]lastBlock // by user name
 	restarts int                  // of the server
-	judging  string               // name in the login that is answered now
+	judging  string               // user name of the password that is being answered
 }
 
-// lastBlock is the last block of an account, for reports.
+// lastBlock is the last block of an account. The messages of violations name it.
 type lastBlock struct {
-	at       int64
-	restarts int // of the server before it
+	at       int64 // its begin
+	restarts int   // number of restarts of the server before it
 }
 
 type stage uint8
@@ -47,22 +47,23 @@ const (
 	inSession
 )
 
-// session is one connection, as its bytes show it.
+// session is the state of one connection, derived from its bytes.
 type session struct {
 	stage    stage
 	name     string
 	account  *account // nil if it is not followed
-	attempt  int      // attempt of the account whose answer is awaited; 0 if none is
-	retried  bool     // an answer asked for another password
-	lastRead int64
-	readWall int64 // by the server's clock
-	// unanswered is the account of a joined name and wrong password, which counts as
-	// attempt unansweredAttempt and gets no answer.
+	attempt  int      // number of the attempt that awaits its answer; 0 if none does
+	retried  bool     // the server asked for another password
+	lastRead int64    // time of the last read
+	readWall int64    // the same time by the server's clock
+	// unanswered is the account whose name and a wrong password arrived in one read.
+	// The server counts them as attempt unansweredAttempt and sends no answer.
 	unanswered        *account
 	unansweredAttempt int
-	// ambiguousName is the known name at the beginning of a joined read if it is open
-	// whether the server took the right password behind it. account is that of this
-	// name; empty if nothing is open.
+	// ambiguousName is set if one read was a known name and its right password, and the
+	// account may have been blocked. The server then either accepted the password or took
+	// the whole read as an unknown name. Until its next answer or read shows which,
+	// account is that of ambiguousName.
 	ambiguousName string
 	upload        uploading
 	acks          int // acknowledgements in a row
@@ -70,7 +71,7 @@ type session struct {
 
 const (
 	wrongBeforeBlock = 3
-	unknownNames     = 65536 // that the server keeps at least
+	unknownNames     = 65536 // the server keeps at least as many
 )
 
 func (a *accounts) init(v *Invariants) {
@@ -122,7 +123,7 @@ func (a *accounts) named(name string) *account {
 	return acc
 }
 
-// all calls f for each account that is followed.
+// all calls f for the account of each known and unknown name.
 func (a *accounts) all(f func(*account)) {
 	for _, acc := range a.known {
 		f(acc)
@@ -173,8 +174,9 @@ func (a *accounts) readsOn(at int64, s *session) {
 	}
 }
 
-// splitJoined handles a read that is not a known name but begins with one: a name
-// and a password in one read, if the longest such name is not blocked.
+// splitJoined handles a read that is not a known name but begins with one. If the
+// account of the longest such name is not blocked, the server takes the rest of the
+// read as its password.
 func (a *accounts) splitJoined(at int64, s *session) {
 	for n := min(a.longest, len(s.name)-1); n > 0; n-- {
 		acc := a.known[s.name[:n]]
@@ -336,14 +338,14 @@ func (a *accounts) lastBlockText() string {
 		a.judging, event.Seconds(block.at), a.v.rules.BlockDuration, since)
 }
 
-// attemptStore is an attempt on its way to the disk.
+// attemptStore is an attempt that is being stored.
 type attemptStore struct {
 	account *account // nil if it is not followed
 	attempt int
 }
 
-// storeAsked follows the stores of attempts. A store is of the last attempt that
-// was read.
+// storeAsked follows the server's requests to store attempts. A request that names no
+// known user is for the last password that was read.
 func (a *accounts) storeAsked(records []nodes.Record) {
 	for i := range records {
 		r := &records[i].Attempts

@@ -19,13 +19,14 @@ type beaconReader struct {
 // hourSize is the length of "DD/MM/YYYY HH".
 const hourSize = 13
 
+// cachedHours is the maximum number of entries of each cache of a beaconReader.
 const cachedHours = 4096
 
 // hour is the meaning of the first 13 bytes of a time.
 type hour struct {
 	unix  int64 // of its first second
-	plain bool  // every second has exactly one reading, and no other offset is near
-	real  bool  // it is a date and an hour
+	plain bool  // the zone has one offset near this hour, so each second has one reading
+	real  bool  // the bytes are a date and an hour
 }
 
 type cachedHour struct {
@@ -85,8 +86,9 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// instant reads a time. plain is false near a change of the offset: then unix means
-// nothing, and readings has to decide.
+// instant parses a time of a beacon. unix is in Unix seconds. ok is false if the text
+// is not a time. plain is false near a change of the zone's offset: unix is then not
+// valid, and pair chooses among the readings of the text.
 func (r *beaconReader) instant(text []byte) (unix int64, plain, ok bool) {
 	var key [hourSize]byte
 	copy(key[:], text)
@@ -109,6 +111,7 @@ func (r *beaconReader) plain(fields []byte) bool {
 	return start && expiry
 }
 
+// sixty parses two digits, from 00 to 59.
 func sixty(tens, ones byte) (int64, bool) {
 	if tens < '0' || tens > '5' || ones < '0' || ones > '9' {
 		return 0, false
@@ -116,6 +119,7 @@ func sixty(tens, ones byte) (int64, bool) {
 	return int64(tens-'0')*10 + int64(ones-'0'), true
 }
 
+// hour returns the meaning of the first 13 bytes of a time, from the cache if possible.
 func (r *beaconReader) hour(key [hourSize]byte) hour {
 	if r.last[0].key == key {
 		return r.last[0].hour

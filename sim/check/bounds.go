@@ -13,9 +13,12 @@ const (
 	journalHeadSize  = 32
 	journalEntrySize = logEntrySize + 20 // with the reception
 	attemptsHeadSize = 128
-	attemptsLineSize = 96 // and three times a name
-	attemptsSlack    = 64 // lines beyond twice the names, and for each failure of the disk
+	attemptsLineSize = 96 // of a line without its name; a byte of a name takes up to three
 )
+
+// attemptsSlack is the number of lines that attempts.txt may have beyond two for each name. Each failure of the disk
+// allows as many again.
+const attemptsSlack = 64
 
 // ServerHolds checks the state of a server that has no work left: no session outlives its connection, no state belongs
 // to a closed session, and the size of each file except tempIDs.txt is bounded by its content.

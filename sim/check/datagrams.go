@@ -12,11 +12,11 @@ import (
 type datagrams struct {
 	v                        *Invariants
 	sentN, deliveredN, lostN uint64
-	latest                   int64 // arrival of the last datagram
+	latest                   int64 // latest arrival of a datagram that was sent
 	mixed                    bool  // the network lost or duplicated a datagram
 }
 
-// sent follows a datagram that is in flight from now on.
+// sent counts a datagram that the network has accepted. It is in flight from now on.
 func (d *datagrams) sent(e *event.Event) {
 	at := int64(e.At)
 	d.mixed = d.mixed || e.Copy
@@ -29,7 +29,7 @@ func (d *datagrams) sent(e *event.Event) {
 	}
 }
 
-// lost follows a datagram that is lost: at its sending, or in flight.
+// lost counts a datagram that the network loses, either when it is sent or in flight.
 func (d *datagrams) lost(e *event.Event) {
 	at := int64(e.At)
 	d.mixed = true
@@ -43,7 +43,7 @@ func (d *datagrams) lost(e *event.Event) {
 	d.checkSum(at)
 }
 
-// delivered follows a datagram that reached its phone.
+// delivered counts a datagram that has reached its phone.
 func (d *datagrams) delivered(e *event.Event) {
 	d.deliveredN++
 	d.checkSum(int64(e.At))

@@ -19,10 +19,10 @@ type followedLog struct {
 	retention  time.Duration
 	off        bool
 	entries    []followedEntry // in memory, in order of reception
-	nextExpiry time.Duration   // by its clock; no entry expires before it
+	nextExpiry time.Duration   // by its clock; no entry expires before this time
 	// all are the valid entries that the disk may still return, in order of reception.
 	all     []followedEntry
-	durable []nodes.StoredContact // entries that its disk held last
+	durable []nodes.StoredContact // entries on its disk after the last write
 }
 
 // followedEntry is an entry with its reception by the clocks of the phone.
@@ -32,13 +32,14 @@ type followedEntry struct {
 	wall     int64
 }
 
-// hasID reports whether the entry can have the TempID.
+// hasID reports whether the entry can have the TempID. A TempID that the model does not
+// know can be any.
 func (e *followedEntry) hasID(id protocol.TempID) bool {
 	return e.id == id || e.id == protocol.TempID{}
 }
 
-// follow begins to follow a phone entry by entry. Its entries leave the common
-// queue.
+// follow returns the followedLog of a phone. The first call for a phone moves its
+// entries there from the common queue, without their TempIDs.
 func (l *logs) follow(at int64, phone uint32) *followedLog {
 	if f := l.followed[phone]; f != nil {
 		return f
@@ -87,9 +88,9 @@ func (f *followedLog) stepped(v *Invariants, at int64, log *nodes.ContactLog) {
 	if log.Len() == len(f.entries) {
 		return
 	}
-	var model []difference
+	var model []comparedEntry
 	for i := range f.entries {
-		model = append(model, difference{received: f.entries[i].received})
+		model = append(model, comparedEntry{received: f.entries[i].received})
 	}
 	v.logs.violateLength(at, f.phone, model, log, lengthCheck{now: now, retention: f.retention, ownClock: true})
 }
@@ -143,8 +144,9 @@ func (f *followedLog) stopped(at int64) {
 	f.off, f.entries = true, nil
 }
 
-// written handles a write of the disk. An entry that neither disk nor memory holds
-// will not return. held is reused.
+// written handles a write of the disk. It removes the entries that neither disk nor
+// memory holds: they cannot return. held is a map to be overwritten, so that no call
+// allocates one.
 func (f *followedLog) written(stored []nodes.StoredContact, held map[protocol.TempID]bool) {
 	f.durable = append(f.durable[:0], stored...)
 	clear(held)
@@ -175,9 +177,9 @@ func (f *followedLog) age(received, wall int64) time.Duration {
 	return min(max(time.Duration(wall-received), 0), f.retention)
 }
 
-// started checks the log that a disk returned: every entry was received, each
-// once, none is younger than it is, and no durable entry within its retention is
-// missing.
+// started checks the log that a program has read from its disk. Each entry must stand
+// for one reception, in the same order, and must be at least as old as this reception.
+// No durable entry within its retention may be missing.
 func (f *followedLog) started(v *Invariants, at int64, log *nodes.ContactLog) {
 	f.off = false
 	f.entries, f.nextExpiry = f.entries[:0], math.MinInt64
@@ -202,9 +204,9 @@ func (f *followedLog) started(v *Invariants, at int64, log *nodes.ContactLog) {
 	f.checkDurable(v, at, wall, returned)
 }
 
-// checkDurable checks that no durable entry within its retention is missing. An
-// entry is at least as old as those received after it, whatever steps the clock
-// made in between.
+// checkDurable checks that no durable entry within its retention is missing. returned
+// counts the entries of the log by TempID. An entry is at least as old as the entries
+// that were received after it, even if the clock was stepped in between.
 func (f *followedLog) checkDurable(v *Invariants, at, wall int64, returned map[protocol.TempID]int) {
 	if len(f.durable) == 0 {
 		return
@@ -221,7 +223,7 @@ func (f *followedLog) checkDurable(v *Invariants, at, wall int64, returned map[p
 		k := &f.durable[i]
 		minAge = max(minAge, f.age(k.Received, wall))
 		if minAge >= f.retention {
-			return // it has expired, and so have all before it
+			return // this entry and all earlier ones have expired
 		}
 		if returned[k.TempID]--; returned[k.TempID] < 0 {
 			v.violate(LogsOutlive, at, int(f.phone),

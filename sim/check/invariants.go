@@ -88,7 +88,7 @@ func All() []Invariant {
 type Violation struct {
 	Invariant Invariant
 	At        int64 // nanoseconds from time zero
-	Phone     int   // the phone concerned; -1 if it is not one phone
+	Phone     int   // -1 if the violation does not concern exactly one phone
 	Expected  string
 	Found     string
 }
@@ -272,7 +272,8 @@ func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found s
 	v.violated(Violation{i, at, phone, expected, found})
 }
 
-// Received records the answer that a phone got from a server that is not observed.
+// Received records an answer, p, that a phone got from a server that is not observed.
+// phone is the name of the phone, which stands for the owner of a TempID.
 func (v *Invariants) Received(at int64, phone string, p []byte) {
 	if id, err := protocol.ParseTempID(p); err == nil {
 		v.tempIDs.issued(at, id, issue{owner: phone, read: at, sent: at})

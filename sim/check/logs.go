@@ -51,17 +51,17 @@ const isFollowed = 1 << 31
 // phoneSends are the hashes of the last beacons of one sender.
 type phoneSends struct {
 	last  [2]uint32
-	older []uint32 // as many as may still be in flight
+	older []uint32 // the hashes before those of last, at most olderSends
 }
 
-// olderSends bounds phoneSends.older. A phone sends another beacon only after a
-// download.
+// olderSends is the maximum length of phoneSends.older. A phone sends a different
+// beacon only after a download, so that far fewer are in flight.
 const olderSends = 1024
 
-// expiring is one entry of the log of a phone. The phone is event.NoPeer once it is
-// followed.
+// expiring is one entry of the log of a phone. The phone is event.NoPeer once the phone
+// is followed entry by entry.
 type expiring struct {
-	at    int64
+	at    int64 // time of the expiry
 	phone uint32
 	hash  uint32
 }
@@ -76,6 +76,7 @@ type expiryQueue struct {
 	spare     [][]expiring
 }
 
+// push appends an entry.
 func (q *expiryQueue) push(x expiring) {
 	n := len(q.blocks)
 	if n == 0 || len(q.blocks[n-1]) == queueBlock {
@@ -91,6 +92,7 @@ func (q *expiryQueue) push(x expiring) {
 	q.blocks[n-1] = append(q.blocks[n-1], x)
 }
 
+// first returns the oldest entry, or nil if the queue is empty.
 func (q *expiryQueue) first() *expiring {
 	if len(q.blocks) == 0 || q.head == len(q.blocks[0]) {
 		return nil
@@ -98,6 +100,7 @@ func (q *expiryQueue) first() *expiring {
 	return &q.blocks[0][q.head]
 }
 
+// drop removes the oldest entry.
 func (q *expiryQueue) drop() {
 	q.head++
 	if q.head == queueBlock {
@@ -206,12 +209,13 @@ func (l *logs) sent(sent *event.Event) {
 	}
 }
 
-// distrust notes that the phone may put other beacons on the wire than its program.
+// distrust records that the phone may put beacons on the wire that its program did not
+// send.
 func (l *logs) distrust(e *event.Event) { l.forged[e.Node] = true }
 
-// wasSent reports whether the phone put this beacon on the wire. If parts are lost
-// or duplicated, a receiver may take a start for an expiry. In an hour that clocks
-// show twice, that can even be valid.
+// wasSent reports whether the phone put this beacon on the wire. If parts were lost or
+// duplicated, a receiver may take a start for an expiry. Such a beacon can be valid in an
+// hour that clocks show twice, and counts as sent.
 func (l *logs) wasSent(phone uint32, fields []byte) bool {
 	hash := beaconHash(phone, fields)
 	if l.recent[hash%recentSends] == hash {
@@ -288,9 +292,9 @@ func (l *logs) stepped(e *event.Event) {
 	if uint32(log.Len()) == p.count {
 		return
 	}
-	var entries []difference
+	var entries []comparedEntry
 	for x := range l.queues[p.queue].of(phone) {
-		entries = append(entries, difference{hash: x.hash, received: time.Duration(x.at) - retention})
+		entries = append(entries, comparedEntry{hash: x.hash, received: time.Duration(x.at) - retention})
 	}
 	l.violateLength(at, phone, entries, log, lengthCheck{now: time.Duration(at), retention: retention})
 }
@@ -300,21 +304,21 @@ func (l *logs) violateStays(at int64, phone uint32, retention, age time.Duration
 		fmt.Sprintf("no entry of %s or older", retention), fmt.Sprintf("one of %s", age))
 }
 
-// difference is an entry of the model that is compared with a log.
-type difference struct {
-	hash     uint32 // 0 if the entry is compared by its reception alone
+// comparedEntry identifies an entry in a comparison of the model with a log.
+type comparedEntry struct {
+	hash     uint32 // 0 if entries are compared by their receptions alone
 	received time.Duration
 }
 
-// lengthCheck is the time of a comparison by the clock of the phone.
+// lengthCheck has the settings of one call of violateLength.
 type lengthCheck struct {
-	now, retention time.Duration
-	ownClock       bool
+	now, retention time.Duration // now is by the clock of the phone
+	ownClock       bool          // this is not the clock of the world; entries are compared by their receptions alone
 }
 
-// violateLength reports a log that has not as many entries as the model. It names
-// the first entry that only one of both has.
-func (l *logs) violateLength(at int64, phone uint32, model []difference, log *nodes.ContactLog, c lengthCheck) {
+// violateLength reports a log whose number of entries differs from that of the model.
+// It names the first entry that only the model or only the log has.
+func (l *logs) violateLength(at int64, phone uint32, model []comparedEntry, log *nodes.ContactLog, c lengthCheck) {
 	i := NothingInvalidKept
 	if log.Len() < len(model) {
 		i = NothingLeavesEarly
@@ -322,13 +326,13 @@ func (l *logs) violateLength(at int64, phone uint32, model []difference, log *no
 			i = NothingValidMissing
 		}
 	}
-	key := func(n nodes.Contact) difference {
+	key := func(n nodes.Contact) comparedEntry {
 		if c.ownClock {
-			return difference{received: n.Received}
+			return comparedEntry{received: n.Received}
 		}
-		return difference{entryHash(n.TempID[:], int64(n.Received)), n.Received}
+		return comparedEntry{entryHash(n.TempID[:], int64(n.Received)), n.Received}
 	}
-	inLog := map[difference]int{}
+	inLog := map[comparedEntry]int{}
 	for k := range log.Len() {
 		inLog[key(log.At(k))]++
 	}

@@ -11,11 +11,11 @@ import (
 type account struct {
 	password string
 	exists   bool
-	attempts int // number of attempts so far; each has its number, from 1
+	attempts int // number of attempts so far; attempts are numbered from 1
 	// unsaved is the last attempt that could not be saved; 0 if there is none.
 	unsaved int
-	// states are the possible states. Empty: no wrong password is counted, nothing is
-	// being saved, and no answer is awaited.
+	// states are the possible states. An empty list stands for the initial state: no wrong
+	// password is counted, nothing is being saved, and no answer is awaited.
 	states []state
 }
 
@@ -33,7 +33,7 @@ type state struct {
 	// disk lists the counts that a restart may find. The first is saved for certain;
 	// the others are being saved or could not be saved.
 	disk    []storedCount
-	answers []answer // that are awaited
+	answers []answer // answers that the server has not sent yet
 }
 
 // storedCount is the count after an attempt; attempt 0 is before the first one.
@@ -42,7 +42,7 @@ type storedCount struct {
 	attempt int
 }
 
-// answer is the answer to an attempt; text is "" if no answer comes.
+// answer is the answer to an attempt. The text is "" if the server sends none.
 type answer struct {
 	attempt int
 	text    string
@@ -59,6 +59,7 @@ func (acc *account) open() []state {
 	return acc.states
 }
 
+// stateOnDisk returns the state of a server that has just read the count from its disk.
 func stateOnDisk(c count) state { return state{count: c, disk: []storedCount{{count: c}}} }
 
 // restrict removes the states that do not fit. It keeps all and returns false if
@@ -96,15 +97,16 @@ func (acc *account) dropAnswer(attempt int) {
 	}
 }
 
-// sentAnswer follows from an answer that was sent: the attempt is on disk, unless
-// it could not be saved (PROTOCOL.md section 2).
+// sentAnswer handles the answer to an attempt. Before the server answers, the attempt is
+// on disk or could not be saved (PROTOCOL.md section 2).
 func (acc *account) sentAnswer(attempt int) {
 	if attempt > acc.unsaved {
 		acc.saved(attempt)
 	}
 }
 
-// saved removes the counts that are older than an attempt that the disk holds.
+// saved handles an attempt that is now on disk: a restart can no longer find an older
+// count.
 func (acc *account) saved(attempt int) {
 	for i := range acc.states {
 		st := &acc.states[i]

@@ -12,9 +12,9 @@ import (
 	"bluetrace/sim/event"
 )
 
-// programs is the model of the programs of the phones (PROTOCOL.md section 4): in
-// a session they send the typed commands, each once, and for an upload its count
-// and as many lines; and a program that downloaded a TempID keeps one.
+// programs is the model of the programs of the phones (PROTOCOL.md section 4). In a
+// session, a program sends each typed command once. For an upload it sends a count and
+// as many lines. A program that has downloaded a TempID always has one.
 type programs struct {
 	v       *Invariants
 	byPhone []program
@@ -23,9 +23,9 @@ type programs struct {
 // program is the model of one program.
 type program struct {
 	conn        nodes.Conn
-	linesToCome int32                // of an upload
+	linesToCome int32                // of an upload: lines that it has not sent
 	typed       [len(commands)]uint8 // the number of each command that was typed and not sent
-	countToCome bool                 // of an upload
+	countToCome bool                 // it has sent the command of an upload, and not the count
 	hasConn     bool                 // conn is known
 	hasTempID   bool                 // it printed a TempID
 }
@@ -60,7 +60,7 @@ func (p *program) typeLine(line string) {
 	}
 }
 
-// connects follows a new connection.
+// connects handles a new connection of the program.
 func (p *program) connects(conn nodes.Conn) {
 	p.conn, p.hasConn, p.countToCome, p.linesToCome = conn, true, false, 0
 }

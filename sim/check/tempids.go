@@ -16,11 +16,11 @@ type tempIDs struct {
 	issues map[protocol.TempID]issue
 }
 
-// issue is one TempID as the wire shows it: requested at read, answered at sent.
+// issue is one TempID that the server has issued.
 type issue struct {
 	owner              string
-	read, sent         int64
-	readWall, sentWall int64 // by the server's wall clock, Unix nanoseconds
+	read, sent         int64 // times at which the server read the request and sent the answer
+	readWall, sentWall int64 // the same times by the server's wall clock, Unix nanoseconds
 }
 
 // issued follows a TempID that leaves the server.
@@ -73,8 +73,9 @@ func (t *tempIDs) printed(at int64, text string) {
 	}
 }
 
-// describes reports whether three lines are the owner, the start and the expiry of
-// an issue. The server made the record between the request and the answer.
+// describes reports whether three lines are the owner, the start and the expiry of an
+// issue. The server made the record between the request and the answer. If its clock was
+// stepped in between, the wall time of the record counts from either of the two.
 func (t *tempIDs) describes(is issue, lines []string) bool {
 	if lines[0] != is.owner {
 		return false
@@ -83,9 +84,8 @@ func (t *tempIDs) describes(is issue, lines []string) bool {
 	return t.madeBetween(is.readWall, is.readWall+took, lines) || t.madeBetween(is.sentWall-took, is.sentWall, lines)
 }
 
-// madeBetween reports whether the lines are the start and the expiry of a record
-// that was made between two times of the wall clock. A clock that is stepped has
-// two such intervals.
+// madeBetween reports whether the second and the third line are the start and the
+// expiry of a record that was made between two times of the wall clock.
 func (t *tempIDs) madeBetween(from, to int64, lines []string) bool {
 	for wall := from; ; wall += int64(time.Second) {
 		wall = min(wall, to)
@@ -106,8 +106,8 @@ func (t *tempIDs) wireTime(wall int64, plus time.Duration) string {
 	return time.Unix(floorDiv(wall, int64(time.Second)), 0).Add(plus).In(t.v.rules.Location).Format(wireLayout)
 }
 
-// survived checks that a server that has read its files resolves every issued
-// TempID. It reports the one that was sent first.
+// survived checks that a server that has read its files resolves every issued TempID.
+// Of those that it does not resolve, survived reports the one that was sent first.
 func (t *tempIDs) survived(at int64, resolve func(protocol.TempID) (nodes.Issue, bool)) {
 	var first protocol.TempID
 	firstFound := ""
@@ -129,7 +129,8 @@ func (t *tempIDs) survived(at int64, resolve func(protocol.TempID) (nodes.Issue,
 	}
 }
 
-// unresolved returns the difference between an issue and its record, or "".
+// unresolved describes the difference between an issue and its record. It returns "" if
+// there is none.
 func (t *tempIDs) unresolved(id protocol.TempID, is issue, resolve func(protocol.TempID) (nodes.Issue, bool)) string {
 	got, ok := resolve(id)
 	start, expiry := t.wireTime(got.Start*int64(time.Second), 0), t.wireTime(got.Expiry*int64(time.Second), 0)

@@ -38,12 +38,12 @@ type owedUpload struct {
 	entries int
 }
 
-// uploading is the upload of a session in progress, as far as reads of one message
-// each show it.
+// uploading is the upload that is in progress in a session. It is recognized if the
+// server reads the command, the count and each line by themselves.
 type uploading struct {
-	acks  int32 // awaited, that of the count included; 0 if there is no upload
-	lines int32
-	asked bool // the command was read last
+	acks  int32 // acknowledgements to come, including that of the count; 0 if there is no upload
+	lines int32 // the number that the count announced
+	asked bool  // the last read was the command
 }
 
 // read follows bytes that the server reads in a session.
@@ -79,7 +79,7 @@ func (u *uploads) sent(at int64, conn nodes.Conn, s *session, p []byte) {
 	}
 }
 
-// printed follows an upload that the server prints completely.
+// printed handles a text that the server prints. It may be a complete upload.
 func (u *uploads) printed(at int64, text string) {
 	u.checkOwed(at)
 	head, _, complete := strings.Cut(text, "\n"+uploadCheck)
@@ -117,7 +117,7 @@ func (u *uploads) checkAcknowledged(at int64, name string, entries int) {
 		"it is printed completely")
 }
 
-// checkOwed checks that no upload was fully acknowledged before now and is not
+// checkOwed reports an upload that was fully acknowledged before now and has not been
 // printed.
 func (u *uploads) checkOwed(at int64) {
 	if len(u.owed) == 0 {
