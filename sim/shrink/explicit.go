@@ -10,8 +10,8 @@ import (
 	"bluetrace/sim/event"
 )
 
-// makeExplicit replaces random draws by their recorded results. If the failure does not remain, it tries faults,
-// actions and the network alone.
+// makeExplicit replaces random draws by their recorded results: in the steps, the faults and the delays. If the failure
+// does not remain, it tries to replace the draws of one of the three at a time.
 func (w *search) makeExplicit(failing *scenarios.Scenario, rec *Recording) {
 	steps, faults := explicitSteps(failing, rec), explicitFaults(failing, rec)
 	setSteps := func(s *scenarios.Scenario) {
@@ -34,7 +34,7 @@ func (w *search) makeExplicit(failing *scenarios.Scenario, rec *Recording) {
 	w.accept(w.changed(setDelays))
 }
 
-// explicitSteps returns the recorded commands and the steps with expectations, ordered by time.
+// explicitSteps returns the recorded optional commands and the mandatory steps of the script, ordered by time.
 func explicitSteps(s *scenarios.Scenario, rec *Recording) []scenarios.Step {
 	var steps []scenarios.Step
 	for _, st := range rec.Steps {

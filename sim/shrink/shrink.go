@@ -47,6 +47,7 @@ type TryResult struct {
 // the reduction.
 type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error)
 
+// addEffect records an event.FaultApplied.
 func (r *Recording) addEffect(e *event.Event) {
 	r.Effects = append(r.Effects, Effect{e.At, int(e.Number) - 1, e.Node, e.Peer, e.Nth, e.Amount})
 }
@@ -92,7 +93,7 @@ const defaultMaxRuns = 2000
 type Report struct {
 	Runs            int
 	SeedIndependent bool     // the failure does not depend on the seed
-	Seeds           []uint64 // those of Options.Seeds under which the result fails
+	Seeds           []uint64 // the seeds of Options.Seeds under which the result fails
 	Steps           int      // steps, faults, adversaries and routines
 	Phones          int
 	Complete        bool // the reduction was not ended by a limit
@@ -184,6 +185,7 @@ func (w *search) accept(s *scenarios.Scenario) bool {
 	return true
 }
 
+// allowed reports whether the options accept a candidate that fails.
 func (w *search) allowed(s *scenarios.Scenario) bool {
 	return w.options.Accept == nil || w.options.Accept(s)
 }
@@ -210,7 +212,7 @@ func (w *search) tryOtherSeeds() {
 // Description describes a reduced scenario in its file.
 type Description struct {
 	Name     string // of the scenario, and of its file without .yaml
-	From     string // the file and the seed that failed
+	From     string // the seed and the base scenario of the run that failed
 	Expected string
 	Found    string
 	Mark     string // begins the comment of the file, which identifies it as generated

@@ -99,7 +99,7 @@ func replaceTorn(f *scenarios.Fault, instead string) {
 	}
 }
 
-// needsDuration reports whether the fault would have another meaning without a duration.
+// needsDuration reports whether the fault would have a different effect if its duration were 0.
 func needsDuration(f *scenarios.Fault) bool {
 	return f.Kind == fault.Crash || f.Kind == fault.SwitchOff || f.Kind == fault.Reset || f.Every > 0
 }
@@ -137,7 +137,7 @@ func (w *search) retimed(change func(at time.Duration) time.Duration) *scenarios
 	})
 }
 
-// closeGaps shortens the gaps between events. For each gap it tries the shortest length first.
+// closeGaps shortens the gaps between the times of steps and faults. For each gap it tries the shortest length first.
 func (w *search) closeGaps() {
 	for i := 0; !w.finished(); i++ {
 		all := eventTimes(w.best)
@@ -162,7 +162,7 @@ func (w *search) closeGaps() {
 	}
 }
 
-// roundTimes rounds each time of an event, with the coarsest unit first.
+// roundTimes rounds the times of steps and faults. For each time it tries the coarsest unit first.
 func (w *search) roundTimes() {
 	for i := range eventTimes(w.best) {
 		for _, unit := range []time.Duration{10 * time.Second, time.Second, 100 * time.Millisecond, time.Millisecond} {
@@ -197,7 +197,8 @@ func (w *search) shortenRun() {
 	}
 }
 
-// clearOptional makes optional steps mandatory: all of them, or else each one that takes place in the run.
+// clearOptional makes optional steps mandatory, first all at once and then one at a time. A step that does not take
+// place in the run stays optional, since a mandatory one would be a failure with another cause.
 func (w *search) clearOptional() {
 	clearSteps := func(selected func(i int) bool) {
 		w.acceptSoleCause(w.changed(func(s *scenarios.Scenario) {

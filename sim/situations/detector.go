@@ -27,10 +27,10 @@ type Detector struct {
 	blocks   map[string]time.Duration // begin of the last block of each account
 	blockers map[string]guesser       // the guesser that caused the last block of each account
 	server   event.NodeClock
-	stores   int           // in progress
-	downAt   time.Duration // the time at which the server stopped
-	cuts     int           // partitions in force
-	cutAt    time.Duration // begin of the first of them
+	stores   int           // writes of the server's disk that are in progress
+	downAt   time.Duration // the time at which the server last stopped
+	cuts     int           // number of partitions in force
+	cutAt    time.Duration // begin of the first partition of those in force
 }
 
 // guesser types passwords: the program of a phone, or the script on a connection
@@ -42,13 +42,13 @@ type guesser struct {
 
 // phone is the observed state of one phone.
 type phone struct {
-	clock    *event.NodeClock // nil if it is the world's
-	stored   map[protocol.TempID]bool
-	judgedAt time.Duration // of the last verdict, on a beacon of sender
-	sender   event.Node
-	validAt  time.Duration // of the last valid beacon
-	durable  int           // entries that its disk held last
-	written  time.Duration // the time of the last write of its disk
+	clock    *event.NodeClock         // nil if the phone has the clock of the world
+	stored   map[protocol.TempID]bool // the TempIDs of its valid beacons
+	judgedAt time.Duration            // time of the last verdict
+	sender   event.Node               // sender of the beacon of the last verdict
+	validAt  time.Duration            // time of the last valid beacon
+	durable  int                      // number of entries on its disk after the last write or start
+	written  time.Duration            // the time of the last write of its disk
 	// broken is true if an upload has just lost its connection. brokenAt is the time
 	// at which the phone has handled the loss.
 	broken   bool
@@ -87,6 +87,7 @@ func (d *Detector) Subscribe(s *event.Stream) {
 
 func (d *Detector) count(s Situation) { d.Counts[s]++ }
 
+// countIf counts a situation if it was reached.
 func (d *Detector) countIf(reached bool, s Situation) {
 	if reached {
 		d.count(s)
@@ -112,6 +113,7 @@ func (d *Detector) blocked(at time.Duration) bool {
 	return false
 }
 
+// phone returns the observed state of a phone.
 func (d *Detector) phone(node event.Node) *phone {
 	p := d.phones[node]
 	if p == nil {
@@ -131,8 +133,8 @@ const (
 // timeLayout is the layout of a time on the wire (PROTOCOL.md section 1).
 const timeLayout = "02/01/2006 15:04:05"
 
-// judged counts the situations of one verdict. They depend on the time, on the clock
-// of the phone and on the beacon that was judged before.
+// judged counts the situations of one verdict. They depend on the time, on the clock of
+// the phone and on the beacon that the phone judged before.
 func (d *Detector) judged(e *event.Event) {
 	if e.Phone.OutOfTurn {
 		return
@@ -160,7 +162,8 @@ func (d *Detector) judged(e *event.Event) {
 	d.countIf(p.clock != nil && !d.validByWorld(e), BeaconByOtherClock)
 }
 
-// validByWorld reports whether the beacon would be valid by the world's clock.
+// validByWorld reports whether the beacon would be valid by the clock of the world. A
+// beacon whose times are not readable counts as valid.
 func (d *Detector) validByWorld(e *event.Event) bool {
 	start, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[startAt:expiryAt]), d.zone)
 	if err != nil {
@@ -244,8 +247,8 @@ func (d *Detector) decided(e *event.Event) {
 	}
 }
 
-// brokenUpload counts the situation of an upload that ended before its last line, by
-// the line that came next.
+// brokenUpload counts the situation of an upload that ended before its last line. The
+// situation depends on the line that the server expected next.
 func (d *Detector) brokenUpload(v *nodes.ServerEvent) {
 	switch {
 	case v.Announced > 0:

@@ -19,7 +19,7 @@ type Plan struct {
 	Seed   uint64        `json:"seed"`
 	Phones int           `json:"phones"`
 	Heal   time.Duration `json:"heal_ns"` // the time at which every fault has ended
-	Drawn  []string      `json:"drawn"`   // one line for each thing drawn
+	Drawn  []string      `json:"drawn"`   // one line for each drawn setting, action, fault and adversary
 }
 
 // Bounds of the drawn values.
@@ -125,7 +125,7 @@ func (g *generator) note(format string, args ...any) {
 	g.plan.Drawn = append(g.plan.Drawn, fmt.Sprintf(format, args...))
 }
 
-// size draws the number of phones of each group that take part.
+// size draws the share of phones that take part, and removes the others from each group.
 func (g *generator) size(base *scenarios.Scenario) {
 	all := 0
 	for _, group := range base.Phones {
@@ -274,7 +274,7 @@ func (g *generator) startTime() {
 		}
 		_, change = time.Unix(s.Start, 0).In(zone).ZoneBounds()
 	}
-	if g.oneIn(2) { // the next change, which is in the other direction
+	if g.oneIn(2) { // the change after that one, which is in the other direction
 		_, change = change.ZoneBounds()
 	}
 	if change.IsZero() {
@@ -305,8 +305,8 @@ func (g *generator) addAdversary(a scenarios.Adversary) {
 	g.s.Adversaries = append(g.s.Adversaries, a)
 }
 
-// reconcile appends the corrections of clocks at the heal, and gives each login that counts from a label the time that
-// it needs on the network that was drawn after the login.
+// reconcile appends the corrections of clocks at the heal. It also delays each login that counts from a label by the
+// time that the login needs at least, which depends on the network drawn after it.
 func (g *generator) reconcile() {
 	g.s.Faults = slices.Concat(g.s.Faults, g.heal.corrections)
 	for i := range g.s.Script {
@@ -343,8 +343,8 @@ func (g *generator) adversaries() {
 	}
 }
 
-// drawAdversary draws an adversary of the given kind that acts from the phone by. It returns false if the scenario has
-// no phone for it.
+// drawAdversary draws an adversary of the given kind that acts from the phone with the index by. It returns false if
+// the kind needs a phone with an account and the scenario has none.
 func (g *generator) drawAdversary(k scenarios.AdversaryKind, by int) (scenarios.Adversary, bool) {
 	a := scenarios.Adversary{Kind: k, By: []int{by}, Until: g.plan.Heal}
 	if k != scenarios.AdversaryReplay {

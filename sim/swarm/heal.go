@@ -23,7 +23,7 @@ type healing struct {
 	corrections []scenarios.Fault // steps of clocks, at the heal, to the right time
 }
 
-// capped returns d, or most if d is 0 (no end) or larger than most.
+// capped returns the smaller of d and most. A d of 0 stands for no end: then capped returns most.
 func capped(d, most time.Duration) time.Duration {
 	if d == 0 || d > most {
 		return most
@@ -80,16 +80,17 @@ func (h *healing) boundScript() {
 			continue
 		}
 		end := at[i] + stepLength(&st)
+		// A step with a time of its own begins at that time. Another step may begin as late as the heal.
 		if st.At.Label == "" && !st.At.AfterPrevious {
 			end -= h.at
-		} // else another step may have delayed this one until the heal
+		}
 		h.actions = max(h.actions, end)
 		left = append(left, st)
 	}
 	h.s.Script = left
 }
 
-// nominalTimes returns the time at which each step begins if every step that it waits for takes no time.
+// nominalTimes returns the time at which each step begins if no step takes longer than its stepLength.
 func nominalTimes(script []scenarios.Step) []time.Duration {
 	at := make([]time.Duration, len(script))
 	byLabel := map[string]int{}
@@ -117,7 +118,8 @@ func nominalTimes(script []scenarios.Step) []time.Duration {
 	return at
 }
 
-// stepLength returns the duration of a step that is set in the step itself.
+// stepLength returns the duration that the keys of a step define, such as the gaps between its datagrams. It returns 0
+// if they define none.
 func stepLength(st *scenarios.Step) time.Duration {
 	switch {
 	case st.TCP != nil:
@@ -207,7 +209,7 @@ func clockError(f *scenarios.Fault, at time.Duration) time.Duration {
 // Times of the liveness phase.
 const (
 	recovery     = 30 * time.Second      // from the heal, for restarts and for programs to notice lost connections
-	answerLimit  = 30 * time.Second      // for each expectation
+	answerLimit  = 30 * time.Second      // time limit of each expectation
 	phoneGap     = 50 * time.Millisecond // between two phones
 	maxRound     = 2 * time.Second       // between the first and the last phone
 	settlingTime = 5 * time.Second       // from the label that a step counts from to the step

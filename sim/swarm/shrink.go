@@ -17,7 +17,7 @@ import (
 // Shrunk is a small scenario that shows a failure.
 type Shrunk struct {
 	File []byte
-	Note string // its size, and whether the failure depends on the seed
+	Note string // sizes of the scenario and the search, in parentheses; remarks, such as "needs its seed"
 }
 
 // Errors of shrinking.
@@ -84,7 +84,7 @@ func (sh *shrinking) shrink(
 	}
 	file, err := sh.file(ctx, small, &report)
 	fallback := err != nil
-	// Look for a larger scenario whose file does fail, further back with each step.
+	// If the file does not fail, try the files of larger scenarios. Each attempt goes back twice as far as the last.
 	for i, step := len(sh.accepted)-1, 1; err != nil && ctx.Err() == nil && i > 0; step *= 2 {
 		i = max(i-step, 0)
 		larger := sh.accepted[i]

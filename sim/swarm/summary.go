@@ -61,7 +61,7 @@ type Situation struct {
 // Group is the failures of one cause. Seed, File, Plan and Check are those of the smallest seed.
 type Group struct {
 	Cause  string        `json:"cause"`
-	Runs   uint64        `json:"runs"` // in which this was the first failure
+	Runs   uint64        `json:"runs"` // the runs whose first failure has this cause
 	Seed   uint64        `json:"seed"`
 	File   string        `json:"file"`
 	Plan   Plan          `json:"plan"`
@@ -318,9 +318,9 @@ func (s *Summary) JSON(w io.Writer) error {
 	return reports.WriteJSON(w, document, "the JSON result of the swarm")
 }
 
-// ReadJSON reads a summary that JSON wrote and validates it. The verdict is failed if a run failed, interrupted if none
-// failed and the file says so, else passed. Reasons are dropped: situations that this swarm did not reach may be
-// reached by others.
+// ReadJSON reads a summary that JSON wrote and validates it. The verdict is failed if a run failed. Otherwise it is
+// interrupted if the file has that verdict, and passed if not. ReadJSON drops the reasons, because other swarms may
+// reach the situations that this one did not reach.
 func ReadJSON(r io.Reader) (*Summary, error) {
 	text, err := io.ReadAll(r)
 	if err != nil {

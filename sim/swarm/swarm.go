@@ -59,7 +59,7 @@ type Limits struct {
 type job struct {
 	base       *scenarios.Scenario
 	seed       uint64
-	situations bool
+	situations bool          // count the situations
 	done       chan *Outcome // receives the outcome, or nil if the run was interrupted
 }
 
