@@ -83,6 +83,26 @@ func build(ctx context.Context, root, program string, overlay map[string]string)
 	return nil
 }
 
+// runSim runs a built sim in the folder root. err is nil if the program exited,
+// with any status; it is the error of a context if limit was over or ctx was
+// cancelled.
+func runSim(ctx context.Context, limit time.Duration, root, program string, arguments ...string) (
+	status int, stdout, stderr []byte, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	var out, errs bytes.Buffer
+	c := exec.CommandContext(ctx, program, arguments...)
+	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &out, &errs, waitDelay
+	err = c.Run()
+	switch _, exited := errors.AsType[*exec.ExitError](err); {
+	case err != nil && ctx.Err() != nil:
+		return 0, nil, nil, ctx.Err()
+	case err != nil && !exited:
+		return 0, nil, nil, err
+	}
+	return c.ProcessState.ExitCode(), out.Bytes(), errs.Bytes(), nil
+}
+
 // writeOverlay writes the file for go build's flag -overlay.
 func writeOverlay(file, root string, overlay map[string]string) error {
 	replace := make(map[string]string, len(overlay))

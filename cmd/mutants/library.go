@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"os/exec"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -46,21 +45,14 @@ const (
 // runScenario runs one scenario in the folder root. It returns an error if the
 // run allows no conclusion.
 func runScenario(ctx context.Context, root, program, scenario string, limit time.Duration) (scenarioRun, error) {
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
-	c := exec.CommandContext(limited, program, "run", scenario, "--report", "json")
-	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &stdout, &stderr, waitDelay
-	err := c.Run()
-	switch _, exited := errors.AsType[*exec.ExitError](err); {
-	case err != nil && ctx.Err() != nil:
-		return scenarioRun{}, fmt.Errorf("running %s: %w", scenario, ctx.Err())
-	case err != nil && limited.Err() != nil:
+	status, stdout, stderr, err := runSim(ctx, limit, root, program, "run", scenario, "--report", "json")
+	if errors.Is(err, context.DeadlineExceeded) {
 		return scenarioRun{timedOut, fmt.Sprintf("no end within %v", limit)}, nil
-	case err != nil && !exited:
-		return scenarioRun{}, fmt.Errorf("running %s: %w", scenario, err)
 	}
-	r, err := readRun(c.ProcessState.ExitCode(), stdout.Bytes(), stderr.Bytes())
+	var r scenarioRun
+	if err == nil {
+		r, err = readRun(status, stdout, stderr)
+	}
 	if err != nil {
 		return r, fmt.Errorf("running %s: %w", scenario, err)
 	}

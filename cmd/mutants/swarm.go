@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -41,19 +40,14 @@ const swarmLimit = 15 * time.Minute
 // runSwarm runs sim swarm until the first failure. It returns an error if the
 // run allows no conclusion.
 func runSwarm(ctx context.Context, root, program string, arguments ...string) (swarmResult, error) {
-	limited, cancel := context.WithTimeout(ctx, swarmLimit)
-	defer cancel()
-	var stdout, stderr bytes.Buffer
 	all := append([]string{"swarm", "--fail-fast", "--jobs", "1", "--report", "json"}, arguments...)
-	c := exec.CommandContext(limited, program, all...)
-	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &stdout, &stderr, waitDelay
-	err := c.Run()
-	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && (!exited || limited.Err() != nil) {
-		return swarmResult{}, fmt.Errorf("running a swarm: %w", errors.Join(limited.Err(), err))
-	}
-	r, err := readSwarm(c.ProcessState.ExitCode(), stdout.Bytes(), root)
+	status, stdout, stderr, err := runSim(ctx, swarmLimit, root, program, all...)
 	if err != nil {
-		return r, fmt.Errorf("running a swarm: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
+		return swarmResult{}, fmt.Errorf("running a swarm: %w", err)
+	}
+	r, err := readSwarm(status, stdout, root)
+	if err != nil {
+		return r, fmt.Errorf("running a swarm: %w: %s", err, bytes.TrimSpace(stderr))
 	}
 	return r, nil
 }

@@ -9,6 +9,7 @@ package compare
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -95,7 +96,8 @@ func Compare(a, b []*Result, o Options) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	used := make([]bool, len(o.Budgets))
+	var budgets []BudgetResult
+	used := make([]bool, len(o.Budgets)) // by budget: whether a scenario has its figure
 	for _, p := range pairs {
 		if p.a[0].Load == nil {
 			e, err := compareExact(p, o, used)
@@ -103,6 +105,9 @@ func Compare(a, b []*Result, o Options) (*Comparison, error) {
 				return nil, err
 			}
 			c.Exact = append(c.Exact, e...)
+			for _, one := range e {
+				budgets = append(budgets, one.Budgets...)
+			}
 			continue
 		}
 		l, err := compareLoads(p, o, used)
@@ -110,6 +115,7 @@ func Compare(a, b []*Result, o Options) (*Comparison, error) {
 			return nil, err
 		}
 		c.Loads = append(c.Loads, *l)
+		budgets = append(budgets, l.Budgets...)
 	}
 	for i, found := range used {
 		if !found {
@@ -117,7 +123,9 @@ func Compare(a, b []*Result, o Options) (*Comparison, error) {
 				"use a metric of the table, such as response_time:p99", o.Budgets[i].Text)}
 		}
 	}
-	c.setVerdict()
+	if exceeded(budgets) {
+		c.Verdict = Exceeded
+	}
 	return c, nil
 }
 
@@ -135,26 +143,20 @@ func (c *Comparison) pairs(a, b []*Result) ([]sides, error) {
 	}
 	group(a, func(s *sides, r *Result) { s.a = append(s.a, r) })
 	group(b, func(s *sides, r *Result) { s.b = append(s.b, r) })
-	var names []string
-	for name := range by {
-		names = append(names, name)
-	}
-	slices.Sort(names)
 	var pairs []sides
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(by)) {
 		s := by[name]
 		switch {
 		case len(s.a) == 0:
 			c.Notes = append(c.Notes, fmt.Sprintf("only B has %s", name))
-			continue
 		case len(s.b) == 0:
 			c.Notes = append(c.Notes, fmt.Sprintf("only A has %s", name))
-			continue
+		default:
+			if err := s.checkComparable(); err != nil {
+				return nil, err
+			}
+			pairs = append(pairs, *s)
 		}
-		if err := s.checkComparable(); err != nil {
-			return nil, err
-		}
-		pairs = append(pairs, *s)
 	}
 	if len(pairs) == 0 {
 		return nil, &Invalid{Err: fmt.Errorf("no scenario is in both A and B: A has %s, B has %s",
@@ -204,20 +206,6 @@ func scenarioNames(results []*Result) string {
 		names = append(names[:most], fmt.Sprintf("%d more", more))
 	}
 	return cmp.Or(strings.Join(names, ", "), "none")
-}
-
-// setVerdict sets the verdict of the comparison from its budgets.
-func (c *Comparison) setVerdict() {
-	for i := range c.Loads {
-		if exceeded(c.Loads[i].Budgets) {
-			c.Verdict = Exceeded
-		}
-	}
-	for i := range c.Exact {
-		if exceeded(c.Exact[i].Budgets) {
-			c.Verdict = Exceeded
-		}
-	}
 }
 
 func exceeded(budgets []BudgetResult) bool {
@@ -301,11 +289,7 @@ func conditions(r *Result) reports.Conditions {
 func distinct(results []*Result, of func(*Result) string) []string {
 	var all []string
 	for _, r := range results {
-		text := of(r)
-		if text == "" {
-			text = "unknown"
-		}
-		all = append(all, text)
+		all = append(all, cmp.Or(of(r), "unknown"))
 	}
 	slices.Sort(all)
 	return slices.Compact(all)

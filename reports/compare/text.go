@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -201,13 +202,8 @@ func (p *page) exact(e *Exact) {
 			p.Line("  and %d more", len(e.Differences)-i)
 			break
 		}
-		p.Line("  %-40s %20s    %s", reports.Escape(d.Name), textOrDash(d.A), textOrDash(d.B))
+		p.Line("  %-40s %20s    %s", reports.Escape(d.Name), orDash(d.A), orDash(d.B))
 	}
 }
 
-func textOrDash(text string) string {
-	if text == "" {
-		return "-"
-	}
-	return reports.Escape(text)
-}
+func orDash(text string) string { return reports.Escape(cmp.Or(text, "-")) }
