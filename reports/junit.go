@@ -10,9 +10,18 @@ import (
 	"strings"
 )
 
-// junitSuite is the element testsuite, or testsuites at the root of a document.
+type junitSuites struct {
+	XMLName  xml.Name     `xml:"testsuites"`
+	Name     string       `xml:"name,attr"`
+	Tests    int          `xml:"tests,attr"`
+	Failures int          `xml:"failures,attr"`
+	Errors   int          `xml:"errors,attr"`
+	Skipped  int          `xml:"skipped,attr"`
+	Time     string       `xml:"time,attr"`
+	Suites   []junitSuite `xml:"testsuite"`
+}
+
 type junitSuite struct {
-	XMLName    xml.Name
 	Name       string          `xml:"name,attr"`
 	File       string          `xml:"file,attr,omitempty"`
 	Tests      int             `xml:"tests,attr"`
@@ -22,7 +31,6 @@ type junitSuite struct {
 	Time       string          `xml:"time,attr"`
 	Properties []junitProperty `xml:"properties>property,omitempty"`
 	Cases      []junitCase     `xml:"testcase"`
-	Suites     []junitSuite    `xml:"testsuite"`
 }
 
 type junitProperty struct {
@@ -56,7 +64,7 @@ type junitSkip struct {
 // an undecided check is skipped. A run that could not start is one case with an
 // error. The time of a suite is in wall seconds; the time of a check is 0.
 func JUnit(w io.Writer, runs []*Run) error {
-	all := junitSuite{XMLName: xml.Name{Local: "testsuites"}, Name: "bluetrace"}
+	all := junitSuites{Name: "bluetrace"}
 	wall := 0.0
 	for _, r := range runs {
 		s := suiteOf(r)
@@ -80,10 +88,7 @@ func JUnit(w io.Writer, runs []*Run) error {
 }
 
 func suiteOf(r *Run) junitSuite {
-	s := junitSuite{
-		XMLName: xml.Name{Local: "testsuite"},
-		Name:    Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(finite(r.WallSeconds)),
-	}
+	s := junitSuite{Name: Escape(r.Scenario), File: Escape(r.File), Time: junitSeconds(finite(r.WallSeconds))}
 	if r.Verdict == NotRun {
 		s.Tests, s.Errors = 1, 1
 		s.Cases = []junitCase{errorCase(r, "the scenario can be run", "not run", strings.Split(r.Error, "\n"))}

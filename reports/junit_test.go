@@ -11,27 +11,26 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func junitOf(t *testing.T, runs ...*Run) (string, junitSuite) {
+func junitOf(t *testing.T, runs ...*Run) (string, junitSuites) {
 	t.Helper()
 	var b strings.Builder
 	if err := JUnit(&b, runs); err != nil {
 		t.Fatal(err)
 	}
-	var parsed junitSuite
+	var parsed junitSuites
 	if err := xml.Unmarshal([]byte(b.String()), &parsed); err != nil {
 		t.Fatalf("%v in\n%s", err, b.String())
 	}
+	parsed.XMLName = xml.Name{}
 	return b.String(), parsed
 }
 
 func TestJUnitHasACaseForEachCheck(t *testing.T) {
 	_, got := junitOf(t, failedRun())
-	want := junitSuite{
-		XMLName: xml.Name{Local: "testsuites"},
-		Name:    "bluetrace", Tests: 3, Failures: 1, Skipped: 1, Time: "0.002",
+	want := junitSuites{
+		Name: "bluetrace", Tests: 3, Failures: 1, Skipped: 1, Time: "0.002",
 		Suites: []junitSuite{{
-			XMLName: xml.Name{Local: "testsuite"},
-			Name:    "blocking", File: "scenarios/blocking.yaml", Tests: 3, Failures: 1, Skipped: 1, Time: "0.002",
+			Name: "blocking", File: "scenarios/blocking.yaml", Tests: 3, Failures: 1, Skipped: 1, Time: "0.002",
 			Properties: []junitProperty{{"seed", "1"}, {"digest", "0000000000000001"}, {"world", "virtual"},
 				{"virtual_seconds", "62.050"}, {"repeat", "sim run --seed 1 scenarios/blocking.yaml"}},
 			Cases: []junitCase{
