@@ -54,7 +54,8 @@ func document(c *mistakeList, text []byte) *yaml.Node {
 	return first.Content[0]
 }
 
-// printable reports bytes that are no text. The YAML library would refuse them without a position.
+// printable returns false and reports a mistake if the file contains a byte that is not text. The YAML library would
+// refuse such a byte without a position.
 func printable(c *mistakeList, text []byte) bool {
 	line, col := 1, 1
 	for i := 0; i < len(text); {

@@ -26,7 +26,8 @@ type Fault struct {
 	// Chance is the chance, 0 to 1, of each datagram, piece of a stream, connection or disk operation that Skip and
 	// Count leave; of a fault of nodes, of each node.
 	Chance float64
-	// Skip is the number of the first ones that are not affected. Count is the most that are; 0 is no limit.
+	// Skip is the number of datagrams, pieces, connections or disk operations that pass before the first affected one.
+	// Count is the most that are affected; 0 is no limit.
 	Skip, Count int
 
 	Of       Nodes  // of kinds that affect nodes, from cut on
@@ -70,11 +71,10 @@ func faultForm() *form {
 }
 
 var (
-	oneByteOrMore = func(doc string, most uint64) *form { return wholeForm(doc, 1, most) }
 	faultCount    = wholeForm("a whole number, 1 to 1000000000", 1, 1_000_000_000)
-	pieceForm     = oneByteOrMore("a number of bytes, 1 to 1024", 1024)
-	roomForm      = oneByteOrMore("a number of bytes, 1 to 1000000000", 1_000_000_000)
-	byteForm      = oneByteOrMore("the place of a byte, 1 to 65507", maxDatagram)
+	pieceForm     = wholeForm("a number of bytes, 1 to 1024", 1, 1024)
+	roomForm      = wholeForm("a number of bytes, 1 to 1000000000", 1, 1_000_000_000)
+	byteForm      = wholeForm("the place of a byte, 1 to 65507", 1, maxDatagram)
 	leftForm      = wholeForm("a number of bytes, 0 to 65506", 0, maxDatagram-1)
 	oneWayForm    = oneOf("", nil, "out", "in")
 	unsyncedForm  = oneOf("", nil, "lost", "kept", "torn")
@@ -138,8 +138,8 @@ func (f *Fault) keys() []key {
 			"start of the run."),
 		to("step", &f.Step, clockStepForm, "The time by which the clock is stepped forward (or back, below zero)."),
 		to("drift", &f.Drift, driftForm, "The ppm (parts per million) by which the clock runs fast (or slow, below "+
-			"zero), for the whole "+
-			"run.").writtenIf(func(*writer) bool { return f.Drift != 0 || f.Offset == 0 && f.Step == 0 }),
+			"zero), for the whole run.").
+			writtenIf(func(*writer) bool { return f.Drift != 0 || f.Offset == 0 && f.Step == 0 }),
 		to("from", &f.From, nodesForm, "The senders; of a cut, the nodes from which it separates."),
 		to("to", &f.To, nodesForm, "The receivers."),
 		to("one_way", &f.OneWay, oneWayForm, "out: only what the nodes send is lost; in: only what they receive."),
@@ -401,19 +401,16 @@ func (a *Adversary) keys() []key {
 		with(AdversaryReplay, &a.Of, phonesForm, "The phones whose beacons are overheard and sent again.", "by", "to",
 			"after", "chance"),
 		with(AdversaryForge, &a.To, phonesForm, "The phones that receive beacons with TempIDs that the server did not "+
-			"issue.",
-			"by", "every", "jitter"),
+			"issue.", "by", "every", "jitter"),
 		with(AdversaryFlood, &a.To, phonesForm, "The phones that receive bytes that are no beacon.", "by", "every",
 			"jitter"),
 		with(AdversaryGuess, &a.Of, phonesForm, "The phones whose passwords are guessed.", "by", "every", "jitter"),
 		with(AdversaryGarbage, nil, onlyServerForm, "The server receives garbage and half messages.", "by", "every",
-			"jitter").
-			encodedBy(server),
+			"jitter").encodedBy(server),
 		with(AdversaryUpload, &a.Invented, uploadForm, "foreign: overheard TempIDs of other phones; invented: TempIDs "+
 			"that the server did not issue.", "by", "every", "jitter"),
 		with(AdversaryHold, nil, onlyServerForm, "The server gets connections that stay silent.", "by", "every",
-			"jitter").
-			encodedBy(server),
+			"jitter").encodedBy(server),
 		to("by", &a.By, phonesForm, "The phones that act, from their own addresses.").need(),
 		to("to", &a.To, phonesForm, "The receivers of the overheard beacons."),
 		to("after", &a.After, delayForm, "From receiving a beacon to sending it again.").or("0s"),
@@ -439,8 +436,7 @@ func (a *Adversary) check(b *builder, v *value) {
 	case AdversaryGuess:
 		if i := b.withoutAccount(a.Of); i >= 0 && v.child("guess") != nil {
 			b.add(v.child("guess").pos, "phone `%s` has no account whose password could be guessed; expected phones "+
-				"with an account",
-				b.roster.name(i))
+				"with an account", b.roster.name(i))
 		}
 	case AdversaryUpload:
 		if by := v.child("by"); by != nil {

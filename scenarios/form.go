@@ -12,8 +12,8 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// form describes the YAML that may be written at one place of a scenario: a scalar, a mapping, a list, or any of
-// these that is not nil. The parser's checks, its messages and the JSON Schema are made from it. A form is shared
+// form describes the YAML that may be written at one place of a scenario. Its fields scalar, mapping and list describe
+// the three kinds of YAML nodes; a kind is refused if its field is nil. The parser's checks, its messages and the JSON Schema are made from it. A form is shared
 // by all files and does not change.
 type form struct {
 	def     string // its name under the schema's $defs; "" if the schema writes it in place
@@ -69,16 +69,16 @@ type mapping struct {
 	keys    []key
 	open    *form          // the value of every key
 	openKey *regexp.Regexp // matches the keys of an open mapping; nil if openKeys lists them
-	openDoc string
+	openDoc string         // lists the keys of an open mapping, for messages
 	// openKeys are the only keys of an open mapping.
 	openKeys []string
 	synonyms synonyms // for its keys; nil if none are known
 }
 
-// errExpected is an error to which the doc of the form adds everything.
+// errExpected is the error of a text for which "expected" and the doc of its form are the whole message.
 var errExpected = errors.New("")
 
-// finalMessage is an error that already names the alternatives.
+// finalMessage is an error that already names the alternatives, so that the doc of the form is not added.
 type finalMessage struct{ error }
 
 // parseDefault parses the default of k. A default that does not parse is a bug of the language itself.

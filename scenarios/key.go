@@ -17,7 +17,8 @@ import (
 //
 // A new key is a field of a section's struct and a row of its table, with a check if it excludes other keys. A new kind
 // of fault is a kind in package fault and a row in the table of Fault. A new action of a step is a struct with a table
-// and a row in the table of Step. The world or the script runner that acts on it comes on top.
+// and a row in the table of Step. The world or the script runner also needs code that
+// acts on it.
 type key struct {
 	name, doc string
 	is        *form
@@ -149,12 +150,7 @@ func many[T any, P table[T]](name string, into *[]T, is func() *form, doc string
 		name: name, doc: doc, section: is,
 		decode: func(b *builder, section *value) {
 			v := section.child(name)
-			for _, e := range v.elements() {
-				var t T
-				if decodeSection[T, P](b, e, &t) {
-					*into = append(*into, t)
-				}
-			}
+			*into = append(*into, decodeAll[T, P](b, v)...)
 			if v != nil && v.kind == yaml.SequenceNode {
 				b.refuseEmpty(section, name)
 			}

@@ -33,8 +33,8 @@ func (s *Scenario) keys() []key {
 		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64),
 			"The seed of all randomness of the run.").or("1").
 			writtenIf(func(*writer) bool { return s.Load == nil || s.Seed != 1 }),
-		to("start", nil, wallTimeForm,
-			"The wall-clock time in the scenario's zone at which the run begins.").or(defaultStart).
+		to("start", nil, wallTimeForm, "The wall-clock time in the scenario's zone at which the run begins.").
+			or(defaultStart).
 			decodedBy(func(b *builder, root *value) { s.Start = decodeStart(root, b) }).
 			encodedBy(s.encodeStart),
 		to("zone", &s.Zone, zoneForm, "The IANA time zone of the server and the phones.").or("UTC").
@@ -50,8 +50,7 @@ func (s *Scenario) keys() []key {
 			inner("udp", "Between phones.", "settings of UDP: `delay`, `lose`", s.Network.UDP.keys()...)),
 		phonesKey(&s.Phones),
 		inner("contacts", "The phones that are near each other. Kinds of contacts add up.",
-			"one or more kinds of contacts",
-			s.Contacts.keys()...).decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
+			"one or more kinds of contacts", s.Contacts.keys()...).decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
 		many("routine", &s.Routine, listOf("a list of routines", routine), "Recurring actions of phones."),
 		many("faults", &s.Faults, listOf("a list of faults", faultForm),
 			"The faults of the run. If several apply, the first one does."),
@@ -60,8 +59,7 @@ func (s *Scenario) keys() []key {
 		scriptKey(&s.Script),
 		one("load", &s.Load, load, "A load: phones that arrive at a rate, on real sockets and the real clock."),
 		to("invariants", nil, onlyTrueForm, "true: nothing but the invariants is checked. They are checked in every "+
-			"run.").
-			encodedBy(s.encodeInvariants),
+			"run.").encodedBy(s.encodeInvariants),
 		to("expect", nil, orList("a comparison such as beacons.valid > 1000, or a list of them", expectationForm),
 			"Conditions on the whole run.").decodedBy(expect.decode).encodedBy(expect.encode),
 		to("thresholds", nil, thresholdsForm(), "Conditions on metrics, in k6's grammar; delays in milliseconds.").
@@ -197,8 +195,7 @@ func (m *Mixing) keys() []key {
 func (m *Mixing) check(b *builder, v *value) {
 	if n := len(m.Phones); n > 1 && m.Degree > float64(n-1) && !b.roster.unsure {
 		b.add(v.child("degree").pos, "`degree` is %s, and each of %d phones can be near %s at most",
-			v.child("degree").text, n,
-			numberOf(n-1, "other"))
+			v.child("degree").text, n, numberOf(n-1, "other"))
 	}
 }
 
@@ -256,13 +253,14 @@ func (c *Contacts) decode(b *builder, root *value) {
 	}
 }
 
-// decodeAll decodes a section, or a list of them.
+// decodeAll decodes a section, or a list of sections. Sections without a kind are left out, after a mistake.
 func decodeAll[T any, P table[T]](b *builder, v *value) []T {
 	var all []T
 	for _, e := range v.elements() {
 		var t T
-		decodeSection[T, P](b, e, &t)
-		all = append(all, t)
+		if decodeSection[T, P](b, e, &t) {
+			all = append(all, t)
+		}
 	}
 	return all
 }
@@ -354,8 +352,7 @@ func decodeStart(root *value, b *builder) int64 {
 	}
 	if y := wall.Year(); v != nil && (y < firstYear || y > lastYear) {
 		b.add(v.pos, "`start` is %s, which is too far from 1970 for clocks that count nanoseconds; expected a year "+
-			"from %d to %d",
-			quoted(v.text), firstYear, lastYear)
+			"from %d to %d", quoted(v.text), firstYear, lastYear)
 	}
 	zone := time.UTC
 	if root.has("zone") {

@@ -64,7 +64,7 @@ func (c *mistakeList) add(p Pos, format string, args ...any) {
 // isFull reports whether further mistakes are only counted, so that their messages are not needed.
 func (c *mistakeList) isFull() bool { return c.total >= maxMistakes }
 
-// nearest is the function nearest, without its cost once the list is full.
+// nearest calls the function nearest. Once the list is full it returns false, to save time.
 func (c *mistakeList) nearest(text string, candidates []string) (string, bool) {
 	if c.isFull() {
 		return "", false
@@ -147,8 +147,8 @@ func shortList(names []string) string {
 // maxCandidates is the most candidates that are compared with a text.
 const maxCandidates = 1000
 
-// nearest returns the candidate that is most similar to text. It returns false if more than a third of the characters
-// differ from each. Of two equally similar candidates the first wins.
+// nearest returns the candidate that is most similar to text. It returns false if each candidate differs from text in
+// more than a third of its bytes. Of two equally similar candidates the first wins.
 func nearest(text string, candidates []string) (string, bool) {
 	if len(text) > 64 {
 		return "", false

@@ -192,8 +192,7 @@ func (b *builder) checkAccounts() {
 		if phone, ok := b.roster.generatedFor(g.User); ok && !b.roster.unsure {
 			name := b.roster.name(phone)
 			b.add(g.Pos, "username %s is generated for `%s`, which has no `user`; expected another, or account: %s to "+
-				"share it",
-				quoted(g.User), name, name)
+				"share it", quoted(g.User), name, name)
 		}
 		if g.Account == "own" || g.Account == "none" {
 			continue
@@ -244,7 +243,7 @@ func (b *builder) withoutAccount(phones []int) int {
 	return first
 }
 
-// selected identifies a resolved selection.
+// selected identifies a resolved selection by the address of its first phone and its length.
 type selected struct {
 	first *int
 	count int

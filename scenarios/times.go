@@ -196,7 +196,8 @@ func (at When) String() string {
 
 var durationLike = regexp.MustCompile(`^[+-]?[0-9.]+[A-Za-zµμ]+$`)
 
-// parseWireTime takes a text that is no duration as it is. A mistyped duration is refused.
+// parseWireTime parses a duration, or returns any other text as one to be sent as it is. It refuses a text that looks
+// like a mistyped duration.
 func parseWireTime(text string) (WireTime, error) {
 	d, err := parseDuration(text)
 	if err == nil {
@@ -303,6 +304,7 @@ func percentText(p float64) string {
 	return text + "%"
 }
 
+// numberText writes a number with as few digits as it needs, without an exponent.
 func numberText(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // secondsText writes a number of seconds as a duration.

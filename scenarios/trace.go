@@ -63,6 +63,7 @@ type Irregularity struct {
 	Lines     []int // the first few, from 1
 }
 
+// oddLinesKept is the most line numbers that are listed for one kind of irregularity.
 const oddLinesKept = 5
 
 func (o *Irregularity) String() string {
@@ -86,15 +87,15 @@ type TraceReader struct {
 	close   func() error
 	in      *bufio.Reader
 	line    int
-	zero    int64 // the time of the trace at which the run begins
-	begun   bool  // zero is known
-	last    int64
+	zero    int64              // the time of the trace at which the run begins
+	begun   bool               // zero is known
+	last    int64              // the time of the last line that was not skipped
 	pairs   map[[2]string]bool // the pairs with a contact at the time last
-	names   map[string]string
+	names   map[string]string  // one copy of each name of a person or a class
 	odd     []Irregularity
 	usable  int      // lines that are contacts
-	chosen  int      // of those, selected lines
-	classes []string // the first few that were read
+	chosen  int      // usable lines that were selected
+	classes []string // the first few classes that were read, for messages
 	err     error    // returned by every later call
 }
 
@@ -213,8 +214,8 @@ func (r *TraceReader) end() error {
 		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace; a line is: time, person, " +
 			"person"}
 	}
-	return &TraceMistake{File: r.trace.File, Message: fmt.Sprintf("the selection leaves no contact of %d: %s", r.usable,
-		r.selection())}
+	return &TraceMistake{File: r.trace.File,
+		Message: fmt.Sprintf("the selection leaves no contact of %d: %s", r.usable, r.selection())}
 }
 
 // selection describes the part of the trace that was read and its classes, for the error of a trace without contacts.
@@ -230,6 +231,7 @@ func (r *TraceReader) selection() string {
 	return s
 }
 
+// quotedList joins the first ten texts of a list, each in quotes.
 func quotedList(list []string) string {
 	var all []string
 	for _, s := range list[:min(len(list), 10)] {
@@ -238,10 +240,10 @@ func quotedList(list []string) string {
 	return strings.Join(all, ", ")
 }
 
-// note counts an unusual line.
-func (r *TraceReader) note(done, what string) {
+// note counts the current line as unusual. treatment is used or skipped.
+func (r *TraceReader) note(treatment, problem string) {
 	for i := range r.odd {
-		if o := &r.odd[i]; o.Problem == what {
+		if o := &r.odd[i]; o.Problem == problem {
 			o.Count++
 			if len(o.Lines) < oddLinesKept {
 				o.Lines = append(o.Lines, r.line)
@@ -249,9 +251,10 @@ func (r *TraceReader) note(done, what string) {
 			return
 		}
 	}
-	r.odd = append(r.odd, Irregularity{what, done, 1, []int{r.line}})
+	r.odd = append(r.odd, Irregularity{problem, treatment, 1, []int{r.line}})
 }
 
+// The treatments of unusual lines.
 const (
 	used    = "used"
 	skipped = "skipped"

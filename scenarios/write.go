@@ -216,6 +216,7 @@ func (w *writer) names(phones []int) []string {
 // phones encodes a selection of phones.
 func (w *writer) phones(phones []int) *yaml.Node { return flowList(w.names(phones), textNode) }
 
+// phone encodes the name of one phone.
 func (w *writer) phone(phone int) *yaml.Node { return textNode(w.roster.name(phone)) }
 
 // nodes encodes a set of nodes, the server first.
