@@ -33,7 +33,7 @@ type Fault struct {
 	Of       Nodes  // of kinds that affect nodes, from cut on
 	From, To Nodes  // the way; of lose to truncate, cut and slow
 	Stream   bool   // delay, slow: of TCP instead of UDP
-	OneWay   string // cut: "" both ways, "out" what Of sends, "in" what Of receives
+	OneWay   string // cut: "" loses both ways, "out" the traffic from Of, "in" the traffic to Of
 
 	Delay Distribution // delay, reorder (by how much), join, a slow disk
 	// Bytes is of slow the bytes per second; of pieces the longest piece; of corrupt the place of the byte, from 1, or
@@ -142,7 +142,7 @@ func (f *Fault) keys() []key {
 			writtenIf(func(*writer) bool { return f.Drift != 0 || f.Offset == 0 && f.Step == 0 }),
 		to("from", &f.From, nodesForm, "The senders; of a cut, the nodes from which it separates."),
 		to("to", &f.To, nodesForm, "The receivers."),
-		to("one_way", &f.OneWay, oneWayForm, "out: only what the nodes send is lost; in: only what they receive."),
+		to("one_way", &f.OneWay, oneWayForm, "out: only the traffic from the nodes is lost; in: only the traffic to them."),
 		to("transport", &f.Stream, transportForm, "udp: datagrams; tcp: streams.").or("udp"),
 		to("chance", &f.Chance, percentForm, "The chance of one datagram, piece of a stream, connection or disk "+
 			"operation; of a kind that affects nodes, of each node.").or("100%"),

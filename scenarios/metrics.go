@@ -95,7 +95,7 @@ func loadTrends() []Metric {
 	return []Metric{
 		{"response_time", true, "from when an operation was due to its answer"},
 		{"service_time", true, "from when it was sent to its answer"},
-		{"schedule_lag", true, "from when it was due, and what it waits for was there, to its sending"},
+		{"schedule_lag", true, "from the later of its due time and the answer that it waits for, to its sending"},
 	}
 }
 
@@ -113,7 +113,7 @@ func LoadMetrics() []Metric {
 		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: how " +
 			"many"},
 		Metric{"operations_unknown", false, "rate: operations without an answer, of all, 0 to 1; count: how many"},
-		Metric{"beacons_lost", false, "rate: beacons that nobody received, of those sent, 0 to 1; count: how many"},
+		Metric{"beacons_lost", false, "rate: beacons that no phone received, of those sent, 0 to 1; count: how many"},
 	)
 }
 
