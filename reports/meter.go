@@ -13,8 +13,9 @@ import (
 
 // Meter holds the metrics of one run, during the run and after it, in a registry
 // of its own. Every metric has the labels scenario and run_id. The other labels
-// are phase, operation and outcome, with a fixed set of values: no phone,
-// address, TempID or text of an error. docs/METRICS.md lists the metrics.
+// are phase, operation and outcome. Their values come from a fixed set: a phone, an
+// address, a TempID or the text of an error is never a value. docs/METRICS.md lists
+// the metrics.
 //
 // A load feeds the meter from many goroutines. It resolves its phases and
 // operations beforehand (Phase, Operation); after that no call waits or, once a
@@ -58,7 +59,8 @@ func newHistogram(of family, labels ...string) prometheus.Histogram {
 // Gatherer returns the source of the metrics as they are now.
 func (m *Meter) Gatherer() prometheus.Gatherer { return m.registry }
 
-// Phase returns the phase of the run with this name. The first call makes it.
+// Phase returns the phase of the run with this name. The first call with a name
+// creates the phase.
 func (m *Meter) Phase(name string) *PhaseMeter {
 	name = Escape(name)
 	m.mu.Lock()
@@ -267,8 +269,8 @@ type PhaseMeter struct {
 	operations []*OperationMeter // guarded by meter.mu
 }
 
-// Operation returns the operation with this name in this phase. The first call
-// makes it, and belongs before the load begins.
+// Operation returns the operation with this name in this phase. The first call with
+// a name creates the operation, and allocates: call it before the load begins.
 func (p *PhaseMeter) Operation(name string) *OperationMeter {
 	name = Escape(name)
 	p.meter.mu.Lock()
@@ -304,10 +306,10 @@ type OperationMeter struct {
 	response, service, lag prometheus.Histogram
 }
 
-// Done counts an operation. The response time counts from when it was due, the
-// service time from when it was sent. The lag is how much later it was sent than
-// the generator could have. The times of an operation without an answer end with
-// the waiting: they are lower bounds.
+// Done counts an operation. Its response time begins when it was due, its service
+// time when it was sent. The lag is the delay of sending that the generator caused.
+// The times of an operation without an answer end at its timeout, so they are lower
+// bounds.
 func (o *OperationMeter) Done(outcome Outcome, response, service, lag time.Duration) {
 	o.outcomes[outcome].Add(1)
 	o.response.Observe(max(0, response).Seconds())

@@ -19,8 +19,8 @@ import (
 	"gonum.org/v1/plot/vg/vgimg"
 )
 
-// picture is a column of charts. Each has its legend above it, so that the legend
-// covers no data.
+// picture is a column of charts. The legend of a chart is above it, so that it covers
+// no data.
 type picture struct {
 	title, subtitle string
 	charts          []*chart

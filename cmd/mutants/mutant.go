@@ -34,8 +34,9 @@ func libraryMutants() []mutant {
 		uploadMutants(), logMutants(), phoneMutants())
 }
 
-// make returns source with the edit made. An error means that the file has
-// changed, so that the table must be mended.
+// make returns source with the edit made. It returns an error if source does not
+// contain the old text exactly once: the file has changed, and the entry of the table
+// must be adapted.
 func (e *edit) make(source string) (string, error) {
 	if n := strings.Count(source, e.old); n != 1 {
 		return "", fmt.Errorf("%q occurs %d times in %s, want once", e.old, n, e.file)

@@ -137,8 +137,8 @@ func printCount(w io.Writer, passed, failed int) error {
 	return nil
 }
 
-// inOrder calls work for 0 to n-1, with at most jobs calls at the same time, and
-// calls take with the results in order, each as soon as it is there.
+// inOrder calls work for 0 to n-1, with at most jobs calls at the same time. It calls
+// take with the results in that order, as soon as a result and all before it exist.
 func inOrder[T any](n, jobs int, work func(i int) T, take func(T)) {
 	results := make([]chan T, n)
 	for i := range results {
@@ -210,8 +210,8 @@ func (t *tester) test(ctx context.Context, m *mutant) result {
 	return r
 }
 
-// buildMutant builds the program with the bug in it, in a new folder. If it
-// returns an error, the outcome says which kind.
+// buildMutant builds the program with the bug in it, in a new folder. The outcome is
+// killed without an error; with an error it is the step that failed.
 func (t *tester) buildMutant(ctx context.Context, m *mutant, program string) (outcome, error) {
 	folder := filepath.Dir(program)
 	if err := os.Mkdir(folder, 0o755); err != nil {

@@ -41,8 +41,9 @@ func commandLine(words, sets []string, file string) string {
 	return strings.Join(append(words, shellQuoted(file)), " ")
 }
 
-// calledAs returns the command that starts the program again: go run if that has
-// built it, or else argument0. exists reports whether a file exists.
+// calledAs returns the command that starts the program again: "go run" with the
+// package if "go run" built the program, or else argument0, the path of the program.
+// exists reports whether a file exists.
 func calledAs(argument0 string, exists func(path string) bool) string {
 	for element := range strings.SplitSeq(filepath.ToSlash(filepath.Dir(argument0)), "/") {
 		if !strings.HasPrefix(element, "go-build") {

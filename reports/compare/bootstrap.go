@@ -28,10 +28,10 @@ type estimate struct {
 }
 
 // estimates returns the figures of one side. One bootstrap draws blocks of
-// consecutive seconds of each run, the other draws whole runs. The larger
-// variance counts: the second includes the differences between runs and, with
-// them, the first, but it may be too small for few runs. A single run has the
-// first only.
+// consecutive seconds of each run: it shows the variance within the runs. Another
+// draws whole runs: it shows the variance between runs, which includes the variance
+// within them, but with few runs its result may be too small. The larger of the two
+// variances is used. For a single run only the first is known.
 func (s *series) estimates(figures []figure, draws *rand.Rand) []estimate {
 	out := make([]estimate, len(figures))
 	for i, f := range figures {
@@ -53,8 +53,8 @@ func (s *series) estimates(figures []figure, draws *rand.Rand) []estimate {
 	return out
 }
 
-// varianceWithin draws blocks of seconds of each run. It returns the number of
-// blocks of all runs as well.
+// varianceWithin returns the variance of each figure if blocks of seconds of each run
+// are drawn, and the number of blocks of all runs.
 func (s *series) varianceWithin(figures []figure, draws *rand.Rand) (variances []float64, blocks float64) {
 	runs := make([]*stats.Blocks, len(s.runs))
 	seconds, weighted := 0.0, 0.0
@@ -80,7 +80,7 @@ func (s *series) varianceWithin(figures []figure, draws *rand.Rand) (variances [
 	return variances, blocks
 }
 
-// varianceBetween draws whole runs.
+// varianceBetween returns the variance of each figure if whole runs are drawn.
 func (s *series) varianceBetween(figures []figure, draws *rand.Rand) []float64 {
 	n := len(s.runs)
 	variances := resampledVariance(figures, func(sum *stats.Counts) {

@@ -150,8 +150,8 @@ func (b *Budget) judgeValues(x, y float64, scenario string) (BudgetResult, error
 	return b.result(change, change, change, false), nil
 }
 
-// judgeBudgets judges the budgets for figures of this load. wanted are the indices
-// of those for its times. It marks the budgets of counts that it judged in used.
+// judgeBudgets judges the budgets for figures of this load. wanted are the indices of
+// the budgets for its times. It sets used[i] if budget i is for one of its counts.
 func (l *Load) judgeBudgets(o Options, wanted []int, used []bool) error {
 	for i, b := range o.Budgets {
 		if b.isLoadTime() {

@@ -161,8 +161,8 @@ func (r *Result) checks() []value {
 	return all
 }
 
-// judgeBudgets judges the budgets for figures that both runs have. It marks them
-// in used.
+// judgeBudgets judges the budgets for figures that both runs have. It sets used[i] if
+// both runs have the figure of budget i.
 func (e *Exact) judgeBudgets(a, b *Result, o Options, used []bool) error {
 	inA, inB := a.figures(), b.figures()
 	for i, budget := range o.Budgets {

@@ -51,8 +51,8 @@ type metric struct {
 	figures    []figure
 }
 
-// compareLoads compares the loads of one scenario. It marks the budgets that it
-// judged in used.
+// compareLoads compares the loads of one scenario. It sets used[i] if the scenario has
+// the figure of budget i.
 func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 	l := &Load{Scenario: p.scenario, A: sideOf(p.a), B: sideOf(p.b), Rows: []Row{}, Budgets: []BudgetResult{}}
 	l.Warnings = warningsOf(p.a, p.b)
