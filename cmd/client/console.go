@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"bluetrace/nodes/files"
 )
 
 // console shows text to the user and reads lines. Only one goroutine may call show,
@@ -37,7 +39,7 @@ func outputError(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%w: %w", errOutput, withoutName(err))
+	return fmt.Errorf("%w: %w", errOutput, files.WithoutPath(err))
 }
 
 // question is a prompt, and the way to read the answer.
@@ -69,11 +71,17 @@ func runBriefly(f func()) {
 		defer close(done)
 		f()
 	}()
-	limit := time.NewTimer(flushLimit)
-	defer limit.Stop()
+	awaitBriefly(done)
+}
+
+// awaitBriefly waits until done is closed, for at most flushLimit. It returns false if
+// done is still open then.
+func awaitBriefly(done <-chan struct{}) bool {
 	select {
 	case <-done:
-	case <-limit.C:
+		return true
+	case <-time.After(flushLimit):
+		return false
 	}
 }
 

@@ -36,7 +36,7 @@ func resolve(path string) (string, error) {
 			return "", fmt.Errorf("the folder %q of the contact log does not exist", filepath.Dir(path))
 		}
 		if err != nil {
-			return "", fmt.Errorf("finding the contact log %q: %w", path, withoutName(err))
+			return "", fmt.Errorf("finding the contact log %q: %w", path, files.WithoutPath(err))
 		}
 		path = filepath.Join(dir, filepath.Base(path))
 		target := linkedTo(path)
@@ -58,12 +58,4 @@ func linkedTo(path string) string {
 		return ""
 	}
 	return target
-}
-
-// withoutName returns an error without the name of the file.
-func withoutName(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
 }

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/spf13/pflag"
 
+	"bluetrace/cmd/internal/dashes"
 	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
@@ -81,12 +81,7 @@ func (p *program) command(arguments []string) status {
 	return result
 }
 
-// complain writes an error to standard error, each line behind the program's name.
-func (p *program) complain(err error) {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(p.stderr, "client: "+strings.TrimSuffix(line, "\n"))
-	}
-}
+func (p *program) complain(err error) { dashes.Complain(p.stderr, "client", err) }
 
 // run opens the UDP port, the connection and the contact log, in this order, and
 // runs the phone. If the server cannot be reached, it writes no file.

@@ -3,13 +3,10 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/netip"
 	"strconv"
 	"strings"
-
-	"github.com/spf13/pflag"
 
 	"bluetrace/cmd/internal/dashes"
 	"bluetrace/nodes"
@@ -55,10 +52,7 @@ type options struct {
 func parse(arguments []string) (o options, help string, err error) {
 	o.settings = nodes.DefaultPhoneSettings()
 	o.settings.MaxEntries = maxEntries
-	set := pflag.NewFlagSet("client", pflag.ContinueOnError)
-	set.SortFlags = false
-	set.SetOutput(io.Discard)
-	set.Usage = func() {}
+	set := dashes.NewSet("client")
 	set.StringVar(&o.contactLog, "contact-log", "z5272202_contactlog.txt", "keep the contact log in `FILE`")
 	set.DurationVar(&o.settings.Retention, "retention", o.settings.Retention,
 		"keep a beacon for `D` after its reception")
@@ -67,13 +61,7 @@ func parse(arguments []string) (o options, help string, err error) {
 	set.DurationVar(&o.settings.PasswordPause, "password-pause", o.settings.PasswordPause,
 		"wait `D` between username and password: some servers read both as one")
 	help = about + set.FlagUsages() + statuses
-	if len(arguments) == 1 && arguments[0] == "help" {
-		return o, help, pflag.ErrHelp
-	}
-	flags, words, err := dashes.Split(set, arguments)
-	if err == nil {
-		err = set.Parse(flags)
-	}
+	words, err := dashes.Parse(set, arguments, "server_IP", "server_port", "client_udp_port")
 	if err == nil {
 		err = o.parseWords(words)
 	}
@@ -83,19 +71,8 @@ func parse(arguments []string) (o options, help string, err error) {
 	return o, help, err
 }
 
-// parseWords reads the arguments that are no flags.
+// parseWords parses the three arguments that are no flags.
 func (o *options) parseWords(words []string) error {
-	switch len(words) {
-	case 0:
-		return errors.New("server_IP, server_port and client_udp_port are missing")
-	case 1:
-		return errors.New("server_port and client_udp_port are missing")
-	case 2:
-		return errors.New("client_udp_port is missing")
-	case 3:
-	default:
-		return fmt.Errorf("expected server_IP, server_port and client_udp_port, found %d arguments", len(words))
-	}
 	host := withoutBrackets(words[0])
 	if !isHost(host) {
 		return fmt.Errorf("invalid server_IP %q: must be an IP address or a name", words[0])

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync"
@@ -48,19 +49,14 @@ func newScreen(c console) *screen {
 func (s *screen) show(text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(text)
+	s.add(text, false)
 }
 
-// showApart queues text that is no answer to a typed line.
+// showApart queues text that does not answer a typed line, and so begins on a new line.
 func (s *screen) showApart(text []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed {
-		return
-	}
-	s.waiting += len(text)
-	s.parts = append(s.parts, part{text: append([]byte{}, text...), apart: true})
-	s.more.Signal()
+	s.add(text, true)
 }
 
 // showBeacon queues the lines of a received beacon, unless too many bytes wait.
@@ -72,7 +68,7 @@ func (s *screen) showBeacon(text []byte) {
 		return
 	}
 	s.reportSkipped()
-	s.add(text)
+	s.add(text, false)
 }
 
 // reportSkipped queues a line with the number of beacons that were not shown.
@@ -80,7 +76,7 @@ func (s *screen) reportSkipped() {
 	if s.skipped > 0 {
 		n := s.skipped
 		s.skipped = 0
-		s.add(fmt.Appendf(nil, "%d beacons are not shown: the output was too slow\n", n))
+		s.add(fmt.Appendf(nil, "%d beacons are not shown: the output was too slow\n", n), false)
 	}
 }
 
@@ -92,16 +88,16 @@ func (s *screen) ask(prompt string) {
 	s.more.Signal()
 }
 
-// add appends text to the queue.
-func (s *screen) add(text []byte) {
+// add appends text to the queue. If apart is true, the text begins on a new line.
+func (s *screen) add(text []byte, apart bool) {
 	if len(text) == 0 || s.closed {
 		return
 	}
 	s.waiting += len(text)
-	if n := len(s.parts); n > 0 && s.parts[n-1].text != nil {
+	if n := len(s.parts); n > 0 && s.parts[n-1].text != nil && !apart {
 		s.parts[n-1].text = append(s.parts[n-1].text, text...)
 	} else {
-		s.parts = append(s.parts, part{text: append([]byte{}, text...)})
+		s.parts = append(s.parts, part{text: bytes.Clone(text), apart: apart})
 	}
 	s.more.Signal()
 }
@@ -165,11 +161,7 @@ func (s *screen) close() error {
 	s.closed = true
 	s.more.Signal()
 	s.mu.Unlock()
-	limit := time.NewTimer(flushLimit)
-	defer limit.Stop()
-	select {
-	case <-s.ended:
-	case <-limit.C:
+	if !awaitBriefly(s.ended) {
 		return errors.New("the output is blocked: its last lines are lost")
 	}
 	s.mu.Lock()

@@ -26,7 +26,7 @@ func (d disk) Path(name string) string { return filepath.Join(string(d), name) }
 func (d disk) Stat(name string) (Stat, error) {
 	st, err := os.Stat(d.Path(name))
 	if err != nil {
-		return Stat{}, withoutPath(err)
+		return Stat{}, WithoutPath(err)
 	}
 	return statOf(st), nil
 }
@@ -34,9 +34,9 @@ func (d disk) Stat(name string) (Stat, error) {
 // errNotRegular is the error for a folder, a device or a pipe.
 var errNotRegular = errors.New("it is no regular file")
 
-// withoutPath returns an error of package os without the name of the file, because the
-// caller adds the name.
-func withoutPath(err error) error {
+// WithoutPath returns an error of package os without the name of the file, for a caller
+// that adds the name.
+func WithoutPath(err error) error {
 	if e, ok := errors.AsType[*fs.PathError](err); ok {
 		return e.Err
 	}
@@ -56,10 +56,10 @@ func (d disk) open(name string, flag int, mode fs.FileMode) (File, error) {
 	}
 	f, err := os.OpenFile(d.Path(name), flag|nonBlocking, mode) // it may have become a pipe since
 	if err != nil {
-		return nil, withoutPath(err)
+		return nil, WithoutPath(err)
 	}
 	if st, err := f.Stat(); err != nil || !st.Mode().IsRegular() {
-		err = errors.Join(withoutPath(err), f.Close())
+		err = errors.Join(WithoutPath(err), f.Close())
 		if err == nil {
 			err = errNotRegular
 		}
@@ -78,16 +78,16 @@ func (d disk) Create(name string, mode fs.FileMode) (File, error) {
 	return d.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, mode)
 }
 
-func (d disk) Rename(from, to string) error { return withoutPath(os.Rename(d.Path(from), d.Path(to))) }
+func (d disk) Rename(from, to string) error { return WithoutPath(os.Rename(d.Path(from), d.Path(to))) }
 
-func (d disk) Remove(name string) error { return withoutPath(os.Remove(d.Path(name))) }
+func (d disk) Remove(name string) error { return WithoutPath(os.Remove(d.Path(name))) }
 
 func (d disk) SyncNames() error {
 	f, err := os.Open(string(d))
 	if err != nil {
-		return withoutPath(err)
+		return WithoutPath(err)
 	}
-	return errors.Join(withoutPath(f.Sync()), f.Close())
+	return errors.Join(WithoutPath(f.Sync()), f.Close())
 }
 
 func (d disk) Lock(name string) (unlock func() error, err error) {
@@ -97,7 +97,7 @@ func (d disk) Lock(name string) (unlock func() error, err error) {
 	l := flock.New(d.Path(name))
 	ok, err := l.TryLock()
 	if err != nil {
-		return nil, withoutPath(err)
+		return nil, WithoutPath(err)
 	}
 	if !ok {
 		return nil, ErrLocked
@@ -117,17 +117,17 @@ func (f *diskFile) Stat() (Stat, error) {
 
 func (f *diskFile) ReadAt(p []byte, at int64) (int, error) {
 	n, err := f.File.ReadAt(p, at)
-	return n, withoutPath(err)
+	return n, WithoutPath(err)
 }
 
 func (f *diskFile) Write(p []byte) (int, error) {
 	n, err := f.File.Write(p)
-	return n, withoutPath(err)
+	return n, WithoutPath(err)
 }
 
-func (f *diskFile) Truncate(size int64) error { return withoutPath(f.File.Truncate(size)) }
+func (f *diskFile) Truncate(size int64) error { return WithoutPath(f.File.Truncate(size)) }
 
-func (f *diskFile) Sync() error { return withoutPath(f.File.Sync()) }
+func (f *diskFile) Sync() error { return WithoutPath(f.File.Sync()) }
 
 func (d disk) CreateRewritable(name string, mode fs.FileMode) (Rewritable, error) {
 	f, err := d.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)

@@ -2,57 +2,49 @@ package socket
 
 import (
 	"errors"
-	"io"
 	"os"
 	"time"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/socket/epoll"
 	"bluetrace/protocol"
 )
 
-// conn is one connection of the server. It is served by a goroutine of its own or by
-// a pass of a poll (poll.go). Either reads, passes the input to the machine, and
-// sends the answers before it reads again. A peer that does not read its answers is
-// therefore not read from either.
+// conn is one connection of the server. A goroutine of its own or a pass of a poll
+// (poll.go) serves it. Both read, pass the input to the machine, and send the answers
+// before they read again. So the server does not read from a peer that does not read
+// its answers.
 type conn struct {
 	server *Server
-	wake   chan struct{} // has room for one token: look for work
-	number nodes.Conn    // until closed
+	wake   chan struct{} // holds at most one token, which makes the goroutine look for work
+	number nodes.Conn    // valid until closed is set
 
 	// With the server's lock held:
-	tcp         stream  // nil while a poll has the connection
-	poll        *poll   // nil while the connection has a goroutine
-	taken       bool    // while watched: a pass has it
-	unread      bool    // while watched: input may have come since it was taken
-	ending      bool    // while watched: the peer has ended, after input that is unread
-	place       int     // in server.alive
-	unsent      answers // not yet taken for sending
+	tcp         epoll.Stream // nil while a poll has the connection
+	poll        *poll        // nil while the connection has a goroutine
+	taken       bool         // while a poll has it: it is in a pass
+	unread      bool         // while a poll has it: input may have come since the last read
+	ending      bool         // while a poll has it: the peer has ended, maybe behind unread input
+	place       int          // index in server.alive
+	unsent      answers      // not taken for sending yet
 	loggedIn    bool
 	closed      bool      // EffectClose was carried out
-	lingerUntil time.Time // real time; once closed
-	draining    bool
+	lingerUntil time.Time // end of the lingering close, in real time; set once closed
+	draining    bool      // the goroutine reads and drops input until the peer ends
 
-	// Of the goroutine or the pass that has it:
-	descriptor int // while watched
-	sending    answers
-	over       bool   // the peer has ended or the connection is broken: it does not linger
-	known      bool   // loggedIn, as of the last turn
-	slow       bool   // it keeps its goroutine: a send would have blocked, or it cannot be watched
-	in         []byte // nil if it has no goroutine
+	// Used only by the goroutine or the pass that has the connection:
+	descriptor int     // valid while a poll has it
+	sending    answers // taken for sending, not sent yet
+	over       bool    // the peer has ended or the connection is broken: the close does not linger
+	known      bool    // value of loggedIn at the last turn
+	slow       bool    // it keeps its goroutine: a send would have blocked, or a poll cannot watch it
+	in         []byte  // read buffer; nil without a goroutine
 }
 
-// stream is a connection that blocks.
-type stream interface {
-	io.ReadWriteCloser
-	SetDeadline(time.Time) error
-	SetReadDeadline(time.Time) error
-	SetWriteDeadline(time.Time) error
-}
-
-// answers are messages that wait to be sent, end to end.
+// answers is a queue of messages to a peer.
 type answers struct {
-	bytes   []byte
-	lengths []int
+	bytes   []byte // the messages, one behind the other
+	lengths []int  // length of each message
 }
 
 func (a *answers) add(b []byte) {
@@ -85,7 +77,7 @@ type turn uint8
 
 const (
 	turnRead  turn = iota
-	turnWait       // for the disk, or for the end
+	turnWait       // wait for the disk or for the end of the server
 	turnEnd        // after EffectClose
 	turnAbort      // the server was killed
 )
@@ -124,8 +116,8 @@ func (x *conn) lockedTurn() turn {
 	return x.turn()
 }
 
-// turn moves the unsent answers to sending, and returns the action that follows
-// once they are sent. The lock is held.
+// turn moves the unsent answers to sending. It returns the action that follows after
+// they are sent. The lock is held.
 func (x *conn) turn() turn {
 	x.known = x.loggedIn
 	if len(x.sending.lengths) == 0 {
@@ -158,7 +150,8 @@ func (x *conn) send() error {
 	return nil
 }
 
-// sendFailed reports to the machine that answers can no longer be sent.
+// sendFailed reports to the machine that answers can no longer be sent, as the end of the
+// session. It returns the next action.
 func (x *conn) sendFailed() turn {
 	s := x.server
 	s.lock.Lock()
@@ -173,7 +166,8 @@ func (x *conn) sendFailed() turn {
 	return t
 }
 
-// read waits for bytes or the end of file, and brings them to the machine.
+// read waits for bytes or the end of the connection, passes them to the machine, and
+// returns the next action.
 func (x *conn) read() turn {
 	s := x.server
 	s.printer.await()
@@ -187,7 +181,7 @@ func (x *conn) read() turn {
 		return x.turn()
 	}
 	switch {
-	case n > 0: // if err is not nil the next read returns it again
+	case n > 0: // if err is not nil, the next read returns it again
 		s.running = x
 		s.bring(x, x.in[:n])
 		s.running = nil
@@ -215,9 +209,9 @@ func (s *Server) hangUp(now nodes.Now, x *conn) {
 	s.carryOut(now)
 }
 
-// resume makes the connection's goroutine look for work, at once or before it next
-// waits. A watched connection gets a goroutine for that, unless it is in a pass,
-// which looks by itself. The lock is held.
+// resume makes the connection's goroutine look for work, at once or before its next
+// wait. If a poll has the connection, resume gives it a goroutine for that, unless it is
+// in a pass: the pass looks for work itself. The lock is held.
 func (x *conn) resume() {
 	if x.poll == nil {
 		signal(x.wake)
@@ -231,10 +225,10 @@ func (x *conn) resume() {
 // closed too. Closing a socket with unread bytes would reset the connection, and a
 // reset may destroy answers that the peer has not read yet.
 type lingerLimits struct {
-	time  time.Duration // real time
-	bytes int           // that are read and dropped
-	many  int           // connections that linger; beyond it each has only short
-	short time.Duration
+	time  time.Duration // longest linger, in real time
+	bytes int           // number of bytes that are read and dropped
+	many  int           // number of lingering connections above which a new one gets only short
+	short time.Duration // longest linger above many, in real time
 }
 
 func defaultLinger() lingerLimits {
@@ -255,8 +249,8 @@ func (x *conn) close() {
 	x.interrupt()
 }
 
-// interrupt ends a read that blocks, and sets the deadline of a lingering close,
-// which is earlier when the server is closing. The lock is held.
+// interrupt ends a read that blocks, and sets the deadline of a lingering close. The
+// deadline is earlier while the server is closing. The lock is held.
 func (x *conn) interrupt() {
 	s := x.server
 	if x.closed && s.phase == closing {
@@ -265,7 +259,7 @@ func (x *conn) interrupt() {
 		}
 	}
 	if x.poll != nil {
-		return // a watched connection never blocks
+		return // a poll never blocks on a connection
 	}
 	if x.draining {
 		_ = x.tcp.SetDeadline(x.lingerUntil) // fails only if it is closed already
@@ -277,7 +271,7 @@ func (x *conn) interrupt() {
 	}
 }
 
-// end closes a connection whose answers are all sent.
+// end closes a connection after all its answers were sent.
 func (x *conn) end() {
 	w, ok := x.tcp.(interface{ CloseWrite() error })
 	if ok && !x.over && w.CloseWrite() == nil && x.mayDrain() {
@@ -286,6 +280,7 @@ func (x *conn) end() {
 	x.remove()
 }
 
+// mayDrain begins the drain. It returns false if the deadline could not be set.
 func (x *conn) mayDrain() bool {
 	x.server.lock.Lock()
 	defer x.server.lock.Unlock()

@@ -11,7 +11,7 @@ import (
 
 // batch reads many datagrams with one recvmmsg.
 type batch struct {
-	conn     *ipv4.PacketConn // serves IPv6, too: the kernel fills in the addresses
+	conn     *ipv4.PacketConn // reads from an IPv6 socket, too: the kernel fills in the addresses
 	messages [batchSize]ipv4.Message
 	bytes    [batchSize][MaxDatagram]byte
 }
@@ -36,7 +36,8 @@ func (b *batch) at(i int) (protocol.Address, []byte) {
 	return from, b.bytes[i][:m.N]
 }
 
-// grantedBuffer returns SO_RCVBUF, which includes the overhead of the kernel.
+// grantedBuffer returns SO_RCVBUF in bytes, which includes the overhead of the kernel. It
+// returns 0 after an error.
 func grantedBuffer(conn *net.UDPConn) int {
 	raw, err := conn.SyscallConn()
 	if err != nil {

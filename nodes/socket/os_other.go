@@ -29,5 +29,5 @@ func (o *oneByOne) read() (int, error) {
 
 func (o *oneByOne) at(int) (protocol.Address, []byte) { return o.from, o.bytes[:o.n] }
 
-// grantedBuffer returns 0 for an unknown size: only the Linux version reads it.
+// grantedBuffer returns 0, which means that the size is unknown.
 func grantedBuffer(*net.UDPConn) int { return 0 }

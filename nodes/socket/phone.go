@@ -14,22 +14,22 @@ import (
 	"bluetrace/protocol"
 )
 
-// PhoneObserver receives everything that concerns the machine, in the order of
-// events and with the machine's own now. It is called with the lock held. Its
-// arguments are valid during the call only. It may call the phone's method Machine,
-// to read the state, and no other method.
+// PhoneObserver receives all inputs and effects of a phone's machine, in order and with
+// the time that the machine was given. Its methods are called with the lock held. Their
+// arguments are valid during the call only. They may read the state through
+// Phone.Machine, but may call no other method of the phone.
 type PhoneObserver interface {
-	// Effect is called before the effect is carried out. Messages of the host itself
-	// arrive as a PhonePrint as well.
+	// Effect is called before the effect is carried out. A message of the host itself is
+	// an effect of the kind PhonePrint, too.
 	Effect(now nodes.Now, e *nodes.PhoneEffect)
-	// Connected, ConnectFailed, Read and Closed concern the connection with the
-	// server, and are called before the machine takes them.
+	// Connected, ConnectFailed, Read and Closed report events of the connection with the
+	// server, before the machine receives them.
 	Connected(now nodes.Now, local netip.AddrPort)
 	ConnectFailed(now nodes.Now, reason string)
 	Read(now nodes.Now, p []byte)
 	Closed(now nodes.Now)
-	// Datagram is called before the machine takes the datagram, which is cut to
-	// MaxDatagram bytes.
+	// Datagram reports a datagram before the machine receives it. A longer datagram is
+	// cut to MaxDatagram bytes.
 	Datagram(now nodes.Now, from netip.AddrPort, p []byte)
 	// Stepped is called after each call of the machine and its effects.
 	Stepped(now nodes.Now, log *nodes.ContactLog)
@@ -60,15 +60,15 @@ func (IgnorePhone) Datagram(nodes.Now, netip.AddrPort, []byte) {}
 // Stepped does nothing.
 func (IgnorePhone) Stepped(nodes.Now, *nodes.ContactLog) {}
 
-// ContactFile keeps a contact log on disk. One goroutine at a time calls it,
-// without the lock. It is implemented by *files.ContactLog.
+// ContactFile keeps a contact log on disk. One goroutine at a time calls it, without the
+// lock. *files.ContactLog implements it.
 type ContactFile interface {
 	// Stored returns the entries that an earlier program left, in order of arrival.
 	Stored() []nodes.StoredContact
-	// Add adds the reception of an entry to the next Write.
+	// Add adds a received entry to those that the next Write stores.
 	Add(k nodes.StoredContact)
-	// Write makes the file hold log. It tries again to write receptions that an
-	// earlier call failed to write.
+	// Write makes the file hold log. It also stores the entries that an earlier call
+	// failed to store.
 	Write(log *nodes.ContactLog) error
 }
 
@@ -76,10 +76,10 @@ type ContactFile interface {
 type PhoneConfig struct {
 	Settings *nodes.PhoneSettings
 	Server   string       // host:port
-	UDP      *net.UDPConn // bound; the phone closes it
+	UDP      *net.UDPConn // a bound socket; the phone closes it
 	Clock    clock.Clock
-	Origin   time.Time // zero of Elapsed
-	Lock     sync.Locker
+	Origin   time.Time     // the time at which Elapsed is 0
+	Lock     sync.Locker   // held during each call of the machine; several hosts may share it
 	Observer PhoneObserver // nil if the phone is not observed
 	// Log keeps the contact log, or is nil to keep it in memory only. The caller
 	// closes it after the phone.
@@ -87,8 +87,8 @@ type PhoneConfig struct {
 	// Dial connects to the server, and ends early when ctx does. If it is nil the
 	// phone uses the function Dial.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
-	// OnPanic is called before a panic in a goroutine of the phone ends the program.
-	// The lock may be held. It may be nil.
+	// OnPanic is called before a panic in a goroutine of the phone ends the program. The
+	// lock may be held at that time. OnPanic may be nil.
 	OnPanic func()
 }
 
@@ -98,17 +98,17 @@ type Phone struct {
 	config  PhoneConfig
 	machine nodes.Phone
 	out     nodes.PhoneOutbox
-	wake    alarm
+	wake    alarm // rings at the machine's next deadline
 	saver   saver
-	link    *phoneLink              // of the last PhoneConnect; nil if there is none
-	links   map[*phoneLink]struct{} // link and those that are being closed
+	link    *phoneLink              // the connection of the last PhoneConnect; nil if there is none
+	links   map[*phoneLink]struct{} // link, and earlier connections that are still being closed
 	ended   bool                    // Close or Kill has begun
-	ending  chan struct{}           // closed at that time
-	running sync.WaitGroup          // the receiver and the saver
+	ending  chan struct{}           // closed when ended is set
+	running sync.WaitGroup          // counts the receiver and the saver
 }
 
-// NewPhone restores the contact log, and begins to receive beacons. It takes the
-// lock. After an error the caller still owns the socket and the log.
+// NewPhone restores the contact log and begins to receive beacons. The caller must not
+// hold the lock. After an error the caller still owns the socket and the log.
 func NewPhone(c PhoneConfig) (*Phone, error) {
 	if err := c.Settings.Validate(); err != nil {
 		return nil, fmt.Errorf("starting a phone: %w", err)
@@ -139,7 +139,7 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 
 func (p *Phone) now() nodes.Now { return now(p.config.Clock, p.config.Origin) }
 
-// Machine returns the machine, to read. The lock is held.
+// Machine returns the machine, which the caller may only read. The lock is held.
 func (p *Phone) Machine() *nodes.Phone { return &p.machine }
 
 // Address returns the address of the phone's UDP socket.
@@ -147,7 +147,7 @@ func (p *Phone) Address() netip.AddrPort {
 	return unmapped(p.config.UDP.LocalAddr().(*net.UDPAddr).AddrPort())
 }
 
-// Open starts the program's session, or starts it again. The lock is held.
+// Open starts the program's session, or restarts it. The lock is held.
 func (p *Phone) Open() { p.input(p.machine.Open) }
 
 // Type types one line, without its line end. The lock is held.
@@ -163,9 +163,9 @@ func (p *Phone) Beacon(to protocol.Address) {
 	p.input(func(now nodes.Now, out *nodes.PhoneOutbox) { p.machine.Beacon(now, to, out) })
 }
 
-// Wake makes the machine do at once everything that is due. A host of many phones
-// calls it before it reads a log, since the clock's timer may come later. An
-// observer of this phone must not call it. The lock is held.
+// Wake makes the machine handle all deadlines that have passed. The timer of the clock
+// may come later, so a caller that reads the log calls Wake first. An observer of this
+// phone must not call it. The lock is held.
 func (p *Phone) Wake() { p.input(p.machine.Wake) }
 
 // SendDatagram sends bytes from the phone's own socket, without its machine. The
@@ -192,9 +192,9 @@ func (p *Phone) TakeSession(from *Phone) {
 	p.input(func(nodes.Now, *nodes.PhoneOutbox) { p.machine.TakeSession(&from.machine) })
 }
 
-// Close hangs up, saves the contact log and closes the UDP socket. It returns when
-// every goroutine of the phone has ended, which takes 300 ms of real time at most,
-// and the time of the disk. The error is the disk's. The lock must not be held.
+// Close hangs up, saves the contact log and closes the UDP socket. It returns after every
+// goroutine of the phone has ended, which takes at most 300 ms of real time plus the time
+// of the disk. The error is about saving the log. The lock must not be held.
 func (p *Phone) Close() error {
 	if !p.end(true) || p.saver.file == nil {
 		return nil
@@ -208,12 +208,12 @@ func (p *Phone) Close() error {
 	return nil
 }
 
-// Kill ends the phone as a SIGKILL would: it saves and sends nothing. Once it
-// returns nothing more reaches the disk. The lock must not be held.
+// Kill ends the phone as a SIGKILL would: it saves and sends nothing. After it returns,
+// the phone writes nothing more to the disk. The lock must not be held.
 func (p *Phone) Kill() { p.end(false) }
 
-// end stops every goroutine and waits for it. It returns false if the phone had
-// ended before.
+// end stops all goroutines of the phone and waits for them. If orderly is true, it hangs
+// up, otherwise it breaks the connections. It returns false if the phone had ended before.
 func (p *Phone) end(orderly bool) bool {
 	p.config.Lock.Lock()
 	first := !p.ended
@@ -245,7 +245,8 @@ func (p *Phone) end(orderly bool) bool {
 	return first
 }
 
-// input calls the machine, and carries out its effects.
+// input passes one input to the machine by the function call, and carries out the
+// effects. It does nothing after the end of the phone. The lock is held.
 func (p *Phone) input(call func(now nodes.Now, out *nodes.PhoneOutbox)) {
 	if p.ended {
 		return

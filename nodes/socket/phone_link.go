@@ -10,11 +10,11 @@ import (
 	"bluetrace/protocol"
 )
 
-// Limits on the network, in real time.
+// Time limits on the network, in real time.
 const (
 	dialLimit   = 10 * time.Second
-	lingerLimit = 2 * time.Second        // from PhoneCloseTCP until the peer has closed, too
-	closeLimit  = 300 * time.Millisecond // the same during Close
+	lingerLimit = 2 * time.Second        // from PhoneCloseTCP until the server has closed, too
+	closeLimit  = 300 * time.Millisecond // the same for the end of the phone
 )
 
 // Dial connects to a server within 10 s of real time, and ends early when ctx does.
@@ -23,25 +23,25 @@ func Dial(ctx context.Context, address string) (net.Conn, error) {
 	return d.DialContext(ctx, "tcp", address)
 }
 
-// phoneLink is one connection with the server, from PhoneConnect until both ends
-// have closed it. One goroutine dials and reads. Another exists while there are
-// bytes to write.
+// phoneLink is one connection with the server, from PhoneConnect until both sides have
+// closed it. One goroutine dials and reads. A second one exists while there are bytes to
+// write.
 type phoneLink struct {
 	lock   sync.Locker // the phone's
-	phone  *Phone      // with the lock held
-	hungUp bool        // with the lock held: its input does not reach the machine any more
+	phone  *Phone      // used with the lock held
+	hungUp bool        // used with the lock held: further input is not passed to the machine
 	cancel context.CancelFunc
-	ended  chan struct{} // closed when its goroutines have ended
+	ended  chan struct{} // closed after both goroutines have ended
 
 	mu      sync.Mutex
-	conn    net.Conn // nil until it is established
-	unsent  [][]byte // one write each
-	writing bool
-	closing bool
+	conn    net.Conn // nil until the connection is established
+	unsent  [][]byte // a queue of writes
+	writing bool     // the second goroutine exists
+	closing bool     // nothing more is queued; the end of file follows the queue
 	writer  sync.WaitGroup
 }
 
-// connect begins a connection, and ends a former one.
+// connect begins a connection. It hangs up an earlier one.
 func (p *Phone) connect() {
 	p.hangUp()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -51,7 +51,7 @@ func (p *Phone) connect() {
 	go l.run(ctx, &p.config, p.recoverPanic)
 }
 
-// hangUp closes the connection once its unsent bytes are sent.
+// hangUp closes the connection after its unsent bytes are sent.
 func (p *Phone) hangUp() {
 	if p.link != nil {
 		p.link.hangUp(lingerLimit)
@@ -77,8 +77,8 @@ func (l *phoneLink) run(ctx context.Context, c *PhoneConfig, recoverPanic func()
 	delete(l.phone.links, l)
 }
 
-// dialled passes the result of the dial to the machine. It returns true if the
-// connection is to be read.
+// dialled passes the result of the dial to the machine: a connection or an error. It
+// returns true if the caller must read from the connection.
 func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	l.lock.Lock()
 	defer l.lock.Unlock()
@@ -103,9 +103,9 @@ func (l *phoneLink) dialled(conn net.Conn, err error) bool {
 	return true
 }
 
-// read passes the result of one read to the machine, and returns true if more bytes
-// may follow. Bytes that arrive after the hang-up are dropped, so that the peer sees
-// an orderly end.
+// read reads once into the buffer b and passes the result to the machine. It returns true
+// if more bytes may follow. It drops bytes that arrive after the hang-up: if they stayed
+// unread, the close would reset the connection.
 func (l *phoneLink) read(conn net.Conn, b []byte) bool {
 	n, err := conn.Read(b)
 	l.lock.Lock()
@@ -126,7 +126,7 @@ func (l *phoneLink) read(conn net.Conn, b []byte) bool {
 	return err == nil
 }
 
-// send queues one write.
+// send queues a copy of b as one write. It drops b if there is no open connection.
 func (l *phoneLink) send(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -141,7 +141,7 @@ func (l *phoneLink) send(b []byte) {
 	}
 }
 
-// write writes the queue, one message at a time, until it is empty.
+// write writes the queue until it is empty, each element in a write of its own.
 func (l *phoneLink) write(conn net.Conn) {
 	defer l.writer.Done()
 	for {
@@ -161,14 +161,14 @@ func (l *phoneLink) write(conn net.Conn) {
 			l.mu.Lock()
 			l.writing, l.unsent = false, nil
 			l.mu.Unlock()
-			closeQuietly(conn) // the read that fails reports it to the machine
+			closeQuietly(conn) // the read now fails, and reports the end to the machine
 			return
 		}
 	}
 }
 
-// hangUp closes the connection. The peer has limit, in real time, to take the
-// unsent bytes and to close. The phone's lock is held.
+// hangUp closes the connection. The server has the time limit, in real time, to receive
+// the unsent bytes and to close the connection, too. The phone's lock is held.
 func (l *phoneLink) hangUp(limit time.Duration) {
 	l.hungUp = true
 	l.cancel()
@@ -178,13 +178,14 @@ func (l *phoneLink) hangUp(limit time.Duration) {
 	if l.conn == nil {
 		return
 	}
-	_ = l.conn.SetDeadline(RealClock().Now().Add(limit)) // fails only on one that is closed already
+	_ = l.conn.SetDeadline(RealClock().Now().Add(limit)) // fails only if the connection is closed already
 	if !l.writing {
 		endWriting(l.conn)
 	}
 }
 
-// abort closes at once, as the end of a process does.
+// abort closes the connection at once, as the end of a process does. The phone's lock is
+// held.
 func (l *phoneLink) abort() {
 	l.hungUp = true
 	l.cancel()
@@ -196,10 +197,11 @@ func (l *phoneLink) abort() {
 	}
 }
 
-// endWriting sends the end of file, and leaves the reading open if it can.
+// endWriting sends the end of file. It leaves the receiving direction open if the
+// connection has a method CloseWrite.
 func endWriting(conn net.Conn) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		return
 	}
-	closeQuietly(conn) // the read that fails ends the connection
+	closeQuietly(conn) // the read now fails, which ends the connection
 }

@@ -10,22 +10,22 @@ import (
 // saveInterval is the shortest time between two writes of a contact log.
 const saveInterval = time.Second
 
-// saver writes the contact log to disk in a goroutine of its own, at most once a
-// second: at once if the last write began a second ago, else a second after it. All
-// fields but file are used with the lock held.
+// saver writes the contact log to disk in a goroutine of its own, at most once a second.
+// After a change it writes at once, or one second after the beginning of the last write
+// if that is later. All fields except file are used with the lock held.
 type saver struct {
-	file     ContactFile // nil if the log is in memory only
-	again    alarm
-	received []nodes.StoredContact // not yet passed to file
+	file     ContactFile           // nil if the log is in memory only
+	again    alarm                 // rings at the time of the next write
+	received []nodes.StoredContact // received entries that were not passed to file yet
 	log      nodes.ContactLog      // the copy that is being written
-	changed  bool                  // since the last write began
-	writing  bool
-	written  bool          // there was a write, the last of which began at began
-	began    time.Duration // elapsed time
-	failed   bool          // the last write failed
+	changed  bool                  // the machine's log has changed since the last write began
+	writing  bool                  // a write is in progress
+	written  bool                  // there was a write; the last one began at began
+	began    time.Duration         // elapsed time
+	failed   bool                  // the last write failed
 }
 
-// keep adds a valid beacon to the entries for the disk.
+// keep adds the beacon of a verdict to the entries for the disk, if it is valid.
 func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
 	if p.saver.file == nil || e.Err != nil {
 		return
@@ -34,8 +34,7 @@ func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
 	p.logChanged(now)
 }
 
-// logChanged starts a write of the log, now or when a second has passed since the
-// last one.
+// logChanged starts or schedules a write of the log. It does nothing without a file.
 func (p *Phone) logChanged(now nodes.Now) {
 	s := &p.saver
 	if s.file == nil {
@@ -45,6 +44,8 @@ func (p *Phone) logChanged(now nodes.Now) {
 	p.saveWhenDue(now)
 }
 
+// saveWhenDue starts a write of the log, or sets the alarm for it. It does nothing during
+// a write: saved calls it again.
 func (p *Phone) saveWhenDue(now nodes.Now) {
 	s := &p.saver
 	switch due := s.began + saveInterval; {
@@ -63,8 +64,8 @@ func (p *Phone) save() {
 	}
 }
 
-// startSaving writes the log as the machine's last call left it. Some effects of
-// that call may not have been carried out yet.
+// startSaving starts to write the log in the state after the machine's last call. Some
+// effects of that call may not have been carried out yet.
 func (p *Phone) startSaving(now nodes.Now) {
 	s := &p.saver
 	s.writing, s.written, s.began = true, true, now.Elapsed
@@ -80,7 +81,8 @@ func (p *Phone) startSaving(now nodes.Now) {
 	}()
 }
 
-// snapshot copies the log and returns the receptions for the next write.
+// snapshot copies the machine's log to saver.log. It returns the received entries to pass
+// to the file before the next write.
 func (p *Phone) snapshot() []nodes.StoredContact {
 	s := &p.saver
 	received := s.received
@@ -89,7 +91,8 @@ func (p *Phone) snapshot() []nodes.StoredContact {
 	return received
 }
 
-// write writes the snapshot. It is called without the lock, once at a time.
+// write passes the received entries to the file and writes the snapshot. It is called
+// without the lock, by one goroutine at a time.
 func (s *saver) write(received []nodes.StoredContact) error {
 	for i := range received {
 		s.file.Add(received[i])
@@ -97,7 +100,8 @@ func (s *saver) write(received []nodes.StoredContact) error {
 	return s.file.Write(&s.log)
 }
 
-// saved prints the first failure of the disk, and the first success after one.
+// saved ends a write with its error. It prints the first error in a row, and the first
+// success after an error. After an error the log is written again a second later.
 func (p *Phone) saved(err error) {
 	s := &p.saver
 	s.writing = false

@@ -7,34 +7,35 @@ import (
 	"bluetrace/protocol"
 )
 
-// A poll watches each connection that is logged in and has no unsent answer. Such
-// a connection has no goroutine. A machine call that concerns it takes it into a
-// pass of many connections: until the pass lets it go, no other goroutine touches
-// it. A connection that would block (to send its answers or to say farewell) gets a
-// goroutine back.
+// A poll watches the connections that are logged in and have no unsent answer. Such a
+// connection has no goroutine. It joins a pass if it has input, or if a call of the
+// machine has an effect on it. A pass is a group of connections that one goroutine
+// serves. Until the pass ends for a connection, no other goroutine uses the connection.
+// If sending to a connection would block, or if it must be closed, the connection leaves
+// the poll and gets a goroutine again.
 
-// pollBatch is the number of connections that a pass reads from before it sends
-// any answer.
+// pollBatch is the largest number of connections from which a pass reads before it sends
+// an answer.
 const pollBatch = 64
 
-// poll is one goroutine that serves many connections in passes: it reads from
-// every connection that has input, brings that to the machine under one lock, and
-// sends the answers.
+// poll is a goroutine that serves many connections in passes. It reads from every
+// connection that has input, passes all input to the machine under one lock, and sends
+// the answers.
 type poll struct {
 	server *Server
 	poller epoll.Poller
 
 	events [pollBatch]epoll.Event
 	pass   []*conn
-	in     [pollBatch][protocol.MaxMessage]byte // by index in pass
-	read   [pollBatch]struct {
+	in     [pollBatch][protocol.MaxMessage]byte // read buffers, by index in pass
+	read   [pollBatch]struct {                  // results of the reads, by index in pass
 		n   int
 		err error
 	}
 }
 
-// newPolls makes one poll for every two processors: the disk and the kernel need
-// the others. It returns none if the system has no poller, and each connection
+// newPolls returns one poll for every two processors, because the disk and the kernel
+// need processors, too. It returns none if the system has no poller. Then each connection
 // keeps its goroutine.
 func newPolls(s *Server) (polls []*poll) {
 	for range max(1, runtime.GOMAXPROCS(0)/2) {
@@ -65,7 +66,8 @@ func (p *poll) run() {
 	closeQuietly(p.poller)
 }
 
-// take begins a pass with the connections that have input and may be read from.
+// take begins a pass with the connections that have input and from which the machine
+// expects input now. It marks the input of the others as unread.
 func (p *poll) take(events []epoll.Event) {
 	s := p.server
 	s.lock.Lock()
@@ -86,7 +88,7 @@ func (p *poll) take(events []epoll.Event) {
 	}
 }
 
-// bring passes the input of a pass to the machine, and sends the answers.
+// bring passes the input of a pass to the machine, sends the answers, and ends the pass.
 func (p *poll) bring() {
 	s := p.server
 	s.lock.Lock()
@@ -106,8 +108,8 @@ func (p *poll) bring() {
 	p.pass = s.settle(p.pass)
 }
 
-// claim moves the watched connections of s.woken into a pass, and leaves the
-// others. The lock is held.
+// claim moves the connections that a poll has from s.woken to pass, and returns the
+// longer pass. The others stay in s.woken. The lock is held.
 func (s *Server) claim(pass []*conn) []*conn {
 	others := s.woken[:0]
 	for _, x := range s.woken {
@@ -125,9 +127,8 @@ func (s *Server) claim(pass []*conn) []*conn {
 	return pass
 }
 
-// settle sends the answers of a pass and of the woken connections, and lets the
-// connections go. The lock is held at the call and free at the return. It returns
-// the emptied pass.
+// settle sends the answers of a pass and of the connections in s.woken, and ends the pass.
+// The caller holds the lock, and settle releases it. It returns the empty pass, for reuse.
 func (s *Server) settle(pass []*conn) []*conn {
 	for {
 		for _, x := range pass {
@@ -148,8 +149,8 @@ func (s *Server) settle(pass []*conn) []*conn {
 	}
 }
 
-// letGo ends the pass for each connection that has nothing to send, and returns
-// the others. The lock is held.
+// letGo ends the pass for each connection that has nothing to send or leaves its poll. It
+// returns the others. The lock is held.
 func (s *Server) letGo(pass []*conn) (busy []*conn) {
 	busy = pass[:0]
 	for _, x := range pass {
@@ -172,7 +173,7 @@ func (s *Server) letGo(pass []*conn) (busy []*conn) {
 	return busy
 }
 
-// sendNow sends each answer in a write of its own, as long as none blocks.
+// sendNow sends each answer in a write of its own, until a write would block.
 func (x *conn) sendNow() {
 	at := 0
 	for i, size := range x.sending.lengths {
@@ -192,8 +193,8 @@ func (x *conn) sendNow() {
 	x.sending.empty()
 }
 
-// joinPoll hands the connection to a poll, so that its goroutine can end. It
-// returns false if the connection keeps its goroutine.
+// joinPoll passes the connection to a poll. It returns true if the connection's goroutine
+// must end, and false if the connection keeps it.
 func (x *conn) joinPoll() bool {
 	s := x.server
 	if len(s.polls) == 0 || x.slow || !x.known {
@@ -213,6 +214,8 @@ func (x *conn) joinPoll() bool {
 	return true
 }
 
+// watch makes a poll watch the connection by a descriptor of its own. It returns false if
+// the connection keeps its goroutine; then the caller closes the descriptor.
 func (x *conn) watch(descriptor int) bool {
 	s := x.server
 	s.lock.Lock()
@@ -230,8 +233,8 @@ func (x *conn) watch(descriptor int) bool {
 	return true
 }
 
-// leavePoll gives a watched connection a goroutine, which looks for work at once.
-// The lock is held.
+// leavePoll takes the connection from its poll and gives it a goroutine, which looks for
+// work at once. The lock is held.
 func (x *conn) leavePoll() {
 	_ = x.poll.poller.Forget(x.descriptor) // cannot fail unless the poller is closed
 	x.tcp = x.server.system.Stream(x.descriptor)

@@ -10,21 +10,22 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// printBacklog is the number of bytes that may wait for a slow output before the
-// server stops reading from its peers. The lines of one machine call may exceed it.
+// printBacklog is the number of bytes that may wait for a slow output. Above it the server
+// does not read from its peers. The lines of one call of the machine may exceed it.
 const printBacklog = 1 << 20
 
-// printer writes lines in a goroutine of its own, in one write those that came
-// during the last one. Adding a line never blocks; await blocks, before input that
-// may print lines. After an error of the output all lines are dropped.
+// printer writes lines in a goroutine of its own. One write has all lines that were added
+// during the last write. The method add never blocks. The method await, which is called
+// before a read from a peer, blocks while too many bytes wait. After an error of the
+// output, all lines are dropped.
 type printer struct {
 	out     io.Writer
-	backlog atomic.Int64 // bytes that wait or are being written
-	work    chan struct{}
-	ended   chan struct{}
+	backlog atomic.Int64  // bytes that wait or are being written
+	work    chan struct{} // holds at most one token: there are lines, or state has changed
+	ended   chan struct{} // closed when the goroutine ends
 
 	mu      sync.Mutex
-	room    sync.Cond // the backlog has shrunk, or state or freed has changed
+	room    sync.Cond // signals that the backlog has shrunk, or that state or freed has changed
 	waiting []byte
 	freed   bool // await does not block any more
 	state   printState
@@ -34,8 +35,8 @@ type printState uint8
 
 const (
 	printAll  printState = iota
-	printRest            // the lines that wait, then the end
-	printNone            // there is no output, or it failed
+	printRest            // print the lines that wait, then end
+	printNone            // print nothing: there is no output, it failed, or the server was killed
 )
 
 func newPrinter(out io.Writer) *printer {
@@ -99,7 +100,8 @@ func (p *printer) run() {
 	}
 }
 
-// take returns the lines that wait, and leaves the emptied buffer in their place.
+// take returns the lines that wait, and uses the empty buffer for the next ones. last
+// reports whether no more lines will come.
 func (p *printer) take(buffer []byte) (lines []byte, last bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,6 +112,7 @@ func (p *printer) take(buffer []byte) (lines []byte, last bool) {
 	return lines, p.state != printAll
 }
 
+// wrote ends a write of n bytes with its error.
 func (p *printer) wrote(n int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -120,7 +123,8 @@ func (p *printer) wrote(n int, err error) {
 	p.room.Broadcast()
 }
 
-// stop makes the printer refuse lines from now on. The mutex mu is held.
+// stop makes the printer refuse further lines. state is printRest or printNone. The mutex
+// mu is held.
 func (p *printer) stop(state printState) {
 	if p.state == printNone {
 		return

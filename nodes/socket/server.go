@@ -17,26 +17,26 @@ import (
 	"bluetrace/nodes/socket/epoll"
 )
 
-// Disk makes records durable: all or none for each of its two files. The errors
-// name the file that could not be written. One goroutine at a time calls it,
-// without the lock (with the lock if ServerConfig.Inline).
+// Disk stores records durably in two files, one for issues and one for attempts. It stores
+// all records of a file or none, and returns an error for each file. One goroutine at a
+// time calls it, without the lock. If ServerConfig.Inline is set, the lock is held.
 type Disk interface {
 	Store(records []nodes.Record) (issues, attempts error)
 }
 
-// ServerObserver receives everything that concerns the machine, with the lock
-// held, in the order of events and with the machine's own now. Its arguments are
-// valid during the call only.
+// ServerObserver receives all inputs and effects of the server's machine, in order and
+// with the time that the machine was given. Its methods are called with the lock held.
+// Their arguments are valid during the call only.
 type ServerObserver interface {
 	Accepted(now nodes.Now, c nodes.Conn, from netip.AddrPort)
-	// Read is called before the machine takes the bytes.
+	// Read is called before the machine receives the bytes.
 	Read(now nodes.Now, c nodes.Conn, p []byte)
-	// Ended is called before the machine takes the end of file or the loss of the
-	// connection, also when Close ends the session.
+	// Ended is called before the machine receives the end of a connection: an end of
+	// file, a broken connection, or Server.Close.
 	Ended(now nodes.Now, c nodes.Conn)
 	// Effect is called before the effect is carried out.
 	Effect(now nodes.Now, e *nodes.ServerEffect)
-	// Stored is called before the machine takes the result.
+	// Stored is called before the machine receives the result of a store.
 	Stored(now nodes.Now, id nodes.StoreID, records []nodes.Record, err error)
 }
 
@@ -63,30 +63,30 @@ func (IgnoreServer) Stored(nodes.Now, nodes.StoreID, []nodes.Record, error) {}
 type ServerConfig struct {
 	Settings nodes.ServerSettings
 	Listener net.Listener // the server closes it
-	// MaxSockets limits the sessions together with the closed connections that wait
-	// for their peer's end. It is above Settings.MaxConnections; 0 is no limit.
+	// MaxSockets limits the number of sessions and lingering connections together. It is
+	// above Settings.MaxConnections, or 0 for no limit.
 	MaxSockets int
 	Disk       Disk
 	Clock      clock.Clock
-	Origin     time.Time // zero of Elapsed
-	Lock       sync.Locker
+	Origin     time.Time      // the time at which Elapsed is 0
+	Lock       sync.Locker    // held during each call of the machine; several hosts may share it
 	Observer   ServerObserver // nil if the server is not observed
-	// Output receives the printed lines from a goroutine of its own. If it is nil
-	// the lines are dropped.
+	// Output receives the printed lines. A goroutine of its own writes to it. If it is
+	// nil, the lines are dropped.
 	Output io.Writer
-	// Credentials is called before each read of a session that is not logged in. It
-	// returns changed if the list is not that of the call before; the first call
-	// counts in any case. It is never called concurrently, nor with the lock held. If
-	// it is nil there are no accounts.
+	// Credentials returns the accounts, and reports whether they have changed since the
+	// last call. NewServer uses the list of the first call in any case. Later calls come
+	// before the input of sessions that are not logged in. Calls are never concurrent, and
+	// the lock is not held. If Credentials is nil, there are no accounts.
 	Credentials func() (list []nodes.Credential, changed bool)
-	// Restore passes each record that a former server stored to take, in order. It
-	// is nil if there are none.
+	// Restore passes the records that an earlier server stored to the function take, in
+	// order. It is nil if there are none.
 	Restore func(take func(nodes.Record) error) error
-	// Inline means that Disk.Store does not wait for a device: it is called at once,
-	// with the lock held.
+	// Inline means that Disk.Store does not wait for a device. The server then calls it
+	// at once, with the lock held.
 	Inline bool
-	// CloseTimeout is the real time for which Close waits for a disk that does not
-	// answer; 0 is no limit.
+	// CloseTimeout is the longest real time for which Close waits for a disk that does not
+	// answer. 0 means no limit.
 	CloseTimeout time.Duration
 
 	system epoll.System // nil for the kernel's
@@ -111,22 +111,22 @@ type Server struct {
 	free      []nodes.Conn // numbers that are free
 	alive     []*conn      // every conn until its socket is closed, in no order
 	running   *conn        // the conn whose goroutine is calling the machine; nil if there is none
-	woken     []*conn      // other conns for which this call has work
-	lingering int          // conns that are closed and not yet removed
+	woken     []*conn      // other conns for which the current call of the machine has effects
+	lingering int          // number of conns that are closed and not yet removed
 	hasty     bool         // lingering closes are short
-	inline    []request
-	queue     []request // waits for the committer
-	enough    int       // length of the queue at which the committer is woken
-	storing   bool      // the committer is calling the disk
-	stored    *sync.Cond
+	inline    []request    // requests of the current call that are not stored yet, if Inline is set
+	queue     []request    // requests that wait for the committer
+	enough    int          // length of the queue at which the committer is woken
+	storing   bool         // the committer is calling the disk
+	stored    *sync.Cond   // signals that storing was cleared, or that the server was killed
 	phase     phase
 
-	polls []*poll // does not change; if there is none every conn has a goroutine
+	polls []*poll // does not change; if it is empty, every conn has a goroutine
 
-	work  chan struct{} // the queue is not empty
-	freed chan struct{} // a file descriptor may be free again
-	ended chan struct{} // closed when Close or Kill begins
-	tasks sync.WaitGroup
+	work  chan struct{}  // holds at most one token: the queue has enough requests
+	freed chan struct{}  // holds at most one token: a file descriptor may be free again
+	ended chan struct{}  // closed when Close or Kill begins
+	tasks sync.WaitGroup // counts the goroutines of the server, except the printer's
 
 	stopping sync.Once
 }
@@ -140,9 +140,9 @@ const (
 	killed        // the machine is not called any more
 )
 
-// NewServer restores the machine and gives it the credentials. It accepts nothing
-// yet, and does not take the lock. Close or Kill must end the server even if Serve
-// was never called.
+// NewServer restores the machine and passes the credentials to it. It does not accept
+// connections yet, and does not take the lock. Close or Kill must end the server even if
+// Serve was never called.
 func NewServer(c ServerConfig) (*Server, error) {
 	machine, err := nodes.NewServer(c.Settings)
 	if err != nil {
@@ -202,8 +202,8 @@ func (s *Server) Machine() *nodes.Server { return s.machine }
 // characters.
 func (s *Server) Print(text string) { s.printer.add(text) }
 
-// Serve prints that the server listens, and accepts connections until Close or
-// Kill, when it returns nil. An error means that the listener failed for good.
+// Serve prints that the server listens, and accepts connections until Close or Kill. Then
+// it returns nil. An error means that the listener was closed by another caller.
 func (s *Server) Serve() error {
 	s.lock.Lock()
 	if s.phase != serving {
@@ -221,7 +221,7 @@ func (s *Server) Serve() error {
 
 func (s *Server) now() nodes.Now { return now(s.config.Clock, s.config.Origin) }
 
-// ring wakes the machine when a deadline of it has come.
+// ring wakes the machine at its deadline.
 func (s *Server) ring() {
 	if s.phase == killed {
 		return
@@ -232,8 +232,9 @@ func (s *Server) ring() {
 	s.wake()
 }
 
-// refreshCredentials gives the machine a list that has changed. A second caller
-// waits, so that no session goes on with a list older than its call.
+// refreshCredentials passes the accounts to the machine if they have changed. A second
+// caller waits for the first, so that no session continues with a list that is older than
+// its call.
 func (s *Server) refreshCredentials() {
 	if s.config.Credentials == nil {
 		return
@@ -250,11 +251,11 @@ func (s *Server) refreshCredentials() {
 }
 
 const (
-	// acceptRetry is the pause after a connection could not be accepted, unless one
-	// ends before.
+	// acceptRetry is the longest pause after a failed Accept. The pause ends early when a
+	// connection ends.
 	acceptRetry = 100 * time.Millisecond
-	// acceptQuiet is the time without errors after which the server prints again
-	// that it cannot accept.
+	// acceptQuiet is the time without errors of Accept after which the next one is printed
+	// again.
 	acceptQuiet = time.Minute
 )
 
@@ -286,8 +287,7 @@ func (s *Server) accept() error {
 	}
 }
 
-// awaitSockets waits while connections that linger leave fewer file descriptors
-// than the sessions may need.
+// awaitSockets waits while sessions and lingering connections have reached MaxSockets.
 func (s *Server) awaitSockets() {
 	for s.config.MaxSockets > 0 && s.sockets() >= s.config.MaxSockets && !s.hasEnded() {
 		s.awaitDescriptor()
@@ -324,13 +324,14 @@ func (s *Server) hasEnded() bool {
 	}
 }
 
-// isExhausted reports whether Accept failed for a lack of resources that the end
-// of another connection frees.
+// isExhausted reports whether Accept failed because of a lack of resources. The end of
+// another connection would free some.
 func isExhausted(err error) bool {
 	lacks := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 	return slices.ContainsFunc(lacks, func(e error) bool { return errors.Is(err, e) })
 }
 
+// awaitDescriptor waits until a connection ends, for at most acceptRetry.
 func (s *Server) awaitDescriptor() {
 	retry := s.real.Timer(acceptRetry)
 	defer retry.Stop()
@@ -341,7 +342,8 @@ func (s *Server) awaitDescriptor() {
 	}
 }
 
-// begin gives a connection its number, and brings it to the machine.
+// begin gives an accepted connection a number, reports it to the machine, and starts its
+// goroutine.
 func (s *Server) begin(tcp net.Conn) {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -368,20 +370,20 @@ func (s *Server) begin(tcp net.Conn) {
 	go x.run()
 }
 
-// closeGrace is the real time that Close gives the peers to take their answers and
-// to end, and the output to take its lines.
+// closeGrace is the real time for which Close waits for the peers to receive their answers
+// and to end, and for the output to receive its lines.
 const closeGrace = 250 * time.Millisecond
 
 // ErrUnsaved is the error of Close if the disk did not answer in time.
 var ErrUnsaved = errors.New("the disk does not answer")
 
-// Close ends the server without losing anything: it stores every record that
-// waits, then ends every session, and sends each peer its unsent answers and the
-// end of file. It returns when every goroutine has ended, with the error of closing
-// the listener. The lock must not be held.
+// Close ends the server without losing anything. It stores every record that waits, then
+// ends every session, and sends each peer its unsent answers and the end of file. It
+// returns after every goroutine has ended. The error is that of closing the listener. The
+// lock must not be held.
 //
-// After CloseTimeout it waits no longer for a goroutine that is blocked by a file,
-// and breaks the connections. The error is ErrUnsaved if records were not stored.
+// After CloseTimeout, Close breaks the connections and does not wait for goroutines that
+// are blocked by a file. Then the error is ErrUnsaved if records were not stored.
 func (s *Server) Close() error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.closeGracefully() }()
@@ -438,8 +440,8 @@ func (s *Server) closeNow() error {
 	return err
 }
 
-// awaitDisk waits until every record is stored. The lock is held, and free while
-// it waits.
+// awaitDisk waits until every record is stored. The caller holds the lock, which is
+// released during the wait.
 func (s *Server) awaitDisk() {
 	for s.storing || len(s.queue) > 0 {
 		s.stored.Wait()
@@ -457,9 +459,9 @@ func (s *Server) endSessions() {
 	s.wake()
 }
 
-// Kill ends the server as a SIGKILL would: connections break, and records, answers
-// and lines that wait are lost. Once it returns nothing more reaches the disk, and
-// every goroutine has ended. The lock must not be held.
+// Kill ends the server as a SIGKILL would: connections break, and waiting records, answers
+// and lines are lost. After it returns, nothing more is written to the disk, and every
+// goroutine has ended. The lock must not be held.
 func (s *Server) Kill() {
 	s.lock.Lock()
 	if s.phase == killed {
@@ -490,7 +492,8 @@ func (s *Server) abort() {
 	s.stored.Broadcast() // to a Close that waits
 }
 
-// stop ends the goroutines that accept, poll and store.
+// stop ends the goroutines that accept, poll and store. It returns the error of closing
+// the listener.
 func (s *Server) stop() error {
 	s.stopping.Do(func() {
 		close(s.ended)

@@ -1,6 +1,6 @@
 // Package socket hosts the state machines of package nodes over real sockets
-// and a clock.Clock. A host makes no decision of the protocol: it brings each
-// input and each deadline to its machine, and carries out the machine's effects.
+// and a clock.Clock. A host makes no decision of the protocol: it passes each input and
+// each deadline to its machine, and carries out the machine's effects.
 //
 // A host calls its machine with its lock held, in the order of the clock. Several
 // hosts may share one lock. The lock is never held over a read, a write, a dial or
@@ -30,16 +30,16 @@ func RealClock() clock.Clock {
 	return clock.New() //nolint:forbidigo // the one place: see above
 }
 
-// now reads the clock once for both times of PROTOCOL.md section 1. Elapsed counts
-// from origin; on the real clock both are monotonic.
+// now reads the clock once for both times of PROTOCOL.md section 1. Elapsed is the time
+// since origin.
 func now(c clock.Clock, origin time.Time) nodes.Now {
 	t := c.Now()
 	return nodes.Now{Elapsed: t.Sub(origin), Wall: t.UnixNano()}
 }
 
-// alarm calls ring, with the lock held, at the earliest time for which it was set.
-// It may call ring too early, when nothing is due. All methods are called with the
-// lock held.
+// alarm calls ring, with the lock held, at the earliest time for which it was set. It may
+// call ring earlier: a later deadline does not replace an earlier one. All methods are
+// called with the lock held.
 type alarm struct {
 	clock clock.Clock
 	lock  sync.Locker
@@ -47,10 +47,11 @@ type alarm struct {
 
 	timer *clock.Timer  // nil if the alarm is not armed
 	at    time.Duration // elapsed time for which it is armed
-	era   uint64        // of the timer; a timer of an earlier era does nothing
+	era   uint64        // number of the timer; a timer with an earlier number does nothing
 }
 
-// set arms the alarm for at, unless it rings before. Both times are elapsed times.
+// set arms the alarm for the time at, unless it is armed for an earlier time. now is the
+// current time. Both are elapsed times.
 func (a *alarm) set(now, at time.Duration) {
 	if a.timer != nil {
 		if a.at <= at {
@@ -88,7 +89,7 @@ func signal(c chan<- struct{}) {
 	}
 }
 
-// closeQuietly closes a connection whose error would change nothing.
+// closeQuietly closes a connection and ignores the error, which would change nothing.
 func closeQuietly(c io.Closer) { _ = c.Close() }
 
 // isClosed reports whether err is the error of a listener or a connection that

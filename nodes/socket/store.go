@@ -12,9 +12,9 @@ import (
 	"bluetrace/nodes"
 )
 
-// carryOut carries out the effects of the machine's last call, which was at now,
-// and arms the alarm. Effects for connections other than the running one wait for
-// wake. The lock is held.
+// carryOut carries out the effects of the machine's last call, which was at the time now,
+// and arms the alarm. It adds the connections with effects to woken, except the running
+// one. The lock is held.
 func (s *Server) carryOut(now nodes.Now) {
 	for {
 		for i := range s.out.Effects {
@@ -58,8 +58,8 @@ func (s *Server) carryOutOne(e *nodes.ServerEffect) {
 	}
 }
 
-// touch adds a connection to woken, unless the running goroutine or a pass looks at
-// it anyway.
+// touch adds a connection to woken, unless its goroutine is running or it is in a pass:
+// both look for effects by themselves. x may be nil.
 func (s *Server) touch(x *conn) {
 	if x == nil || x == s.running || x.taken {
 		return
@@ -70,7 +70,7 @@ func (s *Server) touch(x *conn) {
 	s.woken = append(s.woken, x)
 }
 
-// wake resumes the connections in woken.
+// wake resumes the connections in woken. The lock is held.
 func (s *Server) wake() {
 	for i, x := range s.woken {
 		x.resume()
@@ -79,16 +79,16 @@ func (s *Server) wake() {
 	s.woken = s.woken[:0]
 }
 
-// request is one EffectStore.
+// request is an EffectStore that is not carried out yet.
 type request struct {
 	id      nodes.StoreID
 	conn    nodes.Conn
 	records []nodes.Record
 }
 
-// store queues an EffectStore. An inline disk comes after the other effects of the
-// call, too, since the machine must not be called before they are carried out. The
-// lock is held.
+// store queues an EffectStore. Also for an inline disk it does not store at once: the
+// result is a call of the machine, which must come after the other effects of this call.
+// The lock is held.
 func (s *Server) store(e *nodes.ServerEffect) {
 	r := request{id: e.Store, conn: e.Conn, records: e.Records}
 	if s.config.Inline {
@@ -101,8 +101,8 @@ func (s *Server) store(e *nodes.ServerEffect) {
 	}
 }
 
-// storeInline serves the oldest inline request. The effects of its answer are in
-// out.
+// storeInline stores the records of the oldest inline request. The effects of its result
+// are in s.out. The lock is held.
 func (s *Server) storeInline(now nodes.Now) {
 	r := s.inline[0]
 	s.inline = s.inline[:copy(s.inline, s.inline[1:])]
@@ -110,18 +110,19 @@ func (s *Server) storeInline(now nodes.Now) {
 	s.answer(now, &r, issues, attempts)
 }
 
-// answer passes the result of a request to the machine. The lock is held.
+// answer passes the result of a request to the machine. issues and attempts are the
+// errors of the disk for the two kinds of records. The lock is held.
 func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
 	err := errorOf(r.records, issues, attempts)
 	s.config.Observer.Stored(now, r.id, r.records, err)
 	s.machine.Stored(now, r.id, err, &s.out)
 	if int(r.conn) < len(s.conns) {
-		s.touch(s.conns[r.conn]) // even without an answer: it may be read from again
+		s.touch(s.conns[r.conn]) // even without an answer: the server may read from it again
 	}
 }
 
-// errorOf returns the error for these records, given the two errors of a whole
-// batch.
+// errorOf returns the error for some records of a batch. issues and attempts are the
+// errors for all issues and for all attempts of the batch.
 func errorOf(records []nodes.Record, issues, attempts error) error {
 	if issues == nil && attempts == nil {
 		return nil
@@ -142,13 +143,13 @@ func errorOf(records []nodes.Record, issues, attempts error) error {
 // batch.
 const maxBatchDelay = 2 * time.Millisecond
 
-// commit stores all requests that wait in one call of the disk, answers each, and
-// begins again.
+// commit is the committer's goroutine. Again and again, it stores all requests that wait
+// in one call of the disk, and answers them.
 //
 // The disk takes about as long for fifty requests as for one. So after a batch the
-// committer waits for the phones that it answered to ask again, until as many
-// requests wait as were in the batch and behind it. It waits at most twice as long
-// as the disk took, in real time. A single phone never waits for another.
+// committer waits for further requests of the phones that it has answered. It waits until
+// there are as many requests as were in the batch and in the queue behind it, but at most
+// twice as long as the disk took, in real time. A single phone never waits for another.
 func (s *Server) commit() {
 	defer s.tasks.Done()
 	var batch []request
@@ -181,8 +182,7 @@ func (s *Server) commit() {
 	}
 }
 
-// takeQueue returns the requests that wait, and leaves the emptied batch as the
-// new queue.
+// takeQueue returns the requests that wait. The memory of batch becomes the new queue.
 func (s *Server) takeQueue(batch []request) []request {
 	s.lock.Lock()
 	defer s.lock.Unlock()
@@ -195,8 +195,9 @@ func (s *Server) takeQueue(batch []request) []request {
 	return batch
 }
 
-// answerAll answers a batch in one pass, and wakes the other connections once the
-// lock is free. It returns the two emptied lists.
+// answerAll answers the requests of a batch. Connections that a poll has get their answers
+// in one pass. The goroutines of the others are woken after the lock is released. woken
+// and pass are empty lists, which answerAll returns empty, for reuse.
 func (s *Server) answerAll(batch []request, issues, attempts error, woken, pass []*conn) (_, _ []*conn) {
 	s.lock.Lock()
 	s.storing = false
@@ -225,12 +226,12 @@ func (s *Server) answerAll(batch []request, issues, attempts error, woken, pass 
 	return woken, pass
 }
 
-// WriteBehind is a Disk that answers first and writes afterwards, in a goroutine of
-// its own. It is for a Server with Inline. Records that are not yet written when the
-// program is killed are lost; Close writes them.
+// WriteBehind is a Disk for a Server with Inline. Store returns at once, and a goroutine
+// writes the records afterwards. Records that are not written when the program is killed
+// are lost. Close writes them.
 //
-// After an error it writes before it answers, until a write succeeds, so that it
-// does not promise records that a full disk cannot hold.
+// After an error, Store writes the records before it returns, until a write succeeds. So
+// the server does not acknowledge records for which a full disk has no room.
 type WriteBehind struct {
 	disk Disk
 	lock sync.Mutex
@@ -252,7 +253,8 @@ const (
 	writeBehindPause = time.Millisecond
 )
 
-// NewWriteBehind begins to write to disk, which has no other user until Close.
+// NewWriteBehind returns a WriteBehind that writes to disk. Nothing else may use disk until
+// Close.
 func NewWriteBehind(disk Disk) *WriteBehind {
 	b := &WriteBehind{disk: disk, real: RealClock(), ended: make(chan struct{})}
 	b.more = sync.NewCond(&b.lock)
@@ -277,7 +279,8 @@ func (b *WriteBehind) Store(records []nodes.Record) (issues, attempts error) {
 	return issues, attempts
 }
 
-// Close writes the records that wait. Store must not be called after it.
+// Close writes the records that wait, and returns after the last write. Store must not be
+// called afterwards.
 func (b *WriteBehind) Close() {
 	b.lock.Lock()
 	b.closed = true

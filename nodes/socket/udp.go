@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// receiveBuffer is the size in bytes that the phone requests for datagrams that
-	// wait; minReceiveBuffer is the smallest size that it tries.
+	// receiveBuffer is the size in bytes of the receive buffer that the phone requests.
+	// minReceiveBuffer is the smallest size that it requests.
 	receiveBuffer    = 4 << 20
 	minReceiveBuffer = 128 << 10
 	// batchSize is the largest number of datagrams that are read at once and handled
@@ -34,8 +34,8 @@ type datagrams interface {
 	at(i int) (from protocol.Address, b []byte)
 }
 
-// receive passes datagrams to the machine until the socket is closed. It continues
-// after an error of a read, such as an ICMP message about a datagram that was sent.
+// receive passes datagrams to the machine until the socket is closed. It continues after
+// an error of a read, for example an ICMP message about a datagram that the phone sent.
 func (p *Phone) receive() {
 	defer p.recoverPanic()
 	defer p.running.Done()
@@ -87,8 +87,8 @@ func (p *Phone) take(in datagrams, n int) {
 	p.arm(now)
 }
 
-// requestBuffer requests a receive buffer, and a smaller one if the kernel refuses.
-// Some kernels grant less than the request.
+// requestBuffer requests a receive buffer, and a smaller one if the kernel refuses. Some
+// kernels accept the request, but grant less.
 func requestBuffer(conn *net.UDPConn) {
 	for size := receiveBuffer; size >= minReceiveBuffer; size /= 2 {
 		if conn.SetReadBuffer(size) == nil {
@@ -97,6 +97,6 @@ func requestBuffer(conn *net.UDPConn) {
 	}
 }
 
-// ReceiveBuffer returns the size in bytes that the kernel granted for datagrams
-// that wait, with the kernel's own overhead. It is 0 where that is not known.
+// ReceiveBuffer returns the size in bytes of the receive buffer that the kernel granted,
+// with the kernel's own overhead. It returns 0 if the size is unknown.
 func (p *Phone) ReceiveBuffer() int { return grantedBuffer(p.config.UDP) }

@@ -1,13 +1,62 @@
-// Package dashes separates the flags of a command line from its other arguments,
+// Package dashes parses a command line. It separates the flags from the other arguments,
 // so that negative numbers are arguments and a flag with one dash gets a clear error.
 package dashes
 
 import (
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/pflag"
 )
+
+// NewSet returns an empty set of flags for a program. It prints nothing, and lists the
+// flags in the order in which they are defined.
+func NewSet(program string) *pflag.FlagSet {
+	set := pflag.NewFlagSet(program, pflag.ContinueOnError)
+	set.SortFlags = false
+	set.SetOutput(io.Discard)
+	set.Usage = func() {}
+	return set
+}
+
+// Parse sets the flags of a command line, and returns its other arguments. There must be
+// one for each of names, which are the names of the arguments in errors. The error is
+// pflag.ErrHelp if the user asks for help.
+func Parse(set *pflag.FlagSet, line []string, names ...string) (words []string, err error) {
+	if len(line) == 1 && line[0] == "help" {
+		return nil, pflag.ErrHelp
+	}
+	flags, words, err := Split(set, line)
+	if err == nil {
+		err = set.Parse(flags)
+	}
+	switch n := len(words); {
+	case err != nil:
+		return nil, err
+	case n > len(names):
+		return nil, fmt.Errorf("expected %s, found %d arguments", listed(names), n)
+	case n == len(names)-1:
+		return nil, fmt.Errorf("%s is missing", names[n])
+	case n < len(names):
+		return nil, fmt.Errorf("%s are missing", listed(names[n:]))
+	}
+	return words, nil
+}
+
+// listed returns two or more names in the form "a, b and c".
+func listed(names []string) string {
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " and " + names[last]
+}
+
+// Complain writes an error to a program's standard error, each line behind the name of
+// the program.
+func Complain(stderr io.Writer, program string, err error) {
+	for line := range strings.Lines(err.Error()) {
+		fmt.Fprintln(stderr, program+": "+strings.TrimSuffix(line, "\n"))
+	}
+}
 
 // Split separates the flags of a command line from its other arguments, the words,
 // and keeps the order of both. A negative number is a word, or the value of the flag

@@ -3,14 +3,11 @@ package authority
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/spf13/pflag"
 
 	"bluetrace/cmd/internal/dashes"
 	"bluetrace/cmd/internal/scraping"
@@ -43,19 +40,16 @@ type arguments struct {
 	settings nodes.ServerSettings // without zone, key and randomness
 
 	// Results of fitConnections:
-	sockets int    // limit of sockets, closed connections included; 0 for no limit
-	lowered string // the message that MaxConnections was lowered, or empty
+	sockets int    // limit of sessions and lingering connections together; 0 for no limit
+	lowered string // the message that MaxConnections was lowered; empty if it was not
 }
 
-// parseArguments reads the command line. It returns pflag.ErrHelp, with the help
-// text, if the user asks for help.
+// parseArguments parses the command line. If the user asks for help, it returns the help
+// text and pflag.ErrHelp.
 func parseArguments(line []string) (a arguments, help string, err error) {
 	a.settings = nodes.DefaultServerSettings()
 	s := &a.settings
-	set := pflag.NewFlagSet("server", pflag.ContinueOnError)
-	set.SortFlags = false
-	set.SetOutput(io.Discard)
-	set.Usage = func() {}
+	set := dashes.NewSet("server")
 	set.StringVar(&a.dir, "dir", ".", "keep credentials.txt and tempIDs.txt in the folder `DIR`")
 	host := set.String("host", "", "listen at the address `HOST` (default all interfaces)")
 	set.DurationVar(&s.TempIDLifetime, "tempid-lifetime", s.TempIDLifetime,
@@ -73,23 +67,9 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 		"blocks are lost if the program is killed or the machine stops")
 	const optional = "[=true|false]" // which pflag adds to a Boolean flag
 	help = about + strings.ReplaceAll(set.FlagUsages(), optional, strings.Repeat(" ", len(optional))) + statuses
-	if len(line) == 1 && line[0] == "help" {
-		return a, help, pflag.ErrHelp
-	}
-	flags, words, err := dashes.Split(set, line)
-	if err == nil {
-		err = set.Parse(flags)
-	}
+	words, err := dashes.Parse(set, line, "server_port", "block_duration")
 	if err != nil {
 		return a, help, err
-	}
-	switch n := len(words); {
-	case n == 0:
-		return a, help, errors.New("server_port and block_duration are missing")
-	case n == 1:
-		return a, help, errors.New("block_duration is missing")
-	case n > 2:
-		return a, help, fmt.Errorf("expected server_port and block_duration, found %d arguments", n)
 	}
 	if a.address, err = addressOf(*host, words[0]); err != nil {
 		return a, help, err
@@ -124,7 +104,8 @@ func (a *arguments) validate() error {
 	return nil
 }
 
-// addressOf returns host:port.
+// addressOf returns host:port. The host may be an IPv6 address in brackets. The error is
+// about the port.
 func addressOf(host, port string) (string, error) {
 	n, err := strconv.ParseUint(port, 10, 16)
 	if err != nil {
@@ -136,6 +117,7 @@ func addressOf(host, port string) (string, error) {
 	return net.JoinHostPort(host, strconv.FormatUint(n, 10)), nil
 }
 
+// port returns the port of address.
 func (a *arguments) port() string {
 	_, port, err := net.SplitHostPort(a.address)
 	if err != nil {
@@ -144,7 +126,7 @@ func (a *arguments) port() string {
 	return port
 }
 
-// blockDuration reads a number of whole seconds or a Go duration, above 0.
+// blockDuration parses a number of whole seconds or a Go duration, which must be above 0.
 func blockDuration(text string) (time.Duration, error) {
 	if seconds, err := strconv.ParseInt(text, 10, 64); err == nil {
 		if seconds <= 0 || seconds > math.MaxInt64/int64(time.Second) {

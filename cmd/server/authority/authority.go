@@ -21,24 +21,24 @@ import (
 	"bluetrace/protocol"
 )
 
-// closeWithin is how long the server waits at its end for a disk that does not
-// answer. The whole program then ends within a second.
+// closeWithin is the time for which the server waits at its end for a disk that does not
+// answer. It is short, so that the whole program ends within a second.
 const closeWithin = 600 * time.Millisecond
 
-// authority is the server with its folder and its metrics. It is the server's disk.
+// authority is the server with its folder and its metrics. It implements socket.Disk.
 type authority struct {
 	clock    clock.Clock
 	folder   *files.Server
 	server   *socket.Server
 	metrics  *metrics
 	exporter *scraping.Server    // nil without --metrics
-	behind   *socket.WriteBehind // nil unless answers may precede the disk (--no-fsync)
+	behind   *socket.WriteBehind // nil without --no-fsync
 
-	first []nodes.Credential // the credentials read at the start, until the server asks for them
+	first []nodes.Credential // the accounts that were read at the start; nil after the server has them
 }
 
-// open opens the folder and restores the state that an earlier server stored.
-// The caller calls close after an error as well: it closes the parts that are open.
+// open opens the folder and restores the state that an earlier server stored. Also after
+// an error the caller must call close, which closes the parts that are open.
 func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	h.clock = p.clock
 	if a.metrics != "" {
@@ -90,7 +90,7 @@ func checkFolder(dir string, p *program) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("the folder %q does not exist; make it, or name another with --dir", dir)
 	case err != nil:
-		return fmt.Errorf("the folder %q cannot be used: %w; name another with --dir", dir, reason(err))
+		return fmt.Errorf("the folder %q cannot be used: %w; name another with --dir", dir, files.WithoutPath(err))
 	case !info.IsDir():
 		return fmt.Errorf("%q is not a folder; name one with --dir", dir)
 	}
@@ -108,14 +108,6 @@ func checkFolder(dir string, p *program) error {
 	return fmt.Errorf("%w; it belongs in the folder %q, or name another with --dir", err, whole)
 }
 
-// reason returns an error without the name of the file.
-func reason(err error) error {
-	if e, ok := errors.AsType[*fs.PathError](err); ok {
-		return e.Err
-	}
-	return err
-}
-
 // close closes everything that open opened.
 func (h *authority) close() error {
 	var errs []error
@@ -131,7 +123,7 @@ func (h *authority) close() error {
 	return errors.Join(errs...)
 }
 
-// Store implements socket.Disk: it makes records durable, and measures that.
+// Store implements socket.Disk. It stores records in the folder, and measures the time.
 func (h *authority) Store(records []nodes.Record) (issues, attempts error) {
 	started := h.clock.Now()
 	issues, attempts = h.folder.Store(records)
@@ -153,8 +145,8 @@ func (h *authority) restore(add func(nodes.Record) error) error {
 	})
 }
 
-// credentials returns the present accounts. changed is false if they are those of
-// the last call.
+// credentials returns the current accounts. changed reports whether they differ from
+// those of the last call.
 func (h *authority) credentials() (list []nodes.Credential, changed bool) {
 	if h.first != nil {
 		list, h.first = h.first, nil

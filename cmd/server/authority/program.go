@@ -17,6 +17,8 @@ import (
 	"github.com/benbjohnson/clock"
 	"github.com/spf13/pflag"
 
+	"bluetrace/cmd/internal/dashes"
+	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 )
 
@@ -36,20 +38,20 @@ type program struct {
 	clock          clock.Clock
 }
 
-// Run runs the server of a command line until ctx ends, and returns the exit
-// status: 0, 1 or 2. The zone is that of the server's files and output.
+// Run runs the server with the arguments line until ctx ends, and returns the exit status:
+// 0, 1 or 2. zone is the time zone of the server's files and output.
 func Run(ctx context.Context, line []string, stdout, stderr io.Writer, zone *time.Location, c clock.Clock) int {
 	p := program{stdout: stdout, stderr: stderr, zone: zone, clock: c}
 	return int(p.command(ctx, line))
 }
 
-// command runs the server until ctx ends.
+// command parses the arguments, runs the server until ctx ends, and reports errors.
 func (p *program) command(ctx context.Context, line []string) status {
 	a, help, err := parseArguments(line)
 	switch {
 	case errors.Is(err, pflag.ErrHelp):
 		if _, err := io.WriteString(p.stdout, help); err != nil {
-			p.complain(fmt.Errorf("printing the help: %w", reason(err)))
+			p.complain(fmt.Errorf("printing the help: %w", files.WithoutPath(err)))
 			return failed
 		}
 		return ended
@@ -64,12 +66,7 @@ func (p *program) command(ctx context.Context, line []string) status {
 	return ended
 }
 
-// complain writes an error to standard error, each line behind the program's name.
-func (p *program) complain(err error) {
-	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(p.stderr, "server: "+strings.TrimSuffix(line, "\n"))
-	}
-}
+func (p *program) complain(err error) { dashes.Complain(p.stderr, "server", err) }
 
 // serve runs the server until ctx ends or the server cannot continue.
 func (p *program) serve(ctx context.Context, a *arguments) (err error) {
@@ -106,8 +103,9 @@ func (p *program) serve(ctx context.Context, a *arguments) (err error) {
 	return errors.Join(err, h.server.Close())
 }
 
-// printStart prints to standard error the facts for which the protocol has no line
-// of output.
+// printStart prints to standard error: the address if the port was free to choose, the
+// address of the metrics, a lowered limit, and the risk of --no-fsync. PROTOCOL.md has no
+// lines for them on standard output.
 func (p *program) printStart(a *arguments, l net.Listener, h *authority) {
 	if a.port() == "0" {
 		fmt.Fprintf(p.stderr, "server: listening at %s\n", l.Addr())
@@ -124,8 +122,8 @@ func (p *program) printStart(a *arguments, l net.Listener, h *authority) {
 	}
 }
 
-// listenError returns an error with a remedy. flag is the flag that gives the
-// address.
+// listenError adds a remedy to the error of listening at address. flag is the name of the
+// flag that sets the address.
 func listenError(flag, address string, err error) error {
 	_, unknown := errors.AsType[*net.DNSError](err)
 	host, _, _ := net.SplitHostPort(address)
@@ -155,18 +153,18 @@ func UntilSignal(stop <-chan os.Signal, exit func(int)) context.Context {
 	return ctx
 }
 
-// output is standard output. The server continues if it fails.
+// output is standard output. If it fails, the server continues without output.
 type output struct {
 	to       io.Writer
 	complain func(error)
 }
 
-// Write implements io.Writer. It reports an error, after which the server does not
-// write again.
+// Write implements io.Writer. It reports an error to the user. The server does not call it
+// again after an error.
 func (o *output) Write(p []byte) (int, error) {
 	n, err := o.to.Write(p)
 	if err != nil {
-		o.complain(fmt.Errorf("printing: %w; the server continues and prints nothing more", reason(err)))
+		o.complain(fmt.Errorf("printing: %w; the server continues and prints nothing more", files.WithoutPath(err)))
 	}
 	return n, err
 }
@@ -174,13 +172,13 @@ func (o *output) Write(p []byte) (int, error) {
 const (
 	// descriptorReserve is the number of file descriptors that sessions cannot use.
 	descriptorReserve = 64
-	// farewellSockets is the part of the reserve for connections that the server
-	// has closed and the peer has not. The rest is for files and metrics.
-	farewellSockets = 32
+	// lingeringSockets is the part of the reserve for connections that the server has
+	// closed and the peer has not. The rest is for files and metrics.
+	lingeringSockets = 32
 )
 
-// fitConnections lowers the limit of sessions to the number for which the file
-// descriptors of the process suffice.
+// fitConnections lowers the limit of sessions to the number for which the file descriptors
+// suffice. descriptors is the number of files that the process may open.
 func (a *arguments) fitConnections(descriptors uint64) {
 	asked := a.settings.MaxConnections
 	fit := uint64(1)
@@ -192,5 +190,5 @@ func (a *arguments) fitConnections(descriptors uint64) {
 		a.lowered = fmt.Sprintf("--max-connections %d is lowered to %d: a process may open %d files here; raise "+
 			"that limit (ulimit -n)", asked, fit, descriptors)
 	}
-	a.sockets = int(min(fit+farewellSockets, math.MaxInt32))
+	a.sockets = int(min(fit+lingeringSockets, math.MaxInt32))
 }

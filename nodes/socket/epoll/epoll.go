@@ -17,11 +17,11 @@ type Interest uint8
 
 // The interests.
 const (
-	// Readable reports bytes or the peer's end as long as they are unread.
+	// Readable reports unread bytes or the peer's end in each call of Wait.
 	Readable Interest = iota
 	// Writable reports that a connection has been established, or has failed.
 	Writable
-	// ReadableOnce reports bytes and the peer's end once each time they arrive
+	// ReadableOnce reports the arrival of bytes or of the peer's end once
 	// (edge-triggered).
 	ReadableOnce
 )
@@ -29,11 +29,11 @@ const (
 // Poller reports events of many descriptors. All methods are safe for concurrent
 // use, except that one goroutine at a time calls Wait.
 type Poller interface {
-	// Watch begins to report events of fd. Each carries key, which is >= 0.
+	// Watch begins to report events of fd. Each event has this key, which is >= 0.
 	Watch(fd int, key int32, interest Interest) error
-	// Rearm replaces the interest in fd. An event that is pending is reported again.
+	// Rearm replaces key and interest of fd. An event that still applies is reported again.
 	Rearm(fd int, key int32, interest Interest) error
-	// Forget stops the reports for fd. Closing fd does so, too.
+	// Forget stops the reports for fd. Closing fd stops them, too.
 	Forget(fd int) error
 	// Wait blocks until there is at least one event, or Stop was called. It fills
 	// events and returns their number. It panics if the kernel refuses the call,
@@ -41,15 +41,14 @@ type Poller interface {
 	Wait(events []Event) (n int, stopped bool)
 	// Stop makes the current call of Wait, and each later one, return stopped.
 	Stop()
-	// Close releases the descriptors of the Poller. After it the methods above
-	// return os.ErrClosed or do nothing.
+	// Close releases the descriptors of the Poller. Afterwards Stop does nothing, and the
+	// other methods return os.ErrClosed. Wait must not be called afterwards.
 	Close() error
 }
 
-// Stream is a TCP connection that blocks.
+// Stream is a connection that blocks. A TCP connection also has a method CloseWrite.
 type Stream interface {
 	io.ReadWriteCloser
-	CloseWrite() error
 	SetDeadline(t time.Time) error
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
@@ -65,14 +64,15 @@ type System interface {
 	Write(fd int, p []byte) (int, error)
 	Close(fd int) error
 
-	// Duplicate returns another descriptor of a *net.TCPConn, which the runtime's own
-	// poller does not watch. It returns errors.ErrUnsupported for any other type.
+	// Duplicate returns a second descriptor of a *net.TCPConn. The runtime's own poller does
+	// not watch it. For any other type the error is errors.ErrUnsupported.
 	Duplicate(c io.ReadWriteCloser) (fd int, err error)
-	// Stream makes a blocking connection of a descriptor, and owns it from then on.
+	// Stream returns a blocking connection for a descriptor, and owns the descriptor from
+	// then on.
 	Stream(fd int) Stream
 
-	// Connect begins a TCP connection with no delay (TCP_NODELAY). Writable reports
-	// its end, and ConnectError the result.
+	// Connect begins a TCP connection with no delay (TCP_NODELAY). Writable reports that
+	// the connection is established or has failed, and ConnectError returns the error.
 	Connect(to netip.AddrPort) (fd int, err error)
 	ConnectError(fd int) error
 	// BindUDP opens a UDP socket at a free port of an IPv4 address.

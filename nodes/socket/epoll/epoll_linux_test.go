@@ -115,7 +115,7 @@ func TestStreamOfADuplicate(t *testing.T) {
 	if n, err := s.Read(b); string(b[:n]) != "hi" || err != nil {
 		t.Fatalf("read %q: %v", b[:n], err)
 	}
-	if err := s.CloseWrite(); err != nil {
+	if err := s.(*fileStream).CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
 	remote := Kernel().Stream(fd)
