@@ -13,14 +13,14 @@ import (
 // textOffline is shown after the loss of the connection of a logged-in user.
 const textOffline = "beacons are still sent and received; start the client again to log in"
 
-// textPause is shown if a login gets no answer: the server may have read username
-// and password as one message.
+// textPause is shown if a login gets no answer. A possible cause is that the server has
+// read username and password as one message.
 const textPause = "is the server running? if so, start the client again with a longer --password-pause"
 
-// client connects a phone with its user: it shows the phone's output, and reads a
-// line when the phone asks for one. Without a server the phone no longer asks: then
-// the client asks, with the last prompt, and after log out with none. It is the
-// phone's observer, and is called with the lock held.
+// client connects a phone with its user. It is the phone's observer: it shows the phone's
+// output, and reads a line when the phone prompts for one. A phone that is offline or
+// logged out prompts no more. Then the client asks for lines itself, with the last prompt
+// of a phone that is offline, and without a prompt after log out.
 type client struct {
 	socket.IgnorePhone
 	lock   sync.Mutex
@@ -31,10 +31,10 @@ type client struct {
 
 	asked    bool   // a line is being read, or is about to be
 	prompt   string // the phone's last prompt
-	opened   bool
-	loggedIn bool // a login has succeeded
-	offline  bool // textOffline was shown
-	ending   bool // the program is about to end by itself
+	opened   bool   // start has opened the session
+	loggedIn bool   // a login has succeeded
+	offline  bool   // textOffline was shown
+	ending   bool   // the program is about to end by itself
 	text     []byte
 }
 
@@ -52,7 +52,8 @@ func (c *client) start() {
 	c.phone.Open()
 }
 
-// wait waits for the end of the program and returns its status.
+// wait waits until the program must end, by itself or because asked is done, and returns
+// the exit status.
 func (c *client) wait(asked context.Context) status {
 	select {
 	case <-asked.Done():
@@ -62,11 +63,11 @@ func (c *client) wait(asked context.Context) status {
 	}
 }
 
-// finish shows the rest of the output. It does not wait for a line that is being
-// read.
+// finish shows the rest of the output. It does not wait for the line that the user is
+// typing.
 func (c *client) finish() error { return c.screen.close() }
 
-// end ends the program with s, unless it ends already.
+// end makes the program end with the status s, unless it is ending already.
 func (c *client) end(s status) {
 	select {
 	case c.over <- s:
@@ -97,10 +98,10 @@ func (c *client) read() {
 	}
 }
 
-// ask asks for the next line, with a prompt.
+// ask reads the next line, with a prompt, unless a line is being read already.
 func (c *client) ask(prompt string) {
 	if c.asked || c.ending {
-		return // the line being typed answers this question too
+		return // the line that is being typed answers this question, too
 	}
 	c.asked = true
 	c.screen.ask(prompt)
@@ -145,8 +146,8 @@ func (c *client) done(e *nodes.PhoneEffect) {
 	}
 }
 
-// Stepped implements socket.PhoneObserver: it asks for a line when the phone no
-// longer does.
+// Stepped implements socket.PhoneObserver: it asks for a line if the phone is offline or
+// logged out.
 func (c *client) Stepped(nodes.Now, *nodes.ContactLog) {
 	if !c.opened || c.ending {
 		return

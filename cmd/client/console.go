@@ -19,8 +19,8 @@ import (
 // console shows text to the user and reads lines. Only one goroutine may call show,
 // and only one may call readLine.
 type console interface {
-	// show shows whole lines, each with its line feed. If apart is true, they begin
-	// on a new line, even directly behind a line that was read.
+	// show shows whole lines, each with its line feed. If apart is true, the first one
+	// begins on a new line, even if the cursor is behind a line that the user has typed.
 	show(text []byte, apart bool) error
 	// readLine shows the prompt and returns one line, without its line end. It
 	// returns io.EOF at the end of input, and errOutput if the prompt could not be
@@ -34,7 +34,8 @@ type console interface {
 // errOutput is the error of an output that fails.
 var errOutput = errors.New("writing to the output")
 
-// outputError returns the error of a write, without the name of the file.
+// outputError wraps the error of a write in errOutput, without the name of the file. It
+// returns nil for nil.
 func outputError(err error) error {
 	if err == nil {
 		return nil
@@ -55,8 +56,8 @@ func questionOf(prompt string) question {
 	return question{prompt: prompt, secret: prompt == "Password: ", remembered: prompt == "input the command: "}
 }
 
-// restoreOnPanic restores the terminal before a panic ends the program. It must be
-// deferred.
+// restoreOnPanic restores the terminal before a panic ends the program. It must be called
+// by defer.
 func restoreOnPanic(c console) {
 	if r := recover(); r != nil {
 		c.restore()
@@ -64,7 +65,8 @@ func restoreOnPanic(c console) {
 	}
 }
 
-// runBriefly runs f and waits for at most flushLimit: a terminal may block.
+// runBriefly runs f in a goroutine, because f may block at a terminal, and waits for its
+// end, for at most flushLimit.
 func runBriefly(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -116,7 +118,8 @@ func terminalOf(stream any) (*os.File, bool) {
 	return f, ok && term.IsTerminal(int(f.Fd()))
 }
 
-// openTerminal sets the terminal to raw mode.
+// openTerminal sets the terminal to raw mode and returns a console with a line editor. It
+// calls interrupt at Ctrl-C.
 func openTerminal(in, out *os.File, interrupt func()) (console, error) {
 	fd := int(in.Fd())
 	state, err := term.MakeRaw(fd)
@@ -146,12 +149,11 @@ func openTerminal(in, out *os.File, interrupt func()) (console, error) {
 	return t, nil
 }
 
-// maxLine is the number of bytes that are read of a line. No valid input is longer.
+// maxLine is the number of bytes after which a line is cut. No valid input is longer.
 const maxLine = 4096
 
-// plain is a console without a line editor. It writes text and reads lines
-// unchanged, like Python's input(). Text that arrives while a line is awaited begins
-// on a new line.
+// plain is a console without a line editor. It writes text and reads lines unchanged, like
+// Python's input(). Text that is shown while the user types a line begins on a new line.
 type plain struct {
 	in            *bufio.Reader
 	password      func() (string, error) // reads without an echo; nil if input is no terminal
@@ -160,8 +162,8 @@ type plain struct {
 
 	mu      sync.Mutex
 	out     io.Writer
-	pending bool // the output ends with a prompt whose answer is awaited
-	open    bool // the output ends with a prompt
+	pending bool // the output ends with a prompt, and its line has not been read yet
+	open    bool // the output ends with a prompt, and no line end is shown behind it
 }
 
 func newPlain(in io.Reader, out io.Writer) *plain {

@@ -14,7 +14,7 @@ import (
 // file.
 const maxLinks = 40
 
-// openLog opens the contact log at path.
+// openLog opens the contact log at path. Its error has advice for the user.
 func openLog(path string) (*files.ContactLog, error) {
 	path, err := resolve(path)
 	if err != nil {
@@ -27,8 +27,8 @@ func openLog(path string) (*files.ContactLog, error) {
 	return log, nil
 }
 
-// resolve returns the file to which path leads through links. The file need not
-// exist yet.
+// resolve follows symbolic links and returns the path of the file itself. The file need
+// not exist yet, but its folder must.
 func resolve(path string) (string, error) {
 	for range maxLinks {
 		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
@@ -51,7 +51,7 @@ func resolve(path string) (string, error) {
 	return "", fmt.Errorf("the contact log %q is a circle of links", path)
 }
 
-// linkedTo returns the target of a link, or "" if path is no link.
+// linkedTo returns the target of a symbolic link, or "" if path is not a link.
 func linkedTo(path string) string {
 	target, err := os.Readlink(path)
 	if err != nil {

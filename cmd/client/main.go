@@ -55,7 +55,7 @@ type program struct {
 	signals <-chan os.Signal // the signals that end the program
 	clock   clock.Clock
 	zone    *protocol.Zone
-	exit    func(int) // exits at once
+	exit    func(int) // os.Exit, except in tests
 }
 
 // command runs the client of a command line and returns the exit status.
@@ -83,8 +83,8 @@ func (p *program) command(arguments []string) status {
 
 func (p *program) complain(err error) { dashes.Complain(p.stderr, "client", err) }
 
-// run opens the UDP port, the connection and the contact log, in this order, and
-// runs the phone. If the server cannot be reached, it writes no file.
+// run opens the UDP port, the connection and the contact log, in this order, and runs the
+// phone. So it writes no file if the server cannot be reached.
 func (p *program) run(o *options) (result status, err error) {
 	stop := newStopper(p.signals, func() { p.exit(int(failed)) })
 	defer stop.end()
@@ -147,8 +147,8 @@ func (p *program) printNotes(notes []files.Note) {
 	}
 }
 
-// dialAfter returns a function that returns first at its first call, and dials at
-// each later one.
+// dialAfter returns a function for socket.PhoneConfig.Dial. Its first call returns the
+// connection first. Each later call dials.
 func dialAfter(first net.Conn) func(context.Context, string) (net.Conn, error) {
 	return func(ctx context.Context, address string) (net.Conn, error) {
 		if conn := first; conn != nil {
@@ -159,7 +159,7 @@ func dialAfter(first net.Conn) func(context.Context, string) (net.Conn, error) {
 	}
 }
 
-// listen opens the UDP port.
+// listen opens the UDP port. Its error has advice for the user.
 func listen(at netip.AddrPort) (*net.UDPConn, error) {
 	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(at))
 	switch {
@@ -174,7 +174,7 @@ func listen(at netip.AddrPort) (*net.UDPConn, error) {
 	return udp, nil
 }
 
-// connect makes the first connection to the server.
+// connect makes the first connection to the server. Its error has advice for the user.
 func connect(ctx context.Context, address string) (net.Conn, error) {
 	conn, err := socket.Dial(ctx, address)
 	if _, unknown := errors.AsType[*net.DNSError](err); unknown {

@@ -47,8 +47,8 @@ type options struct {
 	settings   nodes.PhoneSettings // without the zone
 }
 
-// parse reads the command line. It returns pflag.ErrHelp, with the help text, if
-// the user asks for help.
+// parse parses the command line. If the user asks for help, it returns the help text and
+// pflag.ErrHelp.
 func parse(arguments []string) (o options, help string, err error) {
 	o.settings = nodes.DefaultPhoneSettings()
 	o.settings.MaxEntries = maxEntries
@@ -87,7 +87,8 @@ func (o *options) parseWords(words []string) error {
 	return err
 }
 
-// withoutBrackets removes the brackets around an IPv6 address, as in a URL.
+// withoutBrackets removes the brackets of an IPv6 address, which are those of a URL. It
+// returns any other text unchanged.
 func withoutBrackets(host string) string {
 	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") && strings.Contains(inner, ":") {
 		return strings.TrimSuffix(inner, "]")
@@ -114,7 +115,7 @@ func port(name, word string) (uint16, error) {
 	return uint16(n), nil
 }
 
-// parseFlags validates the flags.
+// parseFlags validates the flags. form and host are the values of --beacon and --host.
 func (o *options) parseFlags(form, host string) error {
 	switch form {
 	case "split":
@@ -144,6 +145,6 @@ func (o *options) parseFlags(form, host string) error {
 	return nil
 }
 
-// maxEntries limits the contact log against a flood of valid beacons: to 3 MB of
-// memory, and a file of 6 MB that is written once a second.
+// maxEntries is the limit of the contact log, against a flood of valid beacons. So many
+// entries have 3 MB of memory, and a file of 6 MB that is written once a second.
 const maxEntries = 100_000

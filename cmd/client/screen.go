@@ -9,33 +9,33 @@ import (
 )
 
 const (
-	// screenLimit is the number of bytes that may wait for a slow terminal. Above it
-	// beacons are received and kept, but not shown.
+	// screenLimit is the number of bytes that may wait for a slow terminal. While more
+	// bytes wait, received beacons are kept, but not shown.
 	screenLimit = 1 << 20
 	// flushLimit is the time limit for the last output of the program.
 	flushLimit = 250 * time.Millisecond
 )
 
-// screen is a queue of text and questions for a console. It keeps their order, and
-// a blocked terminal does not block the phone.
+// screen is a queue of text and questions for a console. With it, a blocked terminal does
+// not block the phone, and the order of text and questions is kept.
 type screen struct {
 	console   console
-	questions chan question // for client.read; closed at the end
+	questions chan question // read by client.read; closed when run returns
 	ended     chan struct{} // closed when run returns
 
 	mu      sync.Mutex
-	more    sync.Cond
+	more    sync.Cond // signals a new part, or closed
 	parts   []part
-	waiting int // bytes in parts
-	skipped int // beacons that were not shown
+	waiting int // number of bytes in parts
+	skipped int // number of beacons that were not shown since the last report
 	closed  bool
-	err     error
+	err     error // of the output
 }
 
 // part is a text to show or, if text is nil, a question.
 type part struct {
 	text     []byte
-	apart    bool // text begins on a new line
+	apart    bool // the text begins on a new line
 	question question
 }
 
@@ -102,7 +102,8 @@ func (s *screen) add(text []byte, apart bool) {
 	s.more.Signal()
 }
 
-// run passes the queue to the console until close. It calls broken after an error.
+// run passes the queue to the console until close. It calls broken with an error of the
+// console, and returns.
 func (s *screen) run(broken func(error)) {
 	defer close(s.ended)
 	defer close(s.questions)
@@ -124,7 +125,7 @@ func (s *screen) run(broken func(error)) {
 	}
 }
 
-// next waits for a part and returns it, or false after the last one.
+// next waits for a part and returns it. It returns false after close and the last part.
 func (s *screen) next() (part, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -155,7 +156,8 @@ func (s *screen) fail(err error) {
 	s.more.Signal()
 }
 
-// close waits for the rest of the queue, for at most flushLimit.
+// close waits until the rest of the queue is shown, for at most flushLimit. It returns the
+// error of the output.
 func (s *screen) close() error {
 	s.mu.Lock()
 	s.closed = true

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// stopSignals returns the signals that end the program in order: Ctrl-C where the
-// terminal turns it into a signal, and the end of the terminal, unless it is ignored
-// (nohup). A closed output is an error of the next write instead.
+// stopSignals returns a channel of the signals that end the program in an orderly way:
+// SIGINT, SIGTERM, and SIGHUP unless it is ignored (nohup). It makes the program ignore
+// SIGPIPE, so that a closed output is an error of the next write.
 func stopSignals() <-chan os.Signal {
 	c := make(chan os.Signal, 4)
 	signal.Ignore(syscall.SIGPIPE)
@@ -21,9 +21,9 @@ func stopSignals() <-chan os.Signal {
 	return c
 }
 
-// windowSignals returns the channel of the signals about the terminal's window:
-// resized reports a new size, and resumed reports that the program continues after
-// it was stopped.
+// windowSignals returns a channel of the signals about the terminal. The signal resized
+// reports a new size of the window. The signal resumed reports that the program continues
+// after it was stopped.
 func windowSignals() (signals chan os.Signal, resized, resumed os.Signal) {
 	c := make(chan os.Signal, 4)
 	signal.Notify(c, syscall.SIGWINCH, syscall.SIGCONT)

@@ -19,15 +19,15 @@ type terminal struct {
 	restoreDevice func()
 
 	reading  atomic.Bool // the cursor may be behind a prompt
-	restored atomic.Bool
+	restored atomic.Bool // restore was called
 
 	mu            sync.Mutex
 	secret        bool // a password is being read
-	width, height int  // the new size to set after the password; 0 if it has not changed
+	width, height int  // the size to set after the password, in characters; 0 if it has not changed
 }
 
-// newTerminal returns a terminal that calls interrupt at Ctrl-C, and restoreDevice
-// at its end.
+// newTerminal returns a terminal on the device out. It calls interrupt at Ctrl-C, and
+// restoreDevice at its end.
 func newTerminal(out io.Writer, interrupt, restoreDevice func()) *terminal {
 	t := &terminal{keys: newKeyboard(interrupt), out: &ttyWriter{out: out}, restoreDevice: restoreDevice}
 	t.editor = term.NewTerminal(struct {
@@ -57,6 +57,7 @@ func (t *terminal) readLine(q question) (string, error) {
 	return line, err
 }
 
+// edit reads the answer to a question with the line editor.
 func (t *terminal) edit(q question) (string, error) {
 	t.history.on = q.remembered
 	if q.secret {
@@ -83,8 +84,8 @@ func (t *terminal) end() {
 	}
 }
 
-// resize sets the size of the window. It waits while a password is being read: the
-// editor would draw the line again and show the password.
+// resize sets the size of the window, in characters. While a password is being read, it
+// only notes the size for end: the editor would draw the line again and show the password.
 func (t *terminal) resize(width, height int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -95,15 +96,15 @@ func (t *terminal) resize(width, height int) {
 	_ = t.editor.SetSize(width, height) // an error shows at the next output
 }
 
-// resume sets raw mode again after the program was stopped, unless the terminal is
-// restored already.
+// resume continues after the program was stopped. It sets raw mode again by the function
+// raw, and draws the line. If the terminal was restored already, it restores it again.
 func (t *terminal) resume(raw func()) {
 	raw()
 	if t.restored.Load() {
 		t.restoreDevice()
 		return
 	}
-	_, _ = t.editor.Write(nil) // draws the line; an error says what is wrong
+	_, _ = t.editor.Write(nil) // draws the line; an error shows at the next output
 }
 
 // restore implements console.
@@ -117,9 +118,9 @@ func (t *terminal) restore() {
 	}
 }
 
-// history holds the typed commands, for the arrow keys.
+// history holds the typed commands, which the arrow keys recall.
 type history struct {
-	on    bool // the line being read may use it
+	on    bool // the line that is being read uses the history
 	lines []string
 }
 
@@ -148,8 +149,8 @@ func (h *history) Len() int {
 // At implements term.History. 0 is the last line.
 func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
 
-// ttyWriter collects the small writes of the editor while it is held, and writes
-// them to the device at once, so that the line does not flicker.
+// ttyWriter collects the small writes of the editor between hold and release, and writes
+// them to the device together, so that the line does not flicker.
 type ttyWriter struct {
 	out io.Writer
 
@@ -189,23 +190,23 @@ func (w *ttyWriter) Write(p []byte) (int, error) {
 const (
 	ctrlC  = 3
 	escape = 27
-	// maxTypeahead is the number of bytes that may be typed before they are read.
-	// Bytes above it are dropped, as a terminal does.
+	// maxTypeahead is the number of typed bytes that may wait for the program. Further
+	// bytes are dropped, as by a terminal.
 	maxTypeahead = 64 << 10
-	// maxKey is the number of bytes that one key may send behind an escape.
+	// maxKey is the largest number of bytes that one key sends behind an escape.
 	maxKey = 32
 )
 
-// keyboard reads the keys of a terminal in raw mode at all times, so that Ctrl-C
-// works also while no line is being read.
+// keyboard reads the keys of a terminal in raw mode at all times. So Ctrl-C has an effect
+// even while no line is being read.
 type keyboard struct {
 	interrupt func()
 
 	mu      sync.Mutex
 	more    sync.Cond
-	waiting []byte // keys that were not read yet
-	err     error
-	key     int // bytes since the escape of an unfinished sequence; 0 if there is none
+	waiting []byte // keys that the editor has not read yet
+	err     error  // the error at the end of the input
+	key     int    // bytes since the escape of an unfinished sequence; 0 if there is none
 }
 
 func newKeyboard(interrupt func()) *keyboard {
@@ -231,7 +232,7 @@ func (k *keyboard) pump(in io.Reader) {
 	}
 }
 
-// add appends keys, and the error at the end of input.
+// add appends keys, and sets the error at the end of the input.
 func (k *keyboard) add(b []byte, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -245,8 +246,8 @@ func (k *keyboard) add(b []byte, err error) {
 	k.more.Broadcast()
 }
 
-// limitKey ends an escape sequence that is longer than that of any key: the editor
-// would wait for its end without limit.
+// limitKey follows the escape sequences of keys. After maxKey bytes without an end it ends
+// the sequence with a tilde: otherwise the editor would wait for the end forever.
 func (k *keyboard) limitKey(c byte) {
 	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '~'
 	switch {
