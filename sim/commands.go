@@ -79,7 +79,8 @@ func (cs *commands) record(st scenarios.Step) {
 	cs.observe(now, st)
 }
 
-// filled returns what a step sends with its placeholders filled in.
+// filled returns the TCP action of a step with the placeholders of its texts replaced.
+// Texts that are then empty are left out.
 func (cs *commands) filled(st *scenarios.Step) *scenarios.TCP {
 	t := *st.TCP
 	t.Send = nil

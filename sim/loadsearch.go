@@ -33,7 +33,7 @@ type searching struct {
 	state load.Search
 	out   *reports.Search
 	shown *measuredLoad // of the step that is reported; nil if it measured nothing
-	idle  time.Duration // time of a probe before the first step
+	idle  time.Duration // duration of a probe before the first step
 }
 
 // search finds the highest rate at which the thresholds hold.
@@ -78,7 +78,8 @@ func (r *loadRun) probing() load.Config {
 	return c
 }
 
-// step measures one rate, and adds the answer to the search.
+// step measures the rate of one step, and adds the answer to the search. An error
+// means that the search cannot continue.
 func (s *searching) step(ctx context.Context, step load.Step) error {
 	c := s.config(trafficOf(s.traffic, step))
 	n := len(s.out.Steps) + 1
@@ -111,8 +112,9 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	return nil
 }
 
-// unmeasured goes on after a step without figures. It returns an error if the search
-// cannot.
+// unmeasured handles a step without figures: it adds the step to the report, or ends
+// the search if ctx was cancelled. err is the error of the measurement, which
+// unmeasured returns if it has another cause.
 func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) error {
 	e, ok := errors.AsType[*load.NoMedianError](err)
 	switch {

@@ -38,8 +38,9 @@ func (c *beaconCounts) count() Beacons {
 	return b
 }
 
-// sendBeacon sends the current operation's beacon to the next phone, and goes on:
-// the next operation is due a gap after it. The receiver measures its arrival.
+// sendBeacon sends the beacon of the current operation to the next phone of the
+// ring, whose host measures the arrival. It makes the next operation of the script
+// the current one, due Traffic.Gap later.
 func (p *phone) sendBeacon() {
 	s := &p.session
 	if p.flights == nil {
@@ -109,8 +110,9 @@ func (p *phone) received(e *nodes.PhoneEffect, fromSender bool, now time.Duratio
 	}
 }
 
-// findFlight finds the record of a beacon by its TempID and start, the last ones
-// first, and marks it as seen. It returns again if it was marked before.
+// findFlight finds the record of a beacon by its TempID and start, beginning with the
+// last beacon sent, and marks the record as seen. The result again is true if it was
+// marked before, and ok is false if there is no record.
 func (p *phone) findFlight(b *protocol.Beacon) (f flight, again, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -60,8 +60,8 @@ type figures struct {
 	kinds [operations]kind
 }
 
-// kind collects the rows of one operation. Those that failed are only counted,
-// since a refusal is quick. Those without an answer are in the histograms with the
+// kind collects the rows of one operation. Failed operations are only counted, since
+// a refusal is quick. Operations without an answer are in the histograms with the
 // time until the timeout.
 type kind struct {
 	outcomes               [Unknown + 1]uint64

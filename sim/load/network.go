@@ -53,8 +53,8 @@ type Datagrams interface {
 // and each part of a beacon is shorter.
 const readSize = 256
 
-// plainNetwork is a Network with a goroutine for each connection and each socket.
-// Function open connects to the server.
+// plainNetwork is a Network with a goroutine for each connection and each socket. Its
+// function open connects to the server.
 type plainNetwork struct {
 	open    func(ctx context.Context) (net.Conn, error)
 	running sync.WaitGroup
@@ -150,7 +150,7 @@ func (n *plainNetwork) Listen(h DatagramHandler) (Datagrams, error) {
 	return &plainSocket{c}, nil
 }
 
-// Dropped asks the kernel.
+// Dropped returns the count of the kernel.
 func (n *plainNetwork) Dropped(addresses map[netip.AddrPort]bool) uint64 {
 	return DroppedDatagrams(addresses)
 }

@@ -107,7 +107,8 @@ func operationOf(verb scenarios.Verb) Operation {
 	panic(fmt.Sprintf("load: %q is no operation of a session", verb))
 }
 
-// preLogin logs in a phone of a mix, unmeasured.
+// preLogin logs in a phone of a mix without measuring it. It calls loggedIn at the
+// end, with false if the login or the download failed.
 func (p *phone) preLogin(due time.Duration, loggedIn func(ok bool)) {
 	p.start(session{script: p.scripts.preLogin, loggedIn: loggedIn}, due)
 }
@@ -309,8 +310,9 @@ func (p *phone) finish(outcome Outcome, done time.Duration) {
 	p.proceed()
 }
 
-// follow sets when the next operation is due: an expected time after this one. The
-// warm-up measures these times, so that in it the next operation is due at once.
+// follow sets the time at which the next operation is due: after the expected
+// response time of this one. The warm-up measures the expected times, so there the
+// next operation is due at once.
 func (p *phone) follow(expected time.Duration) {
 	if s := &p.session; s.measured {
 		s.due += expected

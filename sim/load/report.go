@@ -84,7 +84,7 @@ func (k *kind) times(name string) reports.LoadOperation {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// processUse returns the usage of a process in a time.
+// processUse returns the usage u of a process, which it had within the time in.
 func processUse(u Usage, in time.Duration) *reports.ProcessUse {
 	p := &reports.ProcessUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 		ResidentBytes: u.ResidentBytes, PeakBytes: u.PeakBytes, GCPauseSeconds: u.GCPause.Seconds()}
@@ -167,8 +167,8 @@ func thresholdsOf(s *scenarios.Scenario) []scenarios.Threshold {
 	return all
 }
 
-// ThresholdStatus returns how many thresholds are held and broken by the figures so
-// far, and how many have no sample yet.
+// ThresholdStatus returns the numbers of thresholds that the figures so far hold and
+// break, and of those that have no sample yet.
 func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, undecided int) {
 	for _, t := range thresholdsOf(s) {
 		switch _, holds, ok := check.Threshold(&t, sampleOf(t.Metric, l)); {
@@ -184,8 +184,8 @@ func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, unde
 }
 
 // Checks returns the checks of the thresholds: those of the scenario, and those that
-// apply to every load (thresholdsOf). Function place formats the place of a threshold
-// in the scenario.
+// apply to every load (thresholdsOf). The argument place formats a position in the
+// scenario as file:line:column.
 func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool,
 	place func(scenarios.Pos) string) []reports.Check {
 	var all []reports.Check

@@ -1,6 +1,7 @@
-// Package load puts phones that arrive at a given rate in front of a server, on
-// real sockets, and measures its answers (docs/LOAD.md). The loop is open: the time
-// at which a session is due never depends on how the server answered another one.
+// Package load sends requests of phones to a server over real sockets, at a given
+// rate of arrivals, and measures the server's answers (docs/LOAD.md). The loop is
+// open: the time at which a session is due never depends on the answers to another
+// session.
 //
 // A phone of a load has no goroutine. The pacing thread takes each operation when it
 // is due, and sends it. On Linux a thread for every two processors waits with epoll
@@ -41,8 +42,8 @@ type Config struct {
 	Meter   *reports.Meter // nil if there are no live metrics
 	// Phase is the name of the measured part in the metrics; "" stands for load.
 	Phase string
-	// Judge returns how many thresholds are held, broken and undecided by the figures
-	// so far. It is called once a second for the meter, unless it is nil.
+	// Judge returns the numbers of thresholds that the figures so far hold, break and
+	// leave undecided. It is called once a second for the meter, unless it is nil.
 	Judge func(*reports.Load) (held, broken, undecided int)
 	// OwnUsage and ServerUsage return the resources that this process and the server
 	// have used since their start, or false if that is not known. They may be nil.
@@ -152,8 +153,8 @@ func (e *engine) putOutbox(out *nodes.PhoneOutbox) {
 	e.outboxes.Put(out)
 }
 
-// Run makes the load. An error means that it could not be made. Failures of the
-// server are part of the Measurement.
+// Run runs the load and returns its measurement. Failures of the server are part of
+// the measurement. An error means that the load itself was not possible.
 func Run(ctx context.Context, c Config) (m *Measurement, err error) {
 	if c.Meter == nil {
 		c.Meter = reports.NewMeter("", "")
@@ -223,7 +224,7 @@ func (e *engine) release(p *phone) {
 
 const (
 	// lateAfter is the time after its sending at which a beacon is late. A receiver
-	// forgets an incomplete one by then (PROTOCOL.md section 3).
+	// forgets an incomplete beacon by then (PROTOCOL.md section 3).
 	lateAfter = time.Second
 	// reception is the time for which beacons are received after the last sending.
 	reception = 2 * time.Second
@@ -274,8 +275,9 @@ func (e *engine) makePhones() {
 	}
 }
 
-// phoneSettings are those of a machine under load: it never tries again, and prints
-// nothing. Its contact log holds the entries of one upload.
+// phoneSettings returns the settings of a phone's machine under load: it never
+// retries an operation, and prints nothing. Its contact log holds the entries of one
+// upload.
 func phoneSettings(t *scenarios.Traffic, passwordPause time.Duration) *nodes.PhoneSettings {
 	s := nodes.DefaultPhoneSettings()
 	s.PasswordPause, s.RetryPause = passwordPause, passwordPause
@@ -304,7 +306,8 @@ func (e *engine) openSockets() error {
 // maxPreLogins is the number of phones of a mix that log in at the same time.
 const maxPreLogins = 128
 
-// prepare logs in the phones of a mix.
+// prepare logs in the phones of a mix. It does nothing for a load with sessions,
+// whose phones log in themselves.
 func (e *engine) prepare() error {
 	if e.Traffic.Session != nil {
 		return nil

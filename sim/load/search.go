@@ -86,8 +86,9 @@ func (s Search) After(a Answer) Search {
 	return s
 }
 
-// confirmed returns the search after a confirming step: down in growing steps until
-// one holds, and then up again between that rate and those that did not.
+// confirmed returns the search after a confirming step. The rates of confirming steps
+// decrease in growing intervals until a step holds. Then they lie between the highest
+// rate that held and the lowest that did not.
 func (s Search) confirmed() Search {
 	switch {
 	case s.held == 0 && s.next.Rate <= s.start:

@@ -103,7 +103,7 @@ func (s *Sockets) Close() error {
 	return errors.Join(errs...)
 }
 
-// Dropped asks the kernel.
+// Dropped returns the count of the kernel.
 func (s *Sockets) Dropped(addresses map[netip.AddrPort]bool) uint64 {
 	return DroppedDatagrams(addresses)
 }
@@ -224,8 +224,9 @@ func (r *reader) remove(fd int) {
 	delete(r.sockets, int32(fd))
 }
 
-// run is the thread. An event of a socket that has been closed may find another
-// one with the same descriptor, whose read then has nothing to return.
+// run handles the events of the sockets until the poller is stopped. An event of a
+// closed socket may reach a new socket with the same descriptor. The read of the new
+// socket then returns no data, which has no effect.
 func (r *reader) run() {
 	defer close(r.ended)
 	events := make([]epoll.Event, 128)

@@ -33,8 +33,9 @@ func newWatch(e *engine, m *Measurement) *watch {
 	return &watch{engine: e, m: m}
 }
 
-// at is called with each reading of the pacing goroutine's clock, before the events
-// that are due then.
+// at handles the events of the watch that are due by the time now. The pacing
+// goroutine calls it with each reading of its clock, before it handles its own events
+// of that time. The error is a *NoMedianError.
 func (w *watch) at(now time.Duration) error {
 	if !w.begun && now >= w.warmUp {
 		w.begun = true
@@ -74,7 +75,8 @@ func (w *watch) reportUsage() {
 	}
 }
 
-// end completes the measurement at the end of the last stage. No call is running.
+// end completes the measurement at the end of the last stage. No call of OwnUsage,
+// ServerUsage or Judge is in progress.
 func (w *watch) end() {
 	w.Meter.SetTarget(0)
 	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
@@ -104,8 +106,8 @@ func difference(of func() (Usage, bool), before Usage) Usage {
 	return u
 }
 
-// NoMedianError is the error of a run in whose warm-up no operation of a kind was
-// answered.
+// NoMedianError is the error of a run whose warm-up had no answered operation of some
+// kind, so that the median response time of this kind is not known.
 type NoMedianError struct {
 	WarmUp    time.Duration
 	Lag       time.Duration // p99 of the schedule lag in it
