@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net"
 	"net/netip"
 	"time"
@@ -91,15 +90,6 @@ func (p *phoneHost) nextWake() (time.Duration, bool) {
 		return 0, false
 	}
 	return p.host.Machine().NextWake()
-}
-
-// work yields a due wake-up as unfinished work.
-func (p *phoneHost) work() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if at, ok := p.nextWake(); ok && at <= p.schedule.now {
-			yield(fmt.Sprintf("the wake-up of %s at %s", p.config.Name, at))
-		}
-	}
 }
 
 // dial opens the connection of the program. The host calls it without the lock.

@@ -71,12 +71,9 @@ func loginDecisions(o nodes.Outcome, text string) []nodes.ServerEventKind {
 }
 
 // inferFromReply emits the decisions that a reply to a script reveals.
-func (r *remoteServer) inferFromReply(phone uint32, reply string) {
-	for _, a := range answers {
-		if a.text != reply {
-			continue
-		}
-		for _, kind := range loginDecisions(a.outcome, reply) {
+func (r *remoteServer) inferFromReply(phone uint32, reply []byte) {
+	if a, complete := answerAt(reply); complete && len(a.text) == len(reply) {
+		for _, kind := range loginDecisions(a.outcome, a.text) {
 			r.emit.ServerDecided(phone, true, &nodes.ServerEvent{Kind: kind})
 		}
 	}
@@ -135,11 +132,14 @@ func (c *watchedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// answers are the texts that a server sends, with the outcomes of a login that they mean.
-var answers = []struct {
+// answer is a text that a server sends, with the outcome of a login that it means.
+type answer struct {
 	text    string
 	outcome nodes.Outcome
-}{
+}
+
+// answers are the answers to a login. None begins with another one.
+var answers = []answer{
 	{protocol.Welcome, nodes.OutcomeOK},
 	{protocol.TryAgain, nodes.OutcomeWrongPassword},
 	{protocol.NowBlocked, nodes.OutcomeBlocked},
@@ -151,26 +151,21 @@ var answers = []struct {
 // several requests, they are told apart by their texts, and bytes that begin no reply belong to the previous one. A
 // phone's program sends one request at a time, so all bytes belong to one reply.
 func replyLength(received []byte, several bool) int {
-	if beginsAnswer(received) && !hasAnswer(received) {
+	a, complete := answerAt(received)
+	n := digitsLength(received)
+	switch {
+	case complete:
+		n = len(a.text)
+	case a != nil:
 		return 0
 	}
-	if !several {
+	if !several || n == 0 {
 		return len(received)
 	}
-	n := 0
-	for _, a := range answers {
-		if bytes.HasPrefix(received, []byte(a.text)) {
-			n = len(a.text)
+	for ; n < len(received) && (received[n] < '0' || received[n] > '9'); n++ {
+		if a, _ = answerAt(received[n:]); a != nil {
+			break
 		}
-	}
-	if n == 0 {
-		n = digitsLength(received)
-	}
-	if n == 0 {
-		return len(received)
-	}
-	for n < len(received) && !beginsAnswer(received[n:]) && (received[n] < '0' || received[n] > '9') {
-		n++
 	}
 	return n
 }
@@ -188,22 +183,14 @@ func digitsLength(received []byte) int {
 	return digits
 }
 
-// beginsAnswer reports whether the bytes begin with an answer or are the beginning of one.
-func beginsAnswer(received []byte) bool {
-	for _, a := range answers {
-		if n := min(len(received), len(a.text)); n > 0 && string(received[:n]) == a.text[:n] {
-			return true
+// answerAt returns the answer with which the bytes begin, or of which they are the beginning, and whether the answer is
+// complete. It returns nil if there is no such answer.
+func answerAt(received []byte) (a *answer, complete bool) {
+	for i := range answers {
+		text := answers[i].text
+		if n := min(len(received), len(text)); n > 0 && string(received[:n]) == text[:n] {
+			return &answers[i], n == len(text)
 		}
 	}
-	return false
-}
-
-// hasAnswer reports whether the bytes begin with a complete answer.
-func hasAnswer(received []byte) bool {
-	for _, a := range answers {
-		if bytes.HasPrefix(received, []byte(a.text)) {
-			return true
-		}
-	}
-	return false
+	return nil, false
 }

@@ -1,7 +1,7 @@
 package live
 
 import (
-	"container/heap"
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -32,7 +32,7 @@ type scheduler struct {
 	now    time.Duration
 	events uint64
 
-	calls   callHeap
+	calls   []call // in the order in which they run
 	made    uint64 // number of calls made so far
 	alarm   *clock.Timer
 	alarmAt time.Duration
@@ -44,13 +44,14 @@ type scheduler struct {
 	goroutines    sync.WaitGroup
 
 	machines  []machine
-	work      []func() iter.Seq[string]
+	work      []iter.Seq[string]
 	idleLimit time.Duration // real time in which a stepped world must become idle
 }
 
 // machine is a host's state machine. nextWake returns the time at which it is to be woken, or false if it has none.
-type machine interface {
-	nextWake() (time.Duration, bool)
+type machine struct {
+	name     string
+	nextWake func() (time.Duration, bool)
 }
 
 const (
@@ -70,70 +71,51 @@ func newScheduler(c *Config) *scheduler {
 }
 
 // addMachine adds a machine for whose deadlines a stepped world stops.
-func (s *scheduler) addMachine(m machine) { s.machines = append(s.machines, m) }
+func (s *scheduler) addMachine(name string, nextWake func() (time.Duration, bool)) {
+	s.machines = append(s.machines, machine{name, nextWake})
+}
 
 // addWork adds a source of descriptions of unfinished work. A stepped world is idle if no source yields one.
-func (s *scheduler) addWork(unfinished func() iter.Seq[string]) { s.work = append(s.work, unfinished) }
+func (s *scheduler) addWork(unfinished iter.Seq[string]) { s.work = append(s.work, unfinished) }
 
 // call is a function to be run at a time.
 type call struct {
-	at   time.Duration
-	last bool // after the other calls of the same instant
-	seq  uint64
-	f    func()
+	at    time.Duration
+	order uint64 // of the calls of one time: the number of the call, plus lastCall for one that follows all others
+	f     func()
 }
 
-// callHeap orders calls by time, then those that are not last before the last ones, then by the order in which they
-// were made.
-type callHeap []call
-
-func (h callHeap) Len() int      { return len(h) }
-func (h callHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-func (h callHeap) Less(i, j int) bool {
-	a, b := &h[i], &h[j]
-	switch {
-	case a.at != b.at:
-		return a.at < b.at
-	case a.last != b.last:
-		return b.last
-	}
-	return a.seq < b.seq
-}
-
-// Push implements heap.Interface.
-func (h *callHeap) Push(x any) { *h = append(*h, x.(call)) }
-
-// Pop implements heap.Interface.
-func (h *callHeap) Pop() any {
-	n := len(*h) - 1
-	c := (*h)[n]
-	(*h)[n] = call{}
-	*h = (*h)[:n]
-	return c
-}
+const (
+	lastCall = 1 << 63        // of call.order
+	allCalls = math.MaxUint64 // limit of takeDue that includes every call
+)
 
 // callAt makes a call of f. A time that has passed means now.
 func (s *scheduler) callAt(at time.Duration, last bool, f func()) {
 	s.made++
-	heap.Push(&s.calls, call{max(at, s.now), last, s.made, f})
-	if s.calls[0].seq == s.made {
+	c := call{max(at, s.now), s.made, f}
+	if last {
+		c.order |= lastCall
+	}
+	i, _ := slices.BinarySearchFunc(s.calls, c, func(a, b call) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.order, b.order))
+	})
+	s.calls = slices.Insert(s.calls, i, c)
+	if i == 0 {
 		s.notify() // Run must wake earlier
 	}
 }
 
-// allCalls is the limit of takeDue that includes every call.
-const allCalls = math.MaxUint64
-
-// takeDue removes and returns the first call that is due at now. Unless limit is allCalls, it returns only a call
-// that is among the first limit calls made and is not a last one.
+// takeDue removes and returns the first call that is due at now. It returns false if there is none, or if the order
+// of that call is above limit. With a number of calls as limit, it thus returns only a call that is among the first
+// limit calls made and is not a last one.
 func (s *scheduler) takeDue(now time.Duration, limit uint64) (func(), bool) {
-	if len(s.calls) == 0 || s.calls[0].at > now {
+	if len(s.calls) == 0 || s.calls[0].at > now || s.calls[0].order > limit {
 		return nil, false
 	}
-	if first := &s.calls[0]; limit != allCalls && (first.last || first.seq > limit) {
-		return nil, false
-	}
-	return heap.Pop(&s.calls).(call).f, true
+	f := s.calls[0].f
+	s.calls = slices.Delete(s.calls, 0, 1)
+	return f, true
 }
 
 // notify wakes Run and all goroutines that wait for a change.
@@ -355,7 +337,7 @@ func (s *scheduler) waitUntilIdle(ctx context.Context) error {
 			return nil
 		}
 		if *over {
-			work := slices.Sorted(s.unfinished()) // some of it comes from maps
+			work := slices.Sorted(s.unfinished) // some of it comes from maps
 			return fmt.Errorf("at %s the live world was still busy after %s of real time, waiting for: %s",
 				s.now, s.idleLimit, strings.Join(work, "; "))
 		}
@@ -365,21 +347,24 @@ func (s *scheduler) waitUntilIdle(ctx context.Context) error {
 }
 
 func (s *scheduler) idle() bool {
-	for range s.unfinished() {
+	for range s.unfinished {
 		return false
 	}
 	return true
 }
 
-// unfinished yields a description of each unfinished piece of work.
-func (s *scheduler) unfinished() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, source := range s.work {
-			for text := range source() {
-				if !yield(text) {
-					return
-				}
+// unfinished yields a description of each unfinished piece of work and of each wake-up that is due.
+func (s *scheduler) unfinished(yield func(string) bool) {
+	for _, source := range s.work {
+		for text := range source {
+			if !yield(text) {
+				return
 			}
+		}
+	}
+	for _, m := range s.machines {
+		if at, ok := m.nextWake(); ok && at <= s.now && !yield(fmt.Sprintf("the wake-up of %s at %s", m.name, at)) {
+			return
 		}
 	}
 }

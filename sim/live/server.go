@@ -4,7 +4,6 @@ import (
 	crand "crypto/rand"
 	"errors"
 	"fmt"
-	"iter"
 	"math/rand/v2"
 	"net"
 	"net/netip"
@@ -171,14 +170,10 @@ func (h *serverHost) nextWake() (time.Duration, bool) {
 	return h.host.Machine().NextWake()
 }
 
-// work yields the start and a due wake-up as unfinished work.
-func (h *serverHost) work() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		if h.host != nil && h.starting {
-			yield("the server's start")
-		} else if at, ok := h.nextWake(); ok && at <= h.schedule.now {
-			yield(fmt.Sprintf("the server's wake-up at %s", at))
-		}
+// work yields the start as unfinished work.
+func (h *serverHost) work(yield func(string) bool) {
+	if h.host != nil && h.starting {
+		yield("the server's start")
 	}
 }
 
@@ -192,11 +187,9 @@ func (h *serverHost) store() (turn uint64, text string) {
 }
 
 // unfinished yields the turn of the first unfinished store.
-func (h *serverHost) unfinished() iter.Seq2[uint64, string] {
-	return func(yield func(uint64, string) bool) {
-		if turn, text := h.store(); text != "" {
-			yield(turn, text)
-		}
+func (h *serverHost) unfinished(yield func(uint64, string) bool) {
+	if turn, text := h.store(); text != "" {
+		yield(turn, text)
 	}
 }
 

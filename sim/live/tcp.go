@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"maps"
 	"net"
 	"net/netip"
@@ -201,7 +200,7 @@ func (t *tcp) replied(c *connection, size int) {
 	if t.remote == nil {
 		c.replies = c.replies[1:]
 	} else if c.Scripted {
-		t.remote.inferFromReply(c.Phone, string(reply))
+		t.remote.inferFromReply(c.Phone, reply)
 	}
 	t.emit.PhoneBytes(event.Replied, &c.Connection, reply)
 }
@@ -404,21 +403,19 @@ func (t *tcp) toPhone(c *connection) (turn uint64, text string) {
 }
 
 // unfinished yields the unfinished turns of all connections. Those to phones are left out while phones must not read.
-func (t *tcp) unfinished() iter.Seq2[uint64, string] {
-	return func(yield func(uint64, string) bool) {
-		for c := range t.open {
-			if turn, text := t.opening(c); text != "" && !yield(turn, text) {
-				return
-			}
-			if turn, text := t.toServer(c); text != "" && !yield(turn, text) {
-				return
-			}
-			if !t.schedule.phonesMayRead {
-				continue
-			}
-			if turn, text := t.toPhone(c); text != "" && !yield(turn, text) {
-				return
-			}
+func (t *tcp) unfinished(yield func(uint64, string) bool) {
+	for c := range t.open {
+		if turn, text := t.opening(c); text != "" && !yield(turn, text) {
+			return
+		}
+		if turn, text := t.toServer(c); text != "" && !yield(turn, text) {
+			return
+		}
+		if !t.schedule.phonesMayRead {
+			continue
+		}
+		if turn, text := t.toPhone(c); text != "" && !yield(turn, text) {
+			return
 		}
 	}
 }

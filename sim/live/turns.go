@@ -14,7 +14,7 @@ import (
 type turns struct {
 	schedule *scheduler
 	last     uint64
-	sources  []func() iter.Seq2[uint64, string]
+	sources  []iter.Seq2[uint64, string]
 }
 
 // next issues the next turn.
@@ -24,35 +24,31 @@ func (o *turns) next() uint64 {
 }
 
 // add adds a source of the turns that are not finished, with a description of each. It yields them in any order.
-func (o *turns) add(source func() iter.Seq2[uint64, string]) { o.sources = append(o.sources, source) }
+func (o *turns) add(source iter.Seq2[uint64, string]) { o.sources = append(o.sources, source) }
 
 // unfinished yields all turns that are not finished, with a description of each.
-func (o *turns) unfinished() iter.Seq2[uint64, string] {
-	return func(yield func(uint64, string) bool) {
-		for _, source := range o.sources {
-			for turn, text := range source() {
-				if !yield(turn, text) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// work yields the descriptions alone.
-func (o *turns) work() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, text := range o.unfinished() {
-			if !yield(text) {
+func (o *turns) unfinished(yield func(uint64, string) bool) {
+	for _, source := range o.sources {
+		for turn, text := range source {
+			if !yield(turn, text) {
 				return
 			}
 		}
 	}
 }
 
+// work yields the descriptions alone.
+func (o *turns) work(yield func(string) bool) {
+	for _, text := range o.unfinished {
+		if !yield(text) {
+			return
+		}
+	}
+}
+
 // isFirst reports whether no unfinished turn is before the given one.
 func (o *turns) isFirst(turn uint64) bool {
-	for other := range o.unfinished() {
+	for other := range o.unfinished {
 		if other < turn {
 			return false
 		}

@@ -3,7 +3,6 @@ package live
 import (
 	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"net/netip"
 	"slices"
@@ -165,12 +164,10 @@ func (u *udp) count() int {
 }
 
 // work yields the datagrams in flight as unfinished work.
-func (u *udp) work() iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for k, pending := range u.inFlight {
-			if !yield(fmt.Sprintf("%d datagrams from %s to %s", len(pending), k.from, u.names[k.to])) {
-				return
-			}
+func (u *udp) work(yield func(string) bool) {
+	for k, pending := range u.inFlight {
+		if !yield(fmt.Sprintf("%d datagrams from %s to %s", len(pending), k.from, u.names[k.to])) {
+			return
 		}
 	}
 }

@@ -132,8 +132,7 @@ func (w *World) bindPhones() error {
 			socket: conn, address: w.udp.addresses[i], firstPart: map[protocol.Address]firstPart{},
 		}
 		w.phones = append(w.phones, p)
-		w.schedule.addMachine(p)
-		w.schedule.addWork(p.work)
+		w.schedule.addMachine(c.Name, p.nextWake)
 	}
 	return nil
 }
@@ -147,7 +146,7 @@ func (w *World) bindServer(order *turns) error {
 	}
 	h := &serverHost{config: &w.config, schedule: w.schedule, turns: order, emit: w.emit, tcp: w.tcp}
 	w.server, w.tcp.server = h, h
-	w.schedule.addMachine(h)
+	w.schedule.addMachine("the server", h.nextWake)
 	w.schedule.addWork(h.work)
 	order.add(h.unfinished)
 	if err := h.bind(); err != nil {

@@ -3,6 +3,7 @@ package virtual
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bluetrace/nodes"
@@ -259,13 +260,8 @@ var errIO = errors.New("input/output error")
 func (d *disks) rules(node event.Node, kinds ...string) []*rule {
 	var found []*rule
 	for _, r := range d.faults.rules {
-		if r.Kind != fault.Disk || !r.Of.Has(node) {
-			continue
-		}
-		for _, k := range kinds {
-			if r.Disk == k {
-				found = append(found, r)
-			}
+		if r.Kind == fault.Disk && r.Of.Has(node) && slices.Contains(kinds, r.Disk) {
+			found = append(found, r)
 		}
 	}
 	return found
@@ -318,11 +314,8 @@ func (d *disks) beginWriting(node event.Node) {
 		return
 	}
 	m.SetFreeSpace(-1)
-	for _, r := range full {
-		if d.faults.happens(r, node) {
-			m.SetFreeSpace(0)
-			return
-		}
+	if slices.ContainsFunc(full, func(r *rule) bool { return d.faults.happens(r, node) }) {
+		m.SetFreeSpace(0)
 	}
 }
 

@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -131,6 +132,13 @@ func (f *faults) applied(r *rule, node, peer event.Node, nth int, amount int64, 
 		f.serverDiskFailures++
 	}
 	f.emit.faultApplied(r, node, peer, nth, amount, text)
+}
+
+// appliedToConn emits one effect of a fault on one direction of a connection, as applied
+// does. format follows the name of the connection.
+func (f *faults) appliedToConn(r *rule, d direction, nth int, amount int64, format string, args ...any) {
+	text := fmt.Sprintf("%s: c%d", f.path(d.from, d.to), d.conn) + fmt.Sprintf(format, args...)
+	f.applied(r, d.from, d.to, nth, amount, text)
 }
 
 // reserve returns the time that size bytes of a node take on a slow path behind those

@@ -149,8 +149,7 @@ func (f *faults) segmentDelay(d direction, size int) int64 {
 			continue
 		}
 		decided = true
-		f.applied(r, d.from, d.to, nth, delay, fmt.Sprintf("%s: c%d: %d bytes are delayed by %s",
-			f.path(d.from, d.to), d.conn, size, durationText(delay)))
+		f.appliedToConn(r, d, nth, delay, ": %d bytes are delayed by %s", size, durationText(delay))
 	}
 	return delay
 }
@@ -165,8 +164,7 @@ func (f *faults) pieceSize(d direction, size, split int) int {
 		if !f.happens(r, d.from) {
 			continue
 		}
-		f.applied(r, d.from, d.to, 0, int64(r.Bytes), fmt.Sprintf("%s: c%d: %d bytes go in pieces of %d",
-			f.path(d.from, d.to), d.conn, size, r.Bytes))
+		f.appliedToConn(r, d, 0, int64(r.Bytes), ": %d bytes go in pieces of %d", size, r.Bytes)
 		return r.Bytes
 	}
 	return split
@@ -180,8 +178,7 @@ func (f *faults) readDelay(d direction, join time.Duration) time.Duration {
 			continue
 		}
 		delay := f.draw(r, d.to)
-		text := fmt.Sprintf("%s: c%d is read %s later", f.path(d.from, d.to), d.conn, durationText(delay))
-		f.applied(r, d.from, d.to, 0, delay, text)
+		f.appliedToConn(r, d, 0, delay, " is read %s later", durationText(delay))
 		return max(join, time.Duration(delay))
 	}
 	return join
@@ -202,8 +199,7 @@ func (f *faults) resets(d direction) *rule {
 func (f *faults) refuses(phone uint32, conn uint64) bool {
 	for _, r := range f.rules {
 		if r.Kind == fault.Refuse && r.ofConnects(phone) && f.happens(r, phone) {
-			text := fmt.Sprintf("%s: c%d is refused", f.path(phone, event.Server), conn)
-			f.applied(r, phone, event.Server, 0, 0, text)
+			f.appliedToConn(r, direction{phone, event.Server, conn}, 0, 0, " is refused")
 			return true
 		}
 	}

@@ -1,7 +1,6 @@
 package virtual
 
 import (
-	"fmt"
 	"slices"
 	"time"
 
@@ -36,7 +35,7 @@ func (t *tcp) block(b blocked) bool {
 		return false
 	}
 	nth := t.faults.sends.latest(sendPath{d.from, d.to, true})
-	t.faults.applied(r, d.from, d.to, nth, 0, fmt.Sprintf("%s: c%d is held up", t.faults.path(d.from, d.to), d.conn))
+	t.faults.appliedToConn(r, d, nth, 0, " is held up")
 	t.blocked = append(t.blocked, b)
 	if b.kind != segmentArrives {
 		t.limitConnecting(b.conn)
@@ -230,8 +229,7 @@ func (t *tcp) each(set *world.Nodes, do func(c uint32)) {
 // reset breaks a connection for both of its sides, behind the bytes sent before.
 func (t *tcp) reset(r *rule, c uint32) {
 	cn := &t.conns[c]
-	d := t.direction(c, false)
-	t.faults.applied(r, d.from, d.to, 0, 0, fmt.Sprintf("%s: c%d is reset", t.faults.path(d.from, d.to), d.conn))
+	t.faults.appliedToConn(r, t.direction(c, false), 0, 0, " is reset")
 	if cn.serverOpen {
 		t.sendSegment(c, false, nil, false, true)
 	}
@@ -250,8 +248,7 @@ func (t *tcp) halfClose(r *rule, c uint32) {
 	if way.shut {
 		return
 	}
-	d := t.direction(c, down)
-	t.faults.applied(r, d.from, d.to, 0, 0, fmt.Sprintf("%s: c%d is half closed", t.faults.path(d.from, d.to), d.conn))
+	t.faults.appliedToConn(r, t.direction(c, down), 0, 0, " is half closed")
 	t.sendSegment(c, down, nil, true, false)
 	way.shut = true
 }

@@ -278,19 +278,26 @@ func (w *World) Begin(f *world.Fault) {
 		w.states.nodes = make([]nodeState, len(w.phones.phones)+1)
 	}
 	r := w.faults.add(f)
-	switch f.Kind {
-	case fault.Crash, fault.SwitchOff, fault.Pause, fault.Leave, fault.Stall, fault.Clock:
-		w.faults.each(&f.Of, func(node event.Node) { w.states.begin(r, node) })
-	case fault.Reset:
-		if f.Instant {
-			w.tcp.each(&f.Of, func(c uint32) { w.tcp.reset(r, c) })
-		}
-	case fault.HalfClose:
+	switch {
+	case f.Kind == fault.Reset && f.Instant:
+		w.tcp.each(&f.Of, func(c uint32) { w.tcp.reset(r, c) })
+	case f.Kind == fault.HalfClose:
 		w.tcp.each(&f.Of, func(c uint32) { w.tcp.halfClose(r, c) })
-	case fault.Disk:
-		w.faults.each(&f.Of, w.disks.applyFaults)
+	default:
+		w.change(r, w.states.begin)
 	}
 	r.over = f.Instant
+}
+
+// change applies the beginning or the end of a fault of nodes or disks. do does so for
+// the state of one node. It has no effect for faults of other kinds.
+func (w *World) change(r *rule, do func(r *rule, node event.Node)) {
+	switch r.Kind {
+	case fault.Crash, fault.SwitchOff, fault.Pause, fault.Leave, fault.Stall, fault.Clock:
+		w.faults.each(&r.Of, func(node event.Node) { do(r, node) })
+	case fault.Disk:
+		w.faults.each(&r.Of, w.disks.applyFaults)
+	}
 }
 
 // End ends a fault: entries that it blocks go on, and nodes that it stopped start. It
@@ -300,12 +307,7 @@ func (w *World) End(f *world.Fault) {
 	if r == nil {
 		return
 	}
-	switch f.Kind {
-	case fault.Crash, fault.SwitchOff, fault.Pause, fault.Leave, fault.Stall, fault.Clock:
-		w.faults.each(&f.Of, func(node event.Node) { w.states.end(r, node) })
-	case fault.Disk:
-		w.faults.each(&f.Of, w.disks.applyFaults)
-	}
+	w.change(r, w.states.end)
 	if f.Kind == fault.Leave || f.Kind == fault.Cut || f.Kind == fault.TimeOut {
 		w.tcp.unblock()
 	}
