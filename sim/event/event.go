@@ -39,8 +39,8 @@ const (
 	// DatagramsForged: a phone sends a datagram that is not part of an announced
 	// beacon.
 	DatagramsForged
-	// DatagramChanged: the next datagram of the sender Node differs from its payload
-	// as sent, or may lose its place in the order.
+	// DatagramChanged: the network changes the payload of the next datagram that Node
+	// sends, or may deliver it before an earlier one.
 	DatagramChanged
 	// DatagramSent: a datagram is in flight from Node to Peer. Number, Size, Due.
 	// Copy: the network made it from another datagram.
@@ -96,7 +96,8 @@ const (
 
 	// Programs.
 
-	// ProgramOpened: the user of Node starts a session. Lines typed before are void.
+	// ProgramOpened: the user of Node starts a session. Lines typed before it have no
+	// effect.
 	ProgramOpened
 	// LineTyped: the user of Node types Text.
 	LineTyped
@@ -264,6 +265,3 @@ func (s *Stream) Emit(e *Event) {
 		f(e)
 	}
 }
-
-// Concerns reports whether the event is of the phone, or has it as its peer.
-func (e *Event) Concerns(phone int) bool { return e.Node == Node(phone) || e.Peer == Node(phone) }

@@ -14,8 +14,8 @@ import (
 	"bluetrace/sim/event"
 )
 
-// tcp holds the connections between phones and the server. It knows of each the bytes on their way, because it is
-// told of every write and read at both ends. With a remote server it is told of those at the phones only.
+// tcp holds the connections between phones and the server, with the bytes in flight on each. The hosts report every
+// write and read at both ends to it. With a remote server, only those at the phones are reported.
 type tcp struct {
 	schedule *scheduler
 	turns    *turns
@@ -38,7 +38,7 @@ type connection struct {
 
 	dialing     bool // Dial has not returned
 	dialed      bool // Dial has returned a connection
-	established bool // the phone's host or the script has been told of it
+	established bool // the phone's machine or the script has handled the end of the opening
 
 	phoneOpen bool
 	reset     bool // the phone has reset the connection
@@ -135,7 +135,7 @@ func (t *tcp) dial(ctx context.Context, c *connection, address string) (net.Conn
 	return t.turns.ordered(conn, direction{&c.down, func() (uint64, string) { return t.toPhone(c) }, true}), nil
 }
 
-// established records that the phone's host or the script has been told of the connection.
+// established records that the phone's machine or the script handles the established connection.
 func (t *tcp) established(c *connection) {
 	c.established = true
 	t.emit.PhoneConn(event.Connected, &c.Connection)

@@ -35,19 +35,19 @@ const saveInterval = time.Second
 // contactLogName is the file name of a phone's contact log.
 const contactLogName = "z5272202_contactlog.txt"
 
-// phoneFolder saves a phone's contact log on its disk: at once if the last write
-// began a second ago, else a second after it.
+// phoneFolder saves a phone's contact log on its disk: at once if the last write began
+// at least saveInterval ago, else saveInterval after the beginning of that write.
 type phoneFolder struct {
 	memory   *files.Memory // nil if the phone has no disk
 	log      *files.ContactLog
 	received []nodes.StoredContact // not yet passed to log
 	taken    []nodes.StoredContact // taken by a write that takes time
 	copied   nodes.ContactLog      // contact log of that write
-	changed  bool                  // since the last write began
-	written  bool                  // at least once, the last time begun at began
+	changed  bool                  // the log has changed since the last write began
+	written  bool                  // a write has begun, the last one at began
 	writing  bool
 	armed    bool // a save is scheduled
-	failed   bool // the last write
+	failed   bool // the last write failed
 	began    int64
 	life     uint32 // number of times that the log was opened
 }
@@ -86,7 +86,7 @@ func (d *disks) folder(phone uint32) *phoneFolder {
 // openLog reads a phone's contact log from its disk.
 func (d *disks) openLog(phone uint32) error {
 	f := &d.phones[phone]
-	f.memory.Kill() // the program that had it open is gone
+	f.memory.Kill() // no program has its files open any more
 	f.memory.SetTime(d.clocks.read(phone).Wall)
 	log, err := files.OpenContactLog(f.memory, contactLogName)
 	if err != nil {
@@ -124,7 +124,7 @@ func (d *disks) saveWhenDue(phone uint32) {
 	d.startSaving(phone)
 }
 
-// saveScheduled saves when a scheduled save is due.
+// saveScheduled executes a scheduled save, unless the log was opened anew since.
 func (d *disks) saveScheduled(phone, life uint32) {
 	f := &d.phones[phone]
 	if f.life != life || d.faults.begun && d.states.deferred(phone, func() { d.saveScheduled(phone, life) }) {
@@ -157,7 +157,7 @@ func (f *phoneFolder) takeLog(log *nodes.ContactLog) {
 	f.taken, f.received = f.received, nil
 }
 
-// endSaving does the write of takeLog.
+// endSaving executes the write that takeLog prepared, unless the program has stopped.
 func (d *disks) endSaving(phone, life uint32) {
 	f := &d.phones[phone]
 	if f.life != life || d.states.of(phone).off || d.states.deferred(phone, func() { d.endSaving(phone, life) }) {
@@ -283,7 +283,7 @@ func (d *disks) applyFaults(node event.Node) {
 	m.SetFault(func(o files.Operation) error { return d.fail(node, o) })
 }
 
-// fail returns the error that a fault gives to an operation of a node's disk, or nil.
+// fail returns the error with which a fault fails an operation of a node's disk, or nil.
 func (d *disks) fail(node event.Node, o files.Operation) error {
 	var kind string
 	switch o.Verb {
@@ -341,9 +341,9 @@ func (d *disks) delay(node event.Node) int64 {
 	return 0
 }
 
-// A crash during a write comes within the first crashOperations of its operations:
-// no write of a file has more. Half of the crashes come within the first
-// earlyOperations, where appended bytes are written and not yet synced.
+// A crash during a write happens before one of its first crashOperations operations. No
+// write of a file has more. Half of these crashes happen before one of the first
+// earlyOperations, when appended bytes are written but not synced.
 const (
 	crashOperations = 12
 	earlyOperations = 4
@@ -391,7 +391,7 @@ func (d *disks) crashPhone(r *rule, phone uint32) (left int64) {
 		return 0
 	}
 	if f.changed && !f.writing && d.faults.stream(r, phone).Uint64()%2 == 0 {
-		f.takeLog(d.host.phones[phone].machine.Log()) // the crash comes as the next write begins
+		f.takeLog(d.host.phones[phone].machine.Log()) // the crash happens during the next write
 	}
 	var write func()
 	if f.writing {
@@ -400,8 +400,8 @@ func (d *disks) crashPhone(r *rule, phone uint32) (left int64) {
 	return d.crash(r, phone, write)
 }
 
-// phoneHolds returns the sizes of a phone's files. It returns false for a phone whose
-// contact log is not on its disk as it is.
+// phoneHolds returns the sizes of a phone's files. It returns false if they do not hold
+// the contact log in its present state.
 func (d *disks) phoneHolds(phone uint32) (world.PhoneHolds, bool) {
 	f := d.folder(phone)
 	if f == nil || !f.written || f.changed || f.writing || f.failed || d.faults.begun && d.states.of(phone).off {

@@ -22,8 +22,8 @@ type faults struct {
 	udpDelay  Delay    // of the copy of a datagram
 
 	begun   bool                // a fault has begun in this world
-	rules   []*rule             // in force, by number, then by beginning
-	streams map[int][]*rand.PCG // by number of the fault, as in its rule
+	rules   []*rule             // in force, in the order of their numbers, then of their beginnings
+	streams map[int][]*rand.PCG // rule.streams by the number of the fault
 	sends   sendCounts
 	// serverDiskFailures counts the effects on the server's disk.
 	serverDiskFailures int
@@ -34,11 +34,11 @@ type rule struct {
 	*world.Fault
 	over       bool
 	seen, done int              // number of occasions, and of effects
-	busy       map[uint32]int64 // slow: time at which the path out of a node is free
+	busy       map[uint32]int64 // of a slow fault: time at which the path out of a node is free
 	streams    []*rand.PCG      // by phone, the last the server's; nil until it is used
 }
 
-// add puts a fault in force. A fault that is instant never is.
+// add begins a fault and returns its rule. An instant fault does not come in force.
 func (f *faults) add(of *world.Fault) *rule {
 	if !f.begun {
 		f.begun = true
@@ -60,7 +60,8 @@ func (f *faults) add(of *world.Fault) *rule {
 	return r
 }
 
-// remove takes a fault back. It returns nil if the fault is not in force.
+// remove removes a fault from those in force and returns its rule, or nil if the fault
+// is not in force.
 func (f *faults) remove(of *world.Fault) *rule {
 	at := slices.IndexFunc(f.rules, func(r *rule) bool { return r.Fault == of })
 	if at < 0 {
@@ -141,8 +142,9 @@ func (f *faults) appliedToConn(r *rule, d direction, nth int, amount int64, form
 	f.applied(r, d.from, d.to, nth, amount, text)
 }
 
-// reserve returns the time that size bytes of a node take on a slow path behind those
-// that wait there. full reports that capacity, in bytes, is exceeded; 0 is no limit.
+// reserve returns the delay in nanoseconds of size bytes on the slow path out of a node,
+// after the bytes that wait there. full reports that more than capacity bytes would wait
+// there. A capacity of 0 means no limit.
 func (r *rule) reserve(now int64, node event.Node, size, capacity int) (delay int64, full bool) {
 	if r.busy == nil {
 		r.busy = map[uint32]int64{}

@@ -20,9 +20,10 @@ type datagramOutcome struct {
 	payload    []byte
 }
 
-// datagramOutcome asks the rules in order: the first that acts decides. The others
-// see the datagram too, even one that the network loses (lost), so that the draws of
-// a rule do not depend on other rules. left reports that one of the phones has left.
+// datagramOutcome returns the effect of the rules on a datagram. The first rule that
+// acts decides. The other rules still count the datagram and draw for it, so that the
+// draws of a rule do not depend on other rules. lost reports that the network itself
+// loses the datagram: no rule acts then. left reports that one of the phones has left.
 func (f *faults) datagramOutcome(sender, receiver uint32, p []byte, lost, left bool) datagramOutcome {
 	nth := f.sends.next(f.scheduler.now, sendPath{from: sender, to: receiver})
 	o := datagramOutcome{payload: p}
@@ -123,7 +124,8 @@ func (f *faults) applyToDatagram(r *rule, sender, receiver uint32, nth int, p []
 }
 
 // corruption returns the bits to flip in a corrupted byte, at least one. It depends
-// on the time and the position only, so that a replayed fault does the same.
+// on the time and the position only, so that a replay of the
+// fault flips the same bits.
 func corruption(at int64, position int) byte {
 	x := uint64(at) + uint64(position)*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
@@ -170,8 +172,8 @@ func (f *faults) pieceSize(d direction, size, split int) int {
 	return split
 }
 
-// readDelay returns how long a read is delayed so that it takes later bytes too. join
-// is the network's own delay.
+// readDelay returns the delay of a read, which then also takes the bytes that arrive
+// meanwhile. join is the network's own delay.
 func (f *faults) readDelay(d direction, join time.Duration) time.Duration {
 	for _, r := range f.rules {
 		if r.Kind != fault.Join || !includes(&r.Of, d.to) || !f.happens(r, d.to) {
@@ -184,8 +186,8 @@ func (f *faults) readDelay(d direction, join time.Duration) time.Duration {
 	return join
 }
 
-// resets returns the rule that breaks a connection with the bytes that are sent now,
-// or nil.
+// resets returns the rule that resets a connection at the bytes that are sent now, or
+// nil.
 func (f *faults) resets(d direction) *rule {
 	for _, r := range f.rules {
 		if r.Kind == fault.Reset && (r.Of.Has(d.from) || r.Of.Has(d.to)) && f.happens(r, d.from) {
@@ -206,8 +208,8 @@ func (f *faults) refuses(phone uint32, conn uint64) bool {
 	return false
 }
 
-// ofConnects reports whether a fault of connects concerns those of the phone: its
-// own, or all to the server.
+// ofConnects reports whether a fault of connects affects those of the phone: the fault
+// names the phone, or the server.
 func (r *rule) ofConnects(phone uint32) bool { return r.Of.Has(phone) || r.Of.Has(event.Server) }
 
 // timesOut reports whether a fault leaves the connects of the phone unanswered.
@@ -215,8 +217,8 @@ func (f *faults) timesOut(phone uint32) bool {
 	return slices.ContainsFunc(f.rules, func(r *rule) bool { return r.Kind == fault.TimeOut && r.ofConnects(phone) })
 }
 
-// blocks returns the rule that lets nothing of a direction through, or nil.
-// newConnect reports that a connect is sent now: time_out acts on these only.
+// blocks returns the rule that blocks a direction, or nil. newConnect reports that a
+// connect is sent now. A time_out blocks these only.
 func (f *faults) blocks(d direction, newConnect bool) *rule {
 	for _, r := range f.rules {
 		switch r.Kind {

@@ -10,8 +10,8 @@ import (
 	"bluetrace/sim/event"
 )
 
-// nodeStates holds the state into which faults have brought each node, and stops,
-// pauses and starts the nodes' programs.
+// nodeStates holds the effects of faults on the state of each node. It stops, pauses and
+// starts the nodes' programs.
 type nodeStates struct {
 	scheduler *scheduler
 	emit      *emitter
@@ -31,8 +31,8 @@ type nodeState struct {
 
 	off     bool     // of a phone: its program does not run
 	life    uint32   // of a phone: number of times that its program was stopped
-	waiting []func() // inputs that came while it was paused
-	unread  []uint32 // connections with bytes that came while it was stalled
+	waiting []func() // inputs that arrived while it was paused
+	unread  []uint32 // connections with bytes that arrived while it was stalled
 }
 
 // of returns the state of a node.
@@ -64,7 +64,7 @@ func (n *nodeStates) deferred(node event.Node, f func()) bool {
 	return false
 }
 
-// wait calls f when the node goes on, if its program is still the same then.
+// wait calls f when the node resumes, unless its program was started anew meanwhile.
 func (n *nodeStates) wait(node event.Node, f func()) {
 	life := n.life(node)
 	n.whenResumed(node, func() {
@@ -74,7 +74,7 @@ func (n *nodeStates) wait(node event.Node, f func()) {
 	})
 }
 
-// whenResumed calls f when the node goes on.
+// whenResumed calls f when the node resumes.
 func (n *nodeStates) whenResumed(node event.Node, f func()) {
 	s := n.of(node)
 	s.waiting = append(s.waiting, f)
@@ -91,14 +91,15 @@ func (n *nodeStates) life(node event.Node) uint32 {
 	return n.server.life
 }
 
-// addUnread notes that the node, which is stalled, has not read a connection.
+// addUnread records that the node, which is stalled, has not read a connection.
 func (n *nodeStates) addUnread(node event.Node, c uint32) {
 	if s := n.of(node); !slices.Contains(s.unread, c) {
 		s.unread = append(s.unread, c)
 	}
 }
 
-// keepDatagram keeps a datagram for a phone that is paused. It reports whether it did.
+// keepDatagram keeps a datagram until its receiver resumes. It returns false if the phone
+// is not paused.
 func (n *nodeStates) keepDatagram(phone uint32, d *datagram, p []byte) bool {
 	if !n.isPaused(phone) {
 		return false
@@ -189,8 +190,8 @@ func (n *nodeStates) resume(node event.Node) {
 	}
 }
 
-// start starts the program of a node that no fault keeps down. A paused node starts
-// it in turn.
+// start starts the program of a node that no fault keeps down. A paused node starts its
+// program when it resumes.
 func (n *nodeStates) start(node event.Node) {
 	switch {
 	case n.isPaused(node):

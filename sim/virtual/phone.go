@@ -81,7 +81,7 @@ func (h *phoneHost) wake(phone uint32) {
 	h.act(phone)
 }
 
-// resume wakes a phone that goes on.
+// resume wakes a phone whose pause ends.
 func (h *phoneHost) resume(phone uint32) {
 	h.phones[phone].machine.Wake(h.clocks.read(phone), &h.out)
 	h.act(phone)
@@ -285,7 +285,7 @@ func (h *phoneHost) sendBeacons(phone uint32, to []uint32) {
 	h.act(phone)
 }
 
-// connected passes to the program that its connection is established.
+// connected handles the establishment of the program's connection.
 func (h *phoneHost) connected(phone uint32) {
 	h.phones[phone].machine.Connected(h.clocks.read(phone), &h.out)
 	h.act(phone)
@@ -304,8 +304,8 @@ func (h *phoneHost) read(phone uint32, p []byte) {
 	h.act(phone)
 }
 
-// connClosed closes connection c after the server has closed it, and reports that to
-// the program.
+// connClosed closes the program's connection c after the server has closed its side, and
+// hands the program that end.
 func (h *phoneHost) connClosed(phone, c uint32) {
 	h.phones[phone].conn = noConn
 	h.tcp.closePhoneSide(c)
@@ -355,7 +355,7 @@ func (h *phoneHost) endInput(phone uint32) {
 func (h *phoneHost) clear(phone uint32) {
 	p := &h.phones[phone]
 	var out nodes.PhoneOutbox
-	p.machine.Open(h.clocks.read(phone), &out) // returns how they end
+	p.machine.Open(h.clocks.read(phone), &out) // emits the ends of its operations
 	p.machine.Init(p.machine.Settings())
 	p.wakeAt, p.laterWake, p.firsts = never, never, nil
 	for i := range out.Effects {

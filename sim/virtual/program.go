@@ -30,8 +30,8 @@ func (w *World) Type(phone uint32, line string) {
 	w.phones.typeLine(phone, line)
 }
 
-// TakeOver moves the session of a second program of a phone to the phone's own
-// program, as a user does who has started it twice.
+// TakeOver moves the session of a second program of a phone to the phone's own program.
+// The user has started the program twice.
 func (w *World) TakeOver(phone, second uint32) {
 	if w.faults.begun && w.states.deferred(phone, func() { w.TakeOver(phone, second) }) {
 		return
@@ -84,7 +84,7 @@ func (w *World) ServerHolds() (world.ServerHolds, bool) { return w.server.holds(
 // disk are lost. It starts again after down.
 func (w *World) RestartServer(down time.Duration) { w.server.restart(down) }
 
-// AnnounceForged counts a beacon that a script makes from datagrams of its own.
+// AnnounceForged counts a beacon whose datagrams a script sends itself.
 func (w *World) AnnounceForged(phone, to uint32, raw *[protocol.BeaconSize]byte) {
 	w.phones.beaconSent(phone, to, raw)
 }
@@ -103,8 +103,8 @@ func (w *World) SendDatagram(phone, to uint32, port uint16, p []byte) {
 	w.udp.send(phone, &from, &dest, p)
 }
 
-// RawOpen opens a connection that the script drives. An earlier one stays open and
-// idle.
+// RawOpen opens a connection that the script drives. The script's previous connection
+// stays open, unused.
 func (w *World) RawOpen(phone uint32) { w.tcp.openScript(phone) }
 
 // RawIsOpen reports whether the script has a connection.
@@ -113,15 +113,15 @@ func (w *World) RawIsOpen(phone uint32) bool {
 	return s != nil && s.conn != noConn
 }
 
-// RawSend sends bytes on the script's connection, once it stands.
+// RawSend sends bytes on the script's connection, once it is established.
 func (w *World) RawSend(phone uint32, p []byte) {
 	s := w.tcp.scripts[phone]
 	s.queued = append(s.queued, p)
 	w.tcp.flushScript(phone)
 }
 
-// RawEnd ends the script's side behind the bytes that it has sent: half-closed, or
-// reset.
+// RawEnd ends the script's side after all bytes have been sent: with a reset if reset is
+// set, else with a half-close.
 func (w *World) RawEnd(phone uint32, reset bool) {
 	s := w.tcp.scripts[phone]
 	s.fin, s.reset = true, reset

@@ -63,9 +63,9 @@ func (s *scheduler) runCall(slot uint32) {
 	f()
 }
 
-// maxPostponed limits how often a call of callLast lets the other entries of the
-// same instant go first: more than any chain of such entries has links, and finite
-// where two calls wait for each other.
+// maxPostponed is the number of times that a call of callLast lets the other entries of
+// its instant run first. No chain of such entries is longer. Without the limit, two calls
+// of callLast at the same time would wait for each other for ever.
 const maxPostponed = 16
 
 // callLast runs f at the given time, after the other entries of that instant.
@@ -90,8 +90,8 @@ func (s *scheduler) runStep() {
 	s.nextStep = at + s.step
 }
 
-// pool is a slice whose unused elements are used again. An index names an element,
-// because the slice moves when it grows.
+// pool is a slice whose unused elements are used again. An element is referred to by its
+// index, because the slice moves when it grows.
 type pool[T any] struct {
 	items []T
 	free  []uint32 // indices of unused elements
@@ -109,7 +109,7 @@ func (p *pool[T]) take() uint32 {
 	return uint32(len(p.items) - 1)
 }
 
-// put gives an element back.
+// put frees an element.
 func (p *pool[T]) put(i uint32) { p.free = append(p.free, i) }
 
 // at returns an element. The pointer is valid until the next take.

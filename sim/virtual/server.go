@@ -31,10 +31,10 @@ type serverHost struct {
 	life        uint32 // number of starts
 
 	entropy   rand.PCG
-	key       rand.PCG // of unknown names, as it was at first
+	key       rand.PCG // start of the stream of the key of unknown names
 	diskDelay Delay
 	diskNoise rand.PCG // draws of diskDelay
-	lastStore int64    // stores reach the disk in their order
+	lastStore int64    // time at which the last store reaches the disk; stores keep their order
 	stores    pool[store]
 	pending   []uint32      // slots of the stores in flight, in their order
 	folder    *files.Server // of this life; nil if nothing is stored
@@ -66,7 +66,7 @@ func (h *serverHost) init(c *Config) error {
 	return nil
 }
 
-// start makes a machine with the state in the server's files.
+// start starts a machine with the records of the server's files.
 func (h *serverHost) start() error {
 	if err := h.openFolder(); err != nil {
 		return fmt.Errorf("opening its files: %w", err)

@@ -11,11 +11,11 @@ import (
 // TCP holds the properties of the network for byte streams.
 type TCP struct {
 	Delay Delay
-	// Split is the largest piece in bytes of a send, each with a delay of its own.
-	// 0 is no limit.
+	// Split is the largest size in bytes of a segment. A longer send is split, and each
+	// segment has a delay of its own. 0 means no limit.
 	Split int
 	// Join is the delay of a read after the arrival of the first unread byte. The
-	// read also takes the bytes that have arrived in the meantime. 0 is no delay.
+	// read also takes the bytes that have arrived in the meantime. 0 means no delay.
 	Join time.Duration
 }
 
@@ -37,24 +37,24 @@ type tcp struct {
 	scripts  map[uint32]*scriptConn // by phone: the connection that a script drives
 
 	blocked []blocked
-	// reordered are the segments that have arrived before an earlier one and wait for
-	// it.
+	// reordered holds the slots of the segments that have arrived before an earlier
+	// segment of their stream and wait for it.
 	reordered []uint32
 }
 
-// conn is one connection: two streams of bytes. The server's number of it is its
-// index in tcp.conns.
+// conn is one connection, with a stream of bytes in each direction. Its index in
+// tcp.conns is the server's number of it.
 type conn struct {
 	event.Connection       // its Number is never used again, unlike its index
-	pending          int32 // entries that name it: segments, answers to the connect, delayed reads
+	pending          int32 // entries of the queue that refer to it: segments, answers to the connect, delayed reads
 	used             bool
 	phoneOpen        bool
 	serverOpen       bool
 	phoneEnded       bool   // the server has read the end of the phone's stream
-	closedByServer   bool   // the server closed before it had read that
-	inBacklog        bool   // it stands, and the paused server has not accepted it
-	answered         bool   // the phone knows that it stands
-	timed            bool   // it fails if it does not stand in time
+	closedByServer   bool   // the server closed its side before it had read that end
+	inBacklog        bool   // it is established, but the paused server has not accepted it
+	answered         bool   // the phone has received the answer that it is established
+	timed            bool   // it fails if it is not established within connectTimeout
 	unreadSends      []int  // lengths of the server's sends that the phone has not read whole
 	partial          []byte // bytes read of the first of them
 	up, down         byteStream
@@ -62,13 +62,13 @@ type conn struct {
 
 // byteStream is one direction of a connection.
 type byteStream struct {
-	lastArrival   int64 // nothing arrives earlier
+	lastArrival   int64 // earliest time at which another segment may arrive
 	inbox         []byte
-	eof           bool // behind the bytes of inbox
+	eof           bool // the end of the stream follows the bytes of inbox
 	readScheduled bool // a delayed read is in the queue
 	shut          bool // a fault has ended it, and nothing more is sent
-	// The connect, or its answer, has number 0, and the segments follow. next is the
-	// number that the receiver takes next.
+	// The connect or its answer has number 0, and the segments are numbered from 1. sent
+	// is the number of the last segment sent, and next the number that arrives next.
 	sent, next uint32
 }
 
@@ -155,8 +155,8 @@ func (t *tcp) sessions() int {
 	return n
 }
 
-// open begins a connection: its connect reaches the server one delay later, and the
-// answer reaches the phone another delay later.
+// open opens a connection and returns its index. The connect reaches the server after
+// one delay, and its answer reaches the phone after another.
 func (t *tcp) open(phone uint32, scripted bool) uint32 {
 	c := t.newConn(phone, scripted)
 	cn := &t.conns[c]
@@ -174,13 +174,13 @@ func (t *tcp) open(phone uint32, scripted bool) uint32 {
 	return c
 }
 
-// arriveConnect brings a connect to the server.
+// arriveConnect handles the arrival of a connect at the server.
 func (t *tcp) arriveConnect(c uint32) {
 	cn := &t.conns[c]
 	if t.faults.begun && t.block(blocked{kind: connArrives, conn: c, inFlight: true}) {
 		return
 	}
-	t.take(c, false)
+	t.countArrival(c, false)
 	at := t.scheduler.now + t.delay(c, true)
 	if t.faults.begun {
 		at += t.faults.segmentDelay(t.direction(c, true), 0)
@@ -206,7 +206,7 @@ func (t *tcp) accept(c uint32) {
 	t.server.accept(nodes.Conn(c))
 }
 
-// arriveConnected brings the phone the answer that its connection stands.
+// arriveConnected handles the arrival of the answer that a connection is established.
 func (t *tcp) arriveConnected(c uint32) {
 	if t.faults.begun && t.keepAnswer(c, connectedArrives) {
 		return
@@ -214,7 +214,7 @@ func (t *tcp) arriveConnected(c uint32) {
 	cn := &t.conns[c]
 	cn.pending--
 	cn.answered = true
-	t.take(c, true)
+	t.countArrival(c, true)
 	if !cn.phoneOpen {
 		t.release(c)
 		return
@@ -223,26 +223,27 @@ func (t *tcp) arriveConnected(c uint32) {
 	if !cn.Scripted {
 		t.phones.connected(cn.Phone)
 	} else if t.isScriptConn(c) {
-		t.scripts[cn.Phone].stands = true
+		t.scripts[cn.Phone].established = true
 		t.flushScript(cn.Phone)
 	}
 }
 
-// arriveRefused brings the phone the answer that its connection is refused.
+// arriveRefused handles the arrival of the answer that a connection is refused.
 func (t *tcp) arriveRefused(c uint32) {
 	if t.faults.begun && t.keepAnswer(c, refusedArrives) {
 		return
 	}
 	cn := &t.conns[c]
 	cn.pending--
-	t.take(c, true)
+	t.countArrival(c, true)
 	if cn.phoneOpen {
 		t.emit.PhoneConn(event.ConnectRefused, &cn.Connection)
 	}
 	t.failConnect(c, "connection refused")
 }
 
-// failConnect ends a connection that never stood.
+// failConnect ends a connection that was not established. The phone's program gets the
+// reason.
 func (t *tcp) failConnect(c uint32, reason string) {
 	cn := &t.conns[c]
 	phone, open := cn.Phone, cn.phoneOpen
@@ -258,8 +259,8 @@ func (t *tcp) failConnect(c uint32, reason string) {
 	}
 }
 
-// send sends bytes, or the end of the stream, in as many segments as the network or
-// a fault makes of it.
+// send sends bytes in one direction of a connection, split into segments by the network
+// or a fault. fin ends the stream after the bytes, and reset resets it.
 func (t *tcp) send(c uint32, down bool, p []byte, fin, reset bool) {
 	split := t.Split
 	if t.faults.begun {
@@ -274,28 +275,29 @@ func (t *tcp) send(c uint32, down bool, p []byte, fin, reset bool) {
 
 func (t *tcp) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
 	cn := &t.conns[c]
-	way := cn.stream(down)
-	if t.faults.begun && !reset && t.isCutShort(c, down, way, len(p)) {
+	stream := cn.stream(down)
+	if t.faults.begun && !reset && t.isCutShort(c, down, stream, len(p)) {
 		return
 	}
 	at := t.scheduler.now + t.delay(c, down)
 	if t.faults.begun {
 		at += t.faults.segmentDelay(t.direction(c, down), len(p))
 	}
-	at = max(at, way.lastArrival)
+	at = max(at, stream.lastArrival)
 	cn.pending++
 	slot := t.segments.take()
 	s := t.segments.at(slot)
-	way.sent++
-	*s = segment{conn: c, number: way.sent, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
+	stream.sent++
+	*s = segment{conn: c, number: stream.sent, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
 	if t.faults.begun && t.block(blocked{kind: segmentArrives, conn: c, slot: slot, down: down}) {
 		return
 	}
-	way.lastArrival = at
+	stream.lastArrival = at
 	t.scheduler.input(at, segmentArrives, c, slot)
 }
 
-// arriveSegment puts a segment into the receiver's inbox, and lets it read.
+// arriveSegment adds the bytes of a segment to the receiver's inbox, and reads them now
+// or schedules the read.
 func (t *tcp) arriveSegment(slot uint32) {
 	s := t.segments.at(slot)
 	c, down := s.conn, s.down
@@ -303,24 +305,24 @@ func (t *tcp) arriveSegment(slot uint32) {
 	if t.faults.begun && (t.block(b) || t.isEarly(slot)) {
 		return
 	}
-	t.take(c, down)
+	t.countArrival(c, down)
 	cn := &t.conns[c]
 	cn.pending--
-	way, open := cn.stream(down), cn.serverOpen
+	stream, open := cn.stream(down), cn.serverOpen
 	if down {
 		open = cn.phoneOpen
 	}
 	if open {
 		if s.reset {
-			way.inbox = way.inbox[:0]
+			stream.inbox = stream.inbox[:0]
 		}
-		way.inbox = append(way.inbox, s.data...)
-		way.eof = way.eof || s.fin || s.reset
+		stream.inbox = append(stream.inbox, s.data...)
+		stream.eof = stream.eof || s.fin || s.reset
 	}
 	t.segments.put(slot)
 	join := t.Join
 	if t.faults.begun && open {
-		join = t.readDelay(c, down, way)
+		join = t.readDelay(c, down, stream)
 	}
 	switch {
 	case !open:
@@ -328,8 +330,8 @@ func (t *tcp) arriveSegment(slot uint32) {
 			t.emit.PhoneConn(event.HungUp, &cn.Connection)
 		}
 		t.release(c)
-	case join > 0 && !way.eof:
-		t.scheduleRead(c, down, way, join)
+	case join > 0 && !stream.eof:
+		t.scheduleRead(c, down, stream, join)
 	case down:
 		t.readPhone(c)
 	default:
@@ -337,21 +339,22 @@ func (t *tcp) arriveSegment(slot uint32) {
 	}
 }
 
-// take counts an arrival that the receiver takes.
-func (t *tcp) take(c uint32, down bool) {
-	way := t.conns[c].stream(down)
-	way.next++
+// countArrival counts a connect, an answer or a segment that has arrived, and lets the
+// next segment arrive if it waits.
+func (t *tcp) countArrival(c uint32, down bool) {
+	stream := t.conns[c].stream(down)
+	stream.next++
 	if len(t.reordered) > 0 {
-		t.releaseReordered(c, down, way.next)
+		t.releaseReordered(c, down, stream.next)
 	}
 }
 
 // scheduleRead schedules a read after the delay join, unless one is scheduled.
-func (t *tcp) scheduleRead(c uint32, down bool, way *byteStream, join time.Duration) {
-	if way.readScheduled {
+func (t *tcp) scheduleRead(c uint32, down bool, stream *byteStream, join time.Duration) {
+	if stream.readScheduled {
 		return
 	}
-	way.readScheduled = true
+	stream.readScheduled = true
 	t.conns[c].pending++
 	kind := serverReads
 	if down {
@@ -360,17 +363,16 @@ func (t *tcp) scheduleRead(c uint32, down bool, way *byteStream, join time.Durat
 	t.scheduler.input(t.scheduler.now+int64(join), kind, c, 0)
 }
 
-// readDelayed does the read of scheduleRead.
+// readDelayed executes a read that scheduleRead scheduled.
 func (t *tcp) readDelayed(c uint32, down bool) {
 	cn := &t.conns[c]
 	cn.pending--
+	cn.stream(down).readScheduled = false
 	if down {
-		cn.down.readScheduled = false
 		t.readPhone(c)
-		return
+	} else {
+		t.readServer(c)
 	}
-	cn.up.readScheduled = false
-	t.readServer(c)
 }
 
 // readServer lets the server read the bytes that have arrived, until it stops
@@ -394,8 +396,8 @@ func (t *tcp) readServer(c uint32) {
 		t.server.read(nodes.Conn(c), p)
 		t.emit.ServerHandled(&cn.Connection, nodes.Conn(c), size)
 		t.server.act()
-		way := &t.conns[c].up
-		way.inbox = remaining(way.inbox, size)
+		stream := &t.conns[c].up
+		stream.inbox = remaining(stream.inbox, size)
 	}
 	if cn := &t.conns[c]; cn.up.eof {
 		t.emit.ServerEnded(&cn.Connection, "ends: end of file", false)
@@ -406,7 +408,7 @@ func (t *tcp) readServer(c uint32) {
 }
 
 // remaining returns an inbox without its first size bytes. An empty inbox keeps no
-// memory: a crowd has many inboxes and reads little.
+// memory, because a crowd has many inboxes that are seldom used.
 func remaining(inbox []byte, size int) []byte {
 	if size == len(inbox) {
 		return nil
@@ -442,7 +444,7 @@ func (t *tcp) readPhone(c uint32) {
 		return
 	}
 	if !cn.phoneOpen {
-		if cn.closedByServer { // the phone has hung up as well, for the bytes that it read
+		if cn.closedByServer { // the phone closed its side because of the bytes that it read
 			t.emit.PhoneConn(event.HungUp, &cn.Connection)
 		}
 		return
@@ -477,13 +479,14 @@ func (t *tcp) emitReplies(cn *conn, p []byte) {
 	}
 }
 
-// sendToServer sends bytes of a phone.
+// sendToServer sends bytes from the phone to the server.
 func (t *tcp) sendToServer(c uint32, p []byte) {
 	t.emit.PhoneBytes(event.PhoneSent, &t.conns[c].Connection, p)
 	t.send(c, false, p, false, false)
 }
 
-// sendToPhone sends bytes of the server, unless its side is closed.
+// sendToPhone sends bytes from the server to the phone, unless the server's side is
+// closed.
 func (t *tcp) sendToPhone(c uint32, p []byte) {
 	cn := &t.conns[c]
 	if !cn.serverOpen {
@@ -494,7 +497,7 @@ func (t *tcp) sendToPhone(c uint32, p []byte) {
 	t.send(c, true, p, false, false)
 }
 
-// closePhoneSide ends the phone's side.
+// closePhoneSide closes the phone's side, unless it is closed.
 func (t *tcp) closePhoneSide(c uint32) {
 	cn := &t.conns[c]
 	if !cn.phoneOpen {
@@ -505,7 +508,7 @@ func (t *tcp) closePhoneSide(c uint32) {
 	t.send(c, false, nil, true, false)
 }
 
-// resetPhoneSide ends the phone's side of a connection whose program has stopped.
+// resetPhoneSide resets a connection whose program has stopped.
 func (t *tcp) resetPhoneSide(c uint32) {
 	cn := &t.conns[c]
 	cn.phoneOpen = false
@@ -513,7 +516,7 @@ func (t *tcp) resetPhoneSide(c uint32) {
 	t.sendSegment(c, false, nil, false, true)
 }
 
-// closeServerSide ends the server's side.
+// closeServerSide closes the server's side, unless it is closed.
 func (t *tcp) closeServerSide(c uint32) {
 	cn := &t.conns[c]
 	if !cn.serverOpen {

@@ -8,12 +8,12 @@ import (
 	"bluetrace/sim/world"
 )
 
-// connectTimeout is the time within which a connection must stand while faults delay
-// it, as in nodes/socket.
+// connectTimeout is the time within which a connection must be established while faults
+// delay it. nodes/socket has the same limit.
 const connectTimeout = 10 * time.Second
 
-// blocked is an entry that a fault keeps from crossing a connection. It goes on when
-// no fault blocks it any more.
+// blocked is a connect, an answer or a segment that a fault holds back. It is scheduled
+// again when no fault blocks it any more.
 type blocked struct {
 	kind     entryKind // connArrives, connectedArrives, refusedArrives or segmentArrives
 	conn     uint32
@@ -22,14 +22,9 @@ type blocked struct {
 	inFlight bool // it was in flight when the fault began
 }
 
-func (b *blocked) isDown() bool {
-	return b.down || b.kind == connectedArrives || b.kind == refusedArrives
-}
-
-// block keeps an entry that must not cross its connection now. It reports whether it
-// did.
+// block holds b back if a fault blocks its direction now. It reports whether it did.
 func (t *tcp) block(b blocked) bool {
-	d := t.direction(b.conn, b.isDown())
+	d := t.direction(b.conn, b.down)
 	r := t.faults.blocks(d, b.kind == connArrives && !b.inFlight)
 	if r == nil {
 		return false
@@ -43,25 +38,26 @@ func (t *tcp) block(b blocked) bool {
 	return true
 }
 
-// unblock sends on the entries that no fault blocks any more.
+// unblock schedules the entries that no fault blocks any more.
 func (t *tcp) unblock() {
 	list := t.blocked
 	t.blocked = nil
 	for _, b := range list {
-		// A new connect was blocked at its sending: time_out has decided then.
+		// For a new connect, time_out has made its draws when the connect was sent.
 		timedOut := b.kind == connArrives && !b.inFlight && t.faults.timesOut(t.conns[b.conn].Phone)
-		if t.faults.blocks(t.direction(b.conn, b.isDown()), false) != nil || timedOut {
+		if t.faults.blocks(t.direction(b.conn, b.down), false) != nil || timedOut {
 			t.blocked = append(t.blocked, b)
 			continue
 		}
-		way := t.conns[b.conn].stream(b.down)
+		stream := t.conns[b.conn].stream(b.down)
 		at := t.scheduler.now + t.delay(b.conn, b.down)
-		way.lastArrival = max(way.lastArrival, at)
+		stream.lastArrival = max(stream.lastArrival, at)
 		t.scheduler.input(at, b.kind, b.conn, b.slot)
 	}
 }
 
-// isEarly reports whether a segment has arrived before an earlier one. It waits then.
+// isEarly reports whether a segment has arrived before an earlier one of its stream. It
+// then adds the segment to t.reordered.
 func (t *tcp) isEarly(slot uint32) bool {
 	s := t.segments.at(slot)
 	if s.number == t.conns[s.conn].stream(s.down).next {
@@ -71,7 +67,7 @@ func (t *tcp) isEarly(slot uint32) bool {
 	return true
 }
 
-// releaseReordered lets the segment with the number arrive, if it waits.
+// releaseReordered schedules the segment with the number if it waits in t.reordered.
 func (t *tcp) releaseReordered(c uint32, down bool, number uint32) {
 	for i, slot := range t.reordered {
 		if s := t.segments.at(slot); s.conn == c && s.down == down && s.number == number {
@@ -82,21 +78,21 @@ func (t *tcp) releaseReordered(c uint32, down bool, number uint32) {
 	}
 }
 
-// readDelay returns the delay of the read of bytes that have just come.
-func (t *tcp) readDelay(c uint32, down bool, way *byteStream) time.Duration {
+// readDelay returns the delay of the read of bytes that have just arrived.
+func (t *tcp) readDelay(c uint32, down bool, stream *byteStream) time.Duration {
 	switch {
-	case way.eof:
+	case stream.eof:
 		return t.Join
-	case way.readScheduled:
+	case stream.readScheduled:
 		return max(t.Join, 1)
 	}
 	return t.faults.readDelay(t.direction(c, down), t.Join)
 }
 
-// isCutShort reports whether a fault keeps size bytes from being sent: the direction
-// was shut, or the connection breaks with them.
-func (t *tcp) isCutShort(c uint32, down bool, way *byteStream, size int) bool {
-	if way.shut {
+// isCutShort reports whether size bytes cannot be sent because a fault has shut the
+// stream before, or resets the connection now.
+func (t *tcp) isCutShort(c uint32, down bool, stream *byteStream, size int) bool {
+	if stream.shut {
 		t.release(c)
 		return true
 	}
@@ -110,7 +106,7 @@ func (t *tcp) isCutShort(c uint32, down bool, way *byteStream, size int) bool {
 	return r != nil
 }
 
-// keepAnswer keeps the answer to a connect if a fault blocks it or the phone's
+// keepAnswer holds back the answer to a connect if a fault blocks it or the phone's
 // program is paused. It reports whether it did.
 func (t *tcp) keepAnswer(c uint32, kind entryKind) bool {
 	if t.block(blocked{kind: kind, conn: c, down: true, inFlight: true}) {
@@ -120,8 +116,8 @@ func (t *tcp) keepAnswer(c uint32, kind entryKind) bool {
 	if cn.Scripted || !t.states.isPaused(cn.Phone) {
 		return false
 	}
-	// The answer ends the entry of the connection, so that it must reach another
-	// program too.
+	// The answer lowers conn.pending. It must be handled even if the phone then runs
+	// another program.
 	t.states.whenResumed(cn.Phone, func() {
 		if kind == connectedArrives {
 			t.arriveConnected(c)
@@ -132,7 +128,7 @@ func (t *tcp) keepAnswer(c uint32, kind entryKind) bool {
 	return true
 }
 
-// limitConnecting makes a connection fail that does not stand in time.
+// limitConnecting makes a connection fail if it is not established in connectTimeout.
 func (t *tcp) limitConnecting(c uint32) {
 	cn := &t.conns[c]
 	if cn.timed {
@@ -156,7 +152,7 @@ func (t *tcp) isConnecting(c uint32, number uint64) bool {
 	return cn.used && cn.Number == number && !cn.answered && cn.phoneOpen
 }
 
-// timeOut ends a connection that did not stand in time.
+// timeOut ends a connection that was not established in time.
 func (t *tcp) timeOut(c uint32, number uint64) {
 	if !t.isConnecting(c, number) {
 		return
@@ -177,8 +173,8 @@ func (t *tcp) timeOut(c uint32, number uint64) {
 	t.failConnect(c, "connection timed out")
 }
 
-// keepInBacklog keeps a connection that stands until the paused server goes on. It
-// reports whether it did.
+// keepInBacklog keeps an established connection in the backlog until the paused server
+// resumes. It returns false if the server is not paused.
 func (t *tcp) keepInBacklog(c uint32) bool {
 	if !t.states.isPaused(event.Server) {
 		return false
@@ -207,7 +203,7 @@ func (t *tcp) postponeRead(node event.Node, c uint32) bool {
 	return true
 }
 
-// readAgain does a read that was postponed.
+// readAgain executes a read that was postponed.
 func (t *tcp) readAgain(node event.Node, c uint32) {
 	if node == event.Server {
 		t.readServer(c)
@@ -216,7 +212,7 @@ func (t *tcp) readAgain(node event.Node, c uint32) {
 	}
 }
 
-// each calls do for the connections of the nodes that stand on both sides.
+// each calls do for each connection of the nodes that is open on both sides.
 func (t *tcp) each(set *world.Nodes, do func(c uint32)) {
 	for c := range t.conns {
 		cn := &t.conns[c]
@@ -226,7 +222,7 @@ func (t *tcp) each(set *world.Nodes, do func(c uint32)) {
 	}
 }
 
-// reset breaks a connection for both of its sides, behind the bytes sent before.
+// reset resets a connection for both sides. The bytes sent before still arrive.
 func (t *tcp) reset(r *rule, c uint32) {
 	cn := &t.conns[c]
 	t.faults.appliedToConn(r, t.direction(c, false), 0, 0, " is reset")
@@ -239,30 +235,31 @@ func (t *tcp) reset(r *rule, c uint32) {
 	cn.up.shut, cn.down.shut = true, true
 }
 
-// halfClose ends the stream of the fault's node on a connection. The node still
+// halfClose ends the stream that the fault's node sends on a connection. The node still
 // reads.
 func (t *tcp) halfClose(r *rule, c uint32) {
 	cn := &t.conns[c]
 	down := !r.Of.Has(cn.Phone)
-	way := cn.stream(down)
-	if way.shut {
+	stream := cn.stream(down)
+	if stream.shut {
 		return
 	}
 	t.faults.appliedToConn(r, t.direction(c, down), 0, 0, " is half closed")
 	t.sendSegment(c, down, nil, true, false)
-	way.shut = true
+	stream.shut = true
 }
 
 // scriptConn is the connection of a phone that the script drives byte for byte.
 type scriptConn struct {
-	conn       uint32   // noConn after its end
-	queued     [][]byte // sends that wait for the connection to stand
-	fin, reset bool     // how it ends behind them
-	stands     bool
+	conn        uint32   // noConn after its end
+	queued      [][]byte // to be sent when the connection is established
+	fin         bool     // the script ends its side after queued
+	reset       bool     // it does so with a reset
+	established bool
 }
 
-// isScriptConn reports whether the script uses the connection, that is, has not
-// opened another one since.
+// isScriptConn reports whether the connection is the last one that the script of its
+// phone has opened.
 func (t *tcp) isScriptConn(c uint32) bool {
 	return t.scripts[t.conns[c].Phone].conn == c
 }
@@ -276,7 +273,7 @@ func (t *tcp) openScript(phone uint32) {
 // flushScript sends the script's queued bytes if its connection is open.
 func (t *tcp) flushScript(phone uint32) {
 	s := t.scripts[phone]
-	if s.conn == noConn || !s.stands {
+	if s.conn == noConn || !s.established {
 		return
 	}
 	for _, p := range s.queued {

@@ -130,7 +130,7 @@ func (u *udp) transmit(sender, receiver uint32, listens bool, from *protocol.Add
 	u.put(sender, receiver, from, p, at, false)
 }
 
-// transmitUnderFaults does what transmit does where a fault may act. lost reports
+// transmitUnderFaults is transmit for a world in which a fault has begun. lost reports
 // that the network itself loses the datagram. The network draws the same numbers as
 // in a world without faults.
 func (u *udp) transmitUnderFaults(sender, receiver uint32, from *protocol.Address, p []byte, lost bool) {
@@ -191,7 +191,8 @@ func (u *udp) arrive(receiver, slot uint32) {
 	u.inFlight.put(slot)
 }
 
-// lostOnArrival loses a datagram whose receiver has left or is off.
+// lostOnArrival loses a datagram whose receiver has left or is off. It returns false for
+// other receivers.
 func (u *udp) lostOnArrival(receiver, slot uint32) bool {
 	n := u.states.of(receiver)
 	d := u.inFlight.at(slot)

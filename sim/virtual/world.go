@@ -15,7 +15,7 @@
 //	tcp         connections and segments
 //	disks       contact logs of phones, disk faults
 //	faults      the faults in force and their decisions
-//	nodeStates  nodes that are paused, stopped, away
+//	nodeStates  nodes that are paused, stopped or out of reach
 //	phoneHost   the machines of the phones
 //	serverHost  the machine of the server and its stores
 package virtual
@@ -62,9 +62,9 @@ type Config struct {
 	// Prefetchers are called a few entries before an input is handled.
 	Prefetchers []prefetch.Prefetcher
 
-	// Stepped is called at time zero and every Step after it, behind everything that
-	// happens up to then and before anything later. It must not change the world. It
-	// is never called if Step is 0.
+	// Stepped is called at time zero and every Step after it. All entries up to that time
+	// have been handled, and no later one. Stepped must not change the world. It is never
+	// called if Step is 0.
 	Step    time.Duration
 	Stepped func(at time.Duration)
 }
@@ -268,11 +268,11 @@ func (w *World) Events() uint64 { return w.scheduler.handled }
 // Pending returns the number of entries in the queue.
 func (w *World) Pending() int { return w.scheduler.queue.len() }
 
-// DatagramsInFlight returns the number of datagrams in flight, as the queue has it.
+// DatagramsInFlight returns the number of arrivals of datagrams in the queue.
 func (w *World) DatagramsInFlight() int { return w.scheduler.queue.count(datagramArrives) }
 
-// Begin begins a fault, behind those with a lower number. A fault that is instant
-// happens now.
+// Begin begins a fault. Faults in force act in the order of their numbers. An instant
+// fault happens now and is over.
 func (w *World) Begin(f *world.Fault) {
 	if w.states.nodes == nil {
 		w.states.nodes = make([]nodeState, len(w.phones.phones)+1)
@@ -300,8 +300,8 @@ func (w *World) change(r *rule, do func(r *rule, node event.Node)) {
 	}
 }
 
-// End ends a fault: entries that it blocks go on, and nodes that it stopped start. It
-// does nothing if the fault is not in force.
+// End ends a fault: traffic that it blocked continues, and nodes that it stopped start.
+// It does nothing if the fault is not in force.
 func (w *World) End(f *world.Fault) {
 	r := w.faults.remove(f)
 	if r == nil {
