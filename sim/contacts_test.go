@@ -150,7 +150,10 @@ expect: [beacons.valid > 1000, beacons.sent == beacons.valid]
 
 // TestMixing checks that the mean number of contacts is the degree, and the pairs change.
 func TestMixing(t *testing.T) {
-	const phones, seconds = 100, 300
+	phones, seconds := 100, 300
+	if fullSize() {
+		phones, seconds = 200, 600
+	}
 	for _, degree := range []float64{0.5, 4} {
 		list, run := receptions(t, fmt.Sprintf(`name: mixing
 length: %ds

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -112,6 +113,9 @@ var notCompared = map[string]string{
 	"in-pieces": "real sockets cannot be forced to split a stream",
 }
 
+// fullSize reports whether tests use their full sizes, as they do at night.
+func fullSize() bool { return os.Getenv("BLUETRACE_FULL") != "" }
+
 // thinned makes scenarios smaller that would take long: clock.Mock sleeps one millisecond at each step and another at
 // each timer.
 var thinned = map[string]func(*scenarios.Scenario) *scenarios.Scenario{
@@ -120,6 +124,9 @@ var thinned = map[string]func(*scenarios.Scenario) *scenarios.Scenario{
 			if r := &s.Routine[i]; r.Every == 20*time.Second {
 				r.Every = 3 * time.Minute
 			}
+		}
+		if fullSize() {
+			return s
 		}
 		pupils := 10 // two rows
 		stranger := len(s.PhoneNames()) - 1
