@@ -50,14 +50,14 @@ type ServerOutbox struct {
 // ServerEventKind is the kind of a ServerEvent.
 type ServerEventKind uint8
 
-// Kinds of a ServerEvent, each with the fields that it sets besides User.
+// Kinds of a ServerEvent. All set User; each comment names the other fields that are set.
 const (
-	EventLoggedIn      ServerEventKind = iota // the welcome went out
-	EventWrongPassword                        // it was counted; also emitted before EventBlockBegan
-	EventBlockBegan                           // emitted when the block begins
-	EventRefused                              // an attempt during a block
-	EventIssued                               // TempID: stored, so that it resolves
-	EventNotIssued                            // TempID: could not be stored
+	EventLoggedIn      ServerEventKind = iota // no other; the welcome was sent
+	EventWrongPassword                        // Reason or "": the attempt counts; comes before EventBlockBegan too
+	EventBlockBegan                           // Reason or "": the attempt begins a block
+	EventRefused                              // Reason: an attempt during a block
+	EventIssued                               // TempID: it is stored, so that it resolves
+	EventNotIssued                            // TempID: it could not be stored
 	EventUploadDone                           // Entries, Resolved
 	EventUploadBroken                         // Entries: complete ones that arrived; Lines, Announced, Reason
 	EventSkipped                              // Entries: number of bytes that were no command

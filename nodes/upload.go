@@ -13,7 +13,8 @@ type incoming struct {
 	text      []byte // the lines that arrived, without separators: 20, 19, 19, 20, … bytes
 }
 
-// entrySize is the length in bytes of the three lines of one entry.
+// entrySize is the length in bytes of the three lines of one entry (TempID, start,
+// expiry), without separators.
 const entrySize = protocol.TempIDSize + 2*protocol.TimeSize
 
 // readCount handles the count of lines with which an upload begins. An invalid count

@@ -222,7 +222,7 @@ func (b *builder) needAccount(p Pos, verb Verb, phones []int) {
 	}
 }
 
-// withoutAccount returns the first phone that cannot log in, or -1. The result for a selection is kept.
+// withoutAccount returns the first of the phones that cannot log in, or -1. It caches the result for each slice.
 func (b *builder) withoutAccount(phones []int) int {
 	if len(phones) == 0 {
 		return -1

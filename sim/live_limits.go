@@ -131,8 +131,9 @@ func (l *limits) begin(o *Live) {
 	}
 }
 
-// remote refuses settings and expectations that concern the inside of a remote
-// server, of which only the answers are visible.
+// remote refuses what a run against a remote server cannot do or observe: settings of
+// the server and restarts, exact times, and expectations or thresholds on anything but
+// the server's answers.
 func (l *limits) remote() {
 	s := l.scenario
 	for path, at := range s.Written {

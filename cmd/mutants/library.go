@@ -117,7 +117,9 @@ func checkName(c *reports.Check) string {
 	return scenarioName(parts[0]) + ":" + parts[1]
 }
 
-// judgeLibrary returns killed if the scenarios noticed the mutant.
+// judgeLibrary returns killed if the scenario m.by failed (any scenario, if m.by is
+// empty), missed if only others failed, and survives if none did. The error is the
+// reason, unless the mutant was killed.
 func (t *tester) judgeLibrary(m *mutant, runs []scenarioRun) (outcome, error) {
 	noticed, guarded := false, m.by == ""
 	for i, r := range runs {

@@ -181,9 +181,9 @@ func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beaco
 	return entries, t.err
 }
 
-// insertUnjournaled adds to known those entries of the log, logged, that the journal
-// does not have. Their reception time is modified, the modification time of the log in
-// Unix nanoseconds. It decides their position in known.
+// insertUnjournaled adds to known the entries of the log, in logged, that the journal
+// lacks. Each gets the log's modification time, in Unix nanoseconds, as its reception
+// time, which decides its position in known.
 func (l *ContactLog) insertUnjournaled(logged []protocol.Beacon, modified int64) {
 	journaled := make(map[protocol.Beacon]int, len(l.known))
 	for i := range l.known {

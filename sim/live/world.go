@@ -271,7 +271,7 @@ func (w *World) Log(phone uint32) *nodes.ContactLog { return w.phones[phone].log
 // Phone returns the counts of one phone.
 func (w *World) Phone(phone uint32) world.PhoneCounts { return w.phones[phone].counts }
 
-// SendBeacons sends the program's beacon to other phones in the given order.
+// SendBeacons sends the beacon of the phone's program to each of the phones in to, in that order.
 func (w *World) SendBeacons(phone uint32, to []uint32) {
 	for _, t := range to {
 		w.phones[phone].host.Beacon(w.udp.addresses[t])

@@ -265,8 +265,9 @@ func (p *phone) await(now nodes.Now) {
 	}
 }
 
-// onTimeout ends an operation without an answer when its alarm rings. The alarm may
-// have been set for an earlier answer: to set it for each answer would cost more.
+// onTimeout runs at the alarm of the timeout. It ends the operation if its answer is
+// overdue. If the alarm was set for an earlier answer, it sets the alarm again: moving
+// the alarm at every answer would cost more.
 func (p *phone) onTimeout(at time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

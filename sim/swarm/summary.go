@@ -231,8 +231,8 @@ func (s *Summary) Unreached() []string {
 	return names
 }
 
-// RequireSituations fails the swarm if a situation was not reached. The reason ends with the given text, which names
-// the option that asks for it.
+// RequireSituations fails the swarm if no situations were counted, or if one was never reached. option names the flag
+// that requires this, and ends the reason.
 func (s *Summary) RequireSituations(option string) {
 	reason := "no situations were counted"
 	if all := len(s.Situations); all > 0 {

@@ -51,7 +51,7 @@ type Options struct {
 type Limits struct {
 	Events uint64        // 0 is no limit
 	Wall   time.Duration // of real time; 0 is no limit
-	// Timer is time.After, or a function of a test in its place.
+	// Timer is time.After, or the substitute of a test. Nil: Wall is not enforced.
 	Timer func(time.Duration) <-chan time.Time
 }
 

@@ -208,8 +208,8 @@ func (f *faults) refuses(phone uint32, conn uint64) bool {
 	return false
 }
 
-// ofConnects reports whether a fault of connects affects those of the phone: the fault
-// names the phone, or the server.
+// ofConnects reports whether the rule, which refuses connects or leaves them without an
+// answer, applies to the connects of the phone: it names the phone or the server.
 func (r *rule) ofConnects(phone uint32) bool { return r.Of.Has(phone) || r.Of.Has(event.Server) }
 
 // timesOut reports whether a fault leaves the connects of the phone unanswered.

@@ -242,8 +242,8 @@ func (t *tcp) arriveRefused(c uint32) {
 	t.failConnect(c, "connection refused")
 }
 
-// failConnect ends a connection that was not established. The phone's program gets the
-// reason.
+// failConnect ends a connection that was not established. If the phone's side is still
+// open, its program gets the reason; a connection of the script is emitted as HungUp.
 func (t *tcp) failConnect(c uint32, reason string) {
 	cn := &t.conns[c]
 	phone, open := cn.Phone, cn.phoneOpen

@@ -16,7 +16,7 @@ import (
 type World interface {
 	// Now returns the time since time zero. Faults of clocks do not affect it.
 	Now() time.Duration
-	// Wall returns the same time as wall time in the scenario's zone.
+	// Wall returns the time of Now as wall time, in the scenario's zone.
 	Wall() time.Time
 	// Call runs f at the given time. If that time has passed, f runs in the current instant, after the calls that
 	// were made before it.
@@ -66,7 +66,7 @@ type Program interface {
 	TempID(phone uint32) (protocol.Beacon, bool)
 	// Watch makes the world emit an event.ScreenShown for each text that appears on the phone's screen.
 	Watch(phone uint32)
-	// SendBeacons sends the program's beacon to other phones in the given order, within one instant.
+	// SendBeacons sends the beacon of the phone's program to each of the phones in to, in that order and in one instant.
 	SendBeacons(phone uint32, to []uint32)
 }
 

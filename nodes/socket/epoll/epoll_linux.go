@@ -130,7 +130,8 @@ func (kernel) Read(fd int, p []byte) (int, error)  { return transfer(unix.SYS_RE
 func (kernel) Write(fd int, p []byte) (int, error) { return transfer(unix.SYS_WRITE, fd, p) }
 func (kernel) Close(fd int) error                  { return os.NewSyscallError("close", unix.Close(fd)) }
 
-// transfer never blocks, so it does not tell the scheduler (RawSyscall).
+// transfer does one read or write call on a non-blocking descriptor, again after EINTR.
+// The call cannot block, so it is a RawSyscall, which does not notify Go's scheduler.
 func transfer(call uintptr, fd int, p []byte) (int, error) {
 	for {
 		n, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))
