@@ -3,8 +3,9 @@
 //
 // The invariants are a second model beside the system. It observes the bytes on
 // the wire, the printed lines and the verdicts, works out the consequences by
-// itself, and never asks the server or a phone for its state. It shares with the
-// system the constants of the wire and the type of a contact log.
+// itself, and asks neither the server nor a phone for its state, except for its size
+// at the end of a run (bounds.go). It shares with the system the constants of the wire
+// and the type of a contact log.
 package check
 
 import (
