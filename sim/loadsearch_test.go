@@ -85,7 +85,7 @@ func (q *queue) serve(c net.Conn) {
 		q.free = q.free.Add(q.takes)
 		done := q.free
 		q.mu.Unlock()
-		time.Sleep(time.Until(done))
+		time.Sleep(time.Until(done)) // virtual time of synctest
 		answer := protocol.Welcome
 		switch string(p[:n]) {
 		case protocol.CommandDownload:
@@ -211,7 +211,7 @@ func TestSearchLimitedByTheGenerator(t *testing.T) {
 					d += 20 * time.Millisecond
 				}
 				q.mu.Unlock()
-				time.Sleep(d)
+				time.Sleep(d) // virtual time of synctest
 			}
 		})
 		s := out.Load.Search
@@ -307,7 +307,7 @@ func TestSearchOfAServerThatNeverAnswers(t *testing.T) {
 	for _, late := range []time.Duration{0, 50 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			out := searchIn(t, &queue{takes: time.Millisecond, stuck: true}, smallSearch, func(r *loadRun) {
-				r.sleep = func(d time.Duration) { time.Sleep(d + late) }
+				r.sleep = func(d time.Duration) { time.Sleep(d + late) } // virtual time of synctest
 			})
 			s, want := out.Load.Search, reports.StepFailed
 			if late > 0 {

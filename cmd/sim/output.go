@@ -30,7 +30,7 @@ func (o *output) toStdout(write func(io.Writer) error) {
 		return
 	}
 	if err := write(o.stdout); err != nil {
-		o.stdoutFailed, o.worst = true, o.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError)
+		o.stdoutFailed, o.worst = true, max(o.worst, o.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError))
 	}
 }
 
@@ -53,7 +53,7 @@ func (o *output) writeFile(path string, refused error, write func(io.Writer) err
 	if errors.Is(err, syscall.ENOSPC) {
 		hint = "free some space, or name another folder with --out; " + hint
 	}
-	o.diskFailed, o.worst = true, o.fail(err, hint, statusError)
+	o.diskFailed, o.worst = true, max(o.worst, o.fail(err, hint, statusError))
 	return false
 }
 

@@ -237,7 +237,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 		return nil, err
 	}
 	if err := t.publish(); err != nil {
-		r.worst = r.fail(err, "", statusError) // the run still counts
+		r.worst = max(r.worst, r.fail(err, "", statusError)) // the run still counts
 	}
 	return run, nil
 }

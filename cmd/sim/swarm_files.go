@@ -95,7 +95,7 @@ func (c *swarmCommand) removeGenerated() bool {
 		}
 	}
 	if err != nil {
-		c.worst = c.fail(fmt.Errorf("removing the files of an earlier swarm: %w", err), "", statusError)
+		c.worst = max(c.worst, c.fail(fmt.Errorf("removing the files of an earlier swarm: %w", err), "", statusError))
 	}
 	return err == nil
 }

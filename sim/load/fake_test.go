@@ -67,7 +67,7 @@ func (f *fake) serve(c net.Conn) {
 		if f.stall != nil {
 			until = max(until, f.stall(message, time.Since(f.began)))
 		}
-		time.Sleep(until - time.Since(f.began))
+		time.Sleep(until - time.Since(f.began)) // virtual time of synctest
 		if f.breaks != nil && f.breaks(message, time.Since(f.began)) {
 			return
 		}

@@ -258,7 +258,7 @@ func TestSleepTooLongDropsNothing(t *testing.T) {
 		load.WarmUp, load.Expected = 0, map[string]time.Duration{"connect": time.Millisecond}
 		c := faked(newFake(), 100, load)
 		const late = 7 * time.Millisecond
-		c.Sleep = func(d time.Duration) { time.Sleep(d + late) }
+		c.Sleep = func(d time.Duration) { time.Sleep(d + late) } // virtual time of synctest
 		m := ran(t, c)
 		if m.Arrivals.Due != 3000 || m.Arrivals.Started != 3000 || m.figures.kinds[Login].outcomes[OK] != 3000 {
 			t.Errorf("%+v, logins %v; want 3000", m.Arrivals, m.figures.kinds[Login].outcomes)

@@ -101,7 +101,7 @@ func closedLoop(b *testing.B, address string, phones []Phone, n int) *hdrhistogr
 			}
 			next := time.Now()
 			for range n / len(phones) {
-				time.Sleep(time.Until(next))
+				time.Sleep(time.Until(next)) // the pace of the closed loop that is measured
 				sent := time.Now()
 				if err := exchange(c, protocol.CommandDownload, protocol.TempIDSize); err != nil {
 					b.Error(err)

@@ -91,6 +91,9 @@ func TestSituations(t *testing.T) {
 func playSituation(t *testing.T, s Situation, path string, number int, body string) {
 	var p *player
 	check := func() {
+		if p != nil && !p.played {
+			t.Errorf("%s:%d: no event follows", path, p.number)
+		}
 		if p != nil && p.detector.Counts[s] != p.want {
 			t.Errorf("%s:%d: %s: counted %d times, want %d", path, p.number, s.About(), p.detector.Counts[s], p.want)
 		}
@@ -108,7 +111,7 @@ func playSituation(t *testing.T, s Situation, path string, number int, body stri
 		case p == nil:
 			t.Fatalf("%s:%d: expected once or never, found %q", path, number, line)
 		default:
-			p.number = number
+			p.number, p.played = number, true
 			p.play(line)
 		}
 	}
@@ -120,6 +123,7 @@ type player struct {
 	*rig
 	path   string
 	number int    // of the current line
+	played bool   // an event was emitted
 	want   uint64 // how often the situation must be counted
 	at     time.Duration
 	node   event.Node // the node of the current line
