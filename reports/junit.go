@@ -169,6 +169,8 @@ func caseOf(r *Run, c Check, seen map[string]int) junitCase {
 	case Failed:
 		t.Failure = failureOf(r, c)
 	case Passed:
+	case Skipped:
+		t.Skipped = &junitSkip{Message: Escape(c.Found)}
 	default:
 		t.Skipped = &junitSkip{Message: "the run ended before this was decided"}
 	}

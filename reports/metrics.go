@@ -182,7 +182,7 @@ func (c *constant) sizes(r *Run) {
 	for _, check := range r.Checks {
 		verdicts[check.Verdict]++
 	}
-	for _, v := range []Verdict{Passed, Failed, Unknown} {
+	for _, v := range []Verdict{Passed, Failed, Skipped, Unknown} {
 		c.counter(checksFamily, float64(verdicts[v]), string(v))
 	}
 	for _, g := range []struct {

@@ -49,6 +49,7 @@ bluetrace_beacons_sent_total{run_id="r1",scenario="classroom"} 14100
 # TYPE bluetrace_checks_total counter
 bluetrace_checks_total{outcome="failed",run_id="r1",scenario="classroom"} 0
 bluetrace_checks_total{outcome="passed",run_id="r1",scenario="classroom"} 3
+bluetrace_checks_total{outcome="skipped",run_id="r1",scenario="classroom"} 0
 bluetrace_checks_total{outcome="unknown",run_id="r1",scenario="classroom"} 0
 # HELP bluetrace_datagrams_delivered_total UDP datagrams that reached a phone.
 # TYPE bluetrace_datagrams_delivered_total counter

@@ -20,6 +20,7 @@ const (
 	Failed      Verdict = "failed"
 	Interrupted Verdict = "interrupted" // a run stopped before its end; its undecided checks are Unknown
 	Unknown     Verdict = "unknown"     // the run ended before the check was decided
+	Skipped     Verdict = "skipped"     // a step that did not take place because another step failed; the run fails
 	Invalid     Verdict = "invalid"     // the generator of a load was the bottleneck; see Load.Invalid
 	NotRun      Verdict = "not run"     // the run could not start; see Run.Error
 )

@@ -64,13 +64,12 @@ func (p *page) verdict(r *Run, withDigest bool) {
 	all := Plural(t.all(), "check", "checks")
 	result := fmt.Sprintf("%s held", Plural(t.held, "check", "checks"))
 	switch {
-	case t.failed > 0 && t.undecided > 0:
-		result = fmt.Sprintf("%d of %s failed, %d undecided", t.failed, all, t.undecided)
 	case t.failed > 0:
 		result = fmt.Sprintf("%d of %s failed", t.failed, all)
-	case t.undecided > 0:
-		result = fmt.Sprintf("%d of %s held, %d undecided", t.held, all, t.undecided)
+	case t.skipped+t.undecided > 0:
+		result = fmt.Sprintf("%d of %s held", t.held, all)
 	}
+	result += t.others()
 	if withDigest && r.Digest != "" {
 		result += "  digest " + Escape(r.Digest)
 	}
@@ -80,11 +79,22 @@ func (p *page) verdict(r *Run, withDigest bool) {
 
 // tally counts checks by their verdict.
 type tally struct {
-	held, failed, undecided int
-	evaluations             uint64
+	held, failed, skipped, undecided int
+	evaluations                      uint64
 }
 
-func (t tally) all() int { return t.held + t.failed + t.undecided }
+func (t tally) all() int { return t.held + t.failed + t.skipped + t.undecided }
+
+// others returns the numbers of the skipped and the undecided checks, as the end of a sentence.
+func (t tally) others() (text string) {
+	if t.skipped > 0 {
+		text = fmt.Sprintf(", %d skipped", t.skipped)
+	}
+	if t.undecided > 0 {
+		text += fmt.Sprintf(", %d undecided", t.undecided)
+	}
+	return text
+}
 
 // tallyOf counts all checks, or those of one kind.
 func tallyOf(checks []Check, kinds ...CheckKind) (t tally) {
@@ -98,6 +108,8 @@ func tallyOf(checks []Check, kinds ...CheckKind) (t tally) {
 			t.held++
 		case Failed:
 			t.failed++
+		case Skipped:
+			t.skipped++
 		default:
 			t.undecided++
 		}
@@ -158,10 +170,7 @@ func (p *page) checks(r *Run) {
 }
 
 func (t tally) title(kind CheckKind) string {
-	title := fmt.Sprintf("%ss: %d of %d held", kind, t.held, t.all())
-	if t.undecided > 0 {
-		title += fmt.Sprintf(", %d undecided", t.undecided)
-	}
+	title := fmt.Sprintf("%ss: %d of %d held%s", kind, t.held, t.all(), t.others())
 	if kind == InvariantCheck {
 		title += fmt.Sprintf(" (%s)", Plural(t.evaluations, "evaluation", "evaluations"))
 	}
@@ -190,6 +199,10 @@ func (p *page) check(c Check) {
 	mark, text := p.Paint(Green, "ok"), Escape(c.Name)
 	if c.Verdict != Passed {
 		mark = p.Paint(c.Verdict.Color(), "? ")
+	}
+	if c.Verdict == Skipped {
+		p.Line("    %s  %s  %s", mark, Escape(c.Place), Escape(c.Found))
+		return
 	}
 	if c.Found != "" {
 		text += " (" + Escape(c.Found) + ")"

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"iter"
@@ -8,20 +9,21 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	yaml "go.yaml.in/yaml/v4"
 )
 
-// comparison is a parsed expectation: two sums of operands whose names are not resolved.
+// comparison is a parsed expectation: two sums of products of operands whose names are not resolved.
 type comparison struct {
 	left, right []termText
 	op          string
 }
 
-// termText is one operand of a comparison as it is written, with its sign.
+// termText is one operand of a comparison as it is written, with the sign before it.
 type termText struct {
-	negative bool
+	sign     byte   // that of Term
 	text     string // a number, a duration or a name
 	at       string // the label after `at`
 	offset   int    // of text, in bytes from the start of the comparison
@@ -81,14 +83,14 @@ func parseComparison(text string) (comparison, error) {
 	case op == "=" || op == "===":
 		return comparison{}, fmt.Errorf("%q compares nothing here; did you mean ==?", op)
 	case !slices.Contains(comparisonSigns, op):
-		return comparison{}, fmt.Errorf("%s stands where ==, !=, <, <=, >, >=, + or - could", quoted(op))
+		return comparison{}, fmt.Errorf("%s stands where ==, !=, <, <=, >, >=, +, -, * or / could", quoted(op))
 	}
 	right, err := parseSum(t, "the right side")
 	if err != nil {
 		return comparison{}, err
 	}
 	if rest := t.peek(); rest != "" {
-		return comparison{}, fmt.Errorf("%s stands where + or - or the end could", quoted(rest))
+		return comparison{}, fmt.Errorf("%s stands where +, -, *, / or the end could", quoted(rest))
 	}
 	return comparison{left, right, op}, nil
 }
@@ -98,17 +100,17 @@ var comparisonSigns = []string{"==", "!=", "<", "<=", ">", ">="}
 // parseSum parses one side of a comparison. side names it in messages.
 func parseSum(t *tokens, side string) ([]termText, error) {
 	var sum []termText
-	negative := false
+	sign := byte('+')
 	for {
 		text, offset := t.next()
-		if text == "" || strings.ContainsAny(text[:1], "<>=!") || text == "+" || text == "-" {
+		if text == "" || strings.ContainsAny(text[:1], "<>=!") || isSign(text) {
 			return nil, fmt.Errorf("%s lacks a value; expected a count such as beacons.valid, a value of a step or a "+
 				"phone, a number or a duration", side)
 		}
 		if err := operandForm(text); err != nil {
 			return nil, err
 		}
-		term := termText{negative: negative, text: text, offset: offset}
+		term := termText{sign: sign, text: text, offset: offset}
 		if t.peek() == "at" {
 			t.next()
 			if term.at, term.atOffset = t.next(); !nameRegexp.MatchString(term.at) {
@@ -118,18 +120,20 @@ func parseSum(t *tokens, side string) ([]termText, error) {
 		if sum = append(sum, term); len(sum) > maxTerms {
 			return nil, fmt.Errorf("%s has more than %d values", side, maxTerms)
 		}
-		switch t.peek() {
-		case "+", "-":
-			sign, _ := t.next()
-			negative = sign == "-"
-		default:
-			if next := t.peek(); len(next) > 1 && strings.ContainsAny(next[:1], "+-") {
-				return nil, fmt.Errorf("%s: + and - need blanks on both sides", quoted(next))
+		next := t.peek()
+		if !isSign(next) {
+			if len(next) > 1 && isSign(next[:1]) {
+				return nil, fmt.Errorf("%s: +, -, * and / need blanks on both sides", quoted(next))
 			}
 			return sum, nil
 		}
+		t.next()
+		sign = next[0]
 	}
 }
+
+// isSign reports whether a token joins two operands.
+func isSign(token string) bool { return token == "+" || token == "-" || token == "*" || token == "/" }
 
 var pathRegexp = regexp.MustCompile(`^[A-Za-z*?][A-Za-z0-9_*?-]*(\.[A-Za-z_][A-Za-z0-9_]*)*$`)
 
@@ -138,11 +142,11 @@ func operandForm(text string) error {
 	switch {
 	case pathRegexp.MatchString(text), onlyNumber.MatchString(text), wholeDuration.MatchString(text):
 		return nil
-	case strings.ContainsAny(text[:1], "+-") && len(text) > 1, strings.Contains(text, "+"):
-		return fmt.Errorf("%s: + and - need blanks on both sides", quoted(text))
+	case strings.ContainsAny(text[:1], "+-*/") && len(text) > 1, strings.ContainsAny(text, "+*/"):
+		return fmt.Errorf("%s: +, -, * and / need blanks on both sides", quoted(text))
 	case percentRegexp.MatchString(text):
-		return fmt.Errorf("%s: shares belong to thresholds; expected a count such as 100, or under `thresholds` a "+
-			"rate such as rate<0.01", quoted(text))
+		return fmt.Errorf("%s: a share is a quotient and a number, such as "+
+			"`beacons.valid / beacons.delivered >= 0.95`", quoted(text))
 	}
 	return fmt.Errorf("%s is no name, number or duration", quoted(text))
 }
@@ -169,6 +173,7 @@ func (l *expectList) decode(b *builder, root *value) {
 		var left, right unit
 		x.Left, left = r.sum(c.left)
 		x.Right, right = r.sum(c.right)
+		x.Durations = left == seconds || right == seconds
 		*l = append(*l, x)
 		if b.total > before {
 			continue
@@ -234,13 +239,20 @@ func (r resolver) pos(offset int) Pos {
 	return p
 }
 
-// sum resolves the operands of a sum and returns their common unit.
+// sum resolves the operands of a sum and returns the common unit of its products.
 func (r resolver) sum(terms []termText) (Sum, unit) {
 	var s Sum
-	all := anyUnit
-	for _, t := range terms {
+	all, product := anyUnit, anyUnit
+	for i, t := range terms {
 		o, u := r.operand(t)
-		s.Terms = append(s.Terms, Term{t.negative, o})
+		s.Terms = append(s.Terms, Term{t.sign, o})
+		if t.sign == '*' || t.sign == '/' {
+			u = r.product(t, product, u)
+		}
+		product = u
+		if i+1 < len(terms) && (terms[i+1].sign == '*' || terms[i+1].sign == '/') {
+			continue
+		}
 		switch {
 		case all == anyUnit:
 			all = u
@@ -249,6 +261,23 @@ func (r resolver) sum(terms []termText) (Sum, unit) {
 		}
 	}
 	return s, all
+}
+
+// product returns the unit of a product or quotient of two operands, the second of which is that of t.
+func (r resolver) product(t termText, left, right unit) unit {
+	switch {
+	case left == anyUnit || right == anyUnit:
+		return cmp.Or(left, right)
+	case right == counted:
+		return left
+	case t.sign == '/' && left == seconds:
+		return counted
+	case t.sign == '*' && left == counted:
+		return seconds
+	}
+	r.report(t.offset, "%s is a duration: only a duration can be divided by it, and only a number multiplied",
+		quoted(t.text))
+	return anyUnit
 }
 
 // operand resolves a number, a duration or a value of the run. A duration becomes a number of seconds.
@@ -267,7 +296,7 @@ func (r resolver) operand(t termText) (Operand, unit) {
 		if err != nil {
 			r.report(t.offset, "%s: %v", quoted(t.text), err)
 		}
-		number, u = d.Seconds(), seconds
+		number, u = float64(d)/float64(time.Second), seconds // d.Seconds() rounds twice
 	default:
 		return r.path(t)
 	}
@@ -277,7 +306,7 @@ func (r resolver) operand(t termText) (Operand, unit) {
 	if number == 0 {
 		u = anyUnit
 	}
-	return Operand{Number: number}, u
+	return Operand{Number: number, Duration: wholeDuration.MatchString(t.text)}, u
 }
 
 // path resolves a.b: a count of the run, a value of a labelled step, or one of phones.

@@ -187,15 +187,15 @@ thresholds: {beacon_delay: [" p(99.9) <= 6.5 ", "med===1e3"], beacons.valid: rat
 	path := func(p Path) Operand { return Operand{Path: &p} }
 	want := []Expectation{
 		{Text: "up-1.entries + 2 == group-*.log at up-1 - a.log", Op: "==",
-			Left: Sum{[]Term{{false, path(Path{Text: "up-1.entries", Step: 0, Field: "entries"})}, {false,
+			Left: Sum{[]Term{{'+', path(Path{Text: "up-1.entries", Step: 0, Field: "entries"})}, {'+',
 				Operand{Number: 2}}}},
-			Right: Sum{[]Term{{false, path(Path{Text: "group-*.log", Step: -1, Field: "log", Phones: []int{1, 2, 3},
+			Right: Sum{[]Term{{'+', path(Path{Text: "group-*.log", Step: -1, Field: "log", Phones: []int{1, 2, 3},
 				At: "up-1"})},
-				{true, path(Path{Text: "a.log", Step: -1, Field: "log", Phones: []int{0}})}}}},
+				{'-', path(Path{Text: "a.log", Step: -1, Field: "log", Phones: []int{0}})}}}},
 		{Text: "a.log.age_max<2m59.999999999s", Op: "<",
-			Left: Sum{[]Term{{false, path(Path{Text: "a.log.age_max", Step: -1, Field: "log.age_max",
+			Left: Sum{[]Term{{'+', path(Path{Text: "a.log.age_max", Step: -1, Field: "log.age_max",
 				Phones: []int{0}})}}},
-			Right: Sum{[]Term{{false, Operand{Number: 179.999999999}}}}},
+			Right: Sum{[]Term{{'+', Operand{Number: 179.999999999, Duration: true}}}}, Durations: true},
 	}
 	if diff := cmp.Diff(want, got.Expect, noPlaces); diff != "" {
 		t.Error(diff)

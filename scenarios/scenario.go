@@ -367,23 +367,27 @@ type Expectation struct {
 	Left  Sum
 	Op    string // == != < <= > >=
 	Right Sum
+	// Durations reports that the sides are durations. Their values are in seconds.
+	Durations bool
 }
 
-// Sum is a sum of operands of the same unit: counts, or seconds.
+// Sum is a sum of products of the same unit: counts, or seconds.
 type Sum struct {
 	Terms []Term
 }
 
-// Term is one operand with its sign.
+// Term is one operand with the sign before it.
 type Term struct {
-	Negative bool
-	Operand  Operand
+	// Sign is + or -, with which a product begins, or * or /, with which it continues. That of the first term is +.
+	Sign    byte
+	Operand Operand
 }
 
 // Operand is a number or a value of the run. Durations are in seconds.
 type Operand struct {
-	Number float64
-	Path   *Path // nil if the operand is Number
+	Number   float64
+	Duration bool  // Number was written as a duration
+	Path     *Path // nil if the operand is Number
 }
 
 // Path names a value of the run: a counter of the whole run, a value of a labelled step, or a value of phones.

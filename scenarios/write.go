@@ -329,33 +329,22 @@ func (w *writer) expectation(e StepExpect) *yaml.Node {
 
 // comparison returns the text of a comparison. It is made anew if phones or steps have other names by now.
 func (w *writer) comparison(e *Expectation) string {
-	inSeconds, same := false, e.Text != ""
+	same := e.Text != ""
 	for p := range e.paths() {
-		inSeconds = inSeconds || p.inSeconds()
 		same = same && w.path(p) == p.Text
 	}
 	if same {
 		return e.Text
 	}
-	return w.sum(e.Left, inSeconds) + " " + e.Op + " " + w.sum(e.Right, inSeconds)
+	return w.sum(e.Left) + " " + e.Op + " " + w.sum(e.Right)
 }
 
-// inSeconds reports whether the value is a duration.
-func (p *Path) inSeconds() bool {
-	is := func(n Name) bool { return n.Name == p.Field && n.unit == seconds }
-	return p.Step >= 0 && slices.ContainsFunc(StepFields, is) ||
-		len(p.Phones) > 0 && slices.ContainsFunc(PhoneFields, is)
-}
-
-// sum returns the text of a sum. inSeconds selects the form of durations for its numbers.
-func (w *writer) sum(s Sum, inSeconds bool) string {
+// sum returns the text of a sum.
+func (w *writer) sum(s Sum) string {
 	var b strings.Builder
 	for i, t := range s.Terms {
-		switch {
-		case i > 0 && t.Negative:
-			b.WriteString(" - ")
-		case i > 0:
-			b.WriteString(" + ")
+		if i > 0 {
+			b.WriteString(" " + string(t.Sign) + " ")
 		}
 		switch p := t.Operand.Path; {
 		case p != nil:
@@ -363,7 +352,7 @@ func (w *writer) sum(s Sum, inSeconds bool) string {
 			if p.At != "" {
 				b.WriteString(" at " + p.At)
 			}
-		case inSeconds:
+		case t.Operand.Duration:
 			b.WriteString(secondsText(t.Operand.Number))
 		default:
 			b.WriteString(numberText(t.Operand.Number))

@@ -28,7 +28,7 @@ func (sc *script) act(st *step) string {
 		if !sc.findPasswordPrompt(st) {
 			return fmt.Sprintf("%s waits for no password: it is %s", sc.world.Name(who), sc.world.Stage(who))
 		}
-		sc.world.Type(st.program, sc.passwordText(who, *st.Password))
+		sc.commands.typeLine(st.program, sc.passwordText(who, *st.Password))
 	case st.Do != nil:
 		return sc.runCommand(st, who)
 	case st.Forge != nil:
@@ -40,6 +40,7 @@ func (sc *script) act(st *step) string {
 	case st.TCP != nil:
 		return sc.sendBytes(st, who)
 	case st.Restart != nil:
+		sc.causes.acted(st)
 		sc.world.RestartServer(st.Restart.Down)
 		sc.takeEffect(st)
 	case st.Fault != nil:
@@ -64,7 +65,7 @@ func (sc *script) runCommand(st *step, who uint32) string {
 		return ""
 	case scenarios.VerbType:
 		for range c.Count {
-			sc.world.Type(who, c.Text)
+			sc.commands.typeLine(who, c.Text)
 		}
 		sc.takeEffect(st)
 		return ""
@@ -77,7 +78,7 @@ func (sc *script) runCommand(st *step, who uint32) string {
 		sc.takeEffect(st) // the phone decides now which entries it uploads
 	}
 	for range c.Count {
-		sc.world.Type(who, string(c.Verb))
+		sc.commands.typeLine(who, string(c.Verb))
 	}
 	return ""
 }
@@ -86,29 +87,38 @@ func (sc *script) runCommand(st *step, who uint32) string {
 func (sc *script) sendBytes(st *step, who uint32) string {
 	t := st.TCP
 	w := sc.world
+	if !t.Connect && !w.RawIsOpen(who) {
+		return fmt.Sprintf("%s has no open connection for tcp: write connect: true first", w.Name(who))
+	}
+	sc.owners.joinRaw(st)
 	if t.Connect {
 		w.RawOpen(who)
-	} else if !w.RawIsOpen(who) {
-		return fmt.Sprintf("%s has no open connection for tcp: write connect: true first", w.Name(who))
 	}
 	end := func(last bool) {
 		if last && (t.Close || t.Reset) {
+			if st.session != nil {
+				st.session.ender = st
+			}
 			w.RawEnd(who, t.Reset)
 		}
 	}
 	for i, text := range t.Send {
 		p := []byte(sc.commands.fill(who, text))
 		st.toRead += len(p)
-		last := i == len(t.Send)-1
-		if i == 0 || t.Gap == 0 {
+		send := func() {
+			if s := st.session; s != nil {
+				s.queued = append(s.queued, st)
+			}
 			w.RawSend(who, p)
-			end(last)
+			end(i == len(t.Send)-1)
+		}
+		if i == 0 || t.Gap == 0 {
+			send()
 			continue
 		}
 		w.Call(w.Now()+time.Duration(i)*t.Gap, func() {
-			if w.RawIsOpen(who) {
-				w.RawSend(who, p)
-				end(last)
+			if w.RawIsOpen(who) && (st.session == nil || st.session == sc.owners.raw[who]) {
+				send()
 			}
 		})
 	}
@@ -162,12 +172,14 @@ func (sc *script) connectFor(st *step, at time.Duration) {
 			return
 		}
 		sc.loggingIn[st.program] = true
-		sc.world.Open(st.program)
+		sc.as(st, func() { sc.commands.open(st.program) })
 		name := at - sc.lead(st) + 2*sc.scenario.Network.TCP.Delay.Longest() // when the connection is open
 		if kind == "half" {
 			name = at
 		}
-		sc.world.Call(name, func() { sc.world.Type(st.program, sc.userName(st)) })
+		sc.world.Call(name, func() {
+			sc.as(st, func() { sc.commands.typeLine(st.program, sc.userName(st)) })
+		})
 	}
 	sc.world.Call(at, func() { sc.beginStep(st) })
 }
@@ -178,9 +190,10 @@ func (sc *script) findFreeProgram(st *step) bool {
 	if sc.isFree(st.program) {
 		return true
 	}
-	for _, e := range sc.extra {
-		if e.phone == st.Phone && sc.isFree(e.program) {
-			st.program = e.program
+	for _, program := range sc.extraOf[st.Phone] {
+		if sc.isFree(program) {
+			st.program = program
+			sc.using[program] = append(sc.using[program], st)
 			return true
 		}
 	}
@@ -224,11 +237,11 @@ func (sc *script) typePasswordOfLogin(st *step) string {
 	case l.Kind == "half":
 		sc.takeEffect(st)
 	case l.Password != "":
-		sc.world.Type(st.program, l.Password)
+		sc.commands.typeLine(st.program, l.Password)
 	case l.Kind == "right":
-		sc.world.Type(st.program, sc.passwordText(uint32(st.Phone), "right"))
+		sc.commands.typeLine(st.program, sc.passwordText(uint32(st.Phone), "right"))
 	default:
-		sc.world.Type(st.program, sc.passwordText(uint32(st.Phone), "wrong"))
+		sc.commands.typeLine(st.program, sc.passwordText(uint32(st.Phone), "wrong"))
 	}
 	return ""
 }
@@ -236,9 +249,10 @@ func (sc *script) typePasswordOfLogin(st *step) string {
 // findPasswordPrompt assigns to the step the program of its phone that waits for a password, the one that was started
 // last if there are several. It returns false if there is none.
 func (sc *script) findPasswordPrompt(st *step) bool {
-	for _, e := range slices.Backward(sc.extra) {
-		if e.phone == st.Phone && sc.world.Stage(e.program) == nodes.StageAtPassword {
-			st.program = e.program
+	for _, program := range slices.Backward(sc.extraOf[st.Phone]) {
+		if sc.world.Stage(program) == nodes.StageAtPassword {
+			st.program = program
+			sc.using[program] = append(sc.using[program], st)
 			return true
 		}
 	}
@@ -247,19 +261,15 @@ func (sc *script) findPasswordPrompt(st *step) bool {
 
 // takeOver lets the phone's own program continue with the session of an additional program that has logged in.
 func (sc *script) takeOver(program uint32) {
-	for _, e := range sc.extra {
-		if e.program != program {
-			continue
-		}
-		who := uint32(e.phone)
-		if st := sc.world.Stage(who); st != nodes.StageOffline && st != nodes.StageLoggedOut {
-			return
-		}
-		sc.world.TakeOver(who, program)
-		for i := range sc.steps {
-			if sc.steps[i].program == program {
-				sc.steps[i].program = who
-			}
+	who := uint32(sc.extra[int(program)-len(sc.accounts)].phone)
+	if st := sc.world.Stage(who); st != nodes.StageOffline && st != nodes.StageLoggedOut {
+		return
+	}
+	sc.world.TakeOver(who, program)
+	for _, st := range sc.using[program] {
+		if st.program = who; st.stage == began {
+			sc.watch(st)
 		}
 	}
+	sc.using[program] = nil
 }

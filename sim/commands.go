@@ -19,8 +19,8 @@ type commands struct {
 	fail     func(error) // ends the run with an error
 	// observe receives each command as a step with the same effect (Options.Commanded); nil if there is no observer.
 	observe func(at time.Duration, st scenarios.Step)
-	acting  *scenarios.Step // the step of the script that begins now; nil for other commands
-	dests   []uint32        // scratch space of sendBeacons
+	owners  *owners
+	dests   []uint32 // scratch space of sendBeacons
 }
 
 // Limits of one command. Each beacon is four events and four datagrams in transit.
@@ -58,9 +58,21 @@ func (cs *commands) sendBeacons(phone uint32, c *scenarios.Command) {
 // login connects a phone and types its user name and password.
 func (cs *commands) login(phone uint32) {
 	a := cs.accounts[phone]
-	cs.world.Open(phone)
-	cs.world.Type(phone, a.user)
-	cs.world.Type(phone, a.password)
+	cs.open(phone)
+	cs.typeLine(phone, a.user)
+	cs.typeLine(phone, a.password)
+}
+
+// open starts a session of a program.
+func (cs *commands) open(program uint32) {
+	cs.owners.enter(program, "")
+	cs.world.Open(program)
+}
+
+// typeLine types a line at the prompt of a program.
+func (cs *commands) typeLine(program uint32, line string) {
+	cs.owners.enter(program, line)
+	cs.world.Type(program, line)
 }
 
 // record reports a command that is carried out now as a step at this time. A step is optional unless it is a mandatory
@@ -72,7 +84,8 @@ func (cs *commands) record(st scenarios.Step) {
 	now := cs.world.Now()
 	st.At = scenarios.When{Pos: st.Pos, Offset: now}
 	st.As, st.Expect = "", nil
-	st.Optional = cs.acting == nil || cs.acting.Optional
+	acting := cs.owners.acting
+	st.Optional = acting == nil || acting.Optional
 	if st.TCP != nil && cs.accounts[st.Phone].user == "" { // {user} has no value in a file
 		st.TCP = cs.filled(&st)
 	}

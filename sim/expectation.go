@@ -12,35 +12,112 @@ import (
 	"bluetrace/scenarios"
 )
 
-// expectation is one expectation of a step. It observes events from the beginning of the step until all of them have
-// come or its time is over.
+// expectation is one expectation of a step. It observes events from the beginning of the step until each of its parts
+// holds or does not, or its time is over.
 type expectation struct {
 	script  *script
 	step    *step
 	expect  *scenarios.StepExpect
 	decided bool
 	check   reports.Check
+	parts   [partKinds]partState
+	// expected and found describe the parts that do not hold.
+	expected, found []string
 
-	replies       []string // of the server
-	repliesFound  int      // the number of patterns that have matched
-	lines         []string // of the screen
-	linesFound    int
-	serverLines   []string // of the server's output
-	serverFound   int
-	ended         bool // the connection has ended
-	logWasChecked bool
+	replies      []string // of the server
+	repliesFound int      // the number of patterns that have matched
+	lines        []string // of the screen
+	linesFound   int
+	serverLines  []string // of the server's output
+	serverFound  int
 }
+
+// part is a key of an expectation.
+type part uint8
+
+const (
+	repliesPart part = iota
+	silentPart
+	closedPart
+	staysOpenPart // closed: false
+	printsPart
+	noPrintsPart
+	serverPrintsPart
+	noServerPrintsPart
+	logPart
+	entriesPart
+	resolvedPart
+	partKinds
+)
+
+// partState is the state of a part.
+type partState uint8
+
+const (
+	partAbsent partState = iota
+	partOpen
+	partHeld
+	partViolated
+)
 
 func newExpectation(sc *script, st *step, e *scenarios.StepExpect) *expectation {
-	return &expectation{script: sc, step: st, expect: e, check: reports.Check{
+	x := &expectation{script: sc, step: st, expect: e, check: reports.Check{
 		Kind: reports.ExpectationCheck, Name: st.Text, Verdict: reports.Unknown,
 	}}
+	for p, written := range [partKinds]bool{
+		repliesPart: len(e.Replies) > 0, silentPart: e.NoReply,
+		closedPart: e.Closed != nil && *e.Closed, staysOpenPart: e.Closed != nil && !*e.Closed,
+		printsPart: len(e.Prints) > 0, noPrintsPart: e.PrintsNothing,
+		serverPrintsPart: len(e.ServerPrints) > 0, noServerPrintsPart: e.ServerPrintsNothing,
+		logPart: e.Log != nil, entriesPart: e.Entries != nil, resolvedPart: e.Resolved != nil,
+	} {
+		if written {
+			x.parts[p] = partOpen
+		}
+	}
+	return x
 }
 
-// forbids reports whether something must not happen. Such an expectation is decided at its deadline.
-func (x *expectation) forbids() bool {
-	e := x.expect
-	return e.NoReply || e.PrintsNothing || e.ServerPrintsNothing || e.Closed != nil && !*e.Closed
+func (x *expectation) isOpen(p part) bool { return x.parts[p] == partOpen }
+
+// forbids reports whether a part forbids something. It is decided at the deadline.
+func (p part) forbids() bool {
+	return p == silentPart || p == staysOpenPart || p == noPrintsPart || p == noServerPrintsPart
+}
+
+// hold records that a part holds, if it is open.
+func (x *expectation) hold(p part) {
+	if x.isOpen(p) {
+		x.parts[p] = partHeld
+		x.progress()
+	}
+}
+
+// violate records that a part does not hold, also if it has held until now.
+func (x *expectation) violate(p part, expected, found string) {
+	if x.parts[p] != partOpen && x.parts[p] != partHeld {
+		return
+	}
+	x.parts[p] = partViolated
+	x.note(expected, found)
+	x.progress()
+}
+
+// note records a failure. The first one has the time and the events.
+func (x *expectation) note(expected, found string) {
+	x.expected, x.found = append(x.expected, expected), append(x.found, found)
+	if x.check.AtSeconds == nil {
+		at := seconds(x.script.world.Now())
+		x.check.AtSeconds, x.check.LastEvents = &at, x.eventsAround()
+	}
+}
+
+// progress decides the expectation once no part is open.
+func (x *expectation) progress() {
+	if x.decided || slices.Contains(x.parts[:], partOpen) {
+		return
+	}
+	x.decide()
 }
 
 // begin schedules the deadline.
@@ -50,8 +127,10 @@ func (x *expectation) begin() {
 	deadline := w.Now() + x.expect.Within
 	// Events at the deadline itself still fulfil an expectation, and no longer violate one.
 	call := w.CallLast
-	if x.forbids() {
-		call = w.Call
+	for p := range partKinds {
+		if p.forbids() && x.isOpen(p) {
+			call = w.Call
+		}
 	}
 	call(deadline, x.timeIsUp)
 	if !x.step.HasAction() {
@@ -59,42 +138,36 @@ func (x *expectation) begin() {
 	}
 }
 
-func (x *expectation) setPlace() {
-	x.check.Place, x.check.Evaluations = x.script.place(x.expect.Pos), 1
-}
-
 // stepTookEffect checks the log, whose expected state is that at the time at which the step takes effect.
 func (x *expectation) stepTookEffect() {
 	if x.step.stage == began {
 		x.checkLog()
-		x.passIfComplete()
 	}
 }
 
 // checkLog compares the contact log with the expected one, once.
 func (x *expectation) checkLog() {
-	l := x.expect.Log
-	if l == nil || x.logWasChecked || x.decided {
+	if !x.isOpen(logPart) || x.decided {
 		return
 	}
-	x.logWasChecked = true
+	l := x.expect.Log
 	log := x.script.world.Log(uint32(x.expect.Phone))
 	name := x.script.world.Name(uint32(x.expect.Phone))
 	if l.Entries >= 0 && log.Len() != l.Entries {
-		x.fail(fmt.Sprintf("%s in the log of %s", entriesText(l.Entries), name),
+		x.violate(logPart, fmt.Sprintf("%s in the log of %s", entriesText(l.Entries), name),
 			entriesText(log.Len())+x.agesText(log))
-		return
-	}
-	if l.TempIDs == nil {
 		return
 	}
 	var ids []string
 	for i := range log.Len() {
 		ids = append(ids, log.At(i).TempID.String())
 	}
-	if !slices.EqualFunc(l.TempIDs, ids, scenarios.Pattern.Match) {
-		x.fail(fmt.Sprintf("TempIDs %s in the log of %s", patternsText(l.TempIDs), name), strings.Join(ids, ", "))
+	if l.TempIDs != nil && !slices.EqualFunc(l.TempIDs, ids, scenarios.Pattern.Match) {
+		x.violate(logPart, fmt.Sprintf("TempIDs %s in the log of %s", patternsText(l.TempIDs), name),
+			strings.Join(ids, ", "))
+		return
 	}
+	x.hold(logPart)
 }
 
 func entriesText(n int) string { return reports.Plural(uint64(n), "entry", "entries") }
@@ -123,12 +196,6 @@ func patternsText(ps []scenarios.Pattern) string {
 	return strings.Join(texts, ", ")
 }
 
-// concernsConnection reports whether the expectation is about the connection of the step's program, or about the
-// connection that the step drives itself if raw is true.
-func (x *expectation) concernsConnection(program uint32, raw bool) bool {
-	return x.step.program == program && raw == (x.step.TCP != nil)
-}
-
 // screen returns the program whose screen the expectation concerns. For the step's own phone it is the program that
 // carries out the step.
 func (x *expectation) screen() uint32 {
@@ -138,27 +205,33 @@ func (x *expectation) screen() uint32 {
 	return uint32(x.expect.Phone)
 }
 
-// replied handles a reply of the server.
-func (x *expectation) replied(p []byte) {
-	if x.decided {
-		return
-	}
-	if x.expect.NoReply {
-		x.fail("no reply", strconv.Quote(string(p)))
-		return
-	}
+// replied handles an answer of the server that belongs to the step.
+func (x *expectation) replied(reply string) {
+	x.violate(silentPart, "no reply to "+x.name(x.step.program), strconv.Quote(reply))
 	if x.expect.Replies == nil {
 		return
 	}
-	reply := string(p)
 	x.replies = append(x.replies, reply)
 	if x.repliesFound == len(x.expect.Replies) || !x.expect.Replies[x.repliesFound].Match(reply) {
-		x.fail("replies "+patternsText(x.expect.Replies)+hint(x.expect.Replies, x.replies), quoted(x.replies))
+		x.violateReplies("")
 		return
 	}
-	x.repliesFound++
-	x.passIfComplete()
+	if x.repliesFound++; x.repliesFound == len(x.expect.Replies) {
+		x.hold(repliesPart)
+	}
 }
+
+// violateReplies records that the replies are not the expected ones. end is the end of the found text.
+func (x *expectation) violateReplies(end string) {
+	ps, noun := x.expect.Replies, "the replies "
+	if len(ps) == 1 {
+		noun = "the reply "
+	}
+	expected := noun + patternsText(ps) + " to " + x.name(x.step.program) + hint(ps, x.replies)
+	x.violate(repliesPart, expected, quoted(x.replies)+end)
+}
+
+func (x *expectation) name(program uint32) string { return x.script.world.Name(program) }
 
 // hint suggests a regular expression if an expected text is only a part of one that was found.
 func hint(ps []scenarios.Pattern, found []string) string {
@@ -183,15 +256,14 @@ func quoted(texts []string) string {
 	return strings.Join(q, ", ")
 }
 
-// printed handles new lines of the screen.
+// printed handles new lines of the screen. During an operation of another step, a step with an operation ignores its
+// own screen.
 func (x *expectation) printed(text string) {
-	if x.decided {
+	p := x.script.owners.programs[x.step.program]
+	if x.step.operation() != noOperation && x.screen() == x.step.program && p.busy && p.acting != x.step {
 		return
 	}
-	if x.expect.PrintsNothing {
-		x.fail("nothing on the screen", strconv.Quote(text))
-		return
-	}
+	x.violate(noPrintsPart, "nothing on the screen of "+x.name(x.screen()), strconv.Quote(text))
 	for line := range strings.Lines(text) {
 		line = strings.TrimSuffix(line, "\n")
 		x.lines = append(x.lines, line)
@@ -199,128 +271,150 @@ func (x *expectation) printed(text string) {
 			x.linesFound++
 		}
 	}
-	x.passIfComplete()
+	if x.linesFound == len(x.expect.Prints) {
+		x.hold(printsPart)
+	}
 }
 
 // serverPrinted handles new lines of the server's output.
 func (x *expectation) serverPrinted(text string) {
-	if x.expect.ServerPrintsNothing {
-		x.fail("nothing in the server's output", strconv.Quote(text))
-		return
-	}
+	x.violate(noServerPrintsPart, "nothing in the server's output", strconv.Quote(text))
 	for line := range strings.SplitSeq(text, "\n") {
 		x.serverLines = append(x.serverLines, line)
 		if x.serverFound < len(x.expect.ServerPrints) && x.expect.ServerPrints[x.serverFound].Match(line) {
 			x.serverFound++
 		}
 	}
-	x.passIfComplete()
+	if x.serverFound == len(x.expect.ServerPrints) {
+		x.hold(serverPrintsPart)
+	}
 }
 
-func (x *expectation) connectionEnded() {
-	x.ended = true
-	if x.expect.Closed != nil && !*x.expect.Closed {
-		x.fail("the connection stays open", "closed by the server")
+// sessionEnded decides the parts for which the phone would have to read more in the session of the step.
+func (x *expectation) sessionEnded() {
+	if x.isOpen(repliesPart) {
+		x.violateReplies(", and " + x.step.session.ended)
+	}
+	x.hold(silentPart)
+	why := "none, and " + x.step.session.ended
+	for _, p := range []part{entriesPart, resolvedPart} {
+		if x.isOpen(p) {
+			expected, _ := x.missing(p)
+			x.violate(p, expected, why)
+			why = "none"
+		}
+	}
+}
+
+// hungUp handles the end of the server's side of the connection. later is the later step whose bytes made the server
+// close it, or nil.
+func (x *expectation) hungUp(later *step) {
+	if later == nil {
+		x.hold(closedPart)
+		x.violate(staysOpenPart, "the connection of "+x.name(x.step.program)+" stays open", x.step.session.ended)
 		return
 	}
-	x.passIfComplete()
+	expected, _ := x.missing(closedPart)
+	if x.isOpen(closedPart) {
+		x.violate(closedPart, expected, fmt.Sprintf("it was closed because of the step at line %d", later.Pos.Line))
+	}
+	x.hold(staysOpenPart)
 }
 
 // uploaded compares the result of an upload, which is in the step's result.
 func (x *expectation) uploaded() {
 	res, e := x.step.result, x.expect
-	if e.Entries != nil && res.entries != *e.Entries {
-		x.fail(fmt.Sprintf("%d entries uploaded", *e.Entries), strconv.Itoa(res.entries))
-		return
+	compare := func(p part, want *int, got int) {
+		if want != nil && got != *want {
+			expected, _ := x.missing(p)
+			x.violate(p, expected, strconv.Itoa(got))
+		}
+		x.hold(p)
 	}
-	if e.Resolved != nil && res.resolved != *e.Resolved {
-		x.fail(fmt.Sprintf("%d entries resolved", *e.Resolved), strconv.Itoa(res.resolved))
-		return
-	}
-	x.passIfComplete()
+	compare(entriesPart, e.Entries, res.entries)
+	compare(resolvedPart, e.Resolved, res.resolved)
 }
 
-// missing describes the first expected effect that has not occurred, and the effects found instead. Both are "" if
-// nothing is missing.
-func (x *expectation) missing() (expected, found string) {
+// missing describes the expected effect of a part that has not occurred at the deadline, and the effects found instead.
+func (x *expectation) missing(p part) (expected, found string) {
 	e := x.expect
-	switch {
-	case x.repliesFound < len(e.Replies):
-		return "replies " + patternsText(e.Replies), quoted(x.replies)
-	case x.linesFound < len(e.Prints):
+	switch p {
+	case printsPart:
 		left := e.Prints[x.linesFound:]
-		return fmt.Sprintf("%q on the screen", left[0].String()) + hint(left, x.lines), lastLines(x.lines)
-	case x.serverFound < len(e.ServerPrints):
-		return fmt.Sprintf("%q in the server's output", e.ServerPrints[x.serverFound].String()),
+		return fmt.Sprintf("%q on the screen of %s", left[0].String(), x.name(x.screen())) + hint(left, x.lines),
+			lastLines(x.lines)
+	case serverPrintsPart:
+		left := e.ServerPrints[x.serverFound:]
+		return fmt.Sprintf("%q in the server's output", left[0].String()) + hint(left, x.serverLines),
 			lastLines(x.serverLines)
-	case e.Closed != nil && *e.Closed && !x.ended:
-		return "the connection is closed by the server", "it is open"
-	case (e.Entries != nil || e.Resolved != nil) && !x.step.result.upload:
-		return "an upload that ends", "none"
-	case e.Log != nil && !x.logWasChecked:
-		return "a look at the log when the step took effect", "it never did"
+	case closedPart:
+		found = "it is open"
+		if s := x.step.session; s == nil {
+			found = "there was none"
+		} else if s.ended != "" {
+			found = s.ended
+		}
+		return "the server closes the connection of " + x.name(x.step.program), found
+	case entriesPart:
+		return fmt.Sprintf("an upload of %s by %s", entriesText(*e.Entries), x.name(x.step.program)), "none that ended"
+	case resolvedPart:
+		return fmt.Sprintf("an upload by %s of which %s resolved", x.name(x.step.program),
+			reports.Plural(uint64(*e.Resolved), "entry is", "entries are")), "none that ended"
 	}
-	return "", ""
+	return "a look at the log when the step took effect", "it never did"
 }
 
 // lastLines quotes the last lines of many.
 func lastLines(lines []string) string {
 	const shown = 12
-	if len(lines) > shown {
-		lines = lines[len(lines)-shown:]
+	if left := len(lines) - shown; left > 0 {
+		return fmt.Sprintf("%s before, then %s", reports.Plural(uint64(left), "line", "lines"), quoted(lines[left:]))
 	}
 	return quoted(lines)
 }
 
-// passIfComplete passes an expectation of which nothing is missing, unless it is decided at its deadline only.
-func (x *expectation) passIfComplete() {
-	if x.decided || x.forbids() || x.step.stage != began {
-		return
-	}
-	if expected, _ := x.missing(); expected == "" {
-		x.decide(reports.Passed)
-	}
-}
-
-// timeIsUp decides the expectation at its deadline.
+// timeIsUp decides the open parts at the deadline.
 func (x *expectation) timeIsUp() {
-	if x.decided {
-		return
+	for p := range partKinds {
+		switch {
+		case x.decided || !x.isOpen(p):
+		case p.forbids():
+			x.hold(p)
+		case p == repliesPart:
+			x.violateReplies(" in " + x.expect.Within.String())
+		default:
+			expected, found := x.missing(p)
+			x.violate(p, expected, found)
+		}
 	}
-	if expected, found := x.missing(); expected != "" {
-		x.fail(expected, found)
-		return
-	}
-	x.decide(reports.Passed)
 }
 
 // close decides an expectation that is open at the end of the run.
 func (x *expectation) close(interrupted bool) {
-	if x.decided {
-		return
-	}
 	x.check.Place = x.script.place(x.expect.Pos)
 	switch {
+	case x.decided:
 	case interrupted:
 		x.decided = true
 	case x.step.stage == waiting:
-		x.fail(stepTakesPlace, x.script.whyWaiting(x.step))
+		x.fail(stepTakesPlace, x.step.because)
 	default:
 		x.timeIsUp()
 	}
 }
 
+func (x *expectation) setPlace() {
+	x.check.Place, x.check.Evaluations = x.script.place(x.expect.Pos), 1
+}
+
+// fail decides that the whole expectation does not hold.
 func (x *expectation) fail(expected, found string) {
 	if x.decided {
 		return
 	}
-	if x.check.Place == "" {
-		x.setPlace()
-	}
-	at := seconds(x.script.world.Now())
-	x.check.Expected, x.check.Found, x.check.AtSeconds = expected, found, &at
-	x.check.LastEvents = x.eventsAround()
-	x.decide(reports.Failed)
+	x.expected, x.found = nil, nil
+	x.note(expected, found)
+	x.decide()
 }
 
 // eventsAround returns the events since the beginning of the step that concern its phone, the phone of the expectation
@@ -337,10 +431,13 @@ func (x *expectation) eventsAround() []string {
 	return x.script.records.Recent(max(x.expect.Phone, st.Phone), maxEventsAround)
 }
 
-func (x *expectation) decide(v reports.Verdict) {
+func (x *expectation) decide() {
 	x.decided = true
-	x.check.Verdict = v
-	others := slices.Clone(x.script.undecided) // a caller may range over the old list
-	x.script.undecided = slices.DeleteFunc(others, func(o *expectation) bool { return o == x })
+	x.setPlace()
+	x.check.Verdict = reports.Passed
+	if len(x.expected) > 0 {
+		x.check.Verdict = reports.Failed
+		x.check.Expected, x.check.Found = strings.Join(x.expected, "; "), strings.Join(x.found, "; ")
+	}
 	x.script.progress(x.step)
 }

@@ -73,7 +73,7 @@ func TestClosedMeansByTheServer(t *testing.T) {
   - {at: 1s, phone: a, login: right, expect: {reply: /Welcome/}}
 `)
 	if c := checksOf(r, reports.ExpectationCheck)[0]; c.Verdict != reports.Failed ||
-		c.Expected != "the connection is closed by the server" {
+		c.Expected != "the server closes the connection of a" {
 		t.Errorf("a connection that the phone left for another: %+v", c)
 	}
 }
@@ -131,7 +131,7 @@ script:
   - {at: heard + 1s, phone: a, expect: {log: 1}}
 `)
 	c := checksOf(r, reports.ExpectationCheck)
-	if last := c[len(c)-1]; last.Verdict != reports.Failed || last.Found != "its label heard was never set" {
+	if last := c[len(c)-1]; last.Verdict != reports.Failed || last.Found != "its label heard was never set; the step at line 6 took no effect" {
 		t.Errorf("the step that waits: %+v", last)
 	}
 	if r.VirtualSeconds > 60 {
@@ -162,7 +162,7 @@ func TestAMachineThatIsWrongStopsTheRun(t *testing.T) {
 		last  string
 	}{
 		{0, 0, ""}, // the world was not made yet
-		{3, 1950 * time.Millisecond, "1.950000000 a: is connected (c1)"},
+		{3, 1950 * time.Millisecond, "1.950000000 a: is connected (connection 1)"},
 	} {
 		_, err := Run(t.Context(), s, Options{Trace: &writerThatPanics{c.lines}})
 		var broken *Broken

@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -33,6 +34,7 @@ type faults struct {
 type requestedFault struct {
 	*scenarios.Fault
 	due       time.Duration // the time at which it begins
+	began     time.Duration // the time of its last beginning; the greatest time before the first
 	hadEffect bool
 }
 
@@ -73,11 +75,12 @@ func (f *faults) start(w world.World, begin time.Duration) {
 // schedule schedules a fault and its repetitions, relative to the time from.
 func (f *faults) schedule(one *scenarios.Fault, from time.Duration) {
 	at := from + one.At
-	f.requested = append(f.requested, requestedFault{Fault: one, due: at})
+	f.requested = append(f.requested, requestedFault{Fault: one, due: at, began: math.MaxInt64})
 	number := len(f.requested)
 	src := virtual.Stream(f.scenario.Seed, fmt.Sprintf("fault %d", number), "whom")
 	var begin func()
 	begin = func() {
+		f.requested[number-1].began = f.clock.Now()
 		if drawn := f.draw(one, number, &src); drawn != nil {
 			f.world.Begin(drawn)
 			if one.For > 0 {

@@ -83,7 +83,8 @@ func TestLiveFaulty(t *testing.T) {
 		after = "  - {phone: a, do: Download_tempID, as: got}\n  - {at: got + 1s, phone: a, expect: {log: 0}}\n"
 		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: " +
 			"{replies: [/^Welcome/, \"1\"], within: 1s}}\n"
-		id = "12345678901234567890"
+		id      = "12345678901234567890"
+		offline = "a is not at its prompt: it is offline; "
 	)
 	for name, c := range map[string]struct {
 		texts  []string
@@ -96,10 +97,10 @@ func TestLiveFaulty(t *testing.T) {
 		"a digit too few":  {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
 		"a digit too many": {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
 		"another welcome": {[]string{"Hello"}, fetch + after,
-			[]string{"a is not at its prompt: it is offline", "a is not at its prompt: it is offline",
-				"its label got was never set"}},
+			[]string{offline + "the phone closed the connection", offline + "the phone closed the connection",
+				"skipped because of line 5: its label got was never set; the step at line 5 took no effect"}},
 		"joined, with a line feed":  {[]string{protocol.Welcome + "\n1"}, raw, nil},
-		"closed before the welcome": {[]string{""}, fetch, []string{"a is not at its prompt: it is offline"}},
+		"closed before the welcome": {[]string{""}, fetch, []string{offline + "the server closed the connection"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -163,7 +164,8 @@ script:
 	}
 	checks := checksOf(&r.Run, reports.ExpectationCheck)
 	last := checks[len(checks)-1]
-	if last.Found != "its label heard was never set" || *last.AtSeconds != 11 || r.Ended != 11*time.Second {
+	const want = "skipped because of line 5: its label heard was never set; the step at line 5 took no effect"
+	if last.Verdict != reports.Skipped || last.Found != want || *last.AtSeconds != 11 || r.Ended != 11*time.Second {
 		t.Errorf("%s at %v s, the run ended at %s", last.Found, *last.AtSeconds, r.Ended)
 	}
 }

@@ -136,10 +136,11 @@ type sumValue struct {
 	values []float64
 	phones []int  // the phones of the values; nil if there is one value for all
 	absent string // the operand that has no value; "" if all have one
+	byZero bool   // an operand that divides another is 0
 }
 
 func (m *measures) sum(s scenarios.Sum) sumValue {
-	out := sumValue{values: []float64{0}}
+	out, product := sumValue{values: []float64{0}}, []float64{0}
 	for _, t := range s.Terms {
 		vs := []float64{t.Operand.Number}
 		if p := t.Operand.Path; p != nil {
@@ -155,16 +156,28 @@ func (m *measures) sum(s scenarios.Sum) sumValue {
 				out.phones = p.Phones
 			}
 		}
-		if len(vs) > len(out.values) {
-			out.values = slices.Repeat(out.values[:1], len(vs))
-		}
-		for i := range out.values {
-			v := vs[min(i, len(vs)-1)]
-			if t.Negative {
-				v = -v
+		switch t.Sign {
+		case '*':
+			product = combine(product, vs, func(a, b float64) float64 { return a * b })
+		case '/':
+			out.byZero = out.byZero || slices.Contains(vs, 0)
+			product = combine(product, vs, func(a, b float64) float64 { return a / b })
+		default:
+			out.values = combine(out.values, product, func(a, b float64) float64 { return a + b })
+			if product = vs; t.Sign == '-' {
+				product = combine([]float64{0}, vs, func(a, b float64) float64 { return a - b })
 			}
-			out.values[i] += v
 		}
+	}
+	out.values = combine(out.values, product, func(a, b float64) float64 { return a + b })
+	return out
+}
+
+// combine applies an operation to the values of two operands. Of an operand with one value, it is used for all.
+func combine(a, b []float64, apply func(a, b float64) float64) []float64 {
+	out := make([]float64, max(len(a), len(b)))
+	for i := range out {
+		out[i] = apply(a[min(i, len(a)-1)], b[min(i, len(b)-1)])
 	}
 	return out
 }
@@ -202,6 +215,10 @@ func (m *measures) expectation(e *scenarios.Expectation, interrupted bool) repor
 		c.Found = "no value for " + strings.Join(absent, " and ") + ": its step never came to one"
 		return c
 	}
+	if left.byZero || right.byZero {
+		c.Verdict, c.Expected, c.Found = reports.Failed, e.Text, "a division by 0"
+		return c
+	}
 	c.Evaluations = uint64(max(len(left.values), len(right.values)))
 	for i := range int(c.Evaluations) {
 		l, phone := left.at(i)
@@ -210,19 +227,30 @@ func (m *measures) expectation(e *scenarios.Expectation, interrupted bool) repor
 			continue
 		}
 		c.Verdict, c.Expected = reports.Failed, e.Text
-		c.Found = fmt.Sprintf("%s %s %s", valueText(e, l), negated[e.Op], valueText(e, r))
-		if phone < 0 {
-			phone = other
+		leftText, rightText, _ := strings.Cut(e.Text, e.Op)
+		sides := []string{
+			m.sideText(leftText, e.Left, valueText(e, l), phone), m.sideText(rightText, e.Right, valueText(e, r), other),
 		}
-		if phone >= 0 {
-			c.Found += " for " + m.world.Name(uint32(phone))
-		}
+		c.Found = strings.Join(slices.DeleteFunc(sides, func(s string) bool { return s == "" }), ", and ")
 		return c
 	}
 	if c.Evaluations == 1 {
 		c.Found = valueText(e, left.values[0])
 	}
 	return c
+}
+
+// sideText renders a side of a comparison with its value, or returns "" for a number. phone is the phone that the value
+// belongs to, or -1.
+func (m *measures) sideText(text string, s scenarios.Sum, value string, phone int) string {
+	if len(s.Terms) == 1 && s.Terms[0].Operand.Path == nil {
+		return ""
+	}
+	text = strings.TrimSpace(text) + " is " + value
+	if phone >= 0 {
+		text += " for " + m.world.Name(uint32(phone))
+	}
+	return text
 }
 
 // measuresTime reports whether a side of the expectation has a measured time.
@@ -233,17 +261,12 @@ func measuresTime(e *scenarios.Expectation) bool {
 	})
 }
 
-// valueText renders a side of a comparison, as a duration if a side has a measured time.
+// valueText renders a side of a comparison.
 func valueText(e *scenarios.Expectation, v float64) string {
-	if measuresTime(e) {
+	if e.Durations {
 		return time.Duration(math.Round(v * float64(time.Second))).String()
 	}
-	return check.Number(v)
-}
-
-// negated has, for each operator, the one that holds when it does not.
-var negated = map[string]string{
-	"==": "!=", "===": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<",
+	return check.Number(math.Round(v*1e6) / 1e6) // of a quotient
 }
 
 // namedDelays are the delays of one kind of operation.
@@ -420,14 +443,14 @@ func (m *measures) invariant(i check.Invariant) reports.Check {
 	return c
 }
 
-// verdict returns the verdict of a run with these checks.
+// verdict returns the verdict of a run with these checks. A run with a skipped step does not pass.
 func verdict(checks []reports.Check, interrupted bool) reports.Verdict {
 	v := reports.Passed
 	if interrupted {
 		v = reports.Interrupted
 	}
 	for i := range checks {
-		if checks[i].Verdict == reports.Failed {
+		if v := checks[i].Verdict; v == reports.Failed || v == reports.Skipped {
 			return reports.Failed
 		}
 	}

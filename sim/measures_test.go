@@ -26,38 +26,38 @@ func TestEveryExpectCanFail(t *testing.T) {
 		{"reply", `script:
   - {at: 0s, phone: a, login: wrong,
      expect: {reply: Welcome to the BlueTrace Simulator!}}
-`, "test.yaml:5:14", "replies Welcome to the BlueTrace Simulator!", `"Invalid Password. Please try again"`, 0},
+`, "test.yaml:5:14", "the reply Welcome to the BlueTrace Simulator! to a", `"Invalid Password. Please try again"`, 0},
 		{"reply that never comes", `script:
   - {at: 0s, phone: a, login: half, expect: {reply: /./, within: 2s}}
-`, "test.yaml:4:45", "replies /./", "nothing", 2},
+`, "test.yaml:4:45", "the reply /./ to a", "nothing in 2s", 2},
 		{"reply by an expression", `script:
   - {at: 1s, phone: a, login: wrong, expect: {reply: /^Welcome/}}
-`, "test.yaml:4:46", "replies /^Welcome/", `"Invalid Password. Please try again"`, 1},
+`, "test.yaml:4:46", "the reply /^Welcome/ to a", `"Invalid Password. Please try again"`, 1},
 		{"replies, one too few", `script:
   - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {replies: [/Welcome/, /./]}}
-`, "test.yaml:4:96", "replies /Welcome/, /./", `"Welcome to the BlueTrace Simulator!"`, 10},
+`, "test.yaml:4:96", "the replies /Welcome/, /./ to a", `"Welcome to the BlueTrace Simulator!" in 10s`, 10},
 		{"replies, one too many", `script:
   - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
   - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: "/^[0-9]{20}$/", closed: true}}
-`, "test.yaml:5:77", "replies /^[0-9]{20}$/", "", 1},
+`, "test.yaml:5:77", "the reply /^[0-9]{20}$/ to a; the server closes the connection of a", "", 1},
 		{"silent", `script:
   - {at: 0s, phone: a, login: wrong, expect: {silent: true}}
-`, "test.yaml:4:46", "no reply", `"Invalid Password. Please try again"`, 0},
+`, "test.yaml:4:46", "no reply to a", `"Invalid Password. Please try again"`, 0},
 		{"closed", `script:
   - {at: 0s, phone: a, login: right, expect: {closed: true}}
-`, "test.yaml:4:46", "the connection is closed by the server", "it is open", 10},
+`, "test.yaml:4:46", "the server closes the connection of a", "it is open", 10},
 		{"closed: false", `script:
   - {at: 0s, phone: a, tcp: {connect: true, send: "{user}", close: true}, expect: {closed: false}}
-`, "test.yaml:4:83", "the connection stays open", "closed by the server", 0},
+`, "test.yaml:4:83", "the connection of a stays open", "the server closed the connection", 0},
 		{"prints", in + `  - {at: 3s, phone: b, do: Beacon, to: a, expect: {phone: a, prints: [The beacon is valid., The beacon is valid.], within: 1s}}
-`, "test.yaml:7:51", `"The beacon is valid." on the screen`, "", 4},
+`, "test.yaml:7:51", `"The beacon is valid." on the screen of a`, "", 4},
 		{"prints in another order", `script:
   - {at: 0s, phone: a, do: login}
   - {at: 1s, phone: a, do: Download_tempID, expect: {prints: ["/^[0-9]{20}$/", "TempID:"]}}
-`, "test.yaml:5:53", `"TempID:" on the screen`, "", 11},
+`, "test.yaml:5:53", `"TempID:" on the screen of a`, "", 11},
 		{"prints_nothing", `script:
   - {at: 0s, phone: a, login: right, expect: {prints_nothing: true}}
-`, "test.yaml:4:46", "nothing on the screen", `"Welcome to the BlueTrace Simulator!\n"`, 0},
+`, "test.yaml:4:46", "nothing on the screen of a", `"Welcome to the BlueTrace Simulator!\n"`, 0},
 		{"server_prints", `script:
   - {at: 0s, phone: a, login: right, expect: {server_prints: /logout/}}
 `, "test.yaml:4:46", `"/logout/" in the server's output`, `"users: +61410000001"`, 10},
@@ -74,16 +74,17 @@ func TestEveryExpectCanFail(t *testing.T) {
   - {at: 2s, phone: a, expect: {log: {tempids: "12345678901234567891"}}}
 `, "test.yaml:5:32", "TempIDs 12345678901234567891 in the log of a", "12345678901234567890", 2},
 		{"entries", in + `  - {at: 3s, phone: a, do: Upload_contact_log, expect: {entries: 2}}
-`, "test.yaml:7:56", "2 entries uploaded", "1", 3},
+`, "test.yaml:7:56", "an upload of 2 entries by a", "1", 3},
 		{"resolved", in + `  - {at: 3s, phone: a, do: Upload_contact_log, expect: {resolved: 0}}
-`, "test.yaml:7:56", "0 entries resolved", "1", 3},
+`, "test.yaml:7:56", "an upload by a of which 0 entries are resolved", "1", 3},
 		{"an upload that never ends", `network: {tcp: {delay: 10ms}}
 script:
   - {at: 0s, phone: ghost, forge: {to: a}}
   - {at: 1s, phone: a, do: login}
   - {at: 2s, phone: a, do: Upload_contact_log, expect: {entries: 1}}
   - {at: 2015ms, restart: {}}
-`, "test.yaml:7:56", "an upload that ends", "none", 12},
+`, "test.yaml:7:56", "an upload of 1 entry by a",
+			"none, and the server closed the connection, because of the restart at line 8", 2.025},
 		{"a command without a prompt", `script:
   - {at: 1s, phone: a, do: Download_tempID, expect: {prints: "TempID:"}}
 `, "test.yaml:4:53", "the step takes place", "a is not at its prompt: it is offline", 1},
@@ -96,12 +97,13 @@ script:
 		{"a login while the server is down", `script:
   - {at: 1s, restart: {down: 10s}}
   - {at: 2s, phone: a, login: right, expect: {reply: /./}}
-`, "test.yaml:5:46", "the step takes place", "a has no connection to log in on: it was refused, or has ended", 2},
+`, "test.yaml:5:46", "the step takes place", "a has no connection to log in on: it was refused, or has ended; " +
+			"the connection was refused, because of the restart at line 4", 2},
 		{"a label that is never set", `network: {udp: {lose: 100%}}
 script:
   - {at: 0s, phone: ghost, forge: {to: a}, as: heard}
   - {at: heard + 1s, phone: a, expect: {log: 1}}
-`, "test.yaml:6:40", "the step takes place", "its label heard was never set", 10},
+`, "test.yaml:6:40", "the step takes place", "its label heard was never set; the step at line 5 took no effect", 10},
 		{"the run ends before", `length: 5s
 script:
   - {at: 3s, phone: ghost, forge: {to: a}, as: heard}
@@ -163,7 +165,7 @@ expect: [events > 0]
 	}
 	want := [][3]string{
 		{"test.yaml:6:5", "the step takes place", "a is not at its prompt: it is offline"},
-		{"test.yaml:8:5", "the step takes place", "its label heard was never set"},
+		{"test.yaml:8:5", "the step takes place", "its label heard was never set; the step at line 7 took no effect"},
 	}
 	if len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 		t.Errorf("failed: %q, want %q", got, want)
@@ -186,38 +188,47 @@ expect:
 `
 	for _, c := range []struct{ line, found string }{
 		{"beacons.valid == 5", ""},
-		{"beacons.valid != 5", "5 == 5"},
-		{"beacons.valid < 5", "5 >= 5"},
-		{"beacons.valid <= 4", "5 > 4"},
-		{"beacons.valid > 5", "5 <= 5"},
-		{"beacons.valid >= 6", "5 < 6"},
+		{"beacons.valid != 5", "beacons.valid is 5"},
+		{"beacons.valid < 5", "beacons.valid is 5"},
+		{"beacons.valid <= 4", "beacons.valid is 5"},
+		{"beacons.valid > 5", "beacons.valid is 5"},
+		{"beacons.valid >= 6", "beacons.valid is 5"},
 		{"beacons.valid + beacons.invalid == beacons.delivered", ""},
 		{"beacons.valid - 2 + 1 == 4", ""},
-		{"beacons.valid - 2 + 1 == 5", "4 != 5"},
+		{"beacons.valid - 2 + 1 == 5", "beacons.valid - 2 + 1 is 4"},
 		{"a.log at first == 1", ""},
 		{"a.log at second == 2", ""},
 		{"a.log at gone == 1", ""},
 		{"a.log == 0", ""},
-		{"a.log at first == 2", "1 != 2"},
+		{"a.log at first == 2", "a.log at first is 1"},
 		{"up.entries == a.log at up", ""},
-		{"up.entries == 3", "2 != 3"},
+		{"up.entries == 3", "up.entries is 2"},
 		{"up.resolved == 0", ""},
-		{"up.resolved == up.entries", "0 != 2"},
+		{"up.resolved == up.entries", "up.resolved is 0, and up.entries is 2"},
 		{"up.at == 3s", ""},
 		{"up.delay < 1s", ""},
-		{"up.delay > 1s", "0s <= 1s"},
+		{"up.delay > 1s", "up.delay is 0s"},
 		{"gone.at == first.at + 3m", ""},
-		{"gone.at == 181s + 1ns", "3m1s != 3m1.000000001s"},
-		{`"?.log at second == 2"`, "1 != 2 for b"},
+		{"gone.at == 181s + 1ns", "gone.at is 3m1s, and 181s + 1ns is 3m1.000000001s"},
+		{`"?.log at second == 2"`, "?.log at second is 1 for b"},
 		{`"?.log at second <= 2"`, ""},
 		{"a.log.age_max < 3m", ""},
-		{"a.log.age_max < 2m", "2m59s >= 2m0s"},
+		{"a.log.age_max < 2m", "a.log.age_max is 2m59s"},
 		{"b.beacons.valid == 2", ""},
 		{"ghost.beacons.sent == 6", ""},
 		{"unheard.at > 0s", "no value for unheard.at: its step never came to one"},
 		{"a.log at unheard == 0", "no value for a.log at unheard: its step never came to one"},
 		{"unheard.at == unheard.at", "no value for unheard.at and unheard.at: its step never came to one"},
 		{"typed.at == 201s", ""},
+		{"up.entries / beacons.valid == 0.4", ""},
+		{"up.entries / beacons.valid >= 0.5", "up.entries / beacons.valid is 0.4"},
+		{"beacons.valid * 2 - 3 * up.entries + 8 / 4 == 6", ""},
+		{"beacons.valid - 1 - up.entries * 2 == 1", "beacons.valid - 1 - up.entries * 2 is 0"},
+		{"up.entries / beacons.invalid < 1", "a division by 0"},
+		{"gone.at / up.at > 60.3", ""},
+		{"gone.at / up.at > 61", "gone.at / up.at is 60.333333"},
+		{"gone.at < 3 * up.at", "gone.at is 3m1s, and 3 * up.at is 9s"},
+		{`"?.log at second / a.log at second == 1"`, "?.log at second / a.log at second is 0.5 for b"},
 	} {
 		r := play(t, text+"  - "+c.line+"\n")
 		list := checksOf(r, reports.ExpectationCheck)

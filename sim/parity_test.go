@@ -72,7 +72,7 @@ func (w *recorder) Observe(e *event.Event) {
 
 // resetting reports whether the script has just reset the connection of the phone.
 func (w *recorder) resetting(phone uint32) bool {
-	return slices.ContainsFunc(w.run.script.open, func(st *step) bool {
+	return slices.ContainsFunc(w.run.script.steps, func(st step) bool {
 		return st.Phone == int(phone) && st.TCP != nil && st.TCP.Reset && st.stage == began
 	})
 }

@@ -160,7 +160,7 @@ func (ro *routines) command(phone uint32, i int, c *scenarios.Command) bool {
 		text = c.Text
 	}
 	for range c.Count {
-		ro.world.Type(phone, text)
+		ro.commands.typeLine(phone, text)
 	}
 	return c.Verb != scenarios.VerbType
 }

@@ -159,11 +159,12 @@ func (r *run) scheduleStart(names []string) {
 	forger := &forger{w, s.Server.TempIDLifetime}
 	commands := &commands{
 		world: w, scenario: s, contacts: r.contacts, accounts: r.accounts,
-		place: r.place, fail: r.fail, observe: r.options.Commanded,
+		place: r.place, fail: r.fail, observe: r.options.Commanded, owners: r.script.owners,
 	}
 	r.measures.world = w
 	sc := r.script
 	sc.world, sc.records, sc.accounts, sc.commands = w, r.records, r.accounts, commands
+	sc.owners.world = w
 	sc.forger, sc.faults, sc.labelSet = forger, r.faults, r.measures.labelSet
 	sc.earliestEnd = max(r.contacts.end, r.routines.end())
 	for i := range s.Adversaries {

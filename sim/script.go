@@ -33,11 +33,19 @@ type script struct {
 
 	steps     []step
 	extra     []extraProgram
-	loggingIn []bool  // by program: the script has connected it and not yet typed the password
-	open      []*step // the steps that have begun and are not settled, in the order of their beginning
+	extraOf   map[int][]uint32   // by phone: its additional programs
+	using     map[uint32][]*step // by additional program: the steps that it carries out
+	loggingIn []bool             // by program: the script has connected it and not yet typed the password
 	unsettled int
-	undecided []*expectation           // of the steps that have begun
 	labels    map[string]time.Duration // the time of each label that is set
+	waiting   map[string][]*step       // by label: the steps whose time it determines
+	labelled  map[string]*step         // by label: its step
+
+	owners   *owners
+	causes   *causes
+	sending  map[uint32][]*step        // by phone: the steps that have begun to send datagrams, in order
+	screens  map[uint32][]*expectation // by program: those that have begun to watch its screen
+	printing []*expectation            // those that have begun to watch the server's output
 }
 
 // step is a step of the script with its state.
@@ -52,8 +60,12 @@ type step struct {
 	forge        rand.PCG
 	toRead       int // bytes that the server must read before the step takes effect
 	result       stepResult
-	overdue      bool   // the time limit of its effect is over
-	because      string // why it could not begin
+	overdue      bool     // the time limit of its effect is over
+	session      *session // in which it takes part; nil if there is none
+	answers      int      // answers of the server that it owns
+	expected     int      // answers that it expects
+	because      string   // why it could not begin
+	blamed       *step    // the step because of which it could not begin; nil if there is none
 }
 
 type stepStage uint8
@@ -76,6 +88,7 @@ type stepResult struct {
 	upload            bool // entries and resolved are valid
 	delay             time.Duration
 	answered          bool // the program has ended the operation
+	succeeded         bool
 	lost              bool // the operation ended without a decision of the server
 }
 
@@ -87,7 +100,13 @@ type extraProgram struct {
 
 // newScript prepares the steps of a scenario. Its fields from world to earliestEnd are set before start.
 func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) string) *script {
-	sc := &script{scenario: s, place: place, labels: map[string]time.Duration{}}
+	sc := &script{
+		scenario: s, place: place, labels: map[string]time.Duration{},
+		waiting: map[string][]*step{}, labelled: map[string]*step{},
+		extraOf: map[int][]uint32{}, using: map[uint32][]*step{},
+		sending: map[uint32][]*step{}, screens: map[uint32][]*expectation{},
+	}
+	sc.causes = &causes{script: sc, before: map[dependency]*step{}}
 	sc.steps = make([]step, len(s.Script))
 	sc.unsettled = len(sc.steps)
 	logins := map[int]int{}
@@ -97,17 +116,27 @@ func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) stri
 		st.forge = virtual.Stream(s.Seed, fmt.Sprintf("step %d", i), "forged TempID")
 		if st.Login != nil {
 			if logins[st.Phone]++; logins[st.Phone] > 1 {
-				sc.extra = append(sc.extra, extraProgram{st.Phone, uint32(phones + len(sc.extra))})
+				program := uint32(phones + len(sc.extra))
+				sc.extra = append(sc.extra, extraProgram{st.Phone, program})
+				sc.extraOf[st.Phone] = append(sc.extraOf[st.Phone], program)
 			}
+		}
+		if label := st.At.Label; label != "" {
+			sc.waiting[label] = append(sc.waiting[label], st)
+		}
+		if st.As != "" {
+			sc.labelled[st.As] = st
 		}
 		if st.Optional {
 			continue
 		}
 		for k := range st.Expect {
 			st.expectations = append(st.expectations, newExpectation(sc, st, &st.Expect[k]))
+			st.expected = max(st.expected, len(st.Expect[k].Replies))
 		}
 	}
 	sc.loggingIn = make([]bool, phones+len(sc.extra))
+	sc.owners = newOwners(phones, len(sc.extra), sc.steps)
 	return sc
 }
 
@@ -161,21 +190,31 @@ func (sc *script) schedule(st *step, at time.Duration) {
 // beginStep carries out a step. Its expectations observe events from now on.
 func (sc *script) beginStep(st *step) {
 	st.stage, st.at = began, sc.world.Now()
-	sc.open = append(sc.open, st)
-	sc.watchScreens(st)
-	sc.undecided = append(sc.undecided, st.expectations...)
+	if st.Password != nil {
+		sc.findPasswordPrompt(st)
+	}
+	sc.watch(st)
 	for _, x := range st.expectations {
 		x.begin()
 	}
-	sc.commands.acting = st.Step
-	defer func() { sc.commands.acting = nil }()
-	if st.HasAction() && (st.Do == nil || st.Do.Verb != scenarios.VerbBeacon) {
-		sc.commands.record(*st.Step)
+	if p := sc.owners.programs[st.program]; st.Login != nil || st.Password != nil || st.Do != nil {
+		p.session.join(st)
 	}
-	if why := sc.act(st); why != "" {
+	if len(st.receivers()) > 0 || st.sendsToContacts() {
+		sc.sending[uint32(st.Phone)] = append(sc.sending[uint32(st.Phone)], st)
+	}
+	why := ""
+	sc.as(st, func() {
+		if st.HasAction() && !st.sendsBeacon() {
+			sc.commands.record(*st.Step)
+		}
+		why = sc.act(st)
+	})
+	if why != "" {
 		sc.refuse(st, why)
 		return
 	}
+	sc.causes.acted(st)
 	if !st.HasAction() {
 		sc.takeEffect(st)
 	}
@@ -188,6 +227,13 @@ func (sc *script) beginStep(st *step) {
 	sc.progress(st)
 }
 
+// as calls act, whose inputs of programs belong to the step.
+func (sc *script) as(st *step, act func()) {
+	sc.owners.acting = st
+	act()
+	sc.owners.acting = nil
+}
+
 // minEffectLimit is the minimum of effectLimit.
 const minEffectLimit = 10 * time.Second
 
@@ -198,31 +244,46 @@ func (sc *script) effectLimit() time.Duration {
 	return minEffectLimit + 4*(n.TCP.Delay.Longest()+n.UDP.Delay.Longest()+n.TCP.Join)
 }
 
-// watchScreens makes the world show the screens that the expectations of a step concern.
-func (sc *script) watchScreens(st *step) {
+// watch begins to watch the screens and the output of the server that the expectations of a step concern.
+func (sc *script) watch(st *step) {
 	for _, x := range st.expectations {
-		if len(x.expect.Prints) > 0 || x.expect.PrintsNothing {
-			sc.world.Watch(uint32(x.expect.Phone))
-			for _, e := range sc.extra {
-				if e.phone == x.expect.Phone {
-					sc.world.Watch(e.program)
-				}
-			}
+		if x.isOpen(printsPart) || x.isOpen(noPrintsPart) {
+			program := x.screen()
+			sc.world.Watch(program)
+			sc.screens[program] = append(sc.screens[program], x)
+		}
+		if x.isOpen(serverPrintsPart) || x.isOpen(noServerPrintsPart) {
+			sc.printing = append(sc.printing, x)
 		}
 	}
 }
 
+// tell calls f for each undecided expectation of a list. It returns the list, without the decided ones once they are
+// the greater part.
+func tell(list []*expectation, f func(*expectation)) []*expectation {
+	decided := 0
+	for _, x := range list {
+		if x.decided {
+			decided++
+			continue
+		}
+		f(x)
+	}
+	if 2*decided <= len(list) {
+		return list
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(x *expectation) bool { return x.decided })
+}
+
 // refuse fails a step that cannot take place.
 func (sc *script) refuse(st *step, why string) {
-	if st.stage == waiting {
-		sc.open = append(sc.open, st)
-	}
-	st.because = why
+	st.blamed, st.because = sc.causes.ofRefusal(st, why)
 	st.at = sc.world.Now()
 	st.stage = began
 	for _, x := range st.expectations {
-		x.fail(stepTakesPlace, why)
+		x.fail(stepTakesPlace, st.because)
 	}
+	sc.causes.acted(st)
 	sc.settle(st)
 }
 
@@ -242,8 +303,8 @@ func (sc *script) takeEffect(st *step) {
 	if st.As != "" {
 		sc.labels[st.As] = now
 		sc.labelSet(st.As)
-		for i := range sc.steps {
-			if next := &sc.steps[i]; next.At.Label == st.As && next.stage == waiting {
+		for _, next := range sc.waiting[st.As] {
+			if next.stage == waiting {
 				sc.schedule(next, now+next.At.Offset)
 			}
 		}
@@ -275,7 +336,6 @@ func (sc *script) settle(st *step) {
 	}
 	st.stage = settled
 	sc.unsettled--
-	sc.open = slices.DeleteFunc(sc.open, func(o *step) bool { return o == st })
 	sc.refuseSuccessors(st)
 	if next := st.index + 1; next < len(sc.steps) && sc.steps[next].At.AfterPrevious {
 		sc.schedule(&sc.steps[next], sc.world.Now())
@@ -288,8 +348,8 @@ func (sc *script) refuseSuccessors(st *step) {
 	if st.As == "" || st.effect.known {
 		return
 	}
-	for i := range sc.steps {
-		if next := &sc.steps[i]; next.stage == waiting && next.At.Label == st.As {
+	for _, next := range sc.waiting[st.As] {
+		if next.stage == waiting {
 			sc.refuse(next, labelNeverSet(st.As))
 		}
 	}
@@ -312,71 +372,122 @@ func (sc *script) subscribe(s *event.Stream) {
 	if len(sc.steps) == 0 {
 		return
 	}
+	sc.owners.subscribe(s)
 	s.On(event.BeaconJudged, sc.judged)
-	s.On(event.Replied, func(e *event.Event) {
-		for _, x := range sc.undecided {
-			if x.concernsConnection(e.Node, e.Scripted) {
-				x.replied(e.Bytes)
-			}
-		}
+	sc.owners.onConn(s, event.Replied, func(c *ownedConn, e *event.Event) {
+		c.replied().each(func(x *expectation) { x.replied(string(e.Bytes)) })
 	})
-	s.On(event.HungUp, func(e *event.Event) {
-		for _, x := range sc.undecided {
-			if x.concernsConnection(e.Node, e.Scripted) {
-				x.connectionEnded()
-			}
+	sc.owners.onConn(s, event.HungUp, sc.hungUp)
+	sc.owners.onConn(s, event.ConnectRefused, func(c *ownedConn, e *event.Event) {
+		sc.connectionEnds(c.session, e.Conn, "the connection was refused"+sc.causes.ofEnd(e.Node, false))
+	})
+	sc.owners.onConn(s, event.PhoneEnded, func(c *ownedConn, e *event.Event) {
+		if sc.owners.isOver(c.session, e.Node) {
+			sc.connectionEnds(c.session, e.Conn, closedByPhone+sc.causes.ofEnd(e.Node, true))
 		}
 	})
 	s.On(event.ScreenShown, func(e *event.Event) {
-		for _, x := range sc.undecided {
-			if x.screen() == e.Node && (x.expect.PrintsNothing || len(x.expect.Prints) > 0) {
+		sc.screens[e.Node] = tell(sc.screens[e.Node], func(x *expectation) {
+			if x.screen() == e.Node {
 				x.printed(e.Text)
 			}
-		}
+		})
 	})
-	s.On(event.OperationDone, func(e *event.Event) { sc.operationDone(e.Node, e.Phone) })
-	s.On(event.ServerDecided, func(e *event.Event) { sc.serverDecided(e.Peer, e.Scripted, e.Decision) })
-	s.On(event.ServerHandled, func(e *event.Event) {
-		if e.Scripted {
-			sc.serverHandled(e.Peer, e.Size)
-		}
-	})
+	sc.owners.onProgram(s, event.OperationDone, sc.operationDone)
+	sc.owners.onConn(s, event.ServerDecided, sc.serverDecided)
+	sc.owners.onConn(s, event.ServerHandled, sc.serverHandled)
 	s.On(event.ServerPrinted, func(e *event.Event) {
-		for _, x := range sc.undecided {
-			if len(x.expect.ServerPrints) > 0 || x.expect.ServerPrintsNothing {
-				x.serverPrinted(e.Text)
-			}
-		}
+		sc.printing = tell(sc.printing, func(x *expectation) { x.serverPrinted(e.Text) })
 	})
+}
+
+// each calls f for each undecided expectation of a step that has begun. The step may be nil.
+func (st *step) each(f func(*expectation)) {
+	if st == nil || st.stage != began {
+		return
+	}
+	for _, x := range st.expectations {
+		if !x.decided {
+			f(x)
+		}
+	}
+}
+
+const closedByPhone = "the phone closed the connection"
+
+// connectionEnds handles that a phone reads nothing more on a connection. Its session ends, unless the session has
+// another connection by now.
+func (*script) connectionEnds(s *session, conn uint64, why string) {
+	if s.last != conn || s.ended != "" {
+		return
+	}
+	s.ended = why
+	for _, st := range s.present() {
+		st.each((*expectation).sessionEnded)
+	}
+}
+
+// hungUp handles the end of the server's side of a connection.
+func (sc *script) hungUp(c *ownedConn, e *event.Event) {
+	why := "the server closed the connection"
+	if c.closer == nil {
+		why += sc.causes.ofEnd(e.Node, false)
+	}
+	sc.connectionEnds(c.session, e.Conn, why)
+	if c.session.last != e.Conn {
+		return
+	}
+	steps, closer := c.session.present(), c.closer
+	if !c.seen && len(steps) > 0 { // a remote server
+		closer = steps[len(steps)-1]
+	}
+	at := slices.Index(steps, closer)
+	for i, st := range steps {
+		later := closer
+		if i >= at {
+			later = nil
+		}
+		st.each(func(x *expectation) { x.hungUp(later) })
+	}
 }
 
 // judged handles the verdict of a receiver. The verdict concerns the sender's last step that began before the beacon
 // was sent, or the sender's first step that waits for a verdict if the time of sending is not known.
 func (sc *script) judged(e *event.Event) {
-	sender, phone, sent := e.Peer, e.Node, e.Sent
+	list, ok := sc.sending[e.Peer]
+	if !ok {
+		return
+	}
+	sent := e.Sent
 	if !e.SentKnown {
 		sent = 0
 	}
 	var found *step
-	for _, st := range sc.open {
-		if st.effect.known || st.Phone != int(sender) || !st.sendsTo(int(phone)) {
-			continue
-		}
-		if found == nil || st.at <= sent && st.at >= found.at {
-			found = st
+	for i := len(list) - 1; i >= 0; i-- {
+		st := list[i]
+		if st.effect.known || st.stage == settled {
+			list = slices.Delete(list, i, i+1)
+		} else if st.sendsTo(int(e.Node)) {
+			if found = st; st.at <= sent {
+				break
+			}
 		}
 	}
+	sc.sending[e.Peer] = list
 	if found != nil {
 		sc.takeEffect(found)
 	}
 }
 
+// sendsBeacon reports whether the step has a program send its beacon.
+func (st *step) sendsBeacon() bool { return st.Do != nil && st.Do.Verb == scenarios.VerbBeacon }
+
+// sendsToContacts reports whether the receivers of the step are those that are near its phone.
+func (st *step) sendsToContacts() bool { return st.sendsBeacon() && st.Do.Contacts }
+
 // sendsTo reports whether the step sends something to the phone.
 func (st *step) sendsTo(phone int) bool {
-	if st.Do != nil && st.Do.Verb == scenarios.VerbBeacon && st.Do.Contacts {
-		return true
-	}
-	return slices.Contains(st.receivers(), phone)
+	return st.sendsToContacts() || slices.Contains(st.receivers(), phone)
 }
 
 // receivers returns the receivers that the step names.
@@ -393,45 +504,44 @@ func (st *step) receivers() []int {
 }
 
 // operationDone handles the end of an operation of a program.
-func (sc *script) operationDone(program uint32, e *nodes.PhoneEffect) {
-	for _, st := range sc.open {
-		if st.program != program || st.result.answered || st.operation() != e.Op {
-			continue
-		}
+func (sc *script) operationDone(p *program, e *event.Event) {
+	program, done := e.Node, e.Phone
+	st := p.done(done.Op)
+	if s := p.session; s != nil && done.Outcome != nodes.OutcomeOK && sc.owners.isOver(s, program) {
+		sc.connectionEnds(s, s.last, closedByPhone)
+	}
+	if st != nil && st.stage == began && !st.result.answered && st.operation() == done.Op {
 		st.result.answered = true
-		st.result.delay = sc.world.Now() - e.Began
-		switch e.Outcome {
+		st.result.delay = sc.world.Now() - done.Began
+		switch done.Outcome {
+		case nodes.OutcomeOK:
+			st.result.succeeded = true
 		case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
 			st.result.lost = true
 		}
 		sc.progress(st)
-		break
 	}
-	if int(program) >= len(sc.accounts) && e.Op == nodes.OpLogin && e.Outcome == nodes.OutcomeOK {
+	if int(program) >= len(sc.accounts) && done.Op == nodes.OpLogin && done.Outcome == nodes.OutcomeOK {
 		sc.world.Call(sc.world.Now(), func() { sc.takeOver(program) })
 	}
 }
 
-// serverDecided handles a decision of the server about a session of the program. raw is true for a connection that the
-// script drives itself.
-func (sc *script) serverDecided(program uint32, raw bool, e *nodes.ServerEvent) {
-	for _, st := range slices.Clone(sc.open) {
-		if st.stage != began || st.program != program || raw != (st.TCP != nil) {
-			continue
-		}
-		if e.Kind == nodes.EventUploadDone && !st.result.upload && (raw || st.operation() == nodes.OpUpload) {
-			st.result.upload, st.result.entries, st.result.resolved = true, e.Entries, e.Resolved
-			for _, x := range st.expectations {
-				x.uploaded()
-			}
-			sc.progress(st)
-		}
-		// A decision after the program has ended the operation concerns another step. Only a logout ends without
-		// an answer.
-		late := st.result.answered && st.operation() != nodes.OpLogout
-		if !raw && !late && decides(e.Kind, st.operation()) {
-			sc.takeEffect(st)
-		}
+// serverDecided handles a decision of the server about a session.
+func (sc *script) serverDecided(c *ownedConn, e *event.Event) {
+	st := c.decided()
+	if st == nil || st.stage != began || e.Scripted {
+		return
+	}
+	if d := e.Decision; d.Kind == nodes.EventUploadDone && st.operation() == nodes.OpUpload && !st.result.upload {
+		st.result.upload, st.result.entries, st.result.resolved = true, d.Entries, d.Resolved
+		st.each((*expectation).uploaded)
+		sc.progress(st)
+	}
+	// A decision after the program has ended the operation concerns another step. Only a logout ends without an
+	// answer.
+	late := st.result.answered && st.operation() != nodes.OpLogout
+	if !late && decides(e.Decision.Kind, st.operation()) {
+		sc.takeEffect(st)
 	}
 }
 
@@ -448,42 +558,63 @@ func decides(k nodes.ServerEventKind, op nodes.Operation) bool {
 	return false
 }
 
-// serverHandled counts n bytes of a scripted connection that the server has handled.
-func (sc *script) serverHandled(phone uint32, n int) {
-	for _, st := range sc.open {
-		if st.TCP == nil || st.Phone != int(phone) || st.toRead == 0 {
-			continue
-		}
-		if st.toRead -= min(n, st.toRead); st.toRead == 0 {
+// serverHandled handles that the server has handled the bytes of a scripted connection.
+func (sc *script) serverHandled(c *ownedConn, e *event.Event) {
+	if !e.Scripted {
+		return
+	}
+	if !c.seen {
+		c.take(e.Size) // they have been sent to a remote server
+	}
+	for _, st := range c.read {
+		if st != nil && st.toRead == 0 {
 			sc.takeEffect(st)
 		}
-		return
 	}
 }
 
 // checks decides the expectations that are still open at the end of the run, and returns all of them in the order of
-// the script. A step without expectations that did not take place is a failed check.
+// the script. A step without expectations that did not take place is a failed check. A step that did not take place
+// because another step failed is skipped.
 func (sc *script) checks(interrupted bool) []reports.Check {
+	for i := range sc.steps {
+		st := &sc.steps[i]
+		if st.stage == waiting && !st.Optional && !interrupted {
+			st.blamed, st.because = sc.causes.ofRefusal(st, sc.whyWaiting(st))
+		}
+		for _, x := range st.expectations {
+			x.close(interrupted)
+		}
+	}
 	var all []reports.Check
 	for i := range sc.steps {
 		st := &sc.steps[i]
+		from := len(all)
 		for _, x := range st.expectations {
-			x.close(interrupted)
 			all = append(all, x.check)
 		}
-		if len(st.expectations) > 0 || st.Optional || interrupted || st.stage != waiting && st.because == "" {
+		if len(st.expectations) == 0 && !st.Optional && !interrupted && st.because != "" {
+			all = append(all, reports.Check{
+				Kind: reports.ExpectationCheck, Name: st.Text, Place: sc.place(st.Pos), Verdict: reports.Failed,
+				Evaluations: 1, Expected: stepTakesPlace, Found: st.because,
+			})
+		}
+		if st.blamed == nil || !st.blamed.isFailed() {
 			continue
 		}
-		found := st.because
-		if found == "" {
-			found = sc.whyWaiting(st)
+		for k := range all[from:] {
+			c := &all[from+k]
+			c.Verdict = reports.Skipped
+			c.Found = fmt.Sprintf("skipped because of line %d: %s", st.blamed.Pos.Line, st.because)
 		}
-		all = append(all, reports.Check{
-			Kind: reports.ExpectationCheck, Name: st.Text, Place: sc.place(st.Pos), Verdict: reports.Failed,
-			Evaluations: 1, Expected: stepTakesPlace, Found: found,
-		})
 	}
 	return all
+}
+
+// isFailed reports whether the step has failed or was skipped, at the end of the run.
+func (st *step) isFailed() bool {
+	failed := func(x *expectation) bool { return x.check.Verdict == reports.Failed }
+	return !st.Optional && (st.because != "" || slices.ContainsFunc(st.expectations, failed))
 }
 
 // whyWaiting returns the reason why a step never began.

@@ -170,11 +170,15 @@ func (m *Emitter) ServerEnded(c *Connection, text string, closed bool) {
 	m.Stream.Emit(e)
 }
 
-// ServerDecided emits a decision of the server about a session of the phone. scripted
-// reports that a script drives the session.
-func (m *Emitter) ServerDecided(phone uint32, scripted bool, decision *nodes.ServerEvent) {
-	e := m.Next(ServerDecided, Server, phone)
-	e.Scripted, e.Decision = scripted, decision
+// ServerConn emits an event of the server's side of a connection, without a payload.
+func (m *Emitter) ServerConn(kind Kind, c *Connection) {
+	m.Stream.Emit(m.ofConnection(kind, Server, c.Phone, c))
+}
+
+// ServerDecided emits a decision of the server about the session on a connection.
+func (m *Emitter) ServerDecided(c *Connection, decision *nodes.ServerEvent) {
+	e := m.ofConnection(ServerDecided, Server, c.Phone, c)
+	e.Decision = decision
 	m.Stream.Emit(e)
 }
 

@@ -119,8 +119,8 @@ const (
 
 	// ServerPrinted: the server prints Text.
 	ServerPrinted
-	// ServerDecided: the server decides something about a session of Peer. Decision,
-	// Scripted.
+	// ServerDecided: the server decides something about the session of Peer on Conn.
+	// Decision, Scripted.
 	ServerDecided
 
 	// Disks.

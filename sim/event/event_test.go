@@ -201,20 +201,20 @@ func TestOldRecordsAreDropped(t *testing.T) {
 // TestLongTextsAreCut checks that Recent and Since cut quoted bytes, never inside a
 // character, and that the trace does not.
 func TestLongTextsAreCut(t *testing.T) {
-	long := strings.Repeat("x", 100)
+	long := strings.Repeat("x", 164)
 	for _, c := range []struct {
 		name  string
 		event Event
 		want  string
 	}{
 		{"sent", Event{Kind: PhoneSent, Peer: NoPeer, Conn: 1, Bytes: []byte(long)},
-			`0.000000000 a -> server: c1 "` + long[:64] + `"… (36 more bytes)`},
-		{"as long as shown", Event{Kind: ServerRead, Node: Server, Conn: 1, Bytes: []byte(long[:64])},
-			`0.000000000 server: reads c1 of a "` + long[:64] + `"`},
-		{"within a character", Event{Kind: ServerPrinted, Node: Server, Text: long[:63] + "éé"},
-			`0.000000000 server: prints "` + long[:63] + `"… (4 more bytes)`},
-		{"no UTF-8", Event{Kind: PhonePrinted, Peer: NoPeer, Text: strings.Repeat("\xbf", 70)},
-			`0.000000000 a: prints "` + strings.Repeat(`\xbf`, 60) + `"… (10 more bytes)`},
+			`0.000000000 a -> server: connection 1 "` + long[:128] + `"… (36 more bytes)`},
+		{"as long as shown", Event{Kind: ServerRead, Node: Server, Conn: 1, Bytes: []byte(long[:128])},
+			`0.000000000 server: reads connection 1 of a "` + long[:128] + `"`},
+		{"within a character", Event{Kind: ServerPrinted, Node: Server, Text: long[:127] + "éé"},
+			`0.000000000 server: prints "` + long[:127] + `"… (4 more bytes)`},
+		{"no UTF-8", Event{Kind: PhonePrinted, Peer: NoPeer, Text: strings.Repeat("\xbf", 134)},
+			`0.000000000 a: prints "` + strings.Repeat(`\xbf`, 124) + `"… (10 more bytes)`},
 		{"a fault", Event{Kind: FaultApplied, Number: 3, Text: long}, "0.000000000 fault 3: " + long},
 	} {
 		t.Run(c.name, func(t *testing.T) {

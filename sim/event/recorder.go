@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strconv"
 	"time"
@@ -149,7 +150,7 @@ func (r *Recorder) record(e *Event) {
 		r.recordText(i, text)
 	}
 	if r.trace != nil && r.err == nil {
-		r.line = append(r.appendText(r.line[:0], i, text), '\n')
+		r.line = append(r.appendText(r.line[:0], i, text, "c"), '\n')
 		_, r.err = r.trace.Write(r.line)
 	}
 }
@@ -234,9 +235,12 @@ func (rec *record) concerns(phone int) bool {
 
 // maxQuoted is the number of bytes of a message or of printed text that a line of
 // Recent and Since shows. The trace shows all.
-const maxQuoted = 64
+const maxQuoted = 128
 
-// quote renders recent record i with its quoted bytes cut to maxQuoted.
+// connectionName is the name of a connection in the text of a fault.
+var connectionName = regexp.MustCompile(`: c([0-9]+)\b`)
+
+// quote renders recent record i with its quoted bytes cut to maxQuoted, and with "connection 3" instead of c3.
 func (r *Recorder) quote(i uint64) string {
 	text := ""
 	if r.recent[i].hasText {
@@ -253,7 +257,10 @@ func (r *Recorder) quote(i uint64) string {
 			text, more = text[:end], len(text)-end
 		}
 	}
-	line := r.appendText(nil, i, text)
+	if r.recent[i].kind == FaultApplied {
+		text = connectionName.ReplaceAllString(text, ": connection $1")
+	}
+	line := r.appendText(nil, i, text, "connection ")
 	if more > 0 {
 		line = fmt.Appendf(line, "… (%d more bytes)", more)
 	}
@@ -261,8 +268,8 @@ func (r *Recorder) quote(i uint64) string {
 }
 
 // appendText appends recent record i with the given text as one line without its
-// end.
-func (r *Recorder) appendText(dst []byte, i uint64, text string) []byte {
+// end. conn stands before the number of a connection.
+func (r *Recorder) appendText(dst []byte, i uint64, text, conn string) []byte {
 	rec := &r.recent[i]
 	dst = append(appendSeconds(dst, rec.at), ' ')
 	node, peer := "server", ""
@@ -297,25 +304,25 @@ func (r *Recorder) appendText(dst []byte, i uint64, text string) []byte {
 	case EntriesExpired:
 		return fmt.Appendf(dst, "%s: log entries that expire: %d, left: %d", node, a, b)
 	case Connecting:
-		return fmt.Appendf(dst, "%s: connects (c%d)", node, a)
+		return fmt.Appendf(dst, "%s: connects (%s%d)", node, conn, a)
 	case Accepted:
-		return fmt.Appendf(dst, "server: accepts c%d of %s", a, peer)
+		return fmt.Appendf(dst, "server: accepts %s%d of %s", conn, a, peer)
 	case Connected:
-		return fmt.Appendf(dst, "%s: is connected (c%d)", node, a)
+		return fmt.Appendf(dst, "%s: is connected (%s%d)", node, conn, a)
 	case ConnectRefused:
 		return fmt.Appendf(dst, "%s: connection refused", node)
 	case PhoneSent:
-		return fmt.Appendf(dst, "%s -> server: c%d %q", node, a, text)
+		return fmt.Appendf(dst, "%s -> server: %s%d %q", node, conn, a, text)
 	case PhoneRead:
-		return fmt.Appendf(dst, "%s: reads c%d %q", node, a, text)
+		return fmt.Appendf(dst, "%s: reads %s%d %q", node, conn, a, text)
 	case PhoneEnded:
-		return fmt.Appendf(dst, "%s: c%d %s", node, a, text)
+		return fmt.Appendf(dst, "%s: %s%d %s", node, conn, a, text)
 	case ServerSent:
-		return fmt.Appendf(dst, "server -> %s: c%d %q", peer, a, text)
+		return fmt.Appendf(dst, "server -> %s: %s%d %q", peer, conn, a, text)
 	case ServerRead:
-		return fmt.Appendf(dst, "server: reads c%d of %s %q", a, peer, text)
+		return fmt.Appendf(dst, "server: reads %s%d of %s %q", conn, a, peer, text)
 	case ServerEnded:
-		return fmt.Appendf(dst, "server: c%d of %s %s", a, peer, text)
+		return fmt.Appendf(dst, "server: %s%d of %s %s", conn, a, peer, text)
 	case StoreDone:
 		return fmt.Appendf(dst, "server: store %d is on disk, records: %d", a, b)
 	case ProgramStatus:

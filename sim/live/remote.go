@@ -2,6 +2,7 @@ package live
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -33,8 +34,9 @@ func (r *remoteServer) operationDone(
 	if previous != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
 		previous.dismissed = true
 	}
+	c := cmp.Or(current, previous, &connection{Connection: event.Connection{Phone: phone}})
 	for _, kind := range decisions(e, printed) {
-		r.emit.ServerDecided(phone, false, &nodes.ServerEvent{Kind: kind, Entries: e.Entries})
+		r.emit.ServerDecided(&c.Connection, &nodes.ServerEvent{Kind: kind, Entries: e.Entries})
 	}
 }
 
@@ -71,25 +73,25 @@ func loginDecisions(o nodes.Outcome, text string) []nodes.ServerEventKind {
 }
 
 // inferFromReply emits the decisions that a reply to a script reveals.
-func (r *remoteServer) inferFromReply(phone uint32, reply []byte) {
+func (r *remoteServer) inferFromReply(c *connection, reply []byte) {
 	if a, complete := answerAt(reply); complete && len(a.text) == len(reply) {
 		for _, kind := range loginDecisions(a.outcome, a.text) {
-			r.emit.ServerDecided(phone, true, &nodes.ServerEvent{Kind: kind})
+			r.emit.ServerDecided(&c.Connection, &nodes.ServerEvent{Kind: kind})
 		}
 	}
 	if len(reply) == protocol.TempIDSize {
-		r.emit.ServerDecided(phone, true, &nodes.ServerEvent{Kind: nodes.EventIssued})
+		r.emit.ServerDecided(&c.Connection, &nodes.ServerEvent{Kind: nodes.EventIssued})
 	}
 }
 
 // opened emits the beginning of a session.
 func (r *remoteServer) opened(c *connection) {
 	r.reached = true
-	r.emit.Plain(event.RemoteOpened, event.Server, c.Phone)
+	r.emit.ServerConn(event.RemoteOpened, &c.Connection)
 }
 
 // closed emits the end of a session.
-func (r *remoteServer) closed(c *connection) { r.emit.Plain(event.RemoteClosed, event.Server, c.Phone) }
+func (r *remoteServer) closed(c *connection) { r.emit.ServerConn(event.RemoteClosed, &c.Connection) }
 
 // refused fails the run if the server was never reached.
 func (r *remoteServer) refused(reason string) {

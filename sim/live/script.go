@@ -55,12 +55,6 @@ func (r *scripts) isOpen(phone uint32) bool {
 	return c != nil && !c.over
 }
 
-// isCurrent reports whether the connection is the current one of its phone's script.
-func (r *scripts) isCurrent(c *connection) bool {
-	current := r.current[c.Phone]
-	return current != nil && current.connection == c
-}
-
 // send sends bytes in one write, once the connection is established.
 func (r *scripts) send(phone uint32, b []byte) {
 	c := r.current[phone]
@@ -111,9 +105,7 @@ func (r *scripts) established(c *scriptedConn, conn net.Conn, err error) bool {
 	}
 	r.tcp.refused(c.connection)
 	c.over = true
-	if r.isCurrent(c.connection) {
-		r.emit.PhoneConn(event.HungUp, &c.connection.Connection)
-	}
+	r.emit.PhoneConn(event.HungUp, &c.connection.Connection)
 	if r.tcp.remote != nil {
 		r.tcp.remote.refused(socket.Reason(err))
 	}

@@ -242,8 +242,7 @@ func (h *serverHost) Effect(now nodes.Now, e *nodes.ServerEffect) {
 		h.emit.StoreAsked(e.Records)
 		h.disk.delay(len(e.Records))
 	case nodes.EffectEvent:
-		c := h.tcp.at(e.Conn)
-		h.emit.ServerDecided(c.Phone, c.Scripted, &e.Event)
+		h.emit.ServerDecided(&h.tcp.at(e.Conn).Connection, &e.Event)
 	}
 }
 

@@ -20,7 +20,6 @@ type tcp struct {
 	schedule *scheduler
 	turns    *turns
 	emit     *event.Emitter
-	scripts  *scripts
 	server   *serverHost   // nil if the server is remote
 	remote   *remoteServer // nil if the server runs in this process
 	names    []string      // of the phones
@@ -173,9 +172,6 @@ func (t *tcp) phoneSends(c *connection, p []byte) {
 func (t *tcp) phoneReads(c *connection, p []byte) {
 	t.emit.PhoneBytes(event.PhoneRead, &c.Connection, p)
 	c.down.read(len(p))
-	if c.Scripted && !t.scripts.isCurrent(c) {
-		return
-	}
 	c.received = append(c.received, p...)
 	for size := t.nextReply(c); size > 0; size = t.nextReply(c) {
 		t.replied(c, size)
@@ -200,7 +196,7 @@ func (t *tcp) replied(c *connection, size int) {
 	if t.remote == nil {
 		c.replies = c.replies[1:]
 	} else if c.Scripted {
-		t.remote.inferFromReply(c.Phone, reply)
+		t.remote.inferFromReply(c, reply)
 	}
 	t.emit.PhoneBytes(event.Replied, &c.Connection, reply)
 }
@@ -242,9 +238,7 @@ func (t *tcp) phoneReadsEnd(c *connection) {
 	t.flushReply(c)
 	t.emit.PhoneEnded(&c.Connection, "is closed by the server")
 	c.phoneOpen = false
-	if !c.Scripted || t.scripts.isCurrent(c) {
-		t.emit.PhoneConn(event.HungUp, &c.Connection)
-	}
+	t.emit.PhoneConn(event.HungUp, &c.Connection)
 	t.closeRemote(c)
 	t.forget(c)
 }

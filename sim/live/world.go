@@ -108,7 +108,6 @@ func New(c Config) (*World, error) {
 	}
 	w.scripts = &scripts{schedule: s, emit: m, tcp: w.tcp, current: map[uint32]*scriptedConn{}}
 	w.scripts.ctx, w.scripts.cancel = context.WithCancel(context.Background())
-	w.tcp.scripts = w.scripts
 	s.callAt(c.Begin, false, w.start)
 	s.addWork(order.work)
 	s.addWork(w.udp.work)

@@ -263,8 +263,7 @@ func (h *serverHost) carryOut(e *nodes.ServerEffect) {
 	case nodes.EffectStore:
 		h.store(e)
 	case nodes.EffectEvent:
-		cn := &h.tcp.conns[c]
-		h.emit.ServerDecided(cn.Phone, cn.Scripted, &e.Event)
+		h.emit.ServerDecided(&h.tcp.conns[c].Connection, &e.Event)
 	}
 }
 

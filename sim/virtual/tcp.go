@@ -253,8 +253,10 @@ func (t *tcp) failConnect(c uint32, reason string) {
 	case !open:
 	case !cn.Scripted:
 		t.phones.connectFailed(phone, reason)
-	case t.isScriptConn(c):
-		t.scripts[phone].conn = noConn
+	default:
+		if t.isScriptConn(c) {
+			t.scripts[phone].conn = noConn
+		}
 		t.emit.PhoneConn(event.HungUp, &cn.Connection)
 	}
 }
@@ -326,7 +328,7 @@ func (t *tcp) arriveSegment(slot uint32) {
 	}
 	switch {
 	case !open:
-		if down && (s.fin || s.reset) && cn.closedByServer && (!cn.Scripted || t.isScriptConn(c)) {
+		if down && (s.fin || s.reset) && cn.closedByServer {
 			t.emit.PhoneConn(event.HungUp, &cn.Connection)
 		}
 		t.release(c)
@@ -431,9 +433,7 @@ func (t *tcp) readPhone(c uint32) {
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
 		t.emit.PhoneBytes(event.PhoneRead, &cn.Connection, p)
-		if !scripted || t.isScriptConn(c) {
-			t.emitReplies(cn, p)
-		}
+		t.emitReplies(cn, p)
 		if !scripted {
 			t.phones.read(phone, p)
 		}
@@ -451,13 +451,11 @@ func (t *tcp) readPhone(c uint32) {
 	}
 	cn.down.eof = false
 	t.emit.PhoneEnded(&cn.Connection, "is closed by the server")
-	if scripted && !t.isScriptConn(c) {
-		t.closePhoneSide(c)
-		return
-	}
 	t.emit.PhoneConn(event.HungUp, &cn.Connection)
 	if scripted {
-		t.scripts[phone].conn = noConn
+		if t.isScriptConn(c) {
+			t.scripts[phone].conn = noConn
+		}
 		t.closePhoneSide(c)
 		return
 	}

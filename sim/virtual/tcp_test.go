@@ -247,7 +247,7 @@ func TestSecondConnectionOfAScript(t *testing.T) {
 	if got := r.replyText(true); got != protocol.Welcome {
 		t.Errorf("the script read %q, want the welcome", got)
 	}
-	if len(r.endings) != 0 || !r.RawIsOpen(0) {
+	if len(r.endings) != 1 || !r.RawIsOpen(0) {
 		t.Errorf("the end of the first connection ended the second: %v", r.endings)
 	}
 	r.RawSend(0, []byte(protocol.CommandDownload))
@@ -257,8 +257,8 @@ func TestSecondConnectionOfAScript(t *testing.T) {
 	}
 	r.RawSend(0, []byte(protocol.CommandLogout))
 	r.until(150 * second)
-	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 2 || len(r.endings) != 1 {
-		t.Errorf("sessions %+v and %d endings seen, want both closed and one ending", n, len(r.endings))
+	if n := r.Totals().Sessions; n.Opened != 2 || n.Closed != 2 || len(r.endings) != 2 {
+		t.Errorf("sessions %+v and %d endings seen, want both closed and two endings", n, len(r.endings))
 	}
 	if got := fmt.Sprint(r.accepted); got != "[0 1]" {
 		t.Errorf("the connections were %s, want [0 1]", got)

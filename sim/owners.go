@@ -1,0 +1,346 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol"
+	"bluetrace/sim/event"
+	"bluetrace/sim/world"
+)
+
+// owners attributes the events of connections to the steps of the script that caused them. A step owns the bytes that
+// it sends itself and those that a program sends for its lines, the server's answers to these bytes, and the server's
+// decisions about them. It takes part in the session that it begins, or in the one that is open when it acts.
+type owners struct {
+	world    world.World
+	acting   *step               // the step that acts now; nil for a routine
+	programs map[uint32]*program // of the phones of the script
+	raw      map[uint32]*session // by phone: that of the last connection that the script opened itself
+	conns    map[uint64]*ownedConn
+}
+
+// program is a program of a phone with the input of its user.
+type program struct {
+	entered []input // the world has not delivered it: a paused phone handles it later
+	lines   []input // delivered; the program has sent nothing for it
+	session *session
+	acting  *step // of the last operation; nil if the script did not begin it
+	former  *step // of the operation during which the last session was opened, or nil
+	busy    bool  // the last operation has not ended
+	upload  bool  // it is an upload
+	off     bool
+}
+
+// input is a line, or the start of a session.
+type input struct {
+	step *step
+	line string
+}
+
+// session is a session of a program, with the second connection of its login, or a connection of the script.
+type session struct {
+	steps   []*step // that take part in it, in the order in which they began
+	last    uint64  // its last connection; 0 before the first
+	program *program
+	began   time.Duration
+	queued  []*step // owners of the script's sends that the world has not carried out
+	ender   *step   // that ended the script's side of the connection; nil if none has
+	ended   string  // the reason why the phone reads nothing more; "" before that
+}
+
+// ownedConn is a connection of a session.
+type ownedConn struct {
+	session *session
+	sent    []piece // bytes that the server has not read
+	read    []*step // owners of the bytes of the server's last read
+	earlier []*step // owners of the reads before it, since the last answer
+	seen    bool    // the server's reads are observed
+	answers []*step // owners of the server's sends that have not arrived whole
+	// answered reports that the server has sent an answer since its last read.
+	answered bool
+	active   time.Duration // time of the last read or answer of the server
+	// phoneEnded reports that the server has read the end of the phone's stream.
+	phoneEnded bool
+	closer     *step // that made the server close the connection; nil if none did
+}
+
+// piece is a number of bytes that a step owns.
+type piece struct {
+	step *step
+	size int
+}
+
+// newOwners prepares the owners for the programs of the script.
+func newOwners(phones, extra int, steps []step) *owners {
+	o := &owners{programs: map[uint32]*program{}, raw: map[uint32]*session{}, conns: map[uint64]*ownedConn{}}
+	for i := range steps {
+		if phone := steps[i].Phone; phone >= 0 {
+			o.programs[uint32(phone)] = &program{}
+		}
+	}
+	for i := range extra {
+		o.programs[uint32(phones+i)] = &program{}
+	}
+	return o
+}
+
+// subscribe has the owners observe the events that they attribute.
+func (o *owners) subscribe(s *event.Stream) {
+	o.onProgram(s, event.ProgramOpened, o.opened)
+	o.onProgram(s, event.LineTyped, o.typed)
+	o.onProgram(s, event.SessionMoved, func(to *program, e *event.Event) { to.takeOver(o.programs[e.Peer]) })
+	o.onProgram(s, event.PhoneStopped, func(p *program, _ *event.Event) { p.entered, p.lines, p.off = nil, nil, true })
+	o.onProgram(s, event.PhoneStarted, func(p *program, _ *event.Event) { p.off = false })
+	s.On(event.Connecting, o.connecting)
+	o.onConn(s, event.PhoneSent, (*ownedConn).phoneSent)
+	o.onConn(s, event.ServerRead, func(c *ownedConn, e *event.Event) {
+		c.seen, c.active = true, e.At
+		c.take(len(e.Bytes))
+	})
+	o.onConn(s, event.ServerSent, func(c *ownedConn, e *event.Event) {
+		c.active = e.At
+		c.answers = append(c.answers, c.answer())
+	})
+	o.onConn(s, event.ServerEnded, func(c *ownedConn, e *event.Event) {
+		if !e.Closed {
+			c.closer, c.phoneEnded = c.session.ender, true
+		} else if !c.phoneEnded && c.active == e.At { // a time limit or a fault closes a connection at another time
+			c.closer = c.reader()
+		}
+	})
+}
+
+// onProgram has f called for each event of the kind that concerns a program.
+func (o *owners) onProgram(s *event.Stream, k event.Kind, f func(*program, *event.Event)) {
+	s.On(k, func(e *event.Event) {
+		if p := o.programs[e.Node]; p != nil {
+			f(p, e)
+		}
+	})
+}
+
+// onConn has f called for each event of the kind that concerns a connection of a session.
+func (o *owners) onConn(s *event.Stream, k event.Kind, f func(*ownedConn, *event.Event)) {
+	s.On(k, func(e *event.Event) {
+		if c := o.conns[e.Conn]; c != nil {
+			f(c, e)
+		}
+	})
+}
+
+// enter records an input of the user of a program. The world must get the input next.
+func (o *owners) enter(number uint32, line string) {
+	if p := o.programs[number]; p != nil && !p.off {
+		p.entered = append(p.entered, input{o.acting, line})
+	}
+}
+
+// delivered returns the input that a program gets now.
+func (p *program) delivered() (in input) {
+	if len(p.entered) > 0 {
+		in, p.entered = p.entered[0], p.entered[1:]
+	}
+	return in
+}
+
+func (o *owners) opened(p *program, e *event.Event) {
+	if p.former = nil; p.busy {
+		p.former = p.acting
+	}
+	p.acting, p.busy, p.upload, p.lines = p.delivered().step, true, false, nil
+	p.session = &session{program: p, began: e.At}
+	p.session.join(p.acting)
+}
+
+// join adds a step, if there is one, to a session that has not ended.
+func (s *session) join(st *step) {
+	if st != nil && s != nil && s.ended == "" && st.session != s {
+		st.session = s
+		s.steps = append(s.steps, st)
+	}
+}
+
+// present returns the steps that take part in the session and in no later one.
+func (s *session) present() []*step {
+	return slices.DeleteFunc(slices.Clone(s.steps), func(st *step) bool { return st.session != s })
+}
+
+func (o *owners) typed(p *program, e *event.Event) {
+	switch o.world.Stage(e.Node) {
+	case nodes.StageOffline, nodes.StageReady, nodes.StageLoggedOut:
+		p.lines = p.lines[:0] // the program has handled them and sent nothing
+	}
+	p.lines = append(p.lines, p.delivered())
+}
+
+func (p *program) takeOver(from *program) {
+	from.entered = append(p.entered, from.entered...)
+	*p, *from = *from, program{}
+	if p.session != nil {
+		p.session.program = p
+	}
+}
+
+func (o *owners) connecting(e *event.Event) {
+	var s *session
+	if raw := o.raw[e.Node]; e.Scripted && raw != nil && raw.last == 0 {
+		s = raw
+	} else if p := o.programs[e.Node]; !e.Scripted && p != nil {
+		s = p.session
+	}
+	if s != nil {
+		s.last = e.Conn
+		o.conns[e.Conn] = &ownedConn{session: s}
+	}
+}
+
+// joinRaw adds a step to the session of the connection that the script of its phone drives, which may begin now.
+func (o *owners) joinRaw(st *step) {
+	phone := uint32(st.Phone)
+	if st.index < 0 { // of an adversary
+		return
+	}
+	if st.TCP.Connect {
+		o.raw[phone] = &session{began: o.world.Now()}
+	}
+	o.raw[phone].join(st)
+}
+
+func (c *ownedConn) phoneSent(e *event.Event) {
+	var st *step
+	if p := c.session.program; p != nil {
+		p.sends(string(e.Bytes))
+		st = p.acting
+	} else if q := c.session.queued; len(q) > 0 {
+		st, c.session.queued = q[0], q[1:]
+	}
+	c.sent = append(c.sent, piece{st, len(e.Bytes)})
+}
+
+// sends finds the line for which the program sends a text. A text without a line continues the last operation.
+func (p *program) sends(text string) {
+	if p.busy && p.upload {
+		return
+	}
+	i := slices.IndexFunc(p.lines, func(in input) bool {
+		return in.line == text || in.line == protocol.CommandLogoutJoined && text == protocol.CommandLogout
+	})
+	if i >= 0 {
+		p.acting, p.busy, p.upload = p.lines[i].step, true, text == protocol.CommandUpload
+		p.lines = p.lines[i+1:]
+	}
+}
+
+// done returns the owner of the operation whose end the program reports.
+func (p *program) done(op nodes.Operation) *step {
+	if s := p.session; s != nil && s.last == 0 { // the session that is opened now has ended it
+		return p.former
+	}
+	if p.busy {
+		p.busy = false
+		return p.acting
+	}
+	for len(p.lines) > 0 { // nothing was sent: there was no connection
+		st := p.lines[0].step
+		if p.lines = p.lines[1:]; st != nil && st.operation() == op {
+			return st
+		}
+	}
+	return nil
+}
+
+// take moves n bytes from those that were sent to the last read.
+func (c *ownedConn) take(n int) {
+	if c.earlier = append(c.earlier, c.read...); c.answered {
+		c.earlier, c.answered = nil, false
+	}
+	c.read = nil
+	for n > 0 && len(c.sent) > 0 {
+		p := &c.sent[0]
+		k := min(n, p.size)
+		if p.step != nil {
+			p.step.toRead -= k
+		}
+		if len(c.read) == 0 || c.reader() != p.step {
+			c.read = append(c.read, p.step)
+		}
+		n -= k
+		if p.size -= k; p.size == 0 {
+			c.sent = c.sent[1:]
+		}
+	}
+}
+
+// reader returns the owner of the last byte that was read, or nil.
+func (c *ownedConn) reader() *step {
+	if len(c.read) == 0 {
+		return nil
+	}
+	return c.read[len(c.read)-1]
+}
+
+// answer returns the owner of an answer of the server: the first reader that expects more answers, else the last one.
+// If that has all its answers, an earlier reader since the last answer may have waited for the end of its request.
+func (c *ownedConn) answer() *step {
+	c.answered = true
+	st := firstExpecting(c.read)
+	if st != nil && st.expected > 0 && !st.expectsReply() {
+		if i := slices.IndexFunc(c.earlier, (*step).expectsReply); i >= 0 {
+			st = c.earlier[i]
+		}
+	}
+	return st.answered()
+}
+
+// firstExpecting returns the first of the steps that expects more answers, else the last.
+func firstExpecting(steps []*step) *step {
+	if i := slices.IndexFunc(steps, (*step).expectsReply); i >= 0 {
+		return steps[i]
+	}
+	if len(steps) == 0 {
+		return nil
+	}
+	return steps[len(steps)-1]
+}
+
+// answered counts an answer to the step, which may be nil, and returns the step.
+func (st *step) answered() *step {
+	if st != nil {
+		st.answers++
+	}
+	return st
+}
+
+func (st *step) expectsReply() bool { return st != nil && st.answers < st.expected }
+
+// replied returns the owner of an answer that has arrived whole. The sends of a remote server are not observed.
+func (c *ownedConn) replied() *step {
+	if len(c.answers) > 0 {
+		st := c.answers[0]
+		c.answers = c.answers[1:]
+		return st
+	}
+	if p := c.session.program; p != nil {
+		return p.acting
+	}
+	return firstExpecting(c.session.steps).answered()
+}
+
+// decided returns the step that a decision of the server concerns.
+func (c *ownedConn) decided() *step {
+	if p := c.session.program; p != nil && !c.seen {
+		return p.acting
+	}
+	return c.reader()
+}
+
+// isOver reports whether a program reads nothing more of a session.
+func (o *owners) isOver(s *session, number uint32) bool {
+	if s.program == nil { // the script reads until the server closes the connection
+		return false
+	}
+	stage := o.world.Stage(number)
+	return s != s.program.session || stage == nodes.StageOffline || stage == nodes.StageLoggedOut
+}
