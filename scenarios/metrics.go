@@ -192,14 +192,18 @@ func (t *Threshold) keys() []key {
 	}
 }
 
-// decodeThreshold returns the threshold at v, or false after a mistake.
-func decodeThreshold(b *builder, v *value) (t Threshold, ok bool) {
-	if v.kind != yaml.MappingNode {
-		t, ok = v.got.(Threshold)
-		return t, ok
+// threshold returns the threshold at v, or false after a mistake.
+func (v *value) threshold(b *builder) (t Threshold, ok bool) {
+	condition := v
+	if v.kind == yaml.MappingNode {
+		condition = v.child("threshold")
 	}
-	if t, ok = v.child("threshold").threshold(); !ok {
+	if condition == nil || condition.got == nil {
 		return t, false
+	}
+	t = condition.got.(Threshold)
+	if condition == v {
+		return t, true
 	}
 	b.decode(v, t.keys())
 	switch {
@@ -209,15 +213,6 @@ func decodeThreshold(b *builder, v *value) (t Threshold, ok bool) {
 		b.add(v.pos, "`delay` has no effect without `abort: true`; write it, or omit `delay`")
 	}
 	return t, true
-}
-
-// threshold returns the parsed condition, or false if it was refused.
-func (v *value) threshold() (Threshold, bool) {
-	if v == nil {
-		return Threshold{}, false
-	}
-	t, ok := v.got.(Threshold)
-	return t, ok
 }
 
 // thresholdsForm returns the form of `thresholds`: a mapping from metrics to conditions.
@@ -245,7 +240,7 @@ func (l *thresholdList) decode(b *builder, root *value) {
 	for _, e := range v.keys {
 		trend := e.checkMetric(b)
 		for _, t := range e.val.elements() {
-			one, ok := decodeThreshold(b, t)
+			one, ok := t.threshold(b)
 			if !ok {
 				continue
 			}

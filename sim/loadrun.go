@@ -67,7 +67,8 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 			return nil, err
 		}
 	} else {
-		child, failed := load.StartChild(ctx, o.Load.Program, s.Server, len(phones)+spareFiles, lines)
+		child, failed := load.StartChild(ctx, clock.New(), o.Load.Program, s.Server, len(phones)+spareFiles,
+			lines)
 		if failed != nil {
 			return nil, failed
 		}

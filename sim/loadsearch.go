@@ -103,7 +103,7 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 		}
 	}
 	m, err := s.measure(ctx, c)
-	if err != nil && ctx.Err() != nil { // interrupted while phones logged in
+	if m == nil && ctx.Err() != nil { // interrupted while phones logged in
 		s.out.Stopped = stoppedByUser
 		return nil
 	}

@@ -46,14 +46,15 @@ const folderPrefix = "bluetrace-load-"
 
 // StartChild starts the server in a folder of its own, with accounts as lines of
 // credentials.txt. The command line program begins a program that takes the
-// arguments of the command server.
-func StartChild(ctx context.Context, program []string, s scenarios.Server, connections int,
+// arguments of the command server. The limits of its start and its end are measured with
+// a real clock.
+func StartChild(ctx context.Context, real clock.Clock, program []string, s scenarios.Server, connections int,
 	accounts []string) (c *Child, err error) {
 	dir, err := os.MkdirTemp("", folderPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the server's files: %w", err)
 	}
-	c = &Child{dir: dir, clock: clock.New()}
+	c = &Child{dir: dir, clock: real}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())

@@ -181,7 +181,7 @@ func (p *phone) begin() (waits bool) {
 	s.sent = p.runTime(now)
 	o := s.script[0]
 	if s.loggedIn == nil {
-		p.tally(s.measured).begun[o].Add(1)
+		p.tallies[phaseIndex(s.measured)].begun[o].Add(1)
 	}
 	switch o {
 	case Beacon:
@@ -334,7 +334,7 @@ func (p *phone) measure(outcome Outcome, done time.Duration) {
 		return
 	}
 	if s.waited {
-		p.tally(s.measured).waited[s.script[0]].Add(1)
+		p.tallies[phaseIndex(s.measured)].waited[s.script[0]].Add(1)
 	}
 	p.add(&Row{Operation: s.script[0], Outcome: outcome, NotSent: s.notSent, Waited: s.waited,
 		Due: s.due, Ready: s.ready, Sent: s.sent, Done: done}, s.measured)
@@ -391,7 +391,7 @@ func (p *phone) end(outcome Outcome) {
 		was.loggedIn(outcome == OK)
 		return
 	}
-	p.tally(was.measured).sessions[outcome].Add(1)
+	p.tallies[phaseIndex(was.measured)].sessions[outcome].Add(1)
 	switch phase := p.phases[phaseIndex(was.measured)]; outcome {
 	case Failed:
 		phase.Failed.Add(1)

@@ -412,9 +412,6 @@ func (e *engine) add(r *Row, measured bool) {
 	}
 }
 
-// tally returns the tally of a phase.
-func (e *engine) tally(measured bool) *tally { return &e.tallies[phaseIndex(measured)] }
-
 // report returns the arrivals in the form of the reports.
 func (a Arrivals) report() reports.Arrivals { return reports.Arrivals(a) }
 
@@ -434,28 +431,6 @@ func (e *engine) measureBeacon(f *flight, now time.Duration) {
 	}
 	m.Delay(now - f.sent)
 	e.add(&Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
-}
-
-// soFar returns a copy of the figures so far that thresholds use. It omits
-// operations in progress, so that no beacon counts as lost before the end of the
-// run.
-func (e *engine) soFar() *reports.Load {
-	e.mu.Lock()
-	arrivals := e.arrivals
-	e.mu.Unlock()
-	l := &reports.Load{Arrivals: arrivals.report()}
-	l.Beacons.Sent = e.beacons.sent.Load()
-	all := &kind{}
-	for o := range operations {
-		k := e.measured.copied(o)
-		if k == nil {
-			continue
-		}
-		l.Operations = append(l.Operations, k.times(scenarios.LoadOperations[o]))
-		all.merge(k)
-	}
-	l.All = all.times(allOperations)
-	return l
 }
 
 // abort ends every session, and lets none begin.

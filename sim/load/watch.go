@@ -78,6 +78,28 @@ func (w *watch) judge(at time.Duration) {
 	}
 }
 
+// soFar returns a copy of the figures so far that thresholds use. It omits
+// operations in progress, so that no beacon counts as lost before the end of the
+// run.
+func (w *watch) soFar() *reports.Load {
+	w.mu.Lock()
+	arrivals := w.arrivals
+	w.mu.Unlock()
+	l := &reports.Load{Arrivals: arrivals.report()}
+	l.Beacons.Sent = w.beacons.sent.Load()
+	all := &kind{}
+	for o := range operations {
+		k := w.measured.copied(o)
+		if k == nil {
+			continue
+		}
+		l.Operations = append(l.Operations, k.times(scenarios.LoadOperations[o]))
+		all.merge(k)
+	}
+	l.All = all.times(allOperations)
+	return l
+}
+
 // reportUsage sets the server's usage in the meter.
 func (w *watch) reportUsage() {
 	if u, ok := w.ServerUsage(); ok && u.HasGCPause { // a server that stands still has none
