@@ -59,10 +59,9 @@ func (p *progress) clear() {
 // beacons.
 const paceWindow = 5 * time.Second
 
-// pace measures the speed of a run over its last paceWindow.
-type pace struct {
-	marks []paceMark // the first at least paceWindow ago, if the run has lasted so long
-}
+// pace measures the speed of a run over its last paceWindow or longer, at most twice as
+// long.
+type pace struct{ older, newer paceMark }
 
 // paceMark is the share of a run that was done after some wall time.
 type paceMark struct {
@@ -72,18 +71,11 @@ type paceMark struct {
 
 // left returns the wall time until the end of the run, or false if it is not known.
 func (p *pace) left(lasted time.Duration, part float64) (time.Duration, bool) {
-	p.marks = append(p.marks, paceMark{lasted, part})
-	for len(p.marks) > 2 && lasted-p.marks[1].lasted >= paceWindow {
-		p.marks = p.marks[1:]
+	if lasted-p.newer.lasted >= paceWindow {
+		p.older, p.newer = p.newer, paceMark{lasted, part}
 	}
-	first := p.marks[0]
-	if len(p.marks) == 1 {
-		first = paceMark{}
-	}
-	if part <= first.part {
-		return 0, false
-	}
-	return time.Duration(float64(lasted-first.lasted) * (1 - part) / (part - first.part)), true
+	done := part - p.older.part
+	return time.Duration(float64(lasted-p.older.lasted) * (1 - part) / done), done > 0
 }
 
 // runProgress returns the line for one run of a scenario, which has lasted for

@@ -91,7 +91,7 @@ func TestTimeLeftFollowsTheSpeed(t *testing.T) {
 	if _, ok := p.left(time.Second, 0); ok {
 		t.Error("a run that has not begun has no time left")
 	}
-	if left, ok := p.left(2*time.Second, 0.5); !ok || left != time.Second {
-		t.Errorf("%v left, want 1s", left)
+	if left, ok := p.left(2*time.Second, 0.5); !ok || left != 2*time.Second {
+		t.Errorf("%v left, want 2s", left)
 	}
 }

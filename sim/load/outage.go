@@ -41,12 +41,6 @@ func (o *outage) add(begin, end time.Duration, err error) {
 	o.last = end
 }
 
-func (o *outage) clear() {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.err, o.ever = nil, false
-}
-
 // lasting describes an outage that lasts; "" if there is none, or only for a moment.
 func (o *outage) lasting() string {
 	o.mu.Lock()

@@ -24,7 +24,7 @@ const allOperations = "all"
 func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 	l := &reports.Load{
 		Executor: t.Executor, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
-		Arrivals: m.Arrivals.report(), Beacons: reports.LoadBeacons(m.Beacons), Aborted: m.Aborted,
+		Arrivals: m.Arrivals, Beacons: m.Beacons, Aborted: m.Aborted,
 		Budgets:  reports.GeneratorBudgets{LagMs: milliseconds(t.LagBudget), CPUShare: t.CPUBudget},
 		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{},
 	}

@@ -98,18 +98,11 @@ type Measurement struct {
 	meters  *[operations]*reports.OperationMeter
 }
 
-// Arrivals counts the arrivals of the measured part: Due = Started + Dropped. The
-// sessions that began ended in one of four ways: Started = OK + Failed + Unknown + Open.
-type Arrivals struct {
-	Due, Started, Dropped     uint64
-	InFlightMax               int
-	OK, Failed, Unknown, Open uint64
-}
-
-// Beacons counts the beacons of the measured part: Sent = Received + Lost.
-type Beacons struct {
-	Sent, Received, Lost, Doubled, Late, Malformed, Dropped uint64
-}
+// Arrivals and Beacons count the arrivals and the beacons of the measured part.
+type (
+	Arrivals = reports.Arrivals
+	Beacons  = reports.LoadBeacons
+)
 
 // engine is a run in progress.
 type engine struct {
@@ -253,7 +246,6 @@ func (m *Measurement) countBeacons(e *engine) {
 // beginTime sets the run's time to 0. No session is in progress.
 func (e *engine) beginTime() {
 	e.schedule.clear()
-	e.outage.clear()
 	for _, p := range e.phones {
 		p.timing = false
 	}
@@ -411,9 +403,6 @@ func (e *engine) add(r *Row, measured bool) {
 		meter.Lagged(r.Lag())
 	}
 }
-
-// report returns the arrivals in the form of the reports.
-func (a Arrivals) report() reports.Arrivals { return reports.Arrivals(a) }
 
 // measureBeacon measures a beacon that arrived for the first time.
 func (e *engine) measureBeacon(f *flight, now time.Duration) {

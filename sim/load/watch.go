@@ -85,7 +85,7 @@ func (w *watch) soFar() *reports.Load {
 	w.mu.Lock()
 	arrivals := w.arrivals
 	w.mu.Unlock()
-	l := &reports.Load{Arrivals: arrivals.report()}
+	l := &reports.Load{Arrivals: arrivals}
 	l.Beacons.Sent = w.beacons.sent.Load()
 	all := &kind{}
 	for o := range operations {
