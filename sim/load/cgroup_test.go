@@ -15,6 +15,8 @@ func TestCPUQuota(t *testing.T) {
 			"sys/fs/cgroup/a/b/cpu.max": "22000 100000\n", "sys/fs/cgroup/a/cpu.max": "max 100000\n"}, 0.22},
 		"version 2, a smaller limit above": {map[string]string{"proc/self/cgroup": "0::/a/b\n",
 			"sys/fs/cgroup/a/b/cpu.max": "max 100000\n", "sys/fs/cgroup/a/cpu.max": "150000 100000\n"}, 1.5},
+		"version 2, a larger limit above": {map[string]string{"proc/self/cgroup": "0::/a/b\n",
+			"sys/fs/cgroup/a/b/cpu.max": "50000 100000\n", "sys/fs/cgroup/a/cpu.max": "150000 100000\n"}, 0.5},
 		"version 2, without a limit": {map[string]string{"proc/self/cgroup": "0::/a\n",
 			"sys/fs/cgroup/a/cpu.max": "max 100000\n"}, 0},
 		"version 2, in a container": {map[string]string{"proc/self/cgroup": "0::/docker/123\n",
