@@ -59,3 +59,15 @@ func TestShareOfTheQuota(t *testing.T) {
 		t.Errorf("unknown pauses are %g", *p.GCPauseSeconds)
 	}
 }
+
+// TestPausesBetweenUnknownOnes: the pauses between two times are known only if those of
+// both are, so that none is negative.
+func TestPausesBetweenUnknownOnes(t *testing.T) {
+	known, unknown := Usage{GCPause: 1_800_000, HasGCPause: true}, Usage{}
+	if u := known.since(Usage{GCPause: 800_000, HasGCPause: true}); !u.HasGCPause || u.GCPause != 1_000_000 {
+		t.Errorf("%+v", u)
+	}
+	if known.since(unknown).HasGCPause || unknown.since(known).HasGCPause {
+		t.Error("pauses are known of which one end is not")
+	}
+}
