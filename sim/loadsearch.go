@@ -103,12 +103,8 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 		}
 	}
 	m, err := s.measure(ctx, c)
-	if m == nil && ctx.Err() != nil { // interrupted while phones logged in
-		s.out.Stopped = stoppedByUser
-		return nil
-	}
 	if err != nil {
-		return err
+		return s.unmeasured(ctx, err)
 	}
 	if m.balance.Verdict == reports.Failed && s.unbalanced == nil {
 		s.unbalanced = &m.balance
@@ -121,6 +117,16 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	answer, why, confidence := s.answer(step, m)
 	s.addStep(step, m, answer, why, confidence)
 	return nil
+}
+
+// unmeasured ends the search if ctx was cancelled while the phones of a step logged in.
+// Otherwise it returns err, the error of the measurement.
+func (s *searching) unmeasured(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		s.out.Stopped = stoppedByUser
+		return nil
+	}
+	return err
 }
 
 // trafficOf returns the load of one step.

@@ -98,11 +98,11 @@ type Measurement struct {
 	meters  *[operations]*reports.OperationMeter
 }
 
-// Arrivals and Beacons count the arrivals and the beacons of the measured part.
-type (
-	Arrivals = reports.Arrivals
-	Beacons  = reports.LoadBeacons
-)
+// Arrivals counts the arrivals of the measured part.
+type Arrivals = reports.Arrivals
+
+// Beacons counts the beacons of the measured part.
+type Beacons = reports.LoadBeacons
 
 // engine is a run in progress.
 type engine struct {
