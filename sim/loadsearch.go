@@ -103,30 +103,29 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 		}
 	}
 	m, err := s.measure(ctx, c)
-	if err != nil {
-		return s.unmeasured(ctx, err)
+	switch {
+	case ctx.Err() != nil && m == nil: // interrupted while phones logged in
+		s.out.Stopped = stoppedByUser
+	case err != nil:
+		return err
+	default:
+		s.judge(step, m)
 	}
+	return nil
+}
+
+// judge adds the answer of a measured step.
+func (s *searching) judge(step load.Step, m *measuredLoad) {
 	if m.balance.Verdict == reports.Failed && s.unbalanced == nil {
 		s.unbalanced = &m.balance
 	}
 	if m.Interrupted {
 		s.out.Stopped = stoppedByUser
 		s.addStep(step, m, load.Breaks, nil, nil)
-		return nil
+		return
 	}
 	answer, why, confidence := s.answer(step, m)
 	s.addStep(step, m, answer, why, confidence)
-	return nil
-}
-
-// unmeasured ends the search if ctx was cancelled while the phones of a step logged in.
-// Otherwise it returns err, the error of the measurement.
-func (s *searching) unmeasured(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		s.out.Stopped = stoppedByUser
-		return nil
-	}
-	return err
 }
 
 // trafficOf returns the load of one step.
