@@ -2,6 +2,7 @@ package reports
 
 import (
 	"encoding/json"
+	"strconv"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
@@ -14,6 +15,8 @@ type Load struct {
 	// Invalid lists the reasons why the generator was the bottleneck. If it is not
 	// empty, the figures do not describe the server.
 	Invalid []string `json:"invalid,omitempty"`
+	// Aborted is the name of the threshold that ended the load early; otherwise empty.
+	Aborted string `json:"aborted,omitempty"`
 
 	WarmUpSeconds float64  `json:"warm_up_seconds"`
 	Seconds       float64  `json:"seconds"` // of arrivals
@@ -26,6 +29,8 @@ type Load struct {
 	All       LoadOperation `json:"all"`
 	Beacons   LoadBeacons   `json:"beacons"`
 	Generator *ProcessUse   `json:"generator,omitempty"`
+	// Budgets are the limits of the generator, above which the figures are invalid.
+	Budgets GeneratorBudgets `json:"budgets"`
 	// ServerUse is nil if the run did not start the server.
 	ServerUse *ProcessUse `json:"server_use,omitempty"`
 	// Timeline is the run second by second, beginning with the warm-up.
@@ -38,12 +43,25 @@ type Load struct {
 	Histograms *Histograms `json:"histograms,omitempty"`
 }
 
-// Arrivals counts the arrivals of sessions: Due = Started + Dropped.
+// Arrivals counts the arrivals of sessions: Due = Started + Dropped, and Started = OK +
+// Failed + Unknown + Open.
 type Arrivals struct {
 	Due         uint64 `json:"due"`
 	Started     uint64 `json:"started"`
 	Dropped     uint64 `json:"dropped"`
 	InFlightMax int    `json:"in_flight_max"` // most sessions at a time, including the warm-up
+	// The last operation of a session decides its outcome. Open sessions had not ended
+	// at the end of the load.
+	OK      uint64 `json:"ok"`
+	Failed  uint64 `json:"failed"`
+	Unknown uint64 `json:"unknown"`
+	Open    uint64 `json:"open"`
+}
+
+// GeneratorBudgets are the limits of the generator of a load.
+type GeneratorBudgets struct {
+	LagMs    float64 `json:"lag_ms"`    // p99 of the schedule lag
+	CPUShare float64 `json:"cpu_share"` // 0 to 1
 }
 
 // ExpectedTime is the expected response time of an operation.
@@ -54,9 +72,9 @@ type ExpectedTime struct {
 }
 
 // LoadOperation holds the outcomes and times of one kind of operation. The
-// histograms are in nanoseconds. Response and Service do not contain failed
-// operations. An operation without an answer counts with the time until its
-// timeout.
+// histograms are in nanoseconds. Response and Service contain the operations that are
+// OK, and with the time until then those without an answer within the timeout. Lag
+// contains the operations that could be sent.
 type LoadOperation struct {
 	Name                   string                  `json:"-"`
 	OK, Failed, Unknown    uint64                  `json:"-"`
@@ -86,12 +104,32 @@ type LoadBeacons struct {
 
 // ProcessUse holds the resources that a process used in the measured time.
 type ProcessUse struct {
-	UserSeconds    float64 `json:"user_seconds"`
-	SystemSeconds  float64 `json:"system_seconds"`
-	CPUShare       float64 `json:"cpu_share"` // of all processors, 0 to 1
-	ResidentBytes  int64   `json:"resident_bytes"`
-	PeakBytes      int64   `json:"peak_bytes"`
-	GCPauseSeconds float64 `json:"gc_pause_seconds"`
+	UserSeconds   float64 `json:"user_seconds"`
+	SystemSeconds float64 `json:"system_seconds"`
+	// CPUShare is the share of the processors that the process may use, 0 to 1.
+	CPUShare float64 `json:"cpu_share"`
+	// CPUQuota is the number of processors that its control group allows; 0 if that
+	// allows all.
+	CPUQuota       float64  `json:"cpu_quota,omitempty"`
+	ResidentBytes  int64    `json:"resident_bytes"`
+	PeakBytes      int64    `json:"peak_bytes"`
+	GCPauseSeconds *float64 `json:"gc_pause_seconds,omitempty"` // nil if unknown
+}
+
+// GCPause returns the pauses in seconds, or 0 if they are unknown.
+func (u *ProcessUse) GCPause() float64 {
+	if u.GCPauseSeconds == nil {
+		return 0
+	}
+	return *u.GCPauseSeconds
+}
+
+// Processors names the processors of which CPUShare is a share.
+func (u *ProcessUse) Processors() string {
+	if u.CPUQuota == 0 {
+		return "all processors"
+	}
+	return "the " + strconv.FormatFloat(u.CPUQuota, 'f', -1, 64) + " processors of its control group"
 }
 
 // Count returns the number of operations of all outcomes.
@@ -117,6 +155,9 @@ func quantilesOf(h *hdrhistogram.Histogram) []QuantileMs {
 	}
 	return out
 }
+
+// Quantiles returns the reported quantiles of the response time.
+func (o *LoadOperation) Quantiles() []QuantileMs { return quantilesOf(o.Response) }
 
 // MarshalJSON returns the counts, and the three times with their quantiles.
 func (o LoadOperation) MarshalJSON() ([]byte, error) {
@@ -153,6 +194,10 @@ type LoadSecond struct {
 	WarmUp      bool    `json:"warm_up,omitempty"`
 	Target      float64 `json:"target"`   // requested arrivals per second
 	Achieved    float64 `json:"achieved"` // started arrivals per second
+	// Failed and Unknown count the operations that were due in the second, without lost
+	// beacons.
+	Failed  uint64 `json:"failed,omitempty"`
+	Unknown uint64 `json:"unknown,omitempty"`
 	// Samples, P50Ms and P99Ms describe the response times of all operations that
 	// were due in the second, within 0.8 %. They are 0 without a sample.
 	Samples uint64  `json:"samples"`

@@ -2,6 +2,7 @@ package reports
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
@@ -175,6 +176,41 @@ func TestRateAndPercent(t *testing.T) {
 	} {
 		if c.got != c.want {
 			t.Errorf("%s, want %s", c.got, c.want)
+		}
+	}
+}
+
+// TestPlotShowsFailures: operations that failed or had no answer are a line of the plot.
+func TestPlotShowsFailures(t *testing.T) {
+	const name = "operations failed or without an answer"
+	has := func(r *Run) bool {
+		rates := loadPicture(r).charts[1]
+		return slices.ContainsFunc(rates.entries, func(e legendEntry) bool { return e.name == name })
+	}
+	r := searched(t)
+	if has(r) {
+		t.Error("a load without failures shows them")
+	}
+	r.Load.Timeline[10].Failed, r.Load.Timeline[11].Unknown = 4000, 1
+	if !has(r) || loadPicture(r).charts[1].Y.Max < 4000 {
+		t.Errorf("shown: %v, up to %g per second", has(r), loadPicture(r).charts[1].Y.Max)
+	}
+}
+
+// TestTextOfSessions: the summary counts sessions by their end, unless all are ok.
+func TestTextOfSessions(t *testing.T) {
+	r := searched(t)
+	r.Load.Arrivals = Arrivals{Due: 10, Started: 10, OK: 10}
+	if text := textOf(t, r, TextOptions{}); strings.Contains(text, "  sessions  ") {
+		t.Error(text)
+	}
+	r.Load.Arrivals = Arrivals{Due: 11, Started: 10, Dropped: 1, OK: 1, Failed: 2, Unknown: 3, Open: 4}
+	r.Load.Generator = &ProcessUse{CPUShare: .5, CPUQuota: .22}
+	text := textOf(t, r, TextOptions{})
+	for _, want := range []string{"  sessions    1 ok, 2 failed, 3 without an answer, 4 still open at the end\n",
+		"  generator   0.0 s user, 0.0 s system (50 % of the 0.22 processors of its control group), 0 MiB (at most 0)\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no line %q in\n%s", want, text)
 		}
 	}
 }

@@ -40,6 +40,10 @@ func (p *page) load(l *Load) {
 	p.Line("  arrivals    %d due (%.1f/s), %d began (%.1f/s), %d dropped; at most %s at a time",
 		a.Due, perSecond(a.Due), a.Started, perSecond(a.Started), a.Dropped,
 		Plural(a.InFlightMax, "session", "sessions"))
+	if a.OK < a.Started {
+		p.Line("  sessions    %d ok, %d failed, %d without an answer, %d still open at the end",
+			a.OK, a.Failed, a.Unknown, a.Open)
+	}
 	p.Line("  operations  %d (%.1f/s): %d ok, %d failed, %d without an answer",
 		l.All.Count(), perSecond(l.All.Count()), l.All.OK, l.All.Failed, l.All.Unknown)
 	for i := range l.Operations {
@@ -146,10 +150,13 @@ func (p *page) processUse(name string, u *ProcessUse) {
 		return
 	}
 	const mib = 1 << 20
-	p.Line("  %-11s %.1f s user, %.1f s system (%.0f %% of all processors), %.0f MiB (at most %.0f), "+
-		"%.1f ms of GC pauses",
-		name, u.UserSeconds, u.SystemSeconds, 100*u.CPUShare,
-		float64(u.ResidentBytes)/mib, float64(u.PeakBytes)/mib, 1000*u.GCPauseSeconds)
+	line := fmt.Sprintf("  %-11s %.1f s user, %.1f s system (%.0f %% of %s), %.0f MiB (at most %.0f)",
+		name, u.UserSeconds, u.SystemSeconds, 100*u.CPUShare, u.Processors(),
+		float64(u.ResidentBytes)/mib, float64(u.PeakBytes)/mib)
+	if u.GCPauseSeconds != nil {
+		line += fmt.Sprintf(", %.1f ms of GC pauses", 1000**u.GCPauseSeconds)
+	}
+	p.Line("%s", line)
 }
 
 // Summary returns the capacity with its confidence, on one line.
@@ -227,9 +234,8 @@ func (p *page) search(s *Search) {
 		step := &s.Steps[i]
 		r, service := &step.Response, &step.Service
 		p.Line("  %7s %8s %6s %6s %6s %6s %6s %6s %6s %5d %4d %4d  %s",
-			FormatRate(step.Rate), FormatRate(step.Achieved),
-			FormatMs(r.P50), FormatMs(r.P95), FormatMs(r.P99),
-			FormatMs(service.P50), FormatMs(service.P95), FormatMs(service.P99), FormatMs(step.Lag.P99),
+			FormatRate(step.Rate), FormatRate(step.Achieved), msOrNone(r.P50), msOrNone(r.P95), msOrNone(r.P99),
+			msOrNone(service.P50), msOrNone(service.P95), msOrNone(service.P99), FormatMs(step.Lag.P99),
 			step.Dropped, step.Failed, step.Unknown, step.outcomeText())
 	}
 	p.stepReasons(s)
@@ -237,6 +243,14 @@ func (p *page) search(s *Search) {
 	p.Line("  The figures below are those of step %d, at %s/s.",
 		s.ReportedStep+1, FormatRate(s.Steps[s.ReportedStep].Rate))
 	p.Gap()
+}
+
+// msOrNone formats a time of a step, which is 0 if there is no sample.
+func msOrNone(ms float64) string {
+	if ms == 0 {
+		return "-"
+	}
+	return FormatMs(ms)
 }
 
 // outcomeText returns the outcome of a step for its line of the table.

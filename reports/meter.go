@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // Meter holds the metrics of one run, during the run and after it, in a registry
@@ -24,6 +25,7 @@ type Meter struct {
 	registry *prometheus.Registry
 
 	target   atomic.Uint64             // bits of a float64: arrivals per second
+	budget   atomic.Int64              // of the generator's lag, in nanoseconds
 	inFlight atomic.Int64              // sessions
 	server   atomic.Pointer[ServerUse] // nil before SetServerUse
 	beacons  BeaconMeter
@@ -82,6 +84,9 @@ func (m *Meter) SetPhase(p *PhaseMeter) {
 
 // SetTarget sets the target rate in arrivals per second.
 func (m *Meter) SetTarget(perSecond float64) { m.target.Store(math.Float64bits(perSecond)) }
+
+// SetLagBudget sets the p99 of the schedule lag above which the load is invalid.
+func (m *Meter) SetLagBudget(d time.Duration) { m.budget.Store(int64(d)) }
 
 // AddInFlight adds to the number of sessions that have begun and not ended.
 func (m *Meter) AddInFlight(delta int) { m.inFlight.Add(int64(delta)) }
@@ -205,13 +210,14 @@ func (m *Meter) Collect(ch chan<- prometheus.Metric) {
 func (m *Meter) load(c *constant, phases []*PhaseMeter) {
 	c.gauge(family{name: "bluetrace_arrivals_target_per_second", help: "Arrivals per second that are asked for."},
 		math.Float64frombits(m.target.Load()))
+	c.gauge(lagBudgetFamily, time.Duration(m.budget.Load()).Seconds())
 	c.gauge(inFlightFamily, float64(m.inFlight.Load()))
 	for _, p := range phases {
 		m.mu.Lock()
 		operations := p.operations
 		m.mu.Unlock()
 		c.counters(arrivalFamilies(), []string{p.name},
-			p.Due.Value(), p.Started.Value(), p.Dropped.Value(), p.Unknown.Value())
+			p.Due.Value(), p.Started.Value(), p.Dropped.Value(), p.Failed.Value(), p.Unknown.Value())
 		for _, o := range operations {
 			for i := range o.outcomes {
 				c.counter(operationsFamily, float64(o.outcomes[i].Load()), o.name, p.name, Outcome(i).String())
@@ -262,9 +268,9 @@ type PhaseMeter struct {
 	meter *Meter
 	name  string
 
-	// Arrivals: due, begun, dropped because too many sessions were in flight, and
-	// ended without an answer.
-	Due, Started, Dropped, Unknown Counter
+	// Arrivals: due, begun, dropped because too many sessions were in flight, ended by
+	// an operation that failed, and ended without an answer.
+	Due, Started, Dropped, Failed, Unknown Counter
 
 	operations []*OperationMeter // guarded by meter.mu
 }
@@ -290,8 +296,8 @@ type Outcome int
 // The outcomes.
 const (
 	OutcomeOK      Outcome = iota // the expected answer
-	OutcomeFailed                 // another answer, or the connection broke
-	OutcomeUnknown                // no answer within the limit
+	OutcomeFailed                 // another answer, or a refused connection
+	OutcomeUnknown                // no answer, or the connection broke before it
 	outcomeCount
 )
 
@@ -306,15 +312,36 @@ type OperationMeter struct {
 	response, service, lag prometheus.Histogram
 }
 
-// Done counts an operation. Its response time begins when it was due, its service
-// time when it was sent. The lag is the delay of sending that the generator caused.
-// The times of an operation without an answer end at its timeout, so they are lower
-// bounds.
-func (o *OperationMeter) Done(outcome Outcome, response, service, lag time.Duration) {
-	o.outcomes[outcome].Add(1)
+// Ended counts an operation.
+func (o *OperationMeter) Ended(outcome Outcome) { o.outcomes[outcome].Add(1) }
+
+// Lost counts operations of which no answer can come any more.
+func (o *OperationMeter) Lost(n uint64) { o.outcomes[OutcomeUnknown].Add(n) }
+
+// Took records the times of an operation. The response time begins when it was due, the
+// service time when it was sent. The times of an operation without an answer end at its
+// timeout, so they are lower bounds.
+func (o *OperationMeter) Took(response, service time.Duration) {
 	o.response.Observe(max(0, response).Seconds())
 	o.service.Observe(max(0, service).Seconds())
-	o.lag.Observe(max(0, lag).Seconds())
+}
+
+// Lagged records the delay of the sending of an operation that the generator caused.
+func (o *OperationMeter) Lagged(lag time.Duration) { o.lag.Observe(max(0, lag).Seconds()) }
+
+// Figures returns the operations by outcome, and the histograms as a scraper gets them.
+func (o *OperationMeter) Figures() (outcomes [outcomeCount]uint64, response, service, lag *dto.Histogram) {
+	for i := range outcomes {
+		outcomes[i] = o.outcomes[i].Load()
+	}
+	read := func(h prometheus.Histogram) *dto.Histogram {
+		var m dto.Metric
+		if err := h.Write(&m); err != nil {
+			panic(fmt.Sprintf("reports: reading a histogram of %s: %v", o.name, err))
+		}
+		return m.Histogram
+	}
+	return outcomes, read(o.response), read(o.service), read(o.lag)
 }
 
 // BeaconMeter counts beacons over real sockets. Each sent beacon ends as received

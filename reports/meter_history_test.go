@@ -25,7 +25,7 @@ func TestHistoryKeepsFamiliesAndSeriesTogether(t *testing.T) {
 	keep(at(0))
 	p := m.Phase("steady")
 	p.Started.Add(3)
-	p.Operation("login").Done(OutcomeOK, 20*time.Millisecond, 0, 0)
+	ended(p.Operation("login"), OutcomeOK, 20*time.Millisecond, 0, 0)
 	keep(at(10))
 	m.Phase("again").Started.Add(4)
 	p.Started.Add(5)

@@ -459,7 +459,7 @@ func TestPrometheusAnswers(t *testing.T) {
 	}
 }
 
-var comparison = regexp.MustCompile(` (?:>|<) [0-9.]+$`)
+var comparison = regexp.MustCompile(` (?:>|<) (?:on \([a-z_, ]*\) )?[a-z0-9_.]+$`)
 
 // concrete returns an expression with the values of the dashboard's variables; of
 // an alert, the expression on the left of its comparison.

@@ -32,12 +32,16 @@ func loadMeter() *Meter {
 	steady.Due.Add(29)
 	steady.Started.Add(25)
 	steady.Dropped.Add(4)
+	steady.Failed.Add(3)
 	steady.Unknown.Add(1)
+	m.SetLagBudget(10 * time.Millisecond)
 	login := steady.Operation("login")
-	login.Done(OutcomeOK, 3*time.Millisecond, 2*time.Millisecond, time.Millisecond)
-	login.Done(OutcomeOK, 20*time.Microsecond, 20*time.Microsecond, 0)
-	login.Done(OutcomeFailed, 40*time.Millisecond, 40*time.Millisecond, 0)
-	login.Done(OutcomeUnknown, 10*time.Second, 10*time.Second, 0)
+	ended(login, OutcomeOK, 3*time.Millisecond, 2*time.Millisecond, time.Millisecond)
+	ended(login, OutcomeOK, 20*time.Microsecond, 20*time.Microsecond, 0)
+	ended(login, OutcomeUnknown, 10*time.Second, 10*time.Second, 0)
+	login.Ended(OutcomeFailed)
+	login.Lagged(0)
+	login.Lost(2)
 	b := m.Beacons()
 	b.Sent.Add(1000)
 	b.Received.Add(990)
@@ -52,6 +56,13 @@ func loadMeter() *Meter {
 	return m
 }
 
+// ended counts an operation that has times.
+func ended(o *OperationMeter, outcome Outcome, response, service, lag time.Duration) {
+	o.Ended(outcome)
+	o.Took(response, service)
+	o.Lagged(lag)
+}
+
 func TestMeterHasTheValuesItWasFed(t *testing.T) {
 	const want = `
 # HELP bluetrace_arrivals_dropped_total Arrivals that were dropped because too many sessions were in flight.
@@ -62,6 +73,10 @@ bluetrace_arrivals_dropped_total{phase="warm-up",run_id="r1",scenario="steady"} 
 # TYPE bluetrace_arrivals_due_total counter
 bluetrace_arrivals_due_total{phase="steady",run_id="r1",scenario="steady"} 29
 bluetrace_arrivals_due_total{phase="warm-up",run_id="r1",scenario="steady"} 10
+# HELP bluetrace_arrivals_failed_total Arrivals whose last operation failed.
+# TYPE bluetrace_arrivals_failed_total counter
+bluetrace_arrivals_failed_total{phase="steady",run_id="r1",scenario="steady"} 3
+bluetrace_arrivals_failed_total{phase="warm-up",run_id="r1",scenario="steady"} 0
 # HELP bluetrace_arrivals_started_total Arrivals that began.
 # TYPE bluetrace_arrivals_started_total counter
 bluetrace_arrivals_started_total{phase="steady",run_id="r1",scenario="steady"} 25
@@ -94,11 +109,14 @@ bluetrace_beacons_sent_total{run_id="r1",scenario="steady"} 1000
 # HELP bluetrace_datagrams_dropped_total UDP datagrams that the kernel dropped because a socket's buffer was full.
 # TYPE bluetrace_datagrams_dropped_total counter
 bluetrace_datagrams_dropped_total{run_id="r1",scenario="steady"} 7
+# HELP bluetrace_generator_lag_budget_seconds The p99 of the schedule lag above which the load is invalid.
+# TYPE bluetrace_generator_lag_budget_seconds gauge
+bluetrace_generator_lag_budget_seconds{run_id="r1",scenario="steady"} 0.01
 # HELP bluetrace_operations_total Operations by how they ended.
 # TYPE bluetrace_operations_total counter
 bluetrace_operations_total{operation="login",outcome="failed",phase="steady",run_id="r1",scenario="steady"} 1
 bluetrace_operations_total{operation="login",outcome="ok",phase="steady",run_id="r1",scenario="steady"} 2
-bluetrace_operations_total{operation="login",outcome="unknown",phase="steady",run_id="r1",scenario="steady"} 1
+bluetrace_operations_total{operation="login",outcome="unknown",phase="steady",run_id="r1",scenario="steady"} 3
 # HELP bluetrace_phase_active 1 while the run is in this phase, else 0.
 # TYPE bluetrace_phase_active gauge
 bluetrace_phase_active{phase="steady",run_id="r1",scenario="steady"} 1
@@ -140,8 +158,8 @@ bluetrace_thresholds{outcome="undecided",run_id="r1",scenario="steady"} 3
 		n    uint64
 		at   map[float64]uint64 // cumulative
 	}{
-		{"bluetrace_operation_response_seconds", 10.04302, 4, map[float64]uint64{.00001: 0, .000025: 1, .0025: 1, .005: 2, .025: 2, .05: 3, 5: 3, 10: 4, 60: 4}},
-		{"bluetrace_operation_service_seconds", 10.04202, 4, map[float64]uint64{.00001: 0, .000025: 1, .001: 1, .0025: 2, .05: 3, 10: 4}},
+		{"bluetrace_operation_response_seconds", 10.00302, 3, map[float64]uint64{.00001: 0, .000025: 1, .0025: 1, .005: 2, .025: 2, 5: 2, 10: 3, 60: 3}},
+		{"bluetrace_operation_service_seconds", 10.00202, 3, map[float64]uint64{.00001: 0, .000025: 1, .001: 1, .0025: 2, .05: 2, 10: 3}},
 		{"bluetrace_operation_lag_seconds", 0.001, 4, map[float64]uint64{.00001: 3, .0005: 3, .001: 4, 60: 4}},
 		{"bluetrace_beacon_delay_seconds", 0.0007, 1, map[float64]uint64{.0005: 0, .001: 1}},
 	} {
@@ -332,7 +350,7 @@ func TestMeterIsFedFromManyGoroutines(t *testing.T) {
 			o := p.Operation("login")
 			for i := range each {
 				p.Due.Add(1)
-				o.Done(OutcomeOK, time.Duration(i)*time.Microsecond, 0, 0)
+				ended(o, OutcomeOK, time.Duration(i)*time.Microsecond, 0, 0)
 				m.AddInFlight(1)
 				m.Beacons().Delay(time.Duration(i))
 				if i%100 == 0 {
@@ -358,11 +376,11 @@ func TestMeasuringDoesNotAllocate(t *testing.T) {
 	p := m.Phase("steady")
 	o := p.Operation("login")
 	const d = 12345 * time.Nanosecond // a bucket that is used for the first time allocates
-	o.Done(OutcomeUnknown, 3*d, d, 0)
+	ended(o, OutcomeUnknown, 3*d, d, 0)
 	m.Beacons().Delay(d)
 	if n := testing.AllocsPerRun(1000, func() {
 		p.Due.Add(1)
-		o.Done(OutcomeUnknown, 3*d, d, 0)
+		ended(o, OutcomeUnknown, 3*d, d, 0)
 		m.AddInFlight(1)
 		m.SetTarget(float64(d))
 		m.Beacons().Delay(d)
@@ -381,7 +399,7 @@ func BenchmarkMeterOperation(b *testing.B) {
 			p.Due.Add(1)
 			p.Started.Add(1)
 			m.AddInFlight(1)
-			o.Done(OutcomeOK, 1000+d, d, 1000)
+			ended(o, OutcomeOK, 1000+d, d, 1000)
 			m.AddInFlight(-1)
 		}
 	})

@@ -73,16 +73,17 @@ var (
 			"when it was due and what it waits for was there.",
 		[]string{"operation", "phase"}}
 	beaconDelayFamily = family{"bluetrace_beacon_delay_seconds", "From the sending of a beacon to its reception.", nil}
-	inFlightFamily    = family{"bluetrace_sessions_in_flight", "Sessions that have begun and not ended.", nil}
-	phaseFamily       = family{"bluetrace_phase_active", "1 while the run is in this phase, else 0.", []string{"phase"}}
-	thresholdsFamily  = family{"bluetrace_thresholds",
+	lagBudgetFamily   = family{"bluetrace_generator_lag_budget_seconds",
+		"The p99 of the schedule lag above which the load is invalid.", nil}
+	inFlightFamily   = family{"bluetrace_sessions_in_flight", "Sessions that have begun and not ended.", nil}
+	phaseFamily      = family{"bluetrace_phase_active", "1 while the run is in this phase, else 0.", []string{"phase"}}
+	thresholdsFamily = family{"bluetrace_thresholds",
 		"Thresholds of the run by whether they hold: held, broken or undecided.", []string{"outcome"}}
 	checksFamily = family{"bluetrace_checks_total",
 		"Expectations, thresholds and invariants by their verdict.", []string{"outcome"}}
 )
 
-// arrivalFamilies returns the counters of arrivals in a phase. The result of a
-// finished load lacks the last one.
+// arrivalFamilies returns the counters of arrivals in a phase.
 func arrivalFamilies() []family {
 	phase := []string{"phase"}
 	return []family{
@@ -90,6 +91,7 @@ func arrivalFamilies() []family {
 		{"bluetrace_arrivals_started_total", "Arrivals that began.", phase},
 		{"bluetrace_arrivals_dropped_total",
 			"Arrivals that were dropped because too many sessions were in flight.", phase},
+		{"bluetrace_arrivals_failed_total", "Arrivals whose last operation failed.", phase},
 		{"bluetrace_arrivals_unknown_total", "Arrivals that ended without an answer.", phase},
 	}
 }
@@ -152,6 +154,7 @@ func (c *constant) run(r *Run) {
 	for _, row := range counts.Rows() {
 		of := family{name: row.Metric, help: row.Help}
 		switch {
+		case !row.IsKnown(&r.Counts):
 		case row.Gauge:
 			c.gauge(of, float64(row.Of(&r.Counts)))
 		case row.Outcome != "":
@@ -201,7 +204,8 @@ func (c *constant) sizes(r *Run) {
 // load adds the figures of a finished load.
 func (c *constant) load(l *Load) {
 	a, b := &l.Arrivals, &l.Beacons
-	c.counters(arrivalFamilies(), []string{loadPhase}, a.Due, a.Started, a.Dropped)
+	c.counters(arrivalFamilies(), []string{loadPhase}, a.Due, a.Started, a.Dropped, a.Failed, a.Unknown)
+	c.gauge(lagBudgetFamily, l.Budgets.LagMs/1e3)
 	for i := range l.Operations {
 		o := &l.Operations[i]
 		name := Escape(o.Name)

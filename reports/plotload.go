@@ -15,7 +15,8 @@ import (
 )
 
 // LoadPlot draws a load second by second as a PNG: quantiles of the response time,
-// and below them the requested and the achieved rate.
+// and below them the requested and the achieved rate, and the rate of operations that
+// failed or had no answer.
 func LoadPlot(w io.Writer, r *Run) error { return loadPicture(r).write(w) }
 
 func loadPicture(r *Run) *picture {
@@ -27,18 +28,19 @@ func loadPicture(r *Run) *picture {
 			Escape(r.Scenario), s.ReportedStep+1, FormatRate(s.Steps[s.ReportedStep].Rate))
 	}
 	times := newChart(0.64, "", "response time, ms (log)")
-	rates := newChart(0.36, "time since the load began, s", "arrivals/s")
+	rates := newChart(0.36, "time since the load began, s", "per second")
 	end := 1.0
-	var p50, p99, target, achieved []plotter.XYs
+	var p50, p99, target, achieved, broken []plotter.XYs
 	for _, s := range line {
 		end = max(end, s.FromSeconds+s.Seconds)
 		middle := s.FromSeconds + s.Seconds/2
 		p50, p99 = addPoint(p50, middle, s.P50Ms, s.Samples > 0), addPoint(p99, middle, s.P99Ms, s.Samples > 0)
 		target, achieved = addPoint(target, middle, s.Target, true), addPoint(achieved, middle, s.Achieved, true)
+		broken = addPoint(broken, middle, ratio(float64(s.Failed+s.Unknown), s.Seconds), s.Failed+s.Unknown > 0)
 	}
 	logAxis(&times.Y, 1, 10, append(p50, p99...), nil)
 	rates.Y.Min, rates.Y.Max, rates.Y.Tick.Marker = 0, 1, linear{}
-	for _, part := range append(append([]plotter.XYs{}, target...), achieved...) {
+	for _, part := range slices.Concat(target, achieved, broken) {
 		for _, one := range part {
 			rates.Y.Max = max(rates.Y.Max, 1.1*one.Y)
 		}
@@ -52,6 +54,7 @@ func loadPicture(r *Run) *picture {
 	times.lines("p50 of each second", blue(), nil, p50)
 	rates.lines("achieved", green(), nil, achieved)
 	rates.lines("asked for", color.Black, []vg.Length{4, 4}, target)
+	rates.lines("operations failed or without an answer", red(), nil, broken)
 	p.charts = []*chart{times, rates}
 	return p
 }

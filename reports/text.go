@@ -217,7 +217,9 @@ func (p *page) counts(r *Run) {
 	rows := counts.Rows()
 	for i := range rows {
 		row := &rows[i]
-		group = append(group, KindCount{row.Column, row.Of(&r.Counts)})
+		if row.IsKnown(&r.Counts) {
+			group = append(group, KindCount{row.Column, row.Of(&r.Counts)})
+		}
 		if i+1 == len(rows) || rows[i+1].Group() != row.Group() {
 			p.countRow(row.Group(), group)
 			group = nil

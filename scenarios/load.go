@@ -118,7 +118,11 @@ var (
 	executorForm = oneOf("an executor: ", nil, executors...)
 	rateForm     = &form{doc: "a number above 0, per second", scalar: &scalar{accepts: acceptsReal,
 		parse: except(parseReal, func(n float64) bool { return n > maxRate }, "the most is 1000000")}}
-	rateOrZeroForm = wholeForm("a whole number per second", 0, maxRate)
+	rateOrZeroForm = &form{doc: "a number from 0 to 1000000, per second", scalar: &scalar{accepts: acceptsReal,
+		bounds: &bounds{0, maxRate}, parse: func(t string) (any, error) {
+			n, err := strconv.ParseFloat(t, 64)
+			return n, expectedUnless(err == nil && n >= 0 && n <= maxRate)
+		}}}
 	resolutionForm = shareForm("", "a percentage from 1% to 50%", minResolution, maxResolution)
 	confidenceForm = shareForm("", "a percentage from 50% to 99.9%", minConfidence, maxConfidence)
 	sessionForm    = orList("a list of commands such as [login, Download_tempID, log out]",

@@ -100,3 +100,30 @@ func TestLoadWaits(t *testing.T) {
 		}
 	}
 }
+
+// TestThresholdThatEndsALoad: a threshold may be a mapping, also with the names of k6, and
+// is written back as one.
+func TestThresholdThatEndsALoad(t *testing.T) {
+	s := taken(t, "f", []byte(`name: t
+phones: [{name: a, count: 3}]
+load: {executor: ramping-arrival-rate, start_rate: 0.5, stages: {duration: 3s, rate: 0.5}, mix: {Beacon: 1}}
+thresholds:
+  response_time: [{threshold: "p(99)<50", abort: true, delay: 10s}, "max<9"]
+  operations_ok: {threshold: "rate>0.9", abortOnFail: true, delayAbortEval: 1m}
+  operations_failed: {threshold: "count==0", abortOnFail: false}
+`), Options{})
+	want := []Threshold{
+		{Metric: "response_time", Text: "p(99)<50", Method: "p", Quantile: 99, Op: "<", Value: 50, Abort: true,
+			Delay: 10 * time.Second},
+		{Metric: "response_time", Text: "max<9", Method: "max", Op: "<", Value: 9},
+		{Metric: "operations_ok", Text: "rate>0.9", Method: "rate", Op: ">", Value: 0.9, Abort: true,
+			Delay: time.Minute},
+		{Metric: "operations_failed", Text: "count==0", Method: "count", Op: "=="},
+	}
+	if d := cmp.Diff(want, s.Thresholds, noPlaces); d != "" {
+		t.Error(d)
+	}
+	if s.Load.StartRate != 0.5 {
+		t.Errorf("start_rate is %g, want 0.5", s.Load.StartRate)
+	}
+}

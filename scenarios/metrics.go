@@ -110,6 +110,7 @@ func LoadMetrics() []Metric {
 	}
 	return append(all,
 		Metric{"arrivals_dropped", false, "rate: arrivals that found no phone free, of all, 0 to 1; count: how many"},
+		Metric{"operations_ok", false, "rate: operations that succeeded, of all, 0 to 1; count: how many"},
 		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: how " +
 			"many"},
 		Metric{"operations_unknown", false, "rate: operations without an answer, of all, 0 to 1; count: how many"},
@@ -170,13 +171,57 @@ func explainThreshold(text string) error {
 var thresholdForm = patternForm("threshold", "a threshold of k6's grammar such as p(95)<6, avg<=2 or rate<0.01",
 	thresholdPattern, boxed(parseThreshold))
 
+// thresholdOrMapping is the form of a condition, or of one with `abort`.
+func thresholdOrMapping() *form {
+	f := *thresholdForm
+	f.def = "anythreshold"
+	f.mapping = &mapping{keys: new(Threshold).keys()}
+	return &f
+}
+
+// keys is the table of a threshold that is a mapping. It has the names of k6 too.
+func (t *Threshold) keys() []key {
+	const abort = "End the load, as failed, when the threshold does not hold."
+	const delay = "The time after the warm-up before `abort` ends the load."
+	return []key{
+		{name: "threshold", doc: "The condition.", is: thresholdForm, required: true},
+		to("abort", &t.Abort, trueFalseForm, abort),
+		to("delay", &t.Delay, durationForm, delay),
+		to("abortOnFail", &t.Abort, trueFalseForm, "The name of `abort` in k6."),
+		to("delayAbortEval", &t.Delay, durationForm, "The name of `delay` in k6."),
+	}
+}
+
+// threshold returns the threshold at v, or false after a mistake.
+func (v *value) threshold(b *builder) (t Threshold, ok bool) {
+	condition := v
+	if v.kind == yaml.MappingNode {
+		condition = v.child("threshold")
+	}
+	if condition == nil || condition.got == nil {
+		return t, false
+	}
+	t = condition.got.(Threshold)
+	if condition == v {
+		return t, true
+	}
+	b.decode(v, t.keys())
+	switch {
+	case t.Abort && b.s.Load == nil:
+		b.add(v.pos, "`abort` ends a load, and the file has no `load`; expected a threshold without it")
+	case t.Delay > 0 && !t.Abort:
+		b.add(v.pos, "`delay` has no effect without `abort: true`; write it, or omit `delay`")
+	}
+	return t, true
+}
+
 // thresholdsForm returns the form of `thresholds`: a mapping from metrics to conditions.
 func thresholdsForm() *form {
 	var names []string
 	for _, m := range slices.Concat(Metrics, counterMetrics(), LoadMetrics()) {
 		names = append(names, m.Name)
 	}
-	list := orList("a threshold such as \"p(95)<6\", or a list of them", thresholdForm)
+	list := orList("a threshold such as \"p(95)<6\", or a list of them", thresholdOrMapping())
 	list.def = "thresholds"
 	return &form{doc: "metrics, each with its thresholds", mapping: &mapping{
 		open: list, openKeys: names, openDoc: "a metric: one of " + backquoted(names),
@@ -195,10 +240,10 @@ func (l *thresholdList) decode(b *builder, root *value) {
 	for _, e := range v.keys {
 		trend := e.checkMetric(b)
 		for _, t := range e.val.elements() {
-			if t.got == nil {
+			one, ok := t.threshold(b)
+			if !ok {
 				continue
 			}
-			one := t.got.(Threshold)
 			one.Pos, one.Metric = t.pos, e.key
 			switch isCount := one.Method == "count" || one.Method == "rate"; {
 			case trend && isCount:
@@ -225,10 +270,24 @@ func (l *thresholdList) encode(*writer) *yaml.Node {
 			lists[t.Metric] = list
 			put(m, t.Metric, list)
 		}
-		list.Content = append(list.Content, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str",
-			Style: yaml.DoubleQuotedStyle, Value: t.text()})
+		list.Content = append(list.Content, t.node())
 	}
 	return orNothing(m)
+}
+
+// node returns the threshold as YAML.
+func (t *Threshold) node() *yaml.Node {
+	condition := &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Style: yaml.DoubleQuotedStyle, Value: t.text()}
+	if !t.Abort {
+		return condition
+	}
+	n := flowNode(yaml.MappingNode)
+	put(n, "threshold", condition)
+	put(n, "abort", plainNode("true"))
+	if t.Delay > 0 {
+		put(n, "delay", plainNode(durationText(t.Delay)))
+	}
+	return n
 }
 
 // text returns the condition as written, or in k6's grammar if it has no text.

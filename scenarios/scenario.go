@@ -414,4 +414,7 @@ type Threshold struct {
 	Quantile float64 // of the method p: 0 to 100
 	Op       string  // == != < <= > >=
 	Value    float64 // milliseconds for a trend; else in the unit of the metric's Doc
+	// Abort ends a load if the condition does not hold, from Delay after the warm-up on.
+	Abort bool
+	Delay time.Duration
 }

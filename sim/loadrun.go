@@ -62,9 +62,13 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	}
 	r := &loadRun{scenario: s, options: o, traffic: traffic, phones: phones, target: "the run's own, as a process"}
 	if o.Live.isRemote() {
-		r.server, r.target = o.Live.Server, o.Live.Server
+		r.target = o.Live.Server
+		if r.server, err = load.Reach(ctx, o.Live.Server, traffic.Timeout); err != nil {
+			return nil, err
+		}
 	} else {
-		child, failed := load.StartChild(ctx, o.Load.Program, s.Server, len(phones)+spareFiles, lines)
+		child, failed := load.StartChild(ctx, clock.New(), o.Load.Program, s.Server, len(phones)+spareFiles,
+			lines)
 		if failed != nil {
 			return nil, failed
 		}
@@ -87,6 +91,12 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	out.WallSeconds = time.Since(began).Seconds()
 	out.PeakRSSBytes = peakRSS()
 	return &Result{Run: *out}, nil
+}
+
+// ServeLoad runs the server of a load run in the process that Load.Program begins. serve
+// takes the arguments of that process.
+func ServeLoad(ctx context.Context, arguments []string, serve func(context.Context) int) int {
+	return load.ServeAsChild(ctx, arguments, serve)
 }
 
 // addServerFailure makes the run fail, with the figures until the server ended.
@@ -125,9 +135,11 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	m.addHistograms()
 	out := &reports.Run{Load: m.report, Checks: m.checks, Verdict: verdict(m.checks, m.Interrupted)}
 	out.VirtualSeconds = (r.traffic.WarmUp + m.Length).Seconds()
-	if out.Load.Invalid = m.overload; len(m.overload) > 0 && !m.Interrupted {
+	switch out.Load.Invalid = m.overload; {
+	case m.Interrupted, m.balance.Verdict == reports.Failed:
+	case len(m.overload) > 0:
 		out.Verdict = reports.Invalid
-	} else if !m.Interrupted {
+	case m.unanswered == nil:
 		out.Notes = []string{load.BudgetNote(r.traffic, m.report)}
 	}
 	return out, nil
@@ -136,10 +148,9 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	c := load.Config{
 		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter,
-		OwnUsage:    func() (load.Usage, bool) { return load.UsageOf(os.Getpid()) },
-		ServerUsage: r.serverUse, Sleep: r.sleep,
-		Judge: func(l *reports.Load) (held, broken, undecided int) {
-			return load.ThresholdStatus(r.scenario, l)
+		OwnUsage: ownUsage, ServerUsage: r.serverUse, Sleep: r.sleep,
+		Judge: func(l *reports.Load, at time.Duration) load.Status {
+			return load.ThresholdStatus(r.scenario, l, at)
 		},
 	}
 	if r.options.Progress != nil {
@@ -148,12 +159,25 @@ func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	return c
 }
 
+// ownUsage returns the resources that this process has used.
+func ownUsage() (load.Usage, bool) {
+	u, ok := load.UsageOf(os.Getpid())
+	var pauses debug.GCStats
+	debug.ReadGCStats(&pauses)
+	u.GCPause, u.HasGCPause = pauses.PauseTotal, true
+	return u, ok
+}
+
 // measuredLoad is one measurement with its report and its checks.
 type measuredLoad struct {
 	*load.Measurement
 	report   *reports.Load
 	checks   []reports.Check
-	overload []string // why the generator was the bottleneck; empty if it was not
+	overload []string      // why the generator was the bottleneck; empty if it was not
+	balance  reports.Check // the last of checks
+	// unanswered is the reason if there is nothing measured because the warm-up had no
+	// answer; otherwise nil.
+	unanswered *load.NoMedianError
 }
 
 func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, error) {
@@ -162,15 +186,42 @@ func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, er
 		c.Network = sockets
 	}
 	m, err := load.Run(ctx, c)
-	if err != nil {
+	unanswered, _ := errors.AsType[*load.NoMedianError](err)
+	if m == nil || err != nil && unanswered == nil {
 		return nil, err
 	}
-	all := &measuredLoad{Measurement: m, report: m.Report(c.Traffic)}
+	all := &measuredLoad{Measurement: m, report: m.Report(c.Traffic), unanswered: unanswered}
 	all.report.Server = r.target
 	all.report.Conditions = conditions(r.scenario, c.Traffic)
-	all.checks = load.Checks(r.scenario, all.report, m.Interrupted, r.place)
+	all.checks = load.Checks(r.scenario, all.report, m.Interrupted || unanswered != nil, r.place)
 	all.overload = load.GeneratorOverloaded(c.Traffic, all.report, sockets.ResourceFailures.Load())
+	if unanswered != nil && unanswered.Lag > c.Traffic.LagBudget {
+		all.overload = append(all.overload, fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its "+
+			"budget of %v", unanswered.Lag, c.Traffic.LagBudget))
+	}
+	all.checkServer()
+	all.balance = m.BalanceCheck(c.Traffic, all.report)
+	all.checks = append(all.checks, all.balance)
 	return all, nil
+}
+
+// checkServer adds a check if the server ended or never answered. Then the generator is
+// not the cause, however late it was.
+func (m *measuredLoad) checkServer() {
+	c := reports.Check{Kind: reports.ExpectationCheck, Verdict: reports.Failed, Evaluations: 1}
+	switch {
+	case m.Outage != "":
+		m.overload = nil
+		c.Name, c.Expected, c.Found = "the server accepts connections to the end of the load", "no outage", m.Outage
+	case m.unanswered != nil && len(m.overload) == 0:
+		c.Name, c.Expected = "the operations of the warm-up succeed", "a median response time of each"
+	default:
+		return
+	}
+	if m.unanswered != nil {
+		c.Found = m.unanswered.Error()
+	}
+	m.checks = append(m.checks, c)
 }
 
 // addHistograms adds the histograms of every second to the report. Each takes some

@@ -3,19 +3,24 @@ package sim
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/benbjohnson/clock"
+	"github.com/google/go-cmp/cmp"
 
 	"bluetrace/cmd/server/authority"
 	"bluetrace/nodes"
+	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/load"
 )
 
 // asServer is the first argument that makes the test program the server of a load run.
@@ -132,5 +137,129 @@ func TestServerThatDoesNotStart(t *testing.T) {
 		"-c", "echo no room >&2; exit 3"}}})
 	if err == nil || !strings.Contains(err.Error(), "the server did not start: no room") {
 		t.Errorf("%v", err)
+	}
+}
+
+// playIn runs a load in the time of a synctest bubble.
+func playIn(t *testing.T, q *queue, text string) *reports.Run {
+	t.Helper()
+	return searchIn(t, q, text, nil)
+}
+
+const quickLoad = `name: quick
+phones: [{name: a, count: 200, password_pause: 0s}]
+load:
+  executor: constant-arrival-rate
+  rate: 50
+  duration: 4s
+  warm_up: 1s
+  timeout: 2s
+  expected: {connect: 1ms, login: 1ms}
+  session: [login, Download_tempID]
+thresholds: {response_time: ["p(99)<5000"]}
+`
+
+// failures returns the checks that failed, with the value found.
+func failures(r *reports.Run) (list []string) {
+	for _, c := range r.Checks {
+		if c.Verdict == reports.Failed {
+			list = append(list, c.Name+" ("+c.Found+")")
+		}
+	}
+	return list
+}
+
+// TestVerdictOfALoad: a load passes only if its operations succeed.
+func TestVerdictOfALoad(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		q          func(*queue)
+		want       []string
+	}{
+		{"a good server", quickLoad, func(*queue) {}, nil},
+		{"a server that breaks each login", quickLoad, func(q *queue) {
+			q.breaks = func(string) bool { return true }
+		}, []string{"operations_unknown: count==0 (200)",
+			"every operation of the load succeeds at least once (login: 0 of 200, tempid: none was tried)"}},
+		{"a server that breaks each download", quickLoad, func(q *queue) {
+			q.breaks = func(message string) bool { return message == protocol.CommandDownload }
+		}, []string{"operations_unknown: count==0 (200)",
+			"every operation of the load succeeds at least once (tempid: 0 of 200)"}},
+		{"a broken server, allowed by a threshold", strings.Replace(quickLoad, "thresholds: {",
+			"thresholds: {operations_unknown: rate<0.6, operations_ok: count>0, ", 1), func(q *queue) {
+			q.breaks = func(string) bool { return true }
+		}, nil},
+		{"a server that never answers", quickLoad, func(q *queue) { q.takes = time.Hour },
+			[]string{"operations_unknown: count==0 (200)", "every operation of the load succeeds at least once " +
+				"(login: 0 of 200, tempid: none was tried)"}},
+		{"a warm-up without an answer", strings.Replace(quickLoad, "login: 1ms", "tempid: 1ms", 1), func(q *queue) {
+			q.breaks = func(string) bool { return true }
+		}, []string{"the operations of the warm-up succeed (no login succeeded in the warm-up of 1s (0 failed, 50 " +
+			"without an answer): check that the server runs and speaks the protocol, or write a longer `warm_up` or " +
+			"`expected: {login: …}`)"}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			q := &queue{takes: time.Millisecond}
+			c.q(q)
+			r := playIn(t, q, c.text)
+			want := reports.Passed
+			if c.want != nil {
+				want = reports.Failed
+			}
+			if d := cmp.Diff(c.want, failures(r)); d != "" || r.Verdict != want || len(r.Load.Invalid) > 0 {
+				t.Errorf("%s: %s %q\n%s", c.name, r.Verdict, r.Load.Invalid, d)
+			}
+		})
+	}
+}
+
+// TestSearchOfAServerThatBreaksConnections: a rate at which many sessions are
+// thrown out does not hold.
+func TestSearchOfAServerThatBreaksConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := 0
+		q := &queue{takes: time.Millisecond / 10}
+		q.breaks = func(string) bool { n++; return n > 2 && n%3 == 0 }
+		out := searchIn(t, q, strings.Replace(smallSearch, `, operations_unknown: "rate<0.01"`, "", 1), nil)
+		if s := out.Load.Search; out.Verdict != reports.Failed || s.Capacity != 0 {
+			t.Errorf("%s: %+v", out.Verdict, s)
+		}
+	})
+}
+
+// TestBrokenBalanceIsABrokenRun: figures that do not agree make a run fail, also if the
+// generator was late.
+func TestBrokenBalanceIsABrokenRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := reports.NewMeter("quick", "1")
+		q := &queue{takes: time.Millisecond}
+		r := searchIn(t, q, quickLoad, func(r *loadRun) {
+			r.options.Meter = m
+			r.sleep = func(d time.Duration) { time.Sleep(d + 50*time.Millisecond) } // virtual time of synctest
+			time.AfterFunc(3*time.Second, func() { m.Phase("load").Dropped.Add(1) })
+		})
+		want := []string{"the figures of a load agree with each other (arrivals dropped: 0, in the metrics: 1)"}
+		if d := cmp.Diff(want, failures(r)); d != "" || r.Verdict != reports.Failed {
+			t.Errorf("%s: %s", r.Verdict, d)
+		}
+	})
+}
+
+// TestLoadOnNoServer: a load on a server that is not there is refused at once.
+func TestLoadOnNoServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	if got, err := load.Reach(t.Context(), address, time.Minute); err != nil || got != address {
+		t.Errorf("%q, %v", got, err)
+	}
+	l.Close()
+	_, err = Run(t.Context(), loadScenario(t, smallLoad), Options{Load: &Load{}, Live: &Live{Server: address,
+		Credentials: []nodes.Credential{{User: "zoe", Password: "a"}}}})
+	if want := "connecting to the server at " + address + ": connection refused; start it, or name another one with " +
+		"--server"; err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
 	}
 }

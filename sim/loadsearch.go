@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bluetrace/reports"
@@ -34,6 +35,9 @@ type searching struct {
 	out   *reports.Search
 	shown *measuredLoad // of the step that is reported; nil if it measured nothing
 	idle  time.Duration // duration of a probe before the first step
+	// unbalanced is the failed check of the first step whose figures do not agree; nil
+	// if there is none.
+	unbalanced *reports.Check
 }
 
 // search finds the highest rate at which the thresholds hold.
@@ -86,8 +90,8 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 	c.Seed += uint64(n)
 	c.Phase = phaseOfStep(n)
 	if c.Meter != nil {
-		held, broken, undecided := load.ThresholdStatus(s.scenario, load.EmptyReport(s.traffic))
-		c.Meter.SetThresholds(0, 0, held+broken+undecided)
+		all := load.ThresholdStatus(s.scenario, load.EmptyReport(s.traffic), 0)
+		c.Meter.SetThresholds(0, 0, all.Held+all.Broken+all.Undecided)
 	}
 	if s.options.Progress != nil {
 		doing := fmt.Sprintf("step %d, %s/s", n, reports.FormatRate(step.Rate))
@@ -99,37 +103,29 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 		}
 	}
 	m, err := s.measure(ctx, c)
-	if err != nil {
-		return s.unmeasured(ctx, step, err)
+	switch {
+	case ctx.Err() != nil && m == nil: // interrupted while phones logged in
+		s.out.Stopped = stoppedByUser
+	case err != nil:
+		return err
+	default:
+		s.judge(step, m)
+	}
+	return nil
+}
+
+// judge adds the answer of a measured step.
+func (s *searching) judge(step load.Step, m *measuredLoad) {
+	if m.balance.Verdict == reports.Failed && s.unbalanced == nil {
+		s.unbalanced = &m.balance
 	}
 	if m.Interrupted {
 		s.out.Stopped = stoppedByUser
 		s.addStep(step, m, load.Breaks, nil, nil)
-		return nil
+		return
 	}
 	answer, why, confidence := s.answer(step, m)
 	s.addStep(step, m, answer, why, confidence)
-	return nil
-}
-
-// unmeasured handles a step without figures: it adds the step to the report, or ends
-// the search if ctx was cancelled. err is the error of the measurement, which
-// unmeasured returns if it has another cause.
-func (s *searching) unmeasured(ctx context.Context, step load.Step, err error) error {
-	e, ok := errors.AsType[*load.NoMedianError](err)
-	switch {
-	case ctx.Err() != nil: // interrupted while phones logged in
-		s.out.Stopped = stoppedByUser
-	case ok && e.Lag > s.traffic.LagBudget:
-		why := fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its budget of %v",
-			e.Lag, s.traffic.LagBudget)
-		s.addStep(step, nil, load.Limited, []string{why}, nil)
-	case ok:
-		s.addStep(step, nil, load.Breaks, []string{e.Error()}, nil)
-	default:
-		return err
-	}
-	return nil
 }
 
 // trafficOf returns the load of one step.
@@ -155,6 +151,9 @@ func (s *searching) answer(step load.Step, m *measuredLoad) (a load.Answer, why 
 	if len(m.overload) > 0 {
 		return load.Limited, m.overload, confidence
 	}
+	if m.unanswered != nil {
+		return load.Breaks, []string{m.unanswered.Error()}, nil
+	}
 	for _, c := range m.checks {
 		if c.Verdict == reports.Failed {
 			why = append(why, c.Name+" ("+c.Found+")")
@@ -177,17 +176,15 @@ func (s *searching) addStep(step load.Step, m *measuredLoad, a load.Answer, why 
 		Rate: step.Rate, Confirming: step.Confirming,
 		Outcome: outcomeOfStep(a), Reasons: why, Confidence: confidence,
 	}
-	if m != nil {
-		row.Seconds = m.Length.Seconds()
-		if row.Seconds > 0 {
-			row.Achieved = float64(m.report.Arrivals.Started) / row.Seconds
-		}
-		all := &m.report.All
-		row.Operations, row.Failed, row.Unknown = all.Count(), all.Failed, all.Unknown
-		row.Dropped = m.report.Arrivals.Dropped
-		row.Response, row.Service = reports.StepTimesOf(all.Response), reports.StepTimesOf(all.Service)
-		row.Lag = reports.StepTimesOf(all.Lag)
+	row.Seconds = m.Length.Seconds()
+	if row.Seconds > 0 {
+		row.Achieved = float64(m.report.Arrivals.Started) / row.Seconds
 	}
+	all := &m.report.All
+	row.Operations, row.Failed, row.Unknown = all.Count(), all.Failed, all.Unknown
+	row.Dropped = m.report.Arrivals.Dropped
+	row.Response, row.Service = reports.StepTimesOf(all.Response), reports.StepTimesOf(all.Service)
+	row.Lag = reports.StepTimesOf(all.Lag)
 	if s.out.Stopped != "" {
 		row.Outcome = reports.StepInterrupted
 	}
@@ -239,12 +236,23 @@ func (s *searching) result(interrupted bool) *reports.Run {
 	}
 	limited := s.out.FailedBy == reports.StepGeneratorLimited
 	s.out.AtLeast = s.out.Capacity > 0 && (limited || found.Refused == 0)
-	if limited {
-		out.Load.Invalid = s.whyLimited(found.Refused)
+	switch why := s.whyLimited(found.Refused); {
+	case limited && s.out.AtLeast: // the capacity found is the server's all the same
+		for _, reason := range why {
+			out.Notes = append(out.Notes, "search: above the capacity the generator was the bottleneck: "+reason)
+		}
+		limited = false
+	case limited:
+		out.Load.Invalid = why
 	}
 	one := s.check(interrupted, limited)
 	out.Checks = append(out.Checks, one)
+	if s.unbalanced != nil && !slices.ContainsFunc(out.Checks, isFailedInvariant) {
+		out.Checks = slices.Insert(out.Checks, 0, *s.unbalanced)
+	}
 	switch {
+	case s.unbalanced != nil:
+		out.Verdict = reports.Failed
 	case interrupted:
 		out.Verdict = reports.Interrupted
 	case s.out.Stopped != "":
@@ -255,6 +263,10 @@ func (s *searching) result(interrupted bool) *reports.Run {
 		out.Verdict = one.Verdict
 	}
 	return out
+}
+
+func isFailedInvariant(c reports.Check) bool {
+	return c.Kind == reports.InvariantCheck && c.Verdict == reports.Failed
 }
 
 // whyLimited returns the reasons why the generator was the bottleneck at a rate.

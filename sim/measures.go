@@ -291,15 +291,12 @@ func (m *measures) sample(metric string) check.Sample {
 		}
 	}
 	n := m.records.Totals()
-	share := func(part, of uint64) check.Sample {
-		return check.Sample{Count: float64(part), Rate: float64(part) / float64(max(of, 1))}
-	}
 	switch metric {
 	case "datagrams_lost":
-		return share(n.Datagrams.Lost, n.Datagrams.Sent)
+		return check.Share(n.Datagrams.Lost, n.Datagrams.Sent)
 	case "logins_failed":
 		failed := n.Logins.Wrong + n.Logins.Refused
-		return share(failed, failed+n.Logins.Welcomed)
+		return check.Share(failed, failed+n.Logins.Welcomed)
 	}
 	v := m.counter(metric)
 	elapsed := (m.world.Now() - m.begin).Seconds()
@@ -388,6 +385,7 @@ func (m *measures) runSoFar() *reports.Run {
 	}
 	if m.live != nil {
 		out.World = reports.Live
+		out.Uploads.ResolvedUnknown = m.live.isRemote()
 	}
 	return out
 }

@@ -186,7 +186,9 @@ func (p *program) newCommand(result *status) *cobra.Command {
 			Hidden:             true,
 			DisableFlagParsing: true,
 			RunE: func(c *cobra.Command, arguments []string) error {
-				*result = status(authority.Run(c.Context(), arguments, p.stdout, p.stderr, time.UTC, clock.New()))
+				*result = status(sim.ServeLoad(c.Context(), arguments, func(ctx context.Context) int {
+					return authority.Run(ctx, arguments, p.stdout, p.stderr, time.UTC, clock.New())
+				}))
 				return nil
 			},
 		})

@@ -130,7 +130,7 @@ func TestALoadRunFeedsItsMeterItself(t *testing.T) {
 		ran++
 		p := o.Meter.Phase("steady")
 		o.Meter.SetPhase(p)
-		p.Operation("login").Done(reports.OutcomeOK, 2*time.Millisecond, time.Millisecond, 0)
+		p.Operation("login").Ended(reports.OutcomeOK)
 		o.Progress(sim.Progress{})
 		if ran < 2 {
 			return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed, Checks: []reports.Check{
@@ -172,7 +172,7 @@ bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="s
 
 func TestServedFormsParse(t *testing.T) {
 	m := reports.NewMeter("steady", "r1")
-	m.Phase("steady").Operation("login").Done(reports.OutcomeOK, time.Millisecond, 0, 0)
+	m.Phase("steady").Operation("login").Took(time.Millisecond, 0)
 	e, err := newExporter("127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -109,7 +109,7 @@ func TestStatusesOfASearch(t *testing.T) {
 
 func TestProgressOfASearch(t *testing.T) {
 	at := sim.Progress{At: 90_400_000_000, Doing: "step 3, 400/s"}
-	if got, want := runProgress("search", at, 0), "search  1m30s  step 3, 400/s"; got != want {
+	if got, want := new(progress).runProgress("search", at, 0), "search  1m30s  step 3, 400/s"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -21,6 +21,7 @@ type progress struct {
 	now     func() time.Time
 	started time.Time
 	drawn   time.Time // zero if no line is on the terminal
+	pace    pace
 }
 
 // newProgress returns a progress line that starts now.
@@ -53,9 +54,33 @@ func (p *progress) clear() {
 	}
 }
 
+// paceWindow is the wall time over which the speed of a run is measured. The speed
+// differs from one part of a run to the next: a crowd logs in faster than it sends
+// beacons.
+const paceWindow = 5 * time.Second
+
+// pace measures the speed of a run over its last paceWindow or longer, at most twice as
+// long.
+type pace struct{ older, newer paceMark }
+
+// paceMark is the share of a run that was done after some wall time.
+type paceMark struct {
+	lasted time.Duration
+	part   float64 // 0 to 1
+}
+
+// left returns the wall time until the end of the run, or false if it is not known.
+func (p *pace) left(lasted time.Duration, part float64) (time.Duration, bool) {
+	if lasted-p.newer.lasted >= paceWindow {
+		p.older, p.newer = p.newer, paceMark{lasted, part}
+	}
+	done := part - p.older.part
+	return time.Duration(float64(lasted-p.older.lasted) * (1 - part) / done), done > 0
+}
+
 // runProgress returns the line for one run of a scenario, which has lasted for
 // some wall time.
-func runProgress(scenario string, at sim.Progress, lasted time.Duration) string {
+func (p *progress) runProgress(scenario string, at sim.Progress, lasted time.Duration) string {
 	name, events := reports.Escape(scenario), reports.Plural(at.Events, "event", "events")
 	if at.Doing != "" {
 		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), reports.Escape(at.Doing))
@@ -65,8 +90,7 @@ func runProgress(scenario string, at sim.Progress, lasted time.Duration) string 
 	}
 	part := min(1, max(0, float64(at.At)/float64(at.Length)))
 	line := fmt.Sprintf("%s  %.0f %%  %s of %s  %s", name, 100*part, at.At.Round(time.Second), at.Length, events)
-	if part > 0 {
-		left := time.Duration(float64(lasted) * (1 - part) / part)
+	if left, ok := p.pace.left(lasted, part); ok {
 		line += fmt.Sprintf("  %s left", left.Round(time.Second))
 	}
 	return line

@@ -16,7 +16,7 @@ func TestProgressIsOneRedrawnLine(t *testing.T) {
 	now := time.Unix(100, 0)
 	p := &progress{w: &out, columns: func() int { return 80 }, now: func() time.Time { return now }, started: now}
 	draw := func(at sim.Progress) {
-		p.draw(func(now time.Time) string { return runProgress("day\x1b", at, now.Sub(p.started)) })
+		p.draw(func(now time.Time) string { return p.runProgress("day\x1b", at, now.Sub(p.started)) })
 	}
 	half := sim.Progress{At: 30 * time.Minute, Length: time.Hour, Events: 1234}
 
@@ -69,5 +69,29 @@ func TestProgressOnlyOnATerminalAndNotQuiet(t *testing.T) {
 		if asked != c.want || b.err.Len() > 0 {
 			t.Errorf("terminal %v, %v: progress %v, want %v; standard error %q", c.terminal, c.flags, asked, c.want, b.err.String())
 		}
+	}
+}
+
+// TestTimeLeftFollowsTheSpeed: the time left comes from the speed of the last seconds, not
+// from a beginning that was faster or slower.
+func TestTimeLeftFollowsTheSpeed(t *testing.T) {
+	for _, early := range []float64{0.001, 0.4} { // share done in the first 2 s
+		p := &pace{}
+		var left time.Duration
+		for at := 2 * time.Second; at <= 12*time.Second; at += 100 * time.Millisecond {
+			part := early + 0.01*(at-2*time.Second).Seconds() // then 1 % a second
+			left, _ = p.left(at, part)
+		}
+		want := time.Duration((1 - early - 0.1) / 0.01 * float64(time.Second))
+		if off := left - want; off < -time.Second || off > time.Second {
+			t.Errorf("%g %% done in 2s: %v left, want %v", 100*early, left, want)
+		}
+	}
+	p := &pace{}
+	if _, ok := p.left(time.Second, 0); ok {
+		t.Error("a run that has not begun has no time left")
+	}
+	if left, ok := p.left(2*time.Second, 0.5); !ok || left != 2*time.Second {
+		t.Errorf("%v left, want 2s", left)
 	}
 }

@@ -247,7 +247,7 @@ func (r *runCommand) runEngine(ctx context.Context, s *scenarios.Scenario, o sim
 	if r.terminal && !r.quiet {
 		line := newProgress(r.stderr, r.columns, r.now)
 		o.Progress = func(at sim.Progress) {
-			line.draw(func(now time.Time) string { return runProgress(s.Name, at, now.Sub(line.started)) })
+			line.draw(func(now time.Time) string { return line.runProgress(s.Name, at, now.Sub(line.started)) })
 		}
 		defer line.clear()
 	}

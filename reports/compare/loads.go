@@ -303,7 +303,7 @@ func resourcesOf(p sides) []ResourceRow {
 			return 1e6 * seconds / float64(max(1, r.Load.All.count()))
 		}},
 		{"server_peak_mib", func(r *Result) float64 { return float64(r.Load.ServerUse.PeakBytes) / (1 << 20) }},
-		{"server_gc_pause_ms", func(r *Result) float64 { return 1000 * r.Load.ServerUse.GCPauseSeconds }},
+		{"server_gc_pause_ms", func(r *Result) float64 { return 1000 * r.Load.ServerUse.GCPause() }},
 	} {
 		each := func(results []*Result) (values []float64) {
 			for _, r := range results {

@@ -4,7 +4,10 @@
 // event in sim/world/measures.go, and a line of docs/RESULTS.md and docs/METRICS.md.
 package counts
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+)
 
 // Counts are the counts of one run.
 type Counts struct {
@@ -60,6 +63,20 @@ type Uploads struct {
 	Broken   uint64 `json:"broken"`
 	Entries  uint64 `json:"entries"`
 	Resolved uint64 `json:"resolved"`
+	// ResolvedUnknown is set if only the server knows Resolved, and that is remote.
+	ResolvedUnknown bool `json:"-"`
+}
+
+// MarshalJSON omits Resolved if it is unknown.
+func (u Uploads) MarshalJSON() ([]byte, error) {
+	type all Uploads
+	if !u.ResolvedUnknown {
+		return json.Marshal(all(u))
+	}
+	return json.Marshal(struct {
+		all
+		Resolved *uint64 `json:"resolved,omitempty"`
+	}{all: all(u)})
 }
 
 // Row describes one count.
@@ -88,6 +105,11 @@ func (r *Row) Group() string {
 
 // Of returns the value of the row's count.
 func (r *Row) Of(c *Counts) uint64 { return *r.field(c) }
+
+// IsKnown reports whether the run knows the row's count.
+func (r *Row) IsKnown(c *Counts) bool {
+	return r.Name != "uploads.resolved" || !c.Uploads.ResolvedUnknown
+}
 
 // Value returns the count with a name. It reports false if there is none.
 func (c *Counts) Value(name string) (n uint64, ok bool) {

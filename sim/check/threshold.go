@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"time"
 
@@ -30,17 +31,22 @@ func Compare(left float64, op string, right float64) bool {
 }
 
 // Sample is the input of a threshold: the delays of a trend in nanoseconds, or a
-// count with its rate per second.
+// count with its rate per second or its share.
 type Sample struct {
 	Trend       *hdrhistogram.Histogram // nil for a counter
-	Count, Rate float64
+	Count, Rate float64                 // Rate is not a number if there is nothing to count
 }
 
-// Threshold evaluates a threshold. ok is false if the trend has no sample: then
-// there is no value.
+// Share returns the sample of a count that is a part of another one.
+func Share(part, of uint64) Sample {
+	return Sample{Count: float64(part), Rate: float64(part) / float64(of)}
+}
+
+// Threshold evaluates a threshold. ok is false if there is no value: the trend has no
+// sample, or the rate is a share of nothing.
 func Threshold(t *scenarios.Threshold, s Sample) (value float64, held, ok bool) {
 	switch {
-	case s.Trend != nil && s.Trend.TotalCount() == 0:
+	case s.Trend != nil && s.Trend.TotalCount() == 0, s.Trend == nil && t.Method == "rate" && math.IsNaN(s.Rate):
 		return 0, false, false
 	case s.Trend != nil:
 		value = trend(t, s.Trend)

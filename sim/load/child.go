@@ -9,12 +9,15 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/benbjohnson/clock"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
@@ -27,20 +30,31 @@ type Child struct {
 	Address string // host:port
 	metrics string // URL
 	dir     string
+	clock   clock.Clock
 	command *exec.Cmd
 	output  sync.WaitGroup // the goroutine that reads its standard error
 }
 
+// The time limits of the server's start and of its orderly end. The start reads the
+// accounts, the end saves what was issued.
+const (
+	startLimit = time.Minute
+	stopLimit  = 5 * time.Second
+)
+
+const folderPrefix = "bluetrace-load-"
+
 // StartChild starts the server in a folder of its own, with accounts as lines of
 // credentials.txt. The command line program begins a program that takes the
-// arguments of the command server.
-func StartChild(ctx context.Context, program []string, s scenarios.Server, connections int,
+// arguments of the command server. The limits of its start and its end are measured with
+// a real clock.
+func StartChild(ctx context.Context, real clock.Clock, program []string, s scenarios.Server, connections int,
 	accounts []string) (c *Child, err error) {
-	dir, err := os.MkdirTemp("", "bluetrace-load-")
+	dir, err := os.MkdirTemp("", folderPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("making a folder for the server's files: %w", err)
 	}
-	c = &Child{dir: dir}
+	c = &Child{dir: dir, clock: real}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, c.Stop())
@@ -95,8 +109,36 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 	select {
 	case err := <-found:
 		return err
+	case <-c.clock.After(startLimit):
+		return fmt.Errorf("the server did not start within %v", startLimit)
 	case <-ctx.Done():
 		return ctx.Err()
+	}
+}
+
+// ServeAsChild is the part of StartChild in the new process: serve runs the server with
+// the arguments until its context is cancelled by a signal. If the process that started
+// it has ended meanwhile, which would have removed its folder, ServeAsChild removes that.
+//
+// Linux sends a signal for each thread of a parent that is killed, so a second signal
+// must not end the server at once.
+func ServeAsChild(ctx context.Context, arguments []string, serve func(context.Context) int) int {
+	parent := os.Getppid()
+	signal.Reset()
+	signal.Ignore(syscall.SIGPIPE) // of its output, whose reader ends with the parent
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	status := serve(ctx)
+	if os.Getppid() != parent {
+		removeOrphan(arguments)
+	}
+	return status
+}
+
+func removeOrphan(arguments []string) {
+	at := slices.Index(arguments, "--dir") + 1
+	if at > 0 && at < len(arguments) && strings.HasPrefix(filepath.Base(arguments[at]), folderPrefix) {
+		_ = os.RemoveAll(arguments[at]) // an error has no reader any more
 	}
 }
 
@@ -108,16 +150,22 @@ func (e *ExitError) Error() string { return "the server ended badly: " + e.Err.E
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Stop ends the server and removes its folder. It returns an ExitError if the server
-// had ended before.
+// Stop ends the server and removes its folder. A server that has not ended after
+// stopLimit is killed. Stop returns an ExitError then, and if the server had ended
+// before.
 func (c *Child) Stop() error {
 	var errs []error
 	if c.command != nil {
 		if err := c.command.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 			errs = append(errs, fmt.Errorf("ending the server: %w", err))
 		}
+		kill := c.clock.AfterFunc(stopLimit, func() { _ = c.command.Process.Kill() }) // fails if it has ended
 		c.output.Wait()
-		if err := c.command.Wait(); err != nil {
+		err := c.command.Wait()
+		if !kill.Stop() {
+			err = fmt.Errorf("it did not end within %v of SIGTERM, and was killed", stopLimit)
+		}
+		if err != nil {
 			errs = append(errs, &ExitError{err})
 		}
 	}
@@ -130,27 +178,27 @@ func (c *Child) Usage() (Usage, bool) {
 	if !ok {
 		return u, false
 	}
-	u.GCPause = c.gcPause()
+	u.GCPause, u.HasGCPause = c.gcPause()
 	return u, true
 }
 
 // scrapeTimeout limits the request for the server's own metrics.
 const scrapeTimeout = 2 * time.Second
 
-// gcPause returns the pauses for garbage collection from the server's metrics, or 0
+// gcPause returns the pauses for garbage collection from the server's metrics, or false
 // if they are not there.
-func (c *Child) gcPause() time.Duration {
+func (c *Child) gcPause() (time.Duration, bool) {
 	client := http.Client{Timeout: scrapeTimeout}
 	got, err := client.Get(c.metrics)
 	if err != nil {
-		return 0
+		return 0, false
 	}
 	defer func() { _ = got.Body.Close() }() // nothing was written
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(got.Body)
 	if err != nil || families["go_gc_duration_seconds"] == nil {
-		return 0
+		return 0, false
 	}
 	sum := families["go_gc_duration_seconds"].Metric[0].GetSummary().GetSampleSum()
-	return time.Duration(sum * float64(time.Second))
+	return time.Duration(sum * float64(time.Second)), true
 }

@@ -1,17 +1,21 @@
 package load
 
 import (
+	"context"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"testing"
+
+	"github.com/benbjohnson/clock"
 )
 
 // TestStopReportsADeadServer: Stop returns an ExitError for a server that was killed or
 // that failed, and none for one that ended normally.
 func TestStopReportsADeadServer(t *testing.T) {
 	for script, died := range map[string]bool{"kill -9 $$": true, "exit 3": true, "exit 0": false} {
-		c := &Child{command: exec.CommandContext(t.Context(), "sh", "-c", script), dir: t.TempDir()}
+		c := &Child{command: exec.CommandContext(t.Context(), "sh", "-c", script), dir: t.TempDir(), clock: clock.NewMock()}
 		out, err := c.command.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -26,5 +30,62 @@ func TestStopReportsADeadServer(t *testing.T) {
 		if _, bad := errors.AsType[*ExitError](err); bad != died {
 			t.Errorf("%q: %v; want one that died: %v", script, err, died)
 		}
+	}
+}
+
+// TestStopKillsAServerThatStandsStill: a server that does not end in time is killed, and
+// that is reported.
+func TestStopKillsAServerThatStandsStill(t *testing.T) {
+	mock := clock.NewMock()
+	c := &Child{command: exec.CommandContext(t.Context(), "sh", "-c", "trap '' TERM; echo; kill -STOP $$"),
+		dir: t.TempDir(), clock: mock}
+	out, err := c.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, 1)); err != nil { // from now on it ignores SIGTERM
+		t.Fatal(err)
+	}
+	stopped := make(chan error)
+	go func() { stopped <- c.Stop() }()
+	for {
+		select {
+		case err := <-stopped:
+			if err == nil || err.Error() != "the server ended badly: it did not end within 5s of SIGTERM, and was killed" {
+				t.Error(err)
+			}
+			return
+		default:
+			mock.Add(stopLimit)
+		}
+	}
+}
+
+// TestOrphanRemovesItsFolder: a server whose parent process has ended removes its folder,
+// and no other.
+func TestOrphanRemovesItsFolder(t *testing.T) {
+	if got := ServeAsChild(t.Context(), []string{"0", "60s"}, func(context.Context) int { return 3 }); got != 3 {
+		t.Errorf("status %d, want that of the server, 3", got)
+	}
+	dir, err := os.MkdirTemp(t.TempDir(), folderPrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ServeAsChild(t.Context(), []string{"0", "--dir", dir}, func(context.Context) int { return 0 })
+	if _, err := os.Stat(dir); err != nil {
+		t.Errorf("the folder of a server whose parent is there: %v", err)
+	}
+	removeOrphan([]string{"0", "--dir", dir, "--x"})
+	if _, err := os.Stat(dir); !os.IsNotExist(err) {
+		t.Errorf("the folder of an orphan: %v", err)
+	}
+	other := t.TempDir()
+	removeOrphan([]string{"--dir", other})
+	removeOrphan([]string{"--dir"})
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("another folder: %v", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/benbjohnson/clock"
@@ -27,6 +28,7 @@ type fake struct {
 	lose, twice func(n int) bool
 	later       func(n int) time.Duration // how long it is under way; nil: none at all
 	breaks      func(message string, at time.Duration) bool
+	refuses     func(at time.Duration) bool // connections; nil: none
 
 	running sync.WaitGroup // the server's sides of connections
 
@@ -47,6 +49,9 @@ func newFake() *fake {
 
 // open connects to the server of the fake.
 func (f *fake) open(context.Context) (net.Conn, error) {
+	if f.refuses != nil && f.refuses(time.Since(f.began)) {
+		return nil, syscall.ECONNREFUSED
+	}
 	here, there := net.Pipe()
 	f.running.Go(func() { f.serve(there) })
 	return here, nil

@@ -32,12 +32,19 @@ const (
 	OK      Outcome = iota // the expected answer came
 	Failed                 // another answer came, or the connection was refused
 	Unknown                // no answer came: the server may have done it or not
+
+	stillOpen // of a session only: it was in progress when the run ended
 )
 
 // Row holds the times of one operation.
 type Row struct {
 	Operation Operation
 	Outcome   Outcome
+	// NotSent is set if there was no connection for it: the server refused the
+	// connection, or had closed it before.
+	NotSent bool
+	// Waited is set if no answer came within the timeout.
+	Waited bool
 	// Due is the time at which it should have been sent. Ready is the time at which
 	// its preconditions were met, at Due or later; it cannot be sent before. Done is
 	// the time of the answer, or of the timeout.
@@ -50,7 +57,12 @@ func (r *Row) Response() time.Duration { return r.Done - r.Due }
 // Service returns the service time, from Sent to Done. A closed loop measures it.
 func (r *Row) Service() time.Duration { return r.Done - r.Sent }
 
-// Lag returns the delay that the generator itself caused.
+// timed reports whether the times of the operation are measured. A refusal is quick,
+// and an operation whose connection broke waited for nothing.
+func (r *Row) timed() bool { return r.Outcome == OK || r.Waited }
+
+// Lag returns the delay that the generator itself caused. It has no meaning if NotSent
+// is set.
 func (r *Row) Lag() time.Duration { return r.Sent - max(r.Due, r.Ready) }
 
 // figures collects the rows of one phase, from many goroutines.
@@ -58,11 +70,14 @@ type figures struct {
 	from  time.Duration // rows that are due before it belong to the first second
 	mu    sync.Mutex
 	kinds [operations]kind
+	// notOK counts the operations of each second by their outcome, without those that
+	// are OK and without lost beacons.
+	notOK [][Unknown + 1]uint32
 }
 
-// kind collects the rows of one operation. Failed operations are only counted, since
-// a refusal is quick. Operations without an answer are in the histograms with the
-// time until the timeout.
+// kind collects the rows of one operation. An operation that failed, or whose
+// connection broke, is only counted. An operation without an answer within the timeout
+// is in the histograms with the time until then.
 type kind struct {
 	outcomes               [Unknown + 1]uint64
 	response, service, lag stats.Histogram
@@ -77,13 +92,21 @@ func (f *figures) add(r *Row) {
 	defer f.mu.Unlock()
 	k := &f.kinds[r.Operation]
 	k.outcomes[r.Outcome]++
-	k.lag.Record(int64(r.Lag()))
-	if r.Outcome == Failed {
+	if !r.NotSent {
+		k.lag.Record(int64(r.Lag()))
+	}
+	second := max(0, int((r.Due-f.from)/time.Second))
+	if r.Outcome != OK {
+		for second >= len(f.notOK) {
+			f.notOK = append(f.notOK, [Unknown + 1]uint32{})
+		}
+		f.notOK[second][r.Outcome]++
+	}
+	if !r.timed() {
 		return
 	}
 	k.response.Record(int64(r.Response()))
 	k.service.Record(int64(r.Service()))
-	second := max(0, int((r.Due-f.from)/time.Second))
 	for second >= len(k.responseSeconds) {
 		k.responseSeconds = append(k.responseSeconds, stats.Second{})
 		k.serviceSeconds = append(k.serviceSeconds, stats.Second{})
@@ -99,20 +122,20 @@ func (f *figures) addLost(n uint64) {
 	f.kinds[Beacon].outcomes[Unknown] += n
 }
 
-// median returns the median response time of one operation, or false if there is no
-// sample.
+// median returns the median response time of one operation, or false if none
+// succeeded.
 func (f *figures) median(o Operation) (time.Duration, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	h := f.kinds[o].response.HDR()
-	return time.Duration(h.ValueAtQuantile(50)), h.TotalCount() > 0
+	k := &f.kinds[o]
+	return time.Duration(k.response.HDR().ValueAtQuantile(50)), k.outcomes[OK] > 0
 }
 
-// failed returns the number of operations of a kind that failed.
-func (f *figures) failed(o Operation) uint64 {
+// outcomes returns the number of operations of a kind by their outcome.
+func (f *figures) outcomes(o Operation) [Unknown + 1]uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.kinds[o].outcomes[Failed]
+	return f.kinds[o].outcomes
 }
 
 // copied returns a copy of the figures of one operation, without its seconds, or nil

@@ -3,6 +3,7 @@ package load
 import (
 	"net/netip"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -71,8 +72,8 @@ const (
 // processor of the Go runtime for it. The thread goes on afterwards: its end would
 // end the processes that it started (childAttributes).
 func onOwnThread(do func()) {
-	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
-	defer func() { runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) - 1) }()
+	addProcessors(1)
+	defer addProcessors(-1)
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	// Errors are ignored: without either setting the pace is a little less precise.
@@ -85,6 +86,16 @@ func onOwnThread(do func()) {
 		defer func() { _ = unix.SchedSetAttr(0, was, 0) }()
 	}
 	do()
+}
+
+var processorsMu sync.Mutex
+
+// addProcessors changes the number of processors of the Go runtime. Loads at the same
+// time each have one more.
+func addProcessors(n int) {
+	processorsMu.Lock()
+	defer processorsMu.Unlock()
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + n)
 }
 
 // preciseSleep is exact to some tens of microseconds. Timers of the Go runtime are

@@ -105,19 +105,20 @@ const (
 // session.
 func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 	err := e.startSessions(w, sleep)
-	w.running.Wait()
+	w.end()
 	if err == nil {
-		w.end()
 		e.awaitSessions(e.now()+e.Traffic.GracefulStop, sleep)
 	}
+	w.running.Wait()
 	return err
 }
 
-// startSessions lets phones arrive, and runs alarms, until the last stage is over.
+// startSessions lets phones arrive, and runs alarms, until the last stage is over or a
+// threshold ends the run.
 func (e *engine) startSessions(w *watch, sleep func(time.Duration)) error {
 	end := e.pacer.End()
 	draws := rand.New(rand.NewPCG(e.Seed, 1))
-	for n := 0; e.ctx.Err() == nil; {
+	for n := 0; e.ctx.Err() == nil && e.aborted.Load() == nil; {
 		now := e.now()
 		if err := w.at(now); err != nil {
 			return err

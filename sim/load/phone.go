@@ -49,7 +49,8 @@ type session struct {
 	script   []Operation // the rest of it, with the current operation first
 	measured bool
 	loggedIn func(ok bool) // of a login before the load, which is not measured; else nil
-	unknown  bool          // an operation had no answer
+	notSent  bool          // the current operation has no connection
+	waited   bool          // the current operation had no answer within the timeout
 	state    state
 
 	due, ready, sent time.Duration // of the current operation
@@ -113,8 +114,13 @@ func (p *phone) preLogin(due time.Duration, loggedIn func(ok bool)) {
 	p.start(session{script: p.scripts.preLogin, loggedIn: loggedIn}, due)
 }
 
-// reloginPause is the time after which a phone of a mix tries again to log in.
-const reloginPause = 100 * time.Millisecond
+// reloginPause is the time after which a phone of a mix tries again to log in. Of many
+// phones it is longer, so that all together try at most maxRelogins times a second
+// while the server is away.
+const (
+	reloginPause = 100 * time.Millisecond
+	maxRelogins  = 2000
+)
 
 // relogin logs in a phone of a mix until it succeeds. Then the phone is free.
 func (p *phone) relogin(due time.Duration) {
@@ -124,7 +130,7 @@ func (p *phone) relogin(due time.Duration) {
 			p.release(p)
 			return
 		}
-		p.relogin(p.now() + reloginPause)
+		p.relogin(p.now() + max(reloginPause, time.Duration(len(p.phones))*time.Second/maxRelogins))
 	})
 }
 
@@ -139,8 +145,12 @@ func (p *phone) start(s session, due time.Duration) {
 func (p *phone) proceed() {
 	s := &p.session
 	for {
-		if len(s.script) == 0 || p.stopping.Load() {
-			p.end(len(s.script) == 0)
+		if len(s.script) == 0 {
+			p.end(OK)
+			return
+		}
+		if p.stopping.Load() {
+			p.end(stillOpen)
 			return
 		}
 		if at := max(s.due, s.ready); p.now() < at {
@@ -170,6 +180,9 @@ func (p *phone) begin() (waits bool) {
 	now := p.machineNow()
 	s.sent = p.runTime(now)
 	o := s.script[0]
+	if s.loggedIn == nil {
+		p.tallies[phaseIndex(s.measured)].begun[o].Add(1)
+	}
 	switch o {
 	case Beacon:
 		p.sendBeacon()
@@ -181,6 +194,7 @@ func (p *phone) begin() (waits bool) {
 	}
 	p.await(now)
 	if o != Connect && p.link == nil { // the connection broke before
+		s.notSent = true
 		p.finish(Unknown, s.sent)
 		return true
 	}
@@ -238,6 +252,7 @@ func (p *phone) carryOut(now nodes.Now, out *nodes.PhoneOutbox) {
 		case nodes.PhoneDone:
 			if s.state == awaitingAnswer && !loggingOut && !done {
 				outcome, done = outcomeOf(e.Outcome), true
+				s.waited = e.Outcome == nodes.OutcomeNoAnswer
 			}
 		}
 	}
@@ -283,6 +298,10 @@ func (p *phone) onTimeout(at time.Duration) {
 		p.call(now, p.machine.Wake) // its limit for an answer is the timeout, too
 		waits := s.state == connecting || s.state == awaitingAnswer
 		if waits && at >= s.answerBy { // the machine has no limit for Connect and Logout
+			if s.state == connecting {
+				p.outage.add(s.sent, p.runTime(now), syscall.ETIMEDOUT)
+			}
+			s.waited = true
 			p.finish(Unknown, p.runTime(now))
 		}
 	}
@@ -293,15 +312,11 @@ func (p *phone) onTimeout(at time.Duration) {
 func (p *phone) finish(outcome Outcome, done time.Duration) {
 	s := &p.session
 	o := s.script[0]
-	row := Row{Operation: o, Outcome: outcome, Due: s.due, Ready: s.ready, Sent: s.sent, Done: done}
-	if s.loggedIn == nil {
-		p.add(&row, s.measured)
-	}
-	s.unknown = s.unknown || outcome == Unknown
+	p.measure(outcome, done)
 	s.ready = done
 	s.script = s.script[1:]
 	if outcome != OK {
-		p.end(false)
+		p.end(outcome)
 		return
 	}
 	p.follow(p.expected.Load()[o])
@@ -309,6 +324,20 @@ func (p *phone) finish(outcome Outcome, done time.Duration) {
 		p.sendName()
 	}
 	p.proceed()
+}
+
+// measure adds the current operation to the figures, unless it belongs to a login
+// before the load.
+func (p *phone) measure(outcome Outcome, done time.Duration) {
+	s := &p.session
+	if s.loggedIn != nil {
+		return
+	}
+	if s.waited {
+		p.tallies[phaseIndex(s.measured)].waited[s.script[0]].Add(1)
+	}
+	p.add(&Row{Operation: s.script[0], Outcome: outcome, NotSent: s.notSent, Waited: s.waited,
+		Due: s.due, Ready: s.ready, Sent: s.sent, Done: done}, s.measured)
 }
 
 // follow sets the time at which the next operation is due: after the expected
@@ -353,21 +382,25 @@ func (p *phone) uploadEntries() []nodes.Contact {
 	return entries
 }
 
-// end ends the session; ok is true if its script was completed. A phone of a mix
-// whose session broke logs in again before it is free.
-func (p *phone) end(ok bool) {
+// end ends the session. Its outcome is that of its last operation, or stillOpen. A
+// phone of a mix whose session broke logs in again before it is free.
+func (p *phone) end(outcome Outcome) {
 	was := p.session
 	p.session = session{}
 	if was.loggedIn != nil {
-		was.loggedIn(ok)
+		was.loggedIn(outcome == OK)
 		return
 	}
-	if was.unknown {
-		p.phases[phaseIndex(was.measured)].Unknown.Add(1)
+	p.tallies[phaseIndex(was.measured)].sessions[outcome].Add(1)
+	switch phase := p.phases[phaseIndex(was.measured)]; outcome {
+	case Failed:
+		phase.Failed.Add(1)
+	case Unknown:
+		phase.Unknown.Add(1)
 	}
 	if p.Traffic.Session != nil {
 		p.hangUp()
-	} else if !ok && !p.stopping.Load() {
+	} else if outcome != OK && !p.stopping.Load() {
 		p.relogin(p.now())
 		return
 	}
@@ -380,9 +413,10 @@ func (p *phone) abort() {
 	defer p.mu.Unlock()
 	switch p.session.state {
 	case connecting, awaitingAnswer:
-		p.finish(Unknown, p.now())
+		p.measure(Unknown, p.now())
+		p.end(stillOpen)
 	case notDue:
-		p.end(false)
+		p.end(stillOpen)
 	}
 	p.hangUp()
 }
@@ -411,13 +445,14 @@ func (l *link) OnOpen(err error) {
 	}
 	now := p.machineNow()
 	outcome := OK
+	p.outage.add(p.session.sent, p.runTime(now), err)
 	switch {
 	case err == nil:
 		p.call(now, p.machine.Connected)
 	case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, syscall.ETIMEDOUT), errors.Is(err, net.ErrClosed):
 		outcome = Unknown
 	default:
-		outcome = Failed
+		outcome, p.session.notSent = Failed, true
 	}
 	p.finish(outcome, p.runTime(now))
 }

@@ -24,7 +24,8 @@ const allOperations = "all"
 func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 	l := &reports.Load{
 		Executor: t.Executor, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
-		Arrivals: reports.Arrivals(m.Arrivals), Beacons: reports.LoadBeacons(m.Beacons),
+		Arrivals: m.Arrivals, Beacons: m.Beacons, Aborted: m.Aborted,
+		Budgets:  reports.GeneratorBudgets{LagMs: milliseconds(t.LagBudget), CPUShare: t.CPUBudget},
 		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{},
 	}
 	for _, name := range t.AwaitedOperations() {
@@ -47,10 +48,10 @@ func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 	l.All = all.report(allOperations, m.seed)
 	l.Timeline = m.timeline(t)
 	if m.HasOwn {
-		l.Generator = processUse(m.Own, m.Length)
+		l.Generator = processUse(m.Own, m.Length, m.CPUQuota)
 	}
 	if m.HasServer {
-		l.ServerUse = processUse(m.Server, m.Length)
+		l.ServerUse = processUse(m.Server, m.Length, m.CPUQuota)
 	}
 	return l
 }
@@ -84,12 +85,21 @@ func (k *kind) times(name string) reports.LoadOperation {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// processUse returns the usage u of a process, which it had within the time in.
-func processUse(u Usage, in time.Duration) *reports.ProcessUse {
+// processUse returns the usage u of a process, which it had within the time in. The
+// argument quota is the number of processors that its control groups allow, or 0.
+func processUse(u Usage, in time.Duration, quota float64) *reports.ProcessUse {
 	p := &reports.ProcessUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
-		ResidentBytes: u.ResidentBytes, PeakBytes: u.PeakBytes, GCPauseSeconds: u.GCPause.Seconds()}
+		ResidentBytes: u.ResidentBytes, PeakBytes: u.PeakBytes}
+	processors := float64(runtime.NumCPU())
+	if quota > 0 && quota < processors {
+		processors, p.CPUQuota = quota, quota
+	}
 	if in > 0 {
-		p.CPUShare = (p.UserSeconds + p.SystemSeconds) / in.Seconds() / float64(runtime.NumCPU())
+		p.CPUShare = (p.UserSeconds + p.SystemSeconds) / in.Seconds() / processors
+	}
+	if u.HasGCPause {
+		pause := u.GCPause.Seconds()
+		p.GCPauseSeconds = &pause
 	}
 	return p
 }
@@ -104,8 +114,8 @@ func GeneratorOverloaded(t *scenarios.Traffic, l *reports.Load, resourceFailures
 			of, shortMilliseconds(p99), check.Number(milliseconds(t.LagBudget)), advice))
 	}
 	if g := l.Generator; g != nil && g.CPUShare > t.CPUBudget {
-		why = append(why, fmt.Sprintf("it used %.0f %% of all processors, above its budget of %.0f %%; %s",
-			100*g.CPUShare, 100*t.CPUBudget, advice))
+		why = append(why, fmt.Sprintf("it used %.0f %% of %s, above its budget of %.0f %%; %s",
+			100*g.CPUShare, g.Processors(), 100*t.CPUBudget, advice))
 	}
 	if resourceFailures > 0 {
 		why = append(why, fmt.Sprintf("this machine had no file descriptor or port for %s",
@@ -121,7 +131,7 @@ func BudgetNote(t *scenarios.Traffic, l *reports.Load) string {
 	text := fmt.Sprintf("load: the generator kept its budgets: the p99 of its lag%s is %s of %s ms", of,
 		shortMilliseconds(p99), check.Number(milliseconds(t.LagBudget)))
 	if g := l.Generator; g != nil {
-		text += fmt.Sprintf(", and it used %.0f of %.0f %% of all processors", 100*g.CPUShare, 100*t.CPUBudget)
+		text += fmt.Sprintf(", and it used %.0f of %.0f %% of %s", 100*g.CPUShare, 100*t.CPUBudget, g.Processors())
 	}
 	return text
 }
@@ -155,33 +165,54 @@ func worstLag(t *scenarios.Traffic, l *reports.Load) (of string, worst time.Dura
 
 // thresholdsOf returns the thresholds of the scenario, and after them those that
 // apply to every load unless the scenario has one on the same metric: no arrival is
-// dropped, and no operation fails. These have no position in the scenario.
+// dropped, and no operation fails or is unknown. These have no position in the
+// scenario.
 func thresholdsOf(s *scenarios.Scenario) []scenarios.Threshold {
 	all := slices.Clone(s.Thresholds)
-	for _, metric := range []string{"arrivals_dropped", "operations_failed"} {
-		isOfMetric := func(t scenarios.Threshold) bool { return t.Metric == metric }
-		if !slices.ContainsFunc(s.Thresholds, isOfMetric) {
+	for _, metric := range []string{"arrivals_dropped", "operations_failed", "operations_unknown"} {
+		if !hasThreshold(s, metric) {
 			all = append(all, scenarios.Threshold{Metric: metric, Text: "count==0", Method: "count", Op: "=="})
 		}
 	}
 	return all
 }
 
-// ThresholdStatus returns the numbers of thresholds that the figures so far hold and
-// break, and of those that have no sample yet.
-func ThresholdStatus(s *scenarios.Scenario, l *reports.Load) (held, broken, undecided int) {
+func hasThreshold(s *scenarios.Scenario, metric string) bool {
+	return slices.ContainsFunc(s.Thresholds, func(t scenarios.Threshold) bool { return t.Metric == metric })
+}
+
+// Status is the number of thresholds that the figures so far hold and break, and of
+// those that have no sample yet. Abort is the name of a broken threshold that ends the
+// run, or "".
+type Status struct {
+	Held, Broken, Undecided int
+	Abort                   string
+}
+
+// ThresholdStatus returns the status of the thresholds. The argument at is the time
+// since the warm-up. A threshold with `abort` ends the run from its delay on, also if it
+// has no sample because no operation of its kind succeeded.
+func ThresholdStatus(s *scenarios.Scenario, l *reports.Load, at time.Duration) (status Status) {
 	for _, t := range thresholdsOf(s) {
-		switch _, holds, ok := check.Threshold(&t, sampleOf(t.Metric, l)); {
+		sample := sampleOf(t.Metric, l)
+		_, holds, ok := check.Threshold(&t, sample)
+		switch {
 		case !ok:
-			undecided++
+			status.Undecided++
 		case holds:
-			held++
+			status.Held++
 		default:
-			broken++
+			status.Broken++
+		}
+		if t.Abort && !holds && (ok || sample.Count > 0) && at >= t.Delay && status.Abort == "" {
+			status.Abort = nameOf(&t)
 		}
 	}
-	return held, broken, undecided
+	return status
 }
+
+// nameOf is the name of the check of a threshold.
+func nameOf(t *scenarios.Threshold) string { return t.Metric + ": " + t.Text }
 
 // Checks returns the checks of the thresholds: those of the scenario, and those that
 // apply to every load (thresholdsOf). The argument place formats a position in the
@@ -196,12 +227,43 @@ func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool,
 		}
 		all = append(all, c)
 	}
+	if !hasThreshold(s, "operations_ok") {
+		all = append(all, successCheck(s.Load, l, interrupted))
+	}
 	return all
 }
 
+// successCheck returns the check that every operation of the load succeeded at least
+// once: those of a session, and those of a mix that were tried.
+func successCheck(t *scenarios.Traffic, l *reports.Load, interrupted bool) reports.Check {
+	c := reports.Check{Kind: reports.ExpectationCheck, Name: "every operation of the load succeeds at least once",
+		Verdict: reports.Passed, Evaluations: 1}
+	if interrupted {
+		c.Verdict = reports.Unknown
+		return c
+	}
+	var none []string
+	for o, name := range scenarios.LoadOperations {
+		at := slices.IndexFunc(l.Operations, func(one reports.LoadOperation) bool { return one.Name == name })
+		switch tried := at >= 0; {
+		case !tried && slices.Contains(newScripts(t).session, Operation(o)):
+			none = append(none, name+": none was tried")
+		case tried && l.Operations[at].OK == 0:
+			none = append(none, fmt.Sprintf("%s: 0 of %d", name, l.Operations[at].Count()))
+		}
+	}
+	if l.Arrivals.Due == 0 {
+		none = []string{"no arrival was due"}
+	}
+	if len(none) > 0 {
+		c.Verdict, c.Expected, c.Found = reports.Failed, "one of each, or a threshold on operations_ok",
+			strings.Join(none, ", ")
+	}
+	return c
+}
+
 func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.Check {
-	c := reports.Check{Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Verdict: reports.Passed,
-		Evaluations: 1}
+	c := reports.Check{Kind: reports.ThresholdCheck, Name: nameOf(t), Verdict: reports.Passed, Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c
@@ -209,32 +271,39 @@ func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.
 	s := sampleOf(t.Metric, l)
 	value, held, ok := check.Threshold(t, s)
 	c.Found = check.Number(math.Round(value*1e6) / 1e6)
-	if s.Trend != nil {
+	if s.Trend != nil && t.Method != "count" {
 		c.Found = check.Number(math.Round(value*1e3)/1e3) + " ms"
 	}
 	if !ok {
 		c.Found = "no sample: nothing of this kind happened"
+		if s.Trend != nil && s.Count > 0 {
+			c.Found = fmt.Sprintf("no sample: none of %.0f was answered", s.Count)
+		}
 	}
 	if !held {
 		c.Verdict, c.Expected = reports.Failed, t.Text
 	}
+	if l.Aborted == c.Name {
+		c.Verdict, c.Expected = reports.Failed, t.Text
+		c.Found += fmt.Sprintf("; it ended the load after %.1f s", l.Seconds)
+	}
 	return c
 }
 
-// sampleOf returns the sample of a metric.
+// sampleOf returns the sample of a metric. The count of a trend is the number of
+// operations that ended, with and without an answer.
 func sampleOf(metric string, l *reports.Load) check.Sample {
-	share := func(n, of uint64) check.Sample {
-		return check.Sample{Count: float64(n), Rate: float64(n) / float64(max(1, of))}
-	}
 	switch metric {
 	case "arrivals_dropped":
-		return share(l.Arrivals.Dropped, l.Arrivals.Due)
+		return check.Share(l.Arrivals.Dropped, l.Arrivals.Due)
+	case "operations_ok":
+		return check.Share(l.All.OK, l.All.Count())
 	case "operations_failed":
-		return share(l.All.Failed, l.All.Count())
+		return check.Share(l.All.Failed, l.All.Count())
 	case "operations_unknown":
-		return share(l.All.Unknown, l.All.Count())
+		return check.Share(l.All.Unknown, l.All.Count())
 	case "beacons_lost":
-		return share(l.Beacons.Lost, l.Beacons.Sent)
+		return check.Share(l.Beacons.Lost, l.Beacons.Sent)
 	}
 	name, trend, ofOne := strings.Cut(metric, ".")
 	o := l.All
@@ -248,7 +317,7 @@ func sampleOf(metric string, l *reports.Load) check.Sample {
 	} else {
 		trend = metric
 	}
-	return check.Sample{Trend: trendNamed(trend, &o)}
+	return check.Sample{Trend: trendNamed(trend, &o), Count: float64(o.Count())}
 }
 
 func trendNamed(name string, o *reports.LoadOperation) *hdrhistogram.Histogram {
@@ -283,6 +352,9 @@ func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 			}
 			if n < len(m.arrivals[i]) {
 				s.Achieved = float64(m.arrivals[i][n].started) / s.Seconds
+			}
+			if n < len(f.notOK) {
+				s.Failed, s.Unknown = uint64(f.notOK[n][Failed]), uint64(f.notOK[n][Unknown])
 			}
 			if n < len(times) {
 				s.Samples, s.P50Ms, s.P99Ms = quantilesOf(times[n])

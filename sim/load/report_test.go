@@ -38,16 +38,18 @@ func TestLatenessOfAnAnswerIsNoLag(t *testing.T) {
 func TestFailuresHaveNoResponseTime(t *testing.T) {
 	m := measured(10)
 	m.figures.add(&Row{Operation: Login, Outcome: Failed, Done: time.Nanosecond})
-	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: 5 * time.Second})
+	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Done: time.Nanosecond}) // its connection broke
+	m.figures.add(&Row{Operation: Login, Outcome: Unknown, NotSent: true, Done: time.Nanosecond})
+	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Waited: true, Done: 5 * time.Second})
 	l := m.Report(&scenarios.Traffic{})
 	o := l.All
-	if o.OK != 10 || o.Failed != 1 || o.Unknown != 1 || o.Response.TotalCount() != 11 ||
+	if o.OK != 10 || o.Failed != 1 || o.Unknown != 3 || o.Response.TotalCount() != 11 ||
 		o.Response.Min() < int64(time.Millisecond)-1000 {
 		t.Errorf("%d ok, %d failed, %d unknown, %d response times from %v",
 			o.OK, o.Failed, o.Unknown, o.Response.TotalCount(), time.Duration(o.Response.Min()))
 	}
-	if o.Lag.TotalCount() != 12 {
-		t.Errorf("%d lags, want one for each that was sent, 12", o.Lag.TotalCount())
+	if o.Lag.TotalCount() != 13 {
+		t.Errorf("%d lags, want one for each that was sent, 13", o.Lag.TotalCount())
 	}
 }
 
@@ -107,7 +109,9 @@ func TestChecksOfALoad(t *testing.T) {
 		"passed login.service_time: max< 99.025 ms",
 		"failed tempid.response_time: max< no sample: nothing of this kind happened",
 		"passed arrivals_dropped: rate<= 0.5",
-		"passed operations_unknown: count== 0", "passed beacons_lost: rate< 0", "passed operations_failed: count==0 0",
+		"passed operations_unknown: count== 0",
+		"failed beacons_lost: rate< no sample: nothing of this kind happened", "passed operations_failed: count==0 0",
+		"passed every operation of the load succeeds at least once ",
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -193,18 +197,17 @@ func TestNoMedianErrorNamesTheOutcomes(t *testing.T) {
 		m.figures.add(&Row{Operation: Connect, Outcome: Failed})
 	}
 	for _, c := range []struct {
-		o    Operation
-		want string
+		o            Operation
+		outage, want string
 	}{
-		{Connect, "in the warm-up of 5s no connect was answered as it should be (3 failed): is the server there, and " +
-			"does it speak the protocol? Else make `warm_up` longer; the median of these says when the next " +
-			"operation is due, unless `expected: {connect: …}` does"},
-		{Login, "in the warm-up of 5s no login was answered as it should be (none was tried): is the server there, " +
-			"and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next " +
-			"operation is due, unless `expected: {login: …}` does"},
+		{Connect, "connection refused since 0.5 s", "no connect succeeded in the warm-up of 5s (3 failed, 0 without an " +
+			"answer; connection refused since 0.5 s): check that the server runs and speaks the protocol, or write a " +
+			"longer `warm_up` or `expected: {connect: …}`"},
+		{Login, "", "no login succeeded in the warm-up of 5s (none was tried): check that the server runs and speaks " +
+			"the protocol, or write a longer `warm_up` or `expected: {login: …}`"},
 	} {
 		e := NoMedianError{WarmUp: 5 * time.Second, Operation: scenarios.LoadOperations[c.o],
-			Failed: m.figures.failed(c.o)}
+			Failed: m.figures.outcomes(c.o)[Failed], Outage: c.outage}
 		if e.Error() != c.want {
 			t.Errorf("it says %q\nwant     %q", e.Error(), c.want)
 		}

@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -42,9 +43,9 @@ type Config struct {
 	Meter   *reports.Meter // nil if there are no live metrics
 	// Phase is the name of the measured part in the metrics; "" stands for load.
 	Phase string
-	// Judge returns the numbers of thresholds that the figures so far hold, break and
-	// leave undecided. It is called once a second for the meter, unless it is nil.
-	Judge func(*reports.Load) (held, broken, undecided int)
+	// Judge returns the status of the thresholds by the figures so far, which are those
+	// of the time at since the warm-up. It is called once a second, unless it is nil.
+	Judge func(so *reports.Load, at time.Duration) Status
 	// OwnUsage and ServerUsage return the resources that this process and the server
 	// have used since their start, or false if that is not known. They may be nil.
 	OwnUsage, ServerUsage func() (Usage, bool)
@@ -65,6 +66,7 @@ type Usage struct {
 	ResidentBytes int64
 	PeakBytes     int64
 	GCPause       time.Duration // in which garbage collection stopped it
+	HasGCPause    bool          // GCPause is known
 }
 
 // Measurement is the result of a run.
@@ -81,19 +83,26 @@ type Measurement struct {
 	// Own and Server are the usage in that time. Their memory is that at its end.
 	Own, Server       Usage
 	HasOwn, HasServer bool
+	CPUQuota          float64 // processors that this process may use; 0 if all
 	Interrupted       bool
+	// Aborted is the name of the threshold that ended the run early, or "".
+	Aborted string
+	// Outage describes the failure of all connections from some time to the end of the
+	// run; "" if there was none.
+	Outage string
+
+	unanswered bool // the warm-up ended with a *NoMedianError
+
+	tallies *[2]tally           // of the warm-up and of the measured part
+	phase   *reports.PhaseMeter // nil if it has figures of other runs too
+	meters  *[operations]*reports.OperationMeter
 }
 
-// Arrivals counts the arrivals of the measured part: Due = Started + Dropped.
-type Arrivals struct {
-	Due, Started, Dropped uint64
-	InFlightMax           int
-}
+// Arrivals counts the arrivals of the measured part.
+type Arrivals = reports.Arrivals
 
-// Beacons counts the beacons of the measured part: Sent = Received + Lost.
-type Beacons struct {
-	Sent, Received, Lost, Doubled, Late, Malformed, Dropped uint64
-}
+// Beacons counts the beacons of the measured part.
+type Beacons = reports.LoadBeacons
 
 // engine is a run in progress.
 type engine struct {
@@ -116,6 +125,11 @@ type engine struct {
 	stopping    atomic.Bool // no operation begins any more
 	socketsOpen atomic.Bool // every phone has its UDP socket
 	beacons     beaconCounts
+	tallies     [2]tally // of the warm-up and of the measured part
+	outage      outage
+	aborted     atomic.Pointer[string] // name of a threshold; nil unless it ended the run
+	closeOnce   sync.Once
+	closeError  error
 
 	mu               sync.Mutex
 	free             []*phone // without a session, the longest first
@@ -167,6 +181,7 @@ func Run(ctx context.Context, c Config) (m *Measurement, err error) {
 			e.meters[i][o] = e.phases[i].Operation(scenarios.LoadOperations[o])
 		}
 	}
+	c.Meter.SetLagBudget(c.Traffic.LagBudget)
 	defer func() { err = errors.Join(err, e.close()) }()
 	if err := e.prepare(); err != nil {
 		return nil, err
@@ -174,14 +189,18 @@ func Run(ctx context.Context, c Config) (m *Measurement, err error) {
 	return e.play()
 }
 
-// play starts sessions until the last stage is over, and waits for their end.
+// play starts sessions until the last stage is over, and waits for their end. If the
+// error is a *NoMedianError the measurement has the figures of the warm-up.
 func (e *engine) play() (*Measurement, error) {
 	e.beginTime()
 	if err := e.openSockets(); err != nil {
 		return nil, err
 	}
 	e.free = append(e.free, e.phones...)
-	m := &Measurement{figures: e.measured, warm: e.warm, seed: e.Seed}
+	m := &Measurement{figures: e.measured, warm: e.warm, seed: e.Seed, tallies: &e.tallies, meters: &e.meters[1]}
+	if e.phases[1].Due.Value() == 0 {
+		m.phase = e.phases[1]
+	}
 	watch := newWatch(e, m)
 	var err error
 	if e.Sleep != nil {
@@ -189,19 +208,39 @@ func (e *engine) play() (*Measurement, error) {
 	} else {
 		onOwnThread(func() { err = e.pace(watch, preciseSleep) })
 	}
+	if m.unanswered = err != nil; m.unanswered {
+		m.Length = 0
+	}
 	m.Interrupted = e.ctx.Err() != nil
 	e.abort()
 	e.awaitBeacons(m)
-	if err != nil {
-		return nil, err
+	m.Beacons.Dropped = e.dropped()
+	if closed := e.close(); closed != nil { // before the beacons are counted
+		return nil, closed
 	}
 	m.Expected, m.Frozen = *e.expected.Load(), e.frozen
 	m.Arrivals, m.arrivals = e.arrivals, e.arrivalsBySecond
 	m.Arrivals.InFlightMax = e.inFlightMax
+	ended := &e.tallies[1].sessions
+	m.Arrivals.OK, m.Arrivals.Failed = ended[OK].Load(), ended[Failed].Load()
+	m.Arrivals.Unknown, m.Arrivals.Open = ended[Unknown].Load(), ended[stillOpen].Load()
+	m.countBeacons(e)
+	m.Outage, m.CPUQuota = e.outage.lasting(), cpuQuota(os.DirFS("/"))
+	if name := e.aborted.Load(); name != nil {
+		m.Aborted = *name
+	}
+	return m, err
+}
+
+// countBeacons counts the beacons, of which none arrives any more.
+func (m *Measurement) countBeacons(e *engine) {
+	dropped := m.Beacons.Dropped
 	m.Beacons = e.beacons.count()
-	m.Beacons.Dropped = e.dropped()
+	m.Beacons.Dropped = dropped
 	e.measured.addLost(m.Beacons.Lost)
-	return m, nil
+	m.meters[Beacon].Lost(m.Beacons.Lost)
+	b := e.Meter.Beacons()
+	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
 }
 
 // beginTime sets the run's time to 0. No session is in progress.
@@ -230,14 +269,11 @@ const (
 	reception = 2 * time.Second
 )
 
-// awaitBeacons receives the beacons that are still in flight, and counts the lost
-// ones.
+// awaitBeacons receives the beacons that are still in flight.
 func (e *engine) awaitBeacons(m *Measurement) {
-	if m.Beacons.Sent = e.beacons.sent.Load(); m.Beacons.Sent > 0 && !m.Interrupted {
+	if e.beacons.sent.Load() > 0 && !m.Interrupted {
 		e.Clock.Sleep(reception)
 	}
-	b := e.Meter.Beacons()
-	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
 }
 
 // dropped returns the number of datagrams that the kernel dropped at the sockets of
@@ -358,7 +394,14 @@ func (e *engine) add(r *Row, measured bool) {
 	outcome := [...]reports.Outcome{
 		OK: reports.OutcomeOK, Failed: reports.OutcomeFailed, Unknown: reports.OutcomeUnknown,
 	}[r.Outcome]
-	e.meters[phaseIndex(measured)][r.Operation].Done(outcome, r.Response(), r.Service(), r.Lag())
+	meter := e.meters[phaseIndex(measured)][r.Operation]
+	meter.Ended(outcome)
+	if r.timed() {
+		meter.Took(r.Response(), r.Service())
+	}
+	if !r.NotSent {
+		meter.Lagged(r.Lag())
+	}
 }
 
 // measureBeacon measures a beacon that arrived for the first time.
@@ -379,28 +422,6 @@ func (e *engine) measureBeacon(f *flight, now time.Duration) {
 	e.add(&Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
 }
 
-// soFar returns a copy of the figures so far that thresholds use. It omits
-// operations in progress, so that no beacon counts as lost before the end of the
-// run.
-func (e *engine) soFar() *reports.Load {
-	e.mu.Lock()
-	arrivals := e.arrivals
-	e.mu.Unlock()
-	l := &reports.Load{Arrivals: reports.Arrivals(arrivals)}
-	l.Beacons.Sent = e.beacons.sent.Load()
-	all := &kind{}
-	for o := range operations {
-		k := e.measured.copied(o)
-		if k == nil {
-			continue
-		}
-		l.Operations = append(l.Operations, k.times(scenarios.LoadOperations[o]))
-		all.merge(k)
-	}
-	l.All = all.times(allOperations)
-	return l
-}
-
 // abort ends every session, and lets none begin.
 func (e *engine) abort() {
 	e.stopping.Store(true)
@@ -412,14 +433,17 @@ func (e *engine) abort() {
 
 // close closes every connection and socket of the run.
 func (e *engine) close() error {
-	e.abort()
-	var errs []error
-	for _, p := range e.phones {
-		if p.udp != nil {
-			errs = append(errs, p.udp.Close())
+	e.closeOnce.Do(func() {
+		e.abort()
+		var errs []error
+		for _, p := range e.phones {
+			if p.udp != nil {
+				errs = append(errs, p.udp.Close())
+			}
 		}
-	}
-	return errors.Join(append(errs, e.Network.Close())...)
+		e.closeError = errors.Join(append(errs, e.Network.Close())...)
+	})
+	return e.closeError
 }
 
 // phaseIndex is the index of a part in arrays of both.

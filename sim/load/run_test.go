@@ -86,7 +86,7 @@ func TestDueTimesAreTheWarmUpsMedians(t *testing.T) {
 			50*time.Millisecond) || !near(high, 50*time.Millisecond) {
 			t.Errorf("response times of downloads from %v to %v, want 50ms: 49 late, 1 for the answer", low, high)
 		}
-		if m.Arrivals != (Arrivals{Due: 50, Started: 50, InFlightMax: 1}) {
+		if m.Arrivals != (Arrivals{Due: 50, Started: 50, InFlightMax: 1, OK: 50}) {
 			t.Errorf("arrivals: %+v", m.Arrivals)
 		}
 	})

@@ -12,7 +12,7 @@ import (
 func TestSecondsOfALoad(t *testing.T) {
 	m := measured(25) // due a tenth of a second apart, sent 1 ms later, done after 1 to 25 ms
 	m.figures.add(&Row{Operation: Login, Outcome: Failed, Due: time.Second, Done: 2 * time.Second})
-	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Due: 4 * time.Second, Sent: 4 * time.Second,
+	m.figures.add(&Row{Operation: Login, Outcome: Unknown, Waited: true, Due: 4 * time.Second, Sent: 4 * time.Second,
 		Done: 14 * time.Second})
 	h := m.Histograms()
 	if h.Schema != stats.Schema || len(h.Operations) != 1 || h.Operations[0].Name != "login" {

@@ -31,9 +31,9 @@ func TestThresholdsMoveWhileTheLoadLasts(t *testing.T) {
 		load := steady(10, 10*time.Second, scenarios.VerbLogin)
 		c := faked(f, 20, load)
 		c.Meter = reports.NewMeter("s", "1")
-		c.Meter.SetThresholds(0, 0, 5)
+		c.Meter.SetThresholds(0, 0, 6)
 		c.Phase = "step-3"
-		c.Judge = func(l *reports.Load) (held, broken, undecided int) { return ThresholdStatus(s, l) }
+		c.Judge = func(l *reports.Load, at time.Duration) Status { return ThresholdStatus(s, l, at) }
 		shows := func(at time.Duration, want string) {
 			time.AfterFunc(at, func() {
 				if err := testutil.GatherAndCompare(c.Meter.Gatherer(), strings.NewReader(want), "bluetrace_thresholds",
@@ -53,10 +53,10 @@ bluetrace_thresholds{outcome="broken",run_id="1",scenario="s"} ` + broken + `
 bluetrace_thresholds{outcome="held",run_id="1",scenario="s"} ` + held + `
 bluetrace_thresholds{outcome="undecided",run_id="1",scenario="s"} ` + undecided + "\n"
 		}
-		// Two more hold unasked: no arrival dropped, no operation failed.
-		shows(1500*time.Millisecond, gauges("1", "0", "0", "0", "5"))
-		shows(5500*time.Millisecond, gauges("0", "1", "0", "4", "1"))
-		shows(8500*time.Millisecond, gauges("0", "1", "1", "3", "1"))
+		// Three more hold unasked: no arrival dropped, no operation failed, none unknown.
+		shows(1500*time.Millisecond, gauges("1", "0", "0", "0", "6"))
+		shows(5500*time.Millisecond, gauges("0", "1", "0", "5", "1"))
+		shows(8500*time.Millisecond, gauges("0", "1", "1", "4", "1"))
 		ran(t, c)
 	})
 }

@@ -17,6 +17,7 @@ type watch struct {
 	begun   bool           // the measured part has begun
 	own     Usage          // at the begin of the measured part
 	server  Usage          // at that time
+	first   sync.WaitGroup // the call that sets own and server
 	running sync.WaitGroup // calls of OwnUsage, ServerUsage and Judge
 
 	nextProgress time.Duration
@@ -43,7 +44,7 @@ func (w *watch) at(now time.Duration) error {
 			return err
 		}
 		w.Meter.SetPhase(w.phases[1])
-		w.running.Go(func() { // the pacing goes on meanwhile
+		w.first.Go(func() { // the pacing goes on meanwhile
 			w.own, w.m.HasOwn = used(w.OwnUsage)
 			w.server, w.m.HasServer = used(w.ServerUsage)
 		})
@@ -61,30 +62,67 @@ func (w *watch) at(now time.Duration) error {
 			w.running.Go(w.reportUsage)
 		}
 		if w.Judge != nil && w.begun {
-			w.running.Go(func() { w.Meter.SetThresholds(w.Judge(w.soFar())) })
+			w.running.Go(func() { w.judge(now - w.warmUp) })
 		}
 	}
 	return nil
 }
 
+// judge sets the status of the thresholds in the meter, and ends the run if one of
+// them demands it.
+func (w *watch) judge(at time.Duration) {
+	s := w.Judge(w.soFar(), at)
+	w.Meter.SetThresholds(s.Held, s.Broken, s.Undecided)
+	if s.Abort != "" && at >= usageInterval {
+		w.aborted.CompareAndSwap(nil, &s.Abort)
+	}
+}
+
+// soFar returns a copy of the figures so far that thresholds use. It omits
+// operations in progress, so that no beacon counts as lost before the end of the
+// run.
+func (w *watch) soFar() *reports.Load {
+	w.mu.Lock()
+	arrivals := w.arrivals
+	w.mu.Unlock()
+	l := &reports.Load{Arrivals: arrivals}
+	l.Beacons.Sent = w.beacons.sent.Load()
+	all := &kind{}
+	for o := range operations {
+		k := w.measured.copied(o)
+		if k == nil {
+			continue
+		}
+		l.Operations = append(l.Operations, k.times(scenarios.LoadOperations[o]))
+		all.merge(k)
+	}
+	l.All = all.times(allOperations)
+	return l
+}
+
 // reportUsage sets the server's usage in the meter.
 func (w *watch) reportUsage() {
-	if u, ok := w.ServerUsage(); ok {
+	if u, ok := w.ServerUsage(); ok && u.HasGCPause { // a server that stands still has none
 		w.Meter.SetServerUse(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
 	}
 }
 
-// end completes the measurement at the end of the last stage. No call of OwnUsage,
-// ServerUsage or Judge is in progress.
+// end measures the length and the usage at the end of the last stage. It does not wait
+// for the usage: a server that stands still answers no request for its metrics.
 func (w *watch) end() {
 	w.Meter.SetTarget(0)
 	w.m.Length = max(0, min(w.now(), w.pacer.End())-w.warmUp)
 	if !w.begun {
 		return
 	}
-	w.m.Own = difference(w.OwnUsage, w.own)
-	w.m.Server = difference(w.ServerUsage, w.server)
+	w.running.Go(func() {
+		own, hasOwn := used(w.OwnUsage)
+		server, hasServer := used(w.ServerUsage)
+		w.first.Wait()
+		w.m.Own, w.m.HasOwn = own.since(w.own), hasOwn && w.m.HasOwn
+		w.m.Server, w.m.HasServer = server.since(w.server), hasServer && w.m.HasServer
+	})
 }
 
 func used(of func() (Usage, bool)) (Usage, bool) {
@@ -94,15 +132,12 @@ func used(of func() (Usage, bool)) (Usage, bool) {
 	return of()
 }
 
-// difference returns the usage since an earlier one.
-func difference(of func() (Usage, bool), before Usage) Usage {
-	u, ok := used(of)
-	if !ok {
-		return Usage{}
-	}
+// since returns the usage after an earlier one.
+func (u Usage) since(before Usage) Usage {
 	u.User -= before.User
 	u.System -= before.System
 	u.GCPause -= before.GCPause
+	u.HasGCPause = u.HasGCPause && before.HasGCPause
 	return u
 }
 
@@ -113,16 +148,20 @@ type NoMedianError struct {
 	Lag       time.Duration // p99 of the schedule lag in it
 	Operation string
 	Failed    uint64 // number of these operations that failed
+	Unknown   uint64 // number of these operations without an answer
+	Outage    string // see Measurement.Outage
 }
 
 func (e *NoMedianError) Error() string {
 	came := "none was tried"
-	if e.Failed > 0 {
-		came = fmt.Sprintf("%d failed", e.Failed)
+	if e.Failed+e.Unknown > 0 {
+		came = fmt.Sprintf("%d failed, %d without an answer", e.Failed, e.Unknown)
 	}
-	return fmt.Sprintf("in the warm-up of %v no %s was answered as it should be (%s): is the server there, "+
-		"and does it speak the protocol? Else make `warm_up` longer; the median of these says when the next "+
-		"operation is due, unless `expected: {%s: …}` does", e.WarmUp, e.Operation, came, e.Operation)
+	if e.Outage != "" {
+		came += "; " + e.Outage
+	}
+	return fmt.Sprintf("no %s succeeded in the warm-up of %v (%s): check that the server runs and speaks the "+
+		"protocol, or write a longer `warm_up` or `expected: {%s: …}`", e.Operation, e.WarmUp, came, e.Operation)
 }
 
 // freeze sets the expected response times for the measured part.
@@ -133,7 +172,8 @@ func (w *watch) freeze() error {
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
 			if given, ok = w.warm.median(o); !ok {
-				return &NoMedianError{w.warmUp, w.warm.lag(), name, w.warm.failed(o)}
+				n := w.warm.outcomes(o)
+				return &NoMedianError{w.warmUp, w.warm.lag(), name, n[Failed], n[Unknown], w.outage.lasting()}
 			}
 			w.frozen[o] = true
 		}
