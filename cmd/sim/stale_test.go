@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,6 +119,13 @@ func TestAnEarlierReportIsGoneDuringTheRun(t *testing.T) {
 			t.Errorf("during the run there are %s", names)
 		}
 		return nil, errors.New("the world ended")
+	}
+	s.runWith(p, statusError, "other", "a/held.yaml")
+
+	s.run(statusPassed, "held other", "a/held.yaml other.yaml")
+	p, _, _ = whole()
+	p.load = func(path string, _ scenarios.Options) (*scenarios.Scenario, error) {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission}
 	}
 	s.runWith(p, statusError, "other", "a/held.yaml")
 
@@ -247,6 +255,20 @@ func TestReportsAreWrittenThroughLinks(t *testing.T) {
 	for _, link := range []string{"out/junit.xml", "out/held.json"} {
 		if _, err := os.Readlink(link); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// TestMergedSetsHaveOtherClasses checks the JUnit document of a run with --set.
+func TestMergedSetsHaveOtherClasses(t *testing.T) {
+	s := newStaleRig(t)
+	s.scenario("v.yaml", "v")
+	writeFile(t, "v.yaml", strings.Replace(contentOf(t, "v.yaml"), "{log: 5}", "{log: \"${N}\"}", 1))
+	for _, n := range []string{"5", "6"} {
+		p, _, _ := whole()
+		p.command(t.Context(), []string{"run", "--out", "out", "--set", "N=" + n, "v.yaml"})
+		if want := `classname="v {N=` + n + `}.expectation"`; !strings.Contains(contentOf(t, "out/junit.xml"), want) {
+			t.Errorf("no %s in\n%s", want, contentOf(t, "out/junit.xml"))
 		}
 	}
 }
