@@ -293,3 +293,21 @@ func TestASwarmLeavesNoEarlierSummary(t *testing.T) {
 		t.Errorf("left %v", names)
 	}
 }
+
+// TestReportsOfStandardInput checks that they stay beside those of another scenario from
+// there, and are removed when the input cannot be read as a scenario.
+func TestReportsOfStandardInput(t *testing.T) {
+	s := newStaleRig(t)
+	for _, c := range []struct {
+		input, reports string
+		want           status
+	}{
+		{strings.Replace(passing, "small", "one", 1), "one", statusPassed},
+		{strings.Replace(passing, "small", "two", 1), "one two", statusPassed},
+		{"name: [", "", statusInvalid},
+	} {
+		p, _, _ := whole()
+		p.stdin = strings.NewReader(c.input)
+		s.runWith(p, c.want, c.reports, "-")
+	}
+}
