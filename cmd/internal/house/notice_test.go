@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 var update = flag.Bool("update", false, "write NOTICE anew; needs the modules of every system")
@@ -144,8 +145,15 @@ func readLicences(t *testing.T, texts map[string]string, module, folder string) 
 	}
 }
 
-// normal returns a text without the spaces at its ends and those of its lines.
+// normal returns a text as UTF-8, without the spaces at its ends and those of its lines.
 func normal(text string) string {
+	if !utf8.ValidString(text) { // Latin-1
+		runes := make([]rune, len(text))
+		for i := range runes {
+			runes[i] = rune(text[i])
+		}
+		text = string(runes)
+	}
 	lines := strings.Split(strings.ReplaceAll(strings.TrimPrefix(text, "\ufeff"), "\f", ""), "\n")
 	for i := range lines {
 		lines[i] = strings.TrimRight(lines[i], " \t\r")
