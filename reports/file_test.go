@@ -47,9 +47,6 @@ func TestWriteFileReplacesWhole(t *testing.T) {
 	if diff := cmp.Diff([]string{"a*.json"}, namesIn(t, folder)); diff != "" {
 		t.Error(diff)
 	}
-	if stat, err := os.Stat(path); err != nil || stat.Mode() != 0o644 {
-		t.Errorf("mode %v, %v", stat.Mode(), err)
-	}
 }
 
 func TestWriteFileLeavesNothingHalfWritten(t *testing.T) {
@@ -139,5 +136,112 @@ func TestWriteFileWhereItCannot(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"taken"}, namesIn(t, folder)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestNewFilesHaveTheModeOfTheFolder(t *testing.T) {
+	folder := t.TempDir()
+	path, plain := filepath.Join(folder, "a.json"), filepath.Join(folder, "plain")
+	if err := WriteFile(path, writing("x")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(plain, nil, 0o666); err != nil { // a file as every program makes it
+		t.Fatal(err)
+	}
+	want, err := os.Stat(plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if stat, err := os.Stat(path); err != nil || stat.Mode() != want.Mode() {
+		t.Errorf("mode %v, %v; want %v", stat.Mode(), err, want.Mode())
+	}
+}
+
+// TestAFileIsNeverMoreOpenThanItsOldOne checks the mode of the temporary file.
+func TestAFileIsNeverMoreOpenThanItsOldOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.json")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := NewPendingFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Discard()
+	if stat, err := d.file.Stat(); err != nil || stat.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", stat.Mode(), err)
+	}
+}
+
+// TestLinksAreFollowed has links to a file, to nothing, from a folder that is a link, and
+// to themselves.
+func TestLinksAreFollowed(t *testing.T) {
+	folder := t.TempDir()
+	at := func(name string) string { return filepath.Join(folder, name) }
+	if err := os.MkdirAll(at("deep/real"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at("old"), []byte("old"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range [][2]string{{"old", "one"}, {"one", "two"}, {"new", "broken"}, {at("absolute-new"), "absolute"}, {"deep/real", "linked"},
+		{"../beside", "deep/real/up"}, {"loop", "loop"}, {"none/x", "lost"}} {
+		if err := os.Symlink(link[0], at(link[1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, c := range []struct{ path, target string }{
+		{"two", "old"}, {"broken", "new"}, {"absolute", "absolute-new"}, {"linked/up", "deep/beside"}, {"linked/plain", "deep/real/plain"},
+	} {
+		if err := WriteFile(at(c.path), writing(c.path)); err != nil {
+			t.Errorf("%s: %v", c.path, err)
+		}
+		if got, err := os.ReadFile(at(c.target)); err != nil || string(got) != c.path {
+			t.Errorf("%s: %s is %q, %v", c.path, c.target, got, err)
+		}
+		if stat, err := os.Lstat(at(c.target)); err != nil || !stat.Mode().IsRegular() {
+			t.Errorf("%s: %s is %v, %v", c.path, c.target, stat.Mode(), err)
+		}
+	}
+	for path, want := range map[string]string{"loop": errNotRegular.Error(), "lost": "no such file or directory"} {
+		if err := WriteFile(at(path), writing("x")); err == nil || err.Error() != `writing "`+at(path)+`": `+want {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	if stat, err := os.Stat(at("old")); err != nil || stat.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", stat.Mode(), err)
+	}
+
+	for _, path := range []string{"two", "broken", "lost", "linked", "deep/real/up", "deep/beside", "none", "loop"} {
+		if err := RemoveFile(at(path)); err != nil {
+			t.Errorf("removing %s: %v", path, err)
+		}
+	}
+	want := []string{"absolute", "absolute-new", "broken", "deep", "linked", "loop", "lost", "one", "two"}
+	if diff := cmp.Diff(want, namesIn(t, folder)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"real"}, namesIn(t, at("deep"))); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOnlyRegularFilesAreReplaced(t *testing.T) {
+	folder := t.TempDir()
+	device := filepath.Join(folder, "device")
+	if err := os.Symlink(os.DevNull, device); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{folder, device} {
+		want := `writing "` + path + `": ` + errNotRegular.Error()
+		if err := WriteFile(path, writing("x")); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+		if err := RemoveFile(path); err != nil {
+			t.Error(err)
+		}
+	}
+	if stat, err := os.Stat(device); err != nil || stat.Mode().IsRegular() {
+		t.Errorf("%s is %v, %v", os.DevNull, stat, err)
 	}
 }

@@ -62,12 +62,18 @@ type junitSkip struct {
 // JUnit writes one document with a test suite for each run and a test case for
 // each of its checks. A failed check is a failure with place, expected and found;
 // an undecided check is skipped. A run that could not start is one case with an
-// error. The time of a suite is in wall seconds; the time of a check is 0.
-func JUnit(w io.Writer, runs []*Run) error {
+// error. The time of a suite is in wall seconds; the time of a check is 0. sets are
+// the NAME=VALUE pairs of --set, which the names of suites and classes contain.
+func JUnit(w io.Writer, runs []*Run, sets ...string) error {
 	all := junitSuites{Name: "bluetrace"}
-	wall := 0.0
+	wall, used, variant := 0.0, map[string]bool{}, ""
+	if len(sets) > 0 {
+		variant = " {" + strings.Join(slices.Sorted(slices.Values(sets)), ", ") + "}"
+	}
 	for _, r := range runs {
-		s := suiteOf(r)
+		named := *r
+		named.Scenario = suiteName(used, r.Scenario, variant)
+		s := suiteOf(&named)
 		all.Tests += s.Tests
 		all.Failures += s.Failures
 		all.Errors += s.Errors
@@ -85,6 +91,18 @@ func JUnit(w io.Writer, runs []*Run) error {
 	}
 	b.WriteByte('\n')
 	return WriteDocument(w, b.Bytes(), "the JUnit report")
+}
+
+// suiteName returns a name for a suite that is not in used, also not with other
+// upper-case letters: the scenario, a number if necessary, and the variant. Tools that
+// merge reports take two cases with one class and name for one case.
+func suiteName(used map[string]bool, scenario, variant string) string {
+	name := scenario + variant
+	for n := 2; used[strings.ToLower(name)]; n++ {
+		name = fmt.Sprintf("%s-%d%s", scenario, n, variant)
+	}
+	used[strings.ToLower(name)] = true
+	return name
 }
 
 func suiteOf(r *Run) junitSuite {

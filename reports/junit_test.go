@@ -142,3 +142,48 @@ func FuzzReportsOfAnyText(f *testing.F) {
 		}
 	})
 }
+
+// TestJUnitKeysAreUnique checks that no two cases have one class and name: of several
+// scenarios with one name, of names that differ in case, of names with numbers, and of
+// one file under several values of --set.
+func TestJUnitKeysAreUnique(t *testing.T) {
+	check := []Check{{Kind: ExpectationCheck, Name: "once", Verdict: Passed}}
+	runs := []*Run{
+		{Scenario: "base", Checks: check}, {Scenario: "base", Checks: check}, {Scenario: "base-2", Checks: check}, {Scenario: "Base", Checks: check},
+		{Scenario: "base", Verdict: NotRun, Error: "x"}, {Scenario: "base", Verdict: NotRun, Error: "x"}, {Scenario: "base.expectation", Verdict: NotRun, Error: "x"},
+	}
+	var classes []string
+	for _, sets := range [][]string{nil, {"B=1", "A=x"}, {"A=x", "B=2"}} {
+		var b strings.Builder
+		if err := JUnit(&b, runs, sets...); err != nil {
+			t.Fatal(err)
+		}
+		var got junitSuites
+		if err := xml.Unmarshal([]byte(b.String()), &got); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range got.Suites {
+			for _, c := range s.Cases {
+				classes = append(classes, s.Name+": "+c.ClassName)
+			}
+		}
+	}
+	want := []string{
+		"base: base.expectation", "base-2: base-2.expectation", "base-2-2: base-2-2.expectation", "Base-3: Base-3.expectation",
+		"base-4: base-4", "base-5: base-5", "base.expectation: base.expectation",
+	}
+	for _, sets := range []string{" {A=x, B=1}", " {A=x, B=2}"} {
+		for _, name := range []string{"base", "base-2", "base-2-2", "Base-3"} {
+			want = append(want, name+sets+": "+name+sets+".expectation")
+		}
+		for _, name := range []string{"base-4", "base-5", "base.expectation"} {
+			want = append(want, name+sets+": "+name+sets)
+		}
+	}
+	if diff := cmp.Diff(want, classes); diff != "" {
+		t.Error(diff)
+	}
+	if runs[1].Scenario != "base" {
+		t.Errorf("the run was renamed to %q", runs[1].Scenario)
+	}
+}

@@ -8,11 +8,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+
+	yaml "go.yaml.in/yaml/v4"
 )
 
 // Find returns the scenario files that paths name: a file itself, and of a folder its *.yaml and *.yml files in the
 // order of their names, without subfolders. Files of a folder with `manual: true` are returned as skipped. The error
-// wraps the operating system's error, or states that a folder has no scenario.
+// wraps the operating system's error, or states that a folder has no scenario, or a pipe or device with the name of
+// one; in the last case the folder's other files are returned too.
 func Find(paths []string) (files []string, skipped []string, err error) {
 	for _, path := range paths {
 		at, err := os.Stat(path)
@@ -27,15 +30,15 @@ func Find(paths []string) (files []string, skipped []string, err error) {
 			continue
 		}
 		found, err := inFolder(path)
-		if err != nil {
-			return nil, nil, err
-		}
 		for _, f := range found {
 			if isManual(f) {
 				skipped = append(skipped, f)
 			} else {
 				files = append(files, f)
 			}
+		}
+		if err != nil {
+			return files, skipped, err
 		}
 	}
 	return files, skipped, nil
@@ -51,23 +54,29 @@ func (e *notFound) Error() string { return fmt.Sprintf("there is no scenario %q"
 
 func (e *notFound) Unwrap() error { return e.err }
 
-// inFolder returns the scenario files of a folder in the order of their names.
-func inFolder(folder string) ([]string, error) {
+// inFolder returns the scenario files of a folder in the order of their names. Its error is about files that cannot be
+// scenarios; the others are returned too.
+func inFolder(folder string) (files []string, err error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
 		return nil, fmt.Errorf("finding scenarios: %w", err)
 	}
-	var files []string
 	for _, e := range entries {
-		if ext := filepath.Ext(e.Name()); !e.IsDir() && (ext == ".yaml" || ext == ".yml") {
-			files = append(files, filepath.Join(folder, e.Name()))
+		path := filepath.Join(folder, e.Name())
+		if ext := filepath.Ext(path); ext != ".yaml" && ext != ".yml" {
+			continue
+		}
+		if at, statErr := os.Stat(path); statErr != nil || at.Mode().IsRegular() {
+			files = append(files, path)
+		} else if !at.IsDir() { // reading a pipe may have no end
+			err = errors.Join(err, fmt.Errorf("%q is a pipe or a device: a folder's scenarios must be regular files", path))
 		}
 	}
-	if len(files) == 0 {
+	if len(files) == 0 && err == nil {
 		return nil, fmt.Errorf("finding scenarios: folder %q holds no .yaml file", folder)
 	}
 	slices.Sort(files)
-	return files, nil
+	return files, err
 }
 
 // isManual reports whether the file has `manual: true`. It checks nothing else, so that a file with mistakes is not
@@ -77,12 +86,17 @@ func isManual(path string) bool {
 	if err != nil {
 		return false
 	}
-	for k, v := range pairs(document(&mistakeList{}, text)) {
-		if k.Value == "manual" {
-			return v.Value == "true"
+	return topLevel(document(&mistakeList{}, text), "manual") == "true"
+}
+
+// topLevel returns the text of a key's value at the top level of a document, or "".
+func topLevel(root *yaml.Node, key string) string {
+	for k, v := range pairs(root) {
+		if k.Value == key {
+			return v.Value
 		}
 	}
-	return false
+	return ""
 }
 
 //go:embed starter/starter.yaml

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -62,6 +63,38 @@ func TestFind(t *testing.T) {
 	}
 	if _, _, err := Find(in("empty")); err == nil || !strings.Contains(err.Error(), "holds no .yaml file") {
 		t.Errorf("a folder without scenarios: got %v", err)
+	}
+}
+
+// TestFindNamesFilesThatCannotBeScenarios checks that the folder's other files are
+// returned, and that links are followed.
+func TestFindNamesFilesThatCannotBeScenarios(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"a.yaml": "name: a\n", "below/b.yaml": "name: b\n"})
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for link, target := range map[string]string{"device.yaml": os.DevNull, "folder.yaml": "below", "linked.yaml": "a.yaml"} {
+		if err := os.Symlink(target, in(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, _, err := Find([]string{dir})
+	want := fmt.Sprintf("%q is a pipe or a device: a folder's scenarios must be regular files", in("device.yaml"))
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v, want %s", err, want)
+	}
+	if diff := cmp.Diff([]string{in("a.yaml"), in("linked.yaml")}, files); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestMistakesHaveTheName checks which files have a readable name.
+func TestMistakesHaveTheName(t *testing.T) {
+	for text, want := range map[string]string{
+		"name: held\nphnes: 1\n": "held", "phnes: 1\n": "", "name: [held\n": "", "": "", "name: {a: b}\n": "", "name: x-${N}\n": "x-${N}",
+	} {
+		var m *Mistakes
+		if _, err := Parse("f", []byte(text), Options{}); !errors.As(err, &m) || m.Name != want {
+			t.Errorf("%q: got %+v, want the name %q", text, m, want)
+		}
 	}
 }
 

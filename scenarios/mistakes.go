@@ -26,6 +26,7 @@ func (m Mistake) String() string {
 
 // Mistakes holds every mistake of a file, in the order of their positions.
 type Mistakes struct {
+	Name string // the scenario's name as written; empty if the file has none or is not YAML
 	List []Mistake
 }
 
@@ -43,6 +44,7 @@ const maxMistakes = 200
 // mistakeList collects the mistakes of one file.
 type mistakeList struct {
 	file  string
+	name  string // of the scenario, as written
 	list  []Mistake
 	total int
 }
@@ -92,7 +94,7 @@ func (c *mistakeList) err() error {
 	if more := c.total - maxMistakes; more > 0 {
 		c.list = append(c.list, Mistake{c.file, Pos{}, fmt.Sprintf("and %d more", more)})
 	}
-	return &Mistakes{c.list}
+	return &Mistakes{c.name, c.list}
 }
 
 // numberOf returns "1 phone" or "3 phones".

@@ -53,6 +53,7 @@ func Parse(file string, text []byte, o Options) (*Scenario, error) {
 	if root == nil {
 		return nil, c.err()
 	}
+	c.name = topLevel(root, "name")
 	r := &reader{
 		mistakeList: c, text: text, vars: newVariables(root, o.Vars),
 		valuesLeft: maxValues, bytesLeft: maxTexts, programLeft: maxProgram,

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -69,7 +70,7 @@ func (p *program) command(arguments []string) status {
 		}
 		return ended
 	case err != nil:
-		fmt.Fprintf(p.stderr, "client: %v; usage: %s\n", err, usage)
+		p.complain(fmt.Errorf("%s; usage: %s", strings.Join(strings.Fields(err.Error()), " "), usage))
 		return wrong
 	}
 	o.settings.Zone = p.zone
@@ -143,7 +144,7 @@ func (p *program) runPhone(
 // printNotes prints the notes of the contact log, such as skipped lines of a file.
 func (p *program) printNotes(notes []files.Note) {
 	for _, note := range notes {
-		fmt.Fprintf(p.stderr, "client: %s\n", note.Text)
+		p.complain(errors.New(note.Text))
 	}
 }
 

@@ -29,10 +29,13 @@ func (p *program) selectScenarios(paths []string) ([]string, status) {
 	var files, skipped []string
 	worst := statusPassed
 	for _, path := range paths {
+		if path == standardInput {
+			files = addNew(files, []string{path})
+			continue
+		}
 		found, manual, err := p.find([]string{path})
 		if err != nil {
 			worst = max(worst, p.fail(err, "", statusOfFinding(err)))
-			continue
 		}
 		files, skipped = addNew(files, found), addNew(skipped, manual)
 	}
@@ -83,6 +86,8 @@ func (p *program) check(paths []string, o scenarios.Options, quiet bool) status 
 	for _, file := range files {
 		s, err := p.load(file, o)
 		switch {
+		case errors.Is(err, context.Canceled):
+			return max(worst, p.fail(err, "", statusError))
 		case err != nil:
 			worst = max(worst, p.fail(err, "", statusOfLoading(err)))
 		case !quiet:

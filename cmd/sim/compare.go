@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strconv"
@@ -14,12 +15,14 @@ import (
 const compareAbout = `Compares two sets of results, B with A, and prints the differences.
 
 A and B each are a file that sim run --out DIR or --report json wrote, a folder of such files, a quoted
-pattern, or several of these separated by commas. Give three or more runs of a load on each side.`
+pattern, or several of these separated by commas; one of them may be - for standard input. Give three or
+more runs of a load on each side.`
 
 const compareStatuses = `Exit status:
   0    no budget was exceeded
   99   a budget was exceeded by more than chance explains
   104  a result, a budget or a flag is invalid or missing
+  105  interrupted
   107  not possible: a file cannot be read, the output cannot be written
 `
 
@@ -58,6 +61,9 @@ func (f *compareFlags) check(sides []string) (err error) {
 		return fmt.Errorf("expected two sets of results, found %d; several files of one side are separated by commas",
 			n)
 	}
+	if sides[0] == standardInput && sides[1] == standardInput {
+		return errors.New("both sides are standard input: name a file for one of them")
+	}
 	return nil
 }
 
@@ -81,8 +87,8 @@ type compareCommand struct {
 }
 
 // run compares the results b with the results a.
-func (c *compareCommand) run(a, b string) status {
-	result, err := compareFiles(&c.compareFlags, a, b)
+func (c *compareCommand) run(ctx context.Context, a, b string) status {
+	result, err := await(ctx, a+" "+b, func() (*compare.Comparison, error) { return c.compareFiles(a, b) })
 	if err == nil && c.forms.has("text") {
 		err = compare.Text(c.stdout, result, c.colour && !c.noColor)
 	}
@@ -101,14 +107,18 @@ func (c *compareCommand) run(a, b string) status {
 	return statusPassed
 }
 
-func compareFiles(f *compareFlags, a, b string) (*compare.Comparison, error) {
-	before, err := compare.Read(a)
-	if err != nil {
-		return nil, err
+func (c *compareCommand) compareFiles(a, b string) (*compare.Comparison, error) {
+	var results [2][]*compare.Result
+	for i, side := range []string{a, b} {
+		var err error
+		if side == standardInput {
+			results[i], err = compare.ReadFrom(side, c.stdin)
+		} else {
+			results[i], err = compare.Read(side)
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
-	after, err := compare.Read(b)
-	if err != nil {
-		return nil, err
-	}
-	return compare.Compare(before, after, f.Options)
+	return compare.Compare(results[0], results[1], c.Options)
 }

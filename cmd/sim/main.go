@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -26,6 +28,12 @@ import (
 func main() {
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
+		signal.Notify(stop, syscall.SIGHUP)
+	}
+	// A closed output is an error of the next write, not the end of the process.
+	signal.Ignore(syscall.SIGPIPE)
+	controls := showsControls(os.Getenv("TERM"))
 	self, err := os.Executable()
 	if err != nil {
 		self = os.Args[0]
@@ -33,10 +41,11 @@ func main() {
 	p := program{
 		ownServer: []string{self, serverCommand},
 		name:      calledAs(os.Args[0], isFile),
+		stdin:     os.Stdin,
 		stdout:    os.Stdout,
 		stderr:    os.Stderr,
-		colour:    term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb",
-		terminal:  term.IsTerminal(int(os.Stderr.Fd())),
+		colour:    term.IsTerminal(int(os.Stdout.Fd())) && os.Getenv("NO_COLOR") == "" && controls,
+		terminal:  term.IsTerminal(int(os.Stderr.Fd())) && controls,
 		columns:   stderrColumns,
 		now:       time.Now,
 		after:     time.After,
@@ -52,9 +61,10 @@ func main() {
 // program is the command with all its inputs and outputs.
 type program struct {
 	name           string // the command line that started the program, quoted for a shell
+	stdin          io.Reader
 	stdout, stderr io.Writer
 	colour         bool       // stdout shows colours
-	terminal       bool       // stderr is a terminal
+	terminal       bool       // stderr is a terminal that can redraw a line
 	columns        func() int // width of that terminal
 	now            func() time.Time
 	after          func(time.Duration) <-chan time.Time
@@ -68,6 +78,12 @@ type program struct {
 	// starter returns the scenario that sim init writes.
 	starter func() string
 	engine  func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
+}
+
+// showsControls reports whether a terminal with this TERM interprets control
+// sequences. Consoles of Windows set no TERM.
+func showsControls(name string) bool {
+	return name != "dumb" && (name != "" || runtime.GOOS == "windows")
 }
 
 func stderrColumns() int {
@@ -103,8 +119,8 @@ const usage = `sim runs scenarios of BlueTrace phones and their server, in virtu
   sim help [COMMAND]              print this, or the flags of a command
   sim --version                   print the revision and the Go version of this build
 
-SCENARIO is a file or a folder. A folder stands for each .yaml and .yml file in it that is not
-marked manual.
+SCENARIO is a file, a folder, or - for standard input. A folder stands for each .yaml and .yml file
+in it that is not marked manual.
 
 ` + exitStatuses
 
@@ -123,19 +139,28 @@ build the program: go build -o bin/sim ./cmd/sim
 // commandHint ends the answer to a missing or unknown command.
 const commandHint = "the commands are run, swarm, check, compare, init, schema, completion and help"
 
-// serverCommand is the hidden command with which a load run starts this program
+// serverCommand is the command, not in the help, with which a load run starts this program
 // again as its server. Users have the command server.
 const serverCommand = "load-server"
 
 // command runs the command line and returns the exit status. A command line that
 // is not valid gets one line, a hint and statusInvalid.
 func (p *program) command(ctx context.Context, arguments []string) status {
+	if len(arguments) > 0 && arguments[0] == serverCommand {
+		return status(sim.ServeLoad(ctx, arguments[1:], func(ctx context.Context) int {
+			return authority.Run(ctx, arguments[1:], p.stdout, p.stderr, time.UTC, clock.New())
+		}))
+	}
+	p = p.interruptible(ctx)
 	result := statusPassed
 	root := p.newCommand(&result)
 	root.SetArgs(arguments)
 	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return result
+	}
+	if _, ok := errors.AsType[*fs.PathError](err); ok || errors.Is(err, errBlocked) { // cobra printed
+		return p.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError)
 	}
 	hint := commandHint
 	if c != root {
@@ -180,18 +205,7 @@ func (p *program) newCommand(result *status) *cobra.Command {
 		},
 	})
 	root.AddCommand(p.newRunCommand(result), p.newSwarmCommand(result), p.newCheckCommand(result),
-		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result),
-		&cobra.Command{
-			Use:                serverCommand,
-			Hidden:             true,
-			DisableFlagParsing: true,
-			RunE: func(c *cobra.Command, arguments []string) error {
-				*result = status(sim.ServeLoad(c.Context(), arguments, func(ctx context.Context) int {
-					return authority.Run(ctx, arguments, p.stdout, p.stderr, time.UTC, clock.New())
-				}))
-				return nil
-			},
-		})
+		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result))
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
 	completion.Use = "completion SHELL"
@@ -229,11 +243,11 @@ func (p *program) newCompareCommand(result *status) *cobra.Command {
 		Short:   "compare two sets of results and check budgets",
 		Long:    compareAbout,
 		Example: compareStatuses,
-		RunE: func(_ *cobra.Command, sides []string) error {
+		RunE: func(c *cobra.Command, sides []string) error {
 			if err := compare.compareFlags.check(sides); err != nil {
 				return err
 			}
-			*result = compare.run(sides[0], sides[1])
+			*result = compare.run(c.Context(), sides[0], sides[1])
 			return nil
 		},
 	}, compare.define)

@@ -127,7 +127,7 @@ func (r *runCommand) updateDuringRun(m *reports.Meter, o *sim.Options) {
 
 func (r *runCommand) update(m *reports.Meter, run *reports.Run) {
 	if err := m.SetResult(run); err != nil {
-		r.worst = max(r.worst, r.fail(err, "", statusError))
+		r.raise(r.fail(err, "", statusError))
 	}
 }
 
@@ -137,7 +137,7 @@ func (r *runCommand) addToHistory(m *reports.Meter, s *scenarios.Scenario, at ti
 		return
 	}
 	if err := r.history.Add(time.Unix(s.Start, 0).Add(at), m.Gatherer()); err != nil {
-		r.worst = max(r.worst, r.fail(fmt.Errorf("%s: %w", s.File, err), "choose a longer --step", statusError))
+		r.raise(r.fail(fmt.Errorf("%s: %w", s.File, err), "choose a longer --step", statusError))
 		r.history = nil
 	}
 }
@@ -155,7 +155,7 @@ func (r *runCommand) endMetrics(ctx context.Context) {
 		r.exporter.linger(ctx, r.after(d))
 	}
 	if err := r.exporter.Close(); err != nil {
-		r.worst = max(r.worst, r.fail(fmt.Errorf("serving the metrics: %w", err), "", statusError))
+		r.raise(r.fail(fmt.Errorf("serving the metrics: %w", err), "", statusError))
 	}
 }
 

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -30,9 +34,13 @@ func (o *output) toStdout(write func(io.Writer) error) {
 		return
 	}
 	if err := write(o.stdout); err != nil {
-		o.stdoutFailed, o.worst = true, max(o.worst, o.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError))
+		o.stdoutFailed = true
+		o.raise(o.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError))
 	}
 }
+
+// raise sets the exit status to s unless it is larger already.
+func (o *output) raise(s status) { o.worst = max(o.worst, s) }
 
 // writeFile writes a file of --out, whole or not at all, unless overwriting it was
 // refused with an error. It reports whether the file was written. It reports the
@@ -42,30 +50,41 @@ func (o *output) writeFile(path string, refused error, write func(io.Writer) err
 		return false
 	}
 	if refused != nil {
-		o.worst = max(o.worst, o.fail(refused, "", statusInvalid))
+		o.raise(o.fail(refused, "", statusInvalid))
 		return false
 	}
 	err := reports.WriteFile(path, write)
 	if err == nil {
 		return true
 	}
-	hint := "no further report was written"
+	hint := noMoreReports
 	if errors.Is(err, syscall.ENOSPC) {
 		hint = "free some space, or name another folder with --out; " + hint
 	}
-	o.diskFailed, o.worst = true, max(o.worst, o.fail(err, hint, statusError))
+	o.diskFails(err, hint)
 	return false
 }
 
-// report prints the chosen forms of a run and writes its files, whose names begin
-// with name. If everything goes to files, it still prints the verdict.
+const noMoreReports = "no further report was written"
+
+// diskFails reports an error of the disk, after which no file is written.
+func (o *output) diskFails(err error, hint string) {
+	o.diskFailed = true
+	o.raise(o.fail(err, hint, statusError))
+}
+
+// report writes the files of a run, whose names begin with name, and then prints its
+// chosen forms: the reader of standard output may be gone. If everything goes to files,
+// it still prints the verdict.
 func (r *runCommand) report(run *reports.Run, name string) {
 	text, quiet := r.forms.has("text") || r.out != "", r.quiet || !r.forms.has("text")
 	if r.out != "" {
 		for _, p := range plotsOf(run, name) {
 			run.Plots = append(run.Plots, p.file)
 		}
+		r.writeFiles(run, name)
 	}
+	r.runs = append(r.runs, run)
 	if text {
 		r.toStdout(func(w io.Writer) error {
 			if r.printed && !quiet {
@@ -80,15 +99,11 @@ func (r *runCommand) report(run *reports.Run, name string) {
 	if r.forms.has("json") && r.out == "" {
 		r.toStdout(func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
 	}
-	r.runs = append(r.runs, run)
-	if r.out != "" {
-		r.writeFiles(run, name)
-	}
 }
 
 // finish writes the report about all runs.
 func (r *runCommand) finish() {
-	junit := func(w io.Writer) error { return reports.JUnit(w, r.runs) }
+	junit := func(w io.Writer) error { return reports.JUnit(w, r.runs, r.sets...) }
 	switch {
 	case r.out != "":
 		r.writeReport(junitFile, junit)
@@ -125,6 +140,146 @@ func (r *runCommand) writeFiles(run *reports.Run, name string) {
 	}
 	if r.history != nil {
 		r.writeReport(name+stepsEnd, r.history.OpenMetrics)
+	}
+}
+
+// manifestFile is the file in the folder of --out that holds its manifest.
+const manifestFile = ".manifest"
+
+// manifest records which scenario file gave which reports of a folder. Reports can
+// therefore be removed when their scenario cannot be read any more. Its file has a line
+// for each change: the name of the reports and the quoted path of the scenario,
+// relative to the folder. Several processes may append to it.
+type manifest struct {
+	folder  string
+	sources map[string]string // the path, by the name of the reports
+}
+
+// readManifest reads the manifest of a folder. A missing file is an empty manifest, and
+// a damaged line is ignored.
+func readManifest(folder string) (*manifest, error) {
+	m := &manifest{folder, map[string]string{}}
+	text, err := os.ReadFile(filepath.Join(folder, manifestFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the manifest: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		name, quoted, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		source, err := strconv.Unquote(quoted)
+		if err == nil && name == filepath.Base(name) { // a report is in the folder
+			m.sources[name] = source
+		}
+	}
+	return m, nil
+}
+
+// add records that the reports of a name are from a scenario file.
+func (m *manifest) add(name, file string) error {
+	source := m.relative(file)
+	if m.sources[name] == source {
+		return nil
+	}
+	m.sources[name] = source
+	f, err := os.OpenFile(filepath.Join(m.folder, manifestFile), os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o666)
+	if err == nil {
+		_, err = fmt.Fprintf(f, "%s %q\n", name, source)
+		err = errors.Join(err, f.Close())
+	}
+	return err // it names the file
+}
+
+// namesOf returns the names of the reports that a file, or the files directly in a
+// folder, gave. They are in order.
+func (m *manifest) namesOf(file string) (names []string) {
+	source := m.relative(file)
+	for name, of := range m.sources {
+		if of == source || path.Dir(of) == source {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// relative returns the path of a scenario, relative to the folder.
+func (m *manifest) relative(file string) string {
+	rel, err := filepath.Rel(absolute(m.folder), absolute(file))
+	if err != nil { // another drive
+		rel = absolute(file)
+	}
+	return filepath.ToSlash(rel)
+}
+
+// prepareFolder makes the folder of --out and gives the scenarios the names of their
+// reports. It removes the reports of earlier calls that could be taken for results of this
+// one: junit.xml, those of the scenarios, and those of paths that do not exist any more.
+func (r *runCommand) prepareFolder(paths []string, all []planned) (err error) {
+	if r.out == "" {
+		return nil
+	}
+	if err := makeFolder(r.out); err != nil {
+		return err
+	}
+	if r.manifest, err = readManifest(r.out); err != nil {
+		return err
+	}
+	r.removeReports(junitFile)
+	for _, path := range paths {
+		if _, err := os.Stat(path); err != nil && path != standardInput {
+			r.dropReports(path, "")
+		}
+	}
+	for i := range all {
+		p := &all[i]
+		if p.scenario != nil {
+			p.name = r.names.take(p.scenario.Name)
+			r.replaceReports(p)
+		} else if mistakes, ok := errors.AsType[*scenarios.Mistakes](p.err); ok {
+			r.dropReports(p.file, mistakes.Name)
+		} else {
+			r.dropReports(p.file, "")
+		}
+	}
+	return nil
+}
+
+// replaceReports removes the earlier reports of a scenario that is about to be run, also
+// those of the same file and scenario with another number, and records its file.
+func (r *runCommand) replaceReports(p *planned) {
+	numbered := regexp.MustCompile("^" + fileNames{}.take(p.scenario.Name) + "(-[0-9]+)?$")
+	for _, old := range append(r.manifest.namesOf(p.file), p.name) {
+		if old == p.name || numbered.MatchString(old) {
+			r.removeReports(reportFiles(old)...)
+		}
+	}
+	if err := r.manifest.add(p.name, p.file); err != nil {
+		r.diskFails(err, noMoreReports)
+	}
+}
+
+// dropReports removes the earlier reports of a scenario that is not run: those with its
+// name, which is empty if it could not be read, and all that its file or folder gave.
+// Their names stay taken, so that the reports of other scenarios keep theirs.
+func (r *runCommand) dropReports(file, scenario string) {
+	names := r.manifest.namesOf(file)
+	if scenario != "" {
+		names = append(names, r.names.take(scenario))
+	}
+	for _, name := range names {
+		r.names[strings.ToLower(name)] = true
+		r.removeReports(reportFiles(name)...)
+	}
+}
+
+// removeReports removes files of the folder of --out, except those that are read.
+func (r *runCommand) removeReports(files ...string) {
+	for _, file := range files {
+		if r.diskFailed || r.refuseReports(file) != nil {
+			continue
+		}
+		if err := reports.RemoveFile(filepath.Join(r.out, file)); err != nil {
+			r.diskFails(err, noMoreReports)
+		}
 	}
 }
 
@@ -211,6 +366,14 @@ func (r *runCommand) refuseOverwriting(reportNames ...string) error {
 			return err
 		}
 	}
+	return r.refuseReports(reportNames...)
+}
+
+const otherFolder = "name another folder with --out"
+
+// refuseReports returns an error if one of the named reports would overwrite an input
+// or the trace.
+func (r *runCommand) refuseReports(reportNames ...string) error {
 	if r.out == "" {
 		return nil
 	}
@@ -219,8 +382,7 @@ func (r *runCommand) refuseOverwriting(reportNames ...string) error {
 		inputs = append(inputs[:len(inputs):len(inputs)], input{"the trace", r.trace})
 	}
 	for _, name := range reportNames {
-		if err := refuseSameFile(inputs, "the report", filepath.Join(r.out, name),
-			"name another folder with --out"); err != nil {
+		if err := refuseSameFile(inputs, "the report", filepath.Join(r.out, name), otherFolder); err != nil {
 			return err
 		}
 	}

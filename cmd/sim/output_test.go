@@ -42,7 +42,7 @@ func TestOutHasEveryReport(t *testing.T) {
 	if got := b.command(context.Background(), arguments); got != statusInvalid {
 		t.Errorf("status %d, want 104", got)
 	}
-	want := []string{"failed.json", "failed.openmetrics.txt", "failed.txt", "held-2.json", "held-2.openmetrics.txt", "held-2.txt",
+	want := []string{manifestFile, "failed.json", "failed.openmetrics.txt", "failed.txt", "held-2.json", "held-2.openmetrics.txt", "held-2.txt",
 		"held.json", "held.openmetrics.txt", "held.txt", "junit.xml"}
 	if diff := cmp.Diff(want, namesIn(t, folder)); diff != "" {
 		t.Error(diff)

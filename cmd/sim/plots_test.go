@@ -41,7 +41,7 @@ func TestPlotsAreWritten(t *testing.T) {
 	if got := b.command(t.Context(), []string{"run", "--out", folder, "steady.yaml", "search.yaml"}); got != statusPassed {
 		t.Fatalf("status %d\n%s", got, b.err.String())
 	}
-	want := []string{"junit.xml", "search.json", "search.openmetrics.txt", "search.search.png", "search.time.png", "search.txt",
+	want := []string{manifestFile, "junit.xml", "search.json", "search.openmetrics.txt", "search.search.png", "search.time.png", "search.txt",
 		"steady.json", "steady.openmetrics.txt", "steady.time.png", "steady.txt"}
 	if d := cmp.Diff(want, namesIn(t, folder)); d != "" {
 		t.Error(d)

@@ -35,6 +35,7 @@ func newBench() *bench {
 		name: "sim", stdout: &b.out, stderr: &b.err,
 		columns: func() int { return 80 },
 		now:     func() time.Time { return time.Unix(0, 0) },
+		after:   func(time.Duration) <-chan time.Time { return nil },
 		find:    b.find, load: b.load, engine: b.engine,
 		schema: func() []byte { return []byte("{}\n") },
 	}
@@ -114,6 +115,9 @@ func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options
 		fmt.Fprintln(o.Trace, "0s the run begins")
 	}
 	switch s.Name {
+	case "overloaded":
+		r.Verdict = reports.Invalid
+		r.Load = &reports.Load{Invalid: []string{"the processors were busy"}}
 	case "failed":
 		r.Verdict, r.Checks[0].Verdict = reports.Failed, reports.Failed
 	case "traceless":
@@ -295,7 +299,7 @@ func TestInterruptedRunIsReportedAndTheRestIsNot(t *testing.T) {
 	if got := b.err.String(); got != "not run after the interrupt: failed.yaml\n" {
 		t.Errorf("standard error %q", got)
 	}
-	if diff := cmp.Diff([]string{"held.json", "held.openmetrics.txt", "held.txt", "junit.xml"}, namesIn(t, folder)); diff != "" {
+	if diff := cmp.Diff([]string{manifestFile, "held.json", "held.openmetrics.txt", "held.txt", "junit.xml"}, namesIn(t, folder)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -35,7 +35,7 @@ func commandLine(words, sets []string, file string) string {
 	for _, set := range sets {
 		words = append(words, "--set", shellQuoted(set))
 	}
-	if strings.HasPrefix(file, "-") {
+	if strings.HasPrefix(file, "-") && file != standardInput {
 		file = "./" + file
 	}
 	return strings.Join(append(words, shellQuoted(file)), " ")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -102,7 +103,7 @@ func checkServer(address string) error {
 }
 
 // liveOptions returns the options of a live run, or nil for one in virtual time.
-func (f *runFlags) liveOptions() (*sim.Live, error) {
+func (f *runFlags) liveOptions(ctx context.Context) (*sim.Live, error) {
 	if !f.onSockets {
 		return nil, nil
 	}
@@ -111,7 +112,8 @@ func (f *runFlags) liveOptions() (*sim.Live, error) {
 		return l, nil
 	}
 	var err error
-	l.Credentials, err = readCredentials(f.credentials)
+	l.Credentials, err = await(ctx, f.credentials,
+		func() ([]nodes.Credential, error) { return readCredentials(f.credentials) })
 	return l, err
 }
 
@@ -140,76 +142,123 @@ type runCommand struct {
 	live     *sim.Live        // nil in virtual time
 	exporter *exporter        // nil if no metrics are served
 	history  *reports.History // of --step; nil without it
+	manifest *manifest        // of the folder of --out; nil without it
 	names    fileNames
 	runs     []*reports.Run
 	printed  bool // a summary was printed to standard output
 }
 
+// planned is a scenario file of one call.
+type planned struct {
+	file     string
+	scenario *scenarios.Scenario // nil if it could not be read, or was not because of an interrupt
+	name     string              // of its reports
+	err      error               // of reading it
+}
+
 // run runs the scenarios. A failure of one does not stop the next; an interrupt
-// does.
+// does. All are read first, so that no report overwrites an input.
 func (r *runCommand) run(ctx context.Context, paths []string) status {
 	files, worst := r.selectScenarios(paths)
-	if len(files) == 0 {
-		return worst
-	}
-	if r.trace != "" && len(files) > 1 {
-		return r.fail(fmt.Errorf("--trace writes the events of one scenario, but %d are named", len(files)),
-			"name one file", statusInvalid)
-	}
-	var err error
-	if r.live, err = r.liveOptions(); err != nil {
-		return r.fail(err, "", statusOfRunning(err))
-	}
 	r.names, r.inputs, r.worst = fileNames{}, scenarioInputs(files), worst
-	if err := r.refuseOverwriting(junitFile); err != nil {
-		return r.fail(err, "", statusInvalid)
+	refused := r.refuseOverwriting(junitFile)
+	all := r.readScenarios(ctx, files)
+	if err := r.prepareFolder(paths, all); err != nil {
+		return max(worst, r.fail(err, "name a writable folder with --out", statusError))
 	}
-	if err := makeFolder(r.out); err != nil {
-		return r.fail(err, "name a writable folder with --out", statusError)
+	if len(files) == 0 {
+		return r.worst
 	}
-	if err := r.serveMetrics(); err != nil {
-		return r.fail(err, "name a free port with --metrics, or 0 for any", statusError)
-	}
-	for _, file := range files {
-		if ctx.Err() != nil {
-			fmt.Fprintf(r.stderr, "not run after the interrupt: %s\n", reports.Escape(file))
-			r.worst = max(r.worst, statusInterrupted)
-			continue
+	problem := r.start(ctx, files, refused)
+	for i := range all {
+		p := &all[i]
+		switch {
+		case p.err != nil || problem != nil:
+			r.runs = append(r.runs, notRun(p, cmp.Or(p.err, problem)))
+		case ctx.Err() != nil:
+			fmt.Fprintf(r.stderr, "not run after the interrupt: %s\n", reports.Escape(p.file))
+			r.raise(statusInterrupted)
+		default:
+			r.runPlanned(ctx, p)
 		}
-		r.runFile(ctx, file)
+		p.scenario = nil
 	}
-	r.finish()
+	if refused == nil {
+		r.finish()
+	}
 	r.endMetrics(ctx)
 	return r.worst
 }
 
-// runFile runs one file and reports its result.
-func (r *runCommand) runFile(ctx context.Context, file string) {
-	s, err := r.program.load(file, r.options)
-	if err != nil {
-		r.notRun(file, file, err, statusOfLoading(err))
-		return
+// readScenarios reads the files until an interrupt. It reports their mistakes and adds
+// their inputs.
+func (r *runCommand) readScenarios(ctx context.Context, files []string) []planned {
+	all := make([]planned, len(files))
+	for i, file := range files {
+		p := &all[i]
+		p.file = file
+		if ctx.Err() != nil {
+			continue
+		}
+		if p.scenario, p.err = r.program.load(file, r.options); p.err != nil {
+			r.raise(r.fail(p.err, "", statusOfLoading(p.err)))
+			continue
+		}
+		r.inputs = append(r.inputs, contactInputs(p.scenario)...)
 	}
-	r.inputs = append(r.inputs, contactInputs(s)...)
-	name := r.names.take(s.Name)
-	if err := r.refuseOverwriting(append(reportFiles(name), junitFile)...); err != nil {
-		r.notRun(s.Name, file, err, statusInvalid)
-		return
-	}
-	run, err := r.runScenario(ctx, s)
-	if err != nil {
-		r.notRun(s.Name, file, err, statusOfRunning(err))
-		return
-	}
-	run.Repeat = repeatCommand(r.name, run.Seed, &r.runFlags, file)
-	r.worst = max(r.worst, statusOfVerdict(run.Verdict))
-	r.report(run, name)
+	return all
 }
 
-// notRun reports a scenario that could not be run.
-func (r *runCommand) notRun(name, file string, err error, s status) {
-	r.worst = max(r.worst, r.fail(err, "", s))
-	r.runs = append(r.runs, &reports.Run{Scenario: name, File: file, Verdict: reports.NotRun, Error: err.Error()})
+// start opens everything that all runs need, unless they were refused. It reports its
+// error.
+func (r *runCommand) start(ctx context.Context, files []string, refused error) (err error) {
+	if r.trace != "" && len(files) > 1 {
+		err = fmt.Errorf("--trace writes the events of one scenario, but %d are named", len(files))
+		r.raise(r.fail(err, "name one file", statusInvalid))
+		return err
+	}
+	if refused != nil {
+		r.raise(r.fail(refused, "", statusInvalid))
+		return refused
+	}
+	if r.live, err = r.liveOptions(ctx); err != nil {
+		r.raise(r.fail(err, "", statusOfRunning(err)))
+		return err
+	}
+	if err = r.serveMetrics(); err != nil {
+		r.raise(r.fail(err, "name a free port with --metrics, or 0 for any", statusError))
+	}
+	return err
+}
+
+// runPlanned runs one scenario and reports its result.
+func (r *runCommand) runPlanned(ctx context.Context, p *planned) {
+	err, s := r.refuseOverwriting(reportFiles(p.name)...), statusInvalid
+	if err == nil && r.out != "" {
+		err = refuseSameFile(contactInputs(p.scenario), "the report", filepath.Join(r.out, junitFile), otherFolder)
+	}
+	var run *reports.Run
+	if err == nil {
+		run, err = r.runScenario(ctx, p.scenario)
+		s = statusOfRunning(err)
+	}
+	if err != nil {
+		r.raise(r.fail(err, "", s))
+		r.runs = append(r.runs, notRun(p, err))
+		return
+	}
+	run.Repeat = repeatCommand(r.name, run.Seed, &r.runFlags, p.file)
+	r.raise(statusOfVerdict(run.Verdict))
+	r.report(run, p.name)
+}
+
+// notRun returns the result of a scenario that could not be run.
+func notRun(p *planned, err error) *reports.Run {
+	title := p.file
+	if p.scenario != nil {
+		title = p.scenario.Name
+	}
+	return &reports.Run{Scenario: title, File: p.file, Verdict: reports.NotRun, Error: err.Error()}
 }
 
 // runScenario runs s, with a trace if --trace is given.
@@ -223,7 +272,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 	if r.trace == "" {
 		return r.runEngine(ctx, s, o)
 	}
-	t, err := openTrace(r.trace, r.stdout, r.stderr)
+	t, err := r.openTrace(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -237,7 +286,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 		return nil, err
 	}
 	if err := t.publish(); err != nil {
-		r.worst = max(r.worst, r.fail(err, "", statusError)) // the run still counts
+		r.raise(r.fail(err, "", statusError)) // the run still counts
 	}
 	return run, nil
 }
@@ -252,7 +301,7 @@ func (r *runCommand) runEngine(ctx context.Context, s *scenarios.Scenario, o sim
 		defer line.clear()
 	}
 	if !r.quiet {
-		o.Warn = func(text string) { fmt.Fprintf(r.stderr, "%s: %s\n", reports.Escape(s.File), text) }
+		o.Warn = func(text string) { fmt.Fprintf(r.stderr, "%s: %s\n", reports.Escape(s.File), reports.Escape(text)) }
 	}
 	meter := r.newMeter(s, &o)
 	result, err := r.engine(ctx, s, o)
@@ -274,7 +323,7 @@ func makeFolder(folder string) error {
 	if folder == "" {
 		return nil
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
+	if err := os.MkdirAll(folder, 0o777); err != nil {
 		return fmt.Errorf("making the folder of --out: %w", err)
 	}
 	f, err := os.CreateTemp(folder, ".writable.*")

@@ -61,17 +61,14 @@ func statusOfFinding(err error) status {
 }
 
 func statusOfRunning(err error) status {
-	switch _, ok := errors.AsType[*sim.Invalid](err); {
-	case ok:
+	if _, ok := errors.AsType[*sim.Invalid](err); ok {
 		return statusInvalid
-	case errors.Is(err, context.Canceled):
-		return statusInterrupted
 	}
 	return statusError
 }
 
 // fail writes an error to standard error, and a hint unless it is empty. It returns
-// the exit status s. An error in a scenario begins with its place, so that editors
+// the exit status s, or statusInterrupted for an interrupt. An error in a scenario begins with its place, so that editors
 // find it.
 func (p *program) fail(err error, hint string, s status) status {
 	prefix := "sim: "
@@ -86,6 +83,9 @@ func (p *program) fail(err error, hint string, s status) status {
 	}
 	if hint != "" {
 		fmt.Fprintln(p.stderr, "hint: "+reports.Escape(hint))
+	}
+	if errors.Is(err, context.Canceled) {
+		return statusInterrupted
 	}
 	return s
 }

@@ -142,18 +142,21 @@ type swarmCommand struct {
 func (c *swarmCommand) run(ctx context.Context, paths []string) status {
 	c.summary, c.started = swarm.NewSummary(), c.now()
 	c.summary.Build = sim.Build()
+	if c.out != "" {
+		c.removeSummary(paths)
+	}
 	if c.merge {
-		return c.mergeResults(paths)
+		return max(c.worst, c.mergeResults(ctx, paths))
 	}
 	if c.seeds.Truncated {
 		fmt.Fprintf(c.stderr, "only the first %d digits of the long number count: the first seed is %d\n",
 			swarm.HashDigits, c.seeds.First)
 	}
 	if s := c.loadScenarios(ctx, paths); s != statusPassed {
-		return s
+		return max(c.worst, s)
 	}
 	if s := c.prepareFolder(); s != statusPassed {
-		return s
+		return max(c.worst, s)
 	}
 	defer collectRarely()()
 	c.runSeeds(ctx)

@@ -50,6 +50,21 @@ func (c *swarmCommand) prepareFolder() status {
 	return statusPassed
 }
 
+// removeSummary removes the summary of an earlier swarm, which could be taken for one of
+// this swarm, unless a summary is one of the paths that are read.
+func (c *swarmCommand) removeSummary(paths []string) {
+	text, json := filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON)
+	for _, path := range paths {
+		inputs := []input{{"the result", path}, {"the result", filepath.Join(path, swarmJSON)}}
+		if errors.Join(refuseSameFile(inputs, "", text, ""), refuseSameFile(inputs, "", json, "")) != nil {
+			return
+		}
+	}
+	if err := errors.Join(reports.RemoveFile(text), reports.RemoveFile(json)); err != nil {
+		c.diskFails(err, noMoreReports)
+	}
+}
+
 // refuseOverwriting returns an error if path is one of the files that are read.
 func (c *swarmCommand) refuseOverwriting(path string) error {
 	return refuseSameFile(c.inputs, "the result", path, "name another folder with --out")
@@ -213,14 +228,14 @@ type swarmResult struct {
 }
 
 // mergeResults merges the results of other swarms.
-func (c *swarmCommand) mergeResults(paths []string) status {
+func (c *swarmCommand) mergeResults(ctx context.Context, paths []string) status {
 	if len(paths) == 0 {
 		return c.fail(errors.New("no result was named"),
 			"name the JSON files of swarms, or their folders, such as a/swarm.json b", statusInvalid)
 	}
 	var merged []swarmResult
 	for _, path := range paths {
-		one, err := readResult(path)
+		one, err := await(ctx, path, func() (swarmResult, error) { return readResult(path, c.stdin) })
 		if err != nil {
 			return max(c.worst, c.fail(err, "", statusOfFinding(err)))
 		}
@@ -244,8 +259,12 @@ func (c *swarmCommand) mergeResults(paths []string) status {
 	return c.worst
 }
 
-// readResult reads a result, or the one in a folder.
-func readResult(path string) (swarmResult, error) {
+// readResult reads a result, the one in a folder, or that on standard input.
+func readResult(path string, stdin io.Reader) (swarmResult, error) {
+	if path == standardInput {
+		s, err := swarm.ReadJSON(stdin)
+		return swarmResult{path, s}, err
+	}
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
 		path = filepath.Join(path, swarmJSON)
 	}

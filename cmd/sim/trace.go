@@ -2,12 +2,11 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"syscall"
 
 	"bluetrace/reports"
@@ -50,20 +49,23 @@ func (d *directFile) Commit() error {
 // reported instead.
 func (d *directFile) Discard() { _ = d.Commit() }
 
-// openTrace opens the trace at path. own are the program's outputs.
-func openTrace(path string, own ...io.Writer) (*trace, error) {
-	t := &trace{path: path}
-	if output := ownOutput(path, own); output != nil {
+// openTrace opens the trace of --trace. A pipe or a device may wait for its other end,
+// until ctx ends.
+func (r *runCommand) openTrace(ctx context.Context) (*trace, error) {
+	t := &trace{path: r.trace}
+	if output := ownOutput(t.path, r.stdout, r.stderr); output != nil {
 		t.traceFile = &directFile{bufio.NewWriterSize(output, traceBuffer), nil}
 		return t, nil
 	}
-	if target, whole := replaceable(path); whole {
-		pending, err := reports.NewPendingFile(target)
+	if stat, err := os.Stat(t.path); err != nil || stat.Mode().IsRegular() {
+		pending, err := reports.NewPendingFile(t.path)
 		t.traceFile = pending
 		return t, t.wrap(err)
 	}
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-	t.traceFile = &directFile{bufio.NewWriterSize(file, traceBuffer), file}
+	file, err := await(ctx, t.path, func() (*os.File, error) { return os.OpenFile(t.path, os.O_WRONLY, 0) })
+	t.traceFile = &directFile{
+		bufio.NewWriterSize(&interruptibleOutput{to: file, ctx: ctx, after: r.after}, traceBuffer), file,
+	}
 	return t, t.wrap(err)
 }
 
@@ -73,13 +75,13 @@ const traceBuffer = 1 << 16
 // the file that standard output was redirected to), or nil. Opening it again would
 // give a second offset into the file, and would hide that the reader of a pipe has
 // gone.
-func ownOutput(path string, outputs []io.Writer) io.Writer {
+func ownOutput(path string, outputs ...io.Writer) io.Writer {
 	named, err := os.Stat(path)
 	if err != nil {
 		return nil
 	}
 	for _, own := range outputs {
-		f, ok := own.(*os.File)
+		f, ok := own.(*interruptibleOutput).to.(*os.File)
 		if !ok {
 			continue
 		}
@@ -88,24 +90,6 @@ func ownOutput(path string, outputs []io.Writer) io.Writer {
 		}
 	}
 	return nil
-}
-
-// replaceable reports whether the file at path can be replaced whole, and returns
-// the target of a link. A broken link cannot be replaced.
-func replaceable(path string) (target string, whole bool) {
-	stat, err := os.Lstat(path)
-	if err != nil {
-		return path, true
-	}
-	if stat.Mode()&fs.ModeSymlink != 0 {
-		if path, err = filepath.EvalSymlinks(path); err != nil {
-			return "", false
-		}
-		if stat, err = os.Stat(path); err != nil {
-			return "", false
-		}
-	}
-	return path, stat.Mode().IsRegular()
 }
 
 // Write adds whole lines.

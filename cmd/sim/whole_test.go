@@ -29,8 +29,9 @@ script:
 func whole() (p *program, out, err *bytes.Buffer) {
 	out, err = &bytes.Buffer{}, &bytes.Buffer{}
 	return &program{
-		name: "sim", stdout: out, stderr: err, columns: func() int { return 80 }, now: time.Now,
-		find: scenarios.Find, load: scenarios.Load, schema: scenarios.Schema, engine: sim.Run,
+		name: "sim", stdin: strings.NewReader(""), stdout: out, stderr: err, columns: func() int { return 80 }, now: time.Now,
+		after: func(time.Duration) <-chan time.Time { return nil },
+		find:  scenarios.Find, load: scenarios.Load, schema: scenarios.Schema, engine: sim.Run,
 	}, out, err
 }
 

@@ -56,6 +56,16 @@ func Read(side string) ([]*Result, error) {
 	return all, nil
 }
 
+// ReadFrom reads the results of one side from in, up to the size of a file. Errors call it
+// name, and are those of Read.
+func ReadFrom(name string, in io.Reader) ([]*Result, error) {
+	text, err := io.ReadAll(io.LimitReader(in, maxFile))
+	if err != nil {
+		return nil, fmt.Errorf("reading a result: %w", err)
+	}
+	return parse(name, text)
+}
+
 // readFile reads a file of at most the given number of bytes.
 func readFile(path string, limit int64) (text []byte, err error) {
 	f, err := os.Open(path)

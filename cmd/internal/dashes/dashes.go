@@ -5,6 +5,7 @@ package dashes
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -51,11 +52,19 @@ func listed(names []string) string {
 }
 
 // Complain writes an error to a program's standard error, each line behind the name of
-// the program.
+// the program. Runes that a terminal may interpret are written as Go escapes.
 func Complain(stderr io.Writer, program string, err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(stderr, program+": "+strings.TrimSuffix(line, "\n"))
+		fmt.Fprintln(stderr, program+": "+escape(strings.TrimSuffix(line, "\n")))
 	}
+}
+
+var unquoted = strings.NewReplacer(`\"`, `"`, `\\`, `\`)
+
+// escape writes the runes of text that cannot be printed, and bytes that are not UTF-8, as
+// Go escapes.
+func escape(text string) string {
+	return strings.TrimSuffix(unquoted.Replace(strconv.Quote(text)[1:]), `"`)
 }
 
 // Split separates the flags of a command line from its other arguments, the words,

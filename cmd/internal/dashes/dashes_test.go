@@ -1,6 +1,7 @@
 package dashes
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -38,5 +39,14 @@ func TestSplit(t *testing.T) {
 		if err != nil || !slices.Equal(flags, strings.Fields(row.flags)) || !slices.Equal(words, strings.Fields(row.words)) {
 			t.Errorf("%q: flags %q, words %q, error %v, want %q and %q", row.line, flags, words, err, row.flags, row.words)
 		}
+	}
+}
+
+func TestComplaintsDoNotControlTheTerminal(t *testing.T) {
+	var b strings.Builder
+	Complain(&b, "server", errors.New("the flag \x1b[31m\u009b\u202e \xff\t\"é\" \\ \\x\nand 'more'\r\n"))
+	want := "server: the flag \\x1b[31m\\u009b\\u202e \\xff\\t\"é\" \\ \\x\nserver: and 'more'\\r\n"
+	if got := b.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }
