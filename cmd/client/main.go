@@ -18,12 +18,17 @@ import (
 	"github.com/spf13/pflag"
 
 	"bluetrace/cmd/internal/dashes"
+	"bluetrace/cmd/internal/localzone"
 	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 )
 
 func main() {
+	if err := localzone.Check(os.Getenv("TZ"), time.Local); err != nil {
+		fmt.Fprintln(os.Stderr, "client: "+err.Error())
+		os.Exit(int(failed))
+	}
 	p := program{
 		stdin:   os.Stdin,
 		stdout:  os.Stdout,
@@ -32,6 +37,7 @@ func main() {
 		signals: stopSignals(),
 		clock:   clock.New(),
 		zone:    protocol.NewZone(time.Local),
+		about:   localzone.Describe(time.Local, time.Now()),
 		exit:    os.Exit,
 	}
 	os.Exit(int(p.command(os.Args[1:])))
@@ -55,6 +61,7 @@ type program struct {
 	signals <-chan os.Signal // the signals that end the program
 	clock   clock.Clock
 	zone    *protocol.Zone
+	about   string    // the line about the zone
 	exit    func(int) // os.Exit, except in tests
 }
 
@@ -69,7 +76,7 @@ func (p *program) command(arguments []string) status {
 		}
 		return ended
 	case err != nil:
-		fmt.Fprintf(p.stderr, "client: %v; usage: %s\n", err, usage)
+		p.complain(fmt.Errorf("%w; usage: %s", err, usage))
 		return wrong
 	}
 	o.settings.Zone = p.zone
@@ -112,6 +119,9 @@ func (p *program) run(o *options) (result status, err error) {
 		}
 	}()
 	p.printNotes(log.Notes())
+	if p.about != "" {
+		fmt.Fprintf(p.stderr, "client: %s\n", p.about)
+	}
 	return p.runPhone(stop, o, udp, log, conn)
 }
 
@@ -209,8 +219,10 @@ func newStopper(signals <-chan os.Signal, exit func()) *stopper {
 	go func() {
 		for {
 			select {
-			case <-signals:
-				s.ask()
+			case sig := <-signals:
+				if sig != syscall.SIGHUP || s.asked.Err() == nil { // a terminal that closes may send several
+					s.ask()
+				}
 			case <-s.over:
 				return
 			}

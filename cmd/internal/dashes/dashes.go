@@ -5,6 +5,7 @@ package dashes
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -51,11 +52,25 @@ func listed(names []string) string {
 }
 
 // Complain writes an error to a program's standard error, each line behind the name of
-// the program.
+// the program. It escapes what is not printable: it may come from an argument.
 func Complain(stderr io.Writer, program string, err error) {
 	for line := range strings.Lines(err.Error()) {
-		fmt.Fprintln(stderr, program+": "+strings.TrimSuffix(line, "\n"))
+		fmt.Fprintln(stderr, program+": "+escape(strings.TrimSuffix(line, "\n")))
 	}
+}
+
+// escape returns text with each character that is not printable in the form of a Go string.
+func escape(text string) string {
+	var b strings.Builder
+	for _, r := range text {
+		quoted := strconv.QuoteRune(r)
+		if strconv.IsPrint(r) {
+			b.WriteRune(r)
+		} else {
+			b.WriteString(quoted[1 : len(quoted)-1])
+		}
+	}
+	return b.String()
 }
 
 // Split separates the flags of a command line from its other arguments, the words,
