@@ -290,10 +290,8 @@ func (t *attempts) renew() error {
 }
 
 // restore passes the last state of every name to take. It notes a state that take
-// refuses. It removes names without an account whose block has ended at nowWall, in Unix
-// nanoseconds.
-func (t *attempts) restore(nowWall int64, take func(nodes.Record) error) error {
-	t.state.endBlocks(nowWall)
+// refuses.
+func (t *attempts) restore(take func(nodes.Record) error) error {
 	return t.state.each(func(a *nodes.Attempts) error {
 		if err := take(nodes.Record{Kind: nodes.RecordAttempts, Attempts: *a}); err != nil {
 			t.notes.add("%s: one state is not used: %v", t.name, err)
@@ -322,7 +320,8 @@ func newAttemptTable(maxBlocked int) attemptTable {
 }
 
 // put sets the state of one name. A known name without wrong passwords and without a
-// block is removed. A block of an unknown name begins now, and ends those that are over.
+// block is removed. A block of an unknown name begins now. If there are maxUnknown others, it
+// removes those that are over; fewer stay, because the wall clock may be set back.
 func (s *attemptTable) put(a *nodes.Attempts) {
 	if a.Known {
 		if a.Wrong == 0 && a.BlockedUntil == 0 {
@@ -332,17 +331,12 @@ func (s *attemptTable) put(a *nodes.Attempts) {
 		s.known[a.User] = *a
 		return
 	}
-	if a.BlockedUntil != 0 {
-		s.endBlocks(a.BlockedUntil - int64(a.BlockDuration))
+	if a.BlockedUntil != 0 && s.unknown.Len(true) >= maxUnknown {
+		now := a.BlockedUntil - int64(a.BlockDuration)
+		s.unknown.RemoveEnded(func(b *nodes.Attempts) bool { return b.BlockedUntil <= now })
 	}
 	kept, _ := s.unknown.Put(a.Hash, a.BlockedUntil != 0)
 	*kept = *a
-}
-
-// endBlocks removes unknown names whose block has ended at nowWall, in Unix nanoseconds,
-// the oldest first. It stops at a name whose block has not ended.
-func (s *attemptTable) endBlocks(nowWall int64) {
-	s.unknown.RemoveEnded(func(a *nodes.Attempts) bool { return a.BlockedUntil <= nowWall })
 }
 
 // last returns the last state of a name. A known name that is not in the table has

@@ -109,7 +109,7 @@ func (s *Server) Restore(nowWall int64, take func(nodes.Record) error) error {
 	if err := s.tempIDs.restore(nowWall, take); err != nil {
 		return err
 	}
-	return s.attempts.restore(nowWall, take)
+	return s.attempts.restore(take)
 }
 
 // Notes returns the notes about repaired, quarantined and skipped lines since the last
