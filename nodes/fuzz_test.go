@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -94,14 +95,14 @@ func newServerCheck(t *testing.T) *serverCheck {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.SetCredentials([]Credential{{alice, alicePassword}, {bob, bobPassword}})
+	s.SetPasswords(NewPasswords([]Credential{{alice, alicePassword}, {bob, bobPassword}}))
 	return &serverCheck{T: t, s: s, now: at(0), blocked: map[string]time.Duration{}, issued: map[protocol.TempID]string{}}
 }
 
 func (c *serverCheck) accept(conn Conn) {
 	if !c.open[conn] {
 		c.open[conn] = true
-		c.s.Accept(c.now, conn, &c.out)
+		c.s.Accept(c.now, conn, netip.Addr{}, &c.out)
 	}
 }
 

@@ -17,10 +17,25 @@ type Credential struct{ User, Password string }
 // accounts holds the passwords of the accounts, and the attempts of every name that was
 // tried, whether it has an account or not (PROTOCOL.md section 2).
 type accounts struct {
-	passwords map[string][sha256.Size]byte // SHA-256 of the password of each name that has an account now
-	known     map[string]*attempts         // of names that have or had an account; never removed
+	passwords Passwords            // of the names that have an account now
+	known     map[string]*attempts // of names that have or had an account; never removed
 	unknown   unknownNames
-	key       [32]byte // key of the HMAC that replaces unknown names
+	unsaved   unsaved
+	block     time.Duration // length of a block
+	key       [32]byte      // key of the HMAC that replaces unknown names
+}
+
+// Passwords has the SHA-256 of the password of each account, by username.
+type Passwords map[string][sha256.Size]byte
+
+// NewPasswords returns the passwords of a list of accounts. If a user appears twice, the
+// last password counts. For a million accounts it takes about a second.
+func NewPasswords(list []Credential) Passwords {
+	p := make(Passwords, len(list))
+	for _, c := range list {
+		p[c.User] = sha256.Sum256([]byte(c.Password))
+	}
+	return p
 }
 
 // name is a username that a session sent. It is kept as text only if an account has it.
@@ -30,24 +45,20 @@ type name struct {
 	hash  [16]byte // keyed hash of the username, if not known
 }
 
-func newAccounts(key [32]byte, maxUnknown int) accounts {
+func newAccounts(s *ServerSettings) accounts {
 	return accounts{
-		passwords: map[string][sha256.Size]byte{},
+		passwords: Passwords{},
 		known:     map[string]*attempts{},
-		unknown:   unknownNames{limit: maxUnknown, index: map[[16]byte]*attempts{}},
-		key:       key,
+		unknown:   unknownNames{NameTable: NewNameTable[attempts](s.MaxBlockedNames(), s.MaxUnknownNames)},
+		block:     s.BlockDuration,
+		key:       s.NameKey,
 	}
 }
 
-// SetCredentials replaces the accounts. If a user appears twice, the last password
-// counts. The attempts and blocks of an account stay, even if the account is removed
+// SetPasswords replaces the accounts, in constant time. The caller must not change p
+// afterwards. The attempts and blocks of an account stay, even if the account is removed
 // and added again. The TempIDs of removed accounts still resolve.
-func (s *Server) SetCredentials(list []Credential) {
-	s.accounts.passwords = make(map[string][sha256.Size]byte, len(list))
-	for _, c := range list {
-		s.accounts.passwords[c.User] = sha256.Sum256([]byte(c.Password))
-	}
-}
+func (s *Server) SetPasswords(p Passwords) { s.accounts.passwords = p }
 
 func (a *accounts) has(user []byte) bool {
 	_, ok := a.passwords[string(user)]
@@ -104,13 +115,42 @@ func (a *accounts) restore(now Now, r *Attempts) error {
 	if r.BlockedUntil != 0 && r.BlockDuration <= 0 {
 		return fmt.Errorf("restoring attempts of %q: a block of %v", r.User, r.BlockDuration)
 	}
-	t := a.attemptsOf(&name{user: r.User, known: r.Known, hash: r.Hash})
+	n := name{user: r.User, known: r.Known, hash: r.Hash}
+	t := a.attemptsOf(&n)
 	*t = attempts{wrong: r.Wrong}
 	if r.BlockedUntil != 0 {
 		left := remainder(r.BlockedUntil, now.Wall, r.BlockDuration)
 		*t = attempts{blocked: left > 0, stale: left <= 0, until: later(now.Elapsed, left)}
 	}
+	a.sortUnknown(&n, t)
 	return nil
+}
+
+// sortUnknown moves a name without an account to the group of blocked names if it is
+// blocked now, and removes it if it has no attempts.
+func (a *accounts) sortUnknown(n *name, t *attempts) {
+	switch {
+	case n.known:
+	case t.blocked:
+		if _, removed := a.unknown.Put(n.hash, true); removed {
+			a.unknown.forgotten++
+		}
+	case t.wrong == 0:
+		a.unknown.Remove(n.hash)
+	}
+}
+
+// endBlocks removes the names without an account whose block has ended at the elapsed time
+// now. If another block began earlier and ends later, only n is certain to be removed.
+func (a *accounts) endBlocks(now time.Duration, n *name) {
+	if n.known {
+		return
+	}
+	ended := func(t *attempts) bool { return t.blocked && now >= t.until }
+	a.unknown.RemoveEnded(ended)
+	if t := a.unknown.Get(n.hash); t != nil && ended(t) {
+		a.unknown.Remove(n.hash)
+	}
 }
 
 // confirmReset records that the store with this id has succeeded. If it was the latest
@@ -122,29 +162,34 @@ func (a *accounts) confirmReset(user string, id StoreID) {
 	}
 }
 
-// unknownNames holds the attempts of names without an account, up to a limit. Beyond
-// the limit, the name whose first attempt was earliest is removed.
+// unknownNames holds the attempts of names without an account.
 type unknownNames struct {
-	limit  int
-	index  map[[16]byte]*attempts
-	order  [][16]byte // names by their first attempt; a ring once it has limit names
-	oldest int        // index in the ring of the name to remove next
+	NameTable[attempts]
+	forgotten int // blocked names that were removed before the end of their block
+	reported  int // value of forgotten when it was printed last
 }
 
+// attemptsOf returns the attempts of a name. A new name is not blocked.
 func (u *unknownNames) attemptsOf(hash [16]byte) *attempts {
-	if t := u.index[hash]; t != nil {
+	if t := u.Get(hash); t != nil {
 		return t
 	}
-	if len(u.order) < u.limit {
-		u.order = append(u.order, hash)
-	} else {
-		delete(u.index, u.order[u.oldest])
-		u.order[u.oldest] = hash
-		u.oldest = (u.oldest + 1) % u.limit
-	}
-	t := &attempts{}
-	u.index[hash] = t
+	t, _ := u.Put(hash, false)
 	return t
+}
+
+// forgottenPerLine is the number of forgotten names after which the server prints another
+// line about them.
+const forgottenPerLine = 10_000
+
+// report returns a line about forgotten names, or "" if there is nothing new to report.
+func (u *unknownNames) report(limit int) string {
+	if u.forgotten == 0 || u.reported > 0 && u.forgotten < u.reported+forgottenPerLine {
+		return ""
+	}
+	u.reported = u.forgotten
+	return fmt.Sprintf("blocked names without an account take more than %d bytes: the oldest are forgotten "+
+		"before their block ends, %d so far", limit, u.forgotten)
 }
 
 // attempts is the state of one name (PROTOCOL.md section 2).
@@ -154,6 +199,8 @@ type attempts struct {
 	stale   bool          // the disk may hold wrong passwords or a block that memory no longer holds
 	until   time.Duration // elapsed time of the end of the block
 	reset   StoreID       // the store in progress that corrects a stale disk, or 0
+	// postponed means that the name is in unsaved.postponed.
+	postponed bool
 }
 
 // blockedAt reports whether the name is blocked at the elapsed time now: whether now <
@@ -180,6 +227,7 @@ const (
 // decide returns the verdict on a password for the name n. It changes the attempts of n
 // in memory at once, before anything is stored.
 func (s *Server) decide(now Now, n *name, password []byte) verdict {
+	s.accounts.endBlocks(now.Elapsed, n)
 	a := s.accounts.attemptsOf(n)
 	if a.blockedAt(now.Elapsed) {
 		return verdictRefused
@@ -196,7 +244,8 @@ func (s *Server) decide(now Now, n *name, password []byte) verdict {
 	if a.wrong < s.settings.Attempts {
 		return verdictWrong
 	}
-	*a = attempts{blocked: true, until: later(now.Elapsed, s.settings.BlockDuration)}
+	*a = attempts{blocked: true, until: later(now.Elapsed, s.settings.BlockDuration), postponed: a.postponed}
+	s.accounts.sortUnknown(n, a)
 	return verdictBlocks
 }
 
@@ -223,9 +272,9 @@ func (s *Server) readUsername(now Now, c Conn, read []byte, out *ServerOutbox) {
 	case verdictRefused:
 		x.name = s.accounts.unknownName(read)
 	default:
-		// No answer: it would reveal which names exist.
+		// No answer, and no wait for the disk: both would reveal which names exist.
 		x.name = s.accounts.unknownName(read)
-		s.storeAttempts(now, c, &n, pending{}, out)
+		s.accounts.postpone(now, &n, x.name.hash)
 	}
 }
 
@@ -264,23 +313,31 @@ func (s *Server) reportVerdict(c Conn, n *name, v verdict, reason string, out *S
 	}
 	if v == verdictBlocks {
 		out.event(c, ServerEvent{Kind: EventBlockBegan, User: n.user, Reason: reason})
+		if line := s.accounts.unknown.report(s.settings.MaxBlockedBytes); line != "" {
+			out.print(line)
+		}
 	}
 }
 
 // storeAttempts asks the host to store the attempts of the name n as they are in
-// memory. p is the answer to send afterwards.
+// memory, together with those that were postponed. p is the answer to send afterwards.
 func (s *Server) storeAttempts(now Now, c Conn, n *name, p pending, out *ServerOutbox) {
-	a := s.accounts.attemptsOf(n)
-	r := Attempts{Known: n.known, User: n.user, Hash: n.hash, Wrong: a.wrong}
-	if a.blocked {
-		r.BlockDuration = s.settings.BlockDuration
-		r.BlockedUntil = now.Wall + int64(r.BlockDuration)
+	p.user = n.user
+	s.store(c, append(s.accounts.takePostponed(now), s.accounts.record(now, n)), p, out)
+}
+
+// record returns the record of the attempts of a name as they are in memory.
+func (a *accounts) record(now Now, n *name) Record {
+	t := a.attemptsOf(n)
+	r := Attempts{Known: n.known, User: n.user, Hash: n.hash, Wrong: t.wrong}
+	if t.blockedAt(now.Elapsed) {
+		r.BlockDuration = a.block
+		r.BlockedUntil = now.Wall + int64(t.until-now.Elapsed)
 		if r.BlockedUntil < now.Wall {
 			r.BlockedUntil = math.MaxInt64
 		}
 	}
-	p.user = n.user
-	s.store(c, Record{Kind: RecordAttempts, Attempts: r}, p, out)
+	return Record{Kind: RecordAttempts, Attempts: r}
 }
 
 // storeReset stores that a name has neither wrong passwords nor a block, and welcomes
@@ -295,7 +352,8 @@ func (s *Server) storeReset(now Now, c Conn, n *name, out *ServerOutbox) {
 // store failed with err. A failure is printed. waits is false if the session has ended:
 // then no answer is sent.
 func (s *Server) finishAttempt(now Now, p pending, err error, waits bool, out *ServerOutbox) {
-	if err != nil {
+	s.accounts.unsaved.finish(now, p.conn, err, out)
+	if err != nil && p.conn != NoConn {
 		owner := p.user
 		if owner == "" {
 			owner = "an unknown name"
@@ -334,7 +392,7 @@ func (s *Server) welcome(now Now, c Conn, out *ServerOutbox) {
 	user := s.connection(c).name.user
 	s.expect(c, connAtCommand, protocol.ExpectCommand)
 	s.waitIdle(now, c)
-	s.sessions.countLogin(user)
+	s.sessions.countLogin(c, user)
 	s.send(c, protocol.Welcome, out)
 	out.print("users: " + user)
 	out.event(c, ServerEvent{Kind: EventLoggedIn, User: user})

@@ -10,7 +10,7 @@ import (
 
 func TestUsernameAndPasswordInOneRead(t *testing.T) {
 	r := newServerRig(t, nil)
-	r.s.SetCredentials([]Credential{{alice, alicePassword}, {alice + "1", "x"}, {bob, bobPassword}})
+	r.s.SetPasswords(NewPasswords([]Credential{{alice, alicePassword}, {alice + "1", "x"}, {bob, bobPassword}}))
 	r.accept(0)
 	same(t, "right", r.read(0, alice+alicePassword), "0> "+welcome, "users: "+alice)
 
@@ -19,6 +19,7 @@ func TestUsernameAndPasswordInOneRead(t *testing.T) {
 
 	r.accept(2)
 	same(t, "wrong: counted, not answered", r.read(2, alice+"bad"))
+	equal(t, "not stored yet", len(r.stored), 0)
 	equal(t, "event", r.lastEvent(EventWrongPassword), ServerEvent{Kind: EventWrongPassword, User: alice, Reason: ReasonJoined})
 	same(t, "continues as after an unknown name", r.read(2, alicePassword), "2> "+tryAgain)
 	equal(t, "stored", r.stored[0].Attempts, Attempts{Known: true, User: alice, Wrong: 1})

@@ -1,6 +1,9 @@
 package nodes
 
 import (
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,12 +138,13 @@ func TestUnknownNamesAreLimited(t *testing.T) {
 	equal(t, "n0 was the oldest and is forgotten", r.tryLogin(0, "n0", "x"), tryAgain)
 	r.eof(0)
 	equal(t, "n2 is still kept", r.tryLogin(0, "n2", "x"), blocks)
-	equal(t, "kept", len(r.s.accounts.unknown.index), 3)
+	equal(t, "kept", r.s.Usage().UnknownNames, 3)
 	for i := range 100 {
 		r.tryLogin(0, string(rune('a'+i%26))+string(rune('a'+i/26)), "x")
 		r.eof(0)
 	}
-	equal(t, "kept after many", len(r.s.accounts.unknown.index), 3)
+	equal(t, "kept after many", r.s.Usage().UnknownNames, 4)
+	equal(t, "of them blocked", r.s.Usage().BlockedNames, 1)
 	equal(t, "known accounts stay", r.tryLogin(1, alice, alicePassword), welcome)
 }
 
@@ -158,8 +162,96 @@ func TestTheOldestUnknownNameIsRemoved(t *testing.T) {
 	}
 	equal(t, "n1 went after n0", r.tryLogin(0, "n1", "x"), tryAgain)
 	r.eof(0)
-	equal(t, "n2 went for n1", r.tryLogin(0, "n2", "x"), tryAgain)
-	equal(t, "n4 stays", r.tryLogin(1, "n4", "x"), refused)
+	equal(t, "n2 is blocked and stays", r.tryLogin(0, "n2", "x"), refused)
+}
+
+// A blocked name looks the same with an account and without one, whatever other names are
+// tried, until its block ends.
+func TestABlockedNameLooksTheSameWithoutAnAccount(t *testing.T) {
+	for _, user := range []string{alice, "nobody"} {
+		r := newServerRig(t, func(s *ServerSettings) { s.MaxUnknownNames = 3 })
+		for range 3 {
+			r.tryLogin(0, user, "x")
+			r.eof(0)
+		}
+		push := func(prefix string) {
+			for i := range 100 {
+				for range 1 + i%3 { // some of them are blocked, too
+					r.tryLogin(0, fmt.Sprint(prefix, i), "x")
+					r.eof(0)
+				}
+			}
+		}
+		push("a")
+		equal(t, user+" a nanosecond before its end", r.at(time.Minute-1).tryLogin(0, user, "x"), refused)
+		push("b")
+		for _, want := range []string{tryAgain, tryAgain, blocks} {
+			equal(t, user+" from its end on", r.at(time.Minute).tryLogin(0, user, "x"), want)
+			r.eof(0)
+		}
+		if u := r.s.Usage(); u.UnknownNames-u.BlockedNames > 3 {
+			t.Errorf("%d names without a block are kept, want 3 at most", u.UnknownNames-u.BlockedNames)
+		}
+	}
+}
+
+// Blocks that have ended take no memory.
+func TestEndedBlocksOfUnknownNamesAreRemoved(t *testing.T) {
+	r := newServerRig(t, nil)
+	for i := range 90 {
+		r.tryLogin(0, fmt.Sprint("n", i%30), "x")
+		r.eof(0)
+	}
+	equal(t, "blocked", r.s.Usage(), Usage{UnknownNames: 30, BlockedNames: 30})
+	r.at(time.Minute).tryLogin(0, "another", "x")
+	r.eof(0)
+	equal(t, "after their end", r.s.Usage(), Usage{UnknownNames: 1})
+}
+
+// Above the limit of bytes, the oldest blocked name is forgotten, and the server prints it
+// once for many.
+func TestBlockedUnknownNamesAreLimited(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxBlockedBytes = 2 * UnknownNameBytes })
+	var lines []string
+	for i := range 3 * forgottenPerLine {
+		for range 3 {
+			lines = append(lines, r.login(0, fmt.Sprint("n", i), "x")...)
+			r.eof(0)
+		}
+	}
+	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "0> ") })
+	const line = "blocked names without an account take more than 800 bytes: the oldest are forgotten before their block ends, "
+	same(t, "printed", lines, line+"1 so far", line+"10001 so far", line+"20001 so far")
+	equal(t, "the last", r.tryLogin(0, fmt.Sprint("n", 3*forgottenPerLine-1), "x"), refused)
+	equal(t, "the last but two", r.tryLogin(1, fmt.Sprint("n", 3*forgottenPerLine-3), "x"), tryAgain)
+	equal(t, "kept", r.s.Usage().BlockedNames, 2)
+}
+
+// A restart keeps blocks of names without an account for their rest, and drops those that
+// have ended.
+func TestBlocksOfUnknownNamesSurviveARestart(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxUnknownNames = 1 })
+	for i := range 3 {
+		r.at(time.Duration(i)*time.Second).tryLogin(0, "nobody", "x")
+		r.eof(0)
+	}
+	again := newServerRig(t, func(s *ServerSettings) { s.MaxUnknownNames = 1 })
+	for _, rec := range r.stored {
+		if err := again.s.Restore(Now{Wall: startWall + int64(30*time.Second)}, rec); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		again.tryLogin(0, "another", "x")
+		again.eof(0)
+	}
+	equal(t, "a nanosecond before its end", again.at(32*time.Second-1).tryLogin(0, "nobody", "x"), refused)
+	equal(t, "at its end", again.at(32*time.Second).tryLogin(0, "nobody", "x"), tryAgain)
+	late := newServerRig(t, nil)
+	if err := late.s.Restore(Now{Wall: startWall + int64(time.Hour)}, r.stored[2]); err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "of an ended block", late.s.Usage().UnknownNames, 0)
 }
 
 func TestUnknownNamesAreNeitherPrintedNorStored(t *testing.T) {
@@ -187,12 +279,12 @@ func TestCredentialsAreReplaced(t *testing.T) {
 	id := r.download(0)
 	r.tryLogin(1, alice, "a")
 	r.tryLogin(2, alice, "b")
-	r.s.SetCredentials([]Credential{{bob, "new"}})
+	r.s.SetPasswords(NewPasswords([]Credential{{bob, "new"}}))
 	equal(t, "a vanished account", r.tryLogin(3, alice, alicePassword), tryAgain)
 	equal(t, "the old password", r.tryLogin(4, bob, bobPassword), tryAgain)
 	equal(t, "the new one", r.tryLogin(5, bob, "new"), welcome)
 	issue, ok := r.s.Resolve(id)
 	equal(t, "TempIDs still resolve", ok && issue.User == alice, true)
-	r.s.SetCredentials([]Credential{{alice, alicePassword}})
+	r.s.SetPasswords(NewPasswords([]Credential{{alice, alicePassword}}))
 	equal(t, "back again, with its count", r.tryLogin(6, alice, "c"), blocks)
 }

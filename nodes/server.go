@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 
 	"bluetrace/protocol"
@@ -21,7 +22,7 @@ type Server struct {
 }
 
 // NewServer returns a server, or the error of Validate. The host then passes it the
-// credentials (SetCredentials) and all records that an earlier run stored (Restore),
+// accounts (SetPasswords) and all records that an earlier run stored (Restore),
 // and calls Start.
 func NewServer(settings ServerSettings) (*Server, error) {
 	if err := settings.Validate(); err != nil {
@@ -29,7 +30,7 @@ func NewServer(settings ServerSettings) (*Server, error) {
 	}
 	return &Server{
 		settings: settings,
-		accounts: newAccounts(settings.NameKey, settings.MaxUnknownNames),
+		accounts: newAccounts(&settings),
 		pending:  map[StoreID]pending{},
 	}, nil
 }
@@ -54,13 +55,16 @@ func (s *Server) Start(now Now, out *ServerOutbox) {
 	out.print("I am listening")
 }
 
-// Wake closes the sessions whose deadline has passed.
+// Wake does what is due: it closes the sessions whose deadline has passed, and stores
+// attempts that are not stored yet.
 func (s *Server) Wake(now Now, out *ServerOutbox) { s.runDue(now, out) }
 
-// NextWake returns the elapsed time of the next deadline of a session, or false
-// if there is none.
+// NextWake returns the elapsed time of the next deadline, or false if there is none.
 func (s *Server) NextWake() (time.Duration, bool) {
 	_, due, ok := s.sessions.nextDue()
+	if u := &s.accounts.unsaved; u.armed && (!ok || u.at < due) {
+		return u.at, true
+	}
 	return due, ok
 }
 
@@ -70,14 +74,17 @@ func (s *Server) Usage() Usage {
 	u := s.sessions.usage()
 	u.PendingStores = len(s.pending)
 	u.CountedUploadBytes = s.uploadBytes
-	u.UnknownNames = max(len(s.accounts.unknown.index), len(s.accounts.unknown.order))
+	u.UnknownNames, u.BlockedNames = len(s.accounts.unknown.names), s.accounts.unknown.Len(true)
 	return u
 }
 
-// runDue closes the sessions whose deadline is at or before now. Every input calls it
-// first, because a deadline comes before an input at the same time.
+// runDue does what is due at or before now. Every input calls it first, because a deadline
+// comes before an input at the same time.
 func (s *Server) runDue(now Now, out *ServerOutbox) {
 	s.scratch = s.scratch[:0]
+	if u := &s.accounts.unsaved; u.armed && u.at <= now.Elapsed {
+		s.Save(now, out)
+	}
 	for {
 		c, due, ok := s.sessions.nextDue()
 		if !ok || due > now.Elapsed {
@@ -98,17 +105,34 @@ func (s *Server) timeOut(c Conn, out *ServerOutbox) {
 	s.end(c, ReasonLoginTimeout, out)
 }
 
-// Accept begins the session of connection c. It panics if c is in use.
+// Save asks the host to store the attempts that were postponed or could not be stored, if
+// there are any. The host calls it at an orderly end.
+func (s *Server) Save(now Now, out *ServerOutbox) {
+	u := &s.accounts.unsaved
+	if !u.armed {
+		return
+	}
+	records := s.accounts.takePostponed(now)
+	if len(records) == 0 {
+		records = []Record{{Kind: RecordUnsaved}}
+	}
+	u.armed = false
+	s.store(NoConn, records, pending{}, out)
+}
+
+// Accept begins the session of connection c from an address. It panics if c is in use.
 //
 // If there are then more than MaxConnections sessions, Accept closes one of them. It
-// chooses the oldest session that is not logged in. If all others are logged in, it
-// chooses from the account with the most sessions the one that has been idle for
-// longest. If no account has two sessions, it closes the new one.
-func (s *Server) Accept(now Now, c Conn, out *ServerOutbox) {
+// chooses from the address with the most sessions that are not logged in the oldest of
+// these, except the new one. If all others are logged in, it chooses from the account with
+// the most sessions the one that has been idle for longest. If no account has two sessions,
+// it closes the new one.
+func (s *Server) Accept(now Now, c Conn, from netip.Addr, out *ServerOutbox) {
 	s.runDue(now, out)
 	if !s.sessions.begin(c) {
 		panic(fmt.Sprintf("accepting connection %d: it is still in use", c))
 	}
+	s.sessions.countSource(c, from)
 	s.limitSessions(c, out)
 	if s.sessions.isOpen(c) {
 		s.sessions.wait(c, &s.sessions.login, later(now.Elapsed, s.settings.LoginTimeout))
@@ -132,7 +156,8 @@ func (s *Server) limitSessions(c Conn, out *ServerOutbox) {
 	}
 	s.sessions.evicted++
 	if n := s.sessions.evicted; n == 1 {
-		out.print(fmt.Sprintf("%d sessions at once, and no more: the oldest that is not logged in is closed", limit))
+		out.print(fmt.Sprintf("%d sessions at once, and no more: of the address with the most that are not "+
+			"logged in, the oldest is closed", limit))
 	} else if n%evictionsPerLine == 0 {
 		out.print(fmt.Sprintf("%d sessions at once, and no more: %d were closed so far", limit, n))
 	}
@@ -280,15 +305,17 @@ type pending struct {
 	isIssue bool // the answer is the TempID of issue
 }
 
-// store asks the host to store one record. The session waits for the result, and then p
-// is answered.
-func (s *Server) store(c Conn, r Record, p pending, out *ServerOutbox) {
+// store asks the host to store records. The session waits for the result, and then p is
+// answered. c is NoConn if no session waits.
+func (s *Server) store(c Conn, records []Record, p pending, out *ServerOutbox) {
 	s.lastStore++
 	p.conn = c
 	s.pending[s.lastStore] = p
-	s.connection(c).storing = s.lastStore
+	if c != NoConn {
+		s.connection(c).storing = s.lastStore
+	}
 	out.Effects = append(out.Effects,
-		ServerEffect{Kind: EffectStore, Conn: c, Store: s.lastStore, Records: []Record{r}})
+		ServerEffect{Kind: EffectStore, Conn: c, Store: s.lastStore, Records: records})
 }
 
 // Stored reports the result of the EffectStore with this id. If err is nil, its records

@@ -3,6 +3,7 @@ package nodes
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,8 @@ type serverRig struct {
 	t    testing.TB
 	s    *Server
 	now  Now
-	hold bool // Stored is left to the test
+	from netip.Addr // the address of the next connections
+	hold bool       // Stored is left to the test
 	fail error
 	out  ServerOutbox
 
@@ -48,7 +50,7 @@ func newServerRig(t testing.TB, change func(*ServerSettings)) *serverRig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.SetCredentials([]Credential{{alice, alicePassword}, {bob, bobPassword}})
+	s.SetPasswords(NewPasswords([]Credential{{alice, alicePassword}, {bob, bobPassword}}))
 	return &serverRig{t: t, s: s, now: at(0), closed: map[Conn]bool{}}
 }
 
@@ -59,7 +61,7 @@ func (r *serverRig) at(d time.Duration) *serverRig {
 
 func (r *serverRig) accept(list ...Conn) {
 	for _, c := range list {
-		r.s.Accept(r.now, c, &r.out)
+		r.s.Accept(r.now, c, r.from, &r.out)
 		r.closed[c] = false
 		r.drain()
 	}

@@ -10,6 +10,9 @@ import (
 // numbers and reuses one only after its EffectClose.
 type Conn uint32
 
+// NoConn is the Conn of an EffectStore for which no session waits.
+const NoConn = ^Conn(0)
+
 // StoreID identifies one EffectStore.
 type StoreID uint64
 
@@ -22,7 +25,7 @@ const (
 	EffectSend  ServerEffectKind = iota // Conn, Bytes: send in one write
 	EffectClose                         // Conn: send pending bytes, then close; exactly one for every session
 	EffectPrint                         // Text
-	EffectStore                         // Conn, Store, Records: store durably, then call Stored
+	EffectStore                         // Conn or NoConn, Store, Records: store durably, then call Stored
 	EffectEvent                         // Conn, Event
 )
 
@@ -110,9 +113,12 @@ type RecordKind uint8
 const (
 	RecordIssue RecordKind = iota
 	RecordAttempts
+	RecordUnsaved // no field: all attempts that could not be stored
 )
 
-// Record is one line of a file of the server, which survives a restart.
+// Record is one line of a file of the server, which survives a restart. RecordUnsaved
+// stands for lines that the host has been asked to store before, and could not. Also
+// without such a record, the host stores them together with any RecordAttempts.
 type Record struct {
 	Kind     RecordKind
 	Issue    Issue    // if Kind is RecordIssue

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"net/netip"
 	"time"
 
 	"bluetrace/protocol"
@@ -24,6 +25,7 @@ type connection struct {
 	stage   connStage
 	storing StoreID // the store that the next answer waits for, or 0
 	due     queued  // its place in a list of deadlines
+	source  *source // its address, counted until it is logged in
 	name    name
 	reader  protocol.Reader
 	upload  *incoming // set at connAtLines only
@@ -38,9 +40,60 @@ type sessions struct {
 	open        int          // connections in use
 	login, idle deadlines    // of the sessions that are not logged in, and of those that are
 
-	byAccount map[string]int // logged-in sessions of each account that has any
-	loggedIn  int            // sum of byAccount
-	evicted   int            // sessions closed to make room since the server started
+	sources   map[netip.Addr]*source // of the sessions that are not logged in
+	counts    map[int]int            // number of sources by their number of sessions, if that is not 0
+	most      int                    // largest number of sessions of a source
+	byAccount map[string]int         // logged-in sessions of each account that has any
+	loggedIn  int                    // sum of byAccount
+	evicted   int                    // sessions closed to make room since the server started
+}
+
+// source is an address with sessions that are not logged in.
+type source struct {
+	address  netip.Addr
+	sessions int
+}
+
+// countSource counts a new session of an address. An IPv6 network of 64 bits, which is what
+// one user gets, counts as one address.
+func (s *sessions) countSource(c Conn, from netip.Addr) {
+	if from = from.Unmap(); from.Is6() {
+		if network, err := from.Prefix(64); err == nil {
+			from = network.Addr()
+		}
+	}
+	if s.sources == nil {
+		s.sources, s.counts = map[netip.Addr]*source{}, map[int]int{}
+	}
+	x := s.sources[from]
+	if x == nil {
+		x = &source{address: from}
+		s.sources[from] = x
+	}
+	s.connections[c].source = x
+	s.changeCount(x, 1)
+}
+
+// uncountSource ends the counting of a session that logs in or ends.
+func (s *sessions) uncountSource(c Conn) {
+	x := s.connections[c].source
+	if x == nil {
+		return
+	}
+	s.connections[c].source = nil
+	if s.changeCount(x, -1); x.sessions == 0 {
+		delete(s.sources, x.address)
+	}
+}
+
+// changeCount adds 1 or -1 to the number of sessions of a source.
+func (s *sessions) changeCount(x *source, by int) {
+	s.counts[x.sessions]--
+	x.sessions += by
+	s.counts[x.sessions]++
+	for s.most = max(s.most, x.sessions); s.most > 0 && s.counts[s.most] == 0; {
+		s.most--
+	}
 }
 
 // deadlines is a list of connections in order of their deadlines. All deadlines of a
@@ -87,13 +140,15 @@ func (s *sessions) end(c Conn) {
 		}
 		s.loggedIn--
 	}
+	s.uncountSource(c)
 	s.stopWaiting(c)
 	*x = connection{}
 	s.open--
 }
 
 // countLogin counts a new logged-in session of an account.
-func (s *sessions) countLogin(user string) {
+func (s *sessions) countLogin(c Conn, user string) {
+	s.uncountSource(c)
 	if s.byAccount == nil {
 		s.byAccount = map[string]int{}
 	}
@@ -150,12 +205,14 @@ func (s *sessions) nextDue() (Conn, time.Duration, bool) {
 }
 
 // leastNeeded returns the session to close when there are too many. This is the oldest
-// session that is not logged in. If all are logged in, it is the one that has been idle
-// for longest among those of the account with the most sessions. leastNeeded returns
-// false if no account has two sessions.
+// session that is not logged in of an address with the most such sessions. If all are
+// logged in, it is the one that has been idle for longest among those of the account with
+// the most sessions. leastNeeded returns false if no account has two sessions.
 func (s *sessions) leastNeeded() (Conn, bool) {
-	if at := s.login.first; at != 0 {
-		return Conn(at - 1), true
+	for at := s.login.first; at != 0; at = s.connections[at-1].due.next {
+		if s.connections[at-1].source.sessions == s.most {
+			return Conn(at - 1), true
+		}
 	}
 	if len(s.byAccount) == s.loggedIn {
 		return 0, false
@@ -188,7 +245,8 @@ type Usage struct {
 	PendingStores      int // stores whose result has not been reported
 	CountedUploadBytes int // the running total that MaxUploadBytes limits
 	UploadBytes        int // the same total, added up from the uploads in progress
-	UnknownNames       int // names without an account that have attempts
+	UnknownNames       int // names without an account that have attempts or a block
+	BlockedNames       int // of them, those with a block
 }
 
 // usage counts the connections. It takes time proportional to their number.

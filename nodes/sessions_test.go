@@ -2,6 +2,8 @@ package nodes
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,6 +95,66 @@ func TestMaxConnections(t *testing.T) {
 	equal(t, "there is room again", r.closed[2], false)
 }
 
+// A flood of connections from one address closes its own sessions only.
+func TestAFloodClosesItsOwnSessions(t *testing.T) {
+	addresses := func(list ...string) (all []netip.Addr) {
+		for _, a := range list {
+			all = append(all, netip.MustParseAddr(a))
+		}
+		return all
+	}
+	for _, test := range []struct {
+		title        string
+		flood, phone []netip.Addr
+		survives     bool
+	}{
+		{"another address", addresses("192.0.2.1"), addresses("192.0.2.2"), true},
+		{"the same address", addresses("192.0.2.1"), addresses("192.0.2.1"), false},
+		{"the same address in IPv6", addresses("::ffff:192.0.2.1"), addresses("192.0.2.1"), false},
+		{"one network of IPv6", addresses("2001:db8::1", "2001:db8::2", "2001:db8::3:4"), addresses("2001:db8:0:1::1"), true},
+		{"the same network of IPv6", addresses("2001:db8::1", "2001:db8::2"), addresses("2001:db8::3"), false},
+		{"two floods", addresses("192.0.2.1", "198.51.100.7"), addresses("192.0.2.2"), true},
+		{"a household", addresses("192.0.2.1"), addresses("192.0.2.2", "192.0.2.2", "192.0.2.2"), true},
+	} {
+		t.Run(test.title, func(t *testing.T) {
+			const limit = 10
+			r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = limit })
+			r.from = netip.MustParseAddr("203.0.113.9")
+			r.login(0, alice, alicePassword)
+			phones := Conn(0)
+			for _, r.from = range test.phone {
+				phones++
+				r.accept(phones)
+				r.read(phones, bob)
+			}
+			var free []Conn
+			for c := range Conn(limit) {
+				free = append(free, 100+c)
+			}
+			for i := range 20 * limit {
+				r.from = test.flood[i%len(test.flood)]
+				c := slices.IndexFunc(free, func(c Conn) bool { _, used := r.closed[c]; return !used || r.closed[c] })
+				r.accept(free[c])
+			}
+			for c := Conn(1); c <= phones; c++ {
+				equal(t, "the phone's session is closed", r.closed[c], !test.survives)
+			}
+			equal(t, "the session that is logged in is closed", r.closed[0], false)
+			equal(t, "open", r.s.Usage().Sessions, limit)
+			if !test.survives {
+				return
+			}
+			r.runEffects()
+			same(t, "the phone logs in", r.read(1, bobPassword), "1> "+welcome, "users: "+bob)
+			for c := range r.closed {
+				r.eof(c)
+			}
+			equal(t, "addresses that are counted", len(r.s.sessions.sources), 0)
+			equal(t, "the largest number", r.s.sessions.most, 0)
+		})
+	}
+}
+
 // If all are logged in, a session of the account with the most sessions is closed.
 func TestMaxConnectionsWhenAllAreLoggedIn(t *testing.T) {
 	const a, b, carol = alice, bob, "+61411111111"
@@ -110,7 +172,7 @@ func TestMaxConnectionsWhenAllAreLoggedIn(t *testing.T) {
 	} {
 		t.Run(test.title, func(t *testing.T) {
 			r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = len(test.logins) })
-			r.s.SetCredentials([]Credential{{a, "x"}, {b, "x"}, {carol, "x"}})
+			r.s.SetPasswords(NewPasswords([]Credential{{a, "x"}, {b, "x"}, {carol, "x"}}))
 			for i, user := range test.logins {
 				r.at(time.Duration(i)*time.Second).login(Conn(i), user, "x")
 			}
@@ -152,7 +214,8 @@ func TestEvictionsArePrintedOncePerHundred(t *testing.T) {
 			lines = append(lines, line)
 		}
 	}
-	same(t, "lines", lines, "1 sessions at once, and no more: the oldest that is not logged in is closed",
+	same(t, "lines", lines,
+		"1 sessions at once, and no more: of the address with the most that are not logged in, the oldest is closed",
 		"1 sessions at once, and no more: 100 were closed so far", "1 sessions at once, and no more: 200 were closed so far")
 }
 
@@ -202,6 +265,7 @@ func TestServerSettingsAreRefused(t *testing.T) {
 		"invalid limit of connections -1: must be 1 or more, or 0 for none":  func(s *ServerSettings) { s.MaxConnections = -1 },
 		"invalid limit of upload bytes -1: must be 1 or more, or 0 for none": func(s *ServerSettings) { s.MaxUploadBytes = -1 },
 		"invalid limit of unknown names 0: must be 1 or more":                func(s *ServerSettings) { s.MaxUnknownNames = 0 },
+		"invalid limit of bytes of blocked names 0: must be 1 or more":       func(s *ServerSettings) { s.MaxBlockedBytes = 0 },
 		"invalid zone <nil>: must be set":                                    func(s *ServerSettings) { s.Zone = nil },
 		"invalid entropy <nil>: must be a source of randomness":              func(s *ServerSettings) { s.Entropy = nil },
 	}

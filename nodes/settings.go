@@ -88,7 +88,8 @@ type ServerSettings struct {
 	MaxConnections  int            // simultaneous sessions; 0 means no limit
 	MaxUploadLines  int            // largest count that an upload may announce; 0 to 9999999
 	MaxUploadBytes  int            // of all uploads in progress, beyond which the largest is closed; 0 means no limit
-	MaxUnknownNames int            // names without an account whose attempts are kept; >= 1
+	MaxUnknownNames int            // names without an account and without a block that are kept; >= 1
+	MaxBlockedBytes int            // memory of the blocked names without an account that are kept; >= 1
 	NameKey         [32]byte       // key of the HMAC under which such names are kept
 	Zone            *protocol.Zone // of the times that are printed
 	Entropy         rand.Source    // from which TempIDs are drawn
@@ -106,9 +107,13 @@ func DefaultServerSettings() ServerSettings {
 		MaxUploadLines:  300_000,
 		MaxUploadBytes:  256 << 20,
 		MaxUnknownNames: 65_536,
+		MaxBlockedBytes: 128 << 20,
 		Zone:            protocol.NewZone(time.UTC),
 	}
 }
+
+// MaxBlockedNames returns the number of names that MaxBlockedBytes allows, at least 1.
+func (s *ServerSettings) MaxBlockedNames() int { return max(1, s.MaxBlockedBytes/UnknownNameBytes) }
 
 // Validate returns an error about the first invalid setting.
 func (s *ServerSettings) Validate() error {
@@ -123,6 +128,7 @@ func (s *ServerSettings) Validate() error {
 			"0 to 9999999"},
 		{s.MaxUploadBytes >= 0, "limit of upload bytes", s.MaxUploadBytes, "1 or more, or 0 for none"},
 		{s.MaxUnknownNames >= 1, "limit of unknown names", s.MaxUnknownNames, "1 or more"},
+		{s.MaxBlockedBytes >= 1, "limit of bytes of blocked names", s.MaxBlockedBytes, "1 or more"},
 		{s.Zone != nil, "zone", nil, "set"},
 		{s.Entropy != nil, "entropy", nil, "a source of randomness"},
 	})

@@ -68,7 +68,7 @@ func (s *Server) download(now Now, c Conn, out *ServerOutbox) {
 		Expiry: start + int64(s.settings.TempIDLifetime.Seconds()),
 	}
 	s.tempIDs.put(drawn{Issue: i})
-	s.store(c, Record{Kind: RecordIssue, Issue: i}, pending{user: i.User, issue: i, isIssue: true}, out)
+	s.store(c, []Record{{Kind: RecordIssue, Issue: i}}, pending{user: i.User, issue: i, isIssue: true}, out)
 }
 
 // finishDownload sends the TempID of p after it was stored, or reports that the store

@@ -202,10 +202,13 @@ func TestBuiltEnds(t *testing.T) {
 		end(p, keys)
 		p.ends(0)
 		expect(t, name+": the log", file(t, p.log), want)
-		expect(t, name+": errors", p.errors.String(), "")
+		expect(t, name+": errors", p.errors.String(), zoneLine)
 		expect(t, name+": the connection", <-got, "end")
 	}
 }
+
+// zoneLine is the line about the zone, which processes of the tests have by TZ.
+const zoneLine = "client: times are in the time zone \"UTC\" (UTC, UTC+00:00)\n"
 
 // A closed output ends the program, with everything saved.
 func TestBuiltOutputGone(t *testing.T) {
@@ -227,7 +230,7 @@ func TestBuiltOutputGone(t *testing.T) {
 	u := udpSocket(t)
 	u.WriteToUDPAddrPort([]byte("x"), netip.MustParseAddrPort("127.0.0.1:"+p.udp))
 	p.ends(1)
-	expect(t, "errors", p.errors.String(), "client: writing to the output: broken pipe\n")
+	expect(t, "errors", p.errors.String(), zoneLine+"client: writing to the output: broken pipe\n")
 }
 
 // The same when the first prompt cannot be written.
@@ -243,7 +246,7 @@ func TestBuiltOutputFull(t *testing.T) {
 	p.cmd.Stdout = full
 	p.start()
 	p.ends(1)
-	expect(t, "errors", p.errors.String(), "client: writing to the output: no space left on device\n")
+	expect(t, "errors", p.errors.String(), zoneLine+"client: writing to the output: no space left on device\n")
 }
 
 // pty opens a pseudo-terminal and returns its two ends.

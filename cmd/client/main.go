@@ -19,12 +19,17 @@ import (
 	"github.com/spf13/pflag"
 
 	"bluetrace/cmd/internal/dashes"
+	"bluetrace/cmd/internal/localzone"
 	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 )
 
 func main() {
+	if err := localzone.Check(os.Getenv("TZ"), time.Local); err != nil {
+		fmt.Fprintln(os.Stderr, "client: "+err.Error())
+		os.Exit(int(failed))
+	}
 	p := program{
 		stdin:   os.Stdin,
 		stdout:  os.Stdout,
@@ -33,6 +38,7 @@ func main() {
 		signals: stopSignals(),
 		clock:   clock.New(),
 		zone:    protocol.NewZone(time.Local),
+		about:   localzone.Describe(time.Local, time.Now()),
 		exit:    os.Exit,
 	}
 	os.Exit(int(p.command(os.Args[1:])))
@@ -56,6 +62,7 @@ type program struct {
 	signals <-chan os.Signal // the signals that end the program
 	clock   clock.Clock
 	zone    *protocol.Zone
+	about   string    // the line about the zone
 	exit    func(int) // os.Exit, except in tests
 }
 
@@ -113,6 +120,9 @@ func (p *program) run(o *options) (result status, err error) {
 		}
 	}()
 	p.printNotes(log.Notes())
+	if p.about != "" {
+		fmt.Fprintf(p.stderr, "client: %s\n", p.about)
+	}
 	return p.runPhone(stop, o, udp, log, conn)
 }
 
@@ -210,8 +220,10 @@ func newStopper(signals <-chan os.Signal, exit func()) *stopper {
 	go func() {
 		for {
 			select {
-			case <-signals:
-				s.ask()
+			case sig := <-signals:
+				if sig != syscall.SIGHUP || s.asked.Err() == nil { // a terminal that closes may send several
+					s.ask()
+				}
 			case <-s.over:
 				return
 			}

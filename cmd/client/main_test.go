@@ -161,6 +161,21 @@ func TestCannotStart(t *testing.T) {
 	first.ends(ended)
 }
 
+// A terminal that closes may send several SIGHUP: they do not make the end disorderly.
+func TestRepeatedHangups(t *testing.T) {
+	exits := make(chan int, 1)
+	signals := make(chan os.Signal)
+	s := newStopper(signals, func() { exits <- 1 })
+	for range 3 {
+		signals <- syscall.SIGHUP
+		<-s.asked.Done()
+	}
+	expect(t, "exits", len(exits), 0)
+	signals <- syscall.SIGTERM
+	expect(t, "exit status", <-exits, 1)
+	s.end()
+}
+
 // The second signal exits at once, while the program ends after the first.
 func TestTwoSignals(t *testing.T) {
 	exits := make(chan int, 1)

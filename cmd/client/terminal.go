@@ -206,7 +206,7 @@ type keyboard struct {
 	more    sync.Cond
 	waiting []byte // keys that the editor has not read yet
 	err     error  // the error at the end of the input
-	key     int    // bytes since the escape of an unfinished sequence; 0 if there is none
+	key     []byte // an unfinished sequence of one key, from the escape on
 }
 
 func newKeyboard(interrupt func()) *keyboard {
@@ -238,30 +238,43 @@ func (k *keyboard) add(b []byte, err error) {
 	defer k.mu.Unlock()
 	for _, c := range b {
 		if c != ctrlC && len(k.waiting) < maxTypeahead {
-			k.waiting = append(k.waiting, c)
-			k.limitKey(c)
+			k.addByte(c)
 		}
 	}
-	k.err = err
+	if k.err = err; err != nil {
+		k.waiting, k.key = append(k.waiting, k.key...), nil
+	}
 	k.more.Broadcast()
 }
 
-// limitKey follows the escape sequences of keys. After maxKey bytes without an end it ends
-// the sequence with a tilde: otherwise the editor would wait for the end forever.
-func (k *keyboard) limitKey(c byte) {
-	letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '~'
-	switch {
-	case c == escape && k.key == 0:
-		k.key = 1
-	case k.key == 0:
-	case letter:
-		k.key = 0
-	case k.key == maxKey:
-		k.key = 0
-		k.waiting = append(k.waiting, '~')
-	default:
-		k.key++
+// pasteStart and pasteEnd are the sequences around a text that is pasted while the terminal
+// is in bracketed paste mode.
+const (
+	pasteStart = "\x1b[200~"
+	pasteEnd   = "\x1b[201~"
+)
+
+// addByte appends a byte, or the key that it completes: an escape and what follows, up to a
+// letter or a tilde. It drops the sequences around a pasted text, so that each pasted line
+// is read like a typed one. After maxKey bytes without an end it ends the sequence with a
+// tilde: otherwise the editor would wait for the end forever.
+func (k *keyboard) addByte(c byte) {
+	if len(k.key) == 0 && c != escape {
+		k.waiting = append(k.waiting, c)
+		return
 	}
+	isEnd := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '~'
+	k.key = append(k.key, c)
+	if len(k.key) > maxKey && !isEnd {
+		k.key, isEnd = append(k.key, '~'), true
+	}
+	if !isEnd {
+		return
+	}
+	if key := string(k.key); key != pasteStart && key != pasteEnd {
+		k.waiting = append(k.waiting, key...)
+	}
+	k.key = k.key[:0]
 }
 
 // Read implements io.Reader. It waits for keys, and returns the error after the

@@ -208,6 +208,54 @@ func TestStrangeKeys(t *testing.T) {
 	d.got("log" + strings.Repeat("1;", 400)[maxKey-1:])
 }
 
+// Lines that are pasted while the terminal is in bracketed paste mode are read like typed
+// ones, at each prompt, also if the sequences around them come in pieces.
+func TestPastedLines(t *testing.T) {
+	for _, size := range []int{1, 4, 4096} {
+		d := newTerminalRig(t)
+		pastes := func(text string) {
+			for keys := pasteStart + text + pasteEnd; keys != ""; {
+				n := min(size, len(keys))
+				d.types(keys[:n])
+				keys = keys[n:]
+			}
+		}
+		d.asks("Username: ")
+		pastes("anna\rpw1\rDownload_tempID\rDownload_tempID\rlog ")
+		d.got("anna")
+		d.reads("Password: ")
+		d.got("pw1")
+		for range 2 {
+			d.reads("input the command: ")
+			d.got("Download_tempID")
+		}
+		d.reads("input the command: ")
+		d.shows("input the command: log |")
+		d.types("x\x7f")
+		pastes("out\r")
+		d.got("log out")
+		if strings.Contains(d.out.String(), "pw1") {
+			t.Error("the pasted password was shown")
+		}
+		d.reads("input the command: ")
+		d.types("\x04")
+		expect(t, "after a paste, Ctrl-D", <-d.ends, io.EOF)
+	}
+}
+
+// A paste without an end, or an end without a beginning, leaves all keys as they are.
+func TestUnfinishedPastes(t *testing.T) {
+	for _, text := range []string{pasteStart + "abc", pasteEnd + "abc", pasteStart + pasteStart + "abc"} {
+		d := newTerminalRig(t)
+		d.types(text + "\r")
+		d.reads("input the command: ")
+		d.got("abc")
+		d.reads("input the command: ")
+		d.types("\x04")
+		expect(t, "Ctrl-D", <-d.ends, io.EOF)
+	}
+}
+
 // Keys typed ahead cost bounded memory.
 func TestKeysAheadAreBounded(t *testing.T) {
 	k := newKeyboard(func() {})

@@ -16,9 +16,9 @@ func diskMutants() []mutant {
 		"nodes/files/tempids.go", "nodes/files/appendfile.go"
 	return []mutant{
 		{name: "TempIDs are not synced", file: server,
-			old: "mode: openMode, noSync: o.NoSync}", new: "mode: openMode, noSync: true}"},
+			old: "name: tempIDsName, noSync: o.NoSync}", new: "name: tempIDsName, noSync: true}"},
 		{name: "attempts are not synced", file: server,
-			old: "mode: secretMode, noSync: o.NoSync}", new: "mode: secretMode, noSync: true}"},
+			old: "name: attemptsName, noSync: o.NoSync}", new: "name: attemptsName, noSync: true}"},
 		{name: "the write-ahead log is not synced", file: wal,
 			old: "err = a.f.SyncContent()", new: "err = nil"},
 		{name: "the write-ahead log is trusted after a failed fsync", file: wal,
@@ -50,7 +50,7 @@ func journalMutants() []mutant {
 		{name: "the log is written without its journal", file: contactLog,
 			old: "if err := l.writeJournal(); err != nil {", new: "if err := error(nil); err != nil {"},
 		{name: "the journal is not synced", file: contactLog,
-			old: "name: name + journalSuffix,", new: "noSync: true, name: name + journalSuffix,"},
+			old: "name: name + journalSuffix}", new: "name: name + journalSuffix, noSync: true}"},
 		{name: "a torn line discards the journal", file: journal,
 			old: "case !t.whole:\n", new: "case !t.whole:\n\t\t\tl.known = nil\n"},
 		{name: "a torn line is trusted if it can be parsed", file: journal,

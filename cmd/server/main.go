@@ -3,6 +3,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -10,14 +11,22 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"bluetrace/cmd/internal/localzone"
 	"bluetrace/cmd/server/authority"
 )
 
 func main() {
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) { // nohup
+		signal.Notify(stop, syscall.SIGHUP)
+	}
 	// A closed output is an error of the next write, not the end of the process.
 	signal.Ignore(syscall.SIGPIPE)
+	if err := localzone.Check(os.Getenv("TZ"), time.Local); err != nil {
+		fmt.Fprintln(os.Stderr, "server: "+err.Error())
+		os.Exit(1)
+	}
 	ctx := authority.UntilSignal(stop, os.Exit)
 	os.Exit(authority.Run(ctx, os.Args[1:], os.Stdout, os.Stderr, time.Local, clock.New()))
 }

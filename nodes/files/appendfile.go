@@ -15,12 +15,9 @@ const newSuffix = ".new"
 // writeBuffer is the size in bytes of the write buffer of a new file.
 const writeBuffer = 32 << 10
 
-const (
-	// openMode and secretMode are the permissions of new files that every user may
-	// read, and that only the owner may read.
-	openMode   fs.FileMode = 0o644
-	secretMode fs.FileMode = 0o600
-)
+// secretMode is the permissions of new files: only the owner may read them, because they
+// show who met whom.
+const secretMode fs.FileMode = 0o600
 
 // appendFile is a file to which batches of lines are appended, and which can be
 // replaced by a new one. The file contains a batch completely or not at all. appendFile
@@ -28,7 +25,6 @@ const (
 type appendFile struct {
 	fs     FS
 	name   string
-	mode   fs.FileMode   // of a new file
 	noSync bool          // skip every sync
 	out    *bufio.Writer // the buffer for new files; if nil each new file gets one of writeBuffer bytes
 
@@ -125,12 +121,12 @@ func (l *appendFile) rewrite(write func(*bufio.Writer) error) error {
 }
 
 // writeNew creates the new file beside this one, fills it by the function write, and
-// makes it durable. It returns the open file with its metadata. After an error it
-// removes the new file.
+// makes it durable. The new file has the permissions of this one, if there is one. writeNew
+// returns the open file with its metadata. After an error it removes the new file.
 func (l *appendFile) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
-	mode := l.mode
+	mode := secretMode
 	if st, err := l.fs.Stat(l.name); err == nil {
-		mode &= st.Mode
+		mode = st.Mode
 	}
 	f, err := l.fs.Create(l.name+newSuffix, mode)
 	if err != nil {
@@ -182,6 +178,15 @@ func (l *appendFile) close() error {
 	f := l.f
 	l.f, l.trusted = nil, false
 	return f.Close()
+}
+
+// closeSynced closes the file. If syncs are disabled, it syncs the file before.
+func (l *appendFile) closeSynced() error {
+	var err error
+	if l.noSync && l.f != nil {
+		err = errors.Join(l.f.Sync(), l.fs.SyncNames())
+	}
+	return errors.Join(err, l.close())
 }
 
 // removeNew removes an incomplete new file that an earlier process left, if there is

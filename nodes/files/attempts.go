@@ -50,7 +50,6 @@ type attempts struct {
 // start reads the file, or draws a new key if the file does not exist. It removes or
 // quarantines the remains of a crash and the damage that it finds.
 func (t *attempts) start(entropy io.Reader) error {
-	t.state = newAttemptTable()
 	if err := removeNew(t.fs, t.name); err != nil {
 		return err
 	}
@@ -121,7 +120,7 @@ func (t *attempts) readLine(l *lines, line []byte, bad *malformedLines) {
 // replaceDamaged copies the damaged file f to a quarantine file, and rewrites it with
 // the lines that are valid.
 func (t *attempts) replaceDamaged(f File, size int64) error {
-	name, err := quarantine(t.fs, t.name, f, spans{{0, size}}, secretMode)
+	name, err := quarantine(t.fs, t.name, f, spans{{0, size}})
 	if err != nil {
 		return err
 	}
@@ -134,13 +133,21 @@ func (t *attempts) replaceDamaged(f File, size int64) error {
 
 // store makes the states among records durable: either all of them or, with an error,
 // none. It remembers them in both cases. States that could not be saved are saved again
-// by the next call.
+// by the next call with a state or a nodes.RecordUnsaved.
 func (t *attempts) store(records []nodes.Record) error {
-	names, err := t.remember(records)
-	if err != nil || len(names) == 0 {
+	names, again, err := t.remember(records)
+	if err != nil || len(names) == 0 && !again {
 		return err
 	}
 	t.unsaved = append(t.unsaved, names...)
+	return t.saveUnsaved()
+}
+
+// saveUnsaved saves the states that are not saved, if there are any.
+func (t *attempts) saveUnsaved() error {
+	if len(t.unsaved) == 0 && !t.stale {
+		return nil
+	}
 	if err := t.save(); err != nil {
 		if t.unsaved = unique(t.unsaved); len(t.unsaved) > maxUnsaved {
 			t.unsaved, t.stale = nil, true
@@ -151,24 +158,38 @@ func (t *attempts) store(records []nodes.Record) error {
 	return nil
 }
 
-// remember puts the states among records in the table and returns their names. It
-// changes nothing if one of the states is invalid.
-func (t *attempts) remember(records []nodes.Record) (names []attemptName, err error) {
+// finish saves the states that are not saved, and closes the file.
+func (t *attempts) finish() error {
+	t.pause = 0
+	err := t.saveUnsaved()
+	if err != nil {
+		err = fmt.Errorf("the last wrong passwords and blocks are not saved: %w", err)
+	}
+	return errors.Join(err, t.closeSynced())
+}
+
+// remember puts the states among records in the table and returns their names. again
+// reports whether there is a nodes.RecordUnsaved. remember changes nothing if one of the
+// states is invalid.
+func (t *attempts) remember(records []nodes.Record) (names []attemptName, again bool, err error) {
 	for i := range records {
 		if records[i].Kind == nodes.RecordAttempts {
 			err = errors.Join(err, checkAttempts(&records[i].Attempts))
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	for i := range records {
-		if records[i].Kind == nodes.RecordAttempts {
+		switch records[i].Kind {
+		case nodes.RecordAttempts:
 			t.state.put(&records[i].Attempts)
 			names = append(names, nameOfAttempts(&records[i].Attempts))
+		case nodes.RecordUnsaved:
+			again = true
 		}
 	}
-	return names, nil
+	return names, again, nil
 }
 
 // unique removes repeated names from the list in place.
@@ -279,25 +300,28 @@ func (t *attempts) restore(take func(nodes.Record) error) error {
 	})
 }
 
-// maxUnknown is the largest number of names without an account, as in the server's
-// memory (PROTOCOL.md section 2).
+// maxUnknown is the largest number of names without an account and without a block, as in
+// the server's memory (PROTOCOL.md section 2).
 const maxUnknown = 65_536
 
 // attemptTable holds the last state of every name.
 type attemptTable struct {
 	known   map[string]nodes.Attempts
-	unknown map[[16]byte]nodes.Attempts
-	order   [][16]byte // hashes of unknown, by first attempt; a ring once it is full
-	oldest  int        // index in the ring of the hash to remove next
+	unknown nodes.NameTable[nodes.Attempts]
 }
 
-func newAttemptTable() attemptTable {
-	return attemptTable{known: map[string]nodes.Attempts{}, unknown: map[[16]byte]nodes.Attempts{}}
+// newAttemptTable returns an empty table for at most maxBlocked blocked names without an
+// account.
+func newAttemptTable(maxBlocked int) attemptTable {
+	return attemptTable{
+		known:   map[string]nodes.Attempts{},
+		unknown: nodes.NewNameTable[nodes.Attempts](maxBlocked, maxUnknown),
+	}
 }
 
 // put sets the state of one name. A known name without wrong passwords and without a
-// block is removed. Beyond maxUnknown, the unknown name that was tried first is
-// removed.
+// block is removed. A block of an unknown name begins now. If there are maxUnknown others, it
+// removes those that are over; fewer stay, because the wall clock may be set back.
 func (s *attemptTable) put(a *nodes.Attempts) {
 	if a.Known {
 		if a.Wrong == 0 && a.BlockedUntil == 0 {
@@ -307,20 +331,12 @@ func (s *attemptTable) put(a *nodes.Attempts) {
 		s.known[a.User] = *a
 		return
 	}
-	if _, ok := s.unknown[a.Hash]; !ok {
-		s.makeRoom(a.Hash)
+	if a.BlockedUntil != 0 && s.unknown.Len(true) >= maxUnknown {
+		now := a.BlockedUntil - int64(a.BlockDuration)
+		s.unknown.RemoveEnded(func(b *nodes.Attempts) bool { return b.BlockedUntil <= now })
 	}
-	s.unknown[a.Hash] = *a
-}
-
-func (s *attemptTable) makeRoom(hash [16]byte) {
-	if len(s.order) < maxUnknown {
-		s.order = append(s.order, hash)
-		return
-	}
-	delete(s.unknown, s.order[s.oldest])
-	s.order[s.oldest] = hash
-	s.oldest = (s.oldest + 1) % maxUnknown
+	kept, _ := s.unknown.Put(a.Hash, a.BlockedUntil != 0)
+	*kept = *a
 }
 
 // last returns the last state of a name. A known name that is not in the table has
@@ -328,8 +344,10 @@ func (s *attemptTable) makeRoom(hash [16]byte) {
 // removed.
 func (s *attemptTable) last(n attemptName) (nodes.Attempts, bool) {
 	if !n.known {
-		a, ok := s.unknown[n.hash]
-		return a, ok
+		if a := s.unknown.Get(n.hash); a != nil {
+			return *a, true
+		}
+		return nodes.Attempts{}, false
 	}
 	a, ok := s.known[n.user]
 	if !ok {
@@ -349,10 +367,12 @@ func nameOfAttempts(a *nodes.Attempts) attemptName {
 	return attemptName{known: a.Known, user: a.User, hash: a.Hash}
 }
 
-func (s *attemptTable) len() int { return len(s.known) + len(s.unknown) }
+func (s *attemptTable) len() int {
+	return len(s.known) + s.unknown.Len(false) + s.unknown.Len(true)
+}
 
 // each passes every state to do: first the known names in alphabetical order, then the
-// unknown ones from the oldest on. It stops at the first error of do and returns it.
+// unknown ones in the order of NameTable.All. It stops at the first error of do and returns it.
 func (s *attemptTable) each(do func(*nodes.Attempts) error) error {
 	for _, user := range slices.Sorted(maps.Keys(s.known)) {
 		a := s.known[user]
@@ -360,9 +380,8 @@ func (s *attemptTable) each(do func(*nodes.Attempts) error) error {
 			return err
 		}
 	}
-	for i := range s.order {
-		a := s.unknown[s.order[(s.oldest+i)%len(s.order)]]
-		if err := do(&a); err != nil {
+	for _, a := range s.unknown.All() {
+		if err := do(a); err != nil {
 			return err
 		}
 	}

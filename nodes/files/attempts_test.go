@@ -84,6 +84,117 @@ func TestUnsavedAttemptsAreSavedWithTheNext(t *testing.T) {
 	}
 }
 
+// States that could not be saved are saved by a RecordUnsaved, without any other.
+func TestUnsavedAttemptsAreSavedWhenAsked(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, wrong(bob, 1))
+	m.SetFreeSpace(0)
+	again := nodes.Record{Kind: nodes.RecordUnsaved}
+	for _, r := range []nodes.Record{blocked(alice), again, again} {
+		_, attempts := s.Store([]nodes.Record{r})
+		contains(t, "a full disk", attempts, "no space left")
+	}
+	m.SetFreeSpace(-1)
+	store(t, s, issue(alice, 1))
+	equal(t, "a TempID saves none", strings.Contains(content(t, m, attemptsName), alice), false)
+	store(t, s, issue(alice, 2), again)
+	m.Crash()
+	equal(t, "restored", restoredRecords(t, openServer(t, m))[2:], []nodes.Record{wrong(bob, 1), blocked(alice)})
+}
+
+// Asking for unsaved attempts writes nothing if there are none.
+func TestNothingIsUnsaved(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	store(t, s, wrong(alice, 1))
+	before := m.Operations()
+	store(t, s, nodes.Record{Kind: nodes.RecordUnsaved})
+	equal(t, "operations", m.Operations(), before)
+}
+
+// Close saves the states that could not be saved, or is an error.
+func TestCloseSavesUnsavedAttempts(t *testing.T) {
+	for _, room := range []bool{true, false} {
+		m := NewMemory()
+		s := openServer(t, m)
+		store(t, s, wrong(bob, 1))
+		m.SetFreeSpace(0)
+		for i := range 2 * maxUnsaved { // too many to be named one by one
+			_, attempts := s.Store([]nodes.Record{unknownName(byte(i), 1+i/256), blocked(alice)})
+			contains(t, "a full disk", attempts, "no space left")
+		}
+		if room {
+			m.SetFreeSpace(-1)
+			closeAll(t, s)
+		} else {
+			contains(t, "closing", s.Close(), "the last wrong passwords and blocks are not saved",
+				`saving to "attempts.txt"`, "no space left")
+		}
+		m.Crash()
+		equal(t, fmt.Sprintf("states, room %v", room), len(restoredRecords(t, openServer(t, m))),
+			map[bool]int{true: 2 + 256, false: 1}[room])
+	}
+}
+
+// Names without an account that are blocked are kept beyond the limit for others.
+func TestBlockedUnknownNamesAreKeptInTheFile(t *testing.T) {
+	m := NewMemory()
+	o := options()
+	o.MaxBlocked = 3
+	s, err := OpenServer(m, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const length = 5 * int64(time.Minute)
+	block := func(n byte, minutes int) nodes.Record {
+		return attemptsRecord(nodes.Attempts{Hash: [16]byte{n}, BlockedUntil: startWall + int64(minutes)*int64(time.Minute) + length,
+			BlockDuration: time.Duration(length)})
+	}
+	store(t, s, block(1, 0), block(2, 1))
+	for i := range maxUnknown + 10 {
+		s.attempts.state.put(&nodes.Attempts{Hash: [16]byte{9, byte(i >> 16), byte(i >> 8), byte(i)}, Wrong: 1})
+	}
+	kept := func() (list []byte) {
+		for hash, a := range s.attempts.state.unknown.All() {
+			if a.BlockedUntil != 0 {
+				list = append(list, hash[0])
+			}
+		}
+		return list
+	}
+	equal(t, "others", s.attempts.state.unknown.Len(false), maxUnknown)
+	equal(t, "blocked", kept(), []byte{1, 2})
+	store(t, s, block(3, 2), block(4, 3))
+	equal(t, "at the limit", kept(), []byte{2, 3, 4})
+	store(t, s, block(5, 7))
+	equal(t, "when two have ended, which a clock that is set back undoes", kept(), []byte{3, 4, 5})
+	closeAll(t, s)
+	s = openServer(t, m)
+	var got []byte
+	err = s.Restore(startWall+3*int64(time.Minute)+length, func(r nodes.Record) error {
+		if r.Attempts.BlockedUntil != 0 {
+			got = append(got, r.Attempts.Hash[0])
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	equal(t, "restored later, with a higher limit", got, []byte{1, 2, 3, 4, 5})
+}
+
+// Of many blocked names without an account, those whose block has ended are removed.
+func TestEndedBlocksAreRemovedAmongMany(t *testing.T) {
+	table := newAttemptTable(2 * maxUnknown)
+	for i := range maxUnknown {
+		table.put(&nodes.Attempts{Hash: [16]byte{byte(i >> 16), byte(i >> 8), byte(i)}, BlockedUntil: 100 + int64(i/2), BlockDuration: 100})
+	}
+	equal(t, "blocked", table.unknown.Len(true), maxUnknown)
+	table.put(&nodes.Attempts{Hash: [16]byte{9}, BlockedUntil: 100 + 20_000, BlockDuration: 100})
+	equal(t, "blocked, when 2 * 19,901 have ended", table.unknown.Len(true), maxUnknown-2*19_901+1)
+}
+
 func TestTornAttemptIsDropped(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
@@ -208,7 +319,7 @@ func TestAttemptsStayOfASize(t *testing.T) {
 	if limit := 2*(maxUnknown+1) + attemptSlack + 1; most > limit {
 		t.Errorf("%d lines at most, want up to %d", most, limit)
 	}
-	equal(t, "unknown names in memory", len(s.attempts.state.unknown), maxUnknown)
+	equal(t, "unknown names in memory", s.attempts.state.unknown.Len(false), maxUnknown)
 	m.Crash()
 	got := restoredRecords(t, openServer(t, m))
 	if len(got) != maxUnknown {

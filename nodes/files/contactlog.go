@@ -76,8 +76,8 @@ func newContactLog(fsys FS, name string) *ContactLog {
 	return &ContactLog{
 		fs:      fsys,
 		name:    name,
-		journal: appendFile{fs: fsys, name: name + journalSuffix, mode: openMode},
-		log:     appendFile{fs: fsys, name: name, mode: openMode},
+		journal: appendFile{fs: fsys, name: name + journalSuffix},
+		log:     appendFile{fs: fsys, name: name},
 	}
 }
 

@@ -232,8 +232,8 @@ func (l *ContactLog) quarantineDamaged() error {
 
 func (l *ContactLog) quarantineLines(d *damagedFile) error {
 	name := ""
-	found, err := readFile(l.fs, d.name, func(f File, st Stat) (err error) {
-		name, err = quarantine(l.fs, d.name, f, d.parts, openMode&st.Mode)
+	found, err := readFile(l.fs, d.name, func(f File, _ Stat) (err error) {
+		name, err = quarantine(l.fs, d.name, f, d.parts)
 		return err
 	})
 	if found && err == nil {

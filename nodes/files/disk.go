@@ -75,7 +75,14 @@ func (d disk) Append(name string, mode fs.FileMode) (File, error) {
 }
 
 func (d disk) Create(name string, mode fs.FileMode) (File, error) {
-	return d.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, mode)
+	f, err := d.open(name, os.O_RDWR|os.O_APPEND|os.O_CREATE|os.O_TRUNC, secretMode)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.(*diskFile).Chmod(mode); err != nil {
+		return nil, errors.Join(WithoutPath(err), f.Close(), d.Remove(name))
+	}
+	return f, nil
 }
 
 func (d disk) Rename(from, to string) error { return WithoutPath(os.Rename(d.Path(from), d.Path(to))) }

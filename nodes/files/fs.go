@@ -17,7 +17,8 @@ type FS interface {
 	// Append opens a file for reading and for writing at its end. It creates the
 	// file with mode, less the umask, if it does not exist.
 	Append(name string, mode fs.FileMode) (File, error)
-	// Create creates or empties a file, for reading and for writing at its end.
+	// Create creates or empties a file, for reading and for writing at its end. The file
+	// has exactly the permissions mode, whatever the umask is.
 	Create(name string, mode fs.FileMode) (File, error)
 	// CreateRewritable creates or empties a file that may be overwritten.
 	CreateRewritable(name string, mode fs.FileMode) (Rewritable, error)

@@ -261,6 +261,7 @@ func (m *Memory) Create(name string, mode fs.FileMode) (File, error) {
 		return nil, err
 	}
 	h := m.openAppend(name, mode)
+	h.f.mode = mode
 	if len(h.f.data) > 0 {
 		h.truncate(0)
 	}

@@ -114,12 +114,12 @@ func (s *spans) add(more span) {
 
 // quarantine copies parts of a file to a new file beside it, durably, and returns
 // its name.
-func quarantine(fsys FS, name string, from io.ReaderAt, parts spans, mode fs.FileMode) (string, error) {
+func quarantine(fsys FS, name string, from io.ReaderAt, parts spans) (string, error) {
 	damaged, err := freeName(fsys, name+damagedSuffix)
 	if err != nil {
 		return "", err
 	}
-	copied := appendFile{fs: fsys, name: damaged, mode: mode}
+	copied := appendFile{fs: fsys, name: damaged}
 	err = copied.rewrite(func(w *bufio.Writer) error {
 		for _, s := range parts {
 			if _, err := io.Copy(w, io.NewSectionReader(from, s.begin, s.end-s.begin)); err != nil {

@@ -22,7 +22,7 @@ var ErrFolderInUse = errors.New("another server uses this folder")
 type ServerOptions struct {
 	Zone *protocol.Zone // of the times in tempIDs.txt; required
 	// NoSync disables syncs: Store returns when the operating system has the bytes.
-	// They survive a crash of the process but not one of the machine.
+	// They survive a crash of the process but, before Close, not one of the machine.
 	NoSync bool
 	// Entropy is the source of 32 bytes for the key of unknown names, if there is no
 	// key yet; required.
@@ -35,6 +35,9 @@ type ServerOptions struct {
 	// attempts.txt is rewritten; 0 means 4096. A search for failures uses less, so
 	// that rewrites are frequent.
 	AttemptsSlack int
+	// MaxBlocked is the number of blocked names without an account that attempts.txt
+	// has, as nodes.ServerSettings.MaxBlockedNames; 0 means that of the default settings.
+	MaxBlocked int
 }
 
 // Server is the folder of one server: credentials.txt, tempIDs.txt and
@@ -70,16 +73,18 @@ func OpenServer(fsys FS, o ServerOptions) (*Server, error) {
 	s := &Server{unlock: unlock}
 	s.accounts = credentials{fs: fsys, notes: &s.notes}
 	s.tempIDs = tempIDs{
-		appendFile: appendFile{fs: fsys, name: tempIDsName, mode: openMode, noSync: o.NoSync},
+		appendFile: appendFile{fs: fsys, name: tempIDsName, noSync: o.NoSync},
 		zone:       o.Zone,
 		notes:      &s.notes,
 	}
 	s.tempIDs.wal = wal{fs: fsys, size: cmp.Or(o.WALSize, defaultWALSize), notes: &s.notes}
 	s.attempts = attempts{
-		appendFile: appendFile{fs: fsys, name: attemptsName, mode: secretMode, noSync: o.NoSync},
+		appendFile: appendFile{fs: fsys, name: attemptsName, noSync: o.NoSync},
 		notes:      &s.notes,
 		slack:      cmp.Or(o.AttemptsSlack, attemptSlack),
 	}
+	defaults := nodes.DefaultServerSettings()
+	s.attempts.state = newAttemptTable(cmp.Or(o.MaxBlocked, defaults.MaxBlockedNames()))
 	if err := s.tempIDs.start(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -114,7 +119,8 @@ func (s *Server) Notes() []Note { return s.notes.take() }
 
 // Store makes records durable, with one sync for each kind of record. It stores all
 // records of a kind, or none and returns the error of that kind. After an error, a
-// record may still be on the disk until the next one is stored.
+// record may still be on the disk until the next one is stored. Attempts that could not be
+// stored are stored with the next attempts, with a nodes.RecordUnsaved, or by Close.
 func (s *Server) Store(records []nodes.Record) (issues, attempts error) {
 	s.storing.Lock()
 	defer s.storing.Unlock()
@@ -135,7 +141,8 @@ func (s *Server) Credentials() (list []nodes.Credential, changed bool, err error
 	return s.accounts.read()
 }
 
-// Close releases the folder. Nothing can be stored afterwards.
+// Close releases the folder. Nothing can be stored afterwards. Before that, it tries a last
+// time to save the attempts that could not be stored; an error means that they are lost.
 func (s *Server) Close() error {
 	s.storing.Lock()
 	defer s.storing.Unlock()
@@ -143,5 +150,5 @@ func (s *Server) Close() error {
 		return nil
 	}
 	s.closed = true
-	return errors.Join(s.tempIDs.finish(), s.attempts.close(), s.unlock())
+	return errors.Join(s.tempIDs.finish(), s.attempts.finish(), s.unlock())
 }

@@ -53,7 +53,7 @@ func (t *tempIDs) start() error {
 	}
 	var f File
 	if err == nil {
-		f, err = t.fs.Append(t.name, t.mode)
+		f, err = t.fs.Append(t.name, secretMode)
 	}
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", t.fs.Path(t.name), err)
@@ -69,7 +69,7 @@ func (t *tempIDs) open() error {
 	if err := t.close(); err != nil {
 		t.notes.add("%s: closing the former one: %v", t.name, err)
 	}
-	f, err := t.fs.Append(t.name, t.mode)
+	f, err := t.fs.Append(t.name, secretMode)
 	if err != nil {
 		return err
 	}
@@ -139,7 +139,7 @@ func (t *tempIDs) cutTorn(f File, good, size int64, tail []byte) (int64, error) 
 }
 
 func (t *tempIDs) moveTorn(tail io.Reader) error {
-	torn, err := t.fs.Append(tornName, t.mode)
+	torn, err := t.fs.Append(tornName, secretMode)
 	if err != nil {
 		return err
 	}
@@ -350,7 +350,7 @@ func (t *tempIDs) finish() error {
 	if t.trusted {
 		err = errors.Join(err, t.wal.removeStale())
 	}
-	return errors.Join(err, t.close())
+	return errors.Join(err, t.closeSynced())
 }
 
 // recover adds the lines of the write-ahead log that the file lacks, durably. It
@@ -361,7 +361,7 @@ func (t *tempIDs) recover() error {
 	if err != nil || len(left.lines)+len(left.beyond) == 0 {
 		return err
 	}
-	f, err := t.fs.Append(t.name, t.mode)
+	f, err := t.fs.Append(t.name, secretMode)
 	if err != nil {
 		return fmt.Errorf("opening %q: %w", t.fs.Path(t.name), err)
 	}

@@ -359,7 +359,7 @@ func TestADamagedLog(t *testing.T) {
 			m.Kill()
 			log := test.damage([]byte(content(t, m, walName)))
 			m.WriteFile(walName, log, secretMode)
-			m.WriteFile(tempIDsName, []byte(test.before), openMode)
+			m.WriteFile(tempIDsName, []byte(test.before), secretMode)
 			s = openServer(t, m)
 			m.Crash()
 			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.after)
@@ -384,7 +384,7 @@ func TestTheFileWasMadeShorter(t *testing.T) {
 	}
 	store(t, s, issue(bob, 4))
 	m.Kill()
-	m.WriteFile(tempIDsName, []byte(lineOf(t, issue(alice, 0))), openMode)
+	m.WriteFile(tempIDsName, []byte(lineOf(t, issue(alice, 0))), secretMode)
 	s = openServer(t, m)
 	equal(t, "tempIDs.txt", content(t, m, tempIDsName), lineOf(t, issue(alice, 0))+lineOf(t, issue(bob, 4)))
 	equal(t, "notes", texts(s.Notes()), []string{

@@ -28,9 +28,10 @@ type conn struct {
 	place       int          // index in server.alive
 	unsent      answers      // not taken for sending yet
 	loggedIn    bool
-	closed      bool      // EffectClose was carried out
-	lingerUntil time.Time // end of the lingering close, in real time; set once closed
-	draining    bool      // the goroutine reads and drops input until the peer ends
+	share       *outputShare // that of its account; nil until it is logged in
+	closed      bool         // EffectClose was carried out
+	lingerUntil time.Time    // end of the lingering close, in real time; set once closed
+	draining    bool         // the goroutine reads and drops input until the peer ends
 
 	// Used only by the goroutine or the pass that has the connection:
 	descriptor int     // valid while a poll has it
@@ -130,10 +131,15 @@ func (x *conn) turn() turn {
 		return turnAbort
 	case x.closed:
 		return turnEnd
-	case s.phase == closing || !s.machine.Reading(x.number):
+	case s.phase == closing || !x.isReading():
 		return turnWait
 	}
 	return turnRead
+}
+
+// isReading reports whether the server may read from the connection now. The lock is held.
+func (x *conn) isReading() bool {
+	return x.server.machine.Reading(x.number) && (x.share == nil || !x.share.held.Load())
 }
 
 // send sends each answer in a write of its own.
@@ -197,6 +203,7 @@ func (x *conn) read() turn {
 // bring passes the bytes of one read to the machine. The lock is held.
 func (s *Server) bring(x *conn, p []byte) {
 	t := s.now()
+	s.causer = x.share
 	s.config.Observer.Read(t, x.number, p)
 	s.machine.Read(t, x.number, p, &s.out)
 	s.carryOut(t)
@@ -204,6 +211,7 @@ func (s *Server) bring(x *conn, p []byte) {
 
 // hangUp reports the end of a session to the machine. The lock is held.
 func (s *Server) hangUp(now nodes.Now, x *conn) {
+	s.causer = x.share
 	s.config.Observer.Ended(now, x.number)
 	s.machine.EOF(now, x.number, &s.out)
 	s.carryOut(now)

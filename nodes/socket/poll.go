@@ -79,7 +79,7 @@ func (p *poll) take(events []epoll.Event) {
 			continue // the event is of a former connection
 		}
 		x.ending = x.ending || e.Ended()
-		if x.taken || s.phase != serving || !s.machine.Reading(x.number) {
+		if x.taken || s.phase != serving || !x.isReading() {
 			x.unread = true
 			continue
 		}

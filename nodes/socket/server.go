@@ -18,8 +18,10 @@ import (
 )
 
 // Disk stores records durably in two files, one for issues and one for attempts. It stores
-// all records of a file or none, and returns an error for each file. One goroutine at a
-// time calls it, without the lock. If ServerConfig.Inline is set, the lock is held.
+// all records of a file or none, and returns an error for each file. It keeps attempts that
+// it could not store, and stores them with the next ones or a nodes.RecordUnsaved. One
+// goroutine at a time calls it, without the lock. If ServerConfig.Inline is set, the lock
+// is held.
 type Disk interface {
 	Store(records []nodes.Record) (issues, attempts error)
 }
@@ -77,7 +79,8 @@ type ServerConfig struct {
 	// Credentials returns the accounts, and reports whether they have changed since the
 	// last call. NewServer uses the list of the first call in any case. Later calls come
 	// before the input of sessions that are not logged in. Calls are never concurrent, and
-	// the lock is not held. If Credentials is nil, there are no accounts.
+	// the lock is not held. While a call takes long, other sessions use the last list. If
+	// Credentials is nil, there are no accounts.
 	Credentials func() (list []nodes.Credential, changed bool)
 	// Restore passes the records that an earlier server stored to the function take, in
 	// order. It is nil if there are none.
@@ -101,7 +104,7 @@ type Server struct {
 	system  epoll.System
 	linger  lingerLimits
 
-	credentials sync.Mutex // taken before lock
+	refreshing chan struct{} // holds one token while the accounts are read; taken before lock
 
 	// With the lock held:
 	machine   *nodes.Server
@@ -110,6 +113,7 @@ type Server struct {
 	conns     []*conn      // by nodes.Conn; nil if the number is free
 	free      []nodes.Conn // numbers that are free
 	alive     []*conn      // every conn until its socket is closed, in no order
+	causer    *outputShare // of the account whose input the machine handles; nil if it is not known
 	running   *conn        // the conn whose goroutine is calling the machine; nil if there is none
 	woken     []*conn      // other conns for which the current call of the machine has effects
 	lingering int          // number of conns that are closed and not yet removed
@@ -149,16 +153,17 @@ func NewServer(c ServerConfig) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config:  c,
-		lock:    c.Lock,
-		machine: machine,
-		real:    RealClock(),
-		system:  c.system,
-		linger:  defaultLinger(),
-		stored:  sync.NewCond(c.Lock),
-		work:    make(chan struct{}, 1),
-		freed:   make(chan struct{}, 1),
-		ended:   make(chan struct{}),
+		config:     c,
+		lock:       c.Lock,
+		machine:    machine,
+		real:       RealClock(),
+		system:     c.system,
+		linger:     defaultLinger(),
+		stored:     sync.NewCond(c.Lock),
+		refreshing: make(chan struct{}, 1),
+		work:       make(chan struct{}, 1),
+		freed:      make(chan struct{}, 1),
+		ended:      make(chan struct{}),
 	}
 	if s.system == nil {
 		s.system = epoll.Kernel()
@@ -179,9 +184,9 @@ func NewServer(c ServerConfig) (*Server, error) {
 	}
 	if c.Credentials != nil {
 		list, _ := c.Credentials()
-		machine.SetCredentials(list)
+		machine.SetPasswords(nodes.NewPasswords(list))
 	}
-	s.printer = newPrinter(c.Output)
+	s.printer = newPrinter(c.Output, s.releaseShares)
 	s.polls = newPolls(s)
 	for _, p := range s.polls {
 		s.tasks.Add(1)
@@ -200,7 +205,22 @@ func (s *Server) Machine() *nodes.Server { return s.machine }
 // Print adds lines to the output, in order with those of the machine. It takes no
 // lock and never blocks. The text has no final line end and only printable
 // characters.
-func (s *Server) Print(text string) { s.printer.add(text) }
+func (s *Server) Print(text string) { s.printer.add(text, nil) }
+
+// releaseShares resumes the sessions of accounts that were held.
+func (s *Server) releaseShares(list []*outputShare) {
+	s.lock.Lock()
+	defer s.lock.Unlock()
+	if s.phase != serving {
+		return
+	}
+	for _, x := range s.alive {
+		if slices.Contains(list, x.share) {
+			s.touch(x)
+		}
+	}
+	s.wake()
+}
 
 // Serve prints that the server listens, and accepts connections until Close or Kill. Then
 // it returns nil. An error means that the listener was closed by another caller.
@@ -232,22 +252,32 @@ func (s *Server) ring() {
 	s.wake()
 }
 
+// refreshLimit is the longest real time for which a session waits while another one reads
+// the accounts. For a million accounts that takes about a second.
+const refreshLimit = 100 * time.Millisecond
+
 // refreshCredentials passes the accounts to the machine if they have changed. A second
 // caller waits for the first, so that no session continues with a list that is older than
-// its call.
+// its call, unless the wait takes longer than refreshLimit. The lock is only held to
+// replace the list.
 func (s *Server) refreshCredentials() {
 	if s.config.Credentials == nil {
 		return
 	}
-	s.credentials.Lock()
-	defer s.credentials.Unlock()
+	select {
+	case s.refreshing <- struct{}{}:
+	case <-s.real.After(refreshLimit):
+		return
+	}
+	defer func() { <-s.refreshing }()
 	list, changed := s.config.Credentials()
 	if !changed {
 		return
 	}
+	passwords := nodes.NewPasswords(list)
 	s.lock.Lock()
 	defer s.lock.Unlock()
-	s.machine.SetCredentials(list)
+	s.machine.SetPasswords(passwords)
 }
 
 const (
@@ -362,8 +392,9 @@ func (s *Server) begin(tcp net.Conn) {
 	s.conns[x.number] = x
 	s.alive = append(s.alive, x)
 	t := s.now()
-	s.config.Observer.Accepted(t, x.number, tcpAddress(tcp.RemoteAddr()))
-	s.machine.Accept(t, x.number, &s.out)
+	from := tcpAddress(tcp.RemoteAddr())
+	s.config.Observer.Accepted(t, x.number, from)
+	s.machine.Accept(t, x.number, from.Addr(), &s.out)
 	s.carryOut(t)
 	s.wake()
 	s.tasks.Add(1)
@@ -415,6 +446,9 @@ func (s *Server) closeGracefully() error {
 	for _, x := range s.alive {
 		x.interrupt()
 	}
+	t := s.now()
+	s.machine.Save(t, &s.out)
+	s.carryOut(t)
 	s.awaitDisk()
 	if s.phase == closing {
 		s.endSessions()

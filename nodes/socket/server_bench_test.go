@@ -66,8 +66,12 @@ func newBenchRig(b *testing.B, noSync bool) (*rig, *countedDisk) {
 	d := &countedDisk{Disk: folder}
 	var disk Disk = d
 	if noSync {
-		behind := NewWriteBehind(d)
-		b.Cleanup(behind.Close)
+		behind := NewWriteBehind(d, func(string) {})
+		b.Cleanup(func() {
+			if err := behind.Close(time.Minute); err != nil {
+				b.Error(err)
+			}
+		})
 		disk = behind
 	}
 	return newRig(b, func(_ *rig, c *ServerConfig) {
@@ -227,4 +231,32 @@ func BenchmarkUpload(b *testing.B) {
 	const entries = 1000
 	r, _ := newBenchRig(b, false)
 	b.ReportMetric(leanUpload(b, r.at, userA+passwordA, entries, b.N), "entries/s")
+}
+
+// BenchmarkJoinedProbe measures the cost of learning that a name exists, as docs/PROGRAMS.md
+// gives it: three wrong passwords in one read with the name, and one in a read of its own.
+func BenchmarkJoinedProbe(b *testing.B) {
+	names := make([]nodes.Credential, b.N)
+	for i := range names {
+		names[i] = nodes.Credential{User: fmt.Sprintf("+614%08d", i), Password: "secret"}
+	}
+	r := newRig(b, func(_ *rig, c *ServerConfig) {
+		c.Clock, c.Output = clock.New(), io.Discard
+		c.Credentials = func() ([]nodes.Credential, bool) { return names, false }
+	})
+	for i := range b.N {
+		for range 3 {
+			p := r.dial()
+			p.say(names[i].User + "x")
+			p.CloseWrite()
+			p.hearEnd()
+		}
+		p := r.dial()
+		p.piece(names[i].User)
+		p.say("x")
+		if answer, _ := io.ReadAll(p); string(answer) != protocol.IsBlocked {
+			b.Fatalf("answered %q", answer)
+		}
+	}
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "names/s")
 }

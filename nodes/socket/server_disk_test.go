@@ -37,6 +37,7 @@ func TestAFullDisk(t *testing.T) {
 func TestAnErrorIsThatOfItsOwnFile(t *testing.T) {
 	issue := nodes.Record{Kind: nodes.RecordIssue}
 	attempts := nodes.Record{Kind: nodes.RecordAttempts}
+	unsaved := nodes.Record{Kind: nodes.RecordUnsaved}
 	of := errors.New("of issues")
 	for _, row := range []struct {
 		records []nodes.Record
@@ -48,6 +49,8 @@ func TestAnErrorIsThatOfItsOwnFile(t *testing.T) {
 		{[]nodes.Record{attempts}, nil, of, of},
 		{[]nodes.Record{issue, attempts}, of, nil, of},
 		{[]nodes.Record{issue}, nil, of, nil},
+		{[]nodes.Record{unsaved}, nil, of, of},
+		{[]nodes.Record{unsaved}, of, nil, nil},
 	} {
 		if got := errorOf(row.records, row.i, row.a); !errors.Is(got, row.want) || got != nil && row.want == nil {
 			t.Errorf("errorOf(%v, %v, %v) = %v, want %v", row.records, row.i, row.a, got, row.want)
@@ -102,6 +105,20 @@ func TestNoTempIDBeforeItIsOnDisk(t *testing.T) {
 func isTimeout(err error) bool {
 	var timeout interface{ Timeout() bool }
 	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+// A wrong password in one read with its name has no answer, and is stored later. The end of
+// the server stores it, too.
+func TestTheEndStoresAJoinedAttempt(t *testing.T) {
+	for _, inline := range []bool{false, true} {
+		r := newRig(t, func(_ *rig, c *ServerConfig) { c.Inline = inline })
+		r.dial().piece(userA + "wrong")
+		r.close()
+		want := nodes.Attempts{Known: true, User: userA, Wrong: 1}
+		if got := r.disk.kept(); len(got) != 1 || got[0].Attempts != want {
+			t.Errorf("inline %v: stored %+v, want %+v", inline, got, want)
+		}
+	}
 }
 
 // An inline disk is called at once, in the goroutine that asked.

@@ -4,17 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"sync"
 	"time"
-
-	"github.com/benbjohnson/clock"
 
 	"bluetrace/nodes"
 )
 
 // carryOut carries out the effects of the machine's last call, which was at the time now,
 // and arms the alarm. It adds the connections with effects to woken, except the running
-// one. The lock is held.
+// one. Printed lines count for causer, which carryOut clears. The lock is held.
 func (s *Server) carryOut(now nodes.Now) {
 	for {
 		for i := range s.out.Effects {
@@ -28,6 +25,7 @@ func (s *Server) carryOut(now nodes.Now) {
 		}
 		s.storeInline(now)
 	}
+	s.causer = nil
 	if at, ok := s.machine.NextWake(); ok {
 		s.alarm.set(now.Elapsed, at)
 	}
@@ -46,12 +44,14 @@ func (s *Server) carryOutOne(e *nodes.ServerEffect) {
 		x.close()
 		s.touch(x)
 	case nodes.EffectPrint:
-		s.printer.add(e.Text)
+		s.printer.add(e.Text, s.causer)
 	case nodes.EffectStore:
 		s.store(e)
 	case nodes.EffectEvent:
 		if e.Event.Kind == nodes.EventLoggedIn {
-			s.conns[e.Conn].loggedIn = true
+			x := s.conns[e.Conn]
+			x.loggedIn = true
+			x.share = s.printer.shareOf(e.Event.User)
 		}
 	default:
 		panic(fmt.Sprintf("socket: effect of kind %d", e.Kind))
@@ -114,6 +114,9 @@ func (s *Server) storeInline(now nodes.Now) {
 // errors of the disk for the two kinds of records. The lock is held.
 func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
 	err := errorOf(r.records, issues, attempts)
+	if int(r.conn) < len(s.conns) && s.conns[r.conn] != nil {
+		s.causer = s.conns[r.conn].share
+	}
 	s.config.Observer.Stored(now, r.id, r.records, err)
 	s.machine.Stored(now, r.id, err, &s.out)
 	if int(r.conn) < len(s.conns) {
@@ -122,7 +125,7 @@ func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
 }
 
 // errorOf returns the error for some records of a batch. issues and attempts are the
-// errors for all issues and for all attempts of the batch.
+// errors for all issues and for all others of the batch.
 func errorOf(records []nodes.Record, issues, attempts error) error {
 	if issues == nil && attempts == nil {
 		return nil
@@ -132,7 +135,7 @@ func errorOf(records []nodes.Record, issues, attempts error) error {
 		switch records[i].Kind {
 		case nodes.RecordIssue:
 			ofIssues = issues
-		case nodes.RecordAttempts:
+		case nodes.RecordAttempts, nodes.RecordUnsaved:
 			ofAttempts = attempts
 		}
 	}
@@ -224,95 +227,4 @@ func (s *Server) answerAll(batch []request, issues, attempts error, woken, pass 
 		woken[i] = nil
 	}
 	return woken, pass
-}
-
-// WriteBehind is a Disk for a Server with Inline. Store returns at once, and a goroutine
-// writes the records afterwards. Records that are not written when the program is killed
-// are lost. Close writes them.
-//
-// After an error, Store writes the records before it returns, until a write succeeds. So
-// the server does not acknowledge records for which a full disk has no room.
-type WriteBehind struct {
-	disk Disk
-	lock sync.Mutex
-	more *sync.Cond // queue, writing, failed or closed has changed
-
-	queue, spare []nodes.Record
-	writing      bool
-	failed       bool
-	closed       bool
-	real         clock.Clock
-	ended        chan struct{}
-}
-
-const (
-	// maxBehind is the number of records beyond which Store waits for the disk.
-	maxBehind = 1 << 16
-	// writeBehindPause is the real time between two writes, so that each has many
-	// records.
-	writeBehindPause = time.Millisecond
-)
-
-// NewWriteBehind returns a WriteBehind that writes to disk. Nothing else may use disk until
-// Close.
-func NewWriteBehind(disk Disk) *WriteBehind {
-	b := &WriteBehind{disk: disk, real: RealClock(), ended: make(chan struct{})}
-	b.more = sync.NewCond(&b.lock)
-	go b.write()
-	return b
-}
-
-// Store queues records. It returns errors only while writes to the disk fail.
-func (b *WriteBehind) Store(records []nodes.Record) (issues, attempts error) {
-	b.lock.Lock()
-	defer b.lock.Unlock()
-	for b.writing && (b.failed || len(b.queue) >= maxBehind) {
-		b.more.Wait()
-	}
-	if !b.failed && !b.closed {
-		b.queue = append(b.queue, records...)
-		b.more.Broadcast()
-		return nil, nil
-	}
-	issues, attempts = b.disk.Store(records)
-	b.failed = issues != nil || attempts != nil
-	return issues, attempts
-}
-
-// Close writes the records that wait, and returns after the last write. Store must not be
-// called afterwards.
-func (b *WriteBehind) Close() {
-	b.lock.Lock()
-	b.closed = true
-	b.more.Broadcast()
-	b.lock.Unlock()
-	<-b.ended
-}
-
-func (b *WriteBehind) write() {
-	defer close(b.ended)
-	b.lock.Lock()
-	defer b.lock.Unlock()
-	for {
-		for len(b.queue) == 0 && !b.closed {
-			b.more.Wait()
-		}
-		if len(b.queue) == 0 {
-			return
-		}
-		batch := b.queue
-		b.queue, b.writing = b.spare[:0], true
-		b.lock.Unlock()
-		issues, attempts := b.disk.Store(batch)
-		clear(batch)
-		b.lock.Lock()
-		b.spare, b.writing = batch, false
-		b.failed = issues != nil || attempts != nil
-		b.more.Broadcast()
-		if !b.closed {
-			b.lock.Unlock()
-			b.real.Sleep(writeBehindPause)
-			b.lock.Lock()
-		}
-	}
 }

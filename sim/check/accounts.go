@@ -17,9 +17,10 @@ import (
 type accounts struct {
 	v        *Invariants
 	known    map[string]*account
-	unknown  map[string]*account // nil once there were more than unknownNames
-	sessions []session           // by the server's number of the connection
-	longest  int                 // length of the longest known name, in bytes
+	unknown  map[string]*account
+	full     bool      // there were more than unknownNames: of unknown, only blocked ones are followed
+	sessions []session // by the server's number of the connection
+	longest  int       // length of the longest known name, in bytes
 	// unknownLogins is the number of times that an unknown name was given.
 	unknownLogins int
 	clock         event.NodeClock // of the server
@@ -57,7 +58,8 @@ type session struct {
 	lastRead int64    // time of the last read
 	readWall int64    // the same time by the server's clock
 	// unanswered is the account whose name and a wrong password arrived in one read.
-	// The server counts them as attempt unansweredAttempt and sends no answer.
+	// The server counts them as attempt unansweredAttempt and sends no answer. It saves them
+	// before its next answer to the session.
 	unanswered        *account
 	unansweredAttempt int
 	// ambiguousName is set if one read was a known name and its right password, and the
@@ -71,7 +73,7 @@ type session struct {
 
 const (
 	wrongBeforeBlock = 3
-	unknownNames     = 65536 // the server keeps at least as many
+	unknownNames     = 65536 // the server keeps at least as many that are not blocked
 )
 
 func (a *accounts) init(v *Invariants) {
@@ -102,25 +104,35 @@ func (a *accounts) forget(c nodes.Conn) {
 	*s = session{}
 }
 
-// named returns the account of a name. It returns nil for an unknown name once
-// there are more unknown names than the server must keep.
-func (a *accounts) named(name string) *account {
+// named returns the account of a name. Once there are more unknown names than the server
+// must keep, it returns nil for an unknown name that is not blocked.
+func (a *accounts) named(at int64, name string) *account {
 	if acc := a.known[name]; acc != nil {
 		return acc
 	}
-	if a.unknown == nil {
-		return nil
+	if !a.full && len(a.unknown) == unknownNames && a.unknown[name] == nil {
+		a.full = true
 	}
 	acc := a.unknown[name]
-	if acc == nil {
-		if len(a.unknown) == unknownNames {
-			a.unknown = nil
-			return nil
-		}
+	switch {
+	case a.full && (acc == nil || !a.isBlocked(at, acc)):
+		delete(a.unknown, name)
+		return nil
+	case acc == nil:
 		acc = &account{}
 		a.unknown[name] = acc
 	}
 	return acc
+}
+
+// isBlocked reports whether an account is blocked in each of its states.
+func (a *accounts) isBlocked(at int64, acc *account) bool {
+	for i := range acc.open() {
+		if !a.blockedAt(&acc.states[i].count, at) {
+			return false
+		}
+	}
+	return true
 }
 
 // all calls f for the account of each known and unknown name.
@@ -145,7 +157,7 @@ func (a *accounts) read(at int64, s *session, p []byte) {
 			a.splitJoined(at, s)
 		}
 		if s.account == nil {
-			s.account = a.named(s.name)
+			s.account = a.named(at, s.name)
 		}
 	case atPassword:
 		a.readsOn(at, s)
@@ -156,13 +168,9 @@ func (a *accounts) read(at int64, s *session, p []byte) {
 }
 
 // readsOn is called when the server reads further bytes of a session. It excludes
-// the states in which the session waits for an answer or for a save of its attempt,
-// because the server then reads nothing.
+// the states in which the session waits for an answer, because the server then reads
+// nothing.
 func (a *accounts) readsOn(at int64, s *session) {
-	if s.unanswered != nil {
-		s.unanswered.sentAnswer(s.unansweredAttempt)
-		s.unanswered = nil
-	}
 	if s.account == nil || s.attempt == 0 {
 		return
 	}
@@ -170,7 +178,7 @@ func (a *accounts) readsOn(at int64, s *session) {
 	s.account.removeAnswer(s.attempt)
 	s.attempt = 0
 	if s.ambiguousName != "" { // the account was blocked, so the whole read was an unknown name
-		s.ambiguousName, s.account = "", a.named(s.name)
+		s.ambiguousName, s.account = "", a.named(at, s.name)
 	}
 }
 
@@ -265,6 +273,10 @@ func (a *accounts) expected(at int64, st *state, attempt int) string {
 func (a *accounts) answered(at int64, s *session, p []byte) {
 	got := string(p)
 	acc, attempt := s.account, s.attempt
+	if s.unanswered != nil && got != protocol.IsBlocked {
+		s.unanswered.sentAnswer(s.unansweredAttempt)
+		s.unanswered = nil
+	}
 	a.judging = s.name
 	s.attempt = 0
 	s.retried = s.retried || got == protocol.TryAgain
@@ -367,22 +379,23 @@ func (a *accounts) storeAsked(records []nodes.Record) {
 // saves the attempts that failed before.
 func (a *accounts) storeDone(records []nodes.Record, err error) {
 	for i := range records {
+		if err == nil && records[i].Kind != nodes.RecordIssue {
+			for _, acc := range a.failed {
+				acc.saved(acc.unsaved)
+				acc.unsaved = 0
+			}
+			a.failed = a.failed[:0]
+		}
 		if records[i].Kind != nodes.RecordAttempts || len(a.stores) == 0 {
 			continue
 		}
 		s := a.stores[0]
 		a.stores = a.stores[1:]
 		switch {
+		case s.account == nil:
 		case err == nil:
-			for _, acc := range a.failed {
-				acc.saved(acc.unsaved)
-				acc.unsaved = 0
-			}
-			a.failed = a.failed[:0]
-			if s.account != nil {
-				s.account.saved(s.attempt)
-			}
-		case s.account != nil:
+			s.account.saved(s.attempt)
+		default:
 			if s.account.unsaved == 0 {
 				a.failed = append(a.failed, s.account)
 			}

@@ -311,7 +311,8 @@ func TestPhonesSlowDisk(t *testing.T) {
 }
 
 // TestServersDiskFaults checks that the server does not issue a TempID that cannot
-// be saved, and answers a wrong password all the same.
+// be saved, and answers a wrong password all the same, which it saves again and again
+// until the disk takes it.
 func TestServersDiskFaults(t *testing.T) {
 	for _, disk := range []string{"failing", "fsync", "full"} {
 		t.Run(disk, func(t *testing.T) {
@@ -323,18 +324,20 @@ func TestServersDiskFaults(t *testing.T) {
 			r.Call(30*second, func() { r.Type(0, protocol.CommandDownload) })
 			r.until(40 * second)
 			stored := r.noted("stored")
-			if len(stored) != 3 || !strings.HasPrefix(stored[1], "3.08s stored 1: ") || stored[2] != "30.01s stored 1: <nil>" {
+			if len(stored) != 21 || stored[19] != "21.08s stored 1: <nil>" || stored[20] != "30.01s stored 1: <nil>" {
 				t.Errorf("%s: %v", disk, stored)
 				return
 			}
-			for _, s := range stored[:2] {
-				if strings.HasSuffix(s, "<nil>") {
+			for i, s := range stored[1:19] {
+				if !strings.HasPrefix(s, fmt.Sprintf("%d.08s stored 1: ", 3+i)) || strings.HasSuffix(s, "<nil>") {
 					t.Errorf("%s: %s", disk, s)
 				}
 			}
 			wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeNoAnswer}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
 			wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeWrongPassword})
-			wantLines(t, disk, r.traced("is on disk"), "30.010000000 server: store 3 is on disk, records: 1")
+			wantLines(t, disk, r.traced("is on disk"), "21.080000000 server: store 20 is on disk, records: 1",
+				"30.010000000 server: store 21 is on disk, records: 1")
+			wantLines(t, disk, r.traced("saved now"), `21.080000000 server: prints "the attempts that could not be saved are saved now"`)
 
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"time"
 
 	"bluetrace/nodes"
@@ -75,7 +76,7 @@ func (h *serverHost) start() error {
 	if err != nil {
 		panic(fmt.Sprintf("virtual: settings that were good are refused: %v", err))
 	}
-	m.SetCredentials(h.credentials)
+	m.SetPasswords(nodes.NewPasswords(h.credentials))
 	if err := h.restore(m); err != nil {
 		return fmt.Errorf("reading its files: %w", err)
 	}
@@ -268,7 +269,7 @@ func (h *serverHost) carryOut(e *nodes.ServerEffect) {
 }
 
 // accept hands the machine a connection. Its effects wait for act.
-func (h *serverHost) accept(c nodes.Conn) { h.machine.Accept(h.now(), c, &h.out) }
+func (h *serverHost) accept(c nodes.Conn) { h.machine.Accept(h.now(), c, netip.Addr{}, &h.out) }
 
 // reads reports whether the machine reads the connection.
 func (h *serverHost) reads(c nodes.Conn) bool { return h.machine != nil && h.machine.Reading(c) }
@@ -287,8 +288,10 @@ func (h *serverHost) store(e *nodes.ServerEffect) {
 	slot := h.stores.take()
 	s := h.stores.at(slot)
 	*s = store{
-		id: e.Store, conn: e.Conn, number: h.tcp.conns[e.Conn].Number, life: h.life,
-		records: append(s.records[:0], e.Records...),
+		id: e.Store, conn: e.Conn, life: h.life, records: append(s.records[:0], e.Records...),
+	}
+	if e.Conn != nodes.NoConn {
+		s.number = h.tcp.conns[e.Conn].Number
 	}
 	at := h.scheduler.now + int64(h.diskDelay.Draw(&h.diskNoise)) + h.disks.delay(event.Server)
 	h.lastStore = max(h.lastStore, at)
@@ -320,16 +323,16 @@ func (h *serverHost) finishStore(slot uint32) {
 
 // answerStore hands the machine the result of a store.
 func (h *serverHost) answerStore(s *store, err error) {
-	c := uint32(s.conn)
 	h.machine.Stored(h.now(), s.id, err, &h.out)
 	h.act()
-	if cn := &h.tcp.conns[c]; cn.serverOpen && cn.Number == s.number {
+	c, waits := uint32(s.conn), s.conn != nodes.NoConn
+	if waits && h.tcp.conns[c].serverOpen && h.tcp.conns[c].Number == s.number {
 		h.emit.storeAnswered(s.conn)
 	}
 	if h.faults.begun && h.machine != nil {
 		h.printNotes()
 	}
-	if h.tcp.conns[c].used {
+	if waits && h.tcp.conns[c].used {
 		h.tcp.readServer(c)
 	}
 }

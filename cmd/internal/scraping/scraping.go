@@ -10,19 +10,20 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"golang.org/x/net/netutil"
 )
 
 // Limits of the server.
 const (
 	timeout     = 10 * time.Second
-	atOnce      = 4 // requests; above it the answer is 503
-	connections = 8 // more wait until one is closed
+	atOnce      = 4  // requests; above it the answer is 503
+	connections = 64 // above it, one without a request in progress is closed
 	idle        = 30 * time.Second
 	headerMax   = 16 << 10
 	endLimit    = 200 * time.Millisecond // for open requests when the server closes
@@ -33,7 +34,19 @@ type Server struct {
 	listener net.Listener
 	http     http.Server
 	ended    chan error
+
+	mu   sync.Mutex
+	open []client // the oldest first
 }
+
+// client is a connection.
+type client struct {
+	conn    net.Conn
+	working bool // the request is complete, and the answer is not
+}
+
+// clientKey is the key of the connection in the context of a request.
+type clientKey struct{}
 
 // ParseAddress reads the value of a flag --metrics: HOST:PORT or a port. Without a
 // host it returns an address on the loopback.
@@ -71,11 +84,50 @@ func Listen(address string, metrics http.Handler) (*Server, error) {
 	mux.Handle("GET /metrics", metrics)
 	s := &Server{listener: l, ended: make(chan error, 1)}
 	s.http = http.Server{
-		Handler: mux, ReadTimeout: timeout, WriteTimeout: 2 * timeout, IdleTimeout: idle,
-		MaxHeaderBytes: headerMax, ErrorLog: log.New(io.Discard, "", 0),
+		Handler: s.mark(mux), ReadTimeout: timeout, WriteTimeout: 2 * timeout, IdleTimeout: idle,
+		MaxHeaderBytes: headerMax, ErrorLog: log.New(io.Discard, "", 0), ConnState: s.follow,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, clientKey{}, c)
+		},
 	}
-	go func() { s.ended <- s.http.Serve(netutil.LimitListener(l, connections)) }()
+	go func() { s.ended <- s.http.Serve(l) }()
 	return s, nil
+}
+
+// follow follows which connections are open. For each one above the limit it closes the
+// oldest whose request is not complete, so that slow clients cannot keep others out. If
+// there is none, it closes the oldest.
+func (s *Server) follow(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch state {
+	case http.StateNew:
+		s.open = append(s.open, client{conn: c})
+		if len(s.open) > connections {
+			i := max(0, slices.IndexFunc(s.open, func(c client) bool { return !c.working }))
+			_ = s.open[i].conn.Close() // the server notices it
+			s.open = slices.Delete(s.open, i, i+1)
+		}
+	case http.StateClosed:
+		s.open = slices.DeleteFunc(s.open, func(x client) bool { return x.conn == c })
+	}
+}
+
+// mark marks the connections whose request is being answered.
+func (s *Server) mark(next http.Handler) http.Handler {
+	set := func(r *http.Request, working bool) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		is := func(c client) bool { return c.conn == r.Context().Value(clientKey{}) }
+		if i := slices.IndexFunc(s.open, is); i >= 0 {
+			s.open[i].working = working
+		}
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		set(r, true)
+		defer set(r, false)
+		next.ServeHTTP(w, r)
+	})
 }
 
 // Address returns the address at which the server listens.

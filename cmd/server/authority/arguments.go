@@ -27,7 +27,7 @@ duration.
 `
 
 const statuses = `
-Exit status: 0 after Ctrl-C or SIGTERM, with everything saved; 1 if the server could not start or
+Exit status: 0 after Ctrl-C, SIGTERM or SIGHUP, with everything saved; 1 if the server could not start or
 continue; 2 for a wrong argument.
 `
 
@@ -61,6 +61,8 @@ func parseArguments(line []string) (a arguments, help string, err error) {
 		"above `N` connections, close the oldest that has not logged in")
 	set.IntVar(&s.MaxUploadLines, "max-upload", s.MaxUploadLines,
 		"refuse an upload of more than `N` lines, three for each entry")
+	set.IntVar(&s.MaxBlockedBytes, "max-blocked-bytes", s.MaxBlockedBytes,
+		"forget the oldest blocked names without an account above `N` bytes of memory")
 	metrics := set.String("metrics", "",
 		"serve Prometheus metrics at `HOST:PORT`; a port alone is on the loopback (default off)")
 	set.BoolVar(&a.noFsync, "no-fsync", false, "answer before the disk has stored: faster, but the last TempIDs and\n"+
@@ -100,6 +102,8 @@ func (a *arguments) validate() error {
 		return fmt.Errorf("invalid --max-connections %d: must be 1 or more", s.MaxConnections)
 	case s.MaxUploadLines < 0 || s.MaxUploadLines > 9_999_999:
 		return fmt.Errorf("invalid --max-upload %d: must be 0 to 9999999", s.MaxUploadLines)
+	case s.MaxBlockedBytes < 1:
+		return fmt.Errorf("invalid --max-blocked-bytes %d: must be 1 or more", s.MaxBlockedBytes)
 	}
 	return nil
 }

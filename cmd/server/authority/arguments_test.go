@@ -30,10 +30,13 @@ func TestArguments(t *testing.T) {
 		{line: "13000 60", address: ":13000", block: time.Minute, check: func(a *arguments) bool {
 			s := &a.settings
 			return a.dir == "." && a.metrics == "" && !a.noFsync && s.TempIDLifetime == 15*time.Minute && s.LoginTimeout == 2*time.Minute &&
-				s.IdleTimeout == time.Hour && s.MaxConnections == 10_000 && s.MaxUploadLines == 300_000 && s.Attempts == 3
+				s.IdleTimeout == time.Hour && s.MaxConnections == 10_000 && s.MaxUploadLines == 300_000 && s.Attempts == 3 &&
+				s.MaxBlockedBytes == 128<<20
 		}},
 		{line: "13000 60 --max-connections 5 --max-upload 0", address: ":13000", block: time.Minute,
 			check: func(a *arguments) bool { return a.settings.MaxConnections == 5 && a.settings.MaxUploadLines == 0 }},
+		{line: "13000 60 --max-blocked-bytes 4000", address: ":13000", block: time.Minute,
+			check: func(a *arguments) bool { return a.settings.MaxBlockedNames() == 10 }},
 		{line: "13000 60 --metrics 9100", address: ":13000", block: time.Minute,
 			check: func(a *arguments) bool { return a.metrics == "127.0.0.1:9100" }},
 		{line: "13000 60 --metrics :9100", address: ":13000", block: time.Minute,
@@ -76,6 +79,7 @@ func TestWrongArguments(t *testing.T) {
 		"1 60 --metrics h:p":            `invalid --metrics "h:p": the port "p" must be 0 to 65535`,
 		"1 60 --max-upload -1":          "invalid --max-upload -1: must be 0 to 9999999",
 		"1 60 --max-upload 10000000":    "invalid --max-upload 10000000: must be 0 to 9999999",
+		"1 60 --max-blocked-bytes 0":    "invalid --max-blocked-bytes 0: must be 1 or more",
 		"1 60 --max-connections 0":      "invalid --max-connections 0: must be 1 or more",
 		"1 60 --tempid-lifetime 1500ms": "invalid --tempid-lifetime 1.5s: must be whole seconds above 0",
 		"1 60 --login-timeout 0s":       "invalid --login-timeout 0s: must be above 0",

@@ -52,7 +52,9 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	}
 	zone := protocol.NewZone(p.zone)
 	h.folder, err = files.OpenServer(files.Disk(a.dir),
-		files.ServerOptions{Zone: zone, NoSync: a.noFsync, Entropy: rand.Reader})
+		files.ServerOptions{
+			Zone: zone, NoSync: a.noFsync, Entropy: rand.Reader, MaxBlocked: a.settings.MaxBlockedNames(),
+		})
 	if errors.Is(err, files.ErrFolderInUse) {
 		return fmt.Errorf("%w; name another folder with --dir", err)
 	}
@@ -73,7 +75,7 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 		config.Observer = h.metrics
 	}
 	if a.noFsync {
-		h.behind = socket.NewWriteBehind(h)
+		h.behind = socket.NewWriteBehind(h, func(line string) { h.server.Print(line) })
 		config.Disk, config.Inline = h.behind, true
 	}
 	if h.server, err = socket.NewServer(config); err != nil {
@@ -108,11 +110,15 @@ func checkFolder(dir string, p *program) error {
 	return fmt.Errorf("%w; it belongs in the folder %q, or name another with --dir", err, whole)
 }
 
-// close closes everything that open opened.
+// close closes everything that open opened. An error can mean that records are lost.
 func (h *authority) close() error {
 	var errs []error
 	if h.behind != nil {
-		h.behind.Close()
+		err := h.behind.Close(closeWithin)
+		if errors.Is(err, socket.ErrUnsaved) {
+			return err // the end of the process closes the blocked files
+		}
+		errs = append(errs, err)
 	}
 	if h.folder != nil {
 		errs = append(errs, h.folder.Close())

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bluetrace/cmd/internal/dashes"
+	"bluetrace/cmd/internal/localzone"
 	"bluetrace/nodes/files"
 	"bluetrace/nodes/socket"
 )
@@ -104,8 +105,8 @@ func (p *program) serve(ctx context.Context, a *arguments) (err error) {
 }
 
 // printStart prints to standard error: the address if the port was free to choose, the
-// address of the metrics, a lowered limit, and the risk of --no-fsync. PROTOCOL.md has no
-// lines for them on standard output.
+// address of the metrics, a lowered limit, the time zone, and the risk of --no-fsync.
+// PROTOCOL.md has no lines for them on standard output.
 func (p *program) printStart(a *arguments, l net.Listener, h *authority) {
 	if a.port() == "0" {
 		fmt.Fprintf(p.stderr, "server: listening at %s\n", l.Addr())
@@ -116,6 +117,7 @@ func (p *program) printStart(a *arguments, l net.Listener, h *authority) {
 	if a.lowered != "" {
 		fmt.Fprintln(p.stderr, "server: "+a.lowered)
 	}
+	fmt.Fprintln(p.stderr, "server: "+localzone.Describe(p.zone, p.clock.Now()))
 	if a.noFsync {
 		fmt.Fprintln(p.stderr, "server: --no-fsync: answers may precede the disk; "+
 			"the last TempIDs and blocks are lost if the program is killed or the machine stops")
@@ -141,14 +143,18 @@ func listenError(flag, address string, err error) error {
 }
 
 // UntilSignal returns a context that the first signal cancels, so that the server
-// saves everything and ends. The second signal exits at once.
+// saves everything and ends. The second signal exits at once, except a SIGHUP: a terminal
+// that closes may send several.
 func UntilSignal(stop <-chan os.Signal, exit func(int)) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		<-stop
 		cancel()
-		<-stop
-		exit(int(failed))
+		for s := range stop {
+			if s != syscall.SIGHUP {
+				exit(int(failed))
+			}
+		}
 	}()
 	return ctx
 }

@@ -9,7 +9,9 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -120,11 +122,15 @@ func TestASecondServerInTheFolder(t *testing.T) {
 	}
 }
 
-// Ctrl-C and SIGTERM end the program with status 0, with everything saved and every
+// Ctrl-C, SIGTERM and SIGHUP end the program with status 0, with everything saved and every
 // session closed.
 func TestASignalEndsIt(t *testing.T) {
 	file := build(t)
-	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
+	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP} {
+		if signal == syscall.SIGHUP && ossignal.Ignored(signal) {
+			t.Log("SKIPPED: SIGHUP: it is ignored here (nohup), and so by the program")
+			continue
+		}
 		dir := folder(t, "phone secret")
 		r := start(t, file, "60", "--host", "127.0.0.1", "--dir", dir)
 		r.listens()
@@ -164,11 +170,40 @@ func TestTheSecondSignalEndsItAtOnce(t *testing.T) {
 	if ctx.Err() != nil {
 		t.Error("ended without a signal")
 	}
-	stop <- os.Interrupt
-	<-ctx.Done()
+	for range 3 { // a terminal that closes may send several
+		stop <- syscall.SIGHUP
+		<-ctx.Done()
+	}
 	stop <- os.Interrupt
 	if got := <-exits; got != int(failed) {
 		t.Errorf("status %d, want 1", got)
+	}
+}
+
+// The server reports the zone of its times, and has the time zone database in itself. An
+// unknown zone is refused, instead of UTC.
+func TestTheZone(t *testing.T) {
+	file := build(t)
+	for _, row := range []struct{ tz, want string }{
+		{"Australia/Sydney", `server: times are in the time zone "Australia/Sydney" (`},
+		{":America/New_York", `server: times are in the time zone "America/New_York" (`},
+		{"", `server: times are in the time zone "UTC" (UTC, UTC+00:00)`},
+	} {
+		cmd := exec.Command(file, "0", "60", "--host", "127.0.0.1", "--dir", folder(t, "phone secret"))
+		cmd.Env = append(os.Environ(), "TZ="+row.tz, "ZONEINFO=/nowhere")
+		r := startCommand(t, cmd)
+		r.await("the zone", func([]string) bool {
+			return slices.ContainsFunc(r.stderr, func(line string) bool { return strings.HasPrefix(line, row.want) })
+		})
+		r.kill()
+	}
+	cmd := exec.Command(file, "0", "60", "--host", "127.0.0.1", "--dir", folder(t, "phone secret"))
+	cmd.Env = append(os.Environ(), "TZ=Mars/Phobos")
+	out, err := cmd.CombinedOutput()
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	const want = "server: unknown time zone TZ=\"Mars/Phobos\": must be a name like Australia/Sydney, or not set\n"
+	if !ok || exit.ExitCode() != 1 || string(out) != want {
+		t.Errorf("an unknown zone: %v, %q", err, out)
 	}
 }
 
@@ -263,6 +298,7 @@ func TestMetricsOverHTTP(t *testing.T) {
 			at = strings.TrimSuffix(rest, "\n")
 		}
 	}
+	go io.Copy(io.Discard, errs) // the lines that follow
 	if !strings.HasPrefix(at, "http://127.0.0.1:") {
 		t.Fatalf("metrics at %q", at)
 	}
