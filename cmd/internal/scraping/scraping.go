@@ -98,6 +98,9 @@ func Listen(address string, metrics http.Handler) (*Server, error) {
 // oldest whose request is not complete, so that slow clients cannot keep others out. If
 // there is none, it closes the oldest.
 func (s *Server) follow(c net.Conn, state http.ConnState) {
+	if state == http.StateIdle {
+		s.setWorking(c, false)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch state {
@@ -113,21 +116,22 @@ func (s *Server) follow(c net.Conn, state http.ConnState) {
 	}
 }
 
-// mark marks the connections whose request is being answered.
+// mark marks the connections whose request is complete. follow removes the mark once
+// the answer is sent, which is after the handler has returned.
 func (s *Server) mark(next http.Handler) http.Handler {
-	set := func(r *http.Request, working bool) {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		is := func(c client) bool { return c.conn == r.Context().Value(clientKey{}) }
-		if i := slices.IndexFunc(s.open, is); i >= 0 {
-			s.open[i].working = working
-		}
-	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		set(r, true)
-		defer set(r, false)
+		c, _ := r.Context().Value(clientKey{}).(net.Conn)
+		s.setWorking(c, true)
 		next.ServeHTTP(w, r)
 	})
+}
+
+func (s *Server) setWorking(c net.Conn, working bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.open, func(x client) bool { return x.conn == c }); i >= 0 {
+		s.open[i].working = working
+	}
 }
 
 // Address returns the address at which the server listens.
