@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"slices"
@@ -196,7 +197,11 @@ func everyCrash[P any](t *testing.T, disk *Memory, how effort, run func(m *Memor
 			m.SetFault(nil)
 			crashes(m, few, func(how string, left *Memory) {
 				states++
-				if err := check(left, promised); err != nil {
+				err := onlyKnownFiles(left)
+				if err == nil {
+					err = check(left, promised)
+				}
+				if err != nil {
 					t.Fatalf("%v, stopped before operation %d, %s: %v", f, stop, how, err)
 				}
 			})
@@ -226,4 +231,23 @@ func everyNth() int {
 		return 1
 	}
 	return 8
+}
+
+// knownFiles are the files that a server or a phone may leave in its folder at any time, each with its mode. A file that
+// replaces one of them is beside it with newSuffix and the same mode; damaged parts of one are beside it, too.
+var knownFiles = map[string]fs.FileMode{
+	tempIDsName: openMode, tornName: openMode, walName: secretMode, attemptsName: secretMode,
+	logName: openMode, logName + journalSuffix: openMode,
+}
+
+// onlyKnownFiles returns an error about a file that is none of knownFiles, or has another mode.
+func onlyKnownFiles(m *Memory) error {
+	for name, f := range m.names {
+		base, _, _ := strings.Cut(strings.TrimSuffix(name, newSuffix), damagedSuffix)
+		mode, known := knownFiles[base]
+		if !known || f.mode != mode {
+			return fmt.Errorf("there is a file %q with mode %v, want one of %v", name, f.mode, knownFiles)
+		}
+	}
+	return nil
 }
