@@ -405,9 +405,15 @@ func sortByFrom(out []Assembled) []Assembled {
 	return out
 }
 
+// tester is the part of a testing.T that a rapid.T has as well.
+type tester interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // bothAssemblers compares the Assembler with the model at every step.
 type bothAssemblers struct {
-	t     *testing.T
+	t     tester
 	real  Assembler
 	model modelAssembler
 	now   time.Duration

@@ -17,6 +17,7 @@ var zoneNames = [...]string{
 	"UTC", "Australia/Sydney", "Australia/Lord_Howe", "Europe/London", "Europe/Dublin", "Pacific/Apia",
 	"Pacific/Kwajalein", "Africa/Casablanca", "Africa/Monrovia", "Antarctica/Troll", "Asia/Manila",
 	"Asia/Kathmandu", "Asia/Gaza", "America/St_Johns", "America/Juneau", "America/Caracas", "Etc/GMT+12",
+	"America/New_York", "America/Santiago", "Pacific/Marquesas", "Pacific/Honolulu", "Pacific/Auckland",
 }
 
 func location(t testing.TB, name string) *time.Location {
@@ -277,7 +278,10 @@ func pairByTrial(loc *time.Location, start, expiry LocalTime, wall int64) (Span,
 
 // Every five minutes around the changes of a year.
 func TestPairByTrial(t *testing.T) {
-	for _, name := range []string{"Australia/Sydney", "Australia/Lord_Howe", "Europe/London", "Antarctica/Troll"} {
+	for _, name := range []string{
+		"Australia/Sydney", "Australia/Lord_Howe", "Europe/London", "Antarctica/Troll", "Pacific/Auckland",
+		"America/New_York", "America/St_Johns", "America/Santiago", // west of Greenwich, north and south
+	} {
 		loc := location(t, name)
 		z := NewZone(loc)
 		at := time.Date(2020, 1, 1, 0, 0, 0, 0, loc)

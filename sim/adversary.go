@@ -132,15 +132,31 @@ func (as *adversaries) guesses(a *adversary, rng *rand.Rand) *scenarios.TCP {
 	t := &scenarios.TCP{Pos: a.Pos, Connect: true, Gap: 250 * time.Millisecond, Close: true}
 	t.Send = []string{victim.user}
 	for range 1 + rng.IntN(4) {
-		t.Send = append(t.Send, "guess"+strconv.Itoa(rng.IntN(1_000_000)))
+		t.Send = append(t.Send, guess(victim.password, rng.IntN(1_000_000)))
 	}
 	return t
+}
+
+// guess returns a wrong password: half of the numbers give one that is nearly right.
+func guess(password string, number int) string {
+	near := []string{password + "x", "x" + password, password + " ", strings.ToUpper(password), strings.ToLower(password)}
+	if last := len(password) - 1; last > 0 {
+		near = append(near, password[:last], password[1:])
+	}
+	if near := near[number/2%len(near)]; number%2 == 0 && near != password {
+		return near
+	}
+	return "guess" + strconv.Itoa(number)
 }
 
 // garbage returns a connection with random bytes and incomplete messages.
 func garbage(a *adversary, rng *rand.Rand) *scenarios.TCP {
 	t := &scenarios.TCP{Pos: a.Pos, Connect: true, Gap: 100 * time.Millisecond, Close: rng.IntN(2) == 0}
-	words := []string{"Download_", "log o", "Upload_contact_log", "3", "99999999", "\n", "{user}", "{user}{wrong}"}
+	words := []string{
+		"Download_", "log o", "Upload_contact_log", "3", "99999999", "\n", "{user}", "{user}{wrong}",
+		// near misses of names and commands
+		"{user}x", "{user} ", "Download_tempid", "Download-tempID", "Upload_contact_logs", "log-out", "logou",
+	}
 	for range 1 + rng.IntN(5) {
 		if rng.IntN(2) == 0 {
 			t.Send = append(t.Send, noise(rng, protocol.MaxMessage))

@@ -95,7 +95,7 @@ func TestFlood(t *testing.T) {
 
 func TestGuess(t *testing.T) {
 	w := runAdversary(t, "{guess: [a, b], by: ghost, every: 2s}")
-	victims := map[string]int{}
+	victims, near := map[string]int{}, 0
 	for _, c := range w.attacksOf(ghost) {
 		s := c.step.TCP
 		if s == nil || !s.Connect || !s.Close || len(s.Send) < 2 || len(s.Send) > 5 {
@@ -104,12 +104,34 @@ func TestGuess(t *testing.T) {
 		victims[s.Send[0]]++
 		for _, p := range s.Send[1:] {
 			if !strings.HasPrefix(p, "guess") {
-				t.Errorf("it guesses %q", p)
+				near++
 			}
 		}
 	}
+	if near == 0 {
+		t.Error("no guess is nearly right")
+	}
 	if len(victims) != 2 || w.Logins.Blocked == 0 || w.Logins.Refused == 0 {
 		t.Errorf("guesses at %v, %d blocked, %d refused", victims, w.Logins.Blocked, w.Logins.Refused)
+	}
+}
+
+// TestGuessesAreWrong checks that no guess is the password, and that some differ from it in one character.
+func TestGuessesAreWrong(t *testing.T) {
+	for _, password := range []string{"comp3331", "UPPER", "a", "7"} {
+		near := map[string]bool{}
+		for n := range 1000 {
+			g := guess(password, n)
+			if g == password || g == "" {
+				t.Errorf("%q is guessed as %q", password, g)
+			}
+			if !strings.HasPrefix(g, "guess") {
+				near[g] = true
+			}
+		}
+		if len(near) < 3 || !near[password+"x"] {
+			t.Errorf("the guesses of %q that are nearly right are %v", password, near)
+		}
 	}
 }
 

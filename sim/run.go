@@ -409,6 +409,7 @@ func (r *run) invariantRules(retention []time.Duration) check.Rules {
 		Lifetime:      s.Server.TempIDLifetime,
 		Accounts:      map[string]string{},
 		Retention:     retention,
+		Exact:         r.options.Live == nil,
 	}
 	for _, a := range r.accounts {
 		if a.user != "" {

@@ -256,7 +256,7 @@ func TestResultOfARun(t *testing.T) {
 	for _, c := range r.Checks {
 		kinds[c.Kind]++
 	}
-	if kinds[reports.ExpectationCheck] != 1 || kinds[reports.InvariantCheck] != 12 {
+	if kinds[reports.ExpectationCheck] != 1 || kinds[reports.InvariantCheck] != 16 {
 		t.Errorf("checks %v", kinds)
 	}
 }

@@ -45,9 +45,9 @@ const (
 // runScenario runs one scenario in the folder root. It returns an error if the
 // run allows no conclusion.
 func runScenario(ctx context.Context, root, program, scenario string, limit time.Duration) (scenarioRun, error) {
-	status, stdout, stderr, err := runSim(ctx, limit, root, program, "run", scenario, "--report", "json")
+	status, stdout, stderr, err := runSimTwice(ctx, limit, root, program, "run", scenario, "--report", "json")
 	if errors.Is(err, context.DeadlineExceeded) {
-		return scenarioRun{timedOut, fmt.Sprintf("no end within %v", limit)}, nil
+		return scenarioRun{timedOut, noEnd(limit)}, nil
 	}
 	var r scenarioRun
 	if err == nil {
@@ -59,14 +59,25 @@ func runScenario(ctx context.Context, root, program, scenario string, limit time
 	return r, nil
 }
 
+// panicOf returns the line of a panic in the output of a program that ended with this status, or "" if it did not panic.
+func panicOf(status int, output []byte) string {
+	if status != goPanicked {
+		return ""
+	}
+	for line := range strings.Lines(string(output)) {
+		if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+func noEnd(limit time.Duration) string { return fmt.Sprintf("no end within %v, twice", limit) }
+
 // readRun reads the exit status and the output of sim run.
 func readRun(status int, stdout, stderr []byte) (scenarioRun, error) {
-	if status == goPanicked {
-		for line := range strings.Lines(string(stderr)) {
-			if strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ") {
-				return scenarioRun{panicked, strings.TrimSpace(line)}, nil
-			}
-		}
+	if text := panicOf(status, stderr); text != "" {
+		return scenarioRun{panicked, text}, nil
 	}
 	if status != simPassed && status != simFailed {
 		return scenarioRun{}, fmt.Errorf("exit status %d: %s", status, bytes.TrimSpace(stderr))
@@ -118,14 +129,21 @@ func checkName(c *reports.Check) string {
 }
 
 // judgeLibrary returns killed if the scenario m.by failed (any scenario, if m.by is
-// empty), missed if only others failed, and survives if none did. The error is the
-// reason, unless the mutant was killed.
+// empty) and its check m.first failed first. It returns missed if only other scenarios
+// failed, or another check failed first, and survives if none did. A run that panics or
+// never ends has failed. The error is the reason, unless the mutant was killed.
 func (t *tester) judgeLibrary(m *mutant, runs []scenarioRun) (outcome, error) {
-	noticed, guarded := false, m.by == ""
+	noticed, guarded, other := false, m.by == "", ""
 	for i, r := range runs {
-		if r.ending != passed {
-			noticed = true
-			guarded = guarded || scenarioName(t.scenarios[i]) == m.by
+		if r.ending == passed {
+			continue
+		}
+		noticed = true
+		if scenarioName(t.scenarios[i]) == m.by {
+			guarded = true
+			if r.ending == failed && !strings.HasPrefix(r.reason, m.first) {
+				other = r.reason
+			}
 		}
 	}
 	switch {
@@ -133,6 +151,8 @@ func (t *tester) judgeLibrary(m *mutant, runs []scenarioRun) (outcome, error) {
 		return survives, errors.New("no scenario failed")
 	case !guarded:
 		return missed, fmt.Errorf("%s passed", m.by)
+	case other != "":
+		return missed, fmt.Errorf("%s failed first, want %s", other, m.first)
 	}
 	return killed, nil
 }

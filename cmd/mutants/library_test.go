@@ -26,7 +26,7 @@ func TestSimulateRunsAProgram(t *testing.T) {
 		{"green.yaml", time.Minute, scenarioRun{passed, ""}, ""},
 		{"red.yaml", time.Minute, scenarioRun{failed, "red:7"}, ""},
 		{"panics.yaml", time.Minute, scenarioRun{panicked, "panic: the log has no entry 7"}, ""},
-		{"hangs.yaml", 100 * time.Millisecond, scenarioRun{timedOut, "no end within 100ms"}, ""},
+		{"hangs.yaml", 100 * time.Millisecond, scenarioRun{timedOut, "no end within 100ms, twice"}, ""},
 		{"where.yaml", time.Minute, scenarioRun{}, "running where.yaml: exit status 107: " + filepath.Base(root)},
 		{"silent.yaml", time.Minute, scenarioRun{}, "running silent.yaml: exit status 0, reading its JSON: unexpected end of JSON input"},
 	} {

@@ -11,6 +11,9 @@
 // With --swarm it uses a second table (mutants_swarm.go), of mutants that the
 // library does not notice because only faults show them: sim swarm must find
 // each of them and shrink it.
+//
+// With --tests it uses a third table (mutants_tests.go), of bugs in the sockets and
+// of checks that are weakened: the named test of a package must fail.
 package main
 
 import (
@@ -22,6 +25,7 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -73,6 +77,7 @@ type options struct {
 	jobs    int           // mutants tried at the same time; 1 to maxJobs
 	keep    bool          // keep the changed files and the built programs
 	swarm   bool          // the second table, whose mutants sim swarm must find
+	tests   bool          // the third table, whose mutants tests must find
 	library bool          // run the library; always without swarm
 	seeds   string        // with swarm: a range, as sim swarm takes it
 	in      []string      // with swarm: scenario files, from the module's root
@@ -96,8 +101,10 @@ func parseOptions(arguments []string) (options, error) {
 	set.Usage = func() {}
 	names := set.String("run", "", "try only the mutants whose name matches `REGEXP`")
 	set.IntVar(&o.jobs, "jobs", runtime.GOMAXPROCS(0), "try `N` mutants at the same time")
+	parts := set.String("part", "", "try only part `K/N` of the mutants: every N-th, from the K-th on")
 	set.BoolVar(&o.keep, "keep", false, "keep the changed files and the built programs")
 	set.BoolVar(&o.swarm, "swarm", false, "use the second table: bugs that only faults show, found by sim swarm")
+	set.BoolVar(&o.tests, "tests", false, "use the third table: bugs in sockets and weakened checks, found by tests")
 	set.StringVar(&o.seeds, "seeds", "1-1000", "with --swarm: search the seeds `A-B`")
 	set.StringSliceVar(&o.in, "in", swarmScenarios(),
 		"with --swarm: search these scenarios, `FILES` separated by commas")
@@ -122,12 +129,35 @@ func parseOptions(arguments []string) (options, error) {
 		return o, fmt.Errorf("invalid --jobs %d: must be 1 to %d", o.jobs, maxJobs)
 	}
 	table := libraryMutants()
-	if o.swarm {
+	switch {
+	case o.swarm && o.tests:
+		return o, errors.New("--swarm and --tests are two tables: give one of them")
+	case o.swarm:
 		table = swarmMutants()
+	case o.tests:
+		table, o.library = testMutants(), false
 	}
 	var err error
-	o.mutants, err = choose(table, *names)
+	if o.mutants, err = choose(table, *names); err != nil || *parts == "" {
+		return o, err
+	}
+	o.mutants, err = choosePart(o.mutants, *parts)
 	return o, err
+}
+
+// choosePart returns the part K/N of the mutants.
+func choosePart(all []mutant, text string) ([]mutant, error) {
+	first, of, found := strings.Cut(text, "/")
+	k, err := strconv.Atoi(first)
+	n, err2 := strconv.Atoi(of)
+	if !found || err != nil || err2 != nil || k < 1 || k > n {
+		return nil, fmt.Errorf("invalid --part %q: must be K/N, with K from 1 to N", text)
+	}
+	chosen := part(all, k, n)
+	if len(chosen) == 0 {
+		return nil, fmt.Errorf("--part %s has none of the %d mutants", text, len(all))
+	}
+	return chosen, nil
 }
 
 // choose returns the mutants whose name matches pattern, and an error if there

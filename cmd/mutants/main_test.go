@@ -41,6 +41,11 @@ func TestBadOptionsAreRefused(t *testing.T) {
 		`--run "no such mutant" matches none of the `: {"--run", "no such mutant"},
 		"--seeds needs --swarm":                       {"--seeds", "1-2"},
 		"unknown flag: --mutant":                      {"--mutant"},
+		"--swarm and --tests are two tables":          {"--swarm", "--tests"},
+		`invalid --part "0/3": must be K/N`:           {"--part", "0/3"},
+		`invalid --part "4/3": must be K/N`:           {"--part", "4/3"},
+		`invalid --part "2": must be K/N`:             {"--part", "2"},
+		`--part 2/2 has none of the 1 mutants`:        {"--part", "2/2", "--run", "^only four"},
 	} {
 		if _, err := parseOptions(arguments); err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", arguments, err, want)
@@ -53,7 +58,7 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	if !errors.Is(err, pflag.ErrHelp) {
 		t.Fatalf("error %v, want %v", err, pflag.ErrHelp)
 	}
-	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep", "--swarm", "--seeds A-B", "--in FILES", "--library", "--shrink-time DURATION"} {
+	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep", "--part K/N", "--swarm", "--tests", "--seeds A-B", "--in FILES", "--library", "--shrink-time DURATION"} {
 		if !strings.Contains(o.help, flag) {
 			t.Errorf("%q is not in\n%s", flag, o.help)
 		}
@@ -70,5 +75,12 @@ func TestCommandAnswersWithAStatus(t *testing.T) {
 	}
 	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != statusKilled || !strings.HasPrefix(stdout.String(), "mutants plants bugs") {
 		t.Errorf("status %d, printed %q", got, stdout.String())
+	}
+}
+
+func TestTheThirdTable(t *testing.T) {
+	o, err := parseOptions([]string{"--tests", "--part", "2/3"})
+	if all := testMutants(); err != nil || o.library || !o.tests || len(o.mutants) != (len(all)+1)/3 || o.mutants[0].name != all[1].name {
+		t.Errorf("%d mutants, library %v and %v", len(o.mutants), o.library, err)
 	}
 }

@@ -13,8 +13,12 @@ type mutant struct {
 	file string // from the module's root, with slashes
 	old  string // must occur exactly once in the file
 	new  string
-	by   string // name of the scenario that tests this rule and must fail; empty: any scenario
-	also []edit // further changes that the mutant needs, of this file or others
+	by   string // name of the scenario or test that tests this rule and must fail; empty: any scenario
+	// first is the check of that scenario that must fail first: the place of a step (blocking:12) or the name of a
+	// check, or the beginning of either. Empty: any check.
+	first string
+	tests string // package, such as ./nodes/socket, whose test must find it; empty: scenarios must
+	also  []edit // further changes that the mutant needs, of this file or others
 }
 
 // edit is one replacement of text in a file.
@@ -32,6 +36,14 @@ func (m *mutant) edits() []edit { return append([]edit{{m.file, m.old, m.new}}, 
 func libraryMutants() []mutant {
 	return slices.Concat(beaconMutants(), assemblerMutants(), wireMutants(), loginMutants(), tempIDMutants(),
 		uploadMutants(), logMutants(), phoneMutants())
+}
+
+// part returns every n-th mutant, beginning with the k-th, from 1: parts of the same n have all mutants together.
+func part(all []mutant, k, n int) (chosen []mutant) {
+	for i := k - 1; i < len(all); i += n {
+		chosen = append(chosen, all[i])
+	}
+	return chosen
 }
 
 // make returns source with the edit made. It returns an error if source does not

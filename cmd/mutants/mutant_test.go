@@ -51,13 +51,15 @@ func TestAMutantMayNeedSeveralEdits(t *testing.T) {
 }
 
 func TestTheTablesOfMutants(t *testing.T) {
-	for _, least := range []struct{ mutants, want int }{{len(libraryMutants()), 120}, {len(swarmMutants()), 30}} {
+	for _, least := range []struct{ mutants, want int }{
+		{len(libraryMutants()), 120}, {len(swarmMutants()), 30}, {len(testMutants()), 40},
+	} {
 		if least.mutants < least.want {
 			t.Errorf("%d mutants, want at least %d", least.mutants, least.want)
 		}
 	}
 	names, folders, changes := map[string]bool{}, map[string]bool{}, map[edit]bool{}
-	for _, m := range bothTables() {
+	for _, m := range allTables() {
 		change := edit{m.file, m.old, m.new}
 		switch {
 		case m.name == "" || names[m.name]:
@@ -75,7 +77,39 @@ func TestTheTablesOfMutants(t *testing.T) {
 	}
 }
 
-func bothTables() []mutant { return append(libraryMutants(), swarmMutants()...) }
+func allTables() []mutant { return slices.Concat(libraryMutants(), swarmMutants(), testMutants()) }
+
+// TestPartsOfATable checks that the parts have each mutant once.
+func TestPartsOfATable(t *testing.T) {
+	all := mutantsOfText("a", "b", "c", "d", "e", "f", "g")
+	var got []string
+	for k := 1; k <= 3; k++ {
+		for _, m := range part(all, k, 3) {
+			got = append(got, m.new)
+		}
+	}
+	if want := []string{"a", "d", "g", "b", "e", "c", "f"}; !slices.Equal(got, want) {
+		t.Errorf("parts %q, want %q", got, want)
+	}
+}
+
+// TestEveryTestOfAMutantExists checks that the packages of the third table have the named tests.
+func TestEveryTestOfAMutantExists(t *testing.T) {
+	for _, m := range testMutants() {
+		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(m.tests), "*_test.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no tests in %s: %v", m.name, m.tests, err)
+		}
+		found := m.by == ""
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			found = found || err == nil && strings.Contains(string(text), "func "+m.by+"(")
+		}
+		if !found {
+			t.Errorf("%s: %s has no test %q", m.name, m.tests, m.by)
+		}
+	}
+}
 
 func TestEveryMutantIsGuardedByASmallScenario(t *testing.T) {
 	files, err := smallScenarios(filepath.Join("..", ".."))
@@ -94,15 +128,16 @@ func TestEveryMutantIsGuardedByASmallScenario(t *testing.T) {
 }
 
 // TestEveryMutantApplies compiles nothing. It fails where source text that a
-// mutant replaces has changed or moved: mend the entry in mutants_library.go or
-// mutants_swarm.go.
+// mutant replaces has changed or moved: mend the entry in mutants_library.go,
+// mutants_swarm.go or mutants_tests.go.
 func TestEveryMutantApplies(t *testing.T) {
-	for _, m := range bothTables() {
+	for _, m := range allTables() {
 		t.Run(m.name, func(t *testing.T) {
 			planted := map[string]string{}
 			for _, e := range m.edits() {
-				if !strings.HasPrefix(e.file, "protocol/") && !strings.HasPrefix(e.file, "nodes/") {
-					t.Errorf("it changes %s: want a file of protocol or nodes, which the scenarios test", e.file)
+				ofTests := m.tests != "" && path.Dir(e.file) == strings.TrimPrefix(m.tests, "./")
+				if !strings.HasPrefix(e.file, "protocol/") && !strings.HasPrefix(e.file, "nodes/") && !ofTests {
+					t.Errorf("it changes %s: want a file of protocol or nodes, or of the package that tests it", e.file)
 				}
 				source, ok := planted[e.file]
 				if !ok {
@@ -133,7 +168,7 @@ func readSource(file string) (string, error) {
 // there are none, it names those of the text's first line.
 func placesOf(text string) string {
 	var places []string
-	for _, pattern := range []string{"protocol/*.go", "nodes/*.go", "nodes/*/*.go"} {
+	for _, pattern := range []string{"protocol/*.go", "nodes/*.go", "nodes/*/*.go", "sim/check/*.go"} {
 		files, _ := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pattern)))
 		for _, file := range files {
 			source, err := os.ReadFile(file)
@@ -154,14 +189,14 @@ func placesOf(text string) string {
 	if line, _, several := strings.Cut(strings.TrimSpace(text), "\n"); several {
 		return fmt.Sprintf("nowhere, but its first line %q is %s", line, placesOf(line))
 	}
-	return "nowhere in protocol and nodes"
+	return "nowhere in protocol, nodes and sim/check"
 }
 
 // TestEveryMutantCompiles checks the types of each changed package, which is far
 // faster than building it.
 func TestEveryMutantCompiles(t *testing.T) {
 	packages := sourcePackages(t)
-	for _, m := range bothTables() {
+	for _, m := range allTables() {
 		t.Run(m.name, func(t *testing.T) {
 			changed, err := m.plant(readSource)
 			if err != nil {
@@ -195,7 +230,7 @@ type packageSet struct {
 func sourcePackages(t *testing.T) *packageSet {
 	t.Helper()
 	list := exec.Command("go", "list", "-export", "-deps", "-f",
-		`{{.ImportPath}}|{{.Export}}|{{if .Module}}{{range .GoFiles}}{{.}} {{end}}{{end}}`, "./protocol", "./nodes/...")
+		`{{.ImportPath}}|{{.Export}}|{{if .Module}}{{range .GoFiles}}{{.}} {{end}}{{end}}`, "./protocol", "./nodes/...", "./sim/check")
 	list.Dir = filepath.Join("..", "..")
 	out, err := list.Output()
 	if err != nil {

@@ -49,6 +49,11 @@ func beaconMutants() []mutant {
 			old: "&& this.Contains(wall)", new: "&& !this.Contains(this.Start*1_000_000_000)"},
 		{name: "a local time that daylight saving skips is accepted", file: zone, by: "daylight-saving",
 			old: "u < p.from || u >= p.until", new: "u < p.from"},
+		{name: "an offset west of Greenwich counts as one east", file: zone, by: "west",
+			old: "return Span{int64(start) - offset, int64(expiry) - offset}, nil",
+			new: "offset = max(offset, -offset); return Span{int64(start) - offset, int64(expiry) - offset}, nil"},
+		{name: "a wall time before 1970 is rounded up", file: zone, by: "before-1970",
+			old: "if wall%int64(time.Second) < 0 {", new: "if wall > 0 && wall%int64(time.Second) < 0 {"},
 	}
 }
 
@@ -201,6 +206,20 @@ func loginMutants() []mutant {
 		{name: "a wrong password is answered before it is on disk", file: login, by: "slow-disk",
 			old: "s.storeAttempts(now, c, &n, pending{answer: protocol.TryAgain}, out)",
 			new: "s.storeAttempts(now, c, &n, pending{}, out); s.send(c, protocol.TryAgain, out)"},
+		{name: "an answer is awaited for twice the limit", file: "nodes/program.go", by: "held-back", first: "held-back:18",
+			old: "later(now.Elapsed, g.phone.settings.AnswerLimit)", new: "later(now.Elapsed, 2*g.phone.settings.AnswerLimit)"},
+		{name: "a login prints no line", file: login,
+			old: "out.print(\"users: \" + user)", new: "_ = user"},
+		{name: "a login prints its line twice", file: login,
+			old: "out.print(\"users: \" + user)", new: "out.print(\"users: \" + user); out.print(\"users: \" + user)"},
+		{name: "a logout prints no line", file: server,
+			old: "out.print(user + \" logout\")", new: "_ = user"},
+		{name: "a right password is printed", file: login,
+			old: "case verdictRight:\n\t\ts.welcome(now, c, out)",
+			new: "case verdictRight:\n\t\tout.print(n.user + \" has \" + string(password)); s.welcome(now, c, out)"},
+		{name: "a wrong password is printed", file: login,
+			old: "case verdictWrong:\n\t\ts.storeAttempts",
+			new: "case verdictWrong:\n\t\tout.print(n.user + \" has not \" + string(password)); s.storeAttempts"},
 		{name: "a user blocked during a wait for the disk is welcomed", file: login, by: "slow-disk",
 			old: "!s.accounts.attemptsOf(&x.name).blockedAt(now.Elapsed)", new: "x != nil"},
 	}
@@ -214,6 +233,8 @@ func tempIDMutants() []mutant {
 			old: "s.tempIDs.put(drawn{Issue: i})",
 			new: "i.TempID = protocol.TempID([]byte(\"12345678901234567890\")); if d, ok := " +
 				"s.tempIDs.get(i.TempID); ok { i = d.Issue }; s.tempIDs.put(drawn{Issue: i})"},
+		{name: "a download prints no TempID", file: tempIDs,
+			old: "TempID:\\n\" + i.TempID.String())", new: "TempID:\\n\")"},
 		{name: "a TempID begins with 0", file: "protocol/tempid.go", by: "tempids",
 			old: "half/10+drawBelow(src, half-half/10)", new: "drawBelow(src, half/10)"},
 		{name: "a TempID lives a second too long", file: tempIDs, by: "tempids",

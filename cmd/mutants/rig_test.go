@@ -134,3 +134,12 @@ func testAll(ctx context.Context, b *tester, mutants []mutant, jobs int) (string
 	err := b.testAll(ctx, &out)
 	return out.String(), err
 }
+
+func readFile(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}

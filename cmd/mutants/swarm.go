@@ -26,7 +26,7 @@ type swarmResult struct {
 // several, failures of invariants come before those of liveness, which are often
 // only a consequence, and of those the one with the smallest scenario.
 type failure struct {
-	scenario string // file
+	scenario string // file; empty if the program panicked or did not end
 	seed     uint64
 	cause    string
 	phones   int
@@ -37,11 +37,17 @@ type failure struct {
 // swarmLimit is the time limit for one mutant's seeds and for shrinking.
 const swarmLimit = 15 * time.Minute
 
-// runSwarm runs sim swarm until the first failure. It returns an error if the
-// run allows no conclusion.
+// runSwarm runs sim swarm until the first failure. A panic and a swarm that does not end, twice, are
+// failures. runSwarm returns an error if the run allows no conclusion.
 func runSwarm(ctx context.Context, root, program string, arguments ...string) (swarmResult, error) {
 	all := append([]string{"swarm", "--fail-fast", "--jobs", "1", "--report", "json"}, arguments...)
-	status, stdout, stderr, err := runSim(ctx, swarmLimit, root, program, all...)
+	status, stdout, stderr, err := runSimTwice(ctx, swarmLimit, root, program, all...)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return swarmResult{found: &failure{cause: noEnd(swarmLimit)}}, nil
+	}
+	if text := panicOf(status, stderr); text != "" && err == nil {
+		return swarmResult{found: &failure{cause: text}}, nil
+	}
 	if err != nil {
 		return swarmResult{}, fmt.Errorf("running a swarm: %w", err)
 	}
@@ -142,6 +148,9 @@ func (t *tester) judgeSwarm(ctx context.Context, r *result, program string) {
 		r.outcome, r.err = survives, fmt.Errorf("%d runs passed", r.search.runs)
 		return
 	}
+	if found.scenario == "" {
+		return // it panicked or did not end
+	}
 	seed := strconv.FormatUint(found.seed, 10)
 	original, err := t.swarm(ctx, t.originalProgram(), "--seeds", seed+"-"+seed, found.scenario)
 	if err == nil && original.found != nil {
@@ -184,6 +193,10 @@ func (t *swarmTable) row(r *result) {
 		size = "–"
 	case strings.Contains(f.note, "needs its seed"):
 		size += " (and its seed)"
+	}
+	if f.scenario == "" {
+		t.print("| %s | – | | | | | – | %s |", r.mutant.name, strings.ReplaceAll(f.cause, "|", "/"))
+		return
 	}
 	t.print("| %s | %s | %d | %d | %.1f | %d | %s | %s |", r.mutant.name, scenarioName(f.scenario), f.seed,
 		r.search.runs, r.search.seconds, f.phones, size, strings.ReplaceAll(f.cause, "|", "/"))

@@ -47,6 +47,8 @@ type tester struct {
 	build func(ctx context.Context, program string, overlay map[string]string) error
 	run   func(ctx context.Context, program, scenario string) (scenarioRun, error)
 	swarm func(ctx context.Context, program string, arguments ...string) (swarmResult, error)
+	// goTest runs the test by of a package, or all its tests if by is empty.
+	goTest func(ctx context.Context, folder, pkg, by string, overlay map[string]string) (scenarioRun, error)
 }
 
 // newTester finds the module and its small scenarios.
@@ -80,6 +82,9 @@ func newTester(ctx context.Context, o *options) (*tester, error) {
 		swarm: func(ctx context.Context, program string, arguments ...string) (swarmResult, error) {
 			return runSwarm(ctx, root, program, arguments...)
 		},
+		goTest: func(ctx context.Context, folder, pkg, by string, overlay map[string]string) (scenarioRun, error) {
+			return runTests(ctx, root, folder, pkg, by, overlay)
+		},
 	}, nil
 }
 
@@ -104,8 +109,11 @@ func (t *tester) testAll(ctx context.Context, w io.Writer) error {
 	}
 	out := &printer{w: w}
 	var table table = newLibraryTable(out, mutants, t.scenarios)
-	if t.options.swarm {
+	switch {
+	case t.options.swarm:
 		table = &swarmTable{printer: out}
+	case t.options.tests:
+		table = newTestTable(out, mutants)
 	}
 	table.head()
 	var failures []result
@@ -160,6 +168,9 @@ func inOrder[T any](n, jobs int, work func(i int) T, take func(T)) {
 // testOriginal builds the program without a bug. All scenarios must pass with it:
 // otherwise a later failure would not show a mutant.
 func (t *tester) testOriginal(ctx context.Context) error {
+	if t.options.tests {
+		return t.testOriginalTests(ctx)
+	}
 	program := t.originalProgram()
 	if err := t.build(ctx, program, nil); err != nil {
 		return err
@@ -192,6 +203,10 @@ func (t *tester) test(ctx context.Context, m *mutant) result {
 	if !t.options.keep {
 		defer func() { _ = os.RemoveAll(folder) }() // cleanUp tries again and reports the error
 	}
+	if t.options.tests {
+		r.outcome, r.err = t.judgeTests(ctx, &r, folder)
+		return r
+	}
 	program := filepath.Join(folder, "sim")
 	if r.outcome, r.err = t.buildMutant(ctx, m, program); r.err != nil {
 		return r
@@ -213,23 +228,9 @@ func (t *tester) test(ctx context.Context, m *mutant) result {
 // buildMutant builds the program with the bug in it, in a new folder. The outcome is
 // killed without an error; with an error it is the step that failed.
 func (t *tester) buildMutant(ctx context.Context, m *mutant, program string) (outcome, error) {
-	folder := filepath.Dir(program)
-	if err := os.Mkdir(folder, 0o755); err != nil {
-		return untried, fmt.Errorf("making a folder for the program: %w", err)
-	}
-	changed, err := m.plant(func(file string) (string, error) {
-		text, err := os.ReadFile(filepath.Join(t.root, filepath.FromSlash(file)))
-		return string(text), err
-	})
+	overlay, o, err := t.plant(m, filepath.Dir(program))
 	if err != nil {
-		return stale, err
-	}
-	overlay := make(map[string]string, len(changed))
-	for file, text := range changed {
-		overlay[file] = filepath.Join(folder, strings.ReplaceAll(file, "/", "-"))
-		if err := os.WriteFile(overlay[file], []byte(text), 0o644); err != nil {
-			return untried, fmt.Errorf("writing the changed source: %w", err)
-		}
+		return o, err
 	}
 	if err := t.build(ctx, program, overlay); err != nil {
 		return unbuilt, err
@@ -242,6 +243,29 @@ func (t *tester) buildMutant(ctx context.Context, m *mutant, program string) (ou
 		return equivalent, fmt.Errorf("%q means the same as %q", m.new, m.old)
 	}
 	return killed, nil
+}
+
+// plant writes the changed files of a mutant to a new folder. It returns them by the files that they replace. With an
+// error, the outcome is the step that failed.
+func (t *tester) plant(m *mutant, folder string) (overlay map[string]string, o outcome, err error) {
+	if err := os.Mkdir(folder, 0o755); err != nil {
+		return nil, untried, fmt.Errorf("making a folder for the program: %w", err)
+	}
+	changed, err := m.plant(func(file string) (string, error) {
+		text, err := os.ReadFile(filepath.Join(t.root, filepath.FromSlash(file)))
+		return string(text), err
+	})
+	if err != nil {
+		return nil, stale, err
+	}
+	overlay = make(map[string]string, len(changed))
+	for file, text := range changed {
+		overlay[file] = filepath.Join(folder, strings.ReplaceAll(file, "/", "-"))
+		if err := os.WriteFile(overlay[file], []byte(text), 0o644); err != nil {
+			return nil, untried, fmt.Errorf("writing the changed source: %w", err)
+		}
+	}
+	return overlay, killed, nil
 }
 
 // runLibrary runs every scenario.

@@ -196,7 +196,11 @@ func everyCrash[P any](t *testing.T, disk *Memory, how effort, run func(m *Memor
 			m.SetFault(nil)
 			crashes(m, few, func(how string, left *Memory) {
 				states++
-				if err := check(left, promised); err != nil {
+				err := onlyKnownFiles(left, disk)
+				if err == nil {
+					err = check(left, promised)
+				}
+				if err != nil {
 					t.Fatalf("%v, stopped before operation %d, %s: %v", f, stop, how, err)
 				}
 			})
@@ -226,4 +230,25 @@ func everyNth() int {
 		return 1
 	}
 	return 8
+}
+
+// knownFiles are the files that a server or a phone may leave in its folder at any time. A file that replaces one of them
+// is beside it with newSuffix; damaged parts of one are beside it, too.
+var knownFiles = []string{tempIDsName, tornName, walName, attemptsName, logName, logName + journalSuffix}
+
+// onlyKnownFiles returns an error about a file that is none of knownFiles, or has another mode than that which it, or the
+// file that it replaces, had on the disk at the begin. The mode of a new file is secretMode.
+func onlyKnownFiles(left, begin *Memory) error {
+	for name, f := range left.names {
+		replaced := strings.TrimSuffix(name, newSuffix)
+		base, _, _ := strings.Cut(replaced, damagedSuffix)
+		want := secretMode
+		if old, ok := begin.names[replaced]; ok {
+			want = old.mode
+		}
+		if !slices.Contains(knownFiles, base) || f.mode != want {
+			return fmt.Errorf("there is a file %q with mode %v, want one of %q with mode %v", name, f.mode, knownFiles, want)
+		}
+	}
+	return nil
 }

@@ -42,6 +42,10 @@ const (
 	CommandsSentOnce
 	NothingGrows
 	TempIDStays
+	BeaconsAssembled
+	LinesPrinted
+	NothingSecret
+	AnswersCome
 	invariants // the number of invariants
 )
 
@@ -64,6 +68,10 @@ var names = [invariants]string{
 	"each typed command is sent exactly once",
 	"no state except tempIDs.txt grows without bound",
 	"a phone that downloaded a TempID is never refused for lacking one",
+	"every beacon that arrives is judged once, in time",
+	"the server prints the lines of each login, download and logout, in order, and no other",
+	"no password, unknown name or control character is printed, and no unknown name is stored",
+	"every request of a phone is answered, or its user is told so in time",
 }
 
 func (i Invariant) String() string { return names[i] }
@@ -102,6 +110,9 @@ type Rules struct {
 	Lifetime      time.Duration     // of a TempID
 	Accounts      map[string]string // password by user name
 	Retention     []time.Duration   // by phone
+	// Exact means that the time of each event is exact, and that the events are in the order of their causes, as in
+	// virtual time.
+	Exact bool
 }
 
 // Invariants observes a run and evaluates the invariants. New makes one.
@@ -117,6 +128,9 @@ type Invariants struct {
 	datagrams datagrams
 	uploads   uploads
 	programs  programs
+	assembly  assembly
+	prints    prints
+	answers   answers
 }
 
 // New returns the invariants of one run. violated is called at the first violation
@@ -128,6 +142,7 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.tempIDs = tempIDs{v: v, issues: map[protocol.TempID]issue{}}
 	v.uploads = uploads{v: v, complete: map[int]int{}}
 	v.datagrams.v, v.programs.v = v, v
+	v.assembly.v, v.prints.v, v.answers.v = v, v, v
 	v.rules.Accounts = nil // the model of accounts has them, and there may be many
 	return v
 }
@@ -199,7 +214,16 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 			v.violate(FaultsEnd, int64(e.At), -1, "no effect of a fault after its end", e.Text)
 		}
 	})
+	if v.rules.Exact && len(v.rules.Retention) <= followedPhones {
+		v.assembly.subscribe(s)
+		v.prints.subscribe(s)
+		v.answers.subscribe(s)
+	}
 }
+
+// followedPhones is the number of phones above which datagrams, answers and the output are not followed one by one: a
+// crowd has too many, and exercises nothing that fewer phones do not.
+const followedPhones = 1000
 
 // serverRead passes the bytes on to the models of uploads and of logins.
 func (v *Invariants) serverRead(e *event.Event) {
@@ -281,9 +305,12 @@ func (v *Invariants) Received(at int64, phone string, p []byte) {
 	}
 }
 
-// Compare compares the whole content of a phone's log with the model.
+// Compare compares the whole content of a phone's log with the model. Each verdict that was due has been given, and no
+// program waits for too long.
 func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 	v.logs.compare(at, phone, log)
+	v.assembly.checkDone(at, phone)
+	v.answers.check(at, phone)
 }
 
 // Balance compares the model of the datagrams with the counts of the world, and with

@@ -87,7 +87,7 @@ func TestBlockAcrossARestart(t *testing.T) {
 	}
 }
 
-// TestAllInvariants checks that there are fourteen, each with a name of its own and
+// TestAllInvariants checks the number of invariants, each with a name of its own and
 // a number of evaluations.
 func TestAllInvariants(t *testing.T) {
 	w := newRig(t)
@@ -118,8 +118,8 @@ func TestAllInvariants(t *testing.T) {
 		}
 		seen[c.Name] = true
 	}
-	if len(seen) != 18 || len(w.broken) != 0 {
-		t.Errorf("%d names and %d violations, want 18 and none", len(seen), len(w.broken))
+	if len(seen) != 22 || len(w.broken) != 0 {
+		t.Errorf("%d names and %d violations, want 22 and none", len(seen), len(w.broken))
 	}
 }
 

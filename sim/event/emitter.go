@@ -78,10 +78,10 @@ func (m *Emitter) DatagramLost(from, to uint32, number uint64, size int, inFligh
 	m.Stream.Emit(e)
 }
 
-// DatagramDelivered emits that a datagram arrives. sum is the xxhash of its payload.
-func (m *Emitter) DatagramDelivered(to, from uint32, number uint64, size int, sum uint64) {
+// DatagramDelivered emits that a datagram arrives. port is that of the sender, and sum the xxhash of the payload.
+func (m *Emitter) DatagramDelivered(to, from uint32, port uint16, number uint64, size int, sum uint64) {
 	e := m.Next(DatagramDelivered, to, from)
-	e.Number, e.Size, e.Sum = number, size, sum
+	e.Port, e.Number, e.Size, e.Sum = port, number, size, sum
 	m.Stream.Emit(e)
 }
 

@@ -48,7 +48,7 @@ const (
 	// DatagramLost: a datagram from Node to Peer is lost. Number, Size. InFlight: it
 	// was in flight until now; else DatagramSent was not emitted for it.
 	DatagramLost
-	// DatagramDelivered: a datagram of Peer reaches Node. Number, Size, Sum.
+	// DatagramDelivered: a datagram of Peer reaches Node. Number, Size, Sum, Port.
 	DatagramDelivered
 	// BeaconJudged: Node gives its verdict on a beacon of Peer. Phone, and Sent where
 	// SentKnown.
@@ -191,6 +191,7 @@ type Event struct {
 	Size   int        // bytes
 	Due    time.Duration
 	Sum    uint64 // xxhash of the payload
+	Port   uint16 // from which the datagram was sent
 	Sent   time.Duration
 	Count  int
 	Left   int

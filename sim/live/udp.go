@@ -122,7 +122,7 @@ func (u *udp) receive(k path, p []byte) (datagram, bool) {
 	} else {
 		delete(u.inFlight, k)
 	}
-	u.emit.DatagramDelivered(k.to, sender, d.number, d.size, sum)
+	u.emit.DatagramDelivered(k.to, sender, k.from.Port, d.number, d.size, sum)
 	return d, true
 }
 

@@ -230,8 +230,8 @@ func (d *Detector) storeDone(e *event.Event) {
 	}
 }
 
-// decided counts the situations of a decision of the server about a login or an
-// upload.
+// decided counts the situations of a decision of the server about a login, an upload or
+// the end of a session.
 func (d *Detector) decided(e *event.Event) {
 	by, v := guesser{e.Peer, e.Scripted}, e.Decision
 	switch v.Kind {
@@ -244,6 +244,10 @@ func (d *Detector) decided(e *event.Event) {
 		d.countIf(v.Resolved < v.Entries, UploadOfForeign)
 	case nodes.EventUploadBroken:
 		d.brokenUpload(v)
+	case nodes.EventSessionEnded:
+		d.countIf(v.Reason == nodes.ReasonCount, UploadRefused)
+		d.countIf(v.Reason == nodes.ReasonLoginTimeout, LoginTimedOut)
+		d.countIf(v.Reason == nodes.ReasonIdleTimeout, SessionIdle)
 	}
 }
 

@@ -41,6 +41,9 @@ const (
 	UploadCutAtLastLine
 	UploadOfForeign
 	ServerPaused
+	UploadRefused
+	LoginTimedOut
+	SessionIdle
 	situations // the number of them
 )
 
@@ -77,6 +80,9 @@ var catalogue = [situations]struct{ name, about string }{
 	{"upload-cut-at-last-line", "an upload ends before its last line"},
 	{"upload-of-foreign", "an upload has a TempID that was never issued"},
 	{"server-paused", "the server is paused"},
+	{"upload-refused", "the server refuses the count of an upload"},
+	{"login-timed-out", "the server closes a session that did not log in for too long"},
+	{"session-idle", "the server closes a session that was idle for too long"},
 }
 
 // Name returns the name of the situation: words joined by hyphens.

@@ -256,6 +256,12 @@ var verbs = map[string]func(p *player){
 		repair := oneOf(p, map[string]event.Repair{"torn-line": event.TornLine, "recovered": event.Recovered, "other": event.OtherRepair})
 		p.emitNow(event.FileRepaired, event.Event{Repair: repair})
 	},
+	"ends": func(p *player) {
+		reason := oneOf(p, map[string]string{"logout": nodes.ReasonLogout, "bad-count": nodes.ReasonCount,
+			"login-timeout": nodes.ReasonLoginTimeout, "idle-timeout": nodes.ReasonIdleTimeout})
+		p.emitNow(event.ServerDecided, event.Event{Node: event.Server,
+			Decision: &nodes.ServerEvent{Kind: nodes.EventSessionEnded, Reason: reason}})
+	},
 	"killed":  server(event.ServerStopped),
 	"started": server(event.ServerStarted),
 	"steps":   func(p *player) { p.emitNow(event.PhoneStepped, event.Event{Node: p.node, Log: p.log(0)}) },
@@ -365,7 +371,7 @@ func TestCatalogue(t *testing.T) {
 		}
 		seen[m.Name()], seen[m.About()] = true, true
 	}
-	if len(All()) != int(ServerPaused)+1 {
+	if len(All()) != int(SessionIdle)+1 {
 		t.Errorf("%d situations", len(All()))
 	}
 }

@@ -258,7 +258,7 @@ func (g *generator) groups() {
 }
 
 // startTime lets some seeds start shortly before a change of local time. If the zone of the base scenario has no such
-// change, it draws a zone whose change is an hour (north or south) or half an hour.
+// change, it draws a zone east or west of Greenwich whose change is an hour (north or south) or half an hour.
 func (g *generator) startTime() {
 	s := g.s
 	if !g.oneIn(6) {
@@ -268,7 +268,8 @@ func (g *generator) startTime() {
 	_, change := time.Unix(s.Start, 0).In(zone).ZoneBounds()
 	if change.IsZero() {
 		var err error
-		zone, err = scenarios.Zone(oneOf(g, "Europe/London", "Australia/Sydney", "Australia/Lord_Howe"))
+		zone, err = scenarios.Zone(oneOf(g, "Europe/London", "Australia/Sydney", "Australia/Lord_Howe",
+			"America/New_York", "America/St_Johns", "America/Santiago"))
 		if err != nil {
 			panic(err) // the program contains these zones
 		}

@@ -184,7 +184,7 @@ func (u *udp) arrive(receiver, slot uint32) {
 		p = u.large[slot]
 		delete(u.large, slot)
 	}
-	u.emit.DatagramDelivered(receiver, d.sender, d.number, len(p), xxhash.Sum64(p))
+	u.emit.DatagramDelivered(receiver, d.sender, d.from.Port, d.number, len(p), xxhash.Sum64(p))
 	if !u.faults.begun || !u.states.keepDatagram(receiver, d, p) {
 		u.phones.receive(receiver, d.from, d.sent, p)
 	}

@@ -6,8 +6,11 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func newPoller(t *testing.T) Poller {
@@ -171,5 +174,37 @@ func TestDatagrams(t *testing.T) {
 	}
 	if _, _, err := Kernel().ReceiveFrom(b, in); err == nil {
 		t.Error("a second datagram was received")
+	}
+}
+
+// TestWaitContinuesAfterSignals interrupts a thread that waits: the wait goes on, and then reports its event.
+func TestWaitContinuesAfterSignals(t *testing.T) {
+	p := newPoller(t)
+	fd, peer := connected(t)
+	defer Kernel().Close(fd)
+	if err := p.Watch(fd, 7, Readable); err != nil {
+		t.Fatal(err)
+	}
+	thread, done := make(chan int), make(chan int32)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		thread <- unix.Gettid()
+		events := make([]Event, 1)
+		p.Wait(events)
+		done <- events[0].Key()
+	}()
+	waiting := <-thread
+	for range 2000 { // the thread is soon in the call, and one of the signals finds it there
+		if err := unix.Tgkill(os.Getpid(), waiting, unix.SIGURG); err != nil {
+			t.Fatal(err)
+		}
+		runtime.Gosched()
+	}
+	if _, err := io.WriteString(peer, "1"); err != nil {
+		t.Fatal(err)
+	}
+	if key := <-done; key != 7 {
+		t.Errorf("the event has key %d, want 7", key)
 	}
 }
