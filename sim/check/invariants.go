@@ -42,6 +42,7 @@ const (
 	CommandsSentOnce
 	NothingGrows
 	TempIDStays
+	OwedAnswers
 	invariants // the number of invariants
 )
 
@@ -64,6 +65,7 @@ var names = [invariants]string{
 	"each typed command is sent exactly once",
 	"no state except tempIDs.txt grows without bound",
 	"a phone that downloaded a TempID is never refused for lacking one",
+	"the answer to a download that a phone has given up answers no later command",
 }
 
 func (i Invariant) String() string { return names[i] }
@@ -222,6 +224,10 @@ func (v *Invariants) serverSent(e *event.Event) {
 	if len(e.Bytes) == protocol.TempIDSize {
 		i := issue{s.name, s.lastRead, at, s.readWall, v.accounts.clock.WallAt(at)}
 		v.tempIDs.issued(at, protocol.TempID(e.Bytes), i)
+		s.sentTempIDs, s.lastTempID = s.sentTempIDs+1, protocol.TempID(e.Bytes)
+	}
+	if string(e.Bytes) == protocol.Ack {
+		s.sentAcks++
 	}
 	v.uploads.sent(at, e.Slot, s, e.Bytes)
 }
@@ -266,7 +272,7 @@ func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found s
 	if v.failed[i] {
 		return
 	}
-	v.failed[i] = true
+	v.failed[i], v.evaluated[i] = true, max(v.evaluated[i], 1)
 	if i.aboutBlocks() {
 		expected += v.accounts.lastBlockText()
 	}

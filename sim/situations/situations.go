@@ -41,6 +41,7 @@ const (
 	UploadCutAtLastLine
 	UploadOfForeign
 	ServerPaused
+	OwedAnswer
 	situations // the number of them
 )
 
@@ -77,6 +78,7 @@ var catalogue = [situations]struct{ name, about string }{
 	{"upload-cut-at-last-line", "an upload ends before its last line"},
 	{"upload-of-foreign", "an upload has a TempID that was never issued"},
 	{"server-paused", "the server is paused"},
+	{"owed-answer", "a TempID reaches a phone that has given up waiting for it"},
 }
 
 // Name returns the name of the situation: words joined by hyphens.
