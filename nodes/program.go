@@ -36,6 +36,7 @@ type program struct {
 	timer   timer
 	stage   Stage // StageConnecting stands for all stages of a login
 	link    link
+	owed    uint8    // digits of an owed answer that have not arrived on this connection
 	session *session // nil if nothing is in progress and no line is queued
 	phone   *Phone
 }
@@ -68,6 +69,7 @@ type session struct {
 	retried        bool // this is the second connection of the same login
 	inputEnded     bool // no further line will be typed
 	op             Operation
+	afterOwed      bool          // the command was sent while an answer was owed
 	nameAt         time.Duration // elapsed time at which the username was sent
 	began          time.Duration // elapsed time at which the request was first sent
 	replies        protocol.ReplyReader
@@ -122,18 +124,34 @@ func (g *program) read(now Now, b []byte, out *PhoneOutbox) {
 	if g.link != linkOnline {
 		return
 	}
+	rest, valid := g.dropOwed(b)
 	switch {
+	case !valid:
+		g.endUnexpected(now, b, out)
 	case g.stage == StageConnecting:
-		g.loginAnswer(now, b, out)
+		g.loginAnswer(now, rest, out)
 	case g.uploading():
-		g.uploadAnswer(now, b, out)
+		g.uploadAnswer(now, rest, out)
 	case g.stage == StageBusy:
-		g.downloadAnswer(now, b, out)
+		g.downloadAnswer(now, rest, out)
 	}
 }
 
+// dropOwed removes the digits of an owed answer from the beginning of the read b, and returns the rest (PROTOCOL.md
+// section 4). valid is false if the owed answer has a byte that is not a digit.
+func (g *program) dropOwed(b []byte) (rest []byte, valid bool) {
+	for g.owed > 0 && len(b) > 0 {
+		if b[0] < '0' || b[0] > '9' {
+			return b, false
+		}
+		b = b[1:]
+		g.owed--
+	}
+	return b, true
+}
+
 func (g *program) takeSession(from *program) {
-	g.stage, g.link = from.stage, from.link
+	g.stage, g.link, g.owed = from.stage, from.link, from.owed
 	g.timer, g.timerAt = from.timer, from.timerAt
 	g.session = from.session
 	from.stage, from.link = StageOffline, linkNone
@@ -165,8 +183,9 @@ func (g *program) awaiting() bool {
 	return g.stage == StageBusy || g.stage == StageConnecting
 }
 
+// connect opens a connection. No answer is owed on it.
 func (g *program) connect(out *PhoneOutbox) {
-	g.link = linkConnecting
+	g.link, g.owed = linkConnecting, 0
 	out.add(PhoneConnect)
 }
 
@@ -193,7 +212,7 @@ func (g *program) prompt(text string, out *PhoneOutbox) {
 // request sends text, the first message of the command op, and waits for the answer.
 func (g *program) request(now Now, op Operation, text string, out *PhoneOutbox) {
 	s := g.beginSession()
-	s.op, s.began = op, now.Elapsed
+	s.op, s.began, s.afterOwed = op, now.Elapsed, g.owed > 0
 	s.replies.Reset()
 	g.stage = StageBusy
 	out.send(text)
@@ -286,7 +305,11 @@ func (g *program) timerDue(now Now, out *PhoneOutbox) {
 	case g.uploading():
 		// The server may be in the middle of the upload: the session cannot go on.
 		g.end(now, OutcomeNoAnswer, textNoAnswer, out)
+	case g.session.afterOwed:
+		// The server has answered neither this download nor the one before.
+		g.end(now, OutcomeNoAnswer, textNoAnswer, out)
 	default:
+		g.owed = uint8(g.session.replies.MissingDigits())
 		g.print(textNoAnswer, out)
 		g.finish(now, OutcomeNoAnswer, out)
 	}

@@ -86,6 +86,7 @@ func checkDocumentOf(c Check) checkDocument {
 		at := finite(*c.AtSeconds)
 		c.AtSeconds = &at
 	}
+	c.Verdict = c.reported()
 	d := checkDocument{Check: c}
 	if c.Verdict == Failed || c.Expected != "" {
 		d.Expected = &c.Expected

@@ -130,7 +130,7 @@ func suiteOf(r *Run) junitSuite {
 	seen := map[string]int{}
 	for _, c := range r.Checks {
 		s.Tests++
-		switch c.Verdict {
+		switch c.reported() {
 		case Failed:
 			s.Failures++
 		case Passed:
@@ -183,12 +183,14 @@ func caseOf(r *Run, c Check, seen map[string]int) junitCase {
 	if n := seen[key]; n > 1 {
 		t.Name += fmt.Sprintf(" (%d)", n)
 	}
-	switch c.Verdict {
+	switch c.reported() {
 	case Failed:
 		t.Failure = failureOf(r, c)
 	case Passed:
 	case Skipped:
 		t.Skipped = &junitSkip{Message: Escape(c.Found)}
+	case NotExercised:
+		t.Skipped = &junitSkip{Message: "not exercised: nothing that this check is about happened"}
 	default:
 		t.Skipped = &junitSkip{Message: "the run ended before this was decided"}
 	}

@@ -320,6 +320,8 @@ type Machine struct {
 type Build struct {
 	Go       string `json:"go"`       // version of the compiler
 	Revision string `json:"revision"` // of the source, with + if it was modified; empty if unknown
+	// Program is a hash of the program in 16 hexadecimal digits, where the revision does not identify the source.
+	Program string `json:"program,omitempty"`
 }
 
 // Histograms holds the times of a load second by second.

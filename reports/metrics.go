@@ -183,10 +183,10 @@ func (c *constant) sizes(r *Run) {
 	c.counter(family{name: "bluetrace_events_total", help: "Events of the run."}, float64(r.Events))
 	verdicts := map[Verdict]uint64{}
 	for _, check := range r.Checks {
-		verdicts[check.Verdict]++
+		verdicts[check.reported()]++
 	}
-	for _, v := range []Verdict{Passed, Failed, Skipped, Unknown} {
-		c.counter(checksFamily, float64(verdicts[v]), string(v))
+	for _, v := range []Verdict{Passed, Failed, Skipped, Unknown, NotExercised} {
+		c.counter(checksFamily, float64(verdicts[v]), strings.ReplaceAll(string(v), " ", "_"))
 	}
 	for _, g := range []struct {
 		name, help string

@@ -48,6 +48,7 @@ bluetrace_beacons_sent_total{run_id="r1",scenario="classroom"} 14100
 # HELP bluetrace_checks_total Expectations, thresholds and invariants by their verdict.
 # TYPE bluetrace_checks_total counter
 bluetrace_checks_total{outcome="failed",run_id="r1",scenario="classroom"} 0
+bluetrace_checks_total{outcome="not_exercised",run_id="r1",scenario="classroom"} 0
 bluetrace_checks_total{outcome="passed",run_id="r1",scenario="classroom"} 3
 bluetrace_checks_total{outcome="skipped",run_id="r1",scenario="classroom"} 0
 bluetrace_checks_total{outcome="unknown",run_id="r1",scenario="classroom"} 0

@@ -23,6 +23,8 @@ const (
 	Skipped     Verdict = "skipped"     // a step that did not take place because another step failed; the run fails
 	Invalid     Verdict = "invalid"     // the generator of a load was the bottleneck; see Load.Invalid
 	NotRun      Verdict = "not run"     // the run could not start; see Run.Error
+	// NotExercised stands in reports for Passed, for an invariant that was never evaluated.
+	NotExercised Verdict = "not exercised"
 )
 
 // The worlds of a run.
@@ -122,6 +124,15 @@ type Check struct {
 	AtSeconds *float64 `json:"at_seconds,omitempty"`
 	// LastEvents are the last events before the failure, one line each.
 	LastEvents []string `json:"around,omitempty"`
+}
+
+// reported returns the verdict of the check in reports: an invariant that was never evaluated held only because nothing
+// that it is about happened.
+func (c *Check) reported() Verdict {
+	if c.Kind == InvariantCheck && c.Verdict == Passed && c.Evaluations == 0 {
+		return NotExercised
+	}
+	return c.Verdict
 }
 
 // Delays summarizes the delays of one operation in milliseconds. The values come

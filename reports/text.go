@@ -79,19 +79,22 @@ func (p *page) verdict(r *Run, withDigest bool) {
 
 // tally counts checks by their verdict.
 type tally struct {
-	held, failed, skipped, undecided int
-	evaluations                      uint64
+	held, failed, skipped, undecided, notExercised int
+	evaluations                                    uint64
 }
 
-func (t tally) all() int { return t.held + t.failed + t.skipped + t.undecided }
+func (t tally) all() int { return t.held + t.failed + t.skipped + t.undecided + t.notExercised }
 
-// others returns the numbers of the skipped and the undecided checks, as the end of a sentence.
+// others returns the numbers of the checks that neither held nor failed, as the end of a sentence.
 func (t tally) others() (text string) {
 	if t.skipped > 0 {
 		text = fmt.Sprintf(", %d skipped", t.skipped)
 	}
 	if t.undecided > 0 {
 		text += fmt.Sprintf(", %d undecided", t.undecided)
+	}
+	if t.notExercised > 0 {
+		text += fmt.Sprintf(", %d not exercised", t.notExercised)
 	}
 	return text
 }
@@ -103,13 +106,15 @@ func tallyOf(checks []Check, kinds ...CheckKind) (t tally) {
 			continue
 		}
 		t.evaluations += c.Evaluations
-		switch c.Verdict {
+		switch c.reported() {
 		case Passed:
 			t.held++
 		case Failed:
 			t.failed++
 		case Skipped:
 			t.skipped++
+		case NotExercised:
+			t.notExercised++
 		default:
 			t.undecided++
 		}
@@ -197,7 +202,11 @@ func (p *page) checksOf(r *Run, kind CheckKind) {
 
 func (p *page) check(c Check) {
 	mark, text := p.Paint(Green, "ok"), Escape(c.Name)
-	if c.Verdict != Passed {
+	switch v := c.reported(); v {
+	case Passed:
+	case NotExercised:
+		mark, text = p.Paint(v.Color(), "--"), text+" (not exercised)"
+	default:
 		mark = p.Paint(c.Verdict.Color(), "? ")
 	}
 	if c.Verdict == Skipped {

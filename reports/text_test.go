@@ -114,6 +114,31 @@ func TestVerdictOfAnInterruptedRunSaysWhatIsUndecided(t *testing.T) {
 	}
 }
 
+// TestUnexercisedChecksAreNotOK compares the text of checks that held with that of checks that nothing exercised.
+func TestUnexercisedChecksAreNotOK(t *testing.T) {
+	r := passedRun(t)
+	r.Checks = append(r.Checks, Check{Kind: InvariantCheck, Name: "every TempID is issued once", Verdict: Passed})
+	got := textOf(t, r, TextOptions{})
+	for _, want := range []string{
+		"PASSED  classroom: 3 checks held, 1 not exercised\n",
+		"  invariants: 1 of 2 held, 1 not exercised (1,234,567 evaluations)\n    ok  no login succeeds during a block\n" +
+			"    --  every TempID is issued once (not exercised)\n",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	var document strings.Builder
+	if err := JSON(&document, []*Run{r}); err != nil || strings.Count(document.String(), `"verdict": "not exercised"`) != 1 {
+		t.Errorf("%v: %s", err, document.String())
+	}
+	_, suites := junitOf(t, r)
+	if skipped := suites.Suites[0].Cases[3].Skipped; suites.Skipped != 1 || skipped == nil ||
+		skipped.Message != "not exercised: nothing that this check is about happened" {
+		t.Errorf("JUnit: %d skipped, %+v", suites.Skipped, suites.Suites[0].Cases[3])
+	}
+}
+
 func TestFailureThatFoundNothingSaysSo(t *testing.T) {
 	r := &Run{Scenario: "s", Verdict: Failed, Checks: []Check{
 		{Kind: InvariantCheck, Name: "all is well", Verdict: Failed, Evaluations: 1, Expected: "a reply"},

@@ -237,6 +237,9 @@ type Step struct {
 	At    When   // of a login: the time at which the password is sent
 	Phone int    // the phone that acts, or -1
 	As    string // the label of the time at which the step took effect, or ""
+	// Before is the time of the run before which the step must begin. A step that would begin later does not take place.
+	// 0 is no such time.
+	Before time.Duration
 
 	Login     *Login
 	Password  *string // "right", "wrong", or the text itself

@@ -42,6 +42,8 @@ func (s *Step) keys() []key {
 			"The server is killed and starts again from its files."),
 		one("fault", &s.Fault, faultForm, "Any fault, from the time of the step."),
 		to("as", &s.As, nameForm, "The label of the time at which the step took effect on the node that decided it."),
+		to("before", &s.Before, positiveForm, "The step takes place only if its time is before this time, from the "+
+			"start of the run."),
 		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its "+
 			"expectations do not fail."),
 		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
@@ -134,6 +136,10 @@ func (s *Step) check(b *builder, v *value) {
 		b.add(v.keyPos(found[1]), "a step has one action, and this one has %s; expected one of them", backquoted(found))
 	case len(found) == 0 && !v.has("expect") && !v.has("as") && v.complete():
 		b.add(v.pos, "the step does nothing; expected one of %s, or `expect`", backquoted(actions))
+	}
+	if ownTime := s.At.Label == "" && !s.At.AfterPrevious; ownTime && s.Before > 0 && s.At.Offset >= s.Before {
+		b.add(v.keyPos("before"), "`before` is %s, and the time of the step is %s: it would never take place; expected a "+
+			"later time", s.Before, s.At.Offset)
 	}
 	if v.has("restart") && v.has("phone") {
 		b.add(v.keyPos("phone"), "`restart` is an action of the server; expected no `phone` here")

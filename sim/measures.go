@@ -425,6 +425,14 @@ func (m *measures) checks(interrupted bool) []reports.Check {
 	return all
 }
 
+// Invariants returns the names of all invariants, in the order of the reports.
+func Invariants() (names []string) {
+	for _, i := range check.All() {
+		names = append(names, i.String())
+	}
+	return names
+}
+
 // invariant reports whether an invariant held.
 func (m *measures) invariant(i check.Invariant) reports.Check {
 	c := m.rules.Check(i)

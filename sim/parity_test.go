@@ -111,6 +111,8 @@ func withoutNetwork(s *scenarios.Scenario) {
 var notCompared = map[string]string{
 	"held-back": "real sockets cannot be forced to join sends",
 	"in-pieces": "real sockets cannot be forced to split a stream",
+
+	"late-answer": "the fault `delay` needs virtual time",
 }
 
 // fullSize reports whether tests use their full sizes, as they do at night.

@@ -167,6 +167,10 @@ func (sc *script) start() {
 
 // schedule schedules the beginning of a step, and of the connection that a login needs before it.
 func (sc *script) schedule(st *step, at time.Duration) {
+	if st.Before > 0 && at >= st.Before {
+		sc.refuse(st, fmt.Sprintf("its time is %s, and it must begin before %s", at, st.Before))
+		return
+	}
 	if !st.HasAction() || st.Optional && st.Do != nil { // it may depend on the other events of this instant
 		sc.world.CallLast(at, func() { sc.beginStep(st) })
 		return

@@ -366,5 +366,11 @@ func phoneMutants() []mutant {
 			old: "later(s.nameAt, pause)", new: "later(s.nameAt, 0*pause)"},
 		{name: "a phone does not connect a second time", file: program, by: "held-back",
 			old: "if s.retried || g.phone.settings.NoRetry {", new: "if s.passwordSent {"},
+		{name: "an owed TempID answers the next command", file: program, by: "late-answer",
+			old: "g.owed = uint8(g.session.replies.MissingDigits())", new: "g.owed = 0"},
+		{name: "a phone waits for ever for owed answers", file: program, by: "late-answer",
+			old: "case g.session.afterOwed:", new: "case false:"},
+		{name: "a new connection owes the answer of the last", file: program, by: "late-answer",
+			old: "g.link, g.owed = linkConnecting, 0", new: "g.link = linkConnecting"},
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/spf13/pflag"
 
 	"bluetrace/reports"
@@ -25,23 +26,24 @@ import (
 
 // swarmFlags are the settings of one call of sim swarm.
 type swarmFlags struct {
-	options           scenarios.Options
-	sets              []string
-	seeds             swarm.SeedRange
-	seedText          string        // --seeds
-	from              string        // --from
-	limit             time.Duration // --for; 0 if only the seeds end the swarm
-	jobs              int
-	repeatEvery       uint64 // --twice
-	out               string // folder of --out; empty if no files are written
-	forms             *formsFlag
-	merge             bool
-	verbose           bool
-	shrink            bool
-	shrinkTime        time.Duration // for each cause
-	requireSituations bool
-	failFast          bool
-	noColor           bool
+	options      scenarios.Options
+	sets         []string
+	seeds        swarm.SeedRange
+	seedText     string        // --seeds
+	from         string        // --from
+	limit        time.Duration // --for; 0 if only the seeds end the swarm
+	jobs         int
+	require      []string // --require
+	repeatEvery  uint64   // --twice
+	out          string   // folder of --out; empty if no files are written
+	forms        *formsFlag
+	merge        bool
+	verbose      bool
+	shrink       bool
+	shrinkTime   time.Duration // for each cause
+	requireMarks bool
+	failFast     bool
+	noColor      bool
 }
 
 const (
@@ -74,7 +76,11 @@ func (f *swarmFlags) define(set *pflag.FlagSet) {
 	set.BoolVar(&f.verbose, "verbose", false, "print the draws of each seed and the last events before each failure")
 	set.Uint64Var(&f.repeatEvery, "twice", defaultRepeatEvery,
 		"run every seed that `N` divides twice and compare the runs; 0: none")
-	set.BoolVar(&f.requireSituations, "require-marks", false, "fail if a situation of the catalogue was never reached")
+	set.StringSliceVar(&f.require, "require", nil,
+		"fail if a situation was never reached or an invariant never exercised;\n--require=`KIND`: only situations, or "+
+			"only invariants")
+	set.Lookup("require").NoOptDefVal = "situations,invariants"
+	set.BoolVar(&f.requireMarks, "require-marks", false, "the same as --require=situations")
 	set.BoolVar(&f.failFast, "fail-fast", false, "start no run after the first failure")
 	set.BoolVar(&f.shrink, "shrink", true, "with --out: shrink the first failure of each cause")
 	set.DurationVar(&f.shrinkTime, "shrink-time", defaultShrinkTime, "shrink each failure for at most this `DURATION`")
@@ -96,6 +102,11 @@ func (f *swarmFlags) check(set *pflag.FlagSet) (err error) {
 		return fmt.Errorf("invalid --for %v: must be above 0", f.limit)
 	case f.shrinkTime <= 0:
 		return fmt.Errorf("invalid --shrink-time %v: must be above 0", f.shrinkTime)
+	}
+	for _, kind := range f.require {
+		if kind != swarm.RequireSituations && kind != swarm.RequireInvariants {
+			return fmt.Errorf("invalid --require %q: must be situations or invariants", kind)
+		}
 	}
 	for _, name := range []string{"seeds", "for", "from", "jobs", "twice", "set", "verbose", "fail-fast", "shrink",
 		"shrink-time"} {
@@ -141,7 +152,6 @@ type swarmCommand struct {
 // run runs the scenarios until the seeds, the time or the context end.
 func (c *swarmCommand) run(ctx context.Context, paths []string) status {
 	c.summary, c.started = swarm.NewSummary(), c.now()
-	c.summary.Build = sim.Build()
 	if c.out != "" {
 		c.removeSummary(paths)
 	}
@@ -158,6 +168,11 @@ func (c *swarmCommand) run(ctx context.Context, paths []string) status {
 	if s := c.prepareFolder(); s != statusPassed {
 		return max(c.worst, s)
 	}
+	build, err := buildOfProgram()
+	if err != nil {
+		return c.fail(err, "", statusError)
+	}
+	c.summary.Build = build
 	defer collectRarely()()
 	c.runSeeds(ctx)
 	c.shrinkAll(ctx)
@@ -230,6 +245,7 @@ func (c *swarmCommand) runSeeds(ctx context.Context) {
 		c.summary.SetInterrupted("interrupted")
 	}
 	if c.summary.Runs == 0 && err == nil {
+		c.summary.Verdict = reports.NotRun
 		c.worst = max(c.worst, c.fail(errors.New("no seed was run"), "give --for more time", statusInvalid))
 	}
 }
@@ -305,13 +321,18 @@ func (c *swarmCommand) expectedRuns() uint64 {
 
 // finish prints the summary and writes its files.
 func (c *swarmCommand) finish() {
-	if c.requireSituations {
-		c.summary.RequireSituations("(--require-marks)")
+	if c.summary.Runs > 0 {
+		if c.requireMarks {
+			c.summary.Require(swarm.RequireSituations, "(--require-marks)")
+		}
+		for _, kind := range c.require {
+			c.summary.Require(kind, "(--require)")
+		}
+		c.worst = max(c.worst, statusOfVerdict(c.summary.Verdict))
 	}
-	c.worst = max(c.worst, statusOfVerdict(c.summary.Verdict))
 	if c.out != "" {
 		text := func(w io.Writer) error {
-			return c.summary.Text(w, swarm.TextOptions{ShowDraws: true, ListUnreached: true})
+			return c.summary.Text(w, swarm.TextOptions{ShowDraws: true})
 		}
 		textFile, jsonFile := filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON)
 		if c.writeFile(textFile, c.refuseOverwriting(textFile), text) {
@@ -322,7 +343,7 @@ func (c *swarmCommand) finish() {
 		c.toStdout(func(w io.Writer) error {
 			return c.summary.Text(w,
 				swarm.TextOptions{Color: c.colour && !c.noColor, ShowDraws: c.verbose, DrawsPrinted: c.verbose,
-					ListUnreached: c.verbose || c.requireSituations, NoOutputFolder: c.out == "" && !c.merge})
+					NoOutputFolder: c.out == "" && !c.merge})
 		})
 	}
 	if c.forms.has("json") {
@@ -333,6 +354,24 @@ func (c *swarmCommand) finish() {
 // swarmMemoryLimit is the memory in bytes above which the garbage collector runs as
 // often as needed, since a scenario may be large.
 const swarmMemoryLimit = 1 << 30
+
+// buildOfProgram returns the build of this program. If no revision identifies the source, it has the hash of the program.
+func buildOfProgram() (reports.Build, error) {
+	b := sim.Build()
+	if b.Revision != "" && !strings.HasSuffix(b.Revision, "+") {
+		return b, nil
+	}
+	path, err := os.Executable()
+	var program []byte
+	if err == nil {
+		program, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return b, fmt.Errorf("identifying this program: %w", err)
+	}
+	b.Program = fmt.Sprintf("%016x", xxhash.Sum64(program))
+	return b, nil
+}
 
 // collectRarely makes the garbage collector run rarely during a swarm, unless the
 // user has set GOGC or GOMEMLIMIT. It returns the function that restores the former

@@ -298,6 +298,12 @@ func besideResult(result, file string) string {
 
 // conflict returns the reason for which two results cannot be merged, or nil.
 func (r *swarmResult) conflict(o *swarmResult) error {
+	for _, one := range []*swarmResult{r, o} {
+		if b := one.summary.Build; b.Program == "" && (b.Revision == "" || strings.HasSuffix(b.Revision, "+")) {
+			return fmt.Errorf("the build %s of %q is not identified, and a seed may give another run in another build: "+
+				"run the swarms again with one program", buildText(b), one.path)
+		}
+	}
 	if r.summary.Build != o.summary.Build {
 		return fmt.Errorf("%q is of the build %s and %q of the build %s, where a seed may give another run: merge "+
 			"results of one build",
@@ -311,5 +317,9 @@ func (r *swarmResult) conflict(o *swarmResult) error {
 }
 
 func buildText(b reports.Build) string {
-	return fmt.Sprintf("(%s, %s)", cmp.Or(b.Revision, "unknown"), b.Go)
+	text := cmp.Or(b.Revision, "unknown") + ", " + b.Go
+	if b.Program != "" {
+		text += ", program " + b.Program
+	}
+	return "(" + text + ")"
 }

@@ -188,8 +188,20 @@ func TestRequireMarksGivesTheReason(t *testing.T) {
 		t.Errorf("%q in\n%s", reason, out)
 	}
 	out.Reset()
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), " (use --verbose to list them)\n") {
-		t.Errorf("status %d, want 0, and how many were not reached\n%s", got, out)
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), "  server-paused") ||
+		!strings.Contains(out.String(), " exercised\n") {
+		t.Errorf("status %d, want 0, and the situations that were not reached\n%s", got, out)
+	}
+	for _, c := range []struct{ flag, says string }{
+		{"--require", "invariants were never exercised (--require)"},
+		{"--require=invariants", "invariants were never exercised (--require)"},
+		{"--require=situations", "situations were never reached (--require)"},
+	} {
+		out.Reset()
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", "2-2", c.flag, file}); got != statusFailed ||
+			!strings.Contains(out.String(), c.says) || !strings.Contains(out.String(), "  unexercised ") {
+			t.Errorf("%s: status %d, want 99 and %q\n%s", c.flag, got, c.says, out)
+		}
 	}
 }
 

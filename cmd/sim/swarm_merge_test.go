@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -89,6 +90,22 @@ func TestMergeNeverCountsARunTwice(t *testing.T) {
 	m.merge(statusPassed, []string{"4 runs held", "1-2, 5-6"}, a, m.file("d.json", strings.ReplaceAll(good, `"first":1,"last":2`, `"first":5,"last":6`)))
 	other := m.file("e.json", strings.NewReplacer(`"first":1,"last":2`, `"first":5,"last":6`, `"abc"`, `"abd"`).Replace(good))
 	m.merge(statusInvalid, []string{"the build (abc, go1.26) and", "of the build (abd, go1.26)"}, a, other)
+
+	// A revision that is missing or modified does not identify a build: a hash of the program does.
+	for _, revision := range []string{"", "abc+"} {
+		part := func(name, seeds, program string) string {
+			return m.file(name, strings.NewReplacer(`"first":1,"last":2`, seeds, `"revision":"abc"`,
+				`"revision":"`+revision+`"`+program).Replace(good))
+		}
+		const first, second = `"first":1,"last":2`, `"first":5,"last":6`
+		a, b := part("f.json", first, ""), part("g.json", second, "")
+		m.merge(statusPassed, []string{"2 runs held"}, a)
+		m.merge(statusInvalid, []string{"of " + strconv.Quote(a) + " is not identified"}, a, b)
+		a, b = part("f.json", first, `,"program":"01"`), part("g.json", second, `,"program":"01"`)
+		m.merge(statusPassed, []string{"4 runs held"}, a, b)
+		b = part("g.json", second, `,"program":"02"`)
+		m.merge(statusInvalid, []string{"go1.26, program 01) and", "go1.26, program 02)"}, a, b)
+	}
 }
 
 func TestMergeTakesFoldersAndKeepsItsInputs(t *testing.T) {

@@ -197,6 +197,31 @@ func TestSwarmEndsInTime(t *testing.T) {
 	}
 }
 
+// TestASwarmWithoutARunHasNotPassed checks the summary and the files of a swarm that had no time for a run.
+func TestASwarmWithoutARunHasNotPassed(t *testing.T) {
+	p, out, errs, file := planted(t)
+	var looks atomic.Int64
+	p.now = func() time.Time { return time.Unix(looks.Add(1), 0) } // each call is a second later
+	folder := filepath.Join(t.TempDir(), "out")
+	arguments := []string{"swarm", "--for", "1ns", "--require", "--out", folder, "--report", "text,json", file}
+	if got := p.command(context.Background(), arguments); got != statusInvalid {
+		t.Errorf("status %d, want 104", got)
+	}
+	if want := "sim: no seed was run\nhint: give --for more time\n"; errs.String() != want {
+		t.Errorf("said %q, want %q", errs, want)
+	}
+	if !strings.HasPrefix(out.String(), "NOT RUN  swarm: no seed was run\n") || !strings.Contains(out.String(), `"verdict": "not run"`) {
+		t.Errorf("a swarm without a run:\n%s", out)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, swarmJSON))
+	if err != nil || !strings.Contains(string(text), `"verdict": "not run"`) {
+		t.Errorf("%v: %s", err, text)
+	}
+	if got := p.command(context.Background(), []string{"swarm", "--merge", folder}); got != statusInvalid {
+		t.Errorf("merged: status %d, want 104", got)
+	}
+}
+
 // TestTheLastSeedIsOne checks ranges that end with the largest seed, and the message
 // about a long number.
 func TestTheLastSeedIsOne(t *testing.T) {
@@ -267,6 +292,7 @@ func TestSwarmRefuses(t *testing.T) {
 		{"swarm --seeds 0x123456789012GARBAGE FILE", statusInvalid, "invalid seed"},
 		{"swarm --seeds 1-18446744073709551616 FILE", statusInvalid, "must be at most 18446744073709551615"},
 		{"swarm --report junit FILE", statusInvalid, `unknown form "junit": must be text or json`},
+		{"swarm --require=marks FILE", statusInvalid, `invalid --require "marks": must be situations or invariants`},
 		{"swarm --merge --seeds 1-2 a.json", statusInvalid, "--seeds cannot be used with --merge"},
 		{"swarm --merge", statusInvalid, "no result was named"},
 		{"swarm --merge absent.json", statusInvalid, "no such file"},

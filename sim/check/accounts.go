@@ -68,7 +68,10 @@ type session struct {
 	// account is that of ambiguousName.
 	ambiguousName string
 	upload        uploading
-	acks          int // acknowledgements in a row
+	acks          int   // acknowledgements in a row
+	sentAcks      int32 // acknowledgements that were sent
+	sentTempIDs   int32 // TempIDs that were sent
+	lastTempID    protocol.TempID
 }
 
 const (
@@ -287,10 +290,7 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 		}
 	}
 	if acc != nil {
-		v := a.v
-		v.evaluated[NoWelcomeDuringBlock]++
-		v.evaluated[BlockLastsExactly]++
-		v.evaluated[ThirdWrongBlocks]++
+		a.countEvaluations(got)
 		acc.open()
 		if !acc.restrict(func(st *state) bool { return a.expected(at, st, attempt) == got }) {
 			a.unexpected(at, s, attempt, got)
@@ -302,6 +302,22 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 	}
 	if got == protocol.NowBlocked && a.known[a.judging] != nil {
 		a.blocks[a.judging] = lastBlock{at, a.restarts}
+	}
+}
+
+// countEvaluations counts the evaluations of the invariants that the answer to a password concerns.
+func (a *accounts) countEvaluations(got string) {
+	switch evaluated := &a.v.evaluated; got {
+	case protocol.IsBlocked:
+		evaluated[NoWelcomeDuringBlock]++
+		evaluated[BlockLastsExactly]++
+	default:
+		if _, blocked := a.blocks[a.judging]; blocked {
+			evaluated[BlockLastsExactly]++
+		}
+		if got != protocol.Welcome {
+			evaluated[ThirdWrongBlocks]++
+		}
 	}
 }
 
@@ -406,11 +422,11 @@ func (a *accounts) storeDone(records []nodes.Record, err error) {
 
 // storeAnswered checks that the session of a stored attempt has been answered.
 func (a *accounts) storeAnswered(at int64, s *session) {
-	if s.stage != atPassword || s.account == nil || s.attempt == 0 {
+	if s.stage != atPassword || s.account == nil {
 		return
 	}
 	a.v.evaluated[PasswordsAnswered]++
-	if !s.account.restrict(func(st *state) bool { return a.expected(at, st, s.attempt) == "" }) {
+	if s.attempt > 0 && !s.account.restrict(func(st *state) bool { return a.expected(at, st, s.attempt) == "" }) {
 		expected := fmt.Sprintf("%q to %s", a.expected(at, &s.account.states[0], s.attempt), s.name)
 		a.v.violate(PasswordsAnswered, at, -1, expected, "no answer")
 	}

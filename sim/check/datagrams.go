@@ -68,7 +68,9 @@ func (d *datagrams) checkOverdue(at int64) {
 // compare compares the model with the counts of the world, and with the number of
 // datagrams that the world still has in flight.
 func (d *datagrams) compare(at int64, n world.Datagrams, inFlight int) {
-	d.checkOverdue(at)
+	if d.sentN > 0 {
+		d.checkOverdue(at)
+	}
 	same := n.Sent == d.sentN && n.Delivered == d.deliveredN && n.Lost == d.lostN && n.InFlight == uint64(inFlight)
 	if !same || d.sentN != d.deliveredN+d.lostN+uint64(inFlight) {
 		d.v.violate(DatagramsBalance, at, -1, fmt.Sprintf("%s, %d in flight", d.text(), d.sentN-d.deliveredN-d.lostN),

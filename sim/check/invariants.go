@@ -46,6 +46,7 @@ const (
 	LinesPrinted
 	NothingSecret
 	AnswersCome
+	OwedAnswers
 	invariants // the number of invariants
 )
 
@@ -72,6 +73,7 @@ var names = [invariants]string{
 	"the server prints the lines of each login, download and logout, in order, and no other",
 	"no password, unknown name or control character is printed, and no unknown name is stored",
 	"every request of a phone is answered, or its user is told so in time",
+	"the answer to a download that a phone has given up answers no later command",
 }
 
 func (i Invariant) String() string { return names[i] }
@@ -246,6 +248,10 @@ func (v *Invariants) serverSent(e *event.Event) {
 	if len(e.Bytes) == protocol.TempIDSize {
 		i := issue{s.name, s.lastRead, at, s.readWall, v.accounts.clock.WallAt(at)}
 		v.tempIDs.issued(at, protocol.TempID(e.Bytes), i)
+		s.sentTempIDs, s.lastTempID = s.sentTempIDs+1, protocol.TempID(e.Bytes)
+	}
+	if string(e.Bytes) == protocol.Ack {
+		s.sentAcks++
 	}
 	v.uploads.sent(at, e.Slot, s, e.Bytes)
 }
@@ -290,7 +296,7 @@ func (v *Invariants) violate(i Invariant, at int64, phone int, expected, found s
 	if v.failed[i] {
 		return
 	}
-	v.failed[i] = true
+	v.failed[i], v.evaluated[i] = true, max(v.evaluated[i], 1)
 	if i.aboutBlocks() {
 		expected += v.accounts.lastBlockText()
 	}

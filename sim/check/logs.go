@@ -24,6 +24,7 @@ type logs struct {
 	wire       beaconReader
 	queues     []*expiryQueue
 	nextExpiry int64 // no entry of a queue expires before it
+	received   bool  // a phone has received a valid beacon
 	phones     []phoneLog
 	sends      []phoneSends
 	// forged are the phones that sent datagrams outside an announced beacon.
@@ -231,8 +232,6 @@ func (l *logs) judged(verdict *event.Event) {
 	at, phone, sender, e := int64(verdict.At), verdict.Node, verdict.Peer, verdict.Phone
 	l.advance(at)
 	v := l.v
-	v.evaluated[NothingInvalidKept]++
-	v.evaluated[NothingValidMissing]++
 	wall := v.rules.Start*int64(time.Second) + at
 	var followed *followedLog
 	if l.phones[phone].queue&isFollowed != 0 {
@@ -245,6 +244,12 @@ func (l *logs) judged(verdict *event.Event) {
 	}
 	if why == "" && int(sender) < len(l.phones) && !l.wasSent(sender, e.Raw[:]) {
 		why = "its sender never sent it"
+	}
+	if why != "" {
+		v.evaluated[NothingInvalidKept]++
+	} else {
+		v.evaluated[NothingValidMissing]++
+		l.received = true
 	}
 	valid := !e.OutOfTurn && e.Err == nil
 	switch {
@@ -278,8 +283,10 @@ func (l *logs) stepped(e *event.Event) {
 	at, phone, log := int64(e.At), e.Node, e.Log
 	l.advance(at)
 	v, p := l.v, &l.phones[phone]
-	v.evaluated[NothingStays]++
-	v.evaluated[NothingLeavesEarly]++
+	if l.received {
+		v.evaluated[NothingStays]++
+		v.evaluated[NothingLeavesEarly]++
+	}
 	if p.queue&isFollowed != 0 {
 		l.followed[phone].stepped(v, at, log)
 		return
@@ -366,7 +373,9 @@ func (l *logs) violateLength(at int64, phone uint32, model []comparedEntry, log 
 func (l *logs) compare(at int64, phone uint32, log *nodes.ContactLog) {
 	v := l.v
 	l.advance(at)
-	v.evaluated[NothingLeavesEarly]++
+	if l.received {
+		v.evaluated[NothingLeavesEarly]++
+	}
 	if f := l.followed[phone]; f != nil {
 		f.compare(v, at, log)
 		return

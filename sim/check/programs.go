@@ -14,7 +14,8 @@ import (
 
 // programs is the model of the programs of the phones (PROTOCOL.md section 4). In a
 // session, a program sends each typed command once. For an upload it sends a count and
-// as many lines. A program that has downloaded a TempID always has one.
+// as many lines. A program that has downloaded a TempID always has one. An answer that comes after the program has given
+// it up answers no later command.
 type programs struct {
 	v       *Invariants
 	byPhone []program
@@ -25,6 +26,9 @@ type program struct {
 	conn        nodes.Conn
 	linesToCome int32                // of an upload: lines that it has not sent
 	typed       [len(commands)]uint8 // the number of each command that was typed and not sent
+	downloads   int32                // commands to download that it has sent on this connection
+	answered    int32                // of them, those up to the last whose answer it has printed
+	uploadSends int32                // messages of uploads that it has sent on this connection
 	countToCome bool                 // it has sent the command of an upload, and not the count
 	hasConn     bool                 // conn is known
 	hasTempID   bool                 // it printed a TempID
@@ -63,6 +67,7 @@ func (p *program) typeLine(line string) {
 // connects handles a new connection of the program.
 func (p *program) connects(conn nodes.Conn) {
 	p.conn, p.hasConn, p.countToCome, p.linesToCome = conn, true, false, 0
+	p.downloads, p.answered, p.uploadSends = 0, 0, 0
 }
 
 // Texts of a program: the line before the digits of a TempID, and the answer to a
@@ -73,11 +78,12 @@ const (
 )
 
 // printed checks that a program is not refused for lacking a TempID after
-// its first download, whether the TempID has expired or not.
+// its first download, whether the TempID has expired or not, and that a TempID
+// that it prints is the answer to its last download.
 func (ps *programs) printed(at int64, e *event.Event) {
 	switch {
 	case strings.HasPrefix(e.Text, printedTempID):
-		ps.of(e.Node).hasTempID = true
+		ps.printedTempID(at, e)
 	case e.Text == printedNone:
 		ps.v.evaluated[TempIDStays]++
 		if ps.of(e.Node).hasTempID {
@@ -97,9 +103,36 @@ func (ps *programs) sent(at int64, e *event.Event) {
 	if s.stage != inSession || s.retried && p.mayBePassword(text) {
 		return
 	}
+	if p.owes(0) && (p.countToCome || p.linesToCome > 0) {
+		ps.checkAnswer(at, e.Node, s.sentAcks >= p.uploadSends, "nothing before the last message is acknowledged", text)
+	}
 	ps.v.evaluated[CommandsSentOnce]++
 	if expected := p.send(text); expected != "" {
 		ps.v.violate(CommandsSentOnce, at, int(e.Node), expected, strconv.Quote(text))
+	}
+}
+
+// printedTempID checks that a TempID answers the last download of the program if
+// earlier ones were unanswered.
+func (ps *programs) printedTempID(at int64, e *event.Event) {
+	p := ps.of(e.Node)
+	p.hasTempID = true
+	if s := ps.v.accounts.session(p.conn); p.owes(1) && p.hasConn && s.stage == inSession {
+		own := s.sentTempIDs == p.downloads && e.Text == printedTempID+s.lastTempID.String()
+		ps.checkAnswer(at, e.Node, own, fmt.Sprintf("the answer to download %d of its connection", p.downloads), e.Text)
+	}
+	p.answered = p.downloads
+}
+
+// owes reports whether more than n downloads of the connection are unanswered.
+func (p *program) owes(n int32) bool { return p.downloads-p.answered > n }
+
+// checkAnswer evaluates OwedAnswers for a text that a phone's program sends or prints
+// after an answer. own reports whether the answer was that of its command.
+func (ps *programs) checkAnswer(at int64, phone event.Node, own bool, expected, text string) {
+	ps.v.evaluated[OwedAnswers]++
+	if !own {
+		ps.v.violate(OwedAnswers, at, int(phone), expected, strconv.Quote(text))
 	}
 }
 
@@ -116,6 +149,7 @@ func (p *program) send(text string) (expected string) {
 	switch c := commandOf(text); {
 	case p.countToCome:
 		p.countToCome = false
+		p.uploadSends++
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 0 || n > math.MaxInt32 || n%linesPerEntry != 0 {
 			return "a count of lines"
@@ -127,6 +161,7 @@ func (p *program) send(text string) (expected string) {
 			size = protocol.TempIDSize
 		}
 		p.linesToCome--
+		p.uploadSends++
 		if len(text) != size {
 			return fmt.Sprintf("a line of %d bytes, with %d more lines to come", size, p.linesToCome)
 		}
@@ -134,7 +169,13 @@ func (p *program) send(text string) (expected string) {
 		return "no command that was not typed, or was sent before"
 	default:
 		p.typed[c]--
-		p.countToCome = text == protocol.CommandUpload
+		switch text {
+		case protocol.CommandDownload:
+			p.downloads++
+		case protocol.CommandUpload:
+			p.countToCome = true
+			p.uploadSends++
+		}
 	}
 	return ""
 }

@@ -106,7 +106,74 @@ func TestTempIDStays(t *testing.T) {
 	})
 }
 
+// TestOwedAnswers: the program has given up one download and sends another command. The answer to the first comes late.
+func TestOwedAnswers(t *testing.T) {
+	const up, down = protocol.CommandUpload, protocol.CommandDownload
+	sends := func(w *rig, text string) { w.PhoneSent(int64(second), 0, []byte(text)) }
+	owing := func(next string, then func(w *rig)) func(w *rig) {
+		return func(w *rig) {
+			typedAndSent([]string{down, next}, down, next)(w)
+			then(w)
+		}
+	}
+	answers := func(w *rig, texts ...string) {
+		for _, text := range texts {
+			w.ServerSent(int64(second), 0, []byte(text))
+		}
+	}
+	shows := func(w *rig, id string) { w.PhonePrinted(int64(second), 0, "TempID:\n"+id) }
+	taken := []Invariant{OwedAnswers}
+	checkHistories(t, []history{
+		{"the second answers the second", owing(down, func(w *rig) {
+			answers(w, idOne, idTwo)
+			shows(w, idTwo)
+		}), nil},
+		{"the first answers the second", owing(down, func(w *rig) {
+			answers(w, idOne)
+			shows(w, idOne)
+		}), taken},
+		{"the first, although the second was sent", owing(down, func(w *rig) {
+			answers(w, idOne, idTwo)
+			shows(w, idOne)
+		}), taken},
+		{"an upload that is acknowledged", owing(up, func(w *rig) {
+			answers(w, idOne, protocol.Ack)
+			sends(w, "3")
+			answers(w, protocol.Ack)
+			sends(w, idTwo)
+		}), nil},
+		{"the first acknowledges an upload", owing(up, func(w *rig) {
+			answers(w, idOne)
+			sends(w, "3")
+		}), taken},
+		{"a line before the count is acknowledged", owing(up, func(w *rig) {
+			answers(w, idOne, protocol.Ack)
+			sends(w, "3")
+			sends(w, idTwo)
+		}), taken},
+		{"a new connection owes nothing", owing(down, func(w *rig) {
+			w.ProgramConnects(int64(2*second), 0, 1)
+			w.attempt(2*second, 1, "right", protocol.Welcome)
+			w.LineTyped(int64(2*second), 0, down)
+			w.PhoneSent(int64(2*second), 0, []byte(down))
+			w.ServerSent(int64(2*second), 1, []byte(idOne))
+			w.PhonePrinted(int64(2*second), 0, "TempID:\n"+idOne)
+		}), nil},
+		{"a server that was killed", owing(down, func(w *rig) {
+			answers(w, idOne)
+			w.ServerStopped(int64(second))
+			shows(w, idOne)
+		}), nil},
+	})
+}
+
 func TestPasswordsAnswered(t *testing.T) {
+	w := newRig(t)
+	w.attempt(0, 0, "wrong", protocol.TryAgain)
+	w.StoreAnswered(0, 0)
+	if n := w.Evaluated(PasswordsAnswered); n != 1 {
+		t.Errorf("a password that is answered was looked at %d times, want 1", n)
+	}
 	checkHistories(t, []history{
 		{"answered", func(w *rig) {
 			w.attempt(0, 0, "wrong", protocol.TryAgain)

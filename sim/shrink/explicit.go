@@ -39,6 +39,7 @@ func explicitSteps(s *scenarios.Scenario, rec *Recording) []scenarios.Step {
 	var steps []scenarios.Step
 	for _, st := range rec.Steps {
 		if st.Optional { // the other steps are taken from the script, with their expectations
+			st.Before = 0 // it has a time of its own now
 			steps = append(steps, st)
 		}
 	}

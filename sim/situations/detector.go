@@ -53,6 +53,7 @@ type phone struct {
 	// at which the phone has handled the loss.
 	broken   bool
 	brokenAt time.Duration
+	owed     bool // the answer to a download that the phone has given up is still to come
 }
 
 // New returns a detector.
@@ -69,6 +70,8 @@ func New(s Settings) *Detector {
 func (d *Detector) Subscribe(s *event.Stream) {
 	s.On(event.BeaconJudged, d.judged)
 	s.On(event.OperationDone, d.operationDone)
+	s.On(event.ProgramConnects, func(e *event.Event) { d.phone(e.Node).owed = false })
+	s.On(event.Replied, d.replied)
 	s.On(event.PhoneStepped, d.phoneStepped)
 	s.On(event.LogWritten, d.logWritten)
 	s.On(event.PhoneStopped, d.phoneStopped)
@@ -177,6 +180,16 @@ func (d *Detector) validByWorld(e *event.Event) bool {
 func (d *Detector) operationDone(e *event.Event) {
 	if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeConnectionLost {
 		d.phone(e.Node).broken = true
+	}
+	if e.Phone.Op == nodes.OpDownload && e.Phone.Outcome == nodes.OutcomeNoAnswer {
+		d.phone(e.Node).owed = true
+	}
+}
+
+func (d *Detector) replied(e *event.Event) {
+	if p := d.phones[e.Node]; p != nil && p.owed && !e.Scripted && len(e.Bytes) == protocol.TempIDSize {
+		p.owed = false
+		d.count(OwedAnswer)
 	}
 }
 

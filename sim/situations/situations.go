@@ -44,6 +44,7 @@ const (
 	UploadRefused
 	LoginTimedOut
 	SessionIdle
+	OwedAnswer
 	situations // the number of them
 )
 
@@ -83,6 +84,7 @@ var catalogue = [situations]struct{ name, about string }{
 	{"upload-refused", "the server refuses the count of an upload"},
 	{"login-timed-out", "the server closes a session that did not log in for too long"},
 	{"session-idle", "the server closes a session that was idle for too long"},
+	{"owed-answer", "a TempID reaches a phone that has given up waiting for it"},
 }
 
 // Name returns the name of the situation: words joined by hyphens.

@@ -273,8 +273,14 @@ var verbs = map[string]func(p *player){
 	"done": func(p *player) {
 		e := &nodes.PhoneEffect{Kind: nodes.PhoneDone}
 		e.Op = oneOf(p, map[string]nodes.Operation{"upload": nodes.OpUpload, "download": nodes.OpDownload})
-		e.Outcome = oneOf(p, map[string]nodes.Outcome{"ok": nodes.OutcomeOK, "connection-lost": nodes.OutcomeConnectionLost})
+		e.Outcome = oneOf(p, map[string]nodes.Outcome{"ok": nodes.OutcomeOK, "connection-lost": nodes.OutcomeConnectionLost,
+			"no-answer": nodes.OutcomeNoAnswer})
 		p.emitNow(event.OperationDone, event.Event{Node: p.node, Phone: e})
+	},
+	"connects": node(event.ProgramConnects),
+	"replied": func(p *player) {
+		bytes := []byte(strings.Repeat("1", p.integer()))
+		p.emitNow(event.Replied, event.Event{Node: p.node, Bytes: bytes, Scripted: p.follows("scripted")})
 	},
 	"clock": func(p *player) {
 		c := event.NodeClock{At: int64(p.at), Elapsed: p.at, Wall: p.wall() + int64(p.time())}
@@ -371,7 +377,7 @@ func TestCatalogue(t *testing.T) {
 		}
 		seen[m.Name()], seen[m.About()] = true, true
 	}
-	if len(All()) != int(SessionIdle)+1 {
+	if len(All()) != int(OwedAnswer)+1 {
 		t.Errorf("%d situations", len(All()))
 	}
 }

@@ -91,7 +91,7 @@ func (g *generator) faultAfterAction(action *scenarios.Step) {
 	case fault.Reset, fault.HalfClose:
 		f.For = 0
 	}
-	st := scenarios.Step{Phone: -1, Optional: true, Fault: &f}
+	st := scenarios.Step{Phone: -1, Optional: true, Fault: &f, Before: g.plan.Heal}
 	st.At = scenarios.When{Label: action.As, Offset: g.between(0, within)}
 	f.Text = g.s.StepFaultText(&f)
 	st.Text = f.Text

@@ -125,7 +125,8 @@ func (g *generator) note(format string, args ...any) {
 	g.plan.Drawn = append(g.plan.Drawn, fmt.Sprintf(format, args...))
 }
 
-// size draws the share of phones that take part, and removes the others from each group.
+// size draws the share of phones that take part, and removes the others from each group. The phones of a contact trace
+// all take part.
 func (g *generator) size(base *scenarios.Scenario) {
 	all := 0
 	for _, group := range base.Phones {
@@ -141,6 +142,11 @@ func (g *generator) size(base *scenarios.Scenario) {
 		n = min(n, maxGroup)
 		for i := range group.Count {
 			takesPart = append(takesPart, i < n)
+		}
+	}
+	for i := range base.Contacts.Trace { // each person of the trace needs a phone
+		for _, phone := range base.Contacts.Trace[i].Phones {
+			takesPart[phone] = true
 		}
 	}
 	g.s = base.Subset(func(i int) bool { return takesPart[i] })

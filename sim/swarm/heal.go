@@ -59,7 +59,8 @@ func (h *healing) boundRoutines() {
 	h.s.Routine = left
 }
 
-// boundScript keeps the steps whose nominal time is before the heal, makes them optional and drops their expectations.
+// boundScript keeps the steps whose nominal time is before the heal, makes them optional and drops their expectations. A
+// step without a time of its own does not take place if its time comes at the heal or later.
 func (h *healing) boundScript() {
 	at := nominalTimes(h.s.Script)
 	removed := map[string]bool{} // labels
@@ -80,9 +81,11 @@ func (h *healing) boundScript() {
 			continue
 		}
 		end := at[i] + stepLength(&st)
-		// A step with a time of its own begins at that time. Another step may begin as late as the heal.
+		// A step with a time of its own begins at that time. Another step may begin just before the heal.
 		if st.At.Label == "" && !st.At.AfterPrevious {
 			end -= h.at
+		} else {
+			st.Before = capped(st.Before, h.at)
 		}
 		h.actions = max(h.actions, end)
 		left = append(left, st)

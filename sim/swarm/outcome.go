@@ -9,10 +9,12 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/event"
 	"bluetrace/sim/situations"
 )
 
@@ -29,6 +31,7 @@ type Outcome struct {
 
 	Faults      []reports.KindCount
 	Adversaries []reports.KindCount
+	Invariants  []reports.KindCount // the number of evaluations of each; nil if the run has no result
 	// Failures has one failure of each cause, ordered by time. Later failures may be consequences of the first.
 	Failures []Failure
 }
@@ -41,8 +44,9 @@ type Failure struct {
 
 // Names of the checks that the swarm itself makes.
 const (
-	RunEnds = "the run ends"
-	SameRun = "all runs of a seed are equal"
+	RunEnds         = "the run ends"
+	SameRun         = "all runs of a seed are equal"
+	FaultsUntilHeal = "no fault begins after the heal"
 )
 
 // breaksCause begins the cause of a run that failed with an error.
@@ -54,6 +58,25 @@ func (out *Outcome) setResult(r *reports.Run) {
 	out.Faults, out.Adversaries = r.Faults, r.Adversaries
 	out.Failures = newCauseNames(out.Base).failures(r)
 	slices.SortStableFunc(out.Failures, func(a, b Failure) int { return compareTimes(&a.Check, &b.Check) })
+	for _, name := range sim.Invariants() {
+		count := reports.KindCount{Kind: name}
+		i := slices.IndexFunc(r.Checks, func(c reports.Check) bool {
+			return c.Kind == reports.InvariantCheck && c.Name == name
+		})
+		if i >= 0 {
+			count.Count = r.Checks[i].Evaluations
+		}
+		out.Invariants = append(out.Invariants, count)
+	}
+}
+
+// lateFault returns the failure of a run with a fault that begins after the heal: its effects could be taken for a
+// failure of liveness.
+func (n *causeNames) lateFault(e *event.Event, heal time.Duration) *Failure {
+	at := e.At.Seconds()
+	c := ownCheck(FaultsUntilHeal, fmt.Sprintf("every fault begins by %v", heal), fmt.Sprintf("%s at %v", e.Text, e.At))
+	c.AtSeconds = &at
+	return &Failure{FaultsUntilHeal + ": " + n.normalize(e.Text), c}
 }
 
 // failures returns the first failed check of each cause, in the order of the checks.

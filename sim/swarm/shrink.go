@@ -40,11 +40,13 @@ type shrinking struct {
 }
 
 // Shrink reduces the first scenario of a group, whose file will stand at path. It sets Seeds and Accept of the options.
-// It returns nil without an error for a run that does not end or that differs from its repetition.
+// It returns nil without an error for a run that does not end, that differs from its repetition, or that has a fault
+// after its heal.
 func Shrink(
 	ctx context.Context, base *scenarios.Scenario, g *Group, name, path string, o shrink.Options,
 ) (*Shrunk, error) {
-	if g.Check.Name == RunEnds && !strings.HasPrefix(g.Cause, breaksCause) || g.Check.Name == SameRun {
+	if g.Check.Name == RunEnds && !strings.HasPrefix(g.Cause, breaksCause) || g.Check.Name == SameRun ||
+		g.Check.Name == FaultsUntilHeal {
 		return nil, nil
 	}
 	failing, plan := Draw(base, g.Seed)

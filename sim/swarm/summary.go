@@ -37,6 +37,7 @@ type Summary struct {
 
 	Faults      []reports.KindCount `json:"faults"`
 	Adversaries []reports.KindCount `json:"adversaries"`
+	Invariants  []reports.KindCount `json:"invariants"` // the number of evaluations of each
 	Situations  []Situation         `json:"marks"`
 	Failures    []Group             `json:"failures"`
 	// MoreCauses counts the failed runs whose cause was not kept because there were maxCauses causes.
@@ -93,8 +94,8 @@ const maxCauses = 200
 func NewSummary() *Summary {
 	return &Summary{
 		Format: reports.Format, Kind: summaryKind, Verdict: reports.Passed, Ranges: []Range{}, Files: []FileRuns{},
-		Faults: []reports.KindCount{}, Adversaries: []reports.KindCount{}, Situations: []Situation{},
-		Failures: []Group{},
+		Faults: []reports.KindCount{}, Adversaries: []reports.KindCount{}, Invariants: []reports.KindCount{},
+		Situations: []Situation{}, Failures: []Group{},
 	}
 }
 
@@ -107,7 +108,7 @@ func (s *Summary) Add(out *Outcome) {
 	one.Runs, one.Events = 1, out.Events
 	virtual := time.Duration(out.VirtualSeconds * float64(time.Second))
 	one.VirtualMs = uint64(virtual.Round(time.Millisecond).Milliseconds())
-	one.Faults, one.Adversaries = out.Faults, out.Adversaries
+	one.Faults, one.Adversaries, one.Invariants = out.Faults, out.Adversaries, out.Invariants
 	if out.Repeated {
 		one.Repeated = 1
 	}
@@ -140,6 +141,7 @@ func (s *Summary) Merge(o *Summary) {
 	s.Jobs = max(s.Jobs, o.Jobs)
 	s.Faults = mergeKindCounts(s.Faults, o.Faults)
 	s.Adversaries = mergeKindCounts(s.Adversaries, o.Adversaries)
+	s.Invariants = mergeKindCounts(s.Invariants, o.Invariants)
 	s.MoreCauses += o.MoreCauses
 	for _, f := range o.Files {
 		i := slices.IndexFunc(s.Files, func(g FileRuns) bool { return g.File == f.File })
@@ -231,19 +233,40 @@ func (s *Summary) Unreached() []string {
 	return names
 }
 
-// RequireSituations fails the swarm if no situations were counted, or if one was never reached. option names the flag
-// that requires this, and ends the reason.
-func (s *Summary) RequireSituations(option string) {
-	reason := "no situations were counted"
-	if all := len(s.Situations); all > 0 {
-		missing, were := len(s.Unreached()), "were"
-		if missing == 0 {
-			return
+// Unexercised returns the names of the invariants that no run evaluated, because nothing that they are about happened.
+func (s *Summary) Unexercised() []string {
+	var names []string
+	for _, k := range s.Invariants {
+		if k.Count == 0 {
+			names = append(names, k.Kind)
 		}
-		if missing == 1 {
+	}
+	return names
+}
+
+// Kinds of what a swarm can require.
+const (
+	RequireSituations = "situations"
+	RequireInvariants = "invariants"
+)
+
+// Require fails the swarm if nothing of the kind was counted, if a situation was never reached, or if an invariant was
+// never exercised. option names the flag that requires this, and ends the reason.
+func (s *Summary) Require(kind, option string) {
+	missing, all, participle := len(s.Unreached()), len(s.Situations), "reached"
+	if kind == RequireInvariants {
+		missing, all, participle = len(s.Unexercised()), len(s.Invariants), "exercised"
+	}
+	reason := fmt.Sprintf("no %s were counted", kind)
+	if all > 0 {
+		were := "were"
+		switch missing {
+		case 0:
+			return
+		case 1:
 			were = "was"
 		}
-		reason = fmt.Sprintf("%d of %d situations %s never reached", missing, all, were)
+		reason = fmt.Sprintf("%d of %d %s %s never %s", missing, all, kind, were, participle)
 	}
 	s.Verdict, s.Reasons = reports.Failed, append(s.Reasons, reason+" "+option)
 }
@@ -359,7 +382,7 @@ const (
 // Validate returns an error if the summary contradicts itself or has a number that is out of bounds.
 func (s *Summary) Validate() error {
 	counts := []uint64{s.Runs, s.Failed, s.Repeated, s.Events, s.VirtualMs, s.MoreCauses}
-	for _, k := range slices.Concat(s.Faults, s.Adversaries) {
+	for _, k := range slices.Concat(s.Faults, s.Adversaries, s.Invariants) {
 		counts = append(counts, k.Count)
 	}
 	for _, m := range s.Situations {

@@ -19,6 +19,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/event"
 	"bluetrace/sim/situations"
 )
 
@@ -137,10 +138,20 @@ func (o *Options) runJob(ctx context.Context, j *job) *Outcome {
 	}
 	s, plan := Draw(j.base, j.seed)
 	out := &Outcome{Base: j.base, Plan: plan, Verdict: reports.Failed}
-	options := sim.Options{WithoutDelays: true}
+	var late *Failure // the first fault that begins after the heal
+	observe := func(e *event.Event) {
+		if late == nil && e.At > plan.Heal {
+			late = newCauseNames(j.base).lateFault(e, plan.Heal)
+		}
+	}
+	d := situations.New(situations.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
+	options := sim.Options{WithoutDelays: true, Subscribe: func(s *event.Stream) {
+		s.On(event.FaultBegins, observe)
+		if j.situations {
+			d.Subscribe(s)
+		}
+	}}
 	if j.situations {
-		d := situations.New(situations.Settings{Start: s.Start, Zone: s.Zone, BlockDuration: s.Server.BlockDuration})
-		options.Subscribe = d.Subscribe
 		out.Situations = &d.Counts
 	}
 	r, err := o.runWithinLimits(ctx, s, options)
@@ -156,6 +167,9 @@ func (o *Options) runJob(ctx context.Context, j *job) *Outcome {
 		return out
 	}
 	out.setResult(&r.Run)
+	if late != nil {
+		out.addFailure(*late)
+	}
 	return out
 }
 

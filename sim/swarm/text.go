@@ -16,7 +16,6 @@ type TextOptions struct {
 	Color          bool // ANSI colours for the verdicts
 	ShowDraws      bool // with each failure, list everything its seed drew and the last events
 	DrawsPrinted   bool // the draws of the seeds were printed before the summary
-	ListUnreached  bool // list the situations that were not reached
 	NoOutputFolder bool // no folder was given for the files of failures
 }
 
@@ -39,6 +38,9 @@ func (s *Summary) Text(w io.Writer, o TextOptions) error {
 
 func (p *page) verdict(s *Summary) {
 	result := reports.Plural(s.Runs, "run", "runs") + " held"
+	if s.Runs == 0 {
+		result = "no seed was run"
+	}
 	if s.Failed > 0 {
 		result = fmt.Sprintf("%s of %s failed, of %s",
 			reports.FormatCount(s.Failed), reports.Plural(s.Runs, "run", "runs"),
@@ -150,9 +152,8 @@ func (p *page) counts(s *Summary) {
 	}
 	p.kinds("faults", s.Faults)
 	p.kinds("adversaries", s.Adversaries)
-	if len(s.Situations) > 0 {
-		p.situations(s)
-	}
+	p.reached("situations", "reached", "not reached", len(s.Situations), s.Unreached(), p.Row)
+	p.reached("invariants", "exercised", "unexercised", len(s.Invariants), s.Unexercised(), p.Fields)
 	if s.Repeated > 0 {
 		p.Field("repeated", reports.Plural(s.Repeated, "run", "runs")+", compared with the first run of the seed")
 	}
@@ -188,15 +189,15 @@ func (p *page) kinds(name string, counts []reports.KindCount) {
 	p.Row(name, words)
 }
 
-func (p *page) situations(s *Summary) {
-	missing := s.Unreached()
-	p.Field("situations", fmt.Sprintf("%d of %d reached", len(s.Situations)-len(missing), len(s.Situations)))
-	switch {
-	case len(missing) == 0:
-	case p.ListUnreached:
-		p.Row("not reached", missing)
-	default:
-		p.Field("not reached", fmt.Sprintf("%d (use --verbose to list them)", len(missing)))
+// reached writes how many situations were reached, or invariants exercised, and lists those that never were.
+func (p *page) reached(
+	name, reached, never string, all int, missing []string, list func(name string, texts []string),
+) {
+	if all > 0 {
+		p.Field(name, fmt.Sprintf("%d of %d %s", all-len(missing), all, reached))
+	}
+	if len(missing) > 0 {
+		list(never, missing)
 	}
 }
 

@@ -14,6 +14,7 @@ func TestText(t *testing.T) {
 	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, RepeatEvery: 10, Engine: fakeEngine})
 	s.WallSeconds, s.Jobs = 2, 2
 	s.Adversaries = []reports.KindCount{{Kind: "forge", Count: 1200}}
+	s.Invariants = []reports.KindCount{{Kind: "every TempID is issued once"}, {Kind: "no entry stays", Count: 7}, {Kind: "nothing grows"}}
 	s.Situations = []Situation{{"torn line", "a line is torn at a crash", 3}, {"expiry", "a beacon comes in the instant of its expiry", 0}}
 	for i := range s.Failures {
 		g := &s.Failures[i]
@@ -55,7 +56,10 @@ func TestText(t *testing.T) {
   faults      crash 40
   adversaries forge 1,200
   situations  1 of 2 reached
-  not reached 1 (use --verbose to list them)
+  not reached expiry
+  invariants  1 of 3 exercised
+  unexercised every TempID is issued once
+              nothing grows
   repeated    2 runs, compared with the first run of the seed
   virtual     0.01 days, 200 events
   time        2.0 s with 2 workers: 10.0 runs per second, 5.0 per worker; 605x real time
@@ -65,7 +69,7 @@ func TestText(t *testing.T) {
 	}
 	b.Reset()
 	s.Reasons = []string{"shrinking was interrupted"}
-	if err := s.Text(&b, TextOptions{ListUnreached: true, NoOutputFolder: true}); err != nil {
+	if err := s.Text(&b, TextOptions{NoOutputFolder: true}); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"of 2 causes; shrinking was interrupted\n", "  not reached expiry\n", "  use --out DIR to write a small scenario for each cause\n"} {
