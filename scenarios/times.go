@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"bluetrace/protocol"
 )
 
 // maxDuration is the longest duration that may be written. Sums of a few such durations cannot overflow.
@@ -211,8 +213,12 @@ func parseWireTime(text string) (WireTime, error) {
 
 // parseTraceTime parses a time of a trace: whole seconds without a unit, or a duration of whole seconds.
 func parseTraceTime(text string) (int64, error) {
-	if n, err := strconv.ParseUint(text, 10, 50); err == nil {
+	n, err := strconv.ParseUint(text, 10, 64)
+	switch {
+	case err == nil && n <= maxTraceTime:
 		return int64(n), nil
+	case err == nil, errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("the latest time of a trace is %d s", int64(maxTraceTime))
 	}
 	d, err := parseUnsigned(text)
 	if err == nil && d%time.Second != 0 {
@@ -264,22 +270,11 @@ func parseWallTime(text string) (time.Time, error) {
 
 // inZone returns the first instant at which clocks in zone show wall, in Unix seconds. It fails if they never do.
 func inZone(wall time.Time, zone *time.Location) (int64, error) {
-	// Every such instant is within 26 hours of the one in UTC.
-	const reach = 48 * time.Hour
-	naive := wall.Unix()
-	at := wall.Add(-reach).In(zone)
-	for {
-		_, offset := at.Zone()
-		_, end := at.ZoneBounds()
-		instant := naive - int64(offset)
-		if instant >= at.Unix() && (end.IsZero() || instant < end.Unix()) {
-			return instant, nil
-		}
-		if end.IsZero() || end.Unix() > naive+int64(reach/time.Second) {
-			return 0, errors.New("clocks in the scenario's zone go forward over it")
-		}
-		at = end
+	instants, n := protocol.NewZone(zone).Readings(protocol.LocalTime(wall.Unix()))
+	if n == 0 {
+		return 0, errors.New("clocks in the scenario's zone go forward over it")
 	}
+	return instants[0], nil
 }
 
 // String returns the distribution as a file writes it.
