@@ -13,8 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-
-	"bluetrace/protocol"
 )
 
 // maxDuration is the longest duration that may be written. Sums of a few such durations cannot overflow.
@@ -268,13 +266,20 @@ func parseWallTime(text string) (time.Time, error) {
 	return t, nil
 }
 
-// inZone returns the first instant at which clocks in zone show wall, in Unix seconds. It fails if they never do.
-func inZone(wall time.Time, zone *time.Location) (int64, error) {
-	instants, n := protocol.NewZone(zone).Readings(protocol.LocalTime(wall.Unix()))
-	if n == 0 {
-		return 0, errors.New("clocks in the scenario's zone go forward over it")
+// inZone returns the first instant at which clocks in zone show wall, in Unix seconds. It fails if they never do. It
+// tries each offset that the zone has near wall for at least an hour: the end that Time.ZoneBounds returns
+// may be before the time itself, at the turn of a year.
+func inZone(wall time.Time, zone *time.Location) (first int64, err error) {
+	const reach = 27 * time.Hour // more than any offset from UTC
+	err = errors.New("clocks in the scenario's zone go forward over it")
+	for d := -reach; d <= reach; d += time.Hour {
+		_, offset := wall.Add(d).In(zone).Zone()
+		instant := wall.Add(-time.Duration(offset) * time.Second)
+		if _, real := instant.In(zone).Zone(); real == offset && (err != nil || instant.Unix() < first) {
+			first, err = instant.Unix(), nil
+		}
 	}
-	return instants[0], nil
+	return first, err
 }
 
 // String returns the distribution as a file writes it.
