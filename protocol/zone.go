@@ -93,6 +93,20 @@ func (z *Zone) Offset(t, u LocalTime) (seconds int64, ok bool) {
 	return z.window(int64(t)).offset(t, u)
 }
 
+// NextChange returns the first instant after unix at which the offset from UTC changes.
+// Both are in Unix seconds. It returns false if the offset does not change before the
+// year 10000.
+func (z *Zone) NextChange(unix int64) (change int64, ok bool) {
+	first := z.period(unix)
+	for p := first; p.until <= int64(lastLocalTime); {
+		// The offset may be the same after until: a period may end early.
+		if p = z.period(p.until); p.offset != first.offset {
+			return p.from, true
+		}
+	}
+	return 0, false
+}
+
 // shortest returns the shortest positive span from one of starts to one of expiries,
 // both in ascending order. Of two equally short spans it prefers the one that contains
 // wall, or else the earlier one. The error is ErrNotAfter.
@@ -220,23 +234,24 @@ func (z *Zone) walk(t LocalTime) (r [4]int64, n int) {
 // period returns a period that begins at unix. In a zone that has never changed its
 // offset, it returns all time.
 //
-// The end of the period is the end that time.Time.ZoneBounds returns, because the
-// offset does not change before it. That end may be early, at the turn of a year. On 31
-// December of a leap year it may even be before unix, so steady is used instead. The
-// beginning that ZoneBounds returns is not used: it may be earlier than the offset
-// holds.
+// The end of the period is the end that time.Time.ZoneBounds returns. It may be early,
+// at the turn of a year. On 31 December of a leap year it may even be before unix. With
+// a rule that has a change after the end of its year, the offset may change before it.
+// In both cases steady is used instead. The beginning that ZoneBounds returns is not
+// used: it may be earlier than the offset holds.
 func (z *Zone) period(unix int64) period {
 	t := time.Unix(unix, 0).In(z.loc)
 	_, offset := t.Zone()
 	from, until := t.ZoneBounds()
 	p := period{from: unix, until: math.MaxInt64, offset: int64(offset)}
-	switch {
-	case from.IsZero() && until.IsZero():
+	if from.IsZero() && until.IsZero() {
 		p.from = math.MinInt64
-	case !until.IsZero() && until.Unix() > unix:
+	}
+	if !until.IsZero() {
 		p.until = until.Unix()
-	case !until.IsZero():
-		p.until = unix + steady(t, offset)
+		if _, last := until.Add(-time.Second).Zone(); last != offset || p.until <= unix {
+			p.until = unix + steady(t, offset)
+		}
 	}
 	return p
 }

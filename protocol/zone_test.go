@@ -362,6 +362,69 @@ func TestReadingsAtTheTurnOfTheYear(t *testing.T) {
 	}
 }
 
+// zoneOf returns a zone with one rule for all years, as a TZif file has it in its last
+// line (RFC 8536 section 3.3).
+func zoneOf(t *testing.T, rule string) *time.Location {
+	t.Helper()
+	block := append([]byte("TZif2"), make([]byte, 15+6*4)...)
+	block[len(block)-5], block[len(block)-1] = 1, 1 // one type of time, one byte of names
+	block = append(block, make([]byte, 6+1)...)
+	file := append(slices.Concat(block, block), "\n"+rule+"\n"...)
+	loc, err := time.LoadLocationFromTZData("injected", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return loc
+}
+
+// Rules that no zone has: with a change at the turn of the year, on every side of it,
+// and with summer time that has the offset of the rest of the year.
+func TestInjectedRules(t *testing.T) {
+	for _, test := range []struct {
+		rule    string
+		changes bool
+	}{
+		{"AAA0BBB,0/0,J365/24", true}, {"AAA0BBB,J1/0,J365/23", true}, {"AAA-13BBB-14,J2/3,J364/1", true},
+		{"AAA12BBB,J60/0,365/1", true}, {"AAA0BBB0,M3.2.0,M11.1.0", false}, {"AAA5", false},
+	} {
+		z := NewZone(zoneOf(t, test.rule))
+		for _, day := range []string{"2024-12-29T12:00:00Z", "2027-12-29T12:00:00Z"} {
+			for hour := range int64(120) {
+				unix := instant(t, day) + hour*3600
+				at := LocalTime(unix)
+				if r, n := z.Readings(at); !slices.Equal(r[:n], readingsByTrial(z.Location(), at)) {
+					t.Fatalf("%s: Readings(%v) = %v, want %v", test.rule, at, r[:n], readingsByTrial(z.Location(), at))
+				}
+			}
+			if _, ok := z.NextChange(instant(t, day)); ok != test.changes {
+				t.Fatalf("%s: a change after %s: %v", test.rule, day, ok)
+			}
+		}
+	}
+}
+
+func TestNextChange(t *testing.T) {
+	for _, test := range []struct{ zone, after, want string }{
+		{"Europe/London", "2024-11-10T09:00:00Z", "2025-03-30T01:00:00Z"},
+		{"Europe/London", "2024-12-30T23:59:59Z", "2025-03-30T01:00:00Z"},
+		{"Europe/London", "2024-12-31T12:00:00Z", "2025-03-30T01:00:00Z"},
+		{"Europe/London", "2025-01-01T00:00:00Z", "2025-03-30T01:00:00Z"},
+		{"Europe/London", "2025-03-30T00:59:59Z", "2025-03-30T01:00:00Z"},
+		{"Europe/London", "2025-03-30T01:00:00Z", "2025-10-26T01:00:00Z"},
+		{"America/New_York", "2200-12-31T23:00:00Z", "2201-03-08T07:00:00Z"},
+		{"Australia/Lord_Howe", "2028-12-31T23:59:59Z", "2029-03-31T15:00:00Z"},
+		// London had the offset of summer for three years, under two names.
+		{"Europe/London", "1968-06-01T00:00:00Z", "1971-10-31T02:00:00Z"},
+		{"UTC", "2024-12-31T12:00:00Z", ""}, {"Etc/GMT+12", "2024-12-31T12:00:00Z", ""},
+		{"Asia/Tokyo", "2024-12-31T12:00:00Z", ""},
+	} {
+		got, ok := NewZone(location(t, test.zone)).NextChange(instant(t, test.after))
+		if ok != (test.want != "") || ok && got != instant(t, test.want) {
+			t.Errorf("%s after %s: %v, %v, want %s", test.zone, test.after, time.Unix(got, 0).UTC(), ok, test.want)
+		}
+	}
+}
+
 // A fixed zone may have any offset.
 func TestFixedZone(t *testing.T) {
 	z := NewZone(time.FixedZone("far", 40*3600))

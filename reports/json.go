@@ -3,6 +3,7 @@ package reports
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -24,6 +25,15 @@ func CheckFormat(format int) error {
 		return fmt.Errorf("`format` is %d: this sim reads up to %d; use a newer sim", format, Format)
 	}
 	return nil
+}
+
+// TrimMark returns the text of a JSON file without its byte order mark. It refuses UTF-16 and UTF-32.
+func TrimMark(text []byte) ([]byte, error) {
+	head := text[:min(len(text), 2)]
+	if bytes.IndexByte(head, 0) >= 0 || string(head) == "\xff\xfe" || string(head) == "\xfe\xff" {
+		return nil, errors.New("the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)")
+	}
+	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }
 
 // document is the JSON form of a run: its fields and the values derived from them.

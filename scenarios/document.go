@@ -18,15 +18,68 @@ const maxFile = 4 << 20
 
 // document parses the text of a file as one YAML document. It returns nil after a mistake.
 func document(c *mistakeList, text []byte) *yaml.Node {
-	text = bytes.TrimPrefix(text, []byte("\ufeff"))
-	if len(text) > maxFile {
+	if isUTF16(text) {
+		c.add(Pos{1, 1}, "the file is UTF-16 text; save it as UTF-8")
+		return nil
+	}
+	if len(bytes.TrimPrefix(text, []byte(byteOrderMark))) > maxFile {
 		c.add(Pos{}, "the file is larger than %d MiB, the most a scenario may have", maxFile>>20)
 		return nil
 	}
+	text = withLineFeeds(text)
 	if !printable(c, text) {
 		return nil
 	}
-	loader, err := yaml.NewLoader(bytes.NewReader(text))
+	hidden, restore := hideSeparators(text)
+	root := loadDocument(c, text, hidden)
+	if root != nil && restore != nil {
+		restoreNode(root, restore)
+	}
+	return root
+}
+
+// withLineFeeds returns the text of a file without its byte order mark, with LF as its only end of a line.
+func withLineFeeds(text []byte) []byte {
+	text = bytes.TrimPrefix(text, []byte(byteOrderMark))
+	if bytes.IndexByte(text, '\r') < 0 {
+		return text
+	}
+	return bytes.ReplaceAll(bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n")), []byte("\r"), []byte("\n"))
+}
+
+// hideSeparators replaces the characters at which YAML 1.1, but not 1.2 (section 5.4), ends a line: the library follows
+// 1.1. Each becomes a private character that the text does not have. restore reverses this; it is nil if the text has
+// no such character.
+func hideSeparators(text []byte) (hidden []byte, restore *strings.Replacer) {
+	var forth, back []string
+	private := '\ue000'
+	for _, separator := range []string{"\u0085", "\u2028", "\u2029"} {
+		if !bytes.Contains(text, []byte(separator)) {
+			continue
+		}
+		for bytes.ContainsRune(text, private) {
+			private++
+		}
+		forth, back = append(forth, separator, string(private)), append(back, string(private), separator)
+		private++
+	}
+	if forth == nil {
+		return text, nil
+	}
+	return []byte(strings.NewReplacer(forth...).Replace(string(text))), strings.NewReplacer(back...)
+}
+
+func restoreNode(n *yaml.Node, restore *strings.Replacer) {
+	n.Value = restore.Replace(n.Value)
+	for _, c := range n.Content {
+		restoreNode(c, restore)
+	}
+}
+
+// loadDocument returns the root of the one YAML document of a text, or nil after a mistake. hidden is the text for the
+// library.
+func loadDocument(c *mistakeList, text, hidden []byte) *yaml.Node {
+	loader, err := yaml.NewLoader(bytes.NewReader(hidden))
 	if err != nil {
 		c.add(Pos{}, "reading YAML: %v", err)
 		return nil
@@ -64,7 +117,7 @@ func printable(c *mistakeList, text []byte) bool {
 		case r == utf8.RuneError && size == 1:
 			c.add(Pos{line, col}, "byte 0x%02x is no UTF-8; a scenario is UTF-8 text", text[i])
 			return false
-		case r < ' ' && r != '\t' && r != '\n' && r != '\r', r == 0x7f, 0xfffe <= r && r <= 0xffff, 0x80 <= r &&
+		case r < ' ' && r != '\t' && r != '\n', r == 0x7f, 0xfffe <= r && r <= 0xffff, 0x80 <= r &&
 			r < 0xa0 && r != 0x85:
 			c.add(Pos{line, col}, "found the control character %U; in a text between double quotes it can be written "+
 				"\\x%02X", r, r)
@@ -79,8 +132,33 @@ func printable(c *mistakeList, text []byte) bool {
 	return true
 }
 
+// lookalike matches a character that looks like a blank where YAML wants one: in the indentation, or after a colon, a
+// comma, a dash or a bracket.
+var lookalike = regexp.MustCompile(`(?:^ *(?:- *)?|[:,{}\[\]] *)([\x{85}\x{a0}\x{1680}\x{2000}-\x{200b}\x{2028}` +
+	`\x{2029}\x{202f}\x{205f}\x{2060}\x{3000}\x{feff}])`)
+
+// addLookalike reports the first character of a text that stands for a blank, outside of quotes and comments.
+func (c *mistakeList) addLookalike(text []byte) {
+	for i, line := range strings.Split(string(text), "\n") {
+		at := lookalike.FindStringSubmatchIndex(line)
+		if at == nil {
+			continue
+		}
+		before := line[:at[2]]
+		comment := strings.HasPrefix(strings.TrimLeft(line, " "), "#") || strings.Contains(before, " #")
+		if comment || strings.Count(before, `"`)%2 == 1 || strings.Count(before, "'")%2 == 1 {
+			continue
+		}
+		found, _ := utf8.DecodeRuneInString(line[at[2]:])
+		c.add(Pos{i + 1, utf8.RuneCountInString(before) + 1}, "found %U where YAML wants a blank, which looks like it; "+
+			"replace the character, here and in the rest of the file", found)
+		return
+	}
+}
+
 // complainOfYAML reports an error of the YAML library as a mistake at its position, with the likely reason.
 func complainOfYAML(c *mistakeList, text []byte, err error) {
+	c.addLookalike(text)
 	var le *yaml.LoadError
 	if !errors.As(err, &le) {
 		c.add(Pos{}, "reading YAML: %s", plain(err.Error()))

@@ -170,7 +170,7 @@ const (
 // reader checks a YAML document against the forms of the language.
 type reader struct {
 	*mistakeList
-	text        []byte
+	text        []byte // of withLineFeeds
 	vars        *variables
 	valuesLeft  int
 	bytesLeft   int      // of scalars
@@ -318,7 +318,7 @@ func (s *scalar) takesStyle(n *yaml.Node) bool {
 // isAt reports whether the file contains text at p, so that columns within it can be named.
 func (r *reader) isAt(p Pos, text string) bool {
 	if r.lines == nil {
-		r.lines = strings.Split(strings.TrimPrefix(string(r.text), "\ufeff"), "\n")
+		r.lines = strings.Split(string(r.text), "\n")
 	}
 	if p.Line < 1 || p.Line > len(r.lines) {
 		return false

@@ -212,6 +212,8 @@ func (t *Trace) keys() []key {
 			writtenIf(func(*writer) bool { return t.HasFrom }),
 		to("until", &t.Until, traceTimeForm, "The end of the used part, in the time of the trace.").
 			writtenIf(func(*writer) bool { return t.HasUntil }),
+		to("interval", &t.Interval, lifetimeForm, "The duration of the contact of one line, which ends at its time.").
+			or("20s"),
 	}
 }
 

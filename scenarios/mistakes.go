@@ -126,7 +126,7 @@ func quoted(text string) string {
 		}
 		text, cut = text[:end], "..."
 	}
-	return strconv.QuoteToGraphic(text) + cut
+	return strconv.Quote(text) + cut
 }
 
 // keyQuoted returns a key between backquotes, or in quotes if it needs escapes.

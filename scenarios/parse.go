@@ -54,18 +54,21 @@ func Parse(file string, text []byte, o Options) (*Scenario, error) {
 		return nil, c.err()
 	}
 	c.name = topLevel(root, "name")
+	plain := withLineFeeds(text)
 	r := &reader{
-		mistakeList: c, text: text, vars: newVariables(root, o.Vars),
+		mistakeList: c, text: plain, vars: newVariables(root, o.Vars),
 		valuesLeft: maxValues, bytesLeft: maxTexts, programLeft: maxProgram,
 	}
 	v := r.read(root, language(), "the file", 0)
 	if v == nil || r.valuesLeft <= 0 {
+		c.addLookalike(plain)
 		return nil, c.err() // the rest of the file is not checked
 	}
 	r.vars.reportUnused(c)
 	s := build(c, v, file)
-	if err := c.err(); err != nil {
-		return nil, err
+	if c.total > 0 {
+		c.addLookalike(plain)
+		return nil, c.err()
 	}
 	s.Vars = r.vars.resolved()
 	s.Hash = hashOf(text, s.Vars)

@@ -106,7 +106,7 @@ routine:
 		},
 		Mixing: []Mixing{{Phones: group, Degree: 1.5, Dwell: time.Minute}},
 		Trace: []Trace{{File: "dir/t.csv", Phones: group, Classes: []string{"1A"}, From: 31220, HasFrom: true,
-			Until: 31260, HasUntil: true}},
+			Until: 31260, HasUntil: true, Interval: TraceInterval}},
 	}
 	if diff := cmp.Diff(want, got.Contacts, noPlaces); diff != "" {
 		t.Error(diff)
@@ -287,7 +287,7 @@ func TestNoText(t *testing.T) {
 		{"name: a\nabout: \xff\n", "f:2:8: byte 0xff is no UTF-8; a scenario is UTF-8 text"},
 		{"name: é\x00\n",
 			`f:1:8: found the control character U+0000; in a text between double quotes it can be written \x00`},
-		{"\xff\xfen\x00", "f:1:1: byte 0xff is no UTF-8; a scenario is UTF-8 text"},
+		{"\xff\xfen\x00", "f:1:1: the file is UTF-16 text; save it as UTF-8"},
 	} {
 		if _, err := Parse("f", []byte(c.text), Options{}); err == nil || err.Error() != c.want {
 			t.Errorf("%q: got %v, want %s", c.text, err, c.want)

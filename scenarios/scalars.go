@@ -53,7 +53,7 @@ var (
 	// lifetimeForm is a duration of whole seconds.
 	lifetimeForm = patternForm("", "a duration of whole seconds such as 15m", `^`+unsignedPattern+`$`,
 		except(parsePositive, func(d time.Duration) bool { return d%time.Second != 0 },
-			"times on the wire have whole seconds"))
+			"it has a fraction of a second"))
 	delayForm = patternForm("delay", "a delay such as 5ms, a range such as 10ms..40ms, or `exp 5ms` (exponential, "+
 		"with its mean)",
 		delayPattern, boxed(parseDelay))
@@ -135,7 +135,10 @@ func expectedUnless(right bool) error {
 
 // matching accepts a text of at most maxName bytes that matches the regular expression.
 func matching(t string, form *regexp.Regexp) (any, error) {
-	return t, expectedUnless(form.MatchString(t) && len(t) <= maxName)
+	if len(t) > maxName && form.MatchString(t) {
+		return t, fmt.Errorf("it has %d characters, and a name has at most %d", len(t), maxName)
+	}
+	return t, expectedUnless(form.MatchString(t))
 }
 
 // textForm is the form of any text.

@@ -175,9 +175,11 @@ type Trace struct {
 	Phones  []int
 	Classes []string // of both people; empty: every class
 	// From and Until select a part of the trace, in seconds of its own time. Time zero of the run is From or, without
-	// it, 20 s before the time of the first line.
+	// it, one interval before the time of the first line.
 	From, Until       int64
 	HasFrom, HasUntil bool
+	// Interval is the duration of the contact of one line, in whole seconds. 0 stands for TraceInterval.
+	Interval time.Duration
 }
 
 // Routine is a recurring action of a selection of phones.

@@ -211,8 +211,12 @@ func parseWireTime(text string) (WireTime, error) {
 
 // parseTraceTime parses a time of a trace: whole seconds without a unit, or a duration of whole seconds.
 func parseTraceTime(text string) (int64, error) {
-	if n, err := strconv.ParseUint(text, 10, 50); err == nil {
+	n, err := strconv.ParseUint(text, 10, 64)
+	switch {
+	case err == nil && n <= maxTraceTime:
 		return int64(n), nil
+	case err == nil, errors.Is(err, strconv.ErrRange):
+		return 0, fmt.Errorf("the latest time of a trace is %d s", int64(maxTraceTime))
 	}
 	d, err := parseUnsigned(text)
 	if err == nil && d%time.Second != 0 {
@@ -262,24 +266,20 @@ func parseWallTime(text string) (time.Time, error) {
 	return t, nil
 }
 
-// inZone returns the first instant at which clocks in zone show wall, in Unix seconds. It fails if they never do.
-func inZone(wall time.Time, zone *time.Location) (int64, error) {
-	// Every such instant is within 26 hours of the one in UTC.
-	const reach = 48 * time.Hour
-	naive := wall.Unix()
-	at := wall.Add(-reach).In(zone)
-	for {
-		_, offset := at.Zone()
-		_, end := at.ZoneBounds()
-		instant := naive - int64(offset)
-		if instant >= at.Unix() && (end.IsZero() || instant < end.Unix()) {
-			return instant, nil
+// inZone returns the first instant at which clocks in zone show wall, in Unix seconds. It fails if they never do. It
+// tries each offset that the zone has near wall for at least an hour: the end that Time.ZoneBounds returns
+// may be before the time itself, at the turn of a year.
+func inZone(wall time.Time, zone *time.Location) (first int64, err error) {
+	const reach = 27 * time.Hour // more than any offset from UTC
+	err = errors.New("clocks in the scenario's zone go forward over it")
+	for d := -reach; d <= reach; d += time.Hour {
+		_, offset := wall.Add(d).In(zone).Zone()
+		instant := wall.Add(-time.Duration(offset) * time.Second)
+		if _, real := instant.In(zone).Zone(); real == offset && (err != nil || instant.Unix() < first) {
+			first, err = instant.Unix(), nil
 		}
-		if end.IsZero() || end.Unix() > naive+int64(reach/time.Second) {
-			return 0, errors.New("clocks in the scenario's zone go forward over it")
-		}
-		at = end
 	}
+	return first, err
 }
 
 // String returns the distribution as a file writes it.

@@ -1,6 +1,9 @@
 package scenarios
 
 import (
+	"archive/zip"
+	"bytes"
+	"io/fs"
 	"testing"
 	"time"
 )
@@ -86,6 +89,81 @@ func TestInZone(t *testing.T) {
 		}
 		if want, _ := time.Parse(time.RFC3339, c.want); err != nil || got != want.Unix() {
 			t.Errorf("%s in %s: got %s, %v; want %s", c.wall, c.zone, time.Unix(got, 0).UTC(), err, c.want)
+		}
+	}
+}
+
+// zones returns every zone of the database, each set of rules once.
+func zones(t *testing.T) []*time.Location {
+	t.Helper()
+	archive, err := zip.NewReader(bytes.NewReader(zoneinfo), int64(len(zoneinfo)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*time.Location
+	seen := map[string]bool{}
+	for _, f := range archive.File {
+		rules, err := fs.ReadFile(archive, f.Name)
+		if f.FileInfo().IsDir() || seen[string(rules)] {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[string(rules)] = true
+		zone, err := Zone(f.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, zone)
+	}
+	if len(all) < 200 {
+		t.Fatalf("the database has %d zones, want at least 200", len(all))
+	}
+	return all
+}
+
+// firstReading tries the offset of every second hour within 30 hours. It returns false if clocks never show wall.
+func firstReading(wall time.Time, zone *time.Location) (first int64, ok bool) {
+	previous := 0
+	for d := -30 * time.Hour; d <= 30*time.Hour; d += 2 * time.Hour {
+		_, offset := wall.Add(d).In(zone).Zone()
+		if ok && offset == previous {
+			continue
+		}
+		previous = offset
+		u := wall.Unix() - int64(offset)
+		if _, real := time.Unix(u, 0).In(zone).Zone(); real == offset && (!ok || u < first) {
+			first, ok = u, true
+		}
+	}
+	return first, ok
+}
+
+// TestStartsAtTheTurnOfAYear reads times around 1 January in every zone. The period that the standard library returns
+// may end before such a time.
+func TestStartsAtTheTurnOfAYear(t *testing.T) {
+	for _, zone := range zones(t) {
+		for year := 1970; year <= 2200; year++ {
+			for _, d := range []time.Duration{-24 * time.Hour, -90 * time.Minute, 0, 9 * time.Hour, 33 * time.Hour} {
+				wall := time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC).Add(d)
+				want, real := firstReading(wall, zone)
+				got, err := inZone(wall, zone)
+				if got != want && real || (err == nil) != real {
+					t.Fatalf("%s in %s is %d (%v), want %d", wall.Format(wallLayout), zone, got, err, want)
+				}
+			}
+		}
+	}
+}
+
+func TestTimesOfATrace(t *testing.T) {
+	for text, want := range map[string]string{
+		"1099511627776": "", "8h40m": "", "1099511627777": "the latest time of a trace is 1099511627776 s",
+		"99999999999999999999": "the latest time of a trace is 1099511627776 s", "1.5s": "a trace's time has whole seconds",
+	} {
+		if _, err := parseTraceTime(text); (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%s: got %v, want %q", text, err, want)
 		}
 	}
 }

@@ -2,22 +2,23 @@ package scenarios
 
 import (
 	"bufio"
-	"bytes"
-	"compress/flate"
-	"compress/gzip"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
-// TraceInterval is the duration of the contact of one line of a trace. The contact ends at the time of the line.
+// TraceInterval is the duration of the contact of one line of a trace that has no `interval`. The contact ends at the
+// time of the line.
 const TraceInterval = 20 * time.Second
+
+const defaultInterval = int64(TraceInterval / time.Second)
 
 // Limits of a trace. The memory of the reader does not grow with the length of the trace.
 const (
@@ -25,6 +26,7 @@ const (
 	maxTraceTime  = 1 << 40  // seconds
 	maxSameMoment = 1 << 20  // contacts of one time
 	maxTraceID    = 100      // bytes
+	maxColumns    = 6        // columns of a line that are read
 	keptNames     = 1 << 16  // names of people and classes of which one copy is kept
 )
 
@@ -59,14 +61,17 @@ func (m *TraceMistake) Unwrap() error { return m.Err }
 type Irregularity struct {
 	Problem   string // such as "time is no multiple of 20"
 	Treatment string // used or skipped
-	Count     int
-	Lines     []int // the first few, from 1
+	Count     int    // of lines; 0 if the problem is of the whole trace
+	Lines     []int  // the first few, from 1
 }
 
 // oddLinesKept is the most line numbers that are listed for one kind of irregularity.
 const oddLinesKept = 5
 
 func (o *Irregularity) String() string {
+	if o.Count == 0 {
+		return o.Problem
+	}
 	lines := make([]string, len(o.Lines))
 	for i, n := range o.Lines {
 		lines[i] = strconv.Itoa(n)
@@ -83,59 +88,63 @@ func (o *Irregularity) String() string {
 
 // TraceReader reads recorded contacts in the SocioPatterns form, line by line.
 type TraceReader struct {
-	trace   Trace
-	close   func() error
-	in      *bufio.Reader
-	line    int
-	zero    int64              // the time of the trace at which the run begins
-	begun   bool               // zero is known
-	last    int64              // the time of the last line that was not skipped
-	pairs   map[[2]string]bool // the pairs with a contact at the time last
-	names   map[string]string  // one copy of each name of a person or a class
-	odd     []Irregularity
-	usable  int      // lines that are contacts
-	chosen  int      // usable lines that were selected
-	classes []string // the first few classes that were read, for messages
-	err     error    // returned by every later call
+	trace    Trace
+	interval int64 // of a contact, in seconds
+	close    func() error
+	in       *bufio.Scanner
+	line     int
+	data     bool // the comments and the header above the contacts are over
+	steps    timeSteps
+	zero     int64              // the time of the trace at which the run begins
+	begun    bool               // zero is known
+	last     int64              // the time of the last line that was not skipped
+	earlier  int                // lines that were skipped because they are earlier than last
+	pairs    map[[2]string]bool // the pairs with a contact at the time last
+	names    map[string]string  // one copy of each name of a person or a class
+	odd      []Irregularity
+	usable   int      // lines that are contacts
+	chosen   int      // usable lines that were selected
+	classes  []string // the first few classes that were read, for messages
+	err      error    // returned by every later call
 }
 
-// OpenTrace opens the file of t. The error wraps the operating system's error or is a *TraceMistake.
-func OpenTrace(t *Trace) (*TraceReader, error) {
-	f, err := os.Open(t.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("reading trace: %w (a relative path begins at the scenario's folder; give an absolute "+
-			"path)", err)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading trace: %w", err)
-	}
-	r, err := NewTraceReader(f, t)
-	if err != nil {
-		_ = f.Close() // it was only read
-		return nil, err
-	}
-	r.close = f.Close
-	return r, nil
+// timeSteps summarizes the differences between the ascending times of a trace, in seconds.
+type timeSteps struct {
+	last    int64
+	begun   bool // last is a time
+	count   int  // of differences
+	longest int64
+	divisor int64 // the greatest common divisor of all differences
 }
 
-// NewTraceReader reads a trace, gzip or plain, and selects the contacts of t. Messages name t.File.
+func (s *timeSteps) add(t int64) {
+	if step := t - s.last; s.begun && step > 0 {
+		s.count++
+		s.longest = max(s.longest, step)
+		for step != 0 {
+			s.divisor, step = step, s.divisor%step
+		}
+	}
+	if !s.begun || t > s.last {
+		s.last, s.begun = t, true
+	}
+}
+
+// NewTraceReader reads a trace, gzip or plain, and selects the contacts of t. Messages name t.File. The error is a
+// *TraceMistake if the file has another format.
 func NewTraceReader(in io.Reader, t *Trace) (*TraceReader, error) {
 	r := &TraceReader{
-		trace: *t, in: bufio.NewReaderSize(in, maxTraceLine), close: func() error { return nil },
-		pairs: map[[2]string]bool{}, names: map[string]string{},
+		trace: *t, interval: int64(cmp.Or(t.Interval, TraceInterval) / time.Second),
+		close: func() error { return nil }, pairs: map[[2]string]bool{}, names: map[string]string{},
 		zero: t.From, begun: t.HasFrom,
 	}
-	magic, err := r.in.Peek(2)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, r.readFailed(err)
+	text, err := r.openText(in)
+	if err != nil {
+		return nil, err
 	}
-	if bytes.Equal(magic, []byte{0x1f, 0x8b}) {
-		z, err := gzip.NewReader(r.in)
-		if err != nil {
-			return nil, r.readFailed(err)
-		}
-		r.in = bufio.NewReaderSize(z, maxTraceLine)
-	}
+	r.in = bufio.NewScanner(text)
+	r.in.Buffer(nil, maxTraceLine+1)
+	r.in.Split(splitLine)
 	return r, nil
 }
 
@@ -166,56 +175,33 @@ func (r *TraceReader) Next() (Contact, error) {
 	return Contact{}, r.err
 }
 
-// readLine returns the next line without its end. The bytes are valid until the next call.
-func (r *TraceReader) readLine() ([]byte, error) {
-	text, err := r.in.ReadSlice('\n')
-	if errors.Is(err, io.EOF) {
-		if len(text) == 0 {
-			return nil, r.end()
-		}
-		err = nil
-	}
-	if len(text) > 0 {
-		r.line++
-	}
-	switch {
-	case errors.Is(err, bufio.ErrBufferFull):
-		return nil, r.mistake(nil, "the line is longer than %d bytes: this is no trace", maxTraceLine)
-	case err != nil:
-		return nil, r.readFailed(err)
-	}
-	return bytes.TrimRight(text, "\r\n"), nil
-}
-
-// mistake returns a *TraceMistake at the current line.
-func (r *TraceReader) mistake(err error, format string, args ...any) error {
-	return &TraceMistake{r.trace.File, r.line, fmt.Sprintf(format, args...), err}
-}
-
-// readFailed returns a *TraceMistake for a broken gzip file, and else an error that wraps err.
-func (r *TraceReader) readFailed(err error) error {
-	var deflate flate.CorruptInputError
-	switch {
-	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum),
-		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.As(err, &deflate):
-		return r.mistake(err, "the gzip file is broken here: %v", err)
-	}
-	return fmt.Errorf("reading trace %q, line %d: %w", r.trace.File, r.line, err)
-}
-
-// end returns the error at the end of the trace: io.EOF, or a *TraceMistake if no contact was used.
+// end returns the error at the end of the trace: io.EOF, or a *TraceMistake if no contact was used or if the first
+// column is not a time.
 func (r *TraceReader) end() error {
-	switch {
-	case r.chosen > 0:
-		return io.EOF
-	case r.usable == 0 && len(r.odd) > 0:
-		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace: " + r.odd[0].String()}
-	case r.usable == 0:
-		return &TraceMistake{File: r.trace.File, Message: "there is no contact in the trace; a line is: time, person, " +
-			"person"}
+	whole := func(format string, args ...any) error {
+		return &TraceMistake{File: r.trace.File, Message: fmt.Sprintf(format, args...)}
 	}
-	return &TraceMistake{File: r.trace.File,
-		Message: fmt.Sprintf("the selection leaves no contact of %d: %s", r.usable, r.selection())}
+	switch {
+	case r.line == 0:
+		return whole("there is no contact in the trace: it is empty; a line is: time, person, person")
+	case r.usable == 0 && len(r.odd) > 0:
+		return whole("there is no contact in the trace: %s", r.odd[0].String())
+	case r.usable == 0:
+		return whole("there is no contact in the trace; a line is: time, person, person")
+	case r.earlier > r.usable:
+		return whole("%d lines are earlier than the line before, and %d are not: the first column is not a time, or the "+
+			"file must be sorted by it", r.earlier, r.usable)
+	case r.steps.count > 0 && r.steps.longest < min(r.interval, defaultInterval):
+		return whole("no time is %d s after the one before: the first column is not a time, or the recorder had another "+
+			"`interval`", min(r.interval, defaultInterval))
+	case r.chosen == 0:
+		return whole("the selection leaves no contact of %d: %s", r.usable, r.selection())
+	}
+	if step := r.steps.divisor; r.steps.count >= 3 && step >= 2*r.interval {
+		r.odd = append(r.odd, Irregularity{Problem: fmt.Sprintf("all times differ by multiples of %d s, and a contact "+
+			"lasts %d s; if the recorder scanned every %d s, write `interval: %ds`", step, r.interval, step, step)})
+	}
+	return io.EOF
 }
 
 // selection describes the part of the trace that was read and its classes, for the error of a trace without contacts.
@@ -262,22 +248,21 @@ const (
 
 // contact parses one line. done reports that no later line can be selected; ok, that c is selected.
 func (r *TraceReader) contact(text string) (c Contact, done, ok bool) {
-	if r.line == 1 {
-		text = strings.TrimPrefix(text, "\ufeff")
-	}
 	fields := columns(text)
 	switch {
-	case len(fields) == 0:
+	case len(fields) == 0, r.isHeading(fields):
 		return c, false, false
 	case len(fields) < 3:
 		r.note(skipped, "fewer than the three columns time, person, person")
 		return c, false, false
 	}
-	t, isTime := traceTime(fields[0])
-	if !isTime {
-		if r.line > 1 {
-			r.note(skipped, "the time is not a whole number of seconds")
-		} // else it is the header
+	t, problem := traceTime(fields[0])
+	if problem == "" {
+		r.steps.add(t)
+		problem = lineProblem(fields)
+	}
+	if problem != "" {
+		r.note(skipped, problem)
 		return c, false, false
 	}
 	c = Contact{Line: r.line, Time: t, I: r.shared(fields[1]), J: r.shared(fields[2])}
@@ -287,20 +272,78 @@ func (r *TraceReader) contact(text string) (c Contact, done, ok bool) {
 	if !r.usual(&c) {
 		return c, false, false
 	}
+	switch {
+	case len(fields) == 4:
+		r.note(used, "the fourth column is ignored")
+	case len(fields) > 5:
+		r.note(used, "the columns after the fifth are ignored")
+	}
 	r.usable++
 	return r.selected(c)
+}
+
+// isHeading reports whether a line above the contacts is a comment, which begins with # or %, or the header, whose
+// first column is a name. It sets r.err if the header names another column as that of the times.
+func (r *TraceReader) isHeading(fields []string) bool {
+	if r.data || strings.HasPrefix(fields[0], "#") || strings.HasPrefix(fields[0], "%") {
+		return !r.data
+	}
+	r.data = true
+	if strings.IndexFunc(strings.TrimLeft(fields[0], `"'_`), unicode.IsLetter) != 0 {
+		return false
+	}
+	if at := slices.IndexFunc(fields, timeColumn.MatchString); at > 0 {
+		r.err = r.mistake(nil, "the header has the time in column %d; expected the columns time, person, person", at+1)
+	}
+	return true
+}
+
+var timeColumn = regexp.MustCompile(`^["']?(?i:t|time|timestamp|begin|start)["']?$`)
+
+// lineProblem returns the reason why the columns of a line are not two people in contact, or "".
+func lineProblem(fields []string) string {
+	numbers := 0
+	for _, f := range fields {
+		if isNumber(f) {
+			numbers++
+		}
+	}
+	switch i, j := fields[1], fields[2]; {
+	case i == "" || j == "" || len(i) > maxTraceID || len(j) > maxTraceID:
+		return "a person's column is empty or longer than 100 bytes"
+	case isMissing(i) || isMissing(j):
+		return "a person's column is a negative number or `NA`: no person"
+	case i == j:
+		return "a person in contact with himself"
+	case strings.EqualFold(i, "CONN"):
+		return "`CONN` is no person: this is a report of the ONE simulator"
+	case isNumber(i) && !strings.ContainsAny(j, digits) || isNumber(j) && !strings.ContainsAny(i, digits):
+		return "one person is a number and the other a word"
+	case len(fields) >= maxColumns && numbers >= maxColumns:
+		return "six columns of numbers: this may be `i j begin end` instead of time, person, person"
+	}
+	return ""
+}
+
+const digits = "0123456789"
+
+func isNumber(text string) bool { return text != "" && strings.Trim(text, digits) == "" }
+
+// isMissing reports whether a person's column says that there is no person: a negative number, or not available.
+func isMissing(id string) bool {
+	switch strings.ToLower(id) {
+	case "na", "n/a", "nan", "null", "none":
+		return true
+	}
+	n, err := strconv.ParseFloat(id, 64)
+	return err == nil && n < 0
 }
 
 // usual counts the irregularities of c and reports whether c is used.
 func (r *TraceReader) usual(c *Contact) bool {
 	switch {
-	case c.I == "" || c.J == "" || len(c.I) > maxTraceID || len(c.J) > maxTraceID:
-		r.note(skipped, "a person's column is empty or longer than 100 bytes")
-		return false
-	case c.I == c.J:
-		r.note(skipped, "a person in contact with himself")
-		return false
 	case r.usable > 0 && c.Time < r.last:
+		r.earlier++
 		r.note(skipped, "earlier than the line before")
 		return false
 	case c.Time > r.last:
@@ -317,19 +360,18 @@ func (r *TraceReader) usual(c *Contact) bool {
 		return false
 	}
 	r.pairs[pair] = true
-	if c.Time%int64(TraceInterval/time.Second) != 0 {
-		r.note(used, "the time is no multiple of 20")
+	if c.Time%r.interval != 0 {
+		r.note(used, fmt.Sprintf("the time is no multiple of %d", r.interval))
 	}
 	return true
 }
 
 // selected applies the classes and the part of the trace, and sets the interval of c on the run's clock.
 func (r *TraceReader) selected(c Contact) (_ Contact, done, ok bool) {
-	const interval = int64(TraceInterval / time.Second)
 	if !r.begun {
-		r.begun, r.zero = true, c.Time-interval
+		r.begun, r.zero = true, c.Time-r.interval
 	}
-	begin, end := max(c.Time-interval, r.zero), c.Time
+	begin, end := max(c.Time-r.interval, r.zero), c.Time
 	if r.trace.HasUntil {
 		if begin >= r.trace.Until {
 			return c, true, false
@@ -364,29 +406,18 @@ func (r *TraceReader) ofClasses(c *Contact) bool {
 	return slices.Contains(r.trace.Classes, c.ClassI) && slices.Contains(r.trace.Classes, c.ClassJ)
 }
 
-// columns splits a line at tabs, else at commas, else at blanks.
-func columns(text string) []string {
-	sep := "\t"
+// traceTime parses the time of a line, in seconds from 0 to maxTraceTime. problem is the reason why it is not one, or "".
+func traceTime(text string) (t int64, problem string) {
+	t, err := strconv.ParseInt(text, 10, 64) // an integer out of range becomes the nearest end
 	switch {
-	case strings.TrimSpace(text) == "":
-		return nil
-	case strings.Contains(text, "\t"):
-	case strings.Contains(text, ","):
-		sep = ","
-	default:
-		return strings.Fields(text)
+	case errors.Is(err, strconv.ErrSyntax):
+		return 0, "the time is not a whole number of seconds"
+	case t < 0:
+		return 0, "the time is negative"
+	case t > maxTraceTime:
+		return 0, fmt.Sprintf("the time is above %d s (are these milliseconds?)", int64(maxTraceTime))
 	}
-	fields := strings.SplitN(text, sep, 6)
-	for i, f := range fields {
-		fields[i] = strings.TrimSpace(f)
-	}
-	return fields
-}
-
-// traceTime parses the time of a line, in seconds from 0 to maxTraceTime.
-func traceTime(text string) (int64, bool) {
-	t, err := strconv.ParseInt(text, 10, 64)
-	return t, err == nil && t >= 0 && t <= maxTraceTime
+	return t, ""
 }
 
 // shared returns the one copy of a repeated name.

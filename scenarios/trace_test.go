@@ -1,8 +1,10 @@
 package scenarios
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -68,6 +70,8 @@ func TestTraceForms(t *testing.T) {
 	}
 	headed := []Contact{plainWant[0], plainWant[1]}
 	headed[0].Line, headed[1].Line = 2, 3
+	later := []Contact{plainWant[0], plainWant[1]}
+	later[0].Line, later[1].Line = 3, 4
 	for _, c := range []struct {
 		name, text string
 		want       []Contact
@@ -81,7 +85,10 @@ func TestTraceForms(t *testing.T) {
 		{"a header", "t,i,j\n100,1,2\n140,2,3\n", headed},
 		{"gzip", zipped(t, "100 1 2\n140 2 3\n"), plainWant},
 		{"classes", "100\t1\t2\t1A\t1B\n140\t2\t3\t1B\t1A\n", classed},
-		{"classes and more", "100,1,2,1A,1B,x,y\n140,2,3,1B,1A,z\n", classed},
+		{"carriage returns alone", "t,i,j\r100,1,2\r140,2,3\r", headed},
+		{"quoted names in the header", "\"t\",\"i\",\"j\"\n100,1,2\n140,2,3\n", headed},
+		{"comments above the header", "% made\n# t i j\n100,1,2\n140,2,3\n", later},
+		{"gzip with a byte order mark", zipped(t, "\ufeff100 1 2\n140 2 3\n"), plainWant},
 		{"blank lines at the end", "100 1 2\n140 2 3\n\n \n", plainWant},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -159,7 +166,9 @@ func TestOddLinesOfATrace(t *testing.T) {
 		"line 6: earlier than the line before: skipped",
 		"line 7: fewer than the three columns time, person, person: skipped",
 		"line 9: the time is no multiple of 20: used",
-		"lines 10, 11, 12, 13, 14 and 1 more: the time is not a whole number of seconds: skipped",
+		"lines 10, 11, 12, 15: the time is not a whole number of seconds: skipped",
+		"line 13: the time is negative: skipped",
+		"line 14: the time is above 1099511627776 s (are these milliseconds?): skipped",
 		"line 16: a person's column is empty or longer than 100 bytes: skipped",
 	}
 	if diff := cmp.Diff(want, odd); diff != "" {
@@ -184,9 +193,26 @@ func TestTracesThatCannotBeUsed(t *testing.T) {
 	flipped := []byte(whole)
 	flipped[len(flipped)-6] ^= 1 // in the checksum
 	for _, c := range []struct{ name, text, want string }{
-		{"nothing", "", "trace: there is no contact in the trace; a line is: time, person, person"},
-		{"a picture", "\x89PNG\r\n\x1a\n\x00\n", "trace: there is no contact in the trace: lines 1, 2, 3: fewer than " +
-			"the three columns time, person, person: skipped"},
+		{"nothing", "", "trace: there is no contact in the trace: it is empty; a line is: time, person, person"},
+		{"nothing in gzip", zipped(t, ""),
+			"trace: there is no contact in the trace: it is empty; a line is: time, person, person"},
+		{"only a header", "t,i,j\n", "trace: there is no contact in the trace; a line is: time, person, person"},
+		{"a picture", "\x89PNG\r\n\x1a\n\x00\n", "trace:3: the line has a NUL byte: this is not UTF-8 text"},
+		{"UTF-16 without a mark", "1\x000\x00 \x00", "trace:1: the line has a NUL byte: this is not UTF-8 text"},
+		{"decreasing times", "100 1 2\n80 1 2\n60 1 2\n", "trace: 2 lines are earlier than the line before, and 1 are " +
+			"not: the first column is not a time, or the file must be sorted by it"},
+		{"weights of pairs", "1 2 50\n1 3 70\n2 3 10\n", "trace: no time is 20 s after the one before: the first column " +
+			"is not a time, or the recorder had another `interval`"},
+		{"begins and ends of pairs", "1 2 121 236 1 0\n1 3 500 620 1 0\n", "trace: there is no contact in the trace: " +
+			"lines 1, 2: six columns of numbers: this may be `i j begin end` instead of time, person, person: skipped"},
+		{"a report of ONE", "20 CONN p1 p2 up\n60 CONN p1 p2 down\n", "trace: there is no contact in the trace: " +
+			"lines 1, 2: `CONN` is no person: this is a report of the ONE simulator: skipped"},
+		{"a kind of event", "20 seen 1 2\n60 seen 1 2\n", "trace: there is no contact in the trace: " +
+			"lines 1, 2: one person is a number and the other a word: skipped"},
+		{"the time in another column", "user_a,user_b,Timestamp\n5,97,1400\n", "trace:1: the header has the time in column 3; " +
+			"expected the columns time, person, person"},
+		{"milliseconds", "1385982020000 1 2\n1385982040000 1 3\n", "trace: there is no contact in the trace: " +
+			"lines 1, 2: the time is above 1099511627776 s (are these milliseconds?): skipped"},
 		{"a long line", "100 1 2\n" + strings.Repeat("x", maxTraceLine+1), "trace:2: the line is longer than 65536 " +
 			"bytes: this is no trace"},
 		{"a header of gzip alone", "\x1f\x8b", "trace: the gzip file is broken here: unexpected EOF"},
@@ -201,6 +227,141 @@ func TestTracesThatCannotBeUsed(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+// tarOf returns a tar archive with one file.
+func tarOf(t *testing.T, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	if err := w.WriteHeader(&tar.Header{Name: "day.csv", Mode: 0o600, Size: int64(len(text))}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// TestFilesOfOtherFormats checks that a file that is not text is refused by its name, even if lines of contacts are in
+// it as they are.
+func TestFilesOfOtherFormats(t *testing.T) {
+	const text = "100 1 2\n120 1 2\n"
+	utf16 := func(order binary.AppendByteOrder) string {
+		var b []byte
+		for _, r := range "\ufeff" + text {
+			b = order.AppendUint16(b, uint16(r))
+		}
+		return string(b)
+	}
+	for _, c := range []struct{ text, want string }{
+		{tarOf(t, text), "a tar archive"},
+		{zipped(t, tarOf(t, text)), "a gzip file that holds a tar archive"},
+		{zipped(t, zipped(t, text)), "a gzip file that holds a gzip file"},
+		{"PK\x03\x04\n" + text, "a zip archive"},
+		{zipped(t, "PK\x05\x06\n"), "a gzip file that holds a zip archive"},
+		{"\xfd7zXZ\x00\n" + text, "an xz file"},
+		{"\x28\xb5\x2f\xfd\n" + text, "a zstd file"},
+		{"BZh91AY&SY\n" + text, "a bzip2 file"},
+		{"7z\xbc\xaf\x27\x1c\n" + text, "a 7z archive"},
+		{utf16(binary.LittleEndian), "UTF-16 text"},
+		{utf16(binary.BigEndian), "UTF-16 text"},
+	} {
+		_, _, err := readTrace(t, c.text, Trace{})
+		var m *TraceMistake
+		want := "trace: this is " + c.want + "; expected UTF-8 text, plain or gzip"
+		if !errors.As(err, &m) || err.Error() != want {
+			t.Errorf("got  %v\nwant %s", err, want)
+		}
+	}
+}
+
+// TestUnusualColumns reads lines whose columns are not those of two people in contact. The others are used.
+func TestUnusualColumns(t *testing.T) {
+	for _, c := range []struct {
+		name, text string
+		lines      []int
+		odd        []string
+	}{
+		{"the Copenhagen form", "# timestamp,user_a,user_b,rssi\n0,5,-1,0\n300,5,97,-60\n300,6,-1,0\n600,7,-2,-80\n900,97,5,-71\n",
+			[]int{3, 6}, []string{"lines 2, 4, 5: a person's column is a negative number or `NA`: no person: skipped",
+				"lines 3, 6: the fourth column is ignored: used", "all times differ by multiples of 300 s, and a contact lasts 20 s; " +
+					"if the recorder scanned every 300 s, write `interval: 300s`"}},
+		{"missing people", "20 1 2\n40 1 NA\n40 nan 2\n40 1 -1.0\n40 3 1\n", []int{1, 5},
+			[]string{"lines 2, 3, 4: a person's column is a negative number or `NA`: no person: skipped"}},
+		{"a negative time first", "-20 1 2\n20 1 3\n", []int{2}, []string{"line 1: the time is negative: skipped"}},
+		{"a fraction first", "20.0 1 2\n40 1 3\n", []int{2},
+			[]string{"line 1: the time is not a whole number of seconds: skipped"}},
+		{"the latest time", "1099511627740 1 2\n1099511627776 1 3\n1099511627777 1 4\n1099511627780 1 5\n", []int{1, 2},
+			[]string{"line 2: the time is no multiple of 20: used",
+				"lines 3, 4: the time is above 1099511627776 s (are these milliseconds?): skipped"}},
+		{"two headers", "t i j\nt i j\n20 1 2\n", []int{3},
+			[]string{"line 2: the time is not a whole number of seconds: skipped"}},
+		{"a comment among contacts", "20 1 2\n# x y\n40 1 2\n", []int{1, 3},
+			[]string{"line 2: the time is not a whole number of seconds: skipped"}},
+		{"more than two classes", "100,1,2,1A,1B,x,y\n140,2,3,1B,1A,z\n", []int{1, 2},
+			[]string{"lines 1, 2: the columns after the fifth are ignored: used"}},
+		{"names", "20 anna ben\n40 anna carl\n", []int{1, 2}, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			list, odd, err := readTrace(t, c.text, Trace{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var lines []int
+			for _, one := range list {
+				lines = append(lines, one.Line)
+			}
+			if diff := cmp.Diff(c.lines, lines); diff != "" {
+				t.Errorf("lines used: %s", diff)
+			}
+			if diff := cmp.Diff(c.odd, odd); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// TestIntervalOfATrace checks that the interval is the duration of each contact, and that an interval of the trace
+// needs no note.
+func TestIntervalOfATrace(t *testing.T) {
+	list, odd, err := readTrace(t, "300 1 2\n600 1 2\n900 2 3\n1500 2 3\n", Trace{Interval: 300 * s})
+	if err != nil || odd != nil {
+		t.Fatalf("got error %v and odd lines %q", err, odd)
+	}
+	if c := list[3]; c.Begin != 1200*s || c.End != 1500*s || list[0].Begin != 0 {
+		t.Errorf("got %+v, want 20m0s to 25m0s", c)
+	}
+	for _, c := range []struct {
+		text     string
+		interval time.Duration
+	}{{"100 1 2\n101 1 2\n", s}, {"100 1 2\n120 1 2\n", 60 * s}} {
+		if list, _, err := readTrace(t, c.text, Trace{Interval: c.interval}); err != nil || len(list) != 2 {
+			t.Errorf("%q every %v: %v, %v", c.text, c.interval, list, err)
+		}
+	}
+	got := parsed(t, "contacts: {trace: [{file: t.csv, phones: group}, {file: u.csv, phones: group, interval: 5m}]}\n", Options{})
+	if a, b := got.Contacts.Trace[0].Interval, got.Contacts.Trace[1].Interval; a != 20*s || b != 300*s {
+		t.Errorf("intervals %v and %v, want 20s and 5m0s", a, b)
+	}
+	comesBack(t, got)
+}
+
+func TestATraceIsARegularFile(t *testing.T) {
+	folder := t.TempDir()
+	if _, err := OpenTrace(&Trace{File: folder}); err == nil ||
+		err.Error() != folder+": this is a folder; expected a regular file" {
+		t.Errorf("a folder: %v", err)
+	}
+	want := os.DevNull + ": this is a pipe or a device, and a trace is read twice; expected a regular file"
+	_, err := OpenTrace(&Trace{File: os.DevNull})
+	var m *TraceMistake
+	if !errors.As(err, &m) || err.Error() != want {
+		t.Errorf("got  %v\nwant %s", err, want)
 	}
 }
 

@@ -293,6 +293,7 @@ func TestTraceThatCannotBeUsed(t *testing.T) {
 		"missing": "no such file",
 		"crowded": "has 6 people, the scenario has 4 phones for them; give it at least as many",
 		"empty":   "there is no contact in the trace",
+		"":        "this is a folder",
 		"broken":  "the gzip file is broken",
 	} {
 		s := parse(t, `name: bad

@@ -36,8 +36,8 @@ type compareFlags struct {
 }
 
 func (f *compareFlags) define(set *pflag.FlagSet) {
-	set.StringArrayVar(&f.budgets, "budget", nil, "let a figure grow by at most this: `METRIC:FIGURE=LIMIT`, such "+
-		"as\nresponse_time:p99=+10% or login.response_time:p95=+2ms; may be repeated")
+	set.StringArrayVar(&f.budgets, "budget", nil, "let a figure grow (+) or fall (-) by at most this: "+
+		"`METRIC:FIGURE=LIMIT`,\nsuch as response_time:p99=+10% or beacons.valid:count=-5%; may be repeated")
 	set.StringVar(&f.confidence, "confidence", "95%",
 		"confidence of each interval; the rest is the `SHARE` of false discoveries")
 	set.Uint64Var(&f.Seed, "seed", 1, "draw the bootstrap with the seed `N`")

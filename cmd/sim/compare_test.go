@@ -60,8 +60,8 @@ func TestCompareStatuses(t *testing.T) {
 		want      status
 		out, err  string
 	}{
-		{"a b", statusPassed, "COMPARED  steady: 6 of 6 figures moved; 3 runs of A (36 s) and 3 of B (36 s)\n", ""},
-		{"a a", statusPassed, "COMPARED  steady: 0 of 6 figures moved; ", ""},
+		{"a b", statusPassed, "COMPARED  steady: 6 of 6 times moved; 3 runs of A (36 s) and 3 of B (36 s)\n", ""},
+		{"a a", statusPassed, "COMPARED  steady: 0 of 6 times moved; ", ""},
 		{"a b --budget response_time:p50=+10%", statusFailed, "BUDGET EXCEEDED  steady: ", ""},
 		{"a b --budget response_time:p50=+80%", statusPassed, "HELD  steady: ", ""},
 		{"--budget login.service_time:p(95)=+2ms a/0/steady.json,a/1/steady.json b/*/*.json", statusPassed, "HELD  steady: ", ""},
@@ -71,7 +71,7 @@ func TestCompareStatuses(t *testing.T) {
 		{"a unfit.json", statusInvalid, "", "unfit.json: invalid run"},
 		{"a b --budget response_time:p50=10", statusInvalid, "", "missing unit"},
 		{"a b --budget x", statusInvalid, "", "expected METRIC:FIGURE=LIMIT"},
-		{"a b --budget tempid.response_time:p50=+1%", statusInvalid, "", "neither side has this figure"},
+		{"a b --budget tempid.response_time:p50=+1%", statusInvalid, "", "no scenario has this figure on both sides"},
 		{"a b --confidence 40%", statusInvalid, "", `invalid --confidence "40%": must be 50% to 99.99%`},
 		{"a b --report junit", statusInvalid, "", `unknown form "junit": must be text or json`},
 		{"--help", statusPassed, "  sim compare [flags] A B\n", ""},

@@ -21,6 +21,7 @@ var (
 	errNoAccount      = errors.New("it has no account")
 	errCredentialLine = errors.New("it is not a username, one space and a password")
 	errSpaceAtEnd     = errors.New("it ends with a space")
+	errNotUTF8        = errors.New("it has a NUL byte: the file is UTF-16 or no text; save it as UTF-8")
 )
 
 // credentials is the last valid contents of credentials.txt.
@@ -198,6 +199,8 @@ func credentialLines(l *lines) iter.Seq[credentialLine] {
 func readCredential(line []byte) (nodes.Credential, error) {
 	user, password, ok := bytes.Cut(trimReturn(line), []byte(" "))
 	switch {
+	case bytes.IndexByte(user, 0) >= 0:
+		return nodes.Credential{}, errNotUTF8
 	case ok && len(user) > 0 && spacedAtEnd(password):
 		return nodes.Credential{}, errSpaceAtEnd
 	case !ok || len(password) == 0 || bytes.IndexByte(password, ' ') >= 0:

@@ -140,7 +140,10 @@ func TestReadCredentialsRefuses(t *testing.T) {
 		{"zoe Secret\n\nyan Secret \n", 3, "line 3: it ends with a space"},
 		{"zoeSecret", 1, "line 1: it is not a username, one space and a password"},
 		{"zoe Secret\r\nzoe Secret2\r\nzoe Secret3", 2, "line 2: it has the username of line 1 again"},
-		{"Secret\x00 Secret", 1, "line 1: " + errUser.Error()},
+		{"Secret\x1b Secret", 1, "line 1: " + errUser.Error()},
+		{"Secret\x00 Secret", 1, "line 1: it has a NUL byte: the file is UTF-16 or no text; save it as UTF-8"},
+		{"\xff\xfeS\x00e\x00 \x00S\x00\n\x00", 1, "line 1: it has a NUL byte: the file is UTF-16 or no text; save it as UTF-8"},
+		{"zoe Secret\ryan Secret2\r", 1, "line 1: it is not a username, one space and a password"},
 		{"zoe " + strings.Repeat("Secret", 1<<20) + "\n", 1, "line 1: the password is longer than 1024 bytes"},
 		{strings.Repeat(" ", 1<<20) + "zoe Secret", 1, "line 1: it is not a username, one space and a password"},
 	} {

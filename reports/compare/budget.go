@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,14 +11,15 @@ import (
 	"bluetrace/reports/stats"
 )
 
-// Budget is the largest allowed growth of a figure from A to B.
+// Budget is the largest allowed growth of a figure from A to B, or its largest allowed fall.
 type Budget struct {
 	Text     string // as given by the user
 	Metric   string // such as login.response_time
 	Method   string // p, avg, min, max, rate or count
 	Quantile float64
-	Limit    float64 // of the change, in Unit
 	Unit     Unit
+	// Limit is the limit of the change, in Unit. With a minus, also that of -0, it is the largest allowed fall.
+	Limit float64
 }
 
 // Unit is the unit of a change.
@@ -35,8 +37,8 @@ var budgetForm = regexp.MustCompile(`^\s*([A-Za-z_.]+)\s*:` +
 	`\s*([+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+))\s*(%|ns|us|µs|ms|s)?\s*$`)
 
 // ParseBudget parses METRIC:FIGURE=LIMIT, such as response_time:p99=+10%,
-// login.response_time:p(95)=+2ms or operations_failed:rate=+0.001. Metrics and
-// figures are those of thresholds.
+// operations_failed:rate=+0.001 or beacons.valid:count=-5%, which allows a fall of at
+// most 5 %. Metrics and figures are those of thresholds.
 func ParseBudget(text string) (Budget, error) {
 	m := budgetForm.FindStringSubmatch(text)
 	if m == nil {
@@ -108,8 +110,8 @@ func (b *Budget) Figure() string {
 // BudgetResult is the outcome of a budget.
 type BudgetResult struct {
 	Budget string `json:"budget"`
-	// Verdict is Exceeded if the lower end of the interval is above the limit,
-	// NotShown if only the change is above it, else Held.
+	// Verdict is Exceeded if the whole interval is beyond the limit, NotShown if only
+	// the change is beyond it, else Held.
 	Verdict Verdict `json:"verdict"`
 	Unit    Unit    `json:"unit"`
 	Limit   float64 `json:"limit"`
@@ -127,12 +129,25 @@ func (b *Budget) result(change, low, high float64, tested bool) BudgetResult {
 		Change: change, Low: low, High: high, Tested: tested,
 	}
 	switch {
-	case low > b.Limit:
+	case r.exceededBy(low) && r.exceededBy(high):
 		r.Verdict = Exceeded
-	case change > b.Limit:
+	case r.exceededBy(change):
 		r.Verdict = NotShown
 	}
 	return r
+}
+
+// falls reports whether the limit is that of a fall.
+func (r *BudgetResult) falls() bool { return math.Signbit(r.Limit) }
+
+// exceededBy reports whether a change is beyond the limit by more than rounding explains.
+func (r *BudgetResult) exceededBy(change float64) bool {
+	const rounding = 1e-9
+	beyond := change - r.Limit
+	if r.falls() {
+		beyond = -beyond
+	}
+	return beyond > rounding*max(1, math.Abs(r.Limit))
 }
 
 // judgeValues judges a budget by two numbers without a confidence interval.
@@ -144,7 +159,7 @@ func (b *Budget) judgeValues(x, y float64, scenario string) (BudgetResult, error
 				"expected a limit without %%", b.Text, scenario)}
 		}
 		if x != 0 {
-			change = 100 * (y/x - 1)
+			change = 100 * (y - x) / x
 		}
 	}
 	return b.result(change, change, change, false), nil
@@ -170,11 +185,39 @@ func (l *Load) judgeBudgets(o Options, wanted []int, used []bool) error {
 				"which does not depend on the length of the runs", b.Text)}
 		}
 		used[i] = true
-		r, err := b.judgeValues(c.ARate, c.BRate, l.Scenario)
+		if c.ARate == nil || c.BRate == nil {
+			return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: on one side of %s nothing was counted",
+				b.Text, l.Scenario)}
+		}
+		r, err := b.judgeValues(*c.ARate, *c.BRate, l.Scenario)
 		if err != nil {
 			return err
 		}
 		l.Budgets = append(l.Budgets, r)
+	}
+	return l.judgeUnsuccessful(o.Budgets)
+}
+
+// judgeUnsuccessful judges each rate of unsuccessful operations and arrivals that has no
+// budget of the user: their times are not among those that are compared. The rate may
+// double, and must stay 0 if it is 0. Budgets that are held are not added.
+func (l *Load) judgeUnsuccessful(budgets []Budget) error {
+	for _, c := range l.Counts {
+		has := slices.ContainsFunc(budgets, func(b Budget) bool { return b.Metric == c.Metric })
+		if has || c.Metric == beaconsLost || c.ARate == nil || c.BRate == nil {
+			continue
+		}
+		b := Budget{Text: c.Metric + ":rate=+0 (default)"}
+		if *c.ARate > 0 {
+			b = Budget{Text: c.Metric + ":rate=+100% (default)", Unit: Percent, Limit: 100}
+		}
+		r, err := b.judgeValues(*c.ARate, *c.BRate, l.Scenario)
+		if err != nil {
+			return err
+		}
+		if r.Verdict == Exceeded {
+			l.Budgets = append(l.Budgets, r)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,8 @@ package compare
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -82,6 +84,7 @@ type Side struct {
 type sides struct {
 	scenario string
 	a, b     []*Result
+	leftOut  []string // the loads that are not compared, each with the reason
 }
 
 // Compare compares two sets of results. The error is an *Invalid if the sets
@@ -119,7 +122,7 @@ func Compare(a, b []*Result, o Options) (*Comparison, error) {
 	}
 	for i, found := range used {
 		if !found {
-			return nil, &Invalid{Err: fmt.Errorf("budget %q: neither side has this figure; "+
+			return nil, &Invalid{Err: fmt.Errorf("budget %q: no scenario has this figure on both sides; "+
 				"use a metric of the table, such as response_time:p99", o.Budgets[i].Text)}
 		}
 	}
@@ -152,6 +155,9 @@ func (c *Comparison) pairs(a, b []*Result) ([]sides, error) {
 		case len(s.b) == 0:
 			c.Notes = append(c.Notes, fmt.Sprintf("only A has %s", name))
 		default:
+			if err := s.chooseLoads(); err != nil {
+				return nil, err
+			}
 			if err := s.checkComparable(); err != nil {
 				return nil, err
 			}
@@ -165,9 +171,64 @@ func (c *Comparison) pairs(a, b []*Result) ([]sides, error) {
 	return pairs, nil
 }
 
+// chooseLoads leaves out invalid loads and copies of a load. It returns an error if no
+// load of a side is left, or if no operation of a side succeeded.
+func (s *sides) chooseLoads() (err error) {
+	if s.a, err = s.chosen(s.a); err == nil {
+		s.b, err = s.chosen(s.b)
+	}
+	return err
+}
+
+func (s *sides) chosen(side []*Result) (left []*Result, err error) {
+	copies := map[[sha256.Size]byte]string{}
+	var ok, all uint64
+	for _, r := range side {
+		if r.Load == nil {
+			left = append(left, r)
+			continue
+		}
+		sum, err := r.Load.sum()
+		if err != nil {
+			return nil, &Invalid{r.place(), err}
+		}
+		first, copied := copies[sum]
+		switch {
+		case r.Verdict == reports.Invalid:
+			s.leftOut = append(s.leftOut, r.place()+" is left out: invalid run: "+r.Load.invalidity())
+			continue
+		case copied:
+			s.leftOut = append(s.leftOut, fmt.Sprintf("%s is left out: a copy of %s", r.place(), first))
+			continue
+		}
+		copies[sum] = r.place()
+		left = append(left, r)
+		ok, all = ok+r.Load.All.OK, all+r.Load.All.count()
+	}
+	if len(left) == 0 {
+		return nil, &Invalid{side[0].place(), fmt.Errorf("invalid run: %s, so its figures do not describe the server; "+
+			"repeat the run, or leave it out", side[0].Load.invalidity())}
+	}
+	if all > 0 && ok == 0 {
+		return nil, &Invalid{left[0].place(), fmt.Errorf("no operation succeeded, of %d, so there is no time to compare",
+			all)}
+	}
+	return left, nil
+}
+
+// invalidity returns the reasons why a load is invalid.
+func (l *loadResult) invalidity() string {
+	return cmp.Or(strings.Join(l.Invalid, "; "), "the generator was the bottleneck")
+}
+
+// sum returns a hash of a load. Two runs never have all measured times in common.
+func (l *loadResult) sum() ([sha256.Size]byte, error) {
+	text, err := json.Marshal(l)
+	return sha256.Sum256(text), err
+}
+
 // checkComparable returns an error if the results cannot be compared: a load with
-// a run without one, an invalid load, or a load without histograms that this
-// version reads.
+// a run without one, or a load without histograms that this version reads.
 func (s *sides) checkComparable() error {
 	first := s.a[0]
 	for _, r := range slices.Concat(s.a, s.b) {
@@ -177,10 +238,6 @@ func (s *sides) checkComparable() error {
 		}
 		if r.Load == nil {
 			continue
-		}
-		if r.Verdict == reports.Invalid {
-			return &Invalid{r.place(), fmt.Errorf("invalid run: the generator was the bottleneck, so its figures " +
-				"do not describe the server; repeat the run, or leave it out")}
 		}
 		if r.Load.Histograms == nil {
 			return &Invalid{r.place(),
@@ -262,8 +319,16 @@ func warningsOf(a, b []*Result) []string {
 		}
 	}
 	for _, r := range slices.Concat(a, b) {
-		if r.Verdict == reports.Interrupted {
+		switch r.Verdict {
+		case reports.Interrupted:
 			warnings = append(warnings, r.place()+" was interrupted")
+		case reports.Failed:
+			warnings = append(warnings, r.place()+" failed its own checks")
+		}
+		if all := r.Load.All; all.Failed+all.Unknown > 0 {
+			warnings = append(warnings, fmt.Sprintf("%s: of %s, %d failed and %d had no answer: the times do not "+
+				"describe them", r.place(), reports.Plural(all.count(), "operation", "operations"), all.Failed,
+				all.Unknown))
 		}
 	}
 	if n := min(len(a), len(b)); n < minRuns {

@@ -54,7 +54,8 @@ func TestBudgetsOfALoad(t *testing.T) {
 	slower.factor = 1.2
 	a, b := base.draw(t, draws), slower.draw(t, draws)
 	for i := range a {
-		a[i].Load.All, b[i].Load.All = outcomes{OK: 990, Failed: 10}, outcomes{OK: 980, Failed: 20}
+		a[i].Load.All, b[i].Load.All = outcomes{OK: 960, Failed: 30, Unknown: 10}, outcomes{OK: 960, Failed: 30, Unknown: 10}
+		a[i].Load.Beacons, b[i].Load.Beacons = reports.LoadBeacons{Sent: 1000, Lost: 60}, reports.LoadBeacons{Sent: 1000, Lost: 70}
 	}
 	shift := 100 * compareDrawn(t, a, b).Loads[0].Rows[0].Change
 	for _, c := range []struct {
@@ -67,9 +68,12 @@ func TestBudgetsOfALoad(t *testing.T) {
 		{"login.response_time:med=+0.1ms", Exceeded},
 		{"login.response_time:avg=+500us", Held},
 		{"login.response_time: p(95) = +5%", Exceeded},
-		{"operations_failed:rate=+0.005", Exceeded},
-		{"operations_failed:rate=+0.01", Held},
-		{"operations_failed:rate=+50%", Exceeded},
+		{"response_time:p50=-10%", Held},
+		{"response_time:p50=-0%", Held},
+		{"beacons_lost:rate=+0.005", Exceeded},
+		{"beacons_lost:rate=+0.01", Held},
+		{"beacons_lost:rate=-0", Held},
+		{"beacons_lost:rate=+16%", Exceeded},
 		{"operations_unknown:rate=+10%", Held},
 	} {
 		got := compareDrawn(t, a, b, c.budget)
@@ -77,9 +81,103 @@ func TestBudgetsOfALoad(t *testing.T) {
 			t.Errorf("%s: %s, and in all %s; want %s (%+v)", c.budget, v, got.Verdict, c.want, got.Loads[0].Budgets[0])
 		}
 	}
+	for budget, want := range map[string]Verdict{
+		"response_time:p50=-10%": Exceeded, "response_time:p50=-40%": Held, "response_time:p50=+0%": Held,
+		fmt.Sprintf("response_time:p50=%+.2f%%", 100*(1/(1+shift/100)-1)+0.1): NotShown, "response_time:med=-0ms": Exceeded,
+	} {
+		if v := compareDrawn(t, b, a, budget).Loads[0].Budgets[0].Verdict; v != want {
+			t.Errorf("from the slower to the faster, %s: %s, want %s", budget, v, want)
+		}
+	}
 	got := compareDrawn(t, a, b, "response_time:p50=+10%")
 	if r := got.Loads[0].Rows[0]; r.Verdict != Exceeded || r.Figure != "p50" {
 		t.Errorf("the row of the budget: %+v", r)
+	}
+}
+
+// TestUnsuccessfulOperations checks that a rate of unsuccessful operations or arrivals exceeds a budget if it was 0 or
+// more than doubled, unless a budget of the user is on it, and that each side has a warning.
+func TestUnsuccessfulOperations(t *testing.T) {
+	draws := rand.New(rand.NewPCG(9, 9))
+	d := drawing{runs: 3, seconds: 9, each: 40, factor: 1}
+	a, b := d.draw(t, draws), d.draw(t, draws)
+	for i := range a {
+		a[i].Load.All, b[i].Load.All = outcomes{OK: 1000}, outcomes{OK: 1000}
+		a[i].Load.Arrivals, b[i].Load.Arrivals = reports.Arrivals{Due: 500}, reports.Arrivals{Due: 500}
+	}
+	if c := compareDrawn(t, a, b); c.Verdict != Held || len(c.Loads[0].Budgets) > 0 || len(c.Loads[0].Warnings) > 0 {
+		t.Errorf("all succeeded: %+v", c.Loads[0])
+	}
+	for _, c := range []struct {
+		change         func(*loadResult)
+		metric, notice string
+	}{
+		{func(l *loadResult) { l.All.Unknown = 1 }, "operations_unknown", "drawn.json: of 1,001 operations, 0 failed and 1 had no answer"},
+		{func(l *loadResult) { l.All.Failed = 1 }, "operations_failed", "drawn.json: of 1,001 operations, 1 failed and 0 had no answer"},
+		{func(l *loadResult) { l.Arrivals.Dropped = 1 }, "arrivals_dropped", ""},
+	} {
+		changed := *b[1]
+		load := *b[1].Load
+		changed.Load = &load
+		c.change(&load)
+		worse := []*Result{b[0], &changed, b[2]}
+		got := compareDrawn(t, a, worse)
+		want := []string{c.metric + ":rate=+0 (default)"}
+		var budgets []string
+		for _, r := range got.Loads[0].Budgets {
+			budgets = append(budgets, r.Budget)
+		}
+		if got.Verdict != Exceeded || !slices.Equal(budgets, want) || !strings.HasPrefix(strings.Join(got.Loads[0].Warnings, "\n"), c.notice) {
+			t.Errorf("%s: %s, budgets %q, warnings %q", c.metric, got.Verdict, budgets, got.Loads[0].Warnings)
+		}
+		if got := compareDrawn(t, a, worse, c.metric+":rate=+0.001"); got.Verdict != Held {
+			t.Errorf("%s is allowed, and yet: %+v", c.metric, got.Loads[0].Budgets)
+		}
+		twice := *worse[1]
+		load2 := load
+		twice.Load = &load2
+		load2.All.Failed, load2.All.Unknown, load2.Arrivals.Dropped = 2*load.All.Failed, 2*load.All.Unknown, 2*load.Arrivals.Dropped
+		if got := compareDrawn(t, worse, []*Result{b[0], &twice, b[2]}); got.Verdict != Held {
+			t.Errorf("%s doubled, and yet: %+v", c.metric, got.Loads[0].Budgets)
+		}
+		load2.All.Failed, load2.All.Unknown, load2.Arrivals.Dropped = 3*load.All.Failed, 3*load.All.Unknown, 3*load.Arrivals.Dropped
+		if got := compareDrawn(t, worse, []*Result{b[0], &twice, b[2]}); got.Verdict != Exceeded || got.Loads[0].Budgets[0].Budget != c.metric+":rate=+100% (default)" {
+			t.Errorf("%s tripled, and yet: %+v", c.metric, got.Loads[0].Budgets)
+		}
+		got = compareDrawn(t, worse, b)
+		if got.Verdict != Held || !strings.HasPrefix(strings.Join(got.Loads[0].Warnings, "\n"), c.notice) {
+			t.Errorf("A has %s: %s, warnings %q", c.metric, got.Verdict, got.Loads[0].Warnings)
+		}
+	}
+}
+
+// TestRunsThatAreLeftOut compares sides with an invalid run and with copies of a run.
+func TestRunsThatAreLeftOut(t *testing.T) {
+	d := drawing{runs: 5, seconds: 9, each: 40, factor: 1}
+	a := d.draw(t, rand.New(rand.NewPCG(1, 1)))
+	b := d.draw(t, rand.New(rand.NewPCG(1, 2)))
+	for i := range a {
+		a[i].path, b[i].path = fmt.Sprintf("a%d.json", i), fmt.Sprintf("b%d.json", i)
+	}
+	a[1].Verdict, a[2].Verdict, a[2].Load.Invalid = reports.Invalid, reports.Invalid, []string{"its lag was 9 s", "x"}
+	copied := *b[0]
+	copied.path = "copy.json"
+	b[3] = &copied
+	want := []string{
+		"a1.json is left out: invalid run: the generator was the bottleneck", "a2.json is left out: invalid run: its lag was 9 s; x",
+		"copy.json is left out: a copy of b0.json",
+	}
+	l := compareDrawn(t, a, b).Loads[0]
+	if diff := cmp.Diff(want, l.Warnings); diff != "" {
+		t.Error(diff)
+	}
+	sides := []Side{{[]string{"a0.json", "a3.json", "a4.json"}, 3, 27}, {[]string{"b0.json", "b1.json", "b2.json", "b4.json"}, 4, 36}}
+	if diff := cmp.Diff(sides, []Side{l.A, l.B}); diff != "" {
+		t.Error(diff)
+	}
+	l = compareDrawn(t, []*Result{b[0], b[3], b[0]}, a).Loads[0]
+	if w := strings.Join(l.Warnings, "\n"); l.A.Runs != 1 || !strings.Contains(w, "a side has 1 run: ") {
+		t.Errorf("three copies are %d runs, with the warnings %s", l.A.Runs, w)
 	}
 }
 
@@ -121,7 +219,11 @@ func TestNotComparable(t *testing.T) {
 		{"an invalid run", draw(func(r *Result) { r.Verdict = reports.Invalid }), "", "drawn.json: invalid run: the generator was the bottleneck, so its figures do not describe the server; repeat the run, or leave it out"},
 		{"an old result", draw(func(r *Result) { r.Load.Histograms = nil }), "", "drawn.json: missing `load.histograms`: an older sim wrote this file; repeat the run"},
 		{"a newer result", draw(func(r *Result) { r.Load.Histograms.Schema = 2 }), "", "drawn.json: `load.histograms.schema` is 2: this sim reads 1"},
-		{"an unknown metric", same, "logout.response_time:p50=+1%", `budget "logout.response_time:p50=+1%": neither side has this figure; use a metric of the table, such as response_time:p99`},
+		{"an invalid run with its reason", draw(func(r *Result) { r.Verdict, r.Load.Invalid = reports.Invalid, []string{"its lag was 9 s"} }), "", "drawn.json: invalid run: its lag was 9 s, so its figures do not describe the server; repeat the run, or leave it out"},
+		{"nothing succeeded", draw(func(r *Result) { r.Load.All = outcomes{Failed: 3, Unknown: 4} }), "", "drawn.json: no operation succeeded, of 7, so there is no time to compare"},
+		{"no time", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response = make([]string, 9) }), "", "drawn cannot be compared: one side has no time of an operation"},
+		{"nothing counted", same, "operations_failed:rate=+1%", `budget "operations_failed:rate=+1%" cannot be judged: on one side of drawn nothing was counted`},
+		{"an unknown metric", same, "logout.response_time:p50=+1%", `budget "logout.response_time:p50=+1%": no scenario has this figure on both sides; use a metric of the table, such as response_time:p99`},
 		{"too few samples", same, "response_time:p99=+1%", `budget "response_time:p99=+1%" cannot be judged: in drawn only 1 samples lie beyond the figure, but 10 are needed; use longer runs`},
 		{"no sample", same, "login.service_time:p50=+1%", `budget "login.service_time:p50=+1%" cannot be judged: one side of drawn has no sample`},
 		{"too short", draw(func(r *Result) {
@@ -192,10 +294,11 @@ func TestVirtualRunsAreComparedExactly(t *testing.T) {
 		r.Digest, r.Verdict, r.Beacons.Valid, r.Operations[0].DelayMs.P95 = "bb", reports.Failed, 8, 6.5
 		r.Checks[1].Verdict, r.Checks[0].Name = reports.Failed, "y"
 	})
-	c = compareDrawn(t, same, b, "beacon_delay:p95=+1ms", "beacons.valid:count=-20%", "beacon_delay:max=+0%")
+	c = compareDrawn(t, same, b, "beacon_delay:p95=+1ms", "beacons.valid:count=-20%", "beacon_delay:max=+0%",
+		"beacons.valid:count=-10%", "beacons.valid:count=-1", "beacons.valid:count=-0", "beacons.valid:count=+0", "beacons.sent:count=-0%")
 	want := []Difference{
-		{"verdict", "passed", "failed"}, {"digest", "aa", "bb"}, {"beacons.valid", "9", "8"}, {"beacon_delay:p95", "5 ms", "6.5 ms"},
 		{"expectation y", "", "passed: 3"}, {"expectation x", "passed: 3", "failed"}, {"expectation x (2)", "passed", ""},
+		{"verdict", "passed", "failed"}, {"digest", "aa", "bb"}, {"beacons.valid", "9", "8"}, {"beacon_delay:p95", "5 ms", "6.5 ms"},
 	}
 	if d := cmp.Diff(want, c.Exact[0].Differences); d != "" {
 		t.Error(d)
@@ -204,9 +307,68 @@ func TestVirtualRunsAreComparedExactly(t *testing.T) {
 	for _, r := range c.Exact[0].Budgets {
 		verdicts = append(verdicts, fmt.Sprintf("%s %s %.2f", r.Budget, r.Verdict, r.Change))
 	}
-	wantVerdicts := []string{"beacon_delay:p95=+1ms budget exceeded 1.50", "beacons.valid:count=-20% budget exceeded -11.11", "beacon_delay:max=+0% held 0.00"}
+	wantVerdicts := []string{
+		"beacon_delay:p95=+1ms budget exceeded 1.50", "beacons.valid:count=-20% held -11.11", "beacon_delay:max=+0% held 0.00",
+		"beacons.valid:count=-10% budget exceeded -11.11", "beacons.valid:count=-1 held -1.00",
+		"beacons.valid:count=-0 budget exceeded -1.00", "beacons.valid:count=+0 held -1.00", "beacons.sent:count=-0% held 0.00",
+	}
 	if d := cmp.Diff(wantVerdicts, verdicts); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestBudgetsAreExact checks that a change of exactly the limit holds: 5 of 100 are 5 %, although 95/100 - 1 is less than
+// -0.05 in floating point.
+func TestBudgetsAreExact(t *testing.T) {
+	count := func(n uint64) []*Result { return virtualResult(func(r *Result) { r.Beacons.Valid = n }) }
+	for _, c := range []struct {
+		a, b   uint64
+		budget string
+		want   Verdict
+	}{
+		{100, 95, "=-5%", Held}, {100, 94, "=-5%", Exceeded}, {100, 110, "=+10%", Held}, {100, 111, "=+10%", Exceeded},
+		{100, 110, "=10%", Held}, {100, 200, "=-5%", Held}, {100, 5, "=+5%", Held}, {3_000_000, 2_850_000, "=-5%", Held},
+		{3_000_000, 2_849_999, "=-5%", Exceeded}, {0, 0, "=-5%", Held}, {0, 7, "=-5", Held},
+	} {
+		got := compareDrawn(t, count(c.a), count(c.b), "beacons.valid:count"+c.budget)
+		if v := got.Exact[0].Budgets[0].Verdict; v != c.want || got.Verdict != c.want {
+			t.Errorf("from %d to %d with %s: %s, want %s", c.a, c.b, c.budget, v, c.want)
+		}
+	}
+}
+
+// TestAnOperationThatDidNotHappen has no delays, so that a budget for one is an error.
+func TestAnOperationThatDidNotHappen(t *testing.T) {
+	b := virtualResult(func(r *Result) { r.Operations = []operation{{"beacon", 0, reports.Delays{}}} })
+	budget, err := ParseBudget("beacon_delay:p95=+1ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = Compare(virtualResult(func(*Result) {}), b, Options{Confidence: .95, Budgets: []Budget{budget}})
+	if err == nil || !strings.Contains(err.Error(), "no scenario has this figure on both sides") {
+		t.Errorf("%v", err)
+	}
+}
+
+// TestFewDifferencesAreListed checks that the text has the checks first, and the JSON every difference.
+func TestFewDifferencesAreListed(t *testing.T) {
+	b := virtualResult(func(r *Result) {
+		r.Digest, r.Verdict, r.Events, r.Phones, r.VirtualSeconds = "bb", reports.Failed, 5, 6, 7
+		r.Checks[0].Verdict = reports.Failed
+		r.Operations = []operation{{"beacon", 9, reports.Delays{Min: 1, Mean: 2, P50: 3, P90: 4, P95: 6, P99: 7, Max: 8}}}
+		r.Beacons = counts.Beacons{Sent: 11, Delivered: 1, Valid: 10, Invalid: 2}
+	})
+	c := compareDrawn(t, virtualResult(func(*Result) {}), b)
+	n := len(c.Exact[0].Differences)
+	var text bytes.Buffer
+	if err := Text(&text, c, false); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
+	more := fmt.Sprintf("  and %d more (--report json lists them)", n-maxDifferences)
+	if last := lines[len(lines)-1]; n <= maxDifferences || last != more || len(lines) > maxDifferences+5 ||
+		!strings.Contains(text.String(), "A                    B\n  expectation x ") && !strings.Contains(lines[3], "expectation x ") {
+		t.Errorf("%d differences, and the text\n%s", n, text.String())
 	}
 }
 
@@ -227,7 +389,7 @@ func TestTextAndJSON(t *testing.T) {
 	if err := JSON(&doc, c); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`BUDGET EXCEEDED  evil\x1b[2J: `, " of 3 figures moved; 3 runs of A (30 s) and 3 of B (30 s)\n", "p99.9 ", "too few samples\n", "adjusted for the 3 tested rows"} {
+	for _, want := range []string{`BUDGET EXCEEDED  evil\x1b[2J: response_time:p50=+10%; 3 of 3 times moved; 3 runs of A (30 s) and 3 of B (30 s)` + "\n", "p99.9 ", "too few samples\n", "adjusted for the 3 tested rows"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}

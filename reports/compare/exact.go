@@ -84,8 +84,8 @@ func exactOf(a, b *Result, p sides) Exact {
 			}
 		}
 	}
-	e.addDifferences(a.figures(), b.figures())
 	e.addDifferences(a.checks(), b.checks())
+	e.addDifferences(a.figures(), b.figures())
 	return e
 }
 
@@ -130,6 +130,9 @@ func (r *Result) figures() []value {
 		d := o.DelayMs
 		metric := o.Name + "_delay"
 		all = append(all, value{metric + ":count", number(float64(o.Count)), float64(o.Count)})
+		if o.Count == 0 {
+			continue // its delays are unknown
+		}
 		for _, v := range []struct {
 			name string
 			ms   float64

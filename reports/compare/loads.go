@@ -55,7 +55,7 @@ type metric struct {
 // the figure of budget i.
 func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 	l := &Load{Scenario: p.scenario, A: sideOf(p.a), B: sideOf(p.b), Rows: []Row{}, Budgets: []BudgetResult{}}
-	l.Warnings = warningsOf(p.a, p.b)
+	l.Warnings = slices.Concat(warningsOf(p.a, p.b), p.leftOut)
 	metrics := metricsOf(p, &l.Warnings)
 	var wanted []int
 	for i, b := range o.Budgets {
@@ -84,6 +84,9 @@ func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 			return nil, errs[i]
 		}
 		l.Rows = append(l.Rows, rows[i]...)
+	}
+	if len(l.Rows) == 0 {
+		return nil, &Invalid{Err: fmt.Errorf("%s cannot be compared: one side has no time of an operation", p.scenario)}
 	}
 	l.adjust(1 - o.Confidence)
 	l.Counts = countsOf(p)
@@ -232,13 +235,13 @@ func (l *Load) adjust(share float64) {
 	}
 }
 
-// tested returns the number of rows with a test, and of rows that moved.
+// tested returns the number of rows with a test, and of those that moved or exceed a budget.
 func (l *Load) tested() (tested, moved int) {
 	for i := range l.Rows {
 		if l.Rows[i].Test != nil {
 			tested++
 		}
-		if l.Rows[i].Verdict == Moved {
+		if v := l.Rows[i].Verdict; v == Moved || v == Exceeded {
 			moved++
 		}
 	}
@@ -248,14 +251,16 @@ func (l *Load) tested() (tested, moved int) {
 // CountRow compares a count of all runs of each side. It is not tested: failures
 // come in groups, and a run without a fault has none.
 type CountRow struct {
-	Metric string  `json:"metric"`
-	A      uint64  `json:"a"`
-	AOf    uint64  `json:"a_of"`   // the total that A is a part of
-	ARate  float64 `json:"a_rate"` // A/AOf
-	B      uint64  `json:"b"`
-	BOf    uint64  `json:"b_of"`
-	BRate  float64 `json:"b_rate"`
+	Metric string   `json:"metric"`
+	A      uint64   `json:"a"`
+	AOf    uint64   `json:"a_of"`   // the total that A is a part of
+	ARate  *float64 `json:"a_rate"` // A/AOf; nil if AOf is 0
+	B      uint64   `json:"b"`
+	BOf    uint64   `json:"b_of"`
+	BRate  *float64 `json:"b_rate"`
 }
+
+const beaconsLost = "beacons_lost"
 
 func countsOf(p sides) []CountRow {
 	var rows []CountRow
@@ -266,14 +271,17 @@ func countsOf(p sides) []CountRow {
 		{"arrivals_dropped", func(l *loadResult) (uint64, uint64) { return l.Arrivals.Dropped, l.Arrivals.Due }},
 		{"operations_failed", func(l *loadResult) (uint64, uint64) { return l.All.Failed, l.All.count() }},
 		{"operations_unknown", func(l *loadResult) (uint64, uint64) { return l.All.Unknown, l.All.count() }},
-		{"beacons_lost", func(l *loadResult) (uint64, uint64) { return l.Beacons.Lost, l.Beacons.Sent }},
+		{beaconsLost, func(l *loadResult) (uint64, uint64) { return l.Beacons.Lost, l.Beacons.Sent }},
 	} {
-		sum := func(results []*Result) (n, of uint64, rate float64) {
+		sum := func(results []*Result) (n, of uint64, rate *float64) {
 			for _, r := range results {
 				some, ofSome := c.of(r.Load)
 				n, of = n+some, of+ofSome
 			}
-			return n, of, float64(n) / float64(max(1, of))
+			if of > 0 {
+				rate = new(float64(n) / float64(of))
+			}
+			return n, of, rate
 		}
 		row := CountRow{Metric: c.name}
 		row.A, row.AOf, row.ARate = sum(p.a)

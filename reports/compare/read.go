@@ -86,6 +86,10 @@ func readFile(path string, limit int64) (text []byte, err error) {
 
 // parse reads the results of one file.
 func parse(path string, text []byte) ([]*Result, error) {
+	text, err := reports.TrimMark(text)
+	if err != nil {
+		return nil, &Invalid{path, err}
+	}
 	var all []*Result
 	d := json.NewDecoder(bytes.NewReader(text))
 	for {
@@ -276,6 +280,7 @@ type operation struct {
 type loadResult struct {
 	Executor      string              `json:"executor"`
 	Server        string              `json:"server"`
+	Invalid       []string            `json:"invalid,omitempty"`
 	WarmUpSeconds float64             `json:"warm_up_seconds"`
 	Seconds       float64             `json:"seconds"`
 	Arrivals      reports.Arrivals    `json:"arrivals"`

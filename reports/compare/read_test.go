@@ -45,6 +45,7 @@ func TestSides(t *testing.T) {
 	write(t, filepath.Join(folder, "a", ".1.json.123"), "{")
 	write(t, filepath.Join(folder, "a", ".hidden.json"), "{")
 	write(t, filepath.Join(folder, "a", "1.txt"), "no JSON")
+	marked := write(t, filepath.Join(folder, "marked.json"), "\ufeff"+named("marked"))
 	comma := write(t, filepath.Join(folder, "b,c.json"), named("comma"))
 	for side, want := range map[string]string{
 		one:                              "one",
@@ -53,6 +54,7 @@ func TestSides(t *testing.T) {
 		filepath.Join(folder, "*", "1*"): "one",
 		one + "," + two + "," + one:      "one two three",
 		comma:                            "comma",
+		marked:                           "marked",
 	} {
 		if strings.Contains(side, "1*") {
 			side = filepath.Join(folder, "*", "1.j*")
@@ -70,6 +72,9 @@ func TestBrokenFiles(t *testing.T) {
 		{"", "", "empty file: expected a result"},
 		{named("one")[:20], ":1:21", "incomplete file: it ends within a result"},
 		{named("one") + "\n  {\"scenario\": }\n", ":3:16", "invalid JSON: invalid character '}' looking for beginning of value"},
+		{"\ufeff{\"scenario\": }", ":1:14", "invalid JSON: invalid character '}' looking for beginning of value"},
+		{"\xff\xfe{\x00}\x00", "", "the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"},
+		{"{\x00}\x00", "", "the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"},
 		{"<html>", ":1:1", "invalid JSON: invalid character '<' looking for beginning of value"},
 		{named("one") + "{\"scenario\": 5}", ":2:15", "`scenario` cannot be a number"},
 		{"[]", ":1:1", "expected the object of a result, found array"},

@@ -47,9 +47,15 @@ func (v Verdict) Color() reports.Color {
 
 // verdict writes the first line of a scenario.
 func (p *page) verdict(scenario string, budgets []BudgetResult, result string) {
+	var over []string
+	for _, b := range budgets {
+		if b.Verdict == Exceeded {
+			over = append(over, reports.Escape(b.Budget))
+		}
+	}
 	v := Held
-	if exceeded(budgets) {
-		v = Exceeded
+	if over != nil {
+		v, result = Exceeded, strings.Join(over, ", ")+"; "+result
 	}
 	title := strings.ToUpper(string(v))
 	if len(budgets) == 0 {
@@ -60,8 +66,11 @@ func (p *page) verdict(scenario string, budgets []BudgetResult, result string) {
 
 func (p *page) load(l *Load) {
 	tested, moved := l.tested()
-	p.verdict(l.Scenario, l.Budgets, fmt.Sprintf("%d of %d figures moved; %s of A (%.0f s) and %d of B (%.0f s)",
-		moved, tested, reports.Plural(l.A.Runs, "run", "runs"), l.A.Seconds, l.B.Runs, l.B.Seconds))
+	result := fmt.Sprintf("%d of %d times moved", moved, tested)
+	if tested == 0 {
+		result = "no time could be tested"
+	}
+	p.verdict(l.Scenario, l.Budgets, fmt.Sprintf("%s; %s of A (%.0f s) and %d of B (%.0f s)", result, reports.Plural(l.A.Runs, "run", "runs"), l.A.Seconds, l.B.Runs, l.B.Seconds))
 	p.Fields("warnings", l.Warnings)
 	p.budgets(l.Budgets)
 	p.rows(l)
@@ -81,8 +90,8 @@ func (p *page) budgets(budgets []BudgetResult) {
 		result := string(b.Verdict)
 		switch {
 		case b.Verdict == NotShown:
-			result = "above it, but this may be chance: not shown"
-		case b.Verdict == Held && b.High > b.Limit:
+			result = "beyond it, but this may be chance: not shown"
+		case b.Verdict == Held && (b.exceededBy(b.Low) || b.exceededBy(b.High)):
 			result = "held, but a larger change is possible"
 		}
 		p.Line("  budget      %s  %s", text, p.Paint(b.Verdict.Color(), result))
@@ -157,10 +166,17 @@ func (p *page) counts(rows []CountRow) {
 			p.Gap()
 			p.Line("  counted, not tested")
 		}
-		p.Line("    %-20s A %s of %s (%.4g %%), B %s of %s (%.4g %%)", c.Metric,
-			reports.FormatCount(c.A), reports.FormatCount(c.AOf), 100*c.ARate,
-			reports.FormatCount(c.B), reports.FormatCount(c.BOf), 100*c.BRate)
+		p.Line("    %-20s A %s, B %s", c.Metric, formatPart(c.A, c.AOf, c.ARate), formatPart(c.B, c.BOf, c.BRate))
 	}
+}
+
+// formatPart formats a count, its total and its share of the total, which is nil without a total.
+func formatPart(n, of uint64, share *float64) string {
+	text := reports.FormatCount(n) + " of " + reports.FormatCount(of)
+	if share != nil {
+		text += fmt.Sprintf(" (%.4g %%)", 100**share)
+	}
+	return text
 }
 
 func (p *page) resources(rows []ResourceRow) {
@@ -183,7 +199,7 @@ func valueRange(values []float64) string {
 }
 
 // maxDifferences is the number of differences that are listed for a pair of runs.
-const maxDifferences = 100
+const maxDifferences = 15
 
 func (p *page) exact(e *Exact) {
 	result := fmt.Sprintf("%s, seed %d", reports.Plural(len(e.Differences), "difference", "differences"), e.Seed)
@@ -199,7 +215,7 @@ func (p *page) exact(e *Exact) {
 			p.Line("  %-40s %20s    %s", "figure", "A", "B")
 		}
 		if i == maxDifferences {
-			p.Line("  and %d more", len(e.Differences)-i)
+			p.Line("  and %d more (--report json lists them)", len(e.Differences)-i)
 			break
 		}
 		p.Line("  %-40s %20s    %s", reports.Escape(d.Name), orDash(d.A), orDash(d.B))

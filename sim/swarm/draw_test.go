@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -69,6 +70,39 @@ func TestASeedIsOneScenario(t *testing.T) {
 		}
 		if diff := cmp.Diff(before, string(base.AppendYAML(nil))); diff != "" {
 			t.Errorf("%s was changed by drawing:\n%s", base.Name, diff)
+		}
+	}
+}
+
+// TestStartsBeforeClocksChange draws from scenarios that begin near the turn of a leap year: a seed that begins before
+// clocks change does, and the change is before the heal.
+func TestStartsBeforeClocksChange(t *testing.T) {
+	for _, base := range []struct{ zone, start string }{
+		{"Europe/London", "10/11/2024 09:00:00"}, {"America/New_York", "31/12/2024 12:00:00"},
+		{"Australia/Sydney", "01/01/2025 00:00:00"}, {"UTC", "31/12/2024 12:00:00"},
+	} {
+		text := "name: t\nzone: " + base.zone + "\nstart: " + base.start + "\nlength: 3m\nphones: [{name: p, count: 2}]\n" +
+			"contacts: {everyone: p}\nroutine: [{phones: p, every: 10s, do: Beacon, to: contacts}]\ninvariants: true\n"
+		s, err := scenarios.Parse("t.yaml", []byte(text), scenarios.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		changes := 0
+		for seed := range uint64(100) {
+			drawn, plan := Draw(s, seed)
+			if drawn.Start == s.Start {
+				continue
+			}
+			changes++
+			_, before := time.Unix(drawn.Start, 0).In(drawn.Zone).Zone()
+			_, after := time.Unix(drawn.Start, 0).Add(plan.Heal).In(drawn.Zone).Zone()
+			if before == after {
+				t.Errorf("%s, seed %d: no change of clocks in %v after %s", base.zone, seed, plan.Heal,
+					time.Unix(drawn.Start, 0).In(drawn.Zone))
+			}
+		}
+		if changes < 5 {
+			t.Errorf("%s: %d of 100 seeds begin before clocks change, want at least 5", base.zone, changes)
 		}
 	}
 }

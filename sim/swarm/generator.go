@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"bluetrace/protocol"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
@@ -271,27 +272,26 @@ func (g *generator) startTime() {
 		return
 	}
 	zone := s.Zone
-	_, change := time.Unix(s.Start, 0).In(zone).ZoneBounds()
-	if change.IsZero() {
+	change, ok := protocol.NewZone(zone).NextChange(s.Start)
+	if !ok {
 		var err error
 		zone, err = scenarios.Zone(oneOf(g, "Europe/London", "Australia/Sydney", "Australia/Lord_Howe",
 			"America/New_York", "America/St_Johns", "America/Santiago"))
 		if err != nil {
 			panic(err) // the program contains these zones
 		}
-		_, change = time.Unix(s.Start, 0).In(zone).ZoneBounds()
+		change, ok = protocol.NewZone(zone).NextChange(s.Start)
 	}
-	if g.oneIn(2) { // the change after that one, which is in the other direction
-		_, change = change.ZoneBounds()
+	if ok && g.oneIn(2) { // the change after that one, which is in the other direction
+		change, ok = protocol.NewZone(zone).NextChange(change)
 	}
-	if change.IsZero() {
+	if !ok {
 		return
 	}
-	s.Zone = zone
-	s.Start = change.Unix() - int64(g.between(time.Second, g.plan.Heal)/time.Second)
-	start := time.Unix(s.Start, 0)
+	seconds := int64(g.between(time.Second, g.plan.Heal) / time.Second)
+	s.Zone, s.Start = zone, change-seconds
 	g.note("start: %s in %s, %v before clocks change",
-		start.In(zone).Format("02/01/2006 15:04:05"), zone, change.Sub(start))
+		time.Unix(s.Start, 0).In(zone).Format("02/01/2006 15:04:05"), zone, time.Duration(seconds)*time.Second)
 }
 
 // addFault appends a fault. The fault must end by plan.Heal, the time at which every fault has ended.

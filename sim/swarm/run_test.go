@@ -150,7 +150,7 @@ func TestTheEarliestFailureIsTheCause(t *testing.T) {
 	}
 }
 
-// TestHalvesMergeToTheWhole in either order, written as JSON and read back.
+// TestHalvesMergeToTheWhole in either order, written as JSON and read back after a byte order mark.
 func TestHalvesMergeToTheWhole(t *testing.T) {
 	of := func(first, last uint64) *Summary {
 		s := swarmOf(t, Options{Seeds: Range{first, last}.Seeds(), Jobs: 2, RepeatEvery: 5, Engine: fakeEngine})
@@ -161,7 +161,7 @@ func TestHalvesMergeToTheWhole(t *testing.T) {
 	for _, halves := range [][2]*Summary{{of(1, 17), of(18, 40)}, {of(18, 40), of(1, 17)}} {
 		merged := NewSummary()
 		for _, h := range halves {
-			read, err := ReadJSON(strings.NewReader(jsonOf(t, h)))
+			read, err := ReadJSON(strings.NewReader("\ufeff" + jsonOf(t, h)))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -169,6 +169,16 @@ func TestHalvesMergeToTheWhole(t *testing.T) {
 		}
 		if diff := cmp.Diff(whole, jsonOf(t, merged)); diff != "" {
 			t.Errorf("the whole (-) and its halves (+):\n%s", diff)
+		}
+	}
+}
+
+func TestASummaryInUTF16IsNamed(t *testing.T) {
+	want := "reading the JSON result of a swarm: the file is UTF-16 text; " +
+		"save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"
+	for _, text := range []string{"\xff\xfe{\x00", "\xfe\xff\x00{", "{\x00}\x00", "\x00{\x00}"} {
+		if _, err := ReadJSON(strings.NewReader(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

@@ -346,6 +346,9 @@ func (s *Summary) JSON(w io.Writer) error {
 // reach the situations that this one did not reach.
 func ReadJSON(r io.Reader) (*Summary, error) {
 	text, err := io.ReadAll(r)
+	if err == nil {
+		text, err = reports.TrimMark(text)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the JSON result of a swarm: %w", err)
 	}

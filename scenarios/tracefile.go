@@ -1,0 +1,174 @@
+package scenarios
+
+import (
+	"bufio"
+	"bytes"
+	"compress/flate"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+const byteOrderMark = "\ufeff"
+
+// OpenTrace opens the file of t. The error wraps the operating system's error or is a *TraceMistake.
+func OpenTrace(t *Trace) (*TraceReader, error) {
+	info, err := os.Stat(t.File)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading trace: %w (a relative path begins at the scenario's folder; give an absolute "+
+			"path)", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading trace: %w", err)
+	}
+	if !info.Mode().IsRegular() {
+		is := "a pipe or a device, and a trace is read twice"
+		if info.IsDir() {
+			is = "a folder"
+		}
+		return nil, &TraceMistake{File: t.File, Message: "this is " + is + "; expected a regular file"}
+	}
+	f, err := os.Open(t.File)
+	if err != nil {
+		return nil, fmt.Errorf("reading trace: %w", err)
+	}
+	r, err := NewTraceReader(f, t)
+	if err != nil {
+		_ = f.Close() // it was only read
+		return nil, err
+	}
+	r.close = f.Close
+	return r, nil
+}
+
+// openText returns the text of a trace that is plain or gzip, after its byte order mark. A file of another format is
+// a *TraceMistake.
+func (r *TraceReader) openText(in io.Reader) (io.Reader, error) {
+	for holder := ""; ; holder = "a gzip file that holds " {
+		text := bufio.NewReaderSize(in, maxTraceLine)
+		head, _ := text.Peek(tarMagicAt + len(tarMagic)) // the text has the error again, with its line
+		format := formatOf(head)
+		if format == gzipFormat && holder == "" {
+			z, err := gzip.NewReader(text)
+			if err != nil {
+				return nil, r.readFailed(err)
+			}
+			in = z
+			continue
+		}
+		if format != "" {
+			return nil, r.mistake(nil, "this is %s%s; expected UTF-8 text, plain or gzip", holder, format)
+		}
+		if bytes.HasPrefix(head, []byte(byteOrderMark)) {
+			_, _ = text.Discard(len(byteOrderMark)) // these bytes are in the buffer
+		}
+		return text, nil
+	}
+}
+
+const (
+	gzipFormat = "a gzip file"
+	tarMagic   = "ustar"
+	tarMagicAt = 257 // offset in the file, in bytes
+)
+
+// formatOf returns the format of a file that is not text by its first bytes, or "".
+func formatOf(head []byte) string {
+	if isUTF16(head) {
+		return "UTF-16 text"
+	}
+	for _, f := range [...]struct{ magic, format string }{
+		{"\x1f\x8b", gzipFormat}, {"PK\x03\x04", "a zip archive"}, {"PK\x05\x06", "a zip archive"},
+		{"\xfd7zXZ\x00", "an xz file"}, {"\x28\xb5\x2f\xfd", "a zstd file"}, {"BZh", "a bzip2 file"},
+		{"7z\xbc\xaf\x27\x1c", "a 7z archive"}, {"Rar!\x1a", "a rar archive"}, {"\x04\x22\x4d\x18", "an lz4 file"},
+		{"LZIP", "an lzip file"}, {"\x1f\x9d", "a file of compress"}, {"%PDF-", "a PDF document"},
+		{"SQLite format 3\x00", "an SQLite database"}, {"PAR1", "a Parquet file"}, {"\x89HDF", "an HDF5 file"},
+	} {
+		if bytes.HasPrefix(head, []byte(f.magic)) {
+			return f.format
+		}
+	}
+	if len(head) > tarMagicAt && bytes.HasPrefix(head[tarMagicAt:], []byte(tarMagic)) {
+		return "a tar archive"
+	}
+	return ""
+}
+
+// isUTF16 reports whether a text begins with a byte order mark of UTF-16 or UTF-32.
+func isUTF16(text []byte) bool {
+	return bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) ||
+		bytes.HasPrefix(text, []byte("\x00\x00\xfe\xff"))
+}
+
+// splitLine is a bufio.SplitFunc. A line ends with LF, CR LF or CR.
+func splitLine(data []byte, atEOF bool) (advance int, line []byte, err error) {
+	i := bytes.IndexAny(data, "\r\n")
+	switch {
+	case i < 0 && atEOF && len(data) > 0:
+		return len(data), data, nil
+	case i < 0, data[i] == '\r' && i+1 == len(data) && !atEOF: // an LF may follow
+		return 0, nil, nil
+	case bytes.HasPrefix(data[i:], []byte("\r\n")):
+		return i + 2, data[:i], nil
+	}
+	return i + 1, data[:i], nil
+}
+
+// readLine returns the next line without its end. The bytes are valid until the next call.
+func (r *TraceReader) readLine() ([]byte, error) {
+	if !r.in.Scan() {
+		err := r.in.Err()
+		switch {
+		case err == nil:
+			return nil, r.end()
+		case errors.Is(err, bufio.ErrTooLong):
+			r.line++
+			return nil, r.mistake(nil, "the line is longer than %d bytes: this is no trace", maxTraceLine)
+		}
+		return nil, r.readFailed(err)
+	}
+	r.line++
+	if bytes.IndexByte(r.in.Bytes(), 0) >= 0 {
+		return nil, r.mistake(nil, "the line has a NUL byte: this is not UTF-8 text")
+	}
+	return r.in.Bytes(), nil
+}
+
+// mistake returns a *TraceMistake at the current line.
+func (r *TraceReader) mistake(err error, format string, args ...any) error {
+	return &TraceMistake{r.trace.File, r.line, fmt.Sprintf(format, args...), err}
+}
+
+// readFailed returns a *TraceMistake for a broken gzip file, and else an error that wraps err.
+func (r *TraceReader) readFailed(err error) error {
+	var deflate flate.CorruptInputError
+	switch {
+	case errors.Is(err, gzip.ErrHeader), errors.Is(err, gzip.ErrChecksum),
+		errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, io.EOF), errors.As(err, &deflate):
+		return r.mistake(err, "the gzip file is broken here: %v", err)
+	}
+	return fmt.Errorf("reading trace %q, line %d: %w", r.trace.File, r.line, err)
+}
+
+// columns splits a line at tabs, else at commas, else at blanks, into at most maxColumns and a rest.
+func columns(text string) []string {
+	sep := "\t"
+	switch {
+	case strings.TrimSpace(text) == "":
+		return nil
+	case strings.Contains(text, "\t"):
+	case strings.Contains(text, ","):
+		sep = ","
+	default:
+		return strings.Fields(text)
+	}
+	fields := strings.SplitN(text, sep, maxColumns+1)
+	for i, f := range fields {
+		fields[i] = strings.TrimSpace(f)
+	}
+	return fields
+}
