@@ -280,7 +280,7 @@ func TestSkippedStepsInReports(t *testing.T) {
 		want  string
 	}{
 		"text": {func(b *strings.Builder) error { return reports.Text(b, r, reports.TextOptions{}) },
-			"1 of 14 checks failed, 1 skipped"},
+			"1 of 17 checks failed, 1 skipped"},
 		"JUnit": {func(b *strings.Builder) error { return reports.JUnit(b, []*reports.Run{r}) },
 			`<skipped message="skipped because of line 4: ben is not at its prompt: it is at password">`},
 		"JSON": {func(b *strings.Builder) error { return reports.JSON(b, []*reports.Run{r}) },
