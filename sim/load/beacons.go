@@ -10,20 +10,32 @@ import (
 
 // flight is the record of a beacon that was sent.
 type flight struct {
-	id               protocol.TempID
-	measured, seen   bool
 	start            protocol.LocalTime
+	tempID           uint32 // the last nine digits of its TempID
+	measured, seen   bool
 	due, ready, sent time.Duration
 }
 
 // The beacons of a phone differ in their times, which lie 0 to beaconTimes-1
 // seconds before those of the download. So all are valid while the lifetime of the
-// TempID is longer than that. A phone keeps the records of its last minFlights
-// beacons, or more.
-const (
-	beaconTimes = 512
-	minFlights  = 32
-)
+// TempID is longer than that.
+const beaconTimes = 512
+
+// bufferedDatagrams is the number of datagrams that the buffer of a socket holds by
+// default on Linux (see sim.machine).
+const bufferedDatagrams = 256
+
+// newFlights returns the records of the last beacons of a phone: as many as the buffer
+// of the receiver holds and some more. With fewer a receiver that falls behind would
+// find no record of any beacon that it reads.
+func (p *phone) newFlights() []flight {
+	const more = 16
+	held := bufferedDatagrams + more
+	if !p.Single {
+		held = bufferedDatagrams/protocol.Parts + more
+	}
+	return make([]flight, max(held, p.Traffic.Beacons))
+}
 
 // beaconCounts counts the beacons of the measured part. The malformed ones are
 // those of the whole run, since they do not show when they were sent.
@@ -44,14 +56,14 @@ func (c *beaconCounts) count() Beacons {
 func (p *phone) sendBeacon() {
 	s := &p.session
 	if p.flights == nil {
-		p.flights = make([]flight, max(minFlights, p.Traffic.Beacons))
+		p.flights = p.newFlights()
 	}
 	p.number++
 	b, _ := p.machine.TempID()
 	b.Start -= protocol.LocalTime(p.number % beaconTimes)
 	b.Expiry -= protocol.LocalTime(p.number % beaconTimes)
 	p.flights[int(p.number)%len(p.flights)] = flight{
-		id: b.TempID, start: b.Start, measured: s.measured, due: s.due, ready: s.ready, sent: s.sent,
+		start: b.Start, tempID: lastDigits(&b.TempID), measured: s.measured, due: s.due, ready: s.ready, sent: s.sent,
 	}
 	if s.measured {
 		p.beacons.sent.Add(1)
@@ -110,15 +122,24 @@ func (p *phone) received(e *nodes.PhoneEffect, fromSender bool, now time.Duratio
 	}
 }
 
+// lastDigits returns the last nine digits of a TempID as a number.
+func lastDigits(id *protocol.TempID) (n uint32) {
+	for _, c := range id[len(id)-9:] {
+		n = 10*n + uint32(c-'0')
+	}
+	return n
+}
+
 // findFlight finds the record of a beacon by its TempID and start, beginning with the
 // last beacon sent, and marks the record as seen. The result again is true if it was
 // marked before, and ok is false if there is no record.
 func (p *phone) findFlight(b *protocol.Beacon) (f flight, again, ok bool) {
+	tempID := lastDigits(&b.TempID)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := range p.flights {
 		one := &p.flights[(int(p.number)+len(p.flights)-i)%len(p.flights)]
-		if one.start == b.Start && one.id == b.TempID {
+		if one.start == b.Start && one.tempID == tempID {
 			again = one.seen
 			one.seen = true
 			return *one, again, true

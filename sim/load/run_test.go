@@ -214,6 +214,19 @@ func TestBeaconsAreCounted(t *testing.T) {
 	})
 }
 
+// TestRecordsOutlastTheBuffer: of 200 beacons a second that each of two phones sends, 100
+// are on their way at a time, fewer than the buffer of a socket holds. All are measured.
+func TestRecordsOutlastTheBuffer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.later = func(int) time.Duration { return 500 * time.Millisecond }
+		m := ran(t, faked(f, 2, mixed(scenarios.VerbBeacon, 400, 400)))
+		if b := m.Beacons; b.Sent != 400 || b.Received != 400 || b.Late != 0 {
+			t.Errorf("beacons %+v, want 400 sent and received", b)
+		}
+	})
+}
+
 // TestReceptionContinues: beacons are received for two seconds after the last one was
 // sent. Those that arrive more than a second after their sending are late.
 func TestReceptionContinues(t *testing.T) {
