@@ -197,6 +197,11 @@ func TestVerdictOfALoad(t *testing.T) {
 		}, []string{"the operations of the warm-up succeed (no login succeeded in the warm-up of 1s (0 failed, 50 " +
 			"without an answer): check that the server runs and speaks the protocol, or write a longer `warm_up` or " +
 			"`expected: {login: …}`)"}},
+		{"a warm-up that ends before the first time limit", strings.Replace(quickLoad, "login: 1ms", "tempid: 1ms", 1),
+			func(q *queue) { q.takes = time.Hour },
+			[]string{"the operations of the warm-up succeed (no login succeeded in the warm-up of 1s (50 sent, none " +
+				"answered until then): check that the server runs and speaks the protocol, or write a longer `warm_up` " +
+				"or `expected: {login: …}`)"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			q := &queue{takes: time.Millisecond}

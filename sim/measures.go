@@ -76,7 +76,7 @@ func (m *measures) stepValue(i int, field string) float64 {
 		return float64(res.entries)
 	case field == "resolved" && res.upload:
 		return float64(res.resolved)
-	case field == "delay" && res.answered:
+	case field == "delay" && res.answered && !res.lost:
 		return seconds(res.delay)
 	}
 	return math.NaN()

@@ -184,6 +184,10 @@ func TestRunExpectations(t *testing.T) {
   - {at: 200s, phone: a, expect: {log: 0}}
   - {at: 201s, phone: a, do: {type: x}, as: typed}
   - {at: 202s, phone: ghost, forge: {to: ghost, omit: [3, 4]}, as: unheard}
+  - {at: 203s, phone: b, do: login}
+  - {at: 204s, fault: {pause: server, for: 2s}}
+  - {at: 205s, fault: {reset: b}}
+  - {at: 204s, phone: b, do: Download_tempID, as: cut}
 expect:
 `
 	for _, c := range []struct{ line, found string }{
@@ -208,6 +212,7 @@ expect:
 		{"up.at == 3s", ""},
 		{"up.delay < 1s", ""},
 		{"up.delay > 1s", "up.delay is 0s"},
+		{"cut.delay < 100s", "no value for cut.delay: its step never came to one"},
 		{"gone.at == first.at + 3m", ""},
 		{"gone.at == 181s + 1ns", "gone.at is 3m1s, and 181s + 1ns is 3m1.000000001s"},
 		{`"?.log at second == 2"`, "?.log at second is 1 for b"},
@@ -240,7 +245,7 @@ expect:
 		if last.Verdict != want || c.found != "" && last.Found != c.found || r.Verdict != want {
 			t.Errorf("%s: %s, found %q; want %s, found %q", c.line, last.Verdict, last.Found, want, c.found)
 		}
-		if last.Place != "test.yaml:13:5" || want == reports.Failed && last.Expected != last.Name {
+		if last.Place != "test.yaml:17:5" || want == reports.Failed && last.Expected != last.Name {
 			t.Errorf("%s: it stands at %s and expects %q (name %q)", c.line, last.Place, last.Expected, last.Name)
 		}
 	}

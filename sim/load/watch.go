@@ -147,6 +147,7 @@ type NoMedianError struct {
 	WarmUp    time.Duration
 	Lag       time.Duration // p99 of the schedule lag in it
 	Operation string
+	Begun     uint64 // number of these operations that were begun
 	Failed    uint64 // number of these operations that failed
 	Unknown   uint64 // number of these operations without an answer
 	Outage    string // see Measurement.Outage
@@ -154,8 +155,11 @@ type NoMedianError struct {
 
 func (e *NoMedianError) Error() string {
 	came := "none was tried"
-	if e.Failed+e.Unknown > 0 {
+	switch {
+	case e.Failed+e.Unknown > 0:
 		came = fmt.Sprintf("%d failed, %d without an answer", e.Failed, e.Unknown)
+	case e.Begun > 0:
+		came = fmt.Sprintf("%d sent, none answered until then", e.Begun)
 	}
 	if e.Outage != "" {
 		came += "; " + e.Outage
@@ -167,19 +171,23 @@ func (e *NoMedianError) Error() string {
 // freeze sets the expected response times for the measured part.
 func (w *watch) freeze() error {
 	var all [operations]time.Duration
+	var frozen [operations]bool
 	for _, name := range w.Traffic.AwaitedOperations() {
 		o := operationNamed(name)
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
 			if given, ok = w.warm.median(o); !ok {
 				n := w.warm.outcomes(o)
-				return &NoMedianError{w.warmUp, w.warm.lag(), name, n[Failed], n[Unknown], w.outage.lasting()}
+				return &NoMedianError{
+					w.warmUp, w.warm.lag(), name, w.tallies[0].begun[o].Load(), n[Failed], n[Unknown], w.outage.lasting(),
+				}
 			}
-			w.frozen[o] = true
+			frozen[o] = true
 		}
 		all[o] = given
 	}
 	w.expected.Store(&all)
+	w.frozen = frozen
 	return nil
 }
 

@@ -120,9 +120,10 @@ type Delays struct {
 }
 
 // Done records the delay of an operation that ended at now, in nanoseconds since time zero. An operation without an
-// answer has no delay.
+// answer of the protocol has no delay.
 func (d *Delays) Done(now int64, e *nodes.PhoneEffect) {
-	if e.Outcome == nodes.OutcomeNoAnswer || e.Outcome == nodes.OutcomeConnectionLost {
+	switch e.Outcome {
+	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
 		return
 	}
 	switch delay := now - int64(e.Began); e.Op {
