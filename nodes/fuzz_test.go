@@ -51,6 +51,7 @@ func (t *tape) span() time.Duration {
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{0, 0, 1, 0, 0, 1, 0, 2, 1, 0, 3})
 	f.Add([]byte("\x00\x00\x01\x00\x00\x01\x00\x01\x01\x00\x04\x03\x01\x00\x05\x01\x00\x06\x01\x00\x07\x02\x00"))
+	f.Add([]byte("01110110901A000")) // a store is repeated for which no session waits
 	words := []string{alice, alicePassword, "bad", bob, "Download_tempID", "Upload_contact_log", "3", someID, someStart,
 		"log out", alice + alicePassword, alice + "bad", "0", "Download_tempIDDownload_tempIDlog", someID + someStart + someEnd}
 	f.Fuzz(func(t *testing.T, script []byte) {
@@ -136,6 +137,9 @@ func (c *serverCheck) check() {
 		e := &c.out.Effects[i]
 		switch e.Kind {
 		case EffectSend, EffectStore, EffectClose:
+			if e.Kind == EffectStore && e.Conn == NoConn { // it repeats a store that failed
+				break
+			}
 			if !c.open[e.Conn] {
 				c.Fatalf("%v on connection %d, which is closed", e.Kind, e.Conn)
 			}

@@ -182,7 +182,6 @@ func (s *sides) chooseLoads() (err error) {
 
 func (s *sides) chosen(side []*Result) (left []*Result, err error) {
 	copies := map[[sha256.Size]byte]string{}
-	var ok, all uint64
 	for _, r := range side {
 		if r.Load == nil {
 			left = append(left, r)
@@ -200,20 +199,23 @@ func (s *sides) chosen(side []*Result) (left []*Result, err error) {
 		case copied:
 			s.leftOut = append(s.leftOut, fmt.Sprintf("%s is left out: a copy of %s", r.place(), first))
 			continue
+		case r.Load.hasNoSuccess():
+			return nil, &Invalid{r.place(), fmt.Errorf("no operation succeeded, of %d, so there is no time to compare",
+				r.Load.All.count())}
 		}
 		copies[sum] = r.place()
 		left = append(left, r)
-		ok, all = ok+r.Load.All.OK, all+r.Load.All.count()
 	}
 	if len(left) == 0 {
 		return nil, &Invalid{side[0].place(), fmt.Errorf("invalid run: %s, so its figures do not describe the server; "+
 			"repeat the run, or leave it out", side[0].Load.invalidity())}
 	}
-	if all > 0 && ok == 0 {
-		return nil, &Invalid{left[0].place(), fmt.Errorf("no operation succeeded, of %d, so there is no time to compare",
-			all)}
-	}
 	return left, nil
+}
+
+// hasNoSuccess reports whether no operation succeeded: each failed, or none took place.
+func (l *loadResult) hasNoSuccess() bool {
+	return l.All.OK == 0 && (l.All.count() > 0 || l.Histograms != nil && len(l.Histograms.Operations) == 0)
 }
 
 // invalidity returns the reasons why a load is invalid.

@@ -221,6 +221,9 @@ func TestNotComparable(t *testing.T) {
 		{"a newer result", draw(func(r *Result) { r.Load.Histograms.Schema = 2 }), "", "drawn.json: `load.histograms.schema` is 2: this sim reads 1"},
 		{"an invalid run with its reason", draw(func(r *Result) { r.Verdict, r.Load.Invalid = reports.Invalid, []string{"its lag was 9 s"} }), "", "drawn.json: invalid run: its lag was 9 s, so its figures do not describe the server; repeat the run, or leave it out"},
 		{"nothing succeeded", draw(func(r *Result) { r.Load.All = outcomes{Failed: 3, Unknown: 4} }), "", "drawn.json: no operation succeeded, of 7, so there is no time to compare"},
+		{"one of two runs measured nothing", append(draw(func(*Result) {}), draw(func(r *Result) {
+			r.path, r.Load.Seconds, r.Load.Histograms.Operations = "empty.json", 1, nil
+		})...), "", "empty.json: no operation succeeded, of 0, so there is no time to compare"},
 		{"no time", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response = make([]string, 9) }), "", "drawn cannot be compared: one side has no time of an operation"},
 		{"nothing counted", same, "operations_failed:rate=+1%", `budget "operations_failed:rate=+1%" cannot be judged: on one side of drawn nothing was counted`},
 		{"an unknown metric", same, "logout.response_time:p50=+1%", `budget "logout.response_time:p50=+1%": no scenario has this figure on both sides; use a metric of the table, such as response_time:p99`},
