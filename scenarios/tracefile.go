@@ -10,7 +10,9 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 const byteOrderMark = "\ufeff"
@@ -132,10 +134,20 @@ func (r *TraceReader) readLine() ([]byte, error) {
 		return nil, r.readFailed(err)
 	}
 	r.line++
-	if bytes.IndexByte(r.in.Bytes(), 0) >= 0 {
+	switch line := r.in.Bytes(); {
+	case bytes.IndexByte(line, 0) >= 0:
 		return nil, r.mistake(nil, "the line has a NUL byte: this is not UTF-8 text")
+	case !utf8.Valid(line):
+		return nil, r.mistake(nil, "the line is not UTF-8 text: save the file as UTF-8, or name another one")
+	case hasControl(line):
+		return nil, r.mistake(nil, "the line has a control character: this is no trace")
 	}
 	return r.in.Bytes(), nil
+}
+
+// hasControl reports whether a line has an ASCII control character other than a tab.
+func hasControl(line []byte) bool {
+	return slices.ContainsFunc(line, func(c byte) bool { return c < ' ' && c != '\t' || c == 0x7f })
 }
 
 // mistake returns a *TraceMistake at the current line.

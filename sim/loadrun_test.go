@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == asServer {
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, os.Exit), os.Args[2:], os.Stdout, os.Stderr, time.UTC,
+		os.Exit(authority.Run(authority.UntilSignal(stop, time.Now, func() { os.Exit(1) }), os.Args[2:], os.Stdout, os.Stderr, time.UTC,
 			clock.New()))
 	}
 	os.Exit(m.Run())

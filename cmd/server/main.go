@@ -27,6 +27,6 @@ func main() {
 		fmt.Fprintln(os.Stderr, "server: "+err.Error())
 		os.Exit(1)
 	}
-	ctx := authority.UntilSignal(stop, os.Exit)
+	ctx := authority.UntilSignal(stop, time.Now, func() { os.Exit(1) })
 	os.Exit(authority.Run(ctx, os.Args[1:], os.Stdout, os.Stderr, time.Local, clock.New()))
 }

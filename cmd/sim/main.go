@@ -55,7 +55,8 @@ func main() {
 		starter:   scenarios.Starter,
 		engine:    sim.Run,
 	}
-	os.Exit(int(p.command(untilSignal(stop, os.Exit), os.Args[1:])))
+	ctx := authority.UntilSignal(stop, time.Now, func() { os.Exit(int(statusInterrupted)) })
+	os.Exit(int(p.command(ctx, os.Args[1:])))
 }
 
 // program is the command with all its inputs and outputs.
@@ -92,19 +93,6 @@ func stderrColumns() int {
 		return 80
 	}
 	return width
-}
-
-// untilSignal returns a context that the first signal cancels, so that the run
-// stops and its results are written. The second signal exits at once.
-func untilSignal(stop <-chan os.Signal, exit func(int)) context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	go func() {
-		<-stop
-		cancel()
-		<-stop
-		exit(int(statusInterrupted))
-	}()
-	return ctx
 }
 
 const usage = `sim runs scenarios of BlueTrace phones and their server, in virtual time or live.

@@ -304,21 +304,6 @@ func TestInterruptedRunIsReportedAndTheRestIsNot(t *testing.T) {
 	}
 }
 
-func TestFirstSignalCancelsSecondExits(t *testing.T) {
-	stop := make(chan os.Signal)
-	exited := make(chan int)
-	ctx := untilSignal(stop, func(code int) { exited <- code })
-	if ctx.Err() != nil {
-		t.Fatal("cancelled without a signal")
-	}
-	stop <- os.Interrupt
-	<-ctx.Done()
-	stop <- os.Interrupt
-	if code := <-exited; code != 105 {
-		t.Errorf("exit status %d, want 105", code)
-	}
-}
-
 func TestCheckSchemaAndHelpPrint(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
 		{"check held.yaml", "ok  held.yaml: 27 phones, 0 steps, 0 expectations, 0 thresholds\n"},

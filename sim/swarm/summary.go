@@ -341,11 +341,17 @@ func (s *Summary) JSON(w io.Writer) error {
 	return reports.WriteJSON(w, document, "the JSON result of the swarm")
 }
 
+// maxSummary is the size of the largest result that ReadJSON reads, in bytes.
+const maxSummary = 64 << 20
+
 // ReadJSON reads a summary that JSON wrote and validates it. The verdict is failed if a run failed. Otherwise it is
 // interrupted if the file has that verdict, and passed if not. ReadJSON drops the reasons, because other swarms may
 // reach the situations that this one did not reach.
 func ReadJSON(r io.Reader) (*Summary, error) {
-	text, err := io.ReadAll(r)
+	text, err := io.ReadAll(io.LimitReader(r, maxSummary+1))
+	if err == nil && len(text) > maxSummary {
+		err = fmt.Errorf("it has more than %d MiB", maxSummary>>20)
+	}
 	if err == nil {
 		text, err = reports.TrimMark(text)
 	}

@@ -142,17 +142,22 @@ func listenError(flag, address string, err error) error {
 	return fmt.Errorf("listening at %q: %s; use another %s", address, socket.Reason(err), flag)
 }
 
-// UntilSignal returns a context that the first signal cancels, so that the server
-// saves everything and ends. The second signal exits at once, except a SIGHUP: a terminal
-// that closes may send several.
-func UntilSignal(stop <-chan os.Signal, exit func(int)) context.Context {
+// together is the time after a signal within which further ones have the same cause: the
+// command timeout signals its child, and then the group of processes that the child is in.
+const together = time.Second
+
+// UntilSignal returns a context that the first signal cancels, so that a program saves
+// everything and ends. A signal that comes a second later or after that exits at once,
+// except a SIGHUP: a terminal that closes may send several.
+func UntilSignal(stop <-chan os.Signal, now func() time.Time, exit func()) context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		<-stop
+		first := now()
 		cancel()
 		for s := range stop {
-			if s != syscall.SIGHUP {
-				exit(int(failed))
+			if s != syscall.SIGHUP && now().Sub(first) >= together {
+				exit()
 			}
 		}
 	}()
