@@ -18,16 +18,16 @@ import (
 )
 
 // selectScenarios returns the scenario files that paths name, in their order and
-// without repetitions. It reports missing, unreadable and skipped files on
-// standard error. The status is statusPassed if there is none that is missing or
-// unreadable.
-func (p *program) selectScenarios(paths []string) ([]string, status) {
+// without repetitions, and the paths that are missing or unreadable, also in part. It
+// reports these and skipped files on standard error. The status is statusPassed if there
+// is none that is missing or unreadable.
+func (p *program) selectScenarios(paths []string) (files []string, unread []planned, worst status) {
 	if len(paths) == 0 {
-		return nil, p.fail(errors.New("no scenario was named"),
+		return nil, nil, p.fail(errors.New("no scenario was named"),
 			"name a file or a folder, such as scenarios/classroom.yaml", statusInvalid)
 	}
-	var files, skipped []string
-	worst := statusPassed
+	var skipped []string
+	worst = statusPassed
 	for _, path := range paths {
 		if path == standardInput {
 			files = addNew(files, []string{path})
@@ -36,6 +36,7 @@ func (p *program) selectScenarios(paths []string) ([]string, status) {
 		found, manual, err := p.find([]string{path})
 		if err != nil {
 			worst = max(worst, p.fail(err, "", statusOfFinding(err)))
+			unread = append(unread, planned{file: path, err: err})
 		}
 		files, skipped = addNew(files, found), addNew(skipped, manual)
 	}
@@ -46,7 +47,7 @@ func (p *program) selectScenarios(paths []string) ([]string, status) {
 	if len(files) == 0 && worst == statusPassed { // an empty run must not pass
 		worst = p.fail(errors.New("every scenario found is manual"), "name the file itself to run it", statusInvalid)
 	}
-	return files, worst
+	return files, unread, worst
 }
 
 // addNew appends those of more that are not in files.
@@ -82,7 +83,7 @@ func (p *program) newCheckCommand(result *status) *cobra.Command {
 
 // check reads scenarios and lists all mistakes of every file.
 func (p *program) check(paths []string, o scenarios.Options, quiet bool) status {
-	files, worst := p.selectScenarios(paths)
+	files, _, worst := p.selectScenarios(paths)
 	for _, file := range files {
 		s, err := p.load(file, o)
 		switch {

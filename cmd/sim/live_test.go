@@ -94,7 +94,7 @@ func TestCredentialsRefused(t *testing.T) {
 		"\ufeffzoe Secret\r\n\r\nyan\tSecret":       "accounts.txt:3: " + notOne,
 		"zoe Secret  \r\n":                          "accounts.txt:1: " + atEnd,
 		" Secret\n":                                 "accounts.txt:1: " + noUser,
-		"Sec\x00ret Secret\n":                       "accounts.txt:1: " + noUser,
+		"Sec\x00ret Secret\n":                       "accounts.txt:1: it has a NUL byte: the file is UTF-16 or no text; save it as UTF-8",
 		"zoe a\n\nyan b\nzoe Secret\n":              "accounts.txt:4: it has the username of line 1 again",
 		"zoe " + strings.Repeat("Secret", 1<<20):    "accounts.txt:1: the password is longer than 1024 bytes",
 		strings.Repeat(" ", 1<<20) + "zoe Secret\n": "accounts.txt:1: " + notOne,

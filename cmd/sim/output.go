@@ -213,7 +213,7 @@ func (m *manifest) relative(file string) string {
 // prepareFolder makes the folder of --out and gives the scenarios the names of their
 // reports. It removes the reports of earlier calls that could be taken for results of this
 // one: junit.xml, those of the scenarios, and those of paths that do not exist any more.
-func (r *runCommand) prepareFolder(paths []string, all []planned) (err error) {
+func (r *runCommand) prepareFolder(unread, all []planned) (err error) {
 	if r.out == "" {
 		return nil
 	}
@@ -224,10 +224,8 @@ func (r *runCommand) prepareFolder(paths []string, all []planned) (err error) {
 		return err
 	}
 	r.removeReports(junitFile)
-	for _, path := range paths {
-		if _, err := os.Stat(path); err != nil && path != standardInput {
-			r.dropReports(path, "")
-		}
+	for _, u := range unread {
+		r.dropReports(u.file, "", all...)
 	}
 	for i := range all {
 		p := &all[i]
@@ -258,10 +256,15 @@ func (r *runCommand) replaceReports(p *planned) {
 }
 
 // dropReports removes the earlier reports of a scenario that is not run: those with its
-// name, which is empty if it could not be read, and all that its file or folder gave.
-// Their names stay taken, so that the reports of other scenarios keep theirs.
-func (r *runCommand) dropReports(file, scenario string) {
+// name, which is empty if it could not be read, and all that its file or folder gave,
+// without those of the files that are run. Their names stay taken, so that the reports of
+// other scenarios keep theirs.
+func (r *runCommand) dropReports(file, scenario string, run ...planned) {
 	names := r.manifest.namesOf(file)
+	for _, p := range run {
+		ofRun := r.manifest.namesOf(p.file)
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(ofRun, name) })
+	}
 	if scenario != "" {
 		names = append(names, r.names.take(scenario))
 	}

@@ -432,3 +432,31 @@ func TestWaitsEndWithTheirContext(t *testing.T) {
 		t.Errorf("a later write: %v", err)
 	}
 }
+
+// TestUnreadPathsAreErrorsOfJUnit: a path that is missing, and a folder with a pipe in it,
+// have an error of their own beside the scenarios that are run. Reports of the file that
+// is a pipe now are removed, and those of the other files of the folder are replaced.
+func TestUnreadPathsAreErrorsOfJUnit(t *testing.T) {
+	s := newStaleRig(t)
+	s.scenario("a/two.yaml", "two")
+	s.run(statusPassed, "held other two", "a other.yaml")
+	if err := os.Remove("a/held.yaml"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo("a/held.yaml", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(statusInvalid, "other two", "a missing.yaml other.yaml")
+	text, err := os.ReadFile("out/junit.xml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(text), "<error "); n != 2 || !strings.Contains(string(text), `name="missing.yaml"`) ||
+		!strings.Contains(string(text), `name="a"`) {
+		t.Errorf("%d errors in %s", n, text)
+	}
+	s.run(statusInvalid, "other two", "missing.yaml")
+	if text, err = os.ReadFile("out/junit.xml"); err != nil || !strings.Contains(string(text), "<error ") {
+		t.Errorf("junit.xml of a missing file alone: %s, %v", text, err)
+	}
+}

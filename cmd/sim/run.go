@@ -159,17 +159,28 @@ type planned struct {
 // run runs the scenarios. A failure of one does not stop the next; an interrupt
 // does. All are read first, so that no report overwrites an input.
 func (r *runCommand) run(ctx context.Context, paths []string) status {
-	files, worst := r.selectScenarios(paths)
+	files, unread, worst := r.selectScenarios(paths)
 	r.names, r.inputs, r.worst = fileNames{}, scenarioInputs(files), worst
 	refused := r.refuseOverwriting(junitFile)
 	all := r.readScenarios(ctx, files)
-	if err := r.prepareFolder(paths, all); err != nil {
+	if err := r.prepareFolder(unread, all); err != nil {
 		return max(worst, r.fail(err, "name a writable folder with --out", statusError))
 	}
-	if len(files) == 0 {
-		return r.worst
+	for i := range unread {
+		r.runs = append(r.runs, notRun(&unread[i], unread[i].err))
 	}
-	problem := r.start(ctx, files, refused)
+	if len(all) > 0 {
+		r.runAll(ctx, all, r.start(ctx, files, refused))
+	}
+	if refused == nil && len(r.runs) > 0 {
+		r.finish()
+	}
+	r.endMetrics(ctx)
+	return r.worst
+}
+
+// runAll runs the scenarios in their order, or none if there is a problem.
+func (r *runCommand) runAll(ctx context.Context, all []planned, problem error) {
 	for i := range all {
 		p := &all[i]
 		switch {
@@ -183,11 +194,6 @@ func (r *runCommand) run(ctx context.Context, paths []string) status {
 		}
 		p.scenario = nil
 	}
-	if refused == nil {
-		r.finish()
-	}
-	r.endMetrics(ctx)
-	return r.worst
 }
 
 // readScenarios reads the files until an interrupt. It reports their mistakes and adds

@@ -182,7 +182,7 @@ func (c *swarmCommand) run(ctx context.Context, paths []string) status {
 
 // loadScenarios reads the scenarios, all of which must be valid.
 func (c *swarmCommand) loadScenarios(ctx context.Context, paths []string) status {
-	files, worst := c.selectScenarios(paths)
+	files, _, worst := c.selectScenarios(paths)
 	if worst != statusPassed {
 		return worst
 	}
