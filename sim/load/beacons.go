@@ -26,15 +26,15 @@ const beaconTimes = 512
 const bufferedDatagrams = 256
 
 // newFlights returns the records of the last beacons of a phone: as many as the buffer
-// of the receiver holds and some more. With fewer a receiver that falls behind would
+// of the receiver holds and some more, and at least the given number of beacons. With fewer a receiver that falls behind would
 // find no record of any beacon that it reads.
-func (p *phone) newFlights() []flight {
+func newFlights(single bool, beacons int) []flight {
 	const more = 16
 	held := bufferedDatagrams + more
-	if !p.Single {
+	if !single {
 		held = bufferedDatagrams/protocol.Parts + more
 	}
-	return make([]flight, max(held, p.Traffic.Beacons))
+	return make([]flight, max(held, beacons))
 }
 
 // beaconCounts counts the beacons of the measured part. The malformed ones are
@@ -56,7 +56,7 @@ func (c *beaconCounts) count() Beacons {
 func (p *phone) sendBeacon() {
 	s := &p.session
 	if p.flights == nil {
-		p.flights = p.newFlights()
+		p.flights = newFlights(p.Single, p.Traffic.Beacons)
 	}
 	p.number++
 	b, _ := p.machine.TempID()

@@ -39,9 +39,7 @@ const (
 var largeTypes = map[string]struct {
 	methods, files int
 	reason         string
-}{
-	"reports.Run": {45, 5, "each form of a report reads the run in a file of its own"},
-}
+}{}
 
 // clocks lists the packages, besides main packages, that may create a real clock,
 // each with the reason.
