@@ -23,7 +23,7 @@ type behindDisk struct {
 }
 
 func (d *behindDisk) Store(records []nodes.Record) (issues, attempts error) {
-	time.Sleep(d.delay)
+	time.Sleep(d.delay) // virtual time of synctest
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.calls++
@@ -100,7 +100,7 @@ func TestBehindAnswersFirst(t *testing.T) {
 		r.store(t, nil, 2, 3)
 		r.store(t, nil, 4)
 		r.has(t)
-		time.Sleep(3 * time.Second)
+		time.Sleep(3 * time.Second) // virtual time of synctest
 		r.has(t, 1, 2, 3, 4)
 		if r.disk.calls != 2 {
 			t.Errorf("%d writes, want two", r.disk.calls)
@@ -126,7 +126,7 @@ func TestBehindAFullDisk(t *testing.T) {
 		for range 100 {
 			r.store(t, full, 3)
 		}
-		time.Sleep(10 * time.Second)
+		time.Sleep(10 * time.Second) // virtual time of synctest
 		if n := r.disk.set(full, nil) - before; n < 50 || n > 101 {
 			t.Errorf("%d tries in 10 s, want about 100", n)
 		}
@@ -134,7 +134,7 @@ func TestBehindAFullDisk(t *testing.T) {
 			t.Errorf("a try had %d records, want the two that wait", r.disk.most)
 		}
 		r.disk.set(nil, nil)
-		time.Sleep(writeBehindRetry + time.Millisecond)
+		time.Sleep(writeBehindRetry + time.Millisecond) // virtual time of synctest
 		r.has(t, 1, 2)
 		r.store(t, nil, 4)
 		if err := r.Close(time.Minute); err != nil {
@@ -203,7 +203,7 @@ func TestBehindRefusedAttempts(t *testing.T) {
 		synctest.Wait()
 		before := r.disk.set(nil, full)
 		r.store(t, nil, 1)
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // virtual time of synctest
 		r.has(t, 1)
 		if n := r.disk.set(nil, full) - before; n < 5 || n > 11 {
 			t.Errorf("%d tries in a second, want about 10", n)

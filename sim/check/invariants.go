@@ -320,9 +320,11 @@ func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 }
 
 // Balance compares the model of the datagrams with the counts of the world, and with
-// the number of datagrams that the world still has in flight.
+// the number of datagrams that the world still has in flight. It is called at the end of
+// the run, when the server has printed the line of its last answer.
 func (v *Invariants) Balance(at int64, n world.Datagrams, inFlight int) {
 	v.datagrams.compare(at, n, inFlight)
+	v.prints.checkOwed(time.Duration(at))
 }
 
 // Uploaded handles an upload of the given number of entries that a phone reports as

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -43,31 +44,31 @@ func (p *prints) subscribe(s *event.Stream) {
 
 // checkOwed checks that the server has printed the line of its last answer, and has closed the session whose logout it
 // has printed.
-func (p *prints) checkOwed(e *event.Event) {
+func (p *prints) checkOwed(at time.Duration) {
 	if p.owed != "" {
-		p.violate(e, "the server prints "+strconv.Quote(p.owed), "nothing")
+		p.violate(at, "the server prints "+strconv.Quote(p.owed), "nothing")
 	}
 	if p.leaving != "" {
-		p.violate(e, "a session of "+p.leaving+" ends, whose logout was printed", "it goes on")
+		p.violate(at, "a session of "+p.leaving+" ends, whose logout was printed", "it goes on")
 	}
 	p.owed, p.leaving = "", ""
 }
 
-func (p *prints) violate(e *event.Event, expected, found string) {
-	p.v.violate(LinesPrinted, int64(e.At), -1, expected, found)
+func (p *prints) violate(at time.Duration, expected, found string) {
+	p.v.violate(LinesPrinted, int64(at), -1, expected, found)
 }
 
 func (p *prints) accepted(e *event.Event) {
-	p.checkOwed(e)
+	p.checkOwed(e.At)
 	p.sessions[e.Conn] = e.Slot
 	if !p.listening {
-		p.violate(e, "the server prints \"I am listening\" before it accepts a connection", "nothing")
+		p.violate(e.At, "the server prints \"I am listening\" before it accepts a connection", "nothing")
 	}
 }
 
 // read remembers what must not be printed: passwords, and names without an account.
 func (p *prints) read(e *event.Event) {
-	p.checkOwed(e)
+	p.checkOwed(e.At)
 	a := &p.v.accounts
 	text := string(e.Bytes)
 	if a.session(e.Slot).stage == inSession || a.known[text] != nil || !p.tells(text) {
@@ -95,7 +96,7 @@ func (p *prints) tells(text string) bool {
 
 // sent works out the line that follows an answer. The models of logins and TempIDs have handled the answer already.
 func (p *prints) sent(e *event.Event) {
-	p.checkOwed(e)
+	p.checkOwed(e.At)
 	s := p.v.accounts.session(e.Slot)
 	switch text := string(e.Bytes); {
 	case s.stage != inSession:
@@ -113,14 +114,14 @@ func (p *prints) ended(e *event.Event) {
 	}
 	leaving := p.leaving
 	p.leaving = ""
-	p.checkOwed(e)
+	p.checkOwed(e.At)
 	expected := ""
 	if slot, ok := p.sessions[e.Conn]; ok && p.v.accounts.session(slot).stage == inSession {
 		expected = p.v.accounts.session(slot).name
 	}
 	delete(p.sessions, e.Conn)
 	if leaving != expected {
-		p.violate(e, logoutText(expected), logoutText(leaving))
+		p.violate(e.At, logoutText(expected), logoutText(leaving))
 	}
 }
 
@@ -144,13 +145,13 @@ func (p *prints) printed(e *event.Event) {
 	case e.Text == "I am listening":
 		p.v.evaluated[LinesPrinted]++
 		if p.listening {
-			p.violate(e, "the server prints once that it listens", strconv.Quote(e.Text))
+			p.violate(e.At, "the server prints once that it listens", strconv.Quote(e.Text))
 		}
 		p.listening = true
 		return
 	case leaves && p.isEvent(e.Text):
 		p.v.evaluated[LinesPrinted]++
-		p.checkOwed(e)
+		p.checkOwed(e.At)
 		p.leaving = user
 		return
 	case strings.HasPrefix(e.Text, uploadHead):
@@ -159,7 +160,7 @@ func (p *prints) printed(e *event.Event) {
 		p.checkMessage(e)
 	}
 	if i := slices.IndexFunc(lines, p.isEvent); i >= 0 {
-		p.violate(e, "no line of a login, a download or a logout without its event", strconv.Quote(lines[i]))
+		p.violate(e.At, "no line of a login, a download or a logout without its event", strconv.Quote(lines[i]))
 	}
 }
 
