@@ -191,12 +191,13 @@ func TestBrokenConnectionsHaveNoTimes(t *testing.T) {
 }
 
 // TestServerThatDies: connections that are refused to the end are reported with the time
-// of the first, and do not count as lag of the generator.
+// of the first, which the dying server reset, and do not count as lag of the generator.
 func TestServerThatDies(t *testing.T) {
 	for _, until := range []time.Duration{time.Hour, 6500 * time.Millisecond} {
 		synctest.Test(t, func(t *testing.T) {
 			f := newFake()
 			f.refuses = func(at time.Duration) bool { return at >= 5*time.Second && at < until }
+			f.resets.Store(true)
 			c := faked(f, 100, steady(10, 8*time.Second, scenarios.VerbLogin))
 			m := ran(t, c)
 			want, failed := "connection refused since 5.0 s", uint64(50)

@@ -117,29 +117,23 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 }
 
 // ServeAsChild is the part of StartChild in the new process: serve runs the server with
-// the arguments until its context is cancelled by a signal. If the process that started
-// it has ended meanwhile, which would have removed its folder, ServeAsChild removes that.
+// the arguments until its context is cancelled by a signal. ServeAsChild then removes
+// the folder that StartChild made, also for a parent that was killed.
 //
 // Linux sends a signal for each thread of a parent that is killed, so a second signal
-// must not end the server at once.
+// must not end the server at once. The parent's last threads may outlive the server, so
+// a comparison of parents would not tell that the parent was killed.
 func ServeAsChild(ctx context.Context, arguments []string, serve func(context.Context) int) int {
-	parent := os.Getppid()
 	signal.Reset()
 	signal.Ignore(syscall.SIGPIPE) // of its output, whose reader ends with the parent
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	status := serve(ctx)
-	if os.Getppid() != parent {
-		removeOrphan(arguments)
-	}
-	return status
-}
-
-func removeOrphan(arguments []string) {
 	at := slices.Index(arguments, "--dir") + 1
 	if at > 0 && at < len(arguments) && strings.HasPrefix(filepath.Base(arguments[at]), folderPrefix) {
-		_ = os.RemoveAll(arguments[at]) // an error has no reader any more
+		_ = os.RemoveAll(arguments[at]) // Stop reports an error, if the parent is there
 	}
+	return status
 }
 
 // ExitError is the error of a server that ended before Stop, or that ended with an
@@ -150,7 +144,7 @@ func (e *ExitError) Error() string { return "the server ended badly: " + e.Err.E
 
 func (e *ExitError) Unwrap() error { return e.Err }
 
-// Stop ends the server and removes its folder. A server that has not ended after
+// Stop ends the server and removes its folder, if the server has not. A server that has not ended after
 // stopLimit is killed. Stop returns an ExitError then, and if the server had ended
 // before.
 func (c *Child) Stop() error {

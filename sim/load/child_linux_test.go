@@ -64,27 +64,22 @@ func TestStopKillsAServerThatStandsStill(t *testing.T) {
 	}
 }
 
-// TestOrphanRemovesItsFolder: a server whose parent process has ended removes its folder,
-// and no other.
-func TestOrphanRemovesItsFolder(t *testing.T) {
-	if got := ServeAsChild(t.Context(), []string{"0", "60s"}, func(context.Context) int { return 3 }); got != 3 {
-		t.Errorf("status %d, want that of the server, 3", got)
-	}
-	dir, err := os.MkdirTemp(t.TempDir(), folderPrefix)
+// TestServerRemovesItsFolder: the server of a load removes the folder that was made for
+// it when it ends, and no other.
+func TestServerRemovesItsFolder(t *testing.T) {
+	made, err := os.MkdirTemp(t.TempDir(), folderPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}
-	ServeAsChild(t.Context(), []string{"0", "--dir", dir}, func(context.Context) int { return 0 })
-	if _, err := os.Stat(dir); err != nil {
-		t.Errorf("the folder of a server whose parent is there: %v", err)
-	}
-	removeOrphan([]string{"0", "--dir", dir, "--x"})
-	if _, err := os.Stat(dir); !os.IsNotExist(err) {
-		t.Errorf("the folder of an orphan: %v", err)
-	}
 	other := t.TempDir()
-	removeOrphan([]string{"--dir", other})
-	removeOrphan([]string{"--dir"})
+	for _, arguments := range [][]string{{"0", "60s"}, {"0", "--dir", made, "--x"}, {"--dir", other}, {"--dir"}} {
+		if got := ServeAsChild(t.Context(), arguments, func(context.Context) int { return 3 }); got != 3 {
+			t.Errorf("%q: status %d, want that of the server, 3", arguments, got)
+		}
+	}
+	if _, err := os.Stat(made); !os.IsNotExist(err) {
+		t.Errorf("the folder of a load: %v", err)
+	}
 	if _, err := os.Stat(other); err != nil {
 		t.Errorf("another folder: %v", err)
 	}

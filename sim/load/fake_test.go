@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,6 +30,7 @@ type fake struct {
 	later       func(n int) time.Duration // how long it is under way; nil: none at all
 	breaks      func(message string, at time.Duration) bool
 	refuses     func(at time.Duration) bool // connections; nil: none
+	resets      atomic.Bool                 // the first of them is reset
 
 	running sync.WaitGroup // the server's sides of connections
 
@@ -50,6 +52,9 @@ func newFake() *fake {
 // open connects to the server of the fake.
 func (f *fake) open(context.Context) (net.Conn, error) {
 	if f.refuses != nil && f.refuses(time.Since(f.began)) {
+		if f.resets.Swap(false) {
+			return nil, syscall.ECONNRESET
+		}
 		return nil, syscall.ECONNREFUSED
 	}
 	here, there := net.Pipe()

@@ -14,7 +14,7 @@ import (
 // succeeded. The zero value has none.
 type outage struct {
 	mu    sync.Mutex
-	err   error         // of the first attempt; nil if there is none
+	err   error         // of the last attempt: a server that dies resets the first; nil if there is none
 	since time.Duration // begin of the first attempt, in the time of the run
 	last  time.Duration // end of the last one
 	ever  bool          // a connection succeeded
@@ -36,9 +36,9 @@ func (o *outage) add(begin, end time.Duration, err error) {
 		return
 	}
 	if o.err == nil {
-		o.err, o.since = err, begin
+		o.since = begin
 	}
-	o.last = end
+	o.err, o.last = err, end
 }
 
 // lasting describes an outage that lasts; "" if there is none, or only for a moment.
