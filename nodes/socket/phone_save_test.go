@@ -114,7 +114,9 @@ func TestPhoneSavesABeaconWithoutItsVersion(t *testing.T) {
 	r.awaitWrites(d, "")
 	r.hear(split(beacon(someTempID))[:3]...)
 	r.until("three parts", func() bool { return r.seen.datagrams == 3 })
-	r.mock.Add(time.Second)
+	r.mock.Add(250 * time.Millisecond)
+	r.until("the verdict", func() bool { return r.phone.Machine().Log().Len() == 1 })
+	r.mock.Add(750 * time.Millisecond)
 	r.awaitWrites(d, "", lines(someTempID))
 }
 
