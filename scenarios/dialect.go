@@ -62,18 +62,27 @@ func DialectNames() []string {
 	return files
 }
 
-// LoadDialect returns the dialect of a name that DialectNames has, else that of a file. The error is as of Load.
-func LoadDialect(name string) (*Dialect, error) {
+// DialectText returns the text of the dialect of a name that DialectNames has, else that of a file.
+func DialectText(name string) ([]byte, error) {
 	if text, err := shippedDialects.ReadFile("dialects/" + name + ".yaml"); err == nil {
-		return ParseDialect(name, text)
+		return text, nil
 	}
 	text, err := readFile(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no dialect and no file %q; the dialects are %s", name,
+		return nil, fmt.Errorf("%w: there is no dialect %q; the dialects of the program are %s", err, name,
 			strings.Join(DialectNames(), ", "))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading dialect: %w", err)
+	}
+	return text, nil
+}
+
+// LoadDialect reads and checks the dialect of DialectText. The error is a *Mistakes if the text is no dialect.
+func LoadDialect(name string) (*Dialect, error) {
+	text, err := DialectText(name)
+	if err != nil {
+		return nil, err
 	}
 	return ParseDialect(name, text)
 }

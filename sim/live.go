@@ -11,6 +11,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
+	"bluetrace/protocol/dialect"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 	"bluetrace/sim/live"
@@ -24,6 +25,8 @@ type Live struct {
 	Server string
 	// Credentials are the accounts of a remote server.
 	Credentials []nodes.Credential
+	// Dialect is that of the remote server; nil for that of PROTOCOL.md section 2.
+	Dialect *dialect.Dialect
 
 	// Tests set a clock that is stepped, and the contact logs of the phones on disk.
 	mock *clock.Mock
@@ -123,6 +126,11 @@ func (l *Live) newWorld(
 		Clock: lc.Clock, Start: lc.start, Begin: c.Begin, Zone: c.Zone,
 		Server: c.Server, Credentials: c.Credentials, Remote: l.Server,
 		Events: c.Events, Tick: c.Tick,
+	}
+	if l.Dialect != nil {
+		d := *l.Dialect
+		d.Zone = c.Zone.Location()
+		v.Dialect = &d
 	}
 	if d := c.DiskDelay; d != (virtual.Delay{}) {
 		draws := rand.NewPCG(c.Seed, 0)

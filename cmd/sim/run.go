@@ -31,6 +31,7 @@ type runFlags struct {
 	onSockets   bool   // --live
 	server      string // host:port of --server; empty for the project's own server
 	credentials string // file with the accounts of --server
+	dialect     string // name or file of the dialect of --server; empty for that of PROTOCOL.md
 	load        sim.Load
 	metrics     metricsFlags
 	quiet       bool
@@ -46,6 +47,8 @@ func (f *runFlags) define(set *pflag.FlagSet) {
 	set.BoolVar(&f.onSockets, "live", false, "run on real sockets and the real clock instead of in virtual time")
 	set.StringVar(&f.server, "server", "", "with --live: use the server at `HOST:PORT`, not the project's own")
 	set.StringVar(&f.credentials, "credentials", "", "with --server: take its accounts from `FILE`, one a line")
+	set.StringVar(&f.dialect, "dialect", "", "with --server: the server speaks this dialect, a `NAME` or a file; see "+
+		"sim dialect list")
 	set.DurationVar(&f.load.Duration, "duration", 0, "of a load at a constant rate: run for this `DURATION`")
 	set.Float64Var(&f.load.Rate, "rate", 0, "of a load at a constant rate: `N` arrivals per second")
 	f.metrics.define(set)
@@ -65,7 +68,7 @@ func (f *runFlags) check(set *pflag.FlagSet) (err error) {
 	if f.options.Vars, err = parseVariables(f.sets); err != nil {
 		return err
 	}
-	if err := refuseEmpty(set, "out", "trace", "server", "credentials", "metrics"); err != nil {
+	if err := refuseEmpty(set, "out", "trace", "server", "credentials", "dialect", "metrics"); err != nil {
 		return err
 	}
 	const maxRate = 1_000_000
@@ -76,6 +79,8 @@ func (f *runFlags) check(set *pflag.FlagSet) (err error) {
 		return errors.New("--credentials needs --server: the project's own server takes the accounts of the scenario")
 	case server && !credentials:
 		return errors.New("--server needs --credentials FILE, the accounts of that server")
+	case set.Changed("dialect") && !server:
+		return errors.New("--dialect needs --server: the project's own server speaks the protocol of docs/PROTOCOL.md")
 	case set.Changed("duration") && f.load.Duration <= 0:
 		return fmt.Errorf("invalid --duration %v: must be above 0", f.load.Duration)
 	case set.Changed("rate") && !(f.load.Rate > 0 && f.load.Rate <= maxRate):
@@ -108,6 +113,13 @@ func (f *runFlags) liveOptions(ctx context.Context) (*sim.Live, error) {
 		return nil, nil
 	}
 	l := &sim.Live{Server: f.server}
+	if f.dialect != "" {
+		d, err := scenarios.LoadDialect(f.dialect)
+		if err != nil {
+			return nil, err
+		}
+		l.Dialect = &d.Dialect
+	}
 	if f.credentials == "" {
 		return l, nil
 	}

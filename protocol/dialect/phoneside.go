@@ -227,9 +227,8 @@ func (p *PhoneSide) tell(o Outcome, out *Outbox) {
 		if o == NowBlocked {
 			text = protocol.NowBlocked
 		}
-		p.at = phoneOver
+		p.at = phoneOver // the phone hangs up; the server need not
 		out.add(ToOwn, []byte(text))
-		out.add(EndOwn, nil)
 	default:
 		p.at = phoneOver
 		out.add(EndOwn, nil)

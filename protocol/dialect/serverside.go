@@ -3,6 +3,7 @@ package dialect
 import (
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"bluetrace/protocol"
@@ -24,6 +25,7 @@ type serverStage uint8
 const (
 	serverLogin serverStage = iota // runs the steps of a login
 	serverAgain
+	serverName    // waits before it gives the server the password
 	serverVerdict // expects the answer to a password
 	serverCommand // expects a request
 	serverTempID  // expects a TempID
@@ -34,11 +36,29 @@ const (
 	serverOver
 )
 
-// Issued holds the last TempID of each user with its times. All connections of a server share it.
-type Issued struct{ last map[string]Entry }
+// Issued holds the last TempID of each user with its times. All connections of a server share it. The zero value is
+// empty.
+type Issued struct {
+	mu   sync.Mutex
+	last map[string]Entry
+}
 
-// NewIssued returns an empty Issued.
-func NewIssued() *Issued { return &Issued{map[string]Entry{}} }
+// valid returns the last TempID of a user that is valid at a time.
+func (i *Issued) valid(user string, at time.Time) (Entry, bool) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	e, ok := i.last[user]
+	return e, ok && at.Before(e.Expiry)
+}
+
+func (i *Issued) set(user string, e Entry) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.last == nil {
+		i.last = map[string]Entry{}
+	}
+	i.last[user] = e
+}
 
 // NewServerSide returns the translator of a new connection.
 func NewServerSide(d *Dialect, issued *Issued) *ServerSide {
@@ -68,6 +88,13 @@ func (s *ServerSide) Wake(now Now, out *Outbox) {
 func (s *ServerSide) goOn(now Now, out *Outbox) {
 	for {
 		switch s.at {
+		case serverName:
+			if now.Elapsed < s.until {
+				return
+			}
+			s.waits = false
+			s.sendPassword(out)
+			return
 		case serverVerdict, serverTempID, serverLines, serverOver:
 			return // until the server has answered
 		case serverCommand:
@@ -128,14 +155,15 @@ func firstText(steps []Step) *Template {
 func (s *ServerSide) finish(now Now, out *Outbox) {
 	switch s.at {
 	case serverLogin, serverAgain:
-		if s.user != s.v.user {
-			s.user = s.v.user
-			out.add(ToOwn, []byte(s.user))
+		if s.user == s.v.user {
+			s.sendPassword(out)
+			return
 		}
-		s.at = serverVerdict
-		out.add(ToOwn, []byte(s.v.password))
+		s.user = s.v.user
+		out.add(ToOwn, []byte(s.user))
+		s.at, s.waits, s.until = serverName, true, now.Elapsed+nameTime
 	case serverTempID:
-		if e, ok := s.issued.last[s.user]; ok && s.d.SameTempID && now.Wall.Before(e.Expiry) {
+		if e, ok := s.issued.valid(s.user, now.Wall); ok && s.d.SameTempID {
 			s.sendTempID(now, e, out)
 			return
 		}
@@ -155,6 +183,14 @@ func (s *ServerSide) finish(now Now, out *Outbox) {
 	}
 }
 
+// nameTime is the time between the name and the password, so that the server reads them apart (PROTOCOL.md section 2).
+const nameTime = 100 * time.Millisecond
+
+func (s *ServerSide) sendPassword(out *Outbox) {
+	s.at = serverVerdict
+	out.add(ToOwn, []byte(s.v.password))
+}
+
 func (s *ServerSide) nextLine(out *Outbox) {
 	if len(s.lines) == 0 {
 		s.at = serverCommand
@@ -166,7 +202,8 @@ func (s *ServerSide) nextLine(out *Outbox) {
 
 // sendTempID sends a TempID to the phone, with the rest of the steps of a download.
 func (s *ServerSide) sendTempID(now Now, e Entry, out *Outbox) {
-	s.v.Entry, s.issued.last[s.user] = e, e
+	s.v.Entry = e
+	s.issued.set(s.user, e)
 	s.at = serverDownload
 	s.begin(s.d.Download[1:])
 	s.goOn(now, out)

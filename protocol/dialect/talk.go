@@ -128,12 +128,16 @@ func (t *talk) eachIsOver(now Now, l *level) bool {
 	outer := t.list[len(t.list)-2]
 	ends := outer.next < len(outer.steps) && outer.steps[outer.next].Kind == Send
 	m, ok, _ := t.peerFraming().next(t.in)
-	if !ok || !ends {
+	if !ok || len(t.in) == 0 {
 		return !ends && len(t.in) == 0 && now.Elapsed >= t.quiet
 	}
 	v := t.v
-	_, match := outer.steps[outer.next].Text.match(m.text, m.end >= 0, &v, t.d)
-	return match == matches
+	next, over := &l.steps[0].Text, mismatch // another request ends them, too
+	if ends {
+		next, over = &outer.steps[outer.next].Text, matches
+	}
+	_, match := next.match(m.text, m.end >= 0, &v, t.d)
+	return match == over
 }
 
 func (t *talk) peerFraming() Framing {

@@ -200,6 +200,9 @@ func (t *Template) match(b []byte, whole bool, v *values, d *Dialect) (n int, m 
 			}
 		}
 		if size > len(rest) {
+			if p.holder == holdsTempID && digits(rest) < len(rest) {
+				return n, mismatch
+			}
 			return n, short
 		}
 		if !p.set(rest[:size], v, d) {
