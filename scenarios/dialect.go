@@ -147,8 +147,9 @@ func parseFraming(text string) (dialect.Framing, error) {
 		}
 		return dialect.Framing{Kind: dialect.Columns, Size: n}, nil
 	}
-	kinds := map[string]dialect.FramingKind{"raw": dialect.Raw, "lines": dialect.Lines, "utf": dialect.UTF, "bar": dialect.Bar}
-	kind, ok := kinds[text]
+	kind, ok := map[string]dialect.FramingKind{
+		"raw": dialect.Raw, "lines": dialect.Lines, "utf": dialect.UTF, "bar": dialect.Bar,
+	}[text]
 	if !ok {
 		return dialect.Framing{}, errExpected
 	}
@@ -180,7 +181,7 @@ func (d *Dialect) keys() []key {
 	outcome := func(name string, o dialect.Outcome, doc string) key {
 		return to(name, nil, repliesForm(), doc).decodedBy(func(b *builder, section *value) {
 			for _, v := range section.child(name).elements() {
-				d.Outcomes[o] = append(d.Outcomes[o], decodeReply(b, v))
+				d.Outcomes[o] = append(d.Outcomes[o], new(wireReply).decode(b, v))
 			}
 		})
 	}
@@ -189,16 +190,16 @@ func (d *Dialect) keys() []key {
 		to("about", &d.About, anyTextForm, "The properties of the wire, in one sentence."),
 		to("client", &d.Client, framingForm, "How the phone marks the ends of its messages.").or("raw"),
 		to("server", &d.Server, framingForm, "How the server marks the ends of its messages.").or("raw"),
-		many("login", &d.login, steps, "The first attempt to log in on a connection."),
-		many("again", &d.again, steps, "Another attempt after a wrong password."),
-		inner("outcomes", "The answers of the server to an attempt. Of several texts the first is the one that a server "+
-			"made from the dialect sends.", "answers by outcome",
-			outcome("welcome", dialect.Welcome, "The login is accepted."),
-			outcome("wrong", dialect.Wrong, "The password is wrong."),
+		many("login", &d.login, steps, "The first attempt to log in on a connection.").need(),
+		many("again", &d.again, steps, "Another attempt after a wrong password.").need(),
+		inner("outcomes", "The answers of the server to an attempt. Of several texts, a server made from the dialect "+
+			"sends the first.", "answers by outcome",
+			outcome("welcome", dialect.Welcome, "The login is accepted.").need(),
+			outcome("wrong", dialect.Wrong, "The password is wrong.").need(),
 			outcome("now_blocked", dialect.NowBlocked, "The attempt has blocked the account."),
 			outcome("blocked", dialect.Blocked, "The account was blocked before."),
 			outcome("unknown", dialect.Unknown, "The name has no account."),
-			outcome("already", dialect.Already, "The account is logged in already.")),
+			outcome("already", dialect.Already, "The account is logged in already.")).need(),
 		many("download", &d.download, steps, "The request for a TempID."),
 		many("upload", &d.upload, steps, "The upload of the contact log."),
 		many("logout", &d.logout, steps, "The end of the session."),
@@ -250,12 +251,12 @@ func repliesForm() *form {
 	return orList("the text of an answer, or a list of them", one)
 }
 
-func decodeReply(b *builder, v *value) dialect.Reply {
+// decode returns the answer that v describes.
+func (r *wireReply) decode(b *builder, v *value) dialect.Reply {
 	if v.kind == yaml.ScalarNode {
 		return dialect.Reply{{Kind: dialect.Receive, Text: v.got.(dialect.Template)}}
 	}
-	var r wireReply
-	decodeSection(b, v, &r)
+	decodeSection(b, v, r)
 	reply := dialect.Reply{{Kind: dialect.Receive, Text: r.Answer}}
 	if r.Int != nil {
 		reply = append(reply, dialect.Step{Kind: dialect.ReceiveInt, Int: r.Int.number})

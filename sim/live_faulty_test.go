@@ -11,7 +11,9 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/protocol/dialect"
 	"bluetrace/reports"
+	"bluetrace/scenarios"
 )
 
 // answers starts a server. On each connection it ignores the first read, answers each further read with the next of
@@ -80,7 +82,6 @@ func TestLiveFaulty(t *testing.T) {
 	const (
 		login = "  - {at: 0s, phone: a, login: wrong, expect: {reply: Invalid Password. Please try again}}\n"
 		fetch = "  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: \"/^[0-9]{20}$/\"}}\n"
-		after = "  - {phone: a, do: Download_tempID, as: got}\n  - {at: got + 1s, phone: a, expect: {log: 0}}\n"
 		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: " +
 			"{replies: [/^Welcome/, \"1\"], within: 1s}}\n"
 		id      = "12345678901234567890"
@@ -93,12 +94,9 @@ func TestLiveFaulty(t *testing.T) {
 	}{
 		"a line feed too many": {[]string{protocol.TryAgain + "\n"}, login,
 			[]string{`"` + protocol.TryAgain + `\n"`}},
-		"half an answer":   {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
-		"a digit too few":  {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
-		"a digit too many": {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
-		"another welcome": {[]string{"Hello"}, fetch + after,
-			[]string{offline + "the phone closed the connection", offline + "the phone closed the connection",
-				"skipped because of line 5: its label got was never set; the step at line 5 took no effect"}},
+		"half an answer":            {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
+		"a digit too few":           {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
+		"a digit too many":          {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
 		"joined, with a line feed":  {[]string{protocol.Welcome + "\n1"}, raw, nil},
 		"closed before the welcome": {[]string{""}, fetch, []string{offline + "the server closed the connection"}},
 	} {
@@ -145,6 +143,29 @@ func TestLiveWithoutServer(t *testing.T) {
 		if want := `cannot connect to the remote server "` + address + `": connection refused`; err == nil ||
 			err.Error() != want {
 			t.Errorf("%s: %v\nwant %s", does, err, want)
+		}
+	}
+}
+
+// TestLiveForeignServer checks that there is no run if the first answer shows that the server speaks another dialect.
+func TestLiveForeignServer(t *testing.T) {
+	t.Parallel()
+	d, err := scenarios.LoadDialect("codes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := answers(t, "login:9")
+	s := parse(t, "name: x\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, login: right, expect: {reply: /./}}]\n")
+	for want, known := range map[string]*dialect.Dialect{
+		` does not speak the protocol of docs/PROTOCOL.md: strange answer from the server: "login:9" (--dialect names ` +
+			`another one)`: nil,
+		` gave no answer to a name and a password in the dialect codes: it may wait for a message of another form ` +
+			`(--dialect)`: &d.Dialect,
+	} {
+		_, err := Run(t.Context(), s, Options{Live: &Live{Server: server, Dialect: known,
+			Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+		if want = "the server at " + server + want; err == nil || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
 		}
 	}
 }

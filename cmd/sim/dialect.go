@@ -19,7 +19,13 @@ import (
 	"bluetrace/scenarios"
 )
 
-func (p *program) newDialectCommand(result *status) *cobra.Command {
+// dialectCommand is the command dialect.
+type dialectCommand struct {
+	p      *program
+	result *status
+}
+
+func (d *dialectCommand) command() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dialect",
 		Short: "list, print and check descriptions of other wires",
@@ -38,7 +44,7 @@ func (p *program) newDialectCommand(result *status) *cobra.Command {
 		Short: "list the dialects that are part of the program",
 		Args:  noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			*result = p.listDialects()
+			*d.result = d.list()
 			return nil
 		},
 	}, &cobra.Command{
@@ -50,40 +56,40 @@ func (p *program) newDialectCommand(result *status) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			*result = p.print(string(text))
+			*d.result = d.p.print(string(text))
 			return nil
 		},
 	}, &cobra.Command{
 		Use:   "check FILE...",
 		Short: "list the mistakes of dialects, and print a conversation in each",
-		Long: "Lists the mistakes of each dialect. In one without a mistake, a phone and a server of this project hold a\n" +
-			"conversation over translators, which is printed: > is sent by the phone, < by the server.",
+		Long: "Lists the mistakes of each dialect. In one without a mistake, a phone and a server of this project\n" +
+			"hold a conversation over translators, which is printed: > is sent by the phone, < by the server.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, arguments []string) error {
 			for _, name := range arguments {
-				*result = max(*result, p.checkDialect(name))
+				*d.result = max(*d.result, d.check(name))
 			}
 			return nil
 		},
 	})
-	c.AddCommand(p.newServeCommand(result))
+	c.AddCommand(d.serveCommand())
 	return c
 }
 
-func (p *program) newServeCommand(result *status) *cobra.Command {
+func (d *dialectCommand) serveCommand() *cobra.Command {
 	var server string
 	var port uint16
 	c := &cobra.Command{
 		Use:   "serve --server HOST:PORT NAME",
 		Short: "let phones of a dialect use a server of docs/PROTOCOL.md",
-		Long: "Accepts phones that speak the dialect NAME, or that of a file, on 127.0.0.1, and connects each one with the\n" +
-			"server at HOST:PORT, which speaks docs/PROTOCOL.md. Ends with Ctrl-C.",
+		Long: "Accepts phones that speak the dialect NAME, or that of a file, on 127.0.0.1, and connects each one\n" +
+			"with the server at HOST:PORT, which speaks docs/PROTOCOL.md. Ends with Ctrl-C.",
 		Args: oneFile,
 		RunE: func(c *cobra.Command, arguments []string) error {
 			if err := checkServer(server); err != nil || server == "" {
 				return cmp.Or(err, errors.New("write the server's address: --server HOST:PORT"))
 			}
-			*result = p.serveDialect(c.Context(), arguments[0], server, port)
+			*d.result = d.serve(c.Context(), arguments[0], server, port)
 			return nil
 		},
 	}
@@ -92,54 +98,55 @@ func (p *program) newServeCommand(result *status) *cobra.Command {
 	return c
 }
 
-// serveDialect connects phones of a dialect with a server until it is interrupted.
-func (p *program) serveDialect(ctx context.Context, name, server string, port uint16) status {
-	d, err := scenarios.LoadDialect(name)
+// serve connects phones of a dialect with a server until it is interrupted.
+func (d *dialectCommand) serve(ctx context.Context, name, server string, port uint16) status {
+	known, err := scenarios.LoadDialect(name)
 	if err != nil {
-		return p.fail(err, "", statusOfLoading(err))
+		return d.p.fail(err, "", statusOfLoading(err))
 	}
-	d.Zone = time.Local
+	known.Zone = time.Local
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
 	if err != nil {
-		return p.fail(err, "name a free port with --port, or 0 for any", statusError)
+		return d.p.fail(err, "name a free port with --port, or 0 for any", statusError)
 	}
-	if s := p.print(fmt.Sprintf("phones of the dialect %s: %s, server: %s\n", reports.Escape(d.Name), l.Addr(), server)); s != statusPassed {
-		return max(s, p.close(l))
+	line := fmt.Sprintf("phones of the dialect %s: %s, server: %s\n", reports.Escape(known.Name), l.Addr(), server)
+	if s := d.p.print(line); s != statusPassed {
+		return max(s, d.close(l))
 	}
-	served := socket.ServeDialect(l, &d.Dialect, server, clock.New(), func(text string) {
-		fmt.Fprintf(p.stderr, "sim: %s\n", reports.Escape(text))
+	served := socket.ServeDialect(l, &known.Dialect, server, clock.New(), func(text string) {
+		fmt.Fprintf(d.p.stderr, "sim: %s\n", reports.Escape(text))
 	})
 	<-ctx.Done()
-	return p.close(served)
+	return d.close(served)
 }
 
 // close closes c and reports its error.
-func (p *program) close(c io.Closer) status {
+func (d *dialectCommand) close(c io.Closer) status {
 	if err := c.Close(); err != nil {
-		return p.fail(err, "", statusError)
+		return d.p.fail(err, "", statusError)
 	}
 	return statusPassed
 }
 
-func (p *program) listDialects() status {
+func (d *dialectCommand) list() status {
 	var b strings.Builder
 	for _, name := range scenarios.DialectNames() {
-		d, err := scenarios.LoadDialect(name)
+		known, err := scenarios.LoadDialect(name)
 		if err != nil {
-			return p.fail(err, "", statusError)
+			return d.p.fail(err, "", statusError)
 		}
-		fmt.Fprintf(&b, "%-12s%s\n", name, d.About)
+		fmt.Fprintf(&b, "%-12s%s\n", name, known.About)
 	}
-	return p.print(b.String())
+	return d.p.print(b.String())
 }
 
-// checkDialect lists the mistakes of a dialect, or prints a conversation in it.
-func (p *program) checkDialect(name string) status {
-	d, err := scenarios.LoadDialect(name)
+// check lists the mistakes of a dialect, or prints a conversation in it.
+func (d *dialectCommand) check(name string) status {
+	known, err := scenarios.LoadDialect(name)
 	if err != nil {
-		return p.fail(err, "", statusOfLoading(err))
+		return d.p.fail(err, "", statusOfLoading(err))
 	}
-	messages, err := dialect.Rehearse(&d.Dialect, nil)
+	messages, err := dialect.Rehearse(&known.Dialect, nil)
 	var b strings.Builder
 	for _, m := range messages {
 		sign := "<"
@@ -150,8 +157,8 @@ func (p *program) checkDialect(name string) status {
 	}
 	if err != nil {
 		b.WriteString("\n")
-		return max(p.print(b.String()), p.fail(fmt.Errorf("%s: a conversation in this dialect does not work: %w", name, err), "",
-			statusInvalid))
+		err = fmt.Errorf("%s: a conversation in this dialect does not work: %w", name, err)
+		return max(d.p.print(b.String()), d.p.fail(err, "", statusInvalid))
 	}
-	return p.print(fmt.Sprintf("ok  %s\n%s", reports.Escape(d.Name), b.String()))
+	return d.p.print(fmt.Sprintf("ok  %s\n%s", reports.Escape(known.Name), b.String()))
 }

@@ -194,7 +194,8 @@ func (p *program) newCommand(result *status) *cobra.Command {
 		},
 	})
 	root.AddCommand(p.newRunCommand(result), p.newSwarmCommand(result), p.newCheckCommand(result),
-		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result), p.newDialectCommand(result))
+		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result),
+		(&dialectCommand{p, result}).command())
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
 	completion.Use = "completion SHELL"

@@ -80,7 +80,8 @@ func TestTranslatedOnSockets(t *testing.T) {
 			}
 			now := time.Now().UTC()
 			for _, text := range []string{
-				protocol.CommandUpload, "3", id, now.Format("02/01/2006 15:04:05"), now.Add(time.Minute).Format("02/01/2006 15:04:05"),
+				protocol.CommandUpload, "3", id, now.Format("02/01/2006 15:04:05"),
+				now.Add(time.Minute).Format("02/01/2006 15:04:05"),
 			} {
 				if got := ask(text); got != protocol.Ack {
 					t.Fatalf("the answer to %q: %q", text, got)

@@ -45,7 +45,9 @@ const maxDialectLinks = 1000
 
 // ServeDialect serves phones on the listener until Close. report gets a line for each phone that is not understood or
 // cannot be connected.
-func ServeDialect(l *net.TCPListener, d *dialect.Dialect, server string, c clock.Clock, report func(string)) *DialectServer {
+func ServeDialect(
+	l *net.TCPListener, d *dialect.Dialect, server string, c clock.Clock, report func(string),
+) *DialectServer {
 	s := &DialectServer{listener: l, dialect: d, server: server, clock: c, origin: c.Now(), report: report,
 		open: map[*dialectLink]struct{}{}}
 	s.running.Go(s.accept)

@@ -104,6 +104,10 @@ func (p *PhoneSide) acknowledge(now Now, out *Outbox) {
 const seedTimes Layout = "02/01/2006 15:04:05"
 
 func (p *PhoneSide) start(now Now, steps []Step, at phoneStage, out *Outbox) {
+	if len(steps) == 0 {
+		p.misunderstood(fmt.Sprintf("the dialect %s does not describe what the phone sends now", p.d.Name), out)
+		return
+	}
 	p.at = at
 	p.begin(steps)
 	p.goOn(now, out)
@@ -194,7 +198,8 @@ func (p *PhoneSide) outcome(now Now, reason string, out *Outbox) {
 		p.in = rest
 		p.tell(p.decide(&found), out)
 	case !some && (!more || len(p.in) > 0 && now.Elapsed >= p.quiet) && len(p.in) > 0:
-		p.misunderstood(fmt.Sprintf("no known answer to a login: %q (%s)", p.in[:min(len(p.in), quotedLimit)], reason), out)
+		got := p.in[:min(len(p.in), quotedLimit)]
+		p.misunderstood(fmt.Sprintf("no known answer to a login: %q (%s)", got, reason), out)
 	}
 }
 

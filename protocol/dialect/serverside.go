@@ -103,10 +103,10 @@ func (s *ServerSide) goOn(now Now, out *Outbox) {
 			}
 		}
 		got, reason := s.run(now, out)
-		switch {
-		case got == waiting:
+		switch got {
+		case waiting:
 			return
-		case got == stuck:
+		case stuck:
 			s.at = serverOver
 			out.Effects = append(out.Effects, Effect{Kind: Misunderstood, Text: reason})
 			out.add(EndPeer, nil)
@@ -173,7 +173,8 @@ func (s *ServerSide) finish(now Now, out *Outbox) {
 	case serverUpload:
 		s.lines = []string{protocol.CommandUpload, strconv.Itoa(3 * len(s.v.entries))}
 		for _, e := range s.v.entries {
-			s.lines = append(s.lines, e.TempID, string(seedTimes.append(nil, e.Start)), string(seedTimes.append(nil, e.Expiry)))
+			start, expiry := seedTimes.append(nil, e.Start), seedTimes.append(nil, e.Expiry)
+			s.lines = append(s.lines, e.TempID, string(start), string(expiry))
 		}
 		s.at = serverLines
 		s.nextLine(out)
@@ -234,7 +235,8 @@ func (s *ServerSide) verdict(now Now, text string, out *Outbox) {
 	o, ok := seedAnswers[text]
 	if !ok || len(s.d.Outcomes[o]) == 0 {
 		s.at = serverOver
-		out.Effects = append(out.Effects, Effect{Kind: Misunderstood, Text: fmt.Sprintf("%s has no outcome %q", s.d.Name, text)})
+		text := fmt.Sprintf("%s has no answer for the outcome %s", s.d.Name, o)
+		out.Effects = append(out.Effects, Effect{Kind: Misunderstood, Text: text})
 		return
 	}
 	out.Effects = append(out.Effects, Effect{Kind: Attempted, Outcome: o})

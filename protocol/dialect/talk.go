@@ -41,8 +41,8 @@ type Now struct {
 	Wall    time.Time
 }
 
-// talk holds one side of a conversation with a peer, and runs steps. It is the same for both sides: a phone sends where a
-// server receives.
+// talk holds one side of a conversation with a peer, and runs steps. It is the same for both sides: a phone sends
+// where a server receives.
 type talk struct {
 	d     *Dialect
 	phone bool   // this is the side of the phone

@@ -169,7 +169,7 @@ func (t *Template) match(b []byte, whole bool, v *values, d *Dialect) (n int, m 
 	}
 	for i, p := range t.parts {
 		rest := b[n:]
-		size := 0
+		var size int
 		switch {
 		case p.holder == holdsNothing:
 			size = len(p.literal)

@@ -24,6 +24,7 @@ type remoteServer struct {
 	tcp      *tcp
 	address  string           // host:port
 	reached  bool             // a connection has been established
+	answered bool             // a phone has understood an answer
 	dialect  *dialect.Dialect // nil for that of PROTOCOL.md
 }
 
@@ -56,12 +57,32 @@ func (r *remoteServer) operationDone(
 	if current != nil && e.Outcome != nodes.OutcomeOK {
 		r.tcp.flushReply(current)
 	}
+	r.diagnose(e, printed)
 	if previous != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
 		previous.dismissed = true
 	}
 	c := cmp.Or(current, previous, &connection{Connection: event.Connection{Phone: phone}})
 	for _, kind := range decisions(e, printed) {
 		r.emit.ServerDecided(&c.Connection, &nodes.ServerEvent{Kind: kind, Entries: e.Entries})
+	}
+}
+
+// diagnose fails the run if the first operation of all shows that the server does not speak the phones' language.
+func (r *remoteServer) diagnose(e *nodes.PhoneEffect, printed string) {
+	speaks := "the protocol of docs/PROTOCOL.md"
+	if r.dialect != nil {
+		speaks = "the dialect " + r.dialect.Name
+	}
+	switch {
+	case r.answered:
+	case e.Outcome == nodes.OutcomeNoAnswer:
+		r.schedule.fail(fmt.Errorf("the server at %s gave no answer to a name and a password in %s: it may wait for a "+
+			"message of another form (--dialect)", r.address, speaks))
+	case e.Outcome == nodes.OutcomeUnexpectedAnswer:
+		r.schedule.fail(fmt.Errorf("the server at %s does not speak %s: %s (--dialect names another one)", r.address,
+			speaks, printed))
+	case e.Outcome != nodes.OutcomeConnectionLost:
+		r.answered = true
 	}
 }
 
@@ -135,6 +156,9 @@ func (r *remoteServer) misunderstood(c *connection, text string) {
 	s := r.schedule
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if !r.answered {
+		s.fail(fmt.Errorf("the server at %s does not speak the dialect %s: %s", r.address, r.dialect.Name, text))
+	}
 	if !s.closing {
 		s.advanceToClock()
 		r.emit.Text(event.ProgramStatus, c.Phone, "does not understand the server: "+text)
