@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -11,9 +12,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
-	"bluetrace/protocol/dialect"
 	"bluetrace/reports"
-	"bluetrace/scenarios"
 )
 
 // answers starts a server. On each connection it ignores the first read, answers each further read with the next of
@@ -147,26 +146,17 @@ func TestLiveWithoutServer(t *testing.T) {
 	}
 }
 
-// TestLiveForeignServer checks that there is no run if the first answer shows that the server speaks another dialect.
+// TestLiveForeignServer checks that there is no run if the first answer shows that the server speaks another wire.
 func TestLiveForeignServer(t *testing.T) {
 	t.Parallel()
-	d, err := scenarios.LoadDialect("codes")
-	if err != nil {
-		t.Fatal(err)
-	}
 	server := answers(t, "login:9")
 	s := parse(t, "name: x\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, login: right, expect: {reply: /./}}]\n")
-	for want, known := range map[string]*dialect.Dialect{
-		` does not speak the protocol of docs/PROTOCOL.md: strange answer from the server: "login:9" (--dialect names ` +
-			`another one)`: nil,
-		` gave no answer to a name and a password in the dialect codes: it may wait for a message of another form ` +
-			`(--dialect)`: &d.Dialect,
-	} {
-		_, err := Run(t.Context(), s, Options{Live: &Live{Server: server, Dialect: known,
-			Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
-		if want = "the server at " + server + want; err == nil || err.Error() != want {
-			t.Errorf("%v\nwant %s", err, want)
-		}
+	_, err := Run(t.Context(), s, Options{Live: &Live{Server: server,
+		Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+	want := "the server at " + server + " does not speak the protocol of docs/PROTOCOL.md: strange answer from the " +
+		`server: "login:9" (--dialect names another one)`
+	if err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
 	}
 }
 
@@ -195,5 +185,37 @@ script:
 func TestSeconds(t *testing.T) {
 	if got := seconds(5_924_701_652); got != 5.924701652 {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestLiveServerCommand checks a server that the run starts: its accounts and block duration are those of the scenario,
+// its output is seen, and its end fails the run with its last lines.
+func TestLiveServerCommand(t *testing.T) {
+	t.Parallel()
+	s := parse(t, `name: x
+server: {block_duration: 1s}
+phones: [{name: a}]
+script:
+  - {at: 0s, phone: a, login: right, expect: {reply: /^Welcome/, server_prints: "/^users: /"}}
+  - {at: 1s, phone: a, do: Download_tempID, expect: {reply: "/^[0-9]{20}$/"}}
+`)
+	server := "'" + os.Args[0] + "' " + asServer + " {port} {block} --host 127.0.0.1"
+	for command, want := range map[string]string{
+		server: "",
+		// The server ends after the login.
+		"mkfifo out; " + server + ` > out & while read l; do echo "$l"; case "$l" in users:*) exit 4;; esac; done < out`: "exit " +
+			"status 4; last lines: ",
+	} {
+		r, err := Run(t.Context(), s, Options{Live: &Live{Command: command}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Run.Checks[0]
+		if want == "" && (r.Run.Verdict != reports.Passed || c.Verdict != reports.Passed) {
+			t.Errorf("%s: %v, %q", command, r.Run.Verdict, found(&r.Run))
+		}
+		if c.Name != "the server of --server-command runs to the end" || !strings.HasPrefix(c.Found, want) {
+			t.Errorf("%s: %+v", command, c)
+		}
 	}
 }
