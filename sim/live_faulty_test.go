@@ -3,6 +3,7 @@ package sim
 import (
 	"context"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -80,7 +81,6 @@ func TestLiveFaulty(t *testing.T) {
 	const (
 		login = "  - {at: 0s, phone: a, login: wrong, expect: {reply: Invalid Password. Please try again}}\n"
 		fetch = "  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: \"/^[0-9]{20}$/\"}}\n"
-		after = "  - {phone: a, do: Download_tempID, as: got}\n  - {at: got + 1s, phone: a, expect: {log: 0}}\n"
 		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: " +
 			"{replies: [/^Welcome/, \"1\"], within: 1s}}\n"
 		id      = "12345678901234567890"
@@ -93,12 +93,9 @@ func TestLiveFaulty(t *testing.T) {
 	}{
 		"a line feed too many": {[]string{protocol.TryAgain + "\n"}, login,
 			[]string{`"` + protocol.TryAgain + `\n"`}},
-		"half an answer":   {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
-		"a digit too few":  {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
-		"a digit too many": {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
-		"another welcome": {[]string{"Hello"}, fetch + after,
-			[]string{offline + "the phone closed the connection", offline + "the phone closed the connection",
-				"skipped because of line 5: its label got was never set; the step at line 5 took no effect"}},
+		"half an answer":            {[]string{protocol.TryAgain[:7]}, login, []string{`"Invalid"`}},
+		"a digit too few":           {[]string{protocol.Welcome, id[:19]}, fetch, []string{`"` + id[:19] + `"`}},
+		"a digit too many":          {[]string{protocol.Welcome, id + "1"}, fetch, []string{`"` + id + `1"`}},
 		"joined, with a line feed":  {[]string{protocol.Welcome + "\n1"}, raw, nil},
 		"closed before the welcome": {[]string{""}, fetch, []string{offline + "the server closed the connection"}},
 	} {
@@ -149,6 +146,20 @@ func TestLiveWithoutServer(t *testing.T) {
 	}
 }
 
+// TestLiveForeignServer checks that there is no run if the first answer shows that the server speaks another wire.
+func TestLiveForeignServer(t *testing.T) {
+	t.Parallel()
+	server := answers(t, "login:9")
+	s := parse(t, "name: x\nphones: [{name: a}]\nscript: [{at: 0s, phone: a, login: right, expect: {reply: /./}}]\n")
+	_, err := Run(t.Context(), s, Options{Live: &Live{Server: server,
+		Credentials: []nodes.Credential{{User: "zoe", Password: "p"}}}})
+	want := "the server at " + server + " does not speak the protocol of docs/PROTOCOL.md: strange answer from the " +
+		`server: "login:9" (--dialect names another one)`
+	if err == nil || err.Error() != want {
+		t.Errorf("%v\nwant %s", err, want)
+	}
+}
+
 // TestLabelThatIsNeverSet checks that a step whose label is never set fails when the time of the labelled step is
 // over, and that the run ends.
 func TestLabelThatIsNeverSet(t *testing.T) {
@@ -174,5 +185,37 @@ script:
 func TestSeconds(t *testing.T) {
 	if got := seconds(5_924_701_652); got != 5.924701652 {
 		t.Errorf("%v", got)
+	}
+}
+
+// TestLiveServerCommand checks a server that the run starts: its accounts and block duration are those of the scenario,
+// its output is seen, and its end fails the run with its last lines.
+func TestLiveServerCommand(t *testing.T) {
+	t.Parallel()
+	s := parse(t, `name: x
+server: {block_duration: 1s}
+phones: [{name: a}]
+script:
+  - {at: 0s, phone: a, login: right, expect: {reply: /^Welcome/, server_prints: "/^users: /"}}
+  - {at: 1s, phone: a, do: Download_tempID, expect: {reply: "/^[0-9]{20}$/"}}
+`)
+	server := "'" + os.Args[0] + "' " + asServer + " {port} {block} --host 127.0.0.1"
+	for command, want := range map[string]string{
+		server: "",
+		// The server ends after the login.
+		"mkfifo out; " + server + ` > out & while read l; do echo "$l"; case "$l" in users:*) exit 4;; esac; done < out`: "exit " +
+			"status 4; last lines: ",
+	} {
+		r, err := Run(t.Context(), s, Options{Live: &Live{Command: command}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := r.Run.Checks[0]
+		if want == "" && (r.Run.Verdict != reports.Passed || c.Verdict != reports.Passed) {
+			t.Errorf("%s: %v, %q", command, r.Run.Verdict, found(&r.Run))
+		}
+		if c.Name != "the server of --server-command runs to the end" || !strings.HasPrefix(c.Found, want) {
+			t.Errorf("%s: %+v", command, c)
+		}
 	}
 }

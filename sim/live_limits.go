@@ -33,7 +33,7 @@ func refuseLive(s *scenarios.Scenario, o *Live) error {
 		l.begin(o)
 	}
 	if o.isRemote() {
-		l.remote()
+		l.remote(o)
 	}
 	return l.error()
 }
@@ -134,10 +134,11 @@ func (l *limits) begin(o *Live) {
 // remote refuses what a run against a remote server cannot do or observe: settings of
 // the server and restarts, exact times, and expectations or thresholds on anything but
 // the server's answers.
-func (l *limits) remote() {
+func (l *limits) remote(o *Live) {
 	s := l.scenario
 	for path, at := range s.Written {
-		if strings.HasPrefix(path, "server.") && path != "server.disk" {
+		given := path == "server.disk" || path == "server.block_duration" && strings.Contains(o.Command, "{block}")
+		if strings.HasPrefix(path, "server.") && !given {
 			l.add(at, "`%s` is a setting of a remote server, which this run cannot change",
 				strings.TrimPrefix(path, "server."))
 		}
@@ -148,7 +149,7 @@ func (l *limits) remote() {
 			l.add(st.Restart.Pos, "a remote server cannot be restarted")
 		}
 		for k := range st.Expect {
-			l.unobservable(&st.Expect[k])
+			l.unobservable(&st.Expect[k], o)
 		}
 		l.writtenTimes(st)
 	}
@@ -168,8 +169,8 @@ func (l *limits) remote() {
 }
 
 // unobservable refuses expectations on the output and the decisions of a remote server.
-func (l *limits) unobservable(e *scenarios.StepExpect) {
-	if len(e.ServerPrints) > 0 || e.ServerPrintsNothing {
+func (l *limits) unobservable(e *scenarios.StepExpect, o *Live) {
+	if o.Command == "" && (len(e.ServerPrints) > 0 || e.ServerPrintsNothing) {
 		l.add(e.Pos, "the output of a remote server is not visible")
 	}
 	if e.Resolved != nil {

@@ -62,6 +62,9 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	}
 	r := &loadRun{scenario: s, options: o, traffic: traffic, phones: phones, target: "the run's own, as a process"}
 	if o.Live.isRemote() {
+		if o.Live.Dialect != nil {
+			return nil, errors.New("a load speaks only the protocol of docs/PROTOCOL.md: leave out --dialect")
+		}
 		r.target = o.Live.Server
 		if r.server, err = load.Reach(ctx, o.Live.Server, traffic.Timeout); err != nil {
 			return nil, err

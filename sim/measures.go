@@ -18,7 +18,8 @@ import (
 type measures struct {
 	scenario    *scenarios.Scenario
 	place       func(scenarios.Pos) string
-	live        *Live // nil in virtual time
+	live        *Live          // nil in virtual time
+	server      *startedServer // nil if --server-command started none
 	begin       time.Duration
 	world       world.World
 	records     *world.Records
@@ -44,6 +45,9 @@ const maxEventsAround = 12
 
 // violated records a violation. The invariants call it.
 func (m *measures) violated(v check.Violation) {
+	if !m.live.judges(v.Invariant) {
+		return
+	}
 	m.violations = append(m.violations, violation{v, m.records.Recent(v.Phone, maxEventsAround)})
 }
 
@@ -407,7 +411,7 @@ func (m *measures) operations() []reports.Operation {
 // checks evaluates all checks: the expectations of the script in their order, those of the run, its thresholds and the
 // invariants.
 func (m *measures) checks(interrupted bool) []reports.Check {
-	all := m.script.checks(interrupted)
+	all := append(m.server.check(), m.script.checks(interrupted)...)
 	for i := range m.scenario.Expect {
 		if e := &m.scenario.Expect[i]; !m.live.cannotCompare(e) {
 			all = append(all, m.expectation(e, interrupted))
@@ -417,7 +421,7 @@ func (m *measures) checks(interrupted bool) []reports.Check {
 		all = append(all, m.threshold(&m.scenario.Thresholds[i], interrupted))
 	}
 	for _, i := range check.All() {
-		if i.Rare() && m.rules.Evaluated(i) == 0 || m.live.isRemote() && slices.Contains(unobservable(), i) {
+		if i.Rare() && m.rules.Evaluated(i) == 0 || !m.live.judges(i) {
 			continue
 		}
 		all = append(all, m.invariant(i))

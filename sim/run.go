@@ -64,7 +64,7 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	requestLargePages(len(names))
 	r.accounts = accountsOf(s, names)
 	var err error
-	if o.Live.isRemote() {
+	if o.Live != nil && o.Live.Server != "" {
 		if err := o.Live.assignAccounts(s, names, r.accounts); err != nil {
 			return nil, err
 		}
@@ -87,14 +87,18 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 
 // makeWorld makes the world and subscribes the observers to its events.
 func (r *run) makeWorld(names []string) error {
+	server, err := r.options.Live.startServer(r.ctx, r.accounts, r.scenario.Server.BlockDuration)
+	if err != nil {
+		return err
+	}
 	var live *liveClock
-	if r.options.Live != nil {
+	if r.options.Live != nil { // the time begins when the server listens
 		live = r.options.Live.clock(r.start, r.begin, r.programs)
 		r.start = live.start
 	}
 	config, retention := r.config(names)
 	r.measures = &measures{
-		scenario: r.scenario, place: r.place, live: r.options.Live, begin: r.begin, faults: r.faults,
+		scenario: r.scenario, place: r.place, live: r.options.Live, server: server, begin: r.begin, faults: r.faults,
 		adversaries: r.adversaries, script: r.script, withoutDelays: r.options.WithoutDelays,
 		atLabels: map[*scenarios.Path][]float64{},
 	}
@@ -104,9 +108,8 @@ func (r *run) makeWorld(names []string) error {
 	if r.options.built != nil {
 		r.options.built(r)
 	}
-	var err error
 	if live != nil {
-		r.world, r.closeWorld, err = r.options.Live.newWorld(live, config, r.options.folder)
+		r.world, r.closeWorld, err = r.options.Live.newWorld(live, config, r.options.folder, server)
 		return err
 	}
 	w, err := virtual.New(config)

@@ -101,6 +101,7 @@ const usage = `sim runs scenarios of BlueTrace phones and their server, in virtu
   sim swarm [flags] SCENARIO...   run scenarios with many seeds, each of which draws faults
   sim check [flags] SCENARIO...   read scenarios and list their mistakes
   sim compare [flags] A B         compare two sets of results and check budgets
+  sim dialect COMMAND             list, show, check and serve descriptions of other wires
   sim init FILE                   write a commented scenario to begin with
   sim schema                      print the JSON Schema of a scenario, for editors
   sim completion SHELL            print a completion script for bash, zsh, fish or powershell
@@ -125,7 +126,7 @@ build the program: go build -o bin/sim ./cmd/sim
 `
 
 // commandHint ends the answer to a missing or unknown command.
-const commandHint = "the commands are run, swarm, check, compare, init, schema, completion and help"
+const commandHint = "the commands are run, swarm, check, compare, dialect, init, schema, completion and help"
 
 // serverCommand is the command, not in the help, with which a load run starts this program
 // again as its server. Users have the command server.
@@ -193,7 +194,8 @@ func (p *program) newCommand(result *status) *cobra.Command {
 		},
 	})
 	root.AddCommand(p.newRunCommand(result), p.newSwarmCommand(result), p.newCheckCommand(result),
-		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result))
+		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result),
+		(&dialectCommand{p, result}).command())
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
 	completion.Use = "completion SHELL"

@@ -20,6 +20,12 @@ func repeatCommand(program string, seed uint64, f *runFlags, file string) string
 	if f.server != "" {
 		words = append(words, "--server", shellQuoted(f.server), "--credentials", shellQuoted(f.credentials))
 	}
+	if f.command != "" {
+		words = append(words, "--server-command", shellQuoted(f.command))
+	}
+	if f.dialect != "" {
+		words = append(words, "--dialect", shellQuoted(f.dialect))
+	}
 	if d := f.load.Duration; d > 0 {
 		words = append(words, "--duration", d.String())
 	}

@@ -31,6 +31,8 @@ type runFlags struct {
 	onSockets   bool   // --live
 	server      string // host:port of --server; empty for the project's own server
 	credentials string // file with the accounts of --server
+	command     string // shell command of --server-command
+	dialect     string // name or file of the dialect of --server; empty for that of PROTOCOL.md
 	load        sim.Load
 	metrics     metricsFlags
 	quiet       bool
@@ -46,6 +48,10 @@ func (f *runFlags) define(set *pflag.FlagSet) {
 	set.BoolVar(&f.onSockets, "live", false, "run on real sockets and the real clock instead of in virtual time")
 	set.StringVar(&f.server, "server", "", "with --live: use the server at `HOST:PORT`, not the project's own")
 	set.StringVar(&f.credentials, "credentials", "", "with --server: take its accounts from `FILE`, one a line")
+	set.StringVar(&f.command, "server-command", "", "with --live: start a server with the shell command `CMD`, in a "+
+		"fresh folder with credentials.txt for each scenario; {port} and {block} are replaced")
+	set.StringVar(&f.dialect, "dialect", "", "with --server or --server-command: the server speaks this dialect, a `NAME` or a file; see "+
+		"sim dialect list")
 	set.DurationVar(&f.load.Duration, "duration", 0, "of a load at a constant rate: run for this `DURATION`")
 	set.Float64Var(&f.load.Rate, "rate", 0, "of a load at a constant rate: `N` arrivals per second")
 	f.metrics.define(set)
@@ -65,7 +71,7 @@ func (f *runFlags) check(set *pflag.FlagSet) (err error) {
 	if f.options.Vars, err = parseVariables(f.sets); err != nil {
 		return err
 	}
-	if err := refuseEmpty(set, "out", "trace", "server", "credentials", "metrics"); err != nil {
+	if err := refuseEmpty(set, "out", "trace", "server", "server-command", "credentials", "dialect", "metrics"); err != nil {
 		return err
 	}
 	const maxRate = 1_000_000
@@ -76,6 +82,10 @@ func (f *runFlags) check(set *pflag.FlagSet) (err error) {
 		return errors.New("--credentials needs --server: the project's own server takes the accounts of the scenario")
 	case server && !credentials:
 		return errors.New("--server needs --credentials FILE, the accounts of that server")
+	case set.Changed("server-command") && (server || !f.onSockets):
+		return errors.New("--server-command needs --live, and starts a server instead of --server")
+	case set.Changed("dialect") && !server && f.command == "":
+		return errors.New("--dialect needs --server or --server-command: the project's own server speaks the protocol of docs/PROTOCOL.md")
 	case set.Changed("duration") && f.load.Duration <= 0:
 		return fmt.Errorf("invalid --duration %v: must be above 0", f.load.Duration)
 	case set.Changed("rate") && !(f.load.Rate > 0 && f.load.Rate <= maxRate):
@@ -107,7 +117,14 @@ func (f *runFlags) liveOptions(ctx context.Context) (*sim.Live, error) {
 	if !f.onSockets {
 		return nil, nil
 	}
-	l := &sim.Live{Server: f.server}
+	l := &sim.Live{Server: f.server, Command: f.command}
+	if f.dialect != "" {
+		d, err := scenarios.LoadDialect(f.dialect)
+		if err != nil {
+			return nil, err
+		}
+		l.Dialect = &d.Dialect
+	}
 	if f.credentials == "" {
 		return l, nil
 	}

@@ -3,13 +3,16 @@ package live
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
+	"bluetrace/protocol/dialect"
 	"bluetrace/sim/event"
 )
 
@@ -19,8 +22,31 @@ type remoteServer struct {
 	schedule *scheduler
 	emit     *event.Emitter
 	tcp      *tcp
-	address  string // host:port
-	reached  bool   // a connection has been established
+	address  string           // host:port
+	reached  bool             // a connection has been established
+	answered bool             // a phone has understood an answer
+	dialect  *dialect.Dialect // nil for that of PROTOCOL.md
+}
+
+// translated returns the connection with the dialect of the server translated.
+func (r *remoteServer) translated(ctx context.Context, c *connection, conn net.Conn) net.Conn {
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok || r.dialect == nil {
+		return conn
+	}
+	redial := func() (*net.TCPConn, error) {
+		d := net.Dialer{Timeout: dialTimeout}
+		again, err := d.DialContext(ctx, "tcp", r.address)
+		if err != nil {
+			return nil, err
+		}
+		return again.(*net.TCPConn), nil
+	}
+	return socket.Translate(tcp, r.dialect, r.schedule.clock, redial, func(e dialect.Effect) {
+		if e.Kind == dialect.Misunderstood {
+			go r.misunderstood(c, e.Text)
+		}
+	})
 }
 
 // operationDone emits the decisions that the end of a program's operation reveals. current is the program's
@@ -31,12 +57,32 @@ func (r *remoteServer) operationDone(
 	if current != nil && e.Outcome != nodes.OutcomeOK {
 		r.tcp.flushReply(current)
 	}
+	r.diagnose(e, printed)
 	if previous != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
 		previous.dismissed = true
 	}
 	c := cmp.Or(current, previous, &connection{Connection: event.Connection{Phone: phone}})
 	for _, kind := range decisions(e, printed) {
 		r.emit.ServerDecided(&c.Connection, &nodes.ServerEvent{Kind: kind, Entries: e.Entries})
+	}
+}
+
+// diagnose fails the run if the first operation of all shows that the server does not speak the phones' language.
+func (r *remoteServer) diagnose(e *nodes.PhoneEffect, printed string) {
+	speaks := "the protocol of docs/PROTOCOL.md"
+	if r.dialect != nil {
+		speaks = "the dialect " + r.dialect.Name
+	}
+	switch {
+	case r.answered:
+	case e.Outcome == nodes.OutcomeNoAnswer:
+		r.schedule.fail(fmt.Errorf("the server at %s gave no answer to a name and a password in %s: it may wait for a "+
+			"message of another form (--dialect)", r.address, speaks))
+	case e.Outcome == nodes.OutcomeUnexpectedAnswer:
+		r.schedule.fail(fmt.Errorf("the server at %s does not speak %s: %s (--dialect names another one)", r.address,
+			speaks, printed))
+	case e.Outcome != nodes.OutcomeConnectionLost:
+		r.answered = true
 	}
 }
 
@@ -102,23 +148,41 @@ func (r *remoteServer) refused(reason string) {
 
 // watch returns the connection with its end watched.
 func (r *remoteServer) watch(c *connection, conn net.Conn) net.Conn {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		return &watchedConn{tcp, r, c}
+	return &watchedConn{conn.(endable), r, c}
+}
+
+// misunderstood emits that the server does not speak its dialect.
+func (r *remoteServer) misunderstood(c *connection, text string) {
+	s := r.schedule
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !r.answered {
+		s.fail(fmt.Errorf("the server at %s does not speak the dialect %s: %s", r.address, r.dialect.Name, text))
 	}
-	return conn
+	if !s.closing {
+		s.advanceToClock()
+		r.emit.Text(event.ProgramStatus, c.Phone, "does not understand the server: "+text)
+	}
+}
+
+// endable is a connection of which one side can be ended.
+type endable interface {
+	net.Conn
+	CloseWrite() error
+	SetLinger(seconds int) error
 }
 
 // watchedConn reports the end of the server's stream, even if the phone's program has closed its side after the
 // server's last answer.
 type watchedConn struct {
-	*net.TCPConn
+	endable
 	remote     *remoteServer
 	connection *connection
 }
 
 // Read implements net.Conn.
 func (c *watchedConn) Read(p []byte) (int, error) {
-	n, err := c.TCPConn.Read(p)
+	n, err := c.endable.Read(p)
 	if !errors.Is(err, io.EOF) {
 		return n, err
 	}

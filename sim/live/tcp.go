@@ -129,7 +129,7 @@ func (t *tcp) dial(ctx context.Context, c *connection, address string) (net.Conn
 		return nil, err
 	}
 	if t.remote != nil {
-		return t.remote.watch(c, conn), nil
+		return t.remote.watch(c, t.remote.translated(ctx, c, conn)), nil
 	}
 	return t.turns.ordered(conn, direction{&c.down, func() (uint64, string) { return t.toPhone(c) }, true}), nil
 }

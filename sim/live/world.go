@@ -31,6 +31,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/protocol/dialect"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
@@ -48,6 +49,10 @@ type Config struct {
 	Credentials []nodes.Credential
 	// Remote is the host:port of a remote server, which is used instead of one in this process, or empty.
 	Remote string
+	// Dialect is that of the remote server; nil for that of PROTOCOL.md section 2.
+	Dialect *dialect.Dialect
+	// Printed has the lines that the remote server prints, or is nil if they are not visible.
+	Printed <-chan string
 	// Folder holds the server's files.
 	Folder files.FS
 	// DiskDelay draws the minimum duration of a Store on the world's clock. If it is nil, a Store takes as long as
@@ -139,7 +144,8 @@ func (w *World) bindPhones() error {
 // bindServer opens the listener of the server, unless the server is remote.
 func (w *World) bindServer(order *turns) error {
 	if w.config.Remote != "" {
-		w.tcp.remote = &remoteServer{schedule: w.schedule, emit: w.emit, tcp: w.tcp, address: w.config.Remote}
+		w.tcp.remote = &remoteServer{schedule: w.schedule, emit: w.emit, tcp: w.tcp, address: w.config.Remote,
+			dialect: w.config.Dialect}
 		w.setAddress(w.config.Remote)
 		return nil
 	}
@@ -167,6 +173,28 @@ func (w *World) start() {
 	}
 	if w.server != nil {
 		w.server.start()
+	}
+	if w.config.Printed != nil {
+		w.schedule.goroutines.Go(w.printed)
+	}
+}
+
+// printed emits the lines that the remote server prints, until the world is closed.
+func (w *World) printed() {
+	s := w.schedule
+	for {
+		select {
+		case line := <-w.config.Printed:
+			s.mu.Lock()
+			if !s.closing {
+				s.advanceToClock()
+				w.emit.Text(event.ServerPrinted, event.Server, line)
+				s.notify()
+			}
+			s.mu.Unlock()
+		case <-w.scripts.ctx.Done():
+			return
+		}
 	}
 }
 

@@ -1,0 +1,39 @@
+package dialect_test
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"bluetrace/protocol/dialect"
+	"bluetrace/scenarios"
+)
+
+// TestRehearseEachDialect: in each dialect that is part of the program, a phone and a server get what they would get
+// without translators, whole or in pieces of any length.
+func TestRehearseEachDialect(t *testing.T) {
+	for _, name := range scenarios.DialectNames() {
+		t.Run(name, func(t *testing.T) {
+			d, err := scenarios.LoadDialect(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for seed := range uint64(100) {
+				pieces := func(int) int { return 1 } // as Java's writeBytes
+				switch random := rand.New(rand.NewPCG(seed, 1)); seed {
+				case 0:
+					pieces = nil
+				case 1:
+				default:
+					pieces = func(n int) int { return 1 + random.IntN(n) }
+				}
+				wire, err := dialect.Rehearse(&d.Dialect, pieces)
+				if err != nil {
+					for _, m := range wire {
+						t.Logf("from the phone: %v %q", m.FromPhone, m.Bytes)
+					}
+					t.Fatalf("seed %d: %v", seed, err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,37 @@
+package live
+
+import (
+	"sync"
+	"testing"
+
+	"bluetrace/nodes"
+	"bluetrace/protocol/dialect"
+)
+
+// TestDiagnose: a server whose first answer shows that it speaks another wire ends the run with one sentence. A server
+// that was understood before does not.
+func TestDiagnose(t *testing.T) {
+	const noAnswer = "the server at h:1 gave no answer to a name and a password in the dialect codes: it may wait for a " +
+		"message of another form (--dialect)"
+	const strange = `the server at h:1 does not speak the dialect codes: "BT" (--dialect names another one)`
+	for _, c := range []struct {
+		outcomes []nodes.Outcome
+		want     string
+	}{
+		{[]nodes.Outcome{nodes.OutcomeNoAnswer}, noAnswer},
+		{[]nodes.Outcome{nodes.OutcomeConnectionLost, nodes.OutcomeNoAnswer}, noAnswer},
+		{[]nodes.Outcome{nodes.OutcomeUnexpectedAnswer}, strange},
+		{[]nodes.Outcome{nodes.OutcomeWrongPassword, nodes.OutcomeNoAnswer, nodes.OutcomeUnexpectedAnswer}, ""},
+		{[]nodes.Outcome{nodes.OutcomeOK, nodes.OutcomeNoAnswer}, ""},
+	} {
+		s := &scheduler{}
+		s.changed.L = &sync.Mutex{}
+		r := &remoteServer{schedule: s, address: "h:1", dialect: &dialect.Dialect{Name: "codes"}}
+		for _, o := range c.outcomes {
+			r.diagnose(&nodes.PhoneEffect{Outcome: o}, `"BT"`)
+		}
+		if got := s.err; got == nil && c.want != "" || got != nil && got.Error() != c.want {
+			t.Errorf("%v: %v\nwant %s", c.outcomes, got, c.want)
+		}
+	}
+}
