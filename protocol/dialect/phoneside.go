@@ -129,6 +129,9 @@ func (p *PhoneSide) Wake(now Now, out *Outbox) {
 
 // goOn runs the steps in progress as far as possible.
 func (p *PhoneSide) goOn(now Now, out *Outbox) {
+	if p.flooded && p.at != phoneOver {
+		p.misunderstood(floodText, out)
+	}
 	switch p.at {
 	case phoneLogin, phoneDownload, phoneUpload, phoneLogout:
 	case phoneOutcome:

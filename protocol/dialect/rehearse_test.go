@@ -37,3 +37,22 @@ func TestRehearseEachDialect(t *testing.T) {
 		})
 	}
 }
+
+// TestFlood: a server that sends without end, and no message, is not understood. Its bytes are not kept.
+func TestFlood(t *testing.T) {
+	d, err := scenarios.LoadDialect("lines")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := dialect.NewPhoneSide(&d.Dialect)
+	var out dialect.Outbox
+	p.Own(dialect.Now{}, []byte("user"), &out)
+	p.Own(dialect.Now{}, []byte("password"), &out)
+	for range 5 {
+		p.Peer(dialect.Now{}, make([]byte, 1<<20), &out)
+	}
+	if n := len(out.Effects); n != 3 || out.Effects[1].Text != "more than 4 MiB without the end of a message" ||
+		out.Effects[2].Kind != dialect.EndOwn {
+		t.Errorf("%+v", out.Effects)
+	}
+}

@@ -103,6 +103,9 @@ func (s *ServerSide) goOn(now Now, out *Outbox) {
 			}
 		}
 		got, reason := s.run(now, out)
+		if s.flooded {
+			got, reason = stuck, floodText
+		}
 		switch got {
 		case waiting:
 			return

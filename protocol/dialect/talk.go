@@ -44,13 +44,14 @@ type Now struct {
 // talk holds one side of a conversation with a peer, and runs steps. It is the same for both sides: a phone sends
 // where a server receives.
 type talk struct {
-	d     *Dialect
-	phone bool   // this is the side of the phone
-	in    []byte // bytes from the peer that no step has taken
-	v     values
-	list  []level // the steps in progress; the inner ones last
-	until time.Duration
-	waits bool // a pause lasts to the elapsed time until
+	d       *Dialect
+	phone   bool   // this is the side of the phone
+	in      []byte // bytes from the peer that no step has taken
+	flooded bool   // there were more than maxUnread
+	v       values
+	list    []level // the steps in progress; the inner ones last
+	until   time.Duration
+	waits   bool // a pause lasts to the elapsed time until
 	// quiet is the elapsed time at which no more bytes of the peer's message are expected.
 	quiet time.Duration
 }
@@ -75,8 +76,17 @@ const (
 // quietTime is the time after which no more bytes of a message are expected whose end is not marked.
 const quietTime = 250 * time.Millisecond
 
-// receiveBytes adds bytes of the peer.
+// maxUnread is the most bytes of the peer that wait for the end of their message.
+const maxUnread = 4 << 20
+
+const floodText = "more than 4 MiB without the end of a message"
+
+// receiveBytes adds bytes of the peer. Those beyond maxUnread are dropped, and the conversation is over.
 func (t *talk) receiveBytes(now Now, b []byte) {
+	if len(t.in)+len(b) > maxUnread {
+		t.flooded = true
+		return
+	}
 	t.in = append(t.in, b...)
 	t.quiet = now.Elapsed + quietTime
 }
