@@ -25,6 +25,7 @@ type remoteServer struct {
 	address  string           // host:port
 	reached  bool             // a connection has been established
 	answered bool             // a phone has understood an answer
+	wrong    bool             // a wrong password was answered
 	dialect  *dialect.Dialect // nil for that of PROTOCOL.md
 }
 
@@ -57,7 +58,7 @@ func (r *remoteServer) operationDone(
 	if current != nil && e.Outcome != nodes.OutcomeOK {
 		r.tcp.flushReply(current)
 	}
-	r.diagnose(e, printed)
+	r.diagnose(r.tcp.names[phone], e, printed)
 	if previous != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
 		previous.dismissed = true
 	}
@@ -67,13 +68,20 @@ func (r *remoteServer) operationDone(
 	}
 }
 
-// diagnose fails the run if the first operation of all shows that the server does not speak the phones' language.
-func (r *remoteServer) diagnose(e *nodes.PhoneEffect, printed string) {
+// diagnose fails the run if the first operation of all shows that the server does not speak the phones' language, or if
+// an account is blocked before a wrong password of the run was answered.
+func (r *remoteServer) diagnose(phone string, e *nodes.PhoneEffect, printed string) {
+	if e.Outcome == nodes.OutcomeWrongPassword {
+		r.wrong = true
+	}
 	speaks := "the protocol of docs/PROTOCOL.md"
 	if r.dialect != nil {
 		speaks = "the dialect " + r.dialect.Name
 	}
 	switch {
+	case e.Outcome == nodes.OutcomeBlocked && !r.wrong:
+		r.schedule.fail(fmt.Errorf("the account of %s is blocked, and no wrong password was answered in this run: an "+
+			"earlier run may have blocked it; wait for the end of the block, or start the server again", phone))
 	case r.answered:
 	case e.Outcome == nodes.OutcomeNoAnswer:
 		r.schedule.fail(fmt.Errorf("the server at %s gave no answer to a name and a password in %s: it may wait for a "+
@@ -121,6 +129,7 @@ func loginDecisions(o nodes.Outcome, text string) []nodes.ServerEventKind {
 // inferFromReply emits the decisions that a reply to a script reveals.
 func (r *remoteServer) inferFromReply(c *connection, reply []byte) {
 	if a, complete := answerAt(reply); complete && len(a.text) == len(reply) {
+		r.wrong = r.wrong || a.outcome == nodes.OutcomeWrongPassword
 		for _, kind := range loginDecisions(a.outcome, a.text) {
 			r.emit.ServerDecided(&c.Connection, &nodes.ServerEvent{Kind: kind})
 		}

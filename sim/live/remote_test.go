@@ -14,6 +14,8 @@ func TestDiagnose(t *testing.T) {
 	const noAnswer = "the server at h:1 gave no answer to a name and a password in the dialect codes: it may wait for a " +
 		"message of another form (--dialect)"
 	const strange = `the server at h:1 does not speak the dialect codes: "BT" (--dialect names another one)`
+	const blocked = "the account of anna is blocked, and no wrong password was answered in this run: an earlier run may " +
+		"have blocked it; wait for the end of the block, or start the server again"
 	for _, c := range []struct {
 		outcomes []nodes.Outcome
 		want     string
@@ -23,12 +25,14 @@ func TestDiagnose(t *testing.T) {
 		{[]nodes.Outcome{nodes.OutcomeUnexpectedAnswer}, strange},
 		{[]nodes.Outcome{nodes.OutcomeWrongPassword, nodes.OutcomeNoAnswer, nodes.OutcomeUnexpectedAnswer}, ""},
 		{[]nodes.Outcome{nodes.OutcomeOK, nodes.OutcomeNoAnswer}, ""},
+		{[]nodes.Outcome{nodes.OutcomeOK, nodes.OutcomeBlocked}, blocked},
+		{[]nodes.Outcome{nodes.OutcomeWrongPassword, nodes.OutcomeBlocked}, ""},
 	} {
 		s := &scheduler{}
 		s.changed.L = &sync.Mutex{}
 		r := &remoteServer{schedule: s, address: "h:1", dialect: &dialect.Dialect{Name: "codes"}}
 		for _, o := range c.outcomes {
-			r.diagnose(&nodes.PhoneEffect{Outcome: o}, `"BT"`)
+			r.diagnose("anna", &nodes.PhoneEffect{Outcome: o}, `"BT"`)
 		}
 		if got := s.err; got == nil && c.want != "" || got != nil && got.Error() != c.want {
 			t.Errorf("%v: %v\nwant %s", c.outcomes, got, c.want)
