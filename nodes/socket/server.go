@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -104,7 +105,8 @@ type Server struct {
 	system  epoll.System
 	linger  lingerLimits
 
-	refreshing chan struct{} // holds one token while the accounts are read; taken before lock
+	refreshing  chan struct{} // holds one token while the accounts are read; taken before lock
+	slowRefresh atomic.Bool   // that takes longer than refreshLimit
 
 	// With the lock held:
 	machine   *nodes.Server
@@ -252,32 +254,49 @@ func (s *Server) ring() {
 	s.wake()
 }
 
-// refreshLimit is the longest real time for which a session waits while another one reads
-// the accounts. For a million accounts that takes about a second.
+// refreshLimit is the longest real time for which a session waits for a reading of the
+// accounts. For a million accounts that takes about a second.
 const refreshLimit = 100 * time.Millisecond
 
 // refreshCredentials passes the accounts to the machine if they have changed. A second
 // caller waits for the first, so that no session continues with a list that is older than
-// its call, unless the wait takes longer than refreshLimit. The lock is only held to
-// replace the list.
+// its call, unless the reading takes longer than refreshLimit: then it goes on beside the
+// sessions, which use the last list. The lock is only held to replace the list.
 func (s *Server) refreshCredentials() {
-	if s.config.Credentials == nil {
+	if s.config.Credentials == nil || s.slowRefresh.Load() {
 		return
 	}
+	limit := s.real.Timer(refreshLimit)
+	defer limit.Stop()
 	select {
 	case s.refreshing <- struct{}{}:
-	case <-s.real.After(refreshLimit):
+	case <-limit.C:
 		return
 	}
-	defer func() { <-s.refreshing }()
-	list, changed := s.config.Credentials()
-	if !changed {
-		return
+	read := make(chan struct{})
+	s.tasks.Add(1) // the caller is a task, too
+	go func() {
+		defer s.tasks.Done()
+		if list, changed := s.config.Credentials(); changed {
+			passwords := nodes.NewPasswords(list)
+			s.lock.Lock()
+			s.machine.SetPasswords(passwords)
+			s.lock.Unlock()
+		}
+		close(read)
+		s.slowRefresh.Store(false)
+		<-s.refreshing
+	}()
+	select {
+	case <-read:
+	case <-limit.C:
+		s.slowRefresh.Store(true)
+		select {
+		case <-read: // since a moment
+			s.slowRefresh.Store(false)
+		default:
+		}
 	}
-	passwords := nodes.NewPasswords(list)
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	s.machine.SetPasswords(passwords)
 }
 
 const (
