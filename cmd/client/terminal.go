@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -206,7 +207,7 @@ type keyboard struct {
 	more    sync.Cond
 	waiting []byte // keys that the editor has not read yet
 	err     error  // the error at the end of the input
-	key     []byte // an unfinished sequence of one key, from the escape on
+	key     []byte // the unfinished bytes of one key: an escape and more, or a part of a character
 }
 
 func newKeyboard(interrupt func()) *keyboard {
@@ -254,17 +255,18 @@ const (
 	pasteEnd   = "\x1b[201~"
 )
 
-// addByte appends a byte, or the key that it completes: an escape and what follows, up to a
-// letter or a tilde. It drops the sequences around a pasted text, so that each pasted line
+// addByte appends the key that a byte completes, if it does: a character, or an escape and what
+// follows, up to a letter or a tilde. It drops bytes that are no UTF-8 and the character U+FFFD:
+// the editor would wait for more input, and hold back the lines behind them. It drops the sequences around a pasted text, so that each pasted line
 // is read like a typed one. After maxKey bytes without an end it ends the sequence with a
 // tilde: otherwise the editor would wait for the end forever.
 func (k *keyboard) addByte(c byte) {
-	if len(k.key) == 0 && c != escape {
-		k.waiting = append(k.waiting, c)
+	k.key = append(k.key, c)
+	if k.key[0] != escape {
+		k.addRunes()
 		return
 	}
 	isEnd := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '~'
-	k.key = append(k.key, c)
 	if len(k.key) > maxKey && !isEnd {
 		k.key, isEnd = append(k.key, '~'), true
 	}
@@ -275,6 +277,17 @@ func (k *keyboard) addByte(c byte) {
 		k.waiting = append(k.waiting, key...)
 	}
 	k.key = k.key[:0]
+}
+
+// addRunes appends the complete characters at the beginning of key. An escape stays in key.
+func (k *keyboard) addRunes() {
+	for len(k.key) > 0 && k.key[0] != escape && utf8.FullRune(k.key) {
+		r, n := utf8.DecodeRune(k.key)
+		if r != utf8.RuneError {
+			k.waiting = append(k.waiting, k.key[:n]...)
+		}
+		k.key = k.key[n:]
+	}
 }
 
 // Read implements io.Reader. It waits for keys, and returns the error after the
