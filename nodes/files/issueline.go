@@ -39,7 +39,7 @@ func readIssue(line []byte) (user []byte, b protocol.Beacon, err error) {
 	if tail[0] != ' ' || tail[21] != ' ' || tail[41] != ' ' {
 		return nil, b, errIssueLine
 	}
-	if b, err = parseEntry(tail[1:21], tail[22:41], tail[42:]); err != nil {
+	if err = parseEntry(&b, tail[1:21], tail[22:41], tail[42:]); err != nil {
 		return nil, b, err
 	}
 	if !isPlain(user) {
