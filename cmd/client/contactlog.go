@@ -39,7 +39,7 @@ func resolve(path string) (string, error) {
 			return "", fmt.Errorf("finding the contact log %q: %w", path, files.WithoutPath(err))
 		}
 		path = filepath.Join(dir, filepath.Base(path))
-		target := linkedTo(path)
+		target, _ := os.Readlink(path) // empty if it is no link
 		if target == "" {
 			return path, nil
 		}
@@ -49,13 +49,4 @@ func resolve(path string) (string, error) {
 		path = target
 	}
 	return "", fmt.Errorf("the contact log %q is a circle of links", path)
-}
-
-// linkedTo returns the target of a symbolic link, or "" if path is not a link.
-func linkedTo(path string) string {
-	target, err := os.Readlink(path)
-	if err != nil {
-		return ""
-	}
-	return target
 }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"strings"
 	"sync"
 	"syscall"
@@ -137,7 +138,7 @@ func (p *program) runPhone(
 	}
 	defer con.restore()
 	stop.beforeExit(con.restore)
-	c := newClient(con, p.zone)
+	c := &client{zone: p.zone, screen: newScreen(con), over: make(chan status, 1)}
 	c.phone, err = socket.NewPhone(socket.PhoneConfig{
 		Settings: &o.settings, Server: o.server, UDP: udp, Clock: p.clock, Origin: p.clock.Now(),
 		Lock: &c.lock, Observer: c, Log: log, Dial: dialAfter(conn), OnPanic: con.restore,
@@ -147,8 +148,25 @@ func (p *program) runPhone(
 		return failed, err
 	}
 	c.start()
-	result := c.wait(stop.asked)
-	return result, errors.Join(c.phone.Close(), c.finish())
+	result := ended
+	select {
+	case <-stop.asked.Done():
+	case result = <-c.over:
+	}
+	return result, errors.Join(c.phone.Close(), c.screen.close()) // not after the line that is being typed
+}
+
+// stopSignals returns a channel of the signals that end the program in an orderly way:
+// SIGINT, SIGTERM, and SIGHUP unless it is ignored (nohup). It makes the program ignore
+// SIGPIPE, so that a closed output is an error of the next write.
+func stopSignals() <-chan os.Signal {
+	c := make(chan os.Signal, 4)
+	signal.Ignore(syscall.SIGPIPE)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(c, syscall.SIGHUP)
+	}
+	return c
 }
 
 // printNotes prints the notes of the contact log, such as skipped lines of a file.

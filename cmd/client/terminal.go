@@ -50,35 +50,29 @@ func (t *terminal) show(text []byte, _ bool) error {
 }
 
 // readLine implements console.
-func (t *terminal) readLine(q question) (string, error) {
-	t.begin(q)
-	defer t.end()
-	line, err := t.edit(q)
+func (t *terminal) readLine(q question) (line string, err error) {
+	t.reading.Store(true)
+	t.setSecret(q.secret)
+	defer t.setSecret(false)
+	t.history.on = q.remembered
+	if q.secret {
+		line, err = t.editor.ReadPassword(q.prompt)
+	} else {
+		t.editor.SetPrompt(q.prompt)
+		line, err = t.editor.ReadLine()
+	}
 	t.reading.Store(err != nil)
 	return line, err
 }
 
-// edit reads the answer to a question with the line editor.
-func (t *terminal) edit(q question) (string, error) {
-	t.history.on = q.remembered
-	if q.secret {
-		return t.editor.ReadPassword(q.prompt)
+// setSecret sets whether a password is being read. Otherwise it sets the size that resize noted.
+func (t *terminal) setSecret(secret bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.secret = secret
+	if secret {
+		return
 	}
-	t.editor.SetPrompt(q.prompt)
-	return t.editor.ReadLine()
-}
-
-func (t *terminal) begin(q question) {
-	t.reading.Store(true)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.secret = q.secret
-}
-
-func (t *terminal) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.secret = false
 	if t.width > 0 {
 		_ = t.editor.SetSize(t.width, t.height) // an error shows at the next output
 		t.width = 0
@@ -86,7 +80,7 @@ func (t *terminal) end() {
 }
 
 // resize sets the size of the window, in characters. While a password is being read, it
-// only notes the size for end: the editor would draw the line again and show the password.
+// only notes the size for setSecret: the editor would draw the line again and show the password.
 func (t *terminal) resize(width, height int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

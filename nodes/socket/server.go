@@ -233,9 +233,7 @@ func (s *Server) Serve() error {
 		return nil
 	}
 	s.tasks.Add(1)
-	t := s.now()
-	s.machine.Start(t, &s.out)
-	s.carryOut(t)
+	s.call(s.machine.Start)
 	s.lock.Unlock()
 	defer s.tasks.Done()
 	return s.accept()
@@ -245,11 +243,15 @@ func (s *Server) now() nodes.Now { return now(s.config.Clock, s.config.Origin) }
 
 // ring wakes the machine at its deadline.
 func (s *Server) ring() {
-	if s.phase == killed {
-		return
+	if s.phase != killed {
+		s.call(s.machine.Wake)
 	}
+}
+
+// call passes an input to the machine, and carries out its effects. The lock is held.
+func (s *Server) call(input func(nodes.Now, *nodes.ServerOutbox)) {
 	t := s.now()
-	s.machine.Wake(t, &s.out)
+	input(t, &s.out)
 	s.carryOut(t)
 	s.wake()
 }
@@ -329,7 +331,8 @@ func (s *Server) accept() error {
 			s.Print(fmt.Sprintf("cannot accept a connection at the moment: %v", err))
 		}
 		lastError = t
-		if isExhausted(err) {
+		lacks := func(e error) bool { return errors.Is(err, e) }
+		if slices.ContainsFunc(exhausted, lacks) {
 			s.makeRoom()
 		}
 		s.awaitDescriptor()
@@ -356,12 +359,9 @@ func (s *Server) makeRoom() {
 	if s.phase != serving {
 		return
 	}
-	t := s.now()
 	s.hasty = true
-	s.machine.EvictSession(t, &s.out)
-	s.carryOut(t)
+	s.call(s.machine.EvictSession)
 	s.hasty = false
-	s.wake()
 }
 
 func (s *Server) hasEnded() bool {
@@ -373,12 +373,9 @@ func (s *Server) hasEnded() bool {
 	}
 }
 
-// isExhausted reports whether Accept failed because of a lack of resources. The end of
-// another connection would free some.
-func isExhausted(err error) bool {
-	lacks := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
-	return slices.ContainsFunc(lacks, func(e error) bool { return errors.Is(err, e) })
-}
+// exhausted are the errors of an Accept that lacks resources. The end of another connection
+// would free some.
+var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 
 // awaitDescriptor waits until a connection ends, for at most acceptRetry.
 func (s *Server) awaitDescriptor() {
@@ -465,12 +462,15 @@ func (s *Server) closeGracefully() error {
 	for _, x := range s.alive {
 		x.interrupt()
 	}
-	t := s.now()
-	s.machine.Save(t, &s.out)
-	s.carryOut(t)
+	s.call(s.machine.Save)
 	s.awaitDisk()
 	if s.phase == closing {
-		s.endSessions()
+		for _, x := range s.conns {
+			if x != nil {
+				s.hangUp(x)
+			}
+		}
+		s.wake()
 		s.awaitDisk() // for commands that had waited behind others
 	}
 	s.alarm.stop()
@@ -499,17 +499,6 @@ func (s *Server) awaitDisk() {
 	for s.storing || len(s.queue) > 0 {
 		s.stored.Wait()
 	}
-}
-
-// endSessions reports the end of every session to the machine. The lock is held.
-func (s *Server) endSessions() {
-	t := s.now()
-	for _, x := range s.conns {
-		if x != nil {
-			s.hangUp(t, x)
-		}
-	}
-	s.wake()
 }
 
 // Kill ends the server as a SIGKILL would: connections break, and waiting records, answers
