@@ -112,7 +112,11 @@ func (l *appendFile) rewrite(write func(*bufio.Writer) error) error {
 		return err
 	}
 	l.trusted = false // until the new name is durable, it may be either file
-	if err := l.rename(); err != nil {
+	err = l.fs.Rename(l.name+newSuffix, l.name)
+	if err == nil && !l.noSync {
+		err = l.fs.SyncNames()
+	}
+	if err != nil {
 		return errors.Join(err, f.Close())
 	}
 	_ = l.close() // the old file is not needed any more
@@ -158,17 +162,6 @@ func (l *appendFile) fill(f File, write func(*bufio.Writer) error) (Stat, error)
 		return Stat{}, err
 	}
 	return f.Stat()
-}
-
-// rename gives the new file the name of this one, durably.
-func (l *appendFile) rename() error {
-	if err := l.fs.Rename(l.name+newSuffix, l.name); err != nil {
-		return err
-	}
-	if l.noSync {
-		return nil
-	}
-	return l.fs.SyncNames()
 }
 
 func (l *appendFile) close() error {

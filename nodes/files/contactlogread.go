@@ -222,22 +222,17 @@ func (l *ContactLog) addDamaged(name string, parts spans) {
 func (l *ContactLog) quarantineDamaged() error {
 	for len(l.damaged) > 0 {
 		d := &l.damaged[0]
-		if err := l.quarantineLines(d); err != nil {
+		_, err := readFile(l.fs, d.name, func(f File, _ Stat) error {
+			name, err := quarantine(l.fs, d.name, f, d.parts)
+			if err == nil {
+				l.notes.add("%q was damaged: the lines that were dropped are kept as %s", d.name, name)
+			}
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("keeping what is damaged in %q: %w", l.fs.Path(d.name), err)
 		}
 		l.damaged = l.damaged[1:]
 	}
 	return nil
-}
-
-func (l *ContactLog) quarantineLines(d *damagedFile) error {
-	name := ""
-	found, err := readFile(l.fs, d.name, func(f File, _ Stat) (err error) {
-		name, err = quarantine(l.fs, d.name, f, d.parts)
-		return err
-	})
-	if found && err == nil {
-		l.notes.add("%q was damaged: the lines that were dropped are kept as %s", d.name, name)
-	}
-	return err
 }

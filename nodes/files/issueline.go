@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -72,22 +73,12 @@ func isPlain(user []byte) bool {
 	}
 	for i, c := range user {
 		if c >= utf8.RuneSelf {
-			return isPlainRunes(user[i:])
+			unprintable := func(r rune) bool { return r == ' ' || !strconv.IsPrint(r) }
+			return utf8.Valid(user) && bytes.IndexFunc(user[i:], unprintable) < 0
 		}
 		if c <= ' ' || c == 0x7f {
 			return false
 		}
-	}
-	return true
-}
-
-func isPlainRunes(user []byte) bool {
-	for len(user) > 0 {
-		r, n := utf8.DecodeRune(user)
-		if r == utf8.RuneError && n == 1 || r == ' ' || !strconv.IsPrint(r) {
-			return false
-		}
-		user = user[n:]
 	}
 	return true
 }

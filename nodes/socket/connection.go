@@ -295,8 +295,10 @@ func (x *conn) drain() {
 	x.draining = true
 	err := x.tcp.SetReadDeadline(x.lingerUntil)
 	x.server.lock.Unlock()
-	for left, n := x.server.linger.bytes, 0; left > 0 && err == nil; left -= n {
+	for left := x.server.linger.bytes; left > 0 && err == nil; {
+		var n int
 		n, err = x.tcp.Read(x.in)
+		left -= n
 	}
 }
 
