@@ -35,6 +35,7 @@ func newTerminal(out io.Writer, interrupt, restoreDevice func()) *terminal {
 		io.Reader
 		io.Writer
 	}{t.keys, t.out}, "")
+	t.history.History = t.editor.History
 	t.editor.History = &t.history
 	return t
 }
@@ -113,24 +114,17 @@ func (t *terminal) restore() {
 	}
 }
 
-// history holds the typed commands, which the arrow keys recall.
+// history holds the last 100 typed commands, which the arrow keys recall.
 type history struct {
-	on    bool // the line that is being read uses the history
-	lines []string
+	term.History      // that of the editor
+	on           bool // the line that is being read uses the history
 }
-
-// historyLimit is the largest number of lines in the history.
-const historyLimit = 100
 
 // Add implements term.History.
 func (h *history) Add(line string) {
-	if !h.on || line == "" {
-		return
+	if h.on && line != "" {
+		h.History.Add(line)
 	}
-	if len(h.lines) == historyLimit {
-		h.lines = h.lines[:copy(h.lines, h.lines[1:])]
-	}
-	h.lines = append(h.lines, line)
 }
 
 // Len implements term.History.
@@ -138,11 +132,8 @@ func (h *history) Len() int {
 	if !h.on {
 		return 0
 	}
-	return len(h.lines)
+	return h.History.Len()
 }
-
-// At implements term.History. 0 is the last line.
-func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
 
 // ttyWriter collects the small writes of the editor between hold and release, and writes
 // them to the device together, so that the line does not flicker.

@@ -141,13 +141,14 @@ func TestUsernameIsNotRemembered(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	h := history{on: true}
-	for range 3 * historyLimit {
+	h := &newTerminal(io.Discard, func() {}, func() {}).history
+	h.on = true
+	for range 3 * 100 {
 		h.Add("x")
 	}
 	h.Add("last")
 	h.Add("")
-	expect(t, "lines", h.Len(), historyLimit)
+	expect(t, "lines", h.Len(), 100)
 	expect(t, "the last", h.At(0), "last")
 	expect(t, "the one before", h.At(1), "x")
 }

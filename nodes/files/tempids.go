@@ -237,10 +237,11 @@ func (t *tempIDs) store(records []nodes.Record) error {
 	if len(t.buf) == 0 {
 		return nil
 	}
-	if err := t.prepare(); err != nil {
-		return fmt.Errorf("saving to %q: %w", t.fs.Path(t.name), err)
+	err := t.prepare()
+	if err == nil {
+		err = t.append(t.buf)
 	}
-	if err := t.append(t.buf); err != nil {
+	if err != nil {
 		return fmt.Errorf("saving to %q: %w", t.fs.Path(t.name), err)
 	}
 	return nil

@@ -50,7 +50,9 @@ func (a *wal) add(position int64, lines []byte) bool {
 		a.pause--
 		return false
 	}
-	if a.f == nil && !a.begin() {
+	if a.f == nil && a.begin() != nil {
+		// The lines are durable without the log too, and the new log has no record yet.
+		a.pause = walPause
 		return false
 	}
 	a.buf = appendWALRecord(a.buf[:0], walRecord{generation: a.generation, position: position, lines: lines})
@@ -73,25 +75,12 @@ func (a *wal) add(position int64, lines []byte) bool {
 	return true
 }
 
-// begin creates the log.
-func (a *wal) begin() bool {
-	f, err := a.create()
-	if err != nil {
-		// The lines are durable without the log too, and the new log has no record
-		// yet.
-		a.pause = walPause
-		return false
-	}
-	a.f, a.generation, a.at = f, 1, 0
-	return true
-}
-
-// create creates a log of zeros. It always creates a new file, because a file that
+// begin creates a log of zeros. It always creates a new file, because a file that
 // failed once is not trusted again.
-func (a *wal) create() (Rewritable, error) {
+func (a *wal) begin() error {
 	f, err := a.fs.CreateRewritable(walName+newSuffix, secretMode)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	zeros := make([]byte, min(a.size, writeBuffer))
 	for left := a.size; left > 0 && err == nil; left -= int64(len(zeros)) {
@@ -104,12 +93,13 @@ func (a *wal) create() (Rewritable, error) {
 		err = a.fs.Rename(walName+newSuffix, walName)
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close(), a.fs.Remove(walName+newSuffix))
+		return errors.Join(err, f.Close(), a.fs.Remove(walName+newSuffix))
 	}
 	if err := a.fs.SyncNames(); err != nil {
-		return nil, errors.Join(err, f.Close(), a.fs.Remove(walName))
+		return errors.Join(err, f.Close(), a.fs.Remove(walName))
 	}
-	return f, nil
+	a.f, a.generation, a.at = f, 1, 0
+	return nil
 }
 
 // restart begins the next generation, once tempIDs.txt has all lines, durably.

@@ -151,7 +151,12 @@ func (s *Server) commit() {
 			return
 		}
 		runtime.Gosched() // requests whose input has been read already join the batch
-		if batch = s.takeQueue(batch); len(batch) == 0 {
+		s.lock.Lock()
+		batch, s.queue = s.queue, batch[:0] // empty if the server was killed
+		s.enough = 1
+		s.storing = len(batch) > 0
+		s.lock.Unlock()
+		if len(batch) == 0 {
 			continue
 		}
 		records = records[:0]
@@ -166,19 +171,6 @@ func (s *Server) commit() {
 		clear(batch)
 		clear(records)
 	}
-}
-
-// takeQueue returns the requests that wait. The memory of batch becomes the new queue.
-func (s *Server) takeQueue(batch []request) []request {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	if s.phase == killed {
-		return nil
-	}
-	batch, s.queue = s.queue, batch[:0]
-	s.enough = 1
-	s.storing = len(batch) > 0
-	return batch
 }
 
 // answerAll answers the requests of a batch. Connections that a poll has get their answers
