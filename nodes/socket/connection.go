@@ -53,18 +53,6 @@ func (a *answers) add(b []byte) {
 	a.lengths = append(a.lengths, len(b))
 }
 
-// removeSent removes the first n answers and the part of the next one that was
-// sent: all bytes before the offset end.
-func (a *answers) removeSent(n, end int) {
-	before := 0
-	for _, size := range a.lengths[:n+1] {
-		before += size
-	}
-	a.bytes = a.bytes[:copy(a.bytes, a.bytes[end:])]
-	a.lengths = a.lengths[:copy(a.lengths, a.lengths[n:])]
-	a.lengths[0] = before - end
-}
-
 func (a *answers) append(b *answers) {
 	a.bytes = append(a.bytes, b.bytes...)
 	a.lengths = append(a.lengths, b.lengths...)

@@ -186,7 +186,8 @@ func (x *conn) sendNow() {
 			return
 		case n < size:
 			x.slow = true
-			x.sending.removeSent(i, at)
+			x.sending.bytes, x.sending.lengths = x.sending.bytes[at:], x.sending.lengths[i:]
+			x.sending.lengths[0] = size - n
 			return
 		}
 	}
