@@ -17,7 +17,7 @@ type Phone struct {
 	// to the first field of assembler, which fill two cache lines.
 	settings  *PhoneSettings
 	log       ContactLog
-	program   // its exported methods are inputs of the phone, like Beacon and Datagram
+	program   program
 	assembler protocol.Assembler
 	beacon    [protocol.BeaconSize]byte // the beacon to send, if hasTempID
 	hasTempID bool
@@ -181,6 +181,50 @@ func (p *Phone) dropOldest(out *PhoneOutbox) {
 	}
 }
 
+// Open starts the program, or starts it again: it connects to the server and
+// prompts for the username. The contact log, the incomplete beacons and the
+// TempID stay.
+//
+// Connected, ConnectFailed, Read and Closed concern the last PhoneConnect: after
+// a PhoneCloseTCP the host reports nothing more of that connection.
+func (p *Phone) Open(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.open(out)
+}
+
+// Connected reports that the TCP connection is established.
+func (p *Phone) Connected(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.connected(now, out)
+}
+
+// ConnectFailed reports that the TCP connection could not be established. reason is a
+// short text for the user.
+func (p *Phone) ConnectFailed(now Now, reason string, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.connectFailed(now, reason, out)
+}
+
+// Closed reports that the server closed the connection, or that it broke.
+func (p *Phone) Closed(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.closed(now, out)
+}
+
+// Read handles bytes from the server. An answer may arrive in pieces.
+func (p *Phone) Read(now Now, b []byte, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.read(now, b, out)
+}
+
+// Typed handles one typed line, without its line end. While the phone waits for an
+// answer, up to 64 lines are queued until it prompts again. After log out the line is
+// ignored (PROTOCOL.md section 4).
+func (p *Phone) Typed(now Now, line string, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.typed(now, line, out)
+}
+
 // Upload starts an upload of the given entries, where the command Upload_contact_log
 // would upload the log. The phone must be at StageReady, else Upload panics. The
 // entries must not change until the PhoneDone.
@@ -191,6 +235,16 @@ func (p *Phone) Upload(now Now, entries []Contact, out *PhoneOutbox) {
 	}
 	p.program.startUpload(now, entries, out)
 }
+
+// InputEnded reports that no further line will be typed: the program ends after
+// the queued lines.
+func (p *Phone) InputEnded(now Now, out *PhoneOutbox) {
+	p.runDue(now, out)
+	p.program.endInput(now, out)
+}
+
+// Stage returns the stage of the program.
+func (p *Phone) Stage() Stage { return p.program.currentStage() }
 
 // TakeSession moves the session of from, another program of the same phone, to p. p
 // must have no session. A user may start the program twice and continue with the second

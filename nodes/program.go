@@ -80,14 +80,7 @@ type session struct {
 // queuedLines is the largest number of lines that wait for the next prompt.
 const queuedLines = 64
 
-// Open starts the program, or starts it again: it connects to the server and
-// prompts for the username. The contact log, the incomplete beacons and the
-// TempID stay.
-//
-// Connected, ConnectFailed, Read and Closed concern the last PhoneConnect: after
-// a PhoneCloseTCP the host reports nothing more of that connection.
-func (g *program) Open(now Now, out *PhoneOutbox) {
-	g.phone.runDue(now, out)
+func (g *program) open(out *PhoneOutbox) {
 	if g.awaiting() {
 		g.report(OutcomeConnectionLost, out)
 	}
@@ -98,9 +91,7 @@ func (g *program) Open(now Now, out *PhoneOutbox) {
 	g.prompt(promptUsername, out)
 }
 
-// Connected reports that the TCP connection is established.
-func (g *program) Connected(now Now, out *PhoneOutbox) {
-	g.phone.runDue(now, out)
+func (g *program) connected(now Now, out *PhoneOutbox) {
 	if g.link != linkConnecting {
 		return
 	}
@@ -110,10 +101,7 @@ func (g *program) Connected(now Now, out *PhoneOutbox) {
 	}
 }
 
-// ConnectFailed reports that the TCP connection could not be established. reason is a
-// short text for the user.
-func (g *program) ConnectFailed(now Now, reason string, out *PhoneOutbox) {
-	g.phone.runDue(now, out)
+func (g *program) connectFailed(now Now, reason string, out *PhoneOutbox) {
 	if g.link != linkConnecting {
 		return
 	}
@@ -121,9 +109,7 @@ func (g *program) ConnectFailed(now Now, reason string, out *PhoneOutbox) {
 	g.end(now, OutcomeConnectionLost, textNoConnection+reason, out)
 }
 
-// Closed reports that the server closed the connection, or that it broke.
-func (g *program) Closed(now Now, out *PhoneOutbox) {
-	g.phone.runDue(now, out)
+func (g *program) closed(now Now, out *PhoneOutbox) {
 	if g.link != linkOnline {
 		return
 	}
@@ -134,9 +120,7 @@ func (g *program) Closed(now Now, out *PhoneOutbox) {
 	g.end(now, OutcomeConnectionLost, text, out)
 }
 
-// Read handles bytes from the server. An answer may arrive in pieces.
-func (g *program) Read(now Now, b []byte, out *PhoneOutbox) {
-	g.phone.runDue(now, out)
+func (g *program) read(now Now, b []byte, out *PhoneOutbox) {
 	if g.link != linkOnline {
 		return
 	}
@@ -174,8 +158,7 @@ func (g *program) takeSession(from *program) {
 	from.timer, from.session = timerNone, nil
 }
 
-// Stage returns the stage of the program.
-func (g *program) Stage() Stage {
+func (g *program) currentStage() Stage {
 	switch s := g.session; {
 	case g.stage != StageConnecting:
 		return g.stage
@@ -445,11 +428,7 @@ func (g *program) loginAnswer(now Now, b []byte, out *PhoneOutbox) {
 
 // The prompt.
 
-// Typed handles one typed line, without its line end. While the phone waits for an
-// answer, up to 64 lines are queued until it prompts again. After log out the line is
-// ignored (PROTOCOL.md section 4).
-func (g *program) Typed(now Now, line string, out *PhoneOutbox) {
-	g.phone.runDue(now, out)
+func (g *program) typed(now Now, line string, out *PhoneOutbox) {
 	if g.atPrompt() {
 		g.runLine(now, line, out)
 		return
@@ -461,10 +440,7 @@ func (g *program) Typed(now Now, line string, out *PhoneOutbox) {
 	g.session.queued = append(g.session.queued, line)
 }
 
-// InputEnded reports that no further line will be typed: the program ends after
-// the queued lines.
-func (g *program) InputEnded(now Now, out *PhoneOutbox) {
-	g.phone.runDue(now, out)
+func (g *program) endInput(now Now, out *PhoneOutbox) {
 	g.beginSession().inputEnded = true
 	g.runQueued(now, out)
 }
