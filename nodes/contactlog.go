@@ -106,12 +106,13 @@ func (l *ContactLog) Oldest() (received time.Duration, ok bool) {
 // AppendText appends the text of the log's file to dst: three lines for each entry,
 // with the TempID, the start and the expiry (PROTOCOL.md section 3).
 func (l *ContactLog) AppendText(dst []byte) []byte {
+	var raw [protocol.BeaconSize]byte
 	for i := range l.Len() {
 		c := l.At(i)
-		dst = append(dst, c.TempID[:]...)
-		dst = append(dst, '\n')
-		dst = append(c.Start.Append(dst), '\n')
-		dst = append(c.Expiry.Append(dst), '\n')
+		c.Encode(&raw)
+		for field := range protocol.Parts - 1 {
+			dst = append(append(dst, protocol.Part(&raw, field)...), '\n')
+		}
 	}
 	return dst
 }

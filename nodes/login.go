@@ -45,16 +45,6 @@ type name struct {
 	hash  [16]byte // keyed hash of the username, if not known
 }
 
-func newAccounts(s *ServerSettings) accounts {
-	return accounts{
-		passwords: Passwords{},
-		known:     map[string]*attempts{},
-		unknown:   unknownNames{NameTable: NewNameTable[attempts](s.MaxBlockedNames(), s.MaxUnknownNames)},
-		block:     s.BlockDuration,
-		key:       s.NameKey,
-	}
-}
-
 // SetPasswords replaces the accounts, in constant time. The caller must not change p
 // afterwards. The attempts and blocks of an account stay, even if the account is removed
 // and added again. The TempIDs of removed accounts still resolve.
@@ -150,15 +140,6 @@ func (a *accounts) endBlocks(now time.Duration, n *name) {
 	a.unknown.RemoveEnded(ended)
 	if t := a.unknown.Get(n.hash); t != nil && ended(t) {
 		a.unknown.Remove(n.hash)
-	}
-}
-
-// confirmReset records that the store with this id has succeeded. If it was the latest
-// reset of the user's attempts, the disk now agrees with memory, and the attempts are
-// no longer stale.
-func (a *accounts) confirmReset(user string, id StoreID) {
-	if t := a.known[user]; t != nil && t.reset == id {
-		t.stale, t.reset = false, 0
 	}
 }
 

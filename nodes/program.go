@@ -302,11 +302,9 @@ func (g *program) timerDue(now Now, out *PhoneOutbox) {
 		g.sendLogin(now, g.session.password, out)
 	case g.stage == StageConnecting:
 		g.loginUnanswered(now, out)
-	case g.uploading():
-		// The server may be in the middle of the upload: the session cannot go on.
-		g.end(now, OutcomeNoAnswer, textNoAnswer, out)
-	case g.session.afterOwed:
-		// The server has answered neither this download nor the one before.
+	case g.uploading() || g.session.afterOwed:
+		// The server may be in the middle of the upload, or has answered neither this download nor
+		// the one before: the session cannot go on.
 		g.end(now, OutcomeNoAnswer, textNoAnswer, out)
 	default:
 		g.owed = uint8(g.session.replies.MissingDigits())
@@ -326,10 +324,10 @@ func (g *program) typedLogin(now Now, line string, out *PhoneOutbox) {
 		text = promptUsername
 	}
 	switch {
-	case line == "":
-		g.prompt(text, out)
 	case len(line) > protocol.MaxMessage:
 		g.print(textTooLong, out)
+		fallthrough
+	case line == "":
 		g.prompt(text, out)
 	case s.user == "":
 		s.user = line
@@ -417,19 +415,15 @@ func (g *program) loginAnswer(now Now, b []byte, out *PhoneOutbox) {
 		g.print(protocol.Welcome, out)
 		g.finish(now, OutcomeOK, out)
 	case reply == protocol.ReplyTryAgain:
-		g.tryAgain(now, out)
+		g.print(protocol.TryAgain, out)
+		g.report(OutcomeWrongPassword, out)
+		g.timer = timerNone
+		g.session.password, g.session.passwordSent = "", false
+		g.prompt(promptPassword, out)
+		g.runQueued(now, out)
 	default:
 		g.endUnexpected(now, b, out)
 	}
-}
-
-func (g *program) tryAgain(now Now, out *PhoneOutbox) {
-	g.print(protocol.TryAgain, out)
-	g.report(OutcomeWrongPassword, out)
-	g.timer = timerNone
-	g.session.password, g.session.passwordSent = "", false
-	g.prompt(promptPassword, out)
-	g.runQueued(now, out)
 }
 
 // The prompt.
@@ -484,36 +478,32 @@ func (g *program) atPrompt() bool {
 
 // runLine handles one typed line according to the stage.
 func (g *program) runLine(now Now, line string, out *PhoneOutbox) {
-	switch g.stage {
-	case StageLoggedOut:
-	case StageConnecting:
+	switch {
+	case g.stage == StageLoggedOut:
+	case g.stage == StageConnecting:
 		g.typedLogin(now, line, out)
-	default:
-		g.runCommand(now, line, out)
-	}
-}
-
-func (g *program) runCommand(now Now, line string, out *PhoneOutbox) {
-	switch line {
-	case protocol.CommandDownload:
+	case line == protocol.CommandDownload:
 		if g.isReady(now, OpDownload, out) {
 			g.request(now, OpDownload, line, out)
 		}
-		return
-	case protocol.CommandUpload:
+	case line == protocol.CommandUpload:
 		if g.isReady(now, OpUpload, out) {
 			g.startUpload(now, g.phone.log.entries(), out)
 		}
-		return
-	case protocol.CommandLogout, protocol.CommandLogoutJoined:
+	case line == protocol.CommandLogout || line == protocol.CommandLogoutJoined:
 		if g.isReady(now, OpLogout, out) {
-			g.logOut(now, out)
+			out.send(protocol.CommandLogout)
+			g.print(textLoggedOut, out)
+			g.hangUp(out)
+			g.stage = StageLoggedOut
+			g.clearOperation()
+			out.done(OpLogout, OutcomeOK, now.Elapsed, 0)
 		}
-		return
-	}
-	g.runLocalCommand(line, out)
-	if g.stage == StageReady {
-		g.prompt(promptCommand, out)
+	default:
+		g.runLocalCommand(line, out)
+		if g.stage == StageReady {
+			g.prompt(promptCommand, out)
+		}
 	}
 }
 
@@ -522,14 +512,11 @@ func (g *program) runCommand(now Now, line string, out *PhoneOutbox) {
 func (g *program) runLocalCommand(line string, out *PhoneOutbox) {
 	if line != "Beacon" && !strings.HasPrefix(line, "Beacon ") {
 		g.print(textBadCommand, out)
-		return
-	}
-	to, ok := parseBeaconCommand(line)
-	if !ok {
+	} else if to, ok := parseBeaconCommand(line); !ok {
 		g.print(textBadBeacon, out)
-		return
+	} else {
+		g.sendBeacon(to, out)
 	}
-	g.sendBeacon(to, out)
 }
 
 // parseBeaconCommand parses "Beacon IP PORT" with single spaces. IP is a literal
@@ -570,15 +557,6 @@ func (g *program) isReady(now Now, op Operation, out *PhoneOutbox) bool {
 	return false
 }
 
-func (g *program) logOut(now Now, out *PhoneOutbox) {
-	out.send(protocol.CommandLogout)
-	g.print(textLoggedOut, out)
-	g.hangUp(out)
-	g.stage = StageLoggedOut
-	g.clearOperation()
-	out.done(OpLogout, OutcomeOK, now.Elapsed, 0)
-}
-
 // The answers to a download and to an upload.
 
 // downloadAnswer handles a read of the answer to a download. The phone does not learn
@@ -586,12 +564,10 @@ func (g *program) logOut(now Now, out *PhoneOutbox) {
 // begins in the second in which the answer arrives (PROTOCOL.md section 2).
 func (g *program) downloadAnswer(now Now, b []byte, out *PhoneOutbox) {
 	id, reply := g.session.replies.TempID(b)
-	switch reply {
-	case protocol.NoReply:
-		return
-	case protocol.ReplyTempID:
-	default:
+	if reply == protocol.ReplyUnexpected {
 		g.endUnexpected(now, b, out)
+	}
+	if reply != protocol.ReplyTempID {
 		return
 	}
 	start := now.Unix()

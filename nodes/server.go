@@ -28,10 +28,17 @@ func NewServer(settings ServerSettings) (*Server, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, err
 	}
+	unknown := NewNameTable[attempts](settings.MaxBlockedNames(), settings.MaxUnknownNames)
 	return &Server{
 		settings: settings,
-		accounts: newAccounts(&settings),
-		pending:  map[StoreID]pending{},
+		accounts: accounts{
+			passwords: Passwords{},
+			known:     map[string]*attempts{},
+			unknown:   unknownNames{NameTable: unknown},
+			block:     settings.BlockDuration,
+			key:       settings.NameKey,
+		},
+		pending: map[StoreID]pending{},
 	}, nil
 }
 
@@ -174,9 +181,6 @@ func (s *Server) EvictSession(now Now, out *ServerOutbox) {
 		s.end(c, ReasonTooMany, out)
 	}
 }
-
-// LoggedIn reports whether the session is open and has been welcomed.
-func (s *Server) LoggedIn(c Conn) bool { return s.sessions.isOpen(c) && s.connection(c).loggedIn() }
 
 // Reading reports whether the host may pass bytes or an orderly end of file of
 // connection c to the server. It returns false while the session waits for Stored:
@@ -336,8 +340,8 @@ func (s *Server) Stored(now Now, id StoreID, err error, out *ServerOutbox) {
 	if p.isIssue {
 		s.finishDownload(p, err, waits, out)
 	} else {
-		if err == nil {
-			s.accounts.confirmReset(p.user, id)
+		if t := s.accounts.known[p.user]; err == nil && t != nil && t.reset == id {
+			t.stale, t.reset = false, 0 // the disk has the latest reset
 		}
 		s.finishAttempt(now, p, err, waits, out)
 	}

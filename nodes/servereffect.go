@@ -40,7 +40,7 @@ type ServerEffect struct {
 	Bytes   []byte // valid until the server's next input
 	Text    string // one or more lines joined by line feeds, without the last line feed
 	Store   StoreID
-	Records []Record // all are stored, or none
+	Records []Record // one issue, or one or more of the other kinds; all are stored, or none
 	Event   ServerEvent
 }
 

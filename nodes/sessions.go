@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"container/list"
 	"net/netip"
 	"time"
 
@@ -24,11 +25,15 @@ const (
 type connection struct {
 	stage   connStage
 	storing StoreID // the store that the next answer waits for, or 0
-	due     queued  // its place in a list of deadlines
 	source  *source // its address, counted until it is logged in
-	name    name
-	reader  protocol.Reader
-	upload  *incoming // set at connAtLines only
+	// deadlines is the list in which the session waits for its deadline, or nil. place is its element
+	// there, and due the elapsed time of the deadline.
+	deadlines *list.List
+	place     *list.Element
+	due       time.Duration
+	name      name
+	reader    protocol.Reader
+	upload    *incoming // set at connAtLines only
 }
 
 func (x *connection) loggedIn() bool { return x.stage >= connAtCommand }
@@ -38,7 +43,10 @@ func (x *connection) loggedIn() bool { return x.stage >= connAtCommand }
 type sessions struct {
 	connections []connection // by Conn
 	open        int          // connections in use
-	login, idle deadlines    // of the sessions that are not logged in, and of those that are
+	// login and idle have the Conn of each session that is not logged in, and that is, in the order of
+	// their deadlines. All deadlines of a list have the same time limit, so the one that was set last
+	// is also the latest.
+	login, idle list.List
 
 	sources   map[netip.Addr]*source // of the sessions that are not logged in
 	counts    map[int]int            // number of sources by their number of sessions, if that is not 0
@@ -96,20 +104,6 @@ func (s *sessions) changeCount(x *source, by int) {
 	}
 }
 
-// deadlines is a list of connections in order of their deadlines. All deadlines of a
-// list have the same time limit. So the deadline that was set last is also the latest,
-// and a connection whose deadline is set anew moves to the end in constant time.
-type deadlines struct {
-	first, last uint32 // Conn + 1, or 0 if the list is empty
-}
-
-// queued is the position of a connection in its list of deadlines.
-type queued struct {
-	list       *deadlines    // nil if the connection has no deadline
-	prev, next uint32        // Conn + 1, or 0 at the end of the list
-	at         time.Duration // elapsed time of the deadline
-}
-
 // isOpen reports whether the connection is in use.
 func (s *sessions) isOpen(c Conn) bool {
 	return int(c) < len(s.connections) && s.connections[c].stage != connClosed
@@ -158,50 +152,37 @@ func (s *sessions) countLogin(c Conn, user string) {
 
 // wait sets the deadline of a connection to the elapsed time at, and moves the
 // connection to the end of the list.
-func (s *sessions) wait(c Conn, list *deadlines, at time.Duration) {
-	s.stopWaiting(c)
-	q := &s.connections[c].due
-	*q = queued{list: list, prev: list.last, at: at}
-	if list.last != 0 {
-		s.connections[list.last-1].due.next = uint32(c) + 1
-	} else {
-		list.first = uint32(c) + 1
+func (s *sessions) wait(c Conn, in *list.List, at time.Duration) {
+	x := &s.connections[c]
+	if x.deadlines != in {
+		s.stopWaiting(c)
+		x.deadlines, x.place = in, in.PushBack(c)
 	}
-	list.last = uint32(c) + 1
+	in.MoveToBack(x.place)
+	x.due = at
 }
 
 // stopWaiting removes a connection from its list of deadlines, if it is in one.
 func (s *sessions) stopWaiting(c Conn) {
-	q := &s.connections[c].due
-	if q.list == nil {
-		return
+	if x := &s.connections[c]; x.deadlines != nil {
+		x.deadlines.Remove(x.place)
+		x.deadlines = nil
 	}
-	if q.prev != 0 {
-		s.connections[q.prev-1].due.next = q.next
-	} else {
-		q.list.first = q.next
-	}
-	if q.next != 0 {
-		s.connections[q.next-1].due.prev = q.prev
-	} else {
-		q.list.last = q.prev
-	}
-	*q = queued{}
 }
 
 // nextDue returns the connection with the earliest deadline and that deadline, or false
 // if there is none. Of two deadlines at the same time, that of the session that is not
 // logged in comes first.
-func (s *sessions) nextDue() (Conn, time.Duration, bool) {
-	login, idle := s.login.first, s.idle.first
-	if login == 0 && idle == 0 {
-		return 0, 0, false
+func (s *sessions) nextDue() (first Conn, due time.Duration, ok bool) {
+	for _, in := range [...]*list.List{&s.login, &s.idle} {
+		if e := in.Front(); e != nil {
+			c := e.Value.(Conn)
+			if at := s.connections[c].due; !ok || at < due {
+				first, due, ok = c, at, true
+			}
+		}
 	}
-	first := login
-	if login == 0 || idle != 0 && s.connections[idle-1].due.at < s.connections[login-1].due.at {
-		first = idle
-	}
-	return Conn(first - 1), s.connections[first-1].due.at, true
+	return first, due, ok
 }
 
 // leastNeeded returns the session to close when there are too many. This is the oldest
@@ -209,22 +190,22 @@ func (s *sessions) nextDue() (Conn, time.Duration, bool) {
 // logged in, it is the one that has been idle for longest among those of the account with
 // the most sessions. leastNeeded returns false if no account has two sessions.
 func (s *sessions) leastNeeded() (Conn, bool) {
-	for at := s.login.first; at != 0; at = s.connections[at-1].due.next {
-		if s.connections[at-1].source.sessions == s.most {
-			return Conn(at - 1), true
+	for e := s.login.Front(); e != nil; e = e.Next() {
+		if c := e.Value.(Conn); s.connections[c].source.sessions == s.most {
+			return c, true
 		}
 	}
 	if len(s.byAccount) == s.loggedIn {
 		return 0, false
 	}
-	var most uint32
-	count := 1
-	for at := s.idle.first; at != 0; at = s.connections[at-1].due.next {
-		if n := s.byAccount[s.connections[at-1].name.user]; n > count {
-			most, count = at, n
+	least, count := Conn(0), 1
+	for e := s.idle.Front(); e != nil; e = e.Next() {
+		c := e.Value.(Conn)
+		if n := s.byAccount[s.connections[c].name.user]; n > count {
+			least, count = c, n
 		}
 	}
-	return Conn(most - 1), most != 0
+	return least, count > 1
 }
 
 // largestUpload returns the session whose upload in progress has the most bytes.
@@ -251,15 +232,10 @@ type Usage struct {
 
 // usage counts the connections. It takes time proportional to their number.
 func (s *sessions) usage() Usage {
-	u := Usage{Sessions: s.open}
+	u := Usage{Sessions: s.open, WithDeadline: s.login.Len() + s.idle.Len()}
 	for c := range s.connections {
 		if upload := s.connections[c].upload; upload != nil {
 			u.UploadBytes += len(upload.text)
-		}
-	}
-	for _, list := range []*deadlines{&s.login, &s.idle} {
-		for c := list.first; c != 0; c = s.connections[c-1].due.next {
-			u.WithDeadline++
 		}
 	}
 	return u

@@ -87,7 +87,9 @@ func TestMaxConnections(t *testing.T) {
 	equal(t, "it may be used again", r.s.Reading(0), false)
 	r.read(1, alice)
 	same(t, "welcome", r.read(1, alicePassword), "1> "+welcome, "users: "+alice)
-	equal(t, "logged in", r.s.LoggedIn(1) && r.s.LoggedIn(2) && !r.s.LoggedIn(3) && !r.s.LoggedIn(0), true)
+	for c, want := range []bool{false, true, true, false} {
+		equal(t, "logged in", r.s.connection(Conn(c)).loggedIn(), want)
+	}
 	r.read(3, bob)
 	r.read(3, bobPassword)
 	r.eof(2)

@@ -128,6 +128,7 @@ type indexEntry [5]uint32
 
 const (
 	userBits     = 24
+	startBelow   = 64 - 4 - userBits // bits of the start beside the user
 	startBits    = 39
 	lifetimeBits = 29
 	lifetimeMask = 1<<lifetimeBits - 1
@@ -172,7 +173,6 @@ func pack(k key, d *drawn, user uint32) (e indexEntry, fits bool) {
 	if d.stored {
 		first |= 1 << 3
 	}
-	const startBelow = 64 - 4 - userBits
 	return indexEntry{
 		uint32(k.lo), uint32(k.lo >> 32), uint32(first), uint32(first >> 32),
 		uint32(start>>startBelow)<<lifetimeBits | uint32(lifetime),
@@ -186,7 +186,6 @@ func (e *indexEntry) hasKey(k key) bool {
 }
 
 func (x *tempIDIndex) unpack(id protocol.TempID, e *indexEntry) drawn {
-	const startBelow = 64 - 4 - userBits
 	first := uint64(e[2]) | uint64(e[3])<<32
 	start := int64(first>>(4+userBits)|uint64(e[4]>>lifetimeBits)<<startBelow) + earliestIssue
 	return drawn{

@@ -123,10 +123,10 @@ const shownOfBroken = 3000
 // TempIDs are neither resolved nor stored.
 func (s *Server) reportBrokenUpload(c Conn, reason string, out *ServerOutbox) {
 	x := s.connection(c)
-	entries := 0
+	e := ServerEvent{Kind: EventUploadBroken, User: x.name.user, Reason: reason}
 	switch u := x.upload; {
 	case u != nil:
-		entries = u.got / 3
+		e.Entries, e.Lines, e.Announced = u.got/3, u.got, u.want
 		s.uploadBytes -= len(u.text)
 		text := fmt.Appendf(nil, "%s: incomplete upload: %d of %d lines", x.name.user, u.got, u.want)
 		text = u.appendLines(text, min(u.got, shownOfBroken))
@@ -139,10 +139,6 @@ func (s *Server) reportBrokenUpload(c Conn, reason string, out *ServerOutbox) {
 		out.print(string(text))
 	case reason != ReasonCount:
 		out.print(x.name.user + ": incomplete upload: no count of lines")
-	}
-	e := ServerEvent{Kind: EventUploadBroken, User: x.name.user, Entries: entries, Reason: reason}
-	if u := x.upload; u != nil {
-		e.Lines, e.Announced = u.got, u.want
 	}
 	out.event(c, e)
 }

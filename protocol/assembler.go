@@ -251,7 +251,8 @@ type chain struct {
 const linearSources = 8
 
 // sourceIndex is the index of a large table. It finds the slot of a source and counts
-// the sources of each IP address.
+// the sources of each IP address. perIP is nil in a table of so few slots that no address can
+// have too many.
 type sourceIndex struct {
 	bySource map[Address]ref
 	perIP    map[[16]byte]int
@@ -294,11 +295,11 @@ func (t *sources) find(from Address) ref {
 // IP address has MaxSourcesPerAddress sources already, the oldest of them is evicted.
 // Otherwise, if the table has MaxSources, the oldest source of all is evicted.
 func (t *sources) insert(from Address, state sourceState) ref {
+	if t.free == none && len(t.slots) < MaxSources {
+		t.grow()
+	}
 	if r := t.excess(from); r != none {
 		t.remove(r)
-	}
-	if t.free == none {
-		t.grow()
 	}
 	r := t.free
 	s := t.at(r)
@@ -419,8 +420,11 @@ func (t *sources) grow() {
 		t.at(r).next = t.free
 		t.free = r
 	}
-	if t.index == nil && size > linearSources {
-		t.index = &sourceIndex{bySource: make(map[Address]ref, size), perIP: map[[16]byte]int{}}
+	if size > linearSources {
+		t.index = &sourceIndex{bySource: make(map[Address]ref, size)}
+		if size > MaxSourcesPerAddress {
+			t.index.perIP = map[[16]byte]int{}
+		}
 		for r := ref(1); r <= ref(n); r++ {
 			t.index.add(r, t.at(r).from)
 		}
@@ -429,11 +433,16 @@ func (t *sources) grow() {
 
 func (x *sourceIndex) add(r ref, from Address) {
 	x.bySource[from] = r
-	x.perIP[from.IP]++
+	if x.perIP != nil {
+		x.perIP[from.IP]++
+	}
 }
 
 func (x *sourceIndex) remove(from Address) {
 	delete(x.bySource, from)
+	if x.perIP == nil {
+		return
+	}
 	if x.perIP[from.IP]--; x.perIP[from.IP] == 0 {
 		delete(x.perIP, from.IP)
 	}

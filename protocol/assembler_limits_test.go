@@ -32,7 +32,7 @@ func nearLimits(t tester, ofOne, others int) *bothAssemblers {
 func TestAssemblerAtItsLimits(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		ofOne := MaxSourcesPerAddress - rapid.IntRange(0, 3).Draw(t, "room of one address")
-		all := MaxSources - rapid.SampledFrom([]int{0, 1, 2, 500}).Draw(t, "room of all")
+		all := MaxSources - rapid.SampledFrom([]int{0, 1, 2, 500, MaxSources - ofOne}).Draw(t, "room of all")
 		b := nearLimits(t, ofOne, all-ofOne)
 		payload := []byte(strings.Repeat("0123456789", 6))
 		for range rapid.IntRange(1, 40).Draw(t, "datagrams") {

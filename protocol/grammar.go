@@ -104,17 +104,13 @@ func (r *Reader) Next() (Message, bool) {
 		return Message{}, false
 	}
 	switch r.expect {
-	case ExpectUsername:
-		return r.message(Username, len(b)), true
-	case ExpectPassword:
-		return r.message(Password, len(b)), true
-	case ExpectCount:
-		return r.message(Count, len(b)), true
 	case ExpectLine:
 		return r.nextLine(b)
-	default:
+	case ExpectCommand:
 		return r.nextCommand(b)
 	}
+	kinds := [...]MessageKind{ExpectUsername: Username, ExpectPassword: Password, ExpectCount: Count}
+	return r.message(kinds[r.expect], len(b)), true
 }
 
 // Unread returns the bytes that Next has not returned. They are valid until the

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"sync"
 
@@ -38,10 +37,6 @@ type client struct {
 	text     []byte
 }
 
-func newClient(c console, zone *protocol.Zone) *client {
-	return &client{zone: zone, screen: newScreen(c), over: make(chan status, 1)}
-}
-
 // start opens the phone's session and starts to read lines.
 func (c *client) start() {
 	go c.screen.run(func(error) { c.end(failed) })
@@ -51,21 +46,6 @@ func (c *client) start() {
 	c.opened = true
 	c.phone.Open()
 }
-
-// wait waits until the program must end, by itself or because asked is done, and returns
-// the exit status.
-func (c *client) wait(asked context.Context) status {
-	select {
-	case <-asked.Done():
-		return ended
-	case s := <-c.over:
-		return s
-	}
-}
-
-// finish shows the rest of the output. It does not wait for the line that the user is
-// typing.
-func (c *client) finish() error { return c.screen.close() }
 
 // end makes the program end with the status s, unless it is ending already.
 func (c *client) end(s status) {
@@ -82,19 +62,19 @@ func (c *client) read() {
 		line, err := c.screen.console.readLine(q)
 		c.lock.Lock()
 		c.asked = false
-		if errors.Is(err, errOutput) {
+		switch {
+		case errors.Is(err, errOutput):
 			c.screen.fail(err)
 			c.end(failed)
-			c.lock.Unlock()
-			return
-		}
-		if err != nil {
+		case err != nil:
 			c.phone.InputEnded()
-			c.lock.Unlock()
+		default:
+			c.phone.Type(line)
+		}
+		c.lock.Unlock()
+		if err != nil {
 			return
 		}
-		c.phone.Type(line)
-		c.lock.Unlock()
 	}
 }
 
@@ -115,11 +95,7 @@ func (c *client) Effect(_ nodes.Now, e *nodes.PhoneEffect) {
 		c.ask(e.Text)
 	case nodes.PhonePrint, nodes.PhoneSendBeacon:
 		c.text = e.AppendText(c.text[:0], c.zone)
-		if e.IsConnectionMessage() {
-			c.screen.showApart(c.text)
-		} else {
-			c.screen.show(c.text)
-		}
+		c.screen.show(c.text, e.IsConnectionMessage())
 	case nodes.PhoneJudged:
 		c.text = e.AppendText(c.text[:0], c.zone)
 		c.screen.showBeacon(c.text)
@@ -139,7 +115,7 @@ func (c *client) done(e *nodes.PhoneEffect) {
 		c.loggedIn = true
 	default:
 		if e.Outcome == nodes.OutcomeNoAnswer {
-			c.screen.show([]byte(textPause + "\n"))
+			c.screen.show([]byte(textPause+"\n"), false)
 		}
 		c.ending = true
 		c.end(failed)
@@ -156,7 +132,7 @@ func (c *client) Stepped(nodes.Now, *nodes.ContactLog) {
 	case nodes.StageOffline:
 		if c.loggedIn && !c.offline {
 			c.offline = true
-			c.screen.show([]byte(textOffline + "\n"))
+			c.screen.show([]byte(textOffline+"\n"), false)
 		}
 		c.ask(c.prompt)
 	case nodes.StageLoggedOut:

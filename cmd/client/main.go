@@ -7,9 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -137,7 +140,7 @@ func (p *program) runPhone(
 	}
 	defer con.restore()
 	stop.beforeExit(con.restore)
-	c := newClient(con, p.zone)
+	c := &client{zone: p.zone, screen: newScreen(con), over: make(chan status, 1)}
 	c.phone, err = socket.NewPhone(socket.PhoneConfig{
 		Settings: &o.settings, Server: o.server, UDP: udp, Clock: p.clock, Origin: p.clock.Now(),
 		Lock: &c.lock, Observer: c, Log: log, Dial: dialAfter(conn), OnPanic: con.restore,
@@ -147,8 +150,25 @@ func (p *program) runPhone(
 		return failed, err
 	}
 	c.start()
-	result := c.wait(stop.asked)
-	return result, errors.Join(c.phone.Close(), c.finish())
+	result := ended
+	select {
+	case <-stop.asked.Done():
+	case result = <-c.over:
+	}
+	return result, errors.Join(c.phone.Close(), c.screen.close()) // not after the line that is being typed
+}
+
+// stopSignals returns a channel of the signals that end the program in an orderly way:
+// SIGINT, SIGTERM, and SIGHUP unless it is ignored (nohup). It makes the program ignore
+// SIGPIPE, so that a closed output is an error of the next write.
+func stopSignals() <-chan os.Signal {
+	c := make(chan os.Signal, 4)
+	signal.Ignore(syscall.SIGPIPE)
+	signal.Notify(c, syscall.SIGINT, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(c, syscall.SIGHUP)
+	}
+	return c
 }
 
 // printNotes prints the notes of the contact log, such as skipped lines of a file.
@@ -254,4 +274,45 @@ func (s *stopper) ask() {
 func (s *stopper) end() {
 	s.cancel()
 	close(s.over)
+}
+
+// maxLinks is the largest number of links from the name of the contact log to its
+// file.
+const maxLinks = 40
+
+// openLog opens the contact log at path. Its error has advice for the user.
+func openLog(path string) (*files.ContactLog, error) {
+	path, err := resolve(path)
+	if err != nil {
+		return nil, fmt.Errorf("%w; name another file with --contact-log", err)
+	}
+	log, err := files.OpenContactLog(files.Disk(filepath.Dir(path)), filepath.Base(path))
+	if err != nil {
+		return nil, fmt.Errorf("%w; name another file with --contact-log", err)
+	}
+	return log, nil
+}
+
+// resolve follows symbolic links and returns the path of the file itself. The file need
+// not exist yet, but its folder must.
+func resolve(path string) (string, error) {
+	for range maxLinks {
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", fmt.Errorf("the folder %q of the contact log does not exist", filepath.Dir(path))
+		}
+		if err != nil {
+			return "", fmt.Errorf("finding the contact log %q: %w", path, files.WithoutPath(err))
+		}
+		path = filepath.Join(dir, filepath.Base(path))
+		target, _ := os.Readlink(path) // empty if it is no link
+		if target == "" {
+			return path, nil
+		}
+		if !filepath.IsAbs(target) {
+			target = filepath.Join(dir, target)
+		}
+		path = target
+	}
+	return "", fmt.Errorf("the contact log %q is a circle of links", path)
 }

@@ -45,18 +45,12 @@ func newScreen(c console) *screen {
 	return s
 }
 
-// show queues whole lines. It copies text.
-func (s *screen) show(text []byte) {
+// show queues whole lines. It copies text. If apart is true, the text does not answer a typed line,
+// and so begins on a new line.
+func (s *screen) show(text []byte, apart bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.add(text, false)
-}
-
-// showApart queues text that does not answer a typed line, and so begins on a new line.
-func (s *screen) showApart(text []byte) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.add(text, true)
+	s.add(text, apart)
 }
 
 // showBeacon queues the lines of a received beacon, unless too many bytes wait.

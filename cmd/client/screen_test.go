@@ -32,10 +32,10 @@ func (c *slowConsole) restore() {}
 func TestScreenKeepsTheOrder(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)
-	s.show([]byte("one\n"))
+	s.show([]byte("one\n"), false)
 	s.showBeacon([]byte("two\n"))
 	s.ask("Password: ")
-	s.show([]byte("three\n"))
+	s.show([]byte("three\n"), false)
 	go s.run(func(error) {})
 	within(t, c.begun)
 	expect(t, "asked early", len(s.questions), 0)
@@ -63,7 +63,7 @@ func TestSlowTerminal(t *testing.T) {
 	if s.waiting > screenLimit+len(line) {
 		t.Errorf("%d bytes wait", s.waiting)
 	}
-	s.show([]byte("you have logged out\n"))
+	s.show([]byte("you have logged out\n"), false)
 	for range 3 {
 		c.gate <- nil
 	}
@@ -80,7 +80,7 @@ func TestSlowTerminal(t *testing.T) {
 func TestStuckTerminal(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)
-	s.show([]byte("x\n"))
+	s.show([]byte("x\n"), false)
 	go s.run(func(error) {})
 	within(t, c.begun)
 	expect(t, "error", s.close().Error(), "the output is blocked: its last lines are lost")
@@ -91,12 +91,12 @@ func TestStuckTerminal(t *testing.T) {
 func TestBrokenTerminal(t *testing.T) {
 	c := newSlowConsole()
 	s := newScreen(c)
-	s.show([]byte("x\n"))
+	s.show([]byte("x\n"), false)
 	c.gate <- outputError(errors.New("broken pipe"))
 	broken := make(chan error, 1)
 	s.run(func(err error) { broken <- err })
 	expect(t, "error", (<-broken).Error(), "writing to the output: broken pipe")
-	s.show([]byte("y\n"))
+	s.show([]byte("y\n"), false)
 	expect(t, "kept", len(s.parts), 0)
 	expect(t, "error", s.close().Error(), "writing to the output: broken pipe")
 	if _, open := <-s.questions; open {

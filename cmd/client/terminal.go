@@ -4,6 +4,7 @@ import (
 	"io"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 )
@@ -34,6 +35,7 @@ func newTerminal(out io.Writer, interrupt, restoreDevice func()) *terminal {
 		io.Reader
 		io.Writer
 	}{t.keys, t.out}, "")
+	t.history.History = t.editor.History
 	t.editor.History = &t.history
 	return t
 }
@@ -49,35 +51,29 @@ func (t *terminal) show(text []byte, _ bool) error {
 }
 
 // readLine implements console.
-func (t *terminal) readLine(q question) (string, error) {
-	t.begin(q)
-	defer t.end()
-	line, err := t.edit(q)
+func (t *terminal) readLine(q question) (line string, err error) {
+	t.reading.Store(true)
+	t.setSecret(q.secret)
+	defer t.setSecret(false)
+	t.history.on = q.remembered
+	if q.secret {
+		line, err = t.editor.ReadPassword(q.prompt)
+	} else {
+		t.editor.SetPrompt(q.prompt)
+		line, err = t.editor.ReadLine()
+	}
 	t.reading.Store(err != nil)
 	return line, err
 }
 
-// edit reads the answer to a question with the line editor.
-func (t *terminal) edit(q question) (string, error) {
-	t.history.on = q.remembered
-	if q.secret {
-		return t.editor.ReadPassword(q.prompt)
+// setSecret sets whether a password is being read. Otherwise it sets the size that resize noted.
+func (t *terminal) setSecret(secret bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.secret = secret
+	if secret {
+		return
 	}
-	t.editor.SetPrompt(q.prompt)
-	return t.editor.ReadLine()
-}
-
-func (t *terminal) begin(q question) {
-	t.reading.Store(true)
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.secret = q.secret
-}
-
-func (t *terminal) end() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.secret = false
 	if t.width > 0 {
 		_ = t.editor.SetSize(t.width, t.height) // an error shows at the next output
 		t.width = 0
@@ -85,7 +81,7 @@ func (t *terminal) end() {
 }
 
 // resize sets the size of the window, in characters. While a password is being read, it
-// only notes the size for end: the editor would draw the line again and show the password.
+// only notes the size for setSecret: the editor would draw the line again and show the password.
 func (t *terminal) resize(width, height int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -118,24 +114,17 @@ func (t *terminal) restore() {
 	}
 }
 
-// history holds the typed commands, which the arrow keys recall.
+// history holds the last 100 typed commands, which the arrow keys recall.
 type history struct {
-	on    bool // the line that is being read uses the history
-	lines []string
+	term.History      // that of the editor
+	on           bool // the line that is being read uses the history
 }
-
-// historyLimit is the largest number of lines in the history.
-const historyLimit = 100
 
 // Add implements term.History.
 func (h *history) Add(line string) {
-	if !h.on || line == "" {
-		return
+	if h.on && line != "" {
+		h.History.Add(line)
 	}
-	if len(h.lines) == historyLimit {
-		h.lines = h.lines[:copy(h.lines, h.lines[1:])]
-	}
-	h.lines = append(h.lines, line)
 }
 
 // Len implements term.History.
@@ -143,11 +132,8 @@ func (h *history) Len() int {
 	if !h.on {
 		return 0
 	}
-	return len(h.lines)
+	return h.History.Len()
 }
-
-// At implements term.History. 0 is the last line.
-func (h *history) At(i int) string { return h.lines[len(h.lines)-1-i] }
 
 // ttyWriter collects the small writes of the editor between hold and release, and writes
 // them to the device together, so that the line does not flicker.
@@ -206,7 +192,7 @@ type keyboard struct {
 	more    sync.Cond
 	waiting []byte // keys that the editor has not read yet
 	err     error  // the error at the end of the input
-	key     []byte // an unfinished sequence of one key, from the escape on
+	key     []byte // the unfinished bytes of one key: an escape and more, or a part of a character
 }
 
 func newKeyboard(interrupt func()) *keyboard {
@@ -254,17 +240,18 @@ const (
 	pasteEnd   = "\x1b[201~"
 )
 
-// addByte appends a byte, or the key that it completes: an escape and what follows, up to a
-// letter or a tilde. It drops the sequences around a pasted text, so that each pasted line
+// addByte appends the key that a byte completes, if it does: a character, or an escape and what
+// follows, up to a letter or a tilde. It drops bytes that are no UTF-8 and the character U+FFFD:
+// the editor would wait for more input, and hold back the lines behind them. It drops the sequences around a pasted text, so that each pasted line
 // is read like a typed one. After maxKey bytes without an end it ends the sequence with a
 // tilde: otherwise the editor would wait for the end forever.
 func (k *keyboard) addByte(c byte) {
-	if len(k.key) == 0 && c != escape {
-		k.waiting = append(k.waiting, c)
+	k.key = append(k.key, c)
+	if k.key[0] != escape {
+		k.addRunes()
 		return
 	}
 	isEnd := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '~'
-	k.key = append(k.key, c)
 	if len(k.key) > maxKey && !isEnd {
 		k.key, isEnd = append(k.key, '~'), true
 	}
@@ -275,6 +262,17 @@ func (k *keyboard) addByte(c byte) {
 		k.waiting = append(k.waiting, key...)
 	}
 	k.key = k.key[:0]
+}
+
+// addRunes appends the complete characters at the beginning of key. An escape stays in key.
+func (k *keyboard) addRunes() {
+	for len(k.key) > 0 && k.key[0] != escape && utf8.FullRune(k.key) {
+		r, n := utf8.DecodeRune(k.key)
+		if r != utf8.RuneError {
+			k.waiting = append(k.waiting, k.key[:n]...)
+		}
+		k.key = k.key[n:]
+	}
 }
 
 // Read implements io.Reader. It waits for keys, and returns the error after the

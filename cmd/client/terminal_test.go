@@ -141,13 +141,14 @@ func TestUsernameIsNotRemembered(t *testing.T) {
 }
 
 func TestHistoryIsBounded(t *testing.T) {
-	h := history{on: true}
-	for range 3 * historyLimit {
+	h := &newTerminal(io.Discard, func() {}, func() {}).history
+	h.on = true
+	for range 3 * 100 {
 		h.Add("x")
 	}
 	h.Add("last")
 	h.Add("")
-	expect(t, "lines", h.Len(), historyLimit)
+	expect(t, "lines", h.Len(), 100)
 	expect(t, "the last", h.At(0), "last")
 	expect(t, "the one before", h.At(1), "x")
 }
@@ -290,4 +291,28 @@ func TestResumedAfterTheEnd(t *testing.T) {
 	d.term.restore()
 	d.term.resume(func() { raw++ })
 	expect(t, "given back each time", d.restored, raw)
+}
+
+// Bytes that are no UTF-8, as of a terminal in Latin-1, are dropped, and hold back no line. The
+// characters around them stay, also if they come in pieces.
+func TestBytesThatAreNoCharacter(t *testing.T) {
+	for _, size := range []int{1, 2, 4096} {
+		for _, c := range []struct{ typed, read string }{
+			{"caf\xe9", "caf"}, {"\xe9\x1b[200~x", "x"}, {"a\xff\xe2\x82b", "ab"}, {"\ufffdz", "z"}, {"\u00e9\u20ac", "\u00e9\u20ac"},
+		} {
+			d := newTerminalRig(t)
+			for keys := c.typed + "\rlog out\r"; keys != ""; {
+				n := min(size, len(keys))
+				d.types(keys[:n])
+				keys = keys[n:]
+			}
+			d.reads("input the command: ")
+			d.got(c.read)
+			d.reads("input the command: ")
+			d.got("log out")
+			d.reads("input the command: ")
+			d.types("\x04")
+			expect(t, "Ctrl-D", <-d.ends, io.EOF)
+		}
+	}
 }

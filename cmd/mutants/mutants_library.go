@@ -282,9 +282,8 @@ func uploadMutants() []mutant {
 			new: "u.got++; if i, ok := s.Resolve(protocol.TempID(append(b, make([]byte, 20)...)[:20])); ok { " +
 				"out.print(i.User) }"},
 		{name: "an interrupted upload is resolved", file: upload, by: "uploads",
-			old: "entries = u.got / 3",
-			new: "entries = u.got / 3; u.text = u.text[:entries*entrySize]; u.got = 3 * entries; s.finishUpload(c, " +
-				"out); return"},
+			old: "e.Entries, e.Lines, e.Announced = u.got/3, u.got, u.want",
+			new: "n := u.got / 3; u.text = u.text[:n*entrySize]; u.got = 3 * n; s.finishUpload(c, out); return"},
 		{name: "the largest permitted count is refused", file: upload, by: "uploads",
 			old: "lines > s.settings.MaxUploadLines", new: "lines >= s.settings.MaxUploadLines"},
 		{name: "a wrong count does not close the session", file: upload, by: "uploads",
@@ -338,7 +337,7 @@ func phoneMutants() []mutant {
 		{name: "log out empties the contact log", file: program, by: "logout",
 			old: "g.stage = StageLoggedOut", new: "g.stage = StageLoggedOut; g.phone.log = ContactLog{}"},
 		{name: "input after log out is answered", file: program, by: "logout",
-			old: "case StageLoggedOut:", new: "case Stage(99):"},
+			old: "case g.stage == StageLoggedOut:", new: "case g.stage == Stage(99):"},
 		{name: "an upload reads the log only when the server answers", file: program, by: "uploads",
 			old: "lines := 3 * len(u.entries)",
 			new: "if u.sent == 0 { u.entries = g.phone.log.entries() }; lines := 3 * len(u.entries)"},
@@ -369,7 +368,7 @@ func phoneMutants() []mutant {
 		{name: "an owed TempID answers the next command", file: program, by: "late-answer",
 			old: "g.owed = uint8(g.session.replies.MissingDigits())", new: "g.owed = 0"},
 		{name: "a phone waits for ever for owed answers", file: program, by: "late-answer",
-			old: "case g.session.afterOwed:", new: "case false:"},
+			old: "g.uploading() || g.session.afterOwed", new: "g.uploading()"},
 		{name: "a new connection owes the answer of the last", file: program, by: "late-answer",
 			old: "g.link, g.owed = linkConnecting, 0", new: "g.link = linkConnecting"},
 	}

@@ -31,7 +31,7 @@ func diskMutants() []mutant {
 		{name: "a failed fsync counts as a success", file: appendFile,
 			old: "return f.Sync()", new: "_ = f.Sync()\n\treturn nil"},
 		{name: "a new file's name is not synced", file: appendFile,
-			old: "return l.fs.SyncNames()", new: "return nil"},
+			old: "err = l.fs.SyncNames()", new: "err = nil"},
 	}
 }
 
@@ -127,7 +127,7 @@ func storingMutants() []mutant {
 			new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\t" +
 				"out.print(fmt.Sprintf(\"attempts of"},
 		{name: "a failed save of one name replaces that of another", file: attempts,
-			old: "t.unsaved = append(t.unsaved, names...)", new: "t.unsaved = names"},
+			old: "append(t.unsaved, nameOfAttempts(&r.Attempts))", new: "[]attemptName{nameOfAttempts(&r.Attempts)}"},
 		{name: "a welcome precedes a reset that another session awaits", file: login,
 			old: "a.wrong, a.stale = 0, true", new: "a.wrong, a.stale = 0, false"},
 		{name: "a password that could not be saved is not answered", file: login,

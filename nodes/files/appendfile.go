@@ -112,7 +112,11 @@ func (l *appendFile) rewrite(write func(*bufio.Writer) error) error {
 		return err
 	}
 	l.trusted = false // until the new name is durable, it may be either file
-	if err := l.rename(); err != nil {
+	err = l.fs.Rename(l.name+newSuffix, l.name)
+	if err == nil && !l.noSync {
+		err = l.fs.SyncNames()
+	}
+	if err != nil {
 		return errors.Join(err, f.Close())
 	}
 	_ = l.close() // the old file is not needed any more
@@ -123,52 +127,33 @@ func (l *appendFile) rewrite(write func(*bufio.Writer) error) error {
 // writeNew creates the new file beside this one, fills it by the function write, and
 // makes it durable. The new file has the permissions of this one, if there is one. writeNew
 // returns the open file with its metadata. After an error it removes the new file.
-func (l *appendFile) writeNew(write func(*bufio.Writer) error) (File, Stat, error) {
+func (l *appendFile) writeNew(write func(*bufio.Writer) error) (f File, st Stat, err error) {
 	mode := secretMode
 	if st, err := l.fs.Stat(l.name); err == nil {
 		mode = st.Mode
 	}
-	f, err := l.fs.Create(l.name+newSuffix, mode)
-	if err != nil {
-		return nil, Stat{}, err
+	if f, err = l.fs.Create(l.name+newSuffix, mode); err != nil {
+		return nil, st, err
 	}
-	st, err := l.fill(f, write)
-	if err != nil {
-		return nil, Stat{}, errors.Join(err, f.Close(), l.fs.Remove(l.name+newSuffix))
-	}
-	return f, st, nil
-}
-
-// fill writes the contents of f by the function write, makes them durable, and returns
-// the metadata of f.
-func (l *appendFile) fill(f File, write func(*bufio.Writer) error) (Stat, error) {
 	w := l.out
 	if w == nil {
 		w = bufio.NewWriterSize(f, writeBuffer)
 	}
 	w.Reset(f)
 	defer w.Reset(nil)
-	if err := write(w); err != nil {
-		return Stat{}, err
+	if err = write(w); err == nil {
+		err = w.Flush()
 	}
-	if err := w.Flush(); err != nil {
-		return Stat{}, err
+	if err == nil {
+		err = l.sync(f)
 	}
-	if err := l.sync(f); err != nil {
-		return Stat{}, err
+	if err == nil {
+		st, err = f.Stat()
 	}
-	return f.Stat()
-}
-
-// rename gives the new file the name of this one, durably.
-func (l *appendFile) rename() error {
-	if err := l.fs.Rename(l.name+newSuffix, l.name); err != nil {
-		return err
+	if err != nil {
+		return nil, st, errors.Join(err, f.Close(), l.fs.Remove(l.name+newSuffix))
 	}
-	if l.noSync {
-		return nil
-	}
-	return l.fs.SyncNames()
+	return f, st, nil
 }
 
 func (l *appendFile) close() error {

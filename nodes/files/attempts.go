@@ -135,11 +135,24 @@ func (t *attempts) replaceDamaged(f File, size int64) error {
 // none. It remembers them in both cases. States that could not be saved are saved again
 // by the next call with a state or a nodes.RecordUnsaved.
 func (t *attempts) store(records []nodes.Record) error {
-	names, again, err := t.remember(records)
-	if err != nil || len(names) == 0 && !again {
-		return err
+	save := false
+	for i := range records {
+		if r := &records[i]; r.Kind == nodes.RecordAttempts {
+			if err := checkAttempts(&r.Attempts); err != nil {
+				return err // before anything is remembered
+			}
+		}
+		save = save || records[i].Kind != nodes.RecordIssue
 	}
-	t.unsaved = append(t.unsaved, names...)
+	if !save {
+		return nil
+	}
+	for i := range records {
+		if r := &records[i]; r.Kind == nodes.RecordAttempts {
+			t.state.put(&r.Attempts)
+			t.unsaved = append(t.unsaved, nameOfAttempts(&r.Attempts))
+		}
+	}
 	return t.saveUnsaved()
 }
 
@@ -166,30 +179,6 @@ func (t *attempts) finish() error {
 		err = fmt.Errorf("the last wrong passwords and blocks are not saved: %w", err)
 	}
 	return errors.Join(err, t.closeSynced())
-}
-
-// remember puts the states among records in the table and returns their names. again
-// reports whether there is a nodes.RecordUnsaved. remember changes nothing if one of the
-// states is invalid.
-func (t *attempts) remember(records []nodes.Record) (names []attemptName, again bool, err error) {
-	for i := range records {
-		if records[i].Kind == nodes.RecordAttempts {
-			err = errors.Join(err, checkAttempts(&records[i].Attempts))
-		}
-	}
-	if err != nil {
-		return nil, false, err
-	}
-	for i := range records {
-		switch records[i].Kind {
-		case nodes.RecordAttempts:
-			t.state.put(&records[i].Attempts)
-			names = append(names, nameOfAttempts(&records[i].Attempts))
-		case nodes.RecordUnsaved:
-			again = true
-		}
-	}
-	return names, again, nil
 }
 
 // unique removes repeated names from the list in place.

@@ -42,8 +42,7 @@ func parseJournalLine(line []byte) (k nodes.StoredContact, err error) {
 	if len(line) <= beforeReceived || line[20] != ' ' || line[40] != ' ' || line[60] != ' ' {
 		return k, errJournalLine
 	}
-	b, err := parseEntry(line[:20], line[21:40], line[41:60])
-	if err != nil {
+	if err := parseEntry(&k.Beacon, line[:20], line[21:40], line[41:60]); err != nil {
 		return k, err
 	}
 	received := line[beforeReceived:]
@@ -52,20 +51,21 @@ func parseJournalLine(line []byte) (k nodes.StoredContact, err error) {
 	if err != nil || !bytes.Equal(strconv.AppendInt(again[:0], n, 10), received) {
 		return k, errJournalLine
 	}
-	return nodes.StoredContact{Beacon: b, Received: n}, nil
+	k.Received = n
+	return k, nil
 }
 
-// parseEntry parses the three fields of an entry. The error is protocol.ErrTempID or
+// parseEntry sets b from the three fields of an entry. The error is protocol.ErrTempID or
 // protocol.ErrTime.
-func parseEntry(id, start, expiry []byte) (b protocol.Beacon, err error) {
+func parseEntry(b *protocol.Beacon, id, start, expiry []byte) (err error) {
 	if b.TempID, err = protocol.ParseTempID(id); err != nil {
-		return b, err
+		return err
 	}
 	if b.Start, err = protocol.ParseTime(start); err != nil {
-		return b, err
+		return err
 	}
 	b.Expiry, err = protocol.ParseTime(expiry)
-	return b, err
+	return err
 }
 
 // read reads the journal and the log into known. If there is no journal, a malformed
@@ -160,8 +160,8 @@ func (l *ContactLog) readLog(t *lines, journaled bool) (entries []protocol.Beaco
 		}
 		for len(held) == 3 || !more && len(held) > 0 {
 			if len(held) == 3 {
-				b, err := parseEntry(held[0].text, held[1].text, held[2].text)
-				if err == nil {
+				var b protocol.Beacon
+				if parseEntry(&b, held[0].text, held[1].text, held[2].text) == nil {
 					entries, held = append(entries, b), held[:0]
 					continue
 				}
@@ -222,22 +222,17 @@ func (l *ContactLog) addDamaged(name string, parts spans) {
 func (l *ContactLog) quarantineDamaged() error {
 	for len(l.damaged) > 0 {
 		d := &l.damaged[0]
-		if err := l.quarantineLines(d); err != nil {
+		_, err := readFile(l.fs, d.name, func(f File, _ Stat) error {
+			name, err := quarantine(l.fs, d.name, f, d.parts)
+			if err == nil {
+				l.notes.add("%q was damaged: the lines that were dropped are kept as %s", d.name, name)
+			}
+			return err
+		})
+		if err != nil {
 			return fmt.Errorf("keeping what is damaged in %q: %w", l.fs.Path(d.name), err)
 		}
 		l.damaged = l.damaged[1:]
 	}
 	return nil
-}
-
-func (l *ContactLog) quarantineLines(d *damagedFile) error {
-	name := ""
-	found, err := readFile(l.fs, d.name, func(f File, _ Stat) (err error) {
-		name, err = quarantine(l.fs, d.name, f, d.parts)
-		return err
-	})
-	if found && err == nil {
-		l.notes.add("%q was damaged: the lines that were dropped are kept as %s", d.name, name)
-	}
-	return err
 }

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // clone returns a Memory in the same state without open files.
@@ -93,7 +95,10 @@ func (m *Memory) dump() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
 		f := m.names[name]
-		fmt.Fprintf(&b, "%s %d %d %t\n%s\n", name, f.modified, len(f.data), bytes.Equal(f.data, f.durable), f.data)
+		fmt.Fprintf(&b, "%s %d %v %d %t\n%s\n", name, f.modified, f.mode, len(f.data), bytes.Equal(f.data, f.durable), f.data)
+	}
+	for _, r := range m.renames {
+		fmt.Fprintf(&b, "%s to %s\n", r.from, r.to)
 	}
 	return b.String()
 }
@@ -187,14 +192,21 @@ func everyCrash[P any](t *testing.T, disk *Memory, how effort, run func(m *Memor
 		how = fewCuts
 	}
 	states := 0
+	checked := map[uint64]bool{} // states of the disk with what was promised
 	stops := func(f fault, few bool) int {
-		for stop := 1; ; stop++ {
+		for stop := f.at + 1; ; stop++ { // an earlier stop comes before the fault
 			m := disk.clone()
 			m.StopBefore(stop)
 			f.on(m)
 			promised := run(m)
 			m.SetFault(nil)
+			text := fmt.Sprintf("%+v", promised)
 			crashes(m, few, func(how string, left *Memory) {
+				state := xxhash.Sum64String(text + left.dump())
+				if checked[state] {
+					return
+				}
+				checked[state] = true
 				states++
 				err := onlyKnownFiles(left, disk)
 				if err == nil {

@@ -40,7 +40,10 @@ type credentials struct {
 func (c *credentials) read() (list []nodes.Credential, changed bool, err error) {
 	st, err := c.fs.Stat(credentialsName)
 	if err == nil && st == c.seen && (c.err == nil || errors.Is(c.err, errNoAccount)) {
-		return c.held()
+		if c.list == nil {
+			return nil, false, c.err
+		}
+		return c.list, false, nil
 	}
 	if err == nil {
 		list, err = c.load(st)
@@ -51,15 +54,6 @@ func (c *credentials) read() (list []nodes.Credential, changed bool, err error) 
 	changed = !slices.Equal(list, c.list)
 	c.list, c.seen, c.err = list, st, nil
 	return c.list, changed, nil
-}
-
-// held returns the last valid accounts as unchanged, or the last error if there never
-// were any.
-func (c *credentials) held() (list []nodes.Credential, changed bool, err error) {
-	if c.list == nil {
-		return nil, false, c.err
-	}
-	return c.list, false, nil
 }
 
 // failed handles err, the error of a read of the file with the metadata st. If there

@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/gofrs/flock"
 )
@@ -50,7 +49,7 @@ func statOf(st fs.FileInfo) Stat {
 	return Stat{Size: st.Size(), Modified: st.ModTime().UnixNano(), Mode: st.Mode().Perm(), Identity: identity(st)}
 }
 
-func (d disk) open(name string, flag int, mode fs.FileMode) (File, error) {
+func (d disk) open(name string, flag int, mode fs.FileMode) (Rewritable, error) {
 	if st, err := os.Stat(d.Path(name)); err == nil && !st.Mode().IsRegular() {
 		return nil, errNotRegular // opening a pipe would wait for its other end
 	}
@@ -137,18 +136,5 @@ func (f *diskFile) Truncate(size int64) error { return WithoutPath(f.File.Trunca
 func (f *diskFile) Sync() error { return WithoutPath(f.File.Sync()) }
 
 func (d disk) CreateRewritable(name string, mode fs.FileMode) (Rewritable, error) {
-	f, err := d.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return nil, err
-	}
-	raw, err := f.(*diskFile).SyscallConn()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return &diskRewritable{f.(*diskFile), raw}, nil
-}
-
-type diskRewritable struct {
-	*diskFile
-	raw syscall.RawConn
+	return d.open(name, os.O_RDWR|os.O_CREATE|os.O_TRUNC, mode)
 }

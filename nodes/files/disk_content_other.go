@@ -3,4 +3,4 @@
 package files
 
 // SyncContent calls Sync.
-func (f *diskRewritable) SyncContent() error { return f.Sync() }
+func (f *diskFile) SyncContent() error { return f.Sync() }

@@ -8,18 +8,10 @@ import (
 
 // SyncContent calls fdatasync. For a file whose size and blocks do not change, it
 // writes only the contents.
-func (f *diskRewritable) SyncContent() error {
-	var failed error
-	err := f.raw.Control(func(fd uintptr) {
-		for {
-			failed = syscall.Fdatasync(int(fd))
-			if !errors.Is(failed, syscall.EINTR) {
-				return
-			}
+func (f *diskFile) SyncContent() error {
+	for {
+		if err := syscall.Fdatasync(int(f.Fd())); !errors.Is(err, syscall.EINTR) {
+			return os.NewSyscallError("fdatasync", err)
 		}
-	})
-	if err != nil {
-		return err
 	}
-	return os.NewSyscallError("fdatasync", failed)
 }

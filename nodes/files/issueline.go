@@ -1,6 +1,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"strconv"
@@ -39,7 +40,7 @@ func readIssue(line []byte) (user []byte, b protocol.Beacon, err error) {
 	if tail[0] != ' ' || tail[21] != ' ' || tail[41] != ' ' {
 		return nil, b, errIssueLine
 	}
-	if b, err = parseEntry(tail[1:21], tail[22:41], tail[42:]); err != nil {
+	if err = parseEntry(&b, tail[1:21], tail[22:41], tail[42:]); err != nil {
 		return nil, b, err
 	}
 	if !isPlain(user) {
@@ -72,22 +73,12 @@ func isPlain(user []byte) bool {
 	}
 	for i, c := range user {
 		if c >= utf8.RuneSelf {
-			return isPlainRunes(user[i:])
+			unprintable := func(r rune) bool { return r == ' ' || !strconv.IsPrint(r) }
+			return utf8.Valid(user) && bytes.IndexFunc(user[i:], unprintable) < 0
 		}
 		if c <= ' ' || c == 0x7f {
 			return false
 		}
-	}
-	return true
-}
-
-func isPlainRunes(user []byte) bool {
-	for len(user) > 0 {
-		r, n := utf8.DecodeRune(user)
-		if r == utf8.RuneError && n == 1 || r == ' ' || !strconv.IsPrint(r) {
-			return false
-		}
-		user = user[n:]
 	}
 	return true
 }

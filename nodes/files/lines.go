@@ -2,7 +2,6 @@ package files
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"io"
 )
@@ -35,7 +34,9 @@ func newLines(from io.ReaderAt, size int64) *lines {
 func (l *lines) next() ([]byte, bool) {
 	line, err := l.in.ReadSlice('\n')
 	l.at = span{l.at.end, l.at.end + int64(len(line))}
-	line = bytes.TrimSuffix(line, []byte{'\n'})
+	if l.whole = err == nil; l.whole {
+		line = line[:len(line)-1]
+	}
 	if l.long = len(line) > longestLine; l.long {
 		l.cut = append(l.cut[:0], line[:longestLine]...)
 		line = l.cut

@@ -109,24 +109,14 @@ func (t *tempIDs) repair(f File, size int64) (int64, error) {
 	if _, err := f.ReadAt(tail, good); err != nil && !errors.Is(err, io.EOF) {
 		return 0, err
 	}
-	if _, _, err := readIssue(tail); err == nil {
-		return t.complete(f, size, tail)
+	if _, _, err := readIssue(tail); err == nil { // only the line feed is missing
+		if _, err := f.Write([]byte{'\n'}); err != nil {
+			return 0, fmt.Errorf("completing its last line: %w", err)
+		}
+		t.notes.add("%s: the last line had no line feed; it has one now: %s", t.name, quoted(tail))
+		return size + 1, nil
 	}
-	return t.cutTorn(f, good, size, tail)
-}
-
-// complete adds the line feed of a last line with all fields.
-func (t *tempIDs) complete(f File, size int64, line []byte) (int64, error) {
-	if _, err := f.Write([]byte{'\n'}); err != nil {
-		return 0, fmt.Errorf("completing its last line: %w", err)
-	}
-	t.notes.add("%s: the last line had no line feed; it has one now: %s", t.name, quoted(line))
-	return size + 1, nil
-}
-
-// cutTorn moves the bytes after the last line feed to another file. They are there,
-// durably, before they are removed here.
-func (t *tempIDs) cutTorn(f File, good, size int64, tail []byte) (int64, error) {
+	// The bytes are in the other file, durably, before they are removed here.
 	if err := t.moveTorn(io.NewSectionReader(f, good, size-good)); err != nil {
 		return 0, fmt.Errorf("moving its torn last line to %q: %w", t.fs.Path(tornName), err)
 	}
@@ -247,10 +237,11 @@ func (t *tempIDs) store(records []nodes.Record) error {
 	if len(t.buf) == 0 {
 		return nil
 	}
-	if err := t.prepare(); err != nil {
-		return fmt.Errorf("saving to %q: %w", t.fs.Path(t.name), err)
+	err := t.prepare()
+	if err == nil {
+		err = t.append(t.buf)
 	}
-	if err := t.append(t.buf); err != nil {
+	if err != nil {
 		return fmt.Errorf("saving to %q: %w", t.fs.Path(t.name), err)
 	}
 	return nil

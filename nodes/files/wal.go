@@ -46,7 +46,13 @@ type wal struct {
 // add stores lines that tempIDs.txt has at position, durably. It returns false if
 // it failed or if the lines do not fit in the log.
 func (a *wal) add(position int64, lines []byte) bool {
-	if a.f == nil && !a.begin() {
+	if a.f == nil && a.pause > 0 {
+		a.pause--
+		return false
+	}
+	if a.f == nil && a.begin() != nil {
+		// The lines are durable without the log too, and the new log has no record yet.
+		a.pause = walPause
 		return false
 	}
 	a.buf = appendWALRecord(a.buf[:0], walRecord{generation: a.generation, position: position, lines: lines})
@@ -58,66 +64,42 @@ func (a *wal) add(position int64, lines []byte) bool {
 		err = a.f.SyncContent()
 	}
 	if err != nil {
-		a.giveUp()
+		// A process that reads the log after this one was killed must not find the failed record.
+		clear(a.buf)
+		_, _ = a.f.WriteAt(a.buf, a.at) // the log is abandoned even if this fails
+		a.abandon()
+		a.pause = walPause
 		return false
 	}
 	a.at += int64(len(a.buf))
 	return true
 }
 
-// begin creates the log, except during the pause after a failure.
-func (a *wal) begin() bool {
-	if a.pause > 0 {
-		a.pause--
-		return false
-	}
-	f, err := a.create()
-	if err != nil {
-		// The lines are durable without the log too, and the new log has no record
-		// yet.
-		a.pause = walPause
-		return false
-	}
-	a.f, a.generation, a.at = f, 1, 0
-	return true
-}
-
-// create creates a log of zeros. It always creates a new file, because a file that
+// begin creates a log of zeros. It always creates a new file, because a file that
 // failed once is not trusted again.
-func (a *wal) create() (Rewritable, error) {
+func (a *wal) begin() error {
 	f, err := a.fs.CreateRewritable(walName+newSuffix, secretMode)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err = a.fillZeros(f); err == nil {
+	zeros := make([]byte, min(a.size, writeBuffer))
+	for left := a.size; left > 0 && err == nil; left -= int64(len(zeros)) {
+		_, err = f.Write(zeros[:min(left, int64(len(zeros)))])
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
 		err = a.fs.Rename(walName+newSuffix, walName)
 	}
 	if err != nil {
-		return nil, errors.Join(err, f.Close(), a.fs.Remove(walName+newSuffix))
+		return errors.Join(err, f.Close(), a.fs.Remove(walName+newSuffix))
 	}
 	if err := a.fs.SyncNames(); err != nil {
-		return nil, errors.Join(err, f.Close(), a.fs.Remove(walName))
+		return errors.Join(err, f.Close(), a.fs.Remove(walName))
 	}
-	return f, nil
-}
-
-func (a *wal) fillZeros(f Rewritable) error {
-	zeros := make([]byte, min(a.size, writeBuffer))
-	for left := a.size; left > 0; left -= int64(len(zeros)) {
-		if _, err := f.Write(zeros[:min(left, int64(len(zeros)))]); err != nil {
-			return err
-		}
-	}
-	return f.Sync()
-}
-
-// giveUp abandons the log after a failed write. It overwrites the failed record, so
-// that a process that reads the log after this one was killed does not find it.
-func (a *wal) giveUp() {
-	clear(a.buf)
-	_, _ = a.f.WriteAt(a.buf, a.at) // the log is abandoned even if this fails
-	a.abandon()
-	a.pause = walPause
+	a.f, a.generation, a.at = f, 1, 0
+	return nil
 }
 
 // restart begins the next generation, once tempIDs.txt has all lines, durably.
@@ -141,9 +123,16 @@ func (a *wal) removeStale() error {
 		return nil
 	}
 	if a.damaged {
-		if err := a.quarantine(); err != nil {
-			return err
+		aside, err := freeName(a.fs, walName+damagedSuffix)
+		if err == nil {
+			err = a.fs.Rename(walName, aside)
 		}
+		if err != nil {
+			return fmt.Errorf("putting the damaged %q aside: %w", a.fs.Path(walName), err)
+		}
+		a.damaged = false
+		a.notes.add("%s is damaged: what can be read of it is in %s, and what only the rest of it had is lost; "+
+			"it is kept as %s", walName, tempIDsName, aside)
 	}
 	err := a.fs.Remove(walName)
 	if err == nil || errors.Is(err, fs.ErrNotExist) {
@@ -153,21 +142,6 @@ func (a *wal) removeStale() error {
 		return fmt.Errorf("removing %q: %w", a.fs.Path(walName), err)
 	}
 	a.stale = false
-	return nil
-}
-
-// quarantine renames a damaged log.
-func (a *wal) quarantine() error {
-	aside, err := freeName(a.fs, walName+damagedSuffix)
-	if err == nil {
-		err = a.fs.Rename(walName, aside)
-	}
-	if err != nil {
-		return fmt.Errorf("putting the damaged %q aside: %w", a.fs.Path(walName), err)
-	}
-	a.damaged = false
-	a.notes.add("%s is damaged: what can be read of it is in %s, and what only the rest of it had is lost; "+
-		"it is kept as %s", walName, tempIDsName, aside)
 	return nil
 }
 
@@ -203,8 +177,8 @@ func readWALRecord(p []byte) (r walRecord, ok bool) {
 		return r, false
 	}
 	size := int64(binary.LittleEndian.Uint32(p[4:]))
-	if size == 0 || size > int64(len(p)-walHeader) {
-		return r, false
+	if size == 0 || size > int64(len(p)-walHeader) || p[walHeader+size-1] != '\n' {
+		return r, false // as nearly all bytes that are no record, before a checksum of many
 	}
 	p = p[:walHeader+size]
 	if binary.LittleEndian.Uint32(p) != checksum(p[4:]) {
@@ -241,7 +215,7 @@ func parseWAL(log []byte) (r walContents) {
 	r.position, r.end = first.position, first.position+int64(len(r.lines))
 	generation := first.generation
 	for at < len(log) {
-		next, ok := findWALRecord(log[at:])
+		next, ok := readWALRecord(log[at:])
 		if !ok || next.generation < generation ||
 			len(r.lines) > 0 && (next.generation > generation || next.position < r.end) {
 			at++
@@ -273,19 +247,6 @@ func isTornWrite(log []byte) bool {
 	}
 	text := func(c rune) bool { return c == 0 || c == '\n' || ' ' <= c && c != 0x7f }
 	return bytes.IndexFunc(log[walHeader:], func(c rune) bool { return !text(c) }) < 0
-}
-
-// findWALRecord is readWALRecord for arbitrary bytes.
-func findWALRecord(p []byte) (r walRecord, ok bool) {
-	if len(p) < walHeader {
-		return r, false
-	}
-	// This rejects nearly everything before a checksum over many bytes.
-	size := int64(binary.LittleEndian.Uint32(p[4:]))
-	if size == 0 || size > int64(len(p)-walHeader) || p[walHeader+size-1] != '\n' {
-		return r, false
-	}
-	return readWALRecord(p)
 }
 
 // readRemains reads the log that an earlier process left. The log is stale once

@@ -53,18 +53,6 @@ func (a *answers) add(b []byte) {
 	a.lengths = append(a.lengths, len(b))
 }
 
-// removeSent removes the first n answers and the part of the next one that was
-// sent: all bytes before the offset end.
-func (a *answers) removeSent(n, end int) {
-	before := 0
-	for _, size := range a.lengths[:n+1] {
-		before += size
-	}
-	a.bytes = a.bytes[:copy(a.bytes, a.bytes[end:])]
-	a.lengths = a.lengths[:copy(a.lengths, a.lengths[n:])]
-	a.lengths[0] = before - end
-}
-
 func (a *answers) append(b *answers) {
 	a.bytes = append(a.bytes, b.bytes...)
 	a.lengths = append(a.lengths, b.lengths...)
@@ -164,7 +152,7 @@ func (x *conn) sendFailed() turn {
 	defer s.lock.Unlock()
 	x.over = true
 	if s.phase == serving && !x.closed {
-		s.hangUp(s.now(), x)
+		s.hangUp(x)
 		s.wake()
 	}
 	t := x.turn()
@@ -194,7 +182,7 @@ func (x *conn) read() turn {
 		s.wake()
 	case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
 		x.over = true
-		s.hangUp(s.now(), x)
+		s.hangUp(x)
 		s.wake()
 	}
 	return x.turn()
@@ -210,7 +198,8 @@ func (s *Server) bring(x *conn, p []byte) {
 }
 
 // hangUp reports the end of a session to the machine. The lock is held.
-func (s *Server) hangUp(now nodes.Now, x *conn) {
+func (s *Server) hangUp(x *conn) {
+	now := s.now()
 	s.causer = x.share
 	s.config.Observer.Ended(now, x.number)
 	s.machine.EOF(now, x.number, &s.out)
@@ -282,27 +271,21 @@ func (x *conn) interrupt() {
 // end closes a connection after all its answers were sent.
 func (x *conn) end() {
 	w, ok := x.tcp.(interface{ CloseWrite() error })
-	if ok && !x.over && w.CloseWrite() == nil && x.mayDrain() {
+	if ok && !x.over && w.CloseWrite() == nil {
 		x.drain()
 	}
 	x.remove()
 }
 
-// mayDrain begins the drain. It returns false if the deadline could not be set.
-func (x *conn) mayDrain() bool {
-	x.server.lock.Lock()
-	defer x.server.lock.Unlock()
-	x.draining = true
-	return x.tcp.SetReadDeadline(x.lingerUntil) == nil
-}
-
 // drain reads until the peer has ended, or a limit is reached.
 func (x *conn) drain() {
-	for left := x.server.linger.bytes; left > 0; {
-		n, err := x.tcp.Read(x.in)
-		if err != nil {
-			return
-		}
+	x.server.lock.Lock()
+	x.draining = true
+	err := x.tcp.SetReadDeadline(x.lingerUntil)
+	x.server.lock.Unlock()
+	for left := x.server.linger.bytes; left > 0 && err == nil; {
+		var n int
+		n, err = x.tcp.Read(x.in)
 		left -= n
 	}
 }

@@ -2,7 +2,6 @@ package socket
 
 import (
 	"net"
-	"syscall"
 
 	"golang.org/x/net/ipv4"
 
@@ -34,21 +33,4 @@ func (b *batch) at(i int) (protocol.Address, []byte) {
 		copy(from.IP[:], a.IP.To16())
 	}
 	return from, b.bytes[i][:m.N]
-}
-
-// grantedBuffer returns SO_RCVBUF in bytes, which includes the overhead of the kernel. It
-// returns 0 after an error.
-func grantedBuffer(conn *net.UDPConn) int {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return 0
-	}
-	granted := 0
-	err = raw.Control(func(fd uintptr) {
-		granted, err = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF)
-	})
-	if err != nil {
-		return 0
-	}
-	return granted
 }

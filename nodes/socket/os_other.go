@@ -28,6 +28,3 @@ func (o *oneByOne) read() (int, error) {
 }
 
 func (o *oneByOne) at(int) (protocol.Address, []byte) { return o.from, o.bytes[:o.n] }
-
-// grantedBuffer returns 0, which means that the size is unknown.
-func grantedBuffer(*net.UDPConn) int { return 0 }

@@ -293,7 +293,10 @@ func (p *Phone) carryOutOne(now nodes.Now, e *nodes.PhoneEffect) {
 	p.config.Observer.Effect(now, e)
 	switch e.Kind {
 	case nodes.PhoneJudged:
-		p.keep(now, e)
+		if p.saver.file != nil && e.Err == nil {
+			p.saver.received = append(p.saver.received, e.Contact())
+			p.logChanged(now)
+		}
 	case nodes.PhoneExpired:
 		p.logChanged(now)
 	case nodes.PhoneSendBeacon:

@@ -144,26 +144,22 @@ func (l *phoneLink) send(b []byte) {
 // write writes the queue until it is empty, each element in a write of its own.
 func (l *phoneLink) write(conn net.Conn) {
 	defer l.writer.Done()
-	for {
-		l.mu.Lock()
-		if len(l.unsent) == 0 {
-			l.writing, l.unsent = false, nil
-			if l.closing {
-				endWriting(conn)
-			}
-			l.mu.Unlock()
-			return
-		}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.unsent) > 0 {
 		b := l.unsent[0]
 		l.unsent = l.unsent[1:]
 		l.mu.Unlock()
-		if _, err := conn.Write(b); err != nil {
-			l.mu.Lock()
-			l.writing, l.unsent = false, nil
-			l.mu.Unlock()
+		_, err := conn.Write(b)
+		l.mu.Lock()
+		if err != nil {
+			l.unsent = nil
 			closeQuietly(conn) // the read now fails, and reports the end to the machine
-			return
 		}
+	}
+	l.writing, l.unsent = false, nil
+	if l.closing {
+		endWriting(conn)
 	}
 }
 

@@ -25,15 +25,6 @@ type saver struct {
 	failed   bool                  // the last write failed
 }
 
-// keep adds the beacon of a verdict to the entries for the disk, if it is valid.
-func (p *Phone) keep(now nodes.Now, e *nodes.PhoneEffect) {
-	if p.saver.file == nil || e.Err != nil {
-		return
-	}
-	p.saver.received = append(p.saver.received, e.Contact())
-	p.logChanged(now)
-}
-
 // logChanged starts or schedules a write of the log. It does nothing without a file.
 func (p *Phone) logChanged(now nodes.Now) {
 	s := &p.saver

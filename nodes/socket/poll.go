@@ -102,7 +102,7 @@ func (p *poll) bring() {
 			s.bring(x, p.in[i][:n])
 		case err == nil || !epoll.WouldBlock(err):
 			x.over = true
-			s.hangUp(s.now(), x)
+			s.hangUp(x)
 		}
 	}
 	p.pass = s.settle(p.pass)
@@ -133,7 +133,7 @@ func (s *Server) settle(pass []*conn) []*conn {
 	for {
 		for _, x := range pass {
 			if x.over && s.phase == serving && !x.closed {
-				s.hangUp(s.now(), x)
+				s.hangUp(x)
 			}
 		}
 		pass = s.letGo(s.claim(pass))
@@ -186,7 +186,8 @@ func (x *conn) sendNow() {
 			return
 		case n < size:
 			x.slow = true
-			x.sending.removeSent(i, at)
+			x.sending.bytes, x.sending.lengths = x.sending.bytes[at:], x.sending.lengths[i:]
+			x.sending.lengths[0] = size - n
 			return
 		}
 	}

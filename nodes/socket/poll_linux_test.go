@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"bluetrace/protocol"
@@ -179,4 +180,21 @@ func TestAPeerThatReadsLate(t *testing.T) {
 	}
 	p.say(protocol.CommandLogout)
 	p.hearEnd()
+}
+
+// The receive buffer of a phone, SO_RCVBUF, is larger than that of another socket.
+func TestReceiveBuffer(t *testing.T) {
+	granted := func(u *net.UDPConn) (size int) {
+		raw, err := u.SyscallConn()
+		expect(t, "the socket", err, nil)
+		err = raw.Control(func(fd uintptr) { size, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF) })
+		expect(t, "its option", err, nil)
+		return size
+	}
+	u := loopbackUDP(t)
+	usual := granted(u)
+	u.Close()
+	if got := granted(newPhoneRig(t, nil).phone.config.UDP); got <= usual {
+		t.Errorf("granted %d bytes, and without asking %d", got, usual)
+	}
 }

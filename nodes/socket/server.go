@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -104,7 +105,8 @@ type Server struct {
 	system  epoll.System
 	linger  lingerLimits
 
-	refreshing chan struct{} // holds one token while the accounts are read; taken before lock
+	refreshing  chan struct{} // holds one token while the accounts are read; taken before lock
+	slowRefresh atomic.Bool   // that takes longer than refreshLimit
 
 	// With the lock held:
 	machine   *nodes.Server
@@ -231,9 +233,7 @@ func (s *Server) Serve() error {
 		return nil
 	}
 	s.tasks.Add(1)
-	t := s.now()
-	s.machine.Start(t, &s.out)
-	s.carryOut(t)
+	s.call(s.machine.Start)
 	s.lock.Unlock()
 	defer s.tasks.Done()
 	return s.accept()
@@ -243,41 +243,62 @@ func (s *Server) now() nodes.Now { return now(s.config.Clock, s.config.Origin) }
 
 // ring wakes the machine at its deadline.
 func (s *Server) ring() {
-	if s.phase == killed {
-		return
+	if s.phase != killed {
+		s.call(s.machine.Wake)
 	}
+}
+
+// call passes an input to the machine, and carries out its effects. The lock is held.
+func (s *Server) call(input func(nodes.Now, *nodes.ServerOutbox)) {
 	t := s.now()
-	s.machine.Wake(t, &s.out)
+	input(t, &s.out)
 	s.carryOut(t)
 	s.wake()
 }
 
-// refreshLimit is the longest real time for which a session waits while another one reads
-// the accounts. For a million accounts that takes about a second.
+// refreshLimit is the longest real time for which a session waits for a reading of the
+// accounts. For a million accounts that takes about a second.
 const refreshLimit = 100 * time.Millisecond
 
 // refreshCredentials passes the accounts to the machine if they have changed. A second
 // caller waits for the first, so that no session continues with a list that is older than
-// its call, unless the wait takes longer than refreshLimit. The lock is only held to
-// replace the list.
+// its call, unless the reading takes longer than refreshLimit: then it goes on beside the
+// sessions, which use the last list. The lock is only held to replace the list.
 func (s *Server) refreshCredentials() {
-	if s.config.Credentials == nil {
+	if s.config.Credentials == nil || s.slowRefresh.Load() {
 		return
 	}
+	limit := s.real.Timer(refreshLimit)
+	defer limit.Stop()
 	select {
 	case s.refreshing <- struct{}{}:
-	case <-s.real.After(refreshLimit):
+	case <-limit.C:
 		return
 	}
-	defer func() { <-s.refreshing }()
-	list, changed := s.config.Credentials()
-	if !changed {
-		return
+	read := make(chan struct{})
+	s.tasks.Add(1) // the caller is a task, too
+	go func() {
+		defer s.tasks.Done()
+		if list, changed := s.config.Credentials(); changed {
+			passwords := nodes.NewPasswords(list)
+			s.lock.Lock()
+			s.machine.SetPasswords(passwords)
+			s.lock.Unlock()
+		}
+		close(read)
+		s.slowRefresh.Store(false)
+		<-s.refreshing
+	}()
+	select {
+	case <-read:
+	case <-limit.C:
+		s.slowRefresh.Store(true)
+		select {
+		case <-read: // since a moment
+			s.slowRefresh.Store(false)
+		default:
+		}
 	}
-	passwords := nodes.NewPasswords(list)
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	s.machine.SetPasswords(passwords)
 }
 
 const (
@@ -310,7 +331,8 @@ func (s *Server) accept() error {
 			s.Print(fmt.Sprintf("cannot accept a connection at the moment: %v", err))
 		}
 		lastError = t
-		if isExhausted(err) {
+		lacks := func(e error) bool { return errors.Is(err, e) }
+		if slices.ContainsFunc(exhausted, lacks) {
 			s.makeRoom()
 		}
 		s.awaitDescriptor()
@@ -337,12 +359,9 @@ func (s *Server) makeRoom() {
 	if s.phase != serving {
 		return
 	}
-	t := s.now()
 	s.hasty = true
-	s.machine.EvictSession(t, &s.out)
-	s.carryOut(t)
+	s.call(s.machine.EvictSession)
 	s.hasty = false
-	s.wake()
 }
 
 func (s *Server) hasEnded() bool {
@@ -354,12 +373,9 @@ func (s *Server) hasEnded() bool {
 	}
 }
 
-// isExhausted reports whether Accept failed because of a lack of resources. The end of
-// another connection would free some.
-func isExhausted(err error) bool {
-	lacks := []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
-	return slices.ContainsFunc(lacks, func(e error) bool { return errors.Is(err, e) })
-}
+// exhausted are the errors of an Accept that lacks resources. The end of another connection
+// would free some.
+var exhausted = []error{syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM}
 
 // awaitDescriptor waits until a connection ends, for at most acceptRetry.
 func (s *Server) awaitDescriptor() {
@@ -446,12 +462,15 @@ func (s *Server) closeGracefully() error {
 	for _, x := range s.alive {
 		x.interrupt()
 	}
-	t := s.now()
-	s.machine.Save(t, &s.out)
-	s.carryOut(t)
+	s.call(s.machine.Save)
 	s.awaitDisk()
 	if s.phase == closing {
-		s.endSessions()
+		for _, x := range s.conns {
+			if x != nil {
+				s.hangUp(x)
+			}
+		}
+		s.wake()
 		s.awaitDisk() // for commands that had waited behind others
 	}
 	s.alarm.stop()
@@ -480,17 +499,6 @@ func (s *Server) awaitDisk() {
 	for s.storing || len(s.queue) > 0 {
 		s.stored.Wait()
 	}
-}
-
-// endSessions reports the end of every session to the machine. The lock is held.
-func (s *Server) endSessions() {
-	t := s.now()
-	for _, x := range s.conns {
-		if x != nil {
-			s.hangUp(t, x)
-		}
-	}
-	s.wake()
 }
 
 // Kill ends the server as a SIGKILL would: connections break, and waiting records, answers

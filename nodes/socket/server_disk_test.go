@@ -40,20 +40,19 @@ func TestAnErrorIsThatOfItsOwnFile(t *testing.T) {
 	unsaved := nodes.Record{Kind: nodes.RecordUnsaved}
 	of := errors.New("of issues")
 	for _, row := range []struct {
-		records []nodes.Record
-		i, a    error
-		want    error
+		record     nodes.Record
+		i, a, want error
 	}{
-		{[]nodes.Record{issue}, of, nil, of},
-		{[]nodes.Record{attempts}, of, nil, nil},
-		{[]nodes.Record{attempts}, nil, of, of},
-		{[]nodes.Record{issue, attempts}, of, nil, of},
-		{[]nodes.Record{issue}, nil, of, nil},
-		{[]nodes.Record{unsaved}, nil, of, of},
-		{[]nodes.Record{unsaved}, of, nil, nil},
+		{issue, of, nil, of},
+		{attempts, of, nil, nil},
+		{attempts, nil, of, of},
+		{issue, nil, of, nil},
+		{unsaved, nil, of, of},
+		{unsaved, of, nil, nil},
 	} {
-		if got := errorOf(row.records, row.i, row.a); !errors.Is(got, row.want) || got != nil && row.want == nil {
-			t.Errorf("errorOf(%v, %v, %v) = %v, want %v", row.records, row.i, row.a, got, row.want)
+		r := request{records: []nodes.Record{row.record}}
+		if got := r.errorOf(row.i, row.a); !errors.Is(got, row.want) || got != nil && row.want == nil {
+			t.Errorf("errorOf(%v, %v) for %v = %v, want %v", row.i, row.a, row.record, got, row.want)
 		}
 	}
 }

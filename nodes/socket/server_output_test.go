@@ -264,7 +264,7 @@ func TestNoOutput(t *testing.T) {
 }
 
 // While the accounts are read, which takes long for a million, the sessions go on: those that
-// are logged in at once, and logins with the list before.
+// are logged in at once, and logins with the list before, also that which has begun the reading.
 func TestReadingTheAccountsStopsNoSession(t *testing.T) {
 	gate, begun := make(chan struct{}), make(chan struct{}, 9)
 	var slow atomic.Bool
@@ -287,13 +287,15 @@ func TestReadingTheAccountsStopsNoSession(t *testing.T) {
 	open.say(protocol.CommandDownload)
 	open.tempID()
 	r.dial().login(userA, passwordA)
-	slow.Store(false)
-	close(gate)
-	r.await("the new list", func() bool {
+	r.await("the username of the reader", func() bool {
 		return r.watch.bytes == 2*(len(userA)+len(passwordA))+len(userB)+len(protocol.CommandDownload)
 	})
 	reader.say(passwordB)
-	reader.hear(protocol.Welcome)
+	reader.hear(protocol.TryAgain)
+	slow.Store(false)
+	close(gate)
+	r.await("the new list", func() bool { return !r.server.slowRefresh.Load() })
+	r.dial().login(userB, passwordB)
 }
 
 // Changed credentials apply from the next login on. Open sessions go on.

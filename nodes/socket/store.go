@@ -1,7 +1,6 @@
 package socket
 
 import (
-	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -23,7 +22,10 @@ func (s *Server) carryOut(now nodes.Now) {
 		if len(s.inline) == 0 {
 			break
 		}
-		s.storeInline(now)
+		r := s.inline[0]
+		s.inline = s.inline[:copy(s.inline, s.inline[1:])]
+		issues, attempts := s.config.Disk.Store(r.records)
+		s.answer(now, &r, issues, attempts)
 	}
 	s.causer = nil
 	if at, ok := s.machine.NextWake(); ok {
@@ -86,6 +88,14 @@ type request struct {
 	records []nodes.Record
 }
 
+// errorOf returns the error of the file to which the records belong: that of issues or attempts.
+func (r *request) errorOf(issues, attempts error) error {
+	if r.records[0].Kind == nodes.RecordIssue {
+		return issues
+	}
+	return attempts
+}
+
 // store queues an EffectStore. Also for an inline disk it does not store at once: the
 // result is a call of the machine, which must come after the other effects of this call.
 // The lock is held.
@@ -101,19 +111,10 @@ func (s *Server) store(e *nodes.ServerEffect) {
 	}
 }
 
-// storeInline stores the records of the oldest inline request. The effects of its result
-// are in s.out. The lock is held.
-func (s *Server) storeInline(now nodes.Now) {
-	r := s.inline[0]
-	s.inline = s.inline[:copy(s.inline, s.inline[1:])]
-	issues, attempts := s.config.Disk.Store(r.records)
-	s.answer(now, &r, issues, attempts)
-}
-
 // answer passes the result of a request to the machine. issues and attempts are the
 // errors of the disk for the two kinds of records. The lock is held.
 func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
-	err := errorOf(r.records, issues, attempts)
+	err := r.errorOf(issues, attempts)
 	if int(r.conn) < len(s.conns) && s.conns[r.conn] != nil {
 		s.causer = s.conns[r.conn].share
 	}
@@ -122,24 +123,6 @@ func (s *Server) answer(now nodes.Now, r *request, issues, attempts error) {
 	if int(r.conn) < len(s.conns) {
 		s.touch(s.conns[r.conn]) // even without an answer: the server may read from it again
 	}
-}
-
-// errorOf returns the error for some records of a batch. issues and attempts are the
-// errors for all issues and for all others of the batch.
-func errorOf(records []nodes.Record, issues, attempts error) error {
-	if issues == nil && attempts == nil {
-		return nil
-	}
-	var ofIssues, ofAttempts error
-	for i := range records {
-		switch records[i].Kind {
-		case nodes.RecordIssue:
-			ofIssues = issues
-		case nodes.RecordAttempts, nodes.RecordUnsaved:
-			ofAttempts = attempts
-		}
-	}
-	return errors.Join(ofIssues, ofAttempts)
 }
 
 // maxBatchDelay is the longest time for which a request waits for others to join its
@@ -168,7 +151,12 @@ func (s *Server) commit() {
 			return
 		}
 		runtime.Gosched() // requests whose input has been read already join the batch
-		if batch = s.takeQueue(batch); len(batch) == 0 {
+		s.lock.Lock()
+		batch, s.queue = s.queue, batch[:0] // empty if the server was killed
+		s.enough = 1
+		s.storing = len(batch) > 0
+		s.lock.Unlock()
+		if len(batch) == 0 {
 			continue
 		}
 		records = records[:0]
@@ -183,19 +171,6 @@ func (s *Server) commit() {
 		clear(batch)
 		clear(records)
 	}
-}
-
-// takeQueue returns the requests that wait. The memory of batch becomes the new queue.
-func (s *Server) takeQueue(batch []request) []request {
-	s.lock.Lock()
-	defer s.lock.Unlock()
-	if s.phase == killed {
-		return nil
-	}
-	batch, s.queue = s.queue, batch[:0]
-	s.enough = 1
-	s.storing = len(batch) > 0
-	return batch
 }
 
 // answerAll answers the requests of a batch. Connections that a poll has get their answers

@@ -54,19 +54,13 @@ func (p *Phone) receiveFrom(in datagrams) {
 			failures = 0
 			p.take(in, n)
 		}
-		if failures >= maxReadErrors && !p.pauseReading() {
-			return
+		if failures >= maxReadErrors {
+			select {
+			case <-p.ending:
+				return
+			case <-p.config.Clock.After(readPause):
+			}
 		}
-	}
-}
-
-// pauseReading waits before the next read. It returns false if the phone has ended.
-func (p *Phone) pauseReading() bool {
-	select {
-	case <-p.ending:
-		return false
-	case <-p.config.Clock.After(readPause):
-		return true
 	}
 }
 
@@ -96,7 +90,3 @@ func requestBuffer(conn *net.UDPConn) {
 		}
 	}
 }
-
-// ReceiveBuffer returns the size in bytes of the receive buffer that the kernel granted,
-// with the kernel's own overhead. It returns 0 if the size is unknown.
-func (p *Phone) ReceiveBuffer() int { return grantedBuffer(p.config.UDP) }

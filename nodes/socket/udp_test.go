@@ -70,20 +70,6 @@ func TestPhoneOnBothFamilies(t *testing.T) {
 	}
 }
 
-func TestReceiveBuffer(t *testing.T) {
-	u := loopbackUDP(t)
-	usual := grantedBuffer(u)
-	u.Close()
-	if runtime.GOOS != "linux" {
-		expect(t, "not said", usual, 0)
-		return
-	}
-	r := newPhoneRig(t, nil)
-	if got := r.phone.ReceiveBuffer(); got <= usual {
-		t.Errorf("granted %d bytes, and without asking %d", got, usual)
-	}
-}
-
 // failing is a socket whose reads fail.
 type failing struct {
 	errors []error

@@ -33,8 +33,6 @@ type authority struct {
 	metrics  *metrics
 	exporter *scraping.Server    // nil without --metrics
 	behind   *socket.WriteBehind // nil without --no-fsync
-
-	first []nodes.Credential // the accounts that were read at the start; nil after the server has them
 }
 
 // open opens the folder and restores the state that an earlier server stored. Also after
@@ -61,11 +59,11 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	if err != nil {
 		return fmt.Errorf("%w; mend it, or name another folder with --dir", err)
 	}
-	if h.first, _, err = h.folder.Credentials(); err != nil {
+	if _, _, err = h.folder.Credentials(); err != nil {
 		return err
 	}
 	settings := a.settings
-	settings.Zone, settings.NameKey, settings.Entropy = zone, h.folder.NameKey(), &entropy{}
+	settings.Zone, settings.NameKey, settings.Entropy = zone, h.folder.NameKey(), entropy{}
 	config := socket.ServerConfig{
 		Settings: settings, Listener: l, MaxSockets: a.sockets, CloseTimeout: closeWithin, Disk: h, Clock: h.clock,
 		Origin: h.clock.Now(), Lock: &sync.Mutex{},
@@ -154,10 +152,6 @@ func (h *authority) restore(add func(nodes.Record) error) error {
 // credentials returns the current accounts. changed reports whether they differ from
 // those of the last call.
 func (h *authority) credentials() (list []nodes.Credential, changed bool) {
-	if h.first != nil {
-		list, h.first = h.first, nil
-		return list, true
-	}
 	list, changed, err := h.folder.Credentials()
 	h.printNotes()
 	return list, changed && err == nil
@@ -170,22 +164,12 @@ func (h *authority) printNotes() {
 	}
 }
 
-// entropy is a rand.Source of the system's cryptographic randomness. It reads 512
-// bytes at a time. It is not safe for concurrent use.
-type entropy struct {
-	buffer [512]byte
-	left   int // unused bytes, at the end of buffer
-}
+// entropy is a rand.Source of the system's cryptographic randomness.
+type entropy struct{}
 
-// Uint64 implements rand.Source. It uses each byte once and clears it.
-func (e *entropy) Uint64() uint64 {
-	if e.left == 0 {
-		_, _ = rand.Read(e.buffer[:]) // never fails: the runtime ends the program if the system has no randomness
-		e.left = len(e.buffer)
-	}
-	next := e.buffer[len(e.buffer)-e.left:][:8]
-	e.left -= 8
-	n := binary.LittleEndian.Uint64(next)
-	clear(next)
-	return n
+// Uint64 implements rand.Source.
+func (entropy) Uint64() uint64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails: the runtime ends the program if the system has no randomness
+	return binary.LittleEndian.Uint64(b[:])
 }
