@@ -353,6 +353,12 @@ func (d *drawn) step(i int) Step {
 		st.At = When{Label: d.s.Script[i-1].As, Offset: time.Hour + d.atLeast("offset", 0)}
 		st.At.Offset += d.s.LoginLead(customer)
 	}
+	if d.yes("before") {
+		st.Before = d.atLeast("before", 1)
+		if ownTime := st.At.Label == "" && !st.At.AfterPrevious; ownTime {
+			st.Before += st.At.Offset
+		}
+	}
 	if d.yes("named") {
 		st.As = []string{"first", "off", "n-3", "y"}[i%4] + strings.Repeat("x", i)
 	}
