@@ -386,6 +386,7 @@ type Adversary struct {
 	After       Distribution // replay: from receiving to sending
 	Chance      float64      // replay: of each received beacon
 	Invented    bool         // upload: TempIDs that the server did not issue; else overheard ones
+	Ports       int          // flood: the number of source ports; 0 is the phone's own port
 }
 
 var (
@@ -403,7 +404,7 @@ func (a *Adversary) keys() []key {
 		with(AdversaryForge, &a.To, phonesForm, "The phones that receive beacons with TempIDs that the server did not "+
 			"issue.", "by", "every", "jitter"),
 		with(AdversaryFlood, &a.To, phonesForm, "The phones that receive bytes that are no beacon.", "by", "every",
-			"jitter"),
+			"jitter", "ports"),
 		with(AdversaryGuess, &a.Of, phonesForm, "The phones whose passwords are guessed.", "by", "every", "jitter"),
 		with(AdversaryGarbage, nil, onlyServerForm, "The server receives garbage and half messages.", "by", "every",
 			"jitter").encodedBy(server),
@@ -415,6 +416,8 @@ func (a *Adversary) keys() []key {
 		to("to", &a.To, phonesForm, "The receivers of the overheard beacons."),
 		to("after", &a.After, delayForm, "From receiving a beacon to sending it again.").or("0s"),
 		to("chance", &a.Chance, percentForm, "The chance that an overheard beacon is sent again.").or("100%"),
+		to("ports", &a.Ports, wholeForm("a whole number of ports, 0 to 60000", 0, maxPorts),
+			"The datagrams come from this many ports, in turn; 0: from the phone's own.").or("0"),
 		to("every", &a.Every, positiveForm, "The period; the first action is at random within the first period."),
 		to("jitter", &a.Jitter, percentForm, "Each period is drawn from every ± this share.").or("0%"),
 		to("from", &a.From, durationForm, "The beginning, from the start of the run.").or("0s").alwaysTaken(),
@@ -422,6 +425,9 @@ func (a *Adversary) keys() []key {
 			"The end, from the start of the run; without it, the end of the run.").alwaysTaken(),
 	}
 }
+
+// maxPorts is the most source ports of a flood.
+const maxPorts = 60_000
 
 // leastAttackPeriod is the shortest interval between two actions of an adversary.
 const leastAttackPeriod = 100 * time.Microsecond

@@ -87,6 +87,10 @@ func (s *Server) keys() []key {
 		to("idle_timeout", &s.IdleTimeout, positiveForm, "The time that a session may be silent.").or("1h"),
 		to("max_upload", &s.MaxUpload, wholeForm("a whole number of lines, 3 to 9999999", 3, 9_999_999),
 			"The most lines of one upload, three an entry.").or("300000"),
+		to("max_connections", &s.MaxConnections, wholeForm("a whole number of connections, 0 to 1000000", 0, 1_000_000),
+			"The most connections at a time, beyond which one is closed; 0: no limit.").or("0"),
+		to("max_blocked_bytes", &s.MaxBlocked, wholeForm("a whole number of bytes, 1 to 1000000000", 1, 1_000_000_000),
+			"The memory of blocked names without an account, beyond which the oldest is forgotten.").or("134217728"),
 		inner("disk", "The server's disk.", "`delay`",
 			to("delay", &s.DiskDelay, delayForm, "From a request to store to its completion.").or("0s")),
 	}

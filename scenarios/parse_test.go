@@ -32,7 +32,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Server{
 		BlockDuration: time.Minute, TempIDLifetime: 15 * time.Minute,
-		LoginTimeout: 2 * time.Minute, IdleTimeout: time.Hour, MaxUpload: 300_000,
+		LoginTimeout: 2 * time.Minute, IdleTimeout: time.Hour, MaxUpload: 300_000, MaxBlocked: 128 << 20,
 	}
 	if diff := cmp.Diff(want, got.Server); diff != "" {
 		t.Errorf("server: %s", diff)

@@ -56,6 +56,8 @@ type Server struct {
 	LoginTimeout   time.Duration // the time that a connection has to log in; above 0
 	IdleTimeout    time.Duration // the time that a session may be silent; above 0
 	MaxUpload      int           // the most lines of one upload, three an entry; 3 to 9,999,999
+	MaxConnections int           // the most sessions at a time; 0 for no limit
+	MaxBlocked     int           // the most bytes of blocked names without an account; above 0
 	DiskDelay      Distribution  // from a Store to its Stored (package nodes)
 }
 

@@ -279,8 +279,10 @@ func (d *drawn) adversary() Adversary {
 	case AdversaryReplay:
 		a.Of, a.To, a.After, a.Chance = d.phones(), d.phones(), d.delay("after"), d.share("chance")
 		return a
-	case AdversaryForge, AdversaryFlood:
+	case AdversaryForge:
 		a.To = d.phones()
+	case AdversaryFlood:
+		a.To, a.Ports = d.phones(), d.upTo("ports", maxPorts)
 	case AdversaryGuess:
 		a.Of = d.customers()
 	case AdversaryUpload:
@@ -296,6 +298,7 @@ func (d *drawn) settings() {
 	d.start()
 	s.About = d.anyText("about")
 	s.Server.BlockDuration, s.Server.DiskDelay = d.atLeast("block", 0), d.delay("disk")
+	s.Server.MaxConnections, s.Server.MaxBlocked = d.upTo("connections", 1_000_000), 1+d.upTo("blocked", 999)
 	s.Network.TCP = TCPNetwork{Delay: d.delay("tcp"), Split: d.upTo("split", 1024), Join: d.atLeast("join", 0)}
 	s.Network.UDP = UDPNetwork{Delay: d.delay("udp"), Lose: d.share("lose")}
 	s.Phones[1].Retention, s.Phones[2].Form = d.atLeast("retention", 1), FormSingle
@@ -352,6 +355,12 @@ func (d *drawn) step(i int) Step {
 	if i > 0 && d.s.Script[i-1].As != "" && d.yes("after a moment") {
 		st.At = When{Label: d.s.Script[i-1].As, Offset: time.Hour + d.atLeast("offset", 0)}
 		st.At.Offset += d.s.LoginLead(customer)
+	}
+	if d.yes("before") {
+		st.Before = d.atLeast("before", 1)
+		if ownTime := st.At.Label == "" && !st.At.AfterPrevious; ownTime {
+			st.Before += st.At.Offset
+		}
 	}
 	if d.yes("named") {
 		st.As = []string{"first", "off", "n-3", "y"}[i%4] + strings.Repeat("x", i)

@@ -86,6 +86,9 @@ func (as *adversaries) attack(a *adversary, k int, src rand.Source) (st scenario
 		st.Forge = forgery(a, rng)
 	case scenarios.AdversaryFlood:
 		st.Datagrams = &scenarios.Datagrams{Pos: a.Pos, To: a.To, Send: []string{noise(rng, 120)}}
+		if a.Ports > 0 {
+			st.Datagrams.Port = firstPort + int(a.actions%uint64(a.Ports))
+		}
 	case scenarios.AdversaryGuess:
 		st.TCP = as.guesses(a, rng)
 	case scenarios.AdversaryGarbage:
@@ -100,6 +103,9 @@ func (as *adversaries) attack(a *adversary, k int, src rand.Source) (st scenario
 	}
 	return st, true
 }
+
+// firstPort is the lowest source port of an adversary that uses several.
+const firstPort = 1024
 
 // forgery returns a beacon with an invented TempID. Some of them look valid.
 func forgery(a *adversary, rng *rand.Rand) *scenarios.Forge {
@@ -121,7 +127,7 @@ func forgery(a *adversary, rng *rand.Rand) *scenarios.Forge {
 	case 4:
 		f.Gap = time.Duration(rng.Int64N(int64(400 * time.Millisecond)))
 	case 5:
-		f.Port = 1024 + rng.IntN(60000)
+		f.Port = firstPort + rng.IntN(60000)
 	}
 	return f
 }

@@ -334,6 +334,8 @@ func (r *run) config(names []string) (virtual.Config, []time.Duration) {
 	server.LoginTimeout = s.Server.LoginTimeout
 	server.IdleTimeout = s.Server.IdleTimeout
 	server.MaxUploadLines = s.Server.MaxUpload
+	server.MaxConnections = s.Server.MaxConnections
+	server.MaxBlockedBytes = s.Server.MaxBlocked
 	c := virtual.Config{
 		Seed: s.Seed, Start: s.Start, Begin: r.begin, Zone: zone,
 		Server: server, DiskDelay: delayOf(s.Server.DiskDelay), Folder: r.folder(),
@@ -409,6 +411,7 @@ func (r *run) invariantRules(retention []time.Duration) check.Rules {
 	rules := check.Rules{
 		Start: r.start, Location: s.Zone,
 		BlockDuration: s.Server.BlockDuration,
+		MaxBlocked:    s.Server.MaxBlocked / nodes.UnknownNameBytes,
 		Lifetime:      s.Server.TempIDLifetime,
 		Accounts:      map[string]string{},
 		Retention:     retention,

@@ -155,6 +155,9 @@ func connectionMutants() []mutant {
 				"OutcomeNoAnswer, textNoAnswer, out)"},
 		{name: "an upload without an answer is started again", file: program,
 			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.phone.log.entries(), out)"},
+		{name: "half of a TempID ends the wait", file: program,
+			old: "case protocol.NoReply:\n\t\treturn\n\tcase protocol.ReplyTempID:",
+			new: "case protocol.NoReply:\n\t\tg.timer = timerNone\n\t\treturn\n\tcase protocol.ReplyTempID:"},
 		{name: "a phone loses its TempID with its connection", file: program,
 			old: "text := textLost\n", new: "text := textLost\n\tg.phone.hasTempID = false\n"},
 	}

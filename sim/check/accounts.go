@@ -18,6 +18,7 @@ type accounts struct {
 	v        *Invariants
 	known    map[string]*account
 	unknown  map[string]*account
+	blocked  int       // number of blocks of unknown names so far
 	full     bool      // there were more than unknownNames: of unknown, only blocked ones are followed
 	sessions []session // by the server's number of the connection
 	longest  int       // length of the longest known name, in bytes
@@ -118,6 +119,8 @@ func (a *accounts) named(at int64, name string) *account {
 	}
 	acc := a.unknown[name]
 	switch {
+	case a.blocked > max(1, a.v.rules.MaxBlocked):
+		return nil // the server may have forgotten it
 	case a.full && (acc == nil || !a.isBlocked(at, acc)):
 		delete(a.unknown, name)
 		return nil
@@ -234,7 +237,25 @@ func (a *accounts) judgeAttempt(at int64, acc *account, right bool) int {
 		st := &acc.states[i]
 		st.answers = append(st.answers, answer{acc.attempts, a.judge(at, st, right, acc.attempts)})
 	}
+	last := func(st state) bool { return st.answers[len(st.answers)-1].text == protocol.NowBlocked }
+	if !acc.exists && slices.ContainsFunc(acc.states, last) {
+		a.countBlock()
+	}
 	return acc.attempts
+}
+
+// countBlock counts a block of an unknown name. Beyond the limit the server forgets blocked names before their block
+// ends, and no unknown name is followed any more.
+func (a *accounts) countBlock() {
+	if a.blocked++; a.blocked <= max(1, a.v.rules.MaxBlocked) {
+		return
+	}
+	clear(a.unknown)
+	for i := range a.sessions {
+		if s := &a.sessions[i]; s.account != nil && !s.account.exists {
+			s.account = nil
+		}
+	}
 }
 
 // judge returns the answer in one state. It updates the count in memory, and the

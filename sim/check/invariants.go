@@ -109,6 +109,7 @@ type Rules struct {
 	Start         int64 // wall time of time zero, Unix seconds
 	Location      *time.Location
 	BlockDuration time.Duration
+	MaxBlocked    int               // blocked names without an account, beyond which the oldest is forgotten; 0 is 1
 	Lifetime      time.Duration     // of a TempID
 	Accounts      map[string]string // password by user name
 	Retention     []time.Duration   // by phone

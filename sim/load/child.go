@@ -2,6 +2,7 @@ package load
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,7 +67,8 @@ func StartChild(ctx context.Context, real clock.Clock, program []string, s scena
 	}
 	arguments := append(program[1:len(program):len(program)], "0", s.BlockDuration.String(),
 		"--host", "127.0.0.1", "--dir", dir, "--metrics", "0",
-		"--max-connections", fmt.Sprint(connections), "--max-upload", fmt.Sprint(s.MaxUpload),
+		"--max-connections", fmt.Sprint(cmp.Or(s.MaxConnections, connections)), "--max-upload", fmt.Sprint(s.MaxUpload),
+		"--max-blocked-bytes", fmt.Sprint(s.MaxBlocked),
 		"--tempid-lifetime", s.TempIDLifetime.String(),
 		"--login-timeout", s.LoginTimeout.String(), "--idle-timeout", s.IdleTimeout.String())
 	c.command = exec.Command(program[0], arguments...)

@@ -135,7 +135,7 @@ func startServer(b testing.TB, phones []Phone, flags ...string) *Child {
 		accounts = append(accounts, p.User+" "+p.Password)
 	}
 	s := scenarios.Server{BlockDuration: time.Minute, TempIDLifetime: 15 * time.Minute, LoginTimeout: time.Minute,
-		IdleTimeout: time.Hour, MaxUpload: 3000}
+		IdleTimeout: time.Hour, MaxUpload: 3000, MaxBlocked: 1 << 20}
 	c, err := StartChild(b.Context(), clock.New(), append([]string{os.Args[0]}, flags...), s, len(phones)+32, accounts)
 	if err != nil {
 		b.Fatal(err)

@@ -43,6 +43,8 @@ func (w *search) defaultSettings() {
 		func(s *scenarios.Scenario) { s.Server.LoginTimeout = 2 * time.Minute },
 		func(s *scenarios.Scenario) { s.Server.IdleTimeout = time.Hour },
 		func(s *scenarios.Scenario) { s.Server.MaxUpload = 300_000 },
+		func(s *scenarios.Scenario) { s.Server.MaxConnections = 0 },
+		func(s *scenarios.Scenario) { s.Server.MaxBlocked = 128 << 20 },
 		eachGroup(func(g *scenarios.PhoneGroup) { g.Retention = 3 * time.Minute }),
 		eachGroup(func(g *scenarios.PhoneGroup) { g.Form = scenarios.FormSingle }),
 		eachGroup(func(g *scenarios.PhoneGroup) { g.PasswordPause = 50 * time.Millisecond }),

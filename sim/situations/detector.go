@@ -1,6 +1,7 @@
 package situations
 
 import (
+	"strings"
 	"time"
 
 	"bluetrace/nodes"
@@ -53,7 +54,8 @@ type phone struct {
 	// at which the phone has handled the loss.
 	broken   bool
 	brokenAt time.Duration
-	owed     bool // the answer to a download that the phone has given up is still to come
+	dropped  map[uint32]map[uint16]bool // by sender: the ports whose datagrams the phone ignores until a beacon begins
+	owed     bool                       // the answer to a download that the phone has given up is still to come
 }
 
 // New returns a detector.
@@ -69,6 +71,7 @@ func New(s Settings) *Detector {
 // Subscribe counts the situations in the events of the stream from now on.
 func (d *Detector) Subscribe(s *event.Stream) {
 	s.On(event.BeaconJudged, d.judged)
+	s.On(event.DatagramDelivered, d.delivered)
 	s.On(event.OperationDone, d.operationDone)
 	s.On(event.ProgramConnects, func(e *event.Event) { d.phone(e.Node).owed = false })
 	s.On(event.Replied, d.replied)
@@ -78,6 +81,9 @@ func (d *Detector) Subscribe(s *event.Stream) {
 	s.On(event.PhoneStarted, d.phoneStarted)
 	s.On(event.ClockSet, d.clockSet)
 	s.On(event.ServerDecided, d.decided)
+	s.On(event.ServerPrinted, func(e *event.Event) {
+		d.countIf(strings.HasPrefix(e.Text, "blocked names without an account take more than"), BlockForgotten)
+	})
 	s.On(event.StoreAsked, func(*event.Event) { d.stores++ })
 	s.On(event.StoreDone, d.storeDone)
 	s.On(event.ServerStopped, d.serverStopped)
@@ -120,7 +126,7 @@ func (d *Detector) blocked(at time.Duration) bool {
 func (d *Detector) phone(node event.Node) *phone {
 	p := d.phones[node]
 	if p == nil {
-		p = &phone{stored: map[protocol.TempID]bool{}, sender: event.NoPeer, brokenAt: -1}
+		p = &phone{stored: map[protocol.TempID]bool{}, dropped: map[uint32]map[uint16]bool{}, sender: event.NoPeer, brokenAt: -1}
 		d.phones[node] = p
 	}
 	return p
@@ -140,6 +146,7 @@ const timeLayout = "02/01/2006 15:04:05"
 // the phone and on the beacon that the phone judged before.
 func (d *Detector) judged(e *event.Event) {
 	if e.Phone.OutOfTurn {
+		d.outOfTurn(e)
 		return
 	}
 	p, v := d.phone(e.Node), e.Phone
@@ -163,6 +170,32 @@ func (d *Detector) judged(e *event.Event) {
 	p.stored[id] = true
 	p.validAt = e.At
 	d.countIf(p.clock != nil && !d.validByWorld(e), BeaconByOtherClock)
+}
+
+// outOfTurn counts a situation if the phone now ignores more sources of one sender than it keeps: it has then forgotten
+// one of them.
+func (d *Detector) outOfTurn(e *event.Event) {
+	p := d.phone(e.Node)
+	ports := p.dropped[e.Peer]
+	if ports == nil {
+		ports = map[uint16]bool{}
+		p.dropped[e.Peer] = ports
+	}
+	ports[e.Phone.From.Port] = true
+	if len(ports) > protocol.MaxSourcesPerAddress {
+		clear(ports)
+		d.count(SourceForgotten)
+	}
+}
+
+// delivered follows the first parts: a source of one is not ignored any more.
+func (d *Detector) delivered(e *event.Event) {
+	if e.Size != protocol.TempIDSize {
+		return
+	}
+	if p := d.phones[e.Node]; p != nil {
+		delete(p.dropped[e.Peer], e.Port)
+	}
 }
 
 // validByWorld reports whether the beacon would be valid by the clock of the world. A
@@ -209,6 +242,7 @@ func (d *Detector) phoneStopped(e *event.Event) {
 	d.countIf(p.validAt > p.written, LogPartlyLost)
 	d.countIf(p.broken || p.brokenAt == e.At, PhoneStoppedInUpload)
 	p.broken = false
+	clear(p.dropped)
 }
 
 func (d *Detector) phoneStarted(e *event.Event) {
@@ -261,6 +295,7 @@ func (d *Detector) decided(e *event.Event) {
 		d.countIf(v.Reason == nodes.ReasonCount, UploadRefused)
 		d.countIf(v.Reason == nodes.ReasonLoginTimeout, LoginTimedOut)
 		d.countIf(v.Reason == nodes.ReasonIdleTimeout, SessionIdle)
+		d.countIf(v.Reason == nodes.ReasonTooMany, ConnectionsFull)
 	}
 }
 

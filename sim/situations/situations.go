@@ -45,6 +45,9 @@ const (
 	LoginTimedOut
 	SessionIdle
 	OwedAnswer
+	SourceForgotten
+	BlockForgotten
+	ConnectionsFull
 	situations // the number of them
 )
 
@@ -85,6 +88,9 @@ var catalogue = [situations]struct{ name, about string }{
 	{"login-timed-out", "the server closes a session that did not log in for too long"},
 	{"session-idle", "the server closes a session that was idle for too long"},
 	{"owed-answer", "a TempID reaches a phone that has given up waiting for it"},
+	{"source-forgotten", "one address has more sources than a phone keeps"},
+	{"block-forgotten", "the server forgets a blocked name without an account because there are too many"},
+	{"connections-full", "the server closes a session because there are too many"},
 }
 
 // Name returns the name of the situation: words joined by hyphens.

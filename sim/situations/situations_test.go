@@ -258,7 +258,7 @@ var verbs = map[string]func(p *player){
 	},
 	"ends": func(p *player) {
 		reason := oneOf(p, map[string]string{"logout": nodes.ReasonLogout, "bad-count": nodes.ReasonCount,
-			"login-timeout": nodes.ReasonLoginTimeout, "idle-timeout": nodes.ReasonIdleTimeout})
+			"login-timeout": nodes.ReasonLoginTimeout, "too-many": nodes.ReasonTooMany, "idle-timeout": nodes.ReasonIdleTimeout})
 		p.emitNow(event.ServerDecided, event.Event{Node: event.Server,
 			Decision: &nodes.ServerEvent{Kind: nodes.EventSessionEnded, Reason: reason}})
 	},
@@ -278,6 +278,20 @@ var verbs = map[string]func(p *player){
 		p.emitNow(event.OperationDone, event.Event{Node: p.node, Phone: e})
 	},
 	"connects": node(event.ProgramConnects),
+	"floods": func(p *player) { // a part out of turn from each port, from the first to the last
+		for port, last := p.integer(), p.integer(); port <= last; port++ {
+			e := &nodes.PhoneEffect{OutOfTurn: true, From: protocol.Address{Port: uint16(port)}}
+			p.emitNow(event.BeaconJudged, event.Event{Node: p.node, Peer: 1, Phone: e})
+		}
+	},
+	"first-part": func(p *player) {
+		e := event.Event{Node: p.node, Peer: 1, Size: protocol.TempIDSize, Port: uint16(p.integer())}
+		p.emitNow(event.DatagramDelivered, e)
+	},
+	"prints": func(p *player) {
+		p.emitNow(event.ServerPrinted, event.Event{Node: event.Server, Text: strings.Join(p.rest, " ")})
+		p.rest = nil
+	},
 	"replied": func(p *player) {
 		bytes := []byte(strings.Repeat("1", p.integer()))
 		p.emitNow(event.Replied, event.Event{Node: p.node, Bytes: bytes, Scripted: p.follows("scripted")})
@@ -377,7 +391,7 @@ func TestCatalogue(t *testing.T) {
 		}
 		seen[m.Name()], seen[m.About()] = true, true
 	}
-	if len(All()) != int(OwedAnswer)+1 {
+	if len(All()) != int(ConnectionsFull)+1 {
 		t.Errorf("%d situations", len(All()))
 	}
 }

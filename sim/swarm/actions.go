@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"bluetrace/protocol"
 	"bluetrace/scenarios"
 	"bluetrace/scenarios/fault"
 )
@@ -114,8 +115,8 @@ func (g *generator) sequences() {
 			draw func()
 		}{
 			{"wrong passwords", s.wrongPasswords}, {"welcomes", s.welcomes},
-			{"downloads", s.downloads}, {"beacons", s.beacons},
-		}[g.IntN(4)]
+			{"downloads", s.downloads}, {"beacons", s.beacons}, {"pieces of answers", s.pieces},
+		}[g.IntN(5)]
 		g.note("sequence: %s of %s, one every %v from %v", kind.name, g.names[s.phone], s.gap, s.at)
 		kind.draw()
 	}
@@ -242,4 +243,20 @@ func (s *sequence) beacons() {
 		s.addCrash(phoneNode(to), at+s.g.between(time.Millisecond, min(s.gap, time.Second)/2), "torn")
 		s.at += s.gap
 	}
+}
+
+// pieces downloads TempIDs whose answers the network cuts into pieces. Some of the pieces arrive when the phone has
+// already given up the wait, and its next commands have been sent.
+func (s *sequence) pieces() {
+	s.addLogin(s.phone, "right")
+	f := scenarios.Fault{Kind: fault.Pieces, Chance: 1, Of: phoneNode(s.phone), At: s.at - s.gap/2, For: 2 * s.gap}
+	f.Bytes = 1 + s.g.IntN(protocol.TempIDSize-1)
+	s.g.addFault(f)
+	f.Kind, f.Bytes, f.Of = fault.Delay, 0, scenarios.Nodes{}
+	f.Stream, f.From, f.To = true, serverNode(), phoneNode(s.phone)
+	f.Chance, f.Delay = oneOf(s.g, 0.1, 0.3, 0.6), constantDelay(s.g.between(8*time.Second, 16*time.Second))
+	s.g.addFault(f)
+	s.addCommand(scenarios.VerbDownload, nil)
+	s.at += s.g.between(8*time.Second, min(14*time.Second, 12*s.gap)) // about the limit of an answer
+	s.repeat(1, 2, func() { s.addCommand(oneOf(s.g, scenarios.VerbDownload, scenarios.VerbUpload), nil) })
 }

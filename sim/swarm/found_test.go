@@ -23,7 +23,8 @@ func TestSeedsThatOnceFailed(t *testing.T) {
 		"blocking":  {5320},
 		"uploads":   {1355},
 
-		"logout":           {9000218},
+		"logout":           {9000218, 5000245},
+		"joined-and-split": {5000817}, // a step without a time of its own, long after the heal
 		"slow-disk":        {9000234},
 		"faults/partition": {9001631}, // an owed TempID acknowledged an upload
 	} {

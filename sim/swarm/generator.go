@@ -218,6 +218,7 @@ func (g *generator) settings() {
 		server.MaxUpload = oneOf(g, 3, 30, 3000)
 		g.note("server: max_upload %d", server.MaxUpload)
 	}
+	g.limits()
 	if g.oneIn(3) {
 		server.DiskDelay = g.delay(50 * time.Millisecond)
 		g.note("server: disk delay %s", server.DiskDelay)
@@ -226,6 +227,25 @@ func (g *generator) settings() {
 	server.LoginTimeout = max(server.LoginTimeout, minLogin+server.DiskDelay.Longest())
 	g.network()
 	g.groups()
+}
+
+// unknownNameBytes is the memory of a blocked name without an account, as in nodes.
+const unknownNameBytes = 400
+
+// limits draws limits of the server that a run may reach. Liveness needs connections of each phone: its last one, its
+// next one, and those of further programs. There is no limit if sessions of a script or of false uploads could stay open.
+func (g *generator) limits() {
+	server := &g.s.Server
+	scripted := func(st scenarios.Step) bool { return st.TCP != nil || st.Login != nil }
+	uploads := func(a scenarios.Adversary) bool { return a.Kind == scenarios.AdversaryUpload }
+	if g.oneIn(4) && !slices.ContainsFunc(g.s.Script, scripted) && !slices.ContainsFunc(g.s.Adversaries, uploads) {
+		server.MaxConnections = 3*len(g.withAccount) + 1 + g.IntN(3)
+		g.note("server: max_connections %d", server.MaxConnections)
+	}
+	if g.oneIn(4) {
+		server.MaxBlocked = unknownNameBytes * (1 + g.IntN(3))
+		g.note("server: max_blocked_bytes %d", server.MaxBlocked)
+	}
 }
 
 // network draws the delays of the network. It replaces the losses, splits and joins that the base scenario has for the
@@ -351,7 +371,7 @@ func (g *generator) adversaries() {
 }
 
 // drawAdversary draws an adversary of the given kind that acts from the phone with the index by. It returns false if
-// the kind needs a phone with an account and the scenario has none.
+// the kind needs a phone with an account and the scenario has none, or cannot act beside a limit of connections.
 func (g *generator) drawAdversary(k scenarios.AdversaryKind, by int) (scenarios.Adversary, bool) {
 	a := scenarios.Adversary{Kind: k, By: []int{by}, Until: g.plan.Heal}
 	if k != scenarios.AdversaryReplay {
@@ -370,7 +390,15 @@ func (g *generator) drawAdversary(k scenarios.AdversaryKind, by int) (scenarios.
 		}
 		a.After = scenarios.Distribution{Max: g.between(time.Millisecond, 4*time.Minute)}
 		g.heal.actions = max(g.heal.actions, a.After.Max)
-	case scenarios.AdversaryForge, scenarios.AdversaryFlood:
+	case scenarios.AdversaryFlood:
+		if g.oneIn(2) { // more sources than a phone keeps
+			a.To, a.Ports = []int{g.IntN(g.phones)}, protocol.MaxSourcesPerAddress+1+g.IntN(1000)
+			a.Every, a.From = g.between(time.Millisecond, 10*time.Millisecond), g.between(0, g.plan.Heal/2)
+			a.Until = min(a.From+time.Duration(2*a.Ports)*a.Every, g.plan.Heal)
+			break
+		}
+		fallthrough
+	case scenarios.AdversaryForge:
 		a.To = g.somePhones().Phones
 		if g.oneIn(4) {
 			a.Every = g.between(10*time.Millisecond, 200*time.Millisecond)
@@ -380,7 +408,7 @@ func (g *generator) drawAdversary(k scenarios.AdversaryKind, by int) (scenarios.
 	case scenarios.AdversaryGuess:
 		a.Of = g.withAccount
 	case scenarios.AdversaryUpload:
-		if len(g.withAccount) == 0 {
+		if len(g.withAccount) == 0 || g.s.Server.MaxConnections > 0 {
 			return a, false
 		}
 		a.By, a.Invented = []int{g.anyWithAccount()}, g.oneIn(2)

@@ -109,6 +109,7 @@ func (h *serverHost) openFolder() error {
 	memory.SetTime(h.now().Wall)
 	folder, err := files.OpenServer(memory, files.ServerOptions{
 		Zone: h.clocks.zone, Entropy: &streamReader{h.key}, WALSize: walSize, AttemptsSlack: attemptsSlack,
+		MaxBlocked: h.settings.MaxBlockedNames(),
 	})
 	if err != nil {
 		return err
