@@ -18,8 +18,13 @@ const maxFile = 4 << 20
 
 // document parses the text of a file as one YAML document. It returns nil after a mistake.
 func document(c *mistakeList, text []byte) *yaml.Node {
-	if isUTF16(text) {
+	switch format := FormatOf(text); format {
+	case "":
+	case UTF16Format:
 		c.add(Pos{1, 1}, "the file is UTF-16 text; save it as UTF-8")
+		return nil
+	default:
+		c.add(Pos{1, 1}, "this is %s; expected a scenario, which is UTF-8 text", format)
 		return nil
 	}
 	if len(bytes.TrimPrefix(text, []byte(byteOrderMark))) > maxFile {

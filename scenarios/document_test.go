@@ -91,9 +91,22 @@ func TestLineEnds(t *testing.T) {
 }
 
 func TestUTF16IsNamed(t *testing.T) {
-	for _, text := range []string{"\xff\xfen\x00a\x00", "\xfe\xff\x00n\x00a"} {
+	for _, text := range []string{"\xff\xfen\x00a\x00", "\xfe\xff\x00n\x00a", "n\x00a\x00", "\x00n\x00a"} {
 		if got, want := mistakesIn(text), "f:1:1: the file is UTF-16 text; save it as UTF-8"; got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
+// TestAPackedScenarioIsNamed has archives in place of a scenario.
+func TestAPackedScenarioIsNamed(t *testing.T) {
+	for text, format := range map[string]string{
+		"\x1f\x8b\x08": "a gzip file", "PK\x03\x04": "a zip archive", "\xfd7zXZ\x00": "an xz file",
+		tarOf(t, completed("")): "a tar archive",
+	} {
+		want := "f:1:1: this is " + format + "; expected a scenario, which is UTF-8 text"
+		if got := mistakesIn(text); got != want {
+			t.Errorf("%.8q: %s, want %s", text, got, want)
 		}
 	}
 }

@@ -200,7 +200,8 @@ func TestTracesThatCannotBeUsed(t *testing.T) {
 		{"a picture", "\x89PNG\r\n\x1a\n\x00\n", "trace:1: the line is not UTF-8 text: save the file as UTF-8, or name another one"},
 		{"Latin-1", "20 J\xf6rg Bo\n", "trace:1: the line is not UTF-8 text: save the file as UTF-8, or name another one"},
 		{"a control character", "20 1 2\n40 a\x1b[31m b\n", "trace:2: the line has a control character: this is no trace"},
-		{"UTF-16 without a mark", "1\x000\x00 \x00", "trace:1: the line has a NUL byte: this is not UTF-8 text"},
+		{"UTF-16 without a mark", "1\x000\x00 \x00", "trace: this is UTF-16 text; expected UTF-8 text, plain or gzip"},
+		{"a NUL byte", "10 1 \x00", "trace:1: the line has a NUL byte: this is not UTF-8 text"},
 		{"decreasing times", "100 1 2\n80 1 2\n60 1 2\n", "trace: 2 lines are earlier than the line before, and 1 are " +
 			"not: the first column is not a time, or the file must be sorted by it"},
 		{"weights of pairs", "1 2 50\n1 3 70\n2 3 10\n", "trace: no time is 20 s after the one before: the first column " +

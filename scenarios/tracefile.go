@@ -52,8 +52,8 @@ func OpenTrace(t *Trace) (*TraceReader, error) {
 func (r *TraceReader) openText(in io.Reader) (io.Reader, error) {
 	for holder := ""; ; holder = "a gzip file that holds " {
 		text := bufio.NewReaderSize(in, maxTraceLine)
-		head, _ := text.Peek(tarMagicAt + len(tarMagic)) // the text has the error again, with its line
-		format := formatOf(head)
+		head, _ := text.Peek(FormatBytes) // the text has the error again, with its line
+		format := FormatOf(head)
 		if format == gzipFormat && holder == "" {
 			z, err := gzip.NewReader(text)
 			if err != nil {
@@ -72,16 +72,22 @@ func (r *TraceReader) openText(in io.Reader) (io.Reader, error) {
 	}
 }
 
+// UTF16Format is the format of UTF-16 and UTF-32.
+const UTF16Format = "UTF-16 text"
+
+// FormatBytes is the number of first bytes that identify a format.
+const FormatBytes = tarMagicAt + len(tarMagic)
+
 const (
 	gzipFormat = "a gzip file"
 	tarMagic   = "ustar"
 	tarMagicAt = 257 // offset in the file, in bytes
 )
 
-// formatOf returns the format of a file that is not text by its first bytes, or "".
-func formatOf(head []byte) string {
+// FormatOf returns the format of a file that is not UTF-8 text by its first bytes, or "".
+func FormatOf(head []byte) string {
 	if isUTF16(head) {
-		return "UTF-16 text"
+		return UTF16Format
 	}
 	for _, f := range [...]struct{ magic, format string }{
 		{"\x1f\x8b", gzipFormat}, {"PK\x03\x04", "a zip archive"}, {"PK\x05\x06", "a zip archive"},
@@ -100,8 +106,15 @@ func formatOf(head []byte) string {
 	return ""
 }
 
-// isUTF16 reports whether a text begins with a byte order mark of UTF-16 or UTF-32.
+// isUTF16 reports whether a text begins with a byte order mark of UTF-16 or UTF-32, or, in UTF-16, with two ASCII
+// characters.
 func isUTF16(text []byte) bool {
+	if len(text) >= 4 && text[0] != text[1] {
+		high, low := text[0]|text[2], text[1]|text[3]
+		if high == 0 && text[1] != 0 && text[3] != 0 || low == 0 && text[0] != 0 && text[2] != 0 {
+			return true
+		}
+	}
 	return bytes.HasPrefix(text, []byte("\xff\xfe")) || bytes.HasPrefix(text, []byte("\xfe\xff")) ||
 		bytes.HasPrefix(text, []byte("\x00\x00\xfe\xff"))
 }

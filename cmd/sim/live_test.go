@@ -86,7 +86,8 @@ func TestCredentialsRefused(t *testing.T) {
 	const notOne, atEnd, noUser = "it is not a username, one space and a password", "it ends with a space",
 		"the username is empty, longer than 1024 bytes, or has a space or an unprintable character"
 	for text, want := range map[string]string{
-		"":                                          "accounts.txt: it has no account: one is a username, one space and a password, on a line of its own",
+		"":                                          "accounts.txt: this is an empty file; expected accounts, one a line: a username, one space and a password",
+		"PK\x03\x04":                                "accounts.txt: this is a zip archive; expected accounts, one a line: a username, one space and a password",
 		"\ufeff\r\n \t\n":                           "accounts.txt: it has no account: one is a username, one space and a password, on a line of its own",
 		"zoe Secret\nyanSecret\x1b\n":               "accounts.txt:2: " + notOne,
 		"zoe  Secret\n":                             "accounts.txt:1: " + notOne,

@@ -151,6 +151,9 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 	if _, ok := errors.AsType[*fs.PathError](err); ok || errors.Is(err, errBlocked) { // cobra printed
 		return p.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError)
 	}
+	if len(arguments) > 0 {
+		p.dropRefused(c, arguments)
+	}
 	hint := commandHint
 	if c != root {
 		err = fmt.Errorf("%s: %w", strings.TrimPrefix(c.CommandPath(), "sim "), err)

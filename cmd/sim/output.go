@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -13,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -241,6 +244,43 @@ func (r *runCommand) prepareFolder(unread, all []planned) (err error) {
 	return nil
 }
 
+// dropRefused removes the earlier reports of the scenarios that a refused command line names, where its arguments have
+// --out. c is the command that refused them; arguments[0] is its name, or one that is misspelt.
+func (p *program) dropRefused(c *cobra.Command, arguments []string) {
+	command, out := c.Name(), ""
+	if similar := c.SuggestionsFor(arguments[0]); len(similar) > 0 {
+		command = similar[0]
+	}
+	var paths []string
+	for i := 1; i < len(arguments); i++ {
+		switch dir, joined := strings.CutPrefix(arguments[i], "--out="); {
+		case joined:
+			out = dir
+		case arguments[i] == "--out" && i+1 < len(arguments):
+			i++
+			out = arguments[i]
+		default:
+			paths = append(paths, arguments[i]) // the manifest has no flag
+		}
+	}
+	o := output{program: p, inputs: scenarioInputs(paths)}
+	switch {
+	case out == "":
+	case command == "swarm":
+		(&swarmCommand{output: o, swarmFlags: swarmFlags{out: out}}).removeSummary(paths)
+	case command == "run":
+		r := &runCommand{output: o, runFlags: runFlags{out: out}, names: fileNames{}}
+		var err error
+		if r.manifest, err = readManifest(out); err != nil {
+			return // the refusal is the reason that the user sees
+		}
+		r.removeReports(junitFile)
+		for _, path := range paths {
+			r.dropReports(path, "")
+		}
+	}
+}
+
 // replaceReports removes the earlier reports of a scenario that is about to be run, also
 // those of the same file and scenario with another number, and records its file.
 func (r *runCommand) replaceReports(p *planned) {
@@ -350,6 +390,24 @@ func scenarioInputs(files []string) []input {
 		inputs = append(inputs, input{"the scenario", file})
 	}
 	return inputs
+}
+
+// textInput returns an input that must be text. It refuses a file that holds nothing, and one of another format; UTF-16
+// is refused by the reader of the text.
+func textInput(in io.Reader, expected string) (io.Reader, error) {
+	text := bufio.NewReader(in)
+	head, err := text.Peek(scenarios.FormatBytes)
+	format := scenarios.FormatOf(head)
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		format = "a folder"
+	case len(head) == 0 && errors.Is(err, io.EOF):
+		format = "an empty file"
+	}
+	if format != "" && format != scenarios.UTF16Format {
+		return nil, fmt.Errorf("this is %s; expected %s", format, expected)
+	}
+	return text, nil
 }
 
 // contactInputs returns the contact traces that s reads.

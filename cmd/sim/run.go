@@ -142,7 +142,11 @@ func readCredentials(path string) ([]nodes.Credential, error) {
 		return nil, &sim.Invalid{Err: fmt.Errorf("opening the credentials: %w", err)}
 	}
 	defer func() { _ = file.Close() }() // it was only read
-	list, err := files.ReadCredentials(file)
+	text, err := textInput(file, "accounts, one a line: a username, one space and a password")
+	if err != nil {
+		return nil, &sim.Invalid{Place: path, Err: err}
+	}
+	list, err := files.ReadCredentials(text)
 	if broken, ok := errors.AsType[*files.CredentialError](err); ok {
 		return nil, &sim.Invalid{Place: fmt.Sprintf("%s:%d", path, broken.Line), Err: broken.Err}
 	}

@@ -294,6 +294,42 @@ func TestASwarmLeavesNoEarlierSummary(t *testing.T) {
 	}
 }
 
+// TestARefusedCommandLineLeavesNoReports checks that only the reports of the named scenarios are removed.
+func TestARefusedCommandLineLeavesNoReports(t *testing.T) {
+	s := newStaleRig(t)
+	for _, arguments := range []string{
+		"run --out out --no-such-flag a/held.yaml", "run --no-such-flag --out=out a/held.yaml",
+		"run --set X --out out a/held.yaml", "run --out out --seed x a", "rnu --out out a/held.yaml", "run a/held.yaml --rate 0 --out out",
+	} {
+		s.run(statusPassed, "held other", "a/held.yaml other.yaml")
+		p, _, errs := whole()
+		if got := p.command(t.Context(), strings.Fields(arguments)); got != statusInvalid {
+			t.Errorf("%s: status %d, want %d\n%s", arguments, got, statusInvalid, errs)
+		}
+		want := []string{manifestFile, "other.json", "other.openmetrics.txt", "other.txt"}
+		if names := namesIn(t, "out"); !slices.Equal(names, want) {
+			t.Errorf("%s left %v, want %v", arguments, names, want)
+		}
+	}
+	for _, arguments := range []string{"run --no-such-flag a/held.yaml", "--no-such-flag", "nothing --out out a/held.yaml",
+		"check --no-such-flag --out out a/held.yaml"} {
+		s.run(statusPassed, "held other", "a/held.yaml other.yaml")
+		p, _, _ := whole()
+		p.command(t.Context(), strings.Fields(arguments))
+		if names := namesIn(t, "out"); len(names) != 8 {
+			t.Errorf("%s left %v", arguments, names)
+		}
+	}
+	for _, arguments := range []string{"swarm --out out --seeds x other.yaml", "swram --out out other.yaml"} {
+		p, _, _ := whole()
+		p.command(t.Context(), strings.Fields("swarm --seeds 1-1 --out out other.yaml"))
+		p.command(t.Context(), strings.Fields(arguments))
+		if names := namesIn(t, "out"); slices.Contains(names, swarmText) || slices.Contains(names, swarmJSON) {
+			t.Errorf("%s left %v", arguments, names)
+		}
+	}
+}
+
 // TestReportsOfStandardInput checks that they stay beside those of another scenario from
 // there, and are removed when the input cannot be read as a scenario.
 func TestReportsOfStandardInput(t *testing.T) {

@@ -262,24 +262,41 @@ func (c *swarmCommand) mergeResults(ctx context.Context, paths []string) status 
 // readResult reads a result, the one in a folder, or that on standard input.
 func readResult(path string, stdin io.Reader) (swarmResult, error) {
 	if path == standardInput {
-		s, err := swarm.ReadJSON(stdin)
-		return swarmResult{path, s}, err
+		return parseResult(path, stdin)
 	}
 	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
+		folder := path
 		path = filepath.Join(path, swarmJSON)
+		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			return swarmResult{}, fmt.Errorf("folder %q holds no %s; expected the folder of --out of a swarm", folder,
+				swarmJSON)
+		}
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return swarmResult{}, err
 	}
 	defer func() { _ = f.Close() }() // it was only read
-	s, err := swarm.ReadJSON(f)
+	result, err := parseResult(path, f)
+	if err != nil {
+		return result, err
+	}
+	for i := range result.summary.Failures {
+		g := &result.summary.Failures[i]
+		g.Drawn, g.Shrunk = besideResult(path, g.Drawn), besideResult(path, g.Shrunk)
+	}
+	return result, nil
+}
+
+// parseResult reads the text of a result.
+func parseResult(path string, in io.Reader) (swarmResult, error) {
+	text, err := textInput(in, "the JSON result of a swarm, which is UTF-8 text")
+	var s *swarm.Summary
+	if err == nil {
+		s, err = swarm.ReadJSON(text)
+	}
 	if err != nil {
 		return swarmResult{}, fmt.Errorf("%s: %w", path, err)
-	}
-	for i := range s.Failures {
-		g := &s.Failures[i]
-		g.Drawn, g.Shrunk = besideResult(path, g.Drawn), besideResult(path, g.Shrunk)
 	}
 	return swarmResult{path, s}, nil
 }

@@ -113,8 +113,11 @@ func TestMergeTakesFoldersAndKeepsItsInputs(t *testing.T) {
 	if err := os.Mkdir(m.path("empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	m.merge(statusInvalid, []string{"empty/swarm.json: no such file"}, m.path("empty"))
+	m.merge(statusInvalid, []string{"/empty\" holds no swarm.json; expected the folder of --out of a swarm"}, m.path("empty"))
 	m.merge(statusInvalid, []string{"no such file"}, m.path("absent.json"))
+	for text, format := range map[string]string{"": "an empty file", "\x1f\x8b\x08": "a gzip file", "BZh9": "a bzip2 file"} {
+		m.merge(statusInvalid, []string{"packed.json: this is " + format + "; expected the JSON result of a swarm"}, m.file("packed.json", text))
+	}
 	result := m.file("swarm.json", good)
 	m.merge(statusPassed, []string{"2 runs held"}, m.folder)
 	m.merge(statusInvalid, []string{"would overwrite the result"}, "--out", m.folder, result)
