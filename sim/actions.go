@@ -58,7 +58,7 @@ func (sc *script) runCommand(st *step, who uint32) string {
 		sc.commands.login(who)
 		return ""
 	case scenarios.VerbBeacon:
-		if _, ok := sc.world.TempID(who); !ok && len(st.expectations) == 0 {
+		if _, ok := sc.world.TempID(who); !ok && (st.Optional || len(st.expectations) == 0) {
 			return sc.world.Name(who) + " has no TempID to send: it has downloaded none"
 		}
 		sc.commands.sendBeacons(who, c)

@@ -76,7 +76,7 @@ func (m *measures) stepValue(i int, field string) float64 {
 		return float64(res.entries)
 	case field == "resolved" && res.upload:
 		return float64(res.resolved)
-	case field == "delay" && res.answered && !res.lost:
+	case field == "delay" && res.timed:
 		return seconds(res.delay)
 	}
 	return math.NaN()
@@ -337,7 +337,7 @@ func (m *measures) outcome(interrupted bool, programs int, notes []string) *Resu
 		m.rules.Compare(int64(w.Now()), who, w.Log(who))
 	}
 	m.checkMemory(programs)
-	m.rules.Balance(int64(w.Now()), m.records.Totals().Datagrams, w.DatagramsInFlight())
+	m.rules.Balance(int64(w.Now()), m.records.Totals(), w.DatagramsInFlight())
 	out := m.runSoFar()
 	out.About = m.scenario.About
 	out.Notes = notes

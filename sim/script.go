@@ -62,7 +62,7 @@ type step struct {
 	result       stepResult
 	overdue      bool     // the time limit of its effect is over
 	session      *session // in which it takes part; nil if there is none
-	answers      int      // answers of the server that it owns
+	asked        int      // requests that it owns
 	expected     int      // answers that it expects
 	because      string   // why it could not begin
 	blamed       *step    // the step because of which it could not begin; nil if there is none
@@ -87,6 +87,7 @@ type stepResult struct {
 	entries, resolved int
 	upload            bool // entries and resolved are valid
 	delay             time.Duration
+	timed             bool // delay is valid
 	answered          bool // the program has ended the operation
 	succeeded         bool
 	lost              bool // the operation ended without a decision of the server
@@ -126,9 +127,6 @@ func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) stri
 		}
 		if st.As != "" {
 			sc.labelled[st.As] = st
-		}
-		if st.Optional {
-			continue
 		}
 		for k := range st.Expect {
 			st.expectations = append(st.expectations, newExpectation(sc, st, &st.Expect[k]))
@@ -379,7 +377,7 @@ func (sc *script) subscribe(s *event.Stream) {
 	sc.owners.subscribe(s)
 	s.On(event.BeaconJudged, sc.judged)
 	sc.owners.onConn(s, event.Replied, func(c *ownedConn, e *event.Event) {
-		c.replied().each(func(x *expectation) { x.replied(string(e.Bytes)) })
+		c.replied(e.Bytes).each(func(x *expectation) { x.replied(string(e.Bytes)) })
 	})
 	sc.owners.onConn(s, event.HungUp, sc.hungUp)
 	sc.owners.onConn(s, event.ConnectRefused, func(c *ownedConn, e *event.Event) {
@@ -433,16 +431,22 @@ func (*script) connectionEnds(s *session, conn uint64, why string) {
 
 // hungUp handles the end of the server's side of a connection.
 func (sc *script) hungUp(c *ownedConn, e *event.Event) {
+	closed, s := c.isClosedByServer(), c.session
 	why := "the server closed the connection"
-	if c.closer == nil {
-		why += sc.causes.ofEnd(e.Node, false)
+	switch {
+	case s.wasReset():
+		why = fmt.Sprintf("the step at line %d reset the connection", s.ender.Pos.Line)
+	case !closed:
+		why = "the connection broke" + sc.causes.ofEnd(e.Node, false)
+	case c.server == notSeen:
+		c.left(e.At)
 	}
-	sc.connectionEnds(c.session, e.Conn, why)
-	if c.session.last != e.Conn {
+	sc.connectionEnds(s, e.Conn, why)
+	if s.last != e.Conn {
 		return
 	}
-	steps, closer := c.session.present(), c.closer
-	if !c.seen && len(steps) > 0 { // a remote server
+	steps, closer := s.present(), c.closer
+	if c.server == notSeen && len(steps) > 0 {
 		closer = steps[len(steps)-1]
 	}
 	at := slices.Index(steps, closer)
@@ -451,7 +455,7 @@ func (sc *script) hungUp(c *ownedConn, e *event.Event) {
 		if i >= at {
 			later = nil
 		}
-		st.each(func(x *expectation) { x.hungUp(later) })
+		st.each(func(x *expectation) { x.hungUp(closed, later) })
 	}
 }
 
@@ -515,24 +519,32 @@ func (sc *script) operationDone(p *program, e *event.Event) {
 		sc.connectionEnds(s, s.last, closedByPhone)
 	}
 	if st != nil && st.stage == began && !st.result.answered && st.operation() == done.Op {
-		st.result.answered = true
-		st.result.delay = sc.world.Now() - done.Began
-		switch done.Outcome {
-		case nodes.OutcomeOK:
-			st.result.succeeded = true
-		case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
-			st.result.lost = true
-		}
-		sc.progress(st)
+		sc.answered(st, p, done)
 	}
 	if int(program) >= len(sc.accounts) && done.Op == nodes.OpLogin && done.Outcome == nodes.OutcomeOK {
 		sc.world.Call(sc.world.Now(), func() { sc.takeOver(program) })
 	}
 }
 
+// answered records the outcome of the operation of a step. A logout has no answer: its delay ends with the connection.
+func (sc *script) answered(st *step, p *program, done *nodes.PhoneEffect) {
+	r := &st.result
+	r.answered, r.delay, r.timed = true, sc.world.Now()-done.Began, done.Op != nodes.OpLogout
+	switch done.Outcome {
+	case nodes.OutcomeOK:
+		r.succeeded = true
+		if c := sc.owners.conns[p.session.last]; !r.timed {
+			c.leaver, c.leftAt = st, sc.world.Now()
+		}
+	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
+		r.lost, r.timed = true, false
+	}
+	sc.progress(st)
+}
+
 // serverDecided handles a decision of the server about a session.
 func (sc *script) serverDecided(c *ownedConn, e *event.Event) {
-	st := c.decided()
+	st := c.decided(e.Decision.Kind)
 	if st == nil || st.stage != began || e.Scripted {
 		return
 	}
@@ -567,8 +579,8 @@ func (sc *script) serverHandled(c *ownedConn, e *event.Event) {
 	if !e.Scripted {
 		return
 	}
-	if !c.seen {
-		c.take(e.Size) // they have been sent to a remote server
+	if c.server == notSeen && len(c.sent) > 0 { // a remote server reads each send by itself
+		c.take([]byte(c.sent[0].text))
 	}
 	for _, st := range c.read {
 		if st != nil && st.toRead == 0 {
@@ -583,7 +595,7 @@ func (sc *script) serverHandled(c *ownedConn, e *event.Event) {
 func (sc *script) checks(interrupted bool) []reports.Check {
 	for i := range sc.steps {
 		st := &sc.steps[i]
-		if st.stage == waiting && !st.Optional && !interrupted {
+		if st.stage == waiting && !interrupted {
 			st.blamed, st.because = sc.causes.ofRefusal(st, sc.whyWaiting(st))
 		}
 		for _, x := range st.expectations {
@@ -594,10 +606,13 @@ func (sc *script) checks(interrupted bool) []reports.Check {
 	for i := range sc.steps {
 		st := &sc.steps[i]
 		from := len(all)
+		if st.Optional && st.because != "" {
+			continue // it was skipped, which its user allows
+		}
 		for _, x := range st.expectations {
 			all = append(all, x.check)
 		}
-		if len(st.expectations) == 0 && !st.Optional && !interrupted && st.because != "" {
+		if len(st.expectations) == 0 && !interrupted && st.because != "" {
 			all = append(all, reports.Check{
 				Kind: reports.ExpectationCheck, Name: st.Text, Place: sc.place(st.Pos), Verdict: reports.Failed,
 				Evaluations: 1, Expected: stepTakesPlace, Found: st.because,
@@ -617,8 +632,10 @@ func (sc *script) checks(interrupted bool) []reports.Check {
 
 // isFailed reports whether the step has failed or was skipped, at the end of the run.
 func (st *step) isFailed() bool {
-	failed := func(x *expectation) bool { return x.check.Verdict == reports.Failed }
-	return !st.Optional && (st.because != "" || slices.ContainsFunc(st.expectations, failed))
+	if st.because != "" {
+		return !st.Optional
+	}
+	return slices.ContainsFunc(st.expectations, func(x *expectation) bool { return x.check.Verdict == reports.Failed })
 }
 
 // whyWaiting returns the reason why a step never began.

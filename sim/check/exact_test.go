@@ -225,7 +225,7 @@ func TestPrintedLines(t *testing.T) {
 	for _, c := range []history{
 		{"a login and a logout", func(w *rig) { whole(w); w.ServerPrinted(0, "anna logout"); w.endsConn(0) }, nil},
 		{"a login without its line", func(w *rig) { w.logsIn(); w.exchange(0, 0, "x") }, lines},
-		{"a login without its line at the end", func(w *rig) { w.logsIn(); w.Balance(0, world.Datagrams{}, 0) }, lines},
+		{"a login without its line at the end", func(w *rig) { w.logsIn(); w.Balance(0, &world.Counts{}, 0) }, lines},
 		{"a login of another", func(w *rig) { w.logsIn(); w.ServerPrinted(0, "users: ben"); w.exchange(0, 0, "x") }, lines},
 		{"a login printed twice", prints("users: anna"), lines},
 		{"a download", downloaded("user: anna\nTempID:\n" + idOne), nil},

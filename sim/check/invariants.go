@@ -47,6 +47,7 @@ const (
 	NothingSecret
 	AnswersCome
 	OwedAnswers
+	UploadsBalance
 	invariants // the number of invariants
 )
 
@@ -74,6 +75,7 @@ var names = [invariants]string{
 	"no password, unknown name or control character is printed, and no unknown name is stored",
 	"every request of a phone is answered, or its user is told so in time",
 	"the answer to a download that a phone has given up answers no later command",
+	"uploads: begun = complete + broken + under way",
 }
 
 func (i Invariant) String() string { return names[i] }
@@ -142,7 +144,7 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.accounts.init(v)
 	v.logs.init(v)
 	v.tempIDs = tempIDs{v: v, issues: map[protocol.TempID]issue{}}
-	v.uploads = uploads{v: v, complete: map[int]int{}}
+	v.uploads = uploads{v: v, complete: map[int]int{}, underWay: map[uint64]bool{}}
 	v.datagrams.v, v.programs.v = v, v
 	v.assembly.v, v.prints.v, v.answers.v = v, v, v
 	v.rules.Accounts = nil // the model of accounts has them, and there may be many
@@ -174,8 +176,9 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	})
 	s.On(event.ServerStopped, func(*event.Event) {
 		v.accounts.serverStopped()
-		v.uploads.owed = v.uploads.owed[:0]
+		v.uploads.stopped()
 	})
+	s.On(event.ServerEnded, v.uploads.ended)
 	s.On(event.ServerStarted, func(e *event.Event) {
 		v.accounts.serverStarted(int64(e.At))
 		v.tempIDs.survived(int64(e.At), e.Resolve)
@@ -253,7 +256,7 @@ func (v *Invariants) serverSent(e *event.Event) {
 	if string(e.Bytes) == protocol.Ack {
 		s.sentAcks++
 	}
-	v.uploads.sent(at, e.Slot, s, e.Bytes)
+	v.uploads.sent(e, s)
 }
 
 // clockSet follows the clocks of a node.
@@ -319,11 +322,12 @@ func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 	v.answers.check(at, phone)
 }
 
-// Balance compares the model of the datagrams with the counts of the world, and with
-// the number of datagrams that the world still has in flight. It is called at the end of
-// the run, when the server has printed the line of its last answer.
-func (v *Invariants) Balance(at int64, n world.Datagrams, inFlight int) {
-	v.datagrams.compare(at, n, inFlight)
+// Balance compares the models of the datagrams and the uploads with the counts of the world, and with the number of
+// datagrams that the world still has in flight. It is called at the end of the run, when the server has printed the
+// line of its last answer.
+func (v *Invariants) Balance(at int64, n *world.Counts, inFlight int) {
+	v.datagrams.compare(at, n.Datagrams, inFlight)
+	v.uploads.compare(at, n.Uploads)
 	v.prints.checkOwed(time.Duration(at))
 }
 

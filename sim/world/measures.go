@@ -2,8 +2,10 @@ package world
 
 import (
 	"io"
+	"time"
 
 	"bluetrace/nodes"
+	"bluetrace/protocol"
 	"bluetrace/reports/counts"
 	"bluetrace/reports/stats"
 	"bluetrace/sim/event"
@@ -41,6 +43,9 @@ type Counts = counts.Counts
 // Datagrams is counts.Datagrams.
 type Datagrams = counts.Datagrams
 
+// Uploads is counts.Uploads.
+type Uploads = counts.Uploads
+
 // PhoneCounts are the counts of one phone.
 type PhoneCounts struct {
 	Sent, Valid, Invalid uint64 // beacons sent, and beacons received by their verdict
@@ -48,11 +53,16 @@ type PhoneCounts struct {
 }
 
 // Counters counts the events of a run.
-type Counters struct{ Counts Counts }
+type Counters struct {
+	Counts Counts
+	// uploads are the connections with an upload under way: the server has acknowledged a part of it.
+	uploads map[uint64]bool
+}
 
 // Subscribe counts the events of the stream from now on.
 func (c *Counters) Subscribe(s *event.Stream) {
 	n := &c.Counts
+	c.uploads = map[uint64]bool{}
 	s.On(event.BeaconSent, func(*event.Event) { n.Beacons.Sent++ })
 	s.On(event.DatagramSent, func(*event.Event) {
 		n.Datagrams.Sent++
@@ -88,8 +98,22 @@ func (c *Counters) Subscribe(s *event.Stream) {
 		}
 	})
 	s.On(event.RemoteClosed, func(*event.Event) { n.Sessions.Closed++ })
-	s.On(event.ServerStopped, func(e *event.Event) { n.Sessions.Closed += uint64(e.Count) })
-	s.On(event.ServerDecided, func(e *event.Event) { countDecision(n, e.Decision) })
+	s.On(event.ServerSent, func(e *event.Event) {
+		if string(e.Bytes) == protocol.Ack {
+			c.uploads[e.Conn] = true
+		}
+	})
+	s.On(event.ServerStopped, func(e *event.Event) {
+		n.Sessions.Closed += uint64(e.Count)
+		n.Uploads.Broken += uint64(len(c.uploads))
+		clear(c.uploads)
+	})
+	s.On(event.ServerDecided, func(e *event.Event) {
+		countDecision(n, e.Decision)
+		if k := e.Decision.Kind; k == nodes.EventUploadDone || k == nodes.EventUploadBroken {
+			delete(c.uploads, e.Conn)
+		}
+	})
 }
 
 // countDecision counts a decision of the server.
@@ -119,35 +143,54 @@ type Delays struct {
 	Beacon, Login, TempID, Upload, Logout stats.Histogram
 }
 
-// Done records the delay of an operation that ended at now, in nanoseconds since time zero. An operation without an
-// answer of the protocol has no delay.
-func (d *Delays) Done(now int64, e *nodes.PhoneEffect) {
-	switch e.Outcome {
-	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
-		return
-	}
-	switch delay := now - int64(e.Began); e.Op {
-	case nodes.OpLogin:
-		d.Login.Record(delay)
-	case nodes.OpDownload:
-		d.TempID.Record(delay)
-	case nodes.OpUpload:
-		d.Upload.Record(delay)
-	case nodes.OpLogout:
-		d.Logout.Record(delay)
-	}
+// DelayMeter measures the delays of a run.
+type DelayMeter struct {
+	Delays  Delays
+	sentOn  uint64                   // the connection on which a phone sent last
+	logouts map[uint64]time.Duration // by connection: the time of the logout that is to end it
 }
 
-// DelayMeter measures the delays of a run.
-type DelayMeter struct{ Delays Delays }
-
-// Subscribe measures the delays of the stream from now on. The delay of a beacon runs
-// from the sending of its first datagram to the verdict.
+// Subscribe measures the delays of the stream from now on. The delay of a beacon runs from the sending of its first
+// datagram to the verdict. That of a logout runs until the server has closed the connection or, with a remote server,
+// until the phone sees that.
 func (d *DelayMeter) Subscribe(s *event.Stream) {
+	d.logouts = map[uint64]time.Duration{}
 	s.On(event.BeaconJudged, func(e *event.Event) {
 		if e.SentKnown && !e.Phone.OutOfTurn {
 			d.Delays.Beacon.Record(int64(e.At - e.Sent))
 		}
 	})
-	s.On(event.OperationDone, func(e *event.Event) { d.Delays.Done(int64(e.At), e.Phone) })
+	s.On(event.PhoneSent, func(e *event.Event) { d.sentOn = e.Conn })
+	s.On(event.OperationDone, d.done)
+	s.On(event.ServerEnded, d.ended)
+	s.On(event.HungUp, d.ended)
+	s.On(event.ServerStopped, func(*event.Event) { clear(d.logouts) })
+}
+
+// done records the delay of an operation that has ended. An operation without an answer of the protocol has no delay.
+func (d *DelayMeter) done(e *event.Event) {
+	switch e.Phone.Outcome {
+	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
+		return
+	}
+	switch delay := int64(e.At - e.Phone.Began); e.Phone.Op {
+	case nodes.OpLogin:
+		d.Delays.Login.Record(delay)
+	case nodes.OpDownload:
+		d.Delays.TempID.Record(delay)
+	case nodes.OpUpload:
+		d.Delays.Upload.Record(delay)
+	case nodes.OpLogout:
+		d.logouts[d.sentOn] = e.At
+	}
+}
+
+// ended records the delay of a logout whose connection has ended. A stream of the phone that ended before the server had
+// read the logout gives none.
+func (d *DelayMeter) ended(e *event.Event) {
+	began, ok := d.logouts[e.Conn]
+	if ok && (e.Closed || e.Kind == event.HungUp) {
+		d.Delays.Logout.Record(int64(e.At - began))
+	}
+	delete(d.logouts, e.Conn)
 }
