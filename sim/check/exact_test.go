@@ -167,13 +167,13 @@ func TestTheModelForgetsLikeAPhone(t *testing.T) {
 func TestSourcesOfTheModel(t *testing.T) {
 	r := &receiver{}
 	for i := range maxSourcesPerPhone + 1 {
-		r.add(source{origin: origin{1, uint16(i)}})
+		r.add(source{verdict: verdict{origin: origin{1, uint16(i)}}})
 	}
 	if n := len(r.sources); n != maxSourcesPerPhone || r.sources[0].port != 1 {
 		t.Errorf("%d sources of one phone, the oldest of port %d", n, r.sources[0].port)
 	}
 	for i := range maxSources {
-		r.add(source{origin: origin{event.Node(i + 2), 1}})
+		r.add(source{verdict: verdict{origin: origin{event.Node(i + 2), 1}}})
 	}
 	if n := len(r.sources); n != maxSources || r.sources[0].phone != 2 {
 		t.Errorf("%d sources, the oldest of phone %d", n, r.sources[0].phone)

@@ -15,6 +15,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/reports"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
@@ -134,7 +135,9 @@ type Invariants struct {
 	programs  programs
 	assembly  assembly
 	prints    prints
-	answers   answers
+
+	follows bool                // datagrams, answers and the output are followed one by one
+	paused  map[event.Node]bool // phones that a fault has paused: they handle their input later than it arrives
 }
 
 // New returns the invariants of one run. violated is called at the first violation
@@ -146,7 +149,8 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.tempIDs = tempIDs{v: v, issues: map[protocol.TempID]issue{}}
 	v.uploads = uploads{v: v, complete: map[int]int{}, underWay: map[uint64]bool{}}
 	v.datagrams.v, v.programs.v = v, v
-	v.assembly.v, v.prints.v, v.answers.v = v, v, v
+	v.assembly.v, v.prints.v = v, v
+	v.follows, v.paused = r.Exact && len(r.Retention) <= followedPhones, map[event.Node]bool{}
 	v.rules.Accounts = nil // the model of accounts has them, and there may be many
 	return v
 }
@@ -184,6 +188,9 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 		v.tempIDs.survived(int64(e.At), e.Resolve)
 	})
 
+	for _, k := range []event.Kind{event.ProgramOpened, event.ProgramConnects, event.PhonePrinted, event.OperationDone} {
+		s.On(k, v.programs.told)
+	}
 	s.On(event.ProgramOpened, func(e *event.Event) { v.programs.of(e.Node).continueWith(program{}) })
 	s.On(event.LineTyped, func(e *event.Event) { v.programs.of(e.Node).typeLine(e.Text) })
 	s.On(event.ProgramConnects, func(e *event.Event) {
@@ -207,7 +214,8 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	})
 	s.On(event.PhoneStopped, func(e *event.Event) {
 		v.logs.follow(int64(e.At), e.Node).stopped(int64(e.At))
-		v.programs.of(e.Node).hasTempID = false
+		v.programs.of(e.Node).hasTempID, v.programs.of(e.Node).awaits = false, false
+		delete(v.paused, e.Node)
 	})
 	s.On(event.PhoneStarted, func(e *event.Event) {
 		v.logs.follow(int64(e.At), e.Node).started(v, int64(e.At), e.Log)
@@ -215,14 +223,17 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	s.On(event.ClockSet, v.clockSet)
 	s.On(event.FaultApplied, func(e *event.Event) {
 		v.evaluated[FaultsEnd]++
+		if e.Fault == fault.Pause && e.Node != event.Server {
+			v.paused[e.Node] = true
+			delete(v.assembly.receivers, e.Node)
+		}
 		if !e.InForce {
 			v.violate(FaultsEnd, int64(e.At), -1, "no effect of a fault after its end", e.Text)
 		}
 	})
-	if v.rules.Exact && len(v.rules.Retention) <= followedPhones {
+	if v.follows {
 		v.assembly.subscribe(s)
 		v.prints.subscribe(s)
-		v.answers.subscribe(s)
 	}
 }
 
@@ -319,7 +330,7 @@ func (v *Invariants) Received(at int64, phone string, p []byte) {
 func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 	v.logs.compare(at, phone, log)
 	v.assembly.checkDone(at, phone)
-	v.answers.check(at, phone)
+	v.programs.checkWait(at, phone)
 }
 
 // Balance compares the models of the datagrams and the uploads with the counts of the world, and with the number of
