@@ -336,7 +336,7 @@ expect: [beacons.sent == 0]
 			t.Fatal(err)
 		}
 		defer func() {
-			if err := r.close(); err != nil {
+			if err := r.closeWorld(); err != nil {
 				t.Error(err)
 			}
 		}()

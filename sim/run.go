@@ -37,7 +37,7 @@ type run struct {
 	programs int           // the number of programs: one of each phone, and the additional ones
 
 	world      world.World
-	closeWorld func() error // releases the resources of the world; nil if it has none
+	closeWorld func() error // releases the resources of the world
 	events     event.Stream
 	records    *world.Records
 	rules      *check.Invariants
@@ -113,7 +113,7 @@ func (r *run) makeWorld(names []string) error {
 	if err != nil {
 		return &Invalid{Place: r.scenario.File, Err: err}
 	}
-	r.world = w
+	r.world, r.closeWorld = w, func() error { return nil }
 	return nil
 }
 
@@ -171,7 +171,7 @@ func (r *run) scheduleStart(names []string) {
 		sc.earliestEnd = max(sc.earliestEnd, s.Adversaries[i].Until)
 	}
 	r.faults.start(w, r.begin)
-	r.contacts.start(w, r.begin, r.fail)
+	r.contacts.start(w, r.begin)
 	r.routines.start(w, commands, s.Seed, names)
 	r.adversaries.start(w, forger, sc.runUnscripted, s, names)
 	sc.start()
@@ -261,15 +261,6 @@ func (r *run) failure(played error) error {
 		return fmt.Errorf("writing the trace: %w", err)
 	}
 	return nil
-}
-
-// close releases the resources of the run.
-func (r *run) close() error {
-	r.contacts.close()
-	if r.closeWorld == nil {
-		return nil
-	}
-	return r.closeWorld()
 }
 
 // account is the account of a phone. The user is empty if the phone has none.
