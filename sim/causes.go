@@ -83,13 +83,11 @@ func (c *causes) ofEnd(phone event.Node, byPhone bool) (text string) {
 // ofRefusal returns the earlier step because of which a step cannot take place, or nil, and the reason in full.
 func (c *causes) ofRefusal(st *step, why string) (blamed *step, reason string) {
 	p, s := c.script.owners.programs[st.program], st.session
-	_, set := c.script.labels[st.At.Label]
+	of := c.script.labelled[st.At.Label]
 	switch {
-	case st.At.Label != "" && !set:
-		if p, blamed = nil, c.script.labelled[st.At.Label]; blamed != nil {
-			s = blamed.session
-			why += fmt.Sprintf("; the step at line %d took no effect", blamed.Pos.Line)
-		}
+	case of != nil && !of.effect.known:
+		p, blamed, s = nil, of, of.session
+		why += fmt.Sprintf("; the step at line %d took no effect", of.Pos.Line)
 	case st.Login != nil:
 	case st.TCP != nil:
 		if p, blamed = nil, c.before[dependency{st.Phone, opensTCP}]; blamed != nil {

@@ -37,9 +37,7 @@ type script struct {
 	using     map[uint32][]*step // by additional program: the steps that it carries out
 	loggingIn []bool             // by program: the script has connected it and not yet typed the password
 	unsettled int
-	labels    map[string]time.Duration // the time of each label that is set
-	waiting   map[string][]*step       // by label: the steps whose time it determines
-	labelled  map[string]*step         // by label: its step
+	labelled  map[string]*step // by label: its step
 
 	owners   *owners
 	causes   *causes
@@ -56,6 +54,7 @@ type step struct {
 	stage        stepStage
 	at           time.Duration // when it began
 	effect       effect
+	followers    []*step // whose time its label determines
 	expectations []*expectation
 	forge        rand.PCG
 	toRead       int // bytes that the server must read before the step takes effect
@@ -102,8 +101,7 @@ type extraProgram struct {
 // newScript prepares the steps of a scenario. Its fields from world to earliestEnd are set before start.
 func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) string) *script {
 	sc := &script{
-		scenario: s, place: place, labels: map[string]time.Duration{},
-		waiting: map[string][]*step{}, labelled: map[string]*step{},
+		scenario: s, place: place, labelled: map[string]*step{},
 		extraOf: map[int][]uint32{}, using: map[uint32][]*step{},
 		sending: map[uint32][]*step{}, screens: map[uint32][]*expectation{},
 	}
@@ -122,15 +120,17 @@ func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) stri
 				sc.extraOf[st.Phone] = append(sc.extraOf[st.Phone], program)
 			}
 		}
-		if label := st.At.Label; label != "" {
-			sc.waiting[label] = append(sc.waiting[label], st)
-		}
 		if st.As != "" {
 			sc.labelled[st.As] = st
 		}
 		for k := range st.Expect {
 			st.expectations = append(st.expectations, newExpectation(sc, st, &st.Expect[k]))
 			st.expected = max(st.expected, len(st.Expect[k].Replies))
+		}
+	}
+	for i := range sc.steps {
+		if of := sc.labelled[sc.steps[i].At.Label]; of != nil {
+			of.followers = append(of.followers, &sc.steps[i])
 		}
 	}
 	sc.loggingIn = make([]bool, phones+len(sc.extra))
@@ -303,12 +303,11 @@ func (sc *script) takeEffect(st *step) {
 		x.stepTookEffect()
 	}
 	if st.As != "" {
-		sc.labels[st.As] = now
 		sc.labelSet(st.As)
-		for _, next := range sc.waiting[st.As] {
-			if next.stage == waiting {
-				sc.schedule(next, now+next.At.Offset)
-			}
+	}
+	for _, next := range st.followers {
+		if next.stage == waiting {
+			sc.schedule(next, now+next.At.Offset)
 		}
 	}
 	sc.progress(st)
@@ -347,11 +346,8 @@ func (sc *script) settle(st *step) {
 
 // refuseSuccessors fails the steps that wait for the label of a step that took no effect.
 func (sc *script) refuseSuccessors(st *step) {
-	if st.As == "" || st.effect.known {
-		return
-	}
-	for _, next := range sc.waiting[st.As] {
-		if next.stage == waiting {
+	for _, next := range st.followers {
+		if next.stage == waiting && !st.effect.known {
 			sc.refuse(next, labelNeverSet(st.As))
 		}
 	}
@@ -640,10 +636,8 @@ func (st *step) isFailed() bool {
 
 // whyWaiting returns the reason why a step never began.
 func (sc *script) whyWaiting(st *step) string {
-	if label := st.At.Label; label != "" {
-		if _, set := sc.labels[label]; !set {
-			return labelNeverSet(label)
-		}
+	if of := sc.labelled[st.At.Label]; of != nil && !of.effect.known {
+		return labelNeverSet(of.As)
 	}
 	return "the run ended before its time"
 }
