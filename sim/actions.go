@@ -64,9 +64,7 @@ func (sc *script) runCommand(st *step, who uint32) string {
 		sc.commands.sendBeacons(who, c)
 		return ""
 	case scenarios.VerbType:
-		for range c.Count {
-			sc.commands.typeLine(who, c.Text)
-		}
+		sc.commands.typeCommand(who, c)
 		sc.takeEffect(st)
 		return ""
 	}
@@ -77,9 +75,7 @@ func (sc *script) runCommand(st *step, who uint32) string {
 	if c.Verb == scenarios.VerbUpload {
 		sc.takeEffect(st) // the phone decides now which entries it uploads
 	}
-	for range c.Count {
-		sc.commands.typeLine(who, string(c.Verb))
-	}
+	sc.commands.typeCommand(who, c)
 	return ""
 }
 

@@ -75,6 +75,17 @@ func (cs *commands) typeLine(program uint32, line string) {
 	cs.world.Type(program, line)
 }
 
+// typeCommand types a command at the prompt of a program, as often as it says.
+func (cs *commands) typeCommand(program uint32, c *scenarios.Command) {
+	text := string(c.Verb)
+	if c.Verb == scenarios.VerbType {
+		text = c.Text
+	}
+	for range c.Count {
+		cs.typeLine(program, text)
+	}
+}
+
 // record reports a command that is carried out now as a step at this time. A step is optional unless it is a mandatory
 // step of the script.
 func (cs *commands) record(st scenarios.Step) {

@@ -155,13 +155,7 @@ func (ro *routines) command(phone uint32, i int, c *scenarios.Command) bool {
 	if ro.commands.observe != nil {
 		ro.commands.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: c})
 	}
-	text := string(c.Verb)
-	if c.Verb == scenarios.VerbType {
-		text = c.Text
-	}
-	for range c.Count {
-		ro.commands.typeLine(phone, text)
-	}
+	ro.commands.typeCommand(phone, c)
 	return c.Verb != scenarios.VerbType
 }
 

@@ -206,12 +206,17 @@ func TestDoubledStart(t *testing.T) {
 // TestUploadsReportedAsDoneWerePrinted checks that the server has printed a complete
 // upload with as many entries for each one that a phone reports as done.
 func TestUploadsReportedAsDoneWerePrinted(t *testing.T) {
-	v := newRigWith(t, Rules{Location: time.UTC})
+	v := newExactRig(t)
+	done := func(at int64, phone event.Node, op nodes.Operation, o nodes.Outcome) {
+		v.emit(at, event.OperationDone, event.Event{Node: phone, Phone: &nodes.PhoneEffect{Op: op, Outcome: o, Entries: 2}})
+	}
 	v.Invariants.uploads.complete = map[int]int{2: 1}
-	if v.Uploaded(1, 0, 2); len(v.broken) > 0 {
+	done(1, 0, nodes.OpLogin, nodes.OutcomeOK)
+	done(1, 0, nodes.OpUpload, nodes.OutcomeConnectionLost)
+	if done(1, 0, nodes.OpUpload, nodes.OutcomeOK); len(v.broken) > 0 {
 		t.Errorf("printed and done: %+v", v.broken)
 	}
-	if v.Uploaded(2, 1, 2); len(v.broken) != 1 || v.broken[0].Invariant != UploadsWhole || v.broken[0].At != 2 || v.broken[0].Phone != 1 {
+	if done(2, 1, nodes.OpUpload, nodes.OutcomeOK); len(v.broken) != 1 || v.broken[0].Invariant != UploadsWhole || v.broken[0].At != 2 || v.broken[0].Phone != 1 {
 		t.Errorf("done and not printed: %+v", v.broken)
 	}
 }

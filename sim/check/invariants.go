@@ -231,6 +231,9 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 			v.violate(FaultsEnd, int64(e.At), -1, "no effect of a fault after its end", e.Text)
 		}
 	})
+	if v.rules.Exact {
+		s.On(event.OperationDone, v.uploads.done)
+	}
 	if v.follows {
 		v.assembly.subscribe(s)
 		v.prints.subscribe(s)
@@ -340,12 +343,6 @@ func (v *Invariants) Balance(at int64, n *world.Counts, inFlight int) {
 	v.datagrams.compare(at, n.Datagrams, inFlight)
 	v.uploads.compare(at, n.Uploads)
 	v.prints.checkOwed(time.Duration(at))
-}
-
-// Uploaded handles an upload of the given number of entries that a phone reports as
-// done. The server must have printed one.
-func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
-	v.uploads.done(at, phone, entries)
 }
 
 // entriesText returns "1 entry" or "2 entries".

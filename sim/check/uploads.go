@@ -166,12 +166,16 @@ func (u *uploads) compare(at int64, n world.Uploads) {
 	}
 }
 
-// done handles an upload of the given number of entries that a phone reports as done.
-// The server must have printed one.
-func (u *uploads) done(at int64, phone uint32, entries int) {
+// done handles an operation that a phone reports as done. If it is an upload, the server must have printed one of that many
+// entries.
+func (u *uploads) done(e *event.Event) {
+	entries := e.Phone.Entries
+	if e.Phone.Op != nodes.OpUpload || e.Phone.Outcome != nodes.OutcomeOK {
+		return
+	}
 	if u.complete[entries] == 0 {
 		u.v.evaluated[UploadsWhole]++
-		u.v.violate(UploadsWhole, at, int(phone),
+		u.v.violate(UploadsWhole, int64(e.At), int(e.Node),
 			"the server printed an upload of "+entriesText(entries), "only the phone reports it as done")
 		return
 	}
