@@ -10,6 +10,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/event"
 )
 
 // expectation is one expectation of a step. It observes events from the beginning of the step until each of its parts
@@ -284,30 +285,30 @@ func quoted(texts []string) string {
 	return strings.Join(q, ", ")
 }
 
-// printed handles new lines of the screen. During an operation of another step, a step with an operation ignores its
-// own screen.
-func (x *expectation) printed(text string) {
-	p := x.script.owners.programs[x.step.program]
-	if x.step.operation() != noOperation && x.screen() == x.step.program && p.busy && p.acting != x.step {
+// shown handles new lines of the server's output or of the screen. During an operation of another step, a step with an
+// operation ignores its own screen.
+func (x *expectation) shown(e *event.Event) {
+	text := strings.TrimSuffix(e.Text, "\n")
+	if e.Node == event.Server {
+		x.violate(noServerPrintsPart, "nothing in the server's output", strconv.Quote(e.Text))
+		x.addLines(serverPrintsPart, &x.outputLines, text, x.expect.ServerPrints)
 		return
 	}
-	x.violate(noPrintsPart, "nothing on the screen of "+x.name(x.screen()), strconv.Quote(text))
-	for line := range strings.Lines(text) {
-		x.screenLines.add(strings.TrimSuffix(line, "\n"), x.expect.Prints)
-	}
-	if x.screenLines.matched == len(x.expect.Prints) {
-		x.hold(printsPart)
+	p := x.script.owners.programs[x.step.program]
+	ignores := x.step.operation() != noOperation && x.screen() == x.step.program && p.busy && p.acting != x.step
+	if x.screen() == e.Node && !ignores {
+		x.violate(noPrintsPart, "nothing on the screen of "+x.name(x.screen()), strconv.Quote(e.Text))
+		x.addLines(printsPart, &x.screenLines, text, x.expect.Prints)
 	}
 }
 
-// serverPrinted handles new lines of the server's output.
-func (x *expectation) serverPrinted(text string) {
-	x.violate(noServerPrintsPart, "nothing in the server's output", strconv.Quote(text))
+// addLines adds the lines of a text. The part holds once all expected lines are among them.
+func (x *expectation) addLines(p part, t *texts, text string, expected []scenarios.Pattern) {
 	for line := range strings.SplitSeq(text, "\n") {
-		x.outputLines.add(line, x.expect.ServerPrints)
+		t.add(line, expected)
 	}
-	if x.outputLines.matched == len(x.expect.ServerPrints) {
-		x.hold(serverPrintsPart)
+	if t.matched == len(expected) {
+		x.hold(p)
 	}
 }
 

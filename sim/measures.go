@@ -139,44 +139,41 @@ type sumValue struct {
 	byZero bool   // an operand that divides another is 0
 }
 
-func (m *measures) sum(s scenarios.Sum) sumValue {
-	out, product := sumValue{values: []float64{0}}, []float64{0}
-	for _, t := range s.Terms {
-		vs := []float64{t.Operand.Number}
+func (m *measures) sum(s scenarios.Sum) (out sumValue) {
+	operands, n := make([][]float64, len(s.Terms)), 1
+	for k, t := range s.Terms {
+		operands[k] = []float64{t.Operand.Number}
 		if p := t.Operand.Path; p != nil {
-			vs = m.atLabels[p]
+			operands[k] = m.atLabels[p]
 			if p.At == "" {
-				vs = m.values(p)
+				operands[k] = m.values(p)
 			}
-			if len(vs) == 0 || math.IsNaN(vs[0]) {
+			if vs := operands[k]; len(vs) == 0 || math.IsNaN(vs[0]) {
 				return sumValue{absent: pathText(p)}
 			}
 			if len(p.Phones) > 1 {
 				out.phones = p.Phones
 			}
 		}
-		switch t.Sign {
-		case '*':
-			product = combine(product, vs, func(a, b float64) float64 { return a * b })
-		case '/':
-			out.byZero = out.byZero || slices.Contains(vs, 0)
-			product = combine(product, vs, func(a, b float64) float64 { return a / b })
-		default:
-			out.values = combine(out.values, product, func(a, b float64) float64 { return a + b })
-			if product = vs; t.Sign == '-' {
-				product = combine([]float64{0}, vs, func(a, b float64) float64 { return a - b })
+		n = max(n, len(operands[k]))
+	}
+	for i := range n {
+		total, product := 0.0, 0.0
+		for k, t := range s.Terms {
+			v := operands[k][min(i, len(operands[k])-1)]
+			switch t.Sign {
+			case '*':
+				product *= v
+			case '/':
+				out.byZero = out.byZero || v == 0
+				product /= v
+			case '-':
+				total, product = total+product, -v
+			default:
+				total, product = total+product, v
 			}
 		}
-	}
-	out.values = combine(out.values, product, func(a, b float64) float64 { return a + b })
-	return out
-}
-
-// combine applies an operation to the values of two operands. Of an operand with one value, it is used for all.
-func combine(a, b []float64, apply func(a, b float64) float64) []float64 {
-	out := make([]float64, max(len(a), len(b)))
-	for i := range out {
-		out[i] = apply(a[min(i, len(a)-1)], b[min(i, len(b)-1)])
+		out.values = append(out.values, total+product)
 	}
 	return out
 }

@@ -39,11 +39,10 @@ type script struct {
 	unsettled int
 	labelled  map[string]*step // by label: its step
 
-	owners   *owners
-	causes   *causes
-	sending  map[uint32][]*step        // by phone: the steps that have begun to send datagrams, in order
-	screens  map[uint32][]*expectation // by program: those that have begun to watch its screen
-	printing []*expectation            // those that have begun to watch the server's output
+	owners  *owners
+	causes  *causes
+	sending map[uint32][]*step        // by phone: the steps that have begun to send datagrams, in order
+	screens map[uint32][]*expectation // by program: those that have begun to watch its screen, or the server's output
 }
 
 // step is a step of the script with its state.
@@ -255,26 +254,25 @@ func (sc *script) watch(st *step) {
 			sc.screens[program] = append(sc.screens[program], x)
 		}
 		if x.isOpen(serverPrintsPart) || x.isOpen(noServerPrintsPart) {
-			sc.printing = append(sc.printing, x)
+			sc.screens[event.Server] = append(sc.screens[event.Server], x)
 		}
 	}
 }
 
-// tell calls f for each undecided expectation of a list. It returns the list, without the decided ones once they are
-// the greater part.
-func tell(list []*expectation, f func(*expectation)) []*expectation {
-	decided := 0
+// shown handles a text on the screen of a program, or in the output of the server. It drops decided expectations once they
+// are the greater part of those that watch.
+func (sc *script) shown(e *event.Event) {
+	decided, list := 0, sc.screens[e.Node]
 	for _, x := range list {
 		if x.decided {
 			decided++
 			continue
 		}
-		f(x)
+		x.shown(e)
 	}
-	if 2*decided <= len(list) {
-		return list
+	if 2*decided > len(list) {
+		sc.screens[e.Node] = slices.DeleteFunc(slices.Clone(list), func(x *expectation) bool { return x.decided })
 	}
-	return slices.DeleteFunc(slices.Clone(list), func(x *expectation) bool { return x.decided })
 }
 
 // refuse fails a step that cannot take place.
@@ -384,19 +382,11 @@ func (sc *script) subscribe(s *event.Stream) {
 			sc.connectionEnds(c.session, e.Conn, closedByPhone+sc.causes.ofEnd(e.Node, true))
 		}
 	})
-	s.On(event.ScreenShown, func(e *event.Event) {
-		sc.screens[e.Node] = tell(sc.screens[e.Node], func(x *expectation) {
-			if x.screen() == e.Node {
-				x.printed(e.Text)
-			}
-		})
-	})
+	s.On(event.ScreenShown, sc.shown)
+	s.On(event.ServerPrinted, sc.shown)
 	sc.owners.onProgram(s, event.OperationDone, sc.operationDone)
 	sc.owners.onConn(s, event.ServerDecided, sc.serverDecided)
 	sc.owners.onConn(s, event.ServerHandled, sc.serverHandled)
-	s.On(event.ServerPrinted, func(e *event.Event) {
-		sc.printing = tell(sc.printing, func(x *expectation) { x.serverPrinted(e.Text) })
-	})
 }
 
 // each calls f for each undecided expectation of a step that has begun. The step may be nil.

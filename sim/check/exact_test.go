@@ -307,7 +307,7 @@ func TestAnswersComeInTime(t *testing.T) {
 		}, false},
 		"done": {func(w *rig) {
 			asks(w, second)
-			w.emit(int64(2*second), event.OperationDone, event.Event{})
+			w.emit(int64(2*second), event.OperationDone, event.Event{Phone: &nodes.PhoneEffect{}})
 			w.Compare(int64(time.Hour), 0, w.logOf())
 		}, false},
 		"it stops": {func(w *rig) {
