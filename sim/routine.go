@@ -149,9 +149,7 @@ func (ro *routines) command(phone uint32, i int, c *scenarios.Command) bool {
 		ro.skipped[i]++
 		return false
 	}
-	if ro.commands.observe != nil {
-		ro.commands.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: c})
-	}
+	ro.commands.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: c}, 0)
 	ro.commands.typeCommand(phone, c)
 	return c.Verb != scenarios.VerbType
 }

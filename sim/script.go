@@ -207,7 +207,7 @@ func (sc *script) beginStep(st *step) {
 	why := ""
 	sc.as(st, func() {
 		if st.HasAction() && !st.sendsBeacon() {
-			sc.commands.record(*st.Step)
+			sc.commands.record(*st.Step, 0)
 		}
 		why = sc.act(st)
 	})
@@ -328,27 +328,23 @@ func (st *step) hasOpenExpectation() bool {
 	return slices.ContainsFunc(st.expectations, func(x *expectation) bool { return !x.decided })
 }
 
-// settle ends a step. The next step begins if it has no time of its own.
+// settle ends a step. If it took no effect, the steps that wait for its label fail. The next step begins if it has no time
+// of its own.
 func (sc *script) settle(st *step) {
 	if st.stage == settled || st.hasOpenExpectation() {
 		return
 	}
 	st.stage = settled
 	sc.unsettled--
-	sc.refuseSuccessors(st)
-	if next := st.index + 1; next < len(sc.steps) && sc.steps[next].At.AfterPrevious {
-		sc.schedule(&sc.steps[next], sc.world.Now())
-	}
-	sc.stopWhenDone()
-}
-
-// refuseSuccessors fails the steps that wait for the label of a step that took no effect.
-func (sc *script) refuseSuccessors(st *step) {
 	for _, next := range st.followers {
 		if next.stage == waiting && !st.effect.known {
 			sc.refuse(next, labelNeverSet(st.As))
 		}
 	}
+	if next := st.index + 1; next < len(sc.steps) && sc.steps[next].At.AfterPrevious {
+		sc.schedule(&sc.steps[next], sc.world.Now())
+	}
+	sc.stopWhenDone()
 }
 
 func labelNeverSet(label string) string { return "its label " + label + " was never set" }
