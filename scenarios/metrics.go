@@ -77,7 +77,7 @@ var Metrics = []Metric{
 	{"login_delay", true, "from the password's sending to the answer"},
 	{"tempid_delay", true, "from Download_tempID to the TempID"},
 	{"upload_delay", true, "from Upload_contact_log to the last answer"},
-	{"logout_delay", true, "from log out to the end of the connection"},
+	{"logout_delay", true, "from log out to the end of the connection at the server"},
 	{"datagrams_lost", false, "rate: lost datagrams of all sent, 0 to 1; count: how many"},
 	{"logins_failed", false, "rate: logins not welcomed, of all answered; count: how many"},
 }

@@ -254,7 +254,8 @@ type Step struct {
 	Restart   *Restart
 	Fault     *Fault
 
-	// Optional is true if the step is skipped when it cannot be done at its time. Its expectations never fail.
+	// Optional is true if the step is skipped when it cannot be done at its time. Its expectations count if it took
+	// place.
 	Optional bool
 
 	Expect []StepExpect // the expected effects

@@ -44,8 +44,8 @@ func (s *Step) keys() []key {
 		to("as", &s.As, nameForm, "The label of the time at which the step took effect on the node that decided it."),
 		to("before", &s.Before, positiveForm, "The step takes place only if its time is before this time, from the "+
 			"start of the run."),
-		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time, and its "+
-			"expectations do not fail."),
+		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time. Its "+
+			"expectations count if it took place."),
 		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
 			return orList("an expected effect such as {reply: …}, or a list of such",
 				sectionForm[StepExpect]("stepexpect", "an expected effect of the step, such as {reply: …}"))

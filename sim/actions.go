@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -12,7 +13,7 @@ import (
 // runUnscripted carries out a step of an adversary, which has no expectations and no label.
 func (sc *script) runUnscripted(s *scenarios.Step) {
 	st := &step{Step: s, index: -1, program: uint32(s.Phone), stage: settled}
-	sc.commands.record(*s)
+	sc.commands.record(*s, 0)
 	if why := sc.act(st); why != "" {
 		panic(fmt.Sprintf("sim: an adversary cannot %s: %s", s.Text, why))
 	}
@@ -58,15 +59,13 @@ func (sc *script) runCommand(st *step, who uint32) string {
 		sc.commands.login(who)
 		return ""
 	case scenarios.VerbBeacon:
-		if _, ok := sc.world.TempID(who); !ok && len(st.expectations) == 0 {
+		if _, ok := sc.world.TempID(who); !ok && (st.Optional || len(st.expectations) == 0) {
 			return sc.world.Name(who) + " has no TempID to send: it has downloaded none"
 		}
 		sc.commands.sendBeacons(who, c)
 		return ""
 	case scenarios.VerbType:
-		for range c.Count {
-			sc.commands.typeLine(who, c.Text)
-		}
+		sc.commands.typeCommand(who, c)
 		sc.takeEffect(st)
 		return ""
 	}
@@ -77,9 +76,7 @@ func (sc *script) runCommand(st *step, who uint32) string {
 	if c.Verb == scenarios.VerbUpload {
 		sc.takeEffect(st) // the phone decides now which entries it uploads
 	}
-	for range c.Count {
-		sc.commands.typeLine(who, string(c.Verb))
-	}
+	sc.commands.typeCommand(who, c)
 	return ""
 }
 
@@ -233,16 +230,15 @@ func (sc *script) typePasswordOfLogin(st *step) string {
 	if sc.world.Stage(st.program) == nodes.StageOffline {
 		return sc.world.Name(st.program) + " has no connection to log in on: it was refused, or has ended"
 	}
-	switch {
-	case l.Kind == "half":
+	if l.Kind == "half" {
 		sc.takeEffect(st)
-	case l.Password != "":
-		sc.commands.typeLine(st.program, l.Password)
-	case l.Kind == "right":
-		sc.commands.typeLine(st.program, sc.passwordText(uint32(st.Phone), "right"))
-	default:
-		sc.commands.typeLine(st.program, sc.passwordText(uint32(st.Phone), "wrong"))
+		return ""
 	}
+	kind := "wrong"
+	if l.Kind == "right" {
+		kind = "right"
+	}
+	sc.commands.typeLine(st.program, cmp.Or(l.Password, sc.passwordText(uint32(st.Phone), kind)))
 	return ""
 }
 

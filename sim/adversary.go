@@ -211,7 +211,7 @@ func (as *adversaries) overhear(judged *event.Event) {
 			if len(a.overheard) == maxOverheard {
 				a.overheard = append(a.overheard[:0], a.overheard[maxOverheard/2:]...)
 			}
-			a.overheard = append(a.overheard, beaconFields(e))
+			a.overheard = append(a.overheard, beaconFields(&e.Raw))
 		}
 	}
 }
@@ -229,7 +229,7 @@ func (as *adversaries) replay(a *adversary, sender uint32, e *nodes.PhoneEffect)
 	if now < a.From || a.Until > 0 && now >= a.Until {
 		return
 	}
-	fields := beaconFields(e)
+	fields := beaconFields(&e.Raw)
 	if as.replayed[replayedBeacon{sender, fields}] {
 		return
 	}
@@ -253,10 +253,10 @@ func (as *adversaries) replay(a *adversary, sender uint32, e *nodes.PhoneEffect)
 	}
 }
 
-// beaconFields returns the TempID, start and expiry of a beacon as they were on the wire.
-func beaconFields(e *nodes.PhoneEffect) (fields [3]string) {
+// beaconFields returns the TempID, start and expiry of a beacon as they are on the wire.
+func beaconFields(raw *[protocol.BeaconSize]byte) (fields [3]string) {
 	for i := range fields {
-		fields[i] = string(protocol.Part(&e.Raw, i))
+		fields[i] = string(protocol.Part(raw, i))
 	}
 	return fields
 }
@@ -310,9 +310,7 @@ func (fo *forger) sendBeacon(f *scenarios.Forge, src *rand.PCG, from uint32) {
 		var raw [protocol.BeaconSize]byte
 		b, _ := fo.world.TempID(uint32(f.Copy))
 		b.Encode(&raw)
-		for i := range fields {
-			fields[i] = string(protocol.Part(&raw, i))
-		}
+		fields = beaconFields(&raw)
 	} else {
 		id := protocol.DrawTempID(src)
 		fields[0] = id.String()

@@ -20,29 +20,22 @@ type causes struct {
 	before map[dependency]*step
 }
 
-// dependency is a kind of steps of a phone.
+// dependency is a kind of steps of a phone: those that log in, that download or, with noOperation, that open a connection
+// of the script.
 type dependency struct {
 	phone int
-	kind  dependencyKind
+	kind  nodes.Operation
 }
-
-type dependencyKind uint8
-
-const (
-	logsIn dependencyKind = iota
-	opensTCP
-	downloads
-)
 
 // acted records a step that has acted or was refused.
 func (c *causes) acted(st *step) {
 	switch {
 	case st.Login != nil, st.Password != nil:
-		c.before[dependency{st.Phone, logsIn}] = st
+		c.before[dependency{st.Phone, nodes.OpLogin}] = st
 	case st.TCP != nil && st.TCP.Connect:
-		c.before[dependency{st.Phone, opensTCP}] = st
+		c.before[dependency{st.Phone, noOperation}] = st
 	case st.operation() == nodes.OpDownload:
-		c.before[dependency{st.Phone, downloads}] = st
+		c.before[dependency{st.Phone, nodes.OpDownload}] = st
 	case st.Restart != nil:
 		c.restart, c.restarted = st, c.script.world.Now()
 	}
@@ -83,22 +76,20 @@ func (c *causes) ofEnd(phone event.Node, byPhone bool) (text string) {
 // ofRefusal returns the earlier step because of which a step cannot take place, or nil, and the reason in full.
 func (c *causes) ofRefusal(st *step, why string) (blamed *step, reason string) {
 	p, s := c.script.owners.programs[st.program], st.session
-	_, set := c.script.labels[st.At.Label]
+	of := c.script.labelled[st.At.Label]
 	switch {
-	case st.At.Label != "" && !set:
-		if p, blamed = nil, c.script.labelled[st.At.Label]; blamed != nil {
-			s = blamed.session
-			why += fmt.Sprintf("; the step at line %d took no effect", blamed.Pos.Line)
-		}
+	case of != nil && !of.effect.known:
+		p, blamed, s = nil, of, of.session
+		why += fmt.Sprintf("; the step at line %d took no effect", of.Pos.Line)
 	case st.Login != nil:
 	case st.TCP != nil:
-		if p, blamed = nil, c.before[dependency{st.Phone, opensTCP}]; blamed != nil {
+		if p, blamed = nil, c.before[dependency{st.Phone, noOperation}]; blamed != nil {
 			s = blamed.session
 		}
 	case st.sendsBeacon():
-		blamed = c.before[dependency{st.Phone, downloads}]
+		blamed = c.before[dependency{st.Phone, nodes.OpDownload}]
 	case st.Do != nil, st.Password != nil:
-		blamed = c.before[dependency{st.Phone, logsIn}]
+		blamed = c.before[dependency{st.Phone, nodes.OpLogin}]
 	}
 	if s == nil && p != nil {
 		s = p.session

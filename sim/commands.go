@@ -75,14 +75,25 @@ func (cs *commands) typeLine(program uint32, line string) {
 	cs.world.Type(program, line)
 }
 
-// record reports a command that is carried out now as a step at this time. A step is optional unless it is a mandatory
-// step of the script.
-func (cs *commands) record(st scenarios.Step) {
+// typeCommand types a command at the prompt of a program, as often as it says.
+func (cs *commands) typeCommand(program uint32, c *scenarios.Command) {
+	text := string(c.Verb)
+	if c.Verb == scenarios.VerbType {
+		text = c.Text
+	}
+	for range c.Count {
+		cs.typeLine(program, text)
+	}
+}
+
+// record reports a command that is carried out now as a step that begins its lead before its time. A step is optional
+// unless it is a mandatory step of the script.
+func (cs *commands) record(st scenarios.Step, lead time.Duration) {
 	if cs.observe == nil {
 		return
 	}
 	now := cs.world.Now()
-	st.At = scenarios.When{Pos: st.Pos, Offset: now}
+	st.At = scenarios.When{Pos: st.Pos, Offset: now + lead}
 	st.As, st.Expect = "", nil
 	acting := cs.owners.acting
 	st.Optional = acting == nil || acting.Optional
@@ -107,14 +118,9 @@ func (cs *commands) filled(st *scenarios.Step) *scenarios.TCP {
 
 // recordLogin reports a login whose connection is opened now. The time of the step is that of its password.
 func (cs *commands) recordLogin(phone uint32, c *scenarios.Command) {
-	if cs.observe == nil {
-		return
-	}
 	login := &scenarios.Login{Pos: c.Pos, Kind: "right"}
-	st := scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Login: login, Optional: true}
-	now := cs.world.Now()
-	st.At = scenarios.When{Pos: c.Pos, Offset: now + cs.scenario.LoginLead(int(phone))}
-	cs.observe(now, st)
+	cs.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Login: login},
+		cs.scenario.LoginLead(int(phone)))
 }
 
 // recordBeacon reports a beacon to its receivers. A phone without a TempID sends none.
@@ -126,7 +132,7 @@ func (cs *commands) recordBeacon(phone uint32, c *scenarios.Command, to []uint32
 	for _, t := range to {
 		one.To = append(one.To, int(t))
 	}
-	cs.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: &one})
+	cs.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: &one}, 0)
 }
 
 // fill replaces {user}, {password}, {wrong} and {tempid} in a text for the wire by the values of a phone.

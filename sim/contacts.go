@@ -103,7 +103,6 @@ func (g *contactGraph) connectDesks(d scenarios.Desks) {
 type contacts struct {
 	contactGraph
 	world   world.World // set by start
-	fail    func(error) // ends the run with an error
 	visits  []*visit
 	mixings []*mixing
 	traces  []*traceContacts
@@ -144,11 +143,9 @@ func newContacts(
 	}
 	for i := range s.Contacts.Trace {
 		t := &s.Contacts.Trace[i]
-		tc := &traceContacts{t: t, place: place(t.Pos)}
-		if err := tc.open(ctx, c); err != nil {
+		if err := c.readTrace(ctx, t, place(t.Pos)); err != nil {
 			return nil, err
 		}
-		c.traces = append(c.traces, tc)
 	}
 	return c, nil
 }
@@ -199,8 +196,8 @@ const (
 )
 
 // start schedules the first changes of contacts. begin is the time of the first event of the run.
-func (c *contacts) start(w world.World, begin time.Duration, fail func(error)) {
-	c.world, c.fail = w, fail
+func (c *contacts) start(w world.World, begin time.Duration) {
+	c.world = w
 	for i := range c.visits {
 		w.Tick(begin, uint32(i), tickVisit)
 	}
@@ -295,60 +292,49 @@ func (c *contacts) replacePair(pair, i uint32) {
 	c.world.Tick(c.world.Now()+m.dwell(), pair, tickMixing|i)
 }
 
-// traceContacts are the contacts of a recorded trace. The trace is read as a stream: only the contacts of the current
-// interval are in memory.
+// traceContacts are the contacts of a recorded trace.
 type traceContacts struct {
-	t       *scenarios.Trace
-	place   string
-	reader  *scenarios.TraceReader
-	phoneOf map[string]int // by person
-	next    scenarios.Contact
-	more    bool           // next is valid
+	coming  []recordedPair // in the order in which they begin
 	current []recordedPair // in contact now
 	ended   []recordedPair // scratch space of advanceTrace
 }
 
-// recordedPair is a pair of phones that is in contact until end.
+// recordedPair is a contact of two phones.
 type recordedPair struct {
-	a, b int
-	end  time.Duration
+	a, b       int32
+	begin, end time.Duration
 }
 
-// open reads the trace once for its people, its length and its irregular lines, and opens it again for the run.
-func (tc *traceContacts) open(ctx context.Context, c *contacts) error {
-	if err := tc.survey(ctx, c); err != nil {
-		return err
-	}
-	var err error
-	if tc.reader, err = scenarios.OpenTrace(tc.t); err != nil {
-		return tc.wrap(err)
-	}
-	return tc.readNext()
-}
+// readPoll is the number of contacts between two checks of the context.
+const readPoll = 1 << 12
 
-// wrap adds the place of the trace to an error: *Invalid for a trace that is wrong or missing.
-func (tc *traceContacts) wrap(err error) error {
-	var mistake *scenarios.TraceMistake
-	if errors.As(err, &mistake) || errors.Is(err, fs.ErrNotExist) {
-		return &Invalid{tc.place, err}
+// readTrace reads a trace and assigns its people to phones, in the order in which they first appear. The error is an
+// *Invalid for a trace that is wrong or missing.
+func (c *contacts) readTrace(ctx context.Context, t *scenarios.Trace, place string) (err error) {
+	wrap := func(err error) error {
+		var mistake *scenarios.TraceMistake
+		if errors.As(err, &mistake) || errors.Is(err, fs.ErrNotExist) {
+			return &Invalid{place, err}
+		}
+		return fmt.Errorf("%s: %w", place, err)
 	}
-	return fmt.Errorf("%s: %w", tc.place, err)
-}
-
-// surveyPoll is the number of contacts between two checks of the context.
-const surveyPoll = 1 << 12
-
-// survey reads the whole trace and assigns its people to phones.
-func (tc *traceContacts) survey(ctx context.Context, c *contacts) (err error) {
-	reader, err := scenarios.OpenTrace(tc.t)
+	reader, err := scenarios.OpenTrace(t)
 	if err != nil {
-		return tc.wrap(err)
+		return wrap(err)
 	}
 	defer func() { err = errors.Join(err, reader.Close()) }()
-	tc.phoneOf = map[string]int{}
-	n := 0
-	for ; ; n++ {
-		if n%surveyPoll == 0 && ctx.Err() != nil {
+	people := map[string]int{} // their numbers, from 0
+	phoneOf := func(person string) int32 {
+		n, ok := people[person]
+		if !ok {
+			n = len(people)
+			people[strings.Clone(person)] = n
+		}
+		return int32(t.Phones[min(n, len(t.Phones)-1)])
+	}
+	tc := &traceContacts{}
+	for {
+		if len(tc.coming)%readPoll == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		one, err := reader.Next()
@@ -356,46 +342,21 @@ func (tc *traceContacts) survey(ctx context.Context, c *contacts) (err error) {
 			break
 		}
 		if err != nil {
-			return tc.wrap(err)
+			return wrap(err)
 		}
 		c.end = max(c.end, one.End)
-		tc.assignPhone(one.I)
-		tc.assignPhone(one.J)
+		tc.coming = append(tc.coming, recordedPair{phoneOf(one.I), phoneOf(one.J), one.Begin, one.End})
 	}
-	if len(tc.phoneOf) > len(tc.t.Phones) {
-		return &Invalid{tc.place, fmt.Errorf(
+	if len(people) > len(t.Phones) {
+		return &Invalid{place, fmt.Errorf(
 			"trace %q has %d people, the scenario has %d phones for them; give it at least as many",
-			tc.t.File, len(tc.phoneOf), len(tc.t.Phones))}
+			t.File, len(people), len(t.Phones))}
 	}
-	c.notes = append(c.notes, fmt.Sprintf("trace %s: %d contacts of %d people", tc.t.File, n, len(tc.phoneOf)))
+	c.traces = append(c.traces, tc)
+	c.notes = append(c.notes, fmt.Sprintf("trace %s: %d contacts of %d people", t.File, len(tc.coming), len(people)))
 	for _, o := range reader.Irregularities() {
 		c.notes = append(c.notes, o.String())
 	}
-	return nil
-}
-
-// assignPhone gives a person the next phone, or -1 if there is none left.
-func (tc *traceContacts) assignPhone(person string) {
-	if _, ok := tc.phoneOf[person]; ok {
-		return
-	}
-	phone := -1
-	if len(tc.phoneOf) < len(tc.t.Phones) {
-		phone = tc.t.Phones[len(tc.phoneOf)]
-	}
-	tc.phoneOf[strings.Clone(person)] = phone
-}
-
-func (tc *traceContacts) readNext() error {
-	one, err := tc.reader.Next()
-	if errors.Is(err, io.EOF) {
-		tc.more = false
-		return nil
-	}
-	if err != nil {
-		return tc.wrap(err)
-	}
-	tc.next, tc.more = one, true
 	return nil
 }
 
@@ -403,8 +364,8 @@ func (tc *traceContacts) readNext() error {
 func (c *contacts) scheduleTrace(i uint32) {
 	tc := c.traces[i]
 	next := time.Duration(math.MaxInt64)
-	if tc.more {
-		next = tc.next.Begin
+	if len(tc.coming) > 0 {
+		next = tc.coming[0].begin
 	}
 	for _, p := range tc.current {
 		next = min(next, p.end)
@@ -427,25 +388,14 @@ func (c *contacts) advanceTrace(i uint32) {
 			current = append(current, p)
 		}
 	}
-	for tc.more && tc.next.Begin <= now {
-		p := recordedPair{tc.phoneOf[tc.next.I], tc.phoneOf[tc.next.J], tc.next.End}
-		c.connect(p.a, p.b)
-		current = append(current, p)
-		if err := tc.readNext(); err != nil {
-			c.fail(err)
-			return
-		}
+	for len(tc.coming) > 0 && tc.coming[0].begin <= now {
+		p := tc.coming[0]
+		c.connect(int(p.a), int(p.b))
+		current, tc.coming = append(current, p), tc.coming[1:]
 	}
 	for _, p := range ended {
-		c.disconnect(p.a, p.b)
+		c.disconnect(int(p.a), int(p.b))
 	}
 	tc.current, tc.ended = current, ended
 	c.scheduleTrace(i)
-}
-
-// close closes the trace files.
-func (c *contacts) close() {
-	for _, tc := range c.traces {
-		_ = tc.reader.Close() // the file was only read
-	}
 }

@@ -10,6 +10,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/event"
 )
 
 // expectation is one expectation of a step. It observes events from the beginning of the step until each of its parts
@@ -24,12 +25,43 @@ type expectation struct {
 	// expected and found describe the parts that do not hold.
 	expected, found []string
 
-	replies      []string // of the server
-	repliesFound int      // the number of patterns that have matched
-	lines        []string // of the screen
-	linesFound   int
-	serverLines  []string // of the server's output
-	serverFound  int
+	replies     texts // of the server
+	screenLines texts
+	outputLines texts // of the server
+}
+
+// texts are the texts that an expectation has observed.
+type texts struct {
+	all     []string
+	matched int // the number of expected texts that were among them, in their order
+}
+
+// add adds a text. It reports whether the text is the next expected one.
+func (t *texts) add(text string, expected []scenarios.Pattern) bool {
+	t.all = append(t.all, text)
+	if t.matched == len(expected) || !expected[t.matched].Match(text) {
+		return false
+	}
+	t.matched++
+	return true
+}
+
+// missing describes the expected lines, and the lines found instead. shows and showed are the beginnings of the two
+// sentences.
+func (t *texts) missing(expected []scenarios.Pattern, shows, showed string) (want, found string) {
+	var names []string
+	for _, p := range expected {
+		names = append(names, strconv.Quote(p.String()))
+	}
+	want = shows + strings.Join(names, ", then ") + hint(expected[t.matched:], t.all)
+	found = showed + lastLines(t.all)
+	switch {
+	case t.matched > 0:
+		found = fmt.Sprintf("%s is missing after %s; %s", names[t.matched], names[t.matched-1], found)
+	case len(names) > 1:
+		found = names[0] + " is missing; " + found
+	}
+	return want, found
 }
 
 // part is a key of an expectation.
@@ -211,12 +243,9 @@ func (x *expectation) replied(reply string) {
 	if x.expect.Replies == nil {
 		return
 	}
-	x.replies = append(x.replies, reply)
-	if x.repliesFound == len(x.expect.Replies) || !x.expect.Replies[x.repliesFound].Match(reply) {
+	if !x.replies.add(reply, x.expect.Replies) {
 		x.violateReplies("")
-		return
-	}
-	if x.repliesFound++; x.repliesFound == len(x.expect.Replies) {
+	} else if x.replies.matched == len(x.expect.Replies) {
 		x.hold(repliesPart)
 	}
 }
@@ -227,8 +256,8 @@ func (x *expectation) violateReplies(end string) {
 	if len(ps) == 1 {
 		noun = "the reply "
 	}
-	expected := noun + patternsText(ps) + " to " + x.name(x.step.program) + hint(ps, x.replies)
-	x.violate(repliesPart, expected, quoted(x.replies)+end)
+	expected := noun + patternsText(ps) + " to " + x.name(x.step.program) + hint(ps, x.replies.all)
+	x.violate(repliesPart, expected, quoted(x.replies.all)+end)
 }
 
 func (x *expectation) name(program uint32) string { return x.script.world.Name(program) }
@@ -256,37 +285,30 @@ func quoted(texts []string) string {
 	return strings.Join(q, ", ")
 }
 
-// printed handles new lines of the screen. During an operation of another step, a step with an operation ignores its
-// own screen.
-func (x *expectation) printed(text string) {
-	p := x.script.owners.programs[x.step.program]
-	if x.step.operation() != noOperation && x.screen() == x.step.program && p.busy && p.acting != x.step {
+// shown handles new lines of the server's output or of the screen. During an operation of another step, a step with an
+// operation ignores its own screen.
+func (x *expectation) shown(e *event.Event) {
+	text := strings.TrimSuffix(e.Text, "\n")
+	if e.Node == event.Server {
+		x.violate(noServerPrintsPart, "nothing in the server's output", strconv.Quote(e.Text))
+		x.addLines(serverPrintsPart, &x.outputLines, text, x.expect.ServerPrints)
 		return
 	}
-	x.violate(noPrintsPart, "nothing on the screen of "+x.name(x.screen()), strconv.Quote(text))
-	for line := range strings.Lines(text) {
-		line = strings.TrimSuffix(line, "\n")
-		x.lines = append(x.lines, line)
-		if x.linesFound < len(x.expect.Prints) && x.expect.Prints[x.linesFound].Match(line) {
-			x.linesFound++
-		}
-	}
-	if x.linesFound == len(x.expect.Prints) {
-		x.hold(printsPart)
+	p := x.script.owners.programs[x.step.program]
+	ignores := x.step.operation() != noOperation && x.screen() == x.step.program && p.busy && p.acting != x.step
+	if x.screen() == e.Node && !ignores {
+		x.violate(noPrintsPart, "nothing on the screen of "+x.name(x.screen()), strconv.Quote(e.Text))
+		x.addLines(printsPart, &x.screenLines, text, x.expect.Prints)
 	}
 }
 
-// serverPrinted handles new lines of the server's output.
-func (x *expectation) serverPrinted(text string) {
-	x.violate(noServerPrintsPart, "nothing in the server's output", strconv.Quote(text))
+// addLines adds the lines of a text. The part holds once all expected lines are among them.
+func (x *expectation) addLines(p part, t *texts, text string, expected []scenarios.Pattern) {
 	for line := range strings.SplitSeq(text, "\n") {
-		x.serverLines = append(x.serverLines, line)
-		if x.serverFound < len(x.expect.ServerPrints) && x.expect.ServerPrints[x.serverFound].Match(line) {
-			x.serverFound++
-		}
+		t.add(line, expected)
 	}
-	if x.serverFound == len(x.expect.ServerPrints) {
-		x.hold(serverPrintsPart)
+	if t.matched == len(expected) {
+		x.hold(p)
 	}
 }
 
@@ -306,17 +328,21 @@ func (x *expectation) sessionEnded() {
 	}
 }
 
-// hungUp handles the end of the server's side of the connection. later is the later step whose bytes made the server
-// close it, or nil.
-func (x *expectation) hungUp(later *step) {
-	if later == nil {
+// hungUp handles the end of the server's side of the connection. closed reports that the server closed it on its own
+// account. later is the later step whose bytes made the server close it, or nil.
+func (x *expectation) hungUp(closed bool, later *step) {
+	found := x.step.session.ended
+	if closed && later == nil {
 		x.hold(closedPart)
-		x.violate(staysOpenPart, "the connection of "+x.name(x.step.program)+" stays open", x.step.session.ended)
+		x.violate(staysOpenPart, "the connection of "+x.name(x.step.program)+" stays open", found)
 		return
 	}
-	expected, _ := x.missing(closedPart)
+	if closed {
+		found = fmt.Sprintf("it was closed because of the step at line %d", later.Pos.Line)
+	}
 	if x.isOpen(closedPart) {
-		x.violate(closedPart, expected, fmt.Sprintf("it was closed because of the step at line %d", later.Pos.Line))
+		expected, _ := x.missing(closedPart)
+		x.violate(closedPart, expected, found)
 	}
 	x.hold(staysOpenPart)
 }
@@ -340,13 +366,9 @@ func (x *expectation) missing(p part) (expected, found string) {
 	e := x.expect
 	switch p {
 	case printsPart:
-		left := e.Prints[x.linesFound:]
-		return fmt.Sprintf("%q on the screen of %s", left[0].String(), x.name(x.screen())) + hint(left, x.lines),
-			lastLines(x.lines)
+		return x.screenLines.missing(e.Prints, "the screen of "+x.name(x.screen())+" shows ", "it showed ")
 	case serverPrintsPart:
-		left := e.ServerPrints[x.serverFound:]
-		return fmt.Sprintf("%q in the server's output", left[0].String()) + hint(left, x.serverLines),
-			lastLines(x.serverLines)
+		return x.outputLines.missing(e.ServerPrints, "the server prints ", "it printed ")
 	case closedPart:
 		found = "it is open"
 		if s := x.step.session; s == nil {

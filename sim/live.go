@@ -261,39 +261,25 @@ func (s *startedServer) check() []reports.Check {
 	return []reports.Check{c}
 }
 
-// assignAccounts replaces the accounts of the phones by accounts of a remote server. An account that the scenario
-// names must be among them. The other phones get the remaining accounts in their order.
-func (l *Live) assignAccounts(s *scenarios.Scenario, names []string, accounts []account) error {
+// accountPicker returns a function that picks an account of a remote server for a phone. An account that the scenario names
+// must be among them. The other phones get the remaining accounts in their order.
+func (l *Live) accountPicker(s *scenarios.Scenario) func(int, *scenarios.PhoneGroup) (account, error) {
 	password := map[string]string{}
-	taken := map[string]bool{}
 	for _, c := range l.Credentials {
 		password[c.User] = c.Password
 	}
-	for _, g := range s.Phones {
-		taken[g.User] = true
-	}
-	free := l.Credentials
-	for i, g := range groupsOf(s) {
-		if g.Account != "own" {
-			continue
-		}
-		a, err := pickAccount(g, password, taken, &free)
-		if err != nil {
-			return &Invalid{placeIn(s, g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
-		}
-		accounts[i] = a
-	}
-	shareAccounts(s, names, accounts)
-	return nil
-}
-
-// pickAccount returns the account that a phone names, or the first free one.
-func pickAccount(
-	g *scenarios.PhoneGroup, password map[string]string, taken map[string]bool, free *[]nodes.Credential,
-) (account, error) {
-	if g.User != "" {
+	free := slices.DeleteFunc(slices.Clone(l.Credentials), func(c nodes.Credential) bool {
+		return slices.ContainsFunc(s.Phones, func(g scenarios.PhoneGroup) bool { return g.User == c.User })
+	})
+	return func(_ int, g *scenarios.PhoneGroup) (account, error) {
 		p, ok := password[g.User]
 		switch {
+		case g.User == "" && len(free) == 0:
+			return account{}, errors.New("the credentials of the remote server have no account left for it")
+		case g.User == "":
+			c := free[0]
+			free = free[1:]
+			return account{c.User, c.Password}, nil
 		case !ok:
 			return account{}, fmt.Errorf("the credentials of the remote server have no account %q", g.User)
 		case g.Password != "" && g.Password != p:
@@ -302,12 +288,4 @@ func pickAccount(
 		}
 		return account{g.User, p}, nil
 	}
-	for len(*free) > 0 {
-		c := (*free)[0]
-		*free = (*free)[1:]
-		if !taken[c.User] {
-			return account{c.User, c.Password}, nil
-		}
-	}
-	return account{}, errors.New("the credentials of the remote server have no account left for it")
 }

@@ -92,8 +92,8 @@ func TestLive(t *testing.T) {
 	before := runtime.NumGoroutine()
 	r := runLive(t, short, Live{})
 	mustPass(t, r)
-	if got := len(checksOf(r, reports.InvariantCheck)); got != 12 { // there is an upload
-		t.Errorf("%d invariants, want 12", got)
+	if got := len(checksOf(r, reports.InvariantCheck)); got != 13 { // there is an upload
+		t.Errorf("%d invariants, want 13", got)
 	}
 	if r.Beacons.Kept != 1 || r.Uploads.Resolved != 1 || r.Sessions.Opened != 5 {
 		t.Errorf("%+v %+v %+v", r.Beacons, r.Uploads, r.Sessions)
@@ -336,7 +336,7 @@ expect: [beacons.sent == 0]
 			t.Fatal(err)
 		}
 		defer func() {
-			if err := r.close(); err != nil {
+			if err := r.closeWorld(); err != nil {
 				t.Error(err)
 			}
 		}()

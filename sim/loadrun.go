@@ -260,7 +260,10 @@ func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 // remote server they use its accounts in turn.
 func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
 	phones []load.Phone, lines, notes []string, err error) {
-	accounts := accountsOf(s, s.PhoneNames())
+	accounts, err := accountsOf(s, s.PhoneNames(), ownAccount)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	settings := groupsOf(s)
 	for k, i := range t.Phones {
 		a := accounts[i]

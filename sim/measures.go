@@ -80,7 +80,7 @@ func (m *measures) stepValue(i int, field string) float64 {
 		return float64(res.entries)
 	case field == "resolved" && res.upload:
 		return float64(res.resolved)
-	case field == "delay" && res.answered && !res.lost:
+	case field == "delay" && res.timed:
 		return seconds(res.delay)
 	}
 	return math.NaN()
@@ -143,45 +143,41 @@ type sumValue struct {
 	byZero bool   // an operand that divides another is 0
 }
 
-func (m *measures) sum(s scenarios.Sum) sumValue {
-	out, product := sumValue{values: []float64{0}}, []float64{0}
-	for _, t := range s.Terms {
-		vs := []float64{t.Operand.Number}
+func (m *measures) sum(s scenarios.Sum) (out sumValue) {
+	operands, n := make([][]float64, len(s.Terms)), 1
+	for k, t := range s.Terms {
+		operands[k] = []float64{t.Operand.Number}
 		if p := t.Operand.Path; p != nil {
-			vs = m.atLabels[p]
+			operands[k] = m.atLabels[p]
 			if p.At == "" {
-				vs = m.values(p)
+				operands[k] = m.values(p)
 			}
-			if len(vs) == 0 || math.IsNaN(vs[0]) {
-				out.absent = pathText(p)
-				return out
+			if vs := operands[k]; len(vs) == 0 || math.IsNaN(vs[0]) {
+				return sumValue{absent: pathText(p)}
 			}
 			if len(p.Phones) > 1 {
 				out.phones = p.Phones
 			}
 		}
-		switch t.Sign {
-		case '*':
-			product = combine(product, vs, func(a, b float64) float64 { return a * b })
-		case '/':
-			out.byZero = out.byZero || slices.Contains(vs, 0)
-			product = combine(product, vs, func(a, b float64) float64 { return a / b })
-		default:
-			out.values = combine(out.values, product, func(a, b float64) float64 { return a + b })
-			if product = vs; t.Sign == '-' {
-				product = combine([]float64{0}, vs, func(a, b float64) float64 { return a - b })
+		n = max(n, len(operands[k]))
+	}
+	for i := range n {
+		total, product := 0.0, 0.0
+		for k, t := range s.Terms {
+			v := operands[k][min(i, len(operands[k])-1)]
+			switch t.Sign {
+			case '*':
+				product *= v
+			case '/':
+				out.byZero = out.byZero || v == 0
+				product /= v
+			case '-':
+				total, product = total+product, -v
+			default:
+				total, product = total+product, v
 			}
 		}
-	}
-	out.values = combine(out.values, product, func(a, b float64) float64 { return a + b })
-	return out
-}
-
-// combine applies an operation to the values of two operands. Of an operand with one value, it is used for all.
-func combine(a, b []float64, apply func(a, b float64) float64) []float64 {
-	out := make([]float64, max(len(a), len(b)))
-	for i := range out {
-		out[i] = apply(a[min(i, len(a)-1)], b[min(i, len(b)-1)])
+		out.values = append(out.values, total+product)
 	}
 	return out
 }
@@ -203,45 +199,48 @@ func (s *sumValue) at(i int) (value float64, phone int) {
 	return s.values[min(i, len(s.values)-1)], phone
 }
 
+// newCheck returns a check that is not decided yet.
+func (m *measures) newCheck(kind reports.CheckKind, name string, at scenarios.Pos) reports.Check {
+	return reports.Check{Kind: kind, Name: name, Place: m.place(at), Verdict: reports.Unknown, Evaluations: 1}
+}
+
 // expectation evaluates an expectation of the run.
 func (m *measures) expectation(e *scenarios.Expectation, interrupted bool) reports.Check {
-	c := reports.Check{
-		Kind: reports.ExpectationCheck, Name: e.Text, Place: m.place(e.Pos), Verdict: reports.Passed, Evaluations: 1,
-	}
+	c := m.newCheck(reports.ExpectationCheck, e.Text, e.Pos)
 	if interrupted {
-		c.Verdict = reports.Unknown
 		return c
 	}
+	c.Verdict = reports.Passed
 	left, right := m.sum(e.Left), m.sum(e.Right)
-	if left.absent != "" || right.absent != "" {
-		absent := slices.DeleteFunc([]string{left.absent, right.absent}, func(s string) bool { return s == "" })
-		c.Verdict, c.Expected = reports.Failed, e.Text
-		c.Found = "no value for " + strings.Join(absent, " and ") + ": its step never came to one"
+	fails := func(found string) reports.Check {
+		c.Verdict, c.Expected, c.Found = reports.Failed, e.Text, found
 		return c
+	}
+	if absent := joined(" and ", left.absent, right.absent); absent != "" {
+		return fails("no value for " + absent + ": its step never came to one")
 	}
 	if left.byZero || right.byZero {
-		c.Verdict, c.Expected, c.Found = reports.Failed, e.Text, "a division by 0"
-		return c
+		return fails("a division by 0")
 	}
 	c.Evaluations = uint64(max(len(left.values), len(right.values)))
 	for i := range int(c.Evaluations) {
 		l, phone := left.at(i)
 		r, other := right.at(i)
-		if check.Compare(l, e.Op, r) {
-			continue
+		if !check.Compare(l, e.Op, r) {
+			leftText, rightText, _ := strings.Cut(e.Text, e.Op)
+			return fails(joined(", and ", m.sideText(leftText, e.Left, valueText(e, l), phone),
+				m.sideText(rightText, e.Right, valueText(e, r), other)))
 		}
-		c.Verdict, c.Expected = reports.Failed, e.Text
-		leftText, rightText, _ := strings.Cut(e.Text, e.Op)
-		sides := []string{
-			m.sideText(leftText, e.Left, valueText(e, l), phone), m.sideText(rightText, e.Right, valueText(e, r), other),
-		}
-		c.Found = strings.Join(slices.DeleteFunc(sides, func(s string) bool { return s == "" }), ", and ")
-		return c
 	}
 	if c.Evaluations == 1 {
 		c.Found = valueText(e, left.values[0])
 	}
 	return c
+}
+
+// joined joins the texts that are not empty.
+func joined(separator string, texts ...string) string {
+	return strings.Join(slices.DeleteFunc(texts, func(s string) bool { return s == "" }), separator)
 }
 
 // sideText renders a side of a comparison with its value, or returns "" for a number. phone is the phone that the value
@@ -312,14 +311,11 @@ func (m *measures) sample(metric string) check.Sample {
 
 // threshold evaluates a threshold.
 func (m *measures) threshold(t *scenarios.Threshold, interrupted bool) reports.Check {
-	c := reports.Check{
-		Kind: reports.ThresholdCheck, Name: t.Metric + ": " + t.Text, Place: m.place(t.Pos),
-		Verdict: reports.Passed, Evaluations: 1,
-	}
+	c := m.newCheck(reports.ThresholdCheck, t.Metric+": "+t.Text, t.Pos)
 	if interrupted {
-		c.Verdict = reports.Unknown
 		return c
 	}
+	c.Verdict = reports.Passed
 	value, held, ok := check.Threshold(t, m.sample(t.Metric))
 	c.Found = check.Number(math.Round(value*1e3) / 1e3)
 	if strings.HasSuffix(t.Metric, "_delay") && t.Method != "count" {
@@ -341,7 +337,7 @@ func (m *measures) outcome(interrupted bool, programs int, notes []string) *Resu
 		m.rules.Compare(int64(w.Now()), who, w.Log(who))
 	}
 	m.checkMemory(programs)
-	m.rules.Balance(int64(w.Now()), m.records.Totals().Datagrams, w.DatagramsInFlight())
+	m.rules.Balance(int64(w.Now()), m.records.Totals(), w.DatagramsInFlight())
 	out := m.runSoFar()
 	out.About = m.scenario.About
 	out.Notes = notes

@@ -50,17 +50,26 @@ func TestEveryExpectCanFail(t *testing.T) {
   - {at: 0s, phone: a, tcp: {connect: true, send: "{user}", close: true}, expect: {closed: false}}
 `, "test.yaml:4:83", "the connection of a stays open", "the server closed the connection", 0},
 		{"prints", in + `  - {at: 3s, phone: b, do: Beacon, to: a, expect: {phone: a, prints: [The beacon is valid., The beacon is valid.], within: 1s}}
-`, "test.yaml:7:51", `"The beacon is valid." on the screen of a`, "", 4},
+`, "test.yaml:7:51",
+			`the screen of a shows "The beacon is valid.", then "The beacon is valid."`, "", 4},
 		{"prints in another order", `script:
   - {at: 0s, phone: a, do: login}
   - {at: 1s, phone: a, do: Download_tempID, expect: {prints: ["/^[0-9]{20}$/", "TempID:"]}}
-`, "test.yaml:5:53", `"TempID:" on the screen of a`, "", 11},
+`, "test.yaml:5:53", `the screen of a shows "/^[0-9]{20}$/", then "TempID:"`, "", 11},
 		{"prints_nothing", `script:
   - {at: 0s, phone: a, login: right, expect: {prints_nothing: true}}
 `, "test.yaml:4:46", "nothing on the screen of a", `"Welcome to the BlueTrace Simulator!\n"`, 0},
 		{"server_prints", `script:
   - {at: 0s, phone: a, login: right, expect: {server_prints: /logout/}}
-`, "test.yaml:4:46", `"/logout/" in the server's output`, `"users: +61410000001"`, 10},
+`, "test.yaml:4:46", `the server prints "/logout/"`, `it printed "users: +61410000001"`, 10},
+		{"server_prints, the second of two", `script:
+  - {at: 0s, phone: a, login: right, expect: {server_prints: [/^users/, /logout$/]}}
+`, "test.yaml:4:46", `the server prints "/^users/", then "/logout$/"`,
+			`"/logout$/" is missing after "/^users/"; it printed "users: +61410000001"`, 10},
+		{"server_prints, the first of two", `script:
+  - {at: 0s, phone: a, login: right, expect: {server_prints: [users, x]}}
+`, "test.yaml:4:46", `the server prints "users", then "x" (a text must be equal; /users/ matches a part)`,
+			`"users" is missing; it printed "users: +61410000001"`, 10},
 		{"log", in + `  - {at: 3s, phone: a, expect: {log: 2}}
 `, "test.yaml:7:32", "2 entries in the log of a", "1 entry, received 1s ago", 3},
 		{"log, a nanosecond early", in + `  - {at: heard + 2m59.999999999s, phone: a, expect: {log: 0}}
@@ -84,7 +93,7 @@ script:
   - {at: 2s, phone: a, do: Upload_contact_log, expect: {entries: 1}}
   - {at: 2015ms, restart: {}}
 `, "test.yaml:7:56", "an upload of 1 entry by a",
-			"none, and the server closed the connection, because of the restart at line 8", 2.025},
+			"none, and the connection broke, because of the restart at line 8", 2.025},
 		{"a command without a prompt", `script:
   - {at: 1s, phone: a, do: Download_tempID, expect: {prints: "TempID:"}}
 `, "test.yaml:4:53", "the step takes place", "a is not at its prompt: it is offline", 1},
@@ -333,4 +342,59 @@ expect: [beacons.sent >= 0]
 		return
 	}
 	t.Error("the invariant is not in the result")
+}
+
+// TestUploadsThatACrashCutsOff checks that the uploads that a crash of the phone or of the server ends are broken ones.
+func TestUploadsThatACrashCutsOff(t *testing.T) {
+	r := passes(t, head+`network: {tcp: {delay: 10ms}}
+script:
+  - {at: 0s, phone: ghost, forge: {to: [a, b, c]}}
+  - {at: 1s, phone: a, do: [login, Upload_contact_log]}
+  - {at: 1s, phone: b, do: [login, Upload_contact_log]}
+  - {at: 1s, phone: c, do: [login, Upload_contact_log]}
+  - {at: 1.05s, fault: {crash: a, for: 1s}}
+  - {at: 1.08s, fault: {crash: server, for: 1s}}
+  - {at: 5s, phone: a, do: [login, Upload_contact_log]}
+  - {at: 5s, phone: b, do: [login, Upload_contact_log]}
+length: 5.05s
+`)
+	if u := r.Uploads; u.Complete != 0 || u.Broken != 3 {
+		t.Errorf("%+v, want 3 broken uploads, and the two that are under way uncounted", u)
+	}
+	c := r.Checks[len(r.Checks)-1]
+	if c.Name != "uploads: begun = complete + broken + under way" || c.Verdict != reports.Passed || c.Evaluations != 1 {
+		t.Errorf("the last check is %+v", c)
+	}
+}
+
+// TestTheDelayOfALogout checks that it runs from the request to the end of the connection at the server. A logout that
+// the server never reads has none.
+func TestTheDelayOfALogout(t *testing.T) {
+	passes(t, head+`network: {tcp: {delay: 10ms}}
+script:
+  - {at: 1s, phone: a, do: login}
+  - {at: 1s, phone: b, do: login}
+  - {at: 2s, phone: a, do: log out, as: out}
+  - {at: 3s, fault: {cut: server, for: 1s}}
+  - {at: 3.5s, phone: b, do: log out, as: late}
+expect: [out.delay == 10ms, out.at == 2.01s, late.delay == 510ms]
+thresholds: {logout_delay: ["min>=9.99", "min<10.1", "max>=509", "max<511"]}
+`)
+	r := play(t, head+`network: {tcp: {delay: 10ms}}
+script:
+  - {at: 1s, phone: a, do: login}
+  - {at: 2s, phone: a, do: log out, as: out}
+  - {at: 2.005s, restart: {}}
+expect: [out.delay > 0s]
+thresholds: {logout_delay: max<1000}
+`)
+	for _, c := range r.Checks {
+		if c.Name == "out.delay > 0s" && c.Found != "no value for out.delay: its step never came to one" ||
+			c.Kind == reports.ThresholdCheck && c.Found != "no sample: nothing of this kind happened" {
+			t.Errorf("a logout that was lost: %+v", c)
+		}
+	}
+	if r.Verdict != reports.Failed {
+		t.Errorf("verdict %s", r.Verdict)
+	}
 }

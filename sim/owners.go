@@ -50,26 +50,69 @@ type session struct {
 	ended   string  // the reason why the phone reads nothing more; "" before that
 }
 
+// wasReset reports whether a step has reset the connection. The server then cannot close it.
+func (s *session) wasReset() bool { return s.ender != nil && s.ender.TCP.Reset }
+
 // ownedConn is a connection of a session.
 type ownedConn struct {
 	session *session
-	sent    []piece // bytes that the server has not read
-	read    []*step // owners of the bytes of the server's last read
-	earlier []*step // owners of the reads before it, since the last answer
-	seen    bool    // the server's reads are observed
-	answers []*step // owners of the server's sends that have not arrived whole
-	// answered reports that the server has sent an answer since its last read.
-	answered bool
-	active   time.Duration // time of the last read or answer of the server
-	// phoneEnded reports that the server has read the end of the phone's stream.
-	phoneEnded bool
-	closer     *step // that made the server close the connection; nil if none did
+	sent    []piece         // bytes that the server has not read
+	read    []*step         // owners of the bytes of the server's last read
+	begun   []piece         // bytes that the server has read, of a request that is not complete
+	reader  protocol.Reader // splits the bytes that the server reads into requests, as the server does
+	lines   int             // of an upload, that are to come
+	awaited []*step         // owners of the requests that await an answer, or the end of the session, in their order
+	current *step           // owner of the last request that awaits none
+	answers []*step         // owners of the server's sends that have not arrived whole
+	active  time.Duration   // time of the last read or answer of the server
+	server  serverEnd
+	closer  *step         // that made the server close the connection; nil if none did
+	leaver  *step         // whose logout ends the connection; nil if there is none
+	leftAt  time.Duration // time of that logout
 }
 
-// piece is a number of bytes that a step owns.
+// serverEnd is the state of the server's end of a connection.
+type serverEnd uint8
+
+const (
+	notSeen     serverEnd = iota // the server is a remote one
+	refused                      // the connection was not established
+	openEnd                      // the server has accepted the connection
+	phoneEnded                   // the server has read the end of the phone's stream, which no step of the script sent
+	closedByOwn                  // the server has closed the connection on its own account
+)
+
+// isClosedByServer reports whether the server closed a connection whose end the phone has read. The server neither closes a
+// connection that was reset or refused nor one that broke because of a fault.
+func (c *ownedConn) isClosedByServer() bool {
+	return !c.session.wasReset() && (c.server == notSeen || c.server == closedByOwn)
+}
+
+// left sets the delay of the logout that has ended the connection, if there was one.
+func (c *ownedConn) left(at time.Duration) {
+	if st := c.leaver; st != nil {
+		st.result.delay, st.result.timed = at-c.leftAt, true
+	}
+}
+
+// piece is a text that a step owns.
 type piece struct {
 	step *step
-	size int
+	text string
+}
+
+// cut removes n bytes from the beginning of a text in pieces, which has as many, and calls f for each piece of them.
+func cut(from []piece, n int, f func(piece)) []piece {
+	for n > 0 && len(from) > 0 {
+		p := &from[0]
+		k := min(n, len(p.text))
+		f(piece{p.step, p.text[:k]})
+		n -= k
+		if p.text = p.text[k:]; p.text == "" {
+			from = from[1:]
+		}
+	}
+	return from
 }
 
 // newOwners prepares the owners for the programs of the script.
@@ -94,22 +137,41 @@ func (o *owners) subscribe(s *event.Stream) {
 	o.onProgram(s, event.PhoneStopped, func(p *program, _ *event.Event) { p.entered, p.lines, p.off = nil, nil, true })
 	o.onProgram(s, event.PhoneStarted, func(p *program, _ *event.Event) { p.off = false })
 	s.On(event.Connecting, o.connecting)
+	o.onConn(s, event.Accepted, func(c *ownedConn, _ *event.Event) { c.server = openEnd })
+	o.onConn(s, event.ConnectRefused, func(c *ownedConn, _ *event.Event) { c.server = refused })
 	o.onConn(s, event.PhoneSent, (*ownedConn).phoneSent)
 	o.onConn(s, event.ServerRead, func(c *ownedConn, e *event.Event) {
-		c.seen, c.active = true, e.At
-		c.take(len(e.Bytes))
+		c.active = e.At
+		c.take(e.Bytes)
 	})
 	o.onConn(s, event.ServerSent, func(c *ownedConn, e *event.Event) {
 		c.active = e.At
-		c.answers = append(c.answers, c.answer())
+		c.answers = append(c.answers, c.answer(e.Bytes))
 	})
-	o.onConn(s, event.ServerEnded, func(c *ownedConn, e *event.Event) {
-		if !e.Closed {
-			c.closer, c.phoneEnded = c.session.ender, true
-		} else if !c.phoneEnded && c.active == e.At { // a time limit or a fault closes a connection at another time
-			c.closer = c.reader()
+	o.onConn(s, event.ServerDecided, func(c *ownedConn, e *event.Event) {
+		if e.Decision.Kind == nodes.EventNotIssued {
+			c.next() // the server sends no answer to this request
 		}
 	})
+	o.onConn(s, event.ServerEnded, (*ownedConn).serverEnded)
+}
+
+// serverEnded handles the end of the phone's stream at the server, or that the server closes the connection.
+func (c *ownedConn) serverEnded(e *event.Event) {
+	switch {
+	case c.server != openEnd:
+	case e.Closed:
+		c.server = closedByOwn
+		if c.closer == nil && c.active == e.At { // a time limit closes a connection at another time
+			c.next()
+			c.closer = c.current
+		}
+		c.left(e.At)
+	case c.session.ender != nil:
+		c.closer = c.session.ender
+	default:
+		c.server = phoneEnded
+	}
 }
 
 // onProgram has f called for each event of the kind that concerns a program.
@@ -216,7 +278,7 @@ func (c *ownedConn) phoneSent(e *event.Event) {
 	} else if q := c.session.queued; len(q) > 0 {
 		st, c.session.queued = q[0], q[1:]
 	}
-	c.sent = append(c.sent, piece{st, len(e.Bytes)})
+	c.sent = append(c.sent, piece{st, string(e.Bytes)})
 }
 
 // sends finds the line for which the program sends a text. A text without a line continues the last operation.
@@ -251,72 +313,85 @@ func (p *program) done(op nodes.Operation) *step {
 	return nil
 }
 
-// take moves n bytes from those that were sent to the last read.
-func (c *ownedConn) take(n int) {
-	if c.earlier = append(c.earlier, c.read...); c.answered {
-		c.earlier, c.answered = nil, false
-	}
+// take moves bytes from those that were sent to the last read, and finds the requests that are complete.
+func (c *ownedConn) take(p []byte) {
 	c.read = nil
-	for n > 0 && len(c.sent) > 0 {
-		p := &c.sent[0]
-		k := min(n, p.size)
-		if p.step != nil {
-			p.step.toRead -= k
+	c.sent = cut(c.sent, len(p), func(s piece) {
+		if s.step != nil {
+			s.step.toRead -= len(s.text)
 		}
-		if len(c.read) == 0 || c.reader() != p.step {
-			c.read = append(c.read, p.step)
-		}
-		n -= k
-		if p.size -= k; p.size == 0 {
-			c.sent = c.sent[1:]
-		}
+		c.read, c.begun = append(c.read, s.step), append(c.begun, s)
+	})
+	c.reader.Feed(p)
+	for m, ok := c.reader.Next(); ok; m, ok = c.reader.Next() {
+		c.request(m.Kind, m.Bytes)
 	}
 }
 
-// reader returns the owner of the last byte that was read, or nil.
-func (c *ownedConn) reader() *step {
-	if len(c.read) == 0 {
-		return nil
-	}
-	return c.read[len(c.read)-1]
-}
-
-// answer returns the owner of an answer of the server: the first reader that expects more answers, else the last one.
-// If that has all its answers, an earlier reader since the last answer may have waited for the end of its request.
-func (c *ownedConn) answer() *step {
-	c.answered = true
-	st := firstExpecting(c.read)
-	if st != nil && st.expected > 0 && !st.expectsReply() {
-		if i := slices.IndexFunc(c.earlier, (*step).expectsReply); i >= 0 {
-			st = c.earlier[i]
+// request handles a request that the server has read. The server handles the requests of one read one after the other.
+// Of several steps that sent parts of a request, it belongs to the first that expects more answers, else to the last.
+func (c *ownedConn) request(kind protocol.MessageKind, text []byte) {
+	var owner *step
+	c.begun = cut(c.begun, len(text), func(b piece) {
+		if !owner.expectsReply() {
+			owner = b.step
+		}
+	})
+	switch kind {
+	case protocol.Username:
+		c.current = owner
+		c.reader.Expect(protocol.ExpectPassword)
+		return
+	case protocol.Skipped:
+		return
+	case protocol.Upload:
+		c.reader.Expect(protocol.ExpectCount)
+	case protocol.Count:
+		if c.lines, _ = protocol.ParseCount(text); c.lines > 0 {
+			c.reader.Expect(protocol.ExpectLine)
+		} else {
+			c.reader.Expect(protocol.ExpectCommand)
+		}
+	case protocol.Line:
+		if c.lines--; c.lines == 0 {
+			c.reader.Expect(protocol.ExpectCommand)
 		}
 	}
-	return st.answered()
+	owner.asks()
+	c.awaited = append(c.awaited, owner)
 }
 
-// firstExpecting returns the first of the steps that expects more answers, else the last.
-func firstExpecting(steps []*step) *step {
-	if i := slices.IndexFunc(steps, (*step).expectsReply); i >= 0 {
-		return steps[i]
-	}
-	if len(steps) == 0 {
-		return nil
-	}
-	return steps[len(steps)-1]
-}
-
-// answered counts an answer to the step, which may be nil, and returns the step.
-func (st *step) answered() *step {
+// asks counts a request of the step, which may be nil.
+func (st *step) asks() {
 	if st != nil {
-		st.answers++
+		st.asked++
 	}
-	return st
 }
 
-func (st *step) expectsReply() bool { return st != nil && st.answers < st.expected }
+func (st *step) expectsReply() bool { return st != nil && st.asked < st.expected }
+
+// next ends the wait of the first request that awaits an answer.
+func (c *ownedConn) next() {
+	if len(c.awaited) > 0 {
+		c.current, c.awaited = c.awaited[0], c.awaited[1:]
+	}
+}
+
+// answer returns the owner of an answer of the server: that of the first request that awaits one. An answer that no
+// request awaits is for the last one, such as a joined login.
+func (c *ownedConn) answer(text []byte) *step {
+	if len(c.awaited) == 0 {
+		c.current.asks()
+	}
+	c.next()
+	if string(text) == protocol.Welcome {
+		c.reader.Expect(protocol.ExpectCommand)
+	}
+	return c.current
+}
 
 // replied returns the owner of an answer that has arrived whole. The sends of a remote server are not observed.
-func (c *ownedConn) replied() *step {
+func (c *ownedConn) replied(text []byte) *step {
 	if len(c.answers) > 0 {
 		st := c.answers[0]
 		c.answers = c.answers[1:]
@@ -325,15 +400,22 @@ func (c *ownedConn) replied() *step {
 	if p := c.session.program; p != nil {
 		return p.acting
 	}
-	return firstExpecting(c.session.steps).answered()
+	return c.answer(text)
 }
 
-// decided returns the step that a decision of the server concerns.
-func (c *ownedConn) decided() *step {
-	if p := c.session.program; p != nil && !c.seen {
+// decided returns the step that a decision of the server concerns. The server decides about a wrong password before it
+// answers, and about other requests after it.
+func (c *ownedConn) decided(k nodes.ServerEventKind) *step {
+	if p := c.session.program; p != nil && c.server == notSeen {
 		return p.acting
 	}
-	return c.reader()
+	switch k {
+	case nodes.EventWrongPassword, nodes.EventBlockBegan, nodes.EventRefused:
+		if len(c.awaited) > 0 {
+			return c.awaited[0]
+		}
+	}
+	return c.current
 }
 
 // isOver reports whether a program reads nothing more of a session.

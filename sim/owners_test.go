@@ -56,7 +56,7 @@ script:
   - {at: 1s, fault: {crash: server, for: 3s}}
   - {at: 1s, phone: ben, do: login, expect: {reply: /^Welcome/}}
   - {at: 6s, phone: ben, do: login}
-`, []string{"failed line 5 at 1 s: the reply /^Welcome/ to ben | nothing, and the server closed the connection, " +
+`, []string{"failed line 5 at 1 s: the reply /^Welcome/ to ben | nothing, and the connection broke, " +
 		"because of the fault at line 4 (crash: server, for: 3s)"}, true},
 	{"a reset is named", two + `network: {tcp: {delay: 20ms}}
 script:
@@ -64,17 +64,17 @@ script:
   - {at: 5s, fault: {reset: ben}}
   - {at: 5s, phone: ben, do: Download_tempID, as: first, expect: {reply: "/^[0-9]{20}$/"}}
   - {at: 9s, phone: ben, do: [login, Download_tempID]}
-`, []string{"failed line 7 at 5.02 s: the reply /^[0-9]{20}$/ to ben | nothing, and the server closed the connection, " +
+`, []string{"failed line 7 at 5.02 s: the reply /^[0-9]{20}$/ to ben | nothing, and the connection broke, " +
 		"because of the fault at line 6 (reset: ben)"}, true},
 	{"an upload fails when its connection ends", heard + `  - {at: 5s, fault: {reset: ben}}
   - {at: 5s, phone: ben, do: Upload_contact_log, as: up, expect: {entries: 1, resolved: 1}}
   - {at: 10s, phone: ben, do: [login, Upload_contact_log]}
 `, []string{"failed line 8 at 5 s: an upload of 1 entry by ben; an upload by ben of which 1 entry is resolved | " +
-		"none, and the server closed the connection, because of the fault at line 7 (reset: ben); none"}, true},
+		"none, and the connection broke, because of the fault at line 7 (reset: ben); none"}, true},
 	{"a restart breaks an upload", heard + `  - {at: 5s, restart: {}}
   - {at: 5s, phone: ben, do: Upload_contact_log, expect: {entries: 1}}
   - {at: 10s, phone: ben, do: [login, Upload_contact_log]}
-`, []string{"failed line 8 at 5 s: an upload of 1 entry by ben | none, and the server closed the connection, " +
+`, []string{"failed line 8 at 5 s: an upload of 1 entry by ben | none, and the connection broke, " +
 		"because of the restart at line 7"}, false},
 	{"each unmet part is told", heard + `  - {at: 5s, phone: ben, do: Upload_contact_log, expect: {entries: 2, resolved: 0, closed: true, log: 3}}
 `, []string{"failed line 7 at 5 s: 3 entries in the log of ben; an upload of 2 entries by ben; " +
@@ -100,7 +100,30 @@ expect: [next.at == 121s]
   - {at: 1s, phone: ben, login: wrong, expect: {closed: true}}
   - {at: 2s, phone: ben, password: wrong, expect: {closed: true}}
   - {at: 3s, restart: {}}
-`, []string{}, false},
+`, []string{"failed line 4 at 3 s: the server closes the connection of ben | the connection broke, because of the " +
+		"restart at line 6", "failed line 5 at 3 s: the server closes the connection of ben | the connection broke, " +
+		"because of the restart at line 6"}, false},
+	{"a connection that a fault of a later step resets", two + `script:
+  - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}"}, expect: {closed: true}}
+  - {at: 1s, phone: anna, login: half, expect: {closed: false, within: 5s}}
+  - {at: 2s, fault: {reset: [ben, anna]}}
+`, []string{"failed line 4 at 2 s: the server closes the connection of ben | the connection broke, because of the " +
+		"fault at line 6 (reset: [ben, anna])"}, true},
+	{"a connection that the step itself resets", two + `script:
+  - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}", reset: true}, expect: {closed: true}}
+  - {at: 2s, phone: anna, tcp: {connect: true, reset: true}, expect: {closed: false, silent: true}}
+`, []string{"failed line 4 at 1 s: the server closes the connection of ben | the step at line 4 reset the connection"},
+		false},
+	{"a connection that a later step resets", two + `script:
+  - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}"}, expect: {closed: true}}
+  - {at: 2s, phone: ben, tcp: {reset: true}, expect: {closed: false}}
+`, []string{"failed line 4 at 2 s: the server closes the connection of ben | the step at line 5 reset the connection"},
+		false},
+	{"a refused connection is not closed by the server", two + `script:
+  - {at: 1s, restart: {down: 5s}}
+  - {at: 2s, phone: ben, tcp: {connect: true}, expect: {closed: true}}
+`, []string{"failed line 5 at 2 s: the server closes the connection of ben | the connection was refused, because of " +
+		"the restart at line 4"}, false},
 	{"two connections after each other", two + `network: {tcp: {delay: 20ms}}
 script:
   - {at: 1s, phone: ben, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {reply: /^Welcome/}}
@@ -134,6 +157,35 @@ script:
   - {at: 2s, phone: ben, tcp: {send: Download_tempID}, expect: {reply: "/^[0-9]{20}$/"}}
   - {at: 2.01s, phone: ben, tcp: {send: Upload_contact_log}, expect: {reply: "1"}}
 `, []string{}, true},
+	{"requests that the server reads at once and answers in their order", two + `network: {tcp: {join: 20ms}}
+script:
+  - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}{password}"}, expect: {reply: /^Welcome/}}
+  - {at: 2s, phone: ben, tcp: {send: Download_tempID}}
+  - {at: 2.001s, phone: ben, tcp: {send: x}, expect: {silent: true}}
+  - {at: 2.002s, phone: ben, tcp: {send: Upload_con}, expect: {silent: true}}
+  - {at: 2.003s, phone: ben, tcp: {send: tact_logDown}, expect: {reply: "1"}}
+`, []string{}, true},
+	{"the later of two requests gets its own answer only", two + `network: {tcp: {join: 20ms}}
+script:
+  - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}{password}"}, expect: {reply: /^Welcome/}}
+  - {at: 2s, phone: ben, tcp: {send: Download_tempID}, expect: {silent: true}}
+  - {at: 2.001s, phone: ben, tcp: {send: Upload_contact_log}, expect: {reply: "/^[0-9]{20}$/"}}
+`, []string{`failed line 6 at 2.04 s: no reply to ben | "87796451574183373583"`,
+		`failed line 7 at 2.04 s: the reply /^[0-9]{20}$/ to ben | "1"`}, true},
+	{"a request without an answer among those of one read", two + `network: {tcp: {join: 20ms}}
+faults: [{disk: server, is: failing, count: 1}]
+script:
+  - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}{password}"}, expect: {reply: /^Welcome/}}
+  - {at: 2s, phone: ben, tcp: {send: Download_tempID}, expect: {silent: true}}
+  - {at: 2.001s, phone: ben, tcp: {send: Download_tempID}, expect: {reply: "/^[0-9]{20}$/"}}
+`, []string{}, true},
+	{"a logout before another request of the same read", two + `network: {tcp: {join: 20ms}}
+script:
+  - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}{password}"}, expect: {closed: true}}
+  - {at: 2s, phone: ben, tcp: {send: log out}, expect: {closed: true}}
+  - {at: 2.001s, phone: ben, tcp: {send: Download_tempID}, expect: {silent: true}}
+`, []string{"failed line 5 at 2.02 s: the server closes the connection of ben | it was closed because of the step at " +
+		"line 6"}, true},
 	{"a request that an earlier step ends", two + `script:
   - {phone: ben, tcp: {connect: true, send: ["{user}{password}", Download_tempIDDownl, oad], gap: 1s},
      expect: {replies: [/^Welcome/, "/^[0-9]{20}$/"]}}
@@ -160,7 +212,7 @@ expect: [last.at == 1.14s]
   - {at: 5s, fault: {reset: ben}}
   - {at: 5s, phone: ben, do: Download_tempID, expect: {prints: "TempID:"}}
   - {at: 9s, phone: ben, do: [login, Download_tempID]}
-`, []string{"failed line 6 at 15 s: \"TempID:\" on the screen of ben | \"the server closed the connection\""}, true},
+`, []string{"failed line 6 at 15 s: the screen of ben shows \"TempID:\" | it showed \"the server closed the connection\""}, true},
 	{"two programs of a phone", two + `network: {tcp: {delay: 20ms}}
 script:
   - {at: 1s, phone: ben, login: wrong, expect: {reply: /again$/}}
@@ -174,9 +226,9 @@ script:
   - {at: 1s, phone: anna, password: wrong}
   - {at: 2s, phone: anna, password: wrong, as: blocked, expect: {reply: /blocked/, closed: true}}
   - {at: blocked + 9.999999999s, phone: anna, login: right, expect: {reply: /is blocked/, closed: true}}
-  - {at: blocked + 10s, phone: anna, login: right, expect: [{reply: /^Welcome/}, {closed: true}]}
+  - {at: blocked + 10s, phone: anna, login: right, expect: [{reply: /^Welcome/}, {closed: false, within: 3s}]}
   - {at: 14s, phone: anna, do: Download_tempID, expect: {reply: "/^[0-9]{20}$/", prints: "TempID:"}}
-  - {at: 15s, restart: {}}
+  - {at: 15s, phone: anna, do: log out, expect: {closed: true}}
 `, []string{}, false},
 	{"a step that waits for a failed one is skipped", two + `script:
   - {at: 1s, phone: ben, login: wrong, expect: {reply: /^Welcome/}}
@@ -189,8 +241,16 @@ script:
 	{"an optional step is the cause", two + `script:
   - {at: 1s, phone: ben, login: wrong, optional: true, expect: {reply: /^Welcome/}}
   - {at: 2s, phone: ben, do: Download_tempID, expect: {reply: /./}}
-`, []string{"failed line 5 at 2 s: the step takes place | ben is not at its prompt: it is at password; " +
-		"the optional step at line 4 did not succeed"}, false},
+`, []string{`failed line 4 at 1 s: the reply /^Welcome/ to ben | "Invalid Password. Please try again"`,
+		"skipped line 5 at 2 s: the step takes place | skipped because of line 4: ben is not at its prompt: it is at " +
+			"password; the optional step at line 4 did not succeed"}, false},
+	{"an optional step that cannot take place", two + `script:
+  - {at: 1s, phone: ben, do: Download_tempID, optional: true, as: issued, expect: {reply: /./}}
+  - {at: 2s, phone: ben, do: Beacon, to: anna, optional: true, expect: {phone: anna, log: 1}}
+  - {at: issued + 1s, phone: anna, optional: true, expect: {log: 1}}
+  - {at: issued + 1s, phone: anna, expect: {log: 0}}
+`, []string{"failed line 7 at 1 s: the step takes place | its label issued was never set; the step at line 4 took no " +
+		"effect; the optional step at line 4 did not succeed"}, false},
 	{"a fault is the cause", two + `script:
   - {at: 1s, phone: ben, do: login}
   - {at: 2s, fault: {reset: ben}}
@@ -198,7 +258,7 @@ script:
   - {at: 4s, fault: {switch_off: anna, for: 1s}}
   - {at: 4.5s, phone: anna, do: login}
 `, []string{"failed line 6 at 3 s: the step takes place | ben is not at its prompt: it is offline; " +
-		"the server closed the connection, because of the fault at line 5 (reset: ben)",
+		"the connection broke, because of the fault at line 5 (reset: ben)",
 		"failed line 8: the step takes place | anna has no connection to log in on: it was refused, or has ended; " +
 			"its program does not run, because of the fault at line 7 (switch_off: anna, for: 1s)"}, true},
 	{"an end after a fault that did not cause it", two + `script:

@@ -217,7 +217,7 @@ func record(t *testing.T, s *scenarios.Scenario, o Options) *recorder {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed := sync.OnceValue(r.close)
+	closed := sync.OnceValue(r.closeWorld)
 	defer closed()
 	for who := range r.programs {
 		r.world.Watch(uint32(who))

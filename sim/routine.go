@@ -29,7 +29,7 @@ type routine struct {
 
 // routineProgress is the position of a program in a list of commands.
 type routineProgress struct {
-	routine int32 // the routine whose list is in progress; -1 if none
+	routine int32 // the number of the routine whose list is in progress, from 1; 0 if none
 	next    int32 // the index of the next command
 }
 
@@ -39,9 +39,6 @@ func newRoutines(s *scenarios.Scenario, programs int) *routines {
 		ro.list[i].Routine = &s.Routine[i]
 	}
 	ro.progress = make([]routineProgress, programs)
-	for i := range ro.progress {
-		ro.progress[i].routine = -1
-	}
 	return ro
 }
 
@@ -91,11 +88,11 @@ func (ro *routines) tick(i int, phone uint32) {
 		return
 	}
 	p := &ro.progress[phone]
-	if p.routine >= 0 {
+	if p.routine > 0 {
 		ro.skipped[i]++
 		return
 	}
-	p.routine, p.next = int32(i), 0
+	p.routine, p.next = int32(i+1), 0
 	ro.continueList(phone)
 }
 
@@ -108,11 +105,11 @@ func drawPeriod(every time.Duration, jitter float64, src rand.Source) time.Durat
 // continueList carries out the commands of a phone's list up to the next one that waits for an answer.
 func (ro *routines) continueList(phone uint32) {
 	p := &ro.progress[phone]
-	for p.routine >= 0 {
-		i := int(p.routine)
+	for p.routine > 0 {
+		i := int(p.routine - 1)
 		do := ro.list[i].Do
 		if int(p.next) == len(do) {
-			p.routine = -1
+			p.routine = 0
 			return
 		}
 		c := &do[p.next]
@@ -127,11 +124,11 @@ func (ro *routines) continueList(phone uint32) {
 func (ro *routines) operationDone(done *event.Event) {
 	program := done.Node
 	p := &ro.progress[program]
-	if p.routine < 0 {
+	if p.routine == 0 {
 		return
 	}
 	if done.Phone.Outcome != nodes.OutcomeOK {
-		p.routine = -1
+		p.routine = 0
 		return
 	}
 	ro.world.Call(ro.world.Now(), func() { ro.continueList(program) })
@@ -152,16 +149,8 @@ func (ro *routines) command(phone uint32, i int, c *scenarios.Command) bool {
 		ro.skipped[i]++
 		return false
 	}
-	if ro.commands.observe != nil {
-		ro.commands.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: c})
-	}
-	text := string(c.Verb)
-	if c.Verb == scenarios.VerbType {
-		text = c.Text
-	}
-	for range c.Count {
-		ro.commands.typeLine(phone, text)
-	}
+	ro.commands.record(scenarios.Step{Pos: c.Pos, Text: string(c.Verb), Phone: int(phone), Do: c}, 0)
+	ro.commands.typeCommand(phone, c)
 	return c.Verb != scenarios.VerbType
 }
 

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -37,7 +38,7 @@ type run struct {
 	programs int           // the number of programs: one of each phone, and the additional ones
 
 	world      world.World
-	closeWorld func() error // releases the resources of the world; nil if it has none
+	closeWorld func() error // releases the resources of the world
 	events     event.Stream
 	records    *world.Records
 	rules      *check.Invariants
@@ -62,12 +63,13 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	r := &run{ctx: ctx, scenario: s, options: o, start: s.Start}
 	names := s.PhoneNames()
 	requestLargePages(len(names))
-	r.accounts = accountsOf(s, names)
-	var err error
+	own := ownAccount
 	if o.Live != nil && o.Live.Server != "" {
-		if err := o.Live.assignAccounts(s, names, r.accounts); err != nil {
-			return nil, err
-		}
+		own = o.Live.accountPicker(s)
+	}
+	var err error
+	if r.accounts, err = accountsOf(s, names, own); err != nil {
+		return nil, err
 	}
 	if r.contacts, err = newContacts(ctx, s, names, r.place); err != nil {
 		return nil, err
@@ -116,7 +118,7 @@ func (r *run) makeWorld(names []string) error {
 	if err != nil {
 		return &Invalid{Place: r.scenario.File, Err: err}
 	}
-	r.world = w
+	r.world, r.closeWorld = w, func() error { return nil }
 	return nil
 }
 
@@ -137,13 +139,6 @@ func (r *run) subscribe(c *virtual.Config) {
 		r.events.On(event.BeaconJudged, r.adversaries.overhear)
 	}
 	r.script.subscribe(&r.events)
-	if len(faultsOf(r.scenario)) > 0 {
-		r.events.On(event.OperationDone, func(e *event.Event) {
-			if e.Phone.Op == nodes.OpUpload && e.Phone.Outcome == nodes.OutcomeOK {
-				r.rules.Uploaded(int64(r.world.Now()), e.Node, e.Phone.Entries)
-			}
-		})
-	}
 	if r.options.Live.isRemote() { // the server itself is not observed
 		r.events.On(event.Replied, func(e *event.Event) {
 			r.rules.Received(int64(r.world.Now()), r.world.Name(e.Node), e.Bytes)
@@ -174,7 +169,7 @@ func (r *run) scheduleStart(names []string) {
 		sc.earliestEnd = max(sc.earliestEnd, s.Adversaries[i].Until)
 	}
 	r.faults.start(w, r.begin)
-	r.contacts.start(w, r.begin, r.fail)
+	r.contacts.start(w, r.begin)
 	r.routines.start(w, commands, s.Seed, names)
 	r.adversaries.start(w, forger, sc.runUnscripted, s, names)
 	sc.start()
@@ -266,15 +261,6 @@ func (r *run) failure(played error) error {
 	return nil
 }
 
-// close releases the resources of the run.
-func (r *run) close() error {
-	r.contacts.close()
-	if r.closeWorld == nil {
-		return nil
-	}
-	return r.closeWorld()
-}
-
 // account is the account of a phone. The user is empty if the phone has none.
 type account struct {
 	user, password string
@@ -291,36 +277,34 @@ func groupsOf(s *scenarios.Scenario) []*scenarios.PhoneGroup {
 	return groups
 }
 
-// accountsOf returns the account of each phone: its own, none, or that of another phone.
-func accountsOf(s *scenarios.Scenario, names []string) []account {
-	all := make([]account, len(names))
+// accountsOf returns the account of each phone: its own, as own returns it, none, or that of another phone.
+func accountsOf(
+	s *scenarios.Scenario, names []string, own func(int, *scenarios.PhoneGroup) (account, error),
+) (all []account, err error) {
+	all = make([]account, len(names))
+	byName := make(map[string]int, len(names))
 	for i, g := range groupsOf(s) {
+		byName[names[i]] = i
 		if g.Account != "own" {
 			continue
 		}
-		all[i] = account{g.User, g.Password}
-		if g.User == "" {
-			all[i].user = scenarios.AccountUser(i)
+		if all[i], err = own(i, g); err != nil {
+			return nil, &Invalid{placeIn(s, g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
 		}
-		if g.Password == "" {
-			all[i].password = fmt.Sprintf("comp%d", 3331+i)
-		}
-	}
-	shareAccounts(s, names, all)
-	return all
-}
-
-// shareAccounts gives each phone that shares an account the account of its owner.
-func shareAccounts(s *scenarios.Scenario, names []string, all []account) {
-	byName := make(map[string]int, len(names))
-	for i, n := range names {
-		byName[n] = i
 	}
 	for i, g := range groupsOf(s) {
 		if g.Account != "own" && g.Account != "none" {
 			all[i] = all[byName[g.Account]]
 		}
 	}
+	return all, nil
+}
+
+// ownAccount returns the account of a phone as the scenario names it, or with a generated user and password.
+func ownAccount(i int, g *scenarios.PhoneGroup) (account, error) {
+	return account{
+		cmp.Or(g.User, scenarios.AccountUser(i)), cmp.Or(g.Password, fmt.Sprintf("comp%d", 3331+i)),
+	}, nil
 }
 
 // config returns the configuration of the world and the retention of each program.

@@ -37,15 +37,12 @@ type script struct {
 	using     map[uint32][]*step // by additional program: the steps that it carries out
 	loggingIn []bool             // by program: the script has connected it and not yet typed the password
 	unsettled int
-	labels    map[string]time.Duration // the time of each label that is set
-	waiting   map[string][]*step       // by label: the steps whose time it determines
-	labelled  map[string]*step         // by label: its step
+	labelled  map[string]*step // by label: its step
 
-	owners   *owners
-	causes   *causes
-	sending  map[uint32][]*step        // by phone: the steps that have begun to send datagrams, in order
-	screens  map[uint32][]*expectation // by program: those that have begun to watch its screen
-	printing []*expectation            // those that have begun to watch the server's output
+	owners  *owners
+	causes  *causes
+	sending map[uint32][]*step        // by phone: the steps that have begun to send datagrams, in order
+	screens map[uint32][]*expectation // by program: those that have begun to watch its screen, or the server's output
 }
 
 // step is a step of the script with its state.
@@ -56,13 +53,14 @@ type step struct {
 	stage        stepStage
 	at           time.Duration // when it began
 	effect       effect
+	followers    []*step // whose time its label determines
 	expectations []*expectation
 	forge        rand.PCG
 	toRead       int // bytes that the server must read before the step takes effect
 	result       stepResult
 	overdue      bool     // the time limit of its effect is over
 	session      *session // in which it takes part; nil if there is none
-	answers      int      // answers of the server that it owns
+	asked        int      // requests that it owns
 	expected     int      // answers that it expects
 	because      string   // why it could not begin
 	blamed       *step    // the step because of which it could not begin; nil if there is none
@@ -87,6 +85,7 @@ type stepResult struct {
 	entries, resolved int
 	upload            bool // entries and resolved are valid
 	delay             time.Duration
+	timed             bool // delay is valid
 	answered          bool // the program has ended the operation
 	succeeded         bool
 	lost              bool // the operation ended without a decision of the server
@@ -101,8 +100,7 @@ type extraProgram struct {
 // newScript prepares the steps of a scenario. Its fields from world to earliestEnd are set before start.
 func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) string) *script {
 	sc := &script{
-		scenario: s, place: place, labels: map[string]time.Duration{},
-		waiting: map[string][]*step{}, labelled: map[string]*step{},
+		scenario: s, place: place, labelled: map[string]*step{},
 		extraOf: map[int][]uint32{}, using: map[uint32][]*step{},
 		sending: map[uint32][]*step{}, screens: map[uint32][]*expectation{},
 	}
@@ -121,18 +119,17 @@ func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) stri
 				sc.extraOf[st.Phone] = append(sc.extraOf[st.Phone], program)
 			}
 		}
-		if label := st.At.Label; label != "" {
-			sc.waiting[label] = append(sc.waiting[label], st)
-		}
 		if st.As != "" {
 			sc.labelled[st.As] = st
-		}
-		if st.Optional {
-			continue
 		}
 		for k := range st.Expect {
 			st.expectations = append(st.expectations, newExpectation(sc, st, &st.Expect[k]))
 			st.expected = max(st.expected, len(st.Expect[k].Replies))
+		}
+	}
+	for i := range sc.steps {
+		if of := sc.labelled[sc.steps[i].At.Label]; of != nil {
+			of.followers = append(of.followers, &sc.steps[i])
 		}
 	}
 	sc.loggingIn = make([]bool, phones+len(sc.extra))
@@ -210,7 +207,7 @@ func (sc *script) beginStep(st *step) {
 	why := ""
 	sc.as(st, func() {
 		if st.HasAction() && !st.sendsBeacon() {
-			sc.commands.record(*st.Step)
+			sc.commands.record(*st.Step, 0)
 		}
 		why = sc.act(st)
 	})
@@ -257,26 +254,25 @@ func (sc *script) watch(st *step) {
 			sc.screens[program] = append(sc.screens[program], x)
 		}
 		if x.isOpen(serverPrintsPart) || x.isOpen(noServerPrintsPart) {
-			sc.printing = append(sc.printing, x)
+			sc.screens[event.Server] = append(sc.screens[event.Server], x)
 		}
 	}
 }
 
-// tell calls f for each undecided expectation of a list. It returns the list, without the decided ones once they are
-// the greater part.
-func tell(list []*expectation, f func(*expectation)) []*expectation {
-	decided := 0
+// shown handles a text on the screen of a program, or in the output of the server. It drops decided expectations once they
+// are the greater part of those that watch.
+func (sc *script) shown(e *event.Event) {
+	decided, list := 0, sc.screens[e.Node]
 	for _, x := range list {
 		if x.decided {
 			decided++
 			continue
 		}
-		f(x)
+		x.shown(e)
 	}
-	if 2*decided <= len(list) {
-		return list
+	if 2*decided > len(list) {
+		sc.screens[e.Node] = slices.DeleteFunc(slices.Clone(list), func(x *expectation) bool { return x.decided })
 	}
-	return slices.DeleteFunc(slices.Clone(list), func(x *expectation) bool { return x.decided })
 }
 
 // refuse fails a step that cannot take place.
@@ -305,12 +301,11 @@ func (sc *script) takeEffect(st *step) {
 		x.stepTookEffect()
 	}
 	if st.As != "" {
-		sc.labels[st.As] = now
 		sc.labelSet(st.As)
-		for _, next := range sc.waiting[st.As] {
-			if next.stage == waiting {
-				sc.schedule(next, now+next.At.Offset)
-			}
+	}
+	for _, next := range st.followers {
+		if next.stage == waiting {
+			sc.schedule(next, now+next.At.Offset)
 		}
 	}
 	sc.progress(st)
@@ -333,30 +328,23 @@ func (st *step) hasOpenExpectation() bool {
 	return slices.ContainsFunc(st.expectations, func(x *expectation) bool { return !x.decided })
 }
 
-// settle ends a step. The next step begins if it has no time of its own.
+// settle ends a step. If it took no effect, the steps that wait for its label fail. The next step begins if it has no time
+// of its own.
 func (sc *script) settle(st *step) {
 	if st.stage == settled || st.hasOpenExpectation() {
 		return
 	}
 	st.stage = settled
 	sc.unsettled--
-	sc.refuseSuccessors(st)
+	for _, next := range st.followers {
+		if next.stage == waiting && !st.effect.known {
+			sc.refuse(next, labelNeverSet(st.As))
+		}
+	}
 	if next := st.index + 1; next < len(sc.steps) && sc.steps[next].At.AfterPrevious {
 		sc.schedule(&sc.steps[next], sc.world.Now())
 	}
 	sc.stopWhenDone()
-}
-
-// refuseSuccessors fails the steps that wait for the label of a step that took no effect.
-func (sc *script) refuseSuccessors(st *step) {
-	if st.As == "" || st.effect.known {
-		return
-	}
-	for _, next := range sc.waiting[st.As] {
-		if next.stage == waiting {
-			sc.refuse(next, labelNeverSet(st.As))
-		}
-	}
 }
 
 func labelNeverSet(label string) string { return "its label " + label + " was never set" }
@@ -379,7 +367,7 @@ func (sc *script) subscribe(s *event.Stream) {
 	sc.owners.subscribe(s)
 	s.On(event.BeaconJudged, sc.judged)
 	sc.owners.onConn(s, event.Replied, func(c *ownedConn, e *event.Event) {
-		c.replied().each(func(x *expectation) { x.replied(string(e.Bytes)) })
+		c.replied(e.Bytes).each(func(x *expectation) { x.replied(string(e.Bytes)) })
 	})
 	sc.owners.onConn(s, event.HungUp, sc.hungUp)
 	sc.owners.onConn(s, event.ConnectRefused, func(c *ownedConn, e *event.Event) {
@@ -390,19 +378,11 @@ func (sc *script) subscribe(s *event.Stream) {
 			sc.connectionEnds(c.session, e.Conn, closedByPhone+sc.causes.ofEnd(e.Node, true))
 		}
 	})
-	s.On(event.ScreenShown, func(e *event.Event) {
-		sc.screens[e.Node] = tell(sc.screens[e.Node], func(x *expectation) {
-			if x.screen() == e.Node {
-				x.printed(e.Text)
-			}
-		})
-	})
+	s.On(event.ScreenShown, sc.shown)
+	s.On(event.ServerPrinted, sc.shown)
 	sc.owners.onProgram(s, event.OperationDone, sc.operationDone)
 	sc.owners.onConn(s, event.ServerDecided, sc.serverDecided)
 	sc.owners.onConn(s, event.ServerHandled, sc.serverHandled)
-	s.On(event.ServerPrinted, func(e *event.Event) {
-		sc.printing = tell(sc.printing, func(x *expectation) { x.serverPrinted(e.Text) })
-	})
 }
 
 // each calls f for each undecided expectation of a step that has begun. The step may be nil.
@@ -433,16 +413,22 @@ func (*script) connectionEnds(s *session, conn uint64, why string) {
 
 // hungUp handles the end of the server's side of a connection.
 func (sc *script) hungUp(c *ownedConn, e *event.Event) {
+	closed, s := c.isClosedByServer(), c.session
 	why := "the server closed the connection"
-	if c.closer == nil {
-		why += sc.causes.ofEnd(e.Node, false)
+	switch {
+	case s.wasReset():
+		why = fmt.Sprintf("the step at line %d reset the connection", s.ender.Pos.Line)
+	case !closed:
+		why = "the connection broke" + sc.causes.ofEnd(e.Node, false)
+	case c.server == notSeen:
+		c.left(e.At)
 	}
-	sc.connectionEnds(c.session, e.Conn, why)
-	if c.session.last != e.Conn {
+	sc.connectionEnds(s, e.Conn, why)
+	if s.last != e.Conn {
 		return
 	}
-	steps, closer := c.session.present(), c.closer
-	if !c.seen && len(steps) > 0 { // a remote server
+	steps, closer := s.present(), c.closer
+	if c.server == notSeen && len(steps) > 0 {
 		closer = steps[len(steps)-1]
 	}
 	at := slices.Index(steps, closer)
@@ -451,7 +437,7 @@ func (sc *script) hungUp(c *ownedConn, e *event.Event) {
 		if i >= at {
 			later = nil
 		}
-		st.each(func(x *expectation) { x.hungUp(later) })
+		st.each(func(x *expectation) { x.hungUp(closed, later) })
 	}
 }
 
@@ -515,24 +501,32 @@ func (sc *script) operationDone(p *program, e *event.Event) {
 		sc.connectionEnds(s, s.last, closedByPhone)
 	}
 	if st != nil && st.stage == began && !st.result.answered && st.operation() == done.Op {
-		st.result.answered = true
-		st.result.delay = sc.world.Now() - done.Began
-		switch done.Outcome {
-		case nodes.OutcomeOK:
-			st.result.succeeded = true
-		case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
-			st.result.lost = true
-		}
-		sc.progress(st)
+		sc.answered(st, p, done)
 	}
 	if int(program) >= len(sc.accounts) && done.Op == nodes.OpLogin && done.Outcome == nodes.OutcomeOK {
 		sc.world.Call(sc.world.Now(), func() { sc.takeOver(program) })
 	}
 }
 
+// answered records the outcome of the operation of a step. A logout has no answer: its delay ends with the connection.
+func (sc *script) answered(st *step, p *program, done *nodes.PhoneEffect) {
+	r := &st.result
+	r.answered, r.delay, r.timed = true, sc.world.Now()-done.Began, done.Op != nodes.OpLogout
+	switch done.Outcome {
+	case nodes.OutcomeOK:
+		r.succeeded = true
+		if c := sc.owners.conns[p.session.last]; !r.timed {
+			c.leaver, c.leftAt = st, sc.world.Now()
+		}
+	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
+		r.lost, r.timed = true, false
+	}
+	sc.progress(st)
+}
+
 // serverDecided handles a decision of the server about a session.
 func (sc *script) serverDecided(c *ownedConn, e *event.Event) {
-	st := c.decided()
+	st := c.decided(e.Decision.Kind)
 	if st == nil || st.stage != began || e.Scripted {
 		return
 	}
@@ -567,8 +561,8 @@ func (sc *script) serverHandled(c *ownedConn, e *event.Event) {
 	if !e.Scripted {
 		return
 	}
-	if !c.seen {
-		c.take(e.Size) // they have been sent to a remote server
+	if c.server == notSeen && len(c.sent) > 0 { // a remote server reads each send by itself
+		c.take([]byte(c.sent[0].text))
 	}
 	for _, st := range c.read {
 		if st != nil && st.toRead == 0 {
@@ -583,7 +577,7 @@ func (sc *script) serverHandled(c *ownedConn, e *event.Event) {
 func (sc *script) checks(interrupted bool) []reports.Check {
 	for i := range sc.steps {
 		st := &sc.steps[i]
-		if st.stage == waiting && !st.Optional && !interrupted {
+		if st.stage == waiting && !interrupted {
 			st.blamed, st.because = sc.causes.ofRefusal(st, sc.whyWaiting(st))
 		}
 		for _, x := range st.expectations {
@@ -594,10 +588,13 @@ func (sc *script) checks(interrupted bool) []reports.Check {
 	for i := range sc.steps {
 		st := &sc.steps[i]
 		from := len(all)
+		if st.Optional && st.because != "" {
+			continue // it was skipped, which its user allows
+		}
 		for _, x := range st.expectations {
 			all = append(all, x.check)
 		}
-		if len(st.expectations) == 0 && !st.Optional && !interrupted && st.because != "" {
+		if len(st.expectations) == 0 && !interrupted && st.because != "" {
 			all = append(all, reports.Check{
 				Kind: reports.ExpectationCheck, Name: st.Text, Place: sc.place(st.Pos), Verdict: reports.Failed,
 				Evaluations: 1, Expected: stepTakesPlace, Found: st.because,
@@ -617,16 +614,16 @@ func (sc *script) checks(interrupted bool) []reports.Check {
 
 // isFailed reports whether the step has failed or was skipped, at the end of the run.
 func (st *step) isFailed() bool {
-	failed := func(x *expectation) bool { return x.check.Verdict == reports.Failed }
-	return !st.Optional && (st.because != "" || slices.ContainsFunc(st.expectations, failed))
+	if st.because != "" {
+		return !st.Optional
+	}
+	return slices.ContainsFunc(st.expectations, func(x *expectation) bool { return x.check.Verdict == reports.Failed })
 }
 
 // whyWaiting returns the reason why a step never began.
 func (sc *script) whyWaiting(st *step) string {
-	if label := st.At.Label; label != "" {
-		if _, set := sc.labels[label]; !set {
-			return labelNeverSet(label)
-		}
+	if of := sc.labelled[st.At.Label]; of != nil && !of.effect.known {
+		return labelNeverSet(of.As)
 	}
 	return "the run ended before its time"
 }

@@ -131,7 +131,7 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 		return nil, err
 	}
 	defer func() {
-		if e := r.close(); e != nil && err == nil {
+		if e := r.closeWorld(); e != nil && err == nil {
 			result, err = nil, e
 		}
 	}()
@@ -152,5 +152,5 @@ func Ready(ctx context.Context, s *scenarios.Scenario) error {
 	if err != nil {
 		return err
 	}
-	return r.close()
+	return r.closeWorld()
 }

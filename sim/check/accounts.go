@@ -2,6 +2,7 @@ package check
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,12 +17,12 @@ import (
 // out the answer to each password (PROTOCOL.md section 2).
 type accounts struct {
 	v        *Invariants
-	known    map[string]*account
-	unknown  map[string]*account
-	blocked  int       // number of blocks of unknown names so far
-	full     bool      // there were more than unknownNames: of unknown, only blocked ones are followed
-	sessions []session // by the server's number of the connection
-	longest  int       // length of the longest known name, in bytes
+	names    map[string]*account // known and unknown ones
+	known    int                 // the number of known names
+	blocked  int                 // number of blocks of unknown names so far
+	full     bool                // there were more than unknownNames: of these, only blocked ones are followed
+	sessions []session           // by the server's number of the connection
+	longest  int                 // length of the longest known name, in bytes
 	// unknownLogins is the number of times that an unknown name was given.
 	unknownLogins int
 	clock         event.NodeClock // of the server
@@ -83,11 +84,11 @@ const (
 func (a *accounts) init(v *Invariants) {
 	a.v = v
 	a.clock.Wall = v.rules.Start * int64(time.Second)
-	a.known = make(map[string]*account, len(v.rules.Accounts))
-	a.unknown = map[string]*account{}
+	a.known = len(v.rules.Accounts)
+	a.names = make(map[string]*account, a.known)
 	a.blocks = map[string]lastBlock{}
 	for name, password := range v.rules.Accounts {
-		a.known[name] = &account{password: password, exists: true}
+		a.names[name] = &account{password: password, exists: true}
 		a.longest = max(a.longest, len(name))
 	}
 }
@@ -111,44 +112,36 @@ func (a *accounts) forget(c nodes.Conn) {
 // named returns the account of a name. Once there are more unknown names than the server
 // must keep, it returns nil for an unknown name that is not blocked.
 func (a *accounts) named(at int64, name string) *account {
-	if acc := a.known[name]; acc != nil {
-		return acc
-	}
-	if !a.full && len(a.unknown) == unknownNames && a.unknown[name] == nil {
-		a.full = true
-	}
-	acc := a.unknown[name]
+	acc := a.names[name]
+	a.full = a.full || acc == nil && len(a.names) == a.known+unknownNames
 	switch {
+	case acc != nil && acc.exists:
 	case a.blocked > max(1, a.v.rules.MaxBlocked):
 		return nil // the server may have forgotten it
-	case a.full && (acc == nil || !a.isBlocked(at, acc)):
-		delete(a.unknown, name)
+	case a.full && (acc == nil || a.free(at, acc) > 0):
+		delete(a.names, name)
 		return nil
 	case acc == nil:
 		acc = &account{}
-		a.unknown[name] = acc
+		a.names[name] = acc
 	}
 	return acc
 }
 
-// isBlocked reports whether an account is blocked in each of its states.
-func (a *accounts) isBlocked(at int64, acc *account) bool {
-	for i := range acc.open() {
-		if !a.blockedAt(&acc.states[i].count, at) {
-			return false
-		}
-	}
-	return true
+// exists reports whether a name is that of an account.
+func (a *accounts) exists(name string) bool {
+	acc := a.names[name]
+	return acc != nil && acc.exists
 }
 
-// all calls f for the account of each known and unknown name.
-func (a *accounts) all(f func(*account)) {
-	for _, acc := range a.known {
-		f(acc)
+// free returns the number of states of an account in which it is not blocked.
+func (a *accounts) free(at int64, acc *account) (n int) {
+	for i := range acc.open() {
+		if !a.blockedAt(&acc.states[i].count, at) {
+			n++
+		}
 	}
-	for _, acc := range a.unknown {
-		f(acc)
-	}
+	return n
 }
 
 // read follows bytes that the server reads before the login has succeeded.
@@ -158,7 +151,7 @@ func (a *accounts) read(at int64, s *session, p []byte) {
 	case atName:
 		s.stage = atPassword
 		s.name = string(p)
-		if a.known[s.name] == nil {
+		if !a.exists(s.name) {
 			a.unknownLogins++
 			a.splitJoined(at, s)
 		}
@@ -193,17 +186,11 @@ func (a *accounts) readsOn(at int64, s *session) {
 // read as its password.
 func (a *accounts) splitJoined(at int64, s *session) {
 	for n := min(a.longest, len(s.name)-1); n > 0; n-- {
-		acc := a.known[s.name[:n]]
-		if acc == nil {
+		if !a.exists(s.name[:n]) {
 			continue
 		}
-		right := acc.accepts(s.name[n:])
-		free := 0
-		for i := range acc.open() {
-			if !a.blockedAt(&acc.states[i].count, at) {
-				free++
-			}
-		}
+		acc := a.names[s.name[:n]]
+		right, free := acc.accepts(s.name[n:]), a.free(at, acc)
 		switch {
 		case free == 0:
 		case !right:
@@ -235,9 +222,9 @@ func (a *accounts) judgeAttempt(at int64, acc *account, right bool) int {
 	acc.attempts++
 	for i := range acc.open() {
 		st := &acc.states[i]
-		st.answers = append(st.answers, answer{acc.attempts, a.judge(at, st, right, acc.attempts)})
+		st.answers[acc.attempts] = a.judge(at, st, right, acc.attempts)
 	}
-	last := func(st state) bool { return st.answers[len(st.answers)-1].text == protocol.NowBlocked }
+	last := func(st state) bool { return st.answers[acc.attempts] == protocol.NowBlocked }
 	if !acc.exists && slices.ContainsFunc(acc.states, last) {
 		a.countBlock()
 	}
@@ -250,7 +237,7 @@ func (a *accounts) countBlock() {
 	if a.blocked++; a.blocked <= max(1, a.v.rules.MaxBlocked) {
 		return
 	}
-	clear(a.unknown)
+	maps.DeleteFunc(a.names, func(_ string, acc *account) bool { return !acc.exists })
 	for i := range a.sessions {
 		if s := &a.sessions[i]; s.account != nil && !s.account.exists {
 			s.account = nil
@@ -283,14 +270,11 @@ func (a *accounts) judge(at int64, st *state, right bool, attempt int) string {
 
 // expected returns the answer to an attempt in one state, or "" if there is none.
 func (a *accounts) expected(at int64, st *state, attempt int) string {
-	i := slices.IndexFunc(st.answers, func(w answer) bool { return w.attempt == attempt })
-	switch {
-	case i < 0:
-		return ""
-	case st.answers[i].text == protocol.Welcome && a.blockedAt(&st.count, at):
+	text := st.answers[attempt]
+	if text == protocol.Welcome && a.blockedAt(&st.count, at) {
 		return protocol.IsBlocked // other sessions blocked the account while the answer waited for the disk
 	}
-	return st.answers[i].text
+	return text
 }
 
 // answered compares the server's answer to a password with the model.
@@ -321,7 +305,7 @@ func (a *accounts) answered(at int64, s *session, p []byte) {
 		}
 		acc.simplify()
 	}
-	if got == protocol.NowBlocked && a.known[a.judging] != nil {
+	if got == protocol.NowBlocked && a.exists(a.judging) {
 		a.blocks[a.judging] = lastBlock{at, a.restarts}
 	}
 }
@@ -403,7 +387,7 @@ func (a *accounts) storeAsked(records []nodes.Record) {
 		}
 		s := attemptStore{account: a.lastTried}
 		if r.Known {
-			s.account = a.known[r.User]
+			s.account = a.names[r.User]
 		}
 		if s.account != nil {
 			s.attempt = s.account.attempts
@@ -457,7 +441,9 @@ func (a *accounts) storeAnswered(at int64, s *session) {
 // the disk may hold for each account.
 func (a *accounts) serverStopped() {
 	clear(a.sessions)
-	a.all((*account).restart)
+	for _, acc := range a.names {
+		acc.restart()
+	}
 	a.stores, a.failed, a.lastTried = nil, nil, nil
 	a.restarts++
 }
@@ -466,12 +452,12 @@ func (a *accounts) serverStopped() {
 // negative nor longer than a whole block (PROTOCOL.md section 1, Two clocks).
 func (a *accounts) serverStarted(at int64) {
 	full, now, wall := a.v.rules.BlockDuration, a.clock.ElapsedAt(at), a.clock.WallAt(at)
-	a.all(func(acc *account) {
+	for _, acc := range a.names {
 		for i := range acc.states {
 			if c := &acc.states[i].count; c.blocked {
 				rest := min(max(time.Duration(c.until-wall), 0), full)
 				c.since = now - (full - rest)
 			}
 		}
-	})
+	}
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"bluetrace/protocol"
-	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 )
 
@@ -29,13 +28,11 @@ const (
 	maxSourcesPerPhone = 1024
 )
 
-// receiver is the model of one phone that receives datagrams. Its times are elapsed times of the clock of that phone.
+// receiver is the model of one phone that receives datagrams. Its times are elapsed times of the clock of that phone. A
+// phone that was paused is not followed until its program starts anew.
 type receiver struct {
 	sources []source // in the order in which they were begun or dropped, the oldest first
-	due     []verdict
-	// paused is set if a fault has paused the phone: it then handles datagrams later than they arrive, and is not
-	// followed until its program starts anew.
-	paused bool
+	due     []dueVerdict
 }
 
 // origin is the address of a sender.
@@ -44,21 +41,27 @@ type origin struct {
 	port  uint16
 }
 
-// source is the state of the datagrams of one origin.
-type source struct {
-	origin
-	dropped      bool     // a part was out of turn
-	sums         []uint64 // of the parts that have arrived, 1 to 3 unless dropped
-	first, third time.Duration
-}
-
-// verdict is a verdict that a phone must give.
+// verdict describes a verdict of a phone, or the datagrams that lead to one.
 type verdict struct {
 	origin
-	at, first time.Duration
+	first     time.Duration // arrival of the first part
 	outOfTurn bool
 	version   bool
-	sums      []uint64 // of the parts, or of the whole beacon
+	parts     int // 1 to 4; 1 also for a beacon in one datagram, 0 if outOfTurn
+	sums      [len(partSizes)]uint64
+}
+
+// dueVerdict is a verdict that a phone must give at a time.
+type dueVerdict struct {
+	verdict
+	at time.Duration
+}
+
+// source is the state of the datagrams of one origin.
+type source struct {
+	verdict
+	dropped bool          // a part was out of turn
+	third   time.Duration // arrival of the third part
 }
 
 // partSizes are the sizes in bytes of the parts of a beacon.
@@ -70,11 +73,6 @@ func (a *assembly) subscribe(s *event.Stream) {
 	s.On(event.BeaconJudged, a.judged)
 	s.On(event.PhoneStepped, func(e *event.Event) { a.checkDone(int64(e.At), e.Node) })
 	s.On(event.PhoneStopped, func(e *event.Event) { delete(a.receivers, e.Node) })
-	s.On(event.FaultApplied, func(e *event.Event) {
-		if e.Fault == fault.Pause && e.Node != event.Server {
-			*a.of(e.Node) = receiver{paused: true}
-		}
-	})
 }
 
 func (a *assembly) of(phone event.Node) *receiver {
@@ -88,61 +86,54 @@ func (a *assembly) of(phone event.Node) *receiver {
 
 // delivered follows a datagram that reaches a phone.
 func (a *assembly) delivered(e *event.Event) {
-	r := a.of(e.Node)
-	if r.paused {
+	if a.v.paused[e.Node] {
 		return
 	}
+	r := a.of(e.Node)
 	now := a.v.elapsed(int64(e.At), e.Node)
 	r.advance(now)
 	from := origin{e.Peer, e.Port}
-	s, i := source{origin: from}, slices.IndexFunc(r.sources, func(s source) bool { return s.origin == from })
-	if i >= 0 {
+	begun := source{verdict: verdict{origin: from, first: now, parts: 1, sums: [len(partSizes)]uint64{e.Sum}}}
+	s, i := begun, slices.IndexFunc(r.sources, func(s source) bool { return s.origin == from })
+	known := i >= 0
+	if known {
 		s = r.sources[i]
+		r.sources = slices.Delete(r.sources, i, i+1)
 	}
-	known := i >= 0 && !s.dropped
 	switch {
 	case e.Size == protocol.BeaconSize || e.Size == protocol.TempIDSize:
-		if known && len(s.sums) == 3 {
-			r.due = append(r.due, s.verdict(now))
+		if s.parts == 3 {
+			r.give(now, s.verdict)
 		}
-		if known || i >= 0 && e.Size == protocol.TempIDSize {
-			r.sources = slices.Delete(r.sources, i, i+1)
-		}
-		begun := source{origin: from, first: now, sums: []uint64{e.Sum}}
 		if e.Size == protocol.TempIDSize {
 			r.add(begun)
 			return
 		}
-		whole := begun.verdict(now)
-		whole.version = true
-		r.due = append(r.due, whole)
-	case known && e.Size == partSizes[len(s.sums)]:
-		if s.sums = append(s.sums, e.Sum); len(s.sums) == 3 {
+		if s.dropped {
+			r.sources = slices.Insert(r.sources, i, s)
+		}
+		begun.version = true
+		r.give(now, begun.verdict)
+	case s.dropped:
+		r.sources = slices.Insert(r.sources, i, s)
+	case known && e.Size == partSizes[s.parts]:
+		s.sums[s.parts] = e.Sum
+		if s.parts++; s.parts == 3 {
 			s.third = now
 		}
-		r.sources[i] = s
-		if len(s.sums) == len(partSizes) {
-			r.due = append(r.due, s.verdict(now))
-			r.sources = slices.Delete(r.sources, i, i+1)
+		if s.version = s.parts == len(partSizes); s.version {
+			r.give(now, s.verdict)
+		} else {
+			r.sources = slices.Insert(r.sources, i, s)
 		}
-	case known:
-		r.sources = slices.Delete(r.sources, i, i+1)
-		r.dropNow(now, s.first, from)
-	case i < 0:
-		r.dropNow(now, now, from)
+	default:
+		r.add(source{verdict: verdict{origin: from}, dropped: true})
+		r.give(now, verdict{origin: from, first: s.first, outOfTurn: true})
 	}
 }
 
-// verdict returns the verdict on the parts of the source, at the given time.
-func (s *source) verdict(at time.Duration) verdict {
-	return verdict{origin: s.origin, at: at, first: s.first, sums: s.sums, version: len(s.sums) == len(partSizes)}
-}
-
-// dropNow handles a part out of turn of a source whose first part arrived at the time first.
-func (r *receiver) dropNow(now, first time.Duration, from origin) {
-	r.add(source{origin: from, dropped: true})
-	r.due = append(r.due, verdict{origin: from, at: now, first: first, outOfTurn: true})
-}
+// give adds a verdict that the phone must give at a time.
+func (r *receiver) give(at time.Duration, v verdict) { r.due = append(r.due, dueVerdict{v, at}) }
 
 // add adds a source. Within a full limit the oldest goes.
 func (r *receiver) add(s source) {
@@ -166,14 +157,14 @@ func (r *receiver) add(s source) {
 func (r *receiver) advance(now time.Duration) {
 	r.sources = slices.DeleteFunc(r.sources, func(s source) bool {
 		end, judged := s.first+forgetAfter, false
-		if at := s.third + judgeAfter; len(s.sums) == 3 && at <= end {
+		if at := s.third + judgeAfter; s.parts == 3 && at <= end {
 			end, judged = at, true
 		}
 		if s.dropped || end > now {
 			return false
 		}
 		if judged {
-			r.due = append(r.due, s.verdict(end))
+			r.give(end, s.verdict)
 		}
 		return true
 	})
@@ -181,16 +172,16 @@ func (r *receiver) advance(now time.Duration) {
 
 // judged compares the verdict of a phone with those that are due.
 func (a *assembly) judged(e *event.Event) {
-	r := a.of(e.Node)
-	if r.paused {
+	if a.v.paused[e.Node] {
 		return
 	}
+	r := a.of(e.Node)
 	a.v.evaluated[BeaconsAssembled]++
 	now := a.v.elapsed(int64(e.At), e.Node)
 	r.advance(now)
 	late := a.v.rounding(e.Node)
-	i := slices.IndexFunc(r.due, func(d verdict) bool {
-		return now >= d.at && now <= d.at+late && d.phone == e.Peer && d.describes(e)
+	i := slices.IndexFunc(r.due, func(d dueVerdict) bool {
+		return now >= d.at && now <= d.at+late && d.verdict == foundVerdict(e, d.parts)
 	})
 	if i >= 0 {
 		r.due = slices.Delete(r.due, i, i+1)
@@ -200,37 +191,27 @@ func (a *assembly) judged(e *event.Event) {
 	if len(r.due) > 0 {
 		expected = r.due[0].String()
 	}
-	a.v.violate(BeaconsAssembled, int64(e.At), int(e.Node), expected, foundVerdict(e).String())
+	found := dueVerdict{foundVerdict(e, 0), e.Phone.At.Elapsed}
+	a.v.violate(BeaconsAssembled, int64(e.At), int(e.Node), expected, found.String())
 }
 
-// describes reports whether the event is this verdict, apart from its time and the phone that sent the beacon.
-func (d *verdict) describes(e *event.Event) bool {
-	f := foundVerdict(e)
-	if f.port != d.port || f.first != d.first || f.outOfTurn != d.outOfTurn || f.version != d.version {
-		return false
-	}
-	if len(d.sums) == 1 {
-		return xxhash.Sum64(e.Phone.Raw[:]) == d.sums[0]
-	}
-	rest := e.Phone.Raw[:]
-	for i := range d.sums {
-		if xxhash.Sum64(rest[:partSizes[i]]) != d.sums[i] {
-			return false
-		}
-		rest = rest[partSizes[i]:]
-	}
-	return true
-}
-
-// foundVerdict returns the verdict that a phone has given.
-func foundVerdict(e *event.Event) verdict {
+// foundVerdict returns the verdict that a phone has given, on a beacon that came in this number of parts.
+func foundVerdict(e *event.Event, parts int) verdict {
 	p := e.Phone
-	return verdict{origin: origin{e.Peer, p.From.Port}, at: p.At.Elapsed, first: p.FirstPart,
-		outOfTurn: p.OutOfTurn, version: p.HasVersion}
+	f := verdict{origin: origin{e.Peer, p.From.Port}, first: p.FirstPart, outOfTurn: p.OutOfTurn, version: p.HasVersion,
+		parts: parts}
+	if parts == 1 {
+		f.sums[0] = xxhash.Sum64(p.Raw[:])
+		return f
+	}
+	for i := range parts {
+		f.sums[i] = xxhash.Sum64(protocol.Part(&p.Raw, i))
+	}
+	return f
 }
 
 // String describes the verdict with the times of the clock of the receiver.
-func (d verdict) String() string {
+func (d *dueVerdict) String() string {
 	of := "a beacon without its fourth part"
 	switch {
 	case d.outOfTurn:
@@ -244,7 +225,7 @@ func (d verdict) String() string {
 // checkDone checks that a phone has given each verdict that was due before now.
 func (a *assembly) checkDone(at int64, phone event.Node) {
 	r := a.receivers[phone]
-	if r == nil || r.paused || len(r.sources) == 0 && len(r.due) == 0 {
+	if r == nil || len(r.sources) == 0 && len(r.due) == 0 {
 		return
 	}
 	now := a.v.elapsed(at, phone)

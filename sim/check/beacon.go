@@ -1,6 +1,7 @@
 package check
 
 import (
+	"slices"
 	"time"
 
 	"bluetrace/protocol"
@@ -13,20 +14,18 @@ type beaconReader struct {
 	location *time.Location
 	hours    map[[hourSize]byte]hour
 	last     [2]cachedHour
-	read     map[string][]int64 // readings of texts near a change of the offset
 }
 
 // hourSize is the length of "DD/MM/YYYY HH".
 const hourSize = 13
 
-// cachedHours is the maximum number of entries of each cache of a beaconReader.
+// cachedHours is the maximum number of hours that a beaconReader caches.
 const cachedHours = 4096
 
 // hour is the meaning of the first 13 bytes of a time.
 type hour struct {
-	unix  int64 // of its first second
-	plain bool  // the zone has one offset near this hour, so each second has one reading
-	real  bool  // the bytes are a date and an hour
+	local   int64 // its first second in UTC, Unix seconds
+	offsets []int // from UTC, in seconds, that the zone has near the hour; empty if the bytes are no date and hour
 }
 
 type cachedHour struct {
@@ -61,7 +60,7 @@ func (r *beaconReader) refusal(raw *[protocol.BeaconSize]byte, version bool, wal
 		return "its expiry is no time"
 	}
 	if !plainStart || !plainExpiry {
-		s, e, ok = r.pair(string(raw[startAt:expiryAt]), string(raw[expiryAt:versionAt]), wall)
+		s, e, ok = r.pair(raw[startAt:expiryAt], raw[expiryAt:versionAt], wall)
 		if !ok {
 			return "its times do not exist in this zone, or its expiry is not after its start"
 		}
@@ -90,18 +89,16 @@ func floorDiv(a, b int64) int64 {
 // is not a time. plain is false near a change of the zone's offset: unix is then not
 // valid, and pair chooses among the readings of the text.
 func (r *beaconReader) instant(text []byte) (unix int64, plain, ok bool) {
-	var key [hourSize]byte
-	copy(key[:], text)
 	if text[13] != ':' || text[16] != ':' {
 		return 0, true, false
 	}
 	minute, ok1 := sixty(text[14], text[15])
 	second, ok2 := sixty(text[17], text[18])
-	h := r.hour(key)
-	if !ok1 || !ok2 || !h.real {
+	h := r.hour([hourSize]byte(text))
+	if !ok1 || !ok2 || len(h.offsets) == 0 {
 		return 0, true, false
 	}
-	return h.unix + 60*minute + second, h.plain, true
+	return h.local - int64(h.offsets[0]) + 60*minute + second, len(h.offsets) == 1, true
 }
 
 // plain reports whether both times of a beacon are far from a change of the offset.
@@ -150,11 +147,7 @@ func (r *beaconReader) parseHour(text string) hour {
 	if err != nil || t.Format(layout) != text {
 		return hour{}
 	}
-	offsets := r.offsets(t)
-	if len(offsets) > 1 {
-		return hour{real: true}
-	}
-	return hour{unix: t.Unix() - int64(offsets[0]), plain: true, real: true}
+	return hour{t.Unix(), r.offsets(t)}
 }
 
 // offsets lists the offsets from UTC, in seconds, that the zone has near a local
@@ -170,29 +163,13 @@ func (r *beaconReader) offsets(local time.Time) []int {
 	return all
 }
 
-// readings lists the instants whose local time is the text. They are cached: many
-// beacons have the same times.
-func (r *beaconReader) readings(text string) []int64 {
-	all, ok := r.read[text]
-	if !ok {
-		if r.read == nil || len(r.read) == cachedHours {
-			r.read = make(map[string][]int64, cachedHours/64)
-		}
-		all = r.findReadings(text)
-		r.read[text] = all
-	}
-	return all
-}
-
-func (r *beaconReader) findReadings(text string) []int64 {
-	local, err := time.Parse(wireLayout, text)
-	if err != nil || local.Format(wireLayout) != text {
-		return nil
-	}
-	var all []int64
-	for _, off := range r.offsets(local) {
-		unix := local.Unix() - int64(off)
-		if time.Unix(unix, 0).In(r.location).Format(wireLayout) == text && (len(all) == 0 || all[len(all)-1] != unix) {
+// readings lists the instants whose local time is the text, which is a time.
+func (r *beaconReader) readings(text []byte) (all []int64) {
+	first, _, _ := r.instant(text)
+	offsets := r.hour([hourSize]byte(text)).offsets
+	for _, off := range offsets {
+		unix := first + int64(offsets[0]-off)
+		if time.Unix(unix, 0).In(r.location).Format(wireLayout) == string(text) && !slices.Contains(all, unix) {
 			all = append(all, unix)
 		}
 	}
@@ -201,7 +178,7 @@ func (r *beaconReader) findReadings(text string) []int64 {
 
 // pair chooses the readings of start and expiry: those with the shortest positive
 // lifetime, and of two such pairs the one that contains the wall time.
-func (r *beaconReader) pair(start, expiry string, wall int64) (s, e int64, ok bool) {
+func (r *beaconReader) pair(start, expiry []byte, wall int64) (s, e int64, ok bool) {
 	for _, a := range r.readings(start) {
 		for _, b := range r.readings(expiry) {
 			now := floorDiv(wall, int64(time.Second))

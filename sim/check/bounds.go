@@ -37,7 +37,7 @@ func (v *Invariants) ServerHolds(at int64, h world.ServerHolds) {
 		"at most the %d names that were tried without an account", unknown)
 	check(h.UnknownNames-h.BlockedNames <= unknownNames, h.UnknownNames-h.BlockedNames,
 		"at most %d names without an account and without a block", unknownNames)
-	names := unknown + len(v.accounts.known)
+	names := unknown + v.accounts.known
 	lines := 2*names + attemptsSlack*(1+h.DiskFailures)
 	bound := int64(attemptsHeadSize + lines*(attemptsLineSize+3*v.accounts.longest))
 	check(h.AttemptsFile <= bound, h.AttemptsFile, "at most %d bytes of attempts.txt, for %d names", bound, names)

@@ -36,8 +36,6 @@ func (d *datagrams) lost(e *event.Event) {
 	if !e.InFlight {
 		d.checkOverdue(at)
 		d.sentN++
-		d.lostN++
-		return
 	}
 	d.lostN++
 	d.checkSum(at)

@@ -167,13 +167,13 @@ func TestTheModelForgetsLikeAPhone(t *testing.T) {
 func TestSourcesOfTheModel(t *testing.T) {
 	r := &receiver{}
 	for i := range maxSourcesPerPhone + 1 {
-		r.add(source{origin: origin{1, uint16(i)}})
+		r.add(source{verdict: verdict{origin: origin{1, uint16(i)}}})
 	}
 	if n := len(r.sources); n != maxSourcesPerPhone || r.sources[0].port != 1 {
 		t.Errorf("%d sources of one phone, the oldest of port %d", n, r.sources[0].port)
 	}
 	for i := range maxSources {
-		r.add(source{origin: origin{event.Node(i + 2), 1}})
+		r.add(source{verdict: verdict{origin: origin{event.Node(i + 2), 1}}})
 	}
 	if n := len(r.sources); n != maxSources || r.sources[0].phone != 2 {
 		t.Errorf("%d sources, the oldest of phone %d", n, r.sources[0].phone)
@@ -225,7 +225,7 @@ func TestPrintedLines(t *testing.T) {
 	for _, c := range []history{
 		{"a login and a logout", func(w *rig) { whole(w); w.ServerPrinted(0, "anna logout"); w.endsConn(0) }, nil},
 		{"a login without its line", func(w *rig) { w.logsIn(); w.exchange(0, 0, "x") }, lines},
-		{"a login without its line at the end", func(w *rig) { w.logsIn(); w.Balance(0, world.Datagrams{}, 0) }, lines},
+		{"a login without its line at the end", func(w *rig) { w.logsIn(); w.Balance(0, &world.Counts{}, 0) }, lines},
 		{"a login of another", func(w *rig) { w.logsIn(); w.ServerPrinted(0, "users: ben"); w.exchange(0, 0, "x") }, lines},
 		{"a login printed twice", prints("users: anna"), lines},
 		{"a download", downloaded("user: anna\nTempID:\n" + idOne), nil},
@@ -307,7 +307,7 @@ func TestAnswersComeInTime(t *testing.T) {
 		}, false},
 		"done": {func(w *rig) {
 			asks(w, second)
-			w.emit(int64(2*second), event.OperationDone, event.Event{})
+			w.emit(int64(2*second), event.OperationDone, event.Event{Phone: &nodes.PhoneEffect{}})
 			w.Compare(int64(time.Hour), 0, w.logOf())
 		}, false},
 		"it stops": {func(w *rig) {

@@ -9,6 +9,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/sim/event"
+	"bluetrace/sim/world"
 )
 
 // file is the contents of the server's files after a restart.
@@ -205,12 +206,58 @@ func TestDoubledStart(t *testing.T) {
 // TestUploadsReportedAsDoneWerePrinted checks that the server has printed a complete
 // upload with as many entries for each one that a phone reports as done.
 func TestUploadsReportedAsDoneWerePrinted(t *testing.T) {
-	v := newRigWith(t, Rules{Location: time.UTC})
+	v := newExactRig(t)
+	done := func(at int64, phone event.Node, op nodes.Operation, o nodes.Outcome) {
+		v.emit(at, event.OperationDone, event.Event{Node: phone, Phone: &nodes.PhoneEffect{Op: op, Outcome: o, Entries: 2}})
+	}
 	v.Invariants.uploads.complete = map[int]int{2: 1}
-	if v.Uploaded(1, 0, 2); len(v.broken) > 0 {
+	done(1, 0, nodes.OpLogin, nodes.OutcomeOK)
+	done(1, 0, nodes.OpUpload, nodes.OutcomeConnectionLost)
+	if done(1, 0, nodes.OpUpload, nodes.OutcomeOK); len(v.broken) > 0 {
 		t.Errorf("printed and done: %+v", v.broken)
 	}
-	if v.Uploaded(2, 1, 2); len(v.broken) != 1 || v.broken[0].Invariant != UploadsWhole || v.broken[0].At != 2 || v.broken[0].Phone != 1 {
+	if done(2, 1, nodes.OpUpload, nodes.OutcomeOK); len(v.broken) != 1 || v.broken[0].Invariant != UploadsWhole || v.broken[0].At != 2 || v.broken[0].Phone != 1 {
 		t.Errorf("done and not printed: %+v", v.broken)
+	}
+}
+
+// TestUploadsBalance checks the counts of uploads of a world against the model: complete, cut off by the end of the
+// session or of the server, and under way.
+func TestUploadsBalance(t *testing.T) {
+	whole := func(w *rig) {
+		w.uploads(0, 1, 0)
+		w.ServerPrinted(0, uploadBlock("ben", []string{idTwo, idTwo, idTwo}, nil))
+	}
+	ended := func(w *rig, closed bool) { w.emit(1, event.ServerEnded, event.Event{Closed: closed}) }
+	for name, c := range map[string]struct {
+		play             func(*rig)
+		complete, broken uint64
+	}{
+		"complete":                  {whole, 1, 0},
+		"under way":                 {func(w *rig) { w.uploads(0, 1, 1) }, 0, 0},
+		"the end of the phone read": {func(w *rig) { w.uploads(0, 1, 1); ended(w, false) }, 0, 0},
+		"its session has ended":     {func(w *rig) { w.uploads(0, 1, 1); ended(w, true); ended(w, true) }, 0, 1},
+		"a session without one":     {func(w *rig) { whole(w); ended(w, true); w.ServerStopped(1) }, 1, 0},
+		"the server has stopped":    {func(w *rig) { w.uploads(0, 1, 3); w.ServerStopped(1); ended(w, true) }, 0, 1},
+		"one after the other": {func(w *rig) { whole(w); w.exchange(0, 3, protocol.CommandUpload, protocol.Ack); w.ServerStopped(1) },
+			1, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, n := range []world.Uploads{{Complete: c.complete, Broken: c.broken}, {Complete: c.complete + 1, Broken: c.broken},
+				{Complete: c.complete, Broken: c.broken + 1}} {
+				w := newRig(t)
+				c.play(w)
+				w.Balance(2, &world.Counts{Uploads: n}, 0)
+				right := n == world.Uploads{Complete: c.complete, Broken: c.broken}
+				if right != (len(w.broken) == 0) || !right && w.broken[0].Invariant != UploadsBalance || w.Evaluated(UploadsBalance) != 1 {
+					t.Errorf("%+v: %+v after %d evaluations", n, w.broken, w.Evaluated(UploadsBalance))
+				}
+			}
+		})
+	}
+	w := newRig(t)
+	w.Balance(2, &world.Counts{Uploads: world.Uploads{Complete: 1}}, 0) // of a server that is not observed
+	if len(w.broken) > 0 || w.Evaluated(UploadsBalance) > 0 {
+		t.Errorf("%+v without an acknowledgement", w.broken)
 	}
 }

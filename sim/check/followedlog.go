@@ -92,7 +92,7 @@ func (f *followedLog) stepped(v *Invariants, at int64, log *nodes.ContactLog) {
 	for i := range f.entries {
 		model = append(model, comparedEntry{received: f.entries[i].received})
 	}
-	v.logs.violateLength(at, f.phone, model, log, lengthCheck{now: now, retention: f.retention, ownClock: true})
+	v.logs.violateLength(at, f.phone, model, log)
 }
 
 // expire removes the entries that have reached their retention.

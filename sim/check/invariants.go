@@ -15,6 +15,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/reports"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/world"
 )
@@ -47,6 +48,7 @@ const (
 	NothingSecret
 	AnswersCome
 	OwedAnswers
+	UploadsBalance
 	invariants // the number of invariants
 )
 
@@ -74,6 +76,7 @@ var names = [invariants]string{
 	"no password, unknown name or control character is printed, and no unknown name is stored",
 	"every request of a phone is answered, or its user is told so in time",
 	"the answer to a download that a phone has given up answers no later command",
+	"uploads: begun = complete + broken + under way",
 }
 
 func (i Invariant) String() string { return names[i] }
@@ -133,7 +136,9 @@ type Invariants struct {
 	programs  programs
 	assembly  assembly
 	prints    prints
-	answers   answers
+
+	follows bool                // datagrams, answers and the output are followed one by one
+	paused  map[event.Node]bool // phones that a fault has paused: they handle their input later than it arrives
 }
 
 // New returns the invariants of one run. violated is called at the first violation
@@ -143,9 +148,10 @@ func New(r Rules, violated func(Violation)) *Invariants {
 	v.accounts.init(v)
 	v.logs.init(v)
 	v.tempIDs = tempIDs{v: v, issues: map[protocol.TempID]issue{}}
-	v.uploads = uploads{v: v, complete: map[int]int{}}
+	v.uploads = uploads{v: v, complete: map[int]int{}, underWay: map[uint64]bool{}}
 	v.datagrams.v, v.programs.v = v, v
-	v.assembly.v, v.prints.v, v.answers.v = v, v, v
+	v.assembly.v, v.prints.v = v, v
+	v.follows, v.paused = r.Exact && len(r.Retention) <= followedPhones, map[event.Node]bool{}
 	v.rules.Accounts = nil // the model of accounts has them, and there may be many
 	return v
 }
@@ -175,13 +181,17 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	})
 	s.On(event.ServerStopped, func(*event.Event) {
 		v.accounts.serverStopped()
-		v.uploads.owed = v.uploads.owed[:0]
+		v.uploads.stopped()
 	})
+	s.On(event.ServerEnded, v.uploads.ended)
 	s.On(event.ServerStarted, func(e *event.Event) {
 		v.accounts.serverStarted(int64(e.At))
 		v.tempIDs.survived(int64(e.At), e.Resolve)
 	})
 
+	for _, k := range []event.Kind{event.ProgramOpened, event.ProgramConnects, event.PhonePrinted, event.OperationDone} {
+		s.On(k, v.programs.told)
+	}
 	s.On(event.ProgramOpened, func(e *event.Event) { v.programs.of(e.Node).continueWith(program{}) })
 	s.On(event.LineTyped, func(e *event.Event) { v.programs.of(e.Node).typeLine(e.Text) })
 	s.On(event.ProgramConnects, func(e *event.Event) {
@@ -205,7 +215,8 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	})
 	s.On(event.PhoneStopped, func(e *event.Event) {
 		v.logs.follow(int64(e.At), e.Node).stopped(int64(e.At))
-		v.programs.of(e.Node).hasTempID = false
+		v.programs.of(e.Node).hasTempID, v.programs.of(e.Node).awaits = false, false
+		delete(v.paused, e.Node)
 	})
 	s.On(event.PhoneStarted, func(e *event.Event) {
 		v.logs.follow(int64(e.At), e.Node).started(v, int64(e.At), e.Log)
@@ -213,14 +224,20 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	s.On(event.ClockSet, v.clockSet)
 	s.On(event.FaultApplied, func(e *event.Event) {
 		v.evaluated[FaultsEnd]++
+		if e.Fault == fault.Pause && e.Node != event.Server {
+			v.paused[e.Node] = true
+			delete(v.assembly.receivers, e.Node)
+		}
 		if !e.InForce {
 			v.violate(FaultsEnd, int64(e.At), -1, "no effect of a fault after its end", e.Text)
 		}
 	})
-	if v.rules.Exact && len(v.rules.Retention) <= followedPhones {
+	if v.rules.Exact {
+		s.On(event.OperationDone, v.uploads.done)
+	}
+	if v.follows {
 		v.assembly.subscribe(s)
 		v.prints.subscribe(s)
-		v.answers.subscribe(s)
 	}
 }
 
@@ -254,7 +271,7 @@ func (v *Invariants) serverSent(e *event.Event) {
 	if string(e.Bytes) == protocol.Ack {
 		s.sentAcks++
 	}
-	v.uploads.sent(at, e.Slot, s, e.Bytes)
+	v.uploads.sent(e, s)
 }
 
 // clockSet follows the clocks of a node.
@@ -317,21 +334,16 @@ func (v *Invariants) Received(at int64, phone string, p []byte) {
 func (v *Invariants) Compare(at int64, phone uint32, log *nodes.ContactLog) {
 	v.logs.compare(at, phone, log)
 	v.assembly.checkDone(at, phone)
-	v.answers.check(at, phone)
+	v.programs.checkWait(at, phone)
 }
 
-// Balance compares the model of the datagrams with the counts of the world, and with
-// the number of datagrams that the world still has in flight. It is called at the end of
-// the run, when the server has printed the line of its last answer.
-func (v *Invariants) Balance(at int64, n world.Datagrams, inFlight int) {
-	v.datagrams.compare(at, n, inFlight)
+// Balance compares the models of the datagrams and the uploads with the counts of the world, and with the number of
+// datagrams that the world still has in flight. It is called at the end of the run, when the server has printed the
+// line of its last answer.
+func (v *Invariants) Balance(at int64, n *world.Counts, inFlight int) {
+	v.datagrams.compare(at, n.Datagrams, inFlight)
+	v.uploads.compare(at, n.Uploads)
 	v.prints.checkOwed(time.Duration(at))
-}
-
-// Uploaded handles an upload of the given number of entries that a phone reports as
-// done. The server must have printed one.
-func (v *Invariants) Uploaded(at int64, phone uint32, entries int) {
-	v.uploads.done(at, phone, entries)
 }
 
 // entriesText returns "1 entry" or "2 entries".

@@ -73,21 +73,18 @@ const queueBlock = 4096 // entries
 type expiryQueue struct {
 	retention time.Duration
 	blocks    [][]expiring
-	head      int // index in blocks[0]
-	spare     [][]expiring
+	head      int        // index in blocks[0]
+	spare     []expiring // for the next block
 }
 
 // push appends an entry.
 func (q *expiryQueue) push(x expiring) {
 	n := len(q.blocks)
 	if n == 0 || len(q.blocks[n-1]) == queueBlock {
-		var b []expiring
-		if m := len(q.spare); m > 0 {
-			b, q.spare = q.spare[m-1][:0], q.spare[:m-1]
-		} else {
-			b = make([]expiring, 0, queueBlock)
+		if q.spare == nil {
+			q.spare = make([]expiring, 0, queueBlock)
 		}
-		q.blocks = append(q.blocks, b)
+		q.blocks, q.spare = append(q.blocks, q.spare[:0]), nil
 		n++
 	}
 	q.blocks[n-1] = append(q.blocks[n-1], x)
@@ -105,10 +102,8 @@ func (q *expiryQueue) first() *expiring {
 func (q *expiryQueue) drop() {
 	q.head++
 	if q.head == queueBlock {
-		q.spare = append(q.spare, q.blocks[0])
-		copy(q.blocks, q.blocks[1:])
-		q.blocks = q.blocks[:len(q.blocks)-1]
-		q.head = 0
+		q.spare, q.head = q.blocks[0], 0
+		q.blocks = slices.Delete(q.blocks, 0, 1)
 	}
 }
 
@@ -303,7 +298,7 @@ func (l *logs) stepped(e *event.Event) {
 	for x := range l.queues[p.queue].of(phone) {
 		entries = append(entries, comparedEntry{hash: x.hash, received: time.Duration(x.at) - retention})
 	}
-	l.violateLength(at, phone, entries, log, lengthCheck{now: time.Duration(at), retention: retention})
+	l.violateLength(at, phone, entries, log)
 }
 
 func (l *logs) violateStays(at int64, phone uint32, retention, age time.Duration) {
@@ -317,24 +312,22 @@ type comparedEntry struct {
 	received time.Duration
 }
 
-// lengthCheck has the settings of one call of violateLength.
-type lengthCheck struct {
-	now, retention time.Duration // now is by the clock of the phone
-	ownClock       bool          // this is not the clock of the world; entries are compared by their receptions alone
-}
-
 // violateLength reports a log whose number of entries differs from that of the model.
 // It names the first entry that only the model or only the log has.
-func (l *logs) violateLength(at int64, phone uint32, model []comparedEntry, log *nodes.ContactLog, c lengthCheck) {
+func (l *logs) violateLength(at int64, phone uint32, model []comparedEntry, log *nodes.ContactLog) {
+	now, retention, clock, f := time.Duration(at), l.v.rules.Retention[phone], "", l.followed[phone]
+	if f != nil {
+		now, clock = f.clock.ElapsedAt(at), " of its clock"
+	}
 	i := NothingInvalidKept
 	if log.Len() < len(model) {
 		i = NothingLeavesEarly
-		if model[len(model)-1].received == c.now {
+		if model[len(model)-1].received == now {
 			i = NothingValidMissing
 		}
 	}
 	key := func(n nodes.Contact) comparedEntry {
-		if c.ownClock {
+		if f != nil {
 			return comparedEntry{received: n.Received}
 		}
 		return comparedEntry{entryHash(n.TempID[:], int64(n.Received)), n.Received}
@@ -359,12 +352,8 @@ func (l *logs) violateLength(at int64, phone uint32, model []comparedEntry, log 
 	}
 	expected := entriesText(len(model))
 	if which != "" {
-		clock := ""
-		if c.ownClock {
-			clock = " of its clock"
-		}
 		expected = fmt.Sprintf("%s, %s received at %s s%s, %s ago, with a retention of %s",
-			expected, which, event.Seconds(int64(received)), clock, c.now-received, c.retention)
+			expected, which, event.Seconds(int64(received)), clock, now-received, retention)
 	}
 	l.v.violate(i, at, int(phone), expected, entriesText(log.Len()))
 }

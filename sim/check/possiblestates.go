@@ -1,6 +1,7 @@
 package check
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -33,19 +34,13 @@ type state struct {
 	// disk lists the counts that a restart may find. The first is saved for certain;
 	// the others are being saved or could not be saved.
 	disk    []storedCount
-	answers []answer // answers that the server has not sent yet
+	answers map[int]string // by attempt: answers that the server has not sent yet; "" if it sends none
 }
 
 // storedCount is the count after an attempt; attempt 0 is before the first one.
 type storedCount struct {
 	count
 	attempt int
-}
-
-// answer is the answer to an attempt. The text is "" if the server sends none.
-type answer struct {
-	attempt int
-	text    string
 }
 
 // accepts reports whether a password is the right one.
@@ -60,7 +55,9 @@ func (acc *account) open() []state {
 }
 
 // stateOnDisk returns the state of a server that has just read the count from its disk.
-func stateOnDisk(c count) state { return state{count: c, disk: []storedCount{{count: c}}} }
+func stateOnDisk(c count) state {
+	return state{count: c, disk: []storedCount{{count: c}}, answers: map[int]string{}}
+}
 
 // restrict removes the states that do not fit. It keeps all and returns false if
 // none fits.
@@ -81,8 +78,7 @@ func (acc *account) restrict(fits func(*state) bool) bool {
 // removeAnswer removes the awaited answer to an attempt.
 func (acc *account) removeAnswer(attempt int) {
 	for i := range acc.states {
-		st := &acc.states[i]
-		st.answers = slices.DeleteFunc(st.answers, func(w answer) bool { return w.attempt == attempt })
+		delete(acc.states[i].answers, attempt)
 	}
 }
 
@@ -92,7 +88,7 @@ func (acc *account) removeAnswer(attempt int) {
 func (acc *account) dropAnswer(attempt int) {
 	for i := range acc.states {
 		if st := &acc.states[i]; st.blocked {
-			st.answers[len(st.answers)-1] = answer{attempt, ""}
+			st.answers[attempt] = ""
 		}
 	}
 }
@@ -138,7 +134,7 @@ func (st *state) isInitial() bool {
 }
 
 func (st *state) equals(other state) bool {
-	return st.count == other.count && slices.Equal(st.disk, other.disk) && slices.Equal(st.answers, other.answers)
+	return st.count == other.count && slices.Equal(st.disk, other.disk) && maps.Equal(st.answers, other.answers)
 }
 
 // restart replaces the states by one for each count that the disk may hold.

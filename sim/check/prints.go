@@ -71,7 +71,7 @@ func (p *prints) read(e *event.Event) {
 	p.checkOwed(e.At)
 	a := &p.v.accounts
 	text := string(e.Bytes)
-	if a.session(e.Slot).stage == inSession || a.known[text] != nil || !p.tells(text) {
+	if a.session(e.Slot).stage == inSession || a.exists(text) || !p.tells(text) {
 		return
 	}
 	if !slices.Contains(p.secrets, text) {
@@ -86,8 +86,8 @@ func (p *prints) tells(text string) bool {
 		!strings.ContainsFunc(text, unicode.IsDigit) {
 		return false
 	}
-	for name := range p.v.accounts.known {
-		if strings.Contains(name, text) {
+	for name, acc := range p.v.accounts.names {
+		if acc.exists && strings.Contains(name, text) {
 			return false
 		}
 	}
@@ -201,7 +201,7 @@ func (p *prints) stored(e *event.Event) {
 			user = e.Records[i].Issue.User
 		}
 		p.v.evaluated[NothingSecret]++
-		if user != "" && p.v.accounts.known[user] == nil {
+		if user != "" && !p.v.accounts.exists(user) {
 			p.v.violate(NothingSecret, int64(e.At), -1, "no name without an account is stored in clear",
 				strconv.Quote(user))
 		}

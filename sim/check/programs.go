@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -15,7 +16,8 @@ import (
 // programs is the model of the programs of the phones (PROTOCOL.md section 4). In a
 // session, a program sends each typed command once. For an upload it sends a count and
 // as many lines. A program that has downloaded a TempID always has one. An answer that comes after the program has given
-// it up answers no later command.
+// it up answers no later command. After each request a program reads an answer, or tells its user within the limit of one
+// answer that there is none. Half of an answer is none.
 type programs struct {
 	v       *Invariants
 	byPhone []program
@@ -32,7 +34,13 @@ type program struct {
 	countToCome bool                 // it has sent the command of an upload, and not the count
 	hasConn     bool                 // conn is known
 	hasTempID   bool                 // it printed a TempID
+	named       bool                 // it has sent a name on its connection
+	awaits      bool                 // its last text has no answer yet
+	since       time.Duration        // elapsed time of the clock of the phone at which it sent that text
 }
+
+// answerLimit is the time within which an answer must come (PROTOCOL.md sections 2 and 4).
+const answerLimit = 10 * time.Second
 
 // commands are the commands that a program sends.
 var commands = [...]string{protocol.CommandDownload, protocol.CommandUpload, protocol.CommandLogout}
@@ -66,8 +74,27 @@ func (p *program) typeLine(line string) {
 
 // connects handles a new connection of the program.
 func (p *program) connects(conn nodes.Conn) {
-	p.conn, p.hasConn, p.countToCome, p.linesToCome = conn, true, false, 0
-	p.downloads, p.answered, p.uploadSends = 0, 0, 0
+	*p = program{conn: conn, hasConn: true, typed: p.typed, hasTempID: p.hasTempID}
+}
+
+// told handles an event by which the user learns the result of the last request, or by which the program goes on.
+func (ps *programs) told(e *event.Event) {
+	ps.checkWait(int64(e.At), e.Node)
+	ps.of(e.Node).awaits = false
+}
+
+// checkWait checks that a program does not wait for longer than the limit. A phone that was paused answers late.
+func (ps *programs) checkWait(at int64, phone event.Node) {
+	p := ps.of(phone)
+	if !p.awaits || ps.v.paused[phone] {
+		return
+	}
+	ps.v.evaluated[AnswersCome]++
+	if waited := ps.v.elapsed(at, phone) - p.since; waited > answerLimit+ps.v.rounding(phone) {
+		ps.v.violate(AnswersCome, at, int(phone),
+			fmt.Sprintf("an answer to the request of %s of its clock, or a message to its user, within %s", p.since, answerLimit),
+			fmt.Sprintf("none for %s", waited))
+	}
 }
 
 // Texts of a program: the line before the digits of a TempID, and the answer to a
@@ -95,7 +122,9 @@ func (ps *programs) printed(at int64, e *event.Event) {
 // sent checks that a program sends in its session the command that was
 // typed, or the next part of its upload.
 func (ps *programs) sent(at int64, e *event.Event) {
+	ps.told(e)
 	p, text := ps.of(e.Node), string(e.Bytes)
+	p.awaits, p.named, p.since = ps.v.follows && p.named, true, ps.v.elapsed(at, e.Node)
 	if !p.hasConn {
 		return // it has no session yet
 	}

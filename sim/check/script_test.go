@@ -336,7 +336,7 @@ var verbs = map[string]func(p *player, at int64){
 		if _, err := fmt.Sscanf(p.text(), format, &n.Sent, &n.Delivered, &n.Lost, &n.InFlight, &held); err != nil {
 			panic(mistakef("expected %q with numbers", format))
 		}
-		p.Balance(at, n, held)
+		p.Balance(at, &world.Counts{Datagrams: n}, held)
 	},
 }
 

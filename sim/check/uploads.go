@@ -10,6 +10,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/protocol"
 	"bluetrace/sim/event"
+	"bluetrace/sim/world"
 )
 
 // Lines of the block that the server prints for an upload (PROTOCOL.md section 2).
@@ -26,6 +27,10 @@ type uploads struct {
 	v      *Invariants
 	owed   []owedUpload
 	latest nodes.Conn // of the last acknowledgement
+	conn   uint64     // number of that connection
+	// underWay are the connections with an upload of which the server has acknowledged a part.
+	underWay      map[uint64]bool
+	whole, broken uint64 // uploads that were printed completely, and that ended before
 	// complete counts the uploads, by their number of entries, that the server printed
 	// completely and that no phone has reported as done.
 	complete map[int]int
@@ -62,14 +67,15 @@ func (u *uploads) read(at int64, s *session, p []byte) {
 }
 
 // sent follows an answer of the server in a session.
-func (u *uploads) sent(at int64, conn nodes.Conn, s *session, p []byte) {
+func (u *uploads) sent(e *event.Event, s *session) {
+	at := int64(e.At)
 	u.checkOwed(at)
-	if string(p) != protocol.Ack {
+	if string(e.Bytes) != protocol.Ack {
 		s.acks = 0
 		return
 	}
 	s.acks++
-	u.latest = conn
+	u.latest, u.conn, u.underWay[e.Conn] = e.Slot, e.Conn, true
 	if s.upload.acks == 0 {
 		return
 	}
@@ -87,6 +93,8 @@ func (u *uploads) printed(at int64, text string) {
 	if !complete || !isUpload {
 		return
 	}
+	u.whole++
+	delete(u.underWay, u.conn)
 	name, _, _ = strings.Cut(name, "\n")
 	entries := strings.Count(head, "\n") / linesPerEntry
 	u.complete[entries]++
@@ -130,12 +138,44 @@ func (u *uploads) checkOwed(at int64) {
 	}
 }
 
-// done handles an upload of the given number of entries that a phone reports as done.
-// The server must have printed one.
-func (u *uploads) done(at int64, phone uint32, entries int) {
+// ended handles the end of a session.
+func (u *uploads) ended(e *event.Event) {
+	if e.Closed && u.underWay[e.Conn] {
+		u.broken++
+		delete(u.underWay, e.Conn)
+	}
+}
+
+// stopped handles the end of the server's program.
+func (u *uploads) stopped() {
+	u.owed = u.owed[:0]
+	u.broken += uint64(len(u.underWay))
+	clear(u.underWay)
+}
+
+// compare compares the model with the counts of the world. A world without acknowledgements does not observe its server.
+func (u *uploads) compare(at int64, n world.Uploads) {
+	if u.whole+u.broken == 0 && len(u.underWay) == 0 {
+		return
+	}
+	u.v.evaluated[UploadsBalance]++
+	if n.Complete != u.whole || n.Broken != u.broken {
+		u.v.violate(UploadsBalance, at, -1,
+			fmt.Sprintf("%d complete, %d broken, %d under way", u.whole, u.broken, len(u.underWay)),
+			fmt.Sprintf("%d complete, %d broken", n.Complete, n.Broken))
+	}
+}
+
+// done handles an operation that a phone reports as done. If it is an upload, the server must have printed one of that many
+// entries.
+func (u *uploads) done(e *event.Event) {
+	entries := e.Phone.Entries
+	if e.Phone.Op != nodes.OpUpload || e.Phone.Outcome != nodes.OutcomeOK {
+		return
+	}
 	if u.complete[entries] == 0 {
 		u.v.evaluated[UploadsWhole]++
-		u.v.violate(UploadsWhole, at, int(phone),
+		u.v.violate(UploadsWhole, int64(e.At), int(e.Node),
 			"the server printed an upload of "+entriesText(entries), "only the phone reports it as done")
 		return
 	}

@@ -21,9 +21,7 @@ type Settings struct {
 type Detector struct {
 	Counts Counts
 
-	block    time.Duration
-	start    int64 // wall time of time zero, Unix nanoseconds
-	zone     *time.Location
+	Settings
 	phones   map[event.Node]*phone
 	blocks   map[string]time.Duration // begin of the last block of each account
 	blockers map[string]guesser       // the guesser that caused the last block of each account
@@ -60,11 +58,10 @@ type phone struct {
 
 // New returns a detector.
 func New(s Settings) *Detector {
-	start := s.Start * int64(time.Second)
 	return &Detector{
-		block: s.BlockDuration, start: start, zone: s.Zone,
-		phones: map[event.Node]*phone{}, blocks: map[string]time.Duration{}, blockers: map[string]guesser{},
-		server: event.NodeClock{Wall: start},
+		Settings: s,
+		phones:   map[event.Node]*phone{}, blocks: map[string]time.Duration{}, blockers: map[string]guesser{},
+		server: event.NodeClock{Wall: s.Start * int64(time.Second)},
 	}
 }
 
@@ -107,7 +104,7 @@ func (d *Detector) countIf(reached bool, s Situation) {
 // and including to.
 func (d *Detector) countBlockEnds(s Situation, from, to time.Duration) {
 	for _, since := range d.blocks {
-		end := since + d.block
+		end := since + d.BlockDuration
 		d.countIf(end > from && end <= to, s)
 	}
 }
@@ -115,7 +112,7 @@ func (d *Detector) countBlockEnds(s Situation, from, to time.Duration) {
 // blocked reports whether any account is blocked.
 func (d *Detector) blocked(at time.Duration) bool {
 	for _, since := range d.blocks {
-		if at-since < d.block {
+		if at-since < d.BlockDuration {
 			return true
 		}
 	}
@@ -151,7 +148,7 @@ func (d *Detector) judged(e *event.Event) {
 	}
 	p, v := d.phone(e.Node), e.Phone
 	if v.At.Wall%int64(time.Second) == 0 {
-		switch time.Unix(0, v.At.Wall).In(d.zone).Format(timeLayout) {
+		switch time.Unix(0, v.At.Wall).In(d.Zone).Format(timeLayout) {
 		case string(v.Raw[expiryAt:versionAt]):
 			d.count(BeaconAtExpiry)
 		case string(v.Raw[startAt:expiryAt]):
@@ -201,12 +198,12 @@ func (d *Detector) delivered(e *event.Event) {
 // validByWorld reports whether the beacon would be valid by the clock of the world. A
 // beacon whose times are not readable counts as valid.
 func (d *Detector) validByWorld(e *event.Event) bool {
-	start, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[startAt:expiryAt]), d.zone)
+	start, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[startAt:expiryAt]), d.Zone)
 	if err != nil {
 		return true
 	}
-	expiry, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[expiryAt:versionAt]), d.zone)
-	now := time.Unix(0, d.start+int64(e.At))
+	expiry, err := time.ParseInLocation(timeLayout, string(e.Phone.Raw[expiryAt:versionAt]), d.Zone)
+	now := time.Unix(d.Start, int64(e.At))
 	return err != nil || !now.Before(start) && now.Before(expiry)
 }
 

@@ -2,38 +2,46 @@ package world
 
 import (
 	"io"
+	"time"
 
 	"bluetrace/nodes"
+	"bluetrace/protocol"
 	"bluetrace/reports/counts"
 	"bluetrace/reports/stats"
 	"bluetrace/sim/event"
 )
 
-// Records are the observers that every run has: the recorder, the counters and the delay meter.
+// Records are the records of every run: those of the recorder, counts and delays.
 type Records struct {
 	*event.Recorder
-	counters Counters
-	delays   DelayMeter
+	counts Counts
+	delays Delays
+	// uploads are the connections with an upload under way: the server has acknowledged a part of it.
+	uploads map[uint64]bool
+	sentOn  uint64                   // the connection on which a phone sent last
+	logouts map[uint64]time.Duration // by connection: the time of the logout that is to end it
 }
 
 // NewRecords returns the records of a run whose phones have these names. The trace is written to trace, unless it
 // is nil.
 func NewRecords(names []string, trace io.Writer) *Records {
-	return &Records{Recorder: event.NewRecorder(names, trace)}
+	return &Records{
+		Recorder: event.NewRecorder(names, trace), uploads: map[uint64]bool{}, logouts: map[uint64]time.Duration{},
+	}
 }
 
 // Subscribe subscribes the records to the kinds of events that they observe.
 func (r *Records) Subscribe(s *event.Stream) {
 	r.Recorder.Subscribe(s)
-	r.counters.Subscribe(s)
-	r.delays.Subscribe(s)
+	r.countEvents(s)
+	r.measureDelays(s)
 }
 
 // Totals returns the counts of the run so far.
-func (r *Records) Totals() *Counts { return &r.counters.Counts }
+func (r *Records) Totals() *Counts { return &r.counts }
 
 // Latencies returns the delays of the run so far.
-func (r *Records) Latencies() *Delays { return &r.delays.Delays }
+func (r *Records) Latencies() *Delays { return &r.delays }
 
 // Counts is counts.Counts.
 type Counts = counts.Counts
@@ -41,18 +49,18 @@ type Counts = counts.Counts
 // Datagrams is counts.Datagrams.
 type Datagrams = counts.Datagrams
 
+// Uploads is counts.Uploads.
+type Uploads = counts.Uploads
+
 // PhoneCounts are the counts of one phone.
 type PhoneCounts struct {
 	Sent, Valid, Invalid uint64 // beacons sent, and beacons received by their verdict
 	AgeMax               int64  // greatest age of a log entry after any event, in nanoseconds
 }
 
-// Counters counts the events of a run.
-type Counters struct{ Counts Counts }
-
-// Subscribe counts the events of the stream from now on.
-func (c *Counters) Subscribe(s *event.Stream) {
-	n := &c.Counts
+// countEvents counts the events of the stream from now on.
+func (r *Records) countEvents(s *event.Stream) {
+	n := &r.counts
 	s.On(event.BeaconSent, func(*event.Event) { n.Beacons.Sent++ })
 	s.On(event.DatagramSent, func(*event.Event) {
 		n.Datagrams.Sent++
@@ -88,8 +96,22 @@ func (c *Counters) Subscribe(s *event.Stream) {
 		}
 	})
 	s.On(event.RemoteClosed, func(*event.Event) { n.Sessions.Closed++ })
-	s.On(event.ServerStopped, func(e *event.Event) { n.Sessions.Closed += uint64(e.Count) })
-	s.On(event.ServerDecided, func(e *event.Event) { countDecision(n, e.Decision) })
+	s.On(event.ServerSent, func(e *event.Event) {
+		if string(e.Bytes) == protocol.Ack {
+			r.uploads[e.Conn] = true
+		}
+	})
+	s.On(event.ServerStopped, func(e *event.Event) {
+		n.Sessions.Closed += uint64(e.Count)
+		n.Uploads.Broken += uint64(len(r.uploads))
+		clear(r.uploads)
+	})
+	s.On(event.ServerDecided, func(e *event.Event) {
+		countDecision(n, e.Decision)
+		if k := e.Decision.Kind; k == nodes.EventUploadDone || k == nodes.EventUploadBroken {
+			delete(r.uploads, e.Conn)
+		}
+	})
 }
 
 // countDecision counts a decision of the server.
@@ -119,35 +141,46 @@ type Delays struct {
 	Beacon, Login, TempID, Upload, Logout stats.Histogram
 }
 
-// Done records the delay of an operation that ended at now, in nanoseconds since time zero. An operation without an
-// answer of the protocol has no delay.
-func (d *Delays) Done(now int64, e *nodes.PhoneEffect) {
-	switch e.Outcome {
+// measureDelays measures the delays of the stream from now on. The delay of a beacon runs from the sending of its first
+// datagram to the verdict. That of a logout runs until the server has closed the connection or, with a remote server,
+// until the phone sees that.
+func (r *Records) measureDelays(s *event.Stream) {
+	s.On(event.BeaconJudged, func(e *event.Event) {
+		if e.SentKnown && !e.Phone.OutOfTurn {
+			r.delays.Beacon.Record(int64(e.At - e.Sent))
+		}
+	})
+	s.On(event.PhoneSent, func(e *event.Event) { r.sentOn = e.Conn })
+	s.On(event.OperationDone, r.done)
+	s.On(event.ServerEnded, r.ended)
+	s.On(event.HungUp, r.ended)
+	s.On(event.ServerStopped, func(*event.Event) { clear(r.logouts) })
+}
+
+// done records the delay of an operation that has ended. An operation without an answer of the protocol has no delay.
+func (r *Records) done(e *event.Event) {
+	switch e.Phone.Outcome {
 	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
 		return
 	}
-	switch delay := now - int64(e.Began); e.Op {
+	switch delay := int64(e.At - e.Phone.Began); e.Phone.Op {
 	case nodes.OpLogin:
-		d.Login.Record(delay)
+		r.delays.Login.Record(delay)
 	case nodes.OpDownload:
-		d.TempID.Record(delay)
+		r.delays.TempID.Record(delay)
 	case nodes.OpUpload:
-		d.Upload.Record(delay)
+		r.delays.Upload.Record(delay)
 	case nodes.OpLogout:
-		d.Logout.Record(delay)
+		r.logouts[r.sentOn] = e.At
 	}
 }
 
-// DelayMeter measures the delays of a run.
-type DelayMeter struct{ Delays Delays }
-
-// Subscribe measures the delays of the stream from now on. The delay of a beacon runs
-// from the sending of its first datagram to the verdict.
-func (d *DelayMeter) Subscribe(s *event.Stream) {
-	s.On(event.BeaconJudged, func(e *event.Event) {
-		if e.SentKnown && !e.Phone.OutOfTurn {
-			d.Delays.Beacon.Record(int64(e.At - e.Sent))
-		}
-	})
-	s.On(event.OperationDone, func(e *event.Event) { d.Delays.Done(int64(e.At), e.Phone) })
+// ended records the delay of a logout whose connection has ended. A stream of the phone that ended before the server had
+// read the logout gives none.
+func (r *Records) ended(e *event.Event) {
+	began, ok := r.logouts[e.Conn]
+	if ok && (e.Closed || e.Kind == event.HungUp) {
+		r.delays.Logout.Record(int64(e.At - began))
+	}
+	delete(r.logouts, e.Conn)
 }
