@@ -155,7 +155,8 @@ func (l *Live) newWorld(
 	return made, func() error { return errors.Join(made.Close(), remove()) }, nil
 }
 
-// accountPicker returns a function that picks an account of a remote server for a phone. An account that the scenario names
+// accountPicker returns a function that picks an account of a remote server for a phone. An account that the
+// scenario names
 // must be among them. The other phones get the remaining accounts in their order.
 func (l *Live) accountPicker(s *scenarios.Scenario) func(int, *scenarios.PhoneGroup) (account, error) {
 	password := map[string]string{}
