@@ -20,7 +20,8 @@ type causes struct {
 	before map[dependency]*step
 }
 
-// dependency is a kind of steps of a phone: those that log in, that download or, with noOperation, that open a connection
+// dependency is a kind of steps of a phone: those that log in, that download or, with noOperation, that open a
+// connection
 // of the script.
 type dependency struct {
 	phone int

@@ -261,7 +261,8 @@ func (s *startedServer) check() []reports.Check {
 	return []reports.Check{c}
 }
 
-// accountPicker returns a function that picks an account of a remote server for a phone. An account that the scenario names
+// accountPicker returns a function that picks an account of a remote server for a phone. An account that the
+// scenario names
 // must be among them. The other phones get the remaining accounts in their order.
 func (l *Live) accountPicker(s *scenarios.Scenario) func(int, *scenarios.PhoneGroup) (account, error) {
 	password := map[string]string{}

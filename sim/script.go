@@ -259,7 +259,8 @@ func (sc *script) watch(st *step) {
 	}
 }
 
-// shown handles a text on the screen of a program, or in the output of the server. It drops decided expectations once they
+// shown handles a text on the screen of a program, or in the output of the server. It drops decided
+// expectations once they
 // are the greater part of those that watch.
 func (sc *script) shown(e *event.Event) {
 	decided, list := 0, sc.screens[e.Node]
@@ -328,7 +329,8 @@ func (st *step) hasOpenExpectation() bool {
 	return slices.ContainsFunc(st.expectations, func(x *expectation) bool { return !x.decided })
 }
 
-// settle ends a step. If it took no effect, the steps that wait for its label fail. The next step begins if it has no time
+// settle ends a step. If it took no effect, the steps that wait for its label fail. The next step begins if it
+// has no time
 // of its own.
 func (sc *script) settle(st *step) {
 	if st.stage == settled || st.hasOpenExpectation() {

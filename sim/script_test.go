@@ -21,6 +21,7 @@ script:
 expect:
   - wrong.at == 10ms
   - wrong.delay == 20ms
+  - welcomed.delay == 20ms
   - welcomed.at == 30ms
   - issued.at == 50ms
   - issued.delay == 20ms

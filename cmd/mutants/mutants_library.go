@@ -222,6 +222,8 @@ func loginMutants() []mutant {
 			new: "case verdictWrong:\n\t\tout.print(n.user + \" has not \" + string(password)); s.storeAttempts"},
 		{name: "a user blocked during a wait for the disk is welcomed", file: login, by: "slow-disk",
 			old: "!s.accounts.attemptsOf(&x.name).blockedAt(now.Elapsed)", new: "x != nil"},
+		{name: "the delay of a second password begins with the first", file: "nodes/program.go", by: "blocking",
+			old: "g.session.password, g.session.passwordSent = \"\", false", new: "g.session.password = \"\""},
 	}
 }
 

@@ -189,7 +189,8 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 		v.tempIDs.survived(int64(e.At), e.Resolve)
 	})
 
-	for _, k := range []event.Kind{event.ProgramOpened, event.ProgramConnects, event.PhonePrinted, event.OperationDone} {
+	ends := []event.Kind{event.ProgramOpened, event.ProgramConnects, event.PhonePrinted, event.OperationDone}
+	for _, k := range ends {
 		s.On(k, v.programs.told)
 	}
 	s.On(event.ProgramOpened, func(e *event.Event) { v.programs.of(e.Node).continueWith(program{}) })

@@ -15,8 +15,10 @@ import (
 
 // programs is the model of the programs of the phones (PROTOCOL.md section 4). In a
 // session, a program sends each typed command once. For an upload it sends a count and
-// as many lines. A program that has downloaded a TempID always has one. An answer that comes after the program has given
-// it up answers no later command. After each request a program reads an answer, or tells its user within the limit of one
+// as many lines. A program that has downloaded a TempID always has one. An answer that comes after the program
+// has given
+// it up answers no later command. After each request a program reads an answer, or tells its user within the
+// limit of one
 // answer that there is none. Half of an answer is none.
 type programs struct {
 	v       *Invariants

@@ -153,7 +153,8 @@ func (u *uploads) stopped() {
 	clear(u.underWay)
 }
 
-// compare compares the model with the counts of the world. A world without acknowledgements does not observe its server.
+// compare compares the model with the counts of the world. A world without acknowledgements does not observe
+// its server.
 func (u *uploads) compare(at int64, n world.Uploads) {
 	if u.whole+u.broken == 0 && len(u.underWay) == 0 {
 		return
@@ -166,7 +167,8 @@ func (u *uploads) compare(at int64, n world.Uploads) {
 	}
 }
 
-// done handles an operation that a phone reports as done. If it is an upload, the server must have printed one of that many
+// done handles an operation that a phone reports as done. If it is an upload, the server must have printed one
+// of that many
 // entries.
 func (u *uploads) done(e *event.Event) {
 	entries := e.Phone.Entries

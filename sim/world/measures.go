@@ -175,7 +175,8 @@ func (r *Records) done(e *event.Event) {
 	}
 }
 
-// ended records the delay of a logout whose connection has ended. A stream of the phone that ended before the server had
+// ended records the delay of a logout whose connection has ended. A stream of the phone that ended before the
+// server had
 // read the logout gives none.
 func (r *Records) ended(e *event.Event) {
 	began, ok := r.logouts[e.Conn]

@@ -66,7 +66,8 @@ type Program interface {
 	TempID(phone uint32) (protocol.Beacon, bool)
 	// Watch makes the world emit an event.ScreenShown for each text that appears on the phone's screen.
 	Watch(phone uint32)
-	// SendBeacons sends the beacon of the phone's program to each of the phones in to, in that order and in one instant.
+	// SendBeacons sends the beacon of the phone's program to each of the phones in to, in that order and in one
+	// instant.
 	SendBeacons(phone uint32, to []uint32)
 }
 
