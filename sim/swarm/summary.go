@@ -224,21 +224,19 @@ func mergeKindCounts(a, b []reports.KindCount) []reports.KindCount {
 
 // Unreached returns the names of the situations that no run reached.
 func (s *Summary) Unreached() []string {
-	var names []string
-	for _, m := range s.Situations {
-		if m.Count == 0 {
-			names = append(names, m.Name)
-		}
-	}
-	return names
+	return uncounted(s.Situations, func(m Situation) (string, uint64) { return m.Name, m.Count })
 }
 
 // Unexercised returns the names of the invariants that no run evaluated, because nothing that they are about happened.
 func (s *Summary) Unexercised() []string {
-	var names []string
-	for _, k := range s.Invariants {
-		if k.Count == 0 {
-			names = append(names, k.Kind)
+	return uncounted(s.Invariants, func(k reports.KindCount) (string, uint64) { return k.Kind, k.Count })
+}
+
+// uncounted returns the names whose count is 0.
+func uncounted[T any](all []T, of func(T) (string, uint64)) (names []string) {
+	for _, one := range all {
+		if name, count := of(one); count == 0 {
+			names = append(names, name)
 		}
 	}
 	return names

@@ -187,7 +187,9 @@ func (d *disks) write(phone uint32, log *nodes.ContactLog) error {
 	err := f.log.Write(log)
 	if err == nil {
 		d.stored = f.log.AppendStored(d.stored[:0])
-		d.emit.logWritten(phone, d.stored)
+		e := d.emit.Next(event.LogWritten, phone, event.NoPeer)
+		e.Stored = d.stored
+		d.emit.Stream.Emit(e)
 	}
 	return err
 }

@@ -132,7 +132,10 @@ func (f *faults) applied(r *rule, node, peer event.Node, nth int, amount int64, 
 	if r.Kind == fault.Disk && node == event.Server {
 		f.serverDiskFailures++
 	}
-	f.emit.faultApplied(r, node, peer, nth, amount, text)
+	e := f.emit.Next(event.FaultApplied, node, peer)
+	e.Number, e.Fault, e.Text = uint64(r.Number), r.Kind, text
+	e.Nth, e.Amount, e.InForce = nth, amount, !r.over
+	f.emit.Stream.Emit(e)
 }
 
 // appliedToConn emits one effect of a fault on one direction of a connection, as applied

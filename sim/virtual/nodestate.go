@@ -164,7 +164,9 @@ func (n *nodeStates) setClock(r *rule, node event.Node, step time.Duration, ppm 
 	wall := time.Unix(0, shows.Wall).In(n.clocks.zone.Location()).Format("02/01/2006 15:04:05.000000000")
 	text := fmt.Sprintf("the clock of %s shows %s, drift %g ppm", n.faults.name(node), wall, shows.PPM)
 	n.faults.applied(r, node, event.NoPeer, 0, int64(step), text)
-	n.emit.clockSet(node, shows)
+	e := n.emit.Next(event.ClockSet, node, event.NoPeer)
+	e.Clock = shows
+	n.emit.Stream.Emit(e)
 	switch {
 	case ppm == 0 || n.isPaused(node):
 	case node == event.Server:

@@ -328,7 +328,9 @@ func (h *serverHost) answerStore(s *store, err error) {
 	h.act()
 	c, waits := uint32(s.conn), s.conn != nodes.NoConn
 	if waits && h.tcp.conns[c].serverOpen && h.tcp.conns[c].Number == s.number {
-		h.emit.storeAnswered(s.conn)
+		e := h.emit.Next(event.StoreAnswered, event.Server, event.NoPeer)
+		e.Slot = s.conn
+		h.emit.Stream.Emit(e)
 	}
 	if h.faults.begun && h.machine != nil {
 		h.printNotes()
