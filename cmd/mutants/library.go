@@ -158,7 +158,7 @@ func (t *tester) judgeLibrary(m *mutant, runs []scenarioRun) (outcome, error) {
 }
 
 // tableWidth is the largest width of the table in columns.
-const tableWidth = 120
+const tableWidth = 140
 
 // mutantTable prints a row for each mutant. Of the library it has a column for each scenario; of tests, their package.
 type mutantTable struct {
