@@ -63,30 +63,27 @@ func scenarioName(file string) string {
 // paths, build IDs or debugger tables. Nothing is inlined: this compiles the
 // dependants of a change in two thirds of the time.
 func build(ctx context.Context, root, program string, overlay map[string]string) error {
-	ctx, cancel := context.WithTimeout(ctx, buildLimit)
-	defer cancel()
 	arguments := []string{"build", "-trimpath", "-buildvcs=false", "-ldflags=-buildid= -s -w", "-gcflags=./...=-l",
 		"-o", program}
-	if len(overlay) > 0 {
-		file := program + ".overlay.json"
-		if err := writeOverlay(file, root, overlay); err != nil {
-			return err
-		}
-		arguments = append(arguments, "-overlay", file)
+	overlayFlag, err := writeOverlay(program+".overlay.json", root, overlay)
+	if err != nil {
+		return err
 	}
-	var output bytes.Buffer
-	c := exec.CommandContext(ctx, "go", append(arguments, "./cmd/sim")...)
-	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &output, &output, waitDelay
-	if err := c.Run(); err != nil {
-		return fmt.Errorf("building sim: %w\n%s", err, bytes.TrimSpace(output.Bytes()))
+	arguments = append(append(arguments, overlayFlag...), "./cmd/sim")
+	status, stdout, stderr, err := runProgram(ctx, buildLimit, root, "go", arguments...)
+	if err == nil && status != 0 {
+		err = fmt.Errorf("exit status %d", status)
+	}
+	if err != nil {
+		return fmt.Errorf("building sim: %w\n%s", err, bytes.TrimSpace(append(stdout, stderr...)))
 	}
 	return nil
 }
 
-// runSim runs a built sim in the folder root. err is nil if the program exited,
+// runProgram runs a program in the folder root. err is nil if the program exited,
 // with any status; it is the error of a context if limit was over or ctx was
 // cancelled.
-func runSim(ctx context.Context, limit time.Duration, root, program string, arguments ...string) (
+func runProgram(ctx context.Context, limit time.Duration, root, program string, arguments ...string) (
 	status int, stdout, stderr []byte, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -103,30 +100,33 @@ func runSim(ctx context.Context, limit time.Duration, root, program string, argu
 	return c.ProcessState.ExitCode(), out.Bytes(), errs.Bytes(), nil
 }
 
-// runSimTwice is runSim, and tries a second time if limit was over: a busy machine is no hang.
-func runSimTwice(ctx context.Context, limit time.Duration, root, program string, arguments ...string) (
+// runTwice is runProgram, and tries a second time if limit was over: a busy machine is no hang.
+func runTwice(ctx context.Context, limit time.Duration, root, program string, arguments ...string) (
 	status int, stdout, stderr []byte, err error) {
-	status, stdout, stderr, err = runSim(ctx, limit, root, program, arguments...)
+	status, stdout, stderr, err = runProgram(ctx, limit, root, program, arguments...)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-		return runSim(ctx, limit, root, program, arguments...)
+		return runProgram(ctx, limit, root, program, arguments...)
 	}
 	return status, stdout, stderr, err
 }
 
-// writeOverlay writes the file for go build's flag -overlay.
-func writeOverlay(file, root string, overlay map[string]string) error {
+// writeOverlay writes the file for go build's flag -overlay and returns the flag: none if nothing is replaced.
+func writeOverlay(file, root string, overlay map[string]string) (flag []string, err error) {
+	if len(overlay) == 0 {
+		return nil, nil
+	}
 	replace := make(map[string]string, len(overlay))
 	for source, replacement := range overlay {
 		replace[filepath.Join(root, filepath.FromSlash(source))] = replacement
 	}
 	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
+	if err == nil {
+		err = os.WriteFile(file, text, 0o644)
+	}
 	if err != nil {
-		return fmt.Errorf("encoding the overlay: %w", err)
+		return nil, fmt.Errorf("writing the overlay: %w", err)
 	}
-	if err := os.WriteFile(file, text, 0o644); err != nil {
-		return fmt.Errorf("writing the overlay: %w", err)
-	}
-	return nil
+	return []string{"-overlay", file}, nil
 }
 
 // contentOf returns the hash of a program.

@@ -1,16 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
-	"unicode/utf8"
 )
 
 // testLimit is the time limit of one run of a test, with its build.
@@ -19,42 +16,32 @@ const testLimit = 5 * time.Minute
 // runTests runs the test by of a package of the module in root (all tests, if by is empty) with changed files. folder is
 // for the file that lists them. It tries twice before it reports that the tests do not end. It returns an error if the
 // run allows no conclusion.
-func runTests(ctx context.Context, root, folder, pkg, by string, overlay map[string]string) (scenarioRun, error) {
+func runTests(ctx context.Context, root, folder, pkg, by string, overlay map[string]string) (r scenarioRun, err error) {
 	arguments := []string{"test", "-trimpath", "-short", "-vet=off", "-count=1", "-failfast", "-timeout", "2m"}
-	if len(overlay) > 0 {
-		file := filepath.Join(folder, "overlay.json")
-		if err := writeOverlay(file, root, overlay); err != nil {
-			return scenarioRun{}, err
-		}
-		arguments = append(arguments, "-overlay", file)
+	overlayFlag, err := writeOverlay(filepath.Join(folder, "overlay.json"), root, overlay)
+	if err != nil {
+		return r, err
 	}
+	arguments = append(arguments, overlayFlag...)
 	if by != "" {
 		arguments = append(arguments, "-run", "^"+by+"$")
 	}
-	r, err := goTest(ctx, root, append(arguments, pkg))
-	if err == nil && r.ending == timedOut {
-		return goTest(ctx, root, append(arguments, pkg))
+	arguments = append(arguments, pkg)
+	for range 2 {
+		status, stdout, stderr, err := runProgram(ctx, testLimit, root, "go", arguments...)
+		switch {
+		case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
+			r = scenarioRun{timedOut, noEnd(testLimit)}
+		case err != nil:
+			return r, fmt.Errorf("running go test: %w", err)
+		default:
+			r, err = readTests(status == 0, string(stdout)+string(stderr))
+		}
+		if r.ending != timedOut {
+			return r, err
+		}
 	}
-	return r, err
-}
-
-// goTest runs go test once.
-func goTest(ctx context.Context, root string, arguments []string) (scenarioRun, error) {
-	limited, cancel := context.WithTimeout(ctx, testLimit)
-	defer cancel()
-	var out bytes.Buffer
-	c := exec.CommandContext(limited, "go", arguments...)
-	c.Dir, c.Stdout, c.Stderr, c.WaitDelay = root, &out, &out, waitDelay
-	err := c.Run()
-	switch _, exited := errors.AsType[*exec.ExitError](err); {
-	case ctx.Err() != nil:
-		return scenarioRun{}, ctx.Err()
-	case err != nil && limited.Err() != nil:
-		return scenarioRun{timedOut, noEnd(testLimit)}, nil
-	case err != nil && !exited:
-		return scenarioRun{}, fmt.Errorf("running go test: %w", err)
-	}
-	return readTests(err == nil, out.String())
+	return r, nil
 }
 
 var failedTest = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)`)
@@ -84,10 +71,11 @@ func (t *tester) testOriginalTests(ctx context.Context) error {
 	seen := map[[2]string]bool{}
 	for i := range t.options.mutants {
 		m := &t.options.mutants[i]
-		if seen[[2]string{m.tests, m.by}] {
+		test := [2]string{m.tests, m.by}
+		if seen[test] {
 			continue
 		}
-		seen[[2]string{m.tests, m.by}] = true
+		seen[test] = true
 		r, err := t.goTest(ctx, t.temp, m.tests, m.by, nil)
 		if err == nil && r.ending != passed {
 			err = fmt.Errorf("without a bug %s of %s fails: %s", m.by, m.tests, r.reason)
@@ -115,32 +103,3 @@ func (t *tester) judgeTests(ctx context.Context, r *result, folder string) (outc
 	}
 	return killed, nil
 }
-
-// testTable prints a row for each mutant with the test that found it.
-type testTable struct {
-	*printer
-	nameWidth int
-}
-
-func newTestTable(p *printer, mutants []mutant) *testTable {
-	t := &testTable{printer: p, nameWidth: len("planted bug")}
-	for i := range mutants {
-		t.nameWidth = max(t.nameWidth, utf8.RuneCountInString(mutants[i].name))
-	}
-	return t
-}
-
-func (t *testTable) head() {
-	t.print("%-*s  %-18s first failure", t.nameWidth, "planted bug", "package")
-}
-
-func (t *testTable) row(r *result) {
-	note := strings.ToUpper(string(r.outcome))
-	if r.outcome == killed {
-		note = r.runs[0].reason
-	}
-	line := fmt.Sprintf("%-*s  %-18s %s", t.nameWidth, r.mutant.name, r.mutant.tests, note)
-	t.print("%s", truncate(line, tableWidth))
-}
-
-func (t *testTable) foot() { t.print("") }

@@ -45,7 +45,7 @@ const (
 // runScenario runs one scenario in the folder root. It returns an error if the
 // run allows no conclusion.
 func runScenario(ctx context.Context, root, program, scenario string, limit time.Duration) (scenarioRun, error) {
-	status, stdout, stderr, err := runSimTwice(ctx, limit, root, program, "run", scenario, "--report", "json")
+	status, stdout, stderr, err := runTwice(ctx, limit, root, program, "run", scenario, "--report", "json")
 	if errors.Is(err, context.DeadlineExceeded) {
 		return scenarioRun{timedOut, noEnd(limit)}, nil
 	}
@@ -158,65 +158,75 @@ func (t *tester) judgeLibrary(m *mutant, runs []scenarioRun) (outcome, error) {
 }
 
 // tableWidth is the largest width of the table in columns.
-const tableWidth = 120
+const tableWidth = 140
 
-// libraryTable prints mutants by scenarios: a row for each mutant, a column for
-// each scenario.
-type libraryTable struct {
+// mutantTable prints a row for each mutant. Of the library it has a column for each scenario; of tests, their package.
+type mutantTable struct {
 	*printer
-	scenarios []string
+	scenarios []string // nil: of tests
 	nameWidth int
 }
 
-func newLibraryTable(p *printer, mutants []mutant, scenarios []string) *libraryTable {
-	t := &libraryTable{printer: p, scenarios: scenarios, nameWidth: len("planted bug")}
-	for _, m := range mutants {
-		t.nameWidth = max(t.nameWidth, utf8.RuneCountInString(m.name))
+func newMutantTable(p *printer, mutants []mutant, scenarios []string) *mutantTable {
+	t := &mutantTable{printer: p, scenarios: scenarios, nameWidth: len("planted bug")}
+	for i := range mutants {
+		t.nameWidth = max(t.nameWidth, utf8.RuneCountInString(mutants[i].name))
 	}
 	return t
 }
 
-func (t *libraryTable) head() {
-	t.print("x: the scenario failed; !: it panicked or did not end")
+func (t *mutantTable) head() {
+	columns := "  package          "
+	if t.scenarios != nil {
+		columns = ""
+		t.print("x: the scenario failed; !: it panicked or did not end")
+	}
 	for i, file := range t.scenarios {
 		t.print("%3d %s", i+1, scenarioName(file))
+		columns += fmt.Sprintf("%3d", i+1)
 	}
-	t.print("")
-	var numbers strings.Builder
-	for i := range t.scenarios {
-		fmt.Fprintf(&numbers, "%3d", i+1)
+	if t.scenarios != nil {
+		t.print("")
 	}
-	t.print("%-*s%s  first failure", t.nameWidth, "planted bug", numbers.String())
+	t.print("%-*s%s  first failure", t.nameWidth, "planted bug", columns)
 }
 
-// row prints one mutant, and beside it the first failure of the scenario that
+// row prints one mutant, and beside it the first failure of the scenario or test that
 // tests its rule, or else of any scenario.
-func (t *libraryTable) row(r *result) {
-	marks, note := "", ""
+func (t *mutantTable) row(r *result) {
+	columns, note := "", ""
+	if t.scenarios == nil {
+		columns = fmt.Sprintf("  %-17s", r.mutant.tests)
+	}
 	for i := range t.scenarios {
-		switch {
-		case i >= len(r.runs):
-			marks += "   "
-			continue
-		case r.runs[i].ending == passed:
-			marks += "  ."
-			continue
-		case r.runs[i].ending == failed:
-			marks += "  x"
-		default:
-			marks += "  !"
-		}
-		if note == "" || scenarioName(t.scenarios[i]) == r.mutant.by {
-			note = r.runs[i].reason
+		columns += markOf(r.runs, i)
+	}
+	for i, run := range r.runs {
+		guards := t.scenarios == nil || scenarioName(t.scenarios[i]) == r.mutant.by
+		if run.ending != passed && (note == "" || guards) {
+			note = run.reason
 		}
 	}
 	if r.outcome != killed {
 		note = strings.ToUpper(string(r.outcome))
 	}
-	t.print("%s", truncate(fmt.Sprintf("%-*s%s  %s", t.nameWidth, r.mutant.name, marks, note), tableWidth))
+	t.print("%s", truncate(fmt.Sprintf("%-*s%s  %s", t.nameWidth, r.mutant.name, columns, note), tableWidth))
 }
 
-func (t *libraryTable) foot() { t.print("") }
+// markOf returns the column of a scenario.
+func markOf(runs []scenarioRun, i int) string {
+	switch {
+	case i >= len(runs):
+		return "   "
+	case runs[i].ending == passed:
+		return "  ."
+	case runs[i].ending == failed:
+		return "  x"
+	}
+	return "  !"
+}
+
+func (t *mutantTable) foot() { t.print("") }
 
 // truncate shortens a line to width characters.
 func truncate(line string, width int) string {

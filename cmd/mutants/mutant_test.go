@@ -225,6 +225,8 @@ type packageSet struct {
 	files    map[string][]string // by folder from the module's root: the folder's Go files
 	exports  map[string]string   // by import path: the file of the compiler's export data
 	importer types.Importer
+	set      *token.FileSet
+	parsed   map[string]*ast.File // by text: a file that no mutant of a package changes is parsed once
 }
 
 func sourcePackages(t *testing.T) *packageSet {
@@ -236,7 +238,7 @@ func sourcePackages(t *testing.T) *packageSet {
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	p := &packageSet{files: map[string][]string{}, exports: map[string]string{}}
+	p := &packageSet{files: map[string][]string{}, exports: map[string]string{}, set: token.NewFileSet(), parsed: map[string]*ast.File{}}
 	for line := range strings.Lines(string(out)) {
 		parts := strings.Split(strings.TrimSpace(line), "|")
 		p.exports[parts[0]] = parts[1]
@@ -256,7 +258,6 @@ func (p *packageSet) check(folder string, changed map[string]string) error {
 	if len(p.files[folder]) == 0 {
 		return fmt.Errorf("no package in %s", folder)
 	}
-	set := token.NewFileSet()
 	var files []*ast.File
 	for _, name := range slices.Sorted(slices.Values(p.files[folder])) {
 		text, ok := changed[path.Join(folder, name)]
@@ -266,12 +267,15 @@ func (p *packageSet) check(folder string, changed map[string]string) error {
 				return err
 			}
 		}
-		parsed, err := parser.ParseFile(set, path.Join(folder, name), text, parser.SkipObjectResolution)
-		if err != nil {
-			return err
+		if p.parsed[text] == nil {
+			parsed, err := parser.ParseFile(p.set, path.Join(folder, name), text, parser.SkipObjectResolution)
+			if err != nil {
+				return err
+			}
+			p.parsed[text] = parsed
 		}
-		files = append(files, parsed)
+		files = append(files, p.parsed[text])
 	}
-	_, err := (&types.Config{Importer: p.importer}).Check("bluetrace/"+folder, set, files, nil)
+	_, err := (&types.Config{Importer: p.importer}).Check("bluetrace/"+folder, p.set, files, nil)
 	return err
 }

@@ -41,7 +41,7 @@ const swarmLimit = 15 * time.Minute
 // failures. runSwarm returns an error if the run allows no conclusion.
 func runSwarm(ctx context.Context, root, program string, arguments ...string) (swarmResult, error) {
 	all := append([]string{"swarm", "--fail-fast", "--jobs", "1", "--report", "json"}, arguments...)
-	status, stdout, stderr, err := runSimTwice(ctx, swarmLimit, root, program, all...)
+	status, stdout, stderr, err := runTwice(ctx, swarmLimit, root, program, all...)
 	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 		return swarmResult{found: &failure{cause: noEnd(swarmLimit)}}, nil
 	}

@@ -108,12 +108,12 @@ func (t *tester) testAll(ctx context.Context, w io.Writer) error {
 		return errors.Join(err, printCount(w, 0, len(mutants)))
 	}
 	out := &printer{w: w}
-	var table table = newLibraryTable(out, mutants, t.scenarios)
+	var table table = newMutantTable(out, mutants, t.scenarios)
 	switch {
 	case t.options.swarm:
 		table = &swarmTable{printer: out}
 	case t.options.tests:
-		table = newTestTable(out, mutants)
+		table = newMutantTable(out, mutants, nil)
 	}
 	table.head()
 	var failures []result

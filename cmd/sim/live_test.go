@@ -119,6 +119,7 @@ func TestLiveRepeats(t *testing.T) {
 
 // TestLiveRun runs the whole command over sockets.
 func TestLiveRun(t *testing.T) {
+	t.Parallel() // it waits for a second of the real clock
 	file := filepath.Join(t.TempDir(), "short.yaml")
 	text := "name: short\nlength: 1s\nphones: [{name: a}, {name: b}]\n" +
 		"script: [{at: 0s, phone: a, datagrams: {to: b, send: x}, expect: {phone: b, prints: The beacon is invalid.}}]\n"

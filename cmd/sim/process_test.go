@@ -142,6 +142,7 @@ func fullPipe(t *testing.T) *os.File {
 }
 
 func TestReportsAreWrittenWhenTheReaderHasGone(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, "run", "--out", "out", "small.yaml", "mistaken.yaml")
 	p.Stdout = closedPipe(t)
 	p.start()
@@ -157,9 +158,11 @@ func TestReportsAreWrittenWhenTheReaderHasGone(t *testing.T) {
 
 // TestClosedOutputsHaveAnExitStatus checks that no command is ended by SIGPIPE.
 func TestClosedOutputsHaveAnExitStatus(t *testing.T) {
+	t.Parallel()
 	for _, arguments := range []string{"--help", "run --help", "completion bash", "schema", "--version", "check small.yaml", "init new.yaml",
 		"run small.yaml", "run --report json small.yaml", "run --trace /dev/stdout small.yaml", "swarm --seeds 1-1 small.yaml"} {
 		t.Run(arguments, func(t *testing.T) {
+			t.Parallel()
 			p := newProcess(t, strings.Fields(arguments)...)
 			p.Stdout = closedPipe(t)
 			p.start()
@@ -180,6 +183,7 @@ func TestClosedOutputsHaveAnExitStatus(t *testing.T) {
 // TestTheFirstSignalEndsEveryWait waits for a pipe that has a writer who writes nothing,
 // or nothing at its other end.
 func TestTheFirstSignalEndsEveryWait(t *testing.T) {
+	t.Parallel()
 	signals := []os.Signal{syscall.SIGTERM, os.Interrupt, syscall.SIGHUP}
 	for i, c := range []struct {
 		arguments string
@@ -192,6 +196,7 @@ func TestTheFirstSignalEndsEveryWait(t *testing.T) {
 		{"run --metrics 0 --trace pipe small.yaml", "metrics at"},
 	} {
 		t.Run(c.arguments, func(t *testing.T) {
+			t.Parallel()
 			p := newProcess(t, strings.Fields(c.arguments)...)
 			pipe := p.pipe("pipe")
 			in, err := p.StdinPipe()
@@ -238,6 +243,7 @@ func endless(t *testing.T, p *process) *bufio.Reader {
 }
 
 func TestHangUpIsAnInterrupt(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, "run", "--out", "out", "--trace", "pipe", "endless.yaml")
 	trace := endless(t, p)
 	if err := p.Process.Signal(syscall.SIGHUP); err != nil {
@@ -260,6 +266,7 @@ func TestHangUpIsAnInterrupt(t *testing.T) {
 // TestHangUpIsIgnoredBelowNohup sends SIGHUP to a process that was started with it
 // ignored, and checks that its run continues.
 func TestHangUpIsIgnoredBelowNohup(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, "run", "--trace", "pipe", "endless.yaml")
 	p.Args = append([]string{"sh", "-c", `trap "" HUP; exec "$0" "$@"`}, p.Args...)
 	p.Path = "/bin/sh"
@@ -280,6 +287,7 @@ func TestHangUpIsIgnoredBelowNohup(t *testing.T) {
 }
 
 func TestASignalEndsABlockedOutput(t *testing.T) {
+	t.Parallel()
 	p := newProcess(t, "run", "--out", "out", "--trace", "pipe", "small.yaml")
 	p.Stdout = fullPipe(t)
 	trace := endless(t, p)
@@ -303,12 +311,17 @@ func TestASignalEndsABlockedOutput(t *testing.T) {
 }
 
 func TestNewFilesFollowTheUmask(t *testing.T) {
+	t.Parallel()
+	const stepped = "run --step 10s --out new/out --trace new/out/trace small.yaml"
 	for _, c := range []struct {
 		umask        string
 		file, folder os.FileMode
-	}{{"077", 0o600, 0o700}, {"002", 0o664, 0o775}, {"022", 0o644, 0o755}} {
-		for _, arguments := range []string{"run --step 10s --out new/out --trace new/out/trace small.yaml", "swarm --seeds 1-1 --out new/out small.yaml",
-			"run --out new/out --metrics 0 small.yaml"} {
+		commands     []string
+	}{
+		{"077", 0o600, 0o700, []string{stepped, "swarm --seeds 1-1 --out new/out small.yaml", "run --out new/out --metrics 0 small.yaml"}},
+		{"002", 0o664, 0o775, []string{stepped}},
+	} {
+		for _, arguments := range c.commands {
 			p := newProcess(t, strings.Fields(arguments)...)
 			p.Args = append([]string{"sh", "-c", "umask " + c.umask + `; mkdir -p new/out; rmdir new/out; exec "$0" "$@"`}, p.Args...)
 			p.Path = "/bin/sh"
@@ -328,6 +341,7 @@ func TestNewFilesFollowTheUmask(t *testing.T) {
 
 // TestTwoRunsMayShareAFolder runs two scenarios at once with one --out.
 func TestTwoRunsMayShareAFolder(t *testing.T) {
+	t.Parallel()
 	one, two := newProcess(t, "run", "--out", "out", "small.yaml"), newProcess(t, "run", "--out", "out", "other.yaml")
 	two.Dir = one.folder
 	writeFile(t, one.path("other.yaml"), strings.Replace(passing, "small", "other", 1))
@@ -348,6 +362,7 @@ func TestTwoRunsMayShareAFolder(t *testing.T) {
 
 // TestAFolderWithAPipeIsReadWithoutIt checks that the pipe is named.
 func TestAFolderWithAPipeIsReadWithoutIt(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ arguments, printed string }{{"check .", "ok  small.yaml: "}, {"run .", "PASSED  small: "}} {
 		p := newProcess(t, strings.Fields(c.arguments)...)
 		p.pipe("x.yaml")
