@@ -156,8 +156,8 @@ func connectionMutants() []mutant {
 		{name: "an upload without an answer is started again", file: program,
 			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.phone.log.entries(), out)"},
 		{name: "half of a TempID ends the wait", file: program,
-			old: "case protocol.NoReply:\n\t\treturn\n\tcase protocol.ReplyTempID:",
-			new: "case protocol.NoReply:\n\t\tg.timer = timerNone\n\t\treturn\n\tcase protocol.ReplyTempID:"},
+			old: "if reply != protocol.ReplyTempID {\n",
+			new: "if reply != protocol.ReplyTempID {\n\t\tif reply == protocol.NoReply {\n\t\t\tg.timer = timerNone\n\t\t}\n"},
 		{name: "a phone loses its TempID with its connection", file: program,
 			old: "text := textLost\n", new: "text := textLost\n\tg.phone.hasTempID = false\n"},
 	}

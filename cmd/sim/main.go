@@ -152,7 +152,7 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		return p.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError)
 	}
 	if len(arguments) > 0 {
-		p.dropRefused(c, arguments)
+		dropRefused(c, arguments, p)
 	}
 	hint := commandHint
 	if c != root {

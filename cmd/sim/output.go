@@ -246,7 +246,7 @@ func (r *runCommand) prepareFolder(unread, all []planned) (err error) {
 
 // dropRefused removes the earlier reports of the scenarios that a refused command line names, where its arguments have
 // --out. c is the command that refused them; arguments[0] is its name, or one that is misspelt.
-func (p *program) dropRefused(c *cobra.Command, arguments []string) {
+func dropRefused(c *cobra.Command, arguments []string, p *program) {
 	command, out := c.Name(), ""
 	if similar := c.SuggestionsFor(arguments[0]); len(similar) > 0 {
 		command = similar[0]
