@@ -53,7 +53,7 @@ func (r *TraceReader) openText(in io.Reader) (io.Reader, error) {
 	for holder := ""; ; holder = "a gzip file that holds " {
 		text := bufio.NewReaderSize(in, maxTraceLine)
 		head, _ := text.Peek(tarMagicAt + len(tarMagic)) // the text has the error again, with its line
-		format := FormatOf(head)
+		format := formatOf(head)
 		if format == gzipFormat && holder == "" {
 			z, err := gzip.NewReader(text)
 			if err != nil {
@@ -78,8 +78,8 @@ const (
 	tarMagicAt = 257 // offset in the file, in bytes
 )
 
-// FormatOf returns the format of a file that is not text by its first bytes, or "".
-func FormatOf(head []byte) string {
+// formatOf returns the format of a file that is not text by its first bytes, or "".
+func formatOf(head []byte) string {
 	if isUTF16(head) {
 		return "UTF-16 text"
 	}

@@ -14,7 +14,6 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/reports/counts"
-	"bluetrace/scenarios"
 )
 
 // Limits of the input.
@@ -90,10 +89,6 @@ func parse(path string, text []byte) ([]*Result, error) {
 	text, err := reports.TrimMark(text)
 	if err != nil {
 		return nil, &Invalid{path, err}
-	}
-	if format := scenarios.FormatOf(text); format != "" {
-		return nil, &Invalid{path, fmt.Errorf("this is %s; expected the JSON of `sim run --out DIR` (unpack an archive first)",
-			format)}
 	}
 	var all []*Result
 	d := json.NewDecoder(bytes.NewReader(text))
