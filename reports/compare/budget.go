@@ -165,7 +165,8 @@ func (b *Budget) judgeValues(x, y float64, scenario string) (BudgetResult, error
 	return b.result(change, change, change, false), nil
 }
 
-// judgeBudgets judges the budgets for figures of this load, whose times are those of metrics. It sets used[i] if budget i is for one of its counts.
+// judgeBudgets judges the budgets for figures of this load, whose times are those of metrics. It sets
+// used[i] if budget i is for one of its counts.
 func (l *Load) judgeBudgets(o Options, metrics []metric, used []bool) error {
 	for i, b := range o.Budgets {
 		if b.isLoadTime() {

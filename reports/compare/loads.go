@@ -134,7 +134,8 @@ func metricsOf(p sides, warnings *[]string) []metric {
 	}
 	var all []metric
 	for _, k := range []kind{response, service} {
-		all = append(all, metric{name: string(k), kind: k, operations: slices.Concat(ofA, ofB), figures: defaultFigures()})
+		every := slices.Concat(ofA, ofB)
+		all = append(all, metric{name: string(k), kind: k, operations: every, figures: defaultFigures()})
 		for _, name := range both {
 			m := metric{name: name + "." + string(k), kind: k, operations: []string{name}}
 			if len(both) > 1 {

@@ -391,8 +391,8 @@ func (e *engine) loginError(n int, l loginEnd) error {
 	case l.outcome != Failed:
 		came = "the connection ended without an answer"
 	}
-	return fmt.Errorf("logging in phone %d of %d (%s) at the server %s, before the load: %s: %s; check that this server "+
-		"runs, speaks the protocol and has this account with its password", n, len(e.phones), e.Phones[n-1].User,
+	return fmt.Errorf("logging in phone %d of %d (%s) at the server %s, before the load: %s: %s; check that "+
+		"this server runs, speaks the protocol and has this account with its password", n, len(e.phones), e.Phones[n-1].User,
 		cmp.Or(e.Server, "of the load"), scenarios.LoadOperations[o], came)
 }
 
