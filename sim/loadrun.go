@@ -150,7 +150,7 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 
 func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	c := load.Config{
-		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter,
+		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter, Server: r.target,
 		OwnUsage: ownUsage, ServerUsage: r.serverUse, Sleep: r.sleep,
 		Judge: func(l *reports.Load, at time.Duration) load.Status {
 			return load.ThresholdStatus(r.scenario, l, at)

@@ -165,12 +165,12 @@ func (b *Budget) judgeValues(x, y float64, scenario string) (BudgetResult, error
 	return b.result(change, change, change, false), nil
 }
 
-// judgeBudgets judges the budgets for figures of this load. wanted are the indices of
-// the budgets for its times. It sets used[i] if budget i is for one of its counts.
-func (l *Load) judgeBudgets(o Options, wanted []int, used []bool) error {
+// judgeBudgets judges the budgets for figures of this load, whose times are those of metrics. It sets
+// used[i] if budget i is for one of its counts.
+func (l *Load) judgeBudgets(o Options, metrics []metric, used []bool) error {
 	for i, b := range o.Budgets {
 		if b.isLoadTime() {
-			if err := l.judgeTime(b, slices.Contains(wanted, i)); err != nil {
+			if err := l.judgeTime(b, metrics); err != nil {
 				return err
 			}
 			continue
@@ -186,8 +186,8 @@ func (l *Load) judgeBudgets(o Options, wanted []int, used []bool) error {
 		}
 		used[i] = true
 		if c.ARate == nil || c.BRate == nil {
-			return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: on one side of %s nothing was counted",
-				b.Text, l.Scenario)}
+			return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: of %s nothing was counted in %s",
+				b.Text, l.Scenario, lackingSides(c.AOf, c.BOf))}
 		}
 		r, err := b.judgeValues(*c.ARate, *c.BRate, l.Scenario)
 		if err != nil {
@@ -223,14 +223,15 @@ func (l *Load) judgeUnsuccessful(budgets []Budget) error {
 }
 
 // judgeTime judges a budget for a time of the load by the test of its row.
-func (l *Load) judgeTime(b Budget, wanted bool) error {
+func (l *Load) judgeTime(b Budget, metrics []metric) error {
 	at := slices.IndexFunc(l.Rows, func(r Row) bool { return r.Metric == b.Metric && r.figure == b.figure() })
 	if at < 0 {
-		if wanted {
-			return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: one side of %s has no sample",
-				b.Text, l.Scenario)}
+		of := slices.IndexFunc(metrics, func(m metric) bool { return m.name == b.Metric })
+		if of < 0 {
+			return nil
 		}
-		return nil
+		return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: %s has no sample in %s",
+			b.Text, l.Scenario, metrics[of].lacking)}
 	}
 	r := &l.Rows[at]
 	if r.Test == nil {
@@ -254,5 +255,7 @@ func (l *Load) judgeTime(b Budget, wanted bool) error {
 	return nil
 }
 
-// number formats v with as few digits as identify it, without an exponent.
-func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+// number formats v with at most six digits after the point, without an exponent.
+func number(v float64) string {
+	return strings.TrimRight(strings.TrimRight(strconv.FormatFloat(v, 'f', 6, 64), "0"), ".")
+}

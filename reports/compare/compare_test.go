@@ -224,11 +224,11 @@ func TestNotComparable(t *testing.T) {
 		{"one of two runs measured nothing", append(draw(func(*Result) {}), draw(func(r *Result) {
 			r.path, r.Load.Seconds, r.Load.Histograms.Operations = "empty.json", 1, nil
 		})...), "", "empty.json: no operation succeeded, of 0, so there is no time to compare"},
-		{"no time", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response = make([]string, 9) }), "", "drawn cannot be compared: one side has no time of an operation"},
-		{"nothing counted", same, "operations_failed:rate=+1%", `budget "operations_failed:rate=+1%" cannot be judged: on one side of drawn nothing was counted`},
+		{"no time", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response = make([]string, 9) }), "", "drawn cannot be compared: no time of an operation in B"},
+		{"nothing counted", same, "operations_failed:rate=+1%", `budget "operations_failed:rate=+1%" cannot be judged: of drawn nothing was counted in A and B`},
 		{"an unknown metric", same, "logout.response_time:p50=+1%", `budget "logout.response_time:p50=+1%": no scenario has this figure on both sides; use a metric of the table, such as response_time:p99`},
 		{"too few samples", same, "response_time:p99=+1%", `budget "response_time:p99=+1%" cannot be judged: in drawn only 1 samples lie beyond the figure, but 10 are needed; use longer runs`},
-		{"no sample", same, "login.service_time:p50=+1%", `budget "login.service_time:p50=+1%" cannot be judged: one side of drawn has no sample`},
+		{"no sample", same, "login.service_time:p50=+1%", `budget "login.service_time:p50=+1%" cannot be judged: drawn has no sample in A and B`},
 		{"too short", draw(func(r *Result) {
 			r.Load.Histograms.Operations[0].Response = r.Load.Histograms.Operations[0].Response[:7]
 		}),

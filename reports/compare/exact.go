@@ -97,15 +97,15 @@ type value struct {
 
 // addDifferences adds the values that differ or are on one side only.
 func (e *Exact) addDifferences(a, b []value) {
-	inA := map[string]string{}
+	inA := map[string]value{}
 	for _, v := range a {
-		inA[v.name] = v.text
+		inA[v.name] = v
 	}
 	inB := map[string]bool{}
 	for _, v := range b {
 		inB[v.name] = true
-		if text, ok := inA[v.name]; !ok || text != v.text {
-			e.Differences = append(e.Differences, Difference{v.name, text, v.text})
+		if of := inA[v.name]; of != v { // a difference may be in digits that are not shown
+			e.Differences = append(e.Differences, Difference{v.name, of.text, v.text})
 		}
 	}
 	for _, v := range a {

@@ -49,6 +49,7 @@ type metric struct {
 	kind       kind
 	operations []string
 	figures    []figure
+	lacking    string // the sides without a sample: A, B or both; "" if there are none
 }
 
 // compareLoads compares the loads of one scenario. It sets used[i] if the scenario has
@@ -57,11 +58,10 @@ func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 	l := &Load{Scenario: p.scenario, A: sideOf(p.a), B: sideOf(p.b), Rows: []Row{}, Budgets: []BudgetResult{}}
 	l.Warnings = slices.Concat(warningsOf(p.a, p.b), p.leftOut)
 	metrics := metricsOf(p, &l.Warnings)
-	var wanted []int
 	for i, b := range o.Budgets {
 		for j := range metrics {
 			if m := &metrics[j]; m.name == b.Metric && b.isLoadTime() {
-				used[i], wanted = true, append(wanted, i)
+				used[i] = true
 				m.addFigure(b.figure())
 			}
 		}
@@ -71,10 +71,10 @@ func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 	errs := make([]error, len(metrics))
 	var running sync.WaitGroup
 	slots := make(chan struct{}, runtime.GOMAXPROCS(0))
-	for i, m := range metrics {
+	for i := range metrics {
 		slots <- struct{}{}
 		running.Go(func() {
-			rows[i], errs[i] = m.rows(p, o, rand.New(rand.NewPCG(o.Seed, uint64(i))))
+			rows[i], errs[i] = metrics[i].rows(p, o, rand.New(rand.NewPCG(o.Seed, uint64(i))))
 			<-slots
 		})
 	}
@@ -86,12 +86,13 @@ func compareLoads(p sides, o Options, used []bool) (*Load, error) {
 		l.Rows = append(l.Rows, rows[i]...)
 	}
 	if len(l.Rows) == 0 {
-		return nil, &Invalid{Err: fmt.Errorf("%s cannot be compared: one side has no time of an operation", p.scenario)}
+		return nil, &Invalid{Err: fmt.Errorf("%s cannot be compared: no time of an operation in %s",
+			p.scenario, metrics[0].lacking)}
 	}
 	l.adjust(1 - o.Confidence)
 	l.Counts = countsOf(p)
 	l.Resources = resourcesOf(p)
-	return l, l.judgeBudgets(o, wanted, used)
+	return l, l.judgeBudgets(o, metrics, used)
 }
 
 func sideOf(results []*Result) Side {
@@ -133,7 +134,8 @@ func metricsOf(p sides, warnings *[]string) []metric {
 	}
 	var all []metric
 	for _, k := range []kind{response, service} {
-		all = append(all, metric{string(k), k, slices.Concat(ofA, ofB), defaultFigures()})
+		every := slices.Concat(ofA, ofB)
+		all = append(all, metric{name: string(k), kind: k, operations: every, figures: defaultFigures()})
 		for _, name := range both {
 			m := metric{name: name + "." + string(k), kind: k, operations: []string{name}}
 			if len(both) > 1 {
@@ -159,7 +161,21 @@ func (m *metric) rows(p sides, o Options, draws *rand.Rand) ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
+	m.lacking = lackingSides(a.sum.Total(), b.sum.Total())
 	return m.test(a, b, o.Confidence, draws), nil
+}
+
+// lackingSides returns the names of the sides whose number is 0.
+func lackingSides(a, b uint64) string {
+	switch {
+	case a > 0 && b > 0:
+		return ""
+	case a > 0:
+		return "B"
+	case b > 0:
+		return "A"
+	}
+	return "A and B"
 }
 
 // test returns a row for each figure of which both sides have samples.

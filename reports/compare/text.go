@@ -106,7 +106,10 @@ func formatChange(v float64, unit Unit) string {
 	case Ms:
 		return fmt.Sprintf("%+.3f ms", v)
 	}
-	return fmt.Sprintf("%+g", v)
+	if v < 0 {
+		return number(v)
+	}
+	return "+" + number(v)
 }
 
 // rows writes the table of times.

@@ -48,9 +48,9 @@ type phone struct {
 type session struct {
 	script   []Operation // the rest of it, with the current operation first
 	measured bool
-	loggedIn func(ok bool) // of a login before the load, which is not measured; else nil
-	notSent  bool          // the current operation has no connection
-	waited   bool          // the current operation had no answer within the timeout
+	loggedIn func(loginEnd) // of a login before the load, which is not measured; else nil
+	notSent  bool           // the current operation has no connection
+	waited   bool           // the current operation had no answer within the timeout
 	state    state
 
 	due, ready, sent time.Duration // of the current operation
@@ -109,9 +109,16 @@ func operationOf(verb scenarios.Verb) Operation {
 }
 
 // preLogin logs in a phone of a mix without measuring it. It calls loggedIn at the
-// end, with false if the login or the download failed.
-func (p *phone) preLogin(due time.Duration, loggedIn func(ok bool)) {
+// end.
+func (p *phone) preLogin(due time.Duration, loggedIn func(loginEnd)) {
 	p.start(session{script: p.scripts.preLogin, loggedIn: loggedIn}, due)
+}
+
+// loginEnd is how a login without measuring ended.
+type loginEnd struct {
+	outcome Outcome
+	left    int  // number of operations that were not tried
+	waited  bool // for an answer, until the timeout
 }
 
 // reloginPause is the time after which a phone of a mix tries again to log in. Of many
@@ -125,8 +132,8 @@ const (
 // relogin logs in a phone of a mix until it succeeds. Then the phone is free.
 func (p *phone) relogin(due time.Duration) {
 	p.hangUp()
-	p.preLogin(due, func(ok bool) {
-		if ok || p.stopping.Load() {
+	p.preLogin(due, func(l loginEnd) {
+		if l.outcome == OK || p.stopping.Load() {
 			p.release(p)
 			return
 		}
@@ -388,7 +395,7 @@ func (p *phone) end(outcome Outcome) {
 	was := p.session
 	p.session = session{}
 	if was.loggedIn != nil {
-		was.loggedIn(outcome == OK)
+		was.loggedIn(loginEnd{outcome, len(was.script), was.waited})
 		return
 	}
 	p.tallies[phaseIndex(was.measured)].sessions[outcome].Add(1)

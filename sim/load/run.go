@@ -40,6 +40,7 @@ type Config struct {
 	// thread of its own with a precise sleep.
 	Sleep   func(time.Duration)
 	Network Network
+	Server  string         // its address in messages
 	Meter   *reports.Meter // nil if there are no live metrics
 	// Phase is the name of the measured part in the metrics; "" stands for load.
 	Phase string
@@ -357,14 +358,7 @@ func (e *engine) prepare() error {
 			p, n := e.phones[begun], begun+1
 			begun++
 			p.mu.Lock()
-			p.preLogin(e.now(), func(ok bool) {
-				if ok {
-					results <- nil
-				} else {
-					results <- fmt.Errorf("logging in phone %d of %d, before the load: %w",
-						n, len(e.phones), errPreLogin)
-				}
-			})
+			p.preLogin(e.now(), func(l loginEnd) { results <- e.loginError(n, l) })
 			p.mu.Unlock()
 		}
 		select {
@@ -376,13 +370,40 @@ func (e *engine) prepare() error {
 		case <-tick.C: // for phones with a password pause
 			e.schedule.run(e.now())
 		case <-e.ctx.Done():
-			return e.ctx.Err()
+			return &interrupted{e.ctx.Err()}
 		}
 	}
 	return nil
 }
 
-var errPreLogin = errors.New("it was not welcomed, or got no TempID")
+// loginError returns the error of a login of phone n before the load, from 1; nil if it succeeded.
+func (e *engine) loginError(n int, l loginEnd) error {
+	if l.outcome == OK {
+		return nil
+	}
+	o := e.scripts.preLogin[max(0, len(e.scripts.preLogin)-1-l.left)]
+	came := "the server refused it, or gave an answer that is not of the protocol"
+	switch outage := e.outage.lasting(); {
+	case o == Connect && outage != "":
+		came = outage
+	case l.waited:
+		came = fmt.Sprintf("no answer within %v", e.Traffic.Timeout)
+	case l.outcome != Failed:
+		came = "the connection ended without an answer"
+	}
+	return fmt.Errorf("logging in phone %d of %d (%s) at the server %s, before the load: %s: %s; check that "+
+		"this server runs, speaks the protocol and has this account with its password", n, len(e.phones), e.Phones[n-1].User,
+		cmp.Or(e.Server, "of the load"), scenarios.LoadOperations[o], came)
+}
+
+// interrupted is the error of a load that was ended while its phones logged in.
+type interrupted struct{ err error }
+
+func (*interrupted) Error() string {
+	return "interrupted by a signal while the phones logged in, before the load"
+}
+
+func (i *interrupted) Unwrap() error { return i.err }
 
 // add adds the measured times of one operation.
 func (e *engine) add(r *Row, measured bool) {
