@@ -251,7 +251,7 @@ func TestComplaints(t *testing.T) {
 		{"run manuals", "skipped (manual): manuals/crowd.yaml\nsim: every scenario found is manual\nhint: name the file itself to run it\n"},
 		{"run manuals manuals/crowd.yaml", ""},
 		{"run empty", "sim: finding scenarios: folder \"empty\" holds no .yaml file\n"},
-		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, compare, init, schema, completion and help\n"},
+		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, compare, dialect, init, schema, completion and help\n"},
 	} {
 		t.Run(c.arguments, func(t *testing.T) {
 			b := newBench()

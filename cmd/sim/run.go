@@ -48,10 +48,8 @@ func (f *runFlags) define(set *pflag.FlagSet) {
 	set.BoolVar(&f.onSockets, "live", false, "run on real sockets and the real clock instead of in virtual time")
 	set.StringVar(&f.server, "server", "", "with --live: use the server at `HOST:PORT`, not the project's own")
 	set.StringVar(&f.credentials, "credentials", "", "with --server: take its accounts from `FILE`, one a line")
-	set.StringVar(&f.command, "server-command", "", "with --live: start a server with the shell command `CMD`, in a "+
-		"fresh folder with credentials.txt for each scenario; {port} and {block} are replaced")
-	set.StringVar(&f.dialect, "dialect", "", "with --server or --server-command: the server speaks this dialect, a `NAME` or a file; see "+
-		"sim dialect list")
+	set.StringVar(&f.command, "server-command", "", "with --live: start a server with the shell command `CMD`")
+	set.StringVar(&f.dialect, "dialect", "", "with a server of another make: the `NAME` or file of its dialect")
 	set.DurationVar(&f.load.Duration, "duration", 0, "of a load at a constant rate: run for this `DURATION`")
 	set.Float64Var(&f.load.Rate, "rate", 0, "of a load at a constant rate: `N` arrivals per second")
 	f.metrics.define(set)

@@ -184,11 +184,11 @@ func TestRequireMarksGivesTheReason(t *testing.T) {
 	first, _, _ := strings.Cut(out.String(), "\n")
 	_, reason, found := strings.Cut(first, "2 runs held; ")
 	if !found || !strings.HasSuffix(reason, " situations were never reached (--require-marks)") || !strings.Contains(out.String(), `"reasons": [
-    "`+reason+`"`) || !strings.Contains(out.String(), "  server-paused") {
+    "`+reason+`"`) || !strings.Contains(out.String(), " torn-line-found") {
 		t.Errorf("%q in\n%s", reason, out)
 	}
 	out.Reset()
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), "  server-paused") ||
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), " torn-line-found") ||
 		!strings.Contains(out.String(), " exercised\n") {
 		t.Errorf("status %d, want 0, and the situations that were not reached\n%s", got, out)
 	}

@@ -387,7 +387,7 @@ func (t *tempIDs) recoverTo(f File, left *walContents) error {
 	if len(left.lines) == 0 && len(g.lines) == 0 && st.Size >= left.end {
 		t.wal.damaged = false // the first write of a generation was torn
 	}
-	if n := bytes.Count(g.lines, []byte{'\n'}); n > 0 {
+	if n := bytes.Count(g.missing, []byte{'\n'}); n > 0 {
 		t.notes.addKind(NoteRecovered, "%s: lines that were missing after a crash came back from %s: %d",
 			t.name, walName, n)
 	}
@@ -399,6 +399,8 @@ type gap struct {
 	end   int64  // size of the file
 	sure  int64  // the log has the rest of the file from here on
 	lines []byte // to append
+	// missing are those of lines that the file did not have.
+	missing []byte
 }
 
 // gap removes the torn end of the file and returns the lines to append.
@@ -408,10 +410,10 @@ func (t *tempIDs) gap(f File, size int64, r *walContents) (g gap, err error) {
 		switch {
 		case err != nil:
 			return g, err
-		case left:
-			// The truncation removes zeros and partial lines. The log restores the
-			// lines.
-			g = gap{end: r.position + same, sure: r.position, lines: r.lines[same:]}
+		case left, size == r.position+same && same == int64(len(r.lines)):
+			// The truncation removes zeros, partial lines, and lines that may be in the cache only: after a sync
+			// that failed, another one succeeds without a write. The log restores the lines.
+			g = gap{end: r.position, sure: r.position, lines: r.lines, missing: r.lines[same:]}
 			if g.end < size {
 				err = f.Truncate(g.end)
 			}
@@ -429,6 +431,7 @@ func (t *tempIDs) gap(f File, size int64, r *walContents) (g gap, err error) {
 	}
 	g.sure = g.end
 	g.lines, err = linesNotIn(f, g.end, slices.Concat(r.lines, r.beyond))
+	g.missing = g.lines
 	return g, err
 }
 

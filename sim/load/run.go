@@ -358,7 +358,7 @@ func (e *engine) prepare() error {
 			p, n := e.phones[begun], begun+1
 			begun++
 			p.mu.Lock()
-			p.preLogin(e.now(), func(l loginEnd) { results <- e.loginError(n, l) })
+			p.preLogin(e.now(), func(l loginEnd) { results <- loginError(n, e, l) })
 			p.mu.Unlock()
 		}
 		select {
@@ -377,7 +377,7 @@ func (e *engine) prepare() error {
 }
 
 // loginError returns the error of a login of phone n before the load, from 1; nil if it succeeded.
-func (e *engine) loginError(n int, l loginEnd) error {
+func loginError(n int, e *engine, l loginEnd) error {
 	if l.outcome == OK {
 		return nil
 	}
