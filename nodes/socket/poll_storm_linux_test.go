@@ -152,6 +152,9 @@ func TestSessionsInAStorm(t *testing.T) {
 				downloads, uploads = downloads+d, uploads+u
 			}
 			r.awaitAlive(3)
+			r.await("the line of the last logout", func() bool { // the output is written by a goroutine of its own
+				return strings.Count(r.output.String(), userA+" logout\n") >= 25
+			})
 			out := r.output.String()
 			for text, want := range map[string]int{
 				"users: " + userA + "\n": 25, userA + " logout\n": 25, userB + " logout\n": 0,
