@@ -287,6 +287,14 @@ func (d *Dialect) check(b *builder, v *value) {
 	}
 }
 
+// check refuses steps for each entry that do not begin with a message of the phone: a server that does not know the
+// number of entries would not find their end.
+func (s *wireStep) check(b *builder, _ *value) {
+	if s.Kind == "each" && len(s.Each) > 0 && s.Each[0].Kind != "send" {
+		b.add(s.Each[0].Pos, "the first step of `each` is `%s`; expected `send`", s.Each[0].Kind)
+	}
+}
+
 func plainSteps(list []wireStep) (steps []dialect.Step) {
 	for _, s := range list {
 		steps = append(steps, s.plain())

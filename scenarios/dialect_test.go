@@ -17,6 +17,7 @@ func TestDialectMistakes(t *testing.T) {
 				"between them; expected the text of a message, with placeholders such as {user}"},
 		{"name: x\nlogin: [send: '{password}']\n", "d.yaml:2:1: `login` has no {user}"},
 		{"name: x\ndownload: [send: a, recv: b]\n", "d.yaml:2:1: `download` has no {tempid}"},
+		{"name: x\nupload: [each: [recv: a]]\n", "d.yaml:2:17: the first step of `each` is `recv`; expected `send`"},
 		{"name: x\nclient: columns 0\n",
 			"d.yaml:2:9: `client` is \"columns 0\": the width of the length is 1 to 1024 bytes; expected `raw`, " +
 				"`lines`, `utf`, `bar` or `columns N`"},

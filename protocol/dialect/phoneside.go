@@ -169,7 +169,7 @@ func (p *PhoneSide) finish(out *Outbox) {
 
 func (p *PhoneSide) misunderstood(reason string, out *Outbox) {
 	p.at = phoneOver
-	out.Effects = append(out.Effects, Effect{Kind: Misunderstood, Text: reason})
+	out.misunderstood(reason)
 	out.add(EndOwn, nil)
 }
 
@@ -221,7 +221,7 @@ func (p *PhoneSide) decide(found *[Outcomes]bool) Outcome {
 
 // tell reports an outcome, and answers the phone with the text that PROTOCOL.md has for it.
 func (p *PhoneSide) tell(o Outcome, out *Outbox) {
-	out.Effects = append(out.Effects, Effect{Kind: Attempted, Outcome: o})
+	out.attempted(o)
 	switch o {
 	case Welcome:
 		p.at = phoneCommand

@@ -2,6 +2,7 @@ package dialect_test
 
 import (
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"bluetrace/protocol/dialect"
@@ -35,6 +36,18 @@ func TestRehearseEachDialect(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestEntriesOfAnyText: an upload whose entries may be any text, and whose end is not marked, does not hang.
+func TestEntriesOfAnyText(t *testing.T) {
+	d, err := scenarios.ParseDialect("d.yaml", []byte("name: x\nlogin: [send: '{user}', pause: 1s, send: '{password}']\n"+
+		"again: [send: '{password}']\noutcomes: {welcome: y, wrong: n}\nupload: [send: up, each: [send: '{*}']]\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dialect.Rehearse(&d.Dialect, nil); err == nil || !strings.Contains(err.Error(), "without the upload of") {
+		t.Error(err)
 	}
 }
 

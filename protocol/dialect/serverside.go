@@ -111,7 +111,7 @@ func (s *ServerSide) goOn(now Now, out *Outbox) {
 			return
 		case stuck:
 			s.at = serverOver
-			out.Effects = append(out.Effects, Effect{Kind: Misunderstood, Text: reason})
+			out.misunderstood(reason)
 			out.add(EndPeer, nil)
 			return
 		}
@@ -238,11 +238,10 @@ func (s *ServerSide) verdict(now Now, text string, out *Outbox) {
 	o, ok := seedAnswers[text]
 	if !ok || len(s.d.Outcomes[o]) == 0 {
 		s.at = serverOver
-		text := fmt.Sprintf("%s has no answer for the outcome %s", s.d.Name, o)
-		out.Effects = append(out.Effects, Effect{Kind: Misunderstood, Text: text})
+		out.misunderstood(fmt.Sprintf("%s has no answer for %q", s.d.Name, text))
 		return
 	}
-	out.Effects = append(out.Effects, Effect{Kind: Attempted, Outcome: o})
+	out.attempted(o)
 	s.begin(s.d.Outcomes[o][0])
 	s.run(now, out) // an outcome is sent only
 	switch o {

@@ -35,6 +35,14 @@ func (o *Outbox) add(k EffectKind, b []byte) {
 	o.Effects = append(o.Effects, Effect{Kind: k, Bytes: b})
 }
 
+func (o *Outbox) attempted(outcome Outcome) {
+	o.Effects = append(o.Effects, Effect{Kind: Attempted, Outcome: outcome})
+}
+
+func (o *Outbox) misunderstood(reason string) {
+	o.Effects = append(o.Effects, Effect{Kind: Misunderstood, Text: reason})
+}
+
 // Now is the time of an input: the elapsed time, for pauses, and the wall time.
 type Now struct {
 	Elapsed time.Duration

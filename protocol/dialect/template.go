@@ -161,7 +161,7 @@ const (
 
 // match compares the beginning of b with the template, and sets the values of its placeholders in v. n is the number
 // of bytes of the message. whole means that b is exactly one message. Otherwise a value of unknown length at the end
-// takes all bytes that have arrived.
+// takes all bytes that have arrived, and no message is empty.
 func (t *Template) match(b []byte, whole bool, v *values, d *Dialect) (n int, m match) {
 	short := incomplete
 	if whole {
@@ -210,8 +210,11 @@ func (t *Template) match(b []byte, whole bool, v *values, d *Dialect) (n int, m 
 		}
 		n += size
 	}
-	if whole && n < len(b) {
+	switch {
+	case whole && n < len(b):
 		return n, mismatch
+	case !whole && n == 0:
+		return n, incomplete
 	}
 	return n, matches
 }

@@ -73,6 +73,7 @@ func Start(c Config) (*Program, error) {
 		err := p.command.Wait()
 		killGroup(p.command.Process.Pid) // what it has left running
 		<-lines
+		_ = read.Close() // it was only read
 		p.mu.Lock()
 		p.err = err
 		p.mu.Unlock()
@@ -121,7 +122,8 @@ func (p *Program) Failure() string {
 	return text + "; last lines: " + strings.Join(slices.Clone(p.last), " | ")
 }
 
-// End ends the program and every process of its group: by SIGTERM, and after the limit by SIGKILL.
+// End ends the program and every process of its group: by SIGTERM, and after the limit by SIGKILL. A process that has
+// left the group stays.
 func (p *Program) End(limit time.Duration) {
 	select {
 	case <-p.ended:
@@ -135,7 +137,6 @@ func (p *Program) End(limit time.Duration) {
 	})
 	<-p.ended
 	t.Stop()
-	_ = p.output.Close()
 }
 
 // AwaitPort waits until a process listens on a TCP port of this machine. It returns an error if the program ends before,

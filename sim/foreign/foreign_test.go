@@ -3,7 +3,9 @@
 package foreign
 
 import (
+	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,22 +17,24 @@ import (
 	"github.com/benbjohnson/clock"
 )
 
-// started starts a command, and returns the lines that it prints.
-func started(t *testing.T, command string) (p *Program, lines func() []string) {
+// started starts a command, and returns the lines that it has printed. came gets an element for each.
+func started(t *testing.T, command string) (p *Program, came <-chan struct{}, lines func() []string) {
 	t.Helper()
 	var mu sync.Mutex
 	var all []string
+	printed := make(chan struct{}, 100)
 	p, err := Start(Config{Command: command, Folder: t.TempDir(), Clock: clock.New(), Values: []string{"{port}", "13000"},
 		Line: func(line string) {
 			mu.Lock()
 			defer mu.Unlock()
 			all = append(all, line)
+			printed <- struct{}{}
 		}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.End(time.Minute) })
-	return p, func() []string {
+	return p, printed, func() []string {
 		mu.Lock()
 		defer mu.Unlock()
 		return slices.Clone(all)
@@ -39,7 +43,7 @@ func started(t *testing.T, command string) (p *Program, lines func() []string) {
 
 func TestOutputAndEnd(t *testing.T) {
 	t.Setenv("BLUETRACE_SECRET", "secret")
-	p, lines := started(t, `echo port {port}; echo to standard error >&2; printf '%09999d\nlast\r\n' 0; env | grep SECRET; exit 3`)
+	p, _, lines := started(t, `echo port {port}; echo to standard error >&2; printf '%09999d\nlast\r\n' 0; env | grep SECRET; exit 3`)
 	<-p.Ended()
 	want := []string{"port 13000", "to standard error", strings.Repeat("0", maxLine), "last"}
 	if got := lines(); !slices.Equal(got, want) {
@@ -52,27 +56,21 @@ func TestOutputAndEnd(t *testing.T) {
 
 // TestEndOfGroup: a program that ignores SIGTERM, and a process that it has started, are ended.
 func TestEndOfGroup(t *testing.T) {
-	p, lines := started(t, `trap '' TERM; sleep 1000 & echo $!; wait`)
-	for len(lines()) == 0 {
-		time.Sleep(time.Millisecond) // the process has its own clock
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	child, err := strconv.Atoi(lines()[0])
+	p, came, _ := started(t, "trap '' TERM; sleep 1000 > "+fifo+" & echo started; wait")
+	end, err := os.Open(fifo) // waits for the process that writes
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer end.Close()
+	<-came
 	p.End(10 * time.Millisecond)
-	for limit := time.Now().Add(time.Minute); syscall.Kill(child, 0) == nil && !isZombie(child); {
-		if time.Now().After(limit) {
-			t.Fatalf("process %d still runs", child)
-		}
-		time.Sleep(time.Millisecond) // a signal is handled later
+	if _, err := end.Read(make([]byte, 1)); err != io.EOF { // waits for the end of that process
+		t.Error(err)
 	}
-}
-
-// isZombie reports whether a process has ended, and its parent has not noticed.
-func isZombie(pid int) bool {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	return err != nil || strings.Contains(string(stat), ") Z ")
 }
 
 func TestAwaitPort(t *testing.T) {
@@ -80,12 +78,12 @@ func TestAwaitPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, _ := started(t, "echo no; exit 1")
+	p, _, _ := started(t, "echo no; exit 1")
 	want := "the server ended before it listened on port " + strconv.Itoa(int(port)) + ": exit status 1; last lines: no"
 	if err := p.AwaitPort(t.Context(), port, time.Minute); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
 	}
-	p, _ = started(t, "sleep 1000")
+	p, _, _ = started(t, "sleep 1000")
 	want = "the server does not listen on port " + strconv.Itoa(int(port)) + " after 1ms"
 	if err := p.AwaitPort(t.Context(), port, time.Millisecond); err == nil || err.Error() != want {
 		t.Errorf("%v\nwant %s", err, want)
