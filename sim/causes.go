@@ -21,8 +21,7 @@ type causes struct {
 }
 
 // dependency is a kind of steps of a phone: those that log in, that download or, with noOperation, that open a
-// connection
-// of the script.
+// connection of the script.
 type dependency struct {
 	phone int
 	kind  nodes.Operation

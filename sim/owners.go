@@ -82,9 +82,8 @@ const (
 	closedByOwn                  // the server has closed the connection on its own account
 )
 
-// isClosedByServer reports whether the server closed a connection whose end the phone has read. The server
-// neither closes a
-// connection that was reset or refused nor one that broke because of a fault.
+// isClosedByServer reports whether the server closed a connection whose end the phone has read. The server neither
+// closes a connection that was reset or refused nor one that broke because of a fault.
 func (c *ownedConn) isClosedByServer() bool {
 	return !c.session.wasReset() && (c.server == notSeen || c.server == closedByOwn)
 }

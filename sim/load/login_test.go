@@ -37,10 +37,18 @@ func TestAFailedLoginBeforeAMix(t *testing.T) {
 	}
 }
 
-// TestAnInterruptedLogin checks the text of an interrupt before a mix.
+// TestAnInterruptedLogin checks the error of a load that is interrupted while a phone logs in.
 func TestAnInterruptedLogin(t *testing.T) {
-	err := error(&interrupted{context.Canceled})
-	if !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "context") {
-		t.Error(err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake()
+		f.silent = true
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Second, cancel) // virtual time of synctest
+		_, err := Run(ctx, faked(f, 1, mixed(scenarios.VerbDownload, 10, 10)))
+		const want = "interrupted by a signal while the phones logged in, before the load"
+		if !errors.Is(err, context.Canceled) || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+		f.running.Wait()
+	})
 }
