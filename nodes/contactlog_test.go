@@ -61,7 +61,8 @@ func TestContactLogMemory(t *testing.T) {
 }
 
 func TestContactLogKeepsEveryTime(t *testing.T) {
-	for _, text := range []string{"01/01/0000 00:00:00", "31/12/1969 23:59:59", "29/02/2020 12:34:56", "31/12/9999 23:59:59"} {
+	for _, text := range []string{"01/01/0000 00:00:00", "31/12/1969 23:59:59", "29/02/2020 12:34:56",
+		"31/12/9999 23:59:59"} {
 		when, err := protocol.ParseTime([]byte(text))
 		if err != nil {
 			t.Fatal(err)

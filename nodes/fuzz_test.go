@@ -53,7 +53,8 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte("\x00\x00\x01\x00\x00\x01\x00\x01\x01\x00\x04\x03\x01\x00\x05\x01\x00\x06\x01\x00\x07\x02\x00"))
 	f.Add([]byte("01110110901A000")) // a store is repeated for which no session waits
 	words := []string{alice, alicePassword, "bad", bob, "Download_tempID", "Upload_contact_log", "3", someID, someStart,
-		"log out", alice + alicePassword, alice + "bad", "0", "Download_tempIDDownload_tempIDlog", someID + someStart + someEnd}
+		"log out", alice + alicePassword, alice + "bad", "0", "Download_tempIDDownload_tempIDlog", someID + someStart +
+			someEnd}
 	f.Fuzz(func(t *testing.T, script []byte) {
 		c := newServerCheck(t)
 		for tape := (tape{script}); tape.more(); {
@@ -97,7 +98,8 @@ func newServerCheck(t *testing.T) *serverCheck {
 		t.Fatal(err)
 	}
 	s.SetPasswords(NewPasswords([]Credential{{alice, alicePassword}, {bob, bobPassword}}))
-	return &serverCheck{T: t, s: s, now: at(0), blocked: map[string]time.Duration{}, issued: map[protocol.TempID]string{}}
+	return &serverCheck{T: t, s: s, now: at(0), blocked: map[string]time.Duration{},
+		issued: map[protocol.TempID]string{}}
 }
 
 func (c *serverCheck) accept(conn Conn) {
@@ -186,9 +188,12 @@ func FuzzPhone(f *testing.F) {
 	f.Add([]byte{0, 1, 4, 0, 4, 1, 7, 5, 2, 0, 4, 2, 2, 4, 5, 0, 0, 7, 11})
 	f.Add([]byte{5, 0, 10, 5, 0, 11, 5, 0, 12, 7, 5, 5, 1, 10, 7, 11})
 	beacon := whole(utc(), someID, 0, 15*time.Minute)
-	typed := []string{alice, alicePassword, "Download_tempID", "Upload_contact_log", "log out", "Beacon 127.0.0.1 5", "Beacon", "", "x"}
-	answers := []string{welcome, tryAgain, protocol.NowBlocked, protocol.IsBlocked, someID, "1", someID[:7], someID[7:], "x"}
-	datagrams := []string{beacon, beacon[:20], beacon[20:39], beacon[39:58], beacon[58:], "", beacon[:30], beacon[1:] + "1"}
+	typed := []string{alice, alicePassword, "Download_tempID", "Upload_contact_log", "log out", "Beacon 127.0.0.1 5",
+		"Beacon", "", "x"}
+	answers := []string{welcome, tryAgain, protocol.NowBlocked, protocol.IsBlocked, someID, "1", someID[:7], someID[7:],
+		"x"}
+	datagrams := []string{beacon, beacon[:20], beacon[20:39], beacon[39:58], beacon[58:], "", beacon[:30], beacon[1:] +
+		"1"}
 	f.Fuzz(func(t *testing.T, script []byte) {
 		c := newPhoneCheck(t)
 		for tape := (tape{script}); tape.more(); {

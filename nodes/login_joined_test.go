@@ -20,7 +20,8 @@ func TestUsernameAndPasswordInOneRead(t *testing.T) {
 	r.accept(2)
 	same(t, "wrong: counted, not answered", r.read(2, alice+"bad"))
 	equal(t, "not stored yet", len(r.stored), 0)
-	equal(t, "event", r.lastEvent(EventWrongPassword), ServerEvent{Kind: EventWrongPassword, User: alice, Reason: ReasonJoined})
+	equal(t, "event", r.lastEvent(EventWrongPassword), ServerEvent{Kind: EventWrongPassword, User: alice,
+		Reason: ReasonJoined})
 	same(t, "continues as after an unknown name", r.read(2, alicePassword), "2> "+tryAgain)
 	equal(t, "stored", r.stored[0].Attempts, Attempts{Known: true, User: alice, Wrong: 1})
 	equal(t, "stored", r.stored[1].Attempts.Known, false)

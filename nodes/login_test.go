@@ -220,7 +220,8 @@ func TestBlockedUnknownNamesAreLimited(t *testing.T) {
 		}
 	}
 	lines = slices.DeleteFunc(lines, func(l string) bool { return strings.HasPrefix(l, "0> ") })
-	const line = "blocked names without an account take more than 800 bytes: the oldest are forgotten before their block ends, "
+	const line = "blocked names without an account take more than 800 bytes: the oldest are forgotten before their " +
+		"block ends, "
 	same(t, "printed", lines, line+"1 so far", line+"10001 so far", line+"20001 so far")
 	equal(t, "the last", r.tryLogin(0, fmt.Sprint("n", 3*forgottenPerLine-1), "x"), refused)
 	equal(t, "the last but two", r.tryLogin(1, fmt.Sprint("n", 3*forgottenPerLine-3), "x"), tryAgain)
@@ -258,7 +259,8 @@ func TestUnknownNamesAreNeitherPrintedNorStored(t *testing.T) {
 	r := newServerRig(t, nil)
 	for i := range 3 {
 		for _, line := range r.login(Conn(i), "hunter2", "x") {
-			if line != "0> "+tryAgain && line != "1> "+tryAgain && line != "2> "+protocol.NowBlocked && line != "2> FIN" {
+			if line != "0> "+tryAgain && line != "1> "+tryAgain && line != "2> "+protocol.NowBlocked &&
+				line != "2> FIN" {
 				t.Errorf("said %q", line)
 			}
 		}

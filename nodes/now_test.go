@@ -7,7 +7,8 @@ import (
 )
 
 func TestUnixRoundsDown(t *testing.T) {
-	for wall, want := range map[int64]int64{0: 0, 999_999_999: 0, 1_000_000_000: 1, -1: -1, -1_000_000_000: -1, -1_000_000_001: -2} {
+	for wall, want := range map[int64]int64{0: 0, 999_999_999: 0, 1_000_000_000: 1, -1: -1, -1_000_000_000: -1,
+		-1_000_000_001: -2} {
 		equal(t, "cut", Now{Wall: wall}.Unix(), want)
 	}
 }

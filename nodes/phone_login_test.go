@@ -78,7 +78,8 @@ func TestPhoneTriesOnceMoreWithALongerPause(t *testing.T) {
 	same(t, "connected", r.connected(), "> "+alice)
 	same(t, "not after the short pause", r.at(limit+50*time.Millisecond).wake())
 	same(t, "after the long one", r.at(limit+500*time.Millisecond).wake(), "> "+alicePassword)
-	same(t, "no answer again", r.at(limit+10500*time.Millisecond).wake(), "no answer from the server", "(close)", "login: no answer")
+	same(t, "no answer again", r.at(limit+10500*time.Millisecond).wake(), "no answer from the server", "(close)",
+		"login: no answer")
 	equal(t, "began with the first try", r.done[0].Began, 50*time.Millisecond)
 	equal(t, "stage", r.p.Stage(), StageOffline)
 	equal(t, "nothing is due", r.next(), -1)
@@ -104,16 +105,19 @@ func TestLoginsThatFail(t *testing.T) {
 	r.typed(alice)
 	r.typed("x")
 	r.at(time.Second).wake()
-	same(t, "strange", r.read("hello\x1b"), `strange answer from the server: "hello\x1b"`, "(close)", "login: strange answer")
+	same(t, "strange", r.read("hello\x1b"), `strange answer from the server: "hello\x1b"`, "(close)",
+		"login: strange answer")
 
 	r = start()
 	r.connected()
-	same(t, "a welcome before any password", r.read(welcome), `strange answer from the server: "`+welcome+`"`, "(close)",
+	same(t, "a welcome before any password", r.read(welcome), `strange answer from the server: "`+welcome+`"`,
+		"(close)",
 		"login: strange answer")
 
 	r = start()
 	same(t, "no username", r.typed(""), "? Username: ")
-	same(t, "too long", r.typed(strings.Repeat("x", 1025)), "what was typed is longer than a message of 1024 bytes", "? Username: ")
+	same(t, "too long", r.typed(strings.Repeat("x", 1025)), "what was typed is longer than a message of 1024 bytes",
+		"? Username: ")
 	same(t, "the longest", r.typed(strings.Repeat("x", 1024)), "? Password: ")
 	same(t, "no password", r.typed(""), "? Password: ")
 	same(t, "the end of input", r.inputEnded(), "(close)", "(quit)")

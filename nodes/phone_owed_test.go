@@ -11,7 +11,8 @@ const (
 	lateID   = "10000000000000000001" // begins like the acknowledgement of an upload
 )
 
-// owing returns a phone whose download was sent at 1 s and was not answered by 11 s. Of its answer, the digits of arrived
+// owing returns a phone whose download was sent at 1 s and was not answered by 11 s. Of its answer, the digits of
+// arrived
 // were read before.
 func owing(t *testing.T, arrived string) *phoneRig {
 	t.Helper()
@@ -93,7 +94,8 @@ func TestAnOwedAnswerAnswersNoLaterCommand(t *testing.T) {
 		r.at(12 * time.Second).typed(download)
 		same(t, "both", r.read(lateID+someID), downloaded...)
 		r.at(20 * time.Second).typed(download)
-		same(t, "back at its prompt", r.at(30*time.Second).wake(), noAnswer, "download: no answer", "? input the command: ")
+		same(t, "back at its prompt", r.at(30*time.Second).wake(), noAnswer, "download: no answer",
+			"? input the command: ")
 	})
 	t.Run("typed ahead", func(t *testing.T) {
 		r := newPhoneRig(t, nil).ready()

@@ -81,7 +81,8 @@ func TestAPartThatNeverComes(t *testing.T) {
 	r.deliver(sender, beacon[0])
 	equal(t, "nothing that can be seen is due", r.next(), -1)
 	got := r.at(time.Second).deliver(sender, beacon[1])
-	equal(t, "a late part is out of turn", len(got) == 1 && got[0].OutOfTurn && got[0].Err == protocol.ErrOutOfTurn, true)
+	equal(t, "a late part is out of turn", len(got) == 1 && got[0].OutOfTurn && got[0].Err == protocol.ErrOutOfTurn,
+		true)
 }
 
 func TestTwoSendersDoNotMix(t *testing.T) {
@@ -206,7 +207,8 @@ func TestDaylightSaving(t *testing.T) {
 		"forward": time.Date(2020, 10, 3, 16, 0, 0, 0, time.UTC),
 	}
 	for title, change := range changes {
-		for _, begins := range []time.Duration{-15 * time.Minute, -time.Minute, 0, time.Minute, -time.Hour, time.Hour - time.Minute} {
+		for _, begins := range []time.Duration{-15 * time.Minute, -time.Minute, 0, time.Minute, -time.Hour,
+			time.Hour - time.Minute} {
 			r := newPhoneRig(t, func(s *PhoneSettings) { s.Zone = protocol.NewZone(sydney) }).ready()
 			r.now = Now{Elapsed: r.now.Elapsed, Wall: change.Add(begins).UnixNano()}
 			r.typed("Download_tempID")
@@ -254,5 +256,6 @@ func TestMaxEntries(t *testing.T) {
 		equal(t, "entry", r.p.Log().At(i).TempID.String(), "1234567890123456789"+string(rune('3'+i)))
 	}
 	equal(t, "gone before their time", r.expired, 3)
-	equal(t, "said", strings.Count(r.terminal.String(), "the contact log is full with 2 entries: the oldest go before their time\n"), 1)
+	equal(t, "said", strings.Count(r.terminal.String(),
+		"the contact log is full with 2 entries: the oldest go before their time\n"), 1)
 }

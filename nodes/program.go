@@ -25,8 +25,8 @@ const (
 )
 
 func (s Stage) String() string {
-	return protocol.NameOf(s, "offline", "connecting", "at username", "at password", "waiting for login", "ready", "busy",
-		"logged out")
+	return protocol.NameOf(s, "offline", "connecting", "at username", "at password", "waiting for login", "ready",
+		"busy", "logged out")
 }
 
 // program is the client program of a phone: its connection to the server and its

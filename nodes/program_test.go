@@ -59,7 +59,8 @@ func TestDownload(t *testing.T) {
 	equal(t, "began", r.done[1].Began, time.Second)
 	b, ok := r.p.TempID()
 	equal(t, "has one", ok, true)
-	equal(t, "beacon", fmt.Sprint(b.TempID, " ", b.Start, " ", b.Expiry), someID+" 30/07/2020 16:58:14 30/07/2020 17:13:14")
+	equal(t, "beacon", fmt.Sprint(b.TempID, " ", b.Start, " ", b.Expiry),
+		someID+" 30/07/2020 16:58:14 30/07/2020 17:13:14")
 }
 
 func TestDownloadUnanswered(t *testing.T) {
@@ -71,7 +72,8 @@ func TestDownloadUnanswered(t *testing.T) {
 	_, ok := r.p.TempID()
 	equal(t, "has one", ok, false)
 	r.typed("Download_tempID")
-	same(t, "strange", r.read("1"+someID[:10]+"x"), `strange answer from the server: "18207159277x"`, "(close)", "download: strange answer")
+	same(t, "strange", r.read("1"+someID[:10]+"x"), `strange answer from the server: "18207159277x"`, "(close)",
+		"download: strange answer")
 }
 
 func TestCommandsWithoutAServer(t *testing.T) {
@@ -106,15 +108,18 @@ func TestLogOut(t *testing.T) {
 func TestTypedAheadWaitsForThePrompt(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.open()
-	for _, line := range []string{alice, alicePassword, "Download_tempID", "whatsthedate", "Download_tempID", "log out", "ignored"} {
+	for _, line := range []string{alice, alicePassword, "Download_tempID", "whatsthedate", "Download_tempID", "log out",
+		"ignored"} {
 		r.typed(line)
 	}
 	same(t, "end of input", r.inputEnded())
 	same(t, "connected", r.connected(), "> "+alice)
 	same(t, "pause", r.at(50*time.Millisecond).wake(), "> "+alicePassword)
 	same(t, "welcome", r.read(welcome), welcome, "login: ok", prompt, "> Download_tempID")
-	same(t, "first", r.read(someID), "TempID:\n"+someID, "download: ok", prompt, textBadCommand, prompt, "> Download_tempID")
-	same(t, "second", r.read(someID), "TempID:\n"+someID, "download: ok", prompt, "> log out", "you have logged out", "(close)",
+	same(t, "first", r.read(someID), "TempID:\n"+someID, "download: ok", prompt, textBadCommand, prompt,
+		"> Download_tempID")
+	same(t, "second", r.read(someID), "TempID:\n"+someID, "download: ok", prompt, "> log out", "you have logged out",
+		"(close)",
 		"logout: ok", "(quit)")
 }
 
@@ -187,22 +192,34 @@ func TestBrokenUploadIsNotRetried(t *testing.T) {
 }
 
 func TestPhoneSettingsAreRefused(t *testing.T) {
-	bad := map[string]func(*PhoneSettings){
-		"invalid retention 0s: must be above 0":                             func(s *PhoneSettings) { s.Retention = 0 },
-		"invalid password pause -1ns: must be 0 or more":                    func(s *PhoneSettings) { s.PasswordPause = -1 },
-		"invalid retry pause 0s: must be at least the password pause":       func(s *PhoneSettings) { s.RetryPause = 0 },
-		"invalid password pause 50ms: must be 0 for a joined login":         func(s *PhoneSettings) { s.JoinLogin = true },
-		"invalid answer limit 0s: must be above 0":                          func(s *PhoneSettings) { s.AnswerLimit = 0 },
-		"invalid TempID lifetime 1ns: must be whole seconds above 0":        func(s *PhoneSettings) { s.TempIDLifetime = 1 },
-		"invalid limit of log entries -1: must be 1 or more, or 0 for none": func(s *PhoneSettings) { s.MaxEntries = -1 },
-		"invalid form of beacons 7: must be split or single":                func(s *PhoneSettings) { s.Form = 7 },
-		"invalid zone <nil>: must be set":                                   func(s *PhoneSettings) { s.Zone = nil },
+	bad := []struct {
+		change func(*PhoneSettings)
+		want   string
+	}{
+		{func(s *PhoneSettings) { s.Retention = 0 },
+			"invalid retention 0s: must be above 0"},
+		{func(s *PhoneSettings) { s.PasswordPause = -1 },
+			"invalid password pause -1ns: must be 0 or more"},
+		{func(s *PhoneSettings) { s.RetryPause = 0 },
+			"invalid retry pause 0s: must be at least the password pause"},
+		{func(s *PhoneSettings) { s.JoinLogin = true },
+			"invalid password pause 50ms: must be 0 for a joined login"},
+		{func(s *PhoneSettings) { s.AnswerLimit = 0 },
+			"invalid answer limit 0s: must be above 0"},
+		{func(s *PhoneSettings) { s.TempIDLifetime = 1 },
+			"invalid TempID lifetime 1ns: must be whole seconds above 0"},
+		{func(s *PhoneSettings) { s.MaxEntries = -1 },
+			"invalid limit of log entries -1: must be 1 or more, or 0 for none"},
+		{func(s *PhoneSettings) { s.Form = 7 },
+			"invalid form of beacons 7: must be split or single"},
+		{func(s *PhoneSettings) { s.Zone = nil },
+			"invalid zone <nil>: must be set"},
 	}
-	for want, change := range bad {
+	for _, b := range bad {
 		s := DefaultPhoneSettings()
-		change(&s)
-		if err := s.Validate(); err == nil || err.Error() != "phone settings: "+want {
-			t.Errorf("got %v, want %q", err, want)
+		b.change(&s)
+		if err := s.Validate(); err == nil || err.Error() != "phone settings: "+b.want {
+			t.Errorf("got %v, want %q", err, b.want)
 		}
 	}
 }

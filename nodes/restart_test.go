@@ -68,7 +68,8 @@ func TestBlockThatIsOverStaysOver(t *testing.T) {
 	}
 	r.at(time.Minute)
 	equal(t, "at the end", r.tryLogin(3, alice, alicePassword), welcome)
-	equal(t, "the last record", r.stored[len(r.stored)-1], Record{Kind: RecordAttempts, Attempts: Attempts{Known: true, User: alice}})
+	equal(t, "the last record", r.stored[len(r.stored)-1], Record{Kind: RecordAttempts, Attempts: Attempts{Known: true,
+		User: alice}})
 	stored := len(r.stored)
 	equal(t, "once more", r.tryLogin(4, alice, alicePassword), welcome)
 	equal(t, "records of it", len(r.stored)-stored, 0)
@@ -77,7 +78,8 @@ func TestBlockThatIsOverStaysOver(t *testing.T) {
 
 	over := restart(t, &serverRig{stored: r.stored[:3]}, at(time.Hour))
 	equal(t, "over while it was down", over.tryLogin(0, alice, alicePassword), welcome)
-	equal(t, "an hour back, after that", restart(t, &serverRig{stored: append(r.stored[:3:3], over.stored...)}, back).tryLogin(0, alice, alicePassword), welcome)
+	equal(t, "an hour back, after that", restart(t, &serverRig{stored: append(r.stored[:3:3], over.stored...)},
+		back).tryLogin(0, alice, alicePassword), welcome)
 }
 
 func TestCountSurvivesARestart(t *testing.T) {

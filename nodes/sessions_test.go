@@ -26,10 +26,12 @@ func TestLoginTimeout(t *testing.T) {
 	same(t, "input does not prolong it", r.at(119*time.Second).read(0, alice))
 	same(t, "a nanosecond before", r.at(2*time.Minute-1).wake())
 	same(t, "at the limit", r.at(2*time.Minute).wake(), "a session did not log in within 2m0s", "0> FIN")
-	equal(t, "reason", r.lastEvent(EventSessionEnded), ServerEvent{Kind: EventSessionEnded, User: alice, Reason: ReasonLoginTimeout})
+	equal(t, "reason", r.lastEvent(EventSessionEnded), ServerEvent{Kind: EventSessionEnded, User: alice,
+		Reason: ReasonLoginTimeout})
 	equal(t, "the other", r.next(), 121*time.Second)
 	// A deadline comes before an input that arrives at the same time.
-	same(t, "a name at its limit", r.at(121*time.Second).read(1, alice), "a session did not log in within 2m0s", "1> FIN")
+	same(t, "a name at its limit", r.at(121*time.Second).read(1, alice), "a session did not log in within 2m0s",
+		"1> FIN")
 	equal(t, "nothing is left", r.next(), -1)
 }
 
@@ -40,7 +42,8 @@ func TestIdleTimeout(t *testing.T) {
 	equal(t, "an hour after the welcome", r.next(), time.Hour)
 	r.at(10*time.Second).read(0, "noise")
 	equal(t, "the other one now", r.next(), time.Hour+time.Second)
-	same(t, "at the limit", r.at(time.Hour+time.Second).wake(), bob+": nothing received for 1h0m0s", bob+" logout", "1> FIN")
+	same(t, "at the limit", r.at(time.Hour+time.Second).wake(), bob+": nothing received for 1h0m0s", bob+" logout",
+		"1> FIN")
 	same(t, "a nanosecond before", r.at(time.Hour+10*time.Second-1).read(0, "noise"), alice+`: no command: "noise"`)
 	same(t, "in the middle of an upload", r.read(0, "Upload_contact_log"), "0> 1")
 	same(t, "all that ends", r.at(2*time.Hour+10*time.Second-1).wake(), alice+": nothing received for 1h0m0s",
@@ -113,7 +116,8 @@ func TestAFloodClosesItsOwnSessions(t *testing.T) {
 		{"another address", addresses("192.0.2.1"), addresses("192.0.2.2"), true},
 		{"the same address", addresses("192.0.2.1"), addresses("192.0.2.1"), false},
 		{"the same address in IPv6", addresses("::ffff:192.0.2.1"), addresses("192.0.2.1"), false},
-		{"one network of IPv6", addresses("2001:db8::1", "2001:db8::2", "2001:db8::3:4"), addresses("2001:db8:0:1::1"), true},
+		{"one network of IPv6", addresses("2001:db8::1", "2001:db8::2", "2001:db8::3:4"), addresses("2001:db8:0:1::1"),
+			true},
 		{"the same network of IPv6", addresses("2001:db8::1", "2001:db8::2"), addresses("2001:db8::3"), false},
 		{"two floods", addresses("192.0.2.1", "198.51.100.7"), addresses("192.0.2.2"), true},
 		{"a household", addresses("192.0.2.1"), addresses("192.0.2.2", "192.0.2.2", "192.0.2.2"), true},
@@ -218,7 +222,8 @@ func TestEvictionsArePrintedOncePerHundred(t *testing.T) {
 	}
 	same(t, "lines", lines,
 		"1 sessions at once, and no more: of the address with the most that are not logged in, the oldest is closed",
-		"1 sessions at once, and no more: 100 were closed so far", "1 sessions at once, and no more: 200 were closed so far")
+		"1 sessions at once, and no more: 100 were closed so far",
+		"1 sessions at once, and no more: 200 were closed so far")
 }
 
 // EvictSession closes the least needed session.
@@ -256,28 +261,44 @@ func TestMisusePanics(t *testing.T) {
 }
 
 func TestServerSettingsAreRefused(t *testing.T) {
-	bad := map[string]func(*ServerSettings){
-		"invalid block duration 0s: must be above 0":                         func(s *ServerSettings) { s.BlockDuration = 0 },
-		"invalid TempID lifetime 1.5s: must be whole seconds above 0":        func(s *ServerSettings) { s.TempIDLifetime = 1500 * time.Millisecond },
-		"invalid login timeout -1ns: must be above 0":                        func(s *ServerSettings) { s.LoginTimeout = -1 },
-		"invalid idle timeout 0s: must be above 0":                           func(s *ServerSettings) { s.IdleTimeout = 0 },
-		"invalid number of attempts before a block 0: must be 1 or more":     func(s *ServerSettings) { s.Attempts = 0 },
-		"invalid limit of upload lines -1: must be 0 to 9999999":             func(s *ServerSettings) { s.MaxUploadLines = -1 },
-		"invalid limit of upload lines 10000000: must be 0 to 9999999":       func(s *ServerSettings) { s.MaxUploadLines = 10_000_000 },
-		"invalid limit of connections -1: must be 1 or more, or 0 for none":  func(s *ServerSettings) { s.MaxConnections = -1 },
-		"invalid limit of upload bytes -1: must be 1 or more, or 0 for none": func(s *ServerSettings) { s.MaxUploadBytes = -1 },
-		"invalid limit of unknown names 0: must be 1 or more":                func(s *ServerSettings) { s.MaxUnknownNames = 0 },
-		"invalid limit of bytes of blocked names 0: must be 1 or more":       func(s *ServerSettings) { s.MaxBlockedBytes = 0 },
-		"invalid zone <nil>: must be set":                                    func(s *ServerSettings) { s.Zone = nil },
-		"invalid entropy <nil>: must be a source of randomness":              func(s *ServerSettings) { s.Entropy = nil },
+	bad := []struct {
+		change func(*ServerSettings)
+		want   string
+	}{
+		{func(s *ServerSettings) { s.BlockDuration = 0 },
+			"invalid block duration 0s: must be above 0"},
+		{func(s *ServerSettings) { s.TempIDLifetime = 1500 * time.Millisecond },
+			"invalid TempID lifetime 1.5s: must be whole seconds above 0"},
+		{func(s *ServerSettings) { s.LoginTimeout = -1 },
+			"invalid login timeout -1ns: must be above 0"},
+		{func(s *ServerSettings) { s.IdleTimeout = 0 },
+			"invalid idle timeout 0s: must be above 0"},
+		{func(s *ServerSettings) { s.Attempts = 0 },
+			"invalid number of attempts before a block 0: must be 1 or more"},
+		{func(s *ServerSettings) { s.MaxUploadLines = -1 },
+			"invalid limit of upload lines -1: must be 0 to 9999999"},
+		{func(s *ServerSettings) { s.MaxUploadLines = 10_000_000 },
+			"invalid limit of upload lines 10000000: must be 0 to 9999999"},
+		{func(s *ServerSettings) { s.MaxConnections = -1 },
+			"invalid limit of connections -1: must be 1 or more, or 0 for none"},
+		{func(s *ServerSettings) { s.MaxUploadBytes = -1 },
+			"invalid limit of upload bytes -1: must be 1 or more, or 0 for none"},
+		{func(s *ServerSettings) { s.MaxUnknownNames = 0 },
+			"invalid limit of unknown names 0: must be 1 or more"},
+		{func(s *ServerSettings) { s.MaxBlockedBytes = 0 },
+			"invalid limit of bytes of blocked names 0: must be 1 or more"},
+		{func(s *ServerSettings) { s.Zone = nil },
+			"invalid zone <nil>: must be set"},
+		{func(s *ServerSettings) { s.Entropy = nil },
+			"invalid entropy <nil>: must be a source of randomness"},
 	}
-	for want, change := range bad {
+	for _, b := range bad {
 		s := DefaultServerSettings()
 		s.Entropy = &constantSource{list: []uint64{1}}
-		change(&s)
+		b.change(&s)
 		_, err := NewServer(s)
-		if err == nil || err.Error() != "server settings: "+want {
-			t.Errorf("got %v, want %q", err, want)
+		if err == nil || err.Error() != "server settings: "+b.want {
+			t.Errorf("got %v, want %q", err, b.want)
 		}
 	}
 }

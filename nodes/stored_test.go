@@ -38,7 +38,8 @@ func TestAttemptsCountBeforeTheyAreStored(t *testing.T) {
 		equal(t, "record", r.stored[i], want[i])
 	}
 	same(t, "its end is saved", r.at(61*time.Second).login(4, alice, alicePassword))
-	same(t, "what was refused is stored again", r.storedAs(4, nil), "the attempts that could not be saved are saved now")
+	same(t, "what was refused is stored again", r.storedAs(4, nil),
+		"the attempts that could not be saved are saved now")
 	same(t, "the block counts from the password, not from the disk", r.storedAs(5, nil), "4> "+welcome, "users: "+alice)
 }
 
@@ -54,7 +55,8 @@ func TestRightPasswordStoresTheResetFirst(t *testing.T) {
 	same(t, "stored, whatever the disk says", r.storedAs(2, errDisk),
 		"attempts of "+alice+" could not be saved: no space left", "0> "+welcome, "users: "+alice)
 	same(t, "the disk may still count one", r.login(1, alice, alicePassword))
-	same(t, "stored", r.storedAs(3, nil), "the attempts that could not be saved are saved now", "1> "+welcome, "users: "+alice)
+	same(t, "stored", r.storedAs(3, nil), "the attempts that could not be saved are saved now", "1> "+welcome,
+		"users: "+alice)
 	same(t, "with a count of zero nothing is stored", r.login(2, alice, alicePassword), "2> "+welcome, "users: "+alice)
 }
 

@@ -125,7 +125,8 @@ func TestRefusedAttemptsAreSavedWithOthers(t *testing.T) {
 	r.tryLogin(0, alice, "bad")
 	r.eof(0)
 	r.fail = nil
-	same(t, "another name", r.login(1, bob, "bad"), "the attempts that could not be saved are saved now", "1> "+tryAgain)
+	same(t, "another name", r.login(1, bob, "bad"), "the attempts that could not be saved are saved now",
+		"1> "+tryAgain)
 	r.eof(1)
 	equal(t, "nothing is due", r.next(), -1)
 }

@@ -42,7 +42,8 @@ func TestUploadResolvesIssuedTempIDs(t *testing.T) {
 		"Contact log checking",
 		bob, "30/07/2020 16:58:12", "30/07/2020 17:13:12",
 	}, "\n"))
-	equal(t, "event", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: alice, Entries: 2, Resolved: 1})
+	equal(t, "event", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: alice, Entries: 2,
+		Resolved: 1})
 }
 
 // TCP may split the lines anywhere: each gets its answer, and the block is the same.
@@ -91,9 +92,11 @@ func TestWrongCounts(t *testing.T) {
 			r := newServerRig(t, nil)
 			r.login(0, alice, alicePassword)
 			r.read(0, "Upload_contact_log")
-			same(t, count, r.read(0, count), fmt.Sprintf("%s: upload refused: %q is no count of lines: %s", alice, count, why),
+			same(t, count, r.read(0, count), fmt.Sprintf("%s: upload refused: %q is no count of lines: %s", alice,
+				count, why),
 				alice+" logout", "0> FIN")
-			equal(t, count, r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Reason: ReasonCount})
+			equal(t, count, r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice,
+				Reason: ReasonCount})
 		})
 	}
 	r := newServerRig(t, nil)
@@ -112,7 +115,8 @@ func TestBrokenUploads(t *testing.T) {
 		{"before the count", nil, ": incomplete upload: no count of lines", ServerEvent{}},
 		{"after the count", []string{"6"}, ": incomplete upload: 0 of 6 lines", ServerEvent{Announced: 6}},
 		{"in the middle of a line", []string{"6", someID, someStart, someEnd, someID, "01/0"},
-			": incomplete upload: 4 of 6 lines\n" + someID + "\n" + someStart + "\n" + someEnd + "\n" + someID + "\n\"01/0\"",
+			": incomplete upload: 4 of 6 lines\n" + someID + "\n" + someStart + "\n" + someEnd + "\n" + someID +
+				"\n\"01/0\"",
 			ServerEvent{Entries: 1, Lines: 4, Announced: 6}},
 	}
 	for _, e := range tests {
@@ -163,11 +167,14 @@ func TestMaxUploadBytes(t *testing.T) {
 	equal(t, "194 bytes", r.closed[0] || r.closed[1], false)
 	same(t, "the line beyond", r.read(1, someStart),
 		"more than 200 bytes of uploads under way: the largest, of "+alice+", is closed",
-		alice+": incomplete upload: 6 of 9 lines\n"+strings.TrimSuffix(strings.Repeat(someID+"\n"+someStart+"\n"+someEnd+"\n", 2), "\n"),
+		alice+": incomplete upload: 6 of 9 lines\n"+
+			strings.TrimSuffix(strings.Repeat(someID+"\n"+someStart+"\n"+someEnd+"\n", 2), "\n"),
 		alice+" logout", "0> FIN", "1> 1")
-	equal(t, "event", r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Entries: 2, Reason: ReasonUploadBytes, Lines: 6, Announced: 9})
+	equal(t, "event", r.lastEvent(EventUploadBroken), ServerEvent{Kind: EventUploadBroken, User: alice, Entries: 2,
+		Reason: ReasonUploadBytes, Lines: 6, Announced: 9})
 	r.read(1, someEnd+entry)
-	equal(t, "the other is whole", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: bob, Entries: 3})
+	equal(t, "the other is whole", r.lastEvent(EventUploadDone), ServerEvent{Kind: EventUploadDone, User: bob,
+		Entries: 3})
 	for range 3 { // what is over takes no room
 		r.read(1, "Upload_contact_log")
 		r.read(1, "9")

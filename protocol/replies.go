@@ -92,8 +92,8 @@ func (r *ReplyReader) TempID(p []byte) (TempID, Reply) {
 	return id, ReplyTempID
 }
 
-// MissingDigits returns the number of digits, 1 to 20, that an incomplete TempID lacks. It is called while the answer to
-// Download_tempID is expected.
+// MissingDigits returns the number of digits, 1 to 20, that an incomplete TempID lacks. It is called while the answer
+// to Download_tempID is expected.
 func (r *ReplyReader) MissingDigits() int { return TempIDSize - int(r.n) }
 
 // Ack handles the read p while the acknowledgement of a step of an upload is expected,

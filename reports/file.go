@@ -73,7 +73,8 @@ const bufferSize = 1 << 16
 // createBeside creates a file with a hidden temporary name in the folder of path.
 func createBeside(path string, mode fs.FileMode) (*os.File, error) {
 	for {
-		name := fmt.Sprintf(".%s.%d", temporaryPrefix(path), rand.Uint32())
+		base := filepath.Base(path)
+		name := fmt.Sprintf(".%s.%d", base[:min(len(base), 100)], rand.Uint32()) // it must not be too long
 		f, err := os.OpenFile(filepath.Join(filepath.Dir(path), name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 		if !errors.Is(err, fs.ErrExist) {
 			return f, err
@@ -170,13 +171,6 @@ type writeError struct {
 
 func (e *writeError) Error() string { return fmt.Sprintf("writing %q: %v", e.path, e.err) }
 func (e *writeError) Unwrap() error { return e.err }
-
-// temporaryPrefix returns at most 100 bytes of the file's name, so that the
-// temporary name is not too long.
-func temporaryPrefix(path string) string {
-	base := filepath.Base(path)
-	return base[:min(len(base), 100)]
-}
 
 func syncFolder(folder string) error {
 	d, err := os.Open(folder)

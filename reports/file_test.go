@@ -184,14 +184,16 @@ func TestLinksAreFollowed(t *testing.T) {
 	if err := os.WriteFile(at("old"), []byte("old"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, link := range [][2]string{{"old", "one"}, {"one", "two"}, {"new", "broken"}, {at("absolute-new"), "absolute"}, {"deep/real", "linked"},
+	for _, link := range [][2]string{{"old", "one"}, {"one", "two"}, {"new", "broken"},
+		{at("absolute-new"), "absolute"}, {"deep/real", "linked"},
 		{"../beside", "deep/real/up"}, {"loop", "loop"}, {"none/x", "lost"}} {
 		if err := os.Symlink(link[0], at(link[1])); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for _, c := range []struct{ path, target string }{
-		{"two", "old"}, {"broken", "new"}, {"absolute", "absolute-new"}, {"linked/up", "deep/beside"}, {"linked/plain", "deep/real/plain"},
+		{"two", "old"}, {"broken", "new"}, {"absolute", "absolute-new"}, {"linked/up", "deep/beside"},
+		{"linked/plain", "deep/real/plain"},
 	} {
 		if err := WriteFile(at(c.path), writing(c.path)); err != nil {
 			t.Errorf("%s: %v", c.path, err)

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"bluetrace/reports/filetype"
 )
 
 // Format is the version of the JSON forms, their first field. It changes when a
@@ -27,13 +29,16 @@ func CheckFormat(format int) error {
 	return nil
 }
 
-// TrimMark returns the text of a JSON file without its byte order mark. It refuses UTF-16 and UTF-32.
+// TrimMark returns the text of a JSON file without its byte order mark. It refuses a file of another format.
 func TrimMark(text []byte) ([]byte, error) {
-	head := text[:min(len(text), 2)]
-	if bytes.IndexByte(head, 0) >= 0 || string(head) == "\xff\xfe" || string(head) == "\xfe\xff" {
+	switch format := filetype.Of(text); format {
+	case "":
+		return bytes.TrimPrefix(text, []byte("\ufeff")), nil
+	case filetype.UTF16:
 		return nil, errors.New("the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)")
+	default:
+		return nil, fmt.Errorf("this is %s; expected JSON, which is UTF-8 text", format)
 	}
-	return bytes.TrimPrefix(text, []byte("\ufeff")), nil
 }
 
 // document is the JSON form of a run: its fields and the values derived from them.
@@ -74,7 +79,7 @@ func WriteJSON(w io.Writer, v any, name string) error {
 	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encoding %s: %w", name, err)
 	}
-	return WriteDocument(w, escapeJSON(b.Bytes()), name)
+	return WriteDocument(w, EscapeJSON(b.Bytes()), name)
 }
 
 // documentOf returns the document of r. It replaces numbers that JSON cannot
@@ -96,7 +101,7 @@ func checkDocumentOf(c Check) checkDocument {
 		at := finite(*c.AtSeconds)
 		c.AtSeconds = &at
 	}
-	c.Verdict = c.reported()
+	c.Verdict = c.Reported()
 	d := checkDocument{Check: c}
 	if c.Verdict == Failed || c.Expected != "" {
 		d.Expected = &c.Expected
@@ -107,19 +112,22 @@ func checkDocumentOf(c Check) checkDocument {
 	return d
 }
 
-// MarshalJSON returns the name, the number of samples and the delays.
-func (o Operation) MarshalJSON() ([]byte, error) {
-	return json.Marshal(struct {
-		Name    string `json:"name"`
-		Count   int64  `json:"count"`
-		DelayMs Delays `json:"delay_ms"`
-	}{o.Name, o.Count(), o.Delays()})
+// OperationDocument is the JSON form of an Operation.
+type OperationDocument struct {
+	Name    string `json:"name"`
+	Count   int64  `json:"count"`
+	DelayMs Delays `json:"delay_ms"`
 }
 
-// escapeJSON escapes the invisible runes that the JSON encoder does not: DEL, the
+// MarshalJSON returns the document of the operation.
+func (o Operation) MarshalJSON() ([]byte, error) {
+	return json.Marshal(OperationDocument{o.Name, o.Count(), o.Delays()})
+}
+
+// EscapeJSON escapes the invisible runes that the JSON encoder does not: DEL, the
 // C1 controls, direction marks. It may be applied to a whole document, because
 // only the strings of a document contain runes beyond ASCII.
-func escapeJSON(text []byte) []byte {
+func EscapeJSON(text []byte) []byte {
 	out := make([]byte, 0, len(text))
 	for len(text) > 0 {
 		r, size := utf8.DecodeRune(text)

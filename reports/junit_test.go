@@ -11,13 +11,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func junitOf(t *testing.T, runs ...*Run) (string, junitSuites) {
+func junitOf(t *testing.T, runs ...*Run) (string, JUnitSuites) {
 	t.Helper()
 	var b strings.Builder
 	if err := JUnit(&b, runs); err != nil {
 		t.Fatal(err)
 	}
-	var parsed junitSuites
+	var parsed JUnitSuites
 	if err := xml.Unmarshal([]byte(b.String()), &parsed); err != nil {
 		t.Fatalf("%v in\n%s", err, b.String())
 	}
@@ -27,16 +27,18 @@ func junitOf(t *testing.T, runs ...*Run) (string, junitSuites) {
 
 func TestJUnitHasACaseForEachCheck(t *testing.T) {
 	_, got := junitOf(t, failedRun())
-	want := junitSuites{
-		Name: "bluetrace", Tests: 3, Failures: 1, Skipped: 1, Time: "0.002",
-		Suites: []junitSuite{{
-			Name: "blocking", File: "scenarios/blocking.yaml", Tests: 3, Failures: 1, Skipped: 1, Time: "0.002",
-			Properties: []junitProperty{{"seed", "1"}, {"digest", "0000000000000001"}, {"world", "virtual"},
+	want := JUnitSuites{
+		Name: "bluetrace", Time: "0.002", JUnitCounts: JUnitCounts{Tests: 3, Failures: 1, Skipped: 1},
+		Suites: []JUnitSuite{{
+			Name: "blocking", File: "scenarios/blocking.yaml", Time: "0.002", JUnitCounts: JUnitCounts{Tests: 3,
+				Failures: 1, Skipped: 1},
+			Properties: []JUnitProperty{{"seed", "1"}, {"digest", "0000000000000001"}, {"world", "virtual"},
 				{"virtual_seconds", "62.050"}, {"repeat", "sim run --seed 1 scenarios/blocking.yaml"}},
-			Cases: []junitCase{
+			Cases: []JUnitCase{
 				{Name: "{at: blocked + 59.999999999s, phone: owner, login: right}", ClassName: "blocking.expectation",
 					File: "scenarios/blocking.yaml", Line: "18", Time: "0.000",
-					Failure: &junitProblem{Message: `expected reply "Your account is blocked", found reply "Welcome"`, Type: "expectation", Text: `
+					Failure: &JUnitProblem{Message: `expected reply "Your account is blocked", found reply "Welcome"`,
+						Type: "expectation", Text: `
 place: scenarios/blocking.yaml:18:5
 expected: reply "Your account is blocked"
 found: reply "Welcome"
@@ -48,7 +50,7 @@ repeat: sim run --seed 1 scenarios/blocking.yaml
 `}},
 				{Name: "{at: blocked + 60s, phone: owner, login: right}", ClassName: "blocking.expectation",
 					File: "scenarios/blocking.yaml", Line: "20", Time: "0.000",
-					Skipped: &junitSkip{"the run ended before this was decided"}},
+					Skipped: &JUnitSkip{"the run ended before this was decided"}},
 				{Name: "a block lasts exactly block_duration", ClassName: "blocking.invariant",
 					File: "scenarios/blocking.yaml", Time: "0.000"},
 			},
@@ -60,13 +62,16 @@ repeat: sim run --seed 1 scenarios/blocking.yaml
 }
 
 func TestJUnitSumsOverSuites(t *testing.T) {
-	_, got := junitOf(t, passedRun(t), failedRun(), &Run{Scenario: "broken", File: "broken.yaml", Verdict: NotRun, Error: "unknown key \"phnes\"\nand more"})
-	if got.Tests != 7 || got.Failures != 1 || got.Errors != 1 || got.Skipped != 1 || got.Time != "0.052" || len(got.Suites) != 3 {
+	_, got := junitOf(t, passedRun(t), failedRun(), &Run{Scenario: "broken", File: "broken.yaml", Verdict: NotRun,
+		Error: "unknown key \"phnes\"\nand more"})
+	if got.Tests != 7 || got.Failures != 1 || got.Errors != 1 || got.Skipped != 1 || got.Time != "0.052" ||
+		len(got.Suites) != 3 {
 		t.Errorf("got tests %d, failures %d, errors %d, skipped %d, time %s, %d suites",
 			got.Tests, got.Failures, got.Errors, got.Skipped, got.Time, len(got.Suites))
 	}
-	want := []junitCase{{Name: "the scenario can be run", ClassName: "broken", File: "broken.yaml", Time: "0.000",
-		Error: &junitProblem{Message: `unknown key "phnes"`, Type: "not run", Text: "\nunknown key \"phnes\"\nand more\n"}}}
+	want := []JUnitCase{{Name: "the scenario can be run", ClassName: "broken", File: "broken.yaml", Time: "0.000",
+		Error: &JUnitProblem{Message: `unknown key "phnes"`, Type: "not run",
+			Text: "\nunknown key \"phnes\"\nand more\n"}}}
 	if diff := cmp.Diff(want, got.Suites[2].Cases); diff != "" {
 		t.Error(diff)
 	}
@@ -83,7 +88,8 @@ func TestJUnitNumbersChecksOfOneName(t *testing.T) {
 	for _, c := range got.Suites[0].Cases {
 		names = append(names, c.ClassName+" "+c.Name)
 	}
-	if diff := cmp.Diff([]string{"s.expectation twice", "s.invariant twice", "s.expectation twice (2)"}, names); diff != "" {
+	if diff := cmp.Diff([]string{"s.expectation twice", "s.invariant twice", "s.expectation twice (2)"},
+		names); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -149,8 +155,10 @@ func FuzzReportsOfAnyText(f *testing.F) {
 func TestJUnitKeysAreUnique(t *testing.T) {
 	check := []Check{{Kind: ExpectationCheck, Name: "once", Verdict: Passed}}
 	runs := []*Run{
-		{Scenario: "base", Checks: check}, {Scenario: "base", Checks: check}, {Scenario: "base-2", Checks: check}, {Scenario: "Base", Checks: check},
-		{Scenario: "base", Verdict: NotRun, Error: "x"}, {Scenario: "base", Verdict: NotRun, Error: "x"}, {Scenario: "base.expectation", Verdict: NotRun, Error: "x"},
+		{Scenario: "base", Checks: check}, {Scenario: "base", Checks: check}, {Scenario: "base-2", Checks: check},
+		{Scenario: "Base", Checks: check},
+		{Scenario: "base", Verdict: NotRun, Error: "x"}, {Scenario: "base", Verdict: NotRun, Error: "x"},
+		{Scenario: "base.expectation", Verdict: NotRun, Error: "x"},
 	}
 	var classes []string
 	for _, sets := range [][]string{nil, {"B=1", "A=x"}, {"A=x", "B=2"}} {
@@ -158,7 +166,7 @@ func TestJUnitKeysAreUnique(t *testing.T) {
 		if err := JUnit(&b, runs, sets...); err != nil {
 			t.Fatal(err)
 		}
-		var got junitSuites
+		var got JUnitSuites
 		if err := xml.Unmarshal([]byte(b.String()), &got); err != nil {
 			t.Fatal(err)
 		}
@@ -169,7 +177,8 @@ func TestJUnitKeysAreUnique(t *testing.T) {
 		}
 	}
 	want := []string{
-		"base: base.expectation", "base-2: base-2.expectation", "base-2-2: base-2-2.expectation", "Base-3: Base-3.expectation",
+		"base: base.expectation", "base-2: base-2.expectation", "base-2-2: base-2-2.expectation",
+		"Base-3: Base-3.expectation",
 		"base-4: base-4", "base-5: base-5", "base.expectation: base.expectation",
 	}
 	for _, sets := range []string{" {A=x, B=1}", " {A=x, B=2}"} {

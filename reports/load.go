@@ -1,10 +1,13 @@
 package reports
 
 import (
+	"cmp"
 	"encoding/json"
 	"strconv"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"bluetrace/reports/stats"
 )
 
 // Load holds the measurements of a load: the arrivals, operations and beacons that
@@ -35,6 +38,12 @@ type Load struct {
 	ServerUse *ProcessUse `json:"server_use,omitempty"`
 	// Timeline is the run second by second, beginning with the warm-up.
 	Timeline []LoadSecond `json:"timeline"`
+	// Use holds the usage of the processes about once a second, beginning with the warm-up.
+	Use []UseSample `json:"use,omitempty"`
+	// Outage is nil if the server accepted connections to the end.
+	Outage *Outage `json:"outage,omitempty"`
+	// Limits are the thresholds on response times that have an upper bound.
+	Limits []SearchLimit `json:"limits"`
 	// Search is nil for another executor. The figures above are then those of one
 	// step (Search.ReportedStep).
 	Search *Search `json:"search,omitempty"`
@@ -74,10 +83,12 @@ type ExpectedTime struct {
 // LoadOperation holds the outcomes and times of one kind of operation. The
 // histograms are in nanoseconds. Response and Service contain the operations that are
 // OK, and with the time until then those without an answer within the timeout. Lag
-// contains the operations that could be sent.
+// contains the operations that could be sent. Of a JSON form only the name and the outcomes are read.
 type LoadOperation struct {
-	Name                   string                  `json:"-"`
-	OK, Failed, Unknown    uint64                  `json:"-"`
+	Name                   string                  `json:"name"`
+	OK                     uint64                  `json:"ok"`
+	Failed                 uint64                  `json:"failed"`
+	Unknown                uint64                  `json:"unknown"`
 	Response, Service, Lag *hdrhistogram.Histogram `json:"-"`
 	// Intervals are the confidence intervals of the response time; empty if the run
 	// was too short.
@@ -142,9 +153,9 @@ type QuantileMs struct {
 	Beyond   int64   `json:"samples_beyond"`
 }
 
-// quantilesOf returns the reported quantiles of a histogram in nanoseconds; none
+// QuantilesOf returns the reported quantiles of a histogram in nanoseconds; none
 // without a sample.
-func quantilesOf(h *hdrhistogram.Histogram) []QuantileMs {
+func QuantilesOf(h *hdrhistogram.Histogram) []QuantileMs {
 	out := []QuantileMs{}
 	if h == nil || h.TotalCount() == 0 {
 		return out
@@ -157,7 +168,7 @@ func quantilesOf(h *hdrhistogram.Histogram) []QuantileMs {
 }
 
 // Quantiles returns the reported quantiles of the response time.
-func (o *LoadOperation) Quantiles() []QuantileMs { return quantilesOf(o.Response) }
+func (o *LoadOperation) Quantiles() []QuantileMs { return QuantilesOf(o.Response) }
 
 // MarshalJSON returns the counts, and the three times with their quantiles.
 func (o LoadOperation) MarshalJSON() ([]byte, error) {
@@ -169,21 +180,19 @@ func (o LoadOperation) MarshalJSON() ([]byte, error) {
 	}
 	of := func(h *hdrhistogram.Histogram) times {
 		if h == nil {
-			return times{Quantiles: quantilesOf(nil)}
+			return times{Quantiles: QuantilesOf(nil)}
 		}
-		return times{Count: h.TotalCount(), Quantiles: quantilesOf(h), MaxMs: milliseconds(h.Max())}
+		return times{Count: h.TotalCount(), Quantiles: QuantilesOf(h), MaxMs: milliseconds(h.Max())}
 	}
 	response := of(o.Response)
 	response.Intervals = o.Intervals
+	type outcomes LoadOperation
 	return json.Marshal(struct {
-		Name     string `json:"name"`
-		OK       uint64 `json:"ok"`
-		Failed   uint64 `json:"failed"`
-		Unknown  uint64 `json:"unknown"`
-		Response times  `json:"response"`
-		Service  times  `json:"service"`
-		Lag      times  `json:"lag"`
-	}{o.Name, o.OK, o.Failed, o.Unknown, response, of(o.Service), of(o.Lag)})
+		outcomes
+		Response times `json:"response"`
+		Service  times `json:"service"`
+		Lag      times `json:"lag"`
+	}{outcomes(o), response, of(o.Service), of(o.Lag)})
 }
 
 // LoadSecond is one second of a load. The last second of the warm-up and of the
@@ -195,14 +204,44 @@ type LoadSecond struct {
 	Target      float64 `json:"target"`   // requested arrivals per second
 	Achieved    float64 `json:"achieved"` // started arrivals per second
 	// Failed and Unknown count the operations that were due in the second, without lost
-	// beacons.
+	// beacons. Dropped counts arrivals.
 	Failed  uint64 `json:"failed,omitempty"`
 	Unknown uint64 `json:"unknown,omitempty"`
+	Dropped uint64 `json:"dropped,omitempty"`
 	// Samples, P50Ms and P99Ms describe the response times of all operations that
 	// were due in the second, within 0.8 %. They are 0 without a sample.
 	Samples uint64  `json:"samples"`
 	P50Ms   float64 `json:"p50_ms"`
 	P99Ms   float64 `json:"p99_ms"`
+	// The service times are of the same operations, the lags of those that could be sent.
+	ServiceP50Ms float64 `json:"service_p50_ms"`
+	ServiceP99Ms float64 `json:"service_p99_ms"`
+	LagP99Ms     float64 `json:"lag_p99_ms"`
+	// Rows are the response times for a heatmap.
+	Rows []stats.Row `json:"-"`
+}
+
+// UseSample is the usage of the processes of a load since the sample before. A process that did not run, or whose usage
+// is not known, is nil.
+type UseSample struct {
+	AtSeconds float64     `json:"at_seconds"` // from the start of the warm-up
+	Generator *SampledUse `json:"generator,omitempty"`
+	Server    *SampledUse `json:"server,omitempty"`
+}
+
+// SampledUse is the usage of one process.
+type SampledUse struct {
+	CPUShare      float64 `json:"cpu_share"` // as ProcessUse.CPUShare
+	ResidentBytes int64   `json:"resident_bytes"`
+}
+
+// ServerLasts is the name of the check that the run's own server lasts to the end of a load.
+const ServerLasts = "the run's server lasts to its end"
+
+// Outage is a failure of all connections from some time to the end of a load.
+type Outage struct {
+	Text         string  `json:"text"` // such as "connection refused since 5.0 s"
+	SinceSeconds float64 `json:"since_seconds"`
 }
 
 // Search describes the search for the highest rate at which the thresholds hold.
@@ -322,6 +361,20 @@ type Build struct {
 	Revision string `json:"revision"` // of the source, with + if it was modified; empty if unknown
 	// Program is a hash of the program in 16 hexadecimal digits, where the revision does not identify the source.
 	Program string `json:"program,omitempty"`
+	// Planted is the bug that was planted to see whether the checks find it. It is empty if there is none.
+	Planted string `json:"planted,omitempty"`
+}
+
+// String returns the build in one line.
+func (b Build) String() string {
+	text := cmp.Or(b.Revision, "unknown") + ", " + b.Go
+	if b.Program != "" {
+		text += ", program " + b.Program
+	}
+	if b.Planted != "" {
+		text += ", planted bug: " + b.Planted
+	}
+	return "(" + text + ")"
 }
 
 // Histograms holds the times of a load second by second.

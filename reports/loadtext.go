@@ -84,7 +84,7 @@ func (p *page) timesOf(operation string, h *hdrhistogram.Histogram) {
 		return
 	}
 	line := fmt.Sprintf("    %-34s %9d", operation, h.TotalCount())
-	for _, q := range quantilesOf(h) {
+	for _, q := range QuantilesOf(h) {
 		switch {
 		case q.Quantile == .9:
 		case q.Beyond < 1:
@@ -149,14 +149,19 @@ func (p *page) processUse(name string, u *ProcessUse) {
 	if u == nil {
 		return
 	}
+	p.Line("  %-11s %s", name, u.Summary())
+}
+
+// Summary returns the usage on one line.
+func (u *ProcessUse) Summary() string {
 	const mib = 1 << 20
-	line := fmt.Sprintf("  %-11s %.1f s user, %.1f s system (%.0f %% of %s), %.0f MiB (at most %.0f)",
-		name, u.UserSeconds, u.SystemSeconds, 100*u.CPUShare, u.Processors(),
+	line := fmt.Sprintf("%.1f s user, %.1f s system (%.0f %% of %s), %.0f MiB (at most %.0f)",
+		u.UserSeconds, u.SystemSeconds, 100*u.CPUShare, u.Processors(),
 		float64(u.ResidentBytes)/mib, float64(u.PeakBytes)/mib)
 	if u.GCPauseSeconds != nil {
 		line += fmt.Sprintf(", %.1f ms of GC pauses", 1000**u.GCPauseSeconds)
 	}
-	p.Line("%s", line)
+	return line
 }
 
 // Summary returns the capacity with its confidence, on one line.

@@ -24,10 +24,10 @@ import (
 type Meter struct {
 	registry *prometheus.Registry
 
-	target   atomic.Uint64             // bits of a float64: arrivals per second
-	budget   atomic.Int64              // of the generator's lag, in nanoseconds
-	inFlight atomic.Int64              // sessions
-	server   atomic.Pointer[ServerUse] // nil before SetServerUse
+	target   atomic.Uint64              // bits of a float64: arrivals per second
+	budget   atomic.Int64               // of the generator's lag, in nanoseconds
+	inFlight atomic.Int64               // sessions
+	server   atomic.Pointer[ProcessUse] // nil before SetServerUse
 	beacons  BeaconMeter
 
 	mu         sync.Mutex
@@ -99,17 +99,9 @@ func (m *Meter) SetThresholds(held, broken, undecided int) {
 	m.thresholds = [3]int{held, broken, undecided}
 }
 
-// ServerUse holds the resources that the server's process has used since it
-// began.
-type ServerUse struct {
-	UserSeconds, SystemSeconds float64 // of a processor
-	GCPauseSeconds             float64 // in which garbage collection stopped it
-	ResidentBytes              int64   // now
-}
-
-// SetServerUse sets the resources of the server. The first call makes their
+// SetServerUse sets the resources that the server's process has used since it began. The first call makes their
 // metrics.
-func (m *Meter) SetServerUse(u ServerUse) { m.server.Store(&u) }
+func (m *Meter) SetServerUse(u *ProcessUse) { m.server.Store(u) }
 
 // Beacons returns the meter of the beacons of the whole run.
 func (m *Meter) Beacons() *BeaconMeter { return &m.beacons }
@@ -232,13 +224,13 @@ func (m *Meter) load(c *constant, phases []*PhaseMeter) {
 }
 
 // serverUse adds the resources of the server.
-func (c *constant) serverUse(u *ServerUse) {
+func (c *constant) serverUse(u *ProcessUse) {
 	seconds := func(name, help string, value float64) {
 		c.counter(family{name: "bluetrace_server_" + name + "_seconds_total", help: help}, value)
 	}
 	seconds("cpu_user", "Processor time of the server in its own code.", u.UserSeconds)
 	seconds("cpu_system", "Processor time of the server in the kernel.", u.SystemSeconds)
-	seconds("gc_pause", "Time in which the server stood still to collect its memory.", u.GCPauseSeconds)
+	seconds("gc_pause", "Time in which the server stood still to collect its memory.", u.GCPause())
 	c.gauge(family{name: "bluetrace_server_resident_bytes", help: "Resident memory of the server."},
 		float64(u.ResidentBytes))
 }

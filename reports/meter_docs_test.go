@@ -75,11 +75,13 @@ func TestThePageOfMetricsIsTheRegistry(t *testing.T) {
 			if in[f.GetName()] |= of.world; in[f.GetName()] == load+other && of.world == other {
 				continue
 			}
-			want = append(want, documented{Name: f.GetName(), Type: strings.ToLower(dto.MetricType_name[int32(f.GetType())]), Labels: ownLabels(f)})
+			want = append(want, documented{Name: f.GetName(),
+				Type: strings.ToLower(dto.MetricType_name[int32(f.GetType())]), Labels: ownLabels(f)})
 		}
 	}
 	for i := range want {
-		want[i].Of = map[int]string{load: "Of a load", other: "Of a run that is no load", load + other: "Of every run"}[in[want[i].Name]]
+		want[i].Of = map[int]string{load: "Of a load", other: "Of a run that is no load",
+			load + other: "Of every run"}[in[want[i].Name]]
 	}
 	got := documentedMetrics(t)
 	byName := func(a, b documented) int { return strings.Compare(a.Name, b.Name) }

@@ -53,8 +53,10 @@ bluetrace_arrivals_target_per_second{run_id="r1",scenario="s"} 0.0 1.59606361000
 		t.Error(diff)
 	}
 	for _, text := range []string{
-		`bluetrace_operation_response_seconds_bucket{operation="login",phase="steady",run_id="r1",scenario="s",le="0.025"} 1 1.59606361e+09`,
-		`bluetrace_operation_response_seconds_sum{operation="login",phase="steady",run_id="r1",scenario="s"} 0.02 1.59606361e+09`,
+		`bluetrace_operation_response_seconds_bucket{operation="login",phase="steady",run_id="r1",` +
+			`scenario="s",le="0.025"} 1 1.59606361e+09`,
+		`bluetrace_operation_response_seconds_sum{operation="login",phase="steady",run_id="r1",scenario="s"} 0.02 ` +
+			`1.59606361e+09`,
 	} {
 		if strings.Count(b.String(), text+"\n") != 1 {
 			t.Errorf("no %q in\n%s", text, b.String())

@@ -229,13 +229,16 @@ func TestPanelsSayWhatTheyShow(t *testing.T) {
 			continue
 		}
 		if p.Title == "" || len(p.Description) < 20 || p.FieldConfig.Defaults.Unit == "" || len(p.Targets) == 0 {
-			t.Errorf("panel %q: description %q, unit %q, %d queries", p.Title, p.Description, p.FieldConfig.Defaults.Unit, len(p.Targets))
+			t.Errorf("panel %q: description %q, unit %q, %d queries", p.Title, p.Description,
+				p.FieldConfig.Defaults.Unit, len(p.Targets))
 		}
 		for _, target := range p.Targets {
 			if target.Datasource != p.Datasource || target.LegendFormat == "" {
-				t.Errorf("panel %q: a query has the source %v and the legend %q", p.Title, target.Datasource, target.LegendFormat)
+				t.Errorf("panel %q: a query has the source %v and the legend %q", p.Title, target.Datasource,
+					target.LegendFormat)
 			}
-			if seconds := strings.Contains(target.Expr, "histogram_quantile"); seconds && p.FieldConfig.Defaults.Unit != "s" {
+			if seconds := strings.Contains(target.Expr, "histogram_quantile"); seconds &&
+				p.FieldConfig.Defaults.Unit != "s" {
 				t.Errorf("panel %q shows times in %q", p.Title, p.FieldConfig.Defaults.Unit)
 			}
 			if heat := p.Type == "heatmap"; heat != (target.Format == "heatmap") {
@@ -284,7 +287,8 @@ func TestComposePutsEverythingInPlace(t *testing.T) {
 		}
 	}
 	for name, s := range compose.Services {
-		if image, tag, _ := strings.Cut(s.Image, ":"); image == "" || !regexp.MustCompile(`^v?\d+\.\d+\.\d+$`).MatchString(tag) {
+		if image, tag, _ := strings.Cut(s.Image, ":"); image == "" ||
+			!regexp.MustCompile(`^v?\d+\.\d+\.\d+$`).MatchString(tag) {
 			t.Errorf("%s: image %q has no exact version", name, s.Image)
 		}
 		if s.NetworkMode != "host" {
@@ -323,11 +327,13 @@ func TestComposePutsEverythingInPlace(t *testing.T) {
 	}
 	readYAML(t, inside("grafana", "/etc/grafana/provisioning/datasources/prometheus.yaml"), &sources)
 	listens := compose.Services["prometheus"].Command
-	if s := sources.Datasources[0]; !slices.Contains(listens, "--web.listen-address="+strings.TrimPrefix(s.URL, "http://")) {
+	if s := sources.Datasources[0]; !slices.Contains(listens, "--web.listen-address="+strings.TrimPrefix(s.URL,
+		"http://")) {
 		t.Errorf("Grafana asks at %s, and Prometheus has %q", s.URL, listens)
 	}
 	for _, p := range readDashboard(t).Panels {
-		if want := (source{sources.Datasources[0].Type, sources.Datasources[0].UID}); p.Type != "row" && p.Datasource != want {
+		if want := (source{sources.Datasources[0].Type, sources.Datasources[0].UID}); p.Type != "row" &&
+			p.Datasource != want {
 			t.Errorf("panel %q asks %v, and there is %v", p.Title, p.Datasource, want)
 		}
 	}
@@ -364,7 +370,8 @@ func TestEveryRuleIsTested(t *testing.T) {
 		if r.Alert != "" && !regexp.MustCompile(`alertname: `+r.Alert+`\n +exp_alerts:`).Match(text) {
 			t.Errorf("no test sees %s firing", r.Alert)
 		}
-		if r.Record != "" && !strings.Contains(string(text), "expr: "+r.Record) && !strings.Contains(string(text), "expr: '"+r.Record) {
+		if r.Record != "" && !strings.Contains(string(text), "expr: "+r.Record) && !strings.Contains(string(text),
+			"expr: '"+r.Record) {
 			t.Errorf("no test looks at %s", r.Record)
 		}
 	}
@@ -418,7 +425,8 @@ func answerable(expr string, has map[string]bool) bool {
 			return false
 		}
 		o := outcomes.FindStringSubmatch(s[2])
-		if o != nil && !slices.ContainsFunc(strings.Split(o[1], "|"), func(name string) bool { return has[s[1]+" "+name] }) {
+		if o != nil && !slices.ContainsFunc(strings.Split(o[1], "|"),
+			func(name string) bool { return has[s[1]+" "+name] }) {
 			return false
 		}
 	}
@@ -438,7 +446,8 @@ func TestEveryQueryHasAnAnswerInSomeWorld(t *testing.T) {
 func TestPrometheusAnswers(t *testing.T) {
 	base := os.Getenv("BLUETRACE_PROMETHEUS")
 	if base == "" {
-		t.Skip("SKIPPED: BLUETRACE_PROMETHEUS names no Prometheus: reports/prometheus/check.sh runs this beside one that has seen a run")
+		t.Skip("SKIPPED: BLUETRACE_PROMETHEUS names no Prometheus: reports/prometheus/check.sh runs this beside one " +
+			"that has seen a run")
 	}
 	world := os.Getenv("BLUETRACE_WORLD")
 	has := metricsOf(t, world)
@@ -477,7 +486,8 @@ func ask(t *testing.T, base, expr string) (samples int, err error) {
 	if from, to, ok := strings.Cut(os.Getenv("BLUETRACE_BETWEEN"), " "); ok {
 		form["start"], form["end"] = []string{from}, []string{to}
 	}
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/api/v1/query_range?"+form.Encode(), nil)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/api/v1/query_range?"+form.Encode(),
+		nil)
 	if err != nil {
 		return 0, err
 	}

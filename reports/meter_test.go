@@ -25,7 +25,9 @@ func loadMeter() *Meter {
 	m.SetTarget(250.5)
 	m.AddInFlight(9)
 	m.AddInFlight(-2)
-	m.SetServerUse(ServerUse{UserSeconds: 1.5, SystemSeconds: 0.25, GCPauseSeconds: 0.003, ResidentBytes: 9 << 20})
+	m.SetServerUse(&ProcessUse{
+		UserSeconds: 1.5, SystemSeconds: 0.25, GCPauseSeconds: new(0.003), ResidentBytes: 9 << 20,
+	})
 	warm, steady := m.Phase("warm-up"), m.Phase("steady")
 	warm.Due.Add(10)
 	warm.Started.Add(10)
@@ -158,8 +160,10 @@ bluetrace_thresholds{outcome="undecided",run_id="r1",scenario="steady"} 3
 		n    uint64
 		at   map[float64]uint64 // cumulative
 	}{
-		{"bluetrace_operation_response_seconds", 10.00302, 3, map[float64]uint64{.00001: 0, .000025: 1, .0025: 1, .005: 2, .025: 2, 5: 2, 10: 3, 60: 3}},
-		{"bluetrace_operation_service_seconds", 10.00202, 3, map[float64]uint64{.00001: 0, .000025: 1, .001: 1, .0025: 2, .05: 2, 10: 3}},
+		{"bluetrace_operation_response_seconds", 10.00302, 3, map[float64]uint64{.00001: 0, .000025: 1, .0025: 1,
+			.005: 2, .025: 2, 5: 2, 10: 3, 60: 3}},
+		{"bluetrace_operation_service_seconds", 10.00202, 3, map[float64]uint64{.00001: 0, .000025: 1, .001: 1,
+			.0025: 2, .05: 2, 10: 3}},
 		{"bluetrace_operation_lag_seconds", 0.001, 4, map[float64]uint64{.00001: 3, .0005: 3, .001: 4, 60: 4}},
 		{"bluetrace_beacon_delay_seconds", 0.0007, 1, map[float64]uint64{.0005: 0, .001: 1}},
 	} {

@@ -152,7 +152,7 @@ func (c *constant) run(r *Run) {
 		return
 	}
 	for _, row := range counts.Rows() {
-		of := family{name: row.Metric, help: row.Help}
+		of := family{name: row.Metric, help: row.MetricHelp()}
 		switch {
 		case !row.IsKnown(&r.Counts):
 		case row.Gauge:
@@ -183,7 +183,7 @@ func (c *constant) sizes(r *Run) {
 	c.counter(family{name: "bluetrace_events_total", help: "Events of the run."}, float64(r.Events))
 	verdicts := map[Verdict]uint64{}
 	for _, check := range r.Checks {
-		verdicts[check.reported()]++
+		verdicts[check.Reported()]++
 	}
 	for _, v := range []Verdict{Passed, Failed, Skipped, Unknown, NotExercised} {
 		c.counter(checksFamily, float64(verdicts[v]), strings.ReplaceAll(string(v), " ", "_"))

@@ -131,7 +131,8 @@ func TestOpenMetricsText(t *testing.T) {
 	}
 	text := b.String()
 	for _, want := range []string{
-		"# TYPE bluetrace_beacons_sent counter\nbluetrace_beacons_sent_total{run_id=\"seed-7\",scenario=\"a \\\"quoted\\\"\\\\nname\\\\xff\"} 14100.0\n",
+		"# TYPE bluetrace_beacons_sent counter\nbluetrace_beacons_sent_total{run_id=\"seed-7\",scenario=\"a " +
+			"\\\"quoted\\\"\\\\nname\\\\xff\"} 14100.0\n",
 		"# TYPE bluetrace_operation_response_seconds histogram\n",
 		"le=\"0.001\"} 1\n", "le=\"0.0025\"} 2\n", "le=\"0.005\"} 4\n", "le=\"+Inf\"} 4\n",
 		"bluetrace_operation_response_seconds_count{operation=\"tempid\",",
@@ -149,7 +150,8 @@ func TestOpenMetricsText(t *testing.T) {
 // native buckets.
 func observed(t *testing.T, nanoseconds []int64) *dto.Histogram {
 	t.Helper()
-	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: classicBounds(), NativeHistogramBucketFactor: 1.1})
+	h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "x", Help: "x", Buckets: classicBounds(),
+		NativeHistogramBucketFactor: 1.1})
 	for _, v := range nanoseconds {
 		h.Observe(float64(v) / 1e9)
 	}
@@ -200,8 +202,10 @@ func TestHistogramEqualsDirectObservation(t *testing.T) {
 	if !proto.Equal(got, want) {
 		t.Errorf("got\n%v\nwant\n%v", got, want)
 	}
-	if got.GetSchema() != 3 || got.GetZeroCount() != 2 || len(got.PositiveSpan) < 2 || len(got.Bucket) != len(classicBounds()) {
-		t.Errorf("schema %d, zero count %d, %d spans, %d classic buckets", got.GetSchema(), got.GetZeroCount(), len(got.PositiveSpan), len(got.Bucket))
+	if got.GetSchema() != 3 || got.GetZeroCount() != 2 || len(got.PositiveSpan) < 2 ||
+		len(got.Bucket) != len(classicBounds()) {
+		t.Errorf("schema %d, zero count %d, %d spans, %d classic buckets", got.GetSchema(), got.GetZeroCount(),
+			len(got.PositiveSpan), len(got.Bucket))
 	}
 }
 
@@ -259,7 +263,8 @@ func TestConstantDelayAtABoundCountsBelowIt(t *testing.T) {
 // names of the scraped metrics.
 func TestMetricsOfALoad(t *testing.T) {
 	h := histogramOf(t, 1_000_000, 3_000_000)
-	r := &Run{Scenario: "steady", Seed: 3, Load: &Load{Arrivals: Arrivals{Due: 5, Started: 4, Dropped: 1}, Beacons: LoadBeacons{Sent: 9},
+	r := &Run{Scenario: "steady", Seed: 3, Load: &Load{Arrivals: Arrivals{Due: 5, Started: 4, Dropped: 1},
+		Beacons:    LoadBeacons{Sent: 9},
 		Operations: []LoadOperation{{Name: "login", OK: 1, Unknown: 1, Response: h, Service: h, Lag: h}}}}
 	var b strings.Builder
 	if err := WriteMetrics(&b, r); err != nil {
@@ -268,9 +273,12 @@ func TestMetricsOfALoad(t *testing.T) {
 	for _, want := range []string{
 		`bluetrace_arrivals_dropped_total{phase="load",run_id="seed-3",scenario="steady"} 1.0`,
 		`bluetrace_beacons_sent_total{run_id="seed-3",scenario="steady"} 9.0`,
-		`bluetrace_operations_total{operation="login",outcome="unknown",phase="load",run_id="seed-3",scenario="steady"} 1.0`,
-		`bluetrace_operation_lag_seconds_bucket{operation="login",phase="load",run_id="seed-3",scenario="steady",le="0.001"} 1`,
-		`bluetrace_operation_response_seconds_count{operation="login",phase="load",run_id="seed-3",scenario="steady"} 2`,
+		`bluetrace_operations_total{operation="login",outcome="unknown",phase="load",` +
+			`run_id="seed-3",scenario="steady"} 1.0`,
+		`bluetrace_operation_lag_seconds_bucket{operation="login",phase="load",run_id="seed-3",` +
+			`scenario="steady",le="0.001"} 1`,
+		`bluetrace_operation_response_seconds_count{operation="login",phase="load",` +
+			`run_id="seed-3",scenario="steady"} 2`,
 	} {
 		if !strings.Contains(b.String(), want+"\n") {
 			t.Errorf("no %q in\n%s", want, b.String())

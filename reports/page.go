@@ -165,6 +165,15 @@ func Plural[N int | uint64](n N, singular, plural string) string {
 	return FormatCount(uint64(n)) + " " + plural
 }
 
+// Quoted lists texts, each in quotation marks of its own.
+func Quoted(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = strconv.Quote(text)
+	}
+	return strings.Join(quoted, ", ")
+}
+
 // FormatRate formats a rate with at most four significant digits, or with all
 // digits of its integer part.
 func FormatRate(perSecond float64) string {
@@ -202,9 +211,9 @@ func FormatMs(ms float64) string {
 	return fmt.Sprintf("%.0f", ms)
 }
 
-// fourDigits formats x with about four significant digits. A negative number
+// FormatDigits formats x with about four significant digits. A negative number
 // counts as 0.
-func fourDigits(x float64) string {
+func FormatDigits(x float64) string {
 	x = max(0, finite(x))
 	switch {
 	case x == 0:
@@ -221,9 +230,9 @@ func fourDigits(x float64) string {
 	return strconv.FormatFloat(x, 'f', 3, 64)
 }
 
-// virtualTime formats a time exactly to the nanosecond, because limits such as
+// FormatTime formats a time exactly to the nanosecond, because limits such as
 // the expiry of a TempID are tested a nanosecond before and after.
-func virtualTime(seconds float64) string {
+func FormatTime(seconds float64) string {
 	s := strconv.FormatFloat(finite(seconds), 'f', -1, 64) + " s"
 	if seconds < 60 || seconds > 1e9 {
 		return s
@@ -234,7 +243,7 @@ func virtualTime(seconds float64) string {
 // wallTime formats a time in seconds, or in milliseconds below one second.
 func wallTime(seconds float64) string {
 	if seconds < 1 {
-		return fourDigits(seconds*1000) + " ms"
+		return FormatDigits(seconds*1000) + " ms"
 	}
-	return fourDigits(seconds) + " s"
+	return FormatDigits(seconds) + " s"
 }

@@ -1,8 +1,9 @@
-// Package reports writes the results of runs as text, JSON, JUnit, OpenMetrics and
-// plots. It depends on no world: its input is counts, checks and histograms.
+// Package reports writes the results of runs as text, JSON, JUnit and OpenMetrics.
+// It depends on no world: its input is counts, checks and histograms.
 package reports
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -79,6 +80,11 @@ type Run struct {
 	// trace.
 	Notes []string `json:"notes,omitempty"`
 
+	// Scene is the course of the run for its page. It is nil if the run was not asked for it.
+	Scene *Scene `json:"-"`
+	// Page is the name of the file with the page of the run, in the folder of its other reports.
+	Page string `json:"-"`
+
 	// Error is the reason if the Verdict is NotRun. Only the JUnit document contains
 	// such a run.
 	Error string `json:"-"`
@@ -126,9 +132,9 @@ type Check struct {
 	LastEvents []string `json:"around,omitempty"`
 }
 
-// reported returns the verdict of the check in reports: an invariant that was never evaluated held only because nothing
+// Reported returns the verdict of the check in reports: an invariant that was never evaluated held only because nothing
 // that it is about happened.
-func (c *Check) reported() Verdict {
+func (c *Check) Reported() Verdict {
 	if c.Kind == InvariantCheck && c.Verdict == Passed && c.Evaluations == 0 {
 		return NotExercised
 	}
@@ -191,6 +197,20 @@ func (r *Run) Throughput() Throughput {
 		EventsPerWallSecond:     ratio(float64(r.Events), r.WallSeconds),
 		VirtualPerWall:          ratio(r.VirtualSeconds, r.WallSeconds),
 	}
+}
+
+// Result returns the numbers of checks by their verdict, such as "2 of 84 checks failed".
+func (r *Run) Result() string {
+	t := tallyOf(r.Checks)
+	all := Plural(t.all(), "check", "checks")
+	result := fmt.Sprintf("%s held", Plural(t.held, "check", "checks"))
+	switch {
+	case t.failed > 0:
+		result = fmt.Sprintf("%d of %s failed", t.failed, all)
+	case t.skipped+t.undecided > 0:
+		result = fmt.Sprintf("%d of %s held", t.held, all)
+	}
+	return result + t.others()
 }
 
 // ratio returns a/b, or 0 if b is not positive.

@@ -28,7 +28,8 @@ func passedRun(t testing.TB) *Run {
 		Seed: 7, Digest: "00c0ffee00c0ffee", Verdict: Passed, Repeat: "sim run --seed 7 scenarios/classroom.yaml",
 		VirtualSeconds: 2700, WallSeconds: 0.05, Events: 1234567, Phones: 27, PeakRSSBytes: 20 << 20,
 		Counts: counts.Counts{
-			Beacons:   counts.Beacons{Sent: 14100, Delivered: 14000, Valid: 13999, Invalid: 1, Kept: 13998, Expired: 13001},
+			Beacons: counts.Beacons{Sent: 14100, Delivered: 14000, Valid: 13999, Invalid: 1, Kept: 13998,
+				Expired: 13001},
 			Datagrams: counts.Datagrams{Sent: 56400, Delivered: 55800, Lost: 598, InFlight: 2},
 			Sessions:  counts.Sessions{Opened: 26, Closed: 3},
 			Logins:    counts.Logins{Welcomed: 25, Wrong: 4, Blocked: 5, Refused: 6},
@@ -40,8 +41,10 @@ func passedRun(t testing.TB) *Run {
 			{Name: "tempid", Histogram: histogramOf(t, 20_000_000)},
 		},
 		Checks: []Check{
-			{Kind: ExpectationCheck, Name: "beacons.valid > 1000", Place: "scenarios/classroom.yaml:34:5", Verdict: Passed, Evaluations: 1},
-			{Kind: ThresholdCheck, Name: "beacon_delay: p(95)<6", Place: "scenarios/classroom.yaml:40:18", Verdict: Passed, Evaluations: 1},
+			{Kind: ExpectationCheck, Name: "beacons.valid > 1000", Place: "scenarios/classroom.yaml:34:5",
+				Verdict: Passed, Evaluations: 1},
+			{Kind: ThresholdCheck, Name: "beacon_delay: p(95)<6", Place: "scenarios/classroom.yaml:40:18",
+				Verdict: Passed, Evaluations: 1},
 			{Kind: InvariantCheck, Name: "no login succeeds during a block", Verdict: Passed, Evaluations: 1234567},
 		},
 	}
@@ -52,12 +55,16 @@ func failedRun() *Run {
 	at := 61.999999999
 	return &Run{
 		Scenario: "blocking", File: "scenarios/blocking.yaml", World: "virtual", Seed: 1, Digest: "0000000000000001",
-		Verdict: Failed, Repeat: "sim run --seed 1 scenarios/blocking.yaml", VirtualSeconds: 62.05, WallSeconds: 0.002, Events: 90, Phones: 2,
+		Verdict: Failed, Repeat: "sim run --seed 1 scenarios/blocking.yaml", VirtualSeconds: 62.05, WallSeconds: 0.002,
+		Events: 90, Phones: 2,
 		Checks: []Check{
-			{Kind: ExpectationCheck, Name: "{at: blocked + 59.999999999s, phone: owner, login: right}", Place: "scenarios/blocking.yaml:18:5",
-				Verdict: Failed, Evaluations: 1, Expected: `reply "Your account is blocked"`, Found: `reply "Welcome"`, AtSeconds: &at,
+			{Kind: ExpectationCheck, Name: "{at: blocked + 59.999999999s, phone: owner, login: right}",
+				Place:   "scenarios/blocking.yaml:18:5",
+				Verdict: Failed, Evaluations: 1, Expected: `reply "Your account is blocked"`, Found: `reply "Welcome"`,
+				AtSeconds:  &at,
 				LastEvents: []string{"1m1.9s owner sends password", "1m1.99s server says Welcome"}},
-			{Kind: ExpectationCheck, Name: "{at: blocked + 60s, phone: owner, login: right}", Place: "scenarios/blocking.yaml:20:5", Verdict: Unknown},
+			{Kind: ExpectationCheck, Name: "{at: blocked + 60s, phone: owner, login: right}",
+				Place: "scenarios/blocking.yaml:20:5", Verdict: Unknown},
 			{Kind: InvariantCheck, Name: "a block lasts exactly block_duration", Verdict: Passed, Evaluations: 90},
 		},
 		Notes: []string{"the trace has 2 odd lines"},

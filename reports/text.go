@@ -50,26 +50,11 @@ type page struct{ Page }
 
 // Color returns the colour of the verdict.
 func (v Verdict) Color() Color {
-	switch v {
-	case Passed:
-		return Green
-	case Failed, Invalid, NotRun:
-		return Red
-	}
-	return Yellow
+	return cmp.Or(map[Verdict]Color{Passed: Green, Failed: Red, Invalid: Red, NotRun: Red}[v], Yellow)
 }
 
 func (p *page) verdict(r *Run, withDigest bool) {
-	t := tallyOf(r.Checks)
-	all := Plural(t.all(), "check", "checks")
-	result := fmt.Sprintf("%s held", Plural(t.held, "check", "checks"))
-	switch {
-	case t.failed > 0:
-		result = fmt.Sprintf("%d of %s failed", t.failed, all)
-	case t.skipped+t.undecided > 0:
-		result = fmt.Sprintf("%d of %s held", t.held, all)
-	}
-	result += t.others()
+	result := r.Result()
 	if withDigest && r.Digest != "" {
 		result += "  digest " + Escape(r.Digest)
 	}
@@ -106,7 +91,7 @@ func tallyOf(checks []Check, kinds ...CheckKind) (t tally) {
 			continue
 		}
 		t.evaluations += c.Evaluations
-		switch c.reported() {
+		switch c.Reported() {
 		case Passed:
 			t.held++
 		case Failed:
@@ -144,19 +129,19 @@ func (p *page) failure(r *Run, c Check) {
 	p.Line("  %s  %s", p.Paint(Failed.Color(), "failed"), title)
 	p.Line("    %s", Escape(c.Name))
 	p.Detail("expected", c.Expected)
-	p.Detail("found", c.found())
+	p.Detail("found", c.FoundText())
 	if c.AtSeconds != nil {
 		of := " of virtual time"
 		if r.World == Live {
 			of = " from the start"
 		}
-		p.Detail("at", virtualTime(*c.AtSeconds)+of)
+		p.Detail("at", FormatTime(*c.AtSeconds)+of)
 	}
 	p.List("last events", c.LastEvents)
 }
 
-// found returns the text of the value that a failed check found.
-func (c Check) found() string { return cmp.Or(c.Found, "nothing") }
+// FoundText returns the text of the value that a failed check found.
+func (c *Check) FoundText() string { return cmp.Or(c.Found, "nothing") }
 
 // maxListed is the number of checks of one kind that are listed.
 const maxListed = 20
@@ -202,7 +187,7 @@ func (p *page) checksOf(r *Run, kind CheckKind) {
 
 func (p *page) check(c Check) {
 	mark, text := p.Paint(Green, "ok"), Escape(c.Name)
-	switch v := c.reported(); v {
+	switch v := c.Reported(); v {
 	case Passed:
 	case NotExercised:
 		mark, text = p.Paint(v.Color(), "--"), text+" (not exercised)"
@@ -227,7 +212,7 @@ func (p *page) counts(r *Run) {
 	for i := range rows {
 		row := &rows[i]
 		if row.IsKnown(&r.Counts) {
-			group = append(group, KindCount{row.Column, row.Of(&r.Counts)})
+			group = append(group, KindCount{row.Column(), row.Of(&r.Counts)})
 		}
 		if i+1 == len(rows) || rows[i+1].Group() != row.Group() {
 			p.countRow(row.Group(), group)
@@ -265,8 +250,8 @@ func (p *page) delays(r *Run) {
 			p.Line(columns, "delay, ms", "samples", "mean", "p50", "p90", "p95", "p99", "max")
 		}
 		d := o.Delays()
-		p.Line(columns, truncate(Escape(o.Name), 12), FormatCount(uint64(o.Count())), fourDigits(d.Mean),
-			fourDigits(d.P50), fourDigits(d.P90), fourDigits(d.P95), fourDigits(d.P99), fourDigits(d.Max))
+		p.Line(columns, truncate(Escape(o.Name), 12), FormatCount(uint64(o.Count())), FormatDigits(d.Mean),
+			FormatDigits(d.P50), FormatDigits(d.P90), FormatDigits(d.P95), FormatDigits(d.P99), FormatDigits(d.Max))
 	}
 }
 
@@ -276,7 +261,7 @@ func (p *page) speed(r *Run) {
 	p.Gap()
 	if r.World == Live {
 		if r.Beacons.Delivered > 0 {
-			p.Field("throughput", fourDigits(t.BeaconsPerVirtualSecond)+" beacons delivered per second")
+			p.Field("throughput", FormatDigits(t.BeaconsPerVirtualSecond)+" beacons delivered per second")
 		}
 		p.Field("time", wallTime(r.VirtualSeconds)+" live, on real sockets")
 		p.Field("events", fmt.Sprintf("%s; %s", FormatCount(r.Events), p.phonesAndMemory(r)))
@@ -284,12 +269,12 @@ func (p *page) speed(r *Run) {
 	}
 	if r.Beacons.Delivered > 0 {
 		p.Field("throughput", fmt.Sprintf("%s beacons delivered per virtual second, %s per wall second",
-			fourDigits(t.BeaconsPerVirtualSecond), fourDigits(t.BeaconsPerWallSecond)))
+			FormatDigits(t.BeaconsPerVirtualSecond), FormatDigits(t.BeaconsPerWallSecond)))
 	}
 	p.Field("time", fmt.Sprintf("%s virtual in %s wall (%sx real time)",
-		virtualTime(r.VirtualSeconds), wallTime(r.WallSeconds), fourDigits(t.VirtualPerWall)))
+		FormatTime(r.VirtualSeconds), wallTime(r.WallSeconds), FormatDigits(t.VirtualPerWall)))
 	p.Field("events", fmt.Sprintf("%s, %s per wall second; %s",
-		FormatCount(r.Events), fourDigits(t.EventsPerWallSecond), p.phonesAndMemory(r)))
+		FormatCount(r.Events), FormatDigits(t.EventsPerWallSecond), p.phonesAndMemory(r)))
 }
 
 // phonesAndMemory returns the number of phones and the peak of memory.

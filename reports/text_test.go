@@ -93,7 +93,8 @@ func TestTextOfAFailedRun(t *testing.T) {
 }
 
 func TestQuietTextIsTheVerdictAndWhatFailed(t *testing.T) {
-	if got, want := textOf(t, passedRun(t), TextOptions{Quiet: true}), "PASSED  classroom: 3 checks held  digest 00c0ffee00c0ffee\n"; got != want {
+	if got, want := textOf(t, passedRun(t), TextOptions{Quiet: true}),
+		"PASSED  classroom: 3 checks held  digest 00c0ffee00c0ffee\n"; got != want {
 		t.Errorf("passed: %q, want %q", got, want)
 	}
 	full := textOf(t, failedRun(), TextOptions{})
@@ -121,7 +122,8 @@ func TestUnexercisedChecksAreNotOK(t *testing.T) {
 	got := textOf(t, r, TextOptions{})
 	for _, want := range []string{
 		"PASSED  classroom: 3 checks held, 1 not exercised\n",
-		"  invariants: 1 of 2 held, 1 not exercised (1,234,567 evaluations)\n    ok  no login succeeds during a block\n" +
+		"  invariants: 1 of 2 held, 1 not exercised (1,234,567 evaluations)\n" +
+			"    ok  no login succeeds during a block\n" +
 			"    --  every TempID is issued once (not exercised)\n",
 	} {
 		if !strings.Contains(got, want) {
@@ -129,7 +131,8 @@ func TestUnexercisedChecksAreNotOK(t *testing.T) {
 		}
 	}
 	var document strings.Builder
-	if err := JSON(&document, []*Run{r}); err != nil || strings.Count(document.String(), `"verdict": "not exercised"`) != 1 {
+	if err := JSON(&document, []*Run{r}); err != nil || strings.Count(document.String(),
+		`"verdict": "not exercised"`) != 1 {
 		t.Errorf("%v: %s", err, document.String())
 	}
 	_, suites := junitOf(t, r)
@@ -158,7 +161,8 @@ func TestFailureThatFoundNothingSaysSo(t *testing.T) {
 	if !strings.HasPrefix(got, want) {
 		t.Errorf("got\n%s", got)
 	}
-	if text, _ := junitOf(t, r); !strings.Contains(text, `message="expected a reply, found nothing"`) || !strings.Contains(text, "\nfound: nothing\n") {
+	if text, _ := junitOf(t, r); !strings.Contains(text, `message="expected a reply, found nothing"`) ||
+		!strings.Contains(text, "\nfound: nothing\n") {
 		t.Errorf("JUnit:\n%s", text)
 	}
 }
@@ -209,10 +213,12 @@ func TestOnlySomeOfManyHeldChecksAreListed(t *testing.T) {
 func hostileRun() *Run {
 	at := 1.0
 	return &Run{
-		Scenario: hostile, File: hostile, About: hostile, World: hostile, Digest: hostile, Verdict: Failed, Repeat: hostile,
-		Notes: []string{hostile},
+		Scenario: hostile, File: hostile, About: hostile, World: hostile, Digest: hostile, Verdict: Failed,
+		Repeat: hostile,
+		Notes:  []string{hostile},
 		Checks: []Check{
-			{Kind: ExpectationCheck, Name: hostile, Place: hostile + ":3:4", Verdict: Failed, Expected: hostile, Found: hostile, AtSeconds: &at, LastEvents: []string{hostile}},
+			{Kind: ExpectationCheck, Name: hostile, Place: hostile + ":3:4", Verdict: Failed, Expected: hostile,
+				Found: hostile, AtSeconds: &at, LastEvents: []string{hostile}},
 			{Kind: ThresholdCheck, Name: hostile, Place: hostile, Verdict: Passed, Found: hostile},
 			{Kind: InvariantCheck, Name: hostile, Verdict: Unknown},
 		},
@@ -261,10 +267,13 @@ func TestWritersErrorsAreReturned(t *testing.T) {
 
 func TestNumbers(t *testing.T) {
 	for _, c := range []struct{ got, want string }{
-		{FormatCount(0), "0"}, {FormatCount(999), "999"}, {FormatCount(1000), "1,000"}, {FormatCount(1234567), "1,234,567"},
-		{fourDigits(0), "0"}, {fourDigits(0.0125), "0.013"}, {fourDigits(9.9994), "9.999"}, {fourDigits(12.345), "12.35"},
-		{fourDigits(123.45), "123.5"}, {fourDigits(999.5), "1,000"}, {fourDigits(1e18), "1e+18"}, {fourDigits(-1), "0"},
-		{virtualTime(0), "0 s"}, {virtualTime(59.999999999), "59.999999999 s"}, {virtualTime(179.999999999), "179.999999999 s (2m59.999999999s)"},
+		{FormatCount(0), "0"}, {FormatCount(999), "999"}, {FormatCount(1000), "1,000"},
+		{FormatCount(1234567), "1,234,567"},
+		{FormatDigits(0), "0"}, {FormatDigits(0.0125), "0.013"}, {FormatDigits(9.9994), "9.999"},
+		{FormatDigits(12.345), "12.35"},
+		{FormatDigits(123.45), "123.5"}, {FormatDigits(999.5), "1,000"}, {FormatDigits(1e18), "1e+18"}, {FormatDigits(-1), "0"},
+		{FormatTime(0), "0 s"}, {FormatTime(59.999999999), "59.999999999 s"}, {FormatTime(179.999999999),
+			"179.999999999 s (2m59.999999999s)"},
 		{wallTime(0.0002), "0.200 ms"}, {wallTime(1.5), "1.500 s"},
 		{Plural(1, "check", "checks"), "1 check"}, {Plural(2000, "check", "checks"), "2,000 checks"},
 	} {

@@ -23,31 +23,38 @@ var shippedDialects embed.FS
 type Dialect struct {
 	About string
 	dialect.Dialect
-
-	login, again, download, upload, logout []wireStep
 }
 
 // wireStep is one step of a conversation.
 type wireStep struct {
-	Pos                 Pos
-	Kind                string
-	Send, Receive       dialect.Template
-	SendInt, ReceiveInt wireInt
-	Pause               time.Duration
-	Each                []entryStep
-	Reconnect           bool
+	Pos  Pos
+	Kind string // of stepNames
+	step dialect.Step
+	Each []entryStep
+}
+
+// stepNames has the names of the kinds of steps.
+var stepNames = [...]string{
+	dialect.Send: "send", dialect.Receive: "recv", dialect.SendInt: "send_int", dialect.ReceiveInt: "recv_int",
+	dialect.Pause: "pause", dialect.Each: "each", dialect.Reconnect: "reconnect",
+}
+
+// wireStepOf returns a step as a file has it.
+func wireStepOf(s dialect.Step) wireStep {
+	w := wireStep{Kind: stepNames[s.Kind], step: s}
+	for _, inner := range s.Steps {
+		w.Each = append(w.Each, entryStep{wireStepOf(inner)})
+	}
+	return w
 }
 
 // entryStep is a step within `each`.
 type entryStep struct{ wireStep }
 
-// wireInt is a number of 4 bytes; nil is the count of entries.
-type wireInt struct{ number *int }
-
 // wireReply is an answer to a login.
 type wireReply struct {
 	Answer dialect.Template
-	Int    *wireInt
+	Int    *int
 }
 
 // DialectNames returns the names of the dialects that are part of the program.
@@ -111,49 +118,61 @@ func ParseDialect(file string, text []byte) (*Dialect, error) {
 }
 
 var (
-	templateForm = &form{doc: "the text of a message, with placeholders such as {user}", scalar: &scalar{
-		parse: boxed(dialect.ParseTemplate), noVariable: true,
-	}}
-	joinForm = &form{doc: "the text between two entries", scalar: &scalar{parse: parseText, noVariable: true}}
-	intForm  = &form{doc: "a whole number, or {n} for the number of entries", scalar: &scalar{
-		parse: boxed(parseWireInt), noVariable: true,
-	}}
-	framingForm = &form{doc: "`raw`, `lines`, `utf`, `bar` or `columns N`", scalar: &scalar{
-		parse: boxed(parseFraming), noVariable: true,
-	}}
-	strftimeForm = &form{doc: "`unix`, or a layout such as %d/%m/%Y %H:%M:%S", scalar: &scalar{
-		parse: boxed(parseLayout), noVariable: true,
-	}}
+	templateForm = wireForm("the text of a message, with placeholders such as {user}", dialect.ParseTemplate,
+		func(t dialect.Template) *yaml.Node { return wireNode(t.Text) })
+	joinForm    = &form{doc: "the text between two entries", scalar: &scalar{parse: parseText, noVariable: true}}
+	typedForm   = orList("a line, or a list of lines", &form{doc: "a line", scalar: joinForm.scalar})
+	intForm     = wireForm("a whole number, or {n} for the number of entries", parseWireInt, wireIntNode)
+	framingForm = wireForm("`raw`, `lines`, `utf`, `bar`, `int4`, `netstring`, `columns N`, `fixed N` or `ends TEXT`",
+		parseFraming, framingNode)
+	strftimeForm = wireForm("`unix`, or a layout such as %d/%m/%Y %H:%M:%S", parseLayout,
+		func(l dialect.Layout) *yaml.Node { return wireNode(goVerbs.Replace(string(l))) })
 	tempIDDigitsForm = wholeForm("the number of digits of a TempID, 0 to 100, 0 if it varies", 0, 100)
 )
 
-func parseWireInt(text string) (wireInt, error) {
+// wireForm returns a form in which a dollar sign has no meaning.
+func wireForm[T any](doc string, parse func(string) (T, error), node func(T) *yaml.Node) *form {
+	return &form{doc: doc, scalar: &scalar{
+		parse: boxed(parse), noVariable: true, node: func(v any) *yaml.Node { return node(v.(T)) },
+	}}
+}
+
+// parseWireInt parses a number of 4 bytes; nil is the count of entries.
+func parseWireInt(text string) (*int, error) {
 	if text == "{n}" {
-		return wireInt{}, nil
+		return nil, nil
 	}
 	n, err := strconv.ParseUint(text, 10, 31)
 	if err != nil {
-		return wireInt{}, errExpected
+		return nil, errExpected
 	}
 	number := int(n)
-	return wireInt{&number}, nil
+	return &number, nil
 }
 
-func parseFraming(text string) (dialect.Framing, error) {
-	if width, ok := strings.CutPrefix(text, "columns "); ok {
-		n, err := strconv.Atoi(width)
-		if err != nil || n < 1 || n > 1024 {
-			return dialect.Framing{}, errors.New("the width of the length is 1 to 1024 bytes")
+// framingNames has the names of the framings.
+var framingNames = [...]string{
+	dialect.Raw: "raw", dialect.Lines: "lines", dialect.Columns: "columns", dialect.UTF: "utf", dialect.Bar: "bar",
+	dialect.Int4: "int4", dialect.Netstring: "netstring", dialect.Fixed: "fixed", dialect.Ends: "ends",
+}
+
+func parseFraming(text string) (f dialect.Framing, err error) {
+	word, value, valued := strings.Cut(text, " ")
+	kind := slices.Index(framingNames[:], word)
+	f.Kind = dialect.FramingKind(max(kind, 0))
+	sized, ends := f.Kind == dialect.Columns || f.Kind == dialect.Fixed, f.Kind == dialect.Ends
+	switch {
+	case kind < 0, valued != (sized || ends), ends && value == "":
+		return f, errExpected
+	case sized:
+		if f.Size, err = strconv.Atoi(value); err != nil || f.Size < 1 || f.Size > 1024 {
+			return f, errors.New("the width is 1 to 1024 bytes")
 		}
-		return dialect.Framing{Kind: dialect.Columns, Size: n}, nil
 	}
-	kind, ok := map[string]dialect.FramingKind{
-		"raw": dialect.Raw, "lines": dialect.Lines, "utf": dialect.UTF, "bar": dialect.Bar,
-	}[text]
-	if !ok {
-		return dialect.Framing{}, errExpected
+	if ends {
+		f.End = value
 	}
-	return dialect.Framing{Kind: kind}, nil
+	return f, nil
 }
 
 // layoutVerbs replaces the conversions of strftime by those of Go's package time.
@@ -174,24 +193,52 @@ func parseLayout(text string) (dialect.Layout, error) {
 
 // keys is the table of a dialect.
 func (d *Dialect) keys() []key {
-	steps := func() *form {
+	form := func() *form {
 		return &form{doc: "a list of steps such as [send: '{user}', pause: 300ms, send: '{password}']",
 			list: sectionForm[wireStep]("step", "a step such as {send: '{user}'}")}
 	}
+	steps := func(name string, into *[]dialect.Step, doc string, needs ...string) key {
+		var list []wireStep
+		k := many(name, &list, form, doc)
+		decode := k.decode
+		return k.decodedBy(func(b *builder, section *value) {
+			decode(b, section)
+			for _, s := range list {
+				*into = append(*into, s.step)
+			}
+			if name == "beacon" {
+				checkBeacon(list, b, section)
+			}
+			for _, need := range needs {
+				if section.has(name) && !mentions(*into, need) {
+					b.add(section.keyPos(name), "`%s` has no %s", name, need)
+				}
+			}
+		}).encodedBy(func(w *writer) *yaml.Node {
+			for _, s := range *into {
+				list = append(list, wireStepOf(s))
+			}
+			return orNothing(flowNode(yaml.SequenceNode, sectionNodes(w, list)...))
+		})
+	}
+	reply := sectionForm[wireReply]("wirereply",
+		"the text of an answer, or an answer such as {text: wrong, int: 1}")
+	reply.scalar = templateForm.scalar
+	replies := orList("the text of an answer, or a list of them", reply)
 	outcome := func(name string, o dialect.Outcome, doc string) key {
-		return to(name, nil, repliesForm(), doc).decodedBy(func(b *builder, section *value) {
+		return to(name, nil, replies, doc).decodedBy(func(b *builder, section *value) {
 			for _, v := range section.child(name).elements() {
 				d.Outcomes[o] = append(d.Outcomes[o], new(wireReply).decode(b, v))
 			}
-		})
+		}).encodedBy(func(*writer) *yaml.Node { return orNothing(flowList(d.Outcomes[o], replyNode)) })
 	}
 	return []key{
 		to("name", &d.Name, fileNameForm, "The name of the dialect.").need(),
 		to("about", &d.About, anyTextForm, "The properties of the wire, in one sentence."),
 		to("client", &d.Client, framingForm, "How the phone marks the ends of its messages.").or("raw"),
 		to("server", &d.Server, framingForm, "How the server marks the ends of its messages.").or("raw"),
-		many("login", &d.login, steps, "The first attempt to log in on a connection.").need(),
-		many("again", &d.again, steps, "Another attempt after a wrong password.").need(),
+		steps("login", &d.Login, "The first attempt to log in on a connection.", "{user}", "{password}").need(),
+		steps("again", &d.Again, "Another attempt after a wrong password.", "{password}").need(),
 		inner("outcomes", "The answers of the server to an attempt. Of several texts, a server made from the dialect "+
 			"sends the first.", "answers by outcome",
 			outcome("welcome", dialect.Welcome, "The login is accepted.").need(),
@@ -200,9 +247,22 @@ func (d *Dialect) keys() []key {
 			outcome("blocked", dialect.Blocked, "The account was blocked before."),
 			outcome("unknown", dialect.Unknown, "The name has no account."),
 			outcome("already", dialect.Already, "The account is logged in already.")).need(),
-		many("download", &d.download, steps, "The request for a TempID."),
-		many("upload", &d.upload, steps, "The upload of the contact log."),
-		many("logout", &d.logout, steps, "The end of the session."),
+		steps("download", &d.Download, "The request for a TempID.", "{tempid}"),
+		steps("upload", &d.Upload, "The upload of the contact log."),
+		steps("logout", &d.Logout, "The end of the session."),
+		steps("beacon", &d.Beacon, "The datagrams of a beacon: `send` by its sender, `recv` the answer of "+
+			"its receiver before the next one. The default is the form of PROTOCOL.md section 3.", "{tempid}"),
+		to("beacon_times", &d.BeaconTimes, strftimeForm,
+			"The layout of the times of a beacon. The default is `times`."),
+		inner("typed", "The lines that a user types at the phone. Without one of these keys it is the word of the "+
+			"course specification.", "lines by command",
+			to("login", &d.Typed.Login, typedForm, "To log in: '{user}' and '{password}' unless written."),
+			to("download", &d.Typed.Download, typedForm, "To get a TempID: Download_tempID."),
+			to("upload", &d.Typed.Upload, typedForm, "To upload the contact log: Upload_contact_log."),
+			to("beacon", &d.Typed.Beacon, typedForm, "To send a beacon: 'Beacon {ip} {port}'."),
+			to("logout", &d.Typed.Logout, typedForm, "To log out: logout.")),
+		to("files", &d.Files, orList("the name of a file, or a list of names", fileNameForm),
+			"Files that must exist, empty, before the server starts."),
 		to("entry", &d.Entry, templateForm, "One entry of {entries}."),
 		to("join", &d.Join, joinForm, "The text between two entries of {entries}."),
 		to("times", &d.Times, strftimeForm, "The layout of {start}, {expiry} and {now}.").or("%d/%m/%Y %H:%M:%S"),
@@ -213,24 +273,23 @@ func (d *Dialect) keys() []key {
 }
 
 // keys is the table of a step. Its first keys are the kinds.
-func (s *wireStep) keys() []key { return append(s.plainKeys(), s.eachKey()) }
-
-func (s *wireStep) plainKeys() []key {
-	return []key{
-		kindKey("send", &s.Send, templateForm, "The phone sends a message."),
-		kindKey("recv", &s.Receive, templateForm, "The server sends a message."),
-		kindKey("send_int", &s.SendInt, intForm, "The phone sends a number of 4 bytes."),
-		kindKey("recv_int", &s.ReceiveInt, intForm, "The server sends a number of 4 bytes."),
-		kindKey("pause", &s.Pause, positiveForm, "The phone waits."),
-		kindKey("reconnect", &s.Reconnect, onlyTrueForm, "The phone opens another connection."),
-	}
-}
-
-func (s *wireStep) eachKey() key {
+func (s *wireStep) keys() []key {
 	steps := func() *form {
 		return &form{doc: "a list of steps", list: sectionForm[entryStep]("step", "a step such as {send: '{tempid}'}")}
 	}
-	return many("each", &s.Each, steps, "Steps for each entry of the contact log.").kind()
+	return append(s.plainKeys(), many("each", &s.Each, steps, "Steps for each entry of the contact log.").kind())
+}
+
+func (s *wireStep) plainKeys() []key {
+	return []key{
+		kindKey("send", &s.step.Text, templateForm, "The phone sends a message."),
+		kindKey("recv", &s.step.Text, templateForm, "The server sends a message."),
+		kindKey("send_int", &s.step.Int, intForm, "The phone sends a number of 4 bytes."),
+		kindKey("recv_int", &s.step.Int, intForm, "The server sends a number of 4 bytes."),
+		kindKey("pause", &s.step.Pause, positiveForm, "The phone waits."),
+		kindKey("reconnect", nil, onlyTrueForm, "The phone opens another connection.").
+			encodedBy(func(*writer) *yaml.Node { return plainNode("true") }),
+	}
 }
 
 // keys is the table of a step for one entry.
@@ -244,85 +303,41 @@ func (r *wireReply) keys() []key {
 	}
 }
 
-// repliesForm returns the form of the answers for one outcome.
-func repliesForm() *form {
-	one := sectionForm[wireReply]("wirereply", "the text of an answer, or an answer such as {text: wrong, int: 1}")
-	one.scalar = templateForm.scalar
-	return orList("the text of an answer, or a list of them", one)
-}
-
 // decode returns the answer that v describes.
-func (r *wireReply) decode(b *builder, v *value) dialect.Reply {
+func (r *wireReply) decode(b *builder, v *value) []dialect.Step {
 	if v.kind == yaml.ScalarNode {
-		return dialect.Reply{{Kind: dialect.Receive, Text: v.got.(dialect.Template)}}
+		return []dialect.Step{{Kind: dialect.Receive, Text: v.got.(dialect.Template)}}
 	}
 	decodeSection(b, v, r)
-	reply := dialect.Reply{{Kind: dialect.Receive, Text: r.Answer}}
-	if r.Int != nil {
-		reply = append(reply, dialect.Step{Kind: dialect.ReceiveInt, Int: r.Int.number})
+	reply := []dialect.Step{{Kind: dialect.Receive, Text: r.Answer}}
+	if v.has("int") {
+		reply = append(reply, dialect.Step{Kind: dialect.ReceiveInt, Int: r.Int})
 	}
 	return reply
 }
 
-// check builds the steps, and reports mistakes about several keys.
-func (d *Dialect) check(b *builder, v *value) {
-	for _, c := range []struct {
-		name  string
-		from  []wireStep
-		into  *[]dialect.Step
-		needs []string
-	}{
-		{"login", d.login, &d.Login, []string{"{user}", "{password}"}},
-		{"again", d.again, &d.Again, []string{"{password}"}},
-		{"download", d.download, &d.Download, []string{"{tempid}"}},
-		{"upload", d.upload, &d.Upload, nil},
-		{"logout", d.logout, &d.Logout, nil},
-	} {
-		*c.into = plainSteps(c.from)
-		for _, name := range c.needs {
-			if v.has(c.name) && !mentions(*c.into, name) {
-				b.add(v.keyPos(c.name), "`%s` has no %s", c.name, name)
-			}
+// checkBeacon refuses a beacon that is not one of datagrams, the first of its sender.
+func checkBeacon(list []wireStep, b *builder, section *value) {
+	for _, s := range list {
+		if s.Kind != "send" && s.Kind != "recv" {
+			b.add(s.Pos, "a step of `beacon` is a datagram; expected `send` or `recv`")
 		}
+	}
+	if len(list) > 0 && list[0].Kind != "send" {
+		b.add(section.keyPos("beacon"), "`beacon` begins with a datagram of its sender; expected `send`")
 	}
 }
 
-// check refuses steps for each entry that do not begin with a message of the phone: a server that does not know the
-// number of entries would not find their end.
+// check completes the step. It refuses steps for each entry that do not begin with a message of the phone: a server
+// that does not know the number of entries would not find their end.
 func (s *wireStep) check(b *builder, _ *value) {
+	s.step.Kind = dialect.StepKind(slices.Index(stepNames[:], s.Kind))
+	for _, inner := range s.Each {
+		s.step.Steps = append(s.step.Steps, inner.step)
+	}
 	if s.Kind == "each" && len(s.Each) > 0 && s.Each[0].Kind != "send" {
 		b.add(s.Each[0].Pos, "the first step of `each` is `%s`; expected `send`", s.Each[0].Kind)
 	}
-}
-
-func plainSteps(list []wireStep) (steps []dialect.Step) {
-	for _, s := range list {
-		steps = append(steps, s.plain())
-	}
-	return steps
-}
-
-// plain returns the step as the translator knows it.
-func (s *wireStep) plain() dialect.Step {
-	switch s.Kind {
-	case "send":
-		return dialect.Step{Kind: dialect.Send, Text: s.Send}
-	case "recv":
-		return dialect.Step{Kind: dialect.Receive, Text: s.Receive}
-	case "send_int":
-		return dialect.Step{Kind: dialect.SendInt, Int: s.SendInt.number}
-	case "recv_int":
-		return dialect.Step{Kind: dialect.ReceiveInt, Int: s.ReceiveInt.number}
-	case "pause":
-		return dialect.Step{Kind: dialect.Pause, Pause: s.Pause}
-	case "reconnect":
-		return dialect.Step{Kind: dialect.Reconnect}
-	}
-	each := dialect.Step{Kind: dialect.Each}
-	for _, inner := range s.Each {
-		each.Steps = append(each.Steps, inner.plain())
-	}
-	return each
 }
 
 // mentions reports whether a message of the steps has a placeholder.

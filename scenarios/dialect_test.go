@@ -19,8 +19,8 @@ func TestDialectMistakes(t *testing.T) {
 		{"name: x\ndownload: [send: a, recv: b]\n", "d.yaml:2:1: `download` has no {tempid}"},
 		{"name: x\nupload: [each: [recv: a]]\n", "d.yaml:2:17: the first step of `each` is `recv`; expected `send`"},
 		{"name: x\nclient: columns 0\n",
-			"d.yaml:2:9: `client` is \"columns 0\": the width of the length is 1 to 1024 bytes; expected `raw`, " +
-				"`lines`, `utf`, `bar` or `columns N`"},
+			"d.yaml:2:9: `client` is \"columns 0\": the width is 1 to 1024 bytes; expected `raw`, `lines`, `utf`, " +
+				"`bar`, `int4`, `netstring`, `columns N`, `fixed N` or `ends TEXT`"},
 		{"name: x\ntimes: '%H:%M:%S'\n",
 			"d.yaml:2:8: `times` is \"%H:%M:%S\": it lacks %Y; expected `unix`, or a layout such as %d/%m/%Y %H:%M:%S"},
 		{"name: x\nlogin: [{send: '{user} {password}', recv: b}]\n",

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	yaml "go.yaml.in/yaml/v4"
+
+	"bluetrace/reports/filetype"
 )
 
 // maxFile is the size limit of a scenario file, in bytes.
@@ -18,9 +20,9 @@ const maxFile = 4 << 20
 
 // document parses the text of a file as one YAML document. It returns nil after a mistake.
 func document(c *mistakeList, text []byte) *yaml.Node {
-	switch format := FormatOf(text); format {
+	switch format := filetype.Of(text); format {
 	case "":
-	case UTF16Format:
+	case filetype.UTF16:
 		c.add(Pos{1, 1}, "the file is UTF-16 text; save it as UTF-8")
 		return nil
 	default:
@@ -90,11 +92,7 @@ func loadDocument(c *mistakeList, text, hidden []byte) *yaml.Node {
 		return nil
 	}
 	var first, second yaml.Node
-	switch err := loader.Load(&first); {
-	case errors.Is(err, io.EOF):
-		c.add(Pos{1, 1}, "the file holds nothing; a scenario begins with `name: …`")
-		return nil
-	case err != nil:
+	if err := loader.Load(&first); err != nil && !errors.Is(err, io.EOF) {
 		complainOfYAML(c, text, err)
 		return nil
 	}
@@ -155,8 +153,9 @@ func (c *mistakeList) addLookalike(text []byte) {
 			continue
 		}
 		found, _ := utf8.DecodeRuneInString(line[at[2]:])
-		c.add(Pos{i + 1, utf8.RuneCountInString(before) + 1}, "found %U where YAML wants a blank, which looks like it; "+
-			"replace the character, here and in the rest of the file", found)
+		c.add(Pos{i + 1, utf8.RuneCountInString(before) + 1},
+			"found %U where YAML wants a blank, which looks like it; replace the character, here and in the rest of "+
+				"the file", found)
 		return
 	}
 }

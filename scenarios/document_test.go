@@ -35,7 +35,8 @@ func TestSeparatorsAreCharacters(t *testing.T) {
 			}
 			comesBack(t, s)
 			if got, want := mistakesIn("name: t\n"+line+"seed: x\nexpekt: 1\n"+text),
-				"f:4:7: `seed` is \"x\""; !strings.Contains(got, want) || !strings.Contains(got, "f:5:1: unknown key `expekt`") {
+				"f:4:7: `seed` is \"x\""; !strings.Contains(got, want) ||
+				!strings.Contains(got, "f:5:1: unknown key `expekt`") {
 				t.Errorf("%q: %s\nwant %s and f:5:1", line, got, want)
 			}
 		}
@@ -55,26 +56,31 @@ func TestLookalikes(t *testing.T) {
 		{"\ufeffname:\ufeffx\nphones: [{name: q}]\n", "f:1:6: found U+FEFF "},
 	} {
 		got := mistakesIn(c.text)
-		if !strings.HasPrefix(got+"\n", c.want) && !strings.Contains(got, "\n"+c.want) || strings.Count(got, "found U+") != 1 {
+		if !strings.HasPrefix(got+"\n", c.want) && !strings.Contains(got, "\n"+c.want) ||
+			strings.Count(got, "found U+") != 1 {
 			t.Errorf("%q: %s\nwant %s", c.text, got, c.want)
 		}
 	}
 	for _, text := range []string{
-		"# note:\u00a0x\nbad: 1\n", "about: \"note:\u00a0x\"\nbad: 1\n", "about: 'a,\u00a0b'\nbad: 1\n", "about: a\u00a0b\nbad: 1\n",
+		"# note:\u00a0x\nbad: 1\n", "about: \"note:\u00a0x\"\nbad: 1\n", "about: 'a,\u00a0b'\nbad: 1\n",
+		"about: a\u00a0b\nbad: 1\n",
 		"seed: 1 # a:\u00a0b\nbad: 1\n",
 	} {
-		if got := mistakesIn(completed(text)); strings.Contains(got, "found U+") || !strings.Contains(got, "unknown key `bad`") {
+		if got := mistakesIn(completed(text)); strings.Contains(got, "found U+") ||
+			!strings.Contains(got, "unknown key `bad`") {
 			t.Errorf("%q: %s", text, got)
 		}
 	}
-	if got := mistakesIn(completed("about: \"note:\u00a0x\"\nphnes\u00a0: 1\n")); !strings.Contains(got, `unknown key "phnes\u00a0"`) {
+	if got := mistakesIn(completed("about: \"note:\u00a0x\"\nphnes\u00a0: 1\n")); !strings.Contains(got,
+		`unknown key "phnes\u00a0"`) {
 		t.Errorf("got %s", got)
 	}
 }
 
 // TestLineEnds checks that CR and CR LF end a line as LF does, for the places of mistakes, too.
 func TestLineEnds(t *testing.T) {
-	const text = "name: t\nphones: [{name: a}]\nlength: 1m\nabout: |\n  one\n  two\nexpect: [beacons.sent == 0, \"1 = 2\"]\n"
+	const text = "name: t\nphones: [{name: a}]\nlength: 1m\nabout: |\n  one\n  two\nexpect: [beacons.sent == 0, \"1 " +
+		"= 2\"]\n"
 	want := mistakesIn(text)
 	if !strings.HasPrefix(want, "f:7:") {
 		t.Fatalf("got %s, want a mistake in line 7", want)

@@ -142,7 +142,8 @@ func (f *Fault) keys() []key {
 			writtenIf(func(*writer) bool { return f.Drift != 0 || f.Offset == 0 && f.Step == 0 }),
 		to("from", &f.From, nodesForm, "The senders; of a cut, the nodes from which it separates."),
 		to("to", &f.To, nodesForm, "The receivers."),
-		to("one_way", &f.OneWay, oneWayForm, "out: only the traffic from the nodes is lost; in: only the traffic to them."),
+		to("one_way", &f.OneWay, oneWayForm, "out: only the traffic from the nodes is lost; in: only the traffic to "+
+			"them."),
 		to("transport", &f.Stream, transportForm, "udp: datagrams; tcp: streams.").or("udp"),
 		to("chance", &f.Chance, percentForm, "The chance of one datagram, piece of a stream, connection or disk "+
 			"operation; of a kind that affects nodes, of each node.").or("100%"),
@@ -184,16 +185,11 @@ func (f *Fault) check(b *builder, v *value) {
 	if f.Kind == fault.Truncate && !v.has("left") {
 		f.Bytes = -1
 	}
-	for _, need := range []struct {
-		kind     fault.Kind
-		key, doc string
-	}{
-		{fault.Reorder, "by", "the delay, such as 5ms..50ms"},
-		{fault.Disk, "is", "`full`, `slow`, `failing` or `fsync`"},
-	} {
-		if f.Kind == need.kind && !v.has(need.key) {
-			b.add(v.keyPos(string(need.kind)), "`%s` needs `%s`: %s", need.kind, need.key, need.doc)
-		}
+	if f.Kind == fault.Reorder && !v.has("by") {
+		b.add(v.keyPos("reorder"), "`reorder` needs `by`: the delay, such as 5ms..50ms")
+	}
+	if f.Kind == fault.Disk && !v.has("is") {
+		b.add(v.keyPos("disk"), "`disk` needs `is`: `full`, `slow`, `failing` or `fsync`")
 	}
 	switch f.Kind {
 	case fault.SwitchOff, fault.Leave:
@@ -221,8 +217,7 @@ func (f *Fault) check(b *builder, v *value) {
 			f.action(), or)
 	}
 	if b.s.Length > 0 && f.At >= b.s.Length {
-		b.add(v.keyPos("at"), "`at` is %s, when the run is over (length: %s)", f.At,
-			b.s.Length)
+		b.add(v.keyPos("at"), "`at` is %s, when the run is over (length: %s)", f.At, b.s.Length)
 	}
 }
 
@@ -329,8 +324,7 @@ func (f *Fault) checkTimes(b *builder, v *value) {
 	if v.has("until") && !v.has("every") {
 		b.add(v.keyPos("until"), "`until` belongs to `every`; write `for`, the duration of the fault")
 	} else if f.Until > 0 && f.Until <= f.At {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `at`, %s", f.Until,
-			f.At)
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `at`, %s", f.Until, f.At)
 	}
 	if f.Kind == fault.Reset && !v.has("for") {
 		b.refuse(v, []string{"skip", "count"}, "without `for` the connections are reset once, at `at`; write `for`, "+

@@ -69,7 +69,8 @@ func inFolder(folder string) (files []string, err error) {
 		if at, statErr := os.Stat(path); statErr != nil || at.Mode().IsRegular() {
 			files = append(files, path)
 		} else if !at.IsDir() { // reading a pipe may have no end
-			err = errors.Join(err, fmt.Errorf("%q is a pipe or a device: a folder's scenarios must be regular files", path))
+			err = errors.Join(err, fmt.Errorf("%q is a pipe or a device: a folder's scenarios must be regular files",
+				path))
 		}
 	}
 	if len(files) == 0 && err == nil {

@@ -71,7 +71,8 @@ func TestFind(t *testing.T) {
 func TestFindNamesFilesThatCannotBeScenarios(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"a.yaml": "name: a\n", "below/b.yaml": "name: b\n"})
 	in := func(name string) string { return filepath.Join(dir, name) }
-	for link, target := range map[string]string{"device.yaml": os.DevNull, "folder.yaml": "below", "linked.yaml": "a.yaml"} {
+	for link, target := range map[string]string{"device.yaml": os.DevNull, "folder.yaml": "below",
+		"linked.yaml": "a.yaml"} {
 		if err := os.Symlink(target, in(link)); err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +90,8 @@ func TestFindNamesFilesThatCannotBeScenarios(t *testing.T) {
 // TestMistakesHaveTheName checks which files have a readable name.
 func TestMistakesHaveTheName(t *testing.T) {
 	for text, want := range map[string]string{
-		"name: held\nphnes: 1\n": "held", "phnes: 1\n": "", "name: [held\n": "", "": "", "name: {a: b}\n": "", "name: x-${N}\n": "x-${N}",
+		"name: held\nphnes: 1\n": "held", "phnes: 1\n": "", "name: [held\n": "", "": "", "name: {a: b}\n": "",
+		"name: x-${N}\n": "x-${N}",
 	} {
 		var m *Mistakes
 		if _, err := Parse("f", []byte(text), Options{}); !errors.As(err, &m) || m.Name != want {

@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"cmp"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -13,8 +14,8 @@ import (
 )
 
 // form describes the YAML that may be written at one place of a scenario. Its fields scalar, mapping and list describe
-// the three kinds of YAML nodes; a kind is refused if its field is nil. The parser's checks, its messages and the JSON Schema are made from it. A form is shared
-// by all files and does not change.
+// the three kinds of YAML nodes; a kind is refused if its field is nil. The parser's checks, its messages and the JSON
+// Schema are made from it. A form is shared by all files and does not change.
 type form struct {
 	def     string // its name under the schema's $defs; "" if the schema writes it in place
 	doc     string // completes the sentence "expected …"
@@ -48,6 +49,8 @@ type scalar struct {
 	numbers    bool // a form that may also be a bare number
 	noVariable bool // ${NAME} is not replaced
 	percent    bool // a share that is written with a percent sign
+	// node encodes a value; nil for the form of its type.
+	node func(value any) *yaml.Node
 }
 
 // bounds are the least and the greatest value of a number.
@@ -137,20 +140,16 @@ func (m *mapping) alternatives() string {
 // alternativesIn lists the keys that may be written in n in the place of an unknown one: the kinds if n has no key
 // of a kind, else the keys that may stand beside its kind.
 func (m *mapping) alternativesIn(n *yaml.Node) string {
-	var kinds []string
-	for i := range m.keys {
-		if m.keys[i].beside == nil {
-			continue
-		}
-		kinds = append(kinds, m.keys[i].name)
-		for k := range pairs(n) {
-			if k.Value == m.keys[i].name {
-				return "one of " + backquoted(allowedBeside(m.keys, &m.keys[i]))
-			}
-		}
-	}
+	kinds := kindNames(m.keys)
 	if kinds == nil {
 		return m.alternatives()
+	}
+	for _, kind := range kinds {
+		for k := range pairs(n) {
+			if k.Value == kind {
+				return "one of " + backquoted(allowedBeside(m.keys, m.key(kind)))
+			}
+		}
 	}
 	return "one of " + backquoted(kinds)
 }
@@ -372,19 +371,14 @@ func (r *reader) formOfKey(in *yaml.Node, m *mapping, k, n *yaml.Node) *form {
 		r.add(posOf(k), "merge keys are not part of the language; expected %s", m.alternativesIn(in))
 		return nil
 	}
-	if hint := m.synonyms.hint(k.Value); hint != "" {
-		r.add(posOf(k), "unknown key %s; %s", keyQuoted(k.Value), hint)
-		return nil
+	hint := cmp.Or(m.synonyms.hint(k.Value), strings.TrimPrefix(r.didYouMean(k.Value, m.names()), "; "))
+	if hint == "" {
+		hint = "expected " + m.alternativesIn(in)
+		if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
+			hint += "; a text with a comma needs quotes between { and }"
+		}
 	}
-	if c, ok := r.nearest(k.Value, m.names()); ok {
-		r.add(posOf(k), "unknown key %s; did you mean `%s`?", keyQuoted(k.Value), c)
-		return nil
-	}
-	hint := ""
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!null" {
-		hint = "; a text with a comma needs quotes between { and }"
-	}
-	r.add(posOf(k), "unknown key %s; expected %s%s", keyQuoted(k.Value), m.alternativesIn(in), hint)
+	r.add(posOf(k), "unknown key %s; %s", keyQuoted(k.Value), hint)
 	return nil
 }
 

@@ -177,7 +177,7 @@ func decodeSection[T any, P table[T]](b *builder, v *value, t P) bool {
 	if f := fields.FieldByName("Text"); f.IsValid() {
 		f.SetString(oneLine(v.node))
 	}
-	if keys := t.keys(); hasKinds(keys) {
+	if keys := t.keys(); kindNames(keys) != nil {
 		kind := b.kindOf(v, keys)
 		if kind == "" {
 			return false
@@ -191,16 +191,21 @@ func decodeSection[T any, P table[T]](b *builder, v *value, t P) bool {
 	return true
 }
 
-// hasKinds reports whether the section of these keys is one of several kinds, which its field Kind names.
-func hasKinds(keys []key) bool {
-	return slices.ContainsFunc(keys, func(k key) bool { return k.beside != nil })
+// kindNames lists the keys that name a kind; a section that has any is one of these kinds, which its field Kind names.
+func kindNames(keys []key) (names []string) {
+	for i := range keys {
+		if keys[i].beside != nil {
+			names = append(names, keys[i].name)
+		}
+	}
+	return names
 }
 
 // keysOf returns the keys that t may have, in the order in which they are written: all keys of its table or, if the
 // table has kinds, those of the kind of t.
 func keysOf[T any, P table[T]](t P) []key {
 	keys := t.keys()
-	if !hasKinds(keys) {
+	if kindNames(keys) == nil {
 		return keys
 	}
 	kind := keyNamed(keys, reflect.ValueOf(t).Elem().FieldByName("Kind").String())
@@ -229,14 +234,10 @@ func allowedBeside(keys []key, kind *key) []string {
 // kind that may stand beside another kind of v, as `delay` beside `disk`, names no kind.
 func (b *builder) kindOf(v *value, keys []key) string {
 	var found []*key
-	var all []string
-	for i := range keys {
-		if keys[i].beside == nil {
-			continue
-		}
-		all = append(all, keys[i].name)
-		if v.has(keys[i].name) {
-			found = append(found, &keys[i])
+	all := kindNames(keys)
+	for _, name := range all {
+		if v.has(name) {
+			found = append(found, keyNamed(keys, name))
 		}
 	}
 	found = slices.DeleteFunc(slices.Clone(found), func(one *key) bool {
@@ -386,7 +387,11 @@ func (w *writer) encode(k *key, path string) *yaml.Node {
 			return w.phone(*into)
 		}
 	}
-	return k.scalarNode(reflect.Indirect(reflect.ValueOf(k.into).Elem()).Interface())
+	v := reflect.ValueOf(k.into).Elem()
+	if k.is.scalar.node != nil {
+		return k.is.scalar.node(v.Interface())
+	}
+	return k.scalarNode(reflect.Indirect(v).Interface())
 }
 
 // scalarNode encodes the value of a scalar key in the form in which people write it.

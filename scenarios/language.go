@@ -29,6 +29,8 @@ func (s *Scenario) keys() []key {
 				}
 				return lineNode(s.About)
 			}),
+		one("rule", &s.Rule, sectionOf[Rule]("", "a rule: `number`, `title` and so on"),
+			"The rule of `sim judge` that this file checks."),
 		to("manual", &s.Manual, trueFalseForm, "true: skipped when a whole folder is run.").or("false"),
 		to("seed", &s.Seed, wholeForm("a whole number", 0, math.MaxUint64),
 			"The seed of all randomness of the run.").or("1").
@@ -50,7 +52,8 @@ func (s *Scenario) keys() []key {
 			inner("udp", "Between phones.", "settings of UDP: `delay`, `lose`", s.Network.UDP.keys()...)),
 		phonesKey(&s.Phones),
 		inner("contacts", "The phones that are near each other. Kinds of contacts add up.",
-			"one or more kinds of contacts", s.Contacts.keys()...).decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
+			"one or more kinds of contacts", s.Contacts.keys()...).
+			decodedBy(s.Contacts.decode).encodedBy(s.Contacts.encode),
 		many("routine", &s.Routine, listOf("a list of routines", routine), "Recurring actions of phones."),
 		many("faults", &s.Faults, listOf("a list of faults", faultForm),
 			"The faults of the run. If several apply, the first one does."),
@@ -133,6 +136,9 @@ func (g *PhoneGroup) keys() []key {
 		to("beacon", &g.Form, wireFormForm, "The form of a beacon: four datagrams or one.").or("split"),
 		to("password_pause", &g.PasswordPause, durationForm,
 			"From sending the username to sending the password.").or("50ms"),
+		to("address", &g.Address, loopbackForm, "The address from which it connects. Live runs only."),
+		to("program", &g.Program, anyTextForm, "The shell command that starts the phone, a program of another "+
+			"implementation: {port} and {udp} are replaced. Live runs only."),
 	}
 }
 
@@ -155,8 +161,6 @@ func (c *Contacts) keys() []key {
 		contact("trace", sectionOf[Trace]("", "`file` and `phones`"), "Recorded contacts."),
 	}
 }
-
-func (e *Everyone) keys() []key { return []key{to("phones", &e.Phones, severalPhonesForm, "")} }
 
 func (l *List) keys() []key { return []key{to("phones", &l.Phones, severalPhonesForm, "")} }
 
@@ -243,7 +247,7 @@ func (c *Contacts) decode(b *builder, root *value) {
 		return
 	}
 	if e := v.child("everyone"); e != nil {
-		c.Everyone = append(c.Everyone, Everyone{e.pos, b.roster.selection(e)})
+		c.Everyone = append(c.Everyone, List{e.pos, b.roster.selection(e)})
 	}
 	for _, l := range v.child("lists").elements() {
 		c.Lists = append(c.Lists, List{l.pos, b.roster.selection(l)})
@@ -327,8 +331,7 @@ func (r *Routine) check(b *builder, v *value) {
 	}
 	b.checkPeriod(v, r.From, r.Until)
 	if end := b.s.Length; end > 0 && v.has("within") && r.From+r.Within > end {
-		b.add(v.keyPos("within"), "`within` ends at %s, after the run (length: %s)", r.From+r.Within,
-			end)
+		b.add(v.keyPos("within"), "`within` ends at %s, after the run (length: %s)", r.From+r.Within, end)
 	}
 	for _, c := range r.Do {
 		b.needAccount(c.Pos, c.Verb, r.Phones)

@@ -11,7 +11,7 @@ import (
 // library returns every scenario of this folder and of the folders in it, without the starter and the dialects.
 func library(t testing.TB) (files []string) {
 	t.Helper()
-	for _, pattern := range []string{"*.yaml", "*/*.yaml"} {
+	for _, pattern := range []string{"*.yaml", "*/*.yaml", "rules/*/*.yaml"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)

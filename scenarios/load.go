@@ -85,19 +85,14 @@ func (t *Traffic) HasBeacons() bool {
 
 // AwaitedOperations returns the operations of a session for which a later one waits, in the order of LoadOperations.
 func (t *Traffic) AwaitedOperations() []string {
+	operation := map[Verb]string{VerbLogin: "login", VerbDownload: "tempid", VerbUpload: "upload"}
 	var names []string
 	for i, v := range t.Session {
-		last := i == len(t.Session)-1
-		switch {
-		case v == VerbLogin:
+		if v == VerbLogin {
 			names = append(names, "connect")
-			if !last {
-				names = append(names, "login")
-			}
-		case v == VerbDownload && !last:
-			names = append(names, "tempid")
-		case v == VerbUpload && !last:
-			names = append(names, "upload")
+		}
+		if i < len(t.Session)-1 {
+			names = append(names, operation[v])
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(LoadOperations), func(o string) bool { return !slices.Contains(names, o) })
@@ -169,7 +164,7 @@ func (t *Traffic) keys() []key {
 			}),
 		to("phones", &t.Phones, phonesForm,
 			"The phones that arrive, each while it is idle; all phones unless written.").
-			writtenIf(func(w *writer) bool { return !slices.Equal(t.Phones, w.s.withAccounts()) }).
+			writtenIf(func(w *writer) bool { return !slices.Equal(t.Phones, w.s.WithAccounts()) }).
 			decodedBy(t.decodePhones),
 		to("rate", &rate, rateForm, "Arrivals per second, of constant-arrival-rate.").
 			writtenIf(of(ConstantArrivalRate)),
@@ -269,7 +264,7 @@ func (t *Traffic) decodePhones(b *builder, v *value) {
 	if p := v.child("phones"); p != nil {
 		t.Phones = b.roster.selection(p)
 	} else if !v.has("phones") {
-		t.Phones = b.s.withAccounts()
+		t.Phones = b.s.WithAccounts()
 	}
 }
 

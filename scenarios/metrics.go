@@ -111,8 +111,8 @@ func LoadMetrics() []Metric {
 	return append(all,
 		Metric{"arrivals_dropped", false, "rate: arrivals that found no phone free, of all, 0 to 1; count: how many"},
 		Metric{"operations_ok", false, "rate: operations that succeeded, of all, 0 to 1; count: how many"},
-		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: how " +
-			"many"},
+		Metric{"operations_failed", false, "rate: operations that were answered otherwise, of all, 0 to 1; count: " +
+			"how many"},
 		Metric{"operations_unknown", false, "rate: operations without an answer, of all, 0 to 1; count: how many"},
 		Metric{"beacons_lost", false, "rate: beacons that no phone received, of those sent, 0 to 1; count: how many"},
 	)

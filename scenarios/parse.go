@@ -19,7 +19,11 @@ import (
 // Options are settings of the caller that replace those of the file.
 type Options struct {
 	Vars map[string]string // --set NAME=VALUE
-	Seed *uint64           // --seed; nil if the file's seed is used
+	// SpareVars accepts values of variables that the file does not use, and UsedElsewhere those of variables with these
+	// names.
+	SpareVars     bool
+	UsedElsewhere map[string]bool
+	Seed          *uint64 // --seed; nil if the file's seed is used
 }
 
 // Load reads and checks a scenario file. The error is a *Mistakes if the file is no scenario; else it wraps the
@@ -64,13 +68,14 @@ func Parse(file string, text []byte, o Options) (*Scenario, error) {
 		c.addLookalike(plain)
 		return nil, c.err() // the rest of the file is not checked
 	}
-	r.vars.reportUnused(c)
+	r.vars.reportUnused(c, o)
 	s := build(c, v, file)
 	if c.total > 0 {
 		c.addLookalike(plain)
 		return nil, c.err()
 	}
 	s.Vars = r.vars.resolved()
+	s.Text = string(plain)
 	s.Hash = hashOf(text, s.Vars)
 	if o.Seed != nil {
 		s.Seed = *o.Seed
@@ -150,12 +155,10 @@ func (b *builder) refuseEmpty(section *value, key string) {
 // checkPeriod checks the keys `from` and `until`.
 func (b *builder) checkPeriod(v *value, from, until time.Duration) {
 	if until > 0 && until <= from {
-		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", until,
-			from)
+		b.add(v.keyPos("until"), "`until` is %s, which is not after `from`, %s", until, from)
 	}
 	if b.s.Length > 0 && from >= b.s.Length {
-		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", from,
-			b.s.Length)
+		b.add(v.keyPos("from"), "`from` is %s, when the run is over (length: %s)", from, b.s.Length)
 	}
 }
 

@@ -96,7 +96,7 @@ routine:
 `, Options{})
 	all, group := []int{0, 1, 2, 3, 4}, []int{1, 2, 3}
 	want := Contacts{
-		Everyone: []Everyone{{Phones: all}},
+		Everyone: []List{{Phones: all}},
 		Lists:    []List{{Phones: []int{0, 2}}, {Phones: group}},
 		Desks:    []Desks{{Phones: []int{3, 1, 2}, Columns: 2, Reach: 1}},
 		Visits: []Visits{
@@ -126,7 +126,8 @@ func TestSteps(t *testing.T) {
 	got := parsed(t, `script:
   - {phone: a, login: half}
   - {at: -50ms, phone: a, password: wrong, as: x, expect: {reply: no, closed: true}}
-  - {at: x + 60s, phone: group-1, do: [login, Upload_contact_log], as: up, expect: {entries: 0, log: {tempids: [/1/, "2"]}}}
+  - {at: x + 60s, phone: group-1, do: [login, Upload_contact_log], as: up, expect: {entries: 0,
+      log: {tempids: [/1/, "2"]}}}
   - {at: up, phone: mute, forge: {to: a, expiry: soon, omit: [4, 1, 4], gap: 1ms}}
   - {phone: mute, forge: {to: group, copy: a, version: 2, form: single, port: 9}}
   - {phone: mute, login: {user: eve, password: x}, expect: {silent: true}}

@@ -40,6 +40,9 @@ func (s *Scenario) PhoneNames() []string {
 	return names
 }
 
+// Place returns a position of the scenario as file:line:column.
+func (s *Scenario) Place(p Pos) string { return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col) }
+
 // LoginLead returns the longest time from the beginning of a login of the phone to the sending of its password: one
 // round trip to open the connection, and the pause after the username.
 func (s *Scenario) LoginLead(phone int) time.Duration {
@@ -52,8 +55,8 @@ func (s *Scenario) LoginLead(phone int) time.Duration {
 	return 0
 }
 
-// withAccounts lists every phone that can log in.
-func (s *Scenario) withAccounts() (phones []int) {
+// WithAccounts lists every phone that can log in.
+func (s *Scenario) WithAccounts() (phones []int) {
 	i := 0
 	for _, g := range s.Phones {
 		for range g.Count {
@@ -213,7 +216,7 @@ func (b *builder) groupOf(phone int) *PhoneGroup { return &b.s.Phones[b.roster.g
 
 // needAccount refuses a command of phones without an account.
 func (b *builder) needAccount(p Pos, verb Verb, phones []int) {
-	if verb == VerbType {
+	if verb == VerbType || verb == VerbEndInput {
 		return
 	}
 	if i := b.withoutAccount(phones); i >= 0 {

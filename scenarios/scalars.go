@@ -12,18 +12,10 @@ import (
 	"time"
 )
 
-const (
-	namePattern     = `^[A-Za-z][A-Za-z0-9_-]*$`
-	phonePattern    = `^[A-Za-z*?][A-Za-z0-9_*?-]*$`
-	fileNamePattern = `^[A-Za-z0-9][A-Za-z0-9._-]*$`
-	maxName         = 100 // bytes
-)
+// maxName is the most bytes of a name.
+const maxName = 100
 
-var (
-	nameRegexp     = regexp.MustCompile(namePattern)
-	phoneRegexp    = regexp.MustCompile(phonePattern)
-	fileNameRegexp = regexp.MustCompile(fileNamePattern)
-)
+var nameRegexp = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 
 // The scalar forms of the language.
 var (
@@ -35,12 +27,12 @@ var (
 			return true, expectedUnless(t == "true")
 		})}}
 
-	nameForm = patternForm("name", "a name, of letters, digits, - and _ that begins with a letter", namePattern,
-		func(t string) (any, error) { return matching(t, nameRegexp) })
-	fileNameForm = patternForm("", "a name of letters, digits, -, _ and . (reports are named after it)",
-		fileNamePattern,
-		func(t string) (any, error) { return matching(t, fileNameRegexp) })
+	nameForm     = nameLike("name", "a name, of letters, digits, - and _ that begins with a letter", nameRegexp)
+	fileNameForm = nameLike("", "a name of letters, digits, -, _ and . (reports are named after it)",
+		regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`))
 
+	loopbackForm = nameLike("", "an address such as 127.0.0.2",
+		regexp.MustCompile(`^127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}$`))
 	durationForm = patternForm("duration", "a duration such as 90s, 1m30s or 59.999999999s", `^`+unsignedPattern+`$`,
 		boxed(parseUnsigned))
 	positiveForm = patternForm("positive", "a duration above zero such as 90s or 1m30s", `^`+unsignedPattern+`$`,
@@ -95,10 +87,10 @@ var (
 		func(t string) bool { return t == "" || strings.ContainsRune(t, 0) }, "it is no path")}}
 
 	// anyPhoneForm names phones. The names are resolved when every phone is known.
-	anyPhoneForm = patternForm("phone", "a phone, a group or a pattern such as pupil-3, pupil or pupil-*", phonePattern,
-		func(t string) (any, error) { return matching(t, phoneRegexp) })
+	anyPhoneForm = nameLike("phone", "a phone, a group or a pattern such as pupil-3, pupil or pupil-*",
+		regexp.MustCompile(`^[A-Za-z*?][A-Za-z0-9_*?-]*$`))
 	phoneForm = &form{def: "onephone", doc: "the name of one phone such as pupil-3", names: namesPhone,
-		scalar: &scalar{accepts: acceptsForm, pattern: namePattern, parse: anyPhoneForm.scalar.parse}}
+		scalar: &scalar{accepts: acceptsForm, pattern: nameRegexp.String(), parse: anyPhoneForm.scalar.parse}}
 	phonesForm = selectionForm("phones", "phones: a name, a group, a pattern such as pupil-*, or a list of these",
 		namesPhones, 0)
 	// severalPhonesForm is a selection of phones that are in contact with each other.
@@ -133,12 +125,14 @@ func expectedUnless(right bool) error {
 	return errExpected
 }
 
-// matching accepts a text of at most maxName bytes that matches the regular expression.
-func matching(t string, form *regexp.Regexp) (any, error) {
-	if len(t) > maxName && form.MatchString(t) {
-		return t, fmt.Errorf("it has %d characters, and a name has at most %d", len(t), maxName)
-	}
-	return t, expectedUnless(form.MatchString(t))
+// nameLike is the form of a text of at most maxName bytes that matches the regular expression.
+func nameLike(def, doc string, re *regexp.Regexp) *form {
+	return patternForm(def, doc, re.String(), func(t string) (any, error) {
+		if len(t) > maxName && re.MatchString(t) {
+			return t, fmt.Errorf("it has %d characters, and a name has at most %d", len(t), maxName)
+		}
+		return t, expectedUnless(re.MatchString(t))
+	})
 }
 
 // textForm is the form of any text.
@@ -158,18 +152,19 @@ func selectionForm(def, doc string, names reference, least int) *form {
 
 // oneOf is the form of a text out of a list. Words that people write instead are suggested.
 func oneOf(doc string, other synonyms, words ...string) *form {
-	return &form{doc: doc + joined(words, "or"), scalar: &scalar{accepts: acceptsForm, enum: words, parse: func(t string) (any, error) {
-		if slices.Contains(words, t) {
-			return t, nil
-		}
-		if hint := other.hint(t); hint != "" {
-			return nil, finalMessage{errors.New(hint)}
-		}
-		if c, ok := nearest(t, words); ok {
-			return nil, finalMessage{fmt.Errorf("did you mean `%s`?", c)}
-		}
-		return nil, errExpected
-	}}}
+	return &form{doc: doc + joined(words, "or"), scalar: &scalar{accepts: acceptsForm, enum: words,
+		parse: func(t string) (any, error) {
+			if slices.Contains(words, t) {
+				return t, nil
+			}
+			if hint := other.hint(t); hint != "" {
+				return nil, finalMessage{errors.New(hint)}
+			}
+			if c, ok := nearest(t, words); ok {
+				return nil, finalMessage{fmt.Errorf("did you mean `%s`?", c)}
+			}
+			return nil, errExpected
+		}}}
 }
 
 // eitherOf is the form of one of two words, which stand for false and true.

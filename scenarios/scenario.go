@@ -27,9 +27,11 @@ type Scenario struct {
 	// Length is the duration of the run. If it is 0, the run ends when the script is done and every contact trace has
 	// been replayed.
 	Length time.Duration
-	Manual bool // skipped when a whole folder is run
+	Manual bool  // skipped when a whole folder is run
+	Rule   *Rule // nil if the file is no rule of the judge
 
 	Vars map[string]string // the value of every ${NAME}, after --set
+	Text string            // of the file
 	Hash string            // a hash of the file's text and of Vars, in hexadecimal digits
 	// Written holds the positions of `start`, `zone` and the keys of `server` and `network` that the file has, by
 	// their path such as network.tcp.delay.
@@ -117,12 +119,16 @@ type PhoneGroup struct {
 	Retention      time.Duration // the time for which a contact stays in the log; above 0
 	Form           Form          // of the phone's beacons
 	PasswordPause  time.Duration // from sending the username to sending the password
+	Address        string        // 127.x.y.z, from which it connects; "" for any. Live runs only.
+	// Program is the shell command that starts the phone, a program of another implementation; "" for a phone of this
+	// project. Live runs only.
+	Program string
 }
 
 // Contacts determines the phones that are near each other. The kinds add up: two phones are near each other if any
 // kind has them near each other.
 type Contacts struct {
-	Everyone []Everyone
+	Everyone []List
 	Lists    []List
 	Desks    []Desks
 	Visits   []Visits
@@ -130,16 +136,10 @@ type Contacts struct {
 	Trace    []Trace
 }
 
-// Everyone is a selection of phones that are always near each other.
-type Everyone struct {
-	Pos    Pos
-	Phones []int // indexes into PhoneNames
-}
-
 // List is a group of phones that are always near each other.
 type List struct {
 	Pos    Pos
-	Phones []int // at least two
+	Phones []int // indexes into PhoneNames; at least two
 }
 
 // Desks places phones row by row on a grid. Two phones are near each other if their rows and their columns differ by
@@ -204,6 +204,7 @@ type Command struct {
 	Pos  Pos
 	Verb Verb
 	Text string // the whole line, for VerbType
+	Half bool   // of VerbType: the line is not ended. For a phone that is a program of another implementation
 	// Contacts and To are the receivers of a Beacon: the phones that are near at that time, or these phones.
 	Contacts bool
 	To       []int
@@ -222,6 +223,8 @@ const (
 	VerbBeacon   Verb = "Beacon"
 	VerbLogout   Verb = "log out"
 	VerbType     Verb = "type" // any other line, as it is
+	// VerbEndInput ends the standard input of a phone that is a program of another implementation.
+	VerbEndInput Verb = "end input"
 )
 
 // When is the time of a step: a time relative to the start of the run, to a label, or to the end of the step before.
@@ -241,7 +244,8 @@ type Step struct {
 	At    When   // of a login: the time at which the password is sent
 	Phone int    // the phone that acts, or -1
 	As    string // the label of the time at which the step took effect, or ""
-	// Before is the time of the run before which the step must begin. A step that would begin later does not take place.
+	// Before is the time of the run before which the step must begin. A step that would begin later does not take
+	// place.
 	// 0 is no such time.
 	Before time.Duration
 
@@ -257,6 +261,9 @@ type Step struct {
 	// Optional is true if the step is skipped when it cannot be done at its time. Its expectations count if it took
 	// place.
 	Optional bool
+
+	// Need is true if the rule of the scenario is not judged when the step fails.
+	Need bool
 
 	Expect []StepExpect // the expected effects
 }
@@ -359,7 +366,23 @@ type StepExpect struct {
 	Log                 *LogExpect // at the instant of the step
 	Entries             *int       // the entries of the upload; nil if any number is accepted
 	Resolved            *int       // those that the server resolves; nil if any number is accepted
+	// Stores is true if a line of the server's tempIDs.txt must have the phone's user and TempID; with Lifetime also a
+	// start and an expiry so far apart, to a second.
+	Stores   bool
+	Lifetime time.Duration // 0: any
+	// Ends is true if the phone, a program of another implementation, must end, and false if it must not.
+	Ends        *bool
+	TempID      string  // TempIDFresh, TempIDUnpredictable, or "" for any
+	Busy        float64 // the most CPU time of the program until Within, as a share of one core; 0: any
+	Growth      float64 // the most growth of memory and threads of the program until Within, as a share; 0: any
+	LogUnbroken bool    // until Within the log of the program must lose no entry and have no half one
 }
+
+// The expectations of a TempID.
+const (
+	TempIDFresh         = "fresh"         // the phone has a TempID that it did not have before
+	TempIDUnpredictable = "unpredictable" // those of the run do not differ by a constant
+)
 
 // LogExpect is the expected content of a phone's contact log at the instant of the step.
 type LogExpect struct {

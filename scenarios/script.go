@@ -46,6 +46,7 @@ func (s *Step) keys() []key {
 			"start of the run."),
 		to("optional", &s.Optional, onlyTrueForm, "The step is skipped if it cannot be done at its time. Its "+
 			"expectations count if it took place."),
+		to("need", &s.Need, onlyTrueForm, "Of a rule: if the step fails, the rule is not judged."),
 		{name: "expect", doc: "The expected effects of the step.", section: func() *form {
 			return orList("an expected effect such as {reply: …}, or a list of such",
 				sectionForm[StepExpect]("stepexpect", "an expected effect of the step, such as {reply: …}"))
@@ -138,8 +139,8 @@ func (s *Step) check(b *builder, v *value) {
 		b.add(v.pos, "the step does nothing; expected one of %s, or `expect`", backquoted(actions))
 	}
 	if ownTime := s.At.Label == "" && !s.At.AfterPrevious; ownTime && s.Before > 0 && s.At.Offset >= s.Before {
-		b.add(v.keyPos("before"), "`before` is %s, and the time of the step is %s: it would never take place; expected a "+
-			"later time", s.Before, s.At.Offset)
+		b.add(v.keyPos("before"), "`before` is %s, and the time of the step is %s: it would never take place; "+
+			"expected a later time", s.Before, s.At.Offset)
 	}
 	if v.has("restart") && v.has("phone") {
 		b.add(v.keyPos("phone"), "`restart` is an action of the server; expected no `phone` here")
@@ -365,7 +366,7 @@ var (
 // newCommandForm returns the form of one command. For a text that is not a command but contains a word of one, it
 // suggests that command.
 func newCommandForm() *form {
-	f := oneOf("", nil, commandNames...)
+	f := oneOf("", nil, append(slices.Clone(commandNames), string(VerbEndInput))...)
 	f.doc += ", or {type: …} for any other line"
 	exact := f.scalar.parse
 	f.scalar.parse = func(t string) (any, error) {
@@ -375,7 +376,10 @@ func newCommandForm() *form {
 		}
 		return got, err
 	}
-	f.mapping = &mapping{keys: []key{to("type", nil, textForm("a text"), "A line that is typed as it is.").need()}}
+	f.mapping = &mapping{keys: []key{
+		to("type", nil, textForm("a text"), "A line that is typed as it is.").need(),
+		to("half", nil, onlyTrueForm, "The line is not ended: the next one continues it. For a phone with `program`."),
+	}}
 	return f
 }
 
@@ -434,7 +438,11 @@ func commandKeys(list func(w *writer) []Command) []key {
 // encodeCommand returns a command as `do` expresses it.
 func encodeCommand(c Command) *yaml.Node {
 	if c.Verb == VerbType {
-		return flowNode(yaml.MappingNode, plainNode("type"), textNode(c.Text))
+		n := flowNode(yaml.MappingNode, plainNode("type"), textNode(c.Text))
+		if c.Half {
+			put(n, "half", plainNode("true"))
+		}
+		return n
 	}
 	return plainNode(string(c.Verb))
 }
@@ -447,7 +455,7 @@ func decodeCommands(v *value, b *builder) []Command {
 		cmd := Command{Pos: c.pos, Verb: Verb(c.text), Count: 1}
 		switch {
 		case c.got == nil:
-			cmd.Verb, cmd.Text = VerbType, got[string](c, "type")
+			cmd.Verb, cmd.Text, cmd.Half = VerbType, got[string](c, "type"), got[bool](c, "half")
 		case cmd.Verb == VerbBeacon:
 			beacons = true
 			cmd.setTarget(b, v)
@@ -490,6 +498,8 @@ const (
 	defaultSilentWithin = time.Second
 )
 
+var tempIDExpectForm = oneOf("", nil, TempIDFresh, TempIDUnpredictable)
+
 // keys is the table of an expected effect. `reply` and `replies` share a field.
 func (e *StepExpect) keys() []key {
 	count := func(several bool) func(*writer) bool {
@@ -514,14 +524,29 @@ func (e *StepExpect) keys() []key {
 			encode: e.encodeLog},
 		to("entries", &e.Entries, amountForm, "Of an upload: the number of entries."),
 		to("resolved", &e.Resolved, amountForm, "Of an upload: the number of entries that the server resolved."),
-		to("within", &e.Within, positiveForm, "The time limit; 10s unless written, 1s for silent, prints_nothing and "+
-			"server_prints_nothing.").writtenIf(func(*writer) bool { return e.Within != e.defaultWithin() }),
+		to("stores", &e.Stores, onlyTrueForm, "A line of the server's tempIDs.txt has the phone's user and TempID."),
+		to("lifetime", &e.Lifetime, positiveForm, "That line has a start and an expiry so far apart, to a second, and "+
+			"the present is between them."),
+		to("ends", &e.Ends, trueFalseForm, "true: the phone, a program of another implementation, ends; false: it "+
+			"does not."),
+		to("tempid", &e.TempID, tempIDExpectForm, "fresh: the phone has a TempID that it did not have before; "+
+			"unpredictable: those of the run, at least 4, do not differ by a constant."),
+		to("busy", &e.Busy, percentForm, "The program of the phone, else of the server, uses less than this share of "+
+			"one core until `within`."),
+		to("growth", &e.Growth, percentForm, "Memory and threads of the program of the phone, else of the server, "+
+			"grow by at most this share until `within`."),
+		to("log_unbroken", &e.LogUnbroken, onlyTrueForm, "Until `within` the contact log of the phone, a program of "+
+			"another implementation, loses no entry and has no half one."),
+		to("within", &e.Within, positiveForm, "The time limit; 10s unless written, 1s for silent, prints_nothing, "+
+			"server_prints_nothing, busy, growth, log_unbroken and `ends: false`.").
+			writtenIf(func(*writer) bool { return e.Within != e.defaultWithin() }),
 	}
 }
 
 // defaultWithin returns the time limit of an expectation without `within`: longer for an effect than for silence.
 func (e *StepExpect) defaultWithin() time.Duration {
-	if e.NoReply || e.PrintsNothing || e.ServerPrintsNothing {
+	measures := e.Busy > 0 || e.Growth > 0 || e.LogUnbroken
+	if measures || e.NoReply || e.PrintsNothing || e.ServerPrintsNothing || e.Ends != nil && !*e.Ends {
 		return defaultSilentWithin
 	}
 	return defaultWithin
@@ -613,7 +638,7 @@ func (*StepExpect) checkEffects(b *builder, e, step *value, commands []Command) 
 			"`%s` belongs to `do: Upload_contact_log`; expected no such key here")
 	}
 	if !e.has("phone") && !step.has("phone") {
-		for _, key := range []string{"prints", "prints_nothing", "log"} {
+		for _, key := range []string{"prints", "prints_nothing", "log", "log_unbroken", "tempid", "ends"} {
 			if e.has(key) {
 				b.add(e.keyPos(key), "missing phone of `%s`: write `phone` and the name of one phone", key)
 				break

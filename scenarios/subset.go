@@ -10,7 +10,7 @@ func (s *Scenario) Subset(keep func(phone int) bool) *Scenario {
 	n := &renumbering{}
 	t.Phones = n.groups(s, keep)
 	c := &t.Contacts
-	c.Everyone = renumberAll[Everyone](n, c.Everyone)
+	c.Everyone = renumberAll[List](n, c.Everyone)
 	c.Lists = renumberAll[List](n, c.Lists)
 	c.Desks = renumberAll[Desks](n, c.Desks)
 	c.Visits = renumberAll[Visits](n, c.Visits)

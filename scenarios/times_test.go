@@ -160,7 +160,8 @@ func TestStartsAtTheTurnOfAYear(t *testing.T) {
 func TestTimesOfATrace(t *testing.T) {
 	for text, want := range map[string]string{
 		"1099511627776": "", "8h40m": "", "1099511627777": "the latest time of a trace is 1099511627776 s",
-		"99999999999999999999": "the latest time of a trace is 1099511627776 s", "1.5s": "a trace's time has whole seconds",
+		"99999999999999999999": "the latest time of a trace is 1099511627776 s",
+		"1.5s":                 "a trace's time has whole seconds",
 	} {
 		if _, err := parseTraceTime(text); (err == nil) != (want == "") || err != nil && err.Error() != want {
 			t.Errorf("%s: got %v, want %q", text, err, want)

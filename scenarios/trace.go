@@ -189,11 +189,11 @@ func (r *TraceReader) end() error {
 	case r.usable == 0:
 		return whole("there is no contact in the trace; a line is: time, person, person")
 	case r.earlier > r.usable:
-		return whole("%d lines are earlier than the line before, and %d are not: the first column is not a time, or the "+
-			"file must be sorted by it", r.earlier, r.usable)
+		return whole("%d lines are earlier than the line before, and %d are not: the first column is not a time, or "+
+			"the file must be sorted by it", r.earlier, r.usable)
 	case r.steps.count > 0 && r.steps.longest < min(r.interval, defaultInterval):
-		return whole("no time is %d s after the one before: the first column is not a time, or the recorder had another "+
-			"`interval`", min(r.interval, defaultInterval))
+		return whole("no time is %d s after the one before: the first column is not a time, or the recorder had "+
+			"another `interval`", min(r.interval, defaultInterval))
 	case r.chosen == 0:
 		return whole("the selection leaves no contact of %d: %s", r.usable, r.selection())
 	}
@@ -406,7 +406,8 @@ func (r *TraceReader) ofClasses(c *Contact) bool {
 	return slices.Contains(r.trace.Classes, c.ClassI) && slices.Contains(r.trace.Classes, c.ClassJ)
 }
 
-// traceTime parses the time of a line, in seconds from 0 to maxTraceTime. problem is the reason why it is not one, or "".
+// traceTime parses the time of a line, in seconds from 0 to maxTraceTime. problem is the reason why it is not one, or
+// "".
 func traceTime(text string) (t int64, problem string) {
 	t, err := strconv.ParseInt(text, 10, 64) // an integer out of range becomes the nearest end
 	switch {

@@ -197,23 +197,29 @@ func TestTracesThatCannotBeUsed(t *testing.T) {
 		{"nothing in gzip", zipped(t, ""),
 			"trace: there is no contact in the trace: it is empty; a line is: time, person, person"},
 		{"only a header", "t,i,j\n", "trace: there is no contact in the trace; a line is: time, person, person"},
-		{"a picture", "\x89PNG\r\n\x1a\n\x00\n", "trace:1: the line is not UTF-8 text: save the file as UTF-8, or name another one"},
-		{"Latin-1", "20 J\xf6rg Bo\n", "trace:1: the line is not UTF-8 text: save the file as UTF-8, or name another one"},
-		{"a control character", "20 1 2\n40 a\x1b[31m b\n", "trace:2: the line has a control character: this is no trace"},
+		{"a picture", "\x89PNG\r\n\x1a\n\x00\n", "trace:1: the line is not UTF-8 text: save the file as UTF-8, or " +
+			"name another one"},
+		{"Latin-1", "20 J\xf6rg Bo\n", "trace:1: the line is not UTF-8 text: save the file as UTF-8, or name another " +
+			"one"},
+		{"a control character", "20 1 2\n40 a\x1b[31m b\n",
+			"trace:2: the line has a control character: this is no trace"},
 		{"UTF-16 without a mark", "1\x000\x00 \x00", "trace: this is UTF-16 text; expected UTF-8 text, plain or gzip"},
 		{"a NUL byte", "10 1 \x00", "trace:1: the line has a NUL byte: this is not UTF-8 text"},
-		{"decreasing times", "100 1 2\n80 1 2\n60 1 2\n", "trace: 2 lines are earlier than the line before, and 1 are " +
-			"not: the first column is not a time, or the file must be sorted by it"},
-		{"weights of pairs", "1 2 50\n1 3 70\n2 3 10\n", "trace: no time is 20 s after the one before: the first column " +
-			"is not a time, or the recorder had another `interval`"},
+		{"decreasing times", "100 1 2\n80 1 2\n60 1 2\n",
+			"trace: 2 lines are earlier than the line before, and 1 are " +
+				"not: the first column is not a time, or the file must be sorted by it"},
+		{"weights of pairs", "1 2 50\n1 3 70\n2 3 10\n",
+			"trace: no time is 20 s after the one before: the first column " +
+				"is not a time, or the recorder had another `interval`"},
 		{"begins and ends of pairs", "1 2 121 236 1 0\n1 3 500 620 1 0\n", "trace: there is no contact in the trace: " +
 			"lines 1, 2: six columns of numbers: this may be `i j begin end` instead of time, person, person: skipped"},
 		{"a report of ONE", "20 CONN p1 p2 up\n60 CONN p1 p2 down\n", "trace: there is no contact in the trace: " +
 			"lines 1, 2: `CONN` is no person: this is a report of the ONE simulator: skipped"},
 		{"a kind of event", "20 seen 1 2\n60 seen 1 2\n", "trace: there is no contact in the trace: " +
 			"lines 1, 2: one person is a number and the other a word: skipped"},
-		{"the time in another column", "user_a,user_b,Timestamp\n5,97,1400\n", "trace:1: the header has the time in column 3; " +
-			"expected the columns time, person, person"},
+		{"the time in another column", "user_a,user_b,Timestamp\n5,97,1400\n",
+			"trace:1: the header has the time in column 3; " +
+				"expected the columns time, person, person"},
 		{"milliseconds", "1385982020000 1 2\n1385982040000 1 3\n", "trace: there is no contact in the trace: " +
 			"lines 1, 2: the time is above 1099511627776 s (are these milliseconds?): skipped"},
 		{"a long line", "100 1 2\n" + strings.Repeat("x", maxTraceLine+1), "trace:2: the line is longer than 65536 " +
@@ -290,9 +296,11 @@ func TestUnusualColumns(t *testing.T) {
 		lines      []int
 		odd        []string
 	}{
-		{"the Copenhagen form", "# timestamp,user_a,user_b,rssi\n0,5,-1,0\n300,5,97,-60\n300,6,-1,0\n600,7,-2,-80\n900,97,5,-71\n",
+		{"the Copenhagen form",
+			"# timestamp,user_a,user_b,rssi\n0,5,-1,0\n300,5,97,-60\n300,6,-1,0\n600,7,-2,-80\n900,97,5,-71\n",
 			[]int{3, 6}, []string{"lines 2, 4, 5: a person's column is a negative number or `NA`: no person: skipped",
-				"lines 3, 6: the fourth column is ignored: used", "all times differ by multiples of 300 s, and a contact lasts 20 s; " +
+				"lines 3, 6: the fourth column is ignored: used",
+				"all times differ by multiples of 300 s, and a contact lasts 20 s; " +
 					"if the recorder scanned every 300 s, write `interval: 300s`"}},
 		{"missing people", "20 1 2\n40 1 NA\n40 nan 2\n40 1 -1.0\n40 3 1\n", []int{1, 5},
 			[]string{"lines 2, 3, 4: a person's column is a negative number or `NA`: no person: skipped"}},
@@ -347,7 +355,8 @@ func TestIntervalOfATrace(t *testing.T) {
 			t.Errorf("%q every %v: %v, %v", c.text, c.interval, list, err)
 		}
 	}
-	got := parsed(t, "contacts: {trace: [{file: t.csv, phones: group}, {file: u.csv, phones: group, interval: 5m}]}\n", Options{})
+	got := parsed(t, "contacts: {trace: [{file: t.csv, phones: group}, {file: u.csv, phones: group, interval: 5m}]}\n",
+		Options{})
 	if a, b := got.Contacts.Trace[0].Interval, got.Contacts.Trace[1].Interval; a != 20*s || b != 300*s {
 		t.Errorf("intervals %v and %v, want 20s and 5m0s", a, b)
 	}

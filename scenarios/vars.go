@@ -9,9 +9,7 @@ import (
 	yaml "go.yaml.in/yaml/v4"
 )
 
-const varPattern = `^[A-Za-z_][A-Za-z0-9_]*$`
-
-var variableRegexp = regexp.MustCompile(varPattern)
+var variableRegexp = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // variables are the variables ${NAME} of one file.
 type variables struct {
@@ -122,11 +120,11 @@ func (v *variables) noValue(c *mistakeList, p Pos, name string) {
 
 // reportUnused reports variables that the file does not use. One that was suggested for a variable without a value is
 // not reported again.
-func (v *variables) reportUnused(c *mistakeList) {
+func (v *variables) reportUnused(c *mistakeList, o Options) {
 	used := slices.Sorted(maps.Keys(v.used))
 	valued := slices.DeleteFunc(slices.Clone(used), func(name string) bool { return v.refused[name] })
 	for _, name := range slices.Sorted(maps.Keys(v.set)) {
-		if !v.used[name] && !v.meant[name] {
+		if !v.used[name] && !v.meant[name] && !o.SpareVars && !o.UsedElsewhere[name] {
 			c.add(Pos{}, "--set %s: the file does not use ${%s}%s", quoted(name), plain(name), orUses(c, name, used))
 		}
 	}

@@ -254,7 +254,7 @@ func commandsTogether(steps []Step) int {
 		a, b := &steps[n-1], &steps[n]
 		c := commandOf(b)
 		follows := b.At.AfterPrevious && a.Phone == b.Phone && a.As == "" && len(a.Expect) == 0 &&
-			a.Optional == b.Optional && a.Before == b.Before
+			a.Optional == b.Optional && a.Need == b.Need && a.Before == b.Before
 		if c == nil || !follows || slices.ContainsFunc(commands, func(d *Command) bool { return !sameTarget(c, d) }) {
 			break
 		}

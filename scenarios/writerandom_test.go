@@ -303,7 +303,7 @@ func (d *drawn) settings() {
 	s.Network.UDP = UDPNetwork{Delay: d.delay("udp"), Lose: d.share("lose")}
 	s.Phones[1].Retention, s.Phones[2].Form = d.atLeast("retention", 1), FormSingle
 	if d.yes("contacts") {
-		s.Contacts = Contacts{Everyone: []Everyone{{Phones: d.everybody()}}, Mixing: []Mixing{{Phones: d.everybody(),
+		s.Contacts = Contacts{Everyone: []List{{Phones: d.everybody()}}, Mixing: []Mixing{{Phones: d.everybody(),
 			Degree: 1 + d.share("degree"), Dwell: d.atLeast("dwell", 1)}}}
 	}
 	for range d.upTo("routines", 3) {

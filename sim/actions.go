@@ -22,6 +22,9 @@ func (sc *script) runUnscripted(s *scenarios.Step) {
 // act carries out the action of a step. It returns the reason why it cannot, or "".
 func (sc *script) act(st *step) string {
 	who := uint32(st.Phone)
+	if st.ofProgram {
+		return sc.typeAtProgram(st)
+	}
 	switch {
 	case st.Login != nil:
 		return sc.typePasswordOfLogin(st)
@@ -131,6 +134,8 @@ const noOperation = nodes.Operation(255)
 // operation returns the operation of the phone's program that the step causes.
 func (st *step) operation() nodes.Operation {
 	switch {
+	case st.ofProgram:
+		return noOperation
 	case st.Login != nil && st.Login.Kind != "half", st.Password != nil:
 		return nodes.OpLogin
 	case st.Do == nil:
@@ -152,7 +157,7 @@ func (st *step) operation() nodes.Operation {
 // lead returns the time by which a step begins before its given time. A login connects and sends its user name one
 // pause before its password, whose time is the time of the step.
 func (sc *script) lead(st *step) time.Duration {
-	if st.Login == nil {
+	if st.Login == nil || st.ofProgram {
 		return 0
 	}
 	return sc.scenario.LoginLead(st.Phone)
@@ -175,7 +180,7 @@ func (sc *script) connectFor(st *step, at time.Duration) {
 			name = at
 		}
 		sc.world.Call(name, func() {
-			sc.as(st, func() { sc.commands.typeLine(st.program, sc.userName(st)) })
+			sc.as(st, func() { sc.commands.typeLine(st.program, sc.userName(uint32(st.Phone), st.Login)) })
 		})
 	}
 	sc.world.Call(at, func() { sc.beginStep(st) })
@@ -201,15 +206,24 @@ func (sc *script) isFree(program uint32) bool {
 	return !sc.loggingIn[program] && sc.world.Stage(program) != nodes.StageWaitingLogin
 }
 
-// userName returns the user name that a login types.
-func (sc *script) userName(st *step) string {
+// userName returns the user name that a login of a phone types.
+func (sc *script) userName(who uint32, l *scenarios.Login) string {
 	switch {
-	case st.Login.User != "":
-		return st.Login.User
-	case st.Login.Kind == "unknown":
-		return "nobody-" + sc.world.Name(uint32(st.Phone))
+	case l.User != "":
+		return l.User
+	case l.Kind == "unknown":
+		return "nobody-" + sc.world.Name(who)
 	}
-	return sc.accounts[st.Phone].user
+	return sc.accounts[who].user
+}
+
+// loginPassword returns the password that a login of a phone types.
+func (sc *script) loginPassword(who uint32, l *scenarios.Login) string {
+	kind := "wrong"
+	if l.Kind == "right" {
+		kind = "right"
+	}
+	return cmp.Or(l.Password, sc.passwordText(who, kind))
 }
 
 // passwordText returns the password of a kind: "right", "wrong", or the password itself.
@@ -218,7 +232,7 @@ func (sc *script) passwordText(who uint32, kind string) string {
 	case "right":
 		return sc.accounts[who].password
 	case "wrong":
-		return "not-" + sc.accounts[who].password
+		return sc.accounts[who].wrong()
 	}
 	return kind
 }
@@ -234,11 +248,7 @@ func (sc *script) typePasswordOfLogin(st *step) string {
 		sc.takeEffect(st)
 		return ""
 	}
-	kind := "wrong"
-	if l.Kind == "right" {
-		kind = "right"
-	}
-	sc.commands.typeLine(st.program, cmp.Or(l.Password, sc.passwordText(uint32(st.Phone), kind)))
+	sc.commands.typeLine(st.program, sc.loginPassword(uint32(st.Phone), l))
 	return ""
 }
 
@@ -257,7 +267,7 @@ func (sc *script) findPasswordPrompt(st *step) bool {
 
 // takeOver lets the phone's own program continue with the session of an additional program that has logged in.
 func (sc *script) takeOver(program uint32) {
-	who := uint32(sc.extra[int(program)-len(sc.accounts)].phone)
+	who := uint32(sc.extra[int(program)-len(sc.accounts)])
 	if st := sc.world.Stage(who); st != nodes.StageOffline && st != nodes.StageLoggedOut {
 		return
 	}

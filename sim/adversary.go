@@ -22,7 +22,6 @@ type adversaries struct {
 	world    world.World
 	forger   *forger
 	accounts []account
-	lifetime time.Duration         // of a TempID
 	runStep  func(*scenarios.Step) // carries out a step
 	list     []adversary
 	replayed map[replayedBeacon]bool // recently
@@ -145,7 +144,8 @@ func (as *adversaries) guesses(a *adversary, rng *rand.Rand) *scenarios.TCP {
 
 // guess returns a wrong password: half of the numbers give one that is nearly right.
 func guess(password string, number int) string {
-	near := []string{password + "x", "x" + password, password + " ", strings.ToUpper(password), strings.ToLower(password)}
+	near := []string{password + "x", "x" + password, password + " ", strings.ToUpper(password),
+		strings.ToLower(password)}
 	if last := len(password) - 1; last > 0 {
 		near = append(near, password[:last], password[1:])
 	}
@@ -181,7 +181,7 @@ func (as *adversaries) falseUpload(a *adversary, rng *rand.Rand) (*scenarios.TCP
 	for range 1 + rng.IntN(3) {
 		if a.Invented {
 			entries = append(entries, digits(rng, protocol.TempIDSize), as.forger.wireTime(scenarios.WireTime{}),
-				as.forger.wireTime(scenarios.WireTime{Offset: as.lifetime}))
+				as.forger.wireTime(scenarios.WireTime{Offset: as.forger.lifetime}))
 			continue
 		}
 		if len(a.overheard) == 0 {
@@ -242,7 +242,7 @@ func (as *adversaries) replay(a *adversary, sender uint32, e *nodes.PhoneEffect)
 			Start:  scenarios.WireTime{Set: true, Text: fields[1]},
 			Expiry: scenarios.WireTime{Set: true, Text: fields[2]},
 		}}
-		as.world.Call(now+delayOf(a.After).Draw(&a.streams[k]), func() {
+		as.world.Call(now+virtual.Delay(a.After).Draw(&a.streams[k]), func() {
 			if len(as.replayed) == maxReplayed {
 				clear(as.replayed)
 			}
@@ -313,9 +313,8 @@ func (fo *forger) sendBeacon(f *scenarios.Forge, src *rand.PCG, from uint32) {
 		fields = beaconFields(&raw)
 	} else {
 		id := protocol.DrawTempID(src)
-		fields[0] = id.String()
-		fields[1] = fo.wireTime(scenarios.WireTime{})
-		fields[2] = fo.wireTime(scenarios.WireTime{Offset: fo.lifetime})
+		fields = [3]string{id.String(), fo.wireTime(scenarios.WireTime{}),
+			fo.wireTime(scenarios.WireTime{Offset: fo.lifetime})}
 	}
 	if f.TempID != "" {
 		fields[0] = f.TempID
@@ -330,7 +329,12 @@ func (fo *forger) sendBeacon(f *scenarios.Forge, src *rand.PCG, from uint32) {
 	whole := strings.Join(parts, "")
 	for _, to := range f.To {
 		if len(whole) == protocol.BeaconSize {
-			fo.world.AnnounceForged(from, uint32(to), (*[protocol.BeaconSize]byte)([]byte(whole)))
+			raw := (*[protocol.BeaconSize]byte)([]byte(whole))
+			fo.world.AnnounceForged(from, uint32(to), raw)
+			w, ok := fo.world.(dialectWorld)
+			if ok && len(f.Omit) == 0 && w.SendForged(from, uint32(to), uint16(f.Port), raw) {
+				continue
+			}
 		}
 		if f.Form == scenarios.FormSingle {
 			fo.world.SendDatagram(from, uint32(to), uint16(f.Port), []byte(whole))
@@ -338,6 +342,13 @@ func (fo *forger) sendBeacon(f *scenarios.Forge, src *rand.PCG, from uint32) {
 		}
 		fo.sendDatagrams(from, uint32(to), f.Port, withoutParts(parts, f.Omit), f.Gap)
 	}
+}
+
+// dialectWorld is a world whose beacons can have the form of a dialect.
+type dialectWorld interface {
+	// SendForged sends a forged beacon in that form. It returns false, and sends nothing, if the form is that of
+	// PROTOCOL.md.
+	SendForged(phone, to uint32, port uint16, raw *[protocol.BeaconSize]byte) bool
 }
 
 // withoutParts returns the parts of a beacon without those whose numbers, from 1, are in omit.

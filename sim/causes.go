@@ -66,7 +66,8 @@ func (c *causes) ofEnd(phone event.Node, byPhone bool) (text string) {
 			of.Server, kinds = false, []fault.Kind{fault.Crash, fault.SwitchOff}
 		}
 		// A fault that begins now may stop the phone before its effect is reported.
-		if slices.Contains(kinds, f.Kind) && (of.Has(phone) || of.Has(event.Server)) && (f.hadEffect || f.began == now) {
+		if slices.Contains(kinds, f.Kind) && (of.Has(phone) || of.Has(event.Server)) &&
+			(f.hadEffect || f.began == now) {
 			add(f.began, f.For, "the fault at line %d (%s)", f.Pos.Line, f.Text)
 		}
 	}

@@ -15,7 +15,6 @@ type commands struct {
 	scenario *scenarios.Scenario
 	contacts *contacts
 	accounts []account
-	place    func(scenarios.Pos) string
 	fail     func(error) // ends the run with an error
 	// observe receives each command as a step with the same effect (Options.Commanded); nil if there is no observer.
 	observe func(at time.Duration, st scenarios.Step)
@@ -42,7 +41,7 @@ func (cs *commands) sendBeacons(phone uint32, c *scenarios.Command) {
 	}
 	cs.dests = to
 	if n := len(to) * c.Count; n > maxBeaconsPerCommand {
-		cs.fail(&Invalid{cs.place(c.Pos), fmt.Errorf(
+		cs.fail(&Invalid{cs.scenario.Place(c.Pos), fmt.Errorf(
 			"%d times to %d phones are %d beacons in one instant, which need about %d MiB; at most %d",
 			c.Count, len(to), n, n*bytesPerBeacon>>20, maxBeaconsPerCommand)})
 		return
@@ -146,5 +145,5 @@ func (cs *commands) fill(phone uint32, text string) string {
 		id = b.TempID.String()
 	}
 	return strings.NewReplacer("{user}", a.user, "{password}", a.password,
-		"{wrong}", "not-"+a.password, "{tempid}", id).Replace(text)
+		"{wrong}", a.wrong(), "{tempid}", id).Replace(text)
 }

@@ -8,12 +8,15 @@ import (
 	"io/fs"
 	"math"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
 
 	"bluetrace/scenarios"
+	"bluetrace/sim/load"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -68,10 +71,7 @@ func (g *contactGraph) remove(a, b int) {
 
 // connectAll connects every pair of the phones. Without earlier contacts it skips the search for existing edges.
 func (g *contactGraph) connectAll(phones []int) {
-	fresh := true
-	for _, a := range phones {
-		fresh = fresh && len(g.of[a]) == 0
-	}
+	fresh := !slices.ContainsFunc(phones, func(a int) bool { return len(g.of[a]) > 0 })
 	for i, a := range phones {
 		for _, b := range phones[i+1:] {
 			switch {
@@ -119,13 +119,11 @@ const (
 	bytesPerMeeting = 64
 )
 
-// newContacts connects the fixed contacts of a scenario and prepares those that change. place renders a position of the
-// scenario for an error. The error is an *Invalid, an error of a trace file, or the error of ctx.
-func newContacts(
-	ctx context.Context, s *scenarios.Scenario, names []string, place func(scenarios.Pos) string,
-) (*contacts, error) {
+// newContacts connects the fixed contacts of a scenario and prepares those that change. The error is an *Invalid, an
+// error of a trace file, or the error of ctx.
+func newContacts(ctx context.Context, s *scenarios.Scenario, names []string) (*contacts, error) {
 	c := &contacts{contactGraph: contactGraph{make([][]contact, len(names))}}
-	if err := c.connectFixed(&s.Contacts, place); err != nil {
+	if err := c.connectFixed(s); err != nil {
 		return nil, err
 	}
 	for i, v := range s.Contacts.Visits {
@@ -134,7 +132,7 @@ func newContacts(
 	}
 	for i, m := range s.Contacts.Mixing {
 		if pairs := m.Degree * float64(len(m.Phones)) / 2; pairs > maxMeetings {
-			return nil, &Invalid{place(m.Pos), fmt.Errorf(
+			return nil, &Invalid{s.Place(m.Pos), fmt.Errorf(
 				"mixing: %d phones of degree %g are %.0f meetings at a time, which need %.0f MiB; at most %d",
 				len(m.Phones), m.Degree, pairs, pairs*bytesPerMeeting/(1<<20), maxMeetings)}
 		}
@@ -143,7 +141,7 @@ func newContacts(
 	}
 	for i := range s.Contacts.Trace {
 		t := &s.Contacts.Trace[i]
-		if err := c.readTrace(ctx, t, place(t.Pos)); err != nil {
+		if err := c.readTrace(ctx, t, s.Place(t.Pos)); err != nil {
 			return nil, err
 		}
 	}
@@ -151,31 +149,31 @@ func newContacts(
 }
 
 // connectFixed connects the phones that are in contact for the whole run.
-func (c *contacts) connectFixed(from *scenarios.Contacts, place func(scenarios.Pos) string) error {
+func (c *contacts) connectFixed(s *scenarios.Scenario) error {
 	total := 0
 	check := func(kind string, at scenarios.Pos, phones, pairs int) error {
 		if total += pairs; total <= maxFixed {
 			return nil
 		}
-		return &Invalid{place(at), fmt.Errorf(
+		return &Invalid{s.Place(at), fmt.Errorf(
 			"%s: %d phones are %d pairs, which need %d MiB; at most %d pairs (use mixing for a crowd)",
 			kind, phones, total, total>>16, maxFixed)}
 	}
-	for _, e := range from.Everyone {
+	for _, e := range s.Contacts.Everyone {
 		n := len(e.Phones)
 		if err := check("everyone near everyone", e.Pos, n, n*(n-1)/2); err != nil {
 			return err
 		}
 		c.connectAll(e.Phones)
 	}
-	for _, l := range from.Lists {
+	for _, l := range s.Contacts.Lists {
 		n := len(l.Phones)
 		if err := check("each near each of a list", l.Pos, n, n*(n-1)/2); err != nil {
 			return err
 		}
 		c.connectAll(l.Phones)
 	}
-	for _, d := range from.Desks {
+	for _, d := range s.Contacts.Desks {
 		across := min(2*d.Reach+1, d.Columns)
 		along := min(2*d.Reach+1, (len(d.Phones)+d.Columns-1)/d.Columns)
 		if err := check("desks within reach", d.Pos, len(d.Phones), len(d.Phones)*(across*along-1)/2); err != nil {
@@ -247,7 +245,7 @@ func (c *contacts) moveVisitor(i uint32) {
 		c.connect(v.v.Phone, next)
 		v.with = next
 	}
-	c.world.Tick(c.world.Now()+max(delayOf(v.v.Stay).Draw(&v.src), 1), i, tickVisit)
+	c.world.Tick(c.world.Now()+max(virtual.Delay(v.v.Stay).Draw(&v.src), 1), i, tickVisit)
 }
 
 // mixing is a constant number of meetings. When one ends, another pair of phones, drawn at random, meets.
@@ -335,7 +333,7 @@ func (c *contacts) readTrace(ctx context.Context, t *scenarios.Trace, place stri
 	tc := &traceContacts{}
 	for {
 		if len(tc.coming)%readPoll == 0 && ctx.Err() != nil {
-			return ctx.Err()
+			return &load.Interrupted{While: "the contact trace " + strconv.Quote(t.File) + " was read"}
 		}
 		one, err := reader.Next()
 		if errors.Is(err, io.EOF) {

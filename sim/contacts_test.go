@@ -315,8 +315,34 @@ expect: [events > 0]
 	}
 }
 
-// TestTooManyPairs checks that a scenario with too many pairs, 72 million of at most 67, is refused with the memory that
-// they would need.
+// TestInterruptedStart checks the errors of runs that a signal ends before they begin.
+func TestInterruptedStart(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	file := filepath.Join(t.TempDir(), "trace.csv")
+	if err := os.WriteFile(file, []byte("20 1 2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	traced := "name: x\nlength: 1m\ninvariants: true\nphones: [{name: p, count: 2}]\ncontacts: {trace: {file: " +
+		file + ", phones: p}}\n"
+	for _, c := range []struct{ scenario, command, want string }{
+		{traced, "", "the contact trace " + strconv.Quote(file) + " was read"},
+		{"name: x\nlength: 1m\ninvariants: true\nphones: [{name: p}]\n", "sleep 60; : {port}",
+			"the server of --server-command started"},
+	} {
+		o := Options{}
+		if c.command != "" {
+			o.Live = &Live{Command: c.command}
+		}
+		_, err := Run(ctx, parse(t, c.scenario), o)
+		if want := "interrupted by a signal while " + c.want; !errors.Is(err, context.Canceled) || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
+	}
+}
+
+// TestTooManyPairs checks that a scenario with too many pairs, 72 million of at most 67, is refused with the memory
+// that they would need.
 func TestTooManyPairs(t *testing.T) {
 	for _, contacts := range []string{
 		"{everyone: p}",

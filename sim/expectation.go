@@ -1,16 +1,17 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
-	"bluetrace/nodes"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/event"
+	"bluetrace/sim/foreign"
 )
 
 // expectation is one expectation of a step. It observes events from the beginning of the step until each of its parts
@@ -28,6 +29,12 @@ type expectation struct {
 	replies     texts // of the server
 	screenLines texts
 	outputLines texts // of the server
+	// logExpected and logFound describe the last difference of the contact log of a program.
+	logExpected, logFound string
+
+	before   foreign.Usage // of the program, at the beginning
+	had      []string      // the TempIDs of the run at the beginning
+	unbroken brokenLog
 }
 
 // texts are the texts that an expectation has observed.
@@ -79,6 +86,13 @@ const (
 	logPart
 	entriesPart
 	resolvedPart
+	storesPart
+	endsPart
+	runsOnPart // ends: false
+	tempIDPart
+	busyPart
+	growthPart
+	unbrokenPart
 	partKinds
 )
 
@@ -92,9 +106,9 @@ const (
 	partViolated
 )
 
-func newExpectation(sc *script, st *step, e *scenarios.StepExpect) *expectation {
+func newExpectation(st *step, sc *script, e *scenarios.StepExpect) *expectation {
 	x := &expectation{script: sc, step: st, expect: e, check: reports.Check{
-		Kind: reports.ExpectationCheck, Name: st.Text, Verdict: reports.Unknown,
+		Kind: reports.ExpectationCheck, Name: st.Text, Place: sc.scenario.Place(e.Pos), Verdict: reports.Unknown,
 	}}
 	for p, written := range [partKinds]bool{
 		repliesPart: len(e.Replies) > 0, silentPart: e.NoReply,
@@ -102,6 +116,9 @@ func newExpectation(sc *script, st *step, e *scenarios.StepExpect) *expectation 
 		printsPart: len(e.Prints) > 0, noPrintsPart: e.PrintsNothing,
 		serverPrintsPart: len(e.ServerPrints) > 0, noServerPrintsPart: e.ServerPrintsNothing,
 		logPart: e.Log != nil, entriesPart: e.Entries != nil, resolvedPart: e.Resolved != nil,
+		storesPart: e.Stores || e.Lifetime > 0,
+		endsPart:   e.Ends != nil && *e.Ends, runsOnPart: e.Ends != nil && !*e.Ends,
+		tempIDPart: e.TempID != "", busyPart: e.Busy > 0, growthPart: e.Growth > 0, unbrokenPart: e.LogUnbroken,
 	} {
 		if written {
 			x.parts[p] = partOpen
@@ -114,7 +131,9 @@ func (x *expectation) isOpen(p part) bool { return x.parts[p] == partOpen }
 
 // forbids reports whether a part forbids something. It is decided at the deadline.
 func (p part) forbids() bool {
-	return p == silentPart || p == staysOpenPart || p == noPrintsPart || p == noServerPrintsPart
+	return slices.Contains([]part{
+		silentPart, staysOpenPart, noPrintsPart, noServerPrintsPart, runsOnPart, unbrokenPart,
+	}, p)
 }
 
 // hold records that a part holds, if it is open.
@@ -141,6 +160,7 @@ func (x *expectation) note(expected, found string) {
 	if x.check.AtSeconds == nil {
 		at := seconds(x.script.world.Now())
 		x.check.AtSeconds, x.check.LastEvents = &at, x.eventsAround()
+		x.script.scene.Failed(x.check.Place, x.script.world.Now(), append(x.step.phones(), x.expect.Phone)...)
 	}
 }
 
@@ -154,7 +174,7 @@ func (x *expectation) progress() {
 
 // begin schedules the deadline.
 func (x *expectation) begin() {
-	x.setPlace()
+	x.check.Evaluations = 1
 	w := x.script.world
 	deadline := w.Now() + x.expect.Within
 	// Events at the deadline itself still fulfil an expectation, and no longer violate one.
@@ -165,9 +185,13 @@ func (x *expectation) begin() {
 		}
 	}
 	call(deadline, x.timeIsUp)
+	if ended := x.script.programs.ended[x.screen()]; ended != "" { // the step acts first
+		w.Call(w.Now(), func() { x.programEnded(ended) })
+	}
 	if !x.step.HasAction() {
 		x.checkLog()
 	}
+	x.beginLooks()
 }
 
 // stepTookEffect checks the log, whose expected state is that at the time at which the step takes effect.
@@ -175,57 +199,6 @@ func (x *expectation) stepTookEffect() {
 	if x.step.stage == began {
 		x.checkLog()
 	}
-}
-
-// checkLog compares the contact log with the expected one, once.
-func (x *expectation) checkLog() {
-	if !x.isOpen(logPart) || x.decided {
-		return
-	}
-	l := x.expect.Log
-	log := x.script.world.Log(uint32(x.expect.Phone))
-	name := x.script.world.Name(uint32(x.expect.Phone))
-	if l.Entries >= 0 && log.Len() != l.Entries {
-		x.violate(logPart, fmt.Sprintf("%s in the log of %s", entriesText(l.Entries), name),
-			entriesText(log.Len())+x.agesText(log))
-		return
-	}
-	var ids []string
-	for i := range log.Len() {
-		ids = append(ids, log.At(i).TempID.String())
-	}
-	if l.TempIDs != nil && !slices.EqualFunc(l.TempIDs, ids, scenarios.Pattern.Match) {
-		x.violate(logPart, fmt.Sprintf("TempIDs %s in the log of %s", patternsText(l.TempIDs), name),
-			strings.Join(ids, ", "))
-		return
-	}
-	x.hold(logPart)
-}
-
-func entriesText(n int) string { return reports.Plural(uint64(n), "entry", "entries") }
-
-// agesText lists the ages of the entries of a log, the oldest first.
-func (x *expectation) agesText(log *nodes.ContactLog) string {
-	const shown = 6
-	var ages []string
-	for i := range min(log.Len(), shown) {
-		ages = append(ages, (x.script.world.Now() - log.At(i).Received).String())
-	}
-	switch {
-	case log.Len() == 0:
-		return ""
-	case log.Len() > shown:
-		ages = append(ages, "…")
-	}
-	return ", received " + strings.Join(ages, ", ") + " ago"
-}
-
-func patternsText(ps []scenarios.Pattern) string {
-	var texts []string
-	for _, p := range ps {
-		texts = append(texts, p.String())
-	}
-	return strings.Join(texts, ", ")
 }
 
 // screen returns the program whose screen the expectation concerns. For the step's own phone it is the program that
@@ -274,16 +247,7 @@ func hint(ps []scenarios.Pattern, found []string) string {
 	return ""
 }
 
-func quoted(texts []string) string {
-	if len(texts) == 0 {
-		return "nothing"
-	}
-	var q []string
-	for _, t := range texts {
-		q = append(q, strconv.Quote(t))
-	}
-	return strings.Join(q, ", ")
-}
+func quoted(texts []string) string { return cmp.Or(reports.Quoted(texts), "nothing") }
 
 // shown handles new lines of the server's output or of the screen. During an operation of another step, a step with an
 // operation ignores its own screen.
@@ -379,9 +343,19 @@ func (x *expectation) missing(p part) (expected, found string) {
 		return "the server closes the connection of " + x.name(x.step.program), found
 	case entriesPart:
 		return fmt.Sprintf("an upload of %s by %s", entriesText(*e.Entries), x.name(x.step.program)), "none that ended"
+	case storesPart:
+		return x.stored()
+	case tempIDPart:
+		return x.tempID()
 	case resolvedPart:
 		return fmt.Sprintf("an upload by %s of which %s resolved", x.name(x.step.program),
 			reports.Plural(uint64(*e.Resolved), "entry is", "entries are")), "none that ended"
+	case endsPart:
+		return "the program of " + x.name(x.screen()) + " ends", "it runs"
+	case logPart:
+		if x.logExpected != "" {
+			return x.logExpected, x.logFound
+		}
 	}
 	return "a look at the log when the step took effect", "it never did"
 }
@@ -402,6 +376,8 @@ func (x *expectation) timeIsUp() {
 		case x.decided || !x.isOpen(p):
 		case p.forbids():
 			x.hold(p)
+		case p == busyPart || p == growthPart:
+			x.compareUse(p)
 		case p == repliesPart:
 			x.violateReplies(" in " + x.expect.Within.String())
 		default:
@@ -411,9 +387,21 @@ func (x *expectation) timeIsUp() {
 	}
 }
 
+// programEnded decides the parts that wait for the end of a program, or for its output.
+func (x *expectation) programEnded(why string) {
+	if x.decided {
+		return
+	}
+	if x.isOpen(printsPart) {
+		expected, found := x.missing(printsPart)
+		x.violate(printsPart, expected, found+"; "+why)
+	}
+	x.hold(endsPart)
+	x.violate(runsOnPart, "the program of "+x.name(x.screen())+" runs on", why)
+}
+
 // close decides an expectation that is open at the end of the run.
 func (x *expectation) close(interrupted bool) {
-	x.check.Place = x.script.place(x.expect.Pos)
 	switch {
 	case x.decided:
 	case interrupted:
@@ -423,10 +411,6 @@ func (x *expectation) close(interrupted bool) {
 	default:
 		x.timeIsUp()
 	}
-}
-
-func (x *expectation) setPlace() {
-	x.check.Place, x.check.Evaluations = x.script.place(x.expect.Pos), 1
 }
 
 // fail decides that the whole expectation does not hold.
@@ -443,7 +427,7 @@ func (x *expectation) fail(expected, found string) {
 // and the receivers of the step. Without such events it returns the last events of one phone.
 func (x *expectation) eventsAround() []string {
 	st := x.step
-	phones := append([]int{int(st.program), st.Phone, x.expect.Phone}, st.receivers()...)
+	phones := append(st.phones(), x.expect.Phone)
 	from := st.at - x.script.lead(st)
 	if st.HasAction() && st.stage != waiting {
 		if lines := x.script.records.Since(from, phones, maxEventsAround); len(lines) > 0 {
@@ -455,7 +439,7 @@ func (x *expectation) eventsAround() []string {
 
 func (x *expectation) decide() {
 	x.decided = true
-	x.setPlace()
+	x.check.Evaluations = 1
 	x.check.Verdict = reports.Passed
 	if len(x.expected) > 0 {
 		x.check.Verdict = reports.Failed

@@ -89,7 +89,8 @@ func TestRepliesAreCountedSendBySend(t *testing.T) {
 	}
 	passes(t, head+`script:
   - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
-  - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: ["/^[0-9]{20}$/", "/^[0-9]{20}$/"]}}
+  - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: ["/^[0-9]{20}$/", `+
+		`"/^[0-9]{20}$/"]}}
 `)
 }
 
@@ -131,7 +132,8 @@ script:
   - {at: heard + 1s, phone: a, expect: {log: 1}}
 `)
 	c := checksOf(r, reports.ExpectationCheck)
-	if last := c[len(c)-1]; last.Verdict != reports.Failed || last.Found != "its label heard was never set; the step at line 6 took no effect" {
+	if last := c[len(c)-1]; last.Verdict != reports.Failed || last.Found != "its label heard was never set; the "+
+		"step at line 6 took no effect" {
 		t.Errorf("the step that waits: %+v", last)
 	}
 	if r.VirtualSeconds > 60 {

@@ -19,11 +19,10 @@ import (
 
 // faults begins and ends the faults of the scenario and of its steps, and counts their effects.
 type faults struct {
-	clock    world.World  // schedules faults
 	world    world.Faulty // nil if the scenario has no faults
 	scenario *scenarios.Scenario
 	phones   int
-	extra    []extraProgram // the additional programs of phones
+	extra    []int // by additional program: its phone
 	// requested are the faults of the scenario and of the steps that took place. The number of a fault is its
 	// index + 1.
 	requested []requestedFault
@@ -61,7 +60,7 @@ func (f *faults) start(w world.World, begin time.Duration) {
 	if !ok {
 		panic(fmt.Sprintf("sim: a %T cannot have the faults of %s, and was not refused", w, f.scenario.File))
 	}
-	f.clock, f.world, f.counts = w, faulty, map[fault.Kind]uint64{}
+	f.world, f.counts = faulty, map[fault.Kind]uint64{}
 	for i := range f.scenario.Faults {
 		one := &f.scenario.Faults[i]
 		from := time.Duration(0)
@@ -80,19 +79,19 @@ func (f *faults) schedule(one *scenarios.Fault, from time.Duration) {
 	src := virtual.Stream(f.scenario.Seed, fmt.Sprintf("fault %d", number), "whom")
 	var begin func()
 	begin = func() {
-		f.requested[number-1].began = f.clock.Now()
+		f.requested[number-1].began = f.world.Now()
 		if drawn := f.draw(one, number, &src); drawn != nil {
 			f.world.Begin(drawn)
 			if one.For > 0 {
-				f.clock.Call(f.clock.Now()+one.For, func() { f.world.End(drawn) })
+				f.world.Call(f.world.Now()+one.For, func() { f.world.End(drawn) })
 			}
 		}
 		at += one.Every
 		if one.Every > 0 && (one.Until == 0 || at < from+one.Until) {
-			f.clock.Call(at, begin)
+			f.world.Call(at, begin)
 		}
 	}
-	f.clock.Call(at, begin)
+	f.world.Call(at, begin)
 }
 
 // draw returns the fault for the world. It returns nil if the draw of the affected nodes selects none.
@@ -108,7 +107,7 @@ func (f *faults) draw(one *scenarios.Fault, number int, src rand.Source) *world.
 		}
 		chance = 1
 	}
-	d := delayOf(one.Delay)
+	d := virtual.Delay(one.Delay)
 	return &world.Fault{
 		Number: number, Text: one.Text, Kind: one.Kind, Instant: one.Instant(),
 		Chance: chance, Skip: one.Skip, Count: one.Count,
@@ -141,9 +140,9 @@ func (f *faults) nodes(n scenarios.Nodes) world.Nodes {
 	for _, p := range n.Phones {
 		out.Phones = append(out.Phones, uint32(p))
 	}
-	for _, e := range f.extra {
-		if slices.Contains(n.Phones, e.phone) {
-			out.Phones = append(out.Phones, e.program)
+	for i, phone := range f.extra {
+		if slices.Contains(n.Phones, phone) {
+			out.Phones = append(out.Phones, uint32(f.phones+i))
 		}
 	}
 	slices.Sort(out.Phones)
@@ -167,9 +166,6 @@ func (f *faults) count(kind string) (n uint64) {
 	return n
 }
 
-// kindCounts returns the number of effects by kind, in order.
-func (f *faults) kindCounts() []reports.KindCount { return kindCounts(f.counts) }
-
 // kindCounts orders counts by kind.
 func kindCounts[K ~string](counts map[K]uint64) []reports.KindCount {
 	var all []reports.KindCount
@@ -183,7 +179,7 @@ func kindCounts[K ~string](counts map[K]uint64) []reports.KindCount {
 const maxIdleFaults = 10
 
 // notes names the faults without an effect and their numbers in the trace: their nodes or times may be mistaken.
-func (f *faults) notes(place func(scenarios.Pos) string) []string {
+func (f *faults) notes() []string {
 	var notes []string
 	idle := 0
 	for i := range f.requested {
@@ -195,10 +191,11 @@ func (f *faults) notes(place func(scenarios.Pos) string) []string {
 			continue
 		}
 		why := ""
-		if one.due > f.clock.Now() {
+		if one.due > f.world.Now() {
 			why = ": the run was over before it began"
 		}
-		notes = append(notes, fmt.Sprintf("%s: fault %d (%s) did nothing%s", place(one.Pos), i+1, one.Text, why))
+		notes = append(notes, fmt.Sprintf("%s: fault %d (%s) did nothing%s", f.scenario.Place(one.Pos), i+1,
+			one.Text, why))
 	}
 	if more := idle - maxIdleFaults; more > 0 {
 		notes = append(notes, fmt.Sprintf("and %s that did nothing", reports.Plural(more, "more fault", "more faults")))
@@ -216,11 +213,6 @@ func restartFaults(s *scenarios.Scenario) []*scenarios.Fault {
 	return slices.DeleteFunc(faultsOf(s), func(f *scenarios.Fault) bool {
 		return f.Kind != fault.Crash && f.Kind != fault.SwitchOff && f.Kind != fault.Disk
 	})
-}
-
-// serverNeedsFolder reports whether a fault may let the server read its files.
-func serverNeedsFolder(s *scenarios.Scenario) bool {
-	return slices.ContainsFunc(restartFaults(s), func(f *scenarios.Fault) bool { return f.Of.Any || f.Of.Server })
 }
 
 // assignFolders gives a folder to each phone that may read its log after a fault.

@@ -113,7 +113,8 @@ func TestLiveFaulty(t *testing.T) {
 func TestLiveIssuedTwice(t *testing.T) {
 	t.Parallel()
 	const id = "12345678901234567890"
-	r := faulty(t, answers(t, protocol.Welcome, id), `  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: /./}}
+	r := faulty(t, answers(t, protocol.Welcome, id), `  - {at: 0s, phone: a, do: [login, Download_tempID], expect: `+
+		`{reply: /./}}
   - {phone: b, do: [login, Download_tempID], expect: {reply: /./}}
 `)
 	if got, want := found(r), []string{id + " again, for b"}; !slices.Equal(got, want) {
@@ -203,7 +204,8 @@ script:
 	for command, want := range map[string]string{
 		server: "",
 		// The server ends after the login.
-		"mkfifo out; " + server + ` > out & while read l; do echo "$l"; case "$l" in users:*) exit 4;; esac; done < out`: "exit " +
+		"mkfifo out; " + server + ` > out & while read l; do echo "$l"; case "$l" in users:*) exit 4;; esac; done ` +
+			`< out`: "exit " +
 			"status 4; last lines: ",
 	} {
 		r, err := Run(t.Context(), s, Options{Live: &Live{Command: command}})

@@ -15,18 +15,13 @@ import (
 // realResolution is the precision of a time in a live run.
 const realResolution = 10 * time.Millisecond
 
-// unsupported is a part of a scenario that a live run cannot do.
-type unsupported struct {
-	at   scenarios.Pos
-	text string
-}
-
 // refuseLive returns an error that lists every part of the scenario that a live run
 // cannot do, or nil if there is none.
 func refuseLive(s *scenarios.Scenario, o *Live) error {
-	l := limits{scenario: s}
+	l := limits{scenario: s, started: o.Command != ""}
 	l.network()
 	l.faults()
+	l.programs()
 	if o.mock == nil {
 		l.times()
 		l.sockets(o)
@@ -35,29 +30,46 @@ func refuseLive(s *scenarios.Scenario, o *Live) error {
 	if o.isRemote() {
 		l.remote(o)
 	}
+	for i := range s.Script {
+		if o.hasRealTime(s) {
+			l.writtenTimes(&s.Script[i])
+		}
+	}
+	l.refuse(!o.isRemote() && !hasPrograms(s) && o.Dialect != nil && s.Load == nil, s.Phones[0].Pos,
+		"a dialect needs --server, --server-command or a phone with a `program`: the project's own server and phones "+
+			"speak the protocol of docs/PROTOCOL.md")
 	return l.error()
 }
 
 // limits collects the parts that a live run cannot do.
 type limits struct {
 	scenario *scenarios.Scenario
-	found    []unsupported
+	started  bool // the run starts a server of another implementation
+	found    []scenarios.Mistake
 }
 
 func (l *limits) add(at scenarios.Pos, format string, args ...any) {
-	l.found = append(l.found, unsupported{at, fmt.Sprintf(format, args...)})
+	l.found = append(l.found, scenarios.Mistake{File: l.scenario.File, Pos: at, Message: "live: " +
+		fmt.Sprintf(format, args...)})
+}
+
+// refuse adds a part that a live run cannot do, if the scenario has it.
+func (l *limits) refuse(has bool, at scenarios.Pos, format string, args ...any) {
+	if has {
+		l.add(at, format, args...)
+	}
 }
 
 func (l *limits) error() error {
 	if len(l.found) == 0 {
 		return nil
 	}
-	slices.SortStableFunc(l.found, func(a, b unsupported) int {
-		return cmp.Or(a.at.Line-b.at.Line, a.at.Col-b.at.Col)
+	slices.SortStableFunc(l.found, func(a, b scenarios.Mistake) int {
+		return cmp.Or(a.Pos.Line-b.Pos.Line, a.Pos.Col-b.Pos.Col)
 	})
 	var lines []string
 	for _, f := range l.found {
-		lines = append(lines, fmt.Sprintf("%s: live: %s", placeIn(l.scenario, f.at), f.text))
+		lines = append(lines, f.String())
 	}
 	place, first, _ := strings.Cut(slices.Compact(lines)[0], ": ")
 	lines[0] = first
@@ -68,14 +80,10 @@ func (l *limits) error() error {
 // them. It accepts delays: those of the real network replace them.
 func (l *limits) network() {
 	n := &l.scenario.Network.TCP
-	if n.Split > 0 {
-		l.add(l.scenario.Written["network.tcp.split"], "real sockets cannot be forced to split a stream; "+
-			"send the parts with `tcp`")
-	}
-	if n.Join > 0 {
-		l.add(l.scenario.Written["network.tcp.join"], "real sockets cannot be forced to join sends; "+
-			"send the joined bytes with `tcp`")
-	}
+	l.refuse(n.Split > 0, l.scenario.Written["network.tcp.split"], "real sockets cannot be forced to split a stream; "+
+		"send the parts with `tcp`")
+	l.refuse(n.Join > 0, l.scenario.Written["network.tcp.join"], "real sockets cannot be forced to join sends; "+
+		"send the joined bytes with `tcp`")
 }
 
 // faults refuses faults, which cannot be injected into real networks, disks and
@@ -90,14 +98,13 @@ func (l *limits) faults() {
 func (l *limits) times() {
 	for i := range l.scenario.Script {
 		st := &l.scenario.Script[i]
-		if st.At.Offset%realResolution != 0 {
-			l.add(st.At.Pos, "the time is finer than %s, the resolution of a live run; "+
+		l.refuse(st.At.Offset%realResolution != 0, st.At.Pos,
+			"the time is finer than %s, the resolution of a live run; "+
 				"put the fraction of a second into a variable, and round it with --set", realResolution)
-		}
 		for k := range st.Expect {
-			if e := &st.Expect[k]; e.Within%realResolution != 0 {
-				l.add(e.Pos, "`within` is finer than %s, the resolution of a live run", realResolution)
-			}
+			e := &st.Expect[k]
+			l.refuse(e.Within%realResolution != 0, e.Pos, "`within` is finer than %s, the resolution of a live run",
+				realResolution)
 		}
 	}
 }
@@ -114,11 +121,9 @@ func (l *limits) sockets(o *Live) {
 	}
 	names := l.scenario.PhoneNames()
 	need := uint64(each*len(names) + spareFiles)
-	if have, ok := openFiles(); ok && need > have {
-		at := l.scenario.Phones[0].Pos
-		l.add(at, "%d phones need %d file descriptors, and this process may have %d; allow more with: ulimit -n %d",
-			len(names), need, have, need)
-	}
+	have := openFiles()
+	l.refuse(have > 0 && need > have, l.scenario.Phones[0].Pos, "%d phones need %d file descriptors, and this process "+
+		"may have %d; allow more with: ulimit -n %d", len(names), need, have, need)
 }
 
 // begin refuses a start that the clock of a live run cannot show, since its distance
@@ -126,9 +131,8 @@ func (l *limits) sockets(o *Live) {
 func (l *limits) begin(o *Live) {
 	const reach = 250 * 365 * 24 * time.Hour
 	away := time.Until(time.Unix(l.scenario.Start, 0))
-	if !o.isRemote() && (away > reach || away < -reach) {
-		l.add(l.scenario.Written["start"], "the start is more than 250 years away, out of the range of a clock")
-	}
+	l.refuse(!o.hasRealTime(l.scenario) && (away > reach || away < -reach), l.scenario.Written["start"],
+		"the start is more than 250 years away, out of the range of a clock")
 }
 
 // remote refuses what a run against a remote server cannot do or observe: settings of
@@ -138,20 +142,18 @@ func (l *limits) remote(o *Live) {
 	s := l.scenario
 	for path, at := range s.Written {
 		given := path == "server.disk" || path == "server.block_duration" && strings.Contains(o.Command, "{block}")
-		if strings.HasPrefix(path, "server.") && !given {
-			l.add(at, "`%s` is a setting of a remote server, which this run cannot change",
-				strings.TrimPrefix(path, "server."))
-		}
+		l.refuse(strings.HasPrefix(path, "server.") && !given, at,
+			"`%s` is a setting of a remote server, which this run cannot change",
+			strings.TrimPrefix(path, "server."))
 	}
 	for i := range s.Script {
 		st := &s.Script[i]
-		if st.Restart != nil {
+		if st.Restart != nil && o.Command == "" {
 			l.add(st.Restart.Pos, "a remote server cannot be restarted")
 		}
 		for k := range st.Expect {
 			l.unobservable(&st.Expect[k], o)
 		}
-		l.writtenTimes(st)
 	}
 	for i := range s.Expect {
 		e := &s.Expect[i]
@@ -162,35 +164,31 @@ func (l *limits) remote(o *Live) {
 		}
 	}
 	for i := range s.Thresholds {
-		if t := &s.Thresholds[i]; t.Metric == "uploads.resolved" {
-			l.add(t.Pos, "`%s` is known to the remote server only", t.Metric)
-		}
+		t := &s.Thresholds[i]
+		l.refuse(t.Metric == "uploads.resolved", t.Pos, "`%s` is known to the remote server only", t.Metric)
 	}
 }
 
 // unobservable refuses expectations on the output and the decisions of a remote server.
 func (l *limits) unobservable(e *scenarios.StepExpect, o *Live) {
-	if o.Command == "" && (len(e.ServerPrints) > 0 || e.ServerPrintsNothing) {
-		l.add(e.Pos, "the output of a remote server is not visible")
-	}
-	if e.Resolved != nil {
-		l.add(e.Pos, "the number of entries that a remote server resolves is not visible")
-	}
+	l.refuse(o.Command == "" && (len(e.ServerPrints) > 0 || e.ServerPrintsNothing), e.Pos,
+		"the output of a remote server is not visible")
+	l.refuse((e.Stores || e.Lifetime > 0) && o.Command == "", e.Pos,
+		"the files of a remote server are not visible; start it with --server-command")
+	l.refuse(e.Resolved != nil, e.Pos, "the number of entries that a remote server resolves is not visible")
 }
 
 var wireTimeForm = regexp.MustCompile(`\d\d/\d\d/\d{4} `)
 
-// writtenTimes refuses literal times with a remote server, where the time is the real
+// writtenTimes refuses literal times where other programs take part: the time is the real
 // one and not `start`.
 func (l *limits) writtenTimes(st *scenarios.Step) {
-	const why = "a time is written literally, but a remote server has the real time"
+	const why = "a time is written literally, but the other programs have the real time"
 	if f := st.Forge; f != nil && (f.Start.Text != "" || f.Expiry.Text != "") {
 		l.add(f.Pos, why)
 	}
 	texts := func(at scenarios.Pos, texts []string) {
-		if slices.ContainsFunc(texts, wireTimeForm.MatchString) {
-			l.add(at, why)
-		}
+		l.refuse(slices.ContainsFunc(texts, wireTimeForm.MatchString), at, why)
 	}
 	if st.Datagrams != nil {
 		texts(st.Datagrams.Pos, st.Datagrams.Send)

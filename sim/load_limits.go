@@ -3,6 +3,7 @@ package sim
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"bluetrace/scenarios"
@@ -16,12 +17,7 @@ type machine struct {
 	receiveBuffer uint64 // default size of a UDP socket's buffer, in bytes
 }
 
-func thisMachine() (m machine) {
-	m.openFiles, _ = openFiles()
-	m.ports, _ = localPorts()
-	m.receiveBuffer, _ = receiveBuffer()
-	return m
-}
+func thisMachine() machine { return machine{openFiles(), localPorts(), receiveBuffer()} }
 
 const (
 	// serverFiles is the number of descriptors that the run's own server, a process of
@@ -55,10 +51,8 @@ func needsOf(t *scenarios.Traffic, phones []load.Phone) needs {
 	}
 	w.sockets = uint64(n)
 	parts := 1.0
-	for i := range phones {
-		if !phones[i].Single {
-			parts = 4
-		}
+	if slices.ContainsFunc(phones, func(p load.Phone) bool { return !p.Single }) {
+		parts = 4
 	}
 	peak := t.StartRate
 	for _, s := range t.Stages {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,26 +34,25 @@ type Load struct {
 // runLoad runs a scenario with a load.
 func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result, err error) {
 	began := time.Now()
-	place := func(p scenarios.Pos) string { return placeIn(s, p) }
-	if o.Trace != nil {
-		return nil, &Invalid{place(s.Load.Pos),
-			errors.New("a load has no trace: its events are only counted; omit --trace")}
+	if o.Trace != nil || o.Pcap != nil || o.Perfetto != nil {
+		return nil, &Invalid{s.Place(s.Load.Pos), errors.New("a load has no trace, only the times of its operations: " +
+			"use --events, and omit --trace, --pcap and --perfetto")}
 	}
 	traffic, err := withOverrides(s.Load, o.Load)
 	if err != nil {
-		return nil, &Invalid{place(s.Load.Pos), err}
+		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
 	own := !o.Live.isRemote()
 	if _, err := thisMachine().check(needsOf(traffic, nil), own); err != nil { // before the phones are made
-		return nil, &Invalid{place(s.Load.Pos), err}
+		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
 	phones, lines, notes, err := loadPhones(s, traffic, o.Live)
 	if err != nil {
-		return nil, &Invalid{place(s.Load.Pos), err}
+		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
 	warnings, err := thisMachine().check(needsOf(traffic, phones), own)
 	if err != nil {
-		return nil, &Invalid{place(s.Load.Pos), err}
+		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
 	for _, text := range warnings {
 		notes = append(notes, "load: "+text)
@@ -60,11 +60,11 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 			o.Warn(text)
 		}
 	}
+	if o.Dialect != nil || o.Live.isRemote() && o.Live.Dialect != nil {
+		return nil, errors.New("a load speaks only the protocol of docs/PROTOCOL.md: leave out --dialect")
+	}
 	r := &loadRun{scenario: s, options: o, traffic: traffic, phones: phones, target: "the run's own, as a process"}
 	if o.Live.isRemote() {
-		if o.Live.Dialect != nil {
-			return nil, errors.New("a load speaks only the protocol of docs/PROTOCOL.md: leave out --dialect")
-		}
 		r.target = o.Live.Server
 		if r.server, err = load.Reach(ctx, o.Live.Server, traffic.Timeout); err != nil {
 			return nil, err
@@ -84,6 +84,10 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 			}
 		}()
 		r.server, r.serverUse = child.Address, child.Usage
+	}
+	if o.Events != nil {
+		r.rows = load.NewRows(o.Events, o.EventsCSV)
+		defer r.rows.Close()
 	}
 	out, err := r.play(ctx)
 	if err != nil {
@@ -105,8 +109,8 @@ func ServeLoad(ctx context.Context, arguments []string, serve func(context.Conte
 // addServerFailure makes the run fail, with the figures until the server ended.
 func (r *Result) addServerFailure(e *load.ExitError) {
 	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
-	r.Run.Checks = append(r.Run.Checks, reports.Check{
-		Kind: reports.ExpectationCheck, Name: "the run's server lasts to its end",
+	r.Run.Checks = slices.Insert(r.Run.Checks, 0, reports.Check{ // it is the cause of other failures
+		Kind: reports.ExpectationCheck, Name: reports.ServerLasts,
 		Verdict: reports.Failed, Evaluations: 1, Expected: "a server that ends when it is stopped", Found: e.Error(),
 	})
 }
@@ -120,6 +124,7 @@ type loadRun struct {
 	server    string // host:port
 	target    string // name of the server in reports
 	serverUse func() (load.Usage, bool)
+	rows      *load.Rows // nil without Options.Events
 
 	// Tests replace the network and the sleep; nil stands for the real ones.
 	network load.Network
@@ -135,7 +140,7 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.addHistograms()
+	m.report.Histograms = m.Histograms()
 	out := &reports.Run{Load: m.report, Checks: m.checks, Verdict: verdict(m.checks, m.Interrupted)}
 	out.VirtualSeconds = (r.traffic.WarmUp + m.Length).Seconds()
 	switch out.Load.Invalid = m.overload; {
@@ -150,16 +155,28 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 
 func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	c := load.Config{
-		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter, Server: r.target,
+		Network: r.network,
+		Traffic: t, Phones: r.phones, Seed: r.scenario.Seed, Clock: clock.New(), Meter: r.options.Meter,
+		Server: r.target, Rows: r.rows,
 		OwnUsage: ownUsage, ServerUsage: r.serverUse, Sleep: r.sleep,
 		Judge: func(l *reports.Load, at time.Duration) load.Status {
 			return load.ThresholdStatus(r.scenario, l, at)
 		},
 	}
+	if r.network == nil {
+		c.Network = &load.Sockets{Server: r.server}
+	}
 	if r.options.Progress != nil {
-		c.Progress = func(at, length time.Duration) { r.options.Progress(Progress{At: at, Length: length}) }
+		c.Progress = func(at, length time.Duration, now *reports.LoadNow) {
+			r.options.Progress(Progress{At: at, Length: length, Load: now, Checks: r.thresholdsSoFar(now)})
+		}
 	}
 	return c
+}
+
+// thresholdsSoFar returns a function that returns the checks of the thresholds, by the figures so far.
+func (r *loadRun) thresholdsSoFar(now *reports.LoadNow) func() []reports.Check {
+	return func() []reports.Check { return load.ThresholdsSoFar(r.scenario, now.SoFar) }
 }
 
 // ownUsage returns the resources that this process has used.
@@ -184,20 +201,20 @@ type measuredLoad struct {
 }
 
 func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, error) {
-	sockets := &load.Sockets{Server: r.server}
-	if c.Network = r.network; c.Network == nil {
-		c.Network = sockets
-	}
 	m, err := load.Run(ctx, c)
 	unanswered, _ := errors.AsType[*load.NoMedianError](err)
 	if m == nil || err != nil && unanswered == nil {
 		return nil, err
 	}
 	all := &measuredLoad{Measurement: m, report: m.Report(c.Traffic), unanswered: unanswered}
-	all.report.Server = r.target
+	all.report.Server, all.report.Limits = r.target, limitsOf(r.scenario)
 	all.report.Conditions = conditions(r.scenario, c.Traffic)
-	all.checks = load.Checks(r.scenario, all.report, m.Interrupted || unanswered != nil, r.place)
-	all.overload = load.GeneratorOverloaded(c.Traffic, all.report, sockets.ResourceFailures.Load())
+	all.checks = load.Checks(r.scenario, all.report, m.Interrupted || unanswered != nil)
+	resourceFailures := uint64(0)
+	if sockets, ok := c.Network.(*load.Sockets); ok {
+		resourceFailures = sockets.ResourceFailures.Load()
+	}
+	all.overload = load.GeneratorOverloaded(c.Traffic, all.report, resourceFailures)
 	if unanswered != nil && unanswered.Lag > c.Traffic.LagBudget {
 		all.overload = append(all.overload, fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its "+
 			"budget of %v", unanswered.Lag, c.Traffic.LagBudget))
@@ -227,12 +244,6 @@ func (m *measuredLoad) checkServer() {
 	m.checks = append(m.checks, c)
 }
 
-// addHistograms adds the histograms of every second to the report. Each takes some
-// milliseconds.
-func (m *measuredLoad) addHistograms() { m.report.Histograms = m.Histograms() }
-
-func (r *loadRun) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
-
 // withOverrides returns the load with the rate and the duration of the command line.
 func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 	if o == nil {
@@ -260,7 +271,8 @@ func withOverrides(t *scenarios.Traffic, o *Load) (*scenarios.Traffic, error) {
 // remote server they use its accounts in turn.
 func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
 	phones []load.Phone, lines, notes []string, err error) {
-	accounts, err := accountsOf(s, s.PhoneNames(), ownAccount)
+	names := s.PhoneNames()
+	accounts, err := accountsOf(s, names, ownAccount)
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -275,7 +287,7 @@ func loadPhones(s *scenarios.Scenario, t *scenarios.Traffic, live *Live) (
 			one := live.Credentials[k%len(live.Credentials)]
 			a = account{one.User, one.Password}
 		}
-		phones = append(phones, load.Phone{User: a.user, Password: a.password,
+		phones = append(phones, load.Phone{Name: names[i], User: a.user, Password: a.password,
 			Single: settings[i].Form == scenarios.FormSingle, PasswordPause: settings[i].PasswordPause})
 		lines = append(lines, a.user+" "+a.password)
 	}

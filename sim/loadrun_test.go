@@ -1,8 +1,11 @@
 package sim
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -40,10 +43,41 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == asServer {
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, time.Now, func() { os.Exit(1) }), os.Args[2:], os.Stdout, os.Stderr, time.UTC,
+		os.Exit(authority.Run(authority.UntilSignal(stop, time.Now, func() { os.Exit(1) }), os.Args[2:], os.Stdout,
+			os.Stderr, time.UTC,
 			clock.New()))
 	}
+	if len(os.Args) > 2 && os.Args[1] == asPhone {
+		codesPhone(os.Args[2])
+		return
+	}
 	os.Exit(m.Run())
+}
+
+// asPhone is the first argument that makes the test program a phone of the dialect codes.
+const asPhone = "as-phone"
+
+// codesPhone is a phone of the dialect codes. It logs in, and prints what the server answers to each further line.
+func codesPhone(port string) {
+	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+	if err != nil {
+		panic(err)
+	}
+	typed := bufio.NewScanner(os.Stdin)
+	ask := func(prompt string) string {
+		fmt.Print(prompt)
+		typed.Scan()
+		return typed.Text()
+	}
+	line := "login:" + ask("Name: ") + ":" + ask("Password: ")
+	for ; line != ""; line = ask("> ") {
+		if _, err := io.WriteString(conn, line); err != nil {
+			panic(err)
+		}
+		answer := make([]byte, 1024)
+		n, err := conn.Read(answer)
+		fmt.Printf("%s %v\n", answer[:n], err)
+	}
 }
 
 const smallLoad = `name: small
@@ -104,7 +138,7 @@ func TestLoadIsRefused(t *testing.T) {
 		want           string
 	}{
 		{"a trace", "", "", Options{Trace: &strings.Builder{}, Load: &Load{}},
-			"f.yaml:4:3: a load has no trace: its events are only counted; omit --trace"},
+			"f.yaml:4:3: a load has no trace, only the times of its operations: use --events, and omit --trace, --pcap and --perfetto"},
 		{"another rate of a ramp", "constant-arrival-rate\n  rate: 20\n  duration: 1s",
 			"ramping-arrival-rate\n  stages: {duration: 1s, rate: 5}", Options{Load: &Load{Rate: 5}},
 			"f.yaml:4:3: --duration and --rate need a constant-arrival-rate, and this load has a ramping-arrival-rate"},
@@ -200,7 +234,8 @@ func TestVerdictOfALoad(t *testing.T) {
 		{"a warm-up that ends before the first time limit", strings.Replace(quickLoad, "login: 1ms", "tempid: 1ms", 1),
 			func(q *queue) { q.takes = time.Hour },
 			[]string{"the operations of the warm-up succeed (no login succeeded in the warm-up of 1s (50 sent, none " +
-				"answered until then): check that the server runs and speaks the protocol, or write a longer `warm_up` " +
+				"answered until then): check that the server runs and speaks the protocol, or write a longer " +
+				"`warm_up` " +
 				"or `expected: {login: …}`)"}},
 	} {
 		synctest.Test(t, func(t *testing.T) {

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -49,10 +48,10 @@ func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
 		StartRate: start, MaxRate: how.MaxRate, Resolution: how.Resolution, MinConfidence: how.Confidence,
 		Limits: limitsOf(r.scenario), Steps: []reports.SearchStep{},
 	}
-	probing := r.probing()
+	probing := r.config(r.traffic)
 	var err error
 	if s.idle, err = load.Probe(ctx, probing); err != nil {
-		return nil, fmt.Errorf("trying the server before the search: %w", errors.Join(err, ctx.Err()))
+		return nil, fmt.Errorf("trying the server before the search: %w", err)
 	}
 	for step, ok := s.state.Next(); ok && s.out.Stopped == ""; step, ok = s.state.Next() {
 		if err := s.step(ctx, step); err != nil {
@@ -73,22 +72,13 @@ func (r *loadRun) search(ctx context.Context) (*reports.Run, error) {
 
 const stoppedByUser = "interrupted"
 
-// probing returns the configuration of a probe.
-func (r *loadRun) probing() load.Config {
-	c := r.config(r.traffic)
-	if c.Network = r.network; c.Network == nil {
-		c.Network = &load.Sockets{Server: r.server}
-	}
-	return c
-}
-
 // step measures the rate of one step, and adds the answer to the search. An error
 // means that the search cannot continue.
 func (s *searching) step(ctx context.Context, step load.Step) error {
 	c := s.config(trafficOf(s.traffic, step))
 	n := len(s.out.Steps) + 1
 	c.Seed += uint64(n)
-	c.Phase = phaseOfStep(n)
+	c.Phase, c.Step = phaseOfStep(n), n
 	if c.Meter != nil {
 		all := load.ThresholdStatus(s.scenario, load.EmptyReport(s.traffic), 0)
 		c.Meter.SetThresholds(0, 0, all.Held+all.Broken+all.Undecided)
@@ -98,8 +88,8 @@ func (s *searching) step(ctx context.Context, step load.Step) error {
 		if step.Confirming {
 			doing += ", confirming"
 		}
-		c.Progress = func(time.Duration, time.Duration) {
-			s.options.Progress(Progress{At: time.Since(s.began), Doing: doing})
+		c.Progress = func(_, _ time.Duration, now *reports.LoadNow) {
+			s.options.Progress(Progress{At: time.Since(s.began), Doing: doing, Load: now, Checks: s.thresholdsSoFar(now)})
 		}
 	}
 	m, err := s.measure(ctx, c)
@@ -121,7 +111,7 @@ func (s *searching) judge(step load.Step, m *measuredLoad) {
 	}
 	if m.Interrupted {
 		s.out.Stopped = stoppedByUser
-		s.addStep(step, m, load.Breaks, nil, nil)
+		s.addStep(step, m, reports.StepFailed, nil, nil)
 		return
 	}
 	answer, why, confidence := s.answer(step, m)
@@ -142,17 +132,17 @@ func trafficOf(t *scenarios.Traffic, step load.Step) *scenarios.Traffic {
 
 // answer returns the answer of a step, the reasons if its rate does not hold, and the
 // confidence of a confirming step.
-func (s *searching) answer(step load.Step, m *measuredLoad) (a load.Answer, why []string, confidence *float64) {
+func (s *searching) answer(step load.Step, m *measuredLoad) (a reports.StepOutcome, why []string, confidence *float64) {
 	if step.Confirming {
 		if share, ok := m.Confidence(s.scenario.Thresholds); ok {
 			confidence = &share
 		}
 	}
 	if len(m.overload) > 0 {
-		return load.Limited, m.overload, confidence
+		return reports.StepGeneratorLimited, m.overload, confidence
 	}
 	if m.unanswered != nil {
-		return load.Breaks, []string{m.unanswered.Error()}, nil
+		return reports.StepFailed, []string{m.unanswered.Error()}, nil
 	}
 	for _, c := range m.checks {
 		if c.Verdict == reports.Failed {
@@ -161,20 +151,20 @@ func (s *searching) answer(step load.Step, m *measuredLoad) (a load.Answer, why 
 	}
 	switch {
 	case len(why) > 0:
-		return load.Breaks, why, confidence
+		return reports.StepFailed, why, confidence
 	case confidence != nil && *confidence < s.out.MinConfidence:
 		low := fmt.Sprintf("the confidence is %s, below %s",
 			reports.FormatPercent(*confidence), reports.FormatPercent(s.out.MinConfidence))
-		return load.Unsure, []string{low}, confidence
+		return reports.StepUncertain, []string{low}, confidence
 	}
-	return load.Holds, nil, confidence
+	return reports.StepPassed, nil, confidence
 }
 
 // addStep adds a step to the report, and moves the search to the next one.
-func (s *searching) addStep(step load.Step, m *measuredLoad, a load.Answer, why []string, confidence *float64) {
+func (s *searching) addStep(step load.Step, m *measuredLoad, a reports.StepOutcome, why []string, confidence *float64) {
 	row := reports.SearchStep{
 		Rate: step.Rate, Confirming: step.Confirming,
-		Outcome: outcomeOfStep(a), Reasons: why, Confidence: confidence,
+		Outcome: a, Reasons: why, Confidence: confidence,
 	}
 	row.Seconds = m.Length.Seconds()
 	if row.Seconds > 0 {
@@ -201,13 +191,6 @@ func (s *searching) addStep(step load.Step, m *measuredLoad, a load.Answer, why 
 	}
 }
 
-func outcomeOfStep(a load.Answer) reports.StepOutcome {
-	return [...]reports.StepOutcome{
-		load.Holds: reports.StepPassed, load.Breaks: reports.StepFailed,
-		load.Unsure: reports.StepUncertain, load.Limited: reports.StepGeneratorLimited,
-	}[a]
-}
-
 // limitsOf returns the thresholds on response times that have an upper bound.
 func limitsOf(s *scenarios.Scenario) []reports.SearchLimit {
 	limits := []reports.SearchLimit{}
@@ -224,7 +207,7 @@ func (s *searching) result(interrupted bool) *reports.Run {
 	found := s.state.Found()
 	out := &reports.Run{VirtualSeconds: time.Since(s.began).Seconds()}
 	if s.shown != nil {
-		s.shown.addHistograms()
+		s.shown.report.Histograms = s.shown.Histograms()
 		out.Load, out.Checks = s.shown.report, s.shown.checks
 	} else {
 		out.Load = load.EmptyReport(s.traffic)
@@ -232,7 +215,7 @@ func (s *searching) result(interrupted bool) *reports.Run {
 	}
 	out.Load.Search = s.out
 	if found.Refused > 0 {
-		s.out.FailedRate, s.out.FailedBy = found.Refused, outcomeOfStep(found.Why)
+		s.out.FailedRate, s.out.FailedBy = found.Refused, found.Why
 	}
 	limited := s.out.FailedBy == reports.StepGeneratorLimited
 	s.out.AtLeast = s.out.Capacity > 0 && (limited || found.Refused == 0)
@@ -286,7 +269,7 @@ func (s *searching) whyLimited(rate float64) (why []string) {
 func (s *searching) check(interrupted, limited bool) reports.Check {
 	c := reports.Check{
 		Kind: reports.ThresholdCheck, Verdict: reports.Passed,
-		Evaluations: uint64(len(s.out.Steps)), Place: s.place(s.traffic.Pos),
+		Evaluations: uint64(len(s.out.Steps)), Place: s.scenario.Place(s.traffic.Pos),
 		Name: fmt.Sprintf("search: the thresholds hold at a rate from %s/s to %s/s",
 			check.Number(s.out.StartRate), check.Number(s.out.MaxRate)),
 	}

@@ -286,7 +286,8 @@ func TestSearchOnRealSockets(t *testing.T) {
 	t.Parallel()
 	text := strings.NewReplacer("max_rate: 5000", "max_rate: 10\n  generator: {lag: 1m, cpu: 100%}", "start_rate: 100",
 		"start_rate: 10",
-		"duration: 3s", "duration: 500ms", "warm_up: 1s", "warm_up: 300ms", "confirm: 10s", "confirm: 8s", "p(99)<50", "p(99)<60000").Replace(smallSearch)
+		"duration: 3s", "duration: 500ms", "warm_up: 1s", "warm_up: 300ms", "confirm: 10s", "confirm: 8s",
+		"p(99)<50", "p(99)<60000").Replace(smallSearch)
 	r, err := Run(t.Context(), loadScenario(t, text), Options{Load: loadServer(t)})
 	if err != nil {
 		t.Fatal(err)

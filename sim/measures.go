@@ -7,19 +7,22 @@ import (
 	"strings"
 	"time"
 
+	"bluetrace/protocol/dialect"
 	"bluetrace/reports"
 	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
+	"bluetrace/sim/load"
+	"bluetrace/sim/scene"
 	"bluetrace/sim/world"
 )
 
 // measures evaluates the values of the language and reports the run: its counts, its checks and its verdict.
 type measures struct {
 	scenario    *scenarios.Scenario
-	place       func(scenarios.Pos) string
-	live        *Live          // nil in virtual time
-	server      *startedServer // nil if --server-command started none
+	live        *Live            // nil in virtual time
+	dialect     *dialect.Dialect // in virtual time; nil for that of PROTOCOL.md
+	server      *startedServer   // nil if --server-command started none
 	begin       time.Duration
 	world       world.World
 	records     *world.Records
@@ -27,11 +30,14 @@ type measures struct {
 	faults      *faults
 	adversaries *adversaries
 	script      *script
+	scene       *scene.Collector // nil if none is requested
 	// withoutDelays leaves the delays of operations out of the report.
 	withoutDelays bool
 
 	atLabels   map[*scenarios.Path][]float64 // values of paths with a label
 	violations []violation
+	// misunderstood is the first message in the dialect that a side did not understand; empty if there was none.
+	misunderstood string
 }
 
 // violation is the first violation of an invariant, with the last events before it.
@@ -45,9 +51,10 @@ const maxEventsAround = 12
 
 // violated records a violation. The invariants call it.
 func (m *measures) violated(v check.Violation) {
-	if !m.live.judges(v.Invariant) {
+	if !m.judges(v.Invariant) {
 		return
 	}
+	m.scene.Failed(v.Invariant.String(), time.Duration(v.At), v.Phone)
 	m.violations = append(m.violations, violation{v, m.records.Recent(v.Phone, maxEventsAround)})
 }
 
@@ -91,6 +98,9 @@ func (m *measures) phoneValue(phone int, field string) float64 {
 	n := m.world.Phone(who)
 	switch field {
 	case "log":
+		if m.script.programs.has(who) {
+			return float64(len(m.script.programs.world.Logged(who)))
+		}
 		return float64(m.world.Log(who).Len())
 	case "log.age_max":
 		return seconds(time.Duration(n.AgeMax))
@@ -199,14 +209,10 @@ func (s *sumValue) at(i int) (value float64, phone int) {
 	return s.values[min(i, len(s.values)-1)], phone
 }
 
-// newCheck returns a check that is not decided yet.
-func (m *measures) newCheck(kind reports.CheckKind, name string, at scenarios.Pos) reports.Check {
-	return reports.Check{Kind: kind, Name: name, Place: m.place(at), Verdict: reports.Unknown, Evaluations: 1}
-}
-
 // expectation evaluates an expectation of the run.
 func (m *measures) expectation(e *scenarios.Expectation, interrupted bool) reports.Check {
-	c := m.newCheck(reports.ExpectationCheck, e.Text, e.Pos)
+	c := reports.Check{Kind: reports.ExpectationCheck, Name: e.Text, Place: m.scenario.Place(e.Pos),
+		Verdict: reports.Unknown, Evaluations: 1}
 	if interrupted {
 		return c
 	}
@@ -309,27 +315,6 @@ func (m *measures) sample(metric string) check.Sample {
 	return check.Sample{Count: v, Rate: v / elapsed}
 }
 
-// threshold evaluates a threshold.
-func (m *measures) threshold(t *scenarios.Threshold, interrupted bool) reports.Check {
-	c := m.newCheck(reports.ThresholdCheck, t.Metric+": "+t.Text, t.Pos)
-	if interrupted {
-		return c
-	}
-	c.Verdict = reports.Passed
-	value, held, ok := check.Threshold(t, m.sample(t.Metric))
-	c.Found = check.Number(math.Round(value*1e3) / 1e3)
-	if strings.HasSuffix(t.Metric, "_delay") && t.Method != "count" {
-		c.Found += " ms"
-	}
-	if !ok {
-		c.Found = "no sample: nothing of this kind happened"
-	}
-	if !held {
-		c.Verdict, c.Expected = reports.Failed, t.Text
-	}
-	return c
-}
-
 // outcome checks the final state of the run and reports it. notes are those of its parts.
 func (m *measures) outcome(interrupted bool, programs int, notes []string) *Result {
 	w := m.world
@@ -342,7 +327,7 @@ func (m *measures) outcome(interrupted bool, programs int, notes []string) *Resu
 	out.About = m.scenario.About
 	out.Notes = notes
 	if !interrupted {
-		out.Notes = append(out.Notes, m.faults.notes(m.place)...)
+		out.Notes = append(out.Notes, m.faults.notes()...)
 	}
 	out.Checks = m.checks(interrupted)
 	if m.live == nil { // a live run is never repeated exactly
@@ -380,7 +365,7 @@ func (m *measures) runSoFar() *reports.Run {
 		Phones:         len(m.script.accounts),
 		Operations:     m.operations(),
 		Counts:         *m.records.Totals(),
-		Faults:         m.faults.kindCounts(),
+		Faults:         kindCounts(m.faults.counts),
 		Adversaries:    m.adversaries.kindCounts(),
 	}
 	if m.live != nil {
@@ -407,22 +392,72 @@ func (m *measures) operations() []reports.Operation {
 // checks evaluates all checks: the expectations of the script in their order, those of the run, its thresholds and the
 // invariants.
 func (m *measures) checks(interrupted bool) []reports.Check {
-	all := append(m.server.check(), m.script.checks(interrupted)...)
+	script := m.script.checks(interrupted)
+	broken := slices.ContainsFunc(script, func(c reports.Check) bool { return c.Verdict == reports.Failed })
+	all := slices.Concat(m.server.check(broken), m.understood(), script)
 	for i := range m.scenario.Expect {
 		if e := &m.scenario.Expect[i]; !m.live.cannotCompare(e) {
 			all = append(all, m.expectation(e, interrupted))
 		}
 	}
 	for i := range m.scenario.Thresholds {
-		all = append(all, m.threshold(&m.scenario.Thresholds[i], interrupted))
+		t := &m.scenario.Thresholds[i]
+		c := load.ThresholdCheck(t, m.sample(t.Metric), interrupted, 1e3)
+		c.Place = m.scenario.Place(t.Pos)
+		all = append(all, c)
 	}
+	return append(all, m.invariants()...)
+}
+
+// checksSoFar returns the checks of the script, the thresholds and the invariants until now.
+func (m *measures) checksSoFar() []reports.Check {
+	all := m.script.checksSoFar()
+	for i := range m.scenario.Thresholds {
+		t := &m.scenario.Thresholds[i]
+		all = append(all, load.ThresholdSoFar(t, m.sample(t.Metric), 1e3))
+	}
+	return append(all, m.invariants()...)
+}
+
+// invariants returns the checks of the invariants.
+func (m *measures) invariants() (all []reports.Check) {
 	for _, i := range check.All() {
-		if i.Rare() && m.rules.Evaluated(i) == 0 || !m.live.judges(i) {
+		if i.Rare() && m.rules.Evaluated(i) == 0 || !m.judges(i) {
 			continue
 		}
 		all = append(all, m.invariant(i))
 	}
 	return all
+}
+
+// judges reports whether the run checks an invariant. With a dialect the messages of a program are not those that the
+// server gets, so those that compare the two are not checked.
+func (m *measures) judges(i check.Invariant) bool {
+	compares := []check.Invariant{check.UploadsWhole, check.CommandsSentOnce, check.AnswersCome, check.OwedAnswers}
+	return m.live.judges(i) && (m.dialect == nil || !slices.Contains(compares, i))
+}
+
+// notUnderstood records that a side of the connection of a phone does not understand the other.
+func (m *measures) notUnderstood(phone uint32, text string) {
+	if m.misunderstood == "" {
+		m.misunderstood = fmt.Sprintf("%s: %s", m.world.Name(phone), text)
+	}
+}
+
+// understood checks that the phones and the server have understood each other in the dialect, if there is one.
+func (m *measures) understood() []reports.Check {
+	if m.dialect == nil {
+		return nil
+	}
+	c := reports.Check{
+		Kind: reports.ExpectationCheck, Verdict: reports.Passed, Evaluations: 1,
+		Name:     "the phones and the server understand each other in the dialect " + m.dialect.Name,
+		Expected: "messages of the dialect", Found: m.misunderstood,
+	}
+	if m.misunderstood != "" {
+		c.Verdict = reports.Failed
+	}
+	return []reports.Check{c}
 }
 
 // Invariants returns the names of all invariants, in the order of the reports.

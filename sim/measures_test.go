@@ -34,7 +34,8 @@ func TestEveryExpectCanFail(t *testing.T) {
   - {at: 1s, phone: a, login: wrong, expect: {reply: /^Welcome/}}
 `, "test.yaml:4:46", "the reply /^Welcome/ to a", `"Invalid Password. Please try again"`, 1},
 		{"replies, one too few", `script:
-  - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {replies: [/Welcome/, /./]}}
+  - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {replies: ` +
+			`[/Welcome/, /./]}}
 `, "test.yaml:4:96", "the replies /Welcome/, /./ to a", `"Welcome to the BlueTrace Simulator!" in 10s`, 10},
 		{"replies, one too many", `script:
   - {at: 0s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}}
@@ -49,7 +50,8 @@ func TestEveryExpectCanFail(t *testing.T) {
 		{"closed: false", `script:
   - {at: 0s, phone: a, tcp: {connect: true, send: "{user}", close: true}, expect: {closed: false}}
 `, "test.yaml:4:83", "the connection of a stays open", "the server closed the connection", 0},
-		{"prints", in + `  - {at: 3s, phone: b, do: Beacon, to: a, expect: {phone: a, prints: [The beacon is valid., The beacon is valid.], within: 1s}}
+		{"prints", in + `  - {at: 3s, phone: b, do: Beacon, to: a, expect: {phone: a, prints: [The beacon is ` +
+			`valid., The beacon is valid.], within: 1s}}
 `, "test.yaml:7:51",
 			`the screen of a shows "The beacon is valid.", then "The beacon is valid."`, "", 4},
 		{"prints in another order", `script:

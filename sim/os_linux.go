@@ -33,23 +33,21 @@ func sysctl(name string) []int {
 	return values
 }
 
-// localPorts returns the number of ports that connections to one address may have.
-func localPorts() (uint64, bool) {
-	bounds := sysctl("net.ipv4.ip_local_port_range")
-	if len(bounds) != 2 || bounds[0] > bounds[1] {
-		return 0, false
+// localPorts returns the number of ports that connections to one address may have, or 0 if it is not known.
+func localPorts() uint64 {
+	if bounds := sysctl("net.ipv4.ip_local_port_range"); len(bounds) == 2 && bounds[0] <= bounds[1] {
+		return uint64(bounds[1] - bounds[0] + 1)
 	}
-	return uint64(bounds[1] - bounds[0] + 1), true
+	return 0
 }
 
-// receiveBuffer returns the default size in bytes of the receive buffer of a UDP
-// socket, by the kernel's account.
-func receiveBuffer() (uint64, bool) {
-	size := sysctl("net.core.rmem_default")
-	if len(size) != 1 {
-		return 0, false
+// receiveBuffer returns the default size in bytes of the receive buffer of a UDP socket, by the kernel's account, or 0
+// if it is not known.
+func receiveBuffer() uint64 {
+	if size := sysctl("net.core.rmem_default"); len(size) == 1 {
+		return uint64(size[0])
 	}
-	return uint64(size[0]), true
+	return 0
 }
 
 // peakRSS returns the peak of this process's resident memory, in bytes.

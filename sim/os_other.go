@@ -7,11 +7,11 @@ import "runtime"
 // cpuModel returns "": the model is not known here.
 func cpuModel() string { return "" }
 
-// localPorts returns false: the number is not known here.
-func localPorts() (uint64, bool) { return 0, false }
+// localPorts returns 0: the number is not known here.
+func localPorts() uint64 { return 0 }
 
-// receiveBuffer returns false: the size is not known here.
-func receiveBuffer() (uint64, bool) { return 0, false }
+// receiveBuffer returns 0: the size is not known here.
+func receiveBuffer() uint64 { return 0 }
 
 // peakRSS returns the memory, in bytes, that this process has requested from the
 // system.

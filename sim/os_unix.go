@@ -5,8 +5,8 @@ package sim
 import "syscall"
 
 // openFiles returns the number of files and sockets that this process may have open.
-func openFiles() (uint64, bool) {
-	var l syscall.Rlimit
-	err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l)
-	return l.Cur, err == nil
+func openFiles() uint64 {
+	var l syscall.Rlimit // stays 0 after an error
+	_ = syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l)
+	return l.Cur
 }

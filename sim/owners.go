@@ -19,6 +19,9 @@ type owners struct {
 	programs map[uint32]*program // of the phones of the script
 	raw      map[uint32]*session // by phone: that of the last connection that the script opened itself
 	conns    map[uint64]*ownedConn
+	// translated is set if the server gets other messages than the programs send. Its side of their connections is then
+	// not followed, as with a remote server.
+	translated bool
 }
 
 // program is a program of a phone with the input of its user.
@@ -82,12 +85,6 @@ const (
 	closedByOwn                  // the server has closed the connection on its own account
 )
 
-// isClosedByServer reports whether the server closed a connection whose end the phone has read. The server neither
-// closes a connection that was reset or refused nor one that broke because of a fault.
-func (c *ownedConn) isClosedByServer() bool {
-	return !c.session.wasReset() && (c.server == notSeen || c.server == closedByOwn)
-}
-
 // left sets the delay of the logout that has ended the connection, if there was one.
 func (c *ownedConn) left(at time.Duration) {
 	if st := c.leaver; st != nil {
@@ -149,7 +146,7 @@ func (o *owners) subscribe(s *event.Stream) {
 		c.answers = append(c.answers, c.answer(e.Bytes))
 	})
 	o.onConn(s, event.ServerDecided, func(c *ownedConn, e *event.Event) {
-		if e.Decision.Kind == nodes.EventNotIssued {
+		if e.Decision.Kind == nodes.EventNotIssued && c.server != notSeen {
 			c.next() // the server sends no answer to this request
 		}
 	})
@@ -183,10 +180,17 @@ func (o *owners) onProgram(s *event.Stream, k event.Kind, f func(*program, *even
 	})
 }
 
+// seenByServer are the kinds of the server's side of a connection.
+var seenByServer = []event.Kind{
+	event.Accepted, event.ServerRead, event.ServerSent, event.ServerHandled, event.ServerEnded,
+}
+
 // onConn has f called for each event of the kind that concerns a connection of a session.
 func (o *owners) onConn(s *event.Stream, k event.Kind, f func(*ownedConn, *event.Event)) {
+	ofServer := slices.Contains(seenByServer, k)
 	s.On(k, func(e *event.Event) {
-		if c := o.conns[e.Conn]; c != nil {
+		followed := e.Scripted || !o.translated || !ofServer
+		if c := o.conns[e.Conn]; c != nil && followed {
 			f(c, e)
 		}
 	})

@@ -76,7 +76,8 @@ script:
   - {at: 10s, phone: ben, do: [login, Upload_contact_log]}
 `, []string{"failed line 8 at 5 s: an upload of 1 entry by ben | none, and the connection broke, " +
 		"because of the restart at line 7"}, false},
-	{"each unmet part is told", heard + `  - {at: 5s, phone: ben, do: Upload_contact_log, expect: {entries: 2, resolved: 0, closed: true, log: 3}}
+	{"each unmet part is told", heard + `  - {at: 5s, phone: ben, do: Upload_contact_log, expect: {entries: 2, ` +
+		`resolved: 0, closed: true, log: 3}}
 `, []string{"failed line 7 at 5 s: 3 entries in the log of ben; an upload of 2 entries by ben; " +
 		"an upload by ben of which 0 entries are resolved; the server closes the connection of ben | " +
 		"1 entry, received 4s ago; 1; 1; it is open"}, false},
@@ -89,12 +90,14 @@ expect: [next.at == 121s]
   - {at: 1s, phone: ben, login: wrong, expect: {closed: true}}
   - {at: 2s, phone: ben, password: wrong, expect: {closed: false}}
   - {at: 3s, phone: ben, password: wrong, expect: {closed: true}}
-`, []string{"failed line 4 at 3 s: the server closes the connection of ben | it was closed because of the step at line 6"},
+`, []string{"failed line 4 at 3 s: the server closes the connection of ben | it was closed because of the step at " +
+		"line 6"},
 		false},
 	{"a connection whose end of file a later step sent", two + `script:
   - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}"}, expect: {closed: true}}
   - {at: 2s, phone: ben, tcp: {close: true}, expect: {closed: true}}
-`, []string{"failed line 4 at 2 s: the server closes the connection of ben | it was closed because of the step at line 5"},
+`, []string{"failed line 4 at 2 s: the server closes the connection of ben | it was closed because of the step at " +
+		"line 5"},
 		false},
 	{"a connection that a restart closes", two + `script:
   - {at: 1s, phone: ben, login: wrong, expect: {closed: true}}
@@ -138,7 +141,8 @@ script:
 	{"pipelined requests of a connection", two + `network: {tcp: {delay: 20ms}}
 script:
   - {at: 1s, phone: ben, tcp: {connect: true, send: "{user}{password}"}, expect: {reply: /^Welcome/}}
-  - {at: 2s, phone: ben, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: ["/^[0-9]{20}$/", "/^[0-9]{20}$/"]}}
+  - {at: 2s, phone: ben, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: ["/^[0-9]{20}$/", ` +
+		`"/^[0-9]{20}$/"]}}
   - {at: 2.001s, phone: ben, tcp: {send: Download_}, expect: {silent: true, within: 5ms}}
   - {at: 2.01s, phone: ben, tcp: {send: tempIDUpload_contact_log}, expect: {replies: ["/^[0-9]{20}$/", "1"]}}
   - {at: 2.02s, phone: ben, tcp: {send: "0"}, expect: {reply: "1"}}
@@ -212,7 +216,8 @@ expect: [last.at == 1.14s]
   - {at: 5s, fault: {reset: ben}}
   - {at: 5s, phone: ben, do: Download_tempID, expect: {prints: "TempID:"}}
   - {at: 9s, phone: ben, do: [login, Download_tempID]}
-`, []string{"failed line 6 at 15 s: the screen of ben shows \"TempID:\" | it showed \"the server closed the connection\""}, true},
+`, []string{"failed line 6 at 15 s: the screen of ben shows \"TempID:\" | it showed \"the server closed the " +
+		"connection\""}, true},
 	{"two programs of a phone", two + `network: {tcp: {delay: 20ms}}
 script:
   - {at: 1s, phone: ben, login: wrong, expect: {reply: /again$/}}
@@ -235,7 +240,8 @@ script:
   - {at: 2s, phone: ben, do: Download_tempID, as: issued, expect: {reply: /./}}
   - {at: issued + 1s, phone: ben, do: Beacon, to: anna}
 `, []string{`failed line 4 at 1 s: the reply /^Welcome/ to ben | "Invalid Password. Please try again"`,
-		"skipped line 5 at 2 s: the step takes place | skipped because of line 4: ben is not at its prompt: it is at password",
+		"skipped line 5 at 2 s: the step takes place | skipped because of line 4: ben is not at its prompt: it is " +
+			"at password",
 		"skipped line 6: the step takes place | skipped because of line 5: its label issued was never set; " +
 			"the step at line 5 took no effect"}, false},
 	{"an optional step is the cause", two + `script:
@@ -264,11 +270,13 @@ script:
 	{"an end after a fault that did not cause it", two + `script:
   - {at: 1s, phone: anna, do: login}
   - {at: 2s, fault: {reset: ben}}
-  - {at: 3s, phone: anna, tcp: {connect: true, send: ["{user}{password}", log out], gap: 1ms}, expect: {replies: [/./, /./]}}
+  - {at: 3s, phone: anna, tcp: {connect: true, send: ["{user}{password}", log out], gap: 1ms}, expect: {replies: ` +
+		`[/./, /./]}}
   - {at: 4s, fault: {reset: anna, for: 20s}}
   - {at: 5s, phone: anna, do: log out, expect: {reply: /./}}
 `, []string{`failed line 6 at 3.001 s: the replies /./, /./ to anna | "Welcome to the BlueTrace Simulator!", and ` +
-		"the server closed the connection", "failed line 8 at 5 s: the reply /./ to anna | nothing, and the phone closed " +
+		"the server closed the connection", "failed line 8 at 5 s: the reply /./ to anna | nothing, and the phone " +
+		"closed " +
 		"the connection"}, true},
 	{"a server that is down is the cause", two + `script:
   - {at: 1s, restart: {down: 10s}}
@@ -284,7 +292,8 @@ script:
 script:
   - {at: 2s, phone: ben, login: {user: ben, password: x}, expect: {reply: /^Welcome/, within: 1m}}
   - {at: 2s, fault: {stall: server, for: 1m}}
-`, []string{"failed line 5 at 22.5 s: the reply /^Welcome/ to ben | nothing, and the phone closed the connection"}, true},
+`, []string{"failed line 5 at 22.5 s: the reply /^Welcome/ to ben | nothing, and the phone closed the connection"},
+		true},
 }
 
 // TestAStepHasItsOwnEvents checks that the events of a step decide its expectations, and those of other steps do not.

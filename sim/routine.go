@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -57,10 +58,7 @@ func (ro *routines) start(w world.World, c *commands, seed uint64, names []strin
 	for i := range ro.list {
 		one := &ro.list[i]
 		one.streams = make([]rand.PCG, len(names))
-		spread := one.Every
-		if one.Within > 0 {
-			spread = one.Within
-		}
+		spread := cmp.Or(one.Within, one.Every)
 		for _, phone := range one.Phones {
 			one.streams[phone] = virtual.Stream(seed, names[phone], fmt.Sprintf("routine %d", i))
 			first := virtual.Delay{Max: max(spread-1, 0)}.Draw(&one.streams[phone])
@@ -155,13 +153,13 @@ func (ro *routines) command(phone uint32, i int, c *scenarios.Command) bool {
 }
 
 // notes lists the routines that were skipped.
-func (ro *routines) notes(place func(scenarios.Pos) string) []string {
+func (ro *routines) notes(s *scenarios.Scenario) []string {
 	var notes []string
 	for i, n := range ro.skipped {
 		if n > 0 {
 			notes = append(notes,
 				fmt.Sprintf("%s: %d times a phone was not at its prompt, and this routine did nothing",
-					place(ro.list[i].Pos), n))
+					s.Place(ro.list[i].Pos), n))
 		}
 	}
 	return notes

@@ -137,7 +137,8 @@ expect: [tempids.issued == 0]
 func TestRoutinesOfOthers(t *testing.T) {
 	const rest = "  - {phones: p, every: 20s, jitter: 50%, do: Beacon, to: receiver, from: 5s}\n"
 	one := sendings(t, crew+rest)
-	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: receiver}\n", "account: none}",
+	two := sendings(t, strings.Replace(crew+rest+"  - {phones: q, every: 7s, do: Beacon, to: receiver}\n",
+		"account: none}",
 		"account: none}, {name: q}", 1))
 	for who, at := range one {
 		if len(at) != len(two[who]) {

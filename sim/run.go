@@ -3,12 +3,16 @@ package sim
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"time"
 	"unsafe"
+
+	"github.com/benbjohnson/clock"
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
@@ -16,7 +20,9 @@ import (
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
 	"bluetrace/sim/event"
+	"bluetrace/sim/export"
 	"bluetrace/sim/prefetch"
+	"bluetrace/sim/scene"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -40,9 +46,11 @@ type run struct {
 	world      world.World
 	closeWorld func() error // releases the resources of the world
 	events     event.Stream
+	exported   []func() error // write the rest of the files for other programs
 	records    *world.Records
 	rules      *check.Invariants
 	measures   *measures
+	scene      *scene.Collector // nil if none is requested
 
 	script      *script
 	faults      *faults
@@ -58,6 +66,10 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 		if err := refuseLive(s, o.Live); err != nil {
 			return nil, err
 		}
+		if o.Pcap != nil {
+			return nil, &Invalid{s.File,
+				errors.New("--pcap needs virtual time: omit --live, or capture packets with tcpdump")}
+		}
 		s = withoutNetworkDelays(s)
 	}
 	r := &run{ctx: ctx, scenario: s, options: o, start: s.Start}
@@ -71,15 +83,16 @@ func newRun(ctx context.Context, s *scenarios.Scenario, o Options) (*run, error)
 	if r.accounts, err = accountsOf(s, names, own); err != nil {
 		return nil, err
 	}
-	if r.contacts, err = newContacts(ctx, s, names, r.place); err != nil {
+	if r.contacts, err = newContacts(ctx, s, names); err != nil {
 		return nil, err
 	}
-	r.script = newScript(s, len(names), r.place)
+	r.script = newScript(s, len(names), newPrograms(s, o.Live))
+	r.script.owners.translated = o.Dialect != nil
 	r.begin = r.script.begin()
 	r.programs = len(names) + len(r.script.extra)
 	r.faults = &faults{scenario: s, phones: len(names), extra: r.script.extra}
 	r.routines = newRoutines(s, r.programs)
-	r.adversaries = &adversaries{accounts: r.accounts, lifetime: s.Server.TempIDLifetime}
+	r.adversaries = &adversaries{accounts: r.accounts}
 	if err := r.makeWorld(names); err != nil {
 		return nil, err
 	}
@@ -93,25 +106,30 @@ func (r *run) makeWorld(names []string) error {
 	if err != nil {
 		return err
 	}
-	var live *liveClock
+	var live clock.Clock
 	if r.options.Live != nil { // the time begins when the server listens
-		live = r.options.Live.clock(r.start, r.begin, r.programs)
-		r.start = live.start
+		live, r.start = r.options.Live.clock(r.scenario, r.begin, r.programs)
 	}
 	config, retention := r.config(names)
+	r.script.folder = config.Folder
 	r.measures = &measures{
-		scenario: r.scenario, place: r.place, live: r.options.Live, server: server, begin: r.begin, faults: r.faults,
+		dialect:  r.options.Dialect,
+		scenario: r.scenario, live: r.options.Live, server: server, begin: r.begin, faults: r.faults,
 		adversaries: r.adversaries, script: r.script, withoutDelays: r.options.WithoutDelays,
 		atLabels: map[*scenarios.Path][]float64{},
 	}
 	r.rules = check.New(r.invariantRules(retention), r.measures.violated)
-	r.subscribe(&config)
+	if err := r.subscribe(&config); err != nil {
+		return err
+	}
 	r.measures.records, r.measures.rules = r.records, r.rules
 	if r.options.built != nil {
 		r.options.built(r)
 	}
 	if live != nil {
-		r.world, r.closeWorld, err = r.options.Live.newWorld(live, config, r.options.folder, server)
+		config.Start = r.start
+		r.world, r.closeWorld, err = r.options.Live.newWorld(r.ctx, r.scenario, live, config, r.options.folder, server,
+			r.address)
 		return err
 	}
 	w, err := virtual.New(config)
@@ -123,13 +141,25 @@ func (r *run) makeWorld(names []string) error {
 }
 
 // subscribe subscribes the observers of the run. At each event they are called in this order.
-func (r *run) subscribe(c *virtual.Config) {
+func (r *run) subscribe(c *virtual.Config) error {
 	names := make([]string, len(c.Phones))
 	for i := range c.Phones {
 		names[i] = c.Phones[i].Name
 	}
 	r.records = world.NewRecords(names, r.options.Trace)
+	if r.options.Scene {
+		r.scene = scene.New(scene.Run{
+			Recorder: r.records.Recorder, Totals: r.records.Totals(), Names: names, Begin: r.begin,
+			Block: r.scenario.Server.BlockDuration,
+			Log:   func(phone event.Node) *nodes.ContactLog { return r.world.PeekLog(phone) },
+		}, scene.DefaultLimits())
+		r.scene.Subscribe(&r.events)
+		r.script.scene, r.measures.scene = r.scene, r.scene
+	}
 	r.records.Subscribe(&r.events)
+	if err := r.export(export.Run{Names: names, Start: time.Unix(r.start, 0).In(r.scenario.Zone)}); err != nil {
+		return err
+	}
 	if r.options.Subscribe != nil {
 		r.options.Subscribe(&r.events)
 	}
@@ -148,7 +178,61 @@ func (r *run) subscribe(c *virtual.Config) {
 		r.events.On(event.OperationDone, r.routines.operationDone)
 	}
 	c.Events, c.Tick = &r.events, r.tick
+	if r.options.Dialect != nil {
+		d := *r.options.Dialect
+		d.Zone, d.Lifetime = r.scenario.Zone, r.scenario.Server.TempIDLifetime
+		c.Dialect, c.Misunderstood = &d, r.measures.notUnderstood
+	}
 	c.Prefetchers = []prefetch.Prefetcher{r.rules, r}
+	return nil
+}
+
+// export subscribes the observers that write files for other programs.
+func (r *run) export(of export.Run) error {
+	if w := r.options.Events; w != nil {
+		export.NewEvents(of, w).Subscribe(&r.events)
+	}
+	if w := r.options.Perfetto; w != nil {
+		export.NewPerfetto(of, r.scenario.Server.BlockDuration, w).Subscribe(&r.events)
+	}
+	if w := r.options.Pcap; w != nil {
+		view, err := r.nodeOfView(of.Names)
+		if err != nil {
+			return err
+		}
+		packets, err := export.NewPackets(of, virtual.Address, view, w)
+		if err != nil {
+			return err
+		}
+		packets.Subscribe(&r.events)
+		r.exported = append(r.exported, packets.Close)
+	}
+	return nil
+}
+
+// nodeOfView returns the node whose packets are written; nil for all nodes.
+func (r *run) nodeOfView(names []string) (*event.Node, error) {
+	name := r.options.PcapAt
+	node := event.Node(slices.Index(names, name))
+	switch {
+	case name == "":
+		return nil, nil
+	case name == "server":
+		node = event.Server
+	case !slices.Contains(names, name):
+		return nil, &Invalid{r.scenario.File,
+			fmt.Errorf("unknown node %q of --pcap-at: name a phone or `server`", name)}
+	}
+	return &node, nil
+}
+
+// address returns the address from which a program of a phone connects; nil for any.
+func (r *run) address(program int) net.IP {
+	groups := groupsOf(r.scenario)
+	if program >= len(groups) {
+		program = r.script.extra[program-len(groups)]
+	}
+	return net.ParseIP(groups[program].Address)
 }
 
 // scheduleStart schedules the first events of the run.
@@ -157,12 +241,14 @@ func (r *run) scheduleStart(names []string) {
 	forger := &forger{w, s.Server.TempIDLifetime}
 	commands := &commands{
 		world: w, scenario: s, contacts: r.contacts, accounts: r.accounts,
-		place: r.place, fail: r.fail, observe: r.options.Commanded, owners: r.script.owners,
+		fail: r.fail, observe: r.options.Commanded, owners: r.script.owners,
 	}
 	r.measures.world = w
 	sc := r.script
 	sc.world, sc.records, sc.accounts, sc.commands = w, r.records, r.accounts, commands
 	sc.owners.world = w
+	sc.server = r.measures.server
+	sc.programs.world, _ = w.(programWorld)
 	sc.forger, sc.faults, sc.labelSet = forger, r.faults, r.measures.labelSet
 	sc.earliestEnd = max(r.contacts.end, r.routines.end())
 	for i := range s.Adversaries {
@@ -181,13 +267,6 @@ func (r *run) fail(err error) {
 		r.err = err
 	}
 	r.world.Stop()
-}
-
-// place returns a position of the scenario as file:line:column.
-func (r *run) place(p scenarios.Pos) string { return placeIn(r.scenario, p) }
-
-func placeIn(s *scenarios.Scenario, p scenarios.Pos) string {
-	return fmt.Sprintf("%s:%d:%d", s.File, p.Line, p.Col)
 }
 
 // tick begins a turn of a routine or a change of contacts.
@@ -233,18 +312,26 @@ func (r *run) play(ctx context.Context) error {
 
 // progress returns the progress of the run at a time.
 func (r *run) progress(at time.Duration) Progress {
-	return Progress{
+	p := Progress{
 		At: at, Length: max(r.scenario.Length, r.script.earliestEnd),
-		Events: r.world.Events(), Run: r.measures.runSoFar,
+		Events: r.world.Events(), Run: r.measures.runSoFar, Checks: r.measures.checksSoFar,
 	}
+	if r.options.Live != nil {
+		p.Doing = r.script.awaited()
+	}
+	return p
 }
-
-func (r *run) stepped(at time.Duration) { r.options.Stepped(r.progress(at)) }
 
 // outcome reports the run, which has ended.
 func (r *run) outcome(interrupted bool) *Result {
-	notes := slices.Concat(r.contacts.notes, r.options.Live.notes(r.scenario), r.routines.notes(r.place))
-	return r.measures.outcome(interrupted, r.programs, notes)
+	notes := slices.Concat(r.contacts.notes, r.options.Live.notes(r.scenario), r.routines.notes(r.scenario))
+	result := r.measures.outcome(interrupted, r.programs, notes)
+	if r.scene != nil {
+		s := r.scene.Scene(result.Ended)
+		s.Source, s.Start, s.Build = r.scenario.Text, time.Unix(r.start, 0).In(r.scenario.Zone), Build()
+		result.Run.Scene = s
+	}
+	return result
 }
 
 // failure returns the reason why the run could not be done, or nil. played is the error of play.
@@ -264,6 +351,16 @@ func (r *run) failure(played error) error {
 // account is the account of a phone. The user is empty if the phone has none.
 type account struct {
 	user, password string
+}
+
+// wrong returns a wrong password. That of a long password has its length, because wires with fields of a fixed size
+// exist.
+func (a account) wrong() string {
+	const mark, long = "not-", 10
+	if len(a.password) >= long {
+		return mark + a.password[len(mark):]
+	}
+	return mark + a.password
 }
 
 // groupsOf returns the group of each phone.
@@ -289,7 +386,7 @@ func accountsOf(
 			continue
 		}
 		if all[i], err = own(i, g); err != nil {
-			return nil, &Invalid{placeIn(s, g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
+			return nil, &Invalid{s.Place(g.Pos), fmt.Errorf("phone %s: %w", names[i], err)}
 		}
 	}
 	for i, g := range groupsOf(s) {
@@ -322,12 +419,13 @@ func (r *run) config(names []string) (virtual.Config, []time.Duration) {
 	server.MaxBlockedBytes = s.Server.MaxBlocked
 	c := virtual.Config{
 		Seed: s.Seed, Start: s.Start, Begin: r.begin, Zone: zone,
-		Server: server, DiskDelay: delayOf(s.Server.DiskDelay), Folder: r.folder(),
+		Server: server, DiskDelay: virtual.Delay(s.Server.DiskDelay), Folder: r.folder(),
+		Unsynced:    r.options.Unsynced,
 		Credentials: r.credentials(),
 		Phones:      make([]virtual.PhoneConfig, 0, len(names)),
-		TCP:         virtual.TCP{Delay: delayOf(tcp.Delay), Split: tcp.Split, Join: tcp.Join},
-		UDP:         virtual.UDP{Delay: delayOf(udp.Delay), Lose: udp.Lose},
-		Step:        r.options.Step, Stepped: r.stepped,
+		TCP:         virtual.TCP{Delay: virtual.Delay(tcp.Delay), Split: tcp.Split, Join: tcp.Join},
+		UDP:         virtual.UDP{Delay: virtual.Delay(udp.Delay), Lose: udp.Lose},
+		Step:        r.options.Step, Stepped: func(at time.Duration) { r.options.Stepped(r.progress(at)) },
 	}
 	retention := make([]time.Duration, 0, len(names))
 	for _, g := range s.Phones {
@@ -336,44 +434,37 @@ func (r *run) config(names []string) (virtual.Config, []time.Duration) {
 		settings.Retention = g.Retention
 		settings.PasswordPause = g.PasswordPause
 		settings.TempIDLifetime = s.Server.TempIDLifetime
-		settings.Form = formOf(g.Form)
+		if g.Form == scenarios.FormSingle {
+			settings.Form = protocol.Single
+		}
 		for range g.Count {
 			c.Phones = append(c.Phones, virtual.PhoneConfig{Name: names[len(c.Phones)], Settings: &settings})
 			retention = append(retention, g.Retention)
 		}
 	}
 	assignFolders(s, c.Phones)
-	for i, e := range r.script.extra {
-		of := c.Phones[e.phone]
+	for i, phone := range r.script.extra {
+		of := c.Phones[phone]
 		of.Folder = nil // the log is that of the phone's own program
 		of.Name = fmt.Sprintf("%s (program %d)", of.Name, i+2)
 		c.Phones = append(c.Phones, of)
-		retention = append(retention, retention[e.phone])
+		retention = append(retention, retention[phone])
 	}
 	return c, retention
 }
 
 // folder returns a folder for the files of a virtual server, or nil if the server never reads them.
 func (r *run) folder() *files.Memory {
-	restarts := func(st scenarios.Step) bool { return st.Restart != nil }
+	reads := func(e scenarios.StepExpect) bool { return e.Stores || e.Lifetime > 0 }
+	needs := func(st scenarios.Step) bool { return st.Restart != nil || slices.ContainsFunc(st.Expect, reads) }
+	ofServer := func(f *scenarios.Fault) bool { return f.Of.Any || f.Of.Server }
 	switch {
 	case r.options.folder != nil:
 		return r.options.folder
-	case serverNeedsFolder(r.scenario), slices.ContainsFunc(r.scenario.Script, restarts):
+	case slices.ContainsFunc(restartFaults(r.scenario), ofServer), slices.ContainsFunc(r.scenario.Script, needs):
 		return files.NewMemory()
 	}
 	return nil
-}
-
-func formOf(f scenarios.Form) protocol.Form {
-	if f == scenarios.FormSingle {
-		return protocol.Single
-	}
-	return protocol.Split
-}
-
-func delayOf(d scenarios.Distribution) virtual.Delay {
-	return virtual.Delay{Min: d.Min, Max: d.Max, Mean: d.Mean}
 }
 
 // credentials returns every account once.
@@ -399,7 +490,7 @@ func (r *run) invariantRules(retention []time.Duration) check.Rules {
 		Lifetime:      s.Server.TempIDLifetime,
 		Accounts:      map[string]string{},
 		Retention:     retention,
-		Exact:         r.options.Live == nil,
+		Exact:         r.options.Live == nil && r.options.Dialect == nil,
 	}
 	for _, a := range r.accounts {
 		if a.user != "" {

@@ -6,10 +6,10 @@ import (
 	"slices"
 	"time"
 
-	"bluetrace/nodes"
+	"bluetrace/nodes/files"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
-	"bluetrace/sim/event"
+	"bluetrace/sim/scene"
 	"bluetrace/sim/virtual"
 	"bluetrace/sim/world"
 )
@@ -18,7 +18,9 @@ import (
 // step before it is settled, and a step with a label begins a given time after the step with that label took effect.
 type script struct {
 	scenario *scenarios.Scenario
-	place    func(scenarios.Pos) string
+	server   *startedServer // that the run has started, or nil
+	folder   *files.Memory  // of this project's own server in virtual time; nil if nothing is stored
+	tempIDs  []string       // that phones were seen to have, without repetitions
 	accounts []account
 	world    world.World
 	records  *world.Records
@@ -32,17 +34,19 @@ type script struct {
 	earliestEnd time.Duration
 
 	steps     []step
-	extra     []extraProgram
+	extra     []int              // by additional program, for a login that begins during another login: its phone
 	extraOf   map[int][]uint32   // by phone: its additional programs
 	using     map[uint32][]*step // by additional program: the steps that it carries out
 	loggingIn []bool             // by program: the script has connected it and not yet typed the password
 	unsettled int
 	labelled  map[string]*step // by label: its step
 
-	owners  *owners
-	causes  *causes
-	sending map[uint32][]*step        // by phone: the steps that have begun to send datagrams, in order
-	screens map[uint32][]*expectation // by program: those that have begun to watch its screen, or the server's output
+	owners   *owners
+	causes   *causes
+	programs programs
+	sending  map[uint32][]*step        // by phone: the steps that have begun to send datagrams, in order
+	scene    *scene.Collector          // nil if none is requested
+	screens  map[uint32][]*expectation // by program: those that have begun to watch its screen, or the server's output
 }
 
 // step is a step of the script with its state.
@@ -50,13 +54,14 @@ type step struct {
 	*scenarios.Step
 	index        int
 	program      uint32 // the phone's program that carries it out
+	ofProgram    bool   // its action is typed at a program of another implementation
 	stage        stepStage
 	at           time.Duration // when it began
 	effect       effect
 	followers    []*step // whose time its label determines
 	expectations []*expectation
 	forge        rand.PCG
-	toRead       int // bytes that the server must read before the step takes effect
+	toRead       int // bytes that the server, or lines that a program, must read before the step takes effect
 	result       stepResult
 	overdue      bool     // the time limit of its effect is over
 	session      *session // in which it takes part; nil if there is none
@@ -91,16 +96,10 @@ type stepResult struct {
 	lost              bool // the operation ended without a decision of the server
 }
 
-// extraProgram is an additional program of a phone, for a login that begins during another login of the phone.
-type extraProgram struct {
-	phone   int
-	program uint32
-}
-
 // newScript prepares the steps of a scenario. Its fields from world to earliestEnd are set before start.
-func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) string) *script {
+func newScript(s *scenarios.Scenario, phones int, foreign programs) *script {
 	sc := &script{
-		scenario: s, place: place, labelled: map[string]*step{},
+		scenario: s, programs: foreign, labelled: map[string]*step{},
 		extraOf: map[int][]uint32{}, using: map[uint32][]*step{},
 		sending: map[uint32][]*step{}, screens: map[uint32][]*expectation{},
 	}
@@ -112,10 +111,11 @@ func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) stri
 		st := &sc.steps[i]
 		st.Step, st.index, st.program = &s.Script[i], i, uint32(s.Script[i].Phone)
 		st.forge = virtual.Stream(s.Seed, fmt.Sprintf("step %d", i), "forged TempID")
-		if st.Login != nil {
+		st.ofProgram = st.HasAction() && st.Phone >= 0 && foreign.has(st.program)
+		if st.Login != nil && !st.ofProgram {
 			if logins[st.Phone]++; logins[st.Phone] > 1 {
 				program := uint32(phones + len(sc.extra))
-				sc.extra = append(sc.extra, extraProgram{st.Phone, program})
+				sc.extra = append(sc.extra, st.Phone)
 				sc.extraOf[st.Phone] = append(sc.extraOf[st.Phone], program)
 			}
 		}
@@ -123,7 +123,7 @@ func newScript(s *scenarios.Scenario, phones int, place func(scenarios.Pos) stri
 			sc.labelled[st.As] = st
 		}
 		for k := range st.Expect {
-			st.expectations = append(st.expectations, newExpectation(sc, st, &st.Expect[k]))
+			st.expectations = append(st.expectations, newExpectation(st, sc, &st.Expect[k]))
 			st.expected = max(st.expected, len(st.Expect[k].Replies))
 		}
 	}
@@ -151,12 +151,7 @@ func (sc *script) begin() (begin time.Duration) {
 func (sc *script) start() {
 	sc.world.Call(sc.earliestEnd, sc.stopWhenDone)
 	for i := range sc.steps {
-		st := &sc.steps[i]
-		switch {
-		case st.At.AfterPrevious && i == 0:
-			sc.schedule(st, 0)
-		case st.At.AfterPrevious, st.At.Label != "":
-		default:
+		if st := &sc.steps[i]; st.At.Label == "" && (i == 0 || !st.At.AfterPrevious) {
 			sc.schedule(st, st.At.Offset)
 		}
 	}
@@ -172,7 +167,7 @@ func (sc *script) schedule(st *step, at time.Duration) {
 		sc.world.CallLast(at, func() { sc.beginStep(st) })
 		return
 	}
-	if st.Login == nil {
+	if st.Login == nil || st.ofProgram {
 		sc.world.Call(at, func() { sc.beginStep(st) })
 		return
 	}
@@ -216,7 +211,7 @@ func (sc *script) beginStep(st *step) {
 		return
 	}
 	sc.causes.acted(st)
-	if !st.HasAction() {
+	if !st.HasAction() || sc.sendsToProgramsOnly(st) {
 		sc.takeEffect(st)
 	}
 	if st.operation() == noOperation && (len(st.expectations) == 0 || st.As != "") {
@@ -245,37 +240,6 @@ func (sc *script) effectLimit() time.Duration {
 	return minEffectLimit + 4*(n.TCP.Delay.Longest()+n.UDP.Delay.Longest()+n.TCP.Join)
 }
 
-// watch begins to watch the screens and the output of the server that the expectations of a step concern.
-func (sc *script) watch(st *step) {
-	for _, x := range st.expectations {
-		if x.isOpen(printsPart) || x.isOpen(noPrintsPart) {
-			program := x.screen()
-			sc.world.Watch(program)
-			sc.screens[program] = append(sc.screens[program], x)
-		}
-		if x.isOpen(serverPrintsPart) || x.isOpen(noServerPrintsPart) {
-			sc.screens[event.Server] = append(sc.screens[event.Server], x)
-		}
-	}
-}
-
-// shown handles a text on the screen of a program, or in the output of the server. It drops decided
-// expectations once they
-// are the greater part of those that watch.
-func (sc *script) shown(e *event.Event) {
-	decided, list := 0, sc.screens[e.Node]
-	for _, x := range list {
-		if x.decided {
-			decided++
-			continue
-		}
-		x.shown(e)
-	}
-	if 2*decided > len(list) {
-		sc.screens[e.Node] = slices.DeleteFunc(slices.Clone(list), func(x *expectation) bool { return x.decided })
-	}
-}
-
 // refuse fails a step that cannot take place.
 func (sc *script) refuse(st *step, why string) {
 	st.blamed, st.because = sc.causes.ofRefusal(st, why)
@@ -302,6 +266,7 @@ func (sc *script) takeEffect(st *step) {
 		x.stepTookEffect()
 	}
 	if st.As != "" {
+		sc.scene.Named(st.As, now, st.phones()...)
 		sc.labelSet(st.As)
 	}
 	for _, next := range st.followers {
@@ -322,6 +287,18 @@ func (sc *script) progress(st *step) {
 	}
 	if st.effect.known || st.result.lost || st.overdue || len(st.expectations) > 0 && st.As == "" {
 		sc.settle(st)
+	}
+}
+
+// each calls f for each undecided expectation of a step that has begun. The step may be nil.
+func (st *step) each(f func(*expectation)) {
+	if st == nil || st.stage != began {
+		return
+	}
+	for _, x := range st.expectations {
+		if !x.decided {
+			f(x)
+		}
 	}
 }
 
@@ -353,121 +330,8 @@ func labelNeverSet(label string) string { return "its label " + label + " was ne
 
 // stopWhenDone ends a run without a length if every step is settled and earliestEnd has passed.
 func (sc *script) stopWhenDone() {
-	if sc.scenario.Length > 0 || sc.world.Now() < sc.earliestEnd {
-		return
-	}
-	if sc.unsettled == 0 {
+	if sc.scenario.Length == 0 && sc.world.Now() >= sc.earliestEnd && sc.unsettled == 0 {
 		sc.world.Stop()
-	}
-}
-
-// subscribe has the script observe the events that steps and expectations wait for.
-func (sc *script) subscribe(s *event.Stream) {
-	if len(sc.steps) == 0 {
-		return
-	}
-	sc.owners.subscribe(s)
-	s.On(event.BeaconJudged, sc.judged)
-	sc.owners.onConn(s, event.Replied, func(c *ownedConn, e *event.Event) {
-		c.replied(e.Bytes).each(func(x *expectation) { x.replied(string(e.Bytes)) })
-	})
-	sc.owners.onConn(s, event.HungUp, sc.hungUp)
-	sc.owners.onConn(s, event.ConnectRefused, func(c *ownedConn, e *event.Event) {
-		sc.connectionEnds(c.session, e.Conn, "the connection was refused"+sc.causes.ofEnd(e.Node, false))
-	})
-	sc.owners.onConn(s, event.PhoneEnded, func(c *ownedConn, e *event.Event) {
-		if sc.owners.isOver(c.session, e.Node) {
-			sc.connectionEnds(c.session, e.Conn, closedByPhone+sc.causes.ofEnd(e.Node, true))
-		}
-	})
-	s.On(event.ScreenShown, sc.shown)
-	s.On(event.ServerPrinted, sc.shown)
-	sc.owners.onProgram(s, event.OperationDone, sc.operationDone)
-	sc.owners.onConn(s, event.ServerDecided, sc.serverDecided)
-	sc.owners.onConn(s, event.ServerHandled, sc.serverHandled)
-}
-
-// each calls f for each undecided expectation of a step that has begun. The step may be nil.
-func (st *step) each(f func(*expectation)) {
-	if st == nil || st.stage != began {
-		return
-	}
-	for _, x := range st.expectations {
-		if !x.decided {
-			f(x)
-		}
-	}
-}
-
-const closedByPhone = "the phone closed the connection"
-
-// connectionEnds handles that a phone reads nothing more on a connection. Its session ends, unless the session has
-// another connection by now.
-func (*script) connectionEnds(s *session, conn uint64, why string) {
-	if s.last != conn || s.ended != "" {
-		return
-	}
-	s.ended = why
-	for _, st := range s.present() {
-		st.each((*expectation).sessionEnded)
-	}
-}
-
-// hungUp handles the end of the server's side of a connection.
-func (sc *script) hungUp(c *ownedConn, e *event.Event) {
-	closed, s := c.isClosedByServer(), c.session
-	why := "the server closed the connection"
-	switch {
-	case s.wasReset():
-		why = fmt.Sprintf("the step at line %d reset the connection", s.ender.Pos.Line)
-	case !closed:
-		why = "the connection broke" + sc.causes.ofEnd(e.Node, false)
-	case c.server == notSeen:
-		c.left(e.At)
-	}
-	sc.connectionEnds(s, e.Conn, why)
-	if s.last != e.Conn {
-		return
-	}
-	steps, closer := s.present(), c.closer
-	if c.server == notSeen && len(steps) > 0 {
-		closer = steps[len(steps)-1]
-	}
-	at := slices.Index(steps, closer)
-	for i, st := range steps {
-		later := closer
-		if i >= at {
-			later = nil
-		}
-		st.each(func(x *expectation) { x.hungUp(closed, later) })
-	}
-}
-
-// judged handles the verdict of a receiver. The verdict concerns the sender's last step that began before the beacon
-// was sent, or the sender's first step that waits for a verdict if the time of sending is not known.
-func (sc *script) judged(e *event.Event) {
-	list, ok := sc.sending[e.Peer]
-	if !ok {
-		return
-	}
-	sent := e.Sent
-	if !e.SentKnown {
-		sent = 0
-	}
-	var found *step
-	for i := len(list) - 1; i >= 0; i-- {
-		st := list[i]
-		if st.effect.known || st.stage == settled {
-			list = slices.Delete(list, i, i+1)
-		} else if st.sendsTo(int(e.Node)) {
-			if found = st; st.at <= sent {
-				break
-			}
-		}
-	}
-	sc.sending[e.Peer] = list
-	if found != nil {
-		sc.takeEffect(found)
 	}
 }
 
@@ -480,6 +344,14 @@ func (st *step) sendsToContacts() bool { return st.sendsBeacon() && st.Do.Contac
 // sendsTo reports whether the step sends something to the phone.
 func (st *step) sendsTo(phone int) bool {
 	return st.sendsToContacts() || slices.Contains(st.receivers(), phone)
+}
+
+// sendsToProgramsOnly reports whether every receiver of the step is a program of another implementation, whose verdict
+// is seen on its screen only.
+func (sc *script) sendsToProgramsOnly(st *step) bool {
+	to := st.receivers()
+	return len(to) > 0 && !st.ofProgram &&
+		!slices.ContainsFunc(to, func(phone int) bool { return !sc.programs.has(uint32(phone)) })
 }
 
 // receivers returns the receivers that the step names.
@@ -495,83 +367,8 @@ func (st *step) receivers() []int {
 	return nil
 }
 
-// operationDone handles the end of an operation of a program.
-func (sc *script) operationDone(p *program, e *event.Event) {
-	program, done := e.Node, e.Phone
-	st := p.done(done.Op)
-	if s := p.session; s != nil && done.Outcome != nodes.OutcomeOK && sc.owners.isOver(s, program) {
-		sc.connectionEnds(s, s.last, closedByPhone)
-	}
-	if st != nil && st.stage == began && !st.result.answered && st.operation() == done.Op {
-		sc.answered(st, p, done)
-	}
-	if int(program) >= len(sc.accounts) && done.Op == nodes.OpLogin && done.Outcome == nodes.OutcomeOK {
-		sc.world.Call(sc.world.Now(), func() { sc.takeOver(program) })
-	}
-}
-
-// answered records the outcome of the operation of a step. A logout has no answer: its delay ends with the connection.
-func (sc *script) answered(st *step, p *program, done *nodes.PhoneEffect) {
-	r := &st.result
-	r.answered, r.delay, r.timed = true, sc.world.Now()-done.Began, done.Op != nodes.OpLogout
-	switch done.Outcome {
-	case nodes.OutcomeOK:
-		r.succeeded = true
-		if c := sc.owners.conns[p.session.last]; !r.timed {
-			c.leaver, c.leftAt = st, sc.world.Now()
-		}
-	case nodes.OutcomeNoAnswer, nodes.OutcomeConnectionLost, nodes.OutcomeUnexpectedAnswer:
-		r.lost, r.timed = true, false
-	}
-	sc.progress(st)
-}
-
-// serverDecided handles a decision of the server about a session.
-func (sc *script) serverDecided(c *ownedConn, e *event.Event) {
-	st := c.decided(e.Decision.Kind)
-	if st == nil || st.stage != began || e.Scripted {
-		return
-	}
-	if d := e.Decision; d.Kind == nodes.EventUploadDone && st.operation() == nodes.OpUpload && !st.result.upload {
-		st.result.upload, st.result.entries, st.result.resolved = true, d.Entries, d.Resolved
-		st.each((*expectation).uploaded)
-		sc.progress(st)
-	}
-	// A decision after the program has ended the operation concerns another step. Only a logout ends without an
-	// answer.
-	late := st.result.answered && st.operation() != nodes.OpLogout
-	if !late && decides(e.Decision.Kind, st.operation()) {
-		sc.takeEffect(st)
-	}
-}
-
-// decides reports whether a decision of the server is about an operation.
-func decides(k nodes.ServerEventKind, op nodes.Operation) bool {
-	switch k {
-	case nodes.EventLoggedIn, nodes.EventWrongPassword, nodes.EventBlockBegan, nodes.EventRefused:
-		return op == nodes.OpLogin
-	case nodes.EventIssued:
-		return op == nodes.OpDownload
-	case nodes.EventSessionEnded:
-		return op == nodes.OpLogout
-	}
-	return false
-}
-
-// serverHandled handles that the server has handled the bytes of a scripted connection.
-func (sc *script) serverHandled(c *ownedConn, e *event.Event) {
-	if !e.Scripted {
-		return
-	}
-	if c.server == notSeen && len(c.sent) > 0 { // a remote server reads each send by itself
-		c.take([]byte(c.sent[0].text))
-	}
-	for _, st := range c.read {
-		if st != nil && st.toRead == 0 {
-			sc.takeEffect(st)
-		}
-	}
-}
+// phones returns the phones that the step concerns.
+func (st *step) phones() []int { return append([]int{int(st.program), st.Phone}, st.receivers()...) }
 
 // checks decides the expectations that are still open at the end of the run, and returns all of them in the order of
 // the script. A step without expectations that did not take place is a failed check. A step that did not take place
@@ -598,7 +395,8 @@ func (sc *script) checks(interrupted bool) []reports.Check {
 		}
 		if len(st.expectations) == 0 && !interrupted && st.because != "" {
 			all = append(all, reports.Check{
-				Kind: reports.ExpectationCheck, Name: st.Text, Place: sc.place(st.Pos), Verdict: reports.Failed,
+				Kind: reports.ExpectationCheck, Name: st.Text, Place: sc.scenario.Place(st.Pos),
+				Verdict:     reports.Failed,
 				Evaluations: 1, Expected: stepTakesPlace, Found: st.because,
 			})
 		}
@@ -614,12 +412,39 @@ func (sc *script) checks(interrupted bool) []reports.Check {
 	return all
 }
 
+// checksSoFar returns the expectations of all steps until now.
+func (sc *script) checksSoFar() (all []reports.Check) {
+	for i := range sc.steps {
+		for _, x := range sc.steps[i].expectations {
+			c := x.check
+			if !x.decided {
+				c.Verdict = reports.Unknown
+			}
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 // isFailed reports whether the step has failed or was skipped, at the end of the run.
 func (st *step) isFailed() bool {
 	if st.because != "" {
 		return !st.Optional
 	}
 	return slices.ContainsFunc(st.expectations, func(x *expectation) bool { return x.check.Verdict == reports.Failed })
+}
+
+// awaited describes the step that the script waits for: the first that has begun and is not settled, or else the next
+// one. It is empty after the last.
+func (sc *script) awaited() string {
+	for _, stage := range []stepStage{began, waiting} {
+		for i := range sc.steps {
+			if st := &sc.steps[i]; st.stage == stage {
+				return fmt.Sprintf("step %d of %d, line %d: %s", i+1, len(sc.steps), st.Pos.Line, st.Text)
+			}
+		}
+	}
+	return ""
 }
 
 // whyWaiting returns the reason why a step never began.

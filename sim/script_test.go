@@ -135,8 +135,10 @@ func TestEveryVerb(t *testing.T) {
   - {at: 20s, phone: b, login: wrong, expect: {reply: Invalid Password. Please try again}}
   - {at: 30s, phone: ghost, login: unknown, expect: {reply: Invalid Password. Please try again}}
   - {at: 40s, phone: c, login: half, expect: {silent: true}}
-  - {at: 50s, phone: ghost, login: {user: somebody, password: secret}, expect: {reply: Invalid Password. Please try again}}
-  - {at: 60s, phone: thief, login: {kind: wrong, password: other}, expect: {replies: [Invalid Password. Please try again]}}
+  - {at: 50s, phone: ghost, login: {user: somebody, password: secret}, expect: {reply: Invalid Password. Please ` +
+			`try again}}
+  - {at: 60s, phone: thief, login: {kind: wrong, password: other}, expect: {replies: [Invalid Password. Please try ` +
+			`again]}}
 expect: [logins.welcomed == 1, logins.wrong == 4, sessions.opened == 6]
 `,
 		"password": `script:
@@ -161,7 +163,8 @@ expect: [sessions.opened == 1]
 `,
 		"several commands": `script:
   - {at: 0s, phone: b, do: [login, Download_tempID]}
-  - {at: 1s, phone: a, do: [login, Download_tempID, Beacon, log out], to: b, as: out, expect: {prints: you have logged out}}
+  - {at: 1s, phone: a, do: [login, Download_tempID, Beacon, log out], to: b, as: out, expect: {prints: you have ` +
+			`logged out}}
   - {at: out, phone: b, expect: {log: 1}}
 expect: [out.at == 1s, tempids.issued == 2]
 `,
@@ -172,19 +175,23 @@ script:
   - {at: 2s, phone: a, do: Beacon, to: contacts, as: near, expect: {phone: b, prints: The beacon is valid.}}
   - {at: 3s, phone: a, do: Beacon, to: [b, ghost], times: 3, as: thrice}
   - {at: 4s, phone: b, expect: {log: 4}}
-expect: [a.beacons.sent == 8, b.beacons.valid == 4, c.beacons.valid == 1, ghost.log == 3, near.at == 2s, beacons.sent == 8]
+expect: [a.beacons.sent == 8, b.beacons.valid == 4, c.beacons.valid == 1, ghost.log == 3, near.at == 2s, ` +
+			`beacons.sent == 8]
 `,
 		"forge": `start: 30/07/2020 09:00:00
 script:
   - {at: 0s, phone: a, do: [login, Download_tempID]}
   - {at: 1s, phone: ghost, forge: {to: b}, expect: {phone: b, prints: The beacon is valid., log: 1}}
   - {at: 2s, phone: ghost, forge: {to: b, copy: a}, expect: {phone: b, prints: The beacon is valid., log: 2}}
-  - {at: 3s, phone: ghost, forge: {to: b, copy: a, version: 2}, expect: {phone: b, prints: The beacon is invalid., log: 2}}
+  - {at: 3s, phone: ghost, forge: {to: b, copy: a, version: 2}, expect: {phone: b, prints: The beacon is invalid., ` +
+			`log: 2}}
   - {at: 4s, phone: ghost, forge: {to: b, start: -20m, expiry: -5m}, expect: {phone: b, prints: The beacon is invalid.}}
   - {at: 5s, phone: ghost, forge: {to: b, start: 1s, form: single}, expect: {phone: b, prints: The beacon is invalid.}}
-  - {at: 6s, phone: ghost, forge: {to: b, start: 30/07/2020 9:00:00}, expect: {phone: b, prints: The beacon is invalid.}}
+  - {at: 6s, phone: ghost, forge: {to: b, start: 30/07/2020 9:00:00}, expect: {phone: b, prints: The beacon is ` +
+			`invalid.}}
   - {at: 7s, phone: ghost, forge: {to: [b, c], tempid: "12345678901234567890", form: single, port: 4000}, as: both,
-     expect: [{phone: b, prints: ["12345678901234567890", The beacon is valid.]}, {phone: c, prints: The beacon is valid.}]}
+     expect: [{phone: b, prints: ["12345678901234567890", The beacon is valid.]}, {phone: c, prints: The beacon is ` +
+			`valid.}]}
   - {at: both, phone: b, expect: {log: {entries: 3, tempids: [/./, /./, "12345678901234567890"]}}}
   - {at: 8s, phone: ghost, forge: {to: b, omit: [4]}, as: late, expect: {phone: b, prints: The beacon is valid.}}
   - {at: 9s, phone: ghost, forge: {to: b, omit: [1, 2, 3]}, expect: {phone: b, prints: The beacon is invalid.}}
@@ -201,20 +208,25 @@ expect: [datagrams.sent == 7, datagrams.delivered == 7, b.beacons.invalid == 2, 
 `,
 		"tcp": `script:
   - {at: 0s, phone: a, do: [login, Download_tempID]}
-  - {at: 1s, phone: a, tcp: {connect: true, send: ["{user}", "{wrong}"], gap: 50ms}, expect: {reply: Invalid Password. Please try again}}
+  - {at: 1s, phone: a, tcp: {connect: true, send: ["{user}", "{wrong}"], gap: 50ms}, expect: {reply: Invalid ` +
+			`Password. Please try again}}
   - {at: 2s, phone: a, tcp: {send: "{password}"}, as: in, expect: {reply: Welcome to the BlueTrace Simulator!}}
-  - {at: 3s, phone: a, tcp: {send: "Download_tempIDDownload_tempID"}, expect: {replies: ['/^[0-9]{20}$/', '/^[0-9]{20}$/']}}
-  - {at: 4s, phone: a, tcp: {send: [Upload_contact_log, "3", "{tempid}", 01/01/2026 00:00:00, 01/01/2026 00:15:00], gap: 1ms}, as: up,
+  - {at: 3s, phone: a, tcp: {send: "Download_tempIDDownload_tempID"}, expect: {replies: ['/^[0-9]{20}$/', ` +
+			`'/^[0-9]{20}$/']}}
+  - {at: 4s, phone: a, tcp: {send: [Upload_contact_log, "3", "{tempid}", 01/01/2026 00:00:00, 01/01/2026 ` +
+			`00:15:00], gap: 1ms}, as: up,
      expect: {replies: ["1", "1", "1", "1", "1"], server_prints: Contact log checking}}
   - {at: 5s, phone: a, tcp: {send: Download_}, expect: {silent: true}}
   - {at: 7s, phone: a, tcp: {send: tempID, close: true}, expect: {reply: '/^[0-9]{20}$/', closed: true}}
   - {at: 8s, phone: a, tcp: {connect: true, send: "{user}", close: true}, expect: {silent: true}}
   - {at: 10s, phone: a, tcp: {connect: true, reset: true}, expect: {closed: false}}
-expect: [in.at == 2s, up.at == 4s + 4ms, tempids.issued == 4, sessions.opened == 4, sessions.closed == 3, uploads.resolved == 1]
+expect: [in.at == 2s, up.at == 4s + 4ms, tempids.issued == 4, sessions.opened == 4, sessions.closed == 3, ` +
+			`uploads.resolved == 1]
 `,
 		"a second connection of a script leaves the first one silent": `script:
   - {at: 0s, phone: a, tcp: {connect: true, send: "{user}"}}
-  - {at: 1s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {reply: Welcome to the BlueTrace Simulator!}}
+  - {at: 1s, phone: a, tcp: {connect: true, send: ["{user}", "{password}"], gap: 1ms}, expect: {reply: Welcome to ` +
+			`the BlueTrace Simulator!}}
   - {at: 119s, phone: a, tcp: {send: "?"}, expect: {silent: true, closed: false, within: 20s}}
   - {at: 140s, phone: a, tcp: {send: Download_tempID}, expect: {reply: '/^[0-9]{20}$/'}}
 expect: [sessions.opened == 2, sessions.closed == 1]

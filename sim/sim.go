@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"bluetrace/nodes/files"
+	"bluetrace/protocol/dialect"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/event"
@@ -20,6 +21,18 @@ import (
 type Options struct {
 	// Trace gets one readable line for each event. It may be nil.
 	Trace io.Writer
+	// Events gets one JSON object for each event, or for each operation of a load, one in a line (docs/EVENTS.md). It
+	// may be nil. With EventsCSV, those of a load are CSV.
+	Events    io.Writer
+	EventsCSV bool
+	// Scene requests the Scene of the result, for the page of the run. A load has none.
+	Scene bool
+	// Pcap gets the packets of a run in virtual time, in pcapng: all of them, or those that the node PcapAt sends and
+	// receives. Pcap may be nil, and PcapAt empty.
+	Pcap   io.Writer
+	PcapAt string
+	// Perfetto gets the run as a trace of TrackEvents. It may be nil.
+	Perfetto io.Writer
 	// Progress is called every few thousand events in virtual time, and ten times a second in a live run. It may be
 	// nil.
 	Progress func(Progress)
@@ -35,6 +48,9 @@ type Options struct {
 	Meter *reports.Meter
 	// Live requests a run on real sockets. If it is nil, the run is in virtual time.
 	Live *Live
+	// Dialect is the wire between this project's phones and its server in virtual time; nil for that of PROTOCOL.md.
+	// The messages of every program pass the translators of both sides. A live run has Live.Dialect.
+	Dialect *dialect.Dialect
 	// Load is required by a scenario with a load. A load always uses real sockets. For it, Live only names a remote
 	// server.
 	Load *Load
@@ -48,6 +64,10 @@ type Options struct {
 	// the script. It may be nil.
 	Subscribe func(*event.Stream)
 
+	// Unsynced plants a bug in a run in virtual time: the server does not sync its files, so that a crash loses records
+	// that were acknowledged. The checks must find it.
+	Unsynced bool
+
 	// Tests set a function that gets the run before it begins, and a folder for the files of the server. Both may be
 	// nil.
 	built  func(*run)
@@ -58,10 +78,15 @@ type Options struct {
 type Progress struct {
 	At, Length time.Duration // of the world's time; Length is 0 if it is not known
 	Events     uint64
-	Doing      string // the step of a search, or ""
+	// Doing describes the step of a search, or the step that the script of a live run waits for. It may be empty.
+	Doing string
+	Load  *reports.LoadNow // nil for a run without a load
 	// Run reports the run until now, without its checks. It is nil in a load run. It must be called before the callback
 	// returns, and the histograms of its result must not be read later.
 	Run func() *reports.Run
+	// Checks returns the checks until now; those that are not decided are Unknown. Of a load it returns the thresholds.
+	// It must be called before the callback returns.
+	Checks func() []reports.Check
 }
 
 // Result is the result of one scenario.
@@ -124,6 +149,11 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 			result, err = nil, r.broke(p, debug.Stack())
 		}
 	}()
+	if o.Live == nil || s.Load != nil {
+		if err := refusePrograms(s); err != nil {
+			return nil, err
+		}
+	}
 	if s.Load != nil {
 		return runLoad(ctx, s, o)
 	}
@@ -136,6 +166,11 @@ func Run(ctx context.Context, s *scenarios.Scenario, o Options) (result *Result,
 		}
 	}()
 	played := r.play(ctx)
+	for _, end := range r.exported {
+		if err := end(); err != nil {
+			return nil, err
+		}
+	}
 	if err := r.failure(played); err != nil {
 		return nil, err
 	}

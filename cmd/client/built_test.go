@@ -65,7 +65,8 @@ func newProcess(t testing.TB, server string, flags ...string) *process {
 		t.Fatal(err)
 	}
 	p := &process{t: t, udp: freePort(t), log: filepath.Join(t.TempDir(), "contacts.txt")}
-	p.cmd = exec.Command(path, append([]string{"127.0.0.1", server, p.udp, "--host=127.0.0.1", "--contact-log", p.log}, flags...)...)
+	p.cmd = exec.Command(path, append([]string{"127.0.0.1", server, p.udp, "--host=127.0.0.1", "--contact-log", p.log},
+		flags...)...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errors
 	p.cmd.Env = append(os.Environ(), "TZ=UTC", "TERM=xterm")
 	return p
@@ -109,7 +110,8 @@ func (p *process) shows(text string) {
 func (p *process) hears() (lines string) {
 	p.t.Helper()
 	now := time.Now().UTC()
-	start, expiry := now.Add(-time.Minute).Format("02/01/2006 15:04:05"), now.Add(time.Hour).Format("02/01/2006 15:04:05")
+	start, expiry := now.Add(-time.Minute).Format("02/01/2006 15:04:05"),
+		now.Add(time.Hour).Format("02/01/2006 15:04:05")
 	u := udpSocket(p.t)
 	for _, part := range []string{someTempID, start, expiry, "1"} {
 		if _, err := u.WriteToUDPAddrPort([]byte(part), netip.MustParseAddrPort("127.0.0.1:"+p.udp)); err != nil {
@@ -163,7 +165,8 @@ func TestBuiltStatuses(t *testing.T) {
 	p := newProcess(t, "no-port")
 	p.start()
 	p.ends(2)
-	expect(t, "errors", p.errors.String(), `client: invalid server_port "no-port": must be 1 to 65535; usage: `+usage+"\n")
+	expect(t, "errors", p.errors.String(),
+		`client: invalid server_port "no-port": must be 1 to 65535; usage: `+usage+"\n")
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -173,7 +176,8 @@ func TestBuiltStatuses(t *testing.T) {
 	p = newProcess(t, nobody)
 	p.start()
 	p.ends(1)
-	expect(t, "errors", p.errors.String(), "client: cannot connect to the server at 127.0.0.1:"+nobody+": connection refused; is it running there?\n")
+	expect(t, "errors", p.errors.String(),
+		"client: cannot connect to the server at 127.0.0.1:"+nobody+": connection refused; is it running there?\n")
 }
 
 // The end of input and each stop signal end the program with status 0 and everything

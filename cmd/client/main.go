@@ -131,7 +131,7 @@ func (p *program) run(o *options) (result status, err error) {
 
 // runPhone opens the console and the phone, waits for the end, and closes both.
 func (p *program) runPhone(
-	stop *stopper, o *options, udp *net.UDPConn, log socket.ContactFile, conn net.Conn,
+	stop *stopper, o *options, udp *net.UDPConn, log files.ContactFile, conn net.Conn,
 ) (status, error) {
 	con, err := p.console(p.stdin, p.stdout, stop.ask)
 	if err != nil {

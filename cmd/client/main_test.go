@@ -36,7 +36,8 @@ func TestWrongArguments(t *testing.T) {
 		{"127.0.0.1 13000 14000 --password-pause -1ms", "invalid --password-pause -1ms: must not be negative"},
 		{"127.0.0.1 13000 14000 --contact-log=", "--contact-log needs the name of a file"},
 		{"127.0.0.1 13000 14000 --contact-log=folder/", "--contact-log needs the name of a file"},
-		{"127.0.0.1 13000 14000 --retention soon", `invalid argument "soon" for "--retention" flag: must be a duration like "30s" or "5m"`},
+		{"127.0.0.1 13000 14000 --retention soon", `invalid argument "soon" for "--retention" flag: must be a ` +
+			`duration like "30s" or "5m"`},
 		{"127.0.0.1 13000 14000 --nope", "unknown flag: --nope"},
 	}
 	for _, e := range tests {
@@ -49,7 +50,8 @@ func TestWrongArguments(t *testing.T) {
 }
 
 func TestOptions(t *testing.T) {
-	o, _, err := parse([]string{"--retention=5s", "::1", "13000", "--beacon", "single", "14000", "--password-pause", "2s", "--host", "127.0.0.1"})
+	o, _, err := parse([]string{"--retention=5s", "::1", "13000", "--beacon", "single", "14000", "--password-pause",
+		"2s", "--host", "127.0.0.1"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,8 +81,10 @@ func TestHelp(t *testing.T) {
 	var out, errors lockedBuffer
 	p := program{stdout: &out, stderr: &errors}
 	expect(t, "status", p.command([]string{"--help"}), ended)
-	for _, part := range []string{usage, "--contact-log FILE", "--retention D", "--beacon FORM", "--host IP", "--password-pause D", "Exit status",
-		"  server_IP  ", "  server_port  ", "  client_udp_port  ", "  Download_tempID  ", "  Beacon IP PORT  ", "  Upload_contact_log  ", "  log out  "} {
+	for _, part := range []string{usage, "--contact-log FILE", "--retention D", "--beacon FORM", "--host IP",
+		"--password-pause D", "Exit status",
+		"  server_IP  ", "  server_port  ", "  client_udp_port  ", "  Download_tempID  ", "  Beacon IP PORT  ",
+		"  Upload_contact_log  ", "  log out  "} {
 		expect(t, part, strings.Contains(out.String(), part), true)
 	}
 	for _, word := range []string{"help", "-h"} {
@@ -118,25 +122,37 @@ func TestCannotStart(t *testing.T) {
 	nobody := strings.TrimPrefix(l.Addr().String(), "127.0.0.1:")
 	l.Close()
 	folder := t.TempDir()
-	accounts, link, dangling, circle := folder+"/credentials.txt", folder+"/link.txt", folder+"/dangling.txt", folder+"/circle.txt"
+	accounts, link, dangling, circle := folder+"/credentials.txt", folder+"/link.txt", folder+"/dangling.txt",
+		folder+"/circle.txt"
 	const text = "+61410888888 comp3331\n"
-	if err := errors.Join(os.WriteFile(accounts, []byte(text), 0o600), os.Symlink(first.log, link), os.Symlink(link, dangling), os.Symlink(circle, circle)); err != nil {
+	if err := errors.Join(os.WriteFile(accounts, []byte(text), 0o600), os.Symlink(first.log, link),
+		os.Symlink(link, dangling), os.Symlink(circle, circle)); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct{ server, udp, log, says string }{
 		{server.port, first.udp, "", "the UDP port " + first.udp + " is in use: use another client_udp_port"},
-		{server.port, "", first.log, `another client uses the contact log "` + first.log + `"; name another file with --contact-log`},
-		{server.port, "", link, `another client uses the contact log "` + first.log + `"; name another file with --contact-log`},
-		{server.port, "", dangling, `another client uses the contact log "` + first.log + `"; name another file with --contact-log`},
-		{server.port, "", accounts, `"` + accounts + `" is no contact log: its line 1 is no part of an entry (TempID, start and expiry on three lines); name another file with --contact-log`},
-		{server.port, "", folder, `"` + folder + `" is no contact log: it is no regular file; name another file with --contact-log`},
-		{server.port, "", folder + "/none/log.txt", `the folder "` + folder + `/none" of the contact log does not exist; name another file with --contact-log`},
-		{server.port, "", circle, `the contact log "` + circle + `" is a circle of links; name another file with --contact-log`},
-		{nobody, "", "", "cannot connect to the server at 127.0.0.1:" + nobody + ": connection refused; is it running there?"},
+		{server.port, "", first.log, `another client uses the contact log "` + first.log +
+			`"; name another file with --contact-log`},
+		{server.port, "", link, `another client uses the contact log "` + first.log +
+			`"; name another file with --contact-log`},
+		{server.port, "", dangling, `another client uses the contact log "` + first.log +
+			`"; name another file with --contact-log`},
+		{server.port, "", accounts, `"` + accounts +
+			`" is no contact log: its line 1 is no part of an entry (TempID, start and expiry on three lines); name ` +
+			`another file with --contact-log`},
+		{server.port, "", folder, `"` + folder + `" is no contact log: it is no regular file; name another file with ` +
+			`--contact-log`},
+		{server.port, "", folder + "/none/log.txt", `the folder "` + folder +
+			`/none" of the contact log does not exist; name another file with --contact-log`},
+		{server.port, "", circle, `the contact log "` + circle +
+			`" is a circle of links; name another file with --contact-log`},
+		{nobody, "", "", "cannot connect to the server at 127.0.0.1:" + nobody +
+			": connection refused; is it running there?"},
 	}
 	for _, e := range tests {
 		var out, said lockedBuffer
-		p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &said, console: openConsole, clock: clock.New(), zone: utc()}
+		p := program{stdin: strings.NewReader(""), stdout: &out, stderr: &said, console: openConsole,
+			clock: clock.New(), zone: utc()}
 		if e.udp == "" {
 			e.udp = freePort(t)
 		}
@@ -148,7 +164,8 @@ func TestCannotStart(t *testing.T) {
 				}
 			}()
 		}
-		expect(t, e.says, p.command([]string{"127.0.0.1", e.server, e.udp, "--host=127.0.0.1", "--contact-log", e.log}), failed)
+		expect(t, e.says, p.command([]string{"127.0.0.1", e.server, e.udp, "--host=127.0.0.1", "--contact-log", e.log}),
+			failed)
 		expect(t, "errors", said.String(), "client: "+e.says+"\n")
 		expect(t, "output", out.String(), "")
 	}

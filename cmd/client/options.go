@@ -117,12 +117,9 @@ func port(name, word string) (uint16, error) {
 
 // parseFlags validates the flags. form and host are the values of --beacon and --host.
 func (o *options) parseFlags(form, host string) error {
-	switch form {
-	case "split":
-		o.settings.Form = protocol.Split
-	case "single":
-		o.settings.Form = protocol.Single
-	default:
+	forms := map[string]protocol.Form{"split": protocol.Split, "single": protocol.Single}
+	var known bool
+	if o.settings.Form, known = forms[form]; !known {
 		return fmt.Errorf("invalid --beacon %q: must be split or single", form)
 	}
 	if host != "" {

@@ -55,9 +55,13 @@ func startServer(t testing.TB, c clock.Clock) *served {
 	settings := nodes.DefaultServerSettings()
 	settings.Entropy = rand.NewPCG(1, 2)
 	s.Server, err = socket.NewServer(socket.ServerConfig{
-		Settings: settings, Listener: l, Disk: memoryDisk{}, Inline: true, Clock: c, Origin: c.Now(), Lock: &sync.Mutex{},
-		Observer:    s,
-		Credentials: func() ([]nodes.Credential, bool) { return []nodes.Credential{{User: user, Password: password}}, true },
+		Settings: settings, Listener: l, Disk: memoryDisk{}, Inline: true, Clock: c, Origin: c.Now(),
+		Lock:     &sync.Mutex{},
+		Observer: s,
+		Credentials: func() ([]nodes.Credential, bool) {
+			return []nodes.Credential{{User: user, Password: password}},
+				true
+		},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -157,11 +161,13 @@ func (b *lockedBuffer) String() string {
 func startRig(t testing.TB, c clock.Clock, server *served) *clientRig {
 	t.Helper()
 	keys, writer := io.Pipe()
-	s := &clientRig{t: t, server: server, keys: writer, signals: make(chan os.Signal, 1), udp: freePort(t), over: make(chan status, 1),
+	s := &clientRig{t: t, server: server, keys: writer, signals: make(chan os.Signal, 1), udp: freePort(t),
+		over:  make(chan status, 1),
 		exits: make(chan int, 1), log: filepath.Join(t.TempDir(), "contacts.txt")}
 	p := program{stdin: keys, stdout: &s.screen, stderr: &s.errors, console: openConsole, signals: s.signals, clock: c,
 		zone: utc(), exit: func(n int) { s.exits <- n }}
-	arguments := []string{"--password-pause=0s", "127.0.0.1", server.port, s.udp, "--contact-log", s.log, "--host=127.0.0.1"}
+	arguments := []string{"--password-pause=0s", "127.0.0.1", server.port, s.udp, "--contact-log", s.log,
+		"--host=127.0.0.1"}
 	go func() { s.over <- p.command(arguments) }()
 	t.Cleanup(func() {
 		writer.Close()

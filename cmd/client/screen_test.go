@@ -72,7 +72,8 @@ func TestSlowTerminal(t *testing.T) {
 	expect(t, "error", s.close(), nil)
 	shown := c.shown.String()
 	lines := strings.Count(shown, string(line))
-	expect(t, "the end", shown[lines*len(line):], "you have logged out\n3975 beacons are not shown: the output was too slow\n")
+	expect(t, "the end", shown[lines*len(line):], "you have logged out\n3975 beacons are not shown: the output was "+
+		"too slow\n")
 	expect(t, "none is missing", lines+3975, 5001)
 }
 

@@ -108,10 +108,13 @@ func TestPipedInput(t *testing.T) {
 	s.keys.Close()
 	s.ends(ended)
 	got := s.screen.String()
-	expect(t, "the login", strings.HasPrefix(got, "Username: Username: Password: what was typed is longer than a message of 1024 bytes\n"+
-		"Password: Invalid Password. Please try again\nPassword: Welcome to the BlueTrace Simulator!\ninput the command: TempID:\n"), true)
+	expect(t, "the login", strings.HasPrefix(got, "Username: Username: Password: what was typed is longer than a "+
+		"message of 1024 bytes\n"+
+		"Password: Invalid Password. Please try again\nPassword: Welcome to the BlueTrace Simulator!\ninput the "+
+		"command: TempID:\n"), true)
 	expect(t, "downloads", strings.Count(got, "TempID:\n"), many)
-	expect(t, "the end", strings.HasSuffix(got, "input the command: Error. Invalid command\ninput the command: \n"), true)
+	expect(t, "the end", strings.HasSuffix(got, "input the command: Error. Invalid command\ninput the command: \n"),
+		true)
 }
 
 // A login that failed for good ends the program.
@@ -140,7 +143,8 @@ func TestConnectionLoss(t *testing.T) {
 	s.pipes(password + "\n")
 	s.awaits("input the command: ")
 	server.Close()
-	const said = "the server closed the connection\nbeacons are still sent and received; start the client again to log in\n"
+	const said = "the server closed the connection\nbeacons are still sent and received; start the client again to " +
+		"log in\n"
 	s.awaits("input the command: \n" + said)
 	s.pipes("Download_tempID\n")
 	s.awaits(said + "not connected to the server: start the client again to log in\ninput the command: ")

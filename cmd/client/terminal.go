@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -71,10 +72,7 @@ func (t *terminal) setSecret(secret bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.secret = secret
-	if secret {
-		return
-	}
-	if t.width > 0 {
+	if !secret && t.width > 0 {
 		_ = t.editor.SetSize(t.width, t.height) // an error shows at the next output
 		t.width = 0
 	}
@@ -206,10 +204,8 @@ func (k *keyboard) pump(in io.Reader) {
 	b := make([]byte, 4096)
 	for {
 		n, err := in.Read(b)
-		for _, c := range b[:n] {
-			if c == ctrlC {
-				k.interrupt()
-			}
+		for range bytes.Count(b[:n], []byte{ctrlC}) {
+			k.interrupt()
 		}
 		k.add(b[:n], err)
 		if err != nil {
@@ -240,11 +236,11 @@ const (
 	pasteEnd   = "\x1b[201~"
 )
 
-// addByte appends the key that a byte completes, if it does: a character, or an escape and what
-// follows, up to a letter or a tilde. It drops bytes that are no UTF-8 and the character U+FFFD:
-// the editor would wait for more input, and hold back the lines behind them. It drops the sequences around a pasted text, so that each pasted line
-// is read like a typed one. After maxKey bytes without an end it ends the sequence with a
-// tilde: otherwise the editor would wait for the end forever.
+// addByte appends the key that a byte completes, if it does: a character, or an escape and what follows, up to a letter
+// or a tilde. It drops bytes that are no UTF-8 and the character U+FFFD: the editor would wait for more input, and hold
+// back the lines behind them. It drops the sequences around a pasted text, so that each pasted line is read like a
+// typed one. After maxKey bytes without an end it ends the sequence with a tilde: otherwise the editor would wait for
+// the end forever.
 func (k *keyboard) addByte(c byte) {
 	k.key = append(k.key, c)
 	if k.key[0] != escape {

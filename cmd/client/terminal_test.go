@@ -21,7 +21,8 @@ type terminalRig struct {
 
 func newTerminalRig(t testing.TB) *terminalRig {
 	in, keys := io.Pipe()
-	d := &terminalRig{t: t, keys: keys, lines: make(chan string, 9), ends: make(chan error, 9), stopped: make(chan struct{}, 9)}
+	d := &terminalRig{t: t, keys: keys, lines: make(chan string, 9), ends: make(chan error, 9),
+		stopped: make(chan struct{}, 9)}
 	d.term = newTerminal(&d.out, func() { d.stopped <- struct{}{} }, func() { d.restored++ })
 	d.term.resize(40, 20)
 	go d.term.keys.pump(in)
@@ -98,7 +99,8 @@ func TestLongLineIsDrawnAgain(t *testing.T) {
 	long := strings.Repeat("abcdefghi ", 8)
 	d.asks("input the command: ")
 	d.types(long + strings.Repeat("\x1b[D", 35))
-	const screen = "input the command: abcdefghi abcdefghi a\nbcdefghi abcdefghi abcde|fghi abcdefghi a\nbcdefghi abcdefghi"
+	const screen = "input the command: abcdefghi abcdefghi a\nbcdefghi abcdefghi abcde|fghi abcdefghi a\nbcdefghi " +
+		"abcdefghi"
 	d.shows(screen)
 	d.term.show([]byte("The beacon is invalid.\n"), false)
 	d.shows("The beacon is invalid.\n" + screen)
@@ -298,7 +300,8 @@ func TestResumedAfterTheEnd(t *testing.T) {
 func TestBytesThatAreNoCharacter(t *testing.T) {
 	for _, size := range []int{1, 2, 4096} {
 		for _, c := range []struct{ typed, read string }{
-			{"caf\xe9", "caf"}, {"\xe9\x1b[200~x", "x"}, {"a\xff\xe2\x82b", "ab"}, {"\ufffdz", "z"}, {"\u00e9\u20ac", "\u00e9\u20ac"},
+			{"caf\xe9", "caf"}, {"\xe9\x1b[200~x", "x"}, {"a\xff\xe2\x82b", "ab"}, {"\ufffdz", "z"},
+			{"\u00e9\u20ac", "\u00e9\u20ac"},
 		} {
 			d := newTerminalRig(t)
 			for keys := c.typed + "\rlog out\r"; keys != ""; {

@@ -81,7 +81,8 @@ func TestTheModuleIsFoundFromBelow(t *testing.T) {
 		t.Errorf("found %q and %v, want %q", got, err, root)
 	}
 	t.Chdir(t.TempDir())
-	if got, err := moduleRoot(t.Context()); err == nil || !strings.Contains(err.Error(), "no go.mod in the working directory") {
+	if got, err := moduleRoot(t.Context()); err == nil || !strings.Contains(err.Error(),
+		"no go.mod in the working directory") {
 		t.Errorf("found %q and %v, want an error", got, err)
 	}
 }

@@ -13,9 +13,9 @@ import (
 // testLimit is the time limit of one run of a test, with its build.
 const testLimit = 5 * time.Minute
 
-// runTests runs the test by of a package of the module in root (all tests, if by is empty) with changed files. folder is
-// for the file that lists them. It tries twice before it reports that the tests do not end. It returns an error if the
-// run allows no conclusion.
+// runTests runs the test by of a package of the module in root (all tests, if by is empty) with changed files. folder
+// is for the file that lists them. It tries twice before it reports that the tests do not end. It returns an error if
+// the run allows no conclusion.
 func runTests(ctx context.Context, root, folder, pkg, by string, overlay map[string]string) (r scenarioRun, err error) {
 	arguments := []string{"test", "-trimpath", "-short", "-vet=off", "-count=1", "-failfast", "-timeout", "2m"}
 	overlayFlag, err := writeOverlay(filepath.Join(folder, "overlay.json"), root, overlay)
@@ -76,7 +76,7 @@ func (t *tester) testOriginalTests(ctx context.Context) error {
 			continue
 		}
 		seen[test] = true
-		r, err := t.goTest(ctx, t.temp, m.tests, m.by, nil)
+		r, err := t.goTest(ctx, t.root, t.temp, m.tests, m.by, nil)
 		if err == nil && r.ending != passed {
 			err = fmt.Errorf("without a bug %s of %s fails: %s", m.by, m.tests, r.reason)
 		}
@@ -93,7 +93,7 @@ func (t *tester) judgeTests(ctx context.Context, r *result, folder string) (outc
 	if err != nil {
 		return o, err
 	}
-	run, err := t.goTest(ctx, folder, r.mutant.tests, r.mutant.by, overlay)
+	run, err := t.goTest(ctx, t.root, folder, r.mutant.tests, r.mutant.by, overlay)
 	if err != nil {
 		return untried, err
 	}

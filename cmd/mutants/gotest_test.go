@@ -19,8 +19,10 @@ func TestReadTests(t *testing.T) {
 			"running go test: no test has run: ok  \tbluetrace/nodes/socket\t0.1s [no tests to run]"},
 		{false, "    --- FAIL: TestA/b (0.0s)\n--- FAIL: TestA (0.0s)\nFAIL\n", scenarioRun{failed, "TestA/b"}, ""},
 		{false, "panic: index out of range\n", scenarioRun{panicked, "panic: index out of range"}, ""},
-		{false, "panic: test timed out after 2m0s\n--- FAIL: TestA\n", scenarioRun{timedOut, "the test did not end, twice"}, ""},
-		{false, "FAIL\tbluetrace/protocol [build failed]", scenarioRun{}, "running go test: FAIL\tbluetrace/protocol [build failed]"},
+		{false, "panic: test timed out after 2m0s\n--- FAIL: TestA\n",
+			scenarioRun{timedOut, "the test did not end, twice"}, ""},
+		{false, "FAIL\tbluetrace/protocol [build failed]", scenarioRun{},
+			"running go test: FAIL\tbluetrace/protocol [build failed]"},
 	} {
 		if got, err := readTests(c.passedAll, c.out); got != c.want || textOf(err) != c.err {
 			t.Errorf("%q: %+v and error %q, want %+v and %q", c.out, got, textOf(err), c.want, c.err)
@@ -31,7 +33,7 @@ func TestReadTests(t *testing.T) {
 func TestTheTableOfTests(t *testing.T) {
 	b := fakeTester(t, "this is right")
 	b.options.tests, b.options.library = true, false
-	b.goTest = func(_ context.Context, _, pkg, by string, overlay map[string]string) (scenarioRun, error) {
+	b.goTest = func(_ context.Context, _, _, pkg, by string, overlay map[string]string) (scenarioRun, error) {
 		switch {
 		case pkg != "./node" || by != "TestIt":
 			t.Errorf("%s of %s was run, want TestIt of ./node", by, pkg)
@@ -47,10 +49,7 @@ func TestTheTableOfTests(t *testing.T) {
 		}
 		return scenarioRun{}, nil
 	}
-	mutants := of("./node", mutantsOfText("found", "lost", "broken"))
-	for i := range mutants {
-		mutants[i].by = "TestIt"
-	}
+	mutants := group(mutant{tests: "./node", by: "TestIt"}, mutantsOfText("found", "lost", "broken"))
 	out, err := testAll(t.Context(), b, mutants, 1)
 	const want = `planted bug   package            first failure
 it is found   ./node             TestIt
@@ -90,7 +89,7 @@ func TestTheRightCheckMustFailFirst(t *testing.T) {
 // TestAPanicAndAHangOfASwarmAreFailures runs swarms that give no report.
 func TestAPanicAndAHangOfASwarmAreFailures(t *testing.T) {
 	b := swarmTester(t)
-	b.swarm = func(context.Context, string, ...string) (swarmResult, error) {
+	b.swarm = func(context.Context, string, string, ...string) (swarmResult, error) {
 		return swarmResult{found: &failure{cause: "panic: 7"}}, nil
 	}
 	b.options.library = false

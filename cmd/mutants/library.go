@@ -59,7 +59,8 @@ func runScenario(ctx context.Context, root, program, scenario string, limit time
 	return r, nil
 }
 
-// panicOf returns the line of a panic in the output of a program that ended with this status, or "" if it did not panic.
+// panicOf returns the line of a panic in the output of a program that ended with this status, or "" if it did not
+// panic.
 func panicOf(status int, output []byte) string {
 	if status != goPanicked {
 		return ""

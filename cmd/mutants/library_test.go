@@ -28,7 +28,8 @@ func TestSimulateRunsAProgram(t *testing.T) {
 		{"panics.yaml", time.Minute, scenarioRun{panicked, "panic: the log has no entry 7"}, ""},
 		{"hangs.yaml", 100 * time.Millisecond, scenarioRun{timedOut, "no end within 100ms, twice"}, ""},
 		{"where.yaml", time.Minute, scenarioRun{}, "running where.yaml: exit status 107: " + filepath.Base(root)},
-		{"silent.yaml", time.Minute, scenarioRun{}, "running silent.yaml: exit status 0, reading its JSON: unexpected end of JSON input"},
+		{"silent.yaml", time.Minute, scenarioRun{},
+			"running silent.yaml: exit status 0, reading its JSON: unexpected end of JSON input"},
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			got, err := runScenario(t.Context(), root, program, c.scenario, c.limit)
@@ -69,7 +70,8 @@ func TestConcludeAcceptsOnlyConsistentResults(t *testing.T) {
 	}{
 		{0, passedJSON, "", scenarioRun{passed, ""}, ""},
 		{99, failedJSON, "", scenarioRun{failed, "a"}, ""},
-		{2, "", "goroutine 1\nfatal error: all goroutines are asleep\n", scenarioRun{panicked, "fatal error: all goroutines are asleep"}, ""},
+		{2, "", "goroutine 1\nfatal error: all goroutines are asleep\n",
+			scenarioRun{panicked, "fatal error: all goroutines are asleep"}, ""},
 		{0, failedJSON, "", scenarioRun{}, `exit status 0 does not fit the verdict "failed" with 1 checks`},
 		{99, passedJSON, "", scenarioRun{}, `exit status 99 does not fit the verdict "passed" with 1 checks`},
 		{99, contradiction, "", scenarioRun{}, `exit status 99 does not fit the verdict "passed" with 1 checks`},
@@ -79,7 +81,8 @@ func TestConcludeAcceptsOnlyConsistentResults(t *testing.T) {
 	} {
 		got, err := readRun(c.status, []byte(c.stdout), []byte(c.stderr))
 		if got != c.want || textOf(err) != c.err {
-			t.Errorf("status %d, %q: %+v and error %q, want %+v and %q", c.status, c.stdout, got, textOf(err), c.want, c.err)
+			t.Errorf("status %d, %q: %+v and error %q, want %+v and %q", c.status, c.stdout, got, textOf(err), c.want,
+				c.err)
 		}
 	}
 }
@@ -132,7 +135,7 @@ func TestARedProgramWithoutAMutantEndsIt(t *testing.T) {
 func TestAfterAnInterruptNothingIsTried(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	b := fakeTester(t, "right")
-	b.run = func(context.Context, string, string) (scenarioRun, error) {
+	b.run = func(context.Context, string, string, string, time.Duration) (scenarioRun, error) {
 		cancel()
 		return scenarioRun{}, nil
 	}

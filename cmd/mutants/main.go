@@ -12,8 +12,11 @@
 // library does not notice because only faults show them: sim swarm must find
 // each of them and shrink it.
 //
-// With --tests it uses a third table (mutants_tests.go), of bugs in the sockets and
+// With --tests it uses a third table (mutants_tests.go), of bugs in sockets, loads and reports, and
 // of checks that are weakened: the named test of a package must fail.
+//
+// With --rules it uses a fourth table (mutants_rules.go), of bugs that break a duty of the course: the rule of the judge
+// about that duty must fail and no other, in virtual time and in the dialects.
 package main
 
 import (
@@ -61,6 +64,9 @@ func command(ctx context.Context, arguments []string, stdout, stderr io.Writer) 
 	if err == nil {
 		err = errors.Join(t.testAll(ctx, stdout), t.cleanUp(stderr))
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "mutants: %v\n", err)
 		return statusSurvived
@@ -78,6 +84,8 @@ type options struct {
 	keep    bool          // keep the changed files and the built programs
 	swarm   bool          // the second table, whose mutants sim swarm must find
 	tests   bool          // the third table, whose mutants tests must find
+	rules   bool          // the fourth table, whose mutants rules of the judge must find
+	wires   []string      // with rules: the names of the dialects
 	library bool          // run the library; always without swarm
 	seeds   string        // with swarm: a range, as sim swarm takes it
 	in      []string      // with swarm: scenario files, from the module's root
@@ -104,7 +112,11 @@ func parseOptions(arguments []string) (options, error) {
 	parts := set.String("part", "", "try only part `K/N` of the mutants: every N-th, from the K-th on")
 	set.BoolVar(&o.keep, "keep", false, "keep the changed files and the built programs")
 	set.BoolVar(&o.swarm, "swarm", false, "use the second table: bugs that only faults show, found by sim swarm")
-	set.BoolVar(&o.tests, "tests", false, "use the third table: bugs in sockets and weakened checks, found by tests")
+	set.BoolVar(&o.tests, "tests", false, "use the third table: bugs in sockets, loads and reports, weakened checks, "+
+		"found by tests")
+	set.BoolVar(&o.rules, "rules", false, "use the fourth table: bugs that one rule of the judge must find, and no other")
+	dialects := set.String("dialects", allDialects,
+		"with --rules: all dialects, or the one with the number `N`, modulo theirs")
 	set.StringVar(&o.seeds, "seeds", "1-1000", "with --swarm: search the seeds `A-B`")
 	set.StringSliceVar(&o.in, "in", swarmScenarios(),
 		"with --swarm: search these scenarios, `FILES` separated by commas")
@@ -125,19 +137,27 @@ func parseOptions(arguments []string) (options, error) {
 			return o, fmt.Errorf("--%s needs --swarm", flag)
 		}
 	}
+	if !o.rules && set.Changed("dialects") {
+		return o, errors.New("--dialects needs --rules")
+	}
 	if o.jobs < 1 || o.jobs > maxJobs {
 		return o, fmt.Errorf("invalid --jobs %d: must be 1 to %d", o.jobs, maxJobs)
 	}
 	table := libraryMutants()
 	switch {
-	case o.swarm && o.tests:
-		return o, errors.New("--swarm and --tests are two tables: give one of them")
+	case o.swarm && o.tests, o.swarm && o.rules, o.tests && o.rules:
+		return o, errors.New("--swarm, --tests and --rules are tables: give one of them")
 	case o.swarm:
 		table = swarmMutants()
 	case o.tests:
 		table, o.library = testMutants(), false
+	case o.rules:
+		table, o.library = ruleMutants(), false
 	}
 	var err error
+	if o.wires, err = chooseDialects(*dialects); err != nil {
+		return o, err
+	}
 	if o.mutants, err = choose(table, *names); err != nil || *parts == "" {
 		return o, err
 	}

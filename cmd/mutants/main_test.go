@@ -2,11 +2,14 @@ package main
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"bluetrace/scenarios"
 )
 
 func TestOptions(t *testing.T) {
@@ -14,7 +17,8 @@ func TestOptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.mutants) != 2 || o.mutants[0].name != "a block is a nanosecond short" || o.mutants[1].name != "a block is a nanosecond long" {
+	if len(o.mutants) != 2 || o.mutants[0].name != "a block is a nanosecond short" ||
+		o.mutants[1].name != "a block is a nanosecond long" {
 		t.Errorf("chosen %+v, want the two of a block's length", o.mutants)
 	}
 	if o.jobs != 3 || !o.keep {
@@ -26,9 +30,26 @@ func TestOptions(t *testing.T) {
 }
 
 func TestTheSecondTable(t *testing.T) {
-	o, err := parseOptions([]string{"--swarm", "--seeds", "5-9", "--in", "a.yaml,b.yaml", "--library=false", "--shrink-time", "5s"})
-	if err != nil || len(o.mutants) != len(swarmMutants()) || o.seeds != "5-9" || len(o.in) != 2 || o.library || o.shrink != 5*time.Second {
+	o, err := parseOptions([]string{"--swarm", "--seeds", "5-9", "--in", "a.yaml,b.yaml", "--library=false",
+		"--shrink-time", "5s"})
+	if err != nil || len(o.mutants) != len(swarmMutants()) || o.seeds != "5-9" || len(o.in) != 2 || o.library ||
+		o.shrink != 5*time.Second {
 		t.Errorf("%d mutants, %+v and %v", len(o.mutants), o.in, err)
+	}
+}
+
+func TestTheFourthTable(t *testing.T) {
+	names := scenarios.DialectNames()
+	o, err := parseOptions([]string{"--rules"})
+	if err != nil || o.library || !o.rules || len(o.mutants) != len(ruleMutants()) || !slices.Equal(o.wires, names) {
+		t.Errorf("%d mutants, %v and %v", len(o.mutants), o.wires, err)
+	}
+	o, err = parseOptions([]string{"--rules", "--part", "2/12", "--dialects", "21"})
+	if err != nil || o.mutants[0].name != ruleMutants()[1].name || !slices.Equal(o.wires, names[21%len(names):][:1]) {
+		t.Errorf("%+v, %v and %v", o.mutants, o.wires, err)
+	}
+	if got := o.wiresOf(&mutant{unless: o.wires}); !slices.Equal(got, []string{"seed"}) {
+		t.Errorf("a mutant that its dialect hides is tried in %v", got)
 	}
 }
 
@@ -36,12 +57,14 @@ func TestBadOptionsAreRefused(t *testing.T) {
 	for want, arguments := range map[string][]string{
 		"invalid --jobs 0: must be 1 to 1024":         {"--jobs", "0"},
 		"invalid --jobs 1025: must be 1 to 1024":      {"--jobs", "1025"},
+		"--dialects needs --rules":                    {"--dialects", "2"},
+		`invalid --dialects "x": must be all or a`:    {"--rules", "--dialects", "x"},
 		`unknown argument "block"`:                    {"block"},
 		"--run: error parsing regexp: missing":        {"--run", "("},
 		`--run "no such mutant" matches none of the `: {"--run", "no such mutant"},
 		"--seeds needs --swarm":                       {"--seeds", "1-2"},
 		"unknown flag: --mutant":                      {"--mutant"},
-		"--swarm and --tests are two tables":          {"--swarm", "--tests"},
+		"--swarm, --tests and --rules are tables":     {"--swarm", "--tests"},
 		`invalid --part "0/3": must be K/N`:           {"--part", "0/3"},
 		`invalid --part "4/3": must be K/N`:           {"--part", "4/3"},
 		`invalid --part "2": must be K/N`:             {"--part", "2"},
@@ -58,7 +81,8 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 	if !errors.Is(err, pflag.ErrHelp) {
 		t.Fatalf("error %v, want %v", err, pflag.ErrHelp)
 	}
-	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep", "--part K/N", "--swarm", "--tests", "--seeds A-B", "--in FILES", "--library", "--shrink-time DURATION"} {
+	for _, flag := range []string{"--run REGEXP", "--jobs N", "--keep", "--part K/N", "--swarm", "--tests", "--rules",
+		"--dialects N", "--seeds A-B", "--in FILES", "--library", "--shrink-time DURATION"} {
 		if !strings.Contains(o.help, flag) {
 			t.Errorf("%q is not in\n%s", flag, o.help)
 		}
@@ -70,17 +94,20 @@ func TestCommandAnswersWithAStatus(t *testing.T) {
 	if got := command(t.Context(), []string{"--jobs", "0"}, &stdout, &stderr); got != statusUsage {
 		t.Errorf("status %d, want %d", got, statusUsage)
 	}
-	if want := "mutants: invalid --jobs 0: must be 1 to 1024\nhint: mutants --help lists the flags\n"; stderr.String() != want || stdout.Len() > 0 {
+	want := "mutants: invalid --jobs 0: must be 1 to 1024\nhint: mutants --help lists the flags\n"
+	if stderr.String() != want || stdout.Len() > 0 {
 		t.Errorf("printed %q and %q, want %q", stdout.String(), stderr.String(), want)
 	}
-	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != statusKilled || !strings.HasPrefix(stdout.String(), "mutants plants bugs") {
+	if got := command(t.Context(), []string{"--help"}, &stdout, &stderr); got != statusKilled ||
+		!strings.HasPrefix(stdout.String(), "mutants plants bugs") {
 		t.Errorf("status %d, printed %q", got, stdout.String())
 	}
 }
 
 func TestTheThirdTable(t *testing.T) {
 	o, err := parseOptions([]string{"--tests", "--part", "2/3"})
-	if all := testMutants(); err != nil || o.library || !o.tests || len(o.mutants) != (len(all)+1)/3 || o.mutants[0].name != all[1].name {
+	if all := testMutants(); err != nil || o.library || !o.tests || len(o.mutants) != (len(all)+1)/3 ||
+		o.mutants[0].name != all[1].name {
 		t.Errorf("%d mutants, library %v and %v", len(o.mutants), o.library, err)
 	}
 }

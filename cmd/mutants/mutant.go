@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -19,6 +21,10 @@ type mutant struct {
 	first string
 	tests string // package, such as ./nodes/socket, whose test must find it; empty: scenarios must
 	also  []edit // further changes that the mutant needs, of this file or others
+	// rules are the numbers of the rules of the judge that must fail, the broken one first, and no other of its
+	// program; nil: scenarios or a test must find the mutant. unless are the dialects that hide it.
+	rules  []int
+	unless []string
 }
 
 // edit is one replacement of text in a file.
@@ -26,6 +32,21 @@ type edit struct {
 	file string // from the module's root, with slashes
 	old  string // must occur exactly once in the file
 	new  string
+}
+
+// anyScenario stands for an empty by in a group that has one.
+const anyScenario = "any"
+
+// group fills in the fields file, by and tests of the mutants that have none from common.
+func group(common mutant, mutants []mutant) []mutant {
+	for i := range mutants {
+		m := &mutants[i]
+		m.file, m.by, m.tests = cmp.Or(m.file, common.file), cmp.Or(m.by, common.by), cmp.Or(m.tests, common.tests)
+		if m.by == anyScenario {
+			m.by = ""
+		}
+	}
+	return mutants
 }
 
 // edits returns all changes of a mutant.
@@ -78,11 +99,6 @@ func (m *mutant) plant(read func(file string) (string, error)) (map[string]strin
 }
 
 // folder returns the mutant's name in the form of a folder's name.
-func (m *mutant) folder() string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return '-'
-	}, m.name)
-}
+func (m *mutant) folder() string { return otherThanLetters.ReplaceAllString(m.name, "-") }
+
+var otherThanLetters = regexp.MustCompile("[^a-zA-Z0-9]")

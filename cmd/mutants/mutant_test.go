@@ -17,6 +17,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"bluetrace/scenarios"
 )
 
 func TestAnEditNeedsItsOldTextOnce(t *testing.T) {
@@ -52,7 +54,7 @@ func TestAMutantMayNeedSeveralEdits(t *testing.T) {
 
 func TestTheTablesOfMutants(t *testing.T) {
 	for _, least := range []struct{ mutants, want int }{
-		{len(libraryMutants()), 120}, {len(swarmMutants()), 30}, {len(testMutants()), 40},
+		{len(libraryMutants()), 120}, {len(swarmMutants()), 30}, {len(testMutants()), 40}, {len(ruleMutants()), 40},
 	} {
 		if least.mutants < least.want {
 			t.Errorf("%d mutants, want at least %d", least.mutants, least.want)
@@ -77,7 +79,9 @@ func TestTheTablesOfMutants(t *testing.T) {
 	}
 }
 
-func allTables() []mutant { return slices.Concat(libraryMutants(), swarmMutants(), testMutants()) }
+func allTables() []mutant {
+	return slices.Concat(libraryMutants(), swarmMutants(), testMutants(), ruleMutants())
+}
 
 // TestPartsOfATable checks that the parts have each mutant once.
 func TestPartsOfATable(t *testing.T) {
@@ -90,6 +94,30 @@ func TestPartsOfATable(t *testing.T) {
 	}
 	if want := []string{"a", "d", "g", "b", "e", "c", "f"}; !slices.Equal(got, want) {
 		t.Errorf("parts %q, want %q", got, want)
+	}
+}
+
+// TestEveryRuleHasAMutant checks that a bug is planted for each rule of the course that runs in virtual time.
+func TestEveryRuleHasAMutant(t *testing.T) {
+	const needsProcess = "it needs a process"
+	without := map[int]string{
+		1: "a server in virtual time always starts", 12: "each phone in virtual time has an address of its own",
+		44: "each login in virtual time is a program of its own",
+		45: needsProcess, 47: needsProcess, 50: needsProcess, 59: needsProcess,
+	}
+	rules, err := scenarios.LoadRules(scenarios.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range rules {
+		has := slices.ContainsFunc(ruleMutants(), func(m mutant) bool { return m.rules[0] == s.Rule.Number })
+		reason, excused := without[s.Rule.Number]
+		switch {
+		case has && excused:
+			t.Errorf("rule %d has a mutant, although %s", s.Rule.Number, reason)
+		case !has && !excused && s.Rule.Group == scenarios.GroupCourse:
+			t.Errorf("rule %d has no mutant", s.Rule.Number)
+		}
 	}
 }
 
@@ -164,11 +192,12 @@ func readSource(file string) (string, error) {
 	return string(text), err
 }
 
-// placesOf names the places of text in protocol and nodes, as file:line. If
+// placesOf names the places of text in the packages with mutants, as file:line. If
 // there are none, it names those of the text's first line.
 func placesOf(text string) string {
 	var places []string
-	for _, pattern := range []string{"protocol/*.go", "nodes/*.go", "nodes/*/*.go", "sim/check/*.go"} {
+	for _, pattern := range []string{"protocol/*.go", "nodes/*.go", "nodes/*/*.go", "sim/check/*.go", "sim/load/*.go",
+		"reports/*.go", "reports/compare/*.go", "reports/chart/*.go", "reports/runpage/*.go"} {
 		files, _ := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pattern)))
 		for _, file := range files {
 			source, err := os.ReadFile(file)
@@ -189,7 +218,7 @@ func placesOf(text string) string {
 	if line, _, several := strings.Cut(strings.TrimSpace(text), "\n"); several {
 		return fmt.Sprintf("nowhere, but its first line %q is %s", line, placesOf(line))
 	}
-	return "nowhere in protocol, nodes and sim/check"
+	return "nowhere in these packages"
 }
 
 // TestEveryMutantCompiles checks the types of each changed package, which is far
@@ -232,13 +261,15 @@ type packageSet struct {
 func sourcePackages(t *testing.T) *packageSet {
 	t.Helper()
 	list := exec.Command("go", "list", "-export", "-deps", "-f",
-		`{{.ImportPath}}|{{.Export}}|{{if .Module}}{{range .GoFiles}}{{.}} {{end}}{{end}}`, "./protocol", "./nodes/...", "./sim/check")
+		`{{.ImportPath}}|{{.Export}}|{{if .Module}}{{range .GoFiles}}{{.}} {{end}}{{end}}`, "./protocol", "./nodes/...",
+		"./sim/check", "./sim/load", "./reports", "./reports/compare", "./reports/chart", "./reports/runpage")
 	list.Dir = filepath.Join("..", "..")
 	out, err := list.Output()
 	if err != nil {
 		t.Fatalf("go list: %v", err)
 	}
-	p := &packageSet{files: map[string][]string{}, exports: map[string]string{}, set: token.NewFileSet(), parsed: map[string]*ast.File{}}
+	p := &packageSet{files: map[string][]string{}, exports: map[string]string{}, set: token.NewFileSet(),
+		parsed: map[string]*ast.File{}}
 	for line := range strings.Lines(string(out)) {
 		parts := strings.Split(strings.TrimSpace(line), "|")
 		p.exports[parts[0]] = parts[1]

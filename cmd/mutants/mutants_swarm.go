@@ -40,12 +40,10 @@ func diskMutants() []mutant {
 func journalMutants() []mutant {
 	const restore, contactLog, journal = "nodes/phone.go", "nodes/files/contactlog.go", "nodes/files/contactlogread.go"
 	const clamped = "least = max(least, full-remainder(end, now.Wall, full))"
-	return []mutant{
-		{name: "a restarted phone loses its log", file: restore,
-			old: "if age[i] >= full {", new: "if age[i] >= 0 {"},
-		{name: "at a start an entry counts as received just now", file: restore,
-			old: clamped, new: "_, least = end, 0"},
-		{name: "the age of an entry at a start is not bounded", file: restore,
+	return group(mutant{file: restore}, []mutant{
+		{name: "a restarted phone loses its log", old: "if age[i] >= full {", new: "if age[i] >= 0 {"},
+		{name: "at a start an entry counts as received just now", old: clamped, new: "_, least = end, 0"},
+		{name: "the age of an entry at a start is not bounded",
 			old: clamped, new: "_, least = end, time.Duration(now.Wall-stored[i].Received)"},
 		{name: "the log is written without its journal", file: contactLog,
 			old: "if err := l.writeJournal(); err != nil {", new: "if err := error(nil); err != nil {"},
@@ -55,7 +53,7 @@ func journalMutants() []mutant {
 			old: "case !t.whole:\n", new: "case !t.whole:\n\t\t\tl.known = nil\n"},
 		{name: "a torn line is trusted if it can be parsed", file: journal,
 			old: "case !t.whole:\n", new: "case !t.whole && err != nil:\n"},
-	}
+	})
 }
 
 // clockMutants returns mutants that show when a clock is stepped (PROTOCOL.md
@@ -117,58 +115,51 @@ func clockMutants() []mutant {
 // storingMutants returns mutants of answers that wait for a slow, full or failing
 // disk (PROTOCOL.md section 2).
 func storingMutants() []mutant {
-	const tempIDs, login, server = "nodes/tempids.go", "nodes/login.go", "nodes/server.go"
-	const attempts = "nodes/files/attempts.go"
-	return []mutant{
-		{name: "a TempID that could not be saved is issued", file: tempIDs,
+	return group(mutant{file: "nodes/login.go"}, []mutant{
+		{name: "a TempID that could not be saved is issued", file: "nodes/tempids.go",
 			old: "if err != nil {\n\t\tout.print(", new: "if err != nil && !waits {\n\t\tout.print("},
-		{name: "a wrong password that could not be saved is not counted", file: login,
-			old: "out.print(fmt.Sprintf(\"attempts of",
+		{name: "a wrong password that could not be saved is not counted", old: "out.print(fmt.Sprintf(\"attempts of",
 			new: "if a := s.accounts.known[p.user]; a != nil && a.wrong > 0 {\n\t\t\ta.wrong--\n\t\t}\n\t\t" +
 				"out.print(fmt.Sprintf(\"attempts of"},
-		{name: "a failed save of one name replaces that of another", file: attempts,
+		{name: "a failed save of one name replaces that of another", file: "nodes/files/attempts.go",
 			old: "append(t.unsaved, nameOfAttempts(&r.Attempts))", new: "[]attemptName{nameOfAttempts(&r.Attempts)}"},
-		{name: "a welcome precedes a reset that another session awaits", file: login,
+		{name: "a welcome precedes a reset that another session awaits",
 			old: "a.wrong, a.stale = 0, true", new: "a.wrong, a.stale = 0, false"},
-		{name: "a password that could not be saved is not answered", file: login,
+		{name: "a password that could not be saved is not answered",
 			old: "if !waits {\n\t\treturn\n\t}\n\tswitch", new: "if !waits || err != nil {\n\t\treturn\n\t}\n\tswitch"},
-		{name: "a session outlives its connection", file: server,
+		{name: "a session outlives its connection", file: "nodes/server.go",
 			old: "if s.sessions.isOpen(c) {\n\t\ts.end(c, ReasonEOF, out)",
 			new: "if s.sessions.isOpen(c) && s.connection(c).upload == nil {\n\t\ts.end(c, ReasonEOF, out)"},
-	}
+	})
 }
 
 // connectionMutants returns mutants of connections that break, stall or are slow
 // (PROTOCOL.md sections 2 and 4).
 func connectionMutants() []mutant {
-	const program = "nodes/program.go"
 	const unanswered = "cannot go on.\n\t\tg.end(now, OutcomeNoAnswer, textNoAnswer, out)"
-	return []mutant{
-		{name: "an interrupted upload counts as done", file: program,
-			old: "text := textLost\n",
+	return group(mutant{file: "nodes/program.go"}, []mutant{
+		{name: "an interrupted upload counts as done", old: "text := textLost\n",
 			new: "text := textLost\n\tif g.uploading() && g.session.upload.sent > 1 {\n\t\tg.end(now, OutcomeOK, " +
 				"textLostUpload, out)\n\t\treturn\n\t}\n"},
-		{name: "an upload line without an answer is sent again", file: program,
-			old: unanswered,
+		{name: "an upload line without an answer is sent again", old: unanswered,
 			new: "cannot go on.\n\t\tif u := g.session.upload; u.sent > 1 {\n\t\t\t" +
 				"out.send(u.line(u.sent-2))\n\t\t\tg.awaitAnswer(now)\n\t\t\treturn\n\t\t}\n\t\tg.end(now, " +
 				"OutcomeNoAnswer, textNoAnswer, out)"},
-		{name: "an upload without an answer is started again", file: program,
+		{name: "an upload without an answer is started again",
 			old: unanswered, new: "cannot go on.\n\t\tg.startUpload(now, g.phone.log.entries(), out)"},
-		{name: "half of a TempID ends the wait", file: program,
-			old: "if reply != protocol.ReplyTempID {\n",
-			new: "if reply != protocol.ReplyTempID {\n\t\tif reply == protocol.NoReply {\n\t\t\tg.timer = timerNone\n\t\t}\n"},
-		{name: "a phone loses its TempID with its connection", file: program,
+		{name: "half of a TempID ends the wait", old: "if reply != protocol.ReplyTempID {\n",
+			new: "if reply != protocol.ReplyTempID {\n\t\tif reply == protocol.NoReply {\n\t\t\tg.timer = " +
+				"timerNone\n\t\t}\n"},
+		{name: "a phone loses its TempID with its connection",
 			old: "text := textLost\n", new: "text := textLost\n\tg.phone.hasTempID = false\n"},
-	}
+	})
 }
 
 // datagramMutants returns mutants of lost, duplicated and late datagrams
 // (PROTOCOL.md section 3).
 func datagramMutants() []mutant {
-	const assembler = "protocol/assembler.go"
 	return []mutant{
-		{name: "a part from an unknown sender joins another's beacon", file: assembler,
+		{name: "a part from an unknown sender joins another's beacon", file: "protocol/assembler.go",
 			old: "\tdefault:\n\t\treturn a.outOfTurn(now,",
 			new: "\tcase r == none && len(p) == TimeSize && a.known.begun.oldest != none && " +
 				"a.known.at(a.known.begun.oldest).awaits(TimeSize):\n\t\treturn a.addPart(now, p, " +

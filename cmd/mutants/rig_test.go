@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // fakeSim is the environment variable that makes the test's program behave like sim.
@@ -28,8 +29,10 @@ const (
 	redJSON   = `{"verdict": "failed", "checks": [
 		{"kind": "invariant", "name": "all is well", "verdict": "failed", "at_seconds": 2},
 		{"kind": "expectation", "name": "late", "place": "scenarios/red.yaml:9:1", "verdict": "failed"},
-		{"kind": "expectation", "name": "held", "place": "scenarios/red.yaml:1:1", "verdict": "passed", "at_seconds": 0},
-		{"kind": "expectation", "name": "first", "place": "scenarios/red.yaml:7:3", "verdict": "failed", "at_seconds": 1.5}]}`
+		{"kind": "expectation", "name": "held", "place": "scenarios/red.yaml:1:1", "verdict": "passed",
+		"at_seconds": 0},
+		{"kind": "expectation", "name": "first", "place": "scenarios/red.yaml:7:3", "verdict": "failed",
+		"at_seconds": 1.5}]}`
 )
 
 func playSim(arguments []string) {
@@ -77,8 +80,9 @@ func fakeTester(t *testing.T, source string) *tester {
 	if err := os.WriteFile(filepath.Join(root, "node.go"), []byte(source), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	b := &tester{options: &options{jobs: 1, library: true}, root: root, temp: t.TempDir(), scenarios: []string{"scenarios/first.yaml", "scenarios/second.yaml"}}
-	b.build = func(_ context.Context, program string, overlay map[string]string) error {
+	b := &tester{options: &options{jobs: 1, library: true}, root: root, temp: t.TempDir(),
+		scenarios: []string{"scenarios/first.yaml", "scenarios/second.yaml"}}
+	b.build = func(_ context.Context, _, program string, overlay map[string]string) error {
 		file := overlay["node.go"]
 		if file == "" {
 			file = filepath.Join(root, "node.go")
@@ -89,7 +93,7 @@ func fakeTester(t *testing.T, source string) *tester {
 		}
 		return errors.Join(err, os.WriteFile(program, []byte(strings.TrimSuffix(string(text), " // comment")), 0o755))
 	}
-	b.run = func(_ context.Context, program, scenario string) (scenarioRun, error) {
+	b.run = func(_ context.Context, _, program, scenario string, _ time.Duration) (scenarioRun, error) {
 		text, err := os.ReadFile(program)
 		switch {
 		case strings.Contains(string(text), "refused"):

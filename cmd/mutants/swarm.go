@@ -139,7 +139,7 @@ func (t *tester) judgeSwarm(ctx context.Context, r *result, program string) {
 	}
 	o, out := t.options, filepath.Join(filepath.Dir(program), "found")
 	arguments := append([]string{"--seeds", o.seeds, "--out", out, "--shrink-time", o.shrink.String()}, o.in...)
-	if r.search, r.err = t.swarm(ctx, program, arguments...); r.err != nil {
+	if r.search, r.err = t.swarm(ctx, t.root, program, arguments...); r.err != nil {
 		r.outcome = untried
 		return
 	}
@@ -152,7 +152,7 @@ func (t *tester) judgeSwarm(ctx context.Context, r *result, program string) {
 		return // it panicked or did not end
 	}
 	seed := strconv.FormatUint(found.seed, 10)
-	original, err := t.swarm(ctx, t.originalProgram(), "--seeds", seed+"-"+seed, found.scenario)
+	original, err := t.swarm(ctx, t.root, t.originalProgram(), "--seeds", seed+"-"+seed, found.scenario)
 	if err == nil && original.found != nil {
 		err = fmt.Errorf("without the bug seed %d of %s fails as well: %s", found.seed, found.scenario,
 			original.found.cause)

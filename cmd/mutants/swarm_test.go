@@ -7,14 +7,17 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const (
 	heldSwarm   = `{"verdict": "passed", "runs": 500, "wall_seconds": 2.5, "failures": []}`
 	failedSwarm = `{"verdict": "failed", "runs": 12, "wall_seconds": 0.5, "failures": [
-		{"cause": "liveness: login: nothing", "seed": 7, "file": "scenarios/first.yaml", "shrunk": "one.yaml", "shrunk_note": "(1 phone)"},
+		{"cause": "liveness: login: nothing", "seed": 7, "file": "scenarios/first.yaml", "shrunk": "one.yaml",
+		"shrunk_note": "(1 phone)"},
 		{"cause": "it is lost", "seed": 7, "file": "scenarios/first.yaml", "shrunk_note": "none: time was up"},
-		{"cause": "it is gone", "seed": 7, "file": "scenarios/first.yaml", "shrunk": "three.yaml", "shrunk_note": "(2 phones; needs its seed)"}]}`
+		{"cause": "it is gone", "seed": 7, "file": "scenarios/first.yaml", "shrunk": "three.yaml",
+		"shrunk_note": "(2 phones; needs its seed)"}]}`
 )
 
 const oneStep = `name: one
@@ -35,11 +38,13 @@ func TestReadSwarmOutput(t *testing.T) {
 	write(t, filepath.Join(root, "one.yaml"), oneStep)
 	write(t, filepath.Join(root, "three.yaml"), threeThings)
 	got, err := readSwarm(simFailed, []byte(failedSwarm), root)
-	want := failure{scenario: "scenarios/first.yaml", seed: 7, cause: "it is gone", phones: 2, parts: 3, note: "(2 phones; needs its seed)"}
+	want := failure{scenario: "scenarios/first.yaml", seed: 7, cause: "it is gone", phones: 2, parts: 3,
+		note: "(2 phones; needs its seed)"}
 	if err != nil || got.runs != 12 || got.seconds != 0.5 || got.found == nil || *got.found != want {
 		t.Fatalf("%+v, %+v and %v, want %+v", got, got.found, err, want)
 	}
-	if got, err = readSwarm(simPassed, []byte(heldSwarm), root); err != nil || got != (swarmResult{runs: 500, seconds: 2.5}) {
+	if got, err = readSwarm(simPassed, []byte(heldSwarm), root); err != nil ||
+		got != (swarmResult{runs: 500, seconds: 2.5}) {
 		t.Errorf("%+v and %v, want 500 runs that held", got, err)
 	}
 }
@@ -70,7 +75,8 @@ func TestRunSwarmRunsAProgram(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := runSwarm(t.Context(), t.TempDir(), program, "--seeds", "1-3", "held.yaml"); err != nil || got.runs != 500 || got.found != nil {
+	if got, err := runSwarm(t.Context(), t.TempDir(), program, "--seeds", "1-3", "held.yaml"); err != nil ||
+		got.runs != 500 || got.found != nil {
 		t.Errorf("%+v and %v, want 500 runs that passed", got, err)
 	}
 	_, err = runSwarm(t.Context(), t.TempDir(), program, "refused.yaml")
@@ -86,7 +92,7 @@ func swarmTester(t *testing.T) *tester {
 	t.Helper()
 	b := fakeTester(t, "this is right")
 	b.options.swarm, b.options.seeds, b.options.in = true, "1-9", []string{"a.yaml", "b.yaml"}
-	b.swarm = func(_ context.Context, program string, arguments ...string) (swarmResult, error) {
+	b.swarm = func(_ context.Context, _, program string, arguments ...string) (swarmResult, error) {
 		found := &failure{scenario: "scenarios/first.yaml", seed: 2, cause: "a | b", phones: 1, parts: 4}
 		folder := filepath.Dir(program)
 		if folder == b.temp {
@@ -98,7 +104,8 @@ func swarmTester(t *testing.T) *tester {
 			}
 			return swarmResult{runs: 1}, nil
 		}
-		if got, want := strings.Join(arguments, " "), "--seeds 1-9 --out "+folder+"/found --shrink-time 0s a.yaml b.yaml"; got != want {
+		if got, want := strings.Join(arguments, " "),
+			"--seeds 1-9 --out "+folder+"/found --shrink-time 0s a.yaml b.yaml"; got != want {
 			t.Errorf("a swarm was run with %q, want %q", got, want)
 		}
 		switch filepath.Base(folder) {
@@ -143,7 +150,7 @@ the library notices it: node.go: it is first: first (scenarios/first.yaml:3)
 
 func TestWithoutTheLibraryOnlySwarmsLook(t *testing.T) {
 	b := swarmTester(t)
-	b.run = func(context.Context, string, string) (scenarioRun, error) {
+	b.run = func(context.Context, string, string, string, time.Duration) (scenarioRun, error) {
 		t.Error("a scenario of the library was run")
 		return scenarioRun{}, nil
 	}

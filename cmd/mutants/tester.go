@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 // outcome is the outcome of one mutant's test. All but killed are failures.
@@ -43,12 +44,12 @@ type tester struct {
 	temp      string            // absolute; the folder of changed files and programs
 	scenarios []string          // files, from root
 	original  [sha256.Size]byte // hash of the program without a bug
+	judge     *ruleJudge        // with --rules
 
-	build func(ctx context.Context, program string, overlay map[string]string) error
-	run   func(ctx context.Context, program, scenario string) (scenarioRun, error)
-	swarm func(ctx context.Context, program string, arguments ...string) (swarmResult, error)
-	// goTest runs the test by of a package, or all its tests if by is empty.
-	goTest func(ctx context.Context, folder, pkg, by string, overlay map[string]string) (scenarioRun, error)
+	build  func(ctx context.Context, root, program string, overlay map[string]string) error
+	run    func(ctx context.Context, root, program, scenario string, limit time.Duration) (scenarioRun, error)
+	swarm  func(ctx context.Context, root, program string, arguments ...string) (swarmResult, error)
+	goTest func(ctx context.Context, root, folder, pkg, by string, overlay map[string]string) (scenarioRun, error)
 }
 
 // newTester finds the module and its small scenarios.
@@ -69,22 +70,8 @@ func newTester(ctx context.Context, o *options) (*tester, error) {
 		return nil, fmt.Errorf("making a folder for the programs: %w", err)
 	}
 	return &tester{
-		options:   o,
-		root:      root,
-		temp:      temp,
-		scenarios: files,
-		build: func(ctx context.Context, program string, overlay map[string]string) error {
-			return build(ctx, root, program, overlay)
-		},
-		run: func(ctx context.Context, program, scenario string) (scenarioRun, error) {
-			return runScenario(ctx, root, program, scenario, scenarioLimit)
-		},
-		swarm: func(ctx context.Context, program string, arguments ...string) (swarmResult, error) {
-			return runSwarm(ctx, root, program, arguments...)
-		},
-		goTest: func(ctx context.Context, folder, pkg, by string, overlay map[string]string) (scenarioRun, error) {
-			return runTests(ctx, root, folder, pkg, by, overlay)
-		},
+		options: o, root: root, temp: temp, scenarios: files,
+		build: build, run: runScenario, swarm: runSwarm, goTest: runTests,
 	}, nil
 }
 
@@ -114,6 +101,8 @@ func (t *tester) testAll(ctx context.Context, w io.Writer) error {
 		table = &swarmTable{printer: out}
 	case t.options.tests:
 		table = newMutantTable(out, mutants, nil)
+	case t.options.rules:
+		table = &rulesTable{printer: out, options: t.options}
 	}
 	table.head()
 	var failures []result
@@ -172,11 +161,15 @@ func (t *tester) testOriginal(ctx context.Context) error {
 		return t.testOriginalTests(ctx)
 	}
 	program := t.originalProgram()
-	if err := t.build(ctx, program, nil); err != nil {
+	if err := t.build(ctx, t.root, program, nil); err != nil {
 		return err
 	}
 	var err error
-	if t.original, err = contentOf(program); err != nil || !t.options.library {
+	if t.original, err = contentOf(program); err == nil && t.options.rules {
+		t.judge, err = newRuleJudge(ctx, t.root, t.options, program)
+		return err
+	}
+	if err != nil || !t.options.library {
 		return err
 	}
 	runs, err := t.runLibrary(ctx, program)
@@ -217,9 +210,12 @@ func (t *tester) test(ctx context.Context, m *mutant) result {
 			return r
 		}
 	}
-	if t.options.swarm {
+	switch {
+	case t.options.swarm:
 		t.judgeSwarm(ctx, &r, program)
-	} else {
+	case t.options.rules:
+		r.outcome, r.err = t.judge.judge(ctx, m, program)
+	default:
 		r.outcome, r.err = t.judgeLibrary(m, r.runs)
 	}
 	return r
@@ -232,7 +228,7 @@ func (t *tester) buildMutant(ctx context.Context, m *mutant, program string) (ou
 	if err != nil {
 		return o, err
 	}
-	if err := t.build(ctx, program, overlay); err != nil {
+	if err := t.build(ctx, t.root, program, overlay); err != nil {
 		return unbuilt, err
 	}
 	content, err := contentOf(program)
@@ -273,7 +269,7 @@ func (t *tester) runLibrary(ctx context.Context, program string) ([]scenarioRun,
 	runs := make([]scenarioRun, len(t.scenarios))
 	for i, scenario := range t.scenarios {
 		var err error
-		if runs[i], err = t.run(ctx, program, scenario); err != nil {
+		if runs[i], err = t.run(ctx, t.root, program, scenario, scenarioLimit); err != nil {
 			return nil, err
 		}
 	}

@@ -38,8 +38,10 @@ func BenchmarkClassroom(b *testing.B) {
 func BenchmarkPrimarySchool(b *testing.B) {
 	data := os.Getenv("BLUETRACE_DATA")
 	if data == "" {
-		b.Skip("SKIPPED: no recorded day of a primary school is played: set BLUETRACE_DATA to a folder that has primaryschool.csv.gz (sociopatterns.org)")
+		b.Skip("SKIPPED: no recorded day of a primary school is played: set BLUETRACE_DATA to a folder that has " +
+			"primaryschool.csv.gz (sociopatterns.org)")
 	}
 	sim := builtSim(b)
-	benchmarkCommand(b, sim, "run", "--set", "TRACE="+filepath.Join(data, "primaryschool.csv.gz"), "../../scenarios/primaryschool.yaml")
+	benchmarkCommand(b, sim, "run", "--set", "TRACE="+filepath.Join(data, "primaryschool.csv.gz"),
+		"../../scenarios/primaryschool.yaml")
 }

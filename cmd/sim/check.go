@@ -64,7 +64,7 @@ func contains(files []string, file string) bool {
 	return slices.ContainsFunc(files, func(f string) bool { return filepath.Clean(f) == filepath.Clean(file) })
 }
 
-func (p *program) newCheckCommand(result *status) *cobra.Command {
+func (p *program) newCheckCommand() *cobra.Command {
 	var sets []string
 	var o scenarios.Options
 	var quiet bool
@@ -78,12 +78,13 @@ func (p *program) newCheckCommand(result *status) *cobra.Command {
 	}, func(*pflag.FlagSet) (err error) {
 		o.Vars, err = parseVariables(sets)
 		return err
-	}, func(_ context.Context, paths []string) { *result = p.check(paths, o, quiet) })
+	}, func(_ context.Context, paths []string) status { return p.check(paths, o, quiet) })
 }
 
 // check reads scenarios and lists all mistakes of every file.
 func (p *program) check(paths []string, o scenarios.Options, quiet bool) status {
 	files, _, worst := p.selectScenarios(paths)
+	o = p.sharing(files, o)
 	for _, file := range files {
 		s, err := p.load(file, o)
 		switch {
@@ -96,6 +97,26 @@ func (p *program) check(paths []string, o scenarios.Options, quiet bool) status 
 		}
 	}
 	return worst
+}
+
+// sharing returns the options with which each of several files accepts a value of --set that another of them uses.
+func (p *program) sharing(files []string, o scenarios.Options) scenarios.Options {
+	if len(files) < 2 || len(o.Vars) == 0 {
+		return o
+	}
+	spare := o
+	spare.SpareVars = true
+	o.UsedElsewhere = map[string]bool{}
+	for _, file := range files {
+		s, err := p.load(file, spare)
+		if err != nil {
+			continue // it is read again, and then the mistake is reported
+		}
+		for name := range s.Vars {
+			o.UsedElsewhere[name] = true
+		}
+	}
+	return o
 }
 
 // sizeOf returns the numbers of a scenario's parts, in words.
@@ -111,27 +132,6 @@ func sizeOf(s *scenarios.Scenario) string {
 	}, ", ")
 }
 
-func (p *program) newInitCommand(result *status) *cobra.Command {
-	return &cobra.Command{
-		Use:               "init FILE",
-		Short:             "write a commented scenario to begin with",
-		Long:              "Writes a small scenario with comments to FILE, which must not exist yet.",
-		Args:              oneFile,
-		ValidArgsFunction: completeScenarios,
-		RunE: func(_ *cobra.Command, arguments []string) error {
-			*result = p.initScenario(arguments[0])
-			return nil
-		},
-	}
-}
-
-func oneFile(_ *cobra.Command, arguments []string) error {
-	if len(arguments) != 1 {
-		return fmt.Errorf("expected one file, found %d", len(arguments))
-	}
-	return nil
-}
-
 // initScenario writes the starting scenario to path, whole or not at all. It
 // does not overwrite a file.
 func (p *program) initScenario(path string) status {
@@ -139,31 +139,11 @@ func (p *program) initScenario(path string) status {
 		return p.fail(fmt.Errorf("%q exists already", path), "name a new file", statusInvalid)
 	}
 	err := reports.WriteFile(path, func(w io.Writer) error {
-		_, err := io.WriteString(w, p.starter())
+		_, err := io.WriteString(w, scenarios.Starter())
 		return err
 	})
 	if err != nil {
 		return p.fail(err, "name a file in a folder that exists and can be written", statusError)
 	}
 	return p.print(fmt.Sprintf("wrote %s; run it with: %s run %s\n", reports.Escape(path), p.name, shellQuoted(path)))
-}
-
-func (p *program) newSchemaCommand(result *status) *cobra.Command {
-	return &cobra.Command{
-		Use:   "schema",
-		Short: "print the JSON Schema of a scenario, for editors",
-		Long:  "Prints the JSON Schema of a scenario, for editors.",
-		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			*result = p.print(string(p.schema()))
-			return nil
-		},
-	}
-}
-
-func noArguments(_ *cobra.Command, arguments []string) error {
-	if len(arguments) > 0 {
-		return fmt.Errorf("unexpected argument %q", arguments[0])
-	}
-	return nil
 }

@@ -112,7 +112,8 @@ func takesCommand(t *testing.T, command string, arguments []string) {
 func takesSwarm(t *testing.T, arguments []string) {
 	t.Helper()
 	for i := range arguments { // expand the variables as the shell does
-		arguments[i] = strings.NewReplacer("$GITHUB_SHA", strings.Repeat("630fbe9c0f", 4), "$first", "3500", "$PART", "3").Replace(arguments[i])
+		arguments[i] = strings.NewReplacer("$GITHUB_SHA", strings.Repeat("630fbe9c0f", 4), "$first", "3500", "$PART",
+			"3").Replace(arguments[i])
 	}
 	var f swarmFlags
 	paths, err := parseAndCheck(&f, arguments)

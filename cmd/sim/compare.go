@@ -4,11 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"bluetrace/reports"
 	"bluetrace/reports/compare"
 )
 
@@ -26,9 +30,13 @@ const compareStatuses = `Exit status:
   107  not possible: a file cannot be read, the output cannot be written
 `
 
+// comparePage is the page in the folder of --out.
+const comparePage = "compare" + pageEnd
+
 // compareFlags are the settings of one call of sim compare.
 type compareFlags struct {
 	compare.Options
+	out        string // folder of --out; empty if no page is written
 	budgets    []string
 	confidence string
 	forms      *formsFlag
@@ -41,7 +49,8 @@ func (f *compareFlags) define(set *pflag.FlagSet) {
 	set.StringVar(&f.confidence, "confidence", "95%",
 		"confidence of each interval; the rest is the `SHARE` of false discoveries")
 	set.Uint64Var(&f.Seed, "seed", 1, "draw the bootstrap with the seed `N`")
-	f.forms = defineForms(set, "text", "json")
+	set.StringVar(&f.out, "out", "", "write a page, "+comparePage+", to the folder `DIR`")
+	f.forms = defineForms(set, "text", "json", "html")
 	defineNoColor(set, &f.noColor)
 }
 
@@ -88,12 +97,26 @@ type compareCommand struct {
 
 // run compares the results b with the results a.
 func (c *compareCommand) run(ctx context.Context, a, b string) status {
-	result, err := await(ctx, a+" "+b, func() (*compare.Comparison, error) { return c.compareFiles(a, b) })
+	path := filepath.Join(c.out, comparePage)
+	if c.out != "" {
+		if err := errors.Join(makeFolder(c.out), reports.RemoveFile(path)); err != nil {
+			return c.fail(err, "name a writable folder with --out", statusError)
+		}
+	}
+	result, err := await(ctx, slices.Concat(compare.Parts(a), compare.Parts(b)),
+		func() (*compare.Comparison, error) { return c.compareFiles(a, b) })
+	html := func(w io.Writer) error { return compare.HTML(w, result) }
+	if err == nil && c.out != "" {
+		err = reports.WriteFile(path, html)
+	}
 	if err == nil && c.forms.has("text") {
 		err = compare.Text(c.stdout, result, c.colour && !c.noColor)
 	}
 	if err == nil && c.forms.has("json") {
 		err = compare.JSON(c.stdout, result)
+	}
+	if err == nil && c.forms.has("html") {
+		err = html(c.stdout)
 	}
 	if _, invalid := errors.AsType[*compare.Invalid](err); invalid {
 		return c.fail(err, "", statusInvalid)

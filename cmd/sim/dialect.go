@@ -17,24 +17,22 @@ import (
 	"bluetrace/protocol/dialect"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/learn"
 )
 
 // dialectCommand is the command dialect.
-type dialectCommand struct {
-	p      *program
-	result *status
-}
+type dialectCommand struct{ *program }
 
-func (d *dialectCommand) command() *cobra.Command {
+func (d *dialectCommand) commandTree() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "dialect",
-		Short: "list, print and check descriptions of other wires",
+		Short: "list, print, check and learn descriptions of other wires",
 		Long: "A dialect describes the bytes between the phone and the server of another implementation. With\n" +
 			"sim run --live --server HOST:PORT --dialect NAME the phones speak it.",
 		Args: cobra.ArbitraryArgs, // RunE answers an unknown command in one line
 		RunE: func(c *cobra.Command, arguments []string) error {
 			if len(arguments) == 0 {
-				return errors.New("no command: write list, show, check or serve")
+				return errors.New("no command: write list, show, check, serve or learn")
 			}
 			return unknownCommand(c, arguments[0])
 		},
@@ -43,10 +41,7 @@ func (d *dialectCommand) command() *cobra.Command {
 		Use:   "list",
 		Short: "list the dialects that are part of the program",
 		Args:  noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			*d.result = d.list()
-			return nil
-		},
+		RunE:  func(*cobra.Command, []string) error { return d.list() },
 	}, &cobra.Command{
 		Use:   "show NAME",
 		Short: "print the file of a dialect, to begin another one with",
@@ -56,8 +51,7 @@ func (d *dialectCommand) command() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			*d.result = d.p.print(string(text))
-			return nil
+			return d.print(string(text))
 		},
 	}, &cobra.Command{
 		Use:   "check FILE...",
@@ -66,14 +60,60 @@ func (d *dialectCommand) command() *cobra.Command {
 			"hold a conversation over translators, which is printed: > is sent by the phone, < by the server.",
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(_ *cobra.Command, arguments []string) error {
+			worst := statusPassed
 			for _, name := range arguments {
-				*d.result = max(*d.result, d.check(name))
+				worst = max(worst, d.check(name))
 			}
-			return nil
+			return worst
 		},
 	})
-	c.AddCommand(d.serveCommand())
+	c.AddCommand(d.serveCommand(), d.learnCommand())
 	return c
+}
+
+func (d *dialectCommand) learnCommand() *cobra.Command {
+	config := learn.Config{Clock: clock.New()}
+	c := &cobra.Command{
+		Use:   "learn --server-command CMD --client-command CMD",
+		Short: "print the dialect of a client and a server",
+		Long: "Runs a server and its client in copies of a folder, types logins and commands at the client, and\n" +
+			"prints the dialect that the bytes between them have. The parts that were not learned are listed on\n" +
+			"standard error.",
+		Args: noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if config.ServerCommand == "" || config.ClientCommand == "" {
+				return errors.New("write both commands: --server-command and --client-command")
+			}
+			return d.learn(c.Context(), config)
+		},
+	}
+	c.Flags().StringVar(&config.ServerCommand, "server-command", "",
+		"start the server with the shell command `CMD`: {port} and {block} are replaced")
+	c.Flags().StringVar(&config.ClientCommand, "client-command", "",
+		"start the client with the shell command `CMD`: {port} and {udp} are replaced")
+	c.Flags().StringVar(&config.Folder, "folder", ".", "run the programs in copies of the folder `DIR`")
+	c.Flags().Uint64Var(&config.Seed, "seed", 1, "draw accounts and passwords with the seed `N`")
+	return c
+}
+
+// learn prints the dialect of a client and a server.
+func (d *dialectCommand) learn(ctx context.Context, c learn.Config) status {
+	learned, err := learn.Learn(ctx, c)
+	if err != nil {
+		return d.fail(err, "", statusError)
+	}
+	if !learned.HasLogin {
+		err := fmt.Errorf("the dialect was not learned: %s", strings.Join(learned.Notes, "\n"))
+		return d.fail(err, "", statusError)
+	}
+	for _, note := range learned.Notes {
+		fmt.Fprintf(d.stderr, "note: %s\n", reports.Escape(note))
+	}
+	text, err := scenarios.DialectYAML(learned.Dialect, "Learned from "+c.ServerCommand+".")
+	if err != nil {
+		return d.fail(fmt.Errorf("the dialect was learned, and cannot be written: %w", err), "", statusError)
+	}
+	return d.print(string(text))
 }
 
 func (d *dialectCommand) serveCommand() *cobra.Command {
@@ -89,8 +129,7 @@ func (d *dialectCommand) serveCommand() *cobra.Command {
 			if err := checkServer(server); err != nil || server == "" {
 				return cmp.Or(err, errors.New("write the server's address: --server HOST:PORT"))
 			}
-			*d.result = d.serve(c.Context(), arguments[0], server, port)
-			return nil
+			return d.serve(c.Context(), arguments[0], server, port)
 		},
 	}
 	c.Flags().StringVar(&server, "server", "", "connect the phones with the server at `HOST:PORT`")
@@ -102,19 +141,19 @@ func (d *dialectCommand) serveCommand() *cobra.Command {
 func (d *dialectCommand) serve(ctx context.Context, name, server string, port uint16) status {
 	known, err := scenarios.LoadDialect(name)
 	if err != nil {
-		return d.p.fail(err, "", statusOfLoading(err))
+		return d.fail(err, "", statusOfLoading(err))
 	}
 	known.Zone = time.Local
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: int(port)})
 	if err != nil {
-		return d.p.fail(err, "name a free port with --port, or 0 for any", statusError)
+		return d.fail(err, "name a free port with --port, or 0 for any", statusError)
 	}
 	line := fmt.Sprintf("phones of the dialect %s: %s, server: %s\n", reports.Escape(known.Name), l.Addr(), server)
-	if s := d.p.print(line); s != statusPassed {
+	if s := d.print(line); s != statusPassed {
 		return max(s, d.close(l))
 	}
 	served := socket.ServeDialect(l, &known.Dialect, server, clock.New(), func(text string) {
-		fmt.Fprintf(d.p.stderr, "sim: %s\n", reports.Escape(text))
+		fmt.Fprintf(d.stderr, "sim: %s\n", reports.Escape(text))
 	})
 	<-ctx.Done()
 	return d.close(served)
@@ -123,7 +162,7 @@ func (d *dialectCommand) serve(ctx context.Context, name, server string, port ui
 // close closes c and reports its error.
 func (d *dialectCommand) close(c io.Closer) status {
 	if err := c.Close(); err != nil {
-		return d.p.fail(err, "", statusError)
+		return d.fail(err, "", statusError)
 	}
 	return statusPassed
 }
@@ -133,18 +172,18 @@ func (d *dialectCommand) list() status {
 	for _, name := range scenarios.DialectNames() {
 		known, err := scenarios.LoadDialect(name)
 		if err != nil {
-			return d.p.fail(err, "", statusError)
+			return d.fail(err, "", statusError)
 		}
 		fmt.Fprintf(&b, "%-12s%s\n", name, known.About)
 	}
-	return d.p.print(b.String())
+	return d.print(b.String())
 }
 
 // check lists the mistakes of a dialect, or prints a conversation in it.
 func (d *dialectCommand) check(name string) status {
 	known, err := scenarios.LoadDialect(name)
 	if err != nil {
-		return d.p.fail(err, "", statusOfLoading(err))
+		return d.fail(err, "", statusOfLoading(err))
 	}
 	messages, err := dialect.Rehearse(&known.Dialect, nil)
 	var b strings.Builder
@@ -158,7 +197,7 @@ func (d *dialectCommand) check(name string) status {
 	if err != nil {
 		b.WriteString("\n")
 		err = fmt.Errorf("%s: a conversation in this dialect does not work: %w", name, err)
-		return max(d.p.print(b.String()), d.p.fail(err, "", statusInvalid))
+		return max(d.print(b.String()), d.fail(err, "", statusInvalid))
 	}
-	return d.p.print(fmt.Sprintf("ok  %s\n%s", reports.Escape(known.Name), b.String()))
+	return d.print(fmt.Sprintf("ok  %s\n%s", reports.Escape(known.Name), b.String()))
 }

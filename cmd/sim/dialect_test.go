@@ -34,10 +34,13 @@ func TestDialectCommands(t *testing.T) {
 		{"show codes", statusPassed, string(codes), ""},
 		{"check codes", statusPassed, "ok  codes\n  > \"login:user:wrong\"\n  < \"login:1\"\n", ""},
 		{"check " + file, statusInvalid, "  > \"user wrong\"\n",
-			"mine.yaml: a conversation in this dialect does not work: the phone got the answers"},
+			"mine.yaml: a conversation in this dialect does not work: login: expected that the phone"},
 		{"check absent", statusInvalid, "", `there is no dialect "absent"`},
 		{"shew", statusInvalid, "", `unknown command "shew"`},
 		{"serve codes", statusInvalid, "", "write the server's address: --server HOST:PORT"},
+		{"learn --server-command x", statusInvalid, "", "write both commands: --server-command and --client-command"},
+		{"learn --server-command false --client-command true --folder " + t.TempDir(), statusError, "",
+			"the server ended before it listened on port"},
 	} {
 		b := newBench()
 		got := b.command(t.Context(), append([]string{"dialect"}, strings.Fields(c.line)...))
@@ -87,5 +90,14 @@ func TestDialectServe(t *testing.T) {
 	cancel()
 	if got := <-ended; got != statusPassed {
 		t.Errorf("status %d: %s", got, b.err.String())
+	}
+}
+
+// TestVirtualDialect: a run in virtual time takes a dialect, and the command that repeats it names it.
+func TestVirtualDialect(t *testing.T) {
+	b := newBench()
+	got := b.command(t.Context(), []string{"run", "--dialect", "lines", "../../scenarios/rules/server/07-two-wrong.yaml"})
+	if got != statusPassed || !strings.Contains(b.out.String(), " run --seed 5 --dialect lines ") {
+		t.Errorf("status %d\n%s\n%s", got, b.out.String(), b.err.String())
 	}
 }

@@ -18,7 +18,7 @@ type formsFlag struct {
 // defineForms defines --report with the known forms. The default is text.
 func defineForms(set *pflag.FlagSet, known ...string) *formsFlag {
 	f := &formsFlag{known: known, chosen: []string{"text"}}
-	set.Var(f, "report", "print `FORMS`, separated by commas: "+strings.Join(known, ", "))
+	set.Var(f, "report", "print `FORMS`, comma-separated: "+strings.Join(known, ", "))
 	return f
 }
 

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
 
@@ -20,7 +21,7 @@ func (p *program) interruptible(ctx context.Context) *program {
 	q.stdout = &interruptibleOutput{to: p.stdout, ctx: ctx, after: p.after}
 	q.stderr = &interruptibleOutput{to: p.stderr, ctx: ctx, after: p.after}
 	q.load = func(path string, o scenarios.Options) (*scenarios.Scenario, error) {
-		s, err := await(ctx, path, func() (*scenarios.Scenario, error) {
+		s, err := await(ctx, []string{path}, func() (*scenarios.Scenario, error) {
 			if path != standardInput {
 				return p.load(path, o)
 			}
@@ -59,10 +60,10 @@ func refuseStreams(s *scenarios.Scenario) error {
 }
 
 // interruptedWait is the error of a wait for the named files when a context ended.
-type interruptedWait string
+type interruptedWait []string
 
 func (i interruptedWait) Error() string {
-	return fmt.Sprintf("interrupted while waiting for %q", string(i))
+	return "interrupted while waiting for " + reports.Quoted(i)
 }
 
 func (i interruptedWait) Unwrap() error { return context.Canceled }
@@ -85,7 +86,7 @@ func start[T any](do func() (T, error)) <-chan outcome[T] {
 
 // await returns the results of do, which opens or reads the named files, or
 // an interruptedWait when ctx ends before do does. do then continues alone.
-func await[T any](ctx context.Context, files string, do func() (T, error)) (T, error) {
+func await[T any](ctx context.Context, files []string, do func() (T, error)) (T, error) {
 	select {
 	case r := <-start(do):
 		return r.value, r.err

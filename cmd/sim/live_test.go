@@ -43,7 +43,8 @@ func TestLiveFlags(t *testing.T) {
 	if l, got, said := askedLive(t, "held.yaml"); l != nil || got != statusPassed {
 		t.Errorf("without --live: %+v, status %d, %s", l, got, said)
 	}
-	if l, got, said := askedLive(t, "--live", "held.yaml"); l == nil || l.Server != "" || l.Credentials != nil || got != statusPassed {
+	if l, got, said := askedLive(t, "--live", "held.yaml"); l == nil || l.Server != "" || l.Credentials != nil ||
+		got != statusPassed {
 		t.Errorf("--live: %+v, status %d, %s", l, got, said)
 	}
 	l, got, said := askedLive(t, "held.yaml", "--live", "--server", "127.0.0.1:13000", "--credentials", accounts)
@@ -62,15 +63,23 @@ func TestLiveFlagsRefused(t *testing.T) {
 		arguments []string
 		want      string
 	}{
-		{[]string{"--server", "x:1"}, "sim: run: --server needs --live, also for a load: other runs start the project's own server"},
-		{[]string{"--credentials", "f"}, "sim: run: --credentials needs --server: the project's own server takes the accounts of the scenario"},
-		{[]string{"--live", "--credentials", "f"}, "sim: run: --credentials needs --server: the project's own server takes the accounts of the scenario"},
-		{[]string{"--live", "--server", "x:1"}, "sim: run: --server needs --credentials FILE, the accounts of that server"},
-		{[]string{"--live", "--server", "x", "--credentials", accounts}, `sim: run: invalid --server "x": must be HOST:PORT`},
-		{[]string{"--live", "--server", "x:65536", "--credentials", accounts}, `sim: run: invalid --server "x:65536": the port "65536" must be 1 to 65535`},
-		{[]string{"--live", "--server", "x:0", "--credentials", accounts}, `sim: run: invalid --server "x:0": the port "0" must be 1 to 65535`},
+		{[]string{"--server", "x:1"}, "sim: run: --server needs --live, also for a load: other runs start the " +
+			"project's own server"},
+		{[]string{"--credentials", "f"}, "sim: run: --credentials needs --server: the project's own server takes the " +
+			"accounts of the scenario"},
+		{[]string{"--live", "--credentials", "f"},
+			"sim: run: --credentials needs --server: the project's own server takes the accounts of the scenario"},
+		{[]string{"--live", "--server", "x:1"},
+			"sim: run: --server needs --credentials FILE, the accounts of that server"},
+		{[]string{"--live", "--server", "x", "--credentials", accounts},
+			`sim: run: invalid --server "x": must be HOST:PORT`},
+		{[]string{"--live", "--server", "x:65536", "--credentials", accounts},
+			`sim: run: invalid --server "x:65536": the port "65536" must be 1 to 65535`},
+		{[]string{"--live", "--server", "x:0", "--credentials", accounts},
+			`sim: run: invalid --server "x:0": the port "0" must be 1 to 65535`},
 		{[]string{"--live", "--server=", "--credentials", accounts}, "sim: run: --server needs a value"},
-		{[]string{"--live", "--server", "x:1", "--credentials", "absent"}, "sim: opening the credentials: open absent: no such file or directory"},
+		{[]string{"--live", "--server", "x:1", "--credentials", "absent"},
+			"sim: opening the credentials: open absent: no such file or directory"},
 	} {
 		l, got, said := askedLive(t, append(c.arguments, "held.yaml")...)
 		line, _, _ := strings.Cut(said, "\n")
@@ -86,23 +95,28 @@ func TestCredentialsRefused(t *testing.T) {
 	const notOne, atEnd, noUser = "it is not a username, one space and a password", "it ends with a space",
 		"the username is empty, longer than 1024 bytes, or has a space or an unprintable character"
 	for text, want := range map[string]string{
-		"":                                          "accounts.txt: this is an empty file; expected accounts, one a line: a username, one space and a password",
-		"PK\x03\x04":                                "accounts.txt: this is a zip archive; expected accounts, one a line: a username, one space and a password",
-		"\ufeff\r\n \t\n":                           "accounts.txt: it has no account: one is a username, one space and a password, on a line of its own",
-		"zoe Secret\nyanSecret\x1b\n":               "accounts.txt:2: " + notOne,
-		"zoe  Secret\n":                             "accounts.txt:1: " + notOne,
-		"zoe Secret Secret\n":                       "accounts.txt:1: " + notOne,
-		"\ufeffzoe Secret\r\n\r\nyan\tSecret":       "accounts.txt:3: " + notOne,
-		"zoe Secret  \r\n":                          "accounts.txt:1: " + atEnd,
-		" Secret\n":                                 "accounts.txt:1: " + noUser,
-		"Sec\x00ret Secret\n":                       "accounts.txt:1: it has a NUL byte: the file is UTF-16 or no text; save it as UTF-8",
+		"": "accounts.txt: this is an empty file; expected accounts, one a " +
+			"line: a username, one space and a password",
+		"PK\x03\x04": "accounts.txt: this is a zip archive; expected accounts, one a " +
+			"line: a username, one space and a password",
+		"\ufeff\r\n \t\n": "accounts.txt: it has no account: one is a username, one space " +
+			"and a password, on a line of its own",
+		"zoe Secret\nyanSecret\x1b\n":         "accounts.txt:2: " + notOne,
+		"zoe  Secret\n":                       "accounts.txt:1: " + notOne,
+		"zoe Secret Secret\n":                 "accounts.txt:1: " + notOne,
+		"\ufeffzoe Secret\r\n\r\nyan\tSecret": "accounts.txt:3: " + notOne,
+		"zoe Secret  \r\n":                    "accounts.txt:1: " + atEnd,
+		" Secret\n":                           "accounts.txt:1: " + noUser,
+		"Sec\x00ret Secret\n": "accounts.txt:1: it has a NUL byte: the file is UTF-16 or no " +
+			"text; save it as UTF-8",
 		"zoe a\n\nyan b\nzoe Secret\n":              "accounts.txt:4: it has the username of line 1 again",
 		"zoe " + strings.Repeat("Secret", 1<<20):    "accounts.txt:1: the password is longer than 1024 bytes",
 		strings.Repeat(" ", 1<<20) + "zoe Secret\n": "accounts.txt:1: " + notOne,
 	} {
 		l, got, said := askedLive(t, "--live", "--server", "x:1", "--credentials", accountsFile(t, text), "held.yaml")
 		line, _, _ := strings.Cut(said, "\n")
-		if l != nil || got != statusInvalid || !strings.HasSuffix(line, "/"+want) || strings.Contains(strings.ToLower(said), "secret") {
+		if l != nil || got != statusInvalid || !strings.HasSuffix(line, "/"+want) ||
+			strings.Contains(strings.ToLower(said), "secret") {
 			t.Errorf("%.40q: status %d, said\n%s\nwant\n%s", text, got, said, want)
 		}
 	}
@@ -122,7 +136,8 @@ func TestLiveRun(t *testing.T) {
 	t.Parallel() // it waits for a second of the real clock
 	file := filepath.Join(t.TempDir(), "short.yaml")
 	text := "name: short\nlength: 1s\nphones: [{name: a}, {name: b}]\n" +
-		"script: [{at: 0s, phone: a, datagrams: {to: b, send: x}, expect: {phone: b, prints: The beacon is invalid.}}]\n"
+		"script: [{at: 0s, phone: a, datagrams: {to: b, send: x}, expect: {phone: b, prints: The beacon is " +
+		"invalid.}}]\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +146,8 @@ func TestLiveRun(t *testing.T) {
 	if got := b.command(t.Context(), []string{"run", "--live", "--report", "text,json", file}); got != statusPassed {
 		t.Fatalf("status %d\n%s%s", got, b.out.String(), b.err.String())
 	}
-	for _, want := range []string{"PASSED  short: 3 checks held, 8 not exercised\n", " live, on real sockets\n", "\n  \"world\": \"live\",\n", "run --seed 1 --live "} {
+	for _, want := range []string{"PASSED  short: 3 checks held, 8 not exercised\n", " live, on real sockets\n",
+		"\n  \"world\": \"live\",\n", "run --seed 1 --live "} {
 		if !strings.Contains(b.out.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.out.String())
 		}
@@ -155,7 +171,8 @@ func TestLoadFlags(t *testing.T) {
 		return b.engine(ctx, s, o)
 	}
 	b.command(t.Context(), []string{"run", "--duration", "90s", "--rate", "2.5", "held.yaml"})
-	if d := cmp.Diff(&sim.Load{Program: []string{"sim", "load-server"}, Duration: 90 * time.Second, Rate: 2.5}, asked); d != "" {
+	if d := cmp.Diff(&sim.Load{Program: []string{"sim", "load-server"}, Duration: 90 * time.Second, Rate: 2.5},
+		asked); d != "" {
 		t.Errorf("%s\n%s", d, b.err.String())
 	}
 	want := "sim run --seed 7 --duration 1m30s --rate 2.5 x.yaml"

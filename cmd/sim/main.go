@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,9 +24,15 @@ import (
 	"bluetrace/cmd/server/authority"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/foreign"
 )
 
 func main() {
+	if len(os.Args) > 1 && runsPrograms(os.Args[1:]) {
+		if status, ended := foreign.Reexec(); ended {
+			os.Exit(status)
+		}
+	}
 	stop := make(chan os.Signal, 2)
 	signal.Notify(stop, os.Interrupt, syscall.SIGTERM)
 	if !signal.Ignored(syscall.SIGHUP) { // as nohup has it
@@ -51,12 +58,18 @@ func main() {
 		after:     time.After,
 		find:      scenarios.Find,
 		load:      scenarios.Load,
-		schema:    scenarios.Schema,
-		starter:   scenarios.Starter,
 		engine:    sim.Run,
 	}
 	ctx := authority.UntilSignal(stop, time.Now, func() { os.Exit(int(statusInterrupted)) })
 	os.Exit(int(p.command(ctx, os.Args[1:])))
+}
+
+// runsPrograms reports whether a command line starts programs that are not trusted. They get a network of their own.
+func runsPrograms(arguments []string) bool {
+	judges := arguments[0] == "judge" && !slices.ContainsFunc(arguments, func(a string) bool {
+		return a == "--server" || strings.HasPrefix(a, "--server=") // it is not in a network of this process
+	})
+	return judges || strings.Join(arguments[:min(2, len(arguments))], " ") == "dialect learn"
 }
 
 // program is the command with all its inputs and outputs.
@@ -75,10 +88,7 @@ type program struct {
 
 	find   func(paths []string) (files, skipped []string, err error)
 	load   func(path string, o scenarios.Options) (*scenarios.Scenario, error)
-	schema func() []byte
-	// starter returns the scenario that sim init writes.
-	starter func() string
-	engine  func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
+	engine func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error)
 }
 
 // showsControls reports whether a terminal with this TERM interprets control
@@ -101,7 +111,8 @@ const usage = `sim runs scenarios of BlueTrace phones and their server, in virtu
   sim swarm [flags] SCENARIO...   run scenarios with many seeds, each of which draws faults
   sim check [flags] SCENARIO...   read scenarios and list their mistakes
   sim compare [flags] A B         compare two sets of results and check budgets
-  sim dialect COMMAND             list, show, check and serve descriptions of other wires
+  sim judge [flags]               judge servers and phones of other implementations
+  sim dialect COMMAND             list, show, check, serve and learn descriptions of other wires
   sim init FILE                   write a commented scenario to begin with
   sim schema                      print the JSON Schema of a scenario, for editors
   sim completion SHELL            print a completion script for bash, zsh, fish or powershell
@@ -126,7 +137,7 @@ build the program: go build -o bin/sim ./cmd/sim
 `
 
 // commandHint ends the answer to a missing or unknown command.
-const commandHint = "the commands are run, swarm, check, compare, dialect, init, schema, completion and help"
+const commandHint = "the commands are run, swarm, check, compare, judge, dialect, init, schema, completion and help"
 
 // serverCommand is the command, not in the help, with which a load run starts this program
 // again as its server. Users have the command server.
@@ -141,12 +152,15 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		}))
 	}
 	p = p.interruptible(ctx)
-	result := statusPassed
-	root := p.newCommand(&result)
+	helped := statusPassed
+	root := p.newCommand(&helped)
 	root.SetArgs(arguments)
 	c, err := root.ExecuteContextC(ctx)
 	if err == nil {
-		return result
+		return helped
+	}
+	if s, ended := errors.AsType[status](err); ended {
+		return s
 	}
 	if _, ok := errors.AsType[*fs.PathError](err); ok || errors.Is(err, errBlocked) { // cobra printed
 		return p.fail(fmt.Errorf("printing to standard output: %w", err), "", statusError)
@@ -162,8 +176,9 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 	return p.fail(err, hint, statusInvalid)
 }
 
-// newCommand returns the command sim, which leaves its exit status in result.
-func (p *program) newCommand(result *status) *cobra.Command {
+// newCommand returns the command sim. The error of a command that was run is its exit status. That of the help is left
+// in helped.
+func (p *program) newCommand(helped *status) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "sim",
 		Short:         "run scenarios of BlueTrace phones and their server",
@@ -183,22 +198,38 @@ func (p *program) newCommand(result *status) *cobra.Command {
 	}
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
-	root.SetHelpFunc(func(c *cobra.Command, _ []string) { *result = p.print(helpOf(c)) })
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { *helped = p.print(helpOf(c)) })
 	root.SetHelpCommand(&cobra.Command{
 		Use:   "help [COMMAND]",
 		Short: "print the help of a command",
 		RunE: func(_ *cobra.Command, arguments []string) error {
 			about, rest, err := root.Find(arguments)
-			if err == nil && len(rest) > 0 {
+			switch {
+			case err != nil:
+				return err
+			case len(rest) > 0:
 				return unknownCommand(root, rest[0])
 			}
-			*result = p.print(helpOf(about))
-			return err
+			return p.print(helpOf(about))
 		},
 	})
-	root.AddCommand(p.newRunCommand(result), p.newSwarmCommand(result), p.newCheckCommand(result),
-		p.newCompareCommand(result), p.newInitCommand(result), p.newSchemaCommand(result),
-		(&dialectCommand{p, result}).command())
+	root.AddCommand(p.newRunCommand(), p.newSwarmCommand(), p.newCheckCommand(), p.newCompareCommand(),
+		&cobra.Command{
+			Use:               "init FILE",
+			Short:             "write a commented scenario to begin with",
+			Long:              "Writes a small scenario with comments to FILE, which must not exist yet.",
+			Args:              oneFile,
+			ValidArgsFunction: completeScenarios,
+			RunE:              func(_ *cobra.Command, files []string) error { return p.initScenario(files[0]) },
+		},
+		&cobra.Command{
+			Use:   "schema",
+			Short: "print the JSON Schema of a scenario, for editors",
+			Long:  "Prints the JSON Schema of a scenario, for editors.",
+			Args:  noArguments,
+			RunE:  func(*cobra.Command, []string) error { return p.print(string(scenarios.Schema())) },
+		},
+		(&dialectCommand{p}).commandTree(), p.newJudgeCommand())
 	root.InitDefaultCompletionCmd()
 	completion, _, _ := root.Find([]string{"completion"})
 	completion.Use = "completion SHELL"
@@ -210,26 +241,26 @@ func (p *program) newCommand(result *status) *cobra.Command {
 	return root
 }
 
-func (p *program) newRunCommand(result *status) *cobra.Command {
+func (p *program) newRunCommand() *cobra.Command {
 	r := runCommand{output: output{program: p}}
 	return scenarioCommand(&cobra.Command{
 		Use:   "run [flags] SCENARIO...",
 		Short: "run scenarios and check their expectations",
 		Long:  "Runs scenarios and checks their expectations.",
-	}, r.define, r.check, func(ctx context.Context, paths []string) { *result = r.run(ctx, paths) })
+	}, r.define, r.check, r.run)
 }
 
-func (p *program) newSwarmCommand(result *status) *cobra.Command {
+func (p *program) newSwarmCommand() *cobra.Command {
 	s := swarmCommand{output: output{program: p}}
 	return scenarioCommand(&cobra.Command{
 		Use:   "swarm [flags] SCENARIO...",
 		Short: "run scenarios with many seeds, each of which draws faults",
 		Long: "Runs each scenario with many seeds. Each seed draws faults, adversaries, sizes and timings. Prints\n" +
 			"which checks failed (docs/SWARM.md).",
-	}, s.define, s.check, func(ctx context.Context, paths []string) { *result = s.run(ctx, paths) })
+	}, s.define, s.check, s.run)
 }
 
-func (p *program) newCompareCommand(result *status) *cobra.Command {
+func (p *program) newCompareCommand() *cobra.Command {
 	compare := compareCommand{program: p}
 	return prepare(&cobra.Command{
 		Use:     "compare [flags] A B",
@@ -237,13 +268,43 @@ func (p *program) newCompareCommand(result *status) *cobra.Command {
 		Long:    compareAbout,
 		Example: compareStatuses,
 		RunE: func(c *cobra.Command, sides []string) error {
-			if err := compare.compareFlags.check(sides); err != nil {
+			if err := errors.Join(refuseEmpty(c.Flags(), "out"), compare.compareFlags.check(sides)); err != nil {
 				return err
 			}
-			*result = compare.run(c.Context(), sides[0], sides[1])
-			return nil
+			return compare.run(c.Context(), sides[0], sides[1])
 		},
 	}, compare.define)
+}
+
+func (p *program) newJudgeCommand() *cobra.Command {
+	j := judgeCommand{output: output{program: p}}
+	return prepare(&cobra.Command{
+		Use:     "judge [flags]",
+		Short:   "judge servers and phones of other implementations",
+		Long:    judgeAbout,
+		Example: exitStatuses,
+		Args:    noArguments,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := j.check(c.Flags()); err != nil {
+				return err
+			}
+			return j.run(c.Context())
+		},
+	}, j.define)
+}
+
+func oneFile(_ *cobra.Command, arguments []string) error {
+	if len(arguments) != 1 {
+		return fmt.Errorf("expected one file, found %d", len(arguments))
+	}
+	return nil
+}
+
+func noArguments(_ *cobra.Command, arguments []string) error {
+	if len(arguments) > 0 {
+		return fmt.Errorf("unexpected argument %q", arguments[0])
+	}
+	return nil
 }
 
 // unknownCommand returns the error for a command that does not exist.
@@ -284,14 +345,13 @@ func helpOf(c *cobra.Command) string {
 // scenarioCommand completes a command whose arguments are scenarios. define defines
 // its flags, check validates them, and run runs it with the other arguments.
 func scenarioCommand(c *cobra.Command, define func(*pflag.FlagSet), check func(*pflag.FlagSet) error,
-	run func(ctx context.Context, paths []string)) *cobra.Command {
+	run func(ctx context.Context, paths []string) status) *cobra.Command {
 	c.Example, c.ValidArgsFunction = exitStatuses, completeScenarios
 	c.RunE = func(c *cobra.Command, paths []string) error {
 		if err := check(c.Flags()); err != nil {
 			return err
 		}
-		run(c.Context(), paths)
-		return nil
+		return run(c.Context(), paths)
 	}
 	return prepare(c, define)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"sync"
@@ -17,6 +18,7 @@ import (
 
 	"bluetrace/cmd/internal/scraping"
 	"bluetrace/reports"
+	"bluetrace/reports/runpage"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 )
@@ -35,6 +37,10 @@ func (f *metricsFlags) define(set *pflag.FlagSet) {
 		"serve the metrics at `HOST:PORT`, path /metrics; a port alone is on\nthe loopback, port 0 is any free one")
 	set.DurationVar(&f.linger, "linger", 0, "with --metrics: serve them after the end until they are read "+
 		"once\nmore, for at most this `DURATION`, up to 1m")
+}
+
+// defineStep defines the flag of a run's history.
+func (f *metricsFlags) defineStep(set *pflag.FlagSet) {
 	set.DurationVar(&f.step, "step", 0, "with --out: write the metrics at every `DURATION` of virtual time "+
 		"to\nNAME.steps.openmetrics.txt, for Prometheus to import")
 }
@@ -60,19 +66,22 @@ func (f *metricsFlags) check(set *pflag.FlagSet) error {
 	return err
 }
 
-// serveMetrics starts to serve metrics if --metrics is given.
-func (r *runCommand) serveMetrics() (err error) {
-	address := r.metrics.address
-	if address == "" {
-		return nil
+// serve starts to serve metrics and pages. It returns nil without --metrics.
+func (f *metricsFlags) serve(o *output, quiet bool) (*exporter, error) {
+	if f.address == "" {
+		return nil, nil
 	}
-	if r.exporter, err = newExporter(address); err != nil {
-		return err
+	e, err := newExporter(f.address, newPages(o.after))
+	if err != nil {
+		return nil, err
 	}
-	if _, port, _ := net.SplitHostPort(address); port == "0" || !r.quiet {
-		fmt.Fprintf(r.stderr, "metrics at http://%s/metrics\n", r.exporter.Address())
+	if _, port, _ := net.SplitHostPort(f.address); port == "0" || !quiet {
+		fmt.Fprintf(o.stderr, "metrics at http://%s/metrics\n", e.Address())
 	}
-	return nil
+	if !quiet {
+		fmt.Fprintf(o.stderr, "the run as a page at http://%s/\n", e.Address())
+	}
+	return e, nil
 }
 
 // updateEvery is the wall time between two updates of the served metrics.
@@ -92,7 +101,7 @@ func (r *runCommand) newMeter(s *scenarios.Scenario, o *sim.Options) *reports.Me
 	o.Meter = m
 	if r.exporter != nil {
 		r.exporter.add(m.Gatherer())
-		r.updateDuringRun(m, o)
+		r.updateDuringRun(m, o, newCourse(s))
 	}
 	switch {
 	case step > 0 && s.Load != nil:
@@ -109,15 +118,20 @@ func (r *runCommand) newMeter(s *scenarios.Scenario, o *sim.Options) *reports.Me
 	return m
 }
 
-// updateDuringRun updates the meter at intervals of wall time, with the run's
-// progress.
-func (r *runCommand) updateDuringRun(m *reports.Meter, o *sim.Options) {
+// updateDuringRun updates the meter and the live page at intervals of wall time, with the run's progress.
+func (r *runCommand) updateDuringRun(m *reports.Meter, o *sim.Options, c *course) {
+	r.exporter.pages.begin(c.live)
 	next := o.Progress
 	var updated time.Time
 	o.Progress = func(at sim.Progress) {
-		if now := r.now(); at.Run != nil && now.Sub(updated) >= updateEvery {
+		if now := r.now(); now.Sub(updated) >= updateEvery {
 			updated = now
-			r.update(m, at.Run())
+			var run *reports.Run
+			if at.Run != nil {
+				run = at.Run()
+				r.update(m, run)
+			}
+			c.update(now, &at, run)
 		}
 		if next != nil {
 			next(at)
@@ -142,48 +156,66 @@ func (r *runCommand) addToHistory(m *reports.Meter, s *scenarios.Scenario, at ti
 	}
 }
 
-// endMetrics serves the final metrics for the time of --linger, and closes the
-// server.
-func (r *runCommand) endMetrics(ctx context.Context) {
+// showEnd shows the result of a run on its live page.
+func (r *runCommand) showEnd(run *reports.Run, name string) {
 	if r.exporter == nil {
 		return
 	}
-	if d := r.metrics.linger; d > 0 && ctx.Err() == nil {
-		if !r.quiet {
-			fmt.Fprintf(r.stderr, "metrics are served until they are read once more, for at most %v\n", d)
-		}
-		r.exporter.linger(ctx, r.after(d))
+	if name == "" {
+		name = r.names.take(run.Scenario)
 	}
-	if err := r.exporter.Close(); err != nil {
-		r.raise(r.fail(fmt.Errorf("serving the metrics: %w", err), "", statusError))
+	var err error
+	if run.Page, err = r.exporter.pages.end(run, name); err != nil {
+		r.raise(r.fail(err, "", statusError))
 	}
 }
 
-// exporter serves the metrics of runs and of this process over HTTP.
+// finalPage returns the writer of the page that is served after all runs: that of one run, or of several runs.
+func (r *runCommand) finalPage() pageWriter {
+	switch {
+	case r.exporter == nil || len(r.runs) == 0:
+		return nil
+	case len(r.runs) > 1:
+		return func(w io.Writer) error { return runpage.WriteIndex(w, r.runs) }
+	}
+	kept := r.exporter.pages.kept[r.runs[0].Page]
+	if kept == nil {
+		return nil
+	}
+	return func(w io.Writer) error { _, err := w.Write(kept); return err }
+}
+
+// exporter serves the metrics of runs and of this process, and the pages of the runs, over HTTP.
 type exporter struct {
 	*scraping.Server
+	pages *pages
 
 	mu   sync.Mutex
 	runs prometheus.Gatherers
 
+	scraped   atomic.Bool   // the metrics were read while a run lasted
 	final     atomic.Bool   // the runs have ended
 	finalRead chan struct{} // closed when the final metrics were read
 	closeOnce sync.Once     // of finalRead
 }
 
-func newExporter(address string) (*exporter, error) {
+func newExporter(address string, p *pages) (*exporter, error) {
 	process := prometheus.NewRegistry()
 	process.MustRegister(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	e := &exporter{runs: prometheus.Gatherers{process}, finalRead: make(chan struct{})}
+	e := &exporter{pages: p, runs: prometheus.Gatherers{process}, finalRead: make(chan struct{})}
 	metrics := scraping.Handler(prometheus.GathererFunc(e.gather))
 	var err error
 	e.Server, err = scraping.Listen(address, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		final := e.final.Load()
 		metrics.ServeHTTP(w, r)
-		if final && r.Method == http.MethodGet {
+		switch {
+		case r.Method != http.MethodGet:
+		case final:
 			e.closeOnce.Do(func() { close(e.finalRead) })
+		default:
+			e.scraped.Store(true)
 		}
-	}))
+	}), p.routes())
 	if err != nil {
 		return nil, fmt.Errorf("serving metrics at %q: %w", address, err)
 	}
@@ -204,13 +236,47 @@ func (e *exporter) gather() ([]*dto.MetricFamily, error) {
 	return runs.Gather()
 }
 
-// linger waits until a request that began after this call has read the metrics,
-// or until timeout, or until ctx is cancelled.
-func (e *exporter) linger(ctx context.Context, timeout <-chan time.Time) {
+// linger waits until a request that began after this call has read the metrics, and each browser that followed the run
+// has read the final page, or until timeout, or until ctx is cancelled. It does not wait for a reader of the metrics if
+// only browsers have read anything.
+func (e *exporter) linger(ctx context.Context, browsers int, timeout <-chan time.Time) {
 	e.final.Store(true)
-	select {
-	case <-e.finalRead:
-	case <-timeout:
-	case <-ctx.Done():
+	metrics := e.finalRead
+	if browsers > 0 && !e.scraped.Load() {
+		metrics = nil
+	}
+	for metrics != nil || browsers > 0 {
+		select {
+		case <-metrics:
+			metrics = nil
+		case <-e.pages.read:
+			browsers--
+		case <-timeout:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// end serves the final metrics and the final page for the time of --linger, and closes the server, which may be nil. page
+// writes the final page; if it is nil, the live page stays.
+func (e *exporter) end(ctx context.Context, o *output, f *metricsFlags, quiet bool, page pageWriter) {
+	if e == nil {
+		return
+	}
+	lingers := f.linger > 0 && ctx.Err() == nil
+	streams, err := e.pages.finish(page, lingers)
+	if err != nil {
+		o.raise(o.fail(err, "", statusError))
+	}
+	if lingers {
+		if !quiet {
+			fmt.Fprintf(o.stderr, "metrics are served until they are read once more, for at most %v\n", f.linger)
+		}
+		e.linger(ctx, streams, o.after(f.linger))
+	}
+	if err := e.Close(); err != nil {
+		o.raise(o.fail(fmt.Errorf("serving the metrics: %w", err), "", statusError))
 	}
 }

@@ -30,7 +30,8 @@ func TestStepFlag(t *testing.T) {
 		t.Run(c.arguments, func(t *testing.T) {
 			b := newBench()
 			got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
-			if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
+			if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid ||
+				b.err.String() != want {
 				t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
 			}
 		})
@@ -67,7 +68,8 @@ func TestStepsAreThoseOfVirtualTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sample := regexp.MustCompile(`(?m)^bluetrace_beacons_sent_total\{run_id="19700101T000000Z-1",scenario="classroom"\} (\S+) (\S+)$`)
+	sample := regexp.MustCompile(`(?m)^bluetrace_beacons_sent_total\{run_id="19700101T000000Z-1",` +
+		`scenario="classroom"\} (\S+) (\S+)$`)
 	var values, times []float64
 	for _, m := range sample.FindAllStringSubmatch(string(text), -1) {
 		value, _ := strconv.ParseFloat(m[1], 64)
@@ -85,10 +87,13 @@ func TestStepsAreThoseOfVirtualTime(t *testing.T) {
 	if !slices.Equal(times, want) {
 		t.Errorf("samples at %v, want %v", times, want)
 	}
-	if last := values[len(values)-1]; last != float64(stepped.Beacons.Sent) || !slices.IsSorted(values) || values[1] < 500 {
+	if last := values[len(values)-1]; last != float64(stepped.Beacons.Sent) || !slices.IsSorted(values) ||
+		values[1] < 500 {
 		t.Errorf("beacons sent %v, at the end %d", values, stepped.Beacons.Sent)
 	}
-	if !strings.Contains(string(text), `bluetrace_thresholds{outcome="held",run_id="19700101T000000Z-1",scenario="classroom"} 2.0 `+strconv.FormatFloat(want[9], 'g', -1, 64)) {
+	if !strings.Contains(string(text),
+		`bluetrace_thresholds{outcome="held",run_id="19700101T000000Z-1",scenario="classroom"} 2.0 `+
+			strconv.FormatFloat(want[9], 'g', -1, 64)) {
 		t.Error("the last sample does not have the thresholds decided")
 	}
 	plain, alone := lessonSteps(t, "")
@@ -96,7 +101,8 @@ func TestStepsAreThoseOfVirtualTime(t *testing.T) {
 		t.Errorf("%s without --step: %v", plain, err)
 	}
 	if alone.Digest != stepped.Digest || alone.Events != stepped.Events {
-		t.Errorf("digest %s with %d events, with --step %s with %d", alone.Digest, alone.Events, stepped.Digest, stepped.Events)
+		t.Errorf("digest %s with %d events, with --step %s with %d", alone.Digest, alone.Events, stepped.Digest,
+			stepped.Events)
 	}
 }
 
@@ -106,7 +112,8 @@ func TestPromtoolTakesTheSteps(t *testing.T) {
 		t.Skip("SKIPPED: there is no promtool on this machine: apt-get install prometheus (Debian)")
 	}
 	path, _ := lessonSteps(t, "1m")
-	out, err := exec.CommandContext(t.Context(), promtool, "tsdb", "create-blocks-from", "openmetrics", path, t.TempDir()).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), promtool, "tsdb", "create-blocks-from", "openmetrics", path,
+		t.TempDir()).CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "45m") {
 		t.Errorf("%v\n%s", err, out)
 	}
@@ -124,7 +131,8 @@ func TestMoreStepsThanAHistoryHolds(t *testing.T) {
 	one := runCommand{output: output{program: &b.program}, history: full, names: fileNames{}}
 	one.out = t.TempDir()
 	for i := range 2 {
-		one.addToHistory(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"}, time.Duration(i)*time.Second)
+		one.addToHistory(reports.NewMeter("held", "r"), &scenarios.Scenario{File: "held.yaml"},
+			time.Duration(i)*time.Second)
 	}
 	const want = "sim: held.yaml: keeping metrics: the run is longer than 10,000 steps\nhint: choose a longer --step\n"
 	if b.err.String() != want || one.worst != statusError {

@@ -35,12 +35,14 @@ func TestMetricsFlags(t *testing.T) {
 		t.Run(c.arguments, func(t *testing.T) {
 			b := newBench()
 			got := b.command(t.Context(), append(strings.Fields("run "+c.arguments), "held.yaml"))
-			if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid || b.err.String() != want {
+			if want := "sim: run: " + c.want + "\nhint: sim run --help lists the flags\n"; got != statusInvalid ||
+				b.err.String() != want {
 				t.Errorf("%s: status %d, %q; want 104, %q", c.arguments, got, b.err.String(), want)
 			}
 		})
 	}
-	for text, want := range map[string]string{"9464": "127.0.0.1:9464", ":9464": "127.0.0.1:9464", "0.0.0.0:1": "0.0.0.0:1", "[::1]:0": "[::1]:0", "box:80": "box:80"} {
+	for text, want := range map[string]string{"9464": "127.0.0.1:9464", ":9464": "127.0.0.1:9464",
+		"0.0.0.0:1": "0.0.0.0:1", "[::1]:0": "[::1]:0", "box:80": "box:80"} {
 		var f runFlags
 		_, err := parseAndCheck(&f, []string{"--metrics", text, "x.yaml"})
 		if err != nil || f.metrics.address != want {
@@ -57,7 +59,8 @@ func TestPortInUseMakesTheRunImpossible(t *testing.T) {
 	defer l.Close()
 	b := newBench()
 	got := b.command(t.Context(), []string{"run", "--metrics", l.Addr().String(), "held.yaml"})
-	want := regexp.MustCompile(`^sim: serving metrics at "127\.0\.0\.1:\d+": .*address already in use\nhint: name a free port with --metrics, or 0 for any\n$`)
+	want := regexp.MustCompile(`^sim: serving metrics at "127\.0\.0\.1:\d+": .*address already in use\nhint: name a ` +
+		`free port with --metrics, or 0 for any\n$`)
 	if got != statusError || len(b.ran) != 0 || !want.MatchString(b.err.String()) {
 		t.Errorf("status %d, ran %q, %q", got, b.ran, b.err.String())
 	}
@@ -134,38 +137,41 @@ func TestALoadRunFeedsItsMeterItself(t *testing.T) {
 		o.Progress(sim.Progress{})
 		if ran < 2 {
 			return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed, Checks: []reports.Check{
-				{Kind: reports.ThresholdCheck, Verdict: reports.Passed}, {Kind: reports.ThresholdCheck, Verdict: reports.Passed},
+				{Kind: reports.ThresholdCheck, Verdict: reports.Passed},
+				{Kind: reports.ThresholdCheck, Verdict: reports.Passed},
 				{Kind: reports.ExpectationCheck, Verdict: reports.Failed}}}}, nil
 		}
-		const want = `
+		want := strings.ReplaceAll(`
 # HELP bluetrace_operations_total Operations by how they ended.
 # TYPE bluetrace_operations_total counter
-bluetrace_operations_total{operation="login",outcome="failed",phase="steady",run_id="19700101T000000Z-1",scenario="first"} 0
-bluetrace_operations_total{operation="login",outcome="failed",phase="steady",run_id="19700101T000000Z-2",scenario="second"} 0
-bluetrace_operations_total{operation="login",outcome="ok",phase="steady",run_id="19700101T000000Z-1",scenario="first"} 1
-bluetrace_operations_total{operation="login",outcome="ok",phase="steady",run_id="19700101T000000Z-2",scenario="second"} 1
-bluetrace_operations_total{operation="login",outcome="unknown",phase="steady",run_id="19700101T000000Z-1",scenario="first"} 0
-bluetrace_operations_total{operation="login",outcome="unknown",phase="steady",run_id="19700101T000000Z-2",scenario="second"} 0
+bluetrace_operations_total{operation="login",outcome="failed",phase="steady",run_id="T-1",scenario="first"} 0
+bluetrace_operations_total{operation="login",outcome="failed",phase="steady",run_id="T-2",scenario="second"} 0
+bluetrace_operations_total{operation="login",outcome="ok",phase="steady",run_id="T-1",scenario="first"} 1
+bluetrace_operations_total{operation="login",outcome="ok",phase="steady",run_id="T-2",scenario="second"} 1
+bluetrace_operations_total{operation="login",outcome="unknown",phase="steady",run_id="T-1",scenario="first"} 0
+bluetrace_operations_total{operation="login",outcome="unknown",phase="steady",run_id="T-2",scenario="second"} 0
 # HELP bluetrace_phase_active 1 while the run is in this phase, else 0.
 # TYPE bluetrace_phase_active gauge
-bluetrace_phase_active{phase="steady",run_id="19700101T000000Z-1",scenario="first"} 0
-bluetrace_phase_active{phase="steady",run_id="19700101T000000Z-2",scenario="second"} 1
+bluetrace_phase_active{phase="steady",run_id="T-1",scenario="first"} 0
+bluetrace_phase_active{phase="steady",run_id="T-2",scenario="second"} 1
 # HELP bluetrace_thresholds Thresholds of the run by whether they hold: held, broken or undecided.
 # TYPE bluetrace_thresholds gauge
-bluetrace_thresholds{outcome="broken",run_id="19700101T000000Z-1",scenario="first"} 0
-bluetrace_thresholds{outcome="broken",run_id="19700101T000000Z-2",scenario="second"} 0
-bluetrace_thresholds{outcome="held",run_id="19700101T000000Z-1",scenario="first"} 2
-bluetrace_thresholds{outcome="held",run_id="19700101T000000Z-2",scenario="second"} 0
-bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-1",scenario="first"} 0
-bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="second"} 0
-`
+bluetrace_thresholds{outcome="broken",run_id="T-1",scenario="first"} 0
+bluetrace_thresholds{outcome="broken",run_id="T-2",scenario="second"} 0
+bluetrace_thresholds{outcome="held",run_id="T-1",scenario="first"} 2
+bluetrace_thresholds{outcome="held",run_id="T-2",scenario="second"} 0
+bluetrace_thresholds{outcome="undecided",run_id="T-1",scenario="first"} 0
+bluetrace_thresholds{outcome="undecided",run_id="T-2",scenario="second"} 0
+`, `"T-`, `"19700101T000000Z-`)
 		at := servedAt.FindStringSubmatch(b.err.String())[1]
-		if err := testutil.ScrapeAndCompare(at, strings.NewReader(want), "bluetrace_operations_total", "bluetrace_phase_active", "bluetrace_thresholds"); err != nil {
+		if err := testutil.ScrapeAndCompare(at, strings.NewReader(want), "bluetrace_operations_total",
+			"bluetrace_phase_active", "bluetrace_thresholds"); err != nil {
 			t.Error(err)
 		}
 		return &sim.Result{Run: reports.Run{Scenario: s.Name, Verdict: reports.Passed}}, nil
 	}
-	if got := b.command(t.Context(), strings.Fields("run --metrics 0 first.yaml second.yaml")); got != statusPassed || ran != 2 {
+	if got := b.command(t.Context(), strings.Fields("run --metrics 0 first.yaml second.yaml")); got != statusPassed ||
+		ran != 2 {
 		t.Fatalf("status %d after %d runs: %s", got, ran, b.err.String())
 	}
 }
@@ -173,13 +179,14 @@ bluetrace_thresholds{outcome="undecided",run_id="19700101T000000Z-2",scenario="s
 func TestServedFormsParse(t *testing.T) {
 	m := reports.NewMeter("steady", "r1")
 	m.Phase("steady").Operation("login").Took(time.Millisecond, 0)
-	e, err := newExporter("127.0.0.1:0")
+	e, err := newExporter("127.0.0.1:0", newPages(nil))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer e.Close()
 	e.add(m.Gatherer())
-	const openMetrics, protobuf = "application/openmetrics-text;version=1.0.0", "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+	const openMetrics, protobuf = "application/openmetrics-text;version=1.0.0",
+		"application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 	for _, accept := range []string{"", protobuf} {
 		body, contentType := get(t, "http://"+e.Address().String()+"/metrics", accept)
 		families := map[string]*dto.MetricFamily{}
@@ -193,11 +200,13 @@ func TestServedFormsParse(t *testing.T) {
 			families[f.GetName()] = f
 		}
 		h := families["bluetrace_operation_response_seconds"].GetMetric()[0].GetHistogram()
-		if native := len(h.GetPositiveSpan()) > 0; h.GetSampleCount() != 1 || len(h.GetBucket()) < 20 || native != (accept == protobuf) {
+		if native := len(h.GetPositiveSpan()) > 0; h.GetSampleCount() != 1 || len(h.GetBucket()) < 20 ||
+			native != (accept == protobuf) {
 			t.Errorf("%s: %v", contentType, h)
 		}
 	}
-	if body, contentType := get(t, "http://"+e.Address().String()+"/metrics", openMetrics); !bytes.HasSuffix(body, []byte("\n# EOF\n")) || !strings.HasPrefix(contentType, "application/openmetrics-text") {
+	if body, contentType := get(t, "http://"+e.Address().String()+"/metrics", openMetrics); !bytes.HasSuffix(body,
+		[]byte("\n# EOF\n")) || !strings.HasPrefix(contentType, "application/openmetrics-text") {
 		t.Errorf("%s: ends with %q", contentType, body[max(0, len(body)-20):])
 	}
 }
@@ -256,7 +265,8 @@ func TestLingerEndsWithoutAScrape(t *testing.T) {
 	close(over)
 	b := newBench()
 	b.after = func(time.Duration) <-chan time.Time { return over }
-	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 --linger 1m held.yaml")); got != statusPassed {
+	got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 --linger 1m held.yaml"))
+	if got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if n := strings.Count(b.err.String(), "\n"); n != 1 {
@@ -293,7 +303,8 @@ func TestARunInVirtualTimeIsFollowed(t *testing.T) {
 		}
 		return result, err
 	}
-	if got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 ../../scenarios/classroom.yaml")); got != statusPassed {
+	got := b.command(t.Context(), strings.Fields("run --quiet --metrics 0 ../../scenarios/classroom.yaml"))
+	if got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
 	if looks < 3 || last == 0 {

@@ -18,7 +18,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"bluetrace/reports"
+	"bluetrace/reports/filetype"
+	"bluetrace/reports/runpage"
 	"bluetrace/scenarios"
+	"bluetrace/sim"
 )
 
 // output writes the results of a command.
@@ -81,9 +84,13 @@ func (o *output) diskFails(err error, hint string) {
 // it still prints the verdict.
 func (r *runCommand) report(run *reports.Run, name string) {
 	text, quiet := r.forms.has("text") || r.out != "", r.quiet || !r.forms.has("text")
+	r.showEnd(run, name)
 	if r.out != "" {
 		for _, p := range plotsOf(run, name) {
 			run.Plots = append(run.Plots, p.file)
+		}
+		if hasPage(run) {
+			run.Page = name + pageEnd
 		}
 		r.writeFiles(run, name)
 	}
@@ -102,41 +109,67 @@ func (r *runCommand) report(run *reports.Run, name string) {
 	if r.forms.has("json") && r.out == "" {
 		r.toStdout(func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
 	}
+	if r.forms.has("html") && r.out == "" {
+		r.toStdout(func(w io.Writer) error { return runpage.Write(w, run) })
+	}
+	run.Scene = nil // it is large
 }
 
-// finish writes the report about all runs.
+// finish writes the report about all runs. After several texts, it prints the number of their verdicts.
 func (r *runCommand) finish() {
 	junit := func(w io.Writer) error { return reports.JUnit(w, r.runs, r.sets...) }
 	switch {
 	case r.out != "":
 		r.writeReport(junitFile, junit)
+		r.writeReport(indexFile, func(w io.Writer) error { return runpage.WriteIndex(w, r.runs) })
 	case r.forms.has("junit"):
 		r.toStdout(junit)
+	}
+	if (r.forms.has("text") || r.out != "") && len(r.runs)+r.notBegun > 1 {
+		r.toStdout(func(w io.Writer) error {
+			gap := "\n"
+			if r.quiet || !r.forms.has("text") || !r.printed {
+				gap = ""
+			}
+			_, err := fmt.Fprintf(w, "%s%s\n", gap, reports.Sum(r.runs, r.notBegun))
+			return err
+		})
 	}
 }
 
 // junitFile holds the test cases of all scenarios.
 const junitFile = "junit.xml"
 
+// indexFile is the page over all scenarios.
+const indexFile = "index" + pageEnd
+
 // Suffixes of the names of a scenario's files.
 const (
 	textEnd       = ".txt"
 	jsonEnd       = ".json"
+	pageEnd       = ".html"
 	metricsEnd    = ".openmetrics.txt"
 	stepsEnd      = ".steps.openmetrics.txt" // of --step
-	timePlotEnd   = ".time.png"
-	searchPlotEnd = ".search.png"
+	timePlotEnd   = ".time.svg"
+	searchPlotEnd = ".search.svg"
 )
 
-// reportFiles returns the names of all reports that a scenario may have.
+// hasPage reports whether a run has a page.
+func hasPage(run *reports.Run) bool { return run.Scene != nil || run.Load != nil }
+
+// reportFiles returns the names of all reports that a scenario may have, also from an earlier version.
 func reportFiles(name string) []string {
-	return []string{name + textEnd, name + jsonEnd, name + metricsEnd, name + stepsEnd, name + timePlotEnd,
-		name + searchPlotEnd}
+	return []string{name + textEnd, name + jsonEnd, name + pageEnd, name + metricsEnd, name + stepsEnd,
+		name + timePlotEnd, name + searchPlotEnd,
+		name + ".time.png", name + ".search.png"} // of earlier versions
 }
 
 func (r *runCommand) writeFiles(run *reports.Run, name string) {
 	r.writeReport(name+textEnd, func(w io.Writer) error { return reports.Text(w, run, reports.TextOptions{}) })
 	r.writeReport(name+jsonEnd, func(w io.Writer) error { return reports.JSON(w, []*reports.Run{run}) })
+	if hasPage(run) {
+		r.writeReport(run.Page, func(w io.Writer) error { return runpage.Write(w, run) })
+	}
 	r.writeReport(name+metricsEnd, func(w io.Writer) error { return reports.WriteMetrics(w, run) })
 	for _, p := range plotsOf(run, name) {
 		r.writeReport(p.file, func(w io.Writer) error { return p.draw(w, run) })
@@ -226,7 +259,7 @@ func (r *runCommand) prepareFolder(unread, all []planned) (err error) {
 	if r.manifest, err = readManifest(r.out); err != nil {
 		return err
 	}
-	r.removeReports(junitFile)
+	r.removeReports(junitFile, indexFile)
 	for _, u := range unread {
 		r.dropReports(u.file, "", all...)
 	}
@@ -274,7 +307,7 @@ func dropRefused(c *cobra.Command, arguments []string, p *program) {
 		if r.manifest, err = readManifest(out); err != nil {
 			return // the refusal is the reason that the user sees
 		}
-		r.removeReports(junitFile)
+		r.removeReports(junitFile, indexFile)
 		for _, path := range paths {
 			r.dropReports(path, "")
 		}
@@ -338,9 +371,9 @@ func plotsOf(run *reports.Run, name string) (plots []plot) {
 		return nil
 	}
 	if run.Load.Search != nil {
-		plots = append(plots, plot{name + searchPlotEnd, reports.SearchPlot})
+		plots = append(plots, plot{name + searchPlotEnd, runpage.WriteSearchPlot})
 	}
-	return append(plots, plot{name + timePlotEnd, reports.LoadPlot})
+	return append(plots, plot{name + timePlotEnd, runpage.WriteTimePlot})
 }
 
 // writeReport writes a report to the folder of --out. It checks the name again,
@@ -371,7 +404,7 @@ func (n fileNames) take(scenario string) string {
 		safe = "scenario"
 	}
 	name := safe
-	for i := 2; n[strings.ToLower(name)]; i++ {
+	for i := 2; n[strings.ToLower(name)] || strings.EqualFold(name+pageEnd, indexFile); i++ {
 		name = safe + "-" + strconv.Itoa(i)
 	}
 	n[strings.ToLower(name)] = true
@@ -396,15 +429,15 @@ func scenarioInputs(files []string) []input {
 // is refused by the reader of the text.
 func textInput(in io.Reader, expected string) (io.Reader, error) {
 	text := bufio.NewReader(in)
-	head, err := text.Peek(scenarios.FormatBytes)
-	format := scenarios.FormatOf(head)
+	head, err := text.Peek(filetype.HeadBytes)
+	format := filetype.Of(head)
 	switch {
 	case errors.Is(err, syscall.EISDIR):
 		format = "a folder"
 	case len(head) == 0 && errors.Is(err, io.EOF):
 		format = "an empty file"
 	}
-	if format != "" && format != scenarios.UTF16Format {
+	if format != "" && format != filetype.UTF16 {
 		return nil, fmt.Errorf("this is %s; expected %s", format, expected)
 	}
 	return text, nil
@@ -419,12 +452,16 @@ func contactInputs(s *scenarios.Scenario) []input {
 	return inputs
 }
 
-// refuseOverwriting returns an error if the trace or one of the named reports
-// would overwrite an input.
+// refuseOverwriting returns an error if a file of events or one of the named reports
+// would overwrite an input, or a file of events another one.
 func (r *runCommand) refuseOverwriting(reportNames ...string) error {
-	if r.trace != "" {
-		if err := refuseSameFile(r.inputs, "the trace", r.trace, "name another file with --trace"); err != nil {
+	others := slices.Clone(r.inputs)
+	for _, f := range eventFiles(&sim.Options{}, &r.runFlags) {
+		if err := refuseSameFile(others, "the "+f.name, f.path, "name another file with --"+f.name); err != nil {
 			return err
+		}
+		if f.path != os.DevNull {
+			others = append(others, input{"the " + f.name, f.path})
 		}
 	}
 	return r.refuseReports(reportNames...)
@@ -432,17 +469,17 @@ func (r *runCommand) refuseOverwriting(reportNames ...string) error {
 
 const otherFolder = "name another folder with --out"
 
-// refuseReports returns an error if one of the named reports would overwrite an input
-// or the trace.
+// refuseReports returns an error if one of the named reports, or the manifest, would
+// overwrite an input or a file of events.
 func (r *runCommand) refuseReports(reportNames ...string) error {
 	if r.out == "" {
 		return nil
 	}
-	inputs := r.inputs
-	if r.trace != "" {
-		inputs = append(inputs[:len(inputs):len(inputs)], input{"the trace", r.trace})
+	inputs := slices.Clone(r.inputs)
+	for _, f := range eventFiles(&sim.Options{}, &r.runFlags) {
+		inputs = append(inputs, input{"the " + f.name, f.path})
 	}
-	for _, name := range reportNames {
+	for _, name := range append(reportNames, manifestFile) {
 		if err := refuseSameFile(inputs, "the report", filepath.Join(r.out, name), otherFolder); err != nil {
 			return err
 		}

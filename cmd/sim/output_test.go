@@ -38,23 +38,29 @@ func contentOf(t *testing.T, path string) string {
 func TestOutHasEveryReport(t *testing.T) {
 	b := newBench()
 	folder := filepath.Join(t.TempDir(), "new", "results")
-	arguments := []string{"run", "--out", folder, "--report", "text,json,junit", "a/held.yaml", "mistaken.yaml", "b/held.yaml", "failed.yaml"}
+	arguments := []string{"run", "--out", folder, "--report", "text,json,junit", "a/held.yaml", "mistaken.yaml",
+		"b/held.yaml", "failed.yaml"}
 	if got := b.command(context.Background(), arguments); got != statusInvalid {
 		t.Errorf("status %d, want 104", got)
 	}
-	want := []string{manifestFile, "failed.json", "failed.openmetrics.txt", "failed.txt", "held-2.json", "held-2.openmetrics.txt", "held-2.txt",
-		"held.json", "held.openmetrics.txt", "held.txt", "junit.xml"}
+	want := []string{manifestFile, "failed.html", "failed.json", "failed.openmetrics.txt", "failed.txt",
+		"held-2.html", "held-2.json", "held-2.openmetrics.txt", "held-2.txt",
+		"held.html", "held.json", "held.openmetrics.txt", "held.txt", "index.html", "junit.xml"}
 	if diff := cmp.Diff(want, namesIn(t, folder)); diff != "" {
 		t.Error(diff)
 	}
 	var second struct{ File, Verdict string }
-	if err := json.Unmarshal([]byte(contentOf(t, filepath.Join(folder, "held-2.json"))), &second); err != nil || second.File != "b/held.yaml" {
+	if err := json.Unmarshal([]byte(contentOf(t, filepath.Join(folder, "held-2.json"))), &second); err != nil ||
+		second.File != "b/held.yaml" {
 		t.Errorf("held-2.json is of %q, %v", second.File, err)
 	}
-	if junit := contentOf(t, filepath.Join(folder, "junit.xml")); !strings.Contains(junit, `<testsuites name="bluetrace" tests="4" failures="1" errors="1" skipped="0"`) {
+	if junit := contentOf(t, filepath.Join(folder, "junit.xml")); !strings.Contains(junit,
+		`<testsuites name="bluetrace" tests="4" failures="1" errors="1" skipped="0"`) {
 		t.Errorf("junit.xml:\n%s", junit)
 	}
-	if metrics := contentOf(t, filepath.Join(folder, "failed.openmetrics.txt")); !strings.Contains(metrics, `bluetrace_checks_total{outcome="failed",run_id="seed-5",scenario="failed"} 1.0`) || !strings.HasSuffix(metrics, "# EOF\n") {
+	if metrics := contentOf(t, filepath.Join(folder, "failed.openmetrics.txt")); !strings.Contains(metrics,
+		`bluetrace_checks_total{outcome="failed",run_id="seed-5",scenario="failed"} 1.0`) || !strings.HasSuffix(metrics,
+		"# EOF\n") {
 		t.Errorf("failed.openmetrics.txt:\n%s", metrics)
 	}
 	if printed := b.out.String(); strings.Count(printed, "PASSED") != 2 || strings.ContainsAny(printed, "{<") {
@@ -78,7 +84,8 @@ func TestReportsOnStandardOutput(t *testing.T) {
 		}
 		verdicts = append(verdicts, one.Verdict+": "+one.Repeat)
 	}
-	if diff := cmp.Diff([]string{"passed: sim run --seed 5 held.yaml", "failed: sim run --seed 5 failed.yaml"}, verdicts); diff != "" {
+	if diff := cmp.Diff([]string{"passed: sim run --seed 5 held.yaml", "failed: sim run --seed 5 failed.yaml"},
+		verdicts); diff != "" {
 		t.Error(diff)
 	}
 
@@ -97,7 +104,8 @@ func TestReportsOnStandardOutput(t *testing.T) {
 
 func TestVerdictsArePrintedWhenEveryReportIsAFile(t *testing.T) {
 	b := newBench()
-	b.command(context.Background(), []string{"run", "--out", t.TempDir(), "--report", "json,junit", "held.yaml", "failed.yaml"})
+	b.command(context.Background(), []string{"run", "--out", t.TempDir(), "--report", "json,junit", "held.yaml",
+		"failed.yaml"})
 	want := `PASSED  held: 1 check held  digest 00000000000000ff
 FAILED  failed: 1 of 1 check failed  digest 00000000000000ff
 
@@ -106,6 +114,7 @@ FAILED  failed: 1 of 1 check failed  digest 00000000000000ff
     found     nothing
 
   repeat      sim run --seed 5 failed.yaml
+2 scenarios: 1 passed, 1 failed (failed)
 `
 	if diff := cmp.Diff(want, b.out.String()); diff != "" {
 		t.Error(diff)
@@ -132,7 +141,8 @@ type brokenOutput struct{}
 func (brokenOutput) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 func TestStandardOutputThatFails(t *testing.T) {
-	for _, arguments := range []string{"run held.yaml failed.yaml", "run --report json,junit held.yaml", "check held.yaml", "schema", "help"} {
+	for _, arguments := range []string{"run held.yaml failed.yaml", "run --report json,junit held.yaml",
+		"check held.yaml", "schema", "help"} {
 		b := newBench()
 		b.stdout = io.Writer(brokenOutput{})
 		if got := b.command(context.Background(), strings.Fields(arguments)); got != statusError {
@@ -151,7 +161,8 @@ func TestOutThatCannotBeWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--out", filepath.Join(file, "x"), "held.yaml"}); got != statusError || len(b.ran) > 0 {
+	if got := b.command(context.Background(), []string{"run", "--out", filepath.Join(file, "x"),
+		"held.yaml"}); got != statusError || len(b.ran) > 0 {
 		t.Errorf("status %d, ran %v; want 107 and nothing", got, b.ran)
 	}
 	if n := strings.Count(b.err.String(), "\n"); n != 2 || !strings.Contains(b.err.String(), "hint: ") {
@@ -165,7 +176,8 @@ func TestReportThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--out", folder, "held.yaml", "failed.yaml"}); got != statusError {
+	if got := b.command(context.Background(), []string{"run", "--out", folder, "held.yaml",
+		"failed.yaml"}); got != statusError {
 		t.Errorf("status %d, want 107", got)
 	}
 	if n := strings.Count(b.err.String(), "sim: writing "); n != 1 {
@@ -179,7 +191,8 @@ func TestReportThatCannotBeWrittenIsSaidOnce(t *testing.T) {
 func TestFileNamesAreSafeAndDiffer(t *testing.T) {
 	n := fileNames{}
 	for _, c := range []struct{ in, want string }{
-		{"classroom", "classroom"}, {"classroom", "classroom-2"}, {"Classroom", "Classroom-3"}, {"classroom-2", "classroom-2-2"},
+		{"classroom", "classroom"}, {"classroom", "classroom-2"}, {"Classroom", "Classroom-3"},
+		{"classroom-2", "classroom-2-2"},
 		{"../../etc/passwd", "etc-passwd"}, {"a.openmetrics", "a-openmetrics"}, {"", "scenario"}, {"..", "scenario-2"},
 		{"-rf", "rf"}, {"a\x00b\nc", "a-b-c"}, {"café", "caf-"}, {strings.Repeat("x", 300), strings.Repeat("x", 100)},
 	} {

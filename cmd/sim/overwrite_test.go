@@ -52,15 +52,40 @@ func TestTraceNeverOverwritesAnInput(t *testing.T) {
 	} {
 		b, folder := inputFolder(t)
 		trace := folder + "/" + c.trace
-		if got := b.command(context.Background(), []string{"run", "--trace", trace, folder + "/" + c.scenario}); got != statusInvalid || len(b.ran) > 0 {
+		if got := b.command(context.Background(), []string{"run", "--trace", trace, folder + "/" +
+			c.scenario}); got != statusInvalid || len(b.ran) > 0 {
 			t.Errorf("--trace %s %s: status %d, ran %v; want 104 and nothing", c.trace, c.scenario, got, b.ran)
 		}
-		want := fmt.Sprintf("sim: the trace %q would overwrite %s: name another file with --trace\n", trace, strings.ReplaceAll(c.want, "DIR", folder))
+		want := fmt.Sprintf("sim: the trace %q would overwrite %s: name another file with --trace\n", trace,
+			strings.ReplaceAll(c.want, "DIR", folder))
 		if diff := cmp.Diff(want, b.err.String()); diff != "" {
 			t.Error(diff)
 		}
 		if contentOf(t, folder+"/held.yaml") != "a scenario" || contentOf(t, folder+"/day.txt") != "a recorded day" {
 			t.Errorf("--trace %s overwrote an input", c.trace)
+		}
+	}
+}
+
+// TestFilesOfEventsNeverOverwriteOneAnother: each needs a file of its own, also through a link. /dev/null is no file.
+func TestFilesOfEventsNeverOverwriteOneAnother(t *testing.T) {
+	for _, c := range []struct{ trace, perfetto, want string }{
+		{"events", "x/../events", `sim: the perfetto "x/../events" would overwrite the trace "events": name another file ` +
+			"with --perfetto\n"},
+		{"day.txt", "link.csv", `sim: the perfetto "link.csv" would overwrite the trace "day.txt": name another file ` +
+			"with --perfetto\n"},
+		{os.DevNull, os.DevNull, ""},
+	} {
+		b, folder := inputFolder(t)
+		t.Chdir(folder)
+		wantStatus, wantRuns := statusInvalid, 0
+		if c.want == "" {
+			wantStatus, wantRuns = statusPassed, 1
+		}
+		got := b.command(t.Context(), []string{"run", "--quiet", "--perfetto", c.perfetto, "--trace", c.trace, "passed.yaml"})
+		if got != wantStatus || len(b.ran) != wantRuns || b.err.String() != c.want {
+			t.Errorf("%s and %s: status %d, %d runs, %q; want %d, %d, %q", c.trace, c.perfetto, got, len(b.ran),
+				b.err.String(), wantStatus, wantRuns, c.want)
 		}
 	}
 }
@@ -76,6 +101,7 @@ func TestReportsNeverOverwriteAnInput(t *testing.T) {
 		{"held.openmetrics.txt", "held.yaml", nil, "held.openmetrics.txt", `the scenario "DIR/held.yaml"`},
 		{"junit.xml", "held.yaml", nil, "junit.xml", `the scenario "DIR/held.yaml"`},
 		{"", "held.yaml", []string{"--trace", "DIR/held.txt"}, "held.txt", `the trace "DIR/held.txt"`},
+		{"", "held.yaml", []string{"--pcap", "DIR/.manifest"}, ".manifest", `the pcap "DIR/.manifest"`},
 	} {
 		b, folder := inputFolder(t)
 		b.program.load = func(path string, _ scenarios.Options) (*scenarios.Scenario, error) {
@@ -94,7 +120,8 @@ func TestReportsNeverOverwriteAnInput(t *testing.T) {
 		if got := b.command(context.Background(), arguments); got != statusInvalid || len(b.ran) > 0 {
 			t.Errorf("%s: status %d, ran %v; want 104 and nothing", c.report, got, b.ran)
 		}
-		want := fmt.Sprintf("sim: the report %q would overwrite %s: name another folder with --out\n", folder+"/"+c.report, strings.ReplaceAll(c.want, "DIR", folder))
+		want := fmt.Sprintf("sim: the report %q would overwrite %s: name another folder with --out\n",
+			folder+"/"+c.report, strings.ReplaceAll(c.want, "DIR", folder))
 		if diff := cmp.Diff(want, b.err.String()); diff != "" {
 			t.Error(diff)
 		}
@@ -111,10 +138,12 @@ func TestRefusedScenarioDoesNotStopTheOthers(t *testing.T) {
 	if err := os.Symlink("day.txt", filepath.Join(folder, "junit.xml")); err != nil {
 		t.Fatal(err)
 	}
-	if got := b.command(context.Background(), []string{"run", "--out", folder, folder + "/failed.yaml", folder + "/held.yaml"}); got != statusInvalid {
+	if got := b.command(context.Background(), []string{"run", "--out", folder, folder + "/failed.yaml",
+		folder + "/held.yaml"}); got != statusInvalid {
 		t.Errorf("status %d, want 104", got)
 	}
-	if len(b.ran) != 1 || contentOf(t, folder+"/day.txt") != "a recorded day" || contentOf(t, folder+"/failed.txt") == "" {
+	if len(b.ran) != 1 || contentOf(t, folder+"/day.txt") != "a recorded day" ||
+		contentOf(t, folder+"/failed.txt") == "" {
 		t.Errorf("ran %v, and the day is %q", b.ran, contentOf(t, folder+"/day.txt"))
 	}
 	if target, err := os.Readlink(folder + "/junit.xml"); err != nil || target != "day.txt" {

@@ -1,9 +1,8 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"image/png"
+	"encoding/xml"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,11 +23,14 @@ func (b *bench) loads(verdict reports.Verdict) {
 		if err != nil {
 			return nil, err
 		}
+		r.Run.Scene = nil
 		r.Run.World, r.Run.Digest, r.Run.Verdict = reports.Live, "", verdict
-		r.Run.Load = &reports.Load{Executor: "x", Timeline: []reports.LoadSecond{{Seconds: 1, Target: 5, Achieved: 5, Samples: 9, P50Ms: 1, P99Ms: 2}}}
+		r.Run.Load = &reports.Load{Executor: "x", Timeline: []reports.LoadSecond{{Seconds: 1, Target: 5, Achieved: 5,
+			Samples: 9, P50Ms: 1, P99Ms: 2}}}
 		if s.Name == "search" {
 			r.Run.Load.Search = &reports.Search{StartRate: 5, MaxRate: 50, Capacity: 5,
-				Steps: []reports.SearchStep{{Rate: 5, Achieved: 5, Confirming: true, Outcome: reports.StepPassed, Operations: 9}}}
+				Steps: []reports.SearchStep{{Rate: 5, Achieved: 5, Confirming: true, Outcome: reports.StepPassed,
+					Operations: 9}}}
 		}
 		return r, nil
 	}
@@ -38,21 +40,28 @@ func TestPlotsAreWritten(t *testing.T) {
 	b := newBench()
 	b.loads(reports.Passed)
 	folder := t.TempDir()
-	if got := b.command(t.Context(), []string{"run", "--out", folder, "steady.yaml", "search.yaml"}); got != statusPassed {
+	for _, old := range []string{"steady.time.png", "search.search.png"} {
+		writeFile(t, filepath.Join(folder, old), "a picture of an earlier version")
+	}
+	if got := b.command(t.Context(), []string{"run", "--out", folder, "steady.yaml",
+		"search.yaml"}); got != statusPassed {
 		t.Fatalf("status %d\n%s", got, b.err.String())
 	}
-	want := []string{manifestFile, "junit.xml", "search.json", "search.openmetrics.txt", "search.search.png", "search.time.png", "search.txt",
-		"steady.json", "steady.openmetrics.txt", "steady.time.png", "steady.txt"}
+	want := []string{manifestFile, "index.html", "junit.xml", "search.html", "search.json",
+		"search.openmetrics.txt", "search.search.svg", "search.time.svg", "search.txt",
+		"steady.html", "steady.json", "steady.openmetrics.txt", "steady.time.svg", "steady.txt"}
 	if d := cmp.Diff(want, namesIn(t, folder)); d != "" {
 		t.Error(d)
 	}
-	for _, name := range []string{"search.search.png", "search.time.png", "steady.time.png"} {
-		i, err := png.Decode(bytes.NewReader([]byte(contentOf(t, filepath.Join(folder, name)))))
-		if err != nil || i.Bounds().Empty() {
-			t.Errorf("%s: %v", name, err)
+	for _, name := range []string{"search.search.svg", "search.time.svg", "steady.time.svg"} {
+		var root struct{ XMLName xml.Name }
+		if err := xml.Unmarshal([]byte(contentOf(t, filepath.Join(folder, name))), &root); err != nil ||
+			root.XMLName != (xml.Name{Space: "http://www.w3.org/2000/svg", Local: "svg"}) {
+			t.Errorf("%s: %v, %v", name, root.XMLName, err)
 		}
 	}
-	for _, want := range []string{"\n  plots       steady.time.png\n", "\n  plots       search.search.png, search.time.png\n"} {
+	for _, want := range []string{"\n  plots       steady.time.svg\n",
+		"\n  plots       search.search.svg, search.time.svg\n"} {
 		if !strings.Contains(b.out.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.out.String())
 		}
@@ -62,11 +71,27 @@ func TestPlotsAreWritten(t *testing.T) {
 	}
 }
 
+// TestPageOfALoad checks that the page of a load is printed, and linked from the page over all runs.
+func TestPageOfALoad(t *testing.T) {
+	b := newBench()
+	b.loads(reports.Passed)
+	if got := b.command(t.Context(), []string{"run", "--report", "html", "steady.yaml"}); got != statusPassed ||
+		!strings.Contains(b.out.String(), `<h2 id="course-title">Course of the load</h2>`) {
+		t.Errorf("status %d\n%s%s", got, b.out.String(), b.err.String())
+	}
+	folder := t.TempDir()
+	b.command(t.Context(), []string{"run", "--out", folder, "steady.yaml"})
+	if text := contentOf(t, filepath.Join(folder, indexFile)); !strings.Contains(text, `<a href="./steady.html">`) {
+		t.Errorf("the page over all runs has no link:\n%s", text)
+	}
+}
+
 // TestNoPlotsWithoutAFolder checks that pictures need --out.
 func TestNoPlotsWithoutAFolder(t *testing.T) {
 	b := newBench()
 	b.loads(reports.Passed)
-	if got := b.command(t.Context(), []string{"run", "search.yaml"}); got != statusPassed || strings.Contains(b.out.String(), ".png") {
+	if got := b.command(t.Context(), []string{"run", "search.yaml"}); got != statusPassed ||
+		strings.Contains(b.out.String(), ".svg") {
 		t.Errorf("status %d\n%s", got, b.out.String())
 	}
 }
@@ -74,7 +99,7 @@ func TestNoPlotsWithoutAFolder(t *testing.T) {
 // TestPlotOverAScenario checks that a picture does not replace an input.
 func TestPlotOverAScenario(t *testing.T) {
 	folder := t.TempDir()
-	for _, name := range []string{"search.search.png", "search.time.png"} {
+	for _, name := range []string{"search.search.svg", "search.time.svg"} {
 		path := filepath.Join(folder, name)
 		if err := os.WriteFile(path, []byte("name: search\n"), 0o600); err != nil {
 			t.Fatal(err)
@@ -84,7 +109,8 @@ func TestPlotOverAScenario(t *testing.T) {
 		b.program.load = func(path string, _ scenarios.Options) (*scenarios.Scenario, error) {
 			return &scenarios.Scenario{File: path, Name: "search"}, nil
 		}
-		if got := b.command(t.Context(), []string{"run", "--out", folder, path}); got != statusInvalid || !strings.Contains(b.err.String(), "would overwrite the scenario") {
+		if got := b.command(t.Context(), []string{"run", "--out", folder, path}); got != statusInvalid ||
+			!strings.Contains(b.err.String(), "would overwrite the scenario") {
 			t.Errorf("%s: status %d\n%s", name, got, b.err.String())
 		}
 		if contentOf(t, path) != "name: search\n" {
@@ -97,7 +123,8 @@ func TestPlotOverAScenario(t *testing.T) {
 // by the generator, interrupted.
 func TestStatusesOfASearch(t *testing.T) {
 	for v, want := range map[reports.Verdict]status{
-		reports.Passed: statusPassed, reports.Failed: statusFailed, reports.Invalid: statusOverloaded, reports.Interrupted: statusInterrupted,
+		reports.Passed: statusPassed, reports.Failed: statusFailed, reports.Invalid: statusOverloaded,
+		reports.Interrupted: statusInterrupted,
 	} {
 		b := newBench()
 		b.loads(v)

@@ -30,6 +30,9 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
+	if kind := os.Getenv(asForeign); kind != "" {
+		foreignServer(kind)
+	}
 	os.Exit(m.Run())
 }
 
@@ -54,7 +57,8 @@ func newProcess(t *testing.T, arguments ...string) *process {
 	p.lines = bufio.NewReader(errs)
 	writeFile(t, p.path("small.yaml"), passing)
 	writeFile(t, p.path("mistaken.yaml"), "name: mistaken\nphnes: 1\n")
-	writeFile(t, p.path("endless.yaml"), strings.NewReplacer("small", "endless", "until: 1m", "until: 5000h", "70s", "5001h").Replace(passing))
+	writeFile(t, p.path("endless.yaml"), strings.NewReplacer("small", "endless", "until: 1m", "until: 5000h", "70s",
+		"5001h").Replace(passing))
 	return p
 }
 
@@ -147,11 +151,13 @@ func TestReportsAreWrittenWhenTheReaderHasGone(t *testing.T) {
 	p.Stdout = closedPipe(t)
 	p.start()
 	p.ends(statusError)
-	want := []string{manifestFile, "junit.xml", "small.json", "small.openmetrics.txt", "small.txt"}
+	want := []string{manifestFile, "index.html", "junit.xml", "small.html", "small.json", "small.openmetrics.txt",
+		"small.txt"}
 	if diff := cmp.Diff(want, namesIn(t, p.path("out"))); diff != "" {
 		t.Error(diff)
 	}
-	if n := strings.Count(p.errs.String(), "broken pipe"); n != 1 || !strings.Contains(p.errs.String(), "mistaken.yaml:2:1: ") {
+	if n := strings.Count(p.errs.String(), "broken pipe"); n != 1 || !strings.Contains(p.errs.String(),
+		"mistaken.yaml:2:1: ") {
 		t.Errorf("standard error:\n%s", &p.errs)
 	}
 }
@@ -159,8 +165,10 @@ func TestReportsAreWrittenWhenTheReaderHasGone(t *testing.T) {
 // TestClosedOutputsHaveAnExitStatus checks that no command is ended by SIGPIPE.
 func TestClosedOutputsHaveAnExitStatus(t *testing.T) {
 	t.Parallel()
-	for _, arguments := range []string{"--help", "run --help", "completion bash", "schema", "--version", "check small.yaml", "init new.yaml",
-		"run small.yaml", "run --report json small.yaml", "run --trace /dev/stdout small.yaml", "swarm --seeds 1-1 small.yaml"} {
+	for _, arguments := range []string{"--help", "run --help", "completion bash", "schema", "--version",
+		"check small.yaml", "init new.yaml",
+		"run small.yaml", "run --report json small.yaml", "run --trace /dev/stdout small.yaml",
+		"swarm --seeds 1-1 small.yaml"} {
 		t.Run(arguments, func(t *testing.T) {
 			t.Parallel()
 			p := newProcess(t, strings.Fields(arguments)...)
@@ -254,10 +262,12 @@ func TestHangUpIsAnInterrupt(t *testing.T) {
 	}
 	p.ends(statusInterrupted)
 	var run struct{ Verdict string }
-	if err := json.Unmarshal([]byte(contentOf(t, p.path("out/endless.json"))), &run); err != nil || run.Verdict != "interrupted" {
+	if err := json.Unmarshal([]byte(contentOf(t, p.path("out/endless.json"))), &run); err != nil ||
+		run.Verdict != "interrupted" {
 		t.Errorf("verdict %q, %v", run.Verdict, err)
 	}
-	want := []string{manifestFile, "endless.json", "endless.openmetrics.txt", "endless.txt", "junit.xml"}
+	want := []string{manifestFile, "endless.html", "endless.json", "endless.openmetrics.txt", "endless.txt",
+		"index.html", "junit.xml"}
 	if diff := cmp.Diff(want, namesIn(t, p.path("out"))); diff != "" {
 		t.Error(diff)
 	}
@@ -301,10 +311,12 @@ func TestASignalEndsABlockedOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.ends(statusError)
-	if want := "printing to standard output: writing the summary of \"small\": " + errBlocked.Error(); !strings.Contains(p.errs.String(), want) {
+	if want := "printing to standard output: writing the summary of \"small\": " +
+		errBlocked.Error(); !strings.Contains(p.errs.String(), want) {
 		t.Errorf("no %q on standard error:\n%s", want, &p.errs)
 	}
-	want := []string{manifestFile, "junit.xml", "small.json", "small.openmetrics.txt", "small.txt"}
+	want := []string{manifestFile, "index.html", "junit.xml", "small.html", "small.json", "small.openmetrics.txt",
+		"small.txt"}
 	if diff := cmp.Diff(want, namesIn(t, p.path("out"))); diff != "" {
 		t.Error(diff)
 	}
@@ -318,12 +330,14 @@ func TestNewFilesFollowTheUmask(t *testing.T) {
 		file, folder os.FileMode
 		commands     []string
 	}{
-		{"077", 0o600, 0o700, []string{stepped, "swarm --seeds 1-1 --out new/out small.yaml", "run --out new/out --metrics 0 small.yaml"}},
+		{"077", 0o600, 0o700, []string{stepped, "swarm --seeds 1-1 --out new/out small.yaml",
+			"run --out new/out --metrics 0 small.yaml"}},
 		{"002", 0o664, 0o775, []string{stepped}},
 	} {
 		for _, arguments := range c.commands {
 			p := newProcess(t, strings.Fields(arguments)...)
-			p.Args = append([]string{"sh", "-c", "umask " + c.umask + `; mkdir -p new/out; rmdir new/out; exec "$0" "$@"`}, p.Args...)
+			p.Args = append([]string{"sh", "-c", "umask " + c.umask +
+				`; mkdir -p new/out; rmdir new/out; exec "$0" "$@"`}, p.Args...)
 			p.Path = "/bin/sh"
 			p.start()
 			p.ends(statusPassed)
@@ -349,7 +363,8 @@ func TestTwoRunsMayShareAFolder(t *testing.T) {
 	two.start()
 	one.ends(statusPassed)
 	two.ends(statusPassed)
-	want := []string{manifestFile, "junit.xml", "other.json", "other.openmetrics.txt", "other.txt", "small.json", "small.openmetrics.txt", "small.txt"}
+	want := []string{manifestFile, "index.html", "junit.xml", "other.html", "other.json", "other.openmetrics.txt",
+		"other.txt", "small.html", "small.json", "small.openmetrics.txt", "small.txt"}
 	if diff := cmp.Diff(want, namesIn(t, one.path("out"))); diff != "" {
 		t.Error(diff)
 	}
@@ -363,7 +378,8 @@ func TestTwoRunsMayShareAFolder(t *testing.T) {
 // TestAFolderWithAPipeIsReadWithoutIt checks that the pipe is named.
 func TestAFolderWithAPipeIsReadWithoutIt(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ arguments, printed string }{{"check .", "ok  small.yaml: "}, {"run .", "PASSED  small: "}} {
+	for _, c := range []struct{ arguments, printed string }{{"check .", "ok  small.yaml: "},
+		{"run .", "PASSED  small: "}} {
 		p := newProcess(t, strings.Fields(c.arguments)...)
 		p.pipe("x.yaml")
 		for _, name := range []string{"mistaken.yaml", "endless.yaml"} {
@@ -375,7 +391,8 @@ func TestAFolderWithAPipeIsReadWithoutIt(t *testing.T) {
 		p.Stdout = &out
 		p.start()
 		p.ends(statusInvalid)
-		if want := "sim: \"x.yaml\" is a pipe or a device: a folder's scenarios must be regular files\n"; p.errs.String() != want {
+		want := "sim: \"x.yaml\" is a pipe or a device: a folder's scenarios must be regular files\n"
+		if p.errs.String() != want {
 			t.Errorf("standard error %q, want %q", &p.errs, want)
 		}
 		if !strings.HasPrefix(out.String(), c.printed) {
@@ -398,10 +415,12 @@ func TestAPipeIsReadAsAScenario(t *testing.T) {
 func TestAContactTraceIsNoPipe(t *testing.T) {
 	p := newProcess(t, "run", "trace.yaml")
 	p.pipe("day")
-	writeFile(t, p.path("trace.yaml"), strings.Replace(passing, "{everyone: [anna, ben]}", "{trace: {file: day, phones: [anna, ben]}}", 1))
+	writeFile(t, p.path("trace.yaml"), strings.Replace(passing, "{everyone: [anna, ben]}",
+		"{trace: {file: day, phones: [anna, ben]}}", 1))
 	p.start()
 	p.ends(statusInvalid)
-	if want := fmt.Sprintf("the contact trace %q is a folder, a pipe or a device", "day"); !strings.Contains(p.errs.String(), want) {
+	if want := fmt.Sprintf("the contact trace %q is a folder, a pipe or a device",
+		"day"); !strings.Contains(p.errs.String(), want) {
 		t.Errorf("standard error:\n%s", &p.errs)
 	}
 }

@@ -37,7 +37,6 @@ func newBench() *bench {
 		now:     func() time.Time { return time.Unix(0, 0) },
 		after:   func(time.Duration) <-chan time.Time { return nil },
 		find:    b.find, load: b.load, engine: b.engine,
-		schema: func() []byte { return []byte("{}\n") },
 	}
 	return b
 }
@@ -70,13 +69,15 @@ func (b *bench) find(paths []string) (files, manual []string, err error) {
 	for _, path := range paths {
 		switch path {
 		case "folder":
-			files, manual = append(files, "folder/held.yaml", "folder/failed.yaml"), append(manual, "folder/crowd\x1b.yaml")
+			files, manual = append(files, "folder/held.yaml", "folder/failed.yaml"),
+				append(manual, "folder/crowd\x1b.yaml")
 		case "manuals":
 			manual = append(manual, "manuals/crowd.yaml")
 		case "empty":
 			return nil, nil, errors.New("finding scenarios: folder \"empty\" holds no .yaml file")
 		case "locked":
-			return nil, nil, fmt.Errorf("finding scenarios: %w", &fs.PathError{Op: "open", Path: path, Err: fs.ErrPermission})
+			return nil, nil, fmt.Errorf("finding scenarios: %w", &fs.PathError{Op: "open", Path: path,
+				Err: fs.ErrPermission})
 		case "absent":
 			return nil, nil, fmt.Errorf("reading %q: %w", path, fs.ErrNotExist)
 		default:
@@ -102,15 +103,22 @@ func (b *bench) load(path string, o scenarios.Options) (*scenarios.Scenario, err
 	name := strings.TrimSuffix(filepath.Base(path), ".yaml")
 	if name == "one" {
 		return &scenarios.Scenario{File: path, Name: name, Phones: []scenarios.PhoneGroup{{Count: 1}},
-			Script: make([]scenarios.Step, 1), Expect: make([]scenarios.Expectation, 1), Thresholds: make([]scenarios.Threshold, 1)}, nil
+			Script: make([]scenarios.Step, 1), Expect: make([]scenarios.Expectation, 1),
+			Thresholds: make([]scenarios.Threshold, 1)}, nil
 	}
-	return &scenarios.Scenario{File: path, Name: name, Seed: 5, Phones: []scenarios.PhoneGroup{{Count: 25}, {Count: 2}}}, nil
+	return &scenarios.Scenario{File: path, Name: name, Seed: 5, Phones: []scenarios.PhoneGroup{{Count: 25},
+		{Count: 2}}}, nil
 }
 
 func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 	b.ran = append(b.ran, s.File)
-	r := reports.Run{Scenario: s.Name, File: s.File, World: "virtual", Seed: s.Seed, Digest: "00000000000000ff", Verdict: reports.Passed,
-		Checks: []reports.Check{{Kind: reports.ExpectationCheck, Name: "events > 0", Place: s.File + ":9:5", Verdict: reports.Passed}}}
+	r := reports.Run{Scenario: s.Name, File: s.File, World: "virtual", Seed: s.Seed, Digest: "00000000000000ff",
+		Verdict: reports.Passed,
+		Checks: []reports.Check{{Kind: reports.ExpectationCheck, Name: "events > 0", Place: s.File + ":9:5",
+			Verdict: reports.Passed}}}
+	if o.Scene {
+		r.Scene = &reports.Scene{Source: "name: " + s.Name}
+	}
 	if o.Trace != nil {
 		fmt.Fprintln(o.Trace, "0s the run begins")
 	}
@@ -123,8 +131,9 @@ func (b *bench) engine(ctx context.Context, s *scenarios.Scenario, o sim.Options
 	case "traceless":
 		return nil, &sim.Invalid{Place: s.File + ":7:3", Err: errors.New("the trace \"day.gz\" is missing")}
 	case "wrong":
-		return nil, &sim.Broken{Why: "out of range [3]", At: 90 * time.Second, Around: []string{"89.000000000 a: prints \x1b"},
-			Stack: []byte("goroutine 1 [running]:\nmain.run(0x1)\n\t/go/main.go:7 \x1b\n")}
+		return nil, &sim.Broken{Why: "out of range [3]", At: 90 * time.Second,
+			Around: []string{"89.000000000 a: prints \x1b"},
+			Stack:  []byte("goroutine 1 [running]:\nmain.run(0x1)\n\t/go/main.go:7 \x1b\n")}
 	case "broken":
 		return nil, errors.New("reading the trace: input/output error")
 	}
@@ -140,7 +149,8 @@ func TestTheProgramItselfIsWrong(t *testing.T) {
 	if got := b.command(t.Context(), []string{"run", "wrong.yaml"}); got != statusError {
 		t.Errorf("status %d, want %d", got, statusError)
 	}
-	want := `sim: the program itself is wrong, not the scenario; please report it with the scenario and its seed: out of range [3]
+	want := `sim: the program itself is wrong, not the scenario; please report it with the scenario and its ` +
+		`seed: out of range [3]
 at 90.000000000 s of virtual time; last events:
   89.000000000 a: prints \x1b
 goroutine 1 [running]:
@@ -183,7 +193,8 @@ func TestExitStatuses(t *testing.T) {
 		{"run --set N held.yaml", statusInvalid, ""},
 		{"run --set =3 held.yaml", statusInvalid, ""},
 		{"run --set N=1 --set N=2 held.yaml", statusInvalid, ""},
-		{"run --report html held.yaml", statusInvalid, ""},
+		{"run --report pdf held.yaml", statusInvalid, ""},
+		{"run --report html held.yaml", statusPassed, "held.yaml"},
 		{"run --report= held.yaml", statusInvalid, ""},
 		{"run --out= held.yaml", statusInvalid, ""},
 		{"run --trace t.txt held.yaml failed.yaml", statusInvalid, ""},
@@ -213,9 +224,11 @@ func TestExitStatuses(t *testing.T) {
 			b := newBench()
 			got := b.command(context.Background(), strings.Fields(c.arguments))
 			if got != c.want || strings.Join(b.ran, " ") != c.ran {
-				t.Errorf("sim %s: status %d, want %d; ran %q, want %q\n%s", c.arguments, got, c.want, b.ran, c.ran, b.err.String())
+				t.Errorf("sim %s: status %d, want %d; ran %q, want %q\n%s", c.arguments, got, c.want, b.ran, c.ran,
+					b.err.String())
 			}
-			if complained := strings.Contains(b.err.String(), ": "); (c.want == statusInvalid || c.want == statusError) != complained && !strings.Contains(c.arguments, "folder") {
+			if complained := strings.Contains(b.err.String(), ": "); (c.want == statusInvalid ||
+				c.want == statusError) != complained && !strings.Contains(c.arguments, "folder") {
 				t.Errorf("sim %s: standard error is %q", c.arguments, b.err.String())
 			}
 			if strings.ContainsRune(b.err.String()+b.out.String(), 0x1b) {
@@ -231,7 +244,8 @@ func TestStatusNumbers(t *testing.T) {
 		t.Error(diff)
 	}
 	for verdict, want := range map[reports.Verdict]status{
-		reports.Passed: 0, reports.Failed: 99, reports.Interrupted: 105, reports.Invalid: 111, reports.Unknown: 107, "": 107,
+		reports.Passed: 0, reports.Failed: 99, reports.Interrupted: 105, reports.Invalid: 111, reports.Unknown: 107,
+		"": 107,
 	} {
 		if got := statusOfVerdict(verdict); got != want {
 			t.Errorf("%q: status %d, want %d", verdict, got, want)
@@ -241,17 +255,27 @@ func TestStatusNumbers(t *testing.T) {
 
 func TestComplaints(t *testing.T) {
 	for _, c := range []struct{ arguments, want string }{
-		{"run mistaken.yaml", "mistaken.yaml:3:1: unknown key `phnes`; did you mean `phones`?\nmistaken.yaml:9:4: bad \\x1b[2J\n"},
+		{"run mistaken.yaml", "mistaken.yaml:3:1: unknown key `phnes`; did you mean `phones`?\nmistaken.yaml:9:4: " +
+			"bad \\x1b[2J\n"},
 		{"run traceless.yaml", "traceless.yaml:7:3: the trace \"day.gz\" is missing\n"},
 		{"run unreadable.yaml", "sim: open unreadable.yaml: permission denied\n"},
-		{"run --set x held.yaml", "sim: run: invalid --set \"x\": must be NAME=VALUE\nhint: sim run --help lists the flags\n"},
-		{"run --report text,pdf held.yaml", "sim: run: invalid argument \"text,pdf\" for \"--report\" flag: unknown form \"pdf\": must be text, json or junit\nhint: sim run --help lists the flags\n"},
-		{"run --trace t held.yaml failed.yaml", "sim: --trace writes the events of one scenario, but 2 are named\nhint: name one file\n"},
+		{"run --set x held.yaml", "sim: run: invalid --set \"x\": must be NAME=VALUE\nhint: sim run --help lists the " +
+			"flags\n"},
+		{"run --report text,pdf held.yaml",
+			"sim: run: invalid argument \"text,pdf\" for \"--report\" flag: unknown form \"pdf\": must be text, json, " +
+				"junit or html\nhint: sim run --help lists the flags\n"},
+		{"run --report html held.yaml failed.yaml",
+			"sim: --report html prints the page of one scenario, but 2 are named\nhint: name one file, or a folder for " +
+				"all pages with --out\n"},
+		{"run --trace t held.yaml failed.yaml",
+			"sim: --trace writes the events of one scenario, but 2 are named\nhint: name one file\n"},
 		{"run folder", "skipped (manual): folder/crowd\\x1b.yaml\n"},
-		{"run manuals", "skipped (manual): manuals/crowd.yaml\nsim: every scenario found is manual\nhint: name the file itself to run it\n"},
+		{"run manuals", "skipped (manual): manuals/crowd.yaml\nsim: every scenario found is manual\nhint: name the " +
+			"file itself to run it\n"},
 		{"run manuals manuals/crowd.yaml", ""},
 		{"run empty", "sim: finding scenarios: folder \"empty\" holds no .yaml file\n"},
-		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, compare, dialect, init, schema, completion and help\n"},
+		{"walk", "sim: unknown command \"walk\"\nhint: the commands are run, swarm, check, compare, judge, dialect, " +
+			"init, schema, completion and help\n"},
 	} {
 		t.Run(c.arguments, func(t *testing.T) {
 			b := newBench()
@@ -265,7 +289,8 @@ func TestComplaints(t *testing.T) {
 
 func TestSeedAndVariablesReachTheScenario(t *testing.T) {
 	b := newBench()
-	b.command(context.Background(), []string{"run", "held.yaml", "--set", "A=b c,d", "--set=E=", "--seed", "18446744073709551615"})
+	b.command(context.Background(), []string{"run", "held.yaml", "--set", "A=b c,d", "--set=E=", "--seed",
+		"18446744073709551615"})
 	seed := uint64(18446744073709551615)
 	want := []scenarios.Options{{Vars: map[string]string{"A": "b c,d", "E": ""}, Seed: &seed}}
 	if diff := cmp.Diff(want, b.options); diff != "" {
@@ -299,7 +324,9 @@ func TestInterruptedRunIsReportedAndTheRestIsNot(t *testing.T) {
 	if got := b.err.String(); got != "not run after the interrupt: failed.yaml\n" {
 		t.Errorf("standard error %q", got)
 	}
-	if diff := cmp.Diff([]string{manifestFile, "held.json", "held.openmetrics.txt", "held.txt", "junit.xml"}, namesIn(t, folder)); diff != "" {
+	want := []string{manifestFile, "held.html", "held.json", "held.openmetrics.txt", "held.txt", "index.html",
+		"junit.xml"}
+	if diff := cmp.Diff(want, namesIn(t, folder)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -309,7 +336,7 @@ func TestCheckSchemaAndHelpPrint(t *testing.T) {
 		{"check held.yaml", "ok  held.yaml: 27 phones, 0 steps, 0 expectations, 0 thresholds\n"},
 		{"check one.yaml", "ok  one.yaml: 1 phone, 1 step, 1 expectation, 1 threshold\n"},
 		{"check --quiet held.yaml", ""},
-		{"schema", "{}\n"},
+		{"schema", string(scenarios.Schema())},
 		{"help", usage},
 		{"--help", usage},
 	} {
@@ -321,7 +348,8 @@ func TestCheckSchemaAndHelpPrint(t *testing.T) {
 	}
 	b := newBench()
 	b.command(context.Background(), []string{"help", "run"})
-	for _, flag := range []string{"--seed N", "--set NAME=VALUE", "--out DIR", "--report FORMS", "--trace FILE", "--quiet", "--no-color"} {
+	for _, flag := range []string{"--seed N", "--set NAME=VALUE", "--out DIR", "--report FORMS", "--trace FILE",
+		"--quiet", "--no-color"} {
 		if !strings.Contains(b.out.String(), flag+" ") {
 			t.Errorf("the help of run does not show %q:\n%s", flag, b.out.String())
 		}
@@ -332,7 +360,8 @@ func TestCheckSchemaAndHelpPrint(t *testing.T) {
 				t.Errorf("no exit status %sin\n%s", want, text)
 			}
 		}
-		if !strings.Contains(text, "\"go run\" hides the status") || !strings.Contains(text, "go build -o bin/sim ./cmd/sim\n") {
+		if !strings.Contains(text, "\"go run\" hides the status") ||
+			!strings.Contains(text, "go build -o bin/sim ./cmd/sim\n") {
 			t.Errorf("nothing of go run and its status in\n%s", text)
 		}
 	}
@@ -353,13 +382,15 @@ func TestAWrongCommandLineIsAnsweredInOneLineWithAHint(t *testing.T) {
 		{"swarm -n x.yaml", "sim: swarm: unknown shorthand flag: 'n' in -n\nhint: sim swarm --help lists the flags\n"},
 		{"schema x", "sim: schema: unexpected argument \"x\"\nhint: sim schema --help lists the flags\n"},
 		{"init", "sim: init: expected one file, found 0\nhint: sim init --help lists the flags\n"},
-		{"completion tcsh", "sim: completion: unknown shell \"tcsh\": must be bash, zsh, fish or powershell\nhint: sim completion --help lists the flags\n"},
+		{"completion tcsh", "sim: completion: unknown shell \"tcsh\": must be bash, zsh, fish or powershell\nhint: " +
+			"sim completion --help lists the flags\n"},
 	} {
 		t.Run(c.arguments, func(t *testing.T) {
 			b := newBench()
 			got := b.command(t.Context(), strings.Fields(c.arguments))
 			if got != statusInvalid || b.err.String() != c.want || b.out.Len() > 0 {
-				t.Errorf("status %d, printed %q, standard error %q; want %q", got, b.out.String(), b.err.String(), c.want)
+				t.Errorf("status %d, printed %q, standard error %q; want %q", got, b.out.String(), b.err.String(),
+					c.want)
 			}
 		})
 	}
@@ -385,7 +416,8 @@ func TestCompletionOffersCommandsFlagsAndFiles(t *testing.T) {
 func TestVersionNamesTheBuild(t *testing.T) {
 	b := newBench()
 	got := b.command(t.Context(), []string{"--version"})
-	if want := "sim version " + version() + "\n"; got != statusPassed || b.out.String() != want || !strings.Contains(want, "go1.") {
+	if want := "sim version " + version() + "\n"; got != statusPassed || b.out.String() != want ||
+		!strings.Contains(want, "go1.") {
 		t.Errorf("status %d, printed %q, want %q", got, b.out.String(), want)
 	}
 }
@@ -393,7 +425,6 @@ func TestVersionNamesTheBuild(t *testing.T) {
 func TestInitWritesAScenarioThatPasses(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "first.yaml")
 	b := newBench()
-	b.starter = scenarios.Starter
 	if got := b.command(t.Context(), []string{"init", file}); got != statusPassed {
 		t.Fatalf("status %d: %s", got, b.err.String())
 	}
@@ -409,7 +440,8 @@ func TestInitWritesAScenarioThatPasses(t *testing.T) {
 		t.Errorf("%v, %+v", err, r)
 	}
 	writeFile(t, file, "mine\n")
-	if got := b.command(t.Context(), []string{"init", file}); got != statusInvalid || !strings.Contains(b.err.String(), "exists already") {
+	if got := b.command(t.Context(), []string{"init", file}); got != statusInvalid || !strings.Contains(b.err.String(),
+		"exists already") {
 		t.Errorf("status %d, want 104: %s", got, b.err.String())
 	}
 	if text, err := os.ReadFile(file); err != nil || string(text) != "mine\n" {

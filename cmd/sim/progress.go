@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"bluetrace/reports"
@@ -10,14 +11,16 @@ import (
 )
 
 const (
-	progressAfter = time.Second            // wall time before the first line
-	progressEvery = 100 * time.Millisecond // wall time between two lines
+	progressAfter = time.Second            // wall time before the first line on a terminal
+	progressEvery = 100 * time.Millisecond // wall time between two lines on a terminal
+	plainEvery    = 10 * time.Second       // wall time before each line elsewhere
 )
 
-// progress redraws one line on a terminal while a command runs.
+// progress redraws one line on a terminal while a command runs. Elsewhere it writes a line now and then.
 type progress struct {
 	w       io.Writer
-	columns func() int
+	plain   bool       // w is no terminal
+	columns func() int // of the terminal
 	now     func() time.Time
 	started time.Time
 	drawn   time.Time // zero if no line is on the terminal
@@ -32,6 +35,13 @@ func newProgress(w io.Writer, columns func() int, now func() time.Time) *progres
 // draw draws the line if it is time for it.
 func (p *progress) draw(line func(now time.Time) string) {
 	now := p.now()
+	if p.plain {
+		if now.Sub(p.started) >= plainEvery && now.Sub(p.drawn) >= plainEvery {
+			p.drawn = now
+			fmt.Fprintln(p.w, line(now))
+		}
+		return
+	}
 	if now.Sub(p.started) < progressAfter || now.Sub(p.drawn) < progressEvery {
 		return
 	}
@@ -48,7 +58,7 @@ func (p *progress) drawNow(now time.Time, line string) {
 
 // clear removes the line.
 func (p *progress) clear() {
-	if !p.drawn.IsZero() {
+	if !p.plain && !p.drawn.IsZero() {
 		fmt.Fprint(p.w, "\r\x1b[K")
 		p.drawn = time.Time{}
 	}
@@ -81,17 +91,26 @@ func (p *pace) left(lasted time.Duration, part float64) (time.Duration, bool) {
 // runProgress returns the line for one run of a scenario, which has lasted for
 // some wall time.
 func (p *progress) runProgress(scenario string, at sim.Progress, lasted time.Duration) string {
-	name, events := reports.Escape(scenario), reports.Plural(at.Events, "event", "events")
+	parts := []string{reports.Escape(scenario)}
+	add := func(format string, values ...any) { parts = append(parts, fmt.Sprintf(format, values...)) }
+	part := 0.0
+	if at.Length > 0 {
+		part = min(1, max(0, float64(at.At)/float64(at.Length)))
+		add("%.0f %%  %s of %s", 100*part, at.At.Round(time.Second), at.Length)
+	} else {
+		add("%s", at.At.Round(time.Second))
+	}
+	if at.Doing == "" && at.Load == nil {
+		add("%s", reports.Plural(at.Events, "event", "events"))
+	}
+	if left, ok := p.pace.left(lasted, part); ok && at.Load == nil {
+		add("%s left", left.Round(time.Second))
+	}
 	if at.Doing != "" {
-		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), reports.Escape(at.Doing))
+		add("%s", reports.Escape(at.Doing))
 	}
-	if at.Length <= 0 {
-		return fmt.Sprintf("%s  %s  %s", name, at.At.Round(time.Second), events)
+	if at.Load != nil {
+		add("%s", at.Load)
 	}
-	part := min(1, max(0, float64(at.At)/float64(at.Length)))
-	line := fmt.Sprintf("%s  %.0f %%  %s of %s  %s", name, 100*part, at.At.Round(time.Second), at.Length, events)
-	if left, ok := p.pace.left(lasted, part); ok {
-		line += fmt.Sprintf("  %s left", left.Round(time.Second))
-	}
-	return line
+	return strings.Join(parts, "  ")
 }

@@ -13,26 +13,55 @@ import (
 // repeatCommand returns the shell command that repeats a run. A live run never
 // repeats exactly. program is quoted already.
 func repeatCommand(program string, seed uint64, f *runFlags, file string) string {
-	words := []string{program, "run", "--seed", strconv.FormatUint(seed, 10)}
+	words := shellWords{program, "run", "--seed", strconv.FormatUint(seed, 10)}
 	if f.onSockets {
 		words = append(words, "--live")
 	}
-	if f.server != "" {
-		words = append(words, "--server", shellQuoted(f.server), "--credentials", shellQuoted(f.credentials))
-	}
-	if f.command != "" {
-		words = append(words, "--server-command", shellQuoted(f.command))
-	}
-	if f.dialect != "" {
-		words = append(words, "--dialect", shellQuoted(f.dialect))
-	}
-	if d := f.load.Duration; d > 0 {
-		words = append(words, "--duration", d.String())
-	}
-	if r := f.load.Rate; r > 0 {
-		words = append(words, "--rate", strconv.FormatFloat(r, 'f', -1, 64))
-	}
+	words.flag("server", f.server, "")
+	words.flag("credentials", f.credentials, "")
+	words.flag("server-command", f.command, "")
+	words.flag("dialect", f.dialect, "")
+	words.flag("folder", f.folder, "")
+	words.flag("duration", f.load.Duration.String(), "0s")
+	words.flag("rate", strconv.FormatFloat(f.load.Rate, 'f', -1, 64), "0")
 	return commandLine(words, f.sets, file)
+}
+
+// repeat returns the shell command that repeats one rule of a submission.
+func (j *judgeCommand) repeat(folder string, number int) string {
+	words := shellWords{j.name, "judge"}
+	words.flag("server-command", j.Server, "")
+	words.flag("client-command", j.Client, "")
+	if j.server == "" {
+		if own, err := os.Getwd(); err == nil { // a path for other machines, too
+			if relative, err := filepath.Rel(own, folder); err == nil && filepath.IsLocal(relative) {
+				folder = relative
+			}
+		}
+		words.flag("folder", folder, "")
+	}
+	words.flag("server", j.server, "")
+	words.flag("credentials", j.credentials, "")
+	words.flag("build", j.Build, "")
+	words.flag("dialect", j.dialect, "")
+	words.flag("rules", j.rules, "course")
+	words.flag("block", j.Block.String(), "4s")
+	words.flag("hasten", strconv.Itoa(j.Hasten), "20")
+	words.flag("retention", j.Retention.String(), "3m0s")
+	words.flag("lifetime", j.Lifetime.String(), "15m0s")
+	words.flag("seed", strconv.FormatUint(j.Seed, 10), "")
+	words.flag("only", strconv.Itoa(number), "")
+	return strings.Join(words, " ")
+}
+
+// shellWords are the words of a shell command, each quoted.
+type shellWords []string
+
+// flag adds a flag with its value, unless the value is the usual one.
+func (w *shellWords) flag(name, value, usual string) {
+	if value != usual {
+		*w = append(*w, "--"+name, shellQuoted(value))
+	}
 }
 
 // commandLine returns the shell command of some words, the values of --set, and a

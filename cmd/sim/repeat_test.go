@@ -8,7 +8,8 @@ import (
 
 func TestShellQuoted(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
-		{"", "''"}, {"scenarios/a-1.yaml", "scenarios/a-1.yaml"}, {"A=1", "A=1"}, {"a b", "'a b'"}, {"$HOME", "'$HOME'"},
+		{"", "''"}, {"scenarios/a-1.yaml", "scenarios/a-1.yaml"}, {"A=1", "A=1"}, {"a b", "'a b'"},
+		{"$HOME", "'$HOME'"},
 		{"it's", `'it'\''s'`}, {"~", "'~'"}, {"é", "'é'"}, {"a\nb", `$'a\012b'`}, {"\x1b'\\é", `$'\033\'\\\303\251'`},
 	} {
 		if got := shellQuoted(c.in); got != c.want {
@@ -28,7 +29,8 @@ func TestShellTakesTheRepeatCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := strings.Join([]string{"run", "--seed", "7", "--set", sets[0], "--set", sets[1], "--set", sets[2], "--set", sets[3], "./-a b.yaml"}, "\x00") + "\x00"
+	want := strings.Join([]string{"run", "--seed", "7", "--set", sets[0], "--set", sets[1], "--set", sets[2], "--set",
+		sets[3], "./-a b.yaml"}, "\x00") + "\x00"
 	if string(got) != want {
 		t.Errorf("%s gave %q, want %q", command, got, want)
 	}

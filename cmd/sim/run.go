@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
+	"bluetrace/protocol/dialect"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
@@ -28,11 +31,16 @@ type runFlags struct {
 	out         string   // folder of --out; empty if the reports are not written to files
 	forms       *formsFlag
 	trace       string // file; empty if no trace is written
+	events      string // the same of the events as JSON
+	perfetto    string // the same of the trace for Perfetto
+	pcap        string // the same of the packets
+	pcapAt      string // name of the node whose packets are written; empty for all
 	onSockets   bool   // --live
 	server      string // host:port of --server; empty for the project's own server
 	credentials string // file with the accounts of --server
 	command     string // shell command of --server-command
-	dialect     string // name or file of the dialect of --server; empty for that of PROTOCOL.md
+	dialect     string // name or file of the dialect; empty for that of PROTOCOL.md
+	folder      string // of the programs of phones; empty for empty folders
 	load        sim.Load
 	metrics     metricsFlags
 	quiet       bool
@@ -43,16 +51,23 @@ func (f *runFlags) define(set *pflag.FlagSet) {
 	set.Uint64Var(&f.seed, "seed", 0, "use the seed `N` instead of the scenario's own")
 	set.StringArrayVar(&f.sets, "set", nil, "replace ${NAME} in the scenario: `NAME=VALUE`; may be repeated")
 	set.StringVar(&f.out, "out", "", "write every report of each scenario to the folder `DIR`")
-	f.forms = defineForms(set, "text", "json", "junit")
+	f.forms = defineForms(set, "text", "json", "junit", "html")
 	set.StringVar(&f.trace, "trace", "", "write one line for each event to `FILE`; with one scenario only")
+	set.StringVar(&f.events, "events", "", "write one JSON object for each event, or operation of a load, to\n`FILE`; "+
+		"of a load also as CSV to FILE.csv; with one scenario only")
+	set.StringVar(&f.perfetto, "perfetto", "", "write a trace for ui.perfetto.dev to `FILE`; with one scenario only")
+	set.StringVar(&f.pcap, "pcap", "", "write the packets of a run to `FILE` (pcapng); with one scenario only")
+	set.StringVar(&f.pcapAt, "pcap-at", "", "with --pcap: only what `NODE` sends and receives, when it does")
 	set.BoolVar(&f.onSockets, "live", false, "run on real sockets and the real clock instead of in virtual time")
 	set.StringVar(&f.server, "server", "", "with --live: use the server at `HOST:PORT`, not the project's own")
 	set.StringVar(&f.credentials, "credentials", "", "with --server: take its accounts from `FILE`, one a line")
 	set.StringVar(&f.command, "server-command", "", "with --live: start a server with the shell command `CMD`")
-	set.StringVar(&f.dialect, "dialect", "", "with a server of another make: the `NAME` or file of its dialect")
+	set.StringVar(&f.dialect, "dialect", "", "translate between phone and server: the `NAME` or file of a dialect")
+	set.StringVar(&f.folder, "folder", "", "with --live: run the programs of phones in copies of the folder `DIR`")
 	set.DurationVar(&f.load.Duration, "duration", 0, "of a load at a constant rate: run for this `DURATION`")
 	set.Float64Var(&f.load.Rate, "rate", 0, "of a load at a constant rate: `N` arrivals per second")
 	f.metrics.define(set)
+	f.metrics.defineStep(set)
 	set.BoolVar(&f.quiet, "quiet", false, "print only the verdict and the failures; no progress")
 	defineNoColor(set, &f.noColor)
 }
@@ -69,7 +84,8 @@ func (f *runFlags) check(set *pflag.FlagSet) (err error) {
 	if f.options.Vars, err = parseVariables(f.sets); err != nil {
 		return err
 	}
-	if err := refuseEmpty(set, "out", "trace", "server", "server-command", "credentials", "dialect", "metrics"); err != nil {
+	if err := refuseEmpty(set, "out", "trace", "events", "perfetto", "pcap", "pcap-at", "server", "server-command",
+		"credentials", "dialect", "folder", "metrics"); err != nil {
 		return err
 	}
 	const maxRate = 1_000_000
@@ -82,8 +98,10 @@ func (f *runFlags) check(set *pflag.FlagSet) (err error) {
 		return errors.New("--server needs --credentials FILE, the accounts of that server")
 	case set.Changed("server-command") && (server || !f.onSockets):
 		return errors.New("--server-command needs --live, and starts a server instead of --server")
-	case set.Changed("dialect") && !server && f.command == "":
-		return errors.New("--dialect needs --server or --server-command: the project's own server speaks the protocol of docs/PROTOCOL.md")
+	case set.Changed("folder") && !f.onSockets:
+		return errors.New("--folder needs --live: other runs start no programs")
+	case f.pcapAt != "" && f.pcap == "":
+		return errors.New("--pcap-at needs --pcap FILE")
 	case set.Changed("duration") && f.load.Duration <= 0:
 		return fmt.Errorf("invalid --duration %v: must be above 0", f.load.Duration)
 	case set.Changed("rate") && !(f.load.Rate > 0 && f.load.Rate <= maxRate):
@@ -111,23 +129,16 @@ func checkServer(address string) error {
 }
 
 // liveOptions returns the options of a live run, or nil for one in virtual time.
-func (f *runFlags) liveOptions(ctx context.Context) (*sim.Live, error) {
+func (f *runFlags) liveOptions(ctx context.Context, wire *dialect.Dialect) (*sim.Live, error) {
 	if !f.onSockets {
 		return nil, nil
 	}
-	l := &sim.Live{Server: f.server, Command: f.command}
-	if f.dialect != "" {
-		d, err := scenarios.LoadDialect(f.dialect)
-		if err != nil {
-			return nil, err
-		}
-		l.Dialect = &d.Dialect
-	}
+	l := &sim.Live{Server: f.server, Command: f.command, Folder: f.folder, Dialect: wire}
 	if f.credentials == "" {
 		return l, nil
 	}
 	var err error
-	l.Credentials, err = await(ctx, f.credentials,
+	l.Credentials, err = await(ctx, []string{f.credentials},
 		func() ([]nodes.Credential, error) { return readCredentials(f.credentials) })
 	return l, err
 }
@@ -159,11 +170,13 @@ type runCommand struct {
 	output
 	runFlags
 	live     *sim.Live        // nil in virtual time
+	wire     *dialect.Dialect // of --dialect; nil without it
 	exporter *exporter        // nil if no metrics are served
 	history  *reports.History // of --step; nil without it
 	manifest *manifest        // of the folder of --out; nil without it
 	names    fileNames
 	runs     []*reports.Run
+	notBegun int  // number of scenarios that were not run after an interrupt
 	printed  bool // a summary was printed to standard output
 }
 
@@ -180,7 +193,7 @@ type planned struct {
 func (r *runCommand) run(ctx context.Context, paths []string) status {
 	files, unread, worst := r.selectScenarios(paths)
 	r.names, r.inputs, r.worst = fileNames{}, scenarioInputs(files), worst
-	refused := r.refuseOverwriting(junitFile)
+	refused := r.refuseOverwriting(junitFile, indexFile)
 	all := r.readScenarios(ctx, files)
 	if err := r.prepareFolder(unread, all); err != nil {
 		return max(worst, r.fail(err, "name a writable folder with --out", statusError))
@@ -194,7 +207,7 @@ func (r *runCommand) run(ctx context.Context, paths []string) status {
 	if refused == nil && len(r.runs) > 0 {
 		r.finish()
 	}
-	r.endMetrics(ctx)
+	r.exporter.end(ctx, &r.output, &r.metrics, r.quiet, r.finalPage())
 	return r.worst
 }
 
@@ -207,6 +220,7 @@ func (r *runCommand) runAll(ctx context.Context, all []planned, problem error) {
 			r.runs = append(r.runs, notRun(p, cmp.Or(p.err, problem)))
 		case ctx.Err() != nil:
 			fmt.Fprintf(r.stderr, "not run after the interrupt: %s\n", reports.Escape(p.file))
+			r.notBegun++
 			r.raise(statusInterrupted)
 		default:
 			r.runPlanned(ctx, p)
@@ -219,13 +233,14 @@ func (r *runCommand) runAll(ctx context.Context, all []planned, problem error) {
 // their inputs.
 func (r *runCommand) readScenarios(ctx context.Context, files []string) []planned {
 	all := make([]planned, len(files))
+	options := r.sharing(files, r.options)
 	for i, file := range files {
 		p := &all[i]
 		p.file = file
 		if ctx.Err() != nil {
 			continue
 		}
-		if p.scenario, p.err = r.program.load(file, r.options); p.err != nil {
+		if p.scenario, p.err = r.program.load(file, options); p.err != nil {
 			r.raise(r.fail(p.err, "", statusOfLoading(p.err)))
 			continue
 		}
@@ -237,20 +252,35 @@ func (r *runCommand) readScenarios(ctx context.Context, files []string) []planne
 // start opens everything that all runs need, unless they were refused. It reports its
 // error.
 func (r *runCommand) start(ctx context.Context, files []string, refused error) (err error) {
-	if r.trace != "" && len(files) > 1 {
-		err = fmt.Errorf("--trace writes the events of one scenario, but %d are named", len(files))
-		r.raise(r.fail(err, "name one file", statusInvalid))
+	if r.forms.has("html") && r.out == "" && len(files) > 1 {
+		err = fmt.Errorf("--report html prints the page of one scenario, but %d are named", len(files))
+		r.raise(r.fail(err, "name one file, or a folder for all pages with --out", statusInvalid))
 		return err
+	}
+	for _, f := range eventFiles(&sim.Options{}, &r.runFlags) {
+		if len(files) > 1 {
+			err = fmt.Errorf("--%s writes the events of one scenario, but %d are named", f.name, len(files))
+			r.raise(r.fail(err, "name one file", statusInvalid))
+			return err
+		}
 	}
 	if refused != nil {
 		r.raise(r.fail(refused, "", statusInvalid))
 		return refused
 	}
-	if r.live, err = r.liveOptions(ctx); err != nil {
+	if r.dialect != "" {
+		d, err := scenarios.LoadDialect(r.dialect)
+		if err != nil {
+			r.raise(r.fail(err, "", statusOfRunning(err)))
+			return err
+		}
+		r.wire = &d.Dialect
+	}
+	if r.live, err = r.liveOptions(ctx, r.wire); err != nil {
 		r.raise(r.fail(err, "", statusOfRunning(err)))
 		return err
 	}
-	if err = r.serveMetrics(); err != nil {
+	if r.exporter, err = r.metrics.serve(&r.output, r.quiet); err != nil {
 		r.raise(r.fail(err, "name a free port with --metrics, or 0 for any", statusError))
 	}
 	return err
@@ -270,6 +300,7 @@ func (r *runCommand) runPlanned(ctx context.Context, p *planned) {
 	if err != nil {
 		r.raise(r.fail(err, "", s))
 		r.runs = append(r.runs, notRun(p, err))
+		r.showEnd(r.runs[len(r.runs)-1], p.name)
 		return
 	}
 	run.Repeat = repeatCommand(r.name, run.Seed, &r.runFlags, p.file)
@@ -286,40 +317,68 @@ func notRun(p *planned, err error) *reports.Run {
 	return &reports.Run{Scenario: title, File: p.file, Verdict: reports.NotRun, Error: err.Error()}
 }
 
-// runScenario runs s, with a trace if --trace is given.
+// eventFile is a file that an observer of a run writes.
+type eventFile struct {
+	name, path string // of the flag, and its value
+	to         *io.Writer
+}
+
+// eventFiles returns the files that the flags name, and the fields of o for them.
+func eventFiles(o *sim.Options, f *runFlags) []eventFile {
+	all := []eventFile{
+		{"trace", f.trace, &o.Trace}, {"events", f.events, &o.Events}, {"pcap", f.pcap, &o.Pcap},
+		{"perfetto", f.perfetto, &o.Perfetto},
+	}
+	return slices.DeleteFunc(all, func(f eventFile) bool { return f.path == "" })
+}
+
+// runScenario runs s, and writes the files of its events.
 func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*reports.Run, error) {
 	load := r.load
 	if s.Load == nil && (load.Duration > 0 || load.Rate > 0) {
 		return nil, &sim.Invalid{Place: s.File, Err: errors.New("--duration and --rate need a file with `load`")}
 	}
+	asCSV := filepath.Ext(r.events) == ".csv"
+	if s.Load == nil && asCSV {
+		return nil, &sim.Invalid{Place: s.File, Err: fmt.Errorf("--events %q: only the events of a load can be CSV; "+
+			"name a file with another end", r.events)}
+	}
 	load.Program = r.ownServer
-	o := sim.Options{Live: r.live, Load: &load}
-	if r.trace == "" {
-		return r.runEngine(ctx, s, o)
+	o := sim.Options{Live: r.live, Load: &load, PcapAt: r.pcapAt, EventsCSV: asCSV}
+	o.Scene = r.out != "" || r.forms.has("html") || r.exporter != nil
+	if r.live == nil {
+		o.Dialect = r.wire
 	}
-	t, err := r.openTrace(ctx)
-	if err != nil {
-		return nil, err
+	var written []*trace
+	for _, f := range eventFiles(&o, &r.runFlags) {
+		t, err := r.openTrace(ctx, f.name, f.path)
+		if err != nil {
+			return nil, err
+		}
+		defer t.Discard() // has no effect on a file that was published
+		*f.to = t
+		written = append(written, t)
 	}
-	defer t.Discard() // has no effect on a trace that was published
-	o.Trace = t
 	run, err := r.runEngine(ctx, s, o)
-	switch {
-	case err != nil && t.err != nil:
-		return nil, t.err
-	case err != nil:
-		return nil, err
+	for _, t := range written {
+		switch {
+		case err != nil && t.err != nil:
+			return nil, t.err
+		case err != nil:
+			continue
+		}
+		if err := t.publish(); err != nil {
+			r.raise(r.fail(err, "", statusError)) // the run still counts
+		}
 	}
-	if err := t.publish(); err != nil {
-		r.raise(r.fail(err, "", statusError)) // the run still counts
-	}
-	return run, nil
+	return run, err
 }
 
 // runEngine runs s with a progress line, warnings and metrics, as the flags ask.
 func (r *runCommand) runEngine(ctx context.Context, s *scenarios.Scenario, o sim.Options) (*reports.Run, error) {
-	if r.terminal && !r.quiet {
+	if !r.quiet {
 		line := newProgress(r.stderr, r.columns, r.now)
+		line.plain = !r.terminal
 		o.Progress = func(at sim.Progress) {
 			line.draw(func(now time.Time) string { return line.runProgress(s.Name, at, now.Sub(line.started)) })
 		}

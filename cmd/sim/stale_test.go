@@ -52,7 +52,8 @@ func (s staleRig) run(want status, reports, arguments string) {
 
 func (s staleRig) runWith(p *program, want status, reports, arguments string) {
 	s.Helper()
-	if got := p.command(s.Context(), append([]string{"run", "--out", "out"}, strings.Fields(arguments)...)); got != want {
+	if got := p.command(s.Context(), append([]string{"run", "--out", "out"},
+		strings.Fields(arguments)...)); got != want {
 		s.Errorf("run %s: status %d, want %d\n%s", arguments, got, want, p.stderr)
 	}
 	var found []string
@@ -76,10 +77,13 @@ func TestReportsOfAnEarlierRunAreNotLeft(t *testing.T) {
 		flags  string
 		want   status
 	}{
-		{"mistake", func(s staleRig) { writeFile(s.T, "a/held.yaml", "name: held\nphnes: 1\n") }, "a/held.yaml", statusInvalid},
-		{"new name and a mistake", func(s staleRig) { writeFile(s.T, "a/held.yaml", "name: fresh\nphnes: 1\n") }, "a/held.yaml", statusInvalid},
+		{"mistake", func(s staleRig) { writeFile(s.T, "a/held.yaml", "name: held\nphnes: 1\n") }, "a/held.yaml",
+			statusInvalid},
+		{"new name and a mistake", func(s staleRig) { writeFile(s.T, "a/held.yaml", "name: fresh\nphnes: 1\n") },
+			"a/held.yaml", statusInvalid},
 		{"no YAML", func(s staleRig) { writeFile(s.T, "a/held.yaml", "name: [held\n") }, "a/held.yaml", statusInvalid},
-		{"another path to the file", func(s staleRig) { writeFile(s.T, "a/held.yaml", "name: [held\n") }, "./b/../a/held.yaml", statusInvalid},
+		{"another path to the file", func(s staleRig) { writeFile(s.T, "a/held.yaml", "name: [held\n") },
+			"./b/../a/held.yaml", statusInvalid},
 		{"removed", func(staleRig) { os.Remove("a/held.yaml") }, "a/held.yaml", statusInvalid},
 		{"folder removed", func(staleRig) { os.RemoveAll("a") }, "a", statusInvalid},
 		{"variable", nil, "--set X=1 a/held.yaml", statusInvalid},
@@ -115,7 +119,8 @@ func TestAnEarlierReportIsGoneDuringTheRun(t *testing.T) {
 	s.run(statusPassed, "held other", "a/held.yaml other.yaml")
 	p, _, _ := whole()
 	p.engine = func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error) {
-		if names := strings.Join(namesIn(t, "out"), " "); strings.Contains(names, "held") || strings.Contains(names, "junit") {
+		if names := strings.Join(namesIn(t, "out"), " "); strings.Contains(names, "held") ||
+			strings.Contains(names, "junit") {
 			t.Errorf("during the run there are %s", names)
 		}
 		return nil, errors.New("the world ended")
@@ -233,7 +238,8 @@ func TestReportsAreWrittenThroughLinks(t *testing.T) {
 		}
 	}
 	writeFile(t, "artefacts/old.xml", "old")
-	for link, target := range map[string]string{"out/junit.xml": "../artefacts/old.xml", "out/held.json": "../artefacts/new.json"} {
+	for link, target := range map[string]string{"out/junit.xml": "../artefacts/old.xml",
+		"out/held.json": "../artefacts/new.json"} {
 		if err := os.Symlink(target, link); err != nil {
 			t.Fatal(err)
 		}
@@ -284,7 +290,7 @@ func TestASwarmLeavesNoEarlierSummary(t *testing.T) {
 	}
 	swarm(statusPassed, "--seeds", "1-1", "--out", "out", "other.yaml")
 	swarm(statusInvalid, "--merge", "--out", "out", "out")
-	if names := namesIn(t, "out"); len(names) != 2 {
+	if names := namesIn(t, "out"); len(names) != 3 {
 		t.Errorf("a merge that was refused left %v", names)
 	}
 	writeFile(s.T, "other.yaml", "name: [\n")
@@ -299,24 +305,26 @@ func TestARefusedCommandLineLeavesNoReports(t *testing.T) {
 	s := newStaleRig(t)
 	for _, arguments := range []string{
 		"run --out out --no-such-flag a/held.yaml", "run --no-such-flag --out=out a/held.yaml",
-		"run --set X --out out a/held.yaml", "run --out out --seed x a", "rnu --out out a/held.yaml", "run a/held.yaml --rate 0 --out out",
+		"run --set X --out out a/held.yaml", "run --out out --seed x a", "rnu --out out a/held.yaml",
+		"run a/held.yaml --rate 0 --out out",
 	} {
 		s.run(statusPassed, "held other", "a/held.yaml other.yaml")
 		p, _, errs := whole()
 		if got := p.command(t.Context(), strings.Fields(arguments)); got != statusInvalid {
 			t.Errorf("%s: status %d, want %d\n%s", arguments, got, statusInvalid, errs)
 		}
-		want := []string{manifestFile, "other.json", "other.openmetrics.txt", "other.txt"}
+		want := []string{manifestFile, "other.html", "other.json", "other.openmetrics.txt", "other.txt"}
 		if names := namesIn(t, "out"); !slices.Equal(names, want) {
 			t.Errorf("%s left %v, want %v", arguments, names, want)
 		}
 	}
-	for _, arguments := range []string{"run --no-such-flag a/held.yaml", "--no-such-flag", "nothing --out out a/held.yaml",
+	for _, arguments := range []string{"run --no-such-flag a/held.yaml", "--no-such-flag",
+		"nothing --out out a/held.yaml",
 		"check --no-such-flag --out out a/held.yaml"} {
 		s.run(statusPassed, "held other", "a/held.yaml other.yaml")
 		p, _, _ := whole()
 		p.command(t.Context(), strings.Fields(arguments))
-		if names := namesIn(t, "out"); len(names) != 8 {
+		if names := namesIn(t, "out"); len(names) != 11 {
 			t.Errorf("%s left %v", arguments, names)
 		}
 	}

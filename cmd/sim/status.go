@@ -27,18 +27,18 @@ const (
 	statusOverloaded  status = 111 // the generator of a load was the bottleneck
 )
 
+// Error implements error, so that the exit status of a command is a result of cobra.
+func (s status) Error() string { return fmt.Sprintf("exit status %d", int(s)) }
+
 func statusOfVerdict(v reports.Verdict) status {
-	switch v {
-	case reports.Passed:
-		return statusPassed
-	case reports.Failed:
-		return statusFailed
-	case reports.Interrupted:
-		return statusInterrupted
-	case reports.Invalid:
-		return statusOverloaded
+	s, known := map[reports.Verdict]status{
+		reports.Passed: statusPassed, reports.Failed: statusFailed,
+		reports.Interrupted: statusInterrupted, reports.Invalid: statusOverloaded,
+	}[v]
+	if !known {
+		return statusError
 	}
-	return statusError
+	return s
 }
 
 // statusOfLoading returns statusInvalid for a scenario that is missing or has
@@ -68,8 +68,8 @@ func statusOfRunning(err error) status {
 }
 
 // fail writes an error to standard error, and a hint unless it is empty. It returns
-// the exit status s, or statusInterrupted for an interrupt. An error in a scenario begins with its place, so that editors
-// find it.
+// the exit status s, or statusInterrupted for an interrupt. An error in a scenario begins with its place, so that
+// editors find it.
 func (p *program) fail(err error, hint string, s status) status {
 	prefix := "sim: "
 	if hasPlace(err) {

@@ -36,11 +36,13 @@ func TestALaterStatusNeverLowersAnEarlierOne(t *testing.T) {
 		{"selection", "run locked absent mistaken.yaml held.yaml", nil, statusError},
 		{"selection, alone", "run locked absent", nil, statusError},
 		{"selection, then a trace of two", "run --trace t locked held.yaml failed.yaml", nil, statusError},
-		{"selection, then credentials", "run --live --server x:1 --credentials none locked held.yaml", nil, statusError},
+		{"selection, then credentials", "run --live --server x:1 --credentials none locked held.yaml", nil,
+			statusError},
 		{"selection, then --out over an input", "run --out . locked junit.xml", nil, statusError},
 		{"selection, then --out in a file", "run --out file locked held.yaml", nil, statusError},
 		{"an interrupt", "run broken.yaml held.yaml failed.yaml", interruptAt("held.yaml"), statusError},
-		{"standard output", "run overloaded.yaml", func(b *bench, _ func()) { b.stdout = io.Writer(brokenOutput{}) }, statusOverloaded},
+		{"standard output", "run overloaded.yaml", func(b *bench, _ func()) { b.stdout = io.Writer(brokenOutput{}) },
+			statusOverloaded},
 		{"the disk", "run --out taken overloaded.yaml", nil, statusOverloaded},
 		{"a report over an input", "run --out . broken.yaml day.txt held.yaml", nil, statusError},
 		{"check", "check unreadable.yaml mistaken.yaml held.yaml", nil, statusError},
@@ -58,7 +60,8 @@ func TestALaterStatusNeverLowersAnEarlierOne(t *testing.T) {
 			}
 			writeFile(t, "file", "")
 			writeFile(t, "day.txt", "")
-			if err := os.Symlink("/proc/version", filepath.Join("link", swarmJSON)); err != nil { // which no one can remove
+			// which no one can remove
+			if err := os.Symlink("/proc/version", filepath.Join("link", swarmJSON)); err != nil {
 				t.Fatal(err)
 			}
 			b := newBench()
@@ -79,13 +82,20 @@ func TestALaterStatusNeverLowersAnEarlierOne(t *testing.T) {
 func TestMessagesDoNotControlTheTerminal(t *testing.T) {
 	const raw = "\x1b[31m\u009b2J\u202e\r"
 	for _, arguments := range [][]string{
-		{raw}, {"--" + raw}, {"-" + raw}, {"help", raw}, {"run", raw}, {"run", "--" + raw}, {"run", "--out", "/dev/null/" + raw, "held.yaml"},
-		{"run", "--set", raw, "held.yaml"}, {"run", "--set", raw + "=1", "--set", raw + "=1", "held.yaml"}, {"run", "--seed", raw, "held.yaml"},
-		{"run", "--report", raw, "held.yaml"}, {"run", "--trace", raw + "/x/y", "held.yaml"}, {"run", "--metrics", raw, "held.yaml"},
-		{"run", "--live", "--server", raw, "--credentials", raw, "held.yaml"}, {"run", "--live", "--server", "x:" + raw, "--credentials", raw, "held.yaml"},
-		{"run", "--live", "--server", "x:1", "--credentials", raw, "held.yaml"}, {"run", "--linger", raw, "held.yaml"}, {"check", raw},
-		{"check", "--" + raw}, {"swarm", "--seeds", raw, "held.yaml"}, {"swarm", "--from", raw, "--for", "1s", "held.yaml"}, {"swarm", "--merge", raw},
-		{"swarm", "--out", "/dev/null/" + raw, "held.yaml"}, {"compare", raw, raw}, {"compare", "--budget", raw, "a", "b"}, {"compare", "--confidence", raw, "a", "b"},
+		{raw}, {"--" + raw}, {"-" + raw}, {"help", raw}, {"run", raw}, {"run", "--" + raw},
+		{"run", "--out", "/dev/null/" + raw, "held.yaml"},
+		{"run", "--set", raw, "held.yaml"}, {"run", "--set", raw + "=1", "--set", raw + "=1", "held.yaml"},
+		{"run", "--seed", raw, "held.yaml"},
+		{"run", "--report", raw, "held.yaml"}, {"run", "--trace", raw + "/x/y", "held.yaml"},
+		{"run", "--metrics", raw, "held.yaml"},
+		{"run", "--live", "--server", raw, "--credentials", raw, "held.yaml"}, {"run", "--live", "--server", "x:" + raw,
+			"--credentials", raw, "held.yaml"},
+		{"run", "--live", "--server", "x:1", "--credentials", raw, "held.yaml"}, {"run", "--linger", raw, "held.yaml"},
+		{"check", raw},
+		{"check", "--" + raw}, {"swarm", "--seeds", raw, "held.yaml"}, {"swarm", "--from", raw, "--for", "1s",
+			"held.yaml"}, {"swarm", "--merge", raw},
+		{"swarm", "--out", "/dev/null/" + raw, "held.yaml"}, {"compare", raw, raw}, {"compare", "--budget", raw, "a",
+			"b"}, {"compare", "--confidence", raw, "a", "b"},
 		{"init", raw + "/x/y"}, {"init", raw, raw}, {"schema", raw}, {"completion", raw},
 	} {
 		p, out, errs := whole()

@@ -15,7 +15,8 @@ func TestDashIsStandardInput(t *testing.T) {
 	}
 	result := out.String()
 	p, out, _ = whole()
-	if got := p.command(t.Context(), []string{"swarm", "--seeds", "1-2", "--report", "json", "small.yaml"}); got != statusPassed {
+	if got := p.command(t.Context(), []string{"swarm", "--seeds", "1-2", "--report", "json",
+		"small.yaml"}); got != statusPassed {
 		t.Fatalf("status %d", got)
 	}
 	summary := out.String()

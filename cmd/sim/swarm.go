@@ -8,7 +8,6 @@ import (
 	"iter"
 	"math"
 	"os"
-	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"bluetrace/reports"
+	"bluetrace/reports/livepage"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 	"bluetrace/sim/swarm"
@@ -33,6 +33,7 @@ type swarmFlags struct {
 	from         string        // --from
 	limit        time.Duration // --for; 0 if only the seeds end the swarm
 	jobs         int
+	jobsGiven    bool     // jobs is the user's, not the default
 	require      []string // --require
 	repeatEvery  uint64   // --twice
 	out          string   // folder of --out; empty if no files are written
@@ -43,7 +44,9 @@ type swarmFlags struct {
 	shrinkTime   time.Duration // for each cause
 	requireMarks bool
 	failFast     bool
+	metrics      metricsFlags
 	noColor      bool
+	share        swarmShare
 }
 
 const (
@@ -64,35 +67,41 @@ func (f *swarmFlags) define(set *pflag.FlagSet) {
 	set.StringVar(&f.seedText, "seeds", defaultSeeds,
 		"run the seeds `A-B`; A+N: N seeds from A on; A-: no end, with --for;\nA may be a commit's hash behind 0x, "+
 			"whose first 12 digits count")
+	f.share.define(set)
 	set.DurationVar(&f.limit, "for", 0, "start no run after this `DURATION`")
 	set.StringVar(&f.from, "from", "", "with --for: start with this `SEED` instead of 1")
 	set.IntVar(&f.jobs, "jobs", min(runtime.GOMAXPROCS(0), maxJobs), "run `N` seeds at a time")
 	set.StringArrayVar(&f.sets, "set", nil, "replace ${NAME} in the scenarios: `NAME=VALUE`; may be repeated")
 	set.StringVar(&f.out, "out", "",
-		"write the summary, and the drawn and shrunk scenario of each cause of failures, to `DIR`")
-	f.forms = defineForms(set, "text", "json")
+		"write the summary, its page, and the drawn and shrunk scenario of each cause of failures, to `DIR`")
+	f.forms = defineForms(set, "text", "json", "html")
 	set.BoolVar(&f.merge, "merge", false,
 		"run nothing: merge the JSON results of other swarms, named instead of scenarios")
 	set.BoolVar(&f.verbose, "verbose", false, "print the draws of each seed and the last events before each failure")
 	set.Uint64Var(&f.repeatEvery, "twice", defaultRepeatEvery,
 		"run every seed that `N` divides twice and compare the runs; 0: none")
 	set.StringSliceVar(&f.require, "require", nil,
-		"fail if a situation was never reached or an invariant never exercised;\n--require=`KIND`: only situations, or "+
-			"only invariants")
+		"fail if a situation was never reached or an invariant never exercised;\n--require=`KIND`: only situations, "+
+			"or only invariants")
 	set.Lookup("require").NoOptDefVal = "situations,invariants"
 	set.BoolVar(&f.requireMarks, "require-marks", false, "the same as --require=situations")
 	set.BoolVar(&f.failFast, "fail-fast", false, "start no run after the first failure")
 	set.BoolVar(&f.shrink, "shrink", true, "with --out: shrink the first failure of each cause")
+	f.metrics.define(set)
 	set.DurationVar(&f.shrinkTime, "shrink-time", defaultShrinkTime, "shrink each failure for at most this `DURATION`")
 	defineNoColor(set, &f.noColor)
 }
 
 // check validates the flags and completes the settings that follow from them.
 func (f *swarmFlags) check(set *pflag.FlagSet) (err error) {
+	f.jobsGiven = set.Changed("jobs")
 	if f.options.Vars, err = parseVariables(f.sets); err != nil {
 		return err
 	}
 	if err := f.chooseSeeds(set); err != nil {
+		return err
+	}
+	if err := f.share.choose(set, f); err != nil {
 		return err
 	}
 	switch {
@@ -109,12 +118,15 @@ func (f *swarmFlags) check(set *pflag.FlagSet) (err error) {
 		}
 	}
 	for _, name := range []string{"seeds", "for", "from", "jobs", "twice", "set", "verbose", "fail-fast", "shrink",
-		"shrink-time"} {
-		if f.merge && set.Changed(name) {
+		"shrink-time", "metrics", "linger", "part", "plant", "plan"} {
+		if f.merge && set.Changed(name) && !f.share.takes(set, name) {
 			return fmt.Errorf("--%s cannot be used with --merge, which runs nothing", name)
 		}
 	}
-	return refuseEmpty(set, "out")
+	if err := refuseEmpty(set, "out", "metrics"); err != nil {
+		return err
+	}
+	return f.metrics.check(set)
 }
 
 // chooseSeeds reads --seeds and --from.
@@ -144,14 +156,19 @@ type swarmCommand struct {
 	output
 	swarmFlags
 	summary *swarm.Summary
+	stories map[string]*swarm.Story // by cause
 	bases   []*scenarios.Scenario
 	started time.Time
 	failed  atomic.Bool // set at the first failure
+
+	exporter *exporter      // nil without --metrics
+	live     *livepage.Live // the page of the swarm
+	shown    time.Time      // when its last state was shown
 }
 
 // run runs the scenarios until the seeds, the time or the context end.
 func (c *swarmCommand) run(ctx context.Context, paths []string) status {
-	c.summary, c.started = swarm.NewSummary(), c.now()
+	c.summary, c.stories, c.started = swarm.NewSummary(), map[string]*swarm.Story{}, c.now()
 	if c.out != "" {
 		c.removeSummary(paths)
 	}
@@ -162,21 +179,39 @@ func (c *swarmCommand) run(ctx context.Context, paths []string) status {
 		fmt.Fprintf(c.stderr, "only the first %d digits of the long number count: the first seed is %d\n",
 			swarm.HashDigits, c.seeds.First)
 	}
+	build, err := buildOfProgram()
+	if err != nil {
+		return c.fail(err, "", statusError)
+	}
+	c.summary.Build, c.summary.Part = build, c.share.part
+	if c.share.plan && len(paths) == 0 { // of a worker, which only needs the build
+		return c.share.printPlan(c)
+	}
 	if s := c.loadScenarios(ctx, paths); s != statusPassed {
 		return max(c.worst, s)
 	}
 	if s := c.prepareFolder(); s != statusPassed {
 		return max(c.worst, s)
 	}
-	build, err := buildOfProgram()
-	if err != nil {
-		return c.fail(err, "", statusError)
+	if c.share.plan {
+		return max(c.worst, c.share.printPlan(c))
 	}
-	c.summary.Build = build
+	c.program = c.share.plant(c.program, c.summary)
+	c.live = livepage.New("swarm", "")
+	if c.exporter, err = c.metrics.serve(&c.output, false); err != nil {
+		return c.fail(err, "name a free port with --metrics, or 0 for any", statusError)
+	}
+	if c.exporter != nil {
+		c.exporter.pages.begin(c.live)
+	}
 	defer collectRarely()()
 	c.runSeeds(ctx)
+	c.showProgress("failures are made smaller")
 	c.shrinkAll(ctx)
 	c.finish()
+	c.live.End(endOf(c.summary), causesOf(c.summary.Failures))
+	c.exporter.end(ctx, &c.output, &c.metrics, false,
+		func(w io.Writer) error { return c.summary.HTML(w, c.stories, "") })
 	return c.worst
 }
 
@@ -186,8 +221,9 @@ func (c *swarmCommand) loadScenarios(ctx context.Context, paths []string) status
 	if worst != statusPassed {
 		return worst
 	}
+	options := c.sharing(files, c.options)
 	for _, file := range files {
-		s, err := c.load(file, c.options)
+		s, err := c.load(file, options)
 		if err != nil {
 			worst = max(worst, c.fail(err, "", statusOfLoading(err)))
 			continue
@@ -213,7 +249,7 @@ func (c *swarmCommand) loadScenarios(ctx context.Context, paths []string) status
 // runSeeds runs the seeds and adds their outcomes to the summary.
 func (c *swarmCommand) runSeeds(ctx context.Context) {
 	line := newProgress(c.stderr, c.columns, c.now)
-	line.started = c.started
+	line.started, line.plain = c.started, !c.terminal
 	err := swarm.Run(ctx, swarm.Options{
 		Bases: c.bases, Seeds: c.seedsToStart(), Jobs: c.jobs, RepeatEvery: c.repeatEvery, Situations: true,
 		Engine: c.engine,
@@ -228,9 +264,8 @@ func (c *swarmCommand) runSeeds(ctx context.Context) {
 				line.clear()
 				c.printOutcome(out)
 			}
-			if c.terminal {
-				line.draw(func(now time.Time) string { return c.progressLine(now.Sub(c.started)) })
-			}
+			c.showProgress("")
+			line.draw(func(now time.Time) string { return c.progressLine(now.Sub(c.started)) })
 		},
 	})
 	line.clear()
@@ -334,9 +369,12 @@ func (c *swarmCommand) finish() {
 		text := func(w io.Writer) error {
 			return c.summary.Text(w, swarm.TextOptions{ShowDraws: true})
 		}
-		textFile, jsonFile := filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON)
-		if c.writeFile(textFile, c.refuseOverwriting(textFile), text) {
-			c.writeFile(jsonFile, c.refuseOverwriting(jsonFile), c.summary.JSON)
+		html := func(w io.Writer) error { return c.summary.HTML(w, c.stories, c.out) }
+		for i, write := range []func(io.Writer) error{text, c.summary.JSON, html} {
+			path := c.summaryFiles()[i]
+			if !c.writeFile(path, c.refuseOverwriting(path), write) {
+				break
+			}
 		}
 	}
 	if c.forms.has("text") {
@@ -349,13 +387,17 @@ func (c *swarmCommand) finish() {
 	if c.forms.has("json") {
 		c.toStdout(c.summary.JSON)
 	}
+	if c.forms.has("html") {
+		c.toStdout(func(w io.Writer) error { return c.summary.HTML(w, c.stories, "") })
+	}
 }
 
 // swarmMemoryLimit is the memory in bytes above which the garbage collector runs as
 // often as needed, since a scenario may be large.
 const swarmMemoryLimit = 1 << 30
 
-// buildOfProgram returns the build of this program. If no revision identifies the source, it has the hash of the program.
+// buildOfProgram returns the build of this program. If no revision identifies the source, it has the hash of the
+// program.
 func buildOfProgram() (reports.Build, error) {
 	b := sim.Build()
 	if b.Revision != "" && !strings.HasSuffix(b.Revision, "+") {

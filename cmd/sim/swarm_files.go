@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,11 +23,20 @@ import (
 const (
 	swarmText = "swarm.txt"
 	swarmJSON = "swarm.json"
+	swarmPage = "swarm" + pageEnd
 
 	drawnPrefix = "drawn-" // the scenario that showed a cause, as a seed drew it
 	foundPrefix = "found-" // the same scenario, shrunk
 	yamlEnd     = ".yaml"
+	markdownEnd = ".md" // of the sequence diagram of a shrunk scenario
 )
+
+// summaryFiles returns the paths of the summary, as text, JSON and a page.
+func (c *swarmCommand) summaryFiles() []string {
+	return []string{
+		filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON), filepath.Join(c.out, swarmPage),
+	}
+}
 
 // prepareFolder makes the folder of --out, unless a file that is read lies where
 // one will be written.
@@ -36,7 +45,7 @@ func (c *swarmCommand) prepareFolder() status {
 		return statusPassed
 	}
 	generated, err := c.generatedFiles()
-	for _, path := range append(generated, filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON)) {
+	for _, path := range slices.Concat(generated, c.summaryFiles()) {
 		if err == nil {
 			err = c.refuseOverwriting(path)
 		}
@@ -53,14 +62,19 @@ func (c *swarmCommand) prepareFolder() status {
 // removeSummary removes the summary of an earlier swarm, which could be taken for one of
 // this swarm, unless a summary is one of the paths that are read.
 func (c *swarmCommand) removeSummary(paths []string) {
-	text, json := filepath.Join(c.out, swarmText), filepath.Join(c.out, swarmJSON)
 	for _, path := range paths {
 		inputs := []input{{"the result", path}, {"the result", filepath.Join(path, swarmJSON)}}
-		if errors.Join(refuseSameFile(inputs, "", text, ""), refuseSameFile(inputs, "", json, "")) != nil {
-			return
+		for _, file := range c.summaryFiles() {
+			if refuseSameFile(inputs, "", file, "") != nil {
+				return
+			}
 		}
 	}
-	if err := errors.Join(reports.RemoveFile(text), reports.RemoveFile(json)); err != nil {
+	var err error
+	for _, file := range c.summaryFiles() {
+		err = errors.Join(err, reports.RemoveFile(file))
+	}
+	if err != nil {
 		c.diskFails(err, noMoreReports)
 	}
 }
@@ -70,7 +84,7 @@ func (c *swarmCommand) refuseOverwriting(path string) error {
 	return refuseSameFile(c.inputs, "the result", path, "name another folder with --out")
 }
 
-// generatedFiles returns the scenarios that an earlier swarm left in the folder.
+// generatedFiles returns the scenarios and diagrams that an earlier swarm left in the folder.
 func (c *swarmCommand) generatedFiles() (paths []string, err error) {
 	entries, err := os.ReadDir(c.out)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
@@ -79,8 +93,8 @@ func (c *swarmCommand) generatedFiles() (paths []string, err error) {
 	for _, e := range entries {
 		name := e.Name()
 		named := strings.HasPrefix(name, drawnPrefix) || strings.HasPrefix(name, foundPrefix)
-		if path := filepath.Join(c.out, name); named && strings.HasSuffix(name, yamlEnd) && e.Type().IsRegular() &&
-			isGenerated(path) {
+		ends := filepath.Ext(name) == yamlEnd || filepath.Ext(name) == markdownEnd
+		if path := filepath.Join(c.out, name); named && ends && e.Type().IsRegular() && isGenerated(path) {
 			paths = append(paths, path)
 		}
 	}
@@ -119,20 +133,19 @@ func (c *swarmCommand) removeGenerated() bool {
 func (c *swarmCommand) freeName(names fileNames, cause string) string {
 	for {
 		name := names.take(swarm.FileName(cause))
-		_, drawn := os.Lstat(c.drawnFile(name))
-		_, found := os.Lstat(c.foundFile(name))
-		if drawn != nil && found != nil {
+		_, drawn := os.Lstat(c.generated(drawnPrefix, name, yamlEnd))
+		_, found := os.Lstat(c.generated(foundPrefix, name, yamlEnd))
+		_, diagram := os.Lstat(c.generated(foundPrefix, name, markdownEnd))
+		if drawn != nil && found != nil && diagram != nil {
 			return name
 		}
 	}
 }
 
-func (c *swarmCommand) drawnFile(name string) string {
-	return filepath.Join(c.out, drawnPrefix+name+yamlEnd)
-}
-
-func (c *swarmCommand) foundFile(name string) string {
-	return filepath.Join(c.out, foundPrefix+name+yamlEnd)
+// generated returns the path of a file that the swarm writes for a cause. prefix is drawnPrefix or foundPrefix, and end
+// yamlEnd or, of a sequence diagram, markdownEnd.
+func (c *swarmCommand) generated(prefix, name, end string) string {
+	return filepath.Join(c.out, prefix+name+end)
 }
 
 // writeBytes writes a file of --out with this content.
@@ -165,7 +178,7 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 	for i, g := range all {
 		base := c.baseOf(g.File)
 		name := c.freeName(names, g.Cause)
-		path := c.drawnFile(name)
+		path := c.generated(drawnPrefix, name, yamlEnd)
 		if !c.writeBytes(path, swarm.DrawnFile(base, g.Seed, path)) {
 			return
 		}
@@ -192,7 +205,7 @@ func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenar
 	if own := c.now().Add(c.shrinkTime); own.Before(until) {
 		until = own
 	}
-	path := c.foundFile(name)
+	path := c.generated(foundPrefix, name, yamlEnd)
 	limits := shrink.Options{Expired: func() bool { return !c.now().Before(until) }}
 	var shrunk *swarm.Shrunk
 	err := ctx.Err()
@@ -208,17 +221,18 @@ func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenar
 		g.ShrunkNote = "not shrunk: no smaller run shows it"
 	case c.writeBytes(path, shrunk.File):
 		g.Shrunk, g.ShrunkNote = path, shrunk.Note
+		story := &swarm.Story{Shrunk: shrunk, Repeat: commandLine([]string{c.name, "run"}, nil, path)}
+		c.stories[g.Cause] = story
+		if text := story.Markdown(g.Cause); text != nil && c.writeBytes(c.generated(foundPrefix, name, markdownEnd), text) {
+			story.Diagram = c.generated(foundPrefix, name, markdownEnd)
+		}
 	}
 }
 
 // baseOf returns the scenario of a file.
 func (c *swarmCommand) baseOf(file string) *scenarios.Scenario {
-	for _, s := range c.bases {
-		if s.File == file {
-			return s
-		}
-	}
-	return c.bases[0]
+	i := slices.IndexFunc(c.bases, func(s *scenarios.Scenario) bool { return s.File == file })
+	return c.bases[max(0, i)]
 }
 
 // swarmResult is the result of a swarm that is merged with others.
@@ -234,8 +248,9 @@ func (c *swarmCommand) mergeResults(ctx context.Context, paths []string) status 
 			"name the JSON files of swarms, or their folders, such as a/swarm.json b", statusInvalid)
 	}
 	var merged []swarmResult
+	var summaries []*swarm.Summary
 	for _, path := range paths {
-		one, err := await(ctx, path, func() (swarmResult, error) { return readResult(path, c.stdin) })
+		one, err := await(ctx, []string{path}, func() (swarmResult, error) { return readResult(path, c.stdin) })
 		if err != nil {
 			return max(c.worst, c.fail(err, "", statusOfFinding(err)))
 		}
@@ -244,7 +259,7 @@ func (c *swarmCommand) mergeResults(ctx context.Context, paths []string) status 
 				return c.fail(err, "", statusInvalid)
 			}
 		}
-		merged = append(merged, one)
+		merged, summaries = append(merged, one), append(summaries, one.summary)
 		c.inputs = append(c.inputs, input{"the result", one.path})
 		c.summary.Build = one.summary.Build
 		c.summary.Merge(one.summary)
@@ -252,7 +267,13 @@ func (c *swarmCommand) mergeResults(ctx context.Context, paths []string) status 
 			return c.fail(fmt.Errorf("%s and those before it: %w", one.path, err), "", statusInvalid)
 		}
 	}
+	if err := swarm.MissingParts(summaries); err != nil {
+		return c.fail(err, "merge the results of all parts", statusInvalid)
+	}
 	if s := c.prepareFolder(); s != statusPassed {
+		return s
+	}
+	if s := c.share.shrinkMerged(ctx, c); s != statusPassed {
 		return s
 	}
 	c.finish()
@@ -317,26 +338,21 @@ func besideResult(result, file string) string {
 func (r *swarmResult) conflict(o *swarmResult) error {
 	for _, one := range []*swarmResult{r, o} {
 		if b := one.summary.Build; b.Program == "" && (b.Revision == "" || strings.HasSuffix(b.Revision, "+")) {
-			return fmt.Errorf("the build %s of %q is not identified, and a seed may give another run in another build: "+
-				"run the swarms again with one program", buildText(b), one.path)
+			return fmt.Errorf("the build %s of %q is not identified, and a seed may give another run in another "+
+				"build: run the swarms again with one program", b, one.path)
 		}
 	}
 	if r.summary.Build != o.summary.Build {
 		return fmt.Errorf("%q is of the build %s and %q of the build %s, where a seed may give another run: merge "+
 			"results of one build",
-			r.path, buildText(r.summary.Build), o.path, buildText(o.summary.Build))
+			r.path, r.summary.Build, o.path, o.summary.Build)
+	}
+	if err := r.summary.PartConflict(o.summary); err != nil {
+		return fmt.Errorf("%q and %q: %w", r.path, o.path, err)
 	}
 	if file, seeds, twice := r.summary.Overlap(o.summary); twice {
 		return fmt.Errorf("%q and %q both have the seeds %d-%d of %q, which would count twice: leave one of them out",
 			r.path, o.path, seeds.First, seeds.Last, file)
 	}
 	return nil
-}
-
-func buildText(b reports.Build) string {
-	text := cmp.Or(b.Revision, "unknown") + ", " + b.Go
-	if b.Program != "" {
-		text += ", program " + b.Program
-	}
-	return "(" + text + ")"
 }

@@ -27,7 +27,8 @@ func crowded(t *testing.T) (p *program, file string) {
 		if err == nil {
 			r.Run.Verdict = reports.Failed
 			name := "no seed is " + []string{"nil", "one", "two", "three"}[s.Seed%4]
-			r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.InvariantCheck, Name: name, Verdict: reports.Failed, Expected: "another", Found: "it"})
+			r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.InvariantCheck, Name: name,
+				Verdict: reports.Failed, Expected: "another", Found: "it"})
 		}
 		return r, err
 	}
@@ -54,22 +55,25 @@ func notesOf(t *testing.T, folder string) (s swarm.Summary, notes []string) {
 func TestSwarmRemovesOnlyItsOwnFiles(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := t.TempDir()
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != statusFailed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder,
+		file}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	drawn := "drawn-no-seed-is-a-multiple-of-three-drew-it.yaml"
 	if got := namesIn(t, folder); !slices.Contains(got, drawn) {
 		t.Fatalf("there are %q", got)
 	}
-	others := []string{"drawn-mine.yaml", "found-mine.yaml", "notes.txt"}
+	writeFile(t, filepath.Join(folder, "found-old.md"), "# sim swarm: `old`\n")
+	others := []string{"drawn-mine.yaml", "found-mine.md", "found-mine.yaml", "notes.txt"}
 	for _, name := range others {
 		writeFile(t, filepath.Join(folder, name), "# mine, to be kept\n")
 	}
 	p.engine = sim.Run
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, file}); got != statusPassed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder,
+		file}); got != statusPassed {
 		t.Errorf("status %d, want 0\n%s", got, errs)
 	}
-	if got := namesIn(t, folder); !slices.Equal(got, slices.Concat(others, []string{swarmJSON, swarmText})) {
+	if got := namesIn(t, folder); !slices.Equal(got, slices.Concat(others, []string{swarmPage, swarmJSON, swarmText})) {
 		t.Errorf("after a swarm that held there are %q", got)
 	}
 }
@@ -78,10 +82,12 @@ func TestSwarmRemovesOnlyItsOwnFiles(t *testing.T) {
 func TestDrawnFilesFindRecordedContacts(t *testing.T) {
 	p, _, errs, file := planted(t)
 	writeFile(t, filepath.Join(filepath.Dir(file), "day.dat"), "20\t1\t2\n40\t1\t2\n")
-	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}", "contacts: {trace: {file: day.dat, phones: [anna, ben]}}", 1))
+	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}",
+		"contacts: {trace: {file: day.dat, phones: [anna, ben]}}", 1))
 	folder := filepath.Join(filepath.Dir(file), "deep", "out")
 	t.Chdir(filepath.Dir(file))
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--out", "deep/out", "--shrink=false", filepath.Base(file)}); got != statusFailed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--out", "deep/out", "--shrink=false",
+		filepath.Base(file)}); got != statusFailed {
 		t.Fatalf("status %d, want 99\n%s", got, errs)
 	}
 	s, err := scenarios.Load(filepath.Join(folder, namesIn(t, folder)[0]), scenarios.Options{})
@@ -108,7 +114,8 @@ func TestSwarmKeepsItsInputs(t *testing.T) {
 	if text, err := os.ReadFile(drawn); err != nil || string(text) != "# mine, to be kept\n" || !isFile(second) {
 		t.Errorf("%v: it is %q now; %q", err, text, namesIn(t, folder))
 	}
-	if got := p.command(context.Background(), append(arguments, second)); got != statusInvalid || !strings.Contains(errs.String(), "would overwrite the scenario") {
+	if got := p.command(context.Background(), append(arguments, second)); got != statusInvalid ||
+		!strings.Contains(errs.String(), "would overwrite the scenario") {
 		t.Errorf("status %d, want 104\n%s", got, errs)
 	}
 	if !isFile(second) {
@@ -130,14 +137,17 @@ func TestShrinkingIsInterrupted(t *testing.T) {
 		return time.Unix(0, 0)
 	}
 	folder := filepath.Join(filepath.Dir(file), "out")
-	if got := p.command(ctx, []string{"swarm", "--seeds", "1-3", "--jobs", "1", "--out", folder, file}); got != statusFailed {
+	if got := p.command(ctx, []string{"swarm", "--seeds", "1-3", "--jobs", "1", "--out", folder,
+		file}); got != statusFailed {
 		t.Errorf("status %d, want 99", got)
 	}
-	if want := "FAILED  swarm: 3 of 3 runs failed, of 3 causes; shrinking was interrupted\n"; !strings.HasPrefix(out.String(), want) {
+	want := "FAILED  swarm: 3 of 3 runs failed, of 3 causes; shrinking was interrupted\n"
+	if !strings.HasPrefix(out.String(), want) {
 		t.Errorf("no %q in\n%s", want, out.String())
 	}
 	s, notes := notesOf(t, folder)
-	if s.Verdict != reports.Failed || len(notes) != 3 || !strings.HasPrefix(notes[0], "not shrunk: shrinking seed 1 of ") ||
+	if s.Verdict != reports.Failed || len(notes) != 3 || !strings.HasPrefix(notes[0],
+		"not shrunk: shrinking seed 1 of ") ||
 		notes[1] != "not shrunk: interrupted" || notes[2] != "not shrunk: interrupted" {
 		t.Errorf("verdict %s, notes %q", s.Verdict, notes)
 	}
@@ -161,7 +171,8 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 				return time.Unix(0, 0)
 			}
 		}
-		if got := p.command(context.Background(), append(append([]string{"swarm", "--jobs", "1", "--out", folder}, c.more...), file)); got != statusFailed {
+		if got := p.command(context.Background(), append(append([]string{"swarm", "--jobs", "1", "--out", folder},
+			c.more...), file)); got != statusFailed {
 			t.Errorf("status %d, want 99", got)
 		}
 		_, notes := notesOf(t, folder)
@@ -178,17 +189,20 @@ func TestShrinkingHasAnEnd(t *testing.T) {
 func TestRequireMarksGivesTheReason(t *testing.T) {
 	p, out, _, file := planted(t)
 	p.engine = sim.Run
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--require-marks", "--report", "text,json", file}); got != statusFailed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--require-marks", "--report",
+		"text,json", file}); got != statusFailed {
 		t.Errorf("status %d, want 99", got)
 	}
 	first, _, _ := strings.Cut(out.String(), "\n")
 	_, reason, found := strings.Cut(first, "2 runs held; ")
-	if !found || !strings.HasSuffix(reason, " situations were never reached (--require-marks)") || !strings.Contains(out.String(), `"reasons": [
+	if !found || !strings.HasSuffix(reason, " situations were never reached (--require-marks)") ||
+		!strings.Contains(out.String(), `"reasons": [
     "`+reason+`"`) || !strings.Contains(out.String(), " torn-line-found") {
 		t.Errorf("%q in\n%s", reason, out)
 	}
 	out.Reset()
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed || !strings.Contains(out.String(), " torn-line-found") ||
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", file}); got != statusPassed ||
+		!strings.Contains(out.String(), " torn-line-found") ||
 		!strings.Contains(out.String(), " exercised\n") {
 		t.Errorf("status %d, want 0, and the situations that were not reached\n%s", got, out)
 	}
@@ -198,7 +212,8 @@ func TestRequireMarksGivesTheReason(t *testing.T) {
 		{"--require=situations", "situations were never reached (--require)"},
 	} {
 		out.Reset()
-		if got := p.command(context.Background(), []string{"swarm", "--seeds", "2-2", c.flag, file}); got != statusFailed ||
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", "2-2", c.flag,
+			file}); got != statusFailed ||
 			!strings.Contains(out.String(), c.says) || !strings.Contains(out.String(), "  unexercised ") {
 			t.Errorf("%s: status %d, want 99 and %q\n%s", c.flag, got, c.says, out)
 		}
@@ -224,9 +239,26 @@ func TestSwarmsProgress(t *testing.T) {
 	}
 }
 
+// TestProgressOfASwarmWithoutATerminal: there is a line every ten seconds, as in a run.
+func TestProgressOfASwarmWithoutATerminal(t *testing.T) {
+	p, _, complained, file := planted(t)
+	p.engine = sim.Run
+	var seconds atomic.Int64
+	p.now = func() time.Time { return time.Unix(seconds.Add(1), 0) }
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-40", "--jobs", "1", file}); got !=
+		statusPassed {
+		t.Fatalf("status %v: %s", got, complained)
+	}
+	if n := strings.Count(complained.String(), " of 40 runs, 0 failed, "); n < 2 || n > 8 ||
+		strings.Contains(complained.String(), "\r") {
+		t.Errorf("%d lines of progress: %q", n, complained)
+	}
+}
+
 func TestWorkersWithoutWorkDoNotCount(t *testing.T) {
 	p, out, _, file := planted(t)
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--jobs", "999", "--report", "json", file}); got != statusPassed || !strings.Contains(out.String(), `"jobs": 2,`) {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-2", "--jobs", "999", "--report", "json",
+		file}); got != statusPassed || !strings.Contains(out.String(), `"jobs": 2,`) {
 		t.Errorf("status %d\n%s", got, out)
 	}
 }

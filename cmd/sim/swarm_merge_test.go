@@ -42,7 +42,8 @@ func (m merging) merge(want status, says []string, arguments ...string) {
 }
 
 // good returns the result of two runs that passed.
-const good = `{"kind":"swarm","build":{"go":"go1.26","revision":"abc"},"verdict":"passed","seeds":[{"first":1,"last":2}],
+const good = `{"kind":"swarm","build":{"go":"go1.26","revision":"abc"},"verdict":"passed",
+"seeds":[{"first":1,"last":2}],
 "files":[{"file":"x.yaml","seeds":[{"first":1,"last":2}],"runs":2,"failed":0}],"runs":2,"failed":0,"twice":0,"events":9,
 "virtual_ms":10,"wall_seconds":1,"jobs":1,"faults":[],"adversaries":[],"marks":[],"failures":[]}`
 
@@ -52,18 +53,21 @@ func TestMergeRefusesInvalidResults(t *testing.T) {
 	change := func(pairs ...string) string { return strings.NewReplacer(pairs...).Replace(good) }
 	oneFailed := change(`"runs":2,"failed":0`, `"runs":2,"failed":1`)
 	cause := `"failures":[{"cause":"c","runs":1,"seed":2,"file":"x.yaml","plan":{},"check":{}}]`
-	m.merge(statusFailed, []string{"FAILED  swarm: 1 of 2 runs failed, of 1 cause"}, m.file("failed.json", strings.Replace(oneFailed, `"failures":[]`, cause, 1)))
+	m.merge(statusFailed, []string{"FAILED  swarm: 1 of 2 runs failed, of 1 cause"},
+		m.file("failed.json", strings.Replace(oneFailed, `"failures":[]`, cause, 1)))
 	for name, c := range map[string]struct{ text, says string }{
-		"verdict":     {`{"verdict":"passed"}`, "not a JSON result of a swarm"},
-		"believed":    {`{"verdict":"passed","runs":10,"failed":9}`, "not a JSON result of a swarm"},
-		"a run":       {`{"scenario":"classroom","verdict":"passed","runs":1}`, "not a JSON result of a swarm"},
-		"trailing":    {good + "]]]]}}}", "after top-level value"},
-		"two":         {good + good, "after top-level value"},
-		"no seeds":    {change(`"seeds":[{"first":1,"last":2}]`, `"seeds":[]`), "no seeds"},
-		"backwards":   {change(`"first":1,"last":2`, `"first":10,"last":1`), "seeds 10-1: ranges must be in order"},
-		"all seeds":   {change(`"first":1,"last":2`, `"first":0,"last":18446744073709551615`), "more than can have been run"},
-		"many runs":   {change(`"runs":2`, `"runs":18446744073709551615`), "count 18446744073709551615 is too large"},
-		"other runs":  {strings.Replace(good, `"runs":2,"failed":0,"twice"`, `"runs":3,"failed":0,"twice"`, 1), "the files have 2 runs, 0 failed, but the result has 3 runs, 0 failed"},
+		"verdict":   {`{"verdict":"passed"}`, "not a JSON result of a swarm"},
+		"believed":  {`{"verdict":"passed","runs":10,"failed":9}`, "not a JSON result of a swarm"},
+		"a run":     {`{"scenario":"classroom","verdict":"passed","runs":1}`, "not a JSON result of a swarm"},
+		"trailing":  {good + "]]]]}}}", "after top-level value"},
+		"two":       {good + good, "after top-level value"},
+		"no seeds":  {change(`"seeds":[{"first":1,"last":2}]`, `"seeds":[]`), "no seeds"},
+		"backwards": {change(`"first":1,"last":2`, `"first":10,"last":1`), "seeds 10-1: ranges must be in order"},
+		"all seeds": {change(`"first":1,"last":2`, `"first":0,"last":18446744073709551615`),
+			"more than can have been run"},
+		"many runs": {change(`"runs":2`, `"runs":18446744073709551615`), "count 18446744073709551615 is too large"},
+		"other runs": {strings.Replace(good, `"runs":2,"failed":0,"twice"`, `"runs":3,"failed":0,"twice"`, 1),
+			"the files have 2 runs, 0 failed, but the result has 3 runs, 0 failed"},
 		"file's runs": {strings.Replace(good, `"runs":2`, `"runs":3`, 1), `"x.yaml": 2 seeds, but 3 runs, 0 failed`},
 		"no files":    {strings.Replace(good, `"files":[`, `"files":[],"ignored":[`, 1), "no runs"},
 		"events":      {change(`"events":9`, `"events":18446744073709551615`), "at most 9007199254740992"},
@@ -71,8 +75,10 @@ func TestMergeRefusesInvalidResults(t *testing.T) {
 		"before 0":    {change(`"wall_seconds":1`, `"wall_seconds":-1`), "wall_seconds is -1: must be 0 to"},
 		"no cause":    {oneFailed, "1 runs failed, but 0 causes have 0 runs"},
 		"all causes":  {strings.Replace(good, `"failures":[]`, cause, 1), `cause "c": 1 runs of 0 that failed`},
-		"other seed":  {strings.NewReplacer(`"failures":[]`, strings.Replace(cause, `"seed":2`, `"seed":3`, 1)).Replace(oneFailed), "seed 3 of \"x.yaml\" was not run"},
-		"late": {strings.NewReplacer(`"failures":[]`, strings.Replace(cause, `"check":{}`, `"check":{"at_seconds":1e308}`, 1)).Replace(oneFailed),
+		"other seed": {strings.NewReplacer(`"failures":[]`, strings.Replace(cause, `"seed":2`, `"seed":3`,
+			1)).Replace(oneFailed), "seed 3 of \"x.yaml\" was not run"},
+		"late": {strings.NewReplacer(`"failures":[]`, strings.Replace(cause, `"check":{}`,
+			`"check":{"at_seconds":1e308}`, 1)).Replace(oneFailed),
 			`cause "c": the time is out of bounds`},
 	} {
 		m.merge(statusInvalid, []string{c.says, name + ".json: "}, m.file(name+".json", c.text))
@@ -87,8 +93,10 @@ func TestMergeNeverCountsARunTwice(t *testing.T) {
 	b := m.file("b.json", strings.NewReplacer(`"first":1,"last":2`, `"first":2,"last":3`).Replace(good))
 	m.merge(statusInvalid, []string{fmt.Sprintf(`%q and %q both have the seeds 2-2 of "x.yaml"`, a, b)}, a, b)
 	m.merge(statusPassed, []string{"4 runs held"}, a, m.file("c.json", strings.ReplaceAll(good, "x.yaml", "y.yaml")))
-	m.merge(statusPassed, []string{"4 runs held", "1-2, 5-6"}, a, m.file("d.json", strings.ReplaceAll(good, `"first":1,"last":2`, `"first":5,"last":6`)))
-	other := m.file("e.json", strings.NewReplacer(`"first":1,"last":2`, `"first":5,"last":6`, `"abc"`, `"abd"`).Replace(good))
+	m.merge(statusPassed, []string{"4 runs held", "1-2, 5-6"}, a,
+		m.file("d.json", strings.ReplaceAll(good, `"first":1,"last":2`, `"first":5,"last":6`)))
+	other := m.file("e.json", strings.NewReplacer(`"first":1,"last":2`, `"first":5,"last":6`, `"abc"`,
+		`"abd"`).Replace(good))
 	m.merge(statusInvalid, []string{"the build (abc, go1.26) and", "of the build (abd, go1.26)"}, a, other)
 
 	// A revision that is missing or modified does not identify a build: a hash of the program does.
@@ -113,10 +121,13 @@ func TestMergeTakesFoldersAndKeepsItsInputs(t *testing.T) {
 	if err := os.Mkdir(m.path("empty"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	m.merge(statusInvalid, []string{"/empty\" holds no swarm.json; expected the folder of --out of a swarm"}, m.path("empty"))
+	m.merge(statusInvalid, []string{"/empty\" holds no swarm.json; expected the folder of --out of a swarm"},
+		m.path("empty"))
 	m.merge(statusInvalid, []string{"no such file"}, m.path("absent.json"))
-	for text, format := range map[string]string{"": "an empty file", "\x1f\x8b\x08": "a gzip file", "BZh9": "a bzip2 file"} {
-		m.merge(statusInvalid, []string{"packed.json: this is " + format + "; expected the JSON result of a swarm"}, m.file("packed.json", text))
+	for text, format := range map[string]string{"": "an empty file", "\x1f\x8b\x08": "a gzip file",
+		"BZh9": "a bzip2 file"} {
+		m.merge(statusInvalid, []string{"packed.json: this is " + format + "; expected the JSON result of a swarm"},
+			m.file("packed.json", text))
 	}
 	result := m.file("swarm.json", good)
 	m.merge(statusPassed, []string{"2 runs held"}, m.folder)
@@ -132,7 +143,9 @@ func TestMergeTakesFoldersAndKeepsItsInputs(t *testing.T) {
 func TestMergedFilesAreFound(t *testing.T) {
 	m := merging{t, t.TempDir()}
 	text := strings.NewReplacer(`"runs":2,"failed":0`, `"runs":2,"failed":1`, `"failures":[]`,
-		`"failures":[{"cause":"c","runs":1,"seed":2,"file":"x.yaml","plan":{},"check":{},"drawn":"out/drawn-c.yaml","shrunk":"out/found-c.yaml"}]`).Replace(good)
+		`"failures":[{"cause":"c","runs":1,"seed":2,"file":"x.yaml","plan":{},"check":{},"drawn":"out/drawn-c.yaml",`+
+			`"shrunk":"out/found-c.yaml"}]`).Replace(good)
 	here := m.file("drawn-c.yaml", "")
-	m.merge(statusFailed, []string{"    drawn     " + here + "\n", "    shrunk    out/found-c.yaml\n"}, m.file(swarmJSON, text))
+	m.merge(statusFailed, []string{"    drawn     " + here + "\n", "    shrunk    out/found-c.yaml\n"},
+		m.file(swarmJSON, text))
 }

@@ -43,8 +43,10 @@ func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
 		if err == nil && s.Seed%3 == 0 {
 			at := 12.5
 			r.Run.Verdict = reports.Failed
-			r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.InvariantCheck, Name: "no seed is a multiple of three",
-				Verdict: reports.Failed, Evaluations: 1, Expected: "another", Found: "anna drew it", AtSeconds: &at, LastEvents: []string{"12.5 anna: prints"}})
+			r.Run.Checks = append(r.Run.Checks, reports.Check{Kind: reports.InvariantCheck,
+				Name:    "no seed is a multiple of three",
+				Verdict: reports.Failed, Evaluations: 1, Expected: "another", Found: "anna drew it", AtSeconds: &at,
+				LastEvents: []string{"12.5 anna: prints"}})
 		}
 		return r, err
 	}
@@ -58,7 +60,8 @@ func planted(t *testing.T) (p *program, out, errs *bytes.Buffer, file string) {
 // TestSwarmFindsAPlantedFailure checks the report of a cause and its repeat command.
 func TestSwarmFindsAPlantedFailure(t *testing.T) {
 	p, out, errs, file := planted(t)
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", "2", file}); got != statusFailed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", "2",
+		file}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	want := "FAILED  swarm: 3 of 9 runs failed, of 1 cause\n" + `
@@ -86,10 +89,12 @@ func TestSwarmFindsAPlantedFailure(t *testing.T) {
 // draws and the last events.
 func TestSwarmRepeatsASeed(t *testing.T) {
 	p, out, _, file := planted(t)
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--verbose", file}); got != statusFailed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-3", "--verbose",
+		file}); got != statusFailed {
 		t.Errorf("status %d, want 99", got)
 	}
-	for _, want := range []string{"seed 3 of " + file + ": failed, 2 phones, ", "  FAILED no seed is a multiple of three: … drew it\n", "heals at ",
+	for _, want := range []string{"seed 3 of " + file + ": failed, 2 phones, ",
+		"  FAILED no seed is a multiple of three: … drew it\n", "heals at ",
 		"    drawn     see above: seed 3 of " + file + "\n",
 		"    last events\n      12.5 anna: prints\n"} {
 		if !strings.Contains(out.String(), want) {
@@ -112,7 +117,8 @@ func TestSwarmHalvesMerge(t *testing.T) {
 	run := func(want status, arguments ...string) string {
 		t.Helper()
 		p, out, errs, _ := planted(t)
-		if got := p.command(context.Background(), append([]string{"swarm", "--report", "json"}, arguments...)); got != want {
+		if got := p.command(context.Background(), append([]string{"swarm", "--report", "json"},
+			arguments...)); got != want {
 			t.Errorf("%v: status %d, want %d\n%s", arguments, got, want, errs)
 		}
 		return out.String()
@@ -135,7 +141,8 @@ func TestSwarmHalvesMerge(t *testing.T) {
 		Seeds  []swarm.Range
 		Faults []reports.KindCount
 	}
-	if err := json.Unmarshal([]byte(whole), &d); err != nil || d.Runs != 12 || d.Twice != 1 || len(d.Seeds) != 1 || len(d.Faults) == 0 {
+	if err := json.Unmarshal([]byte(whole), &d); err != nil || d.Runs != 12 || d.Twice != 1 || len(d.Seeds) != 1 ||
+		len(d.Faults) == 0 {
 		t.Errorf("%v: %+v", err, d)
 	}
 }
@@ -145,7 +152,8 @@ func TestSwarmHalvesMerge(t *testing.T) {
 func TestSwarmLeavesFiles(t *testing.T) {
 	p, _, errs, file := planted(t)
 	folder := filepath.Join(t.TempDir(), "out")
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, "--shrink=false", file}); got != statusFailed {
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "3-4", "--out", folder, "--shrink=false",
+		file}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s", got, errs)
 	}
 	found, err := filepath.Glob(filepath.Join(folder, "*"))
@@ -155,7 +163,8 @@ func TestSwarmLeavesFiles(t *testing.T) {
 	for i := range found {
 		found[i] = filepath.Base(found[i])
 	}
-	if diff := cmp.Diff([]string{"drawn-no-seed-is-a-multiple-of-three-drew-it.yaml", "swarm.json", "swarm.txt"}, found); diff != "" {
+	if diff := cmp.Diff([]string{"drawn-no-seed-is-a-multiple-of-three-drew-it.yaml", "swarm.html", "swarm.json", "swarm.txt"},
+		found); diff != "" {
 		t.Error(diff)
 	}
 	if _, err := scenarios.Load(filepath.Join(folder, found[0]), scenarios.Options{}); err != nil {
@@ -177,7 +186,8 @@ func TestSwarmIsInterrupted(t *testing.T) {
 	if got := p.command(ctx, []string{"swarm", "--seeds", "1-1000000", "--jobs", "1", file}); got != statusInterrupted {
 		t.Errorf("status %d, want 105", got)
 	}
-	for _, want := range []string{"FAILED  swarm: 1 of 4 runs failed, of 1 cause; interrupted\n", "  seeds       1-4\n"} {
+	for _, want := range []string{"FAILED  swarm: 1 of 4 runs failed, of 1 cause; interrupted\n",
+		"  seeds       1-4\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
@@ -189,7 +199,8 @@ func TestSwarmEndsInTime(t *testing.T) {
 	var looks atomic.Int64
 	p.now = func() time.Time { return time.Unix(looks.Add(1), 0) } // each call is a second later
 	p.engine = sim.Run
-	if got := p.command(context.Background(), []string{"swarm", "--for", "10s", "--from", "0xabc", "--jobs", "1", file}); got != statusPassed {
+	if got := p.command(context.Background(), []string{"swarm", "--for", "10s", "--from", "0xabc", "--jobs", "1",
+		file}); got != statusPassed {
 		t.Errorf("status %d, want 0\n%s%s", got, out, errs)
 	}
 	if !strings.Contains(out.String(), "\n  seeds       2748-27") {
@@ -210,7 +221,8 @@ func TestASwarmWithoutARunHasNotPassed(t *testing.T) {
 	if want := "sim: no seed was run\nhint: give --for more time\n"; errs.String() != want {
 		t.Errorf("said %q, want %q", errs, want)
 	}
-	if !strings.HasPrefix(out.String(), "NOT RUN  swarm: no seed was run\n") || !strings.Contains(out.String(), `"verdict": "not run"`) {
+	if !strings.HasPrefix(out.String(), "NOT RUN  swarm: no seed was run\n") || !strings.Contains(out.String(),
+		`"verdict": "not run"`) {
 		t.Errorf("a swarm without a run:\n%s", out)
 	}
 	text, err := os.ReadFile(filepath.Join(folder, swarmJSON))
@@ -233,10 +245,12 @@ func TestTheLastSeedIsOne(t *testing.T) {
 	} {
 		p, out, errs, file := planted(t)
 		p.engine = sim.Run
-		if got := p.command(context.Background(), []string{"swarm", "--seeds", seeds, file}); got != statusPassed || !strings.Contains(out.String(), "\n  seeds       "+want+"\n") {
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", seeds, file}); got != statusPassed ||
+			!strings.Contains(out.String(), "\n  seeds       "+want+"\n") {
 			t.Errorf("%s: status %d\n%s%s", seeds, got, out, errs)
 		}
-		if shortened := "only the first 12 digits of the long number count: the first seed is 108919273558014\n"; (errs.String() == shortened) != (len(seeds) > 30) {
+		shortened := "only the first 12 digits of the long number count: the first seed is 108919273558014\n"
+		if (errs.String() == shortened) != (len(seeds) > 30) {
 			t.Errorf("%s: said %q", seeds, errs)
 		}
 	}
@@ -247,11 +261,13 @@ func TestTheLastSeedIsOne(t *testing.T) {
 func TestSwarmFailsFast(t *testing.T) {
 	for _, jobs := range []string{"1", "2"} {
 		p, out, errs, file := planted(t)
-		if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", jobs, "--fail-fast", "--report", "json", file}); got != statusFailed {
+		if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", "--jobs", jobs, "--fail-fast",
+			"--report", "json", file}); got != statusFailed {
 			t.Errorf("status %d, want %d; said %q", got, statusFailed, errs)
 		}
 		var s swarm.Summary
-		if err := json.Unmarshal(out.Bytes(), &s); err != nil || s.Runs != 3 || s.Failed != 1 || s.Failures[0].Seed != 3 {
+		if err := json.Unmarshal(out.Bytes(), &s); err != nil || s.Runs != 3 || s.Failed != 1 ||
+			s.Failures[0].Seed != 3 {
 			t.Errorf("jobs %s: %d runs, %d failed (%v), want 3 and 1", jobs, s.Runs, s.Failed, err)
 		}
 	}
@@ -260,11 +276,14 @@ func TestSwarmFailsFast(t *testing.T) {
 // TestSwarmReadsContactsFirst checks that no seed runs without the contact trace.
 func TestSwarmReadsContactsFirst(t *testing.T) {
 	p, out, errs, file := planted(t)
-	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}", "contacts: {trace: {file: absent.csv, phones: [anna, ben]}}", 1))
-	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", file}); got != statusInvalid || out.Len() > 0 {
+	writeFile(t, file, strings.Replace(small, "contacts: {everyone: [anna, ben]}",
+		"contacts: {trace: {file: absent.csv, phones: [anna, ben]}}", 1))
+	if got := p.command(context.Background(), []string{"swarm", "--seeds", "1-9", file}); got != statusInvalid ||
+		out.Len() > 0 {
 		t.Errorf("status %d, want 104 and no summary\n%s", got, out)
 	}
-	if said := errs.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "absent.csv") || !strings.HasPrefix(said, file+":5:") {
+	if said := errs.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "absent.csv") ||
+		!strings.HasPrefix(said, file+":5:") {
 		t.Errorf("said %q", said)
 	}
 }
@@ -291,7 +310,7 @@ func TestSwarmRefuses(t *testing.T) {
 		{"swarm --jobs 99999999 FILE", statusInvalid, "invalid --jobs 99999999: must be 1 to 1024"},
 		{"swarm --seeds 0x123456789012GARBAGE FILE", statusInvalid, "invalid seed"},
 		{"swarm --seeds 1-18446744073709551616 FILE", statusInvalid, "must be at most 18446744073709551615"},
-		{"swarm --report junit FILE", statusInvalid, `unknown form "junit": must be text or json`},
+		{"swarm --report junit FILE", statusInvalid, `unknown form "junit": must be text, json or html`},
 		{"swarm --require=marks FILE", statusInvalid, `invalid --require "marks": must be situations or invariants`},
 		{"swarm --merge --seeds 1-2 a.json", statusInvalid, "--seeds cannot be used with --merge"},
 		{"swarm --merge", statusInvalid, "no result was named"},
@@ -303,9 +322,30 @@ func TestSwarmRefuses(t *testing.T) {
 		t.Run(c.arguments, func(t *testing.T) {
 			errs.Reset()
 			arguments := strings.NewReplacer("NOTJSON", notJSON, "FILE", file).Replace(c.arguments)
-			if got := p.command(context.Background(), strings.Fields(arguments)); got != c.want || !strings.Contains(errs.String(), c.says) {
+			if got := p.command(context.Background(), strings.Fields(arguments)); got != c.want ||
+				!strings.Contains(errs.String(), c.says) {
 				t.Errorf("%s: status %d, want %d and %q\n%s", c.arguments, got, c.want, c.says, errs)
 			}
 		})
+	}
+}
+
+// TestSwarmPage checks that the page of --out and that of standard output have the cause and the numbers of runs.
+func TestSwarmPage(t *testing.T) {
+	p, out, errs, file := planted(t)
+	folder := t.TempDir()
+	if got := p.command(t.Context(), []string{"swarm", "--seeds", "1-9", "--shrink=false", "--report", "html", "--out",
+		folder, file}); got != statusFailed {
+		t.Errorf("status %d, want 99\n%s", got, errs)
+	}
+	page := contentOf(t, filepath.Join(folder, swarmPage))
+	for _, want := range []string{"failed: 3 of 9 runs failed, of 1 cause", "first: seed 3 of ",
+		"no seed is a multiple of three: … drew it", `href="./drawn-no-seed-is-a-multiple-of-three-drew-it.yaml"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("no %q in\n%s", want, page)
+		}
+	}
+	if text := out.String(); !strings.HasPrefix(text, "<!DOCTYPE html>") || strings.Contains(text, "href=\"./drawn-") {
+		t.Errorf("printed %s", text)
 	}
 }

@@ -12,11 +12,12 @@ import (
 	"bluetrace/reports"
 )
 
-// trace is the file of --trace, with one line for each event of a run. A regular
+// trace is a file with the events of a run, that of --trace for example. A regular
 // file is replaced whole when the run ends. Any other file, and the program's own
 // outputs, are written during the run. Writes are buffered.
 type trace struct {
 	traceFile
+	name string // of the flag
 	path string
 	err  error // the first error of writing
 }
@@ -49,10 +50,10 @@ func (d *directFile) Commit() error {
 // reported instead.
 func (d *directFile) Discard() { _ = d.Commit() }
 
-// openTrace opens the trace of --trace. A pipe or a device may wait for its other end,
+// openTrace opens the file of a flag. A pipe or a device may wait for its other end,
 // until ctx ends.
-func (r *runCommand) openTrace(ctx context.Context) (*trace, error) {
-	t := &trace{path: r.trace}
+func (r *runCommand) openTrace(ctx context.Context, name, path string) (*trace, error) {
+	t := &trace{name: name, path: path}
 	if output := ownOutput(t.path, r.stdout, r.stderr); output != nil {
 		t.traceFile = &directFile{bufio.NewWriterSize(output, traceBuffer), nil}
 		return t, nil
@@ -62,7 +63,7 @@ func (r *runCommand) openTrace(ctx context.Context) (*trace, error) {
 		t.traceFile = pending
 		return t, t.wrap(err)
 	}
-	file, err := await(ctx, t.path, func() (*os.File, error) { return os.OpenFile(t.path, os.O_WRONLY, 0) })
+	file, err := await(ctx, []string{t.path}, func() (*os.File, error) { return os.OpenFile(t.path, os.O_WRONLY, 0) })
 	t.traceFile = &directFile{
 		bufio.NewWriterSize(&interruptibleOutput{to: file, ctx: ctx, after: r.after}, traceBuffer), file,
 	}
@@ -92,7 +93,7 @@ func ownOutput(path string, outputs ...io.Writer) io.Writer {
 	return nil
 }
 
-// Write adds whole lines.
+// Write adds bytes.
 func (t *trace) Write(p []byte) (int, error) {
 	n, err := t.traceFile.Write(p)
 	if err != nil && t.err == nil {
@@ -119,5 +120,5 @@ func (t *trace) wrap(err error) error {
 	if number, ok := errors.AsType[syscall.Errno](err); ok {
 		err = number
 	}
-	return fmt.Errorf("writing the trace %q: %w", t.path, err)
+	return fmt.Errorf("writing the %s %q: %w", t.name, t.path, err)
 }

@@ -43,7 +43,8 @@ func TestTraceReplacesItsFileWhole(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, file := range []string{"mistaken.yaml", "broken.yaml", "traceless.yaml"} {
-		if newBench().command(context.Background(), []string{"run", "--trace", path, file}); contentOf(t, path) != "an old trace\n" {
+		if newBench().command(context.Background(), []string{"run", "--trace", path, file}); contentOf(t,
+			path) != "an old trace\n" {
 			t.Errorf("%s, which has no result, replaced the old trace by %q", file, contentOf(t, path))
 		}
 	}
@@ -77,7 +78,8 @@ func TestTraceWhereItCannotBe(t *testing.T) {
 		{filepath.Join(path, "x"), "not a directory"}, {filepath.Dir(path), "is a directory"},
 	} {
 		b := newBench()
-		if got := b.command(context.Background(), []string{"run", "--trace", c.trace, "held.yaml"}); got != statusError || len(b.ran) > 0 {
+		if got := b.command(context.Background(), []string{"run", "--trace", c.trace,
+			"held.yaml"}); got != statusError || len(b.ran) > 0 {
 			t.Errorf("status %d, ran %v; want 107 and nothing", got, b.ran)
 		}
 		if want := fmt.Sprintf("sim: writing the trace %q: %s\n", c.trace, c.reason); b.err.String() != want {
@@ -111,7 +113,8 @@ func TestTraceThatCannotTakeItsPlaceLeavesNothing(t *testing.T) {
 	if got := b.command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != statusError {
 		t.Errorf("status %d, want 107", got)
 	}
-	if got := b.err.String(); strings.Count(got, "\n") != 1 || !strings.HasPrefix(got, fmt.Sprintf("sim: writing the trace %q: ", path)) {
+	if got := b.err.String(); strings.Count(got, "\n") != 1 ||
+		!strings.HasPrefix(got, fmt.Sprintf("sim: writing the trace %q: ", path)) {
 		t.Errorf("standard error %q", got)
 	}
 	if !strings.HasPrefix(b.out.String(), "PASSED  held") {
@@ -128,7 +131,8 @@ func TestTraceOnAFullDiskIsSaidOnce(t *testing.T) {
 	}
 	const want = "sim: writing the trace \"/dev/full\": no space left on device\n"
 	b := newBench()
-	if got := b.command(context.Background(), []string{"run", "--trace", "/dev/full", "failed.yaml"}); got != statusError {
+	if got := b.command(context.Background(), []string{"run", "--trace", "/dev/full",
+		"failed.yaml"}); got != statusError {
 		t.Errorf("a short trace: status %d, want 107", got)
 	}
 	if got := b.err.String(); got != want {
@@ -138,7 +142,8 @@ func TestTraceOnAFullDiskIsSaidOnce(t *testing.T) {
 		t.Error("the run was not reported")
 	}
 	p, _, errs := whole()
-	if got := p.command(context.Background(), []string{"run", "--trace", "/dev/full", "../../scenarios/classroom.yaml"}); got != statusError {
+	if got := p.command(context.Background(), []string{"run", "--trace", "/dev/full",
+		"../../scenarios/classroom.yaml"}); got != statusError {
 		t.Errorf("a long trace: status %d, want 107", got)
 	}
 	if got := errs.String(); got != want {
@@ -157,10 +162,12 @@ func TestTraceToTheFileOfStandardOutput(t *testing.T) {
 	defer f.Close()
 	b := newBench()
 	b.stdout = f
-	if got := b.command(context.Background(), []string{"run", "--quiet", "--trace", path, "held.yaml"}); got != statusPassed {
+	if got := b.command(context.Background(), []string{"run", "--quiet", "--trace", path,
+		"held.yaml"}); got != statusPassed {
 		t.Errorf("status %d\n%s", got, b.err.String())
 	}
-	if got, want := contentOf(t, path), "0s the run begins\nPASSED  held: 1 check held  digest 00000000000000ff\n"; got != want {
+	if got, want := contentOf(t, path),
+		"0s the run begins\nPASSED  held: 1 check held  digest 00000000000000ff\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -184,7 +191,8 @@ func TestTraceToAPipeIsWrittenDirectly(t *testing.T) {
 		}
 		read <- string(text)
 	}()
-	if got := newBench().command(context.Background(), []string{"run", "--trace", path, "held.yaml"}); got != statusPassed {
+	if got := newBench().command(context.Background(), []string{"run", "--trace", path,
+		"held.yaml"}); got != statusPassed {
 		t.Errorf("status %d", got)
 	}
 	if got := <-read; got != "0s the run begins\n" {
@@ -224,7 +232,8 @@ func TestTraceThroughALinkToNothing(t *testing.T) {
 	if err := os.Symlink(filepath.Join(folder, "trace.txt"), link); err != nil {
 		t.Fatal(err)
 	}
-	if got := newBench().command(context.Background(), []string{"run", "--trace", link, "held.yaml"}); got != statusPassed {
+	if got := newBench().command(context.Background(), []string{"run", "--trace", link,
+		"held.yaml"}); got != statusPassed {
 		t.Errorf("status %d", got)
 	}
 	if got := contentOf(t, filepath.Join(folder, "trace.txt")); got != "0s the run begins\n" {
@@ -240,7 +249,8 @@ func TestTraceWithoutAResult(t *testing.T) {
 		_, err := io.WriteString(o.Trace, strings.Repeat("half a trace\n", 1e4))
 		return &sim.Result{Run: reports.Run{}}, errors.Join(err, errors.New("the world ended"))
 	}
-	if got := b.command(context.Background(), []string{"run", "--trace", filepath.Join(folder, "t"), "held.yaml"}); got != statusError {
+	if got := b.command(context.Background(), []string{"run", "--trace", filepath.Join(folder, "t"),
+		"held.yaml"}); got != statusError {
 		t.Errorf("status %d, want 107", got)
 	}
 	if names := namesIn(t, folder); len(names) > 0 {

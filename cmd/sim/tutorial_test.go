@@ -11,8 +11,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"bluetrace/scenarios"
 )
 
 var update = flag.Bool("update", false, "rewrite the outputs in docs/TUTORIAL.md")
@@ -109,7 +107,6 @@ func tutorialOutput(t *testing.T, line string) string {
 		t.Fatalf("unknown command %q", line)
 	}
 	p, out, errs := whole()
-	p.starter = scenarios.Starter
 	want := statusPassed
 	if slices.Contains(command, "ENTRIES=2") {
 		want = statusFailed

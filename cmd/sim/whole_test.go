@@ -29,9 +29,10 @@ script:
 func whole() (p *program, out, err *bytes.Buffer) {
 	out, err = &bytes.Buffer{}, &bytes.Buffer{}
 	return &program{
-		name: "sim", stdin: strings.NewReader(""), stdout: out, stderr: err, columns: func() int { return 80 }, now: time.Now,
+		name: "sim", stdin: strings.NewReader(""), stdout: out, stderr: err, columns: func() int { return 80 },
+		now:   time.Now,
 		after: func(time.Duration) <-chan time.Time { return nil },
-		find:  scenarios.Find, load: scenarios.Load, schema: scenarios.Schema, engine: sim.Run,
+		find:  scenarios.Find, load: scenarios.Load, engine: sim.Run,
 	}, out, err
 }
 
@@ -46,7 +47,8 @@ func scenarioFile(t *testing.T, reply string) string {
 
 func TestWholeProgramHoldsAndFails(t *testing.T) {
 	p, out, errs := whole()
-	if got := p.command(context.Background(), []string{"run", scenarioFile(t, "Welcome to the BlueTrace Simulator!")}); got != statusPassed {
+	if got := p.command(context.Background(),
+		[]string{"run", scenarioFile(t, "Welcome to the BlueTrace Simulator!")}); got != statusPassed {
 		t.Errorf("status %d, want 0\n%s%s", got, out, errs)
 	}
 	p, out, errs = whole()
@@ -54,13 +56,15 @@ func TestWholeProgramHoldsAndFails(t *testing.T) {
 	if got := p.command(context.Background(), []string{"run", path}); got != statusFailed {
 		t.Errorf("status %d, want 99\n%s%s", got, out, errs)
 	}
-	for _, want := range []string{"FAILED  two-wrong: ", path + ":8:", "Farewell", "Welcome to the BlueTrace Simulator!", "run --seed 3 '" + path + "'\n"} {
+	for _, want := range []string{"FAILED  two-wrong: ", path + ":8:", "Farewell",
+		"Welcome to the BlueTrace Simulator!", "run --seed 3 '" + path + "'\n"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
 	}
 	p, _, errs = whole()
-	if got := p.command(context.Background(), []string{"run", filepath.Join(t.TempDir(), "none.yaml")}); got != statusInvalid {
+	if got := p.command(context.Background(),
+		[]string{"run", filepath.Join(t.TempDir(), "none.yaml")}); got != statusInvalid {
 		t.Errorf("status %d, want 104\n%s", got, errs)
 	}
 	p, _, errs = whole()
@@ -73,7 +77,8 @@ func TestSeedOfTheCommandRepeatsTheRun(t *testing.T) {
 	path := scenarioFile(t, "Welcome to the BlueTrace Simulator!")
 	digest := func() string {
 		p, out, errs := whole()
-		if got := p.command(context.Background(), []string{"run", "--report", "json", "--seed", "11", path}); got != statusPassed {
+		if got := p.command(context.Background(), []string{"run", "--report", "json", "--seed", "11",
+			path}); got != statusPassed {
 			t.Fatalf("status %d\n%s", got, errs)
 		}
 		var r struct {

@@ -34,8 +34,7 @@ func TestAttemptsAreKept(t *testing.T) {
 		"known "+alice+" 2 0 0\n"+
 		"known "+alice+" 0 1795415618000000001 60000000000\n"+
 		"known "+bob+" 1 0 0\n"+
-		"known a%20b%0A%25%FF%00%C3%A9 1 0 0\n"+
-		"known "+bob+" 0 0 0\n")
+		"known a%20b%0A%25%FF%00%C3%A9 1 0 0\nknown "+bob+" 0 0 0\n")
 	if st, err := m.Stat(attemptsName); err != nil || st.Mode != 0o600 {
 		t.Errorf("mode %v, %v", st.Mode, err)
 	}
@@ -47,7 +46,8 @@ func TestAttemptsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	equal(t, "key after a restart", s.NameKey(), [32]byte([]byte(keyText)))
-	equal(t, "restored", restoredRecords(t, s), []nodes.Record{blocked(alice), wrong("a b\n%\xff\x00é", 1), unknownName(0xfe, 2)})
+	equal(t, "restored", restoredRecords(t, s), []nodes.Record{blocked(alice), wrong("a b\n%\xff\x00é", 1),
+		unknownName(0xfe, 2)})
 	equal(t, "notes", texts(s.Notes()), nil)
 }
 
@@ -148,7 +148,8 @@ func TestBlockedUnknownNamesAreKeptInTheFile(t *testing.T) {
 	}
 	const length = 5 * int64(time.Minute)
 	block := func(n byte, minutes int) nodes.Record {
-		return attemptsRecord(nodes.Attempts{Hash: [16]byte{n}, BlockedUntil: startWall + int64(minutes)*int64(time.Minute) + length,
+		return attemptsRecord(nodes.Attempts{Hash: [16]byte{n}, BlockedUntil: startWall +
+			int64(minutes)*int64(time.Minute) + length,
 			BlockDuration: time.Duration(length)})
 	}
 	store(t, s, block(1, 0), block(2, 1))
@@ -188,7 +189,8 @@ func TestBlockedUnknownNamesAreKeptInTheFile(t *testing.T) {
 func TestEndedBlocksAreRemovedAmongMany(t *testing.T) {
 	table := newAttemptTable(2 * maxUnknown)
 	for i := range maxUnknown {
-		table.put(&nodes.Attempts{Hash: [16]byte{byte(i >> 16), byte(i >> 8), byte(i)}, BlockedUntil: 100 + int64(i/2), BlockDuration: 100})
+		table.put(&nodes.Attempts{Hash: [16]byte{byte(i >> 16), byte(i >> 8), byte(i)}, BlockedUntil: 100 + int64(i/2),
+			BlockDuration: 100})
 	}
 	equal(t, "blocked", table.unknown.Len(true), maxUnknown)
 	table.put(&nodes.Attempts{Hash: [16]byte{9}, BlockedUntil: 100 + 20_000, BlockDuration: 100})
@@ -202,7 +204,8 @@ func TestTornAttemptIsDropped(t *testing.T) {
 	closeAll(t, s)
 	writeTo(t, m, attemptsName, "known "+alice+" 2 0 0")
 	s = openServer(t, m)
-	equal(t, "notes", texts(s.Notes()), []string{`attempts.txt: the last line was torn, and is dropped: "known +61410888888 2 0 0"`})
+	equal(t, "notes", texts(s.Notes()), []string{`attempts.txt: the last line was torn, and is dropped: "known ` +
+		`+61410888888 2 0 0"`})
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{wrong(alice, 1)})
 	store(t, s, wrong(bob, 1))
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
@@ -221,7 +224,8 @@ func TestDamagedAttemptsAreQuarantined(t *testing.T) {
 		{"key in capitals", strings.ToUpper(firstRow) + good, firstRow + good, "key of all names"},
 		{"only a torn mark", firstRow[:50], firstRow, "key of all names"},
 		{"a later version", "bluetrace attempts 2 " + keyHex + "\n" + good, firstRow + good, "key of all names"},
-		{"a line in the middle", firstRow + good + "kn\x00wn x 1 0 0\n" + other, firstRow + good + other, `line 3 is damaged, and not used: "kn\x00wn x 1 0 0"`},
+		{"a line in the middle", firstRow + good + "kn\x00wn x 1 0 0\n" + other, firstRow + good + other,
+			`line 3 is damaged, and not used: "kn\x00wn x 1 0 0"`},
 		{"a count below zero", firstRow + "known x -1 0 0\n", firstRow, "line 2 is damaged"},
 		{"another way to write it", firstRow + "known %61 01 0 0\n", firstRow, "line 2 is damaged"},
 		{"a block without a length", firstRow + "known x 0 5 0\n", firstRow, "line 2 is damaged"},
@@ -239,7 +243,8 @@ func TestDamagedAttemptsAreQuarantined(t *testing.T) {
 			equal(t, "attempts.txt", content(t, m, attemptsName), test.after)
 			notes := s.Notes()
 			if len(notes) != 2 || !strings.Contains(notes[0].Text, test.note) ||
-				notes[1].Text != "attempts.txt was damaged: it is kept as attempts.txt.damaged-2, and a new one has what could be read of it" {
+				notes[1].Text != "attempts.txt was damaged: it is kept as attempts.txt.damaged-2, and a new one has "+
+					"what could be read of it" {
 				t.Errorf("notes: %q", notes)
 			}
 			if st, _ := m.Stat(attemptsName + damagedSuffix + "-2"); st.Mode != 0o600 {
@@ -373,7 +378,8 @@ func TestAttemptsRemovedWhileTheServerRuns(t *testing.T) {
 	}
 	store(t, s, wrong(bob, 1))
 	equal(t, "attempts.txt", content(t, m, attemptsName), firstRow+"known "+bob+" 1 0 0\nknown "+alice+" 1 0 0\n")
-	equal(t, "notes", texts(s.Notes()), []string{"attempts.txt was changed or removed while the server ran: it is written anew"})
+	equal(t, "notes", texts(s.Notes()), []string{"attempts.txt was changed or removed while the server ran: it is " +
+		"written anew"})
 }
 
 // While the disk is full, a flood of names needs neither unbounded memory nor growing

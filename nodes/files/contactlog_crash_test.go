@@ -97,7 +97,8 @@ func entriesKept(got []nodes.StoredContact, p *saved) error {
 	for _, k := range got {
 		i := slices.Index(rest, k)
 		if i < 0 {
-			return fmt.Errorf("%v received at %d is there, which never was, or in another order: %v", k.TempID, k.Received, got)
+			return fmt.Errorf("%v received at %d is there, which never was, or in another order: %v", k.TempID,
+				k.Received, got)
 		}
 		rest = rest[i+1:]
 	}
@@ -136,7 +137,8 @@ func TestContactLogSurvivesACrashAnywhere(t *testing.T) {
 		{log: []nodes.StoredContact{a1, a2, b, added}},
 		{received: []nodes.StoredContact{c, d}, log: []nodes.StoredContact{a1, a2, b, added, c, d}},
 		{received: []nodes.StoredContact{e}, log: []nodes.StoredContact{a2, b, added, c, d, e}},
-		{received: []nodes.StoredContact{f}, log: []nodes.StoredContact{added, c, d, e}}, // f came after the log was copied
+		// f came after the log was copied
+		{received: []nodes.StoredContact{f}, log: []nodes.StoredContact{added, c, d, e}},
 		{log: []nodes.StoredContact{e, f}},
 		{},
 	}), logKept)

@@ -88,7 +88,8 @@ func TestMalformedLinesOfALogAreQuarantined(t *testing.T) {
 	a, b := entry(1, 10), entry(2, 20)
 	long := strings.Repeat("9", 3*lineBuffer) + "\r\n"
 	log := "hello\n" + textOf(a) + long + "\x00\n" + textOf(b) + "the end"
-	journal := journalHeader + "\n" + string(appendJournalLine(nil, &a)) + "x y\n" + string(appendJournalLine(nil, &b)) + "torn"
+	journal := journalHeader + "\n" + string(appendJournalLine(nil, &a)) + "x y\n" +
+		string(appendJournalLine(nil, &b)) + "torn"
 	m := NewMemory()
 	m.WriteFile(logName, []byte(log), 0o600)
 	m.WriteFile(logName+journalSuffix, []byte(journal), 0o644)
@@ -99,8 +100,10 @@ func TestMalformedLinesOfALogAreQuarantined(t *testing.T) {
 	equal(t, "the log before a Write", content(t, m, logName), log)
 	write(t, l, b)
 	equal(t, "notes", texts(l.Notes()), []string{
-		`"z5272202_contactlog.txt.journal" was damaged: the lines that were dropped are kept as z5272202_contactlog.txt.journal.damaged`,
-		`"z5272202_contactlog.txt" was damaged: the lines that were dropped are kept as z5272202_contactlog.txt.damaged-2`,
+		`"z5272202_contactlog.txt.journal" was damaged: the lines that were dropped are kept as ` +
+			`z5272202_contactlog.txt.journal.damaged`,
+		`"z5272202_contactlog.txt" was damaged: the lines that were dropped are kept as ` +
+			`z5272202_contactlog.txt.damaged-2`,
 	})
 	m.Crash()
 	equal(t, "log", content(t, m, logName), textOf(b))
@@ -123,7 +126,8 @@ func TestMalformedLinesStayWithoutQuarantine(t *testing.T) {
 	m.WriteFile(logName+journalSuffix, []byte(journalHeader+"\n"), 0o644)
 	l := openLog(t, m)
 	m.SetFreeSpace(3)
-	contains(t, "a full disk", l.Write(logOf(a)), `keeping what is damaged in "z5272202_contactlog.txt"`, "no space left")
+	contains(t, "a full disk", l.Write(logOf(a)), `keeping what is damaged in "z5272202_contactlog.txt"`,
+		"no space left")
 	equal(t, "log", content(t, m, logName), log)
 	m.SetFreeSpace(-1)
 	write(t, l, a)
@@ -137,12 +141,13 @@ func TestMalformedLinesSurviveACrashAnywhere(t *testing.T) {
 	m := NewMemory()
 	m.WriteFile(logName, []byte("hello\n"+textOf(a)), 0o644)
 	m.WriteFile(logName+journalSuffix, slices.Concat([]byte(journalHeader+"\n"), appendJournalLine(nil, &a)), 0o644)
-	everyCrash(t, m, everyCut, writing([]nodes.StoredContact{a}, []logChange{{log: []nodes.StoredContact{a}}, {}}), func(left *Memory, _ *saved) error {
-		for _, name := range []string{logName, logName + damagedSuffix} {
-			if p, _ := left.ReadFile(name); bytes.Contains(p, []byte("hello\n")) {
-				return nil
+	everyCrash(t, m, everyCut, writing([]nodes.StoredContact{a}, []logChange{{log: []nodes.StoredContact{a}}, {}}),
+		func(left *Memory, _ *saved) error {
+			for _, name := range []string{logName, logName + damagedSuffix} {
+				if p, _ := left.ReadFile(name); bytes.Contains(p, []byte("hello\n")) {
+					return nil
+				}
 			}
-		}
-		return errors.New("the damaged line is nowhere")
-	})
+			return errors.New("the damaged line is nowhere")
+		})
 }

@@ -18,7 +18,8 @@ func TestContactLogIsWrittenAndKept(t *testing.T) {
 	l.Add(b)
 	write(t, l, a, b)
 	equal(t, "log", content(t, m, logName),
-		"10000000000000000001\n23/11/2026 06:32:39\n23/11/2026 06:47:39\n10000000000000000002\n23/11/2026 06:32:40\n23/11/2026 06:47:40\n")
+		"10000000000000000001\n23/11/2026 06:32:39\n23/11/2026 06:47:39\n10000000000000000002\n23/11/2026 "+
+			"06:32:40\n23/11/2026 06:47:40\n")
 	equal(t, "journal", content(t, m, logName+".journal"), "bluetrace contact journal 1\n"+
 		"10000000000000000001 23/11/2026 06:32:39 23/11/2026 06:47:39 1795415568000000001\n"+
 		"10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40 1795415578000000001\n")
@@ -63,13 +64,16 @@ func TestContactLogOrderOfWrites(t *testing.T) {
 	})
 	write(t, l, b)
 	equal(t, "operations", seen, []string{
-		`write "z5272202_contactlog.txt.journal.new" (81 bytes)`, `sync "z5272202_contactlog.txt.journal.new"`, // the open journal; it was made by renaming
+		// the open journal; it was made by renaming
+		`write "z5272202_contactlog.txt.journal.new" (81 bytes)`, `sync "z5272202_contactlog.txt.journal.new"`,
 
 		`create "z5272202_contactlog.txt.new"`, `write "z5272202_contactlog.txt.new" (61 bytes)`,
-		`sync "z5272202_contactlog.txt.new"`, `rename "z5272202_contactlog.txt.new"`, "sync names", `close "z5272202_contactlog.txt.new"`,
+		`sync "z5272202_contactlog.txt.new"`, `rename "z5272202_contactlog.txt.new"`, "sync names",
+		`close "z5272202_contactlog.txt.new"`,
 
 		`create "z5272202_contactlog.txt.journal.new"`, `write "z5272202_contactlog.txt.journal.new" (109 bytes)`,
-		`sync "z5272202_contactlog.txt.journal.new"`, `rename "z5272202_contactlog.txt.journal.new"`, "sync names", `close "z5272202_contactlog.txt.journal.new"`,
+		`sync "z5272202_contactlog.txt.journal.new"`, `rename "z5272202_contactlog.txt.journal.new"`, "sync names",
+		`close "z5272202_contactlog.txt.journal.new"`,
 	})
 }
 
@@ -91,11 +95,15 @@ func TestJournalAndLogAreMatched(t *testing.T) {
 		{"only a log", nil, []nodes.StoredContact{b, a1}, []nodes.StoredContact{at(b, modified), at(a1, modified)}},
 		{"only a journal", []nodes.StoredContact{a1, b}, nil, []nodes.StoredContact{a1, b}},
 		{"the same", []nodes.StoredContact{a1, b}, []nodes.StoredContact{a1, b}, []nodes.StoredContact{a1, b}},
-		{"one more in the log", []nodes.StoredContact{a1, b}, []nodes.StoredContact{a1, a1, b}, []nodes.StoredContact{a1, b, at(a1, modified)}},
+		{"one more in the log", []nodes.StoredContact{a1, b}, []nodes.StoredContact{a1, a1, b},
+			[]nodes.StoredContact{a1, b, at(a1, modified)}},
 		{"twice in both", []nodes.StoredContact{a1, a2}, []nodes.StoredContact{a1, a1}, []nodes.StoredContact{a1, a2}},
-		{"three times and twice", []nodes.StoredContact{a1, a2}, []nodes.StoredContact{a1, a1, a1}, []nodes.StoredContact{a1, a2, at(a1, modified)}},
-		{"twice and three times", []nodes.StoredContact{a1, a2, b}, []nodes.StoredContact{a1}, []nodes.StoredContact{a1, a2, b}},
-		{"before a later entry", []nodes.StoredContact{a1, late}, []nodes.StoredContact{b, a1}, []nodes.StoredContact{a1, at(b, modified), late}},
+		{"three times and twice", []nodes.StoredContact{a1, a2}, []nodes.StoredContact{a1, a1, a1},
+			[]nodes.StoredContact{a1, a2, at(a1, modified)}},
+		{"twice and three times", []nodes.StoredContact{a1, a2, b}, []nodes.StoredContact{a1}, []nodes.StoredContact{a1,
+			a2, b}},
+		{"before a later entry", []nodes.StoredContact{a1, late}, []nodes.StoredContact{b, a1},
+			[]nodes.StoredContact{a1, at(b, modified), late}},
 		{"in another order", []nodes.StoredContact{a1, b}, []nodes.StoredContact{b, a1}, []nodes.StoredContact{a1, b}},
 	}
 	for _, test := range tests {

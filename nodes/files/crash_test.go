@@ -78,7 +78,8 @@ func crashesOfOneFile(m *Memory, few bool, names, rest int, try func(how string,
 		_, steps := m.Unsynced(name)
 		for _, kept := range cuts(steps, few || name == walName+newSuffix) { // nothing but zeros is in that
 			for _, zeros := range []bool{false, true} {
-				try(fmt.Sprintf("%d changes of names left, %d of %d steps of %q (zeros: %v), %d of other files", names, kept, steps, name, zeros, rest),
+				try(fmt.Sprintf("%d changes of names left, %d of %d steps of %q (zeros: %v), %d of other files", names,
+					kept, steps, name, zeros, rest),
 					crashed(m, PartialSync{Names: names, Zeros: zeros, Bytes: func(n string, _ int) int {
 						if n == name {
 							return kept
@@ -95,7 +96,8 @@ func (m *Memory) dump() string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(m.names)) {
 		f := m.names[name]
-		fmt.Fprintf(&b, "%s %d %v %d %t\n%s\n", name, f.modified, f.mode, len(f.data), bytes.Equal(f.data, f.durable), f.data)
+		fmt.Fprintf(&b, "%s %d %v %d %t\n%s\n", name, f.modified, f.mode, len(f.data), bytes.Equal(f.data, f.durable),
+			f.data)
 	}
 	for _, r := range m.renames {
 		fmt.Fprintf(&b, "%s to %s\n", r.from, r.to)
@@ -186,7 +188,8 @@ const (
 // everyCrash runs a program on copies of a disk, stops it before each of its
 // operations, and calls check with every possible state of the disk afterwards. The
 // result of run is passed to check.
-func everyCrash[P any](t *testing.T, disk *Memory, how effort, run func(m *Memory) P, check func(left *Memory, promised P) error) {
+func everyCrash[P any](t *testing.T, disk *Memory, how effort, run func(m *Memory) P,
+	check func(left *Memory, promised P) error) {
 	t.Helper()
 	if testing.Short() {
 		how = fewCuts
@@ -244,11 +247,13 @@ func everyNth() int {
 	return 8
 }
 
-// knownFiles are the files that a server or a phone may leave in its folder at any time. A file that replaces one of them
+// knownFiles are the files that a server or a phone may leave in its folder at any time. A file that replaces one of
+// them
 // is beside it with newSuffix; damaged parts of one are beside it, too.
 var knownFiles = []string{tempIDsName, tornName, walName, attemptsName, logName, logName + journalSuffix}
 
-// onlyKnownFiles returns an error about a file that is none of knownFiles, or has another mode than that which it, or the
+// onlyKnownFiles returns an error about a file that is none of knownFiles, or has another mode than that which it, or
+// the
 // file that it replaces, had on the disk at the begin. A new file has secretMode, and keeps it if a fault prevents the
 // change to the old mode.
 func onlyKnownFiles(left, begin *Memory) error {
@@ -260,7 +265,8 @@ func onlyKnownFiles(left, begin *Memory) error {
 			want = old.mode
 		}
 		if !slices.Contains(knownFiles, base) || f.mode != want && f.mode != secretMode {
-			return fmt.Errorf("there is a file %q with mode %v, want one of %q with mode %v", name, f.mode, knownFiles, want)
+			return fmt.Errorf("there is a file %q with mode %v, want one of %q with mode %v", name, f.mode, knownFiles,
+				want)
 		}
 	}
 	return nil

@@ -49,14 +49,16 @@ func TestCredentialsAreReadAgainWhenTheyChange(t *testing.T) {
 func TestBrokenCredentialsAreSkipped(t *testing.T) {
 	m := NewMemory()
 	m.WriteFile(credentialsName, []byte(strings.Join([]string{
-		"alice secret1", "secret2", " secret3", "bob secret4 secret5", "bob  secret6", "carol ", "d\tave secret7", "\x1b[2Jeve secret8",
+		"alice secret1", "secret2", " secret3", "bob secret4 secret5", "bob  secret6", "carol ", "d\tave secret7",
+		"\x1b[2Jeve secret8",
 		"x " + strings.Repeat("secret", 1000), strings.Repeat("y", 1025) + " secret9", "frank s\x00e"}, "\n")), 0o644)
 	s := openServer(t, m)
 	credentialsAre(t, s, true, "alice", "secret1", "frank", "s\x00e")
 	notes := s.Notes()
 	equal(t, "notes", texts(notes), []string{
 		"credentials.txt line 2 is skipped: it is not a username, one space and a password",
-		"credentials.txt line 3 is skipped: the username is empty, longer than 1024 bytes, or has a space or an unprintable character",
+		"credentials.txt line 3 is skipped: the username is empty, longer than 1024 bytes, or has a space or an " +
+			"unprintable character",
 		"credentials.txt line 4 is skipped: it is not a username, one space and a password",
 		"credentials.txt line 5 is skipped: it is not a username, one space and a password",
 		"credentials.txt line 6 is skipped: it is not a username, one space and a password",
@@ -68,7 +70,8 @@ func TestTheFirstCredentialsMustBeThere(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	_, _, err := s.Credentials()
-	contains(t, "absent", err, `the server needs the file "credentials.txt"`, "username and password with one space", `"+61410888888 comp3331"`)
+	contains(t, "absent", err, `the server needs the file "credentials.txt"`, "username and password with one space",
+		`"+61410888888 comp3331"`)
 	if !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("%v is not fs.ErrNotExist", err)
 	}
@@ -79,14 +82,16 @@ func TestTheFirstCredentialsMustBeThere(t *testing.T) {
 			contains(t, "no account", err, "needs the file", "it has no account")
 		}
 	}
-	equal(t, "notes", texts(s.Notes()), []string{"credentials.txt line 1 is skipped: it is not a username, one space and a password"})
+	equal(t, "notes", texts(s.Notes()), []string{"credentials.txt line 1 is skipped: it is not a username, one space " +
+		"and a password"})
 	m.WriteFile(credentialsName, []byte("a b\n"), 0o644)
 	credentialsAre(t, s, true, "a", "b")
 }
 
 func TestNotesOnCredentials(t *testing.T) {
 	m := NewMemory()
-	m.WriteFile(credentialsName, []byte("alice secret1\nbob secret2 \nalice secret3\ncarol secret4  \r\nalice secret5\ndave  \n"), 0o644)
+	m.WriteFile(credentialsName, []byte("alice secret1\nbob secret2 \nalice secret3\ncarol secret4  \r\nalice "+
+		"secret5\ndave  \n"), 0o644)
 	s := openServer(t, m)
 	credentialsAre(t, s, true, "alice", "secret1", "alice", "secret3", "alice", "secret5")
 	want := []string{
@@ -142,7 +147,8 @@ func TestReadCredentialsRefuses(t *testing.T) {
 		{"zoe Secret\r\nzoe Secret2\r\nzoe Secret3", 2, "line 2: it has the username of line 1 again"},
 		{"Secret\x1b Secret", 1, "line 1: " + errUser.Error()},
 		{"Secret\x00 Secret", 1, "line 1: it has a NUL byte: the file is UTF-16 or no text; save it as UTF-8"},
-		{"\xff\xfeS\x00e\x00 \x00S\x00\n\x00", 1, "line 1: it has a NUL byte: the file is UTF-16 or no text; save it as UTF-8"},
+		{"\xff\xfeS\x00e\x00 \x00S\x00\n\x00", 1, "line 1: it has a NUL byte: the file is UTF-16 or no text; save it " +
+			"as UTF-8"},
 		{"zoe Secret\ryan Secret2\r", 1, "line 1: it is not a username, one space and a password"},
 		{"zoe " + strings.Repeat("Secret", 1<<20) + "\n", 1, "line 1: the password is longer than 1024 bytes"},
 		{strings.Repeat(" ", 1<<20) + "zoe Secret", 1, "line 1: it is not a username, one space and a password"},
@@ -150,7 +156,8 @@ func TestReadCredentialsRefuses(t *testing.T) {
 		t.Run(fmt.Sprintf("%.30q", c.text), func(t *testing.T) {
 			list, err := ReadCredentials(strings.NewReader(c.text))
 			broken, ok := errors.AsType[*CredentialError](err)
-			if list != nil || !ok || broken.Line != c.line || err.Error() != c.err || strings.Contains(err.Error(), "Secret") {
+			if list != nil || !ok || broken.Line != c.line || err.Error() != c.err ||
+				strings.Contains(err.Error(), "Secret") {
 				t.Errorf("%.40q: %d accounts, %v, want %s", c.text, len(list), err, c.err)
 			}
 		})
@@ -163,7 +170,8 @@ func TestReadCredentialsRefuses(t *testing.T) {
 	if !errors.Is(err, fs.ErrPermission) {
 		t.Errorf("unreadable: %v", err)
 	}
-	_, err = ReadCredentials(io.MultiReader(strings.NewReader("zoe a"), strings.NewReader(strings.Repeat("\n", maxCredentials))))
+	_, err = ReadCredentials(io.MultiReader(strings.NewReader("zoe a"),
+		strings.NewReader(strings.Repeat("\n", maxCredentials))))
 	contains(t, "too long", err, "more than the 67108864 bytes")
 }
 
@@ -180,7 +188,8 @@ func TestTheLastGoodCredentialsHold(t *testing.T) {
 		t.Helper()
 		credentialsAre(t, s, false, "a", "b")
 		credentialsAre(t, s, false, "a", "b")
-		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0].Text, note) || !strings.Contains(notes[0].Text, "stay in force") {
+		if notes := s.Notes(); len(notes) != 1 || !strings.Contains(notes[0].Text, note) ||
+			!strings.Contains(notes[0].Text, "stay in force") {
 			t.Errorf("notes: %q, want %q", notes, note)
 		}
 	}

@@ -81,7 +81,8 @@ func TestFilesThatBecomePipes(t *testing.T) {
 		t.Errorf("attempts: %v", attempts)
 	}
 	notes := strings.Join(texts(s.Notes()), "\n")
-	if want := "credentials.txt: it is no regular file; the accounts read before stay in force"; strings.Count(notes, want) != 1 {
+	if want := "credentials.txt: it is no regular file; the accounts read before stay in force"; strings.Count(notes,
+		want) != 1 {
 		t.Errorf("notes %q, want once %q", notes, want)
 	}
 	if err := errors.Join(os.Remove(credentials), os.WriteFile(credentials, append(account, bob+" x\n"...), 0o600),

@@ -14,7 +14,8 @@ import (
 // A line that is accepted is one that the server writes, except for a space and a
 // carriage return at its end.
 func FuzzIssueLine(f *testing.F) {
-	for _, line := range []string{aliceLine, aliceLine + " ", aliceLine + " \r", unfinished[:30], "", "Zoë" + aliceLine[len(alice):]} {
+	for _, line := range []string{aliceLine, aliceLine + " ", aliceLine + " \r", unfinished[:30], "", "Zoë" +
+		aliceLine[len(alice):]} {
 		f.Add([]byte(line))
 	}
 	z := protocol.NewZone(time.UTC)
@@ -28,19 +29,23 @@ func FuzzIssueLine(f *testing.F) {
 			t.Fatalf("%q was taken, and cannot be written: %v", line, err)
 		}
 		again = again[:len(again)-1]
-		if tail, ok := bytes.CutPrefix(line, again); !ok || !strings.Contains("\x00 \x00\r\x00 \r\x00", "\x00"+string(tail)+"\x00") && len(tail) > 0 {
+		if tail, ok := bytes.CutPrefix(line, again); !ok || !strings.Contains("\x00 \x00\r\x00 \r\x00",
+			"\x00"+string(tail)+"\x00") && len(tail) > 0 {
 			t.Fatalf("%q was taken, and is written as %q", line, again)
 		}
 	})
 }
 
 func FuzzAttemptsLine(f *testing.F) {
-	for _, line := range []string{"known +61410888888 2 0 0", "unknown feab0000000000000000000000000000 0 5 60000000000", "known a%20b%0A%25 1 0 0", "known  1 0 0", firstRow} {
+	for _, line := range []string{"known +61410888888 2 0 0",
+		"unknown feab0000000000000000000000000000 0 5 60000000000", "known a%20b%0A%25 1 0 0", "known  1 0 0",
+		firstRow} {
 		f.Add([]byte(line))
 	}
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if a, err := parseAttempts(line); err == nil {
-			if again := appendAttempts(nil, &a); string(again) != string(line)+"\n" || bytes.IndexByte(line, '\n') >= 0 {
+			if again := appendAttempts(nil, &a); string(again) != string(line)+"\n" ||
+				bytes.IndexByte(line, '\n') >= 0 {
 				t.Fatalf("%q was taken, and is written as %q", line, again)
 			}
 		}
@@ -60,7 +65,8 @@ func FuzzAttemptsLine(f *testing.F) {
 
 // The server starts with any attempts.txt, and reads the same states again.
 func FuzzAttemptsFile(f *testing.F) {
-	f.Add([]byte(firstRow + "known +61410888888 2 0 0\nunknown feab0000000000000000000000000000 0 5 60000000000\nknown x"))
+	f.Add([]byte(firstRow + "known +61410888888 2 0 0\nunknown feab0000000000000000000000000000 0 5 " +
+		"60000000000\nknown x"))
 	f.Add([]byte("known a 1 0 0\n"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		m := NewMemory()
@@ -116,7 +122,8 @@ func FuzzContactLog(f *testing.F) {
 		m.WriteFile(logName+journalSuffix, journal, 0o644)
 		l, err := OpenContactLog(m, logName)
 		if err != nil {
-			if !errors.Is(err, ErrNotContactLog) || content(t, m, logName) != string(log) || content(t, m, logName+journalSuffix) != string(journal) {
+			if !errors.Is(err, ErrNotContactLog) || content(t, m, logName) != string(log) ||
+				content(t, m, logName+journalSuffix) != string(journal) {
 				t.Fatalf("%v; there is %q and %q", err, content(t, m, logName), content(t, m, logName+journalSuffix))
 			}
 			return

@@ -85,8 +85,10 @@ func TestSharedMemoryEqualsCopies(t *testing.T) {
 				f.write(b, int64(size))
 				p.write(b, int64(size))
 			}
-			if !bytes.Equal(f.data, p.data) || !bytes.Equal(f.durable, p.durable) || f.steps() != (&memoryFile{unsynced: p.unsynced}).steps() {
-				t.Fatalf("seed %d: data %q, durable %q, %d steps; plain: %q, %q", seed, f.data, f.durable, f.steps(), p.data, p.durable)
+			if !bytes.Equal(f.data, p.data) || !bytes.Equal(f.durable, p.durable) ||
+				f.steps() != (&memoryFile{unsynced: p.unsynced}).steps() {
+				t.Fatalf("seed %d: data %q, durable %q, %d steps; plain: %q, %q", seed, f.data, f.durable, f.steps(),
+					p.data, p.durable)
 			}
 		}
 	}

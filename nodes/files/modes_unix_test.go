@@ -84,7 +84,8 @@ func TestOnlyTheOwnerReads(t *testing.T) {
 			l = openLog(t, folder)
 			write(t, l, a)
 			modes := modesIn(t, dir)
-			for _, name := range []string{tempIDsName, tornName, walName, attemptsName, attemptsName + damagedSuffix, logName,
+			for _, name := range []string{tempIDsName, tornName, walName, attemptsName, attemptsName + damagedSuffix,
+				logName,
 				logName + journalSuffix, logName + damagedSuffix, logName + journalSuffix + damagedSuffix} {
 				if _, ok := modes[name]; !ok {
 					t.Errorf("the test has made no %s", name)
@@ -114,7 +115,8 @@ func TestReplacedFilesKeepTheirModes(t *testing.T) {
 	store(t, s, issue(alice, 1), wrong(alice, 1))
 	l.Add(a)
 	write(t, l, a)
-	want := map[string]fs.FileMode{tempIDsName: 0o640, attemptsName: 0o640, logName: 0o644, logName + journalSuffix: 0o660}
+	want := map[string]fs.FileMode{tempIDsName: 0o640, attemptsName: 0o640, logName: 0o644, logName +
+		journalSuffix: 0o660}
 	for name, mode := range want {
 		if err := os.Chmod(filepath.Join(dir, name), mode); err != nil {
 			t.Fatal(err)

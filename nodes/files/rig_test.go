@@ -23,7 +23,8 @@ var startWall = time.Date(2026, 11, 23, 6, 32, 38, 0, time.UTC).UnixNano()
 const smallWAL = 330
 
 func options() ServerOptions {
-	return ServerOptions{Zone: protocol.NewZone(time.UTC), Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8)), WALSize: smallWAL}
+	return ServerOptions{Zone: protocol.NewZone(time.UTC),
+		Entropy: strings.NewReader(strings.Repeat("key of unknown names", 8)), WALSize: smallWAL}
 }
 
 func openServer(t testing.TB, fsys FS) *Server {
@@ -38,7 +39,8 @@ func openServer(t testing.TB, fsys FS) *Server {
 // issue returns TempID number n of a user, issued n seconds after startWall.
 func issue(user string, n int) nodes.Record {
 	start := startWall/int64(time.Second) + int64(n)
-	return nodes.Record{Kind: nodes.RecordIssue, Issue: nodes.Issue{User: user, TempID: tempID(n), Start: start, Expiry: start + 900}}
+	return nodes.Record{Kind: nodes.RecordIssue, Issue: nodes.Issue{User: user, TempID: tempID(n), Start: start,
+		Expiry: start + 900}}
 }
 
 func tempID(n int) protocol.TempID {

@@ -58,7 +58,8 @@ func kept(before []nodes.Record) func(left *Memory, p *storeResults) error {
 		if err := s.Restore(startWall, func(r nodes.Record) error { got = append(got, r); return nil }); err != nil {
 			return err
 		}
-		if err := errors.Join(issuesKept(got, before, p), attemptsKept(got, before, p), notesOnlyTorn(s.Notes())); err != nil {
+		if err := errors.Join(issuesKept(got, before, p), attemptsKept(got, before, p),
+			notesOnlyTorn(s.Notes())); err != nil {
 			return err
 		}
 		if key := s.NameKey(); p.opened && key != p.nameKey {
@@ -86,7 +87,10 @@ func issuesKept(got, before []nodes.Record, p *storeResults) error {
 			return fmt.Errorf("issue %v was stored and is not there, or not in its order", i.TempID)
 		}
 		for _, between := range rest[:at] {
-			if !slices.ContainsFunc(p.tried, func(r nodes.Record) bool { return r.Kind == nodes.RecordIssue && r.Issue == between }) {
+			if !slices.ContainsFunc(p.tried, func(r nodes.Record) bool {
+				return r.Kind == nodes.RecordIssue &&
+					r.Issue == between
+			}) {
 				return fmt.Errorf("issue %v was never asked for", between.TempID)
 			}
 		}
@@ -156,7 +160,8 @@ func attemptsKept(got, before []nodes.Record, p *storeResults) error {
 func notesOnlyTorn(notes []Note) error {
 	for _, note := range notes {
 		n := note.Text
-		if !strings.Contains(n, "torn") && !strings.Contains(n, "had no line feed") && !strings.Contains(n, "came back from") {
+		if !strings.Contains(n, "torn") && !strings.Contains(n, "had no line feed") &&
+			!strings.Contains(n, "came back from") {
 			return fmt.Errorf("a note that was not expected: %s", n)
 		}
 	}
@@ -185,7 +190,8 @@ func storeAgain(m *Memory, s *Server, before []nodes.Record) error {
 		return err
 	}
 	nobody := &storeResults{}
-	if err := errors.Join(issuesKept(got, slices.Concat(before, more), nobody), attemptsKept(got, slices.Concat(before, more), nobody)); err != nil {
+	if err := errors.Join(issuesKept(got, slices.Concat(before, more), nobody),
+		attemptsKept(got, slices.Concat(before, more), nobody)); err != nil {
 		return fmt.Errorf("after one more crash: %w", err)
 	}
 	for _, note := range s.Notes() {
@@ -219,7 +225,8 @@ func TestStoreSurvivesACrashAnywhere(t *testing.T) {
 func TestStoreSurvivesAFaultAndACrashAnywhere(t *testing.T) {
 	t.Parallel()
 	s := storeBatches()
-	everyCrash(t, NewMemory(), andFaults, storing(s[0], s[2], []nodes.Record{issue(bob, 5), wrong(alice, 1)}), kept(nil))
+	everyCrash(t, NewMemory(), andFaults, storing(s[0], s[2], []nodes.Record{issue(bob, 5), wrong(alice, 1)}),
+		kept(nil))
 }
 
 // disk returns a folder with stored records whose tempIDs.txt ends with tail.
@@ -249,17 +256,18 @@ func TestRepairSurvivesACrashAnywhere(t *testing.T) {
 		if cut == 0 || cut == 30 || cut == len(unfinished) {
 			how = andFaults
 		}
-		everyCrash(t, m, how, storing([]nodes.Record{issue(alice, 103), wrong(bob, 1)}), func(left *Memory, p *storeResults) error {
-			if cut == len(unfinished) && !isSomewhere(left, unfinished+"\x00") {
-				return kept(append(before, issue(bob, 102)))(left, p)
-			}
-			// The torn bytes are in one of the files, even if a zero replaces the line
-			// feed that would have completed them.
-			if !isSomewhere(left, unfinished[:cut]) {
-				return fmt.Errorf("the torn bytes are in neither file")
-			}
-			return kept(before)(left, p)
-		})
+		everyCrash(t, m, how, storing([]nodes.Record{issue(alice, 103), wrong(bob, 1)}),
+			func(left *Memory, p *storeResults) error {
+				if cut == len(unfinished) && !isSomewhere(left, unfinished+"\x00") {
+					return kept(append(before, issue(bob, 102)))(left, p)
+				}
+				// The torn bytes are in one of the files, even if a zero replaces the line
+				// feed that would have completed them.
+				if !isSomewhere(left, unfinished[:cut]) {
+					return fmt.Errorf("the torn bytes are in neither file")
+				}
+				return kept(before)(left, p)
+			})
 	}
 }
 

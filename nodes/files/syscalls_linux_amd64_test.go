@@ -65,8 +65,8 @@ func TestOrderOfSystemCalls(t *testing.T) {
 	for part, want := range map[string]string{
 		// A new tempIDs.txt is durable before its name, then the log of zeros, then the record in it.
 		"first TempID": "tempIDs.txt: create, sync; folder: sync; tempIDs.txt: write; " +
-			"tempIDs.txt.ahead.new: create, write, sync; rename tempIDs.txt.ahead.new tempIDs.txt.ahead; folder: sync; " +
-			"tempIDs.txt.ahead: overwrite, sync content",
+			"tempIDs.txt.ahead.new: create, write, sync; rename tempIDs.txt.ahead.new tempIDs.txt.ahead; " +
+			"folder: sync; tempIDs.txt.ahead: overwrite, sync content",
 		"second TempID":        "tempIDs.txt: write; tempIDs.txt.ahead: overwrite, sync content",
 		"full write-ahead log": "tempIDs.txt: write, sync",
 		"first attempt":        fmt.Sprintf(replace, attemptsName),
@@ -94,7 +94,8 @@ func trace(t *testing.T, dir string) (map[string][]string, error) {
 	if err := c.Start(); err != nil {
 		return nil, err
 	}
-	x := &tracer{dir: dir, paths: map[uint64]string{}, calls: map[string][]string{}, entered: map[int]*syscall.PtraceRegs{}}
+	x := &tracer{dir: dir, paths: map[uint64]string{}, calls: map[string][]string{},
+		entered: map[int]*syscall.PtraceRegs{}}
 	err := x.follow(c.Process.Pid)
 	_ = c.Process.Release()
 	if err == nil && x.part != "nothing" {

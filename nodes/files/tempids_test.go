@@ -64,7 +64,8 @@ func TestNoSyncNeverSyncs(t *testing.T) {
 	store(t, s, issue(alice, 2), wrong(alice, 2))
 	m.SetFault(nil)
 	m.Kill()
-	equal(t, "after a kill", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), issue(alice, 2), wrong(alice, 2)})
+	equal(t, "after a kill", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1), issue(alice, 2),
+		wrong(alice, 2)})
 }
 
 func TestLastLineIsRepaired(t *testing.T) {
@@ -78,7 +79,8 @@ func TestLastLineIsRepaired(t *testing.T) {
 		{"six good fields and a space", aliceLine + " ", aliceLine + " \n", "", "had no line feed"},
 		{"six good fields and a carriage return", aliceLine + "\r", aliceLine + "\r\n", "", "had no line feed"},
 		{"behind a line", aliceLine + "\n" + aliceLine, aliceLine + "\n" + aliceLine + "\n", "", "had no line feed"},
-		{"a digit short", aliceLine + "\n" + aliceLine[:len(aliceLine)-1], aliceLine + "\n", aliceLine[:len(aliceLine)-1] + "\n", "torn"},
+		{"a digit short", aliceLine + "\n" + aliceLine[:len(aliceLine)-1], aliceLine + "\n",
+			aliceLine[:len(aliceLine)-1] + "\n", "torn"},
 		{"a letter", "a", "", "a\n", "torn"},
 		{"another program's empty line stays", "\n\nab", "\n\n", "ab\n", "torn"},
 		{"zeros", aliceLine + "\n\x00\x00", aliceLine + "\n", "\x00\x00\n", "torn"},
@@ -132,7 +134,8 @@ func TestRepairIsPutOffWhileTheDiskIsFull(t *testing.T) {
 		equal(t, "unchanged", content(t, m, tempIDsName), tail)
 		m.SetFreeSpace(-1)
 		store(t, s, issue(bob, 2))
-		if text := content(t, m, tempIDsName); !strings.HasSuffix(text, "\n"+bob+" 10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40\n") &&
+		if text := content(t, m, tempIDsName); !strings.HasSuffix(text,
+			"\n"+bob+" 10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40\n") &&
 			text != bob+" 10000000000000000002 23/11/2026 06:32:40 23/11/2026 06:47:40\n" {
 			t.Errorf("tempIDs.txt: %q", text)
 		}
@@ -162,7 +165,8 @@ func TestMalformedLinesAreNotedAndStay(t *testing.T) {
 	if len(notes) != shownMalformed+1 {
 		t.Fatalf("%d notes: %q", len(notes), notes)
 	}
-	equal(t, "first", notes[0].Text, `tempIDs.txt line 2 is left as it is, and not used: "": it is not username, TempID, start and expiry, with one space between them`)
+	equal(t, "first", notes[0].Text, `tempIDs.txt line 2 is left as it is, and not used: "": it is not username, `+
+		`TempID, start and expiry, with one space between them`)
 	equal(t, "last", notes[shownMalformed].Text, "tempIDs.txt: 5 more such lines")
 	for _, n := range texts(notes) {
 		if strings.ContainsAny(n, "\x1b\n") || len(n) > 300 {
@@ -189,7 +193,8 @@ func TestRestoreContinuesAfterARefusal(t *testing.T) {
 	}
 	equal(t, "taken", taken, []nodes.Record{issue(bob, 2), wrong(bob, 1)})
 	equal(t, "notes", texts(s.Notes()), []string{
-		`tempIDs.txt line 1 is left as it is, and not used: "` + aliceLine[:64] + `"... (` + "73 bytes): I do not want it",
+		`tempIDs.txt line 1 is left as it is, and not used: "` + aliceLine[:64] + `"... (` +
+			"73 bytes): I do not want it",
 		"attempts.txt: one state is not used: I do not want it",
 	})
 }
@@ -207,7 +212,8 @@ func TestAFullDiskLeavesTheFileWhole(t *testing.T) {
 	equal(t, "tempIDs.txt", content(t, m, tempIDsName), aliceLine+"\n")
 	m.SetFreeSpace(75)
 	store(t, s, issue(bob, 4))
-	equal(t, "tempIDs.txt", content(t, m, tempIDsName), aliceLine+"\n"+bob+" 10000000000000000004 23/11/2026 06:32:42 23/11/2026 06:47:42\n")
+	equal(t, "tempIDs.txt", content(t, m, tempIDsName),
+		aliceLine+"\n"+bob+" 10000000000000000004 23/11/2026 06:32:42 23/11/2026 06:47:42\n")
 }
 
 func TestAfterAFailedSyncTheFileIsWrittenAnew(t *testing.T) {
@@ -312,9 +318,12 @@ func TestTheFileChangesWhileTheServerRuns(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ""},
-		{"replaced", "was replaced", func(m *Memory) { m.WriteFile(tempIDsName, []byte(added+"\n"), 0o600) }, added + "\n"},
-		{"replaced, without the last line feed", "was replaced", func(m *Memory) { m.WriteFile(tempIDsName, []byte(added), 0o600) }, added + "\n"},
-		{"lengthened", "was changed", func(m *Memory) { writeTo(t, m, tempIDsName, added) }, aliceLine + "\n" + added + "\n"},
+		{"replaced", "was replaced", func(m *Memory) { m.WriteFile(tempIDsName, []byte(added+"\n"), 0o600) }, added +
+			"\n"},
+		{"replaced, without the last line feed", "was replaced",
+			func(m *Memory) { m.WriteFile(tempIDsName, []byte(added), 0o600) }, added + "\n"},
+		{"lengthened", "was changed", func(m *Memory) { writeTo(t, m, tempIDsName, added) }, aliceLine + "\n" + added +
+			"\n"},
 		{"emptied", "was changed", func(m *Memory) {
 			f, _ := m.Append(tempIDsName, 0)
 			if err := f.Truncate(0); err != nil {
@@ -331,7 +340,8 @@ func TestTheFileChangesWhileTheServerRuns(t *testing.T) {
 			store(t, s, issue(alice, 3))
 			m.Crash()
 			openServer(t, m)
-			equal(t, "tempIDs.txt", content(t, m, tempIDsName), test.first+alice+" 10000000000000000003 23/11/2026 06:32:41 23/11/2026 06:47:41\n")
+			equal(t, "tempIDs.txt", content(t, m, tempIDsName),
+				test.first+alice+" 10000000000000000003 23/11/2026 06:32:41 23/11/2026 06:47:41\n")
 			if notes := strings.Join(texts(s.Notes()), "\n"); !strings.Contains(notes, test.note) {
 				t.Errorf("notes: %q, want %q", notes, test.note)
 			}
@@ -355,11 +365,13 @@ func writeTo(t testing.TB, fsys FS, name, text string) {
 func TestNamesThatCannotBeWritten(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
-	for _, user := range []string{"", "a b", "a\nb", "a\rb", "\x1b[2J", "\x00", "a\u00a0b", "a\u2028b", "\xff", strings.Repeat("a", 1025)} {
+	for _, user := range []string{"", "a b", "a\nb", "a\rb", "\x1b[2J", "\x00", "a\u00a0b", "a\u2028b", "\xff",
+		strings.Repeat("a", 1025)} {
 		issues, _ := s.Store([]nodes.Record{issue(alice, 1), issue(user, 2)})
 		contains(t, user, issues, "username")
 	}
-	issues, _ := s.Store([]nodes.Record{{Issue: nodes.Issue{User: alice, TempID: tempID(1), Start: 0, Expiry: 1 << 60}}})
+	issues, _ := s.Store([]nodes.Record{{Issue: nodes.Issue{User: alice, TempID: tempID(1), Start: 0,
+		Expiry: 1 << 60}}})
 	contains(t, "year", issues, "0000 to 9999")
 	if _, err := m.ReadFile(tempIDsName); err == nil {
 		t.Error("something was written")
@@ -371,7 +383,8 @@ func TestNamesThatCannotBeWritten(t *testing.T) {
 // Local times are restored as the same instants, also around a change of clocks, years
 // ago, and where the zone had another offset.
 func TestTimesComeBackInEveryZone(t *testing.T) {
-	for _, name := range []string{"UTC", "Australia/Sydney", "Australia/Lord_Howe", "Europe/Dublin", "America/St_Johns", "Africa/Casablanca", "Pacific/Apia"} {
+	for _, name := range []string{"UTC", "Australia/Sydney", "Australia/Lord_Howe", "Europe/Dublin", "America/St_Johns",
+		"Africa/Casablanca", "Pacific/Apia"} {
 		loc, err := time.LoadLocation(name)
 		if err != nil {
 			t.Fatal(err)
@@ -386,7 +399,8 @@ func TestTimesComeBackInEveryZone(t *testing.T) {
 		var want []nodes.Record
 		add := func(unix int64) {
 			id := tempID(len(want))
-			want = append(want, nodes.Record{Issue: nodes.Issue{User: alice, TempID: id, Start: unix, Expiry: unix + 900}})
+			want = append(want, nodes.Record{Issue: nodes.Issue{User: alice, TempID: id, Start: unix, Expiry: unix +
+				900}})
 		}
 		for at := time.Date(2010, 1, 1, 0, 0, 0, 0, loc); at.Year() < 2027; {
 			_, next := at.ZoneBounds()
@@ -394,7 +408,8 @@ func TestTimesComeBackInEveryZone(t *testing.T) {
 				break
 			}
 			// An hour in which local times come twice is read as the first.
-			for _, d := range []time.Duration{-30 * time.Hour, -3 * time.Hour, -16 * time.Minute, -10 * time.Minute, 3 * time.Hour, 30 * time.Hour} {
+			for _, d := range []time.Duration{-30 * time.Hour, -3 * time.Hour, -16 * time.Minute, -10 * time.Minute,
+				3 * time.Hour, 30 * time.Hour} {
 				if u := next.Add(d).Unix(); first(o.Zone, u) {
 					add(u)
 				}

@@ -16,7 +16,9 @@ const longName = "a-name-that-is-longer-than-a-number-of-a-telephone"
 func generations() [][]nodes.Record {
 	return [][]nodes.Record{
 		{issue(alice, 1)}, {issue(bob, 2), issue(alice, 3)}, {issue(bob, 4)}, // full
-		{issue(longName, 5)}, {issue(alice, 6)}, {issue(bob, 7), issue(bob, 8), issue(longName, 9), issue(alice, 10), issue(bob, 11)}, // too long
+		// too long
+		{issue(longName, 5)}, {issue(alice, 6)}, {issue(bob, 7), issue(bob, 8), issue(longName, 9), issue(alice, 10),
+			issue(bob, 11)},
 		{issue(bob, 12)}, {issue(alice, 13)},
 	}
 }

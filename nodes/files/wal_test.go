@@ -38,7 +38,8 @@ func TestTheLogIsSyncedInsteadOfTempIDs(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
 	store(t, s, issue(alice, 0))
-	kept := []string{`stat "tempIDs.txt"`, `write "tempIDs.txt" (74 bytes)`, `write "tempIDs.txt.ahead.new" (98 bytes)`, `sync "tempIDs.txt.ahead.new"`}
+	kept := []string{`stat "tempIDs.txt"`, `write "tempIDs.txt" (74 bytes)`, `write "tempIDs.txt.ahead.new" (98 bytes)`,
+		`sync "tempIDs.txt.ahead.new"`}
 	full := []string{`stat "tempIDs.txt"`, `write "tempIDs.txt" (74 bytes)`, `sync "tempIDs.txt"`}
 	for i, want := range [][]string{kept, kept, full, kept, kept, kept, full} {
 		equal(t, "operations", operationsOf(m, func() { store(t, s, issue(alice, i+1)) }), want)
@@ -75,7 +76,8 @@ func TestCloseKeepsTheLogWhenTheFileFails(t *testing.T) {
 	m.SetFault(nil)
 	s = openServer(t, m)
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1)})
-	equal(t, "notes", texts(s.Notes()), []string{"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1"})
+	equal(t, "notes", texts(s.Notes()), []string{"tempIDs.txt: lines that were missing after a crash came back from " +
+		"tempIDs.txt.ahead: 1"})
 	m.Crash()
 	equal(t, "durably", restoredRecords(t, openServer(t, m)), []nodes.Record{issue(alice, 1)})
 }
@@ -122,7 +124,8 @@ func TestAFullDiskHasNoRoomForTheLog(t *testing.T) {
 		s := openServer(t, m)
 		m.SetFreeSpace(room)
 		store(t, s, issue(alice, 1))
-		issues, _ := s.Store([]nodes.Record{issue(alice, 2), issue(alice, 3), issue(alice, 4), issue(alice, 5), issue(alice, 6), issue(alice, 7)})
+		issues, _ := s.Store([]nodes.Record{issue(alice, 2), issue(alice, 3), issue(alice, 4), issue(alice, 5),
+			issue(alice, 6), issue(alice, 7)})
 		contains(t, "storing", issues, "no space left")
 		m.Crash()
 		s = openServer(t, m)
@@ -143,16 +146,21 @@ func TestAUserEditedTheFile(t *testing.T) {
 		{"a line in front", foreign + one + two + three, foreign + one + two + three, ""},
 		{"a line between", one + foreign + two + three, one + foreign + two + three, ""},
 		{"another order", three + one + two, three + one + two, ""},
-		{"carriage returns", strings.ReplaceAll(one+two+three, "\n", " \r\n"), strings.ReplaceAll(one+two+three, "\n", " \r\n"), ""},
+		{"carriage returns", strings.ReplaceAll(one+two+three, "\n", " \r\n"), strings.ReplaceAll(one+two+three, "\n",
+			" \r\n"), ""},
 		{"a line is gone", one + three, one + three + two, ""},
-		{"the last is torn, behind another", one + two + foreign + three[:30], one + two + foreign + three, three[:30] + "\n"},
-		{"the last has no line feed, behind another", one + foreign + two + three[:len(three)-1], one + foreign + two + three, ""},
-		{"the log's lines in zeros, and another", one + strings.Repeat("\x00", len(two)-1) + "\n" + three + foreign, one + strings.Repeat("\x00", len(two)-1) + "\n" + three + foreign + two, ""},
+		{"the last is torn, behind another", one + two + foreign + three[:30], one + two + foreign + three, three[:30] +
+			"\n"},
+		{"the last has no line feed, behind another", one + foreign + two + three[:len(three)-1], one + foreign + two +
+			three, ""},
+		{"the log's lines in zeros, and another", one + strings.Repeat("\x00", len(two)-1) + "\n" + three + foreign,
+			one + strings.Repeat("\x00", len(two)-1) + "\n" + three + foreign + two, ""},
 		{"emptied", "", one + two + three, ""},
 		{"other lines", foreign, foreign + one + two + three, ""},
 		{"a beginning", one + two[:20], one + two + three, ""},
 		{"zeros", one + strings.Repeat("\x00", 100), one + two + three, ""},
-		{"more zeros than lines", one + strings.Repeat("\x00", 1000), one + two + three, strings.Repeat("\x00", 1000) + "\n"},
+		{"more zeros than lines", one + strings.Repeat("\x00", 1000), one + two + three, strings.Repeat("\x00", 1000) +
+			"\n"},
 	}
 	for _, test := range tests {
 		t.Run(test.title, func(t *testing.T) {
@@ -169,7 +177,8 @@ func TestAUserEditedTheFile(t *testing.T) {
 			torn, _ := m.ReadFile(tornName)
 			equal(t, "torn", string(torn), test.torn)
 			back := strings.Contains(strings.Join(texts(s.Notes()), "\n"), "came back")
-			equal(t, "noted", back, strings.Count(test.want, "\n") > strings.Count(test.edited, "\n") && !strings.Contains(test.title, "no line feed"))
+			equal(t, "noted", back, strings.Count(test.want, "\n") > strings.Count(test.edited, "\n") &&
+				!strings.Contains(test.title, "no line feed"))
 		})
 	}
 }
@@ -194,10 +203,13 @@ func TestLogContents(t *testing.T) {
 		{"one that is elsewhere", record(3, 70, "a\n") + record(3, 73, "b\n"), 70, "a\n", "b\n", true},
 		{"one of before", record(3, 70, "a\n") + record(3, 69, "b\n"), 70, "a\n", "", false},
 		{"one that is cut off", record(3, 70, "a\n") + record(3, 72, "b\n")[:25], 70, "a\n", "", false},
-		{"one with another byte", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1), 70, "a\n", "", false},
-		{"one with another byte, and more", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1) + record(3, 74, "d\n") + record(3, 76, "e\n"), 70, "a\n", "d\ne\n", true},
+		{"one with another byte", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1), 70, "a\n",
+			"", false},
+		{"one with another byte, and more", record(3, 70, "a\n") + strings.Replace(record(3, 72, "b\n"), "b", "c", 1) +
+			record(3, 74, "d\n") + record(3, 76, "e\n"), 70, "a\n", "d\ne\n", true},
 		{"the first is broken", "x" + record(3, 70, "a\n")[1:] + record(3, 72, "b\n"), 0, "", "b\n", true},
-		{"the first is broken, and older ones", "x" + record(3, 70, "a\n")[1:] + record(2, 72, "b\n") + record(3, 72, "c\n") + record(1, 0, "d\n"), 0, "", "c\n", true},
+		{"the first is broken, and older ones", "x" + record(3, 70, "a\n")[1:] + record(2, 72, "b\n") +
+			record(3, 72, "c\n") + record(1, 0, "d\n"), 0, "", "c\n", true},
 		{"one that is broken, or cut off", "x" + record(3, 70, "a\n")[1:], 0, "", "", false},
 		{"something else", "root:x:0:0:root:/root:/bin/sh\n", 0, "", "", true},
 		{"bytes that no line has", "x" + record(1, 70, "\x01\n")[1:], 0, "", "", true},
@@ -290,8 +302,10 @@ func TestAFailedLogIsGoneBeforeTheNextBatch(t *testing.T) {
 	contains(t, "storing", issues, "the test's fault")
 	m.SetFault(nil)
 	seen := operationsOf(m, func() { store(t, s, issue(alice, 3)) })
-	removed, stored := slices.Index(seen, `remove "tempIDs.txt.ahead"`), slices.Index(seen, `write "tempIDs.txt.new" (74 bytes)`)
-	if last := len(seen) - 1 - slices.Index(reversed(seen), `write "tempIDs.txt.new" (74 bytes)`); removed < 0 || stored < 0 || removed > last || seen[removed+1] != "sync names" {
+	removed, stored := slices.Index(seen, `remove "tempIDs.txt.ahead"`),
+		slices.Index(seen, `write "tempIDs.txt.new" (74 bytes)`)
+	if last := len(seen) - 1 - slices.Index(reversed(seen), `write "tempIDs.txt.new" (74 bytes)`); removed < 0 ||
+		stored < 0 || removed > last || seen[removed+1] != "sync names" {
 		t.Errorf("%q", seen)
 	}
 }
@@ -318,7 +332,8 @@ func TestAFailedSyncAtTheStart(t *testing.T) {
 // Lines that neither a damaged log nor the file has are lost. The server notes that,
 // quarantines the log, and uses its remaining lines.
 func TestADamagedLog(t *testing.T) {
-	const said = "tempIDs.txt.ahead is damaged: what can be read of it is in tempIDs.txt, and what only the rest of it had is lost; it is kept as tempIDs.txt.ahead.damaged"
+	const said = "tempIDs.txt.ahead is damaged: what can be read of it is in tempIDs.txt, and what only the rest of " +
+		"it had is lost; it is kept as tempIDs.txt.ahead.damaged"
 	lines := []string{lineOf(t, issue(alice, 1)), lineOf(t, issue(bob, 2)), lineOf(t, issue(alice, 3))}
 	all := strings.Join(lines, "")
 	size := walHeader + len(lines[0])
@@ -346,7 +361,8 @@ func TestADamagedLog(t *testing.T) {
 		{"all of it", "", func([]byte) []byte { return []byte(strings.Repeat("x", smallWAL)) }, "", []string{said}},
 		{"cut short", "", func(log []byte) []byte { return log[:size+5] }, lines[0], []string{cameBack("1"), said}},
 		{"emptied", all, func([]byte) []byte { return nil }, all, []string{said}},
-		{"longer", "", func(log []byte) []byte { return append(log, make([]byte, 100<<10)...) }, all, []string{cameBack("3"), said}},
+		{"longer", "", func(log []byte) []byte { return append(log, make([]byte, 100<<10)...) }, all,
+			[]string{cameBack("3"), said}},
 		{"the last record", all, flip(2*size + 30), all, nil},
 	}
 	for _, test := range tests {
@@ -388,7 +404,8 @@ func TestTheFileWasMadeShorter(t *testing.T) {
 	s = openServer(t, m)
 	equal(t, "tempIDs.txt", content(t, m, tempIDsName), lineOf(t, issue(alice, 0))+lineOf(t, issue(bob, 4)))
 	equal(t, "notes", texts(s.Notes()), []string{
-		"tempIDs.txt was made shorter after the server ended: of its first 296 bytes there are 74, and TempIDs of the lines that were cut off resolve no more",
+		"tempIDs.txt was made shorter after the server ended: of its first 296 bytes there are 74, and TempIDs of " +
+			"the lines that were cut off resolve no more",
 		"tempIDs.txt: lines that were missing after a crash came back from tempIDs.txt.ahead: 1",
 	})
 }

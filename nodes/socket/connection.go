@@ -73,7 +73,6 @@ const (
 
 // run serves the connection until it ends, or a poll takes it.
 func (x *conn) run() {
-	defer x.server.tasks.Done()
 	x.in = make([]byte, protocol.MaxMessage)
 	t := x.lockedTurn()
 	for {

@@ -41,14 +41,15 @@ func TestTranslatedOnSockets(t *testing.T) {
 				t.Fatal(err)
 			}
 			var outcomes []dialect.Outcome
-			c := Translate(conn, &d.Dialect, clock.New(), dial, func(e dialect.Effect) {
-				switch e.Kind {
-				case dialect.Attempted:
-					outcomes = append(outcomes, e.Outcome)
-				case dialect.Misunderstood:
-					t.Error(e.Text)
-				}
-			})
+			c := Translate(conn, &d.Dialect, clock.New(), dial, TranslatedObserver{Wire: func(bool, []byte) {},
+				Effect: func(e dialect.Effect) {
+					switch e.Kind {
+					case dialect.Attempted:
+						outcomes = append(outcomes, e.Outcome)
+					case dialect.Misunderstood:
+						t.Error(e.Text)
+					}
+				}})
 			ask := func(text string) string {
 				t.Helper()
 				if _, err := c.Write([]byte(text)); err != nil {
@@ -98,5 +99,52 @@ func TestTranslatedOnSockets(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestTranslatedEnds: a phone that hangs up after a wrong password reads the end of the stream, although its next attempt
+// would have used another connection.
+func TestTranslatedEnds(t *testing.T) {
+	d, err := scenarios.LoadDialect("lines") // a connection for each attempt
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	go func() {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		b := make([]byte, 100)
+		_, _ = conn.Read(b)
+		_, _ = conn.Write([]byte("Invalid Username or Password. Please try again\n"))
+		_ = conn.Close()
+	}()
+	conn, err := net.DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Translate(conn, &d.Dialect, clock.New(), nil, TranslatedObserver{
+		Wire: func(bool, []byte) {}, Effect: func(dialect.Effect) {},
+	})
+	defer func() { _ = c.Close() }()
+	for _, text := range []string{userA, "wrong"} {
+		if _, err := c.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := make([]byte, protocol.MaxMessage)
+	if n, err := c.Read(b); err != nil || string(b[:n]) != protocol.TryAgain {
+		t.Fatalf("%q, %v", b[:n], err)
+	}
+	if err := c.CloseWrite(); err != nil {
+		t.Log(err) // the server has closed its side
+	}
+	if n, err := c.Read(b); n > 0 || err == nil {
+		t.Errorf("%q after the end", b[:n])
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/benbjohnson/clock"
 
 	"bluetrace/nodes"
+	"bluetrace/nodes/files"
 	"bluetrace/protocol"
 )
 
@@ -60,18 +61,6 @@ func (IgnorePhone) Datagram(nodes.Now, netip.AddrPort, []byte) {}
 // Stepped does nothing.
 func (IgnorePhone) Stepped(nodes.Now, *nodes.ContactLog) {}
 
-// ContactFile keeps a contact log on disk. One goroutine at a time calls it, without the
-// lock. *files.ContactLog implements it.
-type ContactFile interface {
-	// Stored returns the entries that an earlier program left, in order of arrival.
-	Stored() []nodes.StoredContact
-	// Add adds a received entry to those that the next Write stores.
-	Add(k nodes.StoredContact)
-	// Write makes the file hold log. It also stores the entries that an earlier call
-	// failed to store.
-	Write(log *nodes.ContactLog) error
-}
-
 // PhoneConfig is the configuration of a Phone.
 type PhoneConfig struct {
 	Settings *nodes.PhoneSettings
@@ -83,13 +72,26 @@ type PhoneConfig struct {
 	Observer PhoneObserver // nil if the phone is not observed
 	// Log keeps the contact log, or is nil to keep it in memory only. The caller
 	// closes it after the phone.
-	Log ContactFile
+	Log files.ContactFile
 	// Dial connects to the server, and ends early when ctx does. If it is nil the
 	// phone uses the function Dial.
 	Dial func(ctx context.Context, address string) (net.Conn, error)
+	// Beacons translates the beacons on the wire. nil stands for the form of PROTOCOL.md
+	// section 3.
+	Beacons BeaconTranslator
 	// OnPanic is called before a panic in a goroutine of the phone ends the program. The
 	// lock may be held at that time. OnPanic may be nil.
 	OnPanic func()
+}
+
+// BeaconTranslator translates between the single form of PROTOCOL.md section 3 and
+// another form of beacons. Its methods are called with the lock held.
+type BeaconTranslator interface {
+	// SendBeacon sends a beacon of the machine.
+	SendBeacon(now nodes.Now, to protocol.Address, raw *[protocol.BeaconSize]byte) error
+	// Receive returns the datagram that the machine receives for one of the wire, or nil
+	// if it receives none.
+	Receive(now nodes.Now, from protocol.Address, b []byte) []byte
 }
 
 // Phone hosts the machine of one phone: its UDP socket, its connection with the
@@ -99,7 +101,8 @@ type Phone struct {
 	machine nodes.Phone
 	out     nodes.PhoneOutbox
 	wake    alarm // rings at the machine's next deadline
-	saver   saver
+	saver   files.Saver
+	save    alarm                   // rings at the time of the next write of the log
 	link    *phoneLink              // the connection of the last PhoneConnect; nil if there is none
 	links   map[*phoneLink]struct{} // link, and earlier connections that are still being closed
 	ended   bool                    // Close or Kill has begun
@@ -122,7 +125,8 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 	p := &Phone{config: c, links: map[*phoneLink]struct{}{}, ending: make(chan struct{})}
 	p.machine.Init(c.Settings)
 	p.wake = alarm{clock: c.Clock, lock: c.Lock, ring: p.ring}
-	p.saver = saver{file: c.Log, again: alarm{clock: c.Clock, lock: c.Lock, ring: p.save}}
+	p.saver.File = c.Log
+	p.save = alarm{clock: c.Clock, lock: c.Lock, ring: func() { p.saveWhenDue(p.now()) }}
 	requestBuffer(c.UDP)
 	c.Lock.Lock()
 	defer c.Lock.Unlock()
@@ -132,8 +136,7 @@ func NewPhone(c PhoneConfig) (*Phone, error) {
 		p.logChanged(now) // entries past their retention leave the disk, too
 		p.arm(now)
 	}
-	p.running.Add(1)
-	go p.receive()
+	p.running.Go(p.receive)
 	return p, nil
 }
 
@@ -196,13 +199,13 @@ func (p *Phone) TakeSession(from *Phone) {
 // goroutine of the phone has ended, which takes at most 300 ms of real time plus the time
 // of the disk. The error is about saving the log. The lock must not be held.
 func (p *Phone) Close() error {
-	if !p.end(true) || p.saver.file == nil {
+	if !p.end(true) || p.config.Log == nil {
 		return nil
 	}
 	p.config.Lock.Lock()
-	received := p.snapshot()
+	p.saver.Begin(p.now().Elapsed, p.machine.Log())
 	p.config.Lock.Unlock()
-	if err := p.saver.write(received); err != nil {
+	if err := p.saver.Write(); err != nil {
 		return fmt.Errorf("saving the contact log: %w", err)
 	}
 	return nil
@@ -225,7 +228,7 @@ func (p *Phone) end(orderly bool) bool {
 	}
 	p.ended = true
 	p.wake.stop()
-	p.saver.again.stop()
+	p.save.stop()
 	var links []*phoneLink
 	for l := range p.links {
 		links = append(links, l)
@@ -293,14 +296,14 @@ func (p *Phone) carryOutOne(now nodes.Now, e *nodes.PhoneEffect) {
 	p.config.Observer.Effect(now, e)
 	switch e.Kind {
 	case nodes.PhoneJudged:
-		if p.saver.file != nil && e.Err == nil {
-			p.saver.received = append(p.saver.received, e.Contact())
-			p.logChanged(now)
+		if p.config.Log != nil && e.Err == nil {
+			p.saver.Add(e.Contact())
+			p.saveWhenDue(now)
 		}
 	case nodes.PhoneExpired:
 		p.logChanged(now)
 	case nodes.PhoneSendBeacon:
-		if err := p.sendBeacon(e); err != nil {
+		if err := p.sendBeacon(now, e); err != nil {
 			p.print(now, "can't send the beacon: "+Reason(err))
 		}
 	case nodes.PhoneConnect:
@@ -320,8 +323,11 @@ func (p *Phone) print(now nodes.Now, line string) {
 }
 
 // sendBeacon sends one datagram, or four in order from the one socket (PROTOCOL.md
-// section 3).
-func (p *Phone) sendBeacon(e *nodes.PhoneEffect) error {
+// section 3), or those of the translator.
+func (p *Phone) sendBeacon(now nodes.Now, e *nodes.PhoneEffect) error {
+	if t := p.config.Beacons; t != nil {
+		return t.SendBeacon(now, e.To, &e.Raw)
+	}
 	to := e.To.AddrPort()
 	if e.Form == protocol.Single {
 		return p.SendDatagram(to, e.Raw[:])
@@ -332,4 +338,42 @@ func (p *Phone) sendBeacon(e *nodes.PhoneEffect) error {
 		}
 	}
 	return nil
+}
+
+// logChanged starts or schedules a write of the log. It does nothing without a file.
+func (p *Phone) logChanged(now nodes.Now) {
+	if p.config.Log != nil {
+		p.saver.SetChanged()
+		p.saveWhenDue(now)
+	}
+}
+
+// saveWhenDue sets the alarm for the next write of the log or, if it is due, starts it in a
+// goroutine of its own. The write has the log in the state after the machine's last call,
+// some effects of which may not have been carried out yet.
+func (p *Phone) saveWhenDue(now nodes.Now) {
+	at, changed := p.saver.Due(now.Elapsed)
+	if !changed || p.ended {
+		return
+	}
+	if at > now.Elapsed {
+		p.save.set(now.Elapsed, at)
+		return
+	}
+	p.saver.Begin(now.Elapsed, p.machine.Log())
+	p.running.Go(func() {
+		defer p.recoverPanic()
+		err := p.saver.Write()
+		p.config.Lock.Lock()
+		defer p.config.Lock.Unlock()
+		message := p.saver.End(err)
+		if p.ended {
+			return
+		}
+		now := p.now()
+		if message != "" {
+			p.print(now, message)
+		}
+		p.saveWhenDue(now)
+	})
 }

@@ -136,30 +136,28 @@ func (l *phoneLink) send(b []byte) {
 	l.unsent = append(l.unsent, append([]byte(nil), b...))
 	if !l.writing {
 		l.writing = true
-		l.writer.Add(1)
-		go l.write(l.conn)
+		l.writer.Go(l.write)
 	}
 }
 
 // write writes the queue until it is empty, each element in a write of its own.
-func (l *phoneLink) write(conn net.Conn) {
-	defer l.writer.Done()
+func (l *phoneLink) write() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for len(l.unsent) > 0 {
 		b := l.unsent[0]
 		l.unsent = l.unsent[1:]
 		l.mu.Unlock()
-		_, err := conn.Write(b)
+		_, err := l.conn.Write(b)
 		l.mu.Lock()
 		if err != nil {
 			l.unsent = nil
-			closeQuietly(conn) // the read now fails, and reports the end to the machine
+			closeQuietly(l.conn) // the read now fails, and reports the end to the machine
 		}
 	}
 	l.writing, l.unsent = false, nil
 	if l.closing {
-		endWriting(conn)
+		endWriting(l.conn)
 	}
 }
 

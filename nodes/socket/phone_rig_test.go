@@ -50,8 +50,9 @@ func newPhoneRig(t testing.TB, change func(*phoneRig, *PhoneConfig)) *phoneRig {
 	r.friend = loopbackUDP(t)
 	t.Cleanup(func() { r.friend.Close() })
 	c := PhoneConfig{
-		Settings: &r.settings, Server: r.listener.Addr().String(), UDP: loopbackUDP(t), Clock: r.mock, Origin: startTime,
-		Lock: &r.lock, Observer: r.seen,
+		Settings: &r.settings, Server: r.listener.Addr().String(), UDP: loopbackUDP(t), Clock: r.mock,
+		Origin: startTime,
+		Lock:   &r.lock, Observer: r.seen,
 	}
 	if change != nil {
 		change(r, &c)
@@ -225,7 +226,8 @@ func split(whole string) []string {
 
 // verdict returns the terminal lines of beacon(id) that was judged at clock.
 func verdict(id, clock string) string {
-	return id + "|23/11/2026 06:36:03|23/11/2026 06:51:03|Current time is:|23/11/2026 " + clock + "|The beacon is valid."
+	return id + "|23/11/2026 06:36:03|23/11/2026 06:51:03|Current time is:|23/11/2026 " + clock +
+		"|The beacon is valid."
 }
 
 // phoneWatch is an observer that records each event as a line.

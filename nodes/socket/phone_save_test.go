@@ -68,7 +68,7 @@ func newSavingRig(t *testing.T, d *diskLog) *phoneRig {
 
 func (r *phoneRig) awaitWrites(d *diskLog, want ...string) {
 	r.t.Helper()
-	r.until("writes", func() bool { return len(d.written()) >= len(want) && !r.phone.saver.writing })
+	r.until("writes", func() bool { return len(d.written()) >= len(want) && !r.phone.saver.Writing() })
 	if got := d.written(); !slices.Equal(got, want) {
 		r.t.Fatalf("the disk got %q, want %q", got, want)
 	}
@@ -142,7 +142,8 @@ func TestPhoneRestoresItsLog(t *testing.T) {
 func TestPhonePrintsADiskFailure(t *testing.T) {
 	d := &diskLog{fail: errors.New("writing \"log\": no space left on device")}
 	r := newSavingRig(t, d)
-	r.saw("printed", `the contact log is not saved: writing "log": no space left on device; it is tried again every second`)
+	r.saw("printed", `the contact log is not saved: writing "log": no space left on device; it is tried again every `+
+		`second`)
 	tries := []string{""}
 	for range 3 {
 		r.awaitWrites(d, tries...)
@@ -163,7 +164,7 @@ func TestPhonePrintsADiskFailure(t *testing.T) {
 func TestPhoneSavesAtClose(t *testing.T) {
 	d := &diskLog{gate: make(chan struct{}, 9)}
 	r := newSavingRig(t, d)
-	r.until("the first write", func() bool { return r.phone.saver.writing })
+	r.until("the first write", func() bool { return r.phone.saver.Writing() })
 	r.hear(beacon(id(1)))
 	r.saw("while the disk is busy", verdict(id(1), "06:36:03"))
 	r.mock.Add(3 * time.Minute)

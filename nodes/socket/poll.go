@@ -50,7 +50,6 @@ func newPolls(s *Server) (polls []*poll) {
 
 // run serves connections until the poller is stopped.
 func (p *poll) run() {
-	defer p.server.tasks.Done()
 	for {
 		n, stopped := p.poller.Wait(p.events[:])
 		if stopped {
@@ -243,6 +242,5 @@ func (x *conn) leavePoll() {
 	if x.closed {
 		x.interrupt()
 	}
-	x.server.tasks.Add(1)
-	go x.run()
+	x.server.tasks.Go(x.run)
 }

@@ -14,15 +14,16 @@ import (
 	"bluetrace/protocol"
 )
 
-// TestWithoutPolls runs all tests with a goroutine for each connection, as on
+// TestWithoutPolls runs the tests of the server with a goroutine for each connection, as on
 // systems without epoll.
 func TestWithoutPolls(t *testing.T) {
 	if os.Getenv(plainVariable) != "" {
 		t.Skip("SKIPPED: this is the run without polls; the one with them starts it")
 	}
-	// The tests of memory are left out: the run with polls measures it.
-	tests := exec.CommandContext(t.Context(), os.Args[0],
-		"-test.short", "-test.count=1", "-test.run=^Test[^M]", "-test.skip=^TestGarbageCostsNoMemory$")
+	// The tests of memory are left out, which the run with polls measures, and those of phones and of the output, which
+	// have no polls.
+	tests := exec.CommandContext(t.Context(), os.Args[0], "-test.short", "-test.count=1", "-test.run=^Test[^M]",
+		"-test.skip=^Test(GarbageCostsNoMemory|PrinterLimits|Phone.*)$")
 	tests.Env = append(os.Environ(), plainVariable+"=1")
 	out, err := tests.CombinedOutput()
 	if err != nil {
@@ -187,7 +188,10 @@ func TestReceiveBuffer(t *testing.T) {
 	granted := func(u *net.UDPConn) (size int) {
 		raw, err := u.SyscallConn()
 		expect(t, "the socket", err, nil)
-		err = raw.Control(func(fd uintptr) { size, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF) })
+		err = raw.Control(func(fd uintptr) {
+			size, _ = syscall.GetsockoptInt(int(fd), syscall.SOL_SOCKET,
+				syscall.SO_RCVBUF)
+		})
 		expect(t, "its option", err, nil)
 		return size
 	}

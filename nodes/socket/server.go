@@ -191,12 +191,10 @@ func NewServer(c ServerConfig) (*Server, error) {
 	s.printer = newPrinter(c.Output, s.releaseShares)
 	s.polls = newPolls(s)
 	for _, p := range s.polls {
-		s.tasks.Add(1)
-		go p.run()
+		s.tasks.Go(p.run)
 	}
 	if !c.Inline {
-		s.tasks.Add(1)
-		go s.commit()
+		s.tasks.Go(s.commit)
 	}
 	return s, nil
 }
@@ -276,9 +274,7 @@ func (s *Server) refreshCredentials() {
 		return
 	}
 	read := make(chan struct{})
-	s.tasks.Add(1) // the caller is a task, too
-	go func() {
-		defer s.tasks.Done()
+	s.tasks.Go(func() { // the caller is a task, too
 		if list, changed := s.config.Credentials(); changed {
 			passwords := nodes.NewPasswords(list)
 			s.lock.Lock()
@@ -288,7 +284,7 @@ func (s *Server) refreshCredentials() {
 		close(read)
 		s.slowRefresh.Store(false)
 		<-s.refreshing
-	}()
+	})
 	select {
 	case <-read:
 	case <-limit.C:
@@ -413,8 +409,7 @@ func (s *Server) begin(tcp net.Conn) {
 	s.machine.Accept(t, x.number, from.Addr(), &s.out)
 	s.carryOut(t)
 	s.wake()
-	s.tasks.Add(1)
-	go x.run()
+	s.tasks.Go(x.run)
 }
 
 // closeGrace is the real time for which Close waits for the peers to receive their answers

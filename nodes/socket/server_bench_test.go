@@ -208,7 +208,8 @@ func session(at string) error {
 	if _, err := io.WriteString(c, userA); err != nil {
 		return err
 	}
-	time.Sleep(time.Millisecond) // the pause of a client between name and password; the server sends nothing to wait for
+	// the pause of a client between name and password; the server sends nothing to wait for
+	time.Sleep(time.Millisecond)
 	welcome := make([]byte, len(protocol.Welcome))
 	if err := exchange(c, []byte(passwordA), welcome); err != nil {
 		return fmt.Errorf("logging in: %q: %w", welcome, err)

@@ -168,7 +168,8 @@ func TestASlowOutputHoldsTheAccountThatFillsIt(t *testing.T) {
 	r.dial().login(userA, passwordA)
 	text := strings.Join(w.seen(), "")
 	at := strings.Index(text, "Contact log checking")
-	if at < 0 || strings.Count(text[:at], "12345678901234567890\n") != entries || strings.Count(text[at:], "user: "+userB) != 10 {
+	if at < 0 || strings.Count(text[:at], "12345678901234567890\n") != entries ||
+		strings.Count(text[at:], "user: "+userB) != 10 {
 		t.Errorf("lines are lost, or in another order, of %d bytes", len(text))
 	}
 }
@@ -198,9 +199,10 @@ func TestPrinterLimits(t *testing.T) {
 	p := &printer{work: make(chan struct{}, 1)} // without its goroutine
 	p.room.L = &p.mu
 	a, b, c := &p.shares[1], &p.shares[2], &p.shares[3]
+	long := strings.Repeat("x", 2*maxPrintBacklog)
 	add := func(what string, n int, share *outputShare, wantHeld, wantFull bool) {
 		t.Helper()
-		p.add(strings.Repeat("x", n-1), share) // n with its line feed
+		p.add(long[:n-1], share) // n with its line feed
 		if held := share.held.Load(); held != wantHeld || p.full.Load() != wantFull {
 			t.Errorf("%s: held %v, full %v, want %v, %v", what, held, p.full.Load(), wantHeld, wantFull)
 		}
@@ -217,7 +219,7 @@ func TestPrinterLimits(t *testing.T) {
 	add("above it", 1, a, true, false)
 	add("another account", 10, b, false, false)
 	add("20 MiB of the first", 20<<20, a, true, false)
-	p.add(strings.Repeat("x", printBacklog-12), nil)
+	p.add(long[:printBacklog-12], nil)
 	add("the limit of all others", 1, c, false, false)
 	add("above it", 1, c, false, true)
 	write(a)

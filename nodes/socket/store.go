@@ -137,7 +137,6 @@ const maxBatchDelay = 2 * time.Millisecond
 // there are as many requests as were in the batch and in the queue behind it, but at most
 // twice as long as the disk took, in real time. A single phone never waits for another.
 func (s *Server) commit() {
-	defer s.tasks.Done()
 	var batch []request
 	var records []nodes.Record
 	var woken, pass []*conn

@@ -20,24 +20,32 @@ type Translated struct {
 	origin  time.Time
 	zone    *time.Location
 	redial  func() (*net.TCPConn, error)
-	observe func(dialect.Effect)
+	observe TranslatedObserver
 
 	mu      sync.Mutex
 	changed *sync.Cond // own or err
 	side    *dialect.PhoneSide
 	own     [][]byte // messages that the phone has not read
 	err     error    // of the reads after own; nil while the server may send more
-	timer   *clock.Timer
+	lost    error    // of a connection that the phone's next message replaces; nil if there is none
+	closing bool     // the phone sends nothing more
+	wake    alarm    // rings at the next deadline of the translator
 	out     dialect.Outbox
 }
 
-// Translate returns a connection over conn in the dialect d. redial opens another connection with the server. observe
-// gets each effect, and must not call the connection.
+// TranslatedObserver observes a Translated. Its functions must not call the connection.
+type TranslatedObserver struct {
+	Effect func(dialect.Effect)
+	Wire   func(sent bool, b []byte) // gets the bytes that go to the server, and come from it
+}
+
+// Translate returns a connection over conn in the dialect d. redial opens another connection with the server.
 func Translate(conn *net.TCPConn, d *dialect.Dialect, c clock.Clock, redial func() (*net.TCPConn, error),
-	observe func(dialect.Effect)) *Translated {
+	observe TranslatedObserver) *Translated {
 	t := &Translated{clock: c, origin: c.Now(), zone: d.Zone, redial: redial, observe: observe,
 		side: dialect.NewPhoneSide(d)}
 	t.peer.Store(conn)
+	t.wake = alarm{clock: c, lock: &t.mu, ring: t.ring}
 	t.changed = sync.NewCond(&t.mu)
 	go t.receive(conn)
 	return t
@@ -59,10 +67,15 @@ func (t *Translated) receive(conn *net.TCPConn) {
 			return // there is another connection now
 		}
 		if n > 0 {
+			t.observe.Wire(false, b[:n])
 			t.side.Peer(t.now(), b[:n], &t.out)
 			t.carryOut()
 		}
-		if err != nil {
+		if err != nil && !t.closing && t.side.Reconnects() {
+			t.lost = err
+		} else if err != nil {
+			t.side.End(t.now(), &t.out)
+			t.carryOut()
 			t.end(err)
 		}
 		t.mu.Unlock()
@@ -77,19 +90,18 @@ func (t *Translated) end(err error) {
 	if t.err == nil {
 		t.err = err
 	}
-	if t.timer != nil {
-		t.timer.Stop()
-	}
+	t.wake.stop()
 	t.changed.Broadcast()
 }
 
-// carryOut carries out the effects of the translator.
+// carryOut carries out the effects of the translator, and sets the alarm for its next deadline.
 func (t *Translated) carryOut() {
 	for i := 0; i < len(t.out.Effects); i++ {
 		e := t.out.Effects[i]
-		t.observe(e)
+		t.observe.Effect(e)
 		switch e.Kind {
 		case dialect.ToPeer:
+			t.observe.Wire(true, e.Bytes)
 			if _, err := t.peer.Load().Write(e.Bytes); err != nil {
 				t.end(err)
 			}
@@ -103,7 +115,16 @@ func (t *Translated) carryOut() {
 		}
 	}
 	t.out.Effects = t.out.Effects[:0]
-	t.arm()
+	t.wake.stop()
+	if at, ok := t.side.NextWake(); ok && t.err == nil {
+		t.wake.set(t.now().Elapsed, at)
+	}
+}
+
+// ring wakes the translator at its deadline.
+func (t *Translated) ring() {
+	t.side.Wake(t.now(), &t.out)
+	t.carryOut()
 }
 
 // connectAgain replaces the connection with the server by another one.
@@ -113,28 +134,9 @@ func (t *Translated) connectAgain() {
 		t.end(err)
 		return
 	}
-	closeQuietly(t.peer.Swap(conn))
+	t.lost = nil
+	closeQuietly(t.peer.Swap(conn)) // the server may have ended it
 	go t.receive(conn)
-}
-
-// arm sets the timer for the next deadline of the translator.
-func (t *Translated) arm() {
-	if t.timer != nil {
-		t.timer.Stop()
-		t.timer = nil
-	}
-	at, ok := t.side.NextWake()
-	if !ok || t.err != nil {
-		return
-	}
-	t.timer = t.clock.AfterFunc(max(0, at-t.now().Elapsed), func() {
-		t.mu.Lock()
-		defer t.mu.Unlock()
-		if t.err == nil {
-			t.side.Wake(t.now(), &t.out)
-			t.carryOut()
-		}
-	})
 }
 
 // Read implements net.Conn.
@@ -175,7 +177,14 @@ func (t *Translated) Close() error {
 }
 
 // CloseWrite ends the stream to the server.
-func (t *Translated) CloseWrite() error { return t.peer.Load().CloseWrite() }
+func (t *Translated) CloseWrite() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.closing = true; t.lost != nil {
+		t.end(t.lost) // no connection replaces it
+	}
+	return t.peer.Load().CloseWrite()
+}
 
 // SetLinger is that of net.TCPConn.
 func (t *Translated) SetLinger(seconds int) error { return t.peer.Load().SetLinger(seconds) }

@@ -17,8 +17,8 @@ const (
 	// under one lock.
 	batchSize = 64
 	// MaxDatagram is the length in bytes to which a longer datagram is cut. Each part
-	// of a beacon is shorter.
-	MaxDatagram = 2 * 64
+	// of a beacon is shorter, also in the dialects.
+	MaxDatagram = 4 * 64
 
 	// maxReadErrors is the number of reads in a row that may fail before the receiver
 	// pauses for readPause after each.
@@ -38,7 +38,6 @@ type datagrams interface {
 // an error of a read, for example an ICMP message about a datagram that the phone sent.
 func (p *Phone) receive() {
 	defer p.recoverPanic()
-	defer p.running.Done()
 	p.receiveFrom(newDatagrams(p.config.UDP))
 }
 
@@ -75,6 +74,11 @@ func (p *Phone) take(in datagrams, n int) {
 	for i := range n {
 		from, b := in.at(i)
 		p.config.Observer.Datagram(now, from.AddrPort(), b)
+		if t := p.config.Beacons; t != nil {
+			if b = t.Receive(now, from, b); b == nil {
+				continue
+			}
+		}
 		p.machine.Datagram(now, from, b, &p.out)
 		p.carryOut(now)
 	}

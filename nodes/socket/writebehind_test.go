@@ -141,7 +141,8 @@ func TestBehindAFullDisk(t *testing.T) {
 			t.Error(err)
 		}
 		r.has(t, 1, 2, 4)
-		want := "records of answers that were sent could not be saved: no space left; it is tried again|all records are saved now"
+		want := "records of answers that were sent could not be saved: no space left; it is tried again|all records " +
+			"are saved now"
 		if got := strings.Join(r.lines, "|"); got != want {
 			t.Errorf("reported %q, want %q", got, want)
 		}

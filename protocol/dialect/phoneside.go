@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"bluetrace/protocol"
@@ -36,7 +37,20 @@ const (
 )
 
 // NewPhoneSide returns the translator of a new connection.
-func NewPhoneSide(d *Dialect) *PhoneSide { return &PhoneSide{talk: talk{d: d, phone: true}} }
+func NewPhoneSide(d *Dialect) *PhoneSide {
+	p := &PhoneSide{talk: talk{d: d, phone: true}}
+	p.goOn = p.runSteps
+	return p
+}
+
+// NewBeaconSide returns the translator of the beacons of a UDP socket. The dialect has a Beacon.
+func NewBeaconSide(d *Dialect) *BeaconSide {
+	own := *d
+	if d.BeaconTimes != "" {
+		own.Times = d.BeaconTimes
+	}
+	return &BeaconSide{d: &own, sending: map[protocol.Address]*exchange{}, receiving: map[protocol.Address]*exchange{}}
+}
 
 // Own handles one write of the phone.
 func (p *PhoneSide) Own(now Now, b []byte, out *Outbox) {
@@ -65,7 +79,7 @@ func (p *PhoneSide) Own(now Now, b []byte, out *Outbox) {
 
 // dropRest drops what is left of an answer that was recognized by its beginning.
 func (p *PhoneSide) dropRest() {
-	if k := p.d.Server.Kind; k == Raw || k == Bar {
+	if !p.d.Server.IsMarked() {
 		p.in = nil
 	}
 }
@@ -92,12 +106,25 @@ func (p *PhoneSide) acknowledge(now Now, out *Outbox) {
 	p.v.entries = nil
 	for i := 0; i+2 < len(p.lines); i += 3 {
 		e := Entry{TempID: p.lines[i]}
-		e.Start, _ = seedTimes.parse(p.lines[i+1], p.d.Zone) // the phone's own
-		e.Expiry, _ = seedTimes.parse(p.lines[i+2], p.d.Zone)
+		e.Start, _ = seedTimes.Parse(p.lines[i+1], p.d.Zone) // the phone's own
+		e.Expiry, _ = seedTimes.Parse(p.lines[i+2], p.d.Zone)
 		p.v.entries = append(p.v.entries, e)
 	}
 	p.v.count = len(p.v.entries)
+	if p.v.count == 0 && len(p.d.Upload) > 0 && !p.sendsEmptyUpload() {
+		p.at = phoneCommand
+		out.add(ToOwn, []byte(protocol.Ack))
+		return
+	}
 	p.start(now, p.d.Upload, phoneUpload, out)
+}
+
+// sendsEmptyUpload reports whether an upload without entries begins with bytes of the phone. Otherwise the server does
+// not know of it, and does not answer.
+func (p *PhoneSide) sendsEmptyUpload() bool {
+	first := firstSent(p.d.Upload, false)
+	return first != nil &&
+		(first.Kind == SendInt || len(p.d.Client.append(nil, first.Text.appendTo(nil, &p.v, p.d))) > 0)
 }
 
 // seedTimes is the layout of PROTOCOL.md section 1.
@@ -113,22 +140,14 @@ func (p *PhoneSide) start(now Now, steps []Step, at phoneStage, out *Outbox) {
 	p.goOn(now, out)
 }
 
-// Peer handles bytes of the server.
-func (p *PhoneSide) Peer(now Now, b []byte, out *Outbox) {
-	p.receiveBytes(now, b)
-	p.goOn(now, out)
+// Reconnects reports whether the phone's next message goes over a connection of its own, so that the server may end
+// this one.
+func (p *PhoneSide) Reconnects() bool {
+	return p.at == phoneAgain && p.d.Again[0].Kind == Reconnect
 }
 
-// Wake handles the end of a pause or of an answer. The host calls it at or after NextWake.
-func (p *PhoneSide) Wake(now Now, out *Outbox) {
-	p.goOn(now, out)
-	if now.Elapsed >= p.quiet {
-		p.quiet = 0
-	}
-}
-
-// goOn runs the steps in progress as far as possible.
-func (p *PhoneSide) goOn(now Now, out *Outbox) {
+// runSteps runs the steps in progress as far as possible.
+func (p *PhoneSide) runSteps(now Now, out *Outbox) {
 	if p.flooded && p.at != phoneOver {
 		p.misunderstood(floodText, out)
 	}
@@ -140,31 +159,25 @@ func (p *PhoneSide) goOn(now Now, out *Outbox) {
 	default:
 		return
 	}
-	s, reason := p.run(now, out)
-	switch {
+	answer := protocol.Ack
+	switch s, reason := p.run(now, out); {
 	case s == waiting:
+		return
 	case p.at == phoneLogin:
 		p.at = phoneOutcome
 		p.outcome(now, reason, out)
+		return
 	case s == stuck:
 		p.misunderstood(reason, out)
-	default:
-		p.finish(out)
-	}
-}
-
-// finish answers the phone after the steps of a command.
-func (p *PhoneSide) finish(out *Outbox) {
-	was := p.at
-	p.at = phoneCommand
-	switch was {
-	case phoneDownload:
-		out.add(ToOwn, []byte(p.v.TempID))
-	case phoneUpload:
-		out.add(ToOwn, []byte(protocol.Ack))
-	case phoneLogout:
+		return
+	case p.at == phoneLogout:
 		p.at = phoneOver
+		return
+	case p.at == phoneDownload:
+		answer = p.v.TempID
 	}
+	p.at = phoneCommand
+	out.add(ToOwn, []byte(answer))
 }
 
 func (p *PhoneSide) misunderstood(reason string, out *Outbox) {
@@ -211,12 +224,7 @@ func (p *PhoneSide) decide(found *[Outcomes]bool) Outcome {
 	if found[NowBlocked] && found[Blocked] && p.wrongs == 0 {
 		return Blocked
 	}
-	for o := range Outcomes {
-		if found[o] {
-			return o
-		}
-	}
-	return Wrong
+	return Outcome(slices.Index(found[:], true))
 }
 
 // tell reports an outcome, and answers the phone with the text that PROTOCOL.md has for it.
@@ -225,20 +233,15 @@ func (p *PhoneSide) tell(o Outcome, out *Outbox) {
 	switch o {
 	case Welcome:
 		p.at = phoneCommand
-		out.add(ToOwn, []byte(protocol.Welcome))
 	case Wrong, Unknown:
 		p.at = phoneAgain
 		p.wrongs++
-		out.add(ToOwn, []byte(protocol.TryAgain))
-	case NowBlocked, Blocked:
-		text := protocol.IsBlocked
-		if o == NowBlocked {
-			text = protocol.NowBlocked
-		}
-		p.at = phoneOver // the phone hangs up; the server need not
-		out.add(ToOwn, []byte(text))
 	default:
-		p.at = phoneOver
-		out.add(EndOwn, nil)
+		p.at = phoneOver // the phone hangs up; the server need not
 	}
+	if o == Already {
+		out.add(EndOwn, nil)
+		return
+	}
+	out.add(ToOwn, []byte(seedAnswers[o]))
 }

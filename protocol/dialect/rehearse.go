@@ -3,6 +3,7 @@ package dialect
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,45 +26,44 @@ type Message struct {
 func Rehearse(d *Dialect, pieces func(n int) int) ([]Message, error) {
 	r := &rehearsal{d: d, issued: &Issued{}, pieces: pieces}
 	r.now.Wall = time.Date(2020, 7, 30, 16, 58, 12, 0, d.Zone)
+	r.connect()
+	r.say("login", "wrong", protocol.TryAgain)
+	r.say("again", "wrong", protocol.TryAgain)
+	r.say("again", "right", protocol.Welcome)
+	if len(d.Download) > 0 {
+		r.say("download", protocol.CommandDownload, rehearsedTempID)
+	}
 	uploaded := []string{
+		protocol.CommandUpload, "6",
 		"12345678901234567890", "30/07/2020 16:50:00", "30/07/2020 17:05:00",
 		"22345678901234567890", "30/07/2020 16:51:01", "30/07/2020 17:06:01",
 	}
-	r.connect()
-	r.say("user", "wrong", "wrong", "right")
-	want := []string{protocol.TryAgain, protocol.TryAgain, protocol.Welcome}
-	if len(d.Download) > 0 && r.err == nil {
-		r.say(protocol.CommandDownload)
-		want = append(want, r.tempIDs...)
-	}
 	if len(d.Upload) > 0 {
-		r.say(protocol.CommandUpload, "6")
-		r.say(uploaded...)
-		r.say(protocol.CommandUpload, "0")
-		want = append(want, strings.Split(strings.Repeat(protocol.Ack, 2+len(uploaded)+2), "")...)
+		for _, text := range uploaded {
+			r.say("upload of two entries", text, protocol.Ack)
+		}
+		r.say("upload without entries", protocol.CommandUpload, protocol.Ack)
+		r.say("upload without entries", "0", protocol.Ack)
 	}
 	if len(d.Logout) > 0 {
-		r.say(protocol.CommandLogout)
+		r.say("logout", protocol.CommandLogout)
+		if !r.loggedOut {
+			r.fail("expected that the server gets it, found that %s", r.waits())
+		}
+	}
+	if got := r.uploaded[:min(len(r.uploaded), len(uploaded))]; len(d.Upload) > 0 && !slices.Equal(got, uploaded) {
+		r.part = "upload of two entries"
+		r.fail("expected that the server gets the messages %q, found %q", uploaded, got)
 	}
 	if len(d.Outcomes[NowBlocked]) > 0 && len(d.Outcomes[Blocked]) > 0 {
 		r.connect()
-		r.say("user", "wrong", "wrong", "wrong")
+		r.say("login", "wrong", protocol.TryAgain)
+		r.say("again", "wrong", protocol.TryAgain)
+		r.say("again", "wrong", protocol.NowBlocked)
 		r.connect()
-		r.say("user", "right")
-		want = append(want, protocol.TryAgain, protocol.TryAgain, protocol.NowBlocked, protocol.IsBlocked)
+		r.say("login", "right", protocol.IsBlocked)
 	}
-	requests := strings.Join(r.requests, "|")
-	switch {
-	case r.err != nil:
-		return r.wire, r.err
-	case !slices.Equal(r.answers, want):
-		return r.wire, fmt.Errorf("the phone got the answers %q, not %q", r.answers, want)
-	case len(d.Upload) > 0 && !strings.Contains(requests, "Upload_contact_log|6|"+strings.Join(uploaded, "|")):
-		return r.wire, fmt.Errorf("the server got %q, without the upload of %q", r.requests, uploaded)
-	case len(d.Logout) > 0 && !slices.Contains(r.requests, protocol.CommandLogout):
-		return r.wire, fmt.Errorf("the server got %q, without the logout", r.requests)
-	}
-	return r.wire, nil
+	return r.wire, r.err
 }
 
 // rehearsal is the state of a Rehearse.
@@ -71,44 +71,106 @@ type rehearsal struct {
 	d      *Dialect
 	pieces func(n int) int
 	now    Now
-	phone  *PhoneSide
-	server *ServerSide
+	phone  end
+	server end
 	issued *Issued
-	up     [][]byte // on the way to the server
-	down   [][]byte // on the way to the phone
 	wire   []Message
+	part   string // of the dialect, in progress
 	err    error
 
-	answers  []string // that the phone got
-	requests []string // that the server got
-	named    bool     // the server has a name on this connection
-	wrong    int      // wrong passwords in a row
-	tempIDs  []string // that the server has issued
+	answers   []string // that the phone got to its last message
+	uploaded  []string // the messages of uploads that the server got
+	loggedOut bool     // the server got a logout
+	named     bool     // the server has a name on this connection
+	wrong     int      // wrong passwords in a row
 }
 
-// connect opens a connection of the phone.
+// rehearsedTempID is the TempID that the server of the rehearsal issues.
+const rehearsedTempID = "00012345678901234567"
+
+// end is one end of the connection.
+type end struct {
+	name string
+	*talk
+	own  func(now Now, b []byte, out *Outbox)
+	peer *end
+	way  [][]byte // what is on the way to it
+}
+
+// connect opens a connection of the phone, which gets the name of its user.
 func (r *rehearsal) connect() {
-	r.phone = NewPhoneSide(r.d)
+	side := NewPhoneSide(r.d)
+	r.phone = end{name: "phone", talk: &side.talk, own: side.Own, peer: &r.server}
 	r.accept()
 	r.deliver()
+	r.say("login", "user")
 }
 
 // accept begins the server's side of a connection.
 func (r *rehearsal) accept() {
-	r.up, r.down, r.named = nil, nil, false
-	r.server = NewServerSide(r.d, r.issued)
-	r.atServer(r.server.Open)
+	side := NewServerSide(r.d, r.issued)
+	r.server = end{name: "server", talk: &side.talk, own: side.Own, peer: &r.phone}
+	r.phone.way, r.named = nil, false
+	r.call(&r.server, side.Open)
 }
 
-// say has the phone write messages, each when nothing is on the way any more.
-func (r *rehearsal) say(texts ...string) {
-	for _, text := range texts {
-		if r.err != nil {
-			return
-		}
-		r.atPhone(func(now Now, out *Outbox) { r.phone.Own(now, []byte(text), out) })
-		r.deliver()
+// say has the phone write a message of a part of the dialect, and requires that it gets the answers.
+func (r *rehearsal) say(part, text string, want ...string) {
+	if r.err != nil {
+		return
 	}
+	r.part, r.answers = part, nil
+	r.call(&r.phone, func(now Now, out *Outbox) { r.phone.own(now, []byte(text), out) })
+	r.deliver()
+	switch {
+	case r.err != nil || slices.Equal(r.answers, want):
+	case len(r.answers) == 0:
+		r.fail("expected that the phone gets %s, found that %s", meanings(want), r.waits())
+	default:
+		r.fail("expected that the phone gets %s, found %s", meanings(want), meanings(r.answers))
+	}
+}
+
+// fail ends the rehearsal with an error about the part in progress. The first error is kept.
+func (r *rehearsal) fail(format string, values ...any) {
+	if r.err == nil {
+		r.err = fmt.Errorf("%s: %s", r.part, fmt.Sprintf(format, values...))
+	}
+}
+
+// meanings describes answers of PROTOCOL.md in the terms of a dialect.
+func meanings(answers []string) string {
+	var texts []string
+	for _, answer := range answers {
+		text := fmt.Sprintf("the TempID %q", answer)
+		if o := slices.Index(seedAnswers[:Already], answer); o >= 0 {
+			text = fmt.Sprintf("the outcome %q", Outcome(o))
+		} else if answer == protocol.Ack {
+			text = "the end of the upload"
+		}
+		texts = append(texts, text)
+	}
+	return strings.Join(texts, " and ")
+}
+
+// waits describes the messages for which the phone and the server wait.
+func (r *rehearsal) waits() string {
+	return fmt.Sprintf("the phone waits for %s, and the server for %s", r.phone.awaited(), r.server.awaited())
+}
+
+// awaited describes the message for which an end waits, and the bytes that it has not taken.
+func (e *end) awaited() string {
+	text := "the next message"
+	if len(e.list) > 0 {
+		l := e.list[len(e.list)-1]
+		if text = "a number"; l.steps[l.next].Text.Text != "" {
+			text = strconv.Quote(l.steps[l.next].Text.Text)
+		}
+	}
+	if len(e.in) > 0 {
+		text += fmt.Sprintf(" (unread: %q)", e.in[:min(len(e.in), quotedLimit)])
+	}
+	return text
 }
 
 // maxDeliveries limits the steps of one deliver, of which a conversation needs far fewer.
@@ -121,85 +183,66 @@ func (r *rehearsal) deliver() {
 		serverAt, serverWaits := r.server.NextWake()
 		switch {
 		case n == maxDeliveries:
-			r.err = fmt.Errorf("the conversation does not end")
-		case len(r.up) > 0:
-			b := r.take(&r.up, r.d.Client)
-			r.atServer(func(now Now, out *Outbox) { r.server.Peer(now, b, out) })
-		case len(r.down) > 0:
-			b := r.take(&r.down, r.d.Server)
-			r.atPhone(func(now Now, out *Outbox) { r.phone.Peer(now, b, out) })
+			r.fail("expected an end of the messages, found that they go on")
+		case len(r.server.way) > 0:
+			r.receive(&r.server)
+		case len(r.phone.way) > 0:
+			r.receive(&r.phone)
 		case phoneWaits && (!serverWaits || phoneAt <= serverAt):
-			r.pass(phoneAt)
-			r.atPhone(r.phone.Wake)
+			r.wake(&r.phone, phoneAt)
 		case serverWaits:
-			r.pass(serverAt)
-			r.atServer(r.server.Wake)
+			r.wake(&r.server, serverAt)
 		default:
 			return
 		}
 	}
 }
 
-// take returns the next piece. Messages without marks are not cut: nothing tells where a name ends.
-func (r *rehearsal) take(way *[][]byte, f Framing) []byte {
-	b := (*way)[0]
+// receive gives an end the next piece. Messages without marks are not cut: nothing tells where a name ends.
+func (r *rehearsal) receive(e *end) {
+	b := e.way[0]
 	n := len(b)
-	if r.pieces != nil && f.Kind != Raw && f.Kind != Bar {
+	if r.pieces != nil && e.peerFraming().IsMarked() {
 		n = r.pieces(n)
 	}
-	if (*way)[0] = b[n:]; n == len(b) {
-		*way = (*way)[1:]
+	if e.way[0] = b[n:]; n == len(b) {
+		e.way = e.way[1:]
 	}
-	return b[:n]
+	r.call(e, func(now Now, out *Outbox) { e.Peer(now, b[:n], out) })
 }
 
-// pass moves the time forward to at.
-func (r *rehearsal) pass(at time.Duration) {
+// wake moves the time forward to at, for which an end waits.
+func (r *rehearsal) wake(e *end, at time.Duration) {
 	d := max(0, at-r.now.Elapsed)
 	r.now = Now{r.now.Elapsed + d, r.now.Wall.Add(d)}
+	r.call(e, e.Wake)
 }
 
-// atPhone calls the phone's translator, and carries out its effects.
-func (r *rehearsal) atPhone(call func(Now, *Outbox)) {
+// call calls the translator of an end, and carries out its effects.
+func (r *rehearsal) call(e *end, f func(Now, *Outbox)) {
 	var out Outbox
-	call(r.now, &out)
-	for _, e := range out.Effects {
-		switch e.Kind {
+	f(r.now, &out)
+	for _, effect := range out.Effects {
+		switch effect.Kind {
 		case ToPeer:
-			r.wire = append(r.wire, Message{true, e.Bytes})
-			r.up = append(r.up, e.Bytes)
+			r.wire = append(r.wire, Message{e == &r.phone, effect.Bytes})
+			e.peer.way = append(e.peer.way, effect.Bytes)
 		case ToOwn:
-			r.answers = append(r.answers, string(e.Bytes))
+			if e == &r.phone {
+				r.answers = append(r.answers, string(effect.Bytes))
+			} else if answer := r.answer(string(effect.Bytes)); answer != "" {
+				r.call(e, func(now Now, out *Outbox) { e.own(now, []byte(answer), out) })
+			}
 		case Redial:
 			r.accept()
 		case Misunderstood:
-			r.err = fmt.Errorf("the phone does not understand the server: %s", e.Text)
-		}
-	}
-}
-
-// atServer calls the server's translator, and carries out its effects.
-func (r *rehearsal) atServer(call func(Now, *Outbox)) {
-	var out Outbox
-	call(r.now, &out)
-	for _, e := range out.Effects {
-		switch e.Kind {
-		case ToPeer:
-			r.wire = append(r.wire, Message{false, e.Bytes})
-			r.down = append(r.down, e.Bytes)
-		case ToOwn:
-			if answer := r.answer(string(e.Bytes)); answer != "" {
-				r.atServer(func(now Now, out *Outbox) { r.server.Own(now, []byte(answer), out) })
-			}
-		case Misunderstood:
-			r.err = fmt.Errorf("the server does not understand the phone: %s", e.Text)
+			r.fail("the %s does not understand the %s: %s", e.name, e.peer.name, effect.Text)
 		}
 	}
 }
 
 // answer is the server of the rehearsal. It has one account, whose password is "right".
 func (r *rehearsal) answer(request string) string {
-	r.requests = append(r.requests, request)
 	switch {
 	case !r.named:
 		r.named = true
@@ -215,10 +258,11 @@ func (r *rehearsal) answer(request string) string {
 		r.wrong = 0
 		return protocol.Welcome
 	case request == protocol.CommandDownload:
-		r.tempIDs = append(r.tempIDs, fmt.Sprintf("%020d", 12345678901234567+len(r.tempIDs)))
-		return r.tempIDs[len(r.tempIDs)-1]
+		return rehearsedTempID
 	case request == protocol.CommandLogout:
+		r.loggedOut = true
 		return ""
 	}
+	r.uploaded = append(r.uploaded, request)
 	return protocol.Ack
 }

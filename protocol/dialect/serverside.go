@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -23,12 +24,11 @@ type ServerSide struct {
 type serverStage uint8
 
 const (
-	serverLogin serverStage = iota // runs the steps of a login
-	serverAgain
-	serverName    // waits before it gives the server the password
-	serverVerdict // expects the answer to a password
-	serverCommand // expects a request
-	serverTempID  // expects a TempID
+	serverLogin   serverStage = iota // runs the steps of a login
+	serverName                       // waits before it gives the server the password
+	serverVerdict                    // expects the answer to a password
+	serverCommand                    // expects a request
+	serverTempID                     // expects a TempID
 	serverDownload
 	serverUpload
 	serverLines // expects an acknowledgement
@@ -38,31 +38,19 @@ const (
 
 // Issued holds the last TempID of each user with its times. All connections of a server share it. The zero value is
 // empty.
-type Issued struct {
-	mu   sync.Mutex
-	last map[string]Entry
-}
+type Issued struct{ last sync.Map }
 
 // valid returns the last TempID of a user that is valid at a time.
 func (i *Issued) valid(user string, at time.Time) (Entry, bool) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	e, ok := i.last[user]
+	last, _ := i.last.Load(user)
+	e, ok := last.(Entry)
 	return e, ok && at.Before(e.Expiry)
-}
-
-func (i *Issued) set(user string, e Entry) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.last == nil {
-		i.last = map[string]Entry{}
-	}
-	i.last[user] = e
 }
 
 // NewServerSide returns the translator of a new connection.
 func NewServerSide(d *Dialect, issued *Issued) *ServerSide {
 	s := &ServerSide{talk: talk{d: d}, issued: issued}
+	s.goOn = s.runRequests
 	s.begin(d.Login)
 	return s
 }
@@ -70,35 +58,35 @@ func NewServerSide(d *Dialect, issued *Issued) *ServerSide {
 // Open sends what the server says first, if it does.
 func (s *ServerSide) Open(now Now, out *Outbox) { s.goOn(now, out) }
 
-// Peer handles bytes of the phone.
-func (s *ServerSide) Peer(now Now, b []byte, out *Outbox) {
-	s.receiveBytes(now, b)
-	s.goOn(now, out)
-}
-
-// Wake handles the end of a message. The host calls it at or after NextWake.
-func (s *ServerSide) Wake(now Now, out *Outbox) {
-	s.goOn(now, out)
-	if now.Elapsed >= s.quiet {
-		s.quiet = 0
+// Owes reports whether the server has not got all that the phone has sent: it gets the messages of an upload one by one,
+// and a request after its answer to the one before.
+func (s *ServerSide) Owes() bool {
+	switch s.at {
+	case serverName, serverLines:
+		return true
+	case serverUpload:
+		return s.quiet > 0
+	case serverVerdict, serverTempID:
+		return len(s.in) > 0
 	}
+	return false
 }
 
-// goOn runs requests of the phone as far as possible.
-func (s *ServerSide) goOn(now Now, out *Outbox) {
+// runRequests runs requests of the phone as far as possible.
+func (s *ServerSide) runRequests(now Now, out *Outbox) {
 	for {
 		switch s.at {
 		case serverName:
 			if now.Elapsed < s.until {
 				return
 			}
-			s.waits = false
+			s.until = 0
 			s.sendPassword(out)
 			return
 		case serverVerdict, serverTempID, serverLines, serverOver:
 			return // until the server has answered
 		case serverCommand:
-			if !s.request() {
+			if !s.request(now) {
 				return
 			}
 		}
@@ -120,51 +108,63 @@ func (s *ServerSide) goOn(now Now, out *Outbox) {
 }
 
 // request finds the request that the bytes of the phone begin, and begins its steps. It returns false if there is none.
-func (s *ServerSide) request() bool {
+func (s *ServerSide) request(now Now) bool {
 	m, ok, _ := s.d.Client.next(s.in)
-	if !ok {
+	if !ok || len(s.in) == 0 {
 		return false
 	}
-	most := 0
+	most := -1 // an empty message may be that of no entries
 	for _, r := range []struct {
 		at    serverStage
 		steps []Step
 	}{{serverTempID, s.d.Download}, {serverUpload, s.d.Upload}, {serverLogout, s.d.Logout}} {
-		v := s.v
-		if n, got := firstText(r.steps).match(m.text, m.end >= 0, &v, s.d); got == matches && n > most {
-			most, s.at = n, r.at
-			s.begin(r.steps)
+		for _, entries := range []bool{true, false} {
+			first := firstSent(r.steps, entries)
+			if first == nil || first.Kind != Send {
+				continue
+			}
+			v := s.v
+			whole := m.end >= 0 || first.Text.holds(holdsEntries) && now.Elapsed >= s.quiet
+			if n, got := first.Text.match(m.text, whole, &v, s.d); got == matches && n > most {
+				most, s.at = n, r.at
+				s.begin(r.steps)
+			}
 		}
 	}
 	if s.at == serverTempID {
 		s.begin(s.d.Download[:1])
 	}
 	s.v.count, s.v.bytes = 0, -1
-	return most > 0
+	return most >= 0
 }
 
-// firstText returns the first message of the steps, which the phone sends.
-func firstText(steps []Step) *Template {
-	for len(steps) > 0 && steps[0].Kind == Each {
-		steps = steps[0].Steps
+// firstSent returns the step with the first message of the phone, with entries or without any. It returns nil if the
+// phone first waits for the server, or sends nothing.
+func firstSent(steps []Step, entries bool) *Step {
+	for i := range steps {
+		switch s := &steps[i]; {
+		case s.Kind == Send || s.Kind == SendInt:
+			return s
+		case s.Kind == Each && entries:
+			return firstSent(s.Steps, entries)
+		case s.Kind != Each && s.Kind != Pause:
+			return nil
+		}
 	}
-	if len(steps) == 0 {
-		return &Template{}
-	}
-	return &steps[0].Text
+	return nil
 }
 
 // finish gives the server what the steps have brought.
 func (s *ServerSide) finish(now Now, out *Outbox) {
 	switch s.at {
-	case serverLogin, serverAgain:
+	case serverLogin:
 		if s.user == s.v.user {
 			s.sendPassword(out)
 			return
 		}
 		s.user = s.v.user
 		out.add(ToOwn, []byte(s.user))
-		s.at, s.waits, s.until = serverName, true, now.Elapsed+nameTime
+		s.at, s.until = serverName, now.Elapsed+nameTime
 	case serverTempID:
 		if e, ok := s.issued.valid(s.user, now.Wall); ok && s.d.SameTempID {
 			s.sendTempID(now, e, out)
@@ -207,7 +207,7 @@ func (s *ServerSide) nextLine(out *Outbox) {
 // sendTempID sends a TempID to the phone, with the rest of the steps of a download.
 func (s *ServerSide) sendTempID(now Now, e Entry, out *Outbox) {
 	s.v.Entry = e
-	s.issued.set(s.user, e)
+	s.issued.last.Store(s.user, e)
 	s.at = serverDownload
 	s.begin(s.d.Download[1:])
 	s.goOn(now, out)
@@ -229,18 +229,20 @@ func (s *ServerSide) Own(now Now, b []byte, out *Outbox) {
 }
 
 // seedAnswers are the answers of PROTOCOL.md section 2 to a login.
-var seedAnswers = map[string]Outcome{
-	protocol.Welcome: Welcome, protocol.TryAgain: Wrong, protocol.NowBlocked: NowBlocked, protocol.IsBlocked: Blocked,
+var seedAnswers = [Outcomes]string{
+	Welcome: protocol.Welcome, Wrong: protocol.TryAgain, NowBlocked: protocol.NowBlocked, Blocked: protocol.IsBlocked,
+	Unknown: protocol.TryAgain,
 }
 
 // verdict sends the outcome of a login to the phone.
 func (s *ServerSide) verdict(now Now, text string, out *Outbox) {
-	o, ok := seedAnswers[text]
-	if !ok || len(s.d.Outcomes[o]) == 0 {
+	at := slices.Index(seedAnswers[:Already], text)
+	if at < 0 || len(s.d.Outcomes[at]) == 0 {
 		s.at = serverOver
 		out.misunderstood(fmt.Sprintf("%s has no answer for %q", s.d.Name, text))
 		return
 	}
+	o := Outcome(at)
 	out.attempted(o)
 	s.begin(s.d.Outcomes[o][0])
 	s.run(now, out) // an outcome is sent only
@@ -248,7 +250,7 @@ func (s *ServerSide) verdict(now Now, text string, out *Outbox) {
 	case Welcome:
 		s.at = serverCommand
 	case Wrong:
-		s.at = serverAgain
+		s.at = serverLogin
 		s.begin(s.d.Again)
 	default:
 		s.at = serverOver

@@ -53,13 +53,13 @@ type Now struct {
 // where a server receives.
 type talk struct {
 	d       *Dialect
-	phone   bool   // this is the side of the phone
+	phone   bool // this is the side of the phone
+	goOn    func(now Now, out *Outbox)
 	in      []byte // bytes from the peer that no step has taken
 	flooded bool   // there were more than maxUnread
 	v       values
-	list    []level // the steps in progress; the inner ones last
-	until   time.Duration
-	waits   bool // a pause lasts to the elapsed time until
+	list    []level       // the steps in progress; the inner ones last
+	until   time.Duration // the elapsed time to which a pause lasts; 0 without a pause
 	// quiet is the elapsed time at which no more bytes of the peer's message are expected.
 	quiet time.Duration
 }
@@ -89,19 +89,34 @@ const maxUnread = 4 << 20
 
 const floodText = "more than 4 MiB without the end of a message"
 
-// receiveBytes adds bytes of the peer. Those beyond maxUnread are dropped, and the conversation is over.
-func (t *talk) receiveBytes(now Now, b []byte) {
+// Peer handles bytes of the peer. Those beyond maxUnread are dropped, and the conversation is over.
+func (t *talk) Peer(now Now, b []byte, out *Outbox) {
 	if len(t.in)+len(b) > maxUnread {
 		t.flooded = true
-		return
+	} else {
+		t.in = append(t.in, b...)
+		t.quiet = now.Elapsed + quietTime
 	}
-	t.in = append(t.in, b...)
-	t.quiet = now.Elapsed + quietTime
+	t.goOn(now, out)
+}
+
+// End handles the end of the peer's stream: no byte follows.
+func (t *talk) End(now Now, out *Outbox) {
+	t.quiet = now.Elapsed
+	t.goOn(now, out)
+}
+
+// Wake handles the end of a pause or of a message. The host calls it at or after NextWake.
+func (t *talk) Wake(now Now, out *Outbox) {
+	t.goOn(now, out)
+	if now.Elapsed >= t.quiet {
+		t.quiet = 0
+	}
 }
 
 // NextWake returns the elapsed time of the next deadline, if there is one.
 func (t *talk) NextWake() (time.Duration, bool) {
-	if t.waits {
+	if t.until > 0 {
 		return t.until, true
 	}
 	return t.quiet, t.quiet > 0
@@ -165,25 +180,18 @@ func (t *talk) peerFraming() Framing {
 	return t.d.Client
 }
 
-func (t *talk) ownFraming() Framing {
-	if t.phone {
-		return t.d.Client
-	}
-	return t.d.Server
-}
-
 // step runs one step, and goes on to the next one if it is done.
 func (t *talk) step(now Now, s *Step, out *Outbox) (state, string) {
 	top := len(t.list) - 1
 	switch s.Kind {
 	case Pause:
-		if t.phone && !t.waits {
-			t.waits, t.until = true, now.Elapsed+s.Pause
+		if t.phone && t.until == 0 {
+			t.until = now.Elapsed + s.Pause
 		}
-		if t.waits && now.Elapsed < t.until {
+		if now.Elapsed < t.until {
 			return waiting, ""
 		}
-		t.waits = false
+		t.until = 0
 	case Reconnect:
 		if t.phone {
 			t.in = nil
@@ -204,31 +212,23 @@ func (t *talk) step(now Now, s *Step, out *Outbox) (state, string) {
 		}
 	case SendInt, ReceiveInt:
 		if (s.Kind == SendInt) == t.phone {
-			out.add(ToPeer, binary.BigEndian.AppendUint32(nil, uint32(t.number(s))))
-		} else if len(t.in) < 4 {
-			return waiting, ""
-		} else {
-			t.takeInt(s)
+			n := t.v.count
+			if s.Int != nil {
+				n = *s.Int
+			}
+			out.add(ToPeer, binary.BigEndian.AppendUint32(nil, uint32(n)))
+			break
 		}
+		if len(t.in) < 4 {
+			return waiting, ""
+		}
+		if n := int(binary.BigEndian.Uint32(t.in)); s.Int == nil && n <= maxNumber {
+			t.v.count = n
+		}
+		t.in = t.in[4:]
 	}
 	t.list[top].next++
 	return done, ""
-}
-
-// number returns the number of a step SendInt or ReceiveInt.
-func (t *talk) number(s *Step) int {
-	if s.Int != nil {
-		return *s.Int
-	}
-	return t.v.count
-}
-
-func (t *talk) takeInt(s *Step) {
-	n := int(binary.BigEndian.Uint32(t.in))
-	t.in = t.in[4:]
-	if s.Int == nil && n <= maxNumber {
-		t.v.count = n
-	}
 }
 
 func (t *talk) send(now Now, text *Template, out *Outbox) {
@@ -236,7 +236,11 @@ func (t *talk) send(now Now, text *Template, out *Outbox) {
 	if text.holds(holdsBytes) {
 		t.v.bytes = len(t.d.appendEntries(nil, t.v.entries))
 	}
-	out.add(ToPeer, t.ownFraming().append(nil, text.appendTo(nil, &t.v, t.d)))
+	framing := t.d.Server
+	if t.phone {
+		framing = t.d.Client
+	}
+	out.add(ToPeer, framing.append(nil, text.appendTo(nil, &t.v, t.d)))
 }
 
 // receive takes the message of a template from the bytes that have arrived.
@@ -249,6 +253,7 @@ func (t *talk) receive(now Now, text *Template) (s state, reason string) {
 		return waiting, ""
 	}
 	whole := m.end >= 0
+	quiet := !whole && len(m.text)+m.skip > 0 && now.Elapsed >= t.quiet
 	if text.holds(holdsEntries) && !whole {
 		switch size := t.v.bytes; {
 		case size > len(m.text):
@@ -256,10 +261,15 @@ func (t *talk) receive(now Now, text *Template) (s state, reason string) {
 		case size >= 0:
 			m.text, m.end, whole = m.text[:size], m.skip+size, true
 		default:
-			whole = len(m.text)+m.skip > 0 && now.Elapsed >= t.quiet
+			whole = quiet
 		}
 	}
 	n, match := text.match(m.text, whole, &t.v, t.d)
+	if match == incomplete && quiet {
+		if k, m := text.match(m.text, true, &t.v, t.d); m == matches {
+			n, match = k, m // a TempID that is too short
+		}
+	}
 	switch match {
 	case incomplete:
 		return waiting, ""
@@ -267,6 +277,12 @@ func (t *talk) receive(now Now, text *Template) (s state, reason string) {
 		return stuck, fmt.Sprintf("expected %q, found %q", text.Text, m.text[:min(len(m.text), quotedLimit)])
 	}
 	if m.end < 0 {
+		l, end := t.list[len(t.list)-1], text.parts[max(0, len(text.parts)-1):]
+		if t.phone && l.next+1 == len(l.steps) && len(end) > 0 && end[0].holder == holdsTempID {
+			extra := digits(m.text[n:]) // of a TempID that is too long
+			t.v.TempID += string(m.text[n : n+extra])
+			n += extra
+		}
 		m.end = m.skip + n
 	}
 	t.in = t.in[m.end:]

@@ -127,17 +127,25 @@ func (t *Template) appendTo(dst []byte, v *values, d *Dialect) []byte {
 			dst = d.Times.append(dst, v.Expiry)
 		case holdsNow:
 			dst = d.Times.append(dst, v.now)
-		case holdsCount:
-			dst = strconv.AppendInt(dst, int64(v.count), 10)
-		case holdsLines:
-			dst = strconv.AppendInt(dst, int64(3*v.count), 10)
-		case holdsBytes:
-			dst = strconv.AppendInt(dst, int64(v.bytes), 10)
+		case holdsCount, holdsLines, holdsBytes:
+			n, unit := v.number(p.holder)
+			dst = strconv.AppendInt(dst, int64(unit**n), 10)
 		case holdsEntries:
 			dst = d.appendEntries(dst, v.entries)
 		}
 	}
 	return dst
+}
+
+// number returns the value of a placeholder for a number, and the factor that the message has.
+func (v *values) number(h placeholder) (value *int, unit int) {
+	switch h {
+	case holdsLines:
+		return &v.count, 3
+	case holdsBytes:
+		return &v.bytes, 1
+	}
+	return &v.count, 1
 }
 
 func (d *Dialect) appendEntries(dst []byte, list []Entry) []byte {
@@ -161,7 +169,8 @@ const (
 
 // match compares the beginning of b with the template, and sets the values of its placeholders in v. n is the number
 // of bytes of the message. whole means that b is exactly one message. Otherwise a value of unknown length at the end
-// takes all bytes that have arrived, and no message is empty.
+// takes all bytes that have arrived, and no message is empty. A TempID of a wrong length matches if its end is certain,
+// so that a rule can judge it.
 func (t *Template) match(b []byte, whole bool, v *values, d *Dialect) (n int, m match) {
 	short := incomplete
 	if whole {
@@ -191,18 +200,21 @@ func (t *Template) match(b []byte, whole bool, v *values, d *Dialect) (n int, m 
 				return n, short
 			}
 		default:
-			if size = d.width(p.holder); size == 0 {
-				size = digits(rest)
-				if size == len(rest) && i+1 < len(t.parts) {
-					return n, short // more digits may follow
-				}
-				size = max(size, 1)
+			found, last := digits(rest), i+1 == len(t.parts)
+			ends := last || t.parts[i+1].literal != "" && bytes.HasPrefix(rest[found:], []byte(t.parts[i+1].literal))
+			switch size = d.width(p.holder); {
+			case size == 0 && found == len(rest) && !last:
+				return n, short // more digits may follow
+			case size == 0:
+				size = max(found, 1)
+			case p.holder != holdsTempID:
+			case found == 0 && len(rest) > 0:
+				return n, mismatch
+			case found < size && (whole || found < len(rest)), found > size && whole && ends:
+				size = found
 			}
 		}
 		if size > len(rest) {
-			if p.holder == holdsTempID && digits(rest) < len(rest) {
-				return n, mismatch
-			}
 			return n, short
 		}
 		if !p.set(rest[:size], v, d) {
@@ -231,11 +243,11 @@ func digits(b []byte) int {
 
 // width returns the length of a placeholder's value, or 0 if it varies.
 func (d *Dialect) width(h placeholder) int {
-	switch h {
-	case holdsTempID:
+	switch {
+	case h == holdsTempID:
 		return d.TempIDDigits
-	case holdsStart, holdsExpiry, holdsNow:
-		return d.Times.width()
+	case d.Times != Unix && (h == holdsStart || h == holdsExpiry || h == holdsNow):
+		return len(d.Times)
 	}
 	return 0
 }
@@ -252,39 +264,28 @@ func (p part) set(b []byte, v *values, d *Dialect) (ok bool) {
 		v.TempID = text
 		return digits(b) == len(b)
 	case holdsStart:
-		v.Start, ok = d.Times.parse(text, d.Zone)
+		v.Start, ok = d.Times.Parse(text, d.Zone)
 		return ok
 	case holdsExpiry:
-		v.Expiry, ok = d.Times.parse(text, d.Zone)
+		v.Expiry, ok = d.Times.Parse(text, d.Zone)
 		return ok
 	case holdsNow:
-		v.now, ok = d.Times.parse(text, d.Zone)
+		v.now, ok = d.Times.Parse(text, d.Zone)
 		return ok
 	case holdsCount, holdsLines, holdsBytes:
-		return p.setNumber(text, v)
+		n, err := strconv.Atoi(text)
+		if err != nil || n > maxNumber {
+			return false
+		}
+		value, unit := v.number(p.holder)
+		*value = n / unit
+		return n%unit == 0
 	}
 	return true
 }
 
 // maxNumber is the largest count or length of an upload.
 const maxNumber = 10_000_000
-
-func (p part) setNumber(text string, v *values) bool {
-	n, err := strconv.Atoi(text)
-	if err != nil || n > maxNumber {
-		return false
-	}
-	switch p.holder {
-	case holdsCount:
-		v.count = n
-	case holdsLines:
-		v.count = n / 3
-		return n%3 == 0
-	case holdsBytes:
-		v.bytes = n
-	}
-	return true
-}
 
 // splitEntries returns the entries with which b begins, and their length. more reports that another one may follow,
 // because b ends within it or before a text that follows the entries.

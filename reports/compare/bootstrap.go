@@ -144,27 +144,37 @@ func (d difference) pValue() float64 {
 	return min(1, 2*d.student().CDF(-math.Abs(d.log)/d.deviation))
 }
 
-func (d difference) student() distuv.StudentsT {
-	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: min(d.freedom, 1e6)}
+func (d difference) student() distuv.StudentsT { return student(d.freedom) }
+
+func student(freedom float64) distuv.StudentsT {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: min(freedom, 1e6)}
 }
 
 // halfWidth returns half the width of an interval, in standard deviations.
-func (d difference) halfWidth(confidence float64) float64 {
-	return d.student().Quantile(1 - (1-confidence)/2)
+func halfWidth(freedom, confidence float64) float64 {
+	return student(freedom).Quantile(1 - (1-confidence)/2)
+}
+
+// maxLog limits the logarithm of a ratio. It is beyond any figure of a load.
+const maxLog = 20
+
+// interval returns the confidence interval of the figure, in milliseconds.
+func (e estimate) interval(confidence float64) (low, high float64) {
+	by := min(halfWidth(e.freedom, confidence)*math.Sqrt(e.variance+e.cell), maxLog)
+	return math.Exp(e.log-by) / 1e6, math.Exp(e.log+by) / 1e6
 }
 
 // ratio returns the confidence interval of B/A - 1.
 func (d difference) ratio(confidence float64) (low, high float64) {
-	const limit = 20 // of a logarithm; beyond any figure of a load
-	by := d.halfWidth(confidence) * d.deviation
-	share := func(log float64) float64 { return math.Expm1(min(max(log, -limit), limit)) }
+	by := halfWidth(d.freedom, confidence) * d.deviation
+	share := func(log float64) float64 { return math.Expm1(min(max(log, -maxLog), maxLog)) }
 	return share(d.log - by), share(d.log + by)
 }
 
 // absolute returns the confidence interval of B - A, in nanoseconds.
 func (d difference) absolute(confidence float64) (low, high float64) {
 	a, b := math.Exp(d.a.log), math.Exp(d.b.log)
-	by := d.halfWidth(confidence) * math.Sqrt(a*a*(d.a.variance+d.a.cell)+b*b*(d.b.variance+d.b.cell))
+	by := halfWidth(d.freedom, confidence) * math.Sqrt(a*a*(d.a.variance+d.a.cell)+b*b*(d.b.variance+d.b.cell))
 	return b - a - by, b - a + by
 }
 

@@ -187,46 +187,41 @@ func (s *sides) chosen(side []*Result) (left []*Result, err error) {
 			left = append(left, r)
 			continue
 		}
-		sum, err := r.Load.sum()
+		text, err := json.Marshal(r.Load) // two runs never have all measured times in common
 		if err != nil {
 			return nil, &Invalid{r.place(), err}
 		}
+		sum := sha256.Sum256(text)
 		first, copied := copies[sum]
 		switch {
 		case r.Verdict == reports.Invalid:
-			s.leftOut = append(s.leftOut, r.place()+" is left out: invalid run: "+r.Load.invalidity())
+			s.leftOut = append(s.leftOut, r.place()+" is left out: invalid run: "+invalidity(r.Load))
 			continue
 		case copied:
 			s.leftOut = append(s.leftOut, fmt.Sprintf("%s is left out: a copy of %s", r.place(), first))
 			continue
-		case r.Load.hasNoSuccess():
+		case hasNoSuccess(r.Load):
 			return nil, &Invalid{r.place(), fmt.Errorf("no operation succeeded, of %d, so there is no time to compare",
-				r.Load.All.count())}
+				r.Load.All.Count())}
 		}
 		copies[sum] = r.place()
 		left = append(left, r)
 	}
 	if len(left) == 0 {
 		return nil, &Invalid{side[0].place(), fmt.Errorf("invalid run: %s, so its figures do not describe the server; "+
-			"repeat the run, or leave it out", side[0].Load.invalidity())}
+			"repeat the run, or leave it out", invalidity(side[0].Load))}
 	}
 	return left, nil
 }
 
 // hasNoSuccess reports whether no operation succeeded: each failed, or none took place.
-func (l *loadResult) hasNoSuccess() bool {
-	return l.All.OK == 0 && (l.All.count() > 0 || l.Histograms != nil && len(l.Histograms.Operations) == 0)
+func hasNoSuccess(l *reports.Load) bool {
+	return l.All.OK == 0 && (l.All.Count() > 0 || l.Histograms != nil && len(l.Histograms.Operations) == 0)
 }
 
 // invalidity returns the reasons why a load is invalid.
-func (l *loadResult) invalidity() string {
+func invalidity(l *reports.Load) string {
 	return cmp.Or(strings.Join(l.Invalid, "; "), "the generator was the bottleneck")
-}
-
-// sum returns a hash of a load. Two runs never have all measured times in common.
-func (l *loadResult) sum() ([sha256.Size]byte, error) {
-	text, err := json.Marshal(l)
-	return sha256.Sum256(text), err
 }
 
 // checkComparable returns an error if the results cannot be compared: a load with
@@ -329,7 +324,7 @@ func warningsOf(a, b []*Result) []string {
 		}
 		if all := r.Load.All; all.Failed+all.Unknown > 0 {
 			warnings = append(warnings, fmt.Sprintf("%s: of %s, %d failed and %d had no answer: the times do not "+
-				"describe them", r.place(), reports.Plural(all.count(), "operation", "operations"), all.Failed,
+				"describe them", r.place(), reports.Plural(all.Count(), "operation", "operations"), all.Failed,
 				all.Unknown))
 		}
 	}

@@ -54,8 +54,10 @@ func TestBudgetsOfALoad(t *testing.T) {
 	slower.factor = 1.2
 	a, b := base.draw(t, draws), slower.draw(t, draws)
 	for i := range a {
-		a[i].Load.All, b[i].Load.All = outcomes{OK: 960, Failed: 30, Unknown: 10}, outcomes{OK: 960, Failed: 30, Unknown: 10}
-		a[i].Load.Beacons, b[i].Load.Beacons = reports.LoadBeacons{Sent: 1000, Lost: 60}, reports.LoadBeacons{Sent: 1000, Lost: 70}
+		a[i].Load.All, b[i].Load.All = reports.LoadOperation{OK: 960, Failed: 30, Unknown: 10},
+			reports.LoadOperation{OK: 960, Failed: 30, Unknown: 10}
+		a[i].Load.Beacons, b[i].Load.Beacons = reports.LoadBeacons{Sent: 1000, Lost: 60},
+			reports.LoadBeacons{Sent: 1000, Lost: 70}
 	}
 	shift := 100 * compareDrawn(t, a, b).Loads[0].Rows[0].Change
 	for _, c := range []struct {
@@ -83,7 +85,8 @@ func TestBudgetsOfALoad(t *testing.T) {
 	}
 	for budget, want := range map[string]Verdict{
 		"response_time:p50=-10%": Exceeded, "response_time:p50=-40%": Held, "response_time:p50=+0%": Held,
-		fmt.Sprintf("response_time:p50=%+.2f%%", 100*(1/(1+shift/100)-1)+0.1): NotShown, "response_time:med=-0ms": Exceeded,
+		fmt.Sprintf("response_time:p50=%+.2f%%", 100*(1/(1+shift/100)-1)+0.1): NotShown,
+		"response_time:med=-0ms": Exceeded,
 	} {
 		if v := compareDrawn(t, b, a, budget).Loads[0].Budgets[0].Verdict; v != want {
 			t.Errorf("from the slower to the faster, %s: %s, want %s", budget, v, want)
@@ -102,19 +105,21 @@ func TestUnsuccessfulOperations(t *testing.T) {
 	d := drawing{runs: 3, seconds: 9, each: 40, factor: 1}
 	a, b := d.draw(t, draws), d.draw(t, draws)
 	for i := range a {
-		a[i].Load.All, b[i].Load.All = outcomes{OK: 1000}, outcomes{OK: 1000}
+		a[i].Load.All, b[i].Load.All = reports.LoadOperation{OK: 1000}, reports.LoadOperation{OK: 1000}
 		a[i].Load.Arrivals, b[i].Load.Arrivals = reports.Arrivals{Due: 500}, reports.Arrivals{Due: 500}
 	}
 	if c := compareDrawn(t, a, b); c.Verdict != Held || len(c.Loads[0].Budgets) > 0 || len(c.Loads[0].Warnings) > 0 {
 		t.Errorf("all succeeded: %+v", c.Loads[0])
 	}
 	for _, c := range []struct {
-		change         func(*loadResult)
+		change         func(*reports.Load)
 		metric, notice string
 	}{
-		{func(l *loadResult) { l.All.Unknown = 1 }, "operations_unknown", "drawn.json: of 1,001 operations, 0 failed and 1 had no answer"},
-		{func(l *loadResult) { l.All.Failed = 1 }, "operations_failed", "drawn.json: of 1,001 operations, 1 failed and 0 had no answer"},
-		{func(l *loadResult) { l.Arrivals.Dropped = 1 }, "arrivals_dropped", ""},
+		{func(l *reports.Load) { l.All.Unknown = 1 }, "operations_unknown",
+			"drawn.json: of 1,001 operations, 0 failed and 1 had no answer"},
+		{func(l *reports.Load) { l.All.Failed = 1 }, "operations_failed",
+			"drawn.json: of 1,001 operations, 1 failed and 0 had no answer"},
+		{func(l *reports.Load) { l.Arrivals.Dropped = 1 }, "arrivals_dropped", ""},
 	} {
 		changed := *b[1]
 		load := *b[1].Load
@@ -127,7 +132,8 @@ func TestUnsuccessfulOperations(t *testing.T) {
 		for _, r := range got.Loads[0].Budgets {
 			budgets = append(budgets, r.Budget)
 		}
-		if got.Verdict != Exceeded || !slices.Equal(budgets, want) || !strings.HasPrefix(strings.Join(got.Loads[0].Warnings, "\n"), c.notice) {
+		if got.Verdict != Exceeded || !slices.Equal(budgets, want) ||
+			!strings.HasPrefix(strings.Join(got.Loads[0].Warnings, "\n"), c.notice) {
 			t.Errorf("%s: %s, budgets %q, warnings %q", c.metric, got.Verdict, budgets, got.Loads[0].Warnings)
 		}
 		if got := compareDrawn(t, a, worse, c.metric+":rate=+0.001"); got.Verdict != Held {
@@ -136,12 +142,15 @@ func TestUnsuccessfulOperations(t *testing.T) {
 		twice := *worse[1]
 		load2 := load
 		twice.Load = &load2
-		load2.All.Failed, load2.All.Unknown, load2.Arrivals.Dropped = 2*load.All.Failed, 2*load.All.Unknown, 2*load.Arrivals.Dropped
+		load2.All.Failed, load2.All.Unknown, load2.Arrivals.Dropped = 2*load.All.Failed, 2*load.All.Unknown,
+			2*load.Arrivals.Dropped
 		if got := compareDrawn(t, worse, []*Result{b[0], &twice, b[2]}); got.Verdict != Held {
 			t.Errorf("%s doubled, and yet: %+v", c.metric, got.Loads[0].Budgets)
 		}
-		load2.All.Failed, load2.All.Unknown, load2.Arrivals.Dropped = 3*load.All.Failed, 3*load.All.Unknown, 3*load.Arrivals.Dropped
-		if got := compareDrawn(t, worse, []*Result{b[0], &twice, b[2]}); got.Verdict != Exceeded || got.Loads[0].Budgets[0].Budget != c.metric+":rate=+100% (default)" {
+		load2.All.Failed, load2.All.Unknown, load2.Arrivals.Dropped = 3*load.All.Failed, 3*load.All.Unknown,
+			3*load.Arrivals.Dropped
+		if got := compareDrawn(t, worse, []*Result{b[0], &twice, b[2]}); got.Verdict != Exceeded ||
+			got.Loads[0].Budgets[0].Budget != c.metric+":rate=+100% (default)" {
 			t.Errorf("%s tripled, and yet: %+v", c.metric, got.Loads[0].Budgets)
 		}
 		got = compareDrawn(t, worse, b)
@@ -164,14 +173,16 @@ func TestRunsThatAreLeftOut(t *testing.T) {
 	copied.path = "copy.json"
 	b[3] = &copied
 	want := []string{
-		"a1.json is left out: invalid run: the generator was the bottleneck", "a2.json is left out: invalid run: its lag was 9 s; x",
+		"a1.json is left out: invalid run: the generator was the bottleneck",
+		"a2.json is left out: invalid run: its lag was 9 s; x",
 		"copy.json is left out: a copy of b0.json",
 	}
 	l := compareDrawn(t, a, b).Loads[0]
 	if diff := cmp.Diff(want, l.Warnings); diff != "" {
 		t.Error(diff)
 	}
-	sides := []Side{{[]string{"a0.json", "a3.json", "a4.json"}, 3, 27}, {[]string{"b0.json", "b1.json", "b2.json", "b4.json"}, 4, 36}}
+	sides := []Side{{[]string{"a0.json", "a3.json", "a4.json"}, 3, 27},
+		{[]string{"b0.json", "b1.json", "b2.json", "b4.json"}, 4, 36}}
 	if diff := cmp.Diff(sides, []Side{l.A, l.B}); diff != "" {
 		t.Error(diff)
 	}
@@ -194,7 +205,8 @@ func TestBudgetsThatAreNone(t *testing.T) {
 		"operations_failed:rate=1ms":                          "a count has no unit of time",
 		"response_time:p99=" + strings.Repeat("9", 400) + "%": "too large",
 	} {
-		if _, err := ParseBudget(text); err == nil || !strings.Contains(err.Error(), want) || strings.ContainsAny(err.Error(), "\n") {
+		if _, err := ParseBudget(text); err == nil || !strings.Contains(err.Error(), want) ||
+			strings.ContainsAny(err.Error(), "\n") {
 			t.Errorf("%.60q: %v, want %q", text, err, want)
 		}
 	}
@@ -214,25 +226,44 @@ func TestNotComparable(t *testing.T) {
 		budget string
 		want   string
 	}{
-		{"another scenario", draw(func(r *Result) { r.Scenario = "other" }), "", "no scenario is in both A and B: A has drawn, B has other"},
-		{"no load", draw(func(r *Result) { r.Load = nil }), "", "drawn.json: drawn is a load in one result and not in another (drawn.json)"},
-		{"an invalid run", draw(func(r *Result) { r.Verdict = reports.Invalid }), "", "drawn.json: invalid run: the generator was the bottleneck, so its figures do not describe the server; repeat the run, or leave it out"},
-		{"an old result", draw(func(r *Result) { r.Load.Histograms = nil }), "", "drawn.json: missing `load.histograms`: an older sim wrote this file; repeat the run"},
-		{"a newer result", draw(func(r *Result) { r.Load.Histograms.Schema = 2 }), "", "drawn.json: `load.histograms.schema` is 2: this sim reads 1"},
-		{"an invalid run with its reason", draw(func(r *Result) { r.Verdict, r.Load.Invalid = reports.Invalid, []string{"its lag was 9 s"} }), "", "drawn.json: invalid run: its lag was 9 s, so its figures do not describe the server; repeat the run, or leave it out"},
-		{"nothing succeeded", draw(func(r *Result) { r.Load.All = outcomes{Failed: 3, Unknown: 4} }), "", "drawn.json: no operation succeeded, of 7, so there is no time to compare"},
+		{"another scenario", draw(func(r *Result) { r.Scenario = "other" }), "",
+			"no scenario is in both A and B: A has drawn, B has other"},
+		{"no load", draw(func(r *Result) { r.Load = nil }), "",
+			"drawn.json: drawn is a load in one result and not in another (drawn.json)"},
+		{"an invalid run", draw(func(r *Result) { r.Verdict = reports.Invalid }), "",
+			"drawn.json: invalid run: the generator was the bottleneck, so its figures do not describe the server; " +
+				"repeat the run, or leave it out"},
+		{"an old result", draw(func(r *Result) { r.Load.Histograms = nil }), "",
+			"drawn.json: missing `load.histograms`: an older sim wrote this file; repeat the run"},
+		{"a newer result", draw(func(r *Result) { r.Load.Histograms.Schema = 2 }), "",
+			"drawn.json: `load.histograms.schema` is 2: this sim reads 1"},
+		{"an invalid run with its reason", draw(func(r *Result) {
+			r.Verdict, r.Load.Invalid = reports.Invalid, []string{"its lag was 9 s"}
+		}), "",
+			"drawn.json: invalid run: its lag was 9 s, so its figures do not describe the server; repeat the run, or " +
+				"leave it out"},
+		{"nothing succeeded", draw(func(r *Result) { r.Load.All = reports.LoadOperation{Failed: 3, Unknown: 4} }), "",
+			"drawn.json: no operation succeeded, of 7, so there is no time to compare"},
 		{"one of two runs measured nothing", append(draw(func(*Result) {}), draw(func(r *Result) {
 			r.path, r.Load.Seconds, r.Load.Histograms.Operations = "empty.json", 1, nil
 		})...), "", "empty.json: no operation succeeded, of 0, so there is no time to compare"},
-		{"no time", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response = make([]string, 9) }), "", "drawn cannot be compared: no time of an operation in B"},
-		{"nothing counted", same, "operations_failed:rate=+1%", `budget "operations_failed:rate=+1%" cannot be judged: of drawn nothing was counted in A and B`},
-		{"an unknown metric", same, "logout.response_time:p50=+1%", `budget "logout.response_time:p50=+1%": no scenario has this figure on both sides; use a metric of the table, such as response_time:p99`},
-		{"too few samples", same, "response_time:p99=+1%", `budget "response_time:p99=+1%" cannot be judged: in drawn only 1 samples lie beyond the figure, but 10 are needed; use longer runs`},
-		{"no sample", same, "login.service_time:p50=+1%", `budget "login.service_time:p50=+1%" cannot be judged: drawn has no sample in A and B`},
+		{"no time", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response = make([]string, 9) }), "",
+			"drawn cannot be compared: no time of an operation in B"},
+		{"nothing counted", same, "operations_failed:rate=+1%",
+			`budget "operations_failed:rate=+1%" cannot be judged: of drawn nothing was counted in A and B`},
+		{"an unknown metric", same, "logout.response_time:p50=+1%",
+			`budget "logout.response_time:p50=+1%": no scenario has this figure on both sides; use a metric of the ` +
+				`table, such as response_time:p99`},
+		{"too few samples", same, "response_time:p99=+1%",
+			`budget "response_time:p99=+1%" cannot be judged: in drawn only 1 samples lie beyond the figure, but 10 ` +
+				`are needed; use longer runs`},
+		{"no sample", same, "login.service_time:p50=+1%",
+			`budget "login.service_time:p50=+1%" cannot be judged: drawn has no sample in A and B`},
 		{"too short", draw(func(r *Result) {
 			r.Load.Histograms.Operations[0].Response = r.Load.Histograms.Operations[0].Response[:7]
 		}),
-			"response_time:p50=+1%", `budget "response_time:p50=+1%" cannot be judged: in drawn a run is shorter than 8 s; use longer runs`},
+			"response_time:p50=+1%", `budget "response_time:p50=+1%" cannot be judged: in drawn a run is shorter ` +
+				`than 8 s; use longer runs`},
 		{"a broken second", draw(func(r *Result) { r.Load.Histograms.Operations[0].Response[3] = "AAAA" }), "",
 			"drawn.json: reading `load.histograms.operations[0].response[3]`: too short for an HDR histogram"},
 	} {
@@ -255,8 +286,10 @@ func TestWarnings(t *testing.T) {
 	draw := func(rate float64, host string) []*Result {
 		r := drawing{runs: 3, seconds: 9, each: 20, factor: 1}.draw(t, rand.New(rand.NewPCG(1, 1)))
 		for _, one := range r {
-			one.Load.Conditions = &reports.Conditions{ScenarioSum: "0123456789abcdef", StartRate: rate, Stages: []reports.Stage{{Seconds: 9, Rate: rate}},
-				Machine: reports.Machine{OS: "linux", Arch: "amd64", CPU: "some", CPUs: 2, Host: host}, Build: reports.Build{Go: "go1.26"}}
+			one.Load.Conditions = &reports.Conditions{ScenarioSum: "0123456789abcdef", StartRate: rate,
+				Stages:  []reports.Stage{{Seconds: 9, Rate: rate}},
+				Machine: reports.Machine{OS: "linux", Arch: "amd64", CPU: "some", CPUs: 2, Host: host},
+				Build:   reports.Build{Go: "go1.26"}}
 		}
 		return r
 	}
@@ -272,17 +305,23 @@ func TestWarnings(t *testing.T) {
 	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x"), b).Loads[0].Warnings); d != "" {
 		t.Error(d)
 	}
-	want = []string{"a side has 1 run: the variation between runs of one server is not in the intervals; give at least 3 runs on each side"}
+	want = []string{"a side has 1 run: the variation between runs of one server is not in the intervals; give at " +
+		"least 3 runs on each side"}
 	if d := cmp.Diff(want, compareDrawn(t, draw(5, "x")[:1], draw(5, "x")[:1]).Loads[0].Warnings); d != "" {
 		t.Error(d)
 	}
 }
 
 func virtualResult(change func(*Result)) []*Result {
-	r := &Result{path: "v.json", Scenario: "classroom", World: reports.Virtual, Seed: 7, Digest: "aa", Verdict: reports.Passed,
-		Counts:     counts.Counts{Beacons: counts.Beacons{Sent: 10, Valid: 9}},
-		Operations: []operation{{"beacon", 10, reports.Delays{P95: 5, Max: 9}}},
-		Checks:     []reports.Check{{Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed, Found: "3"}, {Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed}}}
+	r := &Result{path: "v.json", Run: reports.Run{
+		Scenario: "classroom", World: reports.Virtual, Seed: 7, Digest: "aa", Verdict: reports.Passed,
+		Counts: counts.Counts{Beacons: counts.Beacons{Sent: 10, Valid: 9}},
+		Checks: []reports.Check{
+			{Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed, Found: "3"},
+			{Kind: reports.ExpectationCheck, Name: "x", Verdict: reports.Passed},
+		},
+	}}
+	r.Operations = []reports.OperationDocument{{Name: "beacon", Count: 10, DelayMs: reports.Delays{P95: 5, Max: 9}}}
 	change(r)
 	return []*Result{r}
 }
@@ -298,10 +337,13 @@ func TestVirtualRunsAreComparedExactly(t *testing.T) {
 		r.Checks[1].Verdict, r.Checks[0].Name = reports.Failed, "y"
 	})
 	c = compareDrawn(t, same, b, "beacon_delay:p95=+1ms", "beacons.valid:count=-20%", "beacon_delay:max=+0%",
-		"beacons.valid:count=-10%", "beacons.valid:count=-1", "beacons.valid:count=-0", "beacons.valid:count=+0", "beacons.sent:count=-0%")
+		"beacons.valid:count=-10%", "beacons.valid:count=-1", "beacons.valid:count=-0", "beacons.valid:count=+0",
+		"beacons.sent:count=-0%")
 	want := []Difference{
-		{"expectation y", "", "passed: 3"}, {"expectation x", "passed: 3", "failed"}, {"expectation x (2)", "passed", ""},
-		{"verdict", "passed", "failed"}, {"digest", "aa", "bb"}, {"beacons.valid", "9", "8"}, {"beacon_delay:p95", "5 ms", "6.5 ms"},
+		{"expectation y", "", "passed: 3"}, {"expectation x", "passed: 3", "failed"},
+		{"expectation x (2)", "passed", ""},
+		{"verdict", "passed", "failed"}, {"digest", "aa", "bb"}, {"beacons.valid", "9", "8"},
+		{"beacon_delay:p95", "5 ms", "6.5 ms"},
 	}
 	if d := cmp.Diff(want, c.Exact[0].Differences); d != "" {
 		t.Error(d)
@@ -311,17 +353,19 @@ func TestVirtualRunsAreComparedExactly(t *testing.T) {
 		verdicts = append(verdicts, fmt.Sprintf("%s %s %.2f", r.Budget, r.Verdict, r.Change))
 	}
 	wantVerdicts := []string{
-		"beacon_delay:p95=+1ms budget exceeded 1.50", "beacons.valid:count=-20% held -11.11", "beacon_delay:max=+0% held 0.00",
+		"beacon_delay:p95=+1ms budget exceeded 1.50", "beacons.valid:count=-20% held -11.11",
+		"beacon_delay:max=+0% held 0.00",
 		"beacons.valid:count=-10% budget exceeded -11.11", "beacons.valid:count=-1 held -1.00",
-		"beacons.valid:count=-0 budget exceeded -1.00", "beacons.valid:count=+0 held -1.00", "beacons.sent:count=-0% held 0.00",
+		"beacons.valid:count=-0 budget exceeded -1.00", "beacons.valid:count=+0 held -1.00",
+		"beacons.sent:count=-0% held 0.00",
 	}
 	if d := cmp.Diff(wantVerdicts, verdicts); d != "" {
 		t.Error(d)
 	}
 }
 
-// TestBudgetsAreExact checks that a change of exactly the limit holds: 5 of 100 are 5 %, although 95/100 - 1 is less than
-// -0.05 in floating point.
+// TestBudgetsAreExact checks that a change of exactly the limit holds: 5 of 100 are 5 %, although 95/100 - 1 is less
+// than -0.05 in floating point.
 func TestBudgetsAreExact(t *testing.T) {
 	count := func(n uint64) []*Result { return virtualResult(func(r *Result) { r.Beacons.Valid = n }) }
 	for _, c := range []struct {
@@ -330,7 +374,8 @@ func TestBudgetsAreExact(t *testing.T) {
 		want   Verdict
 	}{
 		{100, 95, "=-5%", Held}, {100, 94, "=-5%", Exceeded}, {100, 110, "=+10%", Held}, {100, 111, "=+10%", Exceeded},
-		{100, 110, "=10%", Held}, {100, 200, "=-5%", Held}, {100, 5, "=+5%", Held}, {3_000_000, 2_850_000, "=-5%", Held},
+		{100, 110, "=10%", Held}, {100, 200, "=-5%", Held}, {100, 5, "=+5%", Held},
+		{3_000_000, 2_850_000, "=-5%", Held},
 		{3_000_000, 2_849_999, "=-5%", Exceeded}, {0, 0, "=-5%", Held}, {0, 7, "=-5", Held},
 	} {
 		got := compareDrawn(t, count(c.a), count(c.b), "beacons.valid:count"+c.budget)
@@ -342,7 +387,7 @@ func TestBudgetsAreExact(t *testing.T) {
 
 // TestAnOperationThatDidNotHappen has no delays, so that a budget for one is an error.
 func TestAnOperationThatDidNotHappen(t *testing.T) {
-	b := virtualResult(func(r *Result) { r.Operations = []operation{{"beacon", 0, reports.Delays{}}} })
+	b := virtualResult(func(r *Result) { r.Operations = []reports.OperationDocument{{Name: "beacon"}} })
 	budget, err := ParseBudget("beacon_delay:p95=+1ms")
 	if err != nil {
 		t.Fatal(err)
@@ -358,7 +403,8 @@ func TestFewDifferencesAreListed(t *testing.T) {
 	b := virtualResult(func(r *Result) {
 		r.Digest, r.Verdict, r.Events, r.Phones, r.VirtualSeconds = "bb", reports.Failed, 5, 6, 7
 		r.Checks[0].Verdict = reports.Failed
-		r.Operations = []operation{{"beacon", 9, reports.Delays{Min: 1, Mean: 2, P50: 3, P90: 4, P95: 6, P99: 7, Max: 8}}}
+		r.Operations = []reports.OperationDocument{{Name: "beacon", Count: 9,
+			DelayMs: reports.Delays{Min: 1, Mean: 2, P50: 3, P90: 4, P95: 6, P99: 7, Max: 8}}}
 		r.Beacons = counts.Beacons{Sent: 11, Delivered: 1, Valid: 10, Invalid: 2}
 	})
 	c := compareDrawn(t, virtualResult(func(*Result) {}), b)
@@ -370,7 +416,8 @@ func TestFewDifferencesAreListed(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
 	more := fmt.Sprintf("  and %d more (--report json lists them)", n-maxDifferences)
 	if last := lines[len(lines)-1]; n <= maxDifferences || last != more || len(lines) > maxDifferences+5 ||
-		!strings.Contains(text.String(), "A                    B\n  expectation x ") && !strings.Contains(lines[3], "expectation x ") {
+		!strings.Contains(text.String(), "A                    B\n  expectation x ") && !strings.Contains(lines[3],
+			"expectation x ") {
 		t.Errorf("%d differences, and the text\n%s", n, text.String())
 	}
 }
@@ -392,7 +439,8 @@ func TestTextAndJSON(t *testing.T) {
 	if err := JSON(&doc, c); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`BUDGET EXCEEDED  evil\x1b[2J: response_time:p50=+10%; 3 of 3 times moved; 3 runs of A (30 s) and 3 of B (30 s)` + "\n", "p99.9 ", "too few samples\n", "adjusted for the 3 tested rows"} {
+	for _, want := range []string{`BUDGET EXCEEDED  evil\x1b[2J: response_time:p50=+10%; 3 of 3 times moved; 3 runs ` +
+		`of A (30 s) and 3 of B (30 s)` + "\n", "p99.9 ", "too few samples\n", "adjusted for the 3 tested rows"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("no %q in\n%s", want, text.String())
 		}
@@ -406,7 +454,8 @@ func TestTextAndJSON(t *testing.T) {
 	if err := json.Unmarshal(doc.Bytes(), &back); err != nil {
 		t.Fatal(err)
 	}
-	if back.Schema != Schema || back.Verdict != Exceeded || back.Loads[0].Scenario != "evil\x1b[2J" || back.Loads[0].Rows[0].Test.Low < 0.1 ||
+	if back.Schema != Schema || back.Verdict != Exceeded || back.Loads[0].Scenario != "evil\x1b[2J" ||
+		back.Loads[0].Rows[0].Test.Low < 0.1 ||
 		back.Loads[0].Budgets[0].Limit != 10 || back.Loads[0].A.Runs != 3 || bytes.ContainsAny(doc.Bytes(), "\x1b") {
 		t.Errorf("%s", doc.String())
 	}

@@ -101,11 +101,14 @@ func encodeSecond(t testing.TB, samples map[int64]uint64) string {
 
 // result returns the result of a load of one operation with response times only.
 func result(texts []string) *Result {
-	return &Result{path: "drawn.json", Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: &loadResult{
+	load := &reports.Load{
 		Seconds: float64(len(texts)),
 		Histograms: &reports.Histograms{Schema: stats.Schema, Operations: []reports.OperationHistograms{
 			{Name: "login", Response: texts, Service: make([]string, len(texts))},
 		}},
+	}
+	return &Result{path: "drawn.json", Run: reports.Run{
+		Scenario: "drawn", World: reports.Live, Verdict: reports.Passed, Seed: 1, Load: load,
 	}}
 }
 

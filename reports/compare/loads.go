@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"bluetrace/reports"
 	"bluetrace/reports/stats"
 )
 
@@ -34,6 +35,10 @@ type Test struct {
 	High      float64 `json:"high"`
 	LowMs     float64 `json:"low_ms"` // the interval of B - A
 	HighMs    float64 `json:"high_ms"`
+	ALowMs    float64 `json:"a_low_ms"` // the interval of A's figure
+	AHighMs   float64 `json:"a_high_ms"`
+	BLowMs    float64 `json:"b_low_ms"` // the interval of B's figure
+	BHighMs   float64 `json:"b_high_ms"`
 	P         float64 `json:"p"`
 	PAdjusted float64 `json:"p_adjusted"` // for the number of rows
 }
@@ -225,6 +230,8 @@ func testOf(d difference, confidence float64) *Test {
 	t.Low, t.High = d.ratio(confidence)
 	low, high := d.absolute(confidence)
 	t.LowMs, t.HighMs = low/1e6, high/1e6
+	t.ALowMs, t.AHighMs = d.a.interval(confidence)
+	t.BLowMs, t.BHighMs = d.b.interval(confidence)
 	return t
 }
 
@@ -282,12 +289,12 @@ func countsOf(p sides) []CountRow {
 	var rows []CountRow
 	for _, c := range []struct {
 		name string
-		of   func(*loadResult) (n, of uint64)
+		of   func(*reports.Load) (n, of uint64)
 	}{
-		{"arrivals_dropped", func(l *loadResult) (uint64, uint64) { return l.Arrivals.Dropped, l.Arrivals.Due }},
-		{"operations_failed", func(l *loadResult) (uint64, uint64) { return l.All.Failed, l.All.count() }},
-		{"operations_unknown", func(l *loadResult) (uint64, uint64) { return l.All.Unknown, l.All.count() }},
-		{beaconsLost, func(l *loadResult) (uint64, uint64) { return l.Beacons.Lost, l.Beacons.Sent }},
+		{"arrivals_dropped", func(l *reports.Load) (uint64, uint64) { return l.Arrivals.Dropped, l.Arrivals.Due }},
+		{"operations_failed", func(l *reports.Load) (uint64, uint64) { return l.All.Failed, l.All.Count() }},
+		{"operations_unknown", func(l *reports.Load) (uint64, uint64) { return l.All.Unknown, l.All.Count() }},
+		{beaconsLost, func(l *reports.Load) (uint64, uint64) { return l.Beacons.Lost, l.Beacons.Sent }},
 	} {
 		sum := func(results []*Result) (n, of uint64, rate *float64) {
 			for _, r := range results {
@@ -324,7 +331,7 @@ func resourcesOf(p sides) []ResourceRow {
 	}{
 		{"server_cpu_us_per_operation", func(r *Result) float64 {
 			seconds := r.Load.ServerUse.UserSeconds + r.Load.ServerUse.SystemSeconds
-			return 1e6 * seconds / float64(max(1, r.Load.All.count()))
+			return 1e6 * seconds / float64(max(1, r.Load.All.Count()))
 		}},
 		{"server_peak_mib", func(r *Result) float64 { return float64(r.Load.ServerUse.PeakBytes) / (1 << 20) }},
 		{"server_gc_pause_ms", func(r *Result) float64 { return 1000 * r.Load.ServerUse.GCPause() }},

@@ -13,7 +13,6 @@ import (
 	"strings"
 
 	"bluetrace/reports"
-	"bluetrace/reports/counts"
 )
 
 // Limits of the input.
@@ -50,7 +49,8 @@ func Read(side string) ([]*Result, error) {
 			return nil, err
 		}
 		if all = append(all, results...); len(all) > maxResults {
-			return nil, &Invalid{path, fmt.Errorf("%q has more than %d results", side, maxResults)}
+			return nil, &Invalid{path, fmt.Errorf("with this file, a side has more than %d results: %s", maxResults,
+				reports.Quoted(Parts(side)))}
 		}
 	}
 	return all, nil
@@ -134,7 +134,9 @@ func decodeError(path string, text []byte, begins int64, err error) error {
 			return &Invalid{placeOf(path, text, begins),
 				fmt.Errorf("expected the object of a result, found %s", e.Value)}
 		}
-		return &Invalid{placeOf(path, text, begins+e.Offset), fmt.Errorf("`%s` cannot be a %s", e.Field, e.Value)}
+		embedded := func(name string) bool { return name == "Run" || name == "Counts" }
+		field := strings.Join(slices.DeleteFunc(strings.Split(e.Field, "."), embedded), ".")
+		return &Invalid{placeOf(path, text, begins+e.Offset), fmt.Errorf("`%s` cannot be a %s", field, e.Value)}
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) {
 		return &Invalid{placeOf(path, text, int64(len(text))),
@@ -165,7 +167,7 @@ func placeOf(path string, text []byte, offset int64) string {
 // findFiles returns the files of a side, each once.
 func findFiles(side string) ([]string, error) {
 	var files []string
-	for _, part := range splitSide(side) {
+	for _, part := range Parts(side) {
 		some, err := findOne(part)
 		if err != nil {
 			return nil, err
@@ -182,8 +184,8 @@ func findFiles(side string) ([]string, error) {
 	return files, nil
 }
 
-// splitSide splits at commas, unless there is a file with this name.
-func splitSide(side string) []string {
+// Parts returns the paths and patterns of a side, which commas separate unless there is a file with this name.
+func Parts(side string) []string {
 	if _, err := os.Lstat(side); err == nil {
 		return []string{side}
 	}
@@ -247,58 +249,15 @@ func jsonFiles(folder string) ([]string, error) {
 	return files, nil
 }
 
-// Result is the part of a run's JSON (docs/RESULTS.md) that a comparison needs.
+// Result is a run that was read from its JSON form (docs/RESULTS.md).
 type Result struct {
 	path   string // of the file
 	number int    // of the object in the file, from 1; 0 if it is the only one
 
-	Format         int             `json:"format"`
-	Scenario       string          `json:"scenario"`
-	World          string          `json:"world"`
-	Seed           uint64          `json:"seed"`
-	Digest         string          `json:"digest"`
-	Verdict        reports.Verdict `json:"verdict"`
-	VirtualSeconds float64         `json:"virtual_seconds"`
-	Events         uint64          `json:"events"`
-	Phones         int             `json:"phones"`
-
-	counts.Counts
-
-	Operations []operation     `json:"operations"`
-	Checks     []reports.Check `json:"checks"`
-	Load       *loadResult     `json:"load"`
+	Format int `json:"format"`
+	reports.Run
+	Operations []reports.OperationDocument `json:"operations"`
 }
-
-// operation is an operation of a run without a load.
-type operation struct {
-	Name    string         `json:"name"`
-	Count   int64          `json:"count"`
-	DelayMs reports.Delays `json:"delay_ms"`
-}
-
-// loadResult is the part of a result that describes a load.
-type loadResult struct {
-	Executor      string              `json:"executor"`
-	Server        string              `json:"server"`
-	Invalid       []string            `json:"invalid,omitempty"`
-	WarmUpSeconds float64             `json:"warm_up_seconds"`
-	Seconds       float64             `json:"seconds"`
-	Arrivals      reports.Arrivals    `json:"arrivals"`
-	All           outcomes            `json:"all"`
-	Beacons       reports.LoadBeacons `json:"beacons"`
-	ServerUse     *reports.ProcessUse `json:"server_use"`
-	Conditions    *reports.Conditions `json:"conditions"`
-	Histograms    *reports.Histograms `json:"histograms"`
-}
-
-// outcomes counts operations by their outcome.
-type outcomes struct {
-	OK      uint64 `json:"ok"`
-	Failed  uint64 `json:"failed"`
-	Unknown uint64 `json:"unknown"`
-}
-
-func (o outcomes) count() uint64 { return o.OK + o.Failed + o.Unknown }
 
 // place returns the file, with the number of the object if there are several.
 func (r *Result) place() string {

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,16 +72,28 @@ func TestBrokenFiles(t *testing.T) {
 	for _, c := range []struct{ text, place, want string }{
 		{"", "", "empty file: expected a result"},
 		{named("one")[:20], ":1:21", "incomplete file: it ends within a result"},
-		{named("one") + "\n  {\"scenario\": }\n", ":3:16", "invalid JSON: invalid character '}' looking for beginning of value"},
+		{named("one") + "\n  {\"scenario\": }\n", ":3:16",
+			"invalid JSON: invalid character '}' looking for beginning of value"},
 		{"\ufeff{\"scenario\": }", ":1:14", "invalid JSON: invalid character '}' looking for beginning of value"},
-		{"\xff\xfe{\x00}\x00", "", "the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"},
+		{"\xff\xfe{\x00}\x00", "",
+			"the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"},
 		{"{\x00}\x00", "", "the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"},
+		{"{\x00\"\x00s\x00", "", "the file is UTF-16 text; save it as UTF-8 (in PowerShell: Out-File -Encoding utf8)"},
+		{"PK\x03\x04\x14\x00", "", "this is a zip archive; expected JSON, which is UTF-8 text"},
+		{"\x1f\x8b\x08", "", "this is a gzip file; expected JSON, which is UTF-8 text"},
+		{"\xfd7zXZ\x00", "", "this is an xz file; expected JSON, which is UTF-8 text"},
+		{"\x28\xb5\x2f\xfd", "", "this is a zstd file; expected JSON, which is UTF-8 text"},
+		{"run.json" + strings.Repeat("\x00", 249) + "ustar", "",
+			"this is a tar archive; expected JSON, which is UTF-8 text"},
+		{"\x00\x00\x00\x00", ":1:1", "invalid JSON: invalid character '\\x00' looking for beginning of value"},
 		{"<html>", ":1:1", "invalid JSON: invalid character '<' looking for beginning of value"},
 		{named("one") + "{\"scenario\": 5}", ":2:15", "`scenario` cannot be a number"},
 		{"[]", ":1:1", "expected the object of a result, found array"},
 		{"{\"name\": \"package\"}", ":1:1", "not the result of a run: missing `scenario` or `world`"},
-		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a", "response": [""]}]}}}`, ":1:1", "a has 1 seconds of response times and 0 of service times"},
-		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a"}, {"name": "a"}]}}}`, ":1:1", "`load.histograms` has an operation \"a\": the name must be unique and not empty"},
+		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a", ` +
+			`"response": [""]}]}}}`, ":1:1", "a has 1 seconds of response times and 0 of service times"},
+		{`{"scenario": "x", "world": "live", "load": {"histograms": {"operations": [{"name": "a"}, {"name": "a"}]}}}`,
+			":1:1", "`load.histograms` has an operation \"a\": the name must be unique and not empty"},
 		{strings.Repeat("[", 20_000), ":1:1", "exceeded max depth"},
 	} {
 		path := write(t, filepath.Join(folder, "x.json"), c.text)
@@ -102,10 +115,26 @@ func TestBrokenFiles(t *testing.T) {
 	}
 }
 
+// TestTooManyResults checks that the error names each file of a list apart.
+func TestTooManyResults(t *testing.T) {
+	folder := t.TempDir()
+	one := write(t, filepath.Join(folder, "1.json"), strings.Repeat(named("one"), maxResults))
+	two := write(t, filepath.Join(folder, "2.json"), named("two"))
+	if all, err := Read(one); err != nil || len(all) != maxResults {
+		t.Fatalf("%d results and %v, want %d", len(all), err, maxResults)
+	}
+	_, err := Read(one + "," + two)
+	want := fmt.Sprintf("%s: with this file, a side has more than 10000 results: %q, %q", two, one, two)
+	if err == nil || err.Error() != want {
+		t.Errorf("got %v\nwant %s", err, want)
+	}
+}
+
 // TestTooLarge checks that a file above the limit is not read.
 func TestTooLarge(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "x.json"), named("one"))
-	if _, err := readFile(path, 10); err == nil || !strings.Contains(err.Error(), "file too large: must be at most 256 MiB, and all files of a side 1024 MiB") {
+	if _, err := readFile(path, 10); err == nil || !strings.Contains(err.Error(),
+		"file too large: must be at most 256 MiB, and all files of a side 1024 MiB") {
 		t.Errorf("%v", err)
 	}
 }

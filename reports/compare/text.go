@@ -65,12 +65,7 @@ func (p *page) verdict(scenario string, budgets []BudgetResult, result string) {
 }
 
 func (p *page) load(l *Load) {
-	tested, moved := l.tested()
-	result := fmt.Sprintf("%d of %d times moved", moved, tested)
-	if tested == 0 {
-		result = "no time could be tested"
-	}
-	p.verdict(l.Scenario, l.Budgets, fmt.Sprintf("%s; %s of A (%.0f s) and %d of B (%.0f s)", result, reports.Plural(l.A.Runs, "run", "runs"), l.A.Seconds, l.B.Runs, l.B.Seconds))
+	p.verdict(l.Scenario, l.Budgets, l.result())
 	p.Fields("warnings", l.Warnings)
 	p.budgets(l.Budgets)
 	p.rows(l)
@@ -78,24 +73,44 @@ func (p *page) load(l *Load) {
 	p.resources(l.Resources)
 }
 
+// result returns the number of times that moved, and the runs.
+func (l *Load) result() string {
+	tested, moved := l.tested()
+	result := fmt.Sprintf("%d of %d times moved", moved, tested)
+	if tested == 0 {
+		result = "no time could be tested"
+	}
+	return fmt.Sprintf("%s; %s of A (%.0f s) and %d of B (%.0f s)", result,
+		reports.Plural(l.A.Runs, "run", "runs"), l.A.Seconds, l.B.Runs, l.B.Seconds)
+}
+
 func (p *page) budgets(budgets []BudgetResult) {
 	for i, b := range budgets {
 		if i == 0 {
 			p.Gap()
 		}
-		text := fmt.Sprintf("%s: %s", reports.Escape(b.Budget), formatChange(b.Change, b.Unit))
-		if b.Tested {
-			text += fmt.Sprintf(" (%s to %s)", formatChange(b.Low, b.Unit), formatChange(b.High, b.Unit))
-		}
-		result := string(b.Verdict)
-		switch {
-		case b.Verdict == NotShown:
-			result = "beyond it, but this may be chance: not shown"
-		case b.Verdict == Held && (b.exceededBy(b.Low) || b.exceededBy(b.High)):
-			result = "held, but a larger change is possible"
-		}
-		p.Line("  budget      %s  %s", text, p.Paint(b.Verdict.Color(), result))
+		p.Line("  budget      %s: %s  %s", reports.Escape(b.Budget), b.change(), p.Paint(b.Verdict.Color(), b.outcome()))
 	}
+}
+
+// change returns the change of the figure, with its interval if it has one.
+func (b *BudgetResult) change() string {
+	text := formatChange(b.Change, b.Unit)
+	if b.Tested {
+		text += fmt.Sprintf(" (%s to %s)", formatChange(b.Low, b.Unit), formatChange(b.High, b.Unit))
+	}
+	return text
+}
+
+// outcome returns the verdict with a remark about its certainty.
+func (b *BudgetResult) outcome() string {
+	switch {
+	case b.Verdict == NotShown:
+		return "beyond it, but this may be chance: not shown"
+	case b.Verdict == Held && (b.exceededBy(b.Low) || b.exceededBy(b.High)):
+		return "held, but a larger change is possible"
+	}
+	return string(b.Verdict)
 }
 
 // formatChange formats a change with its sign and unit.
@@ -117,7 +132,6 @@ func (p *page) rows(l *Load) {
 	if len(l.Rows) == 0 {
 		return
 	}
-	percent := func(share float64) string { return number(math.Round(1e4*share) / 1e2) }
 	p.Gap()
 	p.Line("  %-29s %9s %9s %9s   %-20s %7s  %s",
 		"times; ms", "A", "B", "change", percent(p.confidence)+" % confidence", "p", "")
@@ -128,17 +142,10 @@ func (p *page) rows(l *Load) {
 			name = ""
 		}
 		previous = r.Metric
-		interval, pValue := "", ""
-		if r.Test != nil {
-			interval = fmt.Sprintf("%+.1f to %s", 100*r.Test.Low, formatHigh(r.Test.High))
-			pValue = fmt.Sprintf("%.3f", r.Test.PAdjusted)
-			if r.Test.PAdjusted < 0.001 {
-				pValue = "<0.001"
-			}
-		}
+		interval, pValue := r.Test.texts()
 		p.Line("  %-22s %-6s %9s %9s %9s   %-20s %7s  %s",
 			reports.Escape(name), r.Figure, reports.FormatMs(r.AMs), reports.FormatMs(r.BMs),
-			fmt.Sprintf("%+.1f %%", 100*r.Change), interval, pValue,
+			formatChange(100*r.Change, Percent), interval, pValue,
 			p.Paint(r.Verdict.Color(), string(r.Verdict)))
 	}
 	tested, _ := l.tested()
@@ -147,6 +154,22 @@ func (p *page) rows(l *Load) {
 	p.Line("  moved, %s %% are expected to be chance. The intervals are not adjusted. Times are within 0.8 %%.",
 		percent(p.falseDiscoveries))
 }
+
+// texts returns the interval of the change and the adjusted p, which are empty without a test.
+func (t *Test) texts() (interval, p string) {
+	switch {
+	case t == nil:
+		return "", ""
+	case t.PAdjusted < 0.001:
+		p = "<0.001"
+	default:
+		p = fmt.Sprintf("%.3f", t.PAdjusted)
+	}
+	return fmt.Sprintf("%+.1f to %s", 100*t.Low, formatHigh(t.High)), p
+}
+
+// percent formats a share without the sign of a percentage.
+func percent(share float64) string { return number(math.Round(1e4*share) / 1e2) }
 
 // formatHigh formats the upper end of an interval. An end beyond ten times the
 // figure is not informative, and its digits are left out.
@@ -204,12 +227,16 @@ func valueRange(values []float64) string {
 // maxDifferences is the number of differences that are listed for a pair of runs.
 const maxDifferences = 15
 
-func (p *page) exact(e *Exact) {
-	result := fmt.Sprintf("%s, seed %d", reports.Plural(len(e.Differences), "difference", "differences"), e.Seed)
+// result returns the number of differences.
+func (e *Exact) result() string {
 	if e.Identical && len(e.Differences) == 0 {
-		result = fmt.Sprintf("identical, the same events in the same order, seed %d", e.Seed)
+		return fmt.Sprintf("identical, the same events in the same order, seed %d", e.Seed)
 	}
-	p.verdict(e.Scenario, e.Budgets, result)
+	return fmt.Sprintf("%s, seed %d", reports.Plural(len(e.Differences), "difference", "differences"), e.Seed)
+}
+
+func (p *page) exact(e *Exact) {
+	p.verdict(e.Scenario, e.Budgets, e.result())
 	p.Fields("warnings", e.Warnings)
 	p.budgets(e.Budgets)
 	for i, d := range e.Differences {

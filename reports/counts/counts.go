@@ -84,9 +84,8 @@ type Row struct {
 	// Name is the path in the JSON report and the name in the scenario language,
 	// such as beacons.sent.
 	Name   string
-	Column string // in the text report
 	Metric string // in OpenMetrics; several rows may share one, with an Outcome each
-	Help   string // of the metric
+	Help   string // of the metric; empty if it is Doc as a sentence
 	// Doc documents the value in the scenario language; empty if the language has no
 	// such value.
 	Doc string
@@ -101,6 +100,20 @@ type Row struct {
 func (r *Row) Group() string {
 	group, _, _ := strings.Cut(r.Name, ".")
 	return group
+}
+
+// Column is the part of Name after the dot, in words: the title in the text report.
+func (r *Row) Column() string {
+	_, column, _ := strings.Cut(r.Name, ".")
+	return strings.ReplaceAll(column, "_", " ")
+}
+
+// MetricHelp returns the help text of the metric.
+func (r *Row) MetricHelp() string {
+	if r.Help != "" {
+		return r.Help
+	}
+	return strings.ToUpper(r.Doc[:1]) + r.Doc[1:] + "."
 }
 
 // Of returns the value of the row's count.
@@ -135,71 +148,56 @@ const (
 )
 
 var rows = []Row{
-	{Name: "beacons.sent", Column: "sent", Metric: "bluetrace_beacons_sent_total",
-		Doc:  "beacons that phones sent",
-		Help: "Beacons that phones sent.", field: func(c *Counts) *uint64 { return &c.Beacons.Sent }},
-	{Name: "beacons.delivered", Column: "delivered", Metric: "bluetrace_beacons_delivered_total",
-		Doc:  "beacons that were judged by a receiver",
-		Help: "Beacons that a receiver judged.", field: func(c *Counts) *uint64 { return &c.Beacons.Delivered }},
-	{Name: "beacons.valid", Column: "valid", Metric: judged, Outcome: "valid",
-		Doc:  "of those, judged valid",
-		Help: judgedHelp, field: func(c *Counts) *uint64 { return &c.Beacons.Valid }},
-	{Name: "beacons.invalid", Column: "invalid", Metric: judged, Outcome: "invalid",
-		Doc:  "of those, judged invalid (a part out of turn counts as one)",
-		Help: judgedHelp, field: func(c *Counts) *uint64 { return &c.Beacons.Invalid }},
-	{Name: "beacons.kept", Column: "kept", Metric: "bluetrace_beacons_kept_total",
-		Doc:  "entries written to contact logs",
-		Help: "Entries written to contact logs.", field: func(c *Counts) *uint64 { return &c.Beacons.Kept }},
-	{Name: "beacons.expired", Column: "expired", Metric: "bluetrace_beacons_expired_total",
+	{Name: "beacons.sent", Metric: "bluetrace_beacons_sent_total", Doc: "beacons that phones sent",
+		field: func(c *Counts) *uint64 { return &c.Beacons.Sent }},
+	{Name: "beacons.delivered", Metric: "bluetrace_beacons_delivered_total",
+		Doc: "beacons that were judged by a receiver", Help: "Beacons that a receiver judged.",
+		field: func(c *Counts) *uint64 { return &c.Beacons.Delivered }},
+	{Name: "beacons.valid", Metric: judged, Outcome: "valid", Doc: "of those, judged valid", Help: judgedHelp,
+		field: func(c *Counts) *uint64 { return &c.Beacons.Valid }},
+	{Name: "beacons.invalid", Metric: judged, Outcome: "invalid",
+		Doc: "of those, judged invalid (a part out of turn counts as one)", Help: judgedHelp,
+		field: func(c *Counts) *uint64 { return &c.Beacons.Invalid }},
+	{Name: "beacons.kept", Metric: "bluetrace_beacons_kept_total", Doc: "entries written to contact logs",
+		field: func(c *Counts) *uint64 { return &c.Beacons.Kept }},
+	{Name: "beacons.expired", Metric: "bluetrace_beacons_expired_total",
 		Doc:   "entries that reached their retention and went",
 		Help:  "Contact log entries that reached their retention.",
 		field: func(c *Counts) *uint64 { return &c.Beacons.Expired }},
-	{Name: "datagrams.sent", Column: "sent", Metric: "bluetrace_datagrams_sent_total",
-		Doc:  "UDP datagrams sent",
-		Help: "UDP datagrams sent.", field: func(c *Counts) *uint64 { return &c.Datagrams.Sent }},
-	{Name: "datagrams.delivered", Column: "delivered", Metric: "bluetrace_datagrams_delivered_total",
-		Doc:  "UDP datagrams that reached a phone",
-		Help: "UDP datagrams that reached a phone.", field: func(c *Counts) *uint64 { return &c.Datagrams.Delivered }},
-	{Name: "datagrams.lost", Column: "lost", Metric: "bluetrace_datagrams_lost_total",
-		Doc:  "UDP datagrams that the network lost",
-		Help: "UDP datagrams that the network lost.", field: func(c *Counts) *uint64 { return &c.Datagrams.Lost }},
-	{Name: "datagrams.in_flight", Column: "in flight", Metric: "bluetrace_datagrams_in_flight", Gauge: true,
+	{Name: "datagrams.sent", Metric: "bluetrace_datagrams_sent_total", Doc: "UDP datagrams sent",
+		field: func(c *Counts) *uint64 { return &c.Datagrams.Sent }},
+	{Name: "datagrams.delivered", Metric: "bluetrace_datagrams_delivered_total",
+		Doc: "UDP datagrams that reached a phone", field: func(c *Counts) *uint64 { return &c.Datagrams.Delivered }},
+	{Name: "datagrams.lost", Metric: "bluetrace_datagrams_lost_total", Doc: "UDP datagrams that the network lost",
+		field: func(c *Counts) *uint64 { return &c.Datagrams.Lost }},
+	{Name: "datagrams.in_flight", Metric: "bluetrace_datagrams_in_flight", Gauge: true,
 		Help:  "UDP datagrams under way when the run ended.",
 		field: func(c *Counts) *uint64 { return &c.Datagrams.InFlight }},
-	{Name: "sessions.opened", Column: "opened", Metric: "bluetrace_sessions_opened_total",
+	{Name: "sessions.opened", Metric: "bluetrace_sessions_opened_total",
 		Doc:   "TCP connections that the server accepted",
-		Help:  "TCP connections that the server accepted.",
 		field: func(c *Counts) *uint64 { return &c.Sessions.Opened }},
-	{Name: "sessions.closed", Column: "closed", Metric: "bluetrace_sessions_closed_total",
-		Doc:  "TCP connections that ended",
-		Help: "TCP connections that ended.", field: func(c *Counts) *uint64 { return &c.Sessions.Closed }},
-	{Name: "logins.welcomed", Column: "welcomed", Metric: logins, Outcome: "welcomed",
-		Doc:  "logins answered with the welcome",
+	{Name: "sessions.closed", Metric: "bluetrace_sessions_closed_total", Doc: "TCP connections that ended",
+		field: func(c *Counts) *uint64 { return &c.Sessions.Closed }},
+	{Name: "logins.welcomed", Metric: logins, Outcome: "welcomed", Doc: "logins answered with the welcome",
 		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Welcomed }},
-	{Name: "logins.wrong", Column: "wrong", Metric: logins, Outcome: "wrong",
-		Doc:  "passwords answered as wrong, the third of a row included",
-		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Wrong }},
-	{Name: "logins.blocked", Column: "blocked", Metric: "bluetrace_account_blocks_total",
-		Doc:   "blocks that began",
+	{Name: "logins.wrong", Metric: logins, Outcome: "wrong",
+		Doc: "passwords answered as wrong, the third of a row included", Help: loginsHelp,
+		field: func(c *Counts) *uint64 { return &c.Logins.Wrong }},
+	{Name: "logins.blocked", Metric: "bluetrace_account_blocks_total", Doc: "blocks that began",
 		Help:  "Blocks that began after wrong passwords in a row.",
 		field: func(c *Counts) *uint64 { return &c.Logins.Blocked }},
-	{Name: "logins.refused", Column: "refused", Metric: logins, Outcome: "refused",
-		Doc:  "logins refused because of a block",
+	{Name: "logins.refused", Metric: logins, Outcome: "refused", Doc: "logins refused because of a block",
 		Help: loginsHelp, field: func(c *Counts) *uint64 { return &c.Logins.Refused }},
-	{Name: "tempids.issued", Column: "issued", Metric: "bluetrace_tempids_issued_total",
-		Doc:  "TempIDs that the server issued",
-		Help: "TempIDs that the server issued.", field: func(c *Counts) *uint64 { return &c.TempIDs.Issued }},
-	{Name: "uploads.complete", Column: "complete", Metric: uploads, Outcome: "complete",
-		Doc:  "uploads that arrived whole",
+	{Name: "tempids.issued", Metric: "bluetrace_tempids_issued_total", Doc: "TempIDs that the server issued",
+		field: func(c *Counts) *uint64 { return &c.TempIDs.Issued }},
+	{Name: "uploads.complete", Metric: uploads, Outcome: "complete", Doc: "uploads that arrived whole",
 		Help: uploadsHelp, field: func(c *Counts) *uint64 { return &c.Uploads.Complete }},
-	{Name: "uploads.broken", Column: "broken", Metric: uploads, Outcome: "broken",
-		Doc:  "uploads that broke off or were refused",
+	{Name: "uploads.broken", Metric: uploads, Outcome: "broken", Doc: "uploads that broke off or were refused",
 		Help: uploadsHelp, field: func(c *Counts) *uint64 { return &c.Uploads.Broken }},
-	{Name: "uploads.entries", Column: "entries", Metric: "bluetrace_upload_entries_total",
-		Doc:   "entries of the complete uploads",
+	{Name: "uploads.entries", Metric: "bluetrace_upload_entries_total", Doc: "entries of the complete uploads",
 		Help:  "Contact log entries in complete uploads.",
 		field: func(c *Counts) *uint64 { return &c.Uploads.Entries }},
-	{Name: "uploads.resolved", Column: "resolved", Metric: "bluetrace_upload_entries_resolved_total",
+	{Name: "uploads.resolved", Metric: "bluetrace_upload_entries_resolved_total",
 		Doc:   "of those, entries whose TempID the server issued",
 		Help:  "Uploaded entries whose TempID the server issued.",
 		field: func(c *Counts) *uint64 { return &c.Uploads.Resolved }},

@@ -31,7 +31,8 @@ func TestLazyHistogramHoldsAllValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !d.HDR().Equals(want) {
-			t.Errorf("asked for at %d: %v, want %v", asked, d.HDR().CumulativeDistribution(), want.CumulativeDistribution())
+			t.Errorf("asked for at %d: %v, want %v", asked, d.HDR().CumulativeDistribution(),
+				want.CumulativeDistribution())
 		}
 	}
 	var none Histogram

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 	"time"
@@ -228,3 +229,29 @@ func (c *Counts) Mean() (float64, bool) {
 	}
 	return sum / max(float64(c.total), 1), c.total > 0
 }
+
+// Row is a row of a heatmap of durations with its number of samples. Row k is from 10^(k/8) ns on, so that a factor of
+// ten has eight rows. A duration below a microsecond counts as one.
+type Row struct {
+	Index int
+	Count uint64
+}
+
+const rowsPerDecade = 8
+
+// Rows returns the rows that hold samples, whose bins are in order.
+func Rows(bins []Bin) (rows []Row) {
+	for _, b := range bins {
+		middle := max(1000, float64(b.Cell.Low()+b.Cell.High())/2)
+		k := int(math.Floor(rowsPerDecade * math.Log10(middle)))
+		if last := len(rows) - 1; last >= 0 && rows[last].Index == k {
+			rows[last].Count += b.Count
+		} else {
+			rows = append(rows, Row{k, b.Count})
+		}
+	}
+	return rows
+}
+
+// RowLow returns the lowest duration of the row with an index, in nanoseconds.
+func RowLow(index int) float64 { return math.Pow(10, float64(index)/rowsPerDecade) }

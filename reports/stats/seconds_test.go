@@ -56,7 +56,8 @@ func TestQuantilesAndMean(t *testing.T) {
 		}{{0, 10, 0}, {.45, 10, .5}, {.9, 10, 1}, {.95, 200, .5}, {1, 200, 1}} {
 			cell, share, ok := c.Quantile(want.q)
 			if !ok || cell.Low() != want.low || math.Abs(share-want.share) > 1e-9 {
-				t.Errorf("quantile %g: cell %d, share %g, %v; want %d, %g", want.q, cell.Low(), share, ok, want.low, want.share)
+				t.Errorf("quantile %g: cell %d, share %g, %v; want %d, %g", want.q, cell.Low(), share, ok, want.low,
+					want.share)
 			}
 		}
 		if mean, ok := c.Mean(); !ok || math.Abs(mean-29.5) > 1e-9 || c.Total() != 100 {
@@ -158,10 +159,12 @@ func hostileSecond(t *testing.T, digits int32, highest int64, payload []byte) st
 func TestHostileSeconds(t *testing.T) {
 	const hour = 3_600_000_000_000
 	for _, c := range []struct{ name, text, want string }{
-		{"a wide geometry", hostileSecond(t, 5, 1<<62, []byte{2}), "a histogram of 5 digits from 1 to 4611686018427387904: expected 2 digits from 1 to 3600000000000"},
+		{"a wide geometry", hostileSecond(t, 5, 1<<62, []byte{2}),
+			"a histogram of 5 digits from 1 to 4611686018427387904: expected 2 digits from 1 to 3600000000000"},
 		{"a bomb", hostileSecond(t, 2, hour, make([]byte, 1<<20)), "exceeds the maximum"},
 		{"a run of zeros beyond the end", hostileSecond(t, 2, hour, []byte{0xff, 0xff, 0xff, 0x7f}), "zero-run"},
-		{"too many samples", hostileSecond(t, 2, hour, []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}), "samples in one cell"},
+		{"too many samples", hostileSecond(t, 2, hour, []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}),
+			"samples in one cell"},
 		{"no base64", "????", "illegal base64"},
 		{"a long text", strings.Repeat("A", 1<<17), "a second's histogram of 131072 bytes"},
 	} {
@@ -177,12 +180,35 @@ func TestSecondsComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := DecodeSecond(text)
-	want := []Bin{{CellOf(0), 1}, {CellOf(5), 2}, {CellOf(255), 3}, {CellOf(1_000_000), 5}, {CellOf(3_600_000_000_000), 1}}
+	want := []Bin{{CellOf(0), 1}, {CellOf(5), 2}, {CellOf(255), 3}, {CellOf(1_000_000), 5}, {CellOf(3_600_000_000_000),
+		1}}
 	if d := cmp.Diff(want, got); d != "" || err != nil {
 		t.Errorf("%v\n%s", err, d)
 	}
 	if empty, err := EncodeSecond(nil); empty != "" || err != nil {
 		t.Errorf("nothing is %q, %v", empty, err)
+	}
+}
+
+// TestRowsHaveEverySample checks that a duration is in the row of its cell, and that no sample is lost.
+func TestRowsHaveEverySample(t *testing.T) {
+	var bins []Bin
+	for v := int64(1); v < secondLongest; v += 1 + v/9 {
+		bins = append(bins, Bin{CellOf(v), 2})
+	}
+	rows, total := Rows(bins), uint64(0)
+	for i, r := range rows {
+		total += r.Count
+		if i > 0 && r.Index <= rows[i-1].Index {
+			t.Fatalf("row %d after %d", r.Index, rows[i-1].Index)
+		}
+	}
+	if total != 2*uint64(len(bins)) || len(rows) > 13*rowsPerDecade {
+		t.Errorf("%d rows with %d samples, want %d", len(rows), total, 2*len(bins))
+	}
+	got := Rows([]Bin{{CellOf(1_100_000), 3}, {CellOf(1_200_000), 4}, {CellOf(99_000_000), 1}})
+	if d := cmp.Diff([]Row{{48, 7}, {63, 1}}, got); d != "" || RowLow(48) != 1e6 {
+		t.Errorf("row 48 from %g ns\n%s", RowLow(48), d)
 	}
 }
 

@@ -30,6 +30,7 @@ type accounts struct {
 	stores    []attemptStore // in progress, in order of their requests
 	failed    []*account     // accounts whose last attempt could not be saved
 	lastTried *account       // whose password was read last; nil if it is not followed
+	saveBy    time.Duration  // elapsed time by which a failed store must be tried again; 0 if none failed
 
 	blocks   map[string]lastBlock // by user name
 	restarts int                  // of the server
@@ -382,6 +383,9 @@ type attemptStore struct {
 func (a *accounts) storeAsked(records []nodes.Record) {
 	for i := range records {
 		r := &records[i].Attempts
+		if records[i].Kind != nodes.RecordIssue {
+			a.saveBy = 0
+		}
 		if records[i].Kind != nodes.RecordAttempts {
 			continue
 		}
@@ -398,9 +402,16 @@ func (a *accounts) storeAsked(records []nodes.Record) {
 
 // storeDone follows the result of a store. A successful store of any name also
 // saves the attempts that failed before.
-func (a *accounts) storeDone(records []nodes.Record, err error) {
+func (a *accounts) storeDone(at int64, records []nodes.Record, err error) {
 	for i := range records {
-		if err == nil && records[i].Kind != nodes.RecordIssue {
+		if records[i].Kind == nodes.RecordIssue {
+			continue
+		}
+		a.saveBy = 0
+		if err != nil && a.v.rules.Exact {
+			a.saveBy = a.clock.ElapsedAt(at) + saveAgain
+		}
+		if err == nil {
 			for _, acc := range a.failed {
 				acc.saved(acc.unsaved)
 				acc.unsaved = 0
@@ -425,6 +436,18 @@ func (a *accounts) storeDone(records []nodes.Record, err error) {
 	}
 }
 
+// saveAgain is the time from a failed store of attempts to the next one, in which the file is behind the memory.
+const saveAgain = time.Second
+
+// checkSaved checks that attempts that could not be saved are stored again in time. A server that was paused is late.
+func (a *accounts) checkSaved(at int64) {
+	const rounding = 2 // of a clock that drifts, in nanoseconds
+	if now := a.clock.ElapsedAt(at); a.saveBy > 0 && now > a.saveBy+rounding && !a.v.paused[event.Server] {
+		a.v.violate(PasswordsAnswered, at, -1, fmt.Sprintf("attempts that could not be saved are stored again by %s "+
+			"of the server's clock", a.saveBy), fmt.Sprintf("not by %s", now))
+	}
+}
+
 // storeAnswered checks that the session of a stored attempt has been answered.
 func (a *accounts) storeAnswered(at int64, s *session) {
 	if s.stage != atPassword || s.account == nil {
@@ -444,7 +467,7 @@ func (a *accounts) serverStopped() {
 	for _, acc := range a.names {
 		acc.restart()
 	}
-	a.stores, a.failed, a.lastTried = nil, nil, nil
+	a.stores, a.failed, a.lastTried, a.saveBy = nil, nil, nil, 0
 	a.restarts++
 }
 

@@ -71,7 +71,8 @@ func instantOf(tb testing.TB, text string) int64 {
 // beaconAround returns a beacon of this lifetime that begins at an instant, in the
 // local time of a zone.
 func beaconAround(zone *protocol.Zone, start, lifetime int64) (raw [protocol.BeaconSize]byte) {
-	b := protocol.Beacon{TempID: protocol.TempID([]byte("12345678901234567890")), Start: zone.Local(start), Expiry: zone.Local(start + lifetime)}
+	b := protocol.Beacon{TempID: protocol.TempID([]byte("12345678901234567890")), Start: zone.Local(start),
+		Expiry: zone.Local(start + lifetime)}
 	b.Encode(&raw)
 	return raw
 }
@@ -92,7 +93,8 @@ func TestReaderAgainstProtocol(t *testing.T) {
 				if src.IntN(4) == 0 {
 					mutate(src, &raw)
 				}
-				for _, at := range []int64{0, lifetime, lifetime / 2, 3600, lifetime + 3600, src.Int64N(20000) - 10000} {
+				for _, at := range []int64{0, lifetime, lifetime / 2, 3600, lifetime + 3600,
+					src.Int64N(20000) - 10000} {
 					for _, ns := range []int64{-1, 0, 1} {
 						if r.agree(t, zone, raw, src.IntN(2) == 0, (start+at)*int64(time.Second)+ns) {
 							valid++
@@ -146,11 +148,15 @@ func TestReaderGivesTheReason(t *testing.T) {
 		{"a TempID with a letter", "a" + good[1:], true, "29/07/2020 10:00:00", "its TempID is not 20 digits"},
 		{"a month too many", good[:23] + "13" + good[25:], true, "29/07/2020 10:00:00", "its start is no time"},
 		{"second 60", good[:56] + "60" + good[58:], true, "29/07/2020 10:00:00", "its expiry is no time"},
-		{"a life of nothing", good[:39] + good[20:39] + "1", true, "29/07/2020 10:00:00", "its expiry is not after its start"},
-		{"a start that clocks skip", good[:20] + "04/10/2020 02:30:00" + "04/10/2020 03:30:00" + "1", true, "04/10/2020 03:15:00",
+		{"a life of nothing", good[:39] + good[20:39] + "1", true, "29/07/2020 10:00:00",
+			"its expiry is not after its start"},
+		{"a start that clocks skip", good[:20] + "04/10/2020 02:30:00" + "04/10/2020 03:30:00" + "1", true,
+			"04/10/2020 03:15:00",
 			"its times do not exist in this zone, or its expiry is not after its start"},
-		{"over the skipped hour", good[:20] + "04/10/2020 01:55:00" + "04/10/2020 03:05:00" + "1", true, "04/10/2020 03:04:59", ""},
-		{"after it", good[:20] + "04/10/2020 01:55:00" + "04/10/2020 03:05:00" + "1", true, "04/10/2020 03:05:00", "it has expired"},
+		{"over the skipped hour", good[:20] + "04/10/2020 01:55:00" + "04/10/2020 03:05:00" + "1", true,
+			"04/10/2020 03:04:59", ""},
+		{"after it", good[:20] + "04/10/2020 01:55:00" + "04/10/2020 03:05:00" + "1", true, "04/10/2020 03:05:00",
+			"it has expired"},
 	} {
 		if len(c.raw) != protocol.BeaconSize {
 			t.Fatalf("%s: the test's own beacon has %d bytes", c.name, len(c.raw))

@@ -86,7 +86,8 @@ func TestTheRealAssemblerFitsTheModel(t *testing.T) {
 		for range rapid.IntRange(1, 60).Draw(rt, "datagrams") {
 			r.at += time.Duration(rapid.SampledFrom([]int64{0, 1, 1e6, 249_999_999, 250e6, 1e9}).Draw(rt, "later"))
 			size := rapid.SampledFrom([]int{20, 19, 19, 1, 59, 0, 7}).Draw(rt, "size")
-			r.arrives(r.at, rapid.IntRange(0, 3).Draw(rt, "source"), letters(size, byte(rapid.IntRange('a', 'd').Draw(rt, "letter"))))
+			r.arrives(r.at, rapid.IntRange(0, 3).Draw(rt, "source"),
+				letters(size, byte(rapid.IntRange('a', 'd').Draw(rt, "letter"))))
 		}
 		r.arrives(r.at+time.Minute, 0, "")
 		if len(r.broken) > 0 {
@@ -226,16 +227,20 @@ func TestPrintedLines(t *testing.T) {
 		{"a login and a logout", func(w *rig) { whole(w); w.ServerPrinted(0, "anna logout"); w.endsConn(0) }, nil},
 		{"a login without its line", func(w *rig) { w.logsIn(); w.exchange(0, 0, "x") }, lines},
 		{"a login without its line at the end", func(w *rig) { w.logsIn(); w.Balance(0, &world.Counts{}, 0) }, lines},
-		{"a login of another", func(w *rig) { w.logsIn(); w.ServerPrinted(0, "users: ben"); w.exchange(0, 0, "x") }, lines},
+		{"a login of another", func(w *rig) { w.logsIn(); w.ServerPrinted(0, "users: ben"); w.exchange(0, 0, "x") },
+			lines},
 		{"a login printed twice", prints("users: anna"), lines},
 		{"a download", downloaded("user: anna\nTempID:\n" + idOne), nil},
 		{"a download without its lines", downloaded(), lines},
 		{"a download of another TempID", downloaded("user: anna\nTempID:\n" + idTwo), lines},
 		{"a download in parts", downloaded("user: anna", "TempID:\n"+idOne), lines},
-		{"a logout of another account", func(w *rig) { whole(w); w.ServerPrinted(0, "ben logout"); w.endsConn(0) }, lines},
-		{"a logout without an end", func(w *rig) { whole(w); w.ServerPrinted(0, "anna logout"); w.exchange(0, 0, "x") }, lines},
+		{"a logout of another account", func(w *rig) { whole(w); w.ServerPrinted(0, "ben logout"); w.endsConn(0) },
+			lines},
+		{"a logout without an end", func(w *rig) { whole(w); w.ServerPrinted(0, "anna logout"); w.exchange(0, 0, "x") },
+			lines},
 		{"an end without a logout", func(w *rig) { whole(w); w.endsConn(0) }, lines},
-		{"the end of a connection that is not logged in", func(w *rig) { whole(w); w.acceptsConn(1); w.endsConn(1) }, nil},
+		{"the end of a connection that is not logged in", func(w *rig) { whole(w); w.acceptsConn(1); w.endsConn(1) },
+			nil},
 		{"a logout of a connection that is not logged in", func(w *rig) {
 			whole(w)
 			w.acceptsConn(1)
@@ -263,13 +268,59 @@ func TestPrintedLines(t *testing.T) {
 		{"an unknown name on the disk", func(w *rig) {
 			w.emit(0, event.StoreAsked, event.Event{Records: attemptsOf("hunter22")})
 		}, secret},
-		{"an account on the disk", func(w *rig) { w.StoreAsked(0, attemptsOf("anna")); w.StoreAsked(0, attemptsOf("")) }, nil},
+		{"an account on the disk", func(w *rig) {
+			w.StoreAsked(0, attemptsOf("anna"))
+			w.StoreAsked(0,
+				attemptsOf(""))
+		}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newExactRig(t)
 			c.feed(w)
 			if got := w.violated(); !slices.Equal(got, c.want) {
 				t.Errorf("violated %v, want %v: %+v", got, c.want, w.broken)
+			}
+		})
+	}
+}
+
+// TestUnsavedAttemptsAreStoredAgain has a disk that refuses a store of attempts at 1 s.
+func TestUnsavedAttemptsAreStoredAgain(t *testing.T) {
+	again := []nodes.Record{{Kind: nodes.RecordUnsaved}}
+	issue := []nodes.Record{{Kind: nodes.RecordIssue}}
+	for name, c := range map[string]struct {
+		feed func(w *rig)
+		want bool
+	}{
+		"after a second": {func(w *rig) { w.StoreAsked(int64(2*second), again) }, false},
+		"later":          {func(w *rig) { w.StoreAsked(int64(2*second+3), again) }, true},
+		"never":          {func(w *rig) { w.Accepted(0, 0); w.ServerRead(int64(3*second), 0, []byte("anna")) }, true},
+		"only a TempID is": {func(w *rig) { w.StoreAsked(int64(second), issue); w.StoreAsked(int64(3*second), again) },
+			true},
+		"refused again": {func(w *rig) {
+			w.StoreAsked(int64(2*second), again)
+			w.StoreDone(int64(3*second), again, errDisk)
+			w.StoreAsked(int64(5*second), again)
+		}, true},
+		"another was saved": {func(w *rig) {
+			w.StoreDone(int64(second), attemptsOf("ben"), nil)
+			w.StoreAsked(int64(3*second), again)
+		}, false},
+		"the server is killed": {func(w *rig) { w.ServerStopped(int64(second)); w.StoreAsked(int64(3*second), again) },
+			false},
+		"the server is paused": {func(w *rig) {
+			w.emit(int64(second), event.FaultApplied, event.Event{Node: event.Server, Fault: fault.Pause,
+				InForce: true})
+			w.StoreAsked(int64(3*second), again)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newExactRig(t)
+			w.StoreAsked(0, attemptsOf("anna"))
+			w.StoreDone(int64(second), attemptsOf("anna"), errDisk)
+			c.feed(w)
+			if got := slices.Contains(w.violated(), PasswordsAnswered); got != c.want {
+				t.Errorf("violated %v, want it to have the saving: %v", w.violated(), c.want)
 			}
 		})
 	}
@@ -349,7 +400,8 @@ func TestAnswersComeInTime(t *testing.T) {
 // TestACrowdIsNotFollowed checks that the models that follow each datagram are not used for a crowd.
 func TestACrowdIsNotFollowed(t *testing.T) {
 	for phones, want := range map[int]bool{followedPhones: true, followedPhones + 1: false} {
-		r := newRigWith(t, Rules{Start: start, Location: time.UTC, Exact: true, Retention: slices.Repeat([]time.Duration{time.Minute}, phones)})
+		r := newRigWith(t, Rules{Start: start, Location: time.UTC, Exact: true,
+			Retention: slices.Repeat([]time.Duration{time.Minute}, phones)})
 		if got := r.assembly.receivers != nil; got != want {
 			t.Errorf("%d phones: followed %v, want %v", phones, got, want)
 		}

@@ -25,7 +25,8 @@ func (w *rig) read(at time.Duration, f file) {
 }
 
 func issued(user string, id byte, from time.Duration) nodes.Issue {
-	return nodes.Issue{User: user, TempID: idOf(id), Start: start + int64(from/second), Expiry: start + int64((from+900*second)/second)}
+	return nodes.Issue{User: user, TempID: idOf(id), Start: start + int64(from/second), Expiry: start +
+		int64((from+900*second)/second)}
 }
 
 func TestTempIDsOutlive(t *testing.T) {
@@ -33,7 +34,8 @@ func TestTempIDsOutlive(t *testing.T) {
 		{"all are there, and more that were not sent", func(w *rig) {
 			w.downloads(0, 0, "anna", "right", idOne)
 			w.downloads(second, 1, "ben", "comp1", idTwo)
-			w.read(2*second, file{idOf('1'): issued("anna", '1', 0), idOf('2'): issued("ben", '2', second), idOf('3'): issued("ben", '3', 0)})
+			w.read(2*second, file{idOf('1'): issued("anna", '1', 0), idOf('2'): issued("ben", '2', second),
+				idOf('3'): issued("ben", '3', 0)})
 		}, nil},
 		{"one is lost", func(w *rig) {
 			w.downloads(0, 0, "anna", "right", idOne)
@@ -68,7 +70,8 @@ func TestTempIDsOutlive(t *testing.T) {
 	w.read(3*second, file{})
 	want := Violation{TempIDsOutlive, int64(3 * second), -1, idTwo + " of anna, sent at 1.000000000 s", "it is lost"}
 	if len(w.broken) != 1 || w.broken[0] != want || w.Evaluated(TempIDsOutlive) != 2 {
-		t.Errorf("%+v after %d evaluations, want the first that was sent, %+v, after 2", w.broken, w.Evaluated(TempIDsOutlive), want)
+		t.Errorf("%+v after %d evaluations, want the first that was sent, %+v, after 2", w.broken,
+			w.Evaluated(TempIDsOutlive), want)
 	}
 }
 
@@ -94,7 +97,8 @@ func (w *rig) uploads(at time.Duration, entries, unsent int) {
 
 func TestUploadsWhole(t *testing.T) {
 	whole := func(w *rig, at time.Duration, entries int) {
-		w.ServerPrinted(int64(at), uploadBlock("ben", strings.Split(strings.Repeat(idTwo+" ", 3*entries), " ")[:3*entries], nil))
+		w.ServerPrinted(int64(at), uploadBlock("ben", strings.Split(strings.Repeat(idTwo+" ", 3*entries),
+			" ")[:3*entries], nil))
 	}
 	checkHistories(t, []history{
 		{"printed at once", func(w *rig) {
@@ -191,7 +195,8 @@ func TestDoubledStart(t *testing.T) {
 	for _, doubled := range []bool{true, false} {
 		v := newRigWith(t, Rules{Start: begin.Unix(), Location: zone, Retention: []time.Duration{min3, min3}})
 		text := begin.In(zone).Format(wireLayout)
-		e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true, Raw: [protocol.BeaconSize]byte([]byte(idOne + text + text + "1"))}
+		e := &nodes.PhoneEffect{Kind: nodes.PhoneJudged, HasVersion: true,
+			Raw: [protocol.BeaconSize]byte([]byte(idOne + text + text + "1"))}
 		if doubled {
 			v.DatagramSent(0, 0)
 			v.DatagramCopied(0, 0)
@@ -208,7 +213,8 @@ func TestDoubledStart(t *testing.T) {
 func TestUploadsReportedAsDoneWerePrinted(t *testing.T) {
 	v := newExactRig(t)
 	done := func(at int64, phone event.Node, op nodes.Operation, o nodes.Outcome) {
-		v.emit(at, event.OperationDone, event.Event{Node: phone, Phone: &nodes.PhoneEffect{Op: op, Outcome: o, Entries: 2}})
+		v.emit(at, event.OperationDone, event.Event{Node: phone, Phone: &nodes.PhoneEffect{Op: op, Outcome: o,
+			Entries: 2}})
 	}
 	v.Invariants.uploads.complete = map[int]int{2: 1}
 	done(1, 0, nodes.OpLogin, nodes.OutcomeOK)
@@ -216,7 +222,8 @@ func TestUploadsReportedAsDoneWerePrinted(t *testing.T) {
 	if done(1, 0, nodes.OpUpload, nodes.OutcomeOK); len(v.broken) > 0 {
 		t.Errorf("printed and done: %+v", v.broken)
 	}
-	if done(2, 1, nodes.OpUpload, nodes.OutcomeOK); len(v.broken) != 1 || v.broken[0].Invariant != UploadsWhole || v.broken[0].At != 2 || v.broken[0].Phone != 1 {
+	if done(2, 1, nodes.OpUpload, nodes.OutcomeOK); len(v.broken) != 1 || v.broken[0].Invariant != UploadsWhole ||
+		v.broken[0].At != 2 || v.broken[0].Phone != 1 {
 		t.Errorf("done and not printed: %+v", v.broken)
 	}
 }
@@ -239,17 +246,24 @@ func TestUploadsBalance(t *testing.T) {
 		"its session has ended":     {func(w *rig) { w.uploads(0, 1, 1); ended(w, true); ended(w, true) }, 0, 1},
 		"a session without one":     {func(w *rig) { whole(w); ended(w, true); w.ServerStopped(1) }, 1, 0},
 		"the server has stopped":    {func(w *rig) { w.uploads(0, 1, 3); w.ServerStopped(1); ended(w, true) }, 0, 1},
-		"one after the other": {func(w *rig) { whole(w); w.exchange(0, 3, protocol.CommandUpload, protocol.Ack); w.ServerStopped(1) },
+		"one after the other": {func(w *rig) {
+			whole(w)
+			w.exchange(0, 3, protocol.CommandUpload,
+				protocol.Ack)
+			w.ServerStopped(1)
+		},
 			1, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, n := range []world.Uploads{{Complete: c.complete, Broken: c.broken}, {Complete: c.complete + 1, Broken: c.broken},
+			for _, n := range []world.Uploads{{Complete: c.complete, Broken: c.broken}, {Complete: c.complete + 1,
+				Broken: c.broken},
 				{Complete: c.complete, Broken: c.broken + 1}} {
 				w := newRig(t)
 				c.play(w)
 				w.Balance(2, &world.Counts{Uploads: n}, 0)
 				right := n == world.Uploads{Complete: c.complete, Broken: c.broken}
-				if right != (len(w.broken) == 0) || !right && w.broken[0].Invariant != UploadsBalance || w.Evaluated(UploadsBalance) != 1 {
+				if right != (len(w.broken) == 0) || !right && w.broken[0].Invariant != UploadsBalance ||
+					w.Evaluated(UploadsBalance) != 1 {
 					t.Errorf("%+v: %+v after %d evaluations", n, w.broken, w.Evaluated(UploadsBalance))
 				}
 			}

@@ -46,15 +46,19 @@ func last3(i int) []entry {
 func TestSteppedClockIsRoundedAsBefore(t *testing.T) {
 	was := event.NodeClock{At: 7, Elapsed: 7, Wall: start * int64(second), PPM: 333.333}
 	for at := int64(8); at < 5_000_000; at += 99_991 {
-		now := newClock(was, at, event.NodeClock{At: at, Elapsed: was.ElapsedAt(at), Wall: was.WallAt(at) + int64(time.Hour), PPM: was.PPM})
+		now := newClock(was, at, event.NodeClock{At: at, Elapsed: was.ElapsedAt(at), Wall: was.WallAt(at) +
+			int64(time.Hour), PPM: was.PPM})
 		for after := at; after < at+100_000; after += 997 {
 			if now.ElapsedAt(after) != was.ElapsedAt(after) || now.WallAt(after) != was.WallAt(after)+int64(time.Hour) {
-				t.Fatalf("stepped at %d: at %d it shows %d, and %d if it had not been", at, after, now.ElapsedAt(after), was.ElapsedAt(after))
+				t.Fatalf("stepped at %d: at %d it shows %d, and %d if it had not been", at, after, now.ElapsedAt(after),
+					was.ElapsedAt(after))
 			}
 		}
 	}
-	other := newClock(was, 1000, event.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000), PPM: -200})
-	if want := (event.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000), PPM: -200}); other != want {
+	other := newClock(was, 1000, event.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000),
+		PPM: -200})
+	if want := (event.NodeClock{At: 1000, Elapsed: was.ElapsedAt(1000), Wall: was.WallAt(1000),
+		PPM: -200}); other != want {
 		t.Errorf("another drift: %+v, want %+v", other, want)
 	}
 }

@@ -138,7 +138,7 @@ type Invariants struct {
 	prints    prints
 
 	follows bool                // datagrams, answers and the output are followed one by one
-	paused  map[event.Node]bool // phones that a fault has paused: they handle their input later than it arrives
+	paused  map[event.Node]bool // nodes that a fault has paused: they handle their input later than it arrives
 }
 
 // New returns the invariants of one run. violated is called at the first violation
@@ -174,8 +174,11 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 		v.tempIDs.printed(int64(e.At), e.Text)
 		v.uploads.printed(int64(e.At), e.Text)
 	})
-	s.On(event.StoreAsked, func(e *event.Event) { v.accounts.storeAsked(e.Records) })
-	s.On(event.StoreDone, func(e *event.Event) { v.accounts.storeDone(e.Records, e.Err) })
+	s.On(event.StoreAsked, func(e *event.Event) {
+		v.accounts.checkSaved(int64(e.At))
+		v.accounts.storeAsked(e.Records)
+	})
+	s.On(event.StoreDone, func(e *event.Event) { v.accounts.storeDone(int64(e.At), e.Records, e.Err) })
 	s.On(event.StoreAnswered, func(e *event.Event) {
 		v.accounts.storeAnswered(int64(e.At), v.accounts.session(e.Slot))
 	})
@@ -204,12 +207,8 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 		v.programs.of(e.Peer).continueWith(program{})
 		v.programs.of(e.Node).continueWith(moved)
 	})
-	s.On(event.PhoneSent, func(e *event.Event) {
-		if !e.Scripted {
-			v.programs.sent(int64(e.At), e)
-		}
-	})
-	s.On(event.PhonePrinted, func(e *event.Event) { v.programs.printed(int64(e.At), e) })
+	s.On(event.PhoneSent, v.programs.sent)
+	s.On(event.PhonePrinted, v.programs.printed)
 
 	s.On(event.LogWritten, func(e *event.Event) {
 		v.logs.follow(int64(e.At), e.Node).written(e.Stored, v.logs.held)
@@ -225,7 +224,7 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	s.On(event.ClockSet, v.clockSet)
 	s.On(event.FaultApplied, func(e *event.Event) {
 		v.evaluated[FaultsEnd]++
-		if e.Fault == fault.Pause && e.Node != event.Server {
+		if e.Fault == fault.Pause {
 			v.paused[e.Node] = true
 			delete(v.assembly.receivers, e.Node)
 		}
@@ -249,6 +248,7 @@ const followedPhones = 1000
 // serverRead passes the bytes on to the models of uploads and of logins.
 func (v *Invariants) serverRead(e *event.Event) {
 	at := int64(e.At)
+	v.accounts.checkSaved(at)
 	s := v.accounts.session(e.Slot)
 	if s.stage == inSession {
 		v.uploads.read(at, s, e.Bytes)

@@ -21,10 +21,15 @@ func TestViolationNamesTimeAndPhone(t *testing.T) {
 	w.Judged(int64(40*second), 2, 9, w.judgement('1', 0, 900*second, protocol.ErrEarly))
 	w.DatagramDelivered(int64(41 * second))
 	want := []Violation{
-		{NoWelcomeDuringBlock, int64(32 * second), -1, fmt.Sprintf("%q, 30s after the third wrong password; the last block of anna began at 2.000000000 s, block_duration is 1m0s, and the server was not restarted since", protocol.IsBlocked),
+		{NoWelcomeDuringBlock, int64(32 * second), -1,
+			fmt.Sprintf("%q, 30s after the third wrong password; the last block of anna began at 2.000000000 s, "+
+				"block_duration is 1m0s, and the server was not restarted since", protocol.IsBlocked),
 			fmt.Sprintf("%q to anna", protocol.Welcome)},
-		{NothingValidMissing, int64(40 * second), 2, `valid: "1111111111111111111130/07/2020 09:00:0030/07/2020 09:15:00"`, "invalid: " + protocol.ErrEarly.Error()},
-		{DatagramsBalance, int64(41 * second), -1, "no more delivered and lost than sent", "0 sent, 1 delivered, 0 lost"},
+		{NothingValidMissing, int64(40 * second), 2,
+			`valid: "1111111111111111111130/07/2020 09:00:0030/07/2020 09:15:00"`, "invalid: " +
+				protocol.ErrEarly.Error()},
+		{DatagramsBalance, int64(41 * second), -1, "no more delivered and lost than sent",
+			"0 sent, 1 delivered, 0 lost"},
 	}
 	if !slices.Equal(w.broken, want) {
 		t.Errorf("violations\n%+v\nwant\n%+v", w.broken, want)
@@ -43,22 +48,26 @@ func TestOddEntries(t *testing.T) {
 		{"the only entry left early", func(w *rig) {
 			w.keepBeacon(5*second, '1', w.logOf(entry{'1', 5 * second}))
 			w.Stepped(int64(15*second), 0, w.logOf())
-		}, NothingLeavesEarly, "1 entry, which was received at 5.000000000 s, 10s ago, with a retention of 3m0s", "0 entries"},
+		}, NothingLeavesEarly, "1 entry, which was received at 5.000000000 s, 10s ago, with a retention of 3m0s",
+			"0 entries"},
 		{"one of two left early", func(w *rig) {
 			w.keepBeacon(5*second, '1', w.logOf(entry{'1', 5 * second}))
 			w.keepBeacon(7*second, '2', w.logOf(entry{'1', 5 * second}, entry{'2', 7 * second}))
 			w.Stepped(int64(15*second), 0, w.logOf(entry{'1', 5 * second}))
-		}, NothingLeavesEarly, "2 entries, one of them received at 7.000000000 s, 8s ago, with a retention of 3m0s", "1 entry"},
+		}, NothingLeavesEarly, "2 entries, one of them received at 7.000000000 s, 8s ago, with a retention of 3m0s",
+			"1 entry"},
 		{"one too many", func(w *rig) {
 			w.Stepped(int64(15*second), 0, w.logOf(entry{'3', 14 * second}))
-		}, NothingInvalidKept, "0 entries, and not 33333333333333333333, received at 14.000000000 s, 1s ago, with a retention of 3m0s", "1 entry"},
+		}, NothingInvalidKept, "0 entries, and not 33333333333333333333, received at 14.000000000 s, 1s ago, with a " +
+			"retention of 3m0s", "1 entry"},
 		{"of a phone with a clock of its own", func(w *rig) {
 			w.ClockSet(0, 0, 0, start*int64(second)+int64(second), 0)
 			e := w.judgement('1', 4*second, 900*second, nil)
 			e.At = nodes.Now{Elapsed: 5 * second, Wall: start*int64(second) + int64(6*second)}
 			w.Judged(int64(5*second), 0, 9, e)
 			w.Stepped(int64(15*second), 0, w.logOf())
-		}, NothingLeavesEarly, "1 entry, which was received at 5.000000000 s of its clock, 10s ago, with a retention of 3m0s", "0 entries"},
+		}, NothingLeavesEarly, "1 entry, which was received at 5.000000000 s of its clock, 10s ago, with a retention " +
+			"of 3m0s", "0 entries"},
 	} {
 		w := newRig(t)
 		c.feed(w)
@@ -68,7 +77,8 @@ func TestOddEntries(t *testing.T) {
 			continue
 		}
 		if v := w.broken[i]; v.Phone != 0 || v.Expected != c.expected || v.Found != c.found {
-			t.Errorf("%s: of %d: expected %q, found %q; want %q and %q", c.name, v.Phone, v.Expected, v.Found, c.expected, c.found)
+			t.Errorf("%s: of %d: expected %q, found %q; want %q and %q", c.name, v.Phone, v.Expected, v.Found,
+				c.expected, c.found)
 		}
 	}
 }
@@ -81,7 +91,8 @@ func TestBlockAcrossARestart(t *testing.T) {
 	w.ServerStopped(int64(10 * second))
 	w.ServerStarted(int64(10*second), nil)
 	w.attempt(32*second, 1, "right", protocol.Welcome)
-	const want = "; the last block of anna began at 2.000000000 s, block_duration is 1m0s, and the server was restarted since"
+	const want = "; the last block of anna began at 2.000000000 s, block_duration is 1m0s, and the server was " +
+		"restarted since"
 	if len(w.broken) != 1 || !strings.HasSuffix(w.broken[0].Expected, want) {
 		t.Errorf("%+v, want an expectation that ends in %q", w.broken, want)
 	}
@@ -111,7 +122,8 @@ func TestAllInvariants(t *testing.T) {
 			t.Errorf("%s was looked at %d times, want %d", i, w.Evaluated(i), want)
 		}
 		c := w.Check(i)
-		if c.Name != i.String() || c.Evaluations != want || c.Verdict != "passed" || c.Kind != "invariant" || c.Place != "" {
+		if c.Name != i.String() || c.Evaluations != want || c.Verdict != "passed" || c.Kind != "invariant" ||
+			c.Place != "" {
 			t.Errorf("its report is %+v", c)
 		}
 		seen[c.Name] = true

@@ -20,7 +20,7 @@ type prints struct {
 	v         *Invariants
 	listening bool                  // the server has printed that it is listening
 	owed      string                // the line that the last answer calls for; empty if none
-	leaving   string                // the user whose logout was printed for a session that still must close; empty if none
+	leaving   string                // the user whose logout was printed before the close of a session; empty if none
 	sessions  map[uint64]nodes.Conn // by the number of the connection
 	secrets   []string              // passwords and unknown names that were sent
 }

@@ -94,7 +94,8 @@ func (ps *programs) checkWait(at int64, phone event.Node) {
 	ps.v.evaluated[AnswersCome]++
 	if waited := ps.v.elapsed(at, phone) - p.since; waited > answerLimit+ps.v.rounding(phone) {
 		ps.v.violate(AnswersCome, at, int(phone),
-			fmt.Sprintf("an answer to the request of %s of its clock, or a message to its user, within %s", p.since, answerLimit),
+			fmt.Sprintf("an answer to the request of %s of its clock, or a message to its user, within %s", p.since,
+				answerLimit),
 			fmt.Sprintf("none for %s", waited))
 	}
 }
@@ -109,22 +110,26 @@ const (
 // printed checks that a program is not refused for lacking a TempID after
 // its first download, whether the TempID has expired or not, and that a TempID
 // that it prints is the answer to its last download.
-func (ps *programs) printed(at int64, e *event.Event) {
+func (ps *programs) printed(e *event.Event) {
 	switch {
 	case strings.HasPrefix(e.Text, printedTempID):
-		ps.printedTempID(at, e)
+		ps.printedTempID(e)
 	case e.Text == printedNone:
 		ps.v.evaluated[TempIDStays]++
 		if ps.of(e.Node).hasTempID {
-			ps.v.violate(TempIDStays, at, int(e.Node), "the beacon of its TempID", strconv.Quote(e.Text))
+			ps.v.violate(TempIDStays, int64(e.At), int(e.Node), "the beacon of its TempID", strconv.Quote(e.Text))
 		}
 	}
 }
 
 // sent checks that a program sends in its session the command that was
 // typed, or the next part of its upload.
-func (ps *programs) sent(at int64, e *event.Event) {
+func (ps *programs) sent(e *event.Event) {
+	if e.Scripted {
+		return
+	}
 	ps.told(e)
+	at := int64(e.At)
 	p, text := ps.of(e.Node), string(e.Bytes)
 	p.awaits, p.named, p.since = ps.v.follows && p.named, true, ps.v.elapsed(at, e.Node)
 	if !p.hasConn {
@@ -145,12 +150,13 @@ func (ps *programs) sent(at int64, e *event.Event) {
 
 // printedTempID checks that a TempID answers the last download of the program if
 // earlier ones were unanswered.
-func (ps *programs) printedTempID(at int64, e *event.Event) {
+func (ps *programs) printedTempID(e *event.Event) {
 	p := ps.of(e.Node)
 	p.hasTempID = true
 	if s := ps.v.accounts.session(p.conn); p.owes(1) && p.hasConn && s.stage == inSession {
 		own := s.sentTempIDs == p.downloads && e.Text == printedTempID+s.lastTempID.String()
-		ps.checkAnswer(at, e.Node, own, fmt.Sprintf("the answer to download %d of its connection", p.downloads), e.Text)
+		expected := fmt.Sprintf("the answer to download %d of its connection", p.downloads)
+		ps.checkAnswer(int64(e.At), e.Node, own, expected, e.Text)
 	}
 	p.answered = p.downloads
 }

@@ -31,7 +31,8 @@ func TestCommandsSentOnce(t *testing.T) {
 	)
 	again := []Invariant{CommandsSentOnce}
 	checkHistories(t, []history{
-		{"an upload of two entries", typedAndSent([]string{up, down}, up, "6", idOne, from, to, idTwo, from, to, down), nil},
+		{"an upload of two entries", typedAndSent([]string{up, down}, up, "6", idOne, from, to, idTwo, from, to, down),
+			nil},
 		{"an empty one", typedAndSent([]string{up, "log out"}, up, "0", "log out"), nil},
 		{"log out, in its other form", typedAndSent([]string{"logout"}, "log out"), nil},
 		{"a typed command is not sent", typedAndSent([]string{up, down}, down), nil},
@@ -213,7 +214,8 @@ func TestNothingGrows(t *testing.T) {
 			w.PhoneHolds(0, 0, h)
 		}
 	}
-	usage := nodes.Usage{Sessions: 2, WithDeadline: 2, PendingStores: 1, CountedUploadBytes: 58, UploadBytes: 58, UnknownNames: 1}
+	usage := nodes.Usage{Sessions: 2, WithDeadline: 2, PendingStores: 1, CountedUploadBytes: 58, UploadBytes: 58,
+		UnknownNames: 1}
 	with := func(change func(u *nodes.Usage)) world.ServerHolds {
 		u := usage
 		change(&u)
@@ -222,7 +224,8 @@ func TestNothingGrows(t *testing.T) {
 	checkHistories(t, []history{
 		{"as much as there is", server(with(func(*nodes.Usage) {})), nil},
 		{"a session too many", server(with(func(u *nodes.Usage) { u.Sessions, u.WithDeadline = 3, 3 })), grown},
-		{"a connection without a session", server(with(func(u *nodes.Usage) { u.Sessions, u.WithDeadline = 1, 1 })), grown},
+		{"a connection without a session", server(with(func(u *nodes.Usage) { u.Sessions, u.WithDeadline = 1, 1 })),
+			grown},
 		{"a session without a limit", server(with(func(u *nodes.Usage) { u.WithDeadline = 1 })), grown},
 		{"a store that is never answered", server(with(func(u *nodes.Usage) { u.PendingStores = 2 })), grown},
 		{"bytes of an upload that is over", server(with(func(u *nodes.Usage) { u.UploadBytes = 0 })), grown},

@@ -131,7 +131,8 @@ func (r *rig) StoreAnswered(at int64, c nodes.Conn) {
 	r.emit(at, event.StoreAnswered, event.Event{Slot: c})
 }
 func (r *rig) ClockSet(at int64, node uint32, elapsed time.Duration, wall int64, ppm float64) {
-	r.emit(at, event.ClockSet, event.Event{Node: node, Clock: event.NodeClock{At: at, Elapsed: elapsed, Wall: wall, PPM: ppm}})
+	r.emit(at, event.ClockSet, event.Event{Node: node, Clock: event.NodeClock{At: at, Elapsed: elapsed, Wall: wall,
+		PPM: ppm}})
 }
 
 // opens opens the connections and sends the name of anna on each.
@@ -167,7 +168,8 @@ func (r *rig) attempt(at time.Duration, c nodes.Conn, password, answer string) {
 // judgement returns the effect of a phone that judges a beacon with this start and
 // lifetime.
 func (r *rig) judgement(id byte, start, lifetime time.Duration, err error) *nodes.PhoneEffect {
-	b := protocol.Beacon{Start: r.zone.Local(1596099600 + int64(start/second)), Expiry: r.zone.Local(1596099600 + int64((start+lifetime)/second))}
+	b := protocol.Beacon{Start: r.zone.Local(1596099600 + int64(start/second)), Expiry: r.zone.Local(1596099600 +
+		int64((start+lifetime)/second))}
 	for i := range b.TempID {
 		b.TempID[i] = id
 	}
@@ -232,7 +234,8 @@ func (r *rig) printUpload(at time.Duration, lines, resolved []string) {
 	r.Accepted(int64(at), c)
 	r.exchange(at, c, "ben")
 	r.exchange(at, c, "comp1", protocol.Welcome)
-	r.exchange(at, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack}, 2)...)
+	r.exchange(at, c, fmt.Sprintf("%s%d", protocol.CommandUpload, len(lines)), slices.Repeat([]string{protocol.Ack},
+		2)...)
 	r.exchange(at, c, strings.Join(lines, ""), slices.Repeat([]string{protocol.Ack}, len(lines))...)
 	r.ServerPrinted(int64(at), uploadBlock("ben", lines, resolved))
 }

@@ -344,7 +344,8 @@ var verbs = map[string]func(p *player, at int64){
 // names another one.
 func (p *player) judges(at int64) {
 	if p.rest == "out-of-turn" {
-		p.Judged(at, p.node, 9, &nodes.PhoneEffect{Kind: nodes.PhoneJudged, OutOfTurn: true, Err: protocol.ErrOutOfTurn})
+		p.Judged(at, p.node, 9, &nodes.PhoneEffect{Kind: nodes.PhoneJudged, OutOfTurn: true,
+			Err: protocol.ErrOutOfTurn})
 		p.rest = ""
 		return
 	}
@@ -418,11 +419,13 @@ func TestMistakesInHistories(t *testing.T) {
 		"== a\nholds\nlog is 1@0s 2":            `f:4: "2" is not an entry`,
 		"== a\nholds\nlogin 1 right Welcome!":   `f:4: expected < and an answer`,
 		"== a\nholds\njudges 1 0s..9s good":     `f:4: unknown verdict "good"`,
-		"== a\nholds\nbalance sent 1":           `f:4: expected "sent %d delivered %d lost %d in-flight %d held %d" with numbers`,
-		"== a\nholds\nreceives  1":              `f:4: "" is not a digit`,
-		"== a\nholds\nplay b":                   `f:4: unknown sequence "b"`,
-		"== a\nviolates b\nblocked":             `f:3: unknown invariant "b"`,
-		"== a\nblocked":                         "f:3: \"a\" needs `holds` or `violates INVARIANT`, an event, and a title of its own",
+		"== a\nholds\nbalance sent 1": `f:4: expected "sent %d delivered %d lost %d in-flight %d held %d" ` +
+			`with numbers`,
+		"== a\nholds\nreceives  1":  `f:4: "" is not a digit`,
+		"== a\nholds\nplay b":       `f:4: unknown sequence "b"`,
+		"== a\nviolates b\nblocked": `f:3: unknown invariant "b"`,
+		"== a\nblocked": "f:3: \"a\" needs `holds` or `violates INVARIANT`, an event, and a title of its " +
+			"own",
 	} {
 		scripts, err := parseScripts("f", "About.\n"+text)
 		if err == nil {

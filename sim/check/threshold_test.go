@@ -39,8 +39,11 @@ func TestUnknownWordsPanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, call := range map[string]func(){
-		`check: unknown operator "=<"`:            func() { Compare(1, "=<", 2) },
-		`check: unknown method "rate" of a trend`: func() { Threshold(&scenarios.Threshold{Method: "rate", Op: "<"}, Sample{Trend: h}) },
+		`check: unknown operator "=<"`: func() { Compare(1, "=<", 2) },
+		`check: unknown method "rate" of a trend`: func() {
+			Threshold(&scenarios.Threshold{Method: "rate", Op: "<"},
+				Sample{Trend: h})
+		},
 	} {
 		func() {
 			defer func() {
@@ -96,7 +99,8 @@ func TestThresholds(t *testing.T) {
 			th := scenarios.Threshold{Method: c.method, Quantile: c.quantile, Op: op.op, Value: op.limit}
 			value, held, ok := Threshold(&th, c.s)
 			if value != c.value || held != op.held || !ok {
-				t.Errorf("%s(%g)%s%g came to %g, held: %t (%t); want %g, held: %t", c.method, c.quantile, op.op, op.limit, value, held, ok, c.value, op.held)
+				t.Errorf("%s(%g)%s%g came to %g, held: %t (%t); want %g, held: %t", c.method, c.quantile, op.op,
+					op.limit, value, held, ok, c.value, op.held)
 			}
 		}
 	}
@@ -106,14 +110,16 @@ func TestThresholds(t *testing.T) {
 func TestThresholdWithoutASample(t *testing.T) {
 	empty := Sample{Trend: hdrhistogram.New(1, 1000, 3)}
 	for _, method := range []string{"avg", "min", "max", "med", "p", "count"} {
-		if value, held, ok := Threshold(&scenarios.Threshold{Method: method, Op: "<", Value: 6}, empty); value != 0 || held || ok {
+		if value, held, ok := Threshold(&scenarios.Threshold{Method: method, Op: "<", Value: 6}, empty); value != 0 ||
+			held || ok {
 			t.Errorf("%s<6 of nothing came to %g, held: %t, had a value: %t", method, value, held, ok)
 		}
 	}
 }
 
 func TestNumber(t *testing.T) {
-	for want, v := range map[string]float64{"3": 3, "0.25": 0.25, "179.999999999": 179.999999999, "1000000": 1e6, "-2": -2} {
+	for want, v := range map[string]float64{"3": 3, "0.25": 0.25, "179.999999999": 179.999999999, "1000000": 1e6,
+		"-2": -2} {
 		if got := Number(v); got != want {
 			t.Errorf("%g is written %q, want %q", v, got, want)
 		}

@@ -71,7 +71,8 @@ func TestJudgesInEveryZone(t *testing.T) {
 		judges, model := protocol.NewZone(zone), beaconReader{location: zone}
 		for _, moment := range zoneMoments(draw, zone) {
 			for range 8 {
-				begin, life := moment+draw.Int64N(9000)-4500, []int64{1, 60, 900, 900, 900, 3600, 4500, -2700}[draw.IntN(8)]
+				begin, life := moment+draw.Int64N(9000)-4500, []int64{1, 60, 900, 900, 900, 3600, 4500,
+					-2700}[draw.IntN(8)]
 				var raw [protocol.BeaconSize]byte
 				copy(raw[:], strings.Repeat("7", protocol.TempIDSize)+wireText(zone, begin, 0, draw.IntN(4) == 0)+
 					wireText(zone, begin, life, draw.IntN(4) == 0)+"1")

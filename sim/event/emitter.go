@@ -5,6 +5,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 )
 
 // Emitter emits the events of a world on Stream. Each method sets the fields that the
@@ -63,18 +64,30 @@ func (m *Emitter) BeaconSent(phone, to uint32, raw *[protocol.BeaconSize]byte) {
 	m.Stream.Emit(e)
 }
 
-// DatagramSent emits that a datagram is in flight and arrives at the time due.
-func (m *Emitter) DatagramSent(from, to uint32, number uint64, size int, due time.Duration, isCopy bool) {
+// DatagramSent emits that a datagram with the payload p is in flight and arrives at the
+// time due. port is that of the sender. by is the kind of the fault that affected it,
+// or empty.
+func (m *Emitter) DatagramSent(
+	from, to uint32, port uint16, number uint64, p []byte, due time.Duration, by fault.Kind,
+) {
 	e := m.Next(DatagramSent, from, to)
-	e.Number, e.Size, e.Due, e.Copy = number, size, due, isCopy
+	e.Port, e.Number, e.Size, e.Bytes, e.Due = port, number, len(p), p, due
+	e.Fault, e.Copy = by, by == fault.Duplicate
 	m.Stream.Emit(e)
 }
 
-// DatagramLost emits that a datagram is lost: one for which DatagramSent was emitted
-// before if inFlight is set.
-func (m *Emitter) DatagramLost(from, to uint32, number uint64, size int, inFlight bool) {
+// DatagramLost emits that a datagram with the payload p is lost as it is sent. port is
+// that of the sender, and dest the address to which it was sent.
+func (m *Emitter) DatagramLost(from, to uint32, port uint16, dest *protocol.Address, number uint64, p []byte) {
 	e := m.Next(DatagramLost, from, to)
-	e.Number, e.Size, e.InFlight = number, size, inFlight
+	e.Port, e.To, e.Number, e.Size, e.Bytes, e.InFlight = port, *dest, number, len(p), p, false
+	m.Stream.Emit(e)
+}
+
+// DatagramLostInFlight emits that a datagram is lost for which DatagramSent was emitted.
+func (m *Emitter) DatagramLostInFlight(from, to uint32, number uint64, size int) {
+	e := m.Next(DatagramLost, from, to)
+	e.Number, e.Size, e.InFlight = number, size, true
 	m.Stream.Emit(e)
 }
 

@@ -42,11 +42,13 @@ const (
 	// DatagramChanged: the network changes the payload of the next datagram that Node
 	// sends, or may deliver it before an earlier one.
 	DatagramChanged
-	// DatagramSent: a datagram is in flight from Node to Peer. Number, Size, Due.
-	// Copy: the network made it from another datagram.
+	// DatagramSent: a datagram is in flight from Node to Peer. Number, Size, Bytes,
+	// Port, Due. Fault: the kind of the fault that copied, changed or delayed it; empty
+	// if none did. Copy: the network made it from another datagram.
 	DatagramSent
 	// DatagramLost: a datagram from Node to Peer is lost. Number, Size. InFlight: it
-	// was in flight until now; else DatagramSent was not emitted for it.
+	// was in flight until now; else DatagramSent was not emitted for it, and Bytes,
+	// Port and To are set.
 	DatagramLost
 	// DatagramDelivered: a datagram of Peer reaches Node. Number, Size, Sum, Port.
 	DatagramDelivered
@@ -93,6 +95,11 @@ const (
 	Replied
 	// HungUp: the server's side of the connection has ended for Node.
 	HungUp
+	// SegmentSent: Node sends a segment to Peer: a connect, the answer to one, or Bytes
+	// and the end of a stream. Flags. In virtual time only, like SegmentArrived.
+	SegmentSent
+	// SegmentArrived: the oldest segment from Peer that has not arrived reaches Node.
+	SegmentArrived
 
 	// Programs.
 
@@ -143,7 +150,8 @@ const (
 	FileRepaired
 	// ProgramStatus: Text, such as "is killed", of the program of Node.
 	ProgramStatus
-	// PhoneStopped: the program of Node has stopped and has lost its memory.
+	// PhoneStopped: the program of Node has stopped and has lost its memory. Text is the reason, of a program of
+	// another implementation.
 	PhoneStopped
 	// PhoneStarted: the program of Node runs again. Log is the log that its disk
 	// returned.
@@ -155,7 +163,7 @@ const (
 	// ClockSet: the clocks of Node show Clock from now on.
 	ClockSet
 
-	// Faults. Number and Fault are set in each.
+	// Faults. Number and Fault, the kind, are set in each.
 
 	// FaultBegins: a fault begins. Text. Instant: it has no end.
 	FaultBegins
@@ -192,6 +200,8 @@ type Event struct {
 	Due    time.Duration
 	Sum    uint64 // xxhash of the payload
 	Port   uint16 // from which the datagram was sent
+	To     protocol.Address
+	Flags  SegmentFlags
 	Sent   time.Duration
 	Count  int
 	Left   int
@@ -218,6 +228,16 @@ type Event struct {
 	// bytes, or the number of unsynced bytes that remain.
 	Amount int64
 }
+
+// SegmentFlags are flags of a segment.
+type SegmentFlags uint8
+
+// The flags. A connect has Syn; its answer has Syn, or Reset if the connect is refused.
+const (
+	Syn SegmentFlags = 1 << iota
+	Fin
+	Reset
+)
 
 // Repair is the kind of a repair of a file.
 type Repair uint8

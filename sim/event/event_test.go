@@ -25,7 +25,8 @@ func TestStreamDeliversTheSubscribedKindsInOrderOfSubscription(t *testing.T) {
 	for _, k := range []Kind{Accepted, BeaconSent, PhonePrinted} {
 		s.Emit(&Event{Kind: k})
 	}
-	if !slices.Equal(all, kinds{Accepted, BeaconSent, PhonePrinted}) || !slices.Equal(some, kinds{Accepted, PhonePrinted}) {
+	if !slices.Equal(all, kinds{Accepted, BeaconSent, PhonePrinted}) ||
+		!slices.Equal(some, kinds{Accepted, PhonePrinted}) {
 		t.Errorf("all kinds: %v, two kinds: %v", all, some)
 	}
 	if !s.Wanted(FaultApplied) {
@@ -73,33 +74,46 @@ func TestTraceLines(t *testing.T) {
 		{"beacon", Event{Kind: BeaconSent, Peer: 1, Raw: beacon()}, "a: beacon to b, TempID 12345678..34567890"},
 		{"datagram sent", Event{Kind: DatagramSent, Peer: 1, Number: 8, Size: 19, Due: 6*time.Second + 5},
 			"a -> b: datagram 8, 19 bytes, due 6.000000005"},
-		{"datagram on a real network", Event{Kind: DatagramSent, Peer: 1, Number: 7, Size: 20, Due: DueUnknown}, "a -> b: datagram 7, 20 bytes"},
-		{"datagram lost", Event{Kind: DatagramLost, Peer: 1, Number: 7, Size: 20}, "a -> b: datagram 7, 20 bytes, lost"},
-		{"datagram delivered", Event{Kind: DatagramDelivered, Node: 1, Number: 7, Size: 20, Sum: 3}, "b <- a: datagram 7, 20 bytes"},
-		{"valid", Event{Kind: BeaconJudged, Node: 1, Phone: judged(nil)}, "b: beacon of a is valid, TempID 12345678..34567890"},
-		{"invalid", Event{Kind: BeaconJudged, Node: 1, Phone: judged(func(e *nodes.PhoneEffect) { e.Err = protocol.ErrExpired })},
+		{"datagram on a real network", Event{Kind: DatagramSent, Peer: 1, Number: 7, Size: 20, Due: DueUnknown},
+			"a -> b: datagram 7, 20 bytes"},
+		{"datagram lost", Event{Kind: DatagramLost, Peer: 1, Number: 7, Size: 20},
+			"a -> b: datagram 7, 20 bytes, lost"},
+		{"datagram delivered", Event{Kind: DatagramDelivered, Node: 1, Number: 7, Size: 20, Sum: 3},
+			"b <- a: datagram 7, 20 bytes"},
+		{"valid", Event{Kind: BeaconJudged, Node: 1, Phone: judged(nil)}, "b: beacon of a is valid, TempID " +
+			"12345678..34567890"},
+		{"invalid", Event{Kind: BeaconJudged, Node: 1,
+			Phone: judged(func(e *nodes.PhoneEffect) { e.Err = protocol.ErrExpired })},
 			"b: beacon of a is invalid: " + protocol.ErrExpired.Error()},
-		{"no beacon", Event{Kind: BeaconJudged, Node: 1, Phone: &nodes.PhoneEffect{OutOfTurn: true}}, "b: datagrams of a are no beacon"},
-		{"expired", Event{Kind: EntriesExpired, Peer: NoPeer, Count: 2, Left: 3}, "a: log entries that expire: 2, left: 3"},
+		{"no beacon", Event{Kind: BeaconJudged, Node: 1, Phone: &nodes.PhoneEffect{OutOfTurn: true}},
+			"b: datagrams of a are no beacon"},
+		{"expired", Event{Kind: EntriesExpired, Peer: NoPeer, Count: 2, Left: 3},
+			"a: log entries that expire: 2, left: 3"},
 		{"connecting", Event{Kind: Connecting, Peer: NoPeer, Conn: 4}, "a: connects (c4)"},
 		{"accepted", Event{Kind: Accepted, Node: Server, Peer: 1, Conn: 4}, "server: accepts c4 of b"},
 		{"connected", Event{Kind: Connected, Peer: NoPeer, Conn: 4}, "a: is connected (c4)"},
 		{"refused", Event{Kind: ConnectRefused, Peer: NoPeer}, "a: connection refused"},
-		{"phone sent", Event{Kind: PhoneSent, Peer: NoPeer, Conn: 4, Bytes: []byte("x\x1b")}, `a -> server: c4 "x\x1b"`},
+		{"phone sent", Event{Kind: PhoneSent, Peer: NoPeer, Conn: 4, Bytes: []byte("x\x1b")}, `a -> server: c4 ` +
+			`"x\x1b"`},
 		{"phone read", Event{Kind: PhoneRead, Peer: NoPeer, Conn: 4, Bytes: []byte("1")}, `a: reads c4 "1"`},
 		{"phone ended", Event{Kind: PhoneEnded, Peer: NoPeer, Conn: 4, Text: "breaks"}, "a: c4 breaks"},
-		{"server sent", Event{Kind: ServerSent, Node: Server, Peer: 1, Conn: 4, Bytes: []byte("1")}, `server -> b: c4 "1"`},
-		{"server read", Event{Kind: ServerRead, Node: Server, Peer: 1, Conn: 4, Bytes: []byte("1")}, `server: reads c4 of b "1"`},
+		{"server sent", Event{Kind: ServerSent, Node: Server, Peer: 1, Conn: 4, Bytes: []byte("1")}, `server -> b: ` +
+			`c4 "1"`},
+		{"server read", Event{Kind: ServerRead, Node: Server, Peer: 1, Conn: 4, Bytes: []byte("1")}, `server: ` +
+			`reads c4 of b "1"`},
 		{"server ended", Event{Kind: ServerEnded, Node: Server, Peer: 1, Conn: 4, Text: "is closed by the server"},
 			"server: c4 of b is closed by the server"},
-		{"server printed", Event{Kind: ServerPrinted, Node: Server, Peer: NoPeer, Text: "I am listening"}, `server: prints "I am listening"`},
+		{"server printed", Event{Kind: ServerPrinted, Node: Server, Peer: NoPeer, Text: "I am listening"},
+			`server: prints "I am listening"`},
 		{"stored", Event{Kind: StoreDone, Node: Server, Peer: NoPeer, Number: 5, Records: make([]nodes.Record, 2)},
 			"server: store 5 is on disk, records: 2"},
 		{"not stored", Event{Kind: StoreDone, Node: Server, Peer: NoPeer, Number: 5, Err: errors.New("full")}, ""},
 		{"status", Event{Kind: ProgramStatus, Node: 1, Peer: NoPeer, Text: "is killed"}, "b: is killed"},
 		{"phone printed", Event{Kind: PhonePrinted, Peer: NoPeer, Text: "x"}, `a: prints "x"`},
-		{"fault begins", Event{Kind: FaultBegins, Node: Server, Peer: NoPeer, Number: 2, Text: "lose 1%"}, "fault 2: begins: lose 1%"},
-		{"fault ends", Event{Kind: FaultEnds, Node: Server, Peer: NoPeer, Number: 2, Text: "lose 1%"}, "fault 2: ends: lose 1%"},
+		{"fault begins", Event{Kind: FaultBegins, Node: Server, Peer: NoPeer, Number: 2, Text: "lose 1%"},
+			"fault 2: begins: lose 1%"},
+		{"fault ends", Event{Kind: FaultEnds, Node: Server, Peer: NoPeer, Number: 2, Text: "lose 1%"},
+			"fault 2: ends: lose 1%"},
 		{"fault applied", Event{Kind: FaultApplied, Peer: 1, Number: 2, Text: "a -> b: lost"}, "fault 2: a -> b: lost"},
 		{"not recorded", Event{Kind: PhoneStepped}, ""},
 	} {
@@ -137,8 +151,9 @@ func TestDigestDependsOnEveryField(t *testing.T) {
 	seen := map[string]string{}
 	for name, change := range map[string]func(*Event){
 		"none": func(*Event) {}, "time": func(e *Event) { e.At++ }, "kind": func(e *Event) { e.Kind = ServerRead },
-		"node": func(e *Event) { e.Node = 0 }, "peer": func(e *Event) { e.Peer = 1 }, "connection": func(e *Event) { e.Conn++ },
-		"bytes": func(e *Event) { e.Bytes = []byte("2") },
+		"node": func(e *Event) { e.Node = 0 }, "peer": func(e *Event) { e.Peer = 1 },
+		"connection": func(e *Event) { e.Conn++ },
+		"bytes":      func(e *Event) { e.Bytes = []byte("2") },
 	} {
 		e := base
 		change(&e)
@@ -193,7 +208,8 @@ func TestOldRecordsAreDropped(t *testing.T) {
 	for i := range recentRecords + 10 {
 		r.record(&Event{At: time.Duration(i), Kind: PhonePrinted, Peer: NoPeer, Text: fmt.Sprint(i)})
 	}
-	if got := r.Since(0, []int{0}, recentRecords+10); len(got) != recentRecords || !strings.HasSuffix(got[0], `prints "10"`) {
+	if got := r.Since(0, []int{0}, recentRecords+10); len(got) != recentRecords ||
+		!strings.HasSuffix(got[0], `prints "10"`) {
 		t.Errorf("%d records, the first %q", len(got), got[0])
 	}
 }

@@ -7,12 +7,14 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/cespare/xxhash/v2"
 
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 )
 
 // Recorder records the events of a run: the digest is a hash of all of them, the
@@ -37,6 +39,7 @@ type record struct {
 	node, peer Node
 	kind       Kind
 	hasText    bool
+	fault      uint8 // of a datagram: one plus the index of its Fault in fault.Kinds(), or 0
 }
 
 const (
@@ -134,7 +137,10 @@ func (r *Recorder) record(e *Event) {
 	r.next++
 	rec := &r.recent[i]
 	rec.at, rec.a, rec.b, rec.node, rec.peer = int64(e.At), a, b, e.Node, e.Peer
-	rec.kind, rec.hasText = e.Kind, text != ""
+	rec.kind, rec.hasText, rec.fault = e.Kind, text != "", 0
+	if e.Kind == DatagramSent && e.Fault != "" {
+		rec.fault = uint8(1 + slices.Index(fault.Kinds(), e.Fault))
+	}
 	if r.used > recordBuffer-recordBytes {
 		r.flush()
 	}
@@ -227,6 +233,69 @@ func (r *Recorder) Since(from time.Duration, phones []int, n int) []string {
 	return lines
 }
 
+// Recorded is a recorded event.
+type Recorded struct {
+	At         time.Duration
+	Kind       Kind
+	Node, Peer Node
+	Number     uint64     // of a datagram or a connection; 0 for another kind
+	Text       string     // such as the bytes that were sent
+	Line       string     // as in Recent, without the time
+	Invalid    bool       // BeaconJudged: the beacon is not valid, or there is none
+	Fault      fault.Kind // DatagramSent: as in Event
+}
+
+// Number returns the number of events that were recorded so far.
+func (r *Recorder) Number() uint64 { return r.next }
+
+// Last returns the last events, at most n, the oldest first: those that concern any of the phones, or no node in
+// particular; all if there are no phones.
+func (r *Recorder) Last(n int, phones []int) (list []Recorded) {
+	for back := range r.kept() {
+		if i := (r.next - 1 - back) % recentRecords; len(list) < n && r.recent[i].concernsAny(phones) {
+			list = append(list, r.recorded(i))
+		}
+	}
+	slices.Reverse(list)
+	return list
+}
+
+// First returns the first events, at most n, from that with a number on, which counts from 0. See Last.
+func (r *Recorder) First(number uint64, n int, phones []int) (list []Recorded) {
+	for k := max(number, r.next-r.kept()); k < r.next && len(list) < n; k++ {
+		if i := k % recentRecords; r.recent[i].concernsAny(phones) {
+			list = append(list, r.recorded(i))
+		}
+	}
+	return list
+}
+
+func (rec *record) concernsAny(phones []int) bool {
+	return len(phones) == 0 || rec.node == Server && rec.peer == NoPeer || slices.ContainsFunc(phones, rec.concerns)
+}
+
+func (r *Recorder) recorded(i uint64) Recorded {
+	rec := &r.recent[i]
+	e := Recorded{At: time.Duration(rec.at), Kind: rec.kind, Node: rec.node, Peer: rec.peer}
+	_, e.Line, _ = strings.Cut(r.quote(i), " ")
+	if rec.hasText {
+		e.Text = r.texts[i]
+	}
+	switch rec.kind {
+	case DatagramSent, DatagramLost, DatagramDelivered:
+		e.Number = rec.a >> 16
+		if rec.fault > 0 {
+			e.Fault = fault.Kinds()[rec.fault-1]
+		}
+	case Connecting, Accepted, Connected, ConnectRefused, PhoneSent, PhoneRead, PhoneEnded, ServerSent, ServerRead,
+		ServerEnded:
+		e.Number = rec.a
+	case BeaconJudged:
+		e.Invalid = rec.hasText || rec.a == 0 && rec.b == 0
+	}
+	return e
+}
+
 func (r *Recorder) kept() uint64 { return min(r.next, recentRecords) }
 
 func (rec *record) concerns(phone int) bool {
@@ -280,57 +349,47 @@ func (r *Recorder) appendText(dst []byte, i uint64, text, conn string) []byte {
 		peer = r.names[rec.peer]
 	}
 	a, b := rec.a, rec.b
-	switch rec.kind {
-	case BeaconSent:
-		return fmt.Appendf(dst, "%s: beacon to %s, TempID %s", node, peer, tempIDText(a, b))
-	case DatagramSent:
-		if b == ^uint64(0) {
-			return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes", node, peer, a>>16, a&0xffff)
-		}
-		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, due %s",
-			node, peer, a>>16, a&0xffff, Seconds(int64(b)))
-	case DatagramLost:
-		return fmt.Appendf(dst, "%s -> %s: datagram %d, %d bytes, lost", node, peer, a>>16, a&0xffff)
-	case DatagramDelivered:
-		return fmt.Appendf(dst, "%s <- %s: datagram %d, %d bytes", node, peer, a>>16, a&0xffff)
-	case BeaconJudged:
-		switch {
-		case text != "":
-			return fmt.Appendf(dst, "%s: beacon of %s is invalid: %s", node, peer, text)
-		case a == 0 && b == 0:
-			return fmt.Appendf(dst, "%s: datagrams of %s are no beacon", node, peer)
-		}
-		return fmt.Appendf(dst, "%s: beacon of %s is valid, TempID %s", node, peer, tempIDText(a, b))
-	case EntriesExpired:
-		return fmt.Appendf(dst, "%s: log entries that expire: %d, left: %d", node, a, b)
-	case Connecting:
-		return fmt.Appendf(dst, "%s: connects (%s%d)", node, conn, a)
-	case Accepted:
-		return fmt.Appendf(dst, "server: accepts %s%d of %s", conn, a, peer)
-	case Connected:
-		return fmt.Appendf(dst, "%s: is connected (%s%d)", node, conn, a)
-	case ConnectRefused:
-		return fmt.Appendf(dst, "%s: connection refused", node)
-	case PhoneSent:
-		return fmt.Appendf(dst, "%s -> server: %s%d %q", node, conn, a, text)
-	case PhoneRead:
-		return fmt.Appendf(dst, "%s: reads %s%d %q", node, conn, a, text)
-	case PhoneEnded:
-		return fmt.Appendf(dst, "%s: %s%d %s", node, conn, a, text)
-	case ServerSent:
-		return fmt.Appendf(dst, "server -> %s: %s%d %q", peer, conn, a, text)
-	case ServerRead:
-		return fmt.Appendf(dst, "server: reads %s%d of %s %q", conn, a, peer, text)
-	case ServerEnded:
-		return fmt.Appendf(dst, "server: %s%d of %s %s", conn, a, peer, text)
-	case StoreDone:
-		return fmt.Appendf(dst, "server: store %d is on disk, records: %d", a, b)
-	case ProgramStatus:
-		return fmt.Appendf(dst, "%s: %s", node, text)
-	case ServerPrinted, PhonePrinted:
-		return fmt.Appendf(dst, "%s: prints %q", node, text)
+	format := traceFormats[rec.kind]
+	switch {
+	case rec.kind == BeaconJudged && text != "":
+		format = "%[1]s: beacon of %[2]s is invalid: %[6]s"
+	case rec.kind == BeaconJudged && a == 0 && b == 0:
+		format = "%[1]s: datagrams of %[2]s are no beacon"
 	}
-	return fmt.Appendf(dst, "fault %d: %s", a, text)
+	dst = fmt.Appendf(dst, format, node, peer, conn, a, b, text, tempIDText{a, b}, a>>16, a&0xffff)
+	if rec.kind == DatagramSent && b != ^uint64(0) {
+		dst = appendSeconds(append(dst, ", due "...), int64(b))
+	}
+	return dst
+}
+
+// traceFormats are the lines of the kinds. Their arguments are 1 the node, 2 the peer, 3 the word before the number of
+// a connection, 4 and 5 the words a and b of the record, 6 its text, 7 its TempID, and 8 and 9 the number and the size
+// of a datagram.
+var traceFormats = [Kinds]string{
+	BeaconSent:        "%[1]s: beacon to %[2]s, TempID %[7]s",
+	DatagramSent:      "%[1]s -> %[2]s: datagram %[8]d, %[9]d bytes",
+	DatagramLost:      "%[1]s -> %[2]s: datagram %[8]d, %[9]d bytes, lost",
+	DatagramDelivered: "%[1]s <- %[2]s: datagram %[8]d, %[9]d bytes",
+	BeaconJudged:      "%[1]s: beacon of %[2]s is valid, TempID %[7]s",
+	EntriesExpired:    "%[1]s: log entries that expire: %[4]d, left: %[5]d",
+	Connecting:        "%[1]s: connects (%[3]s%[4]d)",
+	Accepted:          "server: accepts %[3]s%[4]d of %[2]s",
+	Connected:         "%[1]s: is connected (%[3]s%[4]d)",
+	ConnectRefused:    "%[1]s: connection refused",
+	PhoneSent:         "%[1]s -> server: %[3]s%[4]d %[6]q",
+	PhoneRead:         "%[1]s: reads %[3]s%[4]d %[6]q",
+	PhoneEnded:        "%[1]s: %[3]s%[4]d %[6]s",
+	ServerSent:        "server -> %[2]s: %[3]s%[4]d %[6]q",
+	ServerRead:        "server: reads %[3]s%[4]d of %[2]s %[6]q",
+	ServerEnded:       "server: %[3]s%[4]d of %[2]s %[6]s",
+	StoreDone:         "server: store %[4]d is on disk, records: %[5]d",
+	ProgramStatus:     "%[1]s: %[6]s",
+	ServerPrinted:     "%[1]s: prints %[6]q",
+	PhonePrinted:      "%[1]s: prints %[6]q",
+	FaultBegins:       "fault %[4]d: %[6]s",
+	FaultEnds:         "fault %[4]d: %[6]s",
+	FaultApplied:      "fault %[4]d: %[6]s",
 }
 
 // tempIDEnds returns the first and the last eight digits of a TempID in two words,
@@ -339,10 +398,23 @@ func tempIDEnds(raw []byte) (a, b uint64) {
 	return binary.LittleEndian.Uint64(raw), binary.LittleEndian.Uint64(raw[protocol.TempIDSize-8:])
 }
 
-func tempIDText(a, b uint64) string {
+// tempIDText has the two words of tempIDEnds.
+type tempIDText [2]uint64
+
+func (w tempIDText) String() string {
 	var t [16]byte
-	binary.LittleEndian.PutUint64(t[:], a)
-	binary.LittleEndian.PutUint64(t[8:], b)
+	binary.LittleEndian.PutUint64(t[:], w[0])
+	binary.LittleEndian.PutUint64(t[8:], w[1])
 	head, tail := strconv.QuoteToASCII(string(t[:8])), strconv.QuoteToASCII(string(t[8:]))
 	return head[1:len(head)-1] + ".." + tail[1:len(tail)-1]
+}
+
+// Seconds renders nanoseconds of a world's time as seconds with nine decimals.
+func Seconds(at int64) string { return string(appendSeconds(nil, at)) }
+
+func appendSeconds(dst []byte, at int64) []byte {
+	if at < 0 {
+		dst, at = append(dst, '-'), -at
+	}
+	return fmt.Appendf(dst, "%d.%09d", at/int64(time.Second), at%int64(time.Second))
 }

@@ -1,17 +1,13 @@
-//go:build unix
+//go:build unix && !linux
 
 package foreign
 
 import "syscall"
 
 // attributes give the program a process group.
-func attributes() *syscall.SysProcAttr {
-	a := &syscall.SysProcAttr{Setpgid: true}
-	endWithParent(a)
-	return a
-}
+func attributes() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setpgid: true} }
 
-// terminateGroup and killGroup signal every process of a group; one that has ended needs no signal.
-func terminateGroup(group int) { _ = syscall.Kill(-group, syscall.SIGTERM) }
+// terminate and killAll signal every process of the group; one that has ended needs no signal.
+func (p *Program) terminate() { _ = syscall.Kill(-p.command.Process.Pid, syscall.SIGTERM) }
 
-func killGroup(group int) { _ = syscall.Kill(-group, syscall.SIGKILL) }
+func (p *Program) killAll() { _ = syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL) }

@@ -1,17 +1,10 @@
 package foreign
 
-import (
-	"os"
-	"syscall"
-)
+import "syscall"
 
 func attributes() *syscall.SysProcAttr { return nil }
 
-// terminateGroup and killGroup end the program. Processes that it has started are not known here.
-func terminateGroup(pid int) { killGroup(pid) }
+// terminate and killAll end the program. Processes that it has started are not known here.
+func (p *Program) terminate() { p.killAll() }
 
-func killGroup(pid int) {
-	if p, err := os.FindProcess(pid); err == nil {
-		_ = p.Kill() // it may have ended
-	}
-}
+func (p *Program) killAll() { _ = p.command.Process.Kill() } // it may have ended

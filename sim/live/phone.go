@@ -14,7 +14,8 @@ import (
 	"bluetrace/sim/world"
 )
 
-// phoneHost runs the machine of one phone on a host of package nodes/socket, which it observes.
+// phoneHost runs the machine of one phone on a host of package nodes/socket, which it observes. A phone that is a
+// program of another implementation has no machine.
 type phoneHost struct {
 	number uint32
 	config PhoneConfig
@@ -28,6 +29,8 @@ type phoneHost struct {
 	socket  *net.UDPConn
 	address protocol.Address
 	host    *socket.Phone // nil before the run begins
+	beacons *beacons      // nil if they have the form of PROTOCOL.md
+	program *programPhone // nil if the phone is one of this project
 
 	current  *connection // of the program; nil if there is none
 	previous *connection // the program's connection before; nil if there is none
@@ -53,14 +56,17 @@ type firstPart struct{ sent, received time.Duration }
 var _ socket.PhoneObserver = (*phoneHost)(nil)
 
 // start starts the host. The host itself takes the lock, so start releases it meanwhile.
-func (p *phoneHost) start(server string) error {
+func (p *phoneHost) start() error {
 	s := p.schedule
 	c := socket.PhoneConfig{
-		Settings: p.config.Settings, Server: server, UDP: p.socket,
+		Settings: p.config.Settings, Server: p.tcp.address, UDP: p.socket,
 		Clock: s.clock, Origin: s.origin, Lock: &s.mu, Observer: p, Dial: p.dial,
 	}
 	if p.config.Log != nil {
 		c.Log = p.config.Log
+	}
+	if p.beacons != nil {
+		c.Beacons = p.beacons
 	}
 	s.mu.Unlock()
 	host, err := socket.NewPhone(c)
@@ -74,6 +80,9 @@ func (p *phoneHost) start(server string) error {
 
 // close stops the host and closes the log. The caller does not hold the lock.
 func (p *phoneHost) close() error {
+	if p.program != nil {
+		return p.program.close()
+	}
 	if p.host == nil {
 		_ = p.socket.Close() // nothing was sent on it
 	} else if err := p.host.Close(); err != nil {
@@ -93,27 +102,26 @@ func (p *phoneHost) nextWake() (time.Duration, bool) {
 }
 
 // dial opens the connection of the program. The host calls it without the lock.
-func (p *phoneHost) dial(ctx context.Context, address string) (net.Conn, error) {
+func (p *phoneHost) dial(ctx context.Context, _ string) (net.Conn, error) {
 	p.schedule.mu.Lock()
 	c := p.current
 	p.schedule.mu.Unlock()
 	if c == nil {
 		return nil, context.Canceled // the program has closed it already
 	}
-	return p.tcp.dial(ctx, c, address)
+	return p.tcp.dial(ctx, c)
 }
 
 // Effect handles one effect of the machine.
 func (p *phoneHost) Effect(now nodes.Now, e *nodes.PhoneEffect) {
-	if p.schedule.closing {
+	if !p.schedule.observe(now) {
 		return
 	}
-	at := p.schedule.advance(now)
 	switch e.Kind {
 	case nodes.PhoneJudged:
 		p.judged(e)
 	case nodes.PhoneSendBeacon:
-		p.sendBeacon(at, e)
+		p.sendBeacon(now.Elapsed, e)
 	case nodes.PhoneExpired:
 		p.emit.EntriesExpired(p.number, e.Expired, p.host.Machine().Log().Len())
 	case nodes.PhoneConnect:
@@ -131,7 +139,7 @@ func (p *phoneHost) Effect(now nodes.Now, e *nodes.PhoneEffect) {
 		p.show(e)
 	case nodes.PhoneDone:
 		if p.tcp.remote != nil {
-			p.tcp.remote.operationDone(p.number, e, p.current, p.previous, p.printed)
+			p.tcp.remote.operationDone(p, e)
 		}
 		p.emit.OperationDone(p.number, e)
 	}
@@ -182,9 +190,11 @@ func (p *phoneHost) sentAt(e *nodes.PhoneEffect) (time.Duration, bool) {
 // sendBeacon records the datagrams of a beacon that the program sends.
 func (p *phoneHost) sendBeacon(at time.Duration, e *nodes.PhoneEffect) {
 	p.announce(&e.To, &e.Raw)
-	if e.Form == protocol.Single {
+	switch {
+	case p.beacons != nil: // the translator sends the datagrams
+	case e.Form == protocol.Single:
 		p.udp.send(at, p.number, &p.address, &e.To, e.Raw[:])
-	} else {
+	default:
 		for i := range protocol.Parts {
 			p.udp.send(at, p.number, &p.address, &e.To, protocol.Part(&e.Raw, i))
 		}
@@ -209,32 +219,29 @@ func (p *phoneHost) sendDatagram(to *protocol.Address, b []byte) error {
 
 // Datagram handles a received datagram before the machine does.
 func (p *phoneHost) Datagram(now nodes.Now, from netip.AddrPort, b []byte) {
-	if p.schedule.closing {
+	if !p.schedule.observe(now) {
 		return
 	}
-	at := p.schedule.advance(now)
 	sender := protocol.AddressOf(from)
 	d, ok := p.udp.receive(path{sender, p.number}, b)
-	p.received = received{d.sent, ok, len(b) == protocol.BeaconSize}
+	p.received = received{d.sent, ok, p.beacons != nil || len(b) == protocol.BeaconSize}
 	if ok && len(b) == protocol.TempIDSize {
-		p.firstPart[sender] = firstPart{d.sent, at}
+		p.firstPart[sender] = firstPart{d.sent, now.Elapsed}
 	}
 }
 
 // Connected handles the establishment of the program's connection.
 func (p *phoneHost) Connected(now nodes.Now, _ netip.AddrPort) {
-	if !p.schedule.closing && p.current != nil {
-		p.schedule.advance(now)
+	if p.current != nil && p.schedule.observe(now) {
 		p.tcp.established(p.current)
 	}
 }
 
 // ConnectFailed handles the failure to open the program's connection.
 func (p *phoneHost) ConnectFailed(now nodes.Now, reason string) {
-	if p.schedule.closing || p.current == nil {
+	if p.current == nil || !p.schedule.observe(now) {
 		return
 	}
-	p.schedule.advance(now)
 	p.tcp.refused(p.current)
 	p.current = nil
 	if p.tcp.remote != nil {
@@ -244,32 +251,27 @@ func (p *phoneHost) ConnectFailed(now nodes.Now, reason string) {
 
 // Read handles bytes that the program reads from the server.
 func (p *phoneHost) Read(now nodes.Now, b []byte) {
-	if !p.schedule.closing && p.current != nil {
-		p.schedule.advance(now)
+	if p.current != nil && p.schedule.observe(now) {
 		p.tcp.phoneReads(p.current, b)
 	}
 }
 
 // Closed handles the end of the server's stream.
 func (p *phoneHost) Closed(now nodes.Now) {
-	if p.schedule.closing || p.current == nil {
-		return
+	if c := p.current; c != nil && p.schedule.observe(now) {
+		p.current = nil
+		p.tcp.phoneReadsEnd(c)
 	}
-	c := p.current
-	p.current = nil
-	p.schedule.advance(now)
-	p.tcp.phoneReadsEnd(c)
 }
 
 // Stepped handles the end of each input of the machine.
 func (p *phoneHost) Stepped(now nodes.Now, log *nodes.ContactLog) {
-	if p.schedule.closing {
+	if !p.schedule.observe(now) {
 		return
 	}
-	at := p.schedule.advance(now)
 	p.received.known = false
 	if oldest, ok := log.Oldest(); ok {
-		p.counts.AgeMax = max(p.counts.AgeMax, int64(at)-int64(oldest))
+		p.counts.AgeMax = max(p.counts.AgeMax, int64(now.Elapsed)-int64(oldest))
 	}
 	p.emit.Log(event.PhoneStepped, p.number, log)
 	p.schedule.notify()
@@ -287,11 +289,18 @@ func (p *phoneHost) takeOver(other *phoneHost) {
 
 // log returns the contact log without the entries that have expired by now.
 func (p *phoneHost) log() *nodes.ContactLog {
+	if p.host != nil {
+		if at, ok := p.nextWake(); ok && at <= p.schedule.now {
+			p.emit.Nested(p.host.Wake)
+		}
+	}
+	return p.peekLog()
+}
+
+// peekLog returns the phone's contact log as the program holds it.
+func (p *phoneHost) peekLog() *nodes.ContactLog {
 	if p.host == nil {
 		return &nodes.ContactLog{}
-	}
-	if at, ok := p.nextWake(); ok && at <= p.schedule.now {
-		p.emit.Nested(p.host.Wake)
 	}
 	return p.host.Machine().Log()
 }

@@ -27,45 +27,60 @@ type remoteServer struct {
 	answered bool             // a phone has understood an answer
 	wrong    bool             // a wrong password was answered
 	dialect  *dialect.Dialect // nil for that of PROTOCOL.md
+	wire     func(phone uint32, sent bool, b []byte)
 }
 
 // translated returns the connection with the dialect of the server translated.
 func (r *remoteServer) translated(ctx context.Context, c *connection, conn net.Conn) net.Conn {
 	tcp, ok := conn.(*net.TCPConn)
-	if !ok || r.dialect == nil {
+	if !ok || r.dialect == nil || c.Scripted { // a script sends the bytes of the wire
 		return conn
 	}
 	redial := func() (*net.TCPConn, error) {
-		d := net.Dialer{Timeout: dialTimeout}
-		again, err := d.DialContext(ctx, "tcp", r.address)
+		again, err := r.tcp.dialer(c.Phone).DialContext(ctx, "tcp", r.address)
 		if err != nil {
 			return nil, err
 		}
 		return again.(*net.TCPConn), nil
 	}
-	return socket.Translate(tcp, r.dialect, r.schedule.clock, redial, func(e dialect.Effect) {
-		if e.Kind == dialect.Misunderstood {
-			go r.misunderstood(c, e.Text)
-		}
+	phone := c.Phone
+	return socket.Translate(tcp, r.dialect, r.schedule.clock, redial, socket.TranslatedObserver{
+		Effect: func(e dialect.Effect) {
+			if e.Kind == dialect.Misunderstood {
+				go r.misunderstood(c, e.Text)
+			}
+		},
+		Wire: func(sent bool, b []byte) {
+			if r.wire != nil {
+				r.wire(phone, sent, b)
+			}
+		},
 	})
 }
 
-// operationDone emits the decisions that the end of a program's operation reveals. current is the program's
-// connection and previous the one before; each may be nil. printed is the last text that the program printed.
-func (r *remoteServer) operationDone(
-	phone uint32, e *nodes.PhoneEffect, current, previous *connection, printed string,
-) {
-	if current != nil && e.Outcome != nodes.OutcomeOK {
-		r.tcp.flushReply(current)
+// operationDone emits the decisions that the end of an operation of the phone's program reveals.
+func (r *remoteServer) operationDone(p *phoneHost, e *nodes.PhoneEffect) {
+	if p.current != nil && e.Outcome != nodes.OutcomeOK {
+		r.tcp.flushReply(p.current)
 	}
-	r.diagnose(r.tcp.names[phone], e, printed)
-	if previous != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
-		previous.dismissed = true
+	r.diagnose(p.config.Name, e, p.printed)
+	if p.previous != nil && (e.Outcome == nodes.OutcomeBlocked || e.Op == nodes.OpLogout) {
+		p.previous.dismissed = true
 	}
-	c := cmp.Or(current, previous, &connection{Connection: event.Connection{Phone: phone}})
-	for _, kind := range decisions(e, printed) {
+	c := cmp.Or(p.current, p.previous, &connection{Connection: event.Connection{Phone: p.number}})
+	for _, kind := range decisions(e, p.printed) {
 		r.emit.ServerDecided(&c.Connection, &nodes.ServerEvent{Kind: kind, Entries: e.Entries})
 	}
+}
+
+// BlockedBefore is the error of a run in which the account of a phone is blocked before the run has blocked it.
+type BlockedBefore struct {
+	Phone string
+}
+
+func (e *BlockedBefore) Error() string {
+	return fmt.Sprintf("the account of %s is blocked, and no wrong password was answered in this run: an earlier "+
+		"run may have blocked it; wait for the end of the block, or start the server again", e.Phone)
 }
 
 // diagnose fails the run if the first operation of all shows that the server does not speak the phones' language, or if
@@ -80,8 +95,7 @@ func (r *remoteServer) diagnose(phone string, e *nodes.PhoneEffect, printed stri
 	}
 	switch {
 	case e.Outcome == nodes.OutcomeBlocked && !r.wrong:
-		r.schedule.fail(fmt.Errorf("the account of %s is blocked, and no wrong password was answered in this run: an "+
-			"earlier run may have blocked it; wait for the end of the block, or start the server again", phone))
+		r.schedule.fail(&BlockedBefore{phone})
 	case r.answered:
 	case e.Outcome == nodes.OutcomeNoAnswer:
 		r.schedule.fail(fmt.Errorf("the server at %s gave no answer to a name and a password in %s: it may wait for a "+
@@ -139,15 +153,6 @@ func (r *remoteServer) inferFromReply(c *connection, reply []byte) {
 	}
 }
 
-// opened emits the beginning of a session.
-func (r *remoteServer) opened(c *connection) {
-	r.reached = true
-	r.emit.ServerConn(event.RemoteOpened, &c.Connection)
-}
-
-// closed emits the end of a session.
-func (r *remoteServer) closed(c *connection) { r.emit.ServerConn(event.RemoteClosed, &c.Connection) }
-
 // refused fails the run if the server was never reached.
 func (r *remoteServer) refused(reason string) {
 	if !r.reached {
@@ -155,23 +160,15 @@ func (r *remoteServer) refused(reason string) {
 	}
 }
 
-// watch returns the connection with its end watched.
-func (r *remoteServer) watch(c *connection, conn net.Conn) net.Conn {
-	return &watchedConn{conn.(endable), r, c}
-}
-
 // misunderstood emits that the server does not speak its dialect.
 func (r *remoteServer) misunderstood(c *connection, text string) {
-	s := r.schedule
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if !r.answered {
-		s.fail(fmt.Errorf("the server at %s does not speak the dialect %s: %s", r.address, r.dialect.Name, text))
-	}
-	if !s.closing {
-		s.advanceToClock()
+	r.schedule.locked(func() {
+		if !r.answered {
+			r.schedule.fail(fmt.Errorf("the server at %s does not speak the dialect %s: %s", r.address,
+				r.dialect.Name, text))
+		}
 		r.emit.Text(event.ProgramStatus, c.Phone, "does not understand the server: "+text)
-	}
+	})
 }
 
 // endable is a connection of which one side can be ended.

@@ -11,10 +11,12 @@ import (
 // TestDiagnose: a server whose first answer shows that it speaks another wire ends the run with one sentence. A server
 // that was understood before does not.
 func TestDiagnose(t *testing.T) {
-	const noAnswer = "the server at h:1 gave no answer to a name and a password in the dialect codes: it may wait for a " +
+	const noAnswer = "the server at h:1 gave no answer to a name and a password in the dialect codes: it may wait " +
+		"for a " +
 		"message of another form (--dialect)"
 	const strange = `the server at h:1 does not speak the dialect codes: "BT" (--dialect names another one)`
-	const blocked = "the account of anna is blocked, and no wrong password was answered in this run: an earlier run may " +
+	const blocked = "the account of anna is blocked, and no wrong password was answered in this run: an earlier " +
+		"run may " +
 		"have blocked it; wait for the end of the block, or start the server again"
 	for _, c := range []struct {
 		outcomes []nodes.Outcome

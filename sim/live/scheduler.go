@@ -44,7 +44,7 @@ type scheduler struct {
 	goroutines    sync.WaitGroup
 
 	machines  []machine
-	work      []iter.Seq[string]
+	work      []iter.Seq2[uint64, string]
 	idleLimit time.Duration // real time in which a stepped world must become idle
 }
 
@@ -75,8 +75,11 @@ func (s *scheduler) addMachine(name string, nextWake func() (time.Duration, bool
 	s.machines = append(s.machines, machine{name, nextWake})
 }
 
-// addWork adds a source of descriptions of unfinished work. A stepped world is idle if no source yields one.
-func (s *scheduler) addWork(unfinished iter.Seq[string]) { s.work = append(s.work, unfinished) }
+// addWork adds a source of unfinished work: its turns, or 0, and descriptions. A stepped world is idle if no source
+// yields any.
+func (s *scheduler) addWork(unfinished iter.Seq2[uint64, string]) {
+	s.work = append(s.work, unfinished)
+}
 
 // call is a function to be run at a time.
 type call struct {
@@ -144,12 +147,26 @@ func (s *scheduler) realTimeout(d time.Duration) (over *bool, stop func() bool) 
 // elapsed reads the clock.
 func (s *scheduler) elapsed() time.Duration { return s.clock.Now().Sub(s.origin) }
 
-// advance sets the time to that of an event which a host has observed, and returns the time of the event. The
-// world's time never runs backwards, even if hosts report out of order.
-func (s *scheduler) advance(now nodes.Now) time.Duration {
+// observe sets the time to that of an event which a host has observed. The world's time never runs backwards, even if
+// hosts report out of order. observe returns false if the world is being closed.
+func (s *scheduler) observe(now nodes.Now) bool {
+	if s.closing {
+		return false
+	}
 	s.now = max(s.now, now.Elapsed)
 	s.events++
-	return now.Elapsed
+	return true
+}
+
+// locked calls f with the lock at the time of the clock, unless the world is being closed. The caller does not hold the
+// lock.
+func (s *scheduler) locked(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closing {
+		s.advanceToClock()
+		f()
+	}
 }
 
 // advanceToClock does the same for an event that no host observes. A stepped clock already shows the world's time.
@@ -167,12 +184,12 @@ func (s *scheduler) stop() {
 	s.notify()
 }
 
-// fail ends the run with an error. The first error is kept.
+// fail ends the run with an error, if there is one. The first error is kept.
 func (s *scheduler) fail(err error) {
-	if s.err == nil {
-		s.err = err
+	if err != nil {
+		s.err = cmp.Or(s.err, err)
+		s.stop()
 	}
-	s.stop()
 }
 
 // close makes all waiting goroutines return.
@@ -356,7 +373,7 @@ func (s *scheduler) idle() bool {
 // unfinished yields a description of each unfinished piece of work and of each wake-up that is due.
 func (s *scheduler) unfinished(yield func(string) bool) {
 	for _, source := range s.work {
-		for text := range source {
+		for _, text := range source {
 			if !yield(text) {
 				return
 			}

@@ -15,7 +15,6 @@ type scripts struct {
 	schedule *scheduler
 	emit     *event.Emitter
 	tcp      *tcp
-	address  string          // of the server, host:port
 	ctx      context.Context // ends with the world
 	cancel   context.CancelFunc
 
@@ -73,7 +72,7 @@ func (r *scripts) end(phone uint32, reset bool) {
 
 // run opens the connection and reads from it. Another goroutine writes.
 func (r *scripts) run(c *scriptedConn) {
-	conn, err := r.tcp.dial(r.ctx, c.connection, r.address)
+	conn, err := r.tcp.dial(r.ctx, c.connection)
 	if !r.established(c, conn, err) {
 		return
 	}
@@ -199,10 +198,7 @@ func (r *scripts) mayWrite(c *scriptedConn) bool {
 
 // finish half-closes or resets the connection.
 func (r *scripts) finish(c *scriptedConn) {
-	conn := c.socket.(interface {
-		CloseWrite() error
-		SetLinger(seconds int) error
-	})
+	conn := c.socket.(endable)
 	if !c.connection.reset {
 		_ = conn.CloseWrite() // the reader sees the error, too
 		return

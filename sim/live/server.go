@@ -171,9 +171,9 @@ func (h *serverHost) nextWake() (time.Duration, bool) {
 }
 
 // work yields the start as unfinished work.
-func (h *serverHost) work(yield func(string) bool) {
+func (h *serverHost) work(yield func(uint64, string) bool) {
 	if h.host != nil && h.starting {
-		yield("the server's start")
+		yield(0, "the server's start")
 	}
 }
 
@@ -195,12 +195,8 @@ func (h *serverHost) unfinished(yield func(uint64, string) bool) {
 
 // observe records the time of an observed event. It returns false if the world is being closed.
 func (h *serverHost) observe(now nodes.Now) bool {
-	if h.schedule.closing {
-		return false
-	}
-	h.schedule.advance(now)
 	h.schedule.notify()
-	return true
+	return h.schedule.observe(now)
 }
 
 // Accepted handles a new connection.

@@ -22,7 +22,8 @@ type tcp struct {
 	emit     *event.Emitter
 	server   *serverHost   // nil if the server is remote
 	remote   *remoteServer // nil if the server runs in this process
-	names    []string      // of the phones
+	configs  []PhoneConfig
+	address  string // of the server, host:port
 
 	open   map[*connection]struct{}       // until both sides are closed
 	dialed map[netip.AddrPort]*connection // by the phone's address, until the server has accepted them
@@ -109,13 +110,12 @@ func (t *tcp) connect(phone uint32, scripted bool) *connection {
 
 // dial opens the connection. From its return on, the listener can identify the connection. The caller does not hold
 // the lock.
-func (t *tcp) dial(ctx context.Context, c *connection, address string) (net.Conn, error) {
+func (t *tcp) dial(ctx context.Context, c *connection) (net.Conn, error) {
 	s := t.schedule
 	s.mu.Lock()
 	t.turns.wait(func() (uint64, string) { return t.opening(c) })
 	s.mu.Unlock()
-	d := net.Dialer{Timeout: dialTimeout}
-	conn, err := d.DialContext(ctx, "tcp", address)
+	conn, err := t.dialer(c.Phone).DialContext(ctx, "tcp", t.address)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c.dialing = false
@@ -129,9 +129,18 @@ func (t *tcp) dial(ctx context.Context, c *connection, address string) (net.Conn
 		return nil, err
 	}
 	if t.remote != nil {
-		return t.remote.watch(c, t.remote.translated(ctx, c, conn)), nil
+		return &watchedConn{t.remote.translated(ctx, c, conn).(endable), t.remote, c}, nil
 	}
 	return t.turns.ordered(conn, direction{&c.down, func() (uint64, string) { return t.toPhone(c) }, true}), nil
+}
+
+// dialer returns the dialer of a phone, which connects from the phone's address.
+func (t *tcp) dialer(phone uint32) *net.Dialer {
+	d := &net.Dialer{Timeout: dialTimeout}
+	if from := t.configs[phone].Address; from != nil {
+		d.LocalAddr = &net.TCPAddr{IP: from}
+	}
+	return d
 }
 
 // established records that the phone's machine or the script handles the established connection.
@@ -139,7 +148,8 @@ func (t *tcp) established(c *connection) {
 	c.established = true
 	t.emit.PhoneConn(event.Connected, &c.Connection)
 	if t.remote != nil {
-		t.remote.opened(c)
+		t.remote.reached = true
+		t.emit.ServerConn(event.RemoteOpened, &c.Connection)
 	}
 }
 
@@ -216,37 +226,32 @@ func (t *tcp) scriptEnds(c *connection, reset bool) {
 
 // phoneCloses records that the phone's program closes its side of the connection.
 func (t *tcp) phoneCloses(c *connection) {
-	if !c.phoneOpen {
-		return
+	if c.phoneOpen {
+		c.up.endTurn = t.turns.next()
+		t.endPhone(c, "is closed by the phone", c.serverFirst) // the program may close because the server did
 	}
-	t.flushReply(c)
-	c.phoneOpen = false
-	c.up.endTurn = t.turns.next()
-	t.emit.PhoneEnded(&c.Connection, "is closed by the phone")
-	if c.serverFirst && !c.Scripted {
-		t.emit.PhoneConn(event.HungUp, &c.Connection) // the program closes because the server did
-	}
-	t.closeRemote(c)
-	t.forget(c)
 }
 
 // phoneReadsEnd records that the phone or a script has read the end of the server's stream.
 func (t *tcp) phoneReadsEnd(c *connection) {
-	if !c.phoneOpen {
-		return
+	if c.phoneOpen {
+		t.endPhone(c, "is closed by the server", true)
 	}
-	t.flushReply(c)
-	t.emit.PhoneEnded(&c.Connection, "is closed by the server")
-	c.phoneOpen = false
-	t.emit.PhoneConn(event.HungUp, &c.Connection)
-	t.closeRemote(c)
-	t.forget(c)
 }
 
-func (t *tcp) closeRemote(c *connection) {
-	if t.remote != nil && c.established {
-		t.remote.closed(c)
+// endPhone ends the phone's side of the connection. text is the reason. hungUp reports that the server's side has ended
+// for the phone.
+func (t *tcp) endPhone(c *connection, text string, hungUp bool) {
+	t.flushReply(c)
+	c.phoneOpen = false
+	t.emit.PhoneEnded(&c.Connection, text)
+	if hungUp {
+		t.emit.PhoneConn(event.HungUp, &c.Connection)
 	}
+	if t.remote != nil && c.established {
+		t.emit.ServerConn(event.RemoteClosed, &c.Connection)
+	}
+	t.forget(c)
 }
 
 // moveTo moves a connection to another program of the same phone.
@@ -355,7 +360,7 @@ func (t *tcp) serverKilled() {
 
 // describe returns a description of unfinished work of a connection.
 func (t *tcp) describe(c *connection, format string, args ...any) string {
-	return fmt.Sprintf("c%d of %s: ", c.Number, t.names[c.Phone]) + fmt.Sprintf(format, args...)
+	return fmt.Sprintf("c%d of %s: ", c.Number, t.configs[c.Phone].Name) + fmt.Sprintf(format, args...)
 }
 
 // opening returns the turn and the unfinished part of the connection's opening.

@@ -37,15 +37,6 @@ func (o *turns) unfinished(yield func(uint64, string) bool) {
 	}
 }
 
-// work yields the descriptions alone.
-func (o *turns) work(yield func(string) bool) {
-	for _, text := range o.unfinished {
-		if !yield(text) {
-			return
-		}
-	}
-}
-
 // isFirst reports whether no unfinished turn is before the given one.
 func (o *turns) isFirst(turn uint64) bool {
 	for other := range o.unfinished {

@@ -21,7 +21,7 @@ import (
 type udp struct {
 	schedule *scheduler
 	emit     *event.Emitter
-	names    []string // of the phones
+	configs  []PhoneConfig
 
 	addresses []protocol.Address          // by phone
 	phones    map[protocol.Address]uint32 // by the address of each socket
@@ -52,8 +52,9 @@ type datagram struct {
 
 func hashOf(p []byte) uint64 { return xxhash.Sum64(p[:min(len(p), socket.MaxDatagram)]) }
 
-// bind opens the socket of the next phone.
-func (u *udp) bind() (*net.UDPConn, error) {
+// bind opens the socket of the next phone. The socket of a phone that is a program only reserves a port: bind closes it
+// and returns nil.
+func (u *udp) bind(isProgram bool) (*net.UDPConn, error) {
 	conn, err := listenUDP()
 	if err != nil {
 		return nil, err
@@ -61,6 +62,9 @@ func (u *udp) bind() (*net.UDPConn, error) {
 	address := protocol.AddressOf(addressOf(conn.LocalAddr()))
 	u.phones[address] = uint32(len(u.addresses))
 	u.addresses = append(u.addresses, address)
+	if isProgram {
+		return nil, conn.Close()
+	}
 	return conn, nil
 }
 
@@ -94,12 +98,12 @@ func (u *udp) send(at time.Duration, phone uint32, from, to *protocol.Address, p
 	d := datagram{at, u.sent, len(p), hashOf(p)}
 	dest := u.phoneAt(to)
 	if dest == event.NoPeer {
-		u.emit.DatagramLost(phone, dest, d.number, d.size, false)
+		u.emit.DatagramLost(phone, dest, from.Port, to, d.number, p)
 		return
 	}
 	k := path{*from, dest}
 	u.inFlight[k] = append(u.inFlight[k], d)
-	u.emit.DatagramSent(phone, dest, d.number, d.size, event.DueUnknown, false)
+	u.emit.DatagramSent(phone, dest, from.Port, d.number, p, event.DueUnknown, "")
 }
 
 // receive records the receipt of a datagram and returns it as it was sent. It returns false for a datagram that was
@@ -114,7 +118,7 @@ func (u *udp) receive(k path, p []byte) (datagram, bool) {
 	}
 	sender := u.phones[k.from]
 	for _, lost := range pending[:i] {
-		u.emit.DatagramLost(sender, k.to, lost.number, lost.size, true)
+		u.emit.DatagramLostInFlight(sender, k.to, lost.number, lost.size)
 	}
 	d := pending[i]
 	if rest := pending[i+1:]; len(rest) > 0 {
@@ -130,7 +134,7 @@ func (u *udp) receive(k path, p []byte) (datagram, bool) {
 func (u *udp) sendFromExtra(s source, to *protocol.Address, b []byte) error {
 	conn, err := u.extraSocket(s)
 	if err != nil {
-		return fmt.Errorf("binding an additional UDP socket of %s: %w", u.names[s.phone], err)
+		return fmt.Errorf("binding an additional UDP socket of %s: %w", u.configs[s.phone].Name, err)
 	}
 	from := protocol.AddressOf(addressOf(conn.LocalAddr()))
 	u.send(u.schedule.now, s.phone, &from, to, b)
@@ -164,9 +168,9 @@ func (u *udp) count() int {
 }
 
 // work yields the datagrams in flight as unfinished work.
-func (u *udp) work(yield func(string) bool) {
+func (u *udp) work(yield func(uint64, string) bool) {
 	for k, pending := range u.inFlight {
-		if !yield(fmt.Sprintf("%d datagrams from %s to %s", len(pending), k.from, u.names[k.to])) {
+		if !yield(0, fmt.Sprintf("%d datagrams from %s to %s", len(pending), k.from, u.configs[k.to].Name)) {
 			return
 		}
 	}

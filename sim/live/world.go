@@ -13,6 +13,8 @@
 //	tcp           connections between phones and the server
 //	scripts       connections that scripts drive byte by byte
 //	phoneHost     the machine of one phone
+//	beacons       its beacons in the form of a dialect
+//	programPhone  a phone that is a program of another implementation
 //	serverHost    the machine of the server, its disk and its listener
 //	remoteServer  a server in another process
 package live
@@ -30,9 +32,11 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
+	"bluetrace/nodes/socket"
 	"bluetrace/protocol"
 	"bluetrace/protocol/dialect"
 	"bluetrace/sim/event"
+	"bluetrace/sim/foreign"
 	"bluetrace/sim/world"
 )
 
@@ -49,10 +53,16 @@ type Config struct {
 	Credentials []nodes.Credential
 	// Remote is the host:port of a remote server, which is used instead of one in this process, or empty.
 	Remote string
-	// Dialect is that of the remote server; nil for that of PROTOCOL.md section 2.
+	// Wire gets the bytes that go between a phone and a remote server of a dialect. It may be nil.
+	Wire func(phone uint32, sent bool, b []byte)
+	// Dialect is that of the remote server, of the phones that are programs and of all beacons; nil for PROTOCOL.md.
 	Dialect *dialect.Dialect
 	// Printed has the lines that the remote server prints, or is nil if they are not visible.
 	Printed <-chan string
+	// Kill kills the remote server, and Restart starts it again and waits until it listens. They are nil if this
+	// process has not started it.
+	Kill    func()
+	Restart func() error
 	// Folder holds the server's files.
 	Folder files.FS
 	// DiskDelay draws the minimum duration of a Store on the world's clock. If it is nil, a Store takes as long as
@@ -63,6 +73,12 @@ type Config struct {
 
 	// Events is the stream on which the world emits its events.
 	Events *event.Stream
+	// ProgramFolder is the folder of whose copies the programs of phones run, or empty for empty folders.
+	ProgramFolder string
+	// ProgramEnded gets the folder of each of these programs after its end. It may be nil.
+	ProgramEnded func(folder string)
+	// Sandbox has the limits of these programs.
+	Sandbox foreign.Config
 	// Tick is called at the times that World.Tick was given.
 	Tick func(phone, arg uint32)
 }
@@ -71,8 +87,12 @@ type Config struct {
 type PhoneConfig struct {
 	Name     string
 	Settings *nodes.PhoneSettings
+	Address  net.IP // from which its program connects; nil for any
 	// Log is the phone's contact log on disk, which the world closes. If it is nil, the log is in memory only.
 	Log *files.ContactLog
+	// Program is the shell command of a phone that is a program of another implementation, or empty. {port} is
+	// replaced by the port of the server, and {udp} by that of the phone. It needs a clock that runs by itself.
+	Program string
 }
 
 // World is one run. Run and Close take the lock. The other methods are called with the lock held, from calls and
@@ -86,8 +106,8 @@ type World struct {
 	tcp      *tcp
 	scripts  *scripts
 	phones   []*phoneHost
-	server   *serverHost // nil if the server is remote
-	address  string      // of the server, host:port
+	server   *serverHost           // nil if the server is remote
+	front    *socket.DialectServer // of the server, for programs; nil if there is none
 }
 
 var _ world.World = (*World)(nil)
@@ -98,23 +118,19 @@ func New(c Config) (*World, error) {
 	s := newScheduler(&c)
 	m := &event.Emitter{Stream: c.Events, Now: (*int64)(&s.now)}
 	order := &turns{schedule: s}
-	names := make([]string, len(c.Phones))
-	for i, p := range c.Phones {
-		names[i] = p.Name
-	}
 	w := &World{config: c, schedule: s, emit: m}
 	w.udp = &udp{
-		schedule: s, emit: m, names: names, phones: map[protocol.Address]uint32{},
+		schedule: s, emit: m, configs: c.Phones, phones: map[protocol.Address]uint32{},
 		extra: map[source]*net.UDPConn{}, inFlight: map[path][]datagram{},
 	}
 	w.tcp = &tcp{
-		schedule: s, turns: order, emit: m, names: names,
+		schedule: s, turns: order, emit: m, configs: c.Phones,
 		open: map[*connection]struct{}{}, dialed: map[netip.AddrPort]*connection{},
 	}
 	w.scripts = &scripts{schedule: s, emit: m, tcp: w.tcp, current: map[uint32]*scriptedConn{}}
 	w.scripts.ctx, w.scripts.cancel = context.WithCancel(context.Background())
 	s.callAt(c.Begin, false, w.start)
-	s.addWork(order.work)
+	s.addWork(order.unfinished)
 	s.addWork(w.udp.work)
 	order.add(w.tcp.unfinished)
 	if err := errors.Join(w.bindPhones(), w.bindServer(order)); err != nil {
@@ -126,7 +142,7 @@ func New(c Config) (*World, error) {
 // bindPhones opens the UDP socket of each phone.
 func (w *World) bindPhones() error {
 	for i, c := range w.config.Phones {
-		conn, err := w.udp.bind()
+		conn, err := w.udp.bind(c.Program != "")
 		if err != nil {
 			return fmt.Errorf("binding the UDP socket of %s: %w", c.Name, err)
 		}
@@ -134,6 +150,10 @@ func (w *World) bindPhones() error {
 			number: uint32(i), config: c, zone: w.config.Zone,
 			schedule: w.schedule, emit: w.emit, udp: w.udp, tcp: w.tcp,
 			socket: conn, address: w.udp.addresses[i], firstPart: map[protocol.Address]firstPart{},
+		}
+		p.beacons = newBeacons(p, w.config.Dialect)
+		if c.Program != "" {
+			p.program = newProgram(p, &w.config)
 		}
 		w.phones = append(w.phones, p)
 		w.schedule.addMachine(c.Name, p.nextWake)
@@ -145,8 +165,8 @@ func (w *World) bindPhones() error {
 func (w *World) bindServer(order *turns) error {
 	if w.config.Remote != "" {
 		w.tcp.remote = &remoteServer{schedule: w.schedule, emit: w.emit, tcp: w.tcp, address: w.config.Remote,
-			dialect: w.config.Dialect}
-		w.setAddress(w.config.Remote)
+			dialect: w.config.Dialect, wire: w.config.Wire}
+		w.tcp.address = w.config.Remote
 		return nil
 	}
 	h := &serverHost{config: &w.config, schedule: w.schedule, turns: order, emit: w.emit, tcp: w.tcp}
@@ -154,25 +174,28 @@ func (w *World) bindServer(order *turns) error {
 	w.schedule.addMachine("the server", h.nextWake)
 	w.schedule.addWork(h.work)
 	order.add(h.unfinished)
-	if err := h.bind(); err != nil {
-		return err
-	}
-	w.setAddress(h.address)
-	return nil
+	err := h.bind()
+	w.tcp.address = h.address
+	return err
 }
 
-func (w *World) setAddress(server string) { w.address, w.scripts.address = server, server }
-
-// start starts every node.
+// start starts every node. The programs are the last: the server must listen.
 func (w *World) start() {
 	for _, p := range w.phones {
-		if err := p.start(w.address); err != nil {
+		if p.program != nil {
+			continue
+		}
+		if err := p.start(); err != nil {
 			w.schedule.fail(err)
 			return
 		}
 	}
 	if w.server != nil {
 		w.server.start()
+	}
+	if err := w.startPrograms(); err != nil {
+		w.schedule.fail(err)
+		return
 	}
 	if w.config.Printed != nil {
 		w.schedule.goroutines.Go(w.printed)
@@ -181,17 +204,10 @@ func (w *World) start() {
 
 // printed emits the lines that the remote server prints, until the world is closed.
 func (w *World) printed() {
-	s := w.schedule
 	for {
 		select {
 		case line := <-w.config.Printed:
-			s.mu.Lock()
-			if !s.closing {
-				s.advanceToClock()
-				w.emit.Text(event.ServerPrinted, event.Server, line)
-				s.notify()
-			}
-			s.mu.Unlock()
+			w.schedule.locked(func() { w.emit.Text(event.ServerPrinted, event.Server, line) })
 		case <-w.scripts.ctx.Done():
 			return
 		}
@@ -226,6 +242,9 @@ func (w *World) Close() error {
 		ends.Go(func() { errs[i] = p.close() })
 	}
 	ends.Wait()
+	if w.front != nil {
+		errs = append(errs, w.front.Close())
+	}
 	if w.server != nil {
 		errs = append(errs, w.server.close())
 	}
@@ -284,16 +303,28 @@ func (w *World) TakeOver(phone, other uint32) {
 	w.phones[phone].takeOver(w.phones[other])
 }
 
-// Stage returns the stage of the program's session.
-func (w *World) Stage(phone uint32) nodes.Stage { return w.phones[phone].host.Machine().Stage() }
+// Stage returns the stage of the program's session. That of a program of another implementation is not known.
+func (w *World) Stage(phone uint32) nodes.Stage {
+	if w.phones[phone].program != nil {
+		return nodes.StageOffline
+	}
+	return w.phones[phone].host.Machine().Stage()
+}
 
-// TempID returns the beacon that the phone's program would send, or false if it has no TempID.
+// TempID returns the beacon that the phone's program would send, or false if it has no TempID. That of a program of
+// another implementation is not known.
 func (w *World) TempID(phone uint32) (protocol.Beacon, bool) {
+	if w.phones[phone].program != nil {
+		return protocol.Beacon{}, false
+	}
 	return w.phones[phone].host.Machine().TempID()
 }
 
 // Log returns the phone's contact log without the entries that have expired by now.
 func (w *World) Log(phone uint32) *nodes.ContactLog { return w.phones[phone].log() }
+
+// PeekLog returns the phone's contact log as the program holds it.
+func (w *World) PeekLog(phone uint32) *nodes.ContactLog { return w.phones[phone].peekLog() }
 
 // Phone returns the counts of one phone.
 func (w *World) Phone(phone uint32) world.PhoneCounts { return w.phones[phone].counts }
@@ -322,9 +353,7 @@ func (w *World) SendDatagram(phone, to uint32, port uint16, b []byte) {
 	} else {
 		err = w.udp.sendFromExtra(source{phone, port}, &dest, b)
 	}
-	if err != nil {
-		w.schedule.fail(err)
-	}
+	w.schedule.fail(err)
 }
 
 // RawOpen opens a connection that the script drives. The script's previous connection stays open, unused.
@@ -339,10 +368,30 @@ func (w *World) RawSend(phone uint32, b []byte) { w.scripts.send(phone, b) }
 // RawEnd ends the script's side after all bytes have been sent, with a reset or a half-close.
 func (w *World) RawEnd(phone uint32, reset bool) { w.scripts.end(phone, reset) }
 
+// shortRestart is the time from which on the world goes on while a server in another process is down.
+const shortRestart = 10 * time.Second
+
 // RestartServer kills the server and starts it again after down. It releases the lock meanwhile, so only a function
-// given to Call or CallLast may call it. It does nothing if the server is down or remote.
+// given to Call or CallLast may call it. It does nothing if the server is down, or was not started by this process.
 func (w *World) RestartServer(down time.Duration) {
-	if w.server != nil {
+	switch s := w.schedule; {
+	case w.server != nil:
 		w.server.restart(down)
+	case w.config.Restart != nil:
+		w.emit.Text(event.ProgramStatus, event.Server, "is killed")
+		s.mu.Unlock()
+		w.config.Kill()
+		s.mu.Lock()
+		again := func() {
+			s.mu.Unlock()
+			err := w.config.Restart()
+			s.mu.Lock()
+			s.fail(err)
+		}
+		if down < shortRestart { // the next step finds the server again, however long its start takes
+			again()
+		} else {
+			s.callAt(s.now+down, false, again)
+		}
 	}
 }

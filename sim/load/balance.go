@@ -77,8 +77,8 @@ func (m *Measurement) balanceArrivals(b *balance, t *scenarios.Traffic) {
 		}
 		scheduled := scheduledArrivals(t)[i]
 		if b.evaluated++; !m.endedEarly() && math.Abs(float64(due)-scheduled) > 1+rounding {
-			b.broken = append(b.broken, fmt.Sprintf("arrivals due%s: %d, by the rates and durations of the scenario: %.1f",
-				phase, due, scheduled))
+			b.broken = append(b.broken, fmt.Sprintf("arrivals due%s: %d, by the rates and durations of the "+
+				"scenario: %.1f", phase, due, scheduled))
 		}
 	}
 }

@@ -60,7 +60,8 @@ func TestFiguresBalance(t *testing.T) {
 		}
 		waited := m.tallies[1].waited[Upload].Load()
 		if k := &m.figures.kinds[Upload]; waited == 0 || k.response.Count() != int64(k.outcomes[OK]+waited) {
-			t.Errorf("uploads: %v, %d response times, %d without an answer in time", k.outcomes, k.response.Count(), waited)
+			t.Errorf("uploads: %v, %d response times, %d without an answer in time", k.outcomes,
+				k.response.Count(), waited)
 		}
 	})
 }
@@ -79,14 +80,23 @@ func TestFiguresThatDoNotBalance(t *testing.T) {
 		"a time is missing in its second": func(m *Measurement, _ *Config) {
 			clear(m.figures.kinds[TempID].serviceSeconds[0])
 		},
-		"an operation is not counted":     func(m *Measurement, _ *Config) { m.figures.kinds[Logout].outcomes[OK]-- },
-		"an operation is counted twice":   func(m *Measurement, _ *Config) { m.figures.kinds[Connect].outcomes[Failed]++ },
-		"a beacon is not counted":         func(m *Measurement, _ *Config) { m.Beacons.Received-- },
-		"a session is not counted":        func(m *Measurement, _ *Config) { m.tallies[1].sessions[OK].Add(^uint64(0)) },
-		"an arrival is not counted":       func(m *Measurement, _ *Config) { m.Arrivals.Due-- },
-		"a dropped arrival began":         func(m *Measurement, _ *Config) { m.Arrivals.Started++; m.Arrivals.Dropped-- },
-		"the warm-up is measured":         func(_ *Measurement, c *Config) { c.Traffic.WarmUp += time.Second },
-		"a stage is too short":            func(_ *Measurement, c *Config) { c.Traffic.Stages[0].Duration += time.Second },
+		"an operation is not counted": func(m *Measurement, _ *Config) { m.figures.kinds[Logout].outcomes[OK]-- },
+		"an operation is counted twice": func(m *Measurement, _ *Config) {
+			m.figures.kinds[Connect].outcomes[Failed]++
+		},
+		"a beacon is not counted": func(m *Measurement, _ *Config) { m.Beacons.Received-- },
+		"a session is not counted": func(m *Measurement, _ *Config) {
+			m.tallies[1].sessions[OK].Add(^uint64(0))
+		},
+		"an arrival is not counted": func(m *Measurement, _ *Config) { m.Arrivals.Due-- },
+		"a dropped arrival began": func(m *Measurement, _ *Config) {
+			m.Arrivals.Started++
+			m.Arrivals.Dropped--
+		},
+		"the warm-up is measured": func(_ *Measurement, c *Config) { c.Traffic.WarmUp += time.Second },
+		"a stage is too short": func(_ *Measurement, c *Config) {
+			c.Traffic.Stages[0].Duration += time.Second
+		},
 		"the metrics have one more":       func(m *Measurement, _ *Config) { m.meters[Login].Ended(reports.OutcomeOK) },
 		"the metrics have one more time":  func(m *Measurement, _ *Config) { m.meters[Login].Took(0, 0) },
 		"the metrics have one more lag":   func(m *Measurement, _ *Config) { m.meters[Upload].Lagged(0) },
@@ -209,6 +219,10 @@ func TestServerThatDies(t *testing.T) {
 				k.lag.Count() != int64(80-failed) {
 				t.Errorf("refused until %v: %q, connects %v, %d lags", until, m.Outage, k.outcomes, k.lag.Count())
 			}
+			o := m.Report(c.Traffic).Outage
+			if (o != nil) != (want != "") || o != nil && (o.Text != want || o.SinceSeconds < 5 || o.SinceSeconds > 5.1) {
+				t.Errorf("refused until %v: the report has the outage %+v", until, o)
+			}
 		})
 	}
 }
@@ -225,7 +239,8 @@ func TestReloginsOfManyPhones(t *testing.T) {
 			Mix: []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 1}}}
 		m := ran(t, faked(f, 1000, load))
 		if n := attempts.Load() - 1000; n > 23*maxRelogins || m.Outage == "" {
-			t.Errorf("%d attempts of 1000 phones while the server was away for 2s and a graceful stop of 20s, outage %q",
+			t.Errorf("%d attempts of 1000 phones while the server was away for 2s and a graceful stop of 20s, "+
+				"outage %q",
 				n, m.Outage)
 		}
 	})
@@ -256,7 +271,8 @@ func TestThresholdEndsTheLoad(t *testing.T) {
 			load.WarmUp, load.Expected = 0, map[string]time.Duration{"connect": time.Millisecond}
 			s := &scenarios.Scenario{Load: &load, Thresholds: []scenarios.Threshold{{Metric: "login.response_time",
 				Text: "max<50", Method: "max", Op: "<", Value: 50},
-				{Metric: "response_time", Text: "max<50", Method: "max", Op: "<", Value: 50, Abort: true, Delay: c.delay}}}
+				{Metric: "response_time", Text: "max<50", Method: "max", Op: "<", Value: 50, Abort: true,
+					Delay: c.delay}}}
 			config := faked(f, 100, load)
 			config.Judge = func(l *reports.Load, at time.Duration) Status { return ThresholdStatus(s, l, at) }
 			m := ran(t, config)
@@ -267,7 +283,7 @@ func TestThresholdEndsTheLoad(t *testing.T) {
 			if m.Arrivals.Open > 0 || m.BalanceCheck(config.Traffic, l).Verdict != reports.Passed {
 				t.Errorf("%s: %+v, %+v", c.name, m.Arrivals, m.BalanceCheck(config.Traffic, l))
 			}
-			found := Checks(s, l, false, func(scenarios.Pos) string { return "" })[1]
+			found := Checks(s, l, false)[1]
 			if ended := c.length < time.Minute; (m.Aborted == "response_time: max<50") != ended ||
 				(found.Verdict == reports.Failed) != ended ||
 				strings.Contains(found.Found, "it ended the load after ") != ended {
@@ -294,26 +310,29 @@ func TestEveryOperationMustSucceed(t *testing.T) {
 		return m.Report(s.Load)
 	}
 	last := func(l *reports.Load) reports.Check {
-		all := Checks(s, l, false, func(scenarios.Pos) string { return "" })
+		all := Checks(s, l, false)
 		return all[len(all)-1]
 	}
 	for _, c := range []struct {
 		logins, downloads int
 		want              string
 	}{{8, 8, ""}, {8, 0, "tempid: none was tried"}, {0, 0, "login: 0 of 1, tempid: none was tried"}} {
-		if got := last(report(c.logins, c.downloads)); got.Found != c.want || (got.Verdict == reports.Failed) != (c.want != "") {
+		if got := last(report(c.logins, c.downloads)); got.Found != c.want ||
+			(got.Verdict == reports.Failed) != (c.want != "") {
 			t.Errorf("%d logins, %d downloads: %+v", c.logins, c.downloads, got)
 		}
 	}
 	if got := last(EmptyReport(s.Load)); got.Verdict != reports.Failed || got.Found != "no arrival was due" {
 		t.Errorf("nothing happened: %+v", got)
 	}
-	s.Thresholds = []scenarios.Threshold{{Metric: "operations_ok", Text: "rate>0.9", Method: "rate", Op: ">", Value: .9}}
-	if got := Checks(s, report(8, 0), false, func(scenarios.Pos) string { return "" }); got[0].Found != "0.944444" ||
+	s.Thresholds = []scenarios.Threshold{{Metric: "operations_ok", Text: "rate>0.9", Method: "rate", Op: ">",
+		Value: .9}}
+	if got := Checks(s, report(8, 0), false); got[0].Found != "0.944444" ||
 		got[len(got)-1].Kind != reports.ThresholdCheck {
 		t.Errorf("with a threshold: %+v", got)
 	}
-	s.Load = &scenarios.Traffic{Mix: []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 9}, {Verb: scenarios.VerbUpload, Weight: 1}}}
+	s.Load = &scenarios.Traffic{Mix: []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 9},
+		{Verb: scenarios.VerbUpload, Weight: 1}}}
 	s.Thresholds = nil
 	if got := last(report(8, 3)); got.Verdict != reports.Passed {
 		t.Errorf("a mix that never drew an upload: %+v", got)

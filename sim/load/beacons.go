@@ -26,8 +26,8 @@ const beaconTimes = 512
 const bufferedDatagrams = 256
 
 // newFlights returns the records of the last beacons of a phone: as many as the buffer
-// of the receiver holds and some more, and at least the given number of beacons. With fewer a receiver that falls behind would
-// find no record of any beacon that it reads.
+// of the receiver holds and some more, and at least the given number of beacons. With fewer a receiver that falls
+// behind would find no record of any beacon that it reads.
 func newFlights(single bool, beacons int) []flight {
 	const more = 16
 	held := bufferedDatagrams + more
@@ -62,7 +62,9 @@ func (p *phone) sendBeacon() {
 	b, _ := p.machine.TempID()
 	b.Start -= protocol.LocalTime(p.number % beaconTimes)
 	b.Expiry -= protocol.LocalTime(p.number % beaconTimes)
-	p.flights[int(p.number)%len(p.flights)] = flight{
+	old := &p.flights[int(p.number)%len(p.flights)]
+	old.writeLost(p.Rows, p.Name)
+	*old = flight{
 		start: b.Start, tempID: lastDigits(&b.TempID), measured: s.measured, due: s.due, ready: s.ready, sent: s.sent,
 	}
 	if s.measured {
@@ -76,6 +78,13 @@ func (p *phone) sendBeacon() {
 	p.follow(0)
 	s.due += p.Traffic.Gap
 	s.ready = max(s.due, s.ready)
+}
+
+// writeLost writes the row of a beacon of a phone, whose record is not needed any more, if the beacon did not arrive.
+func (f *flight) writeLost(to *Rows, phone string) {
+	if to != nil && f.start != 0 && !f.seen {
+		to.add(&Row{Operation: Beacon, Outcome: Unknown, Lost: true, Due: f.due, Sent: f.sent}, phone, f.measured)
+	}
 }
 
 func (p *phone) transmit(b *protocol.Beacon) error {
@@ -118,7 +127,7 @@ func (p *phone) received(e *nodes.PhoneEffect, fromSender bool, now time.Duratio
 		}
 		meter.Doubled.Add(1)
 	default:
-		p.measureBeacon(&f, now)
+		p.measureBeacon(p.from, &f, now)
 	}
 }
 

@@ -52,7 +52,8 @@ func TestShareOfTheQuota(t *testing.T) {
 		p.Processors() != "the 0.22 processors of its control group" {
 		t.Errorf("%+v, of %s", p, p.Processors())
 	}
-	if p := processUse(u, 10_000_000_000, 1e6); p.CPUQuota != 0 || p.CPUShare >= .12 || p.Processors() != "all processors" {
+	if p := processUse(u, 10_000_000_000, 1e6); p.CPUQuota != 0 || p.CPUShare >= .12 ||
+		p.Processors() != "all processors" {
 		t.Errorf("%+v, of %s", p, p.Processors())
 	}
 	if p := processUse(u, 10_000_000_000, 0); p.GCPauseSeconds != nil {

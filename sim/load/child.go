@@ -58,7 +58,11 @@ func StartChild(ctx context.Context, real clock.Clock, program []string, s scena
 	c = &Child{dir: dir, clock: real}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, c.Stop())
+			stopped := c.Stop()
+			if _, ended := errors.AsType[*ExitError](stopped); ended && ctx.Err() != nil {
+				stopped = nil // SIGTERM ended a server that does not handle it yet
+			}
+			err = errors.Join(err, stopped)
 		}
 	}()
 	text := strings.Join(accounts, "\n") + "\n"
@@ -114,7 +118,7 @@ func (c *Child) await(ctx context.Context, errs io.Reader) error {
 	case <-c.clock.After(startLimit):
 		return fmt.Errorf("the server did not start within %v", startLimit)
 	case <-ctx.Done():
-		return ctx.Err()
+		return &Interrupted{"the server started"}
 	}
 }
 

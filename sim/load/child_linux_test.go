@@ -7,15 +7,19 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/benbjohnson/clock"
+
+	"bluetrace/scenarios"
 )
 
 // TestStopReportsADeadServer: Stop returns an ExitError for a server that was killed or
 // that failed, and none for one that ended normally.
 func TestStopReportsADeadServer(t *testing.T) {
 	for script, died := range map[string]bool{"kill -9 $$": true, "exit 3": true, "exit 0": false} {
-		c := &Child{command: exec.CommandContext(t.Context(), "sh", "-c", script), dir: t.TempDir(), clock: clock.NewMock()}
+		c := &Child{command: exec.CommandContext(t.Context(), "sh", "-c", script), dir: t.TempDir(),
+			clock: clock.NewMock()}
 		out, err := c.command.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -54,7 +58,8 @@ func TestStopKillsAServerThatStandsStill(t *testing.T) {
 	for {
 		select {
 		case err := <-stopped:
-			if err == nil || err.Error() != "the server ended badly: it did not end within 5s of SIGTERM, and was killed" {
+			if err == nil || err.Error() != "the server ended badly: it did not end within 5s of SIGTERM, and was "+
+				"killed" {
 				t.Error(err)
 			}
 			return
@@ -82,5 +87,32 @@ func TestServerRemovesItsFolder(t *testing.T) {
 	}
 	if _, err := os.Stat(other); err != nil {
 		t.Errorf("another folder: %v", err)
+	}
+}
+
+// TestInterruptedWaits checks the error of each wait before a load that a signal ends. The server, a shell, prints
+// nothing.
+func TestInterruptedWaits(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for want, wait := range map[string]func() error{
+		"the server started": func() error {
+			shell := []string{"sh", "-c", "sleep 60"}
+			_, err := StartChild(ctx, clock.New(), shell, scenarios.Server{}, 1, []string{"zoe a"})
+			return err
+		},
+		"connecting to the server at 127.0.0.1:1": func() error {
+			_, err := Reach(ctx, "127.0.0.1:1", time.Minute)
+			return err
+		},
+		"the server recovered from a step of the search": func() error {
+			traffic := steady(10, time.Second, scenarios.VerbLogin)
+			return Recover(ctx, faked(newFake(), 1, traffic), answerTime, time.Minute)
+		},
+	} {
+		err := wait()
+		if want = "interrupted by a signal while " + want; !errors.Is(err, context.Canceled) || err.Error() != want {
+			t.Errorf("%v\nwant %s", err, want)
+		}
 	}
 }

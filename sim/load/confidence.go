@@ -8,6 +8,7 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"bluetrace/reports"
 	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 	"bluetrace/sim/check"
@@ -95,17 +96,12 @@ func valueOf(t *scenarios.Threshold, sum *stats.Counts) (ms float64, ok bool) {
 	return float64(cell.Top()) / 1e6, ok
 }
 
-// Interval is the 95 % confidence interval of a quantile.
-type Interval struct {
-	Low, High time.Duration
-}
-
 // intervalResamples is the number of resampled runs of an interval.
 const intervalResamples = 400
 
-// intervals returns the confidence intervals of quantiles, 0 to 1, by a block
+// intervals returns the 95 % confidence intervals of quantiles, 0 to 1, by a block
 // bootstrap over the seconds; nil if there are fewer than stats.MinSeconds.
-func intervals(seconds []stats.Second, quantiles []float64, src rand.Source) []Interval {
+func intervals(seconds []stats.Second, quantiles []float64, src rand.Source) []reports.Interval {
 	if len(seconds) < stats.MinSeconds {
 		return nil
 	}
@@ -123,15 +119,17 @@ func intervals(seconds []stats.Second, quantiles []float64, src rand.Source) []I
 			}
 		}
 	}
-	var out []Interval
-	for _, values := range found {
+	var out []reports.Interval
+	bound := func(share float64, values []float64) float64 {
+		return milliseconds(time.Duration(stat.Quantile(share, stat.Empirical, values, nil)))
+	}
+	for i, values := range found {
 		if len(values) == 0 {
 			return nil
 		}
 		slices.Sort(values)
-		out = append(out, Interval{
-			time.Duration(stat.Quantile(0.025, stat.Empirical, values, nil)),
-			time.Duration(stat.Quantile(0.975, stat.Empirical, values, nil)),
+		out = append(out, reports.Interval{
+			Quantile: quantiles[i], LowMs: bound(0.025, values), HighMs: bound(0.975, values),
 		})
 	}
 	return out

@@ -25,15 +25,15 @@ const (
 )
 
 // Outcome is the outcome of an operation.
-type Outcome int
+type Outcome = reports.Outcome
 
 // The outcomes.
 const (
-	OK      Outcome = iota // the expected answer came
-	Failed                 // another answer came, or the connection was refused
-	Unknown                // no answer came: the server may have done it or not
+	OK      = reports.OutcomeOK      // the expected answer came
+	Failed  = reports.OutcomeFailed  // another answer came, or the connection was refused
+	Unknown = reports.OutcomeUnknown // no answer came: the server may have done it or not
 
-	stillOpen // of a session only: it was in progress when the run ended
+	stillOpen = Unknown + 1 // of a session only: it was in progress when the run ended
 )
 
 // Row holds the times of one operation.
@@ -45,6 +45,8 @@ type Row struct {
 	NotSent bool
 	// Waited is set if no answer came within the timeout.
 	Waited bool
+	// Lost is set for a beacon that did not arrive. Only Rows gets it, and Done has no meaning.
+	Lost bool
 	// Due is the time at which it should have been sent. Ready is the time at which
 	// its preconditions were met, at Due or later; it cannot be sent before. Done is
 	// the time of the answer, or of the timeout.
@@ -73,6 +75,8 @@ type figures struct {
 	// notOK counts the operations of each second by their outcome, without those that
 	// are OK and without lost beacons.
 	notOK [][Unknown + 1]uint32
+	// lagSeconds has the lags of all operations by the second in which they were due.
+	lagSeconds []stats.Second
 }
 
 // kind collects the rows of one operation. An operation that failed, or whose
@@ -92,10 +96,12 @@ func (f *figures) add(r *Row) {
 	defer f.mu.Unlock()
 	k := &f.kinds[r.Operation]
 	k.outcomes[r.Outcome]++
+	second := max(0, int((r.Due-f.from)/time.Second))
 	if !r.NotSent {
 		k.lag.Record(int64(r.Lag()))
+		f.lagSeconds = grown(f.lagSeconds, second)
+		f.lagSeconds[second][stats.CellOf(int64(r.Lag()))]++
 	}
-	second := max(0, int((r.Due-f.from)/time.Second))
 	if r.Outcome != OK {
 		for second >= len(f.notOK) {
 			f.notOK = append(f.notOK, [Unknown + 1]uint32{})
@@ -107,12 +113,18 @@ func (f *figures) add(r *Row) {
 	}
 	k.response.Record(int64(r.Response()))
 	k.service.Record(int64(r.Service()))
-	for second >= len(k.responseSeconds) {
-		k.responseSeconds = append(k.responseSeconds, stats.Second{})
-		k.serviceSeconds = append(k.serviceSeconds, stats.Second{})
-	}
+	k.responseSeconds = grown(k.responseSeconds, second)
+	k.serviceSeconds = grown(k.serviceSeconds, second)
 	k.responseSeconds[second][stats.CellOf(int64(r.Response()))]++
 	k.serviceSeconds[second][stats.CellOf(int64(r.Service()))]++
+}
+
+// grown returns seconds with at least the given index.
+func grown(seconds []stats.Second, index int) []stats.Second {
+	for index >= len(seconds) {
+		seconds = append(seconds, stats.Second{})
+	}
+	return seconds
 }
 
 // addLost counts beacons that did not arrive. They have no times.
@@ -120,22 +132,6 @@ func (f *figures) addLost(n uint64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.kinds[Beacon].outcomes[Unknown] += n
-}
-
-// median returns the median response time of one operation, or false if none
-// succeeded.
-func (f *figures) median(o Operation) (time.Duration, bool) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	k := &f.kinds[o]
-	return time.Duration(k.response.HDR().ValueAtQuantile(50)), k.outcomes[OK] > 0
-}
-
-// outcomes returns the number of operations of a kind by their outcome.
-func (f *figures) outcomes(o Operation) [Unknown + 1]uint64 {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.kinds[o].outcomes
 }
 
 // copied returns a copy of the figures of one operation, without its seconds, or nil
@@ -163,9 +159,14 @@ func (f *figures) lag() time.Duration {
 
 // responses returns the response times of all operations second by second.
 func (f *figures) responses() []stats.Second {
+	return f.seconds(func(k *kind) []stats.Second { return k.responseSeconds })
+}
+
+// seconds returns the times of all operations second by second. The function of selects those of one operation.
+func (f *figures) seconds(of func(*kind) []stats.Second) []stats.Second {
 	var all kind
 	for o := range operations {
-		all.addSeconds(f.kinds[o].responseSeconds)
+		all.addSeconds(of(&f.kinds[o]))
 	}
 	return all.responseSeconds
 }
@@ -212,9 +213,7 @@ func (k *kind) merge(more *kind) {
 // addSeconds adds response times second by second.
 func (k *kind) addSeconds(more []stats.Second) {
 	for i, s := range more {
-		if i == len(k.responseSeconds) {
-			k.responseSeconds = append(k.responseSeconds, stats.Second{})
-		}
+		k.responseSeconds = grown(k.responseSeconds, i)
 		for cell, n := range s {
 			k.responseSeconds[i][cell] += n
 		}

@@ -41,14 +41,15 @@ func (o *outage) add(begin, end time.Duration, err error) {
 	o.err, o.last = err, end
 }
 
-// lasting describes an outage that lasts; "" if there is none, or only for a moment.
-func (o *outage) lasting() string {
+// lasting describes an outage that lasts, with its begin; "" if there is none, or only for a moment.
+func (o *outage) lasting() (text string, since time.Duration) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err == nil || o.ever && o.last-o.since < leastOutage {
-		return ""
+		return "", 0
 	}
-	return fmt.Sprintf("%s since %.1f s", reasonOf(o.err), max(0, o.since.Seconds()))
+	since = max(0, o.since)
+	return fmt.Sprintf("%s since %.1f s", reasonOf(o.err), since.Seconds()), since
 }
 
 // reasonOf returns the reason of a failed connection without addresses.
@@ -72,7 +73,7 @@ func Reach(ctx context.Context, server string, timeout time.Duration) (address s
 	c, err := dialer.DialContext(ctx, "tcp", server)
 	switch {
 	case ctx.Err() != nil:
-		return "", ctx.Err()
+		return "", &Interrupted{"connecting to the server at " + server}
 	case err != nil:
 		return "", fmt.Errorf("connecting to the server at %s: %s; start it, or name another one with --server",
 			server, reasonOf(err))

@@ -196,19 +196,19 @@ func (e *engine) takeFree(due time.Duration, measured bool) (p *phone) {
 		p = e.free[0]
 		e.free = e.free[1:]
 		e.inFlight++
-		e.inFlightMax = max(e.inFlightMax, e.inFlight)
+		e.m.Arrivals.InFlightMax = max(e.m.Arrivals.InFlightMax, e.inFlight)
 	}
 	sinceBegin := due // of the warm-up, or of the measured part
 	if measured {
 		sinceBegin -= e.warmUp
-		e.arrivals.Due++
+		e.m.Arrivals.Due++
 		if p == nil {
-			e.arrivals.Dropped++
+			e.m.Arrivals.Dropped++
 		} else {
-			e.arrivals.Started++
+			e.m.Arrivals.Started++
 		}
 	}
-	e.arrivalsBySecond[phaseIndex(measured)].count(sinceBegin, p != nil)
+	e.m.arrivals[phaseIndex(measured)].count(sinceBegin, p != nil)
 	return p
 }
 

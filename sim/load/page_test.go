@@ -10,6 +10,19 @@ import (
 	"bluetrace/scenarios"
 )
 
+// reduce takes a quarter of the phones and of the rates, unless BLUETRACE_FULL is set.
+func reduce(l *scenarios.Traffic) {
+	const part = 4
+	if os.Getenv("BLUETRACE_FULL") != "" || len(l.Phones) < part {
+		return
+	}
+	l.Phones = l.Phones[:len(l.Phones)/part]
+	l.StartRate, l.MaxInFlight = l.StartRate/part, l.MaxInFlight/part
+	for i := range l.Stages {
+		l.Stages[i].Rate /= part
+	}
+}
+
 // TestExamplesOfThePage: the complete examples of a load pass, on a server that
 // answers within a millisecond.
 func TestExamplesOfThePage(t *testing.T) {
@@ -42,10 +55,11 @@ func TestExamplesOfThePage(t *testing.T) {
 		if !s.Manual {
 			t.Errorf("%s is not manual: a run over its folder would take its time", s.Name)
 		}
+		reduce(s.Load)
 		synctest.Test(t, func(t *testing.T) {
 			c := faked(newFake(), len(s.Load.Phones), *s.Load)
 			l := ran(t, c).Report(c.Traffic)
-			for _, check := range Checks(s, l, false, func(scenarios.Pos) string { return "" }) {
+			for _, check := range Checks(s, l, false) {
 				if check.Verdict != reports.Passed {
 					t.Errorf("%s: %s: %s", s.Name, check.Name, check.Found)
 				}

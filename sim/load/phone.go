@@ -188,7 +188,7 @@ func (p *phone) begin() (waits bool) {
 	s.sent = p.runTime(now)
 	o := s.script[0]
 	if s.loggedIn == nil {
-		p.tallies[phaseIndex(s.measured)].begun[o].Add(1)
+		p.m.tallies[phaseIndex(s.measured)].begun[o].Add(1)
 	}
 	switch o {
 	case Beacon:
@@ -341,9 +341,9 @@ func (p *phone) measure(outcome Outcome, done time.Duration) {
 		return
 	}
 	if s.waited {
-		p.tallies[phaseIndex(s.measured)].waited[s.script[0]].Add(1)
+		p.m.tallies[phaseIndex(s.measured)].waited[s.script[0]].Add(1)
 	}
-	p.add(&Row{Operation: s.script[0], Outcome: outcome, NotSent: s.notSent, Waited: s.waited,
+	p.add(p, &Row{Operation: s.script[0], Outcome: outcome, NotSent: s.notSent, Waited: s.waited,
 		Due: s.due, Ready: s.ready, Sent: s.sent, Done: done}, s.measured)
 }
 
@@ -398,7 +398,7 @@ func (p *phone) end(outcome Outcome) {
 		was.loggedIn(loginEnd{outcome, len(was.script), was.waited})
 		return
 	}
-	p.tallies[phaseIndex(was.measured)].sessions[outcome].Add(1)
+	p.m.tallies[phaseIndex(was.measured)].sessions[outcome].Add(1)
 	switch phase := p.phases[phaseIndex(was.measured)]; outcome {
 	case Failed:
 		phase.Failed.Add(1)

@@ -57,7 +57,8 @@ func TestRecoverGivesUp(t *testing.T) {
 			f := newFake()
 			f.silent = true
 			return f
-		}, "the server had not recovered 30s later: logging in phone 1 of 1 (user0) at the server of the load, before the load: login: no answer within "},
+		}, "the server had not recovered 30s later: logging in phone 1 of 1 (user0) at the server of the load, " +
+			"before the load: login: no answer within "},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began := time.Now()

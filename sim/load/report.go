@@ -1,6 +1,7 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -26,7 +27,11 @@ func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 		Executor: t.Executor, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
 		Arrivals: m.Arrivals, Beacons: m.Beacons, Aborted: m.Aborted,
 		Budgets:  reports.GeneratorBudgets{LagMs: milliseconds(t.LagBudget), CPUShare: t.CPUBudget},
-		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{},
+		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{}, Limits: []reports.SearchLimit{},
+		Use: m.use(),
+	}
+	if m.Outage != "" {
+		l.Outage = &reports.Outage{Text: m.Outage, SinceSeconds: m.OutageSince.Seconds()}
 	}
 	for _, name := range t.AwaitedOperations() {
 		o := operationNamed(name)
@@ -68,11 +73,7 @@ func EmptyReport(t *scenarios.Traffic) *reports.Load {
 // report returns the figures of one operation with confidence intervals.
 func (k *kind) report(name string, seed uint64) reports.LoadOperation {
 	o := k.times(name)
-	quantiles := []float64{.5, .95, .99}
-	for i, v := range intervals(k.responseSeconds, quantiles, rand.NewPCG(seed, 2)) {
-		o.Intervals = append(o.Intervals,
-			reports.Interval{Quantile: quantiles[i], LowMs: milliseconds(v.Low), HighMs: milliseconds(v.High)})
-	}
+	o.Intervals = intervals(k.responseSeconds, []float64{.5, .95, .99}, rand.NewPCG(seed, 2))
 	return o
 }
 
@@ -102,6 +103,24 @@ func processUse(u Usage, in time.Duration, quota float64) *reports.ProcessUse {
 		p.GCPauseSeconds = &pause
 	}
 	return p
+}
+
+// use returns the sampled usage of both processes. The first sample is only the begin of the second.
+func (m *Measurement) use() (list []reports.UseSample) {
+	slices.SortFunc(m.samples, func(a, b useSample) int { return cmp.Compare(a.at, b.at) })
+	for i := 1; i < len(m.samples); i++ {
+		before, now := &m.samples[i-1], &m.samples[i]
+		of := func(before, now *Usage) *reports.SampledUse {
+			if before == nil || now == nil {
+				return nil
+			}
+			u := processUse(now.since(*before), m.samples[i].at-m.samples[i-1].at, m.CPUQuota)
+			return &reports.SampledUse{CPUShare: u.CPUShare, ResidentBytes: u.ResidentBytes}
+		}
+		list = append(list, reports.UseSample{AtSeconds: now.at.Seconds(), Generator: of(before.own, now.own),
+			Server: of(before.server, now.server)})
+	}
+	return list
 }
 
 // GeneratorOverloaded returns the reasons why the figures are limited by the
@@ -215,15 +234,17 @@ func ThresholdStatus(s *scenarios.Scenario, l *reports.Load, at time.Duration) (
 func nameOf(t *scenarios.Threshold) string { return t.Metric + ": " + t.Text }
 
 // Checks returns the checks of the thresholds: those of the scenario, and those that
-// apply to every load (thresholdsOf). The argument place formats a position in the
-// scenario as file:line:column.
-func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool,
-	place func(scenarios.Pos) string) []reports.Check {
+// apply to every load (thresholdsOf).
+func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool) []reports.Check {
 	var all []reports.Check
 	for _, t := range thresholdsOf(s) {
-		c := checkOf(&t, l, interrupted)
+		c := ThresholdCheck(&t, sampleOf(t.Metric, l), interrupted, 1e6)
+		if l.Aborted == c.Name && !interrupted {
+			c.Verdict, c.Expected = reports.Failed, t.Text
+			c.Found += fmt.Sprintf("; it ended the load after %.1f s", l.Seconds)
+		}
 		if t.Pos != (scenarios.Pos{}) {
-			c.Place = place(t.Pos)
+			c.Place = s.Place(t.Pos)
 		}
 		all = append(all, c)
 	}
@@ -231,6 +252,25 @@ func Checks(s *scenarios.Scenario, l *reports.Load, interrupted bool,
 		all = append(all, successCheck(s.Load, l, interrupted))
 	}
 	return all
+}
+
+// ThresholdsSoFar returns the checks of the thresholds by the figures so far, nil if there are none.
+func ThresholdsSoFar(s *scenarios.Scenario, l *reports.Load) (all []reports.Check) {
+	if l == nil {
+		l = &reports.Load{}
+	}
+	for _, t := range thresholdsOf(s) {
+		all = append(all, ThresholdSoFar(&t, sampleOf(t.Metric, l), 1e6))
+	}
+	return all
+}
+
+// ThresholdSoFar returns the check of a threshold like ThresholdCheck, but is Unknown without a sample.
+func ThresholdSoFar(t *scenarios.Threshold, s check.Sample, parts float64) reports.Check {
+	if _, _, ok := check.Threshold(t, s); !ok {
+		return reports.Check{Kind: reports.ThresholdCheck, Name: nameOf(t), Verdict: reports.Unknown}
+	}
+	return ThresholdCheck(t, s, false, parts)
 }
 
 // successCheck returns the check that every operation of the load succeeded at least
@@ -262,15 +302,17 @@ func successCheck(t *scenarios.Traffic, l *reports.Load, interrupted bool) repor
 	return c
 }
 
-func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.Check {
+// ThresholdCheck returns the check of a threshold, without its place. The value found is rounded to parts of a unit,
+// and
+// a time to microseconds.
+func ThresholdCheck(t *scenarios.Threshold, s check.Sample, interrupted bool, parts float64) reports.Check {
 	c := reports.Check{Kind: reports.ThresholdCheck, Name: nameOf(t), Verdict: reports.Passed, Evaluations: 1}
 	if interrupted {
 		c.Verdict = reports.Unknown
 		return c
 	}
-	s := sampleOf(t.Metric, l)
 	value, held, ok := check.Threshold(t, s)
-	c.Found = check.Number(math.Round(value*1e6) / 1e6)
+	c.Found = check.Number(math.Round(value*parts) / parts)
 	if s.Trend != nil && t.Method != "count" {
 		c.Found = check.Number(math.Round(value*1e3)/1e3) + " ms"
 	}
@@ -282,10 +324,6 @@ func checkOf(t *scenarios.Threshold, l *reports.Load, interrupted bool) reports.
 	}
 	if !held {
 		c.Verdict, c.Expected = reports.Failed, t.Text
-	}
-	if l.Aborted == c.Name {
-		c.Verdict, c.Expected = reports.Failed, t.Text
-		c.Found += fmt.Sprintf("; it ended the load after %.1f s", l.Seconds)
 	}
 	return c
 }
@@ -342,7 +380,8 @@ func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 		if i == phaseIndex(true) {
 			begin, length = t.WarmUp, m.Length
 		}
-		times := f.responses()
+		responses := f.responses()
+		services := f.seconds(func(k *kind) []stats.Second { return k.serviceSeconds })
 		for n := 0; time.Duration(n)*time.Second < length; n++ {
 			from := begin + time.Duration(n)*time.Second
 			to := min(from+time.Second, begin+length)
@@ -351,14 +390,18 @@ func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 				Target: pacer.Rate(from + (to-from)/2),
 			}
 			if n < len(m.arrivals[i]) {
-				s.Achieved = float64(m.arrivals[i][n].started) / s.Seconds
+				a := m.arrivals[i][n]
+				s.Achieved, s.Dropped = float64(a.started)/s.Seconds, uint64(a.due-a.started)
 			}
 			if n < len(f.notOK) {
 				s.Failed, s.Unknown = uint64(f.notOK[n][Failed]), uint64(f.notOK[n][Unknown])
 			}
-			if n < len(times) {
-				s.Samples, s.P50Ms, s.P99Ms = quantilesOf(times[n])
+			s.Samples, s.P50Ms, s.P99Ms = quantilesOf(responses, n)
+			if n < len(responses) {
+				s.Rows = stats.Rows(responses[n].Bins())
 			}
+			_, s.ServiceP50Ms, s.ServiceP99Ms = quantilesOf(services, n)
+			_, _, s.LagP99Ms = quantilesOf(f.lagSeconds, n)
 			line = append(line, s)
 		}
 	}
@@ -366,10 +409,13 @@ func (m *Measurement) timeline(t *scenarios.Traffic) []reports.LoadSecond {
 }
 
 // quantilesOf returns the number of samples of a second, and two quantiles in
-// milliseconds.
-func quantilesOf(s stats.Second) (samples uint64, p50, p99 float64) {
+// milliseconds. All are 0 beyond the last second.
+func quantilesOf(seconds []stats.Second, second int) (samples uint64, p50, p99 float64) {
+	if second >= len(seconds) {
+		return 0, 0, 0
+	}
 	sum := stats.NewCounts()
-	sum.Add(s.Bins())
+	sum.Add(seconds[second].Bins())
 	if sum.Total() == 0 {
 		return 0, 0, 0
 	}

@@ -68,10 +68,10 @@ func TestIntervalsHoldTheQuantile(t *testing.T) {
 			}
 		}
 		got := intervals(list, []float64{.5}, rand.NewPCG(uint64(run), 0))
-		if got[0].Low > got[0].High {
-			t.Fatalf("an interval from %v to %v", got[0].Low, got[0].High)
+		if got[0].LowMs > got[0].HighMs {
+			t.Fatalf("an interval from %v to %v", got[0].LowMs, got[0].HighMs)
 		}
-		if got[0].Low <= 1_508_000 && got[0].High >= 1_492_000 {
+		if got[0].LowMs <= 1.508 && got[0].HighMs >= 1.492 {
 			held++
 		}
 	}
@@ -99,9 +99,8 @@ func TestChecksOfALoad(t *testing.T) {
 		threshold("operations_unknown", "count", "==", 0, 0),
 		threshold("beacons_lost", "rate", "<", 0, 0.1),
 	}}
-	place := func(scenarios.Pos) string { return "f:1:1" }
 	var got []string
-	for _, c := range Checks(s, m.Report(s.Load), false, place) {
+	for _, c := range Checks(s, m.Report(s.Load), false) {
 		got = append(got, fmt.Sprintf("%s %s %s", c.Verdict, c.Name, c.Found))
 	}
 	want := []string{
@@ -117,10 +116,10 @@ func TestChecksOfALoad(t *testing.T) {
 		t.Error(d)
 	}
 	s.Thresholds = nil
-	if c := Checks(s, m.Report(s.Load), false, place)[0]; c.Verdict != reports.Failed || c.Found != "100" {
+	if c := Checks(s, m.Report(s.Load), false)[0]; c.Verdict != reports.Failed || c.Found != "100" {
 		t.Errorf("dropped arrivals without a threshold: %+v", c)
 	}
-	if c := Checks(s, m.Report(s.Load), true, place)[0]; c.Verdict != reports.Unknown {
+	if c := Checks(s, m.Report(s.Load), true)[0]; c.Verdict != reports.Unknown {
 		t.Errorf("interrupted: %+v", c)
 	}
 }
@@ -200,14 +199,15 @@ func TestNoMedianErrorNamesTheOutcomes(t *testing.T) {
 		o            Operation
 		outage, want string
 	}{
-		{Connect, "connection refused since 0.5 s", "no connect succeeded in the warm-up of 5s (3 failed, 0 without an " +
+		{Connect, "connection refused since 0.5 s", "no connect succeeded in the warm-up of 5s (3 failed, 0 " +
+			"without an " +
 			"answer; connection refused since 0.5 s): check that the server runs and speaks the protocol, or write a " +
 			"longer `warm_up` or `expected: {connect: …}`"},
 		{Login, "", "no login succeeded in the warm-up of 5s (none was tried): check that the server runs and speaks " +
 			"the protocol, or write a longer `warm_up` or `expected: {login: …}`"},
 	} {
 		e := NoMedianError{WarmUp: 5 * time.Second, Operation: scenarios.LoadOperations[c.o],
-			Failed: m.figures.outcomes(c.o)[Failed], Outage: c.outage}
+			Failed: m.figures.kinds[c.o].outcomes[Failed], Outage: c.outage}
 		if e.Error() != c.want {
 			t.Errorf("it says %q\nwant     %q", e.Error(), c.want)
 		}
@@ -247,7 +247,8 @@ func TestSummaryOfAnInvalidRun(t *testing.T) {
 	if !strings.HasPrefix(lines[0], "INVALID  x") || lines[1] != "  the generator was the bottleneck: it was slow" {
 		t.Errorf("it begins with\n%s\n%s", lines[0], lines[1])
 	}
-	if want := "    login                                    100    50.00    95.03    99.02        -        -      100"; !strings.Contains(b.String(), want) {
+	if want := "    login                                    100    50.00    95.03    99.02        -        -      " +
+		"100"; !strings.Contains(b.String(), want) {
 		t.Errorf("no line\n%s\nin\n%s", want, b.String())
 	}
 }

@@ -36,7 +36,8 @@ func TestMain(m *testing.M) {
 	case asServer:
 		stop := make(chan os.Signal, 2)
 		signal.Notify(stop, syscall.SIGTERM)
-		os.Exit(authority.Run(authority.UntilSignal(stop, time.Now, func() { os.Exit(1) }), os.Args[1:], os.Stdout, os.Stderr, time.UTC,
+		os.Exit(authority.Run(authority.UntilSignal(stop, time.Now, func() { os.Exit(1) }), os.Args[1:], os.Stdout,
+			os.Stderr, time.UTC,
 			clock.New()))
 	case asEcho:
 		exit(echo(os.Stdout))

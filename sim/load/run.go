@@ -44,18 +44,23 @@ type Config struct {
 	Meter   *reports.Meter // nil if there are no live metrics
 	// Phase is the name of the measured part in the metrics; "" stands for load.
 	Phase string
+	// Rows gets one row for each operation that is measured, also in the warm-up. It may be nil. Step is the number of
+	// the step of a search that the load is, from 1, or 0.
+	Rows *Rows
+	Step int
 	// Judge returns the status of the thresholds by the figures so far, which are those
 	// of the time at since the warm-up. It is called once a second, unless it is nil.
 	Judge func(so *reports.Load, at time.Duration) Status
 	// OwnUsage and ServerUsage return the resources that this process and the server
 	// have used since their start, or false if that is not known. They may be nil.
 	OwnUsage, ServerUsage func() (Usage, bool)
-	// Progress is called ten times a second, unless it is nil.
-	Progress func(at, length time.Duration)
+	// Progress is called ten times a second, unless it is nil or its last call has not returned.
+	Progress func(at, length time.Duration, now *reports.LoadNow)
 }
 
 // Phone is one account with its settings.
 type Phone struct {
+	Name           string // in the scenario
 	User, Password string
 	Single         bool          // its beacons are single datagrams
 	PasswordPause  time.Duration // if it is 0 name and password are one message
@@ -90,11 +95,13 @@ type Measurement struct {
 	Aborted string
 	// Outage describes the failure of all connections from some time to the end of the
 	// run; "" if there was none.
-	Outage string
+	Outage      string
+	OutageSince time.Duration // its begin, since the warm-up began
 
-	unanswered bool // the warm-up ended with a *NoMedianError
+	samples    []useSample // about once a second
+	unanswered bool        // the warm-up ended with a *NoMedianError
 
-	tallies *[2]tally           // of the warm-up and of the measured part
+	tallies [2]tally            // of the warm-up and of the measured part
 	phase   *reports.PhaseMeter // nil if it has figures of other runs too
 	meters  *[operations]*reports.OperationMeter
 }
@@ -108,6 +115,7 @@ type Beacons = reports.LoadBeacons
 // engine is a run in progress.
 type engine struct {
 	Config
+	m           *Measurement // so far
 	ctx         context.Context
 	origin      time.Time     // zero of the machines' elapsed time
 	begin       time.Duration // zero of the run's times, after origin
@@ -116,34 +124,27 @@ type engine struct {
 	schedule    schedule
 	phones      []*phone
 	scripts     scripts
-	outboxes    sync.Pool // of *nodes.PhoneOutbox
-	warm        *figures
-	measured    *figures
+	outboxes    sync.Pool                              // of *nodes.PhoneOutbox
 	meters      [2][operations]*reports.OperationMeter // of the warm-up and of the measured part
 	phases      [2]*reports.PhaseMeter
 	expected    atomic.Pointer[[operations]time.Duration]
-	frozen      [operations]bool
 	stopping    atomic.Bool // no operation begins any more
 	socketsOpen atomic.Bool // every phone has its UDP socket
 	beacons     beaconCounts
-	tallies     [2]tally // of the warm-up and of the measured part
 	outage      outage
 	aborted     atomic.Pointer[string] // name of a threshold; nil unless it ended the run
 	closeOnce   sync.Once
 	closeError  error
 
-	mu               sync.Mutex
-	free             []*phone // without a session, the longest first
-	inFlight         int
-	inFlightMax      int
-	arrivals         Arrivals
-	arrivalsBySecond [2]arrivalsBySecond
+	mu       sync.Mutex // of the arrivals in m, too
+	free     []*phone   // without a session, the longest first
+	inFlight int
 }
 
 func newEngine(ctx context.Context, c Config) *engine {
 	e := &engine{Config: c, ctx: ctx, origin: c.Clock.Now(), warmUp: c.Traffic.WarmUp, scripts: newScripts(c.Traffic)}
 	e.outboxes.New = func() any { return new(nodes.PhoneOutbox) }
-	e.warm, e.measured = newFigures(0), newFigures(e.warmUp)
+	e.m = &Measurement{warm: newFigures(0), figures: newFigures(e.warmUp), seed: c.Seed, meters: &e.meters[1]}
 	e.expected.Store(&[operations]time.Duration{})
 	e.makePhones()
 	return e
@@ -198,11 +199,12 @@ func (e *engine) play() (*Measurement, error) {
 		return nil, err
 	}
 	e.free = append(e.free, e.phones...)
-	m := &Measurement{figures: e.measured, warm: e.warm, seed: e.Seed, tallies: &e.tallies, meters: &e.meters[1]}
+	m := e.m
 	if e.phases[1].Due.Value() == 0 {
 		m.phase = e.phases[1]
 	}
-	watch := newWatch(e, m)
+	e.Meter.SetPhase(e.phases[0])
+	watch := &watch{engine: e}
 	var err error
 	if e.Sleep != nil {
 		err = e.pace(watch, e.Sleep)
@@ -214,31 +216,34 @@ func (e *engine) play() (*Measurement, error) {
 	}
 	m.Interrupted = e.ctx.Err() != nil
 	e.abort()
-	e.awaitBeacons(m)
-	m.Beacons.Dropped = e.dropped()
+	e.awaitBeacons()
+	dropped := e.dropped()
 	if closed := e.close(); closed != nil { // before the beacons are counted
 		return nil, closed
 	}
-	m.Expected, m.Frozen = *e.expected.Load(), e.frozen
-	m.Arrivals, m.arrivals = e.arrivals, e.arrivalsBySecond
-	m.Arrivals.InFlightMax = e.inFlightMax
-	ended := &e.tallies[1].sessions
+	ended := &m.tallies[1].sessions
 	m.Arrivals.OK, m.Arrivals.Failed = ended[OK].Load(), ended[Failed].Load()
 	m.Arrivals.Unknown, m.Arrivals.Open = ended[Unknown].Load(), ended[stillOpen].Load()
-	m.countBeacons(e)
-	m.Outage, m.CPUQuota = e.outage.lasting(), cpuQuota(os.DirFS("/"))
+	e.countBeacons(dropped)
+	m.Outage, m.OutageSince = e.outage.lasting()
+	m.CPUQuota = cpuQuota(os.DirFS("/"))
 	if name := e.aborted.Load(); name != nil {
 		m.Aborted = *name
 	}
 	return m, err
 }
 
-// countBeacons counts the beacons, of which none arrives any more.
-func (m *Measurement) countBeacons(e *engine) {
-	dropped := m.Beacons.Dropped
+// countBeacons counts the beacons, of which none arrives any more. The kernel has dropped some datagrams.
+func (e *engine) countBeacons(dropped uint64) {
+	m := e.m
+	for _, p := range e.phones {
+		for i := range p.flights {
+			p.flights[i].writeLost(p.Rows, p.Name)
+		}
+	}
 	m.Beacons = e.beacons.count()
 	m.Beacons.Dropped = dropped
-	e.measured.addLost(m.Beacons.Lost)
+	m.figures.addLost(m.Beacons.Lost)
 	m.meters[Beacon].Lost(m.Beacons.Lost)
 	b := e.Meter.Beacons()
 	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
@@ -251,6 +256,9 @@ func (e *engine) beginTime() {
 		p.timing = false
 	}
 	e.begin = e.Clock.Since(e.origin)
+	if e.Rows != nil {
+		e.Rows.begin(e.origin.Add(e.begin), e.Step)
+	}
 }
 
 // release makes a phone free for another arrival.
@@ -271,8 +279,8 @@ const (
 )
 
 // awaitBeacons receives the beacons that are still in flight.
-func (e *engine) awaitBeacons(m *Measurement) {
-	if e.beacons.sent.Load() > 0 && !m.Interrupted {
+func (e *engine) awaitBeacons() {
+	if e.beacons.sent.Load() > 0 && !e.m.Interrupted {
 		e.Clock.Sleep(reception)
 	}
 }
@@ -351,6 +359,7 @@ func (e *engine) prepare() error {
 	}
 	e.expected.Store(&[operations]time.Duration{})
 	results := make(chan error, len(e.phones))
+	interrupted := &Interrupted{"the phones logged in, before the load"}
 	tick := e.Clock.Ticker(time.Millisecond)
 	defer tick.Stop()
 	for begun, ended := 0, 0; ended < len(e.phones); {
@@ -363,14 +372,17 @@ func (e *engine) prepare() error {
 		}
 		select {
 		case err := <-results:
-			if err != nil {
+			switch {
+			case err != nil && e.ctx.Err() != nil: // the signal ended the connection
+				return interrupted
+			case err != nil:
 				return err
 			}
 			ended++
 		case <-tick.C: // for phones with a password pause
 			e.schedule.run(e.now())
 		case <-e.ctx.Done():
-			return &interrupted{e.ctx.Err()}
+			return interrupted
 		}
 	}
 	return nil
@@ -383,7 +395,7 @@ func loginError(n int, e *engine, l loginEnd) error {
 	}
 	o := e.scripts.preLogin[max(0, len(e.scripts.preLogin)-1-l.left)]
 	came := "the server refused it, or gave an answer that is not of the protocol"
-	switch outage := e.outage.lasting(); {
+	switch outage, _ := e.outage.lasting(); {
 	case o == Connect && outage != "":
 		came = outage
 	case l.waited:
@@ -392,31 +404,29 @@ func loginError(n int, e *engine, l loginEnd) error {
 		came = "the connection ended without an answer"
 	}
 	return fmt.Errorf("logging in phone %d of %d (%s) at the server %s, before the load: %s: %s; check that "+
-		"this server runs, speaks the protocol and has this account with its password", n, len(e.phones), e.Phones[n-1].User,
+		"this server runs, speaks the protocol and has this account with its password", n, len(e.phones),
+		e.Phones[n-1].User,
 		cmp.Or(e.Server, "of the load"), scenarios.LoadOperations[o], came)
 }
 
-// interrupted is the error of a load that was ended while its phones logged in.
-type interrupted struct{ err error }
-
-func (*interrupted) Error() string {
-	return "interrupted by a signal while the phones logged in, before the load"
+// Interrupted is the error of a step before or between loads that a signal ended. It wraps context.Canceled.
+type Interrupted struct {
+	While string // a clause, such as "the server started"
 }
 
-func (i *interrupted) Unwrap() error { return i.err }
+func (i *Interrupted) Error() string { return "interrupted by a signal while " + i.While }
 
-// add adds the measured times of one operation.
-func (e *engine) add(r *Row, measured bool) {
-	f := e.warm
-	if measured {
-		f = e.measured
+// Unwrap returns context.Canceled.
+func (i *Interrupted) Unwrap() error { return context.Canceled }
+
+// add adds the measured times of one operation of a phone.
+func (e *engine) add(of *phone, r *Row, measured bool) {
+	if e.Rows != nil {
+		e.Rows.add(r, of.Name, measured)
 	}
-	f.add(r)
-	outcome := [...]reports.Outcome{
-		OK: reports.OutcomeOK, Failed: reports.OutcomeFailed, Unknown: reports.OutcomeUnknown,
-	}[r.Outcome]
+	[2]*figures{e.m.warm, e.m.figures}[phaseIndex(measured)].add(r)
 	meter := e.meters[phaseIndex(measured)][r.Operation]
-	meter.Ended(outcome)
+	meter.Ended(r.Outcome)
 	if r.timed() {
 		meter.Took(r.Response(), r.Service())
 	}
@@ -425,8 +435,8 @@ func (e *engine) add(r *Row, measured bool) {
 	}
 }
 
-// measureBeacon measures a beacon that arrived for the first time.
-func (e *engine) measureBeacon(f *flight, now time.Duration) {
+// measureBeacon measures a beacon of a phone that arrived for the first time.
+func (e *engine) measureBeacon(from *phone, f *flight, now time.Duration) {
 	late := now-f.sent > lateAfter
 	if f.measured {
 		e.beacons.received.Add(1)
@@ -440,7 +450,7 @@ func (e *engine) measureBeacon(f *flight, now time.Duration) {
 		m.Late.Add(1)
 	}
 	m.Delay(now - f.sent)
-	e.add(&Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
+	e.add(from, &Row{Operation: Beacon, Due: f.due, Ready: f.ready, Sent: f.sent, Done: now}, f.measured)
 }
 
 // abort ends every session, and lets none begin.

@@ -10,17 +10,6 @@ import (
 	"bluetrace/scenarios"
 )
 
-// Answer is the result of a step of a search.
-type Answer int
-
-// The answers.
-const (
-	Holds   Answer = iota // every threshold held
-	Breaks                // a threshold did not hold
-	Unsure                // in a confirming step they held, but with too little confidence
-	Limited               // the generator was the bottleneck: the step shows nothing of the server
-)
-
 // Search computes the rate of the next step of a search. The rate doubles until a
 // step does not hold, then the interval is halved, and the highest rate that held is
 // confirmed by a longer step. If it is not confirmed lower rates are tried, each by a
@@ -34,12 +23,12 @@ type Search struct {
 	start, most, resolution float64
 
 	next    Step
-	again   bool    // next is being repeated
-	over    bool    // there is no next step
-	held    float64 // the highest rate that held in steps of this kind; 0 if there is none
-	refused float64 // the lowest rate that did not; 0 if there is none
-	why     Answer  // of refused
-	down    int     // confirming steps that have not held in a row
+	again   bool                // next is being repeated
+	over    bool                // there is no next step
+	held    float64             // the highest rate that held in steps of this kind; 0 if there is none
+	refused float64             // the lowest rate that did not; 0 if there is none
+	why     reports.StepOutcome // of refused
+	down    int                 // confirming steps that have not held in a row
 }
 
 // Step is one run of a search.
@@ -59,13 +48,13 @@ func NewSearch(start, most, resolution float64) Search {
 func (s Search) Next() (Step, bool) { return s.next, !s.over }
 
 // After returns the search after the step that Next returned.
-func (s Search) After(a Answer) Search {
-	if a != Holds && !s.again && (a == Limited || !s.next.Confirming) {
+func (s Search) After(a reports.StepOutcome) Search {
+	if a != reports.StepPassed && !s.again && (a == reports.StepGeneratorLimited || !s.next.Confirming) {
 		s.again = true
 		return s
 	}
 	s.again = false
-	if a == Holds {
+	if a == reports.StepPassed {
 		s.held = s.next.Rate
 	} else {
 		s.refused, s.why = s.next.Rate, a
@@ -109,9 +98,9 @@ func (s Search) near() bool { return s.refused <= s.held*(1+s.resolution) }
 
 // Capacity is the result of a search.
 type Capacity struct {
-	Rate    float64 // arrivals per second; the highest at which a confirming step held, 0 if there is none
-	Refused float64 // the lowest above it at which a step did not hold, 0 if there is none
-	Why     Answer  // of Refused
+	Rate    float64             // arrivals per second; the highest at which a confirming step held, 0 if there is none
+	Refused float64             // the lowest above it at which a step did not hold, 0 if there is none
+	Why     reports.StepOutcome // of Refused
 }
 
 // Found returns the capacity once the search is over.
@@ -183,7 +172,7 @@ func Recover(ctx context.Context, c Config, idle, limit time.Duration) error {
 		took, err := Probe(ctx, c)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return &Interrupted{"the server recovered from a step of the search"}
 		case err == nil && took <= recoveredFactor*idle+recoveredSpare:
 			return nil
 		case c.Clock.Since(began) < limit:

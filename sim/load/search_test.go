@@ -6,12 +6,15 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"bluetrace/reports"
 )
 
 // TestSearchSteps: the answers determine the rates of the steps.
 func TestSearchSteps(t *testing.T) {
-	const h, b, u, l = Holds, Breaks, Unsure, Limited
+	const h, b, u, l = reports.StepPassed, reports.StepFailed, reports.StepUncertain, reports.StepGeneratorLimited
 	type step = Step
+	type outcomes = []reports.StepOutcome
 	search := func(rates ...float64) (all []step) {
 		for _, r := range rates {
 			all = append(all, step{r, false})
@@ -26,29 +29,29 @@ func TestSearchSteps(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name    string
-		answers []Answer
+		answers outcomes
 		steps   []step
 		found   Capacity
 	}{
-		{"up to the most", []Answer{h, h, h, h, h}, confirm(search(100, 200, 400, 700), 700), Capacity{Rate: 700}},
-		{"between two", []Answer{h, h, b, b, h, b, b, h}, confirm(search(100, 200, 400, 400, 283, 336, 336), 283),
+		{"up to the most", outcomes{h, h, h, h, h}, confirm(search(100, 200, 400, 700), 700), Capacity{Rate: 700}},
+		{"between two", outcomes{h, h, b, b, h, b, b, h}, confirm(search(100, 200, 400, 400, 283, 336, 336), 283),
 			Capacity{283, 336, b}},
-		{"a stumble", []Answer{h, b, h, h, b, b, b, b, b, b, h}, confirm(search(100, 200, 200, 400, 700, 700, 529, 529,
+		{"a stumble", outcomes{h, b, h, h, b, b, b, b, b, b, h}, confirm(search(100, 200, 200, 400, 700, 700, 529, 529,
 			460, 460), 400), Capacity{400, 460, b}},
-		{"not even the lowest", []Answer{b, b}, search(100, 100), Capacity{0, 100, b}},
-		{"the generator at the lowest", []Answer{l, l}, search(100, 100), Capacity{0, 100, l}},
-		{"the generator at the lowest, then the server", []Answer{l, b}, search(100, 100), Capacity{0, 100, b}},
-		{"the generator is the limit", []Answer{h, h, l, l, h, l, l, h}, confirm(search(100, 200, 400, 400, 283, 336,
+		{"not even the lowest", outcomes{b, b}, search(100, 100), Capacity{0, 100, b}},
+		{"the generator at the lowest", outcomes{l, l}, search(100, 100), Capacity{0, 100, l}},
+		{"the generator at the lowest, then the server", outcomes{l, b}, search(100, 100), Capacity{0, 100, b}},
+		{"the generator is the limit", outcomes{h, h, l, l, h, l, l, h}, confirm(search(100, 200, 400, 400, 283, 336,
 			336), 283), Capacity{283, 336, l}},
-		{"the generator, and below it the server", []Answer{h, l, l, b, b, b, b, h}, confirm(search(100, 200, 200, 141,
+		{"the generator, and below it the server", outcomes{h, l, l, b, b, b, b, h}, confirm(search(100, 200, 200, 141,
 			141, 119, 119), 100), Capacity{100, 119, b}},
-		{"not confirmed, then one that is, and back between", []Answer{h, h, h, h, b, u, b, h, h, u},
+		{"not confirmed, then one that is, and back between", outcomes{h, h, h, h, b, u, b, h, h, u},
 			confirm(search(100, 200, 400, 700), 700, 584, 418, 233, 312, 361), Capacity{312, 361, u}},
-		{"confirmed a step below", []Answer{h, h, h, h, b, h}, confirm(search(100, 200, 400, 700), 700, 584),
+		{"confirmed a step below", outcomes{h, h, h, h, b, h}, confirm(search(100, 200, 400, 700), 700, 584),
 			Capacity{584, 700, b}},
-		{"the generator stumbles at the confirmation", []Answer{h, h, h, h, l, h}, confirm(search(100, 200, 400, 700),
+		{"the generator stumbles at the confirmation", outcomes{h, h, h, h, l, h}, confirm(search(100, 200, 400, 700),
 			700, 700), Capacity{Rate: 700}},
-		{"nothing is confirmed", []Answer{h, b, b, b, b, b, b, u}, confirm(search(100, 200, 200, 141, 141, 119, 119),
+		{"nothing is confirmed", outcomes{h, b, b, b, b, b, b, u}, confirm(search(100, 200, 200, 141, 141, 119, 119),
 			100), Capacity{0, 100, u}},
 	} {
 		s := NewSearch(100, 700, 0.2)
@@ -94,15 +97,15 @@ func TestSearchFindsTheCapacity(t *testing.T) {
 			if step.Rate < start || step.Rate > most {
 				t.Fatalf("a step at %g is not %g to %g", step.Rate, start, most)
 			}
-			answer := Holds
+			answer := reports.StepPassed
 			switch {
 			case step.Rate > limited:
-				answer = Limited
+				answer = reports.StepGeneratorLimited
 			case step.Rate > capacity*(1+noise*(2*draws.Float64()-1)):
-				answer = Breaks
+				answer = reports.StepFailed
 			}
-			if answer == Holds && !stumbled && !step.Confirming && draws.IntN(10) == 0 {
-				answer, stumbled = Breaks, true
+			if answer == reports.StepPassed && !stumbled && !step.Confirming && draws.IntN(10) == 0 {
+				answer, stumbled = reports.StepFailed, true
 			} else {
 				stumbled = false
 			}
@@ -117,7 +120,8 @@ func checkFound(t *testing.T, found Capacity, start, most, capacity, limited, no
 	least := min(capacity, limited, most)
 	low, high := least*(1-noise)/(1+resolution), min(capacity*(1+noise), limited, most)
 	if found.Rate > high || found.Rate < low && found.Rate > 0 || found.Rate == 0 && least*(1-noise) >= start {
-		t.Fatalf("found %+v, want %g to %g: start %g, most %g, capacity %g, the generator's %g, noise %g, resolution %g",
+		t.Fatalf("found %+v, want %g to %g: start %g, most %g, capacity %g, the generator's %g, noise %g, "+
+			"resolution %g",
 			found, low, high, start, most, capacity, limited, noise, resolution)
 	}
 	switch {
@@ -125,8 +129,8 @@ func checkFound(t *testing.T, found Capacity, start, most, capacity, limited, no
 		t.Fatalf("%+v: nothing stands against more, up to %g", found, most)
 	case found.Refused > 0 && found.Rate > 0 && found.Refused > found.Rate*(1+resolution):
 		t.Fatalf("%+v: not within %g", found, resolution)
-	case found.Why == Limited && found.Refused < limited || found.Why == Breaks && found.Refused > 0 &&
-		found.Refused < capacity*(1-noise):
+	case found.Why == reports.StepGeneratorLimited && found.Refused < limited,
+		found.Why == reports.StepFailed && found.Refused > 0 && found.Refused < capacity*(1-noise):
 		t.Fatalf("%+v: capacity %g, the generator's %g", found, capacity, limited)
 	}
 }

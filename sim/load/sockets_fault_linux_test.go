@@ -92,7 +92,8 @@ func TestFaultsOfTheKernelAreOutcomes(t *testing.T) {
 					all[i] += n
 				}
 			}
-			if begun := m.figures.kinds[Connect].outcomes; begun[OK]+begun[Failed]+begun[Unknown] != m.Arrivals.Started {
+			begun := m.figures.kinds[Connect].outcomes
+			if begun[OK]+begun[Failed]+begun[Unknown] != m.Arrivals.Started {
 				t.Errorf("connects %v of %d arrivals", begun, m.Arrivals.Started)
 			}
 			if (all[Failed] > 0) != row.failed || (all[Unknown] > 0) != row.unknown {

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -27,17 +28,33 @@ func TestTimeline(t *testing.T) {
 		load.WarmUp, load.MaxInFlight = 1500*time.Millisecond, 1
 		load.Expected = map[string]time.Duration{"connect": time.Millisecond}
 		c := faked(f, 10, load)
-		line := ran(t, c).Report(c.Traffic).Timeline
+		m := ran(t, c)
+		line := m.Report(c.Traffic).Timeline
+		if d := cmp.Diff(rowsOf(t, m.Histograms(), 1), line[3].Rows); d != "" {
+			t.Errorf("the heatmap is not that of the histograms: %s", d)
+		}
 		var got []reports.LoadSecond
 		for _, s := range line {
-			s.P50Ms, s.P99Ms, s.Samples = 0, 0, 0
+			if s.ServiceP99Ms < .9 || s.ServiceP50Ms > s.ServiceP99Ms || s.LagP99Ms > 1 {
+				t.Errorf("second %g: %+v; want service times from 1 ms, and no lag", s.FromSeconds, s)
+			}
+			inRows := uint64(0)
+			for _, r := range s.Rows {
+				inRows += r.Count
+			}
+			if inRows != s.Samples {
+				t.Errorf("second %g: %d samples in the heatmap, want %d", s.FromSeconds, inRows, s.Samples)
+			}
+			s.Rows = nil
+			s.P50Ms, s.P99Ms, s.Samples, s.ServiceP50Ms, s.ServiceP99Ms, s.LagP99Ms = 0, 0, 0, 0, 0, 0
 			got = append(got, s)
 		}
 		want := []reports.LoadSecond{
 			{FromSeconds: 0, Seconds: 1, WarmUp: true, Target: 100, Achieved: 100},
 			{FromSeconds: 1, Seconds: .5, WarmUp: true, Target: 100, Achieved: 100},
-			{FromSeconds: 1.5, Seconds: 1, Target: 100, Achieved: 66}, // two of three are dropped from 2s on
-			{FromSeconds: 2.5, Seconds: 1, Target: 100, Achieved: 66},
+			// Two of three are dropped from 2s on.
+			{FromSeconds: 1.5, Seconds: 1, Target: 100, Achieved: 66, Dropped: 33},
+			{FromSeconds: 2.5, Seconds: 1, Target: 100, Achieved: 66, Dropped: 35},
 			{FromSeconds: 3.5, Seconds: 1, Target: 100, Achieved: 100},
 			{FromSeconds: 4.5, Seconds: .5, Target: 100, Achieved: 100},
 		}
@@ -51,4 +68,18 @@ func TestTimeline(t *testing.T) {
 			t.Errorf("a slow second: %+v; want a p99 of 20 ms", s)
 		}
 	})
+}
+
+// rowsOf returns the heatmap of a second after the warm-up by the JSON form of its histograms.
+func rowsOf(t *testing.T, h *reports.Histograms, second int) []stats.Row {
+	t.Helper()
+	all := stats.NewCounts()
+	for _, o := range h.Operations {
+		bins, err := stats.DecodeSecond(o.Response[second])
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Add(bins)
+	}
+	return stats.Rows(all.Bins())
 }

@@ -1,9 +1,11 @@
 package load
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"bluetrace/reports"
@@ -13,13 +15,14 @@ import (
 // watch handles the end of the warm-up and the periodic reports of a run.
 type watch struct {
 	*engine
-	m       *Measurement
 	begun   bool           // the measured part has begun
 	own     Usage          // at the begin of the measured part
 	server  Usage          // at that time
 	first   sync.WaitGroup // the call that sets own and server
-	running sync.WaitGroup // calls of OwnUsage, ServerUsage and Judge
+	running sync.WaitGroup // calls of OwnUsage, ServerUsage, Judge and Progress
 
+	judged       atomic.Pointer[reports.Load] // the figures of the last call of Judge; nil before the first
+	reporting    atomic.Bool                  // Progress is being called
 	nextProgress time.Duration
 	nextUsage    time.Duration
 }
@@ -28,11 +31,6 @@ const (
 	progressInterval = 100 * time.Millisecond // of the progress and the target rate
 	usageInterval    = time.Second            // of the server's usage and the status of the thresholds
 )
-
-func newWatch(e *engine, m *Measurement) *watch {
-	e.Meter.SetPhase(e.phases[0])
-	return &watch{engine: e, m: m}
-}
 
 // at handles the events of the watch that are due by the time now. The pacing
 // goroutine calls it with each reading of its clock, before it handles its own events
@@ -52,14 +50,18 @@ func (w *watch) at(now time.Duration) error {
 	if now >= w.nextProgress {
 		w.nextProgress = now + progressInterval
 		w.Meter.SetTarget(w.pacer.Rate(now))
-		if w.Progress != nil {
-			w.Progress(now, w.pacer.End())
+		if w.Progress != nil && w.reporting.CompareAndSwap(false, true) {
+			figures := w.figuresNow(now)
+			w.running.Go(func() { // the pacing goes on meanwhile
+				defer w.reporting.Store(false)
+				w.Progress(now, w.pacer.End(), figures)
+			})
 		}
 	}
 	if now >= w.nextUsage {
 		w.nextUsage = now + usageInterval
-		if w.ServerUsage != nil {
-			w.running.Go(w.reportUsage)
+		if w.OwnUsage != nil || w.ServerUsage != nil {
+			w.running.Go(func() { w.sampleUsage(now) })
 		}
 		if w.Judge != nil && w.begun {
 			w.running.Go(func() { w.judge(now - w.warmUp) })
@@ -68,10 +70,35 @@ func (w *watch) at(now time.Duration) error {
 	return nil
 }
 
+// figuresNow returns the figures of the load at a time.
+func (w *watch) figuresNow(now time.Duration) *reports.LoadNow {
+	n := &reports.LoadNow{WarmUp: !w.begun, Target: w.pacer.Rate(now), SoFar: w.judged.Load()}
+	begun := w.begun
+	switch {
+	case begun && now < w.warmUp+time.Second && w.warmUp >= time.Second:
+		now, begun = w.warmUp, false // the last whole second is one of the warm-up
+	case begun:
+		now -= w.warmUp
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n.InFlight = w.inFlight
+	if of := w.m.arrivals[phaseIndex(begun)]; now >= time.Second {
+		if i := int(now/time.Second) - 1; i < len(of) {
+			n.Achieved = float64(of[i].started)
+		}
+	} else if len(of) > 0 && now > 0 {
+		n.Achieved = float64(of[0].started) / now.Seconds()
+	}
+	return n
+}
+
 // judge sets the status of the thresholds in the meter, and ends the run if one of
 // them demands it.
 func (w *watch) judge(at time.Duration) {
-	s := w.Judge(w.soFar(), at)
+	soFar := w.soFar()
+	w.judged.Store(soFar)
+	s := w.Judge(soFar, at)
 	w.Meter.SetThresholds(s.Held, s.Broken, s.Undecided)
 	if s.Abort != "" && at >= usageInterval {
 		w.aborted.CompareAndSwap(nil, &s.Abort)
@@ -83,13 +110,13 @@ func (w *watch) judge(at time.Duration) {
 // run.
 func (w *watch) soFar() *reports.Load {
 	w.mu.Lock()
-	arrivals := w.arrivals
+	arrivals := w.m.Arrivals
 	w.mu.Unlock()
 	l := &reports.Load{Arrivals: arrivals}
 	l.Beacons.Sent = w.beacons.sent.Load()
 	all := &kind{}
 	for o := range operations {
-		k := w.measured.copied(o)
+		k := w.m.figures.copied(o)
 		if k == nil {
 			continue
 		}
@@ -100,12 +127,27 @@ func (w *watch) soFar() *reports.Load {
 	return l
 }
 
-// reportUsage sets the server's usage in the meter.
-func (w *watch) reportUsage() {
-	if u, ok := w.ServerUsage(); ok && u.HasGCPause { // a server that stands still has none
-		w.Meter.SetServerUse(reports.ServerUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
-			GCPauseSeconds: u.GCPause.Seconds(), ResidentBytes: u.ResidentBytes})
+// useSample is the usage of both processes at a time; nil if it is not known or the process has ended.
+type useSample struct {
+	at          time.Duration
+	own, server *Usage
+}
+
+// sampleUsage adds the usage at a time to the measurement, and sets that of the server in the meter.
+func (w *watch) sampleUsage(at time.Duration) {
+	s := useSample{at: at}
+	if u, ok := used(w.OwnUsage); ok {
+		s.own = &u
 	}
+	if u, ok := used(w.ServerUsage); ok && u.ResidentBytes > 0 { // a process that was killed has no memory
+		s.server = &u
+		if u.HasGCPause { // a server that stands still has none
+			w.Meter.SetServerUse(processUse(u, 0, 0))
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.m.samples = append(w.m.samples, s)
 }
 
 // end measures the length and the usage at the end of the last stage. It does not wait
@@ -120,9 +162,29 @@ func (w *watch) end() {
 		own, hasOwn := used(w.OwnUsage)
 		server, hasServer := used(w.ServerUsage)
 		w.first.Wait()
+		if hasServer && server.ResidentBytes == 0 {
+			server.ResidentBytes, server.PeakBytes = w.lastMemory()
+		}
 		w.m.Own, w.m.HasOwn = own.since(w.own), hasOwn && w.m.HasOwn
 		w.m.Server, w.m.HasServer = server.since(w.server), hasServer && w.m.HasServer
 	})
+}
+
+// lastMemory returns the memory of the server, now and at most, in the last sample before it was killed; 0 if none was
+// taken.
+func (w *watch) lastMemory() (now, peak int64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	last := &useSample{at: -1}
+	for i := range w.m.samples {
+		if s := &w.m.samples[i]; s.server != nil && s.at > last.at {
+			last = s
+		}
+	}
+	if last.server == nil {
+		return 0, 0
+	}
+	return last.server.ResidentBytes, last.server.PeakBytes
 }
 
 func used(of func() (Usage, bool)) (Usage, bool) {
@@ -176,18 +238,20 @@ func (w *watch) freeze() error {
 		o := operationNamed(name)
 		given, ok := w.Traffic.Expected[name]
 		if !ok {
-			if given, ok = w.warm.median(o); !ok {
-				n := w.warm.outcomes(o)
+			k := cmp.Or(w.m.warm.copied(o), &kind{})
+			if n := k.outcomes; n[OK] == 0 {
+				outage, _ := w.outage.lasting()
 				return &NoMedianError{
-					w.warmUp, w.warm.lag(), name, w.tallies[0].begun[o].Load(), n[Failed], n[Unknown], w.outage.lasting(),
+					w.warmUp, w.m.warm.lag(), name, w.m.tallies[0].begun[o].Load(), n[Failed], n[Unknown], outage,
 				}
 			}
+			given = time.Duration(k.response.HDR().ValueAtQuantile(50))
 			frozen[o] = true
 		}
 		all[o] = given
 	}
 	w.expected.Store(&all)
-	w.frozen = frozen
+	w.m.Expected, w.m.Frozen = all, frozen
 	return nil
 }
 

@@ -19,7 +19,12 @@ func (w *search) makeExplicit(failing *scenarios.Scenario, rec *Recording) {
 	}
 	setFaults := func(s *scenarios.Scenario) { s.Faults = faults }
 	setDelays := func(s *scenarios.Scenario) {
-		s.Network, s.Server.DiskDelay = withoutRandomness(s.Network), constantMean(s.Server.DiskDelay)
+		n := &s.Network
+		n.TCP.Delay, n.UDP.Delay = constantMean(n.TCP.Delay), constantMean(n.UDP.Delay)
+		if n.UDP.Lose < 1 {
+			n.UDP.Lose = 0
+		}
+		s.Server.DiskDelay = constantMean(s.Server.DiskDelay)
 	}
 	if w.accept(w.changed(func(s *scenarios.Scenario) {
 		setSteps(s)
@@ -120,15 +125,6 @@ func nodeOf(n uint32) scenarios.Nodes {
 		return scenarios.Nodes{Server: true}
 	}
 	return scenarios.Nodes{Phones: []int{int(n)}}
-}
-
-// withoutRandomness returns the network with constant delays and without random losses.
-func withoutRandomness(n scenarios.Network) scenarios.Network {
-	n.TCP.Delay, n.UDP.Delay = constantMean(n.TCP.Delay), constantMean(n.UDP.Delay)
-	if n.UDP.Lose < 1 {
-		n.UDP.Lose = 0
-	}
-	return n
 }
 
 // constantMean returns the mean of a distribution as a constant.

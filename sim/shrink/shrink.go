@@ -47,11 +47,6 @@ type TryResult struct {
 // the reduction.
 type Try func(ctx context.Context, s *scenarios.Scenario, record bool) (TryResult, error)
 
-// addEffect records an event.FaultApplied.
-func (r *Recording) addEffect(e *event.Event) {
-	r.Effects = append(r.Effects, Effect{e.At, int(e.Number) - 1, e.Node, e.Peer, e.Nth, e.Amount})
-}
-
 // VirtualTry returns a Try that runs candidates in virtual time with the given options. causes returns the causes of
 // the failures of a run. Its arguments are the result of the run, or a nil result and the error of a run that ended
 // because the program is wrong (sim.Broken).
@@ -62,7 +57,11 @@ func VirtualTry(o sim.Options, causes func(*sim.Result, error) []string) Try {
 		if record {
 			rec := &t.Recording
 			o.Commanded = func(_ time.Duration, st scenarios.Step) { rec.Steps = append(rec.Steps, st) }
-			o.Subscribe = func(s *event.Stream) { s.On(event.FaultApplied, rec.addEffect) }
+			o.Subscribe = func(s *event.Stream) {
+				s.On(event.FaultApplied, func(e *event.Event) {
+					rec.Effects = append(rec.Effects, Effect{e.At, int(e.Number) - 1, e.Node, e.Peer, e.Nth, e.Amount})
+				})
+			}
 		}
 		r, err := sim.Run(ctx, s, o)
 		if ctx.Err() != nil {

@@ -17,7 +17,8 @@ import (
 func TestMinimizeKeepsTheElementsNeeded(t *testing.T) {
 	for n := range 40 {
 		for _, needed := range [][]int{{}, {0}, {n - 1}, {n / 2, n - 1}, {0, n / 3, n - 1}} {
-			needed = slices.DeleteFunc(slices.Compact(slices.Clone(needed)), func(i int) bool { return i < 0 || i >= n })
+			needed = slices.DeleteFunc(slices.Compact(slices.Clone(needed)),
+				func(i int) bool { return i < 0 || i >= n })
 			tries := 0
 			got := minimize(n, func(left []int) bool {
 				tries++
@@ -39,12 +40,14 @@ func failing() *scenarios.Scenario {
 	s.Phones = []scenarios.PhoneGroup{{Name: "p", Counted: true, Count: 10, Account: "own", Retention: time.Minute}}
 	s.Network.UDP.Delay = scenarios.Distribution{Mean: time.Second}
 	for i := range 30 {
-		st := scenarios.Step{Phone: i % 10, Do: &scenarios.Command{Verb: scenarios.VerbDownload, Count: 1}, Optional: true}
+		st := scenarios.Step{Phone: i % 10, Do: &scenarios.Command{Verb: scenarios.VerbDownload, Count: 1},
+			Optional: true}
 		st.At.Offset = time.Duration(i) * 17777 * time.Millisecond
 		s.Script = append(s.Script, st)
 	}
 	for i := range 12 {
-		s.Faults = append(s.Faults, scenarios.Fault{Kind: fault.Crash, Chance: 1, At: time.Duration(i) * time.Minute, For: time.Second,
+		s.Faults = append(s.Faults, scenarios.Fault{Kind: fault.Crash, Chance: 1,
+			At: time.Duration(i) * time.Minute, For: time.Second,
 			Of: scenarios.Nodes{Phones: []int{i % 10}}})
 	}
 	return s
@@ -57,7 +60,8 @@ func TestReduceLeavesTheStepsNeeded(t *testing.T) {
 		names := s.PhoneNames()
 		for _, f := range s.Faults {
 			for _, st := range s.Script {
-				if len(names) > 1 && len(f.Of.Phones) == 1 && st.At.Offset > f.At && f.For > 0 && f.Of.Phones[0] != st.Phone && s.Length > st.At.Offset {
+				if len(names) > 1 && len(f.Of.Phones) == 1 && st.At.Offset > f.At && f.For > 0 &&
+					f.Of.Phones[0] != st.Phone && s.Length > st.At.Offset {
 					return true
 				}
 			}
@@ -79,7 +83,8 @@ func TestReduceLeavesTheStepsNeeded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(got.Script) != 1 || len(got.Faults) != 1 || len(got.PhoneNames()) != 2 {
-		t.Errorf("left are %d steps, %d faults, phones %v; want 1, 1 and 2", len(got.Script), len(got.Faults), got.PhoneNames())
+		t.Errorf("left are %d steps, %d faults, phones %v; want 1, 1 and 2", len(got.Script), len(got.Faults),
+			got.PhoneNames())
 	}
 	if !broken(got) || got.Script[0].At.Offset > time.Second || got.Faults[0].At != 0 {
 		t.Errorf("the step is at %v, the fault at %v", got.Script[0].At.Offset, got.Faults[0].At)
@@ -87,7 +92,8 @@ func TestReduceLeavesTheStepsNeeded(t *testing.T) {
 	if got.Script[0].Optional {
 		t.Error("a step that takes place is still marked optional")
 	}
-	if want := (Report{Runs: report.Runs, SeedIndependent: true, Seeds: []uint64{1, 2}, Steps: 2, Phones: 2, Complete: true}); fmt.Sprint(report) != fmt.Sprint(want) {
+	if want := (Report{Runs: report.Runs, SeedIndependent: true, Seeds: []uint64{1, 2}, Steps: 2, Phones: 2,
+		Complete: true}); fmt.Sprint(report) != fmt.Sprint(want) {
 		t.Errorf("report %+v, want %+v", report, want)
 	}
 	if n := failing(); len(n.Script) != 30 || len(n.Faults) != 12 {
@@ -103,7 +109,8 @@ func TestReduceEndsAtALimit(t *testing.T) {
 	if err != nil || report.Runs != 5 || report.Complete {
 		t.Errorf("with 5 tries: %+v, %v", report, err)
 	}
-	if _, _, err := Reduce(context.Background(), failing(), "another", always, Options{}); !errors.Is(err, ErrNotFailing) {
+	_, _, err = Reduce(context.Background(), failing(), "another", always, Options{})
+	if !errors.Is(err, ErrNotFailing) {
 		t.Errorf("another cause: %v", err)
 	}
 	bad := errors.New("disk")
@@ -116,7 +123,8 @@ func TestReduceEndsAtALimit(t *testing.T) {
 // TestInstantFaultGetsNoDuration: the language rejects a step of a clock with a duration.
 func TestInstantFaultGetsNoDuration(t *testing.T) {
 	base := failing()
-	base.Faults = []scenarios.Fault{{Kind: fault.Clock, Step: time.Hour, At: time.Second, Chance: 1, Of: scenarios.Nodes{Server: true}}}
+	base.Faults = []scenarios.Fault{{Kind: fault.Clock, Step: time.Hour, At: time.Second, Chance: 1,
+		Of: scenarios.Nodes{Server: true}}}
 	try := func(_ context.Context, s *scenarios.Scenario, _ bool) (TryResult, error) {
 		if len(s.Faults) == 0 {
 			return TryResult{}, nil
@@ -131,7 +139,8 @@ func TestInstantFaultGetsNoDuration(t *testing.T) {
 
 // TestExplicitFaults: a random fault becomes one fault for each recorded effect, and a deterministic fault stays.
 func TestExplicitFaults(t *testing.T) {
-	server, phone := scenarios.Nodes{Server: true}, func(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }
+	server := scenarios.Nodes{Server: true}
+	phone := func(i int) scenarios.Nodes { return scenarios.Nodes{Phones: []int{i}} }
 	effect := func(who, peer uint32) Effect {
 		return Effect{At: 2 * time.Second, Node: who, Peer: peer, Nth: 3, Amount: 7}
 	}
@@ -140,22 +149,30 @@ func TestExplicitFaults(t *testing.T) {
 		effect Effect
 		want   []scenarios.Fault
 	}{
-		"deterministic": {scenarios.Fault{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}, effect(1, event.Server),
+		"deterministic": {scenarios.Fault{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server},
+			effect(1, event.Server),
 			[]scenarios.Fault{{Kind: fault.Stall, Chance: 1, For: time.Minute, Of: server}}},
-		"per node": {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(1, event.Server),
+		"per node": {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute,
+			Of: scenarios.Nodes{Any: true}}, effect(1, event.Server),
 			[]scenarios.Fault{{Kind: fault.Stall, Chance: 1, At: 2 * time.Second, For: time.Minute, Of: phone(1)}}},
-		"of the server": {scenarios.Fault{Kind: fault.Crash, Chance: 0.5, For: time.Minute, Of: scenarios.Nodes{Any: true}}, effect(event.Server, event.Server),
+		"of the server": {scenarios.Fault{Kind: fault.Crash, Chance: 0.5, For: time.Minute,
+			Of: scenarios.Nodes{Any: true}}, effect(event.Server, event.Server),
 			[]scenarios.Fault{{Kind: fault.Crash, Chance: 1, At: 2 * time.Second, For: time.Minute, Of: server}}},
-		"a repeated fault": {scenarios.Fault{Kind: fault.Pause, Chance: 1, For: time.Second, Every: time.Minute, Until: time.Hour, Of: phone(0)}, effect(0, event.Server),
+		"a repeated fault": {scenarios.Fault{Kind: fault.Pause, Chance: 1, For: time.Second, Every: time.Minute,
+			Until: time.Hour, Of: phone(0)}, effect(0, event.Server),
 			[]scenarios.Fault{{Kind: fault.Pause, Chance: 1, At: 2 * time.Second, For: time.Second, Of: phone(0)}}},
-		"one datagram": {scenarios.Fault{Kind: fault.Delay, Chance: 0.1, Delay: scenarios.Distribution{Mean: time.Second}}, effect(4, 5),
-			[]scenarios.Fault{{Kind: fault.Delay, Chance: 1, At: 2 * time.Second, For: time.Nanosecond, From: phone(4), To: phone(5), Skip: 3, Count: 1,
+		"one datagram": {scenarios.Fault{Kind: fault.Delay, Chance: 0.1,
+			Delay: scenarios.Distribution{Mean: time.Second}}, effect(4, 5),
+			[]scenarios.Fault{{Kind: fault.Delay, Chance: 1, At: 2 * time.Second, For: time.Nanosecond,
+				From: phone(4), To: phone(5), Skip: 3, Count: 1,
 				Delay: scenarios.Distribution{Min: 7, Max: 7}}}},
 		"one reset": {scenarios.Fault{Kind: fault.Reset, Chance: 0.1, For: time.Minute}, effect(4, event.Server),
 			[]scenarios.Fault{{Kind: fault.Reset, Chance: 1, At: 2 * time.Second, Of: phone(4)}}},
 		// Phone numbers from 10 on are additional programs, which the language cannot name.
-		"an additional program":    {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute, Of: phone(1)}, effect(10, event.Server), nil},
-		"to an additional program": {scenarios.Fault{Kind: fault.Lose, Chance: 0.5, For: time.Minute}, effect(1, 10), nil},
+		"an additional program": {scenarios.Fault{Kind: fault.Stall, Chance: 0.5, For: time.Minute,
+			Of: phone(1)}, effect(10, event.Server), nil},
+		"to an additional program": {scenarios.Fault{Kind: fault.Lose, Chance: 0.5, For: time.Minute},
+			effect(1, 10), nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := failing()
@@ -184,7 +201,8 @@ func TestReduceKeepsTheTimingIfAsked(t *testing.T) {
 	isOfBase := func(s *scenarios.Step) bool {
 		return slices.ContainsFunc(base.Script, func(b scenarios.Step) bool { return b.At.Offset == s.At.Offset })
 	}
-	if len(got.Script) != 1 || !isOfBase(&got.Script[0]) || got.Faults[0].At%time.Minute != 0 || got.Length != base.Length {
+	if len(got.Script) != 1 || !isOfBase(&got.Script[0]) || got.Faults[0].At%time.Minute != 0 ||
+		got.Length != base.Length {
 		t.Errorf("left are %+v and %+v of %v", got.Script, got.Faults, got.Length)
 	}
 }

@@ -114,7 +114,8 @@ func BenchmarkShrink(b *testing.B) {
 		seed++
 		s, _ := Draw(base, seed)
 		began := time.Now()
-		_, report, err := shrink.Reduce(context.Background(), s, cause, try, shrink.Options{Seeds: []uint64{1, 2, 3, 4, 5}})
+		_, report, err := shrink.Reduce(context.Background(), s, cause, try,
+			shrink.Options{Seeds: []uint64{1, 2, 3, 4, 5}})
 		switch {
 		case errors.Is(err, shrink.ErrNotFailing):
 			continue
@@ -147,7 +148,8 @@ func BenchmarkSituations(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			s := NewSummary()
 			used := cpuTime(b)
-			err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base}, Seeds: Range{1, uint64(b.N)}.Seeds(), Jobs: 1,
+			err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{base},
+				Seeds: Range{1, uint64(b.N)}.Seeds(), Jobs: 1,
 				Situations: c.situations, OnOutcome: s.Add})
 			if err != nil {
 				b.Fatal(err)

@@ -81,7 +81,8 @@ func TestStartsBeforeClocksChange(t *testing.T) {
 		{"Europe/London", "10/11/2024 09:00:00"}, {"America/New_York", "31/12/2024 12:00:00"},
 		{"Australia/Sydney", "01/01/2025 00:00:00"}, {"UTC", "31/12/2024 12:00:00"},
 	} {
-		text := "name: t\nzone: " + base.zone + "\nstart: " + base.start + "\nlength: 3m\nphones: [{name: p, count: 2}]\n" +
+		text := "name: t\nzone: " + base.zone + "\nstart: " + base.start +
+			"\nlength: 3m\nphones: [{name: p, count: 2}]\n" +
 			"contacts: {everyone: p}\nroutine: [{phones: p, every: 10s, do: Beacon, to: contacts}]\ninvariants: true\n"
 		s, err := scenarios.Parse("t.yaml", []byte(text), scenarios.Options{})
 		if err != nil {

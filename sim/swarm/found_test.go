@@ -14,7 +14,8 @@ import (
 	"bluetrace/sim/event"
 )
 
-// TestSeedsThatOnceFailed runs seeds in which liveness once failed because of an error in the generator: a fault after an
+// TestSeedsThatOnceFailed runs seeds in which liveness once failed because of an error in the generator: a fault after
+// an
 // action that never took effect, a login left half done, or a slow path with a backlog of minutes.
 func TestSeedsThatOnceFailed(t *testing.T) {
 	for name, seeds := range map[string][]uint64{
@@ -54,7 +55,8 @@ func TestNoFaultBeginsAfterTheHeal(t *testing.T) {
 					continue
 				}
 				if fromLabels++; st.Before == 0 || st.Before > plan.Heal {
-					t.Errorf("%s, seed %d: %s: may begin until %v, after the heal at %v", base.Name, seed, st.Text, st.Before, plan.Heal)
+					t.Errorf("%s, seed %d: %s: may begin until %v, after the heal at %v", base.Name, seed, st.Text,
+						st.Before, plan.Heal)
 				}
 			}
 		}

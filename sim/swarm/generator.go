@@ -155,15 +155,7 @@ func (g *generator) size(base *scenarios.Scenario) {
 	g.names = g.s.PhoneNames()
 	g.phones = len(g.names)
 	g.plan.Phones = g.phones
-	i := 0
-	for _, group := range g.s.Phones {
-		for range group.Count {
-			if group.Account != "none" {
-				g.withAccount = append(g.withAccount, i)
-			}
-			i++
-		}
-	}
+	g.withAccount = g.s.WithAccounts()
 	if g.phones < all {
 		g.note("phones: %d of %d", g.phones, all)
 	}
@@ -233,7 +225,8 @@ func (g *generator) settings() {
 const unknownNameBytes = 400
 
 // limits draws limits of the server that a run may reach. Liveness needs connections of each phone: its last one, its
-// next one, and those of further programs. There is no limit if sessions of a script or of false uploads could stay open.
+// next one, and those of further programs. There is no limit if sessions of a script or of false uploads could stay
+// open.
 func (g *generator) limits() {
 	server := &g.s.Server
 	scripted := func(st scenarios.Step) bool { return st.TCP != nil || st.Login != nil }

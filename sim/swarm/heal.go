@@ -59,8 +59,8 @@ func (h *healing) boundRoutines() {
 	h.s.Routine = left
 }
 
-// boundScript keeps the steps whose nominal time is before the heal, makes them optional and drops their expectations. A
-// step without a time of its own does not take place if its time comes at the heal or later.
+// boundScript keeps the steps whose nominal time is before the heal, makes them optional and drops their expectations.
+// A step without a time of its own does not take place if its time comes at the heal or later.
 func (h *healing) boundScript() {
 	at := nominalTimes(h.s.Script)
 	removed := map[string]bool{} // labels

@@ -29,11 +29,13 @@ func fakeEngine(_ context.Context, s *scenarios.Scenario, _ sim.Options) (*sim.R
 	}
 	at := 61.0
 	if s.Seed%5 == 0 {
-		fail(reports.Check{Kind: reports.InvariantCheck, Name: "nothing is lost", Expected: "3 entries", Found: fmt.Sprintf("%d entries of pupil-%d", s.Seed, s.Seed%9), AtSeconds: &at})
+		fail(reports.Check{Kind: reports.InvariantCheck, Name: "nothing is lost", Expected: "3 entries",
+			Found: fmt.Sprintf("%d entries of pupil-%d", s.Seed, s.Seed%9), AtSeconds: &at})
 		fail(reports.Check{Kind: reports.InvariantCheck, Name: "nothing is lost", Found: "7 entries of teacher"})
 	}
 	if s.Seed%7 == 0 {
-		fail(reports.Check{Kind: reports.ExpectationCheck, Name: fmt.Sprintf("at: %ds, phone: pupil-2, login: right", s.Seed),
+		fail(reports.Check{Kind: reports.ExpectationCheck, Name: fmt.Sprintf("at: %ds, phone: pupil-2, login: right",
+			s.Seed),
 			Expected: "replies Welcome", Found: "nothing", AtSeconds: &at})
 	}
 	return &sim.Result{Run: r}, nil
@@ -63,10 +65,12 @@ func jsonOf(t *testing.T, s *Summary) string {
 
 // TestJobsDoNotChangeResults compares one worker with four, also with the real engine.
 func TestJobsDoNotChangeResults(t *testing.T) {
-	for name, engine := range map[string]func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result, error){"made up": fakeEngine, "real": nil} {
+	for name, engine := range map[string]func(context.Context, *scenarios.Scenario, sim.Options) (*sim.Result,
+		error){"made up": fakeEngine, "real": nil} {
 		var got [2]string
 		for i, jobs := range []int{1, 4} {
-			got[i] = jsonOf(t, swarmOf(t, Options{Seeds: Range{1, 12}.Seeds(), Jobs: jobs, RepeatEvery: 4, Engine: engine}))
+			got[i] = jsonOf(t, swarmOf(t, Options{Seeds: Range{1, 12}.Seeds(), Jobs: jobs, RepeatEvery: 4,
+				Engine: engine}))
 		}
 		if diff := cmp.Diff(got[0], got[1]); diff != "" {
 			t.Errorf("%s: one worker (-) and four (+):\n%s", name, diff)
@@ -92,7 +96,8 @@ func TestOutcomesComeInOrder(t *testing.T) {
 		return fakeEngine(ctx, s, o)
 	}
 	var got []string
-	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{&a, &b}, Seeds: Range{1, 4}.Seeds(), Jobs: 3, Engine: slowFirst,
+	err := Run(context.Background(), Options{Bases: []*scenarios.Scenario{&a, &b}, Seeds: Range{1, 4}.Seeds(), Jobs: 3,
+		Engine:    slowFirst,
 		OnOutcome: func(o *Outcome) { got = append(got, fmt.Sprint(o.Base.File, o.Plan.Seed)) }})
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +112,8 @@ func TestOutcomesComeInOrder(t *testing.T) {
 func TestFailuresAreGrouped(t *testing.T) {
 	s := swarmOf(t, Options{Seeds: Range{1, 35}.Seeds(), Jobs: 2, Engine: fakeEngine})
 	if s.Verdict != reports.Failed || s.Runs != 35 || s.Failed != 11 || len(s.Failures) != 2 {
-		t.Fatalf("%s, %d runs, %d failed, %d causes; want failed, 35, 11, 2", s.Verdict, s.Runs, s.Failed, len(s.Failures))
+		t.Fatalf("%s, %d runs, %d failed, %d causes; want failed, 35, 11, 2", s.Verdict, s.Runs, s.Failed,
+			len(s.Failures))
 	}
 	var got []string
 	for _, g := range s.Sorted() {
@@ -132,12 +138,14 @@ func TestTheEarliestFailureIsTheCause(t *testing.T) {
 		return reports.Check{Kind: kind, Name: name, Verdict: reports.Failed, AtSeconds: at, Found: "it"}
 	}
 	runs := map[uint64][]reports.Check{
-		1: {check(reports.InvariantCheck, "end", nil), check(reports.InvariantCheck, "late", at(9)), check(reports.ExpectationCheck, "step", at(3))},
+		1: {check(reports.InvariantCheck, "end", nil), check(reports.InvariantCheck, "late", at(9)),
+			check(reports.ExpectationCheck, "step", at(3))},
 		2: {check(reports.InvariantCheck, "late", at(8)), check(reports.InvariantCheck, "early", at(7))},
 		3: {check(reports.InvariantCheck, "late", at(5))},
 		4: {check(reports.ExpectationCheck, "step", at(1)), check(reports.InvariantCheck, "late", at(9))},
 	}
-	s := swarmOf(t, Options{Seeds: Range{1, 4}.Seeds(), Engine: func(_ context.Context, sc *scenarios.Scenario, _ sim.Options) (*sim.Result, error) {
+	s := swarmOf(t, Options{Seeds: Range{1, 4}.Seeds(), Engine: func(_ context.Context, sc *scenarios.Scenario,
+		_ sim.Options) (*sim.Result, error) {
 		return &sim.Result{Run: reports.Run{Verdict: reports.Failed, Digest: "d", Checks: runs[sc.Seed]}}, nil
 	}})
 	var got []string
@@ -203,7 +211,8 @@ func TestAnInterruptKeepsResults(t *testing.T) {
 	ctx, stop := context.WithCancel(context.Background())
 	s := NewSummary()
 	err := Run(ctx, Options{Bases: []*scenarios.Scenario{classroom(t)}, Seeds: Range{1, 1 << 40}.Seeds(), Jobs: 1,
-		OnOutcome: s.Add, Engine: func(ctx context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+		OnOutcome: s.Add, Engine: func(ctx context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result,
+			error) {
 			if sc.Seed == 8 {
 				stop()
 			}
@@ -222,9 +231,11 @@ func TestAnInterruptKeepsResults(t *testing.T) {
 
 // TestARunThatBreaksIsAFailure of its seed, with the stack as last events. Other seeds continue.
 func TestARunThatBreaksIsAFailure(t *testing.T) {
-	s := swarmOf(t, Options{Seeds: Range{1, 9}.Seeds(), Jobs: 2, Engine: func(ctx context.Context, sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+	s := swarmOf(t, Options{Seeds: Range{1, 9}.Seeds(), Jobs: 2, Engine: func(ctx context.Context,
+		sc *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
 		if sc.Seed%4 == 0 {
-			return nil, &sim.Broken{Why: fmt.Sprintf("virtual: event at %d ns is before now", sc.Seed), Stack: []byte("goroutine 1\nworld.go:7\n")}
+			return nil, &sim.Broken{Why: fmt.Sprintf("virtual: event at %d ns is before now", sc.Seed),
+				Stack: []byte("goroutine 1\nworld.go:7\n")}
 		}
 		return fakeEngine(ctx, sc, o)
 	}})
@@ -233,7 +244,8 @@ func TestARunThatBreaksIsAFailure(t *testing.T) {
 		t.Fatalf("%d runs, %d causes: %+v", s.Runs, len(g), s.Failures)
 	}
 	want := "the run breaks: virtual: event at # ns is before now"
-	if g[0].Cause != want || g[0].Runs != 2 || g[0].Seed != 4 || !slices.Equal(g[0].Check.LastEvents, []string{"goroutine 1", "world.go:7"}) {
+	if g[0].Cause != want || g[0].Runs != 2 || g[0].Seed != 4 ||
+		!slices.Equal(g[0].Check.LastEvents, []string{"goroutine 1", "world.go:7"}) {
 		t.Errorf("the first group is %+v, want %q of seed 4, twice, with its stack", g[0], want)
 	}
 }
@@ -266,13 +278,43 @@ func TestARunWithoutEndIsAFailure(t *testing.T) {
 		cause  string
 		found  string
 	}{
-		{onward, Limits{Events: 100}, "the run does not end", "at 1m41s of virtual time, after 101 events: the limit of events was exceeded"},
+		{onward, Limits{Events: 100}, "the run does not end",
+			"at 1m41s of virtual time, after 101 events: the limit of events was exceeded"},
 		{stuck, limits, "the run was not finished in 1m0s of real time",
-			"at 0s of virtual time, after 0 events: not finished after 1m0s of real time, a limit that depends on the machine"},
+			"at 0s of virtual time, after 0 events: not finished after 1m0s of real time, a limit that depends on " +
+				"the machine"},
 	} {
 		s := swarmOf(t, Options{Seeds: Range{3, 3}.Seeds(), Jobs: 1, Engine: c.engine, Limits: c.limits})
 		if len(s.Failures) != 1 || s.Failures[0].Cause != c.cause || s.Failures[0].Check.Found != c.found {
 			t.Errorf("failures %+v, want %q that found %q", s.Failures, c.cause, c.found)
+		}
+	}
+}
+
+// TestASlowRunIsNoFailure: the limit of real time is one for a run whose events do not go on.
+func TestASlowRunIsNoFailure(t *testing.T) {
+	asked, times := make(chan bool), make(chan time.Time)
+	for ends, want := range map[int]string{
+		slowdown - 1: "", slowdown: "the run was not finished in 10m0s of real time",
+	} {
+		s := swarmOf(t, Options{Seeds: Range{3, 3}.Seeds(), Jobs: 1,
+			Limits: Limits{Wall: time.Minute, Timer: func(time.Duration) <-chan time.Time {
+				go func() { asked <- true }()
+				return times
+			}},
+			Engine: func(_ context.Context, _ *scenarios.Scenario, o sim.Options) (*sim.Result, error) {
+				for n := range ends {
+					<-asked
+					o.Progress(sim.Progress{Events: uint64(n + 1)})
+					times <- time.Time{}
+				}
+				if want == "" {
+					<-asked
+				}
+				return &sim.Result{Run: reports.Run{Verdict: reports.Passed, Digest: "abc"}}, nil
+			}})
+		if want == "" && len(s.Failures) > 0 || want != "" && (len(s.Failures) != 1 || s.Failures[0].Cause != want) {
+			t.Errorf("%d periods: failures %+v, want %q", ends, s.Failures, want)
 		}
 	}
 }
@@ -325,7 +367,8 @@ func TestASecondRunThatDoesNotEndIsNotAnother(t *testing.T) {
 				}
 				return &sim.Result{Run: reports.Run{Verdict: reports.Passed, Digest: "abc"}}, nil
 			}})
-		if len(s.Failures) != 1 || s.Failures[0].Cause != cause || !strings.HasPrefix(s.Failures[0].Check.Found, "in a second run: ") {
+		if len(s.Failures) != 1 || s.Failures[0].Cause != cause ||
+			!strings.HasPrefix(s.Failures[0].Check.Found, "in a second run: ") {
 			t.Errorf("failures %+v, want one: %q", s.Failures, cause)
 		}
 	}

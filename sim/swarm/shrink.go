@@ -18,6 +18,9 @@ import (
 type Shrunk struct {
 	File []byte
 	Note string // sizes of the scenario and the search, in parentheses; remarks, such as "needs its seed"
+	// Run is a run of the file with its scene, and Check its check that failed. They are nil if the run breaks.
+	Run   *reports.Run
+	Check *reports.Check
 }
 
 // Errors of shrinking.
@@ -58,6 +61,9 @@ func Shrink(
 	small, err := sh.shrink(ctx, failing, plan, o)
 	if err != nil {
 		return nil, fmt.Errorf("shrinking seed %d of %q: %w", g.Seed, g.File, err)
+	}
+	if s, err := scenarios.Parse(path, small.File, scenarios.Options{}); err == nil {
+		small.Run, small.Check = sh.run(ctx, s, sim.Options{Scene: true})
 	}
 	return small, nil
 }
@@ -101,7 +107,7 @@ func (sh *shrinking) shrink(
 	if fallback {
 		note += "; the file of a smaller scenario does not fail"
 	}
-	return &Shrunk{file, note}, nil
+	return &Shrunk{File: file, Note: note}, nil
 }
 
 // file returns the file of a scenario, after it has read the file back and run it. The file describes the failure of
@@ -149,16 +155,29 @@ func (sh *shrinking) causes(r *sim.Result, err error) []string {
 
 // check runs a scenario and returns its failed check with the cause, or nil if there is none.
 func (sh *shrinking) check(ctx context.Context, s *scenarios.Scenario) *reports.Check {
-	for _, f := range sh.failures(sim.Run(ctx, s, sim.Options{WithoutDelays: true})) {
+	_, check := sh.run(ctx, s, sim.Options{WithoutDelays: true})
+	return check
+}
+
+// run runs a scenario and returns the run and its failed check with the cause, each nil if there is none.
+func (sh *shrinking) run(
+	ctx context.Context, s *scenarios.Scenario, o sim.Options,
+) (run *reports.Run, check *reports.Check) {
+	r, err := sim.Run(ctx, s, o)
+	if err == nil {
+		run = &r.Run
+	}
+	for _, f := range sh.failures(r, err) {
 		if f.Cause == sh.group.Cause {
-			return &f.Check
+			return run, &f.Check
 		}
 	}
-	return nil
+	return run, nil
 }
 
 // onlyWithFaults restricts try to failures that faults or adversaries cause: a candidate must be prepared (see
-// preconditions), and must not fail without its faults and adversaries. Otherwise a candidate could fail because it lacks a login.
+// preconditions), and must not fail without its faults and adversaries. Otherwise a candidate could fail because it
+// lacks a login.
 func onlyWithFaults(try shrink.Try, cause string, prepared func(*scenarios.Scenario) bool) shrink.Try {
 	return func(ctx context.Context, s *scenarios.Scenario, record bool) (shrink.TryResult, error) {
 		if !record && !prepared(s) {

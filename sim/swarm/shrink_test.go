@@ -23,12 +23,14 @@ func TestRunsThatAreNotShrunk(t *testing.T) {
 	last := s.Script[len(s.Script)-1]
 	g := &Group{Cause: "liveness: do: Upload_contact_log: nothing", Seed: 2, File: base.File,
 		Check: reports.Check{Kind: reports.ExpectationCheck, Name: last.Text, Expected: "an upload", Found: "nothing"}}
-	if _, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Options{MaxRuns: 5}); err == nil || !strings.Contains(err.Error(), "seed 2 of") {
+	if _, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Options{MaxRuns: 5}); err == nil ||
+		!strings.Contains(err.Error(), "seed 2 of") {
 		t.Errorf("a run that holds was shrunk: %v", err)
 	}
 	for _, name := range []string{RunEnds, SameRun} {
 		g.Cause, g.Check.Name = "x", name
-		if small, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Options{}); small != nil || err != nil {
+		if small, err := Shrink(context.Background(), base, g, "found-x", "x.yaml", shrink.Options{}); small != nil ||
+			err != nil {
 			t.Errorf("%q was shrunk: %v, %v", name, small, err)
 		}
 	}
@@ -37,7 +39,8 @@ func TestRunsThatAreNotShrunk(t *testing.T) {
 	}
 }
 
-// drawnLesson returns a generated scenario with faults and adversaries, and its reduction. fails returns the causes of a
+// drawnLesson returns a generated scenario with faults and adversaries, and its reduction. fails returns the causes of
+// a
 // candidate.
 func drawnLesson(
 	t *testing.T, cause string, fails func(*scenarios.Scenario) []string,
@@ -48,8 +51,10 @@ func drawnLesson(
 	for seed := uint64(2); len(s.Adversaries) == 0 || len(s.Faults) < 4; seed++ {
 		s, plan = Draw(base, seed)
 	}
-	g := &Group{Cause: cause, Seed: plan.Seed, File: base.File, Check: reports.Check{Kind: reports.InvariantCheck, Expected: "that of the swarm", Found: "at 9 s"}}
-	sh := &shrinking{group: g, naming: newCauseNames(base), name: "found-x", path: "x.yaml", accepted: []*scenarios.Scenario{s},
+	g := &Group{Cause: cause, Seed: plan.Seed, File: base.File, Check: reports.Check{Kind: reports.InvariantCheck,
+		Expected: "that of the swarm", Found: "at 9 s"}}
+	sh := &shrinking{group: g, naming: newCauseNames(base), name: "found-x", path: "x.yaml",
+		accepted: []*scenarios.Scenario{s},
 		try: func(_ context.Context, s *scenarios.Scenario, record bool) (shrink.TryResult, error) {
 			t := shrink.TryResult{Causes: fails(s)}
 			if record {
@@ -83,10 +88,12 @@ func TestAFailureOfAnAdversaryKeepsItsLength(t *testing.T) {
 	if len(got.Adversaries) != 1 || len(got.Script)+len(got.Faults)+len(got.Routine) > 0 || got.Length <= 0 {
 		t.Errorf("left is\n%s", small.File)
 	}
-	if !regexp.MustCompile(`^\((1 phone|2 phones), 1 step or fault; \d+ runs\)$`).MatchString(small.Note) { // the phones may be the attacker and its target, or one of them
+	// the phones may be the attacker and its target, or one of them
+	if !regexp.MustCompile(`^\((1 phone|2 phones), 1 step or fault; \d+ runs\)$`).MatchString(small.Note) {
 		t.Errorf("noted is %q", small.Note)
 	}
-	if text := string(small.File); !strings.Contains(text, "expected what is small, found at 1 s") || strings.Contains(text, "that of the swarm") || !IsGenerated(small.File) {
+	if text := string(small.File); !strings.Contains(text, "expected what is small, found at 1 s") ||
+		strings.Contains(text, "that of the swarm") || !IsGenerated(small.File) {
 		t.Errorf("the file describes another run:\n%s", text)
 	}
 }
@@ -110,7 +117,8 @@ func TestALargerScenarioIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := scenarios.Parse("x.yaml", small.File, scenarios.Options{})
-	if err != nil || len(got.Faults) < 2 || files == 0 || !strings.HasSuffix(small.Note, "; the file of a smaller scenario does not fail") {
+	if err != nil || len(got.Faults) < 2 || files == 0 || !strings.HasSuffix(small.Note,
+		"; the file of a smaller scenario does not fail") {
 		t.Errorf("%v, after %d bad files: %d faults in\n%s", err, files, len(got.Faults), small.File)
 	}
 }
@@ -138,11 +146,12 @@ func TestPreconditions(t *testing.T) {
 		change func(*scenarios.Scenario)
 		lacks  bool
 	}{
-		"a login":      {without(func(st *scenarios.Step) bool { return st.Login != nil }), true},
-		"a download":   {without(does(scenarios.VerbDownload)), true},
-		"a beacon":     {without(does(scenarios.VerbBeacon)), true},
-		"an upload":    {without(does(scenarios.VerbUpload)), false},
-		"logins alone": {func(s *scenarios.Scenario) { s.Script = s.Script[:first(s, does(scenarios.VerbDownload))] }, false},
+		"a login":    {without(func(st *scenarios.Step) bool { return st.Login != nil }), true},
+		"a download": {without(does(scenarios.VerbDownload)), true},
+		"a beacon":   {without(does(scenarios.VerbBeacon)), true},
+		"an upload":  {without(does(scenarios.VerbUpload)), false},
+		"logins alone": {func(s *scenarios.Scenario) { s.Script = s.Script[:first(s, does(scenarios.VerbDownload))] },
+			false},
 		"no faults":    {func(s *scenarios.Scenario) { s.Faults = nil }, false},
 		"a long block": {func(s *scenarios.Scenario) { s.Server.BlockDuration = time.Hour }, true},
 		"no end": {func(s *scenarios.Scenario) {
@@ -183,7 +192,8 @@ func TestLivenessMustHoldWithoutFaults(t *testing.T) {
 			if len(s.Faults) > 0 {
 				return shrink.TryResult{Causes: []string{cause}}, nil
 			}
-			return shrink.TryResult{Causes: slices.DeleteFunc([]string{without}, func(c string) bool { return c == "" })}, nil
+			return shrink.TryResult{Causes: slices.DeleteFunc([]string{without},
+				func(c string) bool { return c == "" })}, nil
 		}, cause, preconditions(s, plan.Heal))
 		got, err := try(context.Background(), s, false)
 		if err != nil || !slices.Equal(got.Causes, want) {

@@ -24,7 +24,8 @@ type Summary struct {
 	Verdict reports.Verdict `json:"verdict"`
 	// Reasons are the reasons other than failures for which a swarm failed or ended.
 	Reasons   []string   `json:"reasons,omitempty"`
-	Ranges    []Range    `json:"seeds"` // the seeds that were run, in order, with ranges that touch combined
+	Ranges    []Range    `json:"seeds"`          // the seeds that were run, in order, with ranges that touch combined
+	Part      *Part      `json:"part,omitempty"` // nil if the swarm is not a part; merged parts are none
 	Files     []FileRuns `json:"files"`
 	Runs      uint64     `json:"runs"`
 	Failed    uint64     `json:"failed"` // runs
@@ -62,7 +63,8 @@ type Situation struct {
 // Group is the failures of one cause. Seed, File, Plan and Check are those of the smallest seed.
 type Group struct {
 	Cause  string        `json:"cause"`
-	Runs   uint64        `json:"runs"` // the runs whose first failure has this cause
+	Runs   uint64        `json:"runs"`                  // the runs whose first failure has this cause
+	Seeds  []uint64      `json:"first_seeds,omitempty"` // of these runs, at most maxSeeds
 	Seed   uint64        `json:"seed"`
 	File   string        `json:"file"`
 	Plan   Plan          `json:"plan"`
@@ -120,7 +122,8 @@ func (s *Summary) Add(out *Outcome) {
 	for i, f := range out.Failures {
 		if i == 0 {
 			one.Verdict, one.Failed, one.Files[0].Failed = reports.Failed, 1, 1
-			one.Failures = []Group{{Cause: f.Cause, Runs: 1, Seed: seed, File: file, Plan: out.Plan, Check: f.Check}}
+			one.Failures = []Group{{Cause: f.Cause, Runs: 1, Seeds: []uint64{seed}, Seed: seed, File: file, Plan: out.Plan,
+				Check: f.Check}}
 			continue
 		}
 		one.Failures[0].Later = mergeLaterCauses(one.Failures[0].Later, []LaterCause{{f.Cause, 1}})
@@ -173,15 +176,27 @@ func (s *Summary) addGroup(g *Group) {
 	case i >= 0:
 		h := &s.Failures[i]
 		runs, later := h.Runs+g.Runs, mergeLaterCauses(h.Later, g.Later)
+		seeds := firstSeeds(h.Seeds, g.Seeds)
 		if g.Seed < h.Seed {
 			*h = *g
 		}
-		h.Runs, h.Later = runs, later
+		h.Runs, h.Later, h.Seeds = runs, later, seeds
 	case len(s.Failures) < maxCauses:
 		s.Failures = append(s.Failures, *g)
 	default:
 		s.MoreCauses += g.Runs
 	}
+}
+
+// maxSeeds is the maximum number of seeds that a summary keeps of a cause.
+const maxSeeds = 5
+
+// firstSeeds returns the smallest of some seeds, at most maxSeeds.
+func firstSeeds(a, b []uint64) []uint64 {
+	all := slices.Concat(a, b)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return all[:min(len(all), maxSeeds)]
 }
 
 // mergeLaterCauses adds the runs by cause, the most frequent first.
@@ -424,7 +439,7 @@ func (s *Summary) Validate() error {
 	case !slices.Equal(total.Ranges, s.Ranges):
 		return errors.New("the seeds differ from the seeds of the files")
 	}
-	return s.validateFailures()
+	return errors.Join(s.validatePart(), s.validateFailures())
 }
 
 // validate checks that the ranges are in order and that the counts match them.

@@ -50,8 +50,9 @@ type Options struct {
 
 // Limits bound one run. A run that exceeds a limit fails with a LimitExceeded error.
 type Limits struct {
-	Events uint64        // 0 is no limit
-	Wall   time.Duration // of real time; 0 is no limit
+	Events uint64 // 0 is no limit
+	// Wall is the limit of real time; 0 is none. A run that goes on, because its machine is busy, has ten times as much.
+	Wall time.Duration
 	// Timer is time.After, or the substitute of a test. Nil: Wall is not enforced.
 	Timer func(time.Duration) <-chan time.Time
 }
@@ -221,14 +222,24 @@ func (o *Options) runWithinLimits(
 	}
 	done := make(chan answer, 1)
 	go func() { done <- run() }()
-	select {
-	case a := <-done:
-		return a.result, a.err
-	case <-parent.Done():
-		return nil, parent.Err()
-	case <-o.Limits.Timer(o.Limits.Wall):
-		e := &LimitExceeded{At: time.Duration(at.Load()), Events: events.Load(), Wall: o.Limits.Wall}
-		cancel(e)
-		return nil, e
+	e := &LimitExceeded{}
+	for range slowdown {
+		before := e.Events
+		select {
+		case a := <-done:
+			return a.result, a.err
+		case <-parent.Done():
+			return nil, parent.Err()
+		case <-o.Limits.Timer(o.Limits.Wall):
+		}
+		e.At, e.Events, e.Wall = time.Duration(at.Load()), events.Load(), e.Wall+o.Limits.Wall
+		if e.Events == before {
+			break
+		}
 	}
+	cancel(e)
+	return nil, e
 }
+
+// slowdown is the number of times that a run may exceed the limit of real time while its events go on.
+const slowdown = 10

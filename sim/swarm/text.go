@@ -37,6 +37,12 @@ func (s *Summary) Text(w io.Writer, o TextOptions) error {
 }
 
 func (p *page) verdict(s *Summary) {
+	p.Line("%s  swarm: %s", p.Paint(s.Verdict.Color(), strings.ToUpper(string(s.Verdict))),
+		reports.Escape(s.result()))
+}
+
+// result returns the numbers of runs and causes, and the other reasons of the verdict.
+func (s *Summary) result() string {
 	result := reports.Plural(s.Runs, "run", "runs") + " held"
 	if s.Runs == 0 {
 		result = "no seed was run"
@@ -48,18 +54,17 @@ func (p *page) verdict(s *Summary) {
 	}
 	for _, reason := range s.Reasons {
 		if s.Verdict != reports.Interrupted { // that verdict itself is the reason
-			result += "; " + reports.Escape(reason)
+			result += "; " + reason
 		}
 	}
-	p.Line("%s  swarm: %s", p.Paint(s.Verdict.Color(), strings.ToUpper(string(s.Verdict))), result)
+	return result
 }
 
 func (p *page) failures(s *Summary) {
 	for _, g := range s.Sorted() {
 		p.Line("")
 		p.Line("  %s  %s", p.Paint(reports.Red, "failed"), reports.Escape(g.Cause))
-		p.Detail("runs", fmt.Sprintf("%s of %s; first: seed %d of %s",
-			reports.FormatCount(g.Runs), reports.FormatCount(s.Runs), g.Seed, g.File))
+		p.Detail("runs", s.runsOf(g))
 		p.example(g)
 	}
 	if p.NoOutputFolder && len(s.Failures) > 0 {
@@ -72,19 +77,10 @@ func (p *page) failures(s *Summary) {
 
 // example writes the first failure of a cause and the command that repeats it.
 func (p *page) example(g *Group) {
-	if g.Check.Name != "" && g.Check.Kind != reports.InvariantCheck {
-		p.Detail("step", g.Check.Name)
-	}
+	p.Detail("step", stepOf(&g.Check))
 	p.Detail("expected", g.Check.Expected)
 	p.Detail("found", cmp.Or(g.Check.Found, "nothing"))
-	if g.Check.AtSeconds != nil {
-		at := time.Duration(*g.Check.AtSeconds * float64(time.Second))
-		phase := "under faults"
-		if at > g.Plan.Heal {
-			phase = "healed"
-		}
-		p.Detail("at", fmt.Sprintf("%v of virtual time, %s (heal at %v)", at, phase, g.Plan.Heal))
-	}
+	p.Detail("at", g.time())
 	p.Detail("repeat", g.Repeat)
 	p.Detail("drawn", g.Drawn)
 	p.Detail("shrunk", strings.TrimSpace(g.Shrunk+" "+g.ShrunkNote))
@@ -103,6 +99,25 @@ func (p *page) example(g *Group) {
 		events = append(events, quotedTexts.ReplaceAllStringFunc(e, abridged))
 	}
 	p.List("last events", events)
+}
+
+// runsOf returns the number of runs of a cause, and the first of them.
+func (s *Summary) runsOf(g *Group) string {
+	return fmt.Sprintf("%s of %s; first: seed %d of %s",
+		reports.FormatCount(g.Runs), reports.FormatCount(s.Runs), g.Seed, g.File)
+}
+
+// time returns the time of the failure and its phase, or "" if it has no time.
+func (g *Group) time() string {
+	if g.Check.AtSeconds == nil {
+		return ""
+	}
+	at := time.Duration(*g.Check.AtSeconds * float64(time.Second))
+	phase := "under faults"
+	if at > g.Plan.Heal {
+		phase = "healed"
+	}
+	return fmt.Sprintf("%v of virtual time, %s (heal at %v)", at, phase, g.Plan.Heal)
 }
 
 // maxQuoted is the length in bytes to which a quoted text of an event is cut.
@@ -139,6 +154,9 @@ func (p *page) later(causes []LaterCause) {
 func (p *page) counts(s *Summary) {
 	p.Line("")
 	p.Field("seeds", seedsText(s.Ranges))
+	if s.Part != nil {
+		p.Field("part", s.Part.String())
+	}
 	for i, f := range s.Files {
 		name := "scenarios"
 		if i > 0 {
@@ -202,14 +220,20 @@ func (p *page) reached(
 }
 
 func (p *page) speed(s *Summary) {
-	const day = 24 * 60 * 60 * 1000
-	p.Field("virtual",
-		fmt.Sprintf("%.2f days, %s", float64(s.VirtualMs)/day, reports.Plural(s.Events, "event", "events")))
-	if s.WallSeconds <= 0 {
-		return
+	p.Field("virtual", s.virtualTime())
+	if s.WallSeconds > 0 {
+		p.Field("time", s.realTime())
 	}
+}
+
+func (s *Summary) virtualTime() string {
+	const day = 24 * 60 * 60 * 1000
+	return fmt.Sprintf("%.2f days, %s", float64(s.VirtualMs)/day, reports.Plural(s.Events, "event", "events"))
+}
+
+func (s *Summary) realTime() string {
 	t := s.throughput()
-	p.Field("time", fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %sx real time",
+	return fmt.Sprintf("%.1f s with %s: %.1f runs per second, %.1f per worker; %sx real time",
 		s.WallSeconds, reports.Plural(max(s.Jobs, 1), "worker", "workers"), t.RunsPerSecond, t.RunsPerSecondPerCore,
-		reports.FormatCount(uint64(t.VirtualPerWall+0.5))))
+		reports.FormatCount(uint64(t.VirtualPerWall+0.5)))
 }

@@ -14,8 +14,10 @@ func TestText(t *testing.T) {
 	s := swarmOf(t, Options{Seeds: Range{1, 20}.Seeds(), Jobs: 1, RepeatEvery: 10, Engine: fakeEngine})
 	s.WallSeconds, s.Jobs = 2, 2
 	s.Adversaries = []reports.KindCount{{Kind: "forge", Count: 1200}}
-	s.Invariants = []reports.KindCount{{Kind: "every TempID is issued once"}, {Kind: "no entry stays", Count: 7}, {Kind: "nothing grows"}}
-	s.Situations = []Situation{{"torn line", "a line is torn at a crash", 3}, {"expiry", "a beacon comes in the instant of its expiry", 0}}
+	s.Invariants = []reports.KindCount{{Kind: "every TempID is issued once"}, {Kind: "no entry stays", Count: 7},
+		{Kind: "nothing grows"}}
+	s.Situations = []Situation{{"torn line", "a line is torn at a crash", 3},
+		{"expiry", "a beacon comes in the instant of its expiry", 0}}
 	for i := range s.Failures {
 		g := &s.Failures[i]
 		g.Repeat = "sim swarm --seeds 5-5 --verbose x.yaml"
@@ -24,7 +26,8 @@ func TestText(t *testing.T) {
 		g.Check.LastEvents = []string{"61.0 anna: prints", `62.0 anna: sends "` + strings.Repeat("x", 70) + `\n"`}
 	}
 	s.Failures[1].Later = []LaterCause{{"nothing is lost: # entries of …", 3}, {"another", 1}}
-	s.Failures[0].Drawn, s.Failures[0].Shrunk, s.Failures[0].ShrunkNote = "out/drawn-nothing.yaml", "out/found-nothing.yaml", "(2 phones, 3 steps and faults; 90 runs)"
+	s.Failures[0].Drawn, s.Failures[0].Shrunk, s.Failures[0].ShrunkNote = "out/drawn-nothing.yaml",
+		"out/found-nothing.yaml", "(2 phones, 3 steps and faults; 90 runs)"
 	var b strings.Builder
 	if err := s.Text(&b, TextOptions{}); err != nil {
 		t.Fatal(err)
@@ -72,7 +75,8 @@ func TestText(t *testing.T) {
 	if err := s.Text(&b, TextOptions{NoOutputFolder: true}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"of 2 causes; shrinking was interrupted\n", "  not reached expiry\n", "  use --out DIR to write a small scenario for each cause\n"} {
+	for _, want := range []string{"of 2 causes; shrinking was interrupted\n", "  not reached expiry\n",
+		"  use --out DIR to write a small scenario for each cause\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}
@@ -83,8 +87,10 @@ func TestText(t *testing.T) {
 	if err := s.Text(&b, TextOptions{ShowDraws: true, Color: true}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"\x1b[1;31mFAILED\x1b[0m", "    drawn\n      fault: crash: \\x1b[2J\n    last events\n      61.0 anna: prints\n",
-		`      62.0 anna: sends "` + strings.Repeat("x", 64) + "\"… (7 more bytes)\n", "    drawn     see above: seed 5 of x.yaml\n"} {
+	for _, want := range []string{"\x1b[1;31mFAILED\x1b[0m",
+		"    drawn\n      fault: crash: \\x1b[2J\n    last events\n      61.0 anna: prints\n",
+		`      62.0 anna: sends "` + strings.Repeat("x", 64) + "\"… (7 more bytes)\n",
+		"    drawn     see above: seed 5 of x.yaml\n"} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
 		}

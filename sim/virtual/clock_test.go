@@ -59,7 +59,8 @@ func TestClockRefusesTimers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			func() {
 				defer func() {
-					want := "virtual.Clock." + name + ": virtual time has no timers; a state machine returns its next wake-up"
+					want := "virtual.Clock." + name +
+						": virtual time has no timers; a state machine returns its next wake-up"
 					if got := recover(); got != want {
 						t.Errorf("%s panics with %v, want %q", name, got, want)
 					}
@@ -86,7 +87,8 @@ func TestBeginBeforeZero(t *testing.T) {
 	if len(calls) != 4 || [4]time.Duration(calls) != [4]time.Duration(want) {
 		t.Errorf("calls came at %v, want %v", calls, want)
 	}
-	if got := r.serverReads; len(got) != 2 || got[0].at != -20*ms || got[0].text != "a" || got[1].at != 30*ms || got[1].text != "pw-a" {
+	if got := r.serverReads; len(got) != 2 || got[0].at != -20*ms || got[0].text != "a" || got[1].at != 30*ms ||
+		got[1].text != "pw-a" {
 		t.Errorf("the server read %+v, want the name at -20ms and the password at 30ms", got)
 	}
 	if first, _, _ := strings.Cut(r.trace.String(), "\n"); first != `-0.050000000 server: prints "I am listening"` {

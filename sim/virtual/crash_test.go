@@ -31,9 +31,11 @@ func TestCrashOfTheServer(t *testing.T) {
 	r.Call(9*second, func() { r.Type(1, protocol.CommandUpload) })
 	r.until(10 * second)
 	wantLines(t, "notes", r.noted("server"), "3s server stopped", "7s server started")
-	wantLines(t, "trace", r.traced(" server: is "), "3.000000000 server: is killed", "7.000000000 server: is started again")
+	wantLines(t, "trace", r.traced(" server: is "), "3.000000000 server: is killed",
+		"7.000000000 server: is started again")
 	wantLines(t, "applied", r.effectLines(), "3s fault 1 crash -1>-1 #0 0")
-	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpLogin, nodes.OutcomeConnectionLost},
+	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpLogin,
+		nodes.OutcomeConnectionLost},
 		outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpUpload, nodes.OutcomeOK})
 	if n := r.Totals().Uploads; n.Resolved != 1 {
 		t.Errorf("uploads %+v, want the TempID resolved", n)
@@ -159,11 +161,13 @@ func TestSwitchOff(t *testing.T) {
 		}
 	})
 	r.until(300 * second)
-	wantLines(t, "notes", slices.Concat(r.noted("phone 1 st"), r.noted("lost on arrival")), "2.6s phone 1 stopped", "12.6s phone 1 started with 3", "2.605s lost on arrival", "5.01s lost on arrival")
+	wantLines(t, "notes", slices.Concat(r.noted("phone 1 st"), r.noted("lost on arrival")), "2.6s phone 1 stopped",
+		"12.6s phone 1 started with 3", "2.605s lost on arrival", "5.01s lost on arrival")
 	wantLines(t, "expiry", r.traced("that expire"), "181.010000000 b: log entries that expire: 1, left: 2",
 		"181.410000000 b: log entries that expire: 1, left: 1", "182.510000000 b: log entries that expire: 1, left: 0")
 	wantLines(t, "connection", r.traced("b: c1 is"), "2.600000000 b: c1 is closed by the phone")
-	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpDownload, nodes.OutcomeOK})
+	wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK}, outcome{1, nodes.OpDownload,
+		nodes.OutcomeOK})
 	r.checkBalance()
 }
 
@@ -220,7 +224,8 @@ func TestCrashOfAPhone(t *testing.T) {
 				t.Errorf("seed %d: %s", seed+1, started)
 			}
 			got := r.traced("that expire")
-			if !strings.HasPrefix(got[0], "181.01") || !strings.HasPrefix(got[1], "181.41") || len(got) == 3 && !strings.HasPrefix(got[2], "182.51") {
+			if !strings.HasPrefix(got[0], "181.01") || !strings.HasPrefix(got[1], "181.41") || len(got) == 3 &&
+				!strings.HasPrefix(got[2], "182.51") {
 				t.Errorf("seed %d: expiry %v", seed+1, got)
 			}
 			wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeOK},
@@ -265,7 +270,8 @@ func TestTwoCrashesOverlap(t *testing.T) {
 	r.addFault(2*second, 4*second, world.Fault{Kind: fault.Crash, Of: both})
 	r.Call(500*ms, func() { r.RestartServer(5 * second) })
 	r.until(10 * second)
-	wantLines(t, "notes", r.noted("st"), "500ms server stopped", "1s phone 1 stopped", "6s phone 1 started with 0", "6s server started")
+	wantLines(t, "notes", r.noted("st"), "500ms server stopped", "1s phone 1 stopped", "6s phone 1 started with 0",
+		"6s server started")
 }
 
 // TestPhonesDiskFaults checks that a phone prints the first failed save of its log,
@@ -280,7 +286,8 @@ func TestPhonesDiskFaults(t *testing.T) {
 			r.threeBeacons()
 			r.until(20 * second)
 			got := r.traced("b: prints")
-			if len(got) < 2 || !strings.HasPrefix(got[0], "2.010000000 b: prints \"the contact log is not saved: ") || got[len(got)-1] != `7.010000000 b: prints "the contact log is saved again"` {
+			if len(got) < 2 || !strings.HasPrefix(got[0], "2.010000000 b: prints \"the contact log is not saved: ") ||
+				got[len(got)-1] != `7.010000000 b: prints "the contact log is saved again"` {
 				t.Errorf("%s: the phone prints\n%s", disk, strings.Join(got, "\n"))
 			}
 			wantLines(t, disk, r.noted("wrote"), "1.01s phone 1 wrote 1", "7.01s phone 1 wrote 3")
@@ -307,7 +314,8 @@ func TestPhonesSlowDisk(t *testing.T) {
 	r.threeBeacons()
 	r.until(20 * second)
 	wantLines(t, "written", r.noted("wrote"), "2.21s phone 1 wrote 1", "3.41s phone 1 wrote 2", "4.61s phone 1 wrote 3")
-	wantLines(t, "applied", r.effectLines(), "1.01s fault 1 disk 1>-1 #0 1200000000", "2.21s fault 1 disk 1>-1 #0 1200000000", "3.41s fault 1 disk 1>-1 #0 1200000000")
+	wantLines(t, "applied", r.effectLines(), "1.01s fault 1 disk 1>-1 #0 1200000000",
+		"2.21s fault 1 disk 1>-1 #0 1200000000", "3.41s fault 1 disk 1>-1 #0 1200000000")
 }
 
 // TestServersDiskFaults checks that the server does not issue a TempID that cannot
@@ -334,12 +342,14 @@ func TestServersDiskFaults(t *testing.T) {
 					t.Errorf("%s: %s", disk, s)
 				}
 			}
-			wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeNoAnswer},
+			wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload,
+				nodes.OutcomeNoAnswer},
 				outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
 			wantOutcomes(t, r.outcomes(1), outcome{1, nodes.OpLogin, nodes.OutcomeWrongPassword})
 			wantLines(t, disk, r.traced("is on disk"), "21.080000000 server: store 20 is on disk, records: 1",
 				"30.010000000 server: store 21 is on disk, records: 1")
-			wantLines(t, disk, r.traced("saved now"), `21.080000000 server: prints "the attempts that could not be saved are saved now"`)
+			wantLines(t, disk, r.traced("saved now"),
+				`21.080000000 server: prints "the attempts that could not be saved are saved now"`)
 
 		})
 	}
@@ -352,11 +362,13 @@ func TestServersSlowDisk(t *testing.T) {
 	r := newRig(t, c)
 	r.loginOK(0)
 	r.loginOK(1)
-	r.addFault(second, 2*second, world.Fault{Kind: fault.Disk, Disk: "slow", Of: server, Min: 3 * second, Max: 3 * second, Count: 1})
+	r.addFault(second, 2*second, world.Fault{Kind: fault.Disk, Disk: "slow", Of: server, Min: 3 * second,
+		Max: 3 * second, Count: 1})
 	r.Call(2*second, func() { r.Type(0, protocol.CommandDownload) })
 	r.Call(2500*ms, func() { r.Type(1, protocol.CommandDownload) })
 	r.until(10 * second)
-	wantLines(t, "stores", r.noted("store"), "2.01s store of 1", "2.51s store of 1", "5.02s stored 1: <nil>", "5.02s stored 1: <nil>")
+	wantLines(t, "stores", r.noted("store"), "2.01s store of 1", "2.51s store of 1", "5.02s stored 1: <nil>",
+		"5.02s stored 1: <nil>")
 	wantLines(t, "applied", r.effectLines(), "2.01s fault 1 disk -1>-1 #0 3000000000")
 }
 

@@ -22,9 +22,11 @@ func TestLose(t *testing.T) {
 	r.sendBeacon(3*second, 0, 2, 2)
 	r.sendBeacon(3*second, 1, 0, 3)
 	r.until(10 * second)
-	wantLines(t, "verdicts", r.verdictLines(), "2.009999999s 1 of 0 valid", "3.01s 2 of 0 valid", "3.01s 0 of 1 valid", "4.01s 1 of 0 valid")
+	wantLines(t, "verdicts", r.verdictLines(), "2.009999999s 1 of 0 valid", "3.01s 2 of 0 valid", "3.01s 0 of 1 valid",
+		"4.01s 1 of 0 valid")
 	wantLines(t, "applied", r.effectLines(), "2s fault 1 lose 0>1 #0 0", "3s fault 1 lose 0>1 #0 0")
-	wantLines(t, "trace", r.traced("fault 1"), "2.000000000 fault 1: begins: lose", "2.000000000 fault 1: a -> b: a datagram is lost",
+	wantLines(t, "trace", r.traced("fault 1"), "2.000000000 fault 1: begins: lose",
+		"2.000000000 fault 1: a -> b: a datagram is lost",
 		"3.000000000 fault 1: a -> b: a datagram is lost", "4.000000000 fault 1: ends: lose")
 	if n := r.Totals().Datagrams; n.Sent != 6 || n.Lost != 2 || n.Delivered != 4 {
 		t.Errorf("datagrams %+v", n)
@@ -96,9 +98,11 @@ func TestDelayKeepsOrder(t *testing.T) {
 	r.sendBeacon(second+100*ms, 2, 1, 3)
 	r.sendBeacon(second+400*ms, 0, 1, 4)
 	r.until(5 * second)
-	wantLines(t, "verdicts", r.verdictLines(), "1.11s 1 of 2 valid", "1.31s 1 of 0 valid", "1.31s 1 of 0 valid", "1.41s 1 of 0 valid")
+	wantLines(t, "verdicts", r.verdictLines(), "1.11s 1 of 2 valid", "1.31s 1 of 0 valid", "1.31s 1 of 0 valid",
+		"1.41s 1 of 0 valid")
 	one, two := forged(1), forged(2)
-	if got := []string{r.verdicts[1].raw, r.verdicts[2].raw}; !slices.Equal(got, []string{string(one[:]), string(two[:])}) {
+	if got := []string{r.verdicts[1].raw, r.verdicts[2].raw}; !slices.Equal(got,
+		[]string{string(one[:]), string(two[:])}) {
 		t.Error("the second has overtaken the first")
 	}
 }
@@ -186,7 +190,8 @@ func TestTruncate(t *testing.T) {
 	r.sendBytes(second, 2, 1, 20)
 	r.sendBeacon(2*second, 0, 1, 1)
 	r.until(5 * second)
-	wantLines(t, "arrived", r.traced("b <- a"), "1.010000000 b <- a: datagram 1, 20 bytes", "2.010000000 b <- a: datagram 3, 59 bytes")
+	wantLines(t, "arrived", r.traced("b <- a"), "1.010000000 b <- a: datagram 1, 20 bytes",
+		"2.010000000 b <- a: datagram 3, 59 bytes")
 	wantLines(t, "applied", r.effectLines(), "1s fault 1 truncate 0>1 #0 20")
 	wantLines(t, "notes", r.noted("changed"), "1s changed of 0")
 	drawn := newRig(t, delays10)
@@ -217,7 +222,8 @@ func TestSlowUDP(t *testing.T) {
 	r.until(30 * second)
 	wantLines(t, "applied", r.effectLines(), "1s fault 1 slow 0>1 #0 200000000", "1s fault 1 slow 0>1 #1 400000000",
 		"1s fault 1 slow 0>1 #2 600000000", "1s fault 1 slow 0>1 #3 -1", "2s fault 1 slow 0>1 #0 200000000")
-	wantLines(t, "arrived", r.traced("b <- "), "1.010000000 b <- c: datagram 5, 20 bytes", "1.210000000 b <- a: datagram 1, 20 bytes",
+	wantLines(t, "arrived", r.traced("b <- "), "1.010000000 b <- c: datagram 5, 20 bytes",
+		"1.210000000 b <- a: datagram 1, 20 bytes",
 		"1.410000000 b <- a: datagram 2, 20 bytes", "1.610000000 b <- a: datagram 3, 20 bytes",
 		"2.210000000 b <- a: datagram 6, 20 bytes", "20.010000000 b <- a: datagram 7, 20 bytes")
 	r.checkBalance()
@@ -271,9 +277,11 @@ func TestFaultThatNeverFires(t *testing.T) {
 			UDP: virtual.UDP{Delay: virtual.Delay{Mean: 5 * ms}, Lose: 0.2},
 		})
 		if faulty {
-			for _, k := range []fault.Kind{fault.Lose, fault.Delay, fault.Duplicate, fault.Corrupt, fault.Pieces, fault.Join, fault.Reset, fault.Refuse, fault.TimeOut, fault.Disk} {
+			for _, k := range []fault.Kind{fault.Lose, fault.Delay, fault.Duplicate, fault.Corrupt, fault.Pieces,
+				fault.Join, fault.Reset, fault.Refuse, fault.TimeOut, fault.Disk} {
 				for _, stream := range []bool{false, true} {
-					r.addFault(0, 100*second, world.Fault{Kind: k, Skip: 1 << 40, Of: anyNode, Stream: stream, Disk: "failing", Bytes: 1, Max: second})
+					r.addFault(0, 100*second, world.Fault{Kind: k, Skip: 1 << 40, Of: anyNode, Stream: stream,
+						Disk: "failing", Bytes: 1, Max: second})
 				}
 			}
 		}
@@ -292,7 +300,10 @@ func TestFaultThatNeverFires(t *testing.T) {
 	if len(with.effects) != 0 || len(with.traced("fault")) != 40 {
 		t.Errorf("the effects are %v", with.effectLines())
 	}
-	kept := slices.DeleteFunc(with.traced(""), func(line string) bool { return slices.Contains(with.traced("fault"), line) })
+	kept := slices.DeleteFunc(with.traced(""), func(line string) bool {
+		return slices.Contains(with.traced("fault"),
+			line)
+	})
 	if !slices.Equal(kept, without.traced("")) {
 		t.Error("the rest of the trace is another")
 	}

@@ -121,7 +121,8 @@ func TestTraceThatCannotBeWritten(t *testing.T) {
 		t.Errorf("the trace's error is %v, want %v", got, io.ErrShortWrite)
 	}
 	if ok := busy(t, 5, "some bytes", nil); ok.TraceError() != nil || ok.Digest() != full.Digest() {
-		t.Errorf("a trace that could be written: error %v, digest %s; want none and %s", ok.TraceError(), ok.Digest(), full.Digest())
+		t.Errorf("a trace that could be written: error %v, digest %s; want none and %s", ok.TraceError(), ok.Digest(),
+			full.Digest())
 	}
 }
 

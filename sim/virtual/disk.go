@@ -16,40 +16,23 @@ import (
 // disks holds the disks of the nodes. It saves the phones' contact logs and applies
 // disk faults.
 type disks struct {
-	scheduler *scheduler
-	emit      *emitter
-	clocks    *clocks
-	faults    *faults
-	states    *nodeStates
-	host      *phoneHost
+	parts
 
-	server *files.Memory         // nil if it is not stored
-	phones []phoneFolder         // nil if no phone has a disk
-	stored []nodes.StoredContact // buffer for LogWritten
+	server  *files.Memory         // nil if it is not stored
+	folders []phoneFolder         // of the phones; nil if no phone has a disk
+	stored  []nodes.StoredContact // buffer for LogWritten
 }
-
-// saveInterval is the shortest time between two writes of a contact log, as in
-// nodes/socket.
-const saveInterval = time.Second
 
 // contactLogName is the file name of a phone's contact log.
 const contactLogName = "z5272202_contactlog.txt"
 
-// phoneFolder saves a phone's contact log on its disk: at once if the last write began
-// at least saveInterval ago, else saveInterval after the beginning of that write.
+// phoneFolder saves a phone's contact log on its disk.
 type phoneFolder struct {
-	memory   *files.Memory // nil if the phone has no disk
-	log      *files.ContactLog
-	received []nodes.StoredContact // not yet passed to log
-	taken    []nodes.StoredContact // taken by a write that takes time
-	copied   nodes.ContactLog      // contact log of that write
-	changed  bool                  // the log has changed since the last write began
-	written  bool                  // a write has begun, the last one at began
-	writing  bool
-	armed    bool // a save is scheduled
-	failed   bool // the last write failed
-	began    int64
-	life     uint32 // number of times that the log was opened
+	memory *files.Memory // nil if the phone has no disk
+	log    *files.ContactLog
+	saver  files.Saver
+	armed  bool   // a save is scheduled
+	life   uint32 // number of times that the log was opened
 }
 
 // openPhones opens the contact logs of the phones that have a disk.
@@ -59,17 +42,17 @@ func (d *disks) openPhones(phones []PhoneConfig) error {
 		if phones[i].Folder == nil {
 			continue
 		}
-		if d.phones == nil {
-			d.phones = make([]phoneFolder, len(phones))
+		if d.folders == nil {
+			d.folders = make([]phoneFolder, len(phones))
 		}
-		d.phones[i].memory = phones[i].Folder
+		d.folders[i].memory = phones[i].Folder
 		if err := d.openLog(phone); err != nil {
 			return fmt.Errorf("starting %s: %w", phones[i].Name, err)
 		}
-		if stored := d.phones[i].log.Stored(); len(stored) > 0 {
-			p := &d.host.phones[i]
+		if stored := d.folders[i].log.Stored(); len(stored) > 0 {
+			p := &d.phones.phones[i]
 			p.machine.Restore(d.clocks.read(phone), stored)
-			d.host.arm(phone, p)
+			d.phones.arm(phone, p)
 		}
 	}
 	return nil
@@ -77,56 +60,63 @@ func (d *disks) openPhones(phones []PhoneConfig) error {
 
 // folder returns a phone's folder, or nil if it has no disk.
 func (d *disks) folder(phone uint32) *phoneFolder {
-	if d.phones == nil || d.phones[phone].memory == nil {
+	if d.folders == nil || d.folders[phone].memory == nil {
 		return nil
 	}
-	return &d.phones[phone]
+	return &d.folders[phone]
 }
 
 // openLog reads a phone's contact log from its disk.
 func (d *disks) openLog(phone uint32) error {
-	f := &d.phones[phone]
+	f := &d.folders[phone]
 	f.memory.Kill() // no program has its files open any more
 	f.memory.SetTime(d.clocks.read(phone).Wall)
 	log, err := files.OpenContactLog(f.memory, contactLogName)
 	if err != nil {
 		return err
 	}
-	*f = phoneFolder{memory: f.memory, log: log, life: f.life + 1}
+	*f = phoneFolder{memory: f.memory, log: log, saver: files.Saver{File: log}, life: f.life + 1}
 	return nil
 }
 
 // addBeacon passes a valid beacon to the phone's disk.
 func (d *disks) addBeacon(phone uint32, e *nodes.PhoneEffect) {
-	f := d.folder(phone)
-	if f == nil || e.Err != nil {
-		return
+	if f := d.folder(phone); f != nil && e.Err == nil {
+		f.saver.Add(e.Contact())
 	}
-	f.received = append(f.received, e.Contact())
-	f.changed = true
 }
 
 // setChanged notes that a phone's contact log differs from its disk.
-func (d *disks) setChanged(phone uint32) { d.phones[phone].changed = true }
+func (d *disks) setChanged(phone uint32) { d.folders[phone].saver.SetChanged() }
 
-// saveWhenDue saves a contact log that has changed, now or later.
+// saveWhenDue saves a contact log that has changed, now or later. A slow disk ends the write
+// later.
 func (d *disks) saveWhenDue(phone uint32) {
 	f := d.folder(phone)
-	if f == nil || !f.changed || f.writing || f.armed {
+	if f == nil || f.armed {
 		return
 	}
-	if due := f.began + int64(saveInterval); f.written && d.scheduler.now < due {
+	now, life := time.Duration(d.scheduler.now), f.life
+	at, changed := f.saver.Due(now)
+	if !changed {
+		return
+	}
+	if at > now {
 		f.armed = true
-		life := f.life
-		d.scheduler.call(due, func() { d.saveScheduled(phone, life) })
+		d.scheduler.call(int64(at), func() { d.saveScheduled(phone, life) })
 		return
 	}
-	d.startSaving(phone)
+	f.saver.Begin(now, d.phones.phones[phone].machine.Log())
+	if delay := d.delay(phone); delay > 0 {
+		d.scheduler.call(d.scheduler.now+delay, func() { d.endSaving(phone, life) })
+		return
+	}
+	d.saved(phone, d.write(phone))
 }
 
 // saveScheduled executes a scheduled save, unless the log was opened anew since.
 func (d *disks) saveScheduled(phone, life uint32) {
-	f := &d.phones[phone]
+	f := &d.folders[phone]
 	if f.life != life || d.faults.begun && d.states.deferred(phone, func() { d.saveScheduled(phone, life) }) {
 		return
 	}
@@ -134,57 +124,21 @@ func (d *disks) saveScheduled(phone, life uint32) {
 	d.saveWhenDue(phone)
 }
 
-// startSaving begins a write of the contact log as it is now. A slow disk ends it
-// later.
-func (d *disks) startSaving(phone uint32) {
-	f := &d.phones[phone]
-	f.written, f.changed, f.began = true, false, d.scheduler.now
-	log := d.host.phones[phone].machine.Log()
-	delay := d.delay(phone)
-	if delay == 0 {
-		d.saved(phone, d.write(phone, log))
-		return
-	}
-	f.takeLog(log)
-	life := f.life
-	d.scheduler.call(d.scheduler.now+delay, func() { d.endSaving(phone, life) })
-}
-
-// takeLog copies the contact log for a write that takes time.
-func (f *phoneFolder) takeLog(log *nodes.ContactLog) {
-	f.writing = true
-	f.copied.CopyFrom(log)
-	f.taken, f.received = f.received, nil
-}
-
-// endSaving executes the write that takeLog prepared, unless the program has stopped.
+// endSaving executes a write that a slow disk delayed, unless the program has stopped.
 func (d *disks) endSaving(phone, life uint32) {
-	f := &d.phones[phone]
+	f := &d.folders[phone]
 	if f.life != life || d.states.of(phone).off || d.states.deferred(phone, func() { d.endSaving(phone, life) }) {
 		return
 	}
-	d.saved(phone, d.writeTaken(phone))
+	d.saved(phone, d.write(phone))
 }
 
-func (d *disks) writeTaken(phone uint32) error {
-	f := &d.phones[phone]
-	after := f.received
-	f.received = f.taken
-	err := d.write(phone, &f.copied)
-	f.received, f.taken, f.writing = append(f.received, after...), nil, false
-	return err
-}
-
-// write brings a phone's files to the state of log.
-func (d *disks) write(phone uint32, log *nodes.ContactLog) error {
-	f := &d.phones[phone]
+// write executes the write of a phone's contact log that has begun.
+func (d *disks) write(phone uint32) error {
+	f := &d.folders[phone]
 	f.memory.SetTime(d.clocks.read(phone).Wall)
 	d.beginWriting(phone)
-	for i := range f.received {
-		f.log.Add(f.received[i])
-	}
-	f.received = f.received[:0]
-	err := f.log.Write(log)
+	err := f.saver.Write()
 	if err == nil {
 		d.stored = f.log.AppendStored(d.stored[:0])
 		e := d.emit.Next(event.LogWritten, phone, event.NoPeer)
@@ -194,21 +148,14 @@ func (d *disks) write(phone uint32, log *nodes.ContactLog) error {
 	return err
 }
 
-// saved handles the end of a write. The phone prints the first failure, and the
-// first success after a failure.
+// saved handles the end of a write.
 func (d *disks) saved(phone uint32, err error) {
-	f := &d.phones[phone]
-	switch {
-	case err != nil && !f.failed:
-		d.host.print(phone, fmt.Sprintf("the contact log is not saved: %v; it is tried again every second", err))
-	case err == nil && f.failed:
-		d.host.print(phone, "the contact log is saved again")
+	if message := d.folders[phone].saver.End(err); message != "" {
+		d.phones.print(phone, message)
 	}
 	if err != nil {
 		d.writeFailed(phone, err)
 	}
-	f.failed = err != nil
-	f.changed = f.changed || f.failed
 	d.saveWhenDue(phone)
 	d.printNotes(phone)
 }
@@ -219,12 +166,9 @@ func (d *disks) saveNow(phone uint32) {
 	if f == nil {
 		return
 	}
-	if f.writing {
-		f.received = append(f.taken, f.received...)
-		f.writing = false
-	}
-	if err := d.write(phone, d.host.phones[phone].machine.Log()); err != nil {
-		d.host.print(phone, fmt.Sprintf("saving the contact log: %v", err))
+	f.saver.Begin(time.Duration(d.scheduler.now), d.phones.phones[phone].machine.Log())
+	if err := d.write(phone); err != nil {
+		d.phones.print(phone, fmt.Sprintf("saving the contact log: %v", err))
 		d.writeFailed(phone, err)
 	}
 }
@@ -238,9 +182,9 @@ func (d *disks) kill(phone uint32) {
 
 // printNotes prints the defects that the program found in its files.
 func (d *disks) printNotes(phone uint32) {
-	for _, note := range d.phones[phone].log.Notes() {
+	for _, note := range d.folders[phone].log.Notes() {
 		d.emit.fileRepaired(phone, note)
-		d.host.print(phone, note.Text)
+		d.phones.print(phone, note.Text)
 	}
 }
 
@@ -249,8 +193,8 @@ func (d *disks) memory(node event.Node) *files.Memory {
 	switch {
 	case node == event.Server:
 		return d.server
-	case d.phones != nil:
-		return d.phones[node].memory
+	case d.folders != nil:
+		return d.folders[node].memory
 	}
 	return nil
 }
@@ -392,12 +336,13 @@ func (d *disks) crashPhone(r *rule, phone uint32) (left int64) {
 	if f == nil {
 		return 0
 	}
-	if f.changed && !f.writing && d.faults.stream(r, phone).Uint64()%2 == 0 {
-		f.takeLog(d.host.phones[phone].machine.Log()) // the crash happens during the next write
+	now := time.Duration(d.scheduler.now)
+	if _, due := f.saver.Due(now); due && d.faults.stream(r, phone).Uint64()%2 == 0 {
+		f.saver.Begin(now, d.phones.phones[phone].machine.Log()) // the crash happens during the next write
 	}
 	var write func()
-	if f.writing {
-		write = func() { _ = d.writeTaken(phone) } // no program is left to handle its error
+	if f.saver.Writing() {
+		write = func() { _ = d.write(phone) } // no program is left to handle its error
 	}
 	return d.crash(r, phone, write)
 }
@@ -406,7 +351,7 @@ func (d *disks) crashPhone(r *rule, phone uint32) (left int64) {
 // the contact log in its present state.
 func (d *disks) phoneHolds(phone uint32) (world.PhoneHolds, bool) {
 	f := d.folder(phone)
-	if f == nil || !f.written || f.changed || f.writing || f.failed || d.faults.begun && d.states.of(phone).off {
+	if f == nil || !f.saver.IsSaved() || d.faults.begun && d.states.of(phone).off {
 		return world.PhoneHolds{}, false
 	}
 	return world.PhoneHolds{

@@ -22,6 +22,17 @@ func (m *emitter) fileRepaired(node event.Node, note files.Note) {
 	m.Stream.Emit(e)
 }
 
+// segment emits that a segment of a connection is sent, or that one arrives.
+func (m *emitter) segment(kind event.Kind, d direction, flags event.SegmentFlags, p []byte) {
+	node, peer := d.from, d.to
+	if kind == event.SegmentArrived {
+		node, peer = d.to, d.from
+	}
+	e := m.Next(kind, node, peer)
+	e.Conn, e.Flags, e.Bytes = d.conn, flags, p
+	m.Stream.Emit(e)
+}
+
 // fault emits that a fault begins or ends.
 func (m *emitter) fault(kind event.Kind, f *world.Fault) {
 	e := m.Next(kind, event.Server, event.NoPeer)

@@ -15,11 +15,10 @@ import (
 // faults holds the faults in force and decides what each does to datagrams, streams
 // and disks. It changes no node and no connection itself.
 type faults struct {
-	scheduler *scheduler
-	emit      *emitter
-	seed      uint64
-	names     []string // of the phones
-	udpDelay  Delay    // of the copy of a datagram
+	parts
+	seed     uint64
+	names    []string // of the phones
+	udpDelay Delay    // of the copy of a datagram
 
 	begun   bool                // a fault has begun in this world
 	rules   []*rule             // in force, in the order of their numbers, then of their beginnings

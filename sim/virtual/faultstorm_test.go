@@ -67,8 +67,9 @@ func runManyFaults(t *testing.T, seed uint64) (*rig, map[uint64]time.Duration) {
 	src := rand.New(rand.NewPCG(seed, 1))
 	r, ends := &rig{t: t}, map[uint64]time.Duration{}
 	r.build(virtual.Config{
-		Seed:      seed,
-		Phones:    withFolders(phonesNamed([]protocol.Form{protocol.Split, protocol.Single}[seed%2], "a", "b", "c", "d")),
+		Seed: seed,
+		Phones: withFolders(phonesNamed([]protocol.Form{protocol.Split, protocol.Single}[seed%2], "a", "b", "c",
+			"d")),
 		DiskDelay: virtual.Delay{Max: 20 * ms},
 		TCP:       virtual.TCP{Delay: virtual.Delay{Min: ms, Max: 30 * ms}},
 		UDP:       virtual.UDP{Delay: virtual.Delay{Max: 20 * ms}},
@@ -123,7 +124,8 @@ func TestStorm(t *testing.T) {
 			r.until(700 * second)
 			for who := range uint32(4) {
 				got := r.outcomes(who)
-				want := []outcome{{who, nodes.OpLogin, nodes.OutcomeOK}, {who, nodes.OpDownload, nodes.OutcomeOK}, {who, nodes.OpLogout, nodes.OutcomeOK}}
+				want := []outcome{{who, nodes.OpLogin, nodes.OutcomeOK}, {who, nodes.OpDownload, nodes.OutcomeOK},
+					{who, nodes.OpLogout, nodes.OutcomeOK}}
 				wantOutcomes(t, got[len(got)-3:], want...)
 			}
 			if got := r.Totals().Beacons.Sent - before.Beacons.Sent; got != 4 {

@@ -18,6 +18,7 @@ type datagramOutcome struct {
 	delay      int64
 	copyDelay  int64 // of the duplicate, from the sending
 	payload    []byte
+	by         fault.Kind // that affected the datagram itself, not only a copy of it
 }
 
 // datagramOutcome returns the effect of the rules on a datagram. The first rule that
@@ -118,6 +119,9 @@ func (f *faults) applyToDatagram(r *rule, sender, receiver uint32, nth int, p []
 		if o.lost {
 			amount, text = -1, "a datagram is lost, there is no room for it"
 		}
+	}
+	if r.Kind != fault.Duplicate {
+		o.by = r.Kind
 	}
 	f.applied(r, sender, receiver, nth, amount, f.path(sender, receiver)+": "+text)
 	return o

@@ -30,12 +30,16 @@ func TestPauseOfAPhone(t *testing.T) {
 	})
 	r.until(300 * second)
 	wantLines(t, "verdicts", r.verdictLines(), "10ms 1 of 0 valid", "3m20s 1 of 0 valid", "3m20s 1 of 2 valid")
-	got := slices.DeleteFunc(r.traced(" b"), func(line string) bool { return strings.Contains(line, "due") || strings.Contains(line, "begins") })
+	got := slices.DeleteFunc(r.traced(" b"), func(line string) bool {
+		return strings.Contains(line, "due") ||
+			strings.Contains(line, "begins")
+	})
 	wantLines(t, "b", got, "0.010000000 b <- a: datagram 1, 59 bytes",
 		"0.010000000 b: beacon of a is valid, TempID "+shownTempID(7), "170.000000000 fault 1: b is paused",
 		"175.010000000 b <- a: datagram 2, 59 bytes", "176.010000000 b <- c: datagram 3, 59 bytes",
 		"200.000000000 b: log entries that expire: 1, left: 0",
-		"200.000000000 b: beacon of a is valid, TempID "+shownTempID(8), "200.000000000 b: beacon of c is valid, TempID "+shownTempID(9))
+		"200.000000000 b: beacon of a is valid, TempID "+shownTempID(8),
+		"200.000000000 b: beacon of c is valid, TempID "+shownTempID(9))
 	r.checkBalance()
 }
 
@@ -53,7 +57,8 @@ func TestPauseAndTheKeyboard(t *testing.T) {
 		t.Error("a paused program has sent a typed line")
 	}
 	r.until(10 * second)
-	wantLines(t, "sent", r.traced("Down"), `6.000000000 a -> server: c1 "Download_tempID"`, `6.010000000 server: reads c1 of a "Download_tempID"`)
+	wantLines(t, "sent", r.traced("Down"), `6.000000000 a -> server: c1 "Download_tempID"`,
+		`6.010000000 server: reads c1 of a "Download_tempID"`)
 }
 
 // TestPauseOfTheServer checks that connections to a paused server stand and are read
@@ -67,12 +72,15 @@ func TestPauseOfTheServer(t *testing.T) {
 	r.addFault(2500*ms, 7500*ms, world.Fault{Kind: fault.Pause, Of: server})
 	r.Call(4*second, func() { r.loginOK(1) })
 	r.until(8 * second)
-	wantLines(t, "while it is paused", r.traced("c2"), "4.000000000 b: connects (c2)", "4.020000000 b: is connected (c2)",
+	wantLines(t, "while it is paused", r.traced("c2"), "4.000000000 b: connects (c2)",
+		"4.020000000 b: is connected (c2)",
 		`4.020000000 b -> server: c2 "b"`, `4.070000000 b -> server: c2 "pw-b"`)
 	wantLines(t, "stored", r.noted("store"), "2.01s store of 1", "3.01s stored 1: <nil>")
 	r.until(20 * second)
-	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
-	wantLines(t, "answers", r.traced("server -> a"), `0.080000000 server -> a: c1 "Welcome to the BlueTrace Simulator!"`,
+	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload,
+		nodes.OutcomeOK})
+	wantLines(t, "answers", r.traced("server -> a"),
+		`0.080000000 server -> a: c1 "Welcome to the BlueTrace Simulator!"`,
 		`10.000000000 server -> a: c1 `+fmt.Sprintf("%q", r.replies[1].text),
 	)
 	wantLines(t, "reads", r.traced("server: reads c2"), `10.000000000 server: reads c2 of b "bpw-b"`)
@@ -97,8 +105,10 @@ func TestLeave(t *testing.T) {
 	r.until(20 * second)
 	wantLines(t, "verdicts", r.verdictLines(), "2.005s 1 of 0 valid", "3.01s 2 of 1 valid", "10.01s 0 of 1 valid")
 	wantLines(t, "notes", r.noted("lost on arrival"), "2.005s lost on arrival")
-	wantLines(t, "stream", r.traced("Download"), `4.000000000 a -> server: c1 "Download_tempID"`, `10.010000000 server: reads c1 of a "Download_tempID"`)
-	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
+	wantLines(t, "stream", r.traced("Download"), `4.000000000 a -> server: c1 "Download_tempID"`,
+		`10.010000000 server: reads c1 of a "Download_tempID"`)
+	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload,
+		nodes.OutcomeOK})
 	r.checkBalance()
 }
 
@@ -112,9 +122,12 @@ func TestClockOffset(t *testing.T) {
 	r.sendBeacon(201*second, 0, 1, 1)
 	r.until(500 * second)
 	wantLines(t, "verdicts", r.verdictLines(), "1.01s 1 of 0 invalid", "1.01s 2 of 0 valid", "3m21.01s 1 of 0 valid")
-	wantLines(t, "notes", r.noted("clock"), "0s clock of 1: 0s, 09:15:00.000, 0", "3m20s clock of 1: 3m20s, 09:03:20.000, 0")
-	wantLines(t, "expiry", r.traced("that expire"), "181.010000000 c: log entries that expire: 1, left: 0", "381.010000000 b: log entries that expire: 1, left: 0")
-	wantLines(t, "trace", r.traced("the clock of b"), "0.000000000 fault 1: the clock of b shows 30/07/2020 09:15:00.000000000, drift 0 ppm",
+	wantLines(t, "notes", r.noted("clock"), "0s clock of 1: 0s, 09:15:00.000, 0",
+		"3m20s clock of 1: 3m20s, 09:03:20.000, 0")
+	wantLines(t, "expiry", r.traced("that expire"), "181.010000000 c: log entries that expire: 1, left: 0",
+		"381.010000000 b: log entries that expire: 1, left: 0")
+	wantLines(t, "trace", r.traced("the clock of b"),
+		"0.000000000 fault 1: the clock of b shows 30/07/2020 09:15:00.000000000, drift 0 ppm",
 		"200.000000000 fault 1: the clock of b shows 30/07/2020 09:03:20.000000000, drift 0 ppm")
 }
 
@@ -159,7 +172,8 @@ func TestClockDrift(t *testing.T) {
 	} {
 		t.Run(fmt.Sprintf("%g ppm", c.ppm), func(t *testing.T) {
 			r := newRig(t, delays10)
-			r.addFault(0, 0, world.Fault{Kind: fault.Clock, Of: world.Nodes{Phones: []uint32{1}, Server: true}, Drift: c.ppm})
+			r.addFault(0, 0, world.Fault{Kind: fault.Clock, Of: world.Nodes{Phones: []uint32{1}, Server: true},
+				Drift: c.ppm})
 			r.sendBeacon(second, 0, 1, 1)
 			r.until(300 * second)
 			got := r.traced("that expire")
@@ -216,6 +230,7 @@ func TestTimeUpDuringAPause(t *testing.T) {
 	r.addFault(100*second, 30*second, world.Fault{Kind: fault.Pause, Of: server})
 	r.Call(125*second, func() { r.RawSend(0, []byte("a")) })
 	r.until(200 * second)
-	wantLines(t, "the server", r.traced(" server: ")[3:], `130.000000000 server: prints "a session did not log in within 2m0s"`,
+	wantLines(t, "the server", r.traced(" server: ")[3:],
+		`130.000000000 server: prints "a session did not log in within 2m0s"`,
 		"130.000000000 server: c1 of a is closed by the server")
 }

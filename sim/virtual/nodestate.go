@@ -13,15 +13,7 @@ import (
 // nodeStates holds the effects of faults on the state of each node. It stops, pauses and
 // starts the nodes' programs.
 type nodeStates struct {
-	scheduler *scheduler
-	emit      *emitter
-	clocks    *clocks
-	faults    *faults
-	disks     *disks
-	tcp       *tcp
-	phones    *phoneHost
-	server    *serverHost
-
+	parts
 	nodes []nodeState // the phones, then the server; nil until a fault has begun
 }
 
@@ -183,7 +175,7 @@ func (n *nodeStates) resume(node event.Node) {
 	if node == event.Server {
 		n.server.resume()
 	} else if !s.off {
-		n.phones.resume(node)
+		n.phones.input(node, (*nodes.Phone).Wake)
 	}
 	waiting := s.waiting
 	s.waiting = nil
@@ -230,7 +222,7 @@ func (n *nodeStates) crash(r *rule, node event.Node) {
 		left = n.disks.crashPhone(r, node)
 		n.emit.Text(event.ProgramStatus, node, "is killed")
 		n.stopPhone(node)
-		n.phones.resetConn(node)
+		n.phones.endConn(node, n.tcp.resetPhoneSide)
 		n.emit.Plain(event.PhoneStopped, node, event.NoPeer)
 	}
 	text := fmt.Sprintf("%s crashes, %d bytes are left of what was not synced", n.faults.name(node), left)
@@ -247,14 +239,14 @@ func (n *nodeStates) switchOff(r *rule, phone uint32) {
 	}
 	paused := s.paused > 0
 	if !paused {
-		n.phones.endInput(phone)
+		n.phones.input(phone, (*nodes.Phone).InputEnded)
 		n.disks.saveNow(phone)
 	}
 	n.stopPhone(phone)
 	if !paused {
-		n.phones.closeConn(phone)
+		n.phones.endConn(phone, n.tcp.closePhoneSide)
 	}
-	n.phones.resetConn(phone)
+	n.phones.endConn(phone, n.tcp.resetPhoneSide)
 	n.disks.kill(phone)
 	n.emit.Plain(event.PhoneStopped, phone, event.NoPeer)
 }

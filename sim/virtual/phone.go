@@ -13,17 +13,9 @@ import (
 // phoneHost runs the phones' machines: it gives them their inputs and carries out
 // their effects.
 type phoneHost struct {
-	scheduler *scheduler
-	emit      *emitter
-	clocks    *clocks
-	faults    *faults
-	states    *nodeStates
-	disks     *disks
-	udp       *udp
-	tcp       *tcp
+	parts
 
 	phones  []phone
-	names   []string
 	watched []bool // by phone: its screen is watched; nil if none is
 	out     nodes.PhoneOutbox
 	text    []byte // buffer for ScreenShown
@@ -81,9 +73,9 @@ func (h *phoneHost) wake(phone uint32) {
 	h.act(phone)
 }
 
-// resume wakes a phone whose pause ends.
-func (h *phoneHost) resume(phone uint32) {
-	h.phones[phone].machine.Wake(h.clocks.read(phone), &h.out)
+// input calls the machine of a phone, and carries out the effects.
+func (h *phoneHost) input(phone uint32, call func(*nodes.Phone, nodes.Now, *nodes.PhoneOutbox)) {
+	call(&h.phones[phone].machine, h.clocks.read(phone), &h.out)
 	h.act(phone)
 }
 
@@ -112,7 +104,7 @@ func (h *phoneHost) act(phone uint32) {
 		p.ageMax = max(p.ageMax, int64(h.clocks.elapsed(phone)-received))
 	}
 	h.emit.Log(event.PhoneStepped, phone, log)
-	if h.disks.phones != nil {
+	if h.disks.folders != nil {
 		h.disks.saveWhenDue(phone)
 	}
 }
@@ -129,7 +121,7 @@ func (h *phoneHost) arm(phone uint32, p *phone) {
 	}
 	if at <= h.scheduler.now {
 		panic(fmt.Sprintf("virtual: %s wants to be woken at %s, and it is %s: it has not done what is due",
-			h.names[phone], event.Seconds(at), event.Seconds(h.scheduler.now)))
+			h.faults.names[phone], event.Seconds(at), event.Seconds(h.scheduler.now)))
 	}
 	p.laterWake = p.wakeAt
 	p.wakeAt = at
@@ -148,7 +140,7 @@ func (h *phoneHost) carryOut(phone uint32, e *nodes.PhoneEffect) {
 	switch e.Kind {
 	case nodes.PhoneJudged:
 		h.judged(phone, e)
-		if h.disks.phones != nil {
+		if h.disks.folders != nil {
 			h.disks.addBeacon(phone, e)
 		}
 	case nodes.PhoneSendBeacon:
@@ -156,7 +148,7 @@ func (h *phoneHost) carryOut(phone uint32, e *nodes.PhoneEffect) {
 		h.show(phone, e)
 	case nodes.PhoneExpired:
 		h.emit.EntriesExpired(phone, e.Expired, p.machine.Log().Len())
-		if h.disks.phones != nil {
+		if h.disks.folders != nil {
 			h.disks.setChanged(phone)
 		}
 	case nodes.PhoneConnect:
@@ -164,13 +156,16 @@ func (h *phoneHost) carryOut(phone uint32, e *nodes.PhoneEffect) {
 			h.tcp.closePhoneSide(p.conn)
 		}
 		p.conn = h.tcp.open(phone, false)
+		if h.tcp.dialect != nil {
+			h.tcp.translations[p.conn] = newTranslation(p.conn, h.tcp)
+		}
 		h.emit.ProgramConnects(&h.tcp.conns[p.conn].Connection, nodes.Conn(p.conn))
 	case nodes.PhoneSendTCP:
 		if p.conn != noConn {
 			h.tcp.sendToServer(p.conn, e.Bytes)
 		}
 	case nodes.PhoneCloseTCP:
-		h.closeConn(phone)
+		h.endConn(phone, h.tcp.closePhoneSide)
 	case nodes.PhonePrint:
 		h.emit.Text(event.PhonePrinted, phone, e.Text)
 		h.show(phone, e)
@@ -264,12 +259,6 @@ func (h *phoneHost) sentAt(p *phone, e *nodes.PhoneEffect) (int64, bool) {
 	return 0, false
 }
 
-// open starts the session of a phone's program.
-func (h *phoneHost) open(phone uint32) {
-	h.phones[phone].machine.Open(h.clocks.read(phone), &h.out)
-	h.act(phone)
-}
-
 // typeLine hands the program a line that its user types.
 func (h *phoneHost) typeLine(phone uint32, line string) {
 	h.phones[phone].machine.Typed(h.clocks.read(phone), line, &h.out)
@@ -282,12 +271,6 @@ func (h *phoneHost) sendBeacons(phone uint32, to []uint32) {
 	for _, t := range to {
 		m.Beacon(h.clocks.read(phone), Address(t), &h.out)
 	}
-	h.act(phone)
-}
-
-// connected handles the establishment of the program's connection.
-func (h *phoneHost) connected(phone uint32) {
-	h.phones[phone].machine.Connected(h.clocks.read(phone), &h.out)
 	h.act(phone)
 }
 
@@ -313,18 +296,10 @@ func (h *phoneHost) connClosed(phone, c uint32) {
 	h.act(phone)
 }
 
-// closeConn closes the program's connection, if there is one.
-func (h *phoneHost) closeConn(phone uint32) {
+// endConn ends the program's connection by one of the functions of tcp, if there is one.
+func (h *phoneHost) endConn(phone uint32, end func(c uint32)) {
 	if p := &h.phones[phone]; p.conn != noConn {
-		h.tcp.closePhoneSide(p.conn)
-		p.conn = noConn
-	}
-}
-
-// resetConn resets the connection of a program that has stopped, if there is one.
-func (h *phoneHost) resetConn(phone uint32) {
-	if p := &h.phones[phone]; p.conn != noConn {
-		h.tcp.resetPhoneSide(p.conn)
+		end(p.conn)
 		p.conn = noConn
 	}
 }
@@ -342,12 +317,6 @@ func (h *phoneHost) takeSession(to, from uint32) {
 	}
 	a.machine.TakeSession(&b.machine)
 	h.act(to)
-}
-
-// endInput ends the input of a phone's program, which ends it.
-func (h *phoneHost) endInput(phone uint32) {
-	h.phones[phone].machine.InputEnded(h.clocks.read(phone), &h.out)
-	h.act(phone)
 }
 
 // clear clears the memory of a phone whose program has stopped. It emits the ends of

@@ -18,7 +18,7 @@ func (w *World) Open(phone uint32) {
 		return
 	}
 	w.emit.Plain(event.ProgramOpened, phone, event.NoPeer)
-	w.phones.open(phone)
+	w.phones.input(phone, (*nodes.Phone).Open)
 }
 
 // Type types a line at the prompt of the phone's program.
@@ -62,11 +62,14 @@ func (w *World) TempID(phone uint32) (protocol.Beacon, bool) {
 // Log returns the phone's contact log without the entries that expire now.
 func (w *World) Log(phone uint32) *nodes.ContactLog { return w.phones.log(phone) }
 
+// PeekLog returns the phone's contact log as the program holds it.
+func (w *World) PeekLog(phone uint32) *nodes.ContactLog { return w.phones.phones[phone].machine.Log() }
+
 // Watch makes the world emit ScreenShown for the phone.
 func (w *World) Watch(phone uint32) { w.phones.watch(phone) }
 
 // Name returns the name of a phone.
-func (w *World) Name(phone uint32) string { return w.phones.names[phone] }
+func (w *World) Name(phone uint32) string { return w.faults.names[phone] }
 
 // Phone returns the counts of one phone.
 func (w *World) Phone(phone uint32) world.PhoneCounts {

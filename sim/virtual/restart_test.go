@@ -45,7 +45,8 @@ func TestRestartKeepsTempIDs(t *testing.T) {
 	if want := []time.Duration{3 * second}; !slices.Equal(r.serverStops, want) {
 		t.Errorf("the restarts were at %v, want %v", r.serverStops, want)
 	}
-	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload, nodes.OutcomeOK})
+	wantOutcomes(t, r.outcomes(0), outcome{0, nodes.OpLogin, nodes.OutcomeOK}, outcome{0, nodes.OpDownload,
+		nodes.OutcomeOK})
 }
 
 // TestRestartLosesUnstoredRecords checks that a TempID whose store was interrupted
@@ -65,7 +66,8 @@ func TestRestartLosesUnstoredRecords(t *testing.T) {
 				want = 0
 			}
 			if has == lost || r.Totals().TempIDs.Issued != want {
-				t.Errorf("killed at %s: the phone has a TempID: %t, issued %d, want %d", kill, has, r.Totals().TempIDs.Issued, want)
+				t.Errorf("killed at %s: the phone has a TempID: %t, issued %d, want %d", kill, has,
+					r.Totals().TempIDs.Issued, want)
 			}
 			stored := strings.Contains(r.trace.String(), "is on disk")
 			if stored == lost {
@@ -73,7 +75,8 @@ func TestRestartLosesUnstoredRecords(t *testing.T) {
 			}
 			last := r.outcomes(0)
 			if lost && last[len(last)-1].outcome != nodes.OutcomeConnectionLost {
-				t.Errorf("killed at %s: the download came to %s, want a lost connection", kill, last[len(last)-1].outcome)
+				t.Errorf("killed at %s: the download came to %s, want a lost connection", kill,
+					last[len(last)-1].outcome)
 			}
 
 		})
@@ -99,7 +102,8 @@ func TestRestartAndAttempts(t *testing.T) {
 			r.until(10 * second)
 			got := r.outcomes(0)
 			if last := got[len(got)-1]; last.outcome != c.want {
-				t.Errorf("killed %s after the second wrong password: the third came to %s, want %s", c.kill, last.outcome, c.want)
+				t.Errorf("killed %s after the second wrong password: the third came to %s, want %s", c.kill,
+					last.outcome, c.want)
 			}
 
 		})
@@ -162,7 +166,8 @@ func TestRestartOfAServerThatIsDown(t *testing.T) {
 	r.Call(2*second, func() { r.RestartServer(second) })
 	r.until(10 * second)
 	if len(r.serverStops) != 1 || strings.Count(r.trace.String(), "is started again") != 1 {
-		t.Errorf("killed at %v, started again %d times; want once", r.serverStops, strings.Count(r.trace.String(), "is started again"))
+		t.Errorf("killed at %v, started again %d times; want once", r.serverStops, strings.Count(r.trace.String(),
+			"is started again"))
 	}
 	if !strings.Contains(r.trace.String(), "6.000000000 server: is started again") {
 		t.Error("it did not come back when the first restart said")

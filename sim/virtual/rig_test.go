@@ -74,7 +74,8 @@ type effect struct {
 }
 
 func (e effect) String() string {
-	return fmt.Sprintf("%v fault %d %s %d>%d #%d %d", e.at, e.fault, e.kind, int32(e.node), int32(e.peer), e.nth, e.amount)
+	return fmt.Sprintf("%v fault %d %s %d>%d #%d %d", e.at, e.fault, e.kind, int32(e.node), int32(e.peer), e.nth,
+		e.amount)
 }
 
 // rig is a world with an observer that keeps its events.
@@ -228,7 +229,8 @@ func (r *rig) observeDatagram(e *event.Event) {
 	case event.DatagramsForged:
 		r.forgedSent++
 	case event.BeaconJudged:
-		v := verdict{at: e.At, phone: e.Node, sender: e.Peer, broken: e.Phone.OutOfTurn, valid: !e.Phone.OutOfTurn && e.Phone.Err == nil}
+		v := verdict{at: e.At, phone: e.Node, sender: e.Peer, broken: e.Phone.OutOfTurn, valid: !e.Phone.OutOfTurn &&
+			e.Phone.Err == nil}
 		if !v.broken {
 			v.raw = string(e.Phone.Raw[:])
 		}

@@ -16,13 +16,7 @@ import (
 // serverHost runs the server's machine: it gives it its inputs and carries out its
 // effects, and keeps its files.
 type serverHost struct {
-	scheduler *scheduler
-	emit      *emitter
-	clocks    *clocks
-	faults    *faults
-	states    *nodeStates
-	disks     *disks
-	tcp       *tcp
+	parts
 
 	machine     *nodes.Server // nil while it is down
 	settings    nodes.ServerSettings
@@ -39,6 +33,7 @@ type serverHost struct {
 	stores    pool[store]
 	pending   []uint32      // slots of the stores in flight, in their order
 	folder    *files.Server // of this life; nil if nothing is stored
+	unsynced  bool          // the planted bug of Config.Unsynced
 }
 
 // store is a Store of the server on its way to the disk.
@@ -58,6 +53,7 @@ func (h *serverHost) init(c *Config) error {
 	h.settings.Entropy = &h.entropy
 	h.settings.Zone = c.Zone
 	h.key = Stream(c.Seed, "server", "key of unknown names")
+	h.unsynced = c.Unsynced
 	key := streamReader{h.key}
 	_, _ = key.Read(h.settings.NameKey[:]) // it never fails
 	h.credentials = c.Credentials
@@ -109,7 +105,7 @@ func (h *serverHost) openFolder() error {
 	memory.SetTime(h.now().Wall)
 	folder, err := files.OpenServer(memory, files.ServerOptions{
 		Zone: h.clocks.zone, Entropy: &streamReader{h.key}, WALSize: walSize, AttemptsSlack: attemptsSlack,
-		MaxBlocked: h.settings.MaxBlockedNames(),
+		MaxBlocked: h.settings.MaxBlockedNames(), NoSync: h.unsynced,
 	})
 	if err != nil {
 		return err

@@ -174,7 +174,8 @@ func TestMemory(t *testing.T) {
 			online := each(heap() - empty - fixed)
 			t.Logf("%s: %.0f bytes a phone at rest, %.0f logged in", form, rest, online)
 			if rest > 1024 || rest < 100 || online > 2048 {
-				t.Errorf("%s: %.0f bytes a phone at rest and %.0f logged in, want at most 1024 (and no fewer than a phone's fields) and 2048", form, rest, online)
+				t.Errorf("%s: %.0f bytes a phone at rest and %.0f logged in, want at most 1024 (and no fewer than a "+
+					"phone's fields) and 2048", form, rest, online)
 			}
 
 			// Memory for sending is allocated with the first beacons, before the entries.
@@ -190,7 +191,8 @@ func TestMemory(t *testing.T) {
 			perEntry := float64(grown) / float64(entries)
 			t.Logf("%s: %.1f bytes an entry", form, perEntry)
 			if perEntry > 64 || perEntry < 40 {
-				t.Errorf("%s: %.1f bytes a log entry, want at most 64 (and no fewer than an entry's fields)", form, perEntry)
+				t.Errorf("%s: %.1f bytes a log entry, want at most 64 (and no fewer than an entry's fields)", form,
+					perEntry)
 			}
 			runtime.KeepAlive(c)
 

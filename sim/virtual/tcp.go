@@ -5,6 +5,7 @@ import (
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
+	"bluetrace/protocol/dialect"
 	"bluetrace/sim/event"
 )
 
@@ -23,12 +24,7 @@ type TCP struct {
 // phone has one connection at a time, and the script another.
 type tcp struct {
 	TCP
-	scheduler *scheduler
-	emit      *emitter
-	faults    *faults
-	states    *nodeStates
-	phones    *phoneHost
-	server    *serverHost
+	parts
 
 	conns    []conn
 	free     []uint32 // unused elements of conns
@@ -36,7 +32,12 @@ type tcp struct {
 	segments pool[segment]
 	scripts  map[uint32]*scriptConn // by phone: the connection that a script drives
 
-	blocked []blocked
+	blocked       []blocked
+	dialect       *dialect.Dialect // of the programs; nil for that of PROTOCOL.md
+	issued        dialect.Issued
+	translations  map[uint32]*translation // by connection; nil without a dialect
+	misunderstood func(phone uint32, text string)
+
 	// reordered holds the slots of the segments that have arrived before an earlier
 	// segment of their stream and wait for it.
 	reordered []uint32
@@ -127,6 +128,7 @@ func (t *tcp) newConn(phone uint32, scripted bool) uint32 {
 		}
 		t.conns = append(t.conns, conn{})
 	}
+	delete(t.translations, c)
 	t.opened++
 	t.conns[c] = conn{
 		Connection: event.Connection{Number: t.opened, Phone: phone, Scripted: scripted}, used: true, phoneOpen: true,
@@ -163,11 +165,14 @@ func (t *tcp) open(phone uint32, scripted bool) uint32 {
 	t.emit.PhoneConn(event.Connecting, &cn.Connection)
 	at := t.scheduler.now + t.delay(c, false)
 	cn.pending++
+	isBlocked := false
 	if t.faults.begun {
 		at += t.faults.segmentDelay(t.direction(c, false), 0)
-		if t.block(blocked{kind: connArrives, conn: c}) {
-			return c
-		}
+		isBlocked = t.block(blocked{kind: connArrives, conn: c})
+	}
+	t.emit.segment(event.SegmentSent, t.direction(c, false), event.Syn, nil)
+	if isBlocked {
+		return c
 	}
 	cn.up.lastArrival = at
 	t.scheduler.input(at, connArrives, c, 0)
@@ -187,9 +192,11 @@ func (t *tcp) arriveConnect(c uint32) {
 	}
 	cn.down.lastArrival = at
 	if t.server.machine == nil || t.faults.begun && t.faults.refuses(cn.Phone, cn.Number) {
+		t.emit.segment(event.SegmentSent, t.direction(c, true), event.Reset, nil)
 		t.scheduler.input(at, refusedArrives, c, 0)
 		return
 	}
+	t.emit.segment(event.SegmentSent, t.direction(c, true), event.Syn, nil)
 	cn.serverOpen = true
 	if t.faults.begun && t.keepInBacklog(c) {
 		t.scheduler.input(at, connectedArrives, c, 0)
@@ -220,8 +227,10 @@ func (t *tcp) arriveConnected(c uint32) {
 		return
 	}
 	t.emit.PhoneConn(event.Connected, &cn.Connection)
-	if !cn.Scripted {
-		t.phones.connected(cn.Phone)
+	if x := t.translations[c]; x != nil {
+		x.connected()
+	} else if !cn.Scripted {
+		t.phones.input(cn.Phone, (*nodes.Phone).Connected)
 	} else if t.isScriptConn(c) {
 		t.scripts[cn.Phone].established = true
 		t.flushScript(cn.Phone)
@@ -251,6 +260,8 @@ func (t *tcp) failConnect(c uint32, reason string) {
 	t.release(c)
 	switch {
 	case !open:
+	case t.translations[c] != nil && t.translations[c].again:
+		t.phones.connClosed(phone, c)
 	case !cn.Scripted:
 		t.phones.connectFailed(phone, reason)
 	default:
@@ -291,7 +302,16 @@ func (t *tcp) sendSegment(c uint32, down bool, p []byte, fin, reset bool) {
 	s := t.segments.at(slot)
 	stream.sent++
 	*s = segment{conn: c, number: stream.sent, down: down, fin: fin, reset: reset, data: append(s.data[:0], p...)}
-	if t.faults.begun && t.block(blocked{kind: segmentArrives, conn: c, slot: slot, down: down}) {
+	isBlocked := t.faults.begun && t.block(blocked{kind: segmentArrives, conn: c, slot: slot, down: down})
+	flags := event.SegmentFlags(0)
+	if fin {
+		flags |= event.Fin
+	}
+	if reset {
+		flags |= event.Reset
+	}
+	t.emit.segment(event.SegmentSent, t.direction(c, down), flags, p)
+	if isBlocked {
 		return
 	}
 	stream.lastArrival = at
@@ -346,6 +366,7 @@ func (t *tcp) arriveSegment(slot uint32) {
 func (t *tcp) countArrival(c uint32, down bool) {
 	stream := t.conns[c].stream(down)
 	stream.next++
+	t.emit.segment(event.SegmentArrived, t.direction(c, down), 0, nil)
 	if len(t.reordered) > 0 {
 		t.releaseReordered(c, down, stream.next)
 	}
@@ -432,15 +453,22 @@ func (t *tcp) readPhone(c uint32) {
 	}
 	if len(cn.down.inbox) > 0 {
 		p := cn.down.inbox
-		t.emit.PhoneBytes(event.PhoneRead, &cn.Connection, p)
-		t.emitReplies(cn, p)
-		if !scripted {
-			t.phones.read(phone, p)
+		if x := t.translations[c]; x != nil {
+			x.receive(p)
+		} else {
+			t.emit.PhoneBytes(event.PhoneRead, &cn.Connection, p)
+			t.emitReplies(cn, p)
+			if !scripted {
+				t.phones.read(phone, p)
+			}
 		}
 		cn = &t.conns[c]
 		cn.down.inbox = nil
 	}
 	if !cn.down.eof {
+		return
+	}
+	if x := t.translations[c]; x != nil && cn.phoneOpen && x.keepsEnd() {
 		return
 	}
 	if !cn.phoneOpen {
@@ -466,20 +494,34 @@ func (t *tcp) readPhone(c uint32) {
 // whole, however the network split or joined it.
 func (t *tcp) emitReplies(cn *conn, p []byte) {
 	cn.partial = append(cn.partial, p...)
-	for len(cn.unreadSends) > 0 && len(cn.partial) >= cn.unreadSends[0] {
-		size := cn.unreadSends[0]
-		t.emit.PhoneBytes(event.Replied, &cn.Connection, cn.partial[:size])
-		cn.unreadSends = cn.unreadSends[1:]
-		cn.partial = cn.partial[size:]
+	for reply := cn.takeReply(); reply != nil; reply = cn.takeReply() {
+		t.emit.PhoneBytes(event.Replied, &cn.Connection, reply)
 	}
+}
+
+// takeReply removes the first send of the server that the phone has read whole, and returns it. It returns nil if there
+// is none.
+func (cn *conn) takeReply() (reply []byte) {
 	if len(cn.unreadSends) == 0 {
 		cn.unreadSends, cn.partial = nil, nil
+		return nil
 	}
+	size := cn.unreadSends[0]
+	if len(cn.partial) < size {
+		return nil
+	}
+	reply, cn.partial = cn.partial[:size:size], cn.partial[size:]
+	cn.unreadSends = cn.unreadSends[1:]
+	return reply
 }
 
 // sendToServer sends bytes from the phone to the server.
 func (t *tcp) sendToServer(c uint32, p []byte) {
 	t.emit.PhoneBytes(event.PhoneSent, &t.conns[c].Connection, p)
+	if x := t.translations[c]; x != nil {
+		x.send(p)
+		return
+	}
 	t.send(c, false, p, false, false)
 }
 
@@ -499,6 +541,9 @@ func (t *tcp) sendToPhone(c uint32, p []byte) {
 func (t *tcp) closePhoneSide(c uint32) {
 	cn := &t.conns[c]
 	if !cn.phoneOpen {
+		return
+	}
+	if x := t.translations[c]; x != nil && cn.answered && x.keepsOpen() {
 		return
 	}
 	cn.phoneOpen = false

@@ -18,7 +18,8 @@ import (
 // no network can split.
 func short(t *testing.T, tcp virtual.TCP) *rig {
 	t.Helper()
-	return newRig(t, virtual.Config{TCP: tcp, Credentials: []nodes.Credential{{User: "u", Password: "p"}, {User: "a", Password: "pw-a"}}})
+	return newRig(t, virtual.Config{TCP: tcp, Credentials: []nodes.Credential{{User: "u", Password: "p"},
+		{User: "a", Password: "pw-a"}}})
 }
 
 // rawLogin opens a connection of the script and logs in on it.
@@ -67,7 +68,8 @@ func TestBytesArriveInOrder(t *testing.T) {
 				t.Errorf("the phone read %d bytes that differ from the %d sent", len(got), len(want))
 			}
 			issued := strings.Count(sent, protocol.CommandDownload)
-			if got := len(joinText(r.serverSends)) - len(protocol.Welcome); got != 20*issued || r.Totals().TempIDs.Issued != uint64(issued) {
+			if got := len(joinText(r.serverSends)) - len(protocol.Welcome); got != 20*issued ||
+				r.Totals().TempIDs.Issued != uint64(issued) {
 				t.Errorf("%d bytes of TempIDs and %d issued, want %d TempIDs", got, r.Totals().TempIDs.Issued, issued)
 			}
 		})
@@ -165,7 +167,8 @@ func TestHalfClose(t *testing.T) {
 			r.until(began + second)
 			last := r.replies[len(r.replies)-1]
 			if len(last.text) != protocol.TempIDSize || last.at != began+20*ms+disk {
-				t.Errorf("disk %s: the phone read %q at %s, want 20 digits at %s", disk, last.text, last.at, began+20*ms+disk)
+				t.Errorf("disk %s: the phone read %q at %s, want 20 digits at %s", disk, last.text, last.at,
+					began+20*ms+disk)
 			}
 			if want := []ending{{began + 20*ms + disk, 0, true}}; !slices.Equal(r.endings, want) {
 				t.Errorf("disk %s: the connection ended %v, want %v", disk, r.endings, want)
@@ -173,7 +176,8 @@ func TestHalfClose(t *testing.T) {
 			if n := r.Totals().Sessions; n.Opened != 1 || n.Closed != 1 || r.RawIsOpen(0) {
 				t.Errorf("disk %s: sessions %+v, still open: %t", disk, n, r.RawIsOpen(0))
 			}
-			if got := r.decisions[len(r.decisions)-1]; got.Kind != nodes.EventSessionEnded || got.Reason != nodes.ReasonEOF {
+			if got := r.decisions[len(r.decisions)-1]; got.Kind != nodes.EventSessionEnded ||
+				got.Reason != nodes.ReasonEOF {
 				t.Errorf("disk %s: the last decision is %+v, want the end of the session", disk, got)
 			}
 

@@ -137,27 +137,19 @@ func (t *tcp) limitConnecting(c uint32) {
 	cn.timed = true
 	number := cn.Number
 	t.scheduler.call(t.scheduler.now+int64(connectTimeout), func() {
-		cn := &t.conns[c]
-		if !t.isConnecting(c, number) || !cn.Scripted && t.states.deferred(cn.Phone, func() { t.timeOut(c, number) }) {
-			return
+		timeOut := func() { t.timeOut(c, number) }
+		if cn := &t.conns[c]; cn.Scripted || !t.states.deferred(cn.Phone, timeOut) {
+			timeOut()
 		}
-		t.timeOut(c, number)
 	})
 }
 
-// isConnecting reports whether the connection with the number still waits for its
-// answer.
-func (t *tcp) isConnecting(c uint32, number uint64) bool {
-	cn := &t.conns[c]
-	return cn.used && cn.Number == number && !cn.answered && cn.phoneOpen
-}
-
-// timeOut ends a connection that was not established in time.
+// timeOut ends a connection if it still waits for its answer. number is that of the connection.
 func (t *tcp) timeOut(c uint32, number uint64) {
-	if !t.isConnecting(c, number) {
+	cn := &t.conns[c]
+	if !cn.used || cn.Number != number || cn.answered || !cn.phoneOpen {
 		return
 	}
-	cn := &t.conns[c]
 	t.emit.PhoneEnded(&cn.Connection, "gets no answer")
 	if cn.serverOpen {
 		t.sendSegment(c, false, nil, false, true)

@@ -7,6 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 
 	"bluetrace/protocol"
+	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 )
 
@@ -20,7 +21,8 @@ const maxPhones = 1<<24 - 3
 // maxDatagram is the largest UDP payload over IPv4, in bytes.
 const maxDatagram = 65507
 
-// Address returns the address of a phone: 10.0.0.2 and up, port PhonePort.
+// Address returns the address of a phone: 10.0.0.2 and up, port PhonePort. That of
+// event.Server is 10.0.0.1.
 func Address(phone uint32) protocol.Address {
 	n := phone + 2
 	a := protocol.Address{Port: PhonePort}
@@ -51,11 +53,7 @@ type UDP struct {
 // udp is the network of datagrams between phones.
 type udp struct {
 	UDP
-	scheduler *scheduler
-	emit      *emitter
-	faults    *faults
-	states    *nodeStates
-	phones    *phoneHost
+	parts
 
 	inFlight pool[datagram]
 	large    map[uint32][]byte // payloads that do not fit into a datagram, by slot
@@ -80,7 +78,7 @@ type datagram struct {
 // send sends one datagram to an address.
 func (u *udp) send(phone uint32, from, to *protocol.Address, p []byte) {
 	receiver, listens := u.receiver(to)
-	u.transmit(phone, receiver, listens, from, p)
+	u.transmit(phone, receiver, listens, from, to, p)
 }
 
 // receiver returns the phone with the address, or NoPeer, and whether it listens on
@@ -102,47 +100,47 @@ func (u *udp) sendBeacon(phone uint32, to *protocol.Address, form protocol.Form,
 	u.phones.beaconSent(phone, receiver, raw)
 	from := Address(phone)
 	if form == protocol.Single {
-		u.transmit(phone, receiver, listens, &from, raw[:])
+		u.transmit(phone, receiver, listens, &from, to, raw[:])
 		return
 	}
 	for i := range protocol.Parts {
-		u.transmit(phone, receiver, listens, &from, protocol.Part(raw, i))
+		u.transmit(phone, receiver, listens, &from, to, protocol.Part(raw, i))
 	}
 }
 
 // transmit puts a datagram in flight, or loses it.
-func (u *udp) transmit(sender, receiver uint32, listens bool, from *protocol.Address, p []byte) {
+func (u *udp) transmit(sender, receiver uint32, listens bool, from, to *protocol.Address, p []byte) {
 	u.sent++
 	src := &u.phones.phones[sender].net
 	lost := !listens || u.Lose > 0 && chance(u.Lose, src)
 	if u.faults.begun {
-		u.transmitUnderFaults(sender, receiver, from, p, lost)
+		u.transmitUnderFaults(sender, receiver, from, to, p, lost)
 		return
 	}
 	if lost {
-		u.emit.DatagramLost(sender, receiver, u.sent, len(p), false)
+		u.emit.DatagramLost(sender, receiver, from.Port, to, u.sent, p)
 		return
 	}
 	at := u.scheduler.now + int64(u.Delay.Draw(src))
 	if !u.Delay.constant() {
 		at = u.order.arrival(u.scheduler.now, sender, receiver, at)
 	}
-	u.put(sender, receiver, from, p, at, false)
+	u.put(sender, receiver, from, p, at, "")
 }
 
 // transmitUnderFaults is transmit for a world in which a fault has begun. lost reports
 // that the network itself loses the datagram. The network draws the same numbers as
 // in a world without faults.
-func (u *udp) transmitUnderFaults(sender, receiver uint32, from *protocol.Address, p []byte, lost bool) {
+func (u *udp) transmitUnderFaults(sender, receiver uint32, from, to *protocol.Address, p []byte, lost bool) {
 	now := u.scheduler.now
 	o := u.faults.datagramOutcome(sender, receiver, p, lost, u.states.left(sender, receiver))
 	if lost {
-		u.emit.DatagramLost(sender, receiver, u.sent, len(p), false)
+		u.emit.DatagramLost(sender, receiver, from.Port, to, u.sent, p)
 		return
 	}
 	at := now + int64(u.Delay.Draw(&u.phones.phones[sender].net))
 	if o.lost {
-		u.emit.DatagramLost(sender, receiver, u.sent, len(p), false)
+		u.emit.DatagramLost(sender, receiver, from.Port, to, u.sent, p)
 		return
 	}
 	at += o.delay
@@ -152,24 +150,24 @@ func (u *udp) transmitUnderFaults(sender, receiver uint32, from *protocol.Addres
 	if o.changed || o.reordered {
 		u.emit.Plain(event.DatagramChanged, sender, event.NoPeer)
 	}
-	u.put(sender, receiver, from, o.payload, at, false)
+	u.put(sender, receiver, from, o.payload, at, o.by)
 	if o.duplicated {
 		u.sent++
 		at = u.order.arrival(now, sender, receiver, now+o.copyDelay)
-		u.put(sender, receiver, from, o.payload, at, true)
+		u.put(sender, receiver, from, o.payload, at, fault.Duplicate)
 	}
 }
 
-// put puts a datagram in flight that arrives at the given time. isCopy reports that
-// a fault made it from another one.
-func (u *udp) put(sender, receiver uint32, from *protocol.Address, p []byte, at int64, isCopy bool) {
+// put puts a datagram in flight that arrives at the given time. by is the kind of the
+// fault that affected it, or empty.
+func (u *udp) put(sender, receiver uint32, from *protocol.Address, p []byte, at int64, by fault.Kind) {
 	slot := u.inFlight.take()
 	d := u.inFlight.at(slot)
 	d.sent, d.number, d.sender, d.from, d.size = u.scheduler.now, u.sent, sender, *from, uint16(len(p))
 	if copy(d.data[:], p) < len(p) {
 		u.large[slot] = append([]byte(nil), p...)
 	}
-	u.emit.DatagramSent(sender, receiver, d.number, len(p), time.Duration(at), isCopy)
+	u.emit.DatagramSent(sender, receiver, from.Port, d.number, p, time.Duration(at), by)
 	u.scheduler.input(at, datagramArrives, receiver, slot<<beaconPartBits|uint32(partOfSize(len(p))))
 }
 
@@ -204,7 +202,7 @@ func (u *udp) lostOnArrival(receiver, slot uint32) bool {
 	}
 	delete(u.large, slot)
 	u.inFlight.put(slot)
-	u.emit.DatagramLost(d.sender, receiver, d.number, int(d.size), true)
+	u.emit.DatagramLostInFlight(d.sender, receiver, d.number, int(d.size))
 	return true
 }
 

@@ -41,7 +41,8 @@ func TestOrderOfEachPair(t *testing.T) {
 			for _, v := range r.verdicts {
 				pair := [2]uint32{v.sender, v.phone}
 				if v.raw <= last[pair] {
-					t.Fatalf("seed %d: %s heard %s of %s after %s", seed, r.Name(v.phone), v.raw[:20], r.Name(v.sender), last[pair][:20])
+					t.Fatalf("seed %d: %s heard %s of %s after %s", seed, r.Name(v.phone), v.raw[:20], r.Name(v.sender),
+						last[pair][:20])
 				}
 				if v.raw < newest {
 					overtaken++
@@ -79,7 +80,8 @@ func TestLossAndBalance(t *testing.T) {
 				t.Errorf("lose %g: a share of %g was lost, want within %g", lose, got, slack)
 			}
 			if r.forgedSent != n || r.beaconsSent != 0 || r.Totals().Beacons.Sent != 0 {
-				t.Errorf("lose %g: %d forged and %d beacons were announced, want %d and none", lose, r.forgedSent, r.beaconsSent, n)
+				t.Errorf("lose %g: %d forged and %d beacons were announced, want %d and none", lose, r.forgedSent,
+					r.beaconsSent, n)
 			}
 
 		})
@@ -89,7 +91,8 @@ func TestLossAndBalance(t *testing.T) {
 // TestDelayOfADatagram checks that a verdict comes within the bounds of the delay,
 // and that the delay is recorded.
 func TestDelayOfADatagram(t *testing.T) {
-	r := newRig(t, virtual.Config{Phones: phonesNamed(protocol.Single, "a", "b"), UDP: virtual.UDP{Delay: virtual.Delay{Min: 3 * ms, Max: 8 * ms}}})
+	r := newRig(t, virtual.Config{Phones: phonesNamed(protocol.Single, "a", "b"),
+		UDP: virtual.UDP{Delay: virtual.Delay{Min: 3 * ms, Max: 8 * ms}}})
 	raw := forged(1)
 	const n = 500
 	for i := range n {
@@ -174,7 +177,8 @@ func TestUnknownAddress(t *testing.T) {
 	r.Type(0, "Beacon 10.0.0.3 14000")
 	r.Type(0, "Beacon 10.0.0.2 14000") // to itself
 	r.until(4 * second)
-	if d, b := r.Totals().Datagrams, r.Totals().Beacons; d.Sent != 28 || d.Lost != 20 || d.Delivered != 8 || b.Sent != 7 || b.Valid != 2 || b.Kept != 2 {
+	if d, b := r.Totals().Datagrams, r.Totals().Beacons; d.Sent != 28 || d.Lost != 20 || d.Delivered != 8 ||
+		b.Sent != 7 || b.Valid != 2 || b.Kept != 2 {
 		t.Errorf("%+v %+v, want 8 more delivered: two valid beacons", d, b)
 	}
 	if a := r.Phone(0); a.Sent != 7 || a.Valid != 1 || r.Phone(1).Valid != 1 {

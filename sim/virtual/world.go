@@ -13,6 +13,7 @@
 //	clocks      the clocks of the nodes
 //	udp         datagrams in flight
 //	tcp         connections and segments
+//	translation a connection on the wire of another implementation
 //	disks       contact logs of phones, disk faults
 //	faults      the faults in force and their decisions
 //	nodeStates  nodes that are paused, stopped or out of reach
@@ -28,6 +29,7 @@ import (
 	"bluetrace/nodes"
 	"bluetrace/nodes/files"
 	"bluetrace/protocol"
+	"bluetrace/protocol/dialect"
 	"bluetrace/scenarios/fault"
 	"bluetrace/sim/event"
 	"bluetrace/sim/prefetch"
@@ -48,11 +50,18 @@ type Config struct {
 	// Folder holds the server's files. If it is nil, nothing is stored and
 	// RestartServer must not be called.
 	Folder *files.Memory
+	// Unsynced makes the server not sync its files, which is a bug for the checks to find.
+	Unsynced bool
 
 	Phones []PhoneConfig
 
 	TCP TCP
 	UDP UDP
+
+	// Dialect is the wire between the programs and the server; nil for that of PROTOCOL.md. Misunderstood gets the
+	// phone of each connection on which a side does not understand the other, with the reason. It may be nil.
+	Dialect       *dialect.Dialect
+	Misunderstood func(phone uint32, text string)
 
 	// Events is the stream on which the world emits its events. Its observers must be
 	// subscribed before New.
@@ -95,6 +104,20 @@ type World struct {
 	prefetchers []prefetch.Prefetcher
 }
 
+// parts are the parts of a world, by which each of them calls the others.
+type parts struct {
+	scheduler *scheduler
+	emit      *emitter
+	clocks    *clocks
+	udp       *udp
+	tcp       *tcp
+	disks     *disks
+	faults    *faults
+	states    *nodeStates
+	phones    *phoneHost
+	server    *serverHost
+}
+
 var (
 	_ world.World  = (*World)(nil)
 	_ world.Faulty = (*World)(nil)
@@ -111,7 +134,6 @@ func New(c Config) (*World, error) {
 	w := &World{tick: c.Tick, prefetchers: c.Prefetchers}
 	w.connect(&c)
 	for i, pc := range c.Phones {
-		w.phones.names[i] = pc.Name
 		w.phones.phones[i].init(c.Seed, pc)
 	}
 	if err := w.disks.openPhones(c.Phones); err != nil {
@@ -129,6 +151,9 @@ func New(c Config) (*World, error) {
 // connect sets the parts of the world and their references to each other.
 func (w *World) connect(c *Config) {
 	names := make([]string, len(c.Phones))
+	for i := range c.Phones {
+		names[i] = c.Phones[i].Name
+	}
 	w.scheduler = scheduler{now: int64(c.Begin), nextStep: never}
 	if c.Step > 0 {
 		w.scheduler.nextStep, w.scheduler.step, w.scheduler.stepped = 0, int64(c.Step), c.Stepped
@@ -137,30 +162,21 @@ func (w *World) connect(c *Config) {
 	w.emit = emitter{event.Emitter{Stream: c.Events, Now: &s.now}}
 	w.clocks = clocks{now: &s.now, zone: c.Zone, start: c.Start * int64(time.Second), phones: len(c.Phones)}
 	w.clock.clocks = &w.clocks
-	w.faults = faults{scheduler: s, emit: emit, seed: c.Seed, names: names, udpDelay: c.UDP.Delay}
-	w.udp = udp{
-		UDP: c.UDP, scheduler: s, emit: emit, faults: &w.faults, states: &w.states, phones: &w.phones,
-		large: map[uint32][]byte{},
+	p := parts{
+		scheduler: s, emit: emit, clocks: &w.clocks, udp: &w.udp, tcp: &w.tcp, disks: &w.disks, faults: &w.faults,
+		states: &w.states, phones: &w.phones, server: &w.server,
 	}
+	w.faults = faults{parts: p, seed: c.Seed, names: names, udpDelay: c.UDP.Delay}
+	w.udp = udp{parts: p, UDP: c.UDP, large: map[uint32][]byte{}}
 	w.tcp = tcp{
-		TCP: c.TCP, scheduler: s, emit: emit, faults: &w.faults, states: &w.states,
-		phones: &w.phones, server: &w.server, scripts: map[uint32]*scriptConn{},
+		parts: p, TCP: c.TCP, scripts: map[uint32]*scriptConn{}, dialect: c.Dialect, misunderstood: c.Misunderstood,
 	}
-	w.disks = disks{
-		scheduler: s, emit: emit, clocks: &w.clocks, faults: &w.faults, states: &w.states, host: &w.phones,
-		server: c.Folder,
+	if c.Dialect != nil {
+		w.tcp.translations = map[uint32]*translation{}
 	}
-	w.states = nodeStates{
-		scheduler: s, emit: emit, clocks: &w.clocks, faults: &w.faults, disks: &w.disks, tcp: &w.tcp,
-		phones: &w.phones, server: &w.server,
-	}
-	w.phones = phoneHost{
-		scheduler: s, emit: emit, clocks: &w.clocks, faults: &w.faults, states: &w.states, disks: &w.disks,
-		udp: &w.udp, tcp: &w.tcp, phones: make([]phone, len(c.Phones)), names: names,
-	}
-	w.server = serverHost{
-		scheduler: s, emit: emit, clocks: &w.clocks, faults: &w.faults, states: &w.states, disks: &w.disks, tcp: &w.tcp,
-	}
+	w.disks = disks{parts: p, server: c.Folder}
+	w.states.parts, w.server.parts = p, p
+	w.phones = phoneHost{parts: p, phones: make([]phone, len(c.Phones))}
 }
 
 // pollInterval is the number of entries between two checks of the context.

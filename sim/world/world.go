@@ -43,6 +43,9 @@ type World interface {
 	Name(phone uint32) string
 	// Log returns the phone's contact log without the entries that have expired by now.
 	Log(phone uint32) *nodes.ContactLog
+	// PeekLog returns the phone's contact log for an observer that must not change the run: entries that expire in
+	// this instant may still be in it.
+	PeekLog(phone uint32) *nodes.ContactLog
 	// Phone returns the counts of one phone.
 	Phone(phone uint32) PhoneCounts
 	// Events returns the number of events handled so far.

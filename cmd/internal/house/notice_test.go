@@ -21,55 +21,45 @@ var update = flag.Bool("update", false, "write NOTICE anew; needs the modules of
 
 // kinds holds the licence of each module that is linked into a program.
 var kinds = map[string]string{
-	"codeberg.org/go-fonts/liberation":        "BSD-3-Clause, OFL-1.1",
-	"codeberg.org/go-latex/latex":             "BSD-3-Clause",
-	"codeberg.org/go-pdf/fpdf":                "MIT",
-	"git.sr.ht/~sbinet/gg":                    "MIT",
-	"github.com/HdrHistogram/hdrhistogram-go": "MIT",
-	"github.com/ajstarks/svgo":                "CC-BY-4.0",
-	"github.com/benbjohnson/clock":            "MIT",
-	"github.com/beorn7/perks":                 "MIT",
-	"github.com/cespare/xxhash/v2":            "MIT",
-	"github.com/gofrs/flock":                  "BSD-3-Clause",
-	"github.com/golang/freetype":              "FTL or GPL-2.0-or-later",
-	"github.com/inconshreveable/mousetrap":    "Apache-2.0",
-	"github.com/munnerz/goautoneg":            "BSD-3-Clause",
-	"github.com/pandatix/go-abnf":             "MIT",
-	"github.com/prometheus/client_golang":     "Apache-2.0",
-	"github.com/prometheus/client_model":      "Apache-2.0",
-	"github.com/prometheus/common":            "Apache-2.0",
-	"github.com/prometheus/procfs":            "Apache-2.0",
-	"github.com/spf13/cobra":                  "Apache-2.0",
-	"github.com/spf13/pflag":                  "BSD-3-Clause",
-	"go.yaml.in/yaml/v4":                      "Apache-2.0, MIT",
-	"golang.org/x/image":                      "BSD-3-Clause",
-	"golang.org/x/net":                        "BSD-3-Clause",
-	"golang.org/x/sys":                        "BSD-3-Clause",
-	"golang.org/x/term":                       "BSD-3-Clause",
-	"golang.org/x/text":                       "BSD-3-Clause",
-	"gonum.org/v1/gonum":                      "BSD-3-Clause",
-	"gonum.org/v1/plot":                       "BSD-3-Clause",
-	"google.golang.org/protobuf":              "BSD-3-Clause",
+	"github.com/HdrHistogram/hdrhistogram-go":   "MIT",
+	"github.com/antithesishq/antithesis-sdk-go": "MIT",
+	"github.com/benbjohnson/clock":              "MIT",
+	"github.com/beorn7/perks":                   "MIT",
+	"github.com/cespare/xxhash/v2":              "MIT",
+	"github.com/gofrs/flock":                    "BSD-3-Clause",
+	"github.com/google/go-tpm":                  "Apache-2.0",
+	"github.com/gopacket/gopacket":              "BSD-3-Clause",
+	"github.com/inconshreveable/mousetrap":      "Apache-2.0",
+	"github.com/klauspost/compress":             "Apache-2.0, BSD-3-Clause, MIT",
+	"github.com/minio/highwayhash":              "Apache-2.0",
+	"github.com/munnerz/goautoneg":              "BSD-3-Clause",
+	"github.com/nats-io/jwt/v2":                 "Apache-2.0",
+	"github.com/nats-io/nats-server/v2":         "Apache-2.0",
+	"github.com/nats-io/nats.go":                "Apache-2.0",
+	"github.com/nats-io/nkeys":                  "Apache-2.0",
+	"github.com/nats-io/nuid":                   "Apache-2.0",
+	"github.com/pandatix/go-abnf":               "MIT",
+	"github.com/prometheus/client_golang":       "Apache-2.0",
+	"github.com/prometheus/client_model":        "Apache-2.0",
+	"github.com/prometheus/common":              "Apache-2.0",
+	"github.com/prometheus/procfs":              "Apache-2.0",
+	"github.com/spf13/cobra":                    "Apache-2.0",
+	"github.com/spf13/pflag":                    "BSD-3-Clause",
+	"go.yaml.in/yaml/v4":                        "Apache-2.0, MIT",
+	"golang.org/x/crypto":                       "BSD-3-Clause",
+	"golang.org/x/net":                          "BSD-3-Clause",
+	"golang.org/x/sys":                          "BSD-3-Clause",
+	"golang.org/x/term":                         "BSD-3-Clause",
+	"golang.org/x/time":                         "BSD-3-Clause",
+	"gonum.org/v1/gonum":                        "BSD-3-Clause",
+	"google.golang.org/protobuf":                "BSD-3-Clause",
 }
 
 const noticeHead = `Third-party notices
 
-The programs sim, server and client contain code and data of others, besides this project's own
+The programs sim, server, client and fleet contain code and data of others, besides this project's own
 (MIT, see LICENSE). The table has every module that is linked on Linux, macOS or Windows, with its
 licence. The texts of the licences follow. Each module is unmodified.
-
-Two of the licences are of kinds that some companies refuse. Both modules are in sim only: the
-library of its pictures, gonum.org/v1/plot, needs them.
-
-  github.com/golang/freetype  FTL or GPL-2.0-or-later. It is used under the first, the FreeType
-                              License, which has an advertising clause: portions of this software
-                              are copyright (c) 2010 The FreeType Project (www.freetype.org). All
-                              rights reserved.
-  github.com/ajstarks/svgo    CC-BY-4.0, a licence that was not made for software. It is
-                              "svgo" by Anthony Starks, https://github.com/ajstarks/svgo
-
-The Liberation fonts in codeberg.org/go-fonts/liberation have a licence of their own, OFL-1.1, which
-allows programs to contain the fonts.
 
 The programs also contain the runtime and the standard library of Go (BSD-3-Clause, below), and the
 time zone database of IANA (scenarios/zoneinfo.zip), which is in the public domain.
@@ -88,7 +78,7 @@ func (l linked) row() string { return fmt.Sprintf("%-40s %-36s %s", l.path, l.ve
 func linkedModules(t *testing.T, system string) map[string]linked {
 	t.Helper()
 	c := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{if not .Main}}{{.Path}}|{{.Version}}|{{.Dir}}|{{$.Dir}}{{end}}{{end}}",
-		"./cmd/sim", "./cmd/server", "./cmd/client")
+		"./cmd/sim", "./cmd/server", "./cmd/client", "./cmd/fleet")
 	c.Dir, c.Env = root, append(os.Environ(), "GOOS="+system, "GOARCH=amd64", "CGO_ENABLED=0")
 	out, err := c.Output()
 	if err != nil {
@@ -115,9 +105,6 @@ func linkedModules(t *testing.T, system string) map[string]linked {
 
 var licenceFile = regexp.MustCompile(`(?i)^(licen[cs]e|copying|notice|patents|ftl|third.party)`)
 
-// notUsed is the text of the licence of freetype that this project does not choose.
-const notUsed = "licenses/gpl.txt"
-
 // readLicences adds the licences in a folder of a module.
 func readLicences(t *testing.T, texts map[string]string, module, folder string) {
 	t.Helper()
@@ -132,7 +119,7 @@ func readLicences(t *testing.T, texts map[string]string, module, folder string) 
 		}
 		err := filepath.WalkDir(path, func(path string, entry fs.DirEntry, err error) error {
 			name, _ := filepath.Rel(module, path)
-			if err != nil || entry.IsDir() || filepath.ToSlash(name) == notUsed {
+			if err != nil || entry.IsDir() {
 				return err
 			}
 			text, err := os.ReadFile(path)

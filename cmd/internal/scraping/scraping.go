@@ -1,5 +1,5 @@
-// Package scraping serves metrics over HTTP, at GET /metrics, and limits the
-// resources that its clients can use.
+// Package scraping serves metrics over HTTP, at GET /metrics, and pages, and limits the resources that its clients can
+// use.
 package scraping
 
 import (
@@ -73,15 +73,18 @@ func Handler(g prometheus.Gatherer) http.Handler {
 		promhttp.HandlerOpts{EnableOpenMetrics: true, MaxRequestsInFlight: atOnce, Timeout: timeout})
 }
 
-// Listen starts to serve metrics at an address HOST:PORT. It returns the error of
-// net.Listen.
-func Listen(address string, metrics http.Handler) (*Server, error) {
+// Listen starts to serve metrics at an address HOST:PORT, and pages by patterns of http.ServeMux, of which there may be
+// none. It returns the error of net.Listen.
+func Listen(address string, metrics http.Handler, pages map[string]http.Handler) (*Server, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", metrics)
+	for pattern, page := range pages {
+		mux.Handle(pattern, page)
+	}
 	s := &Server{listener: l, ended: make(chan error, 1)}
 	s.http = http.Server{
 		Handler: s.mark(mux), ReadTimeout: timeout, WriteTimeout: 2 * timeout, IdleTimeout: idle,

@@ -33,7 +33,7 @@ func newRig(t *testing.T, gate chan struct{}) *rig {
 			<-r.gate
 		}
 		return nil, nil
-	})))
+	})), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -41,7 +41,7 @@ func (h *authority) open(a *arguments, l net.Listener, p *program) (err error) {
 	h.clock = p.clock
 	if a.metrics != "" {
 		h.metrics = newMetrics()
-		if h.exporter, err = scraping.Listen(a.metrics, scraping.Handler(h.metrics.registry)); err != nil {
+		if h.exporter, err = scraping.Listen(a.metrics, scraping.Handler(h.metrics.registry), nil); err != nil {
 			return listenError("--metrics", a.metrics, err)
 		}
 	}

@@ -1,0 +1,326 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/gofrs/flock"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"bluetrace/cmd/fleet/chunks"
+	"bluetrace/cmd/fleet/findings"
+	"bluetrace/cmd/internal/scraping"
+	"bluetrace/reports"
+	"bluetrace/sim/swarm"
+)
+
+// swarmFlags are the flags of fleet swarm that sim swarm does not have.
+type swarmFlags struct {
+	folder          string
+	listen          string
+	findings        string
+	metrics         string
+	ackWait, budget time.Duration
+	help            bool
+}
+
+func (p *program) swarmFlagSet(f *swarmFlags) *pflag.FlagSet {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	set.SortFlags = false
+	p.access.define(set)
+	set.StringVar(&f.listen, "listen", "127.0.0.1:0", "without --join: start an engine that listens on `HOST:PORT`")
+	set.StringVar(&f.folder, "dir", "fleet", "keep the manifest and the results of the run in `DIR`")
+	set.StringVar(&f.findings, "findings", "",
+		"compare the causes with those of earlier runs in `DIR`, and describe the new ones there")
+	set.StringVar(&f.metrics, "metrics", "",
+		"serve a page at `HOST:PORT`, and metrics for Prometheus at /metrics; a port alone is\non the loopback")
+	set.DurationVar(&f.ackWait, "ack-wait", 30*time.Second,
+		"give a chunk to another worker after this `DURATION` without a sign")
+	set.DurationVar(&f.budget, "budget", 10*time.Minute, "end a chunk after this `DURATION`")
+	set.StringVar(&p.sim, "sim", "", "use this `PROGRAM` sim (default: the one beside fleet)")
+	set.BoolVarP(&f.help, "help", "h", false, "print this")
+	return set
+}
+
+func (p *program) newSwarm() *cobra.Command {
+	return &cobra.Command{
+		Use:                "swarm [flags] SCENARIO...",
+		Short:              "run a swarm on all workers",
+		Long:               "Runs a swarm on all workers.",
+		DisableFlagParsing: true, // most flags are of sim
+		RunE: func(c *cobra.Command, arguments []string) error {
+			f := &swarmFlags{}
+			set := p.swarmFlagSet(f)
+			own, rest := splitFlags(set, arguments)
+			if err := set.Parse(own); err != nil {
+				return err
+			}
+			e, err := findEngine(p.sim, p.argument0)
+			if err != nil {
+				return p.fail(err, statusInvalid)
+			}
+			if f.help {
+				return p.swarmHelp(c.Context(), e, set)
+			}
+			if f.ackWait < time.Second || f.budget < time.Second {
+				return errors.New("invalid --ack-wait or --budget: must be at least 1s")
+			}
+			if f.metrics != "" {
+				if f.metrics, err = scraping.ParseAddress(f.metrics); err != nil {
+					return err
+				}
+			}
+			return p.swarm(c.Context(), e, f, rest)
+		},
+	}
+}
+
+// splitFlags divides a command line into the flags of a set, and the rest.
+func splitFlags(set *pflag.FlagSet, arguments []string) (own, rest []string) {
+	for i := 0; i < len(arguments); i++ {
+		word := arguments[i]
+		if word == "--" {
+			return own, append(rest, arguments[i:]...)
+		}
+		name, _, joined := strings.Cut(strings.TrimPrefix(word, "--"), "=")
+		flag := set.Lookup(name)
+		switch {
+		case word == "-h":
+			own = append(own, word)
+		case !strings.HasPrefix(word, "--") || flag == nil:
+			rest = append(rest, word)
+		case joined || flag.NoOptDefVal != "" || i+1 == len(arguments):
+			own = append(own, word)
+		default:
+			i++
+			own = append(own, word, arguments[i])
+		}
+	}
+	return own, rest
+}
+
+// swarmHelp prints the flags of fleet swarm and those of sim swarm.
+func (p *program) swarmHelp(ctx context.Context, e *engine, set *pflag.FlagSet) status {
+	text, err := e.run(ctx, "", "swarm", "--help")
+	if err != nil {
+		return p.fail(err, statusError)
+	}
+	fmt.Fprintf(p.stdout, "Runs a swarm on all workers.\n\n  fleet swarm [flags] SCENARIO...\n\n%s\n%s\nFrom sim swarm, but for "+
+		"--part, --merge and --verbose:\n\n%s", set.FlagUsages(), exitStatuses, text)
+	return statusPassed
+}
+
+func hashOf(text []byte) string { return fmt.Sprintf("%016x", xxhash.Sum64(text)) }
+
+// swarm runs a swarm and returns the exit status.
+func (p *program) swarm(ctx context.Context, e *engine, f *swarmFlags, arguments []string) status {
+	for _, word := range arguments {
+		if word == "--merge" || strings.HasPrefix(word, "--merge=") {
+			return p.fail(errors.New("--merge runs nothing: use sim swarm --merge"), statusInvalid)
+		}
+	}
+	shared, err := e.plan(ctx, arguments...)
+	if err != nil {
+		return p.fail(err, statusError)
+	}
+	if len(shared.Scenarios) == 0 {
+		return p.fail(errors.New("no scenario was named"), statusInvalid)
+	}
+	s := &spec{Name: e.name, Shared: *shared}
+	if err := s.addFiles(); err != nil {
+		return p.fail(err, statusInvalid)
+	}
+	key, err := keyOf(s)
+	if err != nil {
+		return p.fail(err, statusError)
+	}
+	if err := os.MkdirAll(f.folder, 0o777); err != nil {
+		return p.fail(err, statusError)
+	}
+	lock := flock.New(filepath.Join(f.folder, "lock"))
+	if got, err := lock.TryLock(); err != nil || !got {
+		return p.fail(fmt.Errorf("the folder %q is in use by another run", f.folder), statusInvalid)
+	}
+	defer func() { _ = lock.Unlock() }() // the end of the process does the same
+	name := p.now().UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:6])
+	all, err := chunks.Open(f.folder, key, name, shared)
+	if err != nil {
+		return p.fail(err, statusInvalid)
+	}
+	defer func() { _ = all.Close() }() // every record is synced
+	if len(all.Outstanding()) > 0 || all.Progress.Done > 0 {
+		p.say("continuing the run %s with %s", all.Run, reports.Plural(all.Progress.Done, "result", "results"))
+	}
+	s.Run = all.Run
+	return p.runSwarm(ctx, e, f, s, all)
+}
+
+// runSwarm connects to the engine, runs the swarm, and reports it.
+func (p *program) runSwarm(ctx context.Context, e *engine, f *swarmFlags, s *spec, all *chunks.Collector) status {
+	own := p.access.join == ""
+	if own {
+		server, _, err := p.serve(f.listen, "", f.folder)
+		if err != nil {
+			return p.fail(err, statusError)
+		}
+		defer server.Close()
+		p.access.join = filepath.Join(f.folder, joinFile)
+	}
+	conn, err := p.connect("swarm")
+	if err != nil {
+		return p.fail(err, statusError)
+	}
+	defer conn.Close()
+	text, err := json.Marshal(s)
+	if err != nil {
+		return p.fail(err, statusError)
+	}
+	run, err := conn.NewRun(p.hard, all.Run, text, f.ackWait)
+	if err != nil {
+		return p.fail(err, statusError)
+	}
+	ticker := time.NewTicker(time.Second)
+	defer ticker.Stop()
+	c := &coordinator{
+		Collector: all, shared: &s.Shared, carrier: run, results: run.Results, statuses: run.Statuses, now: p.now,
+		tick: ticker.C, ackWait: f.ackWait, budget: f.budget, say: p.say, started: p.now(), spoken: p.now(),
+		workers: map[string]*member{}, missing: map[int]int{}, hard: p.hard,
+	}
+	if f.metrics != "" {
+		if c.board, err = serveBoard(f.metrics); err != nil {
+			return p.fail(err, statusError)
+		}
+		defer func() { _ = c.board.Close() }() // the run is over
+		p.say("a page is at http://%s/", c.board.Address())
+	}
+	p.say("the run %s waits for workers", all.Run)
+	err = c.collect(ctx)
+	var merged *swarm.Summary
+	if err == nil {
+		merged, err = all.Merged()
+	}
+	if err != nil {
+		return p.fail(err, statusError)
+	}
+	p.say("%s", c.progressLine(p.now()))
+	c.show(true)
+	worst := p.report(ctx, e, f, merged, c)
+	if c.draining {
+		return max(worst, statusInterrupted)
+	}
+	if err := all.Finish(); err != nil {
+		return p.fail(err, max(worst, statusError))
+	}
+	if err := run.Remove(p.hard); err != nil { // the next run removes them
+		p.say("the streams of the run stay in the engine: %s", strings.ReplaceAll(err.Error(), "\n", "; "))
+	}
+	if own && len(c.workers) > 0 { // they see the end of the run before the engine ends
+		pause(ctx, endWait)
+	}
+	return worst
+}
+
+// endWait is the time after which a worker has noticed the end of a run.
+const endWait = fetchWait + 2*time.Second
+
+// mergedFile is the name of the merged result in the folder of the run.
+const mergedFile = "merged.json"
+
+// report prints the merged result with sim, and reports the checks of the fleet itself.
+func (p *program) report(
+	ctx context.Context, e *engine, f *swarmFlags, merged *swarm.Summary, c *coordinator,
+) (worst status) {
+	flags := slices.Clone(c.shared.Merge)
+	if c.draining {
+		merged.SetInterrupted("interrupted")
+		ctx = p.hard
+		flags = slices.DeleteFunc(flags, func(f string) bool {
+			return strings.HasPrefix(f, "--shrink") || strings.HasPrefix(f, "--set=")
+		})
+	}
+	if merged.Runs == 0 {
+		return p.fail(errors.New("no seed was run"), statusError)
+	}
+	path := filepath.Join(f.folder, mergedFile)
+	if err := reports.WriteFile(path, merged.JSON); err != nil {
+		return p.fail(err, statusError)
+	}
+	worst, err := p.merge(ctx, e, slices.Concat([]string{"swarm", "--merge"}, flags, []string{"--", path}))
+	if err != nil {
+		worst = p.fail(err, statusError)
+	}
+	all := c.Collector
+	for _, text := range all.Progress.Differences {
+		worst = max(worst, p.fail(errors.New(text+": the program is not deterministic; both are in "+
+			filepath.Join(f.folder, "results")), statusFailed))
+	}
+	twice := ""
+	if n := all.Progress.Repeated; n > 0 {
+		twice = fmt.Sprintf("; %s, with the same result", reports.Plural(n, "chunk was run twice", "chunks were run twice"))
+	}
+	p.say("%s by %s%s", reports.Plural(all.Progress.Done, "chunk", "chunks"),
+		reports.Plural(all.Workers(), "worker", "workers"), twice)
+	switch {
+	case c.draining: // it shows nothing
+	case !all.CanaryFound():
+		worst = max(worst, p.fail(errors.New("the planted bug was not found: this run allows no conclusion"),
+			statusNoResult))
+	default:
+		p.say("the planted bug was found")
+		if err := p.keepFindings(f, merged, c); err != nil {
+			worst = max(worst, p.fail(err, statusError))
+		}
+	}
+	return worst
+}
+
+// keepFindings compares the causes with those of earlier runs.
+func (p *program) keepFindings(f *swarmFlags, merged *swarm.Summary, c *coordinator) error {
+	if f.findings == "" {
+		return nil
+	}
+	list, err := findings.Read(f.findings)
+	if err != nil {
+		return err
+	}
+	if c.shared.Out != "" { // with the names of the drawn and shrunk scenarios
+		text, err := os.Open(filepath.Join(c.shared.Out, "swarm.json"))
+		if err != nil {
+			return fmt.Errorf("reading the result: %w", err)
+		}
+		defer func() { _ = text.Close() }() // it was only read
+		if merged, err = swarm.ReadJSON(text); err != nil {
+			return err
+		}
+	}
+	list.Update(merged, c.Run, p.now(), !c.Stopped())
+	p.say("findings: %s", list.Counts())
+	return list.Write(f.findings, merged)
+}
+
+// merge runs sim swarm --merge, whose outputs are those of this program, and returns its status.
+func (p *program) merge(ctx context.Context, e *engine, arguments []string) (status, error) {
+	c := exec.CommandContext(ctx, e.path, arguments...)
+	c.Args[0], c.Stdout, c.Stderr = e.name, p.stdout, p.stderr
+	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it ends the shrinking
+	ownGroup(c)
+	err := c.Run()
+	if exit, is := errors.AsType[*exec.ExitError](err); is && exit.ExitCode() > 0 {
+		return status(exit.ExitCode()), nil
+	}
+	if err != nil {
+		return statusError, fmt.Errorf("running %s: %w", e.path, err)
+	}
+	return statusPassed, nil
+}

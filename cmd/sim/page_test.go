@@ -1,0 +1,51 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestPageExplainsAFailure checks that the page of scenarios/blocking.yaml, with a block a second short, has the line,
+// the diagram and the block.
+func TestPageExplainsAFailure(t *testing.T) {
+	text := contentOf(t, "../../scenarios/blocking.yaml")
+	file := filepath.Join(t.TempDir(), "blocking.yaml")
+	writeFile(t, file, strings.Replace(text, "blocked + 60s, phone: owner", "blocked + 59s, phone: owner", 1))
+	p, out, errs := whole()
+	if got := p.command(t.Context(), []string{"run", "--report", "html", file}); got != statusFailed {
+		t.Fatalf("status %d\n%s", got, errs)
+	}
+	for _, want := range []string{
+		"First failure: expectation at line 39; expected the reply Welcome to the BlueTrace Simulator! to owner",
+		"failure at 61.000000000", "from 2.000000000 to 62.000000000",
+		"&#34;&#43;61410000001&#34; is blocked for 1m0s",
+		`<tr id="line-39" class="bad">`, `<tr id="line-38" class="good">`,
+	} {
+		if !strings.Contains(strings.ReplaceAll(out.String(), "&#34;+", "&#34;&#43;"), want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+func TestPageOfTheClassroomIsSmall(t *testing.T) {
+	folder := t.TempDir()
+	p, _, errs := whole()
+	arguments := []string{"run", "--out", folder, "../../scenarios/classroom.yaml"}
+	if got := p.command(t.Context(), arguments); got != statusPassed {
+		t.Fatalf("status %d\n%s", got, errs)
+	}
+	if n := len(contentOf(t, filepath.Join(folder, "classroom.html"))); n < 100_000 || n > 1_500_000 {
+		t.Errorf("the page has %d bytes", n)
+	}
+	index := contentOf(t, filepath.Join(folder, indexFile))
+	if !strings.Contains(index, `<a href="./classroom.html">`) {
+		t.Errorf("the page over all runs has no link:\n%s", index)
+	}
+}
+
+func TestIndexIsNoNameOfAPage(t *testing.T) {
+	if got := (fileNames{}).take("Index"); got != "Index-2" {
+		t.Errorf("the reports of a scenario named Index are %s", got)
+	}
+}

@@ -1,0 +1,27 @@
+'use strict';
+(function () {
+  // The server sends the whole page once a second. Only its parts are replaced, so that the place and the focus stay.
+  function show(text) {
+    var next = new DOMParser().parseFromString(text, 'text/html');
+    var focused = document.activeElement && document.activeElement.id;
+    next.querySelectorAll('noscript').forEach(function (e) { e.remove(); });
+    ['header', 'main'].forEach(function (part) {
+      var fresh = next.querySelector(part);
+      if (fresh) document.querySelector(part).replaceWith(fresh);
+    });
+    document.title = next.title;
+    if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
+  }
+  if (!document.querySelector('main noscript')) return; // the run has ended
+  var events = new EventSource('events');
+  events.onmessage = function (e) { show(e.data); };
+  events.addEventListener('end', function (e) { // nothing comes any more
+    events.close();
+    show(e.data);
+  });
+  events.addEventListener('report', function () { // the page of the run is served now
+    events.close();
+    location.reload();
+  });
+  events.onerror = function () { document.getElementById('lost').hidden = false; };
+}());
