@@ -3,6 +3,7 @@ package reports
 import (
 	"cmp"
 	"encoding/json"
+	"fmt"
 	"strconv"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -32,6 +33,8 @@ type Load struct {
 	All       LoadOperation `json:"all"`
 	Beacons   LoadBeacons   `json:"beacons"`
 	Generator *ProcessUse   `json:"generator,omitempty"`
+	// Generators are those of a load on several machines; nil for one. Generator is then the sum of their use.
+	Generators []GeneratorPart `json:"generators,omitempty"`
 	// Budgets are the limits of the generator, above which the figures are invalid.
 	Budgets GeneratorBudgets `json:"budgets"`
 	// ServerUse is nil if the run did not start the server.
@@ -125,6 +128,27 @@ type ProcessUse struct {
 	ResidentBytes  int64    `json:"resident_bytes"`
 	PeakBytes      int64    `json:"peak_bytes"`
 	GCPauseSeconds *float64 `json:"gc_pause_seconds,omitempty"` // nil if unknown
+}
+
+// GeneratorPart describes one of several generators of a load.
+type GeneratorPart struct {
+	Name     string   `json:"name"`
+	Arrivals uint64   `json:"arrivals"` // that it started
+	Dropped  uint64   `json:"dropped"`  // arrivals
+	LagP99Ms float64  `json:"lag_p99_ms"`
+	CPUShare *float64 `json:"cpu_share,omitempty"` // of its processors, 0 to 1; nil if unknown
+	// ClockErrorMs limits the difference between its clock and that of the coordinator.
+	ClockErrorMs float64 `json:"clock_error_ms"`
+}
+
+// Summary describes the generator in one line.
+func (g *GeneratorPart) Summary() string {
+	cpu := "unknown"
+	if g.CPUShare != nil {
+		cpu = FormatPercent(*g.CPUShare)
+	}
+	return fmt.Sprintf("%s began, %d dropped; lag p99 %s ms; processors %s; clock known to %s ms",
+		Plural(int(g.Arrivals), "session", "sessions"), g.Dropped, FormatMs(g.LagP99Ms), cpu, FormatMs(g.ClockErrorMs))
 }
 
 // GCPause returns the pauses in seconds, or 0 if they are unknown.
@@ -336,6 +360,8 @@ type Conditions struct {
 	Stages      []Stage `json:"stages"`
 	Machine     Machine `json:"machine"` // that of the generator
 	Build       Build   `json:"build"`   // of sim, and so of the run's own server
+	// Generators is the number of machines of the generator; 0 for one.
+	Generators int `json:"generators,omitempty"`
 }
 
 // Stage changes the rate linearly to Rate, in arrivals per second.

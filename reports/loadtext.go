@@ -59,6 +59,9 @@ func (p *page) load(l *Load) {
 	p.expectedTimes(l)
 	p.loadBeacons(&l.Beacons)
 	p.processUse("generator", l.Generator)
+	for i := range l.Generators {
+		p.Line("    %-20s %s", Escape(l.Generators[i].Name), l.Generators[i].Summary())
+	}
 	p.processUse("server", l.ServerUse)
 }
 

@@ -8,8 +8,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"bluetrace/reports/stats"
 )
 
 // Meter holds the metrics of one run, during the run and after it, in a registry
@@ -321,6 +324,26 @@ func (o *OperationMeter) Took(response, service time.Duration) {
 // Lagged records the delay of the sending of an operation that the generator caused.
 func (o *OperationMeter) Lagged(lag time.Duration) { o.lag.Observe(max(0, lag).Seconds()) }
 
+// AddSince adds the operations that another process has measured since before.
+func (o *OperationMeter) AddSince(now, before *LoadOperation) {
+	was := []uint64{before.OK, before.Failed, before.Unknown}
+	for i, n := range []uint64{now.OK, now.Failed, now.Unknown} {
+		o.outcomes[i].Add(n - was[i])
+	}
+	observeSince(o.response, now.Response, before.Response)
+	observeSince(o.service, now.Service, before.Service)
+	observeSince(o.lag, now.Lag, before.Lag)
+}
+
+// observeSince adds the durations that a histogram has and an earlier state of it had not.
+func observeSince(to prometheus.Histogram, now, before *hdrhistogram.Histogram) {
+	for b := range stats.BarsSince(now, before) {
+		for range b.Count {
+			to.Observe(time.Duration(b.Middle).Seconds())
+		}
+	}
+}
+
 // Figures returns the operations by outcome, and the histograms as a scraper gets them.
 func (o *OperationMeter) Figures() (outcomes [outcomeCount]uint64, response, service, lag *dto.Histogram) {
 	for i := range outcomes {
@@ -349,3 +372,8 @@ type BeaconMeter struct {
 
 // Delay records the time from the sending of a beacon to its reception.
 func (b *BeaconMeter) Delay(d time.Duration) { b.delay.Observe(max(0, d).Seconds()) }
+
+// DelaysSince records the delays that another process has measured since before.
+func (b *BeaconMeter) DelaysSince(now, before *hdrhistogram.Histogram) {
+	observeSince(b.delay, now, before)
+}

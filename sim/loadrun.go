@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -17,6 +18,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
+	"bluetrace/sim/generators"
 	"bluetrace/sim/load"
 )
 
@@ -29,6 +31,8 @@ type Load struct {
 	// arrivals per second.
 	Duration time.Duration
 	Rate     float64
+	// Generators carry out the load on other machines; nil if this process does.
+	Generators *generators.Crew
 }
 
 // runLoad runs a scenario with a load.
@@ -53,6 +57,12 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 	warnings, err := thisMachine().check(needsOf(traffic, phones), own)
 	if err != nil {
 		return nil, &Invalid{s.Place(s.Load.Pos), err}
+	}
+	if crew := o.Load.Generators; crew != nil {
+		warnings = nil // they are of other machines
+		if err := forSeveral(traffic, crew.Size(), len(phones), o); err != nil {
+			return nil, &Invalid{s.Place(s.Load.Pos), err}
+		}
 	}
 	for _, text := range warnings {
 		notes = append(notes, "load: "+text)
@@ -106,6 +116,18 @@ func ServeLoad(ctx context.Context, arguments []string, serve func(context.Conte
 	return load.ServeAsChild(ctx, arguments, serve)
 }
 
+// ServeGenerator carries out shares of loads in this process, as the coordinator at the other end of in and out asks
+// (docs/CLUSTER.md).
+func ServeGenerator(ctx context.Context, build reports.Build, in io.Reader, out io.Writer) error {
+	g := &generators.Generator{Build: build, Clock: clock.New(), Usage: ownUsage,
+		Reach: load.Reach,
+		Network: func(server string) (load.Network, func() uint64) {
+			n := &load.Sockets{Server: server}
+			return n, n.ResourceFailures.Load
+		}}
+	return g.Serve(ctx, in, out)
+}
+
 // addServerFailure makes the run fail, with the figures until the server ended.
 func (r *Result) addServerFailure(e *load.ExitError) {
 	r.Run.Verdict, r.Run.Load.Invalid = reports.Failed, nil
@@ -153,6 +175,21 @@ func (r *loadRun) play(ctx context.Context) (*reports.Run, error) {
 	return out, nil
 }
 
+// forSeveral returns an error if a load cannot be carried out by n generators.
+func forSeveral(t *scenarios.Traffic, n, phones int, o Options) error {
+	switch {
+	case o.Events != nil:
+		return errors.New("a load on several generators has no --events: omit it")
+	case phones < n || t.MaxInFlight < n:
+		return fmt.Errorf("%d generators need at least as many phones and sessions in flight; there are %d and %d",
+			n, phones, t.MaxInFlight)
+	case t.HasBeacons() && phones < 2*n:
+		return fmt.Errorf("%d generators need at least %d phones, because phones send their beacons to another one of "+
+			"the same generator; there are %d", n, 2*n, phones)
+	}
+	return nil
+}
+
 func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	c := load.Config{
 		Network: r.network,
@@ -165,6 +202,9 @@ func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	}
 	if r.network == nil {
 		c.Network = &load.Sockets{Server: r.server}
+	}
+	if crew := r.options.Load.Generators; crew != nil {
+		c.Generators, c.Address, c.OwnUsage = crew, r.server, nil
 	}
 	if r.options.Progress != nil {
 		c.Progress = func(at, length time.Duration, now *reports.LoadNow) {
@@ -209,12 +249,14 @@ func (r *loadRun) measure(ctx context.Context, c load.Config) (*measuredLoad, er
 	all := &measuredLoad{Measurement: m, report: m.Report(c.Traffic), unanswered: unanswered}
 	all.report.Server, all.report.Limits = r.target, limitsOf(r.scenario)
 	all.report.Conditions = conditions(r.scenario, c.Traffic)
+	all.report.Conditions.Generators = len(all.report.Generators)
 	all.checks = load.Checks(r.scenario, all.report, m.Interrupted || unanswered != nil)
 	resourceFailures := uint64(0)
 	if sockets, ok := c.Network.(*load.Sockets); ok {
 		resourceFailures = sockets.ResourceFailures.Load()
 	}
-	all.overload = load.GeneratorOverloaded(c.Traffic, all.report, resourceFailures)
+	all.overload = append(load.GeneratorOverloaded(c.Traffic, all.report, resourceFailures),
+		m.Overloads(c.Traffic.LagBudget)...)
 	if unanswered != nil && unanswered.Lag > c.Traffic.LagBudget {
 		all.overload = append(all.overload, fmt.Sprintf("its schedule lag had a p99 of %v in the warm-up, above its "+
 			"budget of %v", unanswered.Lag, c.Traffic.LagBudget))

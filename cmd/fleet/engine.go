@@ -61,7 +61,7 @@ const (
 func (e *engine) run(ctx context.Context, folder string, arguments ...string) ([]byte, error) {
 	c := exec.CommandContext(ctx, e.path, arguments...)
 	c.Args[0], c.Dir, c.WaitDelay = e.name, folder, endGrace
-	c.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, tokenVariable+"=") })
+	c.Env = withoutToken()
 	ownGroup(c)
 	var out, errs bytes.Buffer
 	c.Stdout, c.Stderr = &limitedWriter{&out, maxResult}, &limitedWriter{&errs, maxResult}
@@ -77,6 +77,11 @@ func (e *engine) run(ctx context.Context, folder string, arguments ...string) ([
 		return nil, fmt.Errorf("running %s: %w", e.path, err)
 	}
 	return out.Bytes(), nil
+}
+
+// withoutToken returns the environment without the token of the engine.
+func withoutToken() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, tokenVariable+"=") })
 }
 
 // simError is the error of a call of sim that neither passed nor failed.

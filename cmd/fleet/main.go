@@ -50,6 +50,7 @@ const usage = `fleet shares the work of sim among machines (docs/CLUSTER.md).
   fleet coordinate [flags]                start the engine that connects the machines
   fleet work --join URL|FILE [flags]      run chunks of work on this machine
   fleet swarm [flags] SCENARIO...         run a swarm on all workers; takes the flags of sim swarm
+  fleet run [flags] SCENARIO...           share a load among several workers; takes the flags of sim run
   fleet help [COMMAND]                    print this, or the flags of a command
 
 ` + exitStatuses
@@ -60,7 +61,8 @@ const exitStatuses = `Exit status; of several, the largest:
   104  a flag or a scenario is invalid, or the worker was refused
   105  interrupted; the results until then are reported, and the same command continues the run
   107  the run was not possible
-  112  a fleet run allows no conclusion: the bug that it plants was not found
+  111  a load allows no conclusion: a generator was the bottleneck, or clocks differ too much
+  112  a run allows no conclusion: the planted bug was not found, or a worker of a load was lost
 `
 
 func main() {
@@ -110,9 +112,9 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		Args: cobra.ArbitraryArgs,
 		RunE: func(_ *cobra.Command, rest []string) error {
 			if len(rest) == 0 {
-				return errors.New("no command: the commands are coordinate, work, swarm and help")
+				return errors.New("no command: the commands are coordinate, work, swarm, run and help")
 			}
-			return fmt.Errorf("unknown command %q: the commands are coordinate, work, swarm and help", rest[0])
+			return fmt.Errorf("unknown command %q: the commands are coordinate, work, swarm, run and help", rest[0])
 		},
 	}
 	root.SetOut(p.stdout)
@@ -125,7 +127,7 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		fmt.Fprint(p.stdout, text)
 	})
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(p.newCoordinate(), p.newWork(), p.newSwarm())
+	root.AddCommand(p.newCoordinate(), p.newWork(), p.newSwarm(), p.newRun())
 	root.SetArgs(arguments)
 	err := root.ExecuteContext(ctx)
 	if s, ended := errors.AsType[status](err); ended || err == nil {

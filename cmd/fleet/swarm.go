@@ -188,20 +188,27 @@ func (c *coordinator) take(ctx context.Context, d broker.Delivery) error {
 	return nil
 }
 
+// refusal returns the reason for which a worker gets no work of a run of a build; "" if there is none.
+func refusal(s *broker.Status, build reports.Build) string {
+	switch {
+	case s.Protocol != broker.Protocol:
+		return fmt.Sprintf("worker %q speaks version %d of the messages, the coordinator %d: use one build", s.Worker,
+			s.Protocol, broker.Protocol)
+	case s.Build != build:
+		return fmt.Sprintf("the sim of worker %q is of the build %s and that of the run of the build %s, where a seed "+
+			"may give another run", s.Worker, s.Build, build)
+	}
+	return ""
+}
+
 // answer answers a worker, and notes its state.
 func (c *coordinator) answer(s broker.Status) broker.Answer {
 	a := broker.Answer{Run: c.Run, AckWait: c.ackWait, Budget: c.budget}
 	switch {
 	case s.Worker == "": // another coordinator asks
 		return a
-	case s.Protocol != broker.Protocol:
-		a.Refused = fmt.Sprintf("worker %q speaks version %d of the messages, the coordinator %d: use one build", s.Worker,
-			s.Protocol, broker.Protocol)
-	case s.Build != c.shared.Build:
-		a.Refused = fmt.Sprintf("the sim of worker %q is of the build %s and that of the run of the build %s, where a seed "+
-			"may give another run", s.Worker, s.Build, c.shared.Build)
-	}
-	if a.Refused != "" {
+	case refusal(&s, c.shared.Build) != "":
+		a.Refused = refusal(&s, c.shared.Build)
 		c.say("refused: %s", a.Refused)
 		return a
 	}

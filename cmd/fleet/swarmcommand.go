@@ -71,7 +71,7 @@ func (p *program) newSwarm() *cobra.Command {
 				return p.fail(err, statusInvalid)
 			}
 			if f.help {
-				return p.swarmHelp(c.Context(), e, set)
+				return p.helpOf(c.Context(), e, set, "Runs a swarm on all workers.", "swarm", "--part, --merge and --verbose")
 			}
 			if f.ackWait < time.Second || f.budget < time.Second {
 				return errors.New("invalid --ack-wait or --budget: must be at least 1s")
@@ -110,14 +110,14 @@ func splitFlags(set *pflag.FlagSet, arguments []string) (own, rest []string) {
 	return own, rest
 }
 
-// swarmHelp prints the flags of fleet swarm and those of sim swarm.
-func (p *program) swarmHelp(ctx context.Context, e *engine, set *pflag.FlagSet) status {
-	text, err := e.run(ctx, "", "swarm", "--help")
+// helpOf prints the flags of a command that has those of the command of sim with the same name, but for some.
+func (p *program) helpOf(ctx context.Context, e *engine, set *pflag.FlagSet, about, name, without string) status {
+	text, err := e.run(ctx, "", name, "--help")
 	if err != nil {
 		return p.fail(err, statusError)
 	}
-	fmt.Fprintf(p.stdout, "Runs a swarm on all workers.\n\n  fleet swarm [flags] SCENARIO...\n\n%s\n%s\nFrom sim swarm, but for "+
-		"--part, --merge and --verbose:\n\n%s", set.FlagUsages(), exitStatuses, text)
+	fmt.Fprintf(p.stdout, "%s\n\n  fleet %s [flags] SCENARIO...\n\n%s\n%s\nFrom sim %s, but for %s:\n\n%s", about, name,
+		set.FlagUsages(), exitStatuses, name, without, text)
 	return statusPassed
 }
 

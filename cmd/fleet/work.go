@@ -56,9 +56,16 @@ func (w *worker) work(ctx context.Context) error {
 			continue
 		case a.Refused != "":
 			return refused{a.Refused}
+		case a.Run == "": // all seats of a load are taken
+			pause(w.drain, retryAfter)
+			continue
 		}
 		waiting = false
-		if err := w.join(ctx, a); err != nil {
+		join := w.join
+		if a.Seat != nil {
+			join = w.generate
+		}
+		if err := join(ctx, a); err != nil {
 			w.say("leaving the run %s: %v", a.Run, err)
 			pause(w.drain, retryAfter)
 			continue

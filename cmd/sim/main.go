@@ -151,6 +151,9 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 			return authority.Run(ctx, arguments[1:], p.stdout, p.stderr, time.UTC, clock.New())
 		}))
 	}
+	if len(arguments) > 0 && arguments[0] == generatorCommand {
+		return p.serveGenerator(ctx)
+	}
 	p = p.interruptible(ctx)
 	helped := statusPassed
 	root := p.newCommand(&helped)

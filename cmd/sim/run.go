@@ -42,6 +42,7 @@ type runFlags struct {
 	dialect     string // name or file of the dialect; empty for that of PROTOCOL.md
 	folder      string // of the programs of phones; empty for empty folders
 	load        sim.Load
+	several     bool // --generators
 	metrics     metricsFlags
 	quiet       bool
 	noColor     bool
@@ -66,6 +67,8 @@ func (f *runFlags) define(set *pflag.FlagSet) {
 	set.StringVar(&f.folder, "folder", "", "with --live: run the programs of phones in copies of the folder `DIR`")
 	set.DurationVar(&f.load.Duration, "duration", 0, "of a load at a constant rate: run for this `DURATION`")
 	set.Float64Var(&f.load.Rate, "rate", 0, "of a load at a constant rate: `N` arrivals per second")
+	set.BoolVar(&f.several, "generators", false, "take the generators of a load from the command fleet")
+	_ = set.MarkHidden("generators") // it was defined
 	f.metrics.define(set)
 	f.metrics.defineStep(set)
 	set.BoolVar(&f.quiet, "quiet", false, "print only the verdict and the failures; no progress")
@@ -279,6 +282,12 @@ func (r *runCommand) start(ctx context.Context, files []string, refused error) (
 	if r.live, err = r.liveOptions(ctx, r.wire); err != nil {
 		r.raise(r.fail(err, "", statusOfRunning(err)))
 		return err
+	}
+	if r.several {
+		if r.runFlags.load.Generators, err = gatherGenerators(ctx); err != nil {
+			r.raise(r.fail(err, "", statusOfRunning(err)))
+			return err
+		}
 	}
 	if r.exporter, err = r.metrics.serve(&r.output, r.quiet); err != nil {
 		r.raise(r.fail(err, "name a free port with --metrics, or 0 for any", statusError))

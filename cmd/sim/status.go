@@ -13,6 +13,7 @@ import (
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 	"bluetrace/sim/event"
+	"bluetrace/sim/generators"
 )
 
 // status is an exit status. Of several, the largest counts.
@@ -25,6 +26,7 @@ const (
 	statusInterrupted status = 105
 	statusError       status = 107 // the run was not possible
 	statusOverloaded  status = 111 // the generator of a load was the bottleneck
+	statusLost        status = 112 // a generator of a load on several machines was lost
 )
 
 // Error implements error, so that the exit status of a command is a result of cobra.
@@ -61,6 +63,9 @@ func statusOfFinding(err error) status {
 }
 
 func statusOfRunning(err error) status {
+	if _, ok := errors.AsType[*generators.Lost](err); ok {
+		return statusLost
+	}
 	if _, ok := errors.AsType[*sim.Invalid](err); ok {
 		return statusInvalid
 	}

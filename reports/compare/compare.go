@@ -305,6 +305,7 @@ func warningsOf(a, b []*Result) []string {
 			m := conditions(r).Machine
 			return fmt.Sprintf("%d of %s (%s/%s)", m.CPUs, m.CPU, m.OS, m.Arch)
 		}},
+		{"generators", func(r *Result) string { return fmt.Sprint(max(1, conditions(r).Generators)) }},
 		{"machine", func(r *Result) string { return conditions(r).Machine.Host }},
 		{"compiler", func(r *Result) string { return conditions(r).Build.Go }},
 		{"build", func(r *Result) string { return first(conditions(r).Build.Revision, 12) }},

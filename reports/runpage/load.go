@@ -269,6 +269,9 @@ func loadFacts(r *reports.Run) []page.Fact {
 		{Name: "server", Text: l.Server},
 		useFact("server used", l.ServerUse), useFact("generator", l.Generator),
 	}
+	for i := range l.Generators {
+		facts = append(facts, page.Fact{Name: "generator " + l.Generators[i].Name, Text: l.Generators[i].Summary()})
+	}
 	if c := l.Conditions; c != nil {
 		stages := "begins at " + reports.FormatRate(c.StartRate) + "/s"
 		for _, s := range c.Stages {

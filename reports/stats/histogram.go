@@ -4,6 +4,7 @@
 package stats
 
 import (
+	"encoding/json"
 	"fmt"
 	"iter"
 	"math"
@@ -88,14 +89,52 @@ func (h *Histogram) Merge(other *Histogram) {
 	}
 }
 
+// MarshalJSON returns the cells that hold samples: pairs of the least duration of a cell, in nanoseconds, and its count.
+func (h Histogram) MarshalJSON() ([]byte, error) {
+	pairs := [][2]int64{}
+	if h.Count() > 0 {
+		c := h.Clone()
+		for b := range Bars(c.HDR()) {
+			pairs = append(pairs, [2]int64{b.Low, b.Count})
+		}
+	}
+	return json.Marshal(pairs)
+}
+
+// UnmarshalJSON adds the samples of a text of MarshalJSON, in the same cells.
+func (h *Histogram) UnmarshalJSON(text []byte) error {
+	var pairs [][2]int64
+	if err := json.Unmarshal(text, &pairs); err != nil {
+		return err
+	}
+	for _, p := range pairs {
+		if p[0] < 0 || p[0] > longest || p[1] < 1 {
+			return fmt.Errorf("invalid cell of %d samples at %d ns", p[1], p[0])
+		}
+		if err := h.HDR().RecordValues(p[0], p[1]); err != nil {
+			return fmt.Errorf("reading %d samples of %d ns: %w", p[1], p[0], err)
+		}
+	}
+	return nil
+}
+
 // Bar is a cell of an HDR histogram with its number of samples, in nanoseconds.
 type Bar struct{ Low, Middle, Count int64 }
 
 // Bars yields the cells of an HDR histogram that hold samples, from the lowest
 // on. The library's own Distribution takes milliseconds, which is too slow for
 // metrics that are read during a run.
-func Bars(h *hdrhistogram.Histogram) iter.Seq[Bar] {
+func Bars(h *hdrhistogram.Histogram) iter.Seq[Bar] { return BarsSince(h, nil) }
+
+// BarsSince yields the cells with the samples that h has and before, an earlier state of it, had not. The argument
+// before may be nil.
+func BarsSince(h, before *hdrhistogram.Histogram) iter.Seq[Bar] {
 	s := h.Export()
+	if before != nil {
+		for i, n := range before.Export().Counts {
+			s.Counts[i] -= n
+		}
+	}
 	// In the layout of HdrHistogram the cells of the first bucket are as wide as the
 	// unit. Each later bucket has half as many cells, twice as wide.
 	unit := bits.Len64(uint64(s.LowestTrackableValue)) - 1

@@ -22,6 +22,17 @@ type tally struct {
 	sessions [stillOpen + 1]atomic.Uint64
 }
 
+// copyFrom makes the tally equal to another one.
+func (t *tally) copyFrom(other *tally) {
+	for o := range operations {
+		t.begun[o].Store(other.begun[o].Load())
+		t.waited[o].Store(other.waited[o].Load())
+	}
+	for outcome := range t.sessions {
+		t.sessions[outcome].Store(other.sessions[outcome].Load())
+	}
+}
+
 // balance is a list of equations between figures.
 type balance struct {
 	evaluated uint64
@@ -40,14 +51,7 @@ func (b *balance) equal(left string, n uint64, right string, m uint64) {
 // the schedule and with the metrics: nothing is counted twice, and nothing is lost. The
 // argument l is the report of m.
 func (m *Measurement) BalanceCheck(t *scenarios.Traffic, l *reports.Load) reports.Check {
-	b := &balance{}
-	m.balanceArrivals(b, t)
-	for i, f := range []*figures{m.warm, m.figures} {
-		for o := range operations {
-			m.balanceOperation(b, i, o, &f.kinds[o])
-		}
-	}
-	m.balanceReport(b, l)
+	b := m.balanced(t, l)
 	c := reports.Check{Kind: reports.InvariantCheck, Name: "the figures of a load agree with each other",
 		Verdict: reports.Passed, Evaluations: b.evaluated}
 	if len(b.broken) > 0 {
@@ -55,6 +59,24 @@ func (m *Measurement) BalanceCheck(t *scenarios.Traffic, l *reports.Load) report
 		c.LastEvents = b.broken[1:]
 	}
 	return c
+}
+
+// balanced returns all equations of a run, with those of its parts that do not hold.
+func (m *Measurement) balanced(t *scenarios.Traffic, l *reports.Load) *balance {
+	b := &balance{}
+	for _, p := range m.parts {
+		for _, text := range p.Unbalanced {
+			b.broken = append(b.broken, "the generator "+p.Name+": "+text)
+		}
+	}
+	m.balanceArrivals(b, t)
+	for i, f := range []*figures{m.warm, m.figures} {
+		for o := range operations {
+			m.balanceOperation(b, i, o, &f.kinds[o])
+		}
+	}
+	m.balanceReport(b, l)
+	return b
 }
 
 // balanceArrivals adds the equations of arrivals and sessions.
@@ -75,7 +97,7 @@ func (m *Measurement) balanceArrivals(b *balance, t *scenarios.Traffic) {
 		if t.Session != nil {
 			b.equal("arrivals started"+phase, started, "connections begun", tally.begun[Connect].Load())
 		}
-		scheduled := scheduledArrivals(t)[i]
+		scheduled := scheduledArrivals(t)[i] / float64(m.share.shares())
 		if b.evaluated++; !m.endedEarly() && math.Abs(float64(due)-scheduled) > 1+rounding {
 			b.broken = append(b.broken, fmt.Sprintf("arrivals due%s: %d, by the rates and durations of the "+
 				"scenario: %.1f", phase, due, scheduled))

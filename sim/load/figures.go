@@ -103,9 +103,7 @@ func (f *figures) add(r *Row) {
 		f.lagSeconds[second][stats.CellOf(int64(r.Lag()))]++
 	}
 	if r.Outcome != OK {
-		for second >= len(f.notOK) {
-			f.notOK = append(f.notOK, [Unknown + 1]uint32{})
-		}
+		f.notOK = lengthened(f.notOK, second)
 		f.notOK[second][r.Outcome]++
 	}
 	if !r.timed() {
@@ -125,6 +123,14 @@ func grown(seconds []stats.Second, index int) []stats.Second {
 		seconds = append(seconds, stats.Second{})
 	}
 	return seconds
+}
+
+// lengthened returns a list with at least the given index. New elements are zero values.
+func lengthened[S ~[]E, E any](list S, index int) S {
+	for index >= len(list) {
+		list = append(list, *new(E))
+	}
+	return list
 }
 
 // addLost counts beacons that did not arrive. They have no times.

@@ -106,6 +106,10 @@ const (
 func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 	err := e.startSessions(w, sleep)
 	w.end()
+	if e.Generators != nil {
+		w.running.Wait()
+		return e.collect(err)
+	}
 	if err == nil {
 		e.awaitSessions(e.now()+e.Traffic.GracefulStop, sleep)
 	}
@@ -124,7 +128,7 @@ func (e *engine) startSessions(w *watch, sleep func(time.Duration)) error {
 			return err
 		}
 		next := min(end, now+maxSleep)
-		for {
+		for e.Generators == nil {
 			due, ok := e.pacer.Due(n)
 			if !ok {
 				break
@@ -133,11 +137,22 @@ func (e *engine) startSessions(w *watch, sleep func(time.Duration)) error {
 				next = min(next, due)
 				break
 			}
-			e.arrive(due, draws)
+			o := Connect
+			if e.Traffic.Session == nil {
+				o = drawOperation(e.Traffic.Mix, draws)
+			}
+			if e.Share.has(n) {
+				e.arrive(due, o)
+			}
 			n++
 		}
 		if now >= end {
 			break
+		}
+		if e.Leader != nil {
+			if at, why := e.Leader.End(); why != "" && now >= at {
+				e.aborted.Store(&why)
+			}
 		}
 		if due, ok := e.schedule.run(e.now()); ok {
 			next = min(next, due)
@@ -166,8 +181,8 @@ func (e *engine) awaitSessions(until time.Duration, sleep func(time.Duration)) {
 	}
 }
 
-// arrive gives an arrival to the phone that has been free the longest, or drops it.
-func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
+// arrive gives an arrival to the phone that has been free the longest, or drops it. The operation o is that of a mix.
+func (e *engine) arrive(due time.Duration, o Operation) {
 	measured := due >= e.warmUp
 	phase := e.phases[phaseIndex(measured)]
 	phase.Due.Add(1)
@@ -180,7 +195,7 @@ func (e *engine) arrive(due time.Duration, draws *rand.Rand) {
 	e.Meter.AddInFlight(1)
 	s := session{script: e.scripts.session, measured: measured}
 	if e.Traffic.Session == nil {
-		s.script = e.scripts.single[drawOperation(e.Traffic.Mix, draws)][:]
+		s.script = e.scripts.single[o][:]
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -236,9 +251,7 @@ type arrivalsBySecond []struct{ due, started uint32 }
 
 func (a *arrivalsBySecond) count(sinceBegin time.Duration, started bool) {
 	second := int(max(0, sinceBegin) / time.Second)
-	for second >= len(*a) {
-		*a = append(*a, struct{ due, started uint32 }{})
-	}
+	*a = lengthened(*a, second)
 	(*a)[second].due++
 	if started {
 		(*a)[second].started++

@@ -54,10 +54,14 @@ func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 	l.Timeline = m.timeline(t)
 	if m.HasOwn {
 		l.Generator = processUse(m.Own, m.Length, m.CPUQuota)
+		if m.processors > 0 {
+			l.Generator = useOf(m.Own, m.Length, m.processors)
+		}
 	}
 	if m.HasServer {
 		l.ServerUse = processUse(m.Server, m.Length, m.CPUQuota)
 	}
+	l.Generators = m.generators()
 	return l
 }
 
@@ -86,15 +90,30 @@ func (k *kind) times(name string) reports.LoadOperation {
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// processUse returns the usage u of a process, which it had within the time in. The
-// argument quota is the number of processors that its control groups allow, or 0.
+// processorsOf returns the number of processors that this process may use. The argument quota is the number that its
+// control groups allow, or 0.
+func processorsOf(quota float64) float64 {
+	n := float64(runtime.NumCPU())
+	if quota > 0 {
+		n = min(n, quota)
+	}
+	return n
+}
+
+// processUse returns the usage u of a process of this machine, which it had within the time in. The argument quota is
+// the number of processors that its control groups allow, or 0.
 func processUse(u Usage, in time.Duration, quota float64) *reports.ProcessUse {
+	p := useOf(u, in, processorsOf(quota))
+	if quota > 0 && quota < float64(runtime.NumCPU()) {
+		p.CPUQuota = quota
+	}
+	return p
+}
+
+// useOf returns the usage u, which processes had within the time in on a number of processors.
+func useOf(u Usage, in time.Duration, processors float64) *reports.ProcessUse {
 	p := &reports.ProcessUse{UserSeconds: u.User.Seconds(), SystemSeconds: u.System.Seconds(),
 		ResidentBytes: u.ResidentBytes, PeakBytes: u.PeakBytes}
-	processors := float64(runtime.NumCPU())
-	if quota > 0 && quota < processors {
-		processors, p.CPUQuota = quota, quota
-	}
 	if in > 0 {
 		p.CPUShare = (p.UserSeconds + p.SystemSeconds) / in.Seconds() / processors
 	}

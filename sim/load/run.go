@@ -40,8 +40,15 @@ type Config struct {
 	// thread of its own with a precise sleep.
 	Sleep   func(time.Duration)
 	Network Network
-	Server  string         // its address in messages
-	Meter   *reports.Meter // nil if there are no live metrics
+	// Generators carry out the load in other processes, with Phones. If it is nil, this process does.
+	Generators Generators
+	Address    string // host:port of the server, for them
+	// Share is what this process carries out of a load that Leader coordinates, with Phones of its own. Without a Leader
+	// it is the whole load.
+	Share  Share
+	Leader Leader
+	Server string         // its address in messages
+	Meter  *reports.Meter // nil if there are no live metrics
 	// Phase is the name of the measured part in the metrics; "" stands for load.
 	Phase string
 	// Rows gets one row for each operation that is measured, also in the warm-up. It may be nil. Step is the number of
@@ -81,8 +88,9 @@ type Measurement struct {
 	warm     *figures            // of the warm-up
 	arrivals [2]arrivalsBySecond // of the warm-up and of the measured part
 	seed     uint64
-	Expected [operations]time.Duration // response times from which due times were computed
-	Frozen   [operations]bool          // true for those that are medians of the warm-up
+	share    Share
+	Expected Times            // response times from which due times were computed
+	Frozen   [operations]bool // true for those that are medians of the warm-up
 	Arrivals Arrivals
 	Beacons  Beacons
 	Length   time.Duration // of the measured part
@@ -98,6 +106,9 @@ type Measurement struct {
 	Outage      string
 	OutageSince time.Duration // its begin, since the warm-up began
 
+	parts      []*Part     // of a load on several generators
+	inFlight   int         // of the parts so far
+	processors float64     // that the parts may use; 0 for a load of one process
 	samples    []useSample // about once a second
 	unanswered bool        // the warm-up ended with a *NoMedianError
 
@@ -127,9 +138,10 @@ type engine struct {
 	outboxes    sync.Pool                              // of *nodes.PhoneOutbox
 	meters      [2][operations]*reports.OperationMeter // of the warm-up and of the measured part
 	phases      [2]*reports.PhaseMeter
-	expected    atomic.Pointer[[operations]time.Duration]
-	stopping    atomic.Bool // no operation begins any more
-	socketsOpen atomic.Bool // every phone has its UDP socket
+	expected    atomic.Pointer[Times]
+	others      atomic.Pointer[Measurement] // the last figures of the generators; nil without them
+	stopping    atomic.Bool                 // no operation begins any more
+	socketsOpen atomic.Bool                 // every phone has its UDP socket
 	beacons     beaconCounts
 	outage      outage
 	aborted     atomic.Pointer[string] // name of a threshold; nil unless it ended the run
@@ -144,9 +156,15 @@ type engine struct {
 func newEngine(ctx context.Context, c Config) *engine {
 	e := &engine{Config: c, ctx: ctx, origin: c.Clock.Now(), warmUp: c.Traffic.WarmUp, scripts: newScripts(c.Traffic)}
 	e.outboxes.New = func() any { return new(nodes.PhoneOutbox) }
-	e.m = &Measurement{warm: newFigures(0), figures: newFigures(e.warmUp), seed: c.Seed, meters: &e.meters[1]}
-	e.expected.Store(&[operations]time.Duration{})
-	e.makePhones()
+	e.m = &Measurement{warm: newFigures(0), figures: newFigures(e.warmUp), seed: c.Seed, share: c.Share,
+		meters: &e.meters[1]}
+	e.expected.Store(&Times{})
+	if e.Generators == nil {
+		e.makePhones()
+	} else {
+		none, _ := merged(nil, c.Seed)
+		e.others.Store(none)
+	}
 	return e
 }
 
@@ -194,8 +212,10 @@ func Run(ctx context.Context, c Config) (m *Measurement, err error) {
 // play starts sessions until the last stage is over, and waits for their end. If the
 // error is a *NoMedianError the measurement has the figures of the warm-up.
 func (e *engine) play() (*Measurement, error) {
-	e.beginTime()
 	if err := e.openSockets(); err != nil {
+		return nil, err
+	}
+	if err := e.beginTime(); err != nil {
 		return nil, err
 	}
 	e.free = append(e.free, e.phones...)
@@ -224,8 +244,10 @@ func (e *engine) play() (*Measurement, error) {
 	ended := &m.tallies[1].sessions
 	m.Arrivals.OK, m.Arrivals.Failed = ended[OK].Load(), ended[Failed].Load()
 	m.Arrivals.Unknown, m.Arrivals.Open = ended[Unknown].Load(), ended[stillOpen].Load()
-	e.countBeacons(dropped)
-	m.Outage, m.OutageSince = e.outage.lasting()
+	if e.Generators == nil {
+		e.countBeacons(dropped)
+		m.Outage, m.OutageSince = e.outage.lasting()
+	}
 	m.CPUQuota = cpuQuota(os.DirFS("/"))
 	if name := e.aborted.Load(); name != nil {
 		m.Aborted = *name
@@ -249,16 +271,28 @@ func (e *engine) countBeacons(dropped uint64) {
 	b.Lost.RaiseTo(b.Sent.Value() - min(b.Sent.Value(), b.Received.Value()))
 }
 
-// beginTime sets the run's time to 0. No session is in progress.
-func (e *engine) beginTime() {
+// beginTime sets the time at which the run's time is 0: now, or when all shares begin. No session is in progress.
+func (e *engine) beginTime() error {
 	e.schedule.clear()
 	for _, p := range e.phones {
 		p.timing = false
 	}
-	e.begin = e.Clock.Since(e.origin)
+	begin := e.Clock.Now()
+	switch {
+	case e.Generators != nil:
+		begin = begin.Add(beginLead)
+		e.Generators.Begin(begin)
+	case e.Leader != nil:
+		var err error
+		if begin, err = e.Leader.Ready(e.ctx); err != nil {
+			return err
+		}
+	}
+	e.begin = begin.Sub(e.origin)
 	if e.Rows != nil {
 		e.Rows.begin(e.origin.Add(e.begin), e.Step)
 	}
+	return nil
 }
 
 // release makes a phone free for another arrival.
@@ -354,10 +388,13 @@ const maxPreLogins = 128
 // prepare logs in the phones of a mix. It does nothing for a load with sessions,
 // whose phones log in themselves.
 func (e *engine) prepare() error {
+	if e.Generators != nil {
+		return e.Generators.Prepare(e.ctx, &e.Config)
+	}
 	if e.Traffic.Session != nil {
 		return nil
 	}
-	e.expected.Store(&[operations]time.Duration{})
+	e.expected.Store(&Times{})
 	results := make(chan error, len(e.phones))
 	interrupted := &Interrupted{"the phones logged in, before the load"}
 	tick := e.Clock.Ticker(time.Millisecond)

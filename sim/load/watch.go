@@ -25,21 +25,29 @@ type watch struct {
 	reporting    atomic.Bool                  // Progress is being called
 	nextProgress time.Duration
 	nextUsage    time.Duration
+	nextPart     time.Duration // of a share
+	frozen       bool          // the generators have the expected response times
 }
 
 const (
 	progressInterval = 100 * time.Millisecond // of the progress and the target rate
 	usageInterval    = time.Second            // of the server's usage and the status of the thresholds
+	figuresAge       = 2 * time.Second        // largest age of the figures of generators
 )
 
 // at handles the events of the watch that are due by the time now. The pacing
 // goroutine calls it with each reading of its clock, before it handles its own events
 // of that time. The error is a *NoMedianError.
 func (w *watch) at(now time.Duration) error {
+	if err := w.coordinate(now); err != nil {
+		return err
+	}
 	if !w.begun && now >= w.warmUp {
 		w.begun = true
-		if err := w.freeze(); err != nil {
-			return err
+		if w.Generators == nil {
+			if err := w.freeze(); err != nil {
+				return err
+			}
 		}
 		w.Meter.SetPhase(w.phases[1])
 		w.first.Go(func() { // the pacing goes on meanwhile
@@ -60,12 +68,39 @@ func (w *watch) at(now time.Duration) error {
 	}
 	if now >= w.nextUsage {
 		w.nextUsage = now + usageInterval
+		if w.Generators != nil {
+			if err := w.takeFigures(w.Generators.Figures()); err != nil {
+				return err
+			}
+		}
 		if w.OwnUsage != nil || w.ServerUsage != nil {
 			w.running.Go(func() { w.sampleUsage(now) })
 		}
 		if w.Judge != nil && w.begun {
 			w.running.Go(func() { w.judge(now - w.warmUp) })
 		}
+	}
+	return nil
+}
+
+// coordinate exchanges the figures of the warm-up and so far with the other processes of a load, if there are some.
+func (w *watch) coordinate(now time.Duration) error {
+	if end := w.warmUp - leadOf(w.warmUp); w.Leader != nil && now >= w.nextPart {
+		w.nextPart = now + usageInterval
+		if now < end {
+			w.nextPart = min(w.nextPart, end)
+		}
+		w.running.Go(func() { w.Leader.SoFar(w.partSoFar(now)) })
+	}
+	if w.Generators != nil && !w.frozen && now >= w.warmUp-leadOf(w.warmUp)/2 {
+		w.frozen = true
+		if err := w.takeFigures(w.Generators.Figures()); err != nil {
+			return err
+		}
+		if err := w.freeze(); err != nil {
+			return err
+		}
+		w.Generators.Expect(*w.expected.Load())
 	}
 	return nil
 }
@@ -82,8 +117,14 @@ func (w *watch) figuresNow(now time.Duration) *reports.LoadNow {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	m := w.m
 	n.InFlight = w.inFlight
-	if of := w.m.arrivals[phaseIndex(begun)]; now >= time.Second {
+	if w.Generators != nil {
+		m = w.others.Load()
+		n.InFlight = m.inFlight
+		now = max(0, now-figuresAge)
+	}
+	if of := m.arrivals[phaseIndex(begun)]; now >= time.Second {
 		if i := int(now/time.Second) - 1; i < len(of) {
 			n.Achieved = float64(of[i].started)
 		}
@@ -110,13 +151,17 @@ func (w *watch) judge(at time.Duration) {
 // run.
 func (w *watch) soFar() *reports.Load {
 	w.mu.Lock()
-	arrivals := w.m.Arrivals
+	m, arrivals := w.m, w.m.Arrivals
 	w.mu.Unlock()
 	l := &reports.Load{Arrivals: arrivals}
 	l.Beacons.Sent = w.beacons.sent.Load()
+	if w.Generators != nil {
+		m = w.others.Load()
+		l.Arrivals, l.Beacons.Sent = m.Arrivals, m.Beacons.Sent
+	}
 	all := &kind{}
 	for o := range operations {
-		k := w.m.figures.copied(o)
+		k := m.figures.copied(o)
 		if k == nil {
 			continue
 		}
@@ -194,6 +239,16 @@ func used(of func() (Usage, bool)) (Usage, bool) {
 	return of()
 }
 
+// add adds the usage of another process.
+func (u *Usage) add(more *Usage) {
+	u.User += more.User
+	u.System += more.System
+	u.ResidentBytes += more.ResidentBytes
+	u.PeakBytes += more.PeakBytes
+	u.GCPause += more.GCPause
+	u.HasGCPause = u.HasGCPause || more.HasGCPause
+}
+
 // since returns the usage after an earlier one.
 func (u Usage) since(before Usage) Usage {
 	u.User -= before.User
@@ -232,17 +287,29 @@ func (e *NoMedianError) Error() string {
 
 // freeze sets the expected response times for the measured part.
 func (w *watch) freeze() error {
-	var all [operations]time.Duration
+	var all Times
 	var frozen [operations]bool
+	m := w.m
+	if w.Generators != nil {
+		m = w.others.Load()
+	}
 	for _, name := range w.Traffic.AwaitedOperations() {
 		o := operationNamed(name)
 		given, ok := w.Traffic.Expected[name]
-		if !ok {
-			k := cmp.Or(w.m.warm.copied(o), &kind{})
+		switch {
+		case !ok && w.Leader != nil:
+			expected, came := w.Leader.Expected()
+			if !came {
+				return lateExpected{}
+			}
+			given = expected[o]
+			frozen[o] = true
+		case !ok:
+			k := cmp.Or(m.warm.copied(o), &kind{})
 			if n := k.outcomes; n[OK] == 0 {
 				outage, _ := w.outage.lasting()
 				return &NoMedianError{
-					w.warmUp, w.m.warm.lag(), name, w.m.tallies[0].begun[o].Load(), n[Failed], n[Unknown], outage,
+					w.warmUp, m.warm.lag(), name, m.tallies[0].begun[o].Load(), n[Failed], n[Unknown], outage,
 				}
 			}
 			given = time.Duration(k.response.HDR().ValueAtQuantile(50))

@@ -17,7 +17,7 @@ import (
 )
 
 // Protocol is the version of the messages. Coordinator and workers must have the same.
-const Protocol = 1
+const Protocol = 2
 
 // Status is the message of a worker that asks for work, and, every few seconds, for news of its chunk.
 type Status struct {
@@ -29,9 +29,10 @@ type Status struct {
 	Leaving  bool          `json:"leaving,omitempty"`
 }
 
-// Answer is the answer of the coordinator to a status.
+// Answer is the answer of the coordinator to a status. Without Run there is no work yet.
 type Answer struct {
 	Run     string        `json:"run"`
+	Seat    *Seat         `json:"seat,omitempty"`    // in a load; nil for a swarm
 	Refused string        `json:"refused,omitempty"` // the reason for which the worker gets no work
 	Drop    bool          `json:"drop,omitempty"`    // the result of its chunk is not needed
 	AckWait time.Duration `json:"ack_wait_ns"`       // a chunk without a sign for so long goes to another worker
@@ -235,8 +236,8 @@ const laterDelay = 3 * time.Second
 
 // NewRun opens the streams of a run, and gives its description to the workers. Only one run may use an engine at a time.
 func (c *Conn) NewRun(ctx context.Context, name string, spec []byte, ackWait time.Duration) (*Run, error) {
-	if a, err := c.AskStatus(ctx, Status{Protocol: Protocol}); err == nil {
-		return nil, fmt.Errorf("this engine has the run %s: one at a time", a.Run)
+	if err := c.isFree(ctx); err != nil {
+		return nil, err
 	}
 	r := &Run{Conn: c, name: name, ackWait: ackWait, spec: spec, Results: make(chan Delivery),
 		Statuses: make(chan Question)}
@@ -251,25 +252,8 @@ func (c *Conn) NewRun(ctx context.Context, name string, spec []byte, ackWait tim
 	if err != nil {
 		return nil, err
 	}
-	r.asked, err = c.nats.Subscribe(statusSubject, func(m *nats.Msg) {
-		var s Status
-		if json.Unmarshal(m.Data, &s) != nil {
-			return
-		}
-		answer := func(a Answer) error {
-			text, err := json.Marshal(a)
-			if err != nil {
-				return fmt.Errorf("encoding the answer: %w", err)
-			}
-			return m.Respond(text)
-		}
-		select {
-		case r.Statuses <- Question{s, answer}:
-		case <-ctx.Done():
-		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listening to the workers: %w", err)
+	if r.asked, err = c.listen(ctx, r.Statuses); err != nil {
+		return nil, err
 	}
 	go r.read(ctx)
 	return r, nil

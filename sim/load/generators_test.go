@@ -1,0 +1,290 @@
+package load_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/benbjohnson/clock"
+
+	"bluetrace/reports"
+	"bluetrace/scenarios"
+	"bluetrace/sim/generators"
+	"bluetrace/sim/load"
+)
+
+const ms = time.Millisecond
+
+// stage is a crew of generators in one process, in the time of a synctest bubble.
+type stage struct {
+	t    *testing.T
+	crew *generators.Crew
+	// For each generator: the ends of its streams at the coordinator.
+	fromThem []*io.PipeReader
+	toThem   []*io.PipeWriter
+	mute     []*atomic.Bool // their messages are lost
+	running  sync.WaitGroup
+}
+
+var build = reports.Build{Go: "go1", Revision: "abc"}
+
+// newStage starts n generators, whose servers answer after a time. Messages take delay.
+func newStage(t *testing.T, n int, delay time.Duration, answer func(string) time.Duration) *stage {
+	s := &stage{t: t}
+	var streams []generators.Stream
+	for i := range n {
+		mute := new(atomic.Bool)
+		s.mute = append(s.mute, mute)
+		coordinatorIn, generatorOut := io.Pipe()
+		generatorIn, coordinatorOut := io.Pipe()
+		s.fromThem, s.toThem = append(s.fromThem, coordinatorIn), append(s.toThem, coordinatorOut)
+		streams = append(streams, generators.Stream{Name: string(rune('a' + i)), In: coordinatorIn,
+			Out: late{coordinatorOut, delay}})
+		g := &generators.Generator{Build: build, Clock: clock.New(), Sleep: time.Sleep,
+			Network: func(string) (load.Network, func() uint64) {
+				return load.NewFake(answer), func() uint64 { return 0 }
+			}}
+		s.running.Go(func() {
+			if err := g.Serve(t.Context(), generatorIn, muted{generatorOut, mute}); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+				t.Error(err)
+			}
+			generatorOut.Close()
+			generatorIn.Close()
+		})
+	}
+	var err error
+	if s.crew, err = generators.Gather(t.Context(), clock.New(), build, streams); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stage) close() {
+	for i := range s.toThem {
+		s.toThem[i].Close()
+	}
+	s.running.Wait()
+	for i := range s.fromThem {
+		s.fromThem[i].Close()
+	}
+	s.crew.Close()
+	time.Sleep(2 * time.Hour) // virtual time, in which the servers of the fakes end
+}
+
+// late is a stream whose messages take a time.
+type late struct {
+	to    io.Writer
+	delay time.Duration
+}
+
+func (l late) Write(p []byte) (int, error) {
+	time.Sleep(l.delay) // virtual time of synctest
+	return l.to.Write(p)
+}
+
+// muted is a stream that may lose its messages.
+type muted struct {
+	to   io.Writer
+	mute *atomic.Bool
+}
+
+func (m muted) Write(p []byte) (int, error) {
+	if m.mute.Load() {
+		return len(p), nil
+	}
+	return m.to.Write(p)
+}
+
+func quick(string) time.Duration { return 0 }
+
+func traffic() scenarios.Traffic {
+	t := load.Steady(60, 6*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbUpload)
+	t.LagBudget, t.CPUBudget = 5*ms, .7
+	return t
+}
+
+// TestGeneratorsAreOneLoad: a load on three generators has the arrivals, the figures and the metrics of one process.
+func TestGeneratorsAreOneLoad(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		answer := func(message string) time.Duration { return time.Duration(3+len(message)%10) * ms }
+		one := load.Faked(load.NewFake(answer), 90, traffic())
+		whole, err := load.Run(t.Context(), one)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newStage(t, 3, 0, answer)
+		defer s.close()
+		several := load.Faked(load.NewFake(answer), 90, traffic())
+		several.Generators, several.Meter = s.crew, reports.NewMeter("", "")
+		judged := 0
+		several.Judge = func(so *reports.Load, at time.Duration) load.Status {
+			if judged++; so.All.Count() > uint64(60*4*at.Seconds())+4 {
+				t.Errorf("after %v there are %d operations", at, so.All.Count())
+			}
+			return load.Status{}
+		}
+		m, err := load.Run(t.Context(), several)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := whole.Report(one.Traffic), m.Report(several.Traffic)
+		if a.Arrivals.Due != 360 || b.Arrivals.Due != 360 || b.Arrivals.OK != 360 || b.Seconds != 6 || judged < 5 {
+			t.Errorf("arrivals %+v, of one process %+v; %v s; judged %d times", b.Arrivals, a.Arrivals, b.Seconds, judged)
+		}
+		for i, o := range a.Operations {
+			of := b.Operations[i]
+			if of.Name != o.Name || of.OK != o.OK || of.OK != 360 {
+				t.Errorf("%s: %d ok, of one process %s: %d", of.Name, of.OK, o.Name, o.OK)
+			}
+			for _, q := range []float64{50, 95, 99} {
+				x, y := of.Response.ValueAtQuantile(q), o.Response.ValueAtQuantile(q)
+				if d := time.Duration(x - y).Abs(); d > 250*time.Microsecond+time.Duration(y/500) {
+					t.Errorf("%s: p%v is %v, of one process %v", o.Name, q, time.Duration(x), time.Duration(y))
+				}
+			}
+		}
+		if c := m.BalanceCheck(several.Traffic, b); c.Verdict != reports.Passed || c.Evaluations < 60 {
+			t.Errorf("%+v", c)
+		}
+		if len(b.Generators) != 3 || b.Generators[2].Name != "c" || b.Generators[0].Arrivals != 120 {
+			t.Errorf("generators %+v", b.Generators)
+		}
+		for i, e := range b.Expected {
+			if d := e.Ms - a.Expected[i].Ms; !e.WarmUp || d < -.3 || d > .3 {
+				t.Errorf("expected %+v, of one process %+v", e, a.Expected[i])
+			}
+		}
+		if why := m.Overloads(5 * ms); len(why) > 0 {
+			t.Errorf("overloads %q", why)
+		}
+	})
+}
+
+// TestGeneratorsSearchAgain: generators carry out one load after the other.
+func TestGeneratorsSearchAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 2, 0, quick)
+		defer s.close()
+		for range 2 {
+			c := load.Faked(load.NewFake(quick), 90, traffic())
+			c.Generators = s.crew
+			if m, err := load.Run(t.Context(), c); err != nil || m.Arrivals.OK != 360 {
+				t.Fatal(m, err)
+			}
+		}
+	})
+}
+
+// TestLostGenerator: a load of which a generator ends or falls silent allows no conclusion, and ends soon.
+func TestLostGenerator(t *testing.T) {
+	for name, lose := range map[string]func(*stage){
+		"ends":      func(s *stage) { s.fromThem[1].Close() },
+		"is silent": func(s *stage) { s.mute[1].Store(true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := newStage(t, 3, 0, quick)
+				defer s.close()
+				c := load.Faked(load.NewFake(quick), 90, traffic())
+				c.Traffic.Stages[0].Duration = time.Hour
+				c.Generators = s.crew
+				began := time.Now()
+				time.AfterFunc(10*time.Second, func() { lose(s) })
+				_, err := load.Run(t.Context(), c)
+				lost, is := errors.AsType[*generators.Lost](err)
+				if !is || lost.Name != "b" || time.Since(began) > 25*time.Second {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			})
+		})
+	}
+}
+
+// TestEndOfGenerators: an interrupt and a threshold end the load of all generators, with all figures until then.
+func TestEndOfGenerators(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 3, 0, quick)
+		defer s.close()
+		c := load.Faked(load.NewFake(quick), 90, traffic())
+		c.Traffic.Stages[0].Duration = time.Hour
+		c.Generators = s.crew
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(11*time.Second, cancel) // 1 s until the begin, 2 s of warm-up
+		m, err := load.Run(ctx, c)
+		if err != nil || !m.Interrupted || m.Arrivals.Due < 460 || m.Arrivals.Due > 490 {
+			t.Fatalf("%+v, %v", m.Arrivals, err)
+		}
+		if b := m.BalanceCheck(c.Traffic, m.Report(c.Traffic)); b.Verdict != reports.Passed {
+			t.Errorf("%+v", b)
+		}
+		c.Judge = func(_ *reports.Load, at time.Duration) load.Status {
+			if at >= 5*time.Second {
+				return load.Status{Broken: 1, Abort: "login.p99"}
+			}
+			return load.Status{}
+		}
+		m, err = load.Run(t.Context(), c)
+		if err != nil || m.Aborted != "login.p99" || m.Length < 5*time.Second || m.Length > 6500*ms ||
+			m.Arrivals.OK < 300 || m.Arrivals.OK != m.Arrivals.Started {
+			t.Fatalf("%+v, %v, %+v", m, err, m.Arrivals)
+		}
+	})
+}
+
+// TestGeneratorsWithoutAnswer: a warm-up without an answer is the error of one process, and not of a generator.
+func TestGeneratorsWithoutAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := func(string) time.Duration { return time.Hour }
+		s := newStage(t, 2, 0, never)
+		defer s.close()
+		c := load.Faked(load.NewFake(quick), 90, traffic())
+		c.Generators = s.crew
+		_, err := load.Run(t.Context(), c)
+		if none, is := errors.AsType[*load.NoMedianError](err); !is || none.Operation != "login" {
+			t.Error(err)
+		}
+	})
+}
+
+// TestClocksOfGenerators: the error of a clock is half the time of the quickest message there and back, and a load whose
+// clocks differ by more than the lag may be is not valid.
+func TestClocksOfGenerators(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 2, 40*ms, quick)
+		defer s.close()
+		c := load.Faked(load.NewFake(quick), 90, traffic())
+		c.Generators = s.crew
+		m, err := load.Run(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		why := m.Overloads(5 * ms)
+		if len(why) != 2 || !strings.Contains(why[0], "the clock of the generator a may differ by ") {
+			t.Errorf("%q", why)
+		}
+		if e := m.Report(c.Traffic).Generators[0].ClockErrorMs; e < 20 || e > 45 {
+			t.Errorf("the error of the clock is %v ms, want 20 to 45", e)
+		}
+		if why := m.Overloads(50 * ms); len(why) > 0 {
+			t.Errorf("with a budget of 50 ms: %q", why)
+		}
+	})
+}
+
+// TestOtherBuildIsRefused: a generator of another build takes no part.
+func TestOtherBuildIsRefused(t *testing.T) {
+	in, out := io.Pipe()
+	defer in.Close()
+	go func() { _, _ = io.WriteString(out, `{"kind":"hello","build":{"go":"go1","revision":"abd"}}`+"\n") }()
+	_, err := generators.Gather(t.Context(), clock.New(), build,
+		[]generators.Stream{{Name: "a", In: in, Out: io.Discard}})
+	if err == nil || !strings.Contains(err.Error(), "the generator a is of the build (abd, go1)") {
+		t.Error(err)
+	}
+}
