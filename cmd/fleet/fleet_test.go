@@ -59,6 +59,12 @@ func fakeSim(kind string, arguments []string) int {
 		paths = paths || i > 1 && !strings.HasPrefix(a, "-")
 	}
 	switch {
+	case slices.Contains(arguments, "--generators") && slices.Contains(arguments, "--wrong"):
+		return 104
+	case slices.Contains(arguments, "--generators"):
+		return fakeLoad()
+	case slices.Contains(arguments, "load-generator"):
+		return fakeGenerator(kind)
 	case slices.Contains(arguments, "--plan") && slices.Contains(arguments, "--wrong"):
 		fmt.Fprintln(os.Stderr, "sim: swarm: unknown flag: --wrong")
 		return 104
@@ -249,8 +255,8 @@ func TestCommandsAreRefusedInOneSentence(t *testing.T) {
 	t.Chdir(t.TempDir())
 	self, _ := os.Executable()
 	for _, c := range []struct{ line, want string }{
-		{"", "fleet: no command: the commands are coordinate, work, swarm and help\n"},
-		{"walk", "fleet: unknown command \"walk\": the commands are coordinate, work, swarm and help\n"},
+		{"", "fleet: no command: the commands are coordinate, work, swarm, run and help\n"},
+		{"walk", "fleet: unknown command \"walk\": the commands are coordinate, work, swarm, run and help\n"},
 		{"work", "fleet: work needs --join, with the file or the URL that fleet coordinate gave\n"},
 		{"coordinate --listen here", "fleet: invalid --listen \"here\": must be HOST:PORT\n"},
 		{"swarm --sim SELF --wrong x.yaml", "sim: swarm: unknown flag: --wrong\n"},
@@ -386,7 +392,7 @@ func TestWorkersOfAnotherBuildAreRefusedByName(t *testing.T) {
 		"(abc, go1.26), where a seed may give another run"; a.Refused != want {
 		t.Errorf("%q, want %q", a.Refused, want)
 	}
-	if a := r.answer(broker.Status{Protocol: 2, Worker: "x", Build: fakeBuild}); !strings.Contains(a.Refused, "version 2") {
+	if a := r.answer(broker.Status{Protocol: broker.Protocol + 1, Worker: "x", Build: fakeBuild}); !strings.Contains(a.Refused, "version 3") {
 		t.Errorf("%q", a.Refused)
 	}
 	if len(r.workers) != 0 {

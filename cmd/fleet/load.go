@@ -114,6 +114,7 @@ func (p *program) load(ctx context.Context, e *engine, f *loadFlags, arguments [
 	s := &seats{program: p, conn: conn, build: plan.Build, run: "load-" + strings.ToLower(rand.Text()[:6]),
 		free: f.workers, wait: f.wait}
 	worst := s.play(ctx, e, l, arguments)
+	end()
 	s.end()
 	if own && len(s.taken) > 0 {
 		pause(p.hard, endOfLoad)

@@ -287,7 +287,9 @@ func (p *program) work(ctx context.Context, name string, once bool) error {
 	}
 	leaving := w.status("", 0)
 	leaving.Leaving = true
-	_, _ = w.conn.AskStatus(context.WithoutCancel(ctx), leaving) // the coordinator notices it otherwise
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), retryAfter)
+	defer cancel()
+	_, _ = w.conn.AskStatus(limited, leaving) // the coordinator notices it otherwise
 	if p.hard.Err() != nil {
 		return statusInterrupted
 	}

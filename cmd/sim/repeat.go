@@ -13,7 +13,11 @@ import (
 // repeatCommand returns the shell command that repeats a run. A live run never
 // repeats exactly. program is quoted already.
 func repeatCommand(program string, seed uint64, f *runFlags, file string) string {
-	words := shellWords{program, "run", "--seed", strconv.FormatUint(seed, 10)}
+	words := shellWords{program, "run"}
+	if crew := f.load.Generators; crew != nil {
+		words = shellWords{"fleet", "run", "--workers", strconv.Itoa(crew.Size())}
+	}
+	words = append(words, "--seed", strconv.FormatUint(seed, 10))
 	if f.onSockets {
 		words = append(words, "--live")
 	}

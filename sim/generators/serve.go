@@ -64,7 +64,10 @@ func (g *Generator) handle(ctx context.Context, m *message) error {
 	case kindPing:
 		return g.stream.send(&message{Kind: kindPong, Number: m.Number, Clock: g.Clock.Since(g.started)})
 	case kindLoad:
-		g.running.Wait() // the load before it has ended
+		if l := g.leader(); l != nil {
+			l.stop() // the coordinator has left it
+		}
+		g.running.Wait()
 		g.begin(ctx, m)
 	default:
 		if l := g.leader(); l != nil {

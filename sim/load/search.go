@@ -136,9 +136,9 @@ func roundedUp(rate float64) float64 {
 func lastDigit(rate float64) float64 { return math.Pow10(int(math.Floor(math.Log10(rate))) - 2) }
 
 // Probe returns the time that the first phone takes to connect, log in and download
-// a TempID while there is no other load. Nothing is measured.
+// a TempID while there is no other load. Nothing is measured. The phone is one of this process.
 func Probe(ctx context.Context, c Config) (took time.Duration, err error) {
-	c.Phones, c.Meter = c.Phones[:1], reports.NewMeter("", "")
+	c.Phones, c.Meter, c.Generators = c.Phones[:1], reports.NewMeter("", ""), nil
 	c.Traffic = &scenarios.Traffic{
 		Timeout: c.Traffic.Timeout,
 		Mix:     []scenarios.Weight{{Verb: scenarios.VerbDownload, Weight: 1}},

@@ -1,10 +1,12 @@
 package broker
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -162,5 +164,78 @@ func TestOnlyThePinnedCertificateIsAccepted(t *testing.T) {
 			t.Errorf("with the pin %s: %v", want, err)
 		}
 		_, _ = a.Close(), b.Close()
+	}
+}
+
+// TestPipe carries long writes in both directions in their order, up to the end.
+func TestPipe(t *testing.T) {
+	s, a, err := Serve("127.0.0.1:0", "", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	here, there := connect(t, a), connect(t, a)
+	open := func(c *Conn, coordinator bool) *Pipe {
+		p, err := c.OpenPipe("r", Seat{3}, coordinator, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	one, two := open(here, true), open(there, false)
+	text := []byte(strings.Repeat("0123456789", 200_000))
+	go func() {
+		if _, err := two.Write(text); err != nil {
+			t.Error(err)
+		}
+		two.End()
+	}()
+	if got, err := io.ReadAll(one); err != nil || !bytes.Equal(got, text) {
+		t.Errorf("%d bytes of %d, or others: %v", len(got), len(text), err)
+	}
+	one.sent++ // a message is lost
+	if _, err := one.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := two.Read(make([]byte, 1)); err == nil || err.Error() != "the engine lost a message" {
+		t.Error(err)
+	}
+	silent, err := here.OpenPipe("r", Seat{4}, true, time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := silent.Read(make([]byte, 1)); err == nil || err.Error() != "no message for 1ms" {
+		t.Error(err)
+	}
+	one.Close()
+	if _, err := one.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestOneRunAtATime refuses a load beside a run, and the reverse.
+func TestOneRunAtATime(t *testing.T) {
+	s, a, err := Serve("127.0.0.1:0", "", t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, end := context.WithCancel(t.Context())
+	defer end()
+	l, err := connect(t, a).NewLoad(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for q := range l.Statuses {
+			_ = q.Answer(Answer{Run: "load-1"})
+		}
+	}()
+	c := connect(t, a)
+	if _, err := c.NewRun(ctx, "r", nil, time.Minute); err == nil || err.Error() != "this engine has the run load-1: one at a time" {
+		t.Error(err)
+	}
+	if _, err := c.NewLoad(ctx); err == nil {
+		t.Error("a second load was begun")
 	}
 }

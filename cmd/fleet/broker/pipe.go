@@ -62,6 +62,7 @@ func (c *Conn) listen(ctx context.Context, to chan<- Question) (*nats.Subscripti
 		select {
 		case to <- Question{s, answer}:
 		case <-ctx.Done():
+			_ = answer(Answer{}) // or the worker asks again
 		}
 	})
 	if err != nil {
@@ -142,6 +143,9 @@ func (p *Pipe) Read(b []byte) (int, error) {
 		m, err := p.messages.NextMsg(p.silence)
 		if errors.Is(err, nats.ErrTimeout) {
 			return 0, fmt.Errorf("no message for %v", p.silence)
+		}
+		if errors.Is(err, nats.ErrBadSubscription) { // this end was closed
+			return 0, io.EOF
 		}
 		if err != nil {
 			return 0, fmt.Errorf("receiving from the engine: %w", err)
