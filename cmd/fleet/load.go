@@ -187,7 +187,9 @@ func (s *seats) play(ctx context.Context, e *engine, l *broker.Load, arguments [
 			late = nil
 		case <-late:
 			_ = c.Process.Kill() // it has not begun
-			<-ended
+			if err := <-ended; err == nil {
+				return statusPassed // it has ended just now
+			}
 			return s.fail(fmt.Errorf("%d of %d workers came within %v", len(s.taken), len(s.taken)+s.free, s.wait),
 				statusError)
 		case <-interrupted:

@@ -29,15 +29,12 @@ const (
 )
 
 // serveGenerator is the generator command.
-func (p *program) serveGenerator(ctx context.Context) status {
+func serveGenerator(ctx context.Context, in io.Reader, out io.Writer) error {
 	build, err := buildOfProgram()
-	if err == nil {
-		err = sim.ServeGenerator(ctx, build, p.stdin, p.stdout)
-	}
 	if err != nil {
-		return p.fail(err, "", statusError)
+		return err
 	}
-	return statusPassed
+	return sim.ServeGenerator(ctx, build, in, out)
 }
 
 // gatherGenerators returns the generators behind the descriptors of --generators. A line to or from generator N, from 0,

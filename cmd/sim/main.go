@@ -152,7 +152,10 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		}))
 	}
 	if len(arguments) > 0 && arguments[0] == generatorCommand {
-		return p.serveGenerator(ctx)
+		if err := serveGenerator(ctx, p.stdin, p.stdout); err != nil {
+			return p.fail(err, "", statusError)
+		}
+		return statusPassed
 	}
 	p = p.interruptible(ctx)
 	helped := statusPassed

@@ -284,7 +284,7 @@ func (r *runCommand) start(ctx context.Context, files []string, refused error) (
 		return err
 	}
 	if r.several {
-		if r.runFlags.load.Generators, err = gatherGenerators(ctx); err != nil {
+		if r.load.Generators, err = gatherGenerators(ctx); err != nil {
 			r.raise(r.fail(err, "", statusOfRunning(err)))
 			return err
 		}
