@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/spf13/pflag"
 	yaml "go.yaml.in/yaml/v4"
 
 	"bluetrace/reports"
@@ -369,4 +370,17 @@ func TestSimDoesNotKnowTheEngineOfAFleet(t *testing.T) {
 			t.Errorf("cmd/sim depends on %s", name)
 		}
 	}
+}
+
+// TestEveryFlagOfASwarmHasAPlaceInAFleet: a new flag needs a place in the plan for a fleet (swarmShare.printPlan), or must be
+// refused there. Then it belongs here too.
+func TestEveryFlagOfASwarmHasAPlaceInAFleet(t *testing.T) {
+	known := strings.Fields("fail-fast for from jobs linger merge metrics no-color out part plan plant report " +
+		"require require-marks seeds set shrink shrink-time twice verbose")
+	c := (&program{}).newSwarmCommand()
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if !slices.Contains(known, f.Name) {
+			t.Errorf("--%s is new", f.Name)
+		}
+	})
 }
