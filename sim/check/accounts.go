@@ -259,7 +259,8 @@ func (a *accounts) judge(at int64, st *state, right bool, attempt int) string {
 		st.wrong++
 		if st.wrong == wrongBeforeBlock {
 			now := a.clock.ElapsedAt(at)
-			st.count = count{blocked: true, since: now, until: a.clock.WallAt(at) + int64(a.v.rules.BlockDuration)}
+			st.count = count{blocked: true, since: now}
+			st.until = a.wallEnd(at, &st.count)
 			text = protocol.NowBlocked
 		}
 	}
@@ -267,6 +268,11 @@ func (a *accounts) judge(at int64, st *state, right bool, attempt int) string {
 		st.disk = append(st.disk, storedCount{st.count, attempt})
 	}
 	return text
+}
+
+// wallEnd returns the end of a block by the server's wall clock at a time. A record of that time has it.
+func (a *accounts) wallEnd(at int64, c *count) int64 {
+	return a.clock.WallAt(at) + int64(c.since+a.v.rules.BlockDuration-a.clock.ElapsedAt(at))
 }
 
 // expected returns the answer to an attempt in one state, or "" if there is none.
@@ -379,8 +385,9 @@ type attemptStore struct {
 }
 
 // storeAsked follows the server's requests to store attempts. A request that names no
-// known user is for the last password that was read.
-func (a *accounts) storeAsked(records []nodes.Record) {
+// known user is for the last password that was read. A block whose record is made after a step of the wall clock ends by
+// that clock.
+func (a *accounts) storeAsked(at int64, records []nodes.Record) {
 	for i := range records {
 		r := &records[i].Attempts
 		if records[i].Kind != nodes.RecordIssue {
@@ -395,6 +402,16 @@ func (a *accounts) storeAsked(records []nodes.Record) {
 		}
 		if s.account != nil {
 			s.attempt = s.account.attempts
+			for i := range s.account.states {
+				st := &s.account.states[i]
+				if !a.blockedAt(&st.count, at) {
+					continue
+				}
+				if end := a.wallEnd(at, &st.count); end != st.until {
+					st.until = end
+					st.disk = append(st.disk, storedCount{st.count, s.attempt})
+				}
+			}
 		}
 		a.stores = append(a.stores, s)
 	}

@@ -176,7 +176,7 @@ func (v *Invariants) Subscribe(s *event.Stream) {
 	})
 	s.On(event.StoreAsked, func(e *event.Event) {
 		v.accounts.checkSaved(int64(e.At))
-		v.accounts.storeAsked(e.Records)
+		v.accounts.storeAsked(int64(e.At), e.Records)
 	})
 	s.On(event.StoreDone, func(e *event.Event) { v.accounts.storeDone(int64(e.At), e.Records, e.Err) })
 	s.On(event.StoreAnswered, func(e *event.Event) {
