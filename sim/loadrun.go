@@ -203,8 +203,8 @@ func (r *loadRun) config(t *scenarios.Traffic) load.Config {
 	if r.network == nil {
 		c.Network = &load.Sockets{Server: r.server}
 	}
-	if crew := r.options.Load.Generators; crew != nil {
-		c.Generators, c.Address, c.OwnUsage = crew, r.server, nil
+	if o := r.options.Load; o != nil && o.Generators != nil {
+		c.Generators, c.Address, c.OwnUsage = o.Generators, r.server, nil
 	}
 	if r.options.Progress != nil {
 		c.Progress = func(at, length time.Duration, now *reports.LoadNow) {

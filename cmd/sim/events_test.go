@@ -17,6 +17,7 @@ import (
 
 // TestEvents: the file of --events has as many events as the result counts, and is equal in each run.
 func TestEvents(t *testing.T) {
+	skipShort(t)
 	dir := t.TempDir()
 	path := filepath.Join(dir, "events.ndjson")
 	var first []byte

@@ -189,9 +189,18 @@ func TestJudgePlan(t *testing.T) {
 	}
 }
 
+// skipShort leaves out a test with -short, with which .ci/run has the race detector.
+func skipShort(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED: it takes a minute, in other processes or one goroutine: run without -short")
+	}
+}
+
 // TestJudgeBadPrograms: each program that does not work has one sentence with the reason, the others of the class are
 // judged, and nothing is left behind.
 func TestJudgeBadPrograms(t *testing.T) {
+	skipShort(t)
 	t.Parallel()
 	class := t.TempDir()
 	marker := fmt.Sprintf("6%07d.25", os.Getpid()) // of this process
@@ -249,6 +258,7 @@ echo 'passed 4 The right password is welcomed.'; kill -9 $PPID; exit 0`,
 // TestJudgeResumes: after an interrupt the same command judges only the other submissions, and those that were changed.
 // --again judges all. A program reads neither another submission nor the results.
 func TestJudgeResumes(t *testing.T) {
+	skipShort(t)
 	t.Parallel()
 	class := t.TempDir()
 	submission(t, class, "a", right)
