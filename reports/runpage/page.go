@@ -60,6 +60,7 @@ type view struct {
 	Named    []named
 	Charts   []*chart.Chart
 	Empty    []string // titles of charts without a value
+	Delays   []*chart.Chart
 	Contacts *Graph
 	Source   Source
 	Groups   []group
@@ -144,6 +145,7 @@ func Write(w io.Writer, r *reports.Run) error {
 		}
 	}
 	v.Charts, v.Empty = charts(r.Scene)
+	v.Delays = distributions(r.Operations)
 	if v.Contacts = DrawContacts(r.Scene.Contacts); v.Contacts != nil {
 		v.Contacts.Open = true
 	}
