@@ -39,6 +39,9 @@ func distribution(o reports.Operation) *chart.Chart {
 		Title: fmt.Sprintf("%s: %s", o.Name, reports.Plural(n, "sample", "samples")), Height: 90,
 		X: chart.Log("ms (log)", 1, 10, max(d.Min, leastDelay), max(d.Max, leastDelay)),
 	}
+	if d.Min < leastDelay {
+		out.X.Name += "; less is shown at " + chart.Number(leastDelay)
+	}
 	bars := chart.Blocks{Color: chart.Blue, Level: 6}
 	var most float64
 	for _, c := range columnsOf(o) {
