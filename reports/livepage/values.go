@@ -35,7 +35,7 @@ func OfLoad(now *reports.LoadNow, before *reports.Load) (values []Value, facts [
 		{Chart: "Failures per second", Line: "without an answer", Number: float64(all.Unknown), Total: true},
 		{Chart: "Failures per second", Line: "arrivals dropped", Number: float64(arrivals.Dropped), Total: true},
 		{Chart: "Failures per second", Line: "failed", Number: float64(all.Failed), Total: true},
-		{Chart: "Lag of the generator in each second, ms", Line: "p99", Number: lag},
+		{Chart: "Lag of the generator, ms", Line: "p99", Number: lag},
 		{Chart: "Sessions in flight", Line: "sessions", Number: float64(now.InFlight)},
 	}
 	facts = []page.Fact{{Name: "now", Text: strings.Join(now.Parts(), "; ")}}
