@@ -194,7 +194,8 @@ func TestComparison(t *testing.T) {
 	before := simulate(t, "--seed", "1", load, "scenarios/classroom.yaml")
 	after := simulate(t, "--seed", "2", load, "scenarios/classroom.yaml")
 	folder := t.TempDir()
-	c := exec.Command(os.Getenv("BROWSER_SIM"), "compare", "--budget", "response_time:p50=+10%", "--out", folder, before, after)
+	c := exec.Command(os.Getenv("BROWSER_SIM"), "compare", "--budget", "response_time:p50=+10%", "--out", folder, before,
+		after)
 	c.Dir = "../.."
 	if out, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != 99 {
 		t.Fatalf("%v: %s", err, out)

@@ -237,8 +237,8 @@ func (p *pages) serveEvents(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// sendEvent sends the page as it is now or, with the name report, the number of the browser, with which its script loads
-// the final page. It reports false if that was not possible.
+// sendEvent sends the page as it is now or, with the name report, the number of the browser, with which its script
+// loads the final page. It reports false if that was not possible.
 func (p *pages) sendEvent(w http.ResponseWriter, name, follower string) bool {
 	text := []byte(follower)
 	if name != "report" {

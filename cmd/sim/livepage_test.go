@@ -207,8 +207,8 @@ func TestStreamsAreBounded(t *testing.T) {
 	})
 }
 
-// TestLingerWaitsForBrowsers: with browsers that follow, the server waits until each has read the final page or is gone,
-// and for the metrics only if they were read before. Another reader of the page is no such browser.
+// TestLingerWaitsForBrowsers: with browsers that follow, the server waits until each has read the final page or is
+// gone, and for the metrics only if they were read before. Another reader of the page is no such browser.
 func TestLingerWaitsForBrowsers(t *testing.T) {
 	for _, scraped := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

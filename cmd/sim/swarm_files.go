@@ -230,8 +230,9 @@ func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenar
 		g.Shrunk, g.ShrunkNote = path, shrunk.Note
 		story := &swarm.Story{Shrunk: shrunk, Repeat: commandLine([]string{c.name, "run"}, nil, path)}
 		c.stories[g.Cause] = story
-		if text := story.Markdown(g.Cause); text != nil && c.writeBytes(c.generated(foundPrefix, name, markdownEnd), text) {
-			story.Diagram = c.generated(foundPrefix, name, markdownEnd)
+		diagram := c.generated(foundPrefix, name, markdownEnd)
+		if text := story.Markdown(g.Cause); text != nil && c.writeBytes(diagram, text) {
+			story.Diagram = diagram
 		}
 	}
 }

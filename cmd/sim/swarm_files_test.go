@@ -158,7 +158,8 @@ func TestShrinkingIsInterrupted(t *testing.T) {
 // elsewhere one every ten seconds.
 func TestShrinkingShowsItsProgress(t *testing.T) {
 	for terminal, form := range map[bool]string{
-		true: "\r(shrinking \\d of 3, \\d+s: no seed is \\w+: it)\x1b\\[K", false: "(?m)^(shrinking \\d of 3, \\d+s: no seed is \\w+: it)$",
+		true:  "\r(shrinking \\d of 3, \\d+s: no seed is \\w+: it)\x1b\\[K",
+		false: "(?m)^(shrinking \\d of 3, \\d+s: no seed is \\w+: it)$",
 	} {
 		p, file := crowded(t)
 		p.terminal, p.columns = terminal, func() int { return 80 }

@@ -151,8 +151,8 @@ func TestMergedFilesAreFound(t *testing.T) {
 		m.file(swarmJSON, text))
 }
 
-// TestMergedPageHasDiagrams checks that a cause whose small scenario lies beside its result has a diagram on the page of
-// a merge, but not with a result of another build, of a scenario that a swarm did not write, or if it fails otherwise.
+// TestMergedPageHasDiagrams checks that a cause whose small scenario lies beside its result has a diagram on the page
+// of a merge, but not with a result of another build, of a scenario that a swarm did not write, or if it fails otherwise.
 func TestMergedPageHasDiagrams(t *testing.T) {
 	b, err := buildOfProgram()
 	if err != nil {
@@ -162,8 +162,8 @@ func TestMergedPageHasDiagrams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const found = "# sim swarm: reduced\nname: found\nphones: [{name: anna}]\nscript:\n  - {at: 1s, phone: anna, login: right, " +
-		"expect: {reply: never}}\n"
+	const found = "# sim swarm: reduced\nname: found\nphones: [{name: anna}]\n" +
+		"script:\n  - {at: 1s, phone: anna, login: right, expect: {reply: never}}\n"
 	const cause = `liveness: login: right: \"Welcome to the BlueTrace Simulator!\"`
 	for name, c := range map[string]struct {
 		build, text, cause string

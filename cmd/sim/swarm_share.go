@@ -119,7 +119,8 @@ func (s *swarmShare) readStories(ctx context.Context, c *swarmCommand) {
 			continue
 		}
 		if small, err := swarm.Again(ctx, g, g.Shrunk, text); err == nil && small.Check != nil {
-			c.stories[g.Cause] = &swarm.Story{Shrunk: small, Repeat: commandLine([]string{c.name, "run"}, nil, g.Shrunk)}
+			again := commandLine([]string{c.name, "run"}, nil, g.Shrunk)
+			c.stories[g.Cause] = &swarm.Story{Shrunk: small, Repeat: again}
 		}
 	}
 }

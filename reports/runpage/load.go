@@ -115,8 +115,8 @@ func expected(c *reports.Check) string {
 	return c.Expected
 }
 
-// loadProblem returns the sentence about the first failure of a load, or "" if none failed. An outage and a bottleneck come
-// before the checks that they fail, and a threshold that ended the load before the others.
+// loadProblem returns the sentence about the first failure of a load, or "" if none failed. An outage and a bottleneck
+// come before the checks that they fail, and a threshold that ended the load before the others.
 func loadProblem(r *reports.Run) string {
 	l := r.Load
 	if l.Outage != nil {

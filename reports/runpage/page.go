@@ -212,8 +212,8 @@ func problem(r *reports.Run) string {
 
 func firstFailure(title, expected, found string) string {
 	const most = 300
-	return fmt.Sprintf("First failure: %s; expected %s; found %s", cut(title, most), cut(cmp.Or(expected, "nothing"), most),
-		cut(found, most))
+	return fmt.Sprintf("First failure: %s; expected %s; found %s", cut(title, most),
+		cut(cmp.Or(expected, "nothing"), most), cut(found, most))
 }
 
 // failures adds the failed checks.
