@@ -148,11 +148,15 @@ func (r *run) subscribe(c *virtual.Config) error {
 	}
 	r.records = world.NewRecords(names, r.options.Trace)
 	if r.options.Scene {
+		limits := scene.DefaultLimits()
+		if n := r.options.SceneEvents; n > 0 {
+			limits.ShowEvents(n)
+		}
 		r.scene = scene.New(scene.Run{
 			Recorder: r.records.Recorder, Totals: r.records.Totals(), Names: names, Begin: r.begin,
 			Block: r.scenario.Server.BlockDuration,
 			Log:   func(phone event.Node) *nodes.ContactLog { return r.world.PeekLog(phone) },
-		}, scene.DefaultLimits())
+		}, limits)
 		r.scene.Subscribe(&r.events)
 		r.script.scene, r.measures.scene = r.scene, r.scene
 	}

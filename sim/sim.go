@@ -27,6 +27,9 @@ type Options struct {
 	EventsCSV bool
 	// Scene requests the Scene of the result, for the page of the run. A load has none.
 	Scene bool
+	// SceneEvents is the number of events before each moment of the Scene, up to scene.MaxEvents, or 0 for the usual
+	// one.
+	SceneEvents int
 	// Pcap gets the packets of a run in virtual time, in pcapng: all of them, or those that the node PcapAt sends and
 	// receives. Pcap may be nil, and PcapAt empty.
 	Pcap   io.Writer

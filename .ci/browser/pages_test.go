@@ -187,6 +187,28 @@ func TestSwarm(t *testing.T) {
 	b.reachable()
 }
 
+// TestComparison: the page of a comparison of loads, and of runs in virtual time.
+func TestComparison(t *testing.T) {
+	t.Parallel()
+	load := scenario(t, "steady", strings.Replace(steadyLoad, "10s", "8s", 1))
+	before := simulate(t, "--seed", "1", load, "scenarios/classroom.yaml")
+	after := simulate(t, "--seed", "2", load, "scenarios/classroom.yaml")
+	folder := t.TempDir()
+	c := exec.Command(os.Getenv("BROWSER_SIM"), "compare", "--budget", "response_time:p50=+10%", "--out", folder, before,
+		after)
+	c.Dir = "../.."
+	if out, err := c.CombinedOutput(); err != nil && c.ProcessState.ExitCode() != 99 {
+		t.Fatalf("%v: %s", err, out)
+	}
+	b := open(t, "file://"+folder+"/compare.html")
+	b.is("document.querySelectorAll('#loads [aria-label=Times] tbody tr').length >= 8")
+	b.is("document.querySelectorAll('#loads svg.intervals').length > 8")
+	b.is("document.querySelector('[aria-label=Budgets] tbody th').innerText === 'response_time:p50=+10%'")
+	b.is("document.querySelector('[aria-label=Differences] tbody tr')")
+	b.accessible()
+	b.reachable()
+}
+
 // head checks that the verdict and the numbers of checks at the head of the page are those of the JSON form.
 func (b *tab) head(r run) {
 	b.Helper()

@@ -5,8 +5,10 @@ import (
 	"cmp"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,15 +42,17 @@ type pages struct {
 	ended   []livepage.Ended
 	kept    map[string][]byte // by path, without the slash
 	bytes   int               // of kept
-	streams int
-	final   []byte        // nil before the end, and if the server does not linger
-	over    chan struct{} // closed after the last run
-	read    chan struct{} // gets a value when the final page was read
+	streams map[string]bool   // the numbers of the browsers that follow
+	begun   int               // number of streams so far
+	awaited map[string]bool   // those that followed at the end, and have not read the final page
+	final   []byte            // nil before the end, and if the server does not linger
+	over    chan struct{}     // closed after the last run
+	read    chan struct{}     // gets a value when a browser has read the final page, or is gone
 }
 
 func newPages(after func(time.Duration) <-chan time.Time) *pages {
 	return &pages{after: after, live: livepage.New("sim", "No run has begun."), kept: map[string][]byte{},
-		over: make(chan struct{}), read: make(chan struct{}, maxStreams)}
+		streams: map[string]bool{}, over: make(chan struct{}), read: make(chan struct{}, maxStreams)}
 }
 
 // routes returns the handlers of the pages.
@@ -121,15 +125,15 @@ func (p *pages) finish(write pageWriter, lingers bool) (streams int, err error) 
 	defer p.mu.Unlock()
 	defer close(p.over)
 	if !lingers {
-		return p.streams, nil
+		return len(p.streams), nil
 	}
 	if write == nil {
 		write = func(w io.Writer) error { return p.live.Write(w, nil) }
 	}
 	var b bytes.Buffer
 	err = write(&b)
-	p.final = b.Bytes()
-	return p.streams, err
+	p.final, p.awaited = b.Bytes(), maps.Clone(p.streams)
+	return len(p.streams), err
 }
 
 // state returns the page as it is now. final is true if it is the final page.
@@ -145,7 +149,7 @@ func (p *pages) state() (text []byte, final bool, err error) {
 	return b.Bytes(), false, err
 }
 
-func (p *pages) serveRoot(w http.ResponseWriter, _ *http.Request) {
+func (p *pages) serveRoot(w http.ResponseWriter, r *http.Request) {
 	text, final, err := p.state()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
@@ -153,10 +157,18 @@ func (p *pages) serveRoot(w http.ResponseWriter, _ *http.Request) {
 	}
 	servePage(w, text)
 	if final {
-		select {
-		case p.read <- struct{}{}:
-		default: // more browsers than had followed
-		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.settle(r.URL.Query().Get("follower"))
+	}
+}
+
+// settle notes that a browser needs to be waited for no more. The argument is its number, or another text. p.mu must be
+// held.
+func (p *pages) settle(follower string) {
+	if p.awaited[follower] {
+		delete(p.awaited, follower)
+		p.read <- struct{}{} // it has room for all
 	}
 }
 
@@ -183,9 +195,11 @@ func servePage(w http.ResponseWriter, text []byte) {
 // serveEvents sends the page once a second, as server-sent events, until the last run is over.
 func (p *pages) serveEvents(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	full := p.streams >= maxStreams
+	full := len(p.streams) >= maxStreams
+	p.begun++
+	follower, asked := strconv.Itoa(p.begun), false // whether it was asked to load the final page
 	if !full {
-		p.streams++
+		p.streams[follower] = true
 	}
 	p.mu.Unlock()
 	if full {
@@ -195,12 +209,15 @@ func (p *pages) serveEvents(w http.ResponseWriter, r *http.Request) {
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.streams--
+		delete(p.streams, follower)
+		if !asked {
+			p.settle(follower)
+		}
 	}()
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	for range streamEvents {
-		if !p.sendEvent(w, "message") {
+		if !p.sendEvent(w, "message", "") {
 			return
 		}
 		select {
@@ -214,16 +231,17 @@ func (p *pages) serveEvents(w http.ResponseWriter, r *http.Request) {
 				name = "report"
 			}
 			p.mu.Unlock()
-			p.sendEvent(w, name)
+			asked = p.sendEvent(w, name, follower)
 			return
 		}
 	}
 }
 
-// sendEvent sends the page as it is now. It reports false if that was not possible.
-func (p *pages) sendEvent(w http.ResponseWriter, name string) bool {
-	text := []byte("loaded by the script")
-	if name != "report" { // after which the browser loads the page
+// sendEvent sends the page as it is now or, with the name report, the number of the browser, with which its script
+// loads the final page. It reports false if that was not possible.
+func (p *pages) sendEvent(w http.ResponseWriter, name, follower string) bool {
+	text := []byte(follower)
+	if name != "report" {
 		var err error
 		if text, _, err = p.state(); err != nil {
 			return false

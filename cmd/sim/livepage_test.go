@@ -207,19 +207,25 @@ func TestStreamsAreBounded(t *testing.T) {
 	})
 }
 
-// TestLingerWaitsForBrowsers: with browsers that follow, the server waits until each has read the final page, and for the
-// metrics only if they were read before.
+// TestLingerWaitsForBrowsers: with browsers that follow, the server waits until each has read the final page or is
+// gone, and for the metrics only if they were read before. Another reader of the page is no such browser.
 func TestLingerWaitsForBrowsers(t *testing.T) {
 	for _, scraped := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
 			e := &exporter{pages: newPages(time.After), finalRead: make(chan struct{})}
 			e.scraped.Store(scraped)
-			if _, err := e.pages.finish(nil, true); err != nil {
-				t.Fatal(err)
+			all := []chan string{follow(t, e.pages), follow(t, e.pages)}
+			gone, writer := io.Pipe()
+			go e.pages.serveEvents(&streamed{header: http.Header{}, Writer: writer},
+				httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/events", nil))
+			synctest.Wait()
+			n, err := e.pages.finish(nil, true)
+			if n != 3 || err != nil {
+				t.Fatalf("%d browsers follow, %v", n, err)
 			}
 			ended := make(chan struct{})
 			go func() {
-				e.linger(t.Context(), 2, nil)
+				e.linger(t.Context(), n, nil)
 				close(ended)
 			}()
 			isEnded := func() bool {
@@ -231,16 +237,31 @@ func TestLingerWaitsForBrowsers(t *testing.T) {
 					return false
 				}
 			}
-			for range 2 {
+			read := func(query string) {
 				if isEnded() {
 					t.Error("it ends before the browsers have read the page")
 				}
 				w := httptest.NewRecorder()
-				e.pages.serveRoot(w, nil)
+				e.pages.serveRoot(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/"+query, nil))
 				if w.Code != http.StatusOK {
 					t.Error(w.Code)
 				}
 			}
+			for range 3 {
+				read("")
+			}
+			for _, events := range all {
+				for event := range events {
+					if number, ok := strings.CutPrefix(event, "event: report\ndata: "); ok {
+						read("?follower=" + strings.TrimSpace(number))
+						read("?follower=" + strings.TrimSpace(number)) // again
+					}
+				}
+			}
+			if isEnded() {
+				t.Error("it does not wait for the third browser")
+			}
+			gone.Close()
 			if isEnded() == scraped {
 				t.Errorf("scraped %v: ended %v", scraped, isEnded())
 			}

@@ -259,8 +259,8 @@ func (e *exporter) linger(ctx context.Context, browsers int, timeout <-chan time
 	}
 }
 
-// end serves the final metrics and the final page for the time of --linger, and closes the server, which may be nil. page
-// writes the final page; if it is nil, the live page stays.
+// end serves the final metrics and the final page for the time of --linger, and closes the server, which may be nil.
+// page writes the final page; if it is nil, the live page stays.
 func (e *exporter) end(ctx context.Context, o *output, f *metricsFlags, quiet bool, page pageWriter) {
 	if e == nil {
 		return

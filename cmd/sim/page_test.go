@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -25,6 +26,38 @@ func TestPageExplainsAFailure(t *testing.T) {
 		if !strings.Contains(strings.ReplaceAll(out.String(), "&#34;+", "&#34;&#43;"), want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// TestEventsOfAPageAreSettable checks the number of events before and after the label. The recorder keeps 2,048
+// events of all phones, fewer than 1,000 of which are shown.
+func TestEventsOfAPageAreSettable(t *testing.T) {
+	for _, c := range []struct {
+		flags string
+		want  int // events; 0 if the flags are invalid
+		error string
+	}{
+		{flags: "--report html", want: 40 + 16},
+		{flags: "--report html --page-events 3", want: 3 + 2},
+		{flags: "--report html --page-events 1000", want: 566},
+		{flags: "--report html --page-events 0", error: "invalid --page-events 0: must be 1 to 1000"},
+		{flags: "--report html --page-events 1001", error: "invalid --page-events 1001: must be 1 to 1000"},
+		{flags: "--page-events 40", error: "--page-events needs a page: --out, --report html or --metrics"},
+	} {
+		t.Run(c.flags, func(t *testing.T) {
+			p, out, errs := whole()
+			arguments := append(append([]string{"run"}, strings.Fields(c.flags)...), "../../scenarios/classroom.yaml")
+			got := p.command(t.Context(), arguments)
+			if c.want == 0 {
+				if got != statusInvalid || !strings.Contains(errs.String(), c.error) {
+					t.Errorf("status %d\n%s", got, errs)
+				}
+				return
+			}
+			if want := fmt.Sprintf("The same %d events as a table", c.want); !strings.Contains(out.String(), want) {
+				t.Errorf("status %d, and the page lacks %q\n%s", got, want, errs)
+			}
+		})
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
+	"bluetrace/sim/scene"
 )
 
 // runFlags are the settings of one call of sim run.
@@ -44,6 +45,7 @@ type runFlags struct {
 	load        sim.Load
 	several     bool // --generators
 	metrics     metricsFlags
+	pageEvents  int
 	quiet       bool
 	noColor     bool
 }
@@ -71,6 +73,8 @@ func (f *runFlags) define(set *pflag.FlagSet) {
 	_ = set.MarkHidden("generators") // it was defined
 	f.metrics.define(set)
 	f.metrics.defineStep(set)
+	set.IntVar(&f.pageEvents, "page-events", scene.DefaultLimits().Before,
+		"on a page: `N` events before each failure or label,\nand two fifths as many after")
 	set.BoolVar(&f.quiet, "quiet", false, "print only the verdict and the failures; no progress")
 	defineNoColor(set, &f.noColor)
 }
@@ -105,6 +109,10 @@ func (f *runFlags) check(set *pflag.FlagSet) (err error) {
 		return errors.New("--folder needs --live: other runs start no programs")
 	case f.pcapAt != "" && f.pcap == "":
 		return errors.New("--pcap-at needs --pcap FILE")
+	case set.Changed("page-events") && f.out == "" && f.metrics.address == "" && !f.forms.has("html"):
+		return errors.New("--page-events needs a page: --out, --report html or --metrics")
+	case f.pageEvents < 1 || f.pageEvents > scene.MaxEvents:
+		return fmt.Errorf("invalid --page-events %d: must be 1 to %d", f.pageEvents, scene.MaxEvents)
 	case set.Changed("duration") && f.load.Duration <= 0:
 		return fmt.Errorf("invalid --duration %v: must be above 0", f.load.Duration)
 	case set.Changed("rate") && !(f.load.Rate > 0 && f.load.Rate <= maxRate):
@@ -355,6 +363,7 @@ func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*r
 	load.Program = r.ownServer
 	o := sim.Options{Live: r.live, Load: &load, PcapAt: r.pcapAt, EventsCSV: asCSV}
 	o.Scene = r.out != "" || r.forms.has("html") || r.exporter != nil
+	o.SceneEvents = r.pageEvents
 	if r.live == nil {
 		o.Dialect = r.wire
 	}

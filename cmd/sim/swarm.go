@@ -206,7 +206,6 @@ func (c *swarmCommand) run(ctx context.Context, paths []string) status {
 	}
 	defer collectRarely()()
 	c.runSeeds(ctx)
-	c.showProgress("failures are made smaller")
 	c.shrinkAll(ctx)
 	c.finish()
 	c.live.End(endOf(c.summary), causesOf(c.summary.Failures))

@@ -173,6 +173,7 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 	}
 	until := c.now().Add(limit)
 	line := newProgress(c.stderr, c.columns, c.now)
+	line.plain = !c.terminal
 	defer line.clear()
 	all := c.summary.Sorted()
 	for i, g := range all {
@@ -184,10 +185,13 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 		}
 		g.Drawn = path
 		if c.shrink {
-			if c.terminal {
-				line.drawNow(c.now(), fmt.Sprintf("shrinking %d of %d: %s", i+1, len(all), reports.Escape(name)))
+			began, number := c.now(), fmt.Sprintf("shrinking %d of %d", i+1, len(all))
+			text := func(now time.Time) string {
+				return fmt.Sprintf("%s, %v: %s", number, now.Sub(began).Round(time.Second), reports.Escape(g.Cause))
 			}
-			c.shrinkFailure(ctx, base, g, name, until)
+			line.draw(text)
+			c.showProgress(number + ": " + g.Cause)
+			c.shrinkFailure(ctx, base, g, name, until, func() { line.draw(text) })
 		}
 	}
 	if c.shrink && ctx.Err() != nil && len(all) > 0 {
@@ -195,9 +199,9 @@ func (c *swarmCommand) shrinkAll(ctx context.Context) {
 	}
 }
 
-// shrinkFailure shrinks one failure, within its own time limit and that of all.
+// shrinkFailure shrinks one failure, within its own time limit and that of all. It calls progress before each run.
 func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenario, g *swarm.Group, name string,
-	until time.Time) {
+	until time.Time, progress func()) {
 	if !c.now().Before(until) {
 		g.ShrunkNote = "not shrunk: no time left"
 		return
@@ -206,7 +210,10 @@ func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenar
 		until = own
 	}
 	path := c.generated(foundPrefix, name, yamlEnd)
-	limits := shrink.Options{Expired: func() bool { return !c.now().Before(until) }}
+	limits := shrink.Options{Expired: func() bool {
+		progress()
+		return !c.now().Before(until)
+	}}
 	var shrunk *swarm.Shrunk
 	err := ctx.Err()
 	if err == nil {
@@ -223,8 +230,9 @@ func (c *swarmCommand) shrinkFailure(ctx context.Context, base *scenarios.Scenar
 		g.Shrunk, g.ShrunkNote = path, shrunk.Note
 		story := &swarm.Story{Shrunk: shrunk, Repeat: commandLine([]string{c.name, "run"}, nil, path)}
 		c.stories[g.Cause] = story
-		if text := story.Markdown(g.Cause); text != nil && c.writeBytes(c.generated(foundPrefix, name, markdownEnd), text) {
-			story.Diagram = c.generated(foundPrefix, name, markdownEnd)
+		diagram := c.generated(foundPrefix, name, markdownEnd)
+		if text := story.Markdown(g.Cause); text != nil && c.writeBytes(diagram, text) {
+			story.Diagram = diagram
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -150,6 +151,30 @@ func TestShrinkingIsInterrupted(t *testing.T) {
 		"not shrunk: shrinking seed 1 of ") ||
 		notes[1] != "not shrunk: interrupted" || notes[2] != "not shrunk: interrupted" {
 		t.Errorf("verdict %s, notes %q", s.Verdict, notes)
+	}
+}
+
+// TestShrinkingShowsItsProgress checks the lines of progress, which name the causes: on a terminal one that is redrawn,
+// elsewhere one every ten seconds.
+func TestShrinkingShowsItsProgress(t *testing.T) {
+	for terminal, form := range map[bool]string{
+		true:  "\r(shrinking \\d of 3, \\d+s: no seed is \\w+: it)\x1b\\[K",
+		false: "(?m)^(shrinking \\d of 3, \\d+s: no seed is \\w+: it)$",
+	} {
+		p, file := crowded(t)
+		p.terminal, p.columns = terminal, func() int { return 80 }
+		now := time.Unix(0, 0)
+		p.now = func() time.Time { now = now.Add(10 * time.Second); return now }
+		folder := filepath.Join(filepath.Dir(file), "out")
+		if got := p.command(t.Context(), []string{"swarm", "--seeds", "1-3", "--jobs", "1", "--out", folder,
+			file}); got != statusFailed {
+			t.Errorf("status %d, want 99", got)
+		}
+		said := p.stderr.(interface{ String() string }).String()
+		lines := regexp.MustCompile(form).FindAllStringSubmatch(said, -1)
+		if len(lines) != 3 || !strings.HasPrefix(lines[1][1], "shrinking 2 of 3, 10s: no seed is two") {
+			t.Errorf("terminal %v: %q of %q", terminal, lines, said)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -148,4 +149,43 @@ func TestMergedFilesAreFound(t *testing.T) {
 	here := m.file("drawn-c.yaml", "")
 	m.merge(statusFailed, []string{"    drawn     " + here + "\n", "    shrunk    out/found-c.yaml\n"},
 		m.file(swarmJSON, text))
+}
+
+// TestMergedPageHasDiagrams checks that a cause whose small scenario lies beside its result has a diagram on the page
+// of a merge, but not with a result of another build, of a scenario that a swarm did not write, or if it fails otherwise.
+func TestMergedPageHasDiagrams(t *testing.T) {
+	b, err := buildOfProgram()
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, err := json.Marshal(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const found = "# sim swarm: reduced\nname: found\nphones: [{name: anna}]\n" +
+		"script:\n  - {at: 1s, phone: anna, login: right, expect: {reply: never}}\n"
+	const cause = `liveness: login: right: \"Welcome to the BlueTrace Simulator!\"`
+	for name, c := range map[string]struct {
+		build, text, cause string
+		want               int // diagrams
+	}{
+		"found":         {string(own), found, cause, 1},
+		"other build":   {`{"go":"go1.26","revision":"abc"}`, found, cause, 0},
+		"other text":    {string(own), strings.TrimPrefix(found, "# sim swarm:"), cause, 0},
+		"other failure": {string(own), found, "liveness: logout: nothing", 0},
+		"no scenario":   {string(own), "# sim swarm: reduced\n", cause, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			m := merging{t, t.TempDir()}
+			m.file("found-c.yaml", c.text)
+			result := m.file(swarmJSON, strings.NewReplacer(`{"go":"go1.26","revision":"abc"}`, c.build,
+				`"runs":2,"failed":0`, `"runs":2,"failed":1`, `"failures":[]`,
+				`"failures":[{"cause":"`+c.cause+`","runs":1,"seed":2,"file":"x.yaml","plan":{},"check":{},`+
+					`"shrunk":"out/found-c.yaml"}]`).Replace(good))
+			m.merge(statusFailed, nil, "--out", m.path("all"), result)
+			if got := strings.Count(contentOf(t, m.path("all/"+swarmPage)), `<svg class="scene"`); got != c.want {
+				t.Errorf("%d diagrams, want %d", got, c.want)
+			}
+		})
+	}
 }

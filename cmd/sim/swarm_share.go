@@ -71,8 +71,10 @@ func (s *swarmShare) takes(set *pflag.FlagSet, name string) bool {
 }
 
 // shrinkMerged draws and shrinks the first failure of each cause of merged results, as if one swarm had run them.
+// Without --shrink, it reads the small scenarios of the results.
 func (s *swarmShare) shrinkMerged(ctx context.Context, c *swarmCommand) status {
 	if !s.again || len(c.summary.Failures) == 0 {
+		s.readStories(ctx, c)
 		return statusPassed
 	}
 	build, err := buildOfProgram()
@@ -94,6 +96,33 @@ func (s *swarmShare) shrinkMerged(ctx context.Context, c *swarmCommand) status {
 	}
 	c.shrinkAll(ctx)
 	return statusPassed
+}
+
+// readStories runs the small scenarios of merged results again, for the diagrams of the page. A result of another build
+// has none: there, a run may differ.
+func (s *swarmShare) readStories(ctx context.Context, c *swarmCommand) {
+	if c.out == "" && !c.forms.has("html") {
+		return
+	}
+	if build, err := buildOfProgram(); err != nil || build != c.summary.Build {
+		return
+	}
+	for i, g := range c.summary.Sorted() {
+		if i == swarm.MaxStories || ctx.Err() != nil {
+			return
+		}
+		if g.Shrunk == "" || !isFile(g.Shrunk) || !isGenerated(g.Shrunk) {
+			continue
+		}
+		text, err := os.ReadFile(g.Shrunk)
+		if err != nil {
+			continue
+		}
+		if small, err := swarm.Again(ctx, g, g.Shrunk, text); err == nil && small.Check != nil {
+			again := commandLine([]string{c.name, "run"}, nil, g.Shrunk)
+			c.stories[g.Cause] = &swarm.Story{Shrunk: small, Repeat: again}
+		}
+	}
 }
 
 // partSource is a kind of cluster that numbers the processes of a job.

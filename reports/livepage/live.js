@@ -19,9 +19,9 @@
     events.close();
     show(e.data);
   });
-  events.addEventListener('report', function () { // the page of the run is served now
+  events.addEventListener('report', function (e) { // the page of the run is served now
     events.close();
-    location.reload();
+    location.replace('?follower=' + e.data); // for a server that waits for those that followed
   });
   events.onerror = function () { document.getElementById('lost').hidden = false; };
 }());

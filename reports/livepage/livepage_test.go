@@ -90,10 +90,19 @@ func TestPageOfALoad(t *testing.T) {
 func TestValuesOfALoad(t *testing.T) {
 	now := &reports.LoadNow{Target: 101, Achieved: 102, InFlight: 103, SoFar: loadOf(t, 5, map[int64]int64{1: 96, 400: 4})}
 	now.SoFar.All.Failed, now.SoFar.Arrivals.Dropped = 7, 9
-	values, _ := OfLoad(now, nil)
+	before := loadOf(t, 0, map[int64]int64{})
+	before.All.Lag = loadOf(t, 0, map[int64]int64{900: 5}).All.Response
+	now.SoFar.All.Lag = loadOf(t, 0, map[int64]int64{900: 5, 3: 100}).All.Response
+	values, facts := OfLoad(now, before)
+	if got := facts[len(facts)-1]; got.Name != "generator" || got.Text != "lag p99 900 ms" {
+		t.Errorf("the last fact is %+v", got)
+	}
 	want := map[string]float64{"asked": 101, "achieved": 102, "p50": 1, "p99": 400, "without an answer": 5,
-		"arrivals dropped": 9, "failed": 7, "sessions": 103}
+		"arrivals dropped": 9, "failed": 7, "sessions": 103, "lag p99": 3}
 	for _, v := range values {
+		if strings.HasPrefix(v.Chart, "Lag of the generator") {
+			v.Line = "lag " + v.Line
+		}
 		if w, ok := want[v.Line]; !ok || math.Abs(v.Number-w) > w/500 {
 			t.Errorf("%s is %g, want %g", v.Line, v.Number, w)
 		}

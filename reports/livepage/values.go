@@ -11,17 +11,20 @@ import (
 	"bluetrace/reports/page"
 )
 
-// OfLoad returns the charts and the facts of a load. The response times of the charts are those of the operations that
-// ended since before, which may be nil.
+// OfLoad returns the charts and the facts of a load. The response times and the lag of the generator in the charts are
+// those of the operations since before, which may be nil.
 func OfLoad(now *reports.LoadNow, before *reports.Load) (values []Value, facts []page.Fact) {
-	p50, p99 := math.NaN(), math.NaN()
+	p50, p99, lag := math.NaN(), math.NaN(), math.NaN()
 	var all reports.LoadOperation
 	var arrivals reports.Arrivals
 	if now.SoFar != nil {
 		all, arrivals = now.SoFar.All, now.SoFar.Arrivals
-		if h := since(all.Response, before); h.TotalCount() > 0 {
-			p50, p99 = float64(h.ValueAtQuantile(50))/1e6, float64(h.ValueAtQuantile(99))/1e6
+		var old reports.LoadOperation
+		if before != nil {
+			old = before.All
 		}
+		response := since(all.Response, old.Response)
+		p50, p99, lag = ms(response, 50), ms(response, 99), ms(since(all.Lag, old.Lag), 99)
 	}
 	count := reports.FormatCount
 	values = []Value{
@@ -32,6 +35,7 @@ func OfLoad(now *reports.LoadNow, before *reports.Load) (values []Value, facts [
 		{Chart: "Failures per second", Line: "without an answer", Number: float64(all.Unknown), Total: true},
 		{Chart: "Failures per second", Line: "arrivals dropped", Number: float64(arrivals.Dropped), Total: true},
 		{Chart: "Failures per second", Line: "failed", Number: float64(all.Failed), Total: true},
+		{Chart: "Lag of the generator, ms", Line: "p99", Number: lag},
 		{Chart: "Sessions in flight", Line: "sessions", Number: float64(now.InFlight)},
 	}
 	facts = []page.Fact{{Name: "now", Text: strings.Join(now.Parts(), "; ")}}
@@ -41,20 +45,32 @@ func OfLoad(now *reports.LoadNow, before *reports.Load) (values []Value, facts [
 				count(arrivals.Started), count(arrivals.Dropped))},
 			page.Fact{Name: "operations", Text: fmt.Sprintf("%s ok, %s failed, %s without an answer", count(all.OK),
 				count(all.Failed), count(all.Unknown))})
+		if p99 := ms(since(all.Lag, nil), 99); !math.IsNaN(p99) {
+			facts = append(facts, page.Fact{Name: "generator", Text: fmt.Sprintf("lag p99 %s ms",
+				reports.FormatMs(p99))})
+		}
 	}
 	return values, facts
 }
 
-// since returns the samples that a histogram has more than that of an earlier state of the load. A histogram that has
-// fewer is of another load.
-func since(h *hdrhistogram.Histogram, before *reports.Load) *hdrhistogram.Histogram {
+// ms returns a quantile of a histogram in milliseconds. Without a sample it is not a number.
+func ms(h *hdrhistogram.Histogram, percent float64) float64 {
+	if h.TotalCount() == 0 {
+		return math.NaN()
+	}
+	return float64(h.ValueAtQuantile(percent)) / 1e6
+}
+
+// since returns the samples that a histogram has more than an earlier state of it, which may be nil. A histogram that
+// has fewer is of another load.
+func since(h, before *hdrhistogram.Histogram) *hdrhistogram.Histogram {
 	if h == nil {
 		return hdrhistogram.New(1, 2, 1)
 	}
-	if before == nil || before.All.Response == nil || before.All.Response.TotalCount() > h.TotalCount() {
+	if before == nil || before.TotalCount() > h.TotalCount() {
 		return h
 	}
-	s, old := h.Export(), before.All.Response.Export()
+	s, old := h.Export(), before.Export()
 	for i := range s.Counts {
 		s.Counts[i] = max(0, s.Counts[i]-old.Counts[i])
 	}

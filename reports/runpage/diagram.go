@@ -25,7 +25,7 @@ func cut(s string, n int) string {
 // Sizes of a diagram, in pixels.
 const (
 	maxLanes   = 9
-	timeWidth  = 144
+	firstLane  = 40 // at most, from the times to the middle of the first lane
 	headHeight = 44
 	rowHeight  = 22
 	maxGap     = 30 // additional distance of two rows for the time between them
@@ -42,6 +42,7 @@ type diagram struct {
 	bands  []reports.Band
 	lanes  []string // names of the nodes
 	width  int      // of a lane
+	times  int      // width of the times before the lanes
 	rows   []float64
 	fails  float64 // height of the failure
 	left   int     // events of nodes without a lane
@@ -115,10 +116,13 @@ func isFault(e *reports.SceneEvent) bool { return e.Kind == reports.FaultMark }
 
 // placeRows gives each event a row.
 func (d *diagram) placeRows() {
+	const digitWidth, around = 6.7, 40
 	y, last := float64(headHeight), d.moment.At
+	d.times = around + int(digitWidth*float64(len(seconds(last))))
 	d.fails = y
 	for i := range d.moment.Events {
 		at := d.moment.Events[i].At
+		d.times = max(d.times, around+int(digitWidth*float64(len(seconds(at)))))
 		if y += rowHeight; i > 0 && at > last {
 			y += min(maxGap, 3*math.Log10(float64(at-last)))
 		}
@@ -151,7 +155,7 @@ func (d *diagram) height(at time.Duration) float64 {
 }
 
 // x returns the middle of a lane.
-func (d *diagram) x(lane int) int { return timeWidth + d.width*lane + d.width/2 }
+func (d *diagram) x(lane int) int { return d.times + min(firstLane, d.width/2) + d.width*lane }
 
 // nodes returns the attribute with the nodes of an event, for the script.
 func (d *diagram) nodes(e *reports.SceneEvent) string {
@@ -165,7 +169,7 @@ func (d *diagram) nodes(e *reports.SceneEvent) string {
 }
 
 func (d *diagram) draw() {
-	right, bottom := timeWidth+d.width*len(d.lanes)+besides-d.width/2, d.height(1<<62)+rowHeight
+	right, bottom := d.x(len(d.lanes)-1)+besides, d.height(1<<62)+rowHeight
 	d.Add(`<svg class="scene" viewBox="0 0 %d %.0f" width="%[1]d" height="%.0[2]f" role="img" aria-label="%[3]s">`,
 		right, bottom, chart.Text("messages between "+strings.Join(d.lanes, ", ")))
 	d.drawBands(right, bottom)
@@ -192,7 +196,7 @@ func (d *diagram) draw() {
 func (d *diagram) drawTimes() {
 	for i := range d.moment.Events {
 		if at := d.moment.Events[i].At; i == 0 || at != d.moment.Events[i-1].At {
-			d.Add(`<text class="time" x="%d" y="%.0f" text-anchor="end">%s</text>`, timeWidth-28, d.rows[i]+4,
+			d.Add(`<text class="time" x="%d" y="%.0f" text-anchor="end">%s</text>`, d.times-28, d.rows[i]+4,
 				seconds(at))
 		}
 	}
@@ -207,8 +211,8 @@ func (d *diagram) drawBands(right int, bottom float64) {
 			continue
 		}
 		from, to := d.height(b.From), min(bottom, max(d.height(b.To), d.height(b.From)+2))
-		x, width, lane := timeWidth-8, right-timeWidth+8, slices.Index(d.lanes, b.Node)
-		labelX, room := x+4, right-timeWidth
+		x, width, lane := d.times-8, right-d.times+8, slices.Index(d.lanes, b.Node)
+		labelX, room := x+4, right-d.times
 		switch {
 		case lane >= 0:
 			x, width = d.x(lane)-11, 22
@@ -399,7 +403,7 @@ func (d *diagram) drawMark(i int) {
 	e := &d.moment.Events[i]
 	symbol := marks[e.Kind]
 	lane := slices.Index(d.lanes, e.Node)
-	x, y := float64(timeWidth-14), d.rows[i]
+	x, y := float64(d.times-14), d.rows[i]
 	switch {
 	case symbol == "":
 		return

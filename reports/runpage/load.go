@@ -115,9 +115,9 @@ func expected(c *reports.Check) string {
 	return c.Expected
 }
 
-// problem returns the sentence about the first failure of a load, or "" if none failed. An outage and a bottleneck come
-// before the checks that they fail, and a threshold that ended the load before the others.
-func problem(r *reports.Run) string {
+// loadProblem returns the sentence about the first failure of a load, or "" if none failed. An outage and a bottleneck
+// come before the checks that they fail, and a threshold that ended the load before the others.
+func loadProblem(r *reports.Run) string {
 	l := r.Load
 	if l.Outage != nil {
 		text := "The server accepted no more connections, to the end of the load: " + l.Outage.Text
@@ -141,9 +141,7 @@ func problem(r *reports.Run) string {
 	if first == nil {
 		return ""
 	}
-	const most = 300
-	return fmt.Sprintf("First failure: %s; expected %s; found %s", cut(first.Name, most),
-		cut(cmp.Or(expected(first), "nothing"), most), cut(first.FoundText(), most))
+	return firstFailure(first.Name, expected(first), first.FoundText())
 }
 
 // failing returns a sentence about the seconds in which something did not succeed.

@@ -39,7 +39,8 @@ var (
 		"samples": func(n int64) string { return reports.FormatCount(uint64(n)) },
 		"short":   func(text string) string { return cut(text, maxText) },
 	})
-	indexPage = page.NewScripted(indexText, "", "", template.FuncMap{"badge": Badge, "href": page.Href})
+	indexPage = page.NewScripted(indexText, "", "", template.FuncMap{"badge": Badge, "href": page.Href,
+		"problem": func(r *reports.Run) string { return cut(problem(r), maxProblem) }})
 )
 
 // New returns the form of pages that have parts of the page of a run: the templates "scene" of a Picture, "contacts" of
@@ -53,6 +54,9 @@ func New(main string, own template.FuncMap) page.Template {
 // maxText is the number of runes of a text that a page shows.
 const maxText = 2000
 
+// maxProblem is the number of runes of the first failure of a run on the page over all runs.
+const maxProblem = 250
+
 // view is the data of run.html.
 type view struct {
 	*reports.Run
@@ -60,6 +64,7 @@ type view struct {
 	Named    []named
 	Charts   []*chart.Chart
 	Empty    []string // titles of charts without a value
+	Delays   []*chart.Chart
 	Contacts *Graph
 	Source   Source
 	Groups   []group
@@ -119,19 +124,10 @@ func Write(w io.Writer, r *reports.Run) error {
 		return writeLoad(w, r)
 	}
 	p := &page.Page{
-		Title: r.Scenario, Lead: r.About, Verdict: Badge(r.Verdict), Notes: r.Notes,
+		Title: r.Scenario, Lead: r.About, Verdict: Badge(r.Verdict), Problem: problem(r), Notes: r.Notes,
 	}
 	v := view{Run: r, Facts: facts(r), LeftOut: leftOut(r.Scene)}
 	v.failures(r)
-	if len(v.Failures) > 0 {
-		first := &v.Failures[0]
-		p.Problem = "First failure: " + first.Title
-		for _, f := range first.Facts {
-			if f.Text != "" && f.Name != "at" {
-				p.Problem += "; " + f.Name + " " + cut(f.Text, 300)
-			}
-		}
-	}
 	number := map[reports.Verdict]int{}
 	for i := range r.Checks {
 		number[r.Checks[i].Reported()]++
@@ -144,6 +140,7 @@ func Write(w io.Writer, r *reports.Run) error {
 		}
 	}
 	v.Charts, v.Empty = charts(r.Scene)
+	v.Delays = distributions(r.Operations)
 	if v.Contacts = DrawContacts(r.Scene.Contacts); v.Contacts != nil {
 		v.Contacts.Open = true
 	}
@@ -182,20 +179,49 @@ func countsOf(number map[reports.Verdict]int, section string) (list []page.Count
 	return list
 }
 
-// failures adds the failed checks by the time of their failure. Those of the whole run, which have no time, are last.
-func (v *view) failures(r *reports.Run) {
-	var failed []*reports.Check
+// failed returns the failed checks by the time of their failure. Those of the whole run, which have no time, are last.
+func failed(r *reports.Run) (list []*reports.Check) {
 	for i := range r.Checks {
 		if r.Checks[i].Verdict == reports.Failed {
-			failed = append(failed, &r.Checks[i])
+			list = append(list, &r.Checks[i])
 		}
 	}
-	slices.SortStableFunc(failed, func(a, b *reports.Check) int { return cmp.Compare(timeOf(a), timeOf(b)) })
+	slices.SortStableFunc(list, func(a, b *reports.Check) int { return cmp.Compare(timeOf(a), timeOf(b)) })
+	return list
+}
+
+// titleOf returns the title of a check: its kind and line, or its name if it has no line.
+func titleOf(c *reports.Check) string {
+	if n := lineOf(c); n > 0 {
+		return fmt.Sprintf("%s at line %d", c.Kind, n)
+	}
+	return c.Name
+}
+
+// problem returns the sentence about a run that failed, or "".
+func problem(r *reports.Run) string {
+	if r.Load != nil {
+		return loadProblem(r)
+	}
+	list := failed(r)
+	if len(list) == 0 {
+		return ""
+	}
+	return firstFailure(titleOf(list[0]), list[0].Expected, list[0].FoundText())
+}
+
+func firstFailure(title, expected, found string) string {
+	const most = 300
+	return fmt.Sprintf("First failure: %s; expected %s; found %s", cut(title, most),
+		cut(cmp.Or(expected, "nothing"), most), cut(found, most))
+}
+
+// failures adds the failed checks.
+func (v *view) failures(r *reports.Run) {
 	source := strings.Split(r.Scene.Source, "\n")
-	for _, c := range failed {
-		f := failure{Title: c.Name, Line: lineOf(c), Last: c.LastEvents}
+	for _, c := range failed(r) {
+		f := failure{Title: titleOf(c), Line: lineOf(c), Last: c.LastEvents}
 		if f.Line > 0 {
-			f.Title = fmt.Sprintf("%s at line %d", c.Kind, f.Line)
 			f.Step = strings.TrimSpace(lineText(source, f.Line))
 		}
 		f.Facts = []page.Fact{{Name: "expected", Text: cut(cmp.Or(c.Expected, "nothing"), maxText)},

@@ -324,7 +324,8 @@ func TestFiguresEqualTheJSON(t *testing.T) {
 	for _, name := range strings.Fields("min mean p50 p90 p95 p99 max") {
 		want += " " + reports.FormatDigits(delays[name].(float64))
 	}
-	if got := section("delays"); !strings.HasSuffix(got, want) {
+	want += " beacon: 1,500 samples p50 " + reports.FormatDigits(delays["p50"].(float64)) + " ms"
+	if got := section("delays"); !strings.Contains(got, want) {
 		t.Errorf("the delays are %q, want %q", got, want)
 	}
 	checks := section("checks")
@@ -374,8 +375,11 @@ func TestIndexHasVerdictsAndLinks(t *testing.T) {
 			t.Errorf("the page has the element %s", n.Data)
 		}
 	}
-	if !strings.HasPrefix(rows[1], "✗ failed lossy x") ||
-		!strings.HasSuffix(rows[1], "3 of 6 checks failed, 1 undecided, 1 not exercised 40.000 0.000") ||
+	result, first, _ := strings.Cut(rows[1], " First failure: ")
+	if !strings.HasPrefix(result, "✗ failed lossy x") ||
+		!strings.HasSuffix(result, "3 of 6 checks failed, 1 undecided, 1 not exercised") ||
+		!strings.HasPrefix(first, "expectation at line 3; expected valid x") || len([]rune(first)) > maxProblem ||
+		!strings.HasSuffix(first, " 40.000 0.000") ||
 		rows[3] != "✓ passed held 0 checks held 2700.000 0.050" {
 		t.Errorf("the rows are %q", rows)
 	}

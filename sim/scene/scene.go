@@ -28,6 +28,13 @@ func DefaultLimits() Limits {
 	return Limits{Failures: 12, Labels: 6, Before: 40, After: 16, Window: 10 * time.Second, Samples: 240, Bands: 300}
 }
 
+// MaxEvents is the largest number of events before a moment.
+const MaxEvents = 1000
+
+// ShowEvents sets the number of events before a moment, up to MaxEvents, and with it that of the events after it, which
+// is two fifths of it.
+func (l *Limits) ShowEvents(before int) { l.Before, l.After = before, (2*before+4)/5 }
+
 // waited is the number of recorded events after which the events after a moment are fetched. It is less than those
 // that the recorder keeps.
 const waited = 1 << 10

@@ -23,8 +23,8 @@ var (
 	htmlPage = runpage.New(htmlText, template.FuncMap{"href": pages.Href})
 )
 
-// maxStories is the number of causes whose diagrams are on a page.
-const maxStories = 20
+// MaxStories is the number of causes whose diagrams are on a page.
+const MaxStories = 20
 
 // maxSourceLines is the number of lines of a scenario on a page.
 const maxSourceLines = 300
@@ -172,7 +172,7 @@ func (s *Summary) htmlCause(i int, g *Group, story *Story, folder string) htmlCa
 			c.Files = append(c.Files, path.Base(filepath.ToSlash(file)))
 		}
 	}
-	if story == nil || story.Run == nil || i >= maxStories {
+	if story == nil || story.Run == nil || i >= MaxStories {
 		return c
 	}
 	c.Facts = append(c.Facts, pages.Fact{Name: "run it", Text: story.Repeat, Code: true})

@@ -179,13 +179,13 @@ func TestPageHasTheStoryOfACause(t *testing.T) {
 func TestStoriesAreBounded(t *testing.T) {
 	s, stories := hostileSummary(t), map[string]*Story{}
 	story := storyOf(t, "anna")
-	for i := range 2 * maxStories {
+	for i := range 2 * MaxStories {
 		g := s.Failures[0]
 		g.Cause = fmt.Sprintf("cause %d", i)
 		s.Failures, stories[g.Cause] = append(s.Failures, g), story
 	}
 	text, _ := htmlOf(t, s, stories, "out")
-	if n := strings.Count(text, `<svg class="scene"`); n < maxStories-2 || n > maxStories || len(text) > 3_000_000 {
+	if n := strings.Count(text, `<svg class="scene"`); n < MaxStories-2 || n > MaxStories || len(text) > 3_000_000 {
 		t.Errorf("%d diagrams, %d bytes", n, len(text))
 	}
 }

@@ -68,6 +68,18 @@ func Shrink(
 	return small, nil
 }
 
+// Again runs the small scenario of a group, whose file stands at path. Its result has a nil Check if this run does not
+// fail with the cause.
+func Again(ctx context.Context, g *Group, path string, file []byte) (*Shrunk, error) {
+	s, err := scenarios.Parse(path, file, scenarios.Options{})
+	if err != nil {
+		return nil, err
+	}
+	sh, small := &shrinking{group: g, naming: newCauseNames(s)}, &Shrunk{File: file, Note: g.ShrunkNote}
+	small.Run, small.Check = sh.run(ctx, s, sim.Options{Scene: true})
+	return small, nil
+}
+
 func (sh *shrinking) shrink(
 	ctx context.Context, failing *scenarios.Scenario, plan Plan, o shrink.Options,
 ) (*Shrunk, error) {
