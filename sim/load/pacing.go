@@ -108,7 +108,7 @@ func (e *engine) pace(w *watch, sleep func(time.Duration)) error {
 	w.end()
 	if e.Generators != nil {
 		w.running.Wait()
-		return e.collect(err)
+		return w.collect(err)
 	}
 	if err == nil {
 		e.awaitSessions(e.now()+e.Traffic.GracefulStop, sleep)

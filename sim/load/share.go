@@ -169,17 +169,17 @@ func (m *Measurement) part(all bool) *Part {
 }
 
 // partSoFar returns the figures at a time of the run.
-func (e *engine) partSoFar(at time.Duration) *Part {
-	e.mu.Lock()
-	m := &Measurement{figures: e.m.figures, warm: e.m.warm, Arrivals: e.m.Arrivals, Beacons: e.beacons.count()}
-	inFlight := e.inFlight
+func (w *watch) partSoFar(at time.Duration) *Part {
+	w.mu.Lock()
+	m := &Measurement{figures: w.m.figures, warm: w.m.warm, Arrivals: w.m.Arrivals, Beacons: w.beacons.count()}
+	inFlight := w.inFlight
 	for i := range m.arrivals {
-		m.arrivals[i] = append(m.arrivals[i], e.m.arrivals[i]...)
+		m.arrivals[i] = append(m.arrivals[i], w.m.arrivals[i]...)
 	}
-	e.mu.Unlock()
+	w.mu.Unlock()
 	m.Beacons.Lost = 0 // those on their way are not lost
 	for i := range m.tallies {
-		m.tallies[i].copyFrom(&e.m.tallies[i])
+		m.tallies[i].copyFrom(&w.m.tallies[i])
 	}
 	p := m.part(false)
 	p.At, p.InFlight = at, inFlight
@@ -283,16 +283,16 @@ func (t *tally) addPhase(p *PartPhase) {
 }
 
 // takeFigures merges figures of the generators, and adds what is new to the meter.
-func (e *engine) takeFigures(parts []*Part, err error) error {
+func (w *watch) takeFigures(parts []*Part, err error) error {
 	if err != nil {
 		return err
 	}
-	now, err := merged(parts, e.Seed)
+	now, err := merged(parts, w.Seed)
 	if err != nil {
 		return err
 	}
-	before := e.others.Swap(now)
-	for i, phase := range e.phases {
+	before := w.others.Swap(now)
+	for i, phase := range w.phases {
 		wasDue, wasStarted := before.arrivals[i].sum()
 		due, started := now.arrivals[i].sum()
 		phase.Due.Add(due - wasDue)
@@ -306,24 +306,24 @@ func (e *engine) takeFigures(parts []*Part, err error) error {
 		f, old := [2]*figures{now.warm, now.figures}[i], [2]*figures{before.warm, before.figures}[i]
 		for o := range operations {
 			is, was := f.kinds[o].times(""), old.kinds[o].times("")
-			e.meters[i][o].AddSince(&is, &was)
+			w.meters[i][o].AddSince(&is, &was)
 			if o == Beacon {
-				e.Meter.Beacons().DelaysSince(is.Service, was.Service)
+				w.Meter.Beacons().DelaysSince(is.Service, was.Service)
 			}
 		}
 	}
-	b := e.Meter.Beacons()
+	b := w.Meter.Beacons()
 	b.Sent.Add(now.Beacons.Sent - before.Beacons.Sent)
 	b.Received.Add(now.Beacons.Received - before.Beacons.Received)
-	e.Meter.AddInFlight(now.inFlight - before.inFlight)
+	w.Meter.AddInFlight(now.inFlight - before.inFlight)
 	return nil
 }
 
 // collect waits for the end of the generators, and takes all their figures. The argument problem is the error of the
 // run so far, after which they end at once.
-func (e *engine) collect(problem error) error {
-	ctx, why := e.ctx, ""
-	if name := e.aborted.Load(); name != nil {
+func (w *watch) collect(problem error) error {
+	ctx, why := w.ctx, ""
+	if name := w.aborted.Load(); name != nil {
 		why = *name
 	}
 	if problem != nil {
@@ -331,11 +331,11 @@ func (e *engine) collect(problem error) error {
 		cancel()
 		ctx = ended
 	}
-	parts, err := e.Generators.Collect(ctx, e.now()+endLead, why)
-	if err := e.takeFigures(parts, err); err != nil {
+	parts, err := w.Generators.Collect(ctx, w.now()+endLead, why)
+	if err := w.takeFigures(parts, err); err != nil {
 		return err
 	}
-	m, all := e.m, e.others.Load()
+	m, all := w.m, w.others.Load()
 	m.figures, m.warm, m.arrivals, m.parts = all.figures, all.warm, all.arrivals, parts
 	m.Arrivals, m.Beacons, m.Length = all.Arrivals, all.Beacons, all.Length
 	m.Own, m.HasOwn, m.processors = all.Own, all.HasOwn, all.processors
@@ -343,7 +343,7 @@ func (e *engine) collect(problem error) error {
 		m.tallies[i].copyFrom(&all.tallies[i])
 	}
 	m.Outage, m.OutageSince = outageOf(parts)
-	e.Meter.Beacons().Lost.Add(m.Beacons.Lost)
+	w.Meter.Beacons().Lost.Add(m.Beacons.Lost)
 	return problem
 }
 
