@@ -29,8 +29,11 @@ type engine struct {
 // findEngine returns the engine at path, or else the one beside this program, which was called as argument0.
 func findEngine(path, argument0 string) (*engine, error) {
 	if path != "" {
-		_, err := exec.LookPath(path)
-		return &engine{path, path}, err
+		found, err := exec.LookPath(path)
+		if err == nil {
+			found, err = filepath.Abs(found) // chunks run in other folders
+		}
+		return &engine{found, path}, err
 	}
 	file := "sim"
 	if runtime.GOOS == "windows" {

@@ -232,6 +232,18 @@ func TestFleetOnTheLoopback(t *testing.T) {
 	}
 }
 
+// TestSimMayHaveARelativePath: chunks run in folders of their own.
+func TestSimMayHaveARelativePath(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile("sim", []byte("#!/bin/sh\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e, err := findEngine("./sim", "fleet")
+	if err != nil || !filepath.IsAbs(e.path) || e.name != "./sim" {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
 // TestRunWithoutTheCanaryIsInvalid has workers that do not find the planted bug.
 func TestRunWithoutTheCanaryIsInvalid(t *testing.T) {
 	self := loopback(t, "blind")
