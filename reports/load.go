@@ -186,7 +186,7 @@ func QuantilesOf(h *hdrhistogram.Histogram) []QuantileMs {
 	}
 	for _, q := range []float64{.5, .9, .95, .99, .999, .9999} {
 		beyond := float64(h.TotalCount()) * (1 - q) * (1 + 1e-12) // the last factor absorbs rounding
-		out = append(out, QuantileMs{q, milliseconds(h.ValueAtQuantile(100 * q)), int64(beyond)})
+		out = append(out, QuantileMs{q, milliseconds(stats.Quantile(h, 100*q)), int64(beyond)})
 	}
 	return out
 }
@@ -345,8 +345,8 @@ type StepTimes struct {
 }
 
 // StepTimesOf returns the quantiles of a histogram of nanoseconds.
-func StepTimesOf(q interface{ ValueAtQuantile(float64) int64 }) StepTimes {
-	at := func(quantile float64) float64 { return milliseconds(q.ValueAtQuantile(quantile)) }
+func StepTimesOf(h *hdrhistogram.Histogram) StepTimes {
+	at := func(quantile float64) float64 { return milliseconds(stats.Quantile(h, quantile)) }
 	return StepTimes{at(50), at(95), at(99)}
 }
 

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"bluetrace/reports/stats"
 )
 
 // LoadNow holds the figures of a load in progress.
@@ -28,8 +30,8 @@ func (n *LoadNow) Parts() []string {
 	}
 	if l := n.SoFar; l != nil {
 		if h := l.All.Response; h != nil && h.TotalCount() > 0 {
-			parts = append(parts, fmt.Sprintf("p50 %s, p99 %s ms", FormatMs(milliseconds(h.ValueAtQuantile(50))),
-				FormatMs(milliseconds(h.ValueAtQuantile(99)))))
+			parts = append(parts, fmt.Sprintf("p50 %s, p99 %s ms", FormatMs(milliseconds(stats.Quantile(h, 50))),
+				FormatMs(milliseconds(stats.Quantile(h, 99)))))
 		}
 		parts = append(parts, FormatCount(l.All.Failed)+" failed")
 		if l.All.Unknown > 0 {

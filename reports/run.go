@@ -10,6 +10,7 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 
 	"bluetrace/reports/counts"
+	"bluetrace/reports/stats"
 )
 
 // Verdict is the outcome of a run or of one check.
@@ -169,10 +170,10 @@ func (o Operation) Delays() Delays {
 		return Delays{}
 	}
 	h := o.Histogram
-	q := h.ValueAtPercentilesSlice([]float64{50, 90, 95, 99})
+	at := func(percent float64) float64 { return milliseconds(stats.Quantile(h, percent)) }
 	return Delays{
 		Min: milliseconds(h.Min()), Mean: milliseconds(h.Mean()), Max: milliseconds(h.Max()),
-		P50: milliseconds(q[0]), P90: milliseconds(q[1]), P95: milliseconds(q[2]), P99: milliseconds(q[3]),
+		P50: at(50), P90: at(90), P95: at(95), P99: at(99),
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // maxName is the most bytes of a name.
@@ -266,6 +267,8 @@ func credential(doc string) *form {
 			return nil, errors.New("one blank stands between the two in credentials.txt")
 		case len(t) > 256:
 			return nil, errors.New("it is longer than 256 bytes")
+		case strings.ContainsFunc(t, func(r rune) bool { return !unicode.IsPrint(r) }):
+			return nil, errors.New("it has an unprintable character, and servers print usernames")
 		}
 		return t, nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/reports/page"
+	"bluetrace/reports/stats"
 )
 
 // OfLoad returns the charts and the facts of a load. The response times and the lag of the generator in the charts are
@@ -58,7 +59,7 @@ func ms(h *hdrhistogram.Histogram, percent float64) float64 {
 	if h.TotalCount() == 0 {
 		return math.NaN()
 	}
-	return float64(h.ValueAtQuantile(percent)) / 1e6
+	return float64(stats.Quantile(h, percent)) / 1e6
 }
 
 // since returns the samples that a histogram has more than an earlier state of it, which may be nil. A histogram that

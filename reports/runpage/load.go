@@ -16,6 +16,7 @@ import (
 	"bluetrace/reports"
 	"bluetrace/reports/chart"
 	"bluetrace/reports/page"
+	"bluetrace/reports/stats"
 )
 
 var (
@@ -196,7 +197,7 @@ func tiles(l *reports.Load) []tile {
 	add("no answer", l.All.Unknown, l.All.Count(), " operations")
 	add("dropped", a.Dropped, a.Due, " arrivals")
 	if h := l.All.Lag; h != nil && h.TotalCount() > 0 {
-		p99 := float64(h.ValueAtQuantile(99)) / 1e6
+		p99 := float64(stats.Quantile(h, 99)) / 1e6
 		t := tile{Name: "generator lag", Value: reports.FormatMs(p99) + " ms",
 			Note: "p99, budget " + chart.Number(l.Budgets.LagMs) + " ms"}
 		if p99 > l.Budgets.LagMs {

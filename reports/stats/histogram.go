@@ -118,6 +118,18 @@ func (h *Histogram) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
+// Quantile returns the least duration that at least percent of the samples do not exceed, within the width of its cell,
+// in nanoseconds; 0 without a sample. The library alone rounds the rank to the nearest sample, so that more than one in a
+// hundred samples may exceed its p99. The argument percent is from 0 to 100.
+func Quantile(h *hdrhistogram.Histogram, percent float64) int64 {
+	n := float64(h.TotalCount())
+	if n == 0 {
+		return 0
+	}
+	rank := math.Ceil(percent / 100 * n * (1 - 1e-12)) // the last factor absorbs rounding
+	return h.ValueAtQuantile(100 * max(rank, 1) / n)
+}
+
 // Bar is a cell of an HDR histogram with its number of samples, in nanoseconds.
 type Bar struct{ Low, Middle, Count int64 }
 

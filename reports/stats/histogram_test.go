@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -38,5 +39,24 @@ func TestLazyHistogramHoldsAllValues(t *testing.T) {
 	var none Histogram
 	if none.Count() != 0 || none.HDR().TotalCount() != 0 {
 		t.Error("there is something in an empty one")
+	}
+}
+
+// TestQuantileIsNotASampleLow: at most the share above a quantile is above its value, for each number of samples.
+func TestQuantileIsNotASampleLow(t *testing.T) {
+	for n := 1; n <= 400; n++ {
+		var h Histogram
+		for i := 1; i <= n; i++ {
+			h.Record(int64(i))
+		}
+		for _, percent := range []float64{1, 50, 90, 95, 99, 99.9, 100} {
+			want := int64(math.Ceil(float64(n)*percent/100 - 1e-9))
+			if got := Quantile(h.HDR(), percent); got != want {
+				t.Fatalf("p%g of 1 to %d is %d, want %d", percent, n, got, want)
+			}
+		}
+	}
+	if got := Quantile(new(Histogram).HDR(), 99); got != 0 {
+		t.Errorf("without a sample: %d", got)
 	}
 }

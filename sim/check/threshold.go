@@ -8,6 +8,7 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -69,9 +70,9 @@ func trend(t *scenarios.Threshold, h *hdrhistogram.Histogram) float64 {
 	case "max":
 		return ms(h.Max())
 	case "med":
-		return ms(h.ValueAtQuantile(50))
+		return ms(stats.Quantile(h, 50))
 	case "p":
-		return ms(h.ValueAtQuantile(t.Quantile))
+		return ms(stats.Quantile(h, t.Quantile))
 	case "count":
 		return float64(h.TotalCount())
 	}

@@ -160,7 +160,7 @@ func (f *figures) lag() time.Duration {
 			all.Merge(&k.lag)
 		}
 	}
-	return time.Duration(all.HDR().ValueAtQuantile(99))
+	return time.Duration(stats.Quantile(all.HDR(), 99))
 }
 
 // responses returns the response times of all operations second by second.

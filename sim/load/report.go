@@ -162,10 +162,13 @@ func GeneratorOverloaded(t *scenarios.Traffic, l *reports.Load, resourceFailures
 	return why
 }
 
-// BudgetNote describes how far below its budgets the generator stayed, for a valid
-// run.
+// BudgetNote describes how far below its budgets the generator stayed, for a run that is not invalid.
 func BudgetNote(t *scenarios.Traffic, l *reports.Load) string {
 	of, p99 := worstLag(t, l)
+	if p99 > t.LagBudget { // after an outage of the server
+		return fmt.Sprintf("load: the generator was late, too: the p99 of its lag%s is %s of %s ms", of, shortMilliseconds(p99),
+			check.Number(milliseconds(t.LagBudget)))
+	}
 	text := fmt.Sprintf("load: the generator kept its budgets: the p99 of its lag%s is %s of %s ms", of,
 		shortMilliseconds(p99), check.Number(milliseconds(t.LagBudget)))
 	if g := l.Generator; g != nil {
@@ -188,13 +191,13 @@ const minLags = 100
 // then 0, so that ten operations a session would hide a late tenth of all
 // connections.
 func worstLag(t *scenarios.Traffic, l *reports.Load) (of string, worst time.Duration) {
-	worst = time.Duration(l.All.Lag.ValueAtQuantile(99))
+	worst = time.Duration(stats.Quantile(l.All.Lag, 99))
 	if worst > t.LagBudget || t.Session == nil {
 		return "", worst
 	}
 	for i := range l.Operations {
 		o := &l.Operations[i]
-		if p99 := time.Duration(o.Lag.ValueAtQuantile(99)); o.Lag.TotalCount() >= minLags && p99 > worst {
+		if p99 := time.Duration(stats.Quantile(o.Lag, 99)); o.Lag.TotalCount() >= minLags && p99 > worst {
 			of, worst = " of "+o.Name, p99
 		}
 	}

@@ -264,6 +264,10 @@ func TestWithin(t *testing.T) {
 		"load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	late := &scenarios.Traffic{LagBudget: time.Millisecond}
+	if got, want := BudgetNote(late, l), "load: the generator was late, too: the p99 of its lag is 2.001 of 1 ms"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
 	l.Generator = &reports.ProcessUse{CPUShare: 0.14}
 	if got, want := BudgetNote(traffic, l), "load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 "+
 		"ms, and it used 14 of 80 % of all processors"; got != want {

@@ -395,7 +395,7 @@ func (m *Measurement) generators() (list []reports.GeneratorPart) {
 			lag.Merge(&p.Phases[phaseIndex(true)].Operations[o].Lag)
 		}
 		g := reports.GeneratorPart{Name: p.Name, Arrivals: p.Arrivals.Started, Dropped: p.Arrivals.Dropped,
-			LagP99Ms: milliseconds(time.Duration(lag.HDR().ValueAtQuantile(99))), ClockErrorMs: milliseconds(p.ClockError)}
+			LagP99Ms: milliseconds(time.Duration(stats.Quantile(lag.HDR(), 99))), ClockErrorMs: milliseconds(p.ClockError)}
 		if p.HasOwn {
 			use := useOf(p.Own, p.Length, p.Processors)
 			g.CPUShare = &use.CPUShare

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -312,7 +313,7 @@ func (w *watch) freeze() error {
 					w.warmUp, m.warm.lag(), name, m.tallies[0].begun[o].Load(), n[Failed], n[Unknown], outage,
 				}
 			}
-			given = time.Duration(k.response.HDR().ValueAtQuantile(50))
+			given = time.Duration(stats.Quantile(k.response.HDR(), 50))
 			frozen[o] = true
 		}
 		all[o] = given

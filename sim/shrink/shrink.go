@@ -237,8 +237,9 @@ func File(s *scenarios.Scenario, d Description, r Report) []byte {
 	switch {
 	case r.SeedIndependent:
 		b = append(b, "# The failure does not depend on the seed.\n"...)
-	case len(r.Seeds) > 0:
-		seeds := strings.Trim(strings.ReplaceAll(fmt.Sprint(r.Seeds), " ", ", "), "[]")
+	case slices.ContainsFunc(r.Seeds, func(seed uint64) bool { return seed != s.Seed }):
+		others := slices.DeleteFunc(slices.Clone(r.Seeds), func(seed uint64) bool { return seed == s.Seed })
+		seeds := strings.Trim(strings.ReplaceAll(fmt.Sprint(others), " ", ", "), "[]")
 		b = fmt.Appendf(b, "# The failure depends on random draws. It occurs with the seeds %d and %s.\n",
 			s.Seed, seeds)
 	default:

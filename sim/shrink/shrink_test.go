@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -240,5 +241,23 @@ func TestReduceUsesOnlyAcceptedCandidates(t *testing.T) {
 	got, _, err := Reduce(context.Background(), failing(), "lost", always, Options{Accept: accept})
 	if err != nil || len(got.Faults) != 2 {
 		t.Errorf("%d faults and %v, want the two that Accept asks for", len(got.Faults), err)
+	}
+}
+
+// TestFileNamesTheOtherSeeds: the comment of a file names each seed with which the failure occurs once.
+func TestFileNamesTheOtherSeeds(t *testing.T) {
+	s := failing()
+	s.Seed = 4
+	for _, c := range []struct {
+		seeds []uint64
+		want  string
+	}{
+		{nil, "It occurs only with this seed.\n"},
+		{[]uint64{4}, "It occurs only with this seed.\n"},
+		{[]uint64{4, 7, 9}, "It occurs with the seeds 4 and 7, 9.\n"},
+	} {
+		if text := string(File(s, Description{Name: "n"}, Report{Seeds: c.seeds})); !strings.Contains(text, c.want) {
+			t.Errorf("%v: no %q in\n%s", c.seeds, c.want, text[:min(300, len(text))])
+		}
 	}
 }
