@@ -64,7 +64,7 @@ func (p *program) newRun() *cobra.Command {
 			case err != nil:
 				return p.fail(err, statusInvalid)
 			case f.help:
-				return p.helpOf(c.Context(), e, set, "Runs loads, each shared among several workers.", "run", "--events")
+				return p.helpOf(c.Context(), e, set, c.Long, "run", "--events")
 			case f.workers < 1 || f.workers > maxWorkers:
 				return fmt.Errorf("invalid --workers %d: must be 1 to %d", f.workers, maxWorkers)
 			}

@@ -71,7 +71,7 @@ func (p *program) newSwarm() *cobra.Command {
 				return p.fail(err, statusInvalid)
 			}
 			if f.help {
-				return p.helpOf(c.Context(), e, set, "Runs a swarm on all workers.", "swarm", "--part, --merge and --verbose")
+				return p.helpOf(c.Context(), e, set, c.Long, "swarm", "--part, --merge and --verbose")
 			}
 			if f.ackWait < time.Second || f.budget < time.Second {
 				return errors.New("invalid --ack-wait or --budget: must be at least 1s")

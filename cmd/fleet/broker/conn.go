@@ -138,8 +138,10 @@ var (
 
 // ended returns ErrEnded for the errors of a run whose streams are gone.
 func ended(err error) error {
-	for _, gone := range []error{jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrBucketNotFound,
-		jetstream.ErrConsumerDeleted, jetstream.ErrNoStreamResponse, jetstream.ErrObjectNotFound, nats.ErrNoResponders} {
+	for _, gone := range []error{
+		jetstream.ErrStreamNotFound, jetstream.ErrConsumerNotFound, jetstream.ErrConsumerDeleted,
+		jetstream.ErrBucketNotFound, jetstream.ErrObjectNotFound, jetstream.ErrNoStreamResponse, nats.ErrNoResponders,
+	} {
 		if errors.Is(err, gone) {
 			return fmt.Errorf("%w: %w", ErrEnded, err)
 		}
@@ -234,7 +236,8 @@ type Question struct {
 
 const laterDelay = 3 * time.Second
 
-// NewRun opens the streams of a run, and gives its description to the workers. Only one run may use an engine at a time.
+// NewRun opens the streams of a run, and gives its description to the workers. Only one run may use an engine at a
+// time.
 func (c *Conn) NewRun(ctx context.Context, name string, spec []byte, ackWait time.Duration) (*Run, error) {
 	if err := c.isFree(ctx); err != nil {
 		return nil, err

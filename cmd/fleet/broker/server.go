@@ -35,7 +35,7 @@ import (
 type Access struct {
 	URL   string `json:"url"`           // nats://HOST:PORT, or tls://HOST:PORT
 	Token string `json:"token"`         // empty if the engine asks for none
-	Pin   string `json:"pin,omitempty"` // SHA-256 of the certificate in hexadecimal digits; empty: the system's roots decide
+	Pin   string `json:"pin,omitempty"` // SHA-256 of the certificate, hexadecimal; empty: the system's roots decide
 }
 
 // Limits of the embedded engine.
@@ -96,7 +96,8 @@ func Serve(listen, name, folder string) (*Server, Access, error) {
 	s.Start()
 	if !s.ReadyForConnections(startTimeout) {
 		s.Shutdown()
-		return nil, Access{}, fmt.Errorf("the engine did not start in %v: the folder %q may be in use", startTimeout, folder)
+		return nil, Access{}, fmt.Errorf("the engine did not start in %v: the folder %q may be in use", startTimeout,
+			folder)
 	}
 	_, actual, err := net.SplitHostPort(s.Addr().String())
 	if err != nil {
