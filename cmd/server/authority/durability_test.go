@@ -172,13 +172,19 @@ func (p *acknowledged) took(user string, id protocol.TempID) {
 
 // guess tries wrong passwords until the server is gone, one in each session. If TCP
 // joins the password with the name, there is no answer (PROTOCOL.md section 2), and the
-// next session tries again.
+// next session tries again. A block that began so, or whose answer came too late, is on the
+// disk from the next answer to a wrong password on, although its name is refused before
+// (docs/DECISIONS.md).
 func (p *acknowledged) guess(r *running, told func()) {
+	var unsaved []string // refused since the last answer that was stored
 	for {
 		name := victim(p.victim)
 		answer, err := r.attempt(name, "wrong", time.Millisecond)
 		if err != nil {
 			return
+		}
+		if answer == protocol.TryAgain || answer == protocol.NowBlocked {
+			p.blocked, unsaved = append(p.blocked, unsaved...), nil
 		}
 		switch answer {
 		case protocol.TryAgain:
@@ -186,8 +192,12 @@ func (p *acknowledged) guess(r *running, told func()) {
 				p.t.Errorf("%s: %d wrong passwords were answered, and no block began", name, p.wrong[name])
 			}
 			told()
-		case protocol.NowBlocked, protocol.IsBlocked:
+		case protocol.NowBlocked:
 			p.blocked = append(p.blocked, name)
+			p.victim++
+			told()
+		case protocol.IsBlocked:
+			unsaved = append(unsaved, name)
 			p.victim++
 			told()
 		case "": // joined
