@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -60,7 +61,8 @@ func (p *Program) launch(c Config, shell string, env []string, stdin, stdout *os
 	return err
 }
 
-// supervise starts a supervisor, which starts the program.
+// supervise starts a supervisor, which starts the program. A program without a process name space can kill its supervisor
+// before that has reported. Then it has started like any other, and wait reports its end.
 func (p *Program) supervise(o supervisor.Order, a *syscall.SysProcAttr, stdin, stdout *os.File) (r supervisor.Report, err error) {
 	orders, write, err := os.Pipe()
 	if err != nil {
@@ -94,6 +96,9 @@ func (p *Program) supervise(o supervisor.Order, a *syscall.SysProcAttr, stdin, s
 	}
 	if err == nil {
 		err = p.pipes.decoder.Decode(&r)
+	}
+	if errors.Is(err, io.EOF) {
+		return r, nil // there is no supervisor any more, but there may be processes of the program
 	}
 	if err == nil && r.Error != "" {
 		err = errors.New(r.Error)
