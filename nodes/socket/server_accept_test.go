@@ -67,11 +67,20 @@ func newOddRig(t *testing.T, fails ...error) (*rig, *oddListener) {
 	}), l
 }
 
+// awaitLoggedIn waits for the lines of n logins, which follow all lines of failures before them.
+func (r *rig) awaitLoggedIn(n int) {
+	r.t.Helper()
+	r.await("the lines of logins", func() bool {
+		return strings.Count(r.output.String(), "users: "+userA+"\n") == n
+	})
+}
+
 // Without resources for a connection the server prints that once, and accepts
 // again when there are some.
 func TestNoFileDescriptorsLeft(t *testing.T) {
 	r, _ := newOddRig(t, syscall.EMFILE, syscall.EMFILE, syscall.ECONNABORTED)
 	r.dial().login(userA, passwordA)
+	r.awaitLoggedIn(1)
 	if n := strings.Count(r.output.String(), "cannot accept a connection at the moment: accept tcp: too many open "+
 		"files\n"); n != 1 {
 		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
@@ -88,6 +97,7 @@ func TestARepeatedFailureIsPrintedOnce(t *testing.T) {
 	for range 5 {
 		r.dial().login(userA, passwordA)
 	}
+	r.awaitLoggedIn(5)
 	if n := strings.Count(r.output.String(), "cannot accept"); n != 1 {
 		t.Errorf("said %d times that it cannot accept, want once:\n%s", n, r.output.String())
 	}
@@ -118,6 +128,7 @@ func TestNoFileDescriptorsLeftForANewSession(t *testing.T) {
 func TestAnOddErrorOfAcceptDoesNotEndTheServer(t *testing.T) {
 	r, _ := newOddRig(t, syscall.EINVAL, syscall.EIO, syscall.ENETDOWN, errors.New("no reason"))
 	r.dial().login(userA, passwordA)
+	r.awaitLoggedIn(1)
 	if n := strings.Count(r.output.String(),
 		"cannot accept a connection at the moment: accept tcp: invalid argument\n"); n != 1 ||
 		strings.Count(r.output.String(), "cannot accept") != 1 {
