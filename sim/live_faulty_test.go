@@ -2,6 +2,7 @@ package sim
 
 import (
 	"context"
+	"io"
 	"net"
 	"os"
 	"slices"
@@ -15,8 +16,8 @@ import (
 	"bluetrace/reports"
 )
 
-// answers starts a server. On each connection it ignores the first read, answers each further read with the next of
-// the texts, and closes the connection after the last text.
+// answers starts a server. On each connection it ignores the name, which has nameSize bytes, answers each further read
+// with the next of the texts, and closes the connection after the last text.
 func answers(t *testing.T, texts ...string) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -42,10 +43,13 @@ func answers(t *testing.T, texts ...string) string {
 	return l.Addr().String()
 }
 
+// nameSize is the size of the names zoe and yan.
+const nameSize = 3
+
 func answer(c net.Conn, texts []string) {
 	defer c.Close()
 	b := make([]byte, protocol.MaxMessage)
-	if _, err := c.Read(b); err != nil {
+	if _, err := io.ReadFull(c, b[:nameSize]); err != nil { // the kernel may join the name with the password
 		return
 	}
 	for _, text := range texts {
@@ -82,7 +86,7 @@ func TestLiveFaulty(t *testing.T) {
 		login = "  - {at: 0s, phone: a, login: wrong, expect: {reply: Invalid Password. Please try again}}\n"
 		fetch = "  - {at: 0s, phone: a, do: [login, Download_tempID], expect: {reply: \"/^[0-9]{20}$/\"}}\n"
 		raw   = "  - {at: 0s, phone: a, tcp: {connect: true, send: [\"{user}\", \"{password}\"], gap: 60ms}, expect: " +
-			"{replies: [/^Welcome/, \"1\"], within: 1s}}\n"
+			"{replies: [/^Welcome/, \"1\"]}}\n"
 		id      = "12345678901234567890"
 		offline = "a is not at its prompt: it is offline; "
 	)
