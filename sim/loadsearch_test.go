@@ -135,7 +135,9 @@ func searchIn(t *testing.T, q *queue, text string, change func(*loadRun)) *repor
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: q, sleep: time.Sleep}
+	r := &loadRun{
+		scenario: s, traffic: s.Load, phones: phones, network: q, sleep: time.Sleep, options: Options{Load: &Load{}},
+	}
 	if change != nil {
 		change(r)
 	}
@@ -259,7 +261,9 @@ func TestSearchInterrupted(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(10*time.Second, cancel)
 		q := &queue{takes: time.Millisecond}
-		r := &loadRun{scenario: s, traffic: s.Load, phones: phones, network: q, sleep: time.Sleep}
+		r := &loadRun{
+			scenario: s, traffic: s.Load, phones: phones, network: q, sleep: time.Sleep, options: Options{Load: &Load{}},
+		}
 		out, err := r.play(ctx)
 		if err != nil {
 			t.Fatal(err)
