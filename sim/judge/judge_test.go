@@ -46,6 +46,7 @@ func TestMinutes(t *testing.T) {
 // block after three wrong passwords.
 type testServer struct {
 	block   time.Duration
+	earlier string // an account that is blocked from the first attempt on, as if by an earlier run
 	mu      sync.Mutex
 	wrong   map[string]int
 	blocked map[string]time.Time
@@ -54,6 +55,9 @@ type testServer struct {
 func (s *testServer) answer(user, password string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if _, tried := s.blocked[user]; user == s.earlier && !tried {
+		s.blocked[user] = time.Now().Add(s.block)
+	}
 	if time.Now().Before(s.blocked[user]) {
 		return protocol.IsBlocked
 	}
@@ -90,7 +94,7 @@ func TestRemote(t *testing.T) {
 	}
 	defer func() { _ = l.Close() }()
 	s := &testServer{
-		block: block, wrong: map[string]int{"u2": 2}, blocked: map[string]time.Time{"u1": time.Now().Add(block)},
+		block: block, earlier: "u1", wrong: map[string]int{"u2": 2}, blocked: map[string]time.Time{},
 	}
 	go func() {
 		for {
