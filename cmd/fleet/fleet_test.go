@@ -128,22 +128,23 @@ func fakeResult(r swarm.Range) *swarm.Summary {
 	return s
 }
 
-// buffer is an output of several goroutines.
+// buffer is an output of several goroutines. The text is no embedded field: io.Copy would use its ReadFrom, without the
+// mutex.
 type buffer struct {
 	mutex sync.Mutex
-	bytes.Buffer
+	text  bytes.Buffer
 }
 
 func (b *buffer) Write(p []byte) (int, error) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	return b.Buffer.Write(p)
+	return b.text.Write(p)
 }
 
 func (b *buffer) String() string {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	return b.Buffer.String()
+	return b.text.String()
 }
 
 // run runs a command line of fleet.
