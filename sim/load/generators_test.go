@@ -122,9 +122,9 @@ func TestGeneratorsAreOneLoad(t *testing.T) {
 		defer s.close()
 		several := load.Faked(load.NewFake(answer), 90, traffic())
 		several.Generators, several.Meter = s.crew, reports.NewMeter("", "")
-		judged := 0
+		var judged atomic.Int64
 		several.Judge = func(so *reports.Load, at time.Duration) load.Status {
-			if judged++; so.All.Count() > uint64(60*4*at.Seconds())+4 {
+			if judged.Add(1); so.All.Count() > uint64(60*4*at.Seconds())+4 {
 				t.Errorf("after %v there are %d operations", at, so.All.Count())
 			}
 			return load.Status{}
@@ -134,8 +134,10 @@ func TestGeneratorsAreOneLoad(t *testing.T) {
 			t.Fatal(err)
 		}
 		a, b := whole.Report(one.Traffic), m.Report(several.Traffic)
-		if a.Arrivals.Due != 360 || b.Arrivals.Due != 360 || b.Arrivals.OK != 360 || b.Seconds != 6 || judged < 5 {
-			t.Errorf("arrivals %+v, of one process %+v; %v s; judged %d times", b.Arrivals, a.Arrivals, b.Seconds, judged)
+		if a.Arrivals.Due != 360 || b.Arrivals.Due != 360 || b.Arrivals.OK != 360 || b.Seconds != 6 ||
+			judged.Load() < 5 {
+			t.Errorf("arrivals %+v, of one process %+v; %v s; judged %d times", b.Arrivals, a.Arrivals, b.Seconds,
+				judged.Load())
 		}
 		for i, o := range a.Operations {
 			of := b.Operations[i]

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -19,13 +20,13 @@ type alone struct {
 	expected Times
 	endAt    time.Duration
 	endWhy   string
-	last     *Part
+	last     atomic.Pointer[Part]
 }
 
 func (a *alone) Ready(context.Context) (time.Time, error) { return time.Now(), nil }
 func (a *alone) Expected() (Times, bool)                  { return a.expected, a.expected != Times{} }
 func (a *alone) End() (time.Duration, string)             { return a.endAt, a.endWhy }
-func (a *alone) SoFar(p *Part)                            { a.last = p }
+func (a *alone) SoFar(p *Part)                            { a.last.Store(p) }
 
 // operation is what a row shows about an operation that does not depend on its phone and its answer.
 type operation struct {
@@ -188,8 +189,8 @@ func TestShareNeedsExpectedTimes(t *testing.T) {
 		if _, is := errors.AsType[lateExpected](err); !is {
 			t.Errorf("%+v, %v", p, err)
 		}
-		if l.last == nil || l.last.Phases[0].Operations[Login].Outcomes[OK] < 5 || l.last.At < time.Second {
-			t.Errorf("the figures before the end of the warm-up: %+v", l.last)
+		if p := l.last.Load(); p == nil || p.Phases[0].Operations[Login].Outcomes[OK] < 5 || p.At < time.Second {
+			t.Errorf("the figures before the end of the warm-up: %+v", p)
 		}
 	})
 }
