@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,6 +79,7 @@ const (
 	// Without a message for so long a generator or a coordinator is lost. Both send one at least twice a second.
 	pipeSilence = 15 * time.Second
 	endOfLoad   = 2 * time.Second // for the workers to see the end of a load before the engine ends
+	askedLately = 5 * time.Second // a worker without a seat asks every second
 )
 
 // load runs loads on several workers and returns the exit status. The program sim coordinates them. This program only
@@ -112,7 +114,7 @@ func (p *program) load(ctx context.Context, e *engine, f *loadFlags, arguments [
 	}
 	defer func() { _ = l.Close() }() // the connection is closed
 	s := &seats{program: p, conn: conn, build: plan.Build, run: "load-" + strings.ToLower(rand.Text()[:6]),
-		free: f.workers, wait: f.wait}
+		free: f.workers, wait: f.wait, waiting: map[string]time.Time{}}
 	worst := s.play(ctx, e, l, arguments)
 	end()
 	s.end()
@@ -131,8 +133,12 @@ type seats struct {
 	free  int
 	wait  time.Duration
 	taken []seat
+	given int // numbers of seats
+	// waiting has the time of the last question of each worker without a seat.
+	waiting map[string]time.Time
 
-	mutex sync.Mutex // of the lines to sim
+	mutex    sync.Mutex     // of the lines to sim
+	carrying sync.WaitGroup // of the lines to the workers
 }
 
 // seat is a worker of a load.
@@ -142,6 +148,7 @@ type seat struct {
 }
 
 func (s *seats) end() {
+	s.carrying.Wait()
 	for _, one := range s.taken {
 		one.pipe.End()
 		one.pipe.Close()
@@ -190,8 +197,8 @@ func (s *seats) play(ctx context.Context, e *engine, l *broker.Load, arguments [
 			if err := <-ended; err == nil {
 				return statusPassed // it has ended just now
 			}
-			return s.fail(fmt.Errorf("%d of %d workers came within %v", len(s.taken), len(s.taken)+s.free, s.wait),
-				statusError)
+			return s.fail(fmt.Errorf("%d of %d workers came within %v", len(s.taken)+len(s.waiting), len(s.taken)+s.free,
+				s.wait), statusError)
 		case <-interrupted:
 			interrupted = nil
 			interrupt()
@@ -227,9 +234,14 @@ func (s *seats) answer(q broker.Question) bool {
 	case refusal(&q.Status, s.build) != "":
 		a.Refused = refusal(&q.Status, s.build)
 		s.say("refused: %s", a.Refused)
-	case q.Status.Leaving || s.free == 0 || s.has(q.Status.Worker):
+	case s.free == 0: // the load has begun
+	case q.Status.Leaving:
+		s.vacate(q.Status.Worker)
+		delete(s.waiting, q.Status.Worker)
+	case !s.areEnough(q.Status.Worker):
 	default:
-		number := broker.Seat{Number: len(s.taken)}
+		number := broker.Seat{Number: s.given}
+		s.given++
 		pipe, err := s.conn.OpenPipe(s.run, number, true, pipeSilence)
 		if err != nil {
 			s.say("%v", err)
@@ -241,6 +253,7 @@ func (s *seats) answer(q broker.Question) bool {
 			return false // the worker asks again
 		}
 		s.free--
+		delete(s.waiting, q.Status.Worker)
 		s.taken = append(s.taken, seat{q.Status.Worker, pipe})
 		s.say("worker %q joins (%d)", q.Status.Worker, len(s.taken))
 		return s.free == 0
@@ -249,8 +262,26 @@ func (s *seats) answer(q broker.Question) bool {
 	return false
 }
 
-func (s *seats) has(worker string) bool {
-	return slices.ContainsFunc(s.taken, func(one seat) bool { return one.worker == worker })
+// areEnough notes the question of a worker, and reports whether as many workers ask as there are free seats. With a seat
+// a worker waits for the messages of the load only as long as for any other.
+func (s *seats) areEnough(worker string) bool {
+	now := s.now()
+	s.vacate(worker) // it has left the seat, since it asks again
+	s.waiting[worker] = now
+	maps.DeleteFunc(s.waiting, func(_ string, asked time.Time) bool { return now.Sub(asked) > askedLately })
+	return len(s.waiting) >= s.free
+}
+
+// vacate makes the seat of a worker free, if it has one.
+func (s *seats) vacate(worker string) {
+	i := slices.IndexFunc(s.taken, func(one seat) bool { return one.worker == worker })
+	if i < 0 {
+		return
+	}
+	s.say("worker %q has left", worker)
+	s.taken[i].pipe.Close()
+	s.taken = slices.Delete(s.taken, i, i+1)
+	s.free++
 }
 
 // begin gives sim the names of the workers, and carries messages from then on.
@@ -269,7 +300,7 @@ func (s *seats) begin(to io.Writer, from io.Reader) error {
 	for i := range s.taken {
 		go s.toSim(i, to)
 	}
-	go s.toWorkers(from)
+	s.carrying.Go(func() { s.toWorkers(from) })
 	return nil
 }
 

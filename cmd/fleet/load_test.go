@@ -10,6 +10,9 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"bluetrace/cmd/fleet/broker"
 )
 
 // fakeLoad is a sim that coordinates a load: it sends each generator "ask", and ends when all have answered or ended. It
@@ -110,5 +113,61 @@ func TestLoadWithoutWorkers(t *testing.T) {
 	end()
 	if got, _, errs := runUntil(ctx, "run", "--join", "join", "--sim", self, "x.yaml"); got != statusInterrupted {
 		t.Errorf("after an interrupt: status %d, %q", got, errs)
+	}
+}
+
+// TestSeatsAreGivenTogether: workers get seats when as many as there are seats have asked within five seconds. One that
+// asks again has left its seat.
+func TestSeatsAreGivenTogether(t *testing.T) {
+	loopback(t, "right")
+	var errs buffer
+	now := time.Unix(0, 0)
+	p := &program{stderr: &errs, now: func() time.Time { return now }, access: accessFlags{join: "join"}}
+	conn, err := p.connect("test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	s := &seats{program: p, conn: conn, build: fakeBuild, run: "load-x", free: 2, waiting: map[string]time.Time{}}
+	defer s.end()
+	ask := func(after time.Duration, worker string, leaving bool) (seat int, last bool) {
+		now = now.Add(after)
+		seat = -1
+		last = s.answer(broker.Question{
+			Status: broker.Status{Protocol: broker.Protocol, Worker: worker, Build: fakeBuild, Leaving: leaving},
+			Answer: func(a broker.Answer) error {
+				if a.Seat != nil {
+					seat = a.Seat.Number
+				}
+				return nil
+			},
+		})
+		return seat, last
+	}
+	for i, c := range []struct {
+		after   time.Duration
+		worker  string
+		leaving bool
+		seat    int
+		last    bool
+	}{
+		{0, "one", false, -1, false},
+		{time.Second, "one", false, -1, false},
+		{5*time.Second + 1, "two", false, -1, false}, // one does not ask any more
+		{time.Second, "one", false, 0, false},
+		{5 * time.Second, "one", false, -1, false}, // two does not ask any more, and one has left the seat
+		{time.Second, "two", true, -1, false},
+		{time.Second, "one", false, -1, false},
+		{time.Second, "three", false, 1, false},
+		{time.Second, "one", false, 2, true},
+		{time.Second, "two", false, -1, false},
+		{time.Second, "three", false, -1, false}, // the load has begun
+	} {
+		if seat, last := ask(c.after, c.worker, c.leaving); seat != c.seat || last != c.last {
+			t.Errorf("question %d, of %s: seat %d, the last: %v; want %d, %v", i, c.worker, seat, last, c.seat, c.last)
+		}
+	}
+	if len(s.taken) != 2 || s.taken[0].worker != "three" || s.taken[1].worker != "one" {
+		t.Errorf("seats %+v\n%s", s.taken, errs.String())
 	}
 }
