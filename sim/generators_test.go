@@ -8,6 +8,7 @@ import (
 
 	"github.com/benbjohnson/clock"
 
+	"bluetrace/nodes"
 	"bluetrace/reports"
 	"bluetrace/scenarios"
 	"bluetrace/sim/generators"
@@ -84,5 +85,20 @@ func TestLoadThatSeveralCannotCarryOut(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && !strings.HasPrefix(err.Error(), c.want) {
 			t.Errorf("%d phones: %v, want %q", c.phones, err, c.want)
 		}
+	}
+}
+
+// TestLimitsOfOtherMachines: on several generators, a load on a remote server needs no more than the coordinator's machine
+// has.
+func TestLimitsOfOtherMachines(t *testing.T) {
+	s := loadScenario(t, smallLoad)
+	s.Load.MaxInFlight = 1 << 40
+	o := Options{Load: &Load{}, Live: &Live{Server: "127.0.0.1:0", Credentials: []nodes.Credential{{User: "a", Password: "b"}}}}
+	if _, err := Run(t.Context(), s, o); err == nil || !strings.Contains(err.Error(), "1099511627776 sessions") {
+		t.Errorf("on this machine: %v", err)
+	}
+	o.Load.Generators = new(generators.Crew)
+	if _, err := Run(t.Context(), s, o); err == nil || !strings.HasPrefix(err.Error(), "connecting to the server at 127.0.0.1:0") {
+		t.Errorf("on others: %v", err)
 	}
 }

@@ -47,14 +47,18 @@ func runLoad(ctx context.Context, s *scenarios.Scenario, o Options) (result *Res
 		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
 	own := !o.Live.isRemote()
-	if _, err := thisMachine().check(needsOf(traffic, nil), own); err != nil { // before the phones are made
+	here := thisMachine()
+	if o.Load.Generators != nil && !own {
+		here = machine{} // the load uses others
+	}
+	if _, err := here.check(needsOf(traffic, nil), own); err != nil { // before the phones are made
 		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
 	phones, lines, notes, err := loadPhones(s, traffic, o.Live)
 	if err != nil {
 		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
-	warnings, err := thisMachine().check(needsOf(traffic, phones), own)
+	warnings, err := here.check(needsOf(traffic, phones), own)
 	if err != nil {
 		return nil, &Invalid{s.Place(s.Load.Pos), err}
 	}
