@@ -39,6 +39,9 @@ const (
 	pingEvery  = 500 * time.Millisecond
 	quickPings = 20 // one after the other, before a load and after it
 	lostAfter  = 10 * time.Second
+	// A generator whose load has not ended endMax after it should, or that has not answered quickPings in that time, is
+	// lost.
+	endMax = 30 * time.Second
 )
 
 // Crew are the generators of a load. It implements load.Generators.
@@ -46,7 +49,8 @@ type Crew struct {
 	clock   clock.Clock
 	origin  time.Time
 	members []*member
-	loads   uint64 // number of the last load
+	loads   uint64        // number of the last load
+	grace   time.Duration // for sessions after the end of that
 	end     context.CancelFunc
 	running sync.WaitGroup
 	changed chan struct{} // has a value after a message
@@ -93,7 +97,7 @@ func Gather(ctx context.Context, c clock.Clock, build reports.Build, streams []S
 		crew.members = append(crew.members, m)
 		crew.running.Go(m.read)
 	}
-	err := crew.await(ctx, func(m *member) bool { return m.build != nil })
+	err := crew.await(ctx, 0, func(m *member) bool { return m.build != nil })
 	for _, m := range crew.members {
 		if err == nil && *m.build != build {
 			err = fmt.Errorf("the generator %s is of the build %s and this program of the build %s: use one build",
@@ -126,9 +130,10 @@ func (m *member) read() {
 				err = errors.New("its messages ended")
 			}
 			m.set(func() { m.lost = cmp.Or(m.lost, err) })
+			_, _ = io.Copy(io.Discard, m.stream.in) // the streams of all may come from one
 			return
 		}
-		m.set(func() { m.handle(one) })
+		m.set(func() { m.lost = cmp.Or(m.lost, m.handle(one)) })
 	}
 }
 
@@ -143,18 +148,25 @@ func (m *member) set(change func()) {
 	}
 }
 
-func (m *member) handle(one *message) {
+// handle handles a message. After an error the generator is lost.
+func (m *member) handle(one *message) error {
 	m.heard = m.crew.clock.Now()
 	switch one.Kind {
 	case kindHello:
-		m.build = one.Build
-		return
+		m.build = cmp.Or(one.Build, &reports.Build{})
+		return nil
 	case kindPong:
 		m.clocks.answered(one, m.crew.origin, m.heard)
-		return
+		return nil
+	case kindLeft:
+		return errors.New("a signal ended it")
+	case kindSoFar, kindDone:
+		if one.Part == nil {
+			return errors.New("a message had no figures")
+		}
 	}
 	if one.Number != m.load { // of a load that has failed
-		return
+		return nil
 	}
 	switch one.Kind {
 	case kindReady:
@@ -164,8 +176,9 @@ func (m *member) handle(one *message) {
 	case kindDone:
 		m.done = one.Part
 	case kindError:
-		m.failed = one.Text
+		m.failed = cmp.Or(one.Text, "it gave no reason")
 	}
+	return nil
 }
 
 // answered takes the answer to the last ping.
@@ -224,17 +237,22 @@ func (c *Crew) keepAsking(ctx context.Context) {
 	}
 }
 
-// await waits until reached is true for each generator. It returns a *Lost for one that is lost or gives no sign, and the
-// error of a generator whose load was not possible.
-func (c *Crew) await(ctx context.Context, reached func(*member) bool) error {
+// await waits until reached is true for each generator, but not longer than limit, unless that is 0. It returns a *Lost
+// for one that is lost, gives no sign or comes too late, and the error of a generator whose load was not possible.
+func (c *Crew) await(ctx context.Context, limit time.Duration, reached func(*member) bool) error {
+	began := c.clock.Now()
 	t := c.clock.Ticker(pingEvery)
 	defer t.Stop()
 	for {
 		left := 0
+		late := limit > 0 && c.clock.Since(began) > limit
 		for _, m := range c.members {
 			has, err := m.state(reached)
 			if err != nil {
 				return err
+			}
+			if !has && late {
+				return &Lost{m.name, fmt.Errorf("its load has not ended within %v", limit)}
 			}
 			if !has {
 				left++
@@ -282,7 +300,7 @@ func (c *Crew) compareClocks(ctx context.Context) error {
 		m.clocks = clocks{number: m.clocks.number}
 		m.mu.Unlock()
 	}
-	return c.await(ctx, func(m *member) bool {
+	return c.await(ctx, endMax, func(m *member) bool {
 		if m.clocks.count >= quickPings {
 			return true
 		}
@@ -296,6 +314,7 @@ func (c *Crew) compareClocks(ctx context.Context) error {
 // Prepare implements load.Generators.
 func (c *Crew) Prepare(ctx context.Context, l *load.Config) error {
 	c.loads++
+	c.grace = l.Traffic.GracefulStop
 	for i, m := range c.members {
 		m.mu.Lock()
 		m.load, m.ready, m.failed, m.last, m.done = c.loads, false, "", nil, nil
@@ -304,7 +323,7 @@ func (c *Crew) Prepare(ctx context.Context, l *load.Config) error {
 		j.Phones, j.Traffic = j.Share.Divide(l.Phones, l.Traffic)
 		m.send(&message{Kind: kindLoad, Number: c.loads, Job: j})
 	}
-	err := c.await(ctx, func(m *member) bool { return m.ready })
+	err := c.await(ctx, 0, func(m *member) bool { return m.ready })
 	if err == nil {
 		err = c.compareClocks(ctx)
 	}
@@ -364,10 +383,10 @@ func (c *Crew) Collect(ctx context.Context, at time.Duration, why string) ([]*lo
 		}
 	}
 	ended := func(m *member) bool { return m.done != nil }
-	err := c.await(ctx, ended)
+	err := c.await(ctx, c.grace+endMax, ended)
 	if _, interrupted := errors.AsType[*load.Interrupted](err); interrupted {
 		c.stop()
-		err = c.await(context.WithoutCancel(ctx), ended)
+		err = c.await(context.WithoutCancel(ctx), endMax, ended)
 	}
 	if err == nil {
 		err = c.compareClocks(context.WithoutCancel(ctx))

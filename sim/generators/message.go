@@ -41,6 +41,7 @@ const (
 	kindSoFar kind = "sofar" // its figures so far
 	kindDone  kind = "done"  // its figures; the load has ended
 	kindError kind = "error" // the load was not possible: Text
+	kindLeft  kind = "left"  // a signal ended the generator, and its load
 )
 
 // message is a message. Only the fields of its kind are set.

@@ -27,6 +27,7 @@ type Generator struct {
 
 	started time.Time
 	stream  *stream
+	signal  context.Context // ends at a signal to this process
 	running sync.WaitGroup
 	reached bool // the server
 
@@ -37,7 +38,7 @@ type Generator struct {
 // Serve carries out shares of loads, one after the other, until the stream in ends. It returns when the last load has
 // ended.
 func (g *Generator) Serve(ctx context.Context, in io.Reader, out io.Writer) error {
-	g.started, g.stream = g.Clock.Now(), newStream(in, out)
+	g.started, g.stream, g.signal = g.Clock.Now(), newStream(in, out), ctx
 	ctx, cancel := context.WithCancel(ctx)
 	defer g.running.Wait()
 	defer cancel()
@@ -92,7 +93,11 @@ func (g *Generator) begin(ctx context.Context, m *message) {
 	g.mu.Unlock()
 	g.running.Go(func() {
 		defer cancel()
-		_ = l.send(g.run(ctx, m.Job, l)) // without the coordinator the load is of no use
+		end := g.run(ctx, m.Job, l)
+		if g.signal.Err() != nil {
+			end = &message{Kind: kindLeft}
+		}
+		_ = l.send(end) // without the coordinator the load is of no use
 	})
 }
 

@@ -2,7 +2,9 @@ package load_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -29,6 +31,7 @@ type stage struct {
 	fromThem []*io.PipeReader
 	toThem   []*io.PipeWriter
 	mute     []*atomic.Bool // their messages are lost
+	signal   []context.CancelFunc
 	running  sync.WaitGroup
 }
 
@@ -50,8 +53,10 @@ func newStage(t *testing.T, n int, delay time.Duration, answer func(string) time
 			Network: func(string) (load.Network, func() uint64) {
 				return load.NewFake(answer), func() uint64 { return 0 }
 			}}
+		ctx, signal := context.WithCancel(t.Context())
+		s.signal = append(s.signal, signal)
 		s.running.Go(func() {
-			if err := g.Serve(t.Context(), generatorIn, muted{generatorOut, mute}); err != nil && !errors.Is(err, io.ErrClosedPipe) {
+			if err := g.Serve(ctx, generatorIn, muted{generatorOut, mute}); err != nil && !errors.Is(err, io.ErrClosedPipe) {
 				t.Error(err)
 			}
 			generatorOut.Close()
@@ -188,6 +193,7 @@ func TestLostGenerator(t *testing.T) {
 	for name, lose := range map[string]func(*stage){
 		"ends":      func(s *stage) { s.fromThem[1].Close() },
 		"is silent": func(s *stage) { s.mute[1].Store(true) },
+		"a signal":  func(s *stage) { s.signal[1]() },
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -289,4 +295,128 @@ func TestOtherBuildIsRefused(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "the generator a is of the build (abd, go1)") {
 		t.Error(err)
 	}
+}
+
+// scripted is a generator that sends the lines of its script in a load, and after that only answers to pings. The line
+// READY, BEGUN or STOPPED waits for such a message of the coordinator.
+func scripted(t *testing.T, in io.Reader, out io.Writer, script []string) {
+	var mu sync.Mutex
+	send := func(line string) {
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = io.WriteString(out, line+"\n") // the coordinator has left
+	}
+	came := map[string]chan bool{"READY": make(chan bool, 9), "BEGUN": make(chan bool, 9), "STOPPED": make(chan bool, 9)}
+	go func() {
+		send(`{"kind":"hello","build":{"go":"go1","revision":"abc"}}`)
+		for _, line := range script {
+			if wait := came[line]; wait != nil {
+				<-wait
+				continue
+			}
+			send(line)
+		}
+	}()
+	for lines := json.NewDecoder(in); ; {
+		var m struct {
+			Kind   string
+			Number int
+		}
+		if lines.Decode(&m) != nil {
+			for _, wait := range came {
+				close(wait)
+			}
+			return
+		}
+		switch m.Kind {
+		case "ping":
+			go send(fmt.Sprintf(`{"kind":"pong","number":%d,"clock":1}`, m.Number))
+		case "load":
+			came["READY"] <- true
+		case "begin":
+			came["BEGUN"] <- true
+		case "stop":
+			came["STOPPED"] <- true
+		}
+	}
+}
+
+// TestFiguresThatCannotBe: a generator whose messages are not possible ends the load with an error, soon, and does not
+// stop the messages of the others.
+func TestFiguresThatCannotBe(t *testing.T) {
+	part := func(kind, fields string) []string {
+		return []string{"READY", `{"kind":"ready","number":1}`, "BEGUN",
+			`{"kind":"` + kind + `","number":1,"part":{` + fields + `}}`, `{"kind":"pong"}`}
+	}
+	for name, c := range map[string]struct {
+		script []string
+		want   string
+	}{
+		"no JSON":          {[]string{"READY", "{", `{"kind":"pong"}`}, "the generator x was lost: reading a message: "},
+		"no figures":       {part("sofar", "")[:3], "the generator x was lost: its load has not ended within 50s"},
+		"null":             {append(part("sofar", "")[:3], `{"kind":"sofar","number":1}`), "the generator x was lost: a message had no figures"},
+		"a negative count": {part("sofar", `"arrivals":{"due":-1}`), "the generator x was lost: reading a message: "},
+		"sessions":         {part("sofar", `"in_flight":-1`), `reading the figures of the generator "x": -1 sessions in flight`},
+		"a length":         {part("done", `"length":9000000000000000000`), `reading the figures of the generator "x": a load of `},
+		"samples": {part("sofar", `"phases":[{},{"operations":[{"response":[[1000,9000000000000]]}]}]`),
+			`reading the figures of the generator "x": 9000000000000 samples of operations`},
+		"seconds": {part("sofar", `"phases":[{"not_ok":[[0,0,0]`+strings.Repeat(",[0,0,0]", 999)+`]},{}]`),
+			`reading the figures of the generator "x": figures of 1000 seconds`},
+		"processors": {part("sofar", `"has_own":true`), `reading the figures of the generator "x": 0 processors`},
+		"no reason":  {[]string{"READY", `{"kind":"error","number":1}`}, "the generator x: it gave no reason"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				fromThem, out := io.Pipe()
+				in, toThem := io.Pipe()
+				go scripted(t, in, out, c.script)
+				crew, err := generators.Gather(t.Context(), clock.New(), build, []generators.Stream{{Name: "x", In: fromThem, Out: toThem}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				of := load.Faked(load.NewFake(quick), 90, traffic())
+				of.Traffic.Expected = map[string]time.Duration{"connect": ms, "login": ms, "tempid": ms}
+				of.Generators, of.Judge = crew, func(*reports.Load, time.Duration) load.Status { return load.Status{} }
+				began := time.Now()
+				_, err = load.Run(t.Context(), of)
+				if err == nil || !strings.HasPrefix(err.Error(), c.want) || time.Since(began) > 2*time.Minute {
+					t.Errorf("after %v: %v, want %q", time.Since(began), err, c.want)
+				}
+				toThem.Close()
+				out.Close()
+				fromThem.Close()
+				in.Close()
+				crew.Close()
+			})
+		})
+	}
+}
+
+// TestStopThatIsIgnored: the load of a generator that does not end after an interrupt ends all the same.
+func TestStopThatIsIgnored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fromThem, out := io.Pipe()
+		in, toThem := io.Pipe()
+		go scripted(t, in, out, []string{"READY", `{"kind":"ready","number":1}`})
+		crew, err := generators.Gather(t.Context(), clock.New(), build, []generators.Stream{{Name: "x", In: fromThem, Out: toThem}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := load.Faked(load.NewFake(quick), 90, traffic())
+		c.Traffic.Stages[0].Duration, c.Traffic.Session = time.Hour, []scenarios.Verb{scenarios.VerbLogin}
+		c.Traffic.Expected = map[string]time.Duration{"connect": ms, "login": ms}
+		c.Generators = crew
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, err = load.Run(ctx, c)
+		if _, is := errors.AsType[*generators.Lost](err); !is || time.Since(began) > time.Minute {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		toThem.Close()
+		out.Close()
+		fromThem.Close()
+		in.Close()
+		crew.Close()
+	})
 }

@@ -2,6 +2,7 @@ package load
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -69,8 +70,9 @@ type Generators interface {
 }
 
 const (
-	beginLead = time.Second            // from the message about the begin of a load to the begin
-	endLead   = 300 * time.Millisecond // the same of the end
+	beginLead    = time.Second            // from the message about the begin of a load to the begin
+	endLead      = 300 * time.Millisecond // the same of the end
+	spareSeconds = 60                     // more than those of a load, in which its last operations may be due
 	// The figures of the warm-up are sent warmUpLead before its end, and the expected response times half of it before.
 	// For a short warm-up the lead is half of that.
 	warmUpLead = time.Second
@@ -287,6 +289,11 @@ func (w *watch) takeFigures(parts []*Part, err error) error {
 	if err != nil {
 		return err
 	}
+	for _, p := range parts {
+		if err := w.plausible(p); err != nil {
+			return fmt.Errorf("reading the figures of the generator %q: %w", p.Name, err)
+		}
+	}
 	now, err := merged(parts, w.Seed)
 	if err != nil {
 		return err
@@ -307,7 +314,7 @@ func (w *watch) takeFigures(parts []*Part, err error) error {
 		for o := range operations {
 			is, was := f.kinds[o].times(""), old.kinds[o].times("")
 			w.meters[i][o].AddSince(&is, &was)
-			if o == Beacon {
+			if o == Beacon && i == phaseIndex(true) {
 				w.Meter.Beacons().DelaysSince(is.Service, was.Service)
 			}
 		}
@@ -315,7 +322,43 @@ func (w *watch) takeFigures(parts []*Part, err error) error {
 	b := w.Meter.Beacons()
 	b.Sent.Add(now.Beacons.Sent - before.Beacons.Sent)
 	b.Received.Add(now.Beacons.Received - before.Beacons.Received)
+	b.Doubled.Add(now.Beacons.Doubled - before.Beacons.Doubled)
+	b.Late.Add(now.Beacons.Late - before.Beacons.Late)
+	b.Malformed.Add(now.Beacons.Malformed - before.Beacons.Malformed)
+	b.Dropped.Add(now.Beacons.Dropped - before.Beacons.Dropped)
 	w.Meter.AddInFlight(now.inFlight - before.inFlight)
+	return nil
+}
+
+// plausible returns an error if a share of the load cannot have the figures of a part.
+func (w *watch) plausible(p *Part) error {
+	end := w.pacer.End()
+	scheduled := scheduledArrivals(w.Traffic)
+	// An arrival has the operations of its session, or one and those with which its phone logs in again.
+	most := (scheduled[0] + scheduled[1] + 1) * float64(max(len(w.scripts.session), int(operations)))
+	longest := 2*int((end+w.Traffic.GracefulStop+w.Traffic.Timeout+w.Traffic.Gap)/time.Second) + spareSeconds
+	samples, seconds := 0.0, 0
+	for i := range p.Phases {
+		phase := &p.Phases[i]
+		seconds = max(seconds, len(phase.NotOK), len(phase.Lags), len(phase.Arrivals))
+		for o := range phase.Operations {
+			k := &phase.Operations[o]
+			samples += float64(max(k.Response.Count(), k.Service.Count(), k.Lag.Count()))
+			seconds = max(seconds, len(k.ResponseSeconds), len(k.ServiceSeconds))
+		}
+	}
+	switch {
+	case p.Length < 0 || p.Length > end-w.warmUp:
+		return fmt.Errorf("a load of %v: must be at most %v", p.Length, end-w.warmUp)
+	case p.InFlight < 0 || p.InFlight > w.Traffic.MaxInFlight:
+		return fmt.Errorf("%d sessions in flight: must be at most %d", p.InFlight, w.Traffic.MaxInFlight)
+	case p.HasOwn && p.Processors <= 0:
+		return fmt.Errorf("%v processors", p.Processors)
+	case samples > most:
+		return fmt.Errorf("%.0f samples of operations: must be at most %.0f", samples, most)
+	case seconds > longest:
+		return fmt.Errorf("figures of %d seconds: must be at most %d", seconds, longest)
+	}
 	return nil
 }
 
@@ -332,6 +375,10 @@ func (w *watch) collect(problem error) error {
 		ctx = ended
 	}
 	parts, err := w.Generators.Collect(ctx, w.now()+endLead, why)
+	unanswered, is := errors.AsType[*NoMedianError](problem)
+	if problem != nil && !is {
+		return problem
+	}
 	if err := w.takeFigures(parts, err); err != nil {
 		return err
 	}
@@ -343,6 +390,9 @@ func (w *watch) collect(problem error) error {
 		m.tallies[i].copyFrom(&all.tallies[i])
 	}
 	m.Outage, m.OutageSince = outageOf(parts)
+	if is {
+		unanswered.Outage = m.Outage
+	}
 	w.Meter.Beacons().Lost.Add(m.Beacons.Lost)
 	return problem
 }

@@ -7,11 +7,13 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"bluetrace/reports"
 	"bluetrace/scenarios"
 )
 
@@ -191,6 +193,99 @@ func TestShareNeedsExpectedTimes(t *testing.T) {
 		}
 		if p := l.last.Load(); p == nil || p.Phases[0].Operations[Login].Outcomes[OK] < 5 || p.At < time.Second {
 			t.Errorf("the figures before the end of the warm-up: %+v", p)
+		}
+	})
+}
+
+// given are generators with given figures: each part follows a second after the one before, and the last is that of the
+// end.
+type given []*Part
+
+func (g given) Prepare(context.Context, *Config) error { return nil }
+func (g given) Begin(time.Time)                        {}
+func (g given) Expect(Times)                           {}
+func (g *given) Figures() ([]*Part, error) {
+	now := (*g)[0]
+	if len(*g) > 1 {
+		*g = (*g)[1:]
+	}
+	return []*Part{now}, nil
+}
+func (g given) Collect(context.Context, time.Duration, string) ([]*Part, error) {
+	return []*Part{g[len(g)-1]}, nil
+}
+
+// TestMetricsOfParts: the metrics of beacons are the last figures of the measured part, also of those that came late,
+// twice, malformed, or not at all.
+func TestMetricsOfParts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		traffic := steady(20, 6*time.Second, scenarios.VerbLogin, scenarios.VerbDownload, scenarios.VerbBeacon)
+		traffic.Expected = map[string]time.Duration{"connect": ms, "login": ms, "tempid": ms}
+		part := func(n uint64) *Part {
+			p := &Part{Beacons: Beacons{Sent: 9 * n, Received: 8 * n, Late: 3 * n, Doubled: 2 * n, Malformed: n, Dropped: 4 * n}}
+			for i := range p.Phases {
+				beacons := &p.Phases[i].Operations[Beacon]
+				for range 8 * n {
+					beacons.Service.Record(int64(5 * ms))
+					beacons.Outcomes[OK]++
+				}
+			}
+			return p
+		}
+		c := faked(newFake(), 90, traffic)
+		c.Generators, c.Meter = &given{part(0), part(1), part(3), part(4)}, reports.NewMeter("", "")
+		if _, err := Run(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		b := c.Meter.Beacons()
+		got := []uint64{b.Sent.Value(), b.Received.Value(), b.Late.Value(), b.Doubled.Value(), b.Malformed.Value(),
+			b.Dropped.Value(), 0}
+		families, err := c.Meter.Gatherer().Gather()
+		for _, f := range families {
+			if f.GetName() == "bluetrace_beacon_delay_seconds" && err == nil {
+				got[6] = f.Metric[0].Histogram.GetSampleCount()
+			}
+		}
+		if want := []uint64{36, 32, 12, 8, 4, 16, 32}; !slices.Equal(got, want) {
+			t.Errorf("sent, received, late, doubled, malformed, dropped, delays: %v, want %v", got, want)
+		}
+	})
+}
+
+// TestOutageOfWarmUp: the error of a warm-up without an answer has the outage that the generators saw.
+func TestOutageOfWarmUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := faked(newFake(), 90, steady(20, 6*time.Second, scenarios.VerbLogin, scenarios.VerbDownload))
+		c.Generators = &given{{Outage: "connection refused since 0.1 s"}}
+		_, err := Run(t.Context(), c)
+		if err == nil || !strings.Contains(err.Error(), "(none was tried; connection refused since 0.1 s)") {
+			t.Error(err)
+		}
+	})
+}
+
+// slow is a coordinator that takes five seconds for figures.
+type slow struct {
+	alone
+	taking, most, parts atomic.Int32
+}
+
+func (s *slow) SoFar(*Part) {
+	s.parts.Add(1)
+	if n := s.taking.Add(1); n > s.most.Load() {
+		s.most.Store(n)
+	}
+	time.Sleep(5 * time.Second) // virtual time of synctest
+	s.taking.Add(-1)
+}
+
+// TestFiguresInOrder: a share sends its figures one after the other, so that later ones never come before earlier ones.
+func TestFiguresInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &slow{alone: alone{expected: Times{ms, ms}}}
+		c := shared(faked(newFake(), 90, steady(30, 20*time.Second, scenarios.VerbLogin)), Share{1, 3}, l)
+		if _, err := RunShare(t.Context(), c, noFailures); err != nil || l.most.Load() != 1 || l.parts.Load() < 4 {
+			t.Errorf("%v; %d times, %d at once", err, l.parts.Load(), l.most.Load())
 		}
 	})
 }

@@ -24,6 +24,7 @@ type watch struct {
 
 	judged       atomic.Pointer[reports.Load] // the figures of the last call of Judge; nil before the first
 	reporting    atomic.Bool                  // Progress is being called
+	sending      atomic.Bool                  // figures are on their way to Leader, in the order of their times
 	nextProgress time.Duration
 	nextUsage    time.Duration
 	nextPart     time.Duration // of a share
@@ -86,12 +87,16 @@ func (w *watch) at(now time.Duration) error {
 
 // coordinate exchanges the figures of the warm-up and so far with the other processes of a load, if there are some.
 func (w *watch) coordinate(now time.Duration) error {
-	if end := w.warmUp - leadOf(w.warmUp); w.Leader != nil && now >= w.nextPart {
+	if end := w.warmUp - leadOf(w.warmUp); w.Leader != nil && now >= w.nextPart &&
+		w.sending.CompareAndSwap(false, true) {
 		w.nextPart = now + usageInterval
 		if now < end {
 			w.nextPart = min(w.nextPart, end)
 		}
-		w.running.Go(func() { w.Leader.SoFar(w.partSoFar(now)) })
+		w.running.Go(func() {
+			defer w.sending.Store(false)
+			w.Leader.SoFar(w.partSoFar(now))
+		})
 	}
 	if w.Generators != nil && !w.frozen && now >= w.warmUp-leadOf(w.warmUp)/2 {
 		w.frozen = true
