@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"syscall"
 
 	"github.com/benbjohnson/clock"
 
@@ -41,6 +42,8 @@ func serveGenerator(ctx context.Context, in io.Reader, out io.Writer) error {
 // begins with N and a space. The first line has the names of all, as JSON. A line with N alone means that the generator
 // is lost.
 func gatherGenerators(ctx context.Context) (*generators.Crew, error) {
+	syscall.CloseOnExec(generatorsIn) // the run's own server must not inherit them
+	syscall.CloseOnExec(generatorsOut)
 	in, out := os.NewFile(generatorsIn, "generators"), os.NewFile(generatorsOut, "generators")
 	if in == nil || out == nil {
 		return nil, errors.New("--generators is for the command fleet")
