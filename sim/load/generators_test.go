@@ -37,8 +37,14 @@ type stage struct {
 
 var build = reports.Build{Go: "go1", Revision: "abc"}
 
-// newStage starts n generators, whose servers answer after a time. Messages take delay.
+// newStage starts n generators, whose servers answer after a time, three seconds before their coordinator. Messages to
+// them take delay.
 func newStage(t *testing.T, n int, delay time.Duration, answer func(string) time.Duration) *stage {
+	return newStageOn(t, clock.New(), n, delay, answer)
+}
+
+// newStageOn is newStage with a clock of the generators.
+func newStageOn(t *testing.T, of clock.Clock, n int, delay time.Duration, answer func(string) time.Duration) *stage {
 	s := &stage{t: t}
 	var streams []generators.Stream
 	for i := range n {
@@ -49,7 +55,7 @@ func newStage(t *testing.T, n int, delay time.Duration, answer func(string) time
 		s.fromThem, s.toThem = append(s.fromThem, coordinatorIn), append(s.toThem, coordinatorOut)
 		streams = append(streams, generators.Stream{Name: string(rune('a' + i)), In: coordinatorIn,
 			Out: late{coordinatorOut, delay}})
-		g := &generators.Generator{Build: build, Clock: clock.New(), Sleep: time.Sleep,
+		g := &generators.Generator{Build: build, Clock: of, Sleep: time.Sleep,
 			Network: func(string) (load.Network, func() uint64) {
 				return load.NewFake(answer), func() uint64 { return 0 }
 			}}
@@ -63,6 +69,7 @@ func newStage(t *testing.T, n int, delay time.Duration, answer func(string) time
 			generatorIn.Close()
 		})
 	}
+	time.Sleep(3 * time.Second) // virtual time of synctest
 	var err error
 	if s.crew, err = generators.Gather(t.Context(), clock.New(), build, streams); err != nil {
 		t.Fatal(err)
@@ -129,6 +136,9 @@ func TestGeneratorsAreOneLoad(t *testing.T) {
 		several.Generators, several.Meter = s.crew, reports.NewMeter("", "")
 		var judged atomic.Int64
 		several.Judge = func(so *reports.Load, at time.Duration) load.Status {
+			if at > 3*time.Second && so.Arrivals.Due < uint64(60*(at.Seconds()-2)) {
+				t.Errorf("after %v %d arrivals were due", at, so.Arrivals.Due)
+			}
 			if judged.Add(1); so.All.Count() > uint64(60*4*at.Seconds())+4 {
 				t.Errorf("after %v there are %d operations", at, so.All.Count())
 			}
@@ -418,5 +428,34 @@ func TestStopThatIsIgnored(t *testing.T) {
 		fromThem.Close()
 		in.Close()
 		crew.Close()
+	})
+}
+
+// quicker is a clock that gains a thousandth.
+type quicker struct {
+	clock.Clock
+	from time.Time
+}
+
+func (q quicker) Now() time.Time {
+	passed := time.Since(q.from)
+	return q.from.Add(passed + passed/1000)
+}
+func (q quicker) Since(t time.Time) time.Duration { return q.Now().Sub(t) }
+
+// TestDriftOfClocks: a clock that gains during the load makes it invalid.
+func TestDriftOfClocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStageOn(t, quicker{clock.New(), time.Now()}, 2, 0, quick)
+		defer s.close()
+		c := load.Faked(load.NewFake(quick), 90, traffic())
+		c.Generators = s.crew
+		m, err := load.Run(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := m.Report(c.Traffic).Generators[0].ClockErrorMs; e < 8 || e > 12 { // in 9 s
+			t.Errorf("the error of the clock is %v ms, want 8 to 12", e)
+		}
 	})
 }

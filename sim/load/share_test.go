@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"bluetrace/reports"
+	"bluetrace/reports/stats"
 	"bluetrace/scenarios"
 )
 
@@ -89,12 +91,12 @@ func TestSharesAreTheWhole(t *testing.T) {
 					ran(t, c)
 				})
 				var together []operation
-				due, phones := uint64(0), 0
+				due, phones, sessions := uint64(0), 0, 0
 				for i := range 3 {
 					together = append(together, operationsOf(t, func(rows *Rows) {
 						c := shared(faked(newFake(), 91, traffic), Share{i, 3}, &alone{})
 						c.Rows, c.Traffic.LagBudget = rows, 10*ms
-						phones += len(c.Phones)
+						phones, sessions = phones+len(c.Phones), sessions+c.Traffic.MaxInFlight
 						p, err := RunShare(t.Context(), c, noFailures)
 						if err != nil || len(p.Unbalanced)+len(p.Overload) > 0 {
 							t.Errorf("share %d: %v, %+v", i, err, p)
@@ -106,8 +108,8 @@ func TestSharesAreTheWhole(t *testing.T) {
 				if len(whole) < 300 || !slices.Equal(inOrder(whole), inOrder(together)) {
 					t.Errorf("the shares have %d operations, the whole has %d; or they are not equal", len(together), len(whole))
 				}
-				if phones != 91 {
-					t.Errorf("the shares have %d phones of 91", phones)
+				if phones != 91 || sessions != 91 {
+					t.Errorf("the shares have %d phones of 91, and %d sessions in flight of 91", phones, sessions)
 				}
 			})
 		})
@@ -288,4 +290,69 @@ func TestFiguresInOrder(t *testing.T) {
 			t.Errorf("%v; %d times, %d at once", err, l.parts.Load(), l.most.Load())
 		}
 	})
+}
+
+// TestPartsAreAdded: each figure of the parts is in the sum once, in its second.
+func TestPartsAreAdded(t *testing.T) {
+	text := func(cells ...stats.Cell) string {
+		second := stats.Second{}
+		for _, c := range cells {
+			second[c]++
+		}
+		return encode([]stats.Second{second})[0]
+	}
+	a, b := &Part{Name: "a"}, &Part{Name: "b"}
+	a.Arrivals, b.Arrivals = Arrivals{Due: 5, Started: 3, Dropped: 2, InFlightMax: 4}, Arrivals{Due: 1, Started: 1, InFlightMax: 1}
+	a.Beacons = Beacons{Sent: 64, Received: 32, Lost: 16, Doubled: 8, Late: 4, Malformed: 2, Dropped: 1}
+	b.Beacons = Beacons{Sent: 640, Received: 320, Lost: 160, Doubled: 80, Late: 40, Malformed: 20, Dropped: 10}
+	a.HasOwn, a.Processors, a.Own, a.Length, a.InFlight = true, 2, Usage{User: 3, System: 5}, 9, 1
+	b.HasOwn, b.Processors, b.Own, b.Length, b.InFlight = true, 4, Usage{User: 1, System: 1}, 7, 2
+	a.Phases[1].Arrivals, b.Phases[1].Arrivals = [][2]uint32{{2, 1}, {3, 2}}, [][2]uint32{{0, 0}, {1, 1}}
+	a.Phases[1].NotOK, b.Phases[1].NotOK = [][Unknown + 1]uint32{{}, {Failed: 1}}, [][Unknown + 1]uint32{{Unknown: 1}, {Failed: 2}}
+	a.Phases[1].Lags, b.Phases[1].Lags = []string{text(1), text(2)}, []string{"", text(2, 3)}
+	a.Phases[1].Operations[Login].ResponseSeconds = []string{text(4)}
+	b.Phases[1].Operations[Login].ServiceSeconds = []string{text(), text(5)}
+	all, err := merged([]*Part{a, b}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (Arrivals{Due: 6, Started: 4, Dropped: 2, InFlightMax: 5}); all.Arrivals != want {
+		t.Errorf("arrivals %+v, want %+v", all.Arrivals, want)
+	}
+	if want := (Beacons{Sent: 704, Received: 352, Lost: 176, Doubled: 88, Late: 44, Malformed: 22, Dropped: 11}); all.Beacons != want {
+		t.Errorf("beacons %+v, want %+v", all.Beacons, want)
+	}
+	if all.processors != 6 || all.Own.User != 4 || all.Own.System != 6 || all.Length != 9 || all.inFlight != 3 || !all.HasOwn {
+		t.Errorf("%v processors, use %+v, length %v, in flight %d", all.processors, all.Own, all.Length, all.inFlight)
+	}
+	login := &all.figures.kinds[Login]
+	got := fmt.Sprint(all.arrivals[1], all.figures.notOK, all.figures.lagSeconds, login.responseSeconds, login.serviceSeconds)
+	if want := "[{2 1} {4 3}] [[0 0 1] [0 3 0]] [map[1:1] map[2:2 3:1]] [map[4:1]] [map[] map[5:1]]"; got != want {
+		t.Errorf("seconds %s\nwant    %s", got, want)
+	}
+	b.HasOwn = false
+	if all, err := merged([]*Part{a, b}, 1); err != nil || all.HasOwn {
+		t.Error("the use of all is known without that of one")
+	}
+}
+
+// TestPartsAreJudged: a generator that was the bottleneck, whose figures do not agree, or that lost the server, is named.
+func TestPartsAreJudged(t *testing.T) {
+	traffic := steady(30, time.Second, scenarios.VerbLogin)
+	a, b := &Part{Name: "a", ClockError: 5 * ms}, &Part{Name: "b", ClockError: 5*ms + 1, Outage: "refused", OutageAt: 7}
+	b.Overload, b.Unbalanced = []string{"late"}, []string{"1 is not 2"}
+	m := &Measurement{figures: newFigures(0), warm: newFigures(0), parts: []*Part{a, b}, Interrupted: true}
+	if why := m.Overloads(5 * ms); len(why) != 2 || why[0] != "the generator b: late" || !strings.Contains(why[1], "generator b may") {
+		t.Errorf("overloads %q", why)
+	}
+	if broken := m.balanced(&traffic, m.Report(&traffic)).broken; len(broken) != 1 || broken[0] != "the generator b: 1 is not 2" {
+		t.Errorf("broken %q", broken)
+	}
+	if text, since := outageOf(m.parts); text != "refused, at 1 of 2 generators" || since != 7 {
+		t.Errorf("outage %q, %v", text, since)
+	}
+	a.Outage = "no answer"
+	if text, _ := outageOf(m.parts); text != "no answer" {
+		t.Errorf("outage of both %q", text)
+	}
 }
