@@ -291,12 +291,6 @@ func (r *runCommand) start(ctx context.Context, files []string, refused error) (
 		r.raise(r.fail(err, "", statusOfRunning(err)))
 		return err
 	}
-	if r.several {
-		if r.load.Generators, err = gatherGenerators(ctx); err != nil {
-			r.raise(r.fail(err, "", statusOfRunning(err)))
-			return err
-		}
-	}
 	if r.exporter, err = r.metrics.serve(&r.output, r.quiet); err != nil {
 		r.raise(r.fail(err, "name a free port with --metrics, or 0 for any", statusError))
 	}
@@ -351,6 +345,12 @@ func eventFiles(o *sim.Options, f *runFlags) []eventFile {
 
 // runScenario runs s, and writes the files of its events.
 func (r *runCommand) runScenario(ctx context.Context, s *scenarios.Scenario) (*reports.Run, error) {
+	if r.several && s.Load != nil && r.load.Generators == nil { // not for files that are refused
+		var err error
+		if r.load.Generators, err = gatherGenerators(ctx); err != nil {
+			return nil, err
+		}
+	}
 	load := r.load
 	if s.Load == nil && (load.Duration > 0 || load.Rate > 0) {
 		return nil, &sim.Invalid{Place: s.File, Err: errors.New("--duration and --rate need a file with `load`")}
