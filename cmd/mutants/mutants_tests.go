@@ -10,6 +10,10 @@ func testMutants() []mutant {
 	}
 	return slices.Concat(in("./nodes/socket", socketMutants()), in("./nodes/socket/epoll", epollMutants()),
 		in("./nodes/files", realDiskMutants()), in("./sim/check", checkMutants()), in("./sim/load", loadMutants()),
+		in("./sim/generators", []mutant{
+			{name: "a generator reads its clock when a ping begins", file: "sim/generators/crew.go",
+				by:  "TestQuickestPingDecides",
+				old: "one.Clock-c.sent.Sub(origin)-took/2", new: "one.Clock-c.sent.Sub(origin)"}}),
 		in("./reports", metricMutants(), reportMutants()), in("./reports/compare", compareMutants()),
 		in("./reports/runpage", pageMutants()), in("./reports/chart", []mutant{
 			{name: "a chart joins points over missing seconds", file: "reports/chart/draw.go",
@@ -140,6 +144,7 @@ func checkMutants() []mutant {
 // loadMutants returns mutants of the open loop and of its figures.
 func loadMutants() []mutant {
 	const pacing, figures, balance = "sim/load/pacing.go", "sim/load/figures.go", "sim/load/balance.go"
+	const share = "sim/load/share.go"
 	return group(mutant{by: "TestFiguresBalance"}, []mutant{
 		{name: "a dropped arrival is not counted", file: pacing, old: "e.m.Arrivals.Dropped++", new: "_ = sinceBegin"},
 		{name: "a session starts when a phone is free, not when due", file: pacing, by: "TestSleepTooLongDropsNothing",
@@ -157,6 +162,11 @@ func loadMutants() []mutant {
 			old: "if o.err == nil {\n\t\to.since", new: "if err != nil {\n\t\to.since"},
 		{name: "a search does not repeat a step that breaks", file: "sim/load/search.go", by: "TestSearchSteps",
 			old: "(a == reports.StepGeneratorLimited || !s.next.Confirming)", new: "a == reports.StepGeneratorLimited"},
+		{name: "the lost beacons of a generator are not lost", file: share, by: "TestPartsAreAdded",
+			old: "\tb.Lost += p.Beacons.Lost\n", new: ""},
+		{name: "the metrics have the figures of generators again each second", file: share,
+			by:  "TestGeneratorsAreOneLoad",
+			old: "before := e.others.Swap(now)", new: "before, _ := merged(nil, 0)\n\te.others.Store(now)"},
 	})
 }
 

@@ -134,6 +134,11 @@ func TestGeneratorsAreOneLoad(t *testing.T) {
 		defer s.close()
 		several := load.Faked(load.NewFake(answer), 90, traffic())
 		several.Generators, several.Meter = s.crew, reports.NewMeter("", "")
+		several.Progress = func(at, _ time.Duration, now *reports.LoadNow) {
+			if at > 1600*ms && now.Achieved != 60 {
+				t.Errorf("after %v there are %v arrivals/s, want 60", at, now.Achieved)
+			}
+		}
 		var judged atomic.Int64
 		several.Judge = func(so *reports.Load, at time.Duration) load.Status {
 			if at > 3*time.Second && so.Arrivals.Due < uint64(60*(at.Seconds()-2)) {

@@ -106,11 +106,12 @@ type Measurement struct {
 	Outage      string
 	OutageSince time.Duration // its begin, since the warm-up began
 
-	parts      []*Part     // of a load on several generators
-	inFlight   int         // of the parts so far
-	processors float64     // that the parts may use; 0 for a load of one process
-	samples    []useSample // about once a second
-	unanswered bool        // the warm-up ended with a *NoMedianError
+	parts      []*Part       // of a load on several generators
+	inFlight   int           // of the parts so far
+	at         time.Duration // time of the run of the oldest of them
+	processors float64       // that the parts may use; 0 for a load of one process
+	samples    []useSample   // about once a second
+	unanswered bool          // the warm-up ended with a *NoMedianError
 
 	tallies [2]tally            // of the warm-up and of the measured part
 	phase   *reports.PhaseMeter // nil if it has figures of other runs too

@@ -191,7 +191,10 @@ func (w *watch) partSoFar(at time.Duration) *Part {
 // merged returns the figures of all parts together.
 func merged(parts []*Part, seed uint64) (*Measurement, error) {
 	m := &Measurement{figures: newFigures(0), warm: newFigures(0), seed: seed, HasOwn: len(parts) > 0}
-	for _, p := range parts {
+	for i, p := range parts {
+		if m.at = min(m.at, p.At); i == 0 {
+			m.at = p.At
+		}
 		if err := m.addPart(p); err != nil {
 			return nil, fmt.Errorf("reading the figures of the generator %q: %w", p.Name, err)
 		}

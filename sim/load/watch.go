@@ -34,7 +34,6 @@ type watch struct {
 const (
 	progressInterval = 100 * time.Millisecond // of the progress and the target rate
 	usageInterval    = time.Second            // of the server's usage and the status of the thresholds
-	figuresAge       = 2 * time.Second        // largest age of the figures of generators
 )
 
 // at handles the events of the watch that are due by the time now. The pacing
@@ -115,20 +114,19 @@ func (w *watch) coordinate(now time.Duration) error {
 func (w *watch) figuresNow(now time.Duration) *reports.LoadNow {
 	n := &reports.LoadNow{WarmUp: !w.begun, Target: w.pacer.Rate(now), SoFar: w.judged.Load()}
 	begun := w.begun
+	m := w.m
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n.InFlight = w.inFlight
+	if w.Generators != nil {
+		m = w.others.Load()
+		n.InFlight, now, begun = m.inFlight, m.at, m.at >= w.warmUp
+	}
 	switch {
 	case begun && now < w.warmUp+time.Second && w.warmUp >= time.Second:
 		now, begun = w.warmUp, false // the last whole second is one of the warm-up
 	case begun:
 		now -= w.warmUp
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	m := w.m
-	n.InFlight = w.inFlight
-	if w.Generators != nil {
-		m = w.others.Load()
-		n.InFlight = m.inFlight
-		now = max(0, now-figuresAge)
 	}
 	if of := m.arrivals[phaseIndex(begun)]; now >= time.Second {
 		if i := int(now/time.Second) - 1; i < len(of) {
