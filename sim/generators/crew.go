@@ -29,7 +29,7 @@ type Lost struct {
 }
 
 func (l *Lost) Error() string {
-	return fmt.Sprintf("the generator %s was lost: %v; the load allows no conclusion", l.Name, l.Err)
+	return fmt.Sprintf("the generator %s was lost: %v; the load allows no conclusion", reports.Escape(l.Name), l.Err)
 }
 
 // Unwrap returns the reason.
@@ -101,7 +101,7 @@ func Gather(ctx context.Context, c clock.Clock, build reports.Build, streams []S
 	for _, m := range crew.members {
 		if err == nil && *m.build != build {
 			err = fmt.Errorf("the generator %s is of the build %s and this program of the build %s: use one build",
-				m.name, m.build, build)
+				reports.Escape(m.name), m.build, build)
 		}
 	}
 	if err != nil {
@@ -284,7 +284,7 @@ func (m *member) problem() error {
 	silent := m.crew.clock.Since(m.heard)
 	switch {
 	case m.failed != "":
-		return fmt.Errorf("the generator %s: %s", m.name, m.failed)
+		return fmt.Errorf("the generator %s: %s", reports.Escape(m.name), reports.Escape(m.failed))
 	case m.lost != nil:
 		return &Lost{m.name, m.lost}
 	case silent > lostAfter:

@@ -367,25 +367,26 @@ func TestFiguresThatCannotBe(t *testing.T) {
 		script []string
 		want   string
 	}{
-		"no JSON":          {[]string{"READY", "{", `{"kind":"pong"}`}, "the generator x was lost: reading a message: "},
-		"no figures":       {part("sofar", "")[:3], "the generator x was lost: its load has not ended within 50s"},
-		"null":             {append(part("sofar", "")[:3], `{"kind":"sofar","number":1}`), "the generator x was lost: a message had no figures"},
-		"a negative count": {part("sofar", `"arrivals":{"due":-1}`), "the generator x was lost: reading a message: "},
-		"sessions":         {part("sofar", `"in_flight":-1`), `reading the figures of the generator "x": -1 sessions in flight`},
-		"a length":         {part("done", `"length":9000000000000000000`), `reading the figures of the generator "x": a load of `},
+		"no JSON":          {[]string{"READY", "{", `{"kind":"pong"}`}, `the generator x\n was lost: reading a message: `},
+		"no figures":       {part("sofar", "")[:3], `the generator x\n was lost: its load has not ended within 50s`},
+		"null":             {append(part("sofar", "")[:3], `{"kind":"sofar","number":1}`), `the generator x\n was lost: a message had no figures`},
+		"a negative count": {part("sofar", `"arrivals":{"due":-1}`), `the generator x\n was lost: reading a message: `},
+		"sessions":         {part("sofar", `"in_flight":-1`), `reading the figures of the generator "x\n": -1 sessions in flight`},
+		"a length":         {part("done", `"length":9000000000000000000`), `reading the figures of the generator "x\n": a load of `},
 		"samples": {part("sofar", `"phases":[{},{"operations":[{"response":[[1000,9000000000000]]}]}]`),
-			`reading the figures of the generator "x": 9000000000000 samples of operations`},
+			`reading the figures of the generator "x\n": 9000000000000 samples of operations`},
 		"seconds": {part("sofar", `"phases":[{"not_ok":[[0,0,0]`+strings.Repeat(",[0,0,0]", 999)+`]},{}]`),
-			`reading the figures of the generator "x": figures of 1000 seconds`},
-		"processors": {part("sofar", `"has_own":true`), `reading the figures of the generator "x": 0 processors`},
-		"no reason":  {[]string{"READY", `{"kind":"error","number":1}`}, "the generator x: it gave no reason"},
+			`reading the figures of the generator "x\n": figures of 1000 seconds`},
+		"processors": {part("sofar", `"has_own":true`), `reading the figures of the generator "x\n": 0 processors`},
+		"two lines":  {[]string{"READY", `{"kind":"error","number":1,"text":"a\nb"}`}, `the generator x\n: a\nb`},
+		"no reason":  {[]string{"READY", `{"kind":"error","number":1}`}, `the generator x\n: it gave no reason`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fromThem, out := io.Pipe()
 				in, toThem := io.Pipe()
 				go scripted(t, in, out, c.script)
-				crew, err := generators.Gather(t.Context(), clock.New(), build, []generators.Stream{{Name: "x", In: fromThem, Out: toThem}})
+				crew, err := generators.Gather(t.Context(), clock.New(), build, []generators.Stream{{Name: "x\n", In: fromThem, Out: toThem}})
 				if err != nil {
 					t.Fatal(err)
 				}
