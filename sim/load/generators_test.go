@@ -314,7 +314,7 @@ func TestOtherBuildIsRefused(t *testing.T) {
 
 // scripted is a generator that sends the lines of its script in a load, and after that only answers to pings. The line
 // READY, BEGUN or STOPPED waits for such a message of the coordinator.
-func scripted(t *testing.T, in io.Reader, out io.Writer, script []string) {
+func scripted(in io.Reader, out io.Writer, script []string) {
 	var mu sync.Mutex
 	send := func(line string) {
 		mu.Lock()
@@ -385,7 +385,7 @@ func TestFiguresThatCannotBe(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				fromThem, out := io.Pipe()
 				in, toThem := io.Pipe()
-				go scripted(t, in, out, c.script)
+				go scripted(in, out, c.script)
 				crew, err := generators.Gather(t.Context(), clock.New(), build, []generators.Stream{{Name: "x\n", In: fromThem, Out: toThem}})
 				if err != nil {
 					t.Fatal(err)
@@ -413,7 +413,7 @@ func TestStopThatIsIgnored(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		fromThem, out := io.Pipe()
 		in, toThem := io.Pipe()
-		go scripted(t, in, out, []string{"READY", `{"kind":"ready","number":1}`})
+		go scripted(in, out, []string{"READY", `{"kind":"ready","number":1}`})
 		crew, err := generators.Gather(t.Context(), clock.New(), build, []generators.Stream{{Name: "x", In: fromThem, Out: toThem}})
 		if err != nil {
 			t.Fatal(err)
