@@ -10,10 +10,6 @@ func testMutants() []mutant {
 	}
 	return slices.Concat(in("./nodes/socket", socketMutants()), in("./nodes/socket/epoll", epollMutants()),
 		in("./nodes/files", realDiskMutants()), in("./sim/check", checkMutants()), in("./sim/load", loadMutants()),
-		in("./sim/generators", []mutant{
-			{name: "a generator reads its clock when a ping begins", file: "sim/generators/crew.go",
-				by:  "TestQuickestPingDecides",
-				old: "one.Clock-c.sent.Sub(origin)-took/2", new: "one.Clock-c.sent.Sub(origin)"}}),
 		in("./reports", metricMutants(), reportMutants()), in("./reports/compare", compareMutants()),
 		in("./reports/runpage", pageMutants()), in("./reports/chart", []mutant{
 			{name: "a chart joins points over missing seconds", file: "reports/chart/draw.go",
@@ -164,9 +160,10 @@ func loadMutants() []mutant {
 			old: "(a == reports.StepGeneratorLimited || !s.next.Confirming)", new: "a == reports.StepGeneratorLimited"},
 		{name: "the lost beacons of a generator are not lost", file: share, by: "TestPartsAreAdded",
 			old: "\tb.Lost += p.Beacons.Lost\n", new: ""},
-		{name: "the metrics have the figures of generators again each second", file: share,
-			by:  "TestGeneratorsAreOneLoad",
-			old: "before := e.others.Swap(now)", new: "before, _ := merged(nil, 0)\n\te.others.Store(now)"},
+		{name: "the metrics add the figures of a generator twice", file: share, by: "TestGeneratorsAreOneLoad",
+			old: "before := w.others.Swap(now)", new: "before, _ := merged(nil, 0)\n\tw.others.Store(now)"},
+		{name: "the service times of generators are response times", file: share, by: "TestPartsAreAdded",
+			old: "k.serviceSeconds, from.ServiceSeconds", new: "k.serviceSeconds, from.ResponseSeconds"},
 	})
 }
 
