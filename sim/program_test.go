@@ -185,6 +185,7 @@ func TestProgramPhoneOfDialect(t *testing.T) {
 
 // TestTypedLines: the lines of a dialect are typed instead of the words of the course.
 func TestTypedLines(t *testing.T) {
+	t.Parallel()
 	d, err := scenarios.ParseDialect("d.yaml", []byte(`name: d
 login: [send: '{user} {password}']
 again: [send: '{password}']
@@ -269,6 +270,7 @@ func phoneRules(t *testing.T, command string, threeMinutes bool) (rules []*scena
 // TestPhoneRules: the client of this project passes each rule of phones with the server of this project, directly and
 // behind a dialect with beacons of its own form.
 func TestPhoneRules(t *testing.T) {
+	t.Parallel()
 	client := filepath.Join(t.TempDir(), "client")
 	if out, err := exec.Command("go", "build", "-o", client, "bluetrace/cmd/client").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -310,6 +312,7 @@ func runRules(t *testing.T, rules []*scenarios.Scenario, run func(int, *scenario
 
 // TestPhoneRulesFail: a program that answers every line with the same word fails each rule of phones.
 func TestPhoneRulesFail(t *testing.T) {
+	t.Parallel()
 	rules := phoneRules(t, "while sleep 0.02; do read l && echo Welcome; done", false)
 	runRules(t, rules, func(_ int, s *scenarios.Scenario) {
 		shorten(s)
