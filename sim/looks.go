@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -100,7 +101,7 @@ func (x *expectation) compareLog(ids []string) (expected, found string) {
 	}
 	if l.TempIDs != nil && !slices.EqualFunc(l.TempIDs, ids, scenarios.Pattern.Match) {
 		return fmt.Sprintf("TempIDs %s in the log of %s", patternsText(l.TempIDs), name),
-			cmp.Or(strings.Join(ids, ", "), "an empty log")
+			cmp.Or(reports.Quoted(ids), "an empty log")
 	}
 	return "", ""
 }
@@ -123,10 +124,15 @@ func (x *expectation) agesText(log *nodes.ContactLog) string {
 	return ", received " + strings.Join(ages, ", ") + " ago"
 }
 
+// patternsText lists texts in quotes, and expressions as they are written.
 func patternsText(ps []scenarios.Pattern) string {
 	var texts []string
 	for _, p := range ps {
-		texts = append(texts, p.String())
+		if p.Re != nil {
+			texts = append(texts, p.String())
+		} else {
+			texts = append(texts, strconv.Quote(p.Text))
+		}
 	}
 	return strings.Join(texts, ", ")
 }

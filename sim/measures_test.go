@@ -26,7 +26,7 @@ func TestEveryExpectCanFail(t *testing.T) {
 		{"reply", `script:
   - {at: 0s, phone: a, login: wrong,
      expect: {reply: Welcome to the BlueTrace Simulator!}}
-`, "test.yaml:5:14", "the reply Welcome to the BlueTrace Simulator! to a", `"Invalid Password. Please try again"`, 0},
+`, "test.yaml:5:14", `the reply "Welcome to the BlueTrace Simulator!" to a`, `"Invalid Password. Please try again"`, 0},
 		{"reply that never comes", `script:
   - {at: 0s, phone: a, login: half, expect: {reply: /./, within: 2s}}
 `, "test.yaml:4:45", "the reply /./ to a", "nothing in 2s", 2},
@@ -83,7 +83,7 @@ func TestEveryExpectCanFail(t *testing.T) {
 		{"log with other TempIDs", `script:
   - {at: 1s, phone: ghost, forge: {to: a, tempid: "12345678901234567890"}}
   - {at: 2s, phone: a, expect: {log: {tempids: "12345678901234567891"}}}
-`, "test.yaml:5:32", "TempIDs 12345678901234567891 in the log of a", "12345678901234567890", 2},
+`, "test.yaml:5:32", `TempIDs "12345678901234567891" in the log of a`, `"12345678901234567890"`, 2},
 		{"entries", in + `  - {at: 3s, phone: a, do: Upload_contact_log, expect: {entries: 2}}
 `, "test.yaml:7:56", "an upload of 2 entries by a", "1", 3},
 		{"resolved", in + `  - {at: 3s, phone: a, do: Upload_contact_log, expect: {resolved: 0}}

@@ -18,7 +18,8 @@ func TestPageExplainsAFailure(t *testing.T) {
 		t.Fatalf("status %d\n%s", got, errs)
 	}
 	for _, want := range []string{
-		"First failure: expectation at line 39; expected the reply Welcome to the BlueTrace Simulator! to owner",
+		"First failure: expectation at line 39; expected the reply " +
+			"&#34;Welcome to the BlueTrace Simulator!&#34; to owner",
 		"failure at 61.000000000", "from 2.000000000 to 62.000000000",
 		"&#34;&#43;61410000001&#34; is blocked for 1m0s",
 		`<tr id="line-39" class="bad">`, `<tr id="line-38" class="good">`,
