@@ -39,8 +39,9 @@ func (l *Limits) ShowEvents(before int) { l.Before, l.After = before, (2*before+
 // that the recorder keeps.
 const waited = 1 << 10
 
-// firstWidth is the first distance of two samples. It doubles whenever there are too many.
-const firstWidth = time.Millisecond
+// firstWidth is the first distance of two samples. It doubles whenever there are too many, and so becomes 1, 2, 4 and
+// more whole seconds.
+const firstWidth = time.Second / 512
 
 // Collector collects the scene of one run. A nil Collector collects nothing.
 type Collector struct {
