@@ -83,6 +83,7 @@ type Blocks struct {
 // Rule is a straight line at a value of an axis, such as a threshold.
 type Rule struct {
 	Name     string
+	Label    string // at the line, if it is horizontal
 	Color    Color
 	Dash     string
 	Vertical bool

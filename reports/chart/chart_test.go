@@ -166,3 +166,27 @@ func TestFileIsWellFormedAndTheSameTwice(t *testing.T) {
 		}
 	}
 }
+
+// TestLabelsOfRulesDoNotCover: labels of rules 4 px apart, or at the same place, are at different ends, and below
+// a line that has another one above it.
+func TestLabelsOfRulesDoNotCover(t *testing.T) {
+	c := &Chart{Height: 100, X: Axis{Max: 10}, Y: Axis{Max: 100}, Rules: []Rule{
+		{Label: "a", At: 50}, {Label: "b", At: 46},
+		{Label: "far", At: 10}, {Label: "same", At: 50}, {Label: "upright", Vertical: true, At: 5}, {At: 90},
+		{Label: "under", At: 86}}}
+	got := string(c.Inline())
+	for _, want := range []string{
+		`<text class="label" x="100%" y="46.0" text-anchor="end">a</text>`,
+		`<text class="label" x="100%" y="67.0" text-anchor="end">b</text>`,
+		`<text class="label" x="100%" y="86.0" text-anchor="end">far</text>`,
+		`<text class="label" x="0" y="46.0" text-anchor="start">same</text>`,
+		`<text class="label" x="100%" y="27.0" text-anchor="end">under</text>`,
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %s in\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "upright") {
+		t.Error("a vertical rule has a label")
+	}
+}

@@ -1,6 +1,10 @@
 package chart
 
-import "strings"
+import (
+	"math"
+	"slices"
+	"strings"
+)
 
 // units is the width of the stretched coordinates.
 const units = 1000
@@ -37,6 +41,7 @@ func (c *Chart) draw(d *Canvas) {
 	for i := range c.Rules {
 		c.rule(d, &c.Rules[i])
 	}
+	c.labels(d)
 	for i := range c.Series {
 		c.points(d, &c.Series[i])
 	}
@@ -140,6 +145,44 @@ func (c *Chart) rule(d *Canvas, r *Rule) {
 		return
 	}
 	d.Add(`<line class="line rule c-%s %s" x2="100%%" y1="%.1f" y2="%.1[3]f"/>`, r.Color, r.Dash, c.y(r.At))
+}
+
+// labels writes the labels of the horizontal rules, each above or below its line, at the first end at which it covers
+// neither another label nor another line.
+func (c *Chart) labels(d *Canvas) {
+	const textHeight = 13
+	var rules []Rule
+	for _, r := range c.Rules {
+		if !r.Vertical {
+			rules = append(rules, r)
+		}
+	}
+	places := []struct {
+		x, anchor string
+		lower     float64 // than the line
+	}{{"100%", "end", -4}, {"100%", "end", textHeight}, {"0", "start", -4}, {"0", "start", textHeight},
+		{"50%", "middle", -4}, {"50%", "middle", textHeight}}
+	used := map[string][]float64{} // heights of labels, by their end
+	for _, r := range rules {
+		if r.Label == "" {
+			continue
+		}
+		line := c.y(r.At)
+		for i, at := range places {
+			y := line + at.lower
+			taken := slices.ContainsFunc(used[at.x], func(other float64) bool { return math.Abs(other-y) < textHeight })
+			crossed := slices.ContainsFunc(rules, func(other Rule) bool {
+				o := c.y(other.At)
+				return o != line && o > y-textHeight && o < y+3
+			})
+			if last := i == len(places)-1; last || !taken && !crossed {
+				used[at.x] = append(used[at.x], y)
+				d.Add(`<text class="label" x="%s" y="%.1f" text-anchor="%s">%s</text>`, at.x, y, at.anchor,
+					Text(r.Label))
+				break
+			}
+		}
+	}
 }
 
 // key is an entry of the legend.
