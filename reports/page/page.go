@@ -74,6 +74,22 @@ type Page struct {
 	Data    any  // of the template "main"
 }
 
+// maxLead is the number of runes of a Lead above which most of it is behind its summary.
+const maxLead = 600
+
+// leads returns the beginning of a Lead, and the whole if that is longer.
+func leads(lead string) (parts []string) {
+	runes := []rune(lead)
+	if len(runes) <= maxLead {
+		return []string{lead}
+	}
+	begin := string(runes[:maxLead/2])
+	if i := strings.LastIndexByte(begin, ' '); i > maxLead/4 {
+		begin = begin[:i]
+	}
+	return []string{begin + " …", lead}
+}
+
 // Template is a form of pages.
 type Template struct{ *template.Template }
 
@@ -87,6 +103,7 @@ func NewScripted(main, ownStyle, script string, own template.FuncMap) Template {
 	all := style + ownStyle
 	functions := template.FuncMap{
 		"escape":  reports.Escape,
+		"leads":   leads,
 		"grouped": func(n int) string { return reports.FormatCount(uint64(max(n, 0))) },
 		"style":   func() template.CSS { return template.CSS(all) },  //nolint:gosec // it is a constant
 		"script":  func() template.JS { return template.JS(script) }, //nolint:gosec // it is a constant

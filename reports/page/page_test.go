@@ -108,3 +108,24 @@ func TestErrorsNameTheDocument(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestALongLeadIsBehindItsSummary: its beginning is in front.
+func TestALongLeadIsBehindItsSummary(t *testing.T) {
+	for _, c := range []struct {
+		lead  string
+		front int // runes of the lead in front
+		whole bool
+	}{{strings.Repeat("é", maxLead), maxLead, false}, {strings.Repeat("word ", 2000), maxLead/2 - 1, true},
+		{strings.Repeat("é", maxLead+1), maxLead / 2, true}} {
+		got := written(t, ``, &Page{Title: "a", Lead: c.lead})
+		_, front, _ := strings.Cut(got, `<p class="lead">`)
+		front, _, _ = strings.Cut(front, "</p>")
+		if n := len([]rune(strings.TrimSuffix(front, " …"))); n != c.front {
+			t.Errorf("%d runes in front, want %d", n, c.front)
+		}
+		if whole := strings.Contains(got, "<details class=\"lead\"><summary>The whole description</summary><p>"+c.lead+
+			"</p>"); whole != c.whole {
+			t.Errorf("the whole lead is behind a summary: %v", whole)
+		}
+	}
+}
