@@ -105,7 +105,7 @@ func (c *compareCommand) run(ctx context.Context, a, b string) status {
 	}
 	result, err := await(ctx, slices.Concat(compare.Parts(a), compare.Parts(b)),
 		func() (*compare.Comparison, error) { return c.compareFiles(a, b) })
-	html := func(w io.Writer) error { return compare.HTML(w, result) }
+	html := func(w io.Writer) error { return compare.HTML(w, result, a, b) }
 	if err == nil && c.out != "" {
 		err = reports.WriteFile(path, html)
 	}

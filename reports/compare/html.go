@@ -64,10 +64,11 @@ type htmlExact struct {
 	More    int // differences that are left out
 }
 
-// HTML writes the comparison as a page.
-func HTML(w io.Writer, c *Comparison) error {
+// HTML writes the comparison as a page. a and b name the two sets of results as the user did.
+func HTML(w io.Writer, c *Comparison, a, b string) error {
 	v := htmlView{Comparison: c, Percent: percent(c.Confidence), FalseDiscovered: percent(c.FalseDiscoveries)}
-	p := &pages.Page{Title: "Comparison of B with A", Verdict: badge(c.Verdict), Notes: c.Notes, Data: &v}
+	p := &pages.Page{Title: "Comparison of B with A", Verdict: badge(c.Verdict), Notes: c.Notes, Data: &v,
+		Lead: fmt.Sprintf("A, before: %s. B, after: %s.", a, b)}
 	number := map[Verdict]int{}
 	budgets := 0
 	for i := range c.Loads {

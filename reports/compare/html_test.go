@@ -19,7 +19,7 @@ const hostile = "x\x1b[2J\x00\u202e</script></style><script>alert(1)</script>\"'
 func htmlOf(t *testing.T, c *Comparison) (text string, rows, pictures []string) {
 	t.Helper()
 	var b bytes.Buffer
-	if err := HTML(&b, c); err != nil {
+	if err := HTML(&b, c, "results/old", "results/new"); err != nil {
 		t.Fatal(err)
 	}
 	text = b.String()
@@ -32,6 +32,9 @@ func htmlOf(t *testing.T, c *Comparison) (text string, rows, pictures []string) 
 		case n.Data == "script", n.Data == "img":
 			t.Errorf("the page has the element %s", n.Data)
 		}
+	}
+	if !strings.Contains(text, "A, before: results/old. B, after: results/new.") {
+		t.Error("the page does not name the two sets")
 	}
 	if strings.ContainsAny(text, "\x00\x1b\u202e") || strings.Contains(text, "ZgotmplZ") ||
 		strings.Contains(text, "%!") || strings.Contains(text, "NaN") || strings.Contains(text, "://") {
