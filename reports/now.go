@@ -20,14 +20,22 @@ type LoadNow struct {
 }
 
 // String returns the figures in one line.
-func (n *LoadNow) String() string { return strings.Join(n.Parts(), "  ") }
+func (n *LoadNow) String() string {
+	now := n.Now()
+	return strings.Join(slices.Insert(now, len(now)-1, n.Measured()...), "  ")
+}
 
-// Parts returns the parts of that line.
-func (n *LoadNow) Parts() []string {
+// Now returns the parts of that line about the last second.
+func (n *LoadNow) Now() []string {
 	parts := []string{fmt.Sprintf("%s of %s/s", FormatRate(n.Achieved), FormatRate(n.Target))}
 	if n.WarmUp {
 		parts = append(parts, "warm-up")
 	}
+	return append(parts, FormatCount(uint64(n.InFlight))+" in flight")
+}
+
+// Measured returns the parts of that line about the measured part of the load until now.
+func (n *LoadNow) Measured() (parts []string) {
 	if l := n.SoFar; l != nil {
 		if h := l.All.Response; h != nil && h.TotalCount() > 0 {
 			parts = append(parts, fmt.Sprintf("p50 %s, p99 %s ms", FormatMs(milliseconds(stats.Quantile(h, 50))),
@@ -41,7 +49,7 @@ func (n *LoadNow) Parts() []string {
 			parts = append(parts, FormatCount(l.Arrivals.Dropped)+" dropped")
 		}
 	}
-	return append(parts, FormatCount(uint64(n.InFlight))+" in flight")
+	return parts
 }
 
 // maxSummed is the number of names that Sum lists for each verdict.

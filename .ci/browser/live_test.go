@@ -2,9 +2,12 @@ package browser
 
 import (
 	"bufio"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -79,6 +82,33 @@ func TestLiveLoad(t *testing.T) {
 	if out := os.Getenv("BROWSER_SHOTS"); out != "" {
 		b.shot(out + "/live-end.png")
 	}
+}
+
+// TestLiveWithoutAPlace: a page that no place is left for says so, and follows once there is one.
+func TestLiveWithoutAPlace(t *testing.T) {
+	t.Parallel()
+	address, c := served(t, scenario(t, "steady", steadyLoad))
+	var streams []io.Closer
+	for range 8 {
+		r, err := http.Get(address + "events")
+		if err != nil || r.StatusCode != http.StatusOK {
+			t.Fatal(r, err)
+		}
+		streams = append(streams, r.Body)
+	}
+	b := open(t, address)
+	b.await("!document.querySelector('#full').hidden")
+	b.is("document.querySelector('#lost').hidden")
+	for _, s := range streams {
+		_ = s.Close()
+	}
+	b.await("document.title.startsWith('passed')")
+	if err := c.Wait(); err != nil {
+		t.Error(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.messages = slices.DeleteFunc(b.messages, func(m string) bool { return strings.Contains(m, "status of 503") })
 }
 
 // TestLiveWithoutScript: the page has the state at which it was loaded, and a link that loads it again.

@@ -65,7 +65,7 @@ func TestPageOfALoad(t *testing.T) {
 	}
 	page := written(t, l)
 	if got := contentOf(t, page, "progress"); !strings.Contains(got, "60 %, 6s of 10s") ||
-		!strings.Contains(got, "99 of 100/s; p50 ") {
+		!strings.Contains(got, "now 99 of 100/s; 2 in flight since the warm-up p50 10.00, p99 500 ms;") {
 		t.Errorf("progress: %q", got)
 	}
 	if !strings.Contains(page, `<progress max="100" value="60.0"`) {

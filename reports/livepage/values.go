@@ -39,7 +39,8 @@ func OfLoad(now *reports.LoadNow, before *reports.Load) (values []Value, facts [
 		{Chart: "Lag of the generator, ms", Line: "p99", Number: lag},
 		{Chart: "Sessions in flight", Line: "sessions", Number: float64(now.InFlight)},
 	}
-	facts = []page.Fact{{Name: "now", Text: strings.Join(now.Parts(), "; ")}}
+	facts = []page.Fact{{Name: "now", Text: strings.Join(now.Now(), "; ")},
+		{Name: "since the warm-up", Text: strings.Join(now.Measured(), "; ")}}
 	if now.SoFar != nil {
 		facts = append(facts,
 			page.Fact{Name: "arrivals", Text: fmt.Sprintf("%s due, %s began, %s dropped", count(arrivals.Due),
