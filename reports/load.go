@@ -76,6 +76,29 @@ type GeneratorBudgets struct {
 	CPUShare float64 `json:"cpu_share"` // 0 to 1
 }
 
+// minLags is the number of samples from which on the lag of one operation counts.
+const minLags = 100
+
+// WorstLag returns the p99 of the lag that decides whether the generator kept its budget: that of all operations, whose
+// name is then "", or if that is within the budget and the load has sessions, the largest of a single operation.
+func (l *Load) WorstLag() (of string, ms float64) {
+	if h := l.All.Lag; h != nil {
+		ms = milliseconds(stats.Quantile(h, 99))
+	}
+	if ms > l.Budgets.LagMs || len(l.Expected) == 0 { // without sessions none is expected
+		return "", ms
+	}
+	for _, o := range l.Operations {
+		if o.Lag == nil || o.Lag.TotalCount() < minLags {
+			continue
+		}
+		if p99 := milliseconds(stats.Quantile(o.Lag, 99)); p99 > ms {
+			of, ms = o.Name, p99
+		}
+	}
+	return of, ms
+}
+
 // ExpectedTime is the expected response time of an operation.
 type ExpectedTime struct {
 	Operation string  `json:"operation"`

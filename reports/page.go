@@ -240,6 +240,20 @@ func FormatTime(seconds float64) string {
 	return s + " (" + time.Duration(math.Round(seconds*float64(time.Second))).String() + ")"
 }
 
+// FormatLength formats the length of a run for a reader: to the millisecond, or from one minute on to the second, with
+// days.
+func FormatLength(seconds float64) string {
+	const day = 24 * time.Hour
+	if seconds = finite(seconds); seconds < 60 || seconds > 1e9 {
+		return strconv.FormatFloat(seconds, 'f', 3, 64) + " s"
+	}
+	d := time.Duration(math.Round(seconds)) * time.Second
+	if d < day {
+		return d.String()
+	}
+	return fmt.Sprintf("%d d %v", d/day, d%day)
+}
+
 // wallTime formats a time in seconds, or in milliseconds below one second.
 func wallTime(seconds float64) string {
 	if seconds < 1 {

@@ -274,6 +274,8 @@ func TestNumbers(t *testing.T) {
 		{FormatDigits(123.45), "123.5"}, {FormatDigits(999.5), "1,000"}, {FormatDigits(1e18), "1e+18"}, {FormatDigits(-1), "0"},
 		{FormatTime(0), "0 s"}, {FormatTime(59.999999999), "59.999999999 s"}, {FormatTime(179.999999999),
 			"179.999999999 s (2m59.999999999s)"},
+		{FormatLength(0), "0.000 s"}, {FormatLength(59.9994), "59.999 s"}, {FormatLength(2700.2), "45m0s"},
+		{FormatLength(86399), "23h59m59s"}, {FormatLength(15726301), "182 d 25m1s"},
 		{wallTime(0.0002), "0.200 ms"}, {wallTime(1.5), "1.500 s"},
 		{Plural(1, "check", "checks"), "1 check"}, {Plural(2000, "check", "checks"), "2,000 checks"},
 	} {

@@ -41,6 +41,7 @@ func (p *program) selectScenarios(paths []string) (files []string, unread []plan
 		files, skipped = addNew(files, found), addNew(skipped, manual)
 	}
 	skipped = slices.DeleteFunc(skipped, func(file string) bool { return contains(files, file) })
+	p.skipped = skipped
 	for _, file := range skipped {
 		fmt.Fprintf(p.stderr, "skipped (manual): %s\n", reports.Escape(file))
 	}

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -104,7 +105,8 @@ func (p *pages) end(run *reports.Run, name string) (path string, err error) {
 		path = name + pageEnd
 		p.kept[path], p.bytes = b.Bytes(), p.bytes+n
 	}
-	e := livepage.Ended{Name: run.Scenario, Verdict: run.Verdict, Result: cmp.Or(run.Error, run.Result()), Page: path}
+	e := livepage.Ended{Name: run.Scenario, Verdict: run.Verdict, Page: path,
+		Result: cmp.Or(run.Error, runpage.Result(run))}
 	p.live.End(&e, run.Checks)
 	p.ended = append(p.ended, e)
 	return path, nil
@@ -125,6 +127,10 @@ func (p *pages) finish(write pageWriter, lingers bool) (streams int, err error) 
 	defer p.mu.Unlock()
 	defer close(p.over)
 	if !lingers {
+		p.ended = slices.Clone(p.ended) // a page that is being written has the old ones
+		for i := range p.ended {
+			p.ended[i].Page = "" // it is not served any more
+		}
 		return len(p.streams), nil
 	}
 	if write == nil {

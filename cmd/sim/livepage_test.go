@@ -139,7 +139,7 @@ func TestEventsOfTheLivePage(t *testing.T) {
 			if e := <-events; !strings.Contains(e, "<title>running: lesson") || time.Since(began) != pageEvery {
 				t.Errorf("after %v: %.300s", time.Since(began), e)
 			}
-			run := &reports.Run{Scenario: "lesson", Verdict: reports.Failed, Error: "it broke"}
+			run := &reports.Run{Scenario: "lesson", Verdict: reports.Failed, Error: "it broke", Scene: &reports.Scene{}}
 			if _, err := p.end(run, "lesson"); err != nil {
 				t.Fatal(err)
 			}
@@ -156,6 +156,9 @@ func TestEventsOfTheLivePage(t *testing.T) {
 			}
 			if _, more := <-events; more {
 				t.Error("the stream does not end")
+			}
+			if linked := p.ended[0].Page != ""; linked != lingers {
+				t.Errorf("lingers %v: a link to the report: %v", lingers, linked)
 			}
 			if text, final, err := p.state(); err != nil || final != lingers || !strings.Contains(string(text), "it broke") {
 				t.Errorf("final %v, %v: %.300s", final, err, text)

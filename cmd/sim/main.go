@@ -83,6 +83,9 @@ type program struct {
 	now            func() time.Time
 	after          func(time.Duration) <-chan time.Time
 
+	arguments []string // of the call
+	skipped   []string // manual scenarios of folders
+
 	// ownServer is the command line of the server that a load run starts.
 	ownServer []string
 
@@ -158,6 +161,7 @@ func (p *program) command(ctx context.Context, arguments []string) status {
 		return statusPassed
 	}
 	p = p.interruptible(ctx)
+	p.arguments = arguments
 	helped := statusPassed
 	root := p.newCommand(&helped)
 	root.SetArgs(arguments)

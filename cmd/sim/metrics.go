@@ -18,7 +18,6 @@ import (
 
 	"bluetrace/cmd/internal/scraping"
 	"bluetrace/reports"
-	"bluetrace/reports/runpage"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
 )
@@ -176,7 +175,7 @@ func (r *runCommand) finalPage() pageWriter {
 	case r.exporter == nil || len(r.runs) == 0:
 		return nil
 	case len(r.runs) > 1:
-		return func(w io.Writer) error { return runpage.WriteIndex(w, r.runs) }
+		return func(w io.Writer) error { return writeIndex(w, r.runs, r.program) }
 	}
 	kept := r.exporter.pages.kept[r.runs[0].Page]
 	if kept == nil {

@@ -19,6 +19,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/reports/filetype"
+	"bluetrace/reports/page"
 	"bluetrace/reports/runpage"
 	"bluetrace/scenarios"
 	"bluetrace/sim"
@@ -121,7 +122,7 @@ func (r *runCommand) finish() {
 	switch {
 	case r.out != "":
 		r.writeReport(junitFile, junit)
-		r.writeReport(indexFile, func(w io.Writer) error { return runpage.WriteIndex(w, r.runs) })
+		r.writeReport(indexFile, func(w io.Writer) error { return writeIndex(w, r.runs, r.program) })
 	case r.forms.has("junit"):
 		r.toStdout(junit)
 	}
@@ -135,6 +136,23 @@ func (r *runCommand) finish() {
 			return err
 		})
 	}
+}
+
+// writeIndex writes the page over all runs of a call.
+func writeIndex(w io.Writer, runs []*reports.Run, p *program) error {
+	words := []string{p.name}
+	for _, one := range p.arguments {
+		words = append(words, shellQuoted(one))
+	}
+	facts := []page.Fact{
+		{Name: "command", Text: strings.Join(words, " "), Code: true},
+		{Name: "written", Text: p.now().Format("2006-01-02 15:04:05 MST")},
+		{Name: "build", Text: version()},
+	}
+	if len(p.skipped) > 0 {
+		facts = append(facts, page.Fact{Name: "skipped (manual)", Text: strings.Join(p.skipped, ", ")})
+	}
+	return runpage.WriteIndex(w, runs, facts)
 }
 
 // junitFile holds the test cases of all scenarios.

@@ -83,3 +83,22 @@ func TestIndexIsNoNameOfAPage(t *testing.T) {
 		t.Errorf("the reports of a scenario named Index are %s", got)
 	}
 }
+
+// TestIndexNamesTheCommand: the page over all runs has the command and the manual scenarios that it skipped.
+func TestIndexNamesTheCommand(t *testing.T) {
+	folder := t.TempDir()
+	manual := filepath.Join(folder, "big.yaml")
+	writeFile(t, filepath.Join(folder, "one.yaml"), "name: one\nphones: [{name: a}]\nlength: 1s\ninvariants: true\n")
+	writeFile(t, manual, "name: big\nmanual: true\nphones: [{name: a}]\nlength: 1s\n")
+	p, _, errs := whole()
+	out := filepath.Join(folder, "out put")
+	if got := p.command(t.Context(), []string{"run", "--out", out, folder}); got != statusPassed {
+		t.Fatalf("status %d\n%s", got, errs)
+	}
+	index := contentOf(t, filepath.Join(out, "index.html"))
+	for _, want := range []string{"run --out &#39;" + out + "&#39; ", "skipped (manual)</dt><dd>" + manual} {
+		if !strings.Contains(index, want) {
+			t.Errorf("index.html lacks %q", want)
+		}
+	}
+}

@@ -30,7 +30,8 @@ const (
 	rowHeight  = 22
 	maxGap     = 30 // additional distance of two rows for the time between them
 	labelRunes = 30
-	besides    = 280 // for the texts right of the last lane
+	maxPrinted = 1200 // height of a diagram that is printed
+	besides    = 280  // for the texts right of the last lane
 )
 
 // diagram is a spacetime diagram: a lane for each node, time runs downwards. Each event has a row of its own, so that
@@ -59,7 +60,8 @@ type Picture struct {
 	SVG     template.HTML
 	Label   string
 	Rows    []Row
-	LeftOut int // events of nodes without a lane
+	LeftOut int  // events of nodes without a lane
+	Tall    bool // too high for a printed page
 }
 
 // Row is an event as a row of the table below a diagram.
@@ -75,7 +77,8 @@ func Draw(m *reports.Moment, bands []reports.Band) *Picture {
 	d.chooseLanes()
 	d.placeRows()
 	d.draw()
-	out := &Picture{SVG: template.HTML(d.String()), LeftOut: d.left} //nolint:gosec // every text in it was escaped
+	out := &Picture{LeftOut: d.left, Tall: d.bottom() > maxPrinted}
+	out.SVG = template.HTML(d.String()) //nolint:gosec // every text in it was escaped
 	out.Label = fmt.Sprintf("Messages and events of %s, in the table below as text", strings.Join(d.lanes, ", "))
 	for i := range m.Events {
 		e := &m.Events[i]
@@ -154,6 +157,9 @@ func (d *diagram) height(at time.Duration) float64 {
 	return (d.rows[i-1] + d.rows[i]) / 2
 }
 
+// bottom returns the height of the diagram.
+func (d *diagram) bottom() float64 { return d.height(1<<62) + rowHeight }
+
 // x returns the middle of a lane.
 func (d *diagram) x(lane int) int { return d.times + min(firstLane, d.width/2) + d.width*lane }
 
@@ -169,9 +175,9 @@ func (d *diagram) nodes(e *reports.SceneEvent) string {
 }
 
 func (d *diagram) draw() {
-	right, bottom := d.x(len(d.lanes)-1)+besides, d.height(1<<62)+rowHeight
-	d.Add(`<svg class="scene" viewBox="0 0 %d %.0f" width="%[1]d" height="%.0[2]f" role="img" aria-label="%[3]s">`,
-		right, bottom, chart.Text("messages between "+strings.Join(d.lanes, ", ")))
+	right, bottom := d.x(len(d.lanes)-1)+besides, d.bottom()
+	d.Add(`<svg class="scene" viewBox="0 0 %d %.0f" width="%[1]d" height="%.0[2]f" preserveAspectRatio="xMinYMin" `+
+		`role="img" aria-label="%[3]s">`, right, bottom, chart.Text("messages between "+strings.Join(d.lanes, ", ")))
 	d.drawBands(right, bottom)
 	for i, name := range d.lanes {
 		d.Add(`<g class="lane" data-n="%d" data-name="%s"><title>%s</title>`, i, chart.Text(name), chart.Text(name))

@@ -38,7 +38,7 @@ func (c *course) heatmap() *chart.Chart {
 	levels[chart.Levels-1].Name = reports.FormatCount(most) + " samples"
 	y := chart.Log("ms (log)", 1, 10, append(times, limitValues(limits(c.load))...)...)
 	one := c.chart("Distribution of the response times", y, responseText)
-	limit(one, limits(c.load))
+	limit(one, limits(c.load), c.failed)
 	one.Blocks, one.Height = levels, 240
 	return one
 }

@@ -16,7 +16,6 @@ import (
 	"bluetrace/reports"
 	"bluetrace/reports/chart"
 	"bluetrace/reports/page"
-	"bluetrace/reports/stats"
 )
 
 var (
@@ -71,7 +70,7 @@ type timesRow struct {
 
 // writeLoad writes the page of a load. A load that has not ended has no verdict, and the figures until now.
 func writeLoad(w io.Writer, r *reports.Run) error {
-	c := courseOf(r.Load)
+	c := courseOf(r)
 	v := loadView{Load: r.Load, Tiles: tiles(r.Load), Course: c.main(), Parts: c.parts, Failing: failing(r.Load),
 		Facts: loadFacts(r), Times: timesOf(r.Load)}
 	if heat := c.heatmap(); heat != nil {
@@ -102,7 +101,7 @@ func writeLoad(w io.Writer, r *reports.Run) error {
 		Problem: problem(r), Notes: r.Notes, Counts: countsOf(number, "checks"), Data: v}
 	if r.Verdict != "" {
 		p.Verdict = Badge(r.Verdict)
-		p.Verdict.Text += ": " + r.Result()
+		p.Verdict.Text += ": " + Result(r)
 	}
 	return loadPage.Write(w, p, fmt.Sprintf("the page of %q", r.Scenario))
 }
@@ -197,9 +196,12 @@ func tiles(l *reports.Load) []tile {
 	add("no answer", l.All.Unknown, l.All.Count(), " operations")
 	add("dropped", a.Dropped, a.Due, " arrivals")
 	if h := l.All.Lag; h != nil && h.TotalCount() > 0 {
-		p99 := float64(stats.Quantile(h, 99)) / 1e6
+		of, p99 := l.WorstLag()
+		if of != "" {
+			of = " of " + cut(of, labelRunes)
+		}
 		t := tile{Name: "generator lag", Value: reports.FormatMs(p99) + " ms",
-			Note: "p99, budget " + chart.Number(l.Budgets.LagMs) + " ms"}
+			Note: "p99" + of + ", budget " + chart.Number(l.Budgets.LagMs) + " ms"}
 		if p99 > l.Budgets.LagMs {
 			t.Tone = page.Bad
 		}

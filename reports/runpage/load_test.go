@@ -15,6 +15,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/reports/chart"
+	"bluetrace/reports/page"
 	"bluetrace/reports/page/pagetest"
 	"bluetrace/reports/stats"
 )
@@ -264,7 +265,7 @@ func TestADeadServerIsSeen(t *testing.T) {
 		"in 6 of 14 seconds, the first time from 8 s on") {
 		t.Errorf("the course is %q", got)
 	}
-	c := courseOf(r.Load)
+	c := courseOf(r)
 	failures := c.failures()
 	if n := len(failures.Blocks[0].List); n != 6 || failures.Blocks[0].List[0] != (chart.Block{From: 8, To: 9,
 		High: 228}) {
@@ -280,24 +281,24 @@ func TestADeadServerIsSeen(t *testing.T) {
 		t.Errorf("the memory of the server is %v, want 3 MiB and then a gap", s.Points)
 	}
 	r.Load.Timeline = r.Load.Timeline[:8]
-	if courseOf(r.Load).failures() != nil {
+	if courseOf(r).failures() != nil {
 		t.Error("a load without failures shows them")
 	}
 }
 
 // TestMarksOfALoadAreAtTheirValues checks the thresholds, the budgets, the stages and the hints of the charts.
 func TestMarksOfALoadAreAtTheirValues(t *testing.T) {
-	c := courseOf(loaded(t).Load)
+	c := courseOf(loaded(t))
 	rules := func(one *chart.Chart) string {
 		var all []string
 		for _, r := range one.Rules {
-			name, _, _ := strings.Cut(r.Name, ":")
+			name, _, _ := strings.Cut(r.Name+r.Label, "<50")
 			all = append(all, fmt.Sprintf("%s at %g", name, r.At))
 		}
 		return strings.Join(all, ", ")
 	}
 	for _, one := range []struct{ what, got, want string }{
-		{"response times", rules(c.responses()), "next stage at 8, threshold response_time at 50"},
+		{"response times", rules(c.responses()), "next stage at 8, p(99) at 50"},
 		{"service times", rules(c.services()), "next stage at 8, budget of the lag at 10"},
 		{"processor time", rules(c.uses()[0]), "next stage at 8, budget of the generator at 80"},
 	} {
@@ -332,8 +333,8 @@ func TestTheFirstProblemOfALoad(t *testing.T) {
 	}{
 		{"The server accepted no more connections", func() { r.Load.Outage = nil }},
 		{"The generator was the bottleneck: it was late.", func() { r.Load.Invalid = nil }},
-		{"First failure: late: count==0; expected count==0; found 1", func() { r.Load.Aborted = "" }},
-		{"First failure: early: count==0; expected count==0; found 2", func() { r.Checks = r.Checks[:1] }},
+		{"First failure: late: count==0; found 1", func() { r.Load.Aborted = "" }},
+		{"First failure: early: count==0; found 2", func() { r.Checks = r.Checks[:1] }},
 		{"", func() {}},
 	} {
 		if got := problem(r); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" {
@@ -390,7 +391,7 @@ func TestPagesOfLongLoadsAreSmall(t *testing.T) {
 
 func TestHeatmapHasAllSamples(t *testing.T) {
 	l := loaded(t).Load
-	heat, most := courseOf(l).heat()
+	heat, most := courseOf(&reports.Run{Load: l}).heat()
 	if most != 99 || len(heat) != 14 || len(heat[2]) != 2 || len(heat[8]) != 0 {
 		t.Fatalf("most %d, %v", most, heat)
 	}
@@ -402,7 +403,7 @@ func TestHeatmapHasAllSamples(t *testing.T) {
 	for len(l.Timeline) < 2*maxParts {
 		l.Timeline = append(l.Timeline, l.Timeline[2])
 	}
-	heat, most = courseOf(l).heat()
+	heat, most = courseOf(&reports.Run{Load: l}).heat()
 	if most != 198 || heat[100][48] != 198 {
 		t.Errorf("two seconds together have %d of %d samples in a row, want 198", heat[100][48], most)
 	}
@@ -417,5 +418,69 @@ func TestALoadWithoutSecondsHasNoGoodSecond(t *testing.T) {
 	l.Timeline = []reports.LoadSecond{{Seconds: 1}}
 	if got := failing(l); !strings.HasPrefix(got, "In no second did an operation fail") {
 		t.Errorf("%q", got)
+	}
+}
+
+// TestTheTileOfTheLagIsTheOneThatDecides: where the lag of all operations is within the budget, that of the worst one.
+func TestTheTileOfTheLagIsTheOneThatDecides(t *testing.T) {
+	lags := func(late, of int) *hdrhistogram.Histogram {
+		times := make([]int64, of)
+		for i := range times {
+			if times[i] = 1_000_000; i < late {
+				times[i] = 66_500_000
+			}
+		}
+		return histogramOf(times...)
+	}
+	for _, c := range []struct {
+		name        string
+		all, one    *hdrhistogram.Histogram
+		value, note string
+		tone        page.Tone
+		mix         bool
+	}{
+		{"one is late", lags(2, 1000), lags(2, 100), "66.52 ms", "p99 of connect, budget 10 ms", page.Bad, false},
+		{"all are late", lags(20, 1000), histogramOf(slices.Repeat([]int64{90_000_000}, 100)...),
+			"66.52 ms", "p99, budget 10 ms", page.Bad, false},
+		{"too few to count", lags(2, 1000), lags(2, 99), "1.00 ms", "p99, budget 10 ms", "", false},
+		{"none is late", lags(0, 1000), lags(0, 100), "1.00 ms", "p99, budget 10 ms", "", false},
+		{"no sessions", lags(2, 1000), lags(2, 100), "1.00 ms", "p99, budget 10 ms", "", true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := &reports.Load{All: reports.LoadOperation{Lag: c.all}, Budgets: reports.GeneratorBudgets{LagMs: 10},
+				Operations: []reports.LoadOperation{{Name: "login"}, {Name: "connect", Lag: c.one}}}
+			if !c.mix {
+				l.Expected = []reports.ExpectedTime{{Operation: "connect"}}
+			}
+			list := tiles(l)
+			if got, want := list[len(list)-1], (tile{"generator lag", c.value, c.note, c.tone}); got != want {
+				t.Errorf("%+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// TestAnInvalidLoadNamesItsReason: its failed checks do not make it invalid.
+func TestAnInvalidLoadNamesItsReason(t *testing.T) {
+	r := loaded(t)
+	r.Verdict, r.Load.Invalid = reports.Invalid, []string{"it was late"}
+	text, _ := pageOf(t, r)
+	if want := "invalid: the generator was the bottleneck; 1 of 2 checks failed"; !strings.Contains(text, want) {
+		t.Errorf("the page lacks %q", want)
+	}
+}
+
+// TestAFailedThresholdStandsOut: its label and its line in the chart of the response times.
+func TestAFailedThresholdStandsOut(t *testing.T) {
+	r := loaded(t)
+	r.Load.Limits = []reports.SearchLimit{{Name: "response_time: p(99)<50", Ms: 50},
+		{Name: "login.response_time: p(95)<9", Ms: 9}}
+	r.Checks[0].Name, r.Checks[0].Verdict = r.Load.Limits[1].Name, reports.Failed
+	var got []string
+	for _, rule := range courseOf(r).responses().Rules[1:] {
+		got = append(got, fmt.Sprint(rule.Label, ", ", rule.Color, " ", rule.Dash))
+	}
+	if want := []string{"p(99)<50, purple dashed", "✗ login p(95)<9 failed, red "}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"bluetrace/reports"
 	"bluetrace/reports/chart"
@@ -49,10 +50,18 @@ type course struct {
 	parts []part
 	width int // most seconds of a part
 	end   float64
+	// failed has the names of the checks that failed.
+	failed map[string]bool
 }
 
-func courseOf(l *reports.Load) *course {
-	c := &course{load: l, width: max(1, (len(l.Timeline)+maxParts-1)/maxParts), end: 1}
+func courseOf(r *reports.Run) *course {
+	l := r.Load
+	c := &course{load: l, width: max(1, (len(l.Timeline)+maxParts-1)/maxParts), end: 1, failed: map[string]bool{}}
+	for i := range r.Checks {
+		if r.Checks[i].Verdict == reports.Failed {
+			c.failed[r.Checks[i].Name] = true
+		}
+	}
 	for i := range l.Timeline {
 		s := &l.Timeline[i]
 		c.end = max(c.end, s.FromSeconds+s.Seconds)
@@ -128,13 +137,18 @@ func (c *course) chart(title string, y chart.Axis, hint func(*part) string) *cha
 	return one
 }
 
-// limit adds the thresholds on response times to a chart.
-func limit(c *chart.Chart, limits []reports.SearchLimit) {
+// limit adds the thresholds on response times to a chart, with a label at each line. Those that failed stand out.
+func limit(c *chart.Chart, limits []reports.SearchLimit, failed map[string]bool) {
 	for _, l := range limits {
-		if l.Ms > 0 {
-			c.Rules = append(c.Rules,
-				chart.Rule{Name: "threshold " + l.Name, Color: chart.Purple, Dash: chart.Dashed, At: l.Ms})
+		if l.Ms <= 0 {
+			continue
 		}
+		label := strings.NewReplacer(".response_time: ", " ", "response_time: ", "").Replace(cut(l.Name, 60))
+		r := chart.Rule{Label: label, Color: chart.Purple, Dash: chart.Dashed, At: l.Ms}
+		if failed[l.Name] {
+			r.Label, r.Color, r.Dash = "✗ "+r.Label+" failed", chart.Red, ""
+		}
+		c.Rules = append(c.Rules, r)
 	}
 }
 
@@ -211,7 +225,7 @@ func (c *course) responses() *chart.Chart {
 	p50 := c.series("p50 of each second", chart.Blue, "", sampled(func(p *part) float64 { return p.P50Ms }))
 	values := append(valuesOf(p99, p50), limitValues(limits(c.load))...)
 	one := c.chart("Response time", chart.Log("ms (log)", 1, 10, values...), responseText)
-	limit(one, limits(c.load))
+	limit(one, limits(c.load), c.failed)
 	one.Series, one.Height = []chart.Series{p99, p50}, 210
 	return one
 }

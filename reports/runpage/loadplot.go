@@ -16,7 +16,7 @@ import (
 func WriteTimePlot(w io.Writer, r *reports.Run) error { return timePlot(r).Write(w) }
 
 func timePlot(r *reports.Run) *chart.File {
-	c := courseOf(r.Load)
+	c := courseOf(r)
 	f := &chart.File{Title: fmt.Sprintf("%s: response time over the run", r.Scenario)}
 	f.Subtitle = fmt.Sprintf("%s operations, seed %d, verdict: %s",
 		reports.FormatCount(r.Load.All.Count()), r.Seed, r.Verdict)
@@ -76,7 +76,7 @@ func curve(s *reports.Search) *chart.Chart {
 	times := append(valuesOf(c.Series...), limitValues(s.Limits)...)
 	c.Y = chart.Log("response time of all operations, ms (log)", 1, 10, times...)
 	c.X = chart.Log("arrivals per second (log)", max(s.StartRate, 1e-3), max(s.MaxRate, 1e-3), rates...)
-	limit(c, s.Limits)
+	limit(c, s.Limits, nil)
 	if s.Capacity > 0 {
 		c.Rules = append(c.Rules, chart.Rule{Name: "capacity", Color: chart.Green, Vertical: true, At: s.Capacity})
 	}

@@ -33,7 +33,10 @@ func TestSearchPlot(t *testing.T) {
 			names[0], _, _ = strings.Cut(part, "</text>")
 		}
 	}
-	want := []string{"threshold response_time: p(99)<50", "capacity", "does not hold", "p99", "p95", "p50",
+	if label := `text-anchor="end">p(99)&lt;50</text>`; !strings.Contains(text, label) {
+		t.Errorf("no label %s at the line of the threshold", label)
+	}
+	want := []string{"capacity", "does not hold", "p99", "p95", "p50",
 		"p99 where the generator is the limit"}
 	if d := cmp.Diff(want, names); d != "" {
 		t.Error(d)
@@ -68,7 +71,7 @@ func TestTimePlot(t *testing.T) {
 func TestAMissingSecondEndsALine(t *testing.T) {
 	r := loaded(t)
 	r.Load.Timeline[4].Samples = 0
-	list := pagetest.Elements(t, string(courseOf(r.Load).responses().Inline()))
+	list := pagetest.Elements(t, string(courseOf(r).responses().Inline()))
 	for _, n := range withClass(list, "line c-blue") {
 		if d := pagetest.Attribute(n, "d"); strings.Contains(d, "L") && strings.Count(d, "M") != 2 {
 			t.Errorf("the line is %s, want two parts", d)

@@ -40,6 +40,8 @@ var (
 		"short":   func(text string) string { return cut(text, maxText) },
 	})
 	indexPage = page.NewScripted(indexText, "", "", template.FuncMap{"badge": Badge, "href": page.Href,
+		"length":  reports.FormatLength,
+		"lines":   func(r *reports.Run) []string { return strings.Split(cmp.Or(r.Error, Result(r)), "\n") },
 		"problem": func(r *reports.Run) string { return cut(problem(r), maxProblem) }})
 )
 
@@ -77,7 +79,7 @@ type view struct {
 type failure struct {
 	Title string
 	Line  int    // in the file of the scenario; 0 if the check has none
-	Step  string // the text of the line
+	Step  string // the whole step, also if it has several lines
 	Facts []page.Fact
 	Scene *Picture // nil if no events were kept
 	Last  []string // the last events, if there is no scene
@@ -133,7 +135,7 @@ func Write(w io.Writer, r *reports.Run) error {
 		number[r.Checks[i].Reported()]++
 	}
 	p.Counts = countsOf(number, "checks")
-	p.Verdict.Text += ": " + r.Result()
+	p.Verdict.Text += ": " + Result(r)
 	for i := range r.Scene.Moments {
 		if m := &r.Scene.Moments[i]; !m.Failed {
 			v.Named = append(v.Named, named{m.Of, seconds(m.At), Draw(m, r.Scene.Bands), DrawContacts(m.Contacts)})
@@ -163,6 +165,15 @@ func Badge(v reports.Verdict) page.Badge {
 		tone = page.Neutral
 	}
 	return page.Badge{Tone: tone, Text: string(v)}
+}
+
+// Result returns the result of a run in a few words. That of an invalid load begins with the reason: its failed checks
+// do not make it invalid.
+func Result(r *reports.Run) string {
+	if r.Verdict == reports.Invalid {
+		return "the generator was the bottleneck; " + r.Result()
+	}
+	return r.Result()
 }
 
 // worstFirst has the verdicts, the worst first.
@@ -212,17 +223,19 @@ func problem(r *reports.Run) string {
 
 func firstFailure(title, expected, found string) string {
 	const most = 300
-	return fmt.Sprintf("First failure: %s; expected %s; found %s", cut(title, most),
-		cut(cmp.Or(expected, "nothing"), most), cut(found, most))
+	text := "First failure: " + cut(title, most)
+	if expected == "" || !strings.HasSuffix(title, expected) { // that of a threshold is in its title
+		text += "; expected " + cut(cmp.Or(expected, "nothing"), most)
+	}
+	return text + "; found " + cut(found, most)
 }
 
 // failures adds the failed checks.
 func (v *view) failures(r *reports.Run) {
-	source := strings.Split(r.Scene.Source, "\n")
 	for _, c := range failed(r) {
 		f := failure{Title: titleOf(c), Line: lineOf(c), Last: c.LastEvents}
 		if f.Line > 0 {
-			f.Step = strings.TrimSpace(lineText(source, f.Line))
+			f.Step = cut(c.Name, maxText)
 		}
 		f.Facts = []page.Fact{{Name: "expected", Text: cut(cmp.Or(c.Expected, "nothing"), maxText)},
 			{Name: "found", Text: cut(c.FoundText(), maxText)}}
@@ -372,9 +385,9 @@ func leftOut(s *reports.Scene) []string {
 	return list
 }
 
-// WriteIndex writes the page over all runs of a command.
-func WriteIndex(w io.Writer, runs []*reports.Run) error {
-	p := &page.Page{Title: "Scenarios", Data: runs}
+// WriteIndex writes the page over all runs of a command, with facts about the command.
+func WriteIndex(w io.Writer, runs []*reports.Run, facts []page.Fact) error {
+	p := &page.Page{Title: "Scenarios", Data: map[string]any{"Runs": runs, "Facts": facts}}
 	number := map[reports.Verdict]int{}
 	for _, r := range runs {
 		number[r.Verdict]++

@@ -17,6 +17,7 @@ import (
 
 	"bluetrace/reports"
 	"bluetrace/reports/counts"
+	"bluetrace/reports/page"
 	"bluetrace/reports/page/pagetest"
 )
 
@@ -65,8 +66,8 @@ func sample() *reports.Run {
 				Verdict: reports.Failed, Expected: "beacons.valid > 5", Found: "beacons.valid is 1"},
 			{Kind: reports.InvariantCheck, Name: "a block lasts", Verdict: reports.Failed, Evaluations: 1234,
 				Found: hostile, AtSeconds: &late, LastEvents: []string{hostile}},
-			{Kind: reports.ExpectationCheck, Name: hostile, Place: "a:b/x.yaml:3:9", Verdict: reports.Failed,
-				Evaluations: 1, Expected: "valid " + hostile, Found: "invalid", AtSeconds: &at},
+			{Kind: reports.ExpectationCheck, Name: "phone: anna, expect: {log: 1} " + hostile, Place: "a:b/x.yaml:3:9",
+				Verdict: reports.Failed, Evaluations: 1, Expected: "valid " + hostile, Found: "invalid", AtSeconds: &at},
 			{Kind: reports.ExpectationCheck, Name: "step", Place: "a:b/x.yaml:4:5", Verdict: reports.Unknown},
 			{Kind: reports.InvariantCheck, Name: "kept", Verdict: reports.Passed, Evaluations: 56789},
 			{Kind: reports.InvariantCheck, Name: "never", Verdict: reports.Passed},
@@ -190,7 +191,7 @@ func TestFailuresAreFirstWithTheirLines(t *testing.T) {
 	if len(titles) != 3 || titles[0] != "expectation at" || !strings.HasPrefix(titles[1], "a block lasts") {
 		t.Errorf("the failures are %q", titles)
 	}
-	for _, want := range []string{"line 3 - {phone: anna, do: Beacon}", "found invalid", "at 12.5 s"} {
+	for _, want := range []string{"line 3 phone: anna, expect: {log: 1}", "found invalid", "at 12.5 s"} {
 		if !strings.Contains(pagetest.Content(cards[0]), want) {
 			t.Errorf("the first failure lacks %q:\n%s", want, pagetest.Content(cards[0]))
 		}
@@ -361,8 +362,10 @@ func TestIndexHasVerdictsAndLinks(t *testing.T) {
 	failed := sample()
 	failed.Page = "lossy-2.html"
 	text := written(t, func(w io.Writer) error {
-		return WriteIndex(w, []*reports.Run{failed, {Scenario: hostile, Verdict: reports.NotRun, Error: hostile},
-			{Scenario: "held", Verdict: reports.Passed, VirtualSeconds: 2700, WallSeconds: 0.05, Page: "held.html"}})
+		return WriteIndex(w, []*reports.Run{failed, {Scenario: hostile, Verdict: reports.NotRun,
+			Error: "a.yaml:1: " + hostile + "\na.yaml:4: second"},
+			{Scenario: "held", Verdict: reports.Passed, VirtualSeconds: 2700, WallSeconds: 0.05, Page: "held.html"}},
+			[]page.Fact{{Name: "skipped (manual)", Text: "big.yaml" + hostile}})
 	})
 	var rows, links []string
 	for _, n := range pagetest.Elements(t, text) {
@@ -379,9 +382,15 @@ func TestIndexHasVerdictsAndLinks(t *testing.T) {
 	if !strings.HasPrefix(result, "✗ failed lossy x") ||
 		!strings.HasSuffix(result, "3 of 6 checks failed, 1 undecided, 1 not exercised") ||
 		!strings.HasPrefix(first, "expectation at line 3; expected valid x") || len([]rune(first)) > maxProblem ||
-		!strings.HasSuffix(first, " 40.000 0.000") ||
-		rows[3] != "✓ passed held 0 checks held 2700.000 0.050" {
+		!strings.HasSuffix(first, " 40.000 s 0.000 s") ||
+		rows[3] != "✓ passed held 0 checks held 45m0s 0.050 s" {
 		t.Errorf("the rows are %q", rows)
+	}
+	if !strings.Contains(text, "<div>a.yaml:4: second</div>") {
+		t.Error("the second mistake of a file has no line of its own")
+	}
+	if want := "skipped (manual)</dt><dd>big.yaml"; !strings.Contains(text, want) {
+		t.Errorf("the page lacks %q", want)
 	}
 	if !slices.Contains(links, "./lossy-2.html") || !slices.Contains(links, "./held.html") {
 		t.Errorf("the links are %q", links)

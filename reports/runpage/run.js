@@ -49,6 +49,16 @@
       pane.scrollTop *= scale / before;
       pane.scrollLeft *= scale / before;
     }
+    // On a narrow screen all lanes are to be seen, unless that would make the texts too small.
+    var last = lanes.length && lanes[lanes.length - 1].querySelector('.node');
+    var lanesWidth = last ? Number(last.getAttribute('x')) + 30 : 0;
+    var fitted = 1; // the scale until the reader changes it
+    function fitLanes() {
+      if (scale !== fitted || pane.clientWidth === 0 || lanesWidth === 0) return;
+      fitted = Math.min(1, Math.max(0.6, pane.clientWidth / lanesWidth));
+      zoom(fitted);
+    }
+    new ResizeObserver(fitLanes).observe(pane);
     function whole() { zoom(Math.min(pane.clientWidth / width, pane.clientHeight / height)); }
     button(tools, '+', 'Zoom in (+, or Ctrl and wheel)', function () { zoom(scale * 1.25); });
     button(tools, '\u2212', 'Zoom out (-)', function () { zoom(scale / 1.25); });
