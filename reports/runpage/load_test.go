@@ -448,10 +448,7 @@ func TestTheTileOfTheLagIsTheOneThatDecides(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := &reports.Load{All: reports.LoadOperation{Lag: c.all}, Budgets: reports.GeneratorBudgets{LagMs: 10},
-				Operations: []reports.LoadOperation{{Name: "login"}, {Name: "connect", Lag: c.one}}}
-			if !c.mix {
-				l.Expected = []reports.ExpectedTime{{Operation: "connect"}}
-			}
+				Operations: []reports.LoadOperation{{Name: "login"}, {Name: "connect", Lag: c.one}}, Sessions: !c.mix}
 			list := tiles(l)
 			if got, want := list[len(list)-1], (tile{"generator lag", c.value, c.note, c.tone}); got != want {
 				t.Errorf("%+v, want %+v", got, want)

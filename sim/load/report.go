@@ -24,7 +24,7 @@ const allOperations = "all"
 // Report returns the measurement in the form of the reports.
 func (m *Measurement) Report(t *scenarios.Traffic) *reports.Load {
 	l := &reports.Load{
-		Executor: t.Executor, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
+		Executor: t.Executor, Sessions: t.Session != nil, WarmUpSeconds: t.WarmUp.Seconds(), Seconds: m.Length.Seconds(),
 		Arrivals: m.Arrivals, Beacons: m.Beacons, Aborted: m.Aborted,
 		Budgets:  reports.GeneratorBudgets{LagMs: milliseconds(t.LagBudget), CPUShare: t.CPUBudget},
 		Expected: []reports.ExpectedTime{}, Operations: []reports.LoadOperation{}, Limits: []reports.SearchLimit{},
@@ -147,7 +147,7 @@ func (m *Measurement) use() (list []reports.UseSample) {
 // Sockets.ResourceFailures.
 func GeneratorOverloaded(t *scenarios.Traffic, l *reports.Load, resourceFailures uint64) (why []string) {
 	const advice = "ask for a lower rate, or give it more processors"
-	if of, p99 := worstLag(t, l); p99 > t.LagBudget {
+	if of, p99 := worstLag(l); p99 > t.LagBudget {
 		why = append(why, fmt.Sprintf("its schedule lag%s has a p99 of %s ms, above its budget of %s ms; %s",
 			of, shortMilliseconds(p99), check.Number(milliseconds(t.LagBudget)), advice))
 	}
@@ -164,7 +164,7 @@ func GeneratorOverloaded(t *scenarios.Traffic, l *reports.Load, resourceFailures
 
 // BudgetNote describes how far below its budgets the generator stayed, for a run that is not invalid.
 func BudgetNote(t *scenarios.Traffic, l *reports.Load) string {
-	of, p99 := worstLag(t, l)
+	of, p99 := worstLag(l)
 	if p99 > t.LagBudget { // after an outage of the server
 		return fmt.Sprintf("load: the generator was late, too: the p99 of its lag%s is %s of %s ms", of, shortMilliseconds(p99),
 			check.Number(milliseconds(t.LagBudget)))
@@ -182,26 +182,13 @@ func shortMilliseconds(d time.Duration) string {
 	return check.Number(math.Round(milliseconds(d)*1e3) / 1e3)
 }
 
-// minLags is the number of samples from which on the lag of one operation counts.
-const minLags = 100
-
-// worstLag returns the p99 of the lag of all operations. If that is within the
-// budget and the load has sessions, it returns the largest of a single operation
-// instead: in a session one late operation delays all after it, whose own lag is
-// then 0, so that ten operations a session would hide a late tenth of all
-// connections.
-func worstLag(t *scenarios.Traffic, l *reports.Load) (of string, worst time.Duration) {
-	worst = time.Duration(stats.Quantile(l.All.Lag, 99))
-	if worst > t.LagBudget || t.Session == nil {
-		return "", worst
+// worstLag returns the lag that decides, with the words that name its operation.
+func worstLag(l *reports.Load) (of string, worst time.Duration) {
+	name, ms := l.WorstLag()
+	if name != "" {
+		of = " of " + name
 	}
-	for i := range l.Operations {
-		o := &l.Operations[i]
-		if p99 := time.Duration(stats.Quantile(o.Lag, 99)); o.Lag.TotalCount() >= minLags && p99 > worst {
-			of, worst = " of "+o.Name, p99
-		}
-	}
-	return of, worst
+	return of, time.Duration(math.Round(ms * float64(time.Millisecond)))
 }
 
 // thresholdsOf returns the thresholds of the scenario, and after them those that

@@ -258,7 +258,7 @@ func TestWithin(t *testing.T) {
 	if err := h.RecordValue(int64(2 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	l := &reports.Load{All: reports.LoadOperation{Lag: h}}
+	l := &reports.Load{All: reports.LoadOperation{Lag: h}, Budgets: reports.GeneratorBudgets{LagMs: 10}}
 	traffic := &scenarios.Traffic{LagBudget: 10 * time.Millisecond, CPUBudget: 0.8}
 	if got, want := BudgetNote(traffic, l),
 		"load: the generator kept its budgets: the p99 of its lag is 2.001 of 10 ms"; got != want {
