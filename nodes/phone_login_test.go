@@ -85,6 +85,19 @@ func TestPhoneTriesOnceMoreWithALongerPause(t *testing.T) {
 	equal(t, "nothing is due", r.next(), -1)
 }
 
+// The beginning of an answer on the first connection is no part of the answer on the second.
+func TestTheSecondConnectionBeginsANewAnswer(t *testing.T) {
+	r := newPhoneRig(t, func(s *PhoneSettings) { s.PasswordPause, s.RetryPause = 0, 0 })
+	r.open()
+	r.connected()
+	r.typed(alice)
+	r.typed(alicePassword)
+	same(t, "half an answer", r.read(welcome[:9]))
+	same(t, "at the limit", r.at(10*time.Second).wake(), "(close)", "(connect)")
+	same(t, "connected", r.connected(), "> "+alice, "> "+alicePassword)
+	same(t, "a whole answer", r.read(welcome), welcome, "login: ok", "? input the command: ")
+}
+
 func TestLoginsThatFail(t *testing.T) {
 	start := func() *phoneRig {
 		r := newPhoneRig(t, nil)

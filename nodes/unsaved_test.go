@@ -144,3 +144,22 @@ func TestOneTryAtATime(t *testing.T) {
 	same(t, "it fails", r.at(time.Minute).storedAs(r.waiting[0], errDisk))
 	equal(t, "the next", r.next(), time.Minute+retrySaving)
 }
+
+// The end of a store leaves an attempt that was postponed meanwhile to a store of its own.
+func TestAPostponedAttemptOutlastsAStore(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.fail = errDisk
+	r.tryLogin(0, alice, "bad")
+	r.eof(0)
+	r.hold, r.fail = true, nil
+	r.at(time.Second).wake()
+	r.accept(0)
+	r.read(0, bob+"bad")
+	same(t, "the store", r.storedAs(r.waiting[0], nil), "the attempts that could not be saved are saved now")
+	at := r.next()
+	if at < time.Second+postponeLeast || at >= time.Second+postponeLeast+postponeRange {
+		t.Fatalf("the next store is due at %v", at)
+	}
+	r.at(at).wake()
+	equal(t, "record", r.stored[len(r.stored)-1].Attempts, Attempts{Known: true, User: bob, Wrong: 1})
+}

@@ -452,3 +452,21 @@ func TestRewritesPauseAfterAFailure(t *testing.T) {
 	m.Crash()
 	equal(t, "states", len(restoredRecords(t, openServer(t, m))), names+2)
 }
+
+// An orderly end saves the last states during such a pause, too.
+func TestTheEndSavesDuringAPause(t *testing.T) {
+	m := NewMemory()
+	s := openServer(t, m)
+	s.attempts.slack = 1
+	store(t, s, wrong(bob, 1))
+	if err := m.Remove(attemptsName); err != nil { // only a new file can hold the states now
+		t.Fatal(err)
+	}
+	m.SetFreeSpace(0)
+	_, err := s.Store([]nodes.Record{wrong(alice, 1)})
+	contains(t, "a full disk", err, "no space left")
+	m.SetFreeSpace(-1)
+	closeAll(t, s)
+	m.Crash()
+	equal(t, "restored", restoredRecords(t, openServer(t, m)), []nodes.Record{wrong(bob, 1), wrong(alice, 1)})
+}

@@ -266,6 +266,23 @@ func TestAddDuringAWrite(t *testing.T) {
 	equal(t, "kept", openLog(t, m).Stored(), all)
 }
 
+// A log that was copied before entries were added lacks them. They stay in the journal, while those that have left the
+// log leave it.
+func TestALogWithoutTheAddedEntries(t *testing.T) {
+	a, b, c := entry(1, 10), entry(2, 20), entry(3, 30)
+	for _, log := range [][]nodes.StoredContact{{}, {b}, {a, b}} {
+		m := NewMemory()
+		l := openLog(t, m)
+		l.Add(a)
+		l.Add(b)
+		write(t, l, a, b)
+		l.Add(c)
+		write(t, l, log...)
+		m.Crash()
+		equal(t, "kept", openLog(t, m).Stored(), append(log, c))
+	}
+}
+
 // Entries of a log that were not added are in the log only.
 func TestEntriesThatWereNotAdded(t *testing.T) {
 	m := NewMemory()

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"bluetrace/nodes"
 	"bluetrace/protocol"
@@ -121,6 +122,11 @@ func TestNoFileDescriptorsLeftForANewSession(t *testing.T) {
 	in.say(protocol.CommandDownload)
 	in.tempID()
 	r.awaitAlive(3)
+	young.say(protocol.CommandLogout)
+	r.await("a long lingering close, after the short one", func() bool {
+		lingers := func(x *conn) bool { return time.Until(x.lingerUntil) > time.Minute }
+		return slices.ContainsFunc(r.server.alive, lingers)
+	})
 }
 
 // After any other error of Accept the server goes on, unless the listener is

@@ -119,6 +119,19 @@ func TestPhonePausesWhenReadsFail(t *testing.T) {
 	expect(t, "reads", f.reads, maxReadErrors)
 }
 
+// Errors count from the last datagram on.
+func TestADatagramEndsTheCountOfReadErrors(t *testing.T) {
+	r := newPhoneRig(t, nil)
+	f := &failing{after: func() {}}
+	for range 2 {
+		for range maxReadErrors - 1 {
+			f.errors = append(f.errors, errors.New("connection refused"))
+		}
+		f.errors = append(f.errors, nil)
+	}
+	within(t, "receiving", func() { r.phone.receiveFrom(f) })
+}
+
 // Invalid datagrams from ten thousand sources use no more memory than the limits
 // of the assembler allow.
 func TestGarbageCostsNoMemory(t *testing.T) {

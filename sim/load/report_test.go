@@ -94,6 +94,8 @@ func TestChecksOfALoad(t *testing.T) {
 		threshold("response_time", "p", "<", 50, 51),
 		threshold("login.response_time", "max", "<", 0, 100),
 		threshold("login.service_time", "max", "<", 0, 99.5),
+		threshold("service_time", "max", "<", 0, 99.5),
+		threshold("schedule_lag", "max", "<", 0, 1.5),
 		threshold("tempid.response_time", "max", "<", 0, 100),
 		threshold("arrivals_dropped", "rate", "<=", 0, 0.5),
 		threshold("operations_unknown", "count", "==", 0, 0),
@@ -106,6 +108,8 @@ func TestChecksOfALoad(t *testing.T) {
 	want := []string{
 		"passed response_time: p< 50.004 ms", "failed login.response_time: max< 100.008 ms",
 		"passed login.service_time: max< 99.025 ms",
+		"passed service_time: max< 99.025 ms",
+		"passed schedule_lag: max< 1 ms",
 		"failed tempid.response_time: max< no sample: nothing of this kind happened",
 		"passed arrivals_dropped: rate<= 0.5",
 		"passed operations_unknown: count== 0",

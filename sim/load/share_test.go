@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -167,6 +168,24 @@ func TestPartsMergeWithoutLoss(t *testing.T) {
 			t.Errorf("an operation without an end: broken %q", b.broken)
 		}
 	})
+}
+
+// TestPartsKeepTheTimesApart: the response, the service time and the lag of an operation stay those of the part.
+func TestPartsKeepTheTimesApart(t *testing.T) {
+	m := measured(10)
+	all, err := merged([]*Part{m.part(true)}, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, want := &all.figures.kinds[Login], &m.figures.kinds[Login]
+	if !got.response.HDR().Equals(want.response.HDR()) || !got.service.HDR().Equals(want.service.HDR()) ||
+		!got.lag.HDR().Equals(want.lag.HDR()) {
+		t.Errorf("response %v, service %v, lag %v", got.response.HDR().Max(), got.service.HDR().Max(),
+			got.lag.HDR().Max())
+	}
+	if got, want := all.figures.histograms(), m.figures.histograms(); !reflect.DeepEqual(got, want) {
+		t.Errorf("second by second: %+v, want %+v", got, want)
+	}
 }
 
 // TestShareEndsWhenAllDo: a share ends at the time that its coordinator gives, and not at the end of its schedule.

@@ -205,6 +205,21 @@ func TestTimeOut(t *testing.T) {
 	}
 }
 
+// TestTimeOutIsOfOneConnection checks that the time of a connect does not end a later one in the same place of the
+// table.
+func TestTimeOutIsOfOneConnection(t *testing.T) {
+	r := newRig(t, delays10)
+	r.addFault(second, second, world.Fault{Kind: fault.TimeOut, Of: phones(0)})
+	r.Call(1500*ms, func() { r.loginOK(0) })
+	r.Call(4*second, func() { r.Type(0, protocol.CommandLogout) })
+	r.addFault(5*second, 8*second, world.Fault{Kind: fault.TimeOut, Of: phones(1)})
+	r.Call(6*second, func() { r.loginOK(1) })
+	r.until(20 * second)
+	wantLines(t, "prints", r.traced("cannot connect"))
+	wantLines(t, "accepted", r.traced("accepts"), "2.010000000 server: accepts c1 of a",
+		"13.010000000 server: accepts c2 of b")
+}
+
 // TestCutOfStreams checks that sent bytes arrive in order after a cut, and that a
 // cut in one direction blocks only that one.
 func TestCutOfStreams(t *testing.T) {
