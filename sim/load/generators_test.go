@@ -465,3 +465,20 @@ func TestDriftOfClocks(t *testing.T) {
 		}
 	})
 }
+
+// TestWarmUpNeedsTheFiguresOfAll: without the figures of one generator no median is known, and the server is not blamed.
+func TestWarmUpNeedsTheFiguresOfAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStage(t, 2, 0, quick)
+		defer s.close()
+		c := load.Faked(load.NewFake(quick), 90, traffic())
+		c.Generators = s.crew
+		time.AfterFunc(500*ms, func() { s.mute[1].Store(true) }) // the load begins after a second
+		time.AfterFunc(2900*ms, func() { s.mute[1].Store(false) })
+		_, err := load.Run(t.Context(), c)
+		const want = "figures of 1 of 2 generators had come"
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	})
+}

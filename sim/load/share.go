@@ -56,6 +56,8 @@ type Leader interface {
 
 // Generators are processes that carry out a load, each its share. Run coordinates them instead of sending requests.
 type Generators interface {
+	// Size returns their number.
+	Size() int
 	// Prepare divides a load, and waits until all phones are ready.
 	Prepare(ctx context.Context, c *Config) error
 	// Begin makes all of them begin at a time, which is after the present by beginLead.
@@ -190,7 +192,7 @@ func (w *watch) partSoFar(at time.Duration) *Part {
 
 // merged returns the figures of all parts together.
 func merged(parts []*Part, seed uint64) (*Measurement, error) {
-	m := &Measurement{figures: newFigures(0), warm: newFigures(0), seed: seed, HasOwn: len(parts) > 0}
+	m := &Measurement{figures: newFigures(0), warm: newFigures(0), seed: seed, HasOwn: len(parts) > 0, parts: parts}
 	for i, p := range parts {
 		if m.at = min(m.at, p.At); i == 0 {
 			m.at = p.At
@@ -423,6 +425,14 @@ type lateExpected struct{}
 func (lateExpected) Error() string {
 	return "the expected response times did not come before the end of the warm-up: write a longer `warm_up`, or " +
 		"`expected` for each operation"
+}
+
+// lateFigures is the error of a load on several generators if the figures of the warm-up did not come from all of them.
+type lateFigures struct{ came, of int }
+
+func (e lateFigures) Error() string {
+	return fmt.Sprintf("at the end of the warm-up, figures of %d of %d generators had come: write a longer `warm_up`, or "+
+		"`expected` for each operation", e.came, e.of)
 }
 
 // Overloads returns the reasons why a generator of a load on several was the bottleneck, for each with its name.

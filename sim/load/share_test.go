@@ -222,6 +222,7 @@ func TestShareNeedsExpectedTimes(t *testing.T) {
 // end.
 type given []*Part
 
+func (g given) Size() int                              { return 1 }
 func (g given) Prepare(context.Context, *Config) error { return nil }
 func (g given) Begin(time.Time)                        {}
 func (g given) Expect(Times)                           {}

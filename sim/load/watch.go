@@ -308,6 +308,8 @@ func (w *watch) freeze() error {
 			}
 			given = expected[o]
 			frozen[o] = true
+		case !ok && w.Generators != nil && len(m.parts) < w.Generators.Size():
+			return lateFigures{len(m.parts), w.Generators.Size()}
 		case !ok:
 			k := cmp.Or(m.warm.copied(o), &kind{})
 			if n := k.outcomes; n[OK] == 0 {
