@@ -14,7 +14,7 @@ import (
 // after Init.
 type Phone struct {
 	// Expiring an entry and receiving a whole beacon access only the fields from here
-	// to the first field of assembler, which fill two cache lines.
+	// to the first 16 bytes of assembler. In a host's table they fill two cache lines.
 	settings  *PhoneSettings
 	log       ContactLog
 	program   program

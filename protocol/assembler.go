@@ -263,11 +263,15 @@ type sourceIndex struct {
 // becomes empty frees its memory if it was far too large for the sources since it was
 // last empty.
 type sources struct {
-	begun, complete, all chain
+	// A datagram of a whole beacon reads only the fields up to complete.oldest. Together with next of the Assembler
+	// they are 16 bytes, so that a host can keep them in one cache line.
+	begun    chain
+	count    uint16
+	complete chain
+	all      chain
 
-	count uint16
-	peak  uint16 // largest count since it was last 0
-	free  ref    // first unused slot
+	peak uint16 // largest count since it was last 0
+	free ref    // first unused slot
 
 	slots []source
 	index *sourceIndex // nil up to linearSources slots
