@@ -304,24 +304,26 @@ func (s *seats) begin(to io.Writer, from io.Reader) error {
 	return nil
 }
 
+// maxLine limits a line of a worker, in bytes. It is the limit of sim for a message.
+const maxLine = 256 << 20
+
 // toSim carries the lines of a worker to sim, each with the number of its seat. A number alone is the end.
 func (s *seats) toSim(number int, to io.Writer) {
-	lines := bufio.NewReader(s.taken[number].pipe)
-	for {
-		line, err := lines.ReadBytes('\n')
-		text := fmt.Appendf(nil, "%d %s", number, line)
-		if err != nil {
+	lines := bufio.NewScanner(s.taken[number].pipe)
+	lines.Buffer(nil, maxLine)
+	for open := true; open; {
+		open = lines.Scan()
+		text := fmt.Appendf(nil, "%d %s\n", number, lines.Bytes())
+		if !open {
 			text = fmt.Appendf(nil, "%d\n", number)
-			if !errors.Is(err, io.EOF) {
+			if err := lines.Err(); err != nil {
 				s.say("worker %q: %v", s.taken[number].worker, err)
 			}
 		}
 		s.mutex.Lock()
-		_, failed := to.Write(text)
+		_, err := to.Write(text)
 		s.mutex.Unlock()
-		if err != nil || failed != nil {
-			return
-		}
+		open = open && err == nil
 	}
 }
 
