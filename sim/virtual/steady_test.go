@@ -157,7 +157,7 @@ func heap() int64 {
 func TestMemory(t *testing.T) {
 	crowds := map[protocol.Form]int{protocol.Single: 20_000, protocol.Split: 4_000}
 	if testing.Short() {
-		crowds = map[protocol.Form]int{protocol.Single: 2_000, protocol.Split: 2_000}
+		crowds = map[protocol.Form]int{protocol.Single: 5_000, protocol.Split: 4_000}
 	}
 	for form, phones := range crowds {
 		t.Run(form.String(), func(t *testing.T) {
