@@ -112,6 +112,7 @@ func TestNoWelcomeDuringABlock(t *testing.T) {
 	r.read(4, "d")
 	equal(t, "blocked", r.count(EventBlockBegan), 1)
 	same(t, "stored", r.storedAs(2, nil), "1> "+protocol.IsBlocked, "1> FIN")
+	equal(t, "event", r.lastEvent(EventRefused), ServerEvent{Kind: EventRefused, User: alice, Reason: ReasonBlocked})
 }
 
 func TestOwnersChangeAtStored(t *testing.T) {
@@ -133,6 +134,7 @@ func TestOwnersChangeAtStored(t *testing.T) {
 	equal(t, "the second command of the read", len(r.stored), 2)
 	second := r.stored[1].Issue.TempID
 	same(t, "on a full disk", r.storedAs(2, errDisk), alice+": a TempID could not be saved: no space left")
+	equal(t, "event", r.lastEvent(EventNotIssued), ServerEvent{Kind: EventNotIssued, User: alice, TempID: second})
 	_, ok = r.s.Resolve(second)
 	equal(t, "the second resolves", ok, false)
 	equal(t, "the session goes on", r.s.Reading(0), true)

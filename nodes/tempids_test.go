@@ -80,6 +80,18 @@ func TestTempIDIndexIsFull(t *testing.T) {
 	}
 }
 
+// The answers of one input use the memory of those of the input before.
+func TestAnswersUseTheSameMemory(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.login(0, alice, alicePassword)
+	for range 1000 {
+		r.download(0)
+	}
+	if n := cap(r.s.scratch); n > 256 {
+		t.Errorf("%d bytes are kept for answers", n)
+	}
+}
+
 // The cost of an upload for each TempID is the same with ten and ten million.
 func BenchmarkResolve(b *testing.B) {
 	for _, n := range []int{10, 10_000, 10_000_000} {
