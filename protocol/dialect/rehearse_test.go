@@ -186,6 +186,8 @@ func TestRehearseFails(t *testing.T) {
 			`login: expected that the phone gets the outcome "wrong", found the outcome "welcome"`},
 		{"send: bye", "send: up", `logout: expected that the server gets it, found that the phone waits for the ` +
 			`next message (unread: "fin\n"), and the server for the next message`},
+		{"send: get", `send: "g\net"`, `download: expected that the phone gets the TempID "00012345678901234567", found ` +
+			`that the phone waits for "{tempid}", and the server for the next message (unread: "g\net\n")`},
 		{"send: up", `send: "up\nx"`, `upload of two entries: expected that the phone gets the end of the upload, ` +
 			`found that the phone waits for "fin", and the server for the next message (unread: "up\nx\n` +
 			`12345678901234567890 30/07/2020 16:50:00 30/07/2020 17:05:00\n` +

@@ -351,3 +351,34 @@ func TestNumbersOnTheWire(t *testing.T) {
 		{time.Second, "own 1", "own 6", 1250 * ms, true},
 	})
 }
+
+// TestCountsOfUploads: a count above 10,000,000, or that no number can hold, is none.
+func TestCountsOfUploads(t *testing.T) {
+	for count, want := range map[string]string{
+		"10000000": "peer ok", "10000001": "", "99999999999999999999": "", "30000000": "", "x": "",
+	} {
+		converse(t, dialect.NewServerSide(parsed(t, "login: [send: '{user} {password}']\nagain: [send: '{password}']\n"+
+			"outcomes: {welcome: hi, wrong: 'no'}\n"+
+			"upload: [send: 'up {n};', recv: ok, each: [send: '{tempid} {start} {expiry};'], recv: fin]\n"),
+			&dialect.Issued{}), []input{
+			{0, "peer alice pw", "own alice", 100 * ms, true},
+			{100 * ms, "wake", "own pw", 250 * ms, false},
+			{250 * ms, "own " + protocol.Welcome, "attempted welcome|peer hi", 250 * ms, false},
+			{time.Second, "peer up " + count + ";", want, 1250 * ms, want != ""},
+		})
+	}
+}
+
+// TestParseTemplate: a template has a text, and a value whose length is known only by what follows it has a text there.
+func TestParseTemplate(t *testing.T) {
+	const two = "{password} follows a value of unknown length: write a text between them"
+	for text, want := range map[string]string{
+		"": "the text is empty", "{user}{password}": two, "{*}{password}": two, "{entries}{password}": two,
+		"{user} {password}": "", "{tempid}{user}": "", "{n}{start}": "", "{nobody}{user}": "", "{": "", "}{user": "",
+	} {
+		parsed, err := dialect.ParseTemplate(text)
+		if parsed.Text != text || (err == nil) != (want == "") || err != nil && err.Error() != want {
+			t.Errorf("%q: %q, %v, want %q", text, parsed.Text, err, want)
+		}
+	}
+}
