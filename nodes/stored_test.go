@@ -129,6 +129,7 @@ func TestOwnersChangeAtStored(t *testing.T) {
 	equal(t, "reading", r.s.Reading(0), false)
 	same(t, "others go on", r.read(1, "bob's noise"), bob+`: no command: "bob's noise"`)
 	same(t, "stored", r.storedAs(1, nil), "0> "+i.TempID.String(), "user: "+alice+"\nTempID:\n"+i.TempID.String())
+	equal(t, "event", r.lastEvent(EventIssued), ServerEvent{Kind: EventIssued, User: alice, TempID: i.TempID})
 	got, ok := r.s.Resolve(i.TempID)
 	equal(t, "resolves now", ok && got == i, true)
 	equal(t, "the second command of the read", len(r.stored), 2)

@@ -373,7 +373,8 @@ func TestNamesThatCannotBeWritten(t *testing.T) {
 	issues, _ := s.Store([]nodes.Record{{Issue: nodes.Issue{User: alice, TempID: tempID(1), Start: 0,
 		Expiry: 1 << 60}}})
 	contains(t, "year", issues, "0000 to 9999")
-	for _, times := range [][2]int64{{firstWritable - 1, 0}, {0, lastWritable + 1}} {
+	for _, times := range [][2]int64{{firstWritable - 1, 0}, {0, firstWritable - 1}, {0, lastWritable + 1},
+		{lastWritable + 1, 0}} {
 		issues, _ = s.Store([]nodes.Record{{Issue: nodes.Issue{User: alice, TempID: tempID(1), Start: times[0],
 			Expiry: times[1]}}})
 		contains(t, "a second beyond", issues, "0000 to 9999")
