@@ -156,6 +156,26 @@ func TestStoredAfterTheSessionEnded(t *testing.T) {
 	equal(t, "and a password", sent(r.read(0, bobPassword)), welcome)
 }
 
+// The answer to a login is not sent after its session has ended, also not to the next session of the connection.
+func TestALoginIsNotAnsweredAfterTheSessionEnded(t *testing.T) {
+	for _, passwords := range [][]string{{"a"}, {"a", alicePassword}, {"a", "b", "c"}} {
+		r := newServerRig(t, nil)
+		r.accept(0)
+		r.read(0, alice)
+		last := len(passwords) - 1
+		for _, p := range passwords[:last] {
+			r.read(0, p)
+		}
+		r.hold = true
+		same(t, "the last password", r.read(0, passwords[last]))
+		same(t, "the connection breaks", r.eof(0), "0> FIN")
+		r.accept(0)
+		same(t, "stored", r.storedAs(r.waiting[0], nil))
+		same(t, "a username", r.read(0, bob))
+		equal(t, "and a password", sent(r.read(0, bobPassword)), welcome)
+	}
+}
+
 func TestStoredTwicePanics(t *testing.T) {
 	r := newServerRig(t, nil)
 	defer func() {

@@ -70,6 +70,7 @@ func TestTempIDIndexIsFull(t *testing.T) {
 	for range n {
 		x.put(drawn{Issue: Issue{User: "u", TempID: protocol.DrawTempID(src), Start: 0, Expiry: 900}, stored: true})
 	}
+	equal(t, "beside the tables", len(x.unpacked), 0)
 	places := 0
 	for i := range x.tables {
 		places += len(x.tables[i].entries)
