@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -80,4 +81,34 @@ func TestContactLogText(t *testing.T) {
 		"11000000000000000002\n30/07/2020 16:58:14\n30/07/2020 17:13:14\n")
 	defer func() { equal(t, "panic", recover(), any("contact log: entry 2 of 2")) }()
 	log.At(2)
+}
+
+// A copy does not change with the original, and is used instead of it.
+func TestContactLogCopy(t *testing.T) {
+	var log, saved ContactLog
+	for i := range 100 {
+		log.push(beaconNumber(i), time.Duration(i))
+	}
+	log.expire(40, 10)
+	saved.CopyFrom(&log)
+	before := log.entries()
+	equal(t, "entries", len(before), 69)
+	log.expire(1000, 1)
+	for i := range 200 {
+		log.push(beaconNumber(1000+i), 1000)
+	}
+	equal(t, "the copy", slices.Equal(saved.entries(), before), true)
+	equal(t, "its oldest entry leaves in time", saved.expire(41, 10), 1)
+	saved.push(beaconNumber(7), 50)
+	equal(t, "its newest entry", saved.At(68), Contact{Beacon: *beaconNumber(7), Received: 50})
+	memory := &saved.ring[0]
+	saved.CopyFrom(&ContactLog{})
+	equal(t, "the copy of an empty log", saved.Len(), 0)
+	_, any := saved.Oldest()
+	equal(t, "has an oldest entry", any, false)
+	log = ContactLog{}
+	log.push(beaconNumber(8), 60)
+	saved.CopyFrom(&log)
+	equal(t, "the next copy", saved.At(0), Contact{Beacon: *beaconNumber(8), Received: 60})
+	equal(t, "in the same memory", &saved.ring[0] == memory, true)
 }

@@ -38,8 +38,11 @@ func TestJoinedWrongPasswordsBlockSilently(t *testing.T) {
 		same(t, "joined", r.read(c, alice+"bad"))
 	}
 	equal(t, "began", r.count(EventBlockBegan), 1)
+	equal(t, "event", r.lastEvent(EventBlockBegan), ServerEvent{Kind: EventBlockBegan, User: alice,
+		Reason: ReasonJoined})
 	r.accept(3)
 	same(t, "during the block, the right one", r.read(3, alice+alicePassword))
+	equal(t, "event", r.lastEvent(EventRefused), ServerEvent{Kind: EventRefused, User: alice, Reason: ReasonJoined})
 	same(t, "continues as after an unknown name", r.read(3, alicePassword), "3> "+tryAgain)
 	equal(t, "was not counted", r.count(EventWrongPassword), 4)
 	equal(t, "at the end", r.at(time.Minute-1).tryLogin(4, alice, alicePassword), refused)

@@ -105,13 +105,26 @@ func TestLoginsThatFail(t *testing.T) {
 		return r
 	}
 	r := start()
-	r.p.ConnectFailed(r.now, "connection refused", &r.out)
+	r.at(time.Second).p.ConnectFailed(r.now, "connection refused", &r.out)
 	same(t, "refused", r.runEffects(), "cannot connect to the server: connection refused", "login: connection lost")
+	equal(t, "nothing was sent: began with the failure", r.done[0].Began, time.Second)
 
 	r = start()
 	r.connected()
 	r.typed(alice)
-	same(t, "closed", r.closed(), "the server closed the connection", "(close)", "login: connection lost")
+	same(t, "closed", r.at(time.Second).closed(), "the server closed the connection", "(close)",
+		"login: connection lost")
+	equal(t, "no password was sent: began with the failure", r.done[0].Began, time.Second)
+
+	r = start()
+	r.connected()
+	r.typed(alice)
+	r.typed("x")
+	r.at(time.Second).wake()
+	r.read(tryAgain)
+	r.at(2 * time.Second).closed()
+	equal(t, "began with the first password", r.done[0].Began, time.Second)
+	equal(t, "no second password was sent: began with the failure", r.done[1].Began, 2*time.Second)
 
 	r = start()
 	r.connected()
@@ -141,9 +154,13 @@ func TestASecondProgramTakesTheSession(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	first.typed("Download_tempID")
 	r.p.TakeSession(&first.p)
+	equal(t, "the limit of the answer", r.next(), first.now.Elapsed+10*time.Second)
 	same(t, "answer", r.read(someID), "TempID:\n"+someID, "download: ok", "? input the command: ")
 	equal(t, "the first is offline", first.p.Stage(), StageOffline)
 	equal(t, "and waits for nothing", first.next(), -1)
+	same(t, "and does nothing at the end of the connection", first.closed())
+	same(t, "and keeps no line", first.typed("Beacon ::1 1"), textNoTempID)
+	same(t, "and closes nothing when it starts again", first.open(), "(connect)", "? Username: ")
 }
 
 // A load generator has phones that differ in their settings only.

@@ -57,6 +57,22 @@ func TestLogSurvivesARestart(t *testing.T) {
 	}
 }
 
+// A log that is restored has the newest entries up to its limit.
+func TestRestoreOfMoreThanTheLimit(t *testing.T) {
+	for limit, want := range map[int]int{0: 3, 1: 1, 2: 2, 3: 3, 4: 3} {
+		r := newPhoneRig(t, func(s *PhoneSettings) { s.MaxEntries = limit })
+		var stored []StoredContact
+		for i := range 3 {
+			stored = append(stored, StoredContact{Beacon: *beaconNumber(i), Received: startWall - int64(3-i)})
+		}
+		r.p.Restore(r.now, stored)
+		equal(t, "entries", r.p.Log().Len(), want)
+		for i := range want {
+			equal(t, "entry", r.p.Log().At(i).Beacon, stored[3-want+i].Beacon)
+		}
+	}
+}
+
 func TestRestoreIsForTheBeginning(t *testing.T) {
 	r := newPhoneRig(t, nil)
 	r.p.Restore(r.now, []StoredContact{{Received: r.now.Wall}})

@@ -155,26 +155,44 @@ func TestRetentionBoundaries(t *testing.T) {
 	}
 }
 
-// Every input first removes expired entries.
+// Every input first removes expired entries, and judges a beacon whose fourth part is overdue.
 func TestExpiryComesBeforeInput(t *testing.T) {
 	inputs := map[string]func(r *phoneRig){
-		"a datagram":   func(r *phoneRig) { r.deliver(sender2, "x") },
-		"a beacon":     func(r *phoneRig) { r.p.Beacon(r.now, sender, &r.out) },
-		"a line":       func(r *phoneRig) { r.typed("Upload_contact_log"); r.read("1") },
-		"bytes":        func(r *phoneRig) { r.read("x") },
-		"a close":      func(r *phoneRig) { r.closed() },
-		"a start":      func(r *phoneRig) { r.open() },
-		"end of input": func(r *phoneRig) { r.inputEnded() },
+		"a datagram":          func(r *phoneRig) { r.deliver(sender2, "x") },
+		"a beacon":            func(r *phoneRig) { r.p.Beacon(r.now, sender, &r.out) },
+		"a line":              func(r *phoneRig) { r.typed("Upload_contact_log"); r.read("1") },
+		"bytes":               func(r *phoneRig) { r.read("x") },
+		"a connection":        func(r *phoneRig) { r.connected() },
+		"a failed connection": func(r *phoneRig) { r.p.ConnectFailed(r.now, "refused", &r.out) },
+		"a close":             func(r *phoneRig) { r.closed() },
+		"a start":             func(r *phoneRig) { r.open() },
+		"an upload":           func(r *phoneRig) { r.p.Upload(r.now, nil, &r.out) },
+		"end of input":        func(r *phoneRig) { r.inputEnded() },
 	}
+	beacon := whole(utc(), someID, 0, 15*time.Minute)
 	for title, input := range inputs {
 		r := newPhoneRig(t, nil).ready()
-		r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
-		r.at(r.now.Elapsed + 3*time.Minute)
+		r.deliver(sender, beacon)
+		at := r.now.Elapsed + 3*time.Minute
+		r.at(at - 250*time.Millisecond)
+		for _, p := range []string{beacon[:20], beacon[20:39], beacon[39:58]} {
+			r.deliver(sender2, p)
+		}
+		r.at(at)
 		input(r)
 		r.runEffects()
 		equal(t, title+": expired", r.expired, 1)
-		equal(t, title+": kept", r.p.Log().Len(), 0)
+		equal(t, title+": kept", r.p.Log().Len(), 1)
+		equal(t, title+": received", r.p.Log().At(0).Received, at)
 	}
+}
+
+// The limit of an answer comes before a datagram at the same time.
+func TestTheAnswerLimitComesBeforeADatagram(t *testing.T) {
+	r := newPhoneRig(t, nil).ready()
+	r.at(time.Second).typed("Download_tempID")
+	r.at(11*time.Second).p.Datagram(r.now, sender, []byte("x"), &r.out)
+	same(t, "at the limit", r.runEffects(), textNoAnswer, "download: no answer", prompt)
 }
 
 func TestBeaconIsSentAsItIs(t *testing.T) {
@@ -258,4 +276,25 @@ func TestMaxEntries(t *testing.T) {
 	equal(t, "gone before their time", r.expired, 3)
 	equal(t, "said", strings.Count(r.terminal.String(),
 		"the contact log is full with 2 entries: the oldest go before their time\n"), 1)
+}
+
+// A host stores a valid beacon as the log has it, with the wall time of its verdict, also if its fourth part never came.
+func TestTheEntryOfAVerdict(t *testing.T) {
+	beacon := whole(utc(), someID, 0, 15*time.Minute)
+	for _, datagrams := range [][]string{{beacon}, {beacon[:20], beacon[20:39], beacon[39:58]}} {
+		r := newPhoneRig(t, nil)
+		r.now = Now{Elapsed: 5, Wall: startWall + 7}
+		for _, d := range datagrams {
+			r.p.Datagram(r.now, sender, []byte(d), &r.out)
+			r.runEffects()
+		}
+		r.now = Now{Elapsed: 5 + 250e6, Wall: startWall + 9}
+		r.wake()
+		equal(t, "verdicts", len(r.judged), 1)
+		e := r.judged[0]
+		equal(t, "entry", e.Contact(), StoredContact{Beacon: r.p.Log().At(0).Beacon, Received: e.At.Wall})
+		equal(t, "it expires a nanosecond before", r.p.ExpiresBy(e.At.Elapsed+3*time.Minute-1), false)
+		equal(t, "it expires", r.p.ExpiresBy(e.At.Elapsed+3*time.Minute), true)
+	}
+	equal(t, "an empty log expires", newPhoneRig(t, nil).p.ExpiresBy(time.Hour), false)
 }

@@ -84,7 +84,8 @@ func TestCommandsWithoutAServer(t *testing.T) {
 		{"Download_tempID", "download"}, {"Upload_contact_log", "upload"}, {"log out", "logout"},
 	} {
 		t.Run(e.typed, func(t *testing.T) {
-			same(t, e.typed, r.typed(e.typed), textNotConnected, e.op+": connection lost")
+			same(t, e.typed, r.at(time.Minute).typed(e.typed), textNotConnected, e.op+": connection lost")
+			equal(t, "began", r.done[len(r.done)-1].Began, time.Minute)
 		})
 	}
 	same(t, "beacon", r.typed("Beacon 127.0.0.1 1"), textNoTempID)
@@ -95,7 +96,8 @@ func TestCommandsWithoutAServer(t *testing.T) {
 func TestLogOut(t *testing.T) {
 	for _, typed := range []string{"log out", "logout"} {
 		r := newPhoneRig(t, nil).ready()
-		same(t, typed, r.typed(typed), "> log out", "you have logged out", "(close)", "logout: ok")
+		same(t, typed, r.at(time.Second).typed(typed), "> log out", "you have logged out", "(close)", "logout: ok")
+		equal(t, "began", r.done[1].Began, time.Second)
 		equal(t, "stage", r.p.Stage(), StageLoggedOut)
 		same(t, "a line typed now is ignored", r.typed("Download_tempID"))
 		heard := r.deliver(sender, whole(utc(), someID, 0, 15*time.Minute))
@@ -222,6 +224,8 @@ func TestPhoneSettingsAreRefused(t *testing.T) {
 			t.Errorf("got %v, want %q", err, b.want)
 		}
 	}
+	equal(t, "the smallest", PhoneSettings{Retention: 1, AnswerLimit: 1, TempIDLifetime: time.Second, JoinLogin: true,
+		Form: protocol.Single, Zone: utc()}.Validate(), nil)
 }
 
 // Bytes of a peer cannot forge a verdict or a control sequence.

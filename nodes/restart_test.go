@@ -134,3 +134,22 @@ func TestRestoreRefuses(t *testing.T) {
 		})
 	}
 }
+
+// Issues of the years 1 to 9998 are restored.
+func TestRestoreTakesEveryYearThatIsPrinted(t *testing.T) {
+	for _, test := range []struct {
+		start, expiry int64
+		refused       bool
+	}{
+		{earliestIssue, earliestIssue + 1, false}, {earliestIssue - 1, earliestIssue + 1, true},
+		{latestIssue - 1, latestIssue, false}, {latestIssue - 1, latestIssue + 1, true},
+	} {
+		r := newServerRig(t, nil)
+		i := Issue{User: alice, TempID: protocol.TempID([]byte(someID)), Start: test.start, Expiry: test.expiry}
+		equal(t, "refused", r.s.Restore(r.now, Record{Issue: i}) != nil, test.refused)
+		got, ok := r.s.Resolve(i.TempID)
+		equal(t, "resolves", ok && got == i, !test.refused)
+	}
+	equal(t, "the first", protocol.LocalTime(earliestIssue).String(), "01/01/0001 00:00:00")
+	equal(t, "the last", protocol.LocalTime(latestIssue).String(), "31/12/9998 23:59:59")
+}

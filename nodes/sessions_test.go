@@ -207,6 +207,42 @@ func TestAnAccountWithOneSessionLeftKeepsIt(t *testing.T) {
 	equal(t, "the others stay", r.closed[0] || r.closed[2], false)
 }
 
+// An account whose sessions have ended is none of those that have one session each.
+func TestAnAccountWithoutSessionsIsNotCounted(t *testing.T) {
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = 2 })
+	r.login(0, bob, bobPassword)
+	r.eof(0)
+	r.login(1, alice, alicePassword)
+	r.login(2, alice, alicePassword)
+	r.accept(3)
+	equal(t, "the longest idle of two goes", r.closed[1], true)
+	equal(t, "the new one goes", r.closed[3], false)
+}
+
+// A deadline comes before every input that arrives at the same time.
+func TestDeadlinesComeBeforeInput(t *testing.T) {
+	for title, input := range map[string]func(r *serverRig) []string{
+		"a connection":  func(r *serverRig) []string { r.accept(3); return r.runEffects() },
+		"bytes":         func(r *serverRig) []string { return r.read(1, "x") },
+		"its own bytes": func(r *serverRig) []string { return r.read(0, alice) },
+		"an end":        func(r *serverRig) []string { return r.eof(1)[:2] },
+		"its own end":   func(r *serverRig) []string { return r.eof(0) },
+		"a store":       func(r *serverRig) []string { return r.storedAs(1, nil)[:2] },
+		"an eviction": func(r *serverRig) []string {
+			r.s.EvictSession(r.now, &r.out)
+			return r.runEffects()[:2]
+		},
+	} {
+		r := newServerRig(t, nil)
+		r.accept(0)
+		r.at(time.Second).accept(1)
+		r.login(2, bob, bobPassword)
+		r.hold = true
+		r.read(2, "Download_tempID")
+		same(t, title, input(r.at(2*time.Minute)), "a session did not log in within 2m0s", "0> FIN")
+	}
+}
+
 // Evictions at the limit are printed once, then once per hundred.
 func TestEvictionsArePrintedOncePerHundred(t *testing.T) {
 	r := newServerRig(t, func(s *ServerSettings) { s.MaxConnections = 1 })
@@ -301,4 +337,28 @@ func TestServerSettingsAreRefused(t *testing.T) {
 			t.Errorf("got %v, want %q", err, b.want)
 		}
 	}
+}
+
+// The smallest and the largest valid settings of a server.
+func TestServerSettingsAtTheirLimits(t *testing.T) {
+	s := ServerSettings{BlockDuration: 1, TempIDLifetime: time.Second, LoginTimeout: 1, IdleTimeout: 1, Attempts: 1,
+		MaxUnknownNames: 1, MaxBlockedBytes: 1, Zone: utc(), Entropy: &constantSource{}}
+	equal(t, "the smallest", s.Validate(), nil)
+	equal(t, "blocked names", s.MaxBlockedNames(), 1)
+	s.MaxUploadLines, s.MaxBlockedBytes = 9_999_999, 3*UnknownNameBytes-1
+	equal(t, "the most lines of an upload", s.Validate(), nil)
+	equal(t, "blocked names", s.MaxBlockedNames(), 2)
+}
+
+// The default settings are the values of PROTOCOL.md.
+func TestDefaultSettings(t *testing.T) {
+	s := DefaultServerSettings()
+	s.Zone = nil
+	equal(t, "server", s, ServerSettings{BlockDuration: 60 * time.Second, TempIDLifetime: 900 * time.Second,
+		LoginTimeout: 120 * time.Second, IdleTimeout: 3600 * time.Second, Attempts: 3, MaxUploadLines: 300_000,
+		MaxUploadBytes: 268_435_456, MaxUnknownNames: 65_536, MaxBlockedBytes: 134_217_728})
+	p := DefaultPhoneSettings()
+	p.Zone = nil
+	equal(t, "phone", p, PhoneSettings{Retention: 180 * time.Second, PasswordPause: 50 * time.Millisecond,
+		RetryPause: 500 * time.Millisecond, AnswerLimit: 10 * time.Second, TempIDLifetime: 900 * time.Second})
 }

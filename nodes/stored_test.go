@@ -112,6 +112,7 @@ func TestNoWelcomeDuringABlock(t *testing.T) {
 	r.read(4, "d")
 	equal(t, "blocked", r.count(EventBlockBegan), 1)
 	same(t, "stored", r.storedAs(2, nil), "1> "+protocol.IsBlocked, "1> FIN")
+	equal(t, "event", r.lastEvent(EventRefused), ServerEvent{Kind: EventRefused, User: alice, Reason: ReasonBlocked})
 }
 
 func TestOwnersChangeAtStored(t *testing.T) {
@@ -128,11 +129,13 @@ func TestOwnersChangeAtStored(t *testing.T) {
 	equal(t, "reading", r.s.Reading(0), false)
 	same(t, "others go on", r.read(1, "bob's noise"), bob+`: no command: "bob's noise"`)
 	same(t, "stored", r.storedAs(1, nil), "0> "+i.TempID.String(), "user: "+alice+"\nTempID:\n"+i.TempID.String())
+	equal(t, "event", r.lastEvent(EventIssued), ServerEvent{Kind: EventIssued, User: alice, TempID: i.TempID})
 	got, ok := r.s.Resolve(i.TempID)
 	equal(t, "resolves now", ok && got == i, true)
 	equal(t, "the second command of the read", len(r.stored), 2)
 	second := r.stored[1].Issue.TempID
 	same(t, "on a full disk", r.storedAs(2, errDisk), alice+": a TempID could not be saved: no space left")
+	equal(t, "event", r.lastEvent(EventNotIssued), ServerEvent{Kind: EventNotIssued, User: alice, TempID: second})
 	_, ok = r.s.Resolve(second)
 	equal(t, "the second resolves", ok, false)
 	equal(t, "the session goes on", r.s.Reading(0), true)
@@ -151,6 +154,26 @@ func TestStoredAfterTheSessionEnded(t *testing.T) {
 	equal(t, "the new session is not concerned", r.s.Reading(0), true)
 	same(t, "and awaits a username", r.read(0, bob))
 	equal(t, "and a password", sent(r.read(0, bobPassword)), welcome)
+}
+
+// The answer to a login is not sent after its session has ended, also not to the next session of the connection.
+func TestALoginIsNotAnsweredAfterTheSessionEnded(t *testing.T) {
+	for _, passwords := range [][]string{{"a"}, {"a", alicePassword}, {"a", "b", "c"}} {
+		r := newServerRig(t, nil)
+		r.accept(0)
+		r.read(0, alice)
+		last := len(passwords) - 1
+		for _, p := range passwords[:last] {
+			r.read(0, p)
+		}
+		r.hold = true
+		same(t, "the last password", r.read(0, passwords[last]))
+		same(t, "the connection breaks", r.eof(0), "0> FIN")
+		r.accept(0)
+		same(t, "stored", r.storedAs(r.waiting[0], nil))
+		same(t, "a username", r.read(0, bob))
+		equal(t, "and a password", sent(r.read(0, bobPassword)), welcome)
+	}
 }
 
 func TestStoredTwicePanics(t *testing.T) {

@@ -70,6 +70,7 @@ func TestTempIDIndexIsFull(t *testing.T) {
 	for range n {
 		x.put(drawn{Issue: Issue{User: "u", TempID: protocol.DrawTempID(src), Start: 0, Expiry: 900}, stored: true})
 	}
+	equal(t, "beside the tables", len(x.unpacked), 0)
 	places := 0
 	for i := range x.tables {
 		places += len(x.tables[i].entries)
@@ -77,6 +78,18 @@ func TestTempIDIndexIsFull(t *testing.T) {
 	bytes := places * int(unsafe.Sizeof(indexEntry{}))
 	if x.len() != n || bytes > 29*n {
 		t.Errorf("%d TempIDs in %d bytes, want %d in at most %d", x.len(), bytes, n, 29*n)
+	}
+}
+
+// The answers of one input use the memory of those of the input before.
+func TestAnswersUseTheSameMemory(t *testing.T) {
+	r := newServerRig(t, nil)
+	r.login(0, alice, alicePassword)
+	for range 1000 {
+		r.download(0)
+	}
+	if n := cap(r.s.scratch); n > 256 {
+		t.Errorf("%d bytes are kept for answers", n)
 	}
 }
 

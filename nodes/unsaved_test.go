@@ -163,3 +163,25 @@ func TestAPostponedAttemptOutlastsAStore(t *testing.T) {
 	r.at(at).wake()
 	equal(t, "record", r.stored[len(r.stored)-1].Attempts, Attempts{Known: true, User: bob, Wrong: 1})
 }
+
+// A postponed attempt is stored in its time, also if another store is due later. The earlier of the two is next.
+func TestTheEarlierStoreIsNext(t *testing.T) {
+	earlier := 0
+	for i := range 20 {
+		r := newServerRig(t, nil)
+		r.fail = errDisk
+		r.tryLogin(0, alice, "bad")
+		equal(t, "the next try", r.next(), retrySaving)
+		r.accept(1)
+		r.read(1, bob+fmt.Sprint("bad", i))
+		if r.next() > retrySaving {
+			t.Errorf("the next store is due at %v", r.next())
+		}
+		if r.next() < retrySaving {
+			earlier++
+		}
+	}
+	if earlier < 5 {
+		t.Errorf("%d of 20 postponed attempts are stored before the next try", earlier)
+	}
+}

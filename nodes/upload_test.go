@@ -154,7 +154,7 @@ func TestABrokenUploadNamesNoOwner(t *testing.T) {
 // Incomplete uploads use no more memory than the limit: the largest is closed, and the
 // others go on.
 func TestMaxUploadBytes(t *testing.T) {
-	r := newServerRig(t, func(s *ServerSettings) { s.MaxUploadBytes = 200 })
+	r := newServerRig(t, func(s *ServerSettings) { s.MaxUploadBytes = 194 })
 	r.login(0, alice, alicePassword)
 	r.login(1, bob, bobPassword)
 	for _, c := range []Conn{0, 1} {
@@ -164,9 +164,9 @@ func TestMaxUploadBytes(t *testing.T) {
 	entry := someID + someStart + someEnd
 	r.read(0, entry+entry) // 116 bytes
 	r.read(1, entry+someID)
-	equal(t, "194 bytes", r.closed[0] || r.closed[1], false)
+	equal(t, "at the limit", r.closed[0] || r.closed[1], false)
 	same(t, "the line beyond", r.read(1, someStart),
-		"more than 200 bytes of uploads under way: the largest, of "+alice+", is closed",
+		"more than 194 bytes of uploads under way: the largest, of "+alice+", is closed",
 		alice+": incomplete upload: 6 of 9 lines\n"+
 			strings.TrimSuffix(strings.Repeat(someID+"\n"+someStart+"\n"+someEnd+"\n", 2), "\n"),
 		alice+" logout", "0> FIN", "1> 1")
@@ -186,17 +186,29 @@ func TestMaxUploadBytes(t *testing.T) {
 	r.read(1, entry+entry)
 	r.eof(1)
 	equal(t, "bytes of uploads in progress", r.s.uploadBytes, 0)
+	r.login(2, alice, alicePassword)
+	r.read(2, "Upload_contact_log")
+	r.read(2, "12")
+	r.read(2, entry+entry+entry+someID)
+	said := r.read(2, someStart)
+	equal(t, "the line of the largest upload gets no answer", sent(said), "FIN")
+	equal(t, "usage", r.s.Usage(), Usage{})
 }
 
 func TestALongBrokenUploadIsNotShownWhole(t *testing.T) {
-	r := newServerRig(t, nil)
-	r.login(0, alice, alicePassword)
-	r.read(0, "Upload_contact_log")
-	r.read(0, "6000")
-	for range 1002 {
-		r.read(0, someID+someStart+someEnd)
+	broken := func(entries int) string {
+		r := newServerRig(t, nil)
+		r.login(0, alice, alicePassword)
+		r.read(0, "Upload_contact_log")
+		r.read(0, "6000")
+		for range entries {
+			r.read(0, someID+someStart+someEnd)
+		}
+		return r.eof(0)[0]
 	}
-	said := r.eof(0)[0]
+	equal(t, "the longest that is shown whole", broken(1000), alice+": incomplete upload: 3000 of 6000 lines"+
+		strings.Repeat("\n"+someID+"\n"+someStart+"\n"+someEnd, 1000))
+	said := broken(1002)
 	equal(t, "head", strings.HasPrefix(said, alice+": incomplete upload: 3006 of 6000 lines\n"+someID+"\n"), true)
 	equal(t, "tail", strings.HasSuffix(said, someEnd+"\n(6 more lines)"), true)
 	equal(t, "lines", strings.Count(said, "\n"), 3001)

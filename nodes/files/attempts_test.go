@@ -334,6 +334,29 @@ func TestAttemptsStayOfASize(t *testing.T) {
 	equal(t, "newest", got[len(got)-1], hash(maxUnknown+extra-1))
 }
 
+// The file is rewritten for a line more than twice the names and the slack.
+func TestAttemptsAreRewrittenBeyondTheSlack(t *testing.T) {
+	m := NewMemory()
+	o := options()
+	o.AttemptsSlack = 2
+	s, err := OpenServer(m, o)
+	must(t, err)
+	for i, want := range []int{1, 2, 3, 4, 1, 2, 3, 4, 1} {
+		store(t, s, wrong(alice, 1+i))
+		equal(t, fmt.Sprint("lines after store ", i+1), strings.Count(content(t, m, attemptsName), "known"), want)
+	}
+	store(t, s, wrong(bob, 1))
+	for i, want := range []int{3, 4, 2} {
+		store(t, s, wrong(bob, 2+i))
+		equal(t, fmt.Sprint("lines of two names ", i), strings.Count(content(t, m, attemptsName), "known"), want)
+	}
+	for i, want := range []int{3, 4, 5, 6, 2} {
+		store(t, s, wrong(bob, 9+i))
+		equal(t, fmt.Sprint("lines after a file of two names ", i), strings.Count(content(t, m, attemptsName), "known"),
+			want)
+	}
+}
+
 // A rewrite that fails because the disk is full leaves a file that can be appended
 // to.
 func TestCompactionIsPutOffWhileTheDiskIsFull(t *testing.T) {

@@ -46,6 +46,25 @@ func TestAnUnchangedLogIsNotWritten(t *testing.T) {
 	equal(t, "log", content(t, m, logName), textOf(entry(1, 10)))
 }
 
+// A log that cannot be compared with its files is not saved, also if it has not changed.
+func TestALogThatCannotBeComparedIsNotSaved(t *testing.T) {
+	for _, name := range []string{logName, logName + journalSuffix} {
+		m := NewMemory()
+		l := openLog(t, m)
+		l.Add(entry(1, 10))
+		write(t, l, entry(1, 10))
+		m.SetFault(func(o Operation) error {
+			if o.Verb == VerbStat && o.Name == name {
+				return errFault
+			}
+			return nil
+		})
+		contains(t, name, l.Write(logOf(entry(1, 10))), "saving", "contact log", "the test's fault")
+		m.SetFault(nil)
+		write(t, l, entry(1, 10))
+	}
+}
+
 // An entry is durable in the journal before the log has it, and leaves the log,
 // durably, before it leaves the journal.
 func TestContactLogOrderOfWrites(t *testing.T) {

@@ -106,15 +106,34 @@ func TestFreeSpace(t *testing.T) {
 	if n != 3 || !errors.Is(err, ErrNoSpace) {
 		t.Errorf("%d, %v", n, err)
 	}
+	left := func(what string, want int64) {
+		t.Helper()
+		equal(t, what, m.freeSpace, want)
+	}
+	left("a full disk", 0)
 	must(t, f.Truncate(1))
+	left("after a truncation", 2)
 	mustWrite(t, f, "cd")
+	left("full again", 0)
 	m.WriteFile("y", nil, 0)
 	must(t, m.Rename("y", "x"))
+	left("after a rename over the file", 3)
 	mustWrite(t, mustAppend(t, m, "x"), "abc")
 	must(t, m.Remove("x"))
+	left("after a removal", 3)
 	mustWrite(t, mustAppend(t, m, "x"), "abc")
 	m.Crash()
-	mustWrite(t, mustAppend(t, m, "z"), "abc")
+	left("after a crash", 3)
+	mustWrite(t, mustAppend(t, m, "z"), "ab")
+	left("one byte", 1)
+	f, err = m.Create("z", 0o600)
+	must(t, err)
+	left("emptied", 3)
+	mustWrite(t, f, "c")
+	must(t, f.Sync(), m.SyncNames())
+	mustWrite(t, f, "d")
+	m.Crash()
+	left("after the loss of an unsynced byte", 2)
 }
 
 func TestStopAndKill(t *testing.T) {

@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
 	"sync"
@@ -120,4 +121,44 @@ func TestNotesAreBounded(t *testing.T) {
 	lines := n.take()
 	equal(t, "notes", len(lines), maxNotes+1)
 	equal(t, "last", lines[maxNotes].Text, "and 7 more notes about files")
+	for range maxNotes {
+		n.add("x")
+	}
+	equal(t, "as many as are kept, after notes that were taken", len(n.take()), maxNotes)
+}
+
+// Of the malformed lines of a file, the first five are noted one by one.
+func TestNotesOnMalformedLinesAreBounded(t *testing.T) {
+	for lines, last := range map[int]string{5: "x line 5 is bad", 6: "x: 1 more such lines"} {
+		var n notes
+		bad := malformedLines{notes: &n, file: "x"}
+		for i := range lines {
+			bad.add(i+1, "is bad")
+		}
+		bad.finish()
+		list := texts(n.take())
+		equal(t, "notes", len(list), lines)
+		equal(t, "last", list[lines-1], last)
+	}
+}
+
+// A quarantined file gets the first free of 999 names.
+func TestQuarantineNamesAreBounded(t *testing.T) {
+	m := NewMemory()
+	for i := range 998 {
+		name, err := freeName(m, "x.damaged")
+		must(t, err)
+		want := "x.damaged"
+		if i > 0 {
+			want = fmt.Sprintf("x.damaged-%d", i+1)
+		}
+		equal(t, "name", name, want)
+		m.WriteFile(name, nil, 0o600)
+	}
+	name, err := freeName(m, "x.damaged")
+	must(t, err)
+	equal(t, "the last name", name, "x.damaged-999")
+	m.WriteFile(name, nil, 0o600)
+	_, err = freeName(m, "x.damaged")
+	contains(t, "all names are taken", err, `there are 999 files "x.damaged" to "x.damaged-1000" already`)
 }

@@ -365,7 +365,7 @@ func writeTo(t testing.TB, fsys FS, name, text string) {
 func TestNamesThatCannotBeWritten(t *testing.T) {
 	m := NewMemory()
 	s := openServer(t, m)
-	for _, user := range []string{"", "a b", "a\nb", "a\rb", "\x1b[2J", "\x00", "a\u00a0b", "a\u2028b", "\xff",
+	for _, user := range []string{"", "a b", "a\nb", "a\rb", "\x1b[2J", "\x00", "a\x7fb", "ë\x7f", "a\u00a0b", "a\u2028b", "\xff",
 		strings.Repeat("a", 1025)} {
 		issues, _ := s.Store([]nodes.Record{issue(alice, 1), issue(user, 2)})
 		contains(t, user, issues, "username")
@@ -373,11 +373,21 @@ func TestNamesThatCannotBeWritten(t *testing.T) {
 	issues, _ := s.Store([]nodes.Record{{Issue: nodes.Issue{User: alice, TempID: tempID(1), Start: 0,
 		Expiry: 1 << 60}}})
 	contains(t, "year", issues, "0000 to 9999")
+	for _, times := range [][2]int64{{firstWritable - 1, 0}, {0, firstWritable - 1}, {0, lastWritable + 1},
+		{lastWritable + 1, 0}} {
+		issues, _ = s.Store([]nodes.Record{{Issue: nodes.Issue{User: alice, TempID: tempID(1), Start: times[0],
+			Expiry: times[1]}}})
+		contains(t, "a second beyond", issues, "0000 to 9999")
+	}
 	if _, err := m.ReadFile(tempIDsName); err == nil {
 		t.Error("something was written")
 	}
 	store(t, s, issue("Zoë", 1), issue(strings.Repeat("a", 1024), 2))
 	equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue("Zoë", 1), issue(strings.Repeat("a", 1024), 2)})
+	longest := nodes.Record{Issue: nodes.Issue{User: alice, TempID: tempID(3), Start: firstWritable,
+		Expiry: lastWritable}}
+	store(t, s, longest)
+	equal(t, "the longest lifetime", restoredRecords(t, s)[2], longest)
 }
 
 // Local times are restored as the same instants, also around a change of clocks, years

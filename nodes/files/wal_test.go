@@ -2,6 +2,7 @@ package files
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,6 +48,26 @@ func TestTheLogIsSyncedInsteadOfTempIDs(t *testing.T) {
 	equal(t, "size of the log", len(content(t, m, walName)), smallWAL)
 	equal(t, "closing a file that is synced", operationsOf(m, func() { closeAll(t, s) }),
 		[]string{`close "tempIDs.txt.ahead.new"`, `remove "tempIDs.txt.ahead"`, `sync names`, `close "tempIDs.txt"`})
+}
+
+// A record fits in the log up to its last byte.
+func TestARecordFillsTheLog(t *testing.T) {
+	for size, want := range map[int64]bool{2 * 98: true, 2*98 - 1: false} {
+		m := NewMemory()
+		o := options()
+		o.WALSize = size
+		s, err := OpenServer(m, o)
+		must(t, err)
+		store(t, s, issue(alice, 1))
+		seen := operationsOf(m, func() { store(t, s, issue(alice, 2)) })
+		equal(t, "the log is written", slices.Contains(seen, `write "tempIDs.txt.ahead.new" (98 bytes)`), want)
+		equal(t, "tempIDs.txt is synced", slices.Contains(seen, `sync "tempIDs.txt"`), !want)
+		m.Crash()
+		s, err = OpenServer(m, o)
+		must(t, err)
+		equal(t, "restored", restoredRecords(t, s), []nodes.Record{issue(alice, 1), issue(alice, 2)})
+		equal(t, "no damage", strings.Contains(fmt.Sprint(texts(s.Notes())), "damaged"), false)
+	}
 }
 
 func TestCloseSyncsLinesOfTheLog(t *testing.T) {

@@ -86,10 +86,14 @@ func TestBeaconsBesideDialects(t *testing.T) {
 	for _, raw := range []string{
 		strings.TrimSuffix(validBeacon, "1") + "2",
 		strings.Replace(validBeacon, "30/07", "31/02", 1),
+		strings.Replace(validBeacon, "17:05", "17:65", 1),
 	} {
 		wire, own := exchange(sideOf(t, "codes"), sideOf(t, "codes"), raw)
 		if fmt.Sprint(wire) != fmt.Sprint([]string{raw}) || fmt.Sprint(own) != fmt.Sprint([]string{raw}) {
 			t.Errorf("on the wire %q, the machine gets %q", wire, own)
+		}
+		if all := sideOf(t, "codes").SendAll(sentAt, beaconOf(raw)); len(all) != 1 || string(all[0]) != raw {
+			t.Errorf("to a socket without answers: %q", all)
 		}
 	}
 	own, answers := sideOf(t, "codes").Receive(sentAt, protocol.Address{}, []byte("beacon:1 2 3 1.0"))
@@ -178,4 +182,29 @@ func TestBeaconsInARow(t *testing.T) {
 			t.Errorf("%s: a beacon waits after the last one", name)
 		}
 	}
+}
+
+// TestBeaconsOfManyPeers: beacons of 1,024 peers are in progress. One of another peer ends them all; one more of the same
+// peers does not.
+func TestBeaconsOfManyPeers(t *testing.T) {
+	side := sideOf(t, "[send: hello, recv: ready, send: 'B{tempid}{start}{expiry}']")
+	beacon := "B" + strings.TrimSuffix(validBeacon, "1")
+	receive := func(port int, text, want string) {
+		t.Helper()
+		own, _ := side.Receive(sentAt, protocol.Address{Port: uint16(port)}, []byte(text))
+		if string(own) != want {
+			t.Fatalf("%q of peer %d: the machine gets %q, want %q", text, port, own, want)
+		}
+	}
+	for port := range 1024 {
+		receive(port, "hello", "")
+	}
+	receive(0, "hello", "")
+	receive(0, beacon, validBeacon)
+	receive(1024, "hello", "") // in the place of 0
+	receive(1, beacon, validBeacon)
+	receive(1, "hello", "")
+	receive(1025, "hello", "")
+	receive(2, beacon, beacon) // as it is
+	receive(1025, beacon, validBeacon)
 }

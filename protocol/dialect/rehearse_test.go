@@ -71,7 +71,7 @@ func TestRehearseEachFraming(t *testing.T) {
 
 // TestNext: a length that is none, and a message without its end, are no message.
 func TestNext(t *testing.T) {
-	netstring := dialect.Framing{Kind: dialect.Netstring}
+	netstring, long := dialect.Framing{Kind: dialect.Netstring}, strings.Repeat("x", 10_000_000)
 	for _, c := range []struct {
 		f    dialect.Framing
 		in   string
@@ -91,10 +91,28 @@ func TestNext(t *testing.T) {
 		{dialect.Framing{Kind: dialect.Fixed, Size: 4}, "a b", "", 0, false},
 		{dialect.Framing{Kind: dialect.Ends, End: "--"}, "a-b--c", "a-b", 5, true},
 		{dialect.Framing{}, "abc", "abc", -1, false},
+		{dialect.Framing{Kind: dialect.Lines}, "abc\r\nd", "abc", 5, true},
+		{dialect.Framing{Kind: dialect.Lines}, "abc", "", 0, false},
+		{dialect.Framing{Kind: dialect.Ends, End: "\n"}, "abc\r\nd", "abc\r", 5, true},
+		{dialect.Framing{Kind: dialect.Columns, Size: 3}, "2  abc", "ab", 5, true},
+		{dialect.Framing{Kind: dialect.Columns, Size: 3}, "2  a", "", 0, false},
+		{dialect.Framing{Kind: dialect.Columns, Size: 3}, "2", "", 0, false},
+		{dialect.Framing{Kind: dialect.Columns, Size: 3}, "-2 abc", "", 0, false},
+		{dialect.Framing{Kind: dialect.UTF}, "\x00\x02abc", "ab", 4, true},
+		{dialect.Framing{Kind: dialect.UTF}, "\x00\x02a", "", 0, false},
+		{dialect.Framing{Kind: dialect.UTF}, "\x00", "", 0, false},
+		{dialect.Framing{Kind: dialect.Int4}, "\x00\x00\x00", "", 0, false},
+		{dialect.Framing{Kind: dialect.Bar}, "3|abcd", "abc", 5, true},
+		{dialect.Framing{Kind: dialect.Bar}, "3|ab", "", 0, false},
+		{dialect.Framing{Kind: dialect.Bar}, "3", "", 0, false},
+		{dialect.Framing{Kind: dialect.Bar}, "3:abcd", "", 0, false},
+		{dialect.Framing{Kind: dialect.Bar}, "0|abc", "abc", -1, false},
+		{dialect.Framing{Kind: dialect.Int4}, "\x00\x98\x96\x80" + long, long, len(long) + 4, true}, // 10,000,000
+		{dialect.Framing{Kind: dialect.Int4}, "\x00\x98\x96\x81" + long + "x", "", 0, false},
 	} {
 		text, n, ok := c.f.Next([]byte(c.in))
 		if string(text) != c.text || n != c.n || ok != c.ok {
-			t.Errorf("%+v of %q: %q, %d, %v", c.f, c.in, text, n, ok)
+			t.Errorf("%+v of %.20q: %.20q, %d, %v", c.f, c.in, text, n, ok)
 		}
 	}
 }
@@ -140,6 +158,27 @@ func TestRehearseUploads(t *testing.T) {
 	}
 }
 
+// TestRehearseLogins: a dialect need not describe more than logins.
+func TestRehearseLogins(t *testing.T) {
+	for _, outcomes := range []string{"", ", now_blocked: c", ", blocked: c", ", now_blocked: c, blocked: c"} {
+		wire, err := dialect.Rehearse(parsed(t, "login: [send: '{user} {password}']\nagain: [send: '{password}']\n"+
+			"outcomes: {welcome: a, wrong: b"+outcomes+"}\n"), nil)
+		want := []string{"user wrong", "b", "wrong", "b", "right", "a"}
+		if strings.Contains(outcomes, "now_blocked: c, ") {
+			want = append(want, "user wrong", "b", "wrong", "b", "wrong", "c", "user right", "c")
+		}
+		var got []string
+		for i, m := range wire {
+			if got = append(got, string(m.Bytes)); m.FromPhone != (i%2 == 0) {
+				t.Errorf("%s: message %d is from the phone: %v", outcomes, i, m.FromPhone)
+			}
+		}
+		if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%s: %q, %v, want %q", outcomes, got, err, want)
+		}
+	}
+}
+
 // TestRehearseFails: the error names the part of the dialect, and what is expected and found there.
 func TestRehearseFails(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
@@ -147,6 +186,8 @@ func TestRehearseFails(t *testing.T) {
 			`login: expected that the phone gets the outcome "wrong", found the outcome "welcome"`},
 		{"send: bye", "send: up", `logout: expected that the server gets it, found that the phone waits for the ` +
 			`next message (unread: "fin\n"), and the server for the next message`},
+		{"send: get", `send: "g\net"`, `download: expected that the phone gets the TempID "00012345678901234567", found ` +
+			`that the phone waits for "{tempid}", and the server for the next message (unread: "g\net\n")`},
 		{"send: up", `send: "up\nx"`, `upload of two entries: expected that the phone gets the end of the upload, ` +
 			`found that the phone waits for "fin", and the server for the next message (unread: "up\nx\n` +
 			`12345678901234567890 30/07/2020 16:50:00 30/07/2020 17:05:00\n` +
