@@ -252,6 +252,7 @@ func TestReduceMakesExplicitOnlyPartly(t *testing.T) {
 	base := failing()
 	base.Script = nil
 	base.Routine = []scenarios.Routine{{Phones: []int{0}}}
+	base.Adversaries = []scenarios.Adversary{{By: []int{0}}}
 	base.Faults = []scenarios.Fault{{Kind: fault.Pause, Chance: 0.5, For: time.Second, Of: scenarios.Nodes{Any: true}}}
 	try := func(_ context.Context, s *scenarios.Scenario, record bool) (TryResult, error) {
 		var out TryResult
@@ -259,13 +260,14 @@ func TestReduceMakesExplicitOnlyPartly(t *testing.T) {
 			out.Recording.Effects = []Effect{{At: -time.Second, Node: 1}}
 		}
 		explicit := len(s.Faults) == 1 && s.Faults[0].Chance == 1 && len(s.Faults[0].Of.Phones) == 1
-		if len(s.Routine) > 0 && (record || explicit) {
+		if len(s.Routine) > 0 && len(s.Adversaries) > 0 && (record || explicit) {
 			out.Causes = []string{"lost"}
 		}
 		return out, nil
 	}
 	got, report, err := Reduce(context.Background(), base, "lost", try, Options{})
-	if err != nil || len(got.Routine) != 1 || len(got.Faults) != 1 || got.Faults[0].At != 0 || report.SeedIndependent {
+	if err != nil || len(got.Routine) != 1 || len(got.Faults) != 1 || got.Faults[0].At != 0 ||
+		report.SeedIndependent || report.Steps != 3 {
 		t.Errorf("%v: left are %+v and %+v: %+v", err, got.Routine, got.Faults, report)
 	}
 }
