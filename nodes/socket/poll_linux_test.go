@@ -118,7 +118,8 @@ func TestMoreThanOneRead(t *testing.T) {
 	p.hearEnd()
 }
 
-// The end of file may come with the last bytes, before or after they are read.
+// The end of file may come with the last bytes, before or after they are read. The number of a
+// session is used again after its end.
 func TestTheEndWithTheLastBytes(t *testing.T) {
 	r := newRig(t, nil)
 	for range 200 {
@@ -130,6 +131,7 @@ func TestTheEndWithTheLastBytes(t *testing.T) {
 		p.hearEnd()
 	}
 	r.awaitAlive(0)
+	r.await("one number for all, one after the other", func() bool { return len(r.server.conns) == 1 })
 }
 
 // narrowListener accepts connections with a small send buffer.

@@ -133,6 +133,38 @@ func TestAllInvariants(t *testing.T) {
 	}
 }
 
+// TestAnswersAreEvaluated counts the evaluations of the invariants about blocks: before a block, in it and after it.
+func TestAnswersAreEvaluated(t *testing.T) {
+	w := newRig(t)
+	has := func(noWelcome, exactly, third uint64) {
+		t.Helper()
+		got := [3]uint64{w.Evaluated(NoWelcomeDuringBlock), w.Evaluated(BlockLastsExactly), w.Evaluated(ThirdWrongBlocks)}
+		if want := [3]uint64{noWelcome, exactly, third}; got != want {
+			t.Errorf("evaluated %v times, want %v", got, want)
+		}
+	}
+	w.blocked()
+	has(0, 0, 3)
+	w.attempt(3*second, 1, "right", protocol.IsBlocked)
+	has(1, 1, 3)
+	w.attempt(62*second, 2, "right", protocol.Welcome)
+	has(1, 2, 3)
+}
+
+// TestReceptionsByBothClocks: the reception of a beacon has the elapsed time and the wall time of the phone.
+func TestReceptionsByBothClocks(t *testing.T) {
+	for _, off := range []nodes.Now{{}, {Elapsed: 1}, {Wall: 1}} {
+		w := newRig(t)
+		w.ClockSet(0, 0, 0, start*int64(second)+int64(second), 0)
+		e := w.judgement('1', 4*second, 900*second, nil)
+		e.At = nodes.Now{Elapsed: 5*second + off.Elapsed, Wall: start*int64(second) + int64(6*second) + off.Wall}
+		w.Judged(int64(5*second), 0, 9, e)
+		if right := off == (nodes.Now{}); right != (len(w.broken) == 0) {
+			t.Errorf("%+v wrong: %+v", off, w.broken)
+		}
+	}
+}
+
 // TestManyRetentions checks phones that each have a retention of their own.
 func TestManyRetentions(t *testing.T) {
 	const phones = 1000

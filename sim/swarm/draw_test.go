@@ -2,10 +2,12 @@ package swarm
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	"github.com/google/go-cmp/cmp"
 
 	"bluetrace/scenarios"
@@ -108,12 +110,15 @@ func TestStartsBeforeClocksChange(t *testing.T) {
 	}
 }
 
-// TestDrawnScenariosCanBeWritten: every generated scenario can be written and parsed.
+// TestDrawnScenariosCanBeWritten: every generated scenario can be written and parsed, and is that of earlier programs.
 func TestDrawnScenariosCanBeWritten(t *testing.T) {
+	var digests []string
 	for _, base := range library(t) {
+		h := xxhash.New()
 		for seed := range uint64(30) {
-			s, _ := Draw(base, seed)
+			s, plan := Draw(base, seed)
 			text := s.AppendYAML(nil)
+			fmt.Fprintf(h, "%s%+v", text, plan)
 			got, err := scenarios.Parse(s.File, text, scenarios.Options{})
 			if err != nil {
 				t.Fatalf("%s, seed %d: %v", base.Name, seed, err)
@@ -122,7 +127,9 @@ func TestDrawnScenariosCanBeWritten(t *testing.T) {
 				t.Fatalf("%s, seed %d: read and written again:\n%s", base.Name, seed, diff)
 			}
 		}
+		digests = append(digests, fmt.Sprintf("%s %016x", base.Name, h.Sum64()))
 	}
+	checkDraws(t, digests)
 }
 
 // TestTheFileOfADrawIsTheSameRun: the scenario and its file have the same digest.

@@ -35,6 +35,9 @@ func TestArguments(t *testing.T) {
 		}},
 		{line: "13000 60 --max-connections 5 --max-upload 0", address: ":13000", block: time.Minute,
 			check: func(a *arguments) bool { return a.settings.MaxConnections == 5 && a.settings.MaxUploadLines == 0 }},
+		{line: "65535 9223372036 --max-connections 1 --max-upload 9999999 --max-blocked-bytes 1 --tempid-lifetime 1s " +
+			"--login-timeout 1ns --idle-timeout 1ns", address: ":65535", block: 9223372036 * time.Second},
+		{line: "0 1ns", address: ":0", block: 1},
 		{line: "13000 60 --max-blocked-bytes 4000", address: ":13000", block: time.Minute,
 			check: func(a *arguments) bool { return a.settings.MaxBlockedNames() == 10 }},
 		{line: "13000 60 --metrics 9100", address: ":13000", block: time.Minute,

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -282,9 +283,17 @@ func TestEditedCredentials(t *testing.T) {
 	})
 }
 
-// The metrics of a running server over HTTP, and the line with their address.
+// The metrics of a running server over HTTP, and the line with their address. A second server in the folder knows the
+// TempID of the first.
 func TestMetricsOverHTTP(t *testing.T) {
 	dir := folder(t, "phone secret")
+	for known := range 2 {
+		servesMetrics(t, dir, known)
+	}
+}
+
+// servesMetrics runs a server in a folder with a number of TempIDs. A phone downloads one more.
+func servesMetrics(t *testing.T, dir string, known int) {
 	printed, stdout := io.Pipe()
 	errs, told := io.Pipe()
 	p := program{stdout: stdout, stderr: told, zone: time.UTC, clock: clock.New()}
@@ -294,41 +303,61 @@ func TestMetricsOverHTTP(t *testing.T) {
 		ends <- p.command(ctx, []string{"0", "60", "--host", "127.0.0.1", "--dir", dir, "--metrics", "0"})
 	}()
 	text := make([]byte, 4096)
-	var at string
+	var at, phones string
 	for n := 0; at == ""; {
 		k, err := errs.Read(text[n:])
 		if err != nil {
 			t.Fatal(err)
 		}
 		n += k
-		if _, rest, ok := strings.Cut(string(text[:n]), "metrics at "); ok && strings.HasSuffix(rest, "\n") {
+		before, rest, ok := strings.Cut(string(text[:n]), "server: metrics at ")
+		if ok && strings.HasSuffix(rest, "\n") {
 			at = strings.TrimSuffix(rest, "\n")
+			phones = strings.TrimSuffix(strings.TrimPrefix(before, "server: listening at "), "\n")
 		}
 	}
 	go io.Copy(io.Discard, errs) // the lines that follow
 	if !strings.HasPrefix(at, "http://127.0.0.1:") {
 		t.Fatalf("metrics at %q", at)
 	}
-	got, err := http.Get(at)
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, err := io.ReadAll(got.Body)
-	if err := errors.Join(err, got.Body.Close()); err != nil {
-		t.Fatal(err)
-	}
-	for _, line := range []string{"bluetrace_server_sessions_open 0\n", "bluetrace_server_tempids_known 0\n", "go_goroutines ", "process_open_fds "} {
-		if !strings.Contains(string(body), "\n"+line) {
-			t.Errorf("the metrics have no line %q", line)
+	has := func(lines ...string) {
+		t.Helper()
+		got, err := http.Get(at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(got.Body)
+		if err := errors.Join(err, got.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range lines {
+			if !strings.Contains(string(body), "\n"+line) {
+				t.Errorf("the metrics have no line %q", line)
+			}
 		}
 	}
-	http.DefaultClient.CloseIdleConnections()
+	has("bluetrace_server_sessions_open 0\n", fmt.Sprintf("bluetrace_server_tempids_known %d\n", known),
+		"bluetrace_server_store_records_count 0\n", "go_goroutines ", "process_open_fds ")
 	const listening = "I am listening\n"
 	first := make([]byte, len(listening))
 	if _, err := io.ReadFull(printed, first); err != nil || string(first) != listening {
 		t.Errorf("printed %q: %v", first, err)
 	}
-	go io.Copy(io.Discard, printed) // it prints nothing else
+	go io.Copy(io.Discard, printed)
+	c, err := (&running{t: t, at: phones}).login("phone", "secret")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	io.WriteString(c, protocol.CommandDownload)
+	if _, err := io.ReadFull(c, make([]byte, protocol.TempIDSize)); err != nil {
+		t.Fatal(err)
+	}
+	has("bluetrace_server_sessions_open 1\n", "bluetrace_server_sessions_total 1\n",
+		"bluetrace_server_logins_total{outcome=\"welcomed\"} 1\n",
+		fmt.Sprintf("bluetrace_server_tempids_known %d\n", known+1),
+		"bluetrace_server_store_records_count 1\n", "bluetrace_server_store_seconds_count 1\n")
+	http.DefaultClient.CloseIdleConnections()
 	cancel()
 	if got := <-ends; got != ended {
 		t.Errorf("status %d, want 0", got)
