@@ -267,8 +267,8 @@ func TestMetricsOfALoad(t *testing.T) {
 		Arrivals: Arrivals{Due: 15, Started: 14, Dropped: 1, OK: 2, Failed: 3, Unknown: 4, Open: 5},
 		Beacons:  LoadBeacons{Sent: 27, Received: 20, Lost: 7, Doubled: 6, Late: 5, Malformed: 4, Dropped: 3},
 		Operations: []LoadOperation{
-			{Name: "login", OK: 2, Failed: 3, Unknown: 1, Response: histogramOf(t, ms, 3*ms), Service: histogramOf(t, ms),
-				Lag: histogramOf(t, ms/2, ms/2, ms/2, ms/2)},
+			{Name: "login", OK: 2, Failed: 3, Unknown: 1, Response: histogramOf(t, ms, 3*ms),
+				Service: histogramOf(t, ms), Lag: histogramOf(t, ms/2, ms/2, ms/2, ms/2)},
 			{Name: "logout", OK: 9},
 		}}}
 	var b strings.Builder
@@ -304,7 +304,8 @@ func TestMetricsOfALoad(t *testing.T) {
 			t.Errorf("no %q in\n%s", line, b.String())
 		}
 	}
-	if want := `bluetrace_operation_lag_seconds_bucket{operation="login",phase="load",` + run + `,le="0.0005"} 4`; !strings.Contains(b.String(), want) ||
+	want := `bluetrace_operation_lag_seconds_bucket{operation="login",phase="load",` + run + `,le="0.0005"} 4`
+	if !strings.Contains(b.String(), want) ||
 		strings.Contains(b.String(), `seconds_count{operation="logout"`) {
 		t.Errorf("no %q in, or times of a logout\n%s", want, b.String())
 	}
@@ -319,7 +320,8 @@ func TestMetricsOfChecks(t *testing.T) {
 			r.Checks = append(r.Checks, Check{Kind: InvariantCheck, Verdict: v, Evaluations: 1})
 		}
 	}
-	r.Checks = append(r.Checks, Check{Kind: InvariantCheck, Verdict: Passed}, Check{Kind: ThresholdCheck, Verdict: Passed})
+	r.Checks = append(r.Checks, Check{Kind: InvariantCheck, Verdict: Passed},
+		Check{Kind: ThresholdCheck, Verdict: Passed})
 	const want = `
 # HELP bluetrace_checks_total Expectations, thresholds and invariants by their verdict.
 # TYPE bluetrace_checks_total counter
@@ -329,7 +331,8 @@ bluetrace_checks_total{outcome="passed",run_id="r1",scenario="s"} 3
 bluetrace_checks_total{outcome="skipped",run_id="r1",scenario="s"} 4
 bluetrace_checks_total{outcome="unknown",run_id="r1",scenario="s"} 5
 `
-	if err := testutil.GatherAndCompare(finishedMeter(t, r), strings.NewReader(want), "bluetrace_checks_total"); err != nil {
+	err := testutil.GatherAndCompare(finishedMeter(t, r), strings.NewReader(want), "bluetrace_checks_total")
+	if err != nil {
 		t.Error(err)
 	}
 }

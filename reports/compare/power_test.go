@@ -61,8 +61,8 @@ func TestNothingMovesByChance(t *testing.T) {
 	}
 }
 
-// TestRunsThatAreEqual: two equal runs, whose seconds differ, have the variance within them and not the one between them,
-// which is 0.
+// TestRunsThatAreEqual: two equal runs, whose seconds differ, have the variance within them and not the one between
+// them, which is 0.
 func TestRunsThatAreEqual(t *testing.T) {
 	var run [][]stats.Bin
 	for i := range 16 {

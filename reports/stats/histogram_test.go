@@ -76,8 +76,8 @@ func filled(hdr bool, values ...int64) *Histogram {
 	return h
 }
 
-// TestCopiesAndSumsOfHistograms: a copy does not change with its original, and a sum has the values of both, whose forms do
-// not matter.
+// TestCopiesAndSumsOfHistograms: a copy does not change with its original, and a sum has the values of both, whose
+// forms do not matter.
 func TestCopiesAndSumsOfHistograms(t *testing.T) {
 	for _, form := range []struct{ one, other bool }{{}, {one: true}, {other: true}, {true, true}} {
 		one, other := filled(form.one, 5, 6, 7), filled(form.other, 7, 900, 1000)
@@ -100,8 +100,8 @@ func TestCopiesAndSumsOfHistograms(t *testing.T) {
 	}
 }
 
-// TestHistogramsInJSON: a histogram comes back with all counts, is added to the values before, and does not change by being
-// written. A cell that cannot be is refused.
+// TestHistogramsInJSON: a histogram comes back with all counts, is added to the values before, and does not change by
+// being written. A cell that cannot be is refused.
 func TestHistogramsInJSON(t *testing.T) {
 	of := filled(false, 0, 7, 7, 1_000_000_000, longest)
 	text, err := json.Marshal(of)
@@ -117,8 +117,9 @@ func TestHistogramsInJSON(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"[]": "", "[[0,1]]": "", "[[86400000000000,1]]": "", `{}`: "json: cannot unmarshal object",
-		"[[-1,1]]": "invalid cell of 1 samples at -1 ns", "[[86400000000001,1]]": "invalid cell of 1 samples at 86400000000001 ns",
-		"[[5,0]]": "invalid cell of 0 samples at 5 ns", "[[5,-2]]": "invalid cell of -2 samples at 5 ns",
+		"[[-1,1]]":             "invalid cell of 1 samples at -1 ns",
+		"[[86400000000001,1]]": "invalid cell of 1 samples at 86400000000001 ns",
+		"[[5,0]]":              "invalid cell of 0 samples at 5 ns", "[[5,-2]]": "invalid cell of -2 samples at 5 ns",
 	} {
 		var h Histogram
 		err := json.Unmarshal([]byte(text), &h)

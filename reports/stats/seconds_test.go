@@ -86,8 +86,8 @@ func TestAResampledRunHasItsSeconds(t *testing.T) {
 	}
 }
 
-// TestAResampledRunHasTheDrawnSeconds: each block has the seconds from its first one on, round the end of the run, and the
-// last block is cut. A second may be empty.
+// TestAResampledRunHasTheDrawnSeconds: each block has the seconds from its first one on, round the end of the run, and
+// the last block is cut. A second may be empty.
 func TestAResampledRunHasTheDrawnSeconds(t *testing.T) {
 	seconds := make([][]Bin, 10) // blocks of three
 	for i := range seconds {
@@ -214,8 +214,10 @@ func TestHostileSeconds(t *testing.T) {
 		{"a wide geometry", hostileSecond(t, 5, 1, 1<<62, []byte{2}),
 			"a histogram of 5 digits from 1 to 4611686018427387904: expected 2 digits from 1 to 3600000000000"},
 		{"other digits", hostileSecond(t, 3, 1, hour, []byte{2}), "a histogram of 3 digits from 1 to 3600000000000: "},
-		{"another least value", hostileSecond(t, 2, 2, hour, []byte{2}), "a histogram of 2 digits from 2 to 3600000000000: "},
-		{"another longest value", hostileSecond(t, 2, 1, hour+1, []byte{2}), "a histogram of 2 digits from 1 to 3600000000001: "},
+		{"another least value",
+			hostileSecond(t, 2, 2, hour, []byte{2}), "a histogram of 2 digits from 2 to 3600000000000: "},
+		{"another longest value",
+			hostileSecond(t, 2, 1, hour+1, []byte{2}), "a histogram of 2 digits from 1 to 3600000000001: "},
 		{"a bomb", hostileSecond(t, 2, 1, hour, make([]byte, 1<<20)), "exceeds the maximum"},
 		{"a run of zeros beyond the end", hostileSecond(t, 2, 1, hour, []byte{0xff, 0xff, 0xff, 0x7f}), "zero-run"},
 		{"too many samples", hostileSecond(t, 2, 1, hour, []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}),
