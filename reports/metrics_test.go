@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -259,29 +260,79 @@ func TestConstantDelayAtABoundCountsBelowIt(t *testing.T) {
 	}
 }
 
-// TestMetricsOfALoad checks that the file of a load has its measurements under the
-// names of the scraped metrics.
+// TestMetricsOfALoad: the file of a load has its measurements under the names of the scraped metrics.
 func TestMetricsOfALoad(t *testing.T) {
-	h := histogramOf(t, 1_000_000, 3_000_000)
-	r := &Run{Scenario: "steady", Seed: 3, Load: &Load{Arrivals: Arrivals{Due: 5, Started: 4, Dropped: 1},
-		Beacons:    LoadBeacons{Sent: 9},
-		Operations: []LoadOperation{{Name: "login", OK: 1, Unknown: 1, Response: h, Service: h, Lag: h}}}}
+	const ms = 1_000_000
+	r := &Run{Scenario: "steady", Seed: 3, Load: &Load{Budgets: GeneratorBudgets{LagMs: 5, CPUShare: .7},
+		Arrivals: Arrivals{Due: 15, Started: 14, Dropped: 1, OK: 2, Failed: 3, Unknown: 4, Open: 5},
+		Beacons:  LoadBeacons{Sent: 27, Received: 20, Lost: 7, Doubled: 6, Late: 5, Malformed: 4, Dropped: 3},
+		Operations: []LoadOperation{
+			{Name: "login", OK: 2, Failed: 3, Unknown: 1, Response: histogramOf(t, ms, 3*ms),
+				Service: histogramOf(t, ms), Lag: histogramOf(t, ms/2, ms/2, ms/2, ms/2)},
+			{Name: "logout", OK: 9},
+		}}}
 	var b strings.Builder
 	if err := WriteMetrics(&b, r); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{
-		`bluetrace_arrivals_dropped_total{phase="load",run_id="seed-3",scenario="steady"} 1.0`,
-		`bluetrace_beacons_sent_total{run_id="seed-3",scenario="steady"} 9.0`,
-		`bluetrace_operations_total{operation="login",outcome="unknown",phase="load",` +
-			`run_id="seed-3",scenario="steady"} 1.0`,
-		`bluetrace_operation_lag_seconds_bucket{operation="login",phase="load",run_id="seed-3",` +
-			`scenario="steady",le="0.001"} 1`,
-		`bluetrace_operation_response_seconds_count{operation="login",phase="load",` +
-			`run_id="seed-3",scenario="steady"} 2`,
+	const run = `run_id="seed-3",scenario="steady"`
+	for name, want := range map[string]string{
+		"bluetrace_arrivals_due_total{phase=load}": "15.0", "bluetrace_arrivals_started_total{phase=load}": "14.0",
+		"bluetrace_arrivals_dropped_total{phase=load}": "1.0", "bluetrace_arrivals_failed_total{phase=load}": "3.0",
+		"bluetrace_arrivals_unknown_total{phase=load}": "4.0", "bluetrace_generator_lag_budget_seconds{}": "0.005",
+		"bluetrace_beacons_sent_total{}": "27.0", "bluetrace_beacons_received_total{}": "20.0",
+		"bluetrace_beacons_lost_total{}": "7.0", "bluetrace_beacons_doubled_total{}": "6.0",
+		"bluetrace_beacons_late_total{}": "5.0", "bluetrace_beacons_malformed_total{}": "4.0",
+		"bluetrace_datagrams_dropped_total{}":                                    "3.0",
+		"bluetrace_operations_total{operation=login,outcome=ok,phase=load}":      "2.0",
+		"bluetrace_operations_total{operation=login,outcome=failed,phase=load}":  "3.0",
+		"bluetrace_operations_total{operation=login,outcome=unknown,phase=load}": "1.0",
+		"bluetrace_operations_total{operation=logout,outcome=ok,phase=load}":     "9.0",
+		"bluetrace_operation_response_seconds_count{operation=login,phase=load}": "2",
+		"bluetrace_operation_service_seconds_count{operation=login,phase=load}":  "1",
+		"bluetrace_operation_lag_seconds_count{operation=login,phase=load}":      "4",
+		"bluetrace_phase_active{phase=load}":                                     "0.0",
 	} {
-		if !strings.Contains(b.String(), want+"\n") {
-			t.Errorf("no %q in\n%s", want, b.String())
+		family, labels, _ := strings.Cut(strings.TrimSuffix(name, "}"), "{")
+		all := run
+		for _, pair := range slices.Backward(strings.Split(labels, ",")) {
+			if key, value, ok := strings.Cut(pair, "="); ok {
+				all = key + `="` + value + `",` + all
+			}
 		}
+		if line := family + "{" + all + "} " + want + "\n"; !strings.Contains(b.String(), line) {
+			t.Errorf("no %q in\n%s", line, b.String())
+		}
+	}
+	want := `bluetrace_operation_lag_seconds_bucket{operation="login",phase="load",` + run + `,le="0.0005"} 4`
+	if !strings.Contains(b.String(), want) ||
+		strings.Contains(b.String(), `seconds_count{operation="logout"`) {
+		t.Errorf("no %q in, or times of a logout\n%s", want, b.String())
+	}
+}
+
+// TestMetricsOfChecks: each verdict of a check has its own count.
+func TestMetricsOfChecks(t *testing.T) {
+	r := &Run{Scenario: "s", Load: &Load{}}
+	verdicts := []Verdict{Passed, Failed, Skipped, Unknown}
+	for n, v := range verdicts {
+		for range n + 2 {
+			r.Checks = append(r.Checks, Check{Kind: InvariantCheck, Verdict: v, Evaluations: 1})
+		}
+	}
+	r.Checks = append(r.Checks, Check{Kind: InvariantCheck, Verdict: Passed},
+		Check{Kind: ThresholdCheck, Verdict: Passed})
+	const want = `
+# HELP bluetrace_checks_total Expectations, thresholds and invariants by their verdict.
+# TYPE bluetrace_checks_total counter
+bluetrace_checks_total{outcome="failed",run_id="r1",scenario="s"} 3
+bluetrace_checks_total{outcome="not_exercised",run_id="r1",scenario="s"} 1
+bluetrace_checks_total{outcome="passed",run_id="r1",scenario="s"} 3
+bluetrace_checks_total{outcome="skipped",run_id="r1",scenario="s"} 4
+bluetrace_checks_total{outcome="unknown",run_id="r1",scenario="s"} 5
+`
+	err := testutil.GatherAndCompare(finishedMeter(t, r), strings.NewReader(want), "bluetrace_checks_total")
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -61,6 +61,22 @@ func TestNothingMovesByChance(t *testing.T) {
 	}
 }
 
+// TestRunsThatAreEqual: two equal runs, whose seconds differ, have the variance within them and not the one between
+// them, which is 0.
+func TestRunsThatAreEqual(t *testing.T) {
+	var run [][]stats.Bin
+	for i := range 16 {
+		run = append(run, []stats.Bin{{Cell: stats.CellOf(int64(1e6 * (1 + i%4))), Count: 10 + uint64(i)}})
+	}
+	of := []figure{{quantile: .5}}
+	two := newSeries([][][]stats.Bin{run, run})
+	within, _ := two.varianceWithin(of, rand.New(rand.NewPCG(1, 2)))
+	got := two.estimates(of, rand.New(rand.NewPCG(1, 2)))[0]
+	if got.variance != within[0] || within[0] == 0 || got.freedom != 1 {
+		t.Errorf("variance %g with %g degrees of freedom, want %g with 1", got.variance, got.freedom, within[0])
+	}
+}
+
 // TestRunsThatDiffer checks that two runs of constant times of 1 and 2 ms, which do not vary within, have the variance
 // between them.
 func TestRunsThatDiffer(t *testing.T) {

@@ -86,6 +86,58 @@ func TestAResampledRunHasItsSeconds(t *testing.T) {
 	}
 }
 
+// TestAResampledRunHasTheDrawnSeconds: each block has the seconds from its first one on, round the end of the run, and
+// the last block is cut. A second may be empty.
+func TestAResampledRunHasTheDrawnSeconds(t *testing.T) {
+	seconds := make([][]Bin, 10) // blocks of three
+	for i := range seconds {
+		if i != 3 {
+			seconds[i] = []Bin{{Cell(i), 1 << i}}
+		}
+	}
+	b, sum := NewBlocks(seconds), NewCounts()
+	for _, c := range []struct{ starts, drawn []int }{
+		{[]int{0, 3, 6, 9}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9}},
+		{[]int{9, 2, 8, 5}, []int{9, 0, 1, 2, 3, 4, 8, 9, 0, 5}},
+		{[]int{4, 4, 4, 3}, []int{4, 5, 6, 4, 5, 6, 4, 5, 6}},
+	} {
+		want := make([]Bin, len(seconds))
+		for _, second := range c.drawn {
+			want[second] = Bin{Cell(second), want[second].Count + 1<<second}
+		}
+		want = slices.DeleteFunc(want, func(bin Bin) bool { return bin.Count == 0 || bin.Cell == 3 })
+		sum.Reset()
+		b.AddTo(sum, c.starts)
+		if d := cmp.Diff(want, sum.Bins()); d != "" {
+			t.Errorf("blocks from %v: %s", c.starts, d)
+		}
+	}
+}
+
+// TestDrawnBlocksFillTheRun: as many blocks are drawn as the run has, and each second begins some.
+func TestDrawnBlocksFillTheRun(t *testing.T) {
+	draws := rand.New(rand.NewPCG(1, 2))
+	starts := []int{-1, -1}
+	for _, c := range []struct{ seconds, length, blocks int }{
+		{1, 1, 1}, {2, 1, 2}, {3, 2, 2}, {8, 3, 3}, {9, 3, 3}, {10, 3, 4}, {12, 3, 4}, {13, 4, 4}, {100, 10, 10},
+		{101, 10, 11},
+	} {
+		seen := map[int]bool{}
+		for range 2000 {
+			if starts = DrawBlocks(c.seconds, draws, starts); len(starts) != c.blocks {
+				t.Fatalf("%d seconds: %d blocks, want %d", c.seconds, len(starts), c.blocks)
+			}
+			for _, start := range starts {
+				seen[start] = true
+			}
+		}
+		if length := BlockLength(c.seconds); length != c.length || len(seen) != c.seconds || !seen[0] ||
+			!seen[c.seconds-1] {
+			t.Errorf("%d seconds: blocks of %d, want %d; first seconds %v", c.seconds, length, c.length, seen)
+		}
+	}
+}
+
 func TestBarsAreTheDistribution(t *testing.T) {
 	random := rand.New(rand.NewPCG(5, 6))
 	for _, layout := range []struct {
@@ -131,10 +183,10 @@ func BenchmarkEncodeSecond(b *testing.B) {
 }
 
 // hostileSecond returns the text of a histogram with a given header.
-func hostileSecond(t *testing.T, digits int32, highest int64, payload []byte) string {
+func hostileSecond(t *testing.T, digits int32, lowest, highest int64, payload []byte) string {
 	t.Helper()
 	var inner, packed, out bytes.Buffer
-	for _, v := range []any{int32(0x1c849313), int32(len(payload)), int32(0), digits, int64(1), highest, 1.0, payload} {
+	for _, v := range []any{int32(0x1c849313), int32(len(payload)), int32(0), digits, lowest, highest, 1.0, payload} {
 		if err := binary.Write(&inner, binary.BigEndian, v); err != nil {
 			t.Fatal(err)
 		}
@@ -159,11 +211,16 @@ func hostileSecond(t *testing.T, digits int32, highest int64, payload []byte) st
 func TestHostileSeconds(t *testing.T) {
 	const hour = 3_600_000_000_000
 	for _, c := range []struct{ name, text, want string }{
-		{"a wide geometry", hostileSecond(t, 5, 1<<62, []byte{2}),
+		{"a wide geometry", hostileSecond(t, 5, 1, 1<<62, []byte{2}),
 			"a histogram of 5 digits from 1 to 4611686018427387904: expected 2 digits from 1 to 3600000000000"},
-		{"a bomb", hostileSecond(t, 2, hour, make([]byte, 1<<20)), "exceeds the maximum"},
-		{"a run of zeros beyond the end", hostileSecond(t, 2, hour, []byte{0xff, 0xff, 0xff, 0x7f}), "zero-run"},
-		{"too many samples", hostileSecond(t, 2, hour, []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}),
+		{"other digits", hostileSecond(t, 3, 1, hour, []byte{2}), "a histogram of 3 digits from 1 to 3600000000000: "},
+		{"another least value",
+			hostileSecond(t, 2, 2, hour, []byte{2}), "a histogram of 2 digits from 2 to 3600000000000: "},
+		{"another longest value",
+			hostileSecond(t, 2, 1, hour+1, []byte{2}), "a histogram of 2 digits from 1 to 3600000000001: "},
+		{"a bomb", hostileSecond(t, 2, 1, hour, make([]byte, 1<<20)), "exceeds the maximum"},
+		{"a run of zeros beyond the end", hostileSecond(t, 2, 1, hour, []byte{0xff, 0xff, 0xff, 0x7f}), "zero-run"},
+		{"too many samples", hostileSecond(t, 2, 1, hour, []byte{0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f}),
 			"samples in one cell"},
 		{"no base64", "????", "illegal base64"},
 		{"a long text", strings.Repeat("A", 1<<17), "a second's histogram of 131072 bytes"},

@@ -151,3 +151,61 @@ func TestRemote(t *testing.T) {
 		t.Errorf("problem %q", sheet.Problem)
 	}
 }
+
+// TestAccountsAfterWrongPasswords: an account is tried again after each step that may have typed a wrong password.
+func TestAccountsAfterWrongPasswords(t *testing.T) {
+	text := func(s string) *string { return &s }
+	for _, c := range []struct {
+		step scenarios.Step
+		want bool
+	}{
+		{scenarios.Step{}, false}, {scenarios.Step{TCP: &scenarios.TCP{}}, true},
+		{scenarios.Step{Login: &scenarios.Login{Kind: "right"}}, false},
+		{scenarios.Step{Login: &scenarios.Login{Kind: "wrong"}}, true},
+		{scenarios.Step{Login: &scenarios.Login{Kind: "right", Password: "x"}}, true},
+		{scenarios.Step{Password: text("right")}, false}, {scenarios.Step{Password: text("x")}, true},
+	} {
+		s := &scenarios.Scenario{Script: []scenarios.Step{{}, c.step, {}}}
+		if got := typesWrongPasswords(s); got != c.want {
+			t.Errorf("%+v: %v, want %v", c.step, got, c.want)
+		}
+	}
+}
+
+// TestMarks: the mark follows from the runs that passed and failed, with the failure of the last.
+func TestMarks(t *testing.T) {
+	list := []marks.Attempt{{Failures: []string{"a"}}, {Failures: []string{"b", "c"}}}
+	for _, c := range []struct {
+		allowed        string
+		strict         bool
+		passed, failed int
+		want           marks.Mark
+		reason         string
+	}{
+		{"why", false, 1, 0, marks.Passed, ""},
+		{"why", false, 1, 1, marks.Unstable, "it failed once and then passed: b"},
+		{"", true, 1, 2, marks.Unstable, "it failed twice and then passed: b"},
+		{"why", false, 0, 3, marks.Allowed, "why"},
+		{"why", true, 0, 3, marks.Failed, "b"},
+		{"", false, 0, 3, marks.Failed, "b"},
+	} {
+		got, reason := markOf(&scenarios.Rule{Allowed: c.allowed}, c.strict, c.passed, c.failed, list)
+		if got != c.want || reason != c.reason {
+			t.Errorf("%+v: %v, %q", c, got, reason)
+		}
+	}
+}
+
+// TestNothingChecked: a rule of which nothing was checked does not pass.
+func TestNothingChecked(t *testing.T) {
+	j := &judgement{Config: Config{Clock: clock.New()}}
+	s, err := j.parse(scenarios.RuleText{File: "x.yaml", Text: []byte("name: x\nrule: {number: 1, title: Nothing.}\n" +
+		"phones: [{name: anna}]\nscript: [{at: 0s, phone: anna, login: right}]\ninvariants: true\n")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := j.run(t.Context(), s, "", false)
+	if run.Passed || run.err != nil || len(run.Failures) != 1 || run.Failures[0] != "nothing was checked" {
+		t.Errorf("%+v", run)
+	}
+}

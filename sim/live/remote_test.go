@@ -1,11 +1,14 @@
 package live
 
 import (
+	"errors"
 	"sync"
 	"testing"
 
 	"bluetrace/nodes"
+	"bluetrace/protocol"
 	"bluetrace/protocol/dialect"
+	"bluetrace/sim/event"
 )
 
 // TestDiagnose: a server whose first answer shows that it speaks another wire ends the run with one sentence. A server
@@ -38,6 +41,28 @@ func TestDiagnose(t *testing.T) {
 		}
 		if got := s.err; got == nil && c.want != "" || got != nil && got.Error() != c.want {
 			t.Errorf("%v: %v\nwant %s", c.outcomes, got, c.want)
+		}
+	}
+}
+
+// TestScriptTypesWrongPasswords: after a wrong password of a script, a block is one of this run.
+func TestScriptTypesWrongPasswords(t *testing.T) {
+	for _, c := range []struct {
+		replies []string
+		earlier bool // the block is one of an earlier run
+	}{
+		{nil, true}, {[]string{protocol.Welcome}, true}, {[]string{protocol.TryAgain + "x"}, true},
+		{[]string{protocol.TryAgain}, false}, {[]string{protocol.TryAgain, protocol.Welcome}, false},
+	} {
+		s, now := &scheduler{}, int64(0)
+		s.changed.L = &sync.Mutex{}
+		r := &remoteServer{schedule: s, emit: &event.Emitter{Stream: &event.Stream{}, Now: &now}}
+		for _, reply := range c.replies {
+			r.inferFromReply(&connection{}, []byte(reply))
+		}
+		r.diagnose("anna", &nodes.PhoneEffect{Outcome: nodes.OutcomeBlocked}, "")
+		if _, earlier := errors.AsType[*BlockedBefore](s.err); earlier != c.earlier {
+			t.Errorf("after %q: %v", c.replies, s.err)
 		}
 	}
 }
