@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/cespare/xxhash/v2"
@@ -210,6 +211,9 @@ func (p *program) runSwarm(ctx context.Context, e *engine, f *swarmFlags, s *spe
 	if err == nil {
 		merged, err = all.Merged()
 	}
+	if err == nil {
+		err = p.keepMerged(ctx, f, merged, c)
+	}
 	if err != nil {
 		return p.fail(err, statusError)
 	}
@@ -237,25 +241,38 @@ const endWait = fetchWait + 2*time.Second
 // mergedFile is the name of the merged result in the folder of the run.
 const mergedFile = "merged.json"
 
+// keepMerged writes the merged result. It waits while the disk is full, because a run that is finished is not reported
+// again.
+func (p *program) keepMerged(ctx context.Context, f *swarmFlags, merged *swarm.Summary, c *coordinator) error {
+	if c.draining {
+		merged.SetInterrupted("interrupted")
+		ctx = p.hard
+	}
+	if merged.Runs == 0 {
+		return errors.New("no seed was run")
+	}
+	for {
+		err := reports.WriteFile(filepath.Join(f.folder, mergedFile), merged.JSON)
+		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) || ctx.Err() != nil {
+			return err
+		}
+		p.say("%v; trying again", err)
+		pause(ctx, retryAfter)
+	}
+}
+
 // report prints the merged result with sim, and reports the checks of the fleet itself.
 func (p *program) report(
 	ctx context.Context, e *engine, f *swarmFlags, merged *swarm.Summary, c *coordinator,
 ) (worst status) {
 	flags := slices.Clone(c.shared.Merge)
 	if c.draining {
-		merged.SetInterrupted("interrupted")
 		ctx = p.hard
 		flags = slices.DeleteFunc(flags, func(f string) bool {
 			return strings.HasPrefix(f, "--shrink") || strings.HasPrefix(f, "--set=")
 		})
 	}
-	if merged.Runs == 0 {
-		return p.fail(errors.New("no seed was run"), statusError)
-	}
 	path := filepath.Join(f.folder, mergedFile)
-	if err := reports.WriteFile(path, merged.JSON); err != nil {
-		return p.fail(err, statusError)
-	}
 	worst, err := p.merge(ctx, e, slices.Concat([]string{"swarm", "--merge"}, flags, []string{"--", path}))
 	if err != nil {
 		worst = p.fail(err, statusError)
