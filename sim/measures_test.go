@@ -273,6 +273,10 @@ script:
   - {at: 3s, phone: a, do: Beacon, to: [b, c]}
   - {at: 4s, phone: a, do: Upload_contact_log}
   - {at: 5s, phone: ghost, datagrams: {to: a, send: x}}
+  - {at: 6s, phone: b, login: wrong}
+  - {at: 7s, phone: b, login: wrong}
+  - {at: 8s, phone: b, login: wrong}
+  - {at: 9s, phone: b, login: right}
 thresholds:
 `
 	for _, c := range []struct{ line, found string }{
@@ -285,9 +289,9 @@ thresholds:
 		{`logout_delay: max<1000`, "no sample: nothing of this kind happened"},
 		{`datagrams_lost: rate<0.01`, ""},
 		{`datagrams_lost: count>0`, "0"},
-		{`logins_failed: rate==0.5`, ""},
-		{`logins_failed: rate<0.5`, "0.5"},
-		{`logins_failed: count==1`, ""},
+		{`logins_failed: rate>0.83`, ""},
+		{`logins_failed: rate<0.83`, "0.8"},
+		{`logins_failed: count==5`, ""},
 		{`beacons.valid: count>=2`, ""},
 		{`beacons.valid: count>2`, "2"},
 		{`tempids.issued: rate>0.009`, ""},
