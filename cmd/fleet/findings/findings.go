@@ -55,9 +55,10 @@ type Finding struct {
 
 // List is the file of the findings.
 type List struct {
-	Format   int       `json:"format"` // reports.Format
-	Kind     string    `json:"kind"`   // "findings"
-	Count    int       `json:"count"`  // runs of the fleet
+	Format   int       `json:"format"`        // reports.Format
+	Kind     string    `json:"kind"`          // "findings"
+	Run      string    `json:"run,omitempty"` // the last one
+	Count    int       `json:"count"`         // runs of the fleet
 	Findings []Finding `json:"findings"`
 }
 
@@ -98,9 +99,15 @@ func Read(folder string) (*List, error) {
 	return l, reports.CheckFormat(l.Format)
 }
 
+// Has reports whether the list has a run. A run whose end was not recorded is reported again, and must not count twice.
+func (l *List) Has(run string) bool {
+	return l.Run == run || slices.ContainsFunc(l.Findings, func(f Finding) bool { return f.Last.Run == run })
+}
+
 // Update adds the result of a run. Only a complete run, which no interrupt and no failure ended early, shows that a cause
 // is gone, and only for the scenarios that it has.
 func (l *List) Update(s *swarm.Summary, run string, at time.Time, complete bool) {
+	l.Run = run
 	l.Count++
 	found := map[string]bool{}
 	for _, g := range s.Sorted() {

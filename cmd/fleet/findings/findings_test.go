@@ -1,6 +1,7 @@
 package findings
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,9 +58,16 @@ func TestStatesAcrossNights(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Update(n.result, "run", time.Date(2026, 12, i+1, 2, 0, 0, 0, time.UTC), n.complete)
+		name := fmt.Sprint("run-", i)
+		if l.Has(name) {
+			t.Errorf("night %d: the list has it before", i+1)
+		}
+		l.Update(n.result, name, time.Date(2026, 12, i+1, 2, 0, 0, 0, time.UTC), n.complete)
 		if err := l.Write(folder, n.result); err != nil {
 			t.Fatal(err)
+		}
+		if !l.Has(name) {
+			t.Errorf("night %d: the list lacks it", i+1)
 		}
 		if diff := cmp.Diff(n.want, statesOf(l)); diff != "" {
 			t.Errorf("night %d: want (-), got (+):\n%s", i+1, diff)
