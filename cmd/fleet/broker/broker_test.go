@@ -53,6 +53,12 @@ func TestChunksAndResultsSurviveTheEngine(t *testing.T) {
 	if err := r.Send(ctx, one); err != nil {
 		t.Fatal(err)
 	}
+	if second, _, err := Serve("127.0.0.1:0", "", folder); err == nil || !strings.Contains(err.Error(), "another engine uses") {
+		if err == nil {
+			second.Close()
+		}
+		t.Errorf("a second engine in the folder: %v", err)
+	}
 	s.Close()
 	address, _ := strings.CutPrefix(a.URL, "nats://")
 	s, b, err := Serve(address, "", folder)

@@ -26,6 +26,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
 	"github.com/nats-io/nats-server/v2/server"
 
 	"bluetrace/reports"
@@ -45,7 +46,10 @@ const (
 )
 
 // Server is an engine in this process.
-type Server struct{ nats *server.Server }
+type Server struct {
+	nats *server.Server
+	lock *flock.Flock // of the folder
+}
 
 // Serve starts an engine that listens on listen (HOST:PORT) and keeps its files in the folder. Beyond the loopback it
 // speaks TLS with a certificate of its own, which the folder keeps. The folder also keeps the token. name is the host in
@@ -69,6 +73,21 @@ func Serve(listen, name, folder string) (*Server, Access, error) {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, Access{}, fmt.Errorf("making the folder of the engine: %w", err)
 	}
+	lock := flock.New(filepath.Join(folder, "lock"))
+	if got, err := lock.TryLock(); err != nil {
+		return nil, Access{}, fmt.Errorf("locking the folder of the engine: %w", err)
+	} else if !got {
+		return nil, Access{}, fmt.Errorf("another engine uses the folder %q: name another one with --dir", folder)
+	}
+	s, access, err := serve(host, name, folder, port)
+	if err != nil {
+		return nil, Access{}, errors.Join(err, lock.Unlock())
+	}
+	return &Server{s, lock}, access, nil
+}
+
+// serve starts an engine in a folder that no other one uses.
+func serve(host, name, folder string, port uint64) (*server.Server, Access, error) {
 	token, err := secret(filepath.Join(folder, "token"))
 	if err != nil {
 		return nil, Access{}, err
@@ -109,13 +128,14 @@ func Serve(listen, name, folder string) (*Server, Access, error) {
 		}
 	}
 	access.URL += net.JoinHostPort(cmp.Or(name, host), actual)
-	return &Server{s}, access, nil
+	return s, access, nil
 }
 
 // Close ends the engine. Its files stay.
 func (s *Server) Close() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
+	_ = s.lock.Unlock() // the end of the process does the same
 }
 
 // secret returns the token in a file, which it makes if there is none.
