@@ -175,7 +175,7 @@ func (e *engine) runChunk(ctx context.Context, s *spec, one chunks.Chunk, folder
 	case chunks.Seeds:
 		arguments = slices.Concat(arguments, s.Shared.Run, []string{"--"}, s.Shared.Scenarios)
 	case chunks.Canary:
-		arguments = append(arguments, "--plant=unsynced", canaryFile)
+		arguments = append(arguments, "--plant="+chunks.PlantedBug, canaryFile)
 	default:
 		return nil, fmt.Errorf("unknown kind of chunk %q: this fleet is too old", one.Kind)
 	}

@@ -102,13 +102,25 @@ func fakeSim(kind string, arguments []string) int {
 		panic(err)
 	}
 	s := fakeResult(r)
+	if planted != "" {
+		s = fakeCanary(r)
+	}
 	if planted != "" && kind != "blind" {
 		s.Failed, s.Files[0].Failed = 1, 1
 		s.Failures = []swarm.Group{{Cause: "every issued TempID survives a restart of the server: it is lost", Runs: 1,
-			Seed: r.First, File: "x.yaml"}}
+			Seed: r.First, File: canaryFile}}
 	}
 	_ = s.JSON(os.Stdout)
 	return 99
+}
+
+// fakeCanary returns the result of a canary that finds nothing.
+func fakeCanary(r swarm.Range) *swarm.Summary {
+	s := swarm.NewSummary()
+	s.Build, s.WallSeconds, s.Jobs = fakeBuild, 1, 1
+	s.Build.Planted, s.Runs, s.Ranges = chunks.PlantedBug, r.Last-r.First+1, []swarm.Range{r}
+	s.Files = []swarm.FileRuns{{File: canaryFile, Ranges: s.Ranges, Runs: s.Runs}}
+	return s
 }
 
 // fakeResult returns the result of a range of seeds of fakeSim.
@@ -346,7 +358,7 @@ type rig struct {
 
 func newRig(t *testing.T, s swarm.Shared) *rig {
 	t.Helper()
-	s.Build, s.Seeds = fakeBuild, swarm.Range{First: 1, Last: 100}
+	s.Build, s.Seeds, s.Scenarios = fakeBuild, swarm.Range{First: 1, Last: 100}, []string{"x.yaml"}
 	all, err := chunks.Open(t.TempDir(), "key", "run", &s)
 	if err != nil {
 		t.Fatal(err)
@@ -368,8 +380,12 @@ func (r *rig) status(worker string, chunk int) broker.Answer {
 
 func (r *rig) result(t *testing.T, chunk int, seeds swarm.Range) {
 	t.Helper()
+	s := fakeResult(seeds)
+	if seeds.Last == canarySeeds {
+		s = fakeCanary(seeds)
+	}
 	var text strings.Builder
-	if err := fakeResult(seeds).JSON(&text); err != nil {
+	if err := s.JSON(&text); err != nil {
 		t.Fatal(err)
 	}
 	d := broker.Delivery{Result: chunks.Result{Run: r.Run, Chunk: chunk, Worker: "w", Summary: json.RawMessage(text.String())},
@@ -510,7 +526,7 @@ func TestBoardShowsTheRun(t *testing.T) {
 	if err := r.cut(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	r.result(t, 1, swarm.Range{First: 4, Last: 7})
+	r.result(t, 2, swarm.Range{First: 5, Last: 8})
 	r.clock = r.clock.Add(time.Second)
 	r.check(t.Context())
 	for path, wants := range map[string][]string{

@@ -238,9 +238,6 @@ func (p *program) runSwarm(ctx context.Context, e *engine, f *swarmFlags, s *spe
 // endWait is the time after which a worker has noticed the end of a run.
 const endWait = fetchWait + 2*time.Second
 
-// mergedFile is the name of the merged result in the folder of the run.
-const mergedFile = "merged.json"
-
 // keepMerged writes the merged result. It waits while the disk is full, because a run that is finished is not reported
 // again.
 func (p *program) keepMerged(ctx context.Context, f *swarmFlags, merged *swarm.Summary, c *coordinator) error {
@@ -252,7 +249,7 @@ func (p *program) keepMerged(ctx context.Context, f *swarmFlags, merged *swarm.S
 		return errors.New("no seed was run")
 	}
 	for {
-		err := reports.WriteFile(filepath.Join(f.folder, mergedFile), merged.JSON)
+		err := reports.WriteFile(filepath.Join(f.folder, chunks.MergedFile), merged.JSON)
 		if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) || ctx.Err() != nil {
 			return err
 		}
@@ -272,7 +269,7 @@ func (p *program) report(
 			return strings.HasPrefix(f, "--shrink") || strings.HasPrefix(f, "--set=")
 		})
 	}
-	path := filepath.Join(f.folder, mergedFile)
+	path := filepath.Join(f.folder, chunks.MergedFile)
 	worst, err := p.merge(ctx, e, slices.Concat([]string{"swarm", "--merge"}, flags, []string{"--", path}))
 	if err != nil {
 		worst = p.fail(err, statusError)

@@ -8,10 +8,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/cespare/xxhash/v2"
 
+	"bluetrace/reports"
 	"bluetrace/sim/swarm"
 )
 
@@ -33,6 +35,42 @@ type Chunk struct {
 
 func (c Chunk) String() string {
 	return fmt.Sprintf("chunk %d (%s %d-%d)", c.ID, c.Kind, c.Seeds.First, c.Seeds.Last)
+}
+
+// PlantedBug is the bug that the canary plants (--plant).
+const PlantedBug = "unsynced"
+
+// belongs returns the reason for which a summary cannot be the result of the chunk, or nil. A worker may have another sim
+// by now, and a file may be one of another chunk.
+func (c Chunk) belongs(s *swarm.Summary, shared *swarm.Shared) error {
+	build, files := shared.Build, shared.Scenarios
+	if c.Kind == Canary {
+		build.Planted, files = PlantedBug, nil
+	}
+	early := c.Kind == Seeds && shared.FailFast && s.Failed > 0
+	switch {
+	case s.Build != build:
+		return fmt.Errorf("the result is of the build %s, not %s", s.Build, build)
+	case len(files) == 0 && len(s.Files) != 1:
+		return fmt.Errorf("the result has %d scenarios, not one", len(s.Files))
+	case len(files) > 0 && !early && len(s.Files) != len(files):
+		return fmt.Errorf("the result has %d of %s", len(s.Files), reports.Plural(len(files), "scenario", "scenarios"))
+	}
+	for _, f := range s.Files {
+		switch {
+		case len(files) > 0 && !slices.Contains(files, f.File):
+			return fmt.Errorf("the result has the scenario %q, which the run has not", f.File)
+		case len(f.Ranges) != 1 || f.Ranges[0].First != c.Seeds.First || f.Ranges[0].Last > c.Seeds.Last,
+			!early && f.Ranges[0].Last != c.Seeds.Last:
+			return fmt.Errorf("the result of %q has other seeds: %v", f.File, f.Ranges)
+		}
+	}
+	for i := range s.Failures {
+		if g := &s.Failures[i]; g.Drawn != "" || g.Shrunk != "" {
+			return fmt.Errorf("the result names the files %q and %q, which are none of this machine", g.Drawn, g.Shrunk)
+		}
+	}
+	return nil
 }
 
 // Result is the answer of a worker to a chunk.

@@ -39,9 +39,14 @@ func resultOf(t *testing.T, c *Collector, one Chunk, worker string, s *swarm.Sum
 	return &Result{Run: c.Run, Chunk: one.ID, Worker: worker, Summary: json.RawMessage(text.String())}
 }
 
+func sharedOf(failFast bool) *swarm.Shared {
+	return &swarm.Shared{Build: reports.Build{Go: "go1.26", Revision: "abc"}, Seeds: swarm.Range{First: 1, Last: 30},
+		Scenarios: []string{"x.yaml"}, FailFast: failFast}
+}
+
 func open(t *testing.T, folder, key string, failFast bool) *Collector {
 	t.Helper()
-	c, err := Open(folder, key, "run-"+key, &swarm.Shared{Seeds: swarm.Range{First: 1, Last: 30}, FailFast: failFast})
+	c, err := Open(folder, key, "run-"+key, sharedOf(failFast))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -114,8 +119,70 @@ func TestASecondResultIsCompared(t *testing.T) {
 	if err != nil || merged.Failed != 0 || merged.Runs != 10 {
 		t.Errorf("%+v, %v", merged, err)
 	}
-	if _, err := os.Stat(filepath.Join(folder, "results", "1-again.json")); err != nil {
+	path := filepath.Join(folder, "results", "1-again.json")
+	if _, err := os.Stat(path); err != nil {
 		t.Error(err)
+	}
+	if diff := cmp.Diff(want, open(t, folder, "a", false).Progress.Differences); diff != "" {
+		t.Errorf("the next coordinator: want (-), got (+):\n%s", diff)
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(open(t, folder, "a", false).Progress.Differences); n != 1 {
+		t.Errorf("with a damaged file of the second result: %d differences, want 1", n)
+	}
+}
+
+// TestResultThatIsNotOfItsChunkIsRefused has results of another sim, of another command, and of a part of the chunk.
+func TestResultThatIsNotOfItsChunkIsRefused(t *testing.T) {
+	of := func(first, last uint64) func(s *swarm.Summary) {
+		return func(s *swarm.Summary) { *s = *summaryOf(swarm.Range{First: first, Last: last}, 4) }
+	}
+	inFile := func(name string) func(s *swarm.Summary) {
+		return func(s *swarm.Summary) { s.Files[0].File, s.Failures[0].File = name, name }
+	}
+	for says, change := range map[string]func(s *swarm.Summary){
+		`of the build (def, go1.26), not (abc, go1.26)`:     func(s *swarm.Summary) { s.Build.Revision = "def" },
+		`of the build (abc, go1.26, planted bug: unsynced)`: func(s *swarm.Summary) { s.Build.Planted = PlantedBug },
+		`of "x.yaml" has other seeds: [{1 9}]`:              of(1, 9),
+		`of "x.yaml" has other seeds: [{2 10}]`:             of(2, 10),
+		`of "x.yaml" has other seeds: [{1 11}]`:             of(1, 11),
+		`has the scenario "y.yaml", which the run has not`:  inFile("y.yaml"),
+		`names the files "" and "/etc/passwd"`:              func(s *swarm.Summary) { s.Failures[0].Shrunk = "/etc/passwd" },
+	} {
+		c := open(t, t.TempDir(), "a", false)
+		all := cutThree(t, c)
+		s := summaryOf(all[0].Seeds, 4)
+		change(s)
+		r := resultOf(t, c, all[0], "w", s)
+		take(t, c, r)
+		if c.Progress.Done != 0 || c.Progress.Runs != 0 || !strings.Contains(r.Error, says) {
+			t.Errorf("%s: error %q, %+v", says, r.Error, c.Progress)
+		}
+		take(t, c, resultOf(t, c, all[0], "w", summaryOf(all[0].Seeds)))
+		take(t, c, resultOf(t, c, all[0], "w", s))
+		if c.Progress.Done != 1 || len(c.Progress.Differences) != 0 {
+			t.Errorf("%s: after the right result: %+v", says, c.Progress)
+		}
+	}
+}
+
+// TestEveryScenarioOfARunHasAResult has a result that lacks one of two scenarios. With fail-fast, it may.
+func TestEveryScenarioOfARunHasAResult(t *testing.T) {
+	for failFast, says := range map[bool]string{false: "the result has 1 of 2 scenarios", true: ""} {
+		c := open(t, t.TempDir(), "a", failFast)
+		c.shared.Scenarios = []string{"x.yaml", "y.yaml"}
+		one := cutThree(t, c)[0]
+		seeds := one.Seeds
+		if failFast {
+			seeds.Last = 4
+		}
+		r := resultOf(t, c, one, "w", summaryOf(seeds, 4))
+		take(t, c, r)
+		if r.Error != says || failFast != (c.Progress.Done == 1) {
+			t.Errorf("fail-fast %t: error %q, %+v", failFast, r.Error, c.Progress)
+		}
 	}
 }
 
@@ -154,6 +221,10 @@ func TestCoordinatorThatIsKilledContinues(t *testing.T) {
 	if diff := cmp.Diff([]Chunk{all[0], all[2]}, c.Outstanding()); diff != "" {
 		t.Errorf("with a damaged result: want (-), got (+):\n%s", diff)
 	}
+	take(t, c, resultOf(t, c, all[0], "w", summaryOf(all[0].Seeds))) // the manifest has it twice now
+	if c = open(t, folder, "a", false); c.Progress.Runs != 20 || c.Progress.Done != 2 {
+		t.Errorf("with a result that was run again: %+v", c.Progress)
+	}
 	if _, err := Open(folder, "b", "run-b", &swarm.Shared{}); err == nil ||
 		!strings.Contains(err.Error(), "has an unfinished run of another command") {
 		t.Errorf("another command: %v", err)
@@ -166,19 +237,30 @@ func TestCoordinatorThatIsKilledContinues(t *testing.T) {
 	}
 }
 
-// TestManifestOfAnotherVersionIsRefused has files that are no manifest.
-func TestManifestOfAnotherVersionIsRefused(t *testing.T) {
+// TestManifestThatLacksChunksIsRefused has files that are no manifest, or that lack a line or seeds.
+func TestManifestThatLacksChunksIsRefused(t *testing.T) {
+	const begin = `{"header":{"format":1,"run":"r","key":"a"}}` + "\n"
+	cut := func(id, first, last int) string {
+		return fmt.Sprintf(`{"cut":{"id":%d,"kind":"seeds","seeds":{"first":%d,"last":%d}}}`+"\n", id, first, last)
+	}
 	for text, says := range map[string]string{
-		"{}\n":                          "it is no manifest of this version",
-		"{\"header\":{\"format\":2}}\n": "it is no manifest of this version",
-		"no\n":                          "line 1: invalid character",
-		"{\"header\":{\"format\":1,\"run\":\"r\",\"key\":\"a\"}}\n{\"cut\":{\"id\":0}}\n": "line 2: invalid chunk",
+		"{}\n":                               "it is no manifest of this version",
+		"{\"header\":{\"format\":2}}\n":      "it is no manifest of this version",
+		"no\n":                               "line 1: invalid character",
+		begin + begin:                        "line 2: it is no record",
+		begin + "{\"cuu\":{\"id\":1}}\n":     "line 2: it is no record",
+		begin + "{\"cut\":{\"id\":0}}\n":     "line 2: invalid chunk",
+		begin + cut(1, 1, 4) + cut(3, 9, 12): "line 3: chunk 3 (seeds 9-12) does not follow the lines before",
+		begin + cut(1, 1, 4) + cut(1, 5, 8):  "line 3: chunk 1 (seeds 5-8) does not follow the lines before",
+		begin + cut(1, 1, 3) + cut(2, 5, 8):  "line 3: chunk 2 (seeds 5-8) does not follow the lines before",
+		begin + cut(1, 1, 4) + cut(2, 4, 8):  "line 3: chunk 2 (seeds 4-8) does not follow the lines before",
+		begin + cut(1, 1, 31):                "line 2: chunk 1 (seeds 1-31) does not follow the lines before",
 	} {
 		folder := t.TempDir()
 		if err := os.WriteFile(filepath.Join(folder, "manifest.ndjson"), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Open(folder, "a", "r", &swarm.Shared{}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := Open(folder, "a", "r", sharedOf(false)); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
@@ -234,7 +316,7 @@ func TestCanaryMustBeFoundByItsCause(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := summaryOf(canary.Seeds, 7)
-		s.Failures[0].Cause = cause
+		s.Build.Planted, s.Failures[0].Cause = PlantedBug, cause
 		take(t, c, resultOf(t, c, canary, "w", s))
 		if c.CanaryFound() != want || c.Progress.Failed != 0 || len(c.Progress.Causes) != 0 {
 			t.Errorf("%q: found %t, %+v", cause, c.CanaryFound(), c.Progress)
@@ -261,6 +343,17 @@ func TestDiskThatIsFullLosesNothing(t *testing.T) {
 	take(t, c, r)
 	if len(c.Outstanding()) != 2 || c.Progress.Repeated != 0 {
 		t.Errorf("outstanding %v, %+v", c.Outstanding(), c.Progress)
+	}
+	again := resultOf(t, c, all[0], "x", summaryOf(all[0].Seeds, 4))
+	if err := errors.Join(os.Rename(results, results+"-away"), c.Take(again)); err == nil ||
+		errors.Join(os.Rename(results+"-away", results), c.Take(again)) != nil || len(c.Progress.Differences) != 1 {
+		t.Errorf("a second result that was given twice: %v, %q", err, c.Progress.Differences)
+	}
+	if err := os.Rename(filepath.Join(results, "1-again.json"), filepath.Join(results, "1.json")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Merged(); err == nil || !strings.Contains(err.Error(), "chunk 1: its file was changed") {
+		t.Errorf("with the file of another result: %v", err)
 	}
 }
 

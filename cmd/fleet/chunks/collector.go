@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -25,7 +26,7 @@ type Collector struct {
 
 	folder      string
 	manifest    *manifest
-	failFast    bool
+	shared      *swarm.Shared
 	chunks      map[int]Chunk
 	order       []int // the identifiers of the chunks
 	results     map[int]done
@@ -54,13 +55,19 @@ func Open(folder, key, name string, s *swarm.Shared) (*Collector, error) {
 	}
 	c := &Collector{
 		Run: records[0].Header.Run, Cutter: NewCutter(s.Seeds, s.Unbounded), folder: folder, manifest: m,
-		failFast: s.FailFast, chunks: map[int]Chunk{}, results: map[int]done{}, failed: map[int]int{},
+		shared: s, chunks: map[int]Chunk{}, results: map[int]done{}, failed: map[int]int{},
 		firstFailed: math.MaxInt, Progress: Progress{Causes: map[string]bool{}},
 	}
-	for _, r := range records {
-		if r.Cut != nil {
-			c.insert(*r.Cut)
+	for i, r := range records {
+		if r.Cut == nil {
+			continue
 		}
+		next, cut := c.next(r.Cut.Kind), r.Cut.Seeds
+		if r.Cut.ID != next.ID || r.Cut.Kind == Seeds && (cut.First != next.Seeds.First || cut.Last > next.Seeds.Last) {
+			return nil, errors.Join(fmt.Errorf("reading %q: line %d: %v does not follow the lines before: remove its folder",
+				m.file.Name(), i+1, *r.Cut), m.close())
+		}
+		c.insert(*r.Cut)
 	}
 	for _, r := range records {
 		if r.Done != nil {
@@ -68,6 +75,11 @@ func Open(folder, key, name string, s *swarm.Shared) (*Collector, error) {
 		}
 	}
 	return c, nil
+}
+
+// next returns the number of the chunk that the manifest has next, and where the seeds of its kind begin.
+func (c *Collector) next(kind Kind) Chunk {
+	return Chunk{ID: len(c.order) + 1, Kind: kind, Seeds: c.Cutter.rest}
 }
 
 // insert adds a chunk that the manifest has.
@@ -79,22 +91,64 @@ func (c *Collector) insert(one Chunk) {
 	}
 }
 
-// restore takes a result of the manifest, if its file is intact. Otherwise the chunk runs again.
+// restore takes a result of the manifest, if its file is intact. Otherwise the chunk runs again, and the manifest has
+// its result twice.
 func (c *Collector) restore(d done) {
-	r, err := c.read(d.Chunk)
+	if _, is := c.results[d.Chunk]; is {
+		return
+	}
+	s, err := c.intact(d)
 	if err != nil {
 		return
 	}
-	if digest, err := r.Digest(); err == nil && digest == d.Digest {
-		if s, err := r.swarmSummary(); err == nil {
-			c.count(d, s)
+	c.count(d, s)
+	if again, err := c.read(againName(d.Chunk)); !errors.Is(err, fs.ErrNotExist) {
+		if digest, err := again.Digest(); err != nil || digest != d.Digest {
+			c.differs(c.chunks[d.Chunk], again.Worker, d.Worker)
 		}
 	}
 }
 
+// intact returns the result of the manifest, if its file has it.
+func (c *Collector) intact(d done) (*swarm.Summary, error) {
+	r, err := c.read(strconv.Itoa(d.Chunk))
+	if err != nil {
+		return nil, err
+	}
+	digest, s, err := c.examine(r)
+	if err == nil && digest != d.Digest {
+		err = errors.New("its file was changed")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the result of chunk %d: %w", d.Chunk, err)
+	}
+	return s, nil
+}
+
+// examine returns the digest and the summary of a result, which must be one of its chunk.
+func (c *Collector) examine(r *Result) (digest string, s *swarm.Summary, err error) {
+	if digest, err = r.Digest(); err != nil {
+		return "", nil, err
+	}
+	if s, err = r.swarmSummary(); err != nil {
+		return "", nil, err
+	}
+	return digest, s, c.chunks[r.Chunk].belongs(s, c.shared)
+}
+
+// differs notes a second result that is not equal to the first one.
+func (c *Collector) differs(one Chunk, second, first string) {
+	c.Progress.Differences = append(c.Progress.Differences,
+		fmt.Sprintf("%v: the result of worker %q differs from that of worker %q", one, second, first))
+}
+
+// againName is the name of the file of a second result that differs from the first one.
+func againName(id int) string { return strconv.Itoa(id) + "-again" }
+
 // Add records a new chunk, before it is sent to the workers.
 func (c *Collector) Add(kind Kind, seeds swarm.Range) (Chunk, error) {
-	one := Chunk{ID: len(c.order) + 1, Kind: kind, Seeds: seeds}
+	one := c.next(kind)
+	one.Seeds = seeds
 	if err := c.manifest.add(record{Cut: &one}); err != nil {
 		return one, err
 	}
@@ -138,8 +192,9 @@ func (e *ChunkError) Error() string {
 	return fmt.Sprintf("%v failed %d times: %s", e.Chunk, maxErrors, e.Text)
 }
 
-// Take stores the first result of a chunk. A later result is compared with it. An error other than a *ChunkError is one
-// of the disk: the result must be given again. Results of other runs are ignored.
+// Take stores the first result of a chunk. A later result is compared with it. A result that cannot be one of its chunk
+// gets an error. An error of Take other than a *ChunkError is one of the disk: the result must be given again. Results of
+// other runs are ignored.
 func (c *Collector) Take(r *Result) error {
 	one, is := c.chunks[r.Chunk]
 	if r.Run != c.Run || !is || !c.Needed(one.ID) {
@@ -149,20 +204,22 @@ func (c *Collector) Take(r *Result) error {
 	digest, summary := "", (*swarm.Summary)(nil)
 	err := errors.New(r.Error)
 	if r.Error == "" {
-		if digest, err = r.Digest(); err == nil {
-			summary, err = r.swarmSummary()
+		if digest, summary, err = c.examine(r); err != nil {
+			r.Error = err.Error()
 		}
 	}
 	switch {
-	case again && summary == nil:
+	case again && err != nil:
 		return nil
 	case again && digest == first.Digest:
 		c.Progress.Repeated++
 		return nil
 	case again:
-		c.Progress.Differences = append(c.Progress.Differences, fmt.Sprintf(
-			"%v: the result of worker %q differs from that of worker %q", one, r.Worker, first.Worker))
-		return c.store(r, strconv.Itoa(one.ID)+"-again")
+		if err := c.store(r, againName(one.ID)); err != nil {
+			return err
+		}
+		c.differs(one, r.Worker, first.Worker)
+		return nil
 	case err != nil:
 		if c.failed[one.ID]++; c.failed[one.ID] >= maxErrors {
 			return &ChunkError{one, err.Error()}
@@ -189,7 +246,7 @@ func (c *Collector) count(d done, s *swarm.Summary) {
 		c.canaryFound = findsCanary(s)
 	case Seeds:
 		c.Cutter.Measured(one.Seeds.Last-one.Seeds.First+1, s.WallSeconds)
-		if c.failFast && s.Failed > 0 {
+		if c.shared.FailFast && s.Failed > 0 {
 			c.firstFailed = min(c.firstFailed, one.ID)
 		}
 		c.Progress.Runs += s.Runs
@@ -237,32 +294,30 @@ func (c *Collector) path(name string) string {
 	return filepath.Join(c.folder, resultsName, name+".json")
 }
 
-func (c *Collector) read(id int) (*Result, error) {
-	text, err := os.ReadFile(c.path(strconv.Itoa(id)))
+// read reads the file of a result. Without an error it is some result, not yet one of its chunk.
+func (c *Collector) read(name string) (r *Result, err error) {
+	r = &Result{}
+	text, err := os.ReadFile(c.path(name))
+	if err == nil {
+		err = json.Unmarshal(text, r)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the result of chunk %d: %w", id, err)
+		return r, fmt.Errorf("reading the result %s: %w", name, err)
 	}
-	var r Result
-	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, fmt.Errorf("reading the result of chunk %d: %w", id, err)
-	}
-	return &r, nil
+	return r, nil
 }
 
 // Merged returns the merged result of the seeds that have one. Its first failures are those of the smallest seeds.
 func (c *Collector) Merged() (*swarm.Summary, error) {
 	merged := swarm.NewSummary()
 	for _, id := range c.order {
-		if _, is := c.results[id]; !is || c.chunks[id].Kind != Seeds || !c.Needed(id) {
+		d, is := c.results[id]
+		if !is || c.chunks[id].Kind != Seeds || !c.Needed(id) {
 			continue
 		}
-		r, err := c.read(id)
+		s, err := c.intact(d)
 		if err != nil {
 			return nil, err
-		}
-		s, err := r.swarmSummary()
-		if err != nil {
-			return nil, fmt.Errorf("reading the result of chunk %d: %w", id, err)
 		}
 		merged.Build = s.Build
 		merged.Merge(s)

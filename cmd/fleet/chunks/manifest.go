@@ -13,6 +13,9 @@ import (
 	"bluetrace/reports"
 )
 
+// MergedFile is the name of the merged result in the folder of a run.
+const MergedFile = "merged.json"
+
 const (
 	manifestName   = "manifest.ndjson"
 	resultsName    = "results"
@@ -41,6 +44,17 @@ type record struct {
 	Finished bool    `json:"finished,omitempty"`
 }
 
+// isOne reports whether the record has one field.
+func (r record) isOne() bool {
+	n := 0
+	for _, is := range []bool{r.Header != nil, r.Cut != nil, r.Done != nil, r.Finished} {
+		if is {
+			n++
+		}
+	}
+	return n == 1
+}
+
 // manifest is the file that records the chunks of a run and their results, one JSON object a line. Each line is on the
 // disk before the coordinator acts on it.
 type manifest struct {
@@ -66,7 +80,9 @@ func openManifest(folder string, begin header) (m *manifest, records []record, e
 		if err != nil {
 			return nil, nil, fmt.Errorf("encoding the manifest: %w", err)
 		}
-		if err := os.RemoveAll(filepath.Join(folder, resultsName)); err != nil {
+		err = errors.Join(os.RemoveAll(filepath.Join(folder, resultsName)),
+			reports.RemoveFile(filepath.Join(folder, MergedFile))) // it could be taken for the result of this run
+		if err != nil {
 			return nil, nil, fmt.Errorf("removing the results of an earlier run: %w", err)
 		}
 		line = append(line, '\n')
@@ -104,8 +120,10 @@ func parseManifest(text []byte) (records []record, size int64, err error) {
 		switch {
 		case len(records) == 0 && (r.Header == nil || r.Header.Format != manifestFormat):
 			return nil, 0, errors.New("it is no manifest of this version of fleet: remove its folder")
+		case !r.isOne() || r.Header != nil && len(records) > 0:
+			return nil, 0, fmt.Errorf("line %d: it is no record: remove its folder", len(records)+1)
 		case r.Cut != nil && (r.Cut.ID < 1 || r.Cut.Seeds.Last < r.Cut.Seeds.First):
-			return nil, 0, fmt.Errorf("line %d: invalid chunk", len(records)+1)
+			return nil, 0, fmt.Errorf("line %d: invalid chunk: remove its folder", len(records)+1)
 		}
 		records, size, text = append(records, r), size+int64(len(line))+1, rest
 	}
