@@ -83,6 +83,10 @@ func fakeSim(kind string, arguments []string) int {
 		if err != nil {
 			panic(err)
 		}
+		if _, err := os.Stat("full"); err == nil {
+			fmt.Fprintln(os.Stderr, "sim: no space left on device")
+			return 107
+		}
 		fmt.Print(string(text))
 		if out != "" {
 			if err := os.WriteFile(filepath.Join(out, "swarm.json"), text, 0o600); err != nil {
@@ -272,6 +276,79 @@ func TestRunWithoutTheCanaryIsInvalid(t *testing.T) {
 	if _, err := os.Stat("findings"); err == nil {
 		t.Error("the findings were changed by a run that allows no conclusion")
 	}
+}
+
+// TestRunIsFinishedByItsReport has a disk that is full at the report, a coordinator that was killed after it wrote the
+// findings, and a folder with the result of a run that was finished.
+func TestRunIsFinishedByItsReport(t *testing.T) {
+	self := loopback(t, "right")
+	command := []string{"swarm", "--join", "join", "--dir", "run", "--findings", "findings", "--sim", self, "--out=out",
+		"x.yaml"}
+	if err := os.WriteFile("full", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var workers sync.WaitGroup
+	ctx, end := context.WithCancel(t.Context())
+	workers.Go(func() { runUntil(ctx, "work", "--join", "join", "--sim", self) })
+	got, _, errs := run(t, command...)
+	end()
+	workers.Wait()
+	if want := "the run is not finished: the same command repeats its report"; got != statusError || !strings.Contains(errs, want) {
+		t.Errorf("with a full disk: status %d, want 107\n%s", got, errs)
+	}
+	if _, err := os.Stat("findings"); err == nil {
+		t.Error("with a full disk: findings without a report")
+	}
+	path := filepath.Join("run", "manifest.ndjson")
+	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "finished") || os.Remove("full") != nil {
+		t.Fatalf("with a full disk: %v, finished without a report: %s", err, text)
+	}
+	for _, says := range []string{"findings: 1 new, 0 back, 0 ongoing, 0 gone\n",
+		"findings: 1 new, 0 back, 0 ongoing, 0 gone; they have this run already\n"} {
+		if got, _, errs := run(t, command...); got != statusFailed || !strings.Contains(errs, says) {
+			t.Errorf("status %d, want 99 and %q\n%s", got, says, errs)
+		}
+		text, err := os.ReadFile(path)
+		rest, finished := strings.CutSuffix(string(text), "{\"finished\":true}\n")
+		if err != nil || !finished {
+			t.Fatalf("%v, not finished: %q", err, text)
+		}
+		if err := os.WriteFile(path, []byte(rest), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, command...)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := &program{argument0: "fleet", stdout: io.Discard, stderr: io.Discard, now: time.Now, hard: t.Context()}
+	e, err := findEngine(self, "fleet")
+	if err != nil {
+		t.Fatal(err)
+	}
+	interrupted, err := e.plan(t.Context(), "x.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if merged := filepath.Join("run", chunks.MergedFile); !exists(merged) {
+		t.Error("no merged result of a finished run")
+	} else if all, err := chunks.Open("run", "another", "new", interrupted); err != nil || all.Close() != nil || exists(merged) {
+		t.Errorf("the merged result of the run before stays: %v", err)
+	}
+	c := &coordinator{draining: true}
+	if got := p.fail(p.keepMerged(ended, &swarmFlags{folder: "run"}, swarm.NewSummary(), c), statusError); got != statusInterrupted {
+		t.Errorf("interrupted before the first result: status %d, want 105", got)
+	}
+	if err := os.WriteFile("findings/findings.json", []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, _, errs := run(t, command...); got != statusError || strings.Contains(errs, "waits for workers") {
+		t.Errorf("with an invalid file of findings: status %d\n%s", got, errs)
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // TestCommandsAreRefusedInOneSentence checks statuses and messages.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -146,16 +147,26 @@ func (p *program) swarm(ctx context.Context, e *engine, f *swarmFlags, arguments
 	if err != nil {
 		return p.fail(err, statusError)
 	}
+	if f.findings != "" { // an invalid file is known before the run
+		if _, err := findings.Read(f.findings); err != nil {
+			return p.fail(err, statusError)
+		}
+	}
 	if err := os.MkdirAll(f.folder, 0o777); err != nil {
 		return p.fail(err, statusError)
 	}
 	lock := flock.New(filepath.Join(f.folder, "lock"))
-	if got, err := lock.TryLock(); err != nil || !got {
+	if got, err := lock.TryLock(); err != nil {
+		return p.fail(fmt.Errorf("locking the folder of the run: %w", err), statusError)
+	} else if !got {
 		return p.fail(fmt.Errorf("the folder %q is in use by another run", f.folder), statusInvalid)
 	}
 	defer func() { _ = lock.Unlock() }() // the end of the process does the same
 	name := p.now().UTC().Format("20060102-150405-") + strings.ToLower(rand.Text()[:6])
 	all, err := chunks.Open(f.folder, key, name, shared)
+	if _, disk := errors.AsType[*fs.PathError](err); disk {
+		return p.fail(err, statusError)
+	}
 	if err != nil {
 		return p.fail(err, statusInvalid)
 	}
@@ -219,9 +230,13 @@ func (p *program) runSwarm(ctx context.Context, e *engine, f *swarmFlags, s *spe
 	}
 	p.say("%s", c.progressLine(p.now()))
 	c.show(true)
-	worst := p.report(ctx, e, f, merged, c)
+	worst, reported := p.report(ctx, e, f, merged, c)
 	if c.draining {
 		return max(worst, statusInterrupted)
+	}
+	if !reported {
+		p.say("the run is not finished: the same command repeats its report")
+		return worst
 	}
 	if err := all.Finish(); err != nil {
 		return p.fail(err, max(worst, statusError))
@@ -245,6 +260,9 @@ func (p *program) keepMerged(ctx context.Context, f *swarmFlags, merged *swarm.S
 		merged.SetInterrupted("interrupted")
 		ctx = p.hard
 	}
+	if merged.Runs == 0 && c.draining {
+		return fmt.Errorf("%w before the first result: the same command continues the run", context.Canceled)
+	}
 	if merged.Runs == 0 {
 		return errors.New("no seed was run")
 	}
@@ -258,10 +276,11 @@ func (p *program) keepMerged(ctx context.Context, f *swarmFlags, merged *swarm.S
 	}
 }
 
-// report prints the merged result with sim, and reports the checks of the fleet itself.
+// report prints the merged result with sim, and reports the checks of the fleet itself. It tells whether everything was
+// written. Otherwise, as after a full disk or an interrupt, the findings are as before, or are not those of this run.
 func (p *program) report(
 	ctx context.Context, e *engine, f *swarmFlags, merged *swarm.Summary, c *coordinator,
-) (worst status) {
+) (worst status, reported bool) {
 	flags := slices.Clone(c.shared.Merge)
 	if c.draining {
 		ctx = p.hard
@@ -274,6 +293,7 @@ func (p *program) report(
 	if err != nil {
 		worst = p.fail(err, statusError)
 	}
+	reported = worst == statusPassed || worst == statusFailed
 	all := c.Collector
 	for _, text := range all.Progress.Differences {
 		worst = max(worst, p.fail(errors.New(text+": the program is not deterministic; both are in "+
@@ -292,11 +312,14 @@ func (p *program) report(
 			statusNoResult))
 	default:
 		p.say("the planted bug was found")
+		if !reported {
+			break
+		}
 		if err := p.keepFindings(f, merged, c); err != nil {
-			worst = max(worst, p.fail(err, statusError))
+			worst, reported = max(worst, p.fail(err, statusError)), false
 		}
 	}
-	return worst
+	return worst, reported
 }
 
 // keepFindings compares the causes with those of earlier runs.
@@ -307,6 +330,10 @@ func (p *program) keepFindings(f *swarmFlags, merged *swarm.Summary, c *coordina
 	list, err := findings.Read(f.findings)
 	if err != nil {
 		return err
+	}
+	if list.Has(c.Run) {
+		p.say("findings: %s; they have this run already", list.Counts())
+		return nil
 	}
 	if c.shared.Out != "" { // with the names of the drawn and shrunk scenarios
 		text, err := os.Open(filepath.Join(c.shared.Out, "swarm.json"))
@@ -323,13 +350,19 @@ func (p *program) keepFindings(f *swarmFlags, merged *swarm.Summary, c *coordina
 	return list.Write(f.findings, merged)
 }
 
-// merge runs sim swarm --merge, whose outputs are those of this program, and returns its status.
+// merge runs sim swarm --merge, whose outputs are those of this program, and returns its status. The first interrupt ends
+// its shrinking, the second ends it.
 func (p *program) merge(ctx context.Context, e *engine, arguments []string) (status, error) {
 	c := exec.CommandContext(ctx, e.path, arguments...)
 	c.Args[0], c.Stdout, c.Stderr = e.name, p.stdout, p.stderr
 	c.Cancel = func() error { return c.Process.Signal(os.Interrupt) } // it ends the shrinking
 	ownGroup(c)
-	err := c.Run()
+	err := c.Start()
+	if err == nil {
+		stop := context.AfterFunc(p.hard, func() { _ = c.Process.Kill() }) // it may have ended
+		err = c.Wait()
+		stop()
+	}
 	if exit, is := errors.AsType[*exec.ExitError](err); is && exit.ExitCode() > 0 {
 		return status(exit.ExitCode()), nil
 	}
