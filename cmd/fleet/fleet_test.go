@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -293,14 +294,16 @@ func TestRunIsFinishedByItsReport(t *testing.T) {
 	got, _, errs := run(t, command...)
 	end()
 	workers.Wait()
-	if want := "the run is not finished: the same command repeats its report"; got != statusError || !strings.Contains(errs, want) {
+	want := "the run is not finished: the same command repeats its report"
+	if got != statusError || !strings.Contains(errs, want) {
 		t.Errorf("with a full disk: status %d, want 107\n%s", got, errs)
 	}
 	if _, err := os.Stat("findings"); err == nil {
 		t.Error("with a full disk: findings without a report")
 	}
 	path := filepath.Join("run", "manifest.ndjson")
-	if text, err := os.ReadFile(path); err != nil || strings.Contains(string(text), "finished") || os.Remove("full") != nil {
+	text, err := os.ReadFile(path)
+	if err != nil || strings.Contains(string(text), "finished") || os.Remove("full") != nil {
 		t.Fatalf("with a full disk: %v, finished without a report: %s", err, text)
 	}
 	for _, says := range []string{"findings: 1 new, 0 back, 0 ongoing, 0 gone\n",
@@ -325,18 +328,28 @@ func TestRunIsFinishedByItsReport(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	interrupted, err := e.plan(t.Context(), "x.yaml")
+	next, err := e.plan(t.Context(), "x.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if merged := filepath.Join("run", chunks.MergedFile); !exists(merged) {
 		t.Error("no merged result of a finished run")
-	} else if all, err := chunks.Open("run", "another", "new", interrupted); err != nil || all.Close() != nil || exists(merged) {
+	} else if all, err := chunks.Open("run", "another", "new", next); err != nil || all.Close() != nil || exists(merged) {
 		t.Errorf("the merged result of the run before stays: %v", err)
 	}
 	c := &coordinator{draining: true}
-	if got := p.fail(p.keepMerged(ended, &swarmFlags{folder: "run"}, swarm.NewSummary(), c), statusError); got != statusInterrupted {
+	err = p.keepMerged(ended, &swarmFlags{folder: "run"}, swarm.NewSummary(), c)
+	if got := p.fail(err, statusError); got != statusInterrupted {
 		t.Errorf("interrupted before the first result: status %d, want 105", got)
+	}
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Skip(err)
+	}
+	p.hard = ended // the second interrupt
+	_, err = p.merge(t.Context(), &engine{path: sleep, name: "sim"}, []string{"1000"})
+	if got := p.fail(err, statusError); got != statusInterrupted {
+		t.Errorf("interrupted again at the report: status %d, want 105", got)
 	}
 	if err := os.WriteFile("findings/findings.json", []byte("{"), 0o600); err != nil {
 		t.Fatal(err)

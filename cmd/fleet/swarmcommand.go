@@ -350,8 +350,8 @@ func (p *program) keepFindings(f *swarmFlags, merged *swarm.Summary, c *coordina
 	return list.Write(f.findings, merged)
 }
 
-// merge runs sim swarm --merge, whose outputs are those of this program, and returns its status. The first interrupt ends
-// its shrinking, the second ends it.
+// merge runs sim swarm --merge, whose outputs are those of this program, and returns its status. The first interrupt
+// ends its shrinking, the second ends it.
 func (p *program) merge(ctx context.Context, e *engine, arguments []string) (status, error) {
 	c := exec.CommandContext(ctx, e.path, arguments...)
 	c.Args[0], c.Stdout, c.Stderr = e.name, p.stdout, p.stderr
@@ -362,6 +362,9 @@ func (p *program) merge(ctx context.Context, e *engine, arguments []string) (sta
 		stop := context.AfterFunc(p.hard, func() { _ = c.Process.Kill() }) // it may have ended
 		err = c.Wait()
 		stop()
+	}
+	if err != nil && p.hard.Err() != nil {
+		return statusInterrupted, errInterruptedAgain
 	}
 	if exit, is := errors.AsType[*exec.ExitError](err); is && exit.ExitCode() > 0 {
 		return status(exit.ExitCode()), nil

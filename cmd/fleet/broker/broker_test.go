@@ -53,11 +53,11 @@ func TestChunksAndResultsSurviveTheEngine(t *testing.T) {
 	if err := r.Send(ctx, one); err != nil {
 		t.Fatal(err)
 	}
-	if second, _, err := Serve("127.0.0.1:0", "", folder); err == nil || !strings.Contains(err.Error(), "another engine uses") {
-		if err == nil {
-			second.Close()
-		}
-		t.Errorf("a second engine in the folder: %v", err)
+	if second, _, err := Serve("127.0.0.1:0", "", folder); err == nil {
+		second.Close()
+		t.Error("a second engine in the folder")
+	} else if !strings.Contains(err.Error(), "another engine uses") {
+		t.Error(err)
 	}
 	s.Close()
 	address, _ := strings.CutPrefix(a.URL, "nats://")

@@ -40,8 +40,8 @@ func (c Chunk) String() string {
 // PlantedBug is the bug that the canary plants (--plant).
 const PlantedBug = "unsynced"
 
-// belongs returns the reason for which a summary cannot be the result of the chunk, or nil. A worker may have another sim
-// by now, and a file may be one of another chunk.
+// belongs returns the reason for which a summary cannot be the result of the chunk, or nil. A worker may have another
+// sim by now, and a file may be one of another chunk.
 func (c Chunk) belongs(s *swarm.Summary, shared *swarm.Shared) error {
 	build, files := shared.Build, shared.Scenarios
 	if c.Kind == Canary {

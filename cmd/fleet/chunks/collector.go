@@ -64,8 +64,9 @@ func Open(folder, key, name string, s *swarm.Shared) (*Collector, error) {
 		}
 		next, cut := c.next(r.Cut.Kind), r.Cut.Seeds
 		if r.Cut.ID != next.ID || r.Cut.Kind == Seeds && (cut.First != next.Seeds.First || cut.Last > next.Seeds.Last) {
-			return nil, errors.Join(fmt.Errorf("reading %q: line %d: %v does not follow the lines before: remove its folder",
-				m.file.Name(), i+1, *r.Cut), m.close())
+			err := fmt.Errorf("reading %q: line %d: %v does not follow the lines before: remove its folder", m.file.Name(),
+				i+1, *r.Cut)
+			return nil, errors.Join(err, m.close())
 		}
 		c.insert(*r.Cut)
 	}
@@ -193,8 +194,8 @@ func (e *ChunkError) Error() string {
 }
 
 // Take stores the first result of a chunk. A later result is compared with it. A result that cannot be one of its chunk
-// gets an error. An error of Take other than a *ChunkError is one of the disk: the result must be given again. Results of
-// other runs are ignored.
+// gets an error. An error of Take other than a *ChunkError is one of the disk: the result must be given again. Results
+// of other runs are ignored.
 func (c *Collector) Take(r *Result) error {
 	one, is := c.chunks[r.Chunk]
 	if r.Run != c.Run || !is || !c.Needed(one.ID) {
@@ -209,7 +210,7 @@ func (c *Collector) Take(r *Result) error {
 		}
 	}
 	switch {
-	case again && err != nil:
+	case again && r.Error != "":
 		return nil
 	case again && digest == first.Digest:
 		c.Progress.Repeated++
