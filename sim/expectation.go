@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"bluetrace/reports"
 	"bluetrace/scenarios"
@@ -35,6 +36,8 @@ type expectation struct {
 	before   foreign.Usage // of the program, at the beginning
 	had      []string      // the TempIDs of the run at the beginning
 	unbroken brokenLog
+
+	began, deadline time.Duration
 }
 
 // texts are the texts that an expectation has observed.
@@ -176,7 +179,7 @@ func (x *expectation) progress() {
 func (x *expectation) begin() {
 	x.check.Evaluations = 1
 	w := x.script.world
-	deadline := w.Now() + x.expect.Within
+	x.began, x.deadline = w.Now(), w.Now()+x.expect.Within
 	// Events at the deadline itself still fulfil an expectation, and no longer violate one.
 	call := w.CallLast
 	for p := range partKinds {
@@ -184,7 +187,7 @@ func (x *expectation) begin() {
 			call = w.Call
 		}
 	}
-	call(deadline, x.timeIsUp)
+	call(x.deadline, x.timeIsUp)
 	if ended := x.script.programs.ended[x.screen()]; ended != "" { // the step acts first
 		w.Call(w.Now(), func() { x.programEnded(ended) })
 	}
@@ -379,7 +382,7 @@ func (x *expectation) timeIsUp() {
 		case p == busyPart || p == growthPart:
 			x.compareUse(p)
 		case p == repliesPart:
-			x.violateReplies(" in " + x.expect.Within.String())
+			x.violateReplies(" in " + min(x.expect.Within, x.script.world.Now()-x.began).String())
 		default:
 			expected, found := x.missing(p)
 			x.violate(p, expected, found)
@@ -409,7 +412,19 @@ func (x *expectation) close(interrupted bool) {
 	case x.step.stage == waiting:
 		x.fail(stepTakesPlace, x.step.because)
 	default:
+		x.runEnds()
 		x.timeIsUp()
+	}
+}
+
+// runEnds decides the parts that had to be observed until the deadline, if the run ends before it.
+func (x *expectation) runEnds() {
+	left := x.deadline - x.script.world.Now()
+	for p := range partKinds {
+		if left > 0 && !x.decided && x.isOpen(p) && (p.forbids() || p == busyPart || p == growthPart) {
+			x.violate(p, fmt.Sprintf("a run that lasts until the end of `within`, %s after the step", x.expect.Within),
+				fmt.Sprintf("the run ended %s before", left))
+		}
 	}
 }
 

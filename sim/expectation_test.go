@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
@@ -92,6 +93,29 @@ func TestRepliesAreCountedSendBySend(t *testing.T) {
   - {at: 1s, phone: a, tcp: {send: Download_tempIDDownload_tempID}, expect: {replies: ["/^[0-9]{20}$/", `+
 		`"/^[0-9]{20}$/"]}}
 `)
+}
+
+// TestARunThatEndsEarlyShowsNoSilence checks that only a run that lasts until the deadline shows that something does not
+// happen.
+func TestARunThatEndsEarlyShowsNoSilence(t *testing.T) {
+	for key, found := range map[string]string{
+		"prints_nothing": "the run ended 1ns before", "server_prints_nothing": "the run ended 1ns before",
+		"silent": "the run ended 1ns before", "closed": "the run ended 1ns before", "reply": "nothing in 2s",
+	} {
+		value := map[string]string{"closed": "false", "reply": "x"}[key]
+		script := head + `length: 5s
+script:
+  - {at: 1s, phone: a, login: half, expect: {closed: false, within: 4s}}
+  - {at: 3s, phone: a, tcp: {connect: true, send: "{user}"}, expect: {` + key + ": " + cmp.Or(value, "true") +
+			", within: "
+		if key != "reply" {
+			passes(t, script+"2s}}\n")
+		}
+		c := checksOf(play(t, script+"2.000000001s}}\n"), reports.ExpectationCheck)[1]
+		if c.Verdict != reports.Failed || c.Found != found {
+			t.Errorf("%s: %+v", key, c)
+		}
+	}
 }
 
 func TestServerPrintsNothing(t *testing.T) {

@@ -46,8 +46,8 @@ func (d *dialectCommand) commandTree() *cobra.Command {
 		Use:   "show NAME",
 		Short: "print the file of a dialect, to begin another one with",
 		Args:  oneFile,
-		RunE: func(_ *cobra.Command, arguments []string) error {
-			text, err := scenarios.DialectText(arguments[0])
+		RunE: func(c *cobra.Command, arguments []string) error {
+			text, err := awaitFile(c.Context(), arguments[0], scenarios.DialectText)
 			if err != nil {
 				return err
 			}
@@ -59,10 +59,10 @@ func (d *dialectCommand) commandTree() *cobra.Command {
 		Long: "Lists the mistakes of each dialect. In one without a mistake, a phone and a server of this project\n" +
 			"hold a conversation over translators, which is printed: > is sent by the phone, < by the server.",
 		Args: cobra.MinimumNArgs(1),
-		RunE: func(_ *cobra.Command, arguments []string) error {
+		RunE: func(c *cobra.Command, arguments []string) error {
 			worst := statusPassed
 			for _, name := range arguments {
-				worst = max(worst, d.check(name))
+				worst = max(worst, d.check(c.Context(), name))
 			}
 			return worst
 		},
@@ -139,7 +139,7 @@ func (d *dialectCommand) serveCommand() *cobra.Command {
 
 // serve connects phones of a dialect with a server until it is interrupted.
 func (d *dialectCommand) serve(ctx context.Context, name, server string, port uint16) status {
-	known, err := scenarios.LoadDialect(name)
+	known, err := awaitFile(ctx, name, scenarios.LoadDialect)
 	if err != nil {
 		return d.fail(err, "", statusOfLoading(err))
 	}
@@ -180,8 +180,8 @@ func (d *dialectCommand) list() status {
 }
 
 // check lists the mistakes of a dialect, or prints a conversation in it.
-func (d *dialectCommand) check(name string) status {
-	known, err := scenarios.LoadDialect(name)
+func (d *dialectCommand) check(ctx context.Context, name string) status {
+	known, err := awaitFile(ctx, name, scenarios.LoadDialect)
 	if err != nil {
 		return d.fail(err, "", statusOfLoading(err))
 	}

@@ -96,6 +96,11 @@ func await[T any](ctx context.Context, files []string, do func() (T, error)) (T,
 	}
 }
 
+// awaitFile returns the results of read for a file, as await does.
+func awaitFile[T any](ctx context.Context, path string, read func(string) (T, error)) (T, error) {
+	return await(ctx, []string{path}, func() (T, error) { return read(path) })
+}
+
 // outputGrace is the time that a write may take after the interrupt.
 const outputGrace = time.Second
 

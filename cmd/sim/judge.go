@@ -38,6 +38,7 @@ type judgeCommand struct {
 	credentials  string // its accounts
 	submissions  string // folder of a class; empty for one submission
 	dialect      string // name, file or learnDialect
+	dialectText  []byte // of the dialect, unless it is learned
 	rules        string // course, strict or a file
 	hidden       []int
 	jobs         int
@@ -140,7 +141,7 @@ func (j *judgeCommand) check(set *pflag.FlagSet) error {
 
 // run judges the submissions and writes the documents.
 func (j *judgeCommand) run(ctx context.Context) (worst status) {
-	if err := j.complete(); err != nil {
+	if err := j.complete(ctx); err != nil {
 		return j.fail(err, "", statusOfFinding(err))
 	}
 	folders, err := j.folders()
@@ -268,12 +269,12 @@ func (j *judgeCommand) judgeOne(ctx context.Context, c judge.Config) (*marks.She
 }
 
 // complete completes the configuration, and reads the rules and the dialect.
-func (j *judgeCommand) complete() (err error) {
+func (j *judgeCommand) complete(ctx context.Context) (err error) {
 	j.Slots, j.Clock, j.Repeat = make(chan struct{}, j.jobs), clock.New(), j.repeat
 	j.Strict, j.Learn = j.rules == "strict", j.dialect == learnDialect
 	if j.server != "" {
 		j.Remote = &judge.Remote{Live: &sim.Live{Server: j.server}}
-		if j.Remote.Live.Credentials, err = readCredentials(j.credentials); err != nil {
+		if j.Remote.Live.Credentials, err = awaitFile(ctx, j.credentials, readCredentials); err != nil {
 			return err
 		}
 	}
@@ -281,14 +282,17 @@ func (j *judgeCommand) complete() (err error) {
 		return err
 	}
 	if j.rules != "course" && j.rules != "strict" {
-		if j.Points, err = scenarios.LoadPoints(j.rules); err != nil {
+		if j.Points, err = awaitFile(ctx, j.rules, scenarios.LoadPoints); err != nil {
 			return err
 		}
 	}
 	if err := j.knowsRules(); err != nil || j.Learn {
 		return err
 	}
-	d, err := scenarios.LoadDialect(j.dialect)
+	if j.dialectText, err = awaitFile(ctx, j.dialect, scenarios.DialectText); err != nil {
+		return err
+	}
+	d, err := scenarios.ParseDialect(j.dialect, j.dialectText)
 	if err != nil {
 		return err
 	}
@@ -347,9 +351,7 @@ func (j *judgeCommand) key(folder string) string {
 	h := sha256.New()
 	fmt.Fprintln(h, version(), j.Server, j.Client, j.Build, j.dialect, j.rules, j.Only, j.Block, j.Seed, j.Hasten,
 		j.Quick, j.Retention, j.Lifetime, j.Points)
-	if text, err := scenarios.DialectText(j.dialect); err == nil {
-		fmt.Fprintf(h, "%q", text)
-	}
+	fmt.Fprintf(h, "%q", j.dialectText)
 	for _, r := range j.Rules {
 		fmt.Fprintf(h, "%s %q", r.File, r.Text)
 	}

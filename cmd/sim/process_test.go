@@ -199,6 +199,11 @@ func TestTheFirstSignalEndsEveryWait(t *testing.T) {
 	}{
 		{"run pipe", ""}, {"check pipe", ""}, {"swarm pipe", ""}, {"compare pipe pipe", ""}, {"swarm --merge pipe", ""},
 		{"run --live --server 127.0.0.1:1 --credentials pipe small.yaml", ""},
+		{"run --dialect pipe small.yaml", ""}, {"dialect show pipe", ""}, {"dialect check pipe", ""},
+		{"dialect serve --server 127.0.0.1:1 pipe", ""},
+		{"judge --rules pipe --folder . --client-command x{port}{udp}", ""},
+		{"judge --dialect pipe --folder . --client-command x{port}{udp}", ""},
+		{"judge --server 127.0.0.1:1 --credentials pipe", ""},
 		{"run mistaken.yaml pipe", "mistaken.yaml:2:1"}, {"check mistaken.yaml pipe", "mistaken.yaml:2:1"},
 		{"run mistaken.yaml -", "mistaken.yaml:2:1"}, {"check mistaken.yaml -", "mistaken.yaml:2:1"},
 		{"run --metrics 0 --trace pipe small.yaml", "metrics at"},

@@ -149,8 +149,7 @@ func (f *runFlags) liveOptions(ctx context.Context, wire *dialect.Dialect) (*sim
 		return l, nil
 	}
 	var err error
-	l.Credentials, err = await(ctx, []string{f.credentials},
-		func() ([]nodes.Credential, error) { return readCredentials(f.credentials) })
+	l.Credentials, err = awaitFile(ctx, f.credentials, readCredentials)
 	return l, err
 }
 
@@ -280,7 +279,7 @@ func (r *runCommand) start(ctx context.Context, files []string, refused error) (
 		return refused
 	}
 	if r.dialect != "" {
-		d, err := scenarios.LoadDialect(r.dialect)
+		d, err := awaitFile(ctx, r.dialect, scenarios.LoadDialect)
 		if err != nil {
 			r.raise(r.fail(err, "", statusOfRunning(err)))
 			return err
