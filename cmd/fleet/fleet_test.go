@@ -344,7 +344,7 @@ func TestRunIsFinishedByItsReport(t *testing.T) {
 	}
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
-		t.Skip(err)
+		t.Skipf("SKIPPED: a second interrupt at the report: %v; install the program sleep", err)
 	}
 	p.hard = ended // the second interrupt
 	_, err = p.merge(t.Context(), &engine{path: sleep, name: "sim"}, []string{"1000"})
