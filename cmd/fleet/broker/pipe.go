@@ -65,6 +65,9 @@ func (c *Conn) listen(ctx context.Context, to chan<- Question) (*nats.Subscripti
 			_ = answer(Answer{}) // or the worker asks again
 		}
 	})
+	if err == nil {
+		err = c.nats.FlushTimeout(callTimeout) // from now on another run is refused
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listening to the workers: %w", err)
 	}
