@@ -9,7 +9,7 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
+	ossignal "os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -79,6 +79,12 @@ func fakeSim(kind string, arguments []string) int {
 		}
 		_ = json.NewEncoder(os.Stdout).Encode(s)
 		return 0
+	case merge != "" && kind == "stuck":
+		interrupts := make(chan os.Signal, 1)
+		ossignal.Notify(interrupts, os.Interrupt)
+		for {
+			<-interrupts
+		}
 	case merge != "":
 		text, err := os.ReadFile(merge)
 		if err != nil {
@@ -321,9 +327,6 @@ func TestRunIsFinishedByItsReport(t *testing.T) {
 		}
 	}
 	run(t, command...)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	p := &program{argument0: "fleet", stdout: io.Discard, stderr: io.Discard, now: time.Now, hard: t.Context()}
 	e, err := findEngine(self, "fleet")
 	if err != nil {
 		t.Fatal(err)
@@ -337,25 +340,37 @@ func TestRunIsFinishedByItsReport(t *testing.T) {
 	} else if all, err := chunks.Open("run", "another", "new", next); err != nil || all.Close() != nil || exists(merged) {
 		t.Errorf("the merged result of the run before stays: %v", err)
 	}
-	c := &coordinator{draining: true}
-	err = p.keepMerged(ended, &swarmFlags{folder: "run"}, swarm.NewSummary(), c)
+}
+
+// TestInterruptsOfTheReport has an interrupt before the first result, and a second one while sim merges.
+func TestInterruptsOfTheReport(t *testing.T) {
+	self := loopback(t, "stuck")
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	p := &program{argument0: "fleet", stdout: io.Discard, stderr: io.Discard, now: time.Now, hard: ended}
+	err := p.keepMerged(ended, &swarmFlags{folder: "run"}, swarm.NewSummary(), &coordinator{draining: true})
 	if got := p.fail(err, statusError); got != statusInterrupted {
 		t.Errorf("interrupted before the first result: status %d, want 105", got)
 	}
-	sleep, err := exec.LookPath("sleep")
-	if err != nil {
-		t.Skipf("SKIPPED: a second interrupt at the report: %v; install the program sleep", err)
-	}
-	p.hard = ended // the second interrupt
-	_, err = p.merge(t.Context(), &engine{path: sleep, name: "sim"}, []string{"1000"})
+	_, err = p.merge(t.Context(), &engine{path: self, name: "sim"}, []string{"swarm", "--merge", "--", "x.yaml"})
 	if got := p.fail(err, statusError); got != statusInterrupted {
 		t.Errorf("interrupted again at the report: status %d, want 105", got)
 	}
-	if err := os.WriteFile("findings/findings.json", []byte("{"), 0o600); err != nil {
+}
+
+// TestInvalidFindingsAreRefusedBeforeTheRun has a file of findings that no run may replace.
+func TestInvalidFindingsAreRefusedBeforeTheRun(t *testing.T) {
+	self := loopback(t, "right")
+	path := filepath.Join("findings", "findings.json")
+	if err := errors.Join(os.Mkdir("findings", 0o700), os.WriteFile(path, []byte("{"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if got, _, errs := run(t, command...); got != statusError || strings.Contains(errs, "waits for workers") {
-		t.Errorf("with an invalid file of findings: status %d\n%s", got, errs)
+	got, _, errs := run(t, "swarm", "--join", "join", "--dir", "run", "--findings", "findings", "--sim", self, "x.yaml")
+	if got != statusError || !strings.Contains(errs, "findings.json") || strings.Contains(errs, "waits for workers") {
+		t.Errorf("status %d, want 107 before the run\n%s", got, errs)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "{" {
+		t.Errorf("the file has %q (%v)", text, err)
 	}
 }
 

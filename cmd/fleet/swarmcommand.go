@@ -235,7 +235,7 @@ func (p *program) runSwarm(ctx context.Context, e *engine, f *swarmFlags, s *spe
 		return max(worst, statusInterrupted)
 	}
 	if !reported {
-		p.say("the run is not finished: the same command repeats its report")
+		p.say("the run is not finished: the same command repeats its report (or remove the folder %q)", f.folder)
 		return worst
 	}
 	if err := all.Finish(); err != nil {
@@ -276,8 +276,8 @@ func (p *program) keepMerged(ctx context.Context, f *swarmFlags, merged *swarm.S
 	}
 }
 
-// report prints the merged result with sim, and reports the checks of the fleet itself. It tells whether everything was
-// written. Otherwise, as after a full disk or an interrupt, the findings are as before, or are not those of this run.
+// report prints the merged result with sim, and reports the checks of the fleet itself. reported is true if sim and the
+// findings were written to the end. If it is false, as after a full disk or an interrupt, the report must be repeated.
 func (p *program) report(
 	ctx context.Context, e *engine, f *swarmFlags, merged *swarm.Summary, c *coordinator,
 ) (worst status, reported bool) {

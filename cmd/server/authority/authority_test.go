@@ -27,8 +27,8 @@ func TestEntropy(t *testing.T) {
 	}
 }
 
-// The limit of blocked names is that of the files too. A batch is an error in the metrics
-// also if only the attempts were not saved.
+// The limit of blocked names is that of the files too. A batch of which only the attempts were not saved is an error in
+// the metrics too.
 func TestFolderOfTheAuthority(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
