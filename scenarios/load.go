@@ -396,7 +396,7 @@ func (t *Traffic) decodeExpected(b *builder, v *value) {
 			missing = append(missing, name)
 		}
 	}
-	if len(missing) > 0 && t.WarmUp == 0 && !v.has("warm_up") {
+	if len(missing) > 0 && t.WarmUp == 0 && (!v.has("warm_up") || v.child("warm_up") != nil) {
 		b.add(v.pos, "the due time of the operation after %s is unknown; write `warm_up`, whose median it is, or "+
 			"`expected`",
 			joined(missing, "or"))

@@ -82,6 +82,11 @@ var Metrics = []Metric{
 	{"logins_failed", false, "rate: logins not welcomed, of all answered; count: how many"},
 }
 
+// isShare reports whether the rate of a metric that is counted is a share. That of another count is one per second.
+func isShare(metric string) bool {
+	return !slices.ContainsFunc(Counters, func(n Name) bool { return n.Name == metric })
+}
+
 // counterMetrics returns the counters as metrics.
 func counterMetrics() (list []Metric) {
 	for _, c := range Counters {
@@ -250,6 +255,9 @@ func (l *thresholdList) decode(b *builder, root *value) {
 				b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key, one.Method)
 			case !trend && !isCount:
 				b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
+			case one.Method == "rate" && isShare(e.key) && math.Abs(one.Value) > 1:
+				b.add(t.pos, "the `rate` of `%s` is a share, 0 to 1, which is always on the same side of %s; a "+
+					"percent is 0.01", e.key, numberText(one.Value))
 			}
 			*l = append(*l, one)
 		}
