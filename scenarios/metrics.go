@@ -259,11 +259,26 @@ func (l *thresholdList) decode(b *builder, root *value) {
 				b.add(t.pos, "the `rate` of `%s` is a share, 0 to 1, which is always on the same side of %s; a "+
 					"percent is 0.01", e.key, numberText(one.Value))
 			}
+			if b.s.Load != nil && b.s.Load.Search != nil {
+				one.checkSearch(b)
+			}
 			*l = append(*l, one)
 		}
 		if e.val.isEmpty() {
 			b.add(e.pos, "`%s` has no threshold; expected %s", e.key, e.val.form.doc)
 		}
+	}
+}
+
+// checkSearch refuses a threshold of a search that a server does not break by getting slower or failing more.
+func (t *Threshold) checkSearch(b *builder) {
+	wrong, right := []string{">", ">="}, "<"
+	if t.Metric == "operations_ok" {
+		wrong, right = []string{"<", "<="}, ">"
+	}
+	if slices.Contains(wrong, t.Op) {
+		b.add(t.Pos, "a search goes up until a threshold breaks, and `%s` with `%s` breaks at low rates; expected `%s`",
+			t.Metric, t.Op, right)
 	}
 }
 
