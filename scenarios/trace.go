@@ -289,7 +289,8 @@ func (r *TraceReader) isHeading(fields []string) bool {
 		return !r.data
 	}
 	r.data = true
-	if strings.IndexFunc(strings.TrimLeft(fields[0], `"'_`), unicode.IsLetter) != 0 || slices.ContainsFunc(fields, isNumber) {
+	if strings.IndexFunc(strings.TrimLeft(fields[0], `"'_`), unicode.IsLetter) != 0 ||
+		slices.ContainsFunc(fields, isNumber) {
 		return false
 	}
 	if at := slices.IndexFunc(fields, timeColumn.MatchString); at > 0 {

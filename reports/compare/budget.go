@@ -79,7 +79,8 @@ func (b *Budget) setUnit(written string) error {
 	case delay == counted:
 		return fmt.Errorf("budget %q: `%s` has no `%s`", b.Text, b.Metric, b.Figure())
 	case written == string(Percent) && b.Limit <= -100:
-		return fmt.Errorf("budget %q: no figure falls by more than 100 %%; expected a smaller fall, such as -5%%", b.Text)
+		return fmt.Errorf("budget %q: no figure falls by more than 100 %%; expected a smaller fall, such as -5%%",
+			b.Text)
 	case written == string(Percent):
 		b.Unit = Percent
 	case delay && ms == 0:
@@ -87,8 +88,8 @@ func (b *Budget) setUnit(written string) error {
 	case !delay && ms != 0:
 		return fmt.Errorf("budget %q: a count has no unit of time", b.Text)
 	case b.Method == "rate" && math.Abs(b.Limit) >= 1:
-		return fmt.Errorf("budget %q: a rate is a share, 0 to 1, which changes by less than %s; expected a limit such as "+
-			"+0.01 or +5%%", b.Text, number(math.Abs(b.Limit)))
+		return fmt.Errorf("budget %q: a rate is a share, 0 to 1, which changes by less than %s; expected a limit such "+
+			"as +0.01 or +5%%", b.Text, number(math.Abs(b.Limit)))
 	case delay:
 		b.Unit, b.Limit = Ms, b.Limit*ms
 	}
