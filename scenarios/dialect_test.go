@@ -10,8 +10,8 @@ import (
 // TestDialectMistakes: a mistake in a dialect is told with its place, the text found and the form expected.
 func TestDialectMistakes(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"about: x\n", "d.yaml:1:1: key `name` is missing: a name of letters, digits, -, _ and . (reports are named " +
-			"after it)"},
+		{"about: x\n", "d.yaml:1:1: key `name` is missing: a name of letters, digits, -, _ and . that begins with " +
+			"a letter or a digit (reports are named after it)"},
 		{"name: x\nlogin: [send: '{user}{password}']\n",
 			"d.yaml:2:15: `send` is \"{user}{password}\": {password} follows a value of unknown length: write a text " +
 				"between them; expected the text of a message, with placeholders such as {user}"},

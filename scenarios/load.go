@@ -323,6 +323,10 @@ func (t *Traffic) decodeSearch(b *builder, v *value) {
 	if start != nil && start.got != nil && t.StartRate == 0 {
 		b.add(start.pos, "the first step has the rate `start_rate`, which is 0; write a `start_rate` above 0")
 	}
+	if t.StartRate > 0 && s.Step > 0 && t.StartRate*s.Step.Seconds() < 1 {
+		b.add(start.pos, "at %s/s a step of %s has no arrival; expected a higher `start_rate` or a longer `duration`",
+			start.text, s.Step)
+	}
 	if start != nil && most != nil && most.got != nil && s.MaxRate < t.StartRate {
 		b.add(most.pos, "`max_rate` is %s, below the `start_rate` of %s, from which the search goes up", most.text,
 			start.text)
@@ -396,7 +400,7 @@ func (t *Traffic) decodeExpected(b *builder, v *value) {
 			missing = append(missing, name)
 		}
 	}
-	if len(missing) > 0 && t.WarmUp == 0 && !v.has("warm_up") {
+	if len(missing) > 0 && t.WarmUp == 0 && (!v.has("warm_up") || v.child("warm_up") != nil) {
 		b.add(v.pos, "the due time of the operation after %s is unknown; write `warm_up`, whose median it is, or "+
 			"`expected`",
 			joined(missing, "or"))

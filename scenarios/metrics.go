@@ -82,6 +82,11 @@ var Metrics = []Metric{
 	{"logins_failed", false, "rate: logins not welcomed, of all answered; count: how many"},
 }
 
+// isShare reports whether the rate of a metric that is counted is a share. That of another count is one per second.
+func isShare(metric string) bool {
+	return !slices.ContainsFunc(Counters, func(n Name) bool { return n.Name == metric })
+}
+
 // counterMetrics returns the counters as metrics.
 func counterMetrics() (list []Metric) {
 	for _, c := range Counters {
@@ -250,12 +255,30 @@ func (l *thresholdList) decode(b *builder, root *value) {
 				b.add(t.pos, "`%s` is a delay and has no `%s`; expected avg, min, max, med or p(N)", e.key, one.Method)
 			case !trend && !isCount:
 				b.add(t.pos, "`%s` is counted and has no `%s`; expected count or rate", e.key, one.Method)
+			case one.Method == "rate" && isShare(e.key) && math.Abs(one.Value) > 1:
+				b.add(t.pos, "the `rate` of `%s` is a share, 0 to 1, which is always on the same side of %s; a "+
+					"percent is 0.01", e.key, numberText(one.Value))
+			}
+			if b.s.Load != nil && b.s.Load.Search != nil {
+				one.checkSearch(b)
 			}
 			*l = append(*l, one)
 		}
 		if e.val.isEmpty() {
 			b.add(e.pos, "`%s` has no threshold; expected %s", e.key, e.val.form.doc)
 		}
+	}
+}
+
+// checkSearch refuses a threshold of a search that a server does not break by getting slower or failing more.
+func (t *Threshold) checkSearch(b *builder) {
+	wrong, right := []string{">", ">="}, "<"
+	if t.Metric == "operations_ok" {
+		wrong, right = []string{"<", "<="}, ">"
+	}
+	if slices.Contains(wrong, t.Op) {
+		b.add(t.Pos, "a search goes up until a threshold breaks, and `%s` with `%s` breaks at low rates; expected `%s`",
+			t.Metric, t.Op, right)
 	}
 }
 

@@ -105,7 +105,7 @@ func LoadPoints(file string) (map[int]float64, error) {
 			file, err)
 	}
 	for number, p := range points {
-		if number < 1 || p <= 0 || p > 1000 {
+		if number < 1 || !(p > 0 && p <= 1000) {
 			return nil, fmt.Errorf("%s: rule %d has %v points; expected a number above 0, at most 1000",
 				file, number, p)
 		}

@@ -29,7 +29,8 @@ var (
 		})}}
 
 	nameForm     = nameLike("name", "a name, of letters, digits, - and _ that begins with a letter", nameRegexp)
-	fileNameForm = nameLike("", "a name of letters, digits, -, _ and . (reports are named after it)",
+	fileNameForm = nameLike("", "a name of letters, digits, -, _ and . that begins with a letter or a digit "+
+		"(reports are named after it)",
 		regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`))
 
 	loopbackForm = nameLike("", "an address such as 127.0.0.2",

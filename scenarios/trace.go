@@ -283,13 +283,14 @@ func (r *TraceReader) contact(text string) (c Contact, done, ok bool) {
 }
 
 // isHeading reports whether a line above the contacts is a comment, which begins with # or %, or the header, whose
-// first column is a name. It sets r.err if the header names another column as that of the times.
+// first column is a name and no column a number. It sets r.err if the header names another column as that of the times.
 func (r *TraceReader) isHeading(fields []string) bool {
 	if r.data || strings.HasPrefix(fields[0], "#") || strings.HasPrefix(fields[0], "%") {
 		return !r.data
 	}
 	r.data = true
-	if strings.IndexFunc(strings.TrimLeft(fields[0], `"'_`), unicode.IsLetter) != 0 {
+	if strings.IndexFunc(strings.TrimLeft(fields[0], `"'_`), unicode.IsLetter) != 0 ||
+		slices.ContainsFunc(fields, isNumber) {
 		return false
 	}
 	if at := slices.IndexFunc(fields, timeColumn.MatchString); at > 0 {

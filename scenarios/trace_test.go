@@ -310,6 +310,8 @@ func TestUnusualColumns(t *testing.T) {
 		{"the latest time", "1099511627740 1 2\n1099511627776 1 3\n1099511627777 1 4\n1099511627780 1 5\n", []int{1, 2},
 			[]string{"line 2: the time is no multiple of 20: used",
 				"lines 3, 4: the time is above 1099511627776 s (are these milliseconds?): skipped"}},
+		{"a first line with NaN for its time", "NaN 1 2\n20 1 2\n40 1 3\n", []int{2, 3},
+			[]string{"line 1: the time is not a whole number of seconds: skipped"}},
 		{"two headers", "t i j\nt i j\n20 1 2\n", []int{3},
 			[]string{"line 2: the time is not a whole number of seconds: skipped"}},
 		{"a comment among contacts", "20 1 2\n# x y\n40 1 2\n", []int{1, 3},

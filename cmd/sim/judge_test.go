@@ -150,6 +150,8 @@ func TestJudgeFlagsRefused(t *testing.T) {
 		{append(server, "--rules", write("text", "eight: 2")), "expected a line such as `8: 2.5` for each rule"},
 		{append(server, "--rules", write("zero", "8: 0")),
 			"rule 8 has 0 points; expected a number above 0, at most 1000"},
+		{append(server, "--rules", write("nan", "8: .nan")),
+			"rule 8 has NaN points; expected a number above 0, at most 1000"},
 		{append(server, "--rules", write("unknown", "8: 1\n7777: 1")), "there is no rule 7777"},
 		{append(server, "--only", "7777"), "there is no rule 7777"},
 		{append(server, "--report", "pdf"), `"pdf"`},

@@ -80,6 +80,7 @@ func TestLiveFlagsRefused(t *testing.T) {
 		{[]string{"--live", "--server=", "--credentials", accounts}, "sim: run: --server needs a value"},
 		{[]string{"--live", "--server", "x:1", "--credentials", "absent"},
 			"sim: opening the credentials: open absent: no such file or directory"},
+		{[]string{"--live", "--dialect", accounts}, `:1:1: the file is "zoe a"; expected a dialect`},
 	} {
 		l, got, said := askedLive(t, append(c.arguments, "held.yaml")...)
 		line, _, _ := strings.Cut(said, "\n")

@@ -281,7 +281,7 @@ func (r *runCommand) start(ctx context.Context, files []string, refused error) (
 	if r.dialect != "" {
 		d, err := awaitFile(ctx, r.dialect, scenarios.LoadDialect)
 		if err != nil {
-			r.raise(r.fail(err, "", statusOfRunning(err)))
+			r.raise(r.fail(err, "", statusOfLoading(err)))
 			return err
 		}
 		r.wire = &d.Dialect

@@ -78,12 +78,18 @@ func (b *Budget) setUnit(written string) error {
 			b.Text, b.Method)
 	case delay == counted:
 		return fmt.Errorf("budget %q: `%s` has no `%s`", b.Text, b.Metric, b.Figure())
+	case written == string(Percent) && b.Limit <= -100:
+		return fmt.Errorf("budget %q: no figure falls by more than 100 %%; expected a smaller fall, such as -5%%",
+			b.Text)
 	case written == string(Percent):
 		b.Unit = Percent
 	case delay && ms == 0:
 		return fmt.Errorf("budget %q: missing unit; expected a limit such as +2ms or +10%%", b.Text)
 	case !delay && ms != 0:
 		return fmt.Errorf("budget %q: a count has no unit of time", b.Text)
+	case b.Method == "rate" && math.Abs(b.Limit) >= 1:
+		return fmt.Errorf("budget %q: a rate is a share, 0 to 1, which changes by less than %s; expected a limit such "+
+			"as +0.01 or +5%%", b.Text, number(math.Abs(b.Limit)))
 	case delay:
 		b.Unit, b.Limit = Ms, b.Limit*ms
 	}
@@ -199,11 +205,13 @@ func (l *Load) judgeBudgets(o Options, metrics []metric, used []bool) error {
 }
 
 // judgeUnsuccessful judges each rate of unsuccessful operations and arrivals that has no
-// budget of the user: their times are not among those that are compared. The rate may
+// budget of the user for its growth: their times are not among those that are compared. The rate may
 // double, and must stay 0 if it is 0. Budgets that are held are not added.
 func (l *Load) judgeUnsuccessful(budgets []Budget) error {
 	for _, c := range l.Counts {
-		has := slices.ContainsFunc(budgets, func(b Budget) bool { return b.Metric == c.Metric })
+		has := slices.ContainsFunc(budgets, func(b Budget) bool {
+			return b.Metric == c.Metric && !math.Signbit(b.Limit)
+		})
 		if has || c.Metric == beaconsLost || c.ARate == nil || c.BRate == nil {
 			continue
 		}
@@ -230,8 +238,7 @@ func (l *Load) judgeTime(b Budget, metrics []metric) error {
 		if of < 0 {
 			return nil
 		}
-		return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: %s has no sample in %s",
-			b.Text, l.Scenario, metrics[of].lacking)}
+		return b.noSample(l.Scenario, metrics[of].lacking)
 	}
 	r := &l.Rows[at]
 	if r.Test == nil {
@@ -253,6 +260,11 @@ func (l *Load) judgeTime(b Budget, metrics []metric) error {
 	}
 	l.Budgets = append(l.Budgets, result)
 	return nil
+}
+
+// noSample returns the error of a budget for a figure that the results named lacking do not have.
+func (b *Budget) noSample(scenario, lacking string) error {
+	return &Invalid{Err: fmt.Errorf("budget %q cannot be judged: %s has no sample in %s", b.Text, scenario, lacking)}
 }
 
 // number formats v with at most six digits after the point, without an exponent.

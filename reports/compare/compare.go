@@ -317,12 +317,7 @@ func warningsOf(a, b []*Result) []string {
 		}
 	}
 	for _, r := range slices.Concat(a, b) {
-		switch r.Verdict {
-		case reports.Interrupted:
-			warnings = append(warnings, r.place()+" was interrupted")
-		case reports.Failed:
-			warnings = append(warnings, r.place()+" failed its own checks")
-		}
+		warnings = append(warnings, r.weakness()...)
 		if all := r.Load.All; all.Failed+all.Unknown > 0 {
 			warnings = append(warnings, fmt.Sprintf("%s: of %s, %d failed and %d had no answer: the times do not "+
 				"describe them", r.place(), reports.Plural(all.Count(), "operation", "operations"), all.Failed,
@@ -338,6 +333,17 @@ func warningsOf(a, b []*Result) []string {
 			"give at least %d runs on each side", reports.Plural(n, "run", "runs"), effect, minRuns))
 	}
 	return warnings
+}
+
+// weakness returns a warning if the run did not pass.
+func (r *Result) weakness() []string {
+	switch r.Verdict {
+	case reports.Interrupted:
+		return []string{r.place() + " was interrupted"}
+	case reports.Failed:
+		return []string{r.place() + " failed its own checks"}
+	}
+	return nil
 }
 
 // conditions returns the conditions of a load, empty if the file has none.

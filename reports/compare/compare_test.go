@@ -136,6 +136,9 @@ func TestUnsuccessfulOperations(t *testing.T) {
 			!strings.HasPrefix(strings.Join(got.Loads[0].Warnings, "\n"), c.notice) {
 			t.Errorf("%s: %s, budgets %q, warnings %q", c.metric, got.Verdict, budgets, got.Loads[0].Warnings)
 		}
+		if got := compareDrawn(t, a, worse, c.metric+":rate=-0.1"); got.Verdict != Exceeded {
+			t.Errorf("a limit of the fall of %s, and yet: %+v", c.metric, got.Loads[0].Budgets)
+		}
 		if got := compareDrawn(t, a, worse, c.metric+":rate=+0.001"); got.Verdict != Held {
 			t.Errorf("%s is allowed, and yet: %+v", c.metric, got.Loads[0].Budgets)
 		}
@@ -203,6 +206,10 @@ func TestBudgetsThatAreNone(t *testing.T) {
 		"schedule_lag:p99=+1%":                                "a property of the generator",
 		"operations_failed:p99=+1":                            "`operations_failed` has no `p99`",
 		"operations_failed:rate=1ms":                          "a count has no unit of time",
+		"operations_failed:rate=+5":                           "a rate is a share, 0 to 1, which changes by less than 5",
+		"operations_failed:rate=-1":                           "a rate is a share, 0 to 1, which changes by less than 1",
+		"response_time:p99=-100%":                             "no figure falls by more than 100 %",
+		"beacons.valid:count=-200%":                           "no figure falls by more than 100 %",
 		"response_time:p99=" + strings.Repeat("9", 400) + "%": "too large",
 	} {
 		if _, err := ParseBudget(text); err == nil || !strings.Contains(err.Error(), want) ||
@@ -385,16 +392,43 @@ func TestBudgetsAreExact(t *testing.T) {
 	}
 }
 
-// TestAnOperationThatDidNotHappen has no delays, so that a budget for one is an error.
+// TestAnOperationThatDidNotHappen has no delays, so that a budget for one is an error, also if another pair of runs has
+// them.
 func TestAnOperationThatDidNotHappen(t *testing.T) {
 	b := virtualResult(func(r *Result) { r.Operations = []reports.OperationDocument{{Name: "beacon"}} })
 	budget, err := ParseBudget("beacon_delay:p95=+1ms")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Compare(virtualResult(func(*Result) {}), b, Options{Confidence: .95, Budgets: []Budget{budget}})
-	if err == nil || !strings.Contains(err.Error(), "no scenario has this figure on both sides") {
-		t.Errorf("%v", err)
+	other := virtualResult(func(r *Result) { r.Seed = 9 })
+	for _, c := range []struct {
+		a, b []*Result
+		want string
+	}{
+		{b, b, "no scenario has this figure on both sides"},
+		{virtualResult(func(*Result) {}), b, "has no sample in B"},
+		{b, virtualResult(func(*Result) {}), "has no sample in A"},
+		{append(virtualResult(func(*Result) {}), other...), append(b, other...), "has no sample in B"},
+	} {
+		_, err = Compare(c.a, c.b, Options{Confidence: .95, Budgets: []Budget{budget}})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%v, want %s", err, c.want)
+		}
+	}
+}
+
+// TestRunsThatDidNotPassAreNamed checks the warnings and the seeds of a pair of runs without a load.
+func TestRunsThatDidNotPassAreNamed(t *testing.T) {
+	a := virtualResult(func(r *Result) { r.Verdict = reports.Interrupted })
+	b := virtualResult(func(r *Result) { r.Verdict, r.Seed = reports.Failed, 9 })
+	c := compareDrawn(t, a, b)
+	want := []string{fmt.Sprintf("seed: A has %d, B has 9", a[0].Seed), a[0].place() + " was interrupted",
+		b[0].place() + " failed its own checks"}
+	if diff := cmp.Diff(want, c.Exact[0].Warnings); diff != "" {
+		t.Error(diff)
+	}
+	if got, want := c.Exact[0].result(), fmt.Sprintf(", seeds %d and 9", a[0].Seed); !strings.HasSuffix(got, want) {
+		t.Errorf("%q does not end with %q", got, want)
 	}
 }
 
@@ -415,8 +449,8 @@ func TestFewDifferencesAreListed(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(text.String()), "\n")
 	more := fmt.Sprintf("  and %d more (--report json lists them)", n-maxDifferences)
-	if last := lines[len(lines)-1]; n <= maxDifferences || last != more || len(lines) > maxDifferences+5 ||
-		!strings.Contains(text.String(), "A                    B\n  expectation x ") && !strings.Contains(lines[3],
+	if last := lines[len(lines)-1]; n <= maxDifferences || last != more || len(lines) > maxDifferences+7 ||
+		!strings.Contains(text.String(), "A                    B\n  expectation x ") && !strings.Contains(lines[4],
 			"expectation x ") {
 		t.Errorf("%d differences, and the text\n%s", n, text.String())
 	}

@@ -19,6 +19,7 @@ type Exact struct {
 	// Identical reports whether the digests are equal: the runs had the same events
 	// in the same order.
 	Identical bool `json:"identical"`
+	seedB     uint64
 	// Warnings name the conditions that the runs do not share.
 	Warnings    []string       `json:"unlike"`
 	Differences []Difference   `json:"differences"`
@@ -62,7 +63,7 @@ func compareExact(p sides, o Options, used []bool) ([]Exact, error) {
 
 func exactOf(a, b *Result, p sides) Exact {
 	e := Exact{
-		Scenario: p.scenario, World: a.World, Seed: a.Seed, A: a.place(), B: b.place(),
+		Scenario: p.scenario, World: a.World, Seed: a.Seed, seedB: b.Seed, A: a.place(), B: b.place(),
 		Identical: a.Digest != "" && a.Digest == b.Digest,
 		Warnings:  []string{}, Differences: []Difference{}, Budgets: []BudgetResult{},
 	}
@@ -84,6 +85,7 @@ func exactOf(a, b *Result, p sides) Exact {
 			}
 		}
 	}
+	e.Warnings = append(append(e.Warnings, a.weakness()...), b.weakness()...)
 	e.addDifferences(a.checks(), b.checks())
 	e.addDifferences(a.figures(), b.figures())
 	return e
@@ -178,8 +180,13 @@ func (e *Exact) judgeBudgets(a, b *Result, o Options, used []bool) error {
 		}
 		named := func(v value) bool { return v.name == name }
 		x, y := slices.IndexFunc(inA, named), slices.IndexFunc(inB, named)
-		if x < 0 || y < 0 || budget.Method == "rate" {
+		switch {
+		case x < 0 && y < 0 || budget.Method == "rate":
 			continue
+		case x < 0:
+			return budget.noSample(e.Scenario, "A")
+		case y < 0:
+			return budget.noSample(e.Scenario, "B")
 		}
 		r, err := budget.judgeValues(inA[x].number, inB[y].number, e.Scenario)
 		if err != nil {

@@ -119,7 +119,8 @@ func TestIntervalsAreInTheirPlaces(t *testing.T) {
 // TestPageOfRunsInVirtualTime: many differences are cut, and the page says so.
 func TestPageOfRunsInVirtualTime(t *testing.T) {
 	c := &Comparison{Verdict: Exceeded, Notes: []string{hostile}, Exact: []Exact{{Scenario: hostile, A: hostile, B: "b",
-		Seed: 7, Warnings: []string{hostile}, Budgets: []BudgetResult{{Budget: hostile, Verdict: Exceeded, Change: 3}}}}}
+		Seed: 7, seedB: 7, Warnings: []string{hostile},
+		Budgets: []BudgetResult{{Budget: hostile, Verdict: Exceeded, Change: 3}}}}}
 	for i := range maxHTMLDifferences + 3 {
 		c.Exact[0].Differences = append(c.Exact[0].Differences, Difference{fmt.Sprint("figure ", i), hostile, ""})
 	}

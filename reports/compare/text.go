@@ -232,7 +232,11 @@ func (e *Exact) result() string {
 	if e.Identical && len(e.Differences) == 0 {
 		return fmt.Sprintf("identical, the same events in the same order, seed %d", e.Seed)
 	}
-	return fmt.Sprintf("%s, seed %d", reports.Plural(len(e.Differences), "difference", "differences"), e.Seed)
+	seed := fmt.Sprintf("seed %d", e.Seed)
+	if e.seedB != e.Seed {
+		seed = fmt.Sprintf("seeds %d and %d", e.Seed, e.seedB)
+	}
+	return fmt.Sprintf("%s, %s", reports.Plural(len(e.Differences), "difference", "differences"), seed)
 }
 
 func (p *page) exact(e *Exact) {
